@@ -1,0 +1,21 @@
+//! Muster's replicated data: what it is, how it changes and how replicas of it merge.
+//!
+//! Pure: no network, no disk, no clock and no randomness of its own; times and random bytes come in
+//! as arguments. A to-do list is one Automerge document ([`list::Document`]); the roster of the
+//! cluster's nodes is a map merged by taking the larger pair ([`roster::Roster`]); two replicas find
+//! out what they lack by digests and version vectors ([`digest`], [`vector`]).
+//!
+//! ```text
+//! let mut document = Document::new(name, actor);
+//! let edited = document.edit(&edit, &author, at, &mut draw)?;   // one change, already applied here
+//! let checked = judge(edited.change.bytes)?;                    // what a peer does with its bytes
+//! let applied = other.apply(vec![checked])?;                    // which entries it touched there
+//! ```
+
+pub mod digest;
+pub mod entry;
+pub mod id;
+pub mod list;
+pub mod name;
+pub mod roster;
+pub mod vector;

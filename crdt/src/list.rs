@@ -1,0 +1,1 @@
+//! A to-do list as an Automerge document.

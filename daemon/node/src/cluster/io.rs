@@ -1,0 +1,405 @@
+//! Everything that crosses the edge of the cluster machine, in both directions.
+
+use crate::time::Wall;
+use crate::wire::{Channel, CloseReason, ConnId, DialId, Peer, RequestId, WriteError, WriteId};
+use bytes::Bytes;
+use crdt::id::NodeId;
+use crdt::name::NodeName;
+use crdt::roster::Profile;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// What the machine is made with.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// This node, by its certificate.
+    pub me: Peer,
+    /// What it says of itself.
+    pub profile: Profile,
+    /// Addresses to join, as configured: `host:port`.
+    pub seeds: Vec<String>,
+    /// What the disk kept of an earlier run (see [`Output::Write`]); empty at the very first start.
+    pub kept: Option<Bytes>,
+    /// Drawn anew at each start; tells a clone from a restart.
+    pub nonce: [u8; 16],
+    /// For all random choices.
+    pub seed: [u8; 32],
+}
+
+/// Where to dial.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Target {
+    /// A `host:port` that a person gave: resolved at each attempt, anybody of the cluster may answer.
+    Named(String),
+    /// The known address of a known node; nobody else may answer.
+    Node(NodeId, SocketAddr),
+}
+
+/// What happens to the machine.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// A deadline may have passed.
+    Timeout,
+    /// A connection stands, dialled by us (`dial`) or by the peer.
+    Connected {
+        /// Who is there.
+        peer: Peer,
+        /// The connection.
+        conn: ConnId,
+        /// Which attempt of ours it answers.
+        dial: Option<DialId>,
+        /// The address at the other end.
+        remote: SocketAddr,
+    },
+    /// An attempt failed, with the reason in words.
+    DialFailed {
+        /// Which attempt.
+        dial: DialId,
+        /// Whether somebody answered and refused us (or we them), rather than nobody answering.
+        refused: bool,
+        /// For people.
+        reason: String,
+    },
+    /// A message on [`Channel::Cluster`].
+    Message {
+        /// Where it came in.
+        conn: ConnId,
+        /// Its bytes.
+        bytes: Bytes,
+    },
+    /// A SWIM datagram.
+    Datagram {
+        /// Where it came in.
+        conn: ConnId,
+        /// Its bytes.
+        bytes: Bytes,
+    },
+    /// A connection is gone; nothing more comes from it.
+    Closed {
+        /// Which.
+        conn: ConnId,
+    },
+    /// A write was committed, or failed.
+    Written {
+        /// Which.
+        id: WriteId,
+        /// How it went.
+        result: Result<(), WriteError>,
+    },
+    /// A client asks.
+    Request {
+        /// To be named in the reply.
+        id: RequestId,
+        /// What it wants.
+        command: Command,
+    },
+}
+
+/// What a client can ask of the cluster machine.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Dial these addresses now and join whoever answers. Replied to when each has an outcome.
+    Join(Vec<String>),
+    /// Declare a member gone for good, by name or id.
+    Forget(String),
+    /// Write `left` into the roster, tell everybody, and stop after about a second.
+    Leave,
+    /// Tell everybody that this node will be back, and stop.
+    Shutdown,
+}
+
+/// What the machine wants done, in this order.
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// Dial; answered by `Connected` or `DialFailed` with the same id.
+    Dial {
+        /// The attempt.
+        dial: DialId,
+        /// Where.
+        target: Target,
+    },
+    /// Send a SWIM datagram; may be lost.
+    Datagram {
+        /// On which connection.
+        conn: ConnId,
+        /// At most 1150 bytes.
+        bytes: Bytes,
+    },
+    /// Send a message on [`Channel::Cluster`].
+    Send {
+        /// On which connection.
+        conn: ConnId,
+        /// The channel, always [`Channel::Cluster`].
+        channel: Channel,
+        /// Its bytes.
+        bytes: Bytes,
+    },
+    /// Keep a connection alive by pings (or let it die of idleness when its peer is down).
+    KeepAlive {
+        /// Which.
+        conn: ConnId,
+        /// Whether.
+        on: bool,
+    },
+    /// Close a connection; answered by `Closed`.
+    Close {
+        /// Which.
+        conn: ConnId,
+        /// Why.
+        reason: CloseReason,
+    },
+    /// Replace what the disk keeps for [`Settings::kept`], durably; answered by `Written`.
+    Write {
+        /// Which write.
+        id: WriteId,
+        /// All that is to be kept.
+        bytes: Bytes,
+    },
+    /// The view changed; the newest one replaces all before it.
+    View(Arc<RosterView>),
+    /// Something that people and programs want to know happened.
+    Event(Event),
+    /// The answer to a request.
+    Reply {
+        /// Which.
+        id: RequestId,
+        /// The answer.
+        result: Result<Reply, Refusal>,
+    },
+    /// The node must end; nothing follows.
+    Stop(StopReason),
+}
+
+/// Why the node ends.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StopReason {
+    /// It was asked to, and has said goodbye.
+    #[error("stopped")]
+    Shutdown,
+    /// It has left the cluster.
+    #[error("left the cluster")]
+    Left,
+    /// Another daemon runs with this one's identity.
+    #[error("{0}")]
+    Clone(String),
+    /// Another node already bears this one's name.
+    #[error("{0}")]
+    NameTaken(String),
+}
+
+/// The answer to a command that was carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// To `Join`: one outcome for each address, in their order.
+    Joined(Vec<JoinOutcome>),
+    /// To `Forget`, `Leave` and `Shutdown`.
+    Done,
+}
+
+/// What became of one address to join.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JoinOutcome {
+    /// The address as it was given.
+    pub address: String,
+    /// What became of it.
+    pub result: JoinResult,
+    /// In words: who answered, or why not.
+    pub detail: String,
+}
+
+/// Outcomes of joining by one address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JoinResult {
+    /// A node answered and is now a member here.
+    Joined,
+    /// The node there was a member already (or is this one).
+    Already,
+    /// The node there is not of this cluster, or refused this one.
+    Refused,
+    /// Nobody answered.
+    Unreachable,
+}
+
+/// Why a command was not carried out; nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// No node of that name or id is on the roster.
+    #[error("no node {0:?} is on the roster")]
+    Unknown(String),
+    /// The node is reachable (or this one) and cannot be forgotten.
+    #[error("{0} is reachable: use leave on that node")]
+    Reachable(NodeName),
+    /// The node is stopping.
+    #[error("this node is stopping")]
+    Stopping,
+    /// The roster's new state could not be made durable.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
+
+/// The state of a node, as this one sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum MemberState {
+    /// It answers.
+    Alive,
+    /// It did not answer a probe and has a moment to refute.
+    Suspect,
+    /// It does not answer.
+    Down,
+    /// It said that it goes and comes back.
+    Restarting,
+    /// It left in order.
+    Left,
+}
+
+impl MemberState {
+    /// As the API names it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Alive => "alive",
+            Self::Suspect => "suspect",
+            Self::Down => "down",
+            Self::Restarting => "restarting",
+            Self::Left => "left",
+        }
+    }
+
+    /// Whether this node can reach it, as far as it knows.
+    pub fn is_reachable(self) -> bool {
+        matches!(self, Self::Alive | Self::Suspect)
+    }
+}
+
+/// How much of the roster a node reaches. Two sides may both say `Majority` if members joined or were forgotten
+/// while apart: it is a view, no lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Verdict {
+    /// All of it (also alone on the roster).
+    Whole,
+    /// More than half.
+    Majority,
+    /// Exactly half.
+    Even,
+    /// Less than half, but somebody.
+    Minority,
+    /// Nobody.
+    Alone,
+}
+
+impl Verdict {
+    /// As the API names it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Whole => "whole",
+            Self::Majority => "majority",
+            Self::Even => "even",
+            Self::Minority => "minority",
+            Self::Alone => "alone",
+        }
+    }
+}
+
+/// The cluster as this node sees it: one value, replaced as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RosterView {
+    /// This node's id.
+    pub me: NodeId,
+    /// All nodes that are members or left in order, this one too, by name. Forgotten ones are not here.
+    pub members: Vec<MemberView>,
+    /// How much of it is reachable.
+    pub verdict: Verdict,
+    /// Since when that is the verdict.
+    pub since: Wall,
+}
+
+impl RosterView {
+    /// The members that count for the verdict and for `replicas`: all that did not leave.
+    pub fn expected(&self) -> impl Iterator<Item = &MemberView> {
+        self.members.iter().filter(|member| member.state != MemberState::Left)
+    }
+
+    /// One node's line.
+    pub fn member(&self, id: NodeId) -> Option<&MemberView> {
+        self.members.iter().find(|member| member.id == id)
+    }
+}
+
+/// One node as this one sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberView {
+    /// Its id.
+    pub id: NodeId,
+    /// What it says of itself.
+    pub profile: Profile,
+    /// Its state.
+    pub state: MemberState,
+    /// The run of its daemon.
+    pub run: u64,
+    /// Since when it is in that state.
+    pub since: Wall,
+    /// The connection to it that is in use, if any.
+    pub conn: Option<ConnId>,
+}
+
+/// What happened to a member or to the whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// When, by this node's clock.
+    pub at: Wall,
+    /// What.
+    pub kind: EventKind,
+}
+
+/// Kinds of events of the cluster machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EventKind {
+    /// A member changed: `joined`, `suspect`, `alive`, `down`, `restarting`, `left` or `forgotten`.
+    Member {
+        /// Which of these.
+        kind: &'static str,
+        /// The member's name.
+        name: NodeName,
+        /// The member's id.
+        id: NodeId,
+        /// For people: why, such as `no answer for 1.9 s`; may be empty.
+        detail: String,
+    },
+    /// The verdict changed.
+    Partition {
+        /// From this.
+        from: Verdict,
+        /// To this.
+        to: Verdict,
+        /// The names of the nodes that are expected and missing now.
+        missing: Vec<NodeName>,
+    },
+}
+
+/// Plain numbers for metrics and for the simulator's checks; counters run from the start of the machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Members alive or suspect, without this node.
+    pub reachable: u64,
+    /// Members on the roster, with this node.
+    pub expected: u64,
+    /// Members suspect now.
+    pub suspects: u64,
+    /// Probes of ours that were answered by nobody.
+    pub probes_failed: u64,
+    /// Probes of ours that were answered.
+    pub probes_answered: u64,
+    /// The local health multiplier: 0 is healthy, 6 the worst.
+    pub health: u64,
+    /// Members that this node declared down itself.
+    pub declared_down: u64,
+    /// Times that this node was declared down by others and renewed its generation.
+    pub renewals: u64,
+    /// Datagrams or messages that did not decode.
+    pub malformed: u64,
+    /// Connections in use.
+    pub connections: u64,
+    /// Attempts to dial.
+    pub dials: u64,
+    /// Attempts that failed.
+    pub dials_failed: u64,
+}

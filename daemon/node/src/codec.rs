@@ -1,0 +1,36 @@
+//! The one place that knows how Muster's messages become bytes: bincode 2 with serde, little endian, varints.
+//!
+//! bincode 2.0.1 is complete but no longer maintained; it is pinned and kept behind these two functions.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// The largest encoded message, and the most that decoding one may allocate: 1 MiB.
+pub const MAX_BYTES: usize = 1 << 20;
+
+/// Bytes that are not a message of this protocol version.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("malformed message: {0}")]
+pub struct Malformed(String);
+
+/// Encodes a value.
+///
+/// # Errors
+/// The value is larger than [`MAX_BYTES`]; nothing was written.
+pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, Malformed> {
+    let bytes = bincode::serde::encode_to_vec(value, bincode::config::standard()).map_err(|e| Malformed(e.to_string()))?;
+    if bytes.len() > MAX_BYTES { Err(Malformed(format!("{} bytes", bytes.len()))) } else { Ok(bytes) }
+}
+
+/// Decodes a value that fills `bytes` exactly.
+///
+/// # Errors
+/// The bytes are too many, too few, not such a value, or would allocate more than [`MAX_BYTES`].
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Malformed> {
+    let config = bincode::config::standard().with_limit::<MAX_BYTES>();
+    match bincode::serde::decode_from_slice(bytes, config) {
+        Ok((value, read)) if read == bytes.len() => Ok(value),
+        Ok((_, read)) => Err(Malformed(format!("{} bytes after the end", bytes.len().saturating_sub(read)))),
+        Err(error) => Err(Malformed(error.to_string())),
+    }
+}

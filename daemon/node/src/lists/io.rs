@@ -1,0 +1,496 @@
+//! Everything that crosses the edge of the lists machine, in both directions.
+
+use crate::cluster::RosterView;
+use crate::time::Wall;
+use crate::wire::{Channel, CloseReason, ConnId, RequestId, WriteError, WriteId};
+use bytes::Bytes;
+use crdt::entry::{Author, Edit, Entry};
+use crdt::id::{ChangeHash, ChangeId, EntryId, ListId, NodeId, Shard};
+use crdt::list::{ApplyError, Applied, CheckedChange, Document, LoadError};
+use crdt::name::{ListName, NodeName};
+use crdt::vector::{Range, VersionVector};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What the machine is made with.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// This node.
+    pub me: NodeId,
+    /// The first and the last shard that this machine owns; the daemon's machines share out all 256.
+    pub shards: (Shard, Shard),
+    /// Drawn anew at each start: goes into the actors' ids.
+    pub salt: [u8; 16],
+    /// For all random choices.
+    pub seed: [u8; 32],
+    /// How many bytes of loaded documents to keep in memory, about.
+    pub resident_bytes: usize,
+    /// The lists that the store has, with the sum of their version vectors.
+    pub known: Vec<(ListId, u64)>,
+    /// Those of them that are quarantined.
+    pub quarantined: Vec<ListId>,
+}
+
+/// What happens to the machine.
+#[derive(Debug)]
+pub enum Input {
+    /// A deadline may have passed.
+    Timeout,
+    /// A connection to a member stands. A peer may have two for a moment; the newest one is used.
+    Connected {
+        /// Who is there.
+        peer: NodeId,
+        /// The connection.
+        conn: ConnId,
+    },
+    /// A message on [`Channel::Lists`].
+    Message {
+        /// Where it came in.
+        conn: ConnId,
+        /// Its bytes.
+        bytes: Bytes,
+    },
+    /// The queue to that peer was full: a message that we sent was dropped.
+    Overflowed {
+        /// On which connection.
+        conn: ConnId,
+    },
+    /// A connection is gone.
+    Closed {
+        /// Which.
+        conn: ConnId,
+    },
+    /// The cluster as it is now; only the latest matters.
+    Cluster(Arc<RosterView>),
+    /// A client asks.
+    Request {
+        /// To be named in the reply.
+        id: RequestId,
+        /// Who asks.
+        by: Author,
+        /// What is wanted.
+        command: Command,
+    },
+    /// A write was committed, or failed. After a failure no write succeeds until `Reopened`.
+    Written {
+        /// Which.
+        id: WriteId,
+        /// How it went.
+        result: Result<(), WriteError>,
+    },
+    /// The store was reopened after a failed commit: what it has now is the truth.
+    Reopened {
+        /// A new salt, never used before.
+        salt: [u8; 16],
+        /// The lists of this machine's shards that the store has, with the sum of their version vectors.
+        known: Vec<(ListId, u64)>,
+    },
+    /// A job is done.
+    Worked {
+        /// Which list it was about.
+        list: ListId,
+        /// What came of it.
+        done: Done,
+    },
+}
+
+/// What a client can ask of the lists machine. Reads go to the store's view, not here.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Change a list: one change of its document.
+    Edit {
+        /// Which list; `Add` creates it.
+        list: ListName,
+        /// What to do.
+        edit: Edit,
+        /// Only if the list or entry is as the client saw it.
+        expect: Option<Precondition>,
+        /// Wait until so many nodes have the change on disk.
+        replicas: Option<Replicas>,
+        /// How long to wait, for the list to load and for the replicas.
+        timeout: Duration,
+    },
+    /// Wait until some other member has all that this node has: asked before leaving.
+    Evacuate {
+        /// How long to wait.
+        timeout: Duration,
+    },
+    /// The list as it was when these were its heads: [`Reply::Entries`], in order.
+    EntriesAt {
+        /// Which list.
+        list: ListName,
+        /// A change; the list as of it and all that it depends on.
+        change: ChangeHash,
+        /// How long to wait for the list to load.
+        timeout: Duration,
+    },
+}
+
+/// An `If-Match`: the tag that the addressed thing must still have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precondition {
+    /// [`ListRow::tag`] of the list.
+    List(u64),
+    /// [`Entry::tag`] of the entry that the edit addresses.
+    Entry(u64),
+}
+
+/// How many nodes in all, this one among them, shall have a change on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replicas {
+    /// That many.
+    Count(usize),
+    /// More than half of the roster.
+    Majority,
+    /// The whole roster.
+    All,
+}
+
+/// What the machine wants done, in this order.
+#[derive(Debug)]
+pub enum Output {
+    /// Send a message on [`Channel::Lists`].
+    Send {
+        /// On which connection.
+        conn: ConnId,
+        /// The channel, always [`Channel::Lists`].
+        channel: Channel,
+        /// Its bytes, at most 1 MiB.
+        bytes: Bytes,
+    },
+    /// Close a connection whose peer breaks the protocol.
+    Close {
+        /// Which.
+        conn: ConnId,
+        /// Why.
+        reason: CloseReason,
+    },
+    /// Commit all rows or none, durably, after all writes before it; answered by `Written`.
+    Write {
+        /// Which write.
+        id: WriteId,
+        /// What to write.
+        rows: Vec<Row>,
+    },
+    /// Run [`Job::run`] on a thread that may block; answered by `Worked`. One job per list at a time.
+    Work {
+        /// Which list it is about.
+        list: ListId,
+        /// What to do.
+        job: Job,
+    },
+    /// The answer to a request.
+    Reply {
+        /// Which.
+        id: RequestId,
+        /// The answer.
+        result: Result<Reply, Refusal>,
+    },
+    /// A list changed, here or elsewhere, and the change is on this node's disk.
+    Changed(Change),
+}
+
+/// One row of the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Row {
+    /// A change of a document, as its bytes. Never overwritten with other bytes.
+    Change {
+        /// Of which list.
+        list: ListId,
+        /// Which change.
+        id: ChangeId,
+        /// The raw change chunk.
+        bytes: Bytes,
+    },
+    /// An entry of the view; `None` when it is no longer alive.
+    Entry {
+        /// Of which list.
+        list: ListId,
+        /// Which entry.
+        id: EntryId,
+        /// As it is now.
+        entry: Option<Arc<Entry>>,
+    },
+    /// What is known of a list as a whole.
+    List {
+        /// Which list.
+        list: ListId,
+        /// As it is now.
+        row: ListRow,
+    },
+    /// The document in compact form: a cache for loading, never the only copy of anything.
+    Snapshot {
+        /// Of which list.
+        list: ListId,
+        /// The changes that it holds.
+        covers: VersionVector,
+        /// The saved document.
+        bytes: Bytes,
+    },
+    /// The list's document cannot be loaded; it takes no more changes. Its rows stay.
+    Quarantine {
+        /// Which list.
+        list: ListId,
+        /// Why, for people.
+        reason: String,
+    },
+}
+
+/// The view's line for one list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListRow {
+    /// Its name.
+    pub name: ListName,
+    /// Live entries.
+    pub total: u64,
+    /// Live entries that are not done.
+    pub open: u64,
+    /// Milliseconds since the epoch, of the newest change.
+    pub modified_at: i64,
+    /// The document's heads, sorted.
+    pub heads: Vec<ChangeHash>,
+    /// The sum of its version vector.
+    pub sum: u64,
+}
+
+impl ListRow {
+    /// Changes whenever the list changes: the sum of its version vector.
+    pub fn tag(&self) -> u64 {
+        self.sum
+    }
+}
+
+/// Work that takes too long for the machine's own thread.
+#[derive(Debug)]
+pub enum Job {
+    /// Read the list's rows and make its document.
+    Load {
+        /// The list's name.
+        name: ListName,
+        /// The actor that will write to it.
+        actor: crdt::id::Actor,
+    },
+    /// Apply changes to a large document.
+    Apply {
+        /// The document, which comes back.
+        document: Box<Document>,
+        /// What to apply.
+        changes: Vec<CheckedChange>,
+    },
+    /// Make a snapshot of a document that is to leave the memory, and prove that it loads back.
+    Save {
+        /// The document, which does not come back.
+        document: Box<Document>,
+    },
+    /// Read a list's name and version vector.
+    Vector,
+    /// Read changes of a list.
+    Changes {
+        /// Which ones.
+        ranges: Vec<Range>,
+        /// For the receiver of the answer, opaque to the job.
+        to: NodeId,
+    },
+}
+
+/// What came of a job, in the order of [`Job`]'s variants.
+#[derive(Debug)]
+pub enum Done {
+    /// The document, or why it cannot be had.
+    Loaded(Result<Box<Document>, JobError>),
+    /// The document after applying. On an error it is not fit for use: load it again.
+    Applied(Result<(Box<Document>, Applied), ApplyError>),
+    /// What the snapshot covers, and its bytes; `None` if it did not load back equal.
+    Saved(Option<(VersionVector, Bytes)>),
+    /// The list's name and vector; `None` for an unknown list.
+    Vector(Result<Option<(ListName, VersionVector)>, SourceError>),
+    /// The changes, in an order in which each follows those that it depends on.
+    Changes {
+        /// As the job named it.
+        to: NodeId,
+        /// The list's name and the raw changes.
+        found: Result<Option<Answer>, SourceError>,
+    },
+}
+
+/// Changes read from the store.
+#[derive(Debug)]
+pub struct Answer {
+    /// The list's name.
+    pub name: ListName,
+    /// Raw changes, dependencies first.
+    pub changes: Vec<Bytes>,
+}
+
+/// Why a document could not be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    /// Its rows could not be read; trying again may help.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// Its rows do not make a document.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+}
+
+/// What jobs read: the store, or the simulator's disk. All reads see committed rows only.
+pub trait Source {
+    /// The name of a list; `None` if it is unknown.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn name(&self, list: ListId) -> Result<Option<ListName>, SourceError>;
+    /// The version vector of a list; empty if it is unknown.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn vector(&self, list: ListId) -> Result<VersionVector, SourceError>;
+    /// The latest snapshot of a list and what it covers.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn snapshot(&self, list: ListId) -> Result<Option<(VersionVector, Bytes)>, SourceError>;
+    /// Raw changes of one actor, in order; fewer than asked for if the store has fewer.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn changes(&self, list: ListId, range: Range) -> Result<Vec<Bytes>, SourceError>;
+}
+
+/// The store cannot be read now.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the store cannot be read: {0}")]
+pub struct SourceError(pub String);
+
+/// The answer to a command that was carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// To `Edit`.
+    Edited {
+        /// The change that it made; `None` when a retry found everything there already.
+        change: Option<ChangeHash>,
+        /// The entries that the edit added or changed, in its order; empty for deletions.
+        entries: Vec<Arc<Entry>>,
+        /// Which nodes have it, if the client asked to wait for replicas.
+        replicas: Option<Confirmations>,
+    },
+    /// To `Evacuate`: the number of lists that no other member is known to have whole; 0 is success.
+    Unconfirmed(u64),
+    /// To `EntriesAt`.
+    Entries(Vec<Entry>),
+}
+
+/// What became of waiting for replicas.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Confirmations {
+    /// How many nodes were wanted in all.
+    pub asked: usize,
+    /// Those that have it on disk, this node first.
+    pub confirmed: Vec<NodeName>,
+    /// Whether that is enough.
+    pub reached: bool,
+}
+
+/// Why a command was not carried out. Unless the variant says otherwise, nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The list has no live entry here.
+    #[error("there is no list {0:?}")]
+    NoList(String),
+    /// The entry is not there, or was deleted.
+    #[error("there is no entry {0} in the list")]
+    NoEntry(EntryId),
+    /// An entry of this id was in the list and was deleted since.
+    #[error("the entry {0} was deleted")]
+    Deleted(EntryId),
+    /// `before` or `after` names an entry that is not there.
+    #[error("there is no entry {0} to be placed next to")]
+    NoPlace(EntryId),
+    /// The history has no such change.
+    #[error("the list has no change {0}")]
+    NoChange(ChangeHash),
+    /// The thing has changed since the client saw it.
+    #[error("it was changed in between")]
+    Changed,
+    /// Peers would refuse the change: too many bytes or operations.
+    #[error("the change is too large: {0}")]
+    TooLarge(String),
+    /// The roster has fewer nodes.
+    #[error("{asked} replicas were asked for, but the roster has {have} nodes")]
+    TooManyReplicas {
+        /// As asked.
+        asked: usize,
+        /// The roster's size.
+        have: usize,
+    },
+    /// The list is quarantined.
+    #[error("the list is quarantined: its document cannot be loaded")]
+    Quarantined,
+    /// Too much is waiting; try again in a moment.
+    #[error("too many requests are waiting")]
+    Busy,
+    /// The store cannot take writes now; nothing was tried.
+    #[error("the store takes no writes now: {0}")]
+    Unavailable(WriteError),
+    /// The commit failed after it was tried: whether the change is there is unknown. Retry with the same id.
+    #[error("the outcome is unknown: {0}")]
+    Unknown(WriteError),
+    /// The deadline passed before anything was done.
+    #[error("the deadline passed")]
+    Timeout,
+}
+
+/// A list changed, for watchers and event streams.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Which list.
+    pub list: ListId,
+    /// Its name.
+    pub name: ListName,
+    /// When this node committed it.
+    pub at: Wall,
+    /// Live entries before.
+    pub total_before: u64,
+    /// The list as it is now.
+    pub row: ListRow,
+    /// The entries that were touched: as they are now, or `None` when gone, and whether they were there before.
+    pub entries: Vec<(EntryId, Option<Arc<Entry>>, bool)>,
+}
+
+/// Plain numbers for metrics and for the simulator's checks; counters run from the start of the machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Lists that this machine knows.
+    pub lists: u64,
+    /// Documents in memory.
+    pub resident: u64,
+    /// About how many bytes they take.
+    pub resident_bytes: u64,
+    /// Documents loaded from the store.
+    pub loads: u64,
+    /// Changes made by clients of this node and committed.
+    pub changes_local: u64,
+    /// Changes received from peers and committed.
+    pub changes_remote: u64,
+    /// Changes received that were there already.
+    pub changes_duplicate: u64,
+    /// Changes received and refused.
+    pub changes_refused: u64,
+    /// Changes waiting for others that they depend on.
+    pub orphans: u64,
+    /// Lists being repaired now.
+    pub repairs: u64,
+    /// Repairs begun.
+    pub repairs_begun: u64,
+    /// Lists known to differ from some connected peer's.
+    pub differing: u64,
+    /// Lists in quarantine.
+    pub quarantined: u64,
+    /// Messages that did not decode.
+    pub malformed: u64,
+    /// Writes whose commit has not returned.
+    pub writes_pending: u64,
+    /// Clients waiting for a reply.
+    pub requests_waiting: u64,
+}

@@ -1,0 +1,90 @@
+//! What both machines share of the wire: channels and the identity of connections and peers.
+//!
+//! | channel | carries | machine |
+//! | --- | --- | --- |
+//! | 0 | hello, member state, roster, goodbye | `Cluster` |
+//! | 1 | pushes, digests, vectors, changes of lists | `Lists` |
+//!
+//! A datagram is always SWIM's and goes to `Cluster`. Messages of one channel arrive in the order in which they were
+//! sent, until the connection closes.
+
+use crdt::id::NodeId;
+use crdt::name::NodeName;
+
+/// The ALPN name of this protocol version.
+pub const ALPN: &[u8] = b"muster/1";
+/// The version number that it stands for.
+pub const PROTOCOL: u32 = 1;
+
+/// Names one connection of this process, never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnId(pub u64);
+
+/// Names one attempt to dial, never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DialId(pub u64);
+
+/// Who is at the other end of a connection, by its certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Its node id.
+    pub id: NodeId,
+    /// Its name.
+    pub name: NodeName,
+}
+
+/// The channels of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Channel {
+    /// Small and urgent: membership.
+    Cluster = 0,
+    /// Bulk: lists.
+    Lists = 1,
+}
+
+/// Why this node closes a connection; sent to the peer as text and counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CloseReason {
+    /// The peer sent bytes that are no message of this version.
+    Malformed,
+    /// The peer exceeded a bound of the protocol.
+    Abuse,
+    /// A newer run of the same node took its place.
+    Replaced,
+    /// The peer's name or id belongs to another node.
+    Refused,
+    /// This node shuts down.
+    Shutdown,
+}
+
+impl CloseReason {
+    /// In words, for the other side's log.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed message",
+            Self::Abuse => "a bound of the protocol was exceeded",
+            Self::Replaced => "replaced by a newer run",
+            Self::Refused => "name or id belongs to another node",
+            Self::Shutdown => "shutting down",
+        }
+    }
+}
+
+/// Names one write to the store, never reused within a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WriteId(pub u64);
+
+/// Names one request of a client, never reused within a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(pub u64);
+
+/// Why a commit failed. Whether its rows are on disk is unknown until the store was reopened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WriteError {
+    /// No space is left.
+    #[error("the disk is full")]
+    Full,
+    /// Anything else: an I/O error, or the store is being reopened.
+    #[error("the disk failed")]
+    Failed,
+}
