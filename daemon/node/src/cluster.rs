@@ -3,6 +3,6 @@
 mod io;
 
 pub use io::{
-    Command, Event, EventKind, Stats, Input, JoinResult, JoinOutcome, MemberState, MemberView, Output, Refusal, Reply, RosterView, Settings,
-    StopReason, Target, Verdict,
+    Command, Event, EventKind, Input, JoinOutcome, JoinResult, MemberState, MemberView, Output, Refusal, Reply, RosterView, Settings,
+    Stats, StopReason, Target, Verdict,
 };

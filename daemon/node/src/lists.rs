@@ -3,6 +3,6 @@
 mod io;
 
 pub use io::{
-    Answer, Change, Command, Confirmations, Done, Input, Job, JobError, ListRow, Output, Precondition, Refusal, Replicas, Reply, Row, Settings, Source,
-    SourceError, Stats,
+    Answer, Change, Command, Confirmations, Done, Input, Job, JobError, ListRow, Output, Precondition, Refusal, Replicas, Reply, Row,
+    Settings, Source, SourceError, Stats,
 };

@@ -6,7 +6,7 @@ use crate::wire::{Channel, CloseReason, ConnId, RequestId, WriteError, WriteId};
 use bytes::Bytes;
 use crdt::entry::{Author, Edit, Entry};
 use crdt::id::{ChangeHash, ChangeId, EntryId, ListId, NodeId, Shard};
-use crdt::list::{ApplyError, Applied, CheckedChange, Document, LoadError};
+use crdt::list::{Applied, ApplyError, CheckedChange, Document, LoadError};
 use crdt::name::{ListName, NodeName};
 use crdt::vector::{Range, VersionVector};
 use serde::{Deserialize, Serialize};
