@@ -6,6 +6,7 @@
 
 mod advertise;
 mod defaults;
+pub(crate) mod duration;
 mod environment;
 mod error;
 mod file;
@@ -29,7 +30,7 @@ pub struct Config {
     /// Where the node keeps its data.
     pub data_dir: PathBuf,
     /// `[node]`: what the node says of itself.
-    pub tags: Vec<String>,
+    pub node: Node,
     /// `[api]`: the unix socket for local clients.
     pub api: Api,
     /// `[quic]`: how nodes reach each other.
@@ -40,14 +41,21 @@ pub struct Config {
     pub http: Http,
     /// `[limits]`: bounds of the client side.
     pub limits: Limits,
-    /// `[log] level`: directives as `tracing-subscriber` reads them, already checked.
-    pub log_level: String,
+    /// `[log]`: what is logged.
+    pub log: Log,
     /// Whether the fault call of the development cluster is served. A flag only, never in a file.
     pub dev_faults: bool,
     /// QUIC addresses that are blocked from the first packet on: the present split of a development cluster.
     pub dev_block: Vec<SocketAddr>,
-    /// Whether the daemon ends when its standard input closes: see [`crate::dev::watch_parent`].
+    /// Whether the daemon ends when its standard input closes: see [`crate::dev`].
     pub parent_pipe: bool,
+}
+
+/// `[node]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// Tags, as they were given.
+    pub tags: Vec<String>,
 }
 
 /// `[api]`.
@@ -66,8 +74,8 @@ pub struct Api {
 pub struct Quic {
     /// Where to listen, on UDP.
     pub listen: SocketAddr,
-    /// Where peers are told to reach this node. Port 0: that of the bound socket.
-    pub advertise: SocketAddr,
+    /// Where peers are told to reach this node; `None`: where it listens, which then is one address.
+    pub advertise: Option<SocketAddr>,
     /// Nodes to join, `host:port` each.
     pub seeds: Vec<String>,
 }
@@ -107,22 +115,37 @@ pub struct Limits {
     pub header_timeout: Duration,
     /// How long a request's body may take.
     pub body_timeout: Duration,
+    /// How much memory loaded to-do lists may take in all, in bytes, by estimate.
+    pub resident_bytes: usize,
 }
 
-/// What the process was started with: arguments (the program's name first), environment and rights.
+/// `[log]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// A level or directives as `tracing-subscriber` reads them, already checked.
+    pub level: String,
+}
+
+/// What the command line asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// Run a node.
+    Run(Box<Config>),
+    /// Print this (the help, the version) and end.
+    Print(String),
+}
+
+/// What the process was started with: its arguments (the program's name first), environment and rights.
 #[derive(Clone, Debug, Default)]
-pub struct Surroundings {
-    /// The command line; the first is the program's name.
-    pub args: Vec<OsString>,
-    /// The environment.
-    pub env: BTreeMap<OsString, OsString>,
-    /// Whether it runs as root, which decides the defaults.
-    pub root: bool,
+struct Surroundings {
+    args: Vec<OsString>,
+    env: BTreeMap<OsString, OsString>,
+    /// It decides the defaults.
+    root: bool,
 }
 
 impl Surroundings {
-    /// Those of this process, with the command line that `main` was given.
-    pub fn of_process(args: impl IntoIterator<Item = OsString>) -> Self {
+    fn of_process(args: impl IntoIterator<Item = OsString>) -> Self {
         Self { args: args.into_iter().collect(), env: std::env::vars_os().collect(), root: rustix::process::geteuid().is_root() }
     }
 
@@ -132,23 +155,29 @@ impl Surroundings {
     }
 }
 
-impl Config {
-    /// Reads the flags, the environment and the file, and resolves them. `--help` and `--version` come back as an
-    /// error too, one with exit code 0: see [`ConfigError::report`].
-    pub fn load(surroundings: &Surroundings) -> Result<Self, ConfigError> {
-        let flags = flags::parse(&surroundings.args)?;
-        let mut mistakes = Vec::new();
-        let file = match file::path(flags.config.as_deref(), surroundings) {
-            Some(path) => file::read(&path, &mut mistakes),
-            None => given::Given::default(),
-        };
-        let environment = environment::read(&surroundings.env, &mut mistakes);
-        let given = file.overlaid_by(environment).overlaid_by(flags.given);
-        let config = resolve::resolve(&given, &flags.dev, surroundings, &mut mistakes);
-        match config {
-            Some(config) if mistakes.is_empty() => Ok(config),
-            _ => Err(ConfigError::Mistakes(mistakes)),
-        }
+/// What this process was asked to do, by its command line (the program's name first), environment and file.
+///
+/// # Errors
+/// Every mistake in them, one sentence a line.
+pub fn load(args: impl IntoIterator<Item = OsString>) -> Result<Start, ConfigError> {
+    load_in(&Surroundings::of_process(args))
+}
+
+fn load_in(surroundings: &Surroundings) -> Result<Start, ConfigError> {
+    let flags = match flags::parse(&surroundings.args)? {
+        flags::Parsed::Flags(flags) => flags,
+        flags::Parsed::Print(text) => return Ok(Start::Print(text)),
+    };
+    let mut mistakes = Vec::new();
+    let file = match file::path(flags.config.as_deref(), surroundings) {
+        Some(path) => file::read(&path, &mut mistakes),
+        None => given::Given::default(),
+    };
+    let environment = environment::read(&surroundings.env, &mut mistakes);
+    let given = file.overlaid_by(environment).overlaid_by(flags.given);
+    match resolve::resolve(&given, &flags.dev, surroundings, &mut mistakes) {
+        Some(config) if mistakes.is_empty() => Ok(Start::Run(Box::new(config))),
+        _ => Err(ConfigError::Mistakes(mistakes)),
     }
 }
 

@@ -31,9 +31,22 @@ pub(super) struct DevFlags {
     pub(super) parent_pipe: bool,
 }
 
+/// What a command line asks for.
+#[derive(Debug)]
+pub(super) enum Parsed {
+    /// To run, with these.
+    Flags(Flags),
+    /// To print the help or the version.
+    Print(String),
+}
+
 /// Parses a command line whose first word is the program's name.
-pub(super) fn parse(args: &[OsString]) -> Result<Flags, ConfigError> {
-    let matches = command().try_get_matches_from(args).map_err(ConfigError::Usage)?;
+pub(super) fn parse(args: &[OsString]) -> Result<Parsed, ConfigError> {
+    let matches = match command().try_get_matches_from(args) {
+        Ok(matches) => matches,
+        Err(error) if error.exit_code() == 0 => return Ok(Parsed::Print(error.to_string())),
+        Err(error) => return Err(ConfigError::Usage(plain(&error))),
+    };
     let mut given = Given::default();
     for key in KEYS {
         take(&mut given, key, &matches);
@@ -43,7 +56,13 @@ pub(super) fn parse(args: &[OsString]) -> Result<Flags, ConfigError> {
         block: matches.get_many("dev-block").map_or_else(Vec::new, |values| values.copied().collect()),
         parent_pipe: matches.get_flag("parent-pipe"),
     };
-    Ok(Flags { config: matches.get_one("config").cloned(), given, dev })
+    Ok(Parsed::Flags(Flags { config: matches.get_one("config").cloned(), given, dev }))
+}
+
+/// What is wrong, without the `error:` in front: the caller puts the program's name there.
+fn plain(error: &clap::Error) -> String {
+    let text = error.to_string();
+    text.strip_prefix("error: ").unwrap_or(&text).trim_end().to_owned()
 }
 
 fn take(given: &mut Given, key: &Key, matches: &ArgMatches) {

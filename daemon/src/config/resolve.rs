@@ -2,13 +2,17 @@
 
 use super::flags::DevFlags;
 use super::given::{Given, Setting, Value};
-use super::{Api, Config, Http, Limits, Quic, Surroundings, Tls, advertise, defaults};
+use super::{Api, Config, Http, Limits, Log, Node, Quic, Surroundings, Tls, advertise, defaults, duration};
 use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// The longest path of a unix socket: `sun_path` has 108 bytes, one of them a zero.
 const MAX_SOCKET_BYTES: usize = 107;
+const MAX_CONNECTIONS: RangeInclusive<usize> = 1..=1_000_000;
+/// One list of 100,000 entries takes some 100 MB; below the smallest, lists would be loaded for every change.
+const RESIDENT_BYTES: RangeInclusive<usize> = 1 << 20..=1 << 40;
 
 /// The resolved configuration, or `None` with at least one more mistake told.
 pub(super) fn resolve(given: &Given, dev: &DevFlags, surroundings: &Surroundings, mistakes: &mut Vec<String>) -> Option<Config> {
@@ -23,13 +27,13 @@ pub(super) fn resolve(given: &Given, dev: &DevFlags, surroundings: &Surroundings
     let log_level = reader.text("log.level", defaults::LOG_LEVEL, log_level);
     Some(Config {
         data_dir: data_dir?,
-        tags: tags?,
+        node: Node { tags: tags? },
         api: api?,
         quic: quic?,
         tls: tls?,
         http: http?,
         limits: limits?,
-        log_level: log_level?,
+        log: Log { level: log_level? },
         dev_faults: dev.faults,
         dev_block: dev.block.clone(),
         parent_pipe: dev.parent_pipe,
@@ -56,7 +60,7 @@ impl Reader<'_> {
         let explicit = self.given.get("quic.advertise").map(|_| self.text("quic.advertise", "", reachable));
         let listen = listen?;
         let advertise = match explicit {
-            Some(given) => given?.or_port(listen.port()),
+            Some(given) => Some(given?.or_port(listen.port())),
             None => advertise::advertised(listen, seeds.as_deref()?),
         };
         Some(Quic { listen, advertise, seeds: seeds? })
@@ -78,17 +82,19 @@ impl Reader<'_> {
     }
 
     fn limits(&mut self) -> Option<Limits> {
-        let connections = self.number("limits.connections", 1024);
-        let connections_per_uid = self.number("limits.connections_per_uid", 128);
-        let streams_per_uid = self.number("limits.streams_per_uid", 64);
-        let header_timeout = self.text("limits.header_timeout", "10s", duration);
-        let body_timeout = self.text("limits.body_timeout", "30s", duration);
+        let connections = self.number("limits.connections", 1024, MAX_CONNECTIONS);
+        let connections_per_uid = self.number("limits.connections_per_uid", 128, MAX_CONNECTIONS);
+        let streams_per_uid = self.number("limits.streams_per_uid", 64, MAX_CONNECTIONS);
+        let resident_bytes = self.number("limits.resident_bytes", 256 << 20, RESIDENT_BYTES);
+        let header_timeout = self.text("limits.header_timeout", "10s", time);
+        let body_timeout = self.text("limits.body_timeout", "30s", time);
         Some(Limits {
             connections: connections?,
             connections_per_uid: connections_per_uid?,
             streams_per_uid: streams_per_uid?,
             header_timeout: header_timeout?,
             body_timeout: body_timeout?,
+            resident_bytes: resident_bytes?,
         })
     }
 
@@ -125,9 +131,9 @@ impl Reader<'_> {
         self.text(key, "false", |text| text.parse().map_err(|_| "true or false".to_owned()))
     }
 
-    fn number(&mut self, key: &str, default: usize) -> Option<usize> {
-        let right = "a whole number from 1 to 1000000".to_owned();
-        let bounded = |number: i64| usize::try_from(number).ok().filter(|number| (1..=1_000_000).contains(number));
+    fn number(&mut self, key: &str, default: usize, allowed: RangeInclusive<usize>) -> Option<usize> {
+        let right = format!("a whole number from {} to {}", allowed.start(), allowed.end());
+        let bounded = |number: i64| usize::try_from(number).ok().filter(|number| allowed.contains(number));
         if let Some(Setting { value: Value::Number(number), place }) = self.given.get(key) {
             return self.keep(bounded(*number).ok_or_else(|| format!("{place} is {number}, but must be {right}")));
         }
@@ -204,8 +210,8 @@ fn not_empty(text: &str) -> Result<String, String> {
     if text.is_empty() { Err("something that is not empty".to_owned()) } else { Ok(text.to_owned()) }
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
-    crate::duration::parse(text)
+fn time(text: &str) -> Result<Duration, String> {
+    duration::parse(text)
         .filter(|time| (Duration::from_millis(1)..=Duration::from_secs(3600)).contains(time))
         .ok_or_else(|| "a time up to 1h such as 500ms, 10s or 2m".to_owned())
 }

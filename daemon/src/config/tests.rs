@@ -29,13 +29,16 @@ impl Case {
     }
 
     fn load(&self) -> Config {
-        Config::load(&self.surroundings).unwrap()
+        match load_in(&self.surroundings).unwrap() {
+            Start::Run(config) => *config,
+            Start::Print(text) => panic!("{text}"),
+        }
     }
 
     /// The mistakes, with the file's path cut down to its name.
     fn mistakes(&self) -> Vec<String> {
         let folder = format!("{}/", self.dir.path().display());
-        match Config::load(&self.surroundings).unwrap_err() {
+        match load_in(&self.surroundings).unwrap_err() {
             ConfigError::Mistakes(mistakes) => mistakes.iter().map(|mistake| mistake.replace(&folder, "")).collect(),
             ConfigError::Usage(error) => panic!("{error}"),
         }
@@ -50,7 +53,7 @@ fn a_flag_wins_over_the_environment_and_that_over_the_file() {
     let in_env = Case::new(file).env("MUSTERD_QUIC__LISTEN", "127.0.0.1:2").env("MUSTERD_QUIC__SEEDS", "b:2, c");
     assert_eq!(in_env.load().quic.listen, "127.0.0.1:2".parse().unwrap());
     assert_eq!(in_env.load().quic.seeds, ["b:2", "c:6878"]);
-    assert_eq!(in_env.load().log_level, "warn");
+    assert_eq!(in_env.load().log.level, "warn");
     let in_flag = in_env.flags(&["--quic-listen", "127.0.0.1:3", "--quic-seeds", "d:4", "--quic-seeds=e:5,f:6"]);
     assert_eq!(in_flag.load().quic.listen, "127.0.0.1:3".parse().unwrap());
     assert_eq!(in_flag.load().quic.seeds, ["d:4", "e:5", "f:6"]);
@@ -172,7 +175,7 @@ fn a_socket_path_that_the_kernel_would_cut_is_refused_in_words() {
 #[test]
 fn an_advertised_address_takes_the_listeners_port() {
     let case = Case::new("[quic]\nlisten = \"[::]:7001\"\nadvertise = \"10.0.0.7\"");
-    assert_eq!(case.load().quic.advertise, "10.0.0.7:7001".parse().unwrap());
+    assert_eq!(case.load().quic.advertise, "10.0.0.7:7001".parse().ok());
 }
 
 #[test]
@@ -182,10 +185,18 @@ fn faults_are_a_flag_only() {
     assert!(config.dev_faults && config.parent_pipe && config.http.open);
     assert_eq!(config.dev_block.len(), 2);
     assert!(!Case::new("[dev]\nfaults = true").mistakes().is_empty());
-    assert!(matches!(Config::load(&Case::new("").flags(&["--dev-block", "127.0.0.1:1"]).surroundings), Err(ConfigError::Usage(_))));
+    assert!(matches!(load_in(&Case::new("").flags(&["--dev-block", "127.0.0.1:1"]).surroundings), Err(ConfigError::Usage(_))));
 }
 
 #[test]
 fn the_listener_can_be_switched_off() {
     assert_eq!(Case::new("[http]\nlisten = \"none\"").load().http.listen, None);
+}
+
+#[test]
+fn help_is_printed_and_names_every_flag() {
+    let mut surroundings = Surroundings::default();
+    surroundings.args = vec!["musterd".into(), "--help".into()];
+    let Ok(Start::Print(text)) = load_in(&surroundings) else { panic!("no help") };
+    assert!(keys::KEYS.iter().all(|key| text.contains(&format!("--{}", key.flag()))), "{text}");
 }
