@@ -195,8 +195,7 @@ fn the_listener_can_be_switched_off() {
 
 #[test]
 fn help_is_printed_and_names_every_flag() {
-    let mut surroundings = Surroundings::default();
-    surroundings.args = vec!["musterd".into(), "--help".into()];
+    let surroundings = Surroundings { args: vec!["musterd".into(), "--help".into()], ..Surroundings::default() };
     let Ok(Start::Print(text)) = load_in(&surroundings) else { panic!("no help") };
     assert!(keys::KEYS.iter().all(|key| text.contains(&format!("--{}", key.flag()))), "{text}");
 }
