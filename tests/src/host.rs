@@ -230,10 +230,8 @@ impl Process {
 
     /// Notes that a job begins; an error if one about the same list is under way.
     pub fn begin_job(&mut self, machine: usize, list: ListId) -> Result<(), String> {
-        match self.workers.get_mut(machine) {
-            Some(worker) if !worker.working.insert(list) => Err(format!("a second job about {list} while one is under way")),
-            _ => Ok(()),
-        }
+        let Some(worker) = self.workers.get_mut(machine) else { return Ok(()) };
+        if worker.working.insert(list) { Ok(()) } else { Err(format!("a second job about {list} while one is under way")) }
     }
 
     /// The plain numbers of the lists machines.

@@ -12,7 +12,6 @@
 //! agree within 10 virtual seconds. `src/bin/sweep.rs` runs many seeds; a failing one is replayed by its number alone.
 
 #![expect(
-    clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
@@ -24,9 +23,9 @@ pub mod check;
 pub mod clients;
 pub mod disk;
 pub mod faults;
+pub mod host;
 pub mod logs;
 pub mod network;
-pub mod host;
 pub mod queue;
 mod run;
 pub mod scenario;

@@ -11,6 +11,8 @@
 
 mod session;
 mod steps;
+#[cfg(test)]
+mod tests;
 mod weather;
 
 pub use weather::{Cuts, Weather};

@@ -9,8 +9,8 @@ use crate::check::{acknowledged, convergence, views};
 use crate::clients::{Act, Clients};
 use crate::disk::Disk;
 use crate::faults::Fault;
-use crate::network::{Arrival, Network};
 use crate::host::{Host, Output};
+use crate::network::{Arrival, Network};
 use crate::queue::{Event, Input, Place, Queue};
 use crate::scenario::Scenario;
 use crate::trace::Trace;
@@ -118,6 +118,19 @@ impl World {
             let at = self.now() + self.chance.span(Duration::from_secs(1), self.scenario.safety);
             self.queue.at(at, Event::Inspect);
         }
+    }
+
+    /// Adds a host with the identity, the configuration and a copy of the disk of another, at an address of its own.
+    pub fn clone_host(&mut self, original: usize) -> usize {
+        self.expects_clones = true;
+        let index = self.hosts.len();
+        let chance = Chance::new(self.scenario.seed, &format!("host {index}"));
+        let mut disk = Disk::new(Chance::new(self.scenario.seed, &format!("disk {index}")));
+        disk.image = self.hosts[original].disk.image.clone();
+        let (peer, seeds) = (self.hosts[original].peer.clone(), self.hosts[original].seeds.clone());
+        self.network.add(peer.clone(), address(index));
+        self.hosts.push(Host::new(peer, address(index), seeds, disk, chance));
+        index
     }
 
     /// Lets so much time pass.

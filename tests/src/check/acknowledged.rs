@@ -60,7 +60,7 @@ fn confirmed(hosts: &[Host], request: &Request, hash: &ChangeHash, told: &Confir
 pub fn check(world: &World) -> Vec<String> {
     let mut found = Vec::new();
     for (request, hash) in world.clients.acknowledged() {
-        for (index, host) in world.hosts.iter().enumerate().filter(|(_, host)| !host.disk.image.has(&hash)) {
+        for (index, host) in world.hosts[..world.scenario.hosts].iter().enumerate().filter(|(_, host)| !host.disk.image.has(&hash)) {
             let name = &host.peer.name;
             found.push(format!("change {hash} of request {} was acknowledged and is lost on host {index} ({name})", request.number));
         }

@@ -58,7 +58,7 @@ impl History {
             let mut seen: BTreeSet<usize> = direct.iter().flat_map(|dep| &history.seen[*dep]).copied().collect();
             seen.extend(direct);
             history.seen.push(seen);
-            let request = request_of(change.author()).and_then(|number| world.clients.get(number));
+            let request = request_of(&change.author()).and_then(|number| world.clients.get(number));
             let request = request.ok_or_else(|| format!("a change by {}, whom nobody asked", change.author()))?;
             history.was_possible(request, change.hash())?;
             history.add(at, request, world.clients.drawn_id(request));
@@ -70,7 +70,9 @@ impl History {
         match &request.outcome {
             Outcome::Refused(Refusal::Unknown(_)) | Outcome::Waiting | Outcome::Vanished => Ok(()),
             Outcome::Acknowledged(Some(told)) if *told == hash => Ok(()),
-            other => Err(format!("request {} was answered {other:?}, but made the change {hash}", request.number)),
+            other @ (Outcome::Acknowledged(_) | Outcome::Refused(_)) => {
+                Err(format!("request {} was answered {other:?}, but made the change {hash}", request.number))
+            }
         }
     }
 

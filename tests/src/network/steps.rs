@@ -156,7 +156,7 @@ impl Network {
             if !self.is_running(id, end, queue.now()) {
                 continue;
             }
-            if count % PING_TICKS == 0 {
+            if count.is_multiple_of(PING_TICKS) {
                 self.ping(queue, id, end);
             }
             let here = &self.sessions[&id].ends[end];

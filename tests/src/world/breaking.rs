@@ -4,6 +4,7 @@ use super::World;
 use crate::disk::Survival;
 use crate::faults::Fault;
 use crate::queue::{Event, Input, Place};
+use crdt::id::ChangeHash;
 use node::cluster::{self, Command};
 use node::time::Instant;
 use node::wire::RequestId;
@@ -125,7 +126,7 @@ impl World {
         let Some(backup) = self.hosts[host].disk.backup.take() else { return };
         self.kill(host, Survival::Nothing);
         let lost: Vec<_> = self.hosts[host].disk.image.hashes().difference(backup.hashes()).copied().collect();
-        let elsewhere = |hash| self.hosts.iter().enumerate().any(|(other, h)| other != host && h.disk.image.has(hash));
+        let elsewhere = |hash: &ChangeHash| self.hosts.iter().enumerate().any(|(other, h)| other != host && h.disk.image.has(hash));
         let destroyed: Vec<_> = lost.into_iter().filter(|hash| !elsewhere(hash)).collect();
         self.clients.excused.extend(destroyed);
         self.hosts[host].disk.image = backup;
