@@ -1,0 +1,9 @@
+//! Endpoints on real loopback sockets.
+
+mod datagrams;
+mod handshake;
+mod life;
+mod messages;
+mod pki;
+mod rogue;
+mod world;
