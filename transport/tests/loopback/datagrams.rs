@@ -1,10 +1,10 @@
-//! Datagrams of all sizes.
+//! Datagrams of all sizes, with everything on one thread: a node gives its endpoint no more.
 
 use crate::world::{Node, World, connect, settings, until};
 use bytes::Bytes;
 use transport::Event;
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_datagram_of_any_allowed_size_arrives() {
     let world = World::new();
     let (mut a, mut b) = (world.node("a"), world.node("b"));
@@ -19,7 +19,7 @@ async fn a_datagram_of_any_allowed_size_arrives() {
     assert_eq!(b.endpoint.stats().datagrams_received, 5);
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_probe_fits_into_a_packet_from_the_start() {
     let world = World::new();
     let (mut a, mut b) = (world.node("a"), world.node("b"));
@@ -28,7 +28,7 @@ async fn a_probe_fits_into_a_packet_from_the_start() {
     assert!(stats.max_datagram_bytes >= 1150, "{stats:?}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_datagram_beyond_64_kib_is_counted_and_not_sent() {
     let world = World::new();
     let (mut a, mut b) = (world.node("a"), world.node("b"));
@@ -38,7 +38,7 @@ async fn a_datagram_beyond_64_kib_is_counted_and_not_sent() {
     assert_eq!(a.endpoint.stats().datagrams_unsent, 2);
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn datagrams_for_a_full_queue_are_dropped_and_counted() {
     let world = World::new();
     let mut small = settings();

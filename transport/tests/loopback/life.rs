@@ -8,9 +8,9 @@ use transport::{DialErrorKind, Event, Settings};
 
 fn short_lived() -> Settings {
     let mut settings = settings();
-    settings.idle = Duration::from_millis(600);
-    settings.keep_alive = Duration::from_millis(150);
-    settings.dial_limit = Duration::from_millis(300);
+    settings.idle = Duration::from_millis(1500);
+    settings.keep_alive = Duration::from_millis(250);
+    settings.dial_limit = Duration::from_millis(1500);
     settings
 }
 
@@ -18,10 +18,12 @@ fn short_lived() -> Settings {
 async fn a_cut_closes_the_connection_and_after_it_a_new_dial_works() {
     let world = World::new();
     let (mut a, mut b) = (Node::bind(short_lived(), world.identity("a")), Node::bind(short_lived(), world.identity("b")));
-    connect(&mut a, &mut b).await;
+    let (at_a, at_b) = connect(&mut a, &mut b).await;
     a.endpoint.fault().block(&[b.endpoint.local_addr()]);
-    assert_eq!(a.closed().await, "nothing received for 0.6 s");
-    assert_eq!(b.closed().await, "nothing received for 0.6 s");
+    a.endpoint.datagram(at_a, Bytes::from_static(b"lost"));
+    b.endpoint.datagram(at_b, Bytes::from_static(b"lost"));
+    assert_eq!(a.closed().await, "nothing received for 1.5 s");
+    assert_eq!(b.closed().await, "nothing received for 1.5 s");
     let address = b.address();
     assert_eq!(a.fails(&address, None).await.0, DialErrorKind::Unreachable);
     let address = a.address();
@@ -48,11 +50,11 @@ async fn one_end_keeps_an_unused_connection_alive_and_none_lets_it_die() {
     let (mut a, mut b) = (Node::bind(short_lived(), world.identity("a")), Node::bind(short_lived(), world.identity("b")));
     let (at_a, at_b) = connect(&mut a, &mut b).await;
     a.endpoint.keep_alive(at_a, false);
-    tokio::time::sleep(Duration::from_millis(1500)).await;
+    tokio::time::sleep(Duration::from_millis(3500)).await;
     assert_eq!((a.urgent.try_next(), b.urgent.try_next()), (None, None));
     b.endpoint.keep_alive(at_b, false);
-    assert_eq!(a.closed().await, "nothing received for 0.6 s");
-    assert_eq!(b.closed().await, "nothing received for 0.6 s");
+    assert_eq!(a.closed().await, "nothing received for 1.5 s");
+    assert_eq!(b.closed().await, "nothing received for 1.5 s");
     assert_eq!(a.endpoint.stats().messages_received, 0, "a keep-alive is no message");
 }
 
@@ -107,19 +109,22 @@ async fn settled(node: &mut Node) -> u64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_duplicate_that_is_in_use_is_not_closed() {
     let world = World::new();
-    let (mut a, mut b) = (world.node("a"), world.node("b"));
+    let mut patient = settings();
+    patient.duplicate_quiet = Duration::from_millis(1000);
+    let bind = |name: &str| Node::bind(patient.clone(), world.identity(name));
+    let (mut a, mut b) = (bind("a"), bind("b"));
     if a.id < b.id {
         std::mem::swap(&mut a, &mut b);
     }
     let (in_use, _) = connect(&mut a, &mut b).await;
     connect(&mut b, &mut a).await;
-    for _ in 0..20 {
+    for _ in 0..50 {
         a.endpoint.send(in_use, 0, Bytes::from_static(b"still here"));
-        tokio::time::sleep(Duration::from_millis(40)).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert_eq!(a.endpoint.stats().connections, 2);
     assert_eq!(a.closed().await, "closed here: the peer's own connection is used instead");
-    assert_eq!(b.endpoint.stats().messages_received, 20);
+    assert_eq!(b.endpoint.stats().messages_received, 50);
 }
 
 #[tokio::test(flavor = "multi_thread")]

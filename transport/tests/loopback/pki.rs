@@ -138,12 +138,12 @@ fn a_certificate_of_a_forgotten_authority_is_refused() {
 #[test]
 fn a_certificate_out_of_its_time_is_refused() {
     let now = OffsetDateTime::now_utc();
-    let (world, files) = (World::new(), World::new().files("late"));
-    fs::create_dir_all(files.parent().unwrap()).unwrap();
+    let world = World::new();
+    let files = world.files("late");
     certify(&world, &files, |params| params.not_after = now - Duration::days(1));
     assert!(refusal(&files).contains(&format!("expired on {}", (now - Duration::days(1)).date())), "{}", refusal(&files));
-    let (world, files) = (World::new(), World::new().files("early"));
-    fs::create_dir_all(files.parent().unwrap()).unwrap();
+    let world = World::new();
+    let files = world.files("early");
     certify(&world, &files, |params| params.not_before = now + Duration::days(2));
     assert!(refusal(&files).contains("is valid from"), "{}", refusal(&files));
 }

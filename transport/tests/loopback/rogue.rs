@@ -1,29 +1,50 @@
 //! A peer with a good certificate that does not keep to the protocol, written directly on quinn.
 
-use crate::world::{Node, World};
+use crate::world::{Node, World, soon, until};
 use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{Connection, ConnectionError};
-use rustls::RootCertStore;
+use rustls::client::WantsClientCert;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
 use std::path::Path;
 use std::sync::Arc;
 use transport::pki;
 
 /// Connects with the certificate in `files`, as the node of that certificate would.
 async fn rogue(files: &Path, node: &Node) -> Connection {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(files.join("ca.pem")).unwrap()).unwrap();
     let chain = vec![CertificateDer::from_pem_file(files.join("node.pem")).unwrap()];
     let key = PrivateKeyDer::from_pem_file(files.join("node.key")).unwrap();
-    let builder = rustls::ClientConfig::builder_with_provider(provider).with_protocol_versions(&[&rustls::version::TLS13]).unwrap();
-    let mut config = builder.with_root_certificates(roots).with_client_auth_cert(chain, key).unwrap();
+    let config = client(files).with_client_auth_cert(chain, key).unwrap();
+    connect(config, node).await.unwrap()
+}
+
+fn client(files: &Path) -> ConfigBuilder<ClientConfig, WantsClientCert> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(files.join("ca.pem")).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_protocol_versions(&[&rustls::version::TLS13]).unwrap();
+    builder.with_root_certificates(roots)
+}
+
+async fn connect(mut config: ClientConfig, node: &Node) -> Result<Connection, ConnectionError> {
     config.alpn_protocols = vec![b"muster/1".to_vec()];
     let config = quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(config).unwrap()));
     let endpoint = quinn::Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
     let name = format!("{}.name.muster", node.name);
-    endpoint.connect_with(config, node.endpoint.local_addr(), &name).unwrap().await.unwrap()
+    endpoint.connect_with(config, node.endpoint.local_addr(), &name).unwrap().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_certificate_nobody_connects() {
+    let world = World::new();
+    let node = world.node("node");
+    let anonymous = client(&world.files("node")).with_no_client_auth();
+    if let Ok(connection) = connect(anonymous, &node).await {
+        soon(connection.closed()).await;
+    }
+    until(|| node.endpoint.stats().refused_certificate == 1).await;
+    assert_eq!(node.endpoint.stats().connected, 0);
 }
 
 /// Sends these streams, then demands that the connection is closed with this reason at both ends.

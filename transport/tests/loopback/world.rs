@@ -1,5 +1,4 @@
 //! A cluster's authority in a temporary directory, and nodes that it issued.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
 use std::future::Future;
 use std::path::{Path, PathBuf};
