@@ -234,7 +234,13 @@ mod tests {
 
     fn tags(watcher: &Watcher) -> Vec<Option<u64>> {
         let next = || watcher.next().now_or_never();
-        std::iter::from_fn(next).map(|news| match news { News::Change(change) => Some(change.row.tag()), News::Lagged => None }).take(5).collect()
+        std::iter::from_fn(next)
+            .map(|news| match news {
+                News::Change(change) => Some(change.row.tag()),
+                News::Lagged => None,
+            })
+            .take(5)
+            .collect()
     }
 
     #[tokio::test]
