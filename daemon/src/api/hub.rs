@@ -302,7 +302,9 @@ mod tests {
     async fn after_an_overflow_everybody_begins_anew() {
         let (hub, sender) = hub();
         let watcher = hub.watch(id("b"));
-        (0..40).for_each(|tag| drop(sender.send(change("a", tag, 1)).unwrap()));
+        for tag in 0..40 {
+            sender.send(change("a", tag, 1)).unwrap();
+        }
         assert!(hub.resume(id("a"), 1).is_none());
         assert_eq!(tags(&watcher)[..1], [None]);
     }
