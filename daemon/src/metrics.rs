@@ -40,6 +40,11 @@ const GAUGES: &[Row<u64>] = &[
     ("muster_lists_quarantined", "Lists whose document cannot be loaded", |s| s.lists.quarantined),
     ("muster_lists_pending_writes", "Writes whose commit has not returned", |s| s.lists.writes_pending),
     ("muster_lists_waiting_requests", "Clients waiting for an answer about a list", |s| s.lists.requests_waiting),
+    ("muster_store_queued_commits", "Commits waiting or under way", |s| s.store.queued),
+    ("muster_store_disk_bytes", "What the database takes on the disk", |s| s.store.disk_bytes),
+    ("muster_store_disk_free_bytes", "What the file system has left; 0 where it does not say", |s| s.store.disk_free_bytes.unwrap_or(0)),
+    ("muster_transport_connections", "QUIC connections that stand", |s| s.transport.connections),
+    ("muster_transport_queued_bytes", "Bytes of messages waiting to be sent", |s| s.transport.queued_bytes),
 ];
 
 const COUNTERS: &[Row<u64>] = &[
@@ -57,6 +62,16 @@ const COUNTERS: &[Row<u64>] = &[
     ("muster_lists_refused_changes_total", "Changes received and refused", |s| s.lists.changes_refused),
     ("muster_lists_repairs_total", "Repairs of lists begun", |s| s.lists.repairs_begun),
     ("muster_lists_malformed_total", "Messages about lists that did not decode", |s| s.lists.malformed),
+    ("muster_store_commits_total", "Commits acknowledged", |s| s.store.commits),
+    ("muster_store_groups_total", "Groups of commits, each synced to the disk once", |s| s.store.groups),
+    ("muster_store_rows_total", "Rows written", |s| s.store.rows),
+    ("muster_store_written_bytes_total", "Bytes of these rows, about", |s| s.store.bytes),
+    ("muster_store_failures_total", "Commits that the disk failed", |s| s.store.failures),
+    ("muster_store_reopens_total", "Times that the store was reopened after a failure", |s| s.store.reopens),
+    ("muster_transport_connected_total", "Connections that came to stand", |s| s.transport.connected),
+    ("muster_transport_closed_total", "Connections that ended", |s| s.transport.closed),
+    ("muster_transport_refused_total", "Handshakes that were refused here", |s| s.transport.refusals().iter().map(|(_, count)| count).sum()),
+    ("muster_transport_violations_total", "Connections closed because the peer broke the protocol", |s| s.transport.violations),
 ];
 
 /// Installs the recorder of this process.

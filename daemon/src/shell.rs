@@ -8,6 +8,7 @@
 //! | `api-N` | HTTP, on another runtime; its blocking threads run the lists machines' jobs |
 
 mod cluster;
+mod connections;
 mod lists;
 
 pub(crate) use cluster::Inbox;
@@ -178,7 +179,7 @@ impl Node {
     }
 
     fn transport_settings(&self) -> transport::Settings {
-        transport::Settings { listen: self.config.quic.listen, alpn: node::wire::ALPN.to_vec(), channels: 2, ..transport::Settings::default() }
+        transport::Settings::new(self.config.quic.listen, node::wire::ALPN)
     }
 
     fn cluster_settings(&mut self) -> anyhow::Result<impl FnOnce(SocketAddr) -> node::cluster::Settings + Send + 'static> {
@@ -217,6 +218,7 @@ impl Node {
             let wires = lists::Wires {
                 inbox: inbox.clone(),
                 store: self.store.clone(),
+                epoch: self.recovered.epoch,
                 endpoint: endpoint.clone(),
                 events: events.clone(),
                 changes: changes.clone(),
@@ -268,18 +270,18 @@ async fn signals(service: Service, endpoint: transport::Endpoint, tls: crate::co
         tokio::select! {
             _ = term.recv() => break,
             _ = int.recv() => break,
-            _ = hup.recv() => match transport::Identity::load(&tls.ca, &tls.cert, &tls.key) {
-                Ok(identity) => {
-                    endpoint.reload(identity);
-                    tracing::info!("certificates were read anew");
-                }
-                Err(error) => tracing::error!(%error, "certificates stay as they were"),
+            _ = hup.recv() => if let Err(error) = reload(&endpoint, &tls) {
+                tracing::error!(%error, "certificates stay as they were");
             },
         }
     }
     tracing::info!("stopping");
     shut_down(&service).await;
     Ok(())
+}
+
+fn reload(endpoint: &transport::Endpoint, tls: &crate::config::Tls) -> anyhow::Result<()> {
+    Ok(endpoint.reload(transport::Identity::load(&tls.ca, &tls.cert, &tls.key)?)?)
 }
 
 /// Ends the node when the process that started it ends, however it ends: its end of the pipe on our standard input closes.

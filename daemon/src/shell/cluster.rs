@@ -1,5 +1,6 @@
 //! Carries the inputs and outputs of the cluster machine, beside QUIC's driver on one thread.
 
+use super::connections::Connections;
 use super::{Clock, ListsInbox};
 use crate::event::EventLog;
 use crate::store::Store;
@@ -7,12 +8,12 @@ use anyhow::Context;
 use crdt::id::NodeId;
 use crdt::name::NodeName;
 use node::cluster::{Cluster, Command, Input, Output, Refusal, Reply, RosterView, Settings, Stats, StopReason, Target, Verdict};
-use node::wire::{Channel, ConnId, DialId, Peer, RequestId};
+use node::wire::{Channel, CloseReason, ConnId, DialId, Peer, RequestId};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, oneshot, watch};
-use transport::{Endpoint, Event, Events, Identity};
+use transport::{DialErrorKind, Endpoint, Event, Events, Identity, PeerName};
 
 /// How many inputs are handled before the timers get their turn.
 const BURST: usize = 256;
@@ -82,7 +83,8 @@ pub(super) fn start(
             let _ = bound.send(Ok(endpoint.clone()));
             tokio::spawn(super::lists::deliver(bulk, wires.workers.clone()));
             let machine = Cluster::new(settings(endpoint.local_addr()), wires.clock.now());
-            Loop { machine, endpoint, inbox: mine, wires, waiting: BTreeMap::new(), requests: 0 }.run(urgent, post).await;
+            let (connections, waiting) = (Connections::default(), BTreeMap::new());
+            Loop { machine, endpoint, inbox: mine, wires, connections, waiting, requests: 0 }.run(urgent, post).await;
         });
     })?;
     let endpoint = binding.recv().context("the cluster thread did not start")?;
@@ -94,6 +96,7 @@ struct Loop {
     endpoint: Endpoint,
     inbox: Inbox,
     wires: Wires,
+    connections: Connections,
     waiting: BTreeMap<RequestId, oneshot::Sender<Answer>>,
     requests: u64,
 }
@@ -131,31 +134,40 @@ impl Loop {
         if let Some(reason) = stop {
             let _ = self.wires.stopped.send(reason);
             // QUIC's driver lives on this thread: it goes on until the endpoint was shut down.
-            self.endpoint.closed().await;
+            while urgent.next().await.is_some() {}
         }
     }
 
     fn event(&mut self, event: Event) {
         let input = match event {
-            Event::Connected { conn, peer, dial, remote, .. } => match NodeName::new(&peer.name) {
-                Ok(name) => {
-                    let peer = Peer { id: NodeId(peer.id), name };
-                    Input::Connected { peer, conn: ConnId(conn), dial: dial.map(DialId), remote }
-                }
-                Err(error) => {
-                    tracing::warn!(%error, %remote, "a peer's certificate bears no valid name");
-                    return self.endpoint.close(conn, node::wire::CloseReason::Refused.as_str());
-                }
-            },
-            Event::DialFailed { dial, error } => {
-                Input::DialFailed { dial: DialId(dial), refused: error.is_refusal(), reason: error.to_string() }
+            Event::Connected { conn, peer, dial, remote, preferred } => return self.connected(conn, &peer, dial, remote, preferred),
+            Event::DialFailed { dial, kind, reason } => {
+                Input::DialFailed { dial: DialId(dial), refused: kind == DialErrorKind::Refused, reason }
             }
             Event::Message { conn, bytes, .. } => Input::Message { conn: ConnId(conn), bytes },
             Event::Datagram { conn, bytes } => Input::Datagram { conn: ConnId(conn), bytes },
-            Event::Closed { conn, .. } => Input::Closed { conn: ConnId(conn) },
+            Event::Closed { conn, .. } => {
+                self.connections.closed(conn);
+                Input::Closed { conn: ConnId(conn) }
+            }
             Event::Overflowed { .. } => return,
         };
         self.machine.handle(self.wires.clock.now(), input);
+    }
+
+    fn connected(&mut self, conn: u64, peer: &PeerName, dial: Option<u64>, remote: SocketAddr, preferred: bool) {
+        let name = match NodeName::new(&peer.name) {
+            Ok(name) => name,
+            Err(error) => {
+                tracing::warn!(%error, %remote, "a peer's certificate bears no valid name");
+                return self.endpoint.close(conn, CloseReason::Refused.as_str());
+            }
+        };
+        let peer = Peer { id: NodeId(peer.id), name };
+        for told in self.connections.connected(peer.id.0, conn, preferred) {
+            let dial = dial.filter(|_| told.0 == conn).map(DialId);
+            self.machine.handle(self.wires.clock.now(), Input::Connected { peer: peer.clone(), conn: told, dial, remote });
+        }
     }
 
     fn letter(&mut self, letter: Letter) {

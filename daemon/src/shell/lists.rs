@@ -1,8 +1,9 @@
 //! Carries the inputs and outputs of the lists machines, each on a thread of its own.
 
 use super::Clock;
+use super::connections::Connections;
 use crate::event::EventLog;
-use crate::store::{Recovered, Store};
+use crate::store::{Epoch, Recovered, Store};
 use crdt::entry::Author;
 use crdt::id::{NodeId, Shard};
 use node::cluster::RosterView;
@@ -26,6 +27,8 @@ type Answer = Result<Reply, Refusal>;
 /// What other threads send to a machine.
 enum Letter {
     Input(Input),
+    /// The store was reopened: from here on, what the machine writes builds on this epoch.
+    Reopened(Input, Epoch),
     /// A peer's message, with its share of [`WAITING_BYTES`].
     Message(Input, OwnedSemaphorePermit),
     Request(Author, Command, oneshot::Sender<Answer>),
@@ -80,7 +83,7 @@ impl ListsInbox {
 
     pub(super) fn reopened(&self, salt: [u8; 16], recovered: &Recovered) {
         let known = recovered.lists.iter().filter(|(list, _)| self.owns(list.shard())).copied().collect();
-        self.input(Input::Reopened { salt, known });
+        let _ = self.letters.send(Letter::Reopened(Input::Reopened { salt, known }, recovered.epoch));
     }
 
     fn input(&self, input: Input) {
@@ -98,13 +101,20 @@ impl ListsInbox {
 
 /// Brings what peers send on the bulk channel to the machines that own its shards.
 pub(super) async fn deliver(mut bulk: Events, workers: Vec<ListsInbox>) {
+    let mut connections = Connections::default();
+    let tell_all = |input: &dyn Fn() -> Input| workers.iter().for_each(|worker| worker.input(input()));
     while let Some(event) = bulk.next().await {
         match event {
-            Event::Connected { conn, peer, .. } => {
-                workers.iter().for_each(|worker| worker.input(Input::Connected { peer: NodeId(peer.id), conn: ConnId(conn) }));
+            Event::Connected { conn, peer, preferred, .. } => {
+                for conn in connections.connected(peer.id, conn, preferred) {
+                    tell_all(&|| Input::Connected { peer: NodeId(peer.id), conn });
+                }
             }
-            Event::Closed { conn, .. } => workers.iter().for_each(|worker| worker.input(Input::Closed { conn: ConnId(conn) })),
-            Event::Overflowed { conn, .. } => workers.iter().for_each(|worker| worker.input(Input::Overflowed { conn: ConnId(conn) })),
+            Event::Closed { conn, .. } => {
+                connections.closed(conn);
+                tell_all(&|| Input::Closed { conn: ConnId(conn) });
+            }
+            Event::Overflowed { conn, .. } => tell_all(&|| Input::Overflowed { conn: ConnId(conn) }),
             Event::Message { conn, bytes, .. } => {
                 // Bytes that name no shards are rubbish: the first machine closes their connection.
                 let shards = lists::shards_of(&bytes).unwrap_or((Shard(0), Shard(0)));
@@ -121,6 +131,7 @@ pub(super) async fn deliver(mut bulk: Events, workers: Vec<ListsInbox>) {
 pub(super) struct Wires {
     pub(super) inbox: ListsInbox,
     pub(super) store: Store,
+    pub(super) epoch: Epoch,
     pub(super) endpoint: Endpoint,
     pub(super) events: EventLog,
     pub(super) changes: broadcast::Sender<Arc<Change>>,
@@ -166,6 +177,12 @@ impl Loop {
         let now = self.wires.clock.now();
         match letter {
             Letter::Input(input) => self.machine.handle(now, input),
+            Letter::Reopened(input, epoch) => {
+                // What it wanted before it knew is refused by the store.
+                self.drain();
+                self.wires.epoch = epoch;
+                self.machine.handle(now, input);
+            }
             Letter::Message(input, permit) => {
                 self.machine.handle(now, input);
                 drop(permit);
@@ -187,7 +204,7 @@ impl Loop {
                 Output::Write { id, rows } => {
                     let inbox = self.wires.inbox.clone();
                     let done = move |result| inbox.input(Input::Written { id, result });
-                    self.wires.store.commit(rows, Box::new(done));
+                    self.wires.store.commit_in(self.wires.epoch, rows, Box::new(done));
                 }
                 Output::Work { list, job } => {
                     let (inbox, reader) = (self.wires.inbox.clone(), self.wires.store.reader());

@@ -79,7 +79,8 @@ pub enum Input {
         /// How it went.
         result: Result<(), WriteError>,
     },
-    /// The store was reopened after a failed commit: what it has now is the truth.
+    /// The store was reopened after a failed commit: what it has now is the truth. Every write that was put out before
+    /// this input must have failed, or fail still, unless `known` counts it.
     Reopened {
         /// A new salt, never used before.
         salt: [u8; 16],
@@ -289,6 +290,8 @@ pub enum Job {
     Changes {
         /// Which ones.
         ranges: Vec<Range>,
+        /// About how many bytes at most; at least one change is read.
+        most_bytes: usize,
         /// For the receiver of the answer, opaque to the job.
         to: NodeId,
     },
@@ -298,7 +301,7 @@ pub enum Job {
 #[derive(Debug)]
 pub enum Done {
     /// The document, or why it cannot be had.
-    Loaded(Result<Box<Document>, JobError>),
+    Loaded(Result<Loaded, JobError>),
     /// The document after applying. On an error it is not fit for use: load it again.
     Applied(Result<(Box<Document>, Applied), ApplyError>),
     /// What the snapshot covers, and its bytes; `None` if it did not load back equal.
@@ -314,6 +317,15 @@ pub enum Done {
     },
 }
 
+/// A document made from the store's rows.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The document.
+    pub document: Box<Document>,
+    /// How many changes had to be read besides the snapshot.
+    pub beyond_snapshot: u64,
+}
+
 /// Changes read from the store.
 #[derive(Debug)]
 pub struct Answer {
@@ -321,6 +333,8 @@ pub struct Answer {
     pub name: ListName,
     /// Raw changes, dependencies first.
     pub changes: Vec<Bytes>,
+    /// Whether these are all that were asked for: nothing was left out for its size.
+    pub complete: bool,
 }
 
 /// Why a document could not be loaded.
@@ -332,6 +346,9 @@ pub enum JobError {
     /// Its rows do not make a document.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// Its rows make a document that lacks changes which the store counts among the list's.
+    #[error("changes are missing from the store")]
+    Gap,
 }
 
 /// What jobs read: the store, or the simulator's disk. All reads see committed rows only.
@@ -487,6 +504,8 @@ pub struct Stats {
     pub differing: u64,
     /// Lists in quarantine.
     pub quarantined: u64,
+    /// Changes and questions of peers that were dropped because a bound was reached; repair brings the changes back.
+    pub dropped: u64,
     /// Messages that did not decode.
     pub malformed: u64,
     /// Writes whose commit has not returned.
