@@ -19,6 +19,8 @@ mod commits;
 mod edge;
 mod edits;
 mod evacuation;
+#[cfg(test)]
+mod harness;
 mod incoming;
 mod io;
 mod job;
@@ -31,6 +33,10 @@ mod repair;
 mod replicas;
 mod resident;
 mod rounds;
+#[cfg(test)]
+mod scenarios;
+#[cfg(test)]
+mod storm;
 mod suspects;
 mod turn;
 mod vectors;
