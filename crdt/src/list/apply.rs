@@ -1,6 +1,7 @@
 //! Applying changes from elsewhere, in batches.
 
 use super::document::{Document, RawChange, Touched};
+use super::genesis;
 use super::judge::{CheckedChange, Fault};
 use super::outline::{Kind, OpName};
 use crate::id::{Actor, ChangeHash, ChangeId, EntryId};
@@ -135,8 +136,8 @@ impl Document {
     }
 
     /// The number of an actor's last change that is here or in the batch.
-    fn last_seq(&self, id: ChangeId, batch: &Batch) -> u64 {
-        batch.seqs.get(&id.actor).copied().unwrap_or_else(|| self.vector.seq(id.actor))
+    fn last_seq(&self, actor: Actor, batch: &Batch) -> u64 {
+        batch.seqs.get(&actor).copied().unwrap_or_else(|| self.vector.seq(actor))
     }
 
     /// The number of the last operation of a change that is here or in the batch.
@@ -169,7 +170,7 @@ impl Batch {
         if document.has(&change.hash()) || self.max_ops.contains_key(&change.hash()) {
             return Verdict::Duplicate;
         }
-        let have = document.last_seq(id, self);
+        let have = document.last_seq(id.actor, self);
         if id.seq <= have {
             return Verdict::Refused(Fault::Forked);
         }
@@ -181,6 +182,9 @@ impl Batch {
         }
         if id.seq != have + 1 {
             return Verdict::Refused(Fault::Gap { seq: id.seq });
+        }
+        if !change.outline.actors.iter().all(|actor| *actor == genesis::ACTOR || document.last_seq(*actor, self) > 0) {
+            return Verdict::Refused(Fault::Shape("names an actor that is not there"));
         }
         self.fit(document, change).map_or(Verdict::Refused(Fault::Shape("writes to an object that is not there")), Verdict::Fits)
     }

@@ -119,3 +119,14 @@ fn a_change_to_an_object_that_is_not_there_is_refused() {
     let applied = b.document.apply(vec![spoilt]).unwrap();
     assert_eq!(applied.refused[0].1, Fault::Shape("writes to an object that is not there"));
 }
+
+#[test]
+fn a_change_that_names_an_unknown_actor_is_refused() {
+    let (mut a, mut b, id) = two_with("milk");
+    a.patch(id, title("oat milk"));
+    let spoilt = altered(&a.changes[1], |change| {
+        change.operations[0].pred = vec![automerge::legacy::OpId::new(3, &automerge::ActorId::from([8; 16]))].into();
+    });
+    let applied = b.document.apply(vec![spoilt]).unwrap();
+    assert_eq!(applied.refused[0].1, Fault::Shape("names an actor that is not there"));
+}
