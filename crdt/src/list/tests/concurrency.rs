@@ -90,6 +90,22 @@ fn the_same_id_made_apart_is_one_entry_with_the_fields_of_both() {
 }
 
 #[test]
+fn of_an_entry_made_apart_the_last_write_wins_and_the_first_maker_made_it() {
+    let (mut a, mut b, id) = (Replica::new(1), Replica::new(2), EntryId(77));
+    a.edit(&Edit::Add(vec![with_id(id, "milk")]));
+    let made_at = a.at_ms;
+    b.at_ms += 60_000;
+    // The map that Automerge shows is this one, its actor being the higher one.
+    b.edit(&Edit::Add(vec![with_id(id, "bread")]));
+    a.add("something else");
+    a.patch(id, title("oat milk"));
+    a.sync(&mut b);
+    let entry = a.entry(id);
+    assert_eq!((entry.title.as_str(), entry.created_by, entry.created_at), ("oat milk", a.author(), made_at));
+    assert_eq!(entry.modified_by, a.author());
+}
+
+#[test]
 fn a_retry_on_another_node_is_no_conflict() {
     let (mut a, mut b, _) = two_with("milk");
     let add = Edit::Add(vec![NewEntry { tags: vec!["a".into()], ..with_id(EntryId(77), "bread") }]);
