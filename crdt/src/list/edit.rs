@@ -2,6 +2,7 @@
 
 use super::document::{Document, RawChange, Standing, Touched};
 use super::index::{Side, Slot};
+use super::judge::MAX_AUTHOR_BYTES;
 use super::outline::OpName;
 use super::read::Union;
 use super::write::{Draft, Stop, due_value, priority_value, text_value};
@@ -13,8 +14,6 @@ use automerge::{Automerge, AutomergeError, ObjId, ScalarValue};
 use bytes::Bytes;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// The longest author, in bytes: peers refuse longer ones.
-const MAX_AUTHOR_BYTES: usize = 4096;
 /// What a change's frame takes besides dependencies, author and actors, in bytes.
 const FRAME_BYTES: usize = 512;
 

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// The longest message (author) of a change, in bytes.
-const MAX_AUTHOR_BYTES: usize = 4096;
+pub(super) const MAX_AUTHOR_BYTES: usize = 4096;
 /// Automerge keeps operation counters in 32 bits.
 const MAX_COUNTER: u64 = u32::MAX as u64;
 
