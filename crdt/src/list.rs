@@ -1,1 +1,46 @@
-//! A to-do list as an Automerge document.
+//! A to-do list: one Automerge document, and what a node needs to know about it besides.
+//!
+//! ```text
+//! root ── entries ── <ULID> ── title, notes, pos, due, done, priority, assignee, created, life, tag:<name>
+//! ```
+//!
+//! | field | value |
+//! | --- | --- |
+//! | `title`, `notes`, `priority`, `assignee` | string |
+//! | `pos` | string: a fractional index of base-62 digits; entries are ordered by (`pos`, id) |
+//! | `due` | string `YYYY-MM-DD`, or a timestamp (ms) |
+//! | `done`, `created` | timestamp (ms) |
+//! | `life`, `tag:<name>` | integer: even = alive, present; odd = dead, absent |
+//!
+//! Fields are plain registers, cleared by writing null. The same id made on two nodes gives two maps at
+//! one key, of which Automerge shows one; here an entry is the union of all of them, and a field's values
+//! are its values in all of them. `life` and the tags count up: each write takes the smallest number of the
+//! right parity above all that it sees, so that no two concurrent intentions are an equal write (which
+//! Automerge drops). An entry is alive if any visible value of `life` is even: an edit wins over a
+//! concurrent deletion, and the entry says so among its conflicts.
+
+mod apply;
+mod authorship;
+mod chunk;
+mod document;
+mod edit;
+mod genesis;
+mod index;
+mod judge;
+mod outline;
+mod position;
+mod read;
+mod write;
+
+pub use apply::{Applied, ApplyError};
+pub use document::{Document, LoadError, RawChange, Standing, Touched};
+pub use edit::{EditRefusal, Edited};
+pub use judge::{CheckedChange, Fault, judge, start_op};
+
+/// The largest change, in bytes. Larger ones are refused here and by every peer.
+pub const MAX_CHANGE_BYTES: usize = 4 << 20;
+/// The most operations of one change.
+pub const MAX_OPERATIONS: usize = 100_000;
+
+#[cfg(test)]
+mod tests;

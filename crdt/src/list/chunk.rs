@@ -1,0 +1,187 @@
+//! The frame of an Automerge change chunk, read without expanding anything.
+//!
+//! | bytes | are |
+//! | --- | --- |
+//! | 4 | magic `85 6f 4a 83` |
+//! | 4 | the first bytes of the SHA-256 of all that follows them |
+//! | 1 | type: 1, a change (2 would be a compressed one) |
+//! | LEB128 | length of the rest: the dependencies' hashes, actor, sequence number, first operation, time, message, other actors, columns, extra bytes |
+//!
+//! Columns are run-length encoded: a hundred bytes can stand for a million operations. What they would
+//! expand to is therefore added up from the run lengths before Automerge sees them.
+
+use super::{MAX_CHANGE_BYTES, MAX_OPERATIONS};
+use crate::id::ChangeHash;
+use sha2::{Digest, Sha256};
+
+const MAGIC: [u8; 4] = [0x85, 0x6f, 0x4a, 0x83];
+const TYPE_CHANGE: u8 = 1;
+/// Column specifications: id << 4 | type, from Automerge's storage format.
+const ACTION_COLUMN: u64 = 4 << 4 | 2;
+const PREDECESSORS_COLUMN: u64 = 7 << 4;
+/// Bit of a column specification that marks deflated data.
+const DEFLATED: u64 = 1 << 3;
+const MAX_COLUMNS: u64 = 64;
+/// The most predecessors of all operations of a change together: concurrent values that it overwrites.
+const MAX_PREDECESSORS: u64 = 4 * MAX_OPERATIONS as u64;
+
+/// What the frame tells.
+#[derive(Clone, Debug)]
+pub(super) struct Frame {
+    /// SHA-256 over type, length and body: the name of the change.
+    pub(super) hash: ChangeHash,
+    /// Counter of the first operation.
+    pub(super) start_op: u64,
+}
+
+/// Why a chunk was not taken apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ChunkError {
+    /// Too many bytes.
+    Bytes,
+    /// It stands for too many operations or predecessors.
+    Operations,
+    /// The bytes are not what the checksum is of.
+    Checksum,
+    /// Not a change chunk; which part of it.
+    Malformed(&'static str),
+}
+
+/// Takes a change chunk apart, checks its checksum and what it would expand to.
+pub(super) fn parse(bytes: &[u8]) -> Result<Frame, ChunkError> {
+    if bytes.len() > MAX_CHANGE_BYTES {
+        return Err(ChunkError::Bytes);
+    }
+    let (checksum, mut body) = open(bytes)?;
+    let hash = ChangeHash(Sha256::digest(bytes.get(8..).unwrap_or_default()).into());
+    if hash.0.get(..4) != Some(checksum) {
+        return Err(ChunkError::Checksum);
+    }
+    let start_op = skip_to_start_op(&mut body)?;
+    body.signed("time")?;
+    body.block("message")?;
+    for _ in 0..body.count("other actors")? {
+        body.block("other actor")?;
+    }
+    check_columns(&mut body)?;
+    Ok(Frame { hash, start_op })
+}
+
+/// The counter of the first operation, without checking anything but the way to it.
+pub(super) fn start_op(bytes: &[u8]) -> Option<u64> {
+    let (_, mut body) = open(bytes).ok()?;
+    skip_to_start_op(&mut body).ok()
+}
+
+fn open(bytes: &[u8]) -> Result<(&[u8], Reader<'_>), ChunkError> {
+    let mut reader = Reader(bytes);
+    if reader.take(4, "magic")? != MAGIC {
+        return Err(ChunkError::Malformed("magic"));
+    }
+    let checksum = reader.take(4, "checksum")?;
+    if reader.take(1, "type")? != [TYPE_CHANGE] {
+        return Err(ChunkError::Malformed("type"));
+    }
+    let length = reader.unsigned("length")?;
+    if u64::try_from(reader.0.len()) != Ok(length) {
+        return Err(ChunkError::Malformed("length"));
+    }
+    Ok((checksum, reader))
+}
+
+fn skip_to_start_op(body: &mut Reader<'_>) -> Result<u64, ChunkError> {
+    for _ in 0..body.count("dependencies")? {
+        body.take(32, "dependency")?;
+    }
+    body.block("actor")?;
+    body.unsigned("sequence number")?;
+    body.unsigned("first operation")
+}
+
+fn check_columns(body: &mut Reader<'_>) -> Result<(), ChunkError> {
+    let count = body.unsigned("columns")?;
+    if count > MAX_COLUMNS {
+        return Err(ChunkError::Malformed("columns"));
+    }
+    let mut columns = Vec::new();
+    for _ in 0..count {
+        columns.push((body.unsigned("column")?, body.unsigned("column length")?));
+    }
+    for (specification, length) in columns {
+        let data = Reader(body.take(length, "column")?);
+        match specification {
+            _ if specification & DEFLATED != 0 => return Err(ChunkError::Malformed("compressed column")),
+            ACTION_COLUMN => data.bound(MAX_OPERATIONS as u64, |_| 1)?,
+            PREDECESSORS_COLUMN => data.bound(MAX_PREDECESSORS, |count| count)?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Reads from the front of a slice; names what it was reading when the slice ends too early.
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, length: u64, what: &'static str) -> Result<&'a [u8], ChunkError> {
+        let length = usize::try_from(length).map_err(|_| ChunkError::Malformed(what))?;
+        let (taken, rest) = self.0.split_at_checked(length).ok_or(ChunkError::Malformed(what))?;
+        self.0 = rest;
+        Ok(taken)
+    }
+
+    fn block(&mut self, what: &'static str) -> Result<&'a [u8], ChunkError> {
+        let length = self.unsigned(what)?;
+        self.take(length, what)
+    }
+
+    /// A number of things that take at least a byte each.
+    fn count(&mut self, what: &'static str) -> Result<u64, ChunkError> {
+        let count = self.unsigned(what)?;
+        if usize::try_from(count).is_ok_and(|count| count <= self.0.len()) { Ok(count) } else { Err(ChunkError::Malformed(what)) }
+    }
+
+    fn unsigned(&mut self, what: &'static str) -> Result<u64, ChunkError> {
+        leb128(self, what).map(|(bits, _)| bits)
+    }
+
+    fn signed(&mut self, what: &'static str) -> Result<i64, ChunkError> {
+        let (bits, length) = leb128(self, what)?;
+        let unused = 64u32.saturating_sub(7 * length);
+        Ok((bits << unused).cast_signed() >> unused)
+    }
+
+    /// Adds up `weight(value)` over all values of a run-length encoded column of integers.
+    fn bound(mut self, most: u64, weight: fn(u64) -> u64) -> Result<(), ChunkError> {
+        let mut sum = 0u64;
+        let mut add = |times: u64, weight: u64| {
+            sum = sum.saturating_add(times.saturating_mul(weight));
+            if sum > most { Err(ChunkError::Operations) } else { Ok(()) }
+        };
+        while !self.0.is_empty() {
+            match self.signed("run")? {
+                0 => add(self.unsigned("run of nulls")?, 1)?,
+                literals if literals < 0 => {
+                    for _ in 0..literals.unsigned_abs() {
+                        add(1, weight(self.unsigned("value")?))?;
+                    }
+                }
+                times => add(times.unsigned_abs(), weight(self.unsigned("value")?))?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The bits of a LEB128 number of at most 64 bits, and how many bytes it took.
+fn leb128(reader: &mut Reader<'_>, what: &'static str) -> Result<(u64, u32), ChunkError> {
+    let mut bits = 0u64;
+    for length in 0..10u32 {
+        let [byte] = reader.take(1, what)? else { return Err(ChunkError::Malformed(what)) };
+        bits |= u64::from(byte & 0x7f) << (7 * length);
+        if byte & 0x80 == 0 {
+            return Ok((bits, length + 1));
+        }
+    }
+    Err(ChunkError::Malformed(what))
+}

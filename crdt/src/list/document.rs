@@ -1,0 +1,296 @@
+//! The document: Automerge's state and what is kept beside it so that nothing walks the whole list.
+
+use super::authorship::Authorship;
+use super::index::{Index, Slot};
+use super::outline::{OpName, entry_id};
+use super::read::Union;
+use super::{apply, genesis};
+use crate::entry::Entry;
+use crate::id::{Actor, ChangeHash, ChangeId, EntryId, ListId};
+use crate::name::ListName;
+use crate::vector::VersionVector;
+use automerge::{ActorId, Automerge, AutomergeError, Change, ROOT, ReadDoc};
+use bytes::Bytes;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// About what an empty document takes, in bytes.
+const BASE_BYTES: usize = 16 << 10;
+/// About what an operation takes in Automerge's columns, in bytes.
+const OPERATION_BYTES: usize = 24;
+/// About what a change takes, in Automerge's graph and in ours, in bytes.
+const CHANGE_BYTES: usize = 240;
+/// About what the index takes for an entry, in bytes.
+const ENTRY_BYTES: usize = 300;
+
+/// A change as it is stored and sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawChange {
+    /// Its actor and number.
+    pub id: ChangeId,
+    /// Its hash, by which other changes name it.
+    pub hash: ChangeHash,
+    /// The uncompressed Automerge change chunk.
+    pub bytes: Bytes,
+}
+
+/// An entry that a change wrote to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Touched {
+    /// Which entry.
+    pub id: EntryId,
+    /// Whether it was in the list before.
+    pub before: bool,
+    /// As it is now; `None` if it is not in the list.
+    pub entry: Option<Entry>,
+}
+
+/// What is known of an entry's id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It is in the list.
+    Alive,
+    /// It was deleted.
+    Dead,
+    /// There never was such an entry here.
+    Unknown,
+}
+
+/// Why stored bytes do not make a document. The bytes are as they were.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LoadError {
+    /// Automerge does not understand them.
+    #[error("the document does not load: {0}")]
+    Automerge(String),
+    /// Automerge panicked on them.
+    #[error("loading the document panicked")]
+    Panicked,
+    /// It lacks the first change that all lists share, or has another map of entries.
+    #[error("the document does not begin with the first change of every list")]
+    Genesis,
+    /// Changes are missing that others depend on.
+    #[error("the document lacks {0} changes that others depend on")]
+    Incomplete(usize),
+    /// It has a change that no list can have.
+    #[error("the document has a change of a foreign actor")]
+    Foreign,
+}
+
+/// A to-do list: a replica of its Automerge document, with what it takes to read and edit it quickly.
+///
+/// All changes go through [`Document::edit`] and [`Document::apply`]; both tell which entries they touched.
+pub struct Document {
+    pub(super) doc: Automerge,
+    pub(super) index: Index,
+    pub(super) authorship: Authorship,
+    pub(super) actor: Actor,
+    pub(super) vector: VersionVector,
+    /// The highest number of an operation.
+    pub(super) max_op: u64,
+    name: ListName,
+    id: ListId,
+    sum: u64,
+    operations: u64,
+    modified_at: i64,
+}
+
+impl fmt::Debug for Document {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Document")
+            .field("name", &self.name)
+            .field("total", &self.total())
+            .field("vector", &self.vector)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Document {
+    /// An empty list: it has the first change of every list and nothing else.
+    pub fn new(name: ListName, actor: Actor) -> Self {
+        let mut doc = Automerge::new().with_actor(ActorId::from(actor.0));
+        // The constant is valid: a test makes it anew.
+        let applied = Change::from_bytes(genesis::BYTES.to_vec()).map(|genesis| doc.apply_changes([genesis]));
+        debug_assert!(matches!(applied, Ok(Ok(()))));
+        Self::with(doc, name, actor)
+    }
+
+    fn with(doc: Automerge, name: ListName, actor: Actor) -> Self {
+        let id = ListId::of(&name);
+        let (index, authorship, vector) = (Index::default(), Authorship::default(), VersionVector::default());
+        Self { doc, index, authorship, actor, vector, max_op: genesis::ENTRIES.counter, name, id, sum: 0, operations: 1, modified_at: 0 }
+    }
+
+    /// Loads a document from a snapshot ([`Document::save`]), if there is one, and the changes after it in
+    /// an order in which each follows those that it depends on. Never panics.
+    ///
+    /// # Errors
+    /// The bytes do not make a whole document of a list.
+    pub fn load(name: ListName, actor: Actor, snapshot: Option<&[u8]>, changes: &[Bytes]) -> Result<Self, LoadError> {
+        let blob = [snapshot.unwrap_or(genesis::BYTES)].into_iter().chain(changes.iter().map(Bytes::as_ref)).collect::<Vec<_>>().concat();
+        catch_unwind(AssertUnwindSafe(|| Self::load_blob(name, actor, &blob))).unwrap_or(Err(LoadError::Panicked))
+    }
+
+    fn load_blob(name: ListName, actor: Actor, blob: &[u8]) -> Result<Self, LoadError> {
+        let broken = |error: AutomergeError| LoadError::Automerge(error.to_string());
+        let doc = Automerge::load(blob).map_err(broken)?.with_actor(ActorId::from(actor.0));
+        let missing = doc.get_missing_deps(&[]).len();
+        if missing > 0 {
+            return Err(LoadError::Incomplete(missing));
+        }
+        let entries = doc.get_all(ROOT, genesis::KEY).map_err(broken)?;
+        let ours = matches!(entries.as_slice(), [(_, map)] if *map == genesis::entries());
+        let mut document = Self::with(doc, name, actor);
+        if !ours || !document.has(&genesis::HASH) {
+            return Err(LoadError::Genesis);
+        }
+        document.take_in_changes()?;
+        document.take_in_entries().map_err(broken)?;
+        Ok(document)
+    }
+
+    fn take_in_changes(&mut self) -> Result<(), LoadError> {
+        let changes: Vec<_> = self.doc.get_changes_meta(&[]).into_iter().map(automerge::ChangeMetadata::into_owned).collect();
+        for change in changes {
+            let actor = Actor(change.actor.to_bytes().try_into().map_err(|_| LoadError::Foreign)?);
+            if actor != genesis::ACTOR {
+                let id = ChangeId { actor, seq: change.seq };
+                let author = change.message.as_deref().unwrap_or_default();
+                self.record(id, change.start_op, change.max_op, change.timestamp, author);
+            } else if change.hash.0 != genesis::HASH.0 {
+                return Err(LoadError::Foreign);
+            }
+        }
+        Ok(())
+    }
+
+    fn take_in_entries(&mut self) -> Result<(), AutomergeError> {
+        for id in self.doc.keys(genesis::entries()).filter_map(|key| entry_id(&key)) {
+            let Some(union) = Union::read(&self.doc, id)? else { continue };
+            union.maps.iter().filter_map(OpName::of).for_each(|map| self.index.add_map(map, id));
+            self.index.set(id, union.slot());
+        }
+        Ok(())
+    }
+
+    /// Notes a change that the document now has.
+    pub(super) fn record(&mut self, id: ChangeId, start_op: u64, max_op: u64, seconds: i64, author: &str) {
+        let before = self.vector.seq(id.actor);
+        if before > 0 {
+            self.sum = self.sum.wrapping_sub(VersionVector::term(self.id, ChangeId { seq: before, ..id }));
+        }
+        self.sum = self.sum.wrapping_add(VersionVector::term(self.id, id));
+        self.vector.insert(id);
+        self.authorship.insert(id.actor, start_op, seconds, author);
+        self.operations += (max_op + 1).saturating_sub(start_op);
+        self.max_op = self.max_op.max(max_op);
+        self.modified_at = self.modified_at.max(seconds.saturating_mul(1000));
+    }
+
+    /// Reads entries anew after a change, and says how they were and are.
+    pub(super) fn refresh(&mut self, ids: impl IntoIterator<Item = EntryId>) -> Result<Vec<Touched>, AutomergeError> {
+        let mut touched = Vec::new();
+        for id in ids {
+            let before = self.index.is_alive(id);
+            let Some(union) = Union::read(&self.doc, id)? else { continue };
+            self.index.set(id, union.slot());
+            touched.push(Touched { id, before, entry: union.entry(id, &self.authorship) });
+        }
+        Ok(touched)
+    }
+
+    /// Whether it has that change.
+    pub fn has(&self, hash: &ChangeHash) -> bool {
+        // Nothing ever waits in Automerge's own queue, so that what is not missing is applied.
+        self.doc.get_missing_deps(&[automerge::ChangeHash(hash.0)]).is_empty()
+    }
+
+    /// The changes that it has. The first change of every list is not among them.
+    pub fn vector(&self) -> &VersionVector {
+        &self.vector
+    }
+
+    /// [`VersionVector::sum`] of its vector.
+    pub fn sum(&self) -> u64 {
+        self.sum
+    }
+
+    /// The hashes of the changes that no other depends on, sorted.
+    pub fn heads(&self) -> Vec<ChangeHash> {
+        self.doc.get_heads().into_iter().map(|hash| ChangeHash(hash.0)).collect()
+    }
+
+    /// The number of live entries.
+    pub fn total(&self) -> u64 {
+        self.index.total()
+    }
+
+    /// The number of live entries that are still to do.
+    pub fn open(&self) -> u64 {
+        self.index.open()
+    }
+
+    /// Milliseconds since the epoch, of the newest change by its writer's clock; 0 without changes.
+    pub fn modified_at(&self) -> i64 {
+        self.modified_at
+    }
+
+    /// A live entry.
+    pub fn entry(&self, id: EntryId) -> Option<Entry> {
+        Union::read(&self.doc, id).ok()??.entry(id, &self.authorship)
+    }
+
+    /// What is known of an id.
+    pub fn standing(&self, id: EntryId) -> Standing {
+        match self.index.slot(id) {
+            Some(Slot::Alive { .. }) => Standing::Alive,
+            Some(Slot::Dead) => Standing::Dead,
+            None => Standing::Unknown,
+        }
+    }
+
+    /// All live entries in order.
+    pub fn entries(&self) -> Vec<Entry> {
+        self.index.in_order().filter_map(|id| self.entry(id)).collect()
+    }
+
+    /// All live entries as they were in a document that has that change and what it depends on, and no
+    /// more; `None` if it is not here. Costs as much as loading the document.
+    pub fn entries_at(&self, change: ChangeHash) -> Option<Vec<Entry>> {
+        let changes = apply::history(&self.doc, change)?;
+        let then = Self::load(self.name.clone(), self.actor, None, &changes).ok()?;
+        Some(then.entries())
+    }
+
+    /// The document in compact form.
+    pub fn save(&self) -> Vec<u8> {
+        self.doc.save()
+    }
+
+    /// About how many bytes of memory it takes.
+    pub fn bytes(&self) -> usize {
+        let operations = usize::try_from(self.operations).unwrap_or(usize::MAX);
+        let parts = [(operations, OPERATION_BYTES), (self.authorship.len(), CHANGE_BYTES), (self.index.len(), ENTRY_BYTES)];
+        parts.iter().fold(BASE_BYTES, |sum, (count, bytes)| sum.saturating_add(count.saturating_mul(*bytes)))
+    }
+
+    /// How many operations it has: what applying a change from elsewhere costs grows with it.
+    pub fn operations(&self) -> u64 {
+        self.operations
+    }
+
+    /// Changes the actor that later edits are written by. It must never have written before.
+    pub fn set_actor(&mut self, actor: Actor) {
+        self.actor = actor;
+        self.doc.set_actor(ActorId::from(actor.0));
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &ListName {
+        &self.name
+    }
+
+    /// Its id, derived from its name.
+    pub fn id(&self) -> ListId {
+        self.id
+    }
+}

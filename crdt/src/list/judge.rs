@@ -1,0 +1,176 @@
+//! The one judge of changes: what it lets pass is safe to apply, to save and to send on.
+//!
+//! Bytes with a valid checksum can make Automerge panic, expand without bounds, or leave a document that
+//! no longer loads. So the limits are checked on the encoded form, Automerge decodes behind `catch_unwind`,
+//! and its own encoding of what it understood must be the very bytes that came.
+
+use super::chunk::{self, ChunkError};
+use super::outline::Outline;
+use super::{MAX_CHANGE_BYTES, MAX_OPERATIONS, genesis};
+use crate::entry::Author;
+use crate::id::{Actor, ChangeHash, ChangeId};
+use automerge::Change;
+use bytes::Bytes;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// The longest message (author) of a change, in bytes.
+const MAX_AUTHOR_BYTES: usize = 4096;
+/// Automerge keeps operation counters in 32 bits.
+const MAX_COUNTER: u64 = u32::MAX as u64;
+
+/// Why a change was refused. It was not applied.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// More bytes than [`MAX_CHANGE_BYTES`].
+    #[error("the change has more than {MAX_CHANGE_BYTES} bytes")]
+    Bytes,
+    /// More operations than [`MAX_OPERATIONS`].
+    #[error("the change has more than {MAX_OPERATIONS} operations")]
+    Operations,
+    /// The bytes are not those that the checksum was made of.
+    #[error("the change's checksum is wrong")]
+    Checksum,
+    /// The bytes are not an uncompressed change.
+    #[error("the bytes are not a change: {0}")]
+    Malformed(String),
+    /// Automerge would write the change differently.
+    #[error("the change is not written in the canonical way")]
+    NotCanonical,
+    /// No Muster document can have such a change.
+    #[error("the change {0}")]
+    Shape(&'static str),
+    /// Automerge panicked on it.
+    #[error("the change cannot be decoded")]
+    Panicked,
+    /// Its operations are not numbered above those that it depends on.
+    #[error("the change's operations are numbered from {start_op}, which does not follow {after}")]
+    Numbering {
+        /// Its first operation.
+        start_op: u64,
+        /// The last operation of its dependencies.
+        after: u64,
+    },
+    /// Its dependencies are all here, but not its actor's changes before it.
+    #[error("the change is its actor's number {seq}, but the one before it is missing")]
+    Gap {
+        /// Its number.
+        seq: u64,
+    },
+    /// Another change of the same actor and number is here already.
+    #[error("another change of the same actor and number is known")]
+    Forked,
+}
+
+impl From<ChunkError> for Fault {
+    fn from(error: ChunkError) -> Self {
+        match error {
+            ChunkError::Bytes => Self::Bytes,
+            ChunkError::Operations => Self::Operations,
+            ChunkError::Checksum => Self::Checksum,
+            ChunkError::Malformed(what) => Self::Malformed(what.to_owned()),
+        }
+    }
+}
+
+/// A change that [`judge`] let pass. Whether it fits a document is for [`super::Document::apply`] to say.
+#[derive(Clone, Debug)]
+pub struct CheckedChange {
+    id: ChangeId,
+    hash: ChangeHash,
+    deps: Vec<ChangeHash>,
+    author: Author,
+    bytes: Bytes,
+    pub(super) change: Change,
+    pub(super) outline: Outline,
+}
+
+impl CheckedChange {
+    /// Its actor and number.
+    pub fn id(&self) -> ChangeId {
+        self.id
+    }
+
+    /// Its hash.
+    pub fn hash(&self) -> ChangeHash {
+        self.hash
+    }
+
+    /// The changes that it depends on directly.
+    pub fn deps(&self) -> &[ChangeHash] {
+        &self.deps
+    }
+
+    /// The number of its first operation; higher than those of all changes that it depends on.
+    pub fn start_op(&self) -> u64 {
+        self.change.start_op().get()
+    }
+
+    /// The number of its last operation; one less than [`CheckedChange::start_op`] if it has none.
+    pub(super) fn max_op(&self) -> u64 {
+        self.change.max_op()
+    }
+
+    /// The raw change chunk.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// Who wrote it, by its message.
+    pub fn author(&self) -> Author {
+        self.author.clone()
+    }
+
+    /// When it was written: milliseconds since the epoch, of whole seconds.
+    pub fn at_ms(&self) -> i64 {
+        self.change.timestamp().saturating_mul(1000)
+    }
+}
+
+/// Judges the bytes of one change: 4 MiB, 100,000 operations, uncompressed, intact, canonical, of the
+/// shape of a list. Never panics.
+///
+/// # Errors
+/// The first rule that it breaks.
+pub fn judge(bytes: Bytes) -> Result<CheckedChange, Fault> {
+    let frame = chunk::parse(&bytes)?;
+    let decoded = catch_unwind(AssertUnwindSafe(|| decode(&bytes))).unwrap_or(Err(Fault::Panicked))?;
+    let (change, outline, id) = decoded;
+    if change.start_op().get() != frame.start_op || change.hash().0 != frame.hash.0 {
+        return Err(Fault::NotCanonical);
+    }
+    let deps = change.deps().iter().map(|hash| ChangeHash(hash.0)).collect();
+    let author = Author(change.message().unwrap_or_default().to_owned());
+    Ok(CheckedChange { id, hash: frame.hash, deps, author, bytes, change, outline })
+}
+
+/// The number of the first operation of a change chunk: sorting changes by it puts each after those that
+/// it depends on. Checks little; `None` if the bytes are no change.
+pub fn start_op(bytes: &[u8]) -> Option<u64> {
+    chunk::start_op(bytes)
+}
+
+/// All that needs Automerge, which may panic.
+fn decode(bytes: &Bytes) -> Result<(Change, Outline, ChangeId), Fault> {
+    let change = Change::from_bytes(bytes.to_vec()).map_err(|error| Fault::Malformed(error.to_string()))?;
+    let actor = change.actor_id().to_bytes().try_into().map_err(|_| Fault::Shape("is of an actor that is not of 16 bytes"))?;
+    let id = ChangeId { actor: Actor(actor), seq: change.seq() };
+    if id.actor == genesis::ENTRIES.actor {
+        return Err(Fault::Shape("claims to be the list's first"));
+    }
+    if change.deps().is_empty() {
+        return Err(Fault::Shape("does not depend on the first change of every list"));
+    }
+    if change.message().is_some_and(|message| message.len() > MAX_AUTHOR_BYTES) {
+        return Err(Fault::Shape("has too long a message"));
+    }
+    let length = u64::try_from(change.len()).unwrap_or(u64::MAX);
+    if change.start_op().get().saturating_add(length) > MAX_COUNTER || change.seq() > MAX_COUNTER || change.seq() == 0 {
+        return Err(Fault::Shape("has numbers beyond 32 bits"));
+    }
+    let expanded = change.decode();
+    let outline = Outline::of(&expanded, id.actor).map_err(Fault::Shape)?;
+    if Change::from(expanded).raw_bytes() != bytes {
+        return Err(Fault::NotCanonical);
+    }
+    Ok((change, outline, id))
+}

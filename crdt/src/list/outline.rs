@@ -1,0 +1,122 @@
+//! What a change does to the shape of the document: which objects it makes and which it touches.
+//!
+//! A list's document has one shape; a change that would give it another is refused. Objects are only made
+//! in `entries` (maps, at a ULID) and in those maps (texts, which the JavaScript library writes for
+//! strings). Maps take scalars, texts take strings.
+
+use super::genesis;
+use crate::id::{Actor, EntryId};
+use automerge::legacy::{Key, ObjectId, Op, OpId, OpType};
+use automerge::{ExpandedChange, ObjId, ObjType, ScalarValue};
+
+/// The longest key of an entry's map, in bytes.
+const MAX_KEY_BYTES: usize = 1024;
+
+/// Names an operation, and the object that it made. Ordered as Automerge orders concurrent values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct OpName {
+    /// Automerge's Lamport clock.
+    pub(super) counter: u64,
+    /// Who made it.
+    pub(super) actor: Actor,
+}
+
+impl OpName {
+    /// The name of an object's operation; `None` for the root and for actors that cannot be Muster's.
+    pub(super) fn of(object: &ObjId) -> Option<Self> {
+        match object {
+            ObjId::Root => None,
+            ObjId::Id(counter, actor, _) => Some(Self { counter: *counter, actor: Actor(actor.to_bytes().try_into().ok()?) }),
+        }
+    }
+
+    fn of_legacy(op: &OpId) -> Option<Self> {
+        Some(Self { counter: op.counter(), actor: Actor(op.actor().to_bytes().try_into().ok()?) })
+    }
+}
+
+/// What kind of object an operation needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    /// An entry's map.
+    Map,
+    /// A text in such a map.
+    Text,
+}
+
+/// What a change makes and touches, in the order of its operations.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Outline {
+    /// Maps made in `entries`.
+    pub(super) maps: Vec<(OpName, EntryId)>,
+    /// Texts made, and the map that each is in.
+    pub(super) texts: Vec<(OpName, OpName)>,
+    /// The objects written to, each as the kind that it has to be.
+    pub(super) writes: Vec<(OpName, Kind)>,
+}
+
+impl Outline {
+    /// Takes a change's operations one by one; says what is wrong with the first that does not fit.
+    pub(super) fn of(change: &ExpandedChange, actor: Actor) -> Result<Self, &'static str> {
+        let mut outline = Self::default();
+        for (counter, op) in (change.start_op.get()..).zip(&change.operations) {
+            outline.add(OpName { counter, actor }, op)?;
+        }
+        Ok(outline)
+    }
+
+    fn add(&mut self, name: OpName, op: &Op) -> Result<(), &'static str> {
+        let ObjectId::Id(object) = &op.obj else { return Err("writes to the document's root") };
+        let object = OpName::of_legacy(object).ok_or("names an actor that is not of 16 bytes")?;
+        if object == genesis::ENTRIES {
+            self.maps.push((name, new_entry(op)?));
+            return Ok(());
+        }
+        let kind = match &op.key {
+            Key::Map(key) if key.len() > MAX_KEY_BYTES => return Err("has a key that is too long"),
+            Key::Map(_) => Kind::Map,
+            Key::Seq(_) => Kind::Text,
+        };
+        match (kind, &op.action) {
+            (Kind::Map, OpType::Make(ObjType::Text)) => self.texts.push((name, object)),
+            (Kind::Map, OpType::Put(value)) if is_plain(value) => {}
+            (Kind::Text, OpType::Put(ScalarValue::Str(_))) if op.insert => {}
+            (_, OpType::Delete) => {}
+            _ => return Err("has an operation that a list does not have"),
+        }
+        if self.writes.last() != Some(&(object, kind)) {
+            self.writes.push((object, kind));
+        }
+        Ok(())
+    }
+}
+
+fn new_entry(op: &Op) -> Result<EntryId, &'static str> {
+    let (Key::Map(key), OpType::Make(ObjType::Map)) = (&op.key, &op.action) else {
+        return Err("puts something else than maps among the entries");
+    };
+    if !op.pred.is_empty() {
+        // What others write into the map that was there would be hidden for good.
+        return Err("puts an entry in another's place");
+    }
+    entry_id(key).ok_or("has an entry whose key is not a ULID")
+}
+
+/// The id that a key of `entries` stands for; there is one way only to write it.
+pub(super) fn entry_id(key: &str) -> Option<EntryId> {
+    key.parse().ok().filter(|id: &EntryId| id.to_string() == key)
+}
+
+fn is_plain(value: &ScalarValue) -> bool {
+    match value {
+        ScalarValue::Counter(_) | ScalarValue::Unknown { .. } => false,
+        ScalarValue::Bytes(_)
+        | ScalarValue::Str(_)
+        | ScalarValue::Int(_)
+        | ScalarValue::Uint(_)
+        | ScalarValue::F64(_)
+        | ScalarValue::Timestamp(_)
+        | ScalarValue::Boolean(_)
+        | ScalarValue::Null => true,
+    }
+}

@@ -1,0 +1,340 @@
+//! Reading an entry: the union of all maps at its key, and the winning value of each field.
+//!
+//! The winner among concurrent values is the one with the highest operation number, over all maps, which
+//! is the same on all replicas. Values of a wrong type count as absent.
+
+use super::authorship::{Authorship, Origin};
+use super::index::Slot;
+use super::outline::OpName;
+use super::{genesis, position};
+use crate::entry::{Author, Due, Entry, Field, Priority};
+use crate::id::EntryId;
+use automerge::{Automerge, AutomergeError, ObjId, ObjType, ReadDoc, ScalarValue, ScalarValueRef, Value, ValueRef};
+use std::collections::BTreeMap;
+
+/// Integers beyond this are not exact in JavaScript, which reads and writes these documents too.
+const MAX_INTEGER: i64 = (1 << 53) - 1;
+/// What tags' keys begin with.
+pub(super) const TAG: &str = "tag:";
+
+/// A value as far as a list makes use of it.
+#[derive(Clone, Debug, PartialEq)]
+enum Plain {
+    Null,
+    Text(String),
+    Integer(i64),
+    Time(i64),
+    Other,
+}
+
+/// One visible value of a key.
+#[derive(Clone, Debug)]
+struct Seen {
+    /// Which of the maps it is in.
+    map: usize,
+    /// The operation that wrote it.
+    op: OpName,
+    value: Plain,
+}
+
+/// All maps of one entry and all visible values in them, each key's in the order of their operations.
+#[derive(Clone, Debug)]
+pub(super) struct Union {
+    /// In the order of the operations that made them: the last one is the one that Automerge shows.
+    pub(super) maps: Vec<ObjId>,
+    fields: BTreeMap<String, Vec<Seen>>,
+}
+
+/// The visible values of a register that counts up: `life` or a tag.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Parities {
+    highest: Option<i64>,
+    pub(super) even: bool,
+    pub(super) odd: bool,
+}
+
+impl Parities {
+    /// The smallest even number above all values: alive, present.
+    pub(super) fn next_even(self) -> i64 {
+        self.highest.map_or(0, |highest| highest + 1 + (highest + 1).rem_euclid(2))
+    }
+
+    /// The smallest odd number above all values: dead, absent.
+    pub(super) fn next_odd(self) -> i64 {
+        self.highest.map_or(1, |highest| highest + 1 + highest.rem_euclid(2))
+    }
+
+    fn add(&mut self, value: i64) {
+        self.highest = Some(self.highest.map_or(value, |highest| highest.max(value)));
+        let even = value.rem_euclid(2) == 0;
+        self.even |= even;
+        self.odd |= !even;
+    }
+}
+
+impl Union {
+    /// Reads all maps of an entry; `None` if there are none.
+    pub(super) fn read(doc: &Automerge, id: EntryId) -> Result<Option<Self>, AutomergeError> {
+        let all = doc.get_all(genesis::entries(), id.to_string())?;
+        let maps: Vec<ObjId> = all.into_iter().filter(|(value, _)| *value == Value::Object(ObjType::Map)).map(|(_, map)| map).collect();
+        if maps.is_empty() {
+            return Ok(None);
+        }
+        let mut fields: BTreeMap<String, Vec<Seen>> = BTreeMap::new();
+        for (number, map) in maps.iter().enumerate() {
+            for item in doc.map_range(map, ..) {
+                let seen = fields.entry(item.key.to_string()).or_default();
+                if item.conflict {
+                    let values = doc.get_all(map, item.key.as_ref())?;
+                    seen.extend(values.iter().filter_map(|(value, op)| Seen::new(number, op, Plain::of(doc, value, op))));
+                } else {
+                    let op = item.id();
+                    seen.extend(Seen::new(number, &op, Plain::of_ref(doc, &item.value, &op)));
+                }
+            }
+        }
+        if maps.len() > 1 {
+            fields.values_mut().for_each(|seen| seen.sort_by_key(|seen| seen.op));
+        }
+        Ok(Some(Self { maps, fields }))
+    }
+
+    fn seen(&self, key: &str) -> &[Seen] {
+        self.fields.get(key).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Whether a map has a visible value at a key.
+    pub(super) fn has(&self, map: usize, key: &str) -> bool {
+        self.seen(key).iter().any(|seen| seen.map == map)
+    }
+
+    /// The values of a register that counts up.
+    pub(super) fn parities(&self, key: &str) -> Parities {
+        let mut parities = Parities::default();
+        self.seen(key).iter().filter_map(|seen| seen.value.integer()).for_each(|value| parities.add(value));
+        parities
+    }
+
+    /// Whether the entry is in the list.
+    pub(super) fn is_alive(&self) -> bool {
+        self.parities("life").even
+    }
+
+    /// The tags that anyone ever gave it, without the prefix, and how they stand.
+    pub(super) fn tags(&self) -> impl Iterator<Item = (&str, Parities)> {
+        let keys = self.fields.range(TAG.to_owned()..).map_while(|(key, _)| Some((key, key.strip_prefix(TAG)?)));
+        keys.map(|(key, tag)| (tag, self.parities(key)))
+    }
+
+    /// The winning value, of those that `read` understands, and whether there are other distinct ones.
+    fn register<T: PartialEq>(&self, key: &str, read: impl Fn(&Plain) -> Option<T>) -> Register<T> {
+        let mut values: Vec<T> = self.seen(key).iter().filter_map(|seen| read(&seen.value)).collect();
+        let winner = values.pop();
+        let conflict = winner.as_ref().is_some_and(|winner| values.iter().any(|value| value != winner));
+        Register { winner, conflict }
+    }
+
+    fn text(&self, key: &str) -> Register<Option<String>> {
+        self.register(key, Plain::text)
+    }
+
+    fn done(&self) -> Register<Done> {
+        self.register("done", |value| match value {
+            Plain::Null => Some(Done(None)),
+            Plain::Time(ms) => Some(Done(Some(*ms))),
+            Plain::Text(_) | Plain::Integer(_) | Plain::Other => None,
+        })
+    }
+
+    fn order(&self) -> Register<String> {
+        self.register("pos", |value| value.text().flatten().filter(|text| position::is_valid(text)))
+    }
+
+    /// When it was ticked, and whether others differ on that it was.
+    pub(super) fn done_at(&self) -> (Option<i64>, bool) {
+        let done = self.done();
+        (done.winner.and_then(|done| done.0), done.conflict)
+    }
+
+    /// What the index keeps of it.
+    pub(super) fn slot(&self) -> Slot {
+        if !self.is_alive() {
+            return Slot::Dead;
+        }
+        Slot::Alive { order: self.order().winner.unwrap_or_default().into(), open: self.done_at().0.is_none() }
+    }
+
+    /// The entry; `None` if it is not alive.
+    pub(super) fn entry(&self, id: EntryId, authorship: &Authorship) -> Option<Entry> {
+        if !self.is_alive() {
+            return None;
+        }
+        let (title, notes) = (self.text("title"), self.text("notes"));
+        let (due, done, priority) = (self.register("due", Plain::due), self.done(), self.register("priority", Plain::priority));
+        let (assignee, order) = (self.text("assignee"), self.order());
+        let tags: Vec<(&str, Parities)> = self.tags().filter(|(_, parities)| parities.even).collect();
+        let conflicts = [
+            (Field::Deleted, self.parities("life").odd),
+            (Field::Title, title.conflict),
+            (Field::Done, done.conflict),
+            (Field::Due, due.conflict),
+            (Field::Priority, priority.conflict),
+            (Field::Tags, tags.iter().any(|(_, parities)| parities.odd)),
+            (Field::Notes, notes.conflict),
+            (Field::Assignee, assignee.conflict),
+            (Field::Order, order.conflict),
+        ];
+        let (made, made_ms) = self.made(authorship);
+        let modified = self.modified(authorship);
+        Some(Entry {
+            id,
+            title: title.winner.flatten().unwrap_or_default(),
+            due: due.winner.flatten(),
+            done_at: done.winner.and_then(|done| done.0),
+            priority: priority.winner.flatten(),
+            tags: tags.into_iter().map(|(tag, _)| tag.to_owned()).collect(),
+            notes: notes.winner.flatten().unwrap_or_default(),
+            assignee: assignee.winner.flatten(),
+            order: order.winner.unwrap_or_default(),
+            created_at: made_ms,
+            created_by: made.author(),
+            modified_at: modified.ms().max(made_ms),
+            modified_by: modified.author(),
+            conflicts: conflicts.into_iter().filter_map(|(field, conflict)| conflict.then_some(field)).collect(),
+        })
+    }
+
+    /// The change that made the first of its maps, and when that was by the clock of its node.
+    fn made(&self, authorship: &Authorship) -> (Origin, i64) {
+        let origin = self.maps.first().and_then(OpName::of).and_then(|op| authorship.of(op)).unwrap_or_default();
+        let created = self.seen("created").iter().rev().filter(|seen| seen.map == 0).find_map(|seen| match seen.value {
+            Plain::Time(ms) => Some(ms),
+            Plain::Null | Plain::Text(_) | Plain::Integer(_) | Plain::Other => None,
+        });
+        let ms = created.unwrap_or_else(|| origin.ms());
+        (origin, ms)
+    }
+
+    /// The last change that touched it: each writes `life`.
+    fn modified(&self, authorship: &Authorship) -> Origin {
+        self.seen("life").last().and_then(|seen| authorship.of(seen.op)).unwrap_or_default()
+    }
+}
+
+struct Register<T> {
+    winner: Option<T>,
+    conflict: bool,
+}
+
+/// When an entry was done. Two that ticked it at different times agree.
+struct Done(Option<i64>);
+
+impl PartialEq for Done {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.is_some() == other.0.is_some()
+    }
+}
+
+impl Origin {
+    fn ms(&self) -> i64 {
+        self.seconds.saturating_mul(1000)
+    }
+
+    fn author(&self) -> Author {
+        Author(self.author.as_ref().to_owned())
+    }
+}
+
+impl Seen {
+    fn new(map: usize, op: &ObjId, value: Plain) -> Option<Self> {
+        OpName::of(op).map(|op| Self { map, op, value })
+    }
+}
+
+impl Plain {
+    fn of(doc: &Automerge, value: &Value<'_>, op: &ObjId) -> Self {
+        match value {
+            Value::Object(kind) => Self::of_object(doc, *kind, op),
+            Value::Scalar(scalar) => match scalar.as_ref() {
+                ScalarValue::Str(text) => Self::Text(text.to_string()),
+                ScalarValue::Int(value) => Self::of_i64(*value),
+                ScalarValue::Uint(value) => Self::of_u64(*value),
+                ScalarValue::F64(value) => Self::of_f64(*value),
+                ScalarValue::Timestamp(ms) => Self::Time(*ms),
+                ScalarValue::Null => Self::Null,
+                ScalarValue::Bytes(_) | ScalarValue::Counter(_) | ScalarValue::Boolean(_) | ScalarValue::Unknown { .. } => Self::Other,
+            },
+        }
+    }
+
+    fn of_ref(doc: &Automerge, value: &ValueRef<'_>, op: &ObjId) -> Self {
+        match value {
+            ValueRef::Object(kind) => Self::of_object(doc, *kind, op),
+            ValueRef::Scalar(scalar) => match scalar {
+                ScalarValueRef::Str(text) => Self::Text(text.to_string()),
+                ScalarValueRef::Int(value) => Self::of_i64(*value),
+                ScalarValueRef::Uint(value) => Self::of_u64(*value),
+                ScalarValueRef::F64(value) => Self::of_f64(*value),
+                ScalarValueRef::Timestamp(ms) => Self::Time(*ms),
+                ScalarValueRef::Null => Self::Null,
+                ScalarValueRef::Bytes(_) | ScalarValueRef::Counter(_) | ScalarValueRef::Boolean(_) | ScalarValueRef::Unknown { .. } => {
+                    Self::Other
+                }
+            },
+        }
+    }
+
+    fn of_object(doc: &Automerge, kind: ObjType, op: &ObjId) -> Self {
+        match kind {
+            ObjType::Text => doc.text(op).map_or(Self::Other, Self::Text),
+            ObjType::Map | ObjType::List | ObjType::Table => Self::Other,
+        }
+    }
+
+    fn of_i64(value: i64) -> Self {
+        if value.unsigned_abs() <= MAX_INTEGER.unsigned_abs() { Self::Integer(value) } else { Self::Other }
+    }
+
+    fn of_u64(value: u64) -> Self {
+        i64::try_from(value).map_or(Self::Other, Self::of_i64)
+    }
+
+    fn of_f64(value: f64) -> Self {
+        #[expect(clippy::cast_precision_loss, reason = "2^53 - 1 is exact")]
+        let most = MAX_INTEGER as f64;
+        #[expect(clippy::cast_possible_truncation, reason = "integral and within 53 bits")]
+        if value.fract() == 0.0 && value.abs() <= most { Self::Integer(value as i64) } else { Self::Other }
+    }
+
+    fn integer(&self) -> Option<i64> {
+        match self {
+            Self::Integer(value) => Some(*value),
+            Self::Null | Self::Text(_) | Self::Time(_) | Self::Other => None,
+        }
+    }
+
+    /// A text that may be cleared; an empty one is a cleared one.
+    fn text(&self) -> Option<Option<String>> {
+        match self {
+            Self::Null => Some(None),
+            Self::Text(text) => Some(Some(text.clone()).filter(|text| !text.is_empty())),
+            Self::Integer(_) | Self::Time(_) | Self::Other => None,
+        }
+    }
+
+    fn due(&self) -> Option<Option<Due>> {
+        match self {
+            Self::Null => Some(None),
+            Self::Text(text) => {
+                text.parse().ok().filter(|date: &jiff::civil::Date| date.to_string() == *text).map(|date| Some(Due::Date(date)))
+            }
+            Self::Time(ms) => Some(Some(Due::Instant(*ms))),
+            Self::Integer(_) | Self::Other => None,
+        }
+    }
+
+    fn priority(&self) -> Option<Option<Priority>> {
+        let Some(text) = self.text()? else { return Some(None) };
+        [Priority::High, Priority::Medium, Priority::Low].into_iter().find(|priority| priority.as_str() == text).map(Some)
+    }
+}

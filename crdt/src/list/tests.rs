@@ -1,0 +1,121 @@
+//! Tests of whole documents: what people rely on when they edit one list on several nodes.
+
+mod convergence;
+mod hostile;
+mod javascript;
+
+use super::*;
+use crate::entry::{Author, Edit, Entry, EntryPatch, Field, NewEntry, Place};
+use crate::id::{Actor, EntryId};
+use crate::name::ListName;
+
+/// A replica with a clock and a source of random bits that tests can predict.
+struct Replica {
+    document: Document,
+    changes: Vec<RawChange>,
+    number: u8,
+    at_ms: i64,
+    drawn: u128,
+}
+
+impl Replica {
+    fn new(number: u8) -> Self {
+        let document = Document::new(ListName::new("groceries").unwrap(), Actor([number; 16]));
+        Self { document, changes: Vec::new(), number, at_ms: 1_790_000_000_123, drawn: u128::from(number) }
+    }
+
+    fn author(&self) -> Author {
+        Author(format!("user@node{}", self.number))
+    }
+
+    fn try_edit(&mut self, edit: &Edit) -> Result<Edited, EditRefusal> {
+        self.at_ms += 1500;
+        let (by, drawn) = (self.author(), &mut self.drawn);
+        let mut draw = || {
+            *drawn = drawn.wrapping_mul(0x2360_ed05_1fc6_5da4_4385_df64_9fcc_f645).wrapping_add(0x9e37_79b9_7f4a_7c15);
+            *drawn >> 40
+        };
+        let edited = self.document.edit(edit, &by, self.at_ms, &mut draw)?;
+        self.changes.extend(edited.change.clone());
+        Ok(edited)
+    }
+
+    fn edit(&mut self, edit: &Edit) -> Edited {
+        self.try_edit(edit).unwrap()
+    }
+
+    fn add(&mut self, title: &str) -> EntryId {
+        self.edit(&Edit::Add(vec![NewEntry { title: title.into(), ..NewEntry::default() }])).results[0]
+    }
+
+    fn patch(&mut self, id: EntryId, patch: EntryPatch) -> Edited {
+        self.edit(&Edit::Patch(id, patch))
+    }
+
+    fn entry(&self, id: EntryId) -> Entry {
+        self.document.entry(id).unwrap()
+    }
+
+    fn titles(&self) -> Vec<String> {
+        self.document.entries().into_iter().map(|entry| entry.title).collect()
+    }
+
+    /// Takes in all that `other` has written itself.
+    fn pull(&mut self, other: &Self) -> Applied {
+        self.document.apply(other.changes.iter().map(|change| judge(change.bytes.clone()).unwrap()).collect()).unwrap()
+    }
+
+    fn sync(&mut self, other: &mut Self) {
+        self.pull(other);
+        other.pull(self);
+        assert_same(&self.document, &other.document);
+    }
+}
+
+fn assert_same(a: &Document, b: &Document) {
+    assert_eq!(a.entries(), b.entries());
+    assert_eq!((a.heads(), a.vector(), a.sum()), (b.heads(), b.vector(), b.sum()));
+    assert_eq!((a.total(), a.open(), a.modified_at(), a.operations()), (b.total(), b.open(), b.modified_at(), b.operations()));
+}
+
+fn two_with(title: &str) -> (Replica, Replica, EntryId) {
+    let (mut a, mut b) = (Replica::new(1), Replica::new(2));
+    let id = a.add(title);
+    b.pull(&a);
+    (a, b, id)
+}
+
+fn title(title: &str) -> EntryPatch {
+    EntryPatch { title: Some(title.into()), ..EntryPatch::default() }
+}
+
+#[test]
+fn lists_begun_apart_are_one_list() {
+    let (mut a, mut b) = (Replica::new(1), Replica::new(2));
+    a.add("milk");
+    b.add("bread");
+    a.sync(&mut b);
+    assert_eq!(a.document.total(), 2);
+}
+
+#[test]
+fn entries_stay_in_the_order_in_which_they_were_added() {
+    let mut a = Replica::new(1);
+    let ids: Vec<EntryId> = ["1", "2", "3"].iter().map(|title| a.add(title)).collect();
+    let between = NewEntry { title: "2a".into(), place: Some(Place::Before(ids[2])), ..NewEntry::default() };
+    a.edit(&Edit::Add(vec![between]));
+    assert_eq!(a.titles(), ["1", "2", "2a", "3"]);
+}
+
+#[test]
+fn an_edit_wins_over_a_concurrent_deletion_and_says_so() {
+    let (mut a, mut b, id) = two_with("milk");
+    a.edit(&Edit::Delete(id));
+    b.patch(id, title("oat milk"));
+    a.sync(&mut b);
+    let entry = a.entry(id);
+    assert_eq!((entry.title.as_str(), entry.conflicts), ("oat milk", vec![Field::Deleted]));
+    a.patch(id, title("oat milk!"));
+    a.sync(&mut b);
+    assert_eq!(b.entry(id).conflicts, []);
+}

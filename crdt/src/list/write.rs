@@ -1,0 +1,153 @@
+//! Writing one change: an Automerge transaction that knows how large it has become.
+
+use super::read::Union;
+use super::{MAX_CHANGE_BYTES, MAX_OPERATIONS, genesis};
+use crate::entry::{Due, NewEntry, Priority};
+use crate::id::EntryId;
+use automerge::transaction::{Transactable, Transaction};
+use automerge::{AutomergeError, ObjId, ObjType, ScalarValue};
+use std::collections::BTreeSet;
+
+use super::read::TAG;
+
+/// At most what an operation's columns take besides its key and value, in bytes.
+const OPERATION_BYTES: usize = 48;
+
+/// Why writing stopped. The transaction is to be rolled back.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// The change would break a limit; which one.
+    TooLarge(String),
+    /// Automerge refused an operation.
+    Automerge(AutomergeError),
+}
+
+impl From<AutomergeError> for Stop {
+    fn from(error: AutomergeError) -> Self {
+        Self::Automerge(error)
+    }
+}
+
+/// A change in the making. It ends before it exceeds what peers accept.
+pub(super) struct Draft<'a> {
+    pub(super) transaction: Transaction<'a>,
+    /// The maps made so far.
+    pub(super) made: Vec<(ObjId, EntryId)>,
+    bytes: usize,
+}
+
+impl<'a> Draft<'a> {
+    /// A draft whose frame (dependencies, author) takes so many bytes.
+    pub(super) fn new(transaction: Transaction<'a>, frame_bytes: usize) -> Self {
+        Self { transaction, made: Vec::new(), bytes: frame_bytes }
+    }
+
+    fn make_room(&mut self, bytes: usize) -> Result<(), Stop> {
+        self.bytes = self.bytes.saturating_add(OPERATION_BYTES).saturating_add(bytes);
+        if self.bytes > MAX_CHANGE_BYTES {
+            return Err(Stop::TooLarge(format!("it would have more than {MAX_CHANGE_BYTES} bytes")));
+        }
+        if self.transaction.pending_ops() >= MAX_OPERATIONS {
+            return Err(Stop::TooLarge(format!("it would have more than {MAX_OPERATIONS} operations")));
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, map: &ObjId, key: &str, value: ScalarValue) -> Result<(), Stop> {
+        let bytes = if let ScalarValue::Str(text) = &value { text.len() } else { 0 };
+        self.make_room(key.len().saturating_add(bytes))?;
+        Ok(self.transaction.put(map, key, value)?)
+    }
+
+    /// Makes an entry.
+    pub(super) fn add(&mut self, id: EntryId, new: &NewEntry, order: &str, at_ms: i64) -> Result<(), Stop> {
+        let key = id.to_string();
+        self.make_room(key.len())?;
+        let map = self.transaction.put_object(genesis::entries(), key, ObjType::Map)?;
+        self.made.push((map.clone(), id));
+        self.put(&map, "title", new.title.as_str().into())?;
+        self.put(&map, "pos", order.into())?;
+        self.put(&map, "created", ScalarValue::Timestamp(at_ms))?;
+        self.put(&map, "life", ScalarValue::Int(0))?;
+        if new.done {
+            self.put(&map, "done", ScalarValue::Timestamp(at_ms))?;
+        }
+        if let Some(due) = new.due {
+            self.put(&map, "due", due_value(Some(due)))?;
+        }
+        if let Some(priority) = new.priority {
+            self.put(&map, "priority", priority_value(Some(priority)))?;
+        }
+        if !new.notes.is_empty() {
+            self.put(&map, "notes", new.notes.as_str().into())?;
+        }
+        if let Some(assignee) = &new.assignee {
+            self.put(&map, "assignee", assignee.as_str().into())?;
+        }
+        for tag in new.tags.iter().collect::<BTreeSet<_>>() {
+            self.put(&map, &format!("{TAG}{tag}"), ScalarValue::Int(0))?;
+        }
+        Ok(())
+    }
+
+    /// Writes a field where it takes effect: to the map that Automerge shows, and to all others that have
+    /// a value of it, so that none is left beside the new one.
+    pub(super) fn set(&mut self, union: &Union, key: &str, value: &ScalarValue) -> Result<(), Stop> {
+        let last = union.maps.len().saturating_sub(1);
+        for (number, map) in union.maps.iter().enumerate() {
+            if number == last || union.has(number, key) {
+                self.put(map, key, value.clone())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Says that the entry shall be in the list: part of every edit, so that it wins over a concurrent
+    /// deletion.
+    pub(super) fn keep(&mut self, union: &Union) -> Result<(), Stop> {
+        self.set_life(union, union.parities("life").next_even())
+    }
+
+    /// Deletes the entry.
+    pub(super) fn kill(&mut self, union: &Union) -> Result<(), Stop> {
+        self.set_life(union, union.parities("life").next_odd())
+    }
+
+    fn set_life(&mut self, union: &Union, life: i64) -> Result<(), Stop> {
+        union.maps.iter().try_for_each(|map| self.put(map, "life", ScalarValue::Int(life)))
+    }
+
+    /// Gives an entry these tags and no others, writing only the difference.
+    pub(super) fn set_tags(&mut self, union: &Union, tags: &[String]) -> Result<(), Stop> {
+        let wanted: BTreeSet<&str> = tags.iter().map(String::as_str).collect();
+        for (tag, parities) in union.tags() {
+            let next = match (wanted.contains(tag), parities.even, parities.odd) {
+                (false, true, _) => parities.next_odd(),
+                (true, false, _) | (true, true, true) => parities.next_even(),
+                (true, true, false) | (false, false, _) => continue,
+            };
+            self.set(union, &format!("{TAG}{tag}"), &ScalarValue::Int(next))?;
+        }
+        let known: BTreeSet<&str> = union.tags().map(|(tag, _)| tag).collect();
+        wanted.difference(&known).try_for_each(|tag| self.set(union, &format!("{TAG}{tag}"), &ScalarValue::Int(0)))
+    }
+}
+
+/// How a due date or instant is written; null for none.
+pub(super) fn due_value(due: Option<Due>) -> ScalarValue {
+    match due {
+        None => ScalarValue::Null,
+        Some(Due::Date(date)) => date.to_string().into(),
+        Some(Due::Instant(ms)) => ScalarValue::Timestamp(ms),
+    }
+}
+
+/// How a priority is written; null for none.
+pub(super) fn priority_value(priority: Option<Priority>) -> ScalarValue {
+    priority.map_or(ScalarValue::Null, |priority| priority.as_str().into())
+}
+
+/// How a text that may be cleared is written; null for an empty one.
+pub(super) fn text_value(text: &str) -> ScalarValue {
+    if text.is_empty() { ScalarValue::Null } else { text.into() }
+}
