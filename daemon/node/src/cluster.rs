@@ -15,6 +15,8 @@ mod message;
 mod peer;
 mod roster;
 mod swim;
+#[cfg(test)]
+mod tests;
 mod verdict;
 mod view;
 

@@ -71,6 +71,8 @@ pub(crate) struct World {
     cuts: BTreeSet<(usize, usize)>,
     rng: ChaCha8Rng,
     pub(crate) loss: f64,
+    /// A host that gets each datagram one to two seconds late.
+    pub(crate) laggard: Option<usize>,
     /// All events, of all hosts.
     pub(crate) told: Vec<Event>,
     pub(crate) replies: BTreeMap<u64, Result<Reply, Refusal>>,
@@ -90,6 +92,7 @@ impl World {
             cuts: BTreeSet::new(),
             rng: ChaCha8Rng::seed_from_u64(seed),
             loss,
+            laggard: None,
             told: Vec::new(),
             replies: BTreeMap::new(),
             requests: 0,
@@ -256,6 +259,11 @@ impl World {
         self.told.iter().filter(is_it).count()
     }
 
+    /// A number below `bound`, of the world's seed.
+    pub(crate) fn draw(&mut self, bound: usize) -> usize {
+        self.rng.random_range(0..bound)
+    }
+
     fn clock(&self) -> Now {
         Now { instant: Instant::from_nanos(self.now), wall: Wall(i64::try_from(self.now / MS).unwrap()) }
     }
@@ -267,6 +275,11 @@ impl World {
 
     fn delay(&mut self) -> u64 {
         self.rng.random_range(MS / 2..=3 * MS)
+    }
+
+    fn lag(&mut self, pipe: u64, from: usize) -> u64 {
+        let late = self.pipes.get(&pipe).is_some_and(|it| Some(it.ends[1 - from].0) == self.laggard);
+        if late { self.rng.random_range(1_000 * MS..=2_000 * MS) } else { 0 }
     }
 
     fn is_lost(&mut self) -> bool {
@@ -448,7 +461,7 @@ impl World {
                 self.note(bytes.len() as u64);
                 assert!(bytes.len() <= 1150);
                 let (pipe, from) = place(conn);
-                let at = self.now + self.delay();
+                let at = self.now + self.delay() + self.lag(pipe, from);
                 if !self.is_lost() {
                     self.at(at, Happening::Datagram { pipe, from, bytes });
                 }
