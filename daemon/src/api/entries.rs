@@ -5,8 +5,8 @@ use crate::api::filter::Filter;
 use crate::api::gate::Conn;
 use crate::api::json::{self, Json, RawJson};
 use crate::api::openapi::{
-    AddAnswers, AtParams, DeleteAnswers, EditAnswers, EntryPage, FilterParams, IfMatchHeader, PageParams, ReadProblems, WriteParams,
-    WriteProblems,
+    AddAnswers, AddProblems, AtParams, DeleteAnswers, DeleteProblems, EditAnswers, EditProblems, EntriesProblems, EntryPage, EntryProblems,
+    FilterParams, IfMatchHeader, PageParams, WriteParams,
 };
 use crate::api::page::{Page, PageWriter, Room, bad_cursor};
 use crate::api::path::{self, EntryPath, ListPath};
@@ -39,7 +39,7 @@ use std::sync::Arc;
             status = 200, description = "A page of entries, each with its `position`", body = EntryPage,
             headers(("ETag" = String, description = "The list's tag; not with `at`")),
         ),
-        ReadProblems,
+        EntriesProblems,
     )
 )]
 pub(crate) async fn list(State(api): State<Api>, ListPath(name): ListPath, mut query: Query) -> Result<Response, Problem> {
@@ -123,7 +123,7 @@ where
         WriteParams, IfMatchHeader,
     ),
     request_body(content = EntryOrEntries, description = "One entry, or `entries`"),
-    responses(AddAnswers, WriteProblems)
+    responses(AddAnswers, AddProblems)
 )]
 pub(crate) async fn add(
     State(api): State<Api>,
@@ -183,7 +183,7 @@ fn tagged(mut response: Response, tag: u64) -> Response {
             status = 200, description = "The entry", body = ShownEntry<'static>,
             headers(("ETag" = String, description = "The entry's tag")),
         ),
-        ReadProblems,
+        EntryProblems,
     )
 )]
 pub(crate) async fn show(State(api): State<Api>, EntryPath(list, id): EntryPath, query: Query) -> Result<Response, Problem> {
@@ -200,7 +200,7 @@ pub(crate) async fn show(State(api): State<Api>, EntryPath(list, id): EntryPath,
         WriteParams, IfMatchHeader,
     ),
     request_body = PatchBody,
-    responses(EditAnswers, WriteProblems)
+    responses(EditAnswers, EditProblems)
 )]
 pub(crate) async fn edit(
     State(api): State<Api>,
@@ -225,7 +225,7 @@ pub(crate) async fn edit(
         ("list" = String, Path, description = "The list's name, percent-encoded"), ("id" = String, Path, description = "The entry's id"),
         WriteParams, IfMatchHeader,
     ),
-    responses(DeleteAnswers, WriteProblems)
+    responses(DeleteAnswers, DeleteProblems)
 )]
 pub(crate) async fn delete(
     State(api): State<Api>,
