@@ -10,7 +10,7 @@ use bytes::Bytes;
 use quinn::{ConnectionError, RecvStream, SendDatagramError, VarInt};
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::{Notify, Semaphore, watch};
@@ -65,6 +65,8 @@ pub(crate) struct Link {
     pub(crate) ping: Notify,
     /// Messages sent and received, to see whether the connection is in use.
     pub(crate) moved: AtomicU64,
+    /// Channels whose reader waits for room in a queue of events.
+    pub(crate) delivering: AtomicUsize,
     /// The writers hold its receivers: it is closed when everything accepted was acknowledged.
     pub(crate) writers: watch::Sender<()>,
     overflowed_urgent: Notify,
@@ -88,6 +90,7 @@ impl Link {
             keep_alive: AtomicBool::new(true),
             ping: Notify::new(),
             moved: AtomicU64::new(0),
+            delivering: AtomicUsize::new(0),
             writers: watch::Sender::new(()),
             overflowed_urgent: Notify::new(),
             overflowed_bulk: Notify::new(),
@@ -185,9 +188,9 @@ impl Link {
         let _ = timeout(limit, self.writers.closed()).await;
     }
 
-    /// Whether nothing waits to be sent.
+    /// Whether nothing waits, neither to be sent nor to be told.
     pub(crate) fn is_idle(&self) -> bool {
-        self.queues.iter().all(SendQueue::is_idle)
+        self.delivering.load(Relaxed) == 0 && self.queues.iter().all(SendQueue::is_idle)
     }
 
     /// What waits to be sent, in bytes.

@@ -129,7 +129,9 @@ impl Reader {
                 let frame = assembler.next(&mut bytes).map_err(|error| End::Violation(error.to_string()))?;
                 if let Some(Frame::Message(message)) = frame {
                     message_received(&self.core, &self.link, message.len());
+                    self.link.delivering.fetch_add(1, Relaxed);
                     outbox.deliver(Event::Message { conn: self.link.conn, channel, bytes: message }).await;
+                    self.link.delivering.fetch_sub(1, Relaxed);
                 }
             }
         }

@@ -19,6 +19,8 @@ mod commits;
 mod edge;
 mod edits;
 mod evacuation;
+#[cfg(test)]
+mod harness;
 mod incoming;
 mod io;
 mod job;
@@ -31,6 +33,10 @@ mod repair;
 mod replicas;
 mod resident;
 mod rounds;
+#[cfg(test)]
+mod scenarios;
+#[cfg(test)]
+mod storm;
 mod suspects;
 mod turn;
 mod vectors;
@@ -50,10 +56,10 @@ use chunks::Assemblies;
 use commits::{Commits, Origin, Pending, Verdict};
 use crdt::digest::Digest;
 use crdt::entry::{Author, Edit};
-use crdt::id::{ListId, NodeId, Shard};
+use crdt::id::{ChangeHash, ListId, NodeId, Shard};
 use crdt::name::ListName;
 use edge::{Edge, Timer};
-use edits::{Ask, Edits, Request};
+use edits::{Edits, Request};
 use evacuation::Evacuation;
 use incoming::Incoming;
 use jobs::Jobs;
@@ -74,6 +80,8 @@ use watchers::Watchers;
 
 /// Writes on their way; more are refused as [`Refusal::Busy`].
 const MAX_WRITES: usize = 16_384;
+/// Requests for lists as they were that can wait: each loads a document.
+const MAX_LOOKING_BACK: usize = 64;
 
 /// The machine. `handle` takes an input, `poll_output` yields what follows from it, `poll_timeout` says when it wants
 /// [`Input::Timeout`] next; the same inputs with the same seed give the same outputs.
@@ -90,6 +98,8 @@ pub struct Lists {
     jobs: Jobs,
     vectors: Vectors,
     edits: Edits,
+    /// Requests for lists as they were, that jobs answer.
+    looking_back: BTreeMap<RequestId, ChangeHash>,
     incoming: Incoming,
     /// Batches that jobs apply.
     applying: BTreeMap<ListId, turn::Applying>,
@@ -128,6 +138,7 @@ impl Lists {
             jobs: Jobs::default(),
             vectors: Vectors::default(),
             edits: Edits::new(ChaCha8Rng::from_rng(&mut rng)),
+            looking_back: BTreeMap::new(),
             incoming: Incoming::default(),
             applying: BTreeMap::new(),
             commits: Commits::default(),
@@ -193,7 +204,9 @@ impl Lists {
             differing: self.rounds.differing(),
             quarantined: count(self.resident.quarantined().len()),
             writes_pending: count(self.commits.len()),
-            requests_waiting: count(self.edits.len() + self.commits.verdicts() + self.waits.len() + self.evacuation.len()),
+            requests_waiting: count(
+                self.edits.len() + self.looking_back.len() + self.commits.verdicts() + self.waits.len() + self.evacuation.len(),
+            ),
             ..self.edge.stats
         }
     }
@@ -211,7 +224,7 @@ impl Lists {
     }
 
     fn expire(&mut self, request: RequestId) {
-        if self.edits.expire(request) {
+        if self.edits.expire(request) || self.looking_back.remove(&request).is_some() {
             self.edge.reply(request, Err(Refusal::Timeout));
         } else if self.evacuation.expects(request) {
             let left = self.evacuation.unconfirmed(&self.digest, self.resident.quarantined());
@@ -229,10 +242,10 @@ impl Lists {
                 Ok(())
             }
             Command::Edit { list, edit, expect, replicas, timeout } => self.asked(replicas).and_then(|asked| {
-                let creates = matches!(edit, Edit::Add(_));
-                self.ask(list, creates, id, by, timeout, Ask::Edit { edit, expect, asked })
+                let request = Request { id, by, edit, expect, asked, deadline: self.edge.now.instant + timeout };
+                self.edit(list, request)
             }),
-            Command::EntriesAt { list, change, timeout } => self.ask(list, false, id, by, timeout, Ask::EntriesAt(change)),
+            Command::EntriesAt { list, change, timeout } => self.look_back(list, change, id, timeout),
         };
         if let Err(refusal) = accepted {
             self.edge.reply(id, Err(refusal));
@@ -246,26 +259,43 @@ impl Lists {
         replicas::asked(view, replicas).map(Some)
     }
 
-    fn ask(&mut self, name: ListName, creates: bool, id: RequestId, by: Author, timeout: Duration, ask: Ask) -> Result<(), Refusal> {
-        if let Some(error) = self.commits.failed() {
-            return Err(Refusal::Unavailable(error));
-        }
-        let list = ListId::of(&name);
-        match self.resident.place(list) {
-            Place::Quarantined => return Err(Refusal::Quarantined),
-            Place::Absent if !creates && !self.is_known(list) => return Err(Refusal::NoList(name.to_string())),
-            Place::Here | Place::Away | Place::Absent => {}
-        }
+    fn edit(&mut self, name: ListName, request: Request) -> Result<(), Refusal> {
+        let (id, deadline) = (request.id, request.deadline);
+        let list = self.open(&name, matches!(request.edit, Edit::Add(_)))?;
         if self.commits.len() >= MAX_WRITES {
             return Err(Refusal::Busy);
         }
-        let deadline = self.edge.now.instant + timeout;
-        self.edits.wait(list, name, Request { id, by, deadline, ask }).map_err(|_| Refusal::Busy)?;
+        self.edits.wait(list, name, request).map_err(|_| Refusal::Busy)?;
         self.turn(list);
         if self.edits.holds(id) {
             self.edge.set_timer(deadline, Timer::Deadline(id));
         }
         Ok(())
+    }
+
+    /// Reads what is committed, in a document of its own: the one in memory may be ahead, and stays free for others.
+    fn look_back(&mut self, name: ListName, change: ChangeHash, id: RequestId, timeout: Duration) -> Result<(), Refusal> {
+        let list = self.open(&name, false)?;
+        if self.looking_back.len() >= MAX_LOOKING_BACK {
+            return Err(Refusal::Busy);
+        }
+        self.looking_back.insert(id, change);
+        self.edge.set_timer_in(timeout, Timer::Deadline(id));
+        self.jobs.push(&mut self.edge, list, Job::EntriesAt { name, change, request: id });
+        Ok(())
+    }
+
+    /// The id of a list that a client may use now.
+    fn open(&self, name: &ListName, create: bool) -> Result<ListId, Refusal> {
+        if let Some(error) = self.commits.failed() {
+            return Err(Refusal::Unavailable(error));
+        }
+        let list = ListId::of(name);
+        match self.resident.place(list) {
+            Place::Quarantined => Err(Refusal::Quarantined),
+            Place::Absent if !create && !self.is_known(list) => Err(Refusal::NoList(name.to_string())),
+            Place::Here | Place::Away | Place::Absent => Ok(list),
+        }
     }
 
     fn written(&mut self, id: WriteId, result: Result<(), WriteError>) {
@@ -315,7 +345,7 @@ impl Lists {
     fn deliver(&mut self, list: ListId, verdict: Verdict) {
         let Verdict { request, result, wish } = verdict;
         match (result, wish, &self.view) {
-            (Ok(reply), Some(wish), Some(view)) => self.waits.begin(&mut self.edge, view, &self.peers, list, request, wish, reply),
+            (Ok(reply), Some(wish), Some(view)) => self.waits.begin(&mut self.edge, view, &self.peers, request, (list, wish, reply)),
             (result, _, _) => self.edge.reply(request, result),
         }
     }
@@ -325,7 +355,7 @@ impl Lists {
         for verdict in self.commits.fail(error).flat_map(|pending| pending.verdicts) {
             self.edge.reply(verdict.request, Err(Refusal::Unknown(error)));
         }
-        for request in self.edits.drain() {
+        for request in self.edits.drain().chain(std::mem::take(&mut self.looking_back).into_keys()) {
             self.edge.reply(request, Err(Refusal::Unavailable(error)));
         }
         self.resident.clear();

@@ -240,8 +240,17 @@ mod tests {
     #[test]
     fn what_cannot_be_understood_is_400() {
         let wrong = [
-            "[]", r#""x""#, r#"{"title":1}"#, r#"{"title":"x","done":"yes"}"#, r#"{"title":"x","colour":"red"}"#, r#"{"title":"x","tags":"a"}"#,
-            r#"{"entries":{}}"#, r#"{"entries":["x"]}"#, r#"{"entries":[[]]}"#, r#"{"entries":[{"title":"a"}],"title":"b"}"#, r#"{"title":"x","due":5}"#,
+            "[]",
+            r#""x""#,
+            r#"{"title":1}"#,
+            r#"{"title":"x","done":"yes"}"#,
+            r#"{"title":"x","colour":"red"}"#,
+            r#"{"title":"x","tags":"a"}"#,
+            r#"{"entries":{}}"#,
+            r#"{"entries":["x"]}"#,
+            r#"{"entries":[[]]}"#,
+            r#"{"entries":[{"title":"a"}],"title":"b"}"#,
+            r#"{"title":"x","due":5}"#,
         ];
         for text in wrong {
             assert_eq!(added(text).unwrap_err().status(), 400, "{text}");
@@ -251,10 +260,18 @@ mod tests {
     #[test]
     fn a_broken_rule_is_422_and_names_the_field() {
         let broken = [
-            (r#"{}"#, "title"), (r#"{"title":""}"#, "title"), (r#"{"title":"a\nb"}"#, "title"), (r#"{"title":null}"#, "title"),
-            (r#"{"title":"x","due":"2026-02-30"}"#, "due"), (r#"{"title":"x","priority":"urgent"}"#, "priority"),
-            (r#"{"title":"x","id":"7"}"#, "id"), (r#"{"title":"x","before":"7"}"#, "before"), (r#"{"title":"x","tags":[""]}"#, "tags"),
-            (r#"{"title":"x","assignee":""}"#, "assignee"), (r#"{"entries":[]}"#, "entries"), (r#"{"entries":[{"title":"a"},{}]}"#, "entries[1].title"),
+            (r#"{}"#, "title"),
+            (r#"{"title":""}"#, "title"),
+            (r#"{"title":"a\nb"}"#, "title"),
+            (r#"{"title":null}"#, "title"),
+            (r#"{"title":"x","due":"2026-02-30"}"#, "due"),
+            (r#"{"title":"x","priority":"urgent"}"#, "priority"),
+            (r#"{"title":"x","id":"7"}"#, "id"),
+            (r#"{"title":"x","before":"7"}"#, "before"),
+            (r#"{"title":"x","tags":[""]}"#, "tags"),
+            (r#"{"title":"x","assignee":""}"#, "assignee"),
+            (r#"{"entries":[]}"#, "entries"),
+            (r#"{"entries":[{"title":"a"},{}]}"#, "entries[1].title"),
         ];
         for (text, field) in broken {
             let problem = added(text).unwrap_err();
@@ -280,7 +297,12 @@ mod tests {
         assert_eq!(patch("{}").unwrap(), EntryPatch::default());
         let cleared = patch(r#"{"due":null,"done":null,"priority":null,"tags":null,"notes":null,"assignee":null}"#).unwrap();
         let expected = EntryPatch {
-            due: Some(None), done: Some(false), priority: Some(None), tags: Some(vec![]), notes: Some(String::new()), assignee: Some(None),
+            due: Some(None),
+            done: Some(false),
+            priority: Some(None),
+            tags: Some(vec![]),
+            notes: Some(String::new()),
+            assignee: Some(None),
             ..EntryPatch::default()
         };
         assert_eq!(cleared, expected);
@@ -291,9 +313,16 @@ mod tests {
     #[test]
     fn a_patch_is_read_strictly() {
         for (text, status) in [
-            (r#"{"title":null}"#, 422), (r#"{"title":""}"#, 422), (r#"{"priority":"x"}"#, 422), (r#"{"due":"x"}"#, 422),
+            (r#"{"title":null}"#, 422),
+            (r#"{"title":""}"#, 422),
+            (r#"{"priority":"x"}"#, 422),
+            (r#"{"due":"x"}"#, 422),
             (r#"{"before":"01ARZ3NDEKTSV4RRFFQ69G5FAV","after":"01ARZ3NDEKTSV4RRFFQ69G5FAV"}"#, 422),
-            (r#"{"done":1}"#, 400), (r#"{"id":"x"}"#, 400), (r#"{"order":"x"}"#, 400), ("[]", 400), ("", 400),
+            (r#"{"done":1}"#, 400),
+            (r#"{"id":"x"}"#, 400),
+            (r#"{"order":"x"}"#, 400),
+            ("[]", 400),
+            ("", 400),
         ] {
             assert_eq!(patch(text).unwrap_err().status(), status, "{text}");
         }

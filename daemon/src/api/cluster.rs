@@ -3,9 +3,7 @@
 use crate::api::Api;
 use crate::api::gate::Conn;
 use crate::api::json::{self, Json};
-use crate::api::openapi::{
-    AdminProblems, ForgetProblems, LeaveProblems, PageParams, PageProblems, PlainProblems, TimeoutParams, page,
-};
+use crate::api::openapi::{AdminProblems, ForgetProblems, LeaveProblems, PageParams, PageProblems, PlainProblems, TimeoutParams, page};
 use crate::api::page::{Page, PageWriter, Room};
 use crate::api::path::MemberPath;
 use crate::api::problem::{Kind, Problem};
@@ -143,7 +141,7 @@ impl<'a> ShownMember<'a> {
 
 page! {
     /// A page of members.
-    MemberPage as "MemberPage" of ShownMember<'static>
+    MemberPage of ShownMember<'static>
 }
 
 /// The nodes that belong to the cluster or left it in order, by name.
@@ -233,9 +231,7 @@ pub(crate) async fn join(
         return Err(Problem::invalid(format!("\"addresses\" has {bad:?}; host:port is right, such as 10.0.0.7:6878 or [::1]:6878")));
     }
     match ask(&api, Command::Join(body.addresses), timeout).await? {
-        Reply::Joined(outcomes) => {
-            json::respond(StatusCode::OK, &ShownJoin { items: outcomes.iter().map(ShownOutcome::new).collect() })
-        }
+        Reply::Joined(outcomes) => json::respond(StatusCode::OK, &ShownJoin { items: outcomes.iter().map(ShownOutcome::new).collect() }),
         Reply::Done => Err(Problem::internal("joining was answered without outcomes")),
     }
 }
@@ -274,11 +270,7 @@ pub(crate) struct ShownLeft<'a> {
     params(("force" = Option<bool>, Query, description = "Leave even with lists that are only here"), TimeoutParams),
     responses((status = 200, description = "Left; the daemon ends", body = ShownLeft<'static>), LeaveProblems)
 )]
-pub(crate) async fn leave(
-    State(api): State<Api>,
-    Extension(conn): Extension<Arc<Conn>>,
-    mut query: Query,
-) -> Result<Response, Problem> {
+pub(crate) async fn leave(State(api): State<Api>, Extension(conn): Extension<Arc<Conn>>, mut query: Query) -> Result<Response, Problem> {
     conn.caller().must_be_admin(api.policy())?;
     let (force, timeout) = (query.flag("force")?, take_timeout(&mut query)?);
     query.end()?;
@@ -359,9 +351,8 @@ impl<'a> ShownPartition<'a> {
     pub(crate) fn new(view: &'a RosterView) -> Self {
         let expected = view.expected().count();
         let missed = view.expected().filter(|member| member.id != view.me && !member.state.is_reachable());
-        let missing: Vec<_> = missed
-            .map(|member| ShownMissing { name: member.profile.name.as_str(), since: Millis(member.since.0) })
-            .collect();
+        let missing: Vec<_> =
+            missed.map(|member| ShownMissing { name: member.profile.name.as_str(), since: Millis(member.since.0) }).collect();
         let reachable = expected.saturating_sub(missing.len());
         Self { verdict: view.verdict.as_str(), expected, reachable, missing, since: Millis(view.since.0) }
     }

@@ -5,7 +5,8 @@ use crate::api::filter::Filter;
 use crate::api::gate::Conn;
 use crate::api::json::{self, Json, RawJson};
 use crate::api::openapi::{
-    AddAnswers, AtParams, DeleteAnswers, EditAnswers, EntryPage, FilterParams, IfMatchHeader, PageParams, ReadProblems, WriteParams, WriteProblems,
+    AddAnswers, AtParams, DeleteAnswers, EditAnswers, EntryPage, FilterParams, IfMatchHeader, PageParams, ReadProblems, WriteParams,
+    WriteProblems,
 };
 use crate::api::page::{Page, PageWriter, Room, bad_cursor};
 use crate::api::path::{self, EntryPath, ListPath};
@@ -50,7 +51,7 @@ pub(crate) async fn list(State(api): State<Api>, ListPath(name): ListPath, mut q
         let by = crdt::entry::Author(String::new());
         let reply = api.ask(by, Command::EntriesAt { list: name, change, timeout }, timeout).await?;
         let Reply::Entries(entries) = reply else { return Err(Problem::internal(format!("a list was answered with {reply:?}"))) };
-        return write_page(entries.into_iter().map(Ok), 0, &filter, &page, after.as_ref()).map(PageWriter::respond);
+        return write_page(entries.into_iter().map(Ok::<_, Problem>), 0, &filter, &page, after.as_ref()).map(PageWriter::respond);
     }
     let id = ListId::of(&name);
     let row = api.row(id)?.ok_or_else(|| no_list(&name))?;

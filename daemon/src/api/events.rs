@@ -15,7 +15,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use bytes::Bytes;
-use node::cluster::RosterView;
+use node::cluster::{RosterView, Verdict};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::collections::VecDeque;
@@ -61,6 +61,12 @@ struct ShownEvent<'a> {
     name: &'a str,
     #[serde(flatten)]
     detail: &'a Map<String, Value>,
+}
+
+impl<'a> ShownEvent<'a> {
+    fn new(event: &'a Event) -> Self {
+        Self { at: Millis(event.at_ms), kind: event.kind, what: event.what, name: &event.name, detail: &event.detail }
+    }
 }
 
 /// What happens: a stream of server-sent events.
@@ -114,17 +120,31 @@ fn parse_id(run: &str, id: &str) -> Option<u64> {
 
 /// The cluster as it is, as if each thing in it had just happened.
 fn snapshot(view: &RosterView, wanted: &Wanted, id: &str) -> Result<VecDeque<Bytes>, Problem> {
-    let mut shown: Vec<(i64, &str, &str, &str, Map<String, Value>)> = Vec::new();
-    for member in &view.members {
-        let detail = Map::from_iter([("id".to_owned(), Value::String(member.id.to_string()))]);
-        shown.push((member.since.0, "member", member.state.as_str(), member.profile.name.as_str(), detail));
-    }
+    let members = view.members.iter().map(|member| Event {
+        id: 0,
+        at_ms: member.since.0,
+        kind: "member",
+        what: member.state.as_str(),
+        name: member.profile.name.to_string(),
+        detail: Map::from_iter([("id".to_owned(), Value::String(member.id.to_string()))]),
+    });
+    let mut things: Vec<Event> = members.collect();
+    things.push(Event {
+        id: 0,
+        at_ms: view.since.0,
+        kind: "partition",
+        what: if view.verdict == Verdict::Whole { "healed" } else { "changed" },
+        name: view.verdict.as_str().to_owned(),
+        detail: partition_detail(view)?,
+    });
+    things.retain(|thing| wanted.admits(thing.kind, &thing.name));
+    chunks(&things, id, ShownEvent::new)
+}
+
+fn partition_detail(view: &RosterView) -> Result<Map<String, Value>, Problem> {
     let partition = serde_json::to_value(ShownPartition::new(view)).map_err(Problem::internal)?;
-    let detail = ["verdict", "missing"].into_iter().filter_map(|field| Some((field.to_owned(), partition.get(field)?.clone()))).collect();
-    let what = if view.verdict == node::cluster::Verdict::Whole { "healed" } else { "changed" };
-    shown.push((view.since.0, "partition", what, view.verdict.as_str(), detail));
-    shown.retain(|(_, kind, _, name, _)| wanted.admits(kind, name));
-    chunks(&shown, id, |(at, kind, what, name, detail)| ShownEvent { at: Millis(*at), kind, what, name, detail })
+    let field = |field: &str| Some((field.to_owned(), partition.get(field)?.clone()));
+    Ok(["verdict", "missing"].into_iter().filter_map(field).collect())
 }
 
 /// Snapshot events of at most [`SNAPSHOT_ITEMS`] things each; at least one, the last of which has the id.
@@ -166,8 +186,8 @@ impl Events {
         if !self.wanted.admits(event.kind, &event.name) {
             return None;
         }
-        let shown = ShownEvent { at: Millis(event.at_ms), kind: event.kind, what: event.what, name: &event.name, detail: &event.detail };
-        sse::json_event(None, Some(&event_id(&self.run, event.id)), &shown).ok().map(Bytes::from)
+        let id = event_id(&self.run, event.id);
+        sse::json_event(None, Some(&id), &ShownEvent::new(event)).ok().map(Bytes::from)
     }
 }
 

@@ -48,9 +48,14 @@ pub(crate) async fn set(
         return Err(Problem::invalid(format!("\"block\" has {} addresses; up to {MAX_BLOCKED} are right", block.len())));
     }
     let parse = |text: &String| {
-        text.parse::<SocketAddr>().map_err(|_| Problem::invalid(format!("\"block\" has {text:?}; an address such as 127.0.0.1:7001 is right")))
+        text.parse::<SocketAddr>()
+            .map_err(|_| Problem::invalid(format!("\"block\" has {text:?}; an address such as 127.0.0.1:7001 is right")))
     };
     let addresses: Vec<SocketAddr> = block.iter().map(parse).collect::<Result<_, _>>()?;
-    if addresses.is_empty() { faults.clear() } else { faults.block(&addresses) }
+    if addresses.is_empty() {
+        faults.clear()
+    } else {
+        faults.block(&addresses)
+    }
     Ok(StatusCode::NO_CONTENT)
 }

@@ -121,8 +121,9 @@ impl DueFilter {
 fn take_zone(query: &mut Query) -> Result<TimeZone, Problem> {
     match query.one("tz")? {
         None => Ok(TimeZone::UTC),
-        Some(name) => TimeZone::get(&name)
-            .map_err(|_| Problem::invalid(format!("\"tz\" is {name:?}; a name such as Europe/Berlin is right"))),
+        Some(name) => {
+            TimeZone::get(&name).map_err(|_| Problem::invalid(format!("\"tz\" is {name:?}; a name such as Europe/Berlin is right")))
+        }
     }
 }
 
@@ -198,7 +199,9 @@ mod tests {
 
     #[test]
     fn both_ends_of_a_range_belong_to_it() {
-        for (due, inside) in [("2026-02-28", false), ("2026-03-01", true), ("2026-03-03T23:59:59Z", true), ("2026-03-04", false), ("none", false)] {
+        for (due, inside) in
+            [("2026-02-28", false), ("2026-03-01", true), ("2026-03-03T23:59:59Z", true), ("2026-03-04", false), ("none", false)]
+        {
             assert_eq!(admits("due_from=2026-03-01&due_to=2026-03-03", due), inside, "{due}");
         }
         assert!(admits("due_from=2026-03-01", "9999-12-31") && admits("due_to=2026-03-01", "0000-01-01"));
@@ -236,7 +239,8 @@ mod tests {
 
     #[test]
     fn filters_that_mean_nothing_are_refused() {
-        for text in ["state=closed", "due=2026-02-30", "due=tomorrow", "due_from=none", "tz=Mars/Base", "due=2026-03-01&due_to=2026-03-02"] {
+        for text in ["state=closed", "due=2026-02-30", "due=tomorrow", "due_from=none", "tz=Mars/Base", "due=2026-03-01&due_to=2026-03-02"]
+        {
             let problem = Filter::take(&mut Query::parse(Some(text)).unwrap()).unwrap_err();
             assert_eq!(problem.status(), 422, "{text}");
         }

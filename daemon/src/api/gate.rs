@@ -221,7 +221,13 @@ impl Table {
             let rank = match (conn.is_clients_turn(), greedy) {
                 (true, true) => 1,
                 (true, false) => 2,
-                (false, true) if is_other => if phase == Phase::Streaming { 3 } else { 4 },
+                (false, true) if is_other => {
+                    if phase == Phase::Streaming {
+                        3
+                    } else {
+                        4
+                    }
+                }
                 (false, _) => return None,
             };
             Some((rank, conn.moved_ms.load(Ordering::Relaxed), *number))
@@ -235,7 +241,16 @@ impl Conn {
         let now_ms = AtomicU64::new(shared.now_ms());
         let moved_ms = AtomicU64::new(shared.now_ms());
         let phase = AtomicU8::new(Phase::Head as u8);
-        Self { caller, shared, phase, moved_ms, head_ms: now_ms, unread: AtomicBool::new(false), cut: AtomicBool::new(false), close: Notify::new() }
+        Self {
+            caller,
+            shared,
+            phase,
+            moved_ms,
+            head_ms: now_ms,
+            unread: AtomicBool::new(false),
+            cut: AtomicBool::new(false),
+            close: Notify::new(),
+        }
     }
 
     pub(crate) fn caller(&self) -> &Caller {

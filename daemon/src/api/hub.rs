@@ -234,7 +234,13 @@ mod tests {
 
     fn tags(watcher: &Watcher) -> Vec<Option<u64>> {
         let next = || watcher.next().now_or_never();
-        std::iter::from_fn(next).map(|news| match news { News::Change(change) => Some(change.row.tag()), News::Lagged => None }).take(5).collect()
+        std::iter::from_fn(next)
+            .map(|news| match news {
+                News::Change(change) => Some(change.row.tag()),
+                News::Lagged => None,
+            })
+            .take(5)
+            .collect()
     }
 
     #[tokio::test]
@@ -296,7 +302,9 @@ mod tests {
     async fn after_an_overflow_everybody_begins_anew() {
         let (hub, sender) = hub();
         let watcher = hub.watch(id("b"));
-        (0..40).for_each(|tag| drop(sender.send(change("a", tag, 1)).unwrap()));
+        for tag in 0..40 {
+            sender.send(change("a", tag, 1)).unwrap();
+        }
         assert!(hub.resume(id("a"), 1).is_none());
         assert_eq!(tags(&watcher)[..1], [None]);
     }

@@ -100,10 +100,9 @@ fn problem(description: &str) -> Response {
 
 /// A page of some kind of thing.
 macro_rules! page {
-    ($(#[$doc:meta])* $name:ident as $shown:literal of $item:ty) => {
+    ($(#[$doc:meta])* $name:ident of $item:ty) => {
         $(#[$doc])*
         #[derive(ToSchema)]
-        #[schema(as = $shown)]
         #[expect(dead_code, reason = "describes what PageWriter writes")]
         pub(crate) struct $name {
             /// The things, in the order of the call.
@@ -118,11 +117,11 @@ pub(crate) use page;
 
 page! {
     /// A page of entries.
-    EntryPage as "EntryPage" of ShownEntry<'static>
+    EntryPage of ShownEntry<'static>
 }
 page! {
     /// A page of lists.
-    ListPage as "ListPage" of ShownList<'static>
+    ListPage of ShownList<'static>
 }
 
 /// Entries that were added together.

@@ -228,7 +228,8 @@ mod tests {
 
     #[test]
     fn each_entry_is_an_event_and_the_last_has_the_changes_id() {
-        let expected = ["event: added id: 00000000000000ab.0", "event: changed id: 00000000000000ab.1", "event: removed id: 00000000000000ab"];
+        let expected =
+            ["event: added id: 00000000000000ab.0", "event: changed id: 00000000000000ab.1", "event: removed id: 00000000000000ab"];
         assert_eq!(heads(&write(&three()).unwrap()), expected);
     }
 

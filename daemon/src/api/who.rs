@@ -22,7 +22,7 @@ pub struct Policy {
 
 /// The far end of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Caller {
+pub(crate) enum Caller {
     /// A process of this host, on the unix socket.
     Process {
         /// Its user.

@@ -199,7 +199,9 @@ mod tests {
 
     fn if_match(values: &[&'static str]) -> Result<Option<IfMatch>, Problem> {
         let mut headers = HeaderMap::new();
-        values.iter().for_each(|value| drop(headers.append(header::IF_MATCH, HeaderValue::from_static(value))));
+        for value in values {
+            headers.append(header::IF_MATCH, HeaderValue::from_static(value));
+        }
         IfMatch::of(&headers)
     }
 

@@ -96,9 +96,11 @@ impl Cluster {
         if link.peer.id == self.me.id {
             return self.met_oneself(conn, &hello);
         }
-        link.hello = Some(hello);
-        if self.phase == Phase::Up {
-            self.judge(conn);
+        let again = link.hello.replace(hello).is_some();
+        match self.phase {
+            Phase::Up if again => self.judge_again(conn),
+            Phase::Up => self.judge(conn),
+            Phase::Starting | Phase::Going(_) | Phase::Stopped => {}
         }
     }
 
@@ -126,7 +128,8 @@ impl Cluster {
         }
     }
 
-    /// As [`judge`](Self::judge), late: what the peer sent meanwhile was not listened to.
+    /// As [`judge`](Self::judge), when the first hello was not accepted at once: what the peer sent since was not
+    /// listened to.
     fn judge_again(&mut self, conn: ConnId) {
         self.judge(conn);
         if self.links.get(conn).is_some_and(|link| link.accepted) {
@@ -265,7 +268,7 @@ impl Cluster {
     pub(super) fn tell_line(&mut self, node: NodeId) {
         let Some(line) = self.roster.roster().get(node).cloned() else { return };
         let message = Message::Roster { lines: vec![(node, line)], answer: false }.bytes();
-        for (_, conn) in self.links.currents() {
+        for conn in self.links.currents() {
             self.edge.send(conn, message.clone());
         }
     }

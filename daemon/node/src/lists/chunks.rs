@@ -12,7 +12,7 @@ const MAX_CHUNKS: u32 = (MAX_CHANGE_BYTES / CHUNK_BYTES) as u32;
 /// The parts of a change.
 pub(super) fn cut(name: &ListName, number: u64, change: &Bytes) -> impl Iterator<Item = Chunk> {
     let count = u32::try_from(change.len().div_ceil(CHUNK_BYTES)).unwrap_or(u32::MAX);
-    (0..count).zip((0..).step_by(CHUNK_BYTES)).map(move |(index, from)| {
+    (0..count).zip((0usize..).step_by(CHUNK_BYTES)).map(move |(index, from)| {
         let bytes = change.slice(from..change.len().min(from.saturating_add(CHUNK_BYTES)));
         Chunk { name: name.clone(), number, index, count, bytes }
     })

@@ -7,7 +7,7 @@ use super::wire::CHUNK_BYTES;
 use crate::time::{Instant, Wall};
 use crate::wire::{RequestId, WriteError};
 use crdt::entry::{Author, Edit};
-use crdt::id::{ChangeHash, EntryId, ListId};
+use crdt::id::{EntryId, ListId};
 use crdt::list::{Document, EditRefusal, Edited};
 use crdt::name::ListName;
 use crdt::vector::VersionVector;
@@ -25,16 +25,11 @@ const MAX_WAITING: usize = 16_384;
 pub(super) struct Request {
     pub(super) id: RequestId,
     pub(super) by: Author,
+    pub(super) edit: Edit,
+    pub(super) expect: Option<Precondition>,
+    /// On how many nodes it shall be in all, if the client waits for that.
+    pub(super) asked: Option<usize>,
     pub(super) deadline: Instant,
-    pub(super) ask: Ask,
-}
-
-#[derive(Debug)]
-pub(super) enum Ask {
-    /// `asked`: on how many nodes it shall be in all.
-    Edit { edit: Edit, expect: Option<Precondition>, asked: Option<usize> },
-    /// The list as of that change.
-    EntriesAt(ChangeHash),
 }
 
 /// What came of a request.
@@ -122,26 +117,19 @@ impl Edits {
 
     /// Does what was asked on the list's document.
     pub(super) fn run(&mut self, document: &mut Document, request: Request, wall: Wall) -> (RequestId, Outcome) {
-        let Request { id, by, deadline, ask } = request;
-        let outcome = match ask {
-            Ask::EntriesAt(change) => {
-                let entries = document.entries_at(change).ok_or(Refusal::NoChange(change));
-                Outcome::Answer(entries.map(Reply::Entries), None)
-            }
-            Ask::Edit { edit, expect, asked } => match check(document, &edit, expect) {
-                Err(refusal) => Outcome::Answer(Err(refusal), None),
-                Ok(()) => self.edit(document, &edit, &by, wall, asked.map(|asked| (asked, deadline))),
-            },
+        let outcome = match check(document, &request.edit, request.expect) {
+            Err(refusal) => Outcome::Answer(Err(refusal), None),
+            Ok(()) => self.edit(document, &request, wall),
         };
-        (id, outcome)
+        (request.id, outcome)
     }
 
-    fn edit(&mut self, document: &mut Document, edit: &Edit, by: &Author, wall: Wall, asked: Option<(usize, Instant)>) -> Outcome {
+    fn edit(&mut self, document: &mut Document, request: &Request, wall: Wall) -> Outcome {
         let total_before = document.total();
         let mut draw = || u128::from(self.rng.next_u64()) << 64 | u128::from(self.rng.next_u64());
-        let Edited { change, touched, results } = match document.edit(edit, by, wall.0, &mut draw) {
+        let Edited { change, touched, results } = match document.edit(&request.edit, &request.by, wall.0, &mut draw) {
             Ok(edited) => edited,
-            Err(EditRefusal::Broken) => return Outcome::Broken(Refusal::Unknown(WriteError::Failed)),
+            Err(EditRefusal::Broken(_)) => return Outcome::Broken(Refusal::Unknown(WriteError::Failed)),
             Err(refusal) => return Outcome::Answer(Err(refused(refusal)), None),
         };
         let entries = results.iter().filter_map(|id| document.entry(*id)).map(Arc::new).collect();
@@ -150,7 +138,7 @@ impl Edits {
             None => document.vector().clone(),
         };
         let pushed = change.as_ref().is_some_and(|change| change.bytes.len() <= CHUNK_BYTES);
-        let wish = asked.map(|(asked, deadline)| Wish { asked, goal, deadline, pushed });
+        let wish = request.asked.map(|asked| Wish { asked, goal, deadline: request.deadline, pushed });
         let reply = Reply::Edited { change: change.as_ref().map(|change| change.hash), entries, replicas: None };
         match change {
             Some(change) => Outcome::Advanced(Advance::of(Origin::Local, document, total_before, vec![change], touched), reply, wish),
@@ -188,6 +176,6 @@ fn refused(refusal: EditRefusal) -> Refusal {
         EditRefusal::Deleted(id) => Refusal::Deleted(id),
         EditRefusal::NoPlace(id) => Refusal::NoPlace(id),
         EditRefusal::TooLarge(why) => Refusal::TooLarge(why),
-        EditRefusal::Broken => Refusal::Unknown(WriteError::Failed),
+        EditRefusal::Broken(_) => Refusal::Unknown(WriteError::Failed),
     }
 }

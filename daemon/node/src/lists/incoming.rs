@@ -1,10 +1,10 @@
 //! Changes from peers: judged one by one, coalesced per list, and held back while others that they need are missing.
 
 use super::edge::Edge;
+use bytes::Bytes;
 use crdt::id::{ChangeHash, ChangeId, ListId, NodeId};
 use crdt::list::{self, CheckedChange, Document};
 use crdt::name::ListName;
-use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 

@@ -295,6 +295,15 @@ pub enum Job {
         /// For the receiver of the answer, opaque to the job.
         to: NodeId,
     },
+    /// Load the list as it was.
+    EntriesAt {
+        /// The list's name.
+        name: ListName,
+        /// As of this change.
+        change: ChangeHash,
+        /// For whom, opaque to the job.
+        request: RequestId,
+    },
 }
 
 /// What came of a job, in the order of [`Job`]'s variants.
@@ -314,6 +323,13 @@ pub enum Done {
         to: NodeId,
         /// The list's name and the raw changes.
         found: Result<Option<Answer>, SourceError>,
+    },
+    /// The list as it was.
+    EntriesAt {
+        /// As the job named it.
+        request: RequestId,
+        /// The entries in order; `None` if the list has no such change.
+        found: Result<Option<Vec<Entry>>, JobError>,
     },
 }
 

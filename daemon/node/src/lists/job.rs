@@ -20,6 +20,11 @@ impl Job {
             Self::Save { document } => Done::Saved(save(&document)),
             Self::Vector => Done::Vector(vector(list, source)),
             Self::Changes { ranges, most_bytes, to } => Done::Changes { to, found: read(list, &ranges, most_bytes, source) },
+            Self::EntriesAt { name, change, request } => {
+                // The zero actor writes nothing: this document is only read.
+                let loaded = load(list, &name, Actor([0; 16]), source);
+                Done::EntriesAt { request, found: loaded.map(|loaded| loaded.document.entries_at(change)) }
+            }
         }
     }
 }

@@ -90,7 +90,7 @@ impl Jobs {
 
 fn weigh(job: &Job) -> Weight {
     match job {
-        Job::Load { .. } | Job::Apply { .. } | Job::Save { .. } => Weight::Heavy,
+        Job::Load { .. } | Job::Apply { .. } | Job::Save { .. } | Job::EntriesAt { .. } => Weight::Heavy,
         Job::Vector | Job::Changes { .. } => Weight::Light,
     }
 }

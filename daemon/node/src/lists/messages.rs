@@ -3,7 +3,7 @@
 use super::Lists;
 use super::incoming::Reception;
 use super::resident::Place;
-use super::rounds::{self, Urgency};
+use super::rounds::{self, Finished, Urgency};
 use super::vectors::Purpose;
 use super::watchers::Answerable;
 use super::wire::{self, Chunk, Message, Pushed};
@@ -17,6 +17,11 @@ use std::collections::BTreeSet;
 /// How many buckets a shard has.
 const BUCKETS: usize = 256;
 
+/// How many shards a header names.
+fn count((first, last): (Shard, Shard)) -> usize {
+    usize::from(last.0.abs_diff(first.0)) + 1
+}
+
 impl Lists {
     pub(super) fn receive(&mut self, conn: ConnId, bytes: &[u8]) {
         let Some(peer) = self.peers.peer_of(conn) else { return };
@@ -29,8 +34,22 @@ impl Lists {
             Message::Push(items) => self.pushed(peer, items),
             Message::Chunk(chunk) => self.chunk(peer, conn, chunk),
             Message::Root(root) => rounds::answer_root(&mut self.edge, &self.digest, self.shards, conn, shards, root),
-            Message::Equal(_) | Message::Shards(_) | Message::Buckets { .. } | Message::Leaves { .. } => {
-                self.compare(peer, conn, shards.0, message);
+            Message::Equal(_) => self.end_round(peer, |lists| lists.rounds.equal(peer)),
+            Message::Shards(sums) if sums.len() == count(shards) => {
+                self.end_round(peer, |lists| lists.rounds.shards(&mut lists.edge, &lists.digest, (peer, conn), shards.0, &sums));
+            }
+            Message::Buckets { shard, sums } if sums.len() == BUCKETS => {
+                if (self.shards.0..=self.shards.1).contains(&shard) {
+                    rounds::answer_buckets(&mut self.edge, &self.digest, conn, shard, &sums);
+                }
+            }
+            // A wrong number of sums is as malformed as wrong bytes.
+            Message::Shards(_) | Message::Buckets { .. } => self.sever(conn, CloseReason::Malformed),
+            Message::Leaves { shard, buckets, leaves, last } => {
+                self.differ(peer, shard, &buckets, &leaves);
+                if last {
+                    self.end_round(peer, |lists| lists.rounds.shard_done(&mut lists.edge, &lists.digest, (peer, conn), shard));
+                }
             }
             Message::Compare { list, .. }
             | Message::Pull { list, .. }
@@ -119,25 +138,9 @@ impl Lists {
         }
     }
 
-    /// The messages of a round. Wrong numbers of sums are as malformed as wrong bytes.
-    fn compare(&mut self, peer: NodeId, conn: ConnId, first: Shard, message: Message) {
-        let to = (peer, conn);
-        let finished = match message {
-            Message::Equal(_) => self.rounds.equal(peer),
-            Message::Shards(sums) => self.rounds.shards(&mut self.edge, &self.digest, to, first, &sums),
-            Message::Buckets { shard, sums } if sums.len() == BUCKETS => {
-                if (self.shards.0..=self.shards.1).contains(&shard) {
-                    rounds::answer_buckets(&mut self.edge, &self.digest, conn, shard, &sums);
-                }
-                None
-            }
-            Message::Leaves { shard, buckets, leaves, last } => {
-                self.differ(peer, shard, &buckets, &leaves);
-                if last { self.rounds.shard_done(&mut self.edge, &self.digest, to, shard) } else { None }
-            }
-            _ => return self.sever(conn, CloseReason::Malformed),
-        };
-        if let Some(finished) = finished {
+    /// A message may have been the last one of a round.
+    fn end_round(&mut self, peer: NodeId, step: impl FnOnce(&mut Self) -> Option<Finished>) {
+        if let Some(finished) = step(self) {
             self.round_finished(peer, finished);
         }
     }

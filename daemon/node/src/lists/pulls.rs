@@ -91,7 +91,8 @@ impl Pulls {
             self.queued.remove(&peer);
         }
         self.begun += 1;
-        let pull = Pull { peer, stage: Stage::Looking, claim_bytes: MIN_CLAIM_BYTES, at: now, received: false, advanced: false, useful: false };
+        let pull =
+            Pull { peer, stage: Stage::Looking, claim_bytes: MIN_CLAIM_BYTES, at: now, received: false, advanced: false, useful: false };
         self.active.insert(list, pull);
         Some((peer, list))
     }

@@ -151,7 +151,15 @@ impl Lists {
     }
 
     /// A peer asks for what it lacks of a list. If it has something that this node lacks, this node asks back.
-    fn pulled(&mut self, list: ListId, name: Option<&ListName>, ours: &VersionVector, peer: NodeId, theirs: &VersionVector, most_bytes: usize) {
+    fn pulled(
+        &mut self,
+        list: ListId,
+        name: Option<&ListName>,
+        ours: &VersionVector,
+        peer: NodeId,
+        theirs: &VersionVector,
+        most_bytes: usize,
+    ) {
         let Some(conn) = self.peers.conn_of(peer) else { return };
         if !ours.covers(theirs) {
             self.want(peer, list);

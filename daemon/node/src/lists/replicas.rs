@@ -1,7 +1,7 @@
 //! Clients that wait until other nodes have their change on disk, too.
 
 use super::edge::{Edge, Timer};
-use super::io::{Confirmations, Replicas, Refusal, Reply};
+use super::io::{Confirmations, Refusal, Replicas, Reply};
 use super::peers::Peers;
 use super::wire::Message;
 use crate::cluster::RosterView;
@@ -61,7 +61,14 @@ impl Waits {
     }
 
     /// Replies when enough nodes have it: at once if this one is enough.
-    pub(super) fn begin(&mut self, edge: &mut Edge, view: &RosterView, peers: &Peers, list: ListId, request: RequestId, wish: Wish, reply: Reply) {
+    pub(super) fn begin(
+        &mut self,
+        edge: &mut Edge,
+        view: &RosterView,
+        peers: &Peers,
+        request: RequestId,
+        (list, wish, reply): (ListId, Wish, Reply),
+    ) {
         let (asks, deadline) = (!wish.pushed, wish.deadline);
         let wait = Wait { list, wish, confirmed: BTreeSet::new(), reply };
         if wait.is_reached(view) || deadline <= edge.now.instant {

@@ -73,7 +73,15 @@ pub(super) struct Rounds {
 
 impl Rounds {
     /// Opens a round with a peer, in place of one that is under way.
-    pub(super) fn begin(&mut self, edge: &mut Edge, digest: &Digest, shards: (Shard, Shard), to: (NodeId, ConnId), urgency: Urgency, record: bool) {
+    pub(super) fn begin(
+        &mut self,
+        edge: &mut Edge,
+        digest: &Digest,
+        shards: (Shard, Shard),
+        to: (NodeId, ConnId),
+        urgency: Urgency,
+        record: bool,
+    ) {
         let untold = (shards.0.0..=shards.1.0).map(Shard).collect();
         let record = record.then(Record::default);
         let (at, asked) = (edge.now.instant, BTreeSet::new());
@@ -98,7 +106,14 @@ impl Rounds {
     }
 
     /// The peer told the sums of some shards: asks about those that differ.
-    pub(super) fn shards(&mut self, edge: &mut Edge, digest: &Digest, to: (NodeId, ConnId), first: Shard, sums: &[u64]) -> Option<Finished> {
+    pub(super) fn shards(
+        &mut self,
+        edge: &mut Edge,
+        digest: &Digest,
+        to: (NodeId, ConnId),
+        first: Shard,
+        sums: &[u64],
+    ) -> Option<Finished> {
         let round = self.active.get_mut(&to.0)?;
         round.at = edge.now.instant;
         for (shard, theirs) in (first.0..=u8::MAX).map(Shard).zip(sums) {
@@ -111,7 +126,15 @@ impl Rounds {
     }
 
     /// The peer told its lists of some buckets of a shard: gives those that differ. `None` if it was not asked.
-    pub(super) fn leaves(&mut self, edge: &Edge, digest: &Digest, peer: NodeId, shard: Shard, buckets: &[u8], leaves: &[(ListId, u64)]) -> Option<Vec<Difference>> {
+    pub(super) fn leaves(
+        &mut self,
+        edge: &Edge,
+        digest: &Digest,
+        peer: NodeId,
+        shard: Shard,
+        buckets: &[u8],
+        leaves: &[(ListId, u64)],
+    ) -> Option<Vec<Difference>> {
         let round = self.active.get_mut(&peer).filter(|round| round.asked.contains(&shard))?;
         round.at = edge.now.instant;
         let mut sides: BTreeMap<ListId, (Option<u64>, Option<u64>)> = BTreeMap::new();

@@ -5,10 +5,12 @@ use super::commits::{Advance, Origin, Verdict};
 use super::edge::Timer;
 use super::edits::Outcome;
 use super::incoming::{Batch, Incoming};
-use super::io::{Done, Job, JobError, Refusal, Row};
+use super::io::{Done, Job, JobError, Refusal, Reply, Row};
 use super::pulls::Step;
 use super::resident::Place;
 use super::vectors::Purpose;
+use crate::wire::{RequestId, WriteError};
+use crdt::entry::Entry;
 use crdt::id::{Actor, ChangeHash, ListId, NodeId};
 use crdt::list::{Applied, Document};
 use std::collections::BTreeSet;
@@ -179,8 +181,19 @@ impl Lists {
             Done::Saved(None) => {}
             Done::Vector(found) => return self.vector_read(list, found),
             Done::Changes { to, found } => return self.serve(list, to, found),
+            Done::EntriesAt { request, found } => return self.looked_back(request, found),
         }
         self.turn(list);
+    }
+
+    fn looked_back(&mut self, request: RequestId, found: Result<Option<Vec<Entry>>, JobError>) {
+        let Some(change) = self.looking_back.remove(&request) else { return };
+        let result = match found {
+            Ok(entries) => entries.map(Reply::Entries).ok_or(Refusal::NoChange(change)),
+            Err(JobError::Source(_)) => Err(Refusal::Unavailable(WriteError::Failed)),
+            Err(JobError::Load(_) | JobError::Gap) => Err(Refusal::Quarantined),
+        };
+        self.edge.reply(request, result);
     }
 
     fn quarantine(&mut self, list: ListId, reason: String) {

@@ -137,9 +137,8 @@ mod tests {
             vec((names(), blobs(), any::<bool>()), 0..4).prop_map(|items| Message::Push(
                 items.into_iter().map(|(name, changes, confirm)| Pushed { name, changes, confirm }).collect()
             )),
-            (names(), any::<u64>(), any::<u32>(), any::<u32>(), vec(any::<u8>(), 0..99)).prop_map(
-                |(name, number, index, count, bytes)| Message::Chunk(Chunk { name, number, index, count, bytes: bytes.into() })
-            ),
+            (names(), any::<u64>(), any::<u32>(), any::<u32>(), vec(any::<u8>(), 0..99))
+                .prop_map(|(name, number, index, count, bytes)| Message::Chunk(Chunk { name, number, index, count, bytes: bytes.into() })),
             any::<u64>().prop_map(Message::Root),
             any::<u64>().prop_map(Message::Equal),
             sums.clone().prop_map(Message::Shards),
