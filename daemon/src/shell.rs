@@ -107,7 +107,7 @@ impl Node {
         let changes = broadcast::channel(CHANGES_KEPT).0;
         let (view, views) = watch::channel(cluster::empty_view(&self.me));
         let (stopped, stop) = oneshot::channel();
-        let workers: Vec<ListsInbox> = shares(WORKERS).into_iter().map(ListsInbox::new).collect();
+        let workers: Vec<(ListsInbox, lists::Inputs)> = shares(WORKERS).into_iter().map(ListsInbox::new).collect();
         let wires = cluster::Wires {
             store: self.store.clone(),
             workers: workers.iter().map(|(inbox, _)| inbox.clone()).collect(),
