@@ -47,6 +47,15 @@ pub enum Fault {
     Move(usize),
 }
 
+impl Fault {
+    /// Cuts a fault that lasts down to so long.
+    fn end_by(&mut self, most: Duration) {
+        if let Self::Pause(_, span) | Self::Stall(_, _, span) = self {
+            *span = most.min(*span);
+        }
+    }
+}
+
 /// Which kinds of faults a run has, and how often: a run with few kinds goes deeper into each.
 #[derive(Clone, Debug)]
 pub struct Mix {
@@ -83,6 +92,7 @@ impl Mix {
             at = at + chance.span(self.every / 3, self.every * 5 / 3);
         }
         plan.retain(|(at, _)| *at < end);
+        plan.iter_mut().for_each(|(at, fault)| fault.end_by(end.since(*at)));
         plan.sort_by_key(|(at, _)| *at);
         plan
     }

@@ -63,7 +63,8 @@ fn adding() -> Vec<Try> {
     let add = |expected| ask(ENTRIES, "POST", path, expected);
     vec![
         add(201).body(json!({ "title": "bread" })),
-        add(201).body(json!({ "id": ID, "title": "oat milk", "due": "2026-12-01", "tags": ["food"], "priority": "high", "assignee": "kim" })),
+        add(201)
+            .body(json!({ "id": ID, "title": "oat milk", "due": "2026-12-01", "tags": ["food"], "priority": "high", "assignee": "kim" })),
         add(200).body(json!({ "id": ID, "title": "oat milk" })),
         add(201).body(json!({ "entries": [{ "title": "tea" }, { "title": "salt" }, { "id": GONE, "title": "to be deleted" }] })),
         add(400).body(json!({ "titel": "typo" })),
