@@ -22,26 +22,36 @@ fn disturb(world: &mut World, count: usize) {
     }
 }
 
+/// Forty faults among five nodes; then all is healed, all run, and soon all must see all.
+fn storm(seed: u64, loss: f64) {
+    let mut world = World::cluster(seed, loss, 5);
+    for _ in 0..40 {
+        disturb(&mut world, 5);
+        let pause = 100 + world.draw(3_000) as u64;
+        world.run_ms(pause);
+    }
+    world.heal();
+    (0..5).for_each(|host| world.resume(host));
+    world.run_ms(300);
+    for host in (0..5).filter(|host| !world.is_running(*host)).collect::<Vec<_>>() {
+        world.start(host, &[]);
+    }
+    world.run_until(12_000, &format!("all see all, seed {seed}, loss {loss}"), |world| world.is_whole(5));
+    let downs = |world: &World| (0..5).map(|host| world.count("down", host)).sum::<usize>();
+    let before = downs(&world);
+    for _ in 0..300 {
+        world.run_ms(100);
+        assert!(world.longest_suspicion_ms() < 5_000, "a suspicion lasts, seed {seed}, loss {loss}");
+    }
+    assert_eq!(downs(&world), before, "a healthy node is called down, seed {seed}, loss {loss}");
+    assert!(world.hosts.iter().all(|host| !matches!(host.stopped, Some(StopReason::Clone(_) | StopReason::NameTaken(_)))));
+}
+
 #[test]
 fn whatever_happened_a_healed_world_is_whole() {
-    for seed in 0..40 {
-        let mut world = World::cluster(seed, 0.02, 5);
-        for _ in 0..40 {
-            disturb(&mut world, 5);
-            let pause = 100 + world.draw(3_000) as u64;
-            world.run_ms(pause);
-        }
-        world.heal();
-        (0..5).for_each(|host| world.resume(host));
-        world.run_ms(300);
-        for host in (0..5).filter(|host| !world.is_running(*host)).collect::<Vec<_>>() {
-            world.start(host, &[]);
-        }
-        world.run_until(12_000, &format!("all see all, seed {seed}"), |world| world.is_whole(5));
-        world.run_ms(30_000);
-        assert!(world.is_whole(5), "and it stays so");
-        assert!(world.hosts.iter().all(|host| !matches!(host.stopped, Some(StopReason::Clone(_) | StopReason::NameTaken(_)))));
-    }
+    (0..40).for_each(|seed| storm(seed, 0.02));
+    // A suspicion of which the accused never heard lasted 17 s.
+    storm(1059, 0.10);
 }
 
 #[test]

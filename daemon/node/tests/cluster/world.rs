@@ -247,6 +247,13 @@ impl World {
         self.run_until(5_000, "all see all", |world| world.is_whole(count));
     }
 
+    /// For how long anybody has suspected anybody.
+    pub(crate) fn longest_suspicion_ms(&self) -> i64 {
+        let lines = self.hosts.iter().flat_map(|host| &host.view).flat_map(|view| &view.members);
+        let suspects = lines.filter(|member| member.state == MemberState::Suspect);
+        suspects.map(|member| self.clock().wall.0 - member.since.0).max().unwrap_or(0)
+    }
+
     /// How often hosts told this kind of event of that host.
     pub(crate) fn count(&self, kind: &str, of: usize) -> usize {
         let is_it =
