@@ -144,9 +144,11 @@ impl Document {
                 Standing::Dead => return Err(EditRefusal::Deleted(id)),
                 Standing::Unknown => {}
             }
+            // A retry of this entry on another node shall choose the same position.
+            let random = if new.id.is_some() { id.0 } else { draw() };
             let order = match new.place {
-                None => self.index.at_end(draw()),
-                Some(place) => self.position(place, None, draw())?,
+                None => self.index.at_end(random),
+                Some(place) => self.position(place, None, random)?,
             };
             self.index.set(id, Slot::Alive { order: order.as_str().into(), open: !new.done });
             planned.push(Planned { id, order, new });
