@@ -1,0 +1,270 @@
+//! The node's disk: what was acknowledged is in here, and what is read is read from here.
+//!
+//! One [`Store`] owns a data directory. Writes go through one thread, which commits what has queued up as a group and
+//! syncs it to the disk (fdatasync) before anybody hears of it; a [`Reader`] sees synced rows only, group by group.
+//! fjall, the database below, appears nowhere outside of this module.
+//!
+//! ```text
+//! let (store, recovered) = Store::open(dir, notices)?;     // lock, format, recovery
+//! store.claim(node)?;                                      // this directory is this node's
+//! store.commit(rows, Box::new(|result| …));                // never blocks; answered in order
+//! for entry in store.reader().entries(list, None) { … }    // never waits for a commit
+//! ```
+//!
+//! # On the disk: format 1
+//!
+//! | in the data directory | is |
+//! | --- | --- |
+//! | `lock` | locked (flock) while a daemon runs; holds its pid in decimal |
+//! | `format` | the number of this format in decimal; read before anything is touched |
+//! | `db/` | the fjall database (its format 3) with the keyspaces below |
+//!
+//! Integers are big endian. *place* = order (zero bytes as `00 ff`) ‖ `00 00` ‖ entry id (16); *due* = `00` ‖ milliseconds
+//! since the epoch (8, sign bit flipped), or `01` and eight zero bytes for none. Entries, rows and vectors are encoded by
+//! bincode 2, standard configuration.
+//!
+//! | keyspace | key | value |
+//! | --- | --- | --- |
+//! | `changes` | list id ‖ actor ‖ seq (8) | the raw Automerge change; never overwritten with other bytes, never deleted |
+//! | `vectors` | list id ‖ actor | the number of that actor's last change (8) |
+//! | `lists` | list id | sum of the vector (8) ‖ [`ListRow`](node::lists::ListRow) |
+//! | `names` | list name | list id |
+//! | `entries` | list id ‖ place | [`Entry`](crdt::entry::Entry) |
+//! | `ids` | list id ‖ entry id | due ‖ place |
+//! | `dues` | list id ‖ due ‖ place, only entries with a due time | list id |
+//! | `agenda` | due ‖ list name ‖ `00` ‖ place | list id |
+//! | `snapshots` | list id | length of the vector (8) ‖ vector ‖ the saved document |
+//! | `meta` | `node`, `cluster`, `probe`, `quarantine/` ‖ list id | node id; the cluster machine's state; nothing; the reason |
+//!
+//! `entries` to `agenda` are views: they follow from the documents, and the store keeps them equal to the entries that
+//! are committed.
+
+mod commit;
+mod db;
+mod journal;
+mod keys;
+mod open;
+mod read;
+mod reopen;
+mod rows;
+mod values;
+
+pub use open::OpenError;
+pub use read::{AgendaKey, ReadError, Reader};
+
+use bytes::Bytes;
+use commit::{Committer, Request, Work};
+use crdt::id::{ListId, NodeId};
+use db::Slot;
+use node::lists::Row;
+use node::wire::WriteError;
+use open::Home;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// The key of the cluster machine's state in `meta`.
+const CLUSTER: &[u8] = b"cluster";
+/// The key of the node's id in `meta`.
+const NODE: &[u8] = b"node";
+
+/// Told what became of a commit, on the commit thread: must be quick and must not panic.
+pub type Done = Box<dyn FnOnce(Result<(), WriteError>) + Send>;
+
+/// Names the time from one opening of the database to the next within this process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Epoch(u64);
+
+/// What the store has when it is opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recovered {
+    /// What was kept last with [`Store::keep_cluster`].
+    pub cluster: Option<Bytes>,
+    /// All lists with the sum of their version vectors.
+    pub lists: Vec<(ListId, u64)>,
+    /// Those in quarantine.
+    pub quarantined: Vec<ListId>,
+    /// The format on the disk.
+    pub format: u32,
+    /// To be given to [`Store::commit_in`] by those who know what the store had at this opening.
+    pub epoch: Epoch,
+}
+
+/// What happens to the store by itself; told on the commit thread, in order with the answers to commits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// A commit failed: it and all that waited were answered with this error, and so is every other until `Reopened`.
+    Failed(WriteError),
+    /// The database was opened again and takes writes: what it has now is the truth.
+    Reopened(Recovered),
+}
+
+/// The store of one node. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    requests: Sender<Request>,
+    shared: Arc<Shared>,
+    thread: Arc<Mutex<Option<JoinHandle<()>>>>,
+}
+
+impl Store {
+    /// Opens the data directory, or makes it (mode 0700). Rows that were acknowledged before a crash are there;
+    /// unacknowledged ones may be.
+    ///
+    /// # Errors
+    /// Another daemon has it, its format is newer (then nothing was changed), or the disk fails.
+    pub fn open(dir: &Path, notices: impl Fn(Notice) + Send + 'static) -> Result<(Self, Recovered), OpenError> {
+        let home = Home::claim(dir)?;
+        let shared = Arc::new(Shared { slot: Arc::new(Slot::default()), counters: Counters::default(), dir: dir.to_owned() });
+        let epoch = Epoch::default();
+        let (db, recovered) = home.open_database(epoch).map_err(|reason| home.unusable(reason))?;
+        shared.slot.put(db);
+        let (requests, queue) = channel();
+        let committer = Committer::new(home, Arc::clone(&shared), queue, Box::new(notices), epoch);
+        let thread = std::thread::Builder::new().name("store".to_owned()).spawn(move || committer.run()).map_err(OpenError::Thread)?;
+        Ok((Self { requests, shared, thread: Arc::new(Mutex::new(Some(thread))) }, recovered))
+    }
+
+    /// Makes the directory this node's at its first start, and checks that it is at every later one. Waits for the disk.
+    ///
+    /// # Errors
+    /// The directory belongs to another node; nothing was changed. Or the disk fails.
+    pub fn claim(&self, node: NodeId) -> Result<(), OpenError> {
+        let unusable = |reason| OpenError::Unusable { dir: self.shared.dir.clone(), reason };
+        match self.reader().node().map_err(|error| unusable(error.to_string()))? {
+            Some(owner) if owner == node => Ok(()),
+            Some(owner) => Err(OpenError::OtherNode { dir: self.shared.dir.clone(), owner, node }),
+            None => self.put_and_wait(NODE, &node.0).map_err(|error| unusable(error.to_string())),
+        }
+    }
+
+    fn put_and_wait(&self, key: &'static [u8], value: &[u8]) -> Result<(), WriteError> {
+        let (tell, told) = channel();
+        let done = Box::new(move |result| {
+            // Nobody waits any more only if this process is ending.
+            let _ = tell.send(result);
+        });
+        self.request(Work { epoch: None, rows: Vec::new(), meta: Some((key, Bytes::copy_from_slice(value))), done });
+        told.recv().unwrap_or(Err(WriteError::Failed))
+    }
+
+    /// Commits all rows or none, after all commits before, and then calls `done` on the commit thread: after success the
+    /// rows are on the disk and readers see them; after a failure their fate is open until [`Notice::Reopened`].
+    /// Never blocks. What waits is bounded by the callers only, who know how much they have in flight.
+    ///
+    /// The first entry of a list comes with the list's own row, in this or an earlier commit.
+    pub fn commit(&self, rows: Vec<Row>, done: Done) {
+        self.request(Work { epoch: None, rows, meta: None, done });
+    }
+
+    /// [`Store::commit`] for one whose rows build on what the store had in that epoch: fails if the store was reopened
+    /// since. Without this, a commit on its way while the store reopens could succeed after [`Notice::Reopened`] was
+    /// told, and what that says the store has would be wrong.
+    pub fn commit_in(&self, epoch: Epoch, rows: Vec<Row>, done: Done) {
+        self.request(Work { epoch: Some(epoch), rows, meta: None, done });
+    }
+
+    /// Commits the cluster machine's state, replacing what was kept before.
+    pub fn keep_cluster(&self, bytes: Bytes, done: Done) {
+        self.request(Work { epoch: None, rows: Vec::new(), meta: Some((CLUSTER, bytes)), done });
+    }
+
+    fn request(&self, work: Work) {
+        self.shared.counters.queued.fetch_add(1, Ordering::Relaxed);
+        if let Err(refused) = self.requests.send(Request::Commit(work)) {
+            self.shared.counters.queued.fetch_sub(1, Ordering::Relaxed);
+            refused.0.refuse(WriteError::Failed);
+        }
+    }
+
+    /// For reading what is committed.
+    pub fn reader(&self) -> Reader {
+        Reader::new(Arc::clone(&self.shared.slot))
+    }
+
+    /// Commits what is queued, moves all rows from the journal to tables, so that the next start is quick, and closes the
+    /// store: commits fail from now on, and so do reads. Does nothing the second time.
+    pub fn close(self) {
+        // An error means that the thread has ended already.
+        let _ = self.requests.send(Request::Close);
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the commit thread panicked");
+        }
+    }
+
+    /// Numbers for metrics. Asks the file system, but waits for no commit.
+    pub fn stats(&self) -> StoreStats {
+        self.shared.stats()
+    }
+}
+
+/// Plain numbers; counters run from the start of the process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StoreStats {
+    /// Commits acknowledged.
+    pub commits: u64,
+    /// Groups that they were committed in: one write to the journal and one sync each.
+    pub groups: u64,
+    /// Rows in them.
+    pub rows: u64,
+    /// Bytes of these rows, about.
+    pub bytes: u64,
+    /// Time spent writing and syncing groups.
+    pub sync: Duration,
+    /// The longest of these times.
+    pub sync_max: Duration,
+    /// Commits waiting or under way.
+    pub queued: u64,
+    /// Failed groups.
+    pub failures: u64,
+    /// Times that the database was opened again.
+    pub reopens: u64,
+    /// What the database takes on the disk, in bytes; 0 while it is closed.
+    pub disk_bytes: u64,
+    /// What the file system has left for this process, in bytes; `None` if it does not say.
+    pub disk_free_bytes: Option<u64>,
+}
+
+/// What the commit thread shares with the handles.
+struct Shared {
+    slot: Arc<Slot>,
+    counters: Counters,
+    dir: PathBuf,
+}
+
+#[derive(Default)]
+struct Counters {
+    commits: AtomicU64,
+    groups: AtomicU64,
+    rows: AtomicU64,
+    bytes: AtomicU64,
+    sync_ns: AtomicU64,
+    sync_max_ns: AtomicU64,
+    queued: AtomicU64,
+    failures: AtomicU64,
+    reopens: AtomicU64,
+}
+
+impl Shared {
+    fn stats(&self) -> StoreStats {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let counters = &self.counters;
+        StoreStats {
+            commits: read(&counters.commits),
+            groups: read(&counters.groups),
+            rows: read(&counters.rows),
+            bytes: read(&counters.bytes),
+            sync: Duration::from_nanos(read(&counters.sync_ns)),
+            sync_max: Duration::from_nanos(read(&counters.sync_max_ns)),
+            queued: read(&counters.queued),
+            failures: read(&counters.failures),
+            reopens: read(&counters.reopens),
+            disk_bytes: self.slot.get().map_or(0, |db| db.disk_bytes()),
+            disk_free_bytes: open::free_bytes(&self.dir),
+        }
+    }
+}

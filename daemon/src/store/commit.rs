@@ -1,0 +1,243 @@
+//! The one thread that writes: it takes what has queued up, commits it as a group, syncs, and only then tells.
+//!
+//! Groups keep the order of the queue, and so do the answers. When a commit fails, the thread goes on answering at once,
+//! with that error, and in between tries to open the database anew (see [`super::reopen`]).
+
+use super::db::Db;
+use super::open::{Home, free_bytes};
+use super::reopen::{self, Outage};
+use super::rows::{Batch, weight};
+use super::{Done, Epoch, Notice, ReadError, Shared};
+use bytes::Bytes;
+use node::lists::Row;
+use node::wire::WriteError;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+/// A group has at most this many rows, unless one commit alone has more.
+const GROUP_ROWS: usize = 4096;
+/// A group has about at most this many bytes, unless one commit alone has more.
+const GROUP_BYTES: usize = 4 << 20;
+/// How long closing waits for readers.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
+/// With less than this left on the disk, a failure that fjall does not explain is a full disk.
+const NEARLY_FULL_BYTES: u64 = 1 << 20;
+
+/// What the handles ask of the thread.
+pub(super) enum Request {
+    /// Commit this.
+    Commit(Work),
+    /// Finish what is queued, and end.
+    Close,
+}
+
+impl Request {
+    /// Answers a request that will not be carried out.
+    pub(super) fn refuse(self, error: WriteError) {
+        match self {
+            Self::Commit(work) => (work.done)(Err(error)),
+            Self::Close => {}
+        }
+    }
+}
+
+/// One commit.
+pub(super) struct Work {
+    /// Only if the store was not reopened since.
+    pub(super) epoch: Option<Epoch>,
+    pub(super) rows: Vec<Row>,
+    /// A row of `meta`.
+    pub(super) meta: Option<(&'static [u8], Bytes)>,
+    pub(super) done: Done,
+}
+
+/// The thread's state.
+pub(super) struct Committer {
+    pub(super) home: Home,
+    pub(super) shared: Arc<Shared>,
+    queue: Receiver<Request>,
+    notices: Box<dyn Fn(Notice) + Send>,
+    pub(super) epoch: Epoch,
+    /// Set after a failed commit, until the database is open again.
+    outage: Option<Outage>,
+    closing: bool,
+}
+
+impl Committer {
+    pub(super) fn new(
+        home: Home,
+        shared: Arc<Shared>,
+        queue: Receiver<Request>,
+        notices: Box<dyn Fn(Notice) + Send>,
+        epoch: Epoch,
+    ) -> Self {
+        Self { home, shared, queue, notices, epoch, outage: None, closing: false }
+    }
+
+    /// Works until the store is closed or all its handles are gone.
+    pub(super) fn run(mut self) {
+        while !self.closing {
+            match self.next() {
+                Ok(Request::Commit(work)) => self.commit(work),
+                Ok(Request::Close) | Err(RecvTimeoutError::Disconnected) => self.closing = true,
+                Err(RecvTimeoutError::Timeout) => self.reopen(),
+            }
+        }
+        self.close();
+    }
+
+    fn next(&self) -> Result<Request, RecvTimeoutError> {
+        match &self.outage {
+            Some(outage) => self.queue.recv_timeout(outage.next_attempt().saturating_duration_since(Instant::now())),
+            None => self.queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        }
+    }
+
+    fn commit(&mut self, first: Work) {
+        let group = self.gather(first);
+        let (group, late): (Vec<_>, Vec<_>) = group.into_iter().partition(|work| work.epoch.is_none_or(|epoch| epoch == self.epoch));
+        self.answer(late, Err(WriteError::Failed));
+        if let Some(outage) = &self.outage {
+            return self.answer(group, Err(outage.error()));
+        }
+        let started = Instant::now();
+        let result = self.write(&group);
+        self.count(&group, result, started.elapsed());
+        self.answer(group, result);
+        if let Err(error) = result {
+            self.outage = Some(Outage::new(error));
+            (self.notices)(Notice::Failed(error));
+        }
+    }
+
+    /// Takes what has queued up meanwhile, as long as the group is small enough.
+    fn gather(&mut self, first: Work) -> Vec<Work> {
+        let mut group = vec![first];
+        let (mut rows, mut bytes) = (0_usize, 0_usize);
+        while let Some(last) = group.last() {
+            rows = rows.saturating_add(last.rows.len());
+            bytes = bytes.saturating_add(last.rows.iter().map(weight).sum());
+            if rows >= GROUP_ROWS || bytes >= GROUP_BYTES {
+                break;
+            }
+            match self.queue.try_recv() {
+                Ok(Request::Commit(work)) => group.push(work),
+                Ok(Request::Close) => {
+                    self.closing = true;
+                    break;
+                }
+                Err(_) => break,
+            }
+        }
+        group
+    }
+
+    fn answer(&self, group: Vec<Work>, result: Result<(), WriteError>) {
+        for work in group {
+            self.shared.counters.queued.fetch_sub(1, Ordering::Relaxed);
+            (work.done)(result);
+        }
+    }
+
+    /// Writes and syncs. A panic of the database is a failure like any other.
+    fn write(&self, group: &[Work]) -> Result<(), WriteError> {
+        let Some(db) = self.shared.slot.get() else { return Err(WriteError::Failed) };
+        let written = catch_unwind(AssertUnwindSafe(|| write(&db, group)));
+        written.unwrap_or(Err(Failure::Panic)).map_err(|failure| {
+            tracing::warn!(error = %failure, "a commit failed");
+            if failure.is_full() || free_bytes(self.home.dir()).is_some_and(|free| free < NEARLY_FULL_BYTES) {
+                WriteError::Full
+            } else {
+                WriteError::Failed
+            }
+        })
+    }
+
+    fn count(&self, group: &[Work], result: Result<(), WriteError>, took: Duration) {
+        let counters = &self.shared.counters;
+        let add =
+            |counter: &std::sync::atomic::AtomicU64, n: usize| counter.fetch_add(u64::try_from(n).unwrap_or(u64::MAX), Ordering::Relaxed);
+        let nanoseconds = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        counters.sync_ns.fetch_add(nanoseconds, Ordering::Relaxed);
+        counters.sync_max_ns.fetch_max(nanoseconds, Ordering::Relaxed);
+        match result {
+            Ok(()) => {
+                add(&counters.groups, 1);
+                add(&counters.commits, group.len());
+                add(&counters.rows, group.iter().map(|work| work.rows.len()).sum());
+                add(&counters.bytes, group.iter().flat_map(|work| &work.rows).map(weight).sum());
+            }
+            Err(_) => {
+                add(&counters.failures, 1);
+            }
+        }
+    }
+
+    fn reopen(&mut self) {
+        let Some(mut outage) = self.outage.take() else { return };
+        match reopen::attempt(self, &mut outage) {
+            Ok(recovered) => {
+                tracing::info!(lists = recovered.lists.len(), "the store is open again");
+                self.shared.counters.reopens.fetch_add(1, Ordering::Relaxed);
+                self.epoch = recovered.epoch;
+                (self.notices)(Notice::Reopened(recovered));
+            }
+            Err(reason) => {
+                tracing::warn!(error = %reason, "the store cannot be opened again yet");
+                outage.postpone();
+                self.outage = Some(outage);
+            }
+        }
+    }
+
+    fn close(self) {
+        if let Some(db) = self.shared.slot.get().filter(|_| self.outage.is_none())
+            && let Err(error) = db.flush()
+        {
+            tracing::warn!(%error, "rows stay in the journal: the next start takes longer");
+        }
+        if self.shared.slot.close(CLOSE_DEADLINE).is_err() {
+            tracing::warn!("the store is closed while somebody reads it");
+        }
+        while let Ok(request) = self.queue.try_recv() {
+            request.refuse(WriteError::Failed);
+        }
+    }
+}
+
+fn write(db: &Db, group: &[Work]) -> Result<(), Failure> {
+    let mut batch = Batch::new(db);
+    for work in group {
+        batch.add(&work.rows)?;
+        if let Some((key, value)) = &work.meta {
+            batch.put_meta(key, value);
+        }
+    }
+    batch.commit()?;
+    Ok(db.relieve()?)
+}
+
+/// Why a group was not committed.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error(transparent)]
+    Write(#[from] fjall::Error),
+    #[error("the database panicked")]
+    Panic,
+}
+
+impl Failure {
+    fn is_full(&self) -> bool {
+        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+        let io = match self {
+            Self::Write(fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error))) => error,
+            Self::Write(_) | Self::Read(_) | Self::Panic => return false,
+        };
+        matches!(io.kind(), StorageFull | QuotaExceeded)
+    }
+}
