@@ -1,0 +1,63 @@
+//! Incoming connections: the limits before the handshake, and the handshake.
+
+use crate::dial::peer_of;
+use crate::endpoint::Core;
+use crate::event::PeerName;
+use crate::refusal::{DialErrorKind, Failure, Verdict};
+use quinn::Incoming;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::timeout;
+use tracing::{debug, info};
+
+/// Accepts until the endpoint is closed.
+pub(crate) async fn run(core: Arc<Core>) {
+    while let Some(incoming) = core.quic.accept().await {
+        if let Some((incoming, permit)) = admit(&core, incoming) {
+            core.runtime.spawn(handshake(core.clone(), incoming, permit));
+        }
+    }
+}
+
+/// Turns a caller away when too many are there; when it gets crowded, callers must first prove that they own their address
+/// (RFC 9000, section 8.1.2), which forged ones cannot.
+fn admit(core: &Core, incoming: Incoming) -> Option<(Incoming, OwnedSemaphorePermit)> {
+    let is_full = core.connections() >= core.settings.max_connections;
+    let permit = core.handshakes.clone().try_acquire_owned().ok();
+    let (Some(permit), false) = (permit, is_full) else {
+        core.counters.refused_limit.fetch_add(1, Relaxed);
+        incoming.refuse();
+        return None;
+    };
+    if core.handshakes.available_permits() < core.settings.max_handshakes / 2 && incoming.may_retry() {
+        let _ = incoming.retry();
+        return None;
+    }
+    Some((incoming, permit))
+}
+
+async fn handshake(core: Arc<Core>, incoming: Incoming, _permit: OwnedSemaphorePermit) {
+    let remote = incoming.remote_address();
+    let verdict = Verdict::default();
+    let accepted = timeout(core.settings.accept_limit, shake(&core, incoming, &verdict)).await;
+    match accepted.unwrap_or_else(|_| Err(Failure::unreachable("the handshake took too long"))) {
+        Ok((quic, peer)) => core.adopt(quic, peer, None, None),
+        Err(failure) => {
+            failure.count(&core.counters);
+            if failure.kind == DialErrorKind::Refused && core.may_log_refusal() {
+                info!(%remote, reason = failure.reason, "a connection was refused");
+            } else {
+                debug!(%remote, reason = failure.reason, "an incoming handshake failed");
+            }
+        }
+    }
+}
+
+async fn shake(core: &Core, incoming: Incoming, verdict: &Verdict) -> Result<(quinn::Connection, PeerName), Failure> {
+    let config = core.server_config(verdict.clone()).map_err(|error| Failure::unreachable(error.to_string()))?;
+    let connecting = incoming.accept_with(Arc::new(config)).map_err(|error| Failure::new(&error, verdict))?;
+    let quic = connecting.await.map_err(|error| Failure::new(&error, verdict))?;
+    let peer = peer_of(&quic)?;
+    Ok((quic, peer))
+}

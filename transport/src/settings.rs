@@ -1,0 +1,76 @@
+//! What an endpoint is made with: its address and its limits.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// The limits of an endpoint; [`Settings::new`] has the values a cluster should use. All nodes of a cluster need the same
+/// `alpn`, `channels` and `max_frame_bytes`.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The UDP address to listen on and to dial from. A wildcard IPv6 address also serves IPv4 where the system allows it.
+    pub listen: SocketAddr,
+    /// The protocol's name and version (RFC 7301), compared byte by byte: a peer with another one is refused.
+    pub alpn: Vec<u8>,
+    /// How many message channels there are, at most 200; channel 0 is sent before all others.
+    pub channels: u8,
+    /// The largest message, in bytes.
+    pub max_frame_bytes: usize,
+    /// What may wait to be sent per connection and channel, in bytes; beyond it messages are dropped and reported by
+    /// [`Event::Overflowed`](crate::Event::Overflowed).
+    pub send_queue_bytes: usize,
+    /// What a peer may send on one channel before we have read it, in bytes. So it is also what is unacknowledged at most.
+    pub stream_window_bytes: u32,
+    /// How many events may wait in each of the two event queues.
+    pub event_queue_len: usize,
+    /// How many bytes of messages may wait in each of the two event queues; at least `max_frame_bytes`.
+    pub event_queue_bytes: usize,
+    /// From the begin of a dial to its failure, including the resolution of the name.
+    pub dial_limit: Duration,
+    /// How long an accepted handshake may take.
+    pub accept_limit: Duration,
+    /// The round trip assumed before one was measured: it decides how soon a lost first packet is sent again.
+    pub initial_rtt: Duration,
+    /// Sends a keep-alive after this long without a message on channel 0.
+    pub keep_alive: Duration,
+    /// Closes a connection on which nothing was received for this long.
+    pub idle: Duration,
+    /// How long a superseded connection must be quiet before its dialler closes it.
+    pub duplicate_quiet: Duration,
+    /// How long `close` and `shutdown` wait for messages already accepted to be acknowledged.
+    pub flush_limit: Duration,
+    /// How many connections may stand; further ones are refused.
+    pub max_connections: usize,
+    /// How many connections one peer may have; beyond it the oldest one is closed.
+    pub max_connections_per_peer: usize,
+    /// How many incoming handshakes may be under way; from half of it on, callers must prove their address first.
+    pub max_handshakes: usize,
+    /// The kernel's UDP buffers in each direction, as far as the system permits, in bytes.
+    pub socket_buffer_bytes: usize,
+}
+
+impl Settings {
+    /// The usual limits, with two channels.
+    pub fn new(listen: SocketAddr, alpn: &[u8]) -> Self {
+        Self {
+            listen,
+            alpn: alpn.to_vec(),
+            channels: 2,
+            max_frame_bytes: 1 << 20,
+            send_queue_bytes: 4 << 20,
+            stream_window_bytes: 256 << 10,
+            event_queue_len: 4096,
+            event_queue_bytes: 16 << 20,
+            dial_limit: Duration::from_millis(1500),
+            accept_limit: Duration::from_secs(3),
+            initial_rtt: Duration::from_millis(100),
+            keep_alive: Duration::from_secs(3),
+            idle: Duration::from_secs(10),
+            duplicate_quiet: Duration::from_secs(1),
+            flush_limit: Duration::from_millis(150),
+            max_connections: 1024,
+            max_connections_per_peer: 4,
+            max_handshakes: 256,
+            socket_buffer_bytes: 4 << 20,
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! TLS for both directions of a handshake, and the judgement on the other end's certificate.
+
+use crate::certificate;
+use crate::identity::Identity;
+use crate::refusal::{Refusal, Verdict};
+use crate::settings::Settings;
+use quinn::crypto::rustls::{NoInitialCipherSuite, QuicClientConfig, QuicServerConfig};
+use rustls::client::Resumption;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::server::{NoServerSessionStorage, ParsedCertificate};
+use rustls::sign::SingleCertAndKey;
+use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, RootCertStore, SignatureScheme};
+use std::sync::Arc;
+
+/// Why TLS cannot be set up: a fault of the build, not of its input.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TlsError {
+    #[error(transparent)]
+    Rustls(#[from] rustls::Error),
+    #[error(transparent)]
+    Suite(#[from] NoInitialCipherSuite),
+}
+
+/// The cryptography in use, also where several rustls providers are linked.
+pub(crate) fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+/// What handshakes are made with until the next reload.
+#[derive(Debug)]
+pub(crate) struct Tls {
+    pub(crate) identity: Identity,
+    alpn: Vec<u8>,
+    provider: Arc<CryptoProvider>,
+    resolver: Arc<SingleCertAndKey>,
+}
+
+impl Tls {
+    pub(crate) fn new(identity: Identity, settings: &Settings) -> Self {
+        let resolver = Arc::new(SingleCertAndKey::from(identity.key.clone()));
+        Self { identity, alpn: settings.alpn.clone(), provider: provider(), resolver }
+    }
+
+    /// For one incoming handshake. No tickets: a resumed session would skip the check of the certificate.
+    pub(crate) fn server(&self, verdict: Verdict) -> Result<QuicServerConfig, TlsError> {
+        let mut config = rustls::ServerConfig::builder_with_provider(self.provider.clone())
+            .with_protocol_versions(&[&rustls::version::TLS13])?
+            .with_client_cert_verifier(Arc::new(self.verifier(None, verdict)))
+            .with_cert_resolver(self.resolver.clone());
+        config.alpn_protocols = vec![self.alpn.clone()];
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+        Ok(config.try_into()?)
+    }
+
+    /// For one dial.
+    pub(crate) fn client(&self, expect: Option<[u8; 16]>, verdict: Verdict) -> Result<QuicClientConfig, TlsError> {
+        let mut config = rustls::ClientConfig::builder_with_provider(self.provider.clone())
+            .with_protocol_versions(&[&rustls::version::TLS13])?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(self.verifier(expect, verdict)))
+            .with_client_cert_resolver(self.resolver.clone());
+        config.alpn_protocols = vec![self.alpn.clone()];
+        config.enable_sni = false;
+        config.resumption = Resumption::disabled();
+        Ok(config.try_into()?)
+    }
+
+    fn verifier(&self, expect: Option<[u8; 16]>, verdict: Verdict) -> Verifier {
+        let algorithms = self.provider.signature_verification_algorithms;
+        Verifier { identity: self.identity.clone(), algorithms, expect, verdict }
+    }
+}
+
+/// Whether a chain ends at one of these authorities, now.
+pub(crate) fn verify_chain(
+    leaf: &CertificateDer<'_>,
+    intermediates: &[CertificateDer<'_>],
+    roots: &RootCertStore,
+) -> Result<(), CertificateError> {
+    let algorithms = provider().signature_verification_algorithms.all;
+    let parsed = ParsedCertificate::try_from(leaf).map_err(|_| CertificateError::BadEncoding)?;
+    match rustls::client::verify_server_cert_signed_by_trust_anchor(&parsed, roots, intermediates, UnixTime::now(), algorithms) {
+        Ok(()) => Ok(()),
+        Err(rustls::Error::InvalidCertificate(error)) => Err(error),
+        Err(_) => Err(CertificateError::BadEncoding),
+    }
+}
+
+/// The same judgement in both directions: signed by an authority of this cluster, made for both purposes, with a node's id
+/// and name, and neither this node itself nor, when dialled by id, another one than expected.
+#[derive(Debug)]
+struct Verifier {
+    identity: Identity,
+    algorithms: WebPkiSupportedAlgorithms,
+    expect: Option<[u8; 16]>,
+    verdict: Verdict,
+}
+
+impl Verifier {
+    fn judge(&self, leaf: &CertificateDer<'_>, intermediates: &[CertificateDer<'_>]) -> Result<(), rustls::Error> {
+        self.find(leaf, intermediates).map_err(|refusal| {
+            self.verdict.put(&refusal);
+            refusal.into_tls()
+        })
+    }
+
+    fn find(&self, leaf: &CertificateDer<'_>, intermediates: &[CertificateDer<'_>]) -> Result<(), Refusal> {
+        let own = self.identity.cluster();
+        if let Some(found) = certificate::claimed_cluster(leaf).filter(|found| *found != own) {
+            return Err(Refusal::OtherCluster { found, own });
+        }
+        verify_chain(leaf, intermediates, &self.identity.roots).map_err(|error| match chain_fault(&error) {
+            ChainFault::Validity => Refusal::Validity,
+            ChainFault::Untrusted => Refusal::Untrusted,
+        })?;
+        let found = certificate::node(leaf).map_err(Refusal::Certificate)?.id;
+        if found == self.identity.id() {
+            return Err(Refusal::Itself);
+        }
+        match self.expect {
+            Some(expected) if expected != found => Err(Refusal::Unexpected { found, expected }),
+            _ => Ok(()),
+        }
+    }
+
+    fn verify_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signed, &self.algorithms)
+    }
+}
+
+enum ChainFault {
+    Validity,
+    Untrusted,
+}
+
+fn chain_fault(error: &CertificateError) -> ChainFault {
+    let early = matches!(error, CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. });
+    let late = matches!(error, CertificateError::Expired | CertificateError::ExpiredContext { .. });
+    if early || late { ChainFault::Validity } else { ChainFault::Untrusted }
+}
+
+/// TLS 1.2 is compiled out; QUIC never offers it.
+fn tls12_is_not_offered() -> rustls::Error {
+    rustls::PeerIncompatible::Tls12NotOffered.into()
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _name: &ServerName<'_>,
+        _ocsp: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        self.judge(leaf, intermediates).map(|()| ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Err(tls12_is_not_offered())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.verify_signature(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
+
+impl ClientCertVerifier for Verifier {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _now: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        self.judge(leaf, intermediates).map(|()| ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Err(tls12_is_not_offered())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.verify_signature(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
