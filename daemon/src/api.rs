@@ -70,7 +70,7 @@ const SCANS_AT_ONCE: usize = 4;
 /// How long a scan may wait for its turn.
 const SCAN_WAIT: Duration = Duration::from_secs(5);
 /// Up to so many entries a list is read on the spot: handing it to another thread would take longer.
-const ROWS_ON_THE_SPOT: u64 = 1_000;
+const ROWS_ON_THE_SPOT: u64 = 200;
 
 /// What all calls share. Clones share it.
 #[derive(Clone)]
