@@ -1,6 +1,7 @@
 //! `/v1/lists/{list}/entries`: to see, add, change and delete entries.
 
 use crate::api::body::{Added, EntryOrEntries, PatchBody};
+use crate::api::entry_page::{Effort, parse_place, read_page, unbounded, write_page};
 use crate::api::filter::Filter;
 use crate::api::gate::Conn;
 use crate::api::json::{self, Json, RawJson};
@@ -8,7 +9,7 @@ use crate::api::openapi::{
     AddAnswers, AddProblems, AtParams, DeleteAnswers, DeleteProblems, EditAnswers, EditProblems, EntriesProblems, EntryPage, EntryProblems,
     FilterParams, IfMatchHeader, PageParams, WriteParams,
 };
-use crate::api::page::{Page, PageWriter, Room, bad_cursor};
+use crate::api::page::{Page, PageWriter};
 use crate::api::path::{self, EntryPath, ListPath};
 use crate::api::problem::{Kind, Problem};
 use crate::api::query::Query;
@@ -74,92 +75,8 @@ async fn entries_at(api: &Api, list: ListName, change: ChangeHash, timeout: Dura
     }
 }
 
-/// How much may be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Effort {
-    /// So little that no other call is held up meanwhile: about 128 KiB of entries.
-    Little,
-    /// Whatever it takes.
-    Any,
-}
-
-impl Effort {
-    fn bytes(self) -> usize {
-        match self {
-            Self::Little => 128 << 10,
-            Self::Any => usize::MAX,
-        }
-    }
-}
-
-fn unbounded() -> Problem {
-    Problem::internal("reading without a bound reached one")
-}
-
 fn parse_change(text: &str) -> Result<ChangeHash, Problem> {
     text.parse().map_err(|error| Problem::invalid(format!("\"at\": {error}")))
-}
-
-/// Where an entry stands in the order.
-type Place = (String, EntryId);
-
-fn place_key(entry: &Entry) -> Vec<u8> {
-    [&entry.id.0.to_be_bytes(), entry.order.as_bytes()].concat()
-}
-
-fn parse_place(key: &[u8]) -> Result<Place, Problem> {
-    let (id, order) = key.split_first_chunk().ok_or_else(bad_cursor)?;
-    let order = std::str::from_utf8(order).map_err(|_| bad_cursor())?;
-    Ok((order.to_owned(), EntryId(u128::from_be_bytes(*id))))
-}
-
-fn read_page(
-    reader: &Reader,
-    list: ListId,
-    filter: &Filter,
-    page: &Page,
-    after: Option<&Place>,
-    effort: Effort,
-) -> Result<Option<PageWriter>, Problem> {
-    let Some((order, id)) = after else {
-        return write_page(reader.entries(list, None), 0, filter, page, None, effort);
-    };
-    let before = reader.position(list, order, *id)?;
-    let is_there = reader.entry(list, *id)?.is_some_and(|entry| entry.order == *order);
-    let first = before + u64::from(is_there);
-    write_page(reader.entries(list, Some((order, *id))), first, filter, page, None, effort)
-}
-
-/// Writes those of the entries that pass the filter and stand behind `after`; `first` is the first one's position.
-/// `None` if it takes more than `effort`.
-fn write_page<E>(
-    entries: impl Iterator<Item = Result<Entry, E>>,
-    first: u64,
-    filter: &Filter,
-    page: &Page,
-    after: Option<&Place>,
-    effort: Effort,
-) -> Result<Option<PageWriter>, Problem>
-where
-    Problem: From<E>,
-{
-    let mut writer = PageWriter::new(page);
-    let mut read_bytes = 0;
-    for (entry, position) in entries.zip(first..) {
-        let entry = entry?;
-        read_bytes += entry.title.len() + entry.notes.len();
-        if read_bytes > effort.bytes() {
-            return Ok(None);
-        }
-        let is_seen = after.is_some_and(|(order, id)| (&entry.order, &entry.id) <= (order, id));
-        if is_seen || !filter.admits(&entry) {
-            continue;
-        }
-        if writer.push(&ShownEntry::new(&entry).at(position), || place_key(&entry))? == Room::Full {
-            break;
-        }
-    }
-    Ok(Some(writer))
 }
 
 /// Adds one entry or several, all or none; the first creates the list.
