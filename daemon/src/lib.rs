@@ -1,2 +1,49 @@
-//! x
+//! The daemon and its command line: everything of Muster that touches the world.
+//!
+//! `musterd` runs one node ([`shell::run`]): the two state machines of the `node` crate between QUIC (`transport`), the
+//! [`store`] and the [`api`] on a unix socket. `muster` is its client ([`cli`]) and, as `muster dev`, runs a whole cluster
+//! on one machine ([`dev`]). Both are one program under two names. No protocol decision is made here: what arrives
+//! is carried to a machine, what the machine wants is carried out.
+
+pub mod api;
+pub mod cli;
+pub mod client;
+pub mod config;
+pub mod dev;
+pub mod event;
+pub mod logging;
+mod metrics;
+pub mod service;
+pub mod shell;
 pub mod store;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// The whole of `musterd`: settings, a node, and one sentence when something is wrong.
+pub fn daemon_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let config = match config::load(args) {
+        Ok(config::Start::Run(config)) => *config,
+        Ok(config::Start::Print(text)) => {
+            print!("{text}");
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            eprintln!("musterd: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    logging::init(&config.log);
+    match shell::run(config) {
+        Ok(node::cluster::StopReason::Shutdown | node::cluster::StopReason::Left) => ExitCode::SUCCESS,
+        Ok(reason @ (node::cluster::StopReason::Clone(_) | node::cluster::StopReason::NameTaken(_))) => {
+            tracing::error!(%reason, "this node cannot be part of the cluster");
+            eprintln!("musterd: {reason}");
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            eprintln!("musterd: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

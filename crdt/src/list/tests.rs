@@ -1,5 +1,9 @@
 //! Tests of whole documents: what people rely on when they edit one list on several nodes.
 
+mod convergence;
+mod hostile;
+mod javascript;
+
 use super::*;
 use crate::entry::{Author, Edit, Entry, EntryPatch, Field, NewEntry, Place};
 use crate::id::{Actor, EntryId};

@@ -1,8 +1,339 @@
 //! Who is there: membership by SWIM, the roster, joining, leaving, and this node's verdict on the whole.
+//!
+//! [`Cluster`] is a router: each part (a module of its own) keeps its own state and reaches the outside through an
+//! `Edge`. What one part brings about in another one is written here, and only here.
 
+mod command;
+mod edge;
+mod farewell;
+mod hello;
 mod io;
+mod join;
+mod kept;
+mod links;
+mod message;
+mod peer;
+mod roster;
+mod swim;
+#[cfg(test)]
+mod tests;
+mod verdict;
+mod view;
 
 pub use io::{
     Command, Event, EventKind, Input, JoinOutcome, JoinResult, MemberState, MemberView, Output, Refusal, Reply, RosterView, Settings,
     Stats, StopReason, Target, Verdict,
 };
+
+use crate::time::{Instant, Now};
+use crate::wire::{ConnId, DialId, Peer, RequestId, WriteError, WriteId};
+use crdt::id::NodeId;
+use crdt::roster::{Profile, RosterEntry, Standing};
+use edge::{Edge, Timer};
+use farewell::Absences;
+use hello::Hellos;
+use join::{Requests, Seeds};
+use kept::{Keeper, Kept};
+use links::Links;
+use message::{Hello, Message, Nonce};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use roster::Replica;
+use std::fmt;
+use swim::{Identity, Sighting, Swim};
+use verdict::Silence;
+use view::{Sources, Viewer};
+
+/// The most connections that one round begins to dial.
+const DIALS_PER_ROUND: usize = 64;
+
+/// Where the machine is in its life.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Its run is not on disk yet: it says nothing to anybody.
+    Starting,
+    /// It takes part.
+    Up,
+    /// It has said goodbye and listens to nobody; it ends with this reason.
+    Going(StopReason),
+    /// It has ended.
+    Stopped,
+}
+
+/// The cluster machine of one node. See [`Input`] and [`Output`] for all that happens at its edge.
+pub struct Cluster {
+    me: Peer,
+    profile: Profile,
+    nonce: Nonce,
+    phase: Phase,
+    edge: Edge,
+    rng: ChaCha8Rng,
+    swim: Swim,
+    links: Links,
+    hellos: Hellos,
+    seeds: Seeds,
+    joins: Requests,
+    roster: Replica,
+    keeper: Keeper,
+    silence: Silence,
+    absences: Absences,
+    viewer: Viewer,
+    /// What clients asked before the run was on disk.
+    early: Vec<(RequestId, Command)>,
+    /// Something changed that the view is made of.
+    changed: bool,
+}
+
+impl fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cluster").field("me", &self.me).field("phase", &self.phase).finish_non_exhaustive()
+    }
+}
+
+impl Cluster {
+    /// A machine at its start. Its first output is the write of its new run: it says nothing before that is committed.
+    pub fn new(settings: Settings, now: Now) -> Self {
+        let Settings { me, profile, seeds, kept, nonce, seed } = settings;
+        let profile = message::sound(profile);
+        let kept = kept.as_ref().and_then(Kept::read);
+        let keeper = Keeper::after(kept.as_ref().map_or(0, |kept| kept.run));
+        let roster = Replica::new(kept.map(|kept| kept.roster).unwrap_or_default());
+        let mut rng = ChaCha8Rng::from_seed(seed);
+        let swim = Swim::new(Identity::of_run(me.id, profile.address, keeper.wanted()), ChaCha8Rng::from_rng(&mut rng));
+        let viewer = Viewer::new(roster.roster().members().map(|(node, _)| node).collect());
+        let mut machine = Self {
+            seeds: Seeds::new(me.id, seeds),
+            edge: Edge::new(now),
+            phase: Phase::Starting,
+            links: Links::default(),
+            hellos: Hellos::default(),
+            joins: Requests::default(),
+            silence: Silence::default(),
+            absences: Absences::default(),
+            early: Vec::new(),
+            changed: true,
+            me,
+            profile,
+            nonce,
+            rng,
+            swim,
+            roster,
+            keeper,
+            viewer,
+        };
+        machine.roster.merge(vec![machine.own_line()]);
+        machine.edge.after(verdict::LISTEN, Timer::Listen);
+        machine.edge.after(join::ROUND, Timer::Round);
+        machine.settle();
+        machine
+    }
+
+    /// Takes an input. Never fails and never blocks: what a peer does wrong is counted, what a client does wrong is a
+    /// reply. After [`Output::Stop`] nothing happens any more.
+    pub fn handle(&mut self, now: Now, input: Input) {
+        self.edge.now = now;
+        if self.phase == Phase::Stopped {
+            return;
+        }
+        match input {
+            Input::Timeout => self.fire_due(),
+            Input::Connected { peer, conn, dial, remote } => self.connected(peer, conn, dial, remote),
+            Input::DialFailed { dial, refused, reason } => self.dial_failed(dial, refused, &reason),
+            Input::Message { conn, bytes } => self.message(conn, &bytes),
+            Input::Datagram { conn, bytes } => self.datagram(conn, &bytes),
+            Input::Closed { conn } => self.closed(conn),
+            Input::Written { id, result } => self.written(id, result),
+            Input::Request { id, command } => self.request(id, command),
+        }
+        self.settle();
+    }
+
+    /// The next output, in order. To be called until there is none, after [`new`](Self::new) and every
+    /// [`handle`](Self::handle).
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.edge.outputs.pop_front()
+    }
+
+    /// When the machine wants [`Input::Timeout`] at the latest.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.phase == Phase::Stopped { None } else { self.edge.timers.next() }
+    }
+
+    /// Its counters.
+    pub fn stats(&self) -> Stats {
+        self.edge.stats
+    }
+
+    fn own_line(&self) -> (NodeId, RosterEntry) {
+        let standing = if self.phase == Phase::Going(StopReason::Left) { Standing::Left } else { Standing::Member };
+        (self.me.id, RosterEntry { run: self.keeper.wanted(), standing, profile: self.profile.clone() })
+    }
+
+    fn own_hello(&self) -> Message {
+        let generation = self.swim.identity().generation;
+        Message::Hello(Hello { generation, nonce: self.nonce, profile: self.profile.clone() })
+    }
+
+    fn fire_due(&mut self) {
+        while let Some(timer) = self.edge.timers.pop_due(self.edge.instant()) {
+            self.fire(timer);
+            self.route_packets();
+        }
+    }
+
+    fn fire(&mut self, timer: Timer) {
+        match timer {
+            Timer::Swim(timer) => self.swim.fire(&mut self.edge, timer),
+            Timer::Listen => self.listen(),
+            Timer::Round => self.round(),
+            Timer::Challenge(newcomer) => self.challenge_expired(newcomer),
+            Timer::Greeting(conn) => self.greeting_expired(conn),
+            Timer::Join(id) => self.joins.expire(id),
+            Timer::Grace(node) => {
+                self.absences.expire(&self.edge, node);
+                self.changed = true;
+            }
+            Timer::Rewrite => self.keeper.mark_dirty(),
+            Timer::Leave => self.swim.leave(&mut self.edge),
+            Timer::Stop => {
+                if let Phase::Going(reason) = self.phase.clone() {
+                    self.stop(reason);
+                }
+            }
+        }
+    }
+
+    fn listen(&mut self) {
+        self.edge.after(verdict::LISTEN, Timer::Listen);
+        let before = self.silence.is_total();
+        self.silence.tick(self.swim.active_count() > 0);
+        self.changed |= before != self.silence.is_total();
+    }
+
+    fn heard(&mut self) {
+        self.changed |= self.silence.is_total();
+        self.silence.broken();
+    }
+
+    fn round(&mut self) {
+        self.edge.after(join::ROUND, Timer::Round);
+        if self.phase != Phase::Up {
+            return;
+        }
+        self.seeds.round(&mut self.edge, &mut self.links, &mut self.swim, &self.roster);
+        join::seek(&mut self.edge, (&mut self.links, &mut self.swim), &self.roster, &mut self.rng, false);
+        let unreached: Vec<Identity> = self.swim.active().filter(|identity| !self.links.is_reached(identity.node)).collect();
+        for identity in unreached.into_iter().take(DIALS_PER_ROUND) {
+            self.links.ensure(&mut self.edge, identity.node, identity.addr);
+        }
+        if let Some(conn) = self.links.random(&mut self.rng) {
+            self.edge.send(conn, Message::RosterHash(self.roster.hash()).bytes());
+        }
+    }
+
+    fn written(&mut self, id: WriteId, result: Result<(), WriteError>) {
+        let Some(outcome) = self.keeper.written(&mut self.edge, id, result) else { return };
+        if let Some(run) = outcome.run {
+            self.adopt(run);
+        }
+        for change in outcome.carried {
+            self.carried_out(change, outcome.result);
+        }
+    }
+
+    /// The run is on disk: now it may be spoken of.
+    fn adopt(&mut self, run: u64) {
+        tracing::info!(node = %self.me.name, id = %self.me.id, run, "this node has a new run");
+        let identity = Identity::of_run(self.me.id, self.profile.address, run);
+        if identity != self.swim.identity() {
+            self.swim.become_identity(&mut self.edge, identity);
+        }
+        self.roster.merge(vec![self.own_line()]);
+        self.changed = true;
+        let starts = self.phase == Phase::Starting;
+        if starts {
+            self.phase = Phase::Up;
+            let others = self.roster.roster().members().count() > 1;
+            self.seeds.start(&self.edge, others);
+            join::seek(&mut self.edge, (&mut self.links, &mut self.swim), &self.roster, &mut self.rng, true);
+            self.seeds.round(&mut self.edge, &mut self.links, &mut self.swim, &self.roster);
+        }
+        for conn in self.links.all().collect::<Vec<_>>() {
+            self.edge.send(conn, self.own_hello().bytes());
+            if starts {
+                self.judge(conn);
+            }
+        }
+        for (id, command) in std::mem::take(&mut self.early) {
+            self.request(id, command);
+        }
+    }
+
+    fn stop(&mut self, reason: StopReason) {
+        self.phase = Phase::Stopped;
+        farewell::stop(&mut self.edge, reason);
+    }
+
+    /// Carries on between the parts until nothing is left to carry; then writes and shows what has changed.
+    fn settle(&mut self) {
+        if self.phase == Phase::Stopped {
+            return;
+        }
+        self.route_packets();
+        let me = self.own_line();
+        self.keeper.write(&mut self.edge, self.roster.roster(), me);
+        if std::mem::take(&mut self.changed) {
+            let sources = Sources {
+                me: self.me.id,
+                roster: &self.roster,
+                swim: &self.swim,
+                links: &self.links,
+                absences: &self.absences,
+                isolated: self.silence.is_total(),
+            };
+            self.viewer.refresh(&mut self.edge, &sources);
+        }
+        self.joins.settle(&mut self.edge, &self.viewer);
+    }
+
+    fn route_packets(&mut self) {
+        while let Some(sighting) = self.swim.poll_sighting() {
+            self.sighted(sighting);
+        }
+        while let Some((to, bytes)) = self.swim.poll_packet() {
+            if to.node != self.me.id {
+                self.links.packet(&mut self.edge, to, bytes);
+            }
+        }
+    }
+
+    fn sighted(&mut self, sighting: Sighting) {
+        self.changed = true;
+        if let Some(identity) = sighting.came_up() {
+            self.links.ensure(&mut self.edge, identity.node, identity.addr);
+            self.links.keep_alive(&mut self.edge, identity.node, true);
+        } else if sighting.went_down() {
+            self.links.keep_alive(&mut self.edge, sighting.node, false);
+            self.forget_in_swim(sighting.node);
+        }
+    }
+
+    /// Nobody is to be announced to who is not expected back.
+    fn forget_in_swim(&mut self, node: NodeId) {
+        if !self.roster.is_member(node) {
+            self.swim.forget(&mut self.edge, node);
+        }
+    }
+
+    fn dial_failed(&mut self, dial: DialId, refused: bool, reason: &str) {
+        self.links.dial_failed(&mut self.edge, dial);
+        self.seeds.answered(dial, None);
+        self.joins.failed(dial, refused, reason);
+    }
+
+    fn closed(&mut self, conn: ConnId) {
+        if self.links.remove(&mut self.edge, conn).is_some() {
+            self.let_go(conn);
+        }
+    }
+}

@@ -55,6 +55,8 @@ pub enum CloseReason {
     Refused,
     /// This node shuts down.
     Shutdown,
+    /// The node at the other end is this one.
+    Oneself,
 }
 
 impl CloseReason {
@@ -66,6 +68,7 @@ impl CloseReason {
             Self::Replaced => "replaced by a newer run",
             Self::Refused => "name or id belongs to another node",
             Self::Shutdown => "shutting down",
+            Self::Oneself => "this node's own address",
         }
     }
 }

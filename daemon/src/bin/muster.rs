@@ -1,2 +1,7 @@
-//! x
-fn main() {}
+//! `muster`: the command line, and (as `muster daemon`) the daemon under its other name.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    muster::cli::run(std::env::args_os())
+}

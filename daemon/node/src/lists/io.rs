@@ -79,7 +79,8 @@ pub enum Input {
         /// How it went.
         result: Result<(), WriteError>,
     },
-    /// The store was reopened after a failed commit: what it has now is the truth.
+    /// The store was reopened after a failed commit: what it has now is the truth. Every write that was put out before
+    /// this input must have failed, or fail still, unless `known` counts it.
     Reopened {
         /// A new salt, never used before.
         salt: [u8; 16],
@@ -289,8 +290,19 @@ pub enum Job {
     Changes {
         /// Which ones.
         ranges: Vec<Range>,
+        /// About how many bytes at most; at least one change is read.
+        most_bytes: usize,
         /// For the receiver of the answer, opaque to the job.
         to: NodeId,
+    },
+    /// Load the list as it was.
+    EntriesAt {
+        /// The list's name.
+        name: ListName,
+        /// As of this change.
+        change: ChangeHash,
+        /// For whom, opaque to the job.
+        request: RequestId,
     },
 }
 
@@ -298,7 +310,7 @@ pub enum Job {
 #[derive(Debug)]
 pub enum Done {
     /// The document, or why it cannot be had.
-    Loaded(Result<Box<Document>, JobError>),
+    Loaded(Result<Loaded, JobError>),
     /// The document after applying. On an error it is not fit for use: load it again.
     Applied(Result<(Box<Document>, Applied), ApplyError>),
     /// What the snapshot covers, and its bytes; `None` if it did not load back equal.
@@ -312,6 +324,22 @@ pub enum Done {
         /// The list's name and the raw changes.
         found: Result<Option<Answer>, SourceError>,
     },
+    /// The list as it was.
+    EntriesAt {
+        /// As the job named it.
+        request: RequestId,
+        /// The entries in order; `None` if the list has no such change.
+        found: Result<Option<Vec<Entry>>, JobError>,
+    },
+}
+
+/// A document made from the store's rows.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The document.
+    pub document: Box<Document>,
+    /// How many changes had to be read besides the snapshot.
+    pub beyond_snapshot: u64,
 }
 
 /// Changes read from the store.
@@ -321,6 +349,8 @@ pub struct Answer {
     pub name: ListName,
     /// Raw changes, dependencies first.
     pub changes: Vec<Bytes>,
+    /// Whether these are all that were asked for: nothing was left out for its size.
+    pub complete: bool,
 }
 
 /// Why a document could not be loaded.
@@ -332,6 +362,9 @@ pub enum JobError {
     /// Its rows do not make a document.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// Its rows make a document that lacks changes which the store counts among the list's.
+    #[error("changes are missing from the store")]
+    Gap,
 }
 
 /// What jobs read: the store, or the simulator's disk. All reads see committed rows only.
@@ -487,6 +520,8 @@ pub struct Stats {
     pub differing: u64,
     /// Lists in quarantine.
     pub quarantined: u64,
+    /// Changes and questions of peers that were dropped because a bound was reached; repair brings the changes back.
+    pub dropped: u64,
     /// Messages that did not decode.
     pub malformed: u64,
     /// Writes whose commit has not returned.

@@ -1,0 +1,101 @@
+//! What clients ask.
+
+use super::farewell;
+use super::io::{Command, MemberState, Output, Refusal, Reply, StopReason};
+use super::kept::Pending;
+use super::{Cluster, Phase};
+use crate::wire::{RequestId, WriteError};
+use crdt::id::NodeId;
+use crdt::roster::Standing;
+
+/// How many requests wait for the run to be on disk.
+const MAX_EARLY: usize = 64;
+
+impl Cluster {
+    pub(super) fn request(&mut self, id: RequestId, command: Command) {
+        match command {
+            Command::Shutdown => self.shut_down(id),
+            Command::Join(_) | Command::Forget(_) | Command::Leave if self.phase != Phase::Up => self.request_early_or_late(id, command),
+            Command::Join(addresses) => self.joins.begin(&mut self.edge, &mut self.links, &self.viewer, &self.roster, id, addresses),
+            Command::Forget(text) => self.forget(id, &text),
+            Command::Leave => self.change(id, self.me.id, Standing::Left),
+        }
+    }
+
+    /// While the run is not on disk nothing may be dialled or promised: what is asked waits for it.
+    fn request_early_or_late(&mut self, id: RequestId, command: Command) {
+        if self.phase != Phase::Starting {
+            self.reply(id, Err(Refusal::Stopping));
+        } else if self.early.len() < MAX_EARLY {
+            self.early.push((id, command));
+        } else {
+            self.reply(id, Err(Refusal::Write(WriteError::Failed)));
+        }
+    }
+
+    fn reply(&mut self, id: RequestId, result: Result<Reply, Refusal>) {
+        self.edge.put(Output::Reply { id, result });
+    }
+
+    fn shut_down(&mut self, id: RequestId) {
+        self.reply(id, Ok(Reply::Done));
+        match self.phase {
+            // Nobody knows of it yet.
+            Phase::Starting => self.stop(StopReason::Shutdown),
+            Phase::Up => {
+                farewell::say(&mut self.edge, &self.links, &mut self.swim, true);
+                self.phase = Phase::Going(StopReason::Shutdown);
+            }
+            Phase::Going(_) | Phase::Stopped => {}
+        }
+    }
+
+    fn forget(&mut self, id: RequestId, text: &str) {
+        let Some(node) = self.find(text) else { return self.reply(id, Err(Refusal::Unknown(text.to_owned()))) };
+        let name = self.roster.roster().get(node).map(|line| line.profile.name.clone());
+        match name {
+            Some(name) if self.is_here(node) => self.reply(id, Err(Refusal::Reachable(name))),
+            Some(_) => self.change(id, node, Standing::Forgotten),
+            None => self.reply(id, Err(Refusal::Unknown(text.to_owned()))),
+        }
+    }
+
+    fn is_here(&self, node: NodeId) -> bool {
+        node == self.me.id || self.viewer.state(node).is_some_and(MemberState::is_reachable)
+    }
+
+    /// A node on the roster by its id or name; of several with one name, one that is not reachable.
+    fn find(&self, text: &str) -> Option<NodeId> {
+        let listed = || self.roster.roster().iter().filter(|(_, line)| line.standing != Standing::Forgotten);
+        if let Ok(node) = text.parse::<NodeId>() {
+            return listed().map(|(listed, _)| listed).find(|listed| *listed == node);
+        }
+        let named = listed().filter(|(_, line)| line.profile.name.as_str() == text).map(|(node, _)| node);
+        named.min_by_key(|node| self.is_here(*node))
+    }
+
+    /// Begins a change of the roster; it is made and answered when it is on disk.
+    fn change(&mut self, request: RequestId, node: NodeId, standing: Standing) {
+        let change = Pending { request, node, run: self.roster.run(node), standing };
+        if !self.keeper.change(change) {
+            self.reply(request, Err(Refusal::Write(WriteError::Failed)));
+        }
+    }
+
+    /// A change of the roster is on disk, or could not be written.
+    pub(super) fn carried_out(&mut self, change: Pending, result: Result<(), WriteError>) {
+        if let Err(error) = result {
+            return self.reply(change.request, Err(Refusal::Write(error)));
+        }
+        if change.applies_to(self.roster.roster()) && self.roster.set_standing(change.node, change.standing) {
+            self.changed = true;
+            self.tell_line(change.node);
+            self.forget_in_swim(change.node);
+        }
+        self.reply(change.request, Ok(Reply::Done));
+        if change.node == self.me.id && self.phase == Phase::Up {
+            farewell::say(&mut self.edge, &self.links, &mut self.swim, false);
+            self.phase = Phase::Going(StopReason::Left);
+        }
+    }
+}

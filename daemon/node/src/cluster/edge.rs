@@ -1,0 +1,71 @@
+//! What a part of the machine may touch besides its own state.
+
+use super::io::{Output, Stats};
+use super::swim;
+use crate::time::{Instant, Now};
+use crate::timers::Timers;
+use crate::wire::{Channel, CloseReason, ConnId, RequestId};
+use bytes::Bytes;
+use crdt::id::NodeId;
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// All deadlines of the machine. The derived order decides ties: SWIM first, and there foca's own order.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Timer {
+    /// One of foca's.
+    Swim(swim::Timer),
+    /// Four times a second: has anybody been heard?
+    Listen,
+    /// Every second: seeds, missing members, missing connections, the roster's hash.
+    Round,
+    /// The challenged connection had its time to answer; named is the newcomer's.
+    Challenge(ConnId),
+    /// A connection had its time to be accepted.
+    Greeting(ConnId),
+    /// A join had its time.
+    Join(RequestId),
+    /// A node that said it would be back had its time.
+    Grace(NodeId),
+    /// A failed write is tried again.
+    Rewrite,
+    /// SWIM's own farewell, after the messages had time to arrive.
+    Leave,
+    /// The end.
+    Stop,
+}
+
+/// The way out: the clock, the deadlines, the queue of outputs and the counters.
+#[derive(Debug)]
+pub(super) struct Edge {
+    pub(super) now: Now,
+    pub(super) timers: Timers<Timer>,
+    pub(super) outputs: VecDeque<Output>,
+    pub(super) stats: Stats,
+}
+
+impl Edge {
+    pub(super) fn new(now: Now) -> Self {
+        Self { now, timers: Timers::default(), outputs: VecDeque::new(), stats: Stats::default() }
+    }
+
+    pub(super) fn instant(&self) -> Instant {
+        self.now.instant
+    }
+
+    pub(super) fn after(&mut self, span: Duration, timer: Timer) {
+        self.timers.set(self.now.instant + span, timer);
+    }
+
+    pub(super) fn put(&mut self, output: Output) {
+        self.outputs.push_back(output);
+    }
+
+    pub(super) fn send(&mut self, conn: ConnId, bytes: Bytes) {
+        self.put(Output::Send { conn, channel: Channel::Cluster, bytes });
+    }
+
+    pub(super) fn close(&mut self, conn: ConnId, reason: CloseReason) {
+        self.put(Output::Close { conn, reason });
+    }
+}

@@ -1,0 +1,57 @@
+//! Going: what a node does when it goes, and what is remembered of those that said they will be back.
+
+use super::edge::{Edge, Timer};
+use super::io::{Output, StopReason};
+use super::links::Links;
+use super::message::Message;
+use super::swim::Swim;
+use crate::time::Instant;
+use crdt::id::NodeId;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// How long a node that said it will be back is not called down.
+const GRACE: Duration = Duration::from_secs(60);
+/// The farewell's messages go first, so that a peer hears the reason before SWIM's mere `down`.
+const LEAVE_AFTER: Duration = Duration::from_millis(100);
+/// From the farewell to the end, when the node will be back.
+const RESTART_STOP: Duration = Duration::from_millis(200);
+/// From the farewell to the end, when it left: time for `left` to reach those with a slow connection.
+const LEFT_STOP: Duration = Duration::from_secs(1);
+
+/// Says goodbye to everybody; from here on nothing that others say matters.
+pub(super) fn say(edge: &mut Edge, links: &Links, swim: &mut Swim, restart: bool) {
+    for conn in links.currents() {
+        edge.send(conn, Message::Goodbye { restart }.bytes());
+    }
+    swim.freeze();
+    edge.after(LEAVE_AFTER, Timer::Leave);
+    edge.after(if restart { RESTART_STOP } else { LEFT_STOP }, Timer::Stop);
+}
+
+/// The machine's last output.
+pub(super) fn stop(edge: &mut Edge, reason: StopReason) {
+    tracing::info!(%reason, "this node ends");
+    edge.put(Output::Stop(reason));
+}
+
+/// Nodes that said they will be back: in which run, and until when that is believed.
+#[derive(Debug, Default)]
+pub(super) struct Absences(BTreeMap<NodeId, (u64, Instant)>);
+
+impl Absences {
+    pub(super) fn note(&mut self, edge: &mut Edge, node: NodeId, run: u64) {
+        self.0.insert(node, (run, edge.instant() + GRACE));
+        edge.after(GRACE, Timer::Grace(node));
+    }
+
+    /// Whether that run of the node said so and still has time.
+    pub(super) fn expects(&self, node: NodeId, run: u64) -> bool {
+        self.0.get(&node).is_some_and(|(gone, _)| *gone == run)
+    }
+
+    pub(super) fn expire(&mut self, edge: &Edge, node: NodeId) {
+        let now = edge.instant();
+        self.0.retain(|other, (_, until)| *other != node || *until > now);
+    }
+}

@@ -1,0 +1,107 @@
+//! Whether the peer of a new connection is who it says, or another daemon with the same identity.
+//!
+//! Each start of a daemon draws a nonce, and counts a run that its disk keeps. Two daemons with one identity differ in
+//! the nonce, whatever their runs. When a hello comes while a connection of another nonce is open, the older one is
+//! challenged: a copy of a running node's data directory is found out by the answer of the original. No answer means
+//! that the older process is dead and its connection not yet closed, as after a crash: then the runs decide. One
+//! that is not above all that was seen is a restored directory, and is told to go above it.
+
+use super::edge::{Edge, Timer};
+use super::links::Links;
+use super::message::{Hello, Message, Nonce};
+use crate::wire::ConnId;
+use crdt::id::NodeId;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// How long a challenged process has to answer; one that is dead is often reported sooner.
+const CHALLENGE: Duration = Duration::from_secs(1);
+
+/// The newest start of a node that was accepted here.
+#[derive(Clone, Copy, Debug)]
+struct Start {
+    run: u64,
+    nonce: Nonce,
+}
+
+/// What becomes of a hello.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Judgement {
+    /// It is who it says.
+    Accept,
+    /// It must go above this run.
+    Above(u64),
+    /// An older process must first show whether it lives.
+    Wait,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Hellos {
+    starts: BTreeMap<NodeId, Start>,
+    /// The newcomer's connection and the one that was challenged for it.
+    challenges: BTreeMap<ConnId, ConnId>,
+}
+
+impl Hellos {
+    /// Judges the hello that `conn` has brought; `rostered` is the run that the roster has of that node.
+    pub(super) fn judge(&mut self, edge: &mut Edge, links: &Links, conn: ConnId, rostered: u64) -> Option<Judgement> {
+        let link = links.get(conn)?;
+        let hello = link.hello.as_ref()?;
+        if let Some(older) = rival(links, conn, link.peer.id, hello.nonce) {
+            if self.challenges.insert(conn, older).is_none() {
+                edge.send(older, Message::Challenge.bytes());
+                edge.after(CHALLENGE, Timer::Challenge(conn));
+            }
+            return Some(Judgement::Wait);
+        }
+        Some(self.compare(link.peer.id, hello, rostered))
+    }
+
+    fn compare(&mut self, node: NodeId, hello: &Hello, rostered: u64) -> Judgement {
+        let known = self.starts.get(&node).copied();
+        let seen = known.map_or(0, |start| start.run).max(rostered);
+        let itself = known.is_some_and(|start| start.nonce == hello.nonce && start.run >= rostered);
+        // The roster tells no nonce: an equal run is the same start, unless another start of that run was seen.
+        let fits = hello.run() > seen || (hello.run() == seen && known.is_none_or(|start| start.run < seen));
+        if !itself && !fits {
+            return Judgement::Above(seen);
+        }
+        if known.is_none_or(|start| start.run <= hello.run()) {
+            self.starts.insert(node, Start { run: hello.run(), nonce: hello.nonce });
+        }
+        Judgement::Accept
+    }
+
+    /// The challenged process lives: the newcomers that it was challenged for, and its address.
+    pub(super) fn present(&mut self, links: &Links, older: ConnId) -> Vec<(ConnId, SocketAddr)> {
+        let Some(link) = links.get(older) else { return Vec::new() };
+        let address = link.hello.as_ref().map_or(link.remote, |hello| hello.profile.address);
+        self.waiting_for(older).into_iter().map(|newcomer| (newcomer, address)).collect()
+    }
+
+    /// A connection is closed: the newcomers that need not wait for it any more.
+    pub(super) fn closed(&mut self, conn: ConnId) -> Vec<ConnId> {
+        self.challenges.remove(&conn);
+        self.waiting_for(conn)
+    }
+
+    /// The challenged process had its time: it is dead. Gives its connection.
+    pub(super) fn expired(&mut self, newcomer: ConnId) -> Option<ConnId> {
+        self.challenges.remove(&newcomer)
+    }
+
+    fn waiting_for(&mut self, older: ConnId) -> Vec<ConnId> {
+        let waiting: Vec<ConnId> = self.challenges.iter().filter(|(_, o)| **o == older).map(|(newcomer, _)| *newcomer).collect();
+        for newcomer in &waiting {
+            self.challenges.remove(newcomer);
+        }
+        waiting
+    }
+}
+
+/// An accepted connection of the same node and another start.
+fn rival(links: &Links, conn: ConnId, node: NodeId, nonce: Nonce) -> Option<ConnId> {
+    let other = |link: &super::links::Link| link.accepted && link.hello.as_ref().is_some_and(|hello| hello.nonce != nonce);
+    links.of(node).find(|(id, link)| *id != conn && other(link)).map(|(id, _)| id)
+}

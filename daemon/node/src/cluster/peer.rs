@@ -1,0 +1,281 @@
+//! What peers say, and what that brings about.
+
+use super::hello::Judgement;
+use super::io::{MemberState, StopReason};
+use super::message::{Hello, MAX_RUN, Message};
+use super::swim::{Identity, Member, State};
+use super::{Cluster, Phase};
+use crate::codec::Malformed;
+use crate::wire::{CloseReason, ConnId, DialId, Peer};
+use bytes::Bytes;
+use crdt::id::NodeId;
+use crdt::roster::{RosterEntry, Standing};
+use std::net::SocketAddr;
+
+impl Cluster {
+    pub(super) fn connected(&mut self, peer: Peer, conn: ConnId, dial: Option<DialId>, remote: SocketAddr) {
+        if let Some(dial) = dial {
+            self.seeds.answered(dial, Some(peer.id));
+            self.joins.connected(&self.viewer, self.me.id, dial, conn, &peer);
+        }
+        if self.links.add(&mut self.edge, conn, peer, remote, dial) && self.phase == Phase::Up {
+            self.edge.send(conn, self.own_hello().bytes());
+        }
+        self.changed = true;
+    }
+
+    pub(super) fn datagram(&mut self, conn: ConnId, bytes: &Bytes) {
+        let Some(link) = self.links.get(conn).filter(|link| link.accepted) else { return };
+        let node = link.peer.id;
+        self.links.hear(&self.edge, node);
+        self.heard();
+        if let Err(error) = self.swim.receive(&mut self.edge, node, bytes) {
+            self.malformed(conn, &error);
+        }
+    }
+
+    pub(super) fn message(&mut self, conn: ConnId, bytes: &Bytes) {
+        let Some((node, accepted)) = self.links.get(conn).map(|link| (link.peer.id, link.accepted)) else { return };
+        if matches!(self.phase, Phase::Going(_)) {
+            return;
+        }
+        if accepted {
+            self.links.hear(&self.edge, node);
+            self.heard();
+        }
+        match Message::read(bytes) {
+            Ok(message) => self.said(conn, node, accepted, message),
+            Err(error) => self.malformed(conn, &error),
+        }
+    }
+
+    /// Greetings are heard from everybody, all else only from a peer whose hello was accepted.
+    fn said(&mut self, conn: ConnId, node: NodeId, accepted: bool, message: Message) {
+        match message {
+            Message::Hello(hello) => self.greeted(conn, hello),
+            Message::Above { run } => self.told_above(run),
+            Message::Taken { address } => self.stop(cloned(address)),
+            Message::NameTaken { bearer, address } => self.told_name_taken(bearer, address),
+            Message::Challenge => self.edge.send(conn, Message::Present.bytes()),
+            Message::Present => self.present(conn),
+            Message::Members(members) if accepted => self.learn_members(members),
+            Message::Roster { lines, answer } if accepted => self.learn_roster(conn, lines, answer),
+            Message::RosterHash(hash) if accepted && hash != self.roster.hash() => self.send_roster(conn, true),
+            Message::Ask if accepted => self.send_state(conn),
+            Message::Goodbye { restart } if accepted => self.goodbye(conn, node, restart),
+            Message::Members(_) | Message::Roster { .. } | Message::RosterHash(_) | Message::Ask | Message::Goodbye { .. } => {}
+        }
+    }
+
+    fn malformed(&mut self, conn: ConnId, error: &Malformed) {
+        tracing::warn!(conn = conn.0, %error, "a peer breaks the protocol");
+        self.edge.stats.malformed += 1;
+        self.close(conn, CloseReason::Malformed);
+    }
+
+    fn close(&mut self, conn: ConnId, reason: CloseReason) {
+        if self.links.close(&mut self.edge, conn, reason).is_some() {
+            self.let_go(conn);
+        }
+    }
+
+    /// What follows from a connection's end, whoever ended it.
+    pub(super) fn let_go(&mut self, conn: ConnId) {
+        self.changed = true;
+        self.joins.closed(conn);
+        for newcomer in self.hellos.closed(conn) {
+            self.judge_again(newcomer);
+        }
+    }
+
+    fn greeted(&mut self, conn: ConnId, hello: Hello) {
+        let Some(link) = self.links.get_mut(conn) else { return };
+        if !hello.is_sound() || hello.profile.name != link.peer.name {
+            return self.malformed(conn, &Malformed::rule("a hello that breaks the bounds or another's name"));
+        }
+        if link.peer.id == self.me.id {
+            return self.met_oneself(conn, &hello);
+        }
+        let again = link.hello.replace(hello).is_some();
+        match self.phase {
+            Phase::Up if again => self.judge_again(conn),
+            Phase::Up => self.judge(conn),
+            Phase::Starting | Phase::Going(_) | Phase::Stopped => {}
+        }
+    }
+
+    /// Somebody with this node's certificate: itself, by its own address among the seeds, or a clone. Of two clones the
+    /// one that dialled came later, and goes.
+    fn met_oneself(&mut self, conn: ConnId, hello: &Hello) {
+        let dialled = self.links.get(conn).is_some_and(|link| link.dialled);
+        if hello.nonce == self.nonce {
+            self.close(conn, CloseReason::Oneself);
+        } else if dialled {
+            self.stop(cloned(hello.profile.address));
+        }
+    }
+
+    /// Decides on the hello of a connection, if it has come.
+    pub(super) fn judge(&mut self, conn: ConnId) {
+        if let Some(taken) = self.name_taken(conn) {
+            return self.edge.send(conn, taken.bytes());
+        }
+        let Some(node) = self.links.get(conn).map(|link| link.peer.id) else { return };
+        match self.hellos.judge(&mut self.edge, &self.links, conn, self.roster.run(node)) {
+            Some(Judgement::Accept) => self.accept(conn),
+            Some(Judgement::Above(run)) => self.edge.send(conn, Message::Above { run }.bytes()),
+            Some(Judgement::Wait) | None => {}
+        }
+    }
+
+    /// As [`judge`](Self::judge), when the first hello was not accepted at once: what the peer sent since was not
+    /// listened to.
+    fn judge_again(&mut self, conn: ConnId) {
+        self.judge(conn);
+        if self.links.get(conn).is_some_and(|link| link.accepted) {
+            self.edge.send(conn, Message::Ask.bytes());
+        }
+    }
+
+    /// The refusal of a newcomer whose name another node bears that can be reached.
+    fn name_taken(&self, conn: ConnId) -> Option<Message> {
+        let link = self.links.get(conn)?;
+        let name = &link.hello.as_ref()?.profile.name;
+        let is_here = |node: NodeId| node == self.me.id || self.viewer.state(node).is_some_and(MemberState::is_reachable);
+        let bearer = self.roster.bearers(name).find(|node| *node != link.peer.id && is_here(*node))?;
+        let address = self.roster.roster().get(bearer)?.profile.address;
+        Some(Message::NameTaken { bearer, address })
+    }
+
+    fn accept(&mut self, conn: ConnId) {
+        let Some(link) = self.links.get(conn) else { return };
+        let (node, Some(hello)) = (link.peer.id, link.hello.clone()) else { return };
+        self.links.accept(&mut self.edge, conn);
+        self.close_older_starts(node, &hello);
+        let identity = Identity { node, addr: hello.profile.address, generation: hello.generation };
+        let line = RosterEntry { run: hello.run(), standing: Standing::Member, profile: hello.profile };
+        self.merge_lines(vec![(node, line)]);
+        self.send_state(conn);
+        self.swim.greet(&mut self.edge, identity);
+        self.swim.announce(&mut self.edge, identity);
+        self.heard();
+        self.changed = true;
+    }
+
+    fn close_older_starts(&mut self, node: NodeId, newest: &Hello) {
+        let is_older = |hello: &Hello| hello.nonce != newest.nonce && hello.run() <= newest.run();
+        let older = self.links.of(node).filter(|(_, link)| link.accepted && link.hello.as_ref().is_some_and(is_older));
+        for conn in older.map(|(conn, _)| conn).collect::<Vec<_>>() {
+            self.close(conn, CloseReason::Replaced);
+        }
+    }
+
+    /// A challenged process lives: those who say to be it are clones.
+    fn present(&mut self, conn: ConnId) {
+        for (newcomer, address) in self.hellos.present(&self.links, conn) {
+            self.edge.send(newcomer, Message::Taken { address }.bytes());
+        }
+    }
+
+    pub(super) fn challenge_expired(&mut self, newcomer: ConnId) {
+        if let Some(older) = self.hellos.expired(newcomer) {
+            self.close(older, CloseReason::Replaced);
+            self.judge_again(newcomer);
+        }
+    }
+
+    pub(super) fn greeting_expired(&mut self, conn: ConnId) {
+        if self.links.get(conn).is_some_and(|link| !link.accepted) {
+            self.close(conn, CloseReason::Refused);
+        }
+    }
+
+    fn told_above(&mut self, run: u64) {
+        if run < MAX_RUN {
+            self.keeper.go_above(run);
+        }
+    }
+
+    fn told_name_taken(&mut self, bearer: NodeId, address: SocketAddr) {
+        let name = &self.me.name;
+        let sentence = format!(
+            "the name {name} belongs to another node of this cluster ({bearer} at {address}): issue this node a certificate with another name, \
+             or let that node leave first"
+        );
+        self.stop(StopReason::NameTaken(sentence));
+    }
+
+    pub(super) fn send_state(&mut self, conn: ConnId) {
+        self.send_roster(conn, false);
+        for message in Message::members(&self.swim.state()) {
+            self.edge.send(conn, message.bytes());
+        }
+    }
+
+    pub(super) fn send_roster(&mut self, conn: ConnId, answer: bool) {
+        for message in Message::roster(&self.roster.lines(), answer) {
+            self.edge.send(conn, message.bytes());
+        }
+    }
+
+    /// Those who are down count only as far as the roster expects them back.
+    fn learn_members(&mut self, mut members: Vec<Member>) {
+        members.retain(|member| member.state() != State::Down || self.roster.is_member(member.id().node));
+        self.swim.absorb(&mut self.edge, members);
+    }
+
+    fn learn_roster(&mut self, conn: ConnId, lines: Vec<(NodeId, RosterEntry)>, answer: bool) {
+        self.merge_lines(lines);
+        self.look_at_own_line(conn);
+        if answer {
+            self.send_roster(conn, false);
+        }
+    }
+
+    /// A higher run of this very node: whoever tells shall judge. Forgotten, or left in an earlier life: a new run makes
+    /// it a member again.
+    fn look_at_own_line(&mut self, conn: ConnId) {
+        let wanted = self.keeper.wanted();
+        match self.roster.roster().get(self.me.id) {
+            Some(line) if line.run > wanted => self.edge.send(conn, self.own_hello().bytes()),
+            Some(line) if line.run == wanted && line.standing != Standing::Member => self.keeper.go_above(wanted),
+            Some(_) | None => {}
+        }
+    }
+
+    pub(super) fn merge_lines(&mut self, lines: Vec<(NodeId, RosterEntry)>) {
+        let changed = self.roster.merge(lines);
+        if changed.is_empty() {
+            return;
+        }
+        self.changed = true;
+        self.keeper.mark_dirty();
+        for node in changed {
+            self.forget_in_swim(node);
+        }
+    }
+
+    fn goodbye(&mut self, conn: ConnId, node: NodeId, restart: bool) {
+        let run = self.links.get(conn).and_then(|link| link.hello.as_ref()).map(Hello::run);
+        if let Some(run) = run.filter(|_| restart) {
+            self.absences.note(&mut self.edge, node, run);
+        }
+        self.swim.dismiss(&mut self.edge, node);
+        self.changed = true;
+    }
+
+    /// Sends one line of the roster to everybody at once; the hashes would take a few seconds.
+    pub(super) fn tell_line(&mut self, node: NodeId) {
+        let Some(line) = self.roster.roster().get(node).cloned() else { return };
+        let message = Message::Roster { lines: vec![(node, line)], answer: false }.bytes();
+        for conn in self.links.currents() {
+            self.edge.send(conn, message.clone());
+        }
+    }
+}
+
+fn cloned(address: SocketAddr) -> StopReason {
+    StopReason::Clone(format!(
+        "another daemon with this node's identity runs at {address}: a data directory or certificate was copied; issue this node a certificate of its own and start it with an empty data directory"
+    ))
+}

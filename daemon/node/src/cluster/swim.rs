@@ -1,0 +1,316 @@
+//! Membership by SWIM: the only module that knows foca.
+//!
+//! Two wrappers stand around foca 2.0.0. It sends `TurnUndead` to a member that refuted its suspicion in time, so that
+//! the healthy member renews for nothing: the timer behind it is dropped unless the member is still suspect in the same
+//! incarnation. And it has nothing of Lifeguard (Dadgar et al. 2018): a node that is slow itself accuses everybody; a
+//! local health multiplier stretches the suspicions of a node whose own probes fail.
+
+mod codec;
+mod config;
+mod identity;
+
+pub(super) use foca::State;
+pub(super) use identity::Identity;
+
+use super::edge::{Edge, Timer as Deadline};
+use crate::codec::Malformed;
+use bytes::Bytes;
+use codec::Codec;
+use crdt::id::NodeId;
+use foca::{Foca, Message, NoCustomBroadcast, Notification};
+use rand_chacha::ChaCha8Rng;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+/// A deadline of foca's.
+pub(super) type Timer = foca::Timer<Identity>;
+/// A line of the membership state, as it travels.
+pub(super) type Member = foca::Member<Identity>;
+
+/// The most members that are learnt from others. At this number packets are read without the updates they carry.
+pub(super) const MAX_MEMBERS: usize = 10_000;
+/// The worst local health: suspicions last this many times longer than usual.
+const MAX_HEALTH: u32 = 6;
+
+/// What SWIM knows of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub(super) identity: Identity,
+    pub(super) state: State,
+}
+
+impl Seen {
+    pub(super) fn is_active(self) -> bool {
+        self.state != State::Down
+    }
+}
+
+/// A difference in what SWIM knows of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sighting {
+    pub(super) node: NodeId,
+    pub(super) before: Option<Seen>,
+    pub(super) after: Option<Seen>,
+}
+
+impl Sighting {
+    pub(super) fn came_up(&self) -> Option<Identity> {
+        let up = self.after.filter(|seen| seen.is_active())?;
+        (!self.before.is_some_and(Seen::is_active)).then_some(up.identity)
+    }
+
+    pub(super) fn went_down(&self) -> bool {
+        self.before.is_some_and(Seen::is_active) && !self.after.is_some_and(Seen::is_active)
+    }
+}
+
+pub(super) struct Swim {
+    foca: Foca<Identity, Codec, ChaCha8Rng, NoCustomBroadcast>,
+    sink: Sink,
+    seen: BTreeMap<NodeId, Seen>,
+    sightings: VecDeque<Sighting>,
+    health: u32,
+    /// Set when this node goes: foca would answer the news of its own end by a renewal.
+    frozen: bool,
+}
+
+impl Swim {
+    pub(super) fn new(identity: Identity, rng: ChaCha8Rng) -> Self {
+        let foca = Foca::new(identity, config::config(), rng, Codec);
+        let (sink, seen, sightings) = (Sink::default(), BTreeMap::new(), VecDeque::new());
+        Self { foca, sink, seen, sightings, health: 0, frozen: false }
+    }
+
+    pub(super) fn identity(&self) -> Identity {
+        *self.foca.identity()
+    }
+
+    /// What is known of a node; of this one nothing.
+    pub(super) fn seen(&self, node: NodeId) -> Option<Seen> {
+        self.seen.get(&node).copied()
+    }
+
+    pub(super) fn is_active(&self, node: NodeId) -> bool {
+        self.seen(node).is_some_and(Seen::is_active)
+    }
+
+    /// Members that are alive or suspect, without this node.
+    pub(super) fn active(&self) -> impl Iterator<Item = Identity> {
+        self.seen.values().filter(|seen| seen.is_active()).map(|seen| seen.identity)
+    }
+
+    pub(super) fn active_count(&self) -> usize {
+        self.foca.num_members()
+    }
+
+    /// All that is known, with this node in front, to be sent to a new peer.
+    pub(super) fn state(&self) -> Vec<Member> {
+        let others = self.foca.iter_membership_state().filter(|member| member.id().node != self.identity().node);
+        std::iter::once(Member::alive(self.identity())).chain(others.cloned()).collect()
+    }
+
+    /// Goes on as a newer identity of the same node.
+    pub(super) fn become_identity(&mut self, edge: &mut Edge, identity: Identity) {
+        let result = self.foca.change_identity(identity, &mut self.sink);
+        self.finish(edge, result);
+    }
+
+    /// Takes a packet that came from `from`, as its connection proves.
+    ///
+    /// # Errors
+    /// It is no packet, or it speaks for another node.
+    pub(super) fn receive(&mut self, edge: &mut Edge, from: NodeId, packet: &[u8]) -> Result<(), Malformed> {
+        let (header, read) = codec::read_header(packet)?;
+        if header.src.node != from {
+            return Err(Malformed::rule("a packet in another node's name"));
+        }
+        if self.frozen || self.is_stray(&header.message) {
+            return Ok(());
+        }
+        let packet = if self.seen.len() < MAX_MEMBERS { Some(packet) } else { packet.get(..read) };
+        let result = self.foca.handle_data(packet.unwrap_or_default(), &mut self.sink);
+        let refused = matches!(result, Err(foca::Error::Decode(_) | foca::Error::MalformedPacket | foca::Error::DataTooBig));
+        self.finish(edge, result);
+        if refused { Err(Malformed::rule("not a packet of foca's")) } else { Ok(()) }
+    }
+
+    /// Whether a packet asks to be passed on to a node that is not known: it is not to make this node dial anybody.
+    fn is_stray(&self, message: &Message<Identity>) -> bool {
+        let target = match message {
+            Message::PingReq { target, .. } | Message::IndirectAck { target, .. } => target,
+            Message::Ping(_) | Message::Ack(_) | Message::IndirectPing { .. } | Message::ForwardedAck { .. } => return false,
+            Message::Announce | Message::Feed | Message::Gossip | Message::Broadcast | Message::TurnUndead => return false,
+        };
+        !self.seen.contains_key(&target.node)
+    }
+
+    /// A deadline has passed.
+    pub(super) fn fire(&mut self, edge: &mut Edge, timer: Timer) {
+        if self.frozen || self.was_refuted(&timer) {
+            return;
+        }
+        let (probes, accuses) = (matches!(timer, Timer::ProbeRandomMember(_)), matches!(timer, Timer::ChangeSuspectToDown { .. }));
+        let result = self.foca.handle_timer(timer, &mut self.sink);
+        if probes && result.is_ok() {
+            self.judge_own_health(edge);
+        }
+        if accuses {
+            edge.stats.declared_down += u64::from(self.sink.downs > 0);
+        }
+        self.finish(edge, result);
+    }
+
+    fn was_refuted(&self, timer: &Timer) -> bool {
+        let Timer::ChangeSuspectToDown { member_id, incarnation, .. } = timer else { return false };
+        let accused = |member: &&Member| member.id() == member_id && member.incarnation() == *incarnation;
+        !self.foca.iter_membership_state().any(|member| accused(&member) && member.state() == State::Suspect)
+    }
+
+    /// A probe that failed has just started a suspicion; one that did not has not.
+    fn judge_own_health(&mut self, edge: &mut Edge) {
+        if self.sink.timers.iter().any(|(_, timer)| matches!(timer, Timer::ChangeSuspectToDown { .. })) {
+            self.health = (self.health + 1).min(MAX_HEALTH);
+            edge.stats.probes_failed += 1;
+        } else {
+            self.health = self.health.saturating_sub(1);
+            edge.stats.probes_answered += 1;
+        }
+    }
+
+    /// The peer itself is there and says so: worth telling others.
+    pub(super) fn greet(&mut self, edge: &mut Edge, identity: Identity) {
+        self.apply(edge, vec![Member::alive(identity)], true);
+    }
+
+    /// The peer itself says that it goes.
+    pub(super) fn dismiss(&mut self, edge: &mut Edge, node: NodeId) {
+        if let Some(seen) = self.seen(node) {
+            self.apply(edge, vec![Member::down(seen.identity)], false);
+        }
+    }
+
+    /// Takes a peer's whole state, which the others know already. Older identities of this node are left out: foca
+    /// would take them for another node that is down, and announce itself to it.
+    pub(super) fn absorb(&mut self, edge: &mut Edge, mut members: Vec<Member>) {
+        let me = self.identity();
+        let room = MAX_MEMBERS.saturating_sub(self.seen.len());
+        let mut fresh = 0;
+        members.retain(|member| {
+            let known = self.seen.contains_key(&member.id().node);
+            fresh += usize::from(!known);
+            (known || fresh <= room) && (member.id().node != me.node || *member.id() == me)
+        });
+        self.apply(edge, members, false);
+    }
+
+    fn apply(&mut self, edge: &mut Edge, members: Vec<Member>, tell: bool) {
+        if !self.frozen {
+            let result = self.foca.apply_many(members.into_iter(), tell, &mut self.sink);
+            self.finish(edge, result);
+        }
+    }
+
+    /// Says to a node that this one is there, and asks it whom it knows.
+    pub(super) fn announce(&mut self, edge: &mut Edge, to: Identity) {
+        if !self.frozen {
+            let result = self.foca.announce(to, &mut self.sink);
+            self.finish(edge, result);
+        }
+    }
+
+    /// Forgets a node that is down, so that nobody is announced to for ever.
+    pub(super) fn forget(&mut self, edge: &mut Edge, node: NodeId) {
+        if let Some(seen) = self.seen(node).filter(|seen| !seen.is_active()) {
+            let result = self.foca.handle_timer(Timer::RemoveDown(seen.identity), &mut self.sink);
+            self.finish(edge, result);
+        }
+    }
+
+    /// From here on nothing that others say changes anything.
+    pub(super) fn freeze(&mut self) {
+        self.frozen = true;
+    }
+
+    /// Tells a few members that this node is gone.
+    pub(super) fn leave(&mut self, edge: &mut Edge) {
+        self.freeze();
+        let result = self.foca.leave_cluster(&mut self.sink);
+        self.finish(edge, result);
+    }
+
+    pub(super) fn poll_packet(&mut self) -> Option<(Identity, Bytes)> {
+        self.sink.packets.pop_front()
+    }
+
+    pub(super) fn poll_sighting(&mut self) -> Option<Sighting> {
+        self.sightings.pop_front()
+    }
+
+    /// Carries what a call of foca left in the sink to where it belongs.
+    fn finish(&mut self, edge: &mut Edge, result: Result<(), foca::Error>) {
+        if let Err(error) = result {
+            tracing::debug!(%error, "swim refused an input");
+        }
+        for (after, timer) in std::mem::take(&mut self.sink.timers) {
+            let stretch = if matches!(timer, Timer::ChangeSuspectToDown { .. }) { self.health.max(1) } else { 1 };
+            edge.after(after * stretch, Deadline::Swim(timer));
+        }
+        edge.stats.renewals += std::mem::take(&mut self.sink.rejoins);
+        edge.stats.health = u64::from(self.health);
+        self.sink.downs = 0;
+        self.compare();
+    }
+
+    /// foca tells of members that come and go, but not of those that become suspect.
+    fn compare(&mut self) {
+        let me = self.foca.identity().node;
+        for member in self.foca.iter_membership_state().filter(|member| member.id().node != me) {
+            let after = Seen { identity: *member.id(), state: member.state() };
+            let before = self.seen.get(&after.identity.node).copied();
+            if before != Some(after) {
+                self.seen.insert(after.identity.node, after);
+                self.sightings.push_back(Sighting { node: after.identity.node, before, after: Some(after) });
+            }
+        }
+        // One more in foca's table may be an older identity of this very node.
+        if self.seen.len() > self.foca.iter_membership_state().filter(|member| member.id().node != me).count() {
+            self.drop_removed();
+        }
+    }
+
+    fn drop_removed(&mut self) {
+        let left: BTreeSet<NodeId> = self.foca.iter_membership_state().map(|member| member.id().node).collect();
+        let gone: Vec<(NodeId, Seen)> = self.seen.iter().filter(|(node, _)| !left.contains(*node)).map(|(n, s)| (*n, *s)).collect();
+        for (node, before) in gone {
+            self.seen.remove(&node);
+            self.sightings.push_back(Sighting { node, before: Some(before), after: None });
+        }
+    }
+}
+
+/// What foca wants done, in the order in which it says so.
+#[derive(Default)]
+struct Sink {
+    packets: VecDeque<(Identity, Bytes)>,
+    timers: Vec<(Duration, Timer)>,
+    rejoins: u64,
+    downs: u64,
+}
+
+impl foca::Runtime<Identity> for Sink {
+    fn notify(&mut self, notification: Notification<'_, Identity>) {
+        match notification {
+            Notification::Rejoin(_) => self.rejoins += 1,
+            Notification::MemberDown(_) => self.downs += 1,
+            Notification::MemberUp(_) | Notification::Rename(..) | Notification::Active | Notification::Idle | Notification::Defunct => {}
+        }
+    }
+
+    fn send_to(&mut self, to: Identity, data: &[u8]) {
+        self.packets.push_back((to, Bytes::copy_from_slice(data)));
+    }
+
+    fn submit_after(&mut self, timer: Timer, after: Duration) {
+        self.timers.push((after, timer));
+    }
+}

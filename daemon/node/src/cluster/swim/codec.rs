@@ -1,0 +1,104 @@
+//! How foca's packets become bytes.
+
+use super::Identity;
+use crate::codec::{Malformed, decode_prefix, encode_into};
+use bytes::{Buf, BufMut};
+use foca::{Header, Member};
+use serde::Serialize;
+
+/// No header or member is larger: a header has three identities of at most 45 bytes.
+pub(super) const MAX_ITEM_BYTES: usize = 256;
+
+/// foca's headers and members in the encoding of all other messages.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Codec;
+
+/// Encodes to scratch first: foca demands that a member that does not fit leaves no byte in the buffer.
+fn write(value: &impl Serialize, mut buf: impl BufMut) -> Result<(), Malformed> {
+    let mut scratch = [0; MAX_ITEM_BYTES];
+    let bytes = encode_into(value, &mut scratch)?;
+    if buf.remaining_mut() < bytes.len() {
+        return Err(Malformed::too_large(bytes.len()));
+    }
+    buf.put_slice(bytes);
+    Ok(())
+}
+
+pub(super) fn read_header(bytes: &[u8]) -> Result<(Header<Identity>, usize), Malformed> {
+    decode_prefix::<_, MAX_ITEM_BYTES>(bytes)
+}
+
+impl foca::Codec<Identity> for Codec {
+    type Error = Malformed;
+
+    fn encode_header(&mut self, header: &Header<Identity>, buf: impl BufMut) -> Result<(), Malformed> {
+        write(header, buf)
+    }
+
+    fn decode_header(&mut self, mut buf: impl Buf) -> Result<Header<Identity>, Malformed> {
+        let (header, read) = read_header(buf.chunk())?;
+        buf.advance(read);
+        Ok(header)
+    }
+
+    fn encode_member(&mut self, member: &Member<Identity>, buf: impl BufMut) -> Result<(), Malformed> {
+        write(member, buf)
+    }
+
+    fn decode_member(&mut self, mut buf: impl Buf) -> Result<Member<Identity>, Malformed> {
+        let (member, read) = decode_prefix::<_, MAX_ITEM_BYTES>(buf.chunk())?;
+        buf.advance(read);
+        Ok(member)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crdt::id::NodeId;
+    use foca::{Codec as _, Message, State};
+    use proptest::prelude::*;
+    use std::net::SocketAddr;
+
+    fn identities() -> impl Strategy<Value = Identity> {
+        let v4 = (any::<[u8; 4]>(), any::<u16>()).prop_map(SocketAddr::from);
+        let v6 = (any::<[u8; 16]>(), any::<u16>()).prop_map(SocketAddr::from);
+        (any::<[u8; 16]>(), prop_oneof![v4, v6], any::<u64>()).prop_map(|(node, addr, generation)| Identity {
+            node: NodeId(node),
+            addr,
+            generation,
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_header_reads_back_and_leaves_the_rest(src in identities(), dst in identities(), target in identities(), n: u8, inc: u16) {
+            let header = Header { src, src_incarnation: inc, dst, message: Message::PingReq { target, probe_number: n } };
+            let mut bytes = Vec::new();
+            Codec.encode_header(&header, &mut bytes).unwrap();
+            bytes.extend([1, 2, 3]);
+            let mut rest = bytes.as_slice();
+            prop_assert_eq!(Codec.decode_header(&mut rest).unwrap(), header);
+            prop_assert_eq!(rest, [1, 2, 3]);
+        }
+
+        #[test]
+        fn a_member_that_does_not_fit_leaves_no_byte(id in identities(), room in 0usize..20) {
+            let mut buf = Vec::new().limit(room);
+            prop_assert!(Codec.encode_member(&Member::new(id, 7, State::Suspect), &mut buf).is_err());
+            prop_assert!(buf.into_inner().is_empty());
+        }
+
+        #[test]
+        fn hostile_bytes_are_refused_or_read_within_bounds(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+            if let Ok((_, read)) = read_header(&bytes) {
+                prop_assert!(read <= bytes.len() && read <= MAX_ITEM_BYTES);
+            }
+            let mut rest = bytes.as_slice();
+            while let Ok(member) = Codec.decode_member(&mut rest) {
+                let mut again = Vec::new();
+                prop_assert!(Codec.encode_member(&member, &mut again).is_ok());
+            }
+        }
+    }
+}

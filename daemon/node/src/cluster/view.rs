@@ -1,0 +1,177 @@
+//! The cluster as this node sees it, and what is told when that changes.
+
+use super::edge::Edge;
+use super::farewell::Absences;
+use super::io::{Event, EventKind, MemberState, MemberView, Output, RosterView, Verdict};
+use super::links::Links;
+use super::roster::Replica;
+use super::swim::{State, Swim};
+use super::verdict::verdict;
+use crate::time::Wall;
+use crdt::id::NodeId;
+use crdt::name::NodeName;
+use crdt::roster::{RosterEntry, Standing};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// All that a view is made of.
+pub(super) struct Sources<'a> {
+    pub(super) me: NodeId,
+    pub(super) roster: &'a Replica,
+    pub(super) swim: &'a Swim,
+    pub(super) links: &'a Links,
+    pub(super) absences: &'a Absences,
+    /// Nobody says anything: whatever SWIM still believes, nobody is reachable.
+    pub(super) isolated: bool,
+}
+
+impl Sources<'_> {
+    fn state(&self, node: NodeId, entry: &RosterEntry) -> MemberState {
+        if entry.standing == Standing::Left {
+            return MemberState::Left;
+        }
+        if node == self.me {
+            return MemberState::Alive;
+        }
+        match self.swim.seen(node).map(|seen| seen.state) {
+            Some(State::Alive) if !self.isolated => MemberState::Alive,
+            Some(State::Suspect) if !self.isolated => MemberState::Suspect,
+            Some(State::Alive | State::Suspect | State::Down) | None if self.absences.expects(node, entry.run) => MemberState::Restarting,
+            Some(State::Alive | State::Suspect | State::Down) | None => MemberState::Down,
+        }
+    }
+}
+
+/// What was last told of a node.
+#[derive(Clone, Debug)]
+struct Line {
+    name: NodeName,
+    state: MemberState,
+    run: u64,
+    since: Wall,
+    /// On the roster, but never seen: it has yet to join, as far as this node can tell.
+    expected: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Viewer {
+    lines: BTreeMap<NodeId, Line>,
+    /// Known before this start: they come back rather than join.
+    kept: BTreeSet<NodeId>,
+    shown: Option<Arc<RosterView>>,
+}
+
+impl Viewer {
+    pub(super) fn new(kept: BTreeSet<NodeId>) -> Self {
+        Self { lines: BTreeMap::new(), kept, shown: None }
+    }
+
+    /// The state that was last told; `None` for a node that is not listed.
+    pub(super) fn state(&self, node: NodeId) -> Option<MemberState> {
+        self.lines.get(&node).map(|line| line.state)
+    }
+
+    /// Looks again: tells what changed since, and shows the new view if there is one.
+    pub(super) fn refresh(&mut self, edge: &mut Edge, sources: &Sources<'_>) {
+        self.drop_forgotten(edge, sources);
+        let listed = sources.roster.roster().iter().filter(|(_, entry)| entry.standing != Standing::Forgotten);
+        let mut members: Vec<MemberView> = listed.map(|(node, entry)| self.member(edge, sources, node, entry)).collect();
+        members.sort_by(|a, b| (&a.profile.name, a.id).cmp(&(&b.profile.name, b.id)));
+        self.show(edge, sources.me, members);
+    }
+
+    fn drop_forgotten(&mut self, edge: &mut Edge, sources: &Sources<'_>) {
+        let is_listed = |node: &NodeId| sources.roster.roster().get(*node).is_some_and(|entry| entry.standing != Standing::Forgotten);
+        let gone: Vec<NodeId> = self.lines.keys().filter(|node| !is_listed(node)).copied().collect();
+        for node in gone {
+            if let Some(line) = self.lines.remove(&node) {
+                tell(edge, "forgotten", node, &line.name, String::new());
+            }
+            self.kept.remove(&node);
+        }
+    }
+
+    fn member(&mut self, edge: &mut Edge, sources: &Sources<'_>, node: NodeId, entry: &RosterEntry) -> MemberView {
+        let state = sources.state(node, entry);
+        let since = self.note(edge, sources, node, entry, state);
+        let conn = sources.links.current(node);
+        MemberView { id: node, profile: entry.profile.clone(), state, run: entry.run, since, conn }
+    }
+
+    /// Notes a node's state; gives since when it is in it.
+    fn note(&mut self, edge: &mut Edge, sources: &Sources<'_>, node: NodeId, entry: &RosterEntry, state: MemberState) -> Wall {
+        let fresh = node != sources.me && !self.kept.contains(&node);
+        let line = Line { name: entry.profile.name.clone(), state, run: entry.run, since: edge.now.wall, expected: fresh };
+        let Some(known) = self.lines.get(&node).cloned() else {
+            if fresh && state.is_reachable() {
+                tell(edge, "joined", node, &line.name, entry.profile.address.to_string());
+            }
+            self.lines.insert(node, Line { expected: fresh && !state.is_reachable(), ..line });
+            return edge.now.wall;
+        };
+        let expected = known.expected && !state.is_reachable();
+        if known.state == state && (known.run == entry.run || !state.is_reachable() || node == sources.me) {
+            self.lines.insert(node, Line { since: known.since, expected, ..line });
+            return known.since;
+        }
+        if !expected || state == MemberState::Left {
+            let (kind, detail) = describe(edge, sources, node, &known, state);
+            tell(edge, kind, node, &line.name, detail);
+        }
+        self.lines.insert(node, Line { expected, ..line });
+        edge.now.wall
+    }
+
+    fn show(&mut self, edge: &mut Edge, me: NodeId, members: Vec<MemberView>) {
+        let mut view = RosterView { me, members, verdict: Verdict::Whole, since: edge.now.wall };
+        let missing: Vec<NodeName> = view.expected().filter(|m| !m.state.is_reachable()).map(|m| m.profile.name.clone()).collect();
+        let expected = view.expected().count();
+        view.verdict = verdict(expected - missing.len(), expected);
+        count(edge, &view, expected);
+        if let Some(shown) = &self.shown {
+            if shown.verdict == view.verdict {
+                view.since = shown.since;
+            } else {
+                let kind = EventKind::Partition { from: shown.verdict, to: view.verdict, missing };
+                edge.put(Output::Event(Event { at: edge.now.wall, kind }));
+            }
+            if **shown == view {
+                return;
+            }
+        }
+        let view = Arc::new(view);
+        self.shown = Some(Arc::clone(&view));
+        edge.put(Output::View(view));
+    }
+}
+
+fn count(edge: &mut Edge, view: &RosterView, expected: usize) {
+    let others = || view.members.iter().filter(|member| member.id != view.me);
+    edge.stats.expected = expected as u64;
+    edge.stats.reachable = others().filter(|member| member.state.is_reachable()).count() as u64;
+    edge.stats.suspects = others().filter(|member| member.state == MemberState::Suspect).count() as u64;
+}
+
+fn describe(edge: &Edge, sources: &Sources<'_>, node: NodeId, known: &Line, state: MemberState) -> (&'static str, String) {
+    match state {
+        MemberState::Alive if known.expected => ("joined", String::new()),
+        MemberState::Alive if known.state.is_reachable() && known.state != MemberState::Suspect => ("alive", "restarted".to_owned()),
+        MemberState::Alive => ("alive", String::new()),
+        MemberState::Suspect => ("suspect", "a probe was not answered".to_owned()),
+        MemberState::Down if known.state == MemberState::Restarting => ("down", "did not come back in time".to_owned()),
+        MemberState::Down => ("down", sources.links.silence(edge, node).map_or_else(String::new, no_answer)),
+        MemberState::Restarting => ("restarting", "said that it will be back".to_owned()),
+        MemberState::Left => ("left", String::new()),
+    }
+}
+
+fn no_answer(silence: Duration) -> String {
+    format!("no answer for {:.1} s", silence.as_secs_f64())
+}
+
+fn tell(edge: &mut Edge, kind: &'static str, id: NodeId, name: &NodeName, detail: String) {
+    tracing::info!(node = %name, %id, kind, detail, "a member changed");
+    let kind = EventKind::Member { kind, name: name.clone(), id, detail };
+    edge.put(Output::Event(Event { at: edge.now.wall, kind }));
+}

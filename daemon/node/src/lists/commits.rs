@@ -1,0 +1,175 @@
+//! Writes whose commit has not returned, and what is shown to anybody only when it has.
+
+use super::edge::Edge;
+use super::io::{ListRow, Output, Refusal, Reply, Row};
+use super::replicas::Wish;
+use crate::wire::{RequestId, WriteError, WriteId};
+use crdt::entry::Entry;
+use crdt::id::{EntryId, ListId};
+use crdt::list::{Document, RawChange, Touched};
+use crdt::name::ListName;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Whose changes a write carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// A client's of this node: they are pushed to the peers.
+    Local,
+    /// Peers'.
+    Remote,
+}
+
+/// What a write does to a list.
+#[derive(Debug)]
+pub(super) struct Advance {
+    pub(super) origin: Origin,
+    pub(super) name: ListName,
+    pub(super) changes: Vec<RawChange>,
+    pub(super) total_before: u64,
+    pub(super) row: ListRow,
+    pub(super) entries: Vec<(EntryId, Option<Arc<Entry>>, bool)>,
+}
+
+impl Advance {
+    /// From a document that has just taken the changes.
+    pub(super) fn of(origin: Origin, document: &Document, total_before: u64, changes: Vec<RawChange>, touched: Vec<Touched>) -> Self {
+        let row = ListRow {
+            name: document.name().clone(),
+            total: document.total(),
+            open: document.open(),
+            modified_at: document.modified_at(),
+            heads: document.heads(),
+            sum: document.sum(),
+        };
+        let entries = touched.into_iter().map(|touched| (touched.id, touched.entry.map(Arc::new), touched.before)).collect();
+        Self { origin, name: document.name().clone(), changes, total_before, row, entries }
+    }
+
+    fn rows(&self, list: ListId) -> Vec<Row> {
+        let mut rows = Vec::with_capacity(self.changes.len() + self.entries.len() + 1);
+        rows.extend(self.changes.iter().map(|change| Row::Change { list, id: change.id, bytes: change.bytes.clone() }));
+        rows.extend(self.entries.iter().map(|(id, entry, _)| Row::Entry { list, id: *id, entry: entry.clone() }));
+        rows.push(Row::List { list, row: self.row.clone() });
+        rows
+    }
+}
+
+/// What a client is told once all that it could reveal is on disk.
+#[derive(Debug)]
+pub(super) struct Verdict {
+    pub(super) request: RequestId,
+    pub(super) result: Result<Reply, Refusal>,
+    /// Other nodes that shall have it first.
+    pub(super) wish: Option<Wish>,
+}
+
+/// A write on its way.
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub(super) list: ListId,
+    /// `None` for snapshots and quarantine.
+    pub(super) advance: Option<Advance>,
+    pub(super) verdicts: Vec<Verdict>,
+}
+
+#[derive(Debug)]
+struct InFlight {
+    writes: usize,
+    remote: usize,
+    last: WriteId,
+}
+
+/// All writes on their way, in the order in which they commit.
+#[derive(Debug, Default)]
+pub(super) struct Commits {
+    sequence: u64,
+    pending: BTreeMap<WriteId, Pending>,
+    lists: BTreeMap<ListId, InFlight>,
+    failed: Option<WriteError>,
+}
+
+impl Commits {
+    /// Writes what happened to a list.
+    pub(super) fn advance(&mut self, edge: &mut Edge, list: ListId, advance: Advance, verdicts: Vec<Verdict>) {
+        let rows = advance.rows(list);
+        self.write(edge, Pending { list, advance: Some(advance), verdicts }, rows);
+    }
+
+    /// Writes a row that nobody waits for.
+    pub(super) fn aside(&mut self, edge: &mut Edge, list: ListId, row: Row) {
+        self.write(edge, Pending { list, advance: None, verdicts: Vec::new() }, vec![row]);
+    }
+
+    fn write(&mut self, edge: &mut Edge, pending: Pending, rows: Vec<Row>) {
+        self.sequence += 1;
+        let (id, list, remote) = (WriteId(self.sequence), pending.list, pending.is_remote());
+        let in_flight = self.lists.entry(list).or_insert(InFlight { writes: 0, remote: 0, last: id });
+        in_flight.writes += 1;
+        in_flight.remote += usize::from(remote);
+        in_flight.last = id;
+        self.pending.insert(id, pending);
+        edge.output(Output::Write { id, rows });
+    }
+
+    /// Gives the verdict back if nothing of the list is on its way; else keeps it until that is on disk, because
+    /// even a refusal may tell of it.
+    pub(super) fn settle(&mut self, list: ListId, verdict: Verdict) -> Option<Verdict> {
+        let Some(pending) = self.lists.get(&list).and_then(|in_flight| self.pending.get_mut(&in_flight.last)) else {
+            return Some(verdict);
+        };
+        pending.verdicts.push(verdict);
+        None
+    }
+
+    /// A commit returned. `None` for a write that was given up already.
+    pub(super) fn returned(&mut self, id: WriteId) -> Option<Pending> {
+        let pending = self.pending.remove(&id)?;
+        if let Some(in_flight) = self.lists.get_mut(&pending.list) {
+            in_flight.writes -= 1;
+            in_flight.remote -= usize::from(pending.is_remote());
+            if in_flight.writes == 0 {
+                self.lists.remove(&pending.list);
+            }
+        }
+        Some(pending)
+    }
+
+    /// No commit succeeds until the store was reopened. Gives everything that was on its way.
+    pub(super) fn fail(&mut self, error: WriteError) -> impl Iterator<Item = Pending> + use<> {
+        self.failed = Some(error);
+        self.lists.clear();
+        std::mem::take(&mut self.pending).into_values()
+    }
+
+    pub(super) fn reopened(&mut self) {
+        self.failed = None;
+    }
+
+    /// Why no writes can be made now.
+    pub(super) fn failed(&self) -> Option<WriteError> {
+        self.failed
+    }
+
+    pub(super) fn any(&self, list: ListId) -> bool {
+        self.lists.contains_key(&list)
+    }
+
+    pub(super) fn any_remote(&self, list: ListId) -> bool {
+        self.lists.get(&list).is_some_and(|in_flight| in_flight.remote > 0)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.pending.len()
+    }
+
+    pub(super) fn verdicts(&self) -> usize {
+        self.pending.values().map(|pending| pending.verdicts.len()).sum()
+    }
+}
+
+impl Pending {
+    fn is_remote(&self) -> bool {
+        self.advance.as_ref().is_some_and(|advance| advance.origin == Origin::Remote)
+    }
+}

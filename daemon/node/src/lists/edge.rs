@@ -1,0 +1,85 @@
+//! What every part of the machine may touch: the time, the outputs, the deadlines and the counters.
+
+use super::io::{Output, Refusal, Reply, Stats};
+use super::wire::{self, Message};
+use crate::time::{Instant, Now};
+use crate::timers::Timers;
+use crate::wire::{Channel, CloseReason, ConnId, RequestId};
+use crdt::id::{ListId, Shard};
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// What a deadline is about. One that fires late or for nothing is harmless.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Timer {
+    /// A client waits no longer.
+    Deadline(RequestId),
+    /// Changes of this list still lack others that they depend on.
+    Orphans(ListId),
+    /// A list that could not be read may be read now.
+    Reload(ListId),
+    /// The second look at a list that differed.
+    Recheck(ListId),
+    /// Once a second: digests, stalled repairs, open confirmations.
+    Tick,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Edge {
+    pub(super) now: Now,
+    pub(super) stats: Stats,
+    timers: Timers<Timer>,
+    outputs: VecDeque<Output>,
+}
+
+impl Edge {
+    pub(super) fn output(&mut self, output: Output) {
+        self.outputs.push_back(output);
+    }
+
+    pub(super) fn pop_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    pub(super) fn reply(&mut self, id: RequestId, result: Result<Reply, Refusal>) {
+        self.output(Output::Reply { id, result });
+    }
+
+    /// Sends a message about some shards. One that does not fit a frame is dropped and counted: repair copes.
+    pub(super) fn send(&mut self, conn: ConnId, shards: (Shard, Shard), message: &Message) {
+        self.send_all(std::iter::once(conn), shards, message);
+    }
+
+    /// Sends one message on several connections.
+    pub(super) fn send_all(&mut self, conns: impl Iterator<Item = ConnId>, shards: (Shard, Shard), message: &Message) {
+        match wire::encode(shards, message) {
+            Ok(bytes) => conns.for_each(|conn| self.output(Output::Send { conn, channel: Channel::Lists, bytes: bytes.clone() })),
+            Err(_) => self.stats.dropped += 1,
+        }
+    }
+
+    /// Sends a message about one list.
+    pub(super) fn send_about(&mut self, conn: ConnId, list: ListId, message: &Message) {
+        self.send(conn, (list.shard(), list.shard()), message);
+    }
+
+    pub(super) fn close(&mut self, conn: ConnId, reason: CloseReason) {
+        self.output(Output::Close { conn, reason });
+    }
+
+    pub(super) fn set_timer(&mut self, at: Instant, timer: Timer) {
+        self.timers.set(at, timer);
+    }
+
+    pub(super) fn set_timer_in(&mut self, span: Duration, timer: Timer) {
+        self.timers.set(self.now.instant + span, timer);
+    }
+
+    pub(super) fn next_timer(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    pub(super) fn pop_timer(&mut self) -> Option<Timer> {
+        self.timers.pop_due(self.now.instant)
+    }
+}

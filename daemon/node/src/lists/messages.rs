@@ -1,0 +1,195 @@
+//! What peers say, and what follows from it.
+
+use super::Lists;
+use super::incoming::Reception;
+use super::resident::Place;
+use super::rounds::{self, Finished, Urgency};
+use super::vectors::Purpose;
+use super::watchers::Answerable;
+use super::wire::{self, Chunk, Message, Pushed};
+use crate::wire::{CloseReason, ConnId};
+use bytes::Bytes;
+use crdt::id::{ListId, NodeId, Shard};
+use crdt::name::ListName;
+use crdt::vector::VersionVector;
+use std::collections::BTreeSet;
+
+/// How many buckets a shard has.
+const BUCKETS: usize = 256;
+
+/// How many shards a header names.
+fn count((first, last): (Shard, Shard)) -> usize {
+    usize::from(last.0.abs_diff(first.0)) + 1
+}
+
+impl Lists {
+    pub(super) fn receive(&mut self, conn: ConnId, bytes: &[u8]) {
+        let Some(peer) = self.peers.peer_of(conn) else { return };
+        let Some((shards, message)) = wire::decode(bytes) else { return self.sever(conn, CloseReason::Malformed) };
+        // While the store is away nothing can be taken in, and what it has is not known for sure.
+        if self.commits.failed().is_some() && !matches!(message, Message::Have { .. }) {
+            return;
+        }
+        match message {
+            Message::Push(items) => self.pushed(peer, items),
+            Message::Chunk(chunk) => self.chunk(peer, conn, chunk),
+            Message::Root(root) => rounds::answer_root(&mut self.edge, &self.digest, self.shards, conn, shards, root),
+            Message::Equal(_) => self.end_round(peer, |lists| lists.rounds.equal(peer)),
+            Message::Shards(sums) if sums.len() == count(shards) => {
+                self.end_round(peer, |lists| lists.rounds.shards(&mut lists.edge, &lists.digest, (peer, conn), shards.0, &sums));
+            }
+            Message::Buckets { shard, sums } if sums.len() == BUCKETS => {
+                if (self.shards.0..=self.shards.1).contains(&shard) {
+                    rounds::answer_buckets(&mut self.edge, &self.digest, conn, shard, &sums);
+                }
+            }
+            // A wrong number of sums is as malformed as wrong bytes.
+            Message::Shards(_) | Message::Buckets { .. } => self.sever(conn, CloseReason::Malformed),
+            Message::Leaves { shard, buckets, leaves, last } => {
+                self.differ(peer, shard, &buckets, &leaves);
+                if last {
+                    self.end_round(peer, |lists| lists.rounds.shard_done(&mut lists.edge, &lists.digest, (peer, conn), shard));
+                }
+            }
+            Message::Compare { list, .. }
+            | Message::Pull { list, .. }
+            | Message::Nothing(list)
+            | Message::Confirm { list, .. }
+            | Message::Have { list, .. }
+                if !self.owns(list) => {}
+            Message::Compare { list, vector, answer } => self.compared(peer, list, vector, answer),
+            Message::Pull { list, vector: theirs, most_bytes } => {
+                let most_bytes = usize::try_from(most_bytes).unwrap_or(usize::MAX);
+                self.with_vector(list, Purpose::Serve { peer, theirs, most_bytes });
+            }
+            Message::Changes { name, changes, tail } => {
+                let (list, some) = (ListId::of(&name), !changes.is_empty());
+                self.take(peer, list, &name, changes, false);
+                self.pulls.answered(self.edge.now.instant, peer, list, some, tail);
+                self.turn(list);
+            }
+            Message::Nothing(list) => {
+                let step = self.pulls.nothing(peer, list);
+                self.go_on(list, step);
+            }
+            Message::Confirm { list, vector } => {
+                self.watchers.add(&mut self.edge, list, peer, vector);
+                self.with_vector(list, Purpose::Watch);
+            }
+            Message::Have { list, vector } => self.have(peer, list, &vector),
+        }
+    }
+
+    fn sever(&mut self, conn: ConnId, reason: CloseReason) {
+        self.edge.stats.malformed += 1;
+        self.edge.close(conn, reason);
+        self.closed(conn);
+    }
+
+    fn pushed(&mut self, peer: NodeId, items: Vec<Pushed>) {
+        let mut lists = BTreeSet::new();
+        for Pushed { name, changes, confirm } in items {
+            let list = ListId::of(&name);
+            lists.insert(list);
+            self.take(peer, list, &name, changes, confirm);
+        }
+        lists.into_iter().for_each(|list| self.turn(list));
+    }
+
+    fn chunk(&mut self, peer: NodeId, conn: ConnId, chunk: Chunk) {
+        self.pulls.is_alive(self.edge.now.instant, peer, ListId::of(&chunk.name));
+        match self.assemblies.add(conn, chunk) {
+            Ok(None) => {}
+            Ok(Some((name, change))) => {
+                let list = ListId::of(&name);
+                self.take(peer, list, &name, vec![change], false);
+                self.turn(list);
+            }
+            Err(_) => self.sever(conn, CloseReason::Abuse),
+        }
+    }
+
+    /// Takes changes in; with `confirm` their sender wants to know when they are on this node's disk.
+    fn take(&mut self, peer: NodeId, list: ListId, name: &ListName, changes: Vec<Bytes>, confirm: bool) {
+        if !self.owns(list) {
+            return;
+        }
+        if self.resident.place(list) == Place::Quarantined {
+            self.edge.stats.changes_refused += u64::try_from(changes.len()).unwrap_or(0);
+            return;
+        }
+        let (mut goal, mut known) = (VersionVector::default(), false);
+        for change in changes {
+            let document = self.resident.get(list);
+            match self.incoming.receive(&mut self.edge, (list, name), change, peer, document) {
+                Reception::Waits(id) => goal.insert(id),
+                Reception::Known(id) => {
+                    known = true;
+                    goal.insert(id);
+                }
+                Reception::Dropped => {}
+            }
+        }
+        if confirm && !goal.is_empty() {
+            self.watchers.add(&mut self.edge, list, peer, goal);
+            if known {
+                self.with_vector(list, Purpose::Watch);
+            }
+        }
+    }
+
+    /// A message may have been the last one of a round.
+    fn end_round(&mut self, peer: NodeId, step: impl FnOnce(&mut Self) -> Option<Finished>) {
+        if let Some(finished) = step(self) {
+            self.round_finished(peer, finished);
+        }
+    }
+
+    /// Repairs at once what only one side has, and everything after a connection was made. The rest gets a second look.
+    fn differ(&mut self, peer: NodeId, shard: Shard, buckets: &[u8], leaves: &[(ListId, u64)]) {
+        let urgency = self.rounds.urgency(peer);
+        let differing = self.rounds.leaves(&self.edge, &self.digest, peer, shard, buckets, leaves);
+        for difference in differing.unwrap_or_default() {
+            let list = difference.list;
+            let one_sided = difference.ours.is_none() || difference.theirs.is_none();
+            let on_its_way = difference.ours.is_none() && self.is_known(list);
+            if urgency == Urgency::Now || one_sided && !on_its_way {
+                if !self.line_up(peer, list) {
+                    self.rounds.truncate(peer);
+                }
+            } else if !one_sided && self.suspects.note(&mut self.edge, peer, list) {
+                self.with_vector(list, Purpose::Compare { peer, answer: false });
+            }
+        }
+        self.pull_next();
+    }
+
+    /// A peer saw that a list differs, and tells what it has.
+    fn compared(&mut self, peer: NodeId, list: ListId, theirs: VersionVector, answer: bool) {
+        if self.resident.place(list) == Place::Quarantined {
+            return;
+        }
+        self.suspects.theirs(&mut self.edge, peer, list, theirs);
+        if !answer {
+            self.with_vector(list, Purpose::Compare { peer, answer: true });
+        }
+    }
+
+    fn have(&mut self, peer: NodeId, list: ListId, vector: &VersionVector) {
+        if let Some(view) = &self.view {
+            self.waits.have(&mut self.edge, view, peer, list, vector);
+        }
+        if self.evacuation.have(peer, list, vector) {
+            self.check_evacuated();
+        }
+    }
+
+    /// Tells peers that what they asked for is on this node's disk.
+    pub(super) fn answer_watchers(&mut self, list: ListId, answerable: Vec<Answerable>) {
+        for (peer, vector) in answerable {
+            if let Some(conn) = self.peers.conn_of(peer) {
+                self.edge.send_about(conn, list, &Message::Have { list, vector });
+            }
+        }
+    }
+}

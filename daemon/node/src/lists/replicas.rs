@@ -1,0 +1,148 @@
+//! Clients that wait until other nodes have their change on disk, too.
+
+use super::edge::{Edge, Timer};
+use super::io::{Confirmations, Refusal, Replicas, Reply};
+use super::peers::Peers;
+use super::wire::Message;
+use crate::cluster::RosterView;
+use crate::time::Instant;
+use crate::wire::RequestId;
+use crdt::id::{ListId, NodeId};
+use crdt::name::NodeName;
+use crdt::vector::VersionVector;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Clients that can wait at once.
+const MAX_WAITS: usize = 4_096;
+
+/// On how many nodes in all something shall be, and until when the client waits.
+#[derive(Debug)]
+pub(super) struct Wish {
+    pub(super) asked: usize,
+    pub(super) goal: VersionVector,
+    pub(super) deadline: Instant,
+    /// Whether the push itself asks the peers to confirm it.
+    pub(super) pushed: bool,
+}
+
+#[derive(Debug)]
+struct Wait {
+    list: ListId,
+    wish: Wish,
+    confirmed: BTreeSet<NodeId>,
+    reply: Reply,
+}
+
+/// All clients that wait. What they wait for is on this node's disk.
+#[derive(Debug, Default)]
+pub(super) struct Waits {
+    waits: BTreeMap<RequestId, Wait>,
+    lists: BTreeMap<ListId, BTreeSet<RequestId>>,
+}
+
+/// On how many nodes of the roster something shall be.
+pub(super) fn asked(view: &RosterView, replicas: Replicas) -> Result<usize, Refusal> {
+    let have = view.expected().count();
+    match replicas {
+        Replicas::Count(asked) if asked > have => Err(Refusal::TooManyReplicas { asked, have }),
+        Replicas::Count(asked) => Ok(asked.max(1)),
+        Replicas::Majority => Ok(have / 2 + 1),
+        Replicas::All => Ok(have.max(1)),
+    }
+}
+
+impl Waits {
+    pub(super) fn is_full(&self) -> bool {
+        self.waits.len() >= MAX_WAITS
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.waits.len()
+    }
+
+    /// Replies when enough nodes have it: at once if this one is enough.
+    pub(super) fn begin(
+        &mut self,
+        edge: &mut Edge,
+        view: &RosterView,
+        peers: &Peers,
+        request: RequestId,
+        (list, wish, reply): (ListId, Wish, Reply),
+    ) {
+        let (asks, deadline) = (!wish.pushed, wish.deadline);
+        let wait = Wait { list, wish, confirmed: BTreeSet::new(), reply };
+        if wait.is_reached(view) || deadline <= edge.now.instant {
+            return wait.end(edge, view, request);
+        }
+        if asks {
+            wait.ask(edge, view, peers);
+        }
+        edge.set_timer(deadline, Timer::Deadline(request));
+        self.lists.entry(list).or_default().insert(request);
+        self.waits.insert(request, wait);
+    }
+
+    /// A peer has all of `vector` of a list.
+    pub(super) fn have(&mut self, edge: &mut Edge, view: &RosterView, peer: NodeId, list: ListId, vector: &VersionVector) {
+        for request in self.lists.get(&list).cloned().unwrap_or_default() {
+            let Some(wait) = self.waits.get_mut(&request).filter(|wait| vector.covers(&wait.wish.goal)) else { continue };
+            wait.confirmed.insert(peer);
+            if wait.is_reached(view) {
+                self.finish(edge, view, request);
+            }
+        }
+    }
+
+    /// A deadline has passed: replies with what there is. False if the client does not wait here.
+    pub(super) fn expire(&mut self, edge: &mut Edge, view: &RosterView, request: RequestId) -> bool {
+        let waited = self.waits.contains_key(&request);
+        self.finish(edge, view, request);
+        waited
+    }
+
+    /// Asks those again that have not confirmed.
+    pub(super) fn ask_again(&self, edge: &mut Edge, view: &RosterView, peers: &Peers) {
+        self.waits.values().for_each(|wait| wait.ask(edge, view, peers));
+    }
+
+    fn finish(&mut self, edge: &mut Edge, view: &RosterView, request: RequestId) {
+        let Some(wait) = self.waits.remove(&request) else { return };
+        if let Some(requests) = self.lists.get_mut(&wait.list) {
+            requests.remove(&request);
+            if requests.is_empty() {
+                self.lists.remove(&wait.list);
+            }
+        }
+        wait.end(edge, view, request);
+    }
+}
+
+impl Wait {
+    fn ask(&self, edge: &mut Edge, view: &RosterView, peers: &Peers) {
+        let open = peers.iter().filter(|(peer, _)| !self.confirmed.contains(peer) && view.expected().any(|member| member.id == *peer));
+        let conns: Vec<_> = open.map(|(_, conn)| conn).collect();
+        let shard = self.list.shard();
+        edge.send_all(conns.into_iter(), (shard, shard), &Message::Confirm { list: self.list, vector: self.wish.goal.clone() });
+    }
+
+    /// This node's name, then those of the members that confirmed.
+    fn names(&self, view: &RosterView) -> Vec<NodeName> {
+        let me = view.member(view.me).into_iter();
+        let others = view.expected().filter(|member| member.id != view.me && self.confirmed.contains(&member.id));
+        me.chain(others).map(|member| member.profile.name.clone()).collect()
+    }
+
+    fn is_reached(&self, view: &RosterView) -> bool {
+        self.names(view).len() >= self.wish.asked
+    }
+
+    fn end(self, edge: &mut Edge, view: &RosterView, request: RequestId) {
+        let confirmed = self.names(view);
+        let outcome = Confirmations { asked: self.wish.asked, reached: confirmed.len() >= self.wish.asked, confirmed };
+        let reply = match self.reply {
+            Reply::Edited { change, entries, .. } => Reply::Edited { change, entries, replicas: Some(outcome) },
+            reply @ (Reply::Unconfirmed(_) | Reply::Entries(_)) => reply,
+        };
+        edge.reply(request, Ok(reply));
+    }
+}

@@ -1,0 +1,82 @@
+//! Peers that want to be told when this node has something on its disk.
+
+use super::edge::Edge;
+use crate::time::Instant;
+use crdt::id::{ChangeId, ListId, NodeId};
+use crdt::vector::VersionVector;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Questions of all peers that are open at once.
+const MAX_OPEN: usize = 16_384;
+/// A peer that still waits asks again each second; what nobody repeats is forgotten.
+const FORGET_AFTER: Duration = Duration::from_secs(5);
+
+#[derive(Debug)]
+struct Watcher {
+    peer: NodeId,
+    goal: VersionVector,
+    have: VersionVector,
+    asked_at: Instant,
+}
+
+/// All open questions, by list.
+#[derive(Debug, Default)]
+pub(super) struct Watchers {
+    lists: BTreeMap<ListId, Vec<Watcher>>,
+    open: usize,
+}
+
+/// A question that can be answered: tell that peer that we have that.
+pub(super) type Answerable = (NodeId, VersionVector);
+
+impl Watchers {
+    pub(super) fn add(&mut self, edge: &mut Edge, list: ListId, peer: NodeId, goal: VersionVector) {
+        let asked_at = edge.now.instant;
+        let watchers = self.lists.entry(list).or_default();
+        if let Some(known) = watchers.iter_mut().find(|known| known.peer == peer && known.goal == goal) {
+            known.asked_at = asked_at;
+        } else if self.open < MAX_OPEN {
+            watchers.push(Watcher { peer, goal, have: VersionVector::default(), asked_at });
+            self.open += 1;
+        } else {
+            edge.stats.dropped += 1;
+        }
+    }
+
+    /// Whether anybody asks about that list.
+    pub(super) fn any(&self, list: ListId) -> bool {
+        self.lists.contains_key(&list)
+    }
+
+    /// Those changes of a list were committed.
+    pub(super) fn committed(&mut self, list: ListId, ids: impl Iterator<Item = ChangeId> + Clone) -> Vec<Answerable> {
+        self.advance(list, |watcher| ids.clone().for_each(|id| watcher.have.insert(id)))
+    }
+
+    /// All of that was committed some time before.
+    pub(super) fn known(&mut self, list: ListId, vector: &VersionVector) -> Vec<Answerable> {
+        self.advance(list, |watcher| vector.iter().for_each(|id| watcher.have.insert(id)))
+    }
+
+    /// Forgets questions that nobody repeated.
+    pub(super) fn forget_old(&mut self, now: Instant) {
+        for watchers in self.lists.values_mut() {
+            let before = watchers.len();
+            watchers.retain(|watcher| now.since(watcher.asked_at) < FORGET_AFTER);
+            self.open -= before - watchers.len();
+        }
+        self.lists.retain(|_, watchers| !watchers.is_empty());
+    }
+
+    fn advance(&mut self, list: ListId, update: impl Fn(&mut Watcher)) -> Vec<Answerable> {
+        let Some(watchers) = self.lists.get_mut(&list) else { return Vec::new() };
+        watchers.iter_mut().for_each(update);
+        let done: Vec<Watcher> = watchers.extract_if(.., |watcher| watcher.have.covers(&watcher.goal)).collect();
+        self.open -= done.len();
+        if watchers.is_empty() {
+            self.lists.remove(&list);
+        }
+        done.into_iter().map(|watcher| (watcher.peer, watcher.goal)).collect()
+    }
+}

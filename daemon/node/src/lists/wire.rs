@@ -1,0 +1,201 @@
+//! What the lists machines of two nodes say to each other, on [`Channel::Lists`](crate::wire::Channel::Lists).
+//!
+//! | bytes | are |
+//! | --- | --- |
+//! | 0 | the first shard that the message concerns |
+//! | 1 | the last one |
+//! | rest | a [`Message`] by [`crate::codec`] |
+//!
+//! The header lets a shell with several machines deliver a message to all that own one of its shards, without
+//! decoding it; each machine ignores what is about other shards. Lists are named where their changes are, by id
+//! elsewhere: the id is always computed from the name, never believed.
+
+use crate::codec::{self, Malformed};
+use bytes::Bytes;
+use crdt::id::{ListId, Shard};
+use crdt::name::ListName;
+use crdt::vector::VersionVector;
+use serde::{Deserialize, Serialize};
+
+/// About how much a message that coalesces several things may hold; below the frame's 1 MiB by enough for any overhead.
+pub(super) const COALESCED_BYTES: usize = 512 << 10;
+/// The same for answers to a repair, of which several are under way.
+pub(super) const ANSWER_BYTES: usize = 256 << 10;
+/// A change larger than this travels in [`Chunk`]s.
+pub(super) const CHUNK_BYTES: usize = 256 << 10;
+/// How many leaves a message holds at most, of about 25 bytes each.
+pub(super) const MAX_LEAVES: usize = 20_000;
+
+/// Everything that is said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Message {
+    /// Changes that the sender's clients have just made and its disk has.
+    Push(Vec<Pushed>),
+    /// A part of a large change; what it belongs to follows its last part.
+    Chunk(Chunk),
+    /// The sum of all lists in the header's shards: opens a round of comparing.
+    Root(u64),
+    /// Answers a root: the sums are equal.
+    Equal(u64),
+    /// Answers a root: they are not; the sums of the header's shards.
+    Shards(Vec<u64>),
+    /// The sums of a shard's 256 buckets, in their order.
+    Buckets { shard: Shard, sums: Vec<u64> },
+    /// Answers those: the buckets that differ, and all lists in them with their sums.
+    Leaves { shard: Shard, buckets: Vec<u8>, leaves: Vec<(ListId, u64)>, last: bool },
+    /// What the sender has of a list that differed; an `answer` is not answered.
+    Compare { list: ListId, vector: VersionVector, answer: bool },
+    /// Asks for what `vector` lacks, up to about that many bytes.
+    Pull { list: ListId, vector: VersionVector, most_bytes: u32 },
+    /// Answers a pull.
+    Changes { name: ListName, changes: Vec<Bytes>, tail: Tail },
+    /// Answers a pull: there is nothing to be had of this list here.
+    Nothing(ListId),
+    /// Asks to be told when the receiver has all of `vector` on its disk.
+    Confirm { list: ListId, vector: VersionVector },
+    /// The sender has all of that on its disk.
+    Have { list: ListId, vector: VersionVector },
+}
+
+/// New changes of one list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Pushed {
+    pub(super) name: ListName,
+    pub(super) changes: Vec<Bytes>,
+    /// Whether the sender wants a [`Message::Have`] for them.
+    pub(super) confirm: bool,
+}
+
+/// A part of a change that is too large for one message. Parts follow each other in order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Chunk {
+    pub(super) name: ListName,
+    /// Tells the sender's large changes apart.
+    pub(super) number: u64,
+    /// From 0.
+    pub(super) index: u32,
+    /// Of how many.
+    pub(super) count: u32,
+    pub(super) bytes: Bytes,
+}
+
+/// What follows a message with changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Tail {
+    /// Another message of the same answer.
+    Message,
+    /// Nothing, but there is more to pull.
+    Pull,
+    /// Nothing: this was all.
+    End,
+}
+
+pub(super) fn encode((first, last): (Shard, Shard), message: &Message) -> Result<Bytes, Malformed> {
+    codec::encode(&(first.0, last.0, message)).map(Bytes::from)
+}
+
+/// The header and the message; `None` if the bytes are neither.
+pub(super) fn decode(bytes: &[u8]) -> Option<((Shard, Shard), Message)> {
+    let shards = shards_of(bytes)?;
+    let (_, _, message) = codec::decode::<(u8, u8, Message)>(bytes).ok()?;
+    Some((shards, message))
+}
+
+/// The first and the last shard that a message concerns; `None` if it has no header.
+pub fn shards_of(bytes: &[u8]) -> Option<(Shard, Shard)> {
+    match bytes {
+        [first, last, ..] if first <= last => Some((Shard(*first), Shard(*last))),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crdt::id::{Actor, ChangeId};
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    fn vectors() -> impl Strategy<Value = VersionVector> {
+        vec((any::<[u8; 16]>(), any::<u64>()), 0..5)
+            .prop_map(|ids| ids.into_iter().map(|(actor, seq)| ChangeId { actor: Actor(actor), seq }).collect())
+    }
+
+    fn names() -> impl Strategy<Value = ListName> {
+        "[a-zé0-9]{1,30}".prop_map(|text| ListName::new(&text).unwrap())
+    }
+
+    fn blobs() -> impl Strategy<Value = Vec<Bytes>> {
+        vec(vec(any::<u8>(), 0..50).prop_map(Bytes::from), 0..5)
+    }
+
+    fn messages() -> impl Strategy<Value = Message> {
+        let list = any::<[u8; 16]>().prop_map(ListId);
+        let sums = vec(any::<u64>(), 0..256);
+        let tail = prop_oneof![Just(Tail::Message), Just(Tail::Pull), Just(Tail::End)];
+        prop_oneof![
+            vec((names(), blobs(), any::<bool>()), 0..4).prop_map(|items| Message::Push(
+                items.into_iter().map(|(name, changes, confirm)| Pushed { name, changes, confirm }).collect()
+            )),
+            (names(), any::<u64>(), any::<u32>(), any::<u32>(), vec(any::<u8>(), 0..99))
+                .prop_map(|(name, number, index, count, bytes)| Message::Chunk(Chunk { name, number, index, count, bytes: bytes.into() })),
+            any::<u64>().prop_map(Message::Root),
+            any::<u64>().prop_map(Message::Equal),
+            sums.clone().prop_map(Message::Shards),
+            (any::<u8>(), sums).prop_map(|(shard, sums)| Message::Buckets { shard: Shard(shard), sums }),
+            (any::<u8>(), vec(any::<u8>(), 0..9), vec((list.clone(), any::<u64>()), 0..9), any::<bool>())
+                .prop_map(|(shard, buckets, leaves, last)| Message::Leaves { shard: Shard(shard), buckets, leaves, last }),
+            (list.clone(), vectors(), any::<bool>()).prop_map(|(list, vector, answer)| Message::Compare { list, vector, answer }),
+            (list.clone(), vectors(), any::<u32>()).prop_map(|(list, vector, most_bytes)| Message::Pull { list, vector, most_bytes }),
+            (names(), blobs(), tail).prop_map(|(name, changes, tail)| Message::Changes { name, changes, tail }),
+            list.clone().prop_map(Message::Nothing),
+            (list.clone(), vectors()).prop_map(|(list, vector)| Message::Confirm { list, vector }),
+            (list, vectors()).prop_map(|(list, vector)| Message::Have { list, vector }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn a_message_reads_back(message in messages(), a: u8, b: u8) {
+            let shards = (Shard(a.min(b)), Shard(a.max(b)));
+            let bytes = encode(shards, &message).unwrap();
+            prop_assert_eq!(shards_of(&bytes), Some(shards));
+            prop_assert_eq!(decode(&bytes).unwrap(), (shards, message));
+        }
+
+        #[test]
+        fn hostile_bytes_are_refused_without_a_panic(bytes in vec(any::<u8>(), 0..300)) {
+            if let Some((shards, message)) = decode(&bytes) {
+                prop_assert!(encode(shards, &message).is_ok());
+            }
+        }
+
+        #[test]
+        fn a_damaged_message_does_not_panic(message in messages(), at: prop::sample::Index, to: u8, cut: prop::sample::Index) {
+            let mut bytes = encode((Shard(0), Shard(255)), &message).unwrap().to_vec();
+            let at = at.index(bytes.len());
+            bytes[at] = to;
+            let _ = decode(&bytes);
+            bytes.truncate(cut.index(bytes.len()));
+            let _ = decode(&bytes);
+        }
+    }
+
+    #[test]
+    fn leaves_and_chunks_of_full_size_fit_a_frame() {
+        let leaves = vec![(ListId([255; 16]), u64::MAX); MAX_LEAVES];
+        let message = Message::Leaves { shard: Shard(7), buckets: (0..=255).collect(), leaves, last: true };
+        let bytes = encode((Shard(7), Shard(7)), &message).unwrap();
+        assert_eq!(decode(&bytes).unwrap().1, message);
+        let name = ListName::new("bob").unwrap();
+        let chunk = Chunk { name, number: 1, index: 0, count: 16, bytes: vec![7; CHUNK_BYTES].into() };
+        let bytes = encode((Shard(7), Shard(7)), &Message::Chunk(chunk.clone())).unwrap();
+        assert_eq!(decode(&bytes).unwrap().1, Message::Chunk(chunk));
+    }
+
+    #[test]
+    fn a_header_out_of_order_is_none() {
+        assert_eq!(shards_of(&[3, 2, 0]), None);
+        assert_eq!(shards_of(&[3]), None);
+    }
+}

@@ -1,0 +1,185 @@
+//! The settings of `musterd`: a file, the environment and flags, resolved into one value.
+//!
+//! Each key is described once, in [`keys`]; the three sources only yield texts and lists for it. A flag wins over the
+//! environment, that over the file, that over the default. Every mistake is one sentence that names the key, where it
+//! was given and what would be right; all mistakes are told at once.
+
+mod advertise;
+mod defaults;
+pub(crate) mod duration;
+mod environment;
+mod error;
+mod file;
+mod flags;
+mod given;
+mod keys;
+mod nearest;
+mod resolve;
+
+pub use error::ConfigError;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Everything that `musterd` needs to know, fully resolved and checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Where the node keeps its data.
+    pub data_dir: PathBuf,
+    /// `[node]`: what the node says of itself.
+    pub node: Node,
+    /// `[api]`: the unix socket for local clients.
+    pub api: Api,
+    /// `[quic]`: how nodes reach each other.
+    pub quic: Quic,
+    /// `[tls]`: who this node is.
+    pub tls: Tls,
+    /// `[http]`: the TCP listener.
+    pub http: Http,
+    /// `[limits]`: bounds of the client side.
+    pub limits: Limits,
+    /// `[log]`: what is logged.
+    pub log: Log,
+    /// Whether the fault call of the development cluster is served. A flag only, never in a file.
+    pub dev_faults: bool,
+    /// QUIC addresses that are blocked from the first packet on: the present split of a development cluster.
+    pub dev_block: Vec<SocketAddr>,
+    /// Whether the daemon ends when its standard input closes: see [`crate::dev::watch_parent`].
+    pub parent_pipe: bool,
+}
+
+/// `[node]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// Tags, as they were given.
+    pub tags: Vec<String>,
+}
+
+/// `[api]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Api {
+    /// The socket's path.
+    pub socket: PathBuf,
+    /// The group that may use it, where one was named; without, `muster` is used if it exists.
+    pub group: Option<String>,
+    /// Users (names or uids) that may change the node and the cluster, besides root and the daemon's own.
+    pub admins: Vec<String>,
+}
+
+/// `[quic]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quic {
+    /// Where to listen, on UDP.
+    pub listen: SocketAddr,
+    /// Where peers are told to reach this node; `None`: where it listens, which then is one address.
+    pub advertise: Option<SocketAddr>,
+    /// Nodes to join, `host:port` each.
+    pub seeds: Vec<String>,
+}
+
+/// `[tls]`: files in PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// The cluster's certificate authorities.
+    pub ca: PathBuf,
+    /// This node's certificate.
+    pub cert: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+}
+
+/// `[http]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Http {
+    /// Where to listen; `None` for no listener.
+    pub listen: Option<SocketAddr>,
+    /// Names that a request's `Host` may bear besides the listener's address and `localhost`.
+    pub hosts: Vec<String>,
+    /// Whether the book's two routes are served without a token.
+    pub open: bool,
+}
+
+/// `[limits]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Client connections in all.
+    pub connections: usize,
+    /// Connections of one uid.
+    pub connections_per_uid: usize,
+    /// Streams of one uid.
+    pub streams_per_uid: usize,
+    /// How long a request's headers may take.
+    pub header_timeout: Duration,
+    /// How long a request's body may take.
+    pub body_timeout: Duration,
+    /// How much memory loaded to-do lists may take in all, in bytes, by estimate.
+    pub resident_bytes: usize,
+}
+
+/// `[log]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// A level or directives as `tracing-subscriber` reads them, already checked.
+    pub level: String,
+}
+
+/// What the command line asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// Run a node.
+    Run(Box<Config>),
+    /// Print this (the help, the version) and end.
+    Print(String),
+}
+
+/// What the process was started with: its arguments (the program's name first), environment and rights.
+#[derive(Clone, Debug, Default)]
+struct Surroundings {
+    args: Vec<OsString>,
+    env: BTreeMap<OsString, OsString>,
+    /// It decides the defaults.
+    root: bool,
+}
+
+impl Surroundings {
+    fn of_process(args: impl IntoIterator<Item = OsString>) -> Self {
+        Self { args: args.into_iter().collect(), env: std::env::vars_os().collect(), root: rustix::process::geteuid().is_root() }
+    }
+
+    /// A variable, if it is set, not empty and in UTF-8.
+    fn var(&self, name: &str) -> Option<&str> {
+        self.env.get(std::ffi::OsStr::new(name))?.to_str().filter(|text| !text.is_empty())
+    }
+}
+
+/// What this process was asked to do, by its command line (the program's name first), environment and file.
+///
+/// # Errors
+/// Every mistake in them, one sentence a line.
+pub fn load(args: impl IntoIterator<Item = OsString>) -> Result<Start, ConfigError> {
+    load_in(&Surroundings::of_process(args))
+}
+
+fn load_in(surroundings: &Surroundings) -> Result<Start, ConfigError> {
+    let flags = match flags::parse(&surroundings.args)? {
+        flags::Parsed::Flags(flags) => flags,
+        flags::Parsed::Print(text) => return Ok(Start::Print(text)),
+    };
+    let mut mistakes = Vec::new();
+    let file = match file::path(flags.config.as_deref(), surroundings) {
+        Some(path) => file::read(&path, &mut mistakes),
+        None => given::Given::default(),
+    };
+    let environment = environment::read(&surroundings.env, &mut mistakes);
+    let given = file.overlaid_by(environment).overlaid_by(flags.given);
+    match resolve::resolve(&given, &flags.dev, surroundings, &mut mistakes) {
+        Some(config) if mistakes.is_empty() => Ok(Start::Run(Box::new(config))),
+        _ => Err(ConfigError::Mistakes(mistakes)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

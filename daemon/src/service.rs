@@ -1,0 +1,177 @@
+//! The running node as the API sees it: ask the machines, read the view, follow what happens.
+
+use crate::event::EventLog;
+use crate::shell::{Inbox, ListsInbox};
+use crate::store;
+use crdt::entry::Author;
+use crdt::id::{ListId, NodeId};
+use crdt::name::NodeName;
+use node::cluster::{self, RosterView};
+use node::lists;
+use node::wire::{ConnId, WriteError};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{broadcast, oneshot, watch};
+
+/// What a node is, from its start to its end.
+#[derive(Clone, Debug)]
+pub struct NodeInfo {
+    /// Its id.
+    pub id: NodeId,
+    /// Its name.
+    pub name: NodeName,
+    /// The id of its cluster.
+    pub cluster: [u8; 16],
+    /// Where peers reach it (QUIC).
+    pub address: SocketAddr,
+    /// Where its TCP listener is, if it has one.
+    pub http: Option<SocketAddr>,
+    /// Its process id.
+    pub pid: u32,
+    /// The version of the program.
+    pub version: &'static str,
+    /// The version of the wire protocol.
+    pub protocol: u32,
+    /// Milliseconds since the epoch.
+    pub started_at: i64,
+}
+
+/// Everything a request can ask of this node. Clones share it.
+#[derive(Clone)]
+pub struct Service {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) info: NodeInfo,
+    pub(crate) views: watch::Receiver<Arc<RosterView>>,
+    pub(crate) cluster: Inbox,
+    pub(crate) workers: Vec<ListsInbox>,
+    pub(crate) store: store::Store,
+    pub(crate) reader: store::Reader,
+    pub(crate) events: EventLog,
+    pub(crate) changes: broadcast::Sender<Arc<lists::Change>>,
+    pub(crate) endpoint: transport::Endpoint,
+    pub(crate) trouble: Trouble,
+    pub(crate) dev_faults: bool,
+    pub(crate) metrics: metrics_exporter_prometheus::PrometheusHandle,
+}
+
+/// What the store suffers from now, if anything.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Trouble(Arc<Mutex<Option<WriteError>>>);
+
+impl Trouble {
+    pub(crate) fn set(&self, trouble: Option<WriteError>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    }
+
+    pub(crate) fn now(&self) -> Option<WriteError> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Service {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Service").field("info", &self.inner.info).finish_non_exhaustive()
+    }
+}
+
+impl Service {
+    pub(crate) fn new(inner: Inner) -> Self {
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// What this node is.
+    pub fn info(&self) -> &NodeInfo {
+        &self.inner.info
+    }
+
+    /// The cluster as this node sees it now.
+    pub fn view(&self) -> Arc<RosterView> {
+        Arc::clone(&self.inner.views.borrow())
+    }
+
+    /// The same, for those who want to know when it changes.
+    pub fn views(&self) -> watch::Receiver<Arc<RosterView>> {
+        self.inner.views.clone()
+    }
+
+    /// The store's view of all lists.
+    pub fn reader(&self) -> &store::Reader {
+        &self.inner.reader
+    }
+
+    /// What happened and happens.
+    pub fn events(&self) -> &EventLog {
+        &self.inner.events
+    }
+
+    /// Changes of lists as they become durable here, with the entries that they touched.
+    pub fn list_changes(&self) -> broadcast::Receiver<Arc<lists::Change>> {
+        self.inner.changes.subscribe()
+    }
+
+    /// The round trip to the peer of a connection, as QUIC measures it.
+    pub fn rtt(&self, conn: ConnId) -> Option<Duration> {
+        self.inner.endpoint.rtt(conn.0)
+    }
+
+    /// The means to drop packets on purpose; only in a daemon started with `--dev-faults`.
+    pub fn faults(&self) -> Option<&transport::Fault> {
+        self.inner.dev_faults.then(|| self.inner.endpoint.fault())
+    }
+
+    /// Why this node cannot do its work now, in words; empty when it can.
+    pub fn unready(&self) -> Vec<String> {
+        let store = self.inner.trouble.now().map(|error| format!("the store takes no writes: {error}"));
+        store.into_iter().collect()
+    }
+
+    /// All metrics in Prometheus' text format.
+    pub fn metrics(&self) -> String {
+        crate::metrics::publish(&self.inner);
+        self.inner.metrics.render()
+    }
+
+    /// Asks the machine that owns the list; `Evacuate` asks all of them.
+    ///
+    /// # Errors
+    /// The machine's refusal, or [`lists::Refusal::Busy`] when the node is stopping.
+    pub async fn lists(&self, by: Author, command: lists::Command) -> Result<lists::Reply, lists::Refusal> {
+        let list = match &command {
+            lists::Command::Edit { list, .. } | lists::Command::EntriesAt { list, .. } => ListId::of(list),
+            lists::Command::Evacuate { .. } => return self.evacuate(by, command).await,
+        };
+        let owner = self.inner.workers.iter().find(|worker| worker.owns(list.shard()));
+        ask(owner.ok_or(lists::Refusal::Busy)?, by, command).await
+    }
+
+    async fn evacuate(&self, by: Author, command: lists::Command) -> Result<lists::Reply, lists::Refusal> {
+        let asked = self.inner.workers.iter().map(|worker| ask(worker, by.clone(), command.clone()));
+        let mut unconfirmed = 0;
+        for answer in futures_util::future::join_all(asked).await {
+            if let lists::Reply::Unconfirmed(lists) = answer? {
+                unconfirmed += lists;
+            }
+        }
+        Ok(lists::Reply::Unconfirmed(unconfirmed))
+    }
+
+    /// Asks the cluster machine.
+    ///
+    /// # Errors
+    /// The machine's refusal, or [`cluster::Refusal::Stopping`] when the node is stopping.
+    pub async fn cluster(&self, command: cluster::Command) -> Result<cluster::Reply, cluster::Refusal> {
+        let (reply, answer) = oneshot::channel();
+        self.inner.cluster.request(command, reply);
+        answer.await.unwrap_or(Err(cluster::Refusal::Stopping))
+    }
+}
+
+async fn ask(worker: &ListsInbox, by: Author, command: lists::Command) -> Result<lists::Reply, lists::Refusal> {
+    let (reply, answer) = oneshot::channel();
+    worker.request(by, command, reply);
+    answer.await.unwrap_or(Err(lists::Refusal::Busy))
+}

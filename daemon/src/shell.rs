@@ -1,0 +1,314 @@
+//! The real world around the two machines: clocks, threads, sockets and the disk, without a decision of its own.
+//!
+//! | thread | runs |
+//! | --- | --- |
+//! | `cluster` | the cluster machine and QUIC's driver, on a runtime of their own |
+//! | `lists-N` | one lists machine each, for its share of the shards |
+//! | `commit` | the store's group commit |
+//! | `api-N` | HTTP, on another runtime; its blocking threads run the lists machines' jobs |
+
+mod cluster;
+mod connections;
+mod lists;
+mod listen;
+
+pub(crate) use cluster::Inbox;
+pub(crate) use lists::ListsInbox;
+
+use crate::config::Config;
+use crate::event::EventLog;
+use crate::metrics;
+use listen::Listeners;
+use crate::service::{Inner, NodeInfo, Service, Trouble};
+use crate::store::{Notice, Recovered, Store};
+use anyhow::Context;
+use crdt::id::{NodeId, Shard};
+use crdt::name::NodeName;
+use crdt::roster::Profile;
+use node::cluster::{Command, StopReason};
+use node::time::{Instant, Now, Wall};
+use node::wire::{Peer, WriteError};
+use rand::TryRng;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::SystemTime;
+use tokio::sync::{broadcast, oneshot, watch};
+
+/// How many lists machines share out the shards: one constant, which neither the wire nor the store knows.
+const WORKERS: u8 = 1;
+
+/// How many changes of lists a watcher may be behind.
+const CHANGES_KEPT: usize = 10_000;
+
+/// Both clocks of this process.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock {
+    start: std::time::Instant,
+}
+
+impl Clock {
+    fn new() -> Self {
+        Self { start: std::time::Instant::now() }
+    }
+
+    pub(crate) fn now(self) -> Now {
+        let nanos = u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        Now { instant: Instant::from_nanos(nanos), wall: Wall(wall_ms()) }
+    }
+
+    /// The moment of the process's own clock that an instant stands for.
+    pub(crate) fn at(self, instant: Instant) -> std::time::Instant {
+        self.start + std::time::Duration::from_nanos(instant.as_nanos())
+    }
+}
+
+/// Milliseconds since the Unix epoch, by the host's clock.
+pub(crate) fn wall_ms() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Random bytes from the kernel.
+pub(crate) fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    rand::rngs::SysRng.try_fill_bytes(&mut bytes).context("the kernel gives no random bytes")?;
+    Ok(bytes)
+}
+
+/// Runs a node until it is told to end.
+///
+/// # Errors
+/// Whatever keeps it from starting, in one sentence.
+pub fn run(config: Config) -> anyhow::Result<StopReason> {
+    let identity = transport::Identity::load(&config.tls.ca, &config.tls.cert, &config.tls.key)?;
+    let me = Peer { id: NodeId(identity.id()), name: NodeName::new(identity.name())? };
+    let (notices, noticed) = std::sync::mpsc::channel();
+    let (store, recovered) = Store::open(&config.data_dir, move |notice| drop(notices.send(notice)))?;
+    store.claim(me.id)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("api").enable_all().build()?;
+    let node = Node { config, me, store, recovered, clock: Clock::new(), runtime };
+    node.run(identity, noticed)
+}
+
+/// What a start needs, together.
+struct Node {
+    config: Config,
+    me: Peer,
+    store: Store,
+    recovered: Recovered,
+    clock: Clock,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Node {
+    fn run(mut self, identity: transport::Identity, noticed: std::sync::mpsc::Receiver<Notice>) -> anyhow::Result<StopReason> {
+        let cluster_id = identity.cluster();
+        let events = EventLog::default();
+        let changes = broadcast::channel(CHANGES_KEPT).0;
+        let (view, views) = watch::channel(cluster::empty_view(&self.me));
+        let (stopped, stop) = oneshot::channel();
+        let workers: Vec<(ListsInbox, lists::Inputs)> = shares(WORKERS).into_iter().map(ListsInbox::new).collect();
+        let wires = cluster::Wires {
+            store: self.store.clone(),
+            workers: workers.iter().map(|(inbox, _)| inbox.clone()).collect(),
+            events: events.clone(),
+            view,
+            stopped,
+            blocked: self.config.dev_block.clone(),
+            clock: self.clock,
+        };
+        let (inbox, endpoint) = cluster::start(self.transport_settings(), identity, self.cluster_settings()?, wires)?;
+        let workers = self.start_workers(workers, &endpoint, &events, &changes)?;
+        let trouble = Trouble::default();
+        watch_store(noticed, workers.clone(), trouble.clone());
+        let listeners = self.runtime.block_on(Listeners::bind(&self.config))?;
+        let info = NodeInfo {
+            id: self.me.id,
+            name: self.me.name.clone(),
+            cluster: cluster_id,
+            address: self.config.quic.advertise.unwrap_or(endpoint.local_addr()),
+            http: listeners.http(),
+            pid: std::process::id(),
+            version: env!("CARGO_PKG_VERSION"),
+            protocol: node::wire::PROTOCOL,
+            started_at: wall_ms(),
+        };
+        let service = Service::new(Inner {
+            info,
+            views,
+            cluster: inbox,
+            workers,
+            reader: self.store.reader(),
+            store: self.store.clone(),
+            events,
+            changes,
+            endpoint: endpoint.clone(),
+            trouble,
+            dev_faults: self.config.dev_faults,
+            metrics: metrics::install()?,
+        });
+        let reason = self.serve(service, listeners, &endpoint, stop);
+        self.runtime.block_on(endpoint.shutdown());
+        self.runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+        self.store.close();
+        reason
+    }
+
+    fn serve(
+        &self,
+        service: Service,
+        listeners: Listeners,
+        endpoint: &transport::Endpoint,
+        stop: oneshot::Receiver<StopReason>,
+    ) -> anyhow::Result<StopReason> {
+        let (finish, finished) = watch::channel(false);
+        let config = &self.config;
+        self.runtime.block_on(async {
+            let asked = tokio::spawn(signals(service.clone(), endpoint.clone(), config.tls.clone()));
+            let parent = config.parent_pipe.then(|| tokio::spawn(end_with_parent(service.clone())));
+            let serving = tokio::spawn(listeners.serve(service, config.clone(), finished));
+            let reason = stop.await.context("the cluster thread ended unexpectedly");
+            let _ = finish.send(true);
+            // Streams that clients keep open must not hold up the end.
+            let _ = tokio::time::timeout(listen::FAREWELL, serving).await;
+            asked.abort();
+            parent.inspect(tokio::task::JoinHandle::abort);
+            reason
+        })
+    }
+
+    fn transport_settings(&self) -> transport::Settings {
+        transport::Settings::new(self.config.quic.listen, node::wire::ALPN)
+    }
+
+    fn cluster_settings(&mut self) -> anyhow::Result<impl FnOnce(SocketAddr) -> node::cluster::Settings + Send + 'static> {
+        let (nonce, seed) = (random()?, random()?);
+        let (me, kept) = (self.me.clone(), self.recovered.cluster.take());
+        let (advertise, seeds) = (self.config.quic.advertise, self.config.quic.seeds.clone());
+        let mut tags = self.config.node.tags.clone();
+        tags.sort();
+        tags.dedup();
+        Ok(move |local: SocketAddr| {
+            let version = env!("CARGO_PKG_VERSION").to_owned();
+            let profile = Profile { name: me.name.clone(), address: advertise.unwrap_or(local), version, tags };
+            node::cluster::Settings { me, profile, seeds, kept, nonce, seed }
+        })
+    }
+
+    fn start_workers(
+        &mut self,
+        workers: Vec<(ListsInbox, lists::Inputs)>,
+        endpoint: &transport::Endpoint,
+        events: &EventLog,
+        changes: &broadcast::Sender<Arc<node::lists::Change>>,
+    ) -> anyhow::Result<Vec<ListsInbox>> {
+        let mut inboxes = Vec::new();
+        for (inbox, inputs) in workers {
+            let mine = |list: &crdt::id::ListId| inbox.owns(list.shard());
+            let settings = node::lists::Settings {
+                me: self.me.id,
+                shards: inbox.shards(),
+                salt: random()?,
+                seed: random()?,
+                resident_bytes: self.config.limits.resident_bytes / usize::from(WORKERS),
+                known: self.recovered.lists.iter().filter(|(list, _)| mine(list)).copied().collect(),
+                quarantined: self.recovered.quarantined.iter().filter(|list| mine(list)).copied().collect(),
+            };
+            let wires = lists::Wires {
+                inbox: inbox.clone(),
+                store: self.store.clone(),
+                epoch: self.recovered.epoch,
+                endpoint: endpoint.clone(),
+                events: events.clone(),
+                changes: changes.clone(),
+                blocking: self.runtime.handle().clone(),
+                clock: self.clock,
+            };
+            lists::start(settings, inputs, wires)?;
+            inboxes.push(inbox);
+        }
+        Ok(inboxes)
+    }
+}
+
+/// All 256 shards in `workers` runs of about equal length.
+fn shares(workers: u8) -> Vec<(Shard, Shard)> {
+    let bound = |n: u16| n * 256 / u16::from(workers);
+    let byte = |n: u16| u8::try_from(n).unwrap_or(u8::MAX);
+    (0..u16::from(workers)).map(|n| (Shard(byte(bound(n))), Shard(byte(bound(n + 1) - 1)))).collect()
+}
+
+/// Tells the machines and the readiness check what becomes of the store.
+fn watch_store(noticed: std::sync::mpsc::Receiver<Notice>, workers: Vec<ListsInbox>, trouble: Trouble) {
+    let on_notice = move |notice| match notice {
+        Notice::Failed(error) => {
+            tracing::error!(%error, "a commit failed; writes are refused until the store is reopened");
+            trouble.set(Some(error));
+        }
+        Notice::Reopened(recovered) => match random() {
+            Ok(salt) => {
+                tracing::warn!(lists = recovered.lists.len(), "the store was reopened and takes writes again");
+                workers.iter().for_each(|worker| worker.reopened(salt, &recovered));
+                trouble.set(None);
+            }
+            Err(error) => {
+                tracing::error!(%error, "the store was reopened, but writes stay refused");
+                trouble.set(Some(WriteError::Failed));
+            }
+        },
+    };
+    std::thread::spawn(move || noticed.into_iter().for_each(on_notice));
+}
+
+/// SIGTERM and SIGINT end the node in order; SIGHUP reads the certificates anew.
+async fn signals(service: Service, endpoint: transport::Endpoint, tls: crate::config::Tls) -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut term, mut int, mut hup) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?);
+    loop {
+        tokio::select! {
+            _ = term.recv() => break,
+            _ = int.recv() => break,
+            _ = hup.recv() => if let Err(error) = reload(&endpoint, &tls) {
+                tracing::error!(%error, "certificates stay as they were");
+            },
+        }
+    }
+    tracing::info!("stopping");
+    shut_down(&service).await;
+    Ok(())
+}
+
+fn reload(endpoint: &transport::Endpoint, tls: &crate::config::Tls) -> anyhow::Result<()> {
+    Ok(endpoint.reload(transport::Identity::load(&tls.ca, &tls.cert, &tls.key)?)?)
+}
+
+/// Ends the node when the process that started it ends, however it ends: its end of the pipe on our standard input closes.
+async fn end_with_parent(service: Service) {
+    let mut stdin = tokio::io::stdin();
+    let mut byte = [0];
+    while matches!(tokio::io::AsyncReadExt::read(&mut stdin, &mut byte).await, Ok(1..)) {}
+    tracing::info!("the parent process has ended");
+    shut_down(&service).await;
+}
+
+async fn shut_down(service: &Service) {
+    if let Err(error) = service.cluster(Command::Shutdown).await {
+        tracing::debug!(%error, "already stopping");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_shard_has_one_owner() {
+        for workers in [1, 2, 3, 7, 255] {
+            let shares = shares(workers);
+            assert_eq!(shares.len(), usize::from(workers));
+            let owned: Vec<u8> = shares.iter().flat_map(|(first, last)| first.0..=last.0).collect();
+            assert_eq!(owned, (0..=255).collect::<Vec<u8>>(), "{workers}");
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! Carries the inputs and outputs of the cluster machine, beside QUIC's driver on one thread.
+
+use super::connections::Connections;
+use super::{Clock, ListsInbox};
+use crate::event::EventLog;
+use crate::store::Store;
+use anyhow::Context;
+use crdt::id::NodeId;
+use crdt::name::NodeName;
+use node::cluster::{Cluster, Command, Input, Output, Refusal, Reply, RosterView, Settings, Stats, StopReason, Target, Verdict};
+use node::wire::{Channel, CloseReason, ConnId, DialId, Peer, RequestId};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::{mpsc, oneshot, watch};
+use transport::{DialErrorKind, Endpoint, Event, Events, Identity, PeerName};
+
+/// How many inputs are handled before the timers get their turn.
+const BURST: usize = 256;
+
+type Answer = Result<Reply, Refusal>;
+
+/// What other threads send to the machine.
+enum Letter {
+    Input(Input),
+    Request(Command, oneshot::Sender<Answer>),
+}
+
+/// The way in for other threads. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Inbox {
+    letters: mpsc::UnboundedSender<Letter>,
+    stats: Arc<Mutex<Stats>>,
+}
+
+impl Inbox {
+    /// Asks the machine. When the machine has ended, `reply` is dropped.
+    pub(crate) fn request(&self, command: Command, reply: oneshot::Sender<Answer>) {
+        let _ = self.letters.send(Letter::Request(command, reply));
+    }
+
+    /// The machine's numbers, as of its last turn.
+    pub(crate) fn stats(&self) -> Stats {
+        *self.stats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Where the machine's outputs go.
+pub(crate) struct Wires {
+    pub(crate) store: Store,
+    pub(crate) workers: Vec<ListsInbox>,
+    pub(crate) events: EventLog,
+    pub(crate) view: watch::Sender<Arc<RosterView>>,
+    pub(crate) stopped: oneshot::Sender<StopReason>,
+    /// Peers whose packets are dropped from the first one on: a development cluster's split.
+    pub(crate) blocked: Vec<SocketAddr>,
+    pub(crate) clock: Clock,
+}
+
+/// What is shown before the machine has spoken: this node alone, with no claim about anything.
+pub(super) fn empty_view(me: &Peer) -> Arc<RosterView> {
+    let since = node::time::Wall(super::wall_ms());
+    Arc::new(RosterView { me: me.id, members: Vec::new(), verdict: Verdict::Alone, since })
+}
+
+/// Binds QUIC and starts the thread. `settings` is made once the local address is known.
+pub(super) fn start(
+    transport: transport::Settings,
+    identity: Identity,
+    settings: impl FnOnce(SocketAddr) -> Settings + Send + 'static,
+    wires: Wires,
+) -> anyhow::Result<(Inbox, Endpoint)> {
+    let (letters, post) = mpsc::unbounded_channel();
+    let inbox = Inbox { letters, stats: Arc::default() };
+    let (bound, binding) = std::sync::mpsc::channel();
+    let (mine, listen) = (inbox.clone(), transport.listen);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let thread = std::thread::Builder::new().name("cluster".to_owned());
+    thread.spawn(move || {
+        runtime.block_on(async move {
+            let (endpoint, urgent, bulk) = match Endpoint::bind(transport, identity) {
+                Ok(parts) => parts,
+                Err(error) => return drop(bound.send(Err(error))),
+            };
+            endpoint.fault().block(&wires.blocked);
+            let _ = bound.send(Ok(endpoint.clone()));
+            tokio::spawn(super::lists::deliver(bulk, wires.workers.clone()));
+            let machine = Cluster::new(settings(endpoint.local_addr()), wires.clock.now());
+            let (connections, waiting) = (Connections::default(), BTreeMap::new());
+            Loop { machine, endpoint, inbox: mine, wires, connections, waiting, requests: 0 }.run(urgent, post).await;
+        });
+    })?;
+    let endpoint = binding.recv().context("the cluster thread did not start")?;
+    Ok((inbox, endpoint.with_context(|| format!("[quic] listen = \"{listen}\" cannot be used"))?))
+}
+
+struct Loop {
+    machine: Cluster,
+    endpoint: Endpoint,
+    inbox: Inbox,
+    wires: Wires,
+    connections: Connections,
+    waiting: BTreeMap<RequestId, oneshot::Sender<Answer>>,
+    requests: u64,
+}
+
+impl Loop {
+    /// Datagrams and messages come before timers: a node that was slow must first hear what it missed.
+    async fn run(mut self, mut urgent: Events, mut post: mpsc::UnboundedReceiver<Letter>) {
+        let mut stop = self.drain();
+        while stop.is_none() {
+            let sleep = async {
+                match self.machine.poll_timeout() {
+                    Some(at) => tokio::time::sleep_until(self.wires.clock.at(at).into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                Some(event) = urgent.next() => self.event(event),
+                Some(letter) = post.recv() => self.letter(letter),
+                () = sleep => {}
+            }
+            for _ in 0..BURST {
+                if let Some(event) = urgent.try_next() {
+                    self.event(event);
+                } else if let Ok(letter) = post.try_recv() {
+                    self.letter(letter);
+                } else {
+                    break;
+                }
+            }
+            self.machine.handle(self.wires.clock.now(), Input::Timeout);
+            stop = self.drain();
+            *self.inbox.stats.lock().unwrap_or_else(PoisonError::into_inner) = self.machine.stats();
+        }
+        if let Some(reason) = stop {
+            let _ = self.wires.stopped.send(reason);
+            // QUIC's driver lives on this thread: it goes on until the endpoint was shut down.
+            while urgent.next().await.is_some() {}
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        let input = match event {
+            Event::Connected { conn, peer, dial, remote, preferred } => return self.connected(conn, &peer, dial, remote, preferred),
+            Event::DialFailed { dial, kind, reason } => {
+                Input::DialFailed { dial: DialId(dial), refused: kind == DialErrorKind::Refused, reason }
+            }
+            Event::Message { conn, bytes, .. } => Input::Message { conn: ConnId(conn), bytes },
+            Event::Datagram { conn, bytes } => Input::Datagram { conn: ConnId(conn), bytes },
+            Event::Closed { conn, .. } => {
+                self.connections.closed(conn);
+                Input::Closed { conn: ConnId(conn) }
+            }
+            Event::Overflowed { .. } => return,
+        };
+        self.machine.handle(self.wires.clock.now(), input);
+    }
+
+    fn connected(&mut self, conn: u64, peer: &PeerName, dial: Option<u64>, remote: SocketAddr, preferred: bool) {
+        let name = match NodeName::new(&peer.name) {
+            Ok(name) => name,
+            Err(error) => {
+                tracing::warn!(%error, %remote, "a peer's certificate bears no valid name");
+                return self.endpoint.close(conn, CloseReason::Refused.as_str());
+            }
+        };
+        let peer = Peer { id: NodeId(peer.id), name };
+        for told in self.connections.connected(peer.id.0, conn, preferred) {
+            let dial = dial.filter(|_| told.0 == conn).map(DialId);
+            self.machine.handle(self.wires.clock.now(), Input::Connected { peer: peer.clone(), conn: told, dial, remote });
+        }
+    }
+
+    fn letter(&mut self, letter: Letter) {
+        let input = match letter {
+            Letter::Input(input) => input,
+            Letter::Request(command, reply) => {
+                self.requests += 1;
+                let id = RequestId(self.requests);
+                self.waiting.insert(id, reply);
+                Input::Request { id, command }
+            }
+        };
+        self.machine.handle(self.wires.clock.now(), input);
+    }
+
+    /// Carries out what the machine wants; gives the reason when that is to stop.
+    fn drain(&mut self) -> Option<StopReason> {
+        while let Some(output) = self.machine.poll_output() {
+            match output {
+                Output::Dial { dial, target: Target::Named(address) } => self.endpoint.dial(dial.0, address, None),
+                Output::Dial { dial, target: Target::Node(id, address) } => self.endpoint.dial(dial.0, address.to_string(), Some(id.0)),
+                Output::Datagram { conn, bytes } => self.endpoint.datagram(conn.0, bytes),
+                Output::Send { conn, channel, bytes } => self.endpoint.send(conn.0, channel as u8, bytes),
+                Output::KeepAlive { conn, on } => self.endpoint.keep_alive(conn.0, on),
+                Output::Close { conn, reason } => self.endpoint.close(conn.0, reason.as_str()),
+                Output::Write { id, bytes } => {
+                    let letters = self.inbox.letters.clone();
+                    let done = move |result| drop(letters.send(Letter::Input(Input::Written { id, result })));
+                    self.wires.store.keep_cluster(bytes, Box::new(done));
+                }
+                Output::View(view) => {
+                    self.wires.workers.iter().for_each(|worker| worker.cluster(Arc::clone(&view)));
+                    self.wires.view.send_replace(view);
+                }
+                Output::Event(event) => self.wires.events.append_cluster(event),
+                Output::Reply { id, result } => {
+                    if let Some(reply) = self.waiting.remove(&id) {
+                        // The client may have gone away.
+                        let _ = reply.send(result);
+                    }
+                }
+                Output::Stop(reason) => return Some(reason),
+            }
+        }
+        None
+    }
+}
+
+const _: () = assert!(Channel::Cluster as u8 == 0 && Channel::Lists as u8 == 1);

@@ -1,0 +1,289 @@
+//! A disk as the store shows it: commits in order and in groups, durable when they return and not before.
+
+use crate::chance::Chance;
+use bytes::Bytes;
+use crdt::entry::Entry;
+use crdt::id::{Actor, ChangeHash, ChangeId, EntryId, ListId};
+use crdt::name::ListName;
+use crdt::vector::{Range, VersionVector};
+use node::lists::{ListRow, Row, Source, SourceError};
+use node::wire::{WriteError, WriteId};
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What a disk holds: what a process finds when it starts.
+#[derive(Clone, Debug, Default)]
+pub struct Image {
+    /// What the cluster machine keeps.
+    pub cluster: Option<Bytes>,
+    /// Raw changes.
+    pub changes: BTreeMap<(ListId, Actor, u64), Bytes>,
+    /// The view's lines of lists.
+    pub lists: BTreeMap<ListId, ListRow>,
+    /// The view's entries.
+    pub entries: BTreeMap<(ListId, EntryId), Arc<Entry>>,
+    /// Documents in compact form.
+    pub snapshots: BTreeMap<ListId, (VersionVector, Bytes)>,
+    /// Lists that cannot be loaded, with the reason.
+    pub quarantined: BTreeMap<ListId, String>,
+    hashes: BTreeSet<ChangeHash>,
+}
+
+/// The hash by which a raw change is known: SHA-256 of all that follows its magic and checksum.
+pub fn hash_of(change: &[u8]) -> ChangeHash {
+    ChangeHash(Sha256::digest(change.get(8..).unwrap_or_default()).into())
+}
+
+impl Image {
+    /// The version vector of a list.
+    pub fn vector(&self, list: ListId) -> VersionVector {
+        let (first, last) = ((list, Actor([0; 16]), 0), (list, Actor([255; 16]), u64::MAX));
+        self.changes.range(first..=last).map(|(&(_, actor, seq), _)| ChangeId { actor, seq }).collect()
+    }
+
+    /// All lists with the sums of their vectors, as a store tells them at its start.
+    pub fn known(&self) -> Vec<(ListId, u64)> {
+        let lists: BTreeSet<ListId> = self.changes.keys().map(|(list, ..)| *list).chain(self.lists.keys().copied()).collect();
+        lists.into_iter().map(|list| (list, self.vector(list).sum(list))).collect()
+    }
+
+    /// All raw changes of a list.
+    pub fn changes_of(&self, list: ListId) -> impl Iterator<Item = &Bytes> {
+        let (first, last) = ((list, Actor([0; 16]), 0), (list, Actor([255; 16]), u64::MAX));
+        self.changes.range(first..=last).map(|(_, bytes)| bytes)
+    }
+
+    /// The view of a list, by id.
+    pub fn entries_of(&self, list: ListId) -> impl Iterator<Item = &Arc<Entry>> {
+        self.entries.range((list, EntryId(0))..=(list, EntryId(u128::MAX))).map(|(_, entry)| entry)
+    }
+
+    /// Whether that change is here.
+    pub fn has(&self, change: &ChangeHash) -> bool {
+        self.hashes.contains(change)
+    }
+
+    /// Hashes of all changes here.
+    pub fn hashes(&self) -> &BTreeSet<ChangeHash> {
+        &self.hashes
+    }
+
+    /// Puts a row in; tells what about it breaks the store's contract.
+    fn put(&mut self, row: &Row) -> Result<(), String> {
+        match row {
+            Row::Change { list, id, bytes } => return self.put_change(*list, *id, bytes),
+            Row::Entry { list, id, entry: Some(entry) } => {
+                self.entries.insert((*list, *id), Arc::clone(entry));
+            }
+            Row::Entry { list, id, entry: None } => {
+                self.entries.remove(&(*list, *id));
+            }
+            Row::List { list, row } => {
+                self.lists.insert(*list, row.clone());
+            }
+            Row::Snapshot { list, covers, bytes } => {
+                self.snapshots.insert(*list, (covers.clone(), bytes.clone()));
+            }
+            Row::Quarantine { list, reason } => {
+                self.quarantined.insert(*list, reason.clone());
+            }
+        }
+        Ok(())
+    }
+
+    fn put_change(&mut self, list: ListId, id: ChangeId, bytes: &Bytes) -> Result<(), String> {
+        let key = (list, id.actor, id.seq);
+        if let Some(old) = self.changes.get(&key) {
+            return if old == bytes { Ok(()) } else { Err(format!("change {id:?} of {list} was written with other bytes")) };
+        }
+        if id.seq == 0 || (id.seq > 1 && !self.changes.contains_key(&(list, id.actor, id.seq - 1))) {
+            return Err(format!("change {id:?} of {list} was written before the one before it"));
+        }
+        self.hashes.insert(hash_of(bytes));
+        self.changes.insert(key, bytes.clone());
+        Ok(())
+    }
+}
+
+/// What one commit writes.
+#[derive(Clone, Debug)]
+pub enum Content {
+    /// Rows of a lists machine.
+    Rows(Vec<Row>),
+    /// What the cluster machine keeps.
+    Cluster(Bytes),
+}
+
+/// A commit on its way.
+#[derive(Clone, Debug)]
+pub struct Commit {
+    /// The machine that asked.
+    pub machine: usize,
+    /// Its name for it.
+    pub id: WriteId,
+    /// What to write.
+    pub content: Content,
+}
+
+/// A commit that has returned.
+#[derive(Clone, Debug)]
+pub struct Returned {
+    /// The machine that asked.
+    pub machine: usize,
+    /// Its name for it.
+    pub id: WriteId,
+    /// How it went.
+    pub result: Result<(), WriteError>,
+}
+
+/// How much of what was not synced yet a crash leaves on the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Survival {
+    /// Nothing of it.
+    Nothing,
+    /// All of it.
+    Everything,
+    /// The first commits of it.
+    Prefix,
+}
+
+/// One host's disk and the commit thread of the process that uses it.
+#[derive(Debug)]
+pub struct Disk {
+    /// What is durable.
+    pub image: Image,
+    /// An older state, which a careless person may restore.
+    pub backup: Option<Image>,
+    /// The shortest and the longest time that a batch takes.
+    pub pace: (Duration, Duration),
+    /// How the next batch fails, if it does, and what of it is there afterwards.
+    pub failing: Option<(WriteError, Survival)>,
+    /// What was written against the contract.
+    pub violations: Vec<String>,
+    waiting: VecDeque<Commit>,
+    batch: Vec<Commit>,
+    reopening: bool,
+    chance: Chance,
+}
+
+impl Disk {
+    /// An empty disk.
+    pub fn new(chance: Chance) -> Self {
+        let pace = (Duration::from_micros(100), Duration::from_millis(3));
+        let (image, waiting, batch) = Default::default();
+        Self { image, backup: None, pace, failing: None, violations: Vec::new(), waiting, batch, reopening: false, chance }
+    }
+
+    /// Takes a commit; refused while the store is being reopened.
+    pub fn commit(&mut self, commit: Commit) -> Result<(), Returned> {
+        if self.reopening {
+            return Err(Returned { machine: commit.machine, id: commit.id, result: Err(WriteError::Failed) });
+        }
+        self.waiting.push_back(commit);
+        Ok(())
+    }
+
+    /// Begins the next batch if none is being written: how long it takes.
+    pub fn begin(&mut self) -> Option<Duration> {
+        if !self.batch.is_empty() || self.waiting.is_empty() {
+            return None;
+        }
+        self.batch.extend(self.waiting.drain(..));
+        Some(self.chance.span(self.pace.0, self.pace.1))
+    }
+
+    /// The batch is done: every commit of it, and if it failed every one behind it, returns.
+    pub fn finish(&mut self) -> Vec<Returned> {
+        let Some((error, survival)) = self.failing.take() else {
+            let batch = std::mem::take(&mut self.batch);
+            batch.iter().for_each(|commit| self.apply(commit));
+            return batch.into_iter().map(|Commit { machine, id, .. }| Returned { machine, id, result: Ok(()) }).collect();
+        };
+        self.reopening = true;
+        let failed: Vec<Commit> = self.batch.iter().chain(&self.waiting).cloned().collect();
+        self.settle(survival);
+        failed.into_iter().map(|Commit { machine, id, .. }| Returned { machine, id, result: Err(error) }).collect()
+    }
+
+    /// Whether the store waits to be reopened.
+    pub fn is_reopening(&self) -> bool {
+        self.reopening
+    }
+
+    /// The store works again.
+    pub fn reopen(&mut self) {
+        self.reopening = false;
+    }
+
+    /// The process ends: what was not synced survives as told.
+    pub fn settle(&mut self, survival: Survival) {
+        let batch = std::mem::take(&mut self.batch);
+        // A failed batch is one write of the journal; what waited behind it was never written.
+        let keep = match survival {
+            Survival::Nothing => 0,
+            Survival::Everything => batch.len(),
+            Survival::Prefix => self.chance.below(batch.len() + 1),
+        };
+        batch.iter().take(keep).for_each(|commit| self.apply(commit));
+        self.waiting.clear();
+    }
+
+    /// The process ends in order: all that was asked for is written.
+    pub fn flush(&mut self) {
+        if self.reopening {
+            return self.settle(Survival::Nothing);
+        }
+        let all: Vec<Commit> = self.batch.drain(..).chain(self.waiting.drain(..)).collect();
+        all.iter().for_each(|commit| self.apply(commit));
+    }
+
+    /// What jobs read; fails now and then while the store is being reopened.
+    pub fn reader(&mut self) -> Reader<'_> {
+        let broken = self.reopening && self.chance.happens(0.5);
+        Reader { image: &self.image, broken }
+    }
+
+    fn apply(&mut self, commit: &Commit) {
+        match &commit.content {
+            Content::Cluster(bytes) => self.image.cluster = Some(bytes.clone()),
+            Content::Rows(rows) => {
+                let wrong = rows.iter().filter_map(|row| self.image.put(row).err());
+                self.violations.extend(wrong);
+            }
+        }
+    }
+}
+
+/// Reads committed rows.
+#[derive(Debug)]
+pub struct Reader<'a> {
+    image: &'a Image,
+    broken: bool,
+}
+
+impl Reader<'_> {
+    fn image(&self) -> Result<&Image, SourceError> {
+        if self.broken { Err(SourceError("it is being reopened".into())) } else { Ok(self.image) }
+    }
+}
+
+impl Source for Reader<'_> {
+    fn name(&self, list: ListId) -> Result<Option<ListName>, SourceError> {
+        Ok(self.image()?.lists.get(&list).map(|row| row.name.clone()))
+    }
+
+    fn vector(&self, list: ListId) -> Result<VersionVector, SourceError> {
+        Ok(self.image()?.vector(list))
+    }
+
+    fn snapshot(&self, list: ListId) -> Result<Option<(VersionVector, Bytes)>, SourceError> {
+        Ok(self.image()?.snapshots.get(&list).cloned())
+    }
+
+    fn changes(&self, list: ListId, range: Range) -> Result<Vec<Bytes>, SourceError> {
+        let keys = (list, range.actor, range.from)..=(list, range.actor, range.to);
+        Ok(self.image()?.changes.range(keys).map(|(_, bytes)| bytes.clone()).collect())
+    }
+}

@@ -1,0 +1,140 @@
+//! What breaks, and when: drawn from the seed before the run begins.
+
+use crate::chance::Chance;
+use crate::disk::Survival;
+use node::time::Instant;
+use node::wire::WriteError;
+use std::time::Duration;
+
+/// Something that breaks or is mended.
+#[derive(Clone, Debug)]
+pub enum Fault {
+    /// A daemon starts.
+    Start(usize),
+    /// A daemon is killed; of what was not synced, so much survives.
+    Kill(usize, Survival),
+    /// A daemon is killed, its data directory replaced by the backup, if there is one.
+    Restore(usize),
+    /// A backup of a data directory is taken (of a running daemon: as a file system snapshot).
+    Backup(usize),
+    /// A daemon is asked to end, and to come back later.
+    Shutdown(usize),
+    /// A daemon is asked to leave the cluster.
+    Leave(usize),
+    /// Somebody asks the first host to forget the second.
+    Forget(usize, usize),
+    /// The next commit of a host fails.
+    FailCommit(usize, WriteError, Survival),
+    /// A host's disk takes so long for each batch.
+    SlowDisk(usize, Duration),
+    /// A daemon is stopped for so long (SIGSTOP).
+    Pause(usize, Duration),
+    /// A thread of a daemon does not get the processor for so long.
+    Stall(usize, usize, Duration),
+    /// The hosts are parted in two: those in the set and the others.
+    Split(Vec<usize>),
+    /// One direction between two hosts is cut.
+    CutOneWay(usize, usize),
+    /// Both directions between two hosts are cut.
+    Cut(usize, usize),
+    /// All cuts are mended.
+    Heal,
+    /// So many packets are lost from now on.
+    Loss(f64),
+    /// A wall clock jumps by so many milliseconds.
+    Jump(usize, i64),
+    /// A daemon that is down gets another address.
+    Move(usize),
+}
+
+impl Fault {
+    /// Cuts a fault that lasts down to so long.
+    fn end_by(&mut self, most: Duration) {
+        if let Self::Pause(_, span) | Self::Stall(_, _, span) = self {
+            *span = most.min(*span);
+        }
+    }
+}
+
+/// Which kinds of faults a run has, and how often: a run with few kinds goes deeper into each.
+#[derive(Clone, Debug)]
+pub struct Mix {
+    weights: [u32; KINDS],
+    /// The mean time between two faults.
+    pub every: Duration,
+}
+
+const KINDS: usize = 12;
+
+impl Mix {
+    /// No faults at all.
+    pub fn none() -> Self {
+        Self { weights: [0; KINDS], every: Duration::from_secs(3600) }
+    }
+
+    /// Draws which kinds this run has: each with an even chance, and seldom none.
+    pub fn draw(chance: &mut Chance) -> Self {
+        let weights = std::array::from_fn(|_| if chance.happens(0.45) { 1 + u32::try_from(chance.below(4)).unwrap_or(0) } else { 0 });
+        Self { weights, every: chance.millis(1_500, 8_000) }
+    }
+
+    /// Everything that breaks in a run of `hosts` hosts until `end`.
+    pub fn plan(&self, chance: &mut Chance, hosts: usize, end: Instant) -> Vec<(Instant, Fault)> {
+        let mut plan = Vec::new();
+        if self.weights.iter().all(|weight| *weight == 0) {
+            return plan;
+        }
+        let mut at = Instant::default() + chance.millis(3_000, 8_000);
+        while at < end {
+            let first = chance.below(hosts);
+            let second = (first + 1 + chance.below(hosts - 1)) % hosts;
+            plan.extend(self.draw_one(chance, at, (first, second, hosts)));
+            at = at + chance.span(self.every / 3, self.every * 5 / 3);
+        }
+        plan.retain(|(at, _)| *at < end);
+        plan.iter_mut().for_each(|(at, fault)| fault.end_by(end.since(*at)));
+        plan.sort_by_key(|(at, _)| *at);
+        plan
+    }
+
+    fn draw_one(&self, chance: &mut Chance, at: Instant, (host, other, hosts): (usize, usize, usize)) -> Vec<(Instant, Fault)> {
+        let later = at + chance.millis(200, 15_000);
+        let survival = [Survival::Nothing, Survival::Everything, Survival::Prefix][chance.below(3)];
+        let error = if chance.happens(0.5) { WriteError::Full } else { WriteError::Failed };
+        match chance.weighted(&self.weights) {
+            0 => vec![(at, Fault::Kill(host, survival)), (later, Fault::Start(host))],
+            1 => vec![(at, Fault::Backup(host)), (later, Fault::Restore(host)), (later + chance.millis(10, 5_000), Fault::Start(host))],
+            2 => vec![(at, Fault::Shutdown(host)), (later, Fault::Start(host))],
+            3 => vec![(at, Fault::Leave(host)), (later + Duration::from_secs(3), Fault::Start(host))],
+            4 => {
+                let forget = at + chance.millis(100, 8_000);
+                vec![(at, Fault::Kill(host, survival)), (forget, Fault::Forget(other, host)), (forget.max(later), Fault::Start(host))]
+            }
+            5 => (0..1 + chance.below(3))
+                .map(|n| (at + Duration::from_millis(n as u64 * 300), Fault::FailCommit(host, error, survival)))
+                .collect(),
+            6 => vec![(at, Fault::Pause(host, chance.millis(1_000, 20_000)))],
+            7 => {
+                let side = (0..hosts).filter(|_| chance.happens(0.5)).collect();
+                vec![(at, Fault::Split(side)), (later, Fault::Heal)]
+            }
+            8 => {
+                let cut = if chance.happens(0.5) { Fault::CutOneWay(host, other) } else { Fault::Cut(host, other) };
+                vec![(at, cut), (later, Fault::Heal)]
+            }
+            9 => vec![(at, Fault::Loss([0.05, 0.1, 0.2, 0.3][chance.below(4)])), (later, Fault::Loss(0.0))],
+            10 => {
+                let jump = [3_600_000, -3_600_000, 86_400_000, -40_000, 1_500][chance.below(5)];
+                vec![
+                    (at, Fault::Jump(host, jump)),
+                    (at, Fault::SlowDisk(other, chance.millis(20, 800))),
+                    (later, Fault::SlowDisk(other, Duration::ZERO)),
+                ]
+            }
+            _ => {
+                let stall = Fault::Stall(other, chance.below(3), chance.millis(50, 2_500));
+                vec![(at, Fault::Kill(host, survival)), (at, stall), (at, Fault::Move(host)), (later, Fault::Start(host))]
+            }
+        }
+    }
+}

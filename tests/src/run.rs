@@ -1,0 +1,100 @@
+//! One run from one seed, with whatever goes wrong caught and told.
+
+use crate::logs::Logs;
+use crate::scenario::Scenario;
+use crate::world::World;
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook};
+use std::sync::Once;
+use std::time::Duration;
+use tracing::Level;
+
+/// How to run a seed, beside what it decides itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Print what happens, line by line.
+    pub trace: bool,
+    /// Print what the machines log, at least as grave as this.
+    pub log: Option<Level>,
+    /// Another number of writes than the standard one.
+    pub writes: Option<usize>,
+}
+
+/// What came of a run.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// Its seed.
+    pub seed: u64,
+    /// What went wrong; empty if nothing.
+    pub problems: Vec<String>,
+    /// The hash of its trace.
+    pub trace: u64,
+    /// How many inputs the machines handled.
+    pub inputs: u64,
+    /// How much time passed in it.
+    pub simulated: Duration,
+    /// How many writes were tried.
+    pub writes: u64,
+    /// How many of them were acknowledged as a change.
+    pub acknowledged: u64,
+    /// How long each node took to see that another had been killed.
+    pub detections: Vec<Duration>,
+    /// How long it took until everything agreed after all was mended.
+    pub healing: Duration,
+}
+
+thread_local! {
+    static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// The standard run of a seed.
+pub fn run(seed: u64, options: &Options) -> Report {
+    let standard = Scenario::draw(seed);
+    run_world(Scenario { writes: options.writes.unwrap_or(standard.writes), ..standard }, options, World::live_through)
+}
+
+/// A run of one's own making: `live` lets the world live and gives how long it took to agree, if it looked.
+pub fn run_world(scenario: Scenario, options: &Options, live: impl FnOnce(&mut World) -> Duration) -> Report {
+    keep_panics();
+    let seed = scenario.seed;
+    let logs = Logs::collect(options.log);
+    let trace = options.trace;
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        let mut world = World::new(scenario, trace);
+        let healing = live(&mut world);
+        report(&world, healing)
+    }));
+    let mut report = outcome.unwrap_or_else(|_| {
+        let place = PANIC.take().unwrap_or_else(|| "somewhere".into());
+        Report { seed, problems: vec![format!("panicked: {place}")], ..Report::default() }
+    });
+    report.problems.extend(logs.errors().into_iter().map(|error| format!("logged {error}")));
+    report
+}
+
+fn report(world: &World, healing: Duration) -> Report {
+    Report {
+        seed: world.scenario.seed,
+        problems: world.problems.clone(),
+        trace: world.trace.hash(),
+        inputs: world.trace.inputs(),
+        simulated: world.now().since(node::time::Instant::default()),
+        writes: world.clients.requests.len() as u64,
+        acknowledged: world.clients.acknowledged().count() as u64,
+        detections: world.watch.detections.clone(),
+        healing,
+    }
+}
+
+/// How to see a run again.
+pub fn replay_command(seed: u64) -> String {
+    format!("cargo run --release -p tests --bin sweep -- --seed {seed} --trace")
+}
+
+/// Panics are told in the report, not on the terminal: some are provoked and caught inside the machines.
+fn keep_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        set_hook(Box::new(|info| PANIC.set(Some(info.to_string()))));
+    });
+}

@@ -1,0 +1,306 @@
+//! The contract with clients: every path, status and command, against a running node and its OpenAPI document.
+
+use crate::fleet::{Fleet, Node, items};
+use crate::http::{Answer, Client};
+use anyhow::{Context, ensure};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+/// What a request is about, as the OpenAPI document writes it, and the request itself.
+struct Try {
+    template: &'static str,
+    method: &'static str,
+    path: String,
+    body: Option<Value>,
+    headers: Vec<(&'static str, String)>,
+    expected: u16,
+}
+
+fn ask(template: &'static str, method: &'static str, path: impl Into<String>, expected: u16) -> Try {
+    Try { template, method, path: path.into(), body: None, headers: Vec::new(), expected }
+}
+
+impl Try {
+    fn body(mut self, body: Value) -> Self {
+        self.body = Some(body);
+        self
+    }
+
+    fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+}
+
+const ENTRIES: &str = "/v1/lists/{list}/entries";
+const ENTRY: &str = "/v1/lists/{list}/entries/{id}";
+const ID: &str = "01JB00000000000000000TEST1";
+const GONE: &str = "01JB00000000000000000TEST2";
+
+fn node_and_cluster() -> Vec<Try> {
+    vec![
+        ask("/v1/node", "GET", "/v1/node", 200),
+        ask("/v1/node", "GET", "/v1/node?x=1", 400),
+        ask("/v1/members", "GET", "/v1/members", 200),
+        ask("/v1/members", "GET", "/v1/members?limit=0", 422),
+        ask("/v1/members", "GET", "/v1/members?cursor=%21", 400),
+        ask("/v1/members/join", "POST", "/v1/members/join", 200).body(json!({ "addresses": ["127.0.0.1:9"] })),
+        ask("/v1/members/join", "POST", "/v1/members/join", 400).body(json!({ "address": "127.0.0.1:9" })),
+        ask("/v1/members/join", "POST", "/v1/members/join", 422).body(json!({ "addresses": ["no port"] })),
+        ask("/v1/members/{node}", "DELETE", "/v1/members/nobody", 404),
+        ask("/v1/members/{node}", "DELETE", "/v1/members/n2", 409),
+        ask("/v1/partition", "GET", "/v1/partition", 200),
+        ask("/v1/events", "GET", "/v1/events?kinds=nonsense", 422),
+        ask("/v1/openapi.json", "GET", "/v1/openapi.json", 200),
+        ask("/metrics", "GET", "/metrics", 200),
+        ask("/healthz", "GET", "/healthz", 200),
+        ask("/readyz", "GET", "/readyz", 200),
+    ]
+}
+
+fn adding() -> Vec<Try> {
+    let path = "/v1/lists/groceries/entries";
+    let add = |expected| ask(ENTRIES, "POST", path, expected);
+    vec![
+        add(201).body(json!({ "title": "bread" })),
+        add(201)
+            .body(json!({ "id": ID, "title": "oat milk", "due": "2026-12-01", "tags": ["food"], "priority": "high", "assignee": "kim" })),
+        add(200).body(json!({ "id": ID, "title": "oat milk" })),
+        add(201).body(json!({ "entries": [{ "title": "tea" }, { "title": "salt" }, { "id": GONE, "title": "to be deleted" }] })),
+        add(400).body(json!({ "titel": "typo" })),
+        add(400).body(json!({ "title": 7 })),
+        add(422).body(json!({ "title": "" })),
+        add(422).body(json!({ "title": "two\nlines" })),
+        add(422).body(json!({ "title": "x", "due": "2026-02-30" })),
+        add(422).body(json!({ "title": "x", "priority": "urgent" })),
+        add(422).body(json!({ "title": "x", "before": "01JB00000000000000000N0NE9" })),
+        add(413).body(json!({ "title": "x", "notes": "x".repeat(2 << 20) })),
+        add(412).body(json!({ "title": "x" })).header("if-match", "\"0000000000000001\""),
+        ask(ENTRIES, "POST", format!("{path}?replicas=all"), 201).body(json!({ "title": "everywhere" })),
+        ask(ENTRIES, "POST", format!("{path}?replicas=9"), 422).body(json!({ "title": "x" })),
+        ask(ENTRIES, "POST", format!("{path}?replicas=many"), 422).body(json!({ "title": "x" })),
+        ask(ENTRIES, "POST", format!("{path}?timeout=1h"), 422).body(json!({ "title": "x" })),
+        ask(ENTRIES, "POST", "/v1/lists/a%2Fb/entries", 422).body(json!({ "title": "x" })),
+        ask(ENTRIES, "PUT", path, 405),
+    ]
+}
+
+fn reading() -> Vec<Try> {
+    let list = |query: &str, expected| ask(ENTRIES, "GET", format!("/v1/lists/groceries/entries{query}"), expected);
+    vec![
+        ask("/v1/lists", "GET", "/v1/lists", 200),
+        ask("/v1/lists", "GET", "/v1/lists?match=groc", 200),
+        ask("/v1/lists", "GET", "/v1/lists?cursor=nonsense", 400),
+        ask("/v1/lists", "GET", "/v1/lists?limit=1001", 422),
+        ask("/v1/lists/{list}", "GET", "/v1/lists/groceries", 200),
+        ask("/v1/lists/{list}", "GET", "/v1/lists/unknown", 404),
+        list("", 200),
+        list("?state=open&due=2026-12-01&tag=food&assignee=kim&text=MILK&tz=Europe/Berlin", 200),
+        list("?due=none", 200),
+        list("?due_from=2026-01-01&due_to=2026-12-31", 200),
+        list("?state=maybe", 422),
+        list("?due=someday", 422),
+        list("?tz=Nowhere/Land", 422),
+        list("?colour=red", 400),
+        list("?limit=x", 422),
+        ask(ENTRIES, "GET", "/v1/lists/unknown/entries", 404),
+        ask(ENTRY, "GET", format!("/v1/lists/groceries/entries/{ID}"), 200),
+        ask(ENTRY, "GET", "/v1/lists/groceries/entries/nonsense", 404),
+        ask("/v1/entries", "GET", "/v1/entries?due_from=2026-12-01", 200),
+        ask("/v1/entries", "GET", "/v1/entries?x=1", 400),
+        ask("/v1/lists/{list}/watch", "GET", "/v1/lists/unknown/watch", 404),
+    ]
+}
+
+fn changing() -> Vec<Try> {
+    let path = format!("/v1/lists/groceries/entries/{ID}");
+    let patch = |expected| ask(ENTRY, "PATCH", path.clone(), expected);
+    vec![
+        patch(200).body(json!({ "title": "oat milk, two", "done": true, "tags": ["food", "drink"], "due": null, "notes": "a\nb" })),
+        patch(400).body(json!({ "done": "yes" })),
+        patch(400).body(json!({ "order": "a" })),
+        patch(422).body(json!({ "title": null })),
+        patch(422).body(json!({ "after": "01JB00000000000000000N0NE9" })),
+        patch(412).body(json!({ "title": "x" })).header("if-match", "\"0000000000000001\""),
+        ask(ENTRY, "PATCH", "/v1/lists/unknown/entries/01JB00000000000000000N0NE9", 404).body(json!({ "title": "x" })),
+        ask(ENTRY, "DELETE", format!("/v1/lists/groceries/entries/{GONE}"), 204),
+        ask(ENTRY, "DELETE", format!("/v1/lists/groceries/entries/{GONE}"), 404),
+        ask(ENTRY, "GET", format!("/v1/lists/groceries/entries/{GONE}"), 404),
+        ask(ENTRIES, "POST", "/v1/lists/groceries/entries", 409).body(json!({ "id": GONE, "title": "again" })),
+        ask(ENTRY, "DELETE", format!("{path}?replicas=2"), 200),
+        ask("/v1/lists/{list}", "DELETE", "/v1/lists/groceries", 204),
+        ask("/v1/lists/{list}", "DELETE", "/v1/lists/groceries", 404),
+        ask("/v1/lists/{list}", "GET", "/v1/lists/groceries", 404),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_path_and_status_is_as_the_openapi_document_says() -> anyhow::Result<()> {
+    let fleet = Fleet::started(2).await?;
+    let node = &fleet.nodes[0];
+    let document = node.get("/v1/openapi.json").await?.json();
+    let mut client = Client::connect(&node.socket()).await?;
+    let mut seen = BTreeSet::new();
+    for attempt in [node_and_cluster(), adding(), reading(), changing()].into_iter().flatten() {
+        let headers: Vec<(&str, &str)> = attempt.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let answer = client.call_with(attempt.method, &attempt.path, attempt.body.as_ref(), &headers).await;
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) => return Err(error.context(format!("{} {}", attempt.method, attempt.path))),
+        };
+        ensure!(answer.status == attempt.expected, "{} {}: expected {}, got {answer:?}", attempt.method, attempt.path, attempt.expected);
+        conforms(&attempt, &answer, &document)?;
+        seen.insert((attempt.template, attempt.method));
+        if answer.status == 413 {
+            client = Client::connect(&node.socket()).await?;
+        }
+    }
+    let streams = ["/v1/events", "/v1/lists/{list}/watch", "/v1/leave", "/v1/debug/fault", "/add_entry", "/entries"];
+    for (path, operations) in document["paths"].as_object().context("paths")? {
+        for method in operations.as_object().context("operations")?.keys() {
+            let tried = seen.contains(&(path.as_str(), method.to_uppercase().as_str()));
+            ensure!(tried || streams.contains(&path.as_str()), "{method} {path} is documented and not tried here");
+        }
+    }
+    Ok(())
+}
+
+/// The answer's status is documented for that operation, and errors are problems in words.
+fn conforms(attempt: &Try, answer: &Answer, document: &Value) -> anyhow::Result<()> {
+    let what = format!("{} {}: {}", attempt.method, attempt.path, answer.status);
+    if answer.status >= 400 && attempt.template != "/readyz" {
+        ensure!(answer.header("content-type").starts_with("application/problem+json"), "{what}: no problem: {answer:?}");
+        let problem = answer.json();
+        let words = problem["detail"].as_str().unwrap_or_default();
+        ensure!(problem["status"] == answer.status && !words.is_empty(), "{what}: {problem}");
+        ensure!(problem["type"].as_str().is_some_and(|slug| slug.starts_with("/problems/")), "{what}: {problem}");
+    }
+    if answer.status == 405 {
+        ensure!(answer.header("allow").contains("POST"), "{what}: no Allow");
+        return Ok(());
+    }
+    let operation = &document["paths"][attempt.template][attempt.method.to_lowercase()];
+    let documented = operation["responses"].as_object().with_context(|| format!("{what}: {} is not documented", attempt.template))?;
+    ensure!(documented.contains_key(&answer.status.to_string()), "{what} is not documented: {:?}", documented.keys());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn writes_name_their_change_and_tags_guard_against_what_was_not_seen() -> anyhow::Result<()> {
+    let fleet = Fleet::started(1).await?;
+    let mut client = Client::connect(&fleet.nodes[0].socket()).await?;
+    let added = client.call("POST", "/v1/lists/bob/entries", Some(&json!({ "title": "a" }))).await?;
+    ensure!(added.header("muster-change").len() == 64, "{added:?}");
+    let path = format!("/v1/lists/bob/entries/{}", added.json()["id"].as_str().context("no id")?);
+    let tag = client.call("GET", &path, None).await?.header("etag").to_owned();
+    let first = client.call_with("PATCH", &path, Some(&json!({ "title": "b" })), &[("if-match", &tag)]).await?;
+    ensure!(first.status == 200 && first.header("muster-change").len() == 64, "{first:?}");
+    let second = client.call_with("PATCH", &path, Some(&json!({ "title": "c" })), &[("if-match", &tag)]).await?;
+    ensure!(second.status == 412, "{second:?}");
+    ensure!(client.call("GET", &path, None).await?.json()["title"] == "b");
+    let whom = client.call("GET", &path, None).await?.json()["created_by"].clone();
+    ensure!(whom.as_str().is_some_and(|author| author.ends_with("@n1")), "{whom}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_show_everything_once() -> anyhow::Result<()> {
+    let fleet = Fleet::started(1).await?;
+    let node = &fleet.nodes[0];
+    let many: Vec<Value> = (0..250).map(|number| json!({ "title": format!("entry {number:03}") })).collect();
+    ensure!(node.call("POST", "/v1/lists/many/entries", Some(&json!({ "entries": many }))).await?.status == 201);
+    let (mut titles, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = node.get(&format!("/v1/lists/many/entries?limit=37{cursor}")).await?.json();
+        let start = titles.len();
+        for (offset, entry) in items(&page).iter().enumerate() {
+            ensure!(entry["position"] == start + offset, "{entry}");
+            titles.push(entry["title"].as_str().unwrap_or_default().to_owned());
+        }
+        match page["next"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    let expected: Vec<String> = (0..250).map(|number| format!("entry {number:03}")).collect();
+    ensure!(titles == expected);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_books_two_routes_work_on_an_open_listener() -> anyhow::Result<()> {
+    let fleet = Fleet::started(1).await?;
+    let node = &fleet.nodes[0];
+    let listener = node.get("/v1/node").await?.json()["http"].as_str().context("no listener")?.to_owned();
+    let curl = |args: &[&str]| crate::fleet::run(std::process::Command::new("curl").args(["-s", "--max-time", "10"]).args(args));
+    let base = format!("http://{listener}");
+    ensure!(curl(&["-X", "POST", &format!("{base}/add_entry?list=bob&date=2018-12-19&title=Dentist")])?.trim() == "OK");
+    ensure!(curl(&[&format!("{base}/entries?list=bob&date=2018-12-19")])?.trim() == "2018-12-19 Dentist");
+    ensure!(curl(&[&format!("{base}/entries?list=nobody&date=2018-12-19")])?.is_empty());
+    let status = |args: &[&str]| curl(&[&["-o", "/dev/null", "-w", "%{http_code}"], args].concat());
+    ensure!(status(&[&format!("{base}/v1/lists")])? == "401", "the API needs a token there");
+    ensure!(status(&["-H", "Host: evil.example", &format!("{base}/healthz")])? != "200", "a foreign Host");
+    ensure!(status(&["-H", "Origin: http://evil.example", &format!("{base}/entries?list=bob&date=2018-12-19")])? == "403");
+    ensure!(status(&[&format!("{base}/healthz")])? == "200");
+    ensure!(curl(&[&format!("{base}/metrics")])?.contains("muster_cluster_expected_members 1"));
+    Ok(())
+}
+
+/// Each command with its exit code: 0 done, 2 wrong usage, 3 not found, 4 conflict, 5 timeout.
+fn commands(id: &str) -> Vec<(Vec<&str>, i32)> {
+    vec![
+        (vec!["status"], 0),
+        (vec!["members"], 0),
+        (vec!["members", "--state", "alive"], 0),
+        (vec!["partition"], 0),
+        (vec!["join", "127.0.0.1:9"], 1),
+        (vec!["forget", "nobody"], 3),
+        (vec!["forget", "n2"], 4),
+        (vec!["add", "chores", "sweep", "--due", "+3d", "--tag", "deck", "--priority", "high", "--note", "twice"], 0),
+        (vec!["add", "chores", ""], 2),
+        (vec!["add", "chores", "x", "--due", "someday"], 2),
+        (vec!["add", "chores"], 2),
+        (vec!["lists"], 0),
+        (vec!["lists", "--match", "cho"], 0),
+        (vec!["show", "chores"], 0),
+        (vec!["show", "chores", "--open", "--tag", "deck"], 0),
+        (vec!["show", "nothing"], 3),
+        (vec!["agenda"], 0),
+        (vec!["agenda", "--today"], 0),
+        (vec!["edit", "chores", id, "--title", "polish"], 0),
+        (vec!["edit", "chores", "ZZZZZZ", "--title", "x"], 3),
+        (vec!["done", "chores", id], 0),
+        (vec!["reopen", "chores", id], 0),
+        (vec!["move", "chores", id, "--before", id], 2),
+        (vec!["rm", "chores", id], 0),
+        (vec!["rm", "chores", id], 3),
+        (vec!["rm-list", "chores"], 0),
+        (vec!["rm-list", "chores"], 3),
+        (vec!["completions", "bash"], 0),
+        (vec!["nonsense"], 2),
+        (vec!["--json", "members"], 0),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_command_does_what_its_exit_code_says() -> anyhow::Result<()> {
+    let fleet = Fleet::started(2).await?;
+    let node = &fleet.nodes[0];
+    let id = node.add("chores", "the one").await?;
+    for (words, expected) in commands(&id) {
+        let output = node.muster(&words)?;
+        let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        ensure!(output.status.code() == Some(expected), "muster {words:?}: {}, not {expected}: {text}", output.status);
+        ensure!(expected == 0 || !output.stderr.is_empty(), "muster {words:?} fails without a word");
+    }
+    unreachable(node)
+}
+
+fn unreachable(node: &Node) -> anyhow::Result<()> {
+    let nowhere = std::process::Command::new(crate::fleet::program("muster")).args(["--socket", "/nonexistent/s", "lists"]).output()?;
+    ensure!(nowhere.status.code() == Some(6), "{nowhere:?}");
+    ensure!(String::from_utf8_lossy(&nowhere.stderr).contains("/nonexistent/s"), "it lists the places that it tried");
+    let json = node.muster(&["--json", "show", "nothing"])?;
+    ensure!(json.stdout.is_empty() && !json.stderr.is_empty(), "problems go to stderr");
+    Ok(())
+}

@@ -1,0 +1,296 @@
+//! Nodes as processes of this machine, each with its own directory, ended when the test ends.
+
+use crate::http::{self, Answer};
+use anyhow::{Context, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::net::{SocketAddr, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// How long anything may take on a busy machine before a test gives up on it. Not a claim about speed.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The program under one of its names.
+pub fn program(name: &str) -> PathBuf {
+    match std::env::var_os("MUSTER_BIN") {
+        Some(dir) => PathBuf::from(dir).join(name),
+        None => {
+            let test = std::env::current_exe().unwrap_or_default();
+            test.ancestors().nth(2).unwrap_or(Path::new(".")).join(name)
+        }
+    }
+}
+
+/// A set of nodes with one certificate authority.
+pub struct Fleet {
+    pub dir: TempDir,
+    pub nodes: Vec<Node>,
+}
+
+/// One node: its directory, and its process while it runs.
+pub struct Node {
+    pub name: String,
+    pub dir: PathBuf,
+    pub address: SocketAddr,
+    pub data: PathBuf,
+    child: Option<Child>,
+}
+
+impl Fleet {
+    /// Makes `size` nodes, `n1` first; each has the first one as its seed. None is started.
+    pub fn new(size: usize) -> anyhow::Result<Self> {
+        let dir = TempDir::with_prefix("muster")?;
+        run(program("muster").arg("pki").arg("init").arg("--dir").arg(dir.path().join("ca")))?;
+        let mut fleet = Self { dir, nodes: Vec::new() };
+        for number in 1..=size {
+            fleet.add(&format!("n{number}"))?;
+        }
+        Ok(fleet)
+    }
+
+    /// The same, all started and seeing each other.
+    pub async fn started(size: usize) -> anyhow::Result<Self> {
+        let mut fleet = Self::new(size)?;
+        for node in &mut fleet.nodes {
+            node.start()?;
+        }
+        fleet.whole().await?;
+        Ok(fleet)
+    }
+
+    /// Makes one more node.
+    pub fn add(&mut self, name: &str) -> anyhow::Result<&mut Node> {
+        let address = UdpSocket::bind("127.0.0.1:0")?.local_addr()?;
+        let seed = self.nodes.first().map_or(address, |first| first.address);
+        let dir = self.dir.path().join(name);
+        self.issue("ca", name, &dir.join("tls"))?;
+        let node = Node { name: name.to_owned(), data: dir.join("data"), dir, address, child: None };
+        node.configure(&[seed])?;
+        self.nodes.push(node);
+        self.nodes.last_mut().context("a node was added")
+    }
+
+    /// Issues a certificate by the authority in that directory.
+    pub fn issue(&self, ca: &str, name: &str, out: &Path) -> anyhow::Result<()> {
+        run(program("muster").args(["pki", "issue", name, "--dir"]).arg(self.dir.path().join(ca)).arg("--out").arg(out))?;
+        Ok(())
+    }
+
+    /// Waits until every running node reaches every other running one, and nobody else is expected.
+    pub async fn whole(&self) -> anyhow::Result<()> {
+        let running: Vec<&Node> = self.nodes.iter().filter(|node| node.child.is_some()).collect();
+        for node in &running {
+            let alive = async || {
+                let members = node.get("/v1/members").await.map(|answer| answer.json()).unwrap_or_default();
+                let alive = items(&members).iter().filter(|member| member["state"] == "alive").count();
+                let partition = node.get("/v1/partition").await.map(|answer| answer.json()).unwrap_or_default();
+                (alive == running.len() && partition["verdict"] == "whole").then_some(()).with_context(|| format!("{members}"))
+            };
+            eventually(&format!("{} sees all", node.name), alive).await?;
+        }
+        Ok(())
+    }
+
+    /// Cuts the nodes in `side` off from all others, or heals all cuts when it is empty.
+    pub async fn split(&self, side: &[usize]) -> anyhow::Result<()> {
+        for (index, node) in self.nodes.iter().enumerate().filter(|(_, node)| node.child.is_some()) {
+            let other = |(other, _): &(usize, &Node)| !side.is_empty() && side.contains(other) != side.contains(&index);
+            let blocked: Vec<String> = self.nodes.iter().enumerate().filter(other).map(|(_, node)| node.address.to_string()).collect();
+            let answer = node.call("PUT", "/v1/debug/fault", Some(&serde_json::json!({ "block": blocked }))).await?;
+            ensure!(answer.status == 204, "{answer:?}");
+        }
+        Ok(())
+    }
+
+    /// Waits until all running nodes have the same heads for each list; gives the names of the lists.
+    pub async fn agree(&self) -> anyhow::Result<BTreeSet<String>> {
+        let running: Vec<&Node> = self.nodes.iter().filter(|node| node.child.is_some()).collect();
+        eventually("all nodes agree on all lists", async || {
+            let mut seen = Vec::new();
+            for node in &running {
+                seen.push(node.lists().await?);
+            }
+            ensure!(seen.windows(2).all(|pair| pair.first() == pair.last()), "{seen:?}");
+            Ok(seen.into_iter().flatten().map(|(name, _)| name).collect())
+        })
+        .await
+    }
+}
+
+impl Node {
+    /// Writes the configuration, with these seeds.
+    pub fn configure(&self, seeds: &[SocketAddr]) -> anyhow::Result<()> {
+        let seeds: Vec<String> = seeds.iter().map(|seed| format!("\"{seed}\"")).collect();
+        let tls = self.dir.join("tls");
+        let text = format!(
+            "data_dir = {:?}\n[api]\nsocket = {:?}\n[quic]\nlisten = \"{}\"\nseeds = [{}]\n[tls]\nca = {:?}\ncert = {:?}\nkey = {:?}\n[http]\nlisten = \"127.0.0.1:0\"\nopen = true\n",
+            self.data,
+            self.socket(),
+            self.address,
+            seeds.join(", "),
+            tls.join("ca.pem"),
+            tls.join("node.pem"),
+            tls.join("node.key"),
+        );
+        Ok(std::fs::write(self.config(), text)?)
+    }
+
+    pub fn config(&self) -> PathBuf {
+        self.dir.join("muster.toml")
+    }
+
+    pub fn socket(&self) -> PathBuf {
+        self.dir.join("s")
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.join("log")).unwrap_or_default()
+    }
+
+    /// Starts the daemon and waits until its socket answers.
+    pub fn start(&mut self) -> anyhow::Result<()> {
+        ensure!(self.child.is_none(), "{} runs already", self.name);
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.dir.join("log"))?;
+        let mut daemon = Command::new(program("musterd"));
+        daemon.arg("--config").arg(self.config()).arg("--dev-faults");
+        let child = daemon.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?;
+        self.child = Some(child);
+        let begun = Instant::now();
+        while std::os::unix::net::UnixStream::connect(self.socket()).is_err() {
+            if let Some(status) = self.child.as_mut().and_then(|child| child.try_wait().ok().flatten()) {
+                self.child = None;
+                bail!("{} ended at its start with {status}: {}", self.name, self.log());
+            }
+            ensure!(begun.elapsed() < PATIENCE, "{} does not answer: {}", self.name, self.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(())
+    }
+
+    pub fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        let child = self.child.as_ref().with_context(|| format!("{} does not run", self.name))?;
+        Ok(kill_process(Pid::from_child(child), signal)?)
+    }
+
+    /// kill -9, and wait for the end.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
+        self.signal(Signal::KILL)?;
+        self.wait().map(drop)
+    }
+
+    /// SIGTERM, and wait for the end, which must be an orderly one.
+    pub fn stop(&mut self) -> anyhow::Result<()> {
+        self.signal(Signal::TERM)?;
+        let status = self.wait()?;
+        ensure!(status.success(), "{} ended with {status}: {}", self.name, self.log());
+        Ok(())
+    }
+
+    /// Waits for the daemon's end.
+    pub fn wait(&mut self) -> anyhow::Result<std::process::ExitStatus> {
+        let mut child = self.child.take().with_context(|| format!("{} does not run", self.name))?;
+        let begun = Instant::now();
+        loop {
+            if let Some(status) = child.try_wait()? {
+                return Ok(status);
+            }
+            if begun.elapsed() > PATIENCE {
+                let _ = child.kill();
+                bail!("{} does not end: {}", self.name, self.log());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    pub fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
+    pub async fn call(&self, method: &str, path: &str, body: Option<&Value>) -> anyhow::Result<Answer> {
+        http::call(&self.socket(), method, path, body).await
+    }
+
+    pub async fn get(&self, path: &str) -> anyhow::Result<Answer> {
+        self.call("GET", path, None).await
+    }
+
+    /// Adds an entry of that title; gives its id.
+    pub async fn add(&self, list: &str, title: &str) -> anyhow::Result<String> {
+        let answer = self.call("POST", &format!("/v1/lists/{list}/entries"), Some(&serde_json::json!({ "title": title }))).await?;
+        ensure!(answer.status == 201, "{answer:?}");
+        Ok(answer.json()["id"].as_str().context("an entry has an id")?.to_owned())
+    }
+
+    /// All entries of a list, page by page; none when there is no such list.
+    pub async fn entries(&self, list: &str) -> anyhow::Result<Vec<Value>> {
+        self.pages(&format!("/v1/lists/{list}/entries?limit=1000")).await
+    }
+
+    /// Each list's name and heads.
+    pub async fn lists(&self) -> anyhow::Result<BTreeSet<(String, String)>> {
+        let lists = self.pages("/v1/lists?limit=1000").await?;
+        Ok(lists.iter().map(|list| (list["name"].as_str().unwrap_or_default().to_owned(), list["heads"].to_string())).collect())
+    }
+
+    async fn pages(&self, path: &str) -> anyhow::Result<Vec<Value>> {
+        let (mut all, mut next) = (Vec::new(), String::new());
+        loop {
+            let answer = self.get(&format!("{path}{next}")).await?;
+            if answer.status == 404 {
+                return Ok(all);
+            }
+            ensure!(answer.status == 200, "{answer:?}");
+            let page = answer.json();
+            all.extend(items(&page).iter().cloned());
+            match page["next"].as_str() {
+                Some(cursor) => next = format!("&cursor={cursor}"),
+                None => return Ok(all),
+            }
+        }
+    }
+
+    /// Runs `muster` against this node.
+    pub fn muster(&self, args: &[&str]) -> anyhow::Result<Output> {
+        Ok(Command::new(program("muster")).arg("--socket").arg(self.socket()).args(args).stdin(Stdio::null()).output()?)
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        if std::thread::panicking() {
+            eprintln!("---- log of {}\n{}", self.name, self.log());
+        }
+    }
+}
+
+/// The items of a page.
+pub fn items(page: &Value) -> &[Value] {
+    page["items"].as_array().map_or(&[], Vec::as_slice)
+}
+
+/// Runs a program that must succeed; gives what it printed.
+pub fn run(command: &mut Command) -> anyhow::Result<String> {
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("{command:?}"))?;
+    ensure!(output.status.success(), "{command:?}: {}{}", output.status, String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// Tries until it succeeds; gives up, with the last error, when patience ends.
+pub async fn eventually<T>(what: &str, mut attempt: impl AsyncFnMut() -> anyhow::Result<T>) -> anyhow::Result<T> {
+    let begun = Instant::now();
+    loop {
+        match attempt().await {
+            Ok(value) => return Ok(value),
+            Err(error) if begun.elapsed() > PATIENCE => return Err(error.context(format!("in vain: {what}"))),
+            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! A plain HTTP client on a unix socket: what any other program's client would do.
+
+use anyhow::Context;
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1::SendRequest;
+use hyper::header::HeaderMap;
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use std::path::Path;
+use tokio::net::UnixStream;
+
+/// One connection, used for one request after the other.
+pub struct Client {
+    sender: SendRequest<Full<Bytes>>,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub text: String,
+}
+
+impl Answer {
+    /// The body as JSON; null when it is none.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or(Value::Null)
+    }
+
+    /// A header's value, or nothing.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+}
+
+impl Client {
+    pub async fn connect(socket: &Path) -> anyhow::Result<Self> {
+        let stream = UnixStream::connect(socket).await.with_context(|| format!("connecting to {}", socket.display()))?;
+        let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(connection);
+        Ok(Self { sender })
+    }
+
+    pub async fn call(&mut self, method: &str, path: &str, body: Option<&Value>) -> anyhow::Result<Answer> {
+        self.call_with(method, path, body, &[]).await
+    }
+
+    pub async fn call_with(&mut self, method: &str, path: &str, body: Option<&Value>, headers: &[(&str, &str)]) -> anyhow::Result<Answer> {
+        let body = body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
+        let mut request = hyper::Request::builder().method(method).uri(path).header("host", "muster");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.sender.ready().await?;
+        let response = self.sender.send_request(request.body(Full::new(body))?).await?;
+        let (head, body) = response.into_parts();
+        let text = String::from_utf8(body.collect().await?.to_bytes().to_vec())?;
+        Ok(Answer { status: head.status.as_u16(), headers: head.headers, text })
+    }
+}
+
+/// One request on a connection of its own.
+pub async fn call(socket: &Path, method: &str, path: &str, body: Option<&Value>) -> anyhow::Result<Answer> {
+    Client::connect(socket).await?.call(method, path, body).await
+}

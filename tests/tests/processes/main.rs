@@ -1,0 +1,14 @@
+//! The program as users run it: real processes, real sockets, a real disk.
+//!
+//! They run the programs in `$MUSTER_BIN` (`tests/run` sets it to the release build), else those of this build.
+
+mod apart;
+mod contract;
+mod crash;
+mod disk;
+mod fleet;
+mod http;
+mod identity;
+mod load;
+mod rough;
+mod story;
