@@ -171,7 +171,7 @@ impl Cluster {
         self.mark().find(name)?;
         let socket = self.layout().node(name).socket();
         if self.nodes.contains_key(name) {
-            if ready::answers(&socket, Duration::ZERO).await {
+            if ready::stays(&socket).await {
                 return Ok(format!("{name} runs already"));
             }
             self.until_ended(name).await?;
