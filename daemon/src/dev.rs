@@ -21,6 +21,7 @@ mod layout;
 mod mark;
 mod news;
 mod order;
+mod parent;
 mod ports;
 mod prepare;
 mod ready;
@@ -29,6 +30,7 @@ mod supervisor;
 
 pub(crate) use control::ask;
 pub(crate) use order::Order;
+pub use parent::watch_parent;
 
 use crate::cli::Failure;
 use layout::Layout;

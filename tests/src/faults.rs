@@ -47,6 +47,26 @@ pub enum Fault {
     Move(usize),
 }
 
+impl Fault {
+    /// Whether a healthy member may be taken for down because of it. Disks, wall clocks and lists machines may do what
+    /// they like: membership does not depend on them.
+    pub fn disturbs_membership(&self) -> bool {
+        match self {
+            Self::Backup(_) | Self::FailCommit(..) | Self::SlowDisk(..) | Self::Jump(..) | Self::Move(_) => false,
+            Self::Stall(_, machine, _) => *machine == 0,
+            Self::Start(_) | Self::Kill(..) | Self::Restore(_) | Self::Shutdown(_) | Self::Leave(_) | Self::Forget(..) => true,
+            Self::Pause(..) | Self::Split(_) | Self::CutOneWay(..) | Self::Cut(..) | Self::Heal | Self::Loss(_) => true,
+        }
+    }
+
+    /// Cuts a fault that lasts down to so long.
+    fn end_by(&mut self, most: Duration) {
+        if let Self::Pause(_, span) | Self::Stall(_, _, span) = self {
+            *span = most.min(*span);
+        }
+    }
+}
+
 /// Which kinds of faults a run has, and how often: a run with few kinds goes deeper into each.
 #[derive(Clone, Debug)]
 pub struct Mix {
@@ -83,6 +103,7 @@ impl Mix {
             at = at + chance.span(self.every / 3, self.every * 5 / 3);
         }
         plan.retain(|(at, _)| *at < end);
+        plan.iter_mut().for_each(|(at, fault)| fault.end_by(end.since(*at)));
         plan.sort_by_key(|(at, _)| *at);
         plan
     }

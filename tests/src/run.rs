@@ -9,13 +9,15 @@ use std::sync::Once;
 use std::time::Duration;
 use tracing::Level;
 
-/// What a replay prints.
+/// How to run a seed, beside what it decides itself.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
-    /// What happens, line by line.
+    /// Print what happens, line by line.
     pub trace: bool,
-    /// What the machines log, at least as grave as this.
+    /// Print what the machines log, at least as grave as this.
     pub log: Option<Level>,
+    /// Another number of writes than the standard one.
+    pub writes: Option<usize>,
 }
 
 /// What came of a run.
@@ -47,7 +49,8 @@ thread_local! {
 
 /// The standard run of a seed.
 pub fn run(seed: u64, options: &Options) -> Report {
-    run_world(Scenario::draw(seed), options, World::live_through)
+    let standard = Scenario::draw(seed);
+    run_world(Scenario { writes: options.writes.unwrap_or(standard.writes), ..standard }, options, World::live_through)
 }
 
 /// A run of one's own making: `live` lets the world live and gives how long it took to agree, if it looked.

@@ -63,6 +63,8 @@ pub(crate) struct Link {
     pub(crate) keep_alive: AtomicBool,
     /// Asks for a keep-alive now.
     pub(crate) ping: Notify,
+    /// Whether a frame has come from the peer: then it stands there as well.
+    pub(crate) greeted: AtomicBool,
     /// Messages sent and received, to see whether the connection is in use.
     pub(crate) moved: AtomicU64,
     /// Channels whose reader waits for room in a queue of events.
@@ -89,6 +91,7 @@ impl Link {
             opened: (0..settings.channels).map(|_| AtomicBool::new(false)).collect(),
             keep_alive: AtomicBool::new(true),
             ping: Notify::new(),
+            greeted: AtomicBool::new(false),
             moved: AtomicU64::new(0),
             delivering: AtomicUsize::new(0),
             writers: watch::Sender::new(()),

@@ -127,6 +127,7 @@ impl Reader {
             let mut bytes = chunk.bytes;
             while !bytes.is_empty() {
                 let frame = assembler.next(&mut bytes).map_err(|error| End::Violation(error.to_string()))?;
+                self.link.greeted.store(true, Relaxed);
                 if let Some(Frame::Message(message)) = frame {
                     message_received(&self.core, &self.link, message.len());
                     self.link.delivering.fetch_add(1, Relaxed);

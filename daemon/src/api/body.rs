@@ -18,7 +18,7 @@ type Given<T> = Option<Option<T>>;
 
 /// An entry to add. All but `title` may be missing or null.
 #[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 #[schema(as = NewEntry)]
 pub(crate) struct EntryBody {
     /// The client's own id (a ULID), which makes a retry harmless.
@@ -125,35 +125,35 @@ impl EntryBody {
 
 /// A merge patch (RFC 7396) of an entry: what is missing stays, null clears.
 #[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 #[schema(as = EntryPatch)]
 pub(crate) struct PatchBody {
     /// One line, at most 4 KiB; cannot be cleared.
-    #[serde(deserialize_with = "given")]
+    #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>, nullable = false)]
     title: Given<String>,
     /// A date, an instant, or null.
-    #[serde(deserialize_with = "given")]
+    #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
     due: Given<String>,
     /// Null is false. Ticking what is ticked keeps the time.
-    #[serde(deserialize_with = "given")]
+    #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<bool>)]
     done: Given<bool>,
     /// `high`, `medium`, `low` or null.
-    #[serde(deserialize_with = "given")]
+    #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<super::shown::ShownPriority>)]
     priority: Given<String>,
     /// All that it shall have; written as a difference to those that it has here, so that others' additions stay.
-    #[serde(deserialize_with = "given")]
+    #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<Vec<String>>)]
     tags: Given<Vec<String>>,
     /// At most 64 KiB; null clears.
-    #[serde(deserialize_with = "given")]
+    #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
     notes: Given<String>,
     /// Who is to do it, or null.
-    #[serde(deserialize_with = "given")]
+    #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
     assignee: Given<String>,
     /// The id of an entry to be moved before.

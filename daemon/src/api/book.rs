@@ -3,7 +3,7 @@
 use crate::api::Api;
 use crate::api::filter::Filter;
 use crate::api::gate::Conn;
-use crate::api::openapi::{ReadProblems, WriteProblems};
+use crate::api::openapi::{BookProblems, ScanProblems};
 use crate::api::problem::Problem;
 use crate::api::query::Query;
 use crate::api::time::parse_date;
@@ -43,7 +43,7 @@ fn take(query: &mut Query) -> Result<Asked, Problem> {
         ("list" = String, Query, description = "The list's name"), ("date" = String, Query, format = Date, description = "When it is due"),
         ("title" = String, Query, description = "What is to do"),
     ),
-    responses((status = 200, description = "`OK`", body = String, content_type = "text/plain"), WriteProblems)
+    responses((status = 200, description = "`OK`", body = String, content_type = "text/plain"), BookProblems)
 )]
 pub(crate) async fn add_entry(
     State(api): State<Api>,
@@ -66,7 +66,7 @@ pub(crate) async fn add_entry(
     params(
         ("list" = String, Query, description = "The list's name"), ("date" = String, Query, format = Date, description = "The day"),
     ),
-    responses((status = 200, description = "Lines such as `2018-12-19 Dentist`", body = String, content_type = "text/plain"), ReadProblems)
+    responses((status = 200, description = "Lines such as `2018-12-19 Dentist`", body = String, content_type = "text/plain"), ScanProblems)
 )]
 pub(crate) async fn entries(State(api): State<Api>, mut query: Query) -> Result<String, Problem> {
     let Asked { list, date } = take(&mut query)?;

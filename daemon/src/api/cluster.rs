@@ -3,7 +3,7 @@
 use crate::api::Api;
 use crate::api::gate::Conn;
 use crate::api::json::{self, Json};
-use crate::api::openapi::{AdminProblems, ForgetProblems, LeaveProblems, PageParams, PageProblems, PlainProblems, TimeoutParams, page};
+use crate::api::openapi::{ForgetProblems, JoinProblems, LeaveProblems, PageParams, PageProblems, PlainProblems, TimeoutParams, page};
 use crate::api::page::{Page, PageWriter, Room};
 use crate::api::path::MemberPath;
 use crate::api::problem::{Kind, Problem};
@@ -212,7 +212,7 @@ impl<'a> ShownOutcome<'a> {
 #[utoipa::path(
     post, path = "/v1/members/join", tag = "node and cluster", operation_id = "join",
     params(TimeoutParams), request_body = JoinBody,
-    responses((status = 200, description = "What became of each address", body = ShownJoin<'static>), AdminProblems)
+    responses((status = 200, description = "What became of each address", body = ShownJoin<'static>), JoinProblems)
 )]
 pub(crate) async fn join(
     State(api): State<Api>,

@@ -4,7 +4,7 @@ use crate::api::filter::Filter;
 use crate::api::gate::Conn;
 use crate::api::json;
 use crate::api::openapi::{
-    DeleteAnswers, EntryPage, FilterParams, IfMatchHeader, ListPage, PageParams, ReadPageProblems, ReadProblems, WriteParams, WriteProblems,
+    DeleteAnswers, DeleteProblems, EntryPage, FilterParams, IfMatchHeader, ListPage, ListProblems, PageParams, ScanProblems, WriteParams,
 };
 use crate::api::page::{Page, PageWriter, Room, bad_cursor};
 use crate::api::path::ListPath;
@@ -28,7 +28,7 @@ use std::sync::Arc;
 #[utoipa::path(
     get, path = "/v1/lists", tag = "to-do lists", operation_id = "lists",
     params(("match" = Option<String>, Query, description = "A part of the name, in any case"), PageParams),
-    responses((status = 200, description = "A page of lists", body = ListPage), ReadPageProblems)
+    responses((status = 200, description = "A page of lists", body = ListPage), ScanProblems)
 )]
 pub(crate) async fn list(State(api): State<Api>, mut query: Query) -> Result<Response, Problem> {
     let page = Page::take(&mut query)?;
@@ -57,7 +57,7 @@ fn read_lists(reader: &Reader, page: &Page, after: Option<&ListName>, part: Opti
     params(("list" = String, Path, description = "The list's name, percent-encoded")),
     responses(
         (status = 200, description = "The list", body = ShownList<'static>, headers(("ETag" = String, description = "The list's tag"))),
-        ReadProblems,
+        ListProblems,
     )
 )]
 pub(crate) async fn show(State(api): State<Api>, ListPath(name): ListPath, query: Query) -> Result<Response, Problem> {
@@ -74,7 +74,7 @@ pub(crate) async fn show(State(api): State<Api>, ListPath(name): ListPath, query
 #[utoipa::path(
     delete, path = "/v1/lists/{list}", tag = "to-do lists", operation_id = "delete_list",
     params(("list" = String, Path, description = "The list's name, percent-encoded"), WriteParams, IfMatchHeader),
-    responses(DeleteAnswers, WriteProblems)
+    responses(DeleteAnswers, DeleteProblems)
 )]
 pub(crate) async fn delete(
     State(api): State<Api>,
@@ -99,7 +99,7 @@ pub(crate) async fn delete(
 #[utoipa::path(
     get, path = "/v1/entries", tag = "to-do lists", operation_id = "agenda",
     params(FilterParams, PageParams),
-    responses((status = 200, description = "A page of entries, each with its `list`", body = EntryPage), ReadPageProblems)
+    responses((status = 200, description = "A page of entries, each with its `list`", body = EntryPage), ScanProblems)
 )]
 pub(crate) async fn agenda(State(api): State<Api>, mut query: Query) -> Result<Response, Problem> {
     let (filter, page) = (Filter::take(&mut query)?, Page::take(&mut query)?);

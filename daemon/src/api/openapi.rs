@@ -2,11 +2,12 @@
 
 use crate::api::problem::{Kind, ProblemBody};
 use crate::api::shown::{ShownEntry, ShownList, ShownReplicas};
+use crate::api::write::Gone;
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use utoipa::openapi::content::ContentBuilder;
 use utoipa::openapi::response::{Response, ResponseBuilder};
-use utoipa::openapi::{Ref, RefOr};
+use utoipa::openapi::{Paths, Ref, RefOr};
 use utoipa::{IntoParams, IntoResponses, OpenApi, ToSchema};
 
 /// What the document says beside the routes.
@@ -20,7 +21,7 @@ use utoipa::{IntoParams, IntoResponses, OpenApi, ToSchema};
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),
     servers((url = "http://muster", description = "The unix socket: curl --unix-socket /run/muster/muster.sock http://muster/v1/node")),
-    components(schemas(ProblemBody<'static>)),
+    components(schemas(ProblemBody<'static>, EntryOrAdded, Gone<'static>)),
     tags(
         (name = "node and cluster", description = "This node, its members, and how much of the cluster it reaches"),
         (name = "to-do lists", description = "Lists that are the same on every node"),
@@ -36,6 +37,7 @@ pub(crate) fn render(paths: utoipa::openapi::OpenApi) -> Bytes {
     let mut document = Document::openapi();
     document.info.version = env!("CARGO_PKG_VERSION").to_owned();
     document.merge(paths);
+    add_common(&mut document.paths);
     Bytes::from(document.to_json().unwrap_or_else(|error| {
         tracing::error!(%error, "the OpenAPI document cannot be written");
         String::from("{}")
@@ -58,30 +60,58 @@ macro_rules! problems {
 }
 
 problems! {
-    /// Of calls without parameters that read nothing from the disk.
+    /// Of calls that take no parameters.
     PlainProblems: Malformed;
     /// Of pages of things in memory.
     PageProblems: Malformed Invalid;
-    /// Of pages read from the disk.
-    ReadPageProblems: Malformed Invalid Store Busy;
-    /// Of reading a list or an entry.
-    ReadProblems: Malformed List Entry Change Invalid Store Busy Quarantined Deadline Unknown;
-    /// Of changing a list.
-    WriteProblems: Malformed List Entry Deleted Slow Stale TooLarge Invalid Store Busy Quarantined Unknown Deadline DiskFull;
-    /// Of streams of a list.
-    WatchProblems: Malformed List Invalid TooMany Store Busy;
-    /// Of streams.
+    /// Of pages of things on the disk.
+    ScanProblems: Malformed Invalid Store Busy;
+    /// Of a list's entries.
+    EntriesProblems: Malformed List Change Invalid Store Busy Quarantined Unknown Deadline;
+    /// Of one list.
+    ListProblems: Malformed List Invalid Store;
+    /// Of one entry.
+    EntryProblems: Malformed Entry Invalid Store;
+    /// Of adding entries.
+    AddProblems: Malformed Slow Deleted Stale TooLarge Invalid Store Busy Quarantined Unknown Deadline DiskFull;
+    /// Of changing an entry.
+    EditProblems: Malformed List Entry Slow Stale TooLarge Invalid Store Busy Quarantined Unknown Deadline DiskFull;
+    /// Of deleting an entry or a list.
+    DeleteProblems: Malformed List Entry Stale TooLarge Invalid Store Busy Quarantined Unknown Deadline DiskFull;
+    /// Of adding an entry by the book's route.
+    BookProblems: Malformed TooLarge Invalid Store Busy Quarantined Unknown Deadline DiskFull;
+    /// Of the stream of a list.
+    WatchProblems: Malformed List Invalid TooMany Store;
+    /// Of other streams.
     StreamProblems: Malformed Invalid TooMany;
-    /// Of changing the node or the cluster.
-    AdminProblems: Malformed Forbidden Slow TooLarge Invalid Store Busy Unknown DiskFull;
+    /// Of joining.
+    JoinProblems: Malformed Forbidden Slow TooLarge Invalid Store Busy Unknown DiskFull;
     /// Of leaving.
     LeaveProblems: Malformed Forbidden OnlyHere Invalid Store Busy Unknown Deadline DiskFull;
     /// Of forgetting a member.
-    ForgetProblems: Malformed Forbidden Member Reachable Store Busy Unknown DiskFull;
+    ForgetProblems: Malformed Forbidden Member Reachable Invalid Store Busy Unknown DiskFull;
     /// Of the development fault.
     FaultProblems: Malformed Forbidden Path Slow TooLarge Invalid;
     /// Of the readiness check.
     ReadyProblems: NotReady;
+}
+
+/// What every call may be answered beside its own problems: who calls matters, or how many do.
+fn common(path: &str) -> BTreeMap<String, RefOr<Response>> {
+    let is_token_needed = path.starts_with("/v1/") && path != "/v1/openapi.json";
+    let by_tcp = if is_token_needed { Kind::Token } else { Kind::Forbidden };
+    problems(&[by_tcp, Kind::TooMany, Kind::Internal])
+}
+
+fn add_common(paths: &mut Paths) {
+    for (path, item) in &mut paths.paths {
+        let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
+        for operation in operations.into_iter().flatten() {
+            for (status, response) in common(path) {
+                operation.responses.responses.entry(status).or_insert(response);
+            }
+        }
+    }
 }
 
 /// Responses for these kinds of problems; those of one status are told together.
@@ -184,10 +214,10 @@ pub(crate) enum DeleteAnswers {
     Deleted,
     /// Deleted; only with `replicas`.
     #[response(status = 200, headers(("Muster-Change" = String, description = "The hash of the change")))]
-    Confirmed(crate::api::write::Gone<'static>),
+    Confirmed(Gone<'static>),
     /// Deleted and durable here, but the deadline passed before enough replicas confirmed.
     #[response(status = 202, headers(("Muster-Change" = String, description = "The hash of the change")))]
-    Waiting(crate::api::write::Gone<'static>),
+    Waiting(Gone<'static>),
 }
 
 /// Which entries.

@@ -13,6 +13,9 @@ use tokio::sync::mpsc;
 /// A log of this size is begun anew at the node's next start.
 const MAX_LOG_BYTES: u64 = 16 << 20;
 
+/// So much of a log's last line is told.
+const MAX_WORDS: usize = 300;
+
 /// How to end a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
@@ -127,5 +130,9 @@ pub(super) fn last_words(node: &NodeLayout) -> Option<String> {
     log.seek(SeekFrom::Start(length.saturating_sub(4096))).ok()?;
     let mut end = Vec::new();
     log.take(4096).read_to_end(&mut end).ok()?;
-    String::from_utf8_lossy(&end).lines().rev().find(|line| !line.trim().is_empty()).map(|line| line.trim().to_owned())
+    String::from_utf8_lossy(&end)
+        .lines()
+        .rev()
+        .find(|line| !line.trim().is_empty())
+        .map(|line| line.trim().chars().take(MAX_WORDS).collect())
 }

@@ -43,7 +43,8 @@ async fn exchange(mut stream: UnixStream, order: &Order) -> anyhow::Result<Answe
     stream.write_all(line.as_bytes()).await?;
     let mut answer = String::new();
     BufReader::new(stream.take(MAX_BYTES)).read_line(&mut answer).await?;
-    serde_json::from_str(&answer).context("the development cluster ended before it was done")
+    anyhow::ensure!(!answer.is_empty(), "the development cluster ended before it was done");
+    serde_json::from_str(&answer).context("the development cluster's answer cannot be understood")
 }
 
 /// Takes orders until the receiver is gone. The directory's lock must be held: an old socket is replaced.

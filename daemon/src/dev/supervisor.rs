@@ -24,7 +24,7 @@ use tokio::sync::mpsc;
 /// How long a node may take until it answers at its socket.
 const START_LIMIT: Duration = Duration::from_secs(15);
 /// How long the nodes may take to find each other before that is told.
-const READY_LIMIT: Duration = Duration::from_secs(20);
+const READY_LIMIT: Duration = Duration::from_secs(15);
 /// How long they may take to end in order.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
 /// How long a node may take to put a split into effect.
@@ -88,11 +88,12 @@ impl Cluster {
 
     /// Starts all, then takes orders for ever. Dropped half-way it leaves nodes that [`Cluster::stop`] ends.
     async fn live(&mut self, mut orders: mpsc::Receiver<Waiting>) -> Result<(), Failure> {
+        say(&format!("starting {} nodes in {}", self.mark().nodes.len(), self.layout().dir().display()));
         for name in self.mark().names() {
             self.spawn(&name)?;
             tokio::spawn(news::follow(name.clone(), self.layout().node(&name).socket()));
         }
-        self.greet().await;
+        tokio::spawn(greet(self.layout().clone(), self.mark().clone(), self.program.clone()));
         loop {
             tokio::select! {
                 Some(ended) = self.ends.recv() => self.report(&ended),
@@ -110,25 +111,6 @@ impl Cluster {
         let running = child::start(&self.program, name, &self.layout().node(name), &block, self.ended.clone())?;
         self.nodes.insert(name.to_owned(), running);
         Ok(())
-    }
-
-    /// Waits until the cluster is one, and says so and what to try.
-    async fn greet(&mut self) {
-        let (layout, mark) = (self.layout().clone(), self.mark().clone());
-        let found = tokio::select! {
-            found = ready::all_see_all(&layout, &mark, READY_LIMIT) => found,
-            Some(ended) = self.ends.recv() => {
-                self.report(&ended);
-                Err(vec!["not all nodes run".to_owned()])
-            }
-        };
-        match found {
-            Ok(()) => say("ready: all nodes see each other"),
-            Err(complaints) => complaints.iter().for_each(|complaint| say(&format!("not ready: {complaint}"))),
-        }
-        let cwd = std::env::current_dir().unwrap_or_default();
-        let path: Vec<PathBuf> = std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_default();
-        news::print(&format!("\n{}\n", hints::text(&layout, &mark, &self.program, &cwd, &path)));
     }
 
     async fn carry_out(&mut self, order: Order) -> Result<Answer, Failure> {
@@ -187,11 +169,14 @@ impl Cluster {
 
     async fn start(&mut self, name: &str) -> Result<String, Failure> {
         self.mark().find(name)?;
+        let socket = self.layout().node(name).socket();
         if self.nodes.contains_key(name) {
-            return Ok(format!("{name} runs already"));
+            if ready::stays(&socket).await {
+                return Ok(format!("{name} runs already"));
+            }
+            self.until_ended(name).await?;
         }
         self.spawn(name)?;
-        let socket = self.layout().node(name).socket();
         let answers = ready::answers(&socket, START_LIMIT);
         tokio::pin!(answers);
         loop {
@@ -210,21 +195,36 @@ impl Cluster {
         }
     }
 
+    /// Waits for a node that answers no more, as after `muster leave`.
+    async fn until_ended(&mut self, name: &str) -> Result<(), Failure> {
+        let deadline = tokio::time::Instant::now() + STOP_LIMIT;
+        while self.nodes.contains_key(name) {
+            match tokio::time::timeout_at(deadline, self.ends.recv()).await {
+                Ok(Some(ended)) => self.report(&ended),
+                Ok(None) | Err(_) => {
+                    return Err(Failure::Conflict(format!("{name} runs, but does not answer; end it with: muster dev kill {name}")));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// A node has ended though nobody told it to. It is not started again: whoever develops wants to see it.
     fn report(&mut self, ended: &Ended) {
         let name = &ended.name;
         self.nodes.remove(name);
         let how = ended.status.as_ref().map_or_else(|error| error.to_string(), |status| ending(*status));
-        say(&format!("{name} {how}{}; to start it again: muster dev start {name}", self.last_words(name)));
+        // A node that fails by itself says why at the end of its log; one that is killed has no time to.
+        let failed = ended.status.as_ref().is_ok_and(|status| status.code().is_some_and(|code| code != 0));
+        let why = if failed { self.last_words(name) } else { String::new() };
+        say(&format!(
+            "{name} {how}{why}; its log is {}; to start it again: muster dev start {name}",
+            self.layout().node(name).log().display()
+        ));
     }
 
     fn last_words(&self, name: &str) -> String {
-        let node = self.layout().node(name);
-        let log = node.log();
-        match child::last_words(&node) {
-            Some(line) => format!("; the end of {}: {}", log.display(), printable(&line)),
-            None => format!("; its log {} is empty", log.display()),
-        }
+        child::last_words(&self.layout().node(name)).map(|line| format!(": {}", printable(&line))).unwrap_or_default()
     }
 
     /// Ends all nodes in order; those that take too long, and all when asked a second time, at once.
@@ -250,6 +250,17 @@ impl Cluster {
             self.nodes.remove(&ended.name);
         }
     }
+}
+
+/// Waits until the cluster is one, says so, and what to try.
+async fn greet(layout: Layout, mark: Mark, program: PathBuf) {
+    match ready::all_see_all(&layout, &mark, READY_LIMIT).await {
+        Ok(()) => say("ready: all nodes see each other"),
+        Err(complaints) => complaints.iter().for_each(|complaint| say(&format!("not ready: {complaint}"))),
+    }
+    let cwd = std::env::current_dir().unwrap_or_default();
+    let path: Vec<PathBuf> = std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_default();
+    news::print(&format!("\n{}\n", hints::text(&layout, &mark, &program, &cwd, &path)));
 }
 
 fn ending(status: ExitStatus) -> String {

@@ -182,7 +182,8 @@ async fn visible() -> anyhow::Result<()> {
 async fn catch_up(missed: usize) -> anyhow::Result<()> {
     let mut fleet = Fleet::started(3).await?;
     fleet.nodes[2].stop()?;
-    let request = |client: usize, number: usize| post(&format!("/v1/lists/missed{}/entries", (number * 64 + client) % 100), &title(client, number));
+    let request =
+        |client: usize, number: usize| post(&format!("/v1/lists/missed{}/entries", (number * 64 + client) % 100), &title(client, number));
     let measured = drive(&fleet.nodes[0].socket(), 64, move |done, _| done < missed, request).await?;
     let begun = Instant::now();
     fleet.nodes[2].start()?;

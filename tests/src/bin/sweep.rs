@@ -1,7 +1,7 @@
 //! Runs many seeds of the simulator on all cores, or one of them again.
 //!
 //! ```text
-//! sweep --seeds 0..500 [--jobs N] [--keep-going]
+//! sweep --seeds 0..500 [--jobs N] [--writes N] [--keep-going]
 //! sweep --seed N [--trace] [--log debug]
 //! ```
 
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use tests::scenario::Scenario;
 use tests::{Options, Report, replay_command, run};
 
-const USAGE: &str = "usage: sweep --seeds A..B [--jobs N] [--keep-going]  |  sweep --seed N [--trace] [--log LEVEL]";
+const USAGE: &str = "usage: sweep --seeds A..B [--jobs N] [--writes N] [--keep-going]  |  sweep --seed N [--trace] [--log LEVEL]";
 
 #[derive(Debug)]
 struct Arguments {
@@ -49,6 +49,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
                 (arguments.seeds, arguments.jobs) = (seed..seed + 1, 1);
             }
             "--jobs" => arguments.jobs = usize::try_from(number(&value()?)?).unwrap_or(1).max(1),
+            "--writes" => arguments.options.writes = Some(usize::try_from(number(&value()?)?).unwrap_or(0)),
             "--keep-going" => arguments.keep_going = true,
             "--trace" => arguments.options.trace = true,
             "--log" => arguments.options.log = Some(value()?.parse().map_err(|_| "--log takes error, warn, info, debug or trace")?),

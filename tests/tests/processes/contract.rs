@@ -47,8 +47,8 @@ fn node_and_cluster() -> Vec<Try> {
         ask("/v1/members/join", "POST", "/v1/members/join", 200).body(json!({ "addresses": ["127.0.0.1:9"] })),
         ask("/v1/members/join", "POST", "/v1/members/join", 400).body(json!({ "address": "127.0.0.1:9" })),
         ask("/v1/members/join", "POST", "/v1/members/join", 422).body(json!({ "addresses": ["no port"] })),
-        ask("/v1/members/{node}", "DELETE", "/v1/members/nobody", 404),
-        ask("/v1/members/{node}", "DELETE", "/v1/members/n2", 409),
+        ask("/v1/members/{member}", "DELETE", "/v1/members/nobody", 404),
+        ask("/v1/members/{member}", "DELETE", "/v1/members/n2", 409),
         ask("/v1/partition", "GET", "/v1/partition", 200),
         ask("/v1/events", "GET", "/v1/events?kinds=nonsense", 422),
         ask("/v1/openapi.json", "GET", "/v1/openapi.json", 200),
@@ -63,7 +63,8 @@ fn adding() -> Vec<Try> {
     let add = |expected| ask(ENTRIES, "POST", path, expected);
     vec![
         add(201).body(json!({ "title": "bread" })),
-        add(201).body(json!({ "id": ID, "title": "oat milk", "due": "2026-12-01", "tags": ["food"], "priority": "high", "assignee": "kim" })),
+        add(201)
+            .body(json!({ "id": ID, "title": "oat milk", "due": "2026-12-01", "tags": ["food"], "priority": "high", "assignee": "kim" })),
         add(200).body(json!({ "id": ID, "title": "oat milk" })),
         add(201).body(json!({ "entries": [{ "title": "tea" }, { "title": "salt" }, { "id": GONE, "title": "to be deleted" }] })),
         add(400).body(json!({ "titel": "typo" })),

@@ -113,12 +113,13 @@ impl Lists {
             self.edge.set_timer_in(ORPHANS_AFTER, Timer::Orphans(list));
         }
         self.resident.touch(list, u64::try_from(changes.len()).unwrap_or(0));
-        if duplicates > 0 && self.watchers.any(list) {
-            self.with_vector(list, Purpose::Watch);
-        }
         if let Some(document) = self.resident.get(list).filter(|_| !changes.is_empty()) {
             let advance = Advance::of(Origin::Remote, document, applying.total_before, changes, touched);
             self.commits.advance(&mut self.edge, list, advance, Vec::new());
+        }
+        // Only now is it known that the document is ahead of the disk, which alone may be told of.
+        if duplicates > 0 && self.watchers.any(list) {
+            self.with_vector(list, Purpose::Watch);
         }
     }
 
@@ -127,6 +128,7 @@ impl Lists {
     fn spoiled(&mut self, list: ListId, applying: &Applying) {
         self.resident.discard(list);
         self.incoming.blame(&mut self.edge, list, applying.only, applying.count);
+        self.summon(list);
     }
 
     /// When nothing of a list waits any more, its repair can go on.
