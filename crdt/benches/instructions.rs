@@ -10,8 +10,16 @@ use crdt::name::ListName;
 use std::hint::black_box;
 use std::process::Command;
 
-const CASES: &[(&str, usize)] =
-    &[("add", 10), ("add", 1_000), ("add", 10_000), ("judge", 10), ("apply-one", 10), ("apply-one", 10_000), ("apply-100", 10_000), ("load", 1_000)];
+const CASES: &[(&str, usize)] = &[
+    ("add", 10),
+    ("add", 1_000),
+    ("add", 10_000),
+    ("judge", 10),
+    ("apply-one", 10),
+    ("apply-one", 10_000),
+    ("apply-100", 10_000),
+    ("load", 1_000),
+];
 
 fn main() {
     let args: Vec<String> = std::env::args().collect();

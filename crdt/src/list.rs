@@ -28,8 +28,10 @@ mod genesis;
 mod index;
 mod judge;
 mod outline;
+mod plain;
 mod position;
 mod read;
+mod scan;
 mod write;
 
 pub use apply::{Applied, ApplyError};

@@ -47,7 +47,7 @@ pub struct Config {
     pub dev_faults: bool,
     /// QUIC addresses that are blocked from the first packet on: the present split of a development cluster.
     pub dev_block: Vec<SocketAddr>,
-    /// Whether the daemon ends when its standard input closes: see [`crate::dev`].
+    /// Whether the daemon ends when its standard input closes: see [`crate::dev::watch_parent`].
     pub parent_pipe: bool,
 }
 

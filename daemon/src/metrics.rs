@@ -89,7 +89,7 @@ pub(crate) fn install() -> anyhow::Result<PrometheusHandle> {
 
 /// Brings all metrics up to date; called at each scrape.
 pub(crate) fn publish(node: &Inner) {
-    let lists = node.workers.iter().map(crate::shell::ListsInbox::stats).fold(lists::Stats::default(), lists::Stats::plus);
+    let lists = node.workers.iter().map(crate::shell::ListsInbox::stats).fold(lists::Stats::default(), sum);
     let snapshot = Snapshot { cluster: node.cluster.stats(), lists, store: node.store.stats(), transport: node.endpoint.stats() };
     gauge!("muster_build_info", "version" => node.info.version).set(1.0);
     let present = node.views.borrow().verdict;
@@ -98,4 +98,27 @@ pub(crate) fn publish(node: &Inner) {
     }
     GAUGES.iter().for_each(|(name, _, value)| gauge!(*name).set(value(&snapshot) as f64));
     COUNTERS.iter().for_each(|(name, _, value)| counter!(*name).absolute(value(&snapshot)));
+}
+
+/// The numbers of several lists machines together.
+fn sum(a: lists::Stats, b: lists::Stats) -> lists::Stats {
+    lists::Stats {
+        lists: a.lists + b.lists,
+        resident: a.resident + b.resident,
+        resident_bytes: a.resident_bytes + b.resident_bytes,
+        loads: a.loads + b.loads,
+        changes_local: a.changes_local + b.changes_local,
+        changes_remote: a.changes_remote + b.changes_remote,
+        changes_duplicate: a.changes_duplicate + b.changes_duplicate,
+        changes_refused: a.changes_refused + b.changes_refused,
+        orphans: a.orphans + b.orphans,
+        repairs: a.repairs + b.repairs,
+        repairs_begun: a.repairs_begun + b.repairs_begun,
+        differing: a.differing + b.differing,
+        quarantined: a.quarantined + b.quarantined,
+        malformed: a.malformed + b.malformed,
+        dropped: a.dropped + b.dropped,
+        writes_pending: a.writes_pending + b.writes_pending,
+        requests_waiting: a.requests_waiting + b.requests_waiting,
+    }
 }

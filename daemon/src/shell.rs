@@ -10,14 +10,15 @@
 mod cluster;
 mod connections;
 mod lists;
+mod listen;
 
 pub(crate) use cluster::Inbox;
 pub(crate) use lists::ListsInbox;
 
-use crate::api;
 use crate::config::Config;
 use crate::event::EventLog;
 use crate::metrics;
+use listen::Listeners;
 use crate::service::{Inner, NodeInfo, Service, Trouble};
 use crate::store::{Notice, Recovered, Store};
 use anyhow::Context;
@@ -106,23 +107,21 @@ impl Node {
         let changes = broadcast::channel(CHANGES_KEPT).0;
         let (view, views) = watch::channel(cluster::empty_view(&self.me));
         let (stopped, stop) = oneshot::channel();
-        let workers: Vec<ListsInbox> = shares(WORKERS).into_iter().map(ListsInbox::new).collect();
+        let workers: Vec<(ListsInbox, lists::Inputs)> = shares(WORKERS).into_iter().map(ListsInbox::new).collect();
         let wires = cluster::Wires {
             store: self.store.clone(),
             workers: workers.iter().map(|(inbox, _)| inbox.clone()).collect(),
             events: events.clone(),
             view,
             stopped,
+            blocked: self.config.dev_block.clone(),
             clock: self.clock,
         };
         let (inbox, endpoint) = cluster::start(self.transport_settings(), identity, self.cluster_settings()?, wires)?;
-        if !self.config.dev_block.is_empty() {
-            endpoint.fault().block(&self.config.dev_block);
-        }
         let workers = self.start_workers(workers, &endpoint, &events, &changes)?;
         let trouble = Trouble::default();
         watch_store(noticed, workers.clone(), trouble.clone());
-        let listeners = self.runtime.block_on(api::listen(&self.config))?;
+        let listeners = self.runtime.block_on(Listeners::bind(&self.config))?;
         let info = NodeInfo {
             id: self.me.id,
             name: self.me.name.clone(),
@@ -158,7 +157,7 @@ impl Node {
     fn serve(
         &self,
         service: Service,
-        listeners: api::Listeners,
+        listeners: Listeners,
         endpoint: &transport::Endpoint,
         stop: oneshot::Receiver<StopReason>,
     ) -> anyhow::Result<StopReason> {
@@ -171,7 +170,7 @@ impl Node {
             let reason = stop.await.context("the cluster thread ended unexpectedly");
             let _ = finish.send(true);
             // Streams that clients keep open must not hold up the end.
-            let _ = tokio::time::timeout(std::time::Duration::from_millis(500), serving).await;
+            let _ = tokio::time::timeout(listen::FAREWELL, serving).await;
             asked.abort();
             parent.inspect(tokio::task::JoinHandle::abort);
             reason

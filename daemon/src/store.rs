@@ -41,6 +41,7 @@
 
 mod commit;
 mod db;
+mod journal;
 mod keys;
 mod open;
 mod read;

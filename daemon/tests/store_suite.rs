@@ -1,9 +1,19 @@
 //! The store on a real disk: what it reads back, and what it keeps through crashes, full disks and power cuts.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
 
+#[path = "store_suite/crash.rs"]
+mod crash;
+#[path = "store_suite/full.rs"]
+mod full;
+#[path = "store_suite/mounts.rs"]
+mod mounts;
+#[path = "store_suite/power.rs"]
+mod power;
 #[path = "store_suite/restart.rs"]
 mod restart;
 #[path = "store_suite/rows.rs"]
 mod rows;
 #[path = "store_suite/views.rs"]
 mod views;
+#[path = "store_suite/writer.rs"]
+mod writer;

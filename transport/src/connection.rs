@@ -10,7 +10,7 @@ use bytes::Bytes;
 use quinn::{ConnectionError, RecvStream, SendDatagramError, VarInt};
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::{Notify, Semaphore, watch};
@@ -63,8 +63,12 @@ pub(crate) struct Link {
     pub(crate) keep_alive: AtomicBool,
     /// Asks for a keep-alive now.
     pub(crate) ping: Notify,
+    /// Whether a frame has come from the peer: then it stands there as well.
+    pub(crate) greeted: AtomicBool,
     /// Messages sent and received, to see whether the connection is in use.
     pub(crate) moved: AtomicU64,
+    /// Channels whose reader waits for room in a queue of events.
+    pub(crate) delivering: AtomicUsize,
     /// The writers hold its receivers: it is closed when everything accepted was acknowledged.
     pub(crate) writers: watch::Sender<()>,
     overflowed_urgent: Notify,
@@ -87,7 +91,9 @@ impl Link {
             opened: (0..settings.channels).map(|_| AtomicBool::new(false)).collect(),
             keep_alive: AtomicBool::new(true),
             ping: Notify::new(),
+            greeted: AtomicBool::new(false),
             moved: AtomicU64::new(0),
+            delivering: AtomicUsize::new(0),
             writers: watch::Sender::new(()),
             overflowed_urgent: Notify::new(),
             overflowed_bulk: Notify::new(),
@@ -185,9 +191,9 @@ impl Link {
         let _ = timeout(limit, self.writers.closed()).await;
     }
 
-    /// Whether nothing waits to be sent.
+    /// Whether nothing waits, neither to be sent nor to be told.
     pub(crate) fn is_idle(&self) -> bool {
-        self.queues.iter().all(SendQueue::is_idle)
+        self.delivering.load(Relaxed) == 0 && self.queues.iter().all(SendQueue::is_idle)
     }
 
     /// What waits to be sent, in bytes.

@@ -1,8 +1,9 @@
 //! Two connections between the same two nodes, because both dialled: the one dialled by the smaller id stays.
 //!
-//! Only the dialler of the other one closes it, so the two ends cannot each close one. It does so when the kept one has shown
-//! that it is alive (a stale one, from before the peer restarted, looks just like it until it idles out) and when no message
-//! has moved on the other for a while: a peer may send on it until it has seen the kept one.
+//! Only the dialler of the other one closes it, so the two ends cannot each close one. It does so when three things are so:
+//! the kept one stands at the peer as well (its greeting came: a dialler may still give up after the handshake); it is alive
+//! (a stale one, from before the peer restarted, looks just like it until it idles out); and no message has moved on the other
+//! for a while, because a peer may send on it until it has seen the kept one.
 
 use crate::connection::{CloseCode, Link};
 use crate::endpoint::Core;
@@ -21,7 +22,8 @@ pub(crate) async fn retire(core: Arc<Core>, loser: Arc<Link>, kept: Arc<Link>) {
             () = sleep(core.settings.duplicate_quiet) => {}
         }
         let is_quiet = loser.moved.load(Relaxed) == before.1 && loser.is_idle();
-        if packets(&kept) > before.0 && is_quiet {
+        let is_alive = kept.greeted.load(Relaxed) && packets(&kept) > before.0;
+        if is_alive && is_quiet {
             break;
         }
     }

@@ -34,8 +34,9 @@
 //! | channel number | frames: length (4 bytes, big endian, at most 1 MiB), body. Length `0xffff_ffff` has no body: a keep-alive. One such stream per channel and direction |
 //! | `0xff` | to the end of the stream (at most 64 KiB): one datagram that was too large for a packet |
 //!
-//! The accepting side opens channel 0 with a keep-alive at once: by it the dialler knows that its certificate was accepted
-//! (in TLS 1.3 a client finishes its handshake before the server has judged it).
+//! Both sides greet: they open channel 0 with a keep-alive at once, the dialler when it has the other one's. By it the dialler
+//! knows that its certificate was accepted (in TLS 1.3 a client finishes its handshake before the server has judged it), and
+//! the accepting side that the dialler has not given up meanwhile.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

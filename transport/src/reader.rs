@@ -127,9 +127,12 @@ impl Reader {
             let mut bytes = chunk.bytes;
             while !bytes.is_empty() {
                 let frame = assembler.next(&mut bytes).map_err(|error| End::Violation(error.to_string()))?;
+                self.link.greeted.store(true, Relaxed);
                 if let Some(Frame::Message(message)) = frame {
                     message_received(&self.core, &self.link, message.len());
+                    self.link.delivering.fetch_add(1, Relaxed);
                     outbox.deliver(Event::Message { conn: self.link.conn, channel, bytes: message }).await;
+                    self.link.delivering.fetch_sub(1, Relaxed);
                 }
             }
         }

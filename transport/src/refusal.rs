@@ -98,6 +98,11 @@ impl Failure {
             ConnectionError::VersionMismatch => Refusal::OtherProtocol.into(),
             ConnectionError::ConnectionClosed(close) => Self::by_peer(close_words(close.error_code)),
             ConnectionError::ApplicationClosed(close) => Self::by_peer(printable(&close.reason)),
+            ConnectionError::TransportError(error) if is_alert(error.code) => Self {
+                kind: DialErrorKind::Refused,
+                reason: format!("its handshake is faulty: {}", error.reason),
+                counted_as: Some(CountedAs::Certificate),
+            },
             ConnectionError::TimedOut => Self::unreachable("no answer"),
             ConnectionError::TransportError(_)
             | ConnectionError::Reset
@@ -153,6 +158,11 @@ impl From<Alert> for TransportErrorCode {
     fn from(alert: Alert) -> Self {
         Self::crypto(alert.0)
     }
+}
+
+/// Whether TLS ended the handshake, rather than QUIC.
+fn is_alert(code: TransportErrorCode) -> bool {
+    (0x100..0x200).contains(&u64::from(code))
 }
 
 /// What the peer means by the code with which it closed during the handshake.

@@ -47,7 +47,7 @@ counters! {
     refused_untrusted,
     /// Handshakes refused here: expired or not valid yet.
     refused_validity,
-    /// Handshakes refused here: a certificate without a node's names or purposes.
+    /// Handshakes refused here: no certificate, one without a node's names or purposes, or broken TLS.
     refused_certificate,
     /// Handshakes refused here: another node than the dialled one.
     refused_unexpected,

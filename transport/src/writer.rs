@@ -34,7 +34,8 @@ pub(crate) async fn run(core: Arc<Core>, link: Arc<Link>, channel: u8, _alive: w
 async fn write_all(core: &Core, link: &Link, channel: u8) -> Result<(), WriteError> {
     let Some(queue) = link.queues.get(usize::from(channel)) else { return Ok(()) };
     let mut stream = None;
-    if channel == 0 && link.dial.is_none() {
+    if channel == 0 {
+        // The greeting: see the crate's documentation of the wire, and `duplicate`.
         write(link, channel, &mut stream, &mut [frame::keep_alive()]).await?;
     }
     loop {

@@ -9,7 +9,7 @@ use super::{MAX_CHANGE_BYTES, MAX_OPERATIONS};
 use crate::entry::{Author, Edit, EntryPatch, NewEntry, Place};
 use crate::id::{ChangeHash, ChangeId, EntryId};
 use automerge::transaction::CommitOptions;
-use automerge::{AutomergeError, ObjId, ScalarValue};
+use automerge::{Automerge, AutomergeError, ObjId, ScalarValue};
 use bytes::Bytes;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -144,9 +144,11 @@ impl Document {
                 Standing::Dead => return Err(EditRefusal::Deleted(id)),
                 Standing::Unknown => {}
             }
+            // A retry of this entry on another node shall choose the same position.
+            let random = if new.id.is_some() { id.0 } else { draw() };
             let order = match new.place {
-                None => self.index.at_end(draw()),
-                Some(place) => self.position(place, None, draw())?,
+                None => self.index.at_end(random),
+                Some(place) => self.position(place, None, random)?,
             };
             self.index.set(id, Slot::Alive { order: order.as_str().into(), open: !new.done });
             planned.push(Planned { id, order, new });
@@ -164,7 +166,7 @@ impl Document {
     }
 
     fn patch(&mut self, id: EntryId, patch: &EntryPatch, stamp: Stamp<'_>, draw: &mut dyn FnMut() -> u128) -> Result<Edited, EditRefusal> {
-        let union = self.union(id)?;
+        let union = self.union(id, Union::read)?;
         if *patch == EntryPatch::default() {
             return Ok(Edited { change: None, touched: Vec::new(), results: vec![id] });
         }
@@ -180,24 +182,27 @@ impl Document {
     }
 
     fn delete(&mut self, id: EntryId, stamp: Stamp<'_>) -> Result<Edited, EditRefusal> {
-        let union = self.union(id)?;
+        let union = self.union(id, Union::read_life)?;
         let change = self.commit(stamp, |draft| draft.kill(&union))?;
         Ok(Edited { change, touched: vec![self.bury(id)], results: vec![id] })
     }
 
     fn delete_all(&mut self, stamp: Stamp<'_>) -> Result<Edited, EditRefusal> {
         let ids: Vec<EntryId> = self.index.in_order().collect();
-        let unions = ids.iter().map(|id| self.union(*id)).collect::<Result<Vec<_>, _>>()?;
+        if ids.len() > MAX_OPERATIONS {
+            return Err(EditRefusal::TooLarge(format!("it would delete {} entries; at most {MAX_OPERATIONS} are possible", ids.len())));
+        }
+        let unions = ids.iter().map(|id| self.union(*id, Union::read_life)).collect::<Result<Vec<_>, _>>()?;
         let change = self.commit(stamp, |draft| unions.iter().try_for_each(|union| draft.kill(union)))?;
         Ok(Edited { change, touched: ids.into_iter().map(|id| self.bury(id)).collect(), results: Vec::new() })
     }
 
-    /// The maps of a live entry.
-    fn union(&self, id: EntryId) -> Result<Union, EditRefusal> {
+    /// Reads a live entry.
+    fn union(&self, id: EntryId, read: fn(&Automerge, EntryId) -> Result<Option<Union>, AutomergeError>) -> Result<Union, EditRefusal> {
         if !self.index.is_alive(id) {
             return Err(EditRefusal::NoEntry(id));
         }
-        Union::read(&self.doc, id)?.ok_or(EditRefusal::NoEntry(id))
+        read(&self.doc, id)?.ok_or(EditRefusal::NoEntry(id))
     }
 
     /// Notes that a live entry was deleted here: no value of its `life` that this replica sees is even.

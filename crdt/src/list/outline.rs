@@ -53,6 +53,8 @@ pub(super) struct Outline {
     pub(super) texts: Vec<(OpName, OpName)>,
     /// The objects written to, each as the kind that it has to be.
     pub(super) writes: Vec<(OpName, Kind)>,
+    /// The other actors that it names.
+    pub(super) actors: Vec<Actor>,
 }
 
 impl Outline {
@@ -92,13 +94,13 @@ impl Outline {
 }
 
 fn new_entry(op: &Op) -> Result<EntryId, &'static str> {
+    let (Key::Map(key), OpType::Make(ObjType::Map)) = (&op.key, &op.action) else {
+        return Err("puts something else than maps among the entries");
+    };
     if !op.pred.is_empty() {
         // What others write into the map that was there would be hidden for good.
         return Err("puts an entry in another's place");
     }
-    let (Key::Map(key), OpType::Make(ObjType::Map)) = (&op.key, &op.action) else {
-        return Err("puts something else than maps among the entries");
-    };
     entry_id(key).ok_or("has an entry whose key is not a ULID")
 }
 

@@ -6,26 +6,17 @@
 use super::authorship::{Authorship, Origin};
 use super::index::Slot;
 use super::outline::OpName;
+use super::plain::Plain;
 use super::{genesis, position};
-use crate::entry::{Author, Due, Entry, Field, Priority};
+use crate::entry::{Author, Entry, Field};
 use crate::id::EntryId;
-use automerge::{Automerge, AutomergeError, ObjId, ObjType, ReadDoc, ScalarValue, ScalarValueRef, Value, ValueRef};
+use automerge::iter::MapRangeItem;
+use automerge::{Automerge, AutomergeError, ObjId, ObjType, ReadDoc, Value};
 use std::collections::BTreeMap;
+use std::ops::RangeBounds;
 
-/// Integers beyond this are not exact in JavaScript, which reads and writes these documents too.
-const MAX_INTEGER: i64 = (1 << 53) - 1;
 /// What tags' keys begin with.
 pub(super) const TAG: &str = "tag:";
-
-/// A value as far as a list makes use of it.
-#[derive(Clone, Debug, PartialEq)]
-enum Plain {
-    Null,
-    Text(String),
-    Integer(i64),
-    Time(i64),
-    Other,
-}
 
 /// One visible value of a key.
 #[derive(Clone, Debug)]
@@ -73,17 +64,23 @@ impl Parities {
 }
 
 impl Union {
-    /// Reads all maps of an entry; `None` if there are none.
+    /// Reads all of an entry; `None` if there is no such entry.
     pub(super) fn read(doc: &Automerge, id: EntryId) -> Result<Option<Self>, AutomergeError> {
+        Self::read_keys(doc, id, ..)
+    }
+
+    /// Reads as much of an entry as it takes to delete it.
+    pub(super) fn read_life(doc: &Automerge, id: EntryId) -> Result<Option<Self>, AutomergeError> {
+        Self::read_keys(doc, id, "life".to_owned()..="life".to_owned())
+    }
+
+    fn read_keys(doc: &Automerge, id: EntryId, keys: impl RangeBounds<String> + Clone) -> Result<Option<Self>, AutomergeError> {
         let all = doc.get_all(genesis::entries(), id.to_string())?;
-        let maps: Vec<ObjId> = all.into_iter().filter(|(value, _)| *value == Value::Object(ObjType::Map)).map(|(_, map)| map).collect();
-        if maps.is_empty() {
-            return Ok(None);
-        }
-        let mut fields: BTreeMap<String, Vec<Seen>> = BTreeMap::new();
-        for (number, map) in maps.iter().enumerate() {
-            for item in doc.map_range(map, ..) {
-                let seen = fields.entry(item.key.to_string()).or_default();
+        let maps = all.into_iter().filter(|(value, _)| *value == Value::Object(ObjType::Map)).map(|(_, map)| map).collect();
+        let mut union = Self { maps, fields: BTreeMap::new() };
+        for (number, map) in union.maps.iter().enumerate() {
+            for item in doc.map_range(map, keys.clone()) {
+                let seen = union.fields.entry(item.key.to_string()).or_default();
                 if item.conflict {
                     let values = doc.get_all(map, item.key.as_ref())?;
                     seen.extend(values.iter().filter_map(|(value, op)| Seen::new(number, op, Plain::of(doc, value, op))));
@@ -93,10 +90,21 @@ impl Union {
                 }
             }
         }
-        if maps.len() > 1 {
-            fields.values_mut().for_each(|seen| seen.sort_by_key(|seen| seen.op));
+        if union.maps.len() > 1 {
+            union.fields.values_mut().for_each(|seen| seen.sort_by_key(|seen| seen.op));
         }
-        Ok(Some(Self { maps, fields }))
+        Ok(Some(union).filter(|union| !union.maps.is_empty()))
+    }
+
+    /// Begins with a single map of which nothing is read yet.
+    pub(super) fn of_map(map: ObjId) -> Self {
+        Self { maps: vec![map], fields: BTreeMap::new() }
+    }
+
+    /// Adds the only value of a key of a single map.
+    pub(super) fn add(&mut self, doc: &Automerge, item: &MapRangeItem<'_>) {
+        let op = item.id();
+        self.fields.entry(item.key.to_string()).or_default().extend(Seen::new(0, &op, Plain::of_ref(doc, &item.value, &op)));
     }
 
     fn seen(&self, key: &str) -> &[Seen] {
@@ -248,93 +256,5 @@ impl Origin {
 impl Seen {
     fn new(map: usize, op: &ObjId, value: Plain) -> Option<Self> {
         OpName::of(op).map(|op| Self { map, op, value })
-    }
-}
-
-impl Plain {
-    fn of(doc: &Automerge, value: &Value<'_>, op: &ObjId) -> Self {
-        match value {
-            Value::Object(kind) => Self::of_object(doc, *kind, op),
-            Value::Scalar(scalar) => match scalar.as_ref() {
-                ScalarValue::Str(text) => Self::Text(text.to_string()),
-                ScalarValue::Int(value) => Self::of_i64(*value),
-                ScalarValue::Uint(value) => Self::of_u64(*value),
-                ScalarValue::F64(value) => Self::of_f64(*value),
-                ScalarValue::Timestamp(ms) => Self::Time(*ms),
-                ScalarValue::Null => Self::Null,
-                ScalarValue::Bytes(_) | ScalarValue::Counter(_) | ScalarValue::Boolean(_) | ScalarValue::Unknown { .. } => Self::Other,
-            },
-        }
-    }
-
-    fn of_ref(doc: &Automerge, value: &ValueRef<'_>, op: &ObjId) -> Self {
-        match value {
-            ValueRef::Object(kind) => Self::of_object(doc, *kind, op),
-            ValueRef::Scalar(scalar) => match scalar {
-                ScalarValueRef::Str(text) => Self::Text(text.to_string()),
-                ScalarValueRef::Int(value) => Self::of_i64(*value),
-                ScalarValueRef::Uint(value) => Self::of_u64(*value),
-                ScalarValueRef::F64(value) => Self::of_f64(*value),
-                ScalarValueRef::Timestamp(ms) => Self::Time(*ms),
-                ScalarValueRef::Null => Self::Null,
-                ScalarValueRef::Bytes(_) | ScalarValueRef::Counter(_) | ScalarValueRef::Boolean(_) | ScalarValueRef::Unknown { .. } => {
-                    Self::Other
-                }
-            },
-        }
-    }
-
-    fn of_object(doc: &Automerge, kind: ObjType, op: &ObjId) -> Self {
-        match kind {
-            ObjType::Text => doc.text(op).map_or(Self::Other, Self::Text),
-            ObjType::Map | ObjType::List | ObjType::Table => Self::Other,
-        }
-    }
-
-    fn of_i64(value: i64) -> Self {
-        if value.unsigned_abs() <= MAX_INTEGER.unsigned_abs() { Self::Integer(value) } else { Self::Other }
-    }
-
-    fn of_u64(value: u64) -> Self {
-        i64::try_from(value).map_or(Self::Other, Self::of_i64)
-    }
-
-    fn of_f64(value: f64) -> Self {
-        #[expect(clippy::cast_precision_loss, reason = "2^53 - 1 is exact")]
-        let most = MAX_INTEGER as f64;
-        #[expect(clippy::cast_possible_truncation, reason = "integral and within 53 bits")]
-        if value.fract() == 0.0 && value.abs() <= most { Self::Integer(value as i64) } else { Self::Other }
-    }
-
-    fn integer(&self) -> Option<i64> {
-        match self {
-            Self::Integer(value) => Some(*value),
-            Self::Null | Self::Text(_) | Self::Time(_) | Self::Other => None,
-        }
-    }
-
-    /// A text that may be cleared; an empty one is a cleared one.
-    fn text(&self) -> Option<Option<String>> {
-        match self {
-            Self::Null => Some(None),
-            Self::Text(text) => Some(Some(text.clone()).filter(|text| !text.is_empty())),
-            Self::Integer(_) | Self::Time(_) | Self::Other => None,
-        }
-    }
-
-    fn due(&self) -> Option<Option<Due>> {
-        match self {
-            Self::Null => Some(None),
-            Self::Text(text) => {
-                text.parse().ok().filter(|date: &jiff::civil::Date| date.to_string() == *text).map(|date| Some(Due::Date(date)))
-            }
-            Self::Time(ms) => Some(Some(Due::Instant(*ms))),
-            Self::Integer(_) | Self::Other => None,
-        }
-    }
-
-    fn priority(&self) -> Option<Option<Priority>> {
-        let Some(text) = self.text()? else { return Some(None) };
-        [Priority::High, Priority::Medium, Priority::Low].into_iter().find(|priority| priority.as_str() == text).map(Some)
     }
 }

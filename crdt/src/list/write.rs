@@ -1,6 +1,6 @@
 //! Writing one change: an Automerge transaction that knows how large it has become.
 
-use super::read::Union;
+use super::read::{TAG, Union};
 use super::{MAX_CHANGE_BYTES, MAX_OPERATIONS, genesis};
 use crate::entry::{Due, NewEntry, Priority};
 use crate::id::EntryId;
@@ -8,10 +8,9 @@ use automerge::transaction::{Transactable, Transaction};
 use automerge::{AutomergeError, ObjId, ObjType, ScalarValue};
 use std::collections::BTreeSet;
 
-use super::read::TAG;
-
-/// At most what an operation's columns take besides its key and value, in bytes.
-const OPERATION_BYTES: usize = 48;
+/// More than an operation's columns take besides its key and value, in bytes: object, lengths, action and
+/// predecessors, each a few bytes of LEB128.
+const OPERATION_BYTES: usize = 32;
 
 /// Why writing stopped. The transaction is to be rolled back.
 #[derive(Debug)]

@@ -15,6 +15,8 @@ mod message;
 mod peer;
 mod roster;
 mod swim;
+#[cfg(test)]
+mod tests;
 mod verdict;
 mod view;
 
@@ -24,7 +26,7 @@ pub use io::{
 };
 
 use crate::time::{Instant, Now};
-use crate::wire::{ConnId, DialId, Peer, WriteError, WriteId};
+use crate::wire::{ConnId, DialId, Peer, RequestId, WriteError, WriteId};
 use crdt::id::NodeId;
 use crdt::roster::{Profile, RosterEntry, Standing};
 use edge::{Edge, Timer};
@@ -76,6 +78,8 @@ pub struct Cluster {
     silence: Silence,
     absences: Absences,
     viewer: Viewer,
+    /// What clients asked before the run was on disk.
+    early: Vec<(RequestId, Command)>,
     /// Something changed that the view is made of.
     changed: bool,
 }
@@ -106,6 +110,7 @@ impl Cluster {
             joins: Requests::default(),
             silence: Silence::default(),
             absences: Absences::default(),
+            early: Vec::new(),
             changed: true,
             me,
             profile,
@@ -215,12 +220,13 @@ impl Cluster {
         if self.phase != Phase::Up {
             return;
         }
-        self.seeds.round(&mut self.edge, &mut self.links, &self.swim, &self.roster);
+        self.seeds.round(&mut self.edge, &mut self.links, &mut self.swim, &self.roster);
         join::seek(&mut self.edge, (&mut self.links, &mut self.swim), &self.roster, &mut self.rng, false);
         let unreached: Vec<Identity> = self.swim.active().filter(|identity| !self.links.is_reached(identity.node)).collect();
         for identity in unreached.into_iter().take(DIALS_PER_ROUND) {
             self.links.ensure(&mut self.edge, identity.node, identity.addr);
         }
+        self.remind_suspects();
         if let Some(conn) = self.links.random(&mut self.rng) {
             self.edge.send(conn, Message::RosterHash(self.roster.hash()).bytes());
         }
@@ -251,13 +257,16 @@ impl Cluster {
             let others = self.roster.roster().members().count() > 1;
             self.seeds.start(&self.edge, others);
             join::seek(&mut self.edge, (&mut self.links, &mut self.swim), &self.roster, &mut self.rng, true);
-            self.seeds.round(&mut self.edge, &mut self.links, &self.swim, &self.roster);
+            self.seeds.round(&mut self.edge, &mut self.links, &mut self.swim, &self.roster);
         }
         for conn in self.links.all().collect::<Vec<_>>() {
             self.edge.send(conn, self.own_hello().bytes());
             if starts {
                 self.judge(conn);
             }
+        }
+        for (id, command) in std::mem::take(&mut self.early) {
+            self.request(id, command);
         }
     }
 

@@ -112,6 +112,8 @@ pub struct Lists {
     pulls: Pulls,
     /// Peers with which all lists are to be compared, and differences repaired at once.
     fresh: BTreeSet<NodeId>,
+    /// Those of them that are to do the same, because something for them was dropped.
+    wake: BTreeSet<NodeId>,
     /// Answers to peers' pulls that are being read.
     serving: BTreeSet<(ListId, NodeId)>,
     watchers: Watchers,
@@ -149,6 +151,7 @@ impl Lists {
             suspects: Suspects::default(),
             pulls: Pulls::default(),
             fresh: BTreeSet::new(),
+            wake: BTreeSet::new(),
             serving: BTreeSet::new(),
             watchers: Watchers::default(),
             waits: Waits::default(),
@@ -166,7 +169,7 @@ impl Lists {
             Input::Timeout => self.timeout(),
             Input::Connected { peer, conn } => self.connected(peer, conn),
             Input::Message { conn, bytes } => self.receive(conn, &bytes),
-            Input::Overflowed { conn } => self.fresh.extend(self.peers.peer_of(conn)),
+            Input::Overflowed { conn } => self.overflowed(conn),
             Input::Closed { conn } => self.closed(conn),
             Input::Cluster(view) => self.view = Some(view),
             Input::Request { id, by, command } => self.request(id, by, command),
@@ -382,8 +385,10 @@ impl Lists {
 
     fn know(&mut self, known: Vec<(ListId, u64)>) {
         self.digest = Digest::default();
-        for (list, sum) in known.into_iter().filter(|(list, _)| !self.resident.quarantined().contains(list)) {
-            self.digest.set(list, sum);
+        for (list, sum) in known {
+            if self.owns(list) && self.resident.place(list) != Place::Quarantined {
+                self.digest.set(list, sum);
+            }
         }
     }
 
@@ -399,7 +404,7 @@ impl Lists {
     fn connected(&mut self, peer: NodeId, conn: ConnId) {
         self.peers.connected(peer, conn);
         self.fresh.insert(peer);
-        self.rounds.gone(peer);
+        self.rounds.cancel(peer);
         self.begin_rounds();
     }
 
@@ -407,8 +412,18 @@ impl Lists {
         self.assemblies.closed(conn);
         let Some(peer) = self.peers.closed(conn) else { return };
         self.fresh.remove(&peer);
+        self.wake.remove(&peer);
         self.rounds.gone(peer);
         self.pulls.gone(peer);
         self.pull_next();
+    }
+
+    /// Something for a peer was dropped: with the next tick both compare all lists, when the queue has had time to drain.
+    fn overflowed(&mut self, conn: ConnId) {
+        if let Some(peer) = self.peers.peer_of(conn) {
+            self.fresh.insert(peer);
+            self.wake.insert(peer);
+            self.rounds.cancel(peer);
+        }
     }
 }

@@ -52,6 +52,8 @@ pub(crate) struct Wires {
     pub(crate) events: EventLog,
     pub(crate) view: watch::Sender<Arc<RosterView>>,
     pub(crate) stopped: oneshot::Sender<StopReason>,
+    /// Peers whose packets are dropped from the first one on: a development cluster's split.
+    pub(crate) blocked: Vec<SocketAddr>,
     pub(crate) clock: Clock,
 }
 
@@ -80,6 +82,7 @@ pub(super) fn start(
                 Ok(parts) => parts,
                 Err(error) => return drop(bound.send(Err(error))),
             };
+            endpoint.fault().block(&wires.blocked);
             let _ = bound.send(Ok(endpoint.clone()));
             tokio::spawn(super::lists::deliver(bulk, wires.workers.clone()));
             let machine = Cluster::new(settings(endpoint.local_addr()), wires.clock.now());

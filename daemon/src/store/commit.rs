@@ -146,7 +146,7 @@ impl Committer {
     fn write(&self, group: &[Work]) -> Result<(), WriteError> {
         let Some(db) = self.shared.slot.get() else { return Err(WriteError::Failed) };
         let written = catch_unwind(AssertUnwindSafe(|| write(&db, group)));
-        written.unwrap_or_else(|_| Err(Failure::Panic)).map_err(|failure| {
+        written.unwrap_or(Err(Failure::Panic)).map_err(|failure| {
             tracing::warn!(error = %failure, "a commit failed");
             if failure.is_full() || free_bytes(self.home.dir()).is_some_and(|free| free < NEARLY_FULL_BYTES) {
                 WriteError::Full

@@ -1,7 +1,7 @@
 //! The data directory: whose it is, in which format, and opening the database in it.
 
 use super::db::{Db, View};
-use super::{CLUSTER, Epoch, NODE, ReadError, Reader, Recovered, read, values};
+use super::{CLUSTER, Epoch, NODE, ReadError, Reader, Recovered, journal, read, values};
 use crate::store::db::Space;
 use bytes::Bytes;
 use crdt::id::NodeId;
@@ -101,7 +101,7 @@ impl Home {
     /// Opens the database and reads what it has. A panic in it is an error like any other.
     pub(super) fn open_database(&self, epoch: Epoch) -> Result<(Arc<Db>, Recovered), String> {
         let opened = catch_unwind(AssertUnwindSafe(|| {
-            let db = Arc::new(Db::open(&self.database()).map_err(|error| error.to_string())?);
+            let db = Arc::new(open_or_repair(&self.database())?);
             let recovered = recovered(&db, epoch).map_err(|error| error.to_string())?;
             Ok((db, recovered))
         }));
@@ -118,6 +118,17 @@ impl Reader {
     /// Whose directory this is.
     pub(super) fn node(&self) -> Result<Option<NodeId>, ReadError> {
         self.view()?.get(Space::Meta, NODE)?.map(|id| values::id(&id).map(NodeId)).transpose()
+    }
+}
+
+fn open_or_repair(database: &Path) -> Result<Db, String> {
+    match Db::open(database) {
+        Err(fjall::Error::JournalRecovery(damage)) => {
+            tracing::warn!(%damage, "the database's journal is damaged");
+            journal::cut_damage(database).map_err(|error| error.to_string())?;
+            Db::open(database).map_err(|error| error.to_string())
+        }
+        opened => opened.map_err(|error| error.to_string()),
     }
 }
 

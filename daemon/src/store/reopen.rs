@@ -8,10 +8,10 @@ use super::Recovered;
 use super::commit::Committer;
 use super::db::{Db, Slot, Space};
 use super::open::free_bytes;
-use super::{Epoch, WriteError};
+use super::{Epoch, WriteError, journal};
 use fjall::Slice;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -61,7 +61,7 @@ pub(super) fn attempt(committer: &Committer, outage: &mut Outage) -> Result<Reco
     slot.close(READERS_DEADLINE).map_err(|_| "somebody still reads the old database".to_owned())?;
     std::thread::sleep(SETTLE);
     if outage.error == WriteError::Failed {
-        renew_journals(&committer.home.database()).map_err(|error| error.to_string())?;
+        journal::renew(&committer.home.database()).map_err(|error| error.to_string())?;
     }
     let Epoch(last) = committer.epoch;
     let (db, recovered) = committer.home.open_database(Epoch(last.saturating_add(1)))?;
@@ -82,41 +82,6 @@ fn probe_disk(dir: &Path, outage: &Outage) -> Result<(), String> {
         file.sync_data()
     };
     probe().and_then(|()| std::fs::remove_file(&path)).map_err(|error: std::io::Error| error.to_string())
-}
-
-/// Writes the journals anew, to other blocks of the disk.
-///
-/// After a failed sync the kernel takes the lost pages for clean: recovery reads them from memory and finds nothing wrong,
-/// later commits follow them in the same file, and after a power cut the journal would end at the damaged place, before
-/// commits that were acknowledged.
-fn renew_journals(database: &Path) -> std::io::Result<()> {
-    for file in std::fs::read_dir(database)? {
-        let path = file?.path();
-        if path.extension().is_some_and(|extension| extension == "jnl") {
-            let draft = path.with_extension("new");
-            copy(&path, &draft)?;
-            std::fs::rename(draft, path)?;
-        }
-    }
-    File::open(database)?.sync_all()
-}
-
-/// Copies through memory (the system's own copying may share the blocks), holes as holes, and syncs the copy.
-fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
-    const CHUNK_BYTES: u64 = 1 << 16;
-    let (from, mut to) = (File::open(from)?, File::create(to)?);
-    let mut chunk = Vec::new();
-    let mut length = 0;
-    while (&from).take(CHUNK_BYTES).read_to_end(&mut chunk)? > 0 {
-        if chunk.iter().any(|byte| *byte != 0) {
-            to.seek(SeekFrom::Start(length))?;
-            to.write_all(&chunk)?;
-        }
-        length = length.saturating_add(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
-        chunk.clear();
-    }
-    to.set_len(length)?;
-    to.sync_all()
 }
 
 /// Whether the database takes writes.

@@ -44,7 +44,7 @@ impl Fleet {
     /// Makes `size` nodes, `n1` first; each has the first one as its seed. None is started.
     pub fn new(size: usize) -> anyhow::Result<Self> {
         let dir = TempDir::with_prefix("muster")?;
-        run(program("muster").arg("pki").arg("init").arg("--dir").arg(dir.path().join("ca")))?;
+        run(Command::new(program("muster")).arg("pki").arg("init").arg("--dir").arg(dir.path().join("ca")))?;
         let mut fleet = Self { dir, nodes: Vec::new() };
         for number in 1..=size {
             fleet.add(&format!("n{number}"))?;
@@ -76,7 +76,7 @@ impl Fleet {
 
     /// Issues a certificate by the authority in that directory.
     pub fn issue(&self, ca: &str, name: &str, out: &Path) -> anyhow::Result<()> {
-        run(program("muster").args(["pki", "issue", name, "--dir"]).arg(self.dir.path().join(ca)).arg("--out").arg(out))?;
+        run(Command::new(program("muster")).args(["pki", "issue", name, "--dir"]).arg(self.dir.path().join(ca)).arg("--out").arg(out))?;
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use anyhow::ensure;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -18,6 +18,9 @@ pub struct Writers {
     tasks: Vec<JoinHandle<()>>,
 }
 
+/// How many sets of writers there were, so that no two write the same title.
+static STARTS: AtomicUsize = AtomicUsize::new(0);
+
 /// How many lists the writers share.
 pub const LISTS: usize = 7;
 
@@ -25,10 +28,11 @@ impl Writers {
     /// Starts `each` clients on every node.
     pub fn start(nodes: &[Node], each: usize) -> Self {
         let (stop, acknowledged) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(BTreeSet::new())));
+        let start = STARTS.fetch_add(1, Ordering::Relaxed);
         let mut tasks = Vec::new();
         for node in nodes {
             for client in 0..each {
-                let label = format!("{}-{client}", node.name);
+                let label = format!("{}-{client}-{start}", node.name);
                 tasks.push(tokio::spawn(write(node.socket(), label, Arc::clone(&stop), Arc::clone(&acknowledged))));
             }
         }

@@ -8,15 +8,28 @@ use crate::wire::{RequestId, WriteError};
 use crdt::id::NodeId;
 use crdt::roster::Standing;
 
+/// How many requests wait for the run to be on disk.
+const MAX_EARLY: usize = 64;
+
 impl Cluster {
     pub(super) fn request(&mut self, id: RequestId, command: Command) {
-        let going = matches!(self.phase, Phase::Going(_));
         match command {
             Command::Shutdown => self.shut_down(id),
-            Command::Join(_) | Command::Forget(_) | Command::Leave if going => self.reply(id, Err(Refusal::Stopping)),
+            Command::Join(_) | Command::Forget(_) | Command::Leave if self.phase != Phase::Up => self.request_early_or_late(id, command),
             Command::Join(addresses) => self.joins.begin(&mut self.edge, &mut self.links, &self.viewer, &self.roster, id, addresses),
             Command::Forget(text) => self.forget(id, &text),
             Command::Leave => self.change(id, self.me.id, Standing::Left),
+        }
+    }
+
+    /// While the run is not on disk nothing may be dialled or promised: what is asked waits for it.
+    fn request_early_or_late(&mut self, id: RequestId, command: Command) {
+        if self.phase != Phase::Starting {
+            self.reply(id, Err(Refusal::Stopping));
+        } else if self.early.len() < MAX_EARLY {
+            self.early.push((id, command));
+        } else {
+            self.reply(id, Err(Refusal::Write(WriteError::Failed)));
         }
     }
 

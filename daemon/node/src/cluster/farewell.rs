@@ -21,7 +21,7 @@ const LEFT_STOP: Duration = Duration::from_secs(1);
 
 /// Says goodbye to everybody; from here on nothing that others say matters.
 pub(super) fn say(edge: &mut Edge, links: &Links, swim: &mut Swim, restart: bool) {
-    for (_, conn) in links.currents() {
+    for conn in links.currents() {
         edge.send(conn, Message::Goodbye { restart }.bytes());
     }
     swim.freeze();

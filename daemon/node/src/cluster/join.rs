@@ -64,8 +64,8 @@ impl Seeds {
         self.seeds.iter_mut().for_each(|seed| seed.next = edge.instant() + wait);
     }
 
-    /// Dials the seeds whose node is not known, as often as is due.
-    pub(super) fn round(&mut self, edge: &mut Edge, links: &mut Links, swim: &Swim, roster: &Replica) {
+    /// Dials the seeds whose node is not known, as often as is due; announces this node where a connection stands.
+    pub(super) fn round(&mut self, edge: &mut Edge, links: &mut Links, swim: &mut Swim, roster: &Replica) {
         let now = edge.instant();
         let eager = swim.active_count() == 0 || now.since(self.started) < FIRST_MINUTE;
         for seed in &mut self.seeds {
@@ -75,7 +75,10 @@ impl Seeds {
                 continue;
             }
             seed.next = now + if eager { EAGER } else { PATIENT };
-            seed.dial = Some(links.dial(edge, Target::Named(seed.address.clone())));
+            match seed.node.filter(|node| links.current(*node).is_some()).and_then(|node| swim.seen(node)) {
+                Some(seen) => swim.announce(edge, seen.identity),
+                None => seed.dial = Some(links.dial(edge, Target::Named(seed.address.clone()))),
+            }
         }
     }
 

@@ -8,7 +8,7 @@ use crate::time::Instant;
 use crate::wire::{CloseReason, ConnId, DialId, Peer};
 use bytes::Bytes;
 use crdt::id::NodeId;
-use rand::RngExt;
+use rand::seq::IteratorRandom;
 use rand_chacha::ChaCha8Rng;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -32,51 +32,42 @@ pub(super) struct Link {
     pub(super) hello: Option<Hello>,
     pub(super) accepted: bool,
     keep_alive: bool,
-    /// Later is newer.
-    order: u64,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Links {
     links: BTreeMap<ConnId, Link>,
-    /// Accepted connections of each peer, the newest last: that one is in use. Of two that dialled each other at once,
-    /// the transport names the one it keeps last.
-    accepted: BTreeMap<NodeId, Vec<ConnId>>,
+    /// The connections of each peer, the newest last: of those that are accepted the newest is in use. Of two that
+    /// dialled each other at once, the transport names the one it keeps last.
+    of: BTreeMap<NodeId, Vec<ConnId>>,
     dialling: BTreeMap<NodeId, DialId>,
     waiting: BTreeMap<NodeId, VecDeque<Bytes>>,
     heard: BTreeMap<NodeId, Instant>,
     last_dial: u64,
-    last_order: u64,
 }
 
 impl Links {
     /// Takes a new connection, or one that is to be preferred from now on; `false` if nothing is new.
     pub(super) fn add(&mut self, edge: &mut Edge, conn: ConnId, peer: Peer, remote: SocketAddr, dial: Option<DialId>) -> bool {
-        self.last_order += 1;
-        let order = self.last_order;
-        if let Some(link) = self.links.get_mut(&conn) {
-            link.order = order;
-            self.sort(peer.id);
+        let conns = self.of.entry(peer.id).or_default();
+        if self.links.contains_key(&conn) {
+            conns.retain(|other| *other != conn);
+            conns.push(conn);
             return false;
         }
-        if self.of(peer.id).count() >= MAX_PER_PEER {
+        if conns.len() >= MAX_PER_PEER {
             edge.close(conn, CloseReason::Abuse);
             return false;
         }
+        conns.push(conn);
         if self.dialling.get(&peer.id).is_some_and(|dialling| dial == Some(*dialling)) {
             self.dialling.remove(&peer.id);
         }
-        let link = Link { peer, remote, dialled: dial.is_some(), hello: None, accepted: false, keep_alive: false, order };
+        let link = Link { peer, remote, dialled: dial.is_some(), hello: None, accepted: false, keep_alive: false };
         self.links.insert(conn, link);
         edge.after(GREETING, Timer::Greeting(conn));
         edge.stats.connections = self.links.len() as u64;
         true
-    }
-
-    fn sort(&mut self, node: NodeId) {
-        if let Some(conns) = self.accepted.get_mut(&node) {
-            conns.sort_by_key(|conn| self.links.get(conn).map(|link| link.order));
-        }
     }
 
     pub(super) fn get(&self, conn: ConnId) -> Option<&Link> {
@@ -91,24 +82,23 @@ impl Links {
         self.links.keys().copied()
     }
 
-    /// All connections of one peer, accepted or not.
-    pub(super) fn of(&self, node: NodeId) -> impl Iterator<Item = (ConnId, &Link)> {
-        self.links.iter().filter(move |(_, link)| link.peer.id == node).map(|(conn, link)| (*conn, link))
+    /// All connections of one peer, accepted or not, the newest last.
+    pub(super) fn of(&self, node: NodeId) -> impl DoubleEndedIterator<Item = (ConnId, &Link)> {
+        self.of.get(&node).into_iter().flatten().filter_map(|conn| Some((*conn, self.links.get(conn)?)))
     }
 
     /// The connection in use to a peer.
     pub(super) fn current(&self, node: NodeId) -> Option<ConnId> {
-        self.accepted.get(&node)?.last().copied()
+        self.of(node).rfind(|(_, link)| link.accepted).map(|(conn, _)| conn)
     }
 
     /// The connection in use to each peer.
-    pub(super) fn currents(&self) -> impl Iterator<Item = (NodeId, ConnId)> {
-        self.accepted.iter().filter_map(|(node, conns)| Some((*node, *conns.last()?)))
+    pub(super) fn currents(&self) -> impl Iterator<Item = ConnId> {
+        self.of.keys().filter_map(|node| self.current(*node))
     }
 
     pub(super) fn random(&self, rng: &mut ChaCha8Rng) -> Option<ConnId> {
-        let count = self.accepted.len();
-        if count == 0 { None } else { self.currents().nth(rng.random_range(0..count)).map(|(_, conn)| conn) }
+        self.currents().choose(rng)
     }
 
     /// The peer's hello was accepted: the connection comes into use, and what waited for it goes out.
@@ -116,8 +106,6 @@ impl Links {
         let Some(link) = self.links.get_mut(&conn).filter(|link| !link.accepted) else { return };
         let node = link.peer.id;
         (link.accepted, link.keep_alive) = (true, true);
-        self.accepted.entry(node).or_default().push(conn);
-        self.sort(node);
         edge.put(Output::KeepAlive { conn, on: true });
         for bytes in self.waiting.remove(&node).unwrap_or_default() {
             edge.put(Output::Datagram { conn, bytes });
@@ -127,10 +115,10 @@ impl Links {
 
     pub(super) fn remove(&mut self, edge: &mut Edge, conn: ConnId) -> Option<Link> {
         let link = self.links.remove(&conn)?;
-        if let Some(conns) = self.accepted.get_mut(&link.peer.id) {
+        if let Some(conns) = self.of.get_mut(&link.peer.id) {
             conns.retain(|other| *other != conn);
             if conns.is_empty() {
-                self.accepted.remove(&link.peer.id);
+                self.of.remove(&link.peer.id);
             }
         }
         if !self.is_reached(link.peer.id) && !self.is_dialling(link.peer.id) {
@@ -161,8 +149,8 @@ impl Links {
     /// Pings on the connections to a node that is up; for one that is down they end, and idleness closes them: closing
     /// at once would throw away the proof that it lives.
     pub(super) fn keep_alive(&mut self, edge: &mut Edge, node: NodeId, on: bool) {
-        for conn in self.accepted.get(&node).into_iter().flatten() {
-            if let Some(link) = self.links.get_mut(conn).filter(|link| link.keep_alive != on) {
+        for conn in self.of.get(&node).into_iter().flatten() {
+            if let Some(link) = self.links.get_mut(conn).filter(|link| link.accepted && link.keep_alive != on) {
                 link.keep_alive = on;
                 edge.put(Output::KeepAlive { conn: *conn, on });
             }
@@ -188,7 +176,7 @@ impl Links {
 
     /// Whether there is a connection, accepted or about to be.
     pub(super) fn is_reached(&self, node: NodeId) -> bool {
-        self.of(node).next().is_some()
+        self.of.contains_key(&node)
     }
 
     pub(super) fn is_dialling(&self, node: NodeId) -> bool {

@@ -58,7 +58,7 @@ impl Cluster {
             Message::NameTaken { bearer, address } => self.told_name_taken(bearer, address),
             Message::Challenge => self.edge.send(conn, Message::Present.bytes()),
             Message::Present => self.present(conn),
-            Message::Members(members) if accepted => self.learn_members(members),
+            Message::Members(members) if accepted => self.learn_members(node, members),
             Message::Roster { lines, answer } if accepted => self.learn_roster(conn, lines, answer),
             Message::RosterHash(hash) if accepted && hash != self.roster.hash() => self.send_roster(conn, true),
             Message::Ask if accepted => self.send_state(conn),
@@ -96,9 +96,11 @@ impl Cluster {
         if link.peer.id == self.me.id {
             return self.met_oneself(conn, &hello);
         }
-        link.hello = Some(hello);
-        if self.phase == Phase::Up {
-            self.judge(conn);
+        let again = link.hello.replace(hello).is_some();
+        match self.phase {
+            Phase::Up if again => self.judge_again(conn),
+            Phase::Up => self.judge(conn),
+            Phase::Starting | Phase::Going(_) | Phase::Stopped => {}
         }
     }
 
@@ -126,7 +128,8 @@ impl Cluster {
         }
     }
 
-    /// As [`judge`](Self::judge), late: what the peer sent meanwhile was not listened to.
+    /// As [`judge`](Self::judge), when the first hello was not accepted at once: what the peer sent since was not
+    /// listened to.
     fn judge_again(&mut self, conn: ConnId) {
         self.judge(conn);
         if self.links.get(conn).is_some_and(|link| link.accepted) {
@@ -216,9 +219,24 @@ impl Cluster {
     }
 
     /// Those who are down count only as far as the roster expects them back.
-    fn learn_members(&mut self, mut members: Vec<Member>) {
+    fn learn_members(&mut self, from: NodeId, mut members: Vec<Member>) {
         members.retain(|member| member.state() != State::Down || self.roster.is_member(member.id().node));
+        let me = self.swim.identity();
+        let accused = members.iter().any(|member| *member.id() == me && member.state() == State::Suspect);
         self.swim.absorb(&mut self.edge, members);
+        if let Some(accuser) = self.swim.seen(from).filter(|_| accused) {
+            // Any packet carries the incarnation that refutes it.
+            self.swim.announce(&mut self.edge, accuser.identity);
+        }
+    }
+
+    /// Tells members that have been suspect for a while what is said of them, so that they can refute it.
+    pub(super) fn remind_suspects(&mut self) {
+        for suspect in self.swim.lasting_suspects() {
+            if let Some(conn) = self.links.current(suspect.id().node) {
+                self.edge.send(conn, Message::Members(vec![suspect]).bytes());
+            }
+        }
     }
 
     fn learn_roster(&mut self, conn: ConnId, lines: Vec<(NodeId, RosterEntry)>, answer: bool) {
@@ -265,7 +283,7 @@ impl Cluster {
     pub(super) fn tell_line(&mut self, node: NodeId) {
         let Some(line) = self.roster.roster().get(node).cloned() else { return };
         let message = Message::Roster { lines: vec![(node, line)], answer: false }.bytes();
-        for (_, conn) in self.links.currents() {
+        for conn in self.links.currents() {
             self.edge.send(conn, message.clone());
         }
     }

@@ -11,7 +11,7 @@ use crate::time::Wall;
 use crdt::id::NodeId;
 use crdt::name::NodeName;
 use crdt::roster::{RosterEntry, Standing};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,12 +58,12 @@ struct Line {
 pub(super) struct Viewer {
     lines: BTreeMap<NodeId, Line>,
     /// Known before this start: they come back rather than join.
-    kept: Vec<NodeId>,
+    kept: BTreeSet<NodeId>,
     shown: Option<Arc<RosterView>>,
 }
 
 impl Viewer {
-    pub(super) fn new(kept: Vec<NodeId>) -> Self {
+    pub(super) fn new(kept: BTreeSet<NodeId>) -> Self {
         Self { lines: BTreeMap::new(), kept, shown: None }
     }
 
@@ -88,7 +88,7 @@ impl Viewer {
             if let Some(line) = self.lines.remove(&node) {
                 tell(edge, "forgotten", node, &line.name, String::new());
             }
-            self.kept.retain(|kept| *kept != node);
+            self.kept.remove(&node);
         }
     }
 

@@ -64,11 +64,12 @@ impl Edits {
 
     /// Puts a request at the end of its list's queue. Gives its id back if too many wait.
     pub(super) fn wait(&mut self, list: ListId, name: ListName, request: Request) -> Result<(), RequestId> {
-        let queue = self.queues.entry(list).or_insert_with(|| Queue { name, requests: VecDeque::new() });
-        if queue.requests.len() >= MAX_WAITING_PER_LIST || self.lists.len() >= MAX_WAITING {
+        let before_it = self.queues.get(&list).map_or(0, |queue| queue.requests.len());
+        if before_it >= MAX_WAITING_PER_LIST || self.lists.len() >= MAX_WAITING {
             return Err(request.id);
         }
         self.lists.insert(request.id, list);
+        let queue = self.queues.entry(list).or_insert_with(|| Queue { name, requests: VecDeque::new() });
         queue.requests.push_back(request);
         Ok(())
     }

@@ -92,7 +92,7 @@ impl Source for Disk {
 
 #[derive(Debug)]
 pub(super) enum Event {
-    Input(Input),
+    Message(ConnId, Bytes),
     Commit(WriteId, Vec<Row>),
     Work(ListId, super::Job),
 }
@@ -258,7 +258,7 @@ impl World {
                     return;
                 }
                 let to = if a == index { b } else { a };
-                self.schedule(NET, to, Event::Input(Input::Message { conn, bytes }));
+                self.schedule(NET, to, Event::Message(conn, bytes));
             }
             Output::Close { conn, reason } => {
                 self.nodes[index].closed.push((conn, reason));
@@ -307,8 +307,8 @@ impl World {
             return;
         }
         let input = match event {
-            Event::Input(Input::Message { conn, .. }) if !self.links.contains_key(&conn) => return,
-            Event::Input(input) => input,
+            Event::Message(conn, _) if !self.links.contains_key(&conn) => return,
+            Event::Message(conn, bytes) => Input::Message { conn, bytes },
             Event::Commit(id, rows) => {
                 if node.failing.is_none_or(|survives| survives) {
                     rows.into_iter().for_each(|row| node.disk.commit(row));
@@ -331,8 +331,9 @@ impl World {
     pub(super) fn assert_agreed(&self) {
         for node in &self.nodes {
             node.disk.check();
-            assert_eq!(node.disk.known(), self.nodes[0].disk.known());
-            assert!(node.disk.changes == self.nodes[0].disk.changes && node.disk.entries == self.nodes[0].disk.entries);
+            let first = &self.nodes[0].disk;
+            assert!(node.disk.changes.keys().eq(first.changes.keys()), "{} of {} changes", node.disk.changes.len(), first.changes.len());
+            assert!(node.disk.known() == first.known() && node.disk.changes == first.changes && node.disk.entries == first.entries);
             assert_eq!((node.lists.stats().orphans, node.lists.stats().requests_waiting), (0, 0));
         }
     }

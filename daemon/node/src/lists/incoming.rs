@@ -11,7 +11,7 @@ use std::time::Duration;
 /// Changes of one list that wait to be applied, or for others; and their bytes.
 const MAX_CHANGES_PER_LIST: usize = 10_000;
 const MAX_BYTES_PER_LIST: usize = 16 << 20;
-/// Bytes of all lists that wait.
+/// Bytes of all lists' changes that wait.
 const MAX_BYTES: usize = 128 << 20;
 /// Changes that made a document unfit for use are remembered, so many of them.
 const MAX_POISON: usize = 1_024;
@@ -28,11 +28,14 @@ struct Heap {
 }
 
 impl Heap {
-    fn add(&mut self, change: CheckedChange) {
+    /// Gives the bytes that it takes more than before.
+    fn add(&mut self, change: CheckedChange) -> usize {
         let length = change.bytes().len();
-        if self.changes.insert(change.hash(), change).is_none() {
-            self.bytes += length;
+        if self.changes.insert(change.hash(), change).is_some() {
+            return 0;
         }
+        self.bytes += length;
+        length
     }
 
     fn is_full(&self) -> bool {
@@ -60,6 +63,7 @@ struct Orphans {
 pub(super) struct Incoming {
     waiting: BTreeMap<ListId, Waiting>,
     orphans: BTreeMap<ListId, Orphans>,
+    /// Of both.
     bytes: usize,
     poison: BTreeSet<ChangeHash>,
     /// Lists whose last batch was bad somewhere: so many changes are applied singly, to find which.
@@ -108,16 +112,14 @@ impl Incoming {
             edge.stats.changes_duplicate += 1;
             return Reception::Known(id);
         }
-        let waiting = self.waiting.entry(list);
-        let waiting = waiting.or_insert_with(|| Waiting { name: name.clone(), ready: Heap::default(), senders: BTreeSet::new() });
-        if waiting.ready.is_full() || self.bytes >= MAX_BYTES {
+        if self.bytes >= MAX_BYTES || self.waiting.get(&list).is_some_and(|waiting| waiting.ready.is_full()) {
             edge.stats.dropped += 1;
             return Reception::Dropped;
         }
-        let before = waiting.ready.bytes;
+        let waiting = self.waiting.entry(list);
+        let waiting = waiting.or_insert_with(|| Waiting { name: name.clone(), ready: Heap::default(), senders: BTreeSet::new() });
         waiting.senders.insert(from);
-        waiting.ready.add(change);
-        self.bytes += waiting.ready.bytes - before;
+        self.bytes += waiting.ready.add(change);
         Reception::Waits(id)
     }
 
@@ -150,8 +152,7 @@ impl Incoming {
             return;
         }
         let mut ready = Heap::default();
-        changes.into_iter().for_each(|change| ready.add(change));
-        self.bytes += ready.bytes;
+        self.bytes += changes.into_iter().map(|change| ready.add(change)).sum::<usize>();
         self.waiting.insert(list, Waiting { name, ready, senders: senders.clone() });
     }
 
@@ -159,14 +160,16 @@ impl Incoming {
     fn take_completed(&mut self, list: ListId, document: &Document, changes: &mut Vec<CheckedChange>) {
         let Some(orphans) = self.orphans.get_mut(&list) else { return };
         let mut there: BTreeSet<ChangeHash> = changes.iter().map(CheckedChange::hash).collect();
-        let mut held: Vec<CheckedChange> = std::mem::take(&mut orphans.heap).changes.into_values().collect();
+        let heap = std::mem::take(&mut orphans.heap);
+        self.bytes -= heap.bytes;
+        let mut held: Vec<CheckedChange> = heap.changes.into_values().collect();
         held.sort_by_key(CheckedChange::start_op);
         for change in held {
             if change.deps().iter().all(|dep| there.contains(dep) || document.has(dep)) {
                 there.insert(change.hash());
                 changes.push(change);
             } else {
-                orphans.heap.add(change);
+                self.bytes += orphans.heap.add(change);
             }
         }
         if orphans.heap.changes.is_empty() {
@@ -190,10 +193,10 @@ impl Incoming {
         let held = self.orphans.entry(list).or_default();
         held.senders.extend(senders);
         for change in orphans {
-            if held.heap.is_full() {
+            if held.heap.is_full() || self.bytes >= MAX_BYTES {
                 edge.stats.dropped += 1;
             } else {
-                held.heap.add(change);
+                self.bytes += held.heap.add(change);
             }
         }
         first
@@ -226,7 +229,9 @@ impl Incoming {
             self.bytes -= waiting.ready.bytes;
             edge.stats.changes_refused += u64::try_from(waiting.ready.changes.len()).unwrap_or(0);
         }
-        self.orphans.remove(&list);
+        if let Some(orphans) = self.orphans.remove(&list) {
+            self.bytes -= orphans.heap.bytes;
+        }
     }
 
     /// Drops all that waits; what is known to be bad stays so.

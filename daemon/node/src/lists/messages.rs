@@ -3,7 +3,7 @@
 use super::Lists;
 use super::incoming::Reception;
 use super::resident::Place;
-use super::rounds::{self, Finished, Urgency};
+use super::rounds::{self, Difference, Finished, Urgency};
 use super::vectors::Purpose;
 use super::watchers::Answerable;
 use super::wire::{self, Chunk, Message, Pushed};
@@ -33,7 +33,14 @@ impl Lists {
         match message {
             Message::Push(items) => self.pushed(peer, items),
             Message::Chunk(chunk) => self.chunk(peer, conn, chunk),
-            Message::Root(root) => rounds::answer_root(&mut self.edge, &self.digest, self.shards, conn, shards, root),
+            Message::Root { sum, wake } => {
+                rounds::answer_root(&mut self.edge, &self.digest, self.shards, conn, shards, sum);
+                if wake {
+                    self.fresh.insert(peer);
+                    self.rounds.cancel(peer);
+                    self.begin_rounds();
+                }
+            }
             Message::Equal(_) => self.end_round(peer, |lists| lists.rounds.equal(peer)),
             Message::Shards(sums) if sums.len() == count(shards) => {
                 self.end_round(peer, |lists| lists.rounds.shards(&mut lists.edge, &lists.digest, (peer, conn), shards.0, &sums));
@@ -43,14 +50,14 @@ impl Lists {
                     rounds::answer_buckets(&mut self.edge, &self.digest, conn, shard, &sums);
                 }
             }
-            // A wrong number of sums is as malformed as wrong bytes.
-            Message::Shards(_) | Message::Buckets { .. } => self.sever(conn, CloseReason::Malformed),
-            Message::Leaves { shard, buckets, leaves, last } => {
-                self.differ(peer, shard, &buckets, &leaves);
+            Message::Leaves { shard, buckets, leaves, last } if buckets.len() <= BUCKETS => {
+                self.differ(peer, shard, &buckets.into_iter().collect(), &leaves);
                 if last {
                     self.end_round(peer, |lists| lists.rounds.shard_done(&mut lists.edge, &lists.digest, (peer, conn), shard));
                 }
             }
+            // A wrong number of sums is as malformed as wrong bytes.
+            Message::Shards(_) | Message::Buckets { .. } | Message::Leaves { .. } => self.sever(conn, CloseReason::Malformed),
             Message::Compare { list, .. }
             | Message::Pull { list, .. }
             | Message::Nothing(list)
@@ -145,19 +152,20 @@ impl Lists {
         }
     }
 
-    /// Repairs at once what only one side has, and everything after a connection was made. The rest gets a second look.
-    fn differ(&mut self, peer: NodeId, shard: Shard, buckets: &[u8], leaves: &[(ListId, u64)]) {
+    /// After a connection was made, repairs whatever differs at once; later only what is not here at all, and gives the
+    /// rest a second look. What the peer lacks altogether it finds by its own rounds.
+    fn differ(&mut self, peer: NodeId, shard: Shard, buckets: &BTreeSet<u8>, leaves: &[(ListId, u64)]) {
         let urgency = self.rounds.urgency(peer);
         let differing = self.rounds.leaves(&self.edge, &self.digest, peer, shard, buckets, leaves);
-        for difference in differing.unwrap_or_default() {
-            let list = difference.list;
-            let one_sided = difference.ours.is_none() || difference.theirs.is_none();
-            let on_its_way = difference.ours.is_none() && self.is_known(list);
-            if urgency == Urgency::Now || one_sided && !on_its_way {
+        for Difference { list, ours, theirs } in differing.unwrap_or_default() {
+            if theirs.is_none() || ours.is_none() && self.is_known(list) {
+                continue;
+            }
+            if urgency == Urgency::Now || ours.is_none() {
                 if !self.line_up(peer, list) {
                     self.rounds.truncate(peer);
                 }
-            } else if !one_sided && self.suspects.note(&mut self.edge, peer, list) {
+            } else if self.suspects.note(&mut self.edge, peer, list) {
                 self.with_vector(list, Purpose::Compare { peer, answer: false });
             }
         }

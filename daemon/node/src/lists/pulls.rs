@@ -99,9 +99,9 @@ impl Pulls {
 
     /// Our vector is known: how many bytes to ask that peer for.
     pub(super) fn ask(&mut self, now: Instant, peer: NodeId, list: ListId) -> Option<usize> {
-        let free = self.credit_bytes(peer);
+        let share = WINDOW_BYTES / self.lists_of(peer).max(1);
         let pull = self.active.get_mut(&list).filter(|pull| pull.peer == peer && pull.stage == Stage::Looking)?;
-        pull.claim_bytes = (free / 2).clamp(MIN_CLAIM_BYTES, MAX_CLAIM_BYTES);
+        pull.claim_bytes = share.clamp(MIN_CLAIM_BYTES, MAX_CLAIM_BYTES);
         (pull.stage, pull.at, pull.advanced) = (Stage::Asked, now, false);
         Some(pull.claim_bytes)
     }
@@ -170,7 +170,7 @@ impl Pulls {
 
     /// Whether nothing is under way or waiting with that peer.
     pub(super) fn is_idle(&self, peer: NodeId) -> bool {
-        !self.queued.contains_key(&peer) && self.active.values().all(|pull| pull.peer != peer)
+        self.lists_of(peer) == 0
     }
 
     pub(super) fn clear(&mut self) {
@@ -182,6 +182,11 @@ impl Pulls {
     /// Repairs under way, and begun since the start.
     pub(super) fn counts(&self) -> (usize, u64) {
         (self.active.len(), self.begun)
+    }
+
+    /// How many lists are under way or waiting with that peer.
+    fn lists_of(&self, peer: NodeId) -> usize {
+        self.queued.get(&peer).map_or(0, BTreeSet::len) + self.active.values().filter(|pull| pull.peer == peer).count()
     }
 
     fn credit_bytes(&self, peer: NodeId) -> usize {

@@ -4,7 +4,7 @@ use super::Lists;
 use super::edge::Timer;
 use super::io::{Answer, Reply, SourceError};
 use super::resident::Place;
-use super::rounds::{Finished, Urgency};
+use super::rounds::{Finished, Opening, Urgency};
 use super::vectors::Purpose;
 use super::wire::{ANSWER_BYTES, CHUNK_BYTES, Message, Tail};
 use crate::wire::{ConnId, RequestId};
@@ -60,12 +60,14 @@ impl Lists {
     }
 
     fn begin_round(&mut self, to: (NodeId, ConnId), urgency: Urgency) {
-        self.rounds.begin(&mut self.edge, &self.digest, self.shards, to, urgency, self.evacuation.is_wanted());
+        let opening = Opening { urgency, wake: self.wake.contains(&to.0), record: self.evacuation.is_wanted() };
+        self.rounds.begin(&mut self.edge, &self.digest, self.shards, to, opening);
     }
 
     pub(super) fn round_finished(&mut self, peer: NodeId, finished: Finished) {
         if finished.urgency == Urgency::Now && !finished.truncated {
             self.fresh.remove(&peer);
+            self.wake.remove(&peer);
         }
         let is_member = self.view.as_ref().is_none_or(|view| view.expected().any(|member| member.id == peer));
         if let Some(record) = finished.record.filter(|_| is_member) {

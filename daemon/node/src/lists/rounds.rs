@@ -13,7 +13,7 @@ use std::time::Duration;
 /// Shards of one round that are asked about at the same time.
 const MAX_OPEN_SHARDS: usize = 8;
 /// A round whose answers stay away is given up.
-const STALL: Duration = Duration::from_secs(5);
+const STALL: Duration = Duration::from_secs(2);
 
 /// How a round takes what differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +22,16 @@ pub(super) enum Urgency {
     Now,
     /// Else: look again first.
     Later,
+}
+
+/// How a round is opened.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Opening {
+    pub(super) urgency: Urgency,
+    /// Whether the peer shall open one, too.
+    pub(super) wake: bool,
+    /// Whether to note what the peer has whole.
+    pub(super) record: bool,
 }
 
 /// A list whose sums differ; `None` where one side does not have it.
@@ -73,21 +83,14 @@ pub(super) struct Rounds {
 
 impl Rounds {
     /// Opens a round with a peer, in place of one that is under way.
-    pub(super) fn begin(
-        &mut self,
-        edge: &mut Edge,
-        digest: &Digest,
-        shards: (Shard, Shard),
-        to: (NodeId, ConnId),
-        urgency: Urgency,
-        record: bool,
-    ) {
+    pub(super) fn begin(&mut self, edge: &mut Edge, digest: &Digest, shards: (Shard, Shard), to: (NodeId, ConnId), opening: Opening) {
+        let Opening { urgency, wake, record } = opening;
         let untold = (shards.0.0..=shards.1.0).map(Shard).collect();
         let record = record.then(Record::default);
         let (at, asked) = (edge.now.instant, BTreeSet::new());
         let round = Round { urgency, at, untold, differing: VecDeque::new(), asked, lists: 0, truncated: false, record };
         self.active.insert(to.0, round);
-        edge.send(to.1, shards, &Message::Root(digest.root(shards.0, shards.1)));
+        edge.send(to.1, shards, &Message::Root { sum: digest.root(shards.0, shards.1), wake });
     }
 
     pub(super) fn is_active(&self, peer: NodeId) -> bool {
@@ -132,7 +135,7 @@ impl Rounds {
         digest: &Digest,
         peer: NodeId,
         shard: Shard,
-        buckets: &[u8],
+        buckets: &BTreeSet<u8>,
         leaves: &[(ListId, u64)],
     ) -> Option<Vec<Difference>> {
         let round = self.active.get_mut(&peer).filter(|round| round.asked.contains(&shard))?;
@@ -176,6 +179,11 @@ impl Rounds {
         self.active.values_mut().filter_map(|round| round.record.as_mut()).for_each(|record| {
             record.changed.insert(list);
         });
+    }
+
+    /// Gives a round up that is under way.
+    pub(super) fn cancel(&mut self, peer: NodeId) {
+        self.active.remove(&peer);
     }
 
     /// A peer is gone.

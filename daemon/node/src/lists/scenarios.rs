@@ -1,11 +1,12 @@
 //! What the machine promises, between a few of them.
 
-use super::harness::{DISK, NET, World, command, entry, name, replicated};
+use super::harness::{DISK, NET, World, entry, name, replicated};
 use super::io::{Command, Confirmations, Input, Precondition, Refusal, Replicas, Reply};
 use crate::wire::{CloseReason, RequestId, WriteError};
 use bytes::Bytes;
 use crdt::entry::{Edit, EntryPatch, NewEntry};
-use crdt::id::{EntryId, ListId};
+use crdt::id::{Actor, EntryId, ListId, Shard};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -117,6 +118,45 @@ fn lost_pushes_are_found_and_repaired() {
 }
 
 #[test]
+fn what_a_full_queue_dropped_is_fetched_soon() {
+    let mut world = World::new(2);
+    world.run(SECOND);
+    world.lose = u64::MAX;
+    for i in 0..500 {
+        world.add(0, &format!("list {i}"), "x");
+    }
+    world.run(Duration::from_millis(100));
+    world.lose = 0;
+    let conn = world.conn(0, 1);
+    world.handle(0, Input::Overflowed { conn });
+    world.run(2 * SECOND);
+    world.assert_agreed();
+}
+
+#[test]
+fn machines_that_share_out_the_shards_otherwise_agree_on_those_they_share() {
+    let mut world = World::apart(2);
+    world.restart(1, |settings| settings.shards = (Shard(40), Shard(99)));
+    world.connect(0, 1);
+    let names: Vec<String> = (0..40).map(|i| format!("list {i}")).collect();
+    for list in &names {
+        world.add(0, list, "pushed");
+    }
+    world.run(SECOND);
+    world.lose = u64::MAX;
+    for list in &names {
+        world.add(0, list, "lost");
+    }
+    world.run(Duration::from_millis(100));
+    world.lose = 0;
+    world.run(5 * SECOND);
+    for list in names {
+        let shared = (Shard(40)..=Shard(99)).contains(&ListId::of(&name(&list)).shard());
+        assert_eq!(world.nodes[1].disk.titles(&list).len(), if shared { 2 } else { 0 });
+    }
+}
+
+#[test]
 fn lists_that_are_being_written_are_not_repaired() {
     let mut world = World::new(2);
     world.run(2 * SECOND);
@@ -171,6 +211,8 @@ fn after_a_failed_commit_the_outcome_is_unknown_and_a_retry_harmless() {
         world.assert_agreed();
         let titles = if survives { vec!["before", "a", "b"] } else { vec!["before", "a"] };
         assert_eq!(world.nodes[1].disk.titles("bob"), titles);
+        let actors: BTreeSet<Actor> = world.nodes[0].disk.changes.keys().map(|(_, actor, _)| *actor).collect();
+        assert_eq!(actors.len(), if survives { 1 } else { 2 }, "an actor is not used on after a failure");
     }
 }
 
@@ -284,10 +326,7 @@ fn preconditions_are_compared_with_what_is_there() {
     let id = added(&world, request);
     let tag = world.nodes[0].disk.entries[&(ListId::of(&name("bob")), id)].tag();
     let sum = world.nodes[0].disk.known()[0].1;
-    let ask = |edit, expect| match command("bob", edit) {
-        Command::Edit { list, edit, timeout, .. } => Command::Edit { list, edit, expect: Some(expect), replicas: None, timeout },
-        other => other,
-    };
+    let ask = |edit, expect| Command::Edit { list: name("bob"), edit, expect: Some(expect), replicas: None, timeout: SECOND };
     let good = world.request(0, ask(Edit::Patch(id, patch("bread")), Precondition::Entry(tag)));
     let stale = world.request(0, ask(Edit::Patch(id, patch("cake")), Precondition::Entry(tag)));
     let stale_list = world.request(0, ask(Edit::Add(vec![entry("x")]), Precondition::List(sum)));
@@ -383,10 +422,8 @@ fn requests_wait_for_a_document_until_their_deadline() {
     world.add(0, "bob", "milk");
     world.run(SECOND);
     world.restart(0, |_| ());
-    let request = match command("bob", Edit::DeleteAll) {
-        Command::Edit { list, edit, .. } => Command::Edit { list, edit, expect: None, replicas: None, timeout: Duration::ZERO },
-        other => other,
-    };
+    let timeout = Duration::ZERO;
+    let request = Command::Edit { list: name("bob"), edit: Edit::DeleteAll, expect: None, replicas: None, timeout };
     let request = world.request(0, request);
     world.run(SECOND);
     assert_eq!(world.reply(request).unwrap(), &Err(Refusal::Timeout));

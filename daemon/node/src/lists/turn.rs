@@ -128,6 +128,7 @@ impl Lists {
     fn spoiled(&mut self, list: ListId, applying: &Applying) {
         self.resident.discard(list);
         self.incoming.blame(&mut self.edge, list, applying.only, applying.count);
+        self.summon(list);
     }
 
     /// When nothing of a list waits any more, its repair can go on.

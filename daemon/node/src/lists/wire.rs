@@ -33,8 +33,9 @@ pub(super) enum Message {
     Push(Vec<Pushed>),
     /// A part of a large change; what it belongs to follows its last part.
     Chunk(Chunk),
-    /// The sum of all lists in the header's shards: opens a round of comparing.
-    Root(u64),
+    /// The sum of all lists in the header's shards: opens a round of comparing. With `wake` the sender knows that it
+    /// could not send something, and wants the receiver to open a round of its own at once.
+    Root { sum: u64, wake: bool },
     /// Answers a root: the sums are equal.
     Equal(u64),
     /// Answers a root: they are not; the sums of the header's shards.
@@ -139,7 +140,7 @@ mod tests {
             )),
             (names(), any::<u64>(), any::<u32>(), any::<u32>(), vec(any::<u8>(), 0..99))
                 .prop_map(|(name, number, index, count, bytes)| Message::Chunk(Chunk { name, number, index, count, bytes: bytes.into() })),
-            any::<u64>().prop_map(Message::Root),
+            (any::<u64>(), any::<bool>()).prop_map(|(sum, wake)| Message::Root { sum, wake }),
             any::<u64>().prop_map(Message::Equal),
             sums.clone().prop_map(Message::Shards),
             (any::<u8>(), sums).prop_map(|(shard, sums)| Message::Buckets { shard: Shard(shard), sums }),

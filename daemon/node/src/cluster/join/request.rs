@@ -54,7 +54,7 @@ impl Requests {
         let mut items = Vec::new();
         for (i, address) in addresses.into_iter().enumerate() {
             let progress = if i >= room {
-                Progress::Done(JoinResult::Unreachable, format!("not tried: at most {room} addresses at once"))
+                Progress::Done(JoinResult::Unreachable, "not tried: too many addresses at once".to_owned())
             } else if let Some(name) = bearer(viewer, roster, &address) {
                 Progress::Done(JoinResult::Already, name)
             } else {

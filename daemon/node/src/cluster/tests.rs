@@ -1,0 +1,219 @@
+//! What a peer may say, in any order, to one machine.
+
+use super::message::{Hello, MAX_RUN, Message};
+use super::swim::{Identity, Member, State};
+use super::*;
+use crate::time::Wall;
+use bytes::Bytes;
+use crdt::name::NodeName;
+use proptest::prelude::*;
+use std::time::Duration;
+
+fn address(n: u8) -> std::net::SocketAddr {
+    ([10, 0, 0, n], 6878).into()
+}
+
+fn profile(name: &str, n: u8) -> Profile {
+    Profile { name: NodeName::new(name).unwrap(), address: address(n), version: "test".into(), tags: vec![] }
+}
+
+fn settings() -> Settings {
+    let me = Peer { id: NodeId([1; 16]), name: NodeName::new("node1").unwrap() };
+    Settings { profile: profile("node1", 1), me, seeds: vec!["10.0.0.2:6878".into()], kept: None, nonce: [1; 16], seed: [7; 32] }
+}
+
+fn identities() -> impl Strategy<Value = Identity> {
+    (0u8..6, prop_oneof![Just(1u64 << 32), (0u64..4).prop_map(|run| run << 32), any::<u64>()]).prop_map(|(n, generation)| Identity {
+        node: NodeId([n; 16]),
+        addr: address(n),
+        generation,
+    })
+}
+
+fn members() -> impl Strategy<Value = Member> {
+    let state = prop_oneof![Just(State::Alive), Just(State::Suspect), Just(State::Down)];
+    (identities(), any::<u16>(), state).prop_map(|(id, incarnation, state)| Member::new(id, incarnation, state))
+}
+
+fn lines() -> impl Strategy<Value = (NodeId, RosterEntry)> {
+    let standing = prop_oneof![Just(Standing::Member), Just(Standing::Left), Just(Standing::Forgotten)];
+    let run = prop_oneof![0u64..4, Just(MAX_RUN), Just(u64::MAX)];
+    (0u8..6, run, standing)
+        .prop_map(|(n, run, standing)| (NodeId([n; 16]), RosterEntry { run, standing, profile: profile(&format!("node{n}"), n) }))
+}
+
+fn messages() -> impl Strategy<Value = Message> {
+    let hello = (prop_oneof![(0u64..4).prop_map(|run| run << 32), any::<u64>()], 0u8..3, 1u8..4).prop_map(|(generation, nonce, n)| {
+        Message::Hello(Hello { generation, nonce: [nonce; 16], profile: profile(&format!("node{n}"), n) })
+    });
+    prop_oneof![
+        4 => hello,
+        1 => prop_oneof![0u64..4, any::<u64>()].prop_map(|run| Message::Above { run }),
+        1 => Just(Message::Challenge),
+        1 => Just(Message::Present),
+        2 => proptest::collection::vec(members(), 0..6).prop_map(Message::Members),
+        2 => (proptest::collection::vec(lines(), 0..6), any::<bool>()).prop_map(|(lines, answer)| Message::Roster { lines, answer }),
+        1 => any::<u64>().prop_map(Message::RosterHash),
+        1 => Just(Message::Ask),
+        1 => any::<bool>().prop_map(|restart| Message::Goodbye { restart }),
+    ]
+}
+
+/// A packet of a peer that speaks for itself, with whatever follows the header.
+fn packets() -> impl Strategy<Value = Vec<u8>> {
+    let message = prop_oneof![
+        any::<u8>().prop_map(foca::Message::Ping),
+        any::<u8>().prop_map(foca::Message::Ack),
+        (identities(), any::<u8>()).prop_map(|(target, probe_number)| foca::Message::PingReq { target, probe_number }),
+        (identities(), any::<u8>()).prop_map(|(origin, probe_number)| foca::Message::IndirectPing { origin, probe_number }),
+        (identities(), any::<u8>()).prop_map(|(target, probe_number)| foca::Message::IndirectAck { target, probe_number }),
+        (identities(), any::<u8>()).prop_map(|(origin, probe_number)| foca::Message::ForwardedAck { origin, probe_number }),
+        Just(foca::Message::Announce),
+        Just(foca::Message::Feed),
+        Just(foca::Message::Gossip),
+        Just(foca::Message::TurnUndead),
+    ];
+    let header = (identities(), any::<u16>(), message).prop_map(|(src, src_incarnation, message)| {
+        let dst = Identity::of_run(NodeId([1; 16]), address(1), 1);
+        crate::codec::encode(&foca::Header { src, src_incarnation, dst, message }).unwrap()
+    });
+    let updates = proptest::collection::vec(members(), 0..4).prop_map(|members| {
+        let count = u16::try_from(members.len()).unwrap().to_be_bytes();
+        count.into_iter().chain(members.iter().flat_map(|member| crate::codec::encode(member).unwrap())).collect()
+    });
+    let rest = prop_oneof![Just(Vec::new()), updates, proptest::collection::vec(any::<u8>(), 0..40)];
+    (header, rest).prop_map(|(header, rest)| [header, rest].concat())
+}
+
+#[derive(Clone, Debug)]
+enum Act {
+    Connect(u8),
+    Say(u64, Message),
+    Packet(u64, Vec<u8>),
+    Rubbish(u64, Vec<u8>),
+    Close(u64),
+    Wait(u64),
+}
+
+fn acts() -> impl Strategy<Value = Act> {
+    let rubbish = proptest::collection::vec(any::<u8>(), 0..60);
+    prop_oneof![
+        2 => (1u8..4).prop_map(Act::Connect),
+        6 => (0u64..6, messages()).prop_map(|(conn, message)| Act::Say(conn, message)),
+        4 => (0u64..6, packets()).prop_map(|(conn, packet)| Act::Packet(conn, packet)),
+        1 => (0u64..6, rubbish).prop_map(|(conn, bytes)| Act::Rubbish(conn, bytes)),
+        1 => (0u64..6).prop_map(Act::Close),
+        3 => (1u64..1_500).prop_map(Act::Wait),
+    ]
+}
+
+struct Bench {
+    machine: Cluster,
+    now: Now,
+    conns: u64,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let now = Now { instant: Instant::from_nanos(0), wall: Wall(0) };
+        Self { machine: Cluster::new(settings(), now), now, conns: 0 }
+    }
+
+    /// Writes succeed at once; all else that the machine wants is only looked at.
+    fn drain(&mut self) {
+        while let Some(output) = self.machine.poll_output() {
+            match output {
+                Output::Write { id, .. } => self.machine.handle(self.now, Input::Written { id, result: Ok(()) }),
+                Output::Datagram { bytes, .. } => assert!(bytes.len() <= 1150),
+                Output::Send { bytes, .. } => assert!(!bytes.is_empty()),
+                Output::View(view) => assert!(view.member(NodeId([1; 16])).is_some() && view.members.len() <= 6),
+                Output::Dial { .. }
+                | Output::KeepAlive { .. }
+                | Output::Close { .. }
+                | Output::Event(_)
+                | Output::Reply { .. }
+                | Output::Stop(_) => {}
+            }
+        }
+    }
+
+    fn act(&mut self, act: Act) {
+        let input = match act {
+            Act::Connect(n) => {
+                self.conns += 1;
+                let peer = Peer { id: NodeId([n; 16]), name: NodeName::new(&format!("node{n}")).unwrap() };
+                Input::Connected { peer, conn: ConnId(self.conns), dial: None, remote: address(n) }
+            }
+            Act::Say(conn, message) => Input::Message { conn: ConnId(self.conns.saturating_sub(conn)), bytes: message.bytes() },
+            Act::Packet(conn, packet) => Input::Datagram { conn: ConnId(self.conns.saturating_sub(conn)), bytes: Bytes::from(packet) },
+            Act::Rubbish(conn, bytes) => Input::Message { conn: ConnId(self.conns.saturating_sub(conn)), bytes: Bytes::from(bytes) },
+            Act::Close(conn) => Input::Closed { conn: ConnId(self.conns.saturating_sub(conn)) },
+            Act::Wait(ms) => return self.wait(ms),
+        };
+        self.machine.handle(self.now, input);
+        self.drain();
+    }
+
+    fn wait(&mut self, ms: u64) {
+        let until = self.now.instant + Duration::from_millis(ms);
+        while let Some(at) = self.machine.poll_timeout().filter(|at| *at <= until) {
+            self.now.instant = at.max(self.now.instant);
+            self.machine.handle(self.now, Input::Timeout);
+            self.drain();
+            assert!(self.machine.poll_timeout().is_none_or(|next| next > self.now.instant), "all that is due was done");
+        }
+        self.now.instant = until;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn whatever_peers_say_the_machine_goes_on(acts in proptest::collection::vec(acts(), 1..80)) {
+        let mut bench = Bench::new();
+        bench.drain();
+        for act in acts {
+            bench.act(act);
+        }
+        bench.wait(12_000);
+        let stats = bench.machine.stats();
+        prop_assert!(stats.connections <= 24 && stats.expected <= 6, "{stats:?}");
+    }
+}
+
+fn greeted_bench() -> Bench {
+    let mut bench = Bench::new();
+    bench.drain();
+    bench.act(Act::Connect(2));
+    bench.act(Act::Say(0, Message::Hello(Hello { generation: 1 << 32, nonce: [2; 16], profile: profile("node2", 2) })));
+    bench
+}
+
+#[test]
+fn a_member_that_stays_suspect_is_told_so() {
+    let mut machine = greeted_bench().machine;
+    let suspicion = Member::new(Identity::of_run(NodeId([2; 16]), address(2), 1), 0, State::Suspect);
+    machine.swim.absorb(&mut machine.edge, vec![suspicion.clone()]);
+    let mut reminders = || {
+        machine.remind_suspects();
+        let outputs = std::iter::from_fn(|| machine.poll_output());
+        outputs
+            .filter(|output| matches!(output, Output::Send { bytes, .. } if *bytes == Message::Members(vec![suspicion.clone()]).bytes()))
+            .count()
+    };
+    assert_eq!((reminders(), reminders()), (0, 1));
+}
+
+#[test]
+fn an_accusation_is_refuted_to_the_accuser_at_once() {
+    let mut machine = greeted_bench().machine;
+    let (now, me) = (Now::default(), machine.swim.identity());
+    let bytes = Message::Members(vec![Member::new(me, 0, State::Suspect)]).bytes();
+    machine.handle(now, Input::Message { conn: ConnId(1), bytes });
+    let mut headers = std::iter::from_fn(|| machine.poll_output()).filter_map(|output| {
+        let Output::Datagram { bytes, .. } = output else { return None };
+        crate::codec::decode_prefix::<foca::Header<Identity>, 256>(&bytes).ok()
+    });
+    assert!(headers.any(|(header, _)| header.message == foca::Message::Announce && header.src_incarnation == 1));
+}

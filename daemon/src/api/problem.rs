@@ -1,0 +1,292 @@
+//! What a client is told when a call fails: RFC 9457 problems, one table of their kinds.
+
+use crate::store::ReadError;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use node::wire::WriteError;
+use node::{cluster, lists};
+use serde::Serialize;
+use std::fmt::Display;
+use utoipa::ToSchema;
+
+macro_rules! kinds {
+    ($($kind:ident $status:literal $slug:literal $title:literal $doc:literal)*) => {
+        /// The kinds of problems; each has one status.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Kind {
+            $(#[doc = $doc] $kind,)*
+        }
+
+        impl Kind {
+            /// Its status, the last part of its type, and its title.
+            fn row(self) -> (u16, &'static str, &'static str) {
+                match self {
+                    $(Self::$kind => ($status, $slug, $title),)*
+                }
+            }
+
+            /// The HTTP status.
+            pub(crate) fn status(self) -> u16 {
+                self.row().0
+            }
+
+            /// The `type` of the problem.
+            pub(crate) fn uri(self) -> String {
+                format!("/problems/{}", self.row().1)
+            }
+
+            /// The kind in words.
+            pub(crate) fn title(self) -> &'static str {
+                self.row().2
+            }
+
+            #[cfg(test)]
+            const ALL: &'static [Self] = &[$(Self::$kind,)*];
+        }
+    };
+}
+
+kinds! {
+    Malformed 400 "malformed" "The request cannot be understood" "Not JSON, a wrong type, an unknown field or parameter, a bad cursor."
+    Token 401 "unauthorized" "A token is needed" "Over TCP, without a token."
+    Forbidden 403 "forbidden" "Not allowed" "The caller may not do this."
+    Path 404 "no-such-path" "There is no such path" "Nothing is served there."
+    List 404 "no-such-list" "There is no such list" "The list has no live entry."
+    Entry 404 "no-such-entry" "There is no such entry" "The entry is not there, or was deleted."
+    Change 404 "no-such-change" "There is no such change" "The list's history has no such change."
+    Member 404 "no-such-member" "There is no such member" "Nobody of that name or id is on the roster."
+    Method 405 "method-not-allowed" "The path has no such method" "`Allow` names those that it has."
+    Slow 408 "body-too-slow" "The body did not arrive in time" "The client took longer than the limit to send it."
+    Deleted 409 "deleted" "The entry was deleted" "An entry of this id was deleted since it was added."
+    Reachable 409 "reachable" "The member is reachable" "Only a member that is gone can be forgotten."
+    OnlyHere 409 "only-here" "Lists are on this node only" "Leaving now would take them along."
+    Stale 412 "stale" "It was changed in between" "`If-Match` names an older state."
+    TooLarge 413 "too-large" "Too large" "A body over its limit, or a change that peers would refuse."
+    Invalid 422 "invalid" "A rule is broken" "A field's limit, no such date, an unknown `before`."
+    TooMany 429 "too-many" "Too many at once" "The caller's user has too many connections or streams open."
+    Internal 500 "internal" "The daemon failed" "A bug of the daemon; its log tells more."
+    Busy 503 "busy" "The node is busy" "Too much is waiting, or the node is stopping; nothing was changed."
+    NotReady 503 "not-ready" "The node is not ready" "It cannot do its work now; the detail says why."
+    Store 503 "store-unavailable" "The store is not available" "The disk failed; nothing was changed."
+    Quarantined 503 "quarantined" "The list is quarantined" "Its document cannot be loaded; it is readable but takes no changes."
+    Unknown 503 "outcome-unknown" "The outcome is unknown" "The commit failed half-way: retry with the same id."
+    Deadline 504 "deadline" "The deadline passed" "Nothing was changed."
+    DiskFull 507 "disk-full" "The disk is full" "Nothing was changed."
+}
+
+/// One problem: its kind, and what exactly is wrong in this call.
+#[derive(Clone, Debug)]
+pub(crate) struct Problem {
+    kind: Kind,
+    detail: String,
+    /// Sent as `Retry-After`, in seconds.
+    retry_after: Option<u32>,
+}
+
+/// How a problem is written.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct ProblemBody<'a> {
+    /// `/problems/` and a word that names the kind of problem.
+    #[serde(rename = "type")]
+    kind: String,
+    /// The kind in words; constant.
+    title: &'a str,
+    /// The HTTP status.
+    status: u16,
+    /// What is wrong in this call: the field, the value, and what would be right.
+    detail: &'a str,
+}
+
+impl Problem {
+    pub(crate) fn new(kind: Kind, detail: impl Display) -> Self {
+        Self { kind, detail: detail.to_string(), retry_after: None }
+    }
+
+    pub(crate) fn malformed(detail: impl Display) -> Self {
+        Self::new(Kind::Malformed, detail)
+    }
+
+    pub(crate) fn invalid(detail: impl Display) -> Self {
+        Self::new(Kind::Invalid, detail)
+    }
+
+    pub(crate) fn internal(detail: impl Display) -> Self {
+        tracing::error!(detail = %detail, "a request failed for a reason that should not exist");
+        Self::new(Kind::Internal, detail)
+    }
+
+    pub(crate) fn is(&self, kind: Kind) -> bool {
+        self.kind == kind
+    }
+
+    /// Tells the client when to try again, in seconds.
+    pub(crate) fn retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after = Some(seconds);
+        self
+    }
+
+    #[cfg(test)]
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    #[cfg(test)]
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    pub(crate) fn status(&self) -> u16 {
+        self.kind.status()
+    }
+
+    /// The body's bytes.
+    pub(crate) fn body(&self) -> Vec<u8> {
+        let body = ProblemBody { kind: self.kind.uri(), title: self.kind.title(), status: self.status(), detail: &self.detail };
+        serde_json::to_vec(&body).unwrap_or_default()
+    }
+
+    fn extra_headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+        let token = (self.kind == Kind::Token).then(|| (header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
+        // A client that was too slow or too greedy keeps its connection from others.
+        let close = (self.kind == Kind::Slow).then(|| (header::CONNECTION, HeaderValue::from_static("close")));
+        let retry = self.retry_after.map(|seconds| (header::RETRY_AFTER, HeaderValue::from(seconds)));
+        token.into_iter().chain(close).chain(retry)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = Response::new(self.body().into());
+        *response.status_mut() = StatusCode::from_u16(self.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        response.headers_mut().extend(self.extra_headers());
+        response
+    }
+}
+
+impl From<lists::Refusal> for Problem {
+    fn from(refusal: lists::Refusal) -> Self {
+        use lists::Refusal as R;
+        let kind = match &refusal {
+            R::NoList(_) => Kind::List,
+            R::NoEntry(_) => Kind::Entry,
+            R::Deleted(_) => Kind::Deleted,
+            R::NoChange(_) => Kind::Change,
+            R::Changed => Kind::Stale,
+            R::TooLarge(_) => Kind::TooLarge,
+            R::NoPlace(_) | R::TooManyReplicas { .. } => Kind::Invalid,
+            R::Quarantined => return Self::new(Kind::Quarantined, refusal).retry_after(60),
+            R::Busy => return Self::new(Kind::Busy, refusal).retry_after(1),
+            R::Unavailable(error) => return Self::unavailable(*error, &refusal),
+            R::Unknown(_) => {
+                let detail = format!("{refusal}; retry with the same id");
+                return Self::new(Kind::Unknown, detail).retry_after(1);
+            }
+            R::Timeout => Kind::Deadline,
+        };
+        Self::new(kind, refusal)
+    }
+}
+
+impl From<cluster::Refusal> for Problem {
+    fn from(refusal: cluster::Refusal) -> Self {
+        use cluster::Refusal as R;
+        match &refusal {
+            R::Unknown(_) => Self::new(Kind::Member, refusal),
+            R::Reachable(_) => Self::new(Kind::Reachable, refusal),
+            R::Stopping => Self::new(Kind::Busy, refusal).retry_after(1),
+            R::Write(error) => Self::unavailable(*error, &refusal),
+        }
+    }
+}
+
+impl From<ReadError> for Problem {
+    fn from(error: ReadError) -> Self {
+        Self::new(Kind::Store, error).retry_after(1)
+    }
+}
+
+impl Problem {
+    fn unavailable(error: WriteError, detail: &dyn Display) -> Self {
+        match error {
+            WriteError::Full => Self::new(Kind::DiskFull, detail),
+            WriteError::Failed => Self::new(Kind::Store, detail).retry_after(1),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crdt::id::{ChangeHash, EntryId};
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_kind_has_a_slug_of_its_own() {
+        let slugs: BTreeSet<&str> = Kind::ALL.iter().map(|kind| kind.row().1).collect();
+        assert_eq!(slugs.len(), Kind::ALL.len());
+    }
+
+    #[test]
+    fn every_refusal_of_a_list_has_its_status() {
+        use lists::Refusal as R;
+        let id = EntryId(7);
+        let cases = [
+            (R::NoList("x".into()), 404),
+            (R::NoEntry(id), 404),
+            (R::Deleted(id), 409),
+            (R::NoPlace(id), 422),
+            (R::NoChange(ChangeHash([0; 32])), 404),
+            (R::Changed, 412),
+            (R::TooLarge("5 MiB".into()), 413),
+            (R::TooManyReplicas { asked: 5, have: 3 }, 422),
+            (R::Quarantined, 503),
+            (R::Busy, 503),
+            (R::Unavailable(WriteError::Full), 507),
+            (R::Unavailable(WriteError::Failed), 503),
+            (R::Unknown(WriteError::Full), 503),
+            (R::Unknown(WriteError::Failed), 503),
+            (R::Timeout, 504),
+        ];
+        for (refusal, status) in cases {
+            assert_eq!(Problem::from(refusal.clone()).status(), status, "{refusal:?}");
+        }
+        assert_eq!(Problem::from(R::Unknown(WriteError::Full)).kind(), Kind::Unknown);
+    }
+
+    #[test]
+    fn every_refusal_of_the_cluster_has_its_status() {
+        use cluster::Refusal as R;
+        let name = crdt::name::NodeName::new("node1").unwrap();
+        let cases = [
+            (R::Unknown("x".into()), 404),
+            (R::Reachable(name), 409),
+            (R::Stopping, 503),
+            (R::Write(WriteError::Full), 507),
+            (R::Write(WriteError::Failed), 503),
+        ];
+        for (refusal, status) in cases {
+            assert_eq!(Problem::from(refusal.clone()).status(), status, "{refusal:?}");
+        }
+    }
+
+    #[test]
+    fn every_503_says_when_to_try_again() {
+        for refusal in [lists::Refusal::Busy, lists::Refusal::Quarantined, lists::Refusal::Unknown(WriteError::Failed)] {
+            let response = Problem::from(refusal).into_response();
+            assert_eq!(response.status(), 503);
+            assert!(response.headers().contains_key(header::RETRY_AFTER));
+        }
+    }
+
+    #[test]
+    fn a_problem_is_written_as_rfc_9457_says() {
+        let body = Problem::invalid("\"limit\" is 0; 1 to 1000 is right").body();
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(body["type"], "/problems/invalid");
+        assert_eq!(body["status"], 422);
+        assert_eq!(body["title"], "A rule is broken");
+        assert_eq!(body["detail"], "\"limit\" is 0; 1 to 1000 is right");
+    }
+}

@@ -1,0 +1,97 @@
+//! The command line, `muster`: parses, asks a node through [`crate::client`], prints.
+//!
+//! What is printed has two forms. For people at a terminal: aligned tables, coloured. In a pipe: one record a line with tabs
+//! between its fields, no header, no colour; stable, so that scripts may rely on it. `--json` prints what the API answers.
+
+mod args;
+mod cluster;
+mod complete;
+mod dates;
+mod dev;
+mod due;
+mod edit;
+mod entry;
+mod events;
+mod failure;
+mod ids;
+mod lists;
+mod output;
+mod pki;
+mod session;
+mod table;
+mod text;
+mod titles;
+mod unreachable;
+mod watch;
+
+pub(crate) use events::describe;
+pub(crate) use failure::Failure;
+pub(crate) use text::{local_time, printable};
+
+use args::{Cli, Command};
+use clap::Parser;
+use output::Output;
+use session::Session;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// The whole of `muster`, from its command line (the program's name first) to its exit code.
+///
+/// `muster daemon …` is `musterd …` under the name of this program, so that `muster dev` can start nodes by executing itself.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let mut args: Vec<OsString> = args.into_iter().collect();
+    if args.get(1).is_some_and(|word| word == "daemon") {
+        args.remove(0);
+        return crate::daemon_main(args);
+    }
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => return parse_failed(&error),
+    };
+    let output = Output::of_process(cli.global.json);
+    match act(cli, &output) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(&output),
+    }
+}
+
+/// Help and version are printed with 0, mistakes with 2. A terminal that is gone needs no more words.
+fn parse_failed(error: &clap::Error) -> ExitCode {
+    let _ = error.print();
+    u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
+fn act(cli: Cli, output: &Output) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let done = runtime.block_on(dispatch(cli, output));
+    // Reading standard input may hang for ever on a thread of the runtime: do not wait for it.
+    runtime.shutdown_background();
+    done
+}
+
+async fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
+    let session = || Session::new(&cli.global, output);
+    match cli.command {
+        Command::Dev(dev) => dev::run(dev, &cli.global, output).await,
+        Command::Pki(pki) => pki::run(&pki, output),
+        Command::Completions { shell } => complete::run(shell, output),
+        Command::Status => cluster::status(&session()?).await,
+        Command::Members(args) => cluster::members(&session()?, &args).await,
+        Command::Join { addresses } => cluster::join(&session()?, &addresses).await,
+        Command::Leave { force } => cluster::leave(&session()?, force).await,
+        Command::Forget { member } => cluster::forget(&session()?, &member).await,
+        Command::Partition => cluster::partition(&session()?).await,
+        Command::Events(args) => events::follow(&session()?, &args).await,
+        Command::Lists { matching } => lists::lists(&session()?, matching.as_deref()).await,
+        Command::Show(args) => lists::show(&session()?, &args).await,
+        Command::Agenda { today } => lists::agenda(&session()?, today).await,
+        Command::RmList { list } => lists::remove(&session()?, &list).await,
+        Command::Watch { list } => watch::follow(&session()?, &list).await,
+        Command::Add(args) => edit::add(&session()?, &args).await,
+        Command::Edit(args) => edit::edit(&session()?, &args).await,
+        Command::Done(args) => edit::tick(&session()?, &args, edit::Tick::Done).await,
+        Command::Reopen(args) => edit::tick(&session()?, &args, edit::Tick::Open).await,
+        Command::Rm(args) => edit::remove(&session()?, &args).await,
+        Command::Move(args) => edit::place(&session()?, &args).await,
+    }
+}

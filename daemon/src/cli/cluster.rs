@@ -1,0 +1,161 @@
+//! Commands about the node and its cluster.
+
+use super::args::{MemberState, Members};
+use super::events;
+use super::failure::Failure;
+use super::session::Session;
+use super::table::{Cell, Paint, Table};
+use super::text::{local_date_time, printable};
+use crate::client::ApiPath;
+use clap::ValueEnum;
+use hyper::Method;
+use serde_json::{Value, json};
+
+/// `muster status`.
+pub(crate) async fn status(session: &Session<'_>) -> Result<(), Failure> {
+    let node = session.get(&ApiPath::new(&["node"])).await?;
+    let partition = session.get(&ApiPath::new(&["partition"])).await?;
+    if session.output.is_json() {
+        return session.output.json(&json!({ "node": node, "partition": partition }));
+    }
+    let mut table = Table::new(&["", ""]);
+    let mut row = |name: &str, value: Cell| table.row([Cell::painted(name, Paint::Dim), value]);
+    row("node", Cell::painted(text(&node, "name"), Paint::Bold));
+    row("id", text(&node, "id").into());
+    row("cluster", text(&node, "cluster").into());
+    row("address", text(&node, "address").into());
+    row("http", node.get("http").and_then(Value::as_str).unwrap_or("none").into());
+    row("version", format!("{} (protocol {})", text(&node, "version"), number(&node, "protocol")).into());
+    row("started", local_date_time(text(&node, "started_at"), &session.zone).into());
+    row("reaches", reach(&partition).into());
+    row("missing", missing_names(&partition).into());
+    session.output.table(&table)
+}
+
+/// `muster members`.
+pub(crate) async fn members(session: &Session<'_>, args: &Members) -> Result<(), Failure> {
+    // The stream comes first: what happens between the two calls is told twice rather than not at all.
+    let stream = if args.watch { Some(session.stream(&ApiPath::new(&["events"]).query("kinds", "member")).await?) } else { None };
+    let items: Vec<Value> = session.items(&ApiPath::new(&["members"])).await?.into_iter().filter(|member| wanted(member, args)).collect();
+    if session.output.is_json() {
+        session.output.json(&json!({ "items": items, "next": null }))?;
+    } else {
+        session.output.table(&members_table(&items, session))?;
+    }
+    match stream {
+        Some(stream) => events::print(session, stream, |event| state_of(args).is_none_or(|state| text(event, "type") == state)).await,
+        None => Ok(()),
+    }
+}
+
+fn wanted(member: &Value, args: &Members) -> bool {
+    let in_state = state_of(args).is_none_or(|state| text(member, "state") == state);
+    let tags = member.get("tags").and_then(Value::as_array);
+    in_state && args.tag.as_ref().is_none_or(|tag| tags.is_some_and(|tags| tags.iter().any(|known| known.as_str() == Some(tag))))
+}
+
+fn state_of(args: &Members) -> Option<String> {
+    let value = args.state.and_then(|state: MemberState| state.to_possible_value())?;
+    Some(value.get_name().to_owned())
+}
+
+fn members_table(items: &[Value], session: &Session<'_>) -> Table {
+    let mut table = Table::new(&["NAME", "STATE", "ADDRESS", "SINCE", "RTT", "VERSION", "TAGS", "ID"]);
+    for member in items {
+        let own = member.get("self").and_then(Value::as_bool).unwrap_or(false);
+        let name = text(member, "name");
+        let tags =
+            member.get("tags").and_then(Value::as_array).map(|tags| tags.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(","));
+        table.row([
+            if own { Cell::painted(name, Paint::Bold) } else { name.into() },
+            state_cell(text(member, "state")),
+            text(member, "address").into(),
+            local_date_time(text(member, "since"), &session.zone).into(),
+            member.get("rtt_ms").and_then(Value::as_f64).map_or_else(Cell::default, |ms| format!("{ms:.1} ms").into()),
+            text(member, "version").into(),
+            tags.unwrap_or_default().into(),
+            Cell::painted(text(member, "id"), Paint::Dim),
+        ]);
+    }
+    table
+}
+
+fn state_cell(state: &str) -> Cell {
+    match state {
+        "alive" => Cell::painted(state, Paint::Green),
+        "suspect" | "restarting" => Cell::painted(state, Paint::Yellow),
+        "down" => Cell::painted(state, Paint::Red),
+        _ => Cell::painted(state, Paint::Dim),
+    }
+}
+
+/// `muster join`.
+pub(crate) async fn join(session: &Session<'_>, addresses: &[String]) -> Result<(), Failure> {
+    let path = ApiPath::new(&["members", "join"]).query("timeout", &session.timeout());
+    let answer = session.send(Method::POST, &path, Some(&json!({ "addresses": addresses }))).await?;
+    let outcomes = answer.get("items").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    if session.output.is_json() {
+        session.output.json(&answer)?;
+    } else {
+        let mut table = Table::new(&["ADDRESS", "RESULT", "DETAIL"]);
+        outcomes.iter().for_each(|outcome| table.row(["address", "result", "detail"].map(|field| Cell::from(text(outcome, field)))));
+        session.output.table(&table)?;
+    }
+    let failed = outcomes.iter().filter(|outcome| !matches!(text(outcome, "result"), "joined" | "already")).count();
+    if failed == 0 { Ok(()) } else { Err(Failure::Failed(format!("{failed} of {} addresses could not be joined", outcomes.len()))) }
+}
+
+/// `muster leave`.
+pub(crate) async fn leave(session: &Session<'_>, force: bool) -> Result<(), Failure> {
+    let path = ApiPath::new(&["leave"]).query("timeout", &session.timeout()).maybe("force", force.then_some("true"));
+    let answer = session.send(Method::POST, &path, None).await?;
+    if session.output.is_json() { session.output.json(&answer) } else { session.output.line("left the cluster; the daemon ends") }
+}
+
+/// `muster forget`.
+pub(crate) async fn forget(session: &Session<'_>, node: &str) -> Result<(), Failure> {
+    let answer = session.send(Method::DELETE, &ApiPath::new(&["members", node]), None).await?;
+    match (session.output.is_json(), answer.is_null()) {
+        (true, true) => Ok(()),
+        (true, false) => session.output.json(&answer),
+        (false, _) => session.output.line(&format!("{} is forgotten", printable(node))),
+    }
+}
+
+/// `muster partition`.
+pub(crate) async fn partition(session: &Session<'_>) -> Result<(), Failure> {
+    let partition = session.get(&ApiPath::new(&["partition"])).await?;
+    if session.output.is_json() {
+        return session.output.json(&partition);
+    }
+    let verdict = text(&partition, "verdict");
+    let paint = if verdict == "whole" { Paint::Green } else { Paint::Red };
+    let since = local_date_time(text(&partition, "since"), &session.zone);
+    session.output.line(&format!("{} since {since}", session.output.paint(&reach(&partition), paint)))?;
+    for member in missing(&partition) {
+        let since = local_date_time(text(member, "since"), &session.zone);
+        session.output.line(&format!("missing {} since {since}", printable(text(member, "name"))))?;
+    }
+    Ok(())
+}
+
+fn reach(partition: &Value) -> String {
+    let (reachable, expected) = (number(partition, "reachable"), number(partition, "expected"));
+    format!("{}: {reachable} of {expected} nodes reachable", printable(text(partition, "verdict")))
+}
+
+fn missing(partition: &Value) -> &[Value] {
+    partition.get("missing").and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+fn missing_names(partition: &Value) -> String {
+    missing(partition).iter().map(|member| text(member, "name")).collect::<Vec<_>>().join(", ")
+}
+
+fn text<'a>(value: &'a Value, field: &str) -> &'a str {
+    value.get(field).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn number(value: &Value, field: &str) -> u64 {
+    value.get(field).and_then(Value::as_u64).unwrap_or(0)
+}

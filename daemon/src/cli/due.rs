@@ -1,0 +1,32 @@
+//! Due dates on the command line: in options and on paper.
+
+use super::dates::{self, When};
+use super::failure::Failure;
+use super::session::Session;
+use jiff::Zoned;
+use serde_json::Value;
+
+/// A due date to be written: a day, an instant, or null for `none`.
+pub(crate) fn to_write(text: &str, session: &Session<'_>) -> Result<Value, Failure> {
+    let when = dates::parse(text, &now(session)).map_err(|why| Failure::Usage(format!("--due {why}")))?;
+    Ok(when.as_api().map_or(Value::Null, Value::String))
+}
+
+/// A day to look for, or `none` for entries without one.
+pub(crate) fn to_find(text: &str, session: &Session<'_>) -> Result<String, Failure> {
+    match dates::parse(text, &now(session)) {
+        Ok(When::Never) => Ok("none".to_owned()),
+        Ok(When::Day(day)) => Ok(day.to_string()),
+        Ok(When::Instant(_)) => Err(Failure::Usage(format!("--due {text:?} is an instant; here a day is right, or none"))),
+        Err(why) => Err(Failure::Usage(format!("--due {why}"))),
+    }
+}
+
+/// The user's today.
+pub(crate) fn today(session: &Session<'_>) -> String {
+    now(session).date().to_string()
+}
+
+fn now(session: &Session<'_>) -> Zoned {
+    Zoned::now().with_time_zone(session.zone.clone())
+}

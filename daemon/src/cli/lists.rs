@@ -1,0 +1,100 @@
+//! Commands that show lists, and the one that deletes one.
+
+use super::args::Show;
+use super::due;
+use super::entry::{COLUMNS, Entry};
+use super::failure::Failure;
+use super::ids;
+use super::session::Session;
+use super::table::{Cell, Paint, Table};
+use super::text::{local_date_time, printable};
+use crate::client::ApiPath;
+use hyper::Method;
+use serde_json::{Value, json};
+
+/// `muster lists`.
+pub(crate) async fn lists(session: &Session<'_>, matching: Option<&str>) -> Result<(), Failure> {
+    let items = session.items(&ApiPath::new(&["lists"]).maybe("match", matching)).await?;
+    if session.output.is_json() {
+        return session.output.json(&page(items));
+    }
+    let mut table = Table::new(&["NAME", "OPEN", "TOTAL", "MODIFIED"]);
+    for list in &items {
+        let text = |field: &str| list.get(field).and_then(Value::as_str).unwrap_or_default();
+        let number = |field: &str| list.get(field).and_then(Value::as_u64).unwrap_or(0).to_string();
+        let modified = local_date_time(text("modified_at"), &session.zone);
+        table.row([text("name").into(), number("open").into(), number("total").into(), Cell::painted(&modified, Paint::Dim)]);
+    }
+    session.output.table(&table)
+}
+
+/// `muster show`.
+pub(crate) async fn show(session: &Session<'_>, args: &Show) -> Result<(), Failure> {
+    let all = ApiPath::new(&["lists", &args.list, "entries"]).maybe("at", args.at.as_deref());
+    let mut filtered = all.clone();
+    if let Some(state) = if args.open { Some("open") } else { args.done.then_some("done") } {
+        filtered = filtered.query("state", state);
+    }
+    if let Some(text) = &args.due {
+        filtered = filtered.query("due", &due::to_find(text, session)?).maybe("tz", session.zone_name());
+    }
+    for tag in &args.tags {
+        filtered = filtered.query("tag", tag);
+    }
+    let items = session.items(&filtered).await?;
+    if session.output.is_json() {
+        return session.output.json(&page(items));
+    }
+    // What tells an entry from the others depends on all of them, also on those that are not shown.
+    let known = if filtered == all { items.clone() } else { session.items(&all).await? };
+    session.output.table(&table(&items, &known, session))
+}
+
+/// The lines of entries, with ids that are as short as all `known` entries of the list allow.
+pub(crate) fn table(items: &[Value], known: &[Value], session: &Session<'_>) -> Table {
+    let ids: Vec<&str> = known.iter().filter_map(|entry| entry.get("id").and_then(Value::as_str)).collect();
+    let short = ids::short(&ids);
+    let today = due::today(session);
+    let mut table = Table::new(COLUMNS);
+    for entry in items.iter().map(Entry::read) {
+        let id = short.get(entry.id.as_str()).copied().unwrap_or(&entry.id);
+        table.row(entry.cells(id, &session.zone, &today));
+    }
+    table
+}
+
+/// `muster agenda`.
+pub(crate) async fn agenda(session: &Session<'_>, only_today: bool) -> Result<(), Failure> {
+    let today = due::today(session);
+    let path =
+        ApiPath::new(&["entries"]).query("state", "open").maybe("due_to", only_today.then_some(&today)).maybe("tz", session.zone_name());
+    let items = session.items(&path).await?;
+    if session.output.is_json() {
+        return session.output.json(&page(items));
+    }
+    let mut table = Table::new(&["DUE", "LIST", "ID", "TITLE", "TAGS", "PRIORITY", "ASSIGNEE"]);
+    for entry in items.iter().map(Entry::read) {
+        let text = |field: &Option<String>| Cell::from(field.as_deref().unwrap_or_default());
+        table.row([
+            entry.due_cell(&session.zone, &today),
+            text(&entry.list),
+            Cell::painted(ids::likely(&entry.id), Paint::Dim),
+            entry.title.as_str().into(),
+            entry.tags.join(",").into(),
+            text(&entry.priority),
+            text(&entry.assignee),
+        ]);
+    }
+    session.output.table(&table)
+}
+
+/// `muster rm-list`.
+pub(crate) async fn remove(session: &Session<'_>, list: &str) -> Result<(), Failure> {
+    session.send(Method::DELETE, &ApiPath::new(&["lists", list]), None).await?;
+    if session.output.is_json() { Ok(()) } else { session.output.line(&format!("deleted the list {}", printable(list))) }
+}
+
+/// All pages as one, in the form of the API.
+fn page(items: Vec<Value>) -> Value {
+    json!({ "items": items, "next": null })
+}

@@ -1,0 +1,68 @@
+//! Standard output and standard error, in the form that their reader wants.
+
+use super::failure::Failure;
+use super::table::{Layout, Paint, Table};
+use serde_json::Value;
+use std::io::{ErrorKind, IsTerminal, Write};
+
+/// Where results go.
+#[derive(Clone, Debug)]
+pub(crate) struct Output {
+    json: bool,
+    layout: Layout,
+}
+
+impl Output {
+    /// This process's, as its standard output and environment want it.
+    pub(crate) fn of_process(json: bool) -> Self {
+        let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let layout = match std::io::stdout().is_terminal() {
+            true => Layout::Aligned { colour: !set("NO_COLOR") && !dumb },
+            false => Layout::Plain,
+        };
+        Self { json, layout }
+    }
+
+    /// Whether the API's answers are wanted as they are.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Prints records.
+    pub(crate) fn table(&self, table: &Table) -> Result<(), Failure> {
+        write(&table.render(self.layout))
+    }
+
+    /// Prints a line, which must have been made of [printable](super::text::printable) text.
+    pub(crate) fn line(&self, line: &str) -> Result<(), Failure> {
+        write(&format!("{line}\n"))
+    }
+
+    /// Prints a JSON value on one line.
+    pub(crate) fn json(&self, value: &Value) -> Result<(), Failure> {
+        write(&format!("{value}\n"))
+    }
+
+    /// Prints text as it is.
+    pub(crate) fn raw(&self, text: &str) -> Result<(), Failure> {
+        write(text)
+    }
+
+    /// The text, coloured if the reader wants colours.
+    pub(crate) fn paint(&self, text: &str, paint: Paint) -> String {
+        match self.layout {
+            Layout::Aligned { colour: true } => paint.on(text),
+            Layout::Aligned { colour: false } | Layout::Plain => text.to_owned(),
+        }
+    }
+}
+
+fn write(text: &str) -> Result<(), Failure> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(Failure::OutputClosed),
+        Err(error) => Err(Failure::Failed(format!("the output cannot be written: {error}"))),
+    }
+}

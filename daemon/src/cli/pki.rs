@@ -1,0 +1,49 @@
+//! `muster pki`: certificates, made where the authority's key is.
+
+use super::args::Pki;
+use super::failure::Failure;
+use super::output::Output;
+use super::text::printable;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use transport::pki::{self, PkiError};
+
+/// Runs one of the commands. No daemon is asked.
+pub(crate) fn run(command: &Pki, output: &Output) -> Result<(), Failure> {
+    match command {
+        Pki::Init { dir } => {
+            let made = pki::init(dir).map_err(failure)?;
+            let words =
+                format!("made the certificate authority of a new cluster in {}: keep ca.key there, it belongs on no node", dir.display());
+            told(output, &words, &json!({ "cluster": hex(&made.cluster), "dir": dir, "not_after": made.not_after }))
+        }
+        Pki::Issue { name, dir, out, renew } => {
+            let out = out.clone().unwrap_or_else(|| PathBuf::from(name));
+            let issue: fn(&Path, &str, &Path) -> Result<pki::Issued, PkiError> = if *renew { pki::renew } else { pki::issue };
+            let issued = issue(dir, name, &out).map_err(failure)?;
+            let words = format!("wrote ca.pem, node.pem and node.key of {} to {}", printable(name), out.display());
+            let answer = json!({ "id": hex(&issued.id), "name": issued.name, "out": out, "not_after": issued.not_after });
+            told(output, &words, &answer)
+        }
+    }
+}
+
+fn told(output: &Output, words: &str, json: &Value) -> Result<(), Failure> {
+    if output.is_json() { output.json(json) } else { output.line(words) }
+}
+
+fn failure(error: PkiError) -> Failure {
+    let words = error.to_string();
+    match error {
+        PkiError::Name(_) => Failure::Usage(words),
+        PkiError::NotIssued(_) => Failure::NotFound(words),
+        PkiError::Exists { .. } | PkiError::Issued { .. } => Failure::Conflict(words),
+        PkiError::File { .. } | PkiError::Record { .. } | PkiError::Authority(_) | PkiError::Key { .. } | PkiError::Generate(_) => {
+            Failure::Failed(words)
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,49 @@
+//! What the nodes say about each other, line by line.
+
+use crate::cli::{describe, local_time};
+use crate::client::{ApiPath, Client, ClientError};
+use jiff::tz::TimeZone;
+use serde_json::Value;
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How long to wait before a node that does not answer is asked again.
+const AGAIN: Duration = Duration::from_millis(250);
+
+/// Prints a line with the time in front of it. A terminal that is gone does not end the cluster.
+pub(super) fn say(words: &str) {
+    let now = jiff::Zoned::now().strftime("%H:%M:%S");
+    print(&format!("{now} {words}"));
+}
+
+/// Prints a line.
+pub(super) fn print(line: &str) {
+    let mut stdout = std::io::stdout().lock();
+    let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+}
+
+/// Follows a node's events for as long as the cluster runs, also over the node's restarts.
+pub(super) async fn follow(name: String, socket: PathBuf) {
+    let client = Client::new(socket, Duration::from_secs(5));
+    let zone = TimeZone::system();
+    loop {
+        // The node's own end is told by whoever waits for its process.
+        let _ = tell(&client, &name, &zone).await;
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
+async fn tell(client: &Client, name: &str, zone: &TimeZone) -> Result<(), ClientError> {
+    let mut stream = client.stream(&ApiPath::new(&["events"]).query("kinds", "member,partition"), None).await?;
+    while let Some(event) = stream.next().await? {
+        if event.event == "snapshot" {
+            continue;
+        }
+        if let Ok(data) = serde_json::from_str::<Value>(&event.data) {
+            let at = data.get("at").and_then(Value::as_str).unwrap_or_default();
+            print(&format!("{} {name}: {}", local_time(at, zone), describe(&data)));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,104 @@
+//! The listeners of the client side: the unix socket and the TCP listener.
+
+use crate::api::{Api, Gate, Limits, Policy, serve_tcp, serve_unix};
+use crate::config::Config;
+use crate::service::Service;
+use anyhow::{Context, bail};
+use rustix::fs::{Gid, Mode, chmod, chown};
+use std::net::SocketAddr;
+use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
+use std::time::Duration;
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::watch;
+
+/// The group whose members may use the socket, where it exists and the configuration names no other.
+const GROUP: &str = "muster";
+
+/// Bound, and not served yet.
+pub(super) struct Listeners {
+    socket: UnixListener,
+    tcp: Option<TcpListener>,
+}
+
+impl Listeners {
+    /// Binds both, so that a mistake in their addresses ends the start.
+    pub(super) async fn bind(config: &Config) -> anyhow::Result<Self> {
+        let tcp = match config.http.listen {
+            Some(address) => {
+                let refused = || format!("[http] listen = \"{address}\" cannot be used");
+                Some(TcpListener::bind(address).await.with_context(refused)?)
+            }
+            None => None,
+        };
+        let path = &config.api.socket;
+        let socket = bind_socket(path, config.api.group.as_deref()).with_context(|| format!("[api] socket = {path:?} cannot be used"))?;
+        Ok(Self { socket, tcp })
+    }
+
+    /// Where the TCP listener is, if there is one.
+    pub(super) fn http(&self) -> Option<SocketAddr> {
+        self.tcp.as_ref().and_then(|tcp| tcp.local_addr().ok())
+    }
+
+    /// Serves both until `finished` turns true.
+    pub(super) async fn serve(self, service: Service, config: Config, finished: watch::Receiver<bool>) {
+        let api = Api::new(service, Policy { admins: config.api.admins, hosts: config.http.hosts, open: config.http.open });
+        let limits = Limits {
+            connections: config.limits.connections,
+            connections_per_user: config.limits.connections_per_uid,
+            streams_per_user: config.limits.streams_per_uid,
+            head: config.limits.header_timeout,
+            body: config.limits.body_timeout,
+            ..Limits::default()
+        };
+        let gate = Gate::new(limits);
+        let end = |mut finished: watch::Receiver<bool>| async move {
+            // An error means that the sender is gone: the node has ended.
+            let _ = finished.wait_for(|finished| *finished).await;
+        };
+        let unix = serve_unix(self.socket, api.socket_router(), gate.clone(), end(finished.clone()));
+        match self.tcp {
+            Some(tcp) => drop(tokio::join!(unix, serve_tcp(tcp, api.tcp_router(), gate, end(finished)))),
+            None => unix.await,
+        }
+        let _ = std::fs::remove_file(&config.api.socket);
+    }
+}
+
+/// The data directory's lock is held: a socket that is there is a leftover, unless another program answers on it.
+fn bind_socket(path: &Path, group: Option<&str>) -> anyhow::Result<UnixListener> {
+    if let Some(dir) = path.parent() {
+        std::fs::create_dir_all(dir).with_context(|| format!("its directory {} cannot be made", dir.display()))?;
+    }
+    if let Ok(found) = std::fs::symlink_metadata(path) {
+        if !found.file_type().is_socket() {
+            bail!("a file that is no socket is in its place");
+        }
+        if std::os::unix::net::UnixStream::connect(path).is_ok() {
+            bail!("another program answers there");
+        }
+        std::fs::remove_file(path)?;
+    }
+    let listener = UnixListener::bind(path)?;
+    match group_id(group.unwrap_or(GROUP))? {
+        Some(gid) => chown(path, None, Some(gid)).context("the socket's group cannot be set")?,
+        None => {
+            if let Some(group) = group {
+                bail!("[api] group = {group:?} is no group of this host");
+            }
+        }
+    }
+    chmod(path, Mode::from_raw_mode(0o660))?;
+    Ok(listener)
+}
+
+fn group_id(name: &str) -> anyhow::Result<Option<Gid>> {
+    let groups = std::fs::read_to_string("/etc/group").context("/etc/group cannot be read")?;
+    let line = groups.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    let gid = line.and_then(|rest| rest.split(':').nth(1)?.parse().ok());
+    Ok(gid.map(Gid::from_raw))
+}
+
+/// How long open streams may hold up the end.
+pub(super) const FAREWELL: Duration = Duration::from_millis(500);

@@ -1,0 +1,191 @@
+//! First aid for fjall's journal, from outside, while the database is closed.
+//!
+//! A journal (`N.jnl`, the largest N is being written) is a sequence of batches and then zeros. Integers are little
+//! endian; this is fjall's format 3, which [`super::open`] pins with the version of the crate.
+//!
+//! | part of a batch | bytes |
+//! | --- | --- |
+//! | start | `01` ‖ number of items (4) ‖ seqno (8) |
+//! | each item | `02` ‖ kind (1) ‖ compression (1) ‖ keyspace (8) ‖ key length (2) ‖ value length (4) ‖ stored length (4) ‖ key ‖ stored value |
+//! | end | `03` ‖ XXH3 of the items (8) ‖ `FJL` `03` |
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+const START: u8 = 1;
+const ITEM: u8 = 2;
+const END: u8 = 3;
+const MAGIC: [u8; 4] = [b'F', b'J', b'L', 3];
+
+/// Cuts off each journal before its first damaged batch.
+///
+/// A power cut can tear the last batch, which nobody was told of: some of its blocks are written, earlier ones are not.
+/// fjall forgives that where the structure breaks, but refuses to open when only the checksum is wrong. What follows a
+/// damaged batch is lost: nothing after a torn one, and after a block that went bad only what the other nodes have too.
+/// The journal as it was stays beside it, as `N.damaged`.
+pub(super) fn cut_damage(database: &Path) -> std::io::Result<()> {
+    for path in journals(database)? {
+        let bytes = std::fs::read(&path)?;
+        let intact = intact_bytes(&bytes);
+        let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last.saturating_add(1));
+        if intact < used {
+            tracing::warn!(journal = %path.display(), intact, used, "a journal is damaged: cut off there");
+            copy(&path, &path.with_extension("damaged"))?;
+            let file = OpenOptions::new().write(true).open(&path)?;
+            file.set_len(u64::try_from(intact).unwrap_or(u64::MAX))?;
+            file.sync_all()?;
+        }
+    }
+    File::open(database)?.sync_all()
+}
+
+/// Writes the journals anew, to other blocks of the disk.
+///
+/// After a failed sync the kernel takes the lost pages for clean: recovery reads them from memory and finds nothing wrong,
+/// later commits follow them in the same file, and after a power cut the journal would end at the damaged place, before
+/// commits that were acknowledged.
+pub(super) fn renew(database: &Path) -> std::io::Result<()> {
+    for path in journals(database)? {
+        let draft = path.with_extension("new");
+        copy(&path, &draft)?;
+        std::fs::rename(draft, path)?;
+    }
+    File::open(database)?.sync_all()
+}
+
+fn journals(database: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    for file in std::fs::read_dir(database)? {
+        let path = file?.path();
+        if path.extension().is_some_and(|extension| extension == "jnl") {
+            paths.push(path);
+        }
+    }
+    Ok(paths)
+}
+
+/// Copies through memory (the system's own copying may share the blocks), holes as holes, and syncs the copy.
+fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    const CHUNK_BYTES: u64 = 1 << 16;
+    let (from, mut to) = (File::open(from)?, File::create(to)?);
+    let mut chunk = Vec::new();
+    let mut length = 0;
+    while (&from).take(CHUNK_BYTES).read_to_end(&mut chunk)? > 0 {
+        if chunk.iter().any(|byte| *byte != 0) {
+            to.seek(SeekFrom::Start(length))?;
+            to.write_all(&chunk)?;
+        }
+        length = length.saturating_add(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
+        chunk.clear();
+    }
+    to.set_len(length)?;
+    to.sync_all()
+}
+
+/// The length of all batches before the first that is not whole.
+fn intact_bytes(journal: &[u8]) -> usize {
+    let mut rest = journal;
+    while let Some(after) = skip_batch(rest) {
+        rest = after;
+    }
+    journal.len().saturating_sub(rest.len())
+}
+
+/// What follows a whole batch with the right checksum.
+fn skip_batch(journal: &[u8]) -> Option<&[u8]> {
+    let mut rest = journal;
+    let [START] = take(&mut rest)? else { return None };
+    let count = u32::from_le_bytes(take(&mut rest)?);
+    let _seqno: [u8; 8] = take(&mut rest)?;
+    let items = rest;
+    for _ in 0..count {
+        skip_item(&mut rest)?;
+    }
+    let items = items.get(..items.len().checked_sub(rest.len())?)?;
+    let [END] = take(&mut rest)? else { return None };
+    let checksum = u64::from_le_bytes(take(&mut rest)?);
+    let whole = take(&mut rest)? == MAGIC && checksum == xxhash_rust::xxh3::xxh3_64(items);
+    whole.then_some(rest)
+}
+
+fn skip_item(rest: &mut &[u8]) -> Option<()> {
+    let [ITEM, _kind, _compression] = take(rest)? else { return None };
+    let _keyspace: [u8; 8] = take(rest)?;
+    let key = usize::from(u16::from_le_bytes(take(rest)?));
+    let _value: [u8; 4] = take(rest)?;
+    let stored = usize::try_from(u32::from_le_bytes(take(rest)?)).ok()?;
+    *rest = rest.get(key.checked_add(stored)?..)?;
+    Some(())
+}
+
+fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
+    let (taken, after) = rest.split_first_chunk()?;
+    *rest = after;
+    Some(*taken)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fjall::{Database, KeyspaceCreateOptions, PersistMode};
+    use proptest::prelude::*;
+
+    /// A journal of some batches as fjall writes it, without the zeros at its end.
+    fn journal(batches: u32) -> Vec<u8> {
+        let dir = tempfile::tempdir().unwrap();
+        let database = Database::builder(dir.path()).worker_threads(1).open().unwrap();
+        let space = database.keyspace("space", KeyspaceCreateOptions::default).unwrap();
+        for number in 0..batches {
+            let mut batch = database.batch().durability(Some(PersistMode::Buffer));
+            batch.insert(&space, number.to_be_bytes(), "compressible ".repeat(1000));
+            batch.insert(&space, (number + 1000).to_be_bytes(), "short");
+            batch.remove(&space, (number + 2000).to_be_bytes());
+            batch.commit().unwrap();
+        }
+        let mut bytes = std::fs::read(dir.path().join("0.jnl")).unwrap();
+        bytes.truncate(bytes.iter().rposition(|byte| *byte != 0).unwrap() + 1);
+        bytes
+    }
+
+    #[test]
+    fn a_journal_that_fjall_wrote_is_intact() {
+        let mut bytes = journal(10);
+        let used = bytes.len();
+        bytes.extend([0; 5000]);
+        assert_eq!(intact_bytes(&bytes), used);
+    }
+
+    #[test]
+    fn a_damaged_byte_anywhere_ends_the_journal_at_its_batch() {
+        let bytes = journal(3);
+        let ends: Vec<usize> = std::iter::successors(Some(0), |end| Some(bytes.len() - skip_batch(&bytes[*end..])?.len())).collect();
+        assert_eq!((ends.len(), ends[3]), (4, bytes.len()));
+        // The number of a batch (bytes 5 to 12) is not covered by its checksum.
+        for damaged in (0..bytes.len()).filter(|at| ends.iter().all(|end| !(end + 5..end + 13).contains(at))) {
+            let mut bytes = bytes.clone();
+            bytes[damaged] ^= 0x10;
+            let end = *ends.iter().rev().find(|end| **end <= damaged).unwrap();
+            assert_eq!(intact_bytes(&bytes), end, "damaged at {damaged}");
+        }
+    }
+
+    #[test]
+    fn a_copy_is_the_same_with_its_holes() {
+        let dir = tempfile::tempdir().unwrap();
+        let (from, to) = (dir.path().join("from"), dir.path().join("to"));
+        let mut bytes = vec![0; 200_000];
+        bytes[70_000] = 1;
+        bytes[131_072..140_000].fill(2);
+        std::fs::write(&from, &bytes).unwrap();
+        copy(&from, &to).unwrap();
+        assert!(std::fs::read(to).unwrap() == bytes);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_without_a_panic(bytes: Vec<u8>) {
+            intact_bytes(&[&[START, 2, 0, 0, 0], bytes.as_slice()].concat());
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! Endpoints on real loopback sockets.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    reason = "helpers of tests fail by panicking"
+)]
+
+mod datagrams;
+mod handshake;
+mod life;
+mod messages;
+mod pki;
+mod rogue;
+mod world;
