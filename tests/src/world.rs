@@ -28,7 +28,7 @@ const MAX_TIMEOUTS_AT_ONCE: u32 = 1_000;
 /// How often convergence is looked for after all was mended.
 const LOOK: Duration = Duration::from_millis(250);
 /// What is left to do after convergence before the last look.
-const SETTLING: Duration = Duration::from_secs(3);
+const SETTLING: Duration = Duration::from_secs(10);
 
 /// A whole cluster and its surroundings.
 #[derive(Debug)]
