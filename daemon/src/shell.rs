@@ -9,8 +9,8 @@
 
 mod cluster;
 mod connections;
-mod lists;
 mod listen;
+mod lists;
 
 pub(crate) use cluster::Inbox;
 pub(crate) use lists::ListsInbox;
@@ -18,13 +18,13 @@ pub(crate) use lists::ListsInbox;
 use crate::config::Config;
 use crate::event::EventLog;
 use crate::metrics;
-use listen::Listeners;
 use crate::service::{Inner, NodeInfo, Service, Trouble};
 use crate::store::{Notice, Recovered, Store};
 use anyhow::Context;
 use crdt::id::{NodeId, Shard};
 use crdt::name::NodeName;
 use crdt::roster::Profile;
+use listen::Listeners;
 use node::cluster::{Command, StopReason};
 use node::time::{Instant, Now, Wall};
 use node::wire::{Peer, WriteError};
@@ -263,8 +263,7 @@ fn watch_store(noticed: std::sync::mpsc::Receiver<Notice>, workers: Vec<ListsInb
 /// SIGTERM and SIGINT end the node in order; SIGHUP reads the certificates anew.
 async fn signals(service: Service, endpoint: transport::Endpoint, tls: crate::config::Tls) -> anyhow::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
-    let (mut term, mut int, mut hup) =
-        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?);
+    let (mut term, mut int, mut hup) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?);
     loop {
         tokio::select! {
             _ = term.recv() => break,
