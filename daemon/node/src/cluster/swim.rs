@@ -201,7 +201,8 @@ impl Swim {
     }
 
     /// Takes a peer's whole state, which the others know already. Older identities of this node are left out: foca
-    /// would take them for another node that is down, and announce itself to it.
+    /// would take them for another node that is down, and announce itself to it. Others' suspicions are left to whoever
+    /// has them: told to nobody, one would never be refuted, and without its timer never end.
     pub(super) fn absorb(&mut self, edge: &mut Edge, mut members: Vec<Member>) {
         let me = self.identity();
         let room = MAX_MEMBERS.saturating_sub(self.seen.len());
@@ -211,6 +212,9 @@ impl Swim {
             fresh += usize::from(!known);
             (known || fresh <= room) && (member.id().node != me.node || *member.id() == me)
         });
+        for member in members.iter_mut().filter(|member| member.state() == State::Suspect && *member.id() != me) {
+            *member = Member::new(*member.id(), member.incarnation(), State::Alive);
+        }
         self.apply(edge, members, false);
     }
 
