@@ -15,6 +15,9 @@ const DETECTION: Duration = Duration::from_secs(3);
 /// The most loss under which detection keeps its promises.
 pub(crate) const CALM_LOSS: f64 = 0.05;
 
+/// How long a job takes at most on a host that is in order.
+const MENDED_JOB: Duration = Duration::from_millis(40);
+
 impl World {
     /// Lets a fault happen.
     pub fn strike(&mut self, fault: Fault) {
@@ -63,6 +66,8 @@ impl World {
             self.hosts[host].disk.pace.1 = Duration::from_millis(3);
             self.start(host);
         }
+        // A host whose every read takes a second is broken, too.
+        self.scenario.slowest_job = self.scenario.slowest_job.min(MENDED_JOB);
     }
 
     /// Whether the network and all processes are in order now.

@@ -291,6 +291,6 @@ impl Cluster {
 
 fn cloned(address: SocketAddr) -> StopReason {
     StopReason::Clone(format!(
-        "another daemon with this node's identity runs at {address}: a data directory or certificate was copied; issue this node a certificate of its own and start it with an empty data directory"
+        "another daemon with this node's identity runs at {address}: this data directory or certificate was cloned; issue this node a certificate of its own and start it with an empty data directory"
     ))
 }
