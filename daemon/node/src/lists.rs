@@ -219,6 +219,7 @@ impl Lists {
             match timer {
                 Timer::Deadline(request) => self.expire(request),
                 Timer::Orphans(list) => self.adopt(list),
+                Timer::Abandon(list) => self.abandon(list),
                 Timer::Reload(list) => self.turn(list),
                 Timer::Recheck(list) => self.with_vector(list, vectors::Purpose::Recheck),
                 Timer::Tick => self.tick(),
