@@ -282,11 +282,9 @@ fn reload(endpoint: &transport::Endpoint, tls: &crate::config::Tls) -> anyhow::R
     Ok(endpoint.reload(transport::Identity::load(&tls.ca, &tls.cert, &tls.key)?)?)
 }
 
-/// Ends the node when the process that started it ends, however it ends: its end of the pipe on our standard input closes.
+/// Ends the node when the process that started it ends, however it ends.
 async fn end_with_parent(service: Service) {
-    let mut stdin = tokio::io::stdin();
-    let mut byte = [0];
-    while matches!(tokio::io::AsyncReadExt::read(&mut stdin, &mut byte).await, Ok(1..)) {}
+    crate::dev::watch_parent().await;
     tracing::info!("the parent process has ended");
     shut_down(&service).await;
 }
