@@ -39,8 +39,9 @@ pub(crate) struct Conn {
     pub(super) moved_ms: AtomicU64,
     /// When the head that is arriving began, likewise; `IDLE` between requests.
     head_ms: AtomicU64,
-    /// Whether the client leaves what is written to it unread.
-    unread: AtomicBool,
+    /// Since when the client leaves what is written to it unread, likewise; `IDLE` while it reads. What it sends meanwhile
+    /// does not count.
+    unread_ms: AtomicU64,
     /// Whether it is to end without an answer to what is in work.
     cut: AtomicBool,
     close: Notify,
@@ -59,7 +60,7 @@ impl Conn {
             phase,
             moved_ms,
             head_ms: now_ms,
-            unread: AtomicBool::new(false),
+            unread_ms: AtomicU64::new(IDLE),
             cut: AtomicBool::new(false),
             close: Notify::new(),
         }
@@ -83,16 +84,20 @@ impl Conn {
 
     /// Whether it is the client who has to do something before we can go on.
     pub(super) fn is_clients_turn(&self) -> bool {
-        matches!(self.phase(), Phase::Head | Phase::Body) || self.unread.load(Ordering::Relaxed)
+        matches!(self.phase(), Phase::Head | Phase::Body) || self.is_unread()
+    }
+
+    fn is_unread(&self) -> bool {
+        self.unread_ms.load(Ordering::Relaxed) != IDLE
     }
 
     pub(super) fn is_overdue(&self, now_ms: u64) -> bool {
         let since = |ms: u64| Duration::from_millis(now_ms.saturating_sub(ms));
         let (moved, head_ms) = (since(self.moved_ms.load(Ordering::Relaxed)), self.head_ms.load(Ordering::Relaxed));
         let limits = self.limits();
-        let unread = self.unread.load(Ordering::Relaxed);
+        let unread_ms = self.unread_ms.load(Ordering::Relaxed);
         match self.phase() {
-            Phase::Head if unread => moved > limits.unread,
+            Phase::Head if unread_ms != IDLE => since(unread_ms) > limits.unread,
             Phase::Head if head_ms != IDLE => since(head_ms) > limits.head,
             Phase::Head => moved > limits.idle,
             // A body has its own deadline, work has that of its call, and a stream ends when too much is waiting.
@@ -112,12 +117,14 @@ impl Conn {
     /// Bytes went to the client.
     pub(crate) fn wrote(&self) {
         self.moved_ms.store(self.shared.now_ms(), Ordering::Relaxed);
-        self.unread.store(false, Ordering::Relaxed);
+        self.unread_ms.store(IDLE, Ordering::Relaxed);
     }
 
     /// The client does not take what we write.
     pub(crate) fn blocked(&self) {
-        self.unread.store(true, Ordering::Relaxed);
+        if !self.is_unread() {
+            self.unread_ms.store(self.shared.now_ms(), Ordering::Relaxed);
+        }
     }
 
     /// A request's head has arrived.
@@ -174,7 +181,7 @@ impl Conn {
     /// never ends.
     pub(crate) fn may_finish(&self) -> bool {
         let is_in_head = self.phase() == Phase::Head && self.head_ms.load(Ordering::Relaxed) != IDLE;
-        let waits = is_in_head || self.phase() == Phase::Body || self.unread.load(Ordering::Relaxed);
+        let waits = is_in_head || self.phase() == Phase::Body || self.is_unread();
         !(self.cut.load(Ordering::Relaxed) || waits || self.phase() == Phase::Streaming)
     }
 }
