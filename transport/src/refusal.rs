@@ -206,7 +206,7 @@ mod tests {
     fn a_peer_that_ran_out_of_patience_did_not_refuse() {
         let error_code = TransportErrorCode::APPLICATION_ERROR;
         let close = quinn::ConnectionClose { error_code, frame_type: None, reason: "".into() };
-        let failure = Failure::new(&close.into(), &Verdict::default());
+        let failure = Failure::new(&ConnectionError::ConnectionClosed(close), &Verdict::default());
         assert_eq!(failure.kind, DialErrorKind::Unreachable);
         assert!(failure.counted_as.is_none());
     }
