@@ -218,7 +218,7 @@ impl Swim {
         self.apply(edge, members, false);
     }
 
-    fn apply(&mut self, edge: &mut Edge, members: Vec<Member>, tell: bool) {
+    pub(super) fn apply(&mut self, edge: &mut Edge, members: Vec<Member>, tell: bool) {
         if !self.frozen {
             let result = self.foca.apply_many(members.into_iter(), tell, &mut self.sink);
             self.finish(edge, result);

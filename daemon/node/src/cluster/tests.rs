@@ -194,7 +194,7 @@ fn greeted_bench() -> Bench {
 fn a_member_that_stays_suspect_is_told_so() {
     let mut machine = greeted_bench().machine;
     let suspicion = Member::new(Identity::of_run(NodeId([2; 16]), address(2), 1), 0, State::Suspect);
-    machine.swim.absorb(&mut machine.edge, vec![suspicion.clone()]);
+    machine.swim.apply(&mut machine.edge, vec![suspicion.clone()], false);
     let mut reminders = || {
         machine.remind_suspects();
         let outputs = std::iter::from_fn(|| machine.poll_output());
