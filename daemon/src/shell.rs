@@ -35,7 +35,7 @@ use std::time::SystemTime;
 use tokio::sync::{broadcast, oneshot, watch};
 
 /// How many lists machines share out the shards: one constant, which neither the wire nor the store knows.
-const WORKERS: u8 = 1;
+const WORKERS: u8 = 2;
 
 /// How many changes of lists a watcher may be behind.
 const CHANGES_KEPT: usize = 10_000;
