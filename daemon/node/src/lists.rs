@@ -43,10 +43,8 @@ mod vectors;
 mod watchers;
 mod wire;
 
-pub use io::{
-    Answer, Change, Command, Confirmations, Done, Input, Job, JobError, ListRow, Loaded, Output, Precondition, Refusal, Replicas, Reply,
-    Row, Settings, Source, SourceError, Stats,
-};
+pub use io::{Change, Command, Confirmations, Input, ListRow, Output, Precondition, Refusal, Replicas, Reply, Row, Settings, Stats};
+pub use job::{Answer, Done, Job, JobError, Loaded, Source, SourceError};
 pub use wire::shards_of;
 
 use crate::cluster::RosterView;
@@ -410,12 +408,19 @@ impl Lists {
 
     fn closed(&mut self, conn: ConnId) {
         self.assemblies.closed(conn);
-        let Some(peer) = self.peers.closed(conn) else { return };
-        self.fresh.remove(&peer);
-        self.wake.remove(&peer);
-        self.rounds.gone(peer);
-        self.pulls.gone(peer);
-        self.pull_next();
+        let user = self.peers.peer_of(conn).filter(|peer| self.peers.conn_of(*peer) == Some(conn));
+        if let Some(peer) = self.peers.closed(conn) {
+            self.fresh.remove(&peer);
+            self.wake.remove(&peer);
+            self.rounds.gone(peer);
+            self.pulls.gone(peer);
+            self.pull_next();
+        } else if let Some(peer) = user {
+            // What was under way may be lost; another connection is there to find out.
+            self.fresh.insert(peer);
+            self.rounds.cancel(peer);
+            self.begin_rounds();
+        }
     }
 
     /// Something for a peer was dropped: with the next tick both compare all lists, when the queue has had time to drain.

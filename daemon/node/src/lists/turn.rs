@@ -5,7 +5,8 @@ use super::commits::{Advance, Origin, Verdict};
 use super::edge::Timer;
 use super::edits::Outcome;
 use super::incoming::{Batch, Incoming};
-use super::io::{Done, Job, JobError, Refusal, Reply, Row};
+use super::io::{Refusal, Reply, Row};
+use super::job::{Done, Job, JobError};
 use super::pulls::Step;
 use super::resident::Place;
 use super::vectors::Purpose;
@@ -113,12 +114,13 @@ impl Lists {
             self.edge.set_timer_in(ORPHANS_AFTER, Timer::Orphans(list));
         }
         self.resident.touch(list, u64::try_from(changes.len()).unwrap_or(0));
-        if duplicates > 0 && self.watchers.any(list) {
-            self.with_vector(list, Purpose::Watch);
-        }
         if let Some(document) = self.resident.get(list).filter(|_| !changes.is_empty()) {
             let advance = Advance::of(Origin::Remote, document, applying.total_before, changes, touched);
             self.commits.advance(&mut self.edge, list, advance, Vec::new());
+        }
+        // Only now is it known that the document is ahead of the disk, which alone may be told of.
+        if duplicates > 0 && self.watchers.any(list) {
+            self.with_vector(list, Purpose::Watch);
         }
     }
 
