@@ -8,7 +8,7 @@
 //! | [`socket_router`](Api::socket_router), [`tcp_router`](Api::tcp_router) | what is served where |
 //! | [`Gate`], [`serve_unix`], [`serve_tcp`] | connections and their bounds |
 //! | `who`, `guard` | who calls, and what protects the TCP listener from web pages |
-//! | `query`, `json`, `path`, `page`, `time`, `filter`, `body` | how requests are read and answers written |
+//! | `query`, `json`, `path`, `page`, `time`, `filter`, `body`, `entry_page` | how requests are read and answers written |
 //! | `entries`, `lists`, `cluster`, `events`, `watch`, `book`, `operation`, `fault` | the calls |
 //! | `openapi` | the document that describes them |
 //!
@@ -21,6 +21,7 @@ mod body;
 mod book;
 mod cluster;
 mod entries;
+mod entry_page;
 mod events;
 mod fault;
 mod filter;
@@ -70,7 +71,7 @@ const SCANS_AT_ONCE: usize = 4;
 /// How long a scan may wait for its turn.
 const SCAN_WAIT: Duration = Duration::from_secs(5);
 /// Up to so many entries a list is read on the spot: handing it to another thread would take longer.
-const ROWS_ON_THE_SPOT: u64 = 1_000;
+const ROWS_ON_THE_SPOT: u64 = 200;
 
 /// What all calls share. Clones share it.
 #[derive(Clone)]

@@ -79,7 +79,7 @@ async fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Members(args) => cluster::members(&session()?, &args).await,
         Command::Join { addresses } => cluster::join(&session()?, &addresses).await,
         Command::Leave { force } => cluster::leave(&session()?, force).await,
-        Command::Forget { node } => cluster::forget(&session()?, &node).await,
+        Command::Forget { member } => cluster::forget(&session()?, &member).await,
         Command::Partition => cluster::partition(&session()?).await,
         Command::Events(args) => events::follow(&session()?, &args).await,
         Command::Lists { matching } => lists::lists(&session()?, matching.as_deref()).await,

@@ -1,6 +1,6 @@
 //! The settings of `musterd`: a file, the environment and flags, resolved into one value.
 //!
-//! Each key is described once, in [`keys`]; the three sources only yield texts and lists for it. A flag wins over the
+//! Each key is described once, in `keys`; the three sources only yield texts and lists for it. A flag wins over the
 //! environment, that over the file, that over the default. Every mistake is one sentence that names the key, where it
 //! was given and what would be right; all mistakes are told at once.
 

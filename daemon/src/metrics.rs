@@ -70,7 +70,9 @@ const COUNTERS: &[Row<u64>] = &[
     ("muster_store_reopens_total", "Times that the store was reopened after a failure", |s| s.store.reopens),
     ("muster_transport_connected_total", "Connections that came to stand", |s| s.transport.connected),
     ("muster_transport_closed_total", "Connections that ended", |s| s.transport.closed),
-    ("muster_transport_refused_total", "Handshakes that were refused here", |s| s.transport.refusals().iter().map(|(_, count)| count).sum()),
+    ("muster_transport_refused_total", "Handshakes that were refused here", |s| {
+        s.transport.refusals().iter().map(|(_, count)| count).sum()
+    }),
     ("muster_transport_violations_total", "Connections closed because the peer broke the protocol", |s| s.transport.violations),
 ];
 

@@ -9,8 +9,8 @@
 
 mod cluster;
 mod connections;
-mod lists;
 mod listen;
+mod lists;
 
 pub(crate) use cluster::Inbox;
 pub(crate) use lists::ListsInbox;
@@ -18,13 +18,13 @@ pub(crate) use lists::ListsInbox;
 use crate::config::Config;
 use crate::event::EventLog;
 use crate::metrics;
-use listen::Listeners;
 use crate::service::{Inner, NodeInfo, Service, Trouble};
 use crate::store::{Notice, Recovered, Store};
 use anyhow::Context;
 use crdt::id::{NodeId, Shard};
 use crdt::name::NodeName;
 use crdt::roster::Profile;
+use listen::Listeners;
 use node::cluster::{Command, StopReason};
 use node::time::{Instant, Now, Wall};
 use node::wire::{Peer, WriteError};
@@ -263,8 +263,7 @@ fn watch_store(noticed: std::sync::mpsc::Receiver<Notice>, workers: Vec<ListsInb
 /// SIGTERM and SIGINT end the node in order; SIGHUP reads the certificates anew.
 async fn signals(service: Service, endpoint: transport::Endpoint, tls: crate::config::Tls) -> anyhow::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
-    let (mut term, mut int, mut hup) =
-        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?);
+    let (mut term, mut int, mut hup) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?);
     loop {
         tokio::select! {
             _ = term.recv() => break,
@@ -283,11 +282,9 @@ fn reload(endpoint: &transport::Endpoint, tls: &crate::config::Tls) -> anyhow::R
     Ok(endpoint.reload(transport::Identity::load(&tls.ca, &tls.cert, &tls.key)?)?)
 }
 
-/// Ends the node when the process that started it ends, however it ends: its end of the pipe on our standard input closes.
+/// Ends the node when the process that started it ends, however it ends.
 async fn end_with_parent(service: Service) {
-    let mut stdin = tokio::io::stdin();
-    let mut byte = [0];
-    while matches!(tokio::io::AsyncReadExt::read(&mut stdin, &mut byte).await, Ok(1..)) {}
+    crate::dev::watch_parent().await;
     tracing::info!("the parent process has ended");
     shut_down(&service).await;
 }

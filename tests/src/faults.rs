@@ -48,6 +48,17 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// Whether a healthy member may be taken for down because of it. Disks, wall clocks and lists machines may do what
+    /// they like: membership does not depend on them.
+    pub fn disturbs_membership(&self) -> bool {
+        match self {
+            Self::Backup(_) | Self::FailCommit(..) | Self::SlowDisk(..) | Self::Jump(..) | Self::Move(_) => false,
+            Self::Stall(_, machine, _) => *machine == 0,
+            Self::Start(_) | Self::Kill(..) | Self::Restore(_) | Self::Shutdown(_) | Self::Leave(_) | Self::Forget(..) => true,
+            Self::Pause(..) | Self::Split(_) | Self::CutOneWay(..) | Self::Cut(..) | Self::Heal | Self::Loss(_) => true,
+        }
+    }
+
     /// Cuts a fault that lasts down to so long.
     fn end_by(&mut self, most: Duration) {
         if let Self::Pause(_, span) | Self::Stall(_, _, span) = self {

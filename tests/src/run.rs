@@ -3,8 +3,8 @@
 use crate::logs::Logs;
 use crate::scenario::Scenario;
 use crate::world::World;
-use std::cell::RefCell;
-use std::panic::{AssertUnwindSafe, catch_unwind, set_hook};
+use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::sync::Once;
 use std::time::Duration;
 use tracing::Level;
@@ -45,6 +45,7 @@ pub struct Report {
 
 thread_local! {
     static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
+    static RUNNING: Cell<bool> = const { Cell::new(false) };
 }
 
 /// The standard run of a seed.
@@ -59,11 +60,13 @@ pub fn run_world(scenario: Scenario, options: &Options, live: impl FnOnce(&mut W
     let seed = scenario.seed;
     let logs = Logs::collect(options.log);
     let trace = options.trace;
+    RUNNING.set(true);
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         let mut world = World::new(scenario, trace);
         let healing = live(&mut world);
         report(&world, healing)
     }));
+    RUNNING.set(false);
     let mut report = outcome.unwrap_or_else(|_| {
         let place = PANIC.take().unwrap_or_else(|| "somewhere".into());
         Report { seed, problems: vec![format!("panicked: {place}")], ..Report::default() }
@@ -91,10 +94,17 @@ pub fn replay_command(seed: u64) -> String {
     format!("cargo run --release -p tests --bin sweep -- --seed {seed} --trace")
 }
 
-/// Panics are told in the report, not on the terminal: some are provoked and caught inside the machines.
+/// Panics of a run are told in its report, not on the terminal: some are provoked and caught inside the machines.
 fn keep_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        set_hook(Box::new(|info| PANIC.set(Some(info.to_string()))));
+        let others = take_hook();
+        set_hook(Box::new(move |info| {
+            if RUNNING.get() {
+                PANIC.set(Some(info.to_string()));
+            } else {
+                others(info);
+            }
+        }));
     });
 }

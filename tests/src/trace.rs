@@ -119,6 +119,7 @@ fn done_name(done: &lists::Done) -> &'static str {
         lists::Done::Saved(_) => "saved",
         lists::Done::Vector(_) => "vector",
         lists::Done::Changes { .. } => "changes",
+        lists::Done::EntriesAt { .. } => "entries",
     }
 }
 

@@ -96,6 +96,13 @@ impl Failure {
             ConnectionError::TransportError(error) if error.code == NO_COMMON_PROTOCOL.into() => Refusal::OtherProtocol.into(),
             ConnectionError::ConnectionClosed(close) if close.error_code == NO_COMMON_PROTOCOL.into() => Refusal::OtherProtocol.into(),
             ConnectionError::VersionMismatch => Refusal::OtherProtocol.into(),
+            // How QUIC tells during a handshake that the other end let go of it, out of patience rather than by judgement.
+            ConnectionError::ConnectionClosed(close) if close.error_code == TransportErrorCode::APPLICATION_ERROR => {
+                Self::unreachable("the peer gave up during the handshake")
+            }
+            ConnectionError::ApplicationClosed(close) if close.reason.is_empty() => {
+                Self::unreachable("the peer gave up during the handshake")
+            }
             ConnectionError::ConnectionClosed(close) => Self::by_peer(close_words(close.error_code)),
             ConnectionError::ApplicationClosed(close) => Self::by_peer(printable(&close.reason)),
             ConnectionError::TransportError(error) if is_alert(error.code) => Self {
@@ -193,6 +200,15 @@ mod tests {
     fn a_peers_words_cannot_write_into_a_terminal() {
         assert_eq!(printable(b"a\x1b[2Jb\r\n\xff"), "a[2Jb\u{fffd}");
         assert_eq!(printable(&[b'x'; 5000]).len(), 200);
+    }
+
+    #[test]
+    fn a_peer_that_ran_out_of_patience_did_not_refuse() {
+        let error_code = TransportErrorCode::APPLICATION_ERROR;
+        let close = quinn::ConnectionClose { error_code, frame_type: None, reason: "".into() };
+        let failure = Failure::new(&ConnectionError::ConnectionClosed(close), &Verdict::default());
+        assert_eq!(failure.kind, DialErrorKind::Unreachable);
+        assert!(failure.counted_as.is_none());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Applying changes from elsewhere, in batches.
 
 use super::document::{Document, RawChange, Touched};
+use super::genesis;
 use super::judge::{CheckedChange, Fault};
 use super::outline::{Kind, OpName};
 use crate::id::{Actor, ChangeHash, ChangeId, EntryId};
@@ -117,17 +118,26 @@ impl Document {
     /// Automerge drops references to operations that are not there. The change that it would save is then
     /// another one than the one that others depend on.
     fn check_unaltered(&self, heads: &[automerge::ChangeHash], batch: &Batch) -> Result<(), ApplyError> {
-        let saved: BTreeMap<[u8; 32], _> = self.doc.get_changes(heads).into_iter().map(|change| (change.hash().0, change)).collect();
-        let unaltered = |change: &&CheckedChange| saved.get(&change.hash().0).is_some_and(|saved| saved.raw_bytes() == change.bytes());
-        match batch.fit.iter().find(|change| !unaltered(change)) {
-            Some(change) => Err(ApplyError::Altered(change.id())),
-            None => Ok(()),
+        // Built with assertions, Automerge panics when it finds such a change.
+        let saved = catch_unwind(AssertUnwindSafe(|| self.doc.get_changes(heads))).unwrap_or_default();
+        let saved: BTreeMap<[u8; 32], _> = saved.into_iter().map(|change| (change.hash().0, change)).collect();
+        let unaltered = |change: &CheckedChange| saved.get(&change.hash().0).is_some_and(|saved| saved.raw_bytes() == change.bytes());
+        if batch.fit.iter().all(unaltered) {
+            return Ok(());
         }
+        let guilty = batch.fit.iter().find(|change| !self.gives_back(change));
+        Err(guilty.map_or(ApplyError::Panicked, |change| ApplyError::Altered(change.id())))
+    }
+
+    fn gives_back(&self, change: &CheckedChange) -> bool {
+        let hash = automerge::ChangeHash(change.hash().0);
+        let saved = catch_unwind(AssertUnwindSafe(|| self.doc.get_change_by_hash(&hash)));
+        saved.is_ok_and(|saved| saved.is_some_and(|saved| saved.raw_bytes() == change.bytes()))
     }
 
     /// The number of an actor's last change that is here or in the batch.
-    fn last_seq(&self, id: ChangeId, batch: &Batch) -> u64 {
-        batch.seqs.get(&id.actor).copied().unwrap_or_else(|| self.vector.seq(id.actor))
+    fn last_seq(&self, actor: Actor, batch: &Batch) -> u64 {
+        batch.seqs.get(&actor).copied().unwrap_or_else(|| self.vector.seq(actor))
     }
 
     /// The number of the last operation of a change that is here or in the batch.
@@ -160,7 +170,7 @@ impl Batch {
         if document.has(&change.hash()) || self.max_ops.contains_key(&change.hash()) {
             return Verdict::Duplicate;
         }
-        let have = document.last_seq(id, self);
+        let have = document.last_seq(id.actor, self);
         if id.seq <= have {
             return Verdict::Refused(Fault::Forked);
         }
@@ -172,6 +182,9 @@ impl Batch {
         }
         if id.seq != have + 1 {
             return Verdict::Refused(Fault::Gap { seq: id.seq });
+        }
+        if !change.outline.actors.iter().all(|actor| *actor == genesis::ACTOR || document.last_seq(*actor, self) > 0) {
+            return Verdict::Refused(Fault::Shape("names an actor that is not there"));
         }
         self.fit(document, change).map_or(Verdict::Refused(Fault::Shape("writes to an object that is not there")), Verdict::Fits)
     }

@@ -2,6 +2,7 @@
 
 use super::document::{Document, RawChange, Standing, Touched};
 use super::index::{Side, Slot};
+use super::judge::MAX_AUTHOR_BYTES;
 use super::outline::OpName;
 use super::read::Union;
 use super::write::{Draft, Stop, due_value, priority_value, text_value};
@@ -13,8 +14,6 @@ use automerge::{Automerge, AutomergeError, ObjId, ScalarValue};
 use bytes::Bytes;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// The longest author, in bytes: peers refuse longer ones.
-const MAX_AUTHOR_BYTES: usize = 4096;
 /// What a change's frame takes besides dependencies, author and actors, in bytes.
 const FRAME_BYTES: usize = 512;
 
@@ -144,9 +143,11 @@ impl Document {
                 Standing::Dead => return Err(EditRefusal::Deleted(id)),
                 Standing::Unknown => {}
             }
+            // A retry of this entry on another node shall choose the same position.
+            let random = if new.id.is_some() { id.0 } else { draw() };
             let order = match new.place {
-                None => self.index.at_end(draw()),
-                Some(place) => self.position(place, None, draw())?,
+                None => self.index.at_end(random),
+                Some(place) => self.position(place, None, random)?,
             };
             self.index.set(id, Slot::Alive { order: order.as_str().into(), open: !new.done });
             planned.push(Planned { id, order, new });

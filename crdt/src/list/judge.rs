@@ -9,12 +9,12 @@ use super::outline::Outline;
 use super::{MAX_CHANGE_BYTES, MAX_OPERATIONS, genesis};
 use crate::entry::Author;
 use crate::id::{Actor, ChangeHash, ChangeId};
-use automerge::Change;
+use automerge::{ActorId, Change};
 use bytes::Bytes;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// The longest message (author) of a change, in bytes.
-const MAX_AUTHOR_BYTES: usize = 4096;
+pub(super) const MAX_AUTHOR_BYTES: usize = 4096;
 /// Automerge keeps operation counters in 32 bits.
 const MAX_COUNTER: u64 = u32::MAX as u64;
 
@@ -152,8 +152,7 @@ pub fn start_op(bytes: &[u8]) -> Option<u64> {
 /// All that needs Automerge, which may panic.
 fn decode(bytes: &Bytes) -> Result<(Change, Outline, ChangeId), Fault> {
     let change = Change::from_bytes(bytes.to_vec()).map_err(|error| Fault::Malformed(error.to_string()))?;
-    let actor = change.actor_id().to_bytes().try_into().map_err(|_| Fault::Shape("is of an actor that is not of 16 bytes"))?;
-    let id = ChangeId { actor: Actor(actor), seq: change.seq() };
+    let id = ChangeId { actor: actor(change.actor_id())?, seq: change.seq() };
     if id.actor == genesis::ENTRIES.actor {
         return Err(Fault::Shape("claims to be the list's first"));
     }
@@ -168,9 +167,14 @@ fn decode(bytes: &Bytes) -> Result<(Change, Outline, ChangeId), Fault> {
         return Err(Fault::Shape("has numbers beyond 32 bits"));
     }
     let expanded = change.decode();
-    let outline = Outline::of(&expanded, id.actor).map_err(Fault::Shape)?;
+    let mut outline = Outline::of(&expanded, id.actor).map_err(Fault::Shape)?;
+    outline.actors = change.other_actor_ids().iter().map(actor).collect::<Result<_, _>>()?;
     if Change::from(expanded).raw_bytes() != bytes {
         return Err(Fault::NotCanonical);
     }
     Ok((change, outline, id))
+}
+
+fn actor(id: &ActorId) -> Result<Actor, Fault> {
+    id.to_bytes().try_into().map(Actor).map_err(|_| Fault::Shape("names an actor that is not of 16 bytes"))
 }

@@ -53,6 +53,8 @@ pub(super) struct Outline {
     pub(super) texts: Vec<(OpName, OpName)>,
     /// The objects written to, each as the kind that it has to be.
     pub(super) writes: Vec<(OpName, Kind)>,
+    /// The other actors that it names.
+    pub(super) actors: Vec<Actor>,
 }
 
 impl Outline {

@@ -1,11 +1,14 @@
 //! Tests of whole documents: what people rely on when they edit one list on several nodes.
 
+mod concurrency;
 mod convergence;
+mod edits;
+mod exchange;
 mod hostile;
 mod javascript;
 
 use super::*;
-use crate::entry::{Author, Edit, Entry, EntryPatch, Field, NewEntry, Place};
+use crate::entry::{Author, Edit, Entry, EntryPatch, NewEntry, Place};
 use crate::id::{Actor, EntryId};
 use crate::name::ListName;
 
@@ -89,33 +92,14 @@ fn title(title: &str) -> EntryPatch {
     EntryPatch { title: Some(title.into()), ..EntryPatch::default() }
 }
 
-#[test]
-fn lists_begun_apart_are_one_list() {
-    let (mut a, mut b) = (Replica::new(1), Replica::new(2));
-    a.add("milk");
-    b.add("bread");
-    a.sync(&mut b);
-    assert_eq!(a.document.total(), 2);
+fn tags(tags: &[&str]) -> EntryPatch {
+    EntryPatch { tags: Some(tags.iter().map(|tag| (*tag).to_owned()).collect()), ..EntryPatch::default() }
 }
 
-#[test]
-fn entries_stay_in_the_order_in_which_they_were_added() {
-    let mut a = Replica::new(1);
-    let ids: Vec<EntryId> = ["1", "2", "3"].iter().map(|title| a.add(title)).collect();
-    let between = NewEntry { title: "2a".into(), place: Some(Place::Before(ids[2])), ..NewEntry::default() };
-    a.edit(&Edit::Add(vec![between]));
-    assert_eq!(a.titles(), ["1", "2", "2a", "3"]);
+fn done(done: bool) -> EntryPatch {
+    EntryPatch { done: Some(done), ..EntryPatch::default() }
 }
 
-#[test]
-fn an_edit_wins_over_a_concurrent_deletion_and_says_so() {
-    let (mut a, mut b, id) = two_with("milk");
-    a.edit(&Edit::Delete(id));
-    b.patch(id, title("oat milk"));
-    a.sync(&mut b);
-    let entry = a.entry(id);
-    assert_eq!((entry.title.as_str(), entry.conflicts), ("oat milk", vec![Field::Deleted]));
-    a.patch(id, title("oat milk!"));
-    a.sync(&mut b);
-    assert_eq!(b.entry(id).conflicts, []);
+fn with_id(id: EntryId, title: &str) -> NewEntry {
+    NewEntry { id: Some(id), title: title.into(), ..NewEntry::default() }
 }

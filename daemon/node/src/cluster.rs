@@ -226,6 +226,7 @@ impl Cluster {
         for identity in unreached.into_iter().take(DIALS_PER_ROUND) {
             self.links.ensure(&mut self.edge, identity.node, identity.addr);
         }
+        self.remind_suspects();
         if let Some(conn) = self.links.random(&mut self.rng) {
             self.edge.send(conn, Message::RosterHash(self.roster.hash()).bytes());
         }

@@ -217,6 +217,7 @@ impl Lists {
             match timer {
                 Timer::Deadline(request) => self.expire(request),
                 Timer::Orphans(list) => self.adopt(list),
+                Timer::Abandon(list) => self.abandon(list),
                 Timer::Reload(list) => self.turn(list),
                 Timer::Recheck(list) => self.with_vector(list, vectors::Purpose::Recheck),
                 Timer::Tick => self.tick(),
@@ -371,13 +372,15 @@ impl Lists {
     }
 
     /// Begins anew with what the store has. The other machines of this daemon share that store: one that saw no
-    /// failure itself begins anew, too.
+    /// failure itself begins anew, too. Peers are to compare as well: a write whose commit failed may be there after
+    /// all, and was pushed to nobody.
     fn reopened(&mut self, salt: [u8; 16], known: Vec<(ListId, u64)>) {
         self.fail(WriteError::Failed);
         self.commits.reopened();
         self.salt = salt;
         self.know(known);
         self.fresh.extend(self.peers.iter().map(|(peer, _)| peer));
+        self.wake.extend(self.peers.iter().map(|(peer, _)| peer));
         self.begin_rounds();
     }
 

@@ -156,7 +156,7 @@ pub(crate) async fn members(State(api): State<Api>, mut query: Query) -> Result<
     let view = api.service().view();
     let mut writer = PageWriter::new(&page);
     for member in view.members.iter().filter(|member| after.is_none_or(|after| member.profile.name.as_str() > after)) {
-        let rtt = member.conn.and_then(|conn| api.service().rtt(conn));
+        let rtt = member.conn.filter(|_| member.state.is_reachable()).and_then(|conn| api.service().rtt(conn));
         let key = || member.profile.name.as_str().as_bytes().to_vec();
         if writer.push(&ShownMember::new(member, view.me, rtt), key)? == Room::Full {
             break;

@@ -1,6 +1,7 @@
 //! `/v1/lists/{list}/entries`: to see, add, change and delete entries.
 
 use crate::api::body::{Added, EntryOrEntries, PatchBody};
+use crate::api::entry_page::{Effort, parse_place, read_page, unbounded, write_page};
 use crate::api::filter::Filter;
 use crate::api::gate::Conn;
 use crate::api::json::{self, Json, RawJson};
@@ -8,7 +9,7 @@ use crate::api::openapi::{
     AddAnswers, AddProblems, AtParams, DeleteAnswers, DeleteProblems, EditAnswers, EditProblems, EntriesProblems, EntryPage, EntryProblems,
     FilterParams, IfMatchHeader, PageParams, WriteParams,
 };
-use crate::api::page::{Page, PageWriter, Room, bad_cursor};
+use crate::api::page::{Page, PageWriter};
 use crate::api::path::{self, EntryPath, ListPath};
 use crate::api::problem::{Kind, Problem};
 use crate::api::query::Query;
@@ -21,11 +22,13 @@ use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
-use crdt::entry::{Edit, Entry};
+use crdt::entry::{Author, Edit, Entry};
 use crdt::id::{ChangeHash, EntryId, ListId};
+use crdt::name::ListName;
 use node::lists::{Command, ListRow, Precondition, Refusal, Reply};
 use serde::Serialize;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A list's entries, in order.
 #[utoipa::path(
@@ -48,69 +51,32 @@ pub(crate) async fn list(State(api): State<Api>, ListPath(name): ListPath, mut q
     query.end()?;
     let after = page.after.as_deref().map(parse_place).transpose()?;
     if let Some(change) = at {
-        let by = crdt::entry::Author(String::new());
-        let reply = api.ask(by, Command::EntriesAt { list: name, change, timeout }, timeout).await?;
-        let Reply::Entries(entries) = reply else { return Err(Problem::internal(format!("a list was answered with {reply:?}"))) };
-        return write_page(entries.into_iter().map(Ok::<_, Problem>), 0, &filter, &page, after.as_ref()).map(PageWriter::respond);
+        let entries = entries_at(&api, name, change, timeout).await?.into_iter().map(Ok::<_, Problem>);
+        return write_page(entries, 0, &filter, &page, after.as_ref(), Effort::Any)?.ok_or_else(unbounded).map(PageWriter::respond);
     }
     let id = ListId::of(&name);
     let row = api.row(id)?.ok_or_else(|| no_list(&name))?;
     let tag = row.tag();
-    let read = move |reader: &Reader| read_page(reader, id, &filter, &page, after.as_ref());
-    let page = if api.is_small(&row) { read(api.reader())? } else { api.scan(read).await? };
+    let read = move |reader: &Reader, effort| read_page(reader, id, &filter, &page, after.as_ref(), effort);
+    let on_the_spot = if api.is_small(&row) { read(api.reader(), Effort::Little)? } else { None };
+    let page = match on_the_spot {
+        Some(page) => page,
+        None => api.scan(move |reader| read(reader, Effort::Any)?.ok_or_else(unbounded)).await?,
+    };
     Ok(tagged(page.respond(), tag))
+}
+
+async fn entries_at(api: &Api, list: ListName, change: ChangeHash, timeout: Duration) -> Result<Vec<Entry>, Problem> {
+    // Reading leaves no trace, so that it does not matter who asks.
+    let by = Author(String::new());
+    match api.ask(by, Command::EntriesAt { list, change, timeout }, timeout).await? {
+        Reply::Entries(entries) => Ok(entries),
+        other @ (Reply::Edited { .. } | Reply::Unconfirmed(_)) => Err(Problem::internal(format!("a list was answered with {other:?}"))),
+    }
 }
 
 fn parse_change(text: &str) -> Result<ChangeHash, Problem> {
     text.parse().map_err(|error| Problem::invalid(format!("\"at\": {error}")))
-}
-
-/// Where an entry stands in the order.
-type Place = (String, EntryId);
-
-fn place_key(entry: &Entry) -> Vec<u8> {
-    [&entry.id.0.to_be_bytes(), entry.order.as_bytes()].concat()
-}
-
-fn parse_place(key: &[u8]) -> Result<Place, Problem> {
-    let (id, order) = key.split_first_chunk().ok_or_else(bad_cursor)?;
-    let order = std::str::from_utf8(order).map_err(|_| bad_cursor())?;
-    Ok((order.to_owned(), EntryId(u128::from_be_bytes(*id))))
-}
-
-fn read_page(reader: &Reader, list: ListId, filter: &Filter, page: &Page, after: Option<&Place>) -> Result<PageWriter, Problem> {
-    let Some((order, id)) = after else {
-        return write_page(reader.entries(list, None), 0, filter, page, None);
-    };
-    let before = reader.position(list, order, *id)?;
-    let is_there = reader.entry(list, *id)?.is_some_and(|entry| entry.order == *order);
-    let first = before + u64::from(is_there);
-    write_page(reader.entries(list, Some((order, *id))), first, filter, page, None)
-}
-
-/// Writes those of the entries that pass the filter and stand behind `after`; `first` is the first one's position.
-fn write_page<E>(
-    entries: impl Iterator<Item = Result<Entry, E>>,
-    first: u64,
-    filter: &Filter,
-    page: &Page,
-    after: Option<&Place>,
-) -> Result<PageWriter, Problem>
-where
-    Problem: From<E>,
-{
-    let mut writer = PageWriter::new(page);
-    for (entry, position) in entries.zip(first..) {
-        let entry = entry?;
-        let is_seen = after.is_some_and(|(order, id)| (&entry.order, &entry.id) <= (order, id));
-        if is_seen || !filter.admits(&entry) {
-            continue;
-        }
-        if writer.push(&ShownEntry::new(&entry).at(position), || place_key(&entry))? == Room::Full {
-            break;
-        }
-    }
-    Ok(writer)
 }
 
 /// Adds one entry or several, all or none; the first creates the list.

@@ -13,14 +13,17 @@
 //! Only when there is none of these is the newcomer refused with 429. So no program, whatever it does with its
 //! connections, keeps another program of the same user out, and none of another user is touched by it.
 
+mod conn;
+
+pub(crate) use conn::{Conn, Streaming};
+
 use crate::api::problem::{Kind, Problem};
 use crate::api::who::{Caller, Owner, Users};
+use conn::Phase;
 use std::collections::BTreeMap;
-use std::future::Future;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::Notify;
 
 /// Bounds on the clients of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,55 +78,17 @@ struct Table {
     conns: BTreeMap<u64, Arc<Conn>>,
 }
 
-/// What a connection is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
-enum Phase {
-    /// No request is in work: idle, or its head is arriving, or an answer is being read.
-    Head,
-    /// A request's body is arriving.
-    Body,
-    /// An endless answer is being sent.
-    Streaming,
-    /// A request is in work.
-    Working,
-}
-
-impl Phase {
-    fn of(byte: u8) -> Self {
-        [Self::Head, Self::Body, Self::Streaming].into_iter().find(|phase| *phase as u8 == byte).unwrap_or(Self::Working)
-    }
-}
-
-/// One connection, as its requests and the gate see it.
-#[derive(Debug)]
-pub(crate) struct Conn {
-    caller: Caller,
-    shared: Arc<Shared>,
-    phase: AtomicU8,
-    /// When bytes last went through it, in milliseconds since the gate's start.
-    moved_ms: AtomicU64,
-    /// When the head that is arriving began, likewise; `IDLE` between requests.
-    head_ms: AtomicU64,
-    /// Whether the client leaves what is written to it unread.
-    unread: AtomicBool,
-    /// Whether it is to end without an answer to what is in work.
-    cut: AtomicBool,
-    close: Notify,
-}
-
-const IDLE: u64 = u64::MAX;
-
 /// A connection's place in the gate's table; dropping it makes room.
 #[derive(Debug)]
 pub(crate) struct Seat {
     pub(crate) conn: Arc<Conn>,
+    shared: Arc<Shared>,
     number: u64,
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.conn.shared.table().conns.remove(&self.number);
+        self.shared.table().conns.remove(&self.number);
     }
 }
 
@@ -133,7 +98,7 @@ impl Shared {
     }
 
     fn now_ms(&self) -> u64 {
-        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(IDLE - 1)
+        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX - 1)
     }
 
     fn bound(&self, owner: Owner) -> usize {
@@ -166,7 +131,7 @@ impl Gate {
         table.next += 1;
         let conn = Arc::new(Conn::new(caller, Arc::clone(&self.shared)));
         table.conns.insert(number, Arc::clone(&conn));
-        Ok(Seat { conn, number })
+        Ok(Seat { conn, shared: Arc::clone(&self.shared), number })
     }
 
     /// Closes the connections whose client exceeds a time limit. To be called now and then.
@@ -178,7 +143,7 @@ impl Gate {
 
     /// Closes all connections: those in work after their answer.
     pub(crate) fn close_all(&self) {
-        self.shared.table().conns.values().for_each(|conn| conn.close.notify_one());
+        self.shared.table().conns.values().for_each(|conn| conn.close());
     }
 }
 
@@ -197,27 +162,27 @@ impl Table {
             return None;
         }
         let owners: BTreeMap<Owner, usize> = self.conns.values().fold(BTreeMap::new(), |mut counts, conn| {
-            *counts.entry(conn.caller.owner()).or_default() += 1;
+            *counts.entry(conn.caller().owner()).or_default() += 1;
             counts
         });
         owners.into_iter().max_by_key(|(_, count)| *count).map(|(owner, _)| owner)
     }
 
     fn count(&self, owner: Owner) -> usize {
-        self.conns.values().filter(|conn| conn.caller.owner() == owner).count()
+        self.conns.values().filter(|conn| conn.caller().owner() == owner).count()
     }
 
     /// Which connection of that owner yields to the newcomer.
     fn victim(&self, owner: Owner, newcomer: &Caller) -> Option<u64> {
-        let of_owner = || self.conns.iter().filter(|(_, conn)| conn.caller.owner() == owner);
+        let of_owner = || self.conns.iter().filter(|(_, conn)| conn.caller().owner() == owner);
         let held = of_owner().fold(BTreeMap::<i32, usize>::new(), |mut held, (_, conn)| {
-            *held.entry(conn.caller.process()).or_default() += 1;
+            *held.entry(conn.caller().process()).or_default() += 1;
             held
         });
         let (greediest, _) = held.into_iter().max_by_key(|(_, count)| *count)?;
         let is_other = newcomer.owner() != owner || newcomer.process() != greediest;
         let candidates = of_owner().filter_map(|(number, conn)| {
-            let (greedy, phase) = (conn.caller.process() == greediest, conn.phase());
+            let (greedy, phase) = (conn.caller().process() == greediest, conn.phase());
             let rank = match (conn.is_clients_turn(), greedy) {
                 (true, true) => 1,
                 (true, false) => 2,
@@ -233,142 +198,6 @@ impl Table {
             Some((rank, conn.moved_ms.load(Ordering::Relaxed), *number))
         });
         candidates.min().map(|(_, _, number)| number)
-    }
-}
-
-impl Conn {
-    fn new(caller: Caller, shared: Arc<Shared>) -> Self {
-        let now_ms = AtomicU64::new(shared.now_ms());
-        let moved_ms = AtomicU64::new(shared.now_ms());
-        let phase = AtomicU8::new(Phase::Head as u8);
-        Self {
-            caller,
-            shared,
-            phase,
-            moved_ms,
-            head_ms: now_ms,
-            unread: AtomicBool::new(false),
-            cut: AtomicBool::new(false),
-            close: Notify::new(),
-        }
-    }
-
-    pub(crate) fn caller(&self) -> &Caller {
-        &self.caller
-    }
-
-    pub(crate) fn limits(&self) -> &Limits {
-        &self.shared.limits
-    }
-
-    fn phase(&self) -> Phase {
-        Phase::of(self.phase.load(Ordering::Relaxed))
-    }
-
-    fn set_phase(&self, phase: Phase) {
-        self.phase.store(phase as u8, Ordering::Relaxed);
-    }
-
-    /// Whether it is the client who has to do something before we can go on.
-    fn is_clients_turn(&self) -> bool {
-        matches!(self.phase(), Phase::Head | Phase::Body) || self.unread.load(Ordering::Relaxed)
-    }
-
-    fn is_overdue(&self, now_ms: u64) -> bool {
-        let since = |ms: u64| Duration::from_millis(now_ms.saturating_sub(ms));
-        let (moved, head_ms) = (since(self.moved_ms.load(Ordering::Relaxed)), self.head_ms.load(Ordering::Relaxed));
-        let limits = self.limits();
-        let unread = self.unread.load(Ordering::Relaxed);
-        match self.phase() {
-            Phase::Head if unread => moved > limits.unread,
-            Phase::Head if head_ms != IDLE => since(head_ms) > limits.head,
-            Phase::Head => moved > limits.idle,
-            // A body has its own deadline, work has that of its call, and a stream ends when too much is waiting.
-            Phase::Body | Phase::Working | Phase::Streaming => false,
-        }
-    }
-
-    /// Bytes came from the client.
-    pub(crate) fn read(&self) {
-        let now_ms = self.shared.now_ms();
-        self.moved_ms.store(now_ms, Ordering::Relaxed);
-        if self.phase() == Phase::Head && self.head_ms.load(Ordering::Relaxed) == IDLE {
-            self.head_ms.store(now_ms, Ordering::Relaxed);
-        }
-    }
-
-    /// Bytes went to the client.
-    pub(crate) fn wrote(&self) {
-        self.moved_ms.store(self.shared.now_ms(), Ordering::Relaxed);
-        self.unread.store(false, Ordering::Relaxed);
-    }
-
-    /// The client does not take what we write.
-    pub(crate) fn blocked(&self) {
-        self.unread.store(true, Ordering::Relaxed);
-    }
-
-    /// A request's head has arrived.
-    pub(crate) fn begin(&self) {
-        self.head_ms.store(IDLE, Ordering::Relaxed);
-        self.set_phase(Phase::Working);
-    }
-
-    /// A request is answered. An answer that is a stream goes on until its [`Streaming`] is dropped.
-    pub(crate) fn end(&self) {
-        if self.phase() != Phase::Streaming {
-            self.set_phase(Phase::Head);
-        }
-    }
-
-    /// Marks the time in which a body is awaited.
-    pub(crate) async fn receiving<T>(&self, body: impl Future<Output = T>) -> T {
-        self.set_phase(Phase::Body);
-        let received = body.await;
-        self.set_phase(Phase::Working);
-        received
-    }
-
-    /// Makes this request's answer a stream, if its owner may have one more.
-    pub(crate) fn stream(self: &Arc<Self>) -> Result<Streaming, Problem> {
-        let table = self.shared.table();
-        let is_mine = |conn: &&Arc<Self>| conn.caller.owner() == self.caller.owner() && conn.phase() == Phase::Streaming;
-        let bound = self.shared.limits.streams_per_user;
-        if table.conns.values().filter(is_mine).count() >= bound {
-            let detail = format!("this user has {bound} streams open, which is as many as may be");
-            return Err(Problem::new(Kind::TooMany, detail).retry_after(1));
-        }
-        self.set_phase(Phase::Streaming);
-        Ok(Streaming(Arc::clone(self)))
-    }
-
-    /// Closes it, whatever is in work.
-    fn cut(&self) {
-        self.cut.store(true, Ordering::Relaxed);
-        self.close.notify_one();
-    }
-
-    /// Waits until the gate wants this connection closed.
-    pub(crate) async fn closed(&self) {
-        self.close.notified().await;
-    }
-
-    /// Whether a connection that is to be closed may first answer what is in work: not if that waits for the client or
-    /// never ends.
-    pub(crate) fn may_finish(&self) -> bool {
-        let is_in_head = self.phase() == Phase::Head && self.head_ms.load(Ordering::Relaxed) != IDLE;
-        let waits = is_in_head || self.phase() == Phase::Body || self.unread.load(Ordering::Relaxed);
-        !(self.cut.load(Ordering::Relaxed) || waits || self.phase() == Phase::Streaming)
-    }
-}
-
-/// Held while an answer is a stream.
-#[derive(Debug)]
-pub(crate) struct Streaming(Arc<Conn>);
-
-impl Drop for Streaming {
-    fn drop(&mut self) {
-        self.0.set_phase(Phase::Head);
     }
 }
 
@@ -490,12 +319,12 @@ mod tests {
     fn clients_have_a_time_for_each_step() {
         let gate = gate(10, 10);
         let seat = gate.admit(process(1, 1)).unwrap();
-        assert!(!seat.conn.is_overdue(10_000) && seat.conn.is_overdue(10_100 + seat.conn.shared.now_ms()));
+        assert!(!seat.conn.is_overdue(10_000) && seat.conn.is_overdue(10_100 + gate.shared.now_ms()));
         seat.conn.begin();
         assert!(!seat.conn.is_overdue(1_000_000));
         seat.conn.end();
         assert!(!seat.conn.is_overdue(30_000) && seat.conn.is_overdue(1_000_000));
         seat.conn.blocked();
-        assert!(seat.conn.is_overdue(31_000 + seat.conn.shared.now_ms()));
+        assert!(seat.conn.is_overdue(31_000 + gate.shared.now_ms()));
     }
 }

@@ -160,12 +160,16 @@ async fn connection<S: Stream>(stream: S, router: Router, seat: Seat) {
     let service = service_fn(|request| answer(request, router.clone(), Arc::clone(conn), local));
     let mut http = pin!(http1::Builder::new().max_buf_size(MAX_BUFFER_BYTES).serve_connection(io, service));
     tokio::select! {
+        // A connection that had to yield does nothing more, whatever it has asked for.
+        biased;
+        () = conn.closed() => {
+            if conn.may_finish() {
+                http.as_mut().graceful_shutdown();
+                let _ = http.await;
+            }
+        }
         // An error here is the client's going away in the middle, or a head that is no HTTP, which hyper has answered.
         ended = &mut http => if let Err(error) = ended { tracing::trace!(%error, "a connection broke") },
-        () = conn.closed() => if conn.may_finish() {
-            http.as_mut().graceful_shutdown();
-            let _ = http.await;
-        },
     }
 }
 

@@ -76,7 +76,7 @@ pub(crate) enum Command {
     Forget {
         /// Its name or id
         #[arg(value_name = "NODE")]
-        node: String,
+        member: String,
     },
     /// Show how much of the cluster this node reaches
     Partition,
@@ -170,14 +170,16 @@ pub(crate) enum DevCommand {
     /// Kill a node (SIGKILL)
     Kill {
         /// The node
-        node: String,
+        #[arg(value_name = "NODE")]
+        target: String,
         #[command(flatten)]
         dir: DevDir,
     },
     /// Start a node that was killed
     Start {
         /// The node
-        node: String,
+        #[arg(value_name = "NODE")]
+        target: String,
         #[command(flatten)]
         dir: DevDir,
     },
@@ -356,4 +358,43 @@ pub(crate) struct Move {
     /// Directly after this entry
     #[arg(long, value_name = "ID")]
     pub(crate) after: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    /// A command's own argument of the same name would silently replace the global one: `--node a forget b` would ask b.
+    #[test]
+    fn no_command_shadows_a_global_option() {
+        let command = Cli::command();
+        let globals: Vec<String> = command.get_arguments().filter(|arg| arg.is_global_set()).map(|arg| arg.get_id().to_string()).collect();
+        let mut left: Vec<clap::Command> = command.get_subcommands().cloned().collect();
+        assert!(globals.len() == 4 && left.len() > 20);
+        while let Some(command) = left.pop() {
+            let shadowed = command.get_arguments().find(|arg| globals.contains(&arg.get_id().to_string()));
+            assert!(shadowed.is_none(), "{} has {shadowed:?}", command.get_name());
+            left.extend(command.get_subcommands().cloned());
+        }
+    }
+
+    #[test]
+    fn the_node_to_ask_and_the_node_to_forget_are_two() {
+        let cli = Cli::try_parse_from(["muster", "--node", "node1", "forget", "node2"]).unwrap();
+        assert_eq!(cli.global.node.as_deref(), Some("node1"));
+        assert!(matches!(cli.command, Command::Forget { member } if member == "node2"));
+    }
+
+    #[test]
+    fn a_mistyped_option_is_no_title() {
+        assert!(Cli::try_parse_from(["muster", "add", "bob", "--deu"]).is_err());
+        assert!(Cli::try_parse_from(["muster", "add", "bob", "-"]).is_ok());
+        assert!(Cli::try_parse_from(["muster", "add", "bob", "--", "--deu"]).is_ok());
+    }
 }

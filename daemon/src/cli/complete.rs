@@ -11,13 +11,3 @@ pub(crate) fn run(shell: clap_complete::Shell, output: &Output) -> Result<(), Fa
     clap_complete::generate(shell, &mut Cli::command(), "muster", &mut script);
     output.raw(&String::from_utf8_lossy(&script))
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_command_line_is_well_formed() {
-        Cli::command().debug_assert();
-    }
-}

@@ -13,8 +13,8 @@ pub(crate) async fn run(args: Dev, global: &Global, output: &Output) -> Result<(
         None => return dev::run(Plan { dir: dir(&args.dir), nodes: args.nodes, fresh: args.fresh }).await,
         Some(DevCommand::Split { nodes, dir }) => (Order::Split { nodes }, dir),
         Some(DevCommand::Heal { dir }) => (Order::Heal, dir),
-        Some(DevCommand::Kill { node, dir }) => (Order::Kill { node }, dir),
-        Some(DevCommand::Start { node, dir }) => (Order::Start { node }, dir),
+        Some(DevCommand::Kill { target, dir }) => (Order::Kill { node: target }, dir),
+        Some(DevCommand::Start { target, dir }) => (Order::Start { node: target }, dir),
     };
     let words = dev::ask(&self::dir(&dir), &order, global.timeout).await?;
     if output.is_json() { Ok(()) } else { output.line(&printable_lines(&words)) }

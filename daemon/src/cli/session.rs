@@ -75,7 +75,7 @@ impl<'a> Session<'a> {
 
     /// Changes something, if it is still as its tag says.
     pub(crate) async fn send_if(&self, method: Method, path: &ApiPath, body: Option<&Value>, tag: Option<&str>) -> Result<Value, Failure> {
-        let reply = self.client.call(method, path, body, tag).await.map_err(|error| self.explain(error))?;
+        let reply = self.client.call(method, path, body, tag).await.map_err(|error| self.explain_write(error))?;
         if reply.status == StatusCode::ACCEPTED {
             return Err(Failure::Timeout("the change is durable on this node, but not yet on as many as were asked for".to_owned()));
         }
@@ -85,6 +85,17 @@ impl<'a> Session<'a> {
     /// Opens a stream.
     pub(crate) async fn stream(&self, path: &ApiPath) -> Result<EventStream, Failure> {
         self.client.stream(path, None).await.map_err(|error| self.explain(error))
+    }
+
+    /// The same for a call that changes something: its outcome may be open.
+    fn explain_write(&self, error: ClientError) -> Failure {
+        let open = matches!(error, ClientError::Timeout(_) | ClientError::Broken(_) | ClientError::Answer(_));
+        let failure = self.explain(error);
+        if open {
+            Failure::with_code(failure.code(), format!("{}; the change may have been made or not", failure.words()))
+        } else {
+            failure
+        }
     }
 
     /// What a client's error means to the user.

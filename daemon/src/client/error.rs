@@ -21,10 +21,10 @@ pub enum ClientError {
     #[error("{0}")]
     Problem(Box<Problem>),
     /// No answer came in time. A write may have been made or not.
-    #[error("no answer within {0:?}; a change may have been made or not")]
+    #[error("the daemon did not answer within {0:?}")]
     Timeout(Duration),
     /// The connection broke before the answer was complete. A write may have been made or not.
-    #[error("the connection to the daemon broke ({0}); a change may have been made or not")]
+    #[error("the connection to the daemon broke: {0}")]
     Broken(String),
     /// The answer is not what the API promises.
     #[error("the daemon's answer cannot be understood: {0}")]

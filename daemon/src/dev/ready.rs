@@ -41,6 +41,17 @@ pub(super) async fn answers(socket: &Path, limit: Duration) -> bool {
     true
 }
 
+/// Whether a node answers and is there to stay: one that has left its cluster answers for a second more.
+pub(super) async fn stays(socket: &Path) -> bool {
+    let client = Client::new(socket, Duration::from_secs(1));
+    client.items(&ApiPath::new(&["members"])).await.is_ok_and(|members| !has_left(&members))
+}
+
+fn has_left(members: &[Value]) -> bool {
+    let own = members.iter().find(|member| member.get("self").and_then(Value::as_bool) == Some(true));
+    own.and_then(|own| own.get("state")).and_then(Value::as_str) == Some("left")
+}
+
 async fn complaint(socket: &Path, name: &str, mark: &Mark) -> Option<String> {
     let client = Client::new(socket, Duration::from_secs(1));
     match client.items(&ApiPath::new(&["members"])).await {
@@ -65,6 +76,14 @@ mod tests {
     use super::*;
     use crdt::name::NodeName;
     use serde_json::json;
+
+    #[test]
+    fn a_node_has_left_when_it_says_so_of_itself() {
+        let member = |own: bool, state: &str| json!({"self": own, "state": state});
+        assert!(has_left(&[member(false, "alive"), member(true, "left")]));
+        assert!(!has_left(&[member(false, "left"), member(true, "alive")]));
+        assert!(!has_left(&[]));
+    }
 
     #[test]
     fn only_members_that_are_alive_count() {

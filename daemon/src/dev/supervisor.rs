@@ -169,11 +169,14 @@ impl Cluster {
 
     async fn start(&mut self, name: &str) -> Result<String, Failure> {
         self.mark().find(name)?;
+        let socket = self.layout().node(name).socket();
         if self.nodes.contains_key(name) {
-            return Ok(format!("{name} runs already"));
+            if ready::stays(&socket).await {
+                return Ok(format!("{name} runs already"));
+            }
+            self.until_ended(name).await?;
         }
         self.spawn(name)?;
-        let socket = self.layout().node(name).socket();
         let answers = ready::answers(&socket, START_LIMIT);
         tokio::pin!(answers);
         loop {
@@ -190,6 +193,20 @@ impl Cluster {
                 }
             }
         }
+    }
+
+    /// Waits for a node that answers no more, as after `muster leave`.
+    async fn until_ended(&mut self, name: &str) -> Result<(), Failure> {
+        let deadline = tokio::time::Instant::now() + STOP_LIMIT;
+        while self.nodes.contains_key(name) {
+            match tokio::time::timeout_at(deadline, self.ends.recv()).await {
+                Ok(Some(ended)) => self.report(&ended),
+                Ok(None) | Err(_) => {
+                    return Err(Failure::Conflict(format!("{name} runs, but does not answer; end it with: muster dev kill {name}")));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// A node has ended though nobody told it to. It is not started again: whoever develops wants to see it.

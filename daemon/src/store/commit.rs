@@ -4,7 +4,7 @@
 //! with that error, and in between tries to open the database anew (see [`super::reopen`]).
 
 use super::db::Db;
-use super::open::{Home, free_bytes};
+use super::open::Home;
 use super::reopen::{self, Outage};
 use super::rows::{Batch, weight};
 use super::{Done, Epoch, Notice, ReadError, Shared};
@@ -12,6 +12,7 @@ use bytes::Bytes;
 use node::lists::Row;
 use node::wire::WriteError;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -23,8 +24,6 @@ const GROUP_ROWS: usize = 4096;
 const GROUP_BYTES: usize = 4 << 20;
 /// How long closing waits for readers.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
-/// With less than this left on the disk, a failure that fjall does not explain is a full disk.
-const NEARLY_FULL_BYTES: u64 = 1 << 20;
 
 /// What the handles ask of the thread.
 pub(super) enum Request {
@@ -90,10 +89,10 @@ impl Committer {
     }
 
     fn next(&self) -> Result<Request, RecvTimeoutError> {
-        match &self.outage {
-            Some(outage) => self.queue.recv_timeout(outage.next_attempt().saturating_duration_since(Instant::now())),
-            None => self.queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
-        }
+        let Some(outage) = &self.outage else { return self.queue.recv().map_err(|_| RecvTimeoutError::Disconnected) };
+        let patience = outage.next_attempt().saturating_duration_since(Instant::now());
+        // Asked first: commits that come without a pause must not put the attempt off.
+        if patience.is_zero() { Err(RecvTimeoutError::Timeout) } else { self.queue.recv_timeout(patience) }
     }
 
     fn commit(&mut self, first: Work) {
@@ -148,11 +147,7 @@ impl Committer {
         let written = catch_unwind(AssertUnwindSafe(|| write(&db, group)));
         written.unwrap_or(Err(Failure::Panic)).map_err(|failure| {
             tracing::warn!(error = %failure, "a commit failed");
-            if failure.is_full() || free_bytes(self.home.dir()).is_some_and(|free| free < NEARLY_FULL_BYTES) {
-                WriteError::Full
-            } else {
-                WriteError::Failed
-            }
+            if failure.is_full(self.home.dir()) { WriteError::Full } else { WriteError::Failed }
         })
     }
 
@@ -178,7 +173,7 @@ impl Committer {
 
     fn reopen(&mut self) {
         let Some(mut outage) = self.outage.take() else { return };
-        match reopen::attempt(self, &mut outage) {
+        match reopen::attempt(self, &outage) {
             Ok(recovered) => {
                 tracing::info!(lists = recovered.lists.len(), "the store is open again");
                 self.shared.counters.reopens.fetch_add(1, Ordering::Relaxed);
@@ -232,12 +227,15 @@ enum Failure {
 }
 
 impl Failure {
-    fn is_full(&self) -> bool {
+    fn is_full(&self, dir: &Path) -> bool {
         use std::io::ErrorKind::{QuotaExceeded, StorageFull};
-        let io = match self {
-            Self::Write(fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error))) => error,
-            Self::Write(_) | Self::Read(_) | Self::Panic => return false,
-        };
-        matches!(io.kind(), StorageFull | QuotaExceeded)
+        match self {
+            Self::Write(fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error))) => {
+                matches!(error.kind(), StorageFull | QuotaExceeded)
+            }
+            // fjall's worker failed before, and does not say why.
+            Self::Write(fjall::Error::Poisoned) => reopen::is_short_of_space(dir),
+            Self::Write(_) | Self::Read(_) | Self::Panic => false,
+        }
     }
 }

@@ -8,7 +8,7 @@
 
 use super::ReadError;
 use super::keys::{self, Bounds};
-use fjall::config::FilterPolicy;
+use fjall::config::{FilterPolicy, PartitioningPolicy};
 use fjall::{AbstractTree, Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Slice};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -73,9 +73,12 @@ impl Space {
     }
 
     /// Where a key is asked for that may be missing (a new entry's, an unknown list's) a Bloom filter spares the disk;
-    /// where only ranges are read, or keys that another row names, it would be a waste.
+    /// where only ranges are read, or keys that another row names, it would be a waste. Filters and indexes are cut into
+    /// blocks on all levels: a whole one has a megabyte, is too large for the cache and would be read for each key.
     fn options(self) -> KeyspaceCreateOptions {
         let options = KeyspaceCreateOptions::default().max_memtable_size(u64::MAX);
+        let options = options.index_block_partitioning_policy(PartitioningPolicy::all(true));
+        let options = options.filter_block_partitioning_policy(PartitioningPolicy::all(true));
         match self {
             Self::Changes | Self::Names | Self::Dues | Self::Agenda => options.filter_policy(FilterPolicy::disabled()),
             Self::Entries | Self::Snapshots | Self::Meta => options.expect_point_read_hits(true),

@@ -55,7 +55,7 @@ impl Outage {
 }
 
 /// Tries once. On an error the next attempt goes on from where this one got.
-pub(super) fn attempt(committer: &Committer, outage: &mut Outage) -> Result<Recovered, String> {
+pub(super) fn attempt(committer: &Committer, outage: &Outage) -> Result<Recovered, String> {
     probe_disk(committer.home.dir(), outage)?;
     let slot = &committer.shared.slot;
     slot.close(READERS_DEADLINE).map_err(|_| "somebody still reads the old database".to_owned())?;
@@ -70,9 +70,14 @@ pub(super) fn attempt(committer: &Committer, outage: &mut Outage) -> Result<Reco
     Ok(recovered)
 }
 
+/// Whether recovery could lack space.
+pub(super) fn is_short_of_space(dir: &Path) -> bool {
+    free_bytes(dir).is_some_and(|free| free < RESERVE_BYTES)
+}
+
 /// Whether the disk takes writes, tried beside the database.
 fn probe_disk(dir: &Path, outage: &Outage) -> Result<(), String> {
-    if outage.error == WriteError::Full && free_bytes(dir).is_some_and(|free| free < RESERVE_BYTES) {
+    if outage.error == WriteError::Full && is_short_of_space(dir) {
         return Err("the disk is still full".to_owned());
     }
     let path = dir.join("probe");

@@ -7,28 +7,28 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 /// One connection that sends a request and reads its answer, over and over.
-pub struct Wire {
+pub(crate) struct Wire {
     stream: UnixStream,
     buffer: Vec<u8>,
 }
 
 impl Wire {
-    pub async fn connect(socket: &Path) -> anyhow::Result<Self> {
+    pub(crate) async fn connect(socket: &Path) -> anyhow::Result<Self> {
         Ok(Self { stream: UnixStream::connect(socket).await?, buffer: Vec::with_capacity(64 << 10) })
     }
 
     /// Sends a whole request; gives the status and the body of its answer.
-    pub async fn exchange(&mut self, request: &[u8]) -> anyhow::Result<(u16, &[u8])> {
+    pub(crate) async fn exchange(&mut self, request: &[u8]) -> anyhow::Result<(u16, &[u8])> {
         self.stream.write_all(request).await?;
         self.buffer.clear();
         loop {
             if self.stream.read_buf(&mut self.buffer).await? == 0 {
                 bail!("the connection was closed");
             }
-            if let Some((status, start, end)) = parse(&self.buffer)? {
-                if self.buffer.len() >= end {
-                    return Ok((status, &self.buffer[start..end]));
-                }
+            if let Some((status, start, end)) = parse(&self.buffer)?
+                && self.buffer.len() >= end
+            {
+                return Ok((status, &self.buffer[start..end]));
             }
         }
     }
@@ -43,44 +43,44 @@ fn parse(bytes: &[u8]) -> anyhow::Result<Option<(u16, usize, usize)>> {
     Ok(Some((status, head + 4, head + 4 + length.parse::<usize>()?)))
 }
 
-pub fn get(path: &str) -> Vec<u8> {
+pub(crate) fn get(path: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nhost: muster\r\n\r\n").into_bytes()
 }
 
-pub fn post(path: &str, body: &str) -> Vec<u8> {
+pub(crate) fn post(path: &str, body: &str) -> Vec<u8> {
     format!("POST {path} HTTP/1.1\r\nhost: muster\r\ncontent-length: {}\r\n\r\n{body}", body.len()).into_bytes()
 }
 
 /// What many clients measured together.
 #[derive(Default)]
-pub struct Measured {
+pub(crate) struct Measured {
     micros: Vec<u64>,
-    pub span: Duration,
+    pub(crate) span: Duration,
 }
 
 impl Measured {
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.micros.len()
     }
 
-    pub fn per_second(&self) -> f64 {
+    pub(crate) fn per_second(&self) -> f64 {
         self.micros.len() as f64 / self.span.as_secs_f64().max(1e-9)
     }
 
     /// A percentile, in milliseconds.
-    pub fn percentile(&mut self, percent: usize) -> f64 {
+    pub(crate) fn percentile(&mut self, percent: usize) -> f64 {
         self.micros.sort_unstable();
         let last = self.micros.len().saturating_sub(1);
         self.micros.get(last * percent / 100).map_or(f64::NAN, |micros| *micros as f64 / 1_000.0)
     }
 
-    pub fn add(&mut self, span: Duration) {
+    pub(crate) fn add(&mut self, span: Duration) {
         self.micros.push(u64::try_from(span.as_micros()).unwrap_or(u64::MAX));
     }
 }
 
 /// Runs `clients` connections until `until` says so; `request` makes each one's next request from its number and a counter.
-pub async fn drive(
+pub(crate) async fn drive(
     socket: &Path,
     clients: usize,
     until: impl Fn(usize, Duration) -> bool + Copy + Send + 'static,

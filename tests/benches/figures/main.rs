@@ -3,10 +3,13 @@
 //! `cargo bench -p tests --bench figures` prints a table; names after `--` choose parts of it (`adds reads visible catch-up
 //! memory detection`). Beside each figure stands the disk's own fdatasync in the same run and directory, because on shared
 //! machines only ratios mean something. `$FIGURES_DIR` says where the data goes; `$FIGURES_SECONDS` how long each row takes.
+#![expect(clippy::indexing_slicing, reason = "a benchmark that indexes wrongly shall end")]
 
 #[path = "../../tests/processes/fleet.rs"]
+#[expect(dead_code, reason = "shared with the tests, which need more of it")]
 mod fleet;
 #[path = "../../tests/processes/http.rs"]
+#[expect(dead_code, reason = "shared with the tests, which need more of it")]
 mod http;
 mod load;
 mod parts;

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 const SMALL_LISTS: usize = 1_000;
 
 /// Runs the wanted parts, all when none is named.
-pub async fn run(wanted: &[String]) -> anyhow::Result<()> {
+pub(crate) async fn run(wanted: &[String]) -> anyhow::Result<()> {
     let is_wanted = |part: &str| wanted.is_empty() || wanted.iter().any(|name| name == part);
     println!("{:<58} {:>12} {:>9} {:>9}   disk: fdatasync p50", "figure", "per second", "p50 ms", "p99 ms");
     if is_wanted("adds") {

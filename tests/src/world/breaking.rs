@@ -15,28 +15,23 @@ const DETECTION: Duration = Duration::from_secs(3);
 /// The most loss under which detection keeps its promises.
 pub(crate) const CALM_LOSS: f64 = 0.05;
 
+/// How long a job takes at most on a host that is in order.
+const MENDED_JOB: Duration = Duration::from_millis(40);
+
 impl World {
     /// Lets a fault happen.
     pub fn strike(&mut self, fault: Fault) {
         let now = self.queue.now();
         self.trace.note(now, &format_args!("*** {fault:?}"));
+        let disturbs = fault.disturbs_membership();
         match fault {
             Fault::Start(host) => self.start(host),
             Fault::Kill(host, survival) => self.kill(host, survival),
             Fault::Restore(host) => self.restore(host),
             Fault::Backup(host) => self.hosts[host].disk.backup = Some(self.hosts[host].disk.image.clone()),
-            Fault::Shutdown(host) => {
-                self.watch.trouble(now);
-                self.command(host, Command::Shutdown);
-            }
-            Fault::Leave(host) => {
-                self.watch.trouble(now);
-                self.command(host, Command::Leave);
-            }
-            Fault::Forget(host, other) => {
-                let name = self.hosts[other].peer.name.as_str().to_owned();
-                self.command(host, Command::Forget(name));
-            }
+            Fault::Shutdown(host) => self.ask(host, Command::Shutdown),
+            Fault::Leave(host) => self.ask(host, Command::Leave),
+            Fault::Forget(host, other) => self.ask(host, Command::Forget(self.hosts[other].peer.name.as_str().to_owned())),
             Fault::FailCommit(host, error, survival) => {
                 if self.hosts[host].process.is_some() {
                     self.hosts[host].disk.failing = Some((error, survival));
@@ -48,16 +43,13 @@ impl World {
             Fault::Split(side) => self.split(&side),
             Fault::CutOneWay(from, to) => self.network.cuts.one_way(from, to),
             Fault::Cut(a, b) => self.network.cuts.both_ways(a, b),
-            Fault::Heal => {
-                self.network.cuts.heal();
-                self.watch.trouble(now);
-            }
-            Fault::Loss(loss) => {
-                self.network.weather.loss = loss.max(self.scenario.weather.loss);
-                self.watch.trouble(now);
-            }
+            Fault::Heal => self.network.cuts.heal(),
+            Fault::Loss(loss) => self.network.weather.loss = loss.max(self.scenario.weather.loss),
             Fault::Jump(host, ms) => self.hosts[host].clock_error_ms += ms,
             Fault::Move(host) => self.move_away(host),
+        }
+        if disturbs {
+            self.watch.trouble(now);
         }
     }
 
@@ -74,6 +66,8 @@ impl World {
             self.hosts[host].disk.pace.1 = Duration::from_millis(3);
             self.start(host);
         }
+        // A host whose every read takes a second is broken, too.
+        self.scenario.slowest_job = self.scenario.slowest_job.min(MENDED_JOB);
     }
 
     /// Whether the network and all processes are in order now.
@@ -81,15 +75,13 @@ impl World {
         self.network.cuts.is_empty() && self.network.weather.loss <= CALM_LOSS
     }
 
-    /// Asks a host's cluster machine for something. The number by which `answers` has the answer; `None` if it is down.
-    pub fn command(&mut self, host: usize, command: Command) -> Option<u64> {
-        let place = self.hosts[host].place(host, 0)?;
+    /// Asks a host's cluster machine for something; nothing happens if it is down.
+    pub fn ask(&mut self, host: usize, command: Command) {
+        let Some(place) = self.hosts[host].place(host, 0) else { return };
         self.asked += 1;
-        let number = self.asked;
-        self.commands.insert(number, (host, place.epoch, self.queue.now()));
-        let input = Input::Cluster(cluster::Input::Request { id: RequestId(number), command });
+        self.commands.insert(self.asked, (host, place.epoch, self.queue.now()));
+        let input = Input::Cluster(cluster::Input::Request { id: RequestId(self.asked), command });
         self.queue.at(self.queue.now(), Event::Input(place, input));
-        Some(number)
     }
 
     fn start(&mut self, host: usize) {

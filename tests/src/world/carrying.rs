@@ -34,7 +34,6 @@ impl World {
                 if self.commands.remove(&id.0).is_none() {
                     self.problems.push(format!("host {host} answered command {id:?} twice"));
                 }
-                self.answers.insert(id.0, result);
             }
             cluster::Output::Stop(reason) => self.ended(host, reason),
         }

@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// How long anything may take on a busy machine before a test gives up on it. Not a claim about speed.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The program under one of its names.
-pub fn program(name: &str) -> PathBuf {
+pub(crate) fn program(name: &str) -> PathBuf {
     match std::env::var_os("MUSTER_BIN") {
         Some(dir) => PathBuf::from(dir).join(name),
         None => {
@@ -26,25 +26,25 @@ pub fn program(name: &str) -> PathBuf {
 }
 
 /// A set of nodes with one certificate authority.
-pub struct Fleet {
-    pub dir: TempDir,
-    pub nodes: Vec<Node>,
+pub(crate) struct Fleet {
+    pub(crate) dir: TempDir,
+    pub(crate) nodes: Vec<Node>,
 }
 
 /// One node: its directory, and its process while it runs.
-pub struct Node {
-    pub name: String,
-    pub dir: PathBuf,
-    pub address: SocketAddr,
-    pub data: PathBuf,
+pub(crate) struct Node {
+    pub(crate) name: String,
+    pub(crate) dir: PathBuf,
+    pub(crate) address: SocketAddr,
+    pub(crate) data: PathBuf,
     child: Option<Child>,
 }
 
 impl Fleet {
     /// Makes `size` nodes, `n1` first; each has the first one as its seed. None is started.
-    pub fn new(size: usize) -> anyhow::Result<Self> {
+    pub(crate) fn new(size: usize) -> anyhow::Result<Self> {
         let dir = TempDir::with_prefix("muster")?;
-        run(program("muster").arg("pki").arg("init").arg("--dir").arg(dir.path().join("ca")))?;
+        run(Command::new(program("muster")).arg("pki").arg("init").arg("--dir").arg(dir.path().join("ca")))?;
         let mut fleet = Self { dir, nodes: Vec::new() };
         for number in 1..=size {
             fleet.add(&format!("n{number}"))?;
@@ -53,7 +53,7 @@ impl Fleet {
     }
 
     /// The same, all started and seeing each other.
-    pub async fn started(size: usize) -> anyhow::Result<Self> {
+    pub(crate) async fn started(size: usize) -> anyhow::Result<Self> {
         let mut fleet = Self::new(size)?;
         for node in &mut fleet.nodes {
             node.start()?;
@@ -63,7 +63,7 @@ impl Fleet {
     }
 
     /// Makes one more node.
-    pub fn add(&mut self, name: &str) -> anyhow::Result<&mut Node> {
+    pub(crate) fn add(&mut self, name: &str) -> anyhow::Result<&mut Node> {
         let address = UdpSocket::bind("127.0.0.1:0")?.local_addr()?;
         let seed = self.nodes.first().map_or(address, |first| first.address);
         let dir = self.dir.path().join(name);
@@ -75,13 +75,13 @@ impl Fleet {
     }
 
     /// Issues a certificate by the authority in that directory.
-    pub fn issue(&self, ca: &str, name: &str, out: &Path) -> anyhow::Result<()> {
-        run(program("muster").args(["pki", "issue", name, "--dir"]).arg(self.dir.path().join(ca)).arg("--out").arg(out))?;
+    pub(crate) fn issue(&self, ca: &str, name: &str, out: &Path) -> anyhow::Result<()> {
+        run(Command::new(program("muster")).args(["pki", "issue", name, "--dir"]).arg(self.dir.path().join(ca)).arg("--out").arg(out))?;
         Ok(())
     }
 
     /// Waits until every running node reaches every other running one, and nobody else is expected.
-    pub async fn whole(&self) -> anyhow::Result<()> {
+    pub(crate) async fn whole(&self) -> anyhow::Result<()> {
         let running: Vec<&Node> = self.nodes.iter().filter(|node| node.child.is_some()).collect();
         for node in &running {
             let alive = async || {
@@ -96,7 +96,7 @@ impl Fleet {
     }
 
     /// Cuts the nodes in `side` off from all others, or heals all cuts when it is empty.
-    pub async fn split(&self, side: &[usize]) -> anyhow::Result<()> {
+    pub(crate) async fn split(&self, side: &[usize]) -> anyhow::Result<()> {
         for (index, node) in self.nodes.iter().enumerate().filter(|(_, node)| node.child.is_some()) {
             let other = |(other, _): &(usize, &Node)| !side.is_empty() && side.contains(other) != side.contains(&index);
             let blocked: Vec<String> = self.nodes.iter().enumerate().filter(other).map(|(_, node)| node.address.to_string()).collect();
@@ -107,7 +107,7 @@ impl Fleet {
     }
 
     /// Waits until all running nodes have the same heads for each list; gives the names of the lists.
-    pub async fn agree(&self) -> anyhow::Result<BTreeSet<String>> {
+    pub(crate) async fn agree(&self) -> anyhow::Result<BTreeSet<String>> {
         let running: Vec<&Node> = self.nodes.iter().filter(|node| node.child.is_some()).collect();
         eventually("all nodes agree on all lists", async || {
             let mut seen = Vec::new();
@@ -123,7 +123,7 @@ impl Fleet {
 
 impl Node {
     /// Writes the configuration, with these seeds.
-    pub fn configure(&self, seeds: &[SocketAddr]) -> anyhow::Result<()> {
+    pub(crate) fn configure(&self, seeds: &[SocketAddr]) -> anyhow::Result<()> {
         let seeds: Vec<String> = seeds.iter().map(|seed| format!("\"{seed}\"")).collect();
         let tls = self.dir.join("tls");
         let text = format!(
@@ -139,20 +139,20 @@ impl Node {
         Ok(std::fs::write(self.config(), text)?)
     }
 
-    pub fn config(&self) -> PathBuf {
+    pub(crate) fn config(&self) -> PathBuf {
         self.dir.join("muster.toml")
     }
 
-    pub fn socket(&self) -> PathBuf {
+    pub(crate) fn socket(&self) -> PathBuf {
         self.dir.join("s")
     }
 
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.dir.join("log")).unwrap_or_default()
     }
 
     /// Starts the daemon and waits until its socket answers.
-    pub fn start(&mut self) -> anyhow::Result<()> {
+    pub(crate) fn start(&mut self) -> anyhow::Result<()> {
         ensure!(self.child.is_none(), "{} runs already", self.name);
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.dir.join("log"))?;
         let mut daemon = Command::new(program("musterd"));
@@ -171,19 +171,19 @@ impl Node {
         Ok(())
     }
 
-    pub fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+    pub(crate) fn signal(&self, signal: Signal) -> anyhow::Result<()> {
         let child = self.child.as_ref().with_context(|| format!("{} does not run", self.name))?;
         Ok(kill_process(Pid::from_child(child), signal)?)
     }
 
     /// kill -9, and wait for the end.
-    pub fn kill(&mut self) -> anyhow::Result<()> {
+    pub(crate) fn kill(&mut self) -> anyhow::Result<()> {
         self.signal(Signal::KILL)?;
         self.wait().map(drop)
     }
 
     /// SIGTERM, and wait for the end, which must be an orderly one.
-    pub fn stop(&mut self) -> anyhow::Result<()> {
+    pub(crate) fn stop(&mut self) -> anyhow::Result<()> {
         self.signal(Signal::TERM)?;
         let status = self.wait()?;
         ensure!(status.success(), "{} ended with {status}: {}", self.name, self.log());
@@ -191,7 +191,7 @@ impl Node {
     }
 
     /// Waits for the daemon's end.
-    pub fn wait(&mut self) -> anyhow::Result<std::process::ExitStatus> {
+    pub(crate) fn wait(&mut self) -> anyhow::Result<std::process::ExitStatus> {
         let mut child = self.child.take().with_context(|| format!("{} does not run", self.name))?;
         let begun = Instant::now();
         loop {
@@ -206,32 +206,32 @@ impl Node {
         }
     }
 
-    pub fn pid(&self) -> Option<u32> {
+    pub(crate) fn pid(&self) -> Option<u32> {
         self.child.as_ref().map(Child::id)
     }
 
-    pub async fn call(&self, method: &str, path: &str, body: Option<&Value>) -> anyhow::Result<Answer> {
+    pub(crate) async fn call(&self, method: &str, path: &str, body: Option<&Value>) -> anyhow::Result<Answer> {
         http::call(&self.socket(), method, path, body).await
     }
 
-    pub async fn get(&self, path: &str) -> anyhow::Result<Answer> {
+    pub(crate) async fn get(&self, path: &str) -> anyhow::Result<Answer> {
         self.call("GET", path, None).await
     }
 
     /// Adds an entry of that title; gives its id.
-    pub async fn add(&self, list: &str, title: &str) -> anyhow::Result<String> {
+    pub(crate) async fn add(&self, list: &str, title: &str) -> anyhow::Result<String> {
         let answer = self.call("POST", &format!("/v1/lists/{list}/entries"), Some(&serde_json::json!({ "title": title }))).await?;
         ensure!(answer.status == 201, "{answer:?}");
         Ok(answer.json()["id"].as_str().context("an entry has an id")?.to_owned())
     }
 
     /// All entries of a list, page by page; none when there is no such list.
-    pub async fn entries(&self, list: &str) -> anyhow::Result<Vec<Value>> {
+    pub(crate) async fn entries(&self, list: &str) -> anyhow::Result<Vec<Value>> {
         self.pages(&format!("/v1/lists/{list}/entries?limit=1000")).await
     }
 
     /// Each list's name and heads.
-    pub async fn lists(&self) -> anyhow::Result<BTreeSet<(String, String)>> {
+    pub(crate) async fn lists(&self) -> anyhow::Result<BTreeSet<(String, String)>> {
         let lists = self.pages("/v1/lists?limit=1000").await?;
         Ok(lists.iter().map(|list| (list["name"].as_str().unwrap_or_default().to_owned(), list["heads"].to_string())).collect())
     }
@@ -254,7 +254,7 @@ impl Node {
     }
 
     /// Runs `muster` against this node.
-    pub fn muster(&self, args: &[&str]) -> anyhow::Result<Output> {
+    pub(crate) fn muster(&self, args: &[&str]) -> anyhow::Result<Output> {
         Ok(Command::new(program("muster")).arg("--socket").arg(self.socket()).args(args).stdin(Stdio::null()).output()?)
     }
 }
@@ -272,19 +272,19 @@ impl Drop for Node {
 }
 
 /// The items of a page.
-pub fn items(page: &Value) -> &[Value] {
+pub(crate) fn items(page: &Value) -> &[Value] {
     page["items"].as_array().map_or(&[], Vec::as_slice)
 }
 
 /// Runs a program that must succeed; gives what it printed.
-pub fn run(command: &mut Command) -> anyhow::Result<String> {
+pub(crate) fn run(command: &mut Command) -> anyhow::Result<String> {
     let output = command.stdin(Stdio::null()).output().with_context(|| format!("{command:?}"))?;
     ensure!(output.status.success(), "{command:?}: {}{}", output.status, String::from_utf8_lossy(&output.stderr));
     Ok(String::from_utf8(output.stdout)?)
 }
 
 /// Tries until it succeeds; gives up, with the last error, when patience ends.
-pub async fn eventually<T>(what: &str, mut attempt: impl AsyncFnMut() -> anyhow::Result<T>) -> anyhow::Result<T> {
+pub(crate) async fn eventually<T>(what: &str, mut attempt: impl AsyncFnMut() -> anyhow::Result<T>) -> anyhow::Result<T> {
     let begun = Instant::now();
     loop {
         match attempt().await {

@@ -11,43 +11,49 @@ use std::path::Path;
 use tokio::net::UnixStream;
 
 /// One connection, used for one request after the other.
-pub struct Client {
+pub(crate) struct Client {
     sender: SendRequest<Full<Bytes>>,
 }
 
 /// What came back.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub headers: HeaderMap,
-    pub text: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
 }
 
 impl Answer {
     /// The body as JSON; null when it is none.
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or(Value::Null)
     }
 
     /// A header's value, or nothing.
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 }
 
 impl Client {
-    pub async fn connect(socket: &Path) -> anyhow::Result<Self> {
+    pub(crate) async fn connect(socket: &Path) -> anyhow::Result<Self> {
         let stream = UnixStream::connect(socket).await.with_context(|| format!("connecting to {}", socket.display()))?;
         let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         tokio::spawn(connection);
         Ok(Self { sender })
     }
 
-    pub async fn call(&mut self, method: &str, path: &str, body: Option<&Value>) -> anyhow::Result<Answer> {
+    pub(crate) async fn call(&mut self, method: &str, path: &str, body: Option<&Value>) -> anyhow::Result<Answer> {
         self.call_with(method, path, body, &[]).await
     }
 
-    pub async fn call_with(&mut self, method: &str, path: &str, body: Option<&Value>, headers: &[(&str, &str)]) -> anyhow::Result<Answer> {
+    pub(crate) async fn call_with(
+        &mut self,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+        headers: &[(&str, &str)],
+    ) -> anyhow::Result<Answer> {
         let body = body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
         let mut request = hyper::Request::builder().method(method).uri(path).header("host", "muster");
         for (name, value) in headers {
@@ -62,6 +68,6 @@ impl Client {
 }
 
 /// One request on a connection of its own.
-pub async fn call(socket: &Path, method: &str, path: &str, body: Option<&Value>) -> anyhow::Result<Answer> {
+pub(crate) async fn call(socket: &Path, method: &str, path: &str, body: Option<&Value>) -> anyhow::Result<Answer> {
     Client::connect(socket).await?.call(method, path, body).await
 }

@@ -33,7 +33,7 @@ async fn a_cloned_data_directory_stops_its_daemon_in_words() -> anyhow::Result<(
         ensure!(!clone.wait()?.success());
     }
     let log = clone.log();
-    ensure!(log.contains("cloned") || log.contains("clone"), "{log}");
+    ensure!(log.contains("was cloned"), "{log}");
     fleet.nodes.pop();
     fleet.whole().await?;
     ensure!(fleet.nodes[1].entries("groceries").await?.len() == 1);

@@ -6,29 +6,33 @@ use anyhow::ensure;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
 /// Clients at work. Each writes titles that nobody else writes, to lists that all share.
-pub struct Writers {
+pub(crate) struct Writers {
     stop: Arc<AtomicBool>,
     acknowledged: Arc<Mutex<BTreeSet<String>>>,
     tasks: Vec<JoinHandle<()>>,
 }
 
+/// How many sets of writers there were, so that no two write the same title.
+static STARTS: AtomicUsize = AtomicUsize::new(0);
+
 /// How many lists the writers share.
-pub const LISTS: usize = 7;
+pub(crate) const LISTS: usize = 7;
 
 impl Writers {
     /// Starts `each` clients on every node.
-    pub fn start(nodes: &[Node], each: usize) -> Self {
+    pub(crate) fn start(nodes: &[Node], each: usize) -> Self {
         let (stop, acknowledged) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(BTreeSet::new())));
+        let start = STARTS.fetch_add(1, Ordering::Relaxed);
         let mut tasks = Vec::new();
         for node in nodes {
             for client in 0..each {
-                let label = format!("{}-{client}", node.name);
+                let label = format!("{}-{client}-{start}", node.name);
                 tasks.push(tokio::spawn(write(node.socket(), label, Arc::clone(&stop), Arc::clone(&acknowledged))));
             }
         }
@@ -36,12 +40,12 @@ impl Writers {
     }
 
     /// How many writes were acknowledged so far.
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.acknowledged.lock().map(|titles| titles.len()).unwrap_or_default()
     }
 
     /// Ends them all; gives the titles of all writes that were acknowledged.
-    pub async fn finish(self) -> BTreeSet<String> {
+    pub(crate) async fn finish(self) -> BTreeSet<String> {
         self.stop.store(true, Ordering::Relaxed);
         for task in self.tasks {
             let _ = task.await;
@@ -74,7 +78,7 @@ async fn write(socket: PathBuf, label: String, stop: Arc<AtomicBool>, acknowledg
 }
 
 /// Waits until all nodes agree, and demands every acknowledged title exactly once on each of them.
-pub async fn demand_all(fleet: &Fleet, acknowledged: &BTreeSet<String>) -> anyhow::Result<()> {
+pub(crate) async fn demand_all(fleet: &Fleet, acknowledged: &BTreeSet<String>) -> anyhow::Result<()> {
     fleet.agree().await?;
     for node in fleet.nodes.iter().filter(|node| node.pid().is_some()) {
         let mut titles = Vec::new();

@@ -18,8 +18,7 @@ impl Dev {
         let dir = TempDir::with_prefix("dev")?;
         let child = Self::spawn(&dir)?;
         let dev = Self { dir, child };
-        dev.until(&["--node", "node1", "partition"], "whole")?;
-        dev.until(&["--node", "node3", "partition"], "whole")?;
+        dev.whole()?;
         Ok(dev)
     }
 
@@ -28,6 +27,14 @@ impl Dev {
         let mut dev = Command::new(program("muster"));
         dev.arg("dev").arg("--dir").arg(dir.path().join("d")).stdin(Stdio::null()).stdout(out.try_clone()?).stderr(out);
         Ok(dev.spawn()?)
+    }
+
+    /// Waits until each node sees all three.
+    fn whole(&self) -> anyhow::Result<()> {
+        for node in ["node1", "node2", "node3"] {
+            self.until(&["--node", node, "partition"], "whole: 3 of 3")?;
+        }
+        Ok(())
     }
 
     fn out(&self) -> String {
@@ -153,5 +160,5 @@ fn nodes_end_with_a_muster_dev_that_is_killed_and_keep_their_lists() -> anyhow::
     gone(&pids)?;
     dev.child = Dev::spawn(&dev.dir)?;
     dev.until(&["--node", "node2", "show", "groceries"], "bread")?;
-    dev.until(&["--node", "node1", "partition"], "whole").map(drop)
+    dev.whole()
 }

@@ -51,6 +51,8 @@ pub(crate) fn settings() -> Settings {
     settings.duplicate_quiet = Duration::from_millis(200);
     // The first packets of many handshakes at once may take their time here.
     settings.dial_limit = Duration::from_secs(10);
+    settings.accept_limit = Duration::from_secs(10);
+    settings.flush_limit = Duration::from_secs(10);
     settings
 }
 

@@ -111,6 +111,18 @@ fn an_entry_made_in_javascript_is_an_entry() {
 }
 
 #[test]
+fn an_entry_without_fields_is_not_in_the_list() {
+    let (mut a, _, _) = two_with("milk");
+    let id = EntryId(42);
+    let bytes =
+        foreign_edit(&a.document, 77, |transaction, entries| drop(transaction.put_object(entries, id.to_string(), ObjType::Map).unwrap()));
+    apply(&mut a, bytes);
+    assert_eq!((a.document.standing(id), a.document.total()), (Standing::Dead, 1));
+    let again = Document::load(a.document.name().clone(), Actor([3; 16]), Some(&a.document.save()), &[]).unwrap();
+    assert_eq!(again.index, a.document.index);
+}
+
+#[test]
 fn changes_of_another_shape_are_refused() {
     let (a, _, id) = two_with("milk");
     let judged = |write: &dyn Fn(&mut Transaction<'_>, &ObjId)| match judge(foreign_edit(&a.document, 77, |transaction, entries| {

@@ -8,7 +8,7 @@
 //! | 3 | `NameTaken` | answer to a hello: another node bears your name |
 //! | 4 | `Challenge` | somebody else says to be you: are you there? |
 //! | 5 | `Present` | answer to `Challenge` |
-//! | 6 | `Members` | the whole membership state, in chunks, once a hello was accepted |
+//! | 6 | `Members` | the whole membership state, in chunks, once a hello was accepted; or one line, to a member that has been suspect for a second |
 //! | 7 | `Roster` | the whole roster, in chunks: then, and when hashes differ |
 //! | 8 | `RosterHash` | once a second to one peer |
 //! | 9 | `Ask` | send `Members` and `Roster` again: yours came before your hello was accepted |

@@ -58,7 +58,7 @@ impl Cluster {
             Message::NameTaken { bearer, address } => self.told_name_taken(bearer, address),
             Message::Challenge => self.edge.send(conn, Message::Present.bytes()),
             Message::Present => self.present(conn),
-            Message::Members(members) if accepted => self.learn_members(members),
+            Message::Members(members) if accepted => self.learn_members(node, members),
             Message::Roster { lines, answer } if accepted => self.learn_roster(conn, lines, answer),
             Message::RosterHash(hash) if accepted && hash != self.roster.hash() => self.send_roster(conn, true),
             Message::Ask if accepted => self.send_state(conn),
@@ -219,9 +219,24 @@ impl Cluster {
     }
 
     /// Those who are down count only as far as the roster expects them back.
-    fn learn_members(&mut self, mut members: Vec<Member>) {
+    fn learn_members(&mut self, from: NodeId, mut members: Vec<Member>) {
         members.retain(|member| member.state() != State::Down || self.roster.is_member(member.id().node));
+        let me = self.swim.identity();
+        let accused = members.iter().any(|member| *member.id() == me && member.state() == State::Suspect);
         self.swim.absorb(&mut self.edge, members);
+        if let Some(accuser) = self.swim.seen(from).filter(|_| accused) {
+            // Any packet carries the incarnation that refutes it.
+            self.swim.announce(&mut self.edge, accuser.identity);
+        }
+    }
+
+    /// Tells members that have been suspect for a while what is said of them, so that they can refute it.
+    pub(super) fn remind_suspects(&mut self) {
+        for suspect in self.swim.lasting_suspects() {
+            if let Some(conn) = self.links.current(suspect.id().node) {
+                self.edge.send(conn, Message::Members(vec![suspect]).bytes());
+            }
+        }
     }
 
     fn learn_roster(&mut self, conn: ConnId, lines: Vec<(NodeId, RosterEntry)>, answer: bool) {
@@ -276,6 +291,6 @@ impl Cluster {
 
 fn cloned(address: SocketAddr) -> StopReason {
     StopReason::Clone(format!(
-        "another daemon with this node's identity runs at {address}: a data directory or certificate was copied; issue this node a certificate of its own and start it with an empty data directory"
+        "another daemon with this node's identity runs at {address}: this data directory or certificate was cloned; issue this node a certificate of its own and start it with an empty data directory"
     ))
 }

@@ -70,6 +70,8 @@ pub(super) struct Swim {
     seen: BTreeMap<NodeId, Seen>,
     sightings: VecDeque<Sighting>,
     health: u32,
+    /// Who was suspect a round ago.
+    suspects: BTreeSet<NodeId>,
     /// Set when this node goes: foca would answer the news of its own end by a renewal.
     frozen: bool,
 }
@@ -77,8 +79,8 @@ pub(super) struct Swim {
 impl Swim {
     pub(super) fn new(identity: Identity, rng: ChaCha8Rng) -> Self {
         let foca = Foca::new(identity, config::config(), rng, Codec);
-        let (sink, seen, sightings) = (Sink::default(), BTreeMap::new(), VecDeque::new());
-        Self { foca, sink, seen, sightings, health: 0, frozen: false }
+        let (sink, seen, sightings, suspects) = (Sink::default(), BTreeMap::new(), VecDeque::new(), BTreeSet::new());
+        Self { foca, sink, seen, sightings, health: 0, suspects, frozen: false }
     }
 
     pub(super) fn identity(&self) -> Identity {
@@ -107,6 +109,15 @@ impl Swim {
     pub(super) fn state(&self) -> Vec<Member> {
         let others = self.foca.iter_membership_state().filter(|member| member.id().node != self.identity().node);
         std::iter::once(Member::alive(self.identity())).chain(others.cloned()).collect()
+    }
+
+    /// Members that are suspect, and were a round ago. The accused may never have heard of it: foca tells an accusation
+    /// a few times and then no more, and forgets its deadline when it renews or is alone for a while.
+    pub(super) fn lasting_suspects(&mut self) -> Vec<Member> {
+        let suspects = self.foca.iter_membership_state().filter(|member| member.state() == State::Suspect);
+        let now: Vec<Member> = suspects.cloned().collect();
+        let before = std::mem::replace(&mut self.suspects, now.iter().map(|member| member.id().node).collect());
+        now.into_iter().filter(|member| before.contains(&member.id().node)).collect()
     }
 
     /// Goes on as a newer identity of the same node.
@@ -190,7 +201,8 @@ impl Swim {
     }
 
     /// Takes a peer's whole state, which the others know already. Older identities of this node are left out: foca
-    /// would take them for another node that is down, and announce itself to it.
+    /// would take them for another node that is down, and announce itself to it. Others' suspicions are left to whoever
+    /// has them: told to nobody, one would never be refuted, and without its timer never end.
     pub(super) fn absorb(&mut self, edge: &mut Edge, mut members: Vec<Member>) {
         let me = self.identity();
         let room = MAX_MEMBERS.saturating_sub(self.seen.len());
@@ -200,10 +212,13 @@ impl Swim {
             fresh += usize::from(!known);
             (known || fresh <= room) && (member.id().node != me.node || *member.id() == me)
         });
+        for member in members.iter_mut().filter(|member| member.state() == State::Suspect && *member.id() != me) {
+            *member = Member::new(*member.id(), member.incarnation(), State::Alive);
+        }
         self.apply(edge, members, false);
     }
 
-    fn apply(&mut self, edge: &mut Edge, members: Vec<Member>, tell: bool) {
+    pub(super) fn apply(&mut self, edge: &mut Edge, members: Vec<Member>, tell: bool) {
         if !self.frozen {
             let result = self.foca.apply_many(members.into_iter(), tell, &mut self.sink);
             self.finish(edge, result);

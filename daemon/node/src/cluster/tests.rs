@@ -181,3 +181,39 @@ proptest! {
         prop_assert!(stats.connections <= 24 && stats.expected <= 6, "{stats:?}");
     }
 }
+
+fn greeted_bench() -> Bench {
+    let mut bench = Bench::new();
+    bench.drain();
+    bench.act(Act::Connect(2));
+    bench.act(Act::Say(0, Message::Hello(Hello { generation: 1 << 32, nonce: [2; 16], profile: profile("node2", 2) })));
+    bench
+}
+
+#[test]
+fn a_member_that_stays_suspect_is_told_so() {
+    let mut machine = greeted_bench().machine;
+    let suspicion = Member::new(Identity::of_run(NodeId([2; 16]), address(2), 1), 0, State::Suspect);
+    machine.swim.apply(&mut machine.edge, vec![suspicion.clone()], false);
+    let mut reminders = || {
+        machine.remind_suspects();
+        let outputs = std::iter::from_fn(|| machine.poll_output());
+        outputs
+            .filter(|output| matches!(output, Output::Send { bytes, .. } if *bytes == Message::Members(vec![suspicion.clone()]).bytes()))
+            .count()
+    };
+    assert_eq!((reminders(), reminders()), (0, 1));
+}
+
+#[test]
+fn an_accusation_is_refuted_to_the_accuser_at_once() {
+    let mut machine = greeted_bench().machine;
+    let (now, me) = (Now::default(), machine.swim.identity());
+    let bytes = Message::Members(vec![Member::new(me, 0, State::Suspect)]).bytes();
+    machine.handle(now, Input::Message { conn: ConnId(1), bytes });
+    let mut headers = std::iter::from_fn(|| machine.poll_output()).filter_map(|output| {
+        let Output::Datagram { bytes, .. } = output else { return None };
+        crate::codec::decode_prefix::<foca::Header<Identity>, 256>(&bytes).ok()
+    });
+    assert!(headers.any(|(header, _)| header.message == foca::Message::Announce && header.src_incarnation == 1));
+}

@@ -16,6 +16,8 @@ pub(super) enum Timer {
     Deadline(RequestId),
     /// Changes of this list still lack others that they depend on.
     Orphans(ListId),
+    /// Changes of that list lack others for too long.
+    Abandon(ListId),
     /// A list that could not be read may be read now.
     Reload(ListId),
     /// The second look at a list that differed.

@@ -229,9 +229,14 @@ impl Incoming {
             self.bytes -= waiting.ready.bytes;
             edge.stats.changes_refused += u64::try_from(waiting.ready.changes.len()).unwrap_or(0);
         }
-        if let Some(orphans) = self.orphans.remove(&list) {
-            self.bytes -= orphans.heap.bytes;
-        }
+        self.drop_orphans(list);
+    }
+
+    /// Drops the changes of a list that lack others; gives how many.
+    pub(super) fn drop_orphans(&mut self, list: ListId) -> u64 {
+        let Some(orphans) = self.orphans.remove(&list) else { return 0 };
+        self.bytes -= orphans.heap.bytes;
+        u64::try_from(orphans.heap.changes.len()).unwrap_or(0)
     }
 
     /// Drops all that waits; what is known to be bad stays so.

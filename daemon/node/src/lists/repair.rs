@@ -61,14 +61,14 @@ impl Lists {
     }
 
     fn begin_round(&mut self, to: (NodeId, ConnId), urgency: Urgency) {
-        let opening = Opening { urgency, wake: self.wake.contains(&to.0), record: self.evacuation.is_wanted() };
+        // Said once: two that woke each other again and again would finish no round.
+        let opening = Opening { urgency, wake: self.wake.remove(&to.0), record: self.evacuation.is_wanted() };
         self.rounds.begin(&mut self.edge, &self.digest, self.shards, to, opening);
     }
 
     pub(super) fn round_finished(&mut self, peer: NodeId, finished: Finished) {
         if finished.urgency == Urgency::Now && !finished.truncated {
             self.fresh.remove(&peer);
-            self.wake.remove(&peer);
         }
         let is_member = self.view.as_ref().is_none_or(|view| view.expected().any(|member| member.id == peer));
         if let Some(record) = finished.record.filter(|_| is_member) {

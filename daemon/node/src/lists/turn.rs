@@ -21,6 +21,9 @@ use std::time::Duration;
 const RELOAD_AFTER: Duration = Duration::from_millis(250);
 /// How long changes that are missing may still be on their way, before they are asked for.
 const ORPHANS_AFTER: Duration = Duration::from_millis(250);
+/// Changes that still lack others after this long are dropped: what they lack may be gone with a disk that was restored
+/// from a backup. If anybody has both, the next comparison of all lists brings them back.
+const ORPHANS_UNTIL: Duration = Duration::from_secs(8);
 
 /// What is to be remembered of a batch while it is applied.
 #[derive(Debug)]
@@ -112,6 +115,7 @@ impl Lists {
         self.edge.stats.changes_refused += u64::try_from(refused.len()).unwrap_or(0);
         if self.incoming.keep(&mut self.edge, list, orphans, applying.senders) {
             self.edge.set_timer_in(ORPHANS_AFTER, Timer::Orphans(list));
+            self.edge.set_timer_in(ORPHANS_UNTIL, Timer::Abandon(list));
         }
         self.resident.touch(list, u64::try_from(changes.len()).unwrap_or(0));
         if let Some(document) = self.resident.get(list).filter(|_| !changes.is_empty()) {
@@ -153,6 +157,11 @@ impl Lists {
     pub(super) fn adopt(&mut self, list: ListId) {
         let senders: Vec<NodeId> = self.incoming.senders_of_orphans(list).collect();
         senders.into_iter().for_each(|peer| self.want(peer, list));
+    }
+
+    /// They lack them for too long.
+    pub(super) fn abandon(&mut self, list: ListId) {
+        self.edge.stats.dropped += self.incoming.drop_orphans(list);
     }
 
     /// Something that took long is done.

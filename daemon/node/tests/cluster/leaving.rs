@@ -1,0 +1,92 @@
+//! Going for a while, for good, and being forgotten.
+
+use crate::world::World;
+use node::cluster::{Command, MemberState, Refusal, Reply, StopReason, Verdict};
+
+#[test]
+fn a_node_that_will_be_back_is_restarting_at_once_and_down_after_its_grace() {
+    let mut world = World::cluster(1, 0.0, 3);
+    let request = world.request(2, Command::Shutdown);
+    world.run_until(100, "they know", |world| world.all_say(&[0, 1], 2, MemberState::Restarting));
+    world.run_ms(1_000);
+    assert_eq!(world.replies.get(&request), Some(&Ok(Reply::Done)));
+    assert_eq!(world.hosts[2].stopped, Some(StopReason::Shutdown));
+    assert_eq!(world.count("down", 2), 0);
+    world.run_ms(50_000);
+    assert!(world.all_say(&[0, 1], 2, MemberState::Restarting));
+    world.run_until(10_000, "its grace is over", |world| world.all_say(&[0, 1], 2, MemberState::Down));
+    world.start(2, &[]);
+    world.run_until(3_000, "it is back", |world| world.is_whole(3));
+}
+
+#[test]
+fn a_quick_restart_is_never_called_down() {
+    let mut world = World::cluster(1, 0.02, 5);
+    for host in 0..5 {
+        world.request(host, Command::Shutdown);
+        world.run_ms(400);
+        world.start(host, &[]);
+        world.run_until(4_000, "it is back", |world| world.is_whole(5));
+    }
+    assert_eq!((0..5).map(|host| world.count("down", host)).sum::<usize>(), 0);
+}
+
+#[test]
+fn a_node_that_left_is_not_missed_and_may_come_back() {
+    let mut world = World::cluster(1, 0.02, 3);
+    let request = world.request(2, Command::Leave);
+    world.run_until(500, "they know", |world| world.all_say(&[0, 1], 2, MemberState::Left));
+    world.run_ms(2_000);
+    assert_eq!(world.replies.get(&request), Some(&Ok(Reply::Done)));
+    assert_eq!((&world.hosts[2].stopped, world.verdict(0)), (&Some(StopReason::Left), Verdict::Whole));
+    world.run_ms(60_000);
+    assert_eq!((world.count("left", 2), world.count("down", 2)), (3, 0));
+    world.start(2, &[0]);
+    world.run_until(3_000, "it is back", |world| world.is_whole(3));
+    assert_eq!(world.verdict(0), Verdict::Whole);
+}
+
+#[test]
+fn a_node_that_is_gone_for_good_is_forgotten_everywhere() {
+    let mut world = World::cluster(1, 0.02, 4);
+    let early = world.request(0, Command::Forget("node4".into()));
+    world.kill(3);
+    world.run_ms(4_000);
+    assert!(matches!(world.replies.get(&early), Some(Err(Refusal::Reachable(_)))));
+    let unknown = world.request(0, Command::Forget("node9".into()));
+    let request = world.request(0, Command::Forget("node4".into()));
+    world
+        .run_until(1_000, "all forgot", |world| (0..3).all(|host| world.state(host, 3).is_none() && world.verdict(host) == Verdict::Whole));
+    assert_eq!(world.replies.get(&request), Some(&Ok(Reply::Done)));
+    assert!(matches!(world.replies.get(&unknown), Some(Err(Refusal::Unknown(_)))));
+    let dials = world.stats(0).dials;
+    world.run_ms(60_000);
+    assert_eq!((world.count("forgotten", 3), world.stats(0).dials), (3, dials), "nobody looks for it any more");
+    world.start(3, &[0]);
+    world.run_until(4_000, "it comes back", |world| world.is_whole(4));
+}
+
+#[test]
+fn a_forgotten_node_that_was_only_cut_off_comes_back_with_a_new_run() {
+    let mut world = World::cluster(1, 0.0, 4);
+    world.cut(&[3], &[0, 1, 2]);
+    world.run_ms(20_000);
+    world.request(0, Command::Forget(format!("{:02x}", 4).repeat(16)));
+    world.run_ms(5_000);
+    assert_eq!(world.state(1, 3), None);
+    world.heal();
+    world.run_until(8_000, "it comes back", |world| world.is_whole(4));
+    assert_eq!(world.run_of(0, 3), 2);
+}
+
+#[test]
+fn what_cannot_be_written_is_not_forgotten() {
+    let mut world = World::cluster(1, 0.0, 3);
+    world.kill(2);
+    world.run_ms(4_000);
+    world.hosts[0].disk_works = false;
+    let request = world.request(0, Command::Forget("node3".into()));
+    world.run_ms(1_000);
+    assert!(matches!(world.replies.get(&request), Some(Err(Refusal::Write(_)))));
+    assert_eq!(world.state(0, 2), Some(MemberState::Down));
+}
