@@ -43,10 +43,8 @@ mod vectors;
 mod watchers;
 mod wire;
 
-pub use io::{
-    Answer, Change, Command, Confirmations, Done, Input, Job, JobError, ListRow, Loaded, Output, Precondition, Refusal, Replicas, Reply,
-    Row, Settings, Source, SourceError, Stats,
-};
+pub use io::{Change, Command, Confirmations, Input, ListRow, Output, Precondition, Refusal, Replicas, Reply, Row, Settings, Stats};
+pub use job::{Answer, Done, Job, JobError, Loaded, Source, SourceError};
 pub use wire::shards_of;
 
 use crate::cluster::RosterView;

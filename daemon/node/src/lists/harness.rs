@@ -1,6 +1,8 @@
 //! A few machines with disks in memory and a network of a constant delay, in virtual time.
 
-use super::io::{Change, Command, Input, ListRow, Output, Refusal, Replicas, Reply, Row, Settings, Source, SourceError};
+use super::io::{Change, Command, Input, ListRow, Output, Refusal, Replicas, Reply, Row, Settings};
+use super::job::{Job, Source, SourceError};
+use super::wire::{self, Message};
 use super::{Lists, Stats};
 use crate::cluster::{MemberState, MemberView, RosterView, Verdict};
 use crate::time::{Instant, Now, Wall};
@@ -18,7 +20,7 @@ use std::time::Duration;
 
 pub(super) const NET: Duration = Duration::from_millis(10);
 pub(super) const DISK: Duration = Duration::from_millis(2);
-const JOB: Duration = Duration::from_millis(1);
+pub(super) const JOB: Duration = Duration::from_millis(1);
 
 #[derive(Debug, Default)]
 pub(super) struct Disk {
@@ -94,7 +96,7 @@ impl Source for Disk {
 pub(super) enum Event {
     Message(ConnId, Bytes),
     Commit(WriteId, Vec<Row>),
-    Work(ListId, super::Job),
+    Work(ListId, Job),
 }
 
 pub(super) struct Node {
@@ -116,6 +118,8 @@ pub(super) struct World {
     pub(super) replies: BTreeMap<RequestId, (Instant, Result<Reply, Refusal>)>,
     pub(super) messages: u64,
     pub(super) bytes: usize,
+    /// How many times each node told another that it has something.
+    pub(super) haves: BTreeMap<usize, u64>,
     /// Drops the next so many messages.
     pub(super) lose: u64,
     sequence: u64,
@@ -164,6 +168,7 @@ impl World {
             replies: BTreeMap::new(),
             messages: 0,
             bytes: 0,
+            haves: BTreeMap::new(),
             lose: 0,
             sequence: 0,
         };
@@ -251,6 +256,9 @@ impl World {
             Output::Send { conn, bytes, .. } => {
                 assert!(bytes.len() <= 1 << 20, "a message of {} bytes", bytes.len());
                 self.messages += 1;
+                if matches!(wire::decode(&bytes), Some((_, Message::Have { .. }))) {
+                    *self.haves.entry(index).or_default() += 1;
+                }
                 self.bytes += bytes.len();
                 let Some((a, b)) = self.links.get(&conn).copied() else { return };
                 if self.lose > 0 {

@@ -1,14 +1,14 @@
 //! Everything that crosses the edge of the lists machine, in both directions.
 
+use super::job::{Done, Job};
 use crate::cluster::RosterView;
 use crate::time::Wall;
 use crate::wire::{Channel, CloseReason, ConnId, RequestId, WriteError, WriteId};
 use bytes::Bytes;
 use crdt::entry::{Author, Edit, Entry};
 use crdt::id::{ChangeHash, ChangeId, EntryId, ListId, NodeId, Shard};
-use crdt::list::{Applied, ApplyError, CheckedChange, Document, LoadError};
 use crdt::name::{ListName, NodeName};
-use crdt::vector::{Range, VersionVector};
+use crdt::vector::VersionVector;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
@@ -261,140 +261,6 @@ impl ListRow {
         self.sum
     }
 }
-
-/// Work that takes too long for the machine's own thread.
-#[derive(Debug)]
-pub enum Job {
-    /// Read the list's rows and make its document.
-    Load {
-        /// The list's name.
-        name: ListName,
-        /// The actor that will write to it.
-        actor: crdt::id::Actor,
-    },
-    /// Apply changes to a large document.
-    Apply {
-        /// The document, which comes back.
-        document: Box<Document>,
-        /// What to apply.
-        changes: Vec<CheckedChange>,
-    },
-    /// Make a snapshot of a document that is to leave the memory, and prove that it loads back.
-    Save {
-        /// The document, which does not come back.
-        document: Box<Document>,
-    },
-    /// Read a list's name and version vector.
-    Vector,
-    /// Read changes of a list.
-    Changes {
-        /// Which ones.
-        ranges: Vec<Range>,
-        /// About how many bytes at most; at least one change is read.
-        most_bytes: usize,
-        /// For the receiver of the answer, opaque to the job.
-        to: NodeId,
-    },
-    /// Load the list as it was.
-    EntriesAt {
-        /// The list's name.
-        name: ListName,
-        /// As of this change.
-        change: ChangeHash,
-        /// For whom, opaque to the job.
-        request: RequestId,
-    },
-}
-
-/// What came of a job, in the order of [`Job`]'s variants.
-#[derive(Debug)]
-pub enum Done {
-    /// The document, or why it cannot be had.
-    Loaded(Result<Loaded, JobError>),
-    /// The document after applying. On an error it is not fit for use: load it again.
-    Applied(Result<(Box<Document>, Applied), ApplyError>),
-    /// What the snapshot covers, and its bytes; `None` if it did not load back equal.
-    Saved(Option<(VersionVector, Bytes)>),
-    /// The list's name and vector; `None` for an unknown list.
-    Vector(Result<Option<(ListName, VersionVector)>, SourceError>),
-    /// The changes, in an order in which each follows those that it depends on.
-    Changes {
-        /// As the job named it.
-        to: NodeId,
-        /// The list's name and the raw changes.
-        found: Result<Option<Answer>, SourceError>,
-    },
-    /// The list as it was.
-    EntriesAt {
-        /// As the job named it.
-        request: RequestId,
-        /// The entries in order; `None` if the list has no such change.
-        found: Result<Option<Vec<Entry>>, JobError>,
-    },
-}
-
-/// A document made from the store's rows.
-#[derive(Debug)]
-pub struct Loaded {
-    /// The document.
-    pub document: Box<Document>,
-    /// How many changes had to be read besides the snapshot.
-    pub beyond_snapshot: u64,
-}
-
-/// Changes read from the store.
-#[derive(Debug)]
-pub struct Answer {
-    /// The list's name.
-    pub name: ListName,
-    /// Raw changes, dependencies first.
-    pub changes: Vec<Bytes>,
-    /// Whether these are all that were asked for: nothing was left out for its size.
-    pub complete: bool,
-}
-
-/// Why a document could not be loaded.
-#[derive(Debug, thiserror::Error)]
-pub enum JobError {
-    /// Its rows could not be read; trying again may help.
-    #[error(transparent)]
-    Source(#[from] SourceError),
-    /// Its rows do not make a document.
-    #[error(transparent)]
-    Load(#[from] LoadError),
-    /// Its rows make a document that lacks changes which the store counts among the list's.
-    #[error("changes are missing from the store")]
-    Gap,
-}
-
-/// What jobs read: the store, or the simulator's disk. All reads see committed rows only.
-pub trait Source {
-    /// The name of a list; `None` if it is unknown.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    fn name(&self, list: ListId) -> Result<Option<ListName>, SourceError>;
-    /// The version vector of a list; empty if it is unknown.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    fn vector(&self, list: ListId) -> Result<VersionVector, SourceError>;
-    /// The latest snapshot of a list and what it covers.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    fn snapshot(&self, list: ListId) -> Result<Option<(VersionVector, Bytes)>, SourceError>;
-    /// Raw changes of one actor, in order; fewer than asked for if the store has fewer.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    fn changes(&self, list: ListId, range: Range) -> Result<Vec<Bytes>, SourceError>;
-}
-
-/// The store cannot be read now.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the store cannot be read: {0}")]
-pub struct SourceError(pub String);
 
 /// The answer to a command that was carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]

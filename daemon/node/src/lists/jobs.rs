@@ -1,7 +1,8 @@
 //! Which jobs run: one per list, few large ones, many small ones.
 
 use super::edge::Edge;
-use super::io::{Job, Output};
+use super::io::Output;
+use super::job::Job;
 use crdt::id::ListId;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 

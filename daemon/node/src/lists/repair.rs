@@ -2,7 +2,8 @@
 
 use super::Lists;
 use super::edge::Timer;
-use super::io::{Answer, Reply, SourceError};
+use super::io::Reply;
+use super::job::{Answer, Job, SourceError};
 use super::resident::Place;
 use super::rounds::{Finished, Opening, Urgency};
 use super::vectors::Purpose;
@@ -173,7 +174,7 @@ impl Lists {
                 self.edge.send_about(conn, list, &Message::Changes { name: name.clone(), changes: Vec::new(), tail: Tail::End });
             }
             Some(_) if self.serving.insert((list, peer)) => {
-                let job = super::Job::Changes { ranges, most_bytes: most_bytes.min(MAX_ANSWER_BYTES), to: peer };
+                let job = Job::Changes { ranges, most_bytes: most_bytes.min(MAX_ANSWER_BYTES), to: peer };
                 self.jobs.push(&mut self.edge, list, job);
             }
             Some(_) => self.edge.stats.dropped += 1,

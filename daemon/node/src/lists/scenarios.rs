@@ -1,7 +1,8 @@
 //! What the machine promises, between a few of them.
 
-use super::harness::{DISK, NET, World, entry, name, replicated};
+use super::harness::{DISK, JOB, NET, World, entry, name, replicated};
 use super::io::{Command, Confirmations, Input, Precondition, Refusal, Replicas, Reply};
+use super::wire::{self, Message, Pushed};
 use crate::wire::{CloseReason, RequestId, WriteError};
 use bytes::Bytes;
 use crdt::entry::{Edit, EntryPatch, NewEntry};
@@ -231,6 +232,29 @@ fn replicas_are_confirmed_when_they_are_on_disk_there() {
     assert_eq!(all.confirmed.iter().map(|name| name.as_str()).collect::<Vec<_>>(), ["node0", "node1", "node2"]);
     assert!(all.reached && all.asked == 3);
     assert!(confirmations(&world, majority).reached);
+}
+
+#[test]
+fn a_batch_of_which_some_is_known_is_confirmed_when_the_rest_is_on_disk() {
+    let mut world = World::new(2);
+    world.add(0, "bob", "known");
+    world.run(SECOND);
+    world.restart(1, |_| ());
+    world.run(SECOND);
+    let known = world.nodes[0].disk.changes.values().next().unwrap().clone();
+    world.lose = u64::MAX;
+    world.add(0, "bob", "new");
+    world.run(DISK);
+    world.lose = 0;
+    let changes: Vec<Bytes> = world.nodes[0].disk.changes.values().cloned().collect();
+    assert!(changes.len() == 2 && changes.contains(&known));
+    let push = Message::Push(vec![Pushed { name: name("bob"), changes, confirm: true }]);
+    let (conn, bytes) = (world.conn(0, 1), wire::encode((Shard(0), Shard(255)), &push).unwrap());
+    world.handle(1, Input::Message { conn, bytes });
+    world.run(JOB);
+    assert_eq!((world.stats(1).loads, world.stats(1).writes_pending, world.haves.get(&1)), (1, 1, None));
+    world.run(DISK);
+    assert_eq!(world.haves.get(&1), Some(&1));
 }
 
 #[test]

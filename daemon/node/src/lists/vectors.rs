@@ -2,7 +2,7 @@
 //! or when there is none, the store is read.
 
 use super::edge::Edge;
-use super::io::Job;
+use super::job::Job;
 use super::jobs::Jobs;
 use crdt::id::{ListId, NodeId};
 use crdt::vector::VersionVector;
