@@ -223,14 +223,11 @@ async fn detection() -> anyhow::Result<()> {
 
 async fn memory(lists: usize) -> anyhow::Result<()> {
     let mut fleet = Fleet::started(1).await?;
-    let mut wire = Wire::connect(&fleet.nodes[0].socket()).await?;
     let entries: Vec<_> = (0..10).map(|n| json!({ "title": format!("entry {n}") })).collect();
-    let body = json!({ "entries": entries }).to_string();
-    for list in 0..lists {
-        let (status, answer) = wire.exchange(&post(&format!("/v1/lists/many{list}/entries"), &body)).await?;
-        ensure!(status == 201, "{status}: {}", String::from_utf8_lossy(answer));
-    }
-    drop(wire);
+    // Lives as long as this program: the clients share it.
+    let body: &'static str = json!({ "entries": entries }).to_string().leak();
+    let request = |client: usize, number: usize| post(&format!("/v1/lists/many{client}-{number}/entries"), body);
+    drive(&fleet.nodes[0].socket(), 16, move |done, _| done < lists, request).await?;
     fleet.nodes[0].stop()?;
     let begun = Instant::now();
     fleet.nodes[0].start()?;

@@ -39,8 +39,7 @@ async fn a_full_disk_refuses_writes_in_words_and_takes_them_again_when_there_is_
     fleet.whole().await?;
     let kept = fleet.nodes[1].add("groceries", "before").await?;
     let ballast = data.join("ballast");
-    // Fill it to the last byte.
-    let _ = Command::new("dd").args(["if=/dev/zero", "bs=64k"]).arg(format!("of={}", ballast.display())).output()?;
+    fill(&ballast)?;
     let mut refused = None;
     for number in 0..20_000 {
         let body = json!({ "title": format!("filler {number}"), "notes": "x".repeat(8_000) });
@@ -52,14 +51,32 @@ async fn a_full_disk_refuses_writes_in_words_and_takes_them_again_when_there_is_
     }
     let refused = refused.context("the disk never filled up")?;
     ensure!([503, 507].contains(&refused.status), "{refused:?}");
-    ensure!(fleet.nodes[1].get("/v1/lists/groceries/entries").await?.status == 200, "reads go on");
-    ensure!(fleet.nodes[1].get("/readyz").await?.status == 503);
+    // The store opens again as soon as there is a little room, so the disk is kept full while it is asked.
+    eventually("it says that it is not ready, and goes on reading", async || {
+        fill(&ballast)?;
+        let body = json!({ "title": "filler", "notes": "x".repeat(60_000) });
+        let _ = fleet.nodes[1].call("POST", "/v1/lists/filler/entries", Some(&body)).await?;
+        ensure!(fleet.nodes[1].get("/readyz").await?.status == 503);
+        let read = fleet.nodes[1].get("/v1/lists/groceries/entries").await?;
+        ensure!(read.status == 200, "{read:?}");
+        Ok(())
+    })
+    .await?;
     ensure!(fleet.nodes[0].add("groceries", "elsewhere").await.is_ok(), "the other node goes on");
     std::fs::remove_file(&ballast)?;
     eventually("it takes writes again", async || fleet.nodes[1].add("groceries", "after").await).await?;
     fleet.agree().await?;
     let entries = fleet.nodes[1].entries("groceries").await?;
     ensure!(entries.len() == 3 && entries.iter().any(|entry| entry["id"] == kept.as_str()), "{entries:?}");
+    Ok(())
+}
+
+/// Takes all that is left of the disk.
+fn fill(ballast: &Path) -> anyhow::Result<()> {
+    let mut dd = Command::new("dd");
+    dd.args(["if=/dev/zero", "bs=4k", "oflag=append", "conv=notrunc"]).arg(format!("of={}", ballast.display()));
+    // It ends when nothing is left, with an error.
+    let _ = dd.output()?;
     Ok(())
 }
 
