@@ -22,7 +22,7 @@ struct Death {
 /// What is noted about who knows of whom.
 #[derive(Debug, Default)]
 pub struct Watch {
-    /// How long it took each node to see that another had been killed.
+    /// How long it took each node to see that another had been killed, where nothing else was wrong.
     pub detections: Vec<Duration>,
     last_trouble: Instant,
     dead: BTreeMap<usize, Death>,
@@ -62,7 +62,7 @@ impl Watch {
         for member in fallen {
             let Some(host) = hosts.iter().position(|host| host.peer.id == member.id) else { continue };
             if let Some(death) = self.dead.get_mut(&host) {
-                if death.observers.get(&observer) == Some(&process.epoch) && death.promised {
+                if death.observers.get(&observer) == Some(&process.epoch) && death.promised && self.last_trouble <= death.at {
                     self.detections.push(now.since(death.at));
                 }
             } else if calm && now.since(self.last_trouble) >= CALM && hosts[host].process.is_some() {
