@@ -70,8 +70,16 @@ pub enum OpenError {
 /// A data directory that this process has locked.
 pub(super) struct Home {
     dir: PathBuf,
-    /// Locked for as long as it is open.
-    _lock: File,
+    lock: File,
+}
+
+impl Drop for Home {
+    /// Closing the file would not do: a child of this process holds a copy of it until it executes another program.
+    fn drop(&mut self) {
+        if let Err(error) = rustix::fs::flock(&self.lock, rustix::fs::FlockOperation::Unlock) {
+            tracing::warn!(%error, "the data directory stays locked until this process ends");
+        }
+    }
 }
 
 impl Home {
@@ -85,7 +93,7 @@ impl Home {
         check_format(dir)?;
         std::fs::set_permissions(dir, Permissions::from_mode(0o700)).map_err(io)?;
         write_format(dir).map_err(io)?;
-        Ok(Self { dir: dir.to_owned(), _lock: lock })
+        Ok(Self { dir: dir.to_owned(), lock })
     }
 
     /// The directory.

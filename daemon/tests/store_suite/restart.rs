@@ -9,6 +9,8 @@ use node::lists::{Row, Source};
 use node::wire::WriteError;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 
 fn vector(seq: u64) -> VersionVector {
@@ -71,6 +73,27 @@ fn a_second_daemon_is_refused_and_told_who_has_the_directory() {
     assert!(refused.to_string().contains("in use by the daemon with pid"), "{refused}");
     store.close();
     rows::open(dir.path());
+}
+
+/// A child has a copy of the lock's descriptor from its fork until it executes its program.
+#[test]
+fn a_closed_store_is_free_also_while_children_are_being_started() {
+    let dir = tempfile::tempdir().unwrap();
+    let busy = Arc::new(AtomicBool::new(true));
+    let children = std::thread::spawn({
+        let busy = Arc::clone(&busy);
+        move || {
+            while busy.load(Ordering::Relaxed) {
+                std::process::Command::new("true").status().unwrap();
+            }
+        }
+    });
+    for _ in 0..60 {
+        let (store, ..) = rows::open(dir.path());
+        store.close();
+    }
+    busy.store(false, Ordering::Relaxed);
+    children.join().unwrap();
 }
 
 #[test]
