@@ -116,6 +116,51 @@ impl fmt::Display for NodeName {
     }
 }
 
+/// The name of a process or of a group of processes: `[A-Za-z0-9][A-Za-z0-9._:-]{0,127}`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ProcessName(String);
+
+impl ProcessName {
+    /// The longest name, in bytes.
+    pub const MAX_BYTES: usize = 128;
+
+    /// Checks a name as a program gave it.
+    pub fn new(text: &str) -> Result<Self, NameError> {
+        let begins = text.bytes().next().is_some_and(|c| c.is_ascii_alphanumeric());
+        let inner = text.bytes().all(|c| c.is_ascii_alphanumeric() || b"._:-".contains(&c));
+        if begins && inner && text.len() <= Self::MAX_BYTES {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(NameError(format!("the name {text:?} is not a letter or digit and up to 127 letters, digits, \".\", \"_\", \":\" or \"-\"")))
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for ProcessName {
+    type Error = NameError;
+
+    fn try_from(text: String) -> Result<Self, NameError> {
+        Self::new(&text)
+    }
+}
+
+impl From<ProcessName> for String {
+    fn from(name: ProcessName) -> Self {
+        name.0
+    }
+}
+
+impl fmt::Display for ProcessName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,5 +178,9 @@ mod tests {
         for text in ["", "-a", "a-", "A", "a.b", &"x".repeat(64)] {
             assert!(NodeName::new(text).is_err(), "{text:?}");
         }
+        for text in ["", "-a", ".a", "a b", "a/b", "a@b", "é", &"x".repeat(129)] {
+            assert!(ProcessName::new(text).is_err(), "{text:?}");
+        }
+        assert!(ProcessName::new("Web.1_a:b-c").is_ok());
     }
 }

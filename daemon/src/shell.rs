@@ -27,7 +27,7 @@ use crdt::roster::Profile;
 use listen::Listeners;
 use node::cluster::{Command, StopReason};
 use node::time::{Instant, Now, Wall};
-use node::wire::{Peer, WriteError};
+use node::wire::{Channel, Peer, WriteError};
 use rand::TryRng;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -178,7 +178,8 @@ impl Node {
     }
 
     fn transport_settings(&self) -> transport::Settings {
-        transport::Settings::new(self.config.quic.listen, node::wire::ALPN)
+        let usual = transport::Settings::new(self.config.quic.listen, node::wire::ALPN);
+        transport::Settings { channels: Channel::COUNT, urgent_channels: Channel::URGENT, ..usual }
     }
 
     fn cluster_settings(&mut self) -> anyhow::Result<impl FnOnce(SocketAddr) -> node::cluster::Settings + Send + 'static> {
@@ -191,7 +192,8 @@ impl Node {
         Ok(move |local: SocketAddr| {
             let version = env!("CARGO_PKG_VERSION").to_owned();
             let profile = Profile { name: me.name.clone(), address: advertise.unwrap_or(local), version, tags };
-            node::cluster::Settings { me, profile, seeds, kept, nonce, seed }
+            let registry = node::cluster::registry::Settings::default();
+            node::cluster::Settings { me, profile, seeds, kept, nonce, seed, registry }
         })
     }
 

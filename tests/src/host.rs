@@ -103,7 +103,8 @@ impl Host {
         let kept: Option<Bytes> = self.disk.image.cluster.clone();
         let profile = Profile { name: self.peer.name.clone(), address: self.address, version: "0.1.0".into(), tags: vec![] };
         let (nonce, seed) = (self.chance.bytes(), self.chance.bytes());
-        let settings = cluster::Settings { me: self.peer.clone(), profile, seeds: self.seeds.clone(), kept, nonce, seed };
+        let registry = cluster::registry::Settings::default();
+        let settings = cluster::Settings { me: self.peer.clone(), profile, seeds: self.seeds.clone(), kept, nonce, seed, registry };
         let everything = (Shard(0), Shard(255));
         let cluster = Machine::Cluster(Box::new(Cluster::new(settings, self.now(now))));
         let mut workers = vec![Worker::new(cluster, everything)];

@@ -16,7 +16,7 @@ use crate::scenario::Scenario;
 use crate::trace::Trace;
 use crdt::id::NodeId;
 use crdt::name::NodeName;
-use node::cluster;
+use node::cluster::{self, registry};
 use node::lists;
 use node::time::Instant;
 use node::wire::{Channel, Peer};
@@ -307,6 +307,9 @@ impl World {
             Arrival::Message { conn, channel: Channel::Cluster, bytes } => {
                 self.admit(cluster, Input::Cluster(cluster::Input::Message { conn, bytes }));
             }
+            Arrival::Message { conn, channel: Channel::Registry, bytes } => {
+                self.admit(cluster, Input::Cluster(cluster::Input::Registry(registry::Input::Message { conn, bytes })));
+            }
             Arrival::Message { conn, channel: Channel::Lists, bytes } => {
                 let Some(shards) = lists::shards_of(&bytes) else { return self.problems.push("a message names no shards".into()) };
                 let owners: Vec<usize> = self.process(cluster).map(|process| process.owners(shards).collect()).unwrap_or_default();
@@ -315,6 +318,9 @@ impl World {
             Arrival::Datagram { conn, bytes } => self.admit(cluster, Input::Cluster(cluster::Input::Datagram { conn, bytes })),
             Arrival::Overflowed { conn, channel: Channel::Lists } => {
                 all.for_each(|machine| self.later(cluster, machine, lists::Input::Overflowed { conn }));
+            }
+            Arrival::Overflowed { conn, channel: Channel::Registry } => {
+                self.admit(cluster, Input::Cluster(cluster::Input::Registry(registry::Input::Overflowed { conn })));
             }
             Arrival::Overflowed { channel: Channel::Cluster, .. } => {}
             Arrival::Closed { conn } => {

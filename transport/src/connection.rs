@@ -4,6 +4,7 @@ use crate::endpoint::Core;
 use crate::event::{Event, Outbox, Outboxes, PeerName};
 use crate::queue::{Pushed, SendQueue};
 use crate::refusal::printable;
+use crate::settings::Lane;
 use crate::stats::ConnectionStats;
 use crate::{frame, reader, writer};
 use bytes::Bytes;
@@ -39,13 +40,6 @@ impl From<CloseCode> for VarInt {
     fn from(code: CloseCode) -> Self {
         Self::from_u32(code as u32)
     }
-}
-
-/// The two queues of events; each connection appears on both.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Lane {
-    Urgent,
-    Bulk,
 }
 
 /// A connection that stands.
@@ -124,7 +118,7 @@ impl Link {
             core.counters.messages_dropped.fetch_add(1, Relaxed);
         }
         if pushed == Pushed::Overflowed {
-            self.overflowed(if channel == 0 { Lane::Urgent } else { Lane::Bulk }).notify_one();
+            self.overflowed(core.settings.lane(channel)).notify_one();
         }
     }
 
@@ -267,16 +261,16 @@ async fn tell(core: Arc<Core>, link: Arc<Link>, lane: Lane, outbox: Outbox, gate
     let error = loop {
         tokio::select! {
             error = link.quic.closed() => break error,
-            () = link.overflowed(lane).notified() => tell_overflows(&link, lane, &outbox).await,
+            () = link.overflowed(lane).notified() => tell_overflows(&core, &link, lane, &outbox).await,
         }
     };
     gate.closed().await;
     outbox.deliver(Event::Closed { conn, reason: link.words(&error, core.settings.idle) }).await;
 }
 
-async fn tell_overflows(link: &Link, lane: Lane, outbox: &Outbox) {
+async fn tell_overflows(core: &Core, link: &Link, lane: Lane, outbox: &Outbox) {
     for (channel, queue) in (0..).zip(&link.queues) {
-        if (channel == 0) == (lane == Lane::Urgent) && queue.tell_overflow() {
+        if core.settings.lane(channel) == lane && queue.tell_overflow() {
             outbox.deliver(Event::Overflowed { conn: link.conn, channel }).await;
         }
     }

@@ -102,7 +102,7 @@ pub(crate) struct Core {
 }
 
 impl Endpoint {
-    /// Binds the socket and starts to accept. Gives the urgent queue of events (channel 0, datagrams, failed dials) and the
+    /// Binds the socket and starts to accept. Gives the urgent queue of events (urgent channels, datagrams, failed dials) and the
     /// bulk queue (all other channels); both tell every `Connected` and `Closed`, and both must be read.
     pub fn bind(settings: Settings, identity: Identity) -> Result<(Self, Events, Events), BindError> {
         let runtime = Handle::try_current().map_err(|_| BindError::Runtime)?;
@@ -320,7 +320,7 @@ const SHUTDOWN: &[u8] = b"the node shuts down";
 
 /// The parameters of QUIC. Its own keep-alive stays off: it could not be switched for one connection.
 fn transport(settings: &Settings) -> Result<TransportConfig, BindError> {
-    if settings.channels == 0 || settings.channels > MAX_CHANNELS {
+    if settings.urgent_channels == 0 || settings.urgent_channels > settings.channels || settings.channels > MAX_CHANNELS {
         return Err(BindError::Setting("channels"));
     }
     let idle = IdleTimeout::try_from(settings.idle).map_err(|_| BindError::Setting("idle"))?;

@@ -1,6 +1,7 @@
 //! What an endpoint tells its user, and the bounded queues on which it does.
 
 use crate::refusal::DialErrorKind;
+use crate::settings::Lane;
 use bytes::Bytes;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -159,9 +160,12 @@ pub(crate) struct Outboxes {
 }
 
 impl Outboxes {
-    /// Where the messages of a channel go.
-    pub(crate) fn of(&self, channel: u8) -> &Outbox {
-        if channel == 0 { &self.urgent } else { &self.bulk }
+    /// Where the messages of a lane go.
+    pub(crate) fn of(&self, lane: Lane) -> &Outbox {
+        match lane {
+            Lane::Urgent => &self.urgent,
+            Lane::Bulk => &self.bulk,
+        }
     }
 }
 

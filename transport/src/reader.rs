@@ -4,6 +4,7 @@ use crate::connection::Link;
 use crate::endpoint::Core;
 use crate::event::{Event, Outbox, Outboxes};
 use crate::frame::{self, Assembler, Frame};
+use crate::settings::Lane;
 use bytes::Bytes;
 use quinn::{ReadError, ReadExactError, ReadToEndError, RecvStream};
 use std::sync::Arc;
@@ -21,9 +22,12 @@ pub(crate) struct Gates {
 }
 
 impl Gates {
-    /// The gate of a channel's lane. The other one is let go: a full queue must not hold up `Closed` on the other.
-    fn of(self, channel: u8) -> watch::Receiver<bool> {
-        if channel == 0 { self.urgent } else { self.bulk }
+    /// The gate of a lane. The other one is let go: a full queue must not hold up `Closed` on the other.
+    fn of(self, lane: Lane) -> watch::Receiver<bool> {
+        match lane {
+            Lane::Urgent => self.urgent,
+            Lane::Bulk => self.bulk,
+        }
     }
 }
 
@@ -103,7 +107,7 @@ impl Reader {
 
     /// A large datagram that the peer gave up is no fault of it.
     async fn one_datagram(self, mut stream: RecvStream) -> Result<(), End> {
-        let gate = pass(self.gates.of(0)).await;
+        let gate = pass(self.gates.of(Lane::Urgent)).await;
         match stream.read_to_end(frame::MAX_DATAGRAM_BYTES).await {
             Ok(bytes) => datagram(&self.core, &self.link, &self.outboxes.urgent, bytes.into()),
             Err(ReadToEndError::TooLong) => return Err(End::Violation("it sent a datagram that is too large".to_owned())),
@@ -120,8 +124,9 @@ impl Reader {
         if opened.swap(true, Relaxed) {
             return Err(End::Violation(format!("it opened channel {channel} twice")));
         }
-        let gate = pass(self.gates.of(channel)).await;
-        let outbox = self.outboxes.of(channel);
+        let lane = self.core.settings.lane(channel);
+        let gate = pass(self.gates.of(lane)).await;
+        let outbox = self.outboxes.of(lane);
         let mut assembler = Assembler::new(self.core.settings.max_frame_bytes);
         while let Some(chunk) = stream.read_chunk(CHUNK_BYTES, true).await? {
             let mut bytes = chunk.bytes;

@@ -13,6 +13,8 @@ pub struct Settings {
     pub alpn: Vec<u8>,
     /// How many message channels there are, at most 200; channel 0 is sent before all others.
     pub channels: u8,
+    /// How many of them, from 0 on, are told on the urgent queue of events; at least 1.
+    pub urgent_channels: u8,
     /// The largest message, in bytes.
     pub max_frame_bytes: usize,
     /// What may wait to be sent per connection and channel, in bytes; beyond it messages are dropped and reported by
@@ -49,12 +51,13 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The usual limits, with two channels.
+    /// The usual limits, with two channels, an urgent one and one for bulk.
     pub fn new(listen: SocketAddr, alpn: &[u8]) -> Self {
         Self {
             listen,
             alpn: alpn.to_vec(),
             channels: 2,
+            urgent_channels: 1,
             max_frame_bytes: 1 << 20,
             send_queue_bytes: 4 << 20,
             stream_window_bytes: 256 << 10,
@@ -73,4 +76,16 @@ impl Settings {
             socket_buffer_bytes: 4 << 20,
         }
     }
+
+    /// On which queue of events a channel is told.
+    pub(crate) fn lane(&self, channel: u8) -> Lane {
+        if channel < self.urgent_channels { Lane::Urgent } else { Lane::Bulk }
+    }
+}
+
+/// The two queues of events; each connection appears on both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lane {
+    Urgent,
+    Bulk,
 }

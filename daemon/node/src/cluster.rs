@@ -13,6 +13,7 @@ mod kept;
 mod links;
 mod message;
 mod peer;
+pub mod registry;
 mod roster;
 mod swim;
 #[cfg(test)]
@@ -93,7 +94,7 @@ impl fmt::Debug for Cluster {
 impl Cluster {
     /// A machine at its start. Its first output is the write of its new run: it says nothing before that is committed.
     pub fn new(settings: Settings, now: Now) -> Self {
-        let Settings { me, profile, seeds, kept, nonce, seed } = settings;
+        let Settings { me, profile, seeds, kept, nonce, seed, registry: _ } = settings;
         let profile = message::sound(profile);
         let kept = kept.as_ref().and_then(Kept::read);
         let keeper = Keeper::after(kept.as_ref().map_or(0, |kept| kept.run));
@@ -144,6 +145,7 @@ impl Cluster {
             Input::Closed { conn } => self.closed(conn),
             Input::Written { id, result } => self.written(id, result),
             Input::Request { id, command } => self.request(id, command),
+            Input::Registry(_) => {}
         }
         self.settle();
     }

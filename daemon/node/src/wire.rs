@@ -3,7 +3,8 @@
 //! | channel | carries | machine |
 //! | --- | --- | --- |
 //! | 0 | hello, member state, roster, goodbye | `Cluster` |
-//! | 1 | pushes, digests, vectors, changes of lists | `Lists` |
+//! | 1 | pushes, vectors, logs of the process registry | `Cluster` |
+//! | 2 | pushes, digests, vectors, changes of lists | `Lists` |
 //!
 //! A datagram is always SWIM's and goes to `Cluster`. Messages of one channel arrive in the order in which they were
 //! sent, until the connection closes.
@@ -38,8 +39,19 @@ pub struct Peer {
 pub enum Channel {
     /// Small and urgent: membership.
     Cluster = 0,
+    /// The process registry: urgent too, and sometimes much.
+    Registry = 1,
     /// Bulk: lists.
-    Lists = 1,
+    Lists = 2,
+}
+
+impl Channel {
+    /// How many there are, numbered from 0.
+    pub const COUNT: u8 = 3;
+    /// How many of them, from 0 on, are the cluster machine's and must not wait for bulk.
+    pub const URGENT: u8 = 2;
+    /// All, by their numbers.
+    pub const ALL: [Self; 3] = [Self::Cluster, Self::Registry, Self::Lists];
 }
 
 /// Why this node closes a connection; sent to the peer as text and counted.

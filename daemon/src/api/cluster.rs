@@ -232,7 +232,7 @@ pub(crate) async fn join(
     }
     match ask(&api, Command::Join(body.addresses), timeout).await? {
         Reply::Joined(outcomes) => json::respond(StatusCode::OK, &ShownJoin { items: outcomes.iter().map(ShownOutcome::new).collect() }),
-        Reply::Done => Err(Problem::internal("joining was answered without outcomes")),
+        Reply::Done | Reply::Registry(_) => Err(Problem::internal("joining was answered without outcomes")),
     }
 }
 

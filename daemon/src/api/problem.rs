@@ -197,6 +197,7 @@ impl From<cluster::Refusal> for Problem {
             R::Reachable(_) => Self::new(Kind::Reachable, refusal),
             R::Stopping => Self::new(Kind::Busy, refusal).retry_after(1),
             R::Write(error) => Self::unavailable(*error, &refusal),
+            R::Registry(_) => Self::new(Kind::Reachable, refusal),
         }
     }
 }

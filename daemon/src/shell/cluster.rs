@@ -7,7 +7,7 @@ use crate::store::Store;
 use anyhow::Context;
 use crdt::id::NodeId;
 use crdt::name::NodeName;
-use node::cluster::{Cluster, Command, Input, Output, Refusal, Reply, RosterView, Settings, Stats, StopReason, Target, Verdict};
+use node::cluster::{Cluster, Command, Input, Output, Refusal, Reply, RosterView, Settings, Stats, StopReason, Target, Verdict, registry};
 use node::wire::{Channel, CloseReason, ConnId, DialId, Peer, RequestId};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -147,11 +147,17 @@ impl Loop {
             Event::DialFailed { dial, kind, reason } => {
                 Input::DialFailed { dial: DialId(dial), refused: kind == DialErrorKind::Refused, reason }
             }
+            Event::Message { conn, channel, bytes } if channel == Channel::Registry as u8 => {
+                Input::Registry(registry::Input::Message { conn: ConnId(conn), bytes })
+            }
             Event::Message { conn, bytes, .. } => Input::Message { conn: ConnId(conn), bytes },
             Event::Datagram { conn, bytes } => Input::Datagram { conn: ConnId(conn), bytes },
             Event::Closed { conn, .. } => {
                 self.connections.closed(conn);
                 Input::Closed { conn: ConnId(conn) }
+            }
+            Event::Overflowed { conn, channel } if channel == Channel::Registry as u8 => {
+                Input::Registry(registry::Input::Overflowed { conn: ConnId(conn) })
             }
             Event::Overflowed { .. } => return,
         };
@@ -212,11 +218,10 @@ impl Loop {
                         let _ = reply.send(result);
                     }
                 }
+                Output::Registry(_) => {}
                 Output::Stop(reason) => return Some(reason),
             }
         }
         None
     }
 }
-
-const _: () = assert!(Channel::Cluster as u8 == 0 && Channel::Lists as u8 == 1);

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use node::time::Instant;
-use node::wire::{ConnId, DialId};
+use node::wire::{Channel, ConnId, DialId};
 use std::collections::VecDeque;
 
 /// How far one end is.
@@ -55,7 +55,7 @@ pub(super) struct End {
     pub(super) active: Instant,
     /// Whether another connection to the same peer is kept instead of this one.
     pub(super) loser: bool,
-    pub(super) channels: [Outgoing; 2],
+    pub(super) channels: [Outgoing; Channel::ALL.len()],
 }
 
 impl End {

@@ -282,7 +282,7 @@ impl Network {
         }
         there.active = now;
         let (host, epoch, conn) = (there.host, there.epoch, there.conn);
-        let channel = if channel == Channel::Cluster as usize { Channel::Cluster } else { Channel::Lists };
+        let channel = Channel::ALL[channel];
         self.heard(queue, id, 1 - from);
         queue.at(now, Event::Arrival { host, epoch, arrival: Arrival::Message { conn, channel, bytes } });
     }

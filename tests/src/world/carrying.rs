@@ -35,6 +35,7 @@ impl World {
                     self.problems.push(format!("host {host} answered command {id:?} twice"));
                 }
             }
+            cluster::Output::Registry(_) => {}
             cluster::Output::Stop(reason) => self.ended(host, reason),
         }
     }

@@ -19,6 +19,7 @@ impl Cluster {
             Command::Join(addresses) => self.joins.begin(&mut self.edge, &mut self.links, &self.viewer, &self.roster, id, addresses),
             Command::Forget(text) => self.forget(id, &text),
             Command::Leave => self.change(id, self.me.id, Standing::Left),
+            Command::Registry(_) => self.reply(id, Err(Refusal::Stopping)),
         }
     }
 

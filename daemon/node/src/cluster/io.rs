@@ -1,5 +1,6 @@
 //! Everything that crosses the edge of the cluster machine, in both directions.
 
+use super::registry;
 use crate::time::Wall;
 use crate::wire::{Channel, CloseReason, ConnId, DialId, Peer, RequestId, WriteError, WriteId};
 use bytes::Bytes;
@@ -24,6 +25,8 @@ pub struct Settings {
     pub nonce: [u8; 16],
     /// For all random choices.
     pub seed: [u8; 32],
+    /// For the process registry.
+    pub registry: registry::Settings,
 }
 
 /// Where to dial.
@@ -93,6 +96,8 @@ pub enum Input {
         /// What it wants.
         command: Command,
     },
+    /// Something that concerns the process registry.
+    Registry(registry::Input),
 }
 
 /// What a client can ask of the cluster machine.
@@ -106,6 +111,8 @@ pub enum Command {
     Leave,
     /// Tell everybody that this node will be back, and stop.
     Shutdown,
+    /// Something of the process registry.
+    Registry(registry::Command),
 }
 
 /// What the machine wants done, in this order.
@@ -125,11 +132,11 @@ pub enum Output {
         /// At most 1150 bytes.
         bytes: Bytes,
     },
-    /// Send a message on [`Channel::Cluster`].
+    /// Send a message.
     Send {
         /// On which connection.
         conn: ConnId,
-        /// The channel, always [`Channel::Cluster`].
+        /// The channel: [`Channel::Cluster`] or [`Channel::Registry`].
         channel: Channel,
         /// Its bytes.
         bytes: Bytes,
@@ -166,6 +173,8 @@ pub enum Output {
         /// The answer.
         result: Result<Reply, Refusal>,
     },
+    /// Something of the process registry.
+    Registry(registry::Output),
     /// The node must end; nothing follows.
     Stop(StopReason),
 }
@@ -194,6 +203,8 @@ pub enum Reply {
     Joined(Vec<JoinOutcome>),
     /// To `Forget`, `Leave` and `Shutdown`.
     Done,
+    /// To `Registry`.
+    Registry(registry::Reply),
 }
 
 /// What became of one address to join.
@@ -235,6 +246,9 @@ pub enum Refusal {
     /// The roster's new state could not be made durable.
     #[error(transparent)]
     Write(#[from] WriteError),
+    /// The registry's own reason.
+    #[error(transparent)]
+    Registry(registry::Refusal),
 }
 
 /// The state of a node, as this one sees it.

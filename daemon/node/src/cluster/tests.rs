@@ -19,7 +19,15 @@ fn profile(name: &str, n: u8) -> Profile {
 
 fn settings() -> Settings {
     let me = Peer { id: NodeId([1; 16]), name: NodeName::new("node1").unwrap() };
-    Settings { profile: profile("node1", 1), me, seeds: vec!["10.0.0.2:6878".into()], kept: None, nonce: [1; 16], seed: [7; 32] }
+    Settings {
+        profile: profile("node1", 1),
+        me,
+        seeds: vec!["10.0.0.2:6878".into()],
+        kept: None,
+        nonce: [1; 16],
+        seed: [7; 32],
+        registry: registry::Settings::default(),
+    }
 }
 
 fn identities() -> impl Strategy<Value = Identity> {
@@ -132,6 +140,7 @@ impl Bench {
                 | Output::Close { .. }
                 | Output::Event(_)
                 | Output::Reply { .. }
+                | Output::Registry(_)
                 | Output::Stop(_) => {}
             }
         }

@@ -141,7 +141,7 @@ impl World {
         let now = self.clock();
         let it = &mut self.hosts[host];
         let profile = Profile { name: it.peer.name.clone(), address: it.address, version: "test".into(), tags: vec![] };
-        let settings = Settings { me: it.peer.clone(), profile, seeds, kept: it.disk.clone(), nonce, seed };
+        let settings = Settings { me: it.peer.clone(), profile, seeds, kept: it.disk.clone(), nonce, seed, registry: Default::default() };
         (it.process, it.stopped, it.timer, it.paused) = (it.process + 1, None, None, false);
         it.machine = Some(Cluster::new(settings, now));
         self.drain(host);
@@ -378,6 +378,7 @@ impl World {
             Output::View(view) => self.hosts[host].view = Some(view),
             Output::Event(event) => self.told.push(event),
             Output::Reply { id, result } => drop(self.replies.insert(id.0, result)),
+            Output::Registry(_) => {}
             Output::Stop(reason) => {
                 self.hosts[host].stopped = Some(reason);
                 self.hosts[host].machine = None;

@@ -1,0 +1,125 @@
+//! The process registry's data: what a node says of the processes that are registered on it.
+//!
+//! Each node owns the log of its own processes; nobody else writes it, so two replicas cannot disagree about an entry,
+//! only be behind.
+
+use crate::name::{NodeName, ProcessName};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::str::FromStr;
+
+/// An OS process of one host, never mistaken for a later one with its pid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Process {
+    /// The host's boot id: starts of different boots are not comparable.
+    pub boot: [u8; 16],
+    /// Its process id.
+    pub pid: u32,
+    /// When it started, in clock ticks since the boot (field 22 of `/proc/PID/stat`).
+    pub start: u64,
+}
+
+/// What a registration says of its process to the whole cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Its user.
+    pub uid: u32,
+    /// The user's name, if its host has one.
+    pub user: Option<String>,
+    /// Its executable, where the kernel tells.
+    pub exe: Option<String>,
+    /// The groups that it is in.
+    pub groups: BTreeSet<ProcessName>,
+    /// What its registrant says of it.
+    pub metadata: BTreeMap<String, String>,
+    /// Where it serves: `host:port`.
+    pub address: Option<String>,
+    /// When it claimed its name, by the registry's logical clock: the earlier claim wins, ties go to the smaller node id.
+    pub claim: u64,
+    /// The same in milliseconds since the epoch, for people.
+    pub since_ms: i64,
+}
+
+/// Why a registration ended for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Reason {
+    /// The process ended with this exit code.
+    ExitedWith(i32),
+    /// A signal ended the process.
+    Killed(i32),
+    /// The process ended; nobody told how.
+    Exited,
+    /// Somebody took the registration back, or the connection that it was bound to closed.
+    Unregistered,
+    /// The node left the cluster, or was declared gone for good.
+    Left,
+    /// It ended while nobody here could hear why, too long ago for the node to remember.
+    Unknown,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ExitedWith(code) => write!(f, "exited code={code}"),
+            Self::Killed(signal) => write!(f, "killed signal={signal}"),
+            Self::Exited => f.write_str("exited"),
+            Self::Unregistered => f.write_str("unregistered"),
+            Self::Left => f.write_str("left"),
+            Self::Unknown => f.write_str("unknown"),
+        }
+    }
+}
+
+/// One registration as people and programs write it: `name@node#pid.start`, the same on every node.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Handle {
+    /// The name under which the process is registered.
+    pub name: ProcessName,
+    /// The node that it runs on.
+    pub node: NodeName,
+    /// Its process id there.
+    pub pid: u32,
+    /// When it started (see [`Process::start`]).
+    pub start: u64,
+}
+
+impl fmt::Display for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}#{}.{}", self.name, self.node, self.pid, self.start)
+    }
+}
+
+/// A text that is no handle.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no handle: name@node#pid.start is one")]
+pub struct HandleError(String);
+
+impl FromStr for Handle {
+    type Err = HandleError;
+
+    fn from_str(text: &str) -> Result<Self, HandleError> {
+        let parsed = || {
+            let (name, rest) = text.split_once('@')?;
+            let (node, process) = rest.split_once('#')?;
+            let (pid, start) = process.split_once('.')?;
+            let (name, node) = (ProcessName::new(name).ok()?, NodeName::new(node).ok()?);
+            Some(Self { name, node, pid: pid.parse().ok()?, start: start.parse().ok()? })
+        };
+        parsed().ok_or_else(|| HandleError(text.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_handle_reads_as_it_was_written() {
+        let text = "web:1@node1#4711.889123";
+        assert_eq!(text.parse::<Handle>().map(|handle| handle.to_string()), Ok(text.to_owned()));
+        for bad in ["web", "web@node1", "web@node1#47", "web@node1#x.1", "@node1#1.2", "web@NODE#1.2"] {
+            assert!(bad.parse::<Handle>().is_err(), "{bad}");
+        }
+    }
+}

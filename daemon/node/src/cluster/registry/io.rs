@@ -1,0 +1,363 @@
+//! Everything that crosses the machine's edge for the process registry, in both directions.
+
+use crate::time::Wall;
+use crate::wire::{ConnId, WriteError, WriteId};
+use bytes::Bytes;
+use crdt::id::NodeId;
+use crdt::name::{NodeName, ProcessName};
+use crdt::registry::{Entry, Handle, Process, Reason};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What the registry is made with.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// What the disk kept (see [`Output::Keep`]), in any order.
+    pub kept: Vec<KeptRow>,
+    /// How many registrations this node can watch at most: one file descriptor each.
+    pub capacity: usize,
+    /// How long after SIGTERM a linked process that still lives gets SIGKILL; zero for never.
+    pub kill_after: Duration,
+}
+
+/// A row that the disk keeps, of no meaning to anybody but the registry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptRow {
+    /// Its key, unique.
+    pub key: Bytes,
+    /// Its value; `None` to have the row removed.
+    pub value: Option<Bytes>,
+}
+
+/// One connection of a client to this node, for registrations that end with it; never reused within a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId(pub u64);
+
+/// What happens to the registry.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// A message on [`Channel::Registry`](crate::wire::Channel::Registry).
+    Message {
+        /// Where it came in.
+        conn: ConnId,
+        /// Its bytes.
+        bytes: Bytes,
+    },
+    /// Messages of ours on that channel were dropped for want of room.
+    Overflowed {
+        /// Where.
+        conn: ConnId,
+    },
+    /// Rows were kept, or the disk failed.
+    Kept {
+        /// Which.
+        id: WriteId,
+        /// How it went.
+        result: Result<(), WriteError>,
+    },
+    /// A watched process has ended; also the answer to a [`Output::Watch`] of one that is not there.
+    Ended {
+        /// Which.
+        process: Process,
+        /// How, as far as the kernel tells: `ExitedWith`, `Killed` or `Exited`.
+        reason: Reason,
+    },
+    /// A client's connection has closed.
+    SessionEnded {
+        /// Which.
+        session: SessionId,
+    },
+}
+
+/// What a registration lives as long as, beside being taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lifetime {
+    /// Its process.
+    Process,
+    /// Its process, and this connection.
+    Connection(SessionId),
+}
+
+/// What becomes of a process that loses its name to an earlier claim after a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum OnConflict {
+    /// It is told, and takes the name back when the winner goes.
+    Notify,
+    /// It gets SIGTERM (and SIGKILL, as by a link).
+    Terminate,
+}
+
+/// A wish to be registered. That the caller may speak for the process has been checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registration {
+    /// The name.
+    pub name: ProcessName,
+    /// The process, on this host.
+    pub process: Process,
+    /// Its user.
+    pub uid: u32,
+    /// The user's name, if the host has one.
+    pub user: Option<String>,
+    /// Its executable, where the kernel tells.
+    pub exe: Option<String>,
+    /// Its groups.
+    pub groups: BTreeSet<ProcessName>,
+    /// What the registrant says of it.
+    pub metadata: BTreeMap<String, String>,
+    /// Where it serves: `host:port`.
+    pub address: Option<String>,
+    /// What it ends with.
+    pub lifetime: Lifetime,
+    /// What a lost name means.
+    pub on_conflict: OnConflict,
+    /// Whether somebody will tell how the process ended ([`Command::Report`]) within 250 ms of its end.
+    pub reports_exit: bool,
+}
+
+/// What a link is to be bound to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LinkTarget {
+    /// Whoever holds this name now.
+    Name(ProcessName),
+    /// This registration, also if it has ended.
+    Handle(Handle),
+}
+
+/// What a client can ask of the registry. `uid` is the caller's: 0 may do everything, others what concerns a process of
+/// their own.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Register a process, or replace its registration under that name.
+    Register(Box<Registration>),
+    /// Take back the registration of that name on this node.
+    Unregister {
+        /// The name.
+        name: ProcessName,
+        /// The caller's.
+        uid: u32,
+    },
+    /// How a process of this node with `reports_exit` has ended, or is about to be seen to have.
+    Report {
+        /// Its name.
+        name: ProcessName,
+        /// `ExitedWith` or `Killed`.
+        reason: Reason,
+        /// The caller's.
+        uid: u32,
+    },
+    /// Put a registration of this node into a group, or take it out.
+    Group {
+        /// Its name.
+        name: ProcessName,
+        /// The group.
+        group: ProcessName,
+        /// In, or out.
+        join: bool,
+        /// The caller's.
+        uid: u32,
+    },
+    /// Signal the process `name` of this node when the other is down for good.
+    Link {
+        /// Its name.
+        name: ProcessName,
+        /// The other.
+        other: LinkTarget,
+        /// Also when the other's node is merely unreachable.
+        unreachable: bool,
+        /// The caller's.
+        uid: u32,
+    },
+    /// Take all links from `name` to the other back.
+    Unlink {
+        /// Its name.
+        name: ProcessName,
+        /// The other.
+        other: LinkTarget,
+        /// The caller's.
+        uid: u32,
+    },
+    /// The links of a process of this node.
+    Links {
+        /// Its name.
+        name: ProcessName,
+    },
+}
+
+/// What the registry wants done.
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// Keep these rows so that they outlive this daemon (not the host: no sync is needed); answered by
+    /// [`Input::Kept`].
+    Keep {
+        /// Which write.
+        id: WriteId,
+        /// The rows.
+        rows: Vec<KeptRow>,
+    },
+    /// Tell when this process ends ([`Input::Ended`]), at once if it is not there.
+    Watch(Process),
+    /// No longer.
+    Unwatch(Process),
+    /// Signal a watched process.
+    Signal {
+        /// Which.
+        process: Process,
+        /// With what.
+        signal: Signal,
+    },
+    /// The directory changed and something happened; before any reply that rests on it.
+    News(News),
+}
+
+/// Signals that the registry sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// SIGTERM.
+    Term,
+    /// SIGKILL.
+    Kill,
+}
+
+/// Changes for replicas of the [`Directory`](super::Directory), and what they mean to those who watch. Both in order, and
+/// to be shown together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct News {
+    /// What changed.
+    pub changes: Vec<Change>,
+    /// What happened.
+    pub events: Vec<Event>,
+}
+
+/// One change of the directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A registration is there (`entry`), or no longer.
+    Holder {
+        /// The name that it holds, or wants.
+        name: ProcessName,
+        /// The node that it is on.
+        owner: NodeId,
+        /// Its process.
+        process: Process,
+        /// What it says of itself.
+        entry: Option<Arc<Entry>>,
+    },
+    /// A node's registrations can be reached, or not.
+    Node {
+        /// Which.
+        owner: NodeId,
+        /// Its name.
+        name: NodeName,
+        /// Whether.
+        reachable: bool,
+    },
+}
+
+/// Something that happened to a registration, as this node sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// When, by this node's clock.
+    pub at: Wall,
+    /// To which.
+    pub handle: Handle,
+    /// What.
+    pub kind: EventKind,
+}
+
+/// Kinds of events of a registration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EventKind {
+    /// It is there.
+    Up,
+    /// It has ended for good. Exactly once for each end.
+    Down(Reason),
+    /// Its node is out of sight; it may well live.
+    Unreachable,
+    /// Its node is in sight again.
+    Back,
+    /// Another one claims its name; this one has it.
+    Contested {
+        /// The other.
+        other: Handle,
+    },
+    /// Another one has its name by an earlier claim.
+    Lost {
+        /// Who has it.
+        to: Handle,
+    },
+}
+
+/// The answer to a command that was carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// To `Register`; `fresh` unless the same process had that name already.
+    Registered {
+        /// See above.
+        fresh: bool,
+    },
+    /// To all others.
+    Done,
+    /// To `Links`.
+    Links(Vec<LinkView>),
+}
+
+/// A link of a process of this node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkView {
+    /// Whose end it waits for.
+    pub other: Handle,
+    /// Whether it fires also when the other is merely unreachable.
+    pub unreachable: bool,
+    /// Since when, for people.
+    pub since: Wall,
+}
+
+/// Why a command was not carried out; nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// A reachable other has the name.
+    #[error("the name is held by {holder}")]
+    Held {
+        /// Who.
+        holder: Handle,
+        /// Since when.
+        since: Wall,
+    },
+    /// Nobody has that name.
+    #[error("no process is registered as {0}")]
+    Unknown(ProcessName),
+    /// The process runs on another node: only there this can be done.
+    #[error("{name} runs on {node}: ask there")]
+    Elsewhere {
+        /// The name.
+        name: ProcessName,
+        /// Where.
+        node: NodeName,
+    },
+    /// The process belongs to another user.
+    #[error("{name} is a process of uid {owner}")]
+    NotYours {
+        /// The name.
+        name: ProcessName,
+        /// Whose it is.
+        owner: u32,
+    },
+    /// No node of the cluster bears the name in the handle.
+    #[error("no node {0} is known")]
+    UnknownNode(NodeName),
+    /// [`Settings::capacity`], or another bound, is reached.
+    #[error("{what}: at most {limit}")]
+    Full {
+        /// What there is too much of.
+        what: &'static str,
+        /// The bound.
+        limit: usize,
+    },
+    /// How the process ended was already told.
+    #[error("how {0} ends was already reported")]
+    Reported(ProcessName),
+    /// It could not be kept.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
