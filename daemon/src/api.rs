@@ -27,8 +27,8 @@ mod fault;
 mod filter;
 mod gate;
 mod guard;
-mod hub;
 mod json;
+mod list_hub;
 mod lists;
 mod openapi;
 mod operation;
@@ -56,7 +56,7 @@ use axum::middleware;
 use bytes::Bytes;
 use crdt::id::ListId;
 use crdt::name::ListName;
-use hub::Hub;
+use list_hub::ListHub;
 use node::lists::{ListRow, Refusal};
 use problem::{Kind, Problem};
 use std::sync::Arc;
@@ -82,7 +82,7 @@ pub struct Api {
 struct Shared {
     service: Service,
     policy: Policy,
-    hub: Hub,
+    hub: ListHub,
     scans: Arc<Semaphore>,
     leaving: Arc<AtomicBool>,
     document: Bytes,
@@ -97,7 +97,7 @@ impl std::fmt::Debug for Api {
 impl Api {
     /// The API of that node. Must be called inside a tokio runtime.
     pub fn new(service: Service, policy: Policy) -> Self {
-        let hub = Hub::start(service.list_changes(), service.list_changes());
+        let hub = ListHub::start(service.list_changes(), service.list_changes());
         let scans = Arc::new(Semaphore::new(SCANS_AT_ONCE));
         let (_, described) = everything().split_for_parts();
         let document = openapi::render(described);
@@ -131,7 +131,7 @@ impl Api {
         self.shared.service.reader()
     }
 
-    pub(crate) fn hub(&self) -> &Hub {
+    pub(crate) fn hub(&self) -> &ListHub {
         &self.shared.hub
     }
 

@@ -11,6 +11,7 @@ pub mod client;
 pub mod config;
 pub mod dev;
 pub mod event;
+mod hub;
 pub mod logging;
 mod metrics;
 pub mod service;
