@@ -14,6 +14,7 @@ pub mod event;
 mod hub;
 pub mod logging;
 mod metrics;
+mod process;
 pub mod service;
 pub mod shell;
 pub mod store;
