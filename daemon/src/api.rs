@@ -9,7 +9,7 @@
 //! | [`Gate`], [`serve_unix`], [`serve_tcp`] | connections and their bounds |
 //! | `who`, `guard` | who calls, and what protects the TCP listener from web pages |
 //! | `query`, `json`, `path`, `page`, `time`, `filter`, `body`, `entry_page` | how requests are read and answers written |
-//! | `entries`, `lists`, `cluster`, `events`, `watch`, `book`, `operation`, `fault` | the calls |
+//! | `entries`, `lists`, `cluster`, `processes`, `events`, `watch`, `book`, `operation`, `fault` | the calls |
 //! | `openapi` | the document that describes them |
 //!
 //! ```text
@@ -35,6 +35,7 @@ mod operation;
 mod page;
 mod path;
 mod problem;
+mod processes;
 mod query;
 mod serve;
 mod shown;
@@ -232,6 +233,15 @@ fn socket_routes() -> OpenApiRouter<Api> {
         .routes(routes!(entries::show, entries::edit, entries::delete))
         .routes(routes!(lists::agenda))
         .routes(routes!(watch::stream))
+        .routes(routes!(processes::list))
+        .routes(routes!(processes::show, processes::register, processes::delete))
+        .routes(routes!(processes::exit))
+        .routes(routes!(processes::stream))
+        .routes(routes!(processes::links))
+        .routes(routes!(processes::link, processes::unlink))
+        .routes(routes!(processes::groups))
+        .routes(routes!(processes::members))
+        .routes(routes!(processes::join, processes::leave))
         .routes(routes!(fault::set))
 }
 
