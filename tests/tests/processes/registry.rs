@@ -45,9 +45,10 @@ impl Sleeper {
         drop(self.0.stdin.take());
     }
 
-    /// Waits for its end, which its parent then knows of.
-    pub(crate) fn wait(&mut self) -> anyhow::Result<std::process::ExitStatus> {
-        Ok(self.0.wait()?)
+    /// Waits for its end. (The child's own `wait` closes its input first.)
+    pub(crate) async fn ended(&mut self) -> anyhow::Result<std::process::ExitStatus> {
+        let ended = async || self.0.try_wait()?.context("it still runs");
+        eventually("a process ends", ended).await
     }
 }
 

@@ -26,7 +26,7 @@ async fn monitors_hear_how_a_process_ended_once_and_stay() -> anyhow::Result<()>
         // Its parent has not waited yet, so that the kernel tells on every version.
         ensure!(name == "down" && down["handle"] == handle && down["reason"] == reason, "{name} {down}");
         gone(&fleet.nodes[0], "web").await?;
-        sleeper.wait()?;
+        sleeper.ended().await?;
     }
     Ok(())
 }
@@ -173,8 +173,8 @@ async fn a_link_ends_a_process_on_another_node_by_force_if_need_be() -> anyhow::
     fleet.nodes[1].start()?;
     fleet.whole().await?;
     leader.signal(Signal::KILL)?;
-    ensure!(meek.wait()?.signal() == Some(15), "it gets SIGTERM");
-    ensure!(deaf.wait()?.signal() == Some(9), "and SIGKILL when that does not help");
+    ensure!(meek.ended().await?.signal() == Some(15), "it gets SIGTERM");
+    ensure!(deaf.ended().await?.signal() == Some(9), "and SIGKILL when that does not help");
     gone(&fleet.nodes[0], "deaf").await
 }
 
@@ -191,7 +191,7 @@ async fn a_link_waits_for_an_end_unless_told_otherwise() -> anyhow::Result<()> {
         ensure!(linked.status == 204, "{linked:?}");
     }
     fleet.split(&[2]).await?;
-    ensure!(hasty.wait()?.signal() == Some(15));
+    ensure!(hasty.ended().await?.signal() == Some(15));
     ensure!(found(&fleet.nodes[0], "patient").await?["state"] == "up");
     fleet.split(&[]).await?;
     fleet.whole().await?;
