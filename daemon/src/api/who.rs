@@ -51,6 +51,14 @@ impl Caller {
         }
     }
 
+    /// The process's user and pid (0 when the kernel does not tell); refuses whoever is not on this host.
+    pub(crate) fn on_this_host(&self) -> Result<(u32, i32), Problem> {
+        match self {
+            Self::Process { uid, pid, .. } => Ok((*uid, *pid)),
+            Self::Address(_) => Err(Problem::new(Kind::Forbidden, "only programs of this host may do this, on the node's unix socket")),
+        }
+    }
+
     /// The process, to tell apart programs of one user; all of an address are one.
     pub(crate) fn process(&self) -> i32 {
         match self {

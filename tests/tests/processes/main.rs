@@ -11,5 +11,8 @@ mod fleet;
 mod http;
 mod identity;
 mod load;
+mod registry;
+mod registry_lives;
+mod registry_many;
 mod rough;
 mod story;
