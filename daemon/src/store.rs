@@ -34,7 +34,7 @@
 //! | `dues` | list id ‖ due ‖ place, only entries with a due time | list id |
 //! | `agenda` | due ‖ list name ‖ `00` ‖ place | list id |
 //! | `snapshots` | list id | length of the vector (8) ‖ vector ‖ the saved document |
-//! | `meta` | `node`, `cluster`, `probe`, `quarantine/` ‖ list id | node id; the cluster machine's state; nothing; the reason |
+//! | `meta` | `node`, `cluster`, `probe`, `quarantine/` ‖ list id, `token/` ‖ token id (8) | node id; the cluster machine's state; nothing; the reason; a record of [`crate::tokens`] |
 //!
 //! `entries` to `agenda` are views: they follow from the documents, and the store keeps them equal to the entries that
 //! are committed.
@@ -147,7 +147,7 @@ impl Store {
             // Nobody waits any more only if this process is ending.
             let _ = tell.send(result);
         });
-        self.request(Work { epoch: None, rows: Vec::new(), meta: Some((key, Bytes::copy_from_slice(value))), done });
+        self.request(Work { epoch: None, rows: Vec::new(), meta: Some((key.to_vec(), Some(Bytes::copy_from_slice(value)))), done });
         told.recv().unwrap_or(Err(WriteError::Failed))
     }
 
@@ -169,7 +169,12 @@ impl Store {
 
     /// Commits the cluster machine's state, replacing what was kept before.
     pub fn keep_cluster(&self, bytes: Bytes, done: Done) {
-        self.request(Work { epoch: None, rows: Vec::new(), meta: Some((CLUSTER, bytes)), done });
+        self.request(Work { epoch: None, rows: Vec::new(), meta: Some((CLUSTER.to_vec(), Some(bytes))), done });
+    }
+
+    /// Commits a token's record, replacing what was kept before; without a record, its removal.
+    pub fn keep_token(&self, id: [u8; 8], record: Option<Bytes>, done: Done) {
+        self.request(Work { epoch: None, rows: Vec::new(), meta: Some((rows::token_key(id), record)), done });
     }
 
     fn request(&self, work: Work) {
