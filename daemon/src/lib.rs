@@ -16,6 +16,7 @@ mod metrics;
 pub mod service;
 pub mod shell;
 pub mod store;
+pub mod tokens;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -20,6 +20,7 @@ use crate::event::EventLog;
 use crate::metrics;
 use crate::service::{Inner, NodeInfo, Service, Trouble};
 use crate::store::{Notice, Recovered, Store};
+use crate::tokens::Tokens;
 use anyhow::Context;
 use crdt::id::{NodeId, Shard};
 use crdt::name::NodeName;
@@ -143,6 +144,7 @@ impl Node {
             events,
             changes,
             endpoint: endpoint.clone(),
+            tokens: Tokens::load(self.store.clone())?,
             trouble,
             dev_faults: self.config.dev_faults,
             metrics: metrics::install()?,
