@@ -13,3 +13,4 @@ mod identity;
 mod load;
 mod rough;
 mod story;
+mod tokens;
