@@ -10,7 +10,7 @@
 //! | `who`, `guard` | who calls, and what protects the TCP listener from web pages |
 //! | `access`, `bearer` | what a call by TCP needs, and the tokens that it bears |
 //! | `query`, `json`, `path`, `page`, `time`, `filter`, `body`, `entry_page` | how requests are read and answers written |
-//! | `entries`, `lists`, `cluster`, `events`, `watch`, `tokens`, `book`, `operation`, `fault` | the calls |
+//! | `entries`, `lists`, `cluster`, `processes`, `events`, `watch`, `tokens`, `book`, `operation`, `fault` | the calls |
 //! | `openapi` | the document that describes them |
 //!
 //! ```text
@@ -30,14 +30,15 @@ mod fault;
 mod filter;
 mod gate;
 mod guard;
-mod hub;
 mod json;
+mod list_hub;
 mod lists;
 mod openapi;
 mod operation;
 mod page;
 mod path;
 mod problem;
+mod processes;
 mod query;
 mod serve;
 mod shown;
@@ -60,7 +61,7 @@ use axum::middleware;
 use bytes::Bytes;
 use crdt::id::ListId;
 use crdt::name::ListName;
-use hub::Hub;
+use list_hub::ListHub;
 use node::lists::{ListRow, Refusal};
 use problem::{Kind, Problem};
 use std::sync::Arc;
@@ -86,7 +87,7 @@ pub struct Api {
 struct Shared {
     service: Service,
     policy: Policy,
-    hub: Hub,
+    hub: ListHub,
     scans: Arc<Semaphore>,
     leaving: Arc<AtomicBool>,
     document: Bytes,
@@ -101,7 +102,7 @@ impl std::fmt::Debug for Api {
 impl Api {
     /// The API of that node. Must be called inside a tokio runtime.
     pub fn new(service: Service, policy: Policy) -> Self {
-        let hub = Hub::start(service.list_changes(), service.list_changes());
+        let hub = ListHub::start(service.list_changes(), service.list_changes());
         let scans = Arc::new(Semaphore::new(SCANS_AT_ONCE));
         let (_, described) = everything().split_for_parts();
         let document = openapi::render(described);
@@ -137,7 +138,7 @@ impl Api {
         self.shared.service.reader()
     }
 
-    pub(crate) fn hub(&self) -> &Hub {
+    pub(crate) fn hub(&self) -> &ListHub {
         &self.shared.hub
     }
 
@@ -240,6 +241,15 @@ fn socket_routes() -> OpenApiRouter<Api> {
         .routes(routes!(watch::stream))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::revoke))
+        .routes(routes!(processes::list))
+        .routes(routes!(processes::show, processes::register, processes::delete))
+        .routes(routes!(processes::exit))
+        .routes(routes!(processes::stream))
+        .routes(routes!(processes::links))
+        .routes(routes!(processes::link, processes::unlink))
+        .routes(routes!(processes::groups))
+        .routes(routes!(processes::members))
+        .routes(routes!(processes::join, processes::leave))
         .routes(routes!(fault::set))
 }
 

@@ -41,6 +41,8 @@ pub struct Config {
     pub http: Http,
     /// `[limits]`: bounds of the client side.
     pub limits: Limits,
+    /// `[processes]`: the process registry.
+    pub processes: Processes,
     /// `[log]`: what is logged.
     pub log: Log,
     /// Whether the fault call of the development cluster is served. A flag only, never in a file.
@@ -117,6 +119,13 @@ pub struct Limits {
     pub body_timeout: Duration,
     /// How much memory loaded to-do lists may take in all, in bytes, by estimate.
     pub resident_bytes: usize,
+}
+
+/// `[processes]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Processes {
+    /// How long after SIGTERM a linked process that still lives gets SIGKILL; zero for never.
+    pub kill_after: Duration,
 }
 
 /// `[log]`.

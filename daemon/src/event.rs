@@ -1,6 +1,7 @@
 //! What happened on this node and in its cluster, kept for a while for those who ask late.
 
-use node::cluster::EventKind;
+use crdt::registry::Reason;
+use node::cluster::{EventKind, registry};
 use node::lists::Change;
 use serde_json::{Map, Value, json};
 use std::collections::VecDeque;
@@ -99,6 +100,13 @@ impl EventLog {
         }
     }
 
+    /// Appends what the cluster machine reports of a registered process.
+    pub fn append_process(&self, event: &registry::Event) {
+        let (what, detail) = process_event(event);
+        tracing::debug!(process = %event.handle, ?event.kind, "process is {what}");
+        self.append(event.at.0, "process", what, event.handle.name.to_string(), detail);
+    }
+
     /// Appends what a lists machine reports.
     pub fn append_list(&self, change: &Change) {
         let what = match (change.total_before, change.row.total) {
@@ -108,6 +116,31 @@ impl EventLog {
         };
         let detail = object(json!({ "id": change.list.to_string(), "total": change.row.total, "open": change.row.open }));
         self.append(change.at.0, "list", what, change.name.to_string(), detail);
+    }
+}
+
+/// What happened to a process in a word, and the fields of the API that say more: `handle`, `node`, and by kind `reason`
+/// with `code` or `signal`, or `other`.
+pub(crate) fn process_event(event: &registry::Event) -> (&'static str, Map<String, Value>) {
+    let (what, more) = match &event.kind {
+        registry::EventKind::Up => ("up", json!({})),
+        registry::EventKind::Down(reason) => ("down", down(*reason)),
+        registry::EventKind::Unreachable => ("unreachable", json!({})),
+        registry::EventKind::Back => ("back", json!({})),
+        registry::EventKind::Contested { other } => ("contested", json!({ "other": other.to_string() })),
+        registry::EventKind::Lost { to } => ("lost", json!({ "other": to.to_string() })),
+    };
+    let mut detail = object(json!({ "handle": event.handle.to_string(), "node": event.handle.node.as_str() }));
+    detail.extend(object(more));
+    (what, detail)
+}
+
+fn down(reason: Reason) -> Value {
+    let text = reason.to_string();
+    match reason {
+        Reason::ExitedWith(code) => json!({ "reason": text, "code": code }),
+        Reason::Killed(signal) => json!({ "reason": text, "signal": signal }),
+        Reason::Exited | Reason::Unregistered | Reason::Left | Reason::Unknown => json!({ "reason": text }),
     }
 }
 
@@ -130,6 +163,17 @@ mod tests {
         let names = |s: Subscription| s.past.iter().map(|e| e.name.clone()).collect::<Vec<_>>();
         assert_eq!(log(3).resume(1).map(names), Some(vec!["n1".to_owned(), "n2".to_owned()]));
         assert_eq!(log(3).resume(3).map(names), Some(vec![]));
+    }
+
+    #[test]
+    fn the_end_of_a_process_says_why() {
+        let handle: crdt::registry::Handle = "web@n1#7.8".parse().unwrap();
+        let told = |kind| process_event(&registry::Event { at: node::time::Wall(0), handle: handle.clone(), kind });
+        let (what, detail) = told(registry::EventKind::Down(Reason::Killed(9)));
+        assert_eq!(what, "down");
+        assert_eq!(Value::Object(detail), json!({ "handle": "web@n1#7.8", "node": "n1", "reason": "killed signal=9", "signal": 9 }));
+        let (what, detail) = told(registry::EventKind::Lost { to: "web@n2#1.2".parse().unwrap() });
+        assert_eq!((what, detail["other"].as_str()), ("lost", Some("web@n2#1.2")));
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! The running node as the API sees it: ask the machines, read the view, follow what happens.
 
 use crate::event::EventLog;
+use crate::process::{Host, Replica, Watcher};
 use crate::shell::{Inbox, ListsInbox};
 use crate::store;
 use crate::tokens::Tokens;
 use crdt::entry::Author;
 use crdt::id::{ListId, NodeId};
 use crdt::name::NodeName;
+use node::cluster::registry::{self, SessionId};
 use node::cluster::{self, RosterView};
 use node::lists;
 use node::wire::{ConnId, WriteError};
@@ -52,6 +54,10 @@ pub(crate) struct Inner {
     pub(crate) store: store::Store,
     pub(crate) reader: store::Reader,
     pub(crate) events: EventLog,
+    pub(crate) replica: Replica,
+    pub(crate) watcher: Watcher,
+    pub(crate) host: Host,
+    pub(crate) capacity: usize,
     pub(crate) changes: broadcast::Sender<Arc<lists::Change>>,
     pub(crate) endpoint: transport::Endpoint,
     pub(crate) tokens: Tokens,
@@ -108,6 +114,21 @@ impl Service {
     /// What happened and happens.
     pub fn events(&self) -> &EventLog {
         &self.inner.events
+    }
+
+    /// The registered processes of all nodes, as this node knows them.
+    pub(crate) fn processes(&self) -> &Replica {
+        &self.inner.replica
+    }
+
+    /// The host's own processes.
+    pub(crate) fn host(&self) -> Host {
+        self.inner.host
+    }
+
+    /// A client's connection has closed to which registrations are bound.
+    pub(crate) fn session_ended(&self, session: SessionId) {
+        self.inner.cluster.registry(registry::Input::SessionEnded { session });
     }
 
     /// Changes of lists as they become durable here, with the entries that they touched.

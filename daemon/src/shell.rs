@@ -5,6 +5,7 @@
 //! | `cluster` | the cluster machine and QUIC's driver, on a runtime of their own |
 //! | `lists-N` | one lists machine each, for its share of the shards |
 //! | `commit` | the store's group commit |
+//! | `processes` | the pidfds of registered processes |
 //! | `api-N` | HTTP, on another runtime; its blocking threads run the lists machines' jobs |
 
 mod cluster;
@@ -18,6 +19,7 @@ pub(crate) use lists::ListsInbox;
 use crate::config::Config;
 use crate::event::EventLog;
 use crate::metrics;
+use crate::process::{self, Host, Replica};
 use crate::service::{Inner, NodeInfo, Service, Trouble};
 use crate::store::{Notice, Recovered, Store};
 use crate::tokens::Tokens;
@@ -105,6 +107,8 @@ impl Node {
     fn run(mut self, identity: transport::Identity, noticed: std::sync::mpsc::Receiver<Notice>) -> anyhow::Result<StopReason> {
         let cluster_id = identity.cluster();
         let events = EventLog::default();
+        let (replica, host) = (Replica::default(), Host::read().context("the host's boot id cannot be read")?);
+        let capacity = process::capacity(self.config.limits.connections);
         let changes = broadcast::channel(CHANGES_KEPT).0;
         let (view, views) = watch::channel(cluster::empty_view(&self.me));
         let (stopped, stop) = oneshot::channel();
@@ -113,12 +117,15 @@ impl Node {
             store: self.store.clone(),
             workers: workers.iter().map(|(inbox, _)| inbox.clone()).collect(),
             events: events.clone(),
+            replica: replica.clone(),
+            host,
             view,
             stopped,
             blocked: self.config.dev_block.clone(),
             clock: self.clock,
         };
-        let (inbox, endpoint) = cluster::start(self.transport_settings(), identity, self.cluster_settings()?, wires)?;
+        let cluster::Started { inbox, endpoint, watcher } =
+            cluster::start(self.transport_settings(), identity, self.cluster_settings(capacity)?, wires)?;
         let workers = self.start_workers(workers, &endpoint, &events, &changes)?;
         let trouble = Trouble::default();
         watch_store(noticed, workers.clone(), trouble.clone());
@@ -142,6 +149,10 @@ impl Node {
             reader: self.store.reader(),
             store: self.store.clone(),
             events,
+            replica,
+            watcher,
+            host,
+            capacity,
             changes,
             endpoint: endpoint.clone(),
             tokens: Tokens::load(self.store.clone())?,
@@ -184,17 +195,21 @@ impl Node {
         transport::Settings { channels: Channel::COUNT, urgent_channels: Channel::URGENT, ..usual }
     }
 
-    fn cluster_settings(&mut self) -> anyhow::Result<impl FnOnce(SocketAddr) -> node::cluster::Settings + Send + 'static> {
+    fn cluster_settings(&mut self, capacity: usize) -> anyhow::Result<impl FnOnce(SocketAddr) -> node::cluster::Settings + Send + 'static> {
         let (nonce, seed) = (random()?, random()?);
         let (me, kept) = (self.me.clone(), self.recovered.cluster.take());
         let (advertise, seeds) = (self.config.quic.advertise, self.config.quic.seeds.clone());
+        let registry = node::cluster::registry::Settings {
+            kept: std::mem::take(&mut self.recovered.processes),
+            capacity,
+            kill_after: self.config.processes.kill_after,
+        };
         let mut tags = self.config.node.tags.clone();
         tags.sort();
         tags.dedup();
         Ok(move |local: SocketAddr| {
             let version = env!("CARGO_PKG_VERSION").to_owned();
             let profile = Profile { name: me.name.clone(), address: advertise.unwrap_or(local), version, tags };
-            let registry = node::cluster::registry::Settings::default();
             node::cluster::Settings { me, profile, seeds, kept, nonce, seed, registry }
         })
     }

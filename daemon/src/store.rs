@@ -1,7 +1,8 @@
 //! The node's disk: what was acknowledged is in here, and what is read is read from here.
 //!
 //! One [`Store`] owns a data directory. Writes go through one thread, which commits what has queued up as a group and
-//! syncs it to the disk (fdatasync) before anybody hears of it; a [`Reader`] sees synced rows only, group by group.
+//! syncs it to the disk (fdatasync) before anybody hears of it; a [`Reader`] sees synced rows only, group by group. Only
+//! the process registry's rows need no sync: they are of no use after the host's end, and outlive this process without.
 //! fjall, the database below, appears nowhere outside of this module.
 //!
 //! ```text
@@ -34,6 +35,7 @@
 //! | `dues` | list id ‖ due ‖ place, only entries with a due time | list id |
 //! | `agenda` | due ‖ list name ‖ `00` ‖ place | list id |
 //! | `snapshots` | list id | length of the vector (8) ‖ vector ‖ the saved document |
+//! | `processes` | as the process registry makes them | likewise: registrations and links of this host |
 //! | `meta` | `node`, `cluster`, `probe`, `quarantine/` ‖ list id, `token/` ‖ token id (8) | node id; the cluster machine's state; nothing; the reason; a record of [`crate::tokens`] |
 //!
 //! `entries` to `agenda` are views: they follow from the documents, and the store keeps them equal to the entries that
@@ -56,6 +58,7 @@ use bytes::Bytes;
 use commit::{Committer, Request, Work};
 use crdt::id::{ListId, NodeId};
 use db::Slot;
+use node::cluster::registry::KeptRow;
 use node::lists::Row;
 use node::wire::WriteError;
 use open::Home;
@@ -87,6 +90,8 @@ pub struct Recovered {
     pub lists: Vec<(ListId, u64)>,
     /// Those in quarantine.
     pub quarantined: Vec<ListId>,
+    /// What was kept with [`Store::keep_processes`], by key.
+    pub processes: Vec<KeptRow>,
     /// The format on the disk.
     pub format: u32,
     /// To be given to [`Store::commit_in`] by those who know what the store had at this opening.
@@ -147,7 +152,7 @@ impl Store {
             // Nobody waits any more only if this process is ending.
             let _ = tell.send(result);
         });
-        self.request(Work { epoch: None, rows: Vec::new(), meta: Some((key.to_vec(), Some(Bytes::copy_from_slice(value)))), done });
+        self.request(Work { meta: Some((key.to_vec(), Some(Bytes::copy_from_slice(value)))), ..Work::new(done) });
         told.recv().unwrap_or(Err(WriteError::Failed))
     }
 
@@ -157,24 +162,30 @@ impl Store {
     ///
     /// The first entry of a list comes with the list's own row, in this or an earlier commit.
     pub fn commit(&self, rows: Vec<Row>, done: Done) {
-        self.request(Work { epoch: None, rows, meta: None, done });
+        self.request(Work { rows, ..Work::new(done) });
     }
 
     /// [`Store::commit`] for one whose rows build on what the store had in that epoch: fails if the store was reopened
     /// since. Without this, a commit on its way while the store reopens could succeed after [`Notice::Reopened`] was
     /// told, and what that says the store has would be wrong.
     pub fn commit_in(&self, epoch: Epoch, rows: Vec<Row>, done: Done) {
-        self.request(Work { epoch: Some(epoch), rows, meta: None, done });
+        self.request(Work { epoch: Some(epoch), rows, ..Work::new(done) });
     }
 
     /// Commits the cluster machine's state, replacing what was kept before.
     pub fn keep_cluster(&self, bytes: Bytes, done: Done) {
-        self.request(Work { epoch: None, rows: Vec::new(), meta: Some((CLUSTER.to_vec(), Some(bytes))), done });
+        self.request(Work { meta: Some((CLUSTER.to_vec(), Some(bytes))), ..Work::new(done) });
     }
 
     /// Commits a token's record, replacing what was kept before; without a record, its removal.
     pub fn keep_token(&self, id: [u8; 8], record: Option<Bytes>, done: Done) {
-        self.request(Work { epoch: None, rows: Vec::new(), meta: Some((rows::token_key(id), record)), done });
+        self.request(Work { meta: Some((rows::token_key(id), record)), ..Work::new(done) });
+    }
+
+    /// Commits rows of the process registry, after all commits before: they outlive this process, however it ends, but
+    /// not for certain the host. Of two rows with one key the later one counts.
+    pub fn keep_processes(&self, rows: Vec<KeptRow>, done: Done) {
+        self.request(Work { kept: rows, ..Work::new(done) });
     }
 
     fn request(&self, work: Work) {

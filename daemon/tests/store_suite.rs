@@ -9,6 +9,8 @@ mod full;
 mod mounts;
 #[path = "store_suite/power.rs"]
 mod power;
+#[path = "store_suite/processes.rs"]
+mod processes;
 #[path = "store_suite/restart.rs"]
 mod restart;
 #[path = "store_suite/rows.rs"]

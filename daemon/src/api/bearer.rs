@@ -29,7 +29,7 @@ pub(crate) async fn check(State(api): State<Api>, request: Request, next: Next) 
     let bearer = authenticate(&api, request.headers())?;
     admit(bearer.token.scope, scopes)?;
     let (uid, token) = (bearer.token.uid, bearer.token.id);
-    conn.act_as(Caller::Bearer { uid, user: conn.user_name(uid), token })?;
+    conn.act_as(Caller::Bearer { uid, user: conn.user(uid), token })?;
     Ok(while_good(next.run(request).await, bearer))
 }
 

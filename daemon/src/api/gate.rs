@@ -7,8 +7,8 @@
 //! 1. a connection of the process that holds most of them, on which it is the *client's turn*: it is idle, has sent half
 //!    of a request, or does not read what is written to it; the one on which nothing has moved for the longest time first;
 //! 2. such a connection of any other process;
-//! 3. if the newcomer is another process: a stream (its client can resume it), then a call that is being worked on, of
-//!    the process that holds most.
+//! 3. if the newcomer is another process: a stream (its client can resume it), then a call that is being worked on or a
+//!    connection to which a process's registration is bound, of the process that holds most.
 //!
 //! Only when there is none of these is the newcomer refused with 429. So no program, whatever it does with its
 //! connections, keeps another program of the same user out, and none of another user is touched by it.
@@ -89,6 +89,7 @@ pub(crate) struct Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         self.shared.table().conns.remove(&self.number);
+        self.conn.ended();
     }
 }
 
@@ -128,7 +129,7 @@ impl Gate {
         }
         let number = table.next;
         table.next += 1;
-        let conn = Arc::new(Conn::new(caller, Arc::clone(&self.shared)));
+        let conn = Arc::new(Conn::new(number, caller, Arc::clone(&self.shared)));
         table.conns.insert(number, Arc::clone(&conn));
         Ok(Seat { conn, shared: Arc::clone(&self.shared), number })
     }
@@ -280,6 +281,24 @@ mod tests {
         seat.conn.blocked();
         gate.admit(process(1, 1)).unwrap();
         assert!(is_closed(&seat));
+    }
+
+    #[test]
+    fn a_connection_to_which_something_is_bound_may_be_idle_until_it_ends() {
+        let gate = gate(10, 2);
+        let seats = seats(&gate, &process(1, 1), 2);
+        let (tell, told) = std::sync::mpsc::channel();
+        seats.iter().for_each(|seat| {
+            let tell = tell.clone();
+            seat.conn.begin();
+            seat.conn.end();
+            seat.conn.bind(move || tell.send(()).unwrap());
+        });
+        assert!(!seats[0].conn.is_overdue(1_000_000));
+        assert_eq!(gate.admit(process(1, 1)).unwrap_err().status(), 429);
+        assert!(told.try_recv().is_err());
+        drop(seats);
+        assert_eq!(told.try_iter().count(), 2);
     }
 
     #[test]

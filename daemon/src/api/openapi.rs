@@ -18,10 +18,10 @@ use utoipa::{IntoParams, IntoResponses, OpenApi, ToSchema};
 #[openapi(
     info(
         title = "Muster",
-        description = "A cluster of hosts and its to-do lists. All of it is served on the node's unix socket; the TCP listener serves \
-            /metrics, /healthz, /readyz and this document to anyone, the book's two routes if it is open, and the rest to those \
-            that bear a token whose scope allows the call (see `security` at each). All \
-            other calls are served on the unix socket only. A request's body must be declared as JSON by TCP; the socket reads any.",
+        description = "A cluster of hosts, its to-do lists and the processes that are registered on it. All of it is served on the node's \
+            unix socket; the TCP listener serves /metrics, /healthz, /readyz and this document to anyone, the book's two routes if it \
+            is open, and the rest to those that bear a token whose scope allows the call (see `security` at each). All other calls \
+            are served on the unix socket only. A request's body must be declared as JSON by TCP; the socket reads any.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),
     servers((url = "http://muster", description = "The unix socket: curl --unix-socket /run/muster/muster.sock http://muster/v1/node")),
@@ -29,6 +29,7 @@ use utoipa::{IntoParams, IntoResponses, OpenApi, ToSchema};
     tags(
         (name = "node and cluster", description = "This node, its members, and how much of the cluster it reaches"),
         (name = "to-do lists", description = "Lists that are the same on every node"),
+        (name = "processes", description = "Names and groups of processes on all nodes, and what becomes of them"),
         (name = "tokens", description = "For programs that use the API by TCP"),
         (name = "operation", description = "For monitoring"),
         (name = "book", description = "The two routes of the book, on an open TCP listener only"),
@@ -103,6 +104,18 @@ problems! {
     CreateTokenProblems: Malformed Slow TooLarge Invalid TooMany Store Unknown DiskFull;
     /// Of revoking a token.
     RevokeProblems: Malformed Forbidden NoToken Invalid Store Unknown DiskFull;
+    /// Of looking a process up.
+    ProcessProblems: Malformed Process Invalid;
+    /// Of registering a process.
+    RegisterProblems: Malformed Forbidden Held Slow TooLarge Invalid Store Busy Full Unknown DiskFull;
+    /// Of changing what a process of this node is registered with.
+    OwnProcessProblems: Malformed Forbidden Process Member Elsewhere Invalid Store Busy Full Unknown DiskFull;
+    /// Of reporting how a process of this node ended.
+    ReportProblems: Malformed Forbidden Process Elsewhere Reported Slow TooLarge Invalid Store Busy Unknown DiskFull;
+    /// Of the links of a process of this node.
+    LinksProblems: Malformed Process Elsewhere Invalid Busy Unknown;
+    /// Of the stream of a name.
+    MonitorProblems: Malformed Process Invalid TooMany;
     /// Of the development fault.
     FaultProblems: Malformed Forbidden Path Slow TooLarge Invalid;
     /// Of the readiness check.

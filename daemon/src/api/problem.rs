@@ -1,8 +1,10 @@
 //! What a client is told when a call fails: RFC 9457 problems, one table of their kinds.
 
+use crate::api::time::Millis;
 use crate::store::ReadError;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use node::cluster::registry;
 use node::wire::WriteError;
 use node::{cluster, lists};
 use serde::Serialize;
@@ -57,12 +59,16 @@ kinds! {
     Entry 404 "no-such-entry" "There is no such entry" "The entry is not there, or was deleted."
     Change 404 "no-such-change" "There is no such change" "The list's history has no such change."
     NoToken 404 "no-such-token" "There is no such token" "No token has that id."
+    Process 404 "no-such-process" "There is no such process" "Nobody is registered under that name."
     Member 404 "no-such-member" "There is no such member" "Nobody of that name or id is on the roster."
     Method 405 "method-not-allowed" "The path has no such method" "`Allow` names those that it has."
     Slow 408 "body-too-slow" "The body did not arrive in time" "The client took longer than the limit to send it."
     Deleted 409 "deleted" "The entry was deleted" "An entry of this id was deleted since it was added."
     Reachable 409 "reachable" "The member is reachable" "Only a member that is gone can be forgotten."
     OnlyHere 409 "only-here" "Lists are on this node only" "Leaving now would take them along."
+    Held 409 "held" "The name is held" "A reachable other process has it: `holder` since `since`."
+    Elsewhere 409 "elsewhere" "The process runs on another node" "This can be done there only: on `node`."
+    Reported 409 "already-reported" "It was reported already" "How that process ends was told before."
     Stale 412 "stale" "It was changed in between" "`If-Match` names an older state."
     TooLarge 413 "too-large" "Too large" "A body over its limit, or a change that peers would refuse."
     MediaType 415 "not-json" "The body is not declared as JSON" "Over TCP, a body whose content type is another one."
@@ -70,6 +76,7 @@ kinds! {
     TooMany 429 "too-many" "Too many at once" "The caller's user has too many connections or streams open."
     Internal 500 "internal" "The daemon failed" "A bug of the daemon; its log tells more."
     Busy 503 "busy" "The node is busy" "Too much is waiting, or the node is stopping; nothing was changed."
+    Full 503 "full" "The node has no room" "A bound of the node is reached; nothing was changed."
     NotReady 503 "not-ready" "The node is not ready" "It cannot do its work now; the detail says why."
     Store 503 "store-unavailable" "The store is not available" "The disk failed; nothing was changed."
     Quarantined 503 "quarantined" "The list is quarantined" "Its document cannot be loaded; it is readable but takes no changes."
@@ -85,6 +92,24 @@ pub(crate) struct Problem {
     detail: String,
     /// Sent as `Retry-After`, in seconds.
     retry_after: Option<u32>,
+    extra: Extra,
+}
+
+/// What some kinds of problems say beside the words.
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
+struct Extra {
+    /// The handle of the process that has the name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    holder: Option<String>,
+    /// Since when it has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, format = DateTime, nullable = false)]
+    since: Option<Millis>,
+    /// The node on which to ask.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    node: Option<String>,
 }
 
 /// How a problem is written.
@@ -100,11 +125,13 @@ pub(crate) struct ProblemBody<'a> {
     status: u16,
     /// What is wrong in this call: the field, the value, and what would be right.
     detail: &'a str,
+    #[serde(flatten)]
+    extra: &'a Extra,
 }
 
 impl Problem {
     pub(crate) fn new(kind: Kind, detail: impl Display) -> Self {
-        Self { kind, detail: detail.to_string(), retry_after: None }
+        Self { kind, detail: detail.to_string(), retry_after: None, extra: Extra::default() }
     }
 
     pub(crate) fn malformed(detail: impl Display) -> Self {
@@ -146,7 +173,13 @@ impl Problem {
 
     /// The body's bytes.
     pub(crate) fn body(&self) -> Vec<u8> {
-        let body = ProblemBody { kind: self.kind.uri(), title: self.kind.title(), status: self.status(), detail: &self.detail };
+        let body = ProblemBody {
+            kind: self.kind.uri(),
+            title: self.kind.title(),
+            status: self.status(),
+            detail: &self.detail,
+            extra: &self.extra,
+        };
         serde_json::to_vec(&body).unwrap_or_default()
     }
 
@@ -211,8 +244,31 @@ impl From<cluster::Refusal> for Problem {
             R::Reachable(_) => Self::new(Kind::Reachable, refusal),
             R::Stopping => Self::new(Kind::Busy, refusal).retry_after(1),
             R::Write(error) => Self::unavailable(*error, &refusal),
-            R::Registry(_) => Self::new(Kind::Reachable, refusal),
+            R::Registry(refusal) => refusal.clone().into(),
         }
+    }
+}
+
+impl From<registry::Refusal> for Problem {
+    fn from(refusal: registry::Refusal) -> Self {
+        use registry::Refusal as R;
+        let kind = match &refusal {
+            R::Held { holder, since } => {
+                let extra = Extra { holder: Some(holder.to_string()), since: Some(Millis(since.0)), node: None };
+                return Self { extra, ..Self::new(Kind::Held, refusal) };
+            }
+            R::Elsewhere { node, .. } => {
+                let extra = Extra { node: Some(node.to_string()), ..Extra::default() };
+                return Self { extra, ..Self::new(Kind::Elsewhere, refusal) };
+            }
+            R::Unknown(_) => Kind::Process,
+            R::NotYours { .. } => Kind::Forbidden,
+            R::UnknownNode(_) => Kind::Member,
+            R::Full { .. } => return Self::new(Kind::Full, refusal).retry_after(60),
+            R::Reported(_) => Kind::Reported,
+            R::Write(error) => return Self::unavailable(*error, &refusal),
+        };
+        Self::new(kind, refusal)
     }
 }
 
@@ -284,6 +340,31 @@ mod tests {
         for (refusal, status) in cases {
             assert_eq!(Problem::from(refusal.clone()).status(), status, "{refusal:?}");
         }
+    }
+
+    #[test]
+    fn every_refusal_of_the_registry_has_its_status() {
+        use registry::Refusal as R;
+        let name = crdt::name::ProcessName::new("web").unwrap();
+        let node = crdt::name::NodeName::new("n2").unwrap();
+        let holder = crdt::registry::Handle { name: name.clone(), node: node.clone(), pid: 7, start: 8 };
+        let cases = [
+            (R::Held { holder: holder.clone(), since: node::time::Wall(0) }, 409),
+            (R::Unknown(name.clone()), 404),
+            (R::Elsewhere { name: name.clone(), node: node.clone() }, 409),
+            (R::NotYours { name: name.clone(), owner: 7 }, 403),
+            (R::UnknownNode(node.clone()), 404),
+            (R::Full { what: "processes", limit: 3 }, 503),
+            (R::Reported(name.clone()), 409),
+            (R::Write(WriteError::Full), 507),
+        ];
+        for (refusal, status) in cases {
+            assert_eq!(Problem::from(refusal.clone()).status(), status, "{refusal:?}");
+        }
+        let body = |refusal: R| serde_json::from_slice::<serde_json::Value>(&Problem::from(refusal).body()).unwrap();
+        let held = body(R::Held { holder, since: node::time::Wall(0) });
+        assert_eq!((held["holder"].as_str(), held["since"].as_str()), (Some("web@n2#7.8"), Some("1970-01-01T00:00:00.000Z")));
+        assert_eq!(body(R::Elsewhere { name, node })["node"], "n2");
     }
 
     #[test]

@@ -103,7 +103,7 @@ pub(crate) async fn create(
     mut query: Query,
     Json(body): Json<NewToken>,
 ) -> Result<Response, Problem> {
-    let uid = conn.caller().must_be_process()?;
+    let (uid, _) = conn.caller().on_this_host()?;
     let timeout = take_timeout(&mut query)?;
     query.end()?;
     let scope = parse_scope(&body.scope)?;
@@ -140,7 +140,7 @@ async fn within<T>(timeout: Duration, work: impl Future<Output = T>) -> Result<T
     responses((status = 200, description = "A page of tokens", body = TokenPage), PageProblems)
 )]
 pub(crate) async fn list(State(api): State<Api>, Extension(conn): Extension<Arc<Conn>>, mut query: Query) -> Result<Response, Problem> {
-    let uid = conn.caller().must_be_process()?;
+    let (uid, _) = conn.caller().on_this_host()?;
     let page = Page::take(&mut query)?;
     query.end()?;
     let is_admin = conn.caller().must_be_admin(api.policy()).is_ok();
@@ -170,7 +170,7 @@ pub(crate) async fn revoke(
     TokenPath(id): TokenPath,
     mut query: Query,
 ) -> Result<StatusCode, Problem> {
-    let uid = conn.caller().must_be_process()?;
+    let (uid, _) = conn.caller().on_this_host()?;
     let timeout = take_timeout(&mut query)?;
     query.end()?;
     let tokens = api.service().tokens();

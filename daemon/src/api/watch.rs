@@ -2,7 +2,6 @@
 
 use crate::api::events::SNAPSHOT_ITEMS;
 use crate::api::gate::Conn;
-use crate::api::hub::{News, Watcher};
 use crate::api::openapi::{LastEventId, WatchProblems};
 use crate::api::page::{Page, PageWriter, Room};
 use crate::api::path::ListPath;
@@ -11,6 +10,7 @@ use crate::api::query::Query;
 use crate::api::shown::ShownEntry;
 use crate::api::sse::{self, Feed};
 use crate::api::{Api, no_list};
+use crate::hub::{News, Watcher};
 use crate::store::Reader;
 use axum::Extension;
 use axum::extract::State;
@@ -139,7 +139,7 @@ fn write(change: &Change) -> Result<Vec<Bytes>, Problem> {
 struct Watch {
     api: Api,
     list: ListId,
-    watcher: Watcher,
+    watcher: Watcher<Change>,
     /// What is to come of the snapshot.
     first: Option<Snapshot>,
     pending: VecDeque<Bytes>,
@@ -191,7 +191,7 @@ impl Feed for Watch {
         }
         while self.pending.is_empty() {
             match self.watcher.next().await {
-                News::Change(change) => self.pending = write(&change).ok()?.into(),
+                News::Happened(change) => self.pending = write(&change).ok()?.into(),
                 News::Lagged => {
                     self.ended = true;
                     return Some(sse::lagged());

@@ -72,6 +72,16 @@ impl Caller {
         }
     }
 
+    /// The process's user and pid (0 when the kernel does not tell); refuses whoever is not on this host.
+    pub(crate) fn on_this_host(&self) -> Result<(u32, i32), Problem> {
+        match self {
+            Self::Process { uid, pid, .. } => Ok((*uid, *pid)),
+            Self::Bearer { .. } | Self::Address(_) => {
+                Err(Problem::new(Kind::Forbidden, "only programs of this host may do this, on the node's unix socket"))
+            }
+        }
+    }
+
     /// The program, to tell apart those of one user.
     pub(crate) fn program(&self) -> Program {
         match self {
@@ -100,14 +110,6 @@ impl Caller {
             Self::Process { .. } | Self::Bearer { .. } | Self::Address(_) => {
                 Err(Problem::new(Kind::Forbidden, "only root, the daemon's own user and those in [api] admins may do this"))
             }
-        }
-    }
-
-    /// The uid of a process on the socket.
-    pub(crate) fn must_be_process(&self) -> Result<u32, Problem> {
-        match self {
-            Self::Process { uid, .. } => Ok(*uid),
-            Self::Bearer { .. } | Self::Address(_) => Err(Problem::new(Kind::Forbidden, "this is served on the unix socket only")),
         }
     }
 
@@ -211,7 +213,7 @@ mod tests {
         let root = bearer(0, Some("root"));
         assert_eq!(root.must_be_admin(&policy).unwrap_err().status(), 403);
         assert_eq!(root.must_be_operator().unwrap_err().status(), 403);
-        assert_eq!(root.must_be_process().unwrap_err().status(), 403);
+        assert_eq!(root.on_this_host().unwrap_err().status(), 403);
     }
 
     #[test]

@@ -9,6 +9,8 @@ pub(super) const QUIC_PORT: u16 = 6878;
 pub(super) const QUIC_LISTEN: &str = "[::]:6878";
 /// Where metrics are served.
 pub(super) const HTTP_LISTEN: &str = "127.0.0.1:6879";
+/// How long a linked process may take to end by itself.
+pub(super) const KILL_AFTER: &str = "10s";
 /// What is logged.
 pub(super) const LOG_LEVEL: &str = "info";
 

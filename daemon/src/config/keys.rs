@@ -86,6 +86,7 @@ pub(super) const KEYS: &[Key] = &[
     key("limits", "header_timeout", Kind::Text, "TIME", "How long a request's headers may take, such as 10s"),
     key("limits", "body_timeout", Kind::Text, "TIME", "How long a request's body may take"),
     key("limits", "resident_bytes", Kind::Number, "BYTES", "Memory for loaded lists in all"),
+    key("processes", "kill_after", Kind::Text, "TIME", "How long after SIGTERM a linked process gets SIGKILL; 0s: never"),
     key("log", "level", Kind::Text, "LEVEL", "error, warn, info, debug, trace or directives"),
 ];
 

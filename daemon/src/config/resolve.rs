@@ -2,7 +2,7 @@
 
 use super::flags::DevFlags;
 use super::given::{Given, Setting, Value};
-use super::{Api, Config, Http, Limits, Log, Node, Quic, Surroundings, Tls, advertise, defaults, duration};
+use super::{Api, Config, Http, Limits, Log, Node, Processes, Quic, Surroundings, Tls, advertise, defaults, duration};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -24,6 +24,7 @@ pub(super) fn resolve(given: &Given, dev: &DevFlags, surroundings: &Surroundings
     let tls = reader.tls(surroundings);
     let http = reader.http();
     let limits = reader.limits();
+    let kill_after = reader.text("processes.kill_after", defaults::KILL_AFTER, time_or_never);
     let log_level = reader.text("log.level", defaults::LOG_LEVEL, log_level);
     Some(Config {
         data_dir: data_dir?,
@@ -33,6 +34,7 @@ pub(super) fn resolve(given: &Given, dev: &DevFlags, surroundings: &Surroundings
         tls: tls?,
         http: http?,
         limits: limits?,
+        processes: Processes { kill_after: kill_after? },
         log: Log { level: log_level? },
         dev_faults: dev.faults,
         dev_block: dev.block.clone(),
@@ -214,6 +216,12 @@ fn time(text: &str) -> Result<Duration, String> {
     duration::parse(text)
         .filter(|time| (Duration::from_millis(1)..=Duration::from_secs(3600)).contains(time))
         .ok_or_else(|| "a time up to 1h such as 500ms, 10s or 2m".to_owned())
+}
+
+fn time_or_never(text: &str) -> Result<Duration, String> {
+    duration::parse(text)
+        .filter(|time| *time <= Duration::from_secs(3600))
+        .ok_or_else(|| "a time up to 1h such as 10s, or 0s for never".to_owned())
 }
 
 fn log_level(text: &str) -> Result<String, String> {

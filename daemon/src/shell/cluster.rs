@@ -3,6 +3,7 @@
 use super::connections::Connections;
 use super::{Clock, ListsInbox};
 use crate::event::EventLog;
+use crate::process::{Host, Replica, Watcher};
 use crate::store::Store;
 use anyhow::Context;
 use crdt::id::NodeId;
@@ -39,6 +40,11 @@ impl Inbox {
         let _ = self.letters.send(Letter::Request(command, reply));
     }
 
+    /// Tells the machine something that concerns the process registry.
+    pub(crate) fn registry(&self, input: registry::Input) {
+        let _ = self.letters.send(Letter::Input(Input::Registry(input)));
+    }
+
     /// The machine's numbers, as of its last turn.
     pub(crate) fn stats(&self) -> Stats {
         *self.stats.lock().unwrap_or_else(PoisonError::into_inner)
@@ -50,6 +56,8 @@ pub(crate) struct Wires {
     pub(crate) store: Store,
     pub(crate) workers: Vec<ListsInbox>,
     pub(crate) events: EventLog,
+    pub(crate) replica: Replica,
+    pub(crate) host: Host,
     pub(crate) view: watch::Sender<Arc<RosterView>>,
     pub(crate) stopped: oneshot::Sender<StopReason>,
     /// Peers whose packets are dropped from the first one on: a development cluster's split.
@@ -63,17 +71,27 @@ pub(super) fn empty_view(me: &Peer) -> Arc<RosterView> {
     Arc::new(RosterView { me: me.id, members: Vec::new(), verdict: Verdict::Alone, since })
 }
 
+/// The thread runs.
+pub(super) struct Started {
+    pub(super) inbox: Inbox,
+    pub(super) endpoint: Endpoint,
+    pub(super) watcher: Watcher,
+}
+
 /// Binds QUIC and starts the thread. `settings` is made once the local address is known.
 pub(super) fn start(
     transport: transport::Settings,
     identity: Identity,
     settings: impl FnOnce(SocketAddr) -> Settings + Send + 'static,
     wires: Wires,
-) -> anyhow::Result<(Inbox, Endpoint)> {
+) -> anyhow::Result<Started> {
     let (letters, post) = mpsc::unbounded_channel();
     let inbox = Inbox { letters, stats: Arc::default() };
+    let ends = inbox.clone();
+    let tell = move |process, reason| ends.registry(registry::Input::Ended { process, reason });
+    let watcher = Watcher::start(wires.host, tell).context("processes cannot be watched")?;
     let (bound, binding) = std::sync::mpsc::channel();
-    let (mine, listen) = (inbox.clone(), transport.listen);
+    let (mine, watch, listen) = (inbox.clone(), watcher.clone(), transport.listen);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let thread = std::thread::Builder::new().name("cluster".to_owned());
     thread.spawn(move || {
@@ -87,17 +105,20 @@ pub(super) fn start(
             tokio::spawn(super::lists::deliver(bulk, wires.workers.clone()));
             let machine = Cluster::new(settings(endpoint.local_addr()), wires.clock.now());
             let (connections, waiting) = (Connections::default(), BTreeMap::new());
-            Loop { machine, endpoint, inbox: mine, wires, connections, waiting, requests: 0 }.run(urgent, post).await;
+            let own = Loop { machine, endpoint, inbox: mine, watcher: watch, wires, connections, waiting, requests: 0 };
+            own.run(urgent, post).await;
         });
     })?;
     let endpoint = binding.recv().context("the cluster thread did not start")?;
-    Ok((inbox, endpoint.with_context(|| format!("[quic] listen = \"{listen}\" cannot be used"))?))
+    let endpoint = endpoint.with_context(|| format!("[quic] listen = \"{listen}\" cannot be used"))?;
+    Ok(Started { inbox, endpoint, watcher })
 }
 
 struct Loop {
     machine: Cluster,
     endpoint: Endpoint,
     inbox: Inbox,
+    watcher: Watcher,
     wires: Wires,
     connections: Connections,
     waiting: BTreeMap<RequestId, oneshot::Sender<Answer>>,
@@ -218,10 +239,24 @@ impl Loop {
                         let _ = reply.send(result);
                     }
                 }
-                Output::Registry(_) => {}
+                Output::Registry(output) => self.registry(output),
                 Output::Stop(reason) => return Some(reason),
             }
         }
         None
+    }
+
+    fn registry(&self, output: registry::Output) {
+        match output {
+            registry::Output::Keep { id, rows } => {
+                let inbox = self.inbox.clone();
+                let done = move |result| inbox.registry(registry::Input::Kept { id, result });
+                self.wires.store.keep_processes(rows, Box::new(done));
+            }
+            registry::Output::Watch(process) => self.watcher.watch(process),
+            registry::Output::Unwatch(process) => self.watcher.unwatch(process),
+            registry::Output::Signal { process, signal } => self.watcher.signal(process, signal),
+            registry::Output::News(news) => self.wires.replica.apply(news, &self.wires.events),
+        }
     }
 }

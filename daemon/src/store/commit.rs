@@ -1,14 +1,18 @@
 //! The one thread that writes: it takes what has queued up, commits it as a group, syncs, and only then tells.
 //!
+//! A group of nothing but the process registry's rows is not synced: it need not outlive the host, whose end is that of
+//! all its processes.
+//!
 //! Groups keep the order of the queue, and so do the answers. When a commit fails, the thread goes on answering at once,
 //! with that error, and in between tries to open the database anew (see [`super::reopen`]).
 
-use super::db::Db;
+use super::db::{Db, Outlives};
 use super::open::Home;
 use super::reopen::{self, Outage};
-use super::rows::{Batch, weight};
+use super::rows::{Batch, kept_weight, weight};
 use super::{Done, Epoch, Notice, ReadError, Shared};
 use bytes::Bytes;
+use node::cluster::registry::KeptRow;
 use node::lists::Row;
 use node::wire::WriteError;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -50,7 +54,30 @@ pub(super) struct Work {
     pub(super) rows: Vec<Row>,
     /// A row of `meta`, or its removal.
     pub(super) meta: Option<(Vec<u8>, Option<Bytes>)>,
+    /// Rows of the process registry.
+    pub(super) kept: Vec<KeptRow>,
     pub(super) done: Done,
+}
+
+impl Work {
+    /// Nothing yet, to be committed in any epoch.
+    pub(super) fn new(done: Done) -> Self {
+        Self { epoch: None, rows: Vec::new(), meta: None, kept: Vec::new(), done }
+    }
+
+    fn rows(&self) -> usize {
+        self.rows.len().saturating_add(self.kept.len())
+    }
+
+    fn bytes(&self) -> usize {
+        let rows: usize = self.rows.iter().map(weight).sum();
+        rows.saturating_add(self.kept.iter().map(kept_weight).sum())
+    }
+
+    fn outlives(&self) -> Outlives {
+        let is_registrys = self.rows.is_empty() && self.meta.is_none();
+        if is_registrys { Outlives::Process } else { Outlives::Host }
+    }
 }
 
 /// The thread's state.
@@ -117,8 +144,8 @@ impl Committer {
         let mut group = vec![first];
         let (mut rows, mut bytes) = (0_usize, 0_usize);
         while let Some(last) = group.last() {
-            rows = rows.saturating_add(last.rows.len());
-            bytes = bytes.saturating_add(last.rows.iter().map(weight).sum());
+            rows = rows.saturating_add(last.rows());
+            bytes = bytes.saturating_add(last.bytes());
             if rows >= GROUP_ROWS || bytes >= GROUP_BYTES {
                 break;
             }
@@ -162,8 +189,8 @@ impl Committer {
             Ok(()) => {
                 add(&counters.groups, 1);
                 add(&counters.commits, group.len());
-                add(&counters.rows, group.iter().map(|work| work.rows.len()).sum());
-                add(&counters.bytes, group.iter().flat_map(|work| &work.rows).map(weight).sum());
+                add(&counters.rows, group.iter().map(Work::rows).sum());
+                add(&counters.bytes, group.iter().map(Work::bytes).sum());
             }
             Err(_) => {
                 add(&counters.failures, 1);
@@ -210,8 +237,10 @@ fn write(db: &Db, group: &[Work]) -> Result<(), Failure> {
         if let Some((key, value)) = &work.meta {
             batch.set_meta(key, value.as_deref());
         }
+        work.kept.iter().for_each(|row| batch.keep(row));
     }
-    batch.commit()?;
+    let is_all_registrys = group.iter().all(|work| work.outlives() == Outlives::Process);
+    batch.commit(if is_all_registrys { Outlives::Process } else { Outlives::Host })?;
     Ok(db.relieve()?)
 }
 

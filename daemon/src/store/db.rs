@@ -40,11 +40,12 @@ pub(super) enum Space {
     Dues,
     Agenda,
     Snapshots,
+    Processes,
     Meta,
 }
 
 impl Space {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Changes,
         Self::Vectors,
         Self::Lists,
@@ -54,6 +55,7 @@ impl Space {
         Self::Dues,
         Self::Agenda,
         Self::Snapshots,
+        Self::Processes,
         Self::Meta,
     ];
 
@@ -68,6 +70,7 @@ impl Space {
             Self::Dues => "dues",
             Self::Agenda => "agenda",
             Self::Snapshots => "snapshots",
+            Self::Processes => "processes",
             Self::Meta => "meta",
         }
     }
@@ -80,11 +83,20 @@ impl Space {
         let options = options.index_block_partitioning_policy(PartitioningPolicy::all(true));
         let options = options.filter_block_partitioning_policy(PartitioningPolicy::all(true));
         match self {
-            Self::Changes | Self::Names | Self::Dues | Self::Agenda => options.filter_policy(FilterPolicy::disabled()),
+            Self::Changes | Self::Names | Self::Dues | Self::Agenda | Self::Processes => options.filter_policy(FilterPolicy::disabled()),
             Self::Entries | Self::Snapshots | Self::Meta => options.expect_point_read_hits(true),
             Self::Vectors | Self::Lists | Self::Ids => options,
         }
     }
+}
+
+/// What committed writes outlive for certain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outlives {
+    /// The host: they are synced to the disk.
+    Host,
+    /// This process, however it ends: the kernel has them.
+    Process,
 }
 
 /// An open database.
@@ -100,13 +112,13 @@ impl Db {
         let builder = Database::builder(dir).cache_size(CACHE_BYTES).worker_threads(1);
         let database = builder.max_journaling_size(JOURNAL_BYTES).max_cached_files(Some(OPEN_FILES)).open()?;
         let open = |space: Space| database.keyspace(space.name(), || space.options());
-        let [changes, vectors, lists, names, entries, ids, dues, agenda, snapshots, meta] = Space::ALL.map(open);
-        let spaces = [changes?, vectors?, lists?, names?, entries?, ids?, dues?, agenda?, snapshots?, meta?];
+        let [changes, vectors, lists, names, entries, ids, dues, agenda, snapshots, processes, meta] = Space::ALL.map(open);
+        let spaces = [changes?, vectors?, lists?, names?, entries?, ids?, dues?, agenda?, snapshots?, processes?, meta?];
         Ok(Self { database, spaces, dir: dir.to_owned() })
     }
 
     fn space(&self, space: Space) -> &Keyspace {
-        let [changes, vectors, lists, names, entries, ids, dues, agenda, snapshots, meta] = &self.spaces;
+        let [changes, vectors, lists, names, entries, ids, dues, agenda, snapshots, processes, meta] = &self.spaces;
         match space {
             Space::Changes => changes,
             Space::Vectors => vectors,
@@ -117,6 +129,7 @@ impl Db {
             Space::Dues => dues,
             Space::Agenda => agenda,
             Space::Snapshots => snapshots,
+            Space::Processes => processes,
             Space::Meta => meta,
         }
     }
@@ -126,13 +139,17 @@ impl Db {
         self.space(space).get(key)
     }
 
-    /// Commits all writes or none and syncs them to the disk. Each key may occur once only: fjall numbers a batch as a
-    /// whole, so that of two writes to one key neither would be the later.
-    pub(super) fn commit<I>(&self, writes: I) -> Result<(), fjall::Error>
+    /// Commits all writes or none, so that they outlive what they are to outlive. Each key may occur once only: fjall
+    /// numbers a batch as a whole, so that of two writes to one key neither would be the later.
+    pub(super) fn commit<I>(&self, writes: I, outlives: Outlives) -> Result<(), fjall::Error>
     where
         I: IntoIterator<Item = ((Space, Vec<u8>), Option<Slice>)>,
     {
-        let mut batch = self.database.batch().durability(Some(PersistMode::SyncData));
+        let persist = match outlives {
+            Outlives::Host => PersistMode::SyncData,
+            Outlives::Process => PersistMode::Buffer,
+        };
+        let mut batch = self.database.batch().durability(Some(persist));
         for ((space, key), value) in writes {
             match value {
                 Some(value) => batch.insert(self.space(space), key, value),

@@ -5,6 +5,7 @@ use super::{CLUSTER, Epoch, NODE, ReadError, Reader, Recovered, journal, read, v
 use crate::store::db::Space;
 use bytes::Bytes;
 use crdt::id::NodeId;
+use node::cluster::registry::KeptRow;
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
@@ -142,7 +143,17 @@ fn open_or_repair(database: &Path) -> Result<Db, String> {
 
 fn recovered(db: &Arc<Db>, epoch: Epoch) -> Result<Recovered, ReadError> {
     let cluster = View::of(Arc::clone(db)).get(Space::Meta, CLUSTER)?.map(|bytes| Bytes::copy_from_slice(&bytes));
-    Ok(Recovered { cluster, lists: read::sums(db)?, quarantined: read::quarantined(db)?, format: FORMAT, epoch })
+    let (lists, quarantined, processes) = (read::sums(db)?, read::quarantined(db)?, processes(db)?);
+    Ok(Recovered { cluster, lists, quarantined, processes, format: FORMAT, epoch })
+}
+
+fn processes(db: &Arc<Db>) -> Result<Vec<KeptRow>, ReadError> {
+    let rows = View::of(Arc::clone(db)).scan_prefix(Space::Processes, &[]);
+    let kept = |(key, value): (fjall::Slice, fjall::Slice)| KeptRow {
+        key: Bytes::copy_from_slice(&key),
+        value: Some(Bytes::copy_from_slice(&value)),
+    };
+    rows.map(|row| row.map(kept)).collect()
 }
 
 /// Refuses what a newer program wrote. Changes nothing.

@@ -6,7 +6,7 @@
 
 use super::Recovered;
 use super::commit::Committer;
-use super::db::{Db, Slot, Space};
+use super::db::{Db, Outlives, Slot, Space};
 use super::open::free_bytes;
 use super::{Epoch, WriteError, journal};
 use fjall::Slice;
@@ -91,5 +91,5 @@ fn probe_disk(dir: &Path, outage: &Outage) -> Result<(), String> {
 
 /// Whether the database takes writes.
 fn probe_database(db: &Arc<Db>) -> Result<(), fjall::Error> {
-    db.commit([((Space::Meta, b"probe".to_vec()), Some(Slice::from(&[])))])
+    db.commit([((Space::Meta, b"probe".to_vec()), Some(Slice::from(&[])))], Outlives::Host)
 }

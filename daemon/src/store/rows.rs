@@ -3,12 +3,13 @@
 //! One [`Batch`] collects the writes of all commits of a group. It is also what later rows of the group are judged by:
 //! the entry that the first one added is the old entry of the second.
 
-use super::db::{Db, Space};
+use super::db::{Db, Outlives, Space};
 use super::{ReadError, keys, values};
 use crdt::entry::Entry;
 use crdt::id::{ChangeId, EntryId, ListId};
 use crdt::name::ListName;
 use fjall::Slice;
+use node::cluster::registry::KeptRow;
 use node::lists::{ListRow, Row};
 use std::collections::BTreeMap;
 
@@ -38,6 +39,11 @@ pub(super) fn weight(row: &Row) -> usize {
         Row::Quarantine { reason, .. } => reason.len(),
     };
     bytes.saturating_add(KEYS)
+}
+
+/// About how many bytes a row of the process registry adds to a batch.
+pub(super) fn kept_weight(row: &KeptRow) -> usize {
+    row.key.len().saturating_add(row.value.as_ref().map_or(0, bytes::Bytes::len))
 }
 
 /// Writes that are committed together.
@@ -70,9 +76,17 @@ impl<'db> Batch<'db> {
         }
     }
 
-    /// Commits and syncs.
-    pub(super) fn commit(self) -> Result<(), fjall::Error> {
-        self.db.commit(self.writes)
+    /// Writes or removes a row of the process registry.
+    pub(super) fn keep(&mut self, row: &KeptRow) {
+        match &row.value {
+            Some(value) => self.put(Space::Processes, row.key.to_vec(), value),
+            None => self.remove(Space::Processes, row.key.to_vec()),
+        }
+    }
+
+    /// Commits.
+    pub(super) fn commit(self, outlives: Outlives) -> Result<(), fjall::Error> {
+        self.db.commit(self.writes, outlives)
     }
 
     fn add_row(&mut self, row: &Row) -> Result<(), ReadError> {

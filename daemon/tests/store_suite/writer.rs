@@ -21,7 +21,7 @@ const ENTRIES: u64 = 10;
 /// Commits on their way at a time.
 const IN_FLIGHT: usize = 64;
 /// Tells a process of this test binary to be the writer, and where.
-const DIR: &str = "MUSTER_TEST_WRITER_DIR";
+pub(crate) const DIR: &str = "MUSTER_TEST_WRITER_DIR";
 const ACKNOWLEDGED: &str = "acknowledged ";
 
 /// If this process is to be the writer, it is that and never returns. Called first by the tests that start writers.
@@ -49,7 +49,8 @@ fn write(dir: &Path) -> ! {
     unreachable!("there is always a next number");
 }
 
-fn acknowledge(n: u64, result: Result<(), WriteError>) {
+/// Tells the test that started this process.
+pub(crate) fn acknowledge(n: u64, result: Result<(), WriteError>) {
     // A failed store must not be closed in order, nor go on: what it has now is what counts.
     result.unwrap_or_else(|_| std::process::exit(1));
     writeln!(stdout(), "{ACKNOWLEDGED}{n}").and_then(|()| stdout().flush()).unwrap();

@@ -7,4 +7,5 @@ mod failing;
 mod identity;
 mod joining;
 mod leaving;
+mod registering;
 mod world;

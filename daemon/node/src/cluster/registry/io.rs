@@ -361,3 +361,20 @@ pub enum Refusal {
     #[error(transparent)]
     Write(#[from] WriteError),
 }
+
+/// Plain numbers for metrics and for the simulator's checks; counters run from the start of the machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Registrations of this node.
+    pub registered: u64,
+    /// Names known, of all nodes.
+    pub names: u64,
+    /// Names that several reachable processes claim.
+    pub contested: u64,
+    /// Parts of this node's log that were pushed to a peer.
+    pub pushes: u64,
+    /// Parts of logs that were asked for.
+    pub pulls: u64,
+    /// Writes of rows to be kept that failed.
+    pub writes_failed: u64,
+}

@@ -1,0 +1,230 @@
+//! The logs of all nodes, as one replica has them.
+
+use super::log::{Key, Log};
+use super::{Delta, Entry, Position, Process, Reason, Record, State};
+use crate::id::NodeId;
+use crate::name::ProcessName;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The most records of one log, tombstones included.
+const MAX_RECORDS: usize = 1 << 18;
+
+/// What a merged part changed for one (name, process).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shift {
+    /// The name.
+    pub name: ProcessName,
+    /// The process.
+    pub process: Process,
+    /// What it said of itself before, if it was registered.
+    pub before: Option<Arc<Entry>>,
+    /// What is known of it now. [`Reason::Unknown`] also if a log that came whole does not know it.
+    pub after: State,
+}
+
+/// What became of a part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Merged {
+    /// It was merged; ends come before beginnings where both happened at once.
+    News(Vec<Shift>),
+    /// It is kept aside until the rest has come: until then a log looks as if it had lost what is still on its way.
+    Staged,
+    /// All that it says was known.
+    Known,
+    /// Something before it is missing.
+    Gap,
+}
+
+/// Why a part was refused; nothing was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// No node that keeps to the protocol can have made it.
+    #[error("a part of a log that breaks the rules")]
+    Unsound,
+    /// The log would become too large.
+    #[error("a log with too many records")]
+    TooMany,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Held {
+    log: Option<Log>,
+    /// A newer run, or the same one from its beginning, that is not complete yet.
+    staged: Option<Log>,
+}
+
+impl Held {
+    fn position(&self) -> Option<Position> {
+        self.log.as_ref().map(Log::position)
+    }
+}
+
+/// One log for each node, with a hash over how far each has come that costs nothing to keep.
+#[derive(Clone, Debug, Default)]
+pub struct Logs {
+    logs: BTreeMap<NodeId, Held>,
+    hash: u64,
+}
+
+impl Logs {
+    /// Begins a run of this node's own log: what it says stays, said anew.
+    pub fn begin(&mut self, owner: NodeId, run: u64) {
+        let log = self.get(owner).map_or_else(|| Log::new(run), |log| log.renumbered(run));
+        self.install(owner, log);
+    }
+
+    /// Writes the next change of this node's own log.
+    pub fn put(&mut self, owner: NodeId, name: ProcessName, process: Process, state: State) {
+        let Some(log) = self.logs.get_mut(&owner).and_then(|held| held.log.as_mut()) else { return };
+        let before = leaf(owner, log.position());
+        log.put(name, process, state);
+        self.hash = self.hash.wrapping_sub(before).wrapping_add(leaf(owner, log.position()));
+    }
+
+    /// A node's log, if any part of it has come.
+    pub fn get(&self, owner: NodeId) -> Option<&Log> {
+        self.logs.get(&owner)?.log.as_ref()
+    }
+
+    /// How far each log has come.
+    pub fn vector(&self) -> impl Iterator<Item = (NodeId, Position)> {
+        self.logs.iter().filter_map(|(owner, held)| Some((*owner, held.position()?)))
+    }
+
+    /// How far a log has come; its beginning if nothing is known.
+    pub fn position(&self, owner: NodeId) -> Position {
+        self.get(owner).map_or_else(Position::default, Log::position)
+    }
+
+    /// From where on a log is lacking, what is kept aside included.
+    pub fn progress(&self, owner: NodeId) -> Position {
+        let held = self.logs.get(&owner);
+        let staged = held.and_then(|held| held.staged.as_ref()).map(Log::position);
+        staged.or_else(|| held.and_then(Held::position)).unwrap_or_default()
+    }
+
+    /// Equal for equal vectors.
+    pub fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    /// All tombstones.
+    pub fn tombstones(&self) -> usize {
+        self.logs.values().filter_map(|held| held.log.as_ref()).map(Log::tombstones).sum()
+    }
+
+    /// What a replica that is at `from` lacks of a log, as far as it fits in about `max_bytes`; `None` if nothing.
+    pub fn delta(&self, owner: NodeId, from: Position, max_bytes: usize) -> Option<Delta> {
+        let log = self.get(owner)?;
+        let Position { run, version } = log.position();
+        match from.run.cmp(&run) {
+            std::cmp::Ordering::Greater => None,
+            std::cmp::Ordering::Equal if from.version >= version => None,
+            std::cmp::Ordering::Equal => log.delta(owner, from.version, max_bytes),
+            std::cmp::Ordering::Less => log.delta(owner, 0, max_bytes),
+        }
+    }
+
+    /// Merges a part, whoever sent it.
+    ///
+    /// # Errors
+    /// The part breaks the protocol, or the log's bound; nothing was changed.
+    pub fn merge(&mut self, delta: Delta) -> Result<Merged, Fault> {
+        if !delta.is_sound() {
+            return Err(Fault::Unsound);
+        }
+        let owner = delta.owner;
+        let held = self.logs.entry(owner).or_default();
+        match held.log.as_mut() {
+            Some(log) if log.takes(&delta) && log.size_with(&delta) > MAX_RECORDS => Err(Fault::TooMany),
+            Some(log) if log.takes(&delta) => {
+                let before = log.position();
+                let news: Vec<Shift> = log.merge(delta).into_iter().filter_map(|(record, known)| news(record, known.as_ref())).collect();
+                let after = log.position();
+                self.hash = self.hash.wrapping_sub(leaf(owner, before)).wrapping_add(leaf(owner, after));
+                Ok(if before == after && news.is_empty() { Merged::Known } else { Merged::News(news) })
+            }
+            Some(log) if log.position().run > delta.run => Ok(Merged::Known),
+            Some(_) | None => self.stage(delta),
+        }
+    }
+
+    fn stage(&mut self, delta: Delta) -> Result<Merged, Fault> {
+        let (owner, end, latest) = (delta.owner, delta.end(), delta.latest);
+        let held = self.logs.entry(owner).or_default();
+        match held.staged.as_ref() {
+            Some(staged) if staged.position().run > delta.run => return Ok(Merged::Known),
+            Some(staged) if staged.takes(&delta) => {}
+            Some(_) | None if delta.after == 0 => held.staged = Some(Log::new(delta.run)),
+            Some(_) | None => return Ok(Merged::Gap),
+        }
+        let Some(staged) = held.staged.as_mut() else { return Ok(Merged::Gap) };
+        if staged.size_with(&delta) > MAX_RECORDS {
+            return Err(Fault::TooMany);
+        }
+        staged.merge(delta);
+        // A part that ends before what was staged is an old one: at its end the log was not yet what is staged.
+        let complete = held.staged.take_if(|staged| staged.position() == end && end.version == latest);
+        Ok(complete.map_or(Merged::Staged, |log| Merged::News(self.install(owner, log))))
+    }
+
+    /// Puts a complete log in the place of the one before; gives what that changes, ends first.
+    fn install(&mut self, owner: NodeId, log: Log) -> Vec<Shift> {
+        let added = leaf(owner, log.position());
+        let held = self.logs.entry(owner).or_default();
+        let removed = held.position().map_or(0, |position| leaf(owner, position));
+        let before = held.log.replace(log).unwrap_or_default();
+        held.staged = None;
+        self.hash = self.hash.wrapping_sub(removed).wrapping_add(added);
+        self.get(owner).map(|log| difference(&before, log)).unwrap_or_default()
+    }
+
+    /// Forgets a log; gives who was registered in it.
+    pub fn remove(&mut self, owner: NodeId) -> Vec<(ProcessName, Process, Arc<Entry>)> {
+        let Some(log) = self.logs.remove(&owner).and_then(|held| held.log) else { return Vec::new() };
+        self.hash = self.hash.wrapping_sub(leaf(owner, log.position()));
+        log.entries().map(|(key, entry)| (key.0.clone(), key.1, Arc::clone(entry))).collect()
+    }
+
+    /// Drops the tombstones of a log's changes up to `until`, if it still is in that run.
+    pub fn forget(&mut self, owner: NodeId, until: Position) {
+        if let Some(log) = self.logs.get_mut(&owner).and_then(|held| held.log.as_mut()).filter(|log| log.position().run == until.run) {
+            log.forget(until.version);
+        }
+    }
+}
+
+fn difference(before: &Log, after: &Log) -> Vec<Shift> {
+    let gone = before.entries().filter(|(key, _)| after.get(&key.0, key.1).and_then(State::entry).is_none());
+    let gone = gone.map(|(key, entry)| shift(key, Some(Arc::clone(entry)), State::Gone(after.reason(key))));
+    let live = after.entries().filter_map(|(key, entry)| {
+        let known = before.get(&key.0, key.1).and_then(State::entry);
+        (known != Some(entry)).then(|| shift(key, known.cloned(), State::Live(Arc::clone(entry))))
+    });
+    gone.chain(live).collect()
+}
+
+fn news(record: Record, known: Option<&State>) -> Option<Shift> {
+    let before = known.and_then(State::entry).map(Arc::clone);
+    let tells = before.is_some() || record.state.entry().is_some();
+    tells.then_some(Shift { name: record.name, process: record.process, before, after: record.state })
+}
+
+fn shift(key: &Key, before: Option<Arc<Entry>>, after: State) -> Shift {
+    Shift { name: key.0.clone(), process: key.1, before, after }
+}
+
+/// What a log contributes to the hash.
+fn leaf(owner: NodeId, position: Position) -> u64 {
+    let hash = Sha256::new().chain_update(owner.0).chain_update(position.run.to_be_bytes()).chain_update(position.version.to_be_bytes());
+    hash.finalize().iter().take(8).fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+}
+
+impl Reason {
+    /// Whether a process can be said to have ended so by somebody who watched it.
+    pub fn is_end(self) -> bool {
+        matches!(self, Self::ExitedWith(_) | Self::Killed(_) | Self::Exited)
+    }
+}

@@ -1,0 +1,371 @@
+//! The thread that watches registered processes.
+//!
+//! It holds a pidfd of each, all in one epoll set: a task or a thread for each process would cost more than the process.
+//! Whoever sends it orders never waits; `/proc` is read here only.
+
+use super::exits::{Exits, Next};
+use super::host::Host;
+use crdt::registry::{Process, Reason};
+use node::cluster::registry::Signal;
+use rustix::buffer::spare_capacity;
+use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
+use rustix::fd::OwnedFd;
+use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+
+/// What the epoll set says of the two descriptors that are no processes.
+const BELL: u64 = 0;
+const EXITS: u64 = 1;
+/// How many events are taken at once.
+const EVENTS: usize = 256;
+/// How many orders are carried out before events get their turn.
+const ORDERS: usize = 256;
+/// How long until it is tried again to watch a process for which no descriptor was left.
+const RETRY: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
+
+/// Told of each end, on the watching thread: must be quick.
+type Tell = Box<dyn Fn(Process, Reason) + Send>;
+
+/// The way to the watching thread, which ends when all clones of this are gone.
+#[derive(Clone)]
+pub(crate) struct Watcher {
+    wire: Arc<Wire>,
+}
+
+struct Wire {
+    orders: Sender<Order>,
+    bell: Arc<OwnedFd>,
+    watched: Arc<AtomicU64>,
+}
+
+enum Order {
+    Watch(Process),
+    Unwatch(Process),
+    Signal(Process, Signal),
+    End,
+}
+
+impl Watcher {
+    /// Starts the thread; `tell` hears of each watched process's end once.
+    pub(crate) fn start(host: Host, tell: impl Fn(Process, Reason) + Send + 'static) -> std::io::Result<Self> {
+        let (orders, inbox) = channel();
+        let bell = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
+        let watched = Arc::new(AtomicU64::new(0));
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        epoll::add(&epoll, &bell, epoll::EventData::new_u64(BELL), epoll::EventFlags::IN)?;
+        let exits = Exits::listen().and_then(|exits| {
+            epoll::add(&epoll, &exits.socket, epoll::EventData::new_u64(EXITS), epoll::EventFlags::IN)?;
+            Ok(exits)
+        });
+        let exits = exits.inspect_err(|error| tracing::info!(%error, "the kernel will not tell how processes end")).ok();
+        let watch = Watch {
+            host,
+            epoll,
+            exits,
+            bell: Arc::clone(&bell),
+            orders: inbox,
+            tell: Box::new(tell),
+            processes: BTreeMap::new(),
+            tokens: BTreeMap::new(),
+            last_token: EXITS,
+            unopened: BTreeSet::new(),
+            count: Arc::clone(&watched),
+        };
+        std::thread::Builder::new().name("processes".to_owned()).spawn(move || watch.run())?;
+        Ok(Self { wire: Arc::new(Wire { orders, bell, watched }) })
+    }
+
+    /// Tells when that process ends; at once if it is not there.
+    pub(crate) fn watch(&self, process: Process) {
+        self.wire.order(Order::Watch(process));
+    }
+
+    /// No longer.
+    pub(crate) fn unwatch(&self, process: Process) {
+        self.wire.order(Order::Unwatch(process));
+    }
+
+    /// Signals a watched process; does nothing if it has ended.
+    pub(crate) fn signal(&self, process: Process, signal: Signal) {
+        self.wire.order(Order::Signal(process, signal));
+    }
+
+    /// How many processes are watched.
+    pub(crate) fn watched(&self) -> u64 {
+        self.wire.watched.load(Ordering::Relaxed)
+    }
+}
+
+impl Wire {
+    fn order(&self, order: Order) {
+        // Both fail only when there is no need: the thread has ended, or the bell rings already.
+        let _ = self.orders.send(order);
+        let _ = rustix::io::write(&self.bell, &1_u64.to_ne_bytes());
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        self.order(Order::End);
+    }
+}
+
+struct Watch {
+    host: Host,
+    epoll: OwnedFd,
+    exits: Option<Exits>,
+    bell: Arc<OwnedFd>,
+    orders: Receiver<Order>,
+    tell: Tell,
+    processes: BTreeMap<Process, Watched>,
+    /// The processes by what the epoll set calls them. Never reused: an event may be on its way when a watch ends.
+    tokens: BTreeMap<u64, Process>,
+    last_token: u64,
+    /// Those for which no descriptor was left.
+    unopened: BTreeSet<Process>,
+    count: Arc<AtomicU64>,
+}
+
+/// A process that is watched.
+struct Watched {
+    pidfd: OwnedFd,
+    token: u64,
+    /// How its last thread has ended, if one has.
+    status: Option<i32>,
+}
+
+impl Watch {
+    fn run(mut self) {
+        let mut events = Vec::with_capacity(EVENTS);
+        loop {
+            let retry = if self.unopened.is_empty() { None } else { Some(&RETRY) };
+            match epoll::wait(&self.epoll, spare_capacity(&mut events), retry) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return tracing::error!(%error, "processes are watched no longer"),
+            }
+            // How a process ended is told before its pidfd is readable: whoever is readable now has been told of.
+            self.hear_exits();
+            for event in events.drain(..) {
+                self.ended(event.data.u64());
+            }
+            if self.obey().is_break() {
+                return;
+            }
+            self.count.store(u64::try_from(self.processes.len()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        }
+    }
+
+    fn hear_exits(&mut self) {
+        while let Some(next) = self.exits.as_ref().and_then(Exits::next) {
+            match next {
+                Next::Exit(exit) => {
+                    let of = |start| Process { boot: self.host.boot(), pid: exit.pid, start };
+                    // Of several with one pid all but the last one have ended before.
+                    if let Some((_, watched)) = self.processes.range_mut(of(0)..=of(u64::MAX)).next_back() {
+                        watched.status = Some(exit.status);
+                    }
+                }
+                Next::Lost => self.processes.values_mut().for_each(|watched| watched.status = None),
+                Next::Other => {}
+            }
+        }
+    }
+
+    fn ended(&mut self, token: u64) {
+        if token <= EXITS {
+            return;
+        }
+        let Some(process) = self.tokens.get(&token).copied() else { return };
+        let status = self.processes.get(&process).and_then(|watched| watched.status).or_else(|| self.zombies_status(process));
+        self.unwatch(process);
+        (self.tell)(process, status.map_or(Reason::Exited, reason));
+    }
+
+    /// Before its parent has asked for it, a process that ended can still be looked at. To those who may not know, it seems
+    /// to have ended with 0.
+    fn zombies_status(&self, process: Process) -> Option<i32> {
+        let stat = self.host.stat_of(process).filter(|stat| stat.is_zombie)?;
+        (stat.status != 0 || rustix::process::geteuid().is_root()).then_some(stat.status)
+    }
+
+    /// Carries out some orders; breaks at the last one.
+    fn obey(&mut self) -> ControlFlow<()> {
+        std::mem::take(&mut self.unopened).into_iter().for_each(|process| self.watch(process));
+        // Silenced first: an order that comes meanwhile rings again.
+        let _ = rustix::io::read(&self.bell, &mut [0_u8; 8]);
+        for _ in 0..ORDERS {
+            match self.orders.try_recv() {
+                Ok(Order::Watch(process)) => self.watch(process),
+                Ok(Order::Unwatch(process)) => self.unwatch(process),
+                Ok(Order::Signal(process, signal)) => self.signal(process, signal),
+                Err(TryRecvError::Empty) => return ControlFlow::Continue(()),
+                Ok(Order::End) | Err(TryRecvError::Disconnected) => return ControlFlow::Break(()),
+            }
+        }
+        let _ = rustix::io::write(&self.bell, &1_u64.to_ne_bytes());
+        ControlFlow::Continue(())
+    }
+
+    fn watch(&mut self, process: Process) {
+        if self.processes.contains_key(&process) {
+            return;
+        }
+        match self.open(process) {
+            Ok(Some(watched)) => {
+                self.tokens.insert(watched.token, process);
+                self.processes.insert(process, watched);
+            }
+            Ok(None) => (self.tell)(process, Reason::Exited),
+            Err(error) => {
+                tracing::warn!(pid = process.pid, %error, "a process cannot be watched yet");
+                self.unopened.insert(process);
+            }
+        }
+    }
+
+    /// Gives nothing if that process is not there.
+    fn open(&mut self, process: Process) -> rustix::io::Result<Option<Watched>> {
+        let pid = i32::try_from(process.pid).ok().and_then(Pid::from_raw);
+        let Some(pid) = pid.filter(|_| self.host.is_of_this_boot(process)) else { return Ok(None) };
+        let pidfd = match pidfd_open(pid, PidfdFlags::empty()) {
+            Ok(pidfd) => pidfd,
+            Err(rustix::io::Errno::SRCH | rustix::io::Errno::INVAL) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        // Looked at after it was opened: from here on the pid can be reused, the descriptor cannot.
+        if self.host.stat_of(process).is_none() {
+            return Ok(None);
+        }
+        self.last_token = self.last_token.saturating_add(1);
+        let token = self.last_token;
+        epoll::add(&self.epoll, &pidfd, epoll::EventData::new_u64(token), epoll::EventFlags::IN)?;
+        Ok(Some(Watched { pidfd, token, status: None }))
+    }
+
+    fn unwatch(&mut self, process: Process) {
+        self.unopened.remove(&process);
+        if let Some(watched) = self.processes.remove(&process) {
+            self.tokens.remove(&watched.token);
+            // Closing it would do, if no child that is being started had a copy.
+            let _ = epoll::delete(&self.epoll, &watched.pidfd);
+        }
+    }
+
+    fn signal(&self, process: Process, signal: Signal) {
+        let Some(watched) = self.processes.get(&process) else { return };
+        let signal = match signal {
+            Signal::Term => rustix::process::Signal::TERM,
+            Signal::Kill => rustix::process::Signal::KILL,
+        };
+        match pidfd_send_signal(&watched.pidfd, signal) {
+            Ok(()) => tracing::info!(pid = process.pid, ?signal, "a process was signalled"),
+            // It has ended: its end is about to be told.
+            Err(rustix::io::Errno::SRCH) => {}
+            Err(error) => tracing::warn!(pid = process.pid, ?signal, %error, "a process cannot be signalled"),
+        }
+    }
+}
+
+/// What a status of `wait` means.
+fn reason(status: i32) -> Reason {
+    match status & 0x7f {
+        0 => Reason::ExitedWith(status >> 8 & 0xff),
+        signal => Reason::Killed(signal),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::{Child, Command};
+    use std::sync::mpsc::RecvTimeoutError;
+    use std::time::Duration;
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    fn watcher() -> (Host, Watcher, Receiver<(Process, Reason)>) {
+        let host = Host::read().unwrap();
+        let (tell, told) = channel();
+        let watcher = Watcher::start(host, move |process, reason| tell.send((process, reason)).unwrap_or(())).unwrap();
+        (host, watcher, told)
+    }
+
+    fn child(script: &str) -> Child {
+        Command::new("sh").args(["-c", script]).stdin(std::process::Stdio::piped()).spawn().unwrap()
+    }
+
+    fn process(host: Host, child: &Child) -> Process {
+        host.sight(child.id()).unwrap().process
+    }
+
+    #[test]
+    fn a_status_is_a_code_or_a_signal() {
+        assert_eq!(reason(3 << 8), Reason::ExitedWith(3));
+        assert_eq!(reason(9), Reason::Killed(9));
+        assert_eq!(reason(11 | 0x80), Reason::Killed(11), "a core was dumped");
+    }
+
+    /// The parent of these has not waited when the end is told, so that it is known on every kernel how they ended.
+    #[test]
+    fn an_end_is_told_once_and_how_it_came() {
+        let (host, watcher, told) = watcher();
+        let (mut killed, mut exits) = (child("read line"), child("read line; exit 7"));
+        let (first, second) = (process(host, &killed), process(host, &exits));
+        watcher.watch(first);
+        watcher.watch(first);
+        killed.kill().unwrap();
+        assert_eq!(told.recv_timeout(PATIENCE), Ok((first, Reason::Killed(9))));
+        watcher.watch(second);
+        drop(exits.stdin.take());
+        assert_eq!(told.recv_timeout(PATIENCE), Ok((second, Reason::ExitedWith(7))));
+        assert_eq!(told.recv_timeout(Duration::from_millis(20)), Err(RecvTimeoutError::Timeout));
+        killed.wait().and_then(|_| exits.wait()).unwrap();
+    }
+
+    #[test]
+    fn a_process_that_is_not_there_has_ended() {
+        let (host, watcher, told) = watcher();
+        let me = host.sight(std::process::id()).unwrap().process;
+        let absent = [
+            Process { start: me.start + 1, ..me },
+            Process { boot: [7; 16], ..me },
+            Process { pid: u32::MAX, ..me },
+            Process { pid: 0, ..me },
+        ];
+        for process in absent {
+            watcher.watch(process);
+            assert_eq!(told.recv_timeout(PATIENCE), Ok((process, Reason::Exited)));
+        }
+    }
+
+    #[test]
+    fn signals_reach_watched_processes_only() {
+        let (host, watcher, told) = watcher();
+        let (mut one, mut other) = (child("read line"), child("read line"));
+        let (first, second) = (process(host, &one), process(host, &other));
+        watcher.watch(first);
+        watcher.watch(second);
+        watcher.unwatch(second);
+        watcher.signal(second, Signal::Kill);
+        watcher.signal(Process { start: first.start + 1, ..first }, Signal::Kill);
+        watcher.signal(first, Signal::Term);
+        assert_eq!(told.recv_timeout(PATIENCE), Ok((first, Reason::Killed(15))));
+        assert_eq!(other.try_wait().unwrap(), None);
+        other.kill().unwrap();
+        one.wait().and_then(|_| other.wait()).unwrap();
+        assert_eq!(told.recv_timeout(Duration::from_millis(20)), Err(RecvTimeoutError::Timeout));
+    }
+
+    #[test]
+    fn the_thread_ends_with_its_last_handle() {
+        let (_, watcher, told) = watcher();
+        drop(watcher.clone());
+        assert_eq!(told.recv_timeout(Duration::from_millis(20)), Err(RecvTimeoutError::Timeout));
+        drop(watcher);
+        assert_eq!(told.recv_timeout(PATIENCE), Err(RecvTimeoutError::Disconnected));
+    }
+}
