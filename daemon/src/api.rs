@@ -239,6 +239,7 @@ fn socket_routes() -> OpenApiRouter<Api> {
         .routes(routes!(entries::show, entries::edit, entries::delete))
         .routes(routes!(lists::agenda))
         .routes(routes!(watch::stream))
+        .routes(routes!(processes::targets))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::revoke))
         .routes(routes!(processes::list))

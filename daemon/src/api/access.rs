@@ -3,6 +3,9 @@
 use crate::tokens::Scope;
 use axum::http::Method;
 
+/// Prometheus' service discovery, which has a scope of its own.
+pub(crate) const PROMETHEUS_SD: &str = "/v1/sd/prometheus";
+
 /// Where the changes are that the web page makes.
 const LISTS: &str = "/v1/lists/";
 
@@ -24,7 +27,7 @@ impl Access {
         let is_reading = method == Method::GET || method == Method::HEAD;
         match path {
             "/v1/openapi.json" => Self::Anyone,
-            "/v1/sd/prometheus" if is_reading => Self::Token(&[Scope::Sd, Scope::Read, Scope::Page]),
+            PROMETHEUS_SD if is_reading => Self::Token(&[Scope::Sd, Scope::Read, Scope::Page]),
             _ if path != "/" && !is_below("/v1") => Self::Anyone,
             _ if is_below("/v1/tokens") || is_below("/v1/debug") => Self::SocketOnly,
             _ if is_reading => Self::Token(&[Scope::Read, Scope::Page]),

@@ -1,7 +1,7 @@
 //! Requests by TCP that bear a token (RFC 6750, section 2.1): the header `Authorization`, and nothing else.
 
 use crate::api::Api;
-use crate::api::access::Access;
+use crate::api::access::{Access, PROMETHEUS_SD};
 use crate::api::gate::Conn;
 use crate::api::problem::{Kind, Problem};
 use crate::api::who::Caller;
@@ -26,30 +26,33 @@ pub(crate) async fn check(State(api): State<Api>, request: Request, next: Next) 
         Access::Token(scopes) => scopes,
         Access::SocketOnly => &[],
     };
-    let bearer = authenticate(&api, request.headers())?;
+    let bearer = authenticate(&api, request.uri().path(), request.headers())?;
     admit(bearer.token.scope, scopes)?;
     let (uid, token) = (bearer.token.uid, bearer.token.id);
     conn.act_as(Caller::Bearer { uid, user: conn.user(uid), token })?;
     Ok(while_good(next.run(request).await, bearer))
 }
 
-fn authenticate(api: &Api, headers: &HeaderMap) -> Result<Bearer, Problem> {
+fn authenticate(api: &Api, path: &str, headers: &HeaderMap) -> Result<Bearer, Problem> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let Some(value) = values.next() else {
         let words =
             "by TCP this needs a token (Authorization: Bearer …); `muster token create` makes one, and the node's unix socket needs none";
         return Err(Problem::new(Kind::Token, words));
     };
-    let token = token_of(value).filter(|_| values.next().is_none());
+    let token = token_of(value, path).filter(|_| values.next().is_none());
     let token = token.ok_or_else(|| Problem::new(Kind::BadToken, "Authorization is not one \"Bearer\" and a token"))?;
     let bearer = api.service().tokens().bearer(token);
     bearer.ok_or_else(|| Problem::new(Kind::BadToken, "this node has no such token, or it has expired or was revoked"))
 }
 
-/// The name of the scheme is caseless (RFC 9110, section 11.1).
-fn token_of(value: &HeaderValue) -> Option<&str> {
-    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+/// The name of the scheme is caseless (RFC 9110, section 11.1). To service discovery it may be missing: Prometheus up
+/// to 2.46 at least forgets it there unless `type: Bearer` is written out, against its own documentation (prometheus#12762).
+fn token_of<'a>(value: &'a HeaderValue, path: &str) -> Option<&'a str> {
+    match value.to_str().ok()?.split_once(' ') {
+        Some((scheme, token)) => scheme.eq_ignore_ascii_case("bearer").then(|| token.trim()),
+        None => value.to_str().ok().filter(|_| path == PROMETHEUS_SD),
+    }
 }
 
 fn admit(scope: Scope, needed: &[Scope]) -> Result<(), Problem> {
@@ -81,12 +84,18 @@ mod tests {
 
     #[test]
     fn a_token_comes_as_bearer_only() {
-        let token = |value| token_of(&HeaderValue::from_static(value)).map(str::to_owned);
-        assert_eq!(token("Bearer muster_x"), Some("muster_x".to_owned()));
-        assert_eq!(token("bearer  muster_x "), Some("muster_x".to_owned()));
-        for value in ["", "Bearer", "muster_x", "Basic bXVzdGVyOng=", "Token muster_x", "Bearermuster_x"] {
-            assert_eq!(token(value), None, "{value}");
+        let token = |value, path| token_of(&HeaderValue::from_static(value), path).map(str::to_owned);
+        for path in ["/v1/node", PROMETHEUS_SD] {
+            assert_eq!(token("Bearer muster_x", path), Some("muster_x".to_owned()));
+            assert_eq!(token("bearer  muster_x ", path), Some("muster_x".to_owned()));
+            for value in ["Basic bXVzdGVyOng=", "Token muster_x"] {
+                assert_eq!(token(value, path), None, "{value}");
+            }
         }
+        for value in ["", "Bearer", "muster_x", "Bearermuster_x"] {
+            assert_eq!(token(value, "/v1/node"), None, "{value}");
+        }
+        assert_eq!(token("muster_x", PROMETHEUS_SD), Some("muster_x".to_owned()));
     }
 
     #[test]

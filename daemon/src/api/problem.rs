@@ -73,7 +73,7 @@ kinds! {
     TooLarge 413 "too-large" "Too large" "A body over its limit, or a change that peers would refuse."
     MediaType 415 "not-json" "The body is not declared as JSON" "Over TCP, a body whose content type is another one."
     Invalid 422 "invalid" "A rule is broken" "A field's limit, no such date, an unknown `before`."
-    TooMany 429 "too-many" "Too many at once" "The caller's user has too many connections or streams open."
+    TooMany 429 "too-many" "Too many at once" "The caller's user has too many connections, streams or tokens."
     Internal 500 "internal" "The daemon failed" "A bug of the daemon; its log tells more."
     Busy 503 "busy" "The node is busy" "Too much is waiting, or the node is stopping; nothing was changed."
     Full 503 "full" "The node has no room" "A bound of the node is reached; nothing was changed."

@@ -62,6 +62,10 @@ fn tokens() -> Vec<Try> {
     let create = |expected| ask("/v1/tokens", "POST", "/v1/tokens", expected);
     let token = "/v1/tokens/{id}";
     vec![
+        ask("/v1/sd/prometheus", "GET", "/v1/sd/prometheus", 200),
+        ask("/v1/sd/prometheus", "GET", "/v1/sd/prometheus?group=crew", 200),
+        ask("/v1/sd/prometheus", "GET", "/v1/sd/prometheus?group=a%20b", 422),
+        ask("/v1/sd/prometheus", "GET", "/v1/sd/prometheus?groups=crew", 400),
         create(201).body(json!({ "scope": "read" })),
         create(201).body(json!({ "scope": "sd", "ttl": "1y" })),
         create(400).body(json!({ "scope": "read", "uid": 7 })),

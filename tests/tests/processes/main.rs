@@ -11,6 +11,7 @@ mod fleet;
 mod http;
 mod identity;
 mod load;
+mod prometheus;
 mod rough;
 mod story;
 mod tokens;

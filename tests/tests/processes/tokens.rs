@@ -38,7 +38,7 @@ async fn call(client: &mut Client, token: &str, method: &str, path: &str, body: 
     client.call_with(method, path, body, &[("authorization", &bearer), ("content-type", "application/json")]).await
 }
 
-const CALLS: [(&str, &str); 10] = [
+const CALLS: [(&str, &str); 13] = [
     ("GET", "/v1/node"),
     ("GET", "/v1/lists"),
     ("GET", "/v1/entries"),
@@ -49,6 +49,9 @@ const CALLS: [(&str, &str); 10] = [
     ("POST", "/v1/leave"),
     ("POST", "/v1/tokens"),
     ("GET", "/v1/tokens"),
+    ("GET", "/v1/sd/prometheus"),
+    ("GET", "/v1/processes"),
+    ("PUT", "/v1/processes/x"),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -56,9 +59,9 @@ async fn a_scope_allows_what_it_says_and_nothing_else() -> anyhow::Result<()> {
     let fleet = Fleet::started(1).await?;
     let node = &fleet.nodes[0];
     let expected = [
-        ("page", [200, 200, 200, 201, 204, 403, 403, 403, 403, 403]),
-        ("read", [200, 200, 200, 403, 403, 403, 403, 403, 403, 403]),
-        ("sd", [403; 10]),
+        ("page", [200, 200, 200, 201, 204, 403, 403, 403, 403, 403, 200, 200, 403]),
+        ("read", [200, 200, 200, 403, 403, 403, 403, 403, 403, 403, 200, 200, 403]),
+        ("sd", [403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 200, 403, 403]),
     ];
     for (scope, statuses) in expected {
         let token = create(node, scope, "5m").await?;
@@ -97,6 +100,8 @@ async fn without_a_good_token_nothing_is_told() -> anyhow::Result<()> {
     }
     let in_query = client.call("GET", &format!("/v1/node?access_token={}", good.text), None).await?;
     ensure!(in_query.status == 401, "{in_query:?}");
+    let bare = client.call_with("GET", "/v1/node", None, &[("authorization", &good.text)]).await?;
+    ensure!(bare.status == 401, "only service discovery takes a token without its scheme: {bare:?}");
     let twice = [("authorization", format!("Bearer {}", good.text)), ("authorization", "Bearer x".to_owned())];
     let twice: Vec<(&str, &str)> = twice.iter().map(|(name, value)| (*name, value.as_str())).collect();
     ensure!(client.call_with("GET", "/v1/node", None, &twice).await?.status == 401);
