@@ -11,7 +11,7 @@ mod logs;
 #[cfg(test)]
 mod tests;
 
-pub use delta::{Delta, Position, Record, State};
+pub use delta::{Delta, Position, Progress, Record, State};
 pub use log::Log;
 pub use logs::{Fault, Logs, Merged, Shift};
 

@@ -19,4 +19,4 @@ mod watch;
 pub(crate) use files::capacity;
 pub(crate) use host::{Host, Sighting};
 pub(crate) use replica::{First, Replica, Told};
-pub(crate) use watch::Watcher;
+pub(crate) use watch::{Watcher, WatcherStats};

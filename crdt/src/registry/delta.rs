@@ -18,6 +18,22 @@ pub struct Position {
     pub version: u64,
 }
 
+/// From where on a replica lacks a log, its incomplete parts included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Progress {
+    /// How far it has come.
+    pub position: Position,
+    /// Up to which change it does not matter that tombstones were dropped: what they ended is not here.
+    pub horizon: u64,
+}
+
+impl From<Position> for Progress {
+    /// That of a log in use.
+    fn from(position: Position) -> Self {
+        Self { position, horizon: 0 }
+    }
+}
+
 /// What is known of a process under a name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum State {
@@ -73,8 +89,8 @@ pub struct Delta {
     pub upto: u64,
     /// The last change that the sender knows of.
     pub latest: u64,
-    /// The last tombstone that the sender has dropped: who has less than this needs the log from its beginning, and what
-    /// is then not in it is gone.
+    /// The last tombstone that the sender has dropped: who has less than this may hold what that one ended, and needs
+    /// the log from its beginning; what is then not in it is gone.
     pub horizon: u64,
     /// See above.
     pub records: Vec<Record>,

@@ -1,6 +1,6 @@
 //! One node's registrations, each change numbered.
 
-use super::{Delta, Position, Process, Reason, Record, State};
+use super::{Delta, Position, Process, Progress, Reason, Record, State};
 use crate::id::NodeId;
 use crate::name::ProcessName;
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,9 +35,18 @@ impl Log {
         Self { position: Position { run, version: 0 }, ..Self::default() }
     }
 
+    /// An empty log of that run that is to take another one's records from its beginning.
+    pub(super) fn whole(run: u64, horizon: u64) -> Self {
+        Self { horizon, ..Self::new(run) }
+    }
+
     /// How far it has come.
     pub fn position(&self) -> Position {
         self.position
+    }
+
+    pub(super) fn progress(&self) -> Progress {
+        Progress { position: self.position, horizon: self.horizon }
     }
 
     /// How many processes are registered.
@@ -85,13 +94,11 @@ impl Log {
         log
     }
 
-    /// What somebody who has all changes up to `after` lacks, as far as it fits in about `max_bytes`, but at least one
-    /// record. From the beginning, if tombstones after `after` were dropped. `None` if it lacks nothing.
-    pub(super) fn delta(&self, owner: NodeId, after: u64, max_bytes: usize) -> Option<Delta> {
-        if after >= self.position.version && after > 0 {
-            return None;
-        }
-        let after = if after < self.horizon { 0 } else { after };
+    /// What a replica that is so far in this run lacks, as far as it fits in about `max_bytes`, but at least one record.
+    /// From the beginning, if it may hold what a dropped tombstone ended.
+    pub(super) fn delta(&self, owner: NodeId, from: Progress, max_bytes: usize) -> Delta {
+        let after = from.position.version;
+        let after = if after < self.horizon && from.horizon < self.horizon { 0 } else { after };
         let Position { run, version: latest } = self.position;
         let mut delta = Delta { owner, run, after, upto: latest, latest, horizon: self.horizon, records: Vec::new() };
         let mut bytes = 0;
@@ -105,27 +112,25 @@ impl Log {
             bytes += record.weight();
             delta.records.push(record);
         }
-        Some(delta)
+        delta
     }
 
     /// Whether a part can be merged: what it builds on is here, and no dropped tombstone can be missed.
     pub(super) fn takes(&self, delta: &Delta) -> bool {
         let Position { run, version } = self.position;
-        run == delta.run && delta.after <= version && (delta.after > 0 || delta.horizon <= version)
+        run == delta.run && delta.after <= version && delta.horizon <= version.max(self.horizon)
     }
 
     /// Merges a part that it [`takes`](Self::takes); gives each record that was news, with what it replaced.
     pub(super) fn merge(&mut self, delta: Delta) -> Vec<(Record, Option<State>)> {
+        let known = self.position.version;
         let mut news = Vec::new();
-        for record in delta.records {
-            let key = (record.name.clone(), record.process);
-            if self.records.get(&key).is_none_or(|slot| slot.version < record.version) {
-                let before = self.set(key, record.version, record.state.clone());
-                news.push((record, before));
-            }
+        // A record up to here that is not here has changed since, or its tombstone was dropped.
+        for record in delta.records.into_iter().filter(|record| record.version > known) {
+            let before = self.set((record.name.clone(), record.process), record.version, record.state.clone());
+            news.push((record, before));
         }
         self.position.version = self.position.version.max(delta.upto);
-        self.horizon = if delta.after == 0 { self.horizon.max(delta.horizon) } else { self.horizon };
         self.bury();
         news
     }

@@ -1,7 +1,7 @@
 //! The logs of all nodes, as one replica has them.
 
 use super::log::{Key, Log};
-use super::{Delta, Entry, Position, Process, Reason, Record, State};
+use super::{Delta, Entry, Position, Process, Progress, Reason, Record, State};
 use crate::id::NodeId;
 use crate::name::ProcessName;
 use sha2::{Digest, Sha256};
@@ -99,10 +99,10 @@ impl Logs {
     }
 
     /// From where on a log is lacking, what is kept aside included.
-    pub fn progress(&self, owner: NodeId) -> Position {
+    pub fn progress(&self, owner: NodeId) -> Progress {
         let held = self.logs.get(&owner);
-        let staged = held.and_then(|held| held.staged.as_ref()).map(Log::position);
-        staged.or_else(|| held.and_then(Held::position)).unwrap_or_default()
+        let log = held.and_then(|held| held.staged.as_ref().or(held.log.as_ref()));
+        log.map(Log::progress).unwrap_or_default()
     }
 
     /// Equal for equal vectors.
@@ -116,15 +116,14 @@ impl Logs {
     }
 
     /// What a replica that is at `from` lacks of a log, as far as it fits in about `max_bytes`; `None` if nothing.
-    pub fn delta(&self, owner: NodeId, from: Position, max_bytes: usize) -> Option<Delta> {
+    pub fn delta(&self, owner: NodeId, from: Progress, max_bytes: usize) -> Option<Delta> {
         let log = self.get(owner)?;
-        let Position { run, version } = log.position();
-        match from.run.cmp(&run) {
-            std::cmp::Ordering::Greater => None,
-            std::cmp::Ordering::Equal if from.version >= version => None,
-            std::cmp::Ordering::Equal => log.delta(owner, from.version, max_bytes),
-            std::cmp::Ordering::Less => log.delta(owner, 0, max_bytes),
+        let here = log.position();
+        if from.position >= here {
+            return None;
         }
+        let from = if from.position.run == here.run { from } else { Progress::default() };
+        Some(log.delta(owner, from, max_bytes))
     }
 
     /// Merges a part, whoever sent it.
@@ -143,6 +142,7 @@ impl Logs {
                 let before = log.position();
                 let news: Vec<Shift> = log.merge(delta).into_iter().filter_map(|(record, known)| news(record, known.as_ref())).collect();
                 let after = log.position();
+                held.staged.take_if(|staged| staged.position() <= after);
                 self.hash = self.hash.wrapping_sub(leaf(owner, before)).wrapping_add(leaf(owner, after));
                 Ok(if before == after && news.is_empty() { Merged::Known } else { Merged::News(news) })
             }
@@ -157,7 +157,7 @@ impl Logs {
         match held.staged.as_ref() {
             Some(staged) if staged.position().run > delta.run => return Ok(Merged::Known),
             Some(staged) if staged.takes(&delta) => {}
-            Some(_) | None if delta.after == 0 => held.staged = Some(Log::new(delta.run)),
+            Some(_) | None if delta.after == 0 => held.staged = Some(Log::whole(delta.run, delta.horizon)),
             Some(_) | None => return Ok(Merged::Gap),
         }
         let Some(staged) = held.staged.as_mut() else { return Ok(Merged::Gap) };
@@ -217,7 +217,7 @@ fn shift(key: &Key, before: Option<Arc<Entry>>, after: State) -> Shift {
 }
 
 /// What a log contributes to the hash.
-fn leaf(owner: NodeId, position: Position) -> u64 {
+pub(super) fn leaf(owner: NodeId, position: Position) -> u64 {
     let hash = Sha256::new().chain_update(owner.0).chain_update(position.run.to_be_bytes()).chain_update(position.version.to_be_bytes());
     hash.finalize().iter().take(8).fold(0, |sum, byte| sum << 8 | u64::from(*byte))
 }

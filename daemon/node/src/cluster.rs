@@ -39,7 +39,7 @@ use links::Links;
 use message::{Hello, Message, Nonce};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use registry::Registry;
+use registry::{Registry, Sight};
 use roster::Replica;
 use std::fmt;
 use swim::{Identity, Sighting, Swim};
@@ -168,7 +168,9 @@ impl Cluster {
 
     /// Its counters.
     pub fn stats(&self) -> Stats {
-        self.edge.stats
+        let mut stats = self.edge.stats;
+        self.registry.count(&mut stats.registry);
+        stats
     }
 
     fn own_line(&self) -> (NodeId, RosterEntry) {
@@ -304,7 +306,9 @@ impl Cluster {
                 isolated: self.silence.is_total(),
             };
             self.viewer.refresh(&mut self.edge, &sources);
-            self.registry.look(&mut self.edge, self.viewer.listed());
+            let lines = self.roster.roster().iter();
+            let sights = lines.map(|(node, line)| Sight { node, name: &line.profile.name, run: line.run, state: self.viewer.state(node) });
+            self.registry.look(&mut self.edge, sights);
         }
         self.joins.settle(&mut self.edge, &self.viewer);
         self.registry.settle(&mut self.edge, &self.links);

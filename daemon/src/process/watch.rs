@@ -39,7 +39,22 @@ pub(crate) struct Watcher {
 struct Wire {
     orders: Sender<Order>,
     bell: Arc<OwnedFd>,
-    watched: Arc<AtomicU64>,
+    numbers: Arc<Numbers>,
+}
+
+/// Plain numbers; counters run from the start of the process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct WatcherStats {
+    /// Processes watched now.
+    pub(crate) watched: u64,
+    /// Signals sent.
+    pub(crate) signals: u64,
+}
+
+#[derive(Default)]
+struct Numbers {
+    watched: AtomicU64,
+    signals: AtomicU64,
 }
 
 enum Order {
@@ -54,7 +69,7 @@ impl Watcher {
     pub(crate) fn start(host: Host, tell: impl Fn(Process, Reason) + Send + 'static) -> std::io::Result<Self> {
         let (orders, inbox) = channel();
         let bell = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
-        let watched = Arc::new(AtomicU64::new(0));
+        let numbers = Arc::new(Numbers::default());
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         epoll::add(&epoll, &bell, epoll::EventData::new_u64(BELL), epoll::EventFlags::IN)?;
         let exits = Exits::listen().and_then(|exits| {
@@ -73,10 +88,10 @@ impl Watcher {
             tokens: BTreeMap::new(),
             last_token: EXITS,
             unopened: BTreeSet::new(),
-            count: Arc::clone(&watched),
+            numbers: Arc::clone(&numbers),
         };
         std::thread::Builder::new().name("processes".to_owned()).spawn(move || watch.run())?;
-        Ok(Self { wire: Arc::new(Wire { orders, bell, watched }) })
+        Ok(Self { wire: Arc::new(Wire { orders, bell, numbers }) })
     }
 
     /// Tells when that process ends; at once if it is not there.
@@ -94,9 +109,10 @@ impl Watcher {
         self.wire.order(Order::Signal(process, signal));
     }
 
-    /// How many processes are watched.
-    pub(crate) fn watched(&self) -> u64 {
-        self.wire.watched.load(Ordering::Relaxed)
+    /// Numbers for metrics.
+    pub(crate) fn stats(&self) -> WatcherStats {
+        let Numbers { watched, signals } = &*self.wire.numbers;
+        WatcherStats { watched: watched.load(Ordering::Relaxed), signals: signals.load(Ordering::Relaxed) }
     }
 }
 
@@ -127,7 +143,7 @@ struct Watch {
     last_token: u64,
     /// Those for which no descriptor was left.
     unopened: BTreeSet<Process>,
-    count: Arc<AtomicU64>,
+    numbers: Arc<Numbers>,
 }
 
 /// A process that is watched.
@@ -155,7 +171,7 @@ impl Watch {
             if self.obey().is_break() {
                 return;
             }
-            self.count.store(u64::try_from(self.processes.len()).unwrap_or(u64::MAX), Ordering::Relaxed);
+            self.numbers.watched.store(u64::try_from(self.processes.len()).unwrap_or(u64::MAX), Ordering::Relaxed);
         }
     }
 
@@ -262,7 +278,10 @@ impl Watch {
             Signal::Kill => rustix::process::Signal::KILL,
         };
         match pidfd_send_signal(&watched.pidfd, signal) {
-            Ok(()) => tracing::info!(pid = process.pid, ?signal, "a process was signalled"),
+            Ok(()) => {
+                self.numbers.signals.fetch_add(1, Ordering::Relaxed);
+                tracing::info!(pid = process.pid, ?signal, "a process was signalled");
+            }
             // It has ended: its end is about to be told.
             Err(rustix::io::Errno::SRCH) => {}
             Err(error) => tracing::warn!(pid = process.pid, ?signal, %error, "a process cannot be signalled"),

@@ -2,6 +2,7 @@
 
 use crate::fleet::{Fleet, Node, items};
 use crate::http::{Answer, Client};
+use crate::registry::{Sleeper, found, register};
 use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -160,14 +161,110 @@ fn changing() -> Vec<Try> {
     ]
 }
 
+const PROCESS: &str = "/v1/processes/{name}";
+const MEMBER: &str = "/v1/groups/{group}/{name}";
+const LINK: &str = "/v1/processes/{name}/links/{other}";
+const LINKS: &str = "/v1/processes/{name}/links";
+const EXIT: &str = "/v1/processes/{name}/exit";
+
+/// `remote` runs on the other node.
+fn registering(pid: u32) -> Vec<Try> {
+    let put = |expected| ask(PROCESS, "PUT", "/v1/processes/web", expected);
+    let all = json!({
+        "pid": pid, "groups": ["eu"], "metadata": { "version": "2.1" }, "address": "127.0.0.1:80", "lifetime": "process",
+        "on_conflict": "notify", "reports_exit": true,
+    });
+    vec![
+        put(201).body(all.clone()),
+        put(200).body(all),
+        ask(PROCESS, "PUT", "/v1/processes/self", 201),
+        put(409).body(json!({})),
+        put(400).body(json!({ "pids": 7 })),
+        put(400).body(json!({ "metadata": { "version": 2 } })),
+        put(422).body(json!({ "pid": 0 })),
+        put(422).body(json!({ "lifetime": "long" })),
+        put(422).body(json!({ "metadata": { "two words": "" } })),
+        put(413).body(json!({ "metadata": { "x": "x".repeat(2 << 20) } })),
+        ask(PROCESS, "PUT", "/v1/processes/remote", 409).body(json!({ "pid": pid })),
+        ask(PROCESS, "PUT", "/v1/processes/a%20b", 422).body(json!({ "pid": pid })),
+        ask(PROCESS, "PUT", "/v1/processes/web?timeout=1h", 422).body(json!({ "pid": pid })),
+    ]
+}
+
+fn finding() -> Vec<Try> {
+    vec![
+        ask("/v1/processes", "GET", "/v1/processes", 200),
+        ask("/v1/processes", "GET", "/v1/processes?prefix=we&node=n1&group=eu&local=true&state=up,contested", 200),
+        ask("/v1/processes", "GET", "/v1/processes?state=down", 422),
+        ask("/v1/processes", "GET", "/v1/processes?limit=0", 422),
+        ask("/v1/processes", "GET", "/v1/processes?cursor=nonsense", 400),
+        ask("/v1/processes", "GET", "/v1/processes?name=web", 400),
+        ask(PROCESS, "GET", "/v1/processes/web", 200),
+        ask(PROCESS, "GET", "/v1/processes/nobody", 404),
+        ask(PROCESS, "GET", "/v1/processes/a%20b", 422),
+        ask("/v1/groups", "GET", "/v1/groups", 200),
+        ask("/v1/groups", "GET", "/v1/groups?limit=1001", 422),
+        ask("/v1/groups/{group}", "GET", "/v1/groups/eu", 200),
+        ask("/v1/groups/{group}", "GET", "/v1/groups/nobody", 200),
+        ask("/v1/groups/{group}", "GET", "/v1/groups/eu?state=down", 422),
+        ask("/v1/groups/{group}", "GET", "/v1/groups/eu?cursor=21", 400),
+        ask("/v1/processes/{name}/monitor", "GET", "/v1/processes/nobody/monitor", 404),
+        ask("/v1/processes/{name}/monitor", "GET", "/v1/processes/web/monitor?wait=maybe", 422),
+    ]
+}
+
+fn joining_and_linking() -> Vec<Try> {
+    vec![
+        ask(MEMBER, "PUT", "/v1/groups/us/web", 204),
+        ask(MEMBER, "PUT", "/v1/groups/us/nobody", 404),
+        ask(MEMBER, "PUT", "/v1/groups/us/remote", 409),
+        ask(MEMBER, "PUT", "/v1/groups/u%20s/web", 422),
+        ask(MEMBER, "DELETE", "/v1/groups/us/web", 204),
+        ask(MEMBER, "DELETE", "/v1/groups/us/remote", 409),
+        ask(LINK, "PUT", "/v1/processes/web/links/remote", 204),
+        ask(LINK, "PUT", "/v1/processes/web/links/remote?unreachable=true", 204),
+        ask(LINK, "PUT", "/v1/processes/web/links/nobody", 404),
+        ask(LINK, "PUT", "/v1/processes/web/links/x@nowhere%231.2", 404),
+        ask(LINK, "PUT", "/v1/processes/web/links/x@y", 422),
+        ask(LINK, "PUT", "/v1/processes/nobody/links/web", 404),
+        ask(LINK, "PUT", "/v1/processes/remote/links/web", 409),
+        ask(LINKS, "GET", "/v1/processes/web/links", 200),
+        ask(LINKS, "GET", "/v1/processes/nobody/links", 404),
+        ask(LINKS, "GET", "/v1/processes/remote/links", 409),
+        ask(LINK, "DELETE", "/v1/processes/web/links/remote", 204),
+        ask(LINK, "DELETE", "/v1/processes/nobody/links/web", 404),
+    ]
+}
+
+fn ending() -> Vec<Try> {
+    let exit = |expected| ask(EXIT, "POST", "/v1/processes/web/exit", expected);
+    vec![
+        exit(400).body(json!({ "exit": 1 })),
+        exit(422).body(json!({})),
+        exit(422).body(json!({ "code": 1, "signal": 9 })),
+        exit(422).body(json!({ "signal": 0 })),
+        exit(204).body(json!({ "code": 1 })),
+        ask(EXIT, "POST", "/v1/processes/nobody/exit", 404).body(json!({ "code": 1 })),
+        ask(EXIT, "POST", "/v1/processes/remote/exit", 409).body(json!({ "code": 1 })),
+        ask(PROCESS, "DELETE", "/v1/processes/remote", 409),
+        ask(PROCESS, "DELETE", "/v1/processes/web", 204),
+        ask(PROCESS, "DELETE", "/v1/processes/web", 404),
+        ask(PROCESS, "DELETE", "/v1/processes/self", 204),
+    ]
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_path_and_status_is_as_the_openapi_document_says() -> anyhow::Result<()> {
     let fleet = Fleet::started(2).await?;
     let node = &fleet.nodes[0];
     let document = node.get("/v1/openapi.json").await?.json();
     let mut client = Client::connect(&node.socket()).await?;
+    let (one, other) = (Sleeper::start()?, Sleeper::start()?);
+    register(&fleet.nodes[1], "remote", json!({ "pid": other.pid() })).await?;
+    found(node, "remote").await?;
+    let registry = [registering(one.pid()), finding(), joining_and_linking(), ending()];
     let mut seen = BTreeSet::new();
-    for attempt in [node_and_cluster(), tokens(), adding(), reading(), changing()].into_iter().flatten() {
+    for attempt in [node_and_cluster(), tokens(), adding(), reading(), changing()].into_iter().chain(registry).flatten() {
         let headers: Vec<(&str, &str)> = attempt.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let answer = client.call_with(attempt.method, &attempt.path, attempt.body.as_ref(), &headers).await;
         let answer = match answer {

@@ -90,6 +90,45 @@ impl Client {
     }
 }
 
+/// Server-sent events, as they come.
+pub(crate) struct Events {
+    body: hyper::body::Incoming,
+    text: String,
+    /// The connection is open as long as this is.
+    _sender: SendRequest<Full<Bytes>>,
+}
+
+impl Events {
+    pub(crate) async fn follow(socket: &Path, path: &str, last_event_id: Option<&str>) -> anyhow::Result<Self> {
+        let mut client = Client::connect(socket).await?;
+        let mut request = hyper::Request::builder().uri(path).header("host", "muster");
+        if let Some(id) = last_event_id {
+            request = request.header("last-event-id", id);
+        }
+        let response = client.sender.send_request(request.body(Full::new(Bytes::new()))?).await?;
+        anyhow::ensure!(response.status() == 200, "{path}: {}", response.status());
+        Ok(Self { body: response.into_body(), text: String::new(), _sender: client.sender })
+    }
+
+    /// The next event's name, id and data.
+    pub(crate) async fn next(&mut self) -> anyhow::Result<(String, String, Value)> {
+        loop {
+            while let Some((event, rest)) = self.text.split_once("\n\n") {
+                let field = |name: &str| event.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().to_owned();
+                let (name, id, data) = (field("event: "), field("id: "), field("data: "));
+                self.text = rest.to_owned();
+                // A comment has no data.
+                if !data.is_empty() {
+                    return Ok((name, id, serde_json::from_str(&data)?));
+                }
+            }
+            let frame = tokio::time::timeout(crate::fleet::PATIENCE, self.body.frame()).await.context("no event came")?;
+            let data = frame.context("the stream ended")??.into_data().unwrap_or_default();
+            self.text.push_str(std::str::from_utf8(&data)?);
+        }
+    }
+}
+
 /// One request on a connection of its own.
 pub(crate) async fn call(socket: &Path, method: &str, path: &str, body: Option<&Value>) -> anyhow::Result<Answer> {
     Client::connect(socket).await?.call(method, path, body).await

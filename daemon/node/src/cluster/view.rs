@@ -72,11 +72,6 @@ impl Viewer {
         self.lines.get(&node).map(|line| line.state)
     }
 
-    /// All nodes that are listed, as they were last told of.
-    pub(super) fn listed(&self) -> impl Iterator<Item = (NodeId, &NodeName, MemberState)> {
-        self.lines.iter().map(|(node, line)| (*node, &line.name, line.state))
-    }
-
     /// Looks again: tells what changed since, and shows the new view if there is one.
     pub(super) fn refresh(&mut self, edge: &mut Edge, sources: &Sources<'_>) {
         self.drop_forgotten(edge, sources);

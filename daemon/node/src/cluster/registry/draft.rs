@@ -1,14 +1,15 @@
 //! Judging what clients ask: what it would change, and what of that is to be kept first.
 
 use super::ledger::{Act, Step};
+use super::links::{Link, MAX_LINKS};
 use super::own::{Life, Registered};
-use super::rows::{RowKey, entry_row};
-use super::{Command, Lifetime, Refusal, Registration, Registry, Reply};
+use super::rows::{RowKey, entry_row, link_row};
+use super::{Command, Lifetime, LinkTarget, Refusal, Registration, Registry, Reply};
 use crate::time::Wall;
 use crate::wire::RequestId;
 use bytes::Bytes;
 use crdt::name::ProcessName;
-use crdt::registry::Entry;
+use crdt::registry::{Entry, Handle};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -19,13 +20,15 @@ pub(super) struct Draft<'a> {
     registry: &'a Registry,
     now: Wall,
     staged: BTreeMap<ProcessName, Option<Registered>>,
+    /// How many of these are new.
+    added: usize,
     pub(super) clock: u64,
     pub(super) rows: BTreeMap<RowKey, Option<Bytes>>,
 }
 
 impl<'a> Draft<'a> {
     pub(super) fn new(registry: &'a Registry, now: Wall) -> Self {
-        Self { registry, now, staged: BTreeMap::new(), clock: registry.clock, rows: BTreeMap::new() }
+        Self { registry, now, staged: BTreeMap::new(), added: 0, clock: registry.clock, rows: BTreeMap::new() }
     }
 
     pub(super) fn step(&mut self, request: RequestId, command: Command) -> Step {
@@ -33,9 +36,10 @@ impl<'a> Draft<'a> {
             Command::Register(registration) => self.register(*registration),
             Command::Unregister { name, uid } => self.unregister(name, uid),
             Command::Group { name, group, join, uid } => self.group(name, group, join, uid),
-            Command::Report { .. } | Command::Link { .. } | Command::Unlink { .. } | Command::Links { .. } => {
-                Ok((Reply::Done, Act::Nothing))
-            }
+            Command::Link { name, other, unreachable, uid } => self.link(name, other, unreachable, uid),
+            Command::Unlink { name, other, uid } => self.unlink(name, &other, uid),
+            // These change nothing that is kept, and do not come here.
+            Command::Report { .. } | Command::Links { .. } => Ok((Reply::Done, Act::Nothing)),
         };
         match verdict {
             Ok((reply, act)) => Step { request, reply: Ok(reply), act },
@@ -67,6 +71,7 @@ impl<'a> Draft<'a> {
             return Err(Refusal::Full { what, limit });
         }
         self.clock = self.clock.max(claim);
+        self.added += usize::from(fresh);
         let life = match lifetime {
             Lifetime::Process => Life::Process,
             Lifetime::Connection(session) => Life::Session(session),
@@ -81,8 +86,7 @@ impl<'a> Draft<'a> {
             return Err(self.registry.held(self.registry.me, name, own.process, &own.entry));
         }
         self.registry.is_free_elsewhere(name)?;
-        let added = self.staged.iter().filter(|(name, staged)| staged.is_some() && self.registry.own.get(name).is_none()).count();
-        if self.registry.own.len() + added >= self.registry.capacity {
+        if self.registry.own.len() + self.added >= self.registry.capacity {
             return Err(Refusal::Full { what: "registrations on this node", limit: self.registry.capacity });
         }
         Ok(())
@@ -104,6 +108,37 @@ impl<'a> Draft<'a> {
         }
         registered.entry = Arc::new(entry);
         Ok((Reply::Done, if changed { self.put(name, registered, false) } else { Act::Nothing }))
+    }
+
+    fn link(&mut self, name: ProcessName, other: LinkTarget, unreachable: bool, uid: u32) -> Verdict {
+        let process = self.find(&name, uid)?.process;
+        let (owner, other) = match other {
+            LinkTarget::Name(other) => self.registry.holder(&other)?,
+            LinkTarget::Handle(other) => (self.registry.node_of(&other.node)?, other),
+        };
+        let known = self.registry.links.get(&name, &other);
+        let staged =
+            self.rows.iter().filter(|(key, row)| row.is_some() && matches!(key, RowKey::Link(linked, _) if *linked == name)).count();
+        if known.is_none() && self.registry.links.of(&name).count() + staged >= MAX_LINKS {
+            return Err(Refusal::Full { what: "links of a process", limit: MAX_LINKS });
+        }
+        let since_ms = known.map_or(self.now.0, |known| known.since_ms);
+        let link = Link::new(process, owner, self.registry.mark(owner, &other), unreachable, since_ms);
+        self.rows.insert(RowKey::Link(name.clone(), other.clone()), link_row(&link));
+        Ok((Reply::Done, Act::Link { name, other, link }))
+    }
+
+    fn unlink(&mut self, name: ProcessName, other: &LinkTarget, uid: u32) -> Verdict {
+        self.find(&name, uid)?;
+        let is_it = |handle: &Handle| match other {
+            LinkTarget::Name(other) => handle.name == *other,
+            LinkTarget::Handle(other) => handle == other,
+        };
+        let others: Vec<Handle> = self.registry.links.of(&name).map(|(other, _)| other).filter(|other| is_it(other)).cloned().collect();
+        for other in &others {
+            self.rows.insert(RowKey::Link(name.clone(), other.clone()), None);
+        }
+        Ok((Reply::Done, Act::Unlink { name, others }))
     }
 
     fn put(&mut self, name: ProcessName, registered: Registered, fresh: bool) -> Act {

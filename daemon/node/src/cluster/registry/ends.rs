@@ -21,7 +21,12 @@ impl Registry {
         let process = registered.process;
         self.ledger.mark(RowKey::Entry(name.clone()));
         self.say(edge, name.clone(), process, State::Gone(reason));
-        if !self.own.has(process) && !registered.ended && !reason.is_end() {
+        self.unlink_all(name);
+        if self.own.has(process) {
+            return;
+        }
+        self.spare(process);
+        if !registered.ended && !reason.is_end() {
             edge.put(ClusterOutput::Registry(Output::Unwatch(process)));
         }
     }

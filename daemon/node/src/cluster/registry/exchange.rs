@@ -8,7 +8,7 @@ use crate::time::Instant;
 use crate::wire::ConnId;
 use bytes::Bytes;
 use crdt::id::NodeId;
-use crdt::registry::{Delta, Logs, Position};
+use crdt::registry::{Delta, Logs, Position, Progress};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ struct Flight {
 #[derive(Debug)]
 struct Peer {
     /// How far this node's log has come there; unknown until the peer says.
-    acked: Option<Position>,
+    acked: Option<Progress>,
     flight: Option<Flight>,
     /// How many parts in a row brought it no further: after a few, not again before the next round.
     vain: u32,
@@ -90,7 +90,7 @@ impl Exchange {
     }
 
     /// `made` are the parts that were already encoded, by where they begin: most peers are equally far.
-    fn push(&mut self, edge: &mut Edge, links: &Links, logs: &Logs, node: NodeId, made: &mut BTreeMap<Position, Option<Bytes>>) {
+    fn push(&mut self, edge: &mut Edge, links: &Links, logs: &Logs, node: NodeId, made: &mut BTreeMap<Progress, Option<Bytes>>) {
         let Some(peer) = self.peers.get_mut(&node).filter(|peer| peer.flight.is_none() && peer.vain < MAX_VAIN) else { return };
         let (Some(acked), Some(conn)) = (peer.acked, links.current(node)) else { return };
         let part = || logs.delta(self.me, acked, PART_BYTES).map(|delta| Message::Part { delta, pushed: true }.bytes());
@@ -100,11 +100,11 @@ impl Exchange {
         peer.flight = Some(Flight { conn, at: edge.instant() });
     }
 
-    pub(super) fn acknowledged(&mut self, edge: &mut Edge, links: &Links, logs: &Logs, node: NodeId, position: Position) {
+    pub(super) fn acknowledged(&mut self, edge: &mut Edge, links: &Links, logs: &Logs, node: NodeId, progress: Progress) {
         let Some(peer) = self.peers.get_mut(&node) else { return };
         peer.flight = None;
-        peer.vain = if peer.acked == Some(position) { peer.vain + 1 } else { 0 };
-        peer.acked = Some(position);
+        peer.vain = if peer.acked == Some(progress) { peer.vain + 1 } else { 0 };
+        peer.acked = Some(progress);
         self.push(edge, links, logs, node, &mut BTreeMap::new());
     }
 
@@ -119,14 +119,14 @@ impl Exchange {
         positions: &[(NodeId, Position)],
     ) {
         let (node, conn) = from;
-        let known = positions.iter().find(|(owner, _)| *owner == self.me).map(|(_, position)| *position);
+        let known = positions.iter().find(|(owner, _)| *owner == self.me).map(|(_, position)| Progress::from(*position));
         if let Some(peer) = self.peers.get_mut(&node).filter(|peer| peer.flight.is_none()) {
             peer.acked = Some(known.unwrap_or_default());
             self.push(edge, links, logs, node, &mut BTreeMap::new());
         }
         let me = self.me;
         for (owner, position) in positions.iter().filter(|(owner, _)| *owner != me && *owner != node) {
-            if *position > logs.progress(*owner) && !self.pulls.contains_key(owner) {
+            if *position > logs.progress(*owner).position && !self.pulls.contains_key(owner) {
                 self.pull(edge, logs, *owner, links.current(*owner).unwrap_or(conn));
             }
         }
@@ -138,7 +138,7 @@ impl Exchange {
         self.pulls.insert(owner, Flight { conn, at: edge.instant() });
     }
 
-    pub(super) fn answer(&self, edge: &mut Edge, logs: &Logs, conn: ConnId, owner: NodeId, from: Position) {
+    pub(super) fn answer(&self, edge: &mut Edge, logs: &Logs, conn: ConnId, owner: NodeId, from: Progress) {
         if let Some(delta) = logs.delta(owner, from, PART_BYTES) {
             edge.tell(conn, Message::Part { delta, pushed: false }.bytes());
         }
@@ -146,7 +146,7 @@ impl Exchange {
 
     /// A pulled part has come, and was merged: pulls what follows, if that one was of use.
     pub(super) fn pulled(&mut self, edge: &mut Edge, logs: &Logs, conn: ConnId, delta: &Header, was_of_use: bool) {
-        if self.pulls.remove(&delta.owner).is_some() && was_of_use && delta.latest > logs.progress(delta.owner) {
+        if self.pulls.remove(&delta.owner).is_some() && was_of_use && delta.latest > logs.progress(delta.owner).position {
             self.pull(edge, logs, delta.owner, conn);
         }
     }

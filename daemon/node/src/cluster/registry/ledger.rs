@@ -2,13 +2,14 @@
 
 use super::super::edge::{Edge, Timer as ClusterTimer};
 use super::super::io::Output as ClusterOutput;
+use super::links::Link;
 use super::own::Registered;
 use super::rows::RowKey;
 use super::{Command, KeptRow, Output, Refusal, Reply, Timer};
 use crate::wire::{RequestId, WriteId};
 use bytes::Bytes;
 use crdt::name::ProcessName;
-use crdt::registry::Process;
+use crdt::registry::{Handle, Process};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
@@ -30,6 +31,10 @@ pub(super) enum Act {
     Put { name: ProcessName, registered: Registered, fresh: bool },
     /// The end of one.
     Remove { name: ProcessName, process: Process },
+    /// A link from a process to another one.
+    Link { name: ProcessName, other: Handle, link: Link },
+    /// The end of some.
+    Unlink { name: ProcessName, others: Vec<Handle> },
 }
 
 /// One request on its way.

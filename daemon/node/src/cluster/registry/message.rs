@@ -7,21 +7,25 @@
 //! | 2 | `Pull` | send what follows of that log |
 //! | 3 | `Hash` | once a second to one peer: the hash of the sender's vector |
 //! | 4 | `Vector` | how far each log has come here: on a new connection, and when hashes differ; `answer` asks for the receiver's |
+//! | 5 | `Probe` | how far is your own log, at this moment? |
+//! | 6 | `Probed` | answer to `Probe` |
 
 use crate::codec::{Malformed, decode, encode};
 use bytes::Bytes;
 use crdt::id::NodeId;
-use crdt::registry::{Delta, Position};
+use crdt::registry::{Delta, Position, Progress};
 use serde::{Deserialize, Serialize};
 
 /// See the module's table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Message {
     Part { delta: Delta, pushed: bool },
-    Ack(Position),
-    Pull { owner: NodeId, from: Position },
+    Ack(Progress),
+    Pull { owner: NodeId, from: Progress },
     Hash(u64),
     Vector { positions: Vec<(NodeId, Position)>, answer: bool },
+    Probe(u64),
+    Probed { probe: u64, position: Position },
 }
 
 impl Message {

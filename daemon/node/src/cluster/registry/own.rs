@@ -64,6 +64,12 @@ impl Own {
         self.by_process.contains_key(&process)
     }
 
+    /// Whether somebody tells when it ends, and has not yet.
+    pub(super) fn is_watched(&self, process: Process) -> bool {
+        let names = self.by_process.get(&process).into_iter().flatten();
+        names.filter_map(|name| self.get(name)).any(|registered| !registered.ended)
+    }
+
     pub(super) fn names(&self, process: Process) -> Vec<ProcessName> {
         self.by_process.get(&process).into_iter().flatten().cloned().collect()
     }

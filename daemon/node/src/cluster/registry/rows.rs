@@ -3,32 +3,42 @@
 //! | key | value |
 //! | --- | --- |
 //! | `e` name | version (`u8`), then a registration of this node: process, entry, whether it ends with a connection, what a lost name means, whether its exit is reported |
+//! | `l` name 0 handle | version, then a link from the process of that name to that handle: process, the other's node, mark, whether unreachable is enough, since when |
 //!
 //! Rows of another version, or that do not read, count as lost and are removed.
 
+use super::links::Link;
 use super::own::{Life, Registered};
 use super::{KeptRow, OnConflict};
 use crate::codec::{decode, encode};
 use bytes::Bytes;
 use crdt::name::ProcessName;
-use crdt::registry::{Entry, Process};
+use crdt::registry::{Entry, Handle, Process};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 const VERSION: u8 = 1;
 const ENTRY: u8 = b'e';
+const LINK: u8 = b'l';
 
 /// Names a row.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum RowKey {
     /// A registration.
     Entry(ProcessName),
+    /// A link from a registration to another one.
+    Link(ProcessName, Handle),
 }
 
 impl RowKey {
     pub(super) fn bytes(&self) -> Bytes {
         match self {
             Self::Entry(name) => std::iter::once(ENTRY).chain(name.as_str().bytes()).collect(),
+            Self::Link(name, other) => {
+                let other = other.to_string();
+                [LINK].into_iter().chain(name.as_str().bytes()).chain([0]).chain(other.bytes()).collect()
+            }
         }
     }
 }
@@ -38,6 +48,8 @@ impl RowKey {
 pub(super) enum Row {
     /// A registration.
     Entry(ProcessName, Registered),
+    /// A link.
+    Link(ProcessName, Handle, Link),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -57,6 +69,11 @@ pub(super) fn entry_row(registered: &Registered) -> Option<Bytes> {
     value(&KeptEntry { process: *process, entry, connection, on_conflict: *on_conflict, reports_exit: *reports_exit })
 }
 
+/// The row of a link.
+pub(super) fn link_row(link: &Link) -> Option<Bytes> {
+    value(link)
+}
+
 fn value<T: Serialize>(kept: &T) -> Option<Bytes> {
     // What the limits of an entry admit is never too large.
     encode(&(VERSION, kept)).inspect_err(|error| tracing::error!(%error, "a row of ours is too large")).ok().map(Bytes::from)
@@ -65,13 +82,25 @@ fn value<T: Serialize>(kept: &T) -> Option<Bytes> {
 /// Reads a row.
 pub(super) fn read(row: &KeptRow) -> Option<Row> {
     let (kind, key) = row.key.split_first()?;
-    let name = ProcessName::new(std::str::from_utf8(key).ok()?).ok()?;
-    if *kind != ENTRY {
-        return None;
+    let (key, value) = (std::str::from_utf8(key).ok()?, row.value.as_ref()?);
+    match *kind {
+        ENTRY => Some(Row::Entry(ProcessName::new(key).ok()?, registered(current(value)?))),
+        LINK => {
+            let (name, other) = key.split_once('\0')?;
+            Some(Row::Link(ProcessName::new(name).ok()?, other.parse().ok()?, current(value)?))
+        }
+        _ => None,
     }
-    let (version, kept) = decode::<(u8, KeptEntry)>(row.value.as_ref()?).ok()?;
+}
+
+/// A value of this version.
+fn current<T: DeserializeOwned>(value: &[u8]) -> Option<T> {
+    let (version, kept) = decode::<(u8, T)>(value).ok()?;
+    (version == VERSION).then_some(kept)
+}
+
+fn registered(kept: KeptEntry) -> Registered {
     let KeptEntry { process, entry, connection, on_conflict, reports_exit } = kept;
     let life = if connection { Life::Orphan } else { Life::Process };
-    let registered = Registered { process, entry, life, on_conflict, reports_exit, reported: None, ended: false };
-    (version == VERSION).then_some(Row::Entry(name, registered))
+    Registered { process, entry, life, on_conflict, reports_exit, reported: None, ended: false }
 }
