@@ -8,8 +8,9 @@
 //! | [`socket_router`](Api::socket_router), [`tcp_router`](Api::tcp_router) | what is served where |
 //! | [`Gate`], [`serve_unix`], [`serve_tcp`] | connections and their bounds |
 //! | `who`, `guard` | who calls, and what protects the TCP listener from web pages |
+//! | `access`, `bearer` | what a call by TCP needs, and the tokens that it bears |
 //! | `query`, `json`, `path`, `page`, `time`, `filter`, `body`, `entry_page` | how requests are read and answers written |
-//! | `entries`, `lists`, `cluster`, `processes`, `events`, `watch`, `book`, `operation`, `fault` | the calls |
+//! | `entries`, `lists`, `cluster`, `processes`, `events`, `watch`, `tokens`, `book`, `operation`, `fault` | the calls |
 //! | `openapi` | the document that describes them |
 //!
 //! ```text
@@ -17,6 +18,8 @@
 //! serve_unix(listener, api.socket_router(), gate, shutdown).await;
 //! ```
 
+mod access;
+mod bearer;
 mod body;
 mod book;
 mod cluster;
@@ -41,6 +44,7 @@ mod serve;
 mod shown;
 mod sse;
 mod time;
+mod tokens;
 mod watch;
 mod who;
 mod write;
@@ -111,13 +115,15 @@ impl Api {
         router.fallback(no_path).method_not_allowed_fallback(no_method).with_state(self.clone())
     }
 
-    /// What is served by TCP: operation to anyone, the book's routes if the policy says so, and 401 for the rest of the API.
+    /// What is served by TCP: operation to anyone, the book's routes if the policy says so, and the rest of the API to those
+    /// that bear a token.
     pub fn tcp_router(&self) -> Router {
         let open = if self.shared.policy.open { book_routes() } else { OpenApiRouter::new() };
-        let (router, _) = operation_routes().merge(open).split_for_parts();
+        let (router, _) = operation_routes().merge(socket_routes()).merge(open).split_for_parts();
+        let router = router.fallback(no_path).method_not_allowed_fallback(no_method);
+        let bearer = middleware::from_fn_with_state(self.clone(), bearer::check);
         let guard = middleware::from_fn_with_state(self.clone(), guard::check);
-        let router = router.fallback(no_token).method_not_allowed_fallback(no_method);
-        router.layer(guard).with_state(self.clone())
+        router.layer(bearer).layer(guard).with_state(self.clone())
     }
 
     pub(crate) fn service(&self) -> &Service {
@@ -233,6 +239,9 @@ fn socket_routes() -> OpenApiRouter<Api> {
         .routes(routes!(entries::show, entries::edit, entries::delete))
         .routes(routes!(lists::agenda))
         .routes(routes!(watch::stream))
+        .routes(routes!(processes::targets))
+        .routes(routes!(tokens::list, tokens::create))
+        .routes(routes!(tokens::revoke))
         .routes(routes!(processes::list))
         .routes(routes!(processes::show, processes::register, processes::delete))
         .routes(routes!(processes::exit))
@@ -255,12 +264,4 @@ async fn no_path(request: Request) -> Problem {
 
 async fn no_method(request: Request) -> Problem {
     Problem::new(Kind::Method, format!("{:?} has no method {}; Allow names those that it has", request.uri().path(), request.method()))
-}
-
-async fn no_token(request: Request) -> Problem {
-    let path = request.uri().path();
-    if path == "/" || path == "/v1" || path.starts_with("/v1/") {
-        return Problem::new(Kind::Token, "by TCP this needs a token; the node's unix socket serves it without");
-    }
-    no_path(request).await
 }

@@ -21,6 +21,7 @@ mod session;
 mod table;
 mod text;
 mod titles;
+mod token;
 mod unreachable;
 mod watch;
 
@@ -28,7 +29,7 @@ pub(crate) use events::describe;
 pub(crate) use failure::Failure;
 pub(crate) use text::{local_time, printable};
 
-use args::{Cli, Command};
+use args::{Cli, Command, Token};
 use clap::Parser;
 use output::Output;
 use session::Session;
@@ -93,5 +94,8 @@ async fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Reopen(args) => edit::tick(&session()?, &args, edit::Tick::Open).await,
         Command::Rm(args) => edit::remove(&session()?, &args).await,
         Command::Move(args) => edit::place(&session()?, &args).await,
+        Command::Token(Token::Create(args)) => token::create(&session()?, &args).await,
+        Command::Token(Token::List) => token::list(&session()?).await,
+        Command::Token(Token::Revoke { id }) => token::revoke(&session()?, &id).await,
     }
 }

@@ -18,6 +18,7 @@ mod process;
 pub mod service;
 pub mod shell;
 pub mod store;
+pub mod tokens;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

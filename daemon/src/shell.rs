@@ -22,6 +22,7 @@ use crate::metrics;
 use crate::process::{self, Host, Replica};
 use crate::service::{Inner, NodeInfo, Service, Trouble};
 use crate::store::{Notice, Recovered, Store};
+use crate::tokens::Tokens;
 use anyhow::Context;
 use crdt::id::{NodeId, Shard};
 use crdt::name::NodeName;
@@ -154,6 +155,7 @@ impl Node {
             capacity,
             changes,
             endpoint: endpoint.clone(),
+            tokens: Tokens::load(self.store.clone())?,
             trouble,
             dev_faults: self.config.dev_faults,
             metrics: metrics::install()?,

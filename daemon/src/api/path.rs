@@ -1,6 +1,7 @@
 //! Names and ids in paths, percent-decoded and checked.
 
 use crate::api::problem::{Kind, Problem};
+use crate::tokens::TokenId;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use crdt::id::EntryId;
@@ -20,6 +21,8 @@ pub(crate) struct EntryPath(pub(crate) ListName, pub(crate) EntryId);
 /// `{member}` in a path: a name or an id, to be looked up.
 pub(crate) struct MemberPath(pub(crate) String);
 
+/// `{id}` of a token in a path.
+pub(crate) struct TokenPath(pub(crate) TokenId);
 /// `{name}` in a path: a process's.
 pub(crate) struct ProcessPath(pub(crate) ProcessName);
 
@@ -62,6 +65,16 @@ impl<S: Send + Sync> FromRequestParts<S> for MemberPath {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         param(parts, state, "member").await.map(Self)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for TokenPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let id = param(parts, state, "id").await?;
+        // What is no id cannot be a token's.
+        id.parse().map(Self).map_err(|()| Problem::new(Kind::NoToken, format!("no token has the id {id:?}")))
     }
 }
 

@@ -51,11 +51,14 @@ macro_rules! kinds {
 kinds! {
     Malformed 400 "malformed" "The request cannot be understood" "Not JSON, a wrong type, an unknown field or parameter, a bad cursor."
     Token 401 "unauthorized" "A token is needed" "Over TCP, without a token."
+    BadToken 401 "bad-token" "The token is not good" "Over TCP, with a token that is unknown, expired or revoked."
     Forbidden 403 "forbidden" "Not allowed" "The caller may not do this."
+    Scope 403 "scope-too-small" "The token does not allow this" "Over TCP, with a token that is good for other calls only."
     Path 404 "no-such-path" "There is no such path" "Nothing is served there."
     List 404 "no-such-list" "There is no such list" "The list has no live entry."
     Entry 404 "no-such-entry" "There is no such entry" "The entry is not there, or was deleted."
     Change 404 "no-such-change" "There is no such change" "The list's history has no such change."
+    NoToken 404 "no-such-token" "There is no such token" "No token has that id."
     Process 404 "no-such-process" "There is no such process" "Nobody is registered under that name."
     Member 404 "no-such-member" "There is no such member" "Nobody of that name or id is on the roster."
     Method 405 "method-not-allowed" "The path has no such method" "`Allow` names those that it has."
@@ -68,8 +71,9 @@ kinds! {
     Reported 409 "already-reported" "It was reported already" "How that process ends was told before."
     Stale 412 "stale" "It was changed in between" "`If-Match` names an older state."
     TooLarge 413 "too-large" "Too large" "A body over its limit, or a change that peers would refuse."
+    MediaType 415 "not-json" "The body is not declared as JSON" "Over TCP, a body whose content type is another one."
     Invalid 422 "invalid" "A rule is broken" "A field's limit, no such date, an unknown `before`."
-    TooMany 429 "too-many" "Too many at once" "The caller's user has too many connections or streams open."
+    TooMany 429 "too-many" "Too many at once" "The caller's user has too many connections, streams or tokens."
     Internal 500 "internal" "The daemon failed" "A bug of the daemon; its log tells more."
     Busy 503 "busy" "The node is busy" "Too much is waiting, or the node is stopping; nothing was changed."
     Full 503 "full" "The node has no room" "A bound of the node is reached; nothing was changed."
@@ -179,8 +183,18 @@ impl Problem {
         serde_json::to_vec(&body).unwrap_or_default()
     }
 
+    /// What `WWW-Authenticate` says (RFC 6750, section 3).
+    fn challenge(&self) -> Option<&'static str> {
+        let challenges = [
+            (Kind::Token, "Bearer realm=\"muster\""),
+            (Kind::BadToken, "Bearer realm=\"muster\", error=\"invalid_token\""),
+            (Kind::Scope, "Bearer realm=\"muster\", error=\"insufficient_scope\""),
+        ];
+        challenges.into_iter().find(|(kind, _)| self.is(*kind)).map(|(_, challenge)| challenge)
+    }
+
     fn extra_headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
-        let token = (self.kind == Kind::Token).then(|| (header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
+        let token = self.challenge().map(|challenge| (header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge)));
         // A client that was too slow or too greedy keeps its connection from others.
         let close = (self.kind == Kind::Slow).then(|| (header::CONNECTION, HeaderValue::from_static("close")));
         let retry = self.retry_after.map(|seconds| (header::RETRY_AFTER, HeaderValue::from(seconds)));
@@ -265,7 +279,7 @@ impl From<ReadError> for Problem {
 }
 
 impl Problem {
-    fn unavailable(error: WriteError, detail: &dyn Display) -> Self {
+    pub(crate) fn unavailable(error: WriteError, detail: &dyn Display) -> Self {
         match error {
             WriteError::Full => Self::new(Kind::DiskFull, detail),
             WriteError::Failed => Self::new(Kind::Store, detail).retry_after(1),
@@ -360,6 +374,15 @@ mod tests {
             assert_eq!(response.status(), 503);
             assert!(response.headers().contains_key(header::RETRY_AFTER));
         }
+    }
+
+    #[test]
+    fn every_401_asks_for_a_token() {
+        for kind in Kind::ALL.iter().filter(|kind| kind.status() == 401) {
+            let response = Problem::new(*kind, "x").into_response();
+            assert!(response.headers()[header::WWW_AUTHENTICATE].to_str().unwrap().starts_with("Bearer realm=\"muster\""), "{kind:?}");
+        }
+        assert!(!Problem::new(Kind::Forbidden, "x").into_response().headers().contains_key(header::WWW_AUTHENTICATE));
     }
 
     #[test]

@@ -8,11 +8,13 @@ mod filter;
 mod groups;
 mod links;
 mod monitor;
+mod sd;
 mod shown;
 
 pub(crate) use groups::{__path_groups, __path_join, __path_leave, __path_members, groups, join, leave, members};
 pub(crate) use links::{__path_link, __path_links, __path_unlink, link, links, unlink};
 pub(crate) use monitor::{__path_stream, stream};
+pub(crate) use sd::{__path_targets, targets};
 
 use crate::api::Api;
 use crate::api::cluster::ask;

@@ -29,6 +29,11 @@ impl Output {
         self.json
     }
 
+    /// Whether a person reads it.
+    pub(crate) fn is_for_people(&self) -> bool {
+        !self.json && matches!(self.layout, Layout::Aligned { .. })
+    }
+
     /// Prints records.
     pub(crate) fn table(&self, table: &Table) -> Result<(), Failure> {
         write(&table.render(self.layout))

@@ -21,6 +21,14 @@ pub(super) fn quarantine_key(list: ListId) -> Vec<u8> {
     [QUARANTINE, &list.0].concat()
 }
 
+/// The key in `meta` of a token's record begins with this; the token's id follows.
+pub(super) const TOKEN: &[u8] = b"token/";
+
+/// The key of a token's record in `meta`.
+pub(super) fn token_key(id: [u8; 8]) -> Vec<u8> {
+    [TOKEN, &id].concat()
+}
+
 /// About how many bytes a row adds to a batch.
 pub(super) fn weight(row: &Row) -> usize {
     const KEYS: usize = 256;
@@ -60,9 +68,12 @@ impl<'db> Batch<'db> {
         lists.into_iter().chain(others).try_for_each(|row| self.add_row(row))
     }
 
-    /// Writes a row of `meta`.
-    pub(super) fn put_meta(&mut self, key: &[u8], value: &[u8]) {
-        self.put(Space::Meta, key.to_vec(), value);
+    /// Writes a row of `meta`, or removes it.
+    pub(super) fn set_meta(&mut self, key: &[u8], value: Option<&[u8]>) {
+        match value {
+            Some(value) => self.put(Space::Meta, key.to_vec(), value),
+            None => self.remove(Space::Meta, key.to_vec()),
+        }
     }
 
     /// Writes or removes a row of the process registry.
@@ -86,7 +97,7 @@ impl<'db> Batch<'db> {
             Row::Snapshot { list, covers, bytes } => {
                 self.put(Space::Snapshots, list.0.to_vec(), values::encode_snapshot(covers, bytes)?);
             }
-            Row::Quarantine { list, reason } => self.put_meta(&quarantine_key(*list), reason.as_bytes()),
+            Row::Quarantine { list, reason } => self.set_meta(&quarantine_key(*list), Some(reason.as_bytes())),
         }
         Ok(())
     }

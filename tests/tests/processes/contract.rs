@@ -59,6 +59,32 @@ fn node_and_cluster() -> Vec<Try> {
     ]
 }
 
+fn tokens() -> Vec<Try> {
+    let create = |expected| ask("/v1/tokens", "POST", "/v1/tokens", expected);
+    let token = "/v1/tokens/{id}";
+    vec![
+        ask("/v1/sd/prometheus", "GET", "/v1/sd/prometheus", 200),
+        ask("/v1/sd/prometheus", "GET", "/v1/sd/prometheus?group=crew", 200),
+        ask("/v1/sd/prometheus", "GET", "/v1/sd/prometheus?group=a%20b", 422),
+        ask("/v1/sd/prometheus", "GET", "/v1/sd/prometheus?groups=crew", 400),
+        create(201).body(json!({ "scope": "read" })),
+        create(201).body(json!({ "scope": "sd", "ttl": "1y" })),
+        create(400).body(json!({ "scope": "read", "uid": 7 })),
+        create(400).body(json!({ "ttl": "15m" })),
+        create(413).body(json!({ "scope": "x".repeat(2 << 20) })),
+        create(422).body(json!({ "scope": "admin" })),
+        create(422).body(json!({ "scope": "page", "ttl": "13h" })),
+        create(422).body(json!({ "scope": "page", "ttl": "soon" })),
+        ask("/v1/tokens", "POST", "/v1/tokens?timeout=1h", 422).body(json!({ "scope": "read" })),
+        ask("/v1/tokens", "GET", "/v1/tokens", 200),
+        ask("/v1/tokens", "GET", "/v1/tokens?limit=0", 422),
+        ask("/v1/tokens", "GET", "/v1/tokens?cursor=%21", 400),
+        ask(token, "DELETE", "/v1/tokens/0011223344556677", 404),
+        ask(token, "DELETE", "/v1/tokens/nonsense", 404),
+        ask(token, "DELETE", "/v1/tokens/0011223344556677?x=1", 400),
+    ]
+}
+
 fn adding() -> Vec<Try> {
     let path = "/v1/lists/groceries/entries";
     let add = |expected| ask(ENTRIES, "POST", path, expected);
@@ -238,7 +264,7 @@ async fn every_path_and_status_is_as_the_openapi_document_says() -> anyhow::Resu
     found(node, "remote").await?;
     let registry = [registering(one.pid()), finding(), joining_and_linking(), ending()];
     let mut seen = BTreeSet::new();
-    for attempt in [node_and_cluster(), adding(), reading(), changing()].into_iter().chain(registry).flatten() {
+    for attempt in [node_and_cluster(), tokens(), adding(), reading(), changing()].into_iter().chain(registry).flatten() {
         let headers: Vec<(&str, &str)> = attempt.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let answer = client.call_with(attempt.method, &attempt.path, attempt.body.as_ref(), &headers).await;
         let answer = match answer {
@@ -373,6 +399,13 @@ fn commands(id: &str) -> Vec<(Vec<&str>, i32)> {
         (vec!["rm", "chores", id], 3),
         (vec!["rm-list", "chores"], 0),
         (vec!["rm-list", "chores"], 3),
+        (vec!["token", "create"], 0),
+        (vec!["token", "create", "--scope", "sd", "--ttl", "90d"], 0),
+        (vec!["token", "create", "--scope", "page", "--ttl", "90d"], 2),
+        (vec!["token", "create", "--scope", "all"], 2),
+        (vec!["token", "list"], 0),
+        (vec!["token", "revoke", "zzz"], 3),
+        (vec!["token", "revoke", "z"], 2),
         (vec!["completions", "bash"], 0),
         (vec!["nonsense"], 2),
         (vec!["--json", "members"], 0),

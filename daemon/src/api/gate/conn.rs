@@ -34,7 +34,10 @@ impl Phase {
 #[derive(Debug)]
 pub(crate) struct Conn {
     number: u64,
-    caller: Caller,
+    /// The far end.
+    peer: Caller,
+    /// On whose behalf its requests are: the far end itself, or by TCP whoever made the token of the last one.
+    caller: Mutex<Caller>,
     shared: Arc<Shared>,
     phase: AtomicU8,
     /// When bytes last went through it, in milliseconds since the gate's start.
@@ -69,7 +72,8 @@ impl Conn {
         let phase = AtomicU8::new(Phase::Head as u8);
         Self {
             number,
-            caller,
+            peer: caller.clone(),
+            caller: Mutex::new(caller),
             shared,
             phase,
             moved_ms,
@@ -81,8 +85,33 @@ impl Conn {
         }
     }
 
-    pub(crate) fn caller(&self) -> &Caller {
-        &self.caller
+    /// Who asks.
+    pub(crate) fn caller(&self) -> Caller {
+        self.acting().clone()
+    }
+
+    fn acting(&self) -> MutexGuard<'_, Caller> {
+        self.caller.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The far end, whatever its requests bear.
+    pub(crate) fn peer(&self) -> &Caller {
+        &self.peer
+    }
+
+    /// From here on the connection's requests are that caller's, and it is counted among that caller's connections, at
+    /// the cost of another one if need be.
+    pub(crate) fn act_as(&self, caller: Caller) -> Result<(), Problem> {
+        if *self.acting() == caller {
+            return Ok(());
+        }
+        let mut table = self.shared.table();
+        let (before, owner) = (self.caller().owner(), caller.owner());
+        if owner != before && table.count(owner) >= self.shared.bound(owner) {
+            table.make_room(owner, &caller)?;
+        }
+        *self.acting() = caller;
+        Ok(())
     }
 
     /// Its number, never used again in this run of the daemon.
@@ -197,7 +226,8 @@ impl Conn {
     /// Makes this request's answer a stream, if its owner may have one more.
     pub(crate) fn stream(self: &Arc<Self>) -> Result<Streaming, Problem> {
         let table = self.shared.table();
-        let is_mine = |conn: &&Arc<Self>| conn.caller.owner() == self.caller.owner() && conn.phase() == Phase::Streaming;
+        let owner = self.caller().owner();
+        let is_mine = |conn: &&Arc<Self>| conn.phase() == Phase::Streaming && conn.caller().owner() == owner;
         let bound = self.shared.limits.streams_per_user;
         if table.conns.values().filter(is_mine).count() >= bound {
             let detail = format!("this user has {bound} streams open, which is as many as may be");

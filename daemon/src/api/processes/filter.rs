@@ -119,7 +119,7 @@ impl Source {
     }
 
     /// Up to [`SLICE`] names after `after`; fewer only at the end.
-    fn slice(&self, directory: &Directory, after: Option<&ProcessName>) -> Vec<(ProcessName, Found)> {
+    pub(super) fn slice(&self, directory: &Directory, after: Option<&ProcessName>) -> Vec<(ProcessName, Found)> {
         let found = |name: &ProcessName| Some((name.clone(), directory.whereis(name)?));
         match self {
             Self::All => directory.names(after).filter_map(found).take(SLICE).collect(),
