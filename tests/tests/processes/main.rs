@@ -15,4 +15,5 @@ mod registry;
 mod registry_lives;
 mod registry_many;
 mod rough;
+mod run;
 mod story;
