@@ -1,11 +1,15 @@
 //! What can be typed.
 
+mod process;
+
+pub(crate) use process::{Described, Group, GroupMembers, Link, Monitor, Named, Pair, Ps, Register, Run};
+
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// To-do lists and the cluster that keeps them.
+/// To-do lists and processes, and the cluster that keeps them.
 #[derive(Debug, Parser)]
 #[command(name = "muster", version, about, disable_help_subcommand = true, after_help = AFTER_HELP)]
 pub(crate) struct Cli {
@@ -24,6 +28,7 @@ Dates: 2026-10-01, today, tomorrow, mon … sun, +3d, +2w, 2026-10-01T14:00, non
 
 /// Options of every command.
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
 pub(crate) struct Global {
     /// The daemon's socket
     #[arg(long, global = true, value_name = "PATH", conflicts_with = "node")]
@@ -121,6 +126,32 @@ pub(crate) enum Command {
     /// Make, show and revoke tokens, by which programs use the API by TCP
     #[command(subcommand)]
     Token(Token),
+    /// Show the registered processes
+    Ps(Ps),
+    /// Register a process that runs
+    Register(Register),
+    /// Run a command as a registered process
+    Run(Box<Run>),
+    /// Show who has a name
+    Whereis(Named),
+    /// Take a registration back; the process goes on
+    Unregister(Named),
+    /// Show the groups, or the members of one
+    Groups {
+        /// The group
+        group: Option<String>,
+    },
+    /// Change who is in a group
+    #[command(subcommand)]
+    Group(Group),
+    /// Follow what happens to a process
+    Monitor(Monitor),
+    /// End a process when another one has ended
+    Link(Link),
+    /// Take a link back
+    Unlink(Pair),
+    /// Show whose end ends a process
+    Links(Named),
     /// Print a completion script for a shell
     Completions {
         /// bash, zsh, fish, …

@@ -370,7 +370,7 @@ async fn the_books_two_routes_work_on_an_open_listener() -> anyhow::Result<()> {
 }
 
 /// Each command with its exit code: 0 done, 2 wrong usage, 3 not found, 4 conflict, 5 timeout.
-fn commands(id: &str) -> Vec<(Vec<&str>, i32)> {
+fn commands<'a>(id: &'a str, pid: &'a str) -> Vec<(Vec<&'a str>, i32)> {
     vec![
         (vec!["status"], 0),
         (vec!["members"], 0),
@@ -406,6 +406,34 @@ fn commands(id: &str) -> Vec<(Vec<&str>, i32)> {
         (vec!["token", "list"], 0),
         (vec!["token", "revoke", "zzz"], 3),
         (vec!["token", "revoke", "z"], 2),
+        (vec!["ps"], 0),
+        (vec!["ps", "--prefix", "w", "--on", "n1", "--group", "g", "--state", "up", "--local"], 0),
+        (vec!["ps", "--state", "asleep"], 2),
+        (vec!["register", "tests", "--pid", pid, "--group", "g", "--meta", "a=1", "--address", "127.0.0.1:80"], 0),
+        (vec!["register", "tests", "--pid", pid], 0),
+        (vec!["register", "tests", "--pid", "4294967295"], 2),
+        (vec!["register", "not a name", "--pid", pid], 2),
+        (vec!["register", "tests", "--meta", "a"], 2),
+        (vec!["register", "other", "--pid", pid, "--on-conflict", "notify"], 0),
+        (vec!["run", "tests", "--", "true"], 4),
+        (vec!["run", "job", "--restart", "on-failure:3/1m", "--", "true"], 0),
+        (vec!["run", "job", "--restart", "always", "--", "true"], 2),
+        (vec!["whereis", "tests"], 0),
+        (vec!["whereis", "nobody"], 3),
+        (vec!["groups"], 0),
+        (vec!["group", "join", "g", "tests", "other"], 0),
+        (vec!["group", "join", "g", "nobody"], 3),
+        (vec!["groups", "g"], 0),
+        (vec!["group", "leave", "g", "tests"], 0),
+        (vec!["monitor", "nobody", "--once"], 3),
+        (vec!["link", "tests", "other", "--unreachable"], 0),
+        (vec!["link", "nobody", "other"], 3),
+        (vec!["links", "tests"], 0),
+        (vec!["links", "nobody"], 3),
+        (vec!["unlink", "tests", "other"], 0),
+        (vec!["unregister", "other"], 0),
+        (vec!["unregister", "tests"], 0),
+        (vec!["unregister", "tests"], 3),
         (vec!["completions", "bash"], 0),
         (vec!["nonsense"], 2),
         (vec!["--json", "members"], 0),
@@ -417,7 +445,9 @@ async fn every_command_does_what_its_exit_code_says() -> anyhow::Result<()> {
     let fleet = Fleet::started(2).await?;
     let node = &fleet.nodes[0];
     let id = node.add("chores", "the one").await?;
-    for (words, expected) in commands(&id) {
+    let sleeper = Sleeper::start()?;
+    let pid = sleeper.pid().to_string();
+    for (words, expected) in commands(&id, &pid) {
         let output = node.muster(&words)?;
         let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         ensure!(output.status.code() == Some(expected), "muster {words:?}: {}, not {expected}: {text}", output.status);

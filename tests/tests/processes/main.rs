@@ -16,5 +16,6 @@ mod registry;
 mod registry_lives;
 mod registry_many;
 mod rough;
+mod run;
 mod story;
 mod tokens;
