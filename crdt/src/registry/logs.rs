@@ -59,6 +59,11 @@ impl Held {
     fn position(&self) -> Option<Position> {
         self.log.as_ref().map(Log::position)
     }
+
+    /// What it contributes to the hash, and to the number of tombstones.
+    fn share(&self, owner: NodeId) -> (u64, usize) {
+        self.log.as_ref().map_or((0, 0), |log| (leaf(owner, log.position()), log.tombstones()))
+    }
 }
 
 /// One log for each node, with a hash over how far each has come that costs nothing to keep.
@@ -66,21 +71,34 @@ impl Held {
 pub struct Logs {
     logs: BTreeMap<NodeId, Held>,
     hash: u64,
+    tombstones: usize,
 }
 
 impl Logs {
     /// Begins a run of this node's own log: what it says stays, said anew.
     pub fn begin(&mut self, owner: NodeId, run: u64) {
         let log = self.get(owner).map_or_else(|| Log::new(run), |log| log.renumbered(run));
-        self.install(owner, log);
+        self.change(owner, |held| held.install(log));
     }
 
     /// Writes the next change of this node's own log.
     pub fn put(&mut self, owner: NodeId, name: ProcessName, process: Process, state: State) {
-        let Some(log) = self.logs.get_mut(&owner).and_then(|held| held.log.as_mut()) else { return };
-        let before = leaf(owner, log.position());
-        log.put(name, process, state);
-        self.hash = self.hash.wrapping_sub(before).wrapping_add(leaf(owner, log.position()));
+        self.change(owner, |held| {
+            if let Some(log) = held.log.as_mut() {
+                log.put(name, process, state);
+            }
+        });
+    }
+
+    /// Changes a log, and with it the hash and the number of tombstones.
+    fn change<T>(&mut self, owner: NodeId, change: impl FnOnce(&mut Held) -> T) -> T {
+        let held = self.logs.entry(owner).or_default();
+        let (hash, tombstones) = held.share(owner);
+        let result = change(held);
+        let (new_hash, new_tombstones) = held.share(owner);
+        self.hash = self.hash.wrapping_sub(hash).wrapping_add(new_hash);
+        self.tombstones = self.tombstones.saturating_sub(tombstones) + new_tombstones;
+        result
     }
 
     /// A node's log, if any part of it has come.
@@ -110,9 +128,9 @@ impl Logs {
         self.hash
     }
 
-    /// All tombstones.
+    /// How many tombstones there are in all.
     pub fn tombstones(&self) -> usize {
-        self.logs.values().filter_map(|held| held.log.as_ref()).map(Log::tombstones).sum()
+        self.tombstones
     }
 
     /// What a replica that is at `from` lacks of a log, as far as it fits in about `max_bytes`; `None` if nothing.
@@ -134,16 +152,36 @@ impl Logs {
         if !delta.is_sound() {
             return Err(Fault::Unsound);
         }
-        let owner = delta.owner;
-        let held = self.logs.entry(owner).or_default();
-        match held.log.as_mut() {
+        self.change(delta.owner, |held| held.merge(delta))
+    }
+
+    /// Forgets a log; gives who was registered in it.
+    pub fn remove(&mut self, owner: NodeId) -> Vec<(ProcessName, Process, Arc<Entry>)> {
+        let log = self.change(owner, |held| std::mem::take(held).log);
+        self.logs.remove(&owner);
+        let entries = log.iter().flat_map(Log::entries);
+        entries.map(|(key, entry)| (key.0.clone(), key.1, Arc::clone(entry))).collect()
+    }
+
+    /// Drops the tombstones of a log's changes up to `until`, if it still is in that run.
+    pub fn forget(&mut self, owner: NodeId, until: Position) {
+        self.change(owner, |held| {
+            if let Some(log) = held.log.as_mut().filter(|log| log.position().run == until.run) {
+                log.forget(until.version);
+            }
+        });
+    }
+}
+
+impl Held {
+    fn merge(&mut self, delta: Delta) -> Result<Merged, Fault> {
+        match self.log.as_mut() {
             Some(log) if log.takes(&delta) && log.size_with(&delta) > MAX_RECORDS => Err(Fault::TooMany),
             Some(log) if log.takes(&delta) => {
                 let before = log.position();
                 let news: Vec<Shift> = log.merge(delta).into_iter().filter_map(|(record, known)| news(record, known.as_ref())).collect();
                 let after = log.position();
-                held.staged.take_if(|staged| staged.position() <= after);
-                self.hash = self.hash.wrapping_sub(leaf(owner, before)).wrapping_add(leaf(owner, after));
+                self.staged.take_if(|staged| staged.position() <= after);
                 Ok(if before == after && news.is_empty() { Merged::Known } else { Merged::News(news) })
             }
             Some(log) if log.position().run > delta.run => Ok(Merged::Known),
@@ -152,47 +190,28 @@ impl Logs {
     }
 
     fn stage(&mut self, delta: Delta) -> Result<Merged, Fault> {
-        let (owner, end, latest) = (delta.owner, delta.end(), delta.latest);
-        let held = self.logs.entry(owner).or_default();
-        match held.staged.as_ref() {
+        let (end, latest) = (delta.end(), delta.latest);
+        match self.staged.as_ref() {
             Some(staged) if staged.position().run > delta.run => return Ok(Merged::Known),
             Some(staged) if staged.takes(&delta) => {}
-            Some(_) | None if delta.after == 0 => held.staged = Some(Log::whole(delta.run, delta.horizon)),
+            Some(_) | None if delta.after == 0 => self.staged = Some(Log::whole(delta.run, delta.horizon)),
             Some(_) | None => return Ok(Merged::Gap),
         }
-        let Some(staged) = held.staged.as_mut() else { return Ok(Merged::Gap) };
+        let Some(staged) = self.staged.as_mut() else { return Ok(Merged::Gap) };
         if staged.size_with(&delta) > MAX_RECORDS {
             return Err(Fault::TooMany);
         }
         staged.merge(delta);
         // A part that ends before what was staged is an old one: at its end the log was not yet what is staged.
-        let complete = held.staged.take_if(|staged| staged.position() == end && end.version == latest);
-        Ok(complete.map_or(Merged::Staged, |log| Merged::News(self.install(owner, log))))
+        let complete = self.staged.take_if(|staged| staged.position() == end && end.version == latest);
+        Ok(complete.map_or(Merged::Staged, |log| Merged::News(self.install(log))))
     }
 
     /// Puts a complete log in the place of the one before; gives what that changes, ends first.
-    fn install(&mut self, owner: NodeId, log: Log) -> Vec<Shift> {
-        let added = leaf(owner, log.position());
-        let held = self.logs.entry(owner).or_default();
-        let removed = held.position().map_or(0, |position| leaf(owner, position));
-        let before = held.log.replace(log).unwrap_or_default();
-        held.staged = None;
-        self.hash = self.hash.wrapping_sub(removed).wrapping_add(added);
-        self.get(owner).map(|log| difference(&before, log)).unwrap_or_default()
-    }
-
-    /// Forgets a log; gives who was registered in it.
-    pub fn remove(&mut self, owner: NodeId) -> Vec<(ProcessName, Process, Arc<Entry>)> {
-        let Some(log) = self.logs.remove(&owner).and_then(|held| held.log) else { return Vec::new() };
-        self.hash = self.hash.wrapping_sub(leaf(owner, log.position()));
-        log.entries().map(|(key, entry)| (key.0.clone(), key.1, Arc::clone(entry))).collect()
-    }
-
-    /// Drops the tombstones of a log's changes up to `until`, if it still is in that run.
-    pub fn forget(&mut self, owner: NodeId, until: Position) {
-        if let Some(log) = self.logs.get_mut(&owner).and_then(|held| held.log.as_mut()).filter(|log| log.position().run == until.run) {
-            log.forget(until.version);
-        }
+    fn install(&mut self, log: Log) -> Vec<Shift> {
+        let before = self.log.take().unwrap_or_default();
+        self.staged = None;
+        difference(&before, self.log.insert(log))
     }
 }
 

@@ -52,7 +52,7 @@ impl Clients {
     }
 
     /// What must be registered in the end: what was granted, and is not over.
-    fn granted(&self, world: &World) -> BTreeSet<(String, usize, Process)> {
+    fn granted(&self, world: &World) -> BTreeSet<Line> {
         let is_granted = |wish: &&Wish| matches!(world.answer(wish.request), Some(Ok(Reply::Registered { .. })));
         let stays = |wish: &&Wish| !self.over.contains(&(wish.host, wish.process));
         let granted = self.wishes.iter().filter(|wish| world.replies.contains_key(&wish.request)).filter(is_granted).filter(stays);
@@ -60,8 +60,11 @@ impl Clients {
     }
 }
 
+/// Name, host and process of a registration.
+type Line = (String, usize, Process);
+
 /// All registrations that a host knows and reaches, and for each name who has it.
-fn seen(world: &World, host: usize) -> (BTreeSet<(String, usize, Process)>, BTreeMap<String, Handle>) {
+fn seen(world: &World, host: usize) -> (BTreeSet<Line>, BTreeMap<String, Handle>) {
     let directory = &world.hosts[host].processes.directory;
     let found = directory.names(None).filter_map(|name| Some((name.clone(), directory.whereis(name)?)));
     let (mut all, mut winners) = (BTreeSet::new(), BTreeMap::new());

@@ -52,6 +52,7 @@ impl Link {
 /// The links of this node's processes.
 #[derive(Debug, Default)]
 pub(super) struct Table {
+    count: usize,
     by_name: BTreeMap<ProcessName, BTreeMap<Handle, Link>>,
     /// By the other's node and handle: the names of those that would be signalled.
     by_other: BTreeMap<NodeId, BTreeMap<Handle, BTreeSet<ProcessName>>>,
@@ -78,7 +79,7 @@ impl Table {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.by_name.values().map(BTreeMap::len).sum()
+        self.count
     }
 
     fn insert(&mut self, name: ProcessName, other: Handle, link: Link) {
@@ -87,11 +88,13 @@ impl Table {
         self.by_other.entry(owner).or_default().entry(other.clone()).or_default().insert(name.clone());
         self.unsettled.entry(owner).or_default().insert((name.clone(), other.clone()));
         self.by_name.entry(name).or_default().insert(other, link);
+        self.count += 1;
     }
 
     fn remove(&mut self, name: &ProcessName, other: &Handle) -> Option<Link> {
         let links = self.by_name.get_mut(name)?;
         let link = links.remove(other)?;
+        self.count -= 1;
         if links.is_empty() {
             self.by_name.remove(name);
         }
