@@ -12,7 +12,7 @@ mod exchange;
 mod io;
 mod ledger;
 mod links;
-mod message;
+pub(super) mod message;
 mod names;
 mod own;
 mod peers;
@@ -39,7 +39,7 @@ use names::Names;
 use own::{Own, Registered};
 pub(super) use peers::Sight;
 use rows::Row;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -79,8 +79,8 @@ pub(super) struct Registry {
     nodes: BTreeMap<NodeId, (NodeName, MemberState)>,
     /// Of nodes that have left or were forgotten: what they said up to this run is not listened to any more.
     gone: BTreeMap<NodeId, u64>,
-    /// Connections that closed while requests are on their way.
-    closed_sessions: BTreeSet<SessionId>,
+    /// Connections that have closed, until what was asked before that is answered: by how many requests had come.
+    closed_sessions: BTreeMap<SessionId, u64>,
     capacity: usize,
     kill_after: Duration,
     /// How far the logs were at some times within the last hour.
@@ -103,7 +103,7 @@ impl Registry {
             exchange: Exchange::new(me.id),
             nodes: BTreeMap::new(),
             gone: BTreeMap::new(),
-            closed_sessions: BTreeSet::new(),
+            closed_sessions: BTreeMap::new(),
             links: Table::default(),
             capacity: settings.capacity,
             kill_after: settings.kill_after,

@@ -71,6 +71,8 @@ pub(crate) struct World {
     cuts: BTreeSet<(usize, usize)>,
     rng: ChaCha8Rng,
     pub(crate) loss: f64,
+    /// Every third message of the registry finds no room.
+    pub(crate) lossy_registry: bool,
     /// A host that gets each datagram one to two seconds late.
     pub(crate) laggard: Option<usize>,
     /// All events, of all hosts.
@@ -92,6 +94,7 @@ impl World {
             cuts: BTreeSet::new(),
             rng: ChaCha8Rng::seed_from_u64(seed),
             loss,
+            lossy_registry: false,
             laggard: None,
             told: Vec::new(),
             replies: BTreeMap::new(),

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 impl Registry {
     pub(in crate::cluster) fn kept(&mut self, edge: &mut Edge, id: WriteId, result: Result<(), WriteError>) {
-        let Some(steps) = self.ledger.landed(id) else { return };
+        let Some(steps) = self.ledger.landed(edge, id, result.is_ok()) else { return };
         match result {
             Ok(()) => {
                 if self.ledger.recovered() {
@@ -21,21 +21,7 @@ impl Registry {
                 }
                 self.commit(edge, steps);
             }
-            Err(error) => self.refuse(edge, steps, error),
-        }
-    }
-
-    /// What the failed write was to change may be on disk all the same: it is written as it was.
-    fn refuse(&mut self, edge: &mut Edge, steps: Vec<Step>, error: WriteError) {
-        self.ledger.failed(edge);
-        for Step { request, act, .. } in steps {
-            match act {
-                Act::Put { name, .. } | Act::Remove { name, .. } => self.ledger.mark(RowKey::Entry(name)),
-                Act::Link { name, other, .. } => self.ledger.mark(RowKey::Link(name, other)),
-                Act::Unlink { name, others } => others.into_iter().for_each(|other| self.ledger.mark(RowKey::Link(name.clone(), other))),
-                Act::Nothing => {}
-            }
-            self.reply(edge, request, Err(Refusal::Write(error)));
+            Err(error) => steps.into_iter().for_each(|step| self.reply(edge, step.request, Err(Refusal::Write(error)))),
         }
     }
 
@@ -57,9 +43,8 @@ impl Registry {
                 self.commit(edge, steps);
             }
         }
-        if !self.ledger.is_busy() {
-            self.closed_sessions.clear();
-        }
+        let answered = self.ledger.answered();
+        self.closed_sessions.retain(|_, asked| *asked > answered);
     }
 
     /// Carries out what is kept now, then answers.

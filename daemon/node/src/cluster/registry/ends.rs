@@ -82,15 +82,13 @@ impl Registry {
         for name in self.own.session(session) {
             self.end(edge, &name, Reason::Unregistered);
         }
-        if self.ledger.is_busy() {
-            self.closed_sessions.insert(session);
-        }
+        self.closed_sessions.insert(session, self.ledger.asked());
     }
 
     /// Ends what was registered for a connection that closed before it was kept.
     pub(super) fn end_if_closed(&mut self, edge: &mut Edge, name: &ProcessName, life: Life) {
         if let Life::Session(session) = life
-            && self.closed_sessions.contains(&session)
+            && self.closed_sessions.contains_key(&session)
         {
             self.end(edge, name, Reason::Unregistered);
         }

@@ -46,9 +46,10 @@ pub(super) struct Step {
 }
 
 #[derive(Debug)]
-pub(super) struct Flight {
-    pub(super) id: WriteId,
-    pub(super) steps: Vec<Step>,
+struct Flight {
+    id: WriteId,
+    steps: Vec<Step>,
+    keys: Vec<RowKey>,
 }
 
 #[derive(Debug, Default)]
@@ -56,6 +57,8 @@ pub(super) struct Ledger {
     queue: VecDeque<(RequestId, Command)>,
     flight: Option<Flight>,
     last: u64,
+    /// How many requests have come.
+    asked: u64,
     /// Rows that differ from what was last written, or may.
     dirty: BTreeSet<RowKey>,
     /// Rows that cannot be read.
@@ -72,6 +75,7 @@ impl Ledger {
         let room = self.queue.len() < MAX_QUEUED;
         if room {
             self.queue.push_back((request, command));
+            self.asked += 1;
         }
         room
     }
@@ -88,9 +92,15 @@ impl Ledger {
         self.junk.push(key);
     }
 
-    /// Whether requests or their writes are on their way.
-    pub(super) fn is_busy(&self) -> bool {
-        self.flight.is_some() || !self.queue.is_empty()
+    /// How many requests have come.
+    pub(super) fn asked(&self) -> u64 {
+        self.asked
+    }
+
+    /// How many of them are answered, at least.
+    pub(super) fn answered(&self) -> u64 {
+        let waiting = self.queue.len() + self.flight.as_ref().map_or(0, |flight| flight.steps.len());
+        self.asked.saturating_sub(waiting as u64)
     }
 
     /// Whether there is something to write, and nothing in flight.
@@ -121,6 +131,7 @@ impl Ledger {
             let value = current(&key);
             rows.insert(key, value);
         }
+        let keys = rows.keys().cloned().collect();
         let mut rows: Vec<KeptRow> = rows.into_iter().map(|(key, value)| KeptRow { key: key.bytes(), value }).collect();
         rows.extend(self.junk.drain(..).map(|key| KeptRow { key, value: None }));
         if rows.is_empty() {
@@ -128,22 +139,24 @@ impl Ledger {
         }
         self.last += 1;
         let id = WriteId(self.last);
-        self.flight = Some(Flight { id, steps });
+        self.flight = Some(Flight { id, steps, keys });
         edge.put(ClusterOutput::Registry(Output::Keep { id, rows }));
         None
     }
 
-    /// The steps of the write that has ended, if it is the one in flight.
-    pub(super) fn landed(&mut self, id: WriteId) -> Option<Vec<Step>> {
-        self.flight.take_if(|flight| flight.id == id).map(|flight| flight.steps)
-    }
-
-    pub(super) fn failed(&mut self, edge: &mut Edge) {
-        edge.stats.registry.writes_failed += 1;
-        if !std::mem::replace(&mut self.resting, true) {
-            edge.after(REWRITE, ClusterTimer::Registry(Timer::Rewrite));
+    /// The steps of the write that has ended, if it is the one in flight. What a failed one was to change may be on disk
+    /// all the same: it is to be written as it is.
+    pub(super) fn landed(&mut self, edge: &mut Edge, id: WriteId, succeeded: bool) -> Option<Vec<Step>> {
+        let Flight { steps, keys, .. } = self.flight.take_if(|flight| flight.id == id)?;
+        if !succeeded {
+            self.dirty.extend(keys);
+            self.failed = true;
+            edge.stats.registry.writes_failed += 1;
+            if !std::mem::replace(&mut self.resting, true) {
+                edge.after(REWRITE, ClusterTimer::Registry(Timer::Rewrite));
+            }
         }
-        self.failed = true;
+        Some(steps)
     }
 
     pub(super) fn rested(&mut self) {

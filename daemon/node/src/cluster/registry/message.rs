@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 /// See the module's table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Message {
+pub(in crate::cluster) enum Message {
     Part { delta: Delta, pushed: bool },
     Ack(Progress),
     Pull { owner: NodeId, from: Progress },
@@ -30,7 +30,7 @@ pub(super) enum Message {
 
 impl Message {
     /// As bytes. Empty, and logged, if it were larger than a frame: no message that this module's bounds admit is.
-    pub(super) fn bytes(&self) -> Bytes {
+    pub(in crate::cluster) fn bytes(&self) -> Bytes {
         encode(self).map(Bytes::from).unwrap_or_else(|error| {
             tracing::error!(%error, "a message of ours is too large");
             Bytes::new()
@@ -39,5 +39,21 @@ impl Message {
 
     pub(super) fn read(bytes: &[u8]) -> Result<Self, Malformed> {
         decode(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn hostile_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), tag in 0u8..8) {
+            let tagged: Vec<u8> = std::iter::once(tag).chain(bytes).collect();
+            if let Ok(message) = Message::read(&tagged) {
+                prop_assert_eq!(Message::read(&message.bytes()), Ok(message));
+            }
+        }
     }
 }

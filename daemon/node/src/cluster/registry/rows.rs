@@ -104,3 +104,46 @@ fn registered(kept: KeptEntry) -> Registered {
     let life = if connection { Life::Orphan } else { Life::Process };
     Registered { process, entry, life, on_conflict, reports_exit, reported: None, ended: false }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crdt::id::NodeId;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_row_reads_as_it_was_written() {
+        let name = ProcessName::new("web").unwrap();
+        let entry = Entry {
+            uid: 1,
+            user: Some("alice".into()),
+            exe: None,
+            groups: [name.clone()].into(),
+            metadata: [("key".into(), "value".into())].into(),
+            address: None,
+            claim: 3,
+            since_ms: 4,
+        };
+        let process = Process { boot: [1; 16], pid: 2, start: 3 };
+        let kept = KeptEntry { process, entry: Arc::new(entry), connection: false, on_conflict: OnConflict::Terminate, reports_exit: true };
+        let registered = registered(kept);
+        let row = KeptRow { key: RowKey::Entry(name.clone()).bytes(), value: entry_row(&registered) };
+        assert_eq!(read(&row), Some(Row::Entry(name.clone(), registered)));
+
+        let other: Handle = "db@node2#7.8".parse().unwrap();
+        let link = Link::new(process, NodeId([2; 16]), None, true, 5);
+        let row = KeptRow { key: RowKey::Link(name.clone(), other.clone()).bytes(), value: link_row(&link) };
+        assert_eq!(read(&row), Some(Row::Link(name, other, link)));
+    }
+
+    proptest! {
+        #[test]
+        fn rubbish_counts_as_lost_or_reads(
+            kind in prop_oneof![Just(ENTRY), Just(LINK), any::<u8>()], key in "[a-z@#0-9.\\x00]{0,12}",
+            value in proptest::collection::vec(any::<u8>(), 0..200),
+        ) {
+            let key = std::iter::once(kind).chain(key.bytes()).collect();
+            let _ = read(&KeptRow { key, value: Some(value.into()) });
+        }
+    }
+}

@@ -135,6 +135,10 @@ impl World {
         self.note(bytes.len() as u64);
         assert!(!bytes.is_empty() && bytes.len() <= 1 << 20);
         let (pipe, from) = place(conn);
+        if self.lossy_registry && channel == Channel::Registry && self.draw(3) == 0 {
+            let Some(end) = self.pipes.get(&pipe).map(|it| it.ends[from]) else { return };
+            return self.at(self.now, Happening::Input(end, Input::Registry(registry::Input::Overflowed { conn })));
+        }
         let at = self.now + self.delay() + if self.is_lost() { 30 * MS } else { 0 };
         if let Some(it) = self.pipes.get_mut(&pipe) {
             let queue = &mut it.queues[from][channel as usize];

@@ -14,8 +14,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// What a host has besides its machine.
-#[derive(Default)]
 pub(crate) struct Processes {
+    pub(crate) capacity: usize,
     boot: u8,
     last_pid: u32,
     living: BTreeSet<Process>,
@@ -29,16 +29,42 @@ pub(crate) struct Processes {
     pub(crate) stubborn: BTreeSet<Process>,
 }
 
+impl Default for Processes {
+    fn default() -> Self {
+        Self {
+            capacity: 60_000,
+            boot: 0,
+            last_pid: 0,
+            living: BTreeSet::new(),
+            watched: BTreeSet::new(),
+            rows: BTreeMap::new(),
+            directory: Directory::default(),
+            events: Vec::new(),
+            signals: Vec::new(),
+            stubborn: BTreeSet::new(),
+        }
+    }
+}
+
 impl Processes {
     pub(super) fn settings(&self) -> Settings {
         let kept = self.rows.iter().map(|(key, value)| KeptRow { key: key.clone(), value: Some(value.clone()) }).collect();
-        Settings { kept, capacity: 60_000, kill_after: Duration::from_secs(5) }
+        Settings { kept, capacity: self.capacity, kill_after: Duration::from_secs(5) }
     }
 
     /// The daemon is gone.
     pub(super) fn forget(&mut self) {
         self.watched.clear();
         self.directory = Directory::default();
+    }
+
+    /// As a disk that was not synced.
+    pub(crate) fn lose_rows(&mut self) {
+        self.rows.clear();
+    }
+
+    pub(crate) fn lives(&self, process: Process) -> bool {
+        self.living.contains(&process)
     }
 
     pub(crate) fn rows(&self) -> usize {
@@ -99,6 +125,10 @@ impl World {
         self.request(host, ClusterCommand::Registry(command))
     }
 
+    pub(crate) fn tell(&mut self, host: usize, input: Input) {
+        self.give(host, ClusterInput::Registry(input));
+    }
+
     /// Asks, and runs until that is answered.
     pub(crate) fn asked(&mut self, host: usize, command: Command) -> Result<Reply, Refusal> {
         let id = self.ask(host, command);
@@ -110,6 +140,8 @@ impl World {
         match self.replies.get(&id)? {
             Ok(cluster::Reply::Registry(reply)) => Some(Ok(reply.clone())),
             Err(cluster::Refusal::Registry(refusal)) => Some(Err(refusal.clone())),
+            // Too many wait for a daemon's start, or it is stopping.
+            Err(cluster::Refusal::Write(_) | cluster::Refusal::Stopping) => Some(Err(Refusal::Write(WriteError::Failed))),
             other => panic!("{other:?}"),
         }
     }
