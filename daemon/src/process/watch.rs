@@ -3,7 +3,7 @@
 //! It holds a pidfd of each, all in one epoll set: a task or a thread for each process would cost more than the process.
 //! Whoever sends it orders never waits; `/proc` is read here only.
 
-use super::exits::{Exits, Next};
+use super::exits::{Exit, Exits, Next};
 use super::host::Host;
 use crdt::registry::{Process, Reason};
 use node::cluster::registry::Signal;
@@ -11,11 +11,12 @@ use rustix::buffer::spare_capacity;
 use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 use rustix::fd::OwnedFd;
 use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::time::{Duration, Instant};
 
 /// What the epoll set says of the two descriptors that are no processes.
 const BELL: u64 = 0;
@@ -26,6 +27,10 @@ const EVENTS: usize = 256;
 const ORDERS: usize = 256;
 /// How long until it is tried again to watch a process for which no descriptor was left.
 const RETRY: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
+
+/// How many ends are remembered of processes that are not watched, and for how long: in less time no pid is used again.
+const RECENT_EXITS: usize = 1024;
+const RECENT: Duration = Duration::from_secs(1);
 
 /// Told of each end, on the watching thread: must be quick.
 type Tell = Box<dyn Fn(Process, Reason) + Send>;
@@ -89,6 +94,7 @@ impl Watcher {
             last_token: EXITS,
             unopened: BTreeSet::new(),
             numbers: Arc::clone(&numbers),
+            recent: VecDeque::new(),
         };
         std::thread::Builder::new().name("processes".to_owned()).spawn(move || watch.run())?;
         Ok(Self { wire: Arc::new(Wire { orders, bell, numbers }) })
@@ -144,6 +150,8 @@ struct Watch {
     /// Those for which no descriptor was left.
     unopened: BTreeSet<Process>,
     numbers: Arc<Numbers>,
+    /// The last ends that were told, of any processes.
+    recent: VecDeque<(Exit, Instant)>,
 }
 
 /// A process that is watched.
@@ -184,8 +192,13 @@ impl Watch {
                     if let Some((_, watched)) = self.processes.range_mut(of(0)..=of(u64::MAX)).next_back() {
                         watched.status = Some(exit.status);
                     }
+                    self.recent.push_back((exit, Instant::now()));
+                    self.recent.drain(..self.recent.len().saturating_sub(RECENT_EXITS));
                 }
-                Next::Lost => self.processes.values_mut().for_each(|watched| watched.status = None),
+                Next::Lost => {
+                    self.processes.values_mut().for_each(|watched| watched.status = None);
+                    self.recent.clear();
+                }
                 Next::Other => {}
             }
         }
@@ -235,12 +248,22 @@ impl Watch {
                 self.tokens.insert(watched.token, process);
                 self.processes.insert(process, watched);
             }
-            Ok(None) => (self.tell)(process, Reason::Exited),
+            Ok(None) => self.was_not_there(process),
             Err(error) => {
                 tracing::warn!(pid = process.pid, %error, "a process cannot be watched yet");
                 self.unopened.insert(process);
             }
         }
+    }
+
+    /// It may have ended between its registration and the order to watch it.
+    fn was_not_there(&mut self, process: Process) {
+        self.hear_exits();
+        let of_pid = |exit: &&(Exit, Instant)| exit.0.pid == process.pid && exit.1.elapsed() < RECENT;
+        // Of another process that has the pid now, threads may have ended.
+        let is_its = self.host.is_of_this_boot(process) && !Host::has_successor(process);
+        let recent = self.recent.iter().rev().find(of_pid).filter(|_| is_its);
+        (self.tell)(process, recent.map_or(Reason::Exited, |(exit, _)| reason(exit.status)));
     }
 
     /// Gives nothing if that process is not there.
@@ -302,7 +325,6 @@ mod tests {
     use super::*;
     use std::process::{Child, Command};
     use std::sync::mpsc::RecvTimeoutError;
-    use std::time::Duration;
 
     const PATIENCE: Duration = Duration::from_secs(30);
 
