@@ -101,11 +101,8 @@ pub(crate) struct Events {
 impl Events {
     pub(crate) async fn follow(socket: &Path, path: &str, last_event_id: Option<&str>) -> anyhow::Result<Self> {
         let mut client = Client::connect(socket).await?;
-        let mut request = hyper::Request::builder().uri(path).header("host", "muster");
-        if let Some(id) = last_event_id {
-            request = request.header("last-event-id", id);
-        }
-        let response = client.sender.send_request(request.body(Full::new(Bytes::new()))?).await?;
+        let headers: Vec<(&str, &str)> = last_event_id.map(|id| ("last-event-id", id)).into_iter().collect();
+        let response = client.open("GET", path, None, &headers).await?;
         anyhow::ensure!(response.status() == 200, "{path}: {}", response.status());
         Ok(Self { body: response.into_body(), text: String::new(), _sender: client.sender })
     }
