@@ -39,8 +39,14 @@ pub(crate) async fn run(wanted: &[String]) -> anyhow::Result<()> {
     if is_wanted("detection") {
         detection().await?;
     }
-    if is_wanted("memory") {
+    if is_wanted("cut") {
+        cut(Duration::from_secs(20)).await?;
+        cut(Duration::from_secs(120)).await?;
+    }
+    if is_wanted("memory") || is_wanted("memory-0") {
         memory(0).await?;
+    }
+    if is_wanted("memory") || is_wanted("memory-100000") {
         memory(100_000).await?;
     }
     Ok(())
@@ -227,12 +233,14 @@ async fn detection() -> anyhow::Result<()> {
         })
         .await?;
     }
-    value(fleet.dir.path(), "a killed node is down on both others", &format!("{:.2} s", begun.elapsed().as_secs_f64()))?;
-    fleet.nodes[2].wait()?;
-    fleet.nodes[2].start()?;
-    fleet.whole().await?;
+    value(fleet.dir.path(), "a killed node is down on both others", &format!("{:.2} s", begun.elapsed().as_secs_f64()))
+}
+
+/// One node of three is cut off, all are written to, and the cut heals.
+async fn cut(span: Duration) -> anyhow::Result<()> {
+    let fleet = Fleet::started(3).await?;
     fleet.split(&[2]).await?;
-    tokio::time::sleep(Duration::from_secs(20)).await;
+    tokio::time::sleep(span).await;
     for (index, node) in fleet.nodes.iter().enumerate() {
         fill(node, &format!("apart{index}"), 1_000).await?;
     }
@@ -240,7 +248,8 @@ async fn detection() -> anyhow::Result<()> {
     fleet.split(&[]).await?;
     fleet.whole().await?;
     fleet.agree().await?;
-    value(fleet.dir.path(), "members and lists agree after a cut of 20 s", &format!("{:.2} s", begun.elapsed().as_secs_f64()))
+    let text = format!("{:.2} s", begun.elapsed().as_secs_f64());
+    value(fleet.dir.path(), &format!("members and lists agree after a cut of {} s", span.as_secs()), &text)
 }
 
 async fn memory(lists: usize) -> anyhow::Result<()> {
@@ -249,7 +258,12 @@ async fn memory(lists: usize) -> anyhow::Result<()> {
     // Lives as long as this program: the clients share it.
     let body: &'static str = json!({ "entries": entries }).to_string().leak();
     let request = |client: usize, number: usize| post(&format!("/v1/lists/many{client}-{number}/entries"), body);
-    drive(&fleet.nodes[0].socket(), 16, move |done, _| done < lists, request).await?;
+    let mut filled = drive(&fleet.nodes[0].socket(), 16, move |done, _| done < lists, request).await?;
+    if lists > 0 {
+        row(fleet.dir.path(), "lists of 10 entries made, 16 clients", &mut filled)?;
+        let figures = format!("{:.1} MB", resident_mb(fleet.nodes[0].pid().context("it runs")?)?);
+        value(fleet.dir.path(), &format!("after making {lists} lists of 10 entries"), &figures)?;
+    }
     fleet.nodes[0].stop()?;
     let begun = Instant::now();
     fleet.nodes[0].start()?;
