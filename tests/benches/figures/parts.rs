@@ -221,7 +221,7 @@ async fn catch_up(missed: usize) -> anyhow::Result<()> {
 }
 
 async fn detection() -> anyhow::Result<()> {
-    let mut fleet = Fleet::started(3).await?;
+    let fleet = Fleet::started(3).await?;
     let begun = Instant::now();
     fleet.nodes[2].signal(Signal::KILL)?;
     for index in [0, 1] {
