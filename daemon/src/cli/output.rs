@@ -40,13 +40,13 @@ impl Output {
         write(&table.render(self.layout))
     }
 
-    /// Prints a line, which must have been made of [printable](super::text::printable) text.
+    /// Prints a line, which must have been made of [printable] text.
     pub(crate) fn line(&self, line: &str) -> Result<(), Failure> {
         write(&format!("{line}\n"))
     }
 
     /// Prints what happened: its fields with tabs between them for programs, `words` (made of
-    /// [printable](super::text::printable) text) for people.
+    /// [printable] text) for people.
     pub(crate) fn record(&self, fields: &[&str], words: impl FnOnce() -> String) -> Result<(), Failure> {
         match self.layout {
             Layout::Plain => self.line(&fields.iter().map(|field| printable(field)).collect::<Vec<_>>().join("\t")),

@@ -39,8 +39,10 @@ fn parse(bytes: &[u8]) -> anyhow::Result<Option<(u16, usize, usize)>> {
     let Some(head) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else { return Ok(None) };
     let text = std::str::from_utf8(&bytes[..head])?;
     let status = text.get(9..12).context("no status")?.parse()?;
-    let length = text.lines().find_map(|line| line.strip_prefix("content-length: ")).context("no content-length")?;
-    Ok(Some((status, head + 4, head + 4 + length.parse::<usize>()?)))
+    let length = text.lines().find_map(|line| line.strip_prefix("content-length: "));
+    // An answer without content (RFC 9110, section 15.3.5) says no length.
+    let length = if status == 204 { 0 } else { length.context("no content-length")?.parse::<usize>()? };
+    Ok(Some((status, head + 4, head + 4 + length)))
 }
 
 pub(crate) fn get(path: &str) -> Vec<u8> {
@@ -48,7 +50,19 @@ pub(crate) fn get(path: &str) -> Vec<u8> {
 }
 
 pub(crate) fn post(path: &str, body: &str) -> Vec<u8> {
-    format!("POST {path} HTTP/1.1\r\nhost: muster\r\ncontent-length: {}\r\n\r\n{body}", body.len()).into_bytes()
+    with_body("POST", path, body)
+}
+
+pub(crate) fn put(path: &str, body: &str) -> Vec<u8> {
+    with_body("PUT", path, body)
+}
+
+pub(crate) fn delete(path: &str) -> Vec<u8> {
+    with_body("DELETE", path, "")
+}
+
+fn with_body(method: &str, path: &str, body: &str) -> Vec<u8> {
+    format!("{method} {path} HTTP/1.1\r\nhost: muster\r\ncontent-length: {}\r\n\r\n{body}", body.len()).into_bytes()
 }
 
 /// What many clients measured together.

@@ -2,6 +2,7 @@
 
 use crate::fleet::{self, Fleet, Node, eventually, items};
 use crate::load::{Measured, Wire, drive, get, post};
+use crate::processes;
 use anyhow::{Context, ensure};
 use rustix::process::Signal;
 use serde_json::json;
@@ -43,6 +44,18 @@ pub(crate) async fn run(wanted: &[String]) -> anyhow::Result<()> {
         cut(Duration::from_secs(20)).await?;
         cut(Duration::from_secs(120)).await?;
     }
+    if is_wanted("registering") {
+        processes::registering().await?;
+    }
+    if is_wanted("found") {
+        processes::found().await?;
+    }
+    if is_wanted("gone") {
+        processes::gone().await?;
+    }
+    if is_wanted("heal") {
+        processes::heal().await?;
+    }
     if is_wanted("memory") || is_wanted("memory-0") {
         memory(0).await?;
     }
@@ -52,7 +65,7 @@ pub(crate) async fn run(wanted: &[String]) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn seconds() -> Duration {
+pub(crate) fn seconds() -> Duration {
     let text = std::env::var("FIGURES_SECONDS").unwrap_or_default();
     Duration::from_secs_f64(text.parse().unwrap_or(5.0))
 }
@@ -73,14 +86,14 @@ fn fdatasync(dir: &Path) -> anyhow::Result<Measured> {
     Ok(measured)
 }
 
-fn row(dir: &Path, figure: &str, measured: &mut Measured) -> anyhow::Result<()> {
+pub(crate) fn row(dir: &Path, figure: &str, measured: &mut Measured) -> anyhow::Result<()> {
     let mut disk = fdatasync(dir)?;
     let (rate, p50, p99) = (measured.per_second(), measured.percentile(50), measured.percentile(99));
     println!("{figure:<58} {rate:>12.0} {p50:>9.2} {p99:>9.2}   {:.2} ms, {:.0}/s", disk.percentile(50), disk.per_second());
     Ok(())
 }
 
-fn value(dir: &Path, figure: &str, value: &str) -> anyhow::Result<()> {
+pub(crate) fn value(dir: &Path, figure: &str, value: &str) -> anyhow::Result<()> {
     println!("{figure:<58} {value:>32}   {:.2} ms", fdatasync(dir)?.percentile(50));
     Ok(())
 }
@@ -133,7 +146,7 @@ async fn suspicions(fleet: &Fleet) -> anyhow::Result<()> {
     value(fleet.dir.path(), "healthy nodes meanwhile", &text)
 }
 
-fn metric(metrics: &str, name: &str) -> f64 {
+pub(crate) fn metric(metrics: &str, name: &str) -> f64 {
     let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     line.and_then(|value| value.parse().ok()).unwrap_or(f64::NAN)
 }

@@ -1,0 +1,172 @@
+//! The process registry's rows of the table: three connected nodes.
+
+use crate::fleet::{Fleet, Node, eventually};
+use crate::load::{Measured, Wire, delete, drive, get, put};
+use crate::parts::{metric, row, seconds, value};
+use anyhow::{Context, ensure};
+use rustix::process::{Resource, Rlimit, setrlimit};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How many names are known at most; all but a few of them are this very process's.
+const MANY: usize = 100_000;
+/// At that many names the rate is to be nearly the one at [`FEW`].
+const LARGE: usize = 50_000;
+const FEW: usize = 1_000;
+const PER_SIDE: usize = 10_000;
+const KILLS: usize = 200;
+
+/// Lets the nodes hold that many registrations, if this process may.
+fn raise_limit() {
+    let limit = Some(u64::try_from(MANY + 10_000).unwrap_or(u64::MAX));
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit, maximum: limit }) {
+        println!("    the limit of open files stays ({error}): registering {MANY} names will fail");
+    }
+}
+
+fn register(name: &str, pid: u32) -> Vec<u8> {
+    put(&format!("/v1/processes/{name}"), &format!("{{\"pid\":{pid},\"groups\":[\"bench\"],\"metadata\":{{\"port\":\"8080\"}}}}"))
+}
+
+/// Registers names `{prefix}-{client}-{number}` until there are `count`, or for as long as a row takes.
+async fn registrations(node: &Node, prefix: &'static str, clients: usize, count: Option<usize>) -> anyhow::Result<Measured> {
+    let (span, pid) = (seconds(), std::process::id());
+    let goes_on = move |done: usize, elapsed: Duration| count.map_or(elapsed < span, |count| done < count);
+    drive(&node.socket(), clients, goes_on, move |client, number| register(&format!("{prefix}-{client}-{number}"), pid)).await
+}
+
+async fn names(node: &Node) -> anyhow::Result<f64> {
+    Ok(metric(&node.get("/metrics").await?.text, "muster_processes_known_names"))
+}
+
+/// Waits until all nodes know as many names as the first.
+async fn level(fleet: &Fleet) -> anyhow::Result<()> {
+    eventually("all nodes know all names", async || {
+        let first = names(&fleet.nodes[0]).await?;
+        for node in &fleet.nodes {
+            let here = names(node).await?;
+            ensure!(here == first, "{here} of {first} at {}", node.name);
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// Rates of registering at few and at many names, then lookups among the most.
+pub(crate) async fn registering() -> anyhow::Result<()> {
+    raise_limit();
+    let fleet = Fleet::started(3).await?;
+    let (node, dir) = (&fleet.nodes[0], fleet.dir.path());
+    registrations(node, "few", 8, Some(FEW)).await?;
+    for (clients, prefix) in [(1, "one"), (64, "all")] {
+        let begun = Instant::now();
+        let mut measured = registrations(node, prefix, clients, None).await?;
+        let known = names(node).await?;
+        level(&fleet).await?;
+        let lag = begun.elapsed().saturating_sub(measured.span).as_secs_f64();
+        let figure = format!("registrations, 3 nodes, {clients} client(s), up to {known} names, level {lag:.1} s later");
+        row(dir, &figure, &mut measured)?;
+    }
+    fill(node, LARGE).await?;
+    for (clients, prefix) in [(1, "later"), (64, "last")] {
+        let mut measured = registrations(node, prefix, clients, Some(5_000)).await?;
+        row(dir, &format!("the same, {clients} client(s), from {LARGE} names on"), &mut measured)?;
+    }
+    fill(node, MANY).await?;
+    level(&fleet).await?;
+    lookups(&fleet).await
+}
+
+async fn fill(node: &Node, count: usize) -> anyhow::Result<()> {
+    let known = names(node).await? as usize;
+    let prefix: &'static str = if count > LARGE { "most" } else { "more" };
+    registrations(node, prefix, 64, Some(count.saturating_sub(known))).await.map(drop)
+}
+
+async fn lookups(fleet: &Fleet) -> anyhow::Result<()> {
+    let (there, dir) = (&fleet.nodes[1], fleet.dir.path());
+    let known = names(there).await?;
+    let span = seconds();
+    for clients in [1, 64] {
+        let whereis = move |client: usize, number: usize| get(&format!("/v1/processes/few-{}-{}", client % 8, number % 100));
+        let mut measured = drive(&there.socket(), clients, move |_, elapsed| elapsed < span, whereis).await?;
+        row(dir, &format!("lookups on another node, {clients} client(s), {known} names"), &mut measured)?;
+        let mut empty = drive(&there.socket(), clients, move |_, elapsed| elapsed < span, |_, _| get("/healthz")).await?;
+        row(dir, &format!("an empty request (GET /healthz), {clients} client(s)"), &mut empty)?;
+    }
+    Ok(())
+}
+
+/// From the answer to a registration on A until a lookup on B finds it.
+pub(crate) async fn found() -> anyhow::Result<()> {
+    let fleet = Fleet::started(3).await?;
+    let (mut here, mut there) = (Wire::connect(&fleet.nodes[0].socket()).await?, Wire::connect(&fleet.nodes[1].socket()).await?);
+    let (mut measured, begun) = (Measured::default(), Instant::now());
+    while begun.elapsed() < seconds() {
+        let name = format!("found-{}", measured.count());
+        let (status, answer) = here.exchange(&register(&name, std::process::id())).await?;
+        ensure!(status == 201, "{status}: {}", String::from_utf8_lossy(answer));
+        let registered = Instant::now();
+        let request = get(&format!("/v1/processes/{name}"));
+        while there.exchange(&request).await?.0 != 200 {
+            ensure!(registered.elapsed() < Duration::from_secs(10), "never found elsewhere");
+        }
+        measured.add(registered.elapsed());
+        here.exchange(&delete(&format!("/v1/processes/{name}"))).await?;
+    }
+    measured.span = begun.elapsed();
+    row(fleet.dir.path(), "registered on A, found on B", &mut measured)
+}
+
+/// From the kill of a process until no node knows its name.
+pub(crate) async fn gone() -> anyhow::Result<()> {
+    let fleet = Fleet::started(3).await?;
+    let mut wires = Vec::new();
+    for node in &fleet.nodes {
+        wires.push(Wire::connect(&node.socket()).await?);
+    }
+    let (mut measured, begun) = (Measured::default(), Instant::now());
+    for number in 0..KILLS {
+        let mut child = Command::new("sleep").arg("600").stdin(Stdio::null()).spawn()?;
+        let name = format!("gone-{number}");
+        wires[0].exchange(&register(&name, child.id())).await?;
+        let request = get(&format!("/v1/processes/{name}"));
+        for wire in &mut wires {
+            while wire.exchange(&request).await?.0 != 200 {}
+        }
+        child.kill()?;
+        let killed = Instant::now();
+        for wire in &mut wires {
+            while wire.exchange(&request).await?.0 != 404 {
+                ensure!(killed.elapsed() < Duration::from_secs(10), "{name} outlives its process");
+            }
+        }
+        measured.add(killed.elapsed());
+        child.wait()?;
+    }
+    measured.span = begun.elapsed();
+    row(fleet.dir.path(), "a killed process, gone on all three nodes", &mut measured)
+}
+
+/// Names are given on both sides of a cut, then it heals.
+pub(crate) async fn heal() -> anyhow::Result<()> {
+    let fleet = Fleet::started(3).await?;
+    fleet.split(&[2]).await?;
+    registrations(&fleet.nodes[0], "west", 16, Some(PER_SIDE)).await?;
+    registrations(&fleet.nodes[2], "east", 16, Some(PER_SIDE)).await?;
+    let apart = names(&fleet.nodes[2]).await?;
+    let begun = Instant::now();
+    fleet.split(&[]).await?;
+    eventually("all nodes know both sides' names", async || {
+        for node in &fleet.nodes {
+            let here = names(node).await?;
+            ensure!(here == (2 * PER_SIDE) as f64, "{here} at {}", node.name);
+            let page = node.get("/v1/processes?state=unreachable&limit=1").await?.json();
+            ensure!(page["items"].as_array().context("a page")?.is_empty(), "some are out of sight of {}", node.name);
+        }
+        Ok(())
+    })
+    .await?;
+    let text = format!("{:.2} s", begun.elapsed().as_secs_f64());
+    value(fleet.dir.path(), &format!("a cut with {apart} names on each side heals"), &text)
+}
