@@ -89,6 +89,8 @@ pub(super) struct Registry {
     clock: u64,
     /// This node's log has changed since it was last published.
     changed: bool,
+    /// The run is on disk: from then on peers may hear of this node's log.
+    begun: bool,
 }
 
 impl Registry {
@@ -110,6 +112,7 @@ impl Registry {
             ages: VecDeque::new(),
             clock: 0,
             changed: false,
+            begun: false,
         };
         registry.logs.begin(me.id, run);
         registry.names.see(edge, (me.id, &me.name), true, &[]);
@@ -146,6 +149,7 @@ impl Registry {
 
     /// The node has another run: all is said anew in that one.
     pub(super) fn begin(&mut self, run: u64) {
+        self.begun = true;
         if self.logs.position(self.me).run != run {
             self.logs.begin(self.me, run);
             self.changed = true;

@@ -36,7 +36,8 @@ impl Registry {
         for name in self.own.names(process) {
             let Some(registered) = self.own.get_mut(&name) else { continue };
             match registered.reported.filter(|_| reason == Reason::Exited) {
-                None if registered.reports_exit && reason == Reason::Exited => {
+                // Of those that were gone at the start nobody hears at all: peers would take them for alive meanwhile.
+                None if registered.reports_exit && reason == Reason::Exited && self.begun => {
                     registered.ended = true;
                     edge.after(REPORT, ClusterTimer::Registry(Timer::Report(name, process)));
                 }
