@@ -141,6 +141,11 @@ impl Registrants {
             }
             self.note(key, node, registration, at);
         }
+        if let Command::Report { reason, .. } = &command {
+            for (key, _) in &before {
+                self.facts.get_mut(key).into_iter().for_each(|fact| fact.reports.extend([*reason]));
+            }
+        }
         if matches!(command, Command::Unregister { .. }) {
             for (key, _) in before.iter().filter(|(_, standing)| *standing != Standing::Gone) {
                 self.doubt(key, Some((at, Cause::TakenBack)));
@@ -154,7 +159,8 @@ impl Registrants {
         let handle = Handle { name: name.clone(), node: node.clone(), pid: process.pid, start: process.start };
         self.keys.insert(handle, key.clone());
         let (ends, standing) = (Vec::new(), Standing::Gone);
-        let fact = || Fact { registration: registration.clone(), is_plain: false, ends, reported: None, standing, doubted_until: None };
+        let fact =
+            || Fact { registration: registration.clone(), is_plain: false, ends, reports: BTreeSet::new(), standing, doubted_until: None };
         let host = key.0;
         let fact = self.facts.entry(key).or_insert_with(fact);
         fact.is_plain = false;
@@ -197,7 +203,7 @@ impl Registrants {
         fact.registration = registration.clone();
         fact.is_plain = !asked.overlaps;
         if told_fresh {
-            fact.reported = None;
+            self.links.begin(&key, asked.at);
         }
         if !runs {
             // Its end may be heard of before its registration: then it is as if it had been taken back, and made anew.
@@ -230,15 +236,6 @@ impl Registrants {
         }
     }
 
-    /// How a process ends was told.
-    pub fn reported(&mut self, asked: &Asked, reason: Reason) {
-        for (key, _) in &asked.before {
-            if let Some(fact) = self.facts.get_mut(key).filter(|fact| fact.reported.is_none()) {
-                fact.reported = Some(reason);
-            }
-        }
-    }
-
     /// A registration may have ended, or may have begun.
     pub fn doubt(&mut self, key: &Key, end: Option<(Instant, Cause)>) {
         self.links.doubt(key);
@@ -263,6 +260,12 @@ impl Registrants {
         let its = self.facts.iter().filter(|((on, _, its), _)| *on == host && *its == process);
         let (keys, held): (Vec<Key>, Vec<bool>) = its.map(|(key, fact)| (key.clone(), fact.standing(at) == Standing::Held)).unzip();
         keys.iter().for_each(|key| self.finish(key, Some((at, Cause::Process(how)))));
+        // Who asked before is registered after the end was heard of, until that is heard of once more.
+        for asked in self.waiting.values().filter(|asked| asked.host == host) {
+            let Command::Register(registration) = &asked.command else { continue };
+            let key = (host, registration.name.clone(), registration.process);
+            self.facts.get_mut(&key).filter(|_| key.2 == process).into_iter().for_each(|fact| fact.ends.push((at, Cause::TakenBack)));
+        }
         keys.into_iter().zip(held).filter(|(_, held)| *held).map(|(key, _)| key).collect()
     }
 
@@ -318,6 +321,7 @@ impl Registrants {
             {
                 // Whether it now ends with a connection, nobody knows.
                 stays = false;
+                fact.ends.push((asked.at, Cause::TakenBack));
                 fact.registration.lifetime = Lifetime::Process;
             }
             if changes && !ended && !stays {

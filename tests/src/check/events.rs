@@ -115,7 +115,7 @@ impl Story {
         if is_true || (fact.standing(now) == Standing::Doubtful && reason == Reason::Unknown) {
             return Ok(());
         }
-        Err(format!("not its end: {:?}, reported {:?}", fact.ends, fact.reported))
+        Err(format!("not its end: {:?}, reported {:?}", fact.ends, fact.reports))
     }
 
     /// What was told of a registration is what the directory says.
@@ -145,7 +145,7 @@ pub fn holders(found: node::cluster::registry::Found) -> impl Iterator<Item = no
 
 fn explains(cause: Cause, reason: Reason, fact: &Fact) -> bool {
     match cause {
-        Cause::Process(how) => reason == how || reason == Reason::Exited || reason == Reason::Unknown || Some(reason) == fact.reported,
+        Cause::Process(how) => reason == how || reason == Reason::Exited || reason == Reason::Unknown || fact.reports.contains(&reason),
         Cause::TakenBack => matches!(reason, Reason::Unregistered | Reason::Unknown),
         Cause::Left => matches!(reason, Reason::Left | Reason::Unknown),
         Cause::Lost => matches!(reason, Reason::Unknown | Reason::Unregistered),

@@ -18,6 +18,8 @@ struct Link {
     standing: Standing,
     /// The other was told to be out of sight while the link was there.
     hidden: bool,
+    /// The other was not surely registered when the link was made: it may count as gone.
+    shaky: bool,
 }
 
 /// Signals that a daemon sent to one process.
@@ -40,11 +42,15 @@ pub struct Links {
 }
 
 impl Links {
-    /// A link is asked for; bound to each of these, if it is made.
-    pub fn ask(&mut self, key: &Key, others: &[Handle], unreachable: bool, since: Instant) {
+    /// A link is asked for; bound to each of these, if it is made. With each, whether it is not surely registered.
+    pub fn ask(&mut self, key: &Key, others: &[(Handle, bool)], unreachable: bool, since: Instant) {
         let links = self.links.entry(key.clone()).or_default();
-        let link = |other: &Handle| Link { other: other.clone(), unreachable, since, standing: Standing::Doubtful, hidden: false };
-        links.extend(others.iter().map(link));
+        for (other, shaky) in others {
+            if !links.iter().any(|link| link.other == *other && link.since == since) {
+                let (other, standing, hidden, shaky) = (other.clone(), Standing::Doubtful, false, *shaky);
+                links.push(Link { other, unreachable, since, standing, hidden, shaky });
+            }
+        }
     }
 
     /// What was asked for since then was carried out, or refused; nothing if nobody can know.
@@ -80,6 +86,12 @@ impl Links {
     /// A registration has ended, and its links with it.
     pub fn end(&mut self, key: &Key) {
         self.links.get_mut(key).into_iter().flatten().for_each(|link| link.standing = Standing::Gone);
+    }
+
+    /// A registration has begun anew: the links that it had before have ended.
+    pub fn begin(&mut self, key: &Key, at: Instant) {
+        let old = self.links.get_mut(key).into_iter().flatten().filter(|link| link.since < at);
+        old.for_each(|link| link.standing = Standing::Gone);
     }
 
     /// A daemon told that a registration has lost its name.
@@ -134,7 +146,9 @@ fn reasons(registrants: &Registrants, now: Instant, (host, epoch): (usize, u64),
 /// Whether a link's other end may be seen as down for good, or as out of sight where that counts.
 fn may_fire(registrants: &Registrants, now: Instant, link: &Link) -> bool {
     let fact = registrants.key(&link.other).and_then(|key| registrants.facts.get(key));
-    link.unreachable || fact.is_none_or(|fact| fact.standing(now) != Standing::Held || fact.ends.iter().any(|(at, _)| *at >= link.since))
+    link.unreachable
+        || link.shaky
+        || fact.is_none_or(|fact| fact.standing(now) != Standing::Held || fact.ends.iter().any(|(at, _)| *at >= link.since))
 }
 
 /// At the end: whoever had to be signalled was.

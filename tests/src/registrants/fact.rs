@@ -3,6 +3,7 @@
 use crdt::registry::Reason;
 use node::cluster::registry::{Lifetime, Registration, SessionId};
 use node::time::Instant;
+use std::collections::BTreeSet;
 
 /// Whether a registration is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,8 +38,8 @@ pub struct Fact {
     pub is_plain: bool,
     /// Why and when it may have ended, once for each time.
     pub ends: Vec<(Instant, Cause)>,
-    /// How it is said to end.
-    pub reported: Option<Reason>,
+    /// How it was said to end.
+    pub reports: BTreeSet<Reason>,
     pub(super) standing: Standing,
     /// When a doubt ends: it is gone then.
     pub(super) doubted_until: Option<Instant>,

@@ -205,7 +205,7 @@ impl World {
         let rival = found.filter(|found| found.holder.reachable && found.holder.owner != own);
         let rival = rival.map(|found| found.holder.handle(subject(&command)));
         let (epoch, node) = (process.epoch, self.hosts[host].peer.name.clone());
-        let others = self.targets(host, &command);
+        let others = self.shaky_targets(host, &command);
         self.trace.note(now, &format_args!("n{host} asked {command:?}"));
         self.ask(host, ClusterCommand::Registry(command.clone()));
         self.registrants.ask(self.asked, host, &node, epoch, now, (command.clone(), rival));
@@ -234,6 +234,14 @@ impl World {
                 found.into_iter().flat_map(crate::check::events::holders).map(|holder| holder.handle(name)).collect()
             }
         }
+    }
+
+    /// The same, with each whether it is not surely registered.
+    pub(super) fn shaky_targets(&self, host: usize, command: &Command) -> Vec<(Handle, bool)> {
+        let (now, registrants) = (self.queue.now(), &self.registrants);
+        let fact = |handle: &Handle| registrants.key(handle).and_then(|key| registrants.facts.get(key));
+        let shaky = |handle: &Handle| fact(handle).is_none_or(|fact| fact.standing(now) != Standing::Held);
+        self.targets(host, command).into_iter().map(|handle| (handle.clone(), shaky(&handle))).collect()
     }
 
     /// A daemon has ended without answers.

@@ -74,7 +74,7 @@ impl World {
         self.queue.after(after + Duration::from_micros(50), Event::Program(Deed::End(host, process, how)));
     }
 
-    /// Judges what was sent, once the news of the same moment, with the reasons, were told.
+    /// Judges what was sent, once the news of the same moment, with the reasons, were told, if there are any.
     pub(super) fn judge_signals(&mut self, place: Place) {
         for sent in std::mem::take(&mut self.registrants.signals) {
             let found = links::at_signal(&mut self.registrants, self.queue.now(), (place.host, place.epoch), sent, KILL_AFTER);
@@ -98,6 +98,8 @@ impl World {
         for turn in turns {
             self.heed(place, &turn);
         }
+        // Before the replies, which may end links.
+        self.judge_signals(place);
     }
 
     fn heed(&mut self, place: Place, turn: &Turn) {
@@ -200,9 +202,12 @@ impl World {
             }
             registry::Command::Unregister { .. } => self.registrants.unregistered(asked),
             registry::Command::Group { group, join, .. } => self.registrants.grouped(asked, group, *join),
-            registry::Command::Report { reason, .. } => self.registrants.reported(asked, *reason),
-            registry::Command::Link { name, .. } => {
+            registry::Command::Report { .. } | registry::Command::Links { .. } => {}
+            registry::Command::Link { name, unreachable, .. } => {
+                // Who has that name may have changed since it was asked for.
+                let others = self.shaky_targets(asked.host, &asked.command);
                 for key in self.standing(asked.host, name) {
+                    self.registrants.links.ask(&key, &others, *unreachable, asked.at);
                     self.registrants.links.answer(&key, asked.at, true);
                 }
             }
@@ -212,7 +217,6 @@ impl World {
                     self.registrants.links.cut(&key, &others, others.len() == 1 && !asked.overlaps);
                 }
             }
-            registry::Command::Links { .. } => {}
         }
     }
 
