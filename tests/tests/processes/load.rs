@@ -39,7 +39,12 @@ impl Writers {
         Self { stop, acknowledged, tasks }
     }
 
-    /// How many writes were acknowledged so far.
+    /// The titles of all writes that were acknowledged so far.
+    pub(crate) fn so_far(&self) -> BTreeSet<String> {
+        self.acknowledged.lock().map(|titles| titles.clone()).unwrap_or_default()
+    }
+
+    /// How many these are.
     pub(crate) fn count(&self) -> usize {
         self.acknowledged.lock().map(|titles| titles.len()).unwrap_or_default()
     }
