@@ -154,6 +154,16 @@ impl Registrants {
         self.waiting.insert(id, Asked { host, epoch, at, command, rival, overlaps, before });
     }
 
+    /// Those that have, or ask for, a name anywhere: each node may hear of them at any time.
+    pub fn coming<'a>(&'a self, name: &'a ProcessName, now: Instant) -> impl Iterator<Item = &'a Handle> {
+        let asks = |key: &Key| {
+            let is_it = |it: &Registration| it.name == key.1 && it.process == key.2;
+            self.waiting.values().any(|asked| matches!(&asked.command, Command::Register(it) if asked.host == key.0 && is_it(it)))
+        };
+        let stands = move |key: &Key| self.facts.get(key).is_some_and(|fact| fact.standing(now) != Standing::Gone) || asks(key);
+        self.keys.iter().filter(move |(handle, key)| handle.name == *name && stands(key)).map(|(handle, _)| handle)
+    }
+
     fn note(&mut self, key: Key, node: &NodeName, registration: &Registration, at: Instant) {
         let Registration { name, process, .. } = registration;
         let handle = Handle { name: name.clone(), node: node.clone(), pid: process.pid, start: process.start };

@@ -205,7 +205,7 @@ impl World {
         let rival = found.filter(|found| found.holder.reachable && found.holder.owner != own);
         let rival = rival.map(|found| found.holder.handle(subject(&command)));
         let (epoch, node) = (process.epoch, self.hosts[host].peer.name.clone());
-        let others = self.shaky_targets(host, &command);
+        let others = self.coming_targets(host, &command);
         self.trace.note(now, &format_args!("n{host} asked {command:?}"));
         self.ask(host, ClusterCommand::Registry(command.clone()));
         self.registrants.ask(self.asked, host, &node, epoch, now, (command.clone(), rival));
@@ -242,6 +242,17 @@ impl World {
         let fact = |handle: &Handle| registrants.key(handle).and_then(|key| registrants.facts.get(key));
         let shaky = |handle: &Handle| fact(handle).is_none_or(|fact| fact.standing(now) != Standing::Held);
         self.targets(host, command).into_iter().map(|handle| (handle.clone(), shaky(&handle))).collect()
+    }
+
+    /// The same, with those that may come to have the name before the link is made.
+    fn coming_targets(&self, host: usize, command: &Command) -> Vec<(Handle, bool)> {
+        let mut targets = self.shaky_targets(host, command);
+        if let Command::Link { other: LinkTarget::Name(name), .. } = command {
+            let coming = self.registrants.coming(name, self.queue.now()).filter(|handle| targets.iter().all(|(known, _)| known != *handle));
+            let coming: Vec<(Handle, bool)> = coming.map(|handle| (handle.clone(), true)).collect();
+            targets.extend(coming);
+        }
+        targets
     }
 
     /// A daemon has ended without answers.
