@@ -1,7 +1,7 @@
 //! Signals are sent for a reason, and where there is one they are: a linked process gets SIGTERM if and only if the other
 //! is really down (or out of sight, when the link says so), a loser if and only if it asked for that, nobody else.
 
-use crate::registrants::{Key, Registrants, Standing};
+use crate::registrants::{Cause, Key, Registrants, Standing};
 use crate::world::World;
 use crdt::registry::{Handle, Process};
 use node::cluster::registry::{OnConflict, Signal};
@@ -143,12 +143,15 @@ fn reasons(registrants: &Registrants, now: Instant, (host, epoch): (usize, u64),
     linked + lost.count()
 }
 
-/// Whether a link's other end may be seen as down for good, or as out of sight where that counts.
+/// Whether a link's other end may be seen as down for good, or as out of sight where that counts. That its node was declared
+/// gone may be heard long after, when the node is back already.
 fn may_fire(registrants: &Registrants, now: Instant, link: &Link) -> bool {
     let fact = registrants.key(&link.other).and_then(|key| registrants.facts.get(key));
     link.unreachable
         || link.shaky
-        || fact.is_none_or(|fact| fact.standing(now) != Standing::Held || fact.ends.iter().any(|(at, _)| *at >= link.since))
+        || fact.is_none_or(|fact| {
+            fact.standing(now) != Standing::Held || fact.ends.iter().any(|(at, cause)| *at >= link.since || *cause == Cause::Left)
+        })
 }
 
 /// At the end: whoever had to be signalled was.
