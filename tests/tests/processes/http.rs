@@ -109,6 +109,8 @@ impl Events {
 
     /// The next event's name, id and data.
     pub(crate) async fn next(&mut self) -> anyhow::Result<(String, String, Value)> {
+        // Comments keep coming: one frame's deadline would never pass.
+        let deadline = tokio::time::Instant::now() + crate::fleet::PATIENCE;
         loop {
             while let Some((event, rest)) = self.text.split_once("\n\n") {
                 let field = |name: &str| event.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().to_owned();
@@ -119,7 +121,7 @@ impl Events {
                     return Ok((name, id, serde_json::from_str(&data)?));
                 }
             }
-            let frame = tokio::time::timeout(crate::fleet::PATIENCE, self.body.frame()).await.context("no event came")?;
+            let frame = tokio::time::timeout_at(deadline, self.body.frame()).await.context("no event came")?;
             let data = frame.context("the stream ended")??.into_data().unwrap_or_default();
             self.text.push_str(std::str::from_utf8(&data)?);
         }

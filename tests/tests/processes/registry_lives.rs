@@ -73,6 +73,7 @@ async fn a_daemon_that_is_killed_and_started_again_fires_no_down() -> anyhow::Re
     let handle = register(&fleet.nodes[0], "stays", json!({ "pid": stays.pid(), "groups": ["g"] })).await?;
     register(&fleet.nodes[0], "ends", json!({ "pid": ends.pid() })).await?;
     let since = found(&fleet.nodes[1], "stays").await?["since"].clone();
+    found(&fleet.nodes[1], "ends").await?;
     let (mut one, mut other) = (monitor(&fleet.nodes[1], "stays").await?, monitor(&fleet.nodes[1], "ends").await?);
     fleet.nodes[0].kill()?;
     drop(ends);
