@@ -4,35 +4,24 @@ use crate::fleet::{Fleet, Node, eventually};
 use crate::load::{Measured, Wire, delete, drive, get, put};
 use crate::parts::{metric, row, seconds, value};
 use anyhow::{Context, ensure};
-use rustix::process::{Resource, Rlimit, setrlimit};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// How many names are known at most; all but a few of them are this very process's.
-const MANY: usize = 100_000;
-/// At that many names the rate is to be nearly the one at [`FEW`].
-const LARGE: usize = 50_000;
+/// How many names the second and the third node hold each: what a usual limit of open files leaves room for.
+const ELSEWHERE: usize = 18_000;
 const FEW: usize = 1_000;
 const PER_SIDE: usize = 10_000;
 const KILLS: usize = 200;
-
-/// Lets the nodes hold that many registrations, if this process may.
-fn raise_limit() {
-    let limit = Some(u64::try_from(MANY + 10_000).unwrap_or(u64::MAX));
-    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit, maximum: limit }) {
-        println!("    the limit of open files stays ({error}): registering {MANY} names will fail");
-    }
-}
 
 fn register(name: &str, pid: u32) -> Vec<u8> {
     put(&format!("/v1/processes/{name}"), &format!("{{\"pid\":{pid},\"groups\":[\"bench\"],\"metadata\":{{\"port\":\"8080\"}}}}"))
 }
 
-/// Registers names `{prefix}-{client}-{number}` until there are `count`, or for as long as a row takes.
-async fn registrations(node: &Node, prefix: &'static str, clients: usize, count: Option<usize>) -> anyhow::Result<Measured> {
-    let (span, pid) = (seconds(), std::process::id());
-    let goes_on = move |done: usize, elapsed: Duration| count.map_or(elapsed < span, |count| done < count);
-    drive(&node.socket(), clients, goes_on, move |client, number| register(&format!("{prefix}-{client}-{number}"), pid)).await
+/// Registers `count` names `{prefix}-{client}-{number}`.
+async fn registrations(node: &Node, prefix: &'static str, clients: usize, count: usize) -> anyhow::Result<Measured> {
+    let pid = std::process::id();
+    drive(&node.socket(), clients, move |done, _| done < count, move |client, number| register(&format!("{prefix}-{client}-{number}"), pid))
+        .await
 }
 
 async fn names(node: &Node) -> anyhow::Result<f64> {
@@ -52,35 +41,38 @@ async fn level(fleet: &Fleet) -> anyhow::Result<()> {
     .await
 }
 
-/// Rates of registering at few and at many names, then lookups among the most.
+/// Rates of registering at few and at many names, then lookups among the many.
 pub(crate) async fn registering() -> anyhow::Result<()> {
-    raise_limit();
     let fleet = Fleet::started(3).await?;
     let (node, dir) = (&fleet.nodes[0], fleet.dir.path());
-    registrations(node, "few", 8, Some(FEW)).await?;
-    for (clients, prefix) in [(1, "one"), (64, "all")] {
-        let begun = Instant::now();
-        let mut measured = registrations(node, prefix, clients, None).await?;
-        let known = names(node).await?;
-        level(&fleet).await?;
-        let lag = begun.elapsed().saturating_sub(measured.span).as_secs_f64();
-        let figure = format!("registrations, 3 nodes, {clients} client(s), up to {known} names, level {lag:.1} s later");
-        row(dir, &figure, &mut measured)?;
+    registrations(node, "few", 8, FEW).await?;
+    for (clients, count, prefix) in [(1, 3_000, "one"), (64, 5_000, "all")] {
+        rate(&fleet, clients, count, prefix).await?;
     }
-    fill(node, LARGE).await?;
-    for (clients, prefix) in [(1, "later"), (64, "last")] {
-        let mut measured = registrations(node, prefix, clients, Some(5_000)).await?;
-        row(dir, &format!("the same, {clients} client(s), from {LARGE} names on"), &mut measured)?;
+    for other in &fleet.nodes[1..] {
+        let prefix: &'static str = format!("most-{}", other.name).leak();
+        registrations(other, prefix, 64, ELSEWHERE).await?;
     }
-    fill(node, MANY).await?;
     level(&fleet).await?;
+    for (clients, count, prefix) in [(1, 3_000, "later"), (64, 5_000, "last")] {
+        rate(&fleet, clients, count, prefix).await?;
+    }
+    value(dir, "names known then", &format!("{}", names(node).await?))?;
     lookups(&fleet).await
 }
 
-async fn fill(node: &Node, count: usize) -> anyhow::Result<()> {
-    let known = names(node).await? as usize;
-    let prefix: &'static str = if count > LARGE { "most" } else { "more" };
-    registrations(node, prefix, 64, Some(count.saturating_sub(known))).await.map(drop)
+async fn rate(fleet: &Fleet, clients: usize, count: usize, prefix: &'static str) -> anyhow::Result<()> {
+    let node = &fleet.nodes[0];
+    let known = names(node).await?;
+    let begun = Instant::now();
+    let mut measured = registrations(node, prefix, clients, count).await?;
+    level(fleet).await?;
+    let lag = begun.elapsed().saturating_sub(measured.span).as_secs_f64();
+    row(
+        fleet.dir.path(),
+        &format!("registrations, 3 nodes, {clients} client(s), from {known} names, level {lag:.1} s later"),
+        &mut measured,
+    )
 }
 
 async fn lookups(fleet: &Fleet) -> anyhow::Result<()> {
@@ -152,8 +144,8 @@ pub(crate) async fn gone() -> anyhow::Result<()> {
 pub(crate) async fn heal() -> anyhow::Result<()> {
     let fleet = Fleet::started(3).await?;
     fleet.split(&[2]).await?;
-    registrations(&fleet.nodes[0], "west", 16, Some(PER_SIDE)).await?;
-    registrations(&fleet.nodes[2], "east", 16, Some(PER_SIDE)).await?;
+    registrations(&fleet.nodes[0], "west", 16, PER_SIDE).await?;
+    registrations(&fleet.nodes[2], "east", 16, PER_SIDE).await?;
     let apart = names(&fleet.nodes[2]).await?;
     let begun = Instant::now();
     fleet.split(&[]).await?;
