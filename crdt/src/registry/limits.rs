@@ -2,16 +2,6 @@
 
 use super::Entry;
 
-/// The most groups of one process.
-const MAX_GROUPS: usize = 64;
-/// The most keys of its metadata.
-const MAX_KEYS: usize = 32;
-/// The longest key, in bytes.
-const MAX_KEY_BYTES: usize = 64;
-/// The longest value, in bytes.
-const MAX_VALUE_BYTES: usize = 1024;
-/// All keys and values together, in bytes.
-const MAX_METADATA_BYTES: usize = 4096;
 /// The longest path of an executable, in bytes.
 const MAX_EXE_BYTES: usize = 4096;
 /// The longest name of a user, in bytes.
@@ -22,15 +12,26 @@ const MAX_ADDRESS_BYTES: usize = 261;
 const MAX_CLAIM: u64 = 1 << 48;
 
 impl Entry {
+    /// The most groups of one process.
+    pub const MAX_GROUPS: usize = 64;
+    /// The most keys of its metadata.
+    pub const MAX_KEYS: usize = 32;
+    /// The longest key, in bytes.
+    pub const MAX_KEY_BYTES: usize = 64;
+    /// The longest value, in bytes.
+    pub const MAX_VALUE_BYTES: usize = 1024;
+    /// All keys and values together, in bytes.
+    pub const MAX_METADATA_BYTES: usize = 4096;
+
     /// What there is too much of, and the limit; `None` for an entry that keeps to all of them.
     pub fn excess(&self) -> Option<(&'static str, usize)> {
         let longest = |lengths: &mut dyn Iterator<Item = usize>| lengths.max().unwrap_or(0);
         let bounds = [
-            ("groups", self.groups.len(), MAX_GROUPS),
-            ("keys of metadata", self.metadata.len(), MAX_KEYS),
-            ("bytes of a key of metadata", longest(&mut self.metadata.keys().map(String::len)), MAX_KEY_BYTES),
-            ("bytes of a value of metadata", longest(&mut self.metadata.values().map(String::len)), MAX_VALUE_BYTES),
-            ("bytes of metadata", self.metadata_bytes(), MAX_METADATA_BYTES),
+            ("groups", self.groups.len(), Self::MAX_GROUPS),
+            ("keys of metadata", self.metadata.len(), Self::MAX_KEYS),
+            ("bytes of a key of metadata", longest(&mut self.metadata.keys().map(String::len)), Self::MAX_KEY_BYTES),
+            ("bytes of a value of metadata", longest(&mut self.metadata.values().map(String::len)), Self::MAX_VALUE_BYTES),
+            ("bytes of metadata", self.metadata_bytes(), Self::MAX_METADATA_BYTES),
             ("bytes of the executable's path", self.exe.as_ref().map_or(0, String::len), MAX_EXE_BYTES),
             ("bytes of the user's name", self.user.as_ref().map_or(0, String::len), MAX_USER_BYTES),
             ("bytes of the address", self.address.as_ref().map_or(0, String::len), MAX_ADDRESS_BYTES),

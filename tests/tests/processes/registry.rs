@@ -223,12 +223,12 @@ async fn a_process_belongs_to_its_user_and_root() -> anyhow::Result<()> {
     };
     ensure!(curl("PUT", "processes/web", Some(roots.pid()))? == "403", "another user's process");
     ensure!(curl("PUT", "processes/web", Some(theirs.pid()))? == "201", "its own");
-    register(node, "root", json!({ "pid": roots.pid() })).await?;
-    for path in ["processes/root", "groups/g/root", "processes/root/links/web"] {
-        let method = if path.starts_with("processes/root/") || path.starts_with("groups") { "PUT" } else { "DELETE" };
+    register(node, "admin", json!({ "pid": roots.pid() })).await?;
+    for path in ["processes/admin", "groups/g/admin", "processes/admin/links/web"] {
+        let method = if path.starts_with("processes/admin/") || path.starts_with("groups") { "PUT" } else { "DELETE" };
         ensure!(curl(method, path, None)? == "403", "{method} {path}");
     }
-    ensure!(curl("PUT", "processes/web/links/root", None)? == "204", "its own may be signalled");
+    ensure!(curl("PUT", "processes/web/links/admin", None)? == "204", "its own may be signalled");
     let process = found(node, "web").await?;
     ensure!(process["uid"] == UID, "{process}");
     ensure!(node.call("DELETE", "/v1/processes/web", None).await?.status == 204, "root may do all of it");

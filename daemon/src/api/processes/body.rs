@@ -5,18 +5,12 @@ use crate::api::json;
 use crate::api::problem::Problem;
 use bytes::Bytes;
 use crdt::name::{ProcessName, is_unprintable};
-use crdt::registry::Reason;
+use crdt::registry::{Entry, Reason};
 use node::cluster::registry::OnConflict;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use utoipa::ToSchema;
 
-const MAX_GROUPS: usize = 64;
-const MAX_METADATA: usize = 32;
-const MAX_KEY_BYTES: usize = 64;
-const MAX_VALUE_BYTES: usize = 1024;
-/// Keys and values together.
-const MAX_METADATA_BYTES: usize = 4096;
 const MAX_SIGNAL: i32 = 64;
 
 /// What a process is registered with. All of it may be left out, also the whole body.
@@ -90,33 +84,36 @@ impl Wish {
 fn groups(names: &[String]) -> Result<BTreeSet<ProcessName>, Problem> {
     let name = |name: &String| ProcessName::new(name).map_err(|error| Problem::invalid(format!("\"groups\": {error}")));
     let groups: BTreeSet<ProcessName> = names.iter().map(name).collect::<Result<_, _>>()?;
-    if groups.len() > MAX_GROUPS {
-        return Err(Problem::invalid(format!("\"groups\" has {}; at most {MAX_GROUPS} are right", groups.len())));
+    if groups.len() > Entry::MAX_GROUPS {
+        return Err(Problem::invalid(format!("\"groups\" has {}; at most {} are right", groups.len(), Entry::MAX_GROUPS)));
     }
     Ok(groups)
 }
 
 fn metadata(metadata: BTreeMap<String, String>) -> Result<BTreeMap<String, String>, Problem> {
     let refuse = |why: String| Err(Problem::invalid(format!("\"metadata\" {why}")));
-    if metadata.len() > MAX_METADATA {
-        return refuse(format!("has {} keys; at most {MAX_METADATA} are right", metadata.len()));
+    if metadata.len() > Entry::MAX_KEYS {
+        return refuse(format!("has {} keys; at most {} are right", metadata.len(), Entry::MAX_KEYS));
     }
     if let Some(bad) = metadata.keys().find(|key| !is_key(key)) {
         return refuse(format!("has the key {bad:?}; [A-Za-z_][A-Za-z0-9_.-]{{0,63}} is right"));
     }
-    if let Some((key, _)) = metadata.iter().find(|(_, value)| value.len() > MAX_VALUE_BYTES || value.chars().any(is_unprintable)) {
-        return refuse(format!("has at {key:?} what is not one line of at most {MAX_VALUE_BYTES} bytes without control characters"));
+    if let Some((key, _)) = metadata.iter().find(|(_, value)| value.len() > Entry::MAX_VALUE_BYTES || value.chars().any(is_unprintable)) {
+        return refuse(format!(
+            "has at {key:?} what is not one line of at most {} bytes without control characters",
+            Entry::MAX_VALUE_BYTES
+        ));
     }
     let bytes: usize = metadata.iter().map(|(key, value)| key.len().saturating_add(value.len())).sum();
-    if bytes > MAX_METADATA_BYTES {
-        return refuse(format!("has {bytes} bytes in all; at most {MAX_METADATA_BYTES} are right"));
+    if bytes > Entry::MAX_METADATA_BYTES {
+        return refuse(format!("has {bytes} bytes in all; at most {} are right", Entry::MAX_METADATA_BYTES));
     }
     Ok(metadata)
 }
 
 fn is_key(key: &str) -> bool {
     let begins = key.bytes().next().is_some_and(|c| c.is_ascii_alphabetic() || c == b'_');
-    begins && key.len() <= MAX_KEY_BYTES && key.bytes().all(|c| c.is_ascii_alphanumeric() || b"_.-".contains(&c))
+    begins && key.len() <= Entry::MAX_KEY_BYTES && key.bytes().all(|c| c.is_ascii_alphanumeric() || b"_.-".contains(&c))
 }
 
 /// How a process ended: one of these.
