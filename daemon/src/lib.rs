@@ -18,6 +18,7 @@ mod process;
 pub mod service;
 pub mod shell;
 pub mod store;
+mod version;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -32,7 +33,7 @@ pub fn daemon_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         Err(error) => {
             eprintln!("musterd: {error}");
-            return ExitCode::from(2);
+            return ExitCode::from(error.exit_code());
         }
     };
     logging::init(&config.log);

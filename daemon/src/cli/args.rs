@@ -7,7 +7,7 @@ use std::time::Duration;
 
 /// To-do lists and the cluster that keeps them.
 #[derive(Debug, Parser)]
-#[command(name = "muster", version, about, disable_help_subcommand = true, after_help = AFTER_HELP)]
+#[command(name = "muster", version = crate::version::full(), about, disable_help_subcommand = true, after_help = AFTER_HELP)]
 pub(crate) struct Cli {
     /// How to reach the daemon and how to print.
     #[command(flatten)]
