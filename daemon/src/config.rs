@@ -19,6 +19,7 @@ mod nearest;
 mod resolve;
 
 pub use error::ConfigError;
+pub(crate) use keys::Applies;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -166,12 +167,29 @@ impl Surroundings {
     }
 }
 
-/// What this process was asked to do, by its command line (the program's name first), environment and file.
-///
-/// # Errors
-/// Every mistake in them, one sentence a line.
-pub fn load(args: impl IntoIterator<Item = OsString>) -> Result<Start, ConfigError> {
-    load_in(&Surroundings::of_process(args))
+/// Where a process has its settings from: its command line and environment, which stay, and the file that they name.
+#[derive(Clone, Debug)]
+pub struct Source(Surroundings);
+
+impl Source {
+    /// Those of this process; the first argument is the program's name.
+    pub fn of_process(args: impl IntoIterator<Item = OsString>) -> Self {
+        Self(Surroundings::of_process(args))
+    }
+
+    /// What is asked for. Reads the file anew each time.
+    ///
+    /// # Errors
+    /// Every mistake, one sentence a line.
+    pub fn load(&self) -> Result<Start, ConfigError> {
+        load_in(&self.0)
+    }
+}
+
+/// The keys of that kind whose values differ, by their dotted names.
+pub(crate) fn changed(old: &Config, new: &Config, applies: Applies) -> Vec<String> {
+    let differs = |key: &&&keys::Key| key.applies == applies && (key.shown)(old) != (key.shown)(new);
+    keys::KEYS.iter().filter(differs).map(|key| key.dotted()).collect()
 }
 
 fn load_in(surroundings: &Surroundings) -> Result<Start, ConfigError> {

@@ -15,6 +15,7 @@ mod hub;
 pub mod logging;
 mod metrics;
 mod process;
+mod reload;
 pub mod service;
 pub mod shell;
 pub mod store;
@@ -25,7 +26,8 @@ use std::process::ExitCode;
 
 /// The whole of `musterd`: settings, a node, and one sentence when something is wrong.
 pub fn daemon_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let config = match config::load(args) {
+    let source = config::Source::of_process(args);
+    let config = match source.load() {
         Ok(config::Start::Run(config)) => *config,
         Ok(config::Start::Print(text)) => {
             print!("{text}");
@@ -36,8 +38,8 @@ pub fn daemon_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(error.exit_code());
         }
     };
-    logging::init(&config.log);
-    match shell::run(config) {
+    let level = logging::init(&config.log);
+    match shell::run(config, source, level) {
         Ok(node::cluster::StopReason::Shutdown | node::cluster::StopReason::Left) => ExitCode::SUCCESS,
         Ok(reason @ (node::cluster::StopReason::Clone(_) | node::cluster::StopReason::NameTaken(_))) => {
             tracing::error!(%reason, "this node cannot be part of the cluster");

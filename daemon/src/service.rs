@@ -2,6 +2,7 @@
 
 use crate::event::EventLog;
 use crate::process::{Host, Replica, Watcher};
+use crate::reload::{self, Reloader};
 use crate::shell::{Inbox, ListsInbox};
 use crate::store;
 use crdt::entry::Author;
@@ -61,6 +62,7 @@ pub(crate) struct Inner {
     pub(crate) endpoint: transport::Endpoint,
     pub(crate) trouble: Trouble,
     pub(crate) dev_faults: bool,
+    pub(crate) reloader: Reloader,
     pub(crate) metrics: metrics_exporter_prometheus::PrometheusHandle,
 }
 
@@ -148,6 +150,14 @@ impl Service {
     pub fn unready(&self) -> Vec<String> {
         let store = self.inner.trouble.now().map(|error| format!("the store takes no writes: {error}"));
         store.into_iter().collect()
+    }
+
+    /// Reads the configuration and the certificates again, and puts in force what needs no restart.
+    ///
+    /// # Errors
+    /// What is wrong with them, in words; then nothing was changed.
+    pub(crate) async fn reload(&self) -> anyhow::Result<reload::Outcome> {
+        self.inner.reloader.reload().await
     }
 
     /// All metrics in Prometheus' text format.

@@ -16,10 +16,12 @@ mod lists;
 pub(crate) use cluster::Inbox;
 pub(crate) use lists::ListsInbox;
 
-use crate::config::Config;
+use crate::config::{Config, Source};
 use crate::event::EventLog;
+use crate::logging::Level;
 use crate::metrics;
 use crate::process::{self, Host, Replica};
+use crate::reload::{InForce, Reloader};
 use crate::service::{Inner, NodeInfo, Service, Trouble};
 use crate::store::{Notice, Recovered, Store};
 use anyhow::Context;
@@ -77,11 +79,11 @@ pub(crate) fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
     Ok(bytes)
 }
 
-/// Runs a node until it is told to end.
+/// Runs a node until it is told to end. Its configuration can be reloaded from `source`.
 ///
 /// # Errors
 /// Whatever keeps it from starting, in one sentence.
-pub fn run(config: Config) -> anyhow::Result<StopReason> {
+pub fn run(config: Config, source: Source, level: Level) -> anyhow::Result<StopReason> {
     let identity = transport::Identity::load(&config.tls.ca, &config.tls.cert, &config.tls.key)?;
     let me = Peer { id: NodeId(identity.id()), name: NodeName::new(identity.name())? };
     let (notices, noticed) = std::sync::mpsc::channel();
@@ -89,7 +91,7 @@ pub fn run(config: Config) -> anyhow::Result<StopReason> {
     store.claim(me.id)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("api").enable_all().build()?;
     let node = Node { config, me, store, recovered, clock: Clock::new(), runtime };
-    node.run(identity, noticed)
+    node.run(identity, noticed, (source, level))
 }
 
 /// What a start needs, together.
@@ -103,7 +105,12 @@ struct Node {
 }
 
 impl Node {
-    fn run(mut self, identity: transport::Identity, noticed: std::sync::mpsc::Receiver<Notice>) -> anyhow::Result<StopReason> {
+    fn run(
+        mut self,
+        identity: transport::Identity,
+        noticed: std::sync::mpsc::Receiver<Notice>,
+        (source, level): (Source, Level),
+    ) -> anyhow::Result<StopReason> {
         let cluster_id = identity.cluster();
         let events = EventLog::default();
         let (replica, host) = (Replica::default(), Host::read().context("the host's boot id cannot be read")?);
@@ -140,6 +147,7 @@ impl Node {
             protocol: node::wire::PROTOCOL,
             started_at: wall_ms(),
         };
+        let (reloader, in_force) = Reloader::new(source, level, endpoint.clone(), self.config.clone());
         let service = Service::new(Inner {
             info,
             views,
@@ -156,9 +164,10 @@ impl Node {
             endpoint: endpoint.clone(),
             trouble,
             dev_faults: self.config.dev_faults,
+            reloader,
             metrics: metrics::install()?,
         });
-        let reason = self.serve(service, listeners, &endpoint, stop);
+        let reason = self.serve(service, listeners, in_force, stop);
         self.runtime.block_on(endpoint.shutdown());
         self.runtime.shutdown_timeout(std::time::Duration::from_secs(1));
         self.store.close();
@@ -169,15 +178,15 @@ impl Node {
         &self,
         service: Service,
         listeners: Listeners,
-        endpoint: &transport::Endpoint,
+        in_force: InForce,
         stop: oneshot::Receiver<StopReason>,
     ) -> anyhow::Result<StopReason> {
         let (finish, finished) = watch::channel(false);
         let config = &self.config;
         self.runtime.block_on(async {
-            let asked = tokio::spawn(signals(service.clone(), endpoint.clone(), config.tls.clone()));
+            let asked = tokio::spawn(signals(service.clone()));
             let parent = config.parent_pipe.then(|| tokio::spawn(end_with_parent(service.clone())));
-            let serving = tokio::spawn(listeners.serve(service, config.clone(), finished));
+            let serving = tokio::spawn(listeners.serve(service, in_force, config.api.socket.clone(), finished));
             let reason = stop.await.context("the cluster thread ended unexpectedly");
             let _ = finish.send(true);
             // Streams that clients keep open must not hold up the end.
@@ -277,26 +286,22 @@ fn watch_store(noticed: std::sync::mpsc::Receiver<Notice>, workers: Vec<ListsInb
     std::thread::spawn(move || noticed.into_iter().for_each(on_notice));
 }
 
-/// SIGTERM and SIGINT end the node in order; SIGHUP reads the certificates anew.
-async fn signals(service: Service, endpoint: transport::Endpoint, tls: crate::config::Tls) -> anyhow::Result<()> {
+/// SIGTERM and SIGINT end the node in order; SIGHUP reads the configuration and the certificates anew.
+async fn signals(service: Service) -> anyhow::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let (mut term, mut int, mut hup) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?);
     loop {
         tokio::select! {
             _ = term.recv() => break,
             _ = int.recv() => break,
-            _ = hup.recv() => if let Err(error) = reload(&endpoint, &tls) {
-                tracing::error!(%error, "certificates stay as they were");
+            _ = hup.recv() => if let Err(error) = service.reload().await {
+                tracing::error!(error = format!("{error:#}"), "all stays as it was: the configuration cannot be reloaded");
             },
         }
     }
     tracing::info!("stopping");
     shut_down(&service).await;
     Ok(())
-}
-
-fn reload(endpoint: &transport::Endpoint, tls: &crate::config::Tls) -> anyhow::Result<()> {
-    Ok(endpoint.reload(transport::Identity::load(&tls.ca, &tls.cert, &tls.key)?)?)
 }
 
 /// Ends the node when the process that started it ends, however it ends.

@@ -90,6 +90,8 @@ problems! {
     LeaveProblems: Malformed Forbidden OnlyHere Invalid Store Busy Unknown Deadline DiskFull;
     /// Of forgetting a member.
     ForgetProblems: Malformed Forbidden Member Reachable Invalid Store Busy Unknown DiskFull;
+    /// Of reloading.
+    ReloadProblems: Malformed Forbidden Configuration;
     /// Of the development fault.
     FaultProblems: Malformed Forbidden Path Slow TooLarge Invalid;
     /// Of the readiness check.

@@ -62,6 +62,7 @@ kinds! {
     OnlyHere 409 "only-here" "Lists are on this node only" "Leaving now would take them along."
     Stale 412 "stale" "It was changed in between" "`If-Match` names an older state."
     TooLarge 413 "too-large" "Too large" "A body over its limit, or a change that peers would refuse."
+    Configuration 422 "configuration" "The configuration has a mistake" "Of the file or the certificates; nothing was changed."
     Invalid 422 "invalid" "A rule is broken" "A field's limit, no such date, an unknown `before`."
     TooMany 429 "too-many" "Too many at once" "The caller's user has too many connections or streams open."
     Internal 500 "internal" "The daemon failed" "A bug of the daemon; its log tells more."

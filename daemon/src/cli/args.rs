@@ -78,6 +78,8 @@ pub(crate) enum Command {
         #[arg(value_name = "NODE")]
         member: String,
     },
+    /// Read the daemon's configuration and certificates again
+    Reload,
     /// Show how much of the cluster this node reaches
     Partition,
     /// Follow what happens

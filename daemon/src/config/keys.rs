@@ -65,7 +65,7 @@ pub(super) struct Place {
 
 /// When a changed value takes effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Applies {
+pub(crate) enum Applies {
     /// With `muster reload` or SIGHUP.
     AtReload,
     /// At the next start.

@@ -232,3 +232,11 @@ fn documented_defaults_are_those_that_count() {
         assert_eq!((key.shown)(&case.load()), (key.shown)(&nothing), "{}", key.dotted());
     }
 }
+
+#[test]
+fn what_changed_is_told_by_key_and_by_what_it_needs() {
+    let old = Case::new("[log]\nlevel = \"warn\"\n[quic]\nadvertise = \"10.0.0.7\"").load();
+    let new = Case::new("[log]\nlevel = \"info\"\n[http]\nhosts = [\"a\"]\n[quic]\nadvertise = \"10.0.0.8\"\n[node]\ntags = []").load();
+    assert_eq!(changed(&old, &new, Applies::AtReload), ["http.hosts", "log.level"]);
+    assert_eq!(changed(&old, &new, Applies::AtRestart), ["quic.advertise"]);
+}

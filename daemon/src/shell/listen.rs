@@ -1,13 +1,14 @@
 //! The listeners of the client side: the unix socket and the TCP listener.
 
-use crate::api::{Api, Gate, Limits, Policy, serve_tcp, serve_unix};
+use crate::api::{Api, Gate, serve_tcp, serve_unix};
 use crate::config::Config;
+use crate::reload::InForce;
 use crate::service::Service;
 use anyhow::{Context, bail};
 use rustix::fs::{Gid, Mode, chmod, chown};
 use std::net::SocketAddr;
 use std::os::unix::fs::FileTypeExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
@@ -42,17 +43,8 @@ impl Listeners {
     }
 
     /// Serves both until `finished` turns true.
-    pub(super) async fn serve(self, service: Service, config: Config, finished: watch::Receiver<bool>) {
-        let api = Api::new(service, Policy { admins: config.api.admins, hosts: config.http.hosts, open: config.http.open });
-        let limits = Limits {
-            connections: config.limits.connections,
-            connections_per_user: config.limits.connections_per_uid,
-            streams_per_user: config.limits.streams_per_uid,
-            head: config.limits.header_timeout,
-            body: config.limits.body_timeout,
-            ..Limits::default()
-        };
-        let gate = Gate::new(limits);
+    pub(super) async fn serve(self, service: Service, in_force: InForce, socket: PathBuf, finished: watch::Receiver<bool>) {
+        let (api, gate) = (Api::new(service, in_force.policy), Gate::new(in_force.limits));
         let end = |mut finished: watch::Receiver<bool>| async move {
             // An error means that the sender is gone: the node has ended.
             let _ = finished.wait_for(|finished| *finished).await;
@@ -62,7 +54,7 @@ impl Listeners {
             Some(tcp) => drop(tokio::join!(unix, serve_tcp(tcp, api.tcp_router(), gate, end(finished)))),
             None => unix.await,
         }
-        let _ = std::fs::remove_file(&config.api.socket);
+        let _ = std::fs::remove_file(socket);
     }
 }
 

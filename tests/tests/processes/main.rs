@@ -11,5 +11,6 @@ mod fleet;
 mod http;
 mod identity;
 mod load;
+mod reload;
 mod rough;
 mod story;

@@ -70,8 +70,8 @@ impl Conn {
         &self.caller
     }
 
-    pub(crate) fn limits(&self) -> &Limits {
-        &self.shared.limits
+    pub(crate) fn limits(&self) -> Limits {
+        self.shared.limits()
     }
 
     pub(super) fn phase(&self) -> Phase {
@@ -152,7 +152,7 @@ impl Conn {
     pub(crate) fn stream(self: &Arc<Self>) -> Result<Streaming, Problem> {
         let table = self.shared.table();
         let is_mine = |conn: &&Arc<Self>| conn.caller.owner() == self.caller.owner() && conn.phase() == Phase::Streaming;
-        let bound = self.shared.limits.streams_per_user;
+        let bound = self.shared.limits().streams_per_user;
         if table.conns.values().filter(is_mine).count() >= bound {
             let detail = format!("this user has {bound} streams open, which is as many as may be");
             return Err(Problem::new(Kind::TooMany, detail).retry_after(1));
