@@ -237,6 +237,7 @@ fn socket_routes() -> OpenApiRouter<Api> {
         .routes(routes!(lists::agenda))
         .routes(routes!(watch::stream))
         .routes(routes!(fault::set))
+        .routes(routes!(fault::hang))
 }
 
 fn book_routes() -> OpenApiRouter<Api> {

@@ -19,6 +19,7 @@ mod reload;
 pub mod service;
 pub mod shell;
 pub mod store;
+mod systemd;
 mod version;
 
 use std::ffi::OsString;
@@ -38,8 +39,10 @@ pub fn daemon_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(error.exit_code());
         }
     };
+    // Takes its variables out of the environment, which is safe only before there are threads.
+    let handed = systemd::Handed::take();
     let level = logging::init(&config.log);
-    match shell::run(config, source, level) {
+    match shell::run(config, shell::Origin { source, level, handed }) {
         Ok(node::cluster::StopReason::Shutdown | node::cluster::StopReason::Left) => ExitCode::SUCCESS,
         Ok(reason @ (node::cluster::StopReason::Clone(_) | node::cluster::StopReason::NameTaken(_))) => {
             tracing::error!(%reason, "this node cannot be part of the cluster");

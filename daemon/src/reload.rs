@@ -6,6 +6,7 @@
 use crate::api::{Limits, Policy};
 use crate::config::{self, Applies, Config, Source, Start};
 use crate::logging::Level;
+use crate::systemd;
 use anyhow::{Context, bail};
 use std::sync::Arc;
 use tokio::sync::{Mutex, watch};
@@ -55,6 +56,8 @@ impl Reloader {
     /// What is wrong with the configuration or the certificates; then nothing was changed.
     pub(crate) async fn reload(&self) -> anyhow::Result<Outcome> {
         let mut latest = self.latest.lock().await;
+        // Says that it is over when it is dropped, however it ends.
+        let _told = systemd::Reloading::begin();
         let source = self.source.clone();
         // Files, and perhaps the resolver.
         let (new, identity) = tokio::task::spawn_blocking(move || read(&source)).await.context("reading was cut short")??;

@@ -5,6 +5,7 @@ use crate::process::{Host, Replica, Watcher};
 use crate::reload::{self, Reloader};
 use crate::shell::{Inbox, ListsInbox};
 use crate::store;
+use crate::systemd::Part;
 use crdt::entry::Author;
 use crdt::id::{ListId, NodeId};
 use crdt::name::NodeName;
@@ -158,6 +159,20 @@ impl Service {
     /// What is wrong with them, in words; then nothing was changed.
     pub(crate) async fn reload(&self) -> anyhow::Result<reload::Outcome> {
         self.inner.reloader.reload().await
+    }
+
+    /// How many lists this node has.
+    pub(crate) fn known_lists(&self) -> u64 {
+        self.inner.workers.iter().map(|worker| worker.stats().lists).sum()
+    }
+
+    /// The threads that must not stand still, with a way to call something on each.
+    pub(crate) fn parts(&self) -> Vec<Part> {
+        let (cluster, store) = (self.inner.cluster.clone(), self.inner.store.clone());
+        let workers = self.inner.workers.iter().cloned();
+        let lists = workers.map(|worker| Part::new("lists", move |call| worker.call(call)));
+        let others = [Part::new("cluster", move |call| cluster.call(call)), Part::new("store", move |call| store.call(call))];
+        others.into_iter().chain(lists).collect()
     }
 
     /// All metrics in Prometheus' text format.

@@ -24,6 +24,7 @@ use crate::process::{self, Host, Replica};
 use crate::reload::{InForce, Reloader};
 use crate::service::{Inner, NodeInfo, Service, Trouble};
 use crate::store::{Notice, Recovered, Store};
+use crate::systemd::{self, Handed, Watchdog};
 use anyhow::Context;
 use crdt::id::{NodeId, Shard};
 use crdt::name::NodeName;
@@ -79,11 +80,22 @@ pub(crate) fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
     Ok(bytes)
 }
 
-/// Runs a node until it is told to end. Its configuration can be reloaded from `source`.
+/// What a node was started with besides its configuration.
+#[derive(Debug)]
+pub(crate) struct Origin {
+    /// Where the configuration can be reloaded from.
+    pub(crate) source: Source,
+    /// The log's.
+    pub(crate) level: Level,
+    /// Sockets of the service manager.
+    pub(crate) handed: Handed,
+}
+
+/// Runs a node until it is told to end.
 ///
 /// # Errors
 /// Whatever keeps it from starting, in one sentence.
-pub fn run(config: Config, source: Source, level: Level) -> anyhow::Result<StopReason> {
+pub(crate) fn run(config: Config, origin: Origin) -> anyhow::Result<StopReason> {
     let identity = transport::Identity::load(&config.tls.ca, &config.tls.cert, &config.tls.key)?;
     let me = Peer { id: NodeId(identity.id()), name: NodeName::new(identity.name())? };
     let (notices, noticed) = std::sync::mpsc::channel();
@@ -91,7 +103,7 @@ pub fn run(config: Config, source: Source, level: Level) -> anyhow::Result<StopR
     store.claim(me.id)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("api").enable_all().build()?;
     let node = Node { config, me, store, recovered, clock: Clock::new(), runtime };
-    node.run(identity, noticed, (source, level))
+    node.run(identity, noticed, origin)
 }
 
 /// What a start needs, together.
@@ -109,7 +121,7 @@ impl Node {
         mut self,
         identity: transport::Identity,
         noticed: std::sync::mpsc::Receiver<Notice>,
-        (source, level): (Source, Level),
+        origin: Origin,
     ) -> anyhow::Result<StopReason> {
         let cluster_id = identity.cluster();
         let events = EventLog::default();
@@ -135,7 +147,7 @@ impl Node {
         let workers = self.start_workers(workers, &endpoint, &events, &changes)?;
         let trouble = Trouble::default();
         watch_store(noticed, workers.clone(), trouble.clone());
-        let listeners = self.runtime.block_on(Listeners::bind(&self.config))?;
+        let listeners = self.runtime.block_on(Listeners::bind(&self.config, origin.handed))?;
         let info = NodeInfo {
             id: self.me.id,
             name: self.me.name.clone(),
@@ -147,7 +159,7 @@ impl Node {
             protocol: node::wire::PROTOCOL,
             started_at: wall_ms(),
         };
-        let (reloader, in_force) = Reloader::new(source, level, endpoint.clone(), self.config.clone());
+        let (reloader, in_force) = Reloader::new(origin.source, origin.level, endpoint.clone(), self.config.clone());
         let service = Service::new(Inner {
             info,
             views,
@@ -186,8 +198,14 @@ impl Node {
         self.runtime.block_on(async {
             let asked = tokio::spawn(signals(service.clone()));
             let parent = config.parent_pipe.then(|| tokio::spawn(end_with_parent(service.clone())));
-            let serving = tokio::spawn(listeners.serve(service, in_force, config.api.socket.clone(), finished));
+            let watchdog = Watchdog::start(&service, listeners.socket_path());
+            let status = tokio::spawn(systemd::tell_status(service.clone()));
+            let serving = tokio::spawn(listeners.serve(service, in_force, finished));
+            systemd::ready();
             let reason = stop.await.context("the cluster thread ended unexpectedly");
+            systemd::stopping();
+            drop(watchdog);
+            status.abort();
             let _ = finish.send(true);
             // Streams that clients keep open must not hold up the end.
             let _ = tokio::time::timeout(listen::FAREWELL, serving).await;
@@ -300,6 +318,7 @@ async fn signals(service: Service) -> anyhow::Result<()> {
         }
     }
     tracing::info!("stopping");
+    systemd::stopping();
     shut_down(&service).await;
     Ok(())
 }

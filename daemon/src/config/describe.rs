@@ -85,7 +85,9 @@ fn default(key: &Key) -> String {
         Default::Text(text) | Default::Words(text) => text.to_owned(),
         Default::Place(place) => {
             let home = if place.below_home.is_empty() { String::new() } else { format!(" (without it ~/{})", place.below_home) };
-            format!("{} for root, else {} in ${}{home}", place.root, place.file, place.variable)
+            let service = if place.in_service.is_empty() { String::new() } else { format!("/{}", place.in_service) };
+            let root = format!("${}{service} where systemd sets that, else {} for root", place.service, place.root);
+            format!("{root}, else {} in ${}{home}", place.file, place.variable)
         }
     }
 }

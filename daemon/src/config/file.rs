@@ -74,8 +74,8 @@ fn convert(key: &Key, value: &toml::Value, path: &Path) -> Option<Value> {
 
 /// A path in a file is meant relative to the file, wherever the daemon was started.
 fn beside(file: &Path, text: &str) -> String {
-    if text.is_empty() {
-        return String::new();
+    if text.is_empty() || text.starts_with('$') {
+        return text.to_owned();
     }
     let folder = file.parent().unwrap_or_else(|| Path::new(""));
     folder.join(text).to_str().map_or_else(|| text.to_owned(), str::to_owned)

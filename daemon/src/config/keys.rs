@@ -53,6 +53,10 @@ pub(super) enum Default {
 /// Where something is when nobody says otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
+    /// Under systemd, in the directory that this variable names, if the service has one.
+    pub(super) service: &'static str,
+    /// What in that directory; empty for the directory itself.
+    pub(super) in_service: &'static str,
     /// For root.
     pub(super) root: &'static str,
     /// Else in the directory that this variable names.

@@ -128,8 +128,23 @@ impl Reader<'_> {
     fn path(&mut self, key: &Key) -> Option<PathBuf> {
         match (self.setting(key), key.default) {
             (None, Default::Place(place)) => self.keep(defaults::place(self.surroundings, key, place)),
-            (_, Default::Place(_) | Default::Text(_) | Default::Words(_)) => self.text(key, not_empty).map(PathBuf::from),
+            (_, Default::Place(_) | Default::Text(_) | Default::Words(_)) => {
+                self.text(key, not_empty).and_then(|text| self.expanded(key, text))
+            }
         }
+    }
+
+    /// A path in the directory of the service's credentials may name its variable.
+    fn expanded(&mut self, key: &Key, text: String) -> Option<PathBuf> {
+        let Some(rest) = text.strip_prefix('$').and_then(|text| text.strip_prefix(defaults::CREDENTIALS)) else {
+            return Some(PathBuf::from(text));
+        };
+        let place = self.setting(key).map_or_else(|| key.dotted(), |setting| setting.place.clone());
+        let missing =
+            || format!("{place} is {text:?}, but {} is not set: only a service with LoadCredential= has it", defaults::CREDENTIALS);
+        let dir = self.surroundings.var(defaults::CREDENTIALS);
+        let path = dir.map(|dir| PathBuf::from(format!("{dir}{rest}"))).ok_or_else(missing);
+        self.keep(path)
     }
 
     fn switch(&mut self, key: &Key) -> Option<bool> {

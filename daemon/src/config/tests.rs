@@ -240,3 +240,23 @@ fn what_changed_is_told_by_key_and_by_what_it_needs() {
     assert_eq!(changed(&old, &new, Applies::AtReload), ["http.hosts", "log.level"]);
     assert_eq!(changed(&old, &new, Applies::AtRestart), ["quic.advertise"]);
 }
+
+#[test]
+fn under_systemd_the_services_directories_are_the_defaults() {
+    let credentials = tempfile::tempdir().unwrap();
+    std::fs::write(credentials.path().join("node.key"), "").unwrap();
+    let dir = credentials.path().to_str().unwrap();
+    let case = |file: &str| Case::new(file).env("STATE_DIRECTORY", "/var/lib/muster:/b").env("RUNTIME_DIRECTORY", "/run/muster");
+    let config = case("[tls]\nca = \"$CREDENTIALS_DIRECTORY/ca\"").env("CREDENTIALS_DIRECTORY", dir).load();
+    assert_eq!(config.data_dir, Path::new("/var/lib/muster"));
+    assert_eq!(config.api.socket, Path::new("/run/muster/muster.sock"));
+    assert_eq!(config.tls.key, credentials.path().join("node.key"));
+    assert_eq!(config.tls.ca, credentials.path().join("ca"));
+    assert_eq!(config.tls.cert, Path::new("/home/alice/.config/muster/tls/node.pem"), "there is no such credential");
+    assert_eq!(
+        case("[tls]\nca = \"$CREDENTIALS_DIRECTORY/ca\"").mistakes(),
+        [
+            "tls.ca in muster.toml is \"$CREDENTIALS_DIRECTORY/ca\", but CREDENTIALS_DIRECTORY is not set: only a service with LoadCredential= has it"
+        ]
+    );
+}

@@ -157,7 +157,7 @@ async fn every_path_and_status_is_as_the_openapi_document_says() -> anyhow::Resu
             client = Client::connect(&node.socket()).await?;
         }
     }
-    let streams = ["/v1/events", "/v1/lists/{list}/watch", "/v1/leave", "/v1/debug/fault", "/add_entry", "/entries"];
+    let streams = ["/v1/events", "/v1/lists/{list}/watch", "/v1/leave", "/v1/debug/fault", "/v1/debug/hang", "/add_entry", "/entries"];
     for (path, operations) in document["paths"].as_object().context("paths")? {
         for method in operations.as_object().context("operations")?.keys() {
             let tried = seen.contains(&(path.as_str(), method.to_uppercase().as_str()));

@@ -14,3 +14,4 @@ mod load;
 mod reload;
 mod rough;
 mod story;
+mod systemd;

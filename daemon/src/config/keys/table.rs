@@ -9,7 +9,12 @@ pub(in crate::config) const TABLES: &[(&str, &str)] = &[
     ("node", "What the node says of itself. Its name and id are in its certificate."),
     ("api", "The unix socket for programs and people of this host."),
     ("quic", "How nodes reach each other: one UDP port, QUIC with mutual TLS, no other mode."),
-    ("tls", "Who this node is: files in PEM, made by \"muster pki\". They are read anew at a reload, even if no key has changed."),
+    (
+        "tls",
+        "Who this node is: files in PEM, made by \"muster pki\". They are read anew at a reload, even if no key has changed. \
+         $CREDENTIALS_DIRECTORY at the begin of a path is the directory of the service's credentials (LoadCredential= in muster.service), \
+         which systemd fills at a start only.",
+    ),
     ("http", "The TCP listener: metrics, health, and what a web page needs."),
     ("limits", "Bounds of the client side."),
     ("processes", "The registry of processes."),
@@ -56,7 +61,14 @@ const fn key(table: &'static str, name: &'static str, kind: Kind, value: &'stati
 pub(in crate::config) static DATA_DIR: Key = Key {
     help: "Where the node keeps its data",
     more: "It belongs to one node for good: another one's is refused. Made with mode 0700 if it is missing.",
-    default: Default::Place(Place { root: "/var/lib/muster", variable: "XDG_STATE_HOME", below_home: ".local/state", file: "muster" }),
+    default: Default::Place(Place {
+        service: "STATE_DIRECTORY",
+        in_service: "",
+        root: "/var/lib/muster",
+        variable: "XDG_STATE_HOME",
+        below_home: ".local/state",
+        file: "muster",
+    }),
     ..key("", "data_dir", Kind::Path, "DIR", |config| format!("{:?}", config.data_dir))
 };
 
@@ -70,8 +82,15 @@ pub(in crate::config) static NODE_TAGS: Key = Key {
 
 pub(in crate::config) static API_SOCKET: Key = Key {
     help: "The unix socket for local clients",
-    more: "At most 107 bytes.",
-    default: Default::Place(Place { root: "/run/muster/muster.sock", variable: "XDG_RUNTIME_DIR", below_home: "", file: "muster.sock" }),
+    more: "At most 107 bytes. Where systemd hands a socket over (muster.socket), that one is used instead.",
+    default: Default::Place(Place {
+        service: "RUNTIME_DIRECTORY",
+        in_service: "muster.sock",
+        root: "/run/muster/muster.sock",
+        variable: "XDG_RUNTIME_DIR",
+        below_home: "",
+        file: "muster.sock",
+    }),
     ..key("api", "socket", Kind::Path, "PATH", |config| format!("{:?}", config.api.socket))
 };
 
@@ -116,14 +135,14 @@ pub(in crate::config) static QUIC_SEEDS: Key = Key {
     ..key("quic", "seeds", Kind::List, "HOST:PORT,…", |config| format!("{:?}", config.quic.seeds))
 };
 
-const fn tls_file(root: &'static str, file: &'static str) -> Default {
-    Default::Place(Place { root, variable: "XDG_CONFIG_HOME", below_home: ".config", file })
+const fn tls_file(in_service: &'static str, root: &'static str, file: &'static str) -> Default {
+    Default::Place(Place { service: "CREDENTIALS_DIRECTORY", in_service, root, variable: "XDG_CONFIG_HOME", below_home: ".config", file })
 }
 
 pub(in crate::config) static TLS_CA: Key = Key {
     help: "The cluster's certificate authority",
     more: "Several in one file while an authority is replaced.",
-    default: tls_file("/etc/muster/tls/ca.pem", "muster/tls/ca.pem"),
+    default: tls_file("ca.pem", "/etc/muster/tls/ca.pem", "muster/tls/ca.pem"),
     applies: Applies::AtReload,
     ..key("tls", "ca", Kind::Path, "FILE", |config| format!("{:?}", config.tls.ca))
 };
@@ -131,7 +150,7 @@ pub(in crate::config) static TLS_CA: Key = Key {
 pub(in crate::config) static TLS_CERT: Key = Key {
     help: "This node's certificate",
     more: "",
-    default: tls_file("/etc/muster/tls/node.pem", "muster/tls/node.pem"),
+    default: tls_file("node.pem", "/etc/muster/tls/node.pem", "muster/tls/node.pem"),
     applies: Applies::AtReload,
     ..key("tls", "cert", Kind::Path, "FILE", |config| format!("{:?}", config.tls.cert))
 };
@@ -139,7 +158,7 @@ pub(in crate::config) static TLS_CERT: Key = Key {
 pub(in crate::config) static TLS_KEY: Key = Key {
     help: "This node's private key",
     more: "Refused if others can read it.",
-    default: tls_file("/etc/muster/tls/node.key", "muster/tls/node.key"),
+    default: tls_file("node.key", "/etc/muster/tls/node.key", "muster/tls/node.key"),
     applies: Applies::AtReload,
     ..key("tls", "key", Kind::Path, "FILE", |config| format!("{:?}", config.tls.key))
 };
