@@ -1,6 +1,6 @@
 //! The daemon and its command line: everything of Muster that touches the world.
 //!
-//! `musterd` runs one node ([`shell::run`]): the two state machines of the `node` crate between QUIC (`transport`), the
+//! `musterd` runs one node (`shell::run`): the two state machines of the `node` crate between QUIC (`transport`), the
 //! [`store`] and the [`api`] on a unix socket. `muster` is its client ([`cli`]) and, as `muster dev`, runs a whole cluster
 //! on one machine ([`dev`]). Both are one program under two names. No protocol decision is made here: what arrives
 //! is carried to a machine, what the machine wants is carried out.
