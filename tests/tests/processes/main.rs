@@ -4,6 +4,7 @@
 #![expect(clippy::indexing_slicing, reason = "a test that indexes wrongly shall fail")]
 
 mod apart;
+mod booted;
 mod contract;
 mod crash;
 mod disk;
