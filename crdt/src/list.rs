@@ -22,6 +22,7 @@
 mod apply;
 mod authorship;
 mod chunk;
+mod compose;
 mod document;
 mod edit;
 mod genesis;

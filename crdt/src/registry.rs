@@ -1,7 +1,19 @@
 //! The process registry's data: what a node says of the processes that are registered on it.
 //!
 //! Each node owns the log of its own processes; nobody else writes it, so two replicas cannot disagree about an entry,
-//! only be behind.
+//! only be behind. A [`Log`] numbers its owner's changes; what another replica lacks of it travels as a [`Delta`];
+//! [`Logs`] are the logs of all nodes.
+
+mod delta;
+mod limits;
+mod log;
+mod logs;
+#[cfg(test)]
+mod tests;
+
+pub use delta::{Delta, Position, Progress, Record, State};
+pub use log::Log;
+pub use logs::{Fault, Logs, Merged, Shift};
 
 use crate::name::{NodeName, ProcessName};
 use serde::{Deserialize, Serialize};
@@ -107,19 +119,5 @@ impl FromStr for Handle {
             Some(Self { name, node, pid: pid.parse().ok()?, start: start.parse().ok()? })
         };
         parsed().ok_or_else(|| HandleError(text.to_owned()))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_handle_reads_as_it_was_written() {
-        let text = "web:1@node1#4711.889123";
-        assert_eq!(text.parse::<Handle>().map(|handle| handle.to_string()), Ok(text.to_owned()));
-        for bad in ["web", "web@node1", "web@node1#47", "web@node1#x.1", "@node1#1.2", "web@NODE#1.2"] {
-            assert!(bad.parse::<Handle>().is_err(), "{bad}");
-        }
     }
 }

@@ -8,8 +8,9 @@
 //! | [`socket_router`](Api::socket_router), [`tcp_router`](Api::tcp_router) | what is served where |
 //! | [`Gate`], [`serve_unix`], [`serve_tcp`] | connections and their bounds |
 //! | `who`, `guard` | who calls, and what protects the TCP listener from web pages |
+//! | `access`, `bearer` | what a call by TCP needs, and the tokens that it bears |
 //! | `query`, `json`, `path`, `page`, `time`, `filter`, `body`, `entry_page` | how requests are read and answers written |
-//! | `entries`, `lists`, `cluster`, `events`, `watch`, `book`, `operation`, `reload`, `fault` | the calls |
+//! | `entries`, `lists`, `cluster`, `processes`, `events`, `watch`, `tokens`, `book`, `operation`, `reload`, `fault` | the calls |
 //! | `openapi` | the document that describes them |
 //!
 //! ```text
@@ -17,6 +18,8 @@
 //! serve_unix(listener, api.socket_router(), gate, shutdown).await;
 //! ```
 
+mod access;
+mod bearer;
 mod body;
 mod book;
 mod cluster;
@@ -35,12 +38,14 @@ mod operation;
 mod page;
 mod path;
 mod problem;
+mod processes;
 mod query;
 mod reload;
 mod serve;
 mod shown;
 mod sse;
 mod time;
+mod tokens;
 mod watch;
 mod who;
 mod write;
@@ -112,13 +117,15 @@ impl Api {
         router.fallback(no_path).method_not_allowed_fallback(no_method).with_state(self.clone())
     }
 
-    /// What is served by TCP: operation to anyone, the book's routes while the policy says so, and 401 for the rest of the API.
+    /// What is served by TCP: operation to anyone, the book's routes while the policy says so, and the rest of the API to those
+    /// that bear a token.
     pub fn tcp_router(&self) -> Router {
-        let (router, _) = operation_routes().merge(book_routes()).split_for_parts();
-        let guard = middleware::from_fn_with_state(self.clone(), guard::check);
-        let router = router.fallback(no_token).method_not_allowed_fallback(no_method);
+        let (router, _) = operation_routes().merge(socket_routes()).merge(book_routes()).split_for_parts();
+        let router = router.fallback(no_path).method_not_allowed_fallback(no_method);
         let closed = middleware::from_fn_with_state(self.clone(), book::check);
-        router.layer(closed).layer(guard).with_state(self.clone())
+        let bearer = middleware::from_fn_with_state(self.clone(), bearer::check);
+        let guard = middleware::from_fn_with_state(self.clone(), guard::check);
+        router.layer(closed).layer(bearer).layer(guard).with_state(self.clone())
     }
 
     pub(crate) fn service(&self) -> &Service {
@@ -236,6 +243,18 @@ fn socket_routes() -> OpenApiRouter<Api> {
         .routes(routes!(entries::show, entries::edit, entries::delete))
         .routes(routes!(lists::agenda))
         .routes(routes!(watch::stream))
+        .routes(routes!(processes::targets))
+        .routes(routes!(tokens::list, tokens::create))
+        .routes(routes!(tokens::revoke))
+        .routes(routes!(processes::list))
+        .routes(routes!(processes::show, processes::register, processes::delete))
+        .routes(routes!(processes::exit))
+        .routes(routes!(processes::stream))
+        .routes(routes!(processes::links))
+        .routes(routes!(processes::link, processes::unlink))
+        .routes(routes!(processes::groups))
+        .routes(routes!(processes::members))
+        .routes(routes!(processes::join, processes::leave))
         .routes(routes!(fault::set))
         .routes(routes!(fault::hang))
 }
@@ -250,12 +269,4 @@ async fn no_path(request: Request) -> Problem {
 
 async fn no_method(request: Request) -> Problem {
     Problem::new(Kind::Method, format!("{:?} has no method {}; Allow names those that it has", request.uri().path(), request.method()))
-}
-
-async fn no_token(request: Request) -> Problem {
-    let path = request.uri().path();
-    if path == "/" || path == "/v1" || path.starts_with("/v1/") {
-        return Problem::new(Kind::Token, "by TCP this needs a token; the node's unix socket serves it without");
-    }
-    no_path(request).await
 }

@@ -13,14 +13,21 @@ mod edit;
 mod entry;
 mod events;
 mod failure;
+mod groups;
 mod ids;
+mod links;
 mod lists;
+mod monitor;
 mod output;
 mod pki;
+mod process;
+mod registered;
+mod run;
 mod session;
 mod table;
 mod text;
 mod titles;
+mod token;
 mod unreachable;
 mod watch;
 
@@ -28,7 +35,7 @@ pub(crate) use events::describe;
 pub(crate) use failure::Failure;
 pub(crate) use text::{local_time, printable};
 
-use args::{Cli, Command};
+use args::{Cli, Command, Token};
 use clap::Parser;
 use output::Output;
 use session::Session;
@@ -37,12 +44,14 @@ use std::process::ExitCode;
 
 /// The whole of `muster`, from its command line (the program's name first) to its exit code.
 ///
-/// `muster daemon …` is `musterd …` under the name of this program, so that `muster dev` can start nodes by executing itself.
+/// `muster daemon …` is `musterd …` under the name of this program, so that `muster dev` can start nodes by executing itself;
+/// `muster launch …` is what `muster run` starts.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let mut args: Vec<OsString> = args.into_iter().collect();
-    if args.get(1).is_some_and(|word| word == "daemon") {
-        args.remove(0);
-        return crate::daemon_main(args);
+    match args.get(1) {
+        Some(word) if word == "daemon" => return crate::daemon_main(args.split_off(1)),
+        Some(word) if word == run::LAUNCH => return run::launched(args.split_off(2)),
+        Some(_) | None => {}
     }
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
@@ -50,7 +59,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let output = Output::of_process(cli.global.json);
     match act(cli, &output) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(failure) => failure.report(&output),
     }
 }
@@ -61,7 +70,7 @@ fn parse_failed(error: &clap::Error) -> ExitCode {
     u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
 }
 
-fn act(cli: Cli, output: &Output) -> Result<(), Failure> {
+fn act(cli: Cli, output: &Output) -> Result<ExitCode, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let done = runtime.block_on(dispatch(cli, output));
     // Reading standard input may hang for ever on a thread of the runtime: do not wait for it.
@@ -69,9 +78,9 @@ fn act(cli: Cli, output: &Output) -> Result<(), Failure> {
     done
 }
 
-async fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
+async fn dispatch(cli: Cli, output: &Output) -> Result<ExitCode, Failure> {
     let session = || Session::new(&cli.global, output);
-    match cli.command {
+    let done = match cli.command {
         Command::Dev(dev) => dev::run(dev, &cli.global, output).await,
         Command::Pki(pki) => pki::run(&pki, output),
         Command::Completions { shell } => complete::run(shell, output),
@@ -94,5 +103,20 @@ async fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Reopen(args) => edit::tick(&session()?, &args, edit::Tick::Open).await,
         Command::Rm(args) => edit::remove(&session()?, &args).await,
         Command::Move(args) => edit::place(&session()?, &args).await,
-    }
+        Command::Token(Token::Create(args)) => token::create(&session()?, &args).await,
+        Command::Token(Token::List) => token::list(&session()?).await,
+        Command::Token(Token::Revoke { id }) => token::revoke(&session()?, &id).await,
+        Command::Ps(args) => process::list(&session()?, &args).await,
+        Command::Register(args) => process::register(&session()?, &args).await,
+        Command::Run(args) => return Ok(run::run(&cli.global, output, &args).await),
+        Command::Whereis(args) => process::whereis(&session()?, &args).await,
+        Command::Unregister(args) => process::unregister(&session()?, &args).await,
+        Command::Groups { group } => groups::show(&session()?, group.as_deref()).await,
+        Command::Group(change) => groups::change(&session()?, &change).await,
+        Command::Monitor(args) => monitor::follow(&session()?, &args).await,
+        Command::Link(link) => links::make(&session()?, &link).await,
+        Command::Unlink(pair) => links::remove(&session()?, &pair).await,
+        Command::Links(args) => links::list(&session()?, &args).await,
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }

@@ -100,11 +100,12 @@ impl EventLog {
         }
     }
 
-    /// Appends what the cluster machine reports of a registered process.
-    pub fn append_process(&self, event: &registry::Event) {
+    /// Appends what the cluster machine reports of a registered process; gives the event's type.
+    pub fn append_process(&self, event: &registry::Event) -> &'static str {
         let (what, detail) = process_event(event);
         tracing::debug!(process = %event.handle, ?event.kind, "process is {what}");
         self.append(event.at.0, "process", what, event.handle.name.to_string(), detail);
+        what
     }
 
     /// Appends what a lists machine reports.

@@ -5,8 +5,10 @@
 //! | membership | `muster_cluster_` |
 //! | QUIC | `muster_transport_` |
 //! | to-do lists and their replication | `muster_lists_` |
+//! | registered processes | `muster_processes_` |
 //! | the store | `muster_store_` |
 
+use crate::process::WatcherStats;
 use crate::service::Inner;
 use crate::store::StoreStats;
 use anyhow::Context;
@@ -21,6 +23,9 @@ struct Snapshot {
     lists: lists::Stats,
     store: StoreStats,
     transport: transport::Stats,
+    watcher: WatcherStats,
+    capacity: u64,
+    monitors: u64,
 }
 
 type Row<T> = (&'static str, &'static str, fn(&Snapshot) -> T);
@@ -40,6 +45,12 @@ const GAUGES: &[Row<u64>] = &[
     ("muster_lists_quarantined", "Lists whose document cannot be loaded", |s| s.lists.quarantined),
     ("muster_lists_pending_writes", "Writes whose commit has not returned", |s| s.lists.writes_pending),
     ("muster_lists_waiting_requests", "Clients waiting for an answer about a list", |s| s.lists.requests_waiting),
+    ("muster_processes_registered", "Processes of this node that are registered", |s| s.cluster.registry.registered),
+    ("muster_processes_known_names", "Names of processes of all nodes", |s| s.cluster.registry.names),
+    ("muster_processes_contested_names", "Names that several reachable processes claim", |s| s.cluster.registry.contested),
+    ("muster_processes_watched", "Processes that this node watches", |s| s.watcher.watched),
+    ("muster_processes_capacity", "Processes that this node can watch; the limit of open files bounds it", |s| s.capacity),
+    ("muster_processes_monitors", "Clients that monitor a name", |s| s.monitors),
     ("muster_store_queued_commits", "Commits waiting or under way", |s| s.store.queued),
     ("muster_store_disk_bytes", "What the database takes on the disk", |s| s.store.disk_bytes),
     ("muster_store_disk_free_bytes", "What the file system has left; 0 where it does not say", |s| s.store.disk_free_bytes.unwrap_or(0)),
@@ -62,6 +73,10 @@ const COUNTERS: &[Row<u64>] = &[
     ("muster_lists_refused_changes_total", "Changes received and refused", |s| s.lists.changes_refused),
     ("muster_lists_repairs_total", "Repairs of lists begun", |s| s.lists.repairs_begun),
     ("muster_lists_malformed_total", "Messages about lists that did not decode", |s| s.lists.malformed),
+    ("muster_processes_pushes_total", "Messages with changes of registrations sent at once", |s| s.cluster.registry.pushes),
+    ("muster_processes_pulls_total", "Times that registrations were asked for which a push did not bring", |s| s.cluster.registry.pulls),
+    ("muster_processes_write_failures_total", "Writes of registrations that the disk failed", |s| s.cluster.registry.writes_failed),
+    ("muster_processes_signals_total", "Signals sent to registered processes", |s| s.watcher.signals),
     ("muster_store_commits_total", "Commits acknowledged", |s| s.store.commits),
     ("muster_store_groups_total", "Groups of commits, each synced to the disk once", |s| s.store.groups),
     ("muster_store_rows_total", "Rows written", |s| s.store.rows),
@@ -83,6 +98,7 @@ const COUNTERS: &[Row<u64>] = &[
 pub(crate) fn install() -> anyhow::Result<PrometheusHandle> {
     let handle = PrometheusBuilder::new().install_recorder().context("metrics cannot be set up")?;
     describe_gauge!("muster_build_info", "Constant 1; the version is a label");
+    describe_counter!("muster_processes_events_total", "What happened to registered processes of all nodes, as this node saw it");
     describe_gauge!("muster_cluster_verdict", "1 for the present verdict on the reach of the cluster, 0 for the others");
     GAUGES.iter().for_each(|(name, help, _)| describe_gauge!(*name, *help));
     COUNTERS.iter().for_each(|(name, help, _)| describe_counter!(*name, *help));
@@ -92,14 +108,29 @@ pub(crate) fn install() -> anyhow::Result<PrometheusHandle> {
 /// Brings all metrics up to date; called at each scrape.
 pub(crate) fn publish(node: &Inner) {
     let lists = node.workers.iter().map(crate::shell::ListsInbox::stats).fold(lists::Stats::default(), sum);
-    let snapshot = Snapshot { cluster: node.cluster.stats(), lists, store: node.store.stats(), transport: node.endpoint.stats() };
+    let snapshot = Snapshot {
+        cluster: node.cluster.stats(),
+        lists,
+        store: node.store.stats(),
+        transport: node.endpoint.stats(),
+        watcher: node.watcher.stats(),
+        capacity: count(node.capacity),
+        monitors: count(node.replica.monitors()),
+    };
     gauge!("muster_build_info", "version" => node.info.version).set(1.0);
     let present = node.views.borrow().verdict;
     for verdict in [Verdict::Whole, Verdict::Majority, Verdict::Even, Verdict::Minority, Verdict::Alone] {
         gauge!("muster_cluster_verdict", "verdict" => verdict.as_str()).set(f64::from(u8::from(verdict == present)));
     }
+    for (what, happened) in node.replica.events() {
+        counter!("muster_processes_events_total", "type" => what).absolute(happened);
+    }
     GAUGES.iter().for_each(|(name, _, value)| gauge!(*name).set(value(&snapshot) as f64));
     COUNTERS.iter().for_each(|(name, _, value)| counter!(*name).absolute(value(&snapshot)));
+}
+
+fn count(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
 }
 
 /// The numbers of several lists machines together.

@@ -17,6 +17,6 @@ mod replica;
 mod watch;
 
 pub(crate) use files::capacity;
-pub(crate) use host::{Absent, Host, Sighting};
-pub(crate) use replica::{First, Monitor, Replica, Told};
-pub(crate) use watch::Watcher;
+pub(crate) use host::{Host, Sighting};
+pub(crate) use replica::{First, Replica, Told};
+pub(crate) use watch::{Watcher, WatcherStats};

@@ -6,6 +6,7 @@ use crate::reload::{self, Reloader};
 use crate::shell::{Inbox, ListsInbox};
 use crate::store;
 use crate::systemd::Part;
+use crate::tokens::Tokens;
 use crdt::entry::Author;
 use crdt::id::{ListId, NodeId};
 use crdt::name::NodeName;
@@ -61,6 +62,7 @@ pub(crate) struct Inner {
     pub(crate) capacity: usize,
     pub(crate) changes: broadcast::Sender<Arc<lists::Change>>,
     pub(crate) endpoint: transport::Endpoint,
+    pub(crate) tokens: Tokens,
     pub(crate) trouble: Trouble,
     pub(crate) dev_faults: bool,
     pub(crate) reloader: Reloader,
@@ -145,6 +147,11 @@ impl Service {
     /// The means to drop packets on purpose; only in a daemon started with `--dev-faults`.
     pub fn faults(&self) -> Option<&transport::Fault> {
         self.inner.dev_faults.then(|| self.inner.endpoint.fault())
+    }
+
+    /// The tokens by which programs use the API by TCP.
+    pub fn tokens(&self) -> &Tokens {
+        &self.inner.tokens
     }
 
     /// Why this node cannot do its work now, in words; empty when it can.

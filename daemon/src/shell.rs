@@ -25,6 +25,7 @@ use crate::reload::{InForce, Reloader};
 use crate::service::{Inner, NodeInfo, Service, Trouble};
 use crate::store::{Notice, Recovered, Store};
 use crate::systemd::{self, Handed, Watchdog};
+use crate::tokens::Tokens;
 use anyhow::Context;
 use crdt::id::{NodeId, Shard};
 use crdt::name::NodeName;
@@ -174,6 +175,7 @@ impl Node {
             capacity,
             changes,
             endpoint: endpoint.clone(),
+            tokens: Tokens::load(self.store.clone())?,
             trouble,
             dev_faults: self.config.dev_faults,
             reloader,

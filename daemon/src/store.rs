@@ -36,7 +36,7 @@
 //! | `agenda` | due ‖ list name ‖ `00` ‖ place | list id |
 //! | `snapshots` | list id | length of the vector (8) ‖ vector ‖ the saved document |
 //! | `processes` | as the process registry makes them | likewise: registrations and links of this host |
-//! | `meta` | `node`, `cluster`, `probe`, `quarantine/` ‖ list id | node id; the cluster machine's state; nothing; the reason |
+//! | `meta` | `node`, `cluster`, `probe`, `quarantine/` ‖ list id, `token/` ‖ token id (8) | node id; the cluster machine's state; nothing; the reason; a record of [`crate::tokens`] |
 //!
 //! `entries` to `agenda` are views: they follow from the documents, and the store keeps them equal to the entries that
 //! are committed.
@@ -152,7 +152,7 @@ impl Store {
             // Nobody waits any more only if this process is ending.
             let _ = tell.send(result);
         });
-        self.request(Work { meta: Some((key, Bytes::copy_from_slice(value))), ..Work::new(done) });
+        self.request(Work { meta: Some((key.to_vec(), Some(Bytes::copy_from_slice(value)))), ..Work::new(done) });
         told.recv().unwrap_or(Err(WriteError::Failed))
     }
 
@@ -174,7 +174,12 @@ impl Store {
 
     /// Commits the cluster machine's state, replacing what was kept before.
     pub fn keep_cluster(&self, bytes: Bytes, done: Done) {
-        self.request(Work { meta: Some((CLUSTER, bytes)), ..Work::new(done) });
+        self.request(Work { meta: Some((CLUSTER.to_vec(), Some(bytes))), ..Work::new(done) });
+    }
+
+    /// Commits a token's record, replacing what was kept before; without a record, its removal.
+    pub fn keep_token(&self, id: [u8; 8], record: Option<Bytes>, done: Done) {
+        self.request(Work { meta: Some((rows::token_key(id), record)), ..Work::new(done) });
     }
 
     /// Commits rows of the process registry, after all commits before: they outlive this process, however it ends, but

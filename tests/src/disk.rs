@@ -6,7 +6,9 @@ use crdt::entry::Entry;
 use crdt::id::{Actor, ChangeHash, ChangeId, EntryId, ListId};
 use crdt::name::ListName;
 use crdt::vector::{Range, VersionVector};
+use node::cluster::registry::KeptRow;
 use node::lists::{ListRow, Row, Source, SourceError};
+use node::time::Instant;
 use node::wire::{WriteError, WriteId};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -18,6 +20,8 @@ use std::time::Duration;
 pub struct Image {
     /// What the cluster machine keeps.
     pub cluster: Option<Bytes>,
+    /// Rows of the registry, written without a sync.
+    pub kept: BTreeMap<Bytes, Bytes>,
     /// Raw changes.
     pub changes: BTreeMap<(ListId, Actor, u64), Bytes>,
     /// The view's lines of lists.
@@ -68,6 +72,15 @@ impl Image {
     /// Hashes of all changes here.
     pub fn hashes(&self) -> &BTreeSet<ChangeHash> {
         &self.hashes
+    }
+
+    /// Puts a row of the registry in; gives the row that takes that back.
+    fn keep(&mut self, row: KeptRow) -> KeptRow {
+        let before = match row.value {
+            Some(value) => self.kept.insert(row.key.clone(), value),
+            None => self.kept.remove(&row.key),
+        };
+        KeptRow { key: row.key, value: before }
     }
 
     /// Puts a row in; tells what about it breaks the store's contract.
@@ -165,6 +178,12 @@ pub struct Disk {
     waiting: VecDeque<Commit>,
     batch: Vec<Commit>,
     reopening: bool,
+    /// Rows of the registry on their way, in order.
+    keeping: VecDeque<(WriteId, Vec<KeptRow>)>,
+    /// When the last of them is written.
+    kept_until: Instant,
+    /// What takes the rows back that were written since the last sync, the newest last.
+    unsynced: Vec<KeptRow>,
     chance: Chance,
 }
 
@@ -172,8 +191,9 @@ impl Disk {
     /// An empty disk.
     pub fn new(chance: Chance) -> Self {
         let pace = (Duration::from_micros(100), Duration::from_millis(3));
-        let (image, waiting, batch) = Default::default();
-        Self { image, backup: None, pace, failing: None, violations: Vec::new(), waiting, batch, reopening: false, chance }
+        let (image, waiting, batch, keeping, kept_until, unsynced) = Default::default();
+        let (backup, failing, violations, reopening) = Default::default();
+        Self { image, backup, pace, failing, violations, waiting, batch, reopening, keeping, kept_until, unsynced, chance }
     }
 
     /// Takes a commit; refused while the store is being reopened.
@@ -199,11 +219,13 @@ impl Disk {
         let Some((error, survival)) = self.failing.take() else {
             let batch = std::mem::take(&mut self.batch);
             batch.iter().for_each(|commit| self.apply(commit));
+            // One journal: what was written before is synced, too.
+            self.unsynced.clear();
             return batch.into_iter().map(|Commit { machine, id, .. }| Returned { machine, id, result: Ok(()) }).collect();
         };
         self.reopening = true;
         let failed: Vec<Commit> = self.batch.iter().chain(&self.waiting).cloned().collect();
-        self.settle(survival);
+        self.settle_batch(survival);
         failed.into_iter().map(|Commit { machine, id, .. }| Returned { machine, id, result: Err(error) }).collect()
     }
 
@@ -217,8 +239,63 @@ impl Disk {
         self.reopening = false;
     }
 
-    /// The process ends: what was not synced survives as told.
+    /// Takes rows of the registry, to be written without a sync: when they are.
+    pub fn keep(&mut self, now: Instant, id: WriteId, rows: Vec<KeptRow>) -> Instant {
+        self.keeping.push_back((id, rows));
+        let takes = self.chance.span(Duration::from_micros(20), self.pace.1 / 4);
+        self.kept_until = self.kept_until.max(now + takes);
+        self.kept_until
+    }
+
+    /// The next rows of the registry are written, or not, and nobody knows.
+    pub fn kept(&mut self) -> Option<(WriteId, Result<(), WriteError>)> {
+        let (id, rows) = self.keeping.pop_front()?;
+        let broken = if self.reopening { Some(WriteError::Failed) } else { self.failing.map(|(error, _)| error) };
+        match broken {
+            Some(error) => {
+                if self.chance.happens(0.5) {
+                    self.write(rows);
+                }
+                Some((id, Err(error)))
+            }
+            None => {
+                self.write(rows);
+                Some((id, Ok(())))
+            }
+        }
+    }
+
+    /// Somebody replaces what it holds.
+    pub fn replace(&mut self, image: Image) {
+        self.image = image;
+        self.unsynced.clear();
+    }
+
+    fn write(&mut self, rows: Vec<KeptRow>) {
+        for row in rows {
+            let back = self.image.keep(row);
+            self.unsynced.push(back);
+        }
+    }
+
+    /// The host loses its power: some of what was not synced is lost, the newest first.
+    pub fn lose_power(&mut self) {
+        let left = self.chance.below(self.unsynced.len() + 1);
+        for row in self.unsynced.drain(..).skip(left).rev() {
+            self.image.keep(row);
+        }
+    }
+
+    /// The process ends: what was not synced survives as told. Of the registry's rows survives what was written, and
+    /// some of what was being written.
     pub fn settle(&mut self, survival: Survival) {
+        let kept = self.chance.below(self.keeping.len() + 1);
+        let rows: Vec<Vec<KeptRow>> = self.keeping.drain(..).take(kept).map(|(_, rows)| rows).collect();
+        rows.into_iter().for_each(|rows| self.write(rows));
+        self.settle_batch(survival);
+    }
+
+    fn settle_batch(&mut self, survival: Survival) {
         let batch = std::mem::take(&mut self.batch);
         // A failed batch is one write of the journal; what waited behind it was never written.
         let keep = match survival {
@@ -235,6 +312,8 @@ impl Disk {
         if self.reopening {
             return self.settle(Survival::Nothing);
         }
+        let kept: Vec<Vec<KeptRow>> = self.keeping.drain(..).map(|(_, rows)| rows).collect();
+        kept.into_iter().for_each(|rows| self.write(rows));
         let all: Vec<Commit> = self.batch.drain(..).chain(self.waiting.drain(..)).collect();
         all.iter().for_each(|commit| self.apply(commit));
     }

@@ -13,6 +13,8 @@ pub enum Fault {
     Start(usize),
     /// A daemon is killed; of what was not synced, so much survives.
     Kill(usize, Survival),
+    /// A whole host loses its power: its daemon is killed, its processes end, its next boot has another id.
+    Reboot(usize, Survival),
     /// A daemon is killed, its data directory replaced by the backup, if there is one.
     Restore(usize),
     /// A backup of a data directory is taken (of a running daemon: as a file system snapshot).
@@ -54,7 +56,13 @@ impl Fault {
         match self {
             Self::Backup(_) | Self::FailCommit(..) | Self::SlowDisk(..) | Self::Jump(..) | Self::Move(_) => false,
             Self::Stall(_, machine, _) => *machine == 0,
-            Self::Start(_) | Self::Kill(..) | Self::Restore(_) | Self::Shutdown(_) | Self::Leave(_) | Self::Forget(..) => true,
+            Self::Start(_)
+            | Self::Kill(..)
+            | Self::Reboot(..)
+            | Self::Restore(_)
+            | Self::Shutdown(_)
+            | Self::Leave(_)
+            | Self::Forget(..) => true,
             Self::Pause(..) | Self::Split(_) | Self::CutOneWay(..) | Self::Cut(..) | Self::Heal | Self::Loss(_) => true,
         }
     }
@@ -105,6 +113,21 @@ impl Mix {
         plan.retain(|(at, _)| *at < end);
         plan.iter_mut().for_each(|(at, fault)| fault.end_by(end.since(*at)));
         plan.sort_by_key(|(at, _)| *at);
+        plan
+    }
+
+    /// The hosts of that run that lose their power, drawn apart from all else: in one run of three.
+    pub fn plan_reboots(&self, chance: &mut Chance, hosts: usize, end: Instant) -> Vec<(Instant, Fault)> {
+        let mut plan = Vec::new();
+        if self.weights.iter().all(|weight| *weight == 0) || chance.happens(0.65) {
+            return plan;
+        }
+        for _ in 0..1 + chance.below(3) {
+            let at = Instant::default() + chance.span(Duration::from_secs(5), end.since(Instant::default()));
+            let (host, survival) = (chance.below(hosts), if chance.happens(0.5) { Survival::Nothing } else { Survival::Prefix });
+            plan.extend([(at, Fault::Reboot(host, survival)), (at + chance.millis(200, 8_000), Fault::Start(host))]);
+        }
+        plan.retain(|(at, _)| *at < end);
         plan
     }
 

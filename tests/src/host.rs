@@ -1,8 +1,11 @@
 //! A simulated host: a disk, a clock that may be wrong, and sometimes a process with the real machines in it.
 
 use crate::chance::Chance;
+use crate::check::events::Story;
 use crate::disk::Disk;
+use crate::os::Os;
 use crate::queue::{Input, Place};
+use crate::world::KILL_AFTER;
 use bytes::Bytes;
 use crdt::id::{ListId, Shard};
 use crdt::roster::Profile;
@@ -54,6 +57,8 @@ pub struct Process {
     pub started: Instant,
     /// The newest view of its cluster machine.
     pub view: Option<Arc<RosterView>>,
+    /// What its registry has told.
+    pub story: Story,
     /// Until when it was stopped last.
     pub paused_until: Instant,
     workers: Vec<Worker>,
@@ -68,6 +73,8 @@ pub struct Host {
     pub address: SocketAddr,
     /// Whom its configuration tells it to join.
     pub seeds: Vec<String>,
+    /// Its operating system.
+    pub os: Os,
     /// Its disk.
     pub disk: Disk,
     /// How wrong its wall clock is, in milliseconds.
@@ -85,8 +92,8 @@ pub struct Host {
 
 impl Host {
     /// A host that does not run yet.
-    pub fn new(peer: Peer, address: SocketAddr, seeds: Vec<String>, disk: Disk, chance: Chance) -> Self {
-        Self { peer, address, seeds, disk, clock_error_ms: 0, process: None, stopped: None, restored: false, epoch: 0, chance }
+    pub fn new(peer: Peer, address: SocketAddr, seeds: Vec<String>, (os, disk): (Os, Disk), chance: Chance) -> Self {
+        Self { peer, address, seeds, os, disk, clock_error_ms: 0, process: None, stopped: None, restored: false, epoch: 0, chance }
     }
 
     /// What its clocks say.
@@ -103,7 +110,7 @@ impl Host {
         let kept: Option<Bytes> = self.disk.image.cluster.clone();
         let profile = Profile { name: self.peer.name.clone(), address: self.address, version: "0.1.0".into(), tags: vec![] };
         let (nonce, seed) = (self.chance.bytes(), self.chance.bytes());
-        let registry = cluster::registry::Settings::default();
+        let registry = self.registry_settings();
         let settings = cluster::Settings { me: self.peer.clone(), profile, seeds: self.seeds.clone(), kept, nonce, seed, registry };
         let everything = (Shard(0), Shard(255));
         let cluster = Machine::Cluster(Box::new(Cluster::new(settings, self.now(now))));
@@ -112,7 +119,20 @@ impl Host {
             let settings = self.lists_settings(shards, resident_bytes);
             workers.push(Worker::new(Machine::Lists(Box::new(Lists::new(settings))), shards));
         }
-        self.process = Some(Process { epoch: self.epoch, started: now, view: None, paused_until: Instant::default(), workers });
+        self.process = Some(Process {
+            epoch: self.epoch,
+            started: now,
+            view: None,
+            story: Story::default(),
+            paused_until: Instant::default(),
+            workers,
+        });
+    }
+
+    fn registry_settings(&self) -> cluster::registry::Settings {
+        let row = |(key, value): (&Bytes, &Bytes)| cluster::registry::KeptRow { key: key.clone(), value: Some(value.clone()) };
+        let kept = self.disk.image.kept.iter().map(row).collect();
+        cluster::registry::Settings { kept, capacity: 10_000, kill_after: KILL_AFTER }
     }
 
     fn lists_settings(&mut self, shards: (Shard, Shard), resident_bytes: usize) -> lists::Settings {

@@ -1,7 +1,7 @@
 //! The whole cluster under test.
 //!
-//! The library is the simulator: the real machines of crate `node` in one thread, with a simulated network, disk, clock and
-//! clients, all drawn from one seed. The same seed gives the same run, bit for bit.
+//! The library is the simulator: the real machines of crate `node` in one thread, with a simulated network, disk, clock,
+//! clients, and processes that register themselves, all drawn from one seed. The same seed gives the same run, bit for bit.
 //!
 //! ```text
 //! let report = tests::run(seed, &Options::default());    // breaks things for 60 virtual seconds, mends them, checks
@@ -26,7 +26,9 @@ pub mod faults;
 pub mod host;
 pub mod logs;
 pub mod network;
+pub mod os;
 pub mod queue;
+pub mod registrants;
 mod run;
 pub mod scenario;
 pub mod trace;

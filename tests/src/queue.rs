@@ -1,8 +1,10 @@
 //! Virtual time: what will happen, ordered by when, ties in the order in which they were planned.
 
+use crate::check::spreading::What;
 use crate::clients::Act;
 use crate::faults::Fault;
 use crate::network::{Arrival, Step};
+use crate::registrants::{Deed, Key};
 use node::cluster;
 use node::lists::{self, Job};
 use node::time::Instant;
@@ -74,6 +76,24 @@ pub enum Event {
     Fault(Fault),
     /// A client acts.
     Client(Act),
+    /// A program that uses the registry acts.
+    Program(Deed),
+    /// A write of the registry's rows is done.
+    Kept {
+        /// Which host.
+        host: usize,
+        /// Which process of it.
+        epoch: u64,
+    },
+    /// Everybody must know of a registration, or its end, by now.
+    Expected {
+        /// Which.
+        key: Key,
+        /// That it is there, or not.
+        what: What,
+        /// Since when that is so.
+        since: Instant,
+    },
     /// A killed node must be known as down by now.
     Obituary {
         /// The host that was killed.

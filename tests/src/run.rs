@@ -37,6 +37,16 @@ pub struct Report {
     pub writes: u64,
     /// How many of them were acknowledged as a change.
     pub acknowledged: u64,
+    /// How many times the registry was asked for something.
+    pub asked: u64,
+    /// How many times that was done.
+    pub done: u64,
+    /// How long it took until everybody knew of a registration, where nothing was wrong.
+    pub ups: Vec<Duration>,
+    /// How long it took until everybody knew of an end, where nothing was wrong.
+    pub downs: Vec<Duration>,
+    /// How long it took until all directories agreed after all was mended.
+    pub registry_healing: Duration,
     /// How long each node took to see that another had been killed.
     pub detections: Vec<Duration>,
     /// How long it took until everything agreed after all was mended.
@@ -84,6 +94,11 @@ fn report(world: &World, healing: Duration) -> Report {
         simulated: world.now().since(node::time::Instant::default()),
         writes: world.clients.requests.len() as u64,
         acknowledged: world.clients.acknowledged().count() as u64,
+        asked: world.registrants.asked,
+        done: world.registrants.done,
+        ups: world.registrants.spreading.ups.clone(),
+        downs: world.registrants.spreading.downs.clone(),
+        registry_healing: world.registrants.healing.unwrap_or_default(),
         detections: world.watch.detections.clone(),
         healing,
     }

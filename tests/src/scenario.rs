@@ -18,6 +18,8 @@ pub struct Scenario {
     pub liveness: Duration,
     /// How many writes clients try meanwhile.
     pub writes: usize,
+    /// How many times programs use the registry meanwhile.
+    pub deeds: usize,
     /// The network at its best.
     pub weather: Weather,
     /// What breaks.
@@ -29,7 +31,7 @@ pub struct Scenario {
 }
 
 impl Scenario {
-    /// The standard run: five hosts, 60 seconds of faults, 200 writes.
+    /// The standard run: five hosts, 60 seconds of faults, 200 writes to lists, 300 uses of the registry.
     pub fn draw(seed: u64) -> Self {
         let mut chance = Chance::new(seed, "scenario");
         let mix = Mix::draw(&mut chance);
@@ -46,6 +48,7 @@ impl Scenario {
             safety: Duration::from_secs(60),
             liveness: Duration::from_secs(10),
             writes: 200,
+            deeds: 300,
             weather: Weather::fair(),
             mix: Mix::none(),
             resident_bytes: 64 << 20,

@@ -2,21 +2,27 @@
 
 mod breaking;
 mod carrying;
+mod registering;
+mod registry;
+
+pub use registry::KILL_AFTER;
 
 use crate::chance::Chance;
 use crate::check::membership::Watch;
-use crate::check::{acknowledged, convergence, views};
+use crate::check::{acknowledged, convergence, directory, links, views};
 use crate::clients::{Act, Clients};
 use crate::disk::Disk;
 use crate::faults::Fault;
 use crate::host::{Host, Output};
 use crate::network::{Arrival, Network};
+use crate::os::Os;
 use crate::queue::{Event, Input, Place, Queue};
+use crate::registrants::{Deed, Registrants};
 use crate::scenario::Scenario;
 use crate::trace::Trace;
 use crdt::id::NodeId;
 use crdt::name::NodeName;
-use node::cluster::{self, registry};
+use node::cluster;
 use node::lists;
 use node::time::Instant;
 use node::wire::{Channel, Peer};
@@ -43,6 +49,8 @@ pub struct World {
     pub hosts: Vec<Host>,
     /// The clients.
     pub clients: Clients,
+    /// Programs that use the registry.
+    pub registrants: Registrants,
     /// What happened.
     pub trace: Trace,
     /// Who knows of whom.
@@ -68,6 +76,7 @@ impl World {
         let hosts: Vec<Host> = (0..scenario.hosts).map(|index| new_host(scenario.seed, index, scenario.hosts)).collect();
         hosts.iter().for_each(|host| network.add(host.peer.clone(), host.address));
         let (queue, clients, trace) = (Queue::default(), Clients::new(part("clients")), Trace::new(print));
+        let registrants = Registrants::new(part("registrants"));
         let (watch, chance) = (Watch::default(), part("world"));
         let (problems, commands, timeouts_at_once) = Default::default();
         Self {
@@ -76,6 +85,7 @@ impl World {
             network,
             hosts,
             clients,
+            registrants,
             trace,
             watch,
             problems,
@@ -111,9 +121,22 @@ impl World {
             let at = self.now() + self.chance.span(Duration::from_secs(1), self.scenario.safety);
             self.queue.at(at, Event::Client(Act::Write));
         }
+        self.plan_registry(end);
         for _ in 0..6 {
             let at = self.now() + self.chance.span(Duration::from_secs(1), self.scenario.safety);
             self.queue.at(at, Event::Inspect);
+        }
+    }
+
+    /// Plans what programs do with the registry, and the hosts that lose their power meanwhile.
+    fn plan_registry(&mut self, end: Instant) {
+        let (begin, chance) = (self.queue.now(), &mut self.registrants.chance);
+        for _ in 0..self.scenario.deeds {
+            let at = begin + chance.span(Duration::from_secs(1), self.scenario.safety);
+            self.queue.at(at, Event::Program(Deed::Anything));
+        }
+        for (at, fault) in self.scenario.mix.plan_reboots(&mut Chance::new(self.scenario.seed, "reboots"), self.hosts.len(), end) {
+            self.queue.at(at, Event::Fault(fault));
         }
     }
 
@@ -124,9 +147,10 @@ impl World {
         let chance = Chance::new(self.scenario.seed, &format!("host {index}"));
         let mut disk = Disk::new(Chance::new(self.scenario.seed, &format!("disk {index}")));
         disk.image = self.hosts[original].disk.image.clone();
+        let os = Os::new(Chance::new(self.scenario.seed, &format!("os {index}")));
         let (peer, seeds) = (self.hosts[original].peer.clone(), self.hosts[original].seeds.clone());
         self.network.add(peer.clone(), address(index));
-        self.hosts.push(Host::new(peer, address(index), seeds, disk, chance));
+        self.hosts.push(Host::new(peer, address(index), seeds, (os, disk), chance));
         index
     }
 
@@ -141,7 +165,14 @@ impl World {
     pub fn run_until_converged(&mut self, limit: Duration) -> Result<Duration, Vec<String>> {
         let begin = self.now();
         loop {
-            let Err(differences) = convergence::check(self) else { return Ok(self.now().since(begin)) };
+            let registry = directory::check(self);
+            if registry.is_ok() && self.registrants.healing.is_none() {
+                self.registrants.healing = Some(self.now().since(begin));
+            }
+            let differences = [convergence::check(self), registry].into_iter().filter_map(Result::err).flatten().collect::<Vec<_>>();
+            if differences.is_empty() {
+                return Ok(self.now().since(begin));
+            }
             if self.now().since(begin) >= limit || !self.problems.is_empty() {
                 return Err(differences);
             }
@@ -177,6 +208,8 @@ impl World {
             return;
         }
         let mut found = convergence::check(self).err().unwrap_or_default();
+        found.extend(directory::check(self).err().unwrap_or_default());
+        found.extend(links::check(self));
         found.extend(convergence::check_rest(self));
         found.extend(acknowledged::check(self));
         found.extend(crate::check::meaning::check(self));
@@ -239,6 +272,9 @@ impl World {
                 let found = self.watch.obituary(&self.hosts, host, killed);
                 self.problems.extend(found);
             }
+            Event::Program(deed) => self.deed(deed),
+            Event::Kept { host, epoch } => self.kept(host, epoch),
+            Event::Expected { key, what, since } => self.expected(&key, what, since),
             Event::Inspect => {
                 let host = self.chance.below(self.hosts.len());
                 let found = views::check(self, host);
@@ -288,6 +324,7 @@ impl World {
                 Output::Lists(output) => self.carry_lists(place, output),
             }
         }
+        self.judge_signals(place);
     }
 
     /// Hands what the network has for a process to the machines that it concerns, in order.
@@ -308,7 +345,7 @@ impl World {
                 self.admit(cluster, Input::Cluster(cluster::Input::Message { conn, bytes }));
             }
             Arrival::Message { conn, channel: Channel::Registry, bytes } => {
-                self.admit(cluster, Input::Cluster(cluster::Input::Registry(registry::Input::Message { conn, bytes })));
+                self.admit(cluster, Input::Cluster(cluster::Input::Registry(cluster::registry::Input::Message { conn, bytes })));
             }
             Arrival::Message { conn, channel: Channel::Lists, bytes } => {
                 let Some(shards) = lists::shards_of(&bytes) else { return self.problems.push("a message names no shards".into()) };
@@ -320,7 +357,7 @@ impl World {
                 all.for_each(|machine| self.later(cluster, machine, lists::Input::Overflowed { conn }));
             }
             Arrival::Overflowed { conn, channel: Channel::Registry } => {
-                self.admit(cluster, Input::Cluster(cluster::Input::Registry(registry::Input::Overflowed { conn })));
+                self.admit(cluster, Input::Cluster(cluster::Input::Registry(cluster::registry::Input::Overflowed { conn })));
             }
             Arrival::Overflowed { channel: Channel::Cluster, .. } => {}
             Arrival::Closed { conn } => {
@@ -361,7 +398,8 @@ fn new_host(seed: u64, index: usize, hosts: usize) -> Host {
     }
     let seeds = seeds.into_iter().map(|seed| address(seed).to_string()).collect();
     let disk = Disk::new(Chance::new(seed, &format!("disk {index}")));
-    Host::new(peer, address(index), seeds, disk, chance)
+    let os = Os::new(Chance::new(seed, &format!("os {index}")));
+    Host::new(peer, address(index), seeds, (os, disk), chance)
 }
 
 /// Where a host listens at first.

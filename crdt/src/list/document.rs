@@ -188,12 +188,19 @@ impl Document {
     pub(super) fn refresh(&mut self, ids: impl IntoIterator<Item = EntryId>) -> Result<Vec<Touched>, AutomergeError> {
         let mut touched = Vec::new();
         for id in ids {
-            let before = self.index.is_alive(id);
             let Some(union) = Union::read(&self.doc, id)? else { continue };
-            self.index.set(id, union.slot());
-            touched.push(Touched { id, before, entry: union.entry(id, &self.authorship) });
+            touched.push(self.take_in(id, &union));
         }
         Ok(touched)
+    }
+
+    /// Notes how an entry is now, and says how it was.
+    pub(super) fn take_in(&mut self, id: EntryId, union: &Union) -> Touched {
+        let before = self.index.is_alive(id);
+        self.index.set(id, union.slot());
+        let entry = union.entry(id, &self.authorship);
+        debug_assert_eq!(entry, self.entry(id), "an entry is as the document has it");
+        Touched { id, before, entry }
     }
 
     /// Whether it has that change.

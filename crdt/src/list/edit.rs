@@ -5,7 +5,7 @@ use super::index::{Side, Slot};
 use super::judge::MAX_AUTHOR_BYTES;
 use super::outline::OpName;
 use super::read::Union;
-use super::write::{Draft, Stop, due_value, priority_value, text_value};
+use super::write::{Draft, Room, Stop, due_value, priority_value, text_value};
 use super::{MAX_CHANGE_BYTES, MAX_OPERATIONS};
 use crate::entry::{Author, Edit, EntryPatch, NewEntry, Place};
 use crate::id::{ChangeHash, ChangeId, EntryId};
@@ -67,16 +67,23 @@ impl From<AutomergeError> for EditRefusal {
 
 /// Who edits, and when.
 #[derive(Clone, Copy)]
-struct Stamp<'a> {
-    by: &'a Author,
-    at_ms: i64,
+pub(super) struct Stamp<'a> {
+    pub(super) by: &'a Author,
+    pub(super) at_ms: i64,
+}
+
+impl Stamp<'_> {
+    /// As changes have it.
+    pub(super) fn seconds(self) -> i64 {
+        self.at_ms.div_euclid(1000)
+    }
 }
 
 /// An entry that is to be added, with its id and position.
-struct Planned<'a> {
-    id: EntryId,
-    order: String,
-    new: &'a NewEntry,
+pub(super) struct Planned<'a> {
+    pub(super) id: EntryId,
+    pub(super) order: String,
+    pub(super) new: &'a NewEntry,
 }
 
 impl Document {
@@ -100,14 +107,24 @@ impl Document {
     fn add(&mut self, entries: &[NewEntry], stamp: Stamp<'_>, draw: &mut dyn FnMut() -> u128) -> Result<Edited, EditRefusal> {
         let ids = self.choose_ids(entries, stamp.at_ms, draw);
         let mut planned = Vec::new();
-        let written = self.plan(entries, &ids, draw, &mut planned).and_then(|()| {
-            self.commit(stamp, |draft| planned.iter().try_for_each(|plan| draft.add(plan.id, plan.new, &plan.order, stamp.at_ms)))
-        });
+        let placed = self.plan(entries, &ids, draw, &mut planned);
         // The plan is in the index already; what stands there was not alive before.
         planned.iter().for_each(|plan| self.index.forget(plan.id));
-        let change = written?;
-        let touched = self.refresh(planned.iter().map(|plan| plan.id))?;
+        placed?;
+        let (change, touched) =
+            if self.composes(planned.len()) { self.add_composed(&planned, stamp)? } else { self.add_drafted(&planned, stamp)? };
         Ok(Edited { change, touched, results: ids })
+    }
+
+    /// Adds by a transaction.
+    pub(super) fn add_drafted(
+        &mut self,
+        planned: &[Planned<'_>],
+        stamp: Stamp<'_>,
+    ) -> Result<(Option<RawChange>, Vec<Touched>), EditRefusal> {
+        let change =
+            self.commit(stamp, |draft| planned.iter().try_for_each(|plan| draft.add(plan.id, plan.new, &plan.order, stamp.at_ms)))?;
+        Ok((change, self.refresh(planned.iter().map(|plan| plan.id))?))
     }
 
     /// The entries' own ids, and new ones, rising in the order of the entries, for those without.
@@ -227,19 +244,19 @@ impl Document {
         stamp: Stamp<'_>,
         write: impl FnOnce(&mut Draft<'_>) -> Result<(), Stop>,
     ) -> Result<Option<Vec<(ObjId, EntryId)>>, EditRefusal> {
-        let frame_bytes = self.check_room(stamp)?;
-        let mut draft = Draft::new(self.doc.transaction(), frame_bytes);
+        let room = self.room(stamp)?;
+        let mut draft = Draft::new(self.doc.transaction(), room);
         if let Err(stop) = write(&mut draft) {
             draft.transaction.rollback();
             return Err(stop.into());
         }
-        let options = CommitOptions::default().with_time(stamp.at_ms.div_euclid(1000)).with_message(stamp.by.0.as_str());
+        let options = CommitOptions::default().with_time(stamp.seconds()).with_message(stamp.by.0.as_str());
         let (change, _) = draft.transaction.commit_with(options);
         Ok(change.map(|_| draft.made))
     }
 
-    /// What the frame of a change will take, in bytes.
-    fn check_room(&self, stamp: Stamp<'_>) -> Result<usize, EditRefusal> {
+    /// The room that a change has, less what its frame will take.
+    pub(super) fn room(&self, stamp: Stamp<'_>) -> Result<Room, EditRefusal> {
         if stamp.by.0.len() > MAX_AUTHOR_BYTES {
             return Err(EditRefusal::TooLarge(format!("its author has more than {MAX_AUTHOR_BYTES} bytes")));
         }
@@ -248,7 +265,7 @@ impl Document {
             return Err(EditRefusal::TooLarge("the list's operations cannot be numbered any more".to_owned()));
         }
         let (dependencies, actors) = (self.doc.get_heads().len() + 1, self.vector.len());
-        Ok(FRAME_BYTES + stamp.by.0.len() + 32 * dependencies + 17 * actors)
+        Ok(Room::new(FRAME_BYTES + stamp.by.0.len() + 32 * dependencies + 17 * actors))
     }
 
     fn take_last_change(&mut self, stamp: Stamp<'_>) -> Result<RawChange, EditRefusal> {

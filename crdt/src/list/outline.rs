@@ -5,6 +5,8 @@
 //! strings). Maps take scalars, texts take strings.
 
 use super::genesis;
+use super::plain::Plain;
+use super::read::Union;
 use crate::id::{Actor, EntryId};
 use automerge::legacy::{Key, ObjectId, Op, OpId, OpType};
 use automerge::{ExpandedChange, ObjId, ObjType, ScalarValue};
@@ -44,8 +46,17 @@ pub(super) enum Kind {
     Text,
 }
 
+/// A value that a change writes into a map of its own.
+#[derive(Clone, Debug)]
+pub(super) struct Written {
+    map: OpName,
+    pub(super) op: OpName,
+    pub(super) key: String,
+    pub(super) value: Plain,
+}
+
 /// What a change makes and touches, in the order of its operations.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Outline {
     /// Maps made in `entries`.
     pub(super) maps: Vec<(OpName, EntryId)>,
@@ -55,12 +66,17 @@ pub(super) struct Outline {
     pub(super) writes: Vec<(OpName, Kind)>,
     /// The other actors that it names.
     pub(super) actors: Vec<Actor>,
+    /// The values of the maps that it makes, each map's after it was made, if it makes and fills these and does nothing
+    /// else. Such a change overwrites nothing and refers to nothing that could be missing.
+    additions: Option<Vec<Written>>,
 }
 
 impl Outline {
     /// Takes a change's operations one by one; says what is wrong with the first that does not fit.
     pub(super) fn of(change: &ExpandedChange, actor: Actor) -> Result<Self, &'static str> {
-        let mut outline = Self::default();
+        let is_plain = change.extra_bytes.is_empty() && change.author.is_none();
+        let mut outline =
+            Self { maps: Vec::new(), texts: Vec::new(), writes: Vec::new(), actors: Vec::new(), additions: is_plain.then(Vec::new) };
         for (counter, op) in (change.start_op.get()..).zip(&change.operations) {
             outline.add(OpName { counter, actor }, op)?;
         }
@@ -74,6 +90,7 @@ impl Outline {
             self.maps.push((name, new_entry(op)?));
             return Ok(());
         }
+        self.note_addition(name, object, op);
         let kind = match &op.key {
             Key::Map(key) if key.len() > MAX_KEY_BYTES => return Err("has a key that is too long"),
             Key::Map(_) => Kind::Map,
@@ -90,6 +107,32 @@ impl Outline {
             self.writes.push((object, kind));
         }
         Ok(())
+    }
+
+    fn note_addition(&mut self, name: OpName, object: OpName, op: &Op) {
+        let Some(written) = &mut self.additions else { return };
+        match (&op.key, &op.action, self.maps.last()) {
+            (Key::Map(key), OpType::Put(value), Some((map, _))) if *map == object && op.pred.is_empty() && !op.insert => {
+                written.push(Written { map: object, op: name, key: key.to_string(), value: Plain::of_scalar(value) });
+            }
+            _ => self.additions = None,
+        }
+    }
+
+    /// Whether it adds entries and does nothing else.
+    pub(super) fn only_adds(&self) -> bool {
+        self.additions.is_some()
+    }
+
+    /// What it adds, each map with its values; nothing if it does anything else.
+    pub(super) fn additions(&self) -> impl Iterator<Item = (EntryId, Union)> + '_ {
+        let mut rest = self.additions.as_deref().unwrap_or_default();
+        let maps = self.maps.iter().filter(|_| self.only_adds());
+        maps.map(move |(map, id)| {
+            let (values, others) = rest.split_at(rest.partition_point(|written| written.map == *map));
+            rest = others;
+            (*id, Union::of_addition(*map, values))
+        })
     }
 }
 

@@ -23,15 +23,20 @@ impl Plain {
     pub(super) fn of(doc: &Automerge, value: &Value<'_>, op: &ObjId) -> Self {
         match value {
             Value::Object(kind) => Self::of_object(doc, *kind, op),
-            Value::Scalar(scalar) => match scalar.as_ref() {
-                ScalarValue::Str(text) => Self::Text(text.to_string()),
-                ScalarValue::Int(value) => Self::of_i64(*value),
-                ScalarValue::Uint(value) => Self::of_u64(*value),
-                ScalarValue::F64(value) => Self::of_f64(*value),
-                ScalarValue::Timestamp(ms) => Self::Time(*ms),
-                ScalarValue::Null => Self::Null,
-                ScalarValue::Bytes(_) | ScalarValue::Counter(_) | ScalarValue::Boolean(_) | ScalarValue::Unknown { .. } => Self::Other,
-            },
+            Value::Scalar(scalar) => Self::of_scalar(scalar),
+        }
+    }
+
+    /// A value that is no object.
+    pub(super) fn of_scalar(value: &ScalarValue) -> Self {
+        match value {
+            ScalarValue::Str(text) => Self::Text(text.to_string()),
+            ScalarValue::Int(value) => Self::of_i64(*value),
+            ScalarValue::Uint(value) => Self::of_u64(*value),
+            ScalarValue::F64(value) => Self::of_f64(*value),
+            ScalarValue::Timestamp(ms) => Self::Time(*ms),
+            ScalarValue::Null => Self::Null,
+            ScalarValue::Bytes(_) | ScalarValue::Counter(_) | ScalarValue::Boolean(_) | ScalarValue::Unknown { .. } => Self::Other,
         }
     }
 

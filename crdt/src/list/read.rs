@@ -5,13 +5,13 @@
 
 use super::authorship::{Authorship, Origin};
 use super::index::Slot;
-use super::outline::OpName;
+use super::outline::{OpName, Written};
 use super::plain::Plain;
 use super::{genesis, position};
 use crate::entry::{Author, Entry, Field};
 use crate::id::EntryId;
 use automerge::iter::MapRangeItem;
-use automerge::{Automerge, AutomergeError, ObjId, ObjType, ReadDoc, Value};
+use automerge::{ActorId, Automerge, AutomergeError, ObjId, ObjType, ReadDoc, Value};
 use std::collections::BTreeMap;
 use std::ops::RangeBounds;
 
@@ -99,6 +99,15 @@ impl Union {
     /// Begins with a single map of which nothing is read yet.
     pub(super) fn of_map(map: ObjId) -> Self {
         Self { maps: vec![map], fields: BTreeMap::new() }
+    }
+
+    /// A map that a change has made, with all that was ever written into it.
+    pub(super) fn of_addition(map: OpName, values: &[Written]) -> Self {
+        let mut union = Self::of_map(ObjId::Id(map.counter, ActorId::from(map.actor.0), 0));
+        for Written { op, key, value, .. } in values {
+            union.fields.entry(key.clone()).or_default().push(Seen { map: 0, op: *op, value: value.clone() });
+        }
+        union
     }
 
     /// Adds the only value of a key of a single map.

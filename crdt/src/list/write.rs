@@ -6,6 +6,7 @@ use crate::entry::{Due, NewEntry, Priority};
 use crate::id::EntryId;
 use automerge::transaction::{Transactable, Transaction};
 use automerge::{AutomergeError, ObjId, ObjType, ScalarValue};
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 /// More than an operation's columns take besides its key and value, in bytes: object, lengths, action and
@@ -27,66 +28,70 @@ impl From<AutomergeError> for Stop {
     }
 }
 
+/// What a change takes of what peers accept.
+#[derive(Debug)]
+pub(super) struct Room {
+    bytes: usize,
+    operations: usize,
+}
+
+impl Room {
+    /// For a change whose frame (dependencies, author) takes so many bytes.
+    pub(super) fn new(frame_bytes: usize) -> Self {
+        Self { bytes: frame_bytes, operations: 0 }
+    }
+
+    /// Takes room for an operation whose key and text have so many bytes.
+    fn take(&mut self, bytes: usize) -> Result<(), Stop> {
+        self.bytes = self.bytes.saturating_add(OPERATION_BYTES).saturating_add(bytes);
+        if self.bytes > MAX_CHANGE_BYTES {
+            return Err(Stop::TooLarge(format!("it would have more than {MAX_CHANGE_BYTES} bytes")));
+        }
+        if self.operations >= MAX_OPERATIONS {
+            return Err(Stop::TooLarge(format!("it would have more than {MAX_OPERATIONS} operations")));
+        }
+        self.operations += 1;
+        Ok(())
+    }
+
+    /// The same for an operation that makes an object.
+    pub(super) fn take_object(&mut self, key: &str) -> Result<(), Stop> {
+        self.take(key.len())
+    }
+
+    /// The same for one that writes a value.
+    pub(super) fn take_value(&mut self, key: &str, value: &ScalarValue) -> Result<(), Stop> {
+        let bytes = if let ScalarValue::Str(text) = value { text.len() } else { 0 };
+        self.take(key.len().saturating_add(bytes))
+    }
+}
+
 /// A change in the making. It ends before it exceeds what peers accept.
 pub(super) struct Draft<'a> {
     pub(super) transaction: Transaction<'a>,
     /// The maps made so far.
     pub(super) made: Vec<(ObjId, EntryId)>,
-    bytes: usize,
+    room: Room,
 }
 
 impl<'a> Draft<'a> {
-    /// A draft whose frame (dependencies, author) takes so many bytes.
-    pub(super) fn new(transaction: Transaction<'a>, frame_bytes: usize) -> Self {
-        Self { transaction, made: Vec::new(), bytes: frame_bytes }
-    }
-
-    fn make_room(&mut self, bytes: usize) -> Result<(), Stop> {
-        self.bytes = self.bytes.saturating_add(OPERATION_BYTES).saturating_add(bytes);
-        if self.bytes > MAX_CHANGE_BYTES {
-            return Err(Stop::TooLarge(format!("it would have more than {MAX_CHANGE_BYTES} bytes")));
-        }
-        if self.transaction.pending_ops() >= MAX_OPERATIONS {
-            return Err(Stop::TooLarge(format!("it would have more than {MAX_OPERATIONS} operations")));
-        }
-        Ok(())
+    /// An empty draft.
+    pub(super) fn new(transaction: Transaction<'a>, room: Room) -> Self {
+        Self { transaction, made: Vec::new(), room }
     }
 
     fn put(&mut self, map: &ObjId, key: &str, value: ScalarValue) -> Result<(), Stop> {
-        let bytes = if let ScalarValue::Str(text) = &value { text.len() } else { 0 };
-        self.make_room(key.len().saturating_add(bytes))?;
+        self.room.take_value(key, &value)?;
         Ok(self.transaction.put(map, key, value)?)
     }
 
     /// Makes an entry.
     pub(super) fn add(&mut self, id: EntryId, new: &NewEntry, order: &str, at_ms: i64) -> Result<(), Stop> {
         let key = id.to_string();
-        self.make_room(key.len())?;
+        self.room.take_object(&key)?;
         let map = self.transaction.put_object(genesis::entries(), key, ObjType::Map)?;
         self.made.push((map.clone(), id));
-        self.put(&map, "title", new.title.as_str().into())?;
-        self.put(&map, "pos", order.into())?;
-        self.put(&map, "created", ScalarValue::Timestamp(at_ms))?;
-        self.put(&map, "life", ScalarValue::Int(0))?;
-        if new.done {
-            self.put(&map, "done", ScalarValue::Timestamp(at_ms))?;
-        }
-        if let Some(due) = new.due {
-            self.put(&map, "due", due_value(Some(due)))?;
-        }
-        if let Some(priority) = new.priority {
-            self.put(&map, "priority", priority_value(Some(priority)))?;
-        }
-        if !new.notes.is_empty() {
-            self.put(&map, "notes", new.notes.as_str().into())?;
-        }
-        if let Some(assignee) = &new.assignee {
-            self.put(&map, "assignee", assignee.as_str().into())?;
-        }
-        for tag in new.tags.iter().collect::<BTreeSet<_>>() {
-            self.put(&map, &format!("{TAG}{tag}"), ScalarValue::Int(0))?;
-        }
-        Ok(())
+        fields(new, order, at_ms).into_iter().try_for_each(|(key, value)| self.put(&map, &key, value))
     }
 
     /// Writes a field where it takes effect: to the map that Automerge shows, and to all others that have
@@ -130,6 +135,24 @@ impl<'a> Draft<'a> {
         let known: BTreeSet<&str> = union.tags().map(|(tag, _)| tag).collect();
         wanted.difference(&known).try_for_each(|tag| self.set(union, &format!("{TAG}{tag}"), &ScalarValue::Int(0)))
     }
+}
+
+/// The fields of a new entry, in the order in which they are written.
+pub(super) fn fields(new: &NewEntry, order: &str, at_ms: i64) -> Vec<(Cow<'static, str>, ScalarValue)> {
+    let registers = [
+        ("title", Some(new.title.as_str().into())),
+        ("pos", Some(order.into())),
+        ("created", Some(ScalarValue::Timestamp(at_ms))),
+        ("life", Some(ScalarValue::Int(0))),
+        ("done", new.done.then_some(ScalarValue::Timestamp(at_ms))),
+        ("due", new.due.map(|due| due_value(Some(due)))),
+        ("priority", new.priority.map(|priority| priority_value(Some(priority)))),
+        ("notes", Some(text_value(&new.notes)).filter(|notes| *notes != ScalarValue::Null)),
+        ("assignee", new.assignee.as_deref().map(Into::into)),
+    ];
+    let registers = registers.into_iter().filter_map(|(key, value)| Some((Cow::Borrowed(key), value?)));
+    let tags = new.tags.iter().collect::<BTreeSet<_>>().into_iter();
+    registers.chain(tags.map(|tag| (Cow::Owned(format!("{TAG}{tag}")), ScalarValue::Int(0)))).collect()
 }
 
 /// How a due date or instant is written; null for none.

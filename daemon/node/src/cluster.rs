@@ -39,6 +39,7 @@ use links::Links;
 use message::{Hello, Message, Nonce};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
+use registry::{Registry, Sight};
 use roster::Replica;
 use std::fmt;
 use swim::{Identity, Sighting, Swim};
@@ -79,6 +80,7 @@ pub struct Cluster {
     silence: Silence,
     absences: Absences,
     viewer: Viewer,
+    registry: Registry,
     /// What clients asked before the run was on disk.
     early: Vec<(RequestId, Command)>,
     /// Something changed that the view is made of.
@@ -92,9 +94,9 @@ impl fmt::Debug for Cluster {
 }
 
 impl Cluster {
-    /// A machine at its start. Its first output is the write of its new run: it says nothing before that is committed.
+    /// A machine at its start. It wants its new run written, and says nothing to anybody before that is committed.
     pub fn new(settings: Settings, now: Now) -> Self {
-        let Settings { me, profile, seeds, kept, nonce, seed, registry: _ } = settings;
+        let Settings { me, profile, seeds, kept, nonce, seed, registry } = settings;
         let profile = message::sound(profile);
         let kept = kept.as_ref().and_then(Kept::read);
         let keeper = Keeper::after(kept.as_ref().map_or(0, |kept| kept.run));
@@ -102,9 +104,12 @@ impl Cluster {
         let mut rng = ChaCha8Rng::from_seed(seed);
         let swim = Swim::new(Identity::of_run(me.id, profile.address, keeper.wanted()), ChaCha8Rng::from_rng(&mut rng));
         let viewer = Viewer::new(roster.roster().members().map(|(node, _)| node).collect());
+        let mut edge = Edge::new(now);
+        let registry = Registry::new(&mut edge, &me, keeper.wanted(), registry);
         let mut machine = Self {
             seeds: Seeds::new(me.id, seeds),
-            edge: Edge::new(now),
+            edge,
+            registry,
             phase: Phase::Starting,
             links: Links::default(),
             hellos: Hellos::default(),
@@ -145,7 +150,7 @@ impl Cluster {
             Input::Closed { conn } => self.closed(conn),
             Input::Written { id, result } => self.written(id, result),
             Input::Request { id, command } => self.request(id, command),
-            Input::Registry(_) => {}
+            Input::Registry(input) => self.registry_input(input),
         }
         self.settle();
     }
@@ -163,7 +168,9 @@ impl Cluster {
 
     /// Its counters.
     pub fn stats(&self) -> Stats {
-        self.edge.stats
+        let mut stats = self.edge.stats;
+        self.registry.count(&mut stats.registry);
+        stats
     }
 
     fn own_line(&self) -> (NodeId, RosterEntry) {
@@ -196,6 +203,7 @@ impl Cluster {
                 self.changed = true;
             }
             Timer::Rewrite => self.keeper.mark_dirty(),
+            Timer::Registry(timer) => self.registry.fire(&mut self.edge, timer),
             Timer::Leave => self.swim.leave(&mut self.edge),
             Timer::Stop => {
                 if let Phase::Going(reason) = self.phase.clone() {
@@ -229,9 +237,11 @@ impl Cluster {
             self.links.ensure(&mut self.edge, identity.node, identity.addr);
         }
         self.remind_suspects();
-        if let Some(conn) = self.links.random(&mut self.rng) {
+        let random = self.links.random(&mut self.rng);
+        if let Some(conn) = random {
             self.edge.send(conn, Message::RosterHash(self.roster.hash()).bytes());
         }
+        self.registry.round(&mut self.edge, &self.links, random);
     }
 
     fn written(&mut self, id: WriteId, result: Result<(), WriteError>) {
@@ -252,6 +262,7 @@ impl Cluster {
             self.swim.become_identity(&mut self.edge, identity);
         }
         self.roster.merge(vec![self.own_line()]);
+        self.registry.begin(run);
         self.changed = true;
         let starts = self.phase == Phase::Starting;
         if starts {
@@ -295,8 +306,12 @@ impl Cluster {
                 isolated: self.silence.is_total(),
             };
             self.viewer.refresh(&mut self.edge, &sources);
+            let lines = self.roster.roster().iter();
+            let sights = lines.map(|(node, line)| Sight { node, name: &line.profile.name, run: line.run, state: self.viewer.state(node) });
+            self.registry.look(&mut self.edge, sights);
         }
         self.joins.settle(&mut self.edge, &self.viewer);
+        self.registry.settle(&mut self.edge, &self.links);
     }
 
     fn route_packets(&mut self) {

@@ -68,7 +68,7 @@ pub(crate) async fn add_entry(
     query.end()?;
     let entry = NewEntry { title, due: Some(Due::Date(date)), ..NewEntry::default() };
     entry.check().map_err(|error| Problem::invalid(format!("{:?} {}", error.field, error.detail)))?;
-    api.write(conn.caller(), list, Edit::Add(vec![entry]), None, options).await?;
+    api.write(&conn.caller(), list, Edit::Add(vec![entry]), None, options).await?;
     Ok("OK")
 }
 

@@ -236,7 +236,7 @@ pub(crate) async fn join(
     }
 }
 
-fn is_host_and_port(address: &str) -> bool {
+pub(crate) fn is_host_and_port(address: &str) -> bool {
     let Some((host, port)) = address.rsplit_once(':') else { return false };
     let is_host = match host.strip_prefix('[') {
         Some(rest) => rest.strip_suffix(']').is_some_and(|ip| ip.parse::<std::net::Ipv6Addr>().is_ok()),
@@ -246,7 +246,7 @@ fn is_host_and_port(address: &str) -> bool {
 }
 
 /// Asks the cluster machine, for no longer than `timeout`.
-async fn ask(api: &Api, command: Command, timeout: Duration) -> Result<Reply, Problem> {
+pub(crate) async fn ask(api: &Api, command: Command, timeout: Duration) -> Result<Reply, Problem> {
     match tokio::time::timeout(timeout, api.service().cluster(command)).await {
         Ok(answer) => Ok(answer?),
         Err(_) => Err(Problem::new(Kind::Unknown, "the deadline passed while it was being done; it may still succeed").retry_after(1)),

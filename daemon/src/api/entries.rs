@@ -109,7 +109,7 @@ pub(crate) async fn add(
         Added::One(entry) => (vec![entry], true),
         Added::Several(entries) => (entries, false),
     };
-    let written = api.write(conn.caller(), list.clone(), Edit::Add(entries), expect, options).await?;
+    let written = api.write(&conn.caller(), list.clone(), Edit::Add(entries), expect, options).await?;
     let done = if written.change.is_some() { StatusCode::CREATED } else { StatusCode::OK };
     if !is_one {
         let items = written.entries.iter().map(|entry| ShownEntry::new(entry)).collect();
@@ -180,7 +180,7 @@ pub(crate) async fn edit(
     query.end()?;
     let edit = Edit::Patch(id, body.check()?);
     let expect = expect_entry(&api, ListId::of(&list), id, &headers)?;
-    let written = api.write(conn.caller(), list, edit, expect, options).await.map_err(|problem| gone(problem, id))?;
+    let written = api.write(&conn.caller(), list, edit, expect, options).await.map_err(|problem| gone(problem, id))?;
     respond_entry(&written, StatusCode::OK)
 }
 
@@ -203,7 +203,7 @@ pub(crate) async fn delete(
     let options = Options::take(&mut query)?;
     query.end()?;
     let expect = expect_entry(&api, ListId::of(&list), id, &headers)?;
-    let written = api.write(conn.caller(), list, Edit::Delete(id), expect, options).await.map_err(|problem| gone(problem, id))?;
+    let written = api.write(&conn.caller(), list, Edit::Delete(id), expect, options).await.map_err(|problem| gone(problem, id))?;
     written.respond_gone()
 }
 

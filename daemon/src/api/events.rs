@@ -72,9 +72,11 @@ impl<'a> ShownEvent<'a> {
 /// What happens: a stream of server-sent events.
 ///
 /// The data of an event is `{at, kind, type, name, …}`. Kind `member`: `joined`, `suspect`, `alive`, `down`,
-/// `restarting`, `left`, `forgotten`; kind `list`: `created`, `changed`, `deleted`; kind `partition`: `changed`, `healed`.
+/// `restarting`, `left`, `forgotten`; kind `list`: `created`, `changed`, `deleted`; kind `partition`: `changed`, `healed`;
+/// kind `process`: `up`, `down`, `unreachable`, `back`, `contested`, `lost`, as a monitor of the process gets them.
 /// Without a usable `Last-Event-ID` the first event is `snapshot`, `{"items": […], "last": true|false}`, whose items are
-/// written alike: each member with its present state as type, and the partition's verdict. Lists are not in it. A reader
+/// written alike: each member with its present state as type, and the partition's verdict. Lists and processes are not in it: there can be
+/// very many, and they have calls and streams of their own. A reader
 /// that is 10,000 events behind gets `lagged`, and the stream ends.
 #[utoipa::path(
     get, path = "/v1/events", tag = "node and cluster", operation_id = "events",

@@ -7,8 +7,8 @@
 //! 1. a connection of the process that holds most of them, on which it is the *client's turn*: it is idle, has sent half
 //!    of a request, or does not read what is written to it; the one on which nothing has moved for the longest time first;
 //! 2. such a connection of any other process;
-//! 3. if the newcomer is another process: a stream (its client can resume it), then a call that is being worked on, of
-//!    the process that holds most.
+//! 3. if the newcomer is another process: a stream (its client can resume it), then a call that is being worked on or a
+//!    connection to which a process's registration is bound, of the process that holds most.
 //!
 //! Only when there is none of these is the newcomer refused with 429. So no program, whatever it does with its
 //! connections, keeps another program of the same user out, and none of another user is touched by it.
@@ -18,7 +18,7 @@ mod conn;
 pub(crate) use conn::{Conn, Streaming};
 
 use crate::api::problem::{Kind, Problem};
-use crate::api::who::{Caller, Owner, Users};
+use crate::api::who::{Caller, Owner, Program, Users};
 use conn::Phase;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -90,6 +90,7 @@ pub(crate) struct Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         self.shared.table().conns.remove(&self.number);
+        self.conn.ended();
     }
 }
 
@@ -129,12 +130,11 @@ impl Gate {
     pub(crate) fn admit(&self, caller: Caller) -> Result<Seat, Problem> {
         let mut table = self.shared.table();
         if let Some(crowd) = table.crowd(&caller, &self.shared) {
-            let victim = table.victim(crowd, &caller).ok_or_else(refusal)?;
-            table.conns.remove(&victim).inspect(|conn| conn.cut());
+            table.make_room(crowd, &caller)?;
         }
         let number = table.next;
         table.next += 1;
-        let conn = Arc::new(Conn::new(caller, Arc::clone(&self.shared)));
+        let conn = Arc::new(Conn::new(number, caller, Arc::clone(&self.shared)));
         table.conns.insert(number, Arc::clone(&conn));
         Ok(Seat { conn, shared: Arc::clone(&self.shared), number })
     }
@@ -173,6 +173,13 @@ impl Table {
         owners.into_iter().max_by_key(|(_, count)| *count).map(|(owner, _)| owner)
     }
 
+    /// Closes one of an owner's connections for that newcomer.
+    fn make_room(&mut self, owner: Owner, newcomer: &Caller) -> Result<(), Problem> {
+        let victim = self.victim(owner, newcomer).ok_or_else(refusal)?;
+        self.conns.remove(&victim).inspect(|conn| conn.cut());
+        Ok(())
+    }
+
     fn count(&self, owner: Owner) -> usize {
         self.conns.values().filter(|conn| conn.caller().owner() == owner).count()
     }
@@ -180,14 +187,14 @@ impl Table {
     /// Which connection of that owner yields to the newcomer.
     fn victim(&self, owner: Owner, newcomer: &Caller) -> Option<u64> {
         let of_owner = || self.conns.iter().filter(|(_, conn)| conn.caller().owner() == owner);
-        let held = of_owner().fold(BTreeMap::<i32, usize>::new(), |mut held, (_, conn)| {
-            *held.entry(conn.caller().process()).or_default() += 1;
+        let held = of_owner().fold(BTreeMap::<Program, usize>::new(), |mut held, (_, conn)| {
+            *held.entry(conn.caller().program()).or_default() += 1;
             held
         });
         let (greediest, _) = held.into_iter().max_by_key(|(_, count)| *count)?;
-        let is_other = newcomer.owner() != owner || newcomer.process() != greediest;
+        let is_other = newcomer.owner() != owner || newcomer.program() != greediest;
         let candidates = of_owner().filter_map(|(number, conn)| {
-            let (greedy, phase) = (conn.caller().process() == greediest, conn.phase());
+            let (greedy, phase) = (conn.caller().program() == greediest, conn.phase());
             let rank = match (conn.is_clients_turn(), greedy) {
                 (true, true) => 1,
                 (true, false) => 2,
@@ -283,6 +290,24 @@ mod tests {
     }
 
     #[test]
+    fn a_connection_to_which_something_is_bound_may_be_idle_until_it_ends() {
+        let gate = gate(10, 2);
+        let seats = seats(&gate, &process(1, 1), 2);
+        let (tell, told) = std::sync::mpsc::channel();
+        seats.iter().for_each(|seat| {
+            let tell = tell.clone();
+            seat.conn.begin();
+            seat.conn.end();
+            seat.conn.bind(move || tell.send(()).unwrap());
+        });
+        assert!(!seats[0].conn.is_overdue(1_000_000));
+        assert_eq!(gate.admit(process(1, 1)).unwrap_err().status(), 429);
+        assert!(told.try_recv().is_err());
+        drop(seats);
+        assert_eq!(told.try_iter().count(), 2);
+    }
+
+    #[test]
     fn other_users_are_not_touched() {
         let gate = gate(10, 2);
         let bystander = gate.admit(process(2, 9)).unwrap();
@@ -318,6 +343,37 @@ mod tests {
         assert_eq!(seats[2].conn.stream().unwrap_err().status(), 429);
         assert!(gate.admit(process(2, 1)).unwrap().conn.stream().is_ok());
         drop(first);
+        assert!(seats[2].conn.stream().is_ok());
+    }
+
+    fn bearer(uid: u32, token: u8) -> Caller {
+        Caller::Bearer { uid, user: None, token: crate::tokens::TokenId([token; 8]) }
+    }
+
+    #[test]
+    fn who_bears_a_token_is_counted_with_its_user() {
+        let gate = gate(10, 2);
+        let address = Caller::Address([127, 0, 0, 1].into());
+        let seats = seats(&gate, &address, 3);
+        seats.iter().for_each(|seat| seat.conn.begin());
+        seats[0].conn.act_as(bearer(1, 1)).unwrap();
+        seats[1].conn.act_as(bearer(1, 1)).unwrap();
+        assert_eq!(seats[2].conn.act_as(bearer(1, 1)).unwrap_err().status(), 429);
+        assert_eq!(gate.admit(process(1, 7)).map(drop).map_err(|problem| problem.status()), Ok(()), "another program takes its turn");
+        assert!(seats[2].conn.act_as(bearer(2, 2)).is_ok());
+        seats[2].conn.act_as(address.clone()).unwrap();
+        assert_eq!(seats[2].conn.caller(), address);
+    }
+
+    #[test]
+    fn streams_by_tcp_are_counted_by_the_tokens_user() {
+        let gate = gate(10, 10);
+        let seats = seats(&gate, &Caller::Address([127, 0, 0, 1].into()), 3);
+        [1, 2, 3].into_iter().zip(&seats).for_each(|(token, seat)| seat.conn.act_as(bearer(1, token)).unwrap());
+        let _first = seats[0].conn.stream().unwrap();
+        let _second = seats[1].conn.stream().unwrap();
+        assert_eq!(seats[2].conn.stream().unwrap_err().status(), 429);
+        seats[2].conn.act_as(bearer(2, 4)).unwrap();
         assert!(seats[2].conn.stream().is_ok());
     }
 

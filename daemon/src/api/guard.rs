@@ -1,11 +1,14 @@
 //! What protects the TCP listener from web pages that a user of this host happens to look at.
 //!
 //! A page from elsewhere can make a browser send requests to this host. `Host` must name this listener, which a name that
-//! was pointed here (DNS rebinding) does not; and an `Origin`, which browsers send along, must be this listener's own.
+//! was pointed here (DNS rebinding) does not; and an `Origin`, which browsers send along, must be this listener's own. A
+//! body must be declared as JSON, which a page cannot do unasked: tokens are what keeps strangers out, this is a second
+//! wall.
 
 use crate::api::Api;
 use crate::api::problem::{Kind, Problem};
 use crate::api::serve::LocalAddress;
+use axum::body::HttpBody;
 use axum::extract::{Request, State};
 use axum::http::header;
 use axum::http::uri::Authority;
@@ -13,7 +16,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use std::net::IpAddr;
 
-/// Checks `Host` and `Origin` of a request by TCP.
+/// Checks `Host`, `Origin` and `Content-Type` of a request by TCP.
 pub(crate) async fn check(State(api): State<Api>, request: Request, next: Next) -> Result<Response, Problem> {
     let local = request.extensions().get::<LocalAddress>().map(|LocalAddress(address)| address.ip());
     let (host, policy) = (host(&request)?, api.policy());
@@ -27,7 +30,26 @@ pub(crate) async fn check(State(api): State<Api>, request: Request, next: Next) 
             return Err(Problem::new(Kind::Forbidden, format!("Origin is {origin:?}, another site")));
         }
     }
+    must_be_json(&request)?;
     Ok(next.run(request).await)
+}
+
+fn must_be_json(request: &Request) -> Result<(), Problem> {
+    if request.body().is_end_stream() {
+        return Ok(());
+    }
+    let kind = request.headers().get(header::CONTENT_TYPE).map(|kind| kind.to_str().unwrap_or_default());
+    match kind {
+        Some(kind) if is_json(kind) => Ok(()),
+        Some(kind) => Err(Problem::new(Kind::MediaType, format!("Content-Type is {kind:?}; by TCP application/json is right"))),
+        None => Err(Problem::new(Kind::MediaType, "the body has no Content-Type; by TCP application/json is right")),
+    }
+}
+
+/// JSON, or something that is written as JSON, such as `application/merge-patch+json` (RFC 6839, section 3.1).
+fn is_json(kind: &str) -> bool {
+    let bare = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    bare.strip_prefix("application/").is_some_and(|kind| kind == "json" || kind.ends_with("+json"))
 }
 
 /// Where the client believes to be: in the request line, if that has a whole URL, else in `Host`.
@@ -83,6 +105,28 @@ mod tests {
             assert!(!ours(host), "{host}");
         }
         assert!(is_ours(&"[::1]:6879".parse().unwrap(), Some(IpAddr::V6(std::net::Ipv6Addr::LOCALHOST)), &[]));
+    }
+
+    #[test]
+    fn a_body_is_json_or_written_as_json() {
+        for kind in ["application/json", "Application/JSON; charset=utf-8", "application/merge-patch+json"] {
+            assert!(is_json(kind), "{kind}");
+        }
+        for kind in ["", "json", "text/plain", "text/json", "application/x-www-form-urlencoded", "text/plain; application/json"] {
+            assert!(!is_json(kind), "{kind}");
+        }
+    }
+
+    #[test]
+    fn a_body_needs_a_type_and_nothing_needs_none() {
+        let request = |kind: Option<&str>, body: &'static str| {
+            let request = kind.into_iter().fold(axum::http::Request::post("/"), |request, kind| request.header(header::CONTENT_TYPE, kind));
+            must_be_json(&request.body(axum::body::Body::from(body)).unwrap()).map_err(|problem| problem.status())
+        };
+        assert_eq!(request(None, ""), Ok(()));
+        assert_eq!(request(Some("text/plain"), ""), Ok(()));
+        assert_eq!(request(Some("application/json"), "{}"), Ok(()));
+        assert_eq!((request(None, "{}"), request(Some("text/plain"), "{}")), (Err(415), Err(415)));
     }
 
     #[test]

@@ -92,7 +92,7 @@ pub(crate) async fn delete(
             Some(Precondition::List(wanted.resolve(Some(ListRow::tag(&row)))?))
         }
     };
-    api.write(conn.caller(), name, Edit::DeleteAll, expect, options).await?.respond_gone()
+    api.write(&conn.caller(), name, Edit::DeleteAll, expect, options).await?.respond_gone()
 }
 
 /// The entries of all lists, by due date (those without last), list and order.

@@ -1,12 +1,15 @@
 //! The OpenAPI document, made from the routes themselves, and the parts of it that several calls share.
 
+use crate::api::access::Access;
 use crate::api::problem::{Kind, ProblemBody};
 use crate::api::shown::{ShownEntry, ShownList, ShownReplicas};
 use crate::api::write::Gone;
+use axum::http::Method;
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use utoipa::openapi::content::ContentBuilder;
 use utoipa::openapi::response::{Response, ResponseBuilder};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{Paths, Ref, RefOr};
 use utoipa::{IntoParams, IntoResponses, OpenApi, ToSchema};
 
@@ -15,9 +18,10 @@ use utoipa::{IntoParams, IntoResponses, OpenApi, ToSchema};
 #[openapi(
     info(
         title = "Muster",
-        description = "A cluster of hosts and its to-do lists. All of it is served on the node's unix socket; the TCP listener serves \
-            /metrics, /healthz, /readyz and this document to anyone, the book's two routes if it is open, and nothing else \
-            without a token.",
+        description = "A cluster of hosts, its to-do lists and the processes that are registered on it. All of it is served on the node's \
+            unix socket; the TCP listener serves /metrics, /healthz, /readyz and this document to anyone, the book's two routes if it \
+            is open, and the rest to those that bear a token whose scope allows the call (see `security` at each). All other calls \
+            are served on the unix socket only. A request's body must be declared as JSON by TCP; the socket reads any.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),
     servers((url = "http://muster", description = "The unix socket: curl --unix-socket /run/muster/muster.sock http://muster/v1/node")),
@@ -25,6 +29,8 @@ use utoipa::{IntoParams, IntoResponses, OpenApi, ToSchema};
     tags(
         (name = "node and cluster", description = "This node, its members, and how much of the cluster it reaches"),
         (name = "to-do lists", description = "Lists that are the same on every node"),
+        (name = "processes", description = "Names and groups of processes on all nodes, and what becomes of them"),
+        (name = "tokens", description = "For programs that use the API by TCP"),
         (name = "operation", description = "For monitoring"),
         (name = "book", description = "The two routes of the book, on an open TCP listener only"),
         (name = "development", description = "Only in a daemon started with --dev-faults")
@@ -32,12 +38,16 @@ use utoipa::{IntoParams, IntoResponses, OpenApi, ToSchema};
 )]
 pub(crate) struct Document;
 
+/// The name of the security scheme.
+const TOKEN: &str = "token";
+
 /// The document as JSON.
 pub(crate) fn render(paths: utoipa::openapi::OpenApi) -> Bytes {
     let mut document = Document::openapi();
     document.info.version = env!("CARGO_PKG_VERSION").to_owned();
     document.merge(paths);
     add_common(&mut document.paths);
+    add_scheme(&mut document);
     Bytes::from(document.to_json().unwrap_or_else(|error| {
         tracing::error!(%error, "the OpenAPI document cannot be written");
         String::from("{}")
@@ -92,6 +102,24 @@ problems! {
     ForgetProblems: Malformed Forbidden Member Reachable Invalid Store Busy Unknown DiskFull;
     /// Of reloading.
     ReloadProblems: Malformed Forbidden Configuration;
+    /// Of service discovery.
+    SdProblems: Malformed Invalid;
+    /// Of making a token.
+    CreateTokenProblems: Malformed Slow TooLarge Invalid TooMany Store Unknown DiskFull;
+    /// Of revoking a token.
+    RevokeProblems: Malformed Forbidden NoToken Invalid Store Unknown DiskFull;
+    /// Of looking a process up.
+    ProcessProblems: Malformed Process Invalid;
+    /// Of registering a process.
+    RegisterProblems: Malformed Forbidden Held Slow TooLarge Invalid Store Busy Full Unknown DiskFull;
+    /// Of changing what a process of this node is registered with.
+    OwnProcessProblems: Malformed Forbidden Process Member Elsewhere Invalid Store Busy Full Unknown DiskFull;
+    /// Of reporting how a process of this node ended.
+    ReportProblems: Malformed Forbidden Process Elsewhere Reported Slow TooLarge Invalid Store Busy Unknown DiskFull;
+    /// Of the links of a process of this node.
+    LinksProblems: Malformed Process Elsewhere Invalid Busy Unknown;
+    /// Of the stream of a name.
+    MonitorProblems: Malformed Process Invalid TooMany;
     /// Of the development fault.
     FaultProblems: Malformed Forbidden Path Slow TooLarge Invalid;
     /// Of the readiness check.
@@ -99,21 +127,52 @@ problems! {
 }
 
 /// What every call may be answered beside its own problems: who calls matters, or how many do.
-fn common(path: &str) -> BTreeMap<String, RefOr<Response>> {
-    let is_token_needed = path.starts_with("/v1/") && path != "/v1/openapi.json";
-    let by_tcp = if is_token_needed { Kind::Token } else { Kind::Forbidden };
-    problems(&[by_tcp, Kind::TooMany, Kind::Internal])
+fn common(access: Access, has_body: bool) -> BTreeMap<String, RefOr<Response>> {
+    let by_tcp: &[Kind] = match access {
+        Access::Anyone => &[Kind::Forbidden],
+        Access::Token(_) | Access::SocketOnly => &[Kind::Token, Kind::BadToken, Kind::Forbidden, Kind::Scope],
+    };
+    let body: &[Kind] = if has_body { &[Kind::MediaType] } else { &[] };
+    problems(&[by_tcp, body, &[Kind::TooMany, Kind::Internal]].concat())
+}
+
+/// Who may make a call: on the socket anyone at this point, by TCP those that bear a token of such a scope.
+fn security(access: Access) -> Vec<SecurityRequirement> {
+    let on_the_socket = SecurityRequirement::default();
+    match access {
+        Access::Anyone | Access::SocketOnly => vec![on_the_socket],
+        Access::Token(scopes) => {
+            let scopes = scopes.iter().map(|scope| SecurityRequirement::new(TOKEN, [scope.as_str()]));
+            std::iter::once(on_the_socket).chain(scopes).collect()
+        }
+    }
 }
 
 fn add_common(paths: &mut Paths) {
     for (path, item) in &mut paths.paths {
-        let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
-        for operation in operations.into_iter().flatten() {
-            for (status, response) in common(path) {
+        let operations = [
+            (Method::GET, &mut item.get),
+            (Method::PUT, &mut item.put),
+            (Method::POST, &mut item.post),
+            (Method::DELETE, &mut item.delete),
+            (Method::PATCH, &mut item.patch),
+        ];
+        for (method, operation) in operations {
+            let Some(operation) = operation else { continue };
+            let access = Access::of(&method, path);
+            operation.security = Some(security(access));
+            for (status, response) in common(access, operation.request_body.is_some()) {
                 operation.responses.responses.entry(status).or_insert(response);
             }
         }
     }
+}
+
+/// Declares what `security` names.
+fn add_scheme(document: &mut utoipa::openapi::OpenApi) {
+    let described = "A token, as `POST /v1/tokens` on the unix socket or `muster token create` makes it.";
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(described)).build();
+    document.components.get_or_insert_default().add_security_scheme(TOKEN, SecurityScheme::Http(bearer));
 }
 
 /// Responses for these kinds of problems; those of one status are told together.

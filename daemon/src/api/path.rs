@@ -1,10 +1,12 @@
 //! Names and ids in paths, percent-decoded and checked.
 
 use crate::api::problem::{Kind, Problem};
+use crate::tokens::TokenId;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use crdt::id::EntryId;
-use crdt::name::ListName;
+use crdt::name::{ListName, ProcessName};
+use node::cluster::registry::LinkTarget;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// What RFC 3986 leaves as it is in a path.
@@ -18,6 +20,17 @@ pub(crate) struct EntryPath(pub(crate) ListName, pub(crate) EntryId);
 
 /// `{member}` in a path: a name or an id, to be looked up.
 pub(crate) struct MemberPath(pub(crate) String);
+
+/// `{id}` of a token in a path.
+pub(crate) struct TokenPath(pub(crate) TokenId);
+/// `{name}` in a path: a process's.
+pub(crate) struct ProcessPath(pub(crate) ProcessName);
+
+/// `{group}` in a path.
+pub(crate) struct GroupPath(pub(crate) ProcessName);
+
+/// `{other}` in a path: whom a link waits for, by name or handle.
+pub(crate) struct OtherPath(pub(crate) LinkTarget);
 
 async fn param<S: Send + Sync>(parts: &mut Parts, state: &S, name: &str) -> Result<String, Problem> {
     let params = RawPathParams::from_request_parts(parts, state).await;
@@ -52,6 +65,46 @@ impl<S: Send + Sync> FromRequestParts<S> for MemberPath {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         param(parts, state, "member").await.map(Self)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for TokenPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let id = param(parts, state, "id").await?;
+        // What is no id cannot be a token's.
+        id.parse().map(Self).map_err(|()| Problem::new(Kind::NoToken, format!("no token has the id {id:?}")))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for ProcessPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let name = param(parts, state, "name").await?;
+        ProcessName::new(&name).map(Self).map_err(Problem::invalid)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for GroupPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let name = param(parts, state, "group").await?;
+        ProcessName::new(&name).map(Self).map_err(Problem::invalid)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for OtherPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let other = param(parts, state, "other").await?;
+        if other.contains('@') {
+            return other.parse().map(|handle| Self(LinkTarget::Handle(handle))).map_err(Problem::invalid);
+        }
+        ProcessName::new(&other).map(|name| Self(LinkTarget::Name(name))).map_err(Problem::invalid)
     }
 }
 

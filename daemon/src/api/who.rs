@@ -1,6 +1,7 @@
 //! Who calls: the uid and process behind a connection, the name under which they write, and what they may do.
 
 use crate::api::problem::{Kind, Problem};
+use crate::tokens::TokenId;
 use crdt::entry::Author;
 use crdt::name::NodeName;
 use std::collections::BTreeMap;
@@ -34,6 +35,26 @@ pub(crate) enum Caller {
     },
     /// Somebody on the TCP listener.
     Address(IpAddr),
+    /// Somebody there who bears a token.
+    Bearer {
+        /// The user who made the token.
+        uid: u32,
+        /// That user's name, if the host's account file has one.
+        user: Option<Arc<str>>,
+        /// The token.
+        token: TokenId,
+    },
+}
+
+/// What tells the programs of one user or address apart, as far as can be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Program {
+    /// A process; 0 when the kernel does not tell.
+    Process(i32),
+    /// Whoever bears that token.
+    Token(TokenId),
+    /// Nothing does.
+    Unknown,
 }
 
 /// What bounds are counted by.
@@ -46,36 +67,47 @@ pub(crate) enum Owner {
 impl Caller {
     pub(crate) fn owner(&self) -> Owner {
         match self {
-            Self::Process { uid, .. } => Owner::User(*uid),
+            Self::Process { uid, .. } | Self::Bearer { uid, .. } => Owner::User(*uid),
             Self::Address(address) => Owner::Address(*address),
         }
     }
 
-    /// The process, to tell apart programs of one user; all of an address are one.
-    pub(crate) fn process(&self) -> i32 {
+    /// The process's user and pid (0 when the kernel does not tell); refuses whoever is not on this host.
+    pub(crate) fn on_this_host(&self) -> Result<(u32, i32), Problem> {
         match self {
-            Self::Process { pid, .. } => *pid,
-            Self::Address(_) => 0,
+            Self::Process { uid, pid, .. } => Ok((*uid, *pid)),
+            Self::Bearer { .. } | Self::Address(_) => {
+                Err(Problem::new(Kind::Forbidden, "only programs of this host may do this, on the node's unix socket"))
+            }
+        }
+    }
+
+    /// The program, to tell apart those of one user.
+    pub(crate) fn program(&self) -> Program {
+        match self {
+            Self::Process { pid, .. } => Program::Process(*pid),
+            Self::Bearer { token, .. } => Program::Token(*token),
+            Self::Address(_) => Program::Unknown,
         }
     }
 
     /// As changes and entries name their author: `alice@node1`, `uid:1000@node1`, `http@node1`.
     pub(crate) fn author(&self, node: &NodeName) -> Author {
         Author(match self {
-            Self::Process { user: Some(user), .. } => format!("{user}@{node}"),
-            Self::Process { uid, .. } => format!("uid:{uid}@{node}"),
+            Self::Process { user: Some(user), .. } | Self::Bearer { user: Some(user), .. } => format!("{user}@{node}"),
+            Self::Process { uid, .. } | Self::Bearer { uid, .. } => format!("uid:{uid}@{node}"),
             Self::Address(_) => format!("http@{node}"),
         })
     }
 
-    /// Refuses callers that may not change the node or the cluster.
+    /// Refuses callers that may not change the node or the cluster. A token never makes an administrator.
     pub(crate) fn must_be_admin(&self, policy: &Policy) -> Result<(), Problem> {
         let named = |uid: &u32, user: &Option<Arc<str>>| {
             policy.admins.iter().any(|admin| user.as_deref() == Some(admin.as_str()) || *admin == uid.to_string())
         };
         match self {
             Self::Process { uid, user, .. } if is_operator(*uid) || named(uid, user) => Ok(()),
-            Self::Process { .. } | Self::Address(_) => {
+            Self::Process { .. } | Self::Bearer { .. } | Self::Address(_) => {
                 Err(Problem::new(Kind::Forbidden, "only root, the daemon's own user and those in [api] admins may do this"))
             }
         }
@@ -85,7 +117,7 @@ impl Caller {
     pub(crate) fn must_be_operator(&self) -> Result<(), Problem> {
         match self {
             Self::Process { uid, .. } if is_operator(*uid) => Ok(()),
-            Self::Process { .. } | Self::Address(_) => {
+            Self::Process { .. } | Self::Bearer { .. } | Self::Address(_) => {
                 Err(Problem::new(Kind::Forbidden, "only root and the daemon's own user may do this"))
             }
         }
@@ -148,12 +180,18 @@ mod tests {
         Caller::Process { uid, pid: 1, user: user.map(Arc::from) }
     }
 
+    fn bearer(uid: u32, user: Option<&str>) -> Caller {
+        Caller::Bearer { uid, user: user.map(Arc::from), token: TokenId([1; 8]) }
+    }
+
     #[test]
     fn an_author_is_named_by_user_and_node() {
         let node = NodeName::new("node1").unwrap();
         assert_eq!(caller(1000, Some("alice")).author(&node).0, "alice@node1");
         assert_eq!(caller(1000, None).author(&node).0, "uid:1000@node1");
         assert_eq!(Caller::Address([127, 0, 0, 1].into()).author(&node).0, "http@node1");
+        assert_eq!(bearer(1000, Some("alice")).author(&node).0, "alice@node1");
+        assert_eq!(bearer(1000, None).author(&node).0, "uid:1000@node1");
     }
 
     #[test]
@@ -167,6 +205,15 @@ mod tests {
             assert_eq!(refused.must_be_admin(&policy).unwrap_err().status(), 403, "{refused:?}");
         }
         assert!(caller(4000, Some("alice")).must_be_operator().is_err());
+    }
+
+    #[test]
+    fn a_token_of_root_makes_no_administrator() {
+        let policy = Policy { admins: vec!["root".into(), "0".into()], ..Policy::default() };
+        let root = bearer(0, Some("root"));
+        assert_eq!(root.must_be_admin(&policy).unwrap_err().status(), 403);
+        assert_eq!(root.must_be_operator().unwrap_err().status(), 403);
+        assert_eq!(root.on_this_host().unwrap_err().status(), 403);
     }
 
     #[test]

@@ -1,11 +1,15 @@
 //! What can be typed.
 
+mod process;
+
+pub(crate) use process::{Described, Group, GroupMembers, Link, Monitor, Named, Pair, Ps, Register, Run};
+
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// To-do lists and the cluster that keeps them.
+/// To-do lists and processes, and the cluster that keeps them.
 #[derive(Debug, Parser)]
 #[command(name = "muster", version = crate::version::full(), about, disable_help_subcommand = true, after_help = AFTER_HELP)]
 pub(crate) struct Cli {
@@ -24,6 +28,7 @@ Dates: 2026-10-01, today, tomorrow, mon … sun, +3d, +2w, 2026-10-01T14:00, non
 
 /// Options of every command.
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
 pub(crate) struct Global {
     /// The daemon's socket
     #[arg(long, global = true, value_name = "PATH", conflicts_with = "node")]
@@ -120,6 +125,35 @@ pub(crate) enum Command {
         /// The list
         list: String,
     },
+    /// Make, show and revoke tokens, by which programs use the API by TCP
+    #[command(subcommand)]
+    Token(Token),
+    /// Show the registered processes
+    Ps(Ps),
+    /// Register a process that runs
+    Register(Register),
+    /// Run a command as a registered process
+    Run(Box<Run>),
+    /// Show who has a name
+    Whereis(Named),
+    /// Take a registration back; the process goes on
+    Unregister(Named),
+    /// Show the groups, or the members of one
+    Groups {
+        /// The group
+        group: Option<String>,
+    },
+    /// Change who is in a group
+    #[command(subcommand)]
+    Group(Group),
+    /// Follow what happens to a process
+    Monitor(Monitor),
+    /// End a process when another one has ended
+    Link(Link),
+    /// Take a link back
+    Unlink(Pair),
+    /// Show whose end ends a process
+    Links(Named),
     /// Print a completion script for a shell
     Completions {
         /// bash, zsh, fish, …
@@ -210,6 +244,42 @@ pub(crate) enum Pki {
         #[arg(long)]
         renew: bool,
     },
+}
+
+/// `muster token`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Token {
+    /// Make a token that acts for you; it is shown only now
+    Create(CreateToken),
+    /// Show your tokens, or everybody's to those who may change the node
+    List,
+    /// Revoke a token: it is good no longer
+    Revoke {
+        /// Its id
+        id: String,
+    },
+}
+
+/// `muster token create`.
+#[derive(Debug, Args)]
+pub(crate) struct CreateToken {
+    /// What it allows
+    #[arg(long, value_enum, default_value = "read")]
+    pub(crate) scope: TokenScope,
+    /// How long it is good, such as 90s, 15m, 12h, 30d or 1y [default: 15m, for sd 30d]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) ttl: Option<String>,
+}
+
+/// Scopes of a token, as the API names them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TokenScope {
+    /// All reading, and all changes of lists; up to 12h
+    Page,
+    /// All reading; up to 30d
+    Read,
+    /// Prometheus' service discovery; up to 1y
+    Sd,
 }
 
 /// `muster members`.

@@ -55,7 +55,22 @@ pub(crate) fn describe(event: &Value) -> String {
         ("member", _) => with_detail(format!("{name} is {what}"), &text("detail")),
         ("partition", _) => partition(event, &text),
         ("list", _) => format!("list {name} was {what}"),
+        ("process", _) => process(event, &what),
         (kind, _) => with_detail(format!("{kind} {name}: {what}"), &text("detail")),
+    }
+}
+
+/// What happened to a registered process: `web@node1#4711.889123 is down (killed signal=9)`.
+pub(crate) fn process(event: &Value, what: &str) -> String {
+    let text = |field: &str| printable(event.get(field).and_then(Value::as_str).unwrap_or_default());
+    let (handle, what) = (text("handle"), printable(what));
+    // A process as it is has all others, an event the one that is new.
+    let others = event.get("others").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let others: Vec<String> = others.iter().chain(event.get("other")).filter_map(Value::as_str).map(printable).collect();
+    match what.as_str() {
+        "contested" => format!("{handle} has a name that is also claimed by {}", others.join(", ")),
+        "lost" => format!("{handle} has lost its name to {}", text("other")),
+        _ => with_detail(format!("{handle} is {what}"), &text("reason")),
     }
 }
 
@@ -91,6 +106,12 @@ mod tests {
         let cut = json!({"kind": "partition", "type": "changed", "name": "alone", "verdict": "alone", "missing": ["node1", "node2"]});
         assert_eq!(describe(&cut), "is cut off from all others; missing: node1, node2");
         assert_eq!(describe(&json!({"kind": "list", "type": "created", "name": "a\u{7}"})), "list a\\u{7} was created");
+        let down = json!({"kind": "process", "type": "down", "name": "web", "handle": "web@n1#7.8", "reason": "killed signal=9"});
+        assert_eq!(describe(&down), "web@n1#7.8 is down (killed signal=9)");
+        let contested = json!({"handle": "web@n1#7.8", "state": "contested", "others": ["web@n2#1.2", "web@n3#1.2"]});
+        assert_eq!(process(&contested, "contested"), "web@n1#7.8 has a name that is also claimed by web@n2#1.2, web@n3#1.2");
+        let lost = json!({"kind": "process", "type": "lost", "name": "web", "handle": "web@n1#7.8", "other": "web@n2#1.2"});
+        assert_eq!(describe(&lost), "web@n1#7.8 has lost its name to web@n2#1.2");
         assert_eq!(describe(&json!({"kind": "comet", "type": "seen", "name": "x"})), "comet x: seen");
     }
 

@@ -2,6 +2,7 @@
 
 use super::failure::Failure;
 use super::table::{Layout, Paint, Table};
+use super::text::printable;
 use serde_json::Value;
 use std::io::{ErrorKind, IsTerminal, Write};
 
@@ -29,6 +30,11 @@ impl Output {
         self.json
     }
 
+    /// Whether a person reads it.
+    pub(crate) fn is_for_people(&self) -> bool {
+        !self.json && matches!(self.layout, Layout::Aligned { .. })
+    }
+
     /// Prints records.
     pub(crate) fn table(&self, table: &Table) -> Result<(), Failure> {
         write(&table.render(self.layout))
@@ -37,6 +43,15 @@ impl Output {
     /// Prints a line, which must have been made of [printable](super::text::printable) text.
     pub(crate) fn line(&self, line: &str) -> Result<(), Failure> {
         write(&format!("{line}\n"))
+    }
+
+    /// Prints what happened: its fields with tabs between them for programs, `words` (made of
+    /// [printable](super::text::printable) text) for people.
+    pub(crate) fn record(&self, fields: &[&str], words: impl FnOnce() -> String) -> Result<(), Failure> {
+        match self.layout {
+            Layout::Plain => self.line(&fields.iter().map(|field| printable(field)).collect::<Vec<_>>().join("\t")),
+            Layout::Aligned { .. } => self.line(&words()),
+        }
     }
 
     /// Prints a JSON value on one line.

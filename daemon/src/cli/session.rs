@@ -43,6 +43,11 @@ impl<'a> Session<'a> {
         Ok(Self { client, search, node, output, zone: TimeZone::system() })
     }
 
+    /// The client, for calls whose failures are not the user's.
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// The user's zone by its IANA name, for the calls that decide what a day is; UTC for a zone without a name.
     pub(crate) fn zone_name(&self) -> Option<&str> {
         self.zone.iana_name()
@@ -51,6 +56,11 @@ impl<'a> Session<'a> {
     /// How long the daemon may wait, as the API writes it.
     pub(crate) fn timeout(&self) -> String {
         format!("{}ms", self.client.timeout().as_millis())
+    }
+
+    /// The path of a call that waits, for as long as the user lets it.
+    pub(crate) fn timed(&self, path: ApiPath) -> ApiPath {
+        path.query("timeout", &self.timeout())
     }
 
     /// Asks for a resource.

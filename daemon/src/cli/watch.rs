@@ -35,7 +35,7 @@ pub(crate) async fn follow(session: &Session<'_>, list: &str) -> Result<(), Fail
 }
 
 /// In a file of lines each object must say itself what it is.
-fn named(data: &mut Value, event: &str) {
+pub(crate) fn named(data: &mut Value, event: &str) {
     if let Some(object) = data.as_object_mut() {
         object.entry("event").or_insert_with(|| json!(event));
     }

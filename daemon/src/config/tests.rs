@@ -148,6 +148,10 @@ fn a_value_that_makes_no_sense_is_told_with_what_would_be_right() {
         Case::new("").flags(&["--limits-header-timeout", "5"]).mistakes(),
         ["--limits-header-timeout is \"5\", but must be a time from 1ms to 1h such as 500ms, 10s or 2m"]
     );
+    assert_eq!(
+        mistakes("[processes]\nkill_after = \"never\""),
+        ["processes.kill_after in muster.toml is \"never\", but must be a time up to 1h such as 10s, or 0s for never"]
+    );
     assert_eq!(Case::new("").env("MUSTERD_HTTP__OPEN", "1").mistakes(), ["MUSTERD_HTTP__OPEN is \"1\", but must be true or false"]);
 }
 
@@ -188,6 +192,13 @@ fn faults_are_a_flag_only() {
     assert_eq!(config.dev_block.len(), 2);
     assert!(!Case::new("[dev]\nfaults = true").mistakes().is_empty());
     assert!(matches!(load_in(&Case::new("").flags(&["--dev-block", "127.0.0.1:1"]).surroundings), Err(ConfigError::Usage(_))));
+}
+
+#[test]
+fn a_linked_process_is_killed_after_a_time_or_never() {
+    assert_eq!(Case::new("").load().processes.kill_after, Duration::from_secs(10));
+    assert_eq!(Case::new("").env("MUSTERD_PROCESSES__KILL_AFTER", "2m").load().processes.kill_after, Duration::from_secs(120));
+    assert_eq!(Case::new("").flags(&["--processes-kill-after", "0s"]).load().processes.kill_after, Duration::ZERO);
 }
 
 #[test]

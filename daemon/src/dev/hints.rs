@@ -21,6 +21,9 @@ pub(super) fn text(layout: &Layout, mark: &Mark, program: &Path, cwd: &Path, pat
     lines.push(format!("  {muster} --node {} add groceries 'oat milk' --due tomorrow", first.name));
     lines.push(format!("  {muster} --node {} show groceries", last.name));
     lines.push(format!("  {muster} --node {} members", first.name));
+    lines.push(format!("  {muster} --node {} run web --meta port=8080 -- python3 -m http.server 8080", first.name));
+    lines.push(format!("  {muster} --node {} whereis web", last.name));
+    lines.push(format!("  {muster} --node {} monitor web", last.name));
     if mark.nodes.len() > 1 {
         lines.push(format!("  {muster} dev split {}", last.name));
         lines.push(format!("  {muster} --node {} add groceries coffee", last.name));

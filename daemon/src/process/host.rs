@@ -80,6 +80,11 @@ impl Host {
         Ok(Sighting { process: Process { boot: self.boot, pid, start: before.start }, uid: ids.uid, exe })
     }
 
+    /// Whether another process has its pid now.
+    pub(super) fn has_successor(process: Process) -> bool {
+        stat(process.pid).is_some_and(|stat| stat.start != process.start)
+    }
+
     /// What is left of that very process, if anything.
     pub(super) fn stat_of(self, process: Process) -> Option<Stat> {
         stat(process.pid).filter(|stat| self.is_of_this_boot(process) && stat.start == process.start)

@@ -7,7 +7,7 @@ use crate::event::EventLog;
 use crate::hub::{Happening, Hub, Watcher};
 use crdt::name::ProcessName;
 use node::cluster::registry::{Directory, Event, Found, News};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// Something that happened to a registration, with its number in this run of the daemon, from 1.
@@ -46,6 +46,8 @@ struct State {
     directory: Directory,
     /// The number of the last event.
     last: u64,
+    /// How many events there were of each kind.
+    events: BTreeMap<&'static str, u64>,
 }
 
 /// Somebody who watches a name.
@@ -72,7 +74,8 @@ impl Replica {
         let mut state = self.shared.state.write().unwrap_or_else(PoisonError::into_inner);
         news.changes.iter().for_each(|change| state.directory.apply(change));
         for event in news.events {
-            events.append_process(&event);
+            let what = events.append_process(&event);
+            *state.events.entry(what).or_default() += 1;
             state.last = state.last.saturating_add(1);
             self.shared.hub.deliver(Arc::new(Told { number: state.last, event }));
         }
@@ -97,6 +100,11 @@ impl Replica {
                 Monitor { watcher: self.shared.hub.watch(name), first: First::Snapshot(found, state.last) }
             }
         }
+    }
+
+    /// How many events there were of each kind since the daemon's start.
+    pub(crate) fn events(&self) -> BTreeMap<&'static str, u64> {
+        self.shared.state.read().unwrap_or_else(PoisonError::into_inner).events.clone()
     }
 
     /// How many watch a name.
@@ -176,6 +184,7 @@ mod tests {
         let Some(crate::hub::News::Happened(told)) = monitor.watcher.next().now_or_never() else { panic!() };
         assert_eq!((told.number, &told.event.kind), (4, &EventKind::Down(Reason::Killed(9))));
         assert!(replica.read(Directory::is_empty));
+        assert_eq!(replica.events(), BTreeMap::from([("down", 2), ("up", 2)]));
         assert_eq!(log.follow().past.first().map(|event| event.what), Some("down"));
     }
 

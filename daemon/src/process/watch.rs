@@ -3,7 +3,7 @@
 //! It holds a pidfd of each, all in one epoll set: a task or a thread for each process would cost more than the process.
 //! Whoever sends it orders never waits; `/proc` is read here only.
 
-use super::exits::{Exits, Next};
+use super::exits::{Exit, Exits, Next};
 use super::host::Host;
 use crdt::registry::{Process, Reason};
 use node::cluster::registry::Signal;
@@ -11,11 +11,12 @@ use rustix::buffer::spare_capacity;
 use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 use rustix::fd::OwnedFd;
 use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::time::{Duration, Instant};
 
 /// What the epoll set says of the two descriptors that are no processes.
 const BELL: u64 = 0;
@@ -26,6 +27,10 @@ const EVENTS: usize = 256;
 const ORDERS: usize = 256;
 /// How long until it is tried again to watch a process for which no descriptor was left.
 const RETRY: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
+
+/// How many ends are remembered of processes that are not watched, and for how long: in less time no pid is used again.
+const RECENT_EXITS: usize = 1024;
+const RECENT: Duration = Duration::from_secs(1);
 
 /// Told of each end, on the watching thread: must be quick.
 type Tell = Box<dyn Fn(Process, Reason) + Send>;
@@ -39,7 +44,22 @@ pub(crate) struct Watcher {
 struct Wire {
     orders: Sender<Order>,
     bell: Arc<OwnedFd>,
-    watched: Arc<AtomicU64>,
+    numbers: Arc<Numbers>,
+}
+
+/// Plain numbers; counters run from the start of the process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct WatcherStats {
+    /// Processes watched now.
+    pub(crate) watched: u64,
+    /// Signals sent.
+    pub(crate) signals: u64,
+}
+
+#[derive(Default)]
+struct Numbers {
+    watched: AtomicU64,
+    signals: AtomicU64,
 }
 
 enum Order {
@@ -54,7 +74,7 @@ impl Watcher {
     pub(crate) fn start(host: Host, tell: impl Fn(Process, Reason) + Send + 'static) -> std::io::Result<Self> {
         let (orders, inbox) = channel();
         let bell = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
-        let watched = Arc::new(AtomicU64::new(0));
+        let numbers = Arc::new(Numbers::default());
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         epoll::add(&epoll, &bell, epoll::EventData::new_u64(BELL), epoll::EventFlags::IN)?;
         let exits = Exits::listen().and_then(|exits| {
@@ -73,10 +93,11 @@ impl Watcher {
             tokens: BTreeMap::new(),
             last_token: EXITS,
             unopened: BTreeSet::new(),
-            count: Arc::clone(&watched),
+            numbers: Arc::clone(&numbers),
+            recent: VecDeque::new(),
         };
         std::thread::Builder::new().name("processes".to_owned()).spawn(move || watch.run())?;
-        Ok(Self { wire: Arc::new(Wire { orders, bell, watched }) })
+        Ok(Self { wire: Arc::new(Wire { orders, bell, numbers }) })
     }
 
     /// Tells when that process ends; at once if it is not there.
@@ -94,9 +115,10 @@ impl Watcher {
         self.wire.order(Order::Signal(process, signal));
     }
 
-    /// How many processes are watched.
-    pub(crate) fn watched(&self) -> u64 {
-        self.wire.watched.load(Ordering::Relaxed)
+    /// Numbers for metrics.
+    pub(crate) fn stats(&self) -> WatcherStats {
+        let Numbers { watched, signals } = &*self.wire.numbers;
+        WatcherStats { watched: watched.load(Ordering::Relaxed), signals: signals.load(Ordering::Relaxed) }
     }
 }
 
@@ -127,7 +149,9 @@ struct Watch {
     last_token: u64,
     /// Those for which no descriptor was left.
     unopened: BTreeSet<Process>,
-    count: Arc<AtomicU64>,
+    numbers: Arc<Numbers>,
+    /// The last ends that were told, of any processes.
+    recent: VecDeque<(Exit, Instant)>,
 }
 
 /// A process that is watched.
@@ -155,7 +179,7 @@ impl Watch {
             if self.obey().is_break() {
                 return;
             }
-            self.count.store(u64::try_from(self.processes.len()).unwrap_or(u64::MAX), Ordering::Relaxed);
+            self.numbers.watched.store(u64::try_from(self.processes.len()).unwrap_or(u64::MAX), Ordering::Relaxed);
         }
     }
 
@@ -168,8 +192,13 @@ impl Watch {
                     if let Some((_, watched)) = self.processes.range_mut(of(0)..=of(u64::MAX)).next_back() {
                         watched.status = Some(exit.status);
                     }
+                    self.recent.push_back((exit, Instant::now()));
+                    self.recent.drain(..self.recent.len().saturating_sub(RECENT_EXITS));
                 }
-                Next::Lost => self.processes.values_mut().for_each(|watched| watched.status = None),
+                Next::Lost => {
+                    self.processes.values_mut().for_each(|watched| watched.status = None);
+                    self.recent.clear();
+                }
                 Next::Other => {}
             }
         }
@@ -219,12 +248,22 @@ impl Watch {
                 self.tokens.insert(watched.token, process);
                 self.processes.insert(process, watched);
             }
-            Ok(None) => (self.tell)(process, Reason::Exited),
+            Ok(None) => self.was_not_there(process),
             Err(error) => {
                 tracing::warn!(pid = process.pid, %error, "a process cannot be watched yet");
                 self.unopened.insert(process);
             }
         }
+    }
+
+    /// It may have ended between its registration and the order to watch it.
+    fn was_not_there(&mut self, process: Process) {
+        self.hear_exits();
+        let of_pid = |exit: &&(Exit, Instant)| exit.0.pid == process.pid && exit.1.elapsed() < RECENT;
+        // Of another process that has the pid now, threads may have ended.
+        let is_its = self.host.is_of_this_boot(process) && !Host::has_successor(process);
+        let recent = self.recent.iter().rev().find(of_pid).filter(|_| is_its);
+        (self.tell)(process, recent.map_or(Reason::Exited, |(exit, _)| reason(exit.status)));
     }
 
     /// Gives nothing if that process is not there.
@@ -262,7 +301,10 @@ impl Watch {
             Signal::Kill => rustix::process::Signal::KILL,
         };
         match pidfd_send_signal(&watched.pidfd, signal) {
-            Ok(()) => tracing::info!(pid = process.pid, ?signal, "a process was signalled"),
+            Ok(()) => {
+                self.numbers.signals.fetch_add(1, Ordering::Relaxed);
+                tracing::info!(pid = process.pid, ?signal, "a process was signalled");
+            }
             // It has ended: its end is about to be told.
             Err(rustix::io::Errno::SRCH) => {}
             Err(error) => tracing::warn!(pid = process.pid, ?signal, %error, "a process cannot be signalled"),
@@ -283,7 +325,6 @@ mod tests {
     use super::*;
     use std::process::{Child, Command};
     use std::sync::mpsc::RecvTimeoutError;
-    use std::time::Duration;
 
     const PATIENCE: Duration = Duration::from_secs(30);
 

@@ -54,8 +54,8 @@ pub(super) struct Work {
     /// Only if the store was not reopened since.
     pub(super) epoch: Option<Epoch>,
     pub(super) rows: Vec<Row>,
-    /// A row of `meta`.
-    pub(super) meta: Option<(&'static [u8], Bytes)>,
+    /// A row of `meta`, or its removal.
+    pub(super) meta: Option<(Vec<u8>, Option<Bytes>)>,
     /// Rows of the process registry.
     pub(super) kept: Vec<KeptRow>,
     pub(super) done: Done,
@@ -239,7 +239,7 @@ fn write(db: &Db, group: &[Work]) -> Result<(), Failure> {
     for work in group {
         batch.add(&work.rows)?;
         if let Some((key, value)) = &work.meta {
-            batch.put_meta(key, value);
+            batch.set_meta(key, value.as_deref());
         }
         work.kept.iter().for_each(|row| batch.keep(row));
     }

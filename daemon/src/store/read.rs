@@ -168,6 +168,20 @@ impl Reader {
     pub fn cluster(&self) -> Result<Option<Bytes>, ReadError> {
         Ok(self.view()?.get(Space::Meta, super::CLUSTER)?.map(|bytes| Bytes::copy_from_slice(&bytes)))
     }
+
+    /// The records kept with [`super::Store::keep_token`], by id.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn tokens(&self) -> Result<Vec<([u8; 8], Bytes)>, ReadError> {
+        let rows = self.view()?.scan_prefix(Space::Meta, rows::TOKEN);
+        let record = |(key, value): (fjall::Slice, fjall::Slice)| {
+            let id = key.get(rows::TOKEN.len()..).and_then(|id| id.try_into().ok());
+            let id = id.ok_or_else(|| ReadError::Malformed("tokens".to_owned()))?;
+            Ok((id, Bytes::copy_from_slice(&value)))
+        };
+        rows.map(|row| row.and_then(record)).collect()
+    }
 }
 
 impl Source for Reader {

@@ -21,6 +21,14 @@ pub(super) fn quarantine_key(list: ListId) -> Vec<u8> {
     [QUARANTINE, &list.0].concat()
 }
 
+/// The key in `meta` of a token's record begins with this; the token's id follows.
+pub(super) const TOKEN: &[u8] = b"token/";
+
+/// The key of a token's record in `meta`.
+pub(super) fn token_key(id: [u8; 8]) -> Vec<u8> {
+    [TOKEN, &id].concat()
+}
+
 /// About how many bytes a row adds to a batch.
 pub(super) fn weight(row: &Row) -> usize {
     const KEYS: usize = 256;
@@ -42,7 +50,7 @@ pub(super) fn kept_weight(row: &KeptRow) -> usize {
 pub(super) struct Batch<'db> {
     db: &'db Db,
     /// What the keys will hold; `None` is a removal.
-    writes: BTreeMap<(Space, Vec<u8>), Option<Slice>>,
+    writes: BTreeMap<Space, BTreeMap<Vec<u8>, Option<Slice>>>,
 }
 
 impl<'db> Batch<'db> {
@@ -56,13 +64,18 @@ impl<'db> Batch<'db> {
     /// The database cannot be read. Nothing is written, and the batch is of no use any more.
     pub(super) fn add(&mut self, rows: &[Row]) -> Result<(), ReadError> {
         // Lists first: the agenda sorts entries by their list's name.
+        let named = rows.iter().filter_map(|row| if let Row::List { list, row } = row { Some((*list, &row.name)) } else { None });
+        let names: BTreeMap<ListId, &ListName> = named.collect();
         let (lists, others): (Vec<_>, Vec<_>) = rows.iter().partition(|row| matches!(row, Row::List { .. }));
-        lists.into_iter().chain(others).try_for_each(|row| self.add_row(row))
+        lists.into_iter().chain(others).try_for_each(|row| self.add_row(row, &names))
     }
 
-    /// Writes a row of `meta`.
-    pub(super) fn put_meta(&mut self, key: &[u8], value: &[u8]) {
-        self.put(Space::Meta, key.to_vec(), value);
+    /// Writes a row of `meta`, or removes it.
+    pub(super) fn set_meta(&mut self, key: &[u8], value: Option<&[u8]>) {
+        match value {
+            Some(value) => self.put(Space::Meta, key.to_vec(), value),
+            None => self.remove(Space::Meta, key.to_vec()),
+        }
     }
 
     /// Writes or removes a row of the process registry.
@@ -75,18 +88,23 @@ impl<'db> Batch<'db> {
 
     /// Commits.
     pub(super) fn commit(self, outlives: Outlives) -> Result<(), fjall::Error> {
-        self.db.commit(self.writes, outlives)
+        let writes = self.writes.into_iter();
+        let rows = writes.flat_map(|(space, rows)| rows.into_iter().map(move |(key, value)| ((space, key), value)));
+        self.db.commit(rows, outlives)
     }
 
-    fn add_row(&mut self, row: &Row) -> Result<(), ReadError> {
+    fn add_row(&mut self, row: &Row, names: &BTreeMap<ListId, &ListName>) -> Result<(), ReadError> {
         match row {
             Row::Change { list, id, bytes } => self.add_change(*list, *id, bytes)?,
-            Row::Entry { list, id, entry } => self.add_entry(*list, *id, entry.as_deref())?,
+            Row::Entry { list, id, entry } => match names.get(list) {
+                Some(name) => self.add_entry(*list, Some(name), *id, entry.as_deref())?,
+                None => self.add_entry(*list, self.name(*list)?.as_ref(), *id, entry.as_deref())?,
+            },
             Row::List { list, row } => self.add_list(*list, row)?,
             Row::Snapshot { list, covers, bytes } => {
                 self.put(Space::Snapshots, list.0.to_vec(), values::encode_snapshot(covers, bytes)?);
             }
-            Row::Quarantine { list, reason } => self.put_meta(&quarantine_key(*list), reason.as_bytes()),
+            Row::Quarantine { list, reason } => self.set_meta(&quarantine_key(*list), Some(reason.as_bytes())),
         }
         Ok(())
     }
@@ -111,18 +129,17 @@ impl<'db> Batch<'db> {
     }
 
     /// Moves an entry from where it stands in all views to where it belongs.
-    fn add_entry(&mut self, list: ListId, id: EntryId, entry: Option<&Entry>) -> Result<(), ReadError> {
-        let name = self.name(list)?;
+    fn add_entry(&mut self, list: ListId, name: Option<&ListName>, id: EntryId, entry: Option<&Entry>) -> Result<(), ReadError> {
         let key = keys::id(list, id);
         let old = self.get(Space::Ids, &key)?;
         let new = entry.map(|entry| stand(entry, id));
         if old.as_deref() != new.as_deref() {
             if let Some((due, place)) = old.as_deref().and_then(keys::split_due) {
                 self.remove(Space::Entries, keys::entry(list, place));
-                index_keys(list, &name, due, place).for_each(|(space, key)| self.remove(space, key));
+                index_keys(list, name, due, place).for_each(|(space, key)| self.remove(space, key));
             }
             if let Some((due, place)) = new.as_deref().and_then(keys::split_due) {
-                index_keys(list, &name, due, place).for_each(|(space, key)| self.put(space, key, list.0));
+                index_keys(list, name, due, place).for_each(|(space, key)| self.put(space, key, list.0));
             }
             match &new {
                 Some(stand) => self.put(Space::Ids, key, stand),
@@ -145,18 +162,18 @@ impl<'db> Batch<'db> {
     }
 
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Slice>, ReadError> {
-        match self.writes.get(&(space, key.to_vec())) {
+        match self.writes.get(&space).and_then(|rows| rows.get(key)) {
             Some(written) => Ok(written.clone()),
             None => Ok(self.db.get(space, key)?),
         }
     }
 
     fn put(&mut self, space: Space, key: Vec<u8>, value: impl AsRef<[u8]>) {
-        self.writes.insert((space, key), Some(Slice::from(value.as_ref())));
+        self.writes.entry(space).or_default().insert(key, Some(Slice::from(value.as_ref())));
     }
 
     fn remove(&mut self, space: Space, key: Vec<u8>) {
-        self.writes.insert((space, key), None);
+        self.writes.entry(space).or_default().insert(key, None);
     }
 }
 
@@ -166,8 +183,8 @@ fn stand(entry: &Entry, id: EntryId) -> Vec<u8> {
 }
 
 /// The keys of an entry that stands there in the indexes by due time: its list's, if it is due at all, and the agenda.
-fn index_keys(list: ListId, name: &Option<ListName>, due: &[u8], place: &[u8]) -> impl Iterator<Item = (Space, Vec<u8>)> + use<> {
+fn index_keys(list: ListId, name: Option<&ListName>, due: &[u8], place: &[u8]) -> impl Iterator<Item = (Space, Vec<u8>)> + use<> {
     let dated = keys::is_dated(due).then(|| (Space::Dues, keys::dated(list, due, place)));
-    let agenda = name.as_ref().map(|name| (Space::Agenda, keys::agenda(due, name, place)));
+    let agenda = name.map(|name| (Space::Agenda, keys::agenda(due, name, place)));
     dated.into_iter().chain(agenda)
 }

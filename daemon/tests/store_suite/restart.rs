@@ -53,6 +53,25 @@ fn everything_committed_is_there_after_a_restart() {
     assert_eq!(reader.changes(rows::id(1), Range { actor: Actor([8; 16]), ..range }).unwrap(), Vec::<Bytes>::new());
 }
 
+fn keep_token(store: &Store, id: u8, record: Option<&'static [u8]>) {
+    let (tell, told) = channel();
+    store.keep_token([id; 8], record.map(Bytes::from_static), Box::new(move |result| tell.send(result).unwrap()));
+    assert_eq!(told.recv().unwrap(), Ok(()));
+}
+
+#[test]
+fn a_removed_token_does_not_come_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = rows::open(dir.path()).0;
+    [1, 2, 3].into_iter().for_each(|id| keep_token(&store, id, Some(b"record")));
+    keep_token(&store, 2, None);
+    keep_token(&store, 3, Some(b"another"));
+    let tokens = vec![([1; 8], Bytes::from_static(b"record")), ([3; 8], Bytes::from_static(b"another"))];
+    assert_eq!(store.reader().tokens().unwrap(), tokens);
+    store.close();
+    assert_eq!(rows::open(dir.path()).0.reader().tokens().unwrap(), tokens);
+}
+
 #[test]
 fn lists_are_read_by_name() {
     let dir = tempfile::tempdir().unwrap();

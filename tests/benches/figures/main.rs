@@ -1,7 +1,7 @@
 //! Figures of the program as users run it: real processes, a real disk, clients on the socket.
 //!
-//! `cargo bench -p tests --bench figures` prints a table; names after `--` choose parts of it (`adds reads visible catch-up
-//! memory detection`). Beside each figure stands the disk's own fdatasync in the same run and directory, because on shared
+//! `cargo bench -p tests --bench figures` prints a table; names after `--` choose parts of it (`adds growing reads
+//! visible catch-up detection cut memory`). Beside each figure stands the disk's own fdatasync in the same run and directory, because on shared
 //! machines only ratios mean something. `$FIGURES_DIR` says where the data goes; `$FIGURES_SECONDS` how long each row takes.
 #![expect(clippy::indexing_slicing, reason = "a benchmark that indexes wrongly shall end")]
 

@@ -17,8 +17,10 @@ const SMALL_LISTS: usize = 1_000;
 pub(crate) async fn run(wanted: &[String]) -> anyhow::Result<()> {
     let is_wanted = |part: &str| wanted.is_empty() || wanted.iter().any(|name| name == part);
     println!("{:<58} {:>12} {:>9} {:>9}   disk: fdatasync p50", "figure", "per second", "p50 ms", "p99 ms");
-    if is_wanted("adds") {
+    if is_wanted("adds") || is_wanted("adds-1") {
         adds(1).await?;
+    }
+    if is_wanted("adds") || is_wanted("adds-3") {
         adds(3).await?;
     }
     if is_wanted("growing") {
@@ -37,8 +39,14 @@ pub(crate) async fn run(wanted: &[String]) -> anyhow::Result<()> {
     if is_wanted("detection") {
         detection().await?;
     }
-    if is_wanted("memory") {
+    if is_wanted("cut") {
+        cut(Duration::from_secs(20)).await?;
+        cut(Duration::from_secs(120)).await?;
+    }
+    if is_wanted("memory") || is_wanted("memory-0") {
         memory(0).await?;
+    }
+    if is_wanted("memory") || is_wanted("memory-100000") {
         memory(100_000).await?;
     }
     Ok(())
@@ -84,30 +92,50 @@ fn title(client: usize, number: usize) -> String {
 async fn adds(nodes: usize) -> anyhow::Result<()> {
     let fleet = Fleet::started(nodes).await?;
     let node = &fleet.nodes[0];
-    for clients in [1, 8, 64] {
+    for clients in client_counts() {
         let span = seconds();
         let request = move |client: usize, number: usize| {
             let list = (number * clients + client) % SMALL_LISTS;
             post(&format!("/v1/lists/small{list}/entries"), &title(client, number))
         };
+        let before = cpu_of_all(&fleet)?;
         let mut measured = drive(&node.socket(), clients, move |_, elapsed| elapsed < span, request).await?;
         let behind = Instant::now();
         fleet.agree().await?;
         let lag = if nodes > 1 { format!(", replicas agree {:.1} s later", behind.elapsed().as_secs_f64()) } else { String::new() };
+        let micros = (cpu_of_all(&fleet)? - before) * 1e6 / measured.count() as f64;
         row(fleet.dir.path(), &format!("durable adds, {nodes} node(s), {clients} client(s), small lists{lag}"), &mut measured)?;
+        value(fleet.dir.path(), "    processor time of all nodes for one of them", &format!("{micros:.0} us"))?;
     }
-    suspicions(&fleet).await
+    if nodes > 1 { suspicions(&fleet).await } else { Ok(()) }
 }
 
-/// While clients wrote, nobody may have been suspected.
+/// `$FIGURES_CLIENTS`, or all counts of the table.
+fn client_counts() -> Vec<usize> {
+    let given = std::env::var("FIGURES_CLIENTS").ok().and_then(|text| text.parse().ok());
+    given.map_or(vec![1, 8, 64], |clients| vec![clients])
+}
+
+fn cpu_of_all(fleet: &Fleet) -> anyhow::Result<f64> {
+    fleet.nodes.iter().filter_map(Node::pid).map(cpu_seconds).sum()
+}
+
+/// While clients wrote, nobody may have been suspected, let alone declared down.
 async fn suspicions(fleet: &Fleet) -> anyhow::Result<()> {
-    let mut declared = 0.0;
+    let (mut suspected, mut failed, mut declared) = (0, 0.0, 0.0);
     for node in &fleet.nodes {
         let metrics = node.get("/metrics").await?.text;
-        let line = metrics.lines().find(|line| line.starts_with("muster_cluster_declared_down_total")).unwrap_or_default();
-        declared += line.rsplit(' ').next().unwrap_or_default().parse::<f64>().unwrap_or(f64::NAN);
+        failed += metric(&metrics, "muster_cluster_probes_failed_total");
+        declared += metric(&metrics, "muster_cluster_declared_down_total");
+        suspected += node.log().lines().filter(|line| line.contains("member is suspect")).count();
     }
-    value(fleet.dir.path(), "healthy nodes declared down meanwhile", &declared.to_string())
+    let text = format!("{suspected} suspected, {declared} down, {failed} probes failed");
+    value(fleet.dir.path(), "healthy nodes meanwhile", &text)
+}
+
+fn metric(metrics: &str, name: &str) -> f64 {
+    let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    line.and_then(|value| value.parse().ok()).unwrap_or(f64::NAN)
 }
 
 async fn growing(size: usize) -> anyhow::Result<()> {
@@ -193,7 +221,7 @@ async fn catch_up(missed: usize) -> anyhow::Result<()> {
 }
 
 async fn detection() -> anyhow::Result<()> {
-    let mut fleet = Fleet::started(3).await?;
+    let fleet = Fleet::started(3).await?;
     let begun = Instant::now();
     fleet.nodes[2].signal(Signal::KILL)?;
     for index in [0, 1] {
@@ -205,12 +233,14 @@ async fn detection() -> anyhow::Result<()> {
         })
         .await?;
     }
-    value(fleet.dir.path(), "a killed node is down on both others", &format!("{:.2} s", begun.elapsed().as_secs_f64()))?;
-    fleet.nodes[2].wait()?;
-    fleet.nodes[2].start()?;
-    fleet.whole().await?;
+    value(fleet.dir.path(), "a killed node is down on both others", &format!("{:.2} s", begun.elapsed().as_secs_f64()))
+}
+
+/// One node of three is cut off, all are written to, and the cut heals.
+async fn cut(span: Duration) -> anyhow::Result<()> {
+    let fleet = Fleet::started(3).await?;
     fleet.split(&[2]).await?;
-    tokio::time::sleep(Duration::from_secs(20)).await;
+    tokio::time::sleep(span).await;
     for (index, node) in fleet.nodes.iter().enumerate() {
         fill(node, &format!("apart{index}"), 1_000).await?;
     }
@@ -218,7 +248,8 @@ async fn detection() -> anyhow::Result<()> {
     fleet.split(&[]).await?;
     fleet.whole().await?;
     fleet.agree().await?;
-    value(fleet.dir.path(), "members and lists agree after a cut of 20 s", &format!("{:.2} s", begun.elapsed().as_secs_f64()))
+    let text = format!("{:.2} s", begun.elapsed().as_secs_f64());
+    value(fleet.dir.path(), &format!("members and lists agree after a cut of {} s", span.as_secs()), &text)
 }
 
 async fn memory(lists: usize) -> anyhow::Result<()> {
@@ -227,7 +258,12 @@ async fn memory(lists: usize) -> anyhow::Result<()> {
     // Lives as long as this program: the clients share it.
     let body: &'static str = json!({ "entries": entries }).to_string().leak();
     let request = |client: usize, number: usize| post(&format!("/v1/lists/many{client}-{number}/entries"), body);
-    drive(&fleet.nodes[0].socket(), 16, move |done, _| done < lists, request).await?;
+    let mut filled = drive(&fleet.nodes[0].socket(), 16, move |done, _| done < lists, request).await?;
+    if lists > 0 {
+        row(fleet.dir.path(), "lists of 10 entries made, 16 clients", &mut filled)?;
+        let figures = format!("{:.1} MB", resident_mb(fleet.nodes[0].pid().context("it runs")?)?);
+        value(fleet.dir.path(), &format!("after making {lists} lists of 10 entries"), &figures)?;
+    }
     fleet.nodes[0].stop()?;
     let begun = Instant::now();
     fleet.nodes[0].start()?;

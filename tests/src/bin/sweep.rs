@@ -102,11 +102,12 @@ fn summarise(reports: &[Report], took: Duration) {
     let sum = |of: fn(&Report) -> u64| reports.iter().map(of).sum::<u64>();
     let simulated: Duration = reports.iter().map(|report| report.simulated).sum();
     println!(
-        "a seed: {} nodes, {} virtual seconds of faults and {} to agree, {} writes",
+        "a seed: {} nodes, {} virtual seconds of faults and {} to agree, {} writes to lists, {} uses of the registry",
         size.hosts,
         size.safety.as_secs(),
         size.liveness.as_secs(),
-        size.writes
+        size.writes,
+        size.deeds
     );
     println!(
         "{} seeds, {} failed{}; {:.0} virtual seconds in {:.1} s: {:.0} per second; {} inputs, {} writes, {} acknowledged",
@@ -120,6 +121,10 @@ fn summarise(reports: &[Report], took: Duration) {
         sum(|report| report.writes),
         sum(|report| report.acknowledged),
     );
+    println!("the registry was asked {} times and did {}", sum(|report| report.asked), sum(|report| report.done));
+    println!("a registration is everywhere after {}", spread(reports.iter().flat_map(|report| report.ups.iter().copied())));
+    println!("an end is everywhere after {}", spread(reports.iter().flat_map(|report| report.downs.iter().copied())));
+    println!("all directories agree after {}", spread(reports.iter().map(|report| report.registry_healing)));
     println!("a kill is seen after {}", spread(reports.iter().flat_map(|report| report.detections.iter().copied())));
     println!("all agree after {}", spread(reports.iter().map(|report| report.healing)));
     if let [report] = reports {
@@ -132,5 +137,5 @@ fn spread(spans: impl Iterator<Item = Duration>) -> String {
     spans.sort();
     let at =
         |percent: usize| spans.get((spans.len() * percent / 100).min(spans.len().saturating_sub(1))).map_or(0.0, Duration::as_secs_f64);
-    format!("{:.2} s p50, {:.2} s p99, {:.2} s at most ({} times)", at(50), at(99), at(100), spans.len())
+    format!("{:.3} s p50, {:.3} s p99, {:.3} s at most ({} times)", at(50), at(99), at(100), spans.len())
 }

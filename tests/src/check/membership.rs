@@ -34,6 +34,11 @@ impl Watch {
         self.last_trouble = self.last_trouble.max(at);
     }
 
+    /// Whether nothing has been wrong for so long.
+    pub fn is_calm(&self, now: Instant, span: Duration) -> bool {
+        self.last_trouble <= now && now.since(self.last_trouble) >= span
+    }
+
     /// A host's daemon has started.
     pub fn started(&mut self, now: Instant, host: usize) {
         self.trouble(now);

@@ -4,6 +4,7 @@ use super::World;
 use crate::disk::Survival;
 use crate::faults::Fault;
 use crate::queue::{Event, Input, Place};
+use crate::registrants::Cause;
 use crdt::id::ChangeHash;
 use node::cluster::{self, Command};
 use node::time::Instant;
@@ -29,9 +30,16 @@ impl World {
             Fault::Kill(host, survival) => self.kill(host, survival),
             Fault::Restore(host) => self.restore(host),
             Fault::Backup(host) => self.hosts[host].disk.backup = Some(self.hosts[host].disk.image.clone()),
+            Fault::Reboot(host, survival) => {
+                self.kill(host, survival);
+                self.reboot(host);
+            }
             Fault::Shutdown(host) => self.ask(host, Command::Shutdown),
-            Fault::Leave(host) => self.ask(host, Command::Leave),
-            Fault::Forget(host, other) => self.ask(host, Command::Forget(self.hosts[other].peer.name.as_str().to_owned())),
+            Fault::Leave(host) => self.leave(host),
+            Fault::Forget(host, other) => {
+                self.registrants.excuse_all(other, (now, Cause::Left));
+                self.ask(host, Command::Forget(self.hosts[other].peer.name.as_str().to_owned()));
+            }
             Fault::FailCommit(host, error, survival) => {
                 if self.hosts[host].process.is_some() {
                     self.hosts[host].disk.failing = Some((error, survival));
@@ -51,6 +59,14 @@ impl World {
         if disturbs {
             self.watch.trouble(now);
         }
+    }
+
+    fn leave(&mut self, host: usize) {
+        if self.hosts[host].process.is_some() {
+            let (now, os) = (self.queue.now(), &self.hosts[host].os);
+            self.registrants.leaves(host, now, |process| os.runs(process));
+        }
+        self.ask(host, Command::Leave);
     }
 
     /// Mends everything, and lets every daemon run.
@@ -100,6 +116,7 @@ impl World {
             let outputs = process.outputs(machine);
             self.carry_all(Place { host, epoch, machine }, outputs);
         }
+        self.registry_daemon_started(host);
     }
 
     fn kill(&mut self, host: usize, survival: Survival) {
@@ -121,7 +138,9 @@ impl World {
         let elsewhere = |hash: &ChangeHash| self.hosts.iter().enumerate().any(|(other, h)| other != host && h.disk.image.has(hash));
         let destroyed: Vec<_> = lost.into_iter().filter(|hash| !elsewhere(hash)).collect();
         self.clients.excused.extend(destroyed);
-        self.hosts[host].disk.image = backup;
+        self.hosts[host].disk.replace(backup);
+        let (now, os) = (self.queue.now(), &self.hosts[host].os);
+        self.registrants.restored(host, now, |process| os.runs(process));
         self.hosts[host].restored = true;
     }
 
@@ -132,6 +151,7 @@ impl World {
         self.hosts[host].disk.failing = None;
         self.network.stop(&mut self.queue, host, orderly);
         self.commands.retain(|_, (of, epoch, _)| (*of, *epoch) != (host, process.epoch));
+        self.registry_daemon_ended(host, process.epoch);
         for number in self.clients.process_ended(host, process.epoch) {
             self.retry(number);
         }

@@ -34,8 +34,9 @@ impl World {
                 if self.commands.remove(&id.0).is_none() {
                     self.problems.push(format!("host {host} answered command {id:?} twice"));
                 }
+                self.registry_answered(id.0, &result);
             }
-            cluster::Output::Registry(_) => {}
+            cluster::Output::Registry(output) => self.carry_registry(place, output),
             cluster::Output::Stop(reason) => self.ended(host, reason),
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::fleet::{Fleet, Node, items};
 use crate::http::{Answer, Client};
+use crate::registry::{Sleeper, found, register};
 use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -57,6 +58,32 @@ fn node_and_cluster() -> Vec<Try> {
         ask("/metrics", "GET", "/metrics", 200),
         ask("/healthz", "GET", "/healthz", 200),
         ask("/readyz", "GET", "/readyz", 200),
+    ]
+}
+
+fn tokens() -> Vec<Try> {
+    let create = |expected| ask("/v1/tokens", "POST", "/v1/tokens", expected);
+    let token = "/v1/tokens/{id}";
+    vec![
+        ask("/v1/sd/prometheus", "GET", "/v1/sd/prometheus", 200),
+        ask("/v1/sd/prometheus", "GET", "/v1/sd/prometheus?group=crew", 200),
+        ask("/v1/sd/prometheus", "GET", "/v1/sd/prometheus?group=a%20b", 422),
+        ask("/v1/sd/prometheus", "GET", "/v1/sd/prometheus?groups=crew", 400),
+        create(201).body(json!({ "scope": "read" })),
+        create(201).body(json!({ "scope": "sd", "ttl": "1y" })),
+        create(400).body(json!({ "scope": "read", "uid": 7 })),
+        create(400).body(json!({ "ttl": "15m" })),
+        create(413).body(json!({ "scope": "x".repeat(2 << 20) })),
+        create(422).body(json!({ "scope": "admin" })),
+        create(422).body(json!({ "scope": "page", "ttl": "13h" })),
+        create(422).body(json!({ "scope": "page", "ttl": "soon" })),
+        ask("/v1/tokens", "POST", "/v1/tokens?timeout=1h", 422).body(json!({ "scope": "read" })),
+        ask("/v1/tokens", "GET", "/v1/tokens", 200),
+        ask("/v1/tokens", "GET", "/v1/tokens?limit=0", 422),
+        ask("/v1/tokens", "GET", "/v1/tokens?cursor=%21", 400),
+        ask(token, "DELETE", "/v1/tokens/0011223344556677", 404),
+        ask(token, "DELETE", "/v1/tokens/nonsense", 404),
+        ask(token, "DELETE", "/v1/tokens/0011223344556677?x=1", 400),
     ]
 }
 
@@ -136,14 +163,110 @@ fn changing() -> Vec<Try> {
     ]
 }
 
+const PROCESS: &str = "/v1/processes/{name}";
+const MEMBER: &str = "/v1/groups/{group}/{name}";
+const LINK: &str = "/v1/processes/{name}/links/{other}";
+const LINKS: &str = "/v1/processes/{name}/links";
+const EXIT: &str = "/v1/processes/{name}/exit";
+
+/// `remote` runs on the other node.
+fn registering(pid: u32) -> Vec<Try> {
+    let put = |expected| ask(PROCESS, "PUT", "/v1/processes/web", expected);
+    let all = json!({
+        "pid": pid, "groups": ["eu"], "metadata": { "version": "2.1" }, "address": "127.0.0.1:80", "lifetime": "process",
+        "on_conflict": "notify", "reports_exit": true,
+    });
+    vec![
+        put(201).body(all.clone()),
+        put(200).body(all),
+        ask(PROCESS, "PUT", "/v1/processes/self", 201),
+        put(409).body(json!({})),
+        put(400).body(json!({ "pids": 7 })),
+        put(400).body(json!({ "metadata": { "version": 2 } })),
+        put(422).body(json!({ "pid": 0 })),
+        put(422).body(json!({ "lifetime": "long" })),
+        put(422).body(json!({ "metadata": { "two words": "" } })),
+        put(413).body(json!({ "metadata": { "x": "x".repeat(2 << 20) } })),
+        ask(PROCESS, "PUT", "/v1/processes/remote", 409).body(json!({ "pid": pid })),
+        ask(PROCESS, "PUT", "/v1/processes/a%20b", 422).body(json!({ "pid": pid })),
+        ask(PROCESS, "PUT", "/v1/processes/web?timeout=1h", 422).body(json!({ "pid": pid })),
+    ]
+}
+
+fn finding() -> Vec<Try> {
+    vec![
+        ask("/v1/processes", "GET", "/v1/processes", 200),
+        ask("/v1/processes", "GET", "/v1/processes?prefix=we&node=n1&group=eu&local=true&state=up,contested", 200),
+        ask("/v1/processes", "GET", "/v1/processes?state=down", 422),
+        ask("/v1/processes", "GET", "/v1/processes?limit=0", 422),
+        ask("/v1/processes", "GET", "/v1/processes?cursor=nonsense", 400),
+        ask("/v1/processes", "GET", "/v1/processes?name=web", 400),
+        ask(PROCESS, "GET", "/v1/processes/web", 200),
+        ask(PROCESS, "GET", "/v1/processes/nobody", 404),
+        ask(PROCESS, "GET", "/v1/processes/a%20b", 422),
+        ask("/v1/groups", "GET", "/v1/groups", 200),
+        ask("/v1/groups", "GET", "/v1/groups?limit=1001", 422),
+        ask("/v1/groups/{group}", "GET", "/v1/groups/eu", 200),
+        ask("/v1/groups/{group}", "GET", "/v1/groups/nobody", 200),
+        ask("/v1/groups/{group}", "GET", "/v1/groups/eu?state=down", 422),
+        ask("/v1/groups/{group}", "GET", "/v1/groups/eu?cursor=21", 400),
+        ask("/v1/processes/{name}/monitor", "GET", "/v1/processes/nobody/monitor", 404),
+        ask("/v1/processes/{name}/monitor", "GET", "/v1/processes/web/monitor?wait=maybe", 422),
+    ]
+}
+
+fn joining_and_linking() -> Vec<Try> {
+    vec![
+        ask(MEMBER, "PUT", "/v1/groups/us/web", 204),
+        ask(MEMBER, "PUT", "/v1/groups/us/nobody", 404),
+        ask(MEMBER, "PUT", "/v1/groups/us/remote", 409),
+        ask(MEMBER, "PUT", "/v1/groups/u%20s/web", 422),
+        ask(MEMBER, "DELETE", "/v1/groups/us/web", 204),
+        ask(MEMBER, "DELETE", "/v1/groups/us/remote", 409),
+        ask(LINK, "PUT", "/v1/processes/web/links/remote", 204),
+        ask(LINK, "PUT", "/v1/processes/web/links/remote?unreachable=true", 204),
+        ask(LINK, "PUT", "/v1/processes/web/links/nobody", 404),
+        ask(LINK, "PUT", "/v1/processes/web/links/x@nowhere%231.2", 404),
+        ask(LINK, "PUT", "/v1/processes/web/links/x@y", 422),
+        ask(LINK, "PUT", "/v1/processes/nobody/links/web", 404),
+        ask(LINK, "PUT", "/v1/processes/remote/links/web", 409),
+        ask(LINKS, "GET", "/v1/processes/web/links", 200),
+        ask(LINKS, "GET", "/v1/processes/nobody/links", 404),
+        ask(LINKS, "GET", "/v1/processes/remote/links", 409),
+        ask(LINK, "DELETE", "/v1/processes/web/links/remote", 204),
+        ask(LINK, "DELETE", "/v1/processes/nobody/links/web", 404),
+    ]
+}
+
+fn ending() -> Vec<Try> {
+    let exit = |expected| ask(EXIT, "POST", "/v1/processes/web/exit", expected);
+    vec![
+        exit(400).body(json!({ "exit": 1 })),
+        exit(422).body(json!({})),
+        exit(422).body(json!({ "code": 1, "signal": 9 })),
+        exit(422).body(json!({ "signal": 0 })),
+        exit(204).body(json!({ "code": 1 })),
+        ask(EXIT, "POST", "/v1/processes/nobody/exit", 404).body(json!({ "code": 1 })),
+        ask(EXIT, "POST", "/v1/processes/remote/exit", 409).body(json!({ "code": 1 })),
+        ask(PROCESS, "DELETE", "/v1/processes/remote", 409),
+        ask(PROCESS, "DELETE", "/v1/processes/web", 204),
+        ask(PROCESS, "DELETE", "/v1/processes/web", 404),
+        ask(PROCESS, "DELETE", "/v1/processes/self", 204),
+    ]
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_path_and_status_is_as_the_openapi_document_says() -> anyhow::Result<()> {
     let fleet = Fleet::started(2).await?;
     let node = &fleet.nodes[0];
     let document = node.get("/v1/openapi.json").await?.json();
     let mut client = Client::connect(&node.socket()).await?;
+    let (one, other) = (Sleeper::start()?, Sleeper::start()?);
+    register(&fleet.nodes[1], "remote", json!({ "pid": other.pid() })).await?;
+    found(node, "remote").await?;
+    let registry = [registering(one.pid()), finding(), joining_and_linking(), ending()];
     let mut seen = BTreeSet::new();
-    for attempt in [node_and_cluster(), adding(), reading(), changing()].into_iter().flatten() {
+    for attempt in [node_and_cluster(), tokens(), adding(), reading(), changing()].into_iter().chain(registry).flatten() {
         let headers: Vec<(&str, &str)> = attempt.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let answer = client.call_with(attempt.method, &attempt.path, attempt.body.as_ref(), &headers).await;
         let answer = match answer {
@@ -249,7 +372,7 @@ async fn the_books_two_routes_work_on_an_open_listener() -> anyhow::Result<()> {
 }
 
 /// Each command with its exit code: 0 done, 2 wrong usage, 3 not found, 4 conflict, 5 timeout.
-fn commands(id: &str) -> Vec<(Vec<&str>, i32)> {
+fn commands<'a>(id: &'a str, pid: &'a str) -> Vec<(Vec<&'a str>, i32)> {
     vec![
         (vec!["status"], 0),
         (vec!["members"], 0),
@@ -279,6 +402,41 @@ fn commands(id: &str) -> Vec<(Vec<&str>, i32)> {
         (vec!["rm", "chores", id], 3),
         (vec!["rm-list", "chores"], 0),
         (vec!["rm-list", "chores"], 3),
+        (vec!["token", "create"], 0),
+        (vec!["token", "create", "--scope", "sd", "--ttl", "90d"], 0),
+        (vec!["token", "create", "--scope", "page", "--ttl", "90d"], 2),
+        (vec!["token", "create", "--scope", "all"], 2),
+        (vec!["token", "list"], 0),
+        (vec!["token", "revoke", "zzz"], 3),
+        (vec!["token", "revoke", "z"], 2),
+        (vec!["ps"], 0),
+        (vec!["ps", "--prefix", "w", "--on", "n1", "--group", "g", "--state", "up", "--local"], 0),
+        (vec!["ps", "--state", "asleep"], 2),
+        (vec!["register", "tests", "--pid", pid, "--group", "g", "--meta", "a=1", "--address", "127.0.0.1:80"], 0),
+        (vec!["register", "tests", "--pid", pid], 0),
+        (vec!["register", "tests", "--pid", "4294967295"], 2),
+        (vec!["register", "not a name", "--pid", pid], 2),
+        (vec!["register", "tests", "--meta", "a"], 2),
+        (vec!["register", "other", "--pid", pid, "--on-conflict", "notify"], 0),
+        (vec!["run", "tests", "--", "true"], 4),
+        (vec!["run", "job", "--restart", "on-failure:3/1m", "--", "true"], 0),
+        (vec!["run", "job", "--restart", "always", "--", "true"], 2),
+        (vec!["whereis", "tests"], 0),
+        (vec!["whereis", "nobody"], 3),
+        (vec!["groups"], 0),
+        (vec!["group", "join", "g", "tests", "other"], 0),
+        (vec!["group", "join", "g", "nobody"], 3),
+        (vec!["groups", "g"], 0),
+        (vec!["group", "leave", "g", "tests"], 0),
+        (vec!["monitor", "nobody", "--once"], 3),
+        (vec!["link", "tests", "other", "--unreachable"], 0),
+        (vec!["link", "nobody", "other"], 3),
+        (vec!["links", "tests"], 0),
+        (vec!["links", "nobody"], 3),
+        (vec!["unlink", "tests", "other"], 0),
+        (vec!["unregister", "other"], 0),
+        (vec!["unregister", "tests"], 0),
+        (vec!["unregister", "tests"], 3),
         (vec!["completions", "bash"], 0),
         (vec!["nonsense"], 2),
         (vec!["--json", "members"], 0),
@@ -290,7 +448,9 @@ async fn every_command_does_what_its_exit_code_says() -> anyhow::Result<()> {
     let fleet = Fleet::started(2).await?;
     let node = &fleet.nodes[0];
     let id = node.add("chores", "the one").await?;
-    for (words, expected) in commands(&id) {
+    let sleeper = Sleeper::start()?;
+    let pid = sleeper.pid().to_string();
+    for (words, expected) in commands(&id, &pid) {
         let output = node.muster(&words)?;
         let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         ensure!(output.status.code() == Some(expected), "muster {words:?}: {}, not {expected}: {text}", output.status);

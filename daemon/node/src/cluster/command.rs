@@ -15,11 +15,13 @@ impl Cluster {
     pub(super) fn request(&mut self, id: RequestId, command: Command) {
         match command {
             Command::Shutdown => self.shut_down(id),
-            Command::Join(_) | Command::Forget(_) | Command::Leave if self.phase != Phase::Up => self.request_early_or_late(id, command),
+            Command::Join(_) | Command::Forget(_) | Command::Leave | Command::Registry(_) if self.phase != Phase::Up => {
+                self.request_early_or_late(id, command);
+            }
             Command::Join(addresses) => self.joins.begin(&mut self.edge, &mut self.links, &self.viewer, &self.roster, id, addresses),
             Command::Forget(text) => self.forget(id, &text),
             Command::Leave => self.change(id, self.me.id, Standing::Left),
-            Command::Registry(_) => self.reply(id, Err(Refusal::Stopping)),
+            Command::Registry(command) => self.registry.ask(&mut self.edge, id, command),
         }
     }
 

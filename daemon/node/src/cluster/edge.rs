@@ -1,7 +1,7 @@
 //! What a part of the machine may touch besides its own state.
 
 use super::io::{Output, Stats};
-use super::swim;
+use super::{registry, swim};
 use crate::time::{Instant, Now};
 use crate::timers::Timers;
 use crate::wire::{Channel, CloseReason, ConnId, RequestId};
@@ -29,6 +29,8 @@ pub(super) enum Timer {
     Grace(NodeId),
     /// A failed write is tried again.
     Rewrite,
+    /// One of the registry's.
+    Registry(registry::Timer),
     /// SWIM's own farewell, after the messages had time to arrive.
     Leave,
     /// The end.
@@ -63,6 +65,11 @@ impl Edge {
 
     pub(super) fn send(&mut self, conn: ConnId, bytes: Bytes) {
         self.put(Output::Send { conn, channel: Channel::Cluster, bytes });
+    }
+
+    /// Sends a message of the registry.
+    pub(super) fn tell(&mut self, conn: ConnId, bytes: Bytes) {
+        self.put(Output::Send { conn, channel: Channel::Registry, bytes });
     }
 
     pub(super) fn close(&mut self, conn: ConnId, reason: CloseReason) {

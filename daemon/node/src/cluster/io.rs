@@ -416,4 +416,6 @@ pub struct Stats {
     pub dials: u64,
     /// Attempts that failed.
     pub dials_failed: u64,
+    /// Of the process registry.
+    pub registry: registry::Stats,
 }

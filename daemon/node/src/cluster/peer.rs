@@ -4,7 +4,7 @@ use super::hello::Judgement;
 use super::io::{MemberState, StopReason};
 use super::message::{Hello, MAX_RUN, Message};
 use super::swim::{Identity, Member, State};
-use super::{Cluster, Phase};
+use super::{Cluster, Phase, registry};
 use crate::codec::Malformed;
 use crate::wire::{CloseReason, ConnId, DialId, Peer};
 use bytes::Bytes;
@@ -49,6 +49,29 @@ impl Cluster {
         }
     }
 
+    /// What concerns the registry is heard only from a peer whose hello was accepted.
+    pub(super) fn registry_input(&mut self, input: registry::Input) {
+        let is_going = matches!(self.phase, Phase::Going(_));
+        let link = |conn| self.links.get(conn).filter(|link| link.accepted && !is_going).map(|link| link.peer.id);
+        match input {
+            registry::Input::Message { conn, bytes } => {
+                let Some(node) = link(conn) else { return };
+                self.links.hear(&self.edge, node);
+                self.heard();
+                if let Err(error) = self.registry.hear(&mut self.edge, &self.links, (node, conn), &bytes) {
+                    self.malformed(conn, &error);
+                }
+            }
+            registry::Input::Overflowed { conn } => {
+                let Some(node) = link(conn) else { return };
+                self.registry.overflowed(conn, node);
+            }
+            registry::Input::Kept { id, result } => self.registry.kept(&mut self.edge, id, result),
+            registry::Input::Ended { process, reason } => self.registry.ended(&mut self.edge, process, reason),
+            registry::Input::SessionEnded { session } => self.registry.session_ended(&mut self.edge, session),
+        }
+    }
+
     /// Greetings are heard from everybody, all else only from a peer whose hello was accepted.
     fn said(&mut self, conn: ConnId, node: NodeId, accepted: bool, message: Message) {
         match message {
@@ -83,6 +106,7 @@ impl Cluster {
     pub(super) fn let_go(&mut self, conn: ConnId) {
         self.changed = true;
         self.joins.closed(conn);
+        self.registry.closed(&mut self.edge, &self.links, conn);
         for newcomer in self.hellos.closed(conn) {
             self.judge_again(newcomer);
         }
@@ -156,6 +180,7 @@ impl Cluster {
         let line = RosterEntry { run: hello.run(), standing: Standing::Member, profile: hello.profile };
         self.merge_lines(vec![(node, line)]);
         self.send_state(conn);
+        self.registry.accepted(&mut self.edge, conn, node);
         self.swim.greet(&mut self.edge, identity);
         self.swim.announce(&mut self.edge, identity);
         self.heard();

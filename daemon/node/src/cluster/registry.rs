@@ -1,12 +1,248 @@
 //! The process registry: names and groups of processes on all nodes, found without asking anybody.
 //!
-//! Part of the cluster machine. [`io`](self) is what crosses the machine's edge for it.
+//! Part of the cluster machine. [`Input`], [`Output`] and [`Command`] are all that crosses the machine's edge for it.
+//! Each node writes the log of its own registrations (`own`, kept on disk through `ledger`) and has a replica of every
+//! other node's (`exchange`); from these logs, and from who is reachable, `names` makes the directory.
 
+mod commits;
 mod directory;
+mod draft;
+mod ends;
+mod exchange;
 mod io;
+mod ledger;
+mod links;
+pub(super) mod message;
+mod names;
+mod own;
+mod peers;
+mod rows;
 
 pub use directory::{Directory, Found, Holder, ProcessState};
 pub use io::{
     Change, Command, Event, EventKind, Input, KeptRow, Lifetime, LinkTarget, LinkView, News, OnConflict, Output, Refusal, Registration,
-    Reply, SessionId, Settings, Signal,
+    Reply, SessionId, Settings, Signal, Stats,
 };
+
+use super::edge::{Edge, Timer as ClusterTimer};
+use super::io::{MemberState, Output as ClusterOutput, Refusal as ClusterRefusal, Reply as ClusterReply};
+use super::links::Links as Connections;
+use crate::time::{Instant, Wall};
+use crate::wire::{Peer, RequestId};
+use crdt::id::NodeId;
+use crdt::name::{NodeName, ProcessName};
+use crdt::registry::{Entry, Logs, Position, Process, State};
+use exchange::Exchange;
+use ledger::Ledger;
+use links::Table;
+use names::Names;
+use own::{Own, Registered};
+pub(super) use peers::Sight;
+use rows::Row;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long tombstones are kept at least, and at most by [`AGING`] longer.
+const TOMBSTONES: Duration = Duration::from_secs(3_600);
+/// How often it is noted how far the logs are, so that their tombstones' age is known.
+const AGING: Duration = Duration::from_secs(600);
+
+/// Deadlines of the registry.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Timer {
+    /// A failed write is tried again.
+    Rewrite,
+    /// Whoever reports how a process ended had the time to do so.
+    Report(ProcessName, Process),
+    /// Registrations of connections to an earlier start were not made anew.
+    Orphans,
+    /// By now those who are there are in sight.
+    Lookout,
+    /// A linked process had its time to end by itself.
+    Kill(Process),
+    /// Tombstones have become older.
+    Age,
+}
+
+/// The registry of one node.
+#[derive(Debug)]
+pub(super) struct Registry {
+    me: NodeId,
+    own: Own,
+    logs: Logs,
+    names: Names,
+    ledger: Ledger,
+    exchange: Exchange,
+    links: Table,
+    /// All nodes on the roster but this one, by the names that they bear.
+    nodes: BTreeMap<NodeId, (NodeName, MemberState)>,
+    /// Of nodes that have left or were forgotten: what they said up to this run is not listened to any more.
+    gone: BTreeMap<NodeId, u64>,
+    /// Connections that have closed, until what was asked before that is answered: by how many requests had come.
+    closed_sessions: BTreeMap<SessionId, u64>,
+    capacity: usize,
+    kill_after: Duration,
+    /// How far the logs were at some times within the last hour.
+    ages: VecDeque<(Instant, Vec<(NodeId, Position)>)>,
+    /// The logical clock of claims: the latest that was seen.
+    clock: u64,
+    /// This node's log has changed since it was last published.
+    changed: bool,
+}
+
+impl Registry {
+    /// Takes over what the disk kept, as the log of `run`.
+    pub(super) fn new(edge: &mut Edge, me: &Peer, run: u64, settings: Settings) -> Self {
+        let mut registry = Self {
+            me: me.id,
+            own: Own::default(),
+            logs: Logs::default(),
+            names: Names::default(),
+            ledger: Ledger::default(),
+            exchange: Exchange::new(me.id),
+            nodes: BTreeMap::new(),
+            gone: BTreeMap::new(),
+            closed_sessions: BTreeMap::new(),
+            links: Table::default(),
+            capacity: settings.capacity,
+            kill_after: settings.kill_after,
+            ages: VecDeque::new(),
+            clock: 0,
+            changed: false,
+        };
+        registry.logs.begin(me.id, run);
+        registry.names.see(edge, (me.id, &me.name), true, &[]);
+        registry.resume(edge, &settings.kept);
+        registry
+    }
+
+    fn resume(&mut self, edge: &mut Edge, kept: &[KeptRow]) {
+        let mut links = Vec::new();
+        for row in kept {
+            match rows::read(row) {
+                Some(Row::Entry(name, registered)) => self.resume_entry(edge, name, registered),
+                Some(link @ Row::Link(..)) => links.push(link),
+                None => {
+                    tracing::warn!("a kept row of the registry is not readable");
+                    self.ledger.mark_junk(row.key.clone());
+                }
+            }
+        }
+        links.into_iter().for_each(|link| self.resume_link(link));
+        self.await_orphans(edge);
+        self.await_lookout(edge);
+        edge.after(AGING, ClusterTimer::Registry(Timer::Age));
+    }
+
+    fn resume_entry(&mut self, edge: &mut Edge, name: ProcessName, registered: Registered) {
+        let (process, entry) = (registered.process, Arc::clone(&registered.entry));
+        self.clock = self.clock.max(entry.claim);
+        self.watch(edge, process);
+        self.own.insert(name.clone(), registered);
+        self.logs.put(self.me, name.clone(), process, State::Live(Arc::clone(&entry)));
+        self.names.resume(self.me, &name, process, entry);
+    }
+
+    /// The node has another run: all is said anew in that one.
+    pub(super) fn begin(&mut self, run: u64) {
+        if self.logs.position(self.me).run != run {
+            self.logs.begin(self.me, run);
+            self.changed = true;
+        }
+    }
+
+    /// Takes a client's wish.
+    pub(super) fn ask(&mut self, edge: &mut Edge, request: RequestId, command: Command) {
+        match command {
+            Command::Report { name, reason, uid } => {
+                let result = self.report(edge, &name, reason, uid);
+                self.reply(edge, request, result);
+            }
+            Command::Links { name } => {
+                let result = self.links_of(&name).map(Reply::Links);
+                self.reply(edge, request, result);
+            }
+            Command::Register(_) | Command::Unregister { .. } | Command::Group { .. } | Command::Link { .. } | Command::Unlink { .. } => {
+                if !self.ledger.ask(request, command) {
+                    let refusal = Refusal::Full { what: "requests that wait for the disk", limit: Ledger::limit() };
+                    self.reply(edge, request, Err(refusal));
+                }
+            }
+        }
+    }
+
+    /// What the reply rests on is told first.
+    fn reply(&mut self, edge: &mut Edge, id: RequestId, result: Result<Reply, Refusal>) {
+        self.names.flush(edge);
+        edge.put(ClusterOutput::Reply { id, result: result.map(ClusterReply::Registry).map_err(ClusterRefusal::Registry) });
+    }
+
+    pub(super) fn fire(&mut self, edge: &mut Edge, timer: Timer) {
+        match timer {
+            Timer::Rewrite => self.ledger.rested(),
+            Timer::Report(name, process) => self.unreported(edge, &name, process),
+            Timer::Orphans => self.end_orphans(edge),
+            Timer::Lookout => self.look_out(edge),
+            Timer::Kill(process) => self.kill(edge, process),
+            Timer::Age => self.age(edge),
+        }
+    }
+
+    /// Drops the tombstones that were there an hour ago.
+    fn age(&mut self, edge: &mut Edge) {
+        edge.after(AGING, ClusterTimer::Registry(Timer::Age));
+        let now = edge.instant();
+        self.ages.push_back((now, self.logs.vector().collect()));
+        while self.ages.front().is_some_and(|(then, _)| now.since(*then) >= TOMBSTONES) {
+            let Some((_, positions)) = self.ages.pop_front() else { return };
+            positions.into_iter().for_each(|(owner, position)| self.logs.forget(owner, position));
+        }
+    }
+
+    /// Why a name that this node does not have cannot be changed here.
+    fn not_here(&self, name: &ProcessName) -> Refusal {
+        let elsewhere = self.names.directory().whereis(name).map(|found| found.holder.node);
+        elsewhere.map_or_else(|| Refusal::Unknown(name.clone()), |node| Refusal::Elsewhere { name: name.clone(), node })
+    }
+
+    fn is_free_elsewhere(&self, name: &ProcessName) -> Result<(), Refusal> {
+        let others = self.names.directory().holders(name).filter(|(owner, .., reachable)| *reachable && *owner != self.me);
+        match others.min_by_key(|(owner, _, entry, _)| (entry.claim, *owner)) {
+            Some((owner, process, entry, _)) => Err(self.held(owner, name, process, entry)),
+            None => Ok(()),
+        }
+    }
+
+    fn held(&self, owner: NodeId, name: &ProcessName, process: Process, entry: &Entry) -> Refusal {
+        let handle = self.names.handle(owner, name, process);
+        handle.map_or_else(|| Refusal::Unknown(name.clone()), |holder| Refusal::Held { holder, since: Wall(entry.since_ms) })
+    }
+
+    /// Carries on until nothing is left to carry; then writes, publishes and tells.
+    pub(super) fn settle(&mut self, edge: &mut Edge, connections: &Connections) {
+        self.react(edge);
+        self.write(edge);
+        self.react(edge);
+        self.send_probes(edge, connections, false);
+        if std::mem::take(&mut self.changed) {
+            self.exchange.publish(edge, connections, &self.logs);
+        }
+        self.names.flush(edge);
+    }
+
+    /// What there is now.
+    pub(super) fn count(&self, stats: &mut Stats) {
+        stats.registered = self.own.len() as u64;
+        stats.names = self.names.directory().len() as u64;
+        stats.contested = self.names.contested();
+        stats.tombstones = self.logs.tombstones() as u64;
+        stats.links = self.links.len() as u64;
+    }
+}
+
+/// A caller may change processes of its own user; root those of all.
+fn may_change(name: &ProcessName, registered: &Registered, uid: u32) -> Result<(), Refusal> {
+    let owner = registered.entry.uid;
+    if uid == 0 || uid == owner { Ok(()) } else { Err(Refusal::NotYours { name: name.clone(), owner }) }
+}

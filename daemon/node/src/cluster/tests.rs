@@ -5,7 +5,8 @@ use super::swim::{Identity, Member, State};
 use super::*;
 use crate::time::Wall;
 use bytes::Bytes;
-use crdt::name::NodeName;
+use crdt::name::{NodeName, ProcessName};
+use crdt::registry::{Delta, Entry, Position, Process, Progress, Reason, Record};
 use proptest::prelude::*;
 use std::time::Duration;
 
@@ -93,12 +94,44 @@ fn packets() -> impl Strategy<Value = Vec<u8>> {
     (header, rest).prop_map(|(header, rest)| [header, rest].concat())
 }
 
+/// What a registry may say of anybody's log.
+fn registry_messages() -> impl Strategy<Value = registry::message::Message> {
+    use registry::message::Message as M;
+    let number = || prop_oneof![0u64..5, any::<u64>()];
+    let position = || (number(), number()).prop_map(|(run, version)| Position { run, version });
+    let progress = move || (position(), number()).prop_map(|(position, horizon)| Progress { position, horizon });
+    let node = || (0u8..6).prop_map(|n| NodeId([n; 16]));
+    let record = (0u8..3, 0u32..3, number(), proptest::option::of(number())).prop_map(|(name, pid, version, claim)| {
+        let entry =
+            |claim| Entry { uid: 0, user: None, exe: None, groups: [].into(), metadata: [].into(), address: None, claim, since_ms: 0 };
+        let state = claim
+            .map_or(crdt::registry::State::Gone(Reason::Exited), |claim| crdt::registry::State::Live(std::sync::Arc::new(entry(claim))));
+        Record { name: ProcessName::new(&format!("p{name}")).unwrap(), process: Process { boot: [0; 16], pid, start: 0 }, version, state }
+    });
+    let delta = (node(), proptest::collection::vec(number(), 5), proptest::collection::vec(record, 0..4), any::<bool>());
+    let delta = delta.prop_map(|(owner, n, records, whole)| {
+        let upto = if whole { 5 } else { n[2] };
+        Delta { owner, run: n[0], after: n[1], upto, latest: if whole { 5 } else { n[3] }, horizon: n[4], records }
+    });
+    prop_oneof![
+        4 => (delta, any::<bool>()).prop_map(|(delta, pushed)| M::Part { delta, pushed }),
+        1 => progress().prop_map(M::Ack),
+        1 => (node(), progress()).prop_map(|(owner, from)| M::Pull { owner, from }),
+        1 => any::<u64>().prop_map(M::Hash),
+        1 => (proptest::collection::vec((node(), position()), 0..6), any::<bool>()).prop_map(|(positions, answer)| M::Vector { positions, answer }),
+        1 => any::<u64>().prop_map(M::Probe),
+        1 => (number(), position()).prop_map(|(probe, position)| M::Probed { probe, position }),
+    ]
+}
+
 #[derive(Clone, Debug)]
 enum Act {
     Connect(u8),
     Say(u64, Message),
     Packet(u64, Vec<u8>),
     Rubbish(u64, Vec<u8>),
+    Registry(u64, registry::message::Message),
+    RegistryRubbish(u64, Vec<u8>),
     Close(u64),
     Wait(u64),
 }
@@ -109,7 +142,9 @@ fn acts() -> impl Strategy<Value = Act> {
         2 => (1u8..4).prop_map(Act::Connect),
         6 => (0u64..6, messages()).prop_map(|(conn, message)| Act::Say(conn, message)),
         4 => (0u64..6, packets()).prop_map(|(conn, packet)| Act::Packet(conn, packet)),
-        1 => (0u64..6, rubbish).prop_map(|(conn, bytes)| Act::Rubbish(conn, bytes)),
+        1 => (0u64..6, rubbish.clone()).prop_map(|(conn, bytes)| Act::Rubbish(conn, bytes)),
+        5 => (0u64..6, registry_messages()).prop_map(|(conn, message)| Act::Registry(conn, message)),
+        1 => (0u64..6, rubbish).prop_map(|(conn, bytes)| Act::RegistryRubbish(conn, bytes)),
         1 => (0u64..6).prop_map(Act::Close),
         3 => (1u64..1_500).prop_map(Act::Wait),
     ]
@@ -156,6 +191,14 @@ impl Bench {
             Act::Say(conn, message) => Input::Message { conn: ConnId(self.conns.saturating_sub(conn)), bytes: message.bytes() },
             Act::Packet(conn, packet) => Input::Datagram { conn: ConnId(self.conns.saturating_sub(conn)), bytes: Bytes::from(packet) },
             Act::Rubbish(conn, bytes) => Input::Message { conn: ConnId(self.conns.saturating_sub(conn)), bytes: Bytes::from(bytes) },
+            Act::Registry(conn, message) => {
+                let conn = ConnId(self.conns.saturating_sub(conn));
+                Input::Registry(registry::Input::Message { conn, bytes: message.bytes() })
+            }
+            Act::RegistryRubbish(conn, bytes) => {
+                let conn = ConnId(self.conns.saturating_sub(conn));
+                Input::Registry(registry::Input::Message { conn, bytes: Bytes::from(bytes) })
+            }
             Act::Close(conn) => Input::Closed { conn: ConnId(self.conns.saturating_sub(conn)) },
             Act::Wait(ms) => return self.wait(ms),
         };

@@ -6,7 +6,7 @@ use super::replicas::Wish;
 use super::wire::CHUNK_BYTES;
 use crate::time::{Instant, Wall};
 use crate::wire::{RequestId, WriteError};
-use crdt::entry::{Author, Edit};
+use crdt::entry::{Author, Edit, Entry};
 use crdt::id::{EntryId, ListId};
 use crdt::list::{Document, EditRefusal, Edited};
 use crdt::name::ListName;
@@ -133,19 +133,31 @@ impl Edits {
             Err(EditRefusal::Broken(_)) => return Outcome::Broken(Refusal::Unknown(WriteError::Failed)),
             Err(refusal) => return Outcome::Answer(Err(refused(refusal)), None),
         };
-        let entries = results.iter().filter_map(|id| document.entry(*id)).map(Arc::new).collect();
         let goal = match &change {
             Some(change) => VersionVector::from_iter([change.id]),
             None => document.vector().clone(),
         };
         let pushed = change.as_ref().is_some_and(|change| change.bytes.len() <= CHUNK_BYTES);
         let wish = request.asked.map(|asked| Wish { asked, goal, deadline: request.deadline, pushed });
-        let reply = Reply::Edited { change: change.as_ref().map(|change| change.hash), entries, replicas: None };
-        match change {
-            Some(change) => Outcome::Advanced(Advance::of(Origin::Local, document, total_before, vec![change], touched), reply, wish),
+        let hash = change.as_ref().map(|change| change.hash);
+        let advance = change.map(|change| Advance::of(Origin::Local, document, total_before, vec![change], touched));
+        let entries = advance.as_ref().map(|advance| advance.entries.as_slice()).unwrap_or_default();
+        let reply = Reply::Edited { change: hash, entries: named(&results, entries, document), replicas: None };
+        match advance {
+            Some(advance) => Outcome::Advanced(advance, reply, wish),
             None => Outcome::Answer(Ok(reply), wish),
         }
     }
+}
+
+/// The entries that an edit names: those that it touched are at hand already.
+fn named(ids: &[EntryId], touched: &[(EntryId, Option<Arc<Entry>>, bool)], document: &Document) -> Vec<Arc<Entry>> {
+    let touched: BTreeMap<EntryId, &Option<Arc<Entry>>> = touched.iter().map(|(id, entry, _)| (*id, entry)).collect();
+    let named = ids.iter().map(|id| match touched.get(id) {
+        Some(entry) => (*entry).clone(),
+        None => document.entry(*id).map(Arc::new),
+    });
+    named.flatten().collect()
 }
 
 fn check(document: &Document, edit: &Edit, expect: Option<Precondition>) -> Result<(), Refusal> {

@@ -4,7 +4,7 @@ use crate::world::World;
 use node::cluster::{Command, Input, StopReason};
 
 /// One thing goes wrong, or right again.
-fn disturb(world: &mut World, count: usize) {
+pub(crate) fn disturb(world: &mut World, count: usize) {
     let host = world.draw(count);
     match world.draw(8) {
         0 | 1 if world.is_running(host) => world.kill(host),

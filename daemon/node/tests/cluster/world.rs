@@ -5,17 +5,20 @@
 //! closed after a second, unless the smaller id dialled it: then the first is.
 
 mod network;
+pub(crate) mod processes;
 
 use bytes::Bytes;
 use crdt::id::NodeId;
 use crdt::name::NodeName;
 use crdt::roster::Profile;
 use network::{Pipe, conn, place};
+use node::cluster::registry::KeptRow;
 use node::cluster::{
     Cluster, Command, Event, EventKind, Input, MemberState, Output, Refusal, Reply, RosterView, Settings, StopReason, Target, Verdict,
 };
 use node::time::{Instant, Now, Wall};
-use node::wire::{ConnId, DialId, Peer, RequestId};
+use node::wire::{Channel, ConnId, DialId, Peer, RequestId, WriteError, WriteId};
+use processes::Processes;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,6 +43,7 @@ pub(crate) struct Host {
     pub(crate) view: Option<Arc<RosterView>>,
     pub(crate) stopped: Option<StopReason>,
     timer: Option<u64>,
+    pub(crate) processes: Processes,
 }
 
 /// One end of a connection: the host and which of its processes.
@@ -49,9 +53,10 @@ enum Happening {
     Timer(usize, u64),
     Input(End, Input),
     Datagram { pipe: u64, from: usize, bytes: Bytes },
-    Pump { pipe: u64, from: usize },
+    Pump { pipe: u64, from: usize, channel: Channel },
     Dialled { end: End, dial: DialId, target: Target, given_up: u64 },
     Written(End, Input, Bytes),
+    Kept { end: End, id: WriteId, result: Result<(), WriteError>, rows: Vec<KeptRow> },
     Break(u64),
     Idle,
 }
@@ -66,6 +71,8 @@ pub(crate) struct World {
     cuts: BTreeSet<(usize, usize)>,
     rng: ChaCha8Rng,
     pub(crate) loss: f64,
+    /// Every third message of the registry finds no room.
+    pub(crate) lossy_registry: bool,
     /// A host that gets each datagram one to two seconds late.
     pub(crate) laggard: Option<usize>,
     /// All events, of all hosts.
@@ -87,6 +94,7 @@ impl World {
             cuts: BTreeSet::new(),
             rng: ChaCha8Rng::seed_from_u64(seed),
             loss,
+            lossy_registry: false,
             laggard: None,
             told: Vec::new(),
             replies: BTreeMap::new(),
@@ -131,6 +139,7 @@ impl World {
             view: None,
             stopped: None,
             timer: None,
+            processes: Processes::default(),
         });
         host
     }
@@ -141,7 +150,8 @@ impl World {
         let now = self.clock();
         let it = &mut self.hosts[host];
         let profile = Profile { name: it.peer.name.clone(), address: it.address, version: "test".into(), tags: vec![] };
-        let settings = Settings { me: it.peer.clone(), profile, seeds, kept: it.disk.clone(), nonce, seed, registry: Default::default() };
+        let registry = it.processes.settings();
+        let settings = Settings { me: it.peer.clone(), profile, seeds, kept: it.disk.clone(), nonce, seed, registry };
         (it.process, it.stopped, it.timer, it.paused) = (it.process + 1, None, None, false);
         it.machine = Some(Cluster::new(settings, now));
         self.drain(host);
@@ -152,6 +162,7 @@ impl World {
         let it = &mut self.hosts[host];
         (it.machine, it.view) = (None, None);
         it.deferred.clear();
+        it.processes.forget();
     }
 
     pub(crate) fn pause(&mut self, host: usize) {
@@ -310,8 +321,9 @@ impl World {
                     self.give(end.0, input);
                 }
             }
+            Happening::Kept { end, id, result, rows } => self.kept(end, id, result, rows),
             Happening::Datagram { pipe, from, bytes } => self.arrive(pipe, from, bytes),
-            Happening::Pump { pipe, from } => self.pump(pipe, from),
+            Happening::Pump { pipe, from, channel } => self.pump(pipe, from, channel),
             Happening::Dialled { end, dial, target, given_up } => self.dialled(end, dial, target, given_up),
             Happening::Break(pipe) => self.break_pipe(pipe),
             Happening::Idle => self.idle(),
@@ -362,7 +374,7 @@ impl World {
                     self.at(at, Happening::Datagram { pipe, from, bytes });
                 }
             }
-            Output::Send { conn, bytes, .. } => self.send(conn, bytes),
+            Output::Send { conn, channel, bytes } => self.send(conn, channel, bytes),
             Output::KeepAlive { conn, on } => {
                 let (pipe, from) = place(conn);
                 if let Some(pipe) = self.pipes.get_mut(&pipe) {
@@ -371,17 +383,18 @@ impl World {
             }
             Output::Close { conn, .. } => self.break_pipe(place(conn).0),
             Output::Write { id, bytes } => {
-                let result = if self.hosts[host].disk_works { Ok(()) } else { Err(node::wire::WriteError::Full) };
+                let result = if self.hosts[host].disk_works { Ok(()) } else { Err(WriteError::Full) };
                 let kept = if result.is_ok() { bytes } else { self.hosts[host].disk.clone().unwrap_or_default() };
                 self.at(self.now + MS, Happening::Written(end, Input::Written { id, result }, kept));
             }
             Output::View(view) => self.hosts[host].view = Some(view),
             Output::Event(event) => self.told.push(event),
             Output::Reply { id, result } => drop(self.replies.insert(id.0, result)),
-            Output::Registry(_) => {}
+            Output::Registry(output) => self.put_registry(host, output),
             Output::Stop(reason) => {
                 self.hosts[host].stopped = Some(reason);
                 self.hosts[host].machine = None;
+                self.hosts[host].processes.forget();
                 let ended: Vec<u64> = self.pipes.iter().filter(|(_, pipe)| pipe.ends.contains(&end)).map(|(id, _)| *id).collect();
                 ended.into_iter().for_each(|pipe| self.break_pipe(pipe));
             }

@@ -3,9 +3,10 @@
 use super::{Limits, Shared};
 use crate::api::problem::{Kind, Problem};
 use crate::api::who::Caller;
+use std::fmt;
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 
@@ -32,7 +33,11 @@ impl Phase {
 /// One connection, as its requests and the gate see it.
 #[derive(Debug)]
 pub(crate) struct Conn {
-    caller: Caller,
+    number: u64,
+    /// The far end.
+    peer: Caller,
+    /// On whose behalf its requests are: the far end itself, or by TCP whoever made the token of the last one.
+    caller: Mutex<Caller>,
     shared: Arc<Shared>,
     phase: AtomicU8,
     /// When bytes last went through it, in milliseconds since the gate's start.
@@ -45,17 +50,30 @@ pub(crate) struct Conn {
     /// Whether it is to end without an answer to what is in work.
     cut: AtomicBool,
     close: Notify,
+    bound: Mutex<Bound>,
+}
+
+/// What is bound to a connection.
+#[derive(Default)]
+struct Bound(Option<Box<dyn FnOnce() + Send>>);
+
+impl fmt::Debug for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Bound").field(&self.0.is_some()).finish()
+    }
 }
 
 const IDLE: u64 = u64::MAX;
 
 impl Conn {
-    pub(super) fn new(caller: Caller, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(number: u64, caller: Caller, shared: Arc<Shared>) -> Self {
         let now_ms = AtomicU64::new(shared.now_ms());
         let moved_ms = AtomicU64::new(shared.now_ms());
         let phase = AtomicU8::new(Phase::Head as u8);
         Self {
-            caller,
+            number,
+            peer: caller.clone(),
+            caller: Mutex::new(caller),
             shared,
             phase,
             moved_ms,
@@ -63,11 +81,68 @@ impl Conn {
             unread_ms: AtomicU64::new(IDLE),
             cut: AtomicBool::new(false),
             close: Notify::new(),
+            bound: Mutex::default(),
         }
     }
 
-    pub(crate) fn caller(&self) -> &Caller {
-        &self.caller
+    /// Who asks.
+    pub(crate) fn caller(&self) -> Caller {
+        self.acting().clone()
+    }
+
+    fn acting(&self) -> MutexGuard<'_, Caller> {
+        self.caller.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The far end, whatever its requests bear.
+    pub(crate) fn peer(&self) -> &Caller {
+        &self.peer
+    }
+
+    /// From here on the connection's requests are that caller's, and it is counted among that caller's connections, at
+    /// the cost of another one if need be.
+    pub(crate) fn act_as(&self, caller: Caller) -> Result<(), Problem> {
+        if *self.acting() == caller {
+            return Ok(());
+        }
+        let mut table = self.shared.table();
+        let (before, owner) = (self.caller().owner(), caller.owner());
+        if owner != before && table.count(owner) >= self.shared.bound(owner) {
+            table.make_room(owner, &caller)?;
+        }
+        *self.acting() = caller;
+        Ok(())
+    }
+
+    /// Its number, never used again in this run of the daemon.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The name of a user of this host.
+    pub(crate) fn user(&self, uid: u32) -> Option<Arc<str>> {
+        self.shared.users.name(uid)
+    }
+
+    /// Has this called when the connection has ended, instead of what was bound before. Until then the connection may be
+    /// idle for as long as it wants.
+    pub(crate) fn bind(&self, ended: impl FnOnce() + Send + 'static) {
+        self.bound().0 = Some(Box::new(ended));
+    }
+
+    pub(super) fn ended(&self) {
+        let ended = self.bound().0.take();
+        ended.into_iter().for_each(|ended| ended());
+    }
+
+    fn bound(&self) -> MutexGuard<'_, Bound> {
+        self.bound.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Between requests, as it may be.
+    fn is_held(&self) -> bool {
+        let is_idle = self.phase() == Phase::Head && self.head_ms.load(Ordering::Relaxed) == IDLE;
+        is_idle && !self.is_unread() && self.bound().0.is_some()
     }
 
     pub(crate) fn limits(&self) -> Limits {
@@ -84,7 +159,7 @@ impl Conn {
 
     /// Whether it is the client who has to do something before we can go on.
     pub(super) fn is_clients_turn(&self) -> bool {
-        matches!(self.phase(), Phase::Head | Phase::Body) || self.is_unread()
+        !self.is_held() && (matches!(self.phase(), Phase::Head | Phase::Body) || self.is_unread())
     }
 
     fn is_unread(&self) -> bool {
@@ -99,7 +174,7 @@ impl Conn {
         match self.phase() {
             Phase::Head if unread_ms != IDLE => since(unread_ms) > limits.unread,
             Phase::Head if head_ms != IDLE => since(head_ms) > limits.head,
-            Phase::Head => moved > limits.idle,
+            Phase::Head => moved > limits.idle && !self.is_held(),
             // A body has its own deadline, work has that of its call, and a stream ends when too much is waiting.
             Phase::Body | Phase::Working | Phase::Streaming => false,
         }
@@ -151,7 +226,8 @@ impl Conn {
     /// Makes this request's answer a stream, if its owner may have one more.
     pub(crate) fn stream(self: &Arc<Self>) -> Result<Streaming, Problem> {
         let table = self.shared.table();
-        let is_mine = |conn: &&Arc<Self>| conn.caller.owner() == self.caller.owner() && conn.phase() == Phase::Streaming;
+        let owner = self.caller().owner();
+        let is_mine = |conn: &&Arc<Self>| conn.phase() == Phase::Streaming && conn.caller().owner() == owner;
         let bound = self.shared.limits().streams_per_user;
         if table.conns.values().filter(is_mine).count() >= bound {
             let detail = format!("this user has {bound} streams open, which is as many as may be");

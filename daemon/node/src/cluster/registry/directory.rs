@@ -124,6 +124,17 @@ impl Directory {
         Some(Found { state, holder: holders.next()?, others: holders.collect() })
     }
 
+    /// All registrations under a name: node, process, what it says of itself, whether the node can be reached.
+    pub(super) fn holders<'a>(&'a self, name: &ProcessName) -> impl Iterator<Item = (NodeId, Process, &'a Arc<Entry>, bool)> + use<'a> {
+        let holders = self.names.get(name).into_iter().flatten();
+        holders.filter_map(|((owner, process), entry)| Some((*owner, *process, entry, self.node(*owner)?.1)))
+    }
+
+    /// A node's name, and whether it can be reached.
+    pub(super) fn node(&self, owner: NodeId) -> Option<(&NodeName, bool)> {
+        self.nodes.get(&owner).map(|(name, reachable)| (name, *reachable))
+    }
+
     /// The names after `after`, or all, in order.
     pub fn names(&self, after: Option<&ProcessName>) -> impl Iterator<Item = &ProcessName> {
         self.names.range((after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded)).map(|(name, _)| name)

@@ -195,7 +195,7 @@ pub enum Output {
         /// The rows.
         rows: Vec<KeptRow>,
     },
-    /// Tell when this process ends ([`Input::Ended`]), at once if it is not there.
+    /// Tell when this process ends ([`Input::Ended`]), at once if it is not there; then the watch is over.
     Watch(Process),
     /// No longer.
     Unwatch(Process),
@@ -274,7 +274,7 @@ pub enum EventKind {
     Down(Reason),
     /// Its node is out of sight; it may well live.
     Unreachable,
-    /// Its node is in sight again.
+    /// Its node is in sight again; or it has its name again, after it was lost.
     Back,
     /// Another one claims its name; this one has it.
     Contested {
@@ -360,4 +360,31 @@ pub enum Refusal {
     /// It could not be kept.
     #[error(transparent)]
     Write(#[from] WriteError),
+}
+
+/// Plain numbers for metrics and for the simulator's checks; counters run from the start of the machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Registrations of this node.
+    pub registered: u64,
+    /// Names known, of all nodes.
+    pub names: u64,
+    /// Names that several reachable processes claim.
+    pub contested: u64,
+    /// Parts of this node's log that were pushed to a peer.
+    pub pushes: u64,
+    /// Parts of logs that were asked for.
+    pub pulls: u64,
+    /// Parts of logs that came, and were news.
+    pub parts: u64,
+    /// Tombstones of all nodes' logs.
+    pub tombstones: u64,
+    /// Links of processes of this node.
+    pub links: u64,
+    /// Signals sent because of links and lost names.
+    pub signals: u64,
+    /// Times that a process of this node lost its name to an earlier claim.
+    pub lost: u64,
+    /// Writes of rows to be kept that failed.
+    pub writes_failed: u64,
 }

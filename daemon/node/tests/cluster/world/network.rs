@@ -2,8 +2,8 @@
 
 use super::{End, Happening, MS, World};
 use bytes::Bytes;
-use node::cluster::{Input, Target};
-use node::wire::{ConnId, DialId};
+use node::cluster::{Input, Target, registry};
+use node::wire::{Channel, ConnId, DialId};
 use rand::RngExt;
 use std::collections::VecDeque;
 
@@ -13,7 +13,8 @@ pub(super) struct Pipe {
     pub(super) ends: [End; 2],
     pub(super) keep_alive: [bool; 2],
     pub(super) contact: u64,
-    pub(super) queues: [VecDeque<Bytes>; 2],
+    /// For each end and each urgent channel what is on its way from there.
+    pub(super) queues: [[VecDeque<Bytes>; Channel::URGENT as usize]; 2],
 }
 
 impl World {
@@ -43,17 +44,24 @@ impl World {
         }
     }
 
-    pub(super) fn pump(&mut self, pipe: u64, from: usize) {
-        if self.pipes.get(&pipe).is_none_or(|it| it.queues[from].is_empty()) {
+    pub(super) fn pump(&mut self, pipe: u64, from: usize, channel: Channel) {
+        let lane = channel as usize;
+        if self.pipes.get(&pipe).is_none_or(|it| it.queues[from][lane].is_empty()) {
             return;
         }
         let Some((end, conn)) = self.passes(pipe, from) else {
-            return self.at(self.now + 200 * MS, Happening::Pump { pipe, from });
+            return self.at(self.now + 200 * MS, Happening::Pump { pipe, from, channel });
         };
         self.touch(pipe);
-        let Some(bytes) = self.pipes.get_mut(&pipe).and_then(|it| it.queues[from].pop_front()) else { return };
-        self.at(self.now, Happening::Pump { pipe, from });
-        self.give(end.0, Input::Message { conn, bytes });
+        let Some(bytes) = self.pipes.get_mut(&pipe).and_then(|it| it.queues[from][lane].pop_front()) else { return };
+        self.at(self.now, Happening::Pump { pipe, from, channel });
+        self.give(
+            end.0,
+            match channel {
+                Channel::Registry => Input::Registry(registry::Input::Message { conn, bytes }),
+                Channel::Cluster | Channel::Lists => Input::Message { conn, bytes },
+            },
+        );
     }
 
     pub(super) fn touch(&mut self, pipe: u64) {
@@ -123,15 +131,20 @@ impl World {
         self.at(self.now + 1_000 * MS, Happening::Idle);
     }
 
-    pub(super) fn send(&mut self, conn: ConnId, bytes: Bytes) {
+    pub(super) fn send(&mut self, conn: ConnId, channel: Channel, bytes: Bytes) {
         self.note(bytes.len() as u64);
         assert!(!bytes.is_empty() && bytes.len() <= 1 << 20);
         let (pipe, from) = place(conn);
+        if self.lossy_registry && channel == Channel::Registry && self.draw(3) == 0 {
+            let Some(end) = self.pipes.get(&pipe).map(|it| it.ends[from]) else { return };
+            return self.at(self.now, Happening::Input(end, Input::Registry(registry::Input::Overflowed { conn })));
+        }
         let at = self.now + self.delay() + if self.is_lost() { 30 * MS } else { 0 };
         if let Some(it) = self.pipes.get_mut(&pipe) {
-            it.queues[from].push_back(bytes);
-            if it.queues[from].len() == 1 {
-                self.at(at, Happening::Pump { pipe, from });
+            let queue = &mut it.queues[from][channel as usize];
+            queue.push_back(bytes);
+            if queue.len() == 1 {
+                self.at(at, Happening::Pump { pipe, from, channel });
             }
         }
     }

@@ -1,0 +1,193 @@
+//! One node's registrations, each change numbered.
+
+use super::{Delta, Position, Process, Progress, Reason, Record, State};
+use crate::id::NodeId;
+use crate::name::ProcessName;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The most tombstones of one log; beyond, the oldest are dropped.
+const MAX_TOMBSTONES: usize = 10_000;
+
+/// A name and the process under it.
+pub(super) type Key = (ProcessName, Process);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Slot {
+    version: u64,
+    state: State,
+}
+
+/// A log, or a replica of it. Each change of a registration takes the next number; of each (name, process) only the
+/// newest record is kept, so a log is as large as what it says, and never as long as its history.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Log {
+    position: Position,
+    horizon: u64,
+    records: BTreeMap<Key, Slot>,
+    order: BTreeMap<u64, Key>,
+    /// The versions of the tombstones.
+    tombstones: BTreeSet<u64>,
+}
+
+impl Log {
+    /// An empty log of that run.
+    pub fn new(run: u64) -> Self {
+        Self { position: Position { run, version: 0 }, ..Self::default() }
+    }
+
+    /// An empty log of that run that is to take another one's records from its beginning.
+    pub(super) fn whole(run: u64, horizon: u64) -> Self {
+        Self { horizon, ..Self::new(run) }
+    }
+
+    /// How far it has come.
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
+    pub(super) fn progress(&self) -> Progress {
+        Progress { position: self.position, horizon: self.horizon }
+    }
+
+    /// How many processes are registered.
+    pub fn live(&self) -> usize {
+        self.records.len() - self.tombstones.len()
+    }
+
+    /// How many tombstones it has.
+    pub fn tombstones(&self) -> usize {
+        self.tombstones.len()
+    }
+
+    /// What it says of a process under a name.
+    pub fn get(&self, name: &ProcessName, process: Process) -> Option<&State> {
+        self.records.get(&(name.clone(), process)).map(|slot| &slot.state)
+    }
+
+    /// All that it says, in order of name and process.
+    pub fn iter(&self) -> impl Iterator<Item = (&ProcessName, Process, &State)> {
+        self.records.iter().map(|((name, process), slot)| (name, *process, &slot.state))
+    }
+
+    /// The processes that it knows under a name.
+    pub fn of<'a>(&'a self, name: &'a ProcessName) -> impl Iterator<Item = (Process, &'a State)> {
+        let first = Process { boot: [0; 16], pid: 0, start: 0 };
+        let from = self.records.range((name.clone(), first)..);
+        from.take_while(move |((other, _), _)| other == name).map(|((_, process), slot)| (*process, &slot.state))
+    }
+
+    /// Writes the next change. For the owner alone.
+    pub(super) fn put(&mut self, name: ProcessName, process: Process, state: State) {
+        self.position.version += 1;
+        self.set((name, process), self.position.version, state);
+        self.bury();
+    }
+
+    /// The same log as that of another run: all is said anew, in the old order.
+    pub(super) fn renumbered(&self, run: u64) -> Self {
+        let mut log = Self::new(run);
+        for key in self.order.values() {
+            if let Some(slot) = self.records.get(key) {
+                log.put(key.0.clone(), key.1, slot.state.clone());
+            }
+        }
+        log
+    }
+
+    /// What a replica that is so far in this run lacks, as far as it fits in about `max_bytes`, but at least one record.
+    /// From the beginning, if it may hold what a dropped tombstone ended.
+    pub(super) fn delta(&self, owner: NodeId, from: Progress, max_bytes: usize) -> Delta {
+        let after = from.position.version;
+        let after = if after < self.horizon && from.horizon < self.horizon { 0 } else { after };
+        let Position { run, version: latest } = self.position;
+        let mut delta = Delta { owner, run, after, upto: latest, latest, horizon: self.horizon, records: Vec::new() };
+        let mut bytes = 0;
+        for (version, key) in self.order.range(after.saturating_add(1)..) {
+            if bytes >= max_bytes {
+                delta.upto = delta.records.last().map_or(latest, |record: &Record| record.version);
+                break;
+            }
+            let Some(slot) = self.records.get(key) else { continue };
+            let record = Record { name: key.0.clone(), process: key.1, version: *version, state: slot.state.clone() };
+            bytes += record.weight();
+            delta.records.push(record);
+        }
+        delta
+    }
+
+    /// Whether a part can be merged: what it builds on is here, and no dropped tombstone can be missed.
+    pub(super) fn takes(&self, delta: &Delta) -> bool {
+        let Position { run, version } = self.position;
+        run == delta.run && delta.after <= version && delta.horizon <= version.max(self.horizon)
+    }
+
+    /// Merges a part that it [`takes`](Self::takes); gives each record that was news, with what it replaced.
+    pub(super) fn merge(&mut self, delta: Delta) -> Vec<(Record, Option<State>)> {
+        let known = self.position.version;
+        let mut news = Vec::new();
+        // A record up to here that is not here has changed since, or its tombstone was dropped.
+        for record in delta.records.into_iter().filter(|record| record.version > known) {
+            let before = self.set((record.name.clone(), record.process), record.version, record.state.clone());
+            news.push((record, before));
+        }
+        self.position.version = self.position.version.max(delta.upto);
+        self.bury();
+        news
+    }
+
+    /// How many records it would have at most with that part in it.
+    pub(super) fn size_with(&self, delta: &Delta) -> usize {
+        self.records.len() + delta.records.len()
+    }
+
+    fn set(&mut self, key: Key, version: u64, state: State) -> Option<State> {
+        if matches!(state, State::Gone(_)) {
+            self.tombstones.insert(version);
+        }
+        // Of two keys under one number, which no sound owner gives, the later one stays.
+        if let Some(other) = self.order.insert(version, key.clone()).filter(|other| *other != key) {
+            self.records.remove(&other);
+        }
+        let before = self.records.insert(key, Slot { version, state })?;
+        if before.version != version {
+            self.order.remove(&before.version);
+            self.tombstones.remove(&before.version);
+        }
+        Some(before.state)
+    }
+
+    /// Drops the tombstones of changes up to `version`.
+    pub(super) fn forget(&mut self, version: u64) {
+        while let Some(first) = self.tombstones.first().copied().filter(|first| *first <= version) {
+            self.drop_tombstone(first);
+        }
+    }
+
+    fn bury(&mut self) {
+        while self.tombstones.len() > MAX_TOMBSTONES {
+            let Some(first) = self.tombstones.first().copied() else { return };
+            self.drop_tombstone(first);
+        }
+    }
+
+    fn drop_tombstone(&mut self, version: u64) {
+        self.tombstones.remove(&version);
+        if let Some(key) = self.order.remove(&version) {
+            self.records.remove(&key);
+        }
+        self.horizon = self.horizon.max(version);
+    }
+
+    /// Why a process is not registered here.
+    pub(super) fn reason(&self, key: &Key) -> Reason {
+        match self.records.get(key).map(|slot| &slot.state) {
+            Some(State::Gone(reason)) => *reason,
+            Some(State::Live(_)) | None => Reason::Unknown,
+        }
+    }
+
+    /// The registered processes.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (&Key, &std::sync::Arc<super::Entry>)> {
+        self.records.iter().filter_map(|(key, slot)| Some((key, slot.state.entry()?)))
+    }
+}

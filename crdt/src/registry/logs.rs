@@ -1,0 +1,249 @@
+//! The logs of all nodes, as one replica has them.
+
+use super::log::{Key, Log};
+use super::{Delta, Entry, Position, Process, Progress, Reason, Record, State};
+use crate::id::NodeId;
+use crate::name::ProcessName;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The most records of one log, tombstones included.
+const MAX_RECORDS: usize = 1 << 18;
+
+/// What a merged part changed for one (name, process).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shift {
+    /// The name.
+    pub name: ProcessName,
+    /// The process.
+    pub process: Process,
+    /// What it said of itself before, if it was registered.
+    pub before: Option<Arc<Entry>>,
+    /// What is known of it now. [`Reason::Unknown`] also if a log that came whole does not know it.
+    pub after: State,
+}
+
+/// What became of a part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Merged {
+    /// It was merged; ends come before beginnings where both happened at once.
+    News(Vec<Shift>),
+    /// It is kept aside until the rest has come: until then a log looks as if it had lost what is still on its way.
+    Staged,
+    /// All that it says was known.
+    Known,
+    /// Something before it is missing.
+    Gap,
+}
+
+/// Why a part was refused; nothing was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// No node that keeps to the protocol can have made it.
+    #[error("a part of a log that breaks the rules")]
+    Unsound,
+    /// The log would become too large.
+    #[error("a log with too many records")]
+    TooMany,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Held {
+    log: Option<Log>,
+    /// A newer run, or the same one from its beginning, that is not complete yet.
+    staged: Option<Log>,
+}
+
+impl Held {
+    fn position(&self) -> Option<Position> {
+        self.log.as_ref().map(Log::position)
+    }
+
+    /// What it contributes to the hash, and to the number of tombstones.
+    fn share(&self, owner: NodeId) -> (u64, usize) {
+        self.log.as_ref().map_or((0, 0), |log| (leaf(owner, log.position()), log.tombstones()))
+    }
+}
+
+/// One log for each node, with a hash over how far each has come that costs nothing to keep.
+#[derive(Clone, Debug, Default)]
+pub struct Logs {
+    logs: BTreeMap<NodeId, Held>,
+    hash: u64,
+    tombstones: usize,
+}
+
+impl Logs {
+    /// Begins a run of this node's own log: what it says stays, said anew.
+    pub fn begin(&mut self, owner: NodeId, run: u64) {
+        let log = self.get(owner).map_or_else(|| Log::new(run), |log| log.renumbered(run));
+        self.change(owner, |held| held.install(log));
+    }
+
+    /// Writes the next change of this node's own log.
+    pub fn put(&mut self, owner: NodeId, name: ProcessName, process: Process, state: State) {
+        self.change(owner, |held| {
+            if let Some(log) = held.log.as_mut() {
+                log.put(name, process, state);
+            }
+        });
+    }
+
+    /// Changes a log, and with it the hash and the number of tombstones.
+    fn change<T>(&mut self, owner: NodeId, change: impl FnOnce(&mut Held) -> T) -> T {
+        let held = self.logs.entry(owner).or_default();
+        let (hash, tombstones) = held.share(owner);
+        let result = change(held);
+        let (new_hash, new_tombstones) = held.share(owner);
+        self.hash = self.hash.wrapping_sub(hash).wrapping_add(new_hash);
+        self.tombstones = self.tombstones.saturating_sub(tombstones) + new_tombstones;
+        result
+    }
+
+    /// A node's log, if any part of it has come.
+    pub fn get(&self, owner: NodeId) -> Option<&Log> {
+        self.logs.get(&owner)?.log.as_ref()
+    }
+
+    /// How far each log has come.
+    pub fn vector(&self) -> impl Iterator<Item = (NodeId, Position)> {
+        self.logs.iter().filter_map(|(owner, held)| Some((*owner, held.position()?)))
+    }
+
+    /// How far a log has come; its beginning if nothing is known.
+    pub fn position(&self, owner: NodeId) -> Position {
+        self.get(owner).map_or_else(Position::default, Log::position)
+    }
+
+    /// From where on a log is lacking, what is kept aside included.
+    pub fn progress(&self, owner: NodeId) -> Progress {
+        let held = self.logs.get(&owner);
+        let log = held.and_then(|held| held.staged.as_ref().or(held.log.as_ref()));
+        log.map(Log::progress).unwrap_or_default()
+    }
+
+    /// Equal for equal vectors.
+    pub fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    /// How many tombstones there are in all.
+    pub fn tombstones(&self) -> usize {
+        self.tombstones
+    }
+
+    /// What a replica that is at `from` lacks of a log, as far as it fits in about `max_bytes`; `None` if nothing.
+    pub fn delta(&self, owner: NodeId, from: Progress, max_bytes: usize) -> Option<Delta> {
+        let log = self.get(owner)?;
+        let here = log.position();
+        if from.position >= here {
+            return None;
+        }
+        let from = if from.position.run == here.run { from } else { Progress::default() };
+        Some(log.delta(owner, from, max_bytes))
+    }
+
+    /// Merges a part, whoever sent it.
+    ///
+    /// # Errors
+    /// The part breaks the protocol, or the log's bound; nothing was changed.
+    pub fn merge(&mut self, delta: Delta) -> Result<Merged, Fault> {
+        if !delta.is_sound() {
+            return Err(Fault::Unsound);
+        }
+        self.change(delta.owner, |held| held.merge(delta))
+    }
+
+    /// Forgets a log; gives who was registered in it.
+    pub fn remove(&mut self, owner: NodeId) -> Vec<(ProcessName, Process, Arc<Entry>)> {
+        let log = self.change(owner, |held| std::mem::take(held).log);
+        self.logs.remove(&owner);
+        let entries = log.iter().flat_map(Log::entries);
+        entries.map(|(key, entry)| (key.0.clone(), key.1, Arc::clone(entry))).collect()
+    }
+
+    /// Drops the tombstones of a log's changes up to `until`, if it still is in that run.
+    pub fn forget(&mut self, owner: NodeId, until: Position) {
+        self.change(owner, |held| {
+            if let Some(log) = held.log.as_mut().filter(|log| log.position().run == until.run) {
+                log.forget(until.version);
+            }
+        });
+    }
+}
+
+impl Held {
+    fn merge(&mut self, delta: Delta) -> Result<Merged, Fault> {
+        match self.log.as_mut() {
+            Some(log) if log.takes(&delta) && log.size_with(&delta) > MAX_RECORDS => Err(Fault::TooMany),
+            Some(log) if log.takes(&delta) => {
+                let before = log.position();
+                let news: Vec<Shift> = log.merge(delta).into_iter().filter_map(|(record, known)| news(record, known.as_ref())).collect();
+                let after = log.position();
+                self.staged.take_if(|staged| staged.position() <= after);
+                Ok(if before == after && news.is_empty() { Merged::Known } else { Merged::News(news) })
+            }
+            Some(log) if log.position().run > delta.run => Ok(Merged::Known),
+            Some(_) | None => self.stage(delta),
+        }
+    }
+
+    fn stage(&mut self, delta: Delta) -> Result<Merged, Fault> {
+        let (end, latest) = (delta.end(), delta.latest);
+        match self.staged.as_ref() {
+            Some(staged) if staged.position().run > delta.run => return Ok(Merged::Known),
+            Some(staged) if staged.takes(&delta) => {}
+            Some(_) | None if delta.after == 0 => self.staged = Some(Log::whole(delta.run, delta.horizon)),
+            Some(_) | None => return Ok(Merged::Gap),
+        }
+        let Some(staged) = self.staged.as_mut() else { return Ok(Merged::Gap) };
+        if staged.size_with(&delta) > MAX_RECORDS {
+            return Err(Fault::TooMany);
+        }
+        staged.merge(delta);
+        // A part that ends before what was staged is an old one: at its end the log was not yet what is staged.
+        let complete = self.staged.take_if(|staged| staged.position() == end && end.version == latest);
+        Ok(complete.map_or(Merged::Staged, |log| Merged::News(self.install(log))))
+    }
+
+    /// Puts a complete log in the place of the one before; gives what that changes, ends first.
+    fn install(&mut self, log: Log) -> Vec<Shift> {
+        let before = self.log.take().unwrap_or_default();
+        self.staged = None;
+        difference(&before, self.log.insert(log))
+    }
+}
+
+fn difference(before: &Log, after: &Log) -> Vec<Shift> {
+    let gone = before.entries().filter(|(key, _)| after.get(&key.0, key.1).and_then(State::entry).is_none());
+    let gone = gone.map(|(key, entry)| shift(key, Some(Arc::clone(entry)), State::Gone(after.reason(key))));
+    let live = after.entries().filter_map(|(key, entry)| {
+        let known = before.get(&key.0, key.1).and_then(State::entry);
+        (known != Some(entry)).then(|| shift(key, known.cloned(), State::Live(Arc::clone(entry))))
+    });
+    gone.chain(live).collect()
+}
+
+fn news(record: Record, known: Option<&State>) -> Option<Shift> {
+    let before = known.and_then(State::entry).map(Arc::clone);
+    let tells = before.is_some() || record.state.entry().is_some();
+    tells.then_some(Shift { name: record.name, process: record.process, before, after: record.state })
+}
+
+fn shift(key: &Key, before: Option<Arc<Entry>>, after: State) -> Shift {
+    Shift { name: key.0.clone(), process: key.1, before, after }
+}
+
+/// What a log contributes to the hash.
+pub(super) fn leaf(owner: NodeId, position: Position) -> u64 {
+    let hash = Sha256::new().chain_update(owner.0).chain_update(position.run.to_be_bytes()).chain_update(position.version.to_be_bytes());
+    hash.finalize().iter().take(8).fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+}
+
+impl Reason {
+    /// Whether a process can be said to have ended so by somebody who watched it.
+    pub fn is_end(self) -> bool {
+        matches!(self, Self::ExitedWith(_) | Self::Killed(_) | Self::Exited)
+    }
+}

@@ -1,0 +1,289 @@
+//! Any history of an owner, cut into any parts, in any order: all replicas come to say what the owner says.
+
+use super::*;
+use crate::id::NodeId;
+use proptest::prelude::*;
+use proptest::sample::Index;
+use std::sync::Arc;
+
+const OWNER: NodeId = NodeId([1; 16]);
+const ALL: usize = usize::MAX;
+
+fn name(n: u8) -> ProcessName {
+    ProcessName::new(&format!("p{n}")).unwrap()
+}
+
+fn process(n: u8) -> Process {
+    Process { boot: [0; 16], pid: u32::from(n), start: 0 }
+}
+
+fn entry(claim: u64, text: &str) -> Arc<Entry> {
+    let metadata = std::iter::once(("key".to_owned(), text.to_owned())).collect();
+    let groups = BTreeSet::new();
+    Arc::new(Entry { uid: 1, user: None, exe: None, groups, metadata, address: None, claim, since_ms: 0 })
+}
+
+/// What the owner does, and what travels.
+#[derive(Clone, Debug)]
+enum Step {
+    Put {
+        name: u8,
+        process: u8,
+        claim: u64,
+    },
+    End {
+        name: u8,
+        process: u8,
+    },
+    /// Its daemon starts again.
+    Restart,
+    /// Tombstones are dropped, by the owner or by a replica.
+    Forget {
+        at: Index,
+        back: u64,
+    },
+    /// A part is made by the owner or a replica, for somebody who is at that position, and waits to be delivered.
+    Make {
+        by: Index,
+        stale: bool,
+        to: Index,
+        bytes: usize,
+    },
+    /// A part that was made, lately or long ago, arrives; and stays, to arrive again.
+    Deliver {
+        part: Index,
+        to: Index,
+    },
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let (name, process) = (0u8..4, 0u8..3);
+    let step = prop_oneof![
+        4 => (name.clone(), process.clone(), 1u64..4).prop_map(|(name, process, claim)| Step::Put { name, process, claim }),
+        2 => (name, process).prop_map(|(name, process)| Step::End { name, process }),
+        1 => Just(Step::Restart),
+        1 => (any::<Index>(), 0u64..4).prop_map(|(at, back)| Step::Forget { at, back }),
+        5 => (any::<Index>(), any::<bool>(), any::<Index>(), prop_oneof![Just(1usize), Just(200), Just(ALL)])
+            .prop_map(|(by, stale, to, bytes)| Step::Make { by, stale, to, bytes }),
+        8 => (any::<Index>(), any::<Index>()).prop_map(|(part, to)| Step::Deliver { part, to }),
+    ];
+    proptest::collection::vec(step, 0..80)
+}
+
+/// The owner's logs, first, then those of three others.
+struct World {
+    replicas: Vec<Logs>,
+    /// What each replica was told is live, by its news alone.
+    told: Vec<BTreeMap<(ProcessName, Process), Arc<Entry>>>,
+    parts: Vec<Delta>,
+    run: u64,
+}
+
+impl World {
+    fn new() -> Self {
+        let mut replicas = vec![Logs::default(); 4];
+        replicas[0].begin(OWNER, 1);
+        Self { replicas, told: vec![BTreeMap::new(); 4], parts: Vec::new(), run: 1 }
+    }
+
+    fn step(&mut self, step: Step) {
+        match step {
+            Step::Put { name: n, process: p, claim } => self.replicas[0].put(OWNER, name(n), process(p), State::Live(entry(claim, "text"))),
+            Step::End { name: n, process: p } => {
+                if self.replicas[0].get(OWNER).and_then(|log| log.get(&name(n), process(p))).is_some_and(|state| state.entry().is_some()) {
+                    self.replicas[0].put(OWNER, name(n), process(p), State::Gone(Reason::Exited));
+                }
+            }
+            Step::Restart => {
+                self.run += 1;
+                let kept: Vec<_> = live(&self.replicas[0]).into_iter().collect();
+                self.replicas[0] = Logs::default();
+                self.replicas[0].begin(OWNER, self.run);
+                kept.into_iter().for_each(|((name, process), entry)| self.replicas[0].put(OWNER, name, process, State::Live(entry)));
+            }
+            Step::Forget { at, back } => {
+                let at = at.index(4);
+                let Position { run, version } = self.replicas[at].position(OWNER);
+                self.replicas[at].forget(OWNER, Position { run, version: version.saturating_sub(back) });
+            }
+            Step::Make { by, stale, to, bytes } => {
+                let from = if stale { Progress::default() } else { self.replicas[to.index(4)].progress(OWNER) };
+                self.parts.extend(self.replicas[by.index(4)].delta(OWNER, from, bytes));
+            }
+            Step::Deliver { part, to } if !self.parts.is_empty() => {
+                self.deliver(part.index(self.parts.len()), 1 + to.index(3));
+            }
+            Step::Deliver { .. } => {}
+        }
+    }
+
+    fn deliver(&mut self, part: usize, to: usize) -> bool {
+        let merged = self.replicas[to].merge(self.parts[part].clone()).unwrap();
+        let told = &mut self.told[to];
+        if let Merged::News(shifts) = &merged {
+            for Shift { name, process, before, after } in shifts.clone() {
+                let key = (name, process);
+                assert_eq!(told.get(&key), before.as_ref(), "news build on what was told");
+                match after {
+                    State::Live(entry) => told.insert(key, entry),
+                    State::Gone(_) => told.remove(&key),
+                };
+            }
+        }
+        assert_eq!(*told, live(&self.replicas[to]), "all that changed was told");
+        merged != Merged::Gap
+    }
+
+    /// As the protocol does it: each asks another for what follows, part by part, until nothing does.
+    fn catch_up(&mut self, by: usize, to: usize, bytes: usize) {
+        for _ in 0..1_000 {
+            let from = self.replicas[to].progress(OWNER);
+            let Some(delta) = self.replicas[by].delta(OWNER, from, bytes) else { return };
+            self.parts.push(delta);
+            assert!(self.deliver(self.parts.len() - 1, to), "what was asked for fits");
+        }
+        panic!("no end of catching up");
+    }
+}
+
+fn live(logs: &Logs) -> BTreeMap<(ProcessName, Process), Arc<Entry>> {
+    let entries = logs.get(OWNER).into_iter().flat_map(Log::iter);
+    entries.filter_map(|(name, process, state)| Some(((name.clone(), process), Arc::clone(state.entry()?)))).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    #[test]
+    fn whatever_arrives_in_whatever_order_all_come_to_say_what_the_owner_says(
+        steps in steps(), order in Just(vec![1usize, 2, 3]).prop_shuffle(), bytes in prop_oneof![Just(1usize), Just(200), Just(ALL)],
+    ) {
+        let mut world = World::new();
+        steps.into_iter().for_each(|step| world.step(step));
+        // The first hears the owner, the others hear the one before them: relayed is as good as direct.
+        world.catch_up(0, order[0], bytes);
+        world.catch_up(order[0], order[1], bytes);
+        world.catch_up(order[1], order[2], ALL);
+        for replica in &world.replicas {
+            prop_assert_eq!(live(replica), live(&world.replicas[0]));
+            prop_assert_eq!(replica.position(OWNER), world.replicas[0].position(OWNER));
+            prop_assert_eq!(replica.hash(), world.replicas[0].hash());
+        }
+        // Old parts change nothing any more.
+        let before = world.replicas.iter().map(live).collect::<Vec<_>>();
+        for part in 0..world.parts.len() {
+            for to in 1..4 {
+                world.deliver(part, to);
+            }
+        }
+        prop_assert_eq!(world.replicas.iter().map(live).collect::<Vec<_>>(), before);
+    }
+
+    #[test]
+    fn what_lives_on_is_never_said_to_have_ended(steps in steps()) {
+        let mut world = World::new();
+        let key = (name(9), process(9));
+        world.step(Step::Put { name: 9, process: 9, claim: 1 });
+        (1..4).for_each(|to| world.catch_up(0, to, ALL));
+        for step in steps {
+            world.step(step);
+            prop_assert!(world.told.iter().skip(1).all(|told| told.contains_key(&key)));
+        }
+    }
+
+    #[test]
+    fn hostile_parts_break_nothing(
+        owner in 0u8..3, numbers in proptest::collection::vec(prop_oneof![0u64..6, any::<u64>()], 5),
+        records in proptest::collection::vec((0u8..3, 0u8..2, prop_oneof![0u64..6, any::<u64>()], any::<bool>()), 0..6), steps in steps(),
+    ) {
+        let mut world = World::new();
+        steps.into_iter().for_each(|step| world.step(step));
+        let records = records.into_iter().map(|(n, p, version, lives)| {
+            let state = if lives { State::Live(entry(version, "x")) } else { State::Gone(Reason::Unknown) };
+            Record { name: name(n), process: process(p), version, state }
+        });
+        let delta = Delta {
+            owner: NodeId([owner; 16]), run: numbers[0], after: numbers[1], upto: numbers[2], latest: numbers[3], horizon: numbers[4],
+            records: records.collect(),
+        };
+        for replica in &mut world.replicas {
+            let _ = replica.merge(delta.clone());
+            let _ = replica.merge(delta.clone());
+            let anew = replica.vector().fold(0u64, |sum, (owner, position)| sum.wrapping_add(logs::leaf(owner, position)));
+            prop_assert_eq!(replica.hash(), anew);
+        }
+    }
+}
+
+#[test]
+fn a_newer_run_replaces_the_older_one_only_when_all_of_it_has_come() {
+    let mut world = World::new();
+    (0..4).for_each(|n| world.step(Step::Put { name: n, process: n, claim: 1 }));
+    world.catch_up(0, 1, ALL);
+    world.step(Step::Restart);
+    world.step(Step::End { name: 3, process: 3 });
+    for taken in 1..=4 {
+        let delta = world.replicas[0].delta(OWNER, world.replicas[1].progress(OWNER), 1).unwrap();
+        let merged = world.replicas[1].merge(delta).unwrap();
+        let gone = Shift { name: name(3), process: process(3), before: Some(entry(1, "text")), after: State::Gone(Reason::Exited) };
+        assert_eq!(merged, if taken < 4 { Merged::Staged } else { Merged::News(vec![gone]) });
+        assert_eq!(live(&world.replicas[1]).len(), if taken < 4 { 4 } else { 3 });
+    }
+}
+
+#[test]
+fn who_missed_a_dropped_tombstone_gets_the_log_whole_and_the_reason_is_unknown() {
+    let mut world = World::new();
+    (0..3).for_each(|n| world.step(Step::Put { name: n, process: n, claim: 1 }));
+    world.catch_up(0, 1, ALL);
+    world.step(Step::End { name: 1, process: 1 });
+    let here = world.replicas[0].position(OWNER);
+    world.replicas[0].forget(OWNER, here);
+    world.step(Step::Put { name: 7, process: 7, claim: 1 });
+    let delta = world.replicas[0].delta(OWNER, world.replicas[1].progress(OWNER), ALL).unwrap();
+    assert_eq!((delta.after, delta.records.len()), (0, 3));
+    let Ok(Merged::News(news)) = world.replicas[1].merge(delta) else { panic!("no news") };
+    let seen: Vec<_> = news.iter().map(|shift| (shift.name.as_str(), shift.after.entry().is_some())).collect();
+    assert_eq!(seen, [("p1", false), ("p7", true)]);
+    assert_eq!(news[0].after, State::Gone(Reason::Unknown));
+}
+
+#[test]
+fn tombstones_are_bounded() {
+    let mut logs = Logs::default();
+    logs.begin(OWNER, 1);
+    for n in 0..20_000u32 {
+        let process = Process { boot: [0; 16], pid: n, start: 0 };
+        logs.put(OWNER, name(1), process, State::Live(entry(1, "text")));
+        logs.put(OWNER, name(1), process, State::Gone(Reason::Exited));
+    }
+    assert_eq!(logs.tombstones(), 10_000);
+    assert_eq!(logs.get(OWNER).map(Log::live), Some(0));
+}
+
+#[test]
+fn an_entry_beyond_its_limits_is_refused() {
+    let refused = |change: &dyn Fn(&mut Entry)| {
+        let mut entry = Entry::clone(&entry(1, "text"));
+        change(&mut entry);
+        let state = State::Live(Arc::new(entry));
+        let records = vec![Record { name: name(1), process: process(1), version: 1, state }];
+        let delta = Delta { owner: OWNER, run: 1, after: 0, upto: 1, latest: 1, horizon: 0, records };
+        Logs::default().merge(delta) == Err(Fault::Unsound)
+    };
+    assert!(!refused(&|_| {}));
+    assert!(refused(&|entry| entry.claim = u64::MAX));
+    assert!(refused(&|entry| entry.exe = Some("x".repeat(5_000))));
+    assert!(refused(&|entry| entry.groups = (0..65).map(name).collect()));
+    assert!(refused(&|entry| entry.metadata = (0..33).map(|n| (n.to_string(), String::new())).collect()));
+    assert!(refused(&|entry| entry.metadata = (0..5).map(|n| (n.to_string(), "x".repeat(1_000))).collect()));
+}
+
+#[test]
+fn a_handle_reads_as_it_was_written() {
+    let text = "web:1@node1#4711.889123";
+    assert_eq!(text.parse::<Handle>().map(|handle| handle.to_string()), Ok(text.to_owned()));
+    for bad in ["web", "web@node1", "web@node1#47", "web@node1#x.1", "@node1#1.2", "web@NODE#1.2"] {
+        assert!(bad.parse::<Handle>().is_err(), "{bad}");
+    }
+}

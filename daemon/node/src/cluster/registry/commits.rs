@@ -1,0 +1,109 @@
+//! What clients asked, from the disk to the log: judged, kept, and only then carried out and answered.
+
+use super::draft::Draft;
+use super::ledger::{Act, Step};
+use super::own::Registered;
+use super::rows::{self, RowKey};
+use super::{ClusterOutput, Edge, Output, Refusal, Registry};
+use crate::wire::{WriteError, WriteId};
+use crdt::name::ProcessName;
+use crdt::registry::{Process, Reason, Shift, State};
+use std::sync::Arc;
+
+impl Registry {
+    pub(in crate::cluster) fn kept(&mut self, edge: &mut Edge, id: WriteId, result: Result<(), WriteError>) {
+        let Some(steps) = self.ledger.landed(edge, id, result.is_ok()) else { return };
+        match result {
+            Ok(()) => {
+                if self.ledger.recovered() {
+                    self.own.iter().for_each(|(name, _)| self.ledger.mark(RowKey::Entry(name.clone())));
+                    self.links.iter().for_each(|(name, other)| self.ledger.mark(RowKey::Link(name.clone(), other.clone())));
+                }
+                self.commit(edge, steps);
+            }
+            Err(error) => steps.into_iter().for_each(|step| self.reply(edge, step.request, Err(Refusal::Write(error)))),
+        }
+    }
+
+    /// Judges what was asked meanwhile, and writes what of it is to be kept.
+    pub(super) fn write(&mut self, edge: &mut Edge) {
+        while self.ledger.wants_write() {
+            let due = self.ledger.due();
+            self.make_way(edge, &due);
+            let mut draft = Draft::new(self, edge.now.wall);
+            let steps: Vec<Step> = due.into_iter().map(|(request, command)| draft.step(request, command)).collect();
+            let (clock, rows) = (draft.clock, draft.rows);
+            self.clock = clock;
+            let (own, links) = (&self.own, &self.links);
+            let current = |key: &RowKey| match key {
+                RowKey::Entry(name) => own.get(name).and_then(rows::entry_row),
+                RowKey::Link(name, other) => links.get(name, other).and_then(rows::link_row),
+            };
+            if let Some(steps) = self.ledger.write(edge, steps, rows, current) {
+                self.commit(edge, steps);
+            }
+        }
+        let answered = self.ledger.answered();
+        self.closed_sessions.retain(|_, asked| *asked > answered);
+    }
+
+    /// Carries out what is kept now, then answers.
+    fn commit(&mut self, edge: &mut Edge, steps: Vec<Step>) {
+        let mut replies = Vec::new();
+        for Step { request, reply, act } in steps {
+            let reply = match act {
+                Act::Nothing => reply,
+                Act::Put { name, registered, fresh } => self.put(edge, name, registered, fresh).and(reply),
+                Act::Link { name, other, link } => {
+                    self.link(edge, name, other, link);
+                    reply
+                }
+                Act::Unlink { name, others } => {
+                    others.iter().for_each(|other| self.unlink(&name, other));
+                    reply
+                }
+                Act::Remove { name, process } => {
+                    if self.own.of(&name, process).is_some() {
+                        self.end(edge, &name, Reason::Unregistered);
+                    }
+                    reply
+                }
+            };
+            replies.push((request, reply));
+        }
+        replies.into_iter().for_each(|(request, reply)| self.reply(edge, request, reply));
+    }
+
+    fn put(&mut self, edge: &mut Edge, name: ProcessName, mut registered: Registered, fresh: bool) -> Result<(), Refusal> {
+        if fresh && let Err(refusal) = self.is_free_elsewhere(&name) {
+            self.ledger.mark(RowKey::Entry(name));
+            return Err(refusal);
+        }
+        match self.own.of(&name, registered.process) {
+            Some(known) => (registered.reported, registered.ended) = (known.reported, known.ended),
+            None if fresh => {}
+            // It has ended while this was written.
+            None => return Ok(()),
+        }
+        let (process, entry, life) = (registered.process, Arc::clone(&registered.entry), registered.life);
+        self.watch(edge, process);
+        self.own.insert(name.clone(), registered);
+        self.say(edge, name.clone(), process, State::Live(entry));
+        self.end_if_closed(edge, &name, life);
+        Ok(())
+    }
+
+    /// Writes this node's log.
+    pub(super) fn say(&mut self, edge: &mut Edge, name: ProcessName, process: Process, state: State) {
+        let before = self.logs.get(self.me).and_then(|log| log.get(&name, process)).and_then(State::entry).cloned();
+        self.logs.put(self.me, name.clone(), process, state.clone());
+        self.names.shift(edge, self.me, Shift { name, process, before, after: state });
+        self.changed = true;
+    }
+
+    pub(super) fn watch(&mut self, edge: &mut Edge, process: Process) {
+        if !self.own.is_watched(process) {
+            edge.put(ClusterOutput::Registry(Output::Watch(process)));
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! How registrations of this node end.
+
+use super::own::Life;
+use super::rows::RowKey;
+use super::{ClusterOutput, Command, Edge, Output, Refusal, Registry, Reply, SessionId, Timer, may_change};
+use crate::cluster::edge::Timer as ClusterTimer;
+use crate::wire::RequestId;
+use crdt::name::ProcessName;
+use crdt::registry::{Process, Reason, State};
+use std::time::Duration;
+
+/// How long a process that has ended is still registered, if somebody is to report how.
+const REPORT: Duration = Duration::from_millis(250);
+/// How long registrations of connections to an earlier start of this daemon wait to be made anew.
+const ORPHANS: Duration = Duration::from_secs(10);
+
+impl Registry {
+    /// Ends a registration for good.
+    pub(super) fn end(&mut self, edge: &mut Edge, name: &ProcessName, reason: Reason) {
+        let Some(registered) = self.own.remove(name) else { return };
+        let process = registered.process;
+        self.ledger.mark(RowKey::Entry(name.clone()));
+        self.say(edge, name.clone(), process, State::Gone(reason));
+        self.unlink_all(name);
+        if self.own.has(process) {
+            return;
+        }
+        self.spare(process);
+        if !registered.ended && !reason.is_end() {
+            edge.put(ClusterOutput::Registry(Output::Unwatch(process)));
+        }
+    }
+
+    /// A process is not there any more.
+    pub(in crate::cluster) fn ended(&mut self, edge: &mut Edge, process: Process, reason: Reason) {
+        for name in self.own.names(process) {
+            let Some(registered) = self.own.get_mut(&name) else { continue };
+            match registered.reported.filter(|_| reason == Reason::Exited) {
+                None if registered.reports_exit && reason == Reason::Exited => {
+                    registered.ended = true;
+                    edge.after(REPORT, ClusterTimer::Registry(Timer::Report(name, process)));
+                }
+                reported => self.end(edge, &name, reported.unwrap_or(reason)),
+            }
+        }
+    }
+
+    /// Somebody tells how a process has ended, or will be seen to have.
+    pub(super) fn report(&mut self, edge: &mut Edge, name: &ProcessName, reason: Reason, uid: u32) -> Result<Reply, Refusal> {
+        let Some(registered) = self.own.get_mut(name) else { return Err(self.not_here(name)) };
+        may_change(name, registered, uid)?;
+        if registered.reported.is_some() {
+            return Err(Refusal::Reported(name.clone()));
+        }
+        registered.reported = Some(reason);
+        if registered.ended {
+            self.end(edge, name, reason);
+        }
+        Ok(Reply::Done)
+    }
+
+    /// Nobody has told in time.
+    pub(super) fn unreported(&mut self, edge: &mut Edge, name: &ProcessName, process: Process) {
+        if self.own.of(name, process).is_some_and(|registered| registered.ended) {
+            self.end(edge, name, Reason::Exited);
+        }
+    }
+
+    /// A name whose process has ended is free for the next one, whether it was told how or not.
+    pub(super) fn make_way(&mut self, edge: &mut Edge, due: &[(RequestId, Command)]) {
+        for (_, command) in due {
+            let Command::Register(registration) = command else { continue };
+            let ended = self.own.get(&registration.name).is_some_and(|it| it.ended && it.process != registration.process);
+            if ended {
+                self.end(edge, &registration.name, Reason::Exited);
+            }
+        }
+    }
+
+    /// A client's connection has closed.
+    pub(in crate::cluster) fn session_ended(&mut self, edge: &mut Edge, session: SessionId) {
+        for name in self.own.session(session) {
+            self.end(edge, &name, Reason::Unregistered);
+        }
+        self.closed_sessions.insert(session, self.ledger.asked());
+    }
+
+    /// Ends what was registered for a connection that closed before it was kept.
+    pub(super) fn end_if_closed(&mut self, edge: &mut Edge, name: &ProcessName, life: Life) {
+        if let Life::Session(session) = life
+            && self.closed_sessions.contains_key(&session)
+        {
+            self.end(edge, name, Reason::Unregistered);
+        }
+    }
+
+    pub(super) fn await_orphans(&mut self, edge: &mut Edge) {
+        if self.own.iter().any(|(_, registered)| registered.life == Life::Orphan) {
+            edge.after(ORPHANS, ClusterTimer::Registry(Timer::Orphans));
+        }
+    }
+
+    pub(super) fn end_orphans(&mut self, edge: &mut Edge) {
+        let orphans = self.own.iter().filter(|(_, registered)| registered.life == Life::Orphan);
+        for name in orphans.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
+            self.end(edge, &name, Reason::Unregistered);
+        }
+    }
+}

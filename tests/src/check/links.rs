@@ -1,0 +1,163 @@
+//! Signals are sent for a reason, and where there is one they are: a linked process gets SIGTERM if and only if the other
+//! is really down (or out of sight, when the link says so), a loser if and only if it asked for that, nobody else.
+
+use crate::registrants::{Key, Registrants, Standing};
+use crate::world::World;
+use crdt::registry::{Handle, Process};
+use node::cluster::registry::{OnConflict, Signal};
+use node::time::Instant;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// A link that was asked for.
+#[derive(Clone, Debug)]
+struct Link {
+    other: Handle,
+    unreachable: bool,
+    since: Instant,
+    standing: Standing,
+    /// The other was told to be out of sight while the link was there.
+    hidden: bool,
+}
+
+/// Signals that a daemon sent to one process.
+#[derive(Clone, Debug)]
+struct Sent {
+    at: Instant,
+    epoch: u64,
+    signal: Signal,
+}
+
+/// All links and all signals of a run.
+#[derive(Debug, Default)]
+pub struct Links {
+    links: BTreeMap<Key, Vec<Link>>,
+    sent: BTreeMap<(usize, Process), Vec<Sent>>,
+    /// Registrations that lost their names, by the daemon that said so, and whether they then surely had to end.
+    lost: BTreeMap<Key, (u64, bool)>,
+    /// How many links were made.
+    pub made: u64,
+}
+
+impl Links {
+    /// A link is asked for; bound to each of these, if it is made.
+    pub fn ask(&mut self, key: &Key, others: &[Handle], unreachable: bool, since: Instant) {
+        let links = self.links.entry(key.clone()).or_default();
+        let link = |other: &Handle| Link { other: other.clone(), unreachable, since, standing: Standing::Doubtful, hidden: false };
+        links.extend(others.iter().map(link));
+    }
+
+    /// What was asked for since then was carried out, or refused; nothing if nobody can know.
+    pub fn answer(&mut self, key: &Key, since: Instant, made: bool) {
+        let Some(links) = self.links.get_mut(key) else { return };
+        let mut asked: Vec<&mut Link> =
+            links.iter_mut().filter(|link| link.since == since && link.standing == Standing::Doubtful).collect();
+        let sure = asked.len() == 1;
+        self.made += u64::from(made);
+        for link in &mut asked {
+            match (made, sure) {
+                (true, true) => link.standing = Standing::Held,
+                (true, false) => {}
+                (false, _) => link.standing = Standing::Gone,
+            }
+        }
+    }
+
+    /// All links of a registration to another were taken back, or may have been.
+    pub fn cut(&mut self, key: &Key, others: &[Handle], surely: bool) {
+        for link in self.links.get_mut(key).into_iter().flatten().filter(|link| others.contains(&link.other)) {
+            if link.standing != Standing::Gone {
+                link.standing = if surely { Standing::Gone } else { Standing::Doubtful };
+            }
+        }
+    }
+
+    /// A registration may have ended, and its links with it; or may be back, with them.
+    pub fn doubt(&mut self, key: &Key) {
+        self.links.get_mut(key).into_iter().flatten().for_each(|link| link.standing = Standing::Doubtful);
+    }
+
+    /// A registration has ended, and its links with it.
+    pub fn end(&mut self, key: &Key) {
+        self.links.get_mut(key).into_iter().flatten().for_each(|link| link.standing = Standing::Gone);
+    }
+
+    /// A daemon told that a registration has lost its name.
+    pub fn lost(&mut self, key: &Key, epoch: u64, must_end: bool) {
+        self.lost.insert(key.clone(), (epoch, must_end));
+    }
+
+    /// A host's daemon told that the node of a registration is out of sight.
+    pub fn hidden(&mut self, host: usize, other: &Handle) {
+        let links = self.links.iter_mut().filter(|((at, ..), _)| *at == host).flat_map(|(_, links)| links);
+        links.filter(|link| link.other == *other && link.standing == Standing::Held).for_each(|link| link.hidden = true);
+    }
+
+    fn of(&self, host: usize, process: Process) -> impl Iterator<Item = (&Key, &Link)> {
+        let its = self.links.iter().filter(move |((at, _, its), _)| *at == host && *its == process);
+        its.flat_map(|(key, links)| links.iter().map(move |link| (key, link)))
+    }
+}
+
+/// A daemon sends a signal: whether it may.
+pub fn at_signal(
+    registrants: &mut Registrants,
+    now: Instant,
+    (host, epoch): (usize, u64),
+    (process, signal): (Process, Signal),
+    kill_after: Duration,
+) -> Vec<String> {
+    let reasons = reasons(registrants, now, (host, epoch), process);
+    let sent = registrants.links.sent.entry((host, process)).or_default();
+    sent.push(Sent { at: now, epoch, signal });
+    let of = |kind: Signal| sent.iter().filter(move |sent| sent.epoch == epoch && sent.signal == kind);
+    let (terms, kills) = (of(Signal::Term).count(), of(Signal::Kill).count());
+    let late = kill_after.is_zero() || !sent.iter().any(|sent| sent.signal == Signal::Term && now.since(sent.at) >= kill_after);
+    let wrong = match signal {
+        Signal::Term if terms > reasons => format!("the {terms}th SIGTERM, with {reasons} reasons"),
+        Signal::Kill if late || kills > terms => format!("SIGKILL, with no SIGTERM {kill_after:?} before"),
+        Signal::Term | Signal::Kill => return Vec::new(),
+    };
+    vec![format!("host {host} sent its process {} {wrong}", process.pid)]
+}
+
+/// For how many reasons a process may have been signalled.
+fn reasons(registrants: &Registrants, now: Instant, (host, epoch): (usize, u64), process: Process) -> usize {
+    let links = registrants.links.of(host, process);
+    let linked = links.filter(|(_, link)| link.standing != Standing::Gone && (link.hidden || may_fire(registrants, now, link))).count();
+    let lost = registrants.links.lost.iter().filter(|((at, _, its), (by, _))| *at == host && *its == process && *by == epoch);
+    let lost =
+        lost.filter(|(key, _)| registrants.facts.get(*key).is_some_and(|fact| fact.registration.on_conflict == OnConflict::Terminate));
+    linked + lost.count()
+}
+
+/// Whether a link's other end may be seen as down for good, or as out of sight where that counts.
+fn may_fire(registrants: &Registrants, now: Instant, link: &Link) -> bool {
+    let fact = registrants.key(&link.other).and_then(|key| registrants.facts.get(key));
+    link.unreachable || fact.is_none_or(|fact| fact.standing(now) != Standing::Held || fact.ends.iter().any(|(at, _)| *at >= link.since))
+}
+
+/// At the end: whoever had to be signalled was.
+pub fn check(world: &World) -> Vec<String> {
+    let (now, registrants) = (world.now(), &world.registrants);
+    let mut found = Vec::new();
+    let stands = |key: &Key| registrants.facts.get(key).is_some_and(|fact| fact.standing(now) == Standing::Held);
+    for (key, links) in registrants.links.links.iter().filter(|(key, _)| stands(key)) {
+        let (host, name, process) = key;
+        let terms = registrants.links.sent.get(&(*host, *process)).into_iter().flatten();
+        let last = terms.filter(|sent| sent.signal == Signal::Term).map(|sent| sent.at).max();
+        for link in links.iter().filter(|link| link.standing == Standing::Held && last.is_none_or(|last| last < link.since)) {
+            let other = registrants.key(&link.other).and_then(|key| registrants.facts.get(key));
+            let is_down = other.is_none_or(|fact| fact.standing(now) == Standing::Gone);
+            if is_down || (link.unreachable && link.hidden) {
+                found.push(format!("{name} on host {host} was not told that {} is gone", link.other));
+            }
+        }
+    }
+    for (key, (epoch, _)) in registrants.links.lost.iter().filter(|(key, (_, must_end))| *must_end && stands(key)) {
+        if !registrants.links.sent.get(&(key.0, key.2)).into_iter().flatten().any(|sent| sent.epoch == *epoch) {
+            found.push(format!("{} on host {} lost its name, and was not told to end", key.1, key.0));
+        }
+    }
+    found
+}

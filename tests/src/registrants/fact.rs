@@ -1,0 +1,63 @@
+//! What is known of one registration, and why it may end.
+
+use crdt::registry::Reason;
+use node::cluster::registry::{Lifetime, Registration, SessionId};
+use node::time::Instant;
+
+/// Whether a registration is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// A node said so, and nothing has put it in doubt since.
+    Held,
+    /// Nobody can know.
+    Doubtful,
+    /// It is not.
+    Gone,
+}
+
+/// Why a registration may be seen to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// Its process ended so.
+    Process(Reason),
+    /// It was taken back, or its connection closed.
+    TakenBack,
+    /// Its node left, or was forgotten.
+    Left,
+    /// Its host's disk lost it.
+    Lost,
+}
+
+/// What is known of one registration.
+#[derive(Clone, Debug)]
+pub struct Fact {
+    /// What it was last registered with.
+    pub registration: Registration,
+    /// Whether its entry says that, as far as groups and metadata go.
+    pub is_plain: bool,
+    /// Why and when it may have ended, once for each time.
+    pub ends: Vec<(Instant, Cause)>,
+    /// How it is said to end.
+    pub reported: Option<Reason>,
+    pub(super) standing: Standing,
+    /// When a doubt ends: it is gone then.
+    pub(super) doubted_until: Option<Instant>,
+}
+
+impl Fact {
+    /// Whether it is there.
+    pub fn standing(&self, now: Instant) -> Standing {
+        if self.doubted_until.is_some_and(|until| until <= now) { Standing::Gone } else { self.standing }
+    }
+
+    pub(super) fn stand(&mut self, standing: Standing) {
+        (self.standing, self.doubted_until) = (standing, None);
+    }
+
+    pub(super) fn session(&self) -> Option<SessionId> {
+        match self.registration.lifetime {
+            Lifetime::Connection(session) => Some(session),
+            Lifetime::Process => None,
+        }
+    }
+}
