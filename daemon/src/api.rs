@@ -10,7 +10,7 @@
 //! | `who`, `guard` | who calls, and what protects the TCP listener from web pages |
 //! | `access`, `bearer` | what a call by TCP needs, and the tokens that it bears |
 //! | `query`, `json`, `path`, `page`, `time`, `filter`, `body`, `entry_page` | how requests are read and answers written |
-//! | `entries`, `lists`, `cluster`, `processes`, `events`, `watch`, `tokens`, `book`, `operation`, `fault` | the calls |
+//! | `entries`, `lists`, `cluster`, `processes`, `events`, `watch`, `tokens`, `book`, `operation`, `reload`, `fault` | the calls |
 //! | `openapi` | the document that describes them |
 //!
 //! ```text
@@ -40,6 +40,7 @@ mod path;
 mod problem;
 mod processes;
 mod query;
+mod reload;
 mod serve;
 mod shown;
 mod sse;
@@ -68,6 +69,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::Semaphore;
+use tokio::sync::watch::Receiver;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -86,7 +88,7 @@ pub struct Api {
 
 struct Shared {
     service: Service,
-    policy: Policy,
+    policy: Receiver<Arc<Policy>>,
     hub: ListHub,
     scans: Arc<Semaphore>,
     leaving: Arc<AtomicBool>,
@@ -100,8 +102,8 @@ impl std::fmt::Debug for Api {
 }
 
 impl Api {
-    /// The API of that node. Must be called inside a tokio runtime.
-    pub fn new(service: Service, policy: Policy) -> Self {
+    /// The API of that node, under the latest policy. Must be called inside a tokio runtime.
+    pub fn new(service: Service, policy: Receiver<Arc<Policy>>) -> Self {
         let hub = ListHub::start(service.list_changes(), service.list_changes());
         let scans = Arc::new(Semaphore::new(SCANS_AT_ONCE));
         let (_, described) = everything().split_for_parts();
@@ -115,23 +117,24 @@ impl Api {
         router.fallback(no_path).method_not_allowed_fallback(no_method).with_state(self.clone())
     }
 
-    /// What is served by TCP: operation to anyone, the book's routes if the policy says so, and the rest of the API to those
+    /// What is served by TCP: operation to anyone, the book's routes while the policy says so, and the rest of the API to those
     /// that bear a token.
     pub fn tcp_router(&self) -> Router {
-        let open = if self.shared.policy.open { book_routes() } else { OpenApiRouter::new() };
-        let (router, _) = operation_routes().merge(socket_routes()).merge(open).split_for_parts();
+        let (router, _) = operation_routes().merge(socket_routes()).merge(book_routes()).split_for_parts();
         let router = router.fallback(no_path).method_not_allowed_fallback(no_method);
+        let closed = middleware::from_fn_with_state(self.clone(), book::check);
         let bearer = middleware::from_fn_with_state(self.clone(), bearer::check);
         let guard = middleware::from_fn_with_state(self.clone(), guard::check);
-        router.layer(bearer).layer(guard).with_state(self.clone())
+        router.layer(closed).layer(bearer).layer(guard).with_state(self.clone())
     }
 
     pub(crate) fn service(&self) -> &Service {
         &self.shared.service
     }
 
-    pub(crate) fn policy(&self) -> &Policy {
-        &self.shared.policy
+    /// The policy at this moment.
+    pub(crate) fn policy(&self) -> Arc<Policy> {
+        Arc::clone(&self.shared.policy.borrow())
     }
 
     pub(crate) fn reader(&self) -> &Reader {
@@ -232,6 +235,7 @@ fn socket_routes() -> OpenApiRouter<Api> {
         .routes(routes!(cluster::forget))
         .routes(routes!(cluster::leave))
         .routes(routes!(cluster::partition))
+        .routes(routes!(reload::reload))
         .routes(routes!(events::stream))
         .routes(routes!(lists::list))
         .routes(routes!(lists::show, lists::delete))
@@ -252,6 +256,7 @@ fn socket_routes() -> OpenApiRouter<Api> {
         .routes(routes!(processes::members))
         .routes(routes!(processes::join, processes::leave))
         .routes(routes!(fault::set))
+        .routes(routes!(fault::hang))
 }
 
 fn book_routes() -> OpenApiRouter<Api> {

@@ -1,11 +1,13 @@
 //! The settings of `musterd`: a file, the environment and flags, resolved into one value.
 //!
-//! Each key is described once, in `keys`; the three sources only yield texts and lists for it. A flag wins over the
+//! Each key is described once, in `keys`; the three sources only yield texts and lists for it, and all that is written
+//! about it for people (`musterd --help`, the example file, the manual page) is made from that by `describe`. A flag wins over the
 //! environment, that over the file, that over the default. Every mistake is one sentence that names the key, where it
 //! was given and what would be right; all mistakes are told at once.
 
 mod advertise;
 mod defaults;
+mod describe;
 pub(crate) mod duration;
 mod environment;
 mod error;
@@ -17,6 +19,7 @@ mod nearest;
 mod resolve;
 
 pub use error::ConfigError;
+pub(crate) use keys::Applies;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -164,12 +167,29 @@ impl Surroundings {
     }
 }
 
-/// What this process was asked to do, by its command line (the program's name first), environment and file.
-///
-/// # Errors
-/// Every mistake in them, one sentence a line.
-pub fn load(args: impl IntoIterator<Item = OsString>) -> Result<Start, ConfigError> {
-    load_in(&Surroundings::of_process(args))
+/// Where a process has its settings from: its command line and environment, which stay, and the file that they name.
+#[derive(Clone, Debug)]
+pub struct Source(Surroundings);
+
+impl Source {
+    /// Those of this process; the first argument is the program's name.
+    pub fn of_process(args: impl IntoIterator<Item = OsString>) -> Self {
+        Self(Surroundings::of_process(args))
+    }
+
+    /// What is asked for. Reads the file anew each time.
+    ///
+    /// # Errors
+    /// Every mistake, one sentence a line.
+    pub fn load(&self) -> Result<Start, ConfigError> {
+        load_in(&self.0)
+    }
+}
+
+/// The keys of that kind whose values differ, by their dotted names.
+pub(crate) fn changed(old: &Config, new: &Config, applies: Applies) -> Vec<String> {
+    let differs = |key: &&&keys::Key| key.applies == applies && (key.shown)(old) != (key.shown)(new);
+    keys::KEYS.iter().filter(differs).map(|key| key.dotted()).collect()
 }
 
 fn load_in(surroundings: &Surroundings) -> Result<Start, ConfigError> {
@@ -178,15 +198,22 @@ fn load_in(surroundings: &Surroundings) -> Result<Start, ConfigError> {
         flags::Parsed::Print(text) => return Ok(Start::Print(text)),
     };
     let mut mistakes = Vec::new();
-    let file = match file::path(flags.config.as_deref(), surroundings) {
-        Some(path) => file::read(&path, &mut mistakes),
-        None => given::Given::default(),
-    };
+    let path = file::path(flags.config.as_deref(), surroundings);
+    let file = path.as_deref().map_or_else(given::Given::default, |path| file::read(path, &mut mistakes));
     let environment = environment::read(&surroundings.env, &mut mistakes);
     let given = file.overlaid_by(environment).overlaid_by(flags.given);
     match resolve::resolve(&given, &flags.dev, surroundings, &mut mistakes) {
+        Some(_) if mistakes.is_empty() && flags.check => Ok(Start::Print(good(path.as_deref()))),
         Some(config) if mistakes.is_empty() => Ok(Start::Run(Box::new(config))),
+        _ if flags.check => Err(ConfigError::Checked(mistakes)),
         _ => Err(ConfigError::Mistakes(mistakes)),
+    }
+}
+
+fn good(file: Option<&std::path::Path>) -> String {
+    match file {
+        Some(file) => format!("the configuration is good: {}\n", file.display()),
+        None => "the configuration is good: there is no file, the defaults count\n".to_owned(),
     }
 }
 

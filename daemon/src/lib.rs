@@ -1,6 +1,6 @@
 //! The daemon and its command line: everything of Muster that touches the world.
 //!
-//! `musterd` runs one node ([`shell::run`]): the two state machines of the `node` crate between QUIC (`transport`), the
+//! `musterd` runs one node (`shell::run`): the two state machines of the `node` crate between QUIC (`transport`), the
 //! [`store`] and the [`api`] on a unix socket. `muster` is its client ([`cli`]) and, as `muster dev`, runs a whole cluster
 //! on one machine ([`dev`]). Both are one program under two names. No protocol decision is made here: what arrives
 //! is carried to a machine, what the machine wants is carried out.
@@ -15,10 +15,13 @@ mod hub;
 pub mod logging;
 mod metrics;
 mod process;
+mod reload;
 pub mod service;
 pub mod shell;
 pub mod store;
+mod systemd;
 pub mod tokens;
+mod version;
 
 use mimalloc::MiMalloc;
 use std::ffi::OsString;
@@ -31,7 +34,8 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// The whole of `musterd`: settings, a node, and one sentence when something is wrong.
 pub fn daemon_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let config = match config::load(args) {
+    let source = config::Source::of_process(args);
+    let config = match source.load() {
         Ok(config::Start::Run(config)) => *config,
         Ok(config::Start::Print(text)) => {
             print!("{text}");
@@ -39,11 +43,13 @@ pub fn daemon_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         Err(error) => {
             eprintln!("musterd: {error}");
-            return ExitCode::from(2);
+            return ExitCode::from(error.exit_code());
         }
     };
-    logging::init(&config.log);
-    match shell::run(config) {
+    // Takes its variables out of the environment, which is safe only before there are threads.
+    let handed = systemd::Handed::take();
+    let level = logging::init(&config.log);
+    match shell::run(config, shell::Origin { source, level, handed }) {
         Ok(node::cluster::StopReason::Shutdown | node::cluster::StopReason::Left) => ExitCode::SUCCESS,
         Ok(reason @ (node::cluster::StopReason::Clone(_) | node::cluster::StopReason::NameTaken(_))) => {
             tracing::error!(%reason, "this node cannot be part of the cluster");

@@ -2,8 +2,10 @@
 
 use crate::event::EventLog;
 use crate::process::{Host, Replica, Watcher};
+use crate::reload::{self, Reloader};
 use crate::shell::{Inbox, ListsInbox};
 use crate::store;
+use crate::systemd::Part;
 use crate::tokens::Tokens;
 use crdt::entry::Author;
 use crdt::id::{ListId, NodeId};
@@ -63,6 +65,7 @@ pub(crate) struct Inner {
     pub(crate) tokens: Tokens,
     pub(crate) trouble: Trouble,
     pub(crate) dev_faults: bool,
+    pub(crate) reloader: Reloader,
     pub(crate) metrics: metrics_exporter_prometheus::PrometheusHandle,
 }
 
@@ -155,6 +158,28 @@ impl Service {
     pub fn unready(&self) -> Vec<String> {
         let store = self.inner.trouble.now().map(|error| format!("the store takes no writes: {error}"));
         store.into_iter().collect()
+    }
+
+    /// Reads the configuration and the certificates again, and puts in force what needs no restart.
+    ///
+    /// # Errors
+    /// What is wrong with them, in words; then nothing was changed.
+    pub(crate) async fn reload(&self) -> anyhow::Result<reload::Outcome> {
+        self.inner.reloader.reload().await
+    }
+
+    /// How many lists this node has.
+    pub(crate) fn known_lists(&self) -> u64 {
+        self.inner.workers.iter().map(|worker| worker.stats().lists).sum()
+    }
+
+    /// The threads that must not stand still, with a way to call something on each.
+    pub(crate) fn parts(&self) -> Vec<Part> {
+        let (cluster, store) = (self.inner.cluster.clone(), self.inner.store.clone());
+        let workers = self.inner.workers.iter().cloned();
+        let lists = workers.map(|worker| Part::new("lists", move |call| worker.call(call)));
+        let others = [Part::new("cluster", move |call| cluster.call(call)), Part::new("store", move |call| store.call(call))];
+        others.into_iter().chain(lists).collect()
     }
 
     /// All metrics in Prometheus' text format.

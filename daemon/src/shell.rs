@@ -16,12 +16,15 @@ mod lists;
 pub(crate) use cluster::Inbox;
 pub(crate) use lists::ListsInbox;
 
-use crate::config::Config;
+use crate::config::{Config, Source};
 use crate::event::EventLog;
+use crate::logging::Level;
 use crate::metrics;
 use crate::process::{self, Host, Replica};
+use crate::reload::{InForce, Reloader};
 use crate::service::{Inner, NodeInfo, Service, Trouble};
 use crate::store::{Notice, Recovered, Store};
+use crate::systemd::{self, Handed, Watchdog};
 use crate::tokens::Tokens;
 use anyhow::Context;
 use crdt::id::{NodeId, Shard};
@@ -78,11 +81,22 @@ pub(crate) fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
     Ok(bytes)
 }
 
+/// What a node was started with besides its configuration.
+#[derive(Debug)]
+pub(crate) struct Origin {
+    /// Where the configuration can be reloaded from.
+    pub(crate) source: Source,
+    /// The log's.
+    pub(crate) level: Level,
+    /// Sockets of the service manager.
+    pub(crate) handed: Handed,
+}
+
 /// Runs a node until it is told to end.
 ///
 /// # Errors
 /// Whatever keeps it from starting, in one sentence.
-pub fn run(config: Config) -> anyhow::Result<StopReason> {
+pub(crate) fn run(config: Config, origin: Origin) -> anyhow::Result<StopReason> {
     let identity = transport::Identity::load(&config.tls.ca, &config.tls.cert, &config.tls.key)?;
     let me = Peer { id: NodeId(identity.id()), name: NodeName::new(identity.name())? };
     let (notices, noticed) = std::sync::mpsc::channel();
@@ -90,7 +104,7 @@ pub fn run(config: Config) -> anyhow::Result<StopReason> {
     store.claim(me.id)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("api").enable_all().build()?;
     let node = Node { config, me, store, recovered, clock: Clock::new(), runtime };
-    node.run(identity, noticed)
+    node.run(identity, noticed, origin)
 }
 
 /// What a start needs, together.
@@ -104,7 +118,12 @@ struct Node {
 }
 
 impl Node {
-    fn run(mut self, identity: transport::Identity, noticed: std::sync::mpsc::Receiver<Notice>) -> anyhow::Result<StopReason> {
+    fn run(
+        mut self,
+        identity: transport::Identity,
+        noticed: std::sync::mpsc::Receiver<Notice>,
+        origin: Origin,
+    ) -> anyhow::Result<StopReason> {
         let cluster_id = identity.cluster();
         let events = EventLog::default();
         let (replica, host) = (Replica::default(), Host::read().context("the host's boot id cannot be read")?);
@@ -129,7 +148,7 @@ impl Node {
         let workers = self.start_workers(workers, &endpoint, &events, &changes)?;
         let trouble = Trouble::default();
         watch_store(noticed, workers.clone(), trouble.clone());
-        let listeners = self.runtime.block_on(Listeners::bind(&self.config))?;
+        let listeners = self.runtime.block_on(Listeners::bind(&self.config, origin.handed))?;
         let info = NodeInfo {
             id: self.me.id,
             name: self.me.name.clone(),
@@ -141,6 +160,7 @@ impl Node {
             protocol: node::wire::PROTOCOL,
             started_at: wall_ms(),
         };
+        let (reloader, in_force) = Reloader::new(origin.source, origin.level, endpoint.clone(), self.config.clone());
         let service = Service::new(Inner {
             info,
             views,
@@ -158,9 +178,10 @@ impl Node {
             tokens: Tokens::load(self.store.clone())?,
             trouble,
             dev_faults: self.config.dev_faults,
+            reloader,
             metrics: metrics::install()?,
         });
-        let reason = self.serve(service, listeners, &endpoint, stop);
+        let reason = self.serve(service, listeners, in_force, stop);
         self.runtime.block_on(endpoint.shutdown());
         self.runtime.shutdown_timeout(std::time::Duration::from_secs(1));
         self.store.close();
@@ -171,16 +192,22 @@ impl Node {
         &self,
         service: Service,
         listeners: Listeners,
-        endpoint: &transport::Endpoint,
+        in_force: InForce,
         stop: oneshot::Receiver<StopReason>,
     ) -> anyhow::Result<StopReason> {
         let (finish, finished) = watch::channel(false);
         let config = &self.config;
         self.runtime.block_on(async {
-            let asked = tokio::spawn(signals(service.clone(), endpoint.clone(), config.tls.clone()));
+            let asked = tokio::spawn(signals(service.clone()));
             let parent = config.parent_pipe.then(|| tokio::spawn(end_with_parent(service.clone())));
-            let serving = tokio::spawn(listeners.serve(service, config.clone(), finished));
+            let watchdog = Watchdog::start(&service, listeners.socket_path());
+            let status = tokio::spawn(systemd::tell_status(service.clone()));
+            let serving = tokio::spawn(listeners.serve(service, in_force, finished));
+            systemd::ready();
             let reason = stop.await.context("the cluster thread ended unexpectedly");
+            systemd::stopping();
+            drop(watchdog);
+            status.abort();
             let _ = finish.send(true);
             // Streams that clients keep open must not hold up the end.
             let _ = tokio::time::timeout(listen::FAREWELL, serving).await;
@@ -279,26 +306,23 @@ fn watch_store(noticed: std::sync::mpsc::Receiver<Notice>, workers: Vec<ListsInb
     std::thread::spawn(move || noticed.into_iter().for_each(on_notice));
 }
 
-/// SIGTERM and SIGINT end the node in order; SIGHUP reads the certificates anew.
-async fn signals(service: Service, endpoint: transport::Endpoint, tls: crate::config::Tls) -> anyhow::Result<()> {
+/// SIGTERM and SIGINT end the node in order; SIGHUP reads the configuration and the certificates anew.
+async fn signals(service: Service) -> anyhow::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let (mut term, mut int, mut hup) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?);
     loop {
         tokio::select! {
             _ = term.recv() => break,
             _ = int.recv() => break,
-            _ = hup.recv() => if let Err(error) = reload(&endpoint, &tls) {
-                tracing::error!(%error, "certificates stay as they were");
+            _ = hup.recv() => if let Err(error) = service.reload().await {
+                tracing::error!(error = format!("{error:#}"), "all stays as it was: the configuration cannot be reloaded");
             },
         }
     }
     tracing::info!("stopping");
+    systemd::stopping();
     shut_down(&service).await;
     Ok(())
-}
-
-fn reload(endpoint: &transport::Endpoint, tls: &crate::config::Tls) -> anyhow::Result<()> {
-    Ok(endpoint.reload(transport::Identity::load(&tls.ca, &tls.cert, &tls.key)?)?)
 }
 
 /// Ends the node when the process that started it ends, however it ends.

@@ -188,6 +188,12 @@ impl Store {
         self.request(Work { kept: rows, ..Work::new(done) });
     }
 
+    /// Calls that on the commit thread, when it comes to it.
+    pub fn call(&self, call: Box<dyn FnOnce() + Send>) {
+        // An error means that the thread has ended: there is nothing to be called on.
+        let _ = self.requests.send(Request::Call(call));
+    }
+
     fn request(&self, work: Work) {
         self.shared.counters.queued.fetch_add(1, Ordering::Relaxed);
         if let Err(refused) = self.requests.send(Request::Commit(work)) {

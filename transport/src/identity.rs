@@ -8,7 +8,7 @@ use rustls::sign::CertifiedKey;
 use rustls::{CertificateError, RootCertStore};
 use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use time::{Date, OffsetDateTime};
@@ -211,7 +211,9 @@ pub(crate) fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, 
 fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, IdentityError> {
     let metadata = fs::metadata(file).map_err(|source| IdentityError::Read { file: file.to_owned(), source })?;
     let mode = metadata.permissions().mode() & 0o7777;
-    if mode & 0o077 != 0 {
+    // systemd's credentials are root's, and show the mask of an access list that names one user where the group's bits are.
+    let is_credential = metadata.uid() == 0 && metadata.gid() == 0 && mode == 0o440;
+    if mode & 0o077 != 0 && !is_credential {
         return Err(IdentityError::Exposed { file: file.to_owned(), mode });
     }
     PrivateKeyDer::from_pem_slice(&read(file)?).map_err(|_| IdentityError::Empty { file: file.to_owned(), what: "private key" })

@@ -10,7 +10,9 @@ use crate::api::time::parse_date;
 use crate::api::write::Options;
 use crate::store::Reader;
 use axum::Extension;
-use axum::extract::State;
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
 use crdt::entry::{Due, Edit, NewEntry};
 use crdt::id::ListId;
 use crdt::name::ListName;
@@ -34,6 +36,16 @@ fn take(query: &mut Query) -> Result<Asked, Problem> {
     let list = ListName::new(&required(query, "list")?).map_err(Problem::invalid)?;
     let date = parse_date("date", &required(query, "date")?)?;
     Ok(Asked { list, date })
+}
+
+const PATHS: [&str; 2] = ["/add_entry", "/entries"];
+
+/// Hides both routes while the listener is not open.
+pub(crate) async fn check(State(api): State<Api>, request: Request, next: Next) -> Response {
+    if PATHS.contains(&request.uri().path()) && !api.policy().open {
+        return crate::api::no_path(request).await.into_response();
+    }
+    next.run(request).await
 }
 
 /// Adds an entry.

@@ -220,7 +220,7 @@ pub(crate) async fn join(
     mut query: Query,
     Json(body): Json<JoinBody>,
 ) -> Result<Response, Problem> {
-    conn.caller().must_be_admin(api.policy())?;
+    conn.caller().must_be_admin(&api.policy())?;
     let timeout = take_timeout(&mut query)?;
     query.end()?;
     let count = body.addresses.len();
@@ -271,7 +271,7 @@ pub(crate) struct ShownLeft<'a> {
     responses((status = 200, description = "Left; the daemon ends", body = ShownLeft<'static>), LeaveProblems)
 )]
 pub(crate) async fn leave(State(api): State<Api>, Extension(conn): Extension<Arc<Conn>>, mut query: Query) -> Result<Response, Problem> {
-    conn.caller().must_be_admin(api.policy())?;
+    conn.caller().must_be_admin(&api.policy())?;
     let (force, timeout) = (query.flag("force")?, take_timeout(&mut query)?);
     query.end()?;
     // A list that is changed after it was found elsewhere would be lost with this node: no changes from here on.
@@ -311,7 +311,7 @@ pub(crate) async fn forget(
     MemberPath(member): MemberPath,
     mut query: Query,
 ) -> Result<StatusCode, Problem> {
-    conn.caller().must_be_admin(api.policy())?;
+    conn.caller().must_be_admin(&api.policy())?;
     let timeout = take_timeout(&mut query)?;
     query.end()?;
     ask(&api, Command::Forget(member), timeout).await?;

@@ -1,4 +1,5 @@
-//! `/v1/debug/fault`: packets dropped on purpose, for trying out partitions; only in a daemon started for that.
+//! `/v1/debug`: packets dropped and threads held up on purpose, for trying out what becomes of it; only in a daemon
+//! started for that.
 
 use crate::api::gate::Conn;
 use crate::api::json::RawJson;
@@ -12,10 +13,13 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use utoipa::ToSchema;
 
 /// The most peers that one call may block.
 const MAX_BLOCKED: usize = 1024;
+/// The longest time for which a part is held up.
+const MAX_HANG_MS: u64 = 60_000;
 
 /// Whom to cut off.
 #[derive(Deserialize, ToSchema)]
@@ -25,6 +29,53 @@ pub(crate) struct FaultBody {
     /// The addresses of all peers whose packets are dropped in both directions; none heals.
     #[schema(max_items = 1024)]
     block: Vec<String>,
+}
+
+/// What is to stand still.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Hang)]
+pub(crate) struct HangBody {
+    /// `cluster`, `lists`, `store` or `api`.
+    #[schema(pattern = "^(cluster|lists|store|api)$")]
+    part: String,
+    /// For how long: up to 60000.
+    #[schema(maximum = 60_000)]
+    ms: u64,
+}
+
+/// Holds up the threads of a part of the daemon. The answer may come only when it is over.
+#[utoipa::path(
+    put, path = "/v1/debug/hang", tag = "development", operation_id = "hang", request_body = HangBody,
+    responses((status = 204, description = "In effect"), FaultProblems)
+)]
+pub(crate) async fn hang(
+    State(api): State<Api>,
+    Extension(conn): Extension<Arc<Conn>>,
+    query: Query,
+    RawJson(body): RawJson,
+) -> Result<StatusCode, Problem> {
+    if api.service().faults().is_none() {
+        return Err(Problem::new(Kind::Path, "this daemon was not started with --dev-faults"));
+    }
+    conn.caller().must_be_operator()?;
+    query.end()?;
+    let HangBody { part, ms } = json::parse(&body)?;
+    if ms > MAX_HANG_MS {
+        return Err(Problem::invalid(format!("\"ms\" is {ms}; up to {MAX_HANG_MS} is right")));
+    }
+    let sleep = move || std::thread::sleep(Duration::from_millis(ms));
+    if part == "api" {
+        let threads = tokio::runtime::Handle::current().metrics().num_workers();
+        (0..threads).for_each(|_| drop(tokio::spawn(async move { sleep() })));
+        return Ok(StatusCode::NO_CONTENT);
+    }
+    let parts: Vec<_> = api.service().parts().into_iter().filter(|known| known.name() == part).collect();
+    if parts.is_empty() {
+        return Err(Problem::invalid(format!("\"part\" is {part:?}; cluster, lists, store or api is right")));
+    }
+    parts.iter().for_each(|part| part.call(Box::new(sleep)));
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Replaces the set of peers whose packets are dropped.

@@ -24,6 +24,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::sync::watch;
 
 /// Bounds on the clients of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +67,7 @@ pub struct Gate {
 
 #[derive(Debug)]
 struct Shared {
-    limits: Limits,
+    limits: watch::Receiver<Limits>,
     start: Instant,
     users: Users,
     table: Mutex<Table>,
@@ -98,21 +99,25 @@ impl Shared {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn limits(&self) -> Limits {
+        *self.limits.borrow()
+    }
+
     fn now_ms(&self) -> u64 {
         u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX - 1)
     }
 
     fn bound(&self, owner: Owner) -> usize {
         match owner {
-            Owner::User(_) => self.limits.connections_per_user,
-            Owner::Address(_) => self.limits.connections / 2,
+            Owner::User(_) => self.limits().connections_per_user,
+            Owner::Address(_) => self.limits().connections / 2,
         }
     }
 }
 
 impl Gate {
-    /// A gate with these bounds.
-    pub fn new(limits: Limits) -> Self {
+    /// A gate with these bounds, as they are at each moment.
+    pub fn new(limits: watch::Receiver<Limits>) -> Self {
         Self { shared: Arc::new(Shared { limits, start: Instant::now(), users: Users::default(), table: Mutex::default() }) }
     }
 
@@ -158,7 +163,7 @@ impl Table {
         if self.count(owner) >= shared.bound(owner) {
             return Some(owner);
         }
-        if self.conns.len() < shared.limits.connections {
+        if self.conns.len() < shared.limits().connections {
             return None;
         }
         let owners: BTreeMap<Owner, usize> = self.conns.values().fold(BTreeMap::new(), |mut counts, conn| {
@@ -213,7 +218,8 @@ mod tests {
     use super::*;
 
     fn gate(connections: usize, per_user: usize) -> Gate {
-        Gate::new(Limits { connections, connections_per_user: per_user, streams_per_user: 2, ..Limits::default() })
+        let limits = Limits { connections, connections_per_user: per_user, streams_per_user: 2, ..Limits::default() };
+        Gate::new(watch::channel(limits).1)
     }
 
     fn process(uid: u32, pid: i32) -> Caller {

@@ -19,14 +19,14 @@ use std::net::IpAddr;
 /// Checks `Host`, `Origin` and `Content-Type` of a request by TCP.
 pub(crate) async fn check(State(api): State<Api>, request: Request, next: Next) -> Result<Response, Problem> {
     let local = request.extensions().get::<LocalAddress>().map(|LocalAddress(address)| address.ip());
-    let host = host(&request)?;
-    if !is_ours(&host, local, &api.policy().hosts) {
+    let (host, policy) = (host(&request)?, api.policy());
+    if !is_ours(&host, local, &policy.hosts) {
         let right = "this listener's address, localhost or a name in [http] hosts is right";
         return Err(Problem::new(Kind::Forbidden, format!("Host is {host:?}; {right}", host = host.as_str())));
     }
     if let Some(origin) = request.headers().get(header::ORIGIN) {
         let origin = origin.to_str().unwrap_or_default();
-        if !is_same_origin(origin, &host, local, &api.policy().hosts) {
+        if !is_same_origin(origin, &host, local, &policy.hosts) {
             return Err(Problem::new(Kind::Forbidden, format!("Origin is {origin:?}, another site")));
         }
     }

@@ -100,6 +100,8 @@ problems! {
     LeaveProblems: Malformed Forbidden OnlyHere Invalid Store Busy Unknown Deadline DiskFull;
     /// Of forgetting a member.
     ForgetProblems: Malformed Forbidden Member Reachable Invalid Store Busy Unknown DiskFull;
+    /// Of reloading.
+    ReloadProblems: Malformed Forbidden Configuration;
     /// Of service discovery.
     SdProblems: Malformed Invalid;
     /// Of making a token.

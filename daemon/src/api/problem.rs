@@ -71,6 +71,7 @@ kinds! {
     Reported 409 "already-reported" "It was reported already" "How that process ends was told before."
     Stale 412 "stale" "It was changed in between" "`If-Match` names an older state."
     TooLarge 413 "too-large" "Too large" "A body over its limit, or a change that peers would refuse."
+    Configuration 422 "configuration" "The configuration has a mistake" "Of the file or the certificates; nothing was changed."
     MediaType 415 "not-json" "The body is not declared as JSON" "Over TCP, a body whose content type is another one."
     Invalid 422 "invalid" "A rule is broken" "A field's limit, no such date, an unknown `before`."
     TooMany 429 "too-many" "Too many at once" "The caller's user has too many connections, streams or tokens."

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 /// To-do lists and processes, and the cluster that keeps them.
 #[derive(Debug, Parser)]
-#[command(name = "muster", version, about, disable_help_subcommand = true, after_help = AFTER_HELP)]
+#[command(name = "muster", version = crate::version::full(), about, disable_help_subcommand = true, after_help = AFTER_HELP)]
 pub(crate) struct Cli {
     /// How to reach the daemon and how to print.
     #[command(flatten)]
@@ -83,6 +83,8 @@ pub(crate) enum Command {
         #[arg(value_name = "NODE")]
         member: String,
     },
+    /// Read the daemon's configuration and certificates again
+    Reload,
     /// Show how much of the cluster this node reaches
     Partition,
     /// Follow what happens

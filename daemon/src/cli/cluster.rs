@@ -112,6 +112,22 @@ pub(crate) async fn leave(session: &Session<'_>, force: bool) -> Result<(), Fail
     if session.output.is_json() { session.output.json(&answer) } else { session.output.line("left the cluster; the daemon ends") }
 }
 
+/// `muster reload`.
+pub(crate) async fn reload(session: &Session<'_>) -> Result<(), Failure> {
+    let answer = session.send(Method::POST, &ApiPath::new(&["reload"]), None).await?;
+    if session.output.is_json() {
+        return session.output.json(&answer);
+    }
+    let mut table = Table::new(&["KEY", "STATE"]);
+    for (field, words, paint) in [("applied", "in force", Paint::Green), ("restart", "needs a restart", Paint::Yellow)] {
+        let keys = answer.get(field).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+        keys.for_each(|key| table.row([key.into(), Cell::painted(words, paint)]));
+    }
+    let expires = local_date_time(text(&answer, "certificate_expires_at"), &session.zone);
+    table.row(["certificate".into(), format!("good until {expires}").into()]);
+    session.output.table(&table)
+}
+
 /// `muster forget`.
 pub(crate) async fn forget(session: &Session<'_>, node: &str) -> Result<(), Failure> {
     let answer = session.send(Method::DELETE, &ApiPath::new(&["members", node]), None).await?;

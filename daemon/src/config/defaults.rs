@@ -1,53 +1,37 @@
 //! Where things are when nobody says otherwise.
 
 use super::Surroundings;
+use super::keys::{Key, Place};
 use std::path::PathBuf;
 
 /// The UDP port of nodes.
 pub(super) const QUIC_PORT: u16 = 6878;
-/// Where nodes listen.
-pub(super) const QUIC_LISTEN: &str = "[::]:6878";
-/// Where metrics are served.
-pub(super) const HTTP_LISTEN: &str = "127.0.0.1:6879";
-/// How long a linked process may take to end by itself.
-pub(super) const KILL_AFTER: &str = "10s";
-/// What is logged.
-pub(super) const LOG_LEVEL: &str = "info";
 
-/// `data_dir`. Never a directory that others can write, such as `/tmp`.
-pub(super) fn data_dir(surroundings: &Surroundings) -> Result<PathBuf, String> {
-    if surroundings.root {
-        return Ok(PathBuf::from("/var/lib/muster"));
+/// Where that key's thing is. Never in a directory that others can write, such as `/tmp`.
+pub(super) fn place(surroundings: &Surroundings, key: &Key, place: Place) -> Result<PathBuf, String> {
+    if let Some(dir) = service_directory(surroundings, place) {
+        return Ok(dir);
     }
-    let state = home(surroundings, "XDG_STATE_HOME", ".local/state");
-    state.map(|dir| dir.join("muster")).ok_or_else(|| needs("data_dir", "XDG_STATE_HOME or HOME"))
-}
-
-/// `api.socket`.
-pub(super) fn socket(surroundings: &Surroundings) -> Result<PathBuf, String> {
     if surroundings.root {
-        return Ok(PathBuf::from("/run/muster/muster.sock"));
+        return Ok(PathBuf::from(place.root));
     }
-    surroundings
-        .var("XDG_RUNTIME_DIR")
-        .map(|dir| PathBuf::from(dir).join("muster.sock"))
-        .ok_or_else(|| needs("api.socket", "XDG_RUNTIME_DIR"))
+    let named = surroundings.var(place.variable).map(PathBuf::from);
+    let home = || surroundings.var("HOME").filter(|_| !place.below_home.is_empty());
+    let dir = named.or_else(|| home().map(|home| PathBuf::from(home).join(place.below_home)));
+    dir.map(|dir| dir.join(place.file)).ok_or_else(|| {
+        let (key, or_home) = (key.dotted(), if place.below_home.is_empty() { "" } else { " or HOME" });
+        let variables = format!("{}{or_home}", place.variable);
+        format!("{key} is not given and has no default here, as this is not root and {variables} is not set: give {key}")
+    })
 }
 
-/// A file of `[tls]`.
-pub(super) fn tls(surroundings: &Surroundings, key: &str, file: &str) -> Result<PathBuf, String> {
-    if surroundings.root {
-        return Ok(PathBuf::from("/etc/muster/tls").join(file));
-    }
-    let config = home(surroundings, "XDG_CONFIG_HOME", ".config");
-    config.map(|dir| dir.join("muster/tls").join(file)).ok_or_else(|| needs(key, "XDG_CONFIG_HOME or HOME"))
+/// Where systemd has made a place for it. It may name several directories; the first is the service's own. A service may
+/// have credentials, but not this one.
+fn service_directory(surroundings: &Surroundings, place: Place) -> Option<PathBuf> {
+    let dir = PathBuf::from(surroundings.var(place.service)?.split(':').next()?);
+    let path = if place.in_service.is_empty() { dir } else { dir.join(place.in_service) };
+    (place.service != CREDENTIALS || path.exists()).then_some(path)
 }
 
-fn home(surroundings: &Surroundings, variable: &str, below_home: &str) -> Option<PathBuf> {
-    let named = surroundings.var(variable).map(PathBuf::from);
-    named.or_else(|| surroundings.var("HOME").map(|home| PathBuf::from(home).join(below_home)))
-}
-
-fn needs(key: &str, variables: &str) -> String {
-    format!("{key} is not given and has no default here, as this is not root and {variables} is not set: give {key}")
-}
+/// The directory of a service's credentials.
+pub(super) const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";

@@ -16,9 +16,27 @@ pub(crate) fn parse(text: &str) -> Option<Duration> {
     }
 }
 
+/// Writes it as [`parse`] reads it, in the largest unit that fits.
+pub(crate) fn write(time: Duration) -> String {
+    let (ms, seconds) = (time.subsec_millis(), time.as_secs());
+    match (ms, seconds) {
+        (0, seconds) if seconds > 0 && seconds % 3600 == 0 => format!("{}h", seconds / 3600),
+        (0, seconds) if seconds > 0 && seconds % 60 == 0 => format!("{}m", seconds / 60),
+        (0, seconds) => format!("{seconds}s"),
+        (_, _) => format!("{}ms", time.as_millis()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_is_written_as_it_is_read() {
+        for text in ["500ms", "1500ms", "0s", "5s", "2m", "90s", "1h"] {
+            assert_eq!(parse(text).map(write).as_deref(), Some(text));
+        }
+    }
 
     #[test]
     fn a_number_needs_a_unit() {

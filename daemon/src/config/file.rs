@@ -61,21 +61,21 @@ fn take(given: &mut Given, (table, name): (&str, &str), value: &toml::Value, pat
 fn convert(key: &Key, value: &toml::Value, path: &Path) -> Option<Value> {
     let text = || value.as_str().map(str::to_owned);
     match key.kind {
-        Kind::Text => text().map(Value::Text),
+        Kind::Text | Kind::Time(..) => text().map(Value::Text),
         Kind::Path => text().map(|text| Value::Text(beside(path, &text))),
         Kind::List => {
             let items: Option<Vec<String>> = value.as_array()?.iter().map(|item| item.as_str().map(str::to_owned)).collect();
             items.map(Value::List)
         }
         Kind::Switch => value.as_bool().map(Value::Switch),
-        Kind::Number => value.as_integer().map(Value::Number),
+        Kind::Number(..) => value.as_integer().map(Value::Number),
     }
 }
 
 /// A path in a file is meant relative to the file, wherever the daemon was started.
 fn beside(file: &Path, text: &str) -> String {
-    if text.is_empty() {
-        return String::new();
+    if text.is_empty() || text.starts_with('$') {
+        return text.to_owned();
     }
     let folder = file.parent().unwrap_or_else(|| Path::new(""));
     folder.join(text).to_str().map_or_else(|| text.to_owned(), str::to_owned)
@@ -104,9 +104,9 @@ fn unknown(table: &str, name: &str, value: &toml::Value, path: &Path) -> String 
         let hint = nearest(name, tables).map_or_else(String::new, |near| format!("; did you mean [{near}]?"));
         return format!("{place} has a table [{name}], which musterd does not know{hint}");
     }
-    let all: Vec<String> = KEYS.iter().map(Key::dotted).collect();
+    let all: Vec<String> = KEYS.iter().map(|key| key.dotted()).collect();
     // A key in the wrong table (`listen` at the top) is named by its full name.
-    let elsewhere = KEYS.iter().find(|key| key.name == name).map(Key::dotted);
+    let elsewhere = KEYS.iter().find(|key| key.name == name).map(|key| key.dotted());
     let near = nearest(&dotted, all.iter().map(String::as_str)).map(str::to_owned).or(elsewhere);
     let hint = near.map_or_else(String::new, |near| format!("; did you mean {near}?"));
     format!("{place} has a key {dotted}, which musterd does not know{hint}")

@@ -1,5 +1,6 @@
 //! The command line as a source: `--table-key`, made from the keys.
 
+use super::describe;
 use super::error::ConfigError;
 use super::given::{Given, Value, split_list};
 use super::keys::{KEYS, Key, Kind};
@@ -14,6 +15,8 @@ use std::path::PathBuf;
 pub(super) struct Flags {
     /// `--config`.
     pub(super) config: Option<PathBuf>,
+    /// `--check-config`.
+    pub(super) check: bool,
     /// The values of keys.
     pub(super) given: Given,
     /// What only a flag can say.
@@ -47,6 +50,9 @@ pub(super) fn parse(args: &[OsString]) -> Result<Parsed, ConfigError> {
         Err(error) if error.exit_code() == 0 => return Ok(Parsed::Print(error.to_string())),
         Err(error) => return Err(ConfigError::Usage(plain(&error))),
     };
+    if let Some((_, made)) = DOCUMENTS.iter().find(|(flag, _)| matches.get_flag(flag)) {
+        return Ok(Parsed::Print(made()));
+    }
     let mut given = Given::default();
     for key in KEYS {
         take(&mut given, key, &matches);
@@ -56,8 +62,13 @@ pub(super) fn parse(args: &[OsString]) -> Result<Parsed, ConfigError> {
         block: matches.get_many("dev-block").map_or_else(Vec::new, |values| values.copied().collect()),
         parent_pipe: matches.get_flag("parent-pipe"),
     };
-    Ok(Parsed::Flags(Flags { config: matches.get_one("config").cloned(), given, dev }))
+    Ok(Parsed::Flags(Flags { config: matches.get_one("config").cloned(), check: matches.get_flag("check-config"), given, dev }))
 }
+
+type Document = fn() -> String;
+
+/// Flags that print a document about the settings.
+const DOCUMENTS: [(&str, Document); 2] = [("print-config", describe::example), ("print-manual", describe::manual)];
 
 /// What is wrong, without the `error:` in front: the caller puts the program's name there.
 fn plain(error: &clap::Error) -> String {
@@ -70,7 +81,9 @@ fn take(given: &mut Given, key: &Key, matches: &ArgMatches) {
     let Some(mut texts) = matches.get_many::<String>(&flag) else { return };
     let value = match key.kind {
         Kind::List => Value::List(texts.flat_map(|text| split_list(text)).collect()),
-        Kind::Text | Kind::Path | Kind::Switch | Kind::Number => Value::Text(texts.next_back().cloned().unwrap_or_default()),
+        Kind::Text | Kind::Path | Kind::Switch | Kind::Number(..) | Kind::Time(..) => {
+            Value::Text(texts.next_back().cloned().unwrap_or_default())
+        }
     };
     given.set(key, value, format!("--{flag}"));
 }
@@ -78,18 +91,21 @@ fn take(given: &mut Given, key: &Key, matches: &ArgMatches) {
 fn command() -> Command {
     let config = Arg::new("config").long("config").value_name("FILE").value_parser(PathBufValueParser::new());
     let mut command = Command::new("musterd")
-        .version(env!("CARGO_PKG_VERSION"))
+        .version(crate::version::full())
         .about("The Muster daemon: one node of a cluster")
         .after_help(
             "Each setting is a flag, a variable MUSTERD_<TABLE>__<KEY> or a key of the file; the first of these that is given counts.\n\
              The file is --config, else $MUSTERD_CONFIG, else /etc/muster/muster.toml where it exists.",
         )
-        .arg(config.help("The configuration file"));
+        .arg(config.help("The configuration file"))
+        .arg(switch("check-config").help("Tell whether the configuration is good, and end"))
+        .arg(switch("print-config").help("Print a file with all settings, described and commented out, and end"))
+        .arg(switch("print-manual").hide(true));
     for key in KEYS {
         command = command.arg(argument(key));
     }
     command
-        .arg(Arg::new("dev-faults").long("dev-faults").action(ArgAction::SetTrue).help("Serve the fault call of a development cluster"))
+        .arg(switch("dev-faults").help("Serve the fault call of a development cluster"))
         .arg(
             Arg::new("dev-block")
                 .long("dev-block")
@@ -99,14 +115,19 @@ fn command() -> Command {
                 .requires("dev-faults")
                 .hide(true),
         )
-        .arg(Arg::new("parent-pipe").long("parent-pipe").action(ArgAction::SetTrue).hide(true))
+        .arg(switch("parent-pipe").hide(true))
+}
+
+fn switch(name: &'static str) -> Arg {
+    Arg::new(name).long(name).action(ArgAction::SetTrue)
 }
 
 fn argument(key: &Key) -> Arg {
-    let arg = Arg::new(key.flag()).long(key.flag()).value_name(key.value).help(key.help);
+    let (short, long) = describe::for_help(key);
+    let arg = Arg::new(key.flag()).long(key.flag()).value_name(key.value).help(short).long_help(long);
     match key.kind {
         Kind::List => arg.action(ArgAction::Append),
         Kind::Switch => arg.action(ArgAction::Set).num_args(0..=1).require_equals(true).default_missing_value("true"),
-        Kind::Text | Kind::Path | Kind::Number => arg.action(ArgAction::Set),
+        Kind::Text | Kind::Path | Kind::Number(..) | Kind::Time(..) => arg.action(ArgAction::Set),
     }
 }

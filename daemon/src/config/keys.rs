@@ -1,4 +1,12 @@
-//! All keys of the configuration: what they hold and what they are for. The one place where a key is added.
+//! What a key of the configuration is, and how its three sources and its documents call it.
+
+mod table;
+
+pub(super) use table::*;
+
+use super::Config;
+use super::duration;
+use std::time::Duration;
 
 /// What a key holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,8 +19,10 @@ pub(super) enum Kind {
     List,
     /// `true` or `false`.
     Switch,
-    /// A whole number.
-    Number,
+    /// A whole number between these, included.
+    Number(usize, usize),
+    /// A text such as `10s`, between these, included.
+    Time(Duration, Duration),
 }
 
 impl Kind {
@@ -23,13 +33,51 @@ impl Kind {
             Self::Path => "a path in quotes",
             Self::List => "a list of texts such as [\"one\", \"two\"]",
             Self::Switch => "true or false",
-            Self::Number => "a whole number",
+            Self::Number(..) => "a whole number",
+            Self::Time(..) => "a time in quotes such as \"10s\"",
         }
     }
 }
 
-/// One key.
-#[derive(Debug, PartialEq, Eq)]
+/// What counts when nobody gives a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Default {
+    /// This, written as in the environment.
+    Text(&'static str),
+    /// A place that depends on the rights of the daemon.
+    Place(Place),
+    /// Nothing, or what these words tell.
+    Words(&'static str),
+}
+
+/// Where something is when nobody says otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    /// Under systemd, in the directory that this variable names, if the service has one.
+    pub(super) service: &'static str,
+    /// What in that directory; empty for the directory itself.
+    pub(super) in_service: &'static str,
+    /// For root.
+    pub(super) root: &'static str,
+    /// Else in the directory that this variable names.
+    pub(super) variable: &'static str,
+    /// Or, where the variable is not set, in this directory of the user's home; empty for none.
+    pub(super) below_home: &'static str,
+    /// What in that directory.
+    pub(super) file: &'static str,
+}
+
+/// When a changed value takes effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Applies {
+    /// With `muster reload` or SIGHUP.
+    AtReload,
+    /// At the next start.
+    AtRestart,
+}
+
+/// One key. All that is documented anywhere about it is here.
+#[derive(Debug)]
 pub(super) struct Key {
     /// Its table; empty at the top.
     pub(super) table: &'static str,
@@ -39,8 +87,20 @@ pub(super) struct Key {
     pub(super) kind: Kind,
     /// What stands for its value in the help of its flag.
     pub(super) value: &'static str,
-    /// The help of its flag.
+    /// What it is for, in one line.
     pub(super) help: &'static str,
+    /// More about that: whole sentences, or nothing.
+    pub(super) more: &'static str,
+    /// What a text must be, as mistakes say it. [`Key::right`] knows it for the other kinds.
+    pub(super) text: &'static str,
+    /// What counts without it.
+    pub(super) default: Default,
+    /// A value as it is written in a file, where the default is none.
+    pub(super) example: &'static str,
+    /// When a change takes effect.
+    pub(super) applies: Applies,
+    /// The resolved value, to be compared.
+    pub(super) shown: fn(&Config) -> String,
 }
 
 impl Key {
@@ -58,44 +118,32 @@ impl Key {
     pub(super) fn variable(&self) -> String {
         format!("MUSTERD_{}", self.dotted().replace('.', "__").to_uppercase())
     }
-}
 
-const fn key(table: &'static str, name: &'static str, kind: Kind, value: &'static str, help: &'static str) -> Key {
-    Key { table, name, kind, value, help }
+    /// Which values are right, in words: unit and range.
+    pub(super) fn right(&self) -> String {
+        match self.kind {
+            Kind::Text | Kind::List => self.text.to_owned(),
+            Kind::Path => "a path".to_owned(),
+            Kind::Switch => "true or false".to_owned(),
+            Kind::Number(least, most) => format!("a whole number from {least} to {most}"),
+            Kind::Time(least, most) => {
+                format!("a time from {} to {} such as 500ms, 10s or 2m", duration::write(least), duration::write(most))
+            }
+        }
+    }
 }
-
-/// The keys, in the order of the help.
-pub(super) const KEYS: &[Key] = &[
-    key("", "data_dir", Kind::Path, "DIR", "Where the node keeps its data"),
-    key("node", "tags", Kind::List, "TAG,…", "What the node says of itself, such as \"rack=7\""),
-    key("api", "socket", Kind::Path, "PATH", "The unix socket for local clients"),
-    key("api", "group", Kind::Text, "GROUP", "The group that may use the socket"),
-    key("api", "admins", Kind::List, "USER,…", "Who may change the node and the cluster besides root"),
-    key("quic", "listen", Kind::Text, "IP:PORT", "Where to listen for other nodes, on UDP"),
-    key("quic", "advertise", Kind::Text, "IP[:PORT]", "Where other nodes are told to reach this one"),
-    key("quic", "seeds", Kind::List, "HOST:PORT,…", "Nodes to join"),
-    key("tls", "ca", Kind::Path, "FILE", "The cluster's certificate authority"),
-    key("tls", "cert", Kind::Path, "FILE", "This node's certificate"),
-    key("tls", "key", Kind::Path, "FILE", "This node's private key"),
-    key("http", "listen", Kind::Text, "IP:PORT|none", "Where to serve metrics and the page, on TCP"),
-    key("http", "hosts", Kind::List, "NAME,…", "Names under which that listener may be asked"),
-    key("http", "open", Kind::Switch, "true|false", "Serve the book's two routes there to anyone"),
-    key("limits", "connections", Kind::Number, "N", "Client connections in all"),
-    key("limits", "connections_per_uid", Kind::Number, "N", "Client connections of one user"),
-    key("limits", "streams_per_uid", Kind::Number, "N", "Streams of one user"),
-    key("limits", "header_timeout", Kind::Text, "TIME", "How long a request's headers may take, such as 10s"),
-    key("limits", "body_timeout", Kind::Text, "TIME", "How long a request's body may take"),
-    key("limits", "resident_bytes", Kind::Number, "BYTES", "Memory for loaded lists in all"),
-    key("processes", "kill_after", Kind::Text, "TIME", "How long after SIGTERM a linked process gets SIGKILL; 0s: never"),
-    key("log", "level", Kind::Text, "LEVEL", "error, warn, info, debug, trace or directives"),
-];
 
 /// The key with that table and name.
 pub(super) fn find(table: &str, name: &str) -> Option<&'static Key> {
-    KEYS.iter().find(|key| key.table == table && key.name == name)
+    KEYS.iter().find(|key| key.table == table && key.name == name).copied()
 }
 
 /// Whether there is such a table.
 pub(super) fn is_table(name: &str) -> bool {
     !name.is_empty() && KEYS.iter().any(|key| key.table == name)
+}
+
+/// What a table is about.
+pub(super) fn table_about(name: &str) -> &'static str {
+    TABLES.iter().find(|(table, _)| *table == name).map_or("", |(_, about)| about)
 }

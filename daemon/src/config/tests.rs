@@ -39,7 +39,9 @@ impl Case {
     fn mistakes(&self) -> Vec<String> {
         let folder = format!("{}/", self.dir.path().display());
         match load_in(&self.surroundings).unwrap_err() {
-            ConfigError::Mistakes(mistakes) => mistakes.iter().map(|mistake| mistake.replace(&folder, "")).collect(),
+            ConfigError::Mistakes(mistakes) | ConfigError::Checked(mistakes) => {
+                mistakes.iter().map(|mistake| mistake.replace(&folder, "")).collect()
+            }
             ConfigError::Usage(error) => panic!("{error}"),
         }
     }
@@ -144,7 +146,7 @@ fn a_value_that_makes_no_sense_is_told_with_what_would_be_right() {
     );
     assert_eq!(
         Case::new("").flags(&["--limits-header-timeout", "5"]).mistakes(),
-        ["--limits-header-timeout is \"5\", but must be a time up to 1h such as 500ms, 10s or 2m"]
+        ["--limits-header-timeout is \"5\", but must be a time from 1ms to 1h such as 500ms, 10s or 2m"]
     );
     assert_eq!(
         mistakes("[processes]\nkill_after = \"never\""),
@@ -209,4 +211,63 @@ fn help_is_printed_and_names_every_flag() {
     let surroundings = Surroundings { args: vec!["musterd".into(), "--help".into()], ..Surroundings::default() };
     let Ok(Start::Print(text)) = load_in(&surroundings) else { panic!("no help") };
     assert!(keys::KEYS.iter().all(|key| text.contains(&format!("--{}", key.flag()))), "{text}");
+}
+
+#[test]
+fn a_check_answers_in_a_sentence_and_runs_nothing() {
+    let good = Case::new("[log]\nlevel = \"warn\"").flags(&["--check-config"]);
+    let Ok(Start::Print(text)) = load_in(&good.surroundings) else { panic!("it is good") };
+    assert!(text.starts_with("the configuration is good: ") && text.ends_with("muster.toml\n"), "{text}");
+    let bad = Case::new("[log]\nlevle = \"warn\"").flags(&["--check-config"]);
+    assert_eq!(bad.mistakes(), ["muster.toml has a key log.levle, which musterd does not know; did you mean log.level?"]);
+    assert_eq!(load_in(&bad.surroundings).unwrap_err().exit_code(), 1);
+    assert_eq!(load_in(&Case::new("a = 1").surroundings).unwrap_err().exit_code(), 2);
+}
+
+#[test]
+fn an_unknown_flag_is_refused_with_the_nearest_one() {
+    let Err(ConfigError::Usage(text)) = load_in(&Case::new("").flags(&["--quic-listn", "[::]:1"]).surroundings) else { panic!("taken") };
+    assert!(text.contains("'--quic-listn'") && text.contains("'--quic-listen'"), "{text}");
+}
+
+/// The example's uncommented values are those that count without it, where it shows defaults.
+#[test]
+fn documented_defaults_are_those_that_count() {
+    let mut root = Case::new("");
+    root.surroundings.root = true;
+    let nothing = root.load();
+    for key in keys::KEYS {
+        let keys::Default::Text(default) = key.default else { continue };
+        let mut case = Case::new("").env(&key.variable(), default);
+        case.surroundings.root = true;
+        assert_eq!((key.shown)(&case.load()), (key.shown)(&nothing), "{}", key.dotted());
+    }
+}
+
+#[test]
+fn what_changed_is_told_by_key_and_by_what_it_needs() {
+    let old = Case::new("[log]\nlevel = \"warn\"\n[quic]\nadvertise = \"10.0.0.7\"").load();
+    let new = Case::new("[log]\nlevel = \"info\"\n[http]\nhosts = [\"a\"]\n[quic]\nadvertise = \"10.0.0.8\"\n[node]\ntags = []").load();
+    assert_eq!(changed(&old, &new, Applies::AtReload), ["http.hosts", "log.level"]);
+    assert_eq!(changed(&old, &new, Applies::AtRestart), ["quic.advertise"]);
+}
+
+#[test]
+fn under_systemd_the_services_directories_are_the_defaults() {
+    let credentials = tempfile::tempdir().unwrap();
+    std::fs::write(credentials.path().join("node.key"), "").unwrap();
+    let dir = credentials.path().to_str().unwrap();
+    let case = |file: &str| Case::new(file).env("STATE_DIRECTORY", "/var/lib/muster:/b").env("RUNTIME_DIRECTORY", "/run/muster");
+    let config = case("[tls]\nca = \"$CREDENTIALS_DIRECTORY/ca\"").env("CREDENTIALS_DIRECTORY", dir).load();
+    assert_eq!(config.data_dir, Path::new("/var/lib/muster"));
+    assert_eq!(config.api.socket, Path::new("/run/muster/muster.sock"));
+    assert_eq!(config.tls.key, credentials.path().join("node.key"));
+    assert_eq!(config.tls.ca, credentials.path().join("ca"));
+    assert_eq!(config.tls.cert, Path::new("/home/alice/.config/muster/tls/node.pem"), "there is no such credential");
+    assert_eq!(
+        case("[tls]\nca = \"$CREDENTIALS_DIRECTORY/ca\"").mistakes(),
+        [
+            "tls.ca in muster.toml is \"$CREDENTIALS_DIRECTORY/ca\", but CREDENTIALS_DIRECTORY is not set: only a service with LoadCredential= has it"
+        ]
+    );
 }

@@ -25,6 +25,8 @@ type Answer = Result<Reply, Refusal>;
 enum Letter {
     Input(Input),
     Request(Command, oneshot::Sender<Answer>),
+    /// To be called on the machine's thread.
+    Call(Box<dyn FnOnce() + Send>),
 }
 
 /// The way in for other threads. Clones share it.
@@ -43,6 +45,11 @@ impl Inbox {
     /// Tells the machine something that concerns the process registry.
     pub(crate) fn registry(&self, input: registry::Input) {
         let _ = self.letters.send(Letter::Input(Input::Registry(input)));
+    }
+
+    /// Calls that on the machine's thread, when it comes to it.
+    pub(crate) fn call(&self, call: Box<dyn FnOnce() + Send>) {
+        let _ = self.letters.send(Letter::Call(call));
     }
 
     /// The machine's numbers, as of its last turn.
@@ -203,6 +210,7 @@ impl Loop {
     fn letter(&mut self, letter: Letter) {
         let input = match letter {
             Letter::Input(input) => input,
+            Letter::Call(call) => return call(),
             Letter::Request(command, reply) => {
                 self.requests += 1;
                 let id = RequestId(self.requests);

@@ -1,13 +1,15 @@
 //! The listeners of the client side: the unix socket and the TCP listener.
 
-use crate::api::{Api, Gate, Limits, Policy, serve_tcp, serve_unix};
+use crate::api::{Api, Gate, serve_tcp, serve_unix};
 use crate::config::Config;
+use crate::reload::InForce;
 use crate::service::Service;
+use crate::systemd::Handed;
 use anyhow::{Context, bail};
 use rustix::fs::{Gid, Mode, chmod, chown};
 use std::net::SocketAddr;
-use std::os::unix::fs::FileTypeExt;
-use std::path::Path;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
@@ -18,22 +20,36 @@ const GROUP: &str = "muster";
 /// Bound, and not served yet.
 pub(super) struct Listeners {
     socket: UnixListener,
+    /// Removed at the end; not if the service manager made it.
+    own: Option<PathBuf>,
     tcp: Option<TcpListener>,
 }
 
 impl Listeners {
     /// Binds both, so that a mistake in their addresses ends the start.
-    pub(super) async fn bind(config: &Config) -> anyhow::Result<Self> {
-        let tcp = match config.http.listen {
-            Some(address) => {
+    ///
+    /// What the service manager has handed over is used instead; its permissions are the manager's affair.
+    pub(super) async fn bind(config: &Config, handed: Handed) -> anyhow::Result<Self> {
+        let (unix, tcp) = handed.listeners()?;
+        let tcp = match (tcp, config.http.listen) {
+            (Some(tcp), _) => Some(TcpListener::from_std(tcp)?),
+            (None, Some(address)) => {
                 let refused = || format!("[http] listen = \"{address}\" cannot be used");
                 Some(TcpListener::bind(address).await.with_context(refused)?)
             }
-            None => None,
+            (None, None) => None,
         };
+        if let Some(unix) = unix {
+            return Ok(Self { socket: UnixListener::from_std(unix)?, own: None, tcp });
+        }
         let path = &config.api.socket;
         let socket = bind_socket(path, config.api.group.as_deref()).with_context(|| format!("[api] socket = {path:?} cannot be used"))?;
-        Ok(Self { socket, tcp })
+        Ok(Self { socket, own: Some(path.clone()), tcp })
+    }
+
+    /// Where the socket is, if its name is a path.
+    pub(super) fn socket_path(&self) -> Option<PathBuf> {
+        self.socket.local_addr().ok().and_then(|address| address.as_pathname().map(Path::to_path_buf))
     }
 
     /// Where the TCP listener is, if there is one.
@@ -42,17 +58,8 @@ impl Listeners {
     }
 
     /// Serves both until `finished` turns true.
-    pub(super) async fn serve(self, service: Service, config: Config, finished: watch::Receiver<bool>) {
-        let api = Api::new(service, Policy { admins: config.api.admins, hosts: config.http.hosts, open: config.http.open });
-        let limits = Limits {
-            connections: config.limits.connections,
-            connections_per_user: config.limits.connections_per_uid,
-            streams_per_user: config.limits.streams_per_uid,
-            head: config.limits.header_timeout,
-            body: config.limits.body_timeout,
-            ..Limits::default()
-        };
-        let gate = Gate::new(limits);
+    pub(super) async fn serve(self, service: Service, in_force: InForce, finished: watch::Receiver<bool>) {
+        let (api, gate) = (Api::new(service, in_force.policy), Gate::new(in_force.limits));
         let end = |mut finished: watch::Receiver<bool>| async move {
             // An error means that the sender is gone: the node has ended.
             let _ = finished.wait_for(|finished| *finished).await;
@@ -62,7 +69,7 @@ impl Listeners {
             Some(tcp) => drop(tokio::join!(unix, serve_tcp(tcp, api.tcp_router(), gate, end(finished)))),
             None => unix.await,
         }
-        let _ = std::fs::remove_file(&config.api.socket);
+        let _ = self.own.map(std::fs::remove_file);
     }
 }
 
@@ -82,6 +89,8 @@ fn bind_socket(path: &Path, group: Option<&str>) -> anyhow::Result<UnixListener>
     }
     let listener = UnixListener::bind(path)?;
     match group_id(group.unwrap_or(GROUP))? {
+        // A service whose own group it is need not have the right to change it.
+        Some(gid) if std::fs::metadata(path)?.gid() == gid.as_raw() => {}
         Some(gid) => chown(path, None, Some(gid)).context("the socket's group cannot be set")?,
         None => {
             if let Some(group) = group {

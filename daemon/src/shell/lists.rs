@@ -32,6 +32,8 @@ enum Letter {
     /// A peer's message, with its share of [`WAITING_BYTES`].
     Message(Input, OwnedSemaphorePermit),
     Request(Author, Command, oneshot::Sender<Answer>),
+    /// To be called on the machine's thread.
+    Call(Box<dyn FnOnce() + Send>),
 }
 
 /// The receiving end of a [`ListsInbox`].
@@ -70,6 +72,11 @@ impl ListsInbox {
     /// Asks the machine. When its thread has ended, `reply` is dropped.
     pub(crate) fn request(&self, by: Author, command: Command, reply: oneshot::Sender<Answer>) {
         let _ = self.letters.send(Letter::Request(by, command, reply));
+    }
+
+    /// Calls that on the machine's thread, when it comes to it.
+    pub(crate) fn call(&self, call: Box<dyn FnOnce() + Send>) {
+        let _ = self.letters.send(Letter::Call(call));
     }
 
     /// The machine's numbers, as of its last turn.
@@ -177,6 +184,7 @@ impl Loop {
         let now = self.wires.clock.now();
         match letter {
             Letter::Input(input) => self.machine.handle(now, input),
+            Letter::Call(call) => call(),
             Letter::Reopened(input, epoch) => {
                 // What it wanted before it knew is refused by the store.
                 self.drain();

@@ -33,6 +33,8 @@ const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
 pub(super) enum Request {
     /// Commit this.
     Commit(Work),
+    /// Call this.
+    Call(Box<dyn FnOnce() + Send>),
     /// Finish what is queued, and end.
     Close,
 }
@@ -42,7 +44,7 @@ impl Request {
     pub(super) fn refuse(self, error: WriteError) {
         match self {
             Self::Commit(work) => (work.done)(Err(error)),
-            Self::Close => {}
+            Self::Call(_) | Self::Close => {}
         }
     }
 }
@@ -108,6 +110,7 @@ impl Committer {
         while !self.closing {
             match self.next() {
                 Ok(Request::Commit(work)) => self.commit(work),
+                Ok(Request::Call(call)) => call(),
                 Ok(Request::Close) | Err(RecvTimeoutError::Disconnected) => self.closing = true,
                 Err(RecvTimeoutError::Timeout) => self.reopen(),
             }
@@ -151,6 +154,7 @@ impl Committer {
             }
             match self.queue.try_recv() {
                 Ok(Request::Commit(work)) => group.push(work),
+                Ok(Request::Call(call)) => call(),
                 Ok(Request::Close) => {
                     self.closing = true;
                     break;

@@ -51,6 +51,8 @@ fn node_and_cluster() -> Vec<Try> {
         ask("/v1/members/{member}", "DELETE", "/v1/members/nobody", 404),
         ask("/v1/members/{member}", "DELETE", "/v1/members/n2", 409),
         ask("/v1/partition", "GET", "/v1/partition", 200),
+        ask("/v1/reload", "POST", "/v1/reload", 200),
+        ask("/v1/reload", "POST", "/v1/reload?x=1", 400),
         ask("/v1/events", "GET", "/v1/events?kinds=nonsense", 422),
         ask("/v1/openapi.json", "GET", "/v1/openapi.json", 200),
         ask("/metrics", "GET", "/metrics", 200),
@@ -278,7 +280,7 @@ async fn every_path_and_status_is_as_the_openapi_document_says() -> anyhow::Resu
             client = Client::connect(&node.socket()).await?;
         }
     }
-    let streams = ["/v1/events", "/v1/lists/{list}/watch", "/v1/leave", "/v1/debug/fault", "/add_entry", "/entries"];
+    let streams = ["/v1/events", "/v1/lists/{list}/watch", "/v1/leave", "/v1/debug/fault", "/v1/debug/hang", "/add_entry", "/entries"];
     for (path, operations) in document["paths"].as_object().context("paths")? {
         for method in operations.as_object().context("operations")?.keys() {
             let tried = seen.contains(&(path.as_str(), method.to_uppercase().as_str()));
@@ -376,6 +378,7 @@ fn commands<'a>(id: &'a str, pid: &'a str) -> Vec<(Vec<&'a str>, i32)> {
         (vec!["members"], 0),
         (vec!["members", "--state", "alive"], 0),
         (vec!["partition"], 0),
+        (vec!["reload"], 0),
         (vec!["join", "127.0.0.1:9"], 1),
         (vec!["forget", "nobody"], 3),
         (vec!["forget", "n2"], 4),

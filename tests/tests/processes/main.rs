@@ -4,6 +4,7 @@
 #![expect(clippy::indexing_slicing, reason = "a test that indexes wrongly shall fail")]
 
 mod apart;
+mod booted;
 mod contract;
 mod crash;
 mod disk;
@@ -15,7 +16,9 @@ mod prometheus;
 mod registry;
 mod registry_lives;
 mod registry_many;
+mod reload;
 mod rough;
 mod run;
 mod story;
+mod systemd;
 mod tokens;

@@ -145,8 +145,8 @@ impl Conn {
         is_idle && !self.is_unread() && self.bound().0.is_some()
     }
 
-    pub(crate) fn limits(&self) -> &Limits {
-        &self.shared.limits
+    pub(crate) fn limits(&self) -> Limits {
+        self.shared.limits()
     }
 
     pub(super) fn phase(&self) -> Phase {
@@ -228,7 +228,7 @@ impl Conn {
         let table = self.shared.table();
         let owner = self.caller().owner();
         let is_mine = |conn: &&Arc<Self>| conn.phase() == Phase::Streaming && conn.caller().owner() == owner;
-        let bound = self.shared.limits.streams_per_user;
+        let bound = self.shared.limits().streams_per_user;
         if table.conns.values().filter(is_mine).count() >= bound {
             let detail = format!("this user has {bound} streams open, which is as many as may be");
             return Err(Problem::new(Kind::TooMany, detail).retry_after(1));

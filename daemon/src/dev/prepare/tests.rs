@@ -20,7 +20,9 @@ async fn a_new_directory_is_private_and_complete() {
     let node = prepared.layout.node("node2");
     assert!(node.tls().join("node.key").exists() && prepared.layout.ca().join("ca.pem").exists());
     let args = ["musterd".into(), "--config".into(), node.config().into_os_string()];
-    let Ok(crate::config::Start::Run(config)) = crate::config::load(args) else { panic!("its configuration is refused") };
+    let Ok(crate::config::Start::Run(config)) = crate::config::Source::of_process(args).load() else {
+        panic!("its configuration is refused")
+    };
     assert_eq!((config.quic.listen, config.http.listen), (prepared.mark.nodes[1].address(), Some(prepared.mark.nodes[1].address())));
     assert_eq!((config.quic.seeds.len(), config.http.open), (2, true));
     assert_eq!((config.api.socket, config.data_dir), (node.socket(), node.data()));

@@ -1,0 +1,99 @@
+//! Reading the configuration again while the node runs.
+//!
+//! All or nothing: first everything is read and checked, then what can change without a restart is put in force. What
+//! cannot is named, at every reload until the restart. Flags and environment stay those of the start.
+
+use crate::api::{Limits, Policy};
+use crate::config::{self, Applies, Config, Source, Start};
+use crate::logging::Level;
+use crate::systemd;
+use anyhow::{Context, bail};
+use std::sync::Arc;
+use tokio::sync::{Mutex, watch};
+
+/// What of the configuration the client side follows while it runs.
+#[derive(Clone, Debug)]
+pub(crate) struct InForce {
+    pub(crate) policy: watch::Receiver<Arc<Policy>>,
+    pub(crate) limits: watch::Receiver<Limits>,
+}
+
+/// What came of a reload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    /// Keys whose new values are in force.
+    pub(crate) applied: Vec<String>,
+    /// Keys whose new values count only after a restart.
+    pub(crate) restart: Vec<String>,
+    /// When the certificate, which was read again, expires; Unix seconds.
+    pub(crate) certificate_expires: i64,
+}
+
+/// Reloads, one after the other.
+pub(crate) struct Reloader {
+    source: Source,
+    level: Level,
+    endpoint: transport::Endpoint,
+    policy: watch::Sender<Arc<Policy>>,
+    limits: watch::Sender<Limits>,
+    /// The node's since its start.
+    started: Config,
+    /// As of the last reload.
+    latest: Mutex<Config>,
+}
+
+impl Reloader {
+    pub(crate) fn new(source: Source, level: Level, endpoint: transport::Endpoint, started: Config) -> (Self, InForce) {
+        let (policy, limits) = (watch::channel(Arc::new(policy(&started))), watch::channel(limits(&started)));
+        let in_force = InForce { policy: policy.1, limits: limits.1 };
+        let latest = Mutex::new(started.clone());
+        (Self { source, level, endpoint, policy: policy.0, limits: limits.0, started, latest }, in_force)
+    }
+
+    /// Reloads.
+    ///
+    /// # Errors
+    /// What is wrong with the configuration or the certificates; then nothing was changed.
+    pub(crate) async fn reload(&self) -> anyhow::Result<Outcome> {
+        let mut latest = self.latest.lock().await;
+        // Says that it is over when it is dropped, however it ends.
+        let _told = systemd::Reloading::begin();
+        let source = self.source.clone();
+        // Files, and perhaps the resolver.
+        let (new, identity) = tokio::task::spawn_blocking(move || read(&source)).await.context("reading was cut short")??;
+        let certificate_expires = identity.not_after();
+        self.endpoint.reload(identity)?;
+        let applied = config::changed(&latest, &new, Applies::AtReload);
+        let restart = config::changed(&self.started, &new, Applies::AtRestart);
+        if latest.log.level != new.log.level {
+            self.level.set(&new.log);
+        }
+        self.policy.send_replace(Arc::new(policy(&new)));
+        // How many connections there may be decides at the start how many processes can be registered beside them.
+        self.limits.send_replace(Limits { connections: self.started.limits.connections, ..limits(&new) });
+        *latest = new;
+        tracing::info!(applied = applied.join(" "), restart = restart.join(" "), "the configuration was reloaded");
+        Ok(Outcome { applied, restart, certificate_expires })
+    }
+}
+
+fn read(source: &Source) -> anyhow::Result<(Config, transport::Identity)> {
+    let Start::Run(config) = source.load()? else { bail!("the command line asks for no node") };
+    let identity = transport::Identity::load(&config.tls.ca, &config.tls.cert, &config.tls.key)?;
+    Ok((*config, identity))
+}
+
+fn policy(config: &Config) -> Policy {
+    Policy { admins: config.api.admins.clone(), hosts: config.http.hosts.clone(), open: config.http.open }
+}
+
+fn limits(config: &Config) -> Limits {
+    Limits {
+        connections: config.limits.connections,
+        connections_per_user: config.limits.connections_per_uid,
+        streams_per_user: config.limits.streams_per_uid,
+        head: config.limits.header_timeout,
+        body: config.limits.body_timeout,
+        ..Limits::default()
+    }
+}
