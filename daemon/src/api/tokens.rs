@@ -143,7 +143,7 @@ pub(crate) async fn list(State(api): State<Api>, Extension(conn): Extension<Arc<
     let (uid, _) = conn.caller().on_this_host()?;
     let page = Page::take(&mut query)?;
     query.end()?;
-    let is_admin = conn.caller().must_be_admin(api.policy()).is_ok();
+    let is_admin = conn.caller().must_be_admin(&api.policy()).is_ok();
     let mut writer = PageWriter::new(&page);
     for token in api.service().tokens().list() {
         let is_seen = page.after.as_deref().is_some_and(|after| token.id.0.as_slice() <= after);
@@ -175,7 +175,7 @@ pub(crate) async fn revoke(
     query.end()?;
     let tokens = api.service().tokens();
     let token = tokens.find(id).ok_or_else(|| Problem::new(Kind::NoToken, format!("no token has the id {id}")))?;
-    if token.uid != uid && conn.caller().must_be_admin(api.policy()).is_err() {
+    if token.uid != uid && conn.caller().must_be_admin(&api.policy()).is_err() {
         let words = format!(
             "the token {id} is uid {}'s; only that user, root, the daemon's own user and those in [api] admins may revoke it",
             token.uid
