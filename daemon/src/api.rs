@@ -10,6 +10,7 @@
 //! | `who`, `guard` | who calls, and what protects the TCP listener from web pages |
 //! | `query`, `json`, `path`, `page`, `time`, `filter`, `body`, `entry_page` | how requests are read and answers written |
 //! | `entries`, `lists`, `cluster`, `processes`, `events`, `watch`, `book`, `operation`, `fault` | the calls |
+//! | `measure` | how the calls are counted and timed |
 //! | `openapi` | the document that describes them |
 //!
 //! ```text
@@ -30,6 +31,7 @@ mod guard;
 mod json;
 mod list_hub;
 mod lists;
+mod measure;
 mod openapi;
 mod operation;
 mod page;
@@ -58,6 +60,7 @@ use bytes::Bytes;
 use crdt::id::ListId;
 use crdt::name::ListName;
 use list_hub::ListHub;
+use measure::Operations;
 use node::lists::{ListRow, Refusal};
 use problem::{Kind, Problem};
 use std::sync::Arc;
@@ -87,6 +90,7 @@ struct Shared {
     scans: Arc<Semaphore>,
     leaving: Arc<AtomicBool>,
     document: Bytes,
+    operations: Operations,
 }
 
 impl std::fmt::Debug for Api {
@@ -101,14 +105,16 @@ impl Api {
         let hub = ListHub::start(service.list_changes(), service.list_changes());
         let scans = Arc::new(Semaphore::new(SCANS_AT_ONCE));
         let (_, described) = everything().split_for_parts();
+        let operations = Operations::of(&described);
         let document = openapi::render(described);
-        Self { shared: Arc::new(Shared { service, policy, hub, scans, leaving: Arc::default(), document }) }
+        Self { shared: Arc::new(Shared { service, policy, hub, scans, leaving: Arc::default(), document, operations }) }
     }
 
     /// What is served on the unix socket: everything but the book's routes.
     pub fn socket_router(&self) -> Router {
         let (router, _) = operation_routes().merge(socket_routes()).split_for_parts();
-        router.fallback(no_path).method_not_allowed_fallback(no_method).with_state(self.clone())
+        let measured = middleware::from_fn_with_state(self.shared.operations.clone(), measure::measure);
+        router.fallback(no_path).method_not_allowed_fallback(no_method).layer(measured).with_state(self.clone())
     }
 
     /// What is served by TCP: operation to anyone, the book's routes if the policy says so, and 401 for the rest of the API.
@@ -117,7 +123,8 @@ impl Api {
         let (router, _) = operation_routes().merge(open).split_for_parts();
         let guard = middleware::from_fn_with_state(self.clone(), guard::check);
         let router = router.fallback(no_token).method_not_allowed_fallback(no_method);
-        router.layer(guard).with_state(self.clone())
+        let measured = middleware::from_fn_with_state(self.shared.operations.clone(), measure::measure);
+        router.layer(guard).layer(measured).with_state(self.clone())
     }
 
     pub(crate) fn service(&self) -> &Service {

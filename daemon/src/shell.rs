@@ -176,6 +176,7 @@ impl Node {
         let config = &self.config;
         self.runtime.block_on(async {
             let asked = tokio::spawn(signals(service.clone(), endpoint.clone(), config.tls.clone()));
+            let upkeep = tokio::spawn(metrics::upkeep(service.recorder()));
             let parent = config.parent_pipe.then(|| tokio::spawn(end_with_parent(service.clone())));
             let serving = tokio::spawn(listeners.serve(service, config.clone(), finished));
             let reason = stop.await.context("the cluster thread ended unexpectedly");
@@ -183,6 +184,7 @@ impl Node {
             // Streams that clients keep open must not hold up the end.
             let _ = tokio::time::timeout(listen::FAREWELL, serving).await;
             asked.abort();
+            upkeep.abort();
             parent.inspect(tokio::task::JoinHandle::abort);
             reason
         })

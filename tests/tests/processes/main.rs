@@ -11,6 +11,7 @@ mod fleet;
 mod http;
 mod identity;
 mod load;
+mod metrics;
 mod registry;
 mod registry_lives;
 mod registry_many;
