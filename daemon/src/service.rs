@@ -182,10 +182,14 @@ impl Service {
         others.into_iter().chain(lists).collect()
     }
 
+    /// The recorder of metrics.
+    pub(crate) fn recorder(&self) -> metrics_exporter_prometheus::PrometheusHandle {
+        self.inner.metrics.clone()
+    }
+
     /// All metrics in Prometheus' text format.
     pub fn metrics(&self) -> String {
-        crate::metrics::publish(&self.inner);
-        self.inner.metrics.render()
+        crate::metrics::render(&self.inner)
     }
 
     /// Asks the machine that owns the list; `Evacuate` asks all of them.

@@ -12,6 +12,7 @@ mod fleet;
 mod http;
 mod identity;
 mod load;
+mod metrics;
 mod prometheus;
 mod registry;
 mod registry_lives;

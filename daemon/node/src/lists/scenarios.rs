@@ -93,6 +93,23 @@ fn a_thousand_changes_made_apart_are_exchanged_after_the_heal() {
 }
 
 #[test]
+fn a_list_that_a_peer_cannot_take_lags_until_it_can() {
+    let mut world = World::new(2);
+    world.run(SECOND);
+    world.nodes[1].failing = Some(false);
+    world.add(0, "bob", "buy milk");
+    world.run(20 * SECOND);
+    for index in 0..2 {
+        let stats = world.stats(index);
+        assert!(stats.differing == 1 && stats.lag > 15 * SECOND, "{stats:?}");
+    }
+    world.reopen(1, 9);
+    world.run(5 * SECOND);
+    world.assert_agreed();
+    assert_eq!((0..2).map(|index| world.stats(index).lag).sum::<Duration>(), Duration::ZERO);
+}
+
+#[test]
 fn ten_thousand_missed_changes_of_one_list_arrive_within_three_seconds() {
     let mut world = World::apart(2);
     for i in 0..10_000 {
