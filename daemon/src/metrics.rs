@@ -19,7 +19,9 @@ mod process;
 
 use crate::service::Inner;
 use anyhow::Context;
-use families::{COUNTERS, GAUGES, PROCESS, SECONDS, SPREAD_COUNTERS, SPREAD_GAUGES, Snapshot};
+pub(crate) use families::Snapshot;
+
+use families::{COUNTERS, GAUGES, PROCESS, SECONDS, SPREAD_COUNTERS, SPREAD_GAUGES};
 use metrics::{Counter, Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use std::fmt::Write;
