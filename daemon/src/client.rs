@@ -65,6 +65,15 @@ impl Client {
         self.call(Method::GET, path, None, None).await
     }
 
+    /// Asks for a resource that is text.
+    pub async fn text(&self, path: &ApiPath) -> Result<String, ClientError> {
+        let request = connection::request(Method::GET, path, None, None)?;
+        match tokio::time::timeout(self.timeout.saturating_add(GRACE), connection::exchange_text(&self.socket, request)).await {
+            Ok(answered) => answered,
+            Err(_) => Err(ClientError::Timeout(self.timeout)),
+        }
+    }
+
     /// Sends a request, with a JSON body and an `If-Match` where given.
     pub async fn call(&self, method: Method, path: &ApiPath, body: Option<&Value>, if_match: Option<&str>) -> Result<Reply, ClientError> {
         let request = connection::request(method, path, body, if_match)?;

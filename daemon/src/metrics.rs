@@ -20,6 +20,7 @@ mod process;
 use crate::service::Inner;
 use anyhow::Context;
 pub(crate) use families::Snapshot;
+pub(crate) use process::cpu;
 
 use families::{COUNTERS, GAUGES, PROCESS, SECONDS, SPREAD_COUNTERS, SPREAD_GAUGES};
 use metrics::{Counter, Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};

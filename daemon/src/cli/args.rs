@@ -63,6 +63,8 @@ pub(crate) enum Command {
     Pki(Pki),
     /// Show this node, its cluster, lists, disk and certificates on one screen, and what needs attention
     Status,
+    /// Watch this node and its cluster: members, events, what is busy
+    Top,
     /// Show who belongs to the cluster
     Members(Members),
     /// Join the cluster of the nodes at these addresses

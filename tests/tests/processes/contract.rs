@@ -377,6 +377,7 @@ async fn the_books_two_routes_work_on_an_open_listener() -> anyhow::Result<()> {
 fn commands<'a>(id: &'a str, pid: &'a str) -> Vec<(Vec<&'a str>, i32)> {
     vec![
         (vec!["status"], 0),
+        (vec!["top"], 2),
         (vec!["members"], 0),
         (vec!["members", "--state", "alive"], 0),
         (vec!["partition"], 0),

@@ -24,3 +24,4 @@ mod status;
 mod story;
 mod systemd;
 mod tokens;
+mod top;
