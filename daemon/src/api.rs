@@ -10,7 +10,7 @@
 //! | `who`, `guard` | who calls, and what protects the TCP listener from web pages |
 //! | `access`, `bearer` | what a call by TCP needs, and the tokens that it bears |
 //! | `query`, `json`, `path`, `page`, `time`, `filter`, `body`, `entry_page` | how requests are read and answers written |
-//! | `entries`, `lists`, `cluster`, `processes`, `events`, `watch`, `tokens`, `book`, `operation`, `reload`, `fault` | the calls |
+//! | `entries`, `lists`, `cluster`, `processes`, `events`, `watch`, `tokens`, `book`, `operation`, `reload`, `log_level`, `fault` | the calls |
 //! | `openapi` | the document that describes them |
 //!
 //! ```text
@@ -33,6 +33,7 @@ mod guard;
 mod json;
 mod list_hub;
 mod lists;
+mod log_level;
 mod openapi;
 mod operation;
 mod page;
@@ -236,6 +237,7 @@ fn socket_routes() -> OpenApiRouter<Api> {
         .routes(routes!(cluster::leave))
         .routes(routes!(cluster::partition))
         .routes(routes!(reload::reload))
+        .routes(routes!(log_level::show, log_level::set, log_level::reset))
         .routes(routes!(events::stream))
         .routes(routes!(lists::list))
         .routes(routes!(lists::show, lists::delete))

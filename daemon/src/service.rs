@@ -1,6 +1,7 @@
 //! The running node as the API sees it: ask the machines, read the view, follow what happens.
 
 use crate::event::EventLog;
+use crate::logging::Logging;
 use crate::process::{Host, Replica, Watcher};
 use crate::reload::{self, Reloader};
 use crate::shell::{Inbox, ListsInbox};
@@ -66,6 +67,7 @@ pub(crate) struct Inner {
     pub(crate) trouble: Trouble,
     pub(crate) dev_faults: bool,
     pub(crate) reloader: Reloader,
+    pub(crate) logging: Logging,
     pub(crate) metrics: metrics_exporter_prometheus::PrometheusHandle,
 }
 
@@ -166,6 +168,11 @@ impl Service {
     /// What is wrong with them, in words; then nothing was changed.
     pub(crate) async fn reload(&self) -> anyhow::Result<reload::Outcome> {
         self.inner.reloader.reload().await
+    }
+
+    /// The log, as it can be changed while the node runs.
+    pub(crate) fn logging(&self) -> &Logging {
+        &self.inner.logging
     }
 
     /// How many lists this node has.

@@ -12,6 +12,7 @@ mod fleet;
 mod http;
 mod identity;
 mod load;
+mod logs;
 mod prometheus;
 mod registry;
 mod registry_lives;
