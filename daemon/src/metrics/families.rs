@@ -22,6 +22,8 @@ pub(super) struct Snapshot {
     pub(super) monitors: u64,
     /// What happened to registered processes, by kind; those that never happened are left out.
     pub(super) happened: BTreeMap<&'static str, u64>,
+    /// Good tokens, by what they allow.
+    pub(super) tokens: Vec<(&'static str, f64)>,
     pub(super) process: Process,
     /// Milliseconds since the epoch.
     pub(super) started_at: i64,
@@ -40,6 +42,7 @@ impl Snapshot {
             capacity: count(node.capacity),
             monitors: count(node.replica.monitors()),
             happened: node.replica.events(),
+            tokens: node.tokens.good().map(|(scope, number)| (scope.as_str(), count(number) as f64)).to_vec(),
             process: Process::read(),
             started_at: node.info.started_at,
         }
@@ -149,6 +152,7 @@ pub(super) const SPREAD_GAUGES: &[Spread<f64>] = &[
         "certificate",
         |s| vec![("node", s.transport.node_expires_at as f64), ("authority", s.transport.authority_expires_at as f64)],
     ),
+    ("muster_tokens_good", "Tokens that have not expired, by what they allow", "scope", |s| s.tokens.clone()),
 ];
 
 /// What happens to registered processes.
