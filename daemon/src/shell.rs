@@ -201,6 +201,7 @@ impl Node {
         let config = &self.config;
         self.runtime.block_on(async {
             let asked = tokio::spawn(signals(service.clone()));
+            let upkeep = tokio::spawn(metrics::upkeep(service.recorder()));
             let parent = config.parent_pipe.then(|| tokio::spawn(end_with_parent(service.clone())));
             let watchdog = Watchdog::start(&service, listeners.socket_path());
             let status = tokio::spawn(systemd::tell_status(service.clone()));
@@ -216,6 +217,7 @@ impl Node {
             // Streams that clients keep open must not hold up the end.
             let _ = tokio::time::timeout(listen::FAREWELL, serving).await;
             asked.abort();
+            upkeep.abort();
             parent.inspect(tokio::task::JoinHandle::abort);
             reason
         })

@@ -249,6 +249,8 @@ pub struct StoreStats {
     pub disk_bytes: u64,
     /// What the file system has left for this process, in bytes; `None` if it does not say.
     pub disk_free_bytes: Option<u64>,
+    /// The file system's size in bytes; `None` if it does not say.
+    pub disk_size_bytes: Option<u64>,
 }
 
 /// What the commit thread shares with the handles.
@@ -273,6 +275,7 @@ struct Counters {
 
 impl Shared {
     fn stats(&self) -> StoreStats {
+        let (disk_free_bytes, disk_size_bytes) = open::disk(&self.dir).unzip();
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let counters = &self.counters;
         StoreStats {
@@ -286,7 +289,8 @@ impl Shared {
             failures: read(&counters.failures),
             reopens: read(&counters.reopens),
             disk_bytes: self.slot.get().map_or(0, |db| db.disk_bytes()),
-            disk_free_bytes: open::free_bytes(&self.dir),
+            disk_free_bytes,
+            disk_size_bytes,
         }
     }
 }

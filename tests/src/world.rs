@@ -341,6 +341,7 @@ impl World {
                 let reason = if refused { "refused".to_owned() } else { "no answer".to_owned() };
                 self.admit(cluster, Input::Cluster(cluster::Input::DialFailed { dial, refused, reason }));
             }
+            Arrival::DialledItself { dial } => self.admit(cluster, Input::Cluster(cluster::Input::DialledItself { dial })),
             Arrival::Message { conn, channel: Channel::Cluster, bytes } => {
                 self.admit(cluster, Input::Cluster(cluster::Input::Message { conn, bytes }));
             }

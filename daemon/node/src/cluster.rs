@@ -145,6 +145,7 @@ impl Cluster {
             Input::Timeout => self.fire_due(),
             Input::Connected { peer, conn, dial, remote } => self.connected(peer, conn, dial, remote),
             Input::DialFailed { dial, refused, reason } => self.dial_failed(dial, refused, &reason),
+            Input::DialledItself { dial } => self.dialled_itself(dial),
             Input::Message { conn, bytes } => self.message(conn, &bytes),
             Input::Datagram { conn, bytes } => self.datagram(conn, &bytes),
             Input::Closed { conn } => self.closed(conn),
@@ -347,6 +348,12 @@ impl Cluster {
         self.links.dial_failed(&mut self.edge, dial);
         self.seeds.answered(dial, None);
         self.joins.failed(dial, refused, reason);
+    }
+
+    fn dialled_itself(&mut self, dial: DialId) {
+        self.links.dial_over(dial);
+        self.seeds.dialled_itself(&self.edge, dial);
+        self.joins.dialled_itself(dial);
     }
 
     fn closed(&mut self, conn: ConnId) {

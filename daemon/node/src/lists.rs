@@ -203,6 +203,7 @@ impl Lists {
             repairs: count(repairs),
             repairs_begun,
             differing: self.rounds.differing(),
+            lag: self.rounds.lag(),
             quarantined: count(self.resident.quarantined().len()),
             writes_pending: count(self.commits.len()),
             requests_waiting: count(

@@ -2,6 +2,7 @@
 //! lines and a number.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tracing::field::{Field, Visit};
@@ -17,10 +18,14 @@ const MOST: u64 = 256;
 ///
 /// Lines of the levels DEBUG and TRACE are not limited: somebody asked for all of them.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Limiter(
+pub(crate) struct Limiter(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
     /// As many as there are places in the program that log.
-    Arc<Mutex<HashMap<callsite::Identifier, Place>>>,
-);
+    places: Mutex<HashMap<callsite::Identifier, Place>>,
+    left_out: AtomicU64,
+}
 
 #[derive(Debug)]
 struct Place {
@@ -39,6 +44,11 @@ pub(crate) struct LeftOut {
 }
 
 impl Limiter {
+    /// How many lines were left out since the start.
+    pub(crate) fn left_out(&self) -> u64 {
+        self.0.left_out.load(Ordering::Relaxed)
+    }
+
     /// Tells of what was left out, at the end of each window; for ever.
     pub(crate) async fn tell(self) {
         let mut ticks = tokio::time::interval(WINDOW);
@@ -51,7 +61,7 @@ impl Limiter {
     }
 
     fn ended(&self, now: Instant) -> Vec<LeftOut> {
-        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut places = self.0.places.lock().unwrap_or_else(PoisonError::into_inner);
         let ended = places.extract_if(|_, place| now.saturating_duration_since(place.began) >= WINDOW);
         let mut left_out: Vec<LeftOut> = ended.filter_map(|(_, place)| place.left_out()).collect();
         left_out.sort_by(|a, b| a.message.cmp(&b.message));
@@ -59,11 +69,15 @@ impl Limiter {
     }
 
     fn admits(&self, event: &Event<'_>, now: Instant) -> bool {
-        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut places = self.0.places.lock().unwrap_or_else(PoisonError::into_inner);
         let new = || Place { message: message(event), began: now, lines: 0 };
         let place = places.entry(event.metadata().callsite()).or_insert_with(new);
         place.lines += 1;
-        place.lines <= MOST
+        let is_admitted = place.lines <= MOST;
+        if !is_admitted {
+            self.0.left_out.fetch_add(1, Ordering::Relaxed);
+        }
+        is_admitted
     }
 }
 
@@ -111,7 +125,7 @@ mod tests {
 
     impl<S: Subscriber> Layer<S> for Sink {
         fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-            *self.0.lock().unwrap().entry(message(event)).or_default() += 1;
+            *self.0.places.lock().unwrap().entry(message(event)).or_default() += 1;
         }
     }
 
@@ -128,6 +142,7 @@ mod tests {
         });
         let lines = |message: &str| sink.0.lock().unwrap().get(message).copied();
         assert_eq!((lines("a flood"), lines("asked for"), lines("another place")), (Some(MOST), Some(MOST + 44), Some(1)));
+        assert_eq!(limiter.left_out(), 44);
         assert_eq!(limiter.ended(Instant::now()), [], "the window has not ended");
         let later = Instant::now() + WINDOW;
         assert_eq!(limiter.ended(later), [LeftOut { message: "a flood".into(), lines: 44 }]);

@@ -172,6 +172,7 @@ impl Loop {
     fn event(&mut self, event: Event) {
         let input = match event {
             Event::Connected { conn, peer, dial, remote, preferred } => return self.connected(conn, &peer, dial, remote, preferred),
+            Event::DialFailed { dial, kind: DialErrorKind::Itself, .. } => Input::DialledItself { dial: DialId(dial) },
             Event::DialFailed { dial, kind, reason } => {
                 Input::DialFailed { dial: DialId(dial), refused: kind == DialErrorKind::Refused, reason }
             }

@@ -186,6 +186,7 @@ impl Committer {
         let counters = &self.shared.counters;
         let add =
             |counter: &std::sync::atomic::AtomicU64, n: usize| counter.fetch_add(u64::try_from(n).unwrap_or(u64::MAX), Ordering::Relaxed);
+        crate::metrics::synced(took);
         let nanoseconds = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         counters.sync_ns.fetch_add(nanoseconds, Ordering::Relaxed);
         counters.sync_max_ns.fetch_max(nanoseconds, Ordering::Relaxed);

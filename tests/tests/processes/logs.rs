@@ -11,7 +11,7 @@ async fn logging_json() -> anyhow::Result<Fleet> {
     let mut fleet = Fleet::new(1)?;
     let node = &mut fleet.nodes[0];
     node.configure(&[])?;
-    node.env.push(("MUSTERD_LOG__FORMAT".into(), "json".into()));
+    node.env.push(("MUSTERD_LOG__FORMAT", "json".into()));
     node.start()?;
     Ok(fleet)
 }

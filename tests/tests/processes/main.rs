@@ -13,6 +13,7 @@ mod http;
 mod identity;
 mod load;
 mod logs;
+mod metrics;
 mod prometheus;
 mod registry;
 mod registry_lives;

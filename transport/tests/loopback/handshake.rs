@@ -108,10 +108,17 @@ async fn another_protocol_version_is_refused_in_words() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_dials_itself_is_told_so() {
-    let mut a = World::new().node("a");
+    let world = World::new();
+    let mut a = world.node("a");
     let address = a.address();
     assert_eq!(a.fails(&address, None).await.0, DialErrorKind::Itself);
-    assert_eq!(a.endpoint.stats().connected, 0);
+    // A dial that nobody disturbs shows that both ends of the first one are done with.
+    let mut b = Node::bind(settings(), world.identity("b"));
+    connect(&mut b, &mut a).await;
+    until(|| a.endpoint.stats().connected == 1).await;
+    let stats = a.endpoint.stats();
+    assert_eq!((stats.dials, stats.dial_failures), (1, 0));
+    assert!(stats.refusals().iter().all(|(_, times)| *times == 0), "{stats:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -63,6 +63,11 @@ pub enum Input {
         /// For people.
         reason: String,
     },
+    /// An attempt reached this node itself.
+    DialledItself {
+        /// Which attempt.
+        dial: DialId,
+    },
     /// A message on [`Channel::Cluster`].
     Message {
         /// Where it came in.

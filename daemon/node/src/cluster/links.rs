@@ -185,6 +185,11 @@ impl Links {
 
     pub(super) fn dial_failed(&mut self, edge: &mut Edge, dial: DialId) {
         edge.stats.dials_failed += 1;
+        self.dial_over(dial);
+    }
+
+    /// An attempt brought no connection.
+    pub(super) fn dial_over(&mut self, dial: DialId) {
         if let Some(node) = self.dialling.iter().find(|(_, d)| **d == dial).map(|(node, _)| *node) {
             self.dialling.remove(&node);
             self.waiting.remove(&node);

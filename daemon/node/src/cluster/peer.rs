@@ -16,7 +16,7 @@ impl Cluster {
     pub(super) fn connected(&mut self, peer: Peer, conn: ConnId, dial: Option<DialId>, remote: SocketAddr) {
         if let Some(dial) = dial {
             self.seeds.answered(dial, Some(peer.id));
-            self.joins.connected(&self.viewer, self.me.id, dial, conn, &peer);
+            self.joins.connected(&self.viewer, dial, conn, &peer);
         }
         if self.links.add(&mut self.edge, conn, peer, remote, dial) && self.phase == Phase::Up {
             self.edge.send(conn, self.own_hello().bytes());

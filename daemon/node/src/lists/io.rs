@@ -384,6 +384,8 @@ pub struct Stats {
     pub repairs_begun: u64,
     /// Lists known to differ from some connected peer's.
     pub differing: u64,
+    /// How long the list that has differed longest from a connected peer's has done so, while one side stood still.
+    pub lag: Duration,
     /// Lists in quarantine.
     pub quarantined: u64,
     /// Changes and questions of peers that were dropped because a bound was reached; repair brings the changes back.

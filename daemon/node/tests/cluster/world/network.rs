@@ -89,6 +89,9 @@ impl World {
             };
             return self.at(again, happening);
         };
+        if to == end.0 {
+            return self.give(end.0, Input::DialledItself { dial });
+        }
         if expected.is_some_and(|node| node != self.hosts[to].peer.id) {
             return self.give(end.0, Input::DialFailed { dial, refused: true, reason: "another node is there".into() });
         }
@@ -99,7 +102,7 @@ impl World {
         self.sequence += 1;
         let pipe = self.sequence;
         let (a, b) = (self.hosts[from.0].peer.clone(), self.hosts[to.0].peer.clone());
-        let rival = self.pipes.iter().find(|(_, it)| from.0 != to.0 && (it.ends == [from, to] || it.ends == [to, from])).map(|(id, _)| *id);
+        let rival = self.pipes.iter().find(|(_, it)| it.ends == [from, to] || it.ends == [to, from]).map(|(id, _)| *id);
         if let Some(rival) = rival {
             let loser = if a.id < b.id { rival } else { pipe };
             self.at(self.now + 1_000 * MS, Happening::Break(loser));
