@@ -10,6 +10,7 @@
 //! | `who`, `guard` | who calls, and what protects the TCP listener from web pages |
 //! | `access`, `bearer` | what a call by TCP needs, and the tokens that it bears |
 //! | `query`, `json`, `path`, `page`, `time`, `filter`, `body`, `entry_page` | how requests are read and answers written |
+//! | `status`, `attention` | this node on one page, and what on it needs somebody |
 //! | `entries`, `lists`, `cluster`, `processes`, `events`, `watch`, `tokens`, `book`, `operation`, `reload`, `log_level`, `fault` | the calls |
 //! | `measure` | how the calls are counted and timed |
 //! | `openapi` | the document that describes them |
@@ -20,6 +21,7 @@
 //! ```
 
 mod access;
+mod attention;
 mod bearer;
 mod body;
 mod book;
@@ -47,6 +49,7 @@ mod reload;
 mod serve;
 mod shown;
 mod sse;
+mod status;
 mod time;
 mod tokens;
 mod watch;
@@ -243,6 +246,7 @@ fn socket_routes() -> OpenApiRouter<Api> {
         .routes(routes!(cluster::forget))
         .routes(routes!(cluster::leave))
         .routes(routes!(cluster::partition))
+        .routes(routes!(status::status))
         .routes(routes!(reload::reload))
         .routes(routes!(log_level::show, log_level::set, log_level::reset))
         .routes(routes!(events::stream))

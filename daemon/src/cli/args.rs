@@ -61,7 +61,7 @@ pub(crate) enum Command {
     /// Make a cluster's certificates
     #[command(subcommand)]
     Pki(Pki),
-    /// Show this node and its cluster in short
+    /// Show this node, its cluster, lists, disk and certificates on one screen, and what needs attention
     Status,
     /// Show who belongs to the cluster
     Members(Members),

@@ -11,27 +11,6 @@ use clap::ValueEnum;
 use hyper::Method;
 use serde_json::{Value, json};
 
-/// `muster status`.
-pub(crate) async fn status(session: &Session<'_>) -> Result<(), Failure> {
-    let node = session.get(&ApiPath::new(&["node"])).await?;
-    let partition = session.get(&ApiPath::new(&["partition"])).await?;
-    if session.output.is_json() {
-        return session.output.json(&json!({ "node": node, "partition": partition }));
-    }
-    let mut table = Table::new(&["", ""]);
-    let mut row = |name: &str, value: Cell| table.row([Cell::painted(name, Paint::Dim), value]);
-    row("node", Cell::painted(text(&node, "name"), Paint::Bold));
-    row("id", text(&node, "id").into());
-    row("cluster", text(&node, "cluster").into());
-    row("address", text(&node, "address").into());
-    row("http", node.get("http").and_then(Value::as_str).unwrap_or("none").into());
-    row("version", format!("{} (protocol {})", text(&node, "version"), number(&node, "protocol")).into());
-    row("started", local_date_time(text(&node, "started_at"), &session.zone).into());
-    row("reaches", reach(&partition).into());
-    row("missing", missing_names(&partition).into());
-    session.output.table(&table)
-}
-
 /// `muster members`.
 pub(crate) async fn members(session: &Session<'_>, args: &Members) -> Result<(), Failure> {
     // The stream comes first: what happens between the two calls is told twice rather than not at all.
@@ -176,17 +155,13 @@ pub(crate) async fn partition(session: &Session<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-fn reach(partition: &Value) -> String {
+pub(super) fn reach(partition: &Value) -> String {
     let (reachable, expected) = (number(partition, "reachable"), number(partition, "expected"));
     format!("{}: {reachable} of {expected} nodes reachable", printable(text(partition, "verdict")))
 }
 
 fn missing(partition: &Value) -> &[Value] {
     partition.get("missing").and_then(Value::as_array).map_or(&[], Vec::as_slice)
-}
-
-fn missing_names(partition: &Value) -> String {
-    missing(partition).iter().map(|member| text(member, "name")).collect::<Vec<_>>().join(", ")
 }
 
 fn text<'a>(value: &'a Value, field: &str) -> &'a str {

@@ -125,7 +125,7 @@ mod tests {
 
     impl<S: Subscriber> Layer<S> for Sink {
         fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-            *self.0.places.lock().unwrap().entry(message(event)).or_default() += 1;
+            *self.0.lock().unwrap().entry(message(event)).or_default() += 1;
         }
     }
 

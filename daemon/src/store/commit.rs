@@ -190,6 +190,7 @@ impl Committer {
         let nanoseconds = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         counters.sync_ns.fetch_add(nanoseconds, Ordering::Relaxed);
         counters.sync_max_ns.fetch_max(nanoseconds, Ordering::Relaxed);
+        counters.syncs.note(took);
         match result {
             Ok(()) => {
                 add(&counters.groups, 1);

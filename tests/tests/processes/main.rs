@@ -21,6 +21,7 @@ mod registry_many;
 mod reload;
 mod rough;
 mod run;
+mod status;
 mod story;
 mod systemd;
 mod tokens;
