@@ -1,6 +1,7 @@
 //! The running node as the API sees it: ask the machines, read the view, follow what happens.
 
 use crate::event::EventLog;
+use crate::logging::Logging;
 use crate::metrics::Snapshot;
 use crate::process::{Host, Replica, Watcher};
 use crate::reload::{self, Reloader};
@@ -19,6 +20,10 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{broadcast, oneshot, watch};
+use tokio::time::{Instant, timeout_at};
+
+/// How long a part may take to prove that it works, to somebody who asks whether the node is ready.
+const READY_WITHIN: Duration = Duration::from_secs(2);
 
 /// What a node is, from its start to its end.
 #[derive(Clone, Debug)]
@@ -67,6 +72,7 @@ pub(crate) struct Inner {
     pub(crate) trouble: Trouble,
     pub(crate) dev_faults: bool,
     pub(crate) reloader: Reloader,
+    pub(crate) logging: Logging,
     pub(crate) metrics: metrics_exporter_prometheus::PrometheusHandle,
 }
 
@@ -160,7 +166,14 @@ impl Service {
         self.inner.trouble.now()
     }
 
-    /// Why this node cannot do its work now, in words; empty when it can.
+    /// Why this node cannot do its work now, in words; empty when it can. Its parts get a moment to prove that they work.
+    pub(crate) async fn not_ready(&self) -> Vec<String> {
+        let silent = self.silent(READY_WITHIN).await;
+        let silent = silent.into_iter().map(|part| format!("{part} does not answer within {} s", READY_WITHIN.as_secs()));
+        self.unready().into_iter().chain(silent).collect()
+    }
+
+    /// What is known to be wrong without asking anybody, in words; empty when nothing is.
     pub fn unready(&self) -> Vec<String> {
         let store = self.inner.trouble.now().map(|error| format!("the store takes no writes: {error}"));
         store.into_iter().collect()
@@ -174,9 +187,36 @@ impl Service {
         self.inner.reloader.reload().await
     }
 
+    /// The log, as it can be changed while the node runs.
+    pub(crate) fn logging(&self) -> &Logging {
+        &self.inner.logging
+    }
+
     /// How many lists this node has.
     pub(crate) fn known_lists(&self) -> u64 {
         self.inner.workers.iter().map(|worker| worker.stats().lists).sum()
+    }
+
+    /// Those of the node's threads that do not answer within that time.
+    async fn silent(&self, limit: Duration) -> Vec<&'static str> {
+        let deadline = Instant::now() + limit;
+        let ask = |part: Part| {
+            let (tell, told) = oneshot::channel();
+            // Nobody waits any more if it comes too late.
+            part.call(Box::new(move || {
+                let _ = tell.send(());
+            }));
+            (part.name(), told)
+        };
+        let asked: Vec<_> = self.parts().into_iter().map(ask).collect();
+        let mut silent = Vec::new();
+        for (part, told) in asked {
+            if !matches!(timeout_at(deadline, told).await, Ok(Ok(()))) {
+                silent.push(part);
+            }
+        }
+        silent.dedup();
+        silent
     }
 
     /// The threads that must not stand still, with a way to call something on each.

@@ -44,7 +44,7 @@ counters! {
     closed,
     /// Dials begun.
     dials,
-    /// Dials that failed, for whatever reason.
+    /// Dials that failed; those that reached this node itself did not.
     dial_failures,
     /// Incoming handshakes turned away because of a limit.
     refused_limit,

@@ -20,6 +20,8 @@ mod edge;
 mod edits;
 mod evacuation;
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
 mod harness;
 mod incoming;
 mod io;
@@ -205,7 +207,7 @@ impl Lists {
             repairs: count(repairs),
             repairs_begun,
             differing: self.rounds.differing(),
-            lag: self.rounds.lag(self.edge.now.instant),
+            lag: self.rounds.lag(),
             quarantined: count(self.resident.quarantined().len()),
             writes_pending: count(self.commits.len()),
             requests_waiting: count(

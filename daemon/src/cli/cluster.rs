@@ -1,6 +1,6 @@
 //! Commands about the node and its cluster.
 
-use super::args::{MemberState, Members};
+use super::args::{LogLevel, MemberState, Members};
 use super::events;
 use super::failure::Failure;
 use super::session::Session;
@@ -104,6 +104,27 @@ pub(crate) async fn reload(session: &Session<'_>) -> Result<(), Failure> {
     }
     let expires = local_date_time(text(&answer, "certificate_expires_at"), &session.zone);
     table.row(["certificate".into(), format!("good until {expires}").into()]);
+    session.output.table(&table)
+}
+
+/// `muster log-level`.
+pub(crate) async fn log_level(session: &Session<'_>, args: &LogLevel) -> Result<(), Failure> {
+    let path = ApiPath::new(&["log-level"]);
+    let body = args.level.as_ref().map(|level| match &args.time {
+        Some(time) => json!({ "level": level, "for": time }),
+        None => json!({ "level": level }),
+    });
+    let levels = match (&body, args.reset) {
+        (Some(body), _) => session.send(Method::PUT, &path, Some(body)).await?,
+        (None, true) => session.send(Method::DELETE, &path, None).await?,
+        (None, false) => session.get(&path).await?,
+    };
+    if session.output.is_json() {
+        return session.output.json(&levels);
+    }
+    let mut table = Table::new(&["LEVEL", "UNTIL", "CONFIGURED"]);
+    let until = levels.get("until").and_then(Value::as_str).map(|until| local_date_time(until, &session.zone));
+    table.row([Cell::from(text(&levels, "level")), until.unwrap_or_default().into(), text(&levels, "configured").into()]);
     session.output.table(&table)
 }
 

@@ -22,6 +22,10 @@ pub(crate) struct Snapshot {
     pub(crate) monitors: u64,
     /// What happened to registered processes, by kind; those that never happened are left out.
     pub(crate) happened: BTreeMap<&'static str, u64>,
+    /// Good tokens, by what they allow.
+    pub(crate) tokens: Vec<(&'static str, f64)>,
+    /// Lines of the log.
+    pub(crate) left_out: u64,
     pub(super) process: Process,
     /// Milliseconds since the epoch.
     pub(crate) started_at: i64,
@@ -40,6 +44,8 @@ impl Snapshot {
             capacity: count(node.capacity),
             monitors: count(node.replica.monitors()),
             happened: node.replica.events(),
+            tokens: node.tokens.good().map(|(scope, number)| (scope.as_str(), count(number) as f64)).to_vec(),
+            left_out: node.logging.limiter.left_out(),
             process: Process::read(),
             started_at: node.info.started_at,
         }
@@ -61,6 +67,8 @@ impl Snapshot {
             capacity: 1000,
             monitors: 0,
             happened: BTreeMap::new(),
+            tokens: Vec::new(),
+            left_out: 0,
             process: Process::read(),
             started_at: 0,
         }
@@ -104,6 +112,7 @@ pub(super) const GAUGES: &[Row<u64>] = &[
 ];
 
 pub(super) const COUNTERS: &[Row<u64>] = &[
+    ("muster_log_lines_left_out_total", "Lines of the log that were left out, as their place wrote too many", |s| s.left_out),
     ("muster_cluster_probes_failed_total", "Probes of this node that nobody answered", |s| s.cluster.probes_failed),
     ("muster_cluster_probes_answered_total", "Probes of this node that were answered", |s| s.cluster.probes_answered),
     ("muster_cluster_declared_down_total", "Members that this node declared down", |s| s.cluster.declared_down),
@@ -170,6 +179,7 @@ pub(super) const SPREAD_GAUGES: &[Spread<f64>] = &[
         "certificate",
         |s| vec![("node", s.transport.node_expires_at as f64), ("authority", s.transport.authority_expires_at as f64)],
     ),
+    ("muster_tokens_good", "Tokens that have not expired, by what they allow", "scope", |s| s.tokens.clone()),
 ];
 
 /// What happens to registered processes.

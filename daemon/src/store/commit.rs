@@ -208,7 +208,7 @@ impl Committer {
         let Some(mut outage) = self.outage.take() else { return };
         match reopen::attempt(self, &outage) {
             Ok(recovered) => {
-                tracing::info!(lists = recovered.lists.len(), "the store is open again");
+                tracing::debug!(lists = recovered.lists.len(), "the store is open again");
                 self.shared.counters.reopens.fetch_add(1, Ordering::Relaxed);
                 self.epoch = recovered.epoch;
                 (self.notices)(Notice::Reopened(recovered));

@@ -12,6 +12,7 @@ mod fleet;
 mod http;
 mod identity;
 mod load;
+mod logs;
 mod metrics;
 mod prometheus;
 mod registry;

@@ -88,6 +88,10 @@ async fn everything_is_exported_from_the_start_and_by_the_conventions() -> anyho
         ("muster_api_requests_total", "muster_api_requests_total{operation=\"add\",status=\"2xx\"}"),
         ("muster_api_request_duration_seconds", "muster_api_request_duration_seconds_count{operation=\"add\"}"),
         ("muster_store_failures_total", "muster_store_failures_total"),
+        ("muster_tokens_rejected_total", "muster_tokens_rejected_total{reason=\"unknown\"}"),
+        ("muster_tokens_good", "muster_tokens_good{scope=\"sd\"}"),
+        ("muster_reloads_total", "muster_reloads_total{result=\"refused\"}"),
+        ("muster_watchdog_withheld_total", "muster_watchdog_withheld_total{part=\"store\"}"),
         ("muster_transport_refused_total", "muster_transport_refused_total{reason=\"untrusted\"}"),
         ("muster_cluster_verdict", "muster_cluster_verdict{verdict=\"alone\"}"),
     ] {
@@ -106,6 +110,83 @@ fn promtool_finds_nothing(fleet: &Fleet, text: &str) -> anyhow::Result<()> {
     let output = promtool.args(["check", "metrics"]).stdin(std::fs::File::open(&file)?).output().context("promtool is needed")?;
     let told = [output.stdout, output.stderr].concat();
     ensure!(output.status.success() && told.is_empty(), "{}", String::from_utf8_lossy(&told));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_healthy_cluster_counts_no_refusals_and_no_failures() -> anyhow::Result<()> {
+    // Each node has the first one as its seed, which is so the first one's own.
+    let fleet = Fleet::started(3).await?;
+    for node in &fleet.nodes {
+        let families = scrape(node).await?;
+        for family in ["muster_transport_refused_total", "muster_cluster_malformed_total", "muster_transport_violations_total"] {
+            ensure!(families[family].series.values().all(|times| *times == 0.0), "{}: {:?}", node.name, families[family]);
+        }
+    }
+    let first = scrape(&fleet.nodes[0]).await?;
+    ensure!(value(&first, "muster_cluster_dials_failed_total")? == 0.0 && value(&first, "muster_transport_dials_failed_total")? == 0.0);
+    Ok(())
+}
+
+/// The value of a family's only series, or of the one with these labels.
+fn value(families: &BTreeMap<String, Family>, series: &str) -> anyhow::Result<f64> {
+    let name = series.split('{').next().unwrap_or(series);
+    families.get(name).and_then(|family| family.series.get(series)).copied().with_context(|| format!("no {series}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_and_reloads_are_counted() -> anyhow::Result<()> {
+    let mut fleet = Fleet::new(1)?;
+    fleet.nodes[0].start()?;
+    let node = &fleet.nodes[0];
+    let listener = node.get("/v1/node").await?.json()["http"].as_str().context("no listener")?.to_owned();
+    let mut tcp = Client::connect_tcp(&listener).await?;
+    ensure!(tcp.call("GET", "/v1/lists", None).await?.status == 401);
+    let token = node.call("POST", "/v1/tokens", Some(&json!({ "scope": "read" }))).await?.json();
+    ensure!(node.call("POST", "/v1/tokens", Some(&json!({ "scope": "read" }))).await?.status == 201);
+    let path = format!("/v1/tokens/{}", token["id"].as_str().context("no id")?);
+    ensure!(node.call("DELETE", &path, None).await?.status == 204);
+    ensure!(node.call("POST", "/v1/reload", None).await?.status == 200);
+    let configured = std::fs::read_to_string(node.config())?;
+    std::fs::write(node.config(), "nonsense = 1")?;
+    ensure!(node.call("POST", "/v1/reload", None).await?.status >= 400);
+    std::fs::write(node.config(), format!("{configured}\n[node]\ntags = [\"deck\"]\n"))?;
+    let refused = scrape(node).await?;
+    ensure!(node.call("POST", "/v1/reload", None).await?.status == 200);
+    let done = scrape(node).await?;
+    for (families, series, expected) in [
+        (&refused, "muster_tokens_rejected_total{reason=\"missing\"}", 1.0),
+        (&refused, "muster_tokens_good{scope=\"read\"}", 1.0),
+        (&refused, "muster_reloads_total{result=\"done\"}", 1.0),
+        (&refused, "muster_reloads_total{result=\"refused\"}", 1.0),
+        (&refused, "muster_reload_last_successful", 0.0),
+        (&refused, "muster_reload_restart_keys", 0.0),
+        (&done, "muster_reload_last_successful", 1.0),
+        (&done, "muster_reload_restart_keys", 1.0),
+    ] {
+        ensure!(value(families, series)? == expected, "{series} is {}", value(families, series)?);
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_hangs_lives_and_says_why_it_is_not_ready() -> anyhow::Result<()> {
+    let mut fleet = Fleet::new(1)?;
+    fleet.nodes[0].start()?;
+    let node = &fleet.nodes[0];
+    for part in ["cluster", "lists", "store"] {
+        ensure!(node.get("/readyz").await?.text == "ready");
+        ensure!(node.call("PUT", "/v1/debug/hang", Some(&json!({ "part": part, "ms": 4_000 }))).await?.status == 204);
+        let (ready, health) = (node.get("/readyz").await?, node.get("/healthz").await?);
+        ensure!(ready.status == 503 && ready.text.contains(&format!("{part} does not answer")), "{ready:?}");
+        ensure!(health.status == 200, "{health:?}");
+        eventually("it is ready again", async || {
+            let answer = node.get("/readyz").await?;
+            ensure!(answer.status == 200, "{answer:?}");
+            Ok(())
+        })
+        .await?;
+    }
     Ok(())
 }
 

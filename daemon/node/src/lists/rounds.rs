@@ -93,8 +93,9 @@ impl Stuck {
 }
 
 /// What the last round with a peer found.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Found {
+    at: Instant,
     lists: u64,
     stuck: BTreeMap<ListId, Stuck>,
 }
@@ -239,11 +240,11 @@ impl Rounds {
         self.found.values().map(|found| found.lists).max().unwrap_or(0)
     }
 
-    /// How long the list that has differed longest from some peer's has done so, without progress on both sides; as old as the
-    /// last round with that peer.
-    pub(super) fn lag(&self, now: Instant) -> Duration {
-        let since = self.found.values().flat_map(|found| found.stuck.values()).map(|stuck| stuck.since).min();
-        since.map_or(Duration::ZERO, |since| now.since(since))
+    /// How long the list that has differed longest from some peer's has done so, without progress on both sides: from the first
+    /// round that saw it to the last one. What happened since is not known, and rounds with one of many peers are rare.
+    pub(super) fn lag(&self) -> Duration {
+        let of = |found: &Found| found.stuck.values().map(|stuck| found.at.since(stuck.since)).max();
+        self.found.values().filter_map(of).max().unwrap_or_default()
     }
 
     /// The lists that lag so, a bounded number for each peer.
@@ -258,7 +259,7 @@ impl Rounds {
             return None;
         }
         let round = self.active.remove(&peer)?;
-        self.found.insert(peer, Found { lists: round.lists, stuck: round.stuck });
+        self.found.insert(peer, Found { at: round.at, lists: round.lists, stuck: round.stuck });
         Some(Finished { urgency: round.urgency, truncated: round.truncated, record: round.record })
     }
 }

@@ -95,9 +95,10 @@ fn a_thousand_changes_made_apart_are_exchanged_after_the_heal() {
 #[test]
 fn a_list_that_a_peer_cannot_take_lags_until_it_can() {
     let mut world = World::new(2);
-    world.run(SECOND);
-    world.nodes[1].failing = Some(false);
     world.add(0, "bob", "buy milk");
+    world.run(SECOND);
+    world.restart(1, |settings| settings.quarantined.push(ListId::of(&name("bob"))));
+    world.add(0, "bob", "buy bread");
     world.run(20 * SECOND);
     for index in 0..2 {
         let stats = world.stats(index);
@@ -106,7 +107,12 @@ fn a_list_that_a_peer_cannot_take_lags_until_it_can() {
         let Some(Ok(Reply::Lagging(lagging))) = world.reply(request) else { panic!() };
         assert!(matches!(lagging[..], [Lagging { lag, .. }] if lag == stats.lag), "{lagging:?}");
     }
-    world.reopen(1, 9);
+    let told = world.stats(0).lag;
+    world.cut(0, 1);
+    world.run(20 * SECOND);
+    assert_eq!((told > Duration::ZERO, world.stats(0).lag), (true, Duration::ZERO), "nobody is connected whose list could differ");
+    world.connect(0, 1);
+    world.restart(1, |_| ());
     world.run(5 * SECOND);
     world.assert_agreed();
     assert_eq!((0..2).map(|index| world.stats(index).lag).sum::<Duration>(), Duration::ZERO);
