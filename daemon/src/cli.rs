@@ -8,6 +8,7 @@ mod cluster;
 mod complete;
 mod dates;
 mod dev;
+mod doctor;
 mod due;
 mod edit;
 mod entry;
@@ -88,6 +89,7 @@ async fn dispatch(cli: Cli, output: &Output) -> Result<ExitCode, Failure> {
         Command::Completions { shell } => complete::run(shell, output),
         Command::Status => status::status(&session()?).await,
         Command::Top => return top::run(&session()?).await,
+        Command::Doctor(args) => return doctor::examine(&session()?, &args).await,
         Command::Members(args) => cluster::members(&session()?, &args).await,
         Command::Join { addresses } => cluster::join(&session()?, &addresses).await,
         Command::Leave { force } => cluster::leave(&session()?, force).await,

@@ -50,6 +50,12 @@ impl Client {
         Self { socket: socket.into(), timeout }
     }
 
+    /// The same with calls that may take at least so long.
+    #[must_use]
+    pub fn with_patience(&self, patience: Duration) -> Self {
+        Self { socket: self.socket.clone(), timeout: self.timeout.max(patience) }
+    }
+
     /// The socket it connects to.
     pub fn socket(&self) -> &Path {
         &self.socket

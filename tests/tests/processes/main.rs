@@ -8,6 +8,7 @@ mod booted;
 mod contract;
 mod crash;
 mod disk;
+mod doctor;
 mod fleet;
 mod http;
 mod identity;
