@@ -11,7 +11,7 @@
 //! | `access`, `bearer` | what a call by TCP needs, and the tokens that it bears |
 //! | `query`, `json`, `path`, `page`, `time`, `filter`, `body`, `entry_page` | how requests are read and answers written |
 //! | `status`, `attention` | this node on one page, and what on it needs somebody |
-//! | `entries`, `lists`, `cluster`, `processes`, `events`, `watch`, `tokens`, `book`, `operation`, `reload`, `log_level`, `doctor`, `fault` | the calls |
+//! | `entries`, `lists`, `cluster`, `processes`, `events`, `watch`, `tokens`, `book`, `operation`, `reload`, `log_level`, `doctor`, `debug`, `fault` | the calls |
 //! | `measure` | how the calls are counted and timed |
 //! | `openapi` | the document that describes them |
 //!
@@ -26,6 +26,7 @@ mod bearer;
 mod body;
 mod book;
 mod cluster;
+mod debug;
 mod doctor;
 mod entries;
 mod entry_page;
@@ -287,6 +288,8 @@ fn socket_routes() -> OpenApiRouter<Api> {
         .routes(routes!(processes::members))
         .routes(routes!(processes::join, processes::leave))
         .routes(routes!(doctor::examine))
+        .routes(routes!(debug::events))
+        .routes(routes!(debug::configuration))
         .routes(routes!(fault::set))
         .routes(routes!(fault::hang))
 }

@@ -4,6 +4,7 @@
 //! between its fields, no header, no colour; stable, so that scripts may rely on it. `--json` prints what the API answers.
 
 mod args;
+mod bundle;
 mod cluster;
 mod complete;
 mod dates;
@@ -38,7 +39,7 @@ pub(crate) use events::describe;
 pub(crate) use failure::Failure;
 pub(crate) use text::{local_time, printable};
 
-use args::{Cli, Command, Token};
+use args::{Cli, Command, Debug, Token};
 use clap::Parser;
 use output::Output;
 use session::Session;
@@ -90,6 +91,7 @@ async fn dispatch(cli: Cli, output: &Output) -> Result<ExitCode, Failure> {
         Command::Status => status::status(&session()?).await,
         Command::Top => return top::run(&session()?).await,
         Command::Doctor(args) => return doctor::examine(&session()?, &args).await,
+        Command::Debug(Debug::Bundle(args)) => bundle::bundle(&session()?, &args).await,
         Command::Members(args) => cluster::members(&session()?, &args).await,
         Command::Join { addresses } => cluster::join(&session()?, &addresses).await,
         Command::Leave { force } => cluster::leave(&session()?, force).await,

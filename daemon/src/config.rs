@@ -207,6 +207,11 @@ pub(crate) fn changed(old: &Config, new: &Config, applies: Applies) -> Vec<Strin
     keys::KEYS.iter().filter(differs).map(|key| key.dotted()).collect()
 }
 
+/// Every key with its resolved value.
+pub(crate) fn values(config: &Config) -> Vec<(String, String)> {
+    keys::KEYS.iter().map(|key| (key.dotted(), (key.shown)(config))).collect()
+}
+
 fn load_in(surroundings: &Surroundings) -> Result<Start, ConfigError> {
     let flags = match flags::parse(&surroundings.args)? {
         flags::Parsed::Flags(flags) => flags,

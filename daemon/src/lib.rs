@@ -12,6 +12,7 @@ pub mod config;
 pub mod dev;
 mod doctor;
 pub mod event;
+mod flight;
 mod hub;
 mod inquiry;
 pub mod logging;

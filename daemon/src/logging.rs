@@ -14,6 +14,7 @@ pub(crate) use level::{Levels, plausible};
 pub(crate) use limiter::Limiter;
 
 use crate::config::{Log, LogFormat};
+use crate::flight::Recorder;
 use std::io::IsTerminal;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
@@ -27,6 +28,8 @@ pub struct Logging {
     pub(crate) level: Level,
     /// What was left out.
     pub(crate) limiter: Limiter,
+    /// The decisions of the last minutes, whatever is logged.
+    pub(crate) recorder: Recorder,
 }
 
 /// Starts logging for the whole process; a second call changes nothing.
@@ -35,10 +38,11 @@ pub struct Logging {
 pub fn init(log: &Log) -> Logging {
     let (filter, handle) = reload::Layer::new(level::filter(&log.level));
     let limiter = Limiter::default();
-    let sink = sink(log.format).with_filter(limiter.clone());
+    let recorder = Recorder::default();
+    let sink = sink(log.format).with_filter(limiter.clone()).with_filter(filter);
     // Fails only if a subscriber is there already, which then goes on.
-    let _ = tracing_subscriber::registry().with(filter).with(sink).try_init();
-    Logging { level: Level::new(&log.level, handle), limiter }
+    let _ = tracing_subscriber::registry().with(sink).with(recorder.layer()).try_init();
+    Logging { level: Level::new(&log.level, handle), limiter, recorder }
 }
 
 type Sink<S> = Box<dyn Layer<S> + Send + Sync>;

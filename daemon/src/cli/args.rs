@@ -3,7 +3,7 @@
 mod doctor;
 mod process;
 
-pub(crate) use doctor::Doctor;
+pub(crate) use doctor::{Bundle, Debug, Doctor};
 pub(crate) use process::{Described, Group, GroupMembers, Link, Monitor, Named, Pair, Ps, Register, Run};
 
 use clap::builder::NonEmptyStringValueParser;
@@ -71,6 +71,9 @@ pub(crate) enum Command {
     ///
     /// Exits with 0 only when nothing is wrong. Examines what it can when no daemon answers.
     Doctor(Doctor),
+    /// Collect what a maintainer needs
+    #[command(subcommand)]
+    Debug(Debug),
     /// Show who belongs to the cluster
     Members(Members),
     /// Join the cluster of the nodes at these addresses

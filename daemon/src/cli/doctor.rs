@@ -10,7 +10,7 @@ use crate::client::{ApiPath, ClientError};
 use crate::config::{Source, Start};
 use crate::doctor::{Finding, HERE, Level, absent, host};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -30,29 +30,43 @@ struct Examination {
 
 /// `muster doctor`.
 pub(crate) async fn examine(session: &Session<'_>, args: &Doctor) -> Result<ExitCode, Failure> {
-    let client = session.client().with_patience(PATIENCE);
-    let (node, findings) = match client.get(&ApiPath::new(&["debug", "doctor"])).await {
-        Ok(reply) => {
-            let answer: Examination = serde_json::from_value(reply.body).map_err(|error| Failure::Failed(error.to_string()))?;
-            (Some(answer.node), answer.items)
-        }
-        Err(error @ (ClientError::Unreachable { .. } | ClientError::Timeout(_) | ClientError::Broken(_))) => {
-            (None, without_daemon(session.explain(error).words(), config_file(session, args)))
-        }
-        Err(error) => return Err(session.explain(error)),
-    };
-    let healthy = findings.iter().all(|finding| finding.level == Level::Good);
+    let (node, findings) = ask(session, args.config.clone()).await?;
     if session.output.is_json() {
-        session.output.json(&json!({ "node": node, "healthy": healthy, "items": findings }))?;
+        session.output.json(&shown(node.as_deref(), &findings))?;
     } else {
         print(session, node.as_deref(), &findings)?;
     }
-    Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if is_healthy(&findings) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The configuration of the daemon that would answer: as given, a development node's own, or musterd's usual one.
-fn config_file(session: &Session<'_>, args: &Doctor) -> Option<PathBuf> {
-    args.config.clone().or_else(|| session.node_config())
+/// An examination as `--json` prints it.
+pub(super) async fn findings(session: &Session<'_>, config: Option<PathBuf>) -> Result<Value, Failure> {
+    ask(session, config).await.map(|(node, findings)| shown(node.as_deref(), &findings))
+}
+
+fn shown(node: Option<&str>, findings: &[Finding]) -> Value {
+    json!({ "node": node, "healthy": is_healthy(findings), "items": findings })
+}
+
+fn is_healthy(findings: &[Finding]) -> bool {
+    findings.iter().all(|finding| finding.level == Level::Good)
+}
+
+/// The daemon's findings with its name, or those that can be had without it.
+async fn ask(session: &Session<'_>, config: Option<PathBuf>) -> Result<(Option<String>, Vec<Finding>), Failure> {
+    let client = session.client().with_patience(PATIENCE);
+    match client.get(&ApiPath::new(&["debug", "doctor"])).await {
+        Ok(reply) => {
+            let answer: Examination = serde_json::from_value(reply.body).map_err(|error| Failure::Failed(error.to_string()))?;
+            Ok((Some(answer.node), answer.items))
+        }
+        Err(error @ (ClientError::Unreachable { .. } | ClientError::Timeout(_) | ClientError::Broken(_))) => {
+            // As given, a development node's own, or musterd's usual one.
+            let file = config.or_else(|| session.node_config());
+            Ok((None, without_daemon(session.explain(error).words(), file)))
+        }
+        Err(error) => Err(session.explain(error)),
+    }
 }
 
 /// What can be examined from here.

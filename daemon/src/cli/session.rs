@@ -48,6 +48,11 @@ impl<'a> Session<'a> {
         &self.client
     }
 
+    /// The socket that was chosen.
+    pub(crate) fn socket(&self) -> &Path {
+        &self.search.socket
+    }
+
     /// The configuration of the development node that was asked for.
     pub(crate) fn node_config(&self) -> Option<PathBuf> {
         self.node.as_ref().map(|node| node.socket.with_file_name("muster.toml"))

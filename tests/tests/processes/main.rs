@@ -5,6 +5,7 @@
 
 mod apart;
 mod booted;
+mod bundle;
 mod contract;
 mod crash;
 mod disk;

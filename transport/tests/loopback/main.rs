@@ -9,6 +9,7 @@
 
 mod datagrams;
 mod handshake;
+mod inquiries;
 mod life;
 mod messages;
 mod pki;

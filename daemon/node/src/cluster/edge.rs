@@ -73,6 +73,7 @@ impl Edge {
     }
 
     pub(super) fn close(&mut self, conn: ConnId, reason: CloseReason) {
+        tracing::debug!(conn = conn.0, reason = reason.as_str(), "closes a connection");
         self.put(Output::Close { conn, reason });
     }
 }

@@ -114,6 +114,7 @@ impl Links {
         let Some(link) = self.links.get_mut(&conn).filter(|link| !link.accepted) else { return };
         let node = link.peer.id;
         (link.accepted, link.keep_alive) = (true, true);
+        tracing::debug!(peer = %link.peer.name, conn = conn.0, "a peer's hello is accepted");
         edge.put(Output::KeepAlive { conn, on: true });
         for bytes in self.waiting.remove(&node).unwrap_or_default() {
             edge.put(Output::Datagram { conn, bytes });
@@ -178,6 +179,7 @@ impl Links {
         if self.is_reached(node) || self.dialling.contains_key(&node) {
             return;
         }
+        tracing::debug!(%node, %addr, "dials a member");
         let dial = self.dial(edge, Target::Node(node, addr));
         self.dialling.insert(node, dial);
     }

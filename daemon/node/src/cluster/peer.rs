@@ -156,8 +156,12 @@ impl Cluster {
         let Some(node) = self.links.get(conn).map(|link| link.peer.id) else { return };
         match self.hellos.judge(&mut self.edge, &self.links, conn, self.roster.run(node)) {
             Some(Judgement::Accept) => self.accept(conn),
-            Some(Judgement::Above(run)) => self.edge.send(conn, Message::Above { run }.bytes()),
-            Some(Judgement::Wait) | None => {}
+            Some(Judgement::Above(run)) => {
+                tracing::debug!(%node, conn = conn.0, run, "a peer has to go above a run");
+                self.edge.send(conn, Message::Above { run }.bytes());
+            }
+            Some(Judgement::Wait) => tracing::debug!(%node, conn = conn.0, "a peer waits until its older start was challenged"),
+            None => {}
         }
     }
 
@@ -305,6 +309,7 @@ impl Cluster {
     }
 
     fn goodbye(&mut self, conn: ConnId, node: NodeId, restart: bool) {
+        tracing::debug!(%node, conn = conn.0, restart, "a peer says goodbye");
         let run = self.links.get(conn).and_then(|link| link.hello.as_ref()).map(Hello::run);
         if let Some(run) = run.filter(|_| restart) {
             self.absences.note(&mut self.edge, node, run);

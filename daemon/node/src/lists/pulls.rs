@@ -91,6 +91,7 @@ impl Pulls {
             self.queued.remove(&peer);
         }
         self.begun += 1;
+        tracing::debug!(%peer, "repairs a list");
         let pull =
             Pull { peer, stage: Stage::Looking, claim_bytes: MIN_CLAIM_BYTES, at: now, received: false, advanced: false, useful: false };
         self.active.insert(list, pull);

@@ -259,6 +259,9 @@ impl Rounds {
             return None;
         }
         let round = self.active.remove(&peer)?;
+        if round.lists > 0 {
+            tracing::debug!(%peer, lists = round.lists, "lists differ from a peer's");
+        }
         self.found.insert(peer, Found { at: round.at, lists: round.lists, stuck: round.stuck });
         Some(Finished { urgency: round.urgency, truncated: round.truncated, record: round.record })
     }

@@ -134,6 +134,7 @@ impl Exchange {
 
     pub(super) fn pull(&mut self, edge: &mut Edge, logs: &Logs, owner: NodeId, conn: ConnId) {
         edge.tell(conn, Message::Pull { owner, from: logs.progress(owner) }.bytes());
+        tracing::debug!(%owner, conn = conn.0, "asks for registrations");
         edge.stats.registry.pulls += 1;
         self.pulls.insert(owner, Flight { conn, at: edge.instant() });
     }
