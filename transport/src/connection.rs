@@ -281,7 +281,7 @@ async fn tell_overflows(core: &Core, link: &Link, lane: Lane, outbox: &Outbox) {
 }
 
 /// What the handshake agreed on; it fails where there is nothing in common.
-fn negotiated(quic: &quinn::Connection) -> Vec<u8> {
+pub(crate) fn negotiated(quic: &quinn::Connection) -> Vec<u8> {
     let data = quic.handshake_data().and_then(|data| data.downcast::<HandshakeData>().ok());
     data.and_then(|data| data.protocol).unwrap_or_default()
 }

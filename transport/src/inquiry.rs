@@ -6,13 +6,13 @@
 //! here; each is one bidirectional stream, the question first, to the end of its half.
 
 use crate::certificate;
+use crate::connection::negotiated;
 use crate::dial::leaf_of;
 use crate::endpoint::{self, Core};
 use crate::event::PeerName;
 use crate::fault::Socket;
 use crate::refusal::{DialErrorKind, Failure, Verdict};
 use bytes::Bytes;
-use quinn::crypto::rustls::HandshakeData;
 use quinn::{EndpointConfig, Runtime, TokioRuntime};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -133,9 +133,7 @@ fn fresh(core: &Core, peer: SocketAddr) -> std::io::Result<quinn::Endpoint> {
 
 /// Whether an accepted handshake was one for an inquiry.
 pub(crate) fn is_one(core: &Core, quic: &quinn::Connection) -> bool {
-    let data = quic.handshake_data().and_then(|data| data.downcast::<HandshakeData>().ok());
-    let protocol = data.and_then(|data| data.protocol);
-    !core.settings.inquiry_alpn.is_empty() && protocol.as_deref() == Some(core.settings.inquiry_alpn.as_slice())
+    !core.settings.inquiry_alpn.is_empty() && negotiated(quic) == core.settings.inquiry_alpn
 }
 
 /// Answers what a peer asks, until it is over.
@@ -146,9 +144,10 @@ pub(crate) async fn serve(core: Arc<Core>, quic: quinn::Connection, peer: PeerNa
     quic.set_max_concurrent_bi_streams(MAX_OPEN.into());
     let serving = async {
         while let Ok((send, recv)) = quic.accept_bi().await {
-            if let Some(questions) = core.questions() {
-                tokio::spawn(answer(questions, peer.clone(), send, recv));
-            }
+            let Some(questions) = core.questions() else {
+                return quic.close(0_u8.into(), b"no questions are answered here");
+            };
+            tokio::spawn(answer(questions, peer.clone(), send, recv));
         }
     };
     if timeout(LIMIT, serving).await.is_err() {
@@ -156,19 +155,23 @@ pub(crate) async fn serve(core: Arc<Core>, quic: quinn::Connection, peer: PeerNa
     }
 }
 
-/// A question without an answer is told by a stream that is reset.
-async fn answer(questions: mpsc::Sender<Question>, peer: PeerName, mut send: quinn::SendStream, mut recv: quinn::RecvStream) {
-    let Ok(bytes) = recv.read_to_end(MAX_QUESTION_BYTES).await else { return };
-    let (reply, answered) = oneshot::channel();
-    let asked = questions.try_send(Question { peer, bytes: bytes.into(), reply });
-    let answer = if asked.is_ok() { timeout(LIMIT, answered).await } else { return drop(send.reset(0_u8.into())) };
-    match answer {
-        Ok(Ok(bytes)) if bytes.len() <= MAX_ANSWER_BYTES => {
+/// A question without an answer is told by a stream that is reset: one that is dropped would end as if the answer were empty.
+async fn answer(questions: mpsc::Sender<Question>, peer: PeerName, mut send: quinn::SendStream, recv: quinn::RecvStream) {
+    match find_answer(&questions, peer, recv).await {
+        Some(bytes) => {
             // The peer may have gone meanwhile.
             let _ = send.write_all(&bytes).await;
         }
-        Ok(_) | Err(_) => drop(send.reset(0_u8.into())),
+        None => drop(send.reset(0_u8.into())),
     }
+}
+
+async fn find_answer(questions: &mpsc::Sender<Question>, peer: PeerName, mut recv: quinn::RecvStream) -> Option<Bytes> {
+    let bytes = recv.read_to_end(MAX_QUESTION_BYTES).await.ok()?;
+    let (reply, answered) = oneshot::channel();
+    questions.try_send(Question { peer, bytes: bytes.into(), reply }).ok()?;
+    let answer = timeout(LIMIT, answered).await.ok()?.ok()?;
+    (answer.len() <= MAX_ANSWER_BYTES).then_some(answer)
 }
 
 /// From where handshakes came that were never finished: packets from there arrive here, and ours may not arrive there.

@@ -138,7 +138,34 @@ pub fn skew(asked_ms: i64, took: Duration, theirs_ms: i64) -> (i64, Duration) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::golden::{check, covers};
     use proptest::prelude::*;
+
+    const NODE: NodeId = NodeId([7; 16]);
+
+    #[test]
+    fn questions_and_answers_are_what_they_were() {
+        let questions = vec![
+            ("clock", Question::Clock),
+            ("reach", Question::Reach),
+            ("sight", Question::Sight(NODE)),
+            ("relay", Question::Relay(NODE)),
+        ];
+        covers::<Question>("inquiry-questions", 0, questions.iter().map(|(_, question)| question.bytes()));
+        check("inquiry-questions", questions, |question| question.bytes(), |bytes| Question::read(bytes).ok());
+        let sight = Sight { is_reachable: true, rtt_us: Some(400), knocked_ms: Some(900) };
+        let answers = vec![
+            ("clock", Answer::Clock { wall_ms: 1_700_000_000_000, version: "0.1.0".to_owned() }),
+            ("reached", Answer::Reach(Reach::Reached)),
+            ("silent", Answer::Reach(Reach::Silent("no answer".to_owned()))),
+            ("refused", Answer::Reach(Reach::Refused("its certificate has expired".to_owned()))),
+            ("unknown", Answer::Reach(Reach::Unknown)),
+            ("sight", Answer::Sight(sight)),
+            ("relay", Answer::Relay(Some(sight))),
+        ];
+        covers::<Answer>("inquiry-answers", 0, answers.iter().map(|(_, answer)| answer.clone().bytes()));
+        check("inquiry-answers", answers, |answer| answer.clone().bytes(), |bytes| Answer::read(bytes).ok());
+    }
 
     #[test]
     fn a_clock_is_compared_with_the_middle_of_the_round_trip() {

@@ -5,7 +5,7 @@
 //! | `about.json` | when, which versions, and what could not be had | here |
 //! | `status.json`, `node.json`, `members.json`, `partition.json`, `log-level.json` | the API's answers | the daemon |
 //! | `metrics.txt` | all metrics | the daemon |
-//! | `recorder.json` | the decisions of the last minutes | the daemon |
+//! | `recorder.txt` | the decisions of the last minutes, one a line | the daemon |
 //! | `configuration.json` | every key with its value | the daemon |
 //! | `doctor.json` | an examination | the daemon, or what can be examined without |
 //! | `log.txt` | the end of the log | the journal, or a development node's file |
@@ -63,13 +63,12 @@ pub(crate) async fn bundle(session: &Session<'_>, args: &Bundle) -> Result<(), F
 
 /// What the daemon answers, and in words what it did not.
 async fn ask(session: &Session<'_>) -> Result<(Vec<Part>, Vec<String>), Failure> {
-    let wanted: [(&str, &[&str]); 7] = [
+    let wanted: [(&str, &[&str]); 6] = [
         ("status.json", &["status"]),
         ("node.json", &["node"]),
         ("members.json", &["members"]),
         ("partition.json", &["partition"]),
         ("log-level.json", &["log-level"]),
-        ("recorder.json", &["debug", "events"]),
         ("configuration.json", &["debug", "configuration"]),
     ];
     let (mut parts, mut missing) = (Vec::new(), Vec::new());
@@ -80,6 +79,10 @@ async fn ask(session: &Session<'_>) -> Result<(Vec<Part>, Vec<String>), Failure>
             Err(ClientError::Problem(problem)) if problem.status == 403 => return Err(Failure::Problem(problem)),
             Err(error) => missing.push(format!("{name}: {error}")),
         }
+    }
+    match session.client().get(&ApiPath::new(&["debug", "events"])).await {
+        Ok(reply) => parts.push(Part { name: "recorder.txt", text: decisions(&reply.body) }),
+        Err(error) => missing.push(format!("recorder.txt: {error}")),
     }
     match session.client().text(&ApiPath::outside("metrics")).await {
         Ok(text) => parts.push(Part { name: "metrics.txt", text }),
@@ -95,6 +98,14 @@ fn without_names(mut body: Value) -> Value {
         list.as_object_mut().map(|list| list.remove("name"));
     }
     body
+}
+
+/// One decision a line.
+fn decisions(recording: &Value) -> String {
+    let items = recording.get("items").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let text = |item: &Value, field: &str| super::printable(item.get(field).and_then(Value::as_str).unwrap_or_default());
+    let line = |item: &Value| format!("{} {:<5} {}: {}\n", text(item, "at"), text(item, "level"), text(item, "target"), text(item, "text"));
+    items.iter().map(line).collect()
 }
 
 fn pretty(value: &Value) -> String {
@@ -125,6 +136,13 @@ mod tests {
         let status = json!({ "lists": { "known": 1, "lagging": [{ "name": "secret plans", "member": "n2", "lag_ms": 7.0 }] } });
         let shown = without_names(status).to_string();
         assert!(!shown.contains("secret") && shown.contains("n2"), "{shown}");
+    }
+
+    #[test]
+    fn a_decision_is_a_line() {
+        let item = json!({ "at": "2026-01-01T00:00:00.000Z", "level": "info", "target": "node::cluster", "text": "a\nb" });
+        let expected = "2026-01-01T00:00:00.000Z info  node::cluster: a\\u{a}b\n";
+        assert_eq!(decisions(&json!({ "items": [item] })), expected);
     }
 
     #[test]

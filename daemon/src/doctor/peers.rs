@@ -82,7 +82,7 @@ async fn judge(service: &Service, met: &Met, helpers: &[&Met]) -> Vec<Finding> {
     };
     let stats = member.conn.and_then(|conn| service.endpoint().connection_stats(conn.0));
     findings.extend(stats.iter().flat_map(|stats| path(name, stats)));
-    findings.push(version(name, service.info().version, &member.profile.version));
+    findings.push(version(name, service.info().version, member));
     findings
 }
 
@@ -167,13 +167,15 @@ fn path(name: &str, stats: &ConnectionStats) -> Vec<Finding> {
     std::iter::once(mtu).chain(loss).collect()
 }
 
-fn version(name: &str, own: &str, theirs: &str) -> Finding {
+fn version(name: &str, own: &str, member: &MemberView) -> Finding {
+    let theirs = &member.profile.version;
     let level = if own == theirs { Level::Good } else { Level::Warning };
+    let protocol = member.protocol.map_or_else(String::new, |protocol| format!("; they speak protocol {}", protocol.0));
     Finding::of_level(
         level,
         "version",
         name,
-        format!("it runs {theirs}, this node {own}"),
+        format!("it runs {theirs}, this node {own}{protocol}"),
         "finish the upgrade: run one version on all nodes",
     )
 }

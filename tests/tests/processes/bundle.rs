@@ -43,7 +43,7 @@ async fn a_bundle_tells_what_happened_and_no_secret() -> anyhow::Result<()> {
     ensure!(json_part(&bundle, "members.json")?["items"].as_array().is_some_and(|all| all.len() == 2));
     let settings = part(&bundle, "configuration.json")?;
     ensure!(settings.contains("quic.listen") && settings.contains("node.key"), "{settings}");
-    let recorder = part(&bundle, "recorder.json")?;
+    let recorder = part(&bundle, "recorder.txt")?;
     for decision in ["a peer's hello is accepted", "connected", "a member changed"] {
         ensure!(recorder.contains(decision), "{decision:?} is not in {recorder}");
     }
