@@ -51,7 +51,11 @@ impl Terminal {
 
     /// Types a question to the shell, once it has the screen again; it is answered when the terminal reads lines as before.
     async fn is_the_shells(&self) -> anyhow::Result<()> {
-        eventually("the screen is the shell's", async || Ok(ensure!(!self.screen()?.contains("EVENTS")))).await?;
+        eventually("the screen is the shell's", async || {
+            ensure!(!self.screen()?.contains("EVENTS"));
+            Ok(())
+        })
+        .await?;
         self.type_line("stty -a | grep -qw -- -icanon || echo as it was, $((1 + 1)) > /dev/tty")?;
         self.shows("as it was, 2").await
     }
