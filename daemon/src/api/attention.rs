@@ -1,6 +1,5 @@
 //! What needs somebody's attention, and what is to be done about it: judged from numbers alone.
 
-use crate::doctor::disk::SLOW_SYNC;
 use crate::doctor::{Level, disk, expiry, expiry::Whose};
 use crate::metrics::Snapshot;
 use node::cluster::{MemberState, RosterView, Verdict};
@@ -9,6 +8,8 @@ use serde::Serialize;
 use std::time::Duration;
 use utoipa::ToSchema;
 
+/// When one of 100 syncs takes longer than this, people notice.
+const SLOW_SYNC: Duration = Duration::from_millis(250);
 /// Repair takes seconds: a list that lags longer than this is stuck.
 const LONG_LAG: Duration = Duration::from_secs(60);
 /// From this local health on, the node's own probes fail one after the other.

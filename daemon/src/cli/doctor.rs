@@ -93,32 +93,38 @@ fn without_daemon(why: String, file: Option<PathBuf>) -> Vec<Finding> {
 
 fn print(session: &Session<'_>, node: Option<&str>, findings: &[Finding]) -> Result<(), Failure> {
     let output = session.output;
-    let mut of = "";
-    for finding in findings {
-        if output.is_for_people() && finding.of != of {
-            of = &finding.of;
-            let title = if of == HERE {
-                node.map_or_else(|| "this host".to_owned(), |node| format!("{} (here)", printable(node)))
-            } else {
-                printable(of)
-            };
-            output.line(&format!("\n{}", output.paint(&title, Paint::Bold)))?;
-        }
-        let fields = [level_word(finding.level), &finding.of, &finding.check, &finding.what, finding.remedy.as_deref().unwrap_or_default()];
-        output.record(&fields, || lines(session, finding))?;
-    }
     if !output.is_for_people() {
-        return Ok(());
+        return findings.iter().try_for_each(|finding| output.record(&fields(finding), String::new));
     }
+    let mut groups: Vec<&[Finding]> = findings.chunk_by(|one, next| one.of == next.of).collect();
+    // What is worst comes last: there the reader looks first, and the rest may have scrolled away.
+    groups.sort_by_key(|group| group.iter().map(|finding| finding.level).max());
+    for group in groups {
+        let title = match group.first().map(|finding| finding.of.as_str()) {
+            Some(HERE) | None => node.map_or_else(|| "this host".to_owned(), |node| format!("{} (here)", printable(node))),
+            Some(member) => printable(member),
+        };
+        output.line(&format!("\n{}", output.paint(&title, Paint::Bold)))?;
+        let mut group: Vec<&Finding> = group.iter().collect();
+        group.sort_by_key(|finding| finding.level);
+        group.into_iter().try_for_each(|finding| output.line(&lines(session, finding)))?;
+    }
+    output.line(&format!("\n{}", summary(session, findings)))
+}
+
+fn fields(finding: &Finding) -> [&str; 5] {
+    [level_word(finding.level), &finding.of, &finding.check, &finding.what, finding.remedy.as_deref().unwrap_or_default()]
+}
+
+fn summary(session: &Session<'_>, findings: &[Finding]) -> String {
     let count = |level| findings.iter().filter(|finding| finding.level == level).count();
     let (good, warning, critical) = (count(Level::Good), count(Level::Warning), count(Level::Critical));
-    let summary = format!("{critical} critical, {warning} warnings, {good} good");
     let paint = match (critical, warning) {
         (0, 0) => Paint::Green,
         (0, _) => Paint::Yellow,
         (_, _) => Paint::Red,
     };
-    output.line(&format!("\n{}", output.paint(&summary, paint)))
+    session.output.paint(&format!("{critical} critical, {warning} warning, {good} good"), paint)
 }
 
 fn level_word(level: Level) -> &'static str {

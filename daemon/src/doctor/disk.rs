@@ -12,7 +12,7 @@ const SYNCS: usize = 9;
 /// What is written before each of them: a small commit.
 const PIECE: [u8; 4096] = [0x6d; 4096];
 /// Syncs that take longer than this delay every write that people wait for.
-pub(crate) const SLOW_SYNC: Duration = Duration::from_millis(100);
+const SLOW_SYNC: Duration = Duration::from_millis(100);
 /// The file that is written and removed.
 const TRIAL: &str = ".sync-trial";
 
@@ -21,7 +21,7 @@ pub(crate) fn judge_space(free: u64, size: u64) -> (Level, u64) {
     let percent = free.saturating_mul(100).checked_div(size).unwrap_or(0);
     let level = match percent {
         0..3 => Level::Critical,
-        3..12 => Level::Warning,
+        3..10 => Level::Warning,
         _ => Level::Good,
     };
     (level, percent)
@@ -94,6 +94,6 @@ mod tests {
 
     #[test]
     fn little_space_is_told_in_time() {
-        assert_eq!([2, 3, 11, 12].map(|free| judge_space(free, 100).0), [Level::Critical, Level::Warning, Level::Warning, Level::Good]);
+        assert_eq!([2, 3, 9, 10].map(|free| judge_space(free, 100).0), [Level::Critical, Level::Warning, Level::Warning, Level::Good]);
     }
 }

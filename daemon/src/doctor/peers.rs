@@ -80,7 +80,9 @@ async fn judge(service: &Service, met: &Met, helpers: &[&Met]) -> Vec<Finding> {
             vec![Finding::critical("udp out", name, format!("it answers and refuses: {}", error.reason), remedy)]
         }
     };
-    let stats = member.conn.and_then(|conn| service.endpoint().connection_stats(conn.0));
+    // Of one that is down, what was measured last says nothing.
+    let conn = member.conn.filter(|_| member.state.is_reachable());
+    let stats = conn.and_then(|conn| service.endpoint().connection_stats(conn.0));
     findings.extend(stats.iter().flat_map(|stats| path(name, stats)));
     findings.push(version(name, service.info().version, member));
     findings
@@ -170,7 +172,7 @@ fn path(name: &str, stats: &ConnectionStats) -> Vec<Finding> {
 fn version(name: &str, own: &str, member: &MemberView) -> Finding {
     let theirs = &member.profile.version;
     let level = if own == theirs { Level::Good } else { Level::Warning };
-    let protocol = member.protocol.map_or_else(String::new, |protocol| format!("; they speak protocol {}", protocol.0));
+    let protocol = member.protocol.map_or_else(String::new, |protocol| format!("; protocol {}", protocol.0));
     Finding::of_level(
         level,
         "version",

@@ -89,8 +89,8 @@ async fn what_is_wrong_on_this_host_is_found() -> anyhow::Result<()> {
 async fn a_certificate_that_expires_soon_is_found_here_and_there() -> anyhow::Result<()> {
     let mut fleet = Fleet::new(2)?;
     for node in &mut fleet.nodes {
-        // Certificates are issued for 730 days.
-        let Some(env) = clock("+720d") else { return Ok(()) };
+        // Certificates are issued for 730 days: nine and a half are left.
+        let Some(env) = clock("+17292h") else { return Ok(()) };
         node.env = env;
         node.start()?;
     }
@@ -99,7 +99,8 @@ async fn a_certificate_that_expires_soon_is_found_here_and_there() -> anyhow::Re
     is(&found, "here", "certificate", "warning", "expires in 9 days")?;
     is(&found, "n2", "certificate", "warning", "expires in 9 days")?;
     let status = fleet.nodes[0].get("/v1/status").await?.json();
-    ensure!(status["attention"][0]["what"] == "the node's certificate expires in 9 days", "{status}");
+    let attention = status["attention"].as_array().context("no attention")?;
+    ensure!(attention.iter().any(|finding| finding["what"] == "the node's certificate expires in 9 days"), "{status}");
     Ok(())
 }
 

@@ -45,8 +45,8 @@ fn a_node_that_is_well_needs_nobody() {
 
 #[test]
 fn a_disk_that_fills_up_is_told_in_time_and_then_urgent() {
-    assert_eq!(judged(|s| s.store.disk_free_bytes = Some(120)), []);
-    assert_eq!(one(|s| s.store.disk_free_bytes = Some(119)).0, Severity::Warning);
+    assert_eq!(judged(|s| s.store.disk_free_bytes = Some(100)), []);
+    assert_eq!(one(|s| s.store.disk_free_bytes = Some(99)).0, Severity::Warning);
     assert_eq!(one(|s| s.store.disk_free_bytes = Some(20)), (Severity::Critical, "only 2 % of the disk is free".to_owned()));
     let full = judge(&well(), Some(WriteError::Full), NOW_S);
     assert!(full.iter().all(|attention| attention.severity == Severity::Critical) && full.len() == 1, "{full:?}");
