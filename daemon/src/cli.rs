@@ -8,6 +8,7 @@ mod cluster;
 mod complete;
 mod dates;
 mod dev;
+mod doctor;
 mod due;
 mod edit;
 mod entry;
@@ -29,6 +30,7 @@ mod table;
 mod text;
 mod titles;
 mod token;
+mod top;
 mod unreachable;
 mod watch;
 
@@ -86,6 +88,8 @@ async fn dispatch(cli: Cli, output: &Output) -> Result<ExitCode, Failure> {
         Command::Pki(pki) => pki::run(&pki, output),
         Command::Completions { shell } => complete::run(shell, output),
         Command::Status => status::status(&session()?).await,
+        Command::Top => return top::run(&session()?).await,
+        Command::Doctor(args) => return doctor::examine(&session()?, &args).await,
         Command::Members(args) => cluster::members(&session()?, &args).await,
         Command::Join { addresses } => cluster::join(&session()?, &addresses).await,
         Command::Leave { force } => cluster::leave(&session()?, force).await,

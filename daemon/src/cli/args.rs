@@ -1,7 +1,9 @@
 //! What can be typed.
 
+mod doctor;
 mod process;
 
+pub(crate) use doctor::Doctor;
 pub(crate) use process::{Described, Group, GroupMembers, Link, Monitor, Named, Pair, Ps, Register, Run};
 
 use clap::builder::NonEmptyStringValueParser;
@@ -63,6 +65,12 @@ pub(crate) enum Command {
     Pki(Pki),
     /// Show this node, its cluster, lists, disk and certificates on one screen, and what needs attention
     Status,
+    /// Watch this node and its cluster: members, events, what is busy
+    Top,
+    /// Examine this node and what it has to do with each member; say what to do about each finding
+    ///
+    /// Exits with 0 only when nothing is wrong. Examines what it can when no daemon answers.
+    Doctor(Doctor),
     /// Show who belongs to the cluster
     Members(Members),
     /// Join the cluster of the nodes at these addresses
