@@ -10,7 +10,8 @@
 //! | `who`, `guard` | who calls, and what protects the TCP listener from web pages |
 //! | `access`, `bearer` | what a call by TCP needs, and the tokens that it bears |
 //! | `query`, `json`, `path`, `page`, `time`, `filter`, `body`, `entry_page` | how requests are read and answers written |
-//! | `entries`, `lists`, `cluster`, `processes`, `events`, `watch`, `tokens`, `book`, `operation`, `reload`, `fault` | the calls |
+//! | `status`, `attention` | this node on one page, and what on it needs somebody |
+//! | `entries`, `lists`, `cluster`, `processes`, `events`, `watch`, `tokens`, `book`, `operation`, `reload`, `log_level`, `fault` | the calls |
 //! | `measure` | how the calls are counted and timed |
 //! | `openapi` | the document that describes them |
 //!
@@ -20,6 +21,7 @@
 //! ```
 
 mod access;
+mod attention;
 mod bearer;
 mod body;
 mod book;
@@ -34,6 +36,7 @@ mod guard;
 mod json;
 mod list_hub;
 mod lists;
+mod log_level;
 mod measure;
 mod openapi;
 mod operation;
@@ -46,6 +49,7 @@ mod reload;
 mod serve;
 mod shown;
 mod sse;
+mod status;
 mod time;
 mod tokens;
 mod watch;
@@ -242,7 +246,9 @@ fn socket_routes() -> OpenApiRouter<Api> {
         .routes(routes!(cluster::forget))
         .routes(routes!(cluster::leave))
         .routes(routes!(cluster::partition))
+        .routes(routes!(status::status))
         .routes(routes!(reload::reload))
+        .routes(routes!(log_level::show, log_level::set, log_level::reset))
         .routes(routes!(events::stream))
         .routes(routes!(lists::list))
         .routes(routes!(lists::show, lists::delete))

@@ -24,7 +24,9 @@ pub(crate) use recorded::*;
 
 use crate::service::Inner;
 use anyhow::Context;
-use families::{COUNTERS, GAUGES, PROCESS, SECONDS, SPREAD_COUNTERS, SPREAD_GAUGES, Snapshot};
+pub(crate) use families::Snapshot;
+
+use families::{COUNTERS, GAUGES, PROCESS, SECONDS, SPREAD_COUNTERS, SPREAD_GAUGES};
 use metrics::{counter, describe_counter, describe_gauge, gauge};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use std::fmt::Write;

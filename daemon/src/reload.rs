@@ -73,7 +73,7 @@ impl Reloader {
         let applied = config::changed(&latest, &new, Applies::AtReload);
         let restart = config::changed(&self.started, &new, Applies::AtRestart);
         if latest.log.level != new.log.level {
-            self.level.set(&new.log);
+            self.level.configure(&new.log.level);
         }
         self.policy.send_replace(Arc::new(policy(&new)));
         // How many connections there may be decides at the start how many processes can be registered beside them.

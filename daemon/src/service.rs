@@ -1,6 +1,8 @@
 //! The running node as the API sees it: ask the machines, read the view, follow what happens.
 
 use crate::event::EventLog;
+use crate::logging::Logging;
+use crate::metrics::Snapshot;
 use crate::process::{Host, Replica, Watcher};
 use crate::reload::{self, Reloader};
 use crate::shell::{Inbox, ListsInbox};
@@ -70,6 +72,7 @@ pub(crate) struct Inner {
     pub(crate) trouble: Trouble,
     pub(crate) dev_faults: bool,
     pub(crate) reloader: Reloader,
+    pub(crate) logging: Logging,
     pub(crate) metrics: metrics_exporter_prometheus::PrometheusHandle,
 }
 
@@ -158,6 +161,11 @@ impl Service {
         &self.inner.tokens
     }
 
+    /// What the store suffers from now, if anything.
+    pub(crate) fn trouble(&self) -> Option<WriteError> {
+        self.inner.trouble.now()
+    }
+
     /// Why this node cannot do its work now, in words; empty when it can. Its parts get a moment to prove that they work.
     pub(crate) async fn not_ready(&self) -> Vec<String> {
         let silent = self.silent(READY_WITHIN).await;
@@ -177,6 +185,11 @@ impl Service {
     /// What is wrong with them, in words; then nothing was changed.
     pub(crate) async fn reload(&self) -> anyhow::Result<reload::Outcome> {
         self.inner.reloader.reload().await
+    }
+
+    /// The log, as it can be changed while the node runs.
+    pub(crate) fn logging(&self) -> &Logging {
+        &self.inner.logging
     }
 
     /// How many lists this node has.
@@ -220,12 +233,17 @@ impl Service {
         self.inner.metrics.clone()
     }
 
+    /// The numbers of all parts, as the metrics show them.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        Snapshot::take(&self.inner)
+    }
+
     /// All metrics in Prometheus' text format.
     pub fn metrics(&self) -> String {
         crate::metrics::render(&self.inner)
     }
 
-    /// Asks the machine that owns the list; `Evacuate` asks all of them.
+    /// Asks the machine that owns the list; `Evacuate` and `Lagging` ask all of them.
     ///
     /// # Errors
     /// The machine's refusal, or [`lists::Refusal::Busy`] when the node is stopping.
@@ -233,6 +251,7 @@ impl Service {
         let list = match &command {
             lists::Command::Edit { list, .. } | lists::Command::EntriesAt { list, .. } => ListId::of(list),
             lists::Command::Evacuate { .. } => return self.evacuate(by, command).await,
+            lists::Command::Lagging => return self.lagging(by).await,
         };
         let owner = self.inner.workers.iter().find(|worker| worker.owns(list.shard()));
         ask(owner.ok_or(lists::Refusal::Busy)?, by, command).await
@@ -247,6 +266,17 @@ impl Service {
             }
         }
         Ok(lists::Reply::Unconfirmed(unconfirmed))
+    }
+
+    async fn lagging(&self, by: Author) -> Result<lists::Reply, lists::Refusal> {
+        let asked = self.inner.workers.iter().map(|worker| ask(worker, by.clone(), lists::Command::Lagging));
+        let mut all = Vec::new();
+        for answer in futures_util::future::join_all(asked).await {
+            if let lists::Reply::Lagging(lagging) = answer? {
+                all.extend(lagging);
+            }
+        }
+        Ok(lists::Reply::Lagging(all))
     }
 
     /// Asks the cluster machine.

@@ -49,6 +49,7 @@ mod open;
 mod read;
 mod reopen;
 mod rows;
+mod syncs;
 mod values;
 
 pub use open::OpenError;
@@ -68,6 +69,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
+use syncs::Syncs;
 
 /// The key of the cluster machine's state in `meta`.
 const CLUSTER: &[u8] = b"cluster";
@@ -239,6 +241,8 @@ pub struct StoreStats {
     pub sync: Duration,
     /// The longest of these times.
     pub sync_max: Duration,
+    /// Of the latest of these times, half were at most this, and 99 of 100 at most that; `None` before the first one.
+    pub sync_quantiles: Option<(Duration, Duration)>,
     /// Commits waiting or under way.
     pub queued: u64,
     /// Failed groups.
@@ -268,6 +272,7 @@ struct Counters {
     bytes: AtomicU64,
     sync_ns: AtomicU64,
     sync_max_ns: AtomicU64,
+    syncs: Syncs,
     queued: AtomicU64,
     failures: AtomicU64,
     reopens: AtomicU64,
@@ -285,6 +290,7 @@ impl Shared {
             bytes: read(&counters.bytes),
             sync: Duration::from_nanos(read(&counters.sync_ns)),
             sync_max: Duration::from_nanos(read(&counters.sync_max_ns)),
+            sync_quantiles: counters.syncs.quantiles(),
             queued: read(&counters.queued),
             failures: read(&counters.failures),
             reopens: read(&counters.reopens),

@@ -43,7 +43,9 @@ mod vectors;
 mod watchers;
 mod wire;
 
-pub use io::{Change, Command, Confirmations, Input, ListRow, Output, Precondition, Refusal, Replicas, Reply, Row, Settings, Stats};
+pub use io::{
+    Change, Command, Confirmations, Input, Lagging, ListRow, Output, Precondition, Refusal, Replicas, Reply, Row, Settings, Stats,
+};
 pub use job::{Answer, Done, Job, JobError, Loaded, Source, SourceError};
 pub use wire::shards_of;
 
@@ -249,6 +251,11 @@ impl Lists {
                 self.edit(list, request)
             }),
             Command::EntriesAt { list, change, timeout } => self.look_back(list, change, id, timeout),
+            Command::Lagging => {
+                let lagging = self.rounds.lagging(self.edge.now.instant).collect();
+                self.edge.reply(id, Ok(Reply::Lagging(lagging)));
+                Ok(())
+            }
         };
         if let Err(refusal) = accepted {
             self.edge.reply(id, Err(refusal));

@@ -10,27 +10,29 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The numbers of all parts at the moment of a scrape.
-pub(super) struct Snapshot {
-    pub(super) cluster: cluster::Stats,
-    pub(super) views: Arc<RosterView>,
-    pub(super) lists: lists::Stats,
-    pub(super) store: StoreStats,
-    pub(super) writable: bool,
-    pub(super) transport: transport::Stats,
-    pub(super) watcher: WatcherStats,
-    pub(super) capacity: u64,
-    pub(super) monitors: u64,
+pub(crate) struct Snapshot {
+    pub(crate) cluster: cluster::Stats,
+    pub(crate) views: Arc<RosterView>,
+    pub(crate) lists: lists::Stats,
+    pub(crate) store: StoreStats,
+    pub(crate) writable: bool,
+    pub(crate) transport: transport::Stats,
+    pub(crate) watcher: WatcherStats,
+    pub(crate) capacity: u64,
+    pub(crate) monitors: u64,
     /// What happened to registered processes, by kind; those that never happened are left out.
-    pub(super) happened: BTreeMap<&'static str, u64>,
+    pub(crate) happened: BTreeMap<&'static str, u64>,
     /// Good tokens, by what they allow.
-    pub(super) tokens: Vec<(&'static str, f64)>,
+    pub(crate) tokens: Vec<(&'static str, f64)>,
+    /// Lines of the log.
+    pub(crate) left_out: u64,
     pub(super) process: Process,
     /// Milliseconds since the epoch.
-    pub(super) started_at: i64,
+    pub(crate) started_at: i64,
 }
 
 impl Snapshot {
-    pub(super) fn take(node: &Inner) -> Self {
+    pub(crate) fn take(node: &Inner) -> Self {
         Self {
             cluster: node.cluster.stats(),
             views: Arc::clone(&node.views.borrow()),
@@ -43,8 +45,32 @@ impl Snapshot {
             monitors: count(node.replica.monitors()),
             happened: node.replica.events(),
             tokens: node.tokens.good().map(|(scope, number)| (scope.as_str(), count(number) as f64)).to_vec(),
+            left_out: node.logging.limiter.left_out(),
             process: Process::read(),
             started_at: node.info.started_at,
+        }
+    }
+}
+
+#[cfg(test)]
+impl Snapshot {
+    /// One without numbers.
+    pub(crate) fn of(views: RosterView) -> Self {
+        Self {
+            cluster: cluster::Stats::default(),
+            views: Arc::new(views),
+            lists: lists::Stats::default(),
+            store: StoreStats::default(),
+            writable: true,
+            transport: transport::Stats::default(),
+            watcher: WatcherStats::default(),
+            capacity: 1000,
+            monitors: 0,
+            happened: BTreeMap::new(),
+            tokens: Vec::new(),
+            left_out: 0,
+            process: Process::read(),
+            started_at: 0,
         }
     }
 }
@@ -86,6 +112,7 @@ pub(super) const GAUGES: &[Row<u64>] = &[
 ];
 
 pub(super) const COUNTERS: &[Row<u64>] = &[
+    ("muster_log_lines_left_out_total", "Lines of the log that were left out, as their place wrote too many", |s| s.left_out),
     ("muster_cluster_probes_failed_total", "Probes of this node that nobody answered", |s| s.cluster.probes_failed),
     ("muster_cluster_probes_answered_total", "Probes of this node that were answered", |s| s.cluster.probes_answered),
     ("muster_cluster_declared_down_total", "Members that this node declared down", |s| s.cluster.declared_down),

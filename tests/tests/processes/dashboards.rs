@@ -39,7 +39,8 @@ fn the_dashboards_are_what_grafana_takes() -> anyhow::Result<()> {
         std::fs::write(dir.join(&name), format!("{types}export const dashboard: InFile<Dashboard> = {text};\n"))?;
         sources.push(name);
     }
-    let options = ["--no-install", "tsc", "--noEmit", "--strict", "--module", "esnext", "--moduleResolution", "bundler", "--target", "es2022"];
+    let options =
+        ["--no-install", "tsc", "--noEmit", "--strict", "--module", "esnext", "--moduleResolution", "bundler", "--target", "es2022"];
     let args: Vec<&str> = options.into_iter().chain(sources.iter().map(String::as_str)).collect();
     tool("npx", &args, &dir).map(drop)
 }

@@ -171,7 +171,7 @@ fn no_answer(silence: Duration) -> String {
 }
 
 fn tell(edge: &mut Edge, kind: &'static str, id: NodeId, name: &NodeName, detail: String) {
-    tracing::info!(node = %name, %id, kind, detail, "a member changed");
+    tracing::debug!(member = %name, %id, kind, detail, "a member changed");
     let kind = EventKind::Member { kind, name: name.clone(), id, detail };
     edge.put(Output::Event(Event { at: edge.now.wall, kind }));
 }

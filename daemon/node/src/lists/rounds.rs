@@ -2,6 +2,7 @@
 //! million are found in three round trips. The peer that answers keeps nothing.
 
 use super::edge::Edge;
+use super::io::Lagging;
 use super::wire::{MAX_LEAVES, Message};
 use crate::time::Instant;
 use crate::wire::ConnId;
@@ -244,6 +245,12 @@ impl Rounds {
     pub(super) fn lag(&self) -> Duration {
         let of = |found: &Found| found.stuck.values().map(|stuck| found.at.since(stuck.since)).max();
         self.found.values().filter_map(of).max().unwrap_or_default()
+    }
+
+    /// The lists that lag so, a bounded number for each peer.
+    pub(super) fn lagging(&self, now: Instant) -> impl Iterator<Item = Lagging> {
+        let stuck = self.found.iter().flat_map(|(peer, found)| found.stuck.iter().map(|(list, stuck)| (*peer, *list, *stuck)));
+        stuck.map(move |(peer, list, stuck)| Lagging { list, peer, lag: now.since(stuck.since) })
     }
 
     fn finish_if_done(&mut self, peer: NodeId) -> Option<Finished> {

@@ -1,7 +1,7 @@
 //! What the machine promises, between a few of them.
 
 use super::harness::{DISK, JOB, NET, World, entry, name, replicated};
-use super::io::{Command, Confirmations, Input, Precondition, Refusal, Replicas, Reply};
+use super::io::{Command, Confirmations, Input, Lagging, Precondition, Refusal, Replicas, Reply};
 use super::wire::{self, Message, Pushed};
 use crate::wire::{CloseReason, RequestId, WriteError};
 use bytes::Bytes;
@@ -103,6 +103,9 @@ fn a_list_that_a_peer_cannot_take_lags_until_it_can() {
     for index in 0..2 {
         let stats = world.stats(index);
         assert!(stats.differing == 1 && stats.lag > 15 * SECOND, "{stats:?}");
+        let request = world.request(index, Command::Lagging);
+        let Some(Ok(Reply::Lagging(lagging))) = world.reply(request) else { panic!() };
+        assert!(matches!(lagging[..], [Lagging { lag, .. }] if lag == stats.lag), "{lagging:?}");
     }
     let told = world.stats(0).lag;
     world.cut(0, 1);
