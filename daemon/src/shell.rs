@@ -33,7 +33,7 @@ use crdt::roster::Profile;
 use listen::Listeners;
 use node::cluster::{Command, StopReason};
 use node::time::{Instant, Now, Wall};
-use node::wire::{Channel, Peer, WriteError};
+use node::wire::{Channel, Peer, Protocol, WriteError};
 use rand::TryRng;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -158,7 +158,7 @@ impl Node {
             http: listeners.http(),
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION"),
-            protocol: node::wire::PROTOCOL,
+            protocol: Protocol::newest().0,
             started_at: wall_ms(),
         };
         let (reloader, in_force) = Reloader::new(origin.source, origin.logging.level.clone(), endpoint.clone(), self.config.clone());
@@ -224,7 +224,7 @@ impl Node {
     }
 
     fn transport_settings(&self) -> transport::Settings {
-        let usual = transport::Settings::new(self.config.quic.listen, node::wire::ALPN);
+        let usual = transport::Settings::new(self.config.quic.listen, Protocol::SPOKEN.iter().map(|version| version.alpn()));
         transport::Settings { channels: Channel::COUNT, urgent_channels: Channel::URGENT, ..usual }
     }
 

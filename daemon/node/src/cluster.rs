@@ -6,6 +6,8 @@
 mod command;
 mod edge;
 mod farewell;
+#[cfg(test)]
+mod golden;
 mod hello;
 mod io;
 mod join;
@@ -35,7 +37,7 @@ use farewell::Absences;
 use hello::Hellos;
 use join::{Requests, Seeds};
 use kept::{Keeper, Kept};
-use links::Links;
+use links::{Link, Links};
 use message::{Hello, Message, Nonce};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -143,7 +145,7 @@ impl Cluster {
         }
         match input {
             Input::Timeout => self.fire_due(),
-            Input::Connected { peer, conn, dial, remote } => self.connected(peer, conn, dial, remote),
+            Input::Connected { peer, conn, dial, remote, protocol } => self.connected(conn, Link::new(peer, remote, protocol, dial)),
             Input::DialFailed { dial, refused, reason } => self.dial_failed(dial, refused, &reason),
             Input::DialledItself { dial } => self.dialled_itself(dial),
             Input::Message { conn, bytes } => self.message(conn, &bytes),

@@ -20,6 +20,8 @@ mod edge;
 mod edits;
 mod evacuation;
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
 mod harness;
 mod incoming;
 mod io;

@@ -120,6 +120,9 @@ pub(crate) struct ShownMember<'a> {
     rtt_ms: Option<f64>,
     /// The version of its program.
     version: &'a str,
+    /// The version of the protocol that this node speaks with it; null without a connection.
+    #[schema(required = true)]
+    protocol: Option<u32>,
     /// Its role: `member`.
     role: &'a str,
     /// Its tags, sorted.
@@ -138,6 +141,7 @@ impl<'a> ShownMember<'a> {
             since: Millis(member.since.0),
             rtt_ms: rtt.map(in_ms),
             version: &member.profile.version,
+            protocol: member.protocol.map(|protocol| protocol.0),
             role: ROLE,
             tags: &member.profile.tags,
         }

@@ -11,7 +11,7 @@ const NOW_S: i64 = 1_700_000_000;
 fn member(id: u8, state: MemberState) -> MemberView {
     let name = NodeName::new(&format!("n{id}")).unwrap();
     let profile = Profile { name, address: ([127, 0, 0, 1], 6878).into(), version: "1".into(), tags: Vec::new() };
-    MemberView { id: NodeId([id; 16]), profile, state, run: 1, since: Wall(0), conn: None }
+    MemberView { id: NodeId([id; 16]), profile, state, run: 1, since: Wall(0), conn: None, protocol: None }
 }
 
 /// A node that is well: three members, half of the disk free, a year until anything expires.

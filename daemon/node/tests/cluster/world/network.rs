@@ -3,7 +3,7 @@
 use super::{End, Happening, MS, World};
 use bytes::Bytes;
 use node::cluster::{Input, Target, registry};
-use node::wire::{Channel, ConnId, DialId};
+use node::wire::{Channel, ConnId, DialId, Protocol};
 use rand::RngExt;
 use std::collections::VecDeque;
 
@@ -109,8 +109,8 @@ impl World {
         }
         self.pipes.insert(pipe, Pipe { ends: [from, to], keep_alive: [false; 2], contact: self.now, queues: Default::default() });
         let (here, there) = (self.hosts[from.0].address, self.hosts[to.0].address);
-        self.give(to.0, Input::Connected { peer: a, conn: conn(pipe, 1), dial: None, remote: here });
-        self.give(from.0, Input::Connected { peer: b, conn: conn(pipe, 0), dial: Some(dial), remote: there });
+        self.give(to.0, Input::Connected { peer: a, conn: conn(pipe, 1), dial: None, remote: here, protocol: Protocol(1) });
+        self.give(from.0, Input::Connected { peer: b, conn: conn(pipe, 0), dial: Some(dial), remote: there, protocol: Protocol(1) });
     }
 
     pub(super) fn break_pipe(&mut self, pipe: u64) {
