@@ -96,6 +96,13 @@ impl Fleet {
         Ok(())
     }
 
+    /// Renews a node's certificate for so many days.
+    pub(crate) fn renew(&self, node: &Node, days: u16) -> anyhow::Result<()> {
+        let mut renew = Command::new(program("muster"));
+        renew.args(["pki", "issue", &node.name, "--renew", "--days", &days.to_string(), "--dir"]).arg(self.dir.path().join("ca"));
+        run(renew.arg("--out").arg(node.dir.join("tls"))).map(drop)
+    }
+
     /// Waits until every running node reaches every other running one, and nobody else is expected.
     pub(crate) async fn whole(&self) -> anyhow::Result<()> {
         let running: Vec<&Node> = self.nodes.iter().filter(|node| node.child.is_some()).collect();

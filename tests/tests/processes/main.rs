@@ -3,10 +3,12 @@
 //! They run the programs in `$MUSTER_BIN` (`tests/run` sets it to the release build), else those of this build.
 #![expect(clippy::indexing_slicing, reason = "a test that indexes wrongly shall fail")]
 
+mod alerts;
 mod apart;
 mod booted;
 mod contract;
 mod crash;
+mod dashboards;
 mod disk;
 mod doctor;
 mod fleet;
@@ -23,6 +25,7 @@ mod registry_many;
 mod reload;
 mod rough;
 mod run;
+mod scraper;
 mod status;
 mod story;
 mod systemd;
