@@ -30,8 +30,8 @@ impl Disk {
         let root = self.root();
         // Its own id; a first boot would ask questions.
         std::fs::write(root.join("etc/machine-id"), "")?;
-        // Images forbid services to start, leave manual pages out, and index them only at leisure.
-        for path in ["usr/sbin/policy-rc.d", "etc/dpkg/dpkg.cfg.d", "var/lib/man-db/auto-update"] {
+        // Images forbid services to start, and leave manual pages out. To index them, or what could be downloaded, takes time.
+        for path in ["usr/sbin/policy-rc.d", "etc/dpkg/dpkg.cfg.d", "var/lib/man-db/auto-update", "var/lib/apt/lists"] {
             run(Command::new("rm").arg("-rf").arg(root.join(path)))?;
         }
         Ok(())

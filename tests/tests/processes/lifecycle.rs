@@ -2,7 +2,8 @@
 
 use crate::booted::Booted;
 use crate::packages;
-use anyhow::ensure;
+use anyhow::{Context, ensure};
+use std::time::Instant;
 use tempfile::TempDir;
 
 const PID: &str = "systemctl show -P MainPID muster";
@@ -18,19 +19,30 @@ fn a_package_is_installed_serves_is_upgraded_and_is_purged() -> anyhow::Result<(
     let dir = TempDir::with_prefix("lifecycle")?;
     let (deb, next) = (packages::deb()?, packages::next_deb(dir.path())?);
     let booted = Booted::start(&[&deb, &next])?;
-    installed(&booted)?;
-    given_a_certificate(&booted)?;
-    activated(&booted)?;
-    used(&booted)?;
-    reloaded(&booted)?;
-    crashed(&booted)?;
-    hung(&booted)?;
-    upgraded(&booted)?;
-    mistaken(&booted)?;
-    left(&booted)?;
-    removed(&booted)?;
-    purged(&booted)
+    for (part, happens) in STORY {
+        let begun = Instant::now();
+        happens(&booted).with_context(|| format!("when it was {part}"))?;
+        eprintln!("{part} within {:.1} s", begun.elapsed().as_secs_f32());
+    }
+    Ok(())
 }
+
+type Part = fn(&Booted) -> anyhow::Result<()>;
+
+const STORY: [(&str, Part); 12] = [
+    ("installed", installed),
+    ("given a certificate", given_a_certificate),
+    ("activated", activated),
+    ("used", used),
+    ("reloaded", reloaded),
+    ("crashed", crashed),
+    ("hung", hung),
+    ("upgraded", upgraded),
+    ("mistaken", mistaken),
+    ("left", left),
+    ("removed", removed),
+    ("purged", purged),
+];
 
 /// Enabled at once, and waiting in words for what only the administrator can bring.
 fn installed(booted: &Booted) -> anyhow::Result<()> {
@@ -67,8 +79,7 @@ fn given_a_certificate(booted: &Booted) -> anyhow::Result<()> {
 fn activated(booted: &Booted) -> anyhow::Result<()> {
     booted.inside("systemctl stop muster.service 2>&1")?;
     booted.prints("systemctl show -P ActiveState muster.service muster.socket | xargs", "inactive active")?;
-    booted.inside("muster add groceries bread && systemctl is-active muster.service")?;
-    booted.prints("systemctl show -P StatusText muster", "1 of 1 members, 1 lists, whole")
+    booted.inside("muster add groceries bread && systemctl is-active muster.service").map(drop)
 }
 
 /// Who calls is known, and processes of others are seen and signalled, whatever the unit takes away.
@@ -107,13 +118,14 @@ fn reloaded(booted: &Booted) -> anyhow::Result<()> {
 fn crashed(booted: &Booted) -> anyhow::Result<()> {
     booted.inside(&format!("kill -9 $({PID})"))?;
     booted.prints("systemctl show -P NRestarts muster; systemctl is-active muster", "1\nactive")?;
+    booted.prints("systemctl show -P StatusText muster", "1 of 1 members, 1 lists, whole")?;
     booted.inside("muster show groceries | grep bread && muster whereis keeper").map(drop)
 }
 
 /// Each part, held up for a minute, and the process as a whole: the watchdog is not fed, so it is killed and started again.
 fn hung(booted: &Booted) -> anyhow::Result<()> {
     let drop_in = "/run/systemd/system/muster.service.d";
-    let lines = "[Service]\\nExecStart=\\nExecStart=/usr/bin/musterd --dev-faults\\nWatchdogSec=2s\\n";
+    let lines = "[Service]\\nExecStart=\\nExecStart=/usr/bin/musterd --dev-faults\\nWatchdogSec=2s\\nRestartSec=100ms\\n";
     booted.inside(&format!("mkdir -p {drop_in} && printf '{lines}' >{drop_in}/soon.conf"))?;
     booted.inside("systemctl daemon-reload && systemctl restart muster")?;
     for part in ["cluster", "lists", "store", "api"] {
