@@ -18,7 +18,7 @@ fn a_package_is_installed_serves_is_upgraded_and_is_purged() -> anyhow::Result<(
     }
     let dir = TempDir::with_prefix("lifecycle")?;
     let (deb, next) = (packages::deb()?, packages::next_deb(dir.path())?);
-    let booted = Booted::start(&[&deb, &next])?;
+    let booted = Booted::start(&[&deb, &next, &packages::rpm()?])?;
     for (part, happens) in STORY {
         let begun = Instant::now();
         happens(&booted).with_context(|| format!("when it was {part}"))?;
@@ -29,7 +29,7 @@ fn a_package_is_installed_serves_is_upgraded_and_is_purged() -> anyhow::Result<(
 
 type Part = fn(&Booted) -> anyhow::Result<()>;
 
-const STORY: [(&str, Part); 12] = [
+const STORY: [(&str, Part); 13] = [
     ("installed", installed),
     ("given a certificate", given_a_certificate),
     ("activated", activated),
@@ -42,6 +42,7 @@ const STORY: [(&str, Part); 12] = [
     ("left", left),
     ("removed", removed),
     ("purged", purged),
+    ("an rpm", an_rpm),
 ];
 
 /// Enabled at once, and waiting in words for what only the administrator can bring.
@@ -57,7 +58,7 @@ fn installed(booted: &Booted) -> anyhow::Result<()> {
     booted.prints("systemctl --failed --quiet; dpkg --audit", "")?;
     booted.prints("stat -c '%a %U' /etc/muster/tls", "700 root")?;
     let said = booted.fails("muster lists")?;
-    ensure!(said.contains("/run/muster/muster.sock"), "{said}");
+    ensure!(said.contains("/run/muster/muster.sock") && said.contains("systemctl status muster"), "{said}");
 
     booted.inside("musterd --version && man -w muster muster-add muster-pki-issue muster.toml musterd")?;
     booted.inside("bash -c 'source /usr/share/bash-completion/completions/muster && complete -p muster'")?;
@@ -200,4 +201,22 @@ fn purged(booted: &Booted) -> anyhow::Result<()> {
     booted.prints("find /usr/bin /usr/lib /usr/share /etc /var/lib /run -name '*muster*'", "")?;
     booted.inside("! getent passwd muster && ! getent group muster")?;
     booted.prints("systemctl --failed --quiet; systemctl list-unit-files --quiet 'muster*'; dpkg --audit", "")
+}
+
+/// The scripts of the other kind of package do the same, though rpm knows nothing of what else is installed here.
+fn an_rpm(booted: &Booted) -> anyhow::Result<()> {
+    let rpm = "rpm --dbpath /var/tmp/rpm --nodeps";
+    booted.inside(&format!("{rpm} --install /var/tmp/muster-*.rpm"))?;
+    booted.prints("systemctl is-enabled muster.service muster.socket", "enabled\nenabled")?;
+    booted
+        .inside("cd /root && muster pki issue n2 --dir ca --out /etc/muster/tls && systemctl start muster && muster add groceries bread")?;
+    let before = booted.inside(PID)?;
+    booted.inside("echo '# mine' >>/etc/muster/muster.toml")?;
+    booted.inside(&format!("{rpm} --upgrade --force /var/tmp/muster-*.rpm"))?;
+    booted
+        .inside(&format!("[ $({PID}) != {} ] && muster show groceries | grep bread && grep mine /etc/muster/muster.toml", before.trim()))?;
+    booted.inside(&format!("{rpm} --erase muster"))?;
+    ensure!(booted.fails("pgrep musterd")?.is_empty(), "it runs on");
+    booted.inside("[ -e /etc/muster/tls/node.key ] && [ -e /var/lib/muster ] && ! [ -e /usr/bin/muster ] && ! [ -e /run/muster ]")?;
+    booted.prints("systemctl list-unit-files --quiet 'muster*'; systemctl --failed --quiet", "")
 }

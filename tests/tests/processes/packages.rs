@@ -47,7 +47,8 @@ pub(crate) fn next_deb(dir: &Path) -> anyhow::Result<PathBuf> {
     Ok(next)
 }
 
-fn rpm_file() -> anyhow::Result<PathBuf> {
+/// The package for Fedora and its relatives.
+pub(crate) fn rpm() -> anyhow::Result<PathBuf> {
     let architecture = run(Command::new("rpm").args(["--eval", "%{_arch}"]))?;
     Ok(built()?.join(format!("muster-{}-1.{}.rpm", env!("CARGO_PKG_VERSION"), architecture.trim())))
 }
@@ -104,7 +105,7 @@ fn the_deb_holds_all_and_keeps_the_configuration() -> anyhow::Result<()> {
 
 #[test]
 fn the_rpm_holds_all_and_installs_into_an_empty_root() -> anyhow::Result<()> {
-    let (rpm, dir) = (rpm_file()?, TempDir::with_prefix("rpm")?);
+    let (rpm, dir) = (rpm()?, TempDir::with_prefix("rpm")?);
     let query = |words: &[&str]| run(Command::new("rpm").arg("--dbpath").arg(dir.path().join("none")).arg("-qp").args(words).arg(&rpm));
     holds(&query(&["--list"])?, &["/usr/share/zsh/site-functions/_muster", "/etc/muster/tls"])?;
     ensure!(query(&["--configfiles"])?.trim() == "/etc/muster/muster.toml");
