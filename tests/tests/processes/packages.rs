@@ -107,7 +107,7 @@ fn the_deb_holds_all_and_keeps_the_configuration() -> anyhow::Result<()> {
 fn the_rpm_holds_all_and_installs_into_an_empty_root() -> anyhow::Result<()> {
     let (rpm, dir) = (rpm()?, TempDir::with_prefix("rpm")?);
     let query = |words: &[&str]| run(Command::new("rpm").arg("--dbpath").arg(dir.path().join("none")).arg("-qp").args(words).arg(&rpm));
-    holds(&query(&["--list"])?, &["/usr/share/zsh/site-functions/_muster", "/etc/muster/tls"])?;
+    holds(&query(&["--list"])?, &["/usr/share/zsh/site-functions/_muster", "/usr/share/licenses/muster/LICENSE-MIT", "/etc/muster/tls"])?;
     ensure!(query(&["--configfiles"])?.trim() == "/etc/muster/muster.toml");
     ensure!(query(&["--queryformat", "%{VERSION}-%{RELEASE} %{LICENSE}"])? == concat!(env!("CARGO_PKG_VERSION"), "-1 MIT OR Apache-2.0"));
     let needs = query(&["--requires"])?;
