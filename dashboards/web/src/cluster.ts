@@ -1,0 +1,150 @@
+// The node and its cluster: members, processes, lists and what happens to them.
+
+import { Unreachable, get } from "./api.ts";
+import * as list from "./list.ts";
+import { describe, isWorthSaying } from "./words.ts";
+import { onceBack, reachable, unreachable } from "./reach.ts";
+import * as outbox from "./outbox.ts";
+import { changed, speak, state } from "./state.ts";
+import { Stream } from "./stream.ts";
+import type { Happened, List, Member, NodeInfo, Page, Partition, Process } from "./types.ts";
+
+const KEPT = 300;
+/** Round trips have no event. */
+const MEMBERS_EVERY_MS = 5_000;
+/** Many processes may start at once: they are asked for once. */
+const PROCESSES_AFTER_MS = 150;
+const LISTS = 200;
+const PROCESSES = 200;
+/** How long after healing changes of lists are told as what was merged. */
+const MERGING_MS = 20_000;
+
+let events: Stream | null = null;
+let number = 0;
+let processesTimer: ReturnType<typeof setTimeout> | undefined;
+
+export function start(): void {
+  events?.close();
+  events = new Stream("/v1/events", { event: happened, up: reachable, down: unreachable, missing: () => {} });
+  setInterval(() => {
+    if (!document.hidden && state.session === "good" && state.reach.isUp) refreshMembers();
+  }, MEMBERS_EVERY_MS);
+  onceBack(() => {
+    events?.retry();
+    list.retry();
+    outbox.hurry();
+    refreshAll();
+  });
+}
+
+/** After signing in again. */
+export function restart(): void {
+  events?.close();
+  events = new Stream("/v1/events", { event: happened, up: reachable, down: unreachable, missing: () => {} });
+  list.retry();
+  outbox.hurry();
+}
+
+export function retry(): void {
+  events?.retry();
+  list.retry();
+  outbox.hurry();
+}
+
+export function pause(): void {
+  events?.pause();
+  list.pause();
+}
+
+/** Does what needs the node; that it does not answer is told elsewhere. */
+async function quietly(work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+    changed();
+  } catch (error) {
+    if (error instanceof Unreachable) unreachable("no answer");
+  }
+}
+
+export function refreshAll(): void {
+  void quietly(async () => {
+    state.node = await get<NodeInfo>("/v1/node");
+  });
+  refreshMembers();
+  refreshLists();
+  refreshProcesses();
+}
+
+function refreshMembers(): void {
+  void quietly(async () => {
+    const [members, partition] = await Promise.all([get<Page<Member>>("/v1/members?limit=1000"), get<Partition>("/v1/partition")]);
+    state.members = members.items;
+    take(partition);
+  });
+}
+
+function take(partition: Partition): void {
+  const before = state.partition;
+  state.partition = partition;
+  if (before && before.verdict !== "whole" && partition.verdict === "whole") {
+    state.healed = { since: new Date().toISOString(), lists: new Set() };
+  } else if (partition.verdict !== "whole") {
+    state.healed = null;
+  }
+}
+
+export function refreshLists(): void {
+  const match = state.lists.match;
+  void quietly(async () => {
+    const query = match === "" ? "" : `&match=${encodeURIComponent(match)}`;
+    const page = await get<Page<List>>(`/v1/lists?limit=${LISTS}${query}`);
+    if (match !== state.lists.match) return;
+    state.lists.items = new Map(page.items.map((item) => [item.name, item]));
+    state.lists.hasMore = page.next !== null;
+    const first = page.items[0];
+    if (!state.open && first && match === "" && state.naming === "") list.open(first.name);
+  });
+}
+
+export function refreshProcesses(): void {
+  const prefix = state.processes.prefix;
+  void quietly(async () => {
+    const query = prefix === "" ? "" : `&prefix=${encodeURIComponent(prefix)}`;
+    const page = await get<Page<Process>>(`/v1/processes?limit=${PROCESSES}${query}`);
+    if (prefix === state.processes.prefix) state.processes = { prefix, items: page.items, hasMore: page.next !== null };
+  });
+}
+
+function happened(name: string, data: unknown): void {
+  if (name === "snapshot") {
+    if ((data as { last: boolean }).last) refreshAll();
+    return;
+  }
+  const event = data as Happened;
+  number += 1;
+  state.happened = [{ ...event, number }, ...state.happened].slice(0, KEPT);
+  if (isWorthSaying(event)) speak(describe(event));
+  if (event.kind === "list") listHappened(event);
+  else if (event.kind === "process") soonProcesses();
+  else refreshMembers();
+  changed();
+}
+
+function soonProcesses(): void {
+  clearTimeout(processesTimer);
+  processesTimer = setTimeout(refreshProcesses, PROCESSES_AFTER_MS);
+}
+
+function listHappened(event: Happened): void {
+  const { items, match } = state.lists;
+  const known = items.get(event.name);
+  if (event.type === "deleted") {
+    items.delete(event.name);
+  } else if (known || (items.size < LISTS && event.name.toLocaleLowerCase().includes(match.toLocaleLowerCase()))) {
+    items.set(event.name, { name: event.name, total: Number(event["total"]), open: Number(event["open"]), modified_at: event.at });
+  } else {
+    state.lists.hasMore = true;
+  }
+  if (event.name === state.open?.name && !state.open.exists) list.retry();
+  if (state.healed && Date.now() - Date.parse(state.healed.since) < MERGING_MS) state.healed.lists.add(event.name);
+}

@@ -1,0 +1,31 @@
+// Where the page begins.
+
+import { pause, retry } from "./cluster.ts";
+import { takeCode, token } from "./session.ts";
+import { drawWith, state } from "./state.ts";
+import { draw } from "./view/page.ts";
+import { begin, enter } from "./view/signin.ts";
+
+/** A tab that nobody looks at gives its connections back after that time: a browser has only six for a node. */
+const HIDDEN_FOR_MS = 30_000;
+
+function arrive(): void {
+  const code = takeCode();
+  if (code) void enter(code);
+  else if (token()) begin();
+}
+
+let hiding: ReturnType<typeof setTimeout> | undefined;
+
+function visibility(): void {
+  clearTimeout(hiding);
+  if (document.hidden) hiding = setTimeout(pause, HIDDEN_FOR_MS);
+  else if (state.session === "good") retry();
+}
+
+drawWith(draw);
+addEventListener("hashchange", arrive);
+addEventListener("online", retry);
+document.addEventListener("visibilitychange", visibility);
+arrive();
+draw();

@@ -1,0 +1,103 @@
+// All that the page knows, in one place. Whoever changes it says so with `changed`; the page is drawn once for all changes that
+// come together.
+
+import type { Entry, Happened, List, Member, NodeInfo, Partition, Process } from "./types.ts";
+
+export type View = "lists" | "cluster" | "activity";
+
+/** A list that is looked at. */
+export interface OpenList {
+  name: string;
+  entries: Map<string, Entry>;
+  /** Whether its entries have come. */
+  isLoaded: boolean;
+  /** Whether the node has such a list: without an entry there is none. */
+  exists: boolean;
+  filter: { text: string; show: "open" | "done" | "all"; tag: string | null };
+  /** How many entries are drawn at most. */
+  limit: number;
+}
+
+/** The editor of an entry: what it was when it was opened, and what is typed. */
+export interface Editor {
+  list: string;
+  id: string;
+  before: Entry;
+  draft: Draft;
+  isDeleting: boolean;
+}
+
+export interface Draft {
+  title: string;
+  due: string;
+  priority: string;
+  tags: string;
+  assignee: string;
+  notes: string;
+}
+
+export interface State {
+  session: "none" | "good" | "expired" | "ended";
+  signIn: { error: string | null; isBusy: boolean };
+  node: NodeInfo | null;
+  members: Member[];
+  partition: Partition | null;
+  /** Whether the node answers; when not, since when, and what went wrong. */
+  reach: { isUp: boolean; since: number; why: string };
+  /** What came in when the cluster became whole again. */
+  healed: { since: string; lists: Set<string> } | null;
+  happened: (Happened & { number: number })[];
+  kinds: Set<string>;
+  processes: { items: Process[]; hasMore: boolean; prefix: string };
+  lists: { items: Map<string, List>; hasMore: boolean; match: string };
+  open: OpenList | null;
+  editor: Editor | null;
+  adding: { title: string; due: string };
+  naming: string;
+  drag: { id: string; to: number } | null;
+  view: View;
+}
+
+export const state: State = {
+  session: "none",
+  signIn: { error: null, isBusy: false },
+  node: null,
+  members: [],
+  partition: null,
+  reach: { isUp: true, since: Date.now(), why: "" },
+  healed: null,
+  happened: [],
+  kinds: new Set(["member", "process", "list", "partition"]),
+  processes: { items: [], hasMore: false, prefix: "" },
+  lists: { items: new Map(), hasMore: false, match: "" },
+  open: null,
+  editor: null,
+  adding: { title: "", due: "" },
+  naming: "",
+  drag: null,
+  view: "lists",
+};
+
+let draw: () => void = () => {};
+let isDue = false;
+
+/** Says how the page is drawn. */
+export function drawWith(how: () => void): void {
+  draw = how;
+}
+
+/** Something in the state has changed. */
+export function changed(): void {
+  if (isDue) return;
+  isDue = true;
+  queueMicrotask(() => {
+    isDue = false;
+    draw();
+  });
+}
+
+/** Says something to those who cannot see it happen. */
+export function speak(words: string): void {
+  const place = document.getElementById("spoken");
+  if (place) place.textContent = words;
+}

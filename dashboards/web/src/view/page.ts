@@ -1,0 +1,86 @@
+// The page as a whole: the bar at the top, what needs attention, and the parts.
+
+import { call } from "../api.ts";
+import { h, render, type Child, type Described } from "../dom.ts";
+import { pending } from "../outbox.ts";
+import { endSession } from "../session.ts";
+import { changed, state, type View } from "../state.ts";
+import { printable } from "../text.ts";
+import { banners } from "./banners.ts";
+import { cluster } from "./cluster.ts";
+import { events } from "./events.ts";
+import { list } from "./list.ts";
+import { lists } from "./lists.ts";
+import { processes } from "./processes.ts";
+import { signIn } from "./signin.ts";
+
+export function draw(): void {
+  const root = document.getElementById("page");
+  if (!root) return;
+  const isIn = state.session === "good" || state.members.length > 0;
+  document.title = title();
+  render(root, top(), state.session === "good" ? null : signIn(), isIn && state.session !== "ended" && parts());
+}
+
+function title(): string {
+  const name = state.node ? `${state.node.name} · Muster` : "Muster";
+  if (!state.reach.isUp) return `(no answer) ${name}`;
+  return state.partition && state.partition.verdict !== "whole" ? `(${state.partition.verdict}) ${name}` : name;
+}
+
+function top(): Described {
+  const unsaved = pending().filter((change) => change.status !== "settling").length;
+  return h(
+    "header",
+    { class: "top" },
+    h("h1", { class: "brand" }, "Muster", state.node && h("span", { class: "node" }, h("span", { class: "unseen" }, " on "), printable(state.node.name))),
+    state.partition && h("p", { class: `verdict verdict-${state.partition.verdict}` }, reachWords()),
+    h("p", { class: `pulse ${state.reach.isUp ? "is-up" : "is-down"}` }, pulse(unsaved)),
+    state.session === "good" && h("button", { class: "quiet", type: "button", onclick: signOut }, "Sign out"),
+  );
+}
+
+function reachWords(): string {
+  const { verdict, reachable, expected } = state.partition ?? { verdict: "whole", reachable: 0, expected: 0 };
+  return `${verdict} · ${reachable} of ${expected}`;
+}
+
+function pulse(unsaved: number): string {
+  if (state.session !== "good") return "signed out";
+  if (!state.reach.isUp) return unsaved > 0 ? `no answer, ${unsaved} unsaved` : "no answer";
+  return unsaved > 0 ? `saving ${unsaved}` : "live";
+}
+
+async function signOut(): Promise<void> {
+  await call("DELETE", "/v1/web/token").catch(() => {
+    // Then the token ends by its time; this tab forgets it in any case.
+  });
+  endSession("ended");
+}
+
+const VIEWS: [View, string][] = [
+  ["lists", "Lists"],
+  ["cluster", "Cluster"],
+  ["activity", "Activity"],
+];
+
+function parts(): Child {
+  const choose = (view: View) => () => {
+    state.view = view;
+    changed();
+  };
+  const tab = ([view, name]: [View, string]) =>
+    h("button", { key: view, type: "button", "aria-current": state.view === view ? "page" : null, onclick: choose(view) }, name);
+  return h(
+    "div",
+    { class: `parts shows-${state.view}`, key: "parts" },
+    h("div", { class: "banners", key: "banners" }, banners()),
+    h("nav", { class: "tabs", key: "tabs", "aria-label": "Parts of the page" }, VIEWS.map(tab)),
+    h("nav", { class: "lists", key: "lists", "aria-labelledby": "lists-title" }, lists()),
+    h("main", { class: "list", key: "list" }, list()),
+    h("section", { class: "cluster", key: "cluster", "aria-labelledby": "cluster-title" }, cluster()),
+    h("section", { class: "processes", key: "processes", "aria-labelledby": "processes-title" }, processes()),
+    h("section", { class: "events", key: "events", "aria-labelledby": "events-title" }, events()),
+  );
+}
+
