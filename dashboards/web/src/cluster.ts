@@ -16,33 +16,43 @@ const MEMBERS_EVERY_MS = 5_000;
 const PROCESSES_AFTER_MS = 150;
 const LISTS = 200;
 const PROCESSES = 200;
-/** How long after healing changes of lists are told as what was merged. */
-const MERGING_MS = 20_000;
 
 let events: Stream | null = null;
 let number = 0;
 let processesTimer: ReturnType<typeof setTimeout> | undefined;
 
+/** Begins, once there is a token. */
 export function start(): void {
-  events?.close();
-  events = new Stream("/v1/events", { event: happened, up: reachable, down: unreachable, missing: () => {} });
   setInterval(() => {
     if (!document.hidden && state.session === "good" && state.reach.isUp) refreshMembers();
   }, MEMBERS_EVERY_MS);
   onceBack(() => {
-    events?.retry();
-    list.retry();
-    outbox.hurry();
+    retry();
     refreshAll();
   });
+  restart();
 }
 
-/** After signing in again. */
+/** Goes on with a new token. All else is asked for when the stream is there, so that nothing falls between. */
 export function restart(): void {
   events?.close();
   events = new Stream("/v1/events", { event: happened, up: reachable, down: unreachable, missing: () => {} });
   list.retry();
   outbox.hurry();
+}
+
+/** Keeps nothing of what the node has told. */
+export function forget(): void {
+  events?.close();
+  list.close();
+  state.node = null;
+  state.members = [];
+  state.partition = null;
+  state.healed = null;
+  state.happened = [];
+  state.editor = null;
+  state.lists = { items: new Map(), hasMore: false, match: "" };
+  state.processes = { items: [], hasMore: false, prefix: "" };
 }
 
 export function retry(): void {
@@ -87,7 +97,7 @@ function take(partition: Partition): void {
   const before = state.partition;
   state.partition = partition;
   if (before && before.verdict !== "whole" && partition.verdict === "whole") {
-    state.healed = { since: new Date().toISOString(), lists: new Set() };
+    state.healed = partition.since;
   } else if (partition.verdict !== "whole") {
     state.healed = null;
   }
@@ -102,7 +112,8 @@ export function refreshLists(): void {
     state.lists.items = new Map(page.items.map((item) => [item.name, item]));
     state.lists.hasMore = page.next !== null;
     const first = page.items[0];
-    if (!state.open && first && match === "" && state.naming === "") list.open(first.name);
+    const wanted = list.lastOpen() ?? first?.name;
+    if (!state.open && wanted !== undefined && match === "" && state.naming === "") list.open(wanted);
   });
 }
 
@@ -146,5 +157,4 @@ function listHappened(event: Happened): void {
     state.lists.hasMore = true;
   }
   if (event.name === state.open?.name && !state.open.exists) list.retry();
-  if (state.healed && Date.now() - Date.parse(state.healed.since) < MERGING_MS) state.healed.lists.add(event.name);
 }

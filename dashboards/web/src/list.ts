@@ -20,9 +20,17 @@ export interface Shown {
 let stream: Stream | null = null;
 let coming: Map<string, Entry> | null = null;
 
+const KEY = "muster.list";
+
+/** The list that was open before the page was loaded again. */
+export function lastOpen(): string | null {
+  return sessionStorage.getItem(KEY);
+}
+
 export function open(name: string): void {
   if (state.open?.name === name) return;
   close();
+  sessionStorage.setItem(KEY, name);
   const filter = { text: "", show: "all", tag: null } as const;
   const list: OpenList = { name, entries: new Map(), isLoaded: false, exists: true, filter: { ...filter }, limit: SHOWN_AT_ONCE };
   state.open = list;
@@ -41,6 +49,7 @@ export function close(): void {
   stream = null;
   coming = null;
   state.open = null;
+  sessionStorage.removeItem(KEY);
 }
 
 /** The list may be there by now, or the node may be back. */

@@ -44,8 +44,8 @@ export interface State {
   partition: Partition | null;
   /** Whether the node answers; when not, since when, and what went wrong. */
   reach: { isUp: boolean; since: number; why: string };
-  /** What came in when the cluster became whole again. */
-  healed: { since: string; lists: Set<string> } | null;
+  /** Since when the cluster is whole again, until somebody has read it. */
+  healed: string | null;
   happened: (Happened & { number: number })[];
   kinds: Set<string>;
   processes: { items: Process[]; hasMore: boolean; prefix: string };

@@ -2,11 +2,10 @@
 // their numbers, so that nothing hides in a title or turns it around.
 
 const HIDDEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cn}\p{Cs}]/gu;
-const JOINERS = new Set(["\u200d", "\u200c"]);
 
 /** One line, with control and format characters by their numbers. */
 export function printable(text: string): string {
-  return text.replace(HIDDEN, (char) => (JOINERS.has(char) ? char : `\\u{${char.codePointAt(0)?.toString(16)}}`));
+  return text.replace(HIDDEN, (char) => `\\u{${char.codePointAt(0)?.toString(16)}}`);
 }
 
 /** The same for text of several lines. */

@@ -12,6 +12,7 @@ mod fleet;
 mod http;
 mod identity;
 mod load;
+mod page;
 mod prometheus;
 mod registry;
 mod registry_lives;

@@ -48,12 +48,23 @@ function cutOff(): Child {
   );
 }
 
+/** Replicas meet a moment before the verdict changes, and go on for a while. */
+const MERGING_MS = [-5_000, 20_000] as const;
+
+/** The lists that changed as the cluster healed, the first ones first. */
+function merged(since: string): string[] {
+  const healed = Date.parse(since);
+  const isThen = (at: string) => Date.parse(at) >= healed + MERGING_MS[0] && Date.parse(at) <= healed + MERGING_MS[1];
+  const lists = state.happened.filter((event) => event.kind === "list" && isThen(event.at)).map((event) => event.name);
+  return [...new Set(lists)].reverse();
+}
+
 function healed(): Child {
   if (!state.healed) return null;
-  const names = [...state.healed.lists].map((name) => `“${printable(name)}”`);
-  const merged = names.length === 0 ? "No list has changed by it so far." : `Merged: ${names.slice(0, 8).join(", ")}${names.length > 8 ? ` and ${names.length - 8} more` : ""}.`;
+  const names = merged(state.healed).map((name) => `“${printable(name)}”`);
+  const changes = names.length === 0 ? "No list has changed by it so far." : `Changed as it healed: ${names.slice(0, 8).join(", ")}${names.length > 8 ? ` and ${names.length - 8} more` : ""}.`;
   const conflicts = [...(state.open?.entries.values() ?? [])].filter((entry) => entry.conflicts.length > 0).length;
-  const marked = conflicts > 0 ? ` In the open list ${count(conflicts, "entry has", "entries have")} fields that were changed on both sides; they are marked.` : "";
+  const marked = conflicts > 0 ? ` In the open list ${count(conflicts, "entry has", "entries have")} fields that were changed on both sides: see the marks.` : "";
   const close = () => {
     state.healed = null;
     changed();
@@ -61,8 +72,8 @@ function healed(): Child {
   return banner(
     "healed",
     "good",
-    `The cluster is whole again since ${moment(state.healed.since)}`,
-    h("p", null, merged + marked, " ", h("button", { type: "button", class: "small", onclick: close }, "Dismiss")),
+    `The cluster is whole again since ${moment(state.healed)}`,
+    h("p", null, changes + marked, " ", h("button", { type: "button", class: "small", onclick: close }, "Dismiss")),
   );
 }
 

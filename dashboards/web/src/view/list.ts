@@ -10,7 +10,7 @@ import { icon } from "./icon.ts";
 
 export function list(): Child[] {
   const open = state.open;
-  if (!open) return [h("h2", null, "No list is open"), h("p", { class: "empty" }, "Choose one, or type the name of a new one.")];
+  if (!open) return [h("h2", { id: "list-title" }, "No list is open"), h("p", { class: "empty" }, "Choose one, or type the name of a new one.")];
   const all = entries(open);
   const shown = visible(open, all);
   return [

@@ -1,6 +1,7 @@
 // The page as a whole: the bar at the top, what needs attention, and the parts.
 
 import { call } from "../api.ts";
+import { forget } from "../cluster.ts";
 import { h, render, type Child, type Described } from "../dom.ts";
 import { pending } from "../outbox.ts";
 import { endSession } from "../session.ts";
@@ -17,9 +18,8 @@ import { signIn } from "./signin.ts";
 export function draw(): void {
   const root = document.getElementById("page");
   if (!root) return;
-  const isIn = state.session === "good" || state.members.length > 0;
   document.title = title();
-  render(root, top(), state.session === "good" ? null : signIn(), isIn && state.session !== "ended" && parts());
+  render(root, top(), h("main", null, state.session !== "good" && signIn(), state.node && parts()));
 }
 
 function title(): string {
@@ -56,6 +56,7 @@ async function signOut(): Promise<void> {
     // Then the token ends by its time; this tab forgets it in any case.
   });
   endSession("ended");
+  forget();
 }
 
 const VIEWS: [View, string][] = [
@@ -77,7 +78,7 @@ function parts(): Child {
     h("div", { class: "banners", key: "banners" }, banners()),
     h("nav", { class: "tabs", key: "tabs", "aria-label": "Parts of the page" }, VIEWS.map(tab)),
     h("nav", { class: "lists", key: "lists", "aria-labelledby": "lists-title" }, lists()),
-    h("main", { class: "list", key: "list" }, list()),
+    h("section", { class: "list", key: "list", "aria-labelledby": "list-title" }, list()),
     h("section", { class: "cluster", key: "cluster", "aria-labelledby": "cluster-title" }, cluster()),
     h("section", { class: "processes", key: "processes", "aria-labelledby": "processes-title" }, processes()),
     h("section", { class: "events", key: "events", "aria-labelledby": "events-title" }, events()),

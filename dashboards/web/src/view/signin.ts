@@ -1,7 +1,6 @@
 // The way in, when there is no token or it is good no longer.
 
-import { hurry } from "../outbox.ts";
-import { restart, refreshAll, start } from "../cluster.ts";
+import { restart, start } from "../cluster.ts";
 import { h, type Described } from "../dom.ts";
 import { pending } from "../outbox.ts";
 import { codeIn, trade } from "../session.ts";
@@ -33,16 +32,14 @@ export function begin(): void {
   if (isStarted) restart();
   else start();
   isStarted = true;
-  refreshAll();
-  hurry();
 }
 
 export function signIn(): Described {
   const unsaved = pending().length;
   return h(
-    "main",
-    { class: "sign-in", key: "sign-in" },
-    h("h2", null, "Open this page by a link"),
+    "section",
+    { class: "sign-in", key: "sign-in", "aria-labelledby": "sign-in-title" },
+    h("h2", { id: "sign-in-title" }, "Open this page by a link"),
     h("p", null, WORDS[state.session]),
     h("p", null, "On the node's host, ", h("code", null, "muster web"), " prints a link that opens it, good once and for a minute; ", h("code", null, "muster web --open"), " opens it right away."),
     unsaved > 0 && h("p", { class: "kept" }, `${count(unsaved, "change")} not saved yet: kept in this tab. Paste the link here to save them.`),
