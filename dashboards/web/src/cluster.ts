@@ -12,14 +12,26 @@ import type { Happened, List, Member, NodeInfo, Page, Partition, Process } from 
 const KEPT = 300;
 /** Round trips have no event. */
 const MEMBERS_EVERY_MS = 5_000;
-/** Many processes may start at once: they are asked for once. */
+/** What happens together is asked for once. */
+const MEMBERS_AFTER_MS = 30;
 const PROCESSES_AFTER_MS = 150;
 const LISTS = 200;
 const PROCESSES = 200;
 
 let events: Stream | null = null;
 let number = 0;
-let processesTimer: ReturnType<typeof setTimeout> | undefined;
+const soonMembers = debounced(MEMBERS_AFTER_MS, () => refreshMembers());
+const soonProcesses = debounced(PROCESSES_AFTER_MS, () => refreshProcesses());
+
+function debounced(ms: number, call: () => void): () => void {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  return () => {
+    timer ??= setTimeout(() => {
+      timer = undefined;
+      call();
+    }, ms);
+  };
+}
 
 /** Begins, once there is a token. */
 export function start(): void {
@@ -132,18 +144,21 @@ function happened(name: string, data: unknown): void {
     return;
   }
   const event = data as Happened;
-  number += 1;
-  state.happened = [{ ...event, number }, ...state.happened].slice(0, KEPT);
+  note(event);
   if (isWorthSaying(event)) speak(describe(event));
   if (event.kind === "list") listHappened(event);
   else if (event.kind === "process") soonProcesses();
-  else refreshMembers();
+  else soonMembers();
   changed();
 }
 
-function soonProcesses(): void {
-  clearTimeout(processesTimer);
-  processesTimer = setTimeout(refreshProcesses, PROCESSES_AFTER_MS);
+/** Puts an event into the log. A list that changes all the time has one line there. */
+function note(event: Happened): void {
+  const [last, ...rest] = state.happened;
+  const isSame = last?.kind === "list" && event.kind === "list" && last.name === event.name && last.type === event.type;
+  number += 1;
+  const times = isSame ? last.times + 1 : 1;
+  state.happened = [{ ...event, number: isSame ? last.number : number, times }, ...(isSame ? rest : state.happened)].slice(0, KEPT);
 }
 
 function listHappened(event: Happened): void {

@@ -32,7 +32,7 @@ export function open(name: string): void {
   close();
   sessionStorage.setItem(KEY, name);
   const filter = { text: "", show: "all", tag: null } as const;
-  const list: OpenList = { name, entries: new Map(), isLoaded: false, exists: true, filter: { ...filter }, limit: SHOWN_AT_ONCE };
+  const list: OpenList = { name, entries: new Map(), sorted: null, isLoaded: false, exists: true, filter: { ...filter }, limit: SHOWN_AT_ONCE };
   state.open = list;
   state.editor = null;
   stream = new Stream(`${listPath(name)}/watch`, {
@@ -63,6 +63,7 @@ export function pause(): void {
 
 function missing(list: OpenList): void {
   list.entries = new Map();
+  list.sorted = null;
   list.exists = false;
   list.isLoaded = true;
   changed();
@@ -84,6 +85,7 @@ function happened(list: OpenList, event: string, data: unknown): void {
     const { entry } = data as { entry: Entry };
     list.entries.set(entry.id, entry);
   }
+  list.sorted = null;
   list.exists = list.entries.size > 0;
   outbox.settle(list.name, list.entries);
   changed();
@@ -96,7 +98,8 @@ function byPlace(a: Entry, b: Entry): number {
 
 /** All entries in order, as they will be when the node has everything. */
 export function entries(list: OpenList): Shown[] {
-  const all: Shown[] = [...list.entries.values()].sort(byPlace).map((entry) => ({ entry, changes: [] }));
+  list.sorted ??= [...list.entries.values()].sort(byPlace);
+  const all: Shown[] = list.sorted.map((entry) => ({ entry, changes: [] }));
   for (const change of outbox.pending()) if (change.list === list.name) lay(all, change);
   return all;
 }

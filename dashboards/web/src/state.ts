@@ -9,6 +9,8 @@ export type View = "lists" | "cluster" | "activity";
 export interface OpenList {
   name: string;
   entries: Map<string, Entry>;
+  /** The same in order; null when they have changed since they were sorted. */
+  sorted: Entry[] | null;
   /** Whether its entries have come. */
   isLoaded: boolean;
   /** Whether the node has such a list: without an entry there is none. */
@@ -46,7 +48,8 @@ export interface State {
   reach: { isUp: boolean; since: number; why: string };
   /** Since when the cluster is whole again, until somebody has read it. */
   healed: string | null;
-  happened: (Happened & { number: number })[];
+  /** The newest first. `times`: how often the same came in a row. */
+  happened: (Happened & { number: number; times: number })[];
   kinds: Set<string>;
   processes: { items: Process[]; hasMore: boolean; prefix: string };
   lists: { items: Map<string, List>; hasMore: boolean; match: string };
@@ -78,22 +81,43 @@ export const state: State = {
   view: "lists",
 };
 
+/** The shortest time from one drawing to the next. */
+const DRAW_EVERY_MS = 16;
+
 let draw: () => void = () => {};
 let isDue = false;
+let nextDraw = 0;
+let afterwards: (() => void)[] = [];
 
 /** Says how the page is drawn. */
 export function drawWith(how: () => void): void {
   draw = how;
 }
 
-/** Something in the state has changed. */
+/** Something in the state has changed. Shown at once, but when much happens no more often than the page can be drawn. */
 export function changed(): void {
   if (isDue) return;
   isDue = true;
-  queueMicrotask(() => {
-    isDue = false;
-    draw();
-  });
+  const wait = nextDraw - performance.now();
+  if (wait <= 0) queueMicrotask(show);
+  else setTimeout(show, wait);
+}
+
+/** Has this done when what was changed is shown. */
+export function onceShown(call: () => void): void {
+  afterwards.push(call);
+  changed();
+}
+
+function show(): void {
+  isDue = false;
+  const begun = performance.now();
+  draw();
+  const ended = performance.now();
+  nextDraw = ended + Math.max(DRAW_EVERY_MS, ended - begun);
+  const calls = afterwards;
+  afterwards = [];
+  calls.forEach((call) => call());
 }
 
 /** Says something to those who cannot see it happen. */

@@ -44,7 +44,7 @@ function cutOff(): Child {
     "cut",
     "warn",
     `This node ${verdict(partition.verdict)} since ${moment(partition.since)}`,
-    h("p", null, `It reaches ${partition.reachable} of ${partition.expected}; missing: ${missing}. What you change is saved on this side, and merged with the other when the cluster heals.`),
+    h("p", null, `It reaches ${partition.reachable} of ${partition.expected}; missing: ${missing}. What you change is saved on this side, and merged when the cluster heals.`),
   );
 }
 

@@ -6,7 +6,7 @@ import { count, milliseconds, moment, printable } from "../text.ts";
 import type { Member } from "../types.ts";
 
 const WIDTH = 360;
-const HEIGHT = 240;
+const HEIGHT = 210;
 /** With one or two others, who are on a line with this node. */
 const FLAT = 96;
 /** More names than that would lie over each other: the table has them. */
@@ -65,9 +65,11 @@ function place(members: Member[]): { me: Placed | null; others: Placed[]; height
   const turn = rest.length === 1 ? 0 : rest.length % 4 === 0 ? 0.5 / rest.length - 0.5 : -0.5;
   const others = rest.map((member, index) => {
     const angle = 2 * Math.PI * (turn + index / rest.length);
-    return { member, x: WIDTH / 2 + Math.cos(angle) * WIDTH * 0.37, y: height / 2 + Math.sin(angle) * height * 0.34 };
+    // Wider than high, as the place for it is; the root pulls the corners out.
+    const across = Math.sign(Math.cos(angle)) * Math.sqrt(Math.abs(Math.cos(angle)));
+    return { member, x: WIDTH / 2 + across * WIDTH * 0.39, y: height / 2 - 4 + Math.sin(angle) * height * 0.42 };
   });
-  return { me: me ? { member: me, x: WIDTH / 2, y: height / 2 } : null, others, height };
+  return { me: me ? { member: me, x: WIDTH / 2, y: height / 2 - 4 } : null, others, height };
 }
 
 function picture(members: Member[]): Described {

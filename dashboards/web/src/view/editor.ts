@@ -2,7 +2,7 @@
 
 import { h, type Child, type Described } from "../dom.ts";
 import * as outbox from "../outbox.ts";
-import { changed, speak, state, type Draft, type Editor, type OpenList } from "../state.ts";
+import { changed, onceShown, speak, state, type Draft, type Editor, type OpenList } from "../state.ts";
 import { day, moment, printable, two } from "../text.ts";
 import type { Entry } from "../types.ts";
 import { conflictName } from "../words.ts";
@@ -120,7 +120,6 @@ function remove(open: Editor, list: OpenList, entry: Entry): Described {
     outbox.remove(list.name, entry);
     speak(`Deleted ${printable(entry.title)}`);
     close();
-    document.getElementById("add-title")?.focus();
   };
   return h("button", { type: "button", class: `danger ${open.isDeleting ? "is-sure" : ""}`, onclick: open.isDeleting ? act : ask }, open.isDeleting ? "Delete on all nodes" : "Delete");
 }
@@ -143,7 +142,7 @@ function escape(event: KeyboardEvent): void {
 function close(): void {
   const id = state.editor?.id;
   state.editor = null;
-  changed();
-  // Focus goes back to where the editor was opened.
-  if (id) queueMicrotask(() => document.querySelector<HTMLElement>(`[data-id="${CSS.escape(id)}"] .title`)?.focus());
+  // Focus goes back to where the editor was opened, or if that is gone to where the next entry is added.
+  const opener = () => document.querySelector<HTMLElement>(`[data-id="${CSS.escape(id ?? "")}"] .title`);
+  onceShown(() => (opener() ?? document.getElementById("add-title"))?.focus());
 }

@@ -1,7 +1,7 @@
 // What happens, the newest first.
 
 import { h, type Child, type Described } from "../dom.ts";
-import { changed, state } from "../state.ts";
+import { changed, state, type State } from "../state.ts";
 import { clock } from "../text.ts";
 import type { Happened } from "../types.ts";
 import { describe } from "../words.ts";
@@ -34,11 +34,11 @@ function kind([kind, name]: [Happened["kind"], string]): Described {
   return h("button", { type: "button", key: kind, "aria-pressed": String(isShown), onclick: toggle }, name);
 }
 
-function item(event: Happened & { number: number }): Described {
+function item(event: State["happened"][number]): Described {
   return h(
     "li",
     { key: event.number, class: `event event-${event.kind} event-${event.type}` },
     h("time", { datetime: event.at }, clock(event.at)),
-    h("span", { class: "words" }, describe(event)),
+    h("span", { class: "words" }, describe(event), event.times > 1 && ` (${event.times} times)`),
   );
 }

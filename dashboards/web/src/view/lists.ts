@@ -4,7 +4,7 @@ import { refreshLists } from "../cluster.ts";
 import { h, type Child, type Described } from "../dom.ts";
 import { open } from "../list.ts";
 import { pending } from "../outbox.ts";
-import { changed, state } from "../state.ts";
+import { changed, onceShown, state } from "../state.ts";
 import { printable } from "../text.ts";
 import type { List } from "../types.ts";
 
@@ -76,6 +76,5 @@ function make(event: SubmitEvent): void {
   if (wanted === "") return;
   state.naming = "";
   open(wanted);
-  changed();
-  queueMicrotask(() => document.getElementById("add-title")?.focus());
+  onceShown(() => document.getElementById("add-title")?.focus());
 }

@@ -7,6 +7,7 @@ import { pending } from "../outbox.ts";
 import { endSession } from "../session.ts";
 import { changed, state, type View } from "../state.ts";
 import { printable } from "../text.ts";
+import type { Partition } from "../types.ts";
 import { banners } from "./banners.ts";
 import { cluster } from "./cluster.ts";
 import { events } from "./events.ts";
@@ -34,15 +35,15 @@ function top(): Described {
     "header",
     { class: "top" },
     h("h1", { class: "brand" }, "Muster", state.node && h("span", { class: "node" }, h("span", { class: "unseen" }, " on "), printable(state.node.name))),
-    state.partition && h("p", { class: `verdict verdict-${state.partition.verdict}` }, reachWords()),
-    h("p", { class: `pulse ${state.reach.isUp ? "is-up" : "is-down"}` }, pulse(unsaved)),
+    state.partition && reach(state.partition),
+    h("p", { class: `pulse ${state.reach.isUp ? "is-up" : "is-down"}` }, h("span", { class: unsaved > 0 ? "" : "dispensable" }, pulse(unsaved))),
     state.session === "good" && h("button", { class: "quiet", type: "button", onclick: signOut }, "Sign out"),
   );
 }
 
-function reachWords(): string {
-  const { verdict, reachable, expected } = state.partition ?? { verdict: "whole", reachable: 0, expected: 0 };
-  return `${verdict} · ${reachable} of ${expected}`;
+function reach({ verdict, reachable, expected }: Partition): Described {
+  const word = h("span", { class: verdict === "whole" ? "dispensable" : "" }, `${verdict} · `);
+  return h("p", { class: `verdict verdict-${verdict}` }, h("span", null, word, `${reachable} of ${expected}`));
 }
 
 function pulse(unsaved: number): string {
@@ -80,8 +81,8 @@ function parts(): Child {
     h("nav", { class: "lists", key: "lists", "aria-labelledby": "lists-title" }, lists()),
     h("section", { class: "list", key: "list", "aria-labelledby": "list-title" }, list()),
     h("section", { class: "cluster", key: "cluster", "aria-labelledby": "cluster-title" }, cluster()),
-    h("section", { class: "processes", key: "processes", "aria-labelledby": "processes-title" }, processes()),
     h("section", { class: "events", key: "events", "aria-labelledby": "events-title" }, events()),
+    h("section", { class: "processes", key: "processes", "aria-labelledby": "processes-title" }, processes()),
   );
 }
 
