@@ -3,8 +3,9 @@
 import { Unreachable, get } from "./api.ts";
 import * as list from "./list.ts";
 import { describe, isWorthSaying } from "./words.ts";
-import { onceBack, reachable, unreachable } from "./reach.ts";
+import { NO_ANSWER, onceBack, reachable, unreachable } from "./reach.ts";
 import * as outbox from "./outbox.ts";
+import { giveBack } from "./slots.ts";
 import { changed, speak, state } from "./state.ts";
 import { Stream } from "./stream.ts";
 import type { Happened, List, Member, NodeInfo, Page, Partition, Process } from "./types.ts";
@@ -76,6 +77,7 @@ export function retry(): void {
 export function pause(): void {
   events?.pause();
   list.pause();
+  giveBack();
 }
 
 /** Does what needs the node; that it does not answer is told elsewhere. */
@@ -84,7 +86,7 @@ async function quietly(work: () => Promise<void>): Promise<void> {
     await work();
     changed();
   } catch (error) {
-    if (error instanceof Unreachable) unreachable("no answer");
+    if (error instanceof Unreachable) unreachable(NO_ANSWER);
   }
 }
 

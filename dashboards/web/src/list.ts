@@ -34,7 +34,6 @@ export function open(name: string): void {
   const filter = { text: "", show: "all", tag: null } as const;
   const list: OpenList = { name, entries: new Map(), sorted: null, isLoaded: false, exists: true, filter: { ...filter }, limit: SHOWN_AT_ONCE };
   state.open = list;
-  state.editor = null;
   stream = new Stream(`${listPath(name)}/watch`, {
     event: (event, data) => happened(list, event, data),
     up: reachable,
@@ -138,6 +137,7 @@ export function visible(list: OpenList, all: Shown[]): Shown[] {
   const { text, show, tag } = list.filter;
   const wanted = text.toLocaleLowerCase();
   return all.filter(({ entry }) => {
+    if (entry.id === state.editor?.id) return true;
     const isState = show === "all" || entry.done === (show === "done");
     const hasText = wanted === "" || entry.title.toLocaleLowerCase().includes(wanted) || entry.notes.toLocaleLowerCase().includes(wanted);
     return isState && hasText && (tag === null || entry.tags.includes(tag));

@@ -1,6 +1,7 @@
 // Where the page begins.
 
 import { pause, retry } from "./cluster.ts";
+import { pending } from "./outbox.ts";
 import { takeCode, token } from "./session.ts";
 import { drawWith, state } from "./state.ts";
 import { draw } from "./view/page.ts";
@@ -23,7 +24,13 @@ function visibility(): void {
   else if (state.session === "good") retry();
 }
 
+/** Changes that are not saved are this tab's: it does not go without a word. */
+function leaving(event: BeforeUnloadEvent): void {
+  if (pending().some((change) => change.status !== "settling")) event.preventDefault();
+}
+
 drawWith(draw);
+addEventListener("beforeunload", leaving);
 addEventListener("hashchange", arrive);
 addEventListener("online", retry);
 document.addEventListener("visibilitychange", visibility);

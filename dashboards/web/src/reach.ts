@@ -2,6 +2,9 @@
 
 import { changed, speak, state } from "./state.ts";
 
+/** Why, when nothing more is known. */
+export const NO_ANSWER = "no answer";
+
 let whenBack: (() => void)[] = [];
 
 /** Has this called when the node is back. */

@@ -1,6 +1,7 @@
 // How the page gets in: the link's fragment has a code, which is traded for a token. The token stays in this tab's
 // sessionStorage: no cookie, since those ignore ports, and no other tab or site gets it.
 
+import { giveBack } from "./slots.ts";
 import { changed, state } from "./state.ts";
 
 const KEY = "muster.token";
@@ -35,10 +36,11 @@ export async function trade(code: string): Promise<string | null> {
   }
 }
 
-/** The token is good no longer, or was never there. What was not saved is kept. */
-export function endSession(why: "none" | "expired" | "ended"): void {
-  if (why !== "none" && state.session !== "good") return;
+/** The token is good no longer. What was not saved is kept. */
+export function endSession(why: "expired" | "ended"): void {
+  if (state.session !== "good") return;
   sessionStorage.removeItem(KEY);
+  giveBack();
   state.session = why;
   changed();
 }

@@ -27,6 +27,8 @@ export interface Editor {
   before: Entry;
   draft: Draft;
   isDeleting: boolean;
+  /** Whether somebody wanted to edit another entry before this one was saved. */
+  isInTheWay: boolean;
 }
 
 export interface Draft {
@@ -46,6 +48,8 @@ export interface State {
   partition: Partition | null;
   /** Whether the node answers; when not, since when, and what went wrong. */
   reach: { isUp: boolean; since: number; why: string };
+  /** Whether other tabs have all the connections that a browser allows. */
+  isCrowded: boolean;
   /** Since when the cluster is whole again, until somebody has read it. */
   healed: string | null;
   /** The newest first. `times`: how often the same came in a row. */
@@ -68,6 +72,7 @@ export const state: State = {
   members: [],
   partition: null,
   reach: { isUp: true, since: Date.now(), why: "" },
+  isCrowded: false,
   healed: null,
   happened: [],
   kinds: new Set(["member", "process", "list", "partition"]),

@@ -1,7 +1,9 @@
 // Server-sent events by fetch: EventSource cannot send a token. A stream that breaks begins again where it ended.
 
 import { Problem, problem } from "./api.ts";
+import { NO_ANSWER } from "./reach.ts";
 import { token } from "./session.ts";
+import { take } from "./slots.ts";
 
 const FIRST_WAIT_MS = 250;
 const LONGEST_WAIT_MS = 5_000;
@@ -56,7 +58,12 @@ export class Stream {
   private async run(): Promise<void> {
     const abort = new AbortController();
     this.abort = abort;
-    let why = "the node ended the stream";
+    if (!(await take())) {
+      if (this.abort === abort) this.abort = null;
+      return;
+    }
+    if (this.abort !== abort) return;
+    let why = NO_ANSWER;
     try {
       const headers: Record<string, string> = { Authorization: `Bearer ${token()}` };
       if (this.lastId !== null) headers["Last-Event-ID"] = this.lastId;
@@ -66,7 +73,7 @@ export class Stream {
       this.wait = FIRST_WAIT_MS;
       await this.read(response.body, abort);
     } catch (error) {
-      why = error instanceof Problem ? error.detail : "no answer";
+      why = error instanceof Problem ? error.detail : NO_ANSWER;
       if (error instanceof Problem && error.status === 404 && this.abort === abort) {
         this.abort = null;
         return this.listener.missing();
@@ -99,14 +106,14 @@ export class Stream {
         text += decoder.decode(value, { stream: true });
         const events = text.split("\n\n");
         text = events.pop() ?? "";
-        events.forEach((event) => this.take(event));
+        events.forEach((event) => this.note(event));
       }
     } finally {
       clearTimeout(silence);
     }
   }
 
-  private take(event: string): void {
+  private note(event: string): void {
     const field = (name: string) => event.split("\n").find((line) => line.startsWith(name))?.slice(name.length);
     const [name, id, data] = [field("event: ") ?? "message", field("id: "), field("data: ")];
     if (data === undefined) return;

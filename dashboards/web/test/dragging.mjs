@@ -17,7 +17,7 @@ await story(async (browser) => {
   await drag(page, "b", "c", 0.8);
   await eventually(() => assert.deepEqual(order(), ["d", "c", "b", "a"]));
   await drag(page, "a", "d", 0.2, async () => page.keyboard.press("Escape"));
-  assert.equal(await page.locator(".is-dragged").count(), 0);
+  await page.locator(".is-dragged").waitFor({ state: "detached" });
   assert.deepEqual(await titles(page), ["d", "c", "b", "a"]);
   assert.deepEqual(order(), ["d", "c", "b", "a"]);
 

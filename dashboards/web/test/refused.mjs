@@ -45,6 +45,27 @@ await story(async (browser) => {
     assert.deepEqual([entry.title, entry.assignee, entry.priority], ["sweep the deck", "kim", "high"]);
   });
 
+  // What was typed is lost neither by opening another entry, nor by another list, nor when somebody deletes the entry.
+  await add(page, "swab");
+  await line(page, "swab").locator(".title").click();
+  await page.locator("#edit-assignee").fill("robin");
+  await line(page, "sweep the deck").locator(".title").click();
+  await page.getByText("Save or cancel this entry before you open another one.").waitFor();
+  await page.getByLabel("Name of a new list").fill("another");
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: "another" }).waitFor();
+  await choose(page, "chores");
+  assert.equal(await page.locator("#edit-assignee").inputValue(), "robin");
+  const swab = asked("node1", "show", "chores").items.find((entry) => entry.title === "swab");
+  muster("--node", "node2", "rm", "chores", swab.id);
+  await page.getByText("“swab” was deleted elsewhere while you edited it.").waitFor();
+  await page.getByRole("button", { name: "Add it again, as typed" }).click();
+  await eventually(() => {
+    const again = asked("node2", "show", "chores").items.find((entry) => entry.title === "swab");
+    assert.equal(again?.assignee, "robin");
+    assert.notEqual(again.id, swab.id);
+  });
+
   // A disk that is full or busy is not for ever: the page tries again with the same id.
   let refusals = 2;
   await page.route("**/entries", async (route) => {

@@ -31,6 +31,12 @@ await story(async (browser) => {
   await page.getByRole("group", { name: /^No answer from node2/ }).waitFor();
   await add(page, "typed before the page was loaded again");
   await page.getByText(/1 change kept here/).waitFor();
+  const asks = page.waitForEvent("dialog");
+  await page.close({ runBeforeUnload: true });
+  const dialog = await asks;
+  assert.equal(dialog.type(), "beforeunload", "the browser asks before it throws changes away");
+  await dialog.dismiss();
+  page.on("dialog", (dialog) => dialog.accept());
   muster("dev", "start", "node2");
   await page.reload();
   await eventually(() => assert.ok(asked("node1", "show", "chores").items.some((entry) => entry.title.startsWith("typed before"))));

@@ -202,6 +202,11 @@ fn a_link_is_good_once_and_a_session_ends_in_order() -> anyhow::Result<()> {
 }
 
 #[test]
+fn many_windows_share_what_connections_a_browser_has() -> anyhow::Result<()> {
+    tell("windows").map(drop)
+}
+
+#[test]
 fn all_of_the_page_is_used_by_the_keyboard_alone() -> anyhow::Result<()> {
     tell("keyboard").map(drop)
 }

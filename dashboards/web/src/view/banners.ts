@@ -3,13 +3,14 @@
 import { retry } from "../cluster.ts";
 import { h, type Child, type Described } from "../dom.ts";
 import * as outbox from "../outbox.ts";
+import { NO_ANSWER } from "../reach.ts";
 import { changed, state } from "../state.ts";
 import { count, moment, printable } from "../text.ts";
 import { verdict } from "../words.ts";
 import { icon } from "./icon.ts";
 
 export function banners(): Child[] {
-  return [unanswered(), cutOff(), healed(), refused()];
+  return [crowded(), unanswered(), cutOff(), healed(), refused()];
 }
 
 function banner(key: string, kind: "bad" | "warn" | "good", title: string, ...more: Child[]): Described {
@@ -17,15 +18,26 @@ function banner(key: string, kind: "bad" | "warn" | "good", title: string, ...mo
   return h("div", { key, class: `banner banner-${kind}`, role: "group", "aria-label": title }, mark, h("div", null, h("strong", null, title), ...more));
 }
 
+function crowded(): Child {
+  if (!state.isCrowded) return null;
+  return banner(
+    "crowded",
+    "warn",
+    "This page is open in other windows",
+    h("p", null, "A browser has only six connections to a node, for all its windows together. This one goes on as soon as one of the others is closed or hidden."),
+  );
+}
+
 function unanswered(): Child {
   if (state.reach.isUp || state.session !== "good") return null;
   const name = state.node ? printable(state.node.name) : "the node";
+  const since = moment(new Date(state.reach.since).toISOString());
   const waiting = outbox.pending().filter((change) => change.status === "waiting" || change.status === "sending");
   const kept = waiting.length > 0 && h("p", null, `${count(waiting.length, "change")} kept here and saved when it is back: ${titles(waiting)}.`);
   return banner(
     "unanswered",
     "bad",
-    `No answer from ${name} since ${moment(new Date(state.reach.since).toISOString())}`,
+    state.reach.why === NO_ANSWER ? `No answer from ${name} since ${since}` : `${name} has trouble since ${since}: ${printable(state.reach.why)}`,
     h("p", null, "What you see may be old. You can go on; this page keeps trying. ", h("button", { type: "button", class: "small", onclick: retry }, "Try now")),
     kept,
   );

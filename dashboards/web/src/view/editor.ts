@@ -1,6 +1,7 @@
 // The editor of an entry. What is saved are the fields that were changed here: what others change meanwhile stays.
 
 import { h, type Child, type Described } from "../dom.ts";
+import { open as openList } from "../list.ts";
 import * as outbox from "../outbox.ts";
 import { changed, onceShown, speak, state, type Draft, type Editor, type OpenList } from "../state.ts";
 import { day, moment, printable, two } from "../text.ts";
@@ -41,6 +42,38 @@ function difference(before: Entry, draft: Draft): Record<string, unknown> {
   return body;
 }
 
+/** Whether something was typed that is not saved. */
+export function isChanged(open: Editor): boolean {
+  return Object.keys(difference(open.before, open.draft)).length > 0;
+}
+
+/** Nothing that was typed is lost by opening something else: it is shown instead. */
+export function stayWith(open: Editor): void {
+  open.isInTheWay = true;
+  openList(open.list);
+  speak("Save or cancel this entry first.");
+  onceShown(() => document.getElementById("edit-title")?.focus());
+}
+
+/** What was typed about an entry that is gone. */
+export function orphan(list: OpenList, all: readonly { entry: Entry }[]): Child {
+  const open = state.editor;
+  if (!list.isLoaded || open?.list !== list.name || all.some(({ entry }) => entry.id === open.id)) return null;
+  const again = () => {
+    const { title, ...rest } = difference({ ...open.before, ...NOTHING, tags: [] }, open.draft);
+    outbox.add(list.name, { title: title ?? open.before.title, ...rest });
+    close();
+  };
+  return h(
+    "div",
+    { key: "orphan", class: "orphan", role: "group", "aria-label": "The entry that you edit was deleted" },
+    h("p", null, `“${printable(open.before.title)}” was deleted elsewhere while you edited it.`),
+    h("div", { class: "row" }, h("button", { type: "button", onclick: again }, "Add it again, as typed"), h("button", { type: "button", onclick: close }, "Leave it")),
+  );
+}
+
+const NOTHING = { due: null, priority: null, assignee: null, notes: "" } as const;
+
 export function editor(list: OpenList, entry: Entry): Described {
   const open = state.editor as Editor;
   const id = (field: string) => `edit-${field}`;
@@ -60,6 +93,7 @@ export function editor(list: OpenList, entry: Entry): Described {
     h("div", { class: "field field-notes" }, h("label", { for: id("notes") }, "Notes"), h("textarea", { id: id("notes"), rows: 3, value: open.draft.notes, oninput: type("notes"), dir: "auto" }), settle(list, entry, "notes")),
     meanwhile(open, entry),
     others(list, entry),
+    open.isInTheWay && h("p", { class: "meanwhile" }, "Save or cancel this entry before you open another one."),
     h("p", { class: "origin" }, origin(entry)),
     h("div", { class: "row" }, h("button", { class: "primary" }, "Save"), h("button", { type: "button", onclick: close }, "Cancel"), remove(open, list, entry)),
   );

@@ -8,7 +8,7 @@ import { changed, speak, state, type OpenList } from "../state.ts";
 import { due, moment, printable } from "../text.ts";
 import { conflictName } from "../words.ts";
 import type { Entry } from "../types.ts";
-import { draftOf, editor } from "./editor.ts";
+import { draftOf, editor, isChanged, stayWith } from "./editor.ts";
 import { icon } from "./icon.ts";
 
 export function entry(list: OpenList, shown: Shown, index: number, all: Shown[]): Described {
@@ -45,8 +45,10 @@ function tick(event: Event, list: OpenList, entry: Entry): void {
 }
 
 function toggle(list: OpenList, entry: Entry): void {
-  const isOpen = state.editor?.id === entry.id;
-  state.editor = isOpen ? null : { list: list.name, id: entry.id, before: entry, draft: draftOf(entry), isDeleting: false };
+  const open = state.editor;
+  if (open && isChanged(open)) return stayWith(open);
+  const isOpen = open?.id === entry.id && open.list === list.name;
+  state.editor = isOpen ? null : { list: list.name, id: entry.id, before: entry, draft: draftOf(entry), isDeleting: false, isInTheWay: false };
   changed();
 }
 

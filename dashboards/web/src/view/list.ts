@@ -5,6 +5,7 @@ import { SHOWN_AT_ONCE, entries, visible, type Shown } from "../list.ts";
 import * as outbox from "../outbox.ts";
 import { changed, speak, state, type OpenList } from "../state.ts";
 import { printable } from "../text.ts";
+import { orphan } from "./editor.ts";
 import { entry } from "./entry.ts";
 import { icon } from "./icon.ts";
 
@@ -17,6 +18,7 @@ export function list(): Child[] {
     h("div", { class: "list-head" }, h("h2", { id: "list-title", dir: "auto" }, printable(open.name)), h("p", { class: "count" }, summary(open, all, shown))),
     adding(open),
     filters(open, all),
+    orphan(open, all),
     h("ol", { class: `entries ${state.drag ? "is-dragging" : ""}`, "aria-labelledby": "list-title" }, rows(open, shown)),
     h("p", { id: "move-help", class: "unseen" }, "The arrow keys, Home and End move the entry."),
     nothing(open, all, shown),

@@ -2,7 +2,7 @@
 
 import { call } from "../api.ts";
 import { forget } from "../cluster.ts";
-import { h, render, type Child, type Described } from "../dom.ts";
+import { h, render, type Described } from "../dom.ts";
 import { pending } from "../outbox.ts";
 import { endSession } from "../session.ts";
 import { changed, state, type View } from "../state.ts";
@@ -20,7 +20,7 @@ export function draw(): void {
   const root = document.getElementById("page");
   if (!root) return;
   document.title = title();
-  render(root, top(), h("main", null, state.session !== "good" && signIn(), state.node && parts()));
+  render(root, top(), h("main", null, state.session !== "good" && signIn(), state.session !== "ended" && h("div", { class: "banners", key: "banners" }, banners()), state.node && parts()));
 }
 
 function title(): string {
@@ -66,7 +66,7 @@ const VIEWS: [View, string][] = [
   ["activity", "Activity"],
 ];
 
-function parts(): Child {
+function parts(): Described {
   const choose = (view: View) => () => {
     state.view = view;
     changed();
@@ -76,7 +76,6 @@ function parts(): Child {
   return h(
     "div",
     { class: `parts shows-${state.view}`, key: "parts" },
-    h("div", { class: "banners", key: "banners" }, banners()),
     h("nav", { class: "tabs", key: "tabs", "aria-label": "Parts of the page" }, VIEWS.map(tab)),
     h("nav", { class: "lists", key: "lists", "aria-labelledby": "lists-title" }, lists()),
     h("section", { class: "list", key: "list", "aria-labelledby": "list-title" }, list()),

@@ -3,7 +3,7 @@
 import { restart, start } from "../cluster.ts";
 import { h, type Described } from "../dom.ts";
 import { pending } from "../outbox.ts";
-import { codeIn, trade } from "../session.ts";
+import { codeIn, token, trade } from "../session.ts";
 import { changed, state } from "../state.ts";
 import { count } from "../text.ts";
 
@@ -22,7 +22,8 @@ export async function enter(code: string): Promise<void> {
   changed();
   const error = await trade(code);
   state.signIn = { error, isBusy: false };
-  if (error === null) begin();
+  // A tab that is in already stays so, whatever its link was.
+  if (error === null || token() !== "") begin();
   changed();
 }
 
