@@ -10,7 +10,10 @@ const out = process.argv[2] ?? join(here, "dist");
 await mkdir(out, { recursive: true });
 await build({
   absWorkingDir: here,
-  entryPoints: [{ in: "src/main.ts", out: "page" }, { in: "src/page.css", out: "page" }],
+  entryPoints: [
+    { in: "src/main.ts", out: "page" },
+    { in: "src/page.css", out: "page" },
+  ],
   outdir: out,
   bundle: true,
   minify: true,

@@ -37,7 +37,14 @@ async function request(method: string, path: string, init: { body?: string }): P
   if (init.body !== undefined) headers["Content-Type"] = "application/json";
   let response: Response;
   try {
-    response = await fetch(path, { method, headers, cache: "no-store", credentials: "omit", signal: AbortSignal.timeout(DEADLINE_MS), ...init });
+    response = await fetch(path, {
+      method,
+      headers,
+      cache: "no-store",
+      credentials: "omit",
+      signal: AbortSignal.timeout(DEADLINE_MS),
+      ...init,
+    });
   } catch (error) {
     throw new Unreachable(String(error));
   }

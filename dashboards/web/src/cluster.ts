@@ -48,15 +48,14 @@ export function start(): void {
 
 /** Goes on with a new token. All else is asked for when the stream is there, so that nothing falls between. */
 export function restart(): void {
-  events?.close();
-  events = new Stream("/v1/events", { event: happened, up: reachable, down: unreachable, missing: () => {} });
-  list.retry();
-  outbox.hurry();
+  events ??= new Stream("/v1/events", { event: happened, up: reachable, down: unreachable, missing: () => {} });
+  retry();
 }
 
 /** Keeps nothing of what the node has told. */
 export function forget(): void {
   events?.close();
+  events = null;
   list.close();
   state.node = null;
   state.members = [];
@@ -101,7 +100,10 @@ export function refreshAll(): void {
 
 function refreshMembers(): void {
   void quietly(async () => {
-    const [members, partition] = await Promise.all([get<Page<Member>>("/v1/members?limit=1000"), get<Partition>("/v1/partition")]);
+    const [members, partition] = await Promise.all([
+      get<Page<Member>>("/v1/members?limit=1000"),
+      get<Partition>("/v1/partition"),
+    ]);
     state.members = members.items;
     take(partition);
   });
@@ -160,7 +162,10 @@ function note(event: Happened): void {
   const isSame = last?.kind === "list" && event.kind === "list" && last.name === event.name && last.type === event.type;
   number += 1;
   const times = isSame ? last.times + 1 : 1;
-  state.happened = [{ ...event, number: isSame ? last.number : number, times }, ...(isSame ? rest : state.happened)].slice(0, KEPT);
+  state.happened = [{ ...event, number: isSame ? last.number : number, times }, ...(isSame ? rest : state.happened)].slice(
+    0,
+    KEPT,
+  );
 }
 
 function listHappened(event: Happened): void {
@@ -169,7 +174,12 @@ function listHappened(event: Happened): void {
   if (event.type === "deleted") {
     items.delete(event.name);
   } else if (known || (items.size < LISTS && event.name.toLocaleLowerCase().includes(match.toLocaleLowerCase()))) {
-    items.set(event.name, { name: event.name, total: Number(event["total"]), open: Number(event["open"]), modified_at: event.at });
+    items.set(event.name, {
+      name: event.name,
+      total: Number(event["total"]),
+      open: Number(event["open"]),
+      modified_at: event.at,
+    });
   } else {
     state.lists.hasMore = true;
   }

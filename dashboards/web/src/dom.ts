@@ -32,7 +32,8 @@ export function h(tag: string, props: Record<string, Value> | null, ...children:
 function flat(children: Child[], into: (Described | string)[] = []): (Described | string)[] {
   for (const child of children) {
     if (Array.isArray(child)) flat(child, into);
-    else if (child !== false && child !== null && child !== undefined) into.push(typeof child === "number" ? String(child) : child);
+    else if (child !== false && child !== null && child !== undefined)
+      into.push(typeof child === "number" ? String(child) : child);
   }
   return into;
 }
@@ -42,7 +43,8 @@ export function render(parent: Element, ...children: Child[]): void {
   const focused = document.activeElement;
   patchChildren(parent, flat(children));
   // Moving an element in the document takes its focus away.
-  if (focused instanceof HTMLElement && focused !== document.activeElement && focused.isConnected) focused.focus({ preventScroll: true });
+  if (focused instanceof HTMLElement && focused !== document.activeElement && focused.isConnected)
+    focused.focus({ preventScroll: true });
 }
 
 function patchChildren(parent: Element, children: (Described | string)[]): void {
@@ -54,7 +56,8 @@ function patchChildren(parent: Element, children: (Described | string)[]): void 
   let next: ChildNode | null = parent.firstChild;
   for (const child of children) {
     const old = reusable(child, next, keyed);
-    const node = typeof child === "string" ? patchText(old as Text | null, child) : patchElement(old as Element | null, child, parent);
+    const node =
+      typeof child === "string" ? patchText(old as Text | null, child) : patchElement(old as Element | null, child, parent);
     if (node === next) next = next.nextSibling;
     else parent.insertBefore(node, next);
   }

@@ -32,11 +32,23 @@ export function open(name: string): void {
   close();
   sessionStorage.setItem(KEY, name);
   const filter = { text: "", show: "all", tag: null } as const;
-  const list: OpenList = { name, entries: new Map(), sorted: null, isLoaded: false, exists: true, filter: { ...filter }, limit: SHOWN_AT_ONCE };
+  const list: OpenList = {
+    name,
+    entries: new Map(),
+    sorted: null,
+    isLoaded: false,
+    exists: true,
+    filter: { ...filter },
+    limit: SHOWN_AT_ONCE,
+  };
   state.open = list;
   stream = new Stream(`${listPath(name)}/watch`, {
     event: (event, data) => happened(list, event, data),
-    up: reachable,
+    up: () => {
+      // A snapshot that broke off is sent anew.
+      coming = null;
+      reachable();
+    },
     down: unreachable,
     missing: () => missing(list),
   });
@@ -129,7 +141,15 @@ function place(all: Shown[], shown: Shown, { before, after }: Record<string, unk
 
 function blank(change: outbox.Change): Entry {
   const none = { due: null, done: false, priority: null, tags: [], notes: "", assignee: null, order: "", conflicts: [] };
-  return { ...none, id: change.entry, title: change.title, created_at: change.at, created_by: "", modified_at: change.at, modified_by: "" };
+  return {
+    ...none,
+    id: change.entry,
+    title: change.title,
+    created_at: change.at,
+    created_by: "",
+    modified_at: change.at,
+    modified_by: "",
+  };
 }
 
 /** Those that the filter lets through. */
@@ -139,7 +159,8 @@ export function visible(list: OpenList, all: Shown[]): Shown[] {
   return all.filter(({ entry }) => {
     if (entry.id === state.editor?.id) return true;
     const isState = show === "all" || entry.done === (show === "done");
-    const hasText = wanted === "" || entry.title.toLocaleLowerCase().includes(wanted) || entry.notes.toLocaleLowerCase().includes(wanted);
+    const hasText =
+      wanted === "" || entry.title.toLocaleLowerCase().includes(wanted) || entry.notes.toLocaleLowerCase().includes(wanted);
     return isState && hasText && (tag === null || entry.tags.includes(tag));
   });
 }

@@ -26,7 +26,12 @@ export function takeCode(): string | null {
 export async function trade(code: string): Promise<string | null> {
   try {
     const headers = { "Content-Type": "application/json" };
-    const response = await fetch("/v1/web/token", { method: "POST", headers, body: JSON.stringify({ code }), credentials: "omit" });
+    const response = await fetch("/v1/web/token", {
+      method: "POST",
+      headers,
+      body: JSON.stringify({ code }),
+      credentials: "omit",
+    });
     const answer = (await response.json()) as { token?: string; detail?: string };
     if (!response.ok || !answer.token) return answer.detail ?? `the node answered ${response.status}`;
     sessionStorage.setItem(KEY, answer.token);
@@ -38,9 +43,10 @@ export async function trade(code: string): Promise<string | null> {
 
 /** The token is good no longer. What was not saved is kept. */
 export function endSession(why: "expired" | "ended"): void {
+  // Each stream hears of it by itself, and may have taken the slot again since the first one did.
+  giveBack();
   if (state.session !== "good") return;
   sessionStorage.removeItem(KEY);
-  giveBack();
   state.session = why;
   changed();
 }

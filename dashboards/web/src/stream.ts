@@ -78,7 +78,8 @@ export class Stream {
         this.abort = null;
         return this.listener.missing();
       }
-      if (error instanceof Problem && error.status === 401) return this.close();
+      // Somebody has to sign in first, and then calls `retry`.
+      if (error instanceof Problem && error.status === 401) return this.abort === abort ? this.pause() : undefined;
     }
     // Whoever paused or closed it wants no new attempt.
     if (this.abort !== abort) return;
@@ -114,7 +115,11 @@ export class Stream {
   }
 
   private note(event: string): void {
-    const field = (name: string) => event.split("\n").find((line) => line.startsWith(name))?.slice(name.length);
+    const field = (name: string) =>
+      event
+        .split("\n")
+        .find((line) => line.startsWith(name))
+        ?.slice(name.length);
     const [name, id, data] = [field("event: ") ?? "message", field("id: "), field("data: ")];
     if (data === undefined) return;
     if (id !== undefined) this.lastId = id;

@@ -10,7 +10,10 @@ export function printable(text: string): string {
 
 /** The same for text of several lines. */
 export function printableLines(text: string): string {
-  return text.split("\n").map((line) => line.split("\t").map(printable).join("\t")).join("\n");
+  return text
+    .split("\n")
+    .map((line) => line.split("\t").map(printable).join("\t"))
+    .join("\n");
 }
 
 export function two(number: number): string {

@@ -1,6 +1,6 @@
 // Prints how fast the page is: bytes, first paint on the loopback, and the time from a change on another node to the document.
 import assert from "node:assert/strict";
-import { choose, eventually, link, muster, story, titles, visit } from "./harness.mjs";
+import { choose, eventually, link, muster, own, story, titles, visit } from "./harness.mjs";
 
 const VISITS = 10;
 const CHANGES = 60;
@@ -9,15 +9,17 @@ await story(async (browser) => {
   muster("--node", "node1", "add", "figures", "first");
   const paints = [];
   for (let visitor = 0; visitor < VISITS; visitor++) {
-    const context = await browser.newContext({ viewport: { width: 1280, height: 860 } });
+    const context = await own(browser);
     const page = await context.newPage();
     await page.goto(link("node1"));
     await page.getByRole("button", { name: "first", exact: true }).waitFor();
-    paints.push(await page.evaluate(async () => {
-      const paint = () => performance.getEntriesByName("first-contentful-paint")[0]?.startTime;
-      while (paint() === undefined) await new Promise((resolve) => setTimeout(resolve, 20));
-      return paint();
-    }));
+    paints.push(
+      await page.evaluate(async () => {
+        const paint = () => performance.getEntriesByName("first-contentful-paint")[0]?.startTime;
+        while (paint() === undefined) await new Promise((resolve) => setTimeout(resolve, 20));
+        return paint();
+      }),
+    );
     if (visitor === 0) console.log(`bytes: ${await bytes(page)}`);
     await context.close();
   }

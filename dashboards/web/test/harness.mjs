@@ -6,7 +6,16 @@ import { chromium } from "playwright-core";
 
 /** How long anything may take on a busy machine. Not a claim about speed. */
 export const PATIENCE_MS = 60_000;
-const FLAGS = ["--no-sandbox", "--headless", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+const FLAGS = [
+  "--no-sandbox",
+  "--headless",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
 
 /** Runs `muster` with these words; gives what it printed. */
 export function muster(...words) {
@@ -38,11 +47,16 @@ export async function eventually(attempt) {
 
 const seen = [];
 
-/** A browser of its own (no storage shared with others) on a node's page. */
-export async function visit(browser, node, options = {}) {
+/** A browser of its own: no storage is shared with others. */
+export async function own(browser, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 860 }, ...options });
   context.setDefaultTimeout(PATIENCE_MS);
-  const page = await context.newPage();
+  return context;
+}
+
+/** A browser of its own on a node's page. */
+export async function visit(browser, node, options = {}) {
+  const page = await (await own(browser, options)).newPage();
   const url = link(node);
   watch(page, new URL(url).origin);
   const response = await page.goto(url);
@@ -61,13 +75,17 @@ export function watch(page, origin) {
   page.on("console", (message) => {
     const text = message.text();
     // That a node does not answer, or refuses, is no fault of the page.
-    if (["error", "warning"].includes(message.type()) && !text.startsWith("Failed to load resource")) seen.push(`the browser says: ${text}`);
+    if (["error", "warning"].includes(message.type()) && !text.startsWith("Failed to load resource"))
+      seen.push(`the browser says: ${text}`);
   });
 }
 
 /** Opens a list that the page knows. */
 export async function choose(page, list) {
-  await page.getByRole("navigation", { name: "Lists" }).getByRole("button", { name: new RegExp(`^${list.replace(/[^\w ]/g, "\\$&")}\\s*,`) }).click();
+  await page
+    .getByRole("navigation", { name: "Lists" })
+    .getByRole("button", { name: new RegExp(`^${list.replace(/[^\w ]/g, "\\$&")}\\s*,`) })
+    .click();
   await page.getByRole("heading", { level: 2, name: list, exact: true }).waitFor();
 }
 

@@ -16,7 +16,8 @@ const HOSTILE = [
 ];
 
 await story(async (browser) => {
-  for (const title of HOSTILE) muster("--node", "node2", "add", "__proto__", "--note", `${title}\n${title}`, "--tag", "<b>x</b>", "--", title);
+  for (const title of HOSTILE)
+    muster("--node", "node2", "add", "__proto__", "--note", `${title}\n${title}`, "--tag", "<b>x</b>", "--", title);
   muster("--node", "node2", "add", "<img src=x onerror=alert(1)>", "--", "x");
   const page = await visit(browser, "node2");
   await choose(page, "__proto__");
@@ -33,9 +34,28 @@ await story(async (browser) => {
 
   // What no node takes from its clients, and other replicas may hold nevertheless, is shown by numbers.
   await page.route("**/watch", async (route) => {
-    const entry = { id: "01JB00000000000000000TEST1", title: "pay\u202egnp.exe\u0007\u2028end", due: null, done: false, priority: null, tags: [], notes: "", assignee: null, order: "a", conflicts: [] };
-    const more = { created_at: "2026-01-01T00:00:00Z", created_by: "x\u202e@n", modified_at: "2026-01-01T00:00:00Z", modified_by: "x@n" };
-    await route.fulfill({ contentType: "text/event-stream", body: `event: snapshot\nid: 1\ndata: ${JSON.stringify({ items: [{ ...entry, ...more }], last: true })}\n\n` });
+    const entry = {
+      id: "01JB00000000000000000TEST1",
+      title: "pay\u202egnp.exe\u0007\u2028end",
+      due: null,
+      done: false,
+      priority: null,
+      tags: [],
+      notes: "",
+      assignee: null,
+      order: "a",
+      conflicts: [],
+    };
+    const more = {
+      created_at: "2026-01-01T00:00:00Z",
+      created_by: "x\u202e@n",
+      modified_at: "2026-01-01T00:00:00Z",
+      modified_by: "x@n",
+    };
+    await route.fulfill({
+      contentType: "text/event-stream",
+      body: `event: snapshot\nid: 1\ndata: ${JSON.stringify({ items: [{ ...entry, ...more }], last: true })}\n\n`,
+    });
   });
   await page.getByLabel("Name of a new list").fill("elsewhere");
   await page.keyboard.press("Enter");

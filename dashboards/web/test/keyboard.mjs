@@ -7,7 +7,8 @@ await story(async (browser) => {
   const press = async (...keys) => {
     for (const key of keys) await page.keyboard.press(key);
   };
-  const focused = () => page.evaluate(() => document.activeElement?.getAttribute("aria-label") ?? document.activeElement?.textContent ?? "");
+  const focused = () =>
+    page.evaluate(() => document.activeElement?.getAttribute("aria-label") ?? document.activeElement?.textContent ?? "");
   const tabTo = async (label) => {
     for (let steps = 0; steps < 60; steps++) {
       if (label.test(await focused())) return;

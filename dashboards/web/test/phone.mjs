@@ -5,7 +5,21 @@ import { add, choose, eventually, muster, story, titles, visit } from "./harness
 const LONG = `Ask the yard about the rudder bearing, ${"and about the paint ".repeat(8)}${"W".repeat(200)}`;
 
 await story(async (browser) => {
-  muster("--node", "node1", "add", "a rather long name of a list that goes on for a while", LONG, "--tag", "x".repeat(60), "--tag", "yard", "--due", "today", "--priority", "high");
+  muster(
+    "--node",
+    "node1",
+    "add",
+    "a rather long name of a list that goes on for a while",
+    LONG,
+    "--tag",
+    "x".repeat(60),
+    "--tag",
+    "yard",
+    "--due",
+    "today",
+    "--priority",
+    "high",
+  );
   muster("--node", "node1", "add", "chores", "sweep");
   const page = await visit(browser, "node1", { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true });
   await choose(page, "a rather long name of a list that goes on for a while");
@@ -33,8 +47,15 @@ await story(async (browser) => {
 });
 
 async function fits(page) {
-  const [scrollWidth, clientWidth] = await page.evaluate(() => [document.documentElement.scrollWidth, document.documentElement.clientWidth]);
-  const wide = await page.evaluate(() => [...document.querySelectorAll("body *")].filter((element) => element.getBoundingClientRect().right > document.documentElement.clientWidth + 1).map((element) => element.outerHTML.slice(0, 120)));
+  const [scrollWidth, clientWidth] = await page.evaluate(() => [
+    document.documentElement.scrollWidth,
+    document.documentElement.clientWidth,
+  ]);
+  const wide = await page.evaluate(() =>
+    [...document.querySelectorAll("body *")]
+      .filter((element) => element.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
+      .map((element) => element.outerHTML.slice(0, 120)),
+  );
   assert.equal(scrollWidth, clientWidth, `the page scrolls sideways: ${wide.join("\n")}`);
 }
 
@@ -43,7 +64,10 @@ async function targets(page) {
   const small = await page.evaluate(() =>
     [...document.querySelectorAll("button, input, select, .tick")]
       .filter((element) => element.checkVisibility() && !element.matches(".small, .tag, .choice button, .tick input"))
-      .map((element) => [element.textContent || element.getAttribute("aria-label") || element.className, Math.round(element.getBoundingClientRect().height)])
+      .map((element) => [
+        element.textContent || element.getAttribute("aria-label") || element.className,
+        Math.round(element.getBoundingClientRect().height),
+      ])
       .filter(([, height]) => height < 44),
   );
   assert.deepEqual(small, []);

@@ -34,7 +34,17 @@ await story(async (browser) => {
   // Changed by somebody else while it is edited here: only what was changed here is written.
   await line(page, "sweep").locator(".title").click();
   await page.locator("#edit-assignee").fill("kim");
-  muster("--node", "node2", "edit", "chores", asked("node1", "show", "chores").items[0].id, "--title", "sweep the deck", "--priority", "high");
+  muster(
+    "--node",
+    "node2",
+    "edit",
+    "chores",
+    asked("node1", "show", "chores").items[0].id,
+    "--title",
+    "sweep the deck",
+    "--priority",
+    "high",
+  );
   await page.getByText(/has changed title, priority meanwhile/).waitFor();
   await page.getByRole("button", { name: "Show it here" }).click();
   assert.equal(await page.locator("#edit-title").inputValue(), "sweep the deck");
@@ -70,10 +80,17 @@ await story(async (browser) => {
   let refusals = 2;
   await page.route("**/entries", async (route) => {
     if (refusals-- <= 0) return route.continue();
-    const problem = { type: "/problems/outcome-unknown", title: "The outcome is unknown", status: 503, detail: "retry with the same id" };
+    const problem = {
+      type: "/problems/outcome-unknown",
+      title: "The outcome is unknown",
+      status: 503,
+      detail: "retry with the same id",
+    };
     await route.fulfill({ status: 503, contentType: "application/problem+json", body: JSON.stringify(problem) });
   });
   await add(page, "in the end");
-  await eventually(() => assert.equal(asked("node1", "show", "chores").items.filter((entry) => entry.title === "in the end").length, 1));
+  await eventually(() =>
+    assert.equal(asked("node1", "show", "chores").items.filter((entry) => entry.title === "in the end").length, 1),
+  );
   await page.getByText("live", { exact: true }).waitFor();
 });

@@ -22,7 +22,14 @@ await story(async (browser) => {
   await eventually(async () => assert.deepEqual((await titles(page)).sort(), all));
   await page.getByText("live", { exact: true }).waitFor();
   for (const node of ["node1", "node3"]) {
-    await eventually(() => assert.deepEqual(asked(node, "show", "chores").items.map((entry) => entry.title).sort(), all));
+    await eventually(() =>
+      assert.deepEqual(
+        asked(node, "show", "chores")
+          .items.map((entry) => entry.title)
+          .sort(),
+        all,
+      ),
+    );
     assert.ok(asked(node, "show", "chores").items.find((entry) => entry.title === "sweep").done);
   }
 
@@ -39,6 +46,8 @@ await story(async (browser) => {
   page.on("dialog", (dialog) => dialog.accept());
   muster("dev", "start", "node2");
   await page.reload();
-  await eventually(() => assert.ok(asked("node1", "show", "chores").items.some((entry) => entry.title.startsWith("typed before"))));
+  await eventually(() =>
+    assert.ok(asked("node1", "show", "chores").items.some((entry) => entry.title.startsWith("typed before"))),
+  );
   assert.equal(asked("node1", "show", "chores").items.length, 5);
 });

@@ -1,12 +1,12 @@
 // A link is good once; what it gave stays in the tab, leaves no trace in the address, ends by sign-out, by revocation and by its time,
 // and a new link goes on where the page was.
 import assert from "node:assert/strict";
-import { add, asked, eventually, link, muster, story, titles, visit, watch } from "./harness.mjs";
+import { add, asked, eventually, link, muster, own, story, titles, visit, watch } from "./harness.mjs";
 
 await story(async (browser) => {
   muster("--node", "node1", "add", "chores", "sweep");
   const url = link("node1");
-  const context = await browser.newContext();
+  const context = await own(browser);
   const page = await context.newPage();
   watch(page, new URL(url).origin);
   await page.goto(url);
@@ -28,20 +28,28 @@ await story(async (browser) => {
   await other.getByRole("button", { name: "sweep", exact: true }).waitFor();
 
   const mine = asked("node1", "token", "list").items;
-  assert.deepEqual(mine.map((token) => token.scope), ["page", "page"]);
+  assert.deepEqual(
+    mine.map((token) => token.scope),
+    ["page", "page"],
+  );
   for (const token of mine) muster("--node", "node1", "token", "revoke", token.id);
   await page.getByText(/Your session has ended/).waitFor();
   await add(page, "typed after the end");
   await page.getByText(/1 change not saved yet/).waitFor();
   await paste(page, link("node1"));
-  await eventually(() => assert.ok(asked("node1", "show", "chores").items.some((entry) => entry.title === "typed after the end")));
+  await eventually(() =>
+    assert.ok(asked("node1", "show", "chores").items.some((entry) => entry.title === "typed after the end")),
+  );
   await eventually(async () => assert.deepEqual(await titles(page), ["sweep", "typed after the end"]));
+
+  muster("--node", "node2", "add", "chores", "added elsewhere");
+  await page.getByRole("button", { name: "added elsewhere", exact: true }).waitFor();
 
   // A token that ends by its time ends what it opened.
   const short = await context.newPage();
   watch(short, new URL(url).origin);
   await short.goto(new URL(url).origin);
-  const token = muster("--node", "node1", "token", "create", "--scope", "page", "--ttl", "4s").trim();
+  const token = muster("--node", "node1", "token", "create", "--scope", "page", "--ttl", "12s").trim();
   await short.evaluate((token) => sessionStorage.setItem("muster.token", token), token);
   await short.reload();
   await short.getByRole("button", { name: "sweep", exact: true }).waitFor();
@@ -56,7 +64,14 @@ await story(async (browser) => {
   await page.getByRole("button", { name: "sweep", exact: true }).waitFor();
 
   const policy = (await page.request.get(`${new URL(url).origin}/`)).headers()["content-security-policy"];
-  for (const rule of ["default-src 'none'", "script-src 'self'", "style-src 'self'", "connect-src 'self'", "frame-ancestors 'none'"]) assert.ok(policy.includes(rule), policy);
+  for (const rule of [
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    "connect-src 'self'",
+    "frame-ancestors 'none'",
+  ])
+    assert.ok(policy.includes(rule), policy);
   const unwatched = await context.newPage();
   await unwatched.goto(new URL(url).origin);
   assert.match(await refusal(unwatched), /refused/, "the browser keeps to the policy");

@@ -37,7 +37,8 @@ await story(async (browser) => {
 
   await line(left, winner).locator(".title").click();
   await left.getByRole("button", { name: "Keep this title" }).click();
-  for (const page of [left, right]) await eventually(async () => assert.equal(await page.locator(".entry .details .conflict").count(), 0));
+  for (const page of [left, right])
+    await eventually(async () => assert.equal(await page.locator(".entry .details .conflict").count(), 0));
   assert.deepEqual(asked("node2", "show", "chores").items[0].conflicts, []);
 });
 

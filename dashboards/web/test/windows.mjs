@@ -1,11 +1,11 @@
 // Many windows of one node: two have streams, the others say why they wait and take over; a tab that nobody looks at gives its
 // connections back, and goes on where it was.
 import assert from "node:assert/strict";
-import { add, asked, eventually, link, muster, story, titles, watch } from "./harness.mjs";
+import { add, asked, eventually, link, muster, own, story, titles, watch } from "./harness.mjs";
 
 await story(async (browser) => {
   muster("--node", "node1", "add", "chores", "sweep");
-  const context = await browser.newContext();
+  const context = await own(browser);
   const pages = [];
   for (let number = 0; number < 4; number++) {
     const page = await context.newPage();

@@ -15,7 +15,12 @@ export function banners(): Child[] {
 
 function banner(key: string, kind: "bad" | "warn" | "good", title: string, ...more: Child[]): Described {
   const mark = kind === "good" ? icon("link") : icon(key === "cut" ? "cut" : "warning");
-  return h("div", { key, class: `banner banner-${kind}`, role: "group", "aria-label": title }, mark, h("div", null, h("strong", null, title), ...more));
+  return h(
+    "div",
+    { key, class: `banner banner-${kind}`, role: "group", "aria-label": title },
+    mark,
+    h("div", null, h("strong", null, title), ...more),
+  );
 }
 
 function crowded(): Child {
@@ -24,7 +29,11 @@ function crowded(): Child {
     "crowded",
     "warn",
     "This page is open in other windows",
-    h("p", null, "A browser has only six connections to a node, for all its windows together. This one goes on as soon as one of the others is closed or hidden."),
+    h(
+      "p",
+      null,
+      "A browser has only six connections to a node, for all its windows together. This one goes on as soon as one of the others is closed or hidden.",
+    ),
   );
 }
 
@@ -33,12 +42,21 @@ function unanswered(): Child {
   const name = state.node ? printable(state.node.name) : "the node";
   const since = moment(new Date(state.reach.since).toISOString());
   const waiting = outbox.pending().filter((change) => change.status === "waiting" || change.status === "sending");
-  const kept = waiting.length > 0 && h("p", null, `${count(waiting.length, "change")} kept here and saved when it is back: ${titles(waiting)}.`);
+  const kept =
+    waiting.length > 0 &&
+    h("p", null, `${count(waiting.length, "change")} kept here and saved when it is back: ${titles(waiting)}.`);
   return banner(
     "unanswered",
     "bad",
-    state.reach.why === NO_ANSWER ? `No answer from ${name} since ${since}` : `${name} has trouble since ${since}: ${printable(state.reach.why)}`,
-    h("p", null, "What you see may be old. You can go on; this page keeps trying. ", h("button", { type: "button", class: "small", onclick: retry }, "Try now")),
+    state.reach.why === NO_ANSWER
+      ? `No answer from ${name} since ${since}`
+      : `${name} has trouble since ${since}: ${printable(state.reach.why)}`,
+    h(
+      "p",
+      null,
+      "What you see may be old. You can go on; this page keeps trying. ",
+      h("button", { type: "button", class: "small", onclick: retry }, "Try now"),
+    ),
     kept,
   );
 }
@@ -56,7 +74,11 @@ function cutOff(): Child {
     "cut",
     "warn",
     `This node ${verdict(partition.verdict)} since ${moment(partition.since)}`,
-    h("p", null, `It reaches ${partition.reachable} of ${partition.expected}; missing: ${missing}. What you change is saved on this side, and merged when the cluster heals.`),
+    h(
+      "p",
+      null,
+      `It reaches ${partition.reachable} of ${partition.expected}; missing: ${missing}. What you change is saved on this side, and merged when the cluster heals.`,
+    ),
   );
 }
 
@@ -74,9 +96,15 @@ function merged(since: string): string[] {
 function healed(): Child {
   if (!state.healed) return null;
   const names = merged(state.healed).map((name) => `“${printable(name)}”`);
-  const changes = names.length === 0 ? "No list has changed by it so far." : `Changed as it healed: ${names.slice(0, 8).join(", ")}${names.length > 8 ? ` and ${names.length - 8} more` : ""}.`;
+  const changes =
+    names.length === 0
+      ? "No list has changed by it so far."
+      : `Changed as it healed: ${names.slice(0, 8).join(", ")}${names.length > 8 ? ` and ${names.length - 8} more` : ""}.`;
   const conflicts = [...(state.open?.entries.values() ?? [])].filter((entry) => entry.conflicts.length > 0).length;
-  const marked = conflicts > 0 ? ` In the open list ${count(conflicts, "entry has", "entries have")} fields that were changed on both sides: see the marks.` : "";
+  const marked =
+    conflicts > 0
+      ? ` In the open list ${count(conflicts, "entry has", "entries have")} fields that were changed on both sides: see the marks.`
+      : "";
   const close = () => {
     state.healed = null;
     changed();
@@ -94,7 +122,12 @@ const DONE = { add: "add", edit: "change", delete: "delete" } as const;
 function refused(): Child {
   const changes = outbox.pending().filter((change) => change.status === "refused");
   if (changes.length === 0) return null;
-  return banner("refused", "bad", `${count(changes.length, "change")} refused by the node`, h("ul", { class: "refused" }, changes.map(refusal)));
+  return banner(
+    "refused",
+    "bad",
+    `${count(changes.length, "change")} refused by the node`,
+    h("ul", { class: "refused" }, changes.map(refusal)),
+  );
 }
 
 function refusal(change: outbox.Change): Described {

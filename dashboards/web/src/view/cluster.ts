@@ -23,7 +23,15 @@ export function cluster(): Child[] {
       h(
         "table",
         { class: "members" },
-        h("thead", null, h("tr", null, ["Member", "State", "Round trip", "Since"].map((name) => h("th", { scope: "col", key: name }, name)))),
+        h(
+          "thead",
+          null,
+          h(
+            "tr",
+            null,
+            ["Member", "State", "Round trip", "Since"].map((name) => h("th", { scope: "col", key: name }, name)),
+          ),
+        ),
         h("tbody", null, members.map(row)),
       ),
     ),
@@ -38,15 +46,21 @@ function row(member: Member): Described {
     h("th", { scope: "row" }, printable(member.name)),
     h("td", null, h("span", { class: `state state-${member.state}` }, member.state)),
     h("td", { class: member.self ? "self" : "number" }, trip),
-    h("td", { class: "number", title: `${printable(member.address)}, version ${printable(member.version)}` }, moment(member.since)),
+    h(
+      "td",
+      { class: "number", title: `${printable(member.address)}, version ${printable(member.version)}` },
+      moment(member.since),
+    ),
   );
 }
 
 function words(members: Member[]): string {
-  const others = members.filter((member) => !member.self).map((member) => {
-    const trip = member.rtt_ms === null ? "" : `, ${milliseconds(member.rtt_ms)} away`;
-    return `${printable(member.name)} is ${member.state}${trip}`;
-  });
+  const others = members
+    .filter((member) => !member.self)
+    .map((member) => {
+      const trip = member.rtt_ms === null ? "" : `, ${milliseconds(member.rtt_ms)} away`;
+      return `${printable(member.name)} is ${member.state}${trip}`;
+    });
   const me = members.find((member) => member.self);
   return `${count(members.length, "member")}. This node is ${me ? printable(me.name) : "not among them"}. ${others.join("; ")}.`;
 }
@@ -79,7 +93,11 @@ function picture(members: Member[]): Described {
     "svg",
     { class: "picture", viewBox: `0 0 ${WIDTH} ${height}`, role: "img", "aria-label": words(members) },
     h("g", null, me && others.map((other) => spoke(me, other, isSmall))),
-    h("g", null, others.map((other) => dot(other, isSmall ? 5 : 11, !isSmall))),
+    h(
+      "g",
+      null,
+      others.map((other) => dot(other, isSmall ? 5 : 11, !isSmall)),
+    ),
     me && dot(me, isSmall ? 8 : 15, true),
   );
 }
@@ -87,8 +105,16 @@ function picture(members: Member[]): Described {
 function spoke(me: Placed, other: Placed, isSmall: boolean): Described {
   const { member } = other;
   const [x, y] = [(me.x + other.x) / 2, (me.y + other.y) / 2];
-  const trip = member.rtt_ms !== null && !isSmall && h("text", { class: "trip", x, y: y - 5, "text-anchor": "middle" }, milliseconds(member.rtt_ms));
-  return h("g", { key: member.id }, h("line", { class: `spoke spoke-${member.state}`, x1: me.x, y1: me.y, x2: other.x, y2: other.y }), trip);
+  const trip =
+    member.rtt_ms !== null &&
+    !isSmall &&
+    h("text", { class: "trip", x, y: y - 5, "text-anchor": "middle" }, milliseconds(member.rtt_ms));
+  return h(
+    "g",
+    { key: member.id },
+    h("line", { class: `spoke spoke-${member.state}`, x1: me.x, y1: me.y, x2: other.x, y2: other.y }),
+    trip,
+  );
 }
 
 const GLYPHS: Partial<Record<Member["state"], string>> = { suspect: "?", down: "✕", restarting: "↻", left: "–" };

@@ -68,7 +68,12 @@ export function orphan(list: OpenList, all: readonly { entry: Entry }[]): Child 
     "div",
     { key: "orphan", class: "orphan", role: "group", "aria-label": "The entry that you edit was deleted" },
     h("p", null, `“${printable(open.before.title)}” was deleted elsewhere while you edited it.`),
-    h("div", { class: "row" }, h("button", { type: "button", onclick: again }, "Add it again, as typed"), h("button", { type: "button", onclick: close }, "Leave it")),
+    h(
+      "div",
+      { class: "row" },
+      h("button", { type: "button", onclick: again }, "Add it again, as typed"),
+      h("button", { type: "button", onclick: close }, "Leave it"),
+    ),
   );
 }
 
@@ -81,33 +86,72 @@ export function editor(list: OpenList, entry: Entry): Described {
     open.draft[field] = (event.target as HTMLInputElement).value;
   };
   const line = (field: keyof Draft, name: string, more: Record<string, string | boolean> = {}) =>
-    h("div", { class: `field field-${field}` }, h("label", { for: id(field) }, name), h("input", { id: id(field), value: open.draft[field], oninput: type(field), autocomplete: "off", dir: "auto", ...more }), settle(list, entry, field));
+    h(
+      "div",
+      { class: `field field-${field}` },
+      h("label", { for: id(field) }, name),
+      h("input", { id: id(field), value: open.draft[field], oninput: type(field), autocomplete: "off", dir: "auto", ...more }),
+      settle(list, entry, field),
+    );
   return h(
     "form",
-    { class: "editor", key: "editor", "aria-label": `Edit ${printable(open.before.title)}`, onsubmit: (event: SubmitEvent) => save(event, list, entry), onkeydown: escape },
+    {
+      class: "editor",
+      key: "editor",
+      "aria-label": `Edit ${printable(open.before.title)}`,
+      onsubmit: (event: SubmitEvent) => save(event, list, entry),
+      onkeydown: escape,
+    },
     line("title", "Title", { focused: true, required: true }),
     line("due", "Due", { placeholder: "2026-12-31 or 2026-12-31 14:00" }),
-    h("div", { class: "field field-priority" }, h("label", { for: id("priority") }, "Priority"), priorities(open, id("priority"), type("priority")), settle(list, entry, "priority")),
+    h(
+      "div",
+      { class: "field field-priority" },
+      h("label", { for: id("priority") }, "Priority"),
+      priorities(open, id("priority"), type("priority")),
+      settle(list, entry, "priority"),
+    ),
     line("assignee", "Assignee"),
     line("tags", "Tags", { placeholder: "words, with spaces between" }),
-    h("div", { class: "field field-notes" }, h("label", { for: id("notes") }, "Notes"), h("textarea", { id: id("notes"), rows: 3, value: open.draft.notes, oninput: type("notes"), dir: "auto" }), settle(list, entry, "notes")),
+    h(
+      "div",
+      { class: "field field-notes" },
+      h("label", { for: id("notes") }, "Notes"),
+      h("textarea", { id: id("notes"), rows: 3, value: open.draft.notes, oninput: type("notes"), dir: "auto" }),
+      settle(list, entry, "notes"),
+    ),
     meanwhile(open, entry),
     others(list, entry),
     open.isInTheWay && h("p", { class: "meanwhile" }, "Save or cancel this entry before you open another one."),
     h("p", { class: "origin" }, origin(entry)),
-    h("div", { class: "row" }, h("button", { class: "primary" }, "Save"), h("button", { type: "button", onclick: close }, "Cancel"), remove(open, list, entry)),
+    h(
+      "div",
+      { class: "row" },
+      h("button", { class: "primary" }, "Save"),
+      h("button", { type: "button", onclick: close }, "Cancel"),
+      remove(open, list, entry),
+    ),
   );
 }
 
 function priorities(open: Editor, id: string, onchange: (event: Event) => void): Described {
   const option = (value: string, name: string) => h("option", { value, key: value }, name);
-  return h("select", { id, value: open.draft.priority, onchange }, option("", "none"), option("high", "high"), option("medium", "medium"), option("low", "low"));
+  return h(
+    "select",
+    { id, value: open.draft.priority, onchange },
+    option("", "none"),
+    option("high", "high"),
+    option("medium", "medium"),
+    option("low", "low"),
+  );
 }
 
 function origin(entry: Entry): string {
   if (entry.created_by === "") return "not saved yet";
   const added = `added ${moment(entry.created_at)} by ${printable(entry.created_by)}`;
-  return entry.modified_at === entry.created_at ? added : `${added}, changed ${moment(entry.modified_at)} by ${printable(entry.modified_by)}`;
+  return entry.modified_at === entry.created_at
+    ? added
+    : `${added}, changed ${moment(entry.modified_at)} by ${printable(entry.modified_by)}`;
 }
 
 /** What somebody else changed since the editor was opened. */
@@ -122,7 +166,12 @@ function meanwhile(open: Editor, entry: Entry): Child {
   };
   const touched = difference(open.before, open.draft);
   const mine = Object.fromEntries(Object.entries(open.draft).filter(([field]) => field in touched)) as Partial<Draft>;
-  return h("p", { class: "meanwhile", role: "status" }, `${printable(entry.modified_by)} has changed ${fields.join(", ")} meanwhile. `, h("button", { type: "button", class: "small", onclick: take }, "Show it here"));
+  return h(
+    "p",
+    { class: "meanwhile", role: "status" },
+    `${printable(entry.modified_by)} has changed ${fields.join(", ")} meanwhile. `,
+    h("button", { type: "button", class: "small", onclick: take }, "Show it here"),
+  );
 }
 
 /** Beside a field in conflict: the value that is shown has won on all nodes alike; keeping it, or another one, ends the conflict. */
@@ -132,7 +181,13 @@ function settle(list: OpenList, entry: Entry, field: keyof Draft): Child {
     outbox.edit(list.name, entry, { [field]: entry[field] });
     speak(`${field}: kept as it is`);
   };
-  return h("p", { class: "conflict" }, icon("warning"), "Changed on two sides; this value is shown on all nodes. ", h("button", { type: "button", class: "small", onclick: keep }, `Keep this ${field}`));
+  return h(
+    "p",
+    { class: "conflict" },
+    icon("warning"),
+    "Changed on two sides; this value is shown on all nodes. ",
+    h("button", { type: "button", class: "small", onclick: keep }, `Keep this ${field}`),
+  );
 }
 
 /** Conflicts of what is not typed here. */
@@ -140,8 +195,16 @@ function others(list: OpenList, entry: Entry): Child {
   const rest = entry.conflicts.filter((field) => field === "deleted" || field === "done" || field === "order");
   if (rest.length === 0) return null;
   const keep = () => outbox.edit(list.name, entry, { done: entry.done });
-  const words = rest.includes("deleted") ? "Somebody has deleted this entry while somebody else edited it." : `Changed on two sides: ${rest.map(conflictName).join(", ")}.`;
-  return h("p", { class: "conflict" }, icon("warning"), `${words} `, rest.some((field) => field !== "order") && h("button", { type: "button", class: "small", onclick: keep }, "Keep it as it is"));
+  const words = rest.includes("deleted")
+    ? "Somebody has deleted this entry while somebody else edited it."
+    : `Changed on two sides: ${rest.map(conflictName).join(", ")}.`;
+  return h(
+    "p",
+    { class: "conflict" },
+    icon("warning"),
+    `${words} `,
+    rest.some((field) => field !== "order") && h("button", { type: "button", class: "small", onclick: keep }, "Keep it as it is"),
+  );
 }
 
 function remove(open: Editor, list: OpenList, entry: Entry): Described {
@@ -155,7 +218,11 @@ function remove(open: Editor, list: OpenList, entry: Entry): Described {
     speak(`Deleted ${printable(entry.title)}`);
     close();
   };
-  return h("button", { type: "button", class: `danger ${open.isDeleting ? "is-sure" : ""}`, onclick: open.isDeleting ? act : ask }, open.isDeleting ? "Delete on all nodes" : "Delete");
+  return h(
+    "button",
+    { type: "button", class: `danger ${open.isDeleting ? "is-sure" : ""}`, onclick: open.isDeleting ? act : ask },
+    open.isDeleting ? "Delete on all nodes" : "Delete",
+  );
 }
 
 function save(event: SubmitEvent, list: OpenList, entry: Entry): void {

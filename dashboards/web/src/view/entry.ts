@@ -23,9 +23,39 @@ export function entry(list: OpenList, shown: Shown, index: number, all: Shown[])
     h(
       "div",
       { class: "line" },
-      h("button", { type: "button", class: "grip", "aria-label": `Move ${title}`, "aria-describedby": "move-help", title: "Drag, or use the arrow keys", onpointerdown: (event: PointerEvent) => grab(event, list, entry.id), onkeydown: (event: KeyboardEvent) => keyed(event, list, entry.id) }, icon("grip")),
-      h("label", { class: "tick" }, h("input", { type: "checkbox", checked: entry.done, "aria-label": `${title}: done`, onchange: (event: Event) => tick(event, list, entry) })),
-      h("div", { class: "what" }, h("button", { type: "button", class: "title", dir: "auto", "aria-expanded": String(isEdited), onclick: () => toggle(list, entry) }, title), details(entry, changes)),
+      h(
+        "button",
+        {
+          type: "button",
+          class: "grip",
+          "aria-label": `Move ${title}`,
+          "aria-describedby": "move-help",
+          title: "Drag, or use the arrow keys",
+          onpointerdown: (event: PointerEvent) => grab(event, list, entry.id),
+          onkeydown: (event: KeyboardEvent) => keyed(event, list, entry.id),
+        },
+        icon("grip"),
+      ),
+      h(
+        "label",
+        { class: "tick" },
+        h("input", {
+          type: "checkbox",
+          checked: entry.done,
+          "aria-label": `${title}: done`,
+          onchange: (event: Event) => tick(event, list, entry),
+        }),
+      ),
+      h(
+        "div",
+        { class: "what" },
+        h(
+          "button",
+          { type: "button", class: "title", dir: "auto", "aria-expanded": String(isEdited), onclick: () => toggle(list, entry) },
+          title,
+        ),
+        details(entry, changes),
+      ),
     ),
     isEdited && editor(list, entry),
   );
@@ -35,7 +65,11 @@ function dragMarks(entry: Entry, index: number, all: Shown[]): (string | false)[
   const drag = state.drag;
   if (!drag) return [];
   const isLast = index === all.length - 1;
-  return [drag.id === entry.id && "is-dragged", drag.to === index && "drops-before", isLast && drag.to >= all.length && "drops-after"];
+  return [
+    drag.id === entry.id && "is-dragged",
+    drag.to === index && "drops-before",
+    isLast && drag.to >= all.length && "drops-after",
+  ];
 }
 
 function tick(event: Event, list: OpenList, entry: Entry): void {
@@ -48,12 +82,22 @@ function toggle(list: OpenList, entry: Entry): void {
   const open = state.editor;
   if (open && isChanged(open)) return stayWith(open);
   const isOpen = open?.id === entry.id && open.list === list.name;
-  state.editor = isOpen ? null : { list: list.name, id: entry.id, before: entry, draft: draftOf(entry), isDeleting: false, isInTheWay: false };
+  state.editor = isOpen
+    ? null
+    : { list: list.name, id: entry.id, before: entry, draft: draftOf(entry), isDeleting: false, isInTheWay: false };
   changed();
 }
 
 function details(entry: Entry, changes: readonly outbox.Change[]): Child {
-  const parts = [conflict(entry), unsaved(changes), priority(entry), date(entry), entry.assignee !== null && h("span", { class: "who" }, `@${printable(entry.assignee)}`), ...entry.tags.map((tag) => h("span", { class: "tag", key: `tag ${tag}` }, printable(tag))), entry.notes !== "" && h("span", { class: "has-notes" }, icon("note"), h("span", { class: "unseen" }, "has notes"))];
+  const parts = [
+    conflict(entry),
+    unsaved(changes),
+    priority(entry),
+    date(entry),
+    entry.assignee !== null && h("span", { class: "who" }, `@${printable(entry.assignee)}`),
+    ...entry.tags.map((tag) => h("span", { class: "tag", key: `tag ${tag}` }, printable(tag))),
+    entry.notes !== "" && h("span", { class: "has-notes" }, icon("note"), h("span", { class: "unseen" }, "has notes")),
+  ];
   return parts.some(Boolean) && h("div", { class: "details" }, parts);
 }
 
@@ -63,7 +107,8 @@ function conflict(entry: Entry): Child {
 }
 
 function unsaved(changes: readonly outbox.Change[]): Child {
-  const change = changes.find((each) => each.status === "refused") ?? changes.find((each) => each.status === "waiting" && each.why !== "");
+  const change =
+    changes.find((each) => each.status === "refused") ?? changes.find((each) => each.status === "waiting" && each.why !== "");
   if (!change) return null;
   return h("span", { class: "unsaved" }, change.status === "refused" ? "change refused" : "not saved yet");
 }
@@ -76,5 +121,13 @@ function date(entry: Entry): Child {
   if (entry.due === null) return null;
   const { words, when } = due(entry.due);
   const isLate = when === "late" && !entry.done;
-  return h("time", { class: `due ${entry.done ? "" : `due-${when}`}`, datetime: entry.due, title: entry.due.length > 10 ? moment(entry.due) : entry.due }, isLate ? `late: ${words}` : words);
+  return h(
+    "time",
+    {
+      class: `due ${entry.done ? "" : `due-${when}`}`,
+      datetime: entry.due,
+      title: entry.due.length > 10 ? moment(entry.due) : entry.due,
+    },
+    isLate ? `late: ${words}` : words,
+  );
 }

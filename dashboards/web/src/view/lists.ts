@@ -16,14 +16,30 @@ export function lists(): Child[] {
   const all = [...items.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
   return [
     h("h2", { id: "lists-title" }, "Lists"),
-    (all.length >= MANY || hasMore || match !== "") && h("input", { type: "search", class: "filter", "aria-label": "Find lists by name", placeholder: "Find a list", value: match, oninput: find }),
+    (all.length >= MANY || hasMore || match !== "") &&
+      h("input", {
+        type: "search",
+        class: "filter",
+        "aria-label": "Find lists by name",
+        placeholder: "Find a list",
+        value: match,
+        oninput: find,
+      }),
     h("ul", { class: "names" }, unborn(), all.map(item)),
-    all.length === 0 && h("p", { class: "empty" }, match === "" ? "No list yet. Make the first one below." : "No list of such a name."),
+    all.length === 0 &&
+      h("p", { class: "empty" }, match === "" ? "No list yet. Make the first one below." : "No list of such a name."),
     hasMore && h("p", { class: "empty" }, "There are more: type a part of the name to find them."),
     h(
       "form",
       { class: "row new-list", onsubmit: make },
-      h("input", { "aria-label": "Name of a new list", placeholder: "New list", maxlength: 200, value: state.naming, oninput: name, autocomplete: "off" }),
+      h("input", {
+        "aria-label": "Name of a new list",
+        placeholder: "New list",
+        maxlength: 200,
+        value: state.naming,
+        oninput: name,
+        autocomplete: "off",
+      }),
       h("button", { type: "submit", "aria-label": "Open the new list" }, "Open"),
     ),
   ];
@@ -37,7 +53,9 @@ function unborn(): Child {
 }
 
 function item(list: List): Described {
-  const adding = pending().filter((change) => change.list === list.name && change.verb === "add" && change.status !== "settling").length;
+  const adding = pending().filter(
+    (change) => change.list === list.name && change.verb === "add" && change.status !== "settling",
+  ).length;
   const open = list.open + adding;
   return button(list.name, String(open), `${open} open of ${list.total + adding}`);
 }
@@ -75,6 +93,7 @@ function make(event: SubmitEvent): void {
   const wanted = state.naming.trim().normalize("NFC");
   if (wanted === "") return;
   state.naming = "";
+  (event.currentTarget as HTMLFormElement).reset();
   open(wanted);
   onceShown(() => document.getElementById("add-title")?.focus());
 }

@@ -20,7 +20,17 @@ export function draw(): void {
   const root = document.getElementById("page");
   if (!root) return;
   document.title = title();
-  render(root, top(), h("main", null, state.session !== "good" && signIn(), state.session !== "ended" && h("div", { class: "banners", key: "banners" }, banners()), state.node && parts()));
+  render(
+    root,
+    top(),
+    h(
+      "main",
+      null,
+      state.session !== "good" && signIn(),
+      state.session !== "ended" && h("div", { class: "banners", key: "banners" }, banners()),
+      state.node && parts(),
+    ),
+  );
 }
 
 function title(): string {
@@ -34,9 +44,18 @@ function top(): Described {
   return h(
     "header",
     { class: "top" },
-    h("h1", { class: "brand" }, "Muster", state.node && h("span", { class: "node" }, h("span", { class: "unseen" }, " on "), printable(state.node.name))),
+    h(
+      "h1",
+      { class: "brand" },
+      "Muster",
+      state.node && h("span", { class: "node" }, h("span", { class: "unseen" }, " on "), printable(state.node.name)),
+    ),
     state.partition && reach(state.partition),
-    h("p", { class: `pulse ${state.reach.isUp ? "is-up" : "is-down"}` }, h("span", { class: unsaved > 0 ? "" : "dispensable" }, pulse(unsaved))),
+    h(
+      "p",
+      { class: `pulse ${state.reach.isUp ? "is-up" : "is-down"}` },
+      h("span", { class: unsaved > 0 ? "" : "dispensable" }, pulse(unsaved)),
+    ),
     state.session === "good" && h("button", { class: "quiet", type: "button", onclick: signOut }, "Sign out"),
   );
 }
@@ -84,4 +103,3 @@ function parts(): Described {
     h("section", { class: "processes", key: "processes", "aria-labelledby": "processes-title" }, processes()),
   );
 }
-

@@ -42,13 +42,27 @@ export function signIn(): Described {
     { class: "sign-in", key: "sign-in", "aria-labelledby": "sign-in-title" },
     h("h2", { id: "sign-in-title" }, "Open this page by a link"),
     h("p", null, WORDS[state.session]),
-    h("p", null, "On the node's host, ", h("code", null, "muster web"), " prints a link that opens it, good once and for a minute; ", h("code", null, "muster web --open"), " opens it right away."),
-    unsaved > 0 && h("p", { class: "kept" }, `${count(unsaved, "change")} not saved yet: kept in this tab. Paste the link here to save them.`),
+    h(
+      "p",
+      null,
+      "On the node's host, ",
+      h("code", null, "muster web"),
+      " prints a link that opens it, good once and for a minute; ",
+      h("code", null, "muster web --open"),
+      " opens it right away.",
+    ),
+    unsaved > 0 &&
+      h("p", { class: "kept" }, `${count(unsaved, "change")} not saved yet: kept in this tab. Paste the link here to save them.`),
     h(
       "form",
       { onsubmit: submit },
       h("label", { for: "link" }, "Link or code"),
-      h("div", { class: "row" }, h("input", { id: "link", name: "link", autocomplete: "off", spellcheck: "false", placeholder: "http://…/#code=…" }), h("button", { class: "primary", disabled: state.signIn.isBusy }, "Open")),
+      h(
+        "div",
+        { class: "row" },
+        h("input", { id: "link", name: "link", autocomplete: "off", spellcheck: "false", placeholder: "http://…/#code=…" }),
+        h("button", { class: "primary", disabled: state.signIn.isBusy }, "Open"),
+      ),
       h("p", { class: "error", role: "alert" }, state.signIn.error ?? ""),
     ),
   );
