@@ -10,8 +10,10 @@
 //! | `who`, `guard` | who calls, and what protects the TCP listener from web pages |
 //! | `access`, `bearer` | what a call by TCP needs, and the tokens that it bears |
 //! | `query`, `json`, `path`, `page`, `time`, `filter`, `body`, `entry_page` | how requests are read and answers written |
-//! | `entries`, `lists`, `cluster`, `processes`, `events`, `watch`, `tokens`, `web`, `book`, `operation`, `reload`, `fault` | the calls |
-//! | `assets` | the page in the browser
+//! | `status`, `attention` | this node on one page, and what on it needs somebody |
+//! | `entries`, `lists`, `cluster`, `processes`, `events`, `watch`, `tokens`, `web`, `book`, `operation`, `reload`, `log_level`, `fault` | the calls |
+//! | `measure` | how the calls are counted and timed |
+//! | `assets` | the page in the browser |
 //! | `openapi` | the document that describes them |
 //!
 //! ```text
@@ -21,6 +23,7 @@
 
 mod access;
 mod assets;
+mod attention;
 mod bearer;
 mod body;
 mod book;
@@ -35,6 +38,8 @@ mod guard;
 mod json;
 mod list_hub;
 mod lists;
+mod log_level;
+mod measure;
 mod openapi;
 mod operation;
 mod page;
@@ -46,6 +51,7 @@ mod reload;
 mod serve;
 mod shown;
 mod sse;
+mod status;
 mod time;
 mod tokens;
 mod watch;
@@ -66,6 +72,7 @@ use bytes::Bytes;
 use crdt::id::ListId;
 use crdt::name::ListName;
 use list_hub::ListHub;
+use measure::Operations;
 use node::lists::{ListRow, Refusal};
 use problem::{Kind, Problem};
 use std::sync::Arc;
@@ -96,6 +103,7 @@ struct Shared {
     scans: Arc<Semaphore>,
     leaving: Arc<AtomicBool>,
     document: Bytes,
+    operations: Operations,
 }
 
 impl std::fmt::Debug for Api {
@@ -110,14 +118,16 @@ impl Api {
         let hub = ListHub::start(service.list_changes(), service.list_changes());
         let scans = Arc::new(Semaphore::new(SCANS_AT_ONCE));
         let (_, described) = everything().split_for_parts();
+        let operations = Operations::of(&described);
         let document = openapi::render(described);
-        Self { shared: Arc::new(Shared { service, policy, hub, scans, leaving: Arc::default(), document }) }
+        Self { shared: Arc::new(Shared { service, policy, hub, scans, leaving: Arc::default(), document, operations }) }
     }
 
     /// What is served on the unix socket: everything but the book's routes.
     pub fn socket_router(&self) -> Router {
         let (router, _) = operation_routes().merge(socket_routes()).split_for_parts();
-        router.fallback(no_path).method_not_allowed_fallback(no_method).with_state(self.clone())
+        let measured = middleware::from_fn_with_state(self.shared.operations.clone(), measure::measure);
+        router.fallback(no_path).method_not_allowed_fallback(no_method).layer(measured).with_state(self.clone())
     }
 
     /// What is served by TCP: operation and the page to anyone, the book's routes while the policy says so, and the rest of the
@@ -128,7 +138,8 @@ impl Api {
         let closed = middleware::from_fn_with_state(self.clone(), book::check);
         let bearer = middleware::from_fn_with_state(self.clone(), bearer::check);
         let guard = middleware::from_fn_with_state(self.clone(), guard::check);
-        router.layer(closed).layer(bearer).layer(guard).with_state(self.clone())
+        let measured = middleware::from_fn_with_state(self.shared.operations.clone(), measure::measure);
+        router.layer(closed).layer(bearer).layer(guard).layer(measured).with_state(self.clone())
     }
 
     pub(crate) fn service(&self) -> &Service {
@@ -238,7 +249,9 @@ fn socket_routes() -> OpenApiRouter<Api> {
         .routes(routes!(cluster::forget))
         .routes(routes!(cluster::leave))
         .routes(routes!(cluster::partition))
+        .routes(routes!(status::status))
         .routes(routes!(reload::reload))
+        .routes(routes!(log_level::show, log_level::set, log_level::reset))
         .routes(routes!(events::stream))
         .routes(routes!(lists::list))
         .routes(routes!(lists::show, lists::delete))

@@ -24,6 +24,7 @@ mod process;
 mod registered;
 mod run;
 mod session;
+mod status;
 mod table;
 mod text;
 mod titles;
@@ -85,12 +86,13 @@ async fn dispatch(cli: Cli, output: &Output) -> Result<ExitCode, Failure> {
         Command::Dev(dev) => dev::run(dev, &cli.global, output).await,
         Command::Pki(pki) => pki::run(&pki, output),
         Command::Completions { shell } => complete::run(shell, output),
-        Command::Status => cluster::status(&session()?).await,
+        Command::Status => status::status(&session()?).await,
         Command::Members(args) => cluster::members(&session()?, &args).await,
         Command::Join { addresses } => cluster::join(&session()?, &addresses).await,
         Command::Leave { force } => cluster::leave(&session()?, force).await,
         Command::Forget { member } => cluster::forget(&session()?, &member).await,
         Command::Reload => cluster::reload(&session()?).await,
+        Command::LogLevel(args) => cluster::log_level(&session()?, &args).await,
         Command::Partition => cluster::partition(&session()?).await,
         Command::Events(args) => events::follow(&session()?, &args).await,
         Command::Lists { matching } => lists::lists(&session()?, matching.as_deref()).await,

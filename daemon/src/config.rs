@@ -136,6 +136,21 @@ pub struct Processes {
 pub struct Log {
     /// A level or directives as `tracing-subscriber` reads them, already checked.
     pub level: String,
+    /// Where it goes, in which form.
+    pub format: LogFormat,
+}
+
+/// Where the log goes, in which form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// To the journal where standard error is connected with it, else as text.
+    Auto,
+    /// Lines for people, on standard error.
+    Text,
+    /// One JSON object a line, on standard error.
+    Json,
+    /// To systemd's journal, with a field for each value.
+    Journal,
 }
 
 /// What the command line asks for.

@@ -87,7 +87,7 @@ impl EventLog {
         let at = event.at.0;
         match event.kind {
             EventKind::Member { kind, name, id, detail } => {
-                tracing::info!(member = %name, detail, "member is {kind}");
+                tracing::info!(member = %name, state = kind, detail, "a member changed");
                 self.append(at, "member", kind, name.to_string(), object(json!({ "id": id.to_string(), "detail": detail })));
             }
             EventKind::Partition { from, to, missing } => {

@@ -48,8 +48,8 @@ pub fn daemon_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     // Takes its variables out of the environment, which is safe only before there are threads.
     let handed = systemd::Handed::take();
-    let level = logging::init(&config.log);
-    match shell::run(config, shell::Origin { source, level, handed }) {
+    let logging = logging::init(&config.log);
+    match shell::run(config, shell::Origin { source, logging, handed }) {
         Ok(node::cluster::StopReason::Shutdown | node::cluster::StopReason::Left) => ExitCode::SUCCESS,
         Ok(reason @ (node::cluster::StopReason::Clone(_) | node::cluster::StopReason::NameTaken(_))) => {
             tracing::error!(%reason, "this node cannot be part of the cluster");

@@ -1,45 +1,75 @@
-//! The daemon's log: lines on standard error, coloured at a terminal and plain in a file.
+//! The daemon's log: where it goes, in which form, how much of it.
+//!
+//! Under systemd it goes to the journal with a field for each value (`MUSTER_PEER=…`); else lines go to standard error, coloured
+//! at a terminal and plain in a file, or one JSON object a line. What is logged can be changed while the daemon runs ([`Level`]), and no
+//! place in the program can flood the log ([`Limiter`]).
 
-use crate::config::Log;
+#[cfg(test)]
+mod events;
+mod level;
+mod limiter;
+
+pub use level::Level;
+pub(crate) use level::{Levels, plausible};
+pub(crate) use limiter::Limiter;
+
+use crate::config::{Log, LogFormat};
 use std::io::IsTerminal;
-use std::sync::Arc;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::reload;
+use tracing_subscriber::util::SubscriberInitExt;
 
-/// Changes what is logged while the process runs. Clones change the same.
-#[derive(Clone)]
-pub struct Level(Arc<dyn Fn(EnvFilter) + Send + Sync>);
-
-impl std::fmt::Debug for Level {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Level")
-    }
-}
-
-impl Level {
-    /// Logs that from now on.
-    pub fn set(&self, log: &Log) {
-        (self.0)(filter(log));
-    }
+/// What can be asked of the log while the process runs. Clones are of the same log.
+#[derive(Clone, Debug)]
+pub struct Logging {
+    /// What is logged.
+    pub(crate) level: Level,
+    /// What was left out.
+    pub(crate) limiter: Limiter,
 }
 
 /// Starts logging for the whole process; a second call changes nothing.
 ///
 /// Times are RFC 3339 in UTC with microseconds, so that the logs of several nodes can be merged by sorting.
-pub fn init(log: &Log) -> Level {
-    let terminal = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let logger = tracing_subscriber::fmt().with_ansi(terminal).with_writer(std::io::stderr);
-    let logger = logger.with_env_filter(filter(log)).with_filter_reloading();
-    let handle = logger.reload_handle();
+pub fn init(log: &Log) -> Logging {
+    let (filter, handle) = reload::Layer::new(level::filter(&log.level));
+    let limiter = Limiter::default();
+    let sink = sink(log.format).with_filter(limiter.clone());
     // Fails only if a subscriber is there already, which then goes on.
-    let _ = logger.try_init();
-    Level(Arc::new(move |filter| {
-        if let Err(error) = handle.reload(filter) {
-            tracing::warn!(%error, "the log level stays as it was");
-        }
-    }))
+    let _ = tracing_subscriber::registry().with(filter).with(sink).try_init();
+    Logging { level: Level::new(&log.level, handle), limiter }
 }
 
-/// A directive that does not parse is left out: the configuration was checked for that.
-fn filter(log: &Log) -> EnvFilter {
-    EnvFilter::builder().parse_lossy(&log.level)
+type Sink<S> = Box<dyn Layer<S> + Send + Sync>;
+
+fn sink<S: tracing::Subscriber + for<'a> LookupSpan<'a>>(format: LogFormat) -> Sink<S> {
+    let lines = || tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    match format {
+        LogFormat::Json => lines().json().flatten_event(true).boxed(),
+        LogFormat::Text => lines().with_ansi(is_coloured()).boxed(),
+        LogFormat::Journal => journal().unwrap_or_else(|error| {
+            eprintln!("musterd: the journal cannot be reached, the log goes to standard error: {error}");
+            lines().with_ansi(is_coloured()).boxed()
+        }),
+        LogFormat::Auto if stderr_is_the_journal() => sink(LogFormat::Journal),
+        LogFormat::Auto => sink(LogFormat::Text),
+    }
+}
+
+fn journal<S: tracing::Subscriber + for<'a> LookupSpan<'a>>() -> std::io::Result<Sink<S>> {
+    let layer = tracing_journald::layer()?;
+    Ok(layer.with_field_prefix(Some("MUSTER".to_owned())).with_syslog_identifier("musterd".to_owned()).boxed())
+}
+
+fn is_coloured() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// systemd names the stream that it connected to the journal by device and inode (systemd.exec(5)): what was redirected since is
+/// something else.
+fn stderr_is_the_journal() -> bool {
+    let named = std::env::var("JOURNAL_STREAM").ok();
+    let Ok(stat) = rustix::fs::fstat(std::io::stderr()) else { return false };
+    named.is_some_and(|named| named == format!("{}:{}", stat.st_dev, stat.st_ino))
 }

@@ -6,6 +6,7 @@
 use crate::api::{Limits, Policy};
 use crate::config::{self, Applies, Config, Source, Start};
 use crate::logging::Level;
+use crate::metrics;
 use crate::systemd;
 use anyhow::{Context, bail};
 use std::sync::Arc;
@@ -55,6 +56,12 @@ impl Reloader {
     /// # Errors
     /// What is wrong with the configuration or the certificates; then nothing was changed.
     pub(crate) async fn reload(&self) -> anyhow::Result<Outcome> {
+        let outcome = self.try_to().await;
+        metrics::reloaded(outcome.as_ref().ok().map(|outcome| outcome.restart.len()));
+        outcome
+    }
+
+    async fn try_to(&self) -> anyhow::Result<Outcome> {
         let mut latest = self.latest.lock().await;
         // Says that it is over when it is dropped, however it ends.
         let _told = systemd::Reloading::begin();
@@ -66,7 +73,7 @@ impl Reloader {
         let applied = config::changed(&latest, &new, Applies::AtReload);
         let restart = config::changed(&self.started, &new, Applies::AtRestart);
         if latest.log.level != new.log.level {
-            self.level.set(&new.log);
+            self.level.configure(&new.log.level);
         }
         self.policy.send_replace(Arc::new(policy(&new)));
         // How many connections there may be decides at the start how many processes can be registered beside them.

@@ -1,6 +1,8 @@
 //! The running node as the API sees it: ask the machines, read the view, follow what happens.
 
 use crate::event::EventLog;
+use crate::logging::Logging;
+use crate::metrics::Snapshot;
 use crate::process::{Host, Replica, Watcher};
 use crate::reload::{self, Reloader};
 use crate::shell::{Inbox, ListsInbox};
@@ -18,6 +20,10 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{broadcast, oneshot, watch};
+use tokio::time::{Instant, timeout_at};
+
+/// How long a part may take to prove that it works, to somebody who asks whether the node is ready.
+const READY_WITHIN: Duration = Duration::from_secs(2);
 
 /// What a node is, from its start to its end.
 #[derive(Clone, Debug)]
@@ -66,6 +72,7 @@ pub(crate) struct Inner {
     pub(crate) trouble: Trouble,
     pub(crate) dev_faults: bool,
     pub(crate) reloader: Reloader,
+    pub(crate) logging: Logging,
     pub(crate) metrics: metrics_exporter_prometheus::PrometheusHandle,
 }
 
@@ -154,7 +161,19 @@ impl Service {
         &self.inner.tokens
     }
 
-    /// Why this node cannot do its work now, in words; empty when it can.
+    /// What the store suffers from now, if anything.
+    pub(crate) fn trouble(&self) -> Option<WriteError> {
+        self.inner.trouble.now()
+    }
+
+    /// Why this node cannot do its work now, in words; empty when it can. Its parts get a moment to prove that they work.
+    pub(crate) async fn not_ready(&self) -> Vec<String> {
+        let silent = self.silent(READY_WITHIN).await;
+        let silent = silent.into_iter().map(|part| format!("{part} does not answer within {} s", READY_WITHIN.as_secs()));
+        self.unready().into_iter().chain(silent).collect()
+    }
+
+    /// What is known to be wrong without asking anybody, in words; empty when nothing is.
     pub fn unready(&self) -> Vec<String> {
         let store = self.inner.trouble.now().map(|error| format!("the store takes no writes: {error}"));
         store.into_iter().collect()
@@ -168,9 +187,36 @@ impl Service {
         self.inner.reloader.reload().await
     }
 
+    /// The log, as it can be changed while the node runs.
+    pub(crate) fn logging(&self) -> &Logging {
+        &self.inner.logging
+    }
+
     /// How many lists this node has.
     pub(crate) fn known_lists(&self) -> u64 {
         self.inner.workers.iter().map(|worker| worker.stats().lists).sum()
+    }
+
+    /// Those of the node's threads that do not answer within that time.
+    async fn silent(&self, limit: Duration) -> Vec<&'static str> {
+        let deadline = Instant::now() + limit;
+        let ask = |part: Part| {
+            let (tell, told) = oneshot::channel();
+            // Nobody waits any more if it comes too late.
+            part.call(Box::new(move || {
+                let _ = tell.send(());
+            }));
+            (part.name(), told)
+        };
+        let asked: Vec<_> = self.parts().into_iter().map(ask).collect();
+        let mut silent = Vec::new();
+        for (part, told) in asked {
+            if !matches!(timeout_at(deadline, told).await, Ok(Ok(()))) {
+                silent.push(part);
+            }
+        }
+        silent.dedup();
+        silent
     }
 
     /// The threads that must not stand still, with a way to call something on each.
@@ -182,13 +228,22 @@ impl Service {
         others.into_iter().chain(lists).collect()
     }
 
-    /// All metrics in Prometheus' text format.
-    pub fn metrics(&self) -> String {
-        crate::metrics::publish(&self.inner);
-        self.inner.metrics.render()
+    /// The recorder of metrics.
+    pub(crate) fn recorder(&self) -> metrics_exporter_prometheus::PrometheusHandle {
+        self.inner.metrics.clone()
     }
 
-    /// Asks the machine that owns the list; `Evacuate` asks all of them.
+    /// The numbers of all parts, as the metrics show them.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        Snapshot::take(&self.inner)
+    }
+
+    /// All metrics in Prometheus' text format.
+    pub fn metrics(&self) -> String {
+        crate::metrics::render(&self.inner)
+    }
+
+    /// Asks the machine that owns the list; `Evacuate` and `Lagging` ask all of them.
     ///
     /// # Errors
     /// The machine's refusal, or [`lists::Refusal::Busy`] when the node is stopping.
@@ -196,6 +251,7 @@ impl Service {
         let list = match &command {
             lists::Command::Edit { list, .. } | lists::Command::EntriesAt { list, .. } => ListId::of(list),
             lists::Command::Evacuate { .. } => return self.evacuate(by, command).await,
+            lists::Command::Lagging => return self.lagging(by).await,
         };
         let owner = self.inner.workers.iter().find(|worker| worker.owns(list.shard()));
         ask(owner.ok_or(lists::Refusal::Busy)?, by, command).await
@@ -210,6 +266,17 @@ impl Service {
             }
         }
         Ok(lists::Reply::Unconfirmed(unconfirmed))
+    }
+
+    async fn lagging(&self, by: Author) -> Result<lists::Reply, lists::Refusal> {
+        let asked = self.inner.workers.iter().map(|worker| ask(worker, by.clone(), lists::Command::Lagging));
+        let mut all = Vec::new();
+        for answer in futures_util::future::join_all(asked).await {
+            if let lists::Reply::Lagging(lagging) = answer? {
+                all.extend(lagging);
+            }
+        }
+        Ok(lists::Reply::Lagging(all))
     }
 
     /// Asks the cluster machine.

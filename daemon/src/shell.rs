@@ -18,7 +18,7 @@ pub(crate) use lists::ListsInbox;
 
 use crate::config::{Config, Source};
 use crate::event::EventLog;
-use crate::logging::Level;
+use crate::logging::Logging;
 use crate::metrics;
 use crate::process::{self, Host, Replica};
 use crate::reload::{InForce, Reloader};
@@ -33,9 +33,10 @@ use crdt::roster::Profile;
 use listen::Listeners;
 use node::cluster::{Command, StopReason};
 use node::time::{Instant, Now, Wall};
-use node::wire::{Channel, Peer, WriteError};
+use node::wire::{Channel, Peer, Protocol, WriteError};
 use rand::TryRng;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 use tokio::sync::{broadcast, oneshot, watch};
@@ -87,7 +88,7 @@ pub(crate) struct Origin {
     /// Where the configuration can be reloaded from.
     pub(crate) source: Source,
     /// The log's.
-    pub(crate) level: Level,
+    pub(crate) logging: Logging,
     /// Sockets of the service manager.
     pub(crate) handed: Handed,
 }
@@ -157,10 +158,10 @@ impl Node {
             http: listeners.http(),
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION"),
-            protocol: node::wire::PROTOCOL,
+            protocol: Protocol::newest().0,
             started_at: wall_ms(),
         };
-        let (reloader, in_force) = Reloader::new(origin.source, origin.level, endpoint.clone(), self.config.clone());
+        let (reloader, in_force) = Reloader::new(origin.source, origin.logging.level.clone(), endpoint.clone(), self.config.clone());
         let service = Service::new(Inner {
             info,
             views,
@@ -179,6 +180,7 @@ impl Node {
             trouble,
             dev_faults: self.config.dev_faults,
             reloader,
+            logging: origin.logging,
             metrics: metrics::install()?,
         });
         let reason = self.serve(service, listeners, in_force, stop);
@@ -199,9 +201,12 @@ impl Node {
         let config = &self.config;
         self.runtime.block_on(async {
             let asked = tokio::spawn(signals(service.clone()));
+            let upkeep = tokio::spawn(metrics::upkeep(service.recorder()));
             let parent = config.parent_pipe.then(|| tokio::spawn(end_with_parent(service.clone())));
             let watchdog = Watchdog::start(&service, listeners.socket_path());
             let status = tokio::spawn(systemd::tell_status(service.clone()));
+            tell_ready(&service, listeners.socket_path());
+            tokio::spawn(service.logging().limiter.clone().tell());
             let serving = tokio::spawn(listeners.serve(service, in_force, finished));
             systemd::ready();
             let reason = stop.await.context("the cluster thread ended unexpectedly");
@@ -212,13 +217,14 @@ impl Node {
             // Streams that clients keep open must not hold up the end.
             let _ = tokio::time::timeout(listen::FAREWELL, serving).await;
             asked.abort();
+            upkeep.abort();
             parent.inspect(tokio::task::JoinHandle::abort);
             reason
         })
     }
 
     fn transport_settings(&self) -> transport::Settings {
-        let usual = transport::Settings::new(self.config.quic.listen, node::wire::ALPN);
+        let usual = transport::Settings::new(self.config.quic.listen, Protocol::SPOKEN.iter().map(|version| version.alpn()));
         transport::Settings { channels: Channel::COUNT, urgent_channels: Channel::URGENT, ..usual }
     }
 
@@ -275,6 +281,14 @@ impl Node {
         }
         Ok(inboxes)
     }
+}
+
+fn tell_ready(service: &Service, socket: Option<PathBuf>) {
+    let info = service.info();
+    let http = info.http.map_or_else(|| "none".to_owned(), |http| http.to_string());
+    let socket = socket.map(|socket| socket.display().to_string()).unwrap_or_default();
+    let lists = service.known_lists();
+    tracing::info!(node = %info.name, version = info.version, address = %info.address, http, socket, lists, "the node is ready");
 }
 
 /// All 256 shards in `workers` runs of about equal length.

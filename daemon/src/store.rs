@@ -49,6 +49,7 @@ mod open;
 mod read;
 mod reopen;
 mod rows;
+mod syncs;
 mod values;
 
 pub use open::OpenError;
@@ -68,6 +69,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
+use syncs::Syncs;
 
 /// The key of the cluster machine's state in `meta`.
 const CLUSTER: &[u8] = b"cluster";
@@ -239,6 +241,8 @@ pub struct StoreStats {
     pub sync: Duration,
     /// The longest of these times.
     pub sync_max: Duration,
+    /// Of the latest of these times, half were at most this, and 99 of 100 at most that; `None` before the first one.
+    pub sync_quantiles: Option<(Duration, Duration)>,
     /// Commits waiting or under way.
     pub queued: u64,
     /// Failed groups.
@@ -249,6 +253,8 @@ pub struct StoreStats {
     pub disk_bytes: u64,
     /// What the file system has left for this process, in bytes; `None` if it does not say.
     pub disk_free_bytes: Option<u64>,
+    /// The file system's size in bytes; `None` if it does not say.
+    pub disk_size_bytes: Option<u64>,
 }
 
 /// What the commit thread shares with the handles.
@@ -266,6 +272,7 @@ struct Counters {
     bytes: AtomicU64,
     sync_ns: AtomicU64,
     sync_max_ns: AtomicU64,
+    syncs: Syncs,
     queued: AtomicU64,
     failures: AtomicU64,
     reopens: AtomicU64,
@@ -273,6 +280,7 @@ struct Counters {
 
 impl Shared {
     fn stats(&self) -> StoreStats {
+        let (disk_free_bytes, disk_size_bytes) = open::disk(&self.dir).unzip();
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let counters = &self.counters;
         StoreStats {
@@ -282,11 +290,13 @@ impl Shared {
             bytes: read(&counters.bytes),
             sync: Duration::from_nanos(read(&counters.sync_ns)),
             sync_max: Duration::from_nanos(read(&counters.sync_max_ns)),
+            sync_quantiles: counters.syncs.quantiles(),
             queued: read(&counters.queued),
             failures: read(&counters.failures),
             reopens: read(&counters.reopens),
             disk_bytes: self.slot.get().map_or(0, |db| db.disk_bytes()),
-            disk_free_bytes: open::free_bytes(&self.dir),
+            disk_free_bytes,
+            disk_size_bytes,
         }
     }
 }

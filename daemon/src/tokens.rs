@@ -99,6 +99,10 @@ struct Kept {
 }
 
 impl Kept {
+    fn is_good(&self, now_ms: i64) -> bool {
+        self.alive.is_some() && self.record.expires_ms > now_ms
+    }
+
     fn view(&self, id: TokenId) -> TokenView {
         TokenView { id, uid: self.record.uid, scope: self.record.scope, expires_ms: self.record.expires_ms }
     }
@@ -196,7 +200,7 @@ impl Tokens {
         let book = self.shared.book();
         let kept = book.get(&id)?;
         let alive = kept.alive.as_ref()?.subscribe();
-        let is_good = bool::from(kept.record.hash.ct_eq(&hash)) && kept.record.expires_ms > wall_ms();
+        let is_good = bool::from(kept.record.hash.ct_eq(&hash)) && kept.is_good(wall_ms());
         is_good.then(|| Bearer { token: kept.view(id), alive })
     }
 
@@ -204,6 +208,13 @@ impl Tokens {
     pub(crate) fn list(&self) -> Vec<TokenView> {
         self.remove_expired(wall_ms());
         self.shared.book().iter().map(|(id, kept)| kept.view(*id)).collect()
+    }
+
+    /// How many tokens are good now, by what they allow.
+    pub(crate) fn good(&self) -> [(Scope, usize); 3] {
+        let (book, now_ms) = (self.shared.book(), wall_ms());
+        let good = |scope| book.values().filter(|kept| kept.record.scope == scope && kept.is_good(now_ms)).count();
+        Scope::ALL.map(|scope| (scope, good(scope)))
     }
 
     /// A token, also while it is being revoked.

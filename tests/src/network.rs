@@ -60,6 +60,11 @@ pub enum Arrival {
         /// Whether somebody answered.
         refused: bool,
     },
+    /// An attempt reached the process itself.
+    DialledItself {
+        /// Which.
+        dial: DialId,
+    },
     /// A message.
     Message {
         /// Where.
@@ -191,6 +196,10 @@ impl Network {
             let arrival = Arrival::DialFailed { dial, refused: false };
             return queue.after(RESOLVING, Event::Arrival { host, epoch, arrival });
         };
+        if listener == host {
+            let arrival = Arrival::DialledItself { dial };
+            return queue.after(RESOLVING, Event::Arrival { host, epoch, arrival });
+        }
         let id = self.draw();
         let now = queue.now();
         let (near, far) = (ConnId(self.draw()), ConnId(self.draw()));

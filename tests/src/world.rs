@@ -25,7 +25,7 @@ use crdt::name::NodeName;
 use node::cluster;
 use node::lists;
 use node::time::Instant;
-use node::wire::{Channel, Peer};
+use node::wire::{Channel, Peer, Protocol};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -335,12 +335,13 @@ impl World {
         match arrival {
             Arrival::Connected { peer, conn, dial, remote } => {
                 all.for_each(|machine| self.later(cluster, machine, lists::Input::Connected { peer: peer.id, conn }));
-                self.admit(cluster, Input::Cluster(cluster::Input::Connected { peer, conn, dial, remote }));
+                self.admit(cluster, Input::Cluster(cluster::Input::Connected { peer, conn, dial, remote, protocol: Protocol(1) }));
             }
             Arrival::DialFailed { dial, refused } => {
                 let reason = if refused { "refused".to_owned() } else { "no answer".to_owned() };
                 self.admit(cluster, Input::Cluster(cluster::Input::DialFailed { dial, refused, reason }));
             }
+            Arrival::DialledItself { dial } => self.admit(cluster, Input::Cluster(cluster::Input::DialledItself { dial })),
             Arrival::Message { conn, channel: Channel::Cluster, bytes } => {
                 self.admit(cluster, Input::Cluster(cluster::Input::Message { conn, bytes }));
             }

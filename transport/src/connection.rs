@@ -8,6 +8,7 @@ use crate::settings::Lane;
 use crate::stats::ConnectionStats;
 use crate::{frame, reader, writer};
 use bytes::Bytes;
+use quinn::crypto::rustls::HandshakeData;
 use quinn::{ConnectionError, RecvStream, SendDatagramError, VarInt};
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering::Relaxed;
@@ -48,6 +49,8 @@ pub(crate) struct Link {
     pub(crate) conn: u64,
     pub(crate) peer: PeerName,
     pub(crate) dial: Option<u64>,
+    /// Which of the protocol's versions both speak.
+    pub(crate) alpn: Vec<u8>,
     pub(crate) preferred: bool,
     pub(crate) quic: quinn::Connection,
     /// By channel.
@@ -80,6 +83,7 @@ impl Link {
             preferred: dial.is_some() == (core.id < peer.id),
             peer,
             dial,
+            alpn: negotiated(&quic),
             quic,
             queues: (0..settings.channels).map(|_| SendQueue::new(settings.send_queue_bytes)).collect(),
             opened: (0..settings.channels).map(|_| AtomicBool::new(false)).collect(),
@@ -255,8 +259,8 @@ pub(crate) fn start(core: &Arc<Core>, link: &Arc<Link>, outboxes: Outboxes, firs
 
 /// The life of a connection on one queue of events.
 async fn tell(core: Arc<Core>, link: Arc<Link>, lane: Lane, outbox: Outbox, gate: watch::Sender<bool>) {
-    let (conn, peer, dial) = (link.conn, link.peer.clone(), link.dial);
-    outbox.deliver(Event::Connected { conn, peer, dial, remote: link.remote(), preferred: link.preferred }).await;
+    let (conn, peer, dial, alpn) = (link.conn, link.peer.clone(), link.dial, link.alpn.clone());
+    outbox.deliver(Event::Connected { conn, peer, dial, alpn, remote: link.remote(), preferred: link.preferred }).await;
     gate.send_replace(true);
     let error = loop {
         tokio::select! {
@@ -274,4 +278,10 @@ async fn tell_overflows(core: &Core, link: &Link, lane: Lane, outbox: &Outbox) {
             outbox.deliver(Event::Overflowed { conn: link.conn, channel }).await;
         }
     }
+}
+
+/// What the handshake agreed on; it fails where there is nothing in common.
+fn negotiated(quic: &quinn::Connection) -> Vec<u8> {
+    let data = quic.handshake_data().and_then(|data| data.downcast::<HandshakeData>().ok());
+    data.and_then(|data| data.protocol).unwrap_or_default()
 }

@@ -36,7 +36,9 @@ pub(crate) async fn run(core: Arc<Core>, dial: u64, target: String, expect: Opti
     match attempt(&core, &target, expect).await {
         Ok(answer) => core.adopt(answer.quic, answer.peer, Some(dial), Some(answer.welcome)),
         Err(failure) => {
-            core.counters.dial_failures.fetch_add(1, Relaxed);
+            if failure.kind != DialErrorKind::Itself {
+                core.counters.dial_failures.fetch_add(1, Relaxed);
+            }
             debug!(target, reason = failure.reason, "a dial failed");
             if let Some(outboxes) = core.outboxes() {
                 outboxes.urgent.deliver(Event::DialFailed { dial, kind: failure.kind, reason: failure.reason }).await;
@@ -83,11 +85,12 @@ async fn race(
     }
 }
 
-/// A refusal says more than silence at another address.
+/// A refusal says more than silence at another address. That a name is this node's own is true only where all its addresses are.
 fn worse(one: Option<Failure>, other: Failure) -> Failure {
-    match one {
-        Some(one) if one.kind != DialErrorKind::Unreachable => one,
-        _ => other,
+    match (one, other.kind) {
+        (Some(one), _) if one.kind == DialErrorKind::Refused => one,
+        (Some(one), DialErrorKind::Itself) => one,
+        (_, _) => other,
     }
 }
 

@@ -187,8 +187,15 @@ impl Endpoint {
     /// What was counted so far.
     pub fn stats(&self) -> Stats {
         let links = locked(&self.core().registry).all();
-        let queued = links.iter().map(|link| link.queued_bytes()).sum();
-        self.core().counters.snapshot(u64::try_from(links.len()).unwrap_or(u64::MAX), queued)
+        let identity = locked(&self.core().tls).identity.clone();
+        Stats {
+            connections: u64::try_from(links.len()).unwrap_or(u64::MAX),
+            queued_bytes: links.iter().map(|link| link.queued_bytes()).sum(),
+            rtt_max: links.iter().map(|link| link.quic.rtt()).max().unwrap_or_default(),
+            node_expires_at: identity.not_after(),
+            authority_expires_at: identity.authority_not_after(),
+            ..self.core().counters.snapshot()
+        }
     }
 
     /// The state of one connection's path.

@@ -29,6 +29,8 @@ pub enum Event {
         peer: PeerName,
         /// Which dial of ours it answers.
         dial: Option<u64>,
+        /// Which of the protocol's versions both speak.
+        alpn: Vec<u8>,
         /// The address at the other end; an IPv4 address is always written as one.
         remote: SocketAddr,
         /// Dialled by the node with the smaller id. A connection that is not preferred is as good as any while it is the only

@@ -118,6 +118,7 @@ pub enum IdentityError {
 pub struct Identity {
     facts: NodeFacts,
     cluster: [u8; 16],
+    authority_not_after: i64,
     pub(crate) key: Arc<CertifiedKey>,
     pub(crate) roots: Arc<RootCertStore>,
 }
@@ -126,7 +127,7 @@ impl Identity {
     /// Loads a node's identity from three PEM files: the authorities (several during a rotation, all of one cluster; expired
     /// ones are left out), the certificate and its key, which only its owner may read.
     pub fn load(ca: &Path, certificate: &Path, key: &Path) -> Result<Self, IdentityError> {
-        let (cluster, roots) = authorities(ca)?;
+        let (cluster, authority_not_after, roots) = authorities(ca)?;
         let chain = certificates(certificate)?;
         let Some(leaf) = chain.first().cloned() else {
             return Err(IdentityError::Empty { file: certificate.to_owned(), what: "certificate" });
@@ -137,7 +138,7 @@ impl Identity {
         let key_der = private_key(key)?;
         let key = CertifiedKey::from_der(chain, key_der, &tls::provider())
             .map_err(|_| IdentityError::Pairing { key: key.to_owned(), certificate: certificate.to_owned() })?;
-        let identity = Self { facts, cluster, key: Arc::new(key), roots: Arc::new(roots) };
+        let identity = Self { facts, cluster, authority_not_after, key: Arc::new(key), roots: Arc::new(roots) };
         identity.check_signature(certificate, ca, &leaf)?;
         Ok(identity)
     }
@@ -162,6 +163,11 @@ impl Identity {
         self.facts.not_after
     }
 
+    /// When the last of the authorities expires, in Unix seconds.
+    pub fn authority_not_after(&self) -> i64 {
+        self.authority_not_after
+    }
+
     fn check_signature(&self, file: &Path, ca: &Path, leaf: &CertificateDer<'_>) -> Result<(), IdentityError> {
         if let Some(found) = certificate::claimed_cluster(leaf).filter(|found| *found != self.cluster) {
             let (found, expected) = (certificate::hex(found), certificate::hex(self.cluster));
@@ -177,11 +183,11 @@ impl Identity {
     }
 }
 
-/// Reads the authorities that are still valid, all of one cluster.
-fn authorities(file: &Path) -> Result<([u8; 16], RootCertStore), IdentityError> {
+/// Reads the authorities that are still valid, all of one cluster, and when the last of them expires.
+fn authorities(file: &Path) -> Result<([u8; 16], i64, RootCertStore), IdentityError> {
     let now = OffsetDateTime::now_utc().unix_timestamp();
     let mut roots = RootCertStore::empty();
-    let mut cluster = None;
+    let (mut cluster, mut last) = (None, now);
     for der in certificates(file)? {
         let fault = |fault| IdentityError::Certificate { file: file.to_owned(), fault };
         let facts = certificate::authority(&der).map_err(fault)?;
@@ -192,12 +198,13 @@ fn authorities(file: &Path) -> Result<([u8; 16], RootCertStore), IdentityError> 
         }
         if facts.not_after >= now {
             roots.add(der).map_err(|_| fault(CertificateFault::Malformed))?;
+            last = last.max(facts.not_after);
         }
     }
     match cluster {
         None => Err(IdentityError::Empty { file: file.to_owned(), what: "certificate" }),
         Some(_) if roots.is_empty() => Err(IdentityError::AuthorityExpired { file: file.to_owned() }),
-        Some(cluster) => Ok((cluster, roots)),
+        Some(cluster) => Ok((cluster, last, roots)),
     }
 }
 

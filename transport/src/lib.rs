@@ -13,7 +13,7 @@
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! use transport::{Endpoint, Event, Identity, Settings};
 //! let identity = Identity::load("ca.pem".as_ref(), "node.pem".as_ref(), "node.key".as_ref())?;
-//! let (endpoint, mut urgent, _bulk) = Endpoint::bind(Settings::new("[::]:6878".parse()?, b"muster/1"), identity)?;
+//! let (endpoint, mut urgent, _bulk) = Endpoint::bind(Settings::new("[::]:6878".parse()?, ["muster/1"]), identity)?;
 //! endpoint.dial(1, "n2.example:6878".to_owned(), None);
 //! while let Some(event) = urgent.next().await {
 //!     match event {

@@ -38,13 +38,15 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
-    /// The error that makes rustls end the handshake with the alert by which the other end can tell the reason.
+    /// The error that makes rustls end the handshake with the alert by which the other end can tell the reason. Nobody revokes
+    /// certificates here, so that alert is free to tell the other end of a handshake with itself what it is.
     pub(crate) fn into_tls(self) -> rustls::Error {
         let error = match self {
             Self::OtherCluster { .. } | Self::Untrusted => CertificateError::UnknownIssuer,
             Self::Validity => CertificateError::Expired,
             Self::Certificate(_) => CertificateError::BadEncoding,
-            Self::Unexpected { .. } | Self::Itself => CertificateError::ApplicationVerificationFailure,
+            Self::Unexpected { .. } => CertificateError::ApplicationVerificationFailure,
+            Self::Itself => CertificateError::Revoked,
             Self::OtherProtocol => return rustls::Error::NoApplicationProtocol,
         };
         error.into()
@@ -96,6 +98,7 @@ impl Failure {
             ConnectionError::TransportError(error) if error.code == NO_COMMON_PROTOCOL.into() => Refusal::OtherProtocol.into(),
             ConnectionError::ConnectionClosed(close) if close.error_code == NO_COMMON_PROTOCOL.into() => Refusal::OtherProtocol.into(),
             ConnectionError::VersionMismatch => Refusal::OtherProtocol.into(),
+            ConnectionError::ConnectionClosed(close) if close.error_code == CERTIFICATE_REVOKED.into() => Refusal::Itself.into(),
             // How QUIC tells during a handshake that the other end let go of it, out of patience rather than by judgement.
             ConnectionError::ConnectionClosed(close) if close.error_code == TransportErrorCode::APPLICATION_ERROR => {
                 Self::unreachable("the peer gave up during the handshake")
@@ -159,6 +162,7 @@ impl From<Refusal> for Failure {
 #[derive(Clone, Copy)]
 struct Alert(u8);
 
+const CERTIFICATE_REVOKED: Alert = Alert(44);
 const NO_COMMON_PROTOCOL: Alert = Alert(120);
 
 impl From<Alert> for TransportErrorCode {

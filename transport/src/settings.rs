@@ -3,14 +3,15 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// The limits of an endpoint; [`Settings::new`] has the values a cluster should use. All nodes of a cluster need the same
-/// `alpn`, `channels` and `max_frame_bytes`.
+/// The limits of an endpoint; [`Settings::new`] has the values a cluster should use. All nodes of a cluster need a
+/// common `alpn`, and the same `channels` and `max_frame_bytes`.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The UDP address to listen on and to dial from. A wildcard IPv6 address also serves IPv4 where the system allows it.
     pub listen: SocketAddr,
-    /// The protocol's name and version (RFC 7301), compared byte by byte: a peer with another one is refused.
-    pub alpn: Vec<u8>,
+    /// The names of the protocol's versions (RFC 7301) that are spoken, the best first; compared byte by byte. The two ends agree
+    /// on the accepting end's first one that the other has too; a peer without a common one is refused.
+    pub alpn: Vec<Vec<u8>>,
     /// How many message channels there are, at most 200; channel 0 is sent before all others.
     pub channels: u8,
     /// How many of them, from 0 on, are told on the urgent queue of events; at least 1.
@@ -52,10 +53,10 @@ pub struct Settings {
 
 impl Settings {
     /// The usual limits, with two channels, an urgent one and one for bulk.
-    pub fn new(listen: SocketAddr, alpn: &[u8]) -> Self {
+    pub fn new(listen: SocketAddr, alpn: impl IntoIterator<Item = impl Into<Vec<u8>>>) -> Self {
         Self {
             listen,
-            alpn: alpn.to_vec(),
+            alpn: alpn.into_iter().map(Into::into).collect(),
             channels: 2,
             urgent_channels: 1,
             max_frame_bytes: 1 << 20,

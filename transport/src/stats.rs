@@ -7,7 +7,7 @@ use std::time::Duration;
 /// One list of counters, in both forms.
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// What an endpoint counted since it was bound. Counters only grow; `connections` and `queued_bytes` are gauges.
+        /// What an endpoint counted since it was bound. Counters only grow; the fields behind `connections` say what is now.
         #[derive(Clone, Debug, Default, PartialEq, Eq)]
         pub struct Stats {
             $($(#[$doc])* pub $name: u64,)*
@@ -15,6 +15,12 @@ macro_rules! counters {
             pub connections: u64,
             /// Bytes of messages that wait to be sent now, on all connections.
             pub queued_bytes: u64,
+            /// The longest smoothed round trip of these connections.
+            pub rtt_max: Duration,
+            /// When the certificate in use expires, in Unix seconds.
+            pub node_expires_at: i64,
+            /// When the last of the authorities expires, likewise.
+            pub authority_expires_at: i64,
         }
 
         #[derive(Debug, Default)]
@@ -23,8 +29,9 @@ macro_rules! counters {
         }
 
         impl Counters {
-            pub(crate) fn snapshot(&self, connections: u64, queued_bytes: u64) -> Stats {
-                Stats { $($name: self.$name.load(Relaxed),)* connections, queued_bytes }
+            /// What was counted; the rest is left at its default.
+            pub(crate) fn snapshot(&self) -> Stats {
+                Stats { $($name: self.$name.load(Relaxed),)* ..Stats::default() }
             }
         }
     };
@@ -37,7 +44,7 @@ counters! {
     closed,
     /// Dials begun.
     dials,
-    /// Dials that failed, for whatever reason.
+    /// Dials that failed; those that reached this node itself did not.
     dial_failures,
     /// Incoming handshakes turned away because of a limit.
     refused_limit,

@@ -33,7 +33,7 @@ pub(crate) fn provider() -> Arc<CryptoProvider> {
 #[derive(Debug)]
 pub(crate) struct Tls {
     pub(crate) identity: Identity,
-    alpn: Vec<u8>,
+    alpn: Vec<Vec<u8>>,
     provider: Arc<CryptoProvider>,
     resolver: Arc<SingleCertAndKey>,
 }
@@ -50,7 +50,7 @@ impl Tls {
             .with_protocol_versions(&[&rustls::version::TLS13])?
             .with_client_cert_verifier(Arc::new(self.verifier(None, verdict)))
             .with_cert_resolver(self.resolver.clone());
-        config.alpn_protocols = vec![self.alpn.clone()];
+        config.alpn_protocols = self.alpn.clone();
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
         Ok(config.try_into()?)
@@ -63,7 +63,7 @@ impl Tls {
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(self.verifier(expect, verdict)))
             .with_client_cert_resolver(self.resolver.clone());
-        config.alpn_protocols = vec![self.alpn.clone()];
+        config.alpn_protocols = self.alpn.clone();
         config.enable_sni = false;
         config.resumption = Resumption::disabled();
         Ok(config.try_into()?)

@@ -6,6 +6,8 @@
 mod command;
 mod edge;
 mod farewell;
+#[cfg(test)]
+mod golden;
 mod hello;
 mod io;
 mod join;
@@ -35,7 +37,7 @@ use farewell::Absences;
 use hello::Hellos;
 use join::{Requests, Seeds};
 use kept::{Keeper, Kept};
-use links::Links;
+use links::{Link, Links};
 use message::{Hello, Message, Nonce};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -143,8 +145,9 @@ impl Cluster {
         }
         match input {
             Input::Timeout => self.fire_due(),
-            Input::Connected { peer, conn, dial, remote } => self.connected(peer, conn, dial, remote),
+            Input::Connected { peer, conn, dial, remote, protocol } => self.connected(conn, Link::new(peer, remote, protocol, dial)),
             Input::DialFailed { dial, refused, reason } => self.dial_failed(dial, refused, &reason),
+            Input::DialledItself { dial } => self.dialled_itself(dial),
             Input::Message { conn, bytes } => self.message(conn, &bytes),
             Input::Datagram { conn, bytes } => self.datagram(conn, &bytes),
             Input::Closed { conn } => self.closed(conn),
@@ -347,6 +350,12 @@ impl Cluster {
         self.links.dial_failed(&mut self.edge, dial);
         self.seeds.answered(dial, None);
         self.joins.failed(dial, refused, reason);
+    }
+
+    fn dialled_itself(&mut self, dial: DialId) {
+        self.links.dial_over(dial);
+        self.seeds.dialled_itself(&self.edge, dial);
+        self.joins.dialled_itself(dial);
     }
 
     fn closed(&mut self, conn: ConnId) {

@@ -15,6 +15,8 @@
 
 pub mod cluster;
 pub mod codec;
+#[cfg(test)]
+mod golden;
 pub mod lists;
 pub mod time;
 mod timers;

@@ -20,6 +20,8 @@ mod edge;
 mod edits;
 mod evacuation;
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
 mod harness;
 mod incoming;
 mod io;
@@ -43,7 +45,9 @@ mod vectors;
 mod watchers;
 mod wire;
 
-pub use io::{Change, Command, Confirmations, Input, ListRow, Output, Precondition, Refusal, Replicas, Reply, Row, Settings, Stats};
+pub use io::{
+    Change, Command, Confirmations, Input, Lagging, ListRow, Output, Precondition, Refusal, Replicas, Reply, Row, Settings, Stats,
+};
 pub use job::{Answer, Done, Job, JobError, Loaded, Source, SourceError};
 pub use wire::shards_of;
 
@@ -203,6 +207,7 @@ impl Lists {
             repairs: count(repairs),
             repairs_begun,
             differing: self.rounds.differing(),
+            lag: self.rounds.lag(),
             quarantined: count(self.resident.quarantined().len()),
             writes_pending: count(self.commits.len()),
             requests_waiting: count(
@@ -248,6 +253,11 @@ impl Lists {
                 self.edit(list, request)
             }),
             Command::EntriesAt { list, change, timeout } => self.look_back(list, change, id, timeout),
+            Command::Lagging => {
+                let lagging = self.rounds.lagging(self.edge.now.instant).collect();
+                self.edge.reply(id, Ok(Reply::Lagging(lagging)));
+                Ok(())
+            }
         };
         if let Err(refusal) = accepted {
             self.edge.reply(id, Err(refusal));

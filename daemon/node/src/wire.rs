@@ -12,10 +12,36 @@
 use crdt::id::NodeId;
 use crdt::name::NodeName;
 
-/// The ALPN name of this protocol version.
-pub const ALPN: &[u8] = b"muster/1";
-/// The version number that it stands for.
-pub const PROTOCOL: u32 = 1;
+/// A version of the protocol between nodes. Two nodes speak the newest one that both know, on each connection anew.
+///
+/// What a version may change is what one connection carries: messages, their tags and their fields. What is passed on to
+/// third nodes (SWIM's packets, lines of the roster, logs of the registry, changes of lists) reaches nodes that the
+/// sender has no connection with, so its form may change only when no node speaks the older version any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Protocol(pub u32);
+
+impl Protocol {
+    /// The versions that this program speaks, the newest first.
+    pub const SPOKEN: &[Self] = if cfg!(feature = "next-protocol") { &[Self(2), Self(1)] } else { &[Self(1)] };
+
+    /// The newest that this program speaks.
+    pub fn newest() -> Self {
+        Self::SPOKEN.first().copied().unwrap_or(Self(1))
+    }
+
+    /// Its name in the handshake (ALPN, RFC 7301).
+    pub fn alpn(self) -> String {
+        format!("{ALPN}{}", self.0)
+    }
+
+    /// The version of that name, if this program speaks it.
+    pub fn of_alpn(name: &[u8]) -> Option<Self> {
+        Self::SPOKEN.iter().copied().find(|version| version.alpn().as_bytes() == name)
+    }
+}
+
+/// What the names of all versions begin with.
+const ALPN: &str = "muster/";
 
 /// Names one connection of this process, never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

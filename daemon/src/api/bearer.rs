@@ -5,6 +5,7 @@ use crate::api::access::{Access, PROMETHEUS_SD};
 use crate::api::gate::Conn;
 use crate::api::problem::{Kind, Problem};
 use crate::api::who::Caller;
+use crate::metrics::{self, Rejection};
 use crate::tokens::{Bearer, Scope};
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -27,7 +28,7 @@ pub(crate) async fn check(State(api): State<Api>, request: Request, next: Next) 
         Access::SocketOnly => &[],
     };
     let bearer = authenticate(&api, request.uri().path(), request.headers())?;
-    admit(bearer.token.scope, scopes)?;
+    admit(bearer.token.scope, scopes).inspect_err(|_| metrics::bearer_rejected(Rejection::Scope))?;
     let (uid, token) = (bearer.token.uid, bearer.token.id);
     conn.act_as(Caller::Bearer { uid, user: conn.user(uid), token })?;
     Ok(while_good(next.run(request).await, bearer))
@@ -38,12 +39,17 @@ fn authenticate(api: &Api, path: &str, headers: &HeaderMap) -> Result<Bearer, Pr
     let Some(value) = values.next() else {
         let words =
             "by TCP this needs a token (Authorization: Bearer …); `muster token create` makes one, and the node's unix socket needs none";
-        return Err(Problem::new(Kind::Token, words));
+        return Err(reject(Rejection::Missing, Kind::Token, words));
     };
     let token = token_of(value, path).filter(|_| values.next().is_none());
-    let token = token.ok_or_else(|| Problem::new(Kind::BadToken, "Authorization is not one \"Bearer\" and a token"))?;
-    let bearer = api.service().tokens().bearer(token);
-    bearer.ok_or_else(|| Problem::new(Kind::BadToken, "this node has no such token, or it has expired or was revoked"))
+    let malformed = || reject(Rejection::Malformed, Kind::BadToken, "Authorization is not one \"Bearer\" and a token");
+    let bearer = api.service().tokens().bearer(token.ok_or_else(malformed)?);
+    bearer.ok_or_else(|| reject(Rejection::Unknown, Kind::BadToken, "this node has no such token, or it has expired or was revoked"))
+}
+
+fn reject(why: Rejection, kind: Kind, words: &str) -> Problem {
+    metrics::bearer_rejected(why);
+    Problem::new(kind, words)
 }
 
 /// The name of the scheme is caseless (RFC 9110, section 11.1). To service discovery it may be missing: Prometheus up

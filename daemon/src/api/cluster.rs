@@ -10,6 +10,7 @@ use crate::api::problem::{Kind, Problem};
 use crate::api::query::Query;
 use crate::api::shown::text;
 use crate::api::time::{Millis, take_timeout};
+use crate::service::NodeInfo;
 use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -62,6 +63,24 @@ pub(crate) struct ShownNode<'a> {
     cluster: NodeId,
 }
 
+impl<'a> ShownNode<'a> {
+    pub(crate) fn new(info: &'a NodeInfo) -> Self {
+        Self {
+            id: info.id,
+            name: info.name.as_str(),
+            address: info.address,
+            http: info.http,
+            pid: info.pid,
+            version: info.version,
+            protocol: info.protocol,
+            role: ROLE,
+            started_at: Millis(info.started_at),
+            // A cluster's id is as long as a node's, and written alike.
+            cluster: NodeId(info.cluster),
+        }
+    }
+}
+
 /// This node.
 #[utoipa::path(
     get, path = "/v1/node", tag = "node and cluster", operation_id = "node",
@@ -69,21 +88,7 @@ pub(crate) struct ShownNode<'a> {
 )]
 pub(crate) async fn node(State(api): State<Api>, query: Query) -> Result<Response, Problem> {
     query.end()?;
-    let info = api.service().info();
-    let shown = ShownNode {
-        id: info.id,
-        name: info.name.as_str(),
-        address: info.address,
-        http: info.http,
-        pid: info.pid,
-        version: info.version,
-        protocol: info.protocol,
-        role: ROLE,
-        started_at: Millis(info.started_at),
-        // A cluster's id is as long as a node's, and written alike.
-        cluster: NodeId(info.cluster),
-    };
-    json::respond(StatusCode::OK, &shown)
+    json::respond(StatusCode::OK, &ShownNode::new(api.service().info()))
 }
 
 /// A member as this node sees it.
@@ -115,6 +120,9 @@ pub(crate) struct ShownMember<'a> {
     rtt_ms: Option<f64>,
     /// The version of its program.
     version: &'a str,
+    /// The version of the protocol that this node speaks with it; null without a connection.
+    #[schema(required = true)]
+    protocol: Option<u32>,
     /// Its role: `member`.
     role: &'a str,
     /// Its tags, sorted.
@@ -131,12 +139,18 @@ impl<'a> ShownMember<'a> {
             state: member.state.as_str(),
             run: member.run,
             since: Millis(member.since.0),
-            rtt_ms: rtt.map(|rtt| (rtt.as_secs_f64() * 1e6).round() / 1e3),
+            rtt_ms: rtt.map(in_ms),
             version: &member.profile.version,
+            protocol: member.protocol.map(|protocol| protocol.0),
             role: ROLE,
             tags: &member.profile.tags,
         }
     }
+}
+
+/// A span in milliseconds, to the microsecond.
+pub(crate) fn in_ms(span: Duration) -> f64 {
+    (span.as_secs_f64() * 1e6).round() / 1e3
 }
 
 page! {
@@ -293,7 +307,7 @@ async fn evacuate(api: &Api, conn: &Conn, timeout: Duration) -> Result<(), Probl
             let detail = format!("{lists} lists are on no other member for certain; force=true leaves all the same");
             Err(Problem::new(Kind::OnlyHere, detail))
         }
-        other @ (lists::Reply::Edited { .. } | lists::Reply::Entries(_)) => {
+        other @ (lists::Reply::Edited { .. } | lists::Reply::Entries(_) | lists::Reply::Lagging(_)) => {
             Err(Problem::internal(format!("an evacuation was answered with {other:?}")))
         }
     }

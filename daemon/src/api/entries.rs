@@ -71,7 +71,9 @@ async fn entries_at(api: &Api, list: ListName, change: ChangeHash, timeout: Dura
     let by = Author(String::new());
     match api.ask(by, Command::EntriesAt { list, change, timeout }, timeout).await? {
         Reply::Entries(entries) => Ok(entries),
-        other @ (Reply::Edited { .. } | Reply::Unconfirmed(_)) => Err(Problem::internal(format!("a list was answered with {other:?}"))),
+        other @ (Reply::Edited { .. } | Reply::Unconfirmed(_) | Reply::Lagging(_)) => {
+            Err(Problem::internal(format!("a list was answered with {other:?}")))
+        }
     }
 }
 

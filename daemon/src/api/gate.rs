@@ -19,6 +19,7 @@ pub(crate) use conn::{Conn, Streaming};
 
 use crate::api::problem::{Kind, Problem};
 use crate::api::who::{Caller, Owner, Program, Users};
+use crate::metrics;
 use conn::Phase;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -89,7 +90,9 @@ pub(crate) struct Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.shared.table().conns.remove(&self.number);
+        let mut table = self.shared.table();
+        table.conns.remove(&self.number);
+        metrics::connections(table.conns.len());
         self.conn.ended();
     }
 }
@@ -136,6 +139,7 @@ impl Gate {
         table.next += 1;
         let conn = Arc::new(Conn::new(number, caller, Arc::clone(&self.shared)));
         table.conns.insert(number, Arc::clone(&conn));
+        metrics::connections(table.conns.len());
         Ok(Seat { conn, shared: Arc::clone(&self.shared), number })
     }
 
@@ -153,6 +157,7 @@ impl Gate {
 }
 
 fn refusal() -> Problem {
+    metrics::connection_refused();
     Problem::new(Kind::TooMany, "all connections that this user may have are in work").retry_after(1)
 }
 

@@ -103,6 +103,10 @@ problems! {
     ForgetProblems: Malformed Forbidden Member Reachable Invalid Store Busy Unknown DiskFull;
     /// Of reloading.
     ReloadProblems: Malformed Forbidden Configuration;
+    /// Of changing what is logged.
+    SetLevelProblems: Malformed Forbidden Slow TooLarge Invalid;
+    /// Of logging again what the configuration says.
+    ResetLevelProblems: Malformed Forbidden;
     /// Of service discovery.
     SdProblems: Malformed Invalid;
     /// Of making a token.

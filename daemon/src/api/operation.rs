@@ -37,7 +37,7 @@ pub(crate) async fn healthz() -> &'static str {
     responses((status = 200, description = "`ready`", body = String, content_type = "text/plain"), ReadyProblems)
 )]
 pub(crate) async fn readyz(State(api): State<Api>) -> Result<&'static str, Problem> {
-    let reasons = api.service().unready();
+    let reasons = api.service().not_ready().await;
     if reasons.is_empty() { Ok("ready") } else { Err(Problem::new(Kind::NotReady, reasons.join("; ")).retry_after(1)) }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::api::gate::Streaming;
 use crate::api::problem::Problem;
+use crate::metrics;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::Response;
@@ -51,6 +52,7 @@ pub(crate) fn json_event(name: Option<&str>, id: Option<&str>, data: &impl Seria
 
 /// The last event of a stream whose reader was too slow.
 pub(crate) fn lagged() -> Bytes {
+    metrics::stream_lagged();
     Bytes::from_static(b"event: lagged\ndata: {}\n\n")
 }
 

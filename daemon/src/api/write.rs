@@ -136,7 +136,9 @@ impl Api {
         let command = Command::Edit { list, edit, expect, replicas: options.replicas, timeout: options.timeout };
         match self.ask(by, command, options.timeout).await? {
             Reply::Edited { change, entries, replicas } => Ok(Written { change, entries, replicas }),
-            other @ (Reply::Unconfirmed(_) | Reply::Entries(_)) => Err(Problem::internal(format!("an edit was answered with {other:?}"))),
+            other @ (Reply::Unconfirmed(_) | Reply::Entries(_) | Reply::Lagging(_)) => {
+                Err(Problem::internal(format!("an edit was answered with {other:?}")))
+            }
         }
     }
 

@@ -61,7 +61,7 @@ pub(crate) enum Command {
     /// Make a cluster's certificates
     #[command(subcommand)]
     Pki(Pki),
-    /// Show this node and its cluster in short
+    /// Show this node, its cluster, lists, disk and certificates on one screen, and what needs attention
     Status,
     /// Show who belongs to the cluster
     Members(Members),
@@ -85,6 +85,8 @@ pub(crate) enum Command {
     },
     /// Read the daemon's configuration and certificates again
     Reload,
+    /// Show or change what the daemon logs, until it ends
+    LogLevel(LogLevel),
     /// Show how much of the cluster this node reaches
     Partition,
     /// Follow what happens
@@ -286,6 +288,19 @@ pub(crate) enum TokenScope {
     Read,
     /// Prometheus' service discovery; up to 1y
     Sd,
+}
+
+/// `muster log-level`.
+#[derive(Debug, Args)]
+pub(crate) struct LogLevel {
+    /// off, error, warn, info, debug, trace, or directives such as info,node=debug; without it, shows what is logged
+    pub(crate) level: Option<String>,
+    /// Only for so long, such as 10m; up to 24h
+    #[arg(long = "for", value_name = "TIME", requires = "level")]
+    pub(crate) time: Option<String>,
+    /// Log again what the configuration says
+    #[arg(long, conflicts_with = "level")]
+    pub(crate) reset: bool,
 }
 
 /// `muster members`.

@@ -1,6 +1,6 @@
 //! Commands about the node and its cluster.
 
-use super::args::{MemberState, Members};
+use super::args::{LogLevel, MemberState, Members};
 use super::events;
 use super::failure::Failure;
 use super::session::Session;
@@ -10,27 +10,6 @@ use crate::client::ApiPath;
 use clap::ValueEnum;
 use hyper::Method;
 use serde_json::{Value, json};
-
-/// `muster status`.
-pub(crate) async fn status(session: &Session<'_>) -> Result<(), Failure> {
-    let node = session.get(&ApiPath::new(&["node"])).await?;
-    let partition = session.get(&ApiPath::new(&["partition"])).await?;
-    if session.output.is_json() {
-        return session.output.json(&json!({ "node": node, "partition": partition }));
-    }
-    let mut table = Table::new(&["", ""]);
-    let mut row = |name: &str, value: Cell| table.row([Cell::painted(name, Paint::Dim), value]);
-    row("node", Cell::painted(text(&node, "name"), Paint::Bold));
-    row("id", text(&node, "id").into());
-    row("cluster", text(&node, "cluster").into());
-    row("address", text(&node, "address").into());
-    row("http", node.get("http").and_then(Value::as_str).unwrap_or("none").into());
-    row("version", format!("{} (protocol {})", text(&node, "version"), number(&node, "protocol")).into());
-    row("started", local_date_time(text(&node, "started_at"), &session.zone).into());
-    row("reaches", reach(&partition).into());
-    row("missing", missing_names(&partition).into());
-    session.output.table(&table)
-}
 
 /// `muster members`.
 pub(crate) async fn members(session: &Session<'_>, args: &Members) -> Result<(), Failure> {
@@ -128,6 +107,27 @@ pub(crate) async fn reload(session: &Session<'_>) -> Result<(), Failure> {
     session.output.table(&table)
 }
 
+/// `muster log-level`.
+pub(crate) async fn log_level(session: &Session<'_>, args: &LogLevel) -> Result<(), Failure> {
+    let path = ApiPath::new(&["log-level"]);
+    let body = args.level.as_ref().map(|level| match &args.time {
+        Some(time) => json!({ "level": level, "for": time }),
+        None => json!({ "level": level }),
+    });
+    let levels = match (&body, args.reset) {
+        (Some(body), _) => session.send(Method::PUT, &path, Some(body)).await?,
+        (None, true) => session.send(Method::DELETE, &path, None).await?,
+        (None, false) => session.get(&path).await?,
+    };
+    if session.output.is_json() {
+        return session.output.json(&levels);
+    }
+    let mut table = Table::new(&["LEVEL", "UNTIL", "CONFIGURED"]);
+    let until = levels.get("until").and_then(Value::as_str).map(|until| local_date_time(until, &session.zone));
+    table.row([Cell::from(text(&levels, "level")), until.unwrap_or_default().into(), text(&levels, "configured").into()]);
+    session.output.table(&table)
+}
+
 /// `muster forget`.
 pub(crate) async fn forget(session: &Session<'_>, node: &str) -> Result<(), Failure> {
     let answer = session.send(Method::DELETE, &ApiPath::new(&["members", node]), None).await?;
@@ -155,17 +155,13 @@ pub(crate) async fn partition(session: &Session<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-fn reach(partition: &Value) -> String {
+pub(super) fn reach(partition: &Value) -> String {
     let (reachable, expected) = (number(partition, "reachable"), number(partition, "expected"));
     format!("{}: {reachable} of {expected} nodes reachable", printable(text(partition, "verdict")))
 }
 
 fn missing(partition: &Value) -> &[Value] {
     partition.get("missing").and_then(Value::as_array).map_or(&[], Vec::as_slice)
-}
-
-fn missing_names(partition: &Value) -> String {
-    missing(partition).iter().map(|member| text(member, "name")).collect::<Vec<_>>().join(", ")
 }
 
 fn text<'a>(value: &'a Value, field: &str) -> &'a str {

@@ -53,6 +53,14 @@ impl Cell {
     }
 }
 
+#[cfg(test)]
+impl Cell {
+    /// How many columns it takes.
+    pub(crate) fn width(&self) -> usize {
+        self.text.width()
+    }
+}
+
 impl<T: AsRef<str>> From<T> for Cell {
     fn from(text: T) -> Self {
         Self { text: printable(text.as_ref()), paint: None }

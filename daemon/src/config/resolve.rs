@@ -3,7 +3,8 @@
 use super::flags::DevFlags;
 use super::given::{Given, Setting, Value};
 use super::keys::{self, Default, Key, Kind};
-use super::{Api, Config, Http, Limits, Log, Node, Processes, Quic, Surroundings, Tls, advertise, defaults, duration};
+use super::{Api, Config, Http, Limits, Log, LogFormat, Node, Processes, Quic, Surroundings, Tls, advertise, defaults, duration};
+use crate::logging::plausible;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -22,7 +23,7 @@ pub(super) fn resolve(given: &Given, dev: &DevFlags, surroundings: &Surroundings
     let http = reader.http();
     let limits = reader.limits();
     let kill_after = reader.time(&keys::PROCESSES_KILL_AFTER);
-    let log_level = reader.text(&keys::LOG_LEVEL, log_level);
+    let log = reader.log();
     Some(Config {
         data_dir: data_dir?,
         node: Node { tags: tags? },
@@ -32,7 +33,7 @@ pub(super) fn resolve(given: &Given, dev: &DevFlags, surroundings: &Surroundings
         http: http?,
         limits: limits?,
         processes: Processes { kill_after: kill_after? },
-        log: Log { level: log_level? },
+        log: log?,
         dev_faults: dev.faults,
         dev_block: dev.block.clone(),
         parent_pipe: dev.parent_pipe,
@@ -93,6 +94,12 @@ impl Reader<'_> {
             body_timeout: body_timeout?,
             resident_bytes: resident_bytes?,
         })
+    }
+
+    fn log(&mut self) -> Option<Log> {
+        let level = self.text(&keys::LOG_LEVEL, |text| plausible(text).then(|| text.to_owned()));
+        let format = self.text(&keys::LOG_FORMAT, log_format);
+        Some(Log { level: level?, format: format? })
     }
 
     fn setting(&self, key: &Key) -> Option<&Setting> {
@@ -238,13 +245,12 @@ fn not_empty(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-fn log_level(text: &str) -> Option<String> {
-    let known = !text.is_empty() && tracing_subscriber::EnvFilter::builder().parse(text).is_ok() && plausible(text);
-    known.then(|| text.to_owned())
-}
-
-/// The filter takes any word for the name of a target: `inof` would switch all logs off in silence.
-fn plausible(text: &str) -> bool {
-    let levels = ["off", "error", "warn", "info", "debug", "trace"];
-    text.split(',').all(|part| part.contains('=') || part.contains('[') || levels.contains(&part.trim().to_lowercase().as_str()))
+fn log_format(text: &str) -> Option<LogFormat> {
+    match text {
+        "auto" => Some(LogFormat::Auto),
+        "text" => Some(LogFormat::Text),
+        "json" => Some(LogFormat::Json),
+        "journal" => Some(LogFormat::Journal),
+        _ => None,
+    }
 }

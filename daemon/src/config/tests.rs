@@ -150,7 +150,7 @@ fn a_value_that_makes_no_sense_is_told_with_what_would_be_right() {
     );
     assert_eq!(
         mistakes("[processes]\nkill_after = \"never\""),
-        ["processes.kill_after in muster.toml is \"never\", but must be a time up to 1h such as 10s, or 0s for never"]
+        ["processes.kill_after in muster.toml is \"never\", but must be a time from 0s to 1h such as 500ms, 10s or 2m"]
     );
     assert_eq!(Case::new("").env("MUSTERD_HTTP__OPEN", "1").mistakes(), ["MUSTERD_HTTP__OPEN is \"1\", but must be true or false"]);
 }

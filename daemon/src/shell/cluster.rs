@@ -9,7 +9,7 @@ use anyhow::Context;
 use crdt::id::NodeId;
 use crdt::name::NodeName;
 use node::cluster::{Cluster, Command, Input, Output, Refusal, Reply, RosterView, Settings, Stats, StopReason, Target, Verdict, registry};
-use node::wire::{Channel, CloseReason, ConnId, DialId, Peer, RequestId};
+use node::wire::{Channel, CloseReason, ConnId, DialId, Peer, Protocol, RequestId};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -171,7 +171,11 @@ impl Loop {
 
     fn event(&mut self, event: Event) {
         let input = match event {
-            Event::Connected { conn, peer, dial, remote, preferred } => return self.connected(conn, &peer, dial, remote, preferred),
+            Event::Connected { conn, peer, dial, alpn, remote, preferred } => {
+                let Some(protocol) = Protocol::of_alpn(&alpn) else { return };
+                return self.connected((conn, preferred), &peer, dial, remote, protocol);
+            }
+            Event::DialFailed { dial, kind: DialErrorKind::Itself, .. } => Input::DialledItself { dial: DialId(dial) },
             Event::DialFailed { dial, kind, reason } => {
                 Input::DialFailed { dial: DialId(dial), refused: kind == DialErrorKind::Refused, reason }
             }
@@ -192,7 +196,7 @@ impl Loop {
         self.machine.handle(self.wires.clock.now(), input);
     }
 
-    fn connected(&mut self, conn: u64, peer: &PeerName, dial: Option<u64>, remote: SocketAddr, preferred: bool) {
+    fn connected(&mut self, (conn, preferred): (u64, bool), peer: &PeerName, dial: Option<u64>, remote: SocketAddr, protocol: Protocol) {
         let name = match NodeName::new(&peer.name) {
             Ok(name) => name,
             Err(error) => {
@@ -203,7 +207,7 @@ impl Loop {
         let peer = Peer { id: NodeId(peer.id), name };
         for told in self.connections.connected(peer.id.0, conn, preferred) {
             let dial = dial.filter(|_| told.0 == conn).map(DialId);
-            self.machine.handle(self.wires.clock.now(), Input::Connected { peer: peer.clone(), conn: told, dial, remote });
+            self.machine.handle(self.wires.clock.now(), Input::Connected { peer: peer.clone(), conn: told, dial, remote, protocol });
         }
     }
 

@@ -186,9 +186,11 @@ impl Committer {
         let counters = &self.shared.counters;
         let add =
             |counter: &std::sync::atomic::AtomicU64, n: usize| counter.fetch_add(u64::try_from(n).unwrap_or(u64::MAX), Ordering::Relaxed);
+        crate::metrics::synced(took);
         let nanoseconds = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         counters.sync_ns.fetch_add(nanoseconds, Ordering::Relaxed);
         counters.sync_max_ns.fetch_max(nanoseconds, Ordering::Relaxed);
+        counters.syncs.note(took);
         match result {
             Ok(()) => {
                 add(&counters.groups, 1);
@@ -206,7 +208,7 @@ impl Committer {
         let Some(mut outage) = self.outage.take() else { return };
         match reopen::attempt(self, &outage) {
             Ok(recovered) => {
-                tracing::info!(lists = recovered.lists.len(), "the store is open again");
+                tracing::debug!(lists = recovered.lists.len(), "the store is open again");
                 self.shared.counters.reopens.fetch_add(1, Ordering::Relaxed);
                 self.epoch = recovered.epoch;
                 (self.notices)(Notice::Reopened(recovered));

@@ -208,8 +208,8 @@ fn read_small(file: &File) -> std::io::Result<String> {
     Ok(text)
 }
 
-/// What the file system of a directory has left for this process, in bytes; `None` if it does not say.
-pub(super) fn free_bytes(dir: &Path) -> Option<u64> {
+/// What the file system of a directory has left for this process and its size, in bytes; `None` if it does not say.
+pub(super) fn disk(dir: &Path) -> Option<(u64, u64)> {
     let stat = rustix::fs::statvfs(dir).ok()?;
-    Some(stat.f_bavail.saturating_mul(stat.f_frsize))
+    Some((stat.f_bavail.saturating_mul(stat.f_frsize), stat.f_blocks.saturating_mul(stat.f_frsize)))
 }

@@ -7,7 +7,7 @@
 use super::Recovered;
 use super::commit::Committer;
 use super::db::{Db, Outlives, Slot, Space};
-use super::open::free_bytes;
+use super::open::disk;
 use super::{Epoch, WriteError, journal};
 use fjall::Slice;
 use std::fs::File;
@@ -72,7 +72,7 @@ pub(super) fn attempt(committer: &Committer, outage: &Outage) -> Result<Recovere
 
 /// Whether recovery could lack space.
 pub(super) fn is_short_of_space(dir: &Path) -> bool {
-    free_bytes(dir).is_some_and(|free| free < RESERVE_BYTES)
+    disk(dir).is_some_and(|(free, _)| free < RESERVE_BYTES)
 }
 
 /// Whether the disk takes writes, tried beside the database.

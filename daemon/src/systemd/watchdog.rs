@@ -6,6 +6,7 @@
 //! the time that it allows, it kills the daemon and starts it again.
 
 use super::tell;
+use crate::metrics;
 use crate::service::Service;
 use sd_notify::NotifyState;
 use std::io::{ErrorKind, Read, Write};
@@ -72,8 +73,10 @@ impl Feeder {
             let hung = self.hung();
             if hung.is_empty() {
                 tell(&[NotifyState::Watchdog]);
+                metrics::watchdog_fed();
             } else if ended.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty) {
                 tracing::error!(parts = hung.join(","), "no progress: the watchdog is not fed");
+                hung.into_iter().for_each(metrics::watchdog_withheld);
             }
         }
     }

@@ -140,7 +140,7 @@ async fn suspicions(fleet: &Fleet) -> anyhow::Result<()> {
         let metrics = node.get("/metrics").await?.text;
         failed += metric(&metrics, "muster_cluster_probes_failed_total");
         declared += metric(&metrics, "muster_cluster_declared_down_total");
-        suspected += node.log().lines().filter(|line| line.contains("member is suspect")).count();
+        suspected += node.log().lines().filter(|line| line.contains("state=\"suspect\"")).count();
     }
     let text = format!("{suspected} suspected, {declared} down, {failed} probes failed");
     value(fleet.dir.path(), "healthy nodes meanwhile", &text)

@@ -139,9 +139,8 @@ impl Network {
             self.ends.iter().filter(|((at, _), (other, _))| *at == host && *other != id).map(|(_, rival)| *rival).collect();
         for (rival, its_end) in rivals {
             let session = &self.sessions[&rival];
-            let to_itself = session.hosts().0 == session.hosts().1;
             let theirs = rank(self, rival, its_end);
-            if to_itself || theirs.0 != ours.0 || !session.ends[its_end].is_open() {
+            if theirs.0 != ours.0 || !session.ends[its_end].is_open() {
                 continue;
             }
             let (lost, lost_end) = if theirs < ours { (rival, its_end) } else { (id, end) };

@@ -183,7 +183,7 @@ impl World {
         let unsure = matches!(result, Err(Refusal::Unknown(_) | Refusal::Unavailable(_) | Refusal::Busy | Refusal::Timeout));
         let outcome = match result {
             Ok(Reply::Edited { change, .. }) => Outcome::Acknowledged(change),
-            Ok(other @ (Reply::Unconfirmed(_) | Reply::Entries(_))) => {
+            Ok(other @ (Reply::Unconfirmed(_) | Reply::Entries(_) | Reply::Lagging(_))) => {
                 return self.problems.push(format!("an edit was answered by {other:?}"));
             }
             Err(refusal) => Outcome::Refused(refusal),

@@ -57,6 +57,8 @@ async fn a_full_disk_refuses_writes_in_words_and_takes_them_again_when_there_is_
         let body = json!({ "title": "filler", "notes": "x".repeat(60_000) });
         let _ = fleet.nodes[1].call("POST", "/v1/lists/filler/entries", Some(&body)).await?;
         ensure!(fleet.nodes[1].get("/readyz").await?.status == 503);
+        let status = fleet.nodes[1].get("/v1/status").await?.json();
+        ensure!(status["store"]["writable"] == false && status["attention"][0]["severity"] == "critical", "{status}");
         let read = fleet.nodes[1].get("/v1/lists/groceries/entries").await?;
         ensure!(read.status == 200, "{read:?}");
         Ok(())

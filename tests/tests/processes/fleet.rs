@@ -38,6 +38,8 @@ pub(crate) struct Node {
     pub(crate) dir: PathBuf,
     pub(crate) address: SocketAddr,
     pub(crate) data: PathBuf,
+    /// Which of the programs it runs.
+    pub(crate) daemon: &'static str,
     /// Variables of its process besides those of the test.
     pub(crate) env: Vec<(&'static str, OsString)>,
     child: Option<Child>,
@@ -71,7 +73,7 @@ impl Fleet {
         let seed = self.nodes.first().map_or(address, |first| first.address);
         let dir = self.dir.path().join(name);
         self.issue("ca", name, &dir.join("tls"))?;
-        let node = Node { name: name.to_owned(), data: dir.join("data"), dir, address, env: Vec::new(), child: None };
+        let node = Node { name: name.to_owned(), data: dir.join("data"), dir, address, daemon: "musterd", env: Vec::new(), child: None };
         node.configure(&[seed])?;
         self.nodes.push(node);
         self.nodes.last_mut().context("a node was added")
@@ -158,7 +160,7 @@ impl Node {
     pub(crate) fn start(&mut self) -> anyhow::Result<()> {
         ensure!(self.child.is_none(), "{} runs already", self.name);
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.dir.join("log"))?;
-        let mut daemon = Command::new(program("musterd"));
+        let mut daemon = Command::new(program(self.daemon));
         daemon.arg("--config").arg(self.config()).arg("--dev-faults").envs(self.env.iter().cloned());
         let child = daemon.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?;
         self.child = Some(child);

@@ -98,7 +98,7 @@ async fn another_protocol_version_is_refused_in_words() {
     let world = World::new();
     let a = world.node("a");
     let mut other = settings();
-    other.alpn = b"muster/2".to_vec();
+    other.alpn = vec![b"muster/2".to_vec()];
     let mut b = Node::bind(other, world.identity("b"));
     let (kind, reason) = b.fails(&a.address(), None).await;
     assert_eq!((kind, reason.as_str()), (DialErrorKind::Refused, "it speaks another protocol version"));
@@ -106,12 +106,44 @@ async fn another_protocol_version_is_refused_in_words() {
     assert_eq!(b.endpoint.stats().refused_protocol, 1);
 }
 
+/// The version that a connection to `b` speaks, as either end is told.
+async fn agreed(dialler: &[&str], acceptor: &[&str]) -> [String; 2] {
+    let world = World::new();
+    let speaking = |alpn: &[&str]| {
+        let mut settings = settings();
+        settings.alpn = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+        settings
+    };
+    let mut a = Node::bind(speaking(dialler), world.identity("a"));
+    let mut b = Node::bind(speaking(acceptor), world.identity("b"));
+    a.endpoint.dial(1, b.address(), None);
+    let told = async |node: &mut Node| match node.urgent().await {
+        Event::Connected { alpn, .. } => String::from_utf8(alpn).unwrap(),
+        other => panic!("{other:?}"),
+    };
+    [told(&mut a).await, told(&mut b).await]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_versions_meet_at_the_newest_that_both_speak() {
+    assert_eq!(agreed(&["muster/2", "muster/1"], &["muster/1"]).await, ["muster/1", "muster/1"]);
+    assert_eq!(agreed(&["muster/1"], &["muster/2", "muster/1"]).await, ["muster/1", "muster/1"]);
+    assert_eq!(agreed(&["muster/2", "muster/1"], &["muster/3", "muster/2", "muster/1"]).await, ["muster/2", "muster/2"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_dials_itself_is_told_so() {
-    let mut a = World::new().node("a");
+    let world = World::new();
+    let mut a = world.node("a");
     let address = a.address();
     assert_eq!(a.fails(&address, None).await.0, DialErrorKind::Itself);
-    assert_eq!(a.endpoint.stats().connected, 0);
+    // A dial that nobody disturbs shows that both ends of the first one are done with.
+    let mut b = Node::bind(settings(), world.identity("b"));
+    connect(&mut b, &mut a).await;
+    until(|| a.endpoint.stats().connected == 1).await;
+    let stats = a.endpoint.stats();
+    assert_eq!((stats.dials, stats.dial_failures), (1, 0));
+    assert!(stats.refusals().iter().all(|(_, times)| *times == 0), "{stats:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

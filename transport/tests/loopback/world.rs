@@ -47,7 +47,7 @@ pub(crate) fn load(files: &Path) -> Identity {
 }
 
 pub(crate) fn settings() -> Settings {
-    let mut settings = Settings::new("127.0.0.1:0".parse().unwrap(), b"muster/1");
+    let mut settings = Settings::new("127.0.0.1:0".parse().unwrap(), ["muster/1"]);
     settings.duplicate_quiet = Duration::from_millis(200);
     // The first packets of many handshakes at once may take their time here.
     settings.dial_limit = Duration::from_secs(10);

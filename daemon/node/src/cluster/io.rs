@@ -2,7 +2,7 @@
 
 use super::registry;
 use crate::time::Wall;
-use crate::wire::{Channel, CloseReason, ConnId, DialId, Peer, RequestId, WriteError, WriteId};
+use crate::wire::{Channel, CloseReason, ConnId, DialId, Peer, Protocol, RequestId, WriteError, WriteId};
 use bytes::Bytes;
 use crdt::id::NodeId;
 use crdt::name::NodeName;
@@ -53,6 +53,8 @@ pub enum Input {
         dial: Option<DialId>,
         /// The address at the other end.
         remote: SocketAddr,
+        /// Which version of the protocol it speaks.
+        protocol: Protocol,
     },
     /// An attempt failed, with the reason in words.
     DialFailed {
@@ -62,6 +64,11 @@ pub enum Input {
         refused: bool,
         /// For people.
         reason: String,
+    },
+    /// An attempt reached this node itself.
+    DialledItself {
+        /// Which attempt.
+        dial: DialId,
     },
     /// A message on [`Channel::Cluster`].
     Message {
@@ -353,6 +360,8 @@ pub struct MemberView {
     pub since: Wall,
     /// The connection to it that is in use, if any.
     pub conn: Option<ConnId>,
+    /// The version of the protocol that this connection speaks.
+    pub protocol: Option<Protocol>,
 }
 
 /// What happened to a member or to the whole.

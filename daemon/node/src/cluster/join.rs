@@ -26,6 +26,8 @@ pub(super) const ROUND: Duration = Duration::from_secs(1);
 const EAGER: Duration = Duration::from_secs(1);
 /// Between two attempts later on.
 const PATIENT: Duration = Duration::from_secs(10);
+/// After a name led to this node itself: others may come to bear it, too.
+const AGAIN_AFTER_ITSELF: Duration = Duration::from_secs(60);
 const FIRST_MINUTE: Duration = Duration::from_secs(60);
 /// The seeds wait so long for the members that the disk has kept.
 const KEPT_FIRST: Duration = Duration::from_millis(500);
@@ -87,6 +89,18 @@ impl Seeds {
         for seed in self.seeds.iter_mut().filter(|seed| seed.dial == Some(dial)) {
             seed.dial = None;
             seed.node = node.or(seed.node);
+        }
+    }
+
+    /// An attempt reached this node. An address stays its own; what a name means may change.
+    pub(super) fn dialled_itself(&mut self, edge: &Edge, dial: DialId) {
+        for seed in self.seeds.iter_mut().filter(|seed| seed.dial == Some(dial)) {
+            seed.dial = None;
+            if seed.address.parse::<SocketAddr>().is_ok() {
+                seed.node = Some(self.me);
+            } else {
+                seed.next = edge.instant() + AGAIN_AFTER_ITSELF;
+            }
         }
     }
 }

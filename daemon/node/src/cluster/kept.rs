@@ -22,7 +22,7 @@ const REWRITE: Duration = Duration::from_secs(1);
 /// How many clients may wait for a change of the roster.
 const MAX_PENDING: usize = 64;
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Kept {
     version: u8,
     pub(super) run: u64,
@@ -30,6 +30,10 @@ pub(super) struct Kept {
 }
 
 impl Kept {
+    pub(super) fn new(run: u64, roster: Roster) -> Self {
+        Self { version: VERSION, run, roster }
+    }
+
     /// What is not readable counts as lost: then the peers know the run, and tell this node to go above it.
     pub(super) fn read(bytes: &Bytes) -> Option<Self> {
         decode::<Self>(bytes)
@@ -39,7 +43,7 @@ impl Kept {
     }
 
     /// A roster too large for one value is left out: the run is what must not be lost.
-    fn bytes(mut self) -> Bytes {
+    pub(super) fn bytes(mut self) -> Bytes {
         let bytes = encode(&self).or_else(|error| {
             tracing::warn!(%error, "the roster is too large to be kept");
             self.roster = Roster::default();
@@ -142,7 +146,7 @@ impl Keeper {
         self.last_write += 1;
         let id = WriteId(self.last_write);
         self.flight = Some(Flight { id, run: self.wanted, carried: self.pending.len() });
-        edge.put(Output::Write { id, bytes: Kept { version: VERSION, run: self.wanted, roster }.bytes() });
+        edge.put(Output::Write { id, bytes: Kept::new(self.wanted, roster).bytes() });
     }
 
     /// What the write that has ended brought; `None` if it is not the one in flight.
@@ -166,7 +170,7 @@ mod tests {
 
     #[test]
     fn what_was_kept_reads_back() {
-        let kept = Kept { version: VERSION, run: 7, roster: Roster::default() };
+        let kept = Kept::new(7, Roster::default());
         assert_eq!(Kept::read(&kept.bytes()).map(|kept| kept.run), Some(7));
     }
 

@@ -5,7 +5,7 @@ use super::io::{Output, Target};
 use super::message::Hello;
 use super::swim::Identity;
 use crate::time::Instant;
-use crate::wire::{CloseReason, ConnId, DialId, Peer};
+use crate::wire::{CloseReason, ConnId, DialId, Peer, Protocol};
 use bytes::Bytes;
 use crdt::id::NodeId;
 use rand::seq::IteratorRandom;
@@ -26,12 +26,20 @@ const GREETING: Duration = Duration::from_secs(5);
 pub(super) struct Link {
     pub(super) peer: Peer,
     pub(super) remote: SocketAddr,
-    /// Whether this node dialled.
-    pub(super) dialled: bool,
+    /// The version of the protocol that both speak.
+    pub(super) protocol: Protocol,
+    /// Which attempt of this node's it answers, if it was this node that dialled.
+    pub(super) dial: Option<DialId>,
     /// The peer's latest hello, accepted or not.
     pub(super) hello: Option<Hello>,
     pub(super) accepted: bool,
     keep_alive: bool,
+}
+
+impl Link {
+    pub(super) fn new(peer: Peer, remote: SocketAddr, protocol: Protocol, dial: Option<DialId>) -> Self {
+        Self { peer, remote, protocol, dial, hello: None, accepted: false, keep_alive: false }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -48,8 +56,9 @@ pub(super) struct Links {
 
 impl Links {
     /// Takes a new connection, or one that is to be preferred from now on; `false` if nothing is new.
-    pub(super) fn add(&mut self, edge: &mut Edge, conn: ConnId, peer: Peer, remote: SocketAddr, dial: Option<DialId>) -> bool {
-        let conns = self.of.entry(peer.id).or_default();
+    pub(super) fn add(&mut self, edge: &mut Edge, conn: ConnId, link: Link) -> bool {
+        let (node, dial) = (link.peer.id, link.dial);
+        let conns = self.of.entry(node).or_default();
         if self.links.contains_key(&conn) {
             conns.retain(|other| *other != conn);
             conns.push(conn);
@@ -60,10 +69,9 @@ impl Links {
             return false;
         }
         conns.push(conn);
-        if self.dialling.get(&peer.id).is_some_and(|dialling| dial == Some(*dialling)) {
-            self.dialling.remove(&peer.id);
+        if self.dialling.get(&node).is_some_and(|dialling| dial == Some(*dialling)) {
+            self.dialling.remove(&node);
         }
-        let link = Link { peer, remote, dialled: dial.is_some(), hello: None, accepted: false, keep_alive: false };
         self.links.insert(conn, link);
         edge.after(GREETING, Timer::Greeting(conn));
         edge.stats.connections = self.links.len() as u64;
@@ -185,6 +193,11 @@ impl Links {
 
     pub(super) fn dial_failed(&mut self, edge: &mut Edge, dial: DialId) {
         edge.stats.dials_failed += 1;
+        self.dial_over(dial);
+    }
+
+    /// An attempt brought no connection.
+    pub(super) fn dial_over(&mut self, dial: DialId) {
         if let Some(node) = self.dialling.iter().find(|(_, d)| **d == dial).map(|(node, _)| *node) {
             self.dialling.remove(&node);
             self.waiting.remove(&node);

@@ -13,6 +13,8 @@
 //! | 8 | `RosterHash` | once a second to one peer |
 //! | 9 | `Ask` | send `Members` and `Roster` again: yours came before your hello was accepted |
 //! | 10 | `Goodbye` | the sender goes |
+//!
+//! A later version appends messages, and says them only on connections that [speak](crate::wire::Protocol) it.
 
 use super::swim::Member;
 use crate::codec::{Malformed, decode, encode};
@@ -58,16 +60,31 @@ impl Hello {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Message {
     Hello(Hello),
-    Above { run: u64 },
-    Taken { address: SocketAddr },
-    NameTaken { bearer: NodeId, address: SocketAddr },
+    Above {
+        run: u64,
+    },
+    Taken {
+        address: SocketAddr,
+    },
+    NameTaken {
+        bearer: NodeId,
+        address: SocketAddr,
+    },
     Challenge,
     Present,
     Members(Vec<Member>),
-    Roster { lines: Vec<(NodeId, RosterEntry)>, answer: bool },
+    Roster {
+        lines: Vec<(NodeId, RosterEntry)>,
+        answer: bool,
+    },
     RosterHash(u64),
     Ask,
-    Goodbye { restart: bool },
+    Goodbye {
+        restart: bool,
+    },
+    /// Stands for what the next version adds: a node of this version does not know it.
+    #[cfg(feature = "next-protocol")]
+    Next(NodeId),
 }
 
 impl Message {

@@ -2,24 +2,31 @@
 
 use super::hello::Judgement;
 use super::io::{MemberState, StopReason};
+use super::links::Link;
 use super::message::{Hello, MAX_RUN, Message};
 use super::swim::{Identity, Member, State};
 use super::{Cluster, Phase, registry};
 use crate::codec::Malformed;
-use crate::wire::{CloseReason, ConnId, DialId, Peer};
+use crate::wire::{CloseReason, ConnId};
 use bytes::Bytes;
 use crdt::id::NodeId;
 use crdt::roster::{RosterEntry, Standing};
 use std::net::SocketAddr;
 
 impl Cluster {
-    pub(super) fn connected(&mut self, peer: Peer, conn: ConnId, dial: Option<DialId>, remote: SocketAddr) {
-        if let Some(dial) = dial {
-            self.seeds.answered(dial, Some(peer.id));
-            self.joins.connected(&self.viewer, self.me.id, dial, conn, &peer);
+    pub(super) fn connected(&mut self, conn: ConnId, link: Link) {
+        if let Some(dial) = link.dial {
+            self.seeds.answered(dial, Some(link.peer.id));
+            self.joins.connected(&self.viewer, dial, conn, &link.peer);
         }
-        if self.links.add(&mut self.edge, conn, peer, remote, dial) && self.phase == Phase::Up {
+        #[cfg(feature = "next-protocol")]
+        let speaks_next = link.protocol >= crate::wire::Protocol(2);
+        if self.links.add(&mut self.edge, conn, link) && self.phase == Phase::Up {
             self.edge.send(conn, self.own_hello().bytes());
+            #[cfg(feature = "next-protocol")]
+            if speaks_next {
+                self.edge.send(conn, Message::Next(self.me.id).bytes());
+            }
         }
         self.changed = true;
     }
@@ -86,6 +93,8 @@ impl Cluster {
             Message::RosterHash(hash) if accepted && hash != self.roster.hash() => self.send_roster(conn, true),
             Message::Ask if accepted => self.send_state(conn),
             Message::Goodbye { restart } if accepted => self.goodbye(conn, node, restart),
+            #[cfg(feature = "next-protocol")]
+            Message::Next(_) => {}
             Message::Members(_) | Message::Roster { .. } | Message::RosterHash(_) | Message::Ask | Message::Goodbye { .. } => {}
         }
     }
@@ -131,7 +140,7 @@ impl Cluster {
     /// Somebody with this node's certificate: itself, by its own address among the seeds, or a clone. Of two clones the
     /// one that dialled came later, and goes.
     fn met_oneself(&mut self, conn: ConnId, hello: &Hello) {
-        let dialled = self.links.get(conn).is_some_and(|link| link.dialled);
+        let dialled = self.links.get(conn).is_some_and(|link| link.dial.is_some());
         if hello.nonce == self.nonce {
             self.close(conn, CloseReason::Oneself);
         } else if dialled {

@@ -9,6 +9,8 @@ mod directory;
 mod draft;
 mod ends;
 mod exchange;
+#[cfg(test)]
+mod golden;
 mod io;
 mod ledger;
 mod links;

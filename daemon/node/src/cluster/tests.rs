@@ -4,6 +4,7 @@ use super::message::{Hello, MAX_RUN, Message};
 use super::swim::{Identity, Member, State};
 use super::*;
 use crate::time::Wall;
+use crate::wire::Protocol;
 use bytes::Bytes;
 use crdt::name::{NodeName, ProcessName};
 use crdt::registry::{Delta, Entry, Position, Process, Progress, Reason, Record};
@@ -186,7 +187,7 @@ impl Bench {
             Act::Connect(n) => {
                 self.conns += 1;
                 let peer = Peer { id: NodeId([n; 16]), name: NodeName::new(&format!("node{n}")).unwrap() };
-                Input::Connected { peer, conn: ConnId(self.conns), dial: None, remote: address(n) }
+                Input::Connected { peer, conn: ConnId(self.conns), dial: None, remote: address(n), protocol: Protocol(1) }
             }
             Act::Say(conn, message) => Input::Message { conn: ConnId(self.conns.saturating_sub(conn)), bytes: message.bytes() },
             Act::Packet(conn, packet) => Input::Datagram { conn: ConnId(self.conns.saturating_sub(conn)), bytes: Bytes::from(packet) },

@@ -96,7 +96,8 @@ impl Viewer {
         let state = sources.state(node, entry);
         let since = self.note(edge, sources, node, entry, state);
         let conn = sources.links.current(node);
-        MemberView { id: node, profile: entry.profile.clone(), state, run: entry.run, since, conn }
+        let protocol = conn.and_then(|conn| sources.links.get(conn)).map(|link| link.protocol);
+        MemberView { id: node, profile: entry.profile.clone(), state, run: entry.run, since, conn, protocol }
     }
 
     /// Notes a node's state; gives since when it is in it.
@@ -171,7 +172,7 @@ fn no_answer(silence: Duration) -> String {
 }
 
 fn tell(edge: &mut Edge, kind: &'static str, id: NodeId, name: &NodeName, detail: String) {
-    tracing::info!(node = %name, %id, kind, detail, "a member changed");
+    tracing::debug!(member = %name, %id, kind, detail, "a member changed");
     let kind = EventKind::Member { kind, name: name.clone(), id, detail };
     edge.put(Output::Event(Event { at: edge.now.wall, kind }));
 }

@@ -372,6 +372,7 @@ pub(super) fn roster(me: usize, count: usize) -> RosterView {
         run: 1,
         since: Wall(0),
         conn: None,
+        protocol: None,
     };
     RosterView { me: node_id(me), members: (0..count).map(member).collect(), verdict: Verdict::Whole, since: Wall(0) }
 }

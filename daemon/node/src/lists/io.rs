@@ -126,6 +126,8 @@ pub enum Command {
         /// How long to wait for the list to load.
         timeout: Duration,
     },
+    /// Which lists have differed from a connected peer's while one side stood still.
+    Lagging,
 }
 
 /// An `If-Match`: the tag that the addressed thing must still have.
@@ -278,6 +280,19 @@ pub enum Reply {
     Unconfirmed(u64),
     /// To `EntriesAt`.
     Entries(Vec<Entry>),
+    /// To `Lagging`: a bounded number for each peer, in no order.
+    Lagging(Vec<Lagging>),
+}
+
+/// A list that has differed from a peer's for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lagging {
+    /// Which list.
+    pub list: ListId,
+    /// From whose.
+    pub peer: NodeId,
+    /// For how long, while one side stood still; as old as the last comparison with that peer.
+    pub lag: Duration,
 }
 
 /// What became of waiting for replicas.
@@ -384,6 +399,8 @@ pub struct Stats {
     pub repairs_begun: u64,
     /// Lists known to differ from some connected peer's.
     pub differing: u64,
+    /// How long the list that has differed longest from a connected peer's has done so, while one side stood still.
+    pub lag: Duration,
     /// Lists in quarantine.
     pub quarantined: u64,
     /// Changes and questions of peers that were dropped because a bound was reached; repair brings the changes back.

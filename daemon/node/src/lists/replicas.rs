@@ -141,7 +141,7 @@ impl Wait {
         let outcome = Confirmations { asked: self.wish.asked, reached: confirmed.len() >= self.wish.asked, confirmed };
         let reply = match self.reply {
             Reply::Edited { change, entries, .. } => Reply::Edited { change, entries, replicas: Some(outcome) },
-            reply @ (Reply::Unconfirmed(_) | Reply::Entries(_)) => reply,
+            reply @ (Reply::Unconfirmed(_) | Reply::Entries(_) | Reply::Lagging(_)) => reply,
         };
         edge.reply(request, Ok(reply));
     }

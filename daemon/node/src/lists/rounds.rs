@@ -2,6 +2,7 @@
 //! million are found in three round trips. The peer that answers keeps nothing.
 
 use super::edge::Edge;
+use super::io::Lagging;
 use super::wire::{MAX_LEAVES, Message};
 use crate::time::Instant;
 use crate::wire::ConnId;
@@ -12,6 +13,8 @@ use std::time::Duration;
 
 /// Shards of one round that are asked about at the same time.
 const MAX_OPEN_SHARDS: usize = 8;
+/// New lists of one peer in one round whose time of differing is kept: enough to tell of the one that has differed longest.
+const MAX_STUCK: usize = 64;
 /// A round whose answers stay away is given up.
 const STALL: Duration = Duration::from_secs(2);
 
@@ -52,6 +55,7 @@ struct Round {
     differing: VecDeque<Shard>,
     asked: BTreeSet<Shard>,
     lists: u64,
+    stuck: BTreeMap<ListId, Stuck>,
     /// There was no room to note everything that differs.
     truncated: bool,
     record: Option<Record>,
@@ -74,11 +78,33 @@ pub(super) struct Finished {
     pub(super) record: Option<Record>,
 }
 
+/// A list that has differed in each round since then, while one side at least stood still. Where both go on, what differs is
+/// but under way.
+#[derive(Clone, Copy, Debug)]
+struct Stuck {
+    since: Instant,
+    first: Difference,
+}
+
+impl Stuck {
+    fn is_still(&self, now: Difference) -> bool {
+        self.first.ours == now.ours || self.first.theirs == now.theirs
+    }
+}
+
+/// What the last round with a peer found.
+#[derive(Debug)]
+struct Found {
+    at: Instant,
+    lists: u64,
+    stuck: BTreeMap<ListId, Stuck>,
+}
+
 /// The rounds that this node has begun, at most one per peer.
 #[derive(Debug, Default)]
 pub(super) struct Rounds {
     active: BTreeMap<NodeId, Round>,
-    differing: BTreeMap<NodeId, u64>,
+    found: BTreeMap<NodeId, Found>,
 }
 
 impl Rounds {
@@ -88,7 +114,8 @@ impl Rounds {
         let untold = (shards.0.0..=shards.1.0).map(Shard).collect();
         let record = record.then(Record::default);
         let (at, asked) = (edge.now.instant, BTreeSet::new());
-        let round = Round { urgency, at, untold, differing: VecDeque::new(), asked, lists: 0, truncated: false, record };
+        let (differing, stuck) = (VecDeque::new(), BTreeMap::new());
+        let round = Round { urgency, at, untold, differing, asked, lists: 0, stuck, truncated: false, record };
         self.active.insert(to.0, round);
         edge.send(to.1, shards, &Message::Root { sum: digest.root(shards.0, shards.1), wake });
     }
@@ -150,6 +177,13 @@ impl Rounds {
         let all = sides.into_iter().map(|(list, (ours, theirs))| Difference { list, ours, theirs });
         let differing: Vec<Difference> = all.filter(|difference| difference.ours != difference.theirs).collect();
         round.lists += u64::try_from(differing.len()).unwrap_or(0);
+        let earlier = self.found.get(&peer).map(|found| &found.stuck);
+        for first in differing.iter().copied() {
+            let still = earlier.and_then(|earlier| earlier.get(&first.list)).filter(|stuck| stuck.is_still(first)).copied();
+            if still.is_some() || round.stuck.len() < MAX_STUCK {
+                round.stuck.insert(first.list, still.unwrap_or(Stuck { since: edge.now.instant, first }));
+            }
+        }
         if let Some(record) = &mut round.record {
             record.differing.extend(differing.iter().filter(|difference| difference.ours.is_some()).map(|difference| difference.list));
         }
@@ -189,7 +223,7 @@ impl Rounds {
     /// A peer is gone.
     pub(super) fn gone(&mut self, peer: NodeId) {
         self.active.remove(&peer);
-        self.differing.remove(&peer);
+        self.found.remove(&peer);
     }
 
     pub(super) fn expire(&mut self, now: Instant) {
@@ -198,12 +232,25 @@ impl Rounds {
 
     pub(super) fn clear(&mut self) {
         self.active.clear();
-        self.differing.clear();
+        self.found.clear();
     }
 
     /// Lists that differed from some peer's in the last round with it: the largest number of any peer.
     pub(super) fn differing(&self) -> u64 {
-        self.differing.values().copied().max().unwrap_or(0)
+        self.found.values().map(|found| found.lists).max().unwrap_or(0)
+    }
+
+    /// How long the list that has differed longest from some peer's has done so, without progress on both sides: from the first
+    /// round that saw it to the last one. What happened since is not known, and rounds with one of many peers are rare.
+    pub(super) fn lag(&self) -> Duration {
+        let of = |found: &Found| found.stuck.values().map(|stuck| found.at.since(stuck.since)).max();
+        self.found.values().filter_map(of).max().unwrap_or_default()
+    }
+
+    /// The lists that lag so, a bounded number for each peer.
+    pub(super) fn lagging(&self, now: Instant) -> impl Iterator<Item = Lagging> {
+        let stuck = self.found.iter().flat_map(|(peer, found)| found.stuck.iter().map(|(list, stuck)| (*peer, *list, *stuck)));
+        stuck.map(move |(peer, list, stuck)| Lagging { list, peer, lag: now.since(stuck.since) })
     }
 
     fn finish_if_done(&mut self, peer: NodeId) -> Option<Finished> {
@@ -212,7 +259,7 @@ impl Rounds {
             return None;
         }
         let round = self.active.remove(&peer)?;
-        self.differing.insert(peer, round.lists);
+        self.found.insert(peer, Found { at: round.at, lists: round.lists, stuck: round.stuck });
         Some(Finished { urgency: round.urgency, truncated: round.truncated, record: round.record })
     }
 }

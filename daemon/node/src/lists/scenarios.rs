@@ -1,7 +1,7 @@
 //! What the machine promises, between a few of them.
 
 use super::harness::{DISK, JOB, NET, World, entry, name, replicated};
-use super::io::{Command, Confirmations, Input, Precondition, Refusal, Replicas, Reply};
+use super::io::{Command, Confirmations, Input, Lagging, Precondition, Refusal, Replicas, Reply};
 use super::wire::{self, Message, Pushed};
 use crate::wire::{CloseReason, RequestId, WriteError};
 use bytes::Bytes;
@@ -90,6 +90,32 @@ fn a_thousand_changes_made_apart_are_exchanged_after_the_heal() {
     world.assert_agreed();
     assert_eq!(world.nodes[0].disk.changes.len(), 1_000);
     assert_eq!(world.stats(0).differing, 0);
+}
+
+#[test]
+fn a_list_that_a_peer_cannot_take_lags_until_it_can() {
+    let mut world = World::new(2);
+    world.add(0, "bob", "buy milk");
+    world.run(SECOND);
+    world.restart(1, |settings| settings.quarantined.push(ListId::of(&name("bob"))));
+    world.add(0, "bob", "buy bread");
+    world.run(20 * SECOND);
+    for index in 0..2 {
+        let stats = world.stats(index);
+        assert!(stats.differing == 1 && stats.lag > 15 * SECOND, "{stats:?}");
+        let request = world.request(index, Command::Lagging);
+        let Some(Ok(Reply::Lagging(lagging))) = world.reply(request) else { panic!() };
+        assert!(matches!(lagging[..], [Lagging { lag, .. }] if lag == stats.lag), "{lagging:?}");
+    }
+    let told = world.stats(0).lag;
+    world.cut(0, 1);
+    world.run(20 * SECOND);
+    assert_eq!((told > Duration::ZERO, world.stats(0).lag), (true, Duration::ZERO), "nobody is connected whose list could differ");
+    world.connect(0, 1);
+    world.restart(1, |_| ());
+    world.run(5 * SECOND);
+    world.assert_agreed();
+    assert_eq!((0..2).map(|index| world.stats(index).lag).sum::<Duration>(), Duration::ZERO);
 }
 
 #[test]

@@ -17,7 +17,7 @@ use node::cluster::{
     Cluster, Command, Event, EventKind, Input, MemberState, Output, Refusal, Reply, RosterView, Settings, StopReason, Target, Verdict,
 };
 use node::time::{Instant, Now, Wall};
-use node::wire::{Channel, ConnId, DialId, Peer, RequestId, WriteError, WriteId};
+use node::wire::{Channel, ConnId, DialId, Peer, Protocol, RequestId, WriteError, WriteId};
 use processes::Processes;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -406,7 +406,7 @@ impl World {
         self.sequence += 1;
         let conn = conn(self.sequence, 1);
         let peer = Peer { id: NodeId([id; 16]), name: NodeName::new(name).unwrap() };
-        self.give(host, Input::Connected { peer, conn, dial: None, remote: ([10, 0, 1, id], 6878).into() });
+        self.give(host, Input::Connected { peer, conn, dial: None, remote: ([10, 0, 1, id], 6878).into(), protocol: Protocol(1) });
         for input in inputs(conn) {
             self.give(host, input);
         }

@@ -3,6 +3,7 @@
 use super::{Limits, Shared};
 use crate::api::problem::{Kind, Problem};
 use crate::api::who::Caller;
+use crate::metrics;
 use std::fmt;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
@@ -234,6 +235,7 @@ impl Conn {
             return Err(Problem::new(Kind::TooMany, detail).retry_after(1));
         }
         self.set_phase(Phase::Streaming);
+        metrics::stream_begins();
         Ok(Streaming(Arc::clone(self)))
     }
 
@@ -244,6 +246,7 @@ impl Conn {
 
     /// Closes it, whatever is in work.
     pub(super) fn cut(&self) {
+        metrics::connection_cut();
         self.cut.store(true, Ordering::Relaxed);
         self.close.notify_one();
     }
@@ -269,5 +272,6 @@ pub(crate) struct Streaming(Arc<Conn>);
 impl Drop for Streaming {
     fn drop(&mut self) {
         self.0.set_phase(Phase::Head);
+        metrics::stream_ended();
     }
 }

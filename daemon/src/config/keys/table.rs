@@ -18,11 +18,11 @@ pub(in crate::config) const TABLES: &[(&str, &str)] = &[
     ("http", "The TCP listener: metrics, health, and what a web page needs."),
     ("limits", "Bounds of the client side."),
     ("processes", "The registry of processes."),
-    ("log", "The daemon's log, on standard error."),
+    ("log", "The daemon's log."),
 ];
 
 /// The keys, in the order of the documents.
-pub(in crate::config) static KEYS: [&Key; 22] = [
+pub(in crate::config) static KEYS: [&Key; 23] = [
     &DATA_DIR,
     &NODE_TAGS,
     &API_SOCKET,
@@ -45,6 +45,7 @@ pub(in crate::config) static KEYS: [&Key; 22] = [
     &LIMITS_RESIDENT_BYTES,
     &PROCESSES_KILL_AFTER,
     &LOG_LEVEL,
+    &LOG_FORMAT,
 ];
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -236,9 +237,18 @@ pub(in crate::config) static PROCESSES_KILL_AFTER: Key = Key {
 
 pub(in crate::config) static LOG_LEVEL: Key = Key {
     help: "What is logged",
-    more: "Directives choose by part: info,muster=debug.",
+    more: "A level alone is about this program; libraries below it log warnings. Directives choose by part: info,node=debug,quinn=info.",
     text: "error, warn, info, debug, trace, or directives such as info,muster=debug",
     default: Default::Text("info"),
     applies: Applies::AtReload,
     ..key("log", "level", Kind::Text, "LEVEL", |config| format!("{:?}", config.log.level))
+};
+
+pub(in crate::config) static LOG_FORMAT: Key = Key {
+    help: "Where the log goes, and its form",
+    more: "\"journal\": systemd's journal, with a field for each value. \"text\" and \"json\": standard error. \"auto\": the journal where \
+           systemd has connected standard error with it, else text.",
+    text: "auto, text, json or journal",
+    default: Default::Text("auto"),
+    ..key("log", "format", Kind::Text, "FORMAT", |config| format!("{:?}", config.log.format))
 };

@@ -6,7 +6,6 @@ use super::super::links::Links;
 use super::super::roster::Replica;
 use super::super::view::Viewer;
 use crate::wire::{ConnId, DialId, Peer, RequestId};
-use crdt::id::NodeId;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -67,15 +66,14 @@ impl Requests {
     }
 
     /// An attempt was answered by a node.
-    pub(in crate::cluster) fn connected(&mut self, viewer: &Viewer, me: NodeId, dial: DialId, conn: ConnId, peer: &Peer) {
+    pub(in crate::cluster) fn connected(&mut self, viewer: &Viewer, dial: DialId, conn: ConnId, peer: &Peer) {
         let before = viewer.state(peer.id).is_some_and(MemberState::is_reachable);
-        self.update(dial, || {
-            if peer.id == me {
-                Progress::Done(JoinResult::Already, "this is the node itself".to_owned())
-            } else {
-                Progress::Answered { conn, peer: peer.clone(), before }
-            }
-        });
+        self.update(dial, || Progress::Answered { conn, peer: peer.clone(), before });
+    }
+
+    /// An attempt reached this node.
+    pub(in crate::cluster) fn dialled_itself(&mut self, dial: DialId) {
+        self.update(dial, || Progress::Done(JoinResult::Already, "this is the node itself".to_owned()));
     }
 
     /// An attempt failed.

@@ -334,7 +334,7 @@ impl Registry {
     }
 
     fn signal(&self, edge: &mut Edge, process: Process, signal: Signal) {
-        tracing::info!(pid = process.pid, ?signal, "signals a process");
+        tracing::debug!(pid = process.pid, ?signal, "a process is to be signalled");
         edge.stats.registry.signals += 1;
         edge.put(ClusterOutput::Registry(Output::Signal { process, signal }));
     }

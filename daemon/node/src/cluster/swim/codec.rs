@@ -55,6 +55,7 @@ impl foca::Codec<Identity> for Codec {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::golden;
     use crdt::id::NodeId;
     use foca::{Codec as _, Message, State};
     use proptest::prelude::*;
@@ -68,6 +69,34 @@ mod tests {
             addr,
             generation,
         })
+    }
+
+    #[test]
+    fn packets_are_what_they_were() {
+        let id = |n: u8, addr| Identity { node: NodeId([n; 16]), addr, generation: 3 << 32 | u64::from(n) };
+        let (src, other) = (id(7, "[fd00::7]:6878".parse().unwrap()), id(8, SocketAddr::from(([10, 0, 0, 8], 6878))));
+        let probe_number = 200;
+        let messages = [
+            ("ping", Message::Ping(probe_number)),
+            ("ack", Message::Ack(probe_number)),
+            ("ping-req", Message::PingReq { target: other, probe_number }),
+            ("indirect-ping", Message::IndirectPing { origin: other, probe_number }),
+            ("indirect-ack", Message::IndirectAck { target: other, probe_number }),
+            ("forwarded-ack", Message::ForwardedAck { origin: other, probe_number }),
+            ("announce", Message::Announce),
+            ("feed", Message::Feed),
+            ("gossip", Message::Gossip),
+            ("broadcast", Message::Broadcast),
+            ("turn-undead", Message::TurnUndead),
+        ];
+        let header = |message| Header { src, src_incarnation: 300, dst: other, message };
+        let write = |header: &Header<Identity>| {
+            let mut bytes = Vec::new();
+            Codec.encode_header(header, &mut bytes).unwrap();
+            bytes
+        };
+        let samples = messages.map(|(name, message)| (name, header(message))).to_vec();
+        golden::check("swim", samples, write, |bytes| read_header(bytes).ok().map(|(header, _)| header));
     }
 
     proptest! {

@@ -3,7 +3,7 @@
 use super::{End, Happening, MS, World};
 use bytes::Bytes;
 use node::cluster::{Input, Target, registry};
-use node::wire::{Channel, ConnId, DialId};
+use node::wire::{Channel, ConnId, DialId, Protocol};
 use rand::RngExt;
 use std::collections::VecDeque;
 
@@ -89,6 +89,9 @@ impl World {
             };
             return self.at(again, happening);
         };
+        if to == end.0 {
+            return self.give(end.0, Input::DialledItself { dial });
+        }
         if expected.is_some_and(|node| node != self.hosts[to].peer.id) {
             return self.give(end.0, Input::DialFailed { dial, refused: true, reason: "another node is there".into() });
         }
@@ -99,15 +102,15 @@ impl World {
         self.sequence += 1;
         let pipe = self.sequence;
         let (a, b) = (self.hosts[from.0].peer.clone(), self.hosts[to.0].peer.clone());
-        let rival = self.pipes.iter().find(|(_, it)| from.0 != to.0 && (it.ends == [from, to] || it.ends == [to, from])).map(|(id, _)| *id);
+        let rival = self.pipes.iter().find(|(_, it)| it.ends == [from, to] || it.ends == [to, from]).map(|(id, _)| *id);
         if let Some(rival) = rival {
             let loser = if a.id < b.id { rival } else { pipe };
             self.at(self.now + 1_000 * MS, Happening::Break(loser));
         }
         self.pipes.insert(pipe, Pipe { ends: [from, to], keep_alive: [false; 2], contact: self.now, queues: Default::default() });
         let (here, there) = (self.hosts[from.0].address, self.hosts[to.0].address);
-        self.give(to.0, Input::Connected { peer: a, conn: conn(pipe, 1), dial: None, remote: here });
-        self.give(from.0, Input::Connected { peer: b, conn: conn(pipe, 0), dial: Some(dial), remote: there });
+        self.give(to.0, Input::Connected { peer: a, conn: conn(pipe, 1), dial: None, remote: here, protocol: Protocol(1) });
+        self.give(from.0, Input::Connected { peer: b, conn: conn(pipe, 0), dial: Some(dial), remote: there, protocol: Protocol(1) });
     }
 
     pub(super) fn break_pipe(&mut self, pipe: u64) {

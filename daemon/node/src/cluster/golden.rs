@@ -1,0 +1,62 @@
+//! What cluster machines say and keep, as it was first written.
+
+use super::kept::Kept;
+use super::message::{Hello, Message};
+use super::swim::{Identity, Member, State};
+use crate::golden::{check, covers};
+use bytes::Bytes;
+use crdt::id::NodeId;
+use crdt::name::NodeName;
+use crdt::roster::{Profile, Roster, RosterEntry, Standing};
+use std::net::SocketAddr;
+
+const NODE: NodeId = NodeId([7; 16]);
+
+fn v4() -> SocketAddr {
+    ([10, 0, 0, 7], 6878).into()
+}
+
+fn profile() -> Profile {
+    let tags = vec!["hall=2".to_owned(), "rack=7".to_owned()];
+    Profile { name: NodeName::new("alpha").unwrap(), address: v4(), version: "0.1.0".to_owned(), tags }
+}
+
+fn line(standing: Standing) -> RosterEntry {
+    RosterEntry { run: 3, standing, profile: profile() }
+}
+
+fn identity() -> Identity {
+    Identity { node: NODE, addr: "[fd00::7]:6878".parse().unwrap(), generation: (3 << 32) | 2 }
+}
+
+#[test]
+fn messages_are_what_they_were() {
+    let lines = [Standing::Member, Standing::Left, Standing::Forgotten].map(|standing| (NODE, line(standing))).to_vec();
+    let members = [State::Alive, State::Suspect, State::Down].map(|state| Member::new(identity(), 5, state)).to_vec();
+    let samples = vec![
+        ("hello", Message::Hello(Hello { generation: 3 << 32, nonce: [9; 16], profile: profile() })),
+        ("above", Message::Above { run: 4 }),
+        ("taken", Message::Taken { address: v4() }),
+        ("name-taken", Message::NameTaken { bearer: NODE, address: v4() }),
+        ("challenge", Message::Challenge),
+        ("present", Message::Present),
+        ("members", Message::Members(members)),
+        ("roster", Message::Roster { lines, answer: true }),
+        ("roster-hash", Message::RosterHash(0x0123_4567_89ab_cdef)),
+        ("ask", Message::Ask),
+        ("goodbye", Message::Goodbye { restart: true }),
+        #[cfg(feature = "next-protocol")]
+        ("next", Message::Next(NODE)),
+    ];
+    covers::<Message>("cluster", 0, samples.iter().map(|(_, message)| message.bytes().to_vec()));
+    #[cfg(not(feature = "next-protocol"))]
+    check("cluster", samples, |message| message.bytes().to_vec(), |bytes| Message::read(bytes).ok());
+}
+
+#[test]
+fn the_kept_state_is_what_it_was() {
+    let mut roster = Roster::default();
+    roster.merge_entry(NODE, line(Standing::Member));
+    let read = |bytes: &[u8]| Kept::read(&Bytes::copy_from_slice(bytes));
+    check("kept", vec![("kept", Kept::new(7, roster))], |kept| kept.clone().bytes().to_vec(), read);
+}

@@ -1,0 +1,90 @@
+//! What registries say and keep, as it was first written.
+
+use super::links::Link;
+use super::message::Message;
+use super::own::{Life, Registered};
+use super::rows::{self, Row, RowKey};
+use super::{KeptRow, OnConflict};
+use crate::golden::{check, covers};
+use bytes::Bytes;
+use crdt::id::NodeId;
+use crdt::name::ProcessName;
+use crdt::registry::{Delta, Entry, Handle, Position, Process, Progress, Reason, Record, State};
+use std::sync::Arc;
+
+const NODE: NodeId = NodeId([7; 16]);
+const PROCESS: Process = Process { boot: [3; 16], pid: 4711, start: 889_123 };
+
+fn name(text: &str) -> ProcessName {
+    ProcessName::new(text).unwrap()
+}
+
+fn entry() -> Arc<Entry> {
+    Arc::new(Entry {
+        uid: 1000,
+        user: Some("alice".to_owned()),
+        exe: Some("/usr/bin/web".to_owned()),
+        groups: ["eu", "web"].map(name).into(),
+        metadata: [("port".to_owned(), "8080".to_owned())].into(),
+        address: Some("10.0.0.7:8080".to_owned()),
+        claim: 12,
+        since_ms: 1_790_000_000_000,
+    })
+}
+
+#[test]
+fn messages_are_what_they_were() {
+    let reasons = [Reason::ExitedWith(1), Reason::Killed(9), Reason::Exited, Reason::Unregistered, Reason::Left, Reason::Unknown];
+    let states = std::iter::once(State::Live(entry())).chain(reasons.map(State::Gone));
+    let records = states.zip(1..).map(|(state, version)| Record { name: name("web"), process: PROCESS, version, state });
+    let delta = Delta { owner: NODE, run: 3, after: 0, upto: 7, latest: 300, horizon: 2, records: records.collect() };
+    let position = Position { run: 3, version: 300 };
+    let samples = vec![
+        ("part", Message::Part { delta, pushed: true }),
+        ("ack", Message::Ack(Progress { position, horizon: 2 })),
+        ("pull", Message::Pull { owner: NODE, from: Progress::from(position) }),
+        ("hash", Message::Hash(0x0123_4567_89ab_cdef)),
+        ("vector", Message::Vector { positions: vec![(NODE, position)], answer: true }),
+        ("probe", Message::Probe(5)),
+        ("probed", Message::Probed { probe: 5, position }),
+    ];
+    covers::<Message>("registry", 0, samples.iter().map(|(_, message)| message.bytes().to_vec()));
+    check("registry", samples, |message| message.bytes().to_vec(), |bytes| Message::read(bytes).ok());
+}
+
+#[test]
+fn rows_are_what_they_were() {
+    let registered = |life, on_conflict| Registered {
+        process: PROCESS,
+        entry: entry(),
+        life,
+        on_conflict,
+        reports_exit: true,
+        reported: None,
+        ended: false,
+    };
+    let other: Handle = "db@beta#17.5".parse().unwrap();
+    let link = Link::new(PROCESS, NODE, Some(Position { run: 3, version: 300 }), true, 1_790_000_000_000);
+    let samples = vec![
+        ("process", Row::Entry(name("web"), registered(Life::Process, OnConflict::Notify))),
+        ("connection", Row::Entry(name("web"), registered(Life::Orphan, OnConflict::Terminate))),
+        ("link", Row::Link(name("web"), other, link)),
+    ];
+    check("rows", samples, |row| written(row).to_vec(), |bytes| read(bytes));
+}
+
+/// The length of the key in one byte, the key, the value.
+fn written(row: &Row) -> Bytes {
+    let (key, value) = match row {
+        Row::Entry(name, registered) => (RowKey::Entry(name.clone()), rows::entry_row(registered)),
+        Row::Link(name, other, link) => (RowKey::Link(name.clone(), other.clone()), rows::link_row(link)),
+    };
+    let key = key.bytes();
+    [u8::try_from(key.len()).unwrap()].into_iter().chain(key).chain(value.unwrap()).collect()
+}
+
+fn read(bytes: &[u8]) -> Option<Row> {
+    let (length, rest) = bytes.split_first()?;
+    let (key, value) = rest.split_at_checked((*length).into())?;
+    rows::read(&KeptRow { key: Bytes::copy_from_slice(key), value: Some(Bytes::copy_from_slice(value)) })
+}

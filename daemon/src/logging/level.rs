@@ -1,0 +1,198 @@
+//! What is logged, and changing it while the daemon runs.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+use tracing_subscriber::{EnvFilter, Registry, reload};
+
+/// The crates of this program.
+const OUR_CRATES: [&str; 4] = ["crdt", "muster", "node", "transport"];
+
+/// What is logged, and until when. Clones are of the same log.
+#[derive(Clone, Debug)]
+pub struct Level(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    state: Mutex<State>,
+    handle: reload::Handle<EnvFilter, Registry>,
+}
+
+#[derive(Debug)]
+struct State {
+    configured: String,
+    for_now: Option<ForNow>,
+    /// Raised by every change: a deadline set before does nothing after it.
+    turn: u64,
+}
+
+#[derive(Clone, Debug)]
+struct ForNow {
+    level: String,
+    until: Option<SystemTime>,
+}
+
+/// What is logged now, what the configuration says, and when the one becomes the other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Levels {
+    pub(crate) level: String,
+    pub(crate) configured: String,
+    pub(crate) until: Option<SystemTime>,
+}
+
+impl Level {
+    pub(super) fn new(configured: &str, handle: reload::Handle<EnvFilter, Registry>) -> Self {
+        let state = State { configured: configured.to_owned(), for_now: None, turn: 0 };
+        Self(Arc::new(Inner { state: Mutex::new(state), handle }))
+    }
+
+    /// As it is now.
+    pub(crate) fn levels(&self) -> Levels {
+        self.change(|_| {})
+    }
+
+    /// Logs what the configuration says, which is this from now on.
+    pub(crate) fn configure(&self, level: &str) {
+        self.change(|state| {
+            state.configured = level.to_owned();
+            state.for_now = None;
+            state.turn += 1;
+        });
+    }
+
+    /// Logs what the configuration says.
+    pub(crate) fn reset(&self) -> Levels {
+        self.change(|state| {
+            state.for_now = None;
+            state.turn += 1;
+        })
+    }
+
+    /// Logs that, for so long or until it is changed again. It must have been [`plausible`].
+    ///
+    /// Must be called in a runtime, which has the timer.
+    pub(crate) fn set(&self, level: &str, time: Option<Duration>) -> Levels {
+        let until = time.and_then(|time| SystemTime::now().checked_add(time));
+        let mut turn = 0;
+        let levels = self.change(|state| {
+            state.for_now = Some(ForNow { level: level.to_owned(), until });
+            state.turn += 1;
+            turn = state.turn;
+        });
+        if let Some(end) = time.and_then(|time| Instant::now().checked_add(time)) {
+            let inner = Arc::downgrade(&self.0);
+            tokio::spawn(async move {
+                tokio::time::sleep_until(end.into()).await;
+                if let Some(inner) = inner.upgrade() {
+                    Self(inner).end(turn);
+                }
+            });
+        }
+        levels
+    }
+
+    fn end(&self, turn: u64) {
+        self.change(|state| {
+            if state.turn == turn {
+                state.for_now = None;
+            }
+        });
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) -> Levels {
+        let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = state.levels();
+        change(&mut state);
+        let levels = state.levels();
+        if before.level != levels.level
+            && let Err(error) = self.0.handle.reload(filter(&levels.level))
+        {
+            tracing::warn!(%error, "the log level stays as it was");
+        }
+        levels
+    }
+}
+
+impl State {
+    fn levels(&self) -> Levels {
+        let level = self.for_now.as_ref().map_or(&self.configured, |now| &now.level).clone();
+        Levels { level, configured: self.configured.clone(), until: self.for_now.as_ref().and_then(|now| now.until) }
+    }
+}
+
+/// A directive that does not parse is left out: [`plausible`] was asked before.
+pub(super) fn filter(level: &str) -> EnvFilter {
+    EnvFilter::builder().parse_lossy(directives(level))
+}
+
+/// A level alone is about this program: the libraries below it log what somebody should look at, unless they are named.
+fn directives(level: &str) -> String {
+    let about_us = |level: &str| {
+        let ours = OUR_CRATES.map(|name| format!(",{name}={level}")).concat();
+        let below = if matches!(level, "off" | "error") { level } else { "warn" };
+        format!("{below}{ours}")
+    };
+    let parts = level.split(',').map(str::trim);
+    let expanded: Vec<String> =
+        parts.map(|part| if part.contains(['=', '[']) { part.to_owned() } else { about_us(&part.to_lowercase()) }).collect();
+    expanded.join(",")
+}
+
+/// Whether a text says what is to be logged.
+///
+/// The filter itself takes any word for the name of a target: `inof` would switch all logs off in silence.
+pub(crate) fn plausible(text: &str) -> bool {
+    let levels = ["off", "error", "warn", "info", "debug", "trace"];
+    let known = |part: &str| part.contains('=') || part.contains('[') || levels.contains(&part.trim().to_lowercase().as_str());
+    !text.is_empty() && EnvFilter::builder().parse(text).is_ok() && text.split(',').all(known)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn level() -> (Level, impl Sized) {
+        let (filter, handle) = reload::Layer::new(filter("info"));
+        (Level::new("info", handle), filter)
+    }
+
+    #[tokio::test]
+    async fn a_level_for_a_time_ends_by_itself() {
+        let (level, _filter) = level();
+        let set = level.set("debug", Some(Duration::from_millis(1)));
+        assert!(set.level == "debug" && set.configured == "info" && set.until.is_some());
+        let ended = Levels { level: "info".into(), configured: "info".into(), until: None };
+        while level.levels() != ended {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn the_end_of_an_earlier_level_does_not_end_a_later_one() {
+        let (level, _filter) = level();
+        level.set("debug", Some(Duration::from_secs(60)));
+        level.set("trace", None);
+        level.end(1);
+        assert_eq!(level.levels().level, "trace");
+        assert_eq!(level.reset().level, "info");
+        level.set("debug", None);
+        level.configure("warn");
+        assert_eq!(level.levels(), Levels { level: "warn".into(), configured: "warn".into(), until: None });
+    }
+
+    #[test]
+    fn a_level_alone_is_about_this_program() {
+        assert_eq!(directives("Debug"), "warn,crdt=debug,muster=debug,node=debug,transport=debug");
+        assert_eq!(directives("off"), "off,crdt=off,muster=off,node=off,transport=off");
+        assert_eq!(directives("info, quinn=trace"), "warn,crdt=info,muster=info,node=info,transport=info,quinn=trace");
+    }
+
+    #[test]
+    fn what_would_log_nothing_by_mistake_is_not_plausible() {
+        for good in ["info", "info,node=debug", "warn,transport=trace", "OFF"] {
+            assert!(plausible(good), "{good}");
+        }
+        for bad in ["", "inof", "info,debgu", "node=loud"] {
+            assert!(!plausible(bad), "{bad}");
+        }
+    }
+}
