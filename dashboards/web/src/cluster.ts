@@ -8,10 +8,10 @@ import * as outbox from "./outbox.ts";
 import { giveBack } from "./slots.ts";
 import { changed, speak, state } from "./state.ts";
 import { Stream } from "./stream.ts";
-import type { Happened, List, Member, NodeInfo, Page, Partition, Process } from "./types.ts";
+import type { Happened, List, Member, NodeInfo, Page, Partition, Process, Status } from "./types.ts";
 
 const KEPT = 300;
-/** Round trips have no event. */
+/** Round trips have no event, nor has a disk that fills. */
 const MEMBERS_EVERY_MS = 5_000;
 /** What happens together is asked for once. */
 const MEMBERS_AFTER_MS = 30;
@@ -37,7 +37,7 @@ function debounced(ms: number, call: () => void): () => void {
 /** Begins, once there is a token. */
 export function start(): void {
   setInterval(() => {
-    if (!document.hidden && state.session === "good" && state.reach.isUp) refreshMembers();
+    if (!document.hidden && state.session === "good") refreshMembers();
   }, MEMBERS_EVERY_MS);
   onceBack(() => {
     retry();
@@ -60,6 +60,7 @@ export function forget(): void {
   state.node = null;
   state.members = [];
   state.partition = null;
+  state.attention = [];
   state.healed = null;
   state.happened = [];
   state.editor = null;
@@ -67,12 +68,16 @@ export function forget(): void {
   state.processes = { items: [], hasMore: false, prefix: "" };
 }
 
+/** Tries all that waits for the node. */
 export function retry(): void {
+  if (state.session !== "good") return;
   events?.retry();
   list.retry();
   outbox.hurry();
+  refreshMembers();
 }
 
+/** Gives the connections back until `retry`. */
 export function pause(): void {
   events?.pause();
   list.pause();
@@ -84,11 +89,14 @@ async function quietly(work: () => Promise<void>): Promise<void> {
   try {
     await work();
     changed();
+    // A call may fail while the streams go on.
+    if (state.reach.why === NO_ANSWER) reachable();
   } catch (error) {
     if (error instanceof Unreachable) unreachable(NO_ANSWER);
   }
 }
 
+/** Asks for all but the open list, which has a stream of its own. */
 export function refreshAll(): void {
   void quietly(async () => {
     state.node = await get<NodeInfo>("/v1/node");
@@ -100,12 +108,10 @@ export function refreshAll(): void {
 
 function refreshMembers(): void {
   void quietly(async () => {
-    const [members, partition] = await Promise.all([
-      get<Page<Member>>("/v1/members?limit=1000"),
-      get<Partition>("/v1/partition"),
-    ]);
+    const [members, status] = await Promise.all([get<Page<Member>>("/v1/members?limit=1000"), get<Status>("/v1/status")]);
     state.members = members.items;
-    take(partition);
+    state.attention = status.attention;
+    take(status.partition);
   });
 }
 

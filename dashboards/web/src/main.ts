@@ -3,7 +3,7 @@
 import { pause, retry } from "./cluster.ts";
 import { pending } from "./outbox.ts";
 import { takeCode, token } from "./session.ts";
-import { drawWith, state } from "./state.ts";
+import { drawWith } from "./state.ts";
 import { draw } from "./view/page.ts";
 import { begin, enter } from "./view/signin.ts";
 
@@ -21,7 +21,7 @@ let hiding: ReturnType<typeof setTimeout> | undefined;
 function visibility(): void {
   clearTimeout(hiding);
   if (document.hidden) hiding = setTimeout(pause, HIDDEN_FOR_MS);
-  else if (state.session === "good") retry();
+  else retry();
 }
 
 /** Changes that are not saved are this tab's: it does not go without a word. */

@@ -1,7 +1,7 @@
 // All that the page knows, in one place. Whoever changes it says so with `changed`; the page is drawn once for all changes that
 // come together.
 
-import type { Entry, Happened, List, Member, NodeInfo, Partition, Process } from "./types.ts";
+import type { Attention, Entry, Happened, List, Member, NodeInfo, Partition, Process } from "./types.ts";
 
 export type View = "lists" | "cluster" | "activity";
 
@@ -46,6 +46,8 @@ export interface State {
   node: NodeInfo | null;
   members: Member[];
   partition: Partition | null;
+  /** What needs somebody, the worst first. */
+  attention: Attention[];
   /** Whether the node answers; when not, since when, and what went wrong. */
   reach: { isUp: boolean; since: number; why: string };
   /** Whether other tabs have all the connections that a browser allows. */
@@ -71,6 +73,7 @@ export const state: State = {
   node: null,
   members: [],
   partition: null,
+  attention: [],
   reach: { isUp: true, since: Date.now(), why: "" },
   isCrowded: false,
   healed: null,

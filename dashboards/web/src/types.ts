@@ -51,6 +51,17 @@ export interface Partition {
   since: string;
 }
 
+export interface Attention {
+  severity: "critical" | "warning";
+  what: string;
+  do: string;
+}
+
+export interface Status {
+  partition: Partition;
+  attention: Attention[];
+}
+
 export interface Process {
   handle: string;
   name: string;

@@ -13,6 +13,8 @@ await story(async (browser) => {
   await left.getByRole("group", { name: /^This node reaches a majority of the cluster/ }).waitFor();
   await left.getByRole("row", { name: /node3 down/ }).waitFor();
   await right.getByText("alone · 1 of 3").waitFor();
+  await right.getByRole("list", { name: "What needs attention" }).getByText("this node reaches nobody").waitFor();
+  await left.getByRole("list", { name: "What needs attention" }).getByText("node3 is down").waitFor();
 
   await add(left, "polish the bell");
   await add(right, "feed the cat");

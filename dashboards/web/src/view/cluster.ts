@@ -3,7 +3,8 @@
 import { h, type Child, type Described } from "../dom.ts";
 import { state } from "../state.ts";
 import { count, milliseconds, moment, printable } from "../text.ts";
-import type { Member } from "../types.ts";
+import type { Attention, Member } from "../types.ts";
+import { icon } from "./icon.ts";
 
 const WIDTH = 360;
 const HEIGHT = 210;
@@ -17,6 +18,7 @@ export function cluster(): Child[] {
   return [
     h("h2", { id: "cluster-title" }, "Cluster"),
     members.length > 0 && picture(members),
+    attention(),
     h(
       "div",
       { class: "scrolls", tabindex: 0, role: "region", "aria-label": "Members" },
@@ -36,6 +38,19 @@ export function cluster(): Child[] {
       ),
     ),
   ];
+}
+
+/** What the node says that somebody should do. */
+function attention(): Child {
+  if (state.attention.length === 0) return null;
+  const item = ({ severity, what, do: remedy }: Attention) =>
+    h(
+      "li",
+      { key: what, class: `needs needs-${severity}` },
+      icon("warning"),
+      h("p", null, h("strong", null, h("span", { class: "unseen" }, `${severity}: `), printable(what), ": "), printable(remedy)),
+    );
+  return h("ul", { class: "attention scrolls", tabindex: 0, "aria-label": "What needs attention" }, state.attention.map(item));
 }
 
 function row(member: Member): Described {
