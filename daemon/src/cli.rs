@@ -33,6 +33,7 @@ mod token;
 mod top;
 mod unreachable;
 mod watch;
+mod web;
 
 pub(crate) use events::describe;
 pub(crate) use failure::Failure;
@@ -131,6 +132,7 @@ async fn dispatch(cli: Cli, output: &Output) -> Result<ExitCode, Failure> {
         Command::Token(Token::Create(args)) => token::create(&session()?, &args).await,
         Command::Token(Token::List) => token::list(&session()?).await,
         Command::Token(Token::Revoke { id }) => token::revoke(&session()?, &id).await,
+        Command::Web { open } => web::run(&session()?, open).await,
         Command::Ps(args) => process::list(&session()?, &args).await,
         Command::Register(args) => process::register(&session()?, &args).await,
         Command::Run(args) => return Ok(run::run(&cli.global, output, &args).await),

@@ -142,6 +142,12 @@ pub(crate) enum Command {
     /// Make, show and revoke tokens, by which programs use the API by TCP
     #[command(subcommand)]
     Token(Token),
+    /// Print a link that opens the node's page in a browser, once and within a minute
+    Web {
+        /// Open it
+        #[arg(long)]
+        open: bool,
+    },
     /// Show the registered processes
     Ps(Ps),
     /// Register a process that runs

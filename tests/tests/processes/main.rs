@@ -20,6 +20,7 @@ mod load;
 mod logs;
 mod metrics;
 mod packages;
+mod page;
 mod prometheus;
 mod registry;
 mod registry_lives;
