@@ -11,8 +11,9 @@
 //! | `access`, `bearer` | what a call by TCP needs, and the tokens that it bears |
 //! | `query`, `json`, `path`, `page`, `time`, `filter`, `body`, `entry_page` | how requests are read and answers written |
 //! | `status`, `attention` | this node on one page, and what on it needs somebody |
-//! | `entries`, `lists`, `cluster`, `processes`, `events`, `watch`, `tokens`, `book`, `operation`, `reload`, `log_level`, `doctor`, `debug`, `fault` | the calls |
+//! | `entries`, `lists`, `cluster`, `processes`, `events`, `watch`, `tokens`, `web`, `book`, `operation`, `reload`, `log_level`, `doctor`, `debug`, `fault` | the calls |
 //! | `measure` | how the calls are counted and timed |
+//! | `assets` | the page in the browser |
 //! | `openapi` | the document that describes them |
 //!
 //! ```text
@@ -21,6 +22,7 @@
 //! ```
 
 mod access;
+mod assets;
 mod attention;
 mod bearer;
 mod body;
@@ -55,6 +57,7 @@ mod status;
 mod time;
 mod tokens;
 mod watch;
+mod web;
 mod who;
 mod write;
 
@@ -141,11 +144,11 @@ impl Api {
         router.fallback(no_path).method_not_allowed_fallback(no_method).layer(measured).with_state(self.clone())
     }
 
-    /// What is served by TCP: operation to anyone, the book's routes while the policy says so, and the rest of the API to those
-    /// that bear a token.
+    /// What is served by TCP: operation and the page to anyone, the book's routes while the policy says so, and the rest of the
+    /// API to those that bear a token.
     pub fn tcp_router(&self) -> Router {
         let (router, _) = operation_routes().merge(socket_routes()).merge(book_routes()).split_for_parts();
-        let router = router.fallback(no_path).method_not_allowed_fallback(no_method);
+        let router = router.merge(assets::routes()).fallback(no_path).method_not_allowed_fallback(no_method);
         let closed = middleware::from_fn_with_state(self.clone(), book::check);
         let bearer = middleware::from_fn_with_state(self.clone(), bearer::check);
         let guard = middleware::from_fn_with_state(self.clone(), guard::check);
@@ -278,6 +281,9 @@ fn socket_routes() -> OpenApiRouter<Api> {
         .routes(routes!(processes::targets))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::revoke))
+        .routes(routes!(web::create))
+        .routes(routes!(web::show))
+        .routes(routes!(web::trade, web::end))
         .routes(routes!(processes::list))
         .routes(routes!(processes::show, processes::register, processes::delete))
         .routes(routes!(processes::exit))

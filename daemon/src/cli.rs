@@ -34,27 +34,36 @@ mod token;
 mod top;
 mod unreachable;
 mod watch;
+mod web;
 
 pub(crate) use events::describe;
 pub(crate) use failure::Failure;
 pub(crate) use text::{local_time, printable};
 
 use args::{Cli, Command, Debug, Token};
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use output::Output;
 use session::Session;
 use std::ffi::OsString;
+use std::io::Error;
+use std::path::Path;
 use std::process::ExitCode;
+
+/// The command line, for all that is made from it.
+pub(crate) fn command() -> clap::Command {
+    Cli::command()
+}
 
 /// The whole of `muster`, from its command line (the program's name first) to its exit code.
 ///
 /// `muster daemon …` is `musterd …` under the name of this program, so that `muster dev` can start nodes by executing itself;
-/// `muster launch …` is what `muster run` starts.
+/// `muster launch …` is what `muster run` starts; `muster manual DIR` writes the manual pages for packages.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let mut args: Vec<OsString> = args.into_iter().collect();
     match args.get(1) {
         Some(word) if word == "daemon" => return crate::daemon_main(args.split_off(1)),
         Some(word) if word == run::LAUNCH => return run::launched(args.split_off(2)),
+        Some(word) if word == "manual" => return manual(args.get(2)),
         Some(_) | None => {}
     }
     let cli = match Cli::try_parse_from(args) {
@@ -66,6 +75,17 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(code) => code,
         Err(failure) => failure.report(&output),
     }
+}
+
+fn manual(dir: Option<&OsString>) -> ExitCode {
+    let written = dir.ok_or_else(|| Error::other("it takes a directory")).and_then(|dir| crate::manual::write(Path::new(dir)));
+    written.map_or_else(
+        |error| {
+            eprintln!("muster: no manual pages were written: {error}");
+            ExitCode::FAILURE
+        },
+        |()| ExitCode::SUCCESS,
+    )
 }
 
 /// Help and version are printed with 0, mistakes with 2. A terminal that is gone needs no more words.
@@ -114,6 +134,7 @@ async fn dispatch(cli: Cli, output: &Output) -> Result<ExitCode, Failure> {
         Command::Token(Token::Create(args)) => token::create(&session()?, &args).await,
         Command::Token(Token::List) => token::list(&session()?).await,
         Command::Token(Token::Revoke { id }) => token::revoke(&session()?, &id).await,
+        Command::Web { open } => web::run(&session()?, open).await,
         Command::Ps(args) => process::list(&session()?, &args).await,
         Command::Register(args) => process::register(&session()?, &args).await,
         Command::Run(args) => return Ok(run::run(&cli.global, output, &args).await),

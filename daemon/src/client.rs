@@ -12,6 +12,7 @@ mod stream;
 
 pub use error::{ClientError, Problem};
 pub use path::ApiPath;
+pub(crate) use socket::SYSTEM;
 pub use socket::{Search, search};
 pub use sse::ServerEvent;
 pub use stream::EventStream;

@@ -4,9 +4,11 @@
 //! once, when it is made; the node keeps a hash of it on the disk, so that it outlives a restart and cannot be read back.
 //! What is asked of this node's tokens is answered from memory.
 
+mod codes;
 mod scope;
 mod text;
 
+pub(crate) use codes::{CodeError, Codes};
 pub use scope::Scope;
 pub(crate) use scope::{parse_ttl, show_ttl};
 pub use text::TokenId;
@@ -81,6 +83,7 @@ pub struct Tokens {
 struct Shared {
     store: Store,
     book: Mutex<BTreeMap<TokenId, Kept>>,
+    codes: Codes,
 }
 
 impl Shared {
@@ -141,9 +144,14 @@ impl Tokens {
                 None => tracing::warn!(token = %id, "a token's record cannot be read: it is not good"),
             }
         }
-        let tokens = Self { shared: Arc::new(Shared { store, book: Mutex::new(book) }) };
+        let tokens = Self { shared: Arc::new(Shared { store, book: Mutex::new(book), codes: Codes::default() }) };
         tokens.remove_expired(wall_ms());
         Ok(tokens)
+    }
+
+    /// The codes that can be traded for tokens.
+    pub(crate) fn codes(&self) -> &Codes {
+        &self.shared.codes
     }
 
     /// Makes a token, and waits until it is on the disk. Gives its text too, which nobody can ask for again.

@@ -9,6 +9,9 @@ pub(crate) const PROMETHEUS_SD: &str = "/v1/sd/prometheus";
 /// Where the changes are that the web page makes.
 const LISTS: &str = "/v1/lists/";
 
+/// Where the page gets its token, for the code of a link, and ends it.
+pub(crate) const WEB_TOKEN: &str = "/v1/web/token";
+
 /// What a call by TCP needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
@@ -27,9 +30,12 @@ impl Access {
         let is_reading = method == Method::GET || method == Method::HEAD;
         match path {
             "/v1/openapi.json" => Self::Anyone,
+            WEB_TOKEN if method == Method::POST => Self::Anyone,
+            WEB_TOKEN => Self::Token(&[Scope::Page]),
             PROMETHEUS_SD if is_reading => Self::Token(&[Scope::Sd, Scope::Read, Scope::Page]),
-            _ if path != "/" && !is_below("/v1") => Self::Anyone,
-            _ if is_below("/v1/tokens") || is_below("/v1/debug") => Self::SocketOnly,
+            // The page itself among them: there is nothing in it that is not in the program.
+            _ if !is_below("/v1") => Self::Anyone,
+            _ if ["/v1/tokens", "/v1/web", "/v1/debug"].into_iter().any(is_below) => Self::SocketOnly,
             _ if is_reading => Self::Token(&[Scope::Read, Scope::Page]),
             _ if path.starts_with(LISTS) => Self::Token(&[Scope::Page]),
             _ => Self::SocketOnly,
@@ -45,10 +51,10 @@ mod tests {
 
     #[test]
     fn operation_is_for_anyone_and_all_of_the_api_is_not() {
-        for path in ["/metrics", "/healthz", "/readyz", "/v1/openapi.json", "/entries", "/v1x", "/nonsense"] {
+        for path in ["/", "/page.js", "/metrics", "/healthz", "/readyz", "/v1/openapi.json", "/entries", "/v1x", "/nonsense"] {
             assert_eq!(Access::of(&Method::GET, path), Access::Anyone, "{path}");
         }
-        for path in ["/", "/v1", "/v1/", "/v1/node", "/v1/nonsense", "/v1/openapi.json/", "/v1//openapi.json", "/v1/lists/x/watch"] {
+        for path in ["/v1", "/v1/", "/v1/node", "/v1/nonsense", "/v1/openapi.json/", "/v1//openapi.json", "/v1/lists/x/watch"] {
             assert_eq!(Access::of(&Method::GET, path), READERS, "{path}");
         }
     }
@@ -57,7 +63,7 @@ mod tests {
     fn changes_are_for_the_page_and_of_lists_only() {
         for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
             assert_eq!(Access::of(&method, "/v1/lists/bob/entries"), Access::Token(&[Scope::Page]));
-            for path in ["/v1/lists", "/v1/leave", "/v1/members/join", "/v1/members/n2", "/v1/processes/x", "/v1/groups/a/b", "/"] {
+            for path in ["/v1/lists", "/v1/leave", "/v1/members/join", "/v1/members/n2", "/v1/processes/x", "/v1/groups/a/b"] {
                 assert_eq!(Access::of(&method, path), Access::SocketOnly, "{method} {path}");
             }
         }
@@ -67,10 +73,16 @@ mod tests {
     #[test]
     fn tokens_are_made_and_shown_on_the_socket_only() {
         for method in [Method::GET, Method::HEAD, Method::POST, Method::DELETE] {
-            for path in ["/v1/tokens", "/v1/tokens/", "/v1/tokens/0011223344556677", "/v1/debug/fault"] {
+            for path in ["/v1/tokens", "/v1/tokens/", "/v1/tokens/0011223344556677", "/v1/web/codes", "/v1/web/token/", "/v1/debug/fault"] {
                 assert_eq!(Access::of(&method, path), Access::SocketOnly, "{method} {path}");
             }
         }
+    }
+
+    #[test]
+    fn a_code_is_traded_without_a_token_and_a_session_ended_with_its_own() {
+        assert_eq!(Access::of(&Method::POST, "/v1/web/token"), Access::Anyone);
+        assert_eq!(Access::of(&Method::DELETE, "/v1/web/token"), Access::Token(&[Scope::Page]));
     }
 
     #[test]

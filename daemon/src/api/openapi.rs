@@ -19,7 +19,7 @@ use utoipa::{IntoParams, IntoResponses, OpenApi, ToSchema};
     info(
         title = "Muster",
         description = "A cluster of hosts, its to-do lists and the processes that are registered on it. All of it is served on the node's \
-            unix socket; the TCP listener serves /metrics, /healthz, /readyz and this document to anyone, the book's two routes if it \
+            unix socket; the TCP listener serves the page at /, /metrics, /healthz, /readyz and this document to anyone, the book's two routes if it \
             is open, and the rest to those that bear a token whose scope allows the call (see `security` at each). All other calls \
             are served on the unix socket only. A request's body must be declared as JSON by TCP; the socket reads any.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
@@ -31,6 +31,7 @@ use utoipa::{IntoParams, IntoResponses, OpenApi, ToSchema};
         (name = "to-do lists", description = "Lists that are the same on every node"),
         (name = "processes", description = "Names and groups of processes on all nodes, and what becomes of them"),
         (name = "tokens", description = "For programs that use the API by TCP"),
+        (name = "page", description = "How the page in a browser gets its token: `GET /` by TCP is the page itself"),
         (name = "operation", description = "For monitoring"),
         (name = "book", description = "The two routes of the book, on an open TCP listener only"),
         (name = "development", description = "Only in a daemon started with --dev-faults")
@@ -116,6 +117,14 @@ problems! {
     CreateTokenProblems: Malformed Slow TooLarge Invalid TooMany Store Unknown DiskFull;
     /// Of revoking a token.
     RevokeProblems: Malformed Forbidden NoToken Invalid Store Unknown DiskFull;
+    /// Of making a link to the page.
+    CodeProblems: Malformed Forbidden NoListener TooMany;
+    /// Of asking after a link.
+    CodeStateProblems: Malformed Forbidden NoCode;
+    /// Of trading a code for a token.
+    TradeProblems: Malformed BadCode Slow TooLarge Invalid TooMany Store Unknown DiskFull;
+    /// Of ending the page's session.
+    EndProblems: Malformed Forbidden Invalid Store Unknown DiskFull;
     /// Of looking a process up.
     ProcessProblems: Malformed Process Invalid;
     /// Of registering a process.

@@ -23,6 +23,10 @@ pub(crate) struct MemberPath(pub(crate) String);
 
 /// `{id}` of a token in a path.
 pub(crate) struct TokenPath(pub(crate) TokenId);
+
+/// `{id}` of a code in a path.
+pub(crate) struct CodePath(pub(crate) TokenId);
+
 /// `{name}` in a path: a process's.
 pub(crate) struct ProcessPath(pub(crate) ProcessName);
 
@@ -75,6 +79,15 @@ impl<S: Send + Sync> FromRequestParts<S> for TokenPath {
         let id = param(parts, state, "id").await?;
         // What is no id cannot be a token's.
         id.parse().map(Self).map_err(|()| Problem::new(Kind::NoToken, format!("no token has the id {id:?}")))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for CodePath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let id = param(parts, state, "id").await?;
+        id.parse().map(Self).map_err(|()| Problem::new(Kind::NoCode, format!("no code has the id {id:?}")))
     }
 }
 

@@ -81,7 +81,7 @@ pub(crate) struct ShownCreated<'a> {
 }
 
 impl<'a> ShownCreated<'a> {
-    fn new(created: TokenView, token: &'a str) -> Self {
+    pub(crate) fn new(created: TokenView, token: &'a str) -> Self {
         let ShownToken { id, scope, uid, expires_at } = created.into();
         Self { id, token, scope, uid, expires_at }
     }
@@ -128,7 +128,7 @@ fn parse(text: &str, scope: Scope) -> Result<Duration, Problem> {
     })
 }
 
-async fn within<T>(timeout: Duration, work: impl Future<Output = T>) -> Result<T, Problem> {
+pub(crate) async fn within<T>(timeout: Duration, work: impl Future<Output = T>) -> Result<T, Problem> {
     let late = |_| Problem::new(Kind::Unknown, "the deadline passed while the disk was at it; it may still succeed").retry_after(1);
     tokio::time::timeout(timeout, work).await.map_err(late)
 }

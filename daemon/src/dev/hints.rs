@@ -13,6 +13,11 @@ pub(super) fn text(layout: &Layout, mark: &Mark, program: &Path, cwd: &Path, pat
         lines.push(format!("  {}  http://{}  {}", node.name, node.address(), socket.display()));
     }
     lines.push(String::new());
+    lines.push("their pages, each with a link of its own:".to_owned());
+    for node in &mark.nodes {
+        lines.push(format!("  {muster} --node {} web", node.name));
+    }
+    lines.push(String::new());
     lines.push("try in another terminal:".to_owned());
     if layout.dir() != cwd.join("muster-dev") {
         lines.push(format!("  export MUSTER_DEV_DIR={}", quoted(&layout.dir().display().to_string())));

@@ -33,7 +33,7 @@ pub(crate) fn judge(whose: Whose, at_s: i64, now_s: i64) -> (Level, String) {
 pub(crate) fn remedy(whose: Whose) -> &'static str {
     match whose {
         Whose::Node => "issue it again (muster pki issue NAME --renew), bring it to this host, then muster reload",
-        Whose::Authority => "make a new authority and add its certificate to ca.pem on all nodes before it is needed",
+        Whose::Authority => "muster pki rotate where ca.key is, bring the new ca.pem to all nodes and reload them, then renew their certificates",
     }
 }
 

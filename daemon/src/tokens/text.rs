@@ -1,5 +1,6 @@
 //! Tokens as text: `muster_` id `_` secret, all of it lower-case letters, digits and underscores, so that a double click
-//! takes it whole and scanners for leaked secrets know it by its beginning.
+//! takes it whole and scanners for leaked secrets know it by its beginning. The codes of links are written alike, without
+//! the beginning.
 
 use sha2::{Digest, Sha256};
 use std::fmt;
@@ -35,13 +36,23 @@ impl Secret {
 
     /// The token.
     pub(super) fn text(&self, id: TokenId) -> String {
-        format!("{PREFIX}{id}_{}", hex(&self.0))
+        format!("{PREFIX}{}", self.code(id))
+    }
+
+    /// The code of a link.
+    pub(super) fn code(&self, id: TokenId) -> String {
+        format!("{id}_{}", hex(&self.0))
     }
 }
 
 /// Takes a token apart.
 pub(super) fn parse(text: &str) -> Option<(TokenId, Secret)> {
-    let (id, secret) = text.strip_prefix(PREFIX)?.split_once('_')?;
+    parse_code(text.strip_prefix(PREFIX)?)
+}
+
+/// Takes the code of a link apart.
+pub(super) fn parse_code(text: &str) -> Option<(TokenId, Secret)> {
+    let (id, secret) = text.split_once('_')?;
     Some((id.parse().ok()?, Secret(unhex(secret)?)))
 }
 

@@ -1,5 +1,7 @@
 //! The contract with clients: every path, status and command, against a running node and its OpenAPI document.
 
+mod page;
+
 use crate::fleet::{Fleet, Node, items};
 use crate::http::{Answer, Client};
 use crate::registry::{Sleeper, found, register};
@@ -281,7 +283,7 @@ async fn every_path_and_status_is_as_the_openapi_document_says() -> anyhow::Resu
     found(node, "remote").await?;
     let registry = [registering(one.pid()), finding(), joining_and_linking(), ending()];
     let mut seen = BTreeSet::new();
-    for attempt in [node_and_cluster(), tokens(), adding(), reading(), changing()].into_iter().chain(registry).flatten() {
+    for attempt in [node_and_cluster(), tokens(), page::codes(), adding(), reading(), changing()].into_iter().chain(registry).flatten() {
         let headers: Vec<(&str, &str)> = attempt.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let answer = client.call_with(attempt.method, &attempt.path, attempt.body.as_ref(), &headers).await;
         let answer = match answer {
@@ -429,6 +431,8 @@ fn commands<'a>(id: &'a str, pid: &'a str) -> Vec<(Vec<&'a str>, i32)> {
         (vec!["token", "list"], 0),
         (vec!["token", "revoke", "zzz"], 3),
         (vec!["token", "revoke", "z"], 2),
+        (vec!["web"], 0),
+        (vec!["web", "--json"], 0),
         (vec!["ps"], 0),
         (vec!["ps", "--prefix", "w", "--on", "n1", "--group", "g", "--state", "up", "--local"], 0),
         (vec!["ps", "--state", "asleep"], 2),

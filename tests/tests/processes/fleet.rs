@@ -75,9 +75,16 @@ impl Fleet {
         let seed = self.nodes.first().map_or(address, |first| first.address);
         let dir = self.dir.path().join(name);
         self.issue("ca", name, &dir.join("tls"))?;
-        let data = dir.join("data");
-        let node =
-            Node { name: name.to_owned(), data, dir, address, daemon: "musterd", launcher: Vec::new(), env: Vec::new(), child: None };
+        let node = Node {
+            name: name.to_owned(),
+            data: dir.join("data"),
+            dir,
+            address,
+            daemon: "musterd",
+            launcher: Vec::new(),
+            env: Vec::new(),
+            child: None,
+        };
         node.configure(&[seed])?;
         self.nodes.push(node);
         self.nodes.last_mut().context("a node was added")
@@ -87,6 +94,13 @@ impl Fleet {
     pub(crate) fn issue(&self, ca: &str, name: &str, out: &Path) -> anyhow::Result<()> {
         run(Command::new(program("muster")).args(["pki", "issue", name, "--dir"]).arg(self.dir.path().join(ca)).arg("--out").arg(out))?;
         Ok(())
+    }
+
+    /// Renews a node's certificate for so many days.
+    pub(crate) fn renew(&self, node: &Node, days: u16) -> anyhow::Result<()> {
+        let mut renew = Command::new(program("muster"));
+        renew.args(["pki", "issue", &node.name, "--renew", "--days", &days.to_string(), "--dir"]).arg(self.dir.path().join("ca"));
+        run(renew.arg("--out").arg(node.dir.join("tls"))).map(drop)
     }
 
     /// Waits until every running node reaches every other running one, and nobody else is expected.

@@ -8,13 +8,15 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-struct Dev {
+/// A cluster that `muster dev` runs, and which ends with the test.
+pub(crate) struct Dev {
     dir: TempDir,
     child: Child,
 }
 
 impl Dev {
-    fn start() -> anyhow::Result<Self> {
+    /// Three nodes that see each other.
+    pub(crate) fn start() -> anyhow::Result<Self> {
         let dir = TempDir::with_prefix("dev")?;
         let child = Self::spawn(&dir)?;
         let dev = Self { dir, child };
@@ -37,19 +39,25 @@ impl Dev {
         Ok(())
     }
 
-    fn out(&self) -> String {
+    /// The cluster's directory.
+    pub(crate) fn cluster(&self) -> PathBuf {
+        self.dir.path().join("d")
+    }
+
+    /// What it has printed.
+    pub(crate) fn out(&self) -> String {
         std::fs::read_to_string(self.dir.path().join("out")).unwrap_or_default()
     }
 
     fn pid_of(&self, node: &str) -> anyhow::Result<i32> {
-        let file: PathBuf = self.dir.path().join("d").join(node).join("musterd.pid");
+        let file: PathBuf = self.cluster().join(node).join("musterd.pid");
         Ok(std::fs::read_to_string(&file).with_context(|| file.display().to_string())?.trim().parse()?)
     }
 
     /// Runs `muster` with these words; gives its exit code and what it printed.
     fn muster(&self, words: &[&str]) -> anyhow::Result<(i32, String)> {
         let mut muster = Command::new(program("muster"));
-        muster.env("MUSTER_DEV_DIR", self.dir.path().join("d")).args(words).stdin(Stdio::null());
+        muster.env("MUSTER_DEV_DIR", self.cluster()).args(words).stdin(Stdio::null());
         let output = muster.output()?;
         let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         Ok((output.status.code().unwrap_or(-1), text))
@@ -153,7 +161,7 @@ fn the_story_of_the_readme_happens() -> anyhow::Result<()> {
 fn nodes_end_with_a_muster_dev_that_is_killed_and_keep_their_lists() -> anyhow::Result<()> {
     let mut dev = Dev::start()?;
     dev.good(&["--node", "node2", "add", "groceries", "bread"])?;
-    let (code, text) = dev.muster(&["dev", "--dir", &dev.dir.path().join("d").display().to_string()])?;
+    let (code, text) = dev.muster(&["dev", "--dir", &dev.cluster().display().to_string()])?;
     ensure!(code == 4, "a second one in the same directory: {code} {text}");
     let pids = [dev.pid_of("node1")?, dev.pid_of("node2")?, dev.pid_of("node3")?];
     dev.end(Signal::KILL)?;

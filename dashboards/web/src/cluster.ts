@@ -1,0 +1,193 @@
+// The node and its cluster: members, processes, lists and what happens to them.
+
+import { Unreachable, get } from "./api.ts";
+import * as list from "./list.ts";
+import { describe, isWorthSaying } from "./words.ts";
+import { NO_ANSWER, onceBack, reachable, unreachable } from "./reach.ts";
+import * as outbox from "./outbox.ts";
+import { giveBack } from "./slots.ts";
+import { changed, speak, state } from "./state.ts";
+import { Stream } from "./stream.ts";
+import type { Happened, List, Member, NodeInfo, Page, Partition, Process, Status } from "./types.ts";
+
+const KEPT = 300;
+/** Round trips have no event, nor has a disk that fills. */
+const MEMBERS_EVERY_MS = 5_000;
+/** What happens together is asked for once. */
+const MEMBERS_AFTER_MS = 30;
+const PROCESSES_AFTER_MS = 150;
+const LISTS = 200;
+const PROCESSES = 200;
+
+let events: Stream | null = null;
+let number = 0;
+const soonMembers = debounced(MEMBERS_AFTER_MS, () => refreshMembers());
+const soonProcesses = debounced(PROCESSES_AFTER_MS, () => refreshProcesses());
+
+function debounced(ms: number, call: () => void): () => void {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  return () => {
+    timer ??= setTimeout(() => {
+      timer = undefined;
+      call();
+    }, ms);
+  };
+}
+
+/** Begins, once there is a token. */
+export function start(): void {
+  setInterval(() => {
+    if (!document.hidden && state.session === "good") refreshMembers();
+  }, MEMBERS_EVERY_MS);
+  onceBack(() => {
+    retry();
+    refreshAll();
+  });
+  restart();
+}
+
+/** Goes on with a new token. All else is asked for when the stream is there, so that nothing falls between. */
+export function restart(): void {
+  events ??= new Stream("/v1/events", { event: happened, up: reachable, down: unreachable, missing: () => {} });
+  retry();
+}
+
+/** Keeps nothing of what the node has told. */
+export function forget(): void {
+  events?.close();
+  events = null;
+  list.close();
+  state.node = null;
+  state.members = [];
+  state.partition = null;
+  state.attention = [];
+  state.healed = null;
+  state.happened = [];
+  state.editor = null;
+  state.lists = { items: new Map(), hasMore: false, match: "" };
+  state.processes = { items: [], hasMore: false, prefix: "" };
+}
+
+/** Tries all that waits for the node. */
+export function retry(): void {
+  if (state.session !== "good") return;
+  events?.retry();
+  list.retry();
+  outbox.hurry();
+  refreshMembers();
+}
+
+/** Gives the connections back until `retry`. */
+export function pause(): void {
+  events?.pause();
+  list.pause();
+  giveBack();
+}
+
+/** Does what needs the node; that it does not answer is told elsewhere. */
+async function quietly(work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+    changed();
+    // A call may fail while the streams go on.
+    if (state.reach.why === NO_ANSWER) reachable();
+  } catch (error) {
+    if (error instanceof Unreachable) unreachable(NO_ANSWER);
+  }
+}
+
+/** Asks for all but the open list, which has a stream of its own. */
+export function refreshAll(): void {
+  void quietly(async () => {
+    state.node = await get<NodeInfo>("/v1/node");
+  });
+  refreshMembers();
+  refreshLists();
+  refreshProcesses();
+}
+
+function refreshMembers(): void {
+  void quietly(async () => {
+    const [members, status] = await Promise.all([get<Page<Member>>("/v1/members?limit=1000"), get<Status>("/v1/status")]);
+    state.members = members.items;
+    state.attention = status.attention;
+    take(status.partition);
+  });
+}
+
+function take(partition: Partition): void {
+  const before = state.partition;
+  state.partition = partition;
+  if (before && before.verdict !== "whole" && partition.verdict === "whole") {
+    state.healed = partition.since;
+  } else if (partition.verdict !== "whole") {
+    state.healed = null;
+  }
+}
+
+export function refreshLists(): void {
+  const match = state.lists.match;
+  void quietly(async () => {
+    const query = match === "" ? "" : `&match=${encodeURIComponent(match)}`;
+    const page = await get<Page<List>>(`/v1/lists?limit=${LISTS}${query}`);
+    if (match !== state.lists.match) return;
+    state.lists.items = new Map(page.items.map((item) => [item.name, item]));
+    state.lists.hasMore = page.next !== null;
+    const first = page.items[0];
+    const wanted = list.lastOpen() ?? first?.name;
+    if (!state.open && wanted !== undefined && match === "" && state.naming === "") list.open(wanted);
+  });
+}
+
+export function refreshProcesses(): void {
+  const prefix = state.processes.prefix;
+  void quietly(async () => {
+    const query = prefix === "" ? "" : `&prefix=${encodeURIComponent(prefix)}`;
+    const page = await get<Page<Process>>(`/v1/processes?limit=${PROCESSES}${query}`);
+    if (prefix === state.processes.prefix) state.processes = { prefix, items: page.items, hasMore: page.next !== null };
+  });
+}
+
+function happened(name: string, data: unknown): void {
+  if (name === "snapshot") {
+    if ((data as { last: boolean }).last) refreshAll();
+    return;
+  }
+  const event = data as Happened;
+  note(event);
+  if (isWorthSaying(event)) speak(describe(event));
+  if (event.kind === "list") listHappened(event);
+  else if (event.kind === "process") soonProcesses();
+  else soonMembers();
+  changed();
+}
+
+/** Puts an event into the log. A list that changes all the time has one line there. */
+function note(event: Happened): void {
+  const [last, ...rest] = state.happened;
+  const isSame = last?.kind === "list" && event.kind === "list" && last.name === event.name && last.type === event.type;
+  number += 1;
+  const times = isSame ? last.times + 1 : 1;
+  state.happened = [{ ...event, number: isSame ? last.number : number, times }, ...(isSame ? rest : state.happened)].slice(
+    0,
+    KEPT,
+  );
+}
+
+function listHappened(event: Happened): void {
+  const { items, match } = state.lists;
+  const known = items.get(event.name);
+  if (event.type === "deleted") {
+    items.delete(event.name);
+  } else if (known || (items.size < LISTS && event.name.toLocaleLowerCase().includes(match.toLocaleLowerCase()))) {
+    items.set(event.name, {
+      name: event.name,
+      total: Number(event["total"]),
+      open: Number(event["open"]),
+      modified_at: event.at,
+    });
+  } else {
+    state.lists.hasMore = true;
+  }
+  if (event.name === state.open?.name && !state.open.exists) list.retry();
+}
