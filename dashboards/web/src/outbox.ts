@@ -156,7 +156,11 @@ function later(change: Change, error: unknown): false {
 
 function keep(): void {
   const unsaved = changes.filter((change) => change.status !== "settling");
-  sessionStorage.setItem(KEY, JSON.stringify(unsaved));
+  try {
+    sessionStorage.setItem(KEY, JSON.stringify(unsaved));
+  } catch {
+    // More than the storage takes: it does not outlive the page, and the browser asks before it closes the tab.
+  }
   changed();
 }
 
