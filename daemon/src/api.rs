@@ -11,7 +11,7 @@
 //! | `access`, `bearer` | what a call by TCP needs, and the tokens that it bears |
 //! | `query`, `json`, `path`, `page`, `time`, `filter`, `body`, `entry_page` | how requests are read and answers written |
 //! | `status`, `attention` | this node on one page, and what on it needs somebody |
-//! | `entries`, `lists`, `cluster`, `processes`, `events`, `watch`, `tokens`, `web`, `book`, `operation`, `reload`, `log_level`, `fault` | the calls |
+//! | `entries`, `lists`, `cluster`, `processes`, `events`, `watch`, `tokens`, `web`, `book`, `operation`, `reload`, `log_level`, `doctor`, `fault` | the calls |
 //! | `measure` | how the calls are counted and timed |
 //! | `assets` | the page in the browser |
 //! | `openapi` | the document that describes them |
@@ -28,6 +28,7 @@ mod bearer;
 mod body;
 mod book;
 mod cluster;
+mod doctor;
 mod entries;
 mod entry_page;
 mod events;
@@ -103,6 +104,7 @@ struct Shared {
     scans: Arc<Semaphore>,
     leaving: Arc<AtomicBool>,
     document: Bytes,
+    examining: tokio::sync::Mutex<()>,
     operations: Operations,
 }
 
@@ -120,7 +122,18 @@ impl Api {
         let (_, described) = everything().split_for_parts();
         let operations = Operations::of(&described);
         let document = openapi::render(described);
-        Self { shared: Arc::new(Shared { service, policy, hub, scans, leaving: Arc::default(), document, operations }) }
+        Self {
+            shared: Arc::new(Shared {
+                service,
+                policy,
+                hub,
+                scans,
+                leaving: Arc::default(),
+                examining: tokio::sync::Mutex::default(),
+                document,
+                operations,
+            }),
+        }
     }
 
     /// What is served on the unix socket: everything but the book's routes.
@@ -157,6 +170,11 @@ impl Api {
 
     pub(crate) fn hub(&self) -> &ListHub {
         &self.shared.hub
+    }
+
+    /// Held by whoever examines the node.
+    pub(crate) fn examining(&self) -> &tokio::sync::Mutex<()> {
+        &self.shared.examining
     }
 
     pub(crate) fn document(&self) -> &Bytes {
@@ -274,6 +292,7 @@ fn socket_routes() -> OpenApiRouter<Api> {
         .routes(routes!(processes::groups))
         .routes(routes!(processes::members))
         .routes(routes!(processes::join, processes::leave))
+        .routes(routes!(doctor::examine))
         .routes(routes!(fault::set))
         .routes(routes!(fault::hang))
 }

@@ -8,6 +8,7 @@ mod cluster;
 mod complete;
 mod dates;
 mod dev;
+mod doctor;
 mod due;
 mod edit;
 mod entry;
@@ -29,6 +30,7 @@ mod table;
 mod text;
 mod titles;
 mod token;
+mod top;
 mod unreachable;
 mod watch;
 mod web;
@@ -38,21 +40,29 @@ pub(crate) use failure::Failure;
 pub(crate) use text::{local_time, printable};
 
 use args::{Cli, Command, Token};
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use output::Output;
 use session::Session;
 use std::ffi::OsString;
+use std::io::Error;
+use std::path::Path;
 use std::process::ExitCode;
+
+/// The command line, for all that is made from it.
+pub(crate) fn command() -> clap::Command {
+    Cli::command()
+}
 
 /// The whole of `muster`, from its command line (the program's name first) to its exit code.
 ///
 /// `muster daemon …` is `musterd …` under the name of this program, so that `muster dev` can start nodes by executing itself;
-/// `muster launch …` is what `muster run` starts.
+/// `muster launch …` is what `muster run` starts; `muster manual DIR` writes the manual pages for packages.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let mut args: Vec<OsString> = args.into_iter().collect();
     match args.get(1) {
         Some(word) if word == "daemon" => return crate::daemon_main(args.split_off(1)),
         Some(word) if word == run::LAUNCH => return run::launched(args.split_off(2)),
+        Some(word) if word == "manual" => return manual(args.get(2)),
         Some(_) | None => {}
     }
     let cli = match Cli::try_parse_from(args) {
@@ -64,6 +74,17 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(code) => code,
         Err(failure) => failure.report(&output),
     }
+}
+
+fn manual(dir: Option<&OsString>) -> ExitCode {
+    let written = dir.ok_or_else(|| Error::other("it takes a directory")).and_then(|dir| crate::manual::write(Path::new(dir)));
+    written.map_or_else(
+        |error| {
+            eprintln!("muster: no manual pages were written: {error}");
+            ExitCode::FAILURE
+        },
+        |()| ExitCode::SUCCESS,
+    )
 }
 
 /// Help and version are printed with 0, mistakes with 2. A terminal that is gone needs no more words.
@@ -87,6 +108,8 @@ async fn dispatch(cli: Cli, output: &Output) -> Result<ExitCode, Failure> {
         Command::Pki(pki) => pki::run(&pki, output),
         Command::Completions { shell } => complete::run(shell, output),
         Command::Status => status::status(&session()?).await,
+        Command::Top => return top::run(&session()?).await,
+        Command::Doctor(args) => return doctor::examine(&session()?, &args).await,
         Command::Members(args) => cluster::members(&session()?, &args).await,
         Command::Join { addresses } => cluster::join(&session()?, &addresses).await,
         Command::Leave { force } => cluster::leave(&session()?, force).await,

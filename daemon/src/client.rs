@@ -12,6 +12,7 @@ mod stream;
 
 pub use error::{ClientError, Problem};
 pub use path::ApiPath;
+pub(crate) use socket::SYSTEM;
 pub use socket::{Search, search};
 pub use sse::ServerEvent;
 pub use stream::EventStream;
@@ -50,6 +51,12 @@ impl Client {
         Self { socket: socket.into(), timeout }
     }
 
+    /// The same with calls that may take at least so long.
+    #[must_use]
+    pub fn with_patience(&self, patience: Duration) -> Self {
+        Self { socket: self.socket.clone(), timeout: self.timeout.max(patience) }
+    }
+
     /// The socket it connects to.
     pub fn socket(&self) -> &Path {
         &self.socket
@@ -63,6 +70,15 @@ impl Client {
     /// Asks for a resource.
     pub async fn get(&self, path: &ApiPath) -> Result<Reply, ClientError> {
         self.call(Method::GET, path, None, None).await
+    }
+
+    /// Asks for a resource that is text.
+    pub async fn text(&self, path: &ApiPath) -> Result<String, ClientError> {
+        let request = connection::request(Method::GET, path, None, None)?;
+        match tokio::time::timeout(self.timeout.saturating_add(GRACE), connection::exchange_text(&self.socket, request)).await {
+            Ok(answered) => answered,
+            Err(_) => Err(ClientError::Timeout(self.timeout)),
+        }
     }
 
     /// Sends a request, with a JSON body and an `If-Match` where given.

@@ -18,7 +18,9 @@ mod keys;
 mod nearest;
 mod resolve;
 
+pub(crate) use describe::manual;
 pub use error::ConfigError;
+pub(crate) use flags::command;
 pub(crate) use keys::Applies;
 
 use std::collections::BTreeMap;

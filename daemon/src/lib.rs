@@ -10,9 +10,12 @@ pub mod cli;
 pub mod client;
 pub mod config;
 pub mod dev;
+mod doctor;
 pub mod event;
 mod hub;
+mod inquiry;
 pub mod logging;
+mod manual;
 mod metrics;
 mod process;
 mod reload;
@@ -31,6 +34,9 @@ use std::process::ExitCode;
 /// system's allocator.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
+
+/// The exit code where settings or certificates cannot be used: a service manager need not try again.
+const UNUSABLE: u8 = 2;
 
 /// The whole of `musterd`: settings, a node, and one sentence when something is wrong.
 pub fn daemon_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -54,11 +60,11 @@ pub fn daemon_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(reason @ (node::cluster::StopReason::Clone(_) | node::cluster::StopReason::NameTaken(_))) => {
             tracing::error!(%reason, "this node cannot be part of the cluster");
             eprintln!("musterd: {reason}");
-            ExitCode::FAILURE
+            ExitCode::from(UNUSABLE)
         }
         Err(error) => {
             eprintln!("musterd: {error:#}");
-            ExitCode::FAILURE
+            if error.is::<transport::IdentityError>() { ExitCode::from(UNUSABLE) } else { ExitCode::FAILURE }
         }
     }
 }

@@ -51,6 +51,23 @@ impl Reloader {
         (Self { source, level, endpoint, policy: policy.0, limits: limits.0, started, latest }, in_force)
     }
 
+    /// The configuration as of the last reload.
+    pub(crate) async fn latest(&self) -> Config {
+        self.latest.lock().await.clone()
+    }
+
+    /// What a reload would find, with nothing changed: keys that differ from what is in force.
+    ///
+    /// # Errors
+    /// What is wrong with the configuration or the certificates.
+    pub(crate) async fn pending(&self) -> anyhow::Result<Vec<String>> {
+        let source = self.source.clone();
+        let (new, _) = tokio::task::spawn_blocking(move || read(&source)).await.context("reading was cut short")??;
+        let mut keys = config::changed(&*self.latest.lock().await, &new, Applies::AtReload);
+        keys.extend(config::changed(&self.started, &new, Applies::AtRestart));
+        Ok(keys)
+    }
+
     /// Reloads.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! The running node as the API sees it: ask the machines, read the view, follow what happens.
 
+use crate::config::Config;
 use crate::event::EventLog;
 use crate::logging::Logging;
 use crate::metrics::Snapshot;
@@ -149,6 +150,24 @@ impl Service {
     /// The round trip to the peer of a connection, as QUIC measures it.
     pub fn rtt(&self, conn: ConnId) -> Option<Duration> {
         self.inner.endpoint.rtt(conn.0)
+    }
+
+    /// The QUIC endpoint.
+    pub(crate) fn endpoint(&self) -> &transport::Endpoint {
+        &self.inner.endpoint
+    }
+
+    /// The configuration as of the last reload.
+    pub(crate) async fn config(&self) -> Config {
+        self.inner.reloader.latest().await
+    }
+
+    /// The keys whose values in the files are not in force; reads the files.
+    ///
+    /// # Errors
+    /// What is wrong with them, in words.
+    pub(crate) async fn pending(&self) -> anyhow::Result<Vec<String>> {
+        self.inner.reloader.pending().await
     }
 
     /// The means to drop packets on purpose; only in a daemon started with `--dev-faults`.

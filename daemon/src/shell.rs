@@ -18,6 +18,7 @@ pub(crate) use lists::ListsInbox;
 
 use crate::config::{Config, Source};
 use crate::event::EventLog;
+use crate::inquiry;
 use crate::logging::Logging;
 use crate::metrics;
 use crate::process::{self, Host, Replica};
@@ -39,7 +40,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
-use tokio::sync::{broadcast, oneshot, watch};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 /// How many lists machines share out the shards: one constant, which neither the wire nor the store knows.
 const WORKERS: u8 = 2;
@@ -201,6 +202,9 @@ impl Node {
         let config = &self.config;
         self.runtime.block_on(async {
             let asked = tokio::spawn(signals(service.clone()));
+            let (questions, asked_by_peers) = mpsc::channel(inquiry::WAITING);
+            service.endpoint().answer_by(questions);
+            let answering = tokio::spawn(inquiry::answer(service.clone(), asked_by_peers));
             let upkeep = tokio::spawn(metrics::upkeep(service.recorder()));
             let parent = config.parent_pipe.then(|| tokio::spawn(end_with_parent(service.clone())));
             let watchdog = Watchdog::start(&service, listeners.socket_path());
@@ -218,14 +222,16 @@ impl Node {
             let _ = tokio::time::timeout(listen::FAREWELL, serving).await;
             asked.abort();
             upkeep.abort();
+            answering.abort();
             parent.inspect(tokio::task::JoinHandle::abort);
             reason
         })
     }
 
     fn transport_settings(&self) -> transport::Settings {
+        let inquiry_alpn = node::inquiry::ALPN.to_vec();
         let usual = transport::Settings::new(self.config.quic.listen, Protocol::SPOKEN.iter().map(|version| version.alpn()));
-        transport::Settings { channels: Channel::COUNT, urgent_channels: Channel::URGENT, ..usual }
+        transport::Settings { inquiry_alpn, channels: Channel::COUNT, urgent_channels: Channel::URGENT, ..usual }
     }
 
     fn cluster_settings(&mut self, capacity: usize) -> anyhow::Result<impl FnOnce(SocketAddr) -> node::cluster::Settings + Send + 'static> {

@@ -8,7 +8,13 @@ pub(crate) fn full() -> String {
     format!("{} ({}, built {})", env!("CARGO_PKG_VERSION"), env!("MUSTER_REVISION"), built())
 }
 
-fn built() -> String {
+/// The program as a manual page names it: `Muster 0.1.0`.
+pub(crate) fn source() -> String {
+    concat!("Muster ", env!("CARGO_PKG_VERSION")).to_owned()
+}
+
+/// The day of the build.
+pub(crate) fn built() -> String {
     let at = env!("MUSTER_BUILD_EPOCH").parse().ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
     at.map_or_else(|| "at an unknown time".to_owned(), |at| at.to_zoned(TimeZone::UTC).date().to_string())
 }

@@ -3,6 +3,7 @@
 use crate::dial::peer_of;
 use crate::endpoint::Core;
 use crate::event::PeerName;
+use crate::inquiry;
 use crate::refusal::{DialErrorKind, Failure, Verdict};
 use quinn::Incoming;
 use std::sync::Arc;
@@ -37,14 +38,21 @@ fn admit(core: &Core, incoming: Incoming) -> Option<(Incoming, OwnedSemaphorePer
     Some((incoming, permit))
 }
 
-async fn handshake(core: Arc<Core>, incoming: Incoming, _permit: OwnedSemaphorePermit) {
+async fn handshake(core: Arc<Core>, incoming: Incoming, permit: OwnedSemaphorePermit) {
     let remote = incoming.remote_address();
     let verdict = Verdict::default();
     let accepted = timeout(core.settings.accept_limit, shake(&core, incoming, &verdict)).await;
     match accepted.unwrap_or_else(|_| Err(Failure::unreachable("the handshake took too long"))) {
+        Ok((quic, peer)) if inquiry::is_one(&core, &quic) => {
+            drop(permit);
+            inquiry::serve(core, quic, peer).await;
+        }
         Ok((quic, peer)) => core.adopt(quic, peer, None, None),
         Err(failure) => {
             failure.count(&core.counters);
+            if failure.kind == DialErrorKind::Unreachable {
+                core.knock(remote);
+            }
             if failure.kind == DialErrorKind::Refused && core.may_log_refusal() {
                 info!(%remote, reason = failure.reason, "a connection was refused");
             } else {

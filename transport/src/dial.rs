@@ -20,7 +20,7 @@ const MAX_ADDRESSES: usize = 4;
 /// How long an address is tried alone before the next one joins in (RFC 8305 calls it the connection attempt delay).
 const HEAD_START: Duration = Duration::from_millis(250);
 /// QUIC wants a server name; nodes are known by the ids in their certificates, so it is neither sent nor checked.
-const SERVER_NAME: &str = "node.muster";
+pub(crate) const SERVER_NAME: &str = "node.muster";
 
 /// A peer that accepted us.
 struct Answer {
@@ -115,8 +115,12 @@ async fn shake(core: &Core, address: SocketAddr, expect: Option<[u8; 16]>, verdi
 
 /// Who is at the other end, by the certificate that the handshake has already judged.
 pub(crate) fn peer_of(quic: &quinn::Connection) -> Result<PeerName, Failure> {
-    let chain = quic.peer_identity().and_then(|identity| identity.downcast::<Vec<CertificateDer<'static>>>().ok());
-    let leaf = chain.and_then(|chain| chain.first().cloned()).unwrap_or_else(|| CertificateDer::from(Vec::new()));
-    let facts = certificate::node(&leaf).map_err(Refusal::Certificate)?;
+    let facts = certificate::node(&leaf_of(quic)).map_err(Refusal::Certificate)?;
     Ok(PeerName { id: facts.id, name: facts.name })
+}
+
+/// The certificate of the other end; empty where there is none.
+pub(crate) fn leaf_of(quic: &quinn::Connection) -> CertificateDer<'static> {
+    let chain = quic.peer_identity().and_then(|identity| identity.downcast::<Vec<CertificateDer<'static>>>().ok());
+    chain.and_then(|chain| chain.first().cloned()).unwrap_or_else(|| CertificateDer::from(Vec::new()))
 }

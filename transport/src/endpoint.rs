@@ -4,6 +4,7 @@ use crate::connection::{self, CloseCode, Link, MAX_LARGE_DATAGRAMS};
 use crate::event::{self, Events, Outboxes, PeerName};
 use crate::fault::{Fault, Socket, canonical};
 use crate::identity::Identity;
+use crate::inquiry::{self, Knocks, Question};
 use crate::refusal::Verdict;
 use crate::registry::Registry;
 use crate::settings::Settings;
@@ -19,7 +20,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, timeout};
 use tracing::{debug, info};
 
@@ -90,7 +91,10 @@ pub(crate) struct Core {
     pub(crate) counters: Arc<Counters>,
     pub(crate) runtime: Handle,
     pub(crate) handshakes: Arc<Semaphore>,
+    pub(crate) inquiries: Arc<Semaphore>,
     fault: Fault,
+    questions: Mutex<Option<mpsc::Sender<Question>>>,
+    knocks: Mutex<Knocks>,
     tls: Mutex<Arc<Tls>>,
     transport: Arc<TransportConfig>,
     /// Carries the key of address tokens, so it must stay the same one.
@@ -121,7 +125,10 @@ impl Endpoint {
             counters,
             runtime: runtime.clone(),
             handshakes: Arc::new(Semaphore::new(settings.max_handshakes)),
+            inquiries: Arc::new(Semaphore::new(inquiry::MAX_INQUIRIES)),
             fault,
+            questions: Mutex::default(),
+            knocks: Mutex::default(),
             tls: Mutex::new(tls),
             transport,
             server,
@@ -241,7 +248,7 @@ impl Endpoint {
         let _ = timeout(CLOSE_LIMIT, core.quic.wait_idle()).await;
     }
 
-    fn core(&self) -> &Arc<Core> {
+    pub(crate) fn core(&self) -> &Arc<Core> {
         &self.0.0
     }
 }
@@ -303,6 +310,34 @@ impl Core {
         let mut config = quinn::ClientConfig::new(Arc::new(tls.client(expect, verdict)?));
         config.transport_config(self.transport.clone());
         Ok(config)
+    }
+
+    pub(crate) fn inquiry_config(&self, expect: [u8; 16], verdict: Verdict) -> Result<quinn::ClientConfig, TlsError> {
+        let tls = locked(&self.tls).clone();
+        let mut config = quinn::ClientConfig::new(Arc::new(tls.inquirer(expect, verdict)?));
+        config.transport_config(self.transport.clone());
+        Ok(config)
+    }
+
+    pub(crate) fn fault(&self) -> &Fault {
+        &self.fault
+    }
+
+    pub(crate) fn answer_by(&self, questions: mpsc::Sender<Question>) {
+        *locked(&self.questions) = Some(questions);
+    }
+
+    pub(crate) fn questions(&self) -> Option<mpsc::Sender<Question>> {
+        locked(&self.questions).clone()
+    }
+
+    /// A handshake from there was not finished.
+    pub(crate) fn knock(&self, from: SocketAddr) {
+        locked(&self.knocks).note(from);
+    }
+
+    pub(crate) fn knocked(&self, from: SocketAddr) -> Option<Duration> {
+        locked(&self.knocks).since(from)
     }
 
     pub(crate) fn server_config(&self, verdict: Verdict) -> Result<quinn::ServerConfig, TlsError> {

@@ -34,6 +34,9 @@
 //! | channel number | frames: length (4 bytes, big endian, at most 1 MiB), body. Length `0xffff_ffff` has no body: a keep-alive. One such stream per channel and direction |
 //! | `0xff` | to the end of the stream (at most 64 KiB): one datagram that was too large for a packet |
 //!
+//! A second ALPN name, [`Settings::inquiry_alpn`], is for inquiries: each bidirectional stream is one question (at most 1 KiB) and
+//! its answer (at most 16 KiB).
+//!
 //! Both sides greet: they open channel 0 with a keep-alive at once, the dialler when it has the other one's. By it the dialler
 //! knows that its certificate was accepted (in TLS 1.3 a client finishes its handshake before the server has judged it), and
 //! the accepting side that the dialler has not given up meanwhile.
@@ -50,6 +53,7 @@ mod event;
 mod fault;
 mod frame;
 mod identity;
+mod inquiry;
 pub mod pki;
 mod queue;
 mod reader;
@@ -65,6 +69,7 @@ pub use endpoint::{BindError, Endpoint, ReloadError};
 pub use event::{Event, Events, PeerName};
 pub use fault::Fault;
 pub use identity::{Identity, IdentityError};
+pub use inquiry::{Inquiry, InquiryError, Question};
 pub use refusal::DialErrorKind;
 pub use settings::Settings;
 pub use stats::{ConnectionStats, Stats};

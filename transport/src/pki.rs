@@ -7,7 +7,8 @@
 //! | `issued/NAME` | the id of the node of that name, as 32 hexadecimal digits: names and ids are never given twice |
 //!
 //! The cluster's id is 16 random bytes in the authority's distinguished name, `O=muster, CN=muster cluster <32 hex>`, so that
-//! authorities can be replaced without making another cluster. A node's certificate is valid for 2 years, from a day back.
+//! authorities can be replaced without making another cluster. A node's certificate is valid for 2 years unless told otherwise,
+//! from a day back.
 
 mod files;
 
@@ -24,7 +25,8 @@ use std::path::{Path, PathBuf};
 use time::{Duration, OffsetDateTime};
 
 const AUTHORITY_LIFE: Duration = Duration::days(3650);
-const NODE_LIFE: Duration = Duration::days(730);
+/// How long a node's certificate is valid when nobody says.
+pub const NODE_LIFE: std::time::Duration = std::time::Duration::from_secs(730 * 24 * 60 * 60);
 /// How far a certificate's begin lies back, for nodes whose clocks are behind.
 const BACKDATED: Duration = Duration::days(1);
 
@@ -133,8 +135,8 @@ pub fn rotate(dir: &Path) -> Result<Authority, PkiError> {
 }
 
 /// Draws the id of a new node and writes `node.pem`, `node.key` and a copy of `ca.pem` into `out`, which is made if missing.
-/// A name can be issued once.
-pub fn issue(dir: &Path, name: &str, out: &Path) -> Result<Issued, PkiError> {
+/// A name can be issued once. The certificate ends after `life`, or with its authority.
+pub fn issue(dir: &Path, name: &str, out: &Path, life: std::time::Duration) -> Result<Issued, PkiError> {
     check_name(name)?;
     refuse_existing(&[out.join(NODE_FILE), out.join(NODE_KEY_FILE), out.join(AUTHORITY_FILE)])?;
     let record = dir.join(ISSUED_DIRECTORY).join(name);
@@ -142,7 +144,7 @@ pub fn issue(dir: &Path, name: &str, out: &Path) -> Result<Issued, PkiError> {
         return Err(PkiError::Issued { name: name.to_owned(), id: certificate::hex(id) });
     }
     let id = rand::random();
-    let made = make_node(dir, id, name)?;
+    let made = make_node(dir, id, name, life)?;
     files::directory(out)?;
     files::directory(&dir.join(ISSUED_DIRECTORY))?;
     // The name is taken before the files are there: an interrupted issue can be renewed, a name is never given twice.
@@ -152,10 +154,10 @@ pub fn issue(dir: &Path, name: &str, out: &Path) -> Result<Issued, PkiError> {
 }
 
 /// Issues the certificate of an earlier issued node again, with a new key and the same id, replacing the files in `out`.
-pub fn renew(dir: &Path, name: &str, out: &Path) -> Result<Issued, PkiError> {
+pub fn renew(dir: &Path, name: &str, out: &Path, life: std::time::Duration) -> Result<Issued, PkiError> {
     check_name(name)?;
     let id = issued_id(&dir.join(ISSUED_DIRECTORY).join(name))?.ok_or_else(|| PkiError::NotIssued(name.to_owned()))?;
-    let made = make_node(dir, id, name)?;
+    let made = make_node(dir, id, name, life)?;
     write_node(dir, &made, out, Replace::Yes)?;
     Ok(made.issued)
 }
@@ -194,7 +196,7 @@ fn authority_params(cluster: [u8; 16]) -> CertificateParams {
     params
 }
 
-fn make_node(dir: &Path, id: [u8; 16], name: &str) -> Result<MadeNode, PkiError> {
+fn make_node(dir: &Path, id: [u8; 16], name: &str, life: std::time::Duration) -> Result<MadeNode, PkiError> {
     let (signing_key, authority) = signing_authority(dir)?;
     let key = KeyPair::generate_for(&PKCS_ED25519)?;
     let mut params = CertificateParams::new(certificate::dns_names(id, name))?;
@@ -206,7 +208,7 @@ fn make_node(dir: &Path, id: [u8; 16], name: &str) -> Result<MadeNode, PkiError>
     params.use_authority_key_identifier_extension = true;
     let now = OffsetDateTime::now_utc();
     params.not_before = now - BACKDATED;
-    params.not_after = (now + NODE_LIFE).min(OffsetDateTime::from_unix_timestamp(authority.not_after).unwrap_or(now));
+    params.not_after = (now + life).min(OffsetDateTime::from_unix_timestamp(authority.not_after).unwrap_or(now));
     let issued = Issued { id, name: name.to_owned(), cluster: authority.cluster, not_after: params.not_after.unix_timestamp() };
     let issuer = Issuer::new(authority_params(authority.cluster), signing_key);
     let pem = params.signed_by(&key, &issuer)?.pem();

@@ -121,6 +121,11 @@ impl Failure {
         }
     }
 
+    /// Whether somebody was there who does not speak that protocol.
+    pub(crate) fn is_other_protocol(&self) -> bool {
+        matches!(self.counted_as, Some(CountedAs::OtherProtocol))
+    }
+
     /// Raises the counter of its reason.
     pub(crate) fn count(&self, counters: &Counters) {
         let counter = match self.counted_as {

@@ -12,6 +12,8 @@ pub struct Settings {
     /// The names of the protocol's versions (RFC 7301) that are spoken, the best first; compared byte by byte. The two ends agree
     /// on the accepting end's first one that the other has too; a peer without a common one is refused.
     pub alpn: Vec<Vec<u8>>,
+    /// The name of inquiries; empty: none is answered.
+    pub inquiry_alpn: Vec<u8>,
     /// How many message channels there are, at most 200; channel 0 is sent before all others.
     pub channels: u8,
     /// How many of them, from 0 on, are told on the urgent queue of events; at least 1.
@@ -57,6 +59,7 @@ impl Settings {
         Self {
             listen,
             alpn: alpn.into_iter().map(Into::into).collect(),
+            inquiry_alpn: Vec::new(),
             channels: 2,
             urgent_channels: 1,
             max_frame_bytes: 1 << 20,

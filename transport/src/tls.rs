@@ -34,6 +34,7 @@ pub(crate) fn provider() -> Arc<CryptoProvider> {
 pub(crate) struct Tls {
     pub(crate) identity: Identity,
     alpn: Vec<Vec<u8>>,
+    inquiry_alpn: Vec<u8>,
     provider: Arc<CryptoProvider>,
     resolver: Arc<SingleCertAndKey>,
 }
@@ -41,7 +42,8 @@ pub(crate) struct Tls {
 impl Tls {
     pub(crate) fn new(identity: Identity, settings: &Settings) -> Self {
         let resolver = Arc::new(SingleCertAndKey::from(identity.key.clone()));
-        Self { identity, alpn: settings.alpn.clone(), provider: provider(), resolver }
+        let (alpn, inquiry_alpn) = (settings.alpn.clone(), settings.inquiry_alpn.clone());
+        Self { identity, alpn, inquiry_alpn, provider: provider(), resolver }
     }
 
     /// For one incoming handshake. No tickets: a resumed session would skip the check of the certificate.
@@ -50,7 +52,8 @@ impl Tls {
             .with_protocol_versions(&[&rustls::version::TLS13])?
             .with_client_cert_verifier(Arc::new(self.verifier(None, verdict)))
             .with_cert_resolver(self.resolver.clone());
-        config.alpn_protocols = self.alpn.clone();
+        let inquiry = Some(&self.inquiry_alpn).filter(|name| !name.is_empty());
+        config.alpn_protocols = self.alpn.iter().chain(inquiry).cloned().collect();
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
         Ok(config.try_into()?)
@@ -58,12 +61,21 @@ impl Tls {
 
     /// For one dial.
     pub(crate) fn client(&self, expect: Option<[u8; 16]>, verdict: Verdict) -> Result<QuicClientConfig, TlsError> {
+        self.client_of(self.alpn.clone(), expect, verdict)
+    }
+
+    /// For one inquiry.
+    pub(crate) fn inquirer(&self, expect: [u8; 16], verdict: Verdict) -> Result<QuicClientConfig, TlsError> {
+        self.client_of(vec![self.inquiry_alpn.clone()], Some(expect), verdict)
+    }
+
+    fn client_of(&self, alpn: Vec<Vec<u8>>, expect: Option<[u8; 16]>, verdict: Verdict) -> Result<QuicClientConfig, TlsError> {
         let mut config = rustls::ClientConfig::builder_with_provider(self.provider.clone())
             .with_protocol_versions(&[&rustls::version::TLS13])?
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(self.verifier(expect, verdict)))
             .with_client_cert_resolver(self.resolver.clone());
-        config.alpn_protocols = self.alpn.clone();
+        config.alpn_protocols = alpn;
         config.enable_sni = false;
         config.resumption = Resumption::disabled();
         Ok(config.try_into()?)

@@ -17,6 +17,7 @@ pub mod cluster;
 pub mod codec;
 #[cfg(test)]
 mod golden;
+pub mod inquiry;
 pub mod lists;
 pub mod time;
 mod timers;

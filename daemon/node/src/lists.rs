@@ -31,6 +31,8 @@ mod messages;
 mod outbox;
 mod peers;
 mod pulls;
+#[cfg(test)]
+mod quarantine;
 mod repair;
 mod replicas;
 mod resident;
@@ -254,7 +256,7 @@ impl Lists {
             }),
             Command::EntriesAt { list, change, timeout } => self.look_back(list, change, id, timeout),
             Command::Lagging => {
-                let lagging = self.rounds.lagging(self.edge.now.instant).collect();
+                let lagging = self.rounds.lagging().collect();
                 self.edge.reply(id, Ok(Reply::Lagging(lagging)));
                 Ok(())
             }

@@ -1,5 +1,7 @@
 //! What needs somebody's attention, and what is to be done about it: judged from numbers alone.
 
+use crate::doctor::disk::SLOW_SYNC;
+use crate::doctor::{Level, disk, expiry, expiry::Whose};
 use crate::metrics::Snapshot;
 use node::cluster::{MemberState, RosterView, Verdict};
 use node::wire::WriteError;
@@ -7,15 +9,6 @@ use serde::Serialize;
 use std::time::Duration;
 use utoipa::ToSchema;
 
-const DAY_S: i64 = 86_400;
-/// A node's certificate that expires within this time is to be renewed; within a tenth of it that is urgent.
-const RENEW_S: i64 = 30 * DAY_S;
-/// Changing the authority touches every node, so it is told earlier.
-const RENEW_AUTHORITY_S: i64 = 90 * DAY_S;
-/// Below this share of the disk there is little left; below a quarter of it, hardly anything.
-const LITTLE_SPACE_PERCENT: u64 = 12;
-/// Syncs that take longer than this delay every write that people wait for.
-const SLOW_SYNC: Duration = Duration::from_millis(250);
 /// Repair takes seconds: a list that lags longer than this is stuck.
 const LONG_LAG: Duration = Duration::from_secs(60);
 /// From this local health on, the node's own probes fail one after the other.
@@ -41,6 +34,17 @@ pub(crate) struct Attention {
     /// What to do about it.
     #[serde(rename = "do")]
     pub(crate) remedy: String,
+}
+
+impl Attention {
+    /// Unless it is good.
+    fn of_level(level: Level, what: String, remedy: &str) -> Option<Self> {
+        match level {
+            Level::Good => None,
+            Level::Warning => Some(warning(what, remedy)),
+            Level::Critical => Some(critical(what, remedy)),
+        }
+    }
 }
 
 fn critical(what: impl Into<String>, remedy: impl Into<String>) -> Attention {
@@ -78,16 +82,9 @@ fn store(snapshot: &Snapshot, trouble: Option<WriteError>) -> Vec<Attention> {
         }
         None => {}
     }
-    if let (Some(free), Some(size)) = (snapshot.store.disk_free_bytes, snapshot.store.disk_size_bytes.filter(|size| *size > 0)) {
-        let percent = free.saturating_mul(100) / size;
-        let what = format!("only {percent} % of the disk is free");
-        let remedy = "make room where data_dir is, or give it a larger disk";
-        match percent {
-            _ if trouble == Some(WriteError::Full) => {}
-            0..3 => found.push(critical(what, remedy)),
-            3..LITTLE_SPACE_PERCENT => found.push(warning(what, remedy)),
-            _ => {}
-        }
+    if let (Some(free), Some(size), None) = (snapshot.store.disk_free_bytes, snapshot.store.disk_size_bytes, trouble) {
+        let (level, percent) = disk::judge_space(free, size);
+        found.extend(Attention::of_level(level, format!("only {percent} % of the disk is free"), disk::MAKE_ROOM));
     }
     let slow = snapshot.store.sync_quantiles.map(|(_, p99)| p99).filter(|p99| *p99 > SLOW_SYNC);
     found.extend(slow.map(|p99| {
@@ -144,31 +141,15 @@ fn lists(stats: &node::lists::Stats) -> Vec<Attention> {
 }
 
 fn certificates(stats: &transport::Stats, now_s: i64) -> Vec<Attention> {
-    let renew = "issue it again (muster pki issue NAME --renew), bring it to this host, then muster reload";
-    let rotate = "make a new authority and add its certificate to ca.pem on all nodes before it is needed";
-    let node = expiry("the node's certificate", stats.node_expires_at, now_s, RENEW_S, renew);
-    node.into_iter().chain(expiry("the authority's certificate", stats.authority_expires_at, now_s, RENEW_AUTHORITY_S, rotate)).collect()
-}
-
-fn expiry(whose: &str, at_s: i64, now_s: i64, early_s: i64, remedy: &str) -> Option<Attention> {
-    let left_s = at_s.saturating_sub(now_s);
-    if left_s <= 0 {
-        return Some(critical(format!("{whose} has expired: no new connection is accepted"), remedy));
-    }
-    let what = || format!("{whose} expires in {}", in_words(left_s));
-    match left_s {
-        _ if left_s < early_s / 10 => Some(critical(what(), remedy)),
-        _ if left_s < early_s => Some(warning(what(), remedy)),
-        _ => None,
-    }
-}
-
-fn in_words(seconds: i64) -> String {
-    match seconds {
-        0..7200 => format!("{} min", seconds / 60),
-        7200..172_800 => format!("{} h", seconds / 3600),
-        _ => format!("{} days", seconds / DAY_S),
-    }
+    let both = [
+        (Whose::Node, "the node's certificate", stats.node_expires_at),
+        (Whose::Authority, "the authority's certificate", stats.authority_expires_at),
+    ];
+    let judged = both.into_iter().filter_map(|(whose, name, at_s)| {
+        let (level, words) = expiry::judge(whose, at_s, now_s);
+        Attention::of_level(level, format!("{name} {words}"), expiry::remedy(whose))
+    });
+    judged.collect()
 }
 
 fn processes(snapshot: &Snapshot) -> Vec<Attention> {

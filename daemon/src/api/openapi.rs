@@ -107,6 +107,8 @@ problems! {
     SetLevelProblems: Malformed Forbidden Slow TooLarge Invalid;
     /// Of logging again what the configuration says.
     ResetLevelProblems: Malformed Forbidden;
+    /// Of an examination.
+    DoctorProblems: Malformed Forbidden Busy;
     /// Of service discovery.
     SdProblems: Malformed Invalid;
     /// Of making a token.

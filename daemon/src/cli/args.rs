@@ -1,8 +1,14 @@
 //! What can be typed.
 
+mod doctor;
+mod pki;
 mod process;
+mod token;
 
+pub(crate) use doctor::Doctor;
+pub(crate) use pki::Pki;
 pub(crate) use process::{Described, Group, GroupMembers, Link, Monitor, Named, Pair, Ps, Register, Run};
+pub(crate) use token::{CreateToken, Token};
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -63,6 +69,12 @@ pub(crate) enum Command {
     Pki(Pki),
     /// Show this node, its cluster, lists, disk and certificates on one screen, and what needs attention
     Status,
+    /// Watch this node and its cluster: members, events, what is busy
+    Top,
+    /// Examine this node and what it has to do with each member; say what to do about each finding
+    ///
+    /// Exits with 0 only when nothing is wrong. Examines what it can when no daemon answers.
+    Doctor(Doctor),
     /// Show who belongs to the cluster
     Members(Members),
     /// Join the cluster of the nodes at these addresses
@@ -227,67 +239,6 @@ pub(crate) enum DevCommand {
         #[command(flatten)]
         dir: DevDir,
     },
-}
-
-/// `muster pki`.
-#[derive(Debug, Subcommand)]
-pub(crate) enum Pki {
-    /// Make a new cluster's certificate authority
-    Init {
-        /// Where to keep it
-        #[arg(long, value_name = "DIR", default_value = "ca")]
-        dir: PathBuf,
-    },
-    /// Make a node's certificate and key
-    Issue {
-        /// The node's name, unique in the cluster
-        name: String,
-        /// Where the certificate authority is
-        #[arg(long, value_name = "DIR", default_value = "ca")]
-        dir: PathBuf,
-        /// Where to write ca.pem, node.pem and node.key [default: ./NAME]
-        #[arg(long, value_name = "DIR")]
-        out: Option<PathBuf>,
-        /// Issue a new certificate for a node that has one; it keeps its id
-        #[arg(long)]
-        renew: bool,
-    },
-}
-
-/// `muster token`.
-#[derive(Debug, Subcommand)]
-pub(crate) enum Token {
-    /// Make a token that acts for you; it is shown only now
-    Create(CreateToken),
-    /// Show your tokens, or everybody's to those who may change the node
-    List,
-    /// Revoke a token: it is good no longer
-    Revoke {
-        /// Its id
-        id: String,
-    },
-}
-
-/// `muster token create`.
-#[derive(Debug, Args)]
-pub(crate) struct CreateToken {
-    /// What it allows
-    #[arg(long, value_enum, default_value = "read")]
-    pub(crate) scope: TokenScope,
-    /// How long it is good, such as 90s, 15m, 12h, 30d or 1y [default: 15m, for sd 30d]
-    #[arg(long, value_name = "TIME")]
-    pub(crate) ttl: Option<String>,
-}
-
-/// Scopes of a token, as the API names them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum TokenScope {
-    /// All reading, and all changes of lists; up to 12h
-    Page,
-    /// All reading; up to 30d
-    Read,
-    /// Prometheus' service discovery; up to 1y
-    Sd,
 }
 
 /// `muster log-level`.

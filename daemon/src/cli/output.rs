@@ -35,6 +35,11 @@ impl Output {
         !self.json && matches!(self.layout, Layout::Aligned { .. })
     }
 
+    /// Whether the reader wants colours.
+    pub(crate) fn has_colour(&self) -> bool {
+        matches!(self.layout, Layout::Aligned { colour: true })
+    }
+
     /// Prints records.
     pub(crate) fn table(&self, table: &Table) -> Result<(), Failure> {
         write(&table.render(self.layout))

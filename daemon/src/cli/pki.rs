@@ -5,7 +5,8 @@ use super::failure::Failure;
 use super::output::Output;
 use super::text::printable;
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::time::Duration;
 use transport::pki::{self, PkiError};
 
 /// Runs one of the commands. No daemon is asked.
@@ -17,10 +18,19 @@ pub(crate) fn run(command: &Pki, output: &Output) -> Result<(), Failure> {
                 format!("made the certificate authority of a new cluster in {}: keep ca.key there, it belongs on no node", dir.display());
             told(output, &words, &json!({ "cluster": hex(&made.cluster), "dir": dir, "not_after": made.not_after }))
         }
-        Pki::Issue { name, dir, out, renew } => {
+        Pki::Rotate { dir } => {
+            let made = pki::rotate(dir).map_err(failure)?;
+            let words = format!(
+                "made a new authority in {}; ca.pem holds both: bring it to all nodes and reload them before you renew a certificate",
+                dir.display()
+            );
+            told(output, &words, &json!({ "cluster": hex(&made.cluster), "dir": dir, "not_after": made.not_after }))
+        }
+        Pki::Issue { name, dir, out, renew, days } => {
             let out = out.clone().unwrap_or_else(|| PathBuf::from(name));
-            let issue: fn(&Path, &str, &Path) -> Result<pki::Issued, PkiError> = if *renew { pki::renew } else { pki::issue };
-            let issued = issue(dir, name, &out).map_err(failure)?;
+            let life = Duration::from_secs(u64::from(*days) * 24 * 60 * 60);
+            let issued = if *renew { pki::renew(dir, name, &out, life) } else { pki::issue(dir, name, &out, life) };
+            let issued = issued.map_err(failure)?;
             let words = format!("wrote ca.pem, node.pem and node.key of {} to {}", printable(name), out.display());
             let answer = json!({ "id": hex(&issued.id), "name": issued.name, "out": out, "not_after": issued.not_after });
             told(output, &words, &answer)

@@ -9,7 +9,7 @@ use crate::dev;
 use hyper::{Method, StatusCode};
 use jiff::tz::TimeZone;
 use serde_json::Value;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How long a call may take when nobody says.
@@ -46,6 +46,11 @@ impl<'a> Session<'a> {
     /// The client, for calls whose failures are not the user's.
     pub(crate) fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// The configuration of the development node that was asked for.
+    pub(crate) fn node_config(&self) -> Option<PathBuf> {
+        self.node.as_ref().map(|node| node.socket.with_file_name("muster.toml"))
     }
 
     /// The user's zone by its IANA name, for the calls that decide what a day is; UTC for a zone without a name.

@@ -1,10 +1,13 @@
 //! Why no daemon answers, and what the user can do about it.
 
-use crate::client::Search;
+use crate::client::{SYSTEM, Search};
 use crate::dev;
 use std::io::{Error, ErrorKind};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+
+/// Where packages put the unit.
+const UNITS: [&str; 2] = ["/usr/lib/systemd/system/muster.service", "/etc/systemd/system/muster.service"];
 
 /// The whole story: what was refused where, which other places were considered, and hints.
 pub(crate) fn explain(search: &Search, node: Option<&dev::NodeRef>, error: &Error) -> String {
@@ -19,6 +22,9 @@ pub(crate) fn explain(search: &Search, node: Option<&dev::NodeRef>, error: &Erro
     if search.considered.len() > 1 {
         lines.push("places tried:".to_owned());
         lines.extend(search.considered.iter().map(|place| format!("  {place}")));
+    }
+    if search.socket == Path::new(SYSTEM) && UNITS.iter().any(|unit| Path::new(unit).exists()) {
+        lines.push("why the service of this host does not answer: systemctl status muster".to_owned());
     }
     lines.extend(dev::running(None).map(|cluster| {
         let first = cluster.nodes.first().map_or("node1", String::as_str);

@@ -62,6 +62,15 @@ pub(super) async fn exchange(socket: &Path, request: Request<Full<Bytes>>) -> Re
     Ok(Reply { status, body, etag })
 }
 
+/// The same where the answer is text.
+pub(super) async fn exchange_text(socket: &Path, request: Request<Full<Bytes>>) -> Result<String, ClientError> {
+    let response = send(socket, request).await?;
+    let status = response.status();
+    let bytes = body_of(response).await?;
+    refused(status, &bytes)?;
+    String::from_utf8(bytes.into()).map_err(|error| ClientError::Answer(error.to_string()))
+}
+
 /// Sends the request and leaves the answer's body to be read as it comes.
 pub(super) async fn open_stream(socket: &Path, request: Request<Full<Bytes>>) -> Result<Incoming, ClientError> {
     let response = send(socket, request).await?;

@@ -1,6 +1,7 @@
 //! The settings in words: the help of the flags, the commented example file and the manual page, from the same keys.
 
 use super::keys::{Applies, Default, KEYS, Key, Kind, TABLES, table_about};
+use crate::version;
 
 /// The columns of the example file.
 const WIDTH: usize = 100;
@@ -39,9 +40,10 @@ pub(super) fn example() -> String {
 }
 
 /// The manual page `muster.toml(5)`, in roff.
-pub(super) fn manual() -> String {
-    let mut page = String::from(
-        ".\\\" Made from the keys in the program; do not edit.\n.TH MUSTER.TOML 5 \"\" \"Muster\" \"File formats\"\n.SH NAME\n\
+pub(crate) fn manual() -> String {
+    let (built, source) = (version::built(), version::source());
+    let mut page = format!(
+        ".TH MUSTER.TOML 5 \"{built}\" \"{source}\" \"File formats\"\n.SH NAME\n\
          muster.toml \\- the settings of musterd\n.SH SYNOPSIS\n/etc/muster/muster.toml\n.SH DESCRIPTION\n",
     );
     page.push_str(&roff(
@@ -135,20 +137,14 @@ mod tests {
     use crate::config::file;
     use std::path::{Path, PathBuf};
 
-    /// Compares with the file in the repository, or writes it.
-    fn is_kept(name: &str, made: &str) {
-        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("packaging").join(name);
+    #[test]
+    fn the_example_is_that_of_the_keys() {
+        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("packaging/muster.toml");
         if std::env::var_os("UPDATE_PACKAGING").is_some() {
-            std::fs::write(&path, made).unwrap();
+            std::fs::write(&path, example()).unwrap();
         }
         let kept = std::fs::read_to_string(&path).unwrap_or_default();
-        assert!(kept == made, "{} is not what the keys say: UPDATE_PACKAGING=1 cargo test -p muster describe", path.display());
-    }
-
-    #[test]
-    fn the_example_and_the_manual_are_those_of_the_keys() {
-        is_kept("muster.toml", &example());
-        is_kept("muster.toml.5", &manual());
+        assert!(kept == example(), "{} is not what the keys say: UPDATE_PACKAGING=1 cargo test -p muster describe", path.display());
     }
 
     #[test]

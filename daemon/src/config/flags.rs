@@ -50,8 +50,8 @@ pub(super) fn parse(args: &[OsString]) -> Result<Parsed, ConfigError> {
         Err(error) if error.exit_code() == 0 => return Ok(Parsed::Print(error.to_string())),
         Err(error) => return Err(ConfigError::Usage(plain(&error))),
     };
-    if let Some((_, made)) = DOCUMENTS.iter().find(|(flag, _)| matches.get_flag(flag)) {
-        return Ok(Parsed::Print(made()));
+    if matches.get_flag("print-config") {
+        return Ok(Parsed::Print(describe::example()));
     }
     let mut given = Given::default();
     for key in KEYS {
@@ -64,11 +64,6 @@ pub(super) fn parse(args: &[OsString]) -> Result<Parsed, ConfigError> {
     };
     Ok(Parsed::Flags(Flags { config: matches.get_one("config").cloned(), check: matches.get_flag("check-config"), given, dev }))
 }
-
-type Document = fn() -> String;
-
-/// Flags that print a document about the settings.
-const DOCUMENTS: [(&str, Document); 2] = [("print-config", describe::example), ("print-manual", describe::manual)];
 
 /// What is wrong, without the `error:` in front: the caller puts the program's name there.
 fn plain(error: &clap::Error) -> String {
@@ -88,7 +83,8 @@ fn take(given: &mut Given, key: &Key, matches: &ArgMatches) {
     given.set(key, value, format!("--{flag}"));
 }
 
-fn command() -> Command {
+/// The command line of `musterd`.
+pub(crate) fn command() -> Command {
     let config = Arg::new("config").long("config").value_name("FILE").value_parser(PathBufValueParser::new());
     let mut command = Command::new("musterd")
         .version(crate::version::full())
@@ -99,8 +95,7 @@ fn command() -> Command {
         )
         .arg(config.help("The configuration file"))
         .arg(switch("check-config").help("Tell whether the configuration is good, and end"))
-        .arg(switch("print-config").help("Print a file with all settings, described and commented out, and end"))
-        .arg(switch("print-manual").hide(true));
+        .arg(switch("print-config").help("Print a file with all settings, described and commented out, and end"));
     for key in KEYS {
         command = command.arg(argument(key));
     }

@@ -140,8 +140,8 @@ fn furnish(layout: &Layout, mark: &Mark) -> anyhow::Result<()> {
 /// A name that was issued by a start that was interrupted keeps its id.
 fn certify(layout: &Layout, files: &NodeLayout, node: &Marked) -> Result<(), PkiError> {
     let (ca, out, name) = (layout.ca(), files.tls(), node.name.as_str());
-    match pki::issue(&ca, name, &out) {
-        Err(PkiError::Issued { .. }) => pki::renew(&ca, name, &out).map(drop),
+    match pki::issue(&ca, name, &out, pki::NODE_LIFE) {
+        Err(PkiError::Issued { .. }) => pki::renew(&ca, name, &out, pki::NODE_LIFE).map(drop),
         other => other.map(drop),
     }
 }

@@ -287,7 +287,18 @@ async fn memory(lists: usize) -> anyhow::Result<()> {
     tokio::time::sleep(Duration::from_secs(10)).await;
     let cpu = (cpu_seconds(pid)? - before) / 10.0 * 100.0;
     let figures = format!("{:.1} MB, {cpu:.2} % of a core, start {:.0} ms", resident_mb(pid)?, start.as_secs_f64() * 1e3);
-    value(fleet.dir.path(), &format!("idle after a restart, {lists} lists of 10 entries"), &figures)
+    value(fleet.dir.path(), &format!("idle after a restart, {lists} lists of 10 entries"), &figures)?;
+    scrapes(&fleet, lists).await
+}
+
+async fn scrapes(fleet: &Fleet, lists: usize) -> anyhow::Result<()> {
+    const SCRAPES: usize = 500;
+    let node = &fleet.nodes[0];
+    let pid = node.pid().context("it runs")?;
+    let before = cpu_seconds(pid)?;
+    let mut measured = drive(&node.socket(), 1, |done, _| done < SCRAPES, |_, _| get("/metrics")).await?;
+    let cpu = (cpu_seconds(pid)? - before) * 1e3 / measured.count() as f64;
+    row(fleet.dir.path(), &format!("scrapes of a node with {lists} lists, {cpu:.2} ms of processor time each"), &mut measured)
 }
 
 fn resident_mb(pid: u32) -> anyhow::Result<f64> {

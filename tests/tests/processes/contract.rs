@@ -55,6 +55,8 @@ fn node_and_cluster() -> Vec<Try> {
         ask("/v1/partition", "GET", "/v1/partition", 200),
         ask("/v1/status", "GET", "/v1/status", 200),
         ask("/v1/status", "GET", "/v1/status?verbose=1", 400),
+        ask("/v1/debug/doctor", "GET", "/v1/debug/doctor", 200),
+        ask("/v1/debug/doctor", "GET", "/v1/debug/doctor?peer=n2", 400),
         ask("/v1/reload", "POST", "/v1/reload", 200),
         ask("/v1/reload", "POST", "/v1/reload?x=1", 400),
         ask("/v1/log-level", "GET", "/v1/log-level", 200),
@@ -386,6 +388,7 @@ async fn the_books_two_routes_work_on_an_open_listener() -> anyhow::Result<()> {
 fn commands<'a>(id: &'a str, pid: &'a str) -> Vec<(Vec<&'a str>, i32)> {
     vec![
         (vec!["status"], 0),
+        (vec!["top"], 2),
         (vec!["members"], 0),
         (vec!["members", "--state", "alive"], 0),
         (vec!["partition"], 0),

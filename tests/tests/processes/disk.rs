@@ -9,7 +9,7 @@ use std::process::Command;
 use std::time::Duration;
 
 /// A mounted file system, gone with the test.
-struct Mount(PathBuf);
+pub(crate) struct Mount(PathBuf);
 
 impl Drop for Mount {
     fn drop(&mut self) {
@@ -17,7 +17,7 @@ impl Drop for Mount {
     }
 }
 
-fn mount(args: &[&str], at: &Path) -> anyhow::Result<Mount> {
+pub(crate) fn mount(args: &[&str], at: &Path) -> anyhow::Result<Mount> {
     std::fs::create_dir_all(at)?;
     run(Command::new("mount").args(args).arg(at))?;
     Ok(Mount(at.to_owned()))
@@ -70,6 +70,15 @@ async fn a_full_disk_refuses_writes_in_words_and_takes_them_again_when_there_is_
     fleet.agree().await?;
     let entries = fleet.nodes[1].entries("groceries").await?;
     ensure!(entries.len() == 3 && entries.iter().any(|entry| entry["id"] == kept.as_str()), "{entries:?}");
+    Ok(())
+}
+
+/// Leaves this share of a file system free.
+pub(crate) fn fill_to(dir: &Path, share: f64) -> anyhow::Result<()> {
+    let disk = rustix::fs::statvfs(dir)?;
+    let left = (disk.f_blocks as f64 * share) as u64;
+    let bytes = disk.f_bavail.saturating_sub(left) * disk.f_frsize;
+    run(Command::new("fallocate").arg("--length").arg(bytes.to_string()).arg(dir.join("ballast")))?;
     Ok(())
 }
 

@@ -40,6 +40,8 @@ pub(crate) struct Node {
     pub(crate) data: PathBuf,
     /// Which of the programs it runs.
     pub(crate) daemon: &'static str,
+    /// What starts the daemon: nothing, or a program with its arguments that executes another one.
+    pub(crate) launcher: Vec<OsString>,
     /// Variables of its process besides those of the test.
     pub(crate) env: Vec<(&'static str, OsString)>,
     child: Option<Child>,
@@ -73,7 +75,16 @@ impl Fleet {
         let seed = self.nodes.first().map_or(address, |first| first.address);
         let dir = self.dir.path().join(name);
         self.issue("ca", name, &dir.join("tls"))?;
-        let node = Node { name: name.to_owned(), data: dir.join("data"), dir, address, daemon: "musterd", env: Vec::new(), child: None };
+        let node = Node {
+            name: name.to_owned(),
+            data: dir.join("data"),
+            dir,
+            address,
+            daemon: "musterd",
+            launcher: Vec::new(),
+            env: Vec::new(),
+            child: None,
+        };
         node.configure(&[seed])?;
         self.nodes.push(node);
         self.nodes.last_mut().context("a node was added")
@@ -83,6 +94,13 @@ impl Fleet {
     pub(crate) fn issue(&self, ca: &str, name: &str, out: &Path) -> anyhow::Result<()> {
         run(Command::new(program("muster")).args(["pki", "issue", name, "--dir"]).arg(self.dir.path().join(ca)).arg("--out").arg(out))?;
         Ok(())
+    }
+
+    /// Renews a node's certificate for so many days.
+    pub(crate) fn renew(&self, node: &Node, days: u16) -> anyhow::Result<()> {
+        let mut renew = Command::new(program("muster"));
+        renew.args(["pki", "issue", &node.name, "--renew", "--days", &days.to_string(), "--dir"]).arg(self.dir.path().join("ca"));
+        run(renew.arg("--out").arg(node.dir.join("tls"))).map(drop)
     }
 
     /// Waits until every running node reaches every other running one, and nobody else is expected.
@@ -160,8 +178,9 @@ impl Node {
     pub(crate) fn start(&mut self) -> anyhow::Result<()> {
         ensure!(self.child.is_none(), "{} runs already", self.name);
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.dir.join("log"))?;
-        let mut daemon = Command::new(program(self.daemon));
-        daemon.arg("--config").arg(self.config()).arg("--dev-faults").envs(self.env.iter().cloned());
+        let words: Vec<OsString> = self.launcher.iter().cloned().chain([program(self.daemon).into()]).collect();
+        let mut daemon = Command::new(&words[0]);
+        daemon.args(&words[1..]).arg("--config").arg(self.config()).arg("--dev-faults").envs(self.env.iter().cloned());
         let child = daemon.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?;
         self.child = Some(child);
         let begun = Instant::now();

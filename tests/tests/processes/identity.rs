@@ -19,6 +19,32 @@ async fn a_second_daemon_on_a_directory_is_refused_in_words() -> anyhow::Result<
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_authority_is_replaced_while_the_cluster_runs() -> anyhow::Result<()> {
+    let fleet = Fleet::started(2).await?;
+    let authority = fleet.dir.path().join("ca");
+    run(Command::new(program("muster")).args(["pki", "rotate", "--dir"]).arg(&authority))?;
+    for node in &fleet.nodes {
+        std::fs::copy(authority.join("ca.pem"), node.dir.join("tls/ca.pem"))?;
+        ensure!(node.call("POST", "/v1/reload", None).await?.status == 200);
+    }
+    for node in &fleet.nodes {
+        fleet.renew(node, 730)?;
+        ensure!(node.call("POST", "/v1/reload", None).await?.status == 200);
+        // New connections are made with what is in force now.
+        fleet.split(&[0]).await?;
+        eventually("they are apart", async || {
+            let partition = node.get("/v1/partition").await?.json();
+            ensure!(partition["verdict"] != "whole", "{partition}");
+            Ok(())
+        })
+        .await?;
+        fleet.split(&[]).await?;
+        fleet.whole().await?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_cloned_data_directory_stops_its_daemon_in_words() -> anyhow::Result<()> {
     let mut fleet = Fleet::started(3).await?;
     fleet.nodes[1].add("groceries", "bread").await?;

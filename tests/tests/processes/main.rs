@@ -3,18 +3,23 @@
 //! They run the programs in `$MUSTER_BIN` (`tests/run` sets it to the release build), else those of this build.
 #![expect(clippy::indexing_slicing, reason = "a test that indexes wrongly shall fail")]
 
+mod alerts;
 mod apart;
 mod booted;
 mod contract;
 mod crash;
+mod dashboards;
 mod disk;
+mod doctor;
 mod fleet;
 mod http;
 mod identity;
 mod kept;
+mod lifecycle;
 mod load;
 mod logs;
 mod metrics;
+mod packages;
 mod page;
 mod prometheus;
 mod registry;
@@ -23,8 +28,10 @@ mod registry_many;
 mod reload;
 mod rough;
 mod run;
+mod scraper;
 mod status;
 mod story;
 mod systemd;
 mod tokens;
+mod top;
 mod upgrade;

@@ -1,12 +1,11 @@
 //! A real Prometheus that finds its targets among registered processes.
 
 use crate::fleet::{Fleet, Node, eventually};
-use crate::http::Client;
+use crate::scraper::{Program, Prometheus};
 use anyhow::{Context, ensure};
 use serde_json::{Value, json};
-use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 /// A program with metrics, as anybody would write one. Prints its port.
@@ -25,33 +24,15 @@ print(server.server_port, flush=True)
 server.serve_forever()
 ";
 
-/// A program that ends with the test.
-struct Program(Child);
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-impl Program {
-    fn start(command: &mut Command) -> anyhow::Result<Self> {
-        Ok(Self(command.stdin(Stdio::null()).spawn().with_context(|| format!("{command:?}"))?))
-    }
-}
-
 /// Starts an exporter; gives its port too.
 fn exporter() -> anyhow::Result<(Program, u16)> {
-    use std::io::BufRead;
     let mut program = Program::start(Command::new("python3").args(["-c", EXPORTER]).stdout(Stdio::piped()))?;
-    let mut line = String::new();
-    std::io::BufReader::new(program.0.stdout.take().context("its output")?).read_line(&mut line)?;
-    Ok((program, line.trim().parse().with_context(|| format!("{line:?} is no port"))?))
+    let line = program.line()?;
+    Ok((program, line.parse().with_context(|| format!("{line:?} is no port"))?))
 }
 
 async fn register(node: &Node, name: &str, program: &Program, mut body: Value) -> anyhow::Result<()> {
-    body["pid"] = program.0.id().into();
+    body["pid"] = program.id().into();
     let answer = node.call("PUT", &format!("/v1/processes/{name}"), Some(&body)).await?;
     ensure!(answer.status == 201, "{answer:?}");
     Ok(())
@@ -76,50 +57,21 @@ scrape_configs:
     )
 }
 
-/// Prometheus, where it answers.
-struct Prometheus {
-    address: String,
-    dir: TempDir,
-    _program: Program,
+/// Starts one whose targets that node tells, to the bearer of a token that the command line made.
+async fn discovering(node: &Node) -> anyhow::Result<Prometheus> {
+    let dir = TempDir::with_prefix("prometheus")?;
+    let token = node.muster(&["token", "create", "--scope", "sd", "--ttl", "1h"])?;
+    ensure!(token.status.success(), "{token:?}");
+    std::fs::write(dir.path().join("token"), token.stdout)?;
+    let listener = node.get("/v1/node").await?.json()["http"].as_str().context("no listener")?.to_owned();
+    let configuration = configuration(&listener, &dir.path().join("token"));
+    Prometheus::start(dir, &configuration)
 }
 
-impl Prometheus {
-    /// Starts one whose targets that node tells, to the bearer of a token that the command line made.
-    async fn start(node: &Node) -> anyhow::Result<Self> {
-        let dir = TempDir::with_prefix("prometheus")?;
-        let token = node.muster(&["token", "create", "--scope", "sd", "--ttl", "1h"])?;
-        ensure!(token.status.success(), "{token:?}");
-        std::fs::write(dir.path().join("token"), token.stdout)?;
-        let listener = node.get("/v1/node").await?.json()["http"].as_str().context("no listener")?.to_owned();
-        std::fs::write(dir.path().join("prometheus.yml"), configuration(&listener, &dir.path().join("token")))?;
-        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
-        let log = std::fs::File::create(dir.path().join("log"))?;
-        let mut command = Command::new("prometheus");
-        command.arg(format!("--config.file={}", dir.path().join("prometheus.yml").display()));
-        command.arg(format!("--storage.tsdb.path={}", dir.path().join("data").display()));
-        command.arg(format!("--web.listen-address={address}"));
-        let program = Program::start(command.stdout(log.try_clone()?).stderr(log)).context("the Debian package prometheus is needed")?;
-        Ok(Self { address, dir, _program: program })
-    }
-
-    async fn get(&self, path: &str) -> anyhow::Result<Value> {
-        let answer = Client::connect_tcp(&self.address).await?.call("GET", path, None).await?;
-        let log = || std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default();
-        ensure!(answer.status == 200, "{answer:?} {}", log());
-        Ok(answer.json()["data"].clone())
-    }
-
-    /// The labels of all targets.
-    async fn targets(&self) -> anyhow::Result<Vec<Value>> {
-        let targets = self.get("/api/v1/targets?state=active").await?;
-        Ok(targets["activeTargets"].as_array().into_iter().flatten().map(|target| target["labels"].clone()).collect())
-    }
-
-    /// The series that there are now of a metric.
-    async fn series(&self, metric: &str) -> anyhow::Result<Vec<Value>> {
-        let found = self.get(&format!("/api/v1/query?query={metric}")).await?;
-        Ok(found["result"].as_array().cloned().unwrap_or_default())
-    }
+/// The labels of all targets.
+async fn labels(prometheus: &Prometheus) -> anyhow::Result<Vec<Value>> {
+    let targets = prometheus.get("/api/v1/targets?state=active").await?;
+    Ok(targets["activeTargets"].as_array().into_iter().flatten().map(|target| target["labels"].clone()).collect())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -132,14 +84,14 @@ async fn a_real_prometheus_scrapes_what_is_registered_until_it_dies() -> anyhow:
     register(near, "sail", &sail, json!({ "groups": ["crew"], "metadata": { "port": sail_port.to_string() } })).await?;
     register(near, "idle", &idle, json!({ "groups": ["crew"] })).await?;
     register(near, "other", &idle, json!({ "address": "127.0.0.1:9", "groups": ["else"] })).await?;
-    let prometheus = Prometheus::start(near).await?;
+    let prometheus = discovering(near).await?;
     eventually("both are scraped", async || {
         let series = prometheus.series("bilge_water_litres").await?;
         ensure!(series.len() == 2 && series.iter().all(|series| series["value"][1] == "7"), "{series:?}");
         Ok(())
     })
     .await?;
-    let mut targets = prometheus.targets().await?;
+    let mut targets = labels(&prometheus).await?;
     targets.sort_by_key(|labels| labels["name"].to_string());
     let sail_address = format!("127.0.0.1:{sail_port}");
     let expected = [
@@ -149,7 +101,7 @@ async fn a_real_prometheus_scrapes_what_is_registered_until_it_dies() -> anyhow:
     ensure!(targets == expected, "{targets:?}");
     drop(pump);
     eventually("the dead one is no target any more", async || {
-        let (targets, series) = (prometheus.targets().await?, prometheus.series("up").await?);
+        let (targets, series) = (labels(&prometheus).await?, prometheus.series("up").await?);
         ensure!(targets.len() == 1 && targets[0]["name"] == "sail", "{targets:?}");
         ensure!(series.len() == 1 && series[0]["value"][1] == "1", "{series:?}");
         Ok(())

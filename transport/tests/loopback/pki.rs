@@ -19,7 +19,7 @@ fn mode(path: &Path) -> u32 {
 
 /// A certificate by the world's authority that `issue` would not make.
 fn certify(world: &World, files: &Path, change: impl FnOnce(&mut CertificateParams)) {
-    let authority = pki::issue(&world.ca(), "unused", &world.files("unused")).unwrap();
+    let authority = pki::issue(&world.ca(), "unused", &world.files("unused"), pki::NODE_LIFE).unwrap();
     fs::create_dir(files).unwrap();
     fs::copy(world.ca().join("ca.pem"), files.join("ca.pem")).unwrap();
     let mut issuer = CertificateParams::default();
@@ -42,7 +42,7 @@ fn certify(world: &World, files: &Path, change: impl FnOnce(&mut CertificatePara
 #[test]
 fn what_is_issued_can_be_loaded() {
     let world = World::new();
-    let issued = pki::issue(&world.ca(), "n1", &world.files("n1")).unwrap();
+    let issued = pki::issue(&world.ca(), "n1", &world.files("n1"), pki::NODE_LIFE).unwrap();
     let identity = load(&world.files("n1"));
     assert_eq!((identity.id(), identity.name(), identity.cluster()), (issued.id, "n1", issued.cluster));
     let life = identity.not_after() - OffsetDateTime::now_utc().unix_timestamp();
@@ -74,15 +74,18 @@ fn an_authority_is_never_overwritten() {
 #[test]
 fn a_name_is_issued_once_and_renewed_with_its_id() {
     let world = World::new();
-    let first = pki::issue(&world.ca(), "n1", &world.files("n1")).unwrap();
+    let first = pki::issue(&world.ca(), "n1", &world.files("n1"), pki::NODE_LIFE).unwrap();
     let key = fs::read(world.files("n1").join("node.key")).unwrap();
-    let refusal = pki::issue(&world.ca(), "n1", &world.files("elsewhere")).unwrap_err().to_string();
+    let refusal = pki::issue(&world.ca(), "n1", &world.files("elsewhere"), pki::NODE_LIFE).unwrap_err().to_string();
     assert!(refusal.contains("the name n1 was issued already"), "{refusal}");
     assert!(!world.files("elsewhere").exists());
-    assert_eq!(pki::renew(&world.ca(), "n1", &world.files("n1")).unwrap().id, first.id);
+    assert_eq!(pki::renew(&world.ca(), "n1", &world.files("n1"), pki::NODE_LIFE).unwrap().id, first.id);
     assert_eq!(load(&world.files("n1")).id(), first.id);
     assert_ne!(fs::read(world.files("n1").join("node.key")).unwrap(), key);
-    let refusal = pki::renew(&world.ca(), "n2", &world.files("n2")).unwrap_err().to_string();
+    let short = pki::renew(&world.ca(), "n1", &world.files("n1"), pki::NODE_LIFE / 2).unwrap();
+    let (year, moment) = (365 * 86_400, 600);
+    assert!((year - moment..=year).contains(&(first.not_after - short.not_after)), "half as long, made a moment later");
+    let refusal = pki::renew(&world.ca(), "n2", &world.files("n2"), pki::NODE_LIFE).unwrap_err().to_string();
     assert_eq!(refusal, "the name n2 was never issued by this authority");
 }
 
@@ -90,7 +93,7 @@ fn a_name_is_issued_once_and_renewed_with_its_id() {
 fn names_that_are_no_dns_label_are_refused() {
     let world = World::new();
     for name in ["", "../n1", "N1", "n 1", "n.1"] {
-        assert!(pki::issue(&world.ca(), name, &world.files("out")).is_err(), "{name}");
+        assert!(pki::issue(&world.ca(), name, &world.files("out"), pki::NODE_LIFE).is_err(), "{name}");
     }
 }
 

@@ -33,7 +33,7 @@ impl World {
     }
 
     pub(crate) fn identity(&self, name: &str) -> Identity {
-        pki::issue(&self.ca(), name, &self.files(name)).unwrap();
+        pki::issue(&self.ca(), name, &self.files(name), pki::NODE_LIFE).unwrap();
         load(&self.files(name))
     }
 

@@ -240,17 +240,16 @@ impl Rounds {
         self.found.values().map(|found| found.lists).max().unwrap_or(0)
     }
 
-    /// How long the list that has differed longest from some peer's has done so, without progress on both sides: from the first
-    /// round that saw it to the last one. What happened since is not known, and rounds with one of many peers are rare.
+    /// How long the list that has differed longest from some peer's has done so.
     pub(super) fn lag(&self) -> Duration {
-        let of = |found: &Found| found.stuck.values().map(|stuck| found.at.since(stuck.since)).max();
-        self.found.values().filter_map(of).max().unwrap_or_default()
+        self.lagging().map(|lagging| lagging.lag).max().unwrap_or_default()
     }
 
-    /// The lists that lag so, a bounded number for each peer.
-    pub(super) fn lagging(&self, now: Instant) -> impl Iterator<Item = Lagging> {
-        let stuck = self.found.iter().flat_map(|(peer, found)| found.stuck.iter().map(|(list, stuck)| (*peer, *list, *stuck)));
-        stuck.map(move |(peer, list, stuck)| Lagging { list, peer, lag: now.since(stuck.since) })
+    /// The lists that differ from a peer's without progress on both sides, a bounded number for each peer, and for how long: from
+    /// the first round that saw it to the last one. What happened since is not known, and rounds with one of many peers are rare.
+    pub(super) fn lagging(&self) -> impl Iterator<Item = Lagging> {
+        let stuck = self.found.iter().flat_map(|(peer, found)| found.stuck.iter().map(|(list, stuck)| (*peer, found.at, *list, *stuck)));
+        stuck.map(|(peer, at, list, stuck)| Lagging { list, peer, lag: at.since(stuck.since) })
     }
 
     fn finish_if_done(&mut self, peer: NodeId) -> Option<Finished> {

@@ -70,7 +70,7 @@ fn rows_are_what_they_were() {
         ("connection", Row::Entry(name("web"), registered(Life::Orphan, OnConflict::Terminate))),
         ("link", Row::Link(name("web"), other, link)),
     ];
-    check("rows", samples, |row| written(row).to_vec(), |bytes| read(bytes));
+    check("rows", samples, |row| written(row).to_vec(), read);
 }
 
 /// The length of the key in one byte, the key, the value.

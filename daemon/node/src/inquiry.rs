@@ -1,0 +1,193 @@
+//! What one node asks another one when somebody examines the cluster: questions and answers, encoded by [`crate::codec`].
+//!
+//! They do not travel with the protocol's messages but on a connection of their own, whose ALPN name is [`ALPN`]: a node that
+//! does not know them is not disturbed. A question that this version does not know gets no answer.
+//!
+//! | tag | question | answer with the same tag |
+//! | --- | --- | --- |
+//! | 0 | `Clock` | the wall clock and the version of the one who is asked |
+//! | 1 | `Reach` | whether it reaches the asker at the address that it knows of it, from a fresh port |
+//! | 2 | `Sight` | how it sees a third node |
+//! | 3 | `Relay` | asks a third node for its sight of the asker, and passes its answer on |
+
+use crate::codec::{Malformed, decode, encode};
+use crdt::id::NodeId;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// The ALPN name of inquiries, with their version.
+pub const ALPN: &[u8] = b"muster-inquiry/1";
+
+/// The longest version or reason, in bytes.
+const MAX_WORDS_BYTES: usize = 200;
+
+/// See the module's table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Question {
+    /// What time is it there?
+    Clock,
+    /// Do you reach me?
+    Reach,
+    /// How do you see this node?
+    Sight(NodeId),
+    /// How does this node see me?
+    Relay(NodeId),
+}
+
+/// See the module's table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Answer {
+    /// To `Clock`.
+    Clock {
+        /// Milliseconds since the Unix epoch.
+        wall_ms: i64,
+        /// The version of its program.
+        version: String,
+    },
+    /// To `Reach`.
+    Reach(Reach),
+    /// To `Sight`.
+    Sight(Sight),
+    /// To `Relay`; `None` when the third one cannot be asked.
+    Relay(Option<Sight>),
+}
+
+/// Whether a node reaches another one by a handshake from a fresh port.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reach {
+    /// It does.
+    Reached,
+    /// Nobody answers, in words.
+    Silent(String),
+    /// Somebody answers and refuses, in words.
+    Refused(String),
+    /// It does not know where that node is.
+    Unknown,
+}
+
+/// How a node sees another one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sight {
+    /// Whether it is a member that answers.
+    pub is_reachable: bool,
+    /// The round trip on the connection to it, in microseconds; `None` without one.
+    pub rtt_us: Option<u64>,
+    /// How long ago a handshake came from there that was never finished, in milliseconds: its packets arrive here.
+    pub knocked_ms: Option<u64>,
+}
+
+impl Question {
+    /// As bytes.
+    pub fn bytes(self) -> Vec<u8> {
+        // Four small variants: never larger than a message may be.
+        encode(&self).unwrap_or_default()
+    }
+
+    /// From bytes.
+    ///
+    /// # Errors
+    /// They are no question of this version.
+    pub fn read(bytes: &[u8]) -> Result<Self, Malformed> {
+        decode(bytes)
+    }
+}
+
+impl Answer {
+    /// As bytes; words that are too long are cut.
+    pub fn bytes(mut self) -> Vec<u8> {
+        if let Some(words) = self.words() {
+            cut(words);
+        }
+        encode(&self).unwrap_or_default()
+    }
+
+    /// From bytes.
+    ///
+    /// # Errors
+    /// They are no answer of this version, or break its bounds.
+    pub fn read(bytes: &[u8]) -> Result<Self, Malformed> {
+        let mut answer: Self = decode(bytes)?;
+        match answer.words() {
+            Some(words) if words.len() > MAX_WORDS_BYTES => Err(Malformed::too_large(words.len())),
+            Some(_) | None => Ok(answer),
+        }
+    }
+
+    fn words(&mut self) -> Option<&mut String> {
+        match self {
+            Self::Clock { version, .. } => Some(version),
+            Self::Reach(Reach::Silent(words) | Reach::Refused(words)) => Some(words),
+            Self::Reach(Reach::Reached | Reach::Unknown) | Self::Sight(_) | Self::Relay(_) => None,
+        }
+    }
+}
+
+fn cut(words: &mut String) {
+    let end = (0..=MAX_WORDS_BYTES).rev().find(|end| words.is_char_boundary(*end)).unwrap_or(0);
+    words.truncate(end);
+}
+
+/// How far another clock is ahead of one's own, in milliseconds, and how far off that estimate may be: the answer is taken to have been
+/// given half way between the question and its arrival.
+pub fn skew(asked_ms: i64, took: Duration, theirs_ms: i64) -> (i64, Duration) {
+    let half = took / 2;
+    let middle = asked_ms.saturating_add(i64::try_from(half.as_millis()).unwrap_or(i64::MAX));
+    (theirs_ms.saturating_sub(middle), half)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_clock_is_compared_with_the_middle_of_the_round_trip() {
+        let second = Duration::from_secs(1);
+        assert_eq!(skew(1_000, second, 1_500), (0, second / 2));
+        assert_eq!(skew(1_000, second, 61_500), (60_000, second / 2));
+        assert_eq!(skew(i64::MAX, second, i64::MIN).0, i64::MIN);
+    }
+
+    #[test]
+    fn long_words_are_cut_where_a_character_ends() {
+        let bytes = Answer::Reach(Reach::Silent("é".repeat(500))).bytes();
+        assert_eq!(Answer::read(&bytes), Ok(Answer::Reach(Reach::Silent("é".repeat(100)))));
+        let too_long = encode(&Answer::Clock { wall_ms: 0, version: "v".repeat(201) }).unwrap();
+        assert!(Answer::read(&too_long).is_err());
+    }
+
+    fn sights() -> impl Strategy<Value = Sight> {
+        any::<(bool, Option<u64>, Option<u64>)>().prop_map(|(is_reachable, rtt_us, knocked_ms)| Sight { is_reachable, rtt_us, knocked_ms })
+    }
+
+    fn answers() -> impl Strategy<Value = Answer> {
+        prop_oneof![
+            any::<(i64, [char; 9])>().prop_map(|(wall_ms, version)| Answer::Clock { wall_ms, version: version.iter().collect() }),
+            any::<[char; 9]>().prop_map(|words| Answer::Reach(Reach::Refused(words.iter().collect()))),
+            Just(Answer::Reach(Reach::Reached)),
+            Just(Answer::Reach(Reach::Unknown)),
+            sights().prop_map(Answer::Sight),
+            proptest::option::of(sights()).prop_map(Answer::Relay),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_written_is_read(answer in answers(), id in any::<[u8; 16]>(), tag in 0..4) {
+            prop_assert_eq!(Answer::read(&answer.clone().bytes()), Ok(answer));
+            let question = [Question::Clock, Question::Reach, Question::Sight(NodeId(id)), Question::Relay(NodeId(id))][tag as usize];
+            prop_assert_eq!(Question::read(&question.bytes()), Ok(question));
+        }
+
+        #[test]
+        fn hostile_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), tag in 0u8..5) {
+            let tagged: Vec<u8> = std::iter::once(tag).chain(bytes).collect();
+            if let Ok(answer) = Answer::read(&tagged) {
+                prop_assert_eq!(Answer::read(&answer.clone().bytes()), Ok(answer));
+            }
+            if let Ok(question) = Question::read(&tagged) {
+                prop_assert_eq!(Question::read(&question.bytes()), Ok(question));
+            }
+        }
+    }
+}

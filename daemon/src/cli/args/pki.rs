@@ -1,0 +1,40 @@
+//! What can be typed about certificates.
+
+use clap::Subcommand;
+use std::path::PathBuf;
+
+/// `muster pki`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Pki {
+    /// Make a new cluster's certificate authority
+    Init {
+        /// Where to keep it
+        #[arg(long, value_name = "DIR", default_value = "ca")]
+        dir: PathBuf,
+    },
+    /// Make a new authority of the same cluster, before the old one expires
+    ///
+    /// ca.pem then holds both. Bring it to all nodes and reload them; only then renew their certificates.
+    Rotate {
+        /// Where the certificate authority is
+        #[arg(long, value_name = "DIR", default_value = "ca")]
+        dir: PathBuf,
+    },
+    /// Make a node's certificate and key
+    Issue {
+        /// The node's name, unique in the cluster
+        name: String,
+        /// Where the certificate authority is
+        #[arg(long, value_name = "DIR", default_value = "ca")]
+        dir: PathBuf,
+        /// Where to write ca.pem, node.pem and node.key [default: ./NAME]
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+        /// Issue a new certificate for a node that has one; it keeps its id
+        #[arg(long)]
+        renew: bool,
+        /// For how many days it is valid; it never outlives its authority
+        #[arg(long, value_name = "DAYS", default_value_t = 730, value_parser = clap::value_parser!(u16).range(1..=3650))]
+        days: u16,
+    },
+}
