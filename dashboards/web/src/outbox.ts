@@ -73,15 +73,19 @@ export function hurry(): void {
   void send();
 }
 
-/** The stream has shown the list anew: what the node has answered is in it. */
+/** The stream has shown the list anew: what the node has answered may be in it. */
 export function settle(list: string, entries: ReadonlyMap<string, Entry>): void {
-  const isShown = (change: Change) => {
-    const entry = entries.get(change.entry);
-    return change.verb === "delete" ? !entry : entry !== undefined && entry.modified_at >= (change.answer?.modified_at ?? "");
-  };
   const before = changes.length;
-  changes = changes.filter((change) => change.status !== "settling" || change.list !== list || !isShown(change));
+  const isOver = (change: Change) =>
+    change.status === "settling" && change.list === list && isShown(change, entries.get(change.entry));
+  changes = changes.filter((change) => !isOver(change));
   if (changes.length !== before) keep();
+}
+
+/** Times of changes are whole seconds, so the same time says nothing: the entry must be the same, or later. */
+function isShown({ verb, answer }: Change, entry: Entry | undefined): boolean {
+  if (verb === "delete" || !entry || !answer) return verb === "delete" && !entry;
+  return entry.modified_at > answer.modified_at || JSON.stringify(entry) === JSON.stringify(answer);
 }
 
 function push(change: Pick<Change, "list" | "entry" | "verb" | "title" | "body">): void {
@@ -156,7 +160,11 @@ function later(change: Change, error: unknown): false {
 
 function keep(): void {
   const unsaved = changes.filter((change) => change.status !== "settling");
-  sessionStorage.setItem(KEY, JSON.stringify(unsaved));
+  try {
+    sessionStorage.setItem(KEY, JSON.stringify(unsaved));
+  } catch {
+    // More than the storage takes: it does not outlive the page, and the browser asks before it closes the tab.
+  }
   changed();
 }
 

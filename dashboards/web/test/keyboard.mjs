@@ -44,8 +44,13 @@ await story(async (browser) => {
   await eventually(() => assert.deepEqual(order(), ["three", "one", "two"]));
   await press("End", "ArrowUp");
   await eventually(() => assert.deepEqual(order(), ["one", "three", "two"]));
+  // Many within a second, which is as exact as the times of changes are: none is taken for the one before.
+  for (let times = 0; times < 20; times++) {
+    await press("Home", "End", "ArrowUp");
+    await eventually(() => assert.deepEqual(order(), ["one", "three", "two"]));
+  }
   assert.equal(await focused(), "Move three");
-  assert.deepEqual(await titles(page), ["one", "three", "two"]);
+  await eventually(async () => assert.deepEqual(await titles(page), ["one", "three", "two"]));
 
   await tabTo(/^two$/);
   await press("Enter");

@@ -156,7 +156,7 @@ function origin(entry: Entry): string {
 
 /** What somebody else changed since the editor was opened. */
 function meanwhile(open: Editor, entry: Entry): Child {
-  if (entry.modified_at === open.before.modified_at || entry.modified_by === "") return null;
+  if (entry.modified_by === "") return null;
   const fields = Object.keys(difference(open.before, draftOf(entry)));
   if (fields.length === 0) return null;
   const take = () => {
