@@ -115,6 +115,8 @@ impl Booted {
 
 impl Drop for Booted {
     fn drop(&mut self) {
+        // Everything in the container ends with its first process, which would outlive the program that booted it.
+        let _ = Command::new("kill").args(["-KILL", &self.leader]).status();
         let _ = self.nspawn.kill();
         let _ = self.nspawn.wait();
     }

@@ -191,6 +191,7 @@ async fn a_node_that_hangs_lives_and_says_why_it_is_not_ready() -> anyhow::Resul
 }
 
 /// Lists that the cardinality is proved with.
+/// How many lists, and as many names of this process in as many groups.
 const LISTS: usize = 10_000;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -203,9 +204,11 @@ async fn the_number_of_series_does_not_grow_with_what_a_node_holds() -> anyhow::
     for path in ["/v1/lists/no-such", "/v1/nothing-here", "/v1/processes/no-such", "/v1/lists/list1/entries?limit=wrong"] {
         ensure!(node.get(path).await?.status >= 400);
     }
-    let after = eventually("the node knows its lists", async || {
+    let after = eventually("the node knows its lists and names", async || {
         let after = scrape(node).await?;
-        ensure!(after["muster_lists_known"].series.values().all(|known| *known == LISTS as f64));
+        for family in ["muster_lists_known", "muster_processes_known_names"] {
+            ensure!(after[family].series.values().all(|known| *known == LISTS as f64), "{family}");
+        }
         Ok(after)
     })
     .await?;
@@ -219,7 +222,7 @@ async fn the_number_of_series_does_not_grow_with_what_a_node_holds() -> anyhow::
     Ok(())
 }
 
-/// Makes the lists, by many clients at once.
+/// Makes the lists and the names, by many clients at once.
 async fn fill(node: &Node) -> anyhow::Result<()> {
     const CLIENTS: usize = 64;
     let clients = (0..CLIENTS).map(|first| {
@@ -229,6 +232,9 @@ async fn fill(node: &Node) -> anyhow::Result<()> {
             for number in (first..LISTS).step_by(CLIENTS) {
                 let body = json!({ "title": format!("entry {number}"), "tags": [format!("tag{number}")] });
                 let answer = client.call("POST", &format!("/v1/lists/list{number}/entries"), Some(&body)).await?;
+                ensure!(answer.status == 201, "{answer:?}");
+                let body = json!({ "groups": [format!("group{number}")], "metadata": { "number": number.to_string() } });
+                let answer = client.call("PUT", &format!("/v1/processes/name{number}"), Some(&body)).await?;
                 ensure!(answer.status == 201, "{answer:?}");
             }
             anyhow::Ok(())

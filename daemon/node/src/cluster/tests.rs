@@ -244,6 +244,16 @@ fn greeted_bench() -> Bench {
 }
 
 #[test]
+fn a_node_that_was_forgotten_lists_itself_and_takes_a_new_run() {
+    let mut bench = greeted_bench();
+    let forgotten = RosterEntry { run: 1, standing: Standing::Forgotten, profile: profile("node1", 1) };
+    // The bench looks at each view on the way.
+    bench.act(Act::Say(0, Message::Roster { lines: vec![(NodeId([1; 16]), forgotten)], answer: false }));
+    bench.wait(2_000);
+    assert_eq!(bench.machine.swim.identity().generation >> 32, 2);
+}
+
+#[test]
 fn a_member_that_stays_suspect_is_told_so() {
     let mut machine = greeted_bench().machine;
     let suspicion = Member::new(Identity::of_run(NodeId([2; 16]), address(2), 1), 0, State::Suspect);

@@ -27,6 +27,11 @@ pub(super) struct Sources<'a> {
 }
 
 impl Sources<'_> {
+    /// Who was forgotten is not, but for this node: it is there, and about to take a run that makes it a member again.
+    fn is_listed(&self, node: NodeId, entry: &RosterEntry) -> bool {
+        node == self.me || entry.standing != Standing::Forgotten
+    }
+
     fn state(&self, node: NodeId, entry: &RosterEntry) -> MemberState {
         if entry.standing == Standing::Left {
             return MemberState::Left;
@@ -75,14 +80,14 @@ impl Viewer {
     /// Looks again: tells what changed since, and shows the new view if there is one.
     pub(super) fn refresh(&mut self, edge: &mut Edge, sources: &Sources<'_>) {
         self.drop_forgotten(edge, sources);
-        let listed = sources.roster.roster().iter().filter(|(_, entry)| entry.standing != Standing::Forgotten);
+        let listed = sources.roster.roster().iter().filter(|(node, entry)| sources.is_listed(*node, entry));
         let mut members: Vec<MemberView> = listed.map(|(node, entry)| self.member(edge, sources, node, entry)).collect();
         members.sort_by(|a, b| (&a.profile.name, a.id).cmp(&(&b.profile.name, b.id)));
         self.show(edge, sources.me, members);
     }
 
     fn drop_forgotten(&mut self, edge: &mut Edge, sources: &Sources<'_>) {
-        let is_listed = |node: &NodeId| sources.roster.roster().get(*node).is_some_and(|entry| entry.standing != Standing::Forgotten);
+        let is_listed = |node: &NodeId| sources.roster.roster().get(*node).is_some_and(|entry| sources.is_listed(*node, entry));
         let gone: Vec<NodeId> = self.lines.keys().filter(|node| !is_listed(node)).copied().collect();
         for node in gone {
             if let Some(line) = self.lines.remove(&node) {
