@@ -100,6 +100,9 @@ fn a_cluster_that_was_down_as_a_whole_comes_back_without_its_seeds() {
                     Err(differences) => world.problems.extend(differences),
                 }
                 world.run(Duration::from_secs(3));
+                // What clients waited for while the cluster was down they ask for now, perhaps a moment ago.
+                let differences = world.run_until_converged(Duration::from_secs(1)).err();
+                world.problems.extend(differences.into_iter().flatten());
                 world.examine();
                 took
             });
