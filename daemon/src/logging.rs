@@ -42,6 +42,7 @@ pub fn init(log: &Log) -> Logging {
     let sink = sink(log.format).with_filter(limiter.clone()).with_filter(filter);
     // Fails only if a subscriber is there already, which then goes on.
     let _ = tracing_subscriber::registry().with(sink).with(recorder.layer()).try_init();
+    level::hold_libraries(&log.level);
     Logging { level: Level::new(&log.level, handle), limiter, recorder }
 }
 

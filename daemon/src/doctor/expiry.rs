@@ -32,8 +32,10 @@ pub(crate) fn judge(whose: Whose, at_s: i64, now_s: i64) -> (Level, String) {
 /// What to do about it.
 pub(crate) fn remedy(whose: Whose) -> &'static str {
     match whose {
-        Whose::Node => "issue it again (muster pki issue NAME --renew), bring it to this host, then muster reload",
-        Whose::Authority => "muster pki rotate where ca.key is, bring the new ca.pem to all nodes and reload them, then renew their certificates",
+        Whose::Node => "issue it again (muster pki issue NAME --renew), bring it to this host, then restart musterd",
+        Whose::Authority => {
+            "muster pki rotate where ca.key is, bring the new ca.pem to all nodes and restart them one by one, then renew their certificates"
+        }
     }
 }
 

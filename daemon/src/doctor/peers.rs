@@ -105,7 +105,7 @@ async fn answered(service: &Service, name: &str, inquiry: &Inquiry) -> Vec<Findi
         }
     }
     let (level, words) = expiry::judge(Whose::Node, inquiry.certificate_expires_at, wall_ms() / 1000);
-    let remedy = format!("issue it again (muster pki issue {name} --renew), bring it to {name}, then muster reload there");
+    let remedy = format!("issue it again (muster pki issue {name} --renew), bring it to {name}, then restart its musterd");
     findings.push(Finding::of_level(level, "certificate", name, format!("its certificate {words}"), &remedy));
     findings
 }

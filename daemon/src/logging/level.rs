@@ -103,10 +103,11 @@ impl Level {
         let before = state.levels();
         change(&mut state);
         let levels = state.levels();
-        if before.level != levels.level
-            && let Err(error) = self.0.handle.reload(filter(&levels.level))
-        {
-            tracing::warn!(%error, "the log level stays as it was");
+        if before.level != levels.level {
+            if let Err(error) = self.0.handle.reload(filter(&levels.level)) {
+                tracing::warn!(%error, "the log level stays as it was");
+            }
+            hold_libraries(&levels.level);
         }
         levels
     }
@@ -122,6 +123,16 @@ impl State {
 /// A directive that does not parse is left out: [`plausible`] was asked before.
 pub(super) fn filter(level: &str) -> EnvFilter {
     EnvFilter::builder().parse_lossy(directives(level))
+}
+
+/// Lets those libraries that log by the `log` crate, the database above all, make only the lines that can be wanted: what becomes of one
+/// is found out anew each time, and the database makes several for each row that it reads at a start.
+pub(super) fn hold_libraries(level: &str) {
+    log::set_max_level(most_of_libraries(level));
+}
+
+fn most_of_libraries(level: &str) -> log::LevelFilter {
+    if level.contains(['=', '[']) { log::LevelFilter::Trace } else { log::LevelFilter::Warn }
 }
 
 /// A level alone is about this program: the libraries below it log what somebody should look at, unless they are named.
@@ -184,6 +195,12 @@ mod tests {
         assert_eq!(directives("Debug"), "warn,crdt=debug,muster=debug,node=debug,transport=debug");
         assert_eq!(directives("off"), "off,crdt=off,muster=off,node=off,transport=off");
         assert_eq!(directives("info, quinn=trace"), "warn,crdt=info,muster=info,node=info,transport=info,quinn=trace");
+    }
+
+    #[test]
+    fn libraries_make_no_lines_that_nobody_asked_for() {
+        assert_eq!(most_of_libraries("debug"), log::LevelFilter::Warn);
+        assert_eq!(most_of_libraries("info,fjall=trace"), log::LevelFilter::Trace);
     }
 
     #[test]

@@ -167,7 +167,10 @@ fn upgraded(booted: &Booted) -> anyhow::Result<()> {
 fn mistaken(booted: &Booted) -> anyhow::Result<()> {
     for (spoil, mend) in [
         ("echo nonsense = 1 >>/etc/muster/muster.toml", "sed -i /nonsense/d /etc/muster/muster.toml"),
-        ("mv /etc/muster/tls/node.key /etc/muster/kept.key; echo rubbish >/etc/muster/tls/node.key", "mv /etc/muster/kept.key /etc/muster/tls/node.key"),
+        (
+            "mv /etc/muster/tls/node.key /etc/muster/kept.key; echo rubbish >/etc/muster/tls/node.key",
+            "mv /etc/muster/kept.key /etc/muster/tls/node.key",
+        ),
     ] {
         booted.fails(&format!("{spoil}; systemctl restart muster"))?;
         booted.prints("systemctl show -P ActiveState -P ExecMainStatus -P NRestarts muster | sort | xargs", "0 2 failed")?;
