@@ -59,6 +59,8 @@ pub struct Process {
     pub view: Option<Arc<RosterView>>,
     /// What its registry has told.
     pub story: Story,
+    /// Whether its registry acts upon it that a node was not in sight since the start.
+    pub looked_out: bool,
     /// Until when it was stopped last.
     pub paused_until: Instant,
     workers: Vec<Worker>,
@@ -124,6 +126,7 @@ impl Host {
             started: now,
             view: None,
             story: Story::default(),
+            looked_out: false,
             paused_until: Instant::default(),
             workers,
         });
@@ -194,6 +197,11 @@ impl Process {
         let Some(worker) = self.workers.get_mut(machine) else { return at };
         worker.last_input = at.max(worker.last_input);
         worker.last_input
+    }
+
+    /// Until when a machine is off the processor, or was.
+    pub fn stalled_until(&self, machine: usize) -> Instant {
+        self.workers.get(machine).map_or_else(Instant::default, |worker| worker.stalled_until)
     }
 
     /// Takes a machine off the processor until then.

@@ -85,6 +85,13 @@ pub enum Event {
         /// Which process of it.
         epoch: u64,
     },
+    /// A daemon's registry has waited long enough for nodes to come in sight.
+    LookedOut {
+        /// Which host.
+        host: usize,
+        /// Which process of it.
+        epoch: u64,
+    },
     /// Everybody must know of a registration, or its end, by now.
     Expected {
         /// Which.

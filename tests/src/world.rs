@@ -274,6 +274,7 @@ impl World {
             }
             Event::Program(deed) => self.deed(deed),
             Event::Kept { host, epoch } => self.kept(host, epoch),
+            Event::LookedOut { host, epoch } => self.looked_out(host, epoch),
             Event::Expected { key, what, since } => self.expected(&key, what, since),
             Event::Inspect => {
                 let host = self.chance.below(self.hosts.len());

@@ -31,8 +31,12 @@ pub enum Turn {
     Up(Handle),
     /// It is not any more.
     Down(Handle),
-    /// Its node is out of sight.
+    /// Its node went out of sight.
     Hidden(Handle),
+    /// It is there, and its node is out of sight since before that was known.
+    Unseen(Handle),
+    /// Its node is in sight again, or it has its name again.
+    Back(Handle),
     /// It has lost its name.
     Lost(Handle),
 }
@@ -52,7 +56,7 @@ impl Story {
         for event in &news.events {
             wrong.extend(self.turn(event).err().map(|text| format!("{} {:?}: {text}", event.handle, event.kind)));
             wrong.extend(self.judge(event, registrants, now).err().map(|text| format!("{} {:?}: {text}", event.handle, event.kind)));
-            turns.extend(turn_of(event));
+            turns.extend(turn_of(event, turns.last()));
         }
         for handle in touched.iter().chain(news.events.iter().map(|event| &event.handle)) {
             wrong.extend(self.compare(handle).err().map(|text| format!("{handle}: {text}")));
@@ -152,13 +156,15 @@ fn explains(cause: Cause, reason: Reason, fact: &Fact) -> bool {
     }
 }
 
-fn turn_of(event: &Event) -> Option<Turn> {
+fn turn_of(event: &Event, before: Option<&Turn>) -> Option<Turn> {
     let handle = event.handle.clone();
     match event.kind {
         EventKind::Up => Some(Turn::Up(handle)),
         EventKind::Down(_) => Some(Turn::Down(handle)),
+        EventKind::Unreachable if before == Some(&Turn::Up(event.handle.clone())) => Some(Turn::Unseen(handle)),
         EventKind::Unreachable => Some(Turn::Hidden(handle)),
+        EventKind::Back => Some(Turn::Back(handle)),
         EventKind::Lost { .. } => Some(Turn::Lost(handle)),
-        EventKind::Back | EventKind::Contested { .. } => None,
+        EventKind::Contested { .. } => None,
     }
 }

@@ -9,6 +9,9 @@ use node::time::Instant;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+/// For how long after its start a daemon waits for nodes to come in sight, before it acts upon that they are not.
+pub const LOOKOUT: Duration = Duration::from_secs(15);
+
 /// A link that was asked for.
 #[derive(Clone, Debug)]
 struct Link {
@@ -16,8 +19,10 @@ struct Link {
     unreachable: bool,
     since: Instant,
     standing: Standing,
-    /// The other was told to be out of sight while the link was there.
+    /// The other was told to be out of sight while the link was there, and that counts.
     hidden: bool,
+    /// It is of an earlier daemon, and the one that runs has yet to see the other: that counts once it has looked out.
+    unseen: bool,
     /// The other was not surely registered when the link was made: it may count as gone.
     shaky: bool,
 }
@@ -47,8 +52,8 @@ impl Links {
         let links = self.links.entry(key.clone()).or_default();
         for (other, shaky) in others {
             if !links.iter().any(|link| link.other == *other && link.since == since) {
-                let (other, standing, hidden, shaky) = (other.clone(), Standing::Doubtful, false, *shaky);
-                links.push(Link { other, unreachable, since, standing, hidden, shaky });
+                let (other, standing, hidden, unseen, shaky) = (other.clone(), Standing::Doubtful, false, false, *shaky);
+                links.push(Link { other, unreachable, since, standing, hidden, unseen, shaky });
             }
         }
     }
@@ -99,10 +104,37 @@ impl Links {
         self.lost.insert(key.clone(), (epoch, must_end));
     }
 
-    /// A host's daemon told that the node of a registration is out of sight.
+    /// A host's daemon told that the node of a registration went out of sight.
     pub fn hidden(&mut self, host: usize, other: &Handle) {
-        let links = self.links.iter_mut().filter(|((at, ..), _)| *at == host).flat_map(|(_, links)| links);
-        links.filter(|link| link.other == *other && link.standing == Standing::Held).for_each(|link| link.hidden = true);
+        self.on(host).filter(|link| link.other == *other && link.standing == Standing::Held).for_each(|link| link.hidden = true);
+    }
+
+    /// A host's daemon that started then told of a registration whose node is not in sight. It may still come, for links
+    /// that are older than the daemon, until that has looked out.
+    pub fn unseen(&mut self, host: usize, other: &Handle, (started, looked_out): (Instant, bool)) {
+        for link in self.on(host).filter(|link| link.other == *other && link.standing == Standing::Held) {
+            let waits = link.since < started && !looked_out;
+            (link.unseen, link.hidden) = (waits, link.hidden || !waits);
+        }
+    }
+
+    /// A host's daemon told that the node of a registration is in sight.
+    pub fn seen(&mut self, host: usize, other: &Handle) {
+        self.on(host).filter(|link| link.other == *other).for_each(|link| link.unseen = false);
+    }
+
+    /// A host's daemon has looked out: who is not in sight by now, is not.
+    pub fn looked_out(&mut self, host: usize) {
+        self.on(host).for_each(|link| link.hidden |= std::mem::take(&mut link.unseen));
+    }
+
+    /// A host's daemon has ended: the next one looks out anew.
+    pub fn daemon_ended(&mut self, host: usize) {
+        self.on(host).for_each(|link| link.unseen = false);
+    }
+
+    fn on(&mut self, host: usize) -> impl Iterator<Item = &mut Link> {
+        self.links.iter_mut().filter(move |((at, ..), _)| *at == host).flat_map(|(_, links)| links)
     }
 
     fn of(&self, host: usize, process: Process) -> impl Iterator<Item = (&Key, &Link)> {
@@ -167,7 +199,7 @@ pub fn check(world: &World) -> Vec<String> {
             let other = registrants.key(&link.other).and_then(|key| registrants.facts.get(key));
             let is_down = other.is_none_or(|fact| fact.standing(now) == Standing::Gone);
             if is_down || (link.unreachable && link.hidden) {
-                found.push(format!("{name} on host {host} was not told that {} is gone", link.other));
+                found.push(format!("{name} on host {host} was not told that {} is gone or out of sight", link.other));
             }
         }
     }

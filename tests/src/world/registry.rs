@@ -14,6 +14,8 @@ use std::time::Duration;
 
 /// How long after SIGTERM a process that still runs gets SIGKILL.
 pub const KILL_AFTER: Duration = Duration::from_secs(2);
+/// From a machine's deadline, which comes after all else of its moment, to the next moment.
+const NEXT: Duration = Duration::from_nanos(1);
 /// How long clients take at most to come back to a daemon that has started.
 const COMING_BACK: Duration = Duration::from_secs(8);
 
@@ -104,13 +106,19 @@ impl World {
 
     fn heed(&mut self, place: Place, turn: &Turn) {
         let (host, now) = (place.host, self.queue.now());
-        let (Turn::Up(handle) | Turn::Down(handle) | Turn::Hidden(handle) | Turn::Lost(handle)) = turn;
+        let (Turn::Up(handle) | Turn::Down(handle) | Turn::Hidden(handle) | Turn::Unseen(handle) | Turn::Back(handle) | Turn::Lost(handle)) =
+            turn;
         let Some(key) = self.registrants.key(handle).cloned() else { return };
         let spreading = &mut self.registrants.spreading;
         match turn {
             Turn::Up(_) => spreading.heard(now, (host, place.epoch), &key, What::Up),
             Turn::Down(_) => spreading.heard(now, (host, place.epoch), &key, What::Down),
             Turn::Hidden(other) => self.registrants.links.hidden(host, other),
+            Turn::Unseen(other) => {
+                let looks = self.hosts[host].process.as_ref().map(|process| (process.started, process.looked_out));
+                looks.into_iter().for_each(|looks| self.registrants.links.unseen(host, other, looks));
+            }
+            Turn::Back(other) => self.registrants.links.seen(host, other),
             Turn::Lost(_) if key.0 == host => self.registrants.lost(&key, place.epoch, now),
             Turn::Lost(_) => {}
         }
@@ -244,11 +252,26 @@ impl World {
         for key in self.registrants.daemon_started(host, now) {
             self.come_again(key, COMING_BACK);
         }
+        let epoch = self.hosts[host].epoch;
+        self.queue.after(links::LOOKOUT + NEXT, Event::LookedOut { host, epoch });
+    }
+
+    /// A daemon had the time to see who is there, and has acted upon it; one that is stopped will, once it goes on.
+    pub(super) fn looked_out(&mut self, host: usize, epoch: u64) {
+        let now = self.queue.now();
+        let Some(process) = self.process(Place { host, epoch, machine: 0 }) else { return };
+        let stalled_until = process.stalled_until(0);
+        if stalled_until >= now {
+            return self.queue.at(stalled_until + NEXT, Event::LookedOut { host, epoch });
+        }
+        process.looked_out = true;
+        self.registrants.links.looked_out(host);
     }
 
     pub(super) fn registry_daemon_ended(&mut self, host: usize, epoch: u64) {
         let now = self.queue.now();
         self.hosts[host].os.daemon_ended();
+        self.registrants.links.daemon_ended(host);
         let os = &self.hosts[host].os;
         let vanished = self.registrants.daemon_ended(host, epoch, now, |process| os.runs(process));
         self.vanish(vanished);

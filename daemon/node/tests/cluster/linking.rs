@@ -86,6 +86,24 @@ fn links_survive_a_restart_of_either_daemon() {
     }
 }
 
+/// Whoever else is there tells what that node had registered, but not that it is in sight.
+#[test]
+fn a_node_that_went_out_of_sight_during_a_restart_fires_once_all_had_time_to_come() {
+    for unreachable in [false, true] {
+        let (mut world, worker, _) = linked(unreachable);
+        world.kill(0);
+        world.kill(2);
+        world.run_ms(5_000);
+        world.start(0, &[1]);
+        world.run_ms(10_000);
+        assert!(world.holder(0, "boss").is_some(), "it was told of");
+        assert_eq!(signals(&world), [], "it may come");
+        world.run_ms(10_000);
+        let expected = if unreachable { vec![(worker, Signal::Term)] } else { vec![] };
+        assert_eq!(signals(&world), expected);
+    }
+}
+
 #[test]
 fn an_end_that_was_missed_fires_after_the_restart() {
     let (mut world, worker, boss) = linked(false);

@@ -223,13 +223,13 @@ impl Registry {
         }
     }
 
-    /// Who is not in sight by now, is not.
+    /// Who is not in sight by now, is not, even if others have told what is registered there.
     pub(super) fn look_out(&mut self, edge: &mut Edge) {
         for link in self.links.by_name.values_mut().flat_map(BTreeMap::values_mut) {
             link.resumed = false;
         }
-        for owner in self.links.unsettled.keys().copied().collect::<Vec<_>>() {
-            self.check_unsettled(edge, owner);
+        for owner in self.links.by_other.keys().copied().collect::<Vec<_>>() {
+            self.check_all(edge, owner);
         }
     }
 
@@ -248,7 +248,7 @@ impl Registry {
         }
     }
 
-    /// That node is out of sight.
+    /// That node is out of sight, or may be.
     fn check_all(&mut self, edge: &mut Edge, owner: NodeId) {
         let others = self.links.by_other.get(&owner).into_iter().flatten();
         let pairs: Vec<(ProcessName, Handle)> =
