@@ -2,7 +2,7 @@
 //!
 //! Under systemd it goes to the journal with a field for each value (`MUSTER_PEER=…`); else lines go to standard error, coloured
 //! at a terminal and plain in a file, or one JSON object a line. What is logged can be changed while the daemon runs ([`Level`]), and no
-//! place in the program can flood the log ([`Limiter`]).
+//! place in the program can flood the log (`limiter`).
 
 #[cfg(test)]
 mod events;
