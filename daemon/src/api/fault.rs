@@ -44,6 +44,14 @@ pub(crate) struct HangBody {
     ms: u64,
 }
 
+/// The means to do harm on purpose, for those who may, in a daemon started for that.
+fn faults<'a>(api: &'a Api, conn: &Conn) -> Result<&'a transport::Fault, Problem> {
+    let faults = api.service().faults();
+    let faults = faults.ok_or_else(|| Problem::new(Kind::Path, "this daemon was not started with --dev-faults"))?;
+    conn.caller().must_be_operator()?;
+    Ok(faults)
+}
+
 /// Holds up the threads of a part of the daemon. The answer may come only when it is over.
 #[utoipa::path(
     put, path = "/v1/debug/hang", tag = "development", operation_id = "hang", request_body = HangBody,
@@ -55,10 +63,7 @@ pub(crate) async fn hang(
     query: Query,
     RawJson(body): RawJson,
 ) -> Result<StatusCode, Problem> {
-    if api.service().faults().is_none() {
-        return Err(Problem::new(Kind::Path, "this daemon was not started with --dev-faults"));
-    }
-    conn.caller().must_be_operator()?;
+    faults(&api, &conn)?;
     query.end()?;
     let HangBody { part, ms } = json::parse(&body)?;
     if ms > MAX_HANG_MS {
@@ -89,10 +94,7 @@ pub(crate) async fn set(
     query: Query,
     RawJson(body): RawJson,
 ) -> Result<StatusCode, Problem> {
-    let Some(faults) = api.service().faults() else {
-        return Err(Problem::new(Kind::Path, "this daemon was not started with --dev-faults"));
-    };
-    conn.caller().must_be_operator()?;
+    let faults = faults(&api, &conn)?;
     query.end()?;
     let FaultBody { block } = json::parse(&body)?;
     if block.len() > MAX_BLOCKED {

@@ -16,9 +16,11 @@ const NONE: &str = "none";
 
 /// All operations. Clones share them.
 #[derive(Clone)]
-pub(crate) struct Operations {
+pub(crate) struct Operations(Arc<Inner>);
+
+struct Inner {
     /// By path; a path has few methods.
-    by_path: Arc<HashMap<String, Vec<(Method, Operation)>>>,
+    by_path: HashMap<String, Vec<(Method, Operation)>>,
     none: Operation,
 }
 
@@ -26,15 +28,15 @@ impl Operations {
     /// Those of a document. Their series are exported from here on.
     pub(crate) fn of(document: &OpenApi) -> Self {
         let by_path = document.paths.paths.iter().map(|(path, item)| (path.clone(), methods(item))).collect();
-        Self { by_path: Arc::new(by_path), none: Operation::new(NONE) }
+        Self(Arc::new(Inner { by_path, none: Operation::new(NONE) }))
     }
 
-    fn find(&self, request: &Request) -> Operation {
+    fn find(&self, request: &Request) -> &Operation {
         // Whoever serves GET answers HEAD, too.
         let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
-        let methods = request.extensions().get::<MatchedPath>().and_then(|path| self.by_path.get(path.as_str()));
+        let methods = request.extensions().get::<MatchedPath>().and_then(|path| self.0.by_path.get(path.as_str()));
         let found = methods.and_then(|methods| methods.iter().find(|(of, _)| of == method));
-        found.map_or(&self.none, |(_, operation)| operation).clone()
+        found.map_or(&self.0.none, |(_, operation)| operation)
     }
 }
 

@@ -109,9 +109,13 @@ pub(crate) async fn create(
     let scope = parse_scope(&body.scope)?;
     let ttl = body.ttl.as_deref().map_or(Ok(scope.default_ttl()), |text| parse(text, scope))?;
     let (token, text) = within(timeout, api.service().tokens().create(uid, scope, ttl)).await??;
-    let mut response = json::respond(StatusCode::CREATED, &ShownCreated::new(token, &text))?;
+    json::respond(StatusCode::CREATED, &ShownCreated::new(token, &text)).map(unkept)
+}
+
+/// No cache may keep what is told once.
+pub(crate) fn unkept(mut response: Response) -> Response {
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(response)
+    response
 }
 
 fn parse_scope(text: &str) -> Result<Scope, Problem> {

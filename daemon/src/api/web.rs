@@ -10,12 +10,12 @@ use crate::api::problem::{Kind, Problem};
 use crate::api::query::Query;
 use crate::api::shown::text;
 use crate::api::time::{Millis, take_timeout};
-use crate::api::tokens::{ShownCreated, within};
+use crate::api::tokens::{ShownCreated, unkept, within};
 use crate::api::who::Caller;
 use crate::tokens::{CodeError, Scope, TokenId};
 use axum::Extension;
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -140,12 +140,6 @@ pub(crate) async fn end(State(api): State<Api>, Extension(conn): Extension<Arc<C
     let words = |error| format!("the token is good no longer, but would be again after a restart: {error}; try again");
     revoked.map_err(|error| Problem::unavailable(error, &words(error)))?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// No cache may keep what is told once.
-fn unkept(mut response: Response) -> Response {
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
 }
 
 impl From<CodeError> for Problem {

@@ -81,8 +81,7 @@ impl Rejection {
     }
 }
 
-/// What is counted of one operation of the API. Clones share it.
-#[derive(Clone)]
+/// What is counted of one operation of the API.
 pub(crate) struct Operation {
     answers: [Counter; 4],
     seconds: Histogram,
