@@ -1,8 +1,8 @@
 //! Digests of all lists of a replica: 256 shards of 256 buckets, each the sum of its lists' hashes.
 //!
-//! Two replicas find the lists in which they differ by comparing the sum over their shards, then the
-//! shards, then the buckets of those that differ, then these buckets' lists. Sums take a list in or out
-//! without looking at the others.
+//! Two replicas find the lists in which they differ by comparing the sum over their shards, then
+//! the shards, then the buckets of those that differ, then these buckets' lists. Sums take a list
+//! in or out without looking at the others.
 
 use crate::id::{ListId, Shard};
 use sha2::{Digest as _, Sha256};
@@ -25,7 +25,11 @@ struct Table {
 
 impl Default for Table {
     fn default() -> Self {
-        Self { buckets: Box::new([0; 256]), sum: 0, lists: 0 }
+        Self {
+            buckets: Box::new([0; 256]),
+            sum: 0,
+            lists: 0,
+        }
     }
 }
 
@@ -50,8 +54,12 @@ impl Digest {
 
     /// Takes a list out; nothing happens if it is not there.
     pub fn remove(&mut self, list: ListId) {
-        let Some(before) = self.lists.remove(&list) else { return };
-        let Some(table) = self.shards.get_mut(&list.shard()) else { return };
+        let Some(before) = self.lists.remove(&list) else {
+            return;
+        };
+        let Some(table) = self.shards.get_mut(&list.shard()) else {
+            return;
+        };
         table.add(list.bucket(), leaf(list, before).wrapping_neg());
         table.lists -= 1;
         if table.lists == 0 {
@@ -69,27 +77,38 @@ impl Digest {
         if first > last {
             return 0;
         }
-        self.shards.range(first..=last).fold(0, |sum, (_, table)| sum.wrapping_add(table.sum))
+        self.shards
+            .range(first..=last)
+            .fold(0, |sum, (_, table)| sum.wrapping_add(table.sum))
     }
 
     /// The sum of each shard from `first` to `last`, both included; 0 for those without lists.
     pub fn shards(&self, first: Shard, last: Shard) -> Vec<u64> {
-        (first.0..=last.0).map(|shard| self.shards.get(&Shard(shard)).map_or(0, |table| table.sum)).collect()
+        (first.0..=last.0)
+            .map(|shard| self.shards.get(&Shard(shard)).map_or(0, |table| table.sum))
+            .collect()
     }
 
     /// The sums of a shard's 256 buckets.
     pub fn buckets(&self, shard: Shard) -> Vec<u64> {
-        self.shards.get(&shard).map_or_else(|| vec![0; 256], |table| table.buckets.to_vec())
+        self.shards
+            .get(&shard)
+            .map_or_else(|| vec![0; 256], |table| table.buckets.to_vec())
     }
 
     /// The lists of a bucket and their sums, in the order of ids.
     pub fn leaves(&self, shard: Shard, bucket: u8) -> Vec<(ListId, u64)> {
         let end = |rest: u8| {
             let mut id = [rest; 16];
-            id.iter_mut().zip([shard.0, bucket]).for_each(|(to, from)| *to = from);
+            id.iter_mut()
+                .zip([shard.0, bucket])
+                .for_each(|(to, from)| *to = from);
             ListId(id)
         };
-        self.lists.range(end(0)..=end(0xff)).map(|(list, sum)| (*list, *sum)).collect()
+        self.lists
+            .range(end(0)..=end(0xff))
+            .map(|(list, sum)| (*list, *sum))
+            .collect()
     }
 
     /// All lists and their sums, in the order of ids.
@@ -110,8 +129,13 @@ impl Digest {
 
 /// What a list contributes to the sums.
 fn leaf(list: ListId, sum: u64) -> u64 {
-    let hash = Sha256::new().chain_update(list.0).chain_update(sum.to_be_bytes()).finalize();
-    hash.iter().take(8).fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+    let hash = Sha256::new()
+        .chain_update(list.0)
+        .chain_update(sum.to_be_bytes())
+        .finalize();
+    hash.iter()
+        .take(8)
+        .fold(0, |sum, byte| sum << 8 | u64::from(*byte))
 }
 
 #[cfg(test)]
@@ -126,7 +150,8 @@ mod tests {
     }
 
     fn operations() -> impl Strategy<Value = Vec<(ListId, Option<u64>)>> {
-        let id = (0u8..3, 0u8..3, 0u8..3).prop_map(|(shard, bucket, rest)| list(shard * 127, bucket * 127, rest * 127));
+        let id = (0u8..3, 0u8..3, 0u8..3)
+            .prop_map(|(shard, bucket, rest)| list(shard * 127, bucket * 127, rest * 127));
         proptest::collection::vec((id, proptest::option::weighted(0.7, 0u64..4)), 0..60)
     }
 

@@ -20,7 +20,12 @@ impl Due {
     /// Milliseconds since the epoch to sort by: a day counts as its midnight in UTC.
     pub fn sort_ms(self) -> i64 {
         match self {
-            Self::Date(date) => i64::from(date.since(jiff::civil::date(1970, 1, 1)).map_or(0, |span| span.get_days())) * 86_400_000,
+            Self::Date(date) => {
+                i64::from(
+                    date.since(jiff::civil::date(1970, 1, 1))
+                        .map_or(0, |span| span.get_days()),
+                ) * 86_400_000
+            }
             Self::Instant(ms) => ms,
         }
     }
@@ -181,11 +186,18 @@ impl Entry {
         ] {
             add(text.as_bytes());
         }
-        [created_at, modified_at].iter().for_each(|ms| add(&ms.to_be_bytes()));
+        [created_at, modified_at]
+            .iter()
+            .for_each(|ms| add(&ms.to_be_bytes()));
         add(&tags.len().to_be_bytes());
         tags.iter().for_each(|tag| add(tag.as_bytes()));
-        conflicts.iter().for_each(|field| add(field.as_str().as_bytes()));
-        hash.finalize().iter().take(8).fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+        conflicts
+            .iter()
+            .for_each(|field| add(field.as_str().as_bytes()));
+        hash.finalize()
+            .iter()
+            .take(8)
+            .fold(0, |sum, byte| sum << 8 | u64::from(*byte))
     }
 }
 

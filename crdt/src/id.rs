@@ -48,11 +48,13 @@ hex_id! {
     NodeId, 16, "a node id of 32 hexadecimal digits"
 }
 hex_id! {
-    /// Names one list: derived from its name, so that a list made on two nodes apart is the same list.
+    /// Names one list: derived from its name, so that a list made on two nodes apart is the same
+    /// list.
     ListId, 16, "a list id of 32 hexadecimal digits"
 }
 hex_id! {
-    /// The writer of an Automerge change: one node in one run of its daemon in one list. Never reused.
+    /// The writer of an Automerge change: one node in one run of its daemon in one list. Never
+    /// reused.
     Actor, 16, "an actor of 32 hexadecimal digits"
 }
 hex_id! {
@@ -66,18 +68,27 @@ fn parse_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     }
     let mut bytes = [0; N];
     for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        let digits = std::str::from_utf8(pair).ok().filter(|digits| !digits.starts_with('+'))?;
+        let digits = std::str::from_utf8(pair)
+            .ok()
+            .filter(|digits| !digits.starts_with('+'))?;
         *byte = u8::from_str_radix(digits, 16).ok()?;
     }
     Some(bytes)
 }
 
 impl ListId {
-    /// The id of the list of that name: the first 16 bytes of SHA-256("muster list" ‖ name ‖ epoch 0).
+    /// The id of the list of that name: the first 16 bytes of SHA-256("muster list" ‖ name ‖ epoch
+    /// 0).
     pub fn of(name: &ListName) -> Self {
-        let hash = Sha256::new().chain_update(b"muster list").chain_update(name.as_str()).chain_update(0u64.to_be_bytes());
+        let hash = Sha256::new()
+            .chain_update(b"muster list")
+            .chain_update(name.as_str())
+            .chain_update(0u64.to_be_bytes());
         let mut bytes = [0; 16];
-        bytes.iter_mut().zip(hash.finalize()).for_each(|(to, from)| *to = from);
+        bytes
+            .iter_mut()
+            .zip(hash.finalize())
+            .for_each(|(to, from)| *to = from);
         Self(bytes)
     }
 
@@ -92,15 +103,21 @@ impl ListId {
     }
 }
 
-/// One of 256 equal parts of the space of list ids. The wire and the store name shards, never workers.
+/// One of 256 equal parts of the space of list ids. The wire and the store name shards, never
+/// workers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Shard(pub u8);
 
 impl Actor {
-    /// A fresh actor: SHA-256(list, node, 16 random bytes drawn at each start and after every failed
-    /// commit), cut to 16 bytes. As the salt is never reused, no (actor, sequence) can name two changes.
+    /// A fresh actor: SHA-256(list, node, 16 random bytes drawn at each start and after every
+    /// failed commit), cut to 16 bytes. As the salt is never reused, no (actor, sequence) can name
+    /// two changes.
     pub fn derive(list: ListId, node: NodeId, salt: [u8; 16]) -> Self {
-        let hash = Sha256::new().chain_update(list.0).chain_update(node.0).chain_update(salt).finalize();
+        let hash = Sha256::new()
+            .chain_update(list.0)
+            .chain_update(node.0)
+            .chain_update(salt)
+            .finalize();
         let mut bytes = [0; 16];
         bytes.iter_mut().zip(hash).for_each(|(to, from)| *to = from);
         Self(bytes)
@@ -121,7 +138,8 @@ pub struct ChangeId {
 pub struct EntryId(pub u128);
 
 impl EntryId {
-    /// An id from the wall clock (milliseconds since the epoch) and random bits, of which 80 are used.
+    /// An id from the wall clock (milliseconds since the epoch) and random bits, of which 80 are
+    /// used.
     pub fn from_parts(at_ms: i64, random: u128) -> Self {
         Self(ulid::Ulid::from_parts(u64::try_from(at_ms).unwrap_or(0), random).0)
     }
@@ -144,10 +162,18 @@ impl FromStr for EntryId {
 
     /// Reads 26 characters of Crockford's base 32, caseless.
     fn from_str(text: &str) -> Result<Self, ParseIdError> {
-        let refused = || ParseIdError { text: text.to_owned(), expected: "a ULID of 26 characters (0-9, A-Z without I, L, O, U)" };
+        let refused = || ParseIdError {
+            text: text.to_owned(),
+            expected: "a ULID of 26 characters \
+            (0-9, A-Z without I, L, O, U)",
+        };
         let id = ulid::Ulid::from_string(&text.to_ascii_uppercase()).map_err(|_| refused())?;
         // The first character holds three bits only: a larger one would overflow silently.
-        if id.to_string().eq_ignore_ascii_case(text) { Ok(Self(id.0)) } else { Err(refused()) }
+        if id.to_string().eq_ignore_ascii_case(text) {
+            Ok(Self(id.0))
+        } else {
+            Err(refused())
+        }
     }
 }
 
@@ -165,8 +191,18 @@ mod tests {
 
     #[test]
     fn rubbish_is_no_id() {
-        for text in ["", "ab", "+bababababababababababababababab", "zz", "8ZZZZZZZZZZZZZZZZZZZZZZZZZ", "é"] {
-            assert!(text.parse::<NodeId>().is_err() && text.parse::<EntryId>().is_err(), "{text}");
+        for text in [
+            "",
+            "ab",
+            "+bababababababababababababababab",
+            "zz",
+            "8ZZZZZZZZZZZZZZZZZZZZZZZZZ",
+            "é",
+        ] {
+            assert!(
+                text.parse::<NodeId>().is_err() && text.parse::<EntryId>().is_err(),
+                "{text}"
+            );
         }
     }
 }

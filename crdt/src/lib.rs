@@ -2,9 +2,9 @@
 //!
 //! Pure: no network, no disk, no clock and no randomness of its own; times and random bytes come in
 //! as arguments. A to-do list is one Automerge document ([`list::Document`]); the roster of the
-//! cluster's nodes is a map merged by taking the larger pair ([`roster::Roster`]); each node's registered
-//! processes are a log that it alone writes ([`registry`]); two replicas find
-//! out what they lack by digests and version vectors ([`digest`], [`vector`]).
+//! cluster's nodes is a map merged by taking the larger pair ([`roster::Roster`]); each node's
+//! registered processes are a log that it alone writes ([`registry`]); two replicas find out what
+//! they lack by digests and version vectors ([`digest`], [`vector`]).
 //!
 //! ```text
 //! let mut document = Document::new(name, actor);

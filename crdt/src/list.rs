@@ -12,12 +12,12 @@
 //! | `done`, `created` | timestamp (ms) |
 //! | `life`, `tag:<name>` | integer: even = alive, present; odd = dead, absent |
 //!
-//! Fields are plain registers, cleared by writing null. The same id made on two nodes gives two maps at
-//! one key, of which Automerge shows one; here an entry is the union of all of them, and a field's values
-//! are its values in all of them. `life` and the tags count up: each write takes the smallest number of the
-//! right parity above all that it sees, so that no two concurrent intentions are an equal write (which
-//! Automerge drops). An entry is alive if any visible value of `life` is even: an edit wins over a
-//! concurrent deletion, and the entry says so among its conflicts.
+//! Fields are plain registers, cleared by writing null. The same id made on two nodes gives two
+//! maps at one key, of which Automerge shows one; here an entry is the union of all of them, and a
+//! field's values are its values in all of them. `life` and the tags count up: each write takes the
+//! smallest number of the right parity above all that it sees, so that no two concurrent intentions
+//! are an equal write (which Automerge drops). An entry is alive if any visible value of `life` is
+//! even: an edit wins over a concurrent deletion, and the entry says so among its conflicts.
 
 mod apply;
 mod authorship;

@@ -23,7 +23,12 @@ impl ListName {
         let name: String = text.nfc().collect();
         let refuse = |why: &str| Err(NameError(format!("the list name {text:?} {why}")));
         if name.is_empty() || name.len() > Self::MAX_BYTES {
-            return refuse(&format!("has {} bytes; 1 to {} are allowed", name.len(), Self::MAX_BYTES));
+            return refuse(&format!(
+                "has {} bytes; 1 to {} are \
+                allowed",
+                name.len(),
+                Self::MAX_BYTES
+            ));
         }
         if name == "." || name == ".." || name.contains('/') {
             return refuse("is a path: \"/\", \".\" and \"..\" are not allowed");
@@ -32,7 +37,10 @@ impl ListName {
             return refuse("begins or ends with white space");
         }
         if let Some(bad) = name.chars().find(|c| is_unprintable(*c)) {
-            return refuse(&format!("has the control or format character {}", bad.escape_unicode()));
+            return refuse(&format!(
+                "has the control or format character {}",
+                bad.escape_unicode()
+            ));
         }
         Ok(Self(name))
     }
@@ -43,7 +51,8 @@ impl ListName {
     }
 }
 
-/// Control and format characters (general categories Cc, Cf, Zl, Zp), which can hide or reorder a text.
+/// Control and format characters (general categories Cc, Cf, Zl, Zp), which can hide or reorder a
+/// text.
 pub fn is_unprintable(c: char) -> bool {
     c.is_control()
         || matches!(c,
@@ -83,11 +92,14 @@ impl NodeName {
     pub fn new(text: &str) -> Result<Self, NameError> {
         let alphanumeric = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit();
         let inner = text.bytes().all(|c| alphanumeric(c) || c == b'-');
-        let ends = text.bytes().next().is_some_and(alphanumeric) && text.bytes().last().is_some_and(alphanumeric);
+        let ends = text.bytes().next().is_some_and(alphanumeric)
+            && text.bytes().last().is_some_and(alphanumeric);
         if inner && ends && text.len() <= 63 {
             return Ok(Self(text.to_owned()));
         }
-        Err(NameError(format!("the node name {text:?} is not 1 to 63 of a-z, 0-9 and inner \"-\"")))
+        Err(NameError(format!(
+            "the node name {text:?} is not 1 to 63 of a-z, 0-9 and inner \"-\""
+        )))
     }
 
     /// The name.
@@ -127,12 +139,20 @@ impl ProcessName {
 
     /// Checks a name as a program gave it.
     pub fn new(text: &str) -> Result<Self, NameError> {
-        let begins = text.bytes().next().is_some_and(|c| c.is_ascii_alphanumeric());
-        let inner = text.bytes().all(|c| c.is_ascii_alphanumeric() || b"._:-".contains(&c));
+        let begins = text
+            .bytes()
+            .next()
+            .is_some_and(|c| c.is_ascii_alphanumeric());
+        let inner = text
+            .bytes()
+            .all(|c| c.is_ascii_alphanumeric() || b"._:-".contains(&c));
         if begins && inner && text.len() <= Self::MAX_BYTES {
             return Ok(Self(text.to_owned()));
         }
-        Err(NameError(format!("the name {text:?} is not a letter or digit and up to 127 letters, digits, \".\", \"_\", \":\" or \"-\"")))
+        Err(NameError(format!(
+            "the name {text:?} is not a letter or digit and up to 127 letters, \
+            digits, \".\", \"_\", \":\" or \"-\""
+        )))
     }
 
     /// The name.
@@ -172,7 +192,18 @@ mod tests {
 
     #[test]
     fn names_that_could_mislead_are_refused() {
-        for text in ["", ".", "..", "a/b", " a", "a ", "a\nb", "a\u{202e}b", "a\u{2028}b", &"x".repeat(201)] {
+        for text in [
+            "",
+            ".",
+            "..",
+            "a/b",
+            " a",
+            "a ",
+            "a\nb",
+            "a\u{202e}b",
+            "a\u{2028}b",
+            &"x".repeat(201),
+        ] {
             assert!(ListName::new(text).is_err(), "{text:?}");
         }
         for text in ["", "-a", "a-", "A", "a.b", &"x".repeat(64)] {

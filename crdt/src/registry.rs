@@ -1,8 +1,8 @@
 //! The process registry's data: what a node says of the processes that are registered on it.
 //!
-//! Each node owns the log of its own processes; nobody else writes it, so two replicas cannot disagree about an entry,
-//! only be behind. A [`Log`] numbers its owner's changes; what another replica lacks of it travels as a [`Delta`];
-//! [`Logs`] are the logs of all nodes.
+//! Each node owns the log of its own processes; nobody else writes it, so two replicas cannot
+//! disagree about an entry, only be behind. A [`Log`] numbers its owner's changes; what another
+//! replica lacks of it travels as a [`Delta`]; [`Logs`] are the logs of all nodes.
 
 mod delta;
 mod limits;
@@ -47,7 +47,8 @@ pub struct Entry {
     pub metadata: BTreeMap<String, String>,
     /// Where it serves: `host:port`.
     pub address: Option<String>,
-    /// When it claimed its name, by the registry's logical clock: the earlier claim wins, ties go to the smaller node id.
+    /// When it claimed its name, by the registry's logical clock: the earlier claim wins, ties go
+    /// to the smaller node id.
     pub claim: u64,
     /// The same in milliseconds since the epoch, for people.
     pub since_ms: i64,
@@ -116,7 +117,12 @@ impl FromStr for Handle {
             let (node, process) = rest.split_once('#')?;
             let (pid, start) = process.split_once('.')?;
             let (name, node) = (ProcessName::new(name).ok()?, NodeName::new(node).ok()?);
-            Some(Self { name, node, pid: pid.parse().ok()?, start: start.parse().ok()? })
+            Some(Self {
+                name,
+                node,
+                pid: pid.parse().ok()?,
+                start: start.parse().ok()?,
+            })
         };
         parsed().ok_or_else(|| HandleError(text.to_owned()))
     }

@@ -1,8 +1,8 @@
 //! The roster: who belongs to the cluster, whether reachable or not.
 //!
 //! SWIM knows only up and down; the roster says who is expected at all. It maps each node to a pair
-//! (run, standing) and merges by taking the larger pair: replicas converge in any order, a new run makes
-//! a node a member again, and anybody may forget one.
+//! (run, standing) and merges by taking the larger pair: replicas converge in any order, a new run
+//! makes a node a member again, and anybody may forget one.
 
 use crate::id::NodeId;
 use crate::name::NodeName;
@@ -64,12 +64,23 @@ impl Roster {
 
     /// Merges all lines of another replica; gives the ids whose line changed.
     pub fn merge(&mut self, other: Self) -> Vec<NodeId> {
-        other.0.into_iter().filter_map(|(id, entry)| self.merge_entry(id, entry).then_some(id)).collect()
+        other
+            .0
+            .into_iter()
+            .filter_map(|(id, entry)| self.merge_entry(id, entry).then_some(id))
+            .collect()
     }
 
-    /// Moves a node's line to a later standing of the same run. False if it is unknown or already there.
+    /// Moves a node's line to a later standing of the same run. False if it is unknown or already
+    /// there.
     pub fn set_standing(&mut self, id: NodeId, standing: Standing) -> bool {
-        let Some(entry) = self.0.get_mut(&id).filter(|entry| entry.standing < standing) else { return false };
+        let Some(entry) = self
+            .0
+            .get_mut(&id)
+            .filter(|entry| entry.standing < standing)
+        else {
+            return false;
+        };
         entry.standing = standing;
         true
     }
@@ -86,7 +97,8 @@ impl Roster {
 
     /// The nodes that belong to the cluster, in the order of ids.
     pub fn members(&self) -> impl Iterator<Item = (NodeId, &RosterEntry)> {
-        self.iter().filter(|(_, entry)| entry.standing == Standing::Member)
+        self.iter()
+            .filter(|(_, entry)| entry.standing == Standing::Member)
     }
 
     /// A hash that is equal for equal rosters.
@@ -101,7 +113,10 @@ impl Roster {
             hash.update(&entry.profile.version);
             entry.profile.tags.iter().for_each(|tag| hash.update(tag));
         }
-        hash.finalize().iter().take(8).fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+        hash.finalize()
+            .iter()
+            .take(8)
+            .fold(0, |sum, byte| sum << 8 | u64::from(*byte))
     }
 }
 
@@ -112,14 +127,32 @@ mod tests {
 
     fn entry(run: u64, standing: Standing) -> RosterEntry {
         let name = NodeName::new("node1").expect("a valid name");
-        let profile = Profile { name, address: ([127, 0, 0, 1], 6878).into(), version: "0.1.0".into(), tags: vec![] };
-        RosterEntry { run, standing, profile }
+        let profile = Profile {
+            name,
+            address: ([127, 0, 0, 1], 6878).into(),
+            version: "0.1.0".into(),
+            tags: vec![],
+        };
+        RosterEntry {
+            run,
+            standing,
+            profile,
+        }
     }
 
     fn rosters() -> impl Strategy<Value = Roster> {
-        let standing = prop_oneof![Just(Standing::Member), Just(Standing::Left), Just(Standing::Forgotten)];
-        proptest::collection::btree_map(0u8..4, (0u64..4, standing), 0..4)
-            .prop_map(|map| Roster(map.into_iter().map(|(id, (run, s))| (NodeId([id; 16]), entry(run, s))).collect()))
+        let standing = prop_oneof![
+            Just(Standing::Member),
+            Just(Standing::Left),
+            Just(Standing::Forgotten)
+        ];
+        proptest::collection::btree_map(0u8..4, (0u64..4, standing), 0..4).prop_map(|map| {
+            Roster(
+                map.into_iter()
+                    .map(|(id, (run, s))| (NodeId([id; 16]), entry(run, s)))
+                    .collect(),
+            )
+        })
     }
 
     proptest! {

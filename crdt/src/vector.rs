@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
-/// For each actor the number of its last change that a replica has; it then has all earlier ones too.
+/// For each actor the number of its last change that a replica has; it then has all earlier ones
+/// too.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VersionVector(BTreeMap<Actor, u64>);
 
@@ -44,7 +45,11 @@ impl VersionVector {
 
     /// Exactly the changes that `self` has and `other` lacks.
     pub fn missing_in(&self, other: &Self) -> Vec<Range> {
-        let lacking = self.0.iter().map(|(&actor, &to)| Range { actor, from: other.seq(actor).saturating_add(1), to });
+        let lacking = self.0.iter().map(|(&actor, &to)| Range {
+            actor,
+            from: other.seq(actor).saturating_add(1),
+            to,
+        });
         lacking.filter(|range| range.from <= range.to).collect()
     }
 
@@ -66,13 +71,20 @@ impl VersionVector {
     /// A sum over all (list, actor, seq), equal for equal vectors, that can be kept up to date by
     /// [`VersionVector::term`] alone when one actor advances.
     pub fn sum(&self, list: ListId) -> u64 {
-        self.iter().fold(0, |sum, id| sum.wrapping_add(Self::term(list, id)))
+        self.iter()
+            .fold(0, |sum, id| sum.wrapping_add(Self::term(list, id)))
     }
 
     /// What one actor contributes to [`VersionVector::sum`].
     pub fn term(list: ListId, id: ChangeId) -> u64 {
-        let hash = Sha256::new().chain_update(list.0).chain_update(id.actor.0).chain_update(id.seq.to_be_bytes()).finalize();
-        hash.iter().take(8).fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+        let hash = Sha256::new()
+            .chain_update(list.0)
+            .chain_update(id.actor.0)
+            .chain_update(id.seq.to_be_bytes())
+            .finalize();
+        hash.iter()
+            .take(8)
+            .fold(0, |sum, byte| sum << 8 | u64::from(*byte))
     }
 }
 
@@ -89,14 +101,34 @@ mod tests {
     use super::*;
 
     fn vector(pairs: &[(u8, u64)]) -> VersionVector {
-        pairs.iter().map(|&(actor, seq)| ChangeId { actor: Actor([actor; 16]), seq }).collect()
+        pairs
+            .iter()
+            .map(|&(actor, seq)| ChangeId {
+                actor: Actor([actor; 16]),
+                seq,
+            })
+            .collect()
     }
 
     #[test]
     fn what_is_missing_is_the_difference() {
         let (ours, theirs) = (vector(&[(1, 5), (2, 3)]), vector(&[(1, 2), (3, 9)]));
         let missing = ours.missing_in(&theirs);
-        assert_eq!(missing, [Range { actor: Actor([1; 16]), from: 3, to: 5 }, Range { actor: Actor([2; 16]), from: 1, to: 3 }]);
+        assert_eq!(
+            missing,
+            [
+                Range {
+                    actor: Actor([1; 16]),
+                    from: 3,
+                    to: 5
+                },
+                Range {
+                    actor: Actor([2; 16]),
+                    from: 1,
+                    to: 3
+                }
+            ]
+        );
         assert!(!ours.covers(&theirs) && ours.missing_in(&ours).is_empty());
     }
 
@@ -104,7 +136,18 @@ mod tests {
     fn the_sum_advances_by_terms() {
         let list = ListId([7; 16]);
         let (before, after) = (vector(&[(1, 5), (2, 3)]), vector(&[(1, 6), (2, 3)]));
-        let term = |seq| VersionVector::term(list, ChangeId { actor: Actor([1; 16]), seq });
-        assert_eq!(before.sum(list).wrapping_sub(term(5)).wrapping_add(term(6)), after.sum(list));
+        let term = |seq| {
+            VersionVector::term(
+                list,
+                ChangeId {
+                    actor: Actor([1; 16]),
+                    seq,
+                },
+            )
+        };
+        assert_eq!(
+            before.sum(list).wrapping_sub(term(5)).wrapping_add(term(6)),
+            after.sum(list)
+        );
     }
 }

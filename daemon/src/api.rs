@@ -1,7 +1,8 @@
 //! The HTTP API: the contract with clients, on a unix socket and in small part on a TCP listener.
 //!
-//! Reads go to the store's view on the spot; everything else is asked of the [`Service`]. Errors are problems
-//! (RFC 9457), parameters and bodies are read strictly, and every list of things comes in pages.
+//! Reads go to the store's view on the spot; everything else is asked of the [`Service`]. Errors
+//! are problems (RFC 9457), parameters and bodies are read strictly, and every list of things comes
+//! in pages.
 //!
 //! | part | is |
 //! | --- | --- |
@@ -89,7 +90,8 @@ use utoipa_axum::routes;
 const SCANS_AT_ONCE: usize = 4;
 /// How long a scan may wait for its turn.
 const SCAN_WAIT: Duration = Duration::from_secs(5);
-/// Up to so many entries a list is read on the spot: handing it to another thread would take longer.
+/// Up to so many entries a list is read on the spot: handing it to another thread would take
+/// longer.
 const ROWS_ON_THE_SPOT: u64 = 200;
 
 /// What all calls share. Clones share it.
@@ -111,7 +113,9 @@ struct Shared {
 
 impl std::fmt::Debug for Api {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Api").field("policy", &self.shared.policy).finish_non_exhaustive()
+        f.debug_struct("Api")
+            .field("policy", &self.shared.policy)
+            .finish_non_exhaustive()
     }
 }
 
@@ -140,20 +144,37 @@ impl Api {
     /// What is served on the unix socket: everything but the book's routes.
     pub fn socket_router(&self) -> Router {
         let (router, _) = operation_routes().merge(socket_routes()).split_for_parts();
-        let measured = middleware::from_fn_with_state(self.shared.operations.clone(), measure::measure);
-        router.fallback(no_path).method_not_allowed_fallback(no_method).layer(measured).with_state(self.clone())
+        let measured =
+            middleware::from_fn_with_state(self.shared.operations.clone(), measure::measure);
+        router
+            .fallback(no_path)
+            .method_not_allowed_fallback(no_method)
+            .layer(measured)
+            .with_state(self.clone())
     }
 
-    /// What is served by TCP: operation and the page to anyone, the book's routes while the policy says so, and the rest of the
-    /// API to those that bear a token.
+    /// What is served by TCP: operation and the page to anyone, the book's routes while the policy
+    /// says so, and the rest of the API to those that bear a token.
     pub fn tcp_router(&self) -> Router {
-        let (router, _) = operation_routes().merge(socket_routes()).merge(book_routes()).split_for_parts();
-        let router = router.merge(assets::routes()).fallback(no_path).method_not_allowed_fallback(no_method);
+        let (router, _) = operation_routes()
+            .merge(socket_routes())
+            .merge(book_routes())
+            .split_for_parts();
+        let router = router
+            .merge(assets::routes())
+            .fallback(no_path)
+            .method_not_allowed_fallback(no_method);
         let closed = middleware::from_fn_with_state(self.clone(), book::check);
         let bearer = middleware::from_fn_with_state(self.clone(), bearer::check);
         let guard = middleware::from_fn_with_state(self.clone(), guard::check);
-        let measured = middleware::from_fn_with_state(self.shared.operations.clone(), measure::measure);
-        router.layer(closed).layer(bearer).layer(guard).layer(measured).with_state(self.clone())
+        let measured =
+            middleware::from_fn_with_state(self.shared.operations.clone(), measure::measure);
+        router
+            .layer(closed)
+            .layer(bearer)
+            .layer(guard)
+            .layer(measured)
+            .with_state(self.clone())
     }
 
     pub(crate) fn service(&self) -> &Service {
@@ -202,7 +223,8 @@ impl Api {
         &self,
         read: impl FnOnce(&Reader) -> Result<T, Problem> + Send + 'static,
     ) -> Result<T, Problem> {
-        let turn = tokio::time::timeout(SCAN_WAIT, Arc::clone(&self.shared.scans).acquire_owned()).await;
+        let turn =
+            tokio::time::timeout(SCAN_WAIT, Arc::clone(&self.shared.scans).acquire_owned()).await;
         let Ok(Ok(turn)) = turn else {
             return Err(Problem::new(Kind::Busy, "too many large reads are waiting").retry_after(1));
         };
@@ -211,14 +233,16 @@ impl Api {
             let _turn = turn;
             read(&reader)
         });
-        scan.await.unwrap_or_else(|error| Err(Problem::internal(error)))
+        scan.await
+            .unwrap_or_else(|error| Err(Problem::internal(error)))
     }
 
     pub(crate) fn is_leaving(&self) -> bool {
         self.shared.leaving.load(Ordering::Acquire)
     }
 
-    /// Refuses changes of lists from here on: for good if the node leaves, else until what this gives is dropped.
+    /// Refuses changes of lists from here on: for good if the node leaves, else until what this
+    /// gives is dropped.
     pub(crate) fn start_leaving(&self) -> Leaving {
         self.shared.leaving.store(true, Ordering::Release);
         Leaving(Some(Arc::clone(&self.shared.leaving)))
@@ -249,7 +273,9 @@ pub(crate) fn no_list(name: &ListName) -> Problem {
 }
 
 fn everything() -> OpenApiRouter<Api> {
-    operation_routes().merge(socket_routes()).merge(book_routes())
+    operation_routes()
+        .merge(socket_routes())
+        .merge(book_routes())
 }
 
 fn operation_routes() -> OpenApiRouter<Api> {
@@ -285,7 +311,11 @@ fn socket_routes() -> OpenApiRouter<Api> {
         .routes(routes!(web::show))
         .routes(routes!(web::trade, web::end))
         .routes(routes!(processes::list))
-        .routes(routes!(processes::show, processes::register, processes::delete))
+        .routes(routes!(
+            processes::show,
+            processes::register,
+            processes::delete
+        ))
         .routes(routes!(processes::exit))
         .routes(routes!(processes::stream))
         .routes(routes!(processes::links))
@@ -301,13 +331,30 @@ fn socket_routes() -> OpenApiRouter<Api> {
 }
 
 fn book_routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new().routes(routes!(book::add_entry)).routes(routes!(book::entries))
+    OpenApiRouter::new()
+        .routes(routes!(book::add_entry))
+        .routes(routes!(book::entries))
 }
 
 async fn no_path(request: Request) -> Problem {
-    Problem::new(Kind::Path, format!("nothing is served at {:?}; /v1/openapi.json tells what is", request.uri().path()))
+    Problem::new(
+        Kind::Path,
+        format!(
+            "nothing is served at {:?}; /v1/openapi.json tells what \
+        is",
+            request.uri().path()
+        ),
+    )
 }
 
 async fn no_method(request: Request) -> Problem {
-    Problem::new(Kind::Method, format!("{:?} has no method {}; Allow names those that it has", request.uri().path(), request.method()))
+    Problem::new(
+        Kind::Method,
+        format!(
+            "{:?} has no method {}; Allow names those that it \
+        has",
+            request.uri().path(),
+            request.method()
+        ),
+    )
 }

@@ -1,7 +1,8 @@
 //! The command line, `muster`: parses, asks a node through [`crate::client`], prints.
 //!
-//! What is printed has two forms. For people at a terminal: aligned tables, coloured. In a pipe: one record a line with tabs
-//! between its fields, no header, no colour; stable, so that scripts may rely on it. `--json` prints what the API answers.
+//! What is printed has two forms. For people at a terminal: aligned tables, coloured. In a pipe:
+//! one record a line with tabs between its fields, no header, no colour; stable, so that scripts
+//! may rely on it. `--json` prints what the API answers.
 
 mod args;
 mod bundle;
@@ -56,8 +57,9 @@ pub(crate) fn command() -> clap::Command {
 
 /// The whole of `muster`, from its command line (the program's name first) to its exit code.
 ///
-/// `muster daemon …` is `musterd …` under the name of this program, so that `muster dev` can start nodes by executing itself;
-/// `muster launch …` is what `muster run` starts; `muster manual DIR` writes the manual pages for packages.
+/// `muster daemon …` is `musterd …` under the name of this program, so that `muster dev` can start
+/// nodes by executing itself; `muster launch …` is what `muster run` starts; `muster manual DIR`
+/// writes the manual pages for packages.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let mut args: Vec<OsString> = args.into_iter().collect();
     match args.get(1) {
@@ -78,7 +80,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn manual(dir: Option<&OsString>) -> ExitCode {
-    let written = dir.ok_or_else(|| Error::other("it takes a directory")).and_then(|dir| crate::manual::write(Path::new(dir)));
+    let written = dir
+        .ok_or_else(|| Error::other("it takes a directory"))
+        .and_then(|dir| crate::manual::write(Path::new(dir)));
     written.map_or_else(
         |error| {
             eprintln!("muster: no manual pages were written: {error}");
@@ -88,14 +92,17 @@ fn manual(dir: Option<&OsString>) -> ExitCode {
     )
 }
 
-/// Help and version are printed with 0, mistakes with 2. A terminal that is gone needs no more words.
+/// Help and version are printed with 0, mistakes with 2. A terminal that is gone needs no more
+/// words.
 fn parse_failed(error: &clap::Error) -> ExitCode {
     let _ = error.print();
     u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
 }
 
 fn act(cli: Cli, output: &Output) -> Result<ExitCode, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     let done = runtime.block_on(dispatch(cli, output));
     // Reading standard input may hang for ever on a thread of the runtime: do not wait for it.
     runtime.shutdown_background();

@@ -1,7 +1,8 @@
-//! A small client of a node's HTTP API over its unix socket: JSON in and out, problems as a type, streams of events.
+//! A small client of a node's HTTP API over its unix socket: JSON in and out, problems as a type,
+//! streams of events.
 //!
-//! The command line is built on it. Each call is a connection of its own: a connection to a unix socket costs less
-//! than the care for one that broke in between.
+//! The command line is built on it. Each call is a connection of its own: a connection to a unix
+//! socket costs less than the care for one that broke in between.
 
 mod connection;
 mod error;
@@ -22,7 +23,8 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How much longer than the daemon a client waits, so that the daemon's own answer about the time comes first.
+/// How much longer than the daemon a client waits, so that the daemon's own answer about the time
+/// comes first.
 const GRACE: Duration = Duration::from_secs(1);
 /// The most items that one page may have.
 const PAGE: usize = 1000;
@@ -48,13 +50,19 @@ pub struct Reply {
 impl Client {
     /// A client of the node behind that socket, whose calls take at most about `timeout` each.
     pub fn new(socket: impl Into<PathBuf>, timeout: Duration) -> Self {
-        Self { socket: socket.into(), timeout }
+        Self {
+            socket: socket.into(),
+            timeout,
+        }
     }
 
     /// The same with calls that may take at least so long.
     #[must_use]
     pub fn with_patience(&self, patience: Duration) -> Self {
-        Self { socket: self.socket.clone(), timeout: self.timeout.max(patience) }
+        Self {
+            socket: self.socket.clone(),
+            timeout: self.timeout.max(patience),
+        }
     }
 
     /// The socket it connects to.
@@ -75,16 +83,32 @@ impl Client {
     /// Asks for a resource that is text.
     pub async fn text(&self, path: &ApiPath) -> Result<String, ClientError> {
         let request = connection::request(Method::GET, path, None, None)?;
-        match tokio::time::timeout(self.timeout.saturating_add(GRACE), connection::exchange_text(&self.socket, request)).await {
+        match tokio::time::timeout(
+            self.timeout.saturating_add(GRACE),
+            connection::exchange_text(&self.socket, request),
+        )
+        .await
+        {
             Ok(answered) => answered,
             Err(_) => Err(ClientError::Timeout(self.timeout)),
         }
     }
 
     /// Sends a request, with a JSON body and an `If-Match` where given.
-    pub async fn call(&self, method: Method, path: &ApiPath, body: Option<&Value>, if_match: Option<&str>) -> Result<Reply, ClientError> {
+    pub async fn call(
+        &self,
+        method: Method,
+        path: &ApiPath,
+        body: Option<&Value>,
+        if_match: Option<&str>,
+    ) -> Result<Reply, ClientError> {
         let request = connection::request(method, path, body, if_match)?;
-        match tokio::time::timeout(self.timeout.saturating_add(GRACE), connection::exchange(&self.socket, request)).await {
+        match tokio::time::timeout(
+            self.timeout.saturating_add(GRACE),
+            connection::exchange(&self.socket, request),
+        )
+        .await
+        {
             Ok(answered) => answered,
             Err(_) => Err(ClientError::Timeout(self.timeout)),
         }
@@ -101,16 +125,31 @@ impl Client {
                 _ => return Err(ClientError::Answer("it holds no items".to_owned())),
             }
             match body.get("next").and_then(Value::as_str) {
-                Some(cursor) => page = path.clone().query("limit", &PAGE.to_string()).query("cursor", cursor),
+                Some(cursor) => {
+                    page = path
+                        .clone()
+                        .query("limit", &PAGE.to_string())
+                        .query("cursor", cursor)
+                }
                 None => return Ok(all),
             }
         }
     }
 
-    /// Opens a stream of server-sent events; after an event of an earlier stream, if its id is given.
-    pub async fn stream(&self, path: &ApiPath, last_event_id: Option<&str>) -> Result<EventStream, ClientError> {
+    /// Opens a stream of server-sent events; after an event of an earlier stream, if its id is
+    /// given.
+    pub async fn stream(
+        &self,
+        path: &ApiPath,
+        last_event_id: Option<&str>,
+    ) -> Result<EventStream, ClientError> {
         let request = connection::stream_request(path, last_event_id)?;
-        match tokio::time::timeout(self.timeout.saturating_add(GRACE), connection::open_stream(&self.socket, request)).await {
+        match tokio::time::timeout(
+            self.timeout.saturating_add(GRACE),
+            connection::open_stream(&self.socket, request),
+        )
+        .await
+        {
             Ok(opened) => opened.map(EventStream::new),
             Err(_) => Err(ClientError::Timeout(self.timeout)),
         }

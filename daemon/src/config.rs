@@ -1,9 +1,10 @@
 //! The settings of `musterd`: a file, the environment and flags, resolved into one value.
 //!
-//! Each key is described once, in `keys`; the three sources only yield texts and lists for it, and all that is written
-//! about it for people (`musterd --help`, the example file, the manual page) is made from that by `describe`. A flag wins over the
-//! environment, that over the file, that over the default. Every mistake is one sentence that names the key, where it
-//! was given and what would be right; all mistakes are told at once.
+//! Each key is described once, in `keys`; the three sources only yield texts and lists for it, and
+//! all that is written about it for people (`musterd --help`, the example file, the manual page) is
+//! made from that by `describe`. A flag wins over the environment, that over the file, that over
+//! the default. Every mistake is one sentence that names the key, where it was given and what would
+//! be right; all mistakes are told at once.
 
 mod advertise;
 mod defaults;
@@ -52,7 +53,8 @@ pub struct Config {
     pub log: Log,
     /// Whether the fault call of the development cluster is served. A flag only, never in a file.
     pub dev_faults: bool,
-    /// QUIC addresses that are blocked from the first packet on: the present split of a development cluster.
+    /// QUIC addresses that are blocked from the first packet on: the present split of a development
+    /// cluster.
     pub dev_block: Vec<SocketAddr>,
     /// Whether the daemon ends when its standard input closes: see [`crate::dev::watch_parent`].
     pub parent_pipe: bool,
@@ -72,7 +74,8 @@ pub struct Api {
     pub socket: PathBuf,
     /// The group that may use it, where one was named; without, `muster` is used if it exists.
     pub group: Option<String>,
-    /// Users (names or uids) that may change the node and the cluster, besides root and the daemon's own.
+    /// Users (names or uids) that may change the node and the cluster, besides root and the
+    /// daemon's own.
     pub admins: Vec<String>,
 }
 
@@ -81,7 +84,8 @@ pub struct Api {
 pub struct Quic {
     /// Where to listen, on UDP.
     pub listen: SocketAddr,
-    /// Where peers are told to reach this node; `None`: where it listens, which then is one address.
+    /// Where peers are told to reach this node; `None`: where it listens, which then is one
+    /// address.
     pub advertise: Option<SocketAddr>,
     /// Nodes to join, `host:port` each.
     pub seeds: Vec<String>,
@@ -164,7 +168,8 @@ pub enum Start {
     Print(String),
 }
 
-/// What the process was started with: its arguments (the program's name first), environment and rights.
+/// What the process was started with: its arguments (the program's name first), environment and
+/// rights.
 #[derive(Clone, Debug, Default)]
 struct Surroundings {
     args: Vec<OsString>,
@@ -175,16 +180,24 @@ struct Surroundings {
 
 impl Surroundings {
     fn of_process(args: impl IntoIterator<Item = OsString>) -> Self {
-        Self { args: args.into_iter().collect(), env: std::env::vars_os().collect(), root: rustix::process::geteuid().is_root() }
+        Self {
+            args: args.into_iter().collect(),
+            env: std::env::vars_os().collect(),
+            root: rustix::process::geteuid().is_root(),
+        }
     }
 
     /// A variable, if it is set, not empty and in UTF-8.
     fn var(&self, name: &str) -> Option<&str> {
-        self.env.get(std::ffi::OsStr::new(name))?.to_str().filter(|text| !text.is_empty())
+        self.env
+            .get(std::ffi::OsStr::new(name))?
+            .to_str()
+            .filter(|text| !text.is_empty())
     }
 }
 
-/// Where a process has its settings from: its command line and environment, which stay, and the file that they name.
+/// Where a process has its settings from: its command line and environment, which stay, and the
+/// file that they name.
 #[derive(Clone, Debug)]
 pub struct Source(Surroundings);
 
@@ -205,13 +218,21 @@ impl Source {
 
 /// The keys of that kind whose values differ, by their dotted names.
 pub(crate) fn changed(old: &Config, new: &Config, applies: Applies) -> Vec<String> {
-    let differs = |key: &&&keys::Key| key.applies == applies && (key.shown)(old) != (key.shown)(new);
-    keys::KEYS.iter().filter(differs).map(|key| key.dotted()).collect()
+    let differs =
+        |key: &&&keys::Key| key.applies == applies && (key.shown)(old) != (key.shown)(new);
+    keys::KEYS
+        .iter()
+        .filter(differs)
+        .map(|key| key.dotted())
+        .collect()
 }
 
 /// Every key with its resolved value.
 pub(crate) fn values(config: &Config) -> Vec<(String, String)> {
-    keys::KEYS.iter().map(|key| (key.dotted(), (key.shown)(config))).collect()
+    keys::KEYS
+        .iter()
+        .map(|key| (key.dotted(), (key.shown)(config)))
+        .collect()
 }
 
 fn load_in(surroundings: &Surroundings) -> Result<Start, ConfigError> {
@@ -221,7 +242,9 @@ fn load_in(surroundings: &Surroundings) -> Result<Start, ConfigError> {
     };
     let mut mistakes = Vec::new();
     let path = file::path(flags.config.as_deref(), surroundings);
-    let file = path.as_deref().map_or_else(given::Given::default, |path| file::read(path, &mut mistakes));
+    let file = path.as_deref().map_or_else(given::Given::default, |path| {
+        file::read(path, &mut mistakes)
+    });
     let environment = environment::read(&surroundings.env, &mut mistakes);
     let given = file.overlaid_by(environment).overlaid_by(flags.given);
     match resolve::resolve(&given, &flags.dev, surroundings, &mut mistakes) {

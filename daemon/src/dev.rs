@@ -1,8 +1,9 @@
 //! `muster dev`: a cluster on this machine, to develop with.
 //!
-//! Its nodes are child processes: this same program, executed as `muster daemon`. They hold the other end of a pipe as their
-//! standard input (`--parent-pipe`) and end in order when it closes, so also when this process is killed with SIGKILL.
-//! (`PR_SET_PDEATHSIG` would fire when the *thread* that forked ends.)
+//! Its nodes are child processes: this same program, executed as `muster daemon`. They hold the
+//! other end of a pipe as their standard input (`--parent-pipe`) and end in order when it closes,
+//! so also when this process is killed with SIGKILL. (`PR_SET_PDEATHSIG` would fire when the
+//! *thread* that forked ends.)
 //!
 //! | in its directory (0700) | holds |
 //! | --- | --- |
@@ -54,10 +55,18 @@ pub(crate) async fn run(plan: Plan) -> Result<(), Failure> {
     supervisor::run(prepared).await
 }
 
-/// The directory of the development cluster: the given one, else `$MUSTER_DEV_DIR`, else `./muster-dev`.
+/// The directory of the development cluster: the given one, else `$MUSTER_DEV_DIR`, else
+/// `./muster-dev`.
 pub(crate) fn directory(given: Option<&Path>) -> PathBuf {
-    let variable = || std::env::var_os("MUSTER_DEV_DIR").filter(|dir| !dir.is_empty()).map(PathBuf::from);
-    given.map(Path::to_path_buf).or_else(variable).unwrap_or_else(|| PathBuf::from("muster-dev"))
+    let variable = || {
+        std::env::var_os("MUSTER_DEV_DIR")
+            .filter(|dir| !dir.is_empty())
+            .map(PathBuf::from)
+    };
+    given
+        .map(Path::to_path_buf)
+        .or_else(variable)
+        .unwrap_or_else(|| PathBuf::from("muster-dev"))
 }
 
 /// A node of a development cluster.
@@ -76,10 +85,17 @@ pub(crate) fn node(dir: Option<&Path>, name: &str) -> Result<NodeRef, Failure> {
     let layout = Layout::new(directory(dir));
     let Some(mark) = Mark::read(&layout)? else {
         let dir = layout.dir().display();
-        return Err(Failure::Unreachable(format!("there is no development cluster in {dir}; start one with: muster dev")));
+        return Err(Failure::Unreachable(format!(
+            "there is no development cluster in {dir}; start \
+            one with: muster dev"
+        )));
     };
     mark.find(name)?;
-    Ok(NodeRef { name: name.to_owned(), socket: layout.node(name).socket(), dir: layout.dir().to_path_buf() })
+    Ok(NodeRef {
+        name: name.to_owned(),
+        socket: layout.node(name).socket(),
+        dir: layout.dir().to_path_buf(),
+    })
 }
 
 /// A development cluster that runs.
@@ -96,5 +112,8 @@ pub(crate) fn running(dir: Option<&Path>) -> Option<Running> {
     let layout = Layout::new(directory(dir));
     std::os::unix::net::UnixStream::connect(layout.control()).ok()?;
     let mark = Mark::read(&layout).ok()??;
-    Some(Running { dir: layout.dir().to_path_buf(), nodes: mark.names() })
+    Some(Running {
+        dir: layout.dir().to_path_buf(),
+        nodes: mark.names(),
+    })
 }

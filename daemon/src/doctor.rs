@@ -49,20 +49,54 @@ pub(crate) const HERE: &str = "here";
 
 impl Finding {
     pub(crate) fn good(check: &str, of: &str, what: impl Into<String>) -> Self {
-        Self { check: check.to_owned(), of: of.to_owned(), level: Level::Good, what: what.into(), remedy: None }
+        Self {
+            check: check.to_owned(),
+            of: of.to_owned(),
+            level: Level::Good,
+            what: what.into(),
+            remedy: None,
+        }
     }
 
-    pub(crate) fn warning(check: &str, of: &str, what: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { level: Level::Warning, remedy: Some(remedy.into()), ..Self::good(check, of, what) }
+    pub(crate) fn warning(
+        check: &str,
+        of: &str,
+        what: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self {
+            level: Level::Warning,
+            remedy: Some(remedy.into()),
+            ..Self::good(check, of, what)
+        }
     }
 
-    pub(crate) fn critical(check: &str, of: &str, what: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { level: Level::Critical, remedy: Some(remedy.into()), ..Self::good(check, of, what) }
+    pub(crate) fn critical(
+        check: &str,
+        of: &str,
+        what: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self {
+            level: Level::Critical,
+            remedy: Some(remedy.into()),
+            ..Self::good(check, of, what)
+        }
     }
 
     /// With a remedy only where it is bad.
-    pub(crate) fn of_level(level: Level, check: &str, of: &str, what: impl Into<String>, remedy: &str) -> Self {
+    pub(crate) fn of_level(
+        level: Level,
+        check: &str,
+        of: &str,
+        what: impl Into<String>,
+        remedy: &str,
+    ) -> Self {
         let remedy = (level != Level::Good).then(|| remedy.to_owned());
-        Self { level, remedy, ..Self::good(check, of, what) }
+        Self {
+            level,
+            remedy,
+            ..Self::good(check, of, what)
+        }
     }
 }

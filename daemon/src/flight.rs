@@ -1,8 +1,8 @@
 //! The flight recorder: the decisions of the last minutes, kept in memory whatever is logged.
 //!
-//! It is a layer of the log that hears DEBUG of this program's own crates: what members, connections, registrations and repairs
-//! came to. The ring is bounded in bytes; the oldest go. No text of people is in it: nothing logs any, and fields that could name a list
-//! are left out.
+//! It is a layer of the log that hears DEBUG of this program's own crates: what members,
+//! connections, registrations and repairs came to. The ring is bounded in bytes; the oldest go. No
+//! text of people is in it: nothing logs any, and fields that could name a list are left out.
 
 use crate::shell::wall_ms;
 use std::collections::VecDeque;
@@ -57,7 +57,13 @@ impl Recorder {
 
     /// All lines, the oldest first.
     pub(crate) fn lines(&self) -> Vec<Line> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).lines.iter().cloned().collect()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .lines
+            .iter()
+            .cloned()
+            .collect()
     }
 
     fn push(&self, line: Line) {
@@ -65,7 +71,9 @@ impl Recorder {
         ring.bytes += LINE_BYTES + line.text.len();
         ring.lines.push_back(line);
         while ring.bytes > KEPT_BYTES {
-            let Some(oldest) = ring.lines.pop_front() else { return };
+            let Some(oldest) = ring.lines.pop_front() else {
+                return;
+            };
             ring.bytes -= LINE_BYTES + oldest.text.len();
         }
     }
@@ -83,10 +91,18 @@ impl<S: Subscriber> Layer<S> for Tap {
         let mut words = Words::default();
         event.record(&mut words);
         let mut text = format!("{}{}", words.message, words.fields);
-        let end = (0..=MAX_LINE_BYTES.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+        let end = (0..=MAX_LINE_BYTES.min(text.len()))
+            .rev()
+            .find(|end| text.is_char_boundary(*end))
+            .unwrap_or(0);
         text.truncate(end);
         let (level, target) = (*event.metadata().level(), event.metadata().target());
-        self.0.push(Line { at_ms: wall_ms(), level, target, text });
+        self.0.push(Line {
+            at_ms: wall_ms(),
+            level,
+            target,
+            text,
+        });
     }
 }
 
@@ -133,8 +149,13 @@ mod tests {
 
     #[test]
     fn nothing_that_could_name_a_list_or_be_a_token_is_kept() {
-        let lines = recorded(|| tracing::info!(target: "node::lists", list = "secret plans", token = "abc", peer = 1, "a repair"));
-        assert_eq!(lines.first().map(|line| line.text.as_str()), Some("a repair peer=1"));
+        let lines = recorded(
+            || tracing::info!(target: "node::lists", list = "secret plans", token = "abc", peer = 1, "a repair"),
+        );
+        assert_eq!(
+            lines.first().map(|line| line.text.as_str()),
+            Some("a repair peer=1")
+        );
     }
 
     #[test]
@@ -142,7 +163,12 @@ mod tests {
         let recorder = Recorder::default();
         for number in 0..20_000 {
             let text = format!("{number:0>100}");
-            recorder.push(Line { at_ms: number, level: Level::DEBUG, target: "node", text });
+            recorder.push(Line {
+                at_ms: number,
+                level: Level::DEBUG,
+                target: "node",
+                text,
+            });
         }
         let lines = recorder.lines();
         assert_eq!(lines.len(), KEPT_BYTES / (LINE_BYTES + 100));
@@ -151,7 +177,13 @@ mod tests {
 
     #[test]
     fn a_long_line_is_cut_where_a_character_ends() {
-        let lines = recorded(|| tracing::warn!(target: "muster", error = "é".repeat(500), "broken"));
-        assert!(lines.first().is_some_and(|line| line.text.len() <= MAX_LINE_BYTES), "{lines:?}");
+        let lines =
+            recorded(|| tracing::warn!(target: "muster", error = "é".repeat(500), "broken"));
+        assert!(
+            lines
+                .first()
+                .is_some_and(|line| line.text.len() <= MAX_LINE_BYTES),
+            "{lines:?}"
+        );
     }
 }

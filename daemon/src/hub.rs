@@ -1,7 +1,8 @@
 //! Carries what happens to things to those who watch one of them.
 //!
-//! A hub hands each happening to the watchers of its subject alone, so that a slow watcher holds up nobody and keeps no
-//! other subject's happenings in memory. The newest ones are kept for watchers that come back.
+//! A hub hands each happening to the watchers of its subject alone, so that a slow watcher holds up
+//! nobody and keeps no other subject's happenings in memory. The newest ones are kept for watchers
+//! that come back.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Debug;
@@ -31,13 +32,21 @@ pub(crate) struct Hub<T: Happening> {
 
 impl<T: Happening> Clone for Hub<T> {
     fn clone(&self) -> Self {
-        Self { state: Arc::clone(&self.state) }
+        Self {
+            state: Arc::clone(&self.state),
+        }
     }
 }
 
 impl<T: Happening> Default for Hub<T> {
     fn default() -> Self {
-        Self { state: Arc::new(Mutex::new(State { kept: Backlog::default(), watchers: BTreeMap::new(), next: 0 })) }
+        Self {
+            state: Arc::new(Mutex::new(State {
+                kept: Backlog::default(),
+                watchers: BTreeMap::new(),
+                next: 0,
+            })),
+        }
     }
 }
 
@@ -91,7 +100,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl<T> Default for Backlog<T> {
     fn default() -> Self {
-        Self { happenings: VecDeque::new(), events: 0 }
+        Self {
+            happenings: VecDeque::new(),
+            events: 0,
+        }
     }
 }
 
@@ -114,8 +126,8 @@ impl<T: Happening> Hub<T> {
         lock(&self.state).add(self, subject)
     }
 
-    /// The same for a watcher that comes back: `missed` picks, from all that is kept, oldest first, what it has not seen.
-    /// `None` if it cannot tell.
+    /// The same for a watcher that comes back: `missed` picks, from all that is kept, oldest first,
+    /// what it has not seen. `None` if it cannot tell.
     pub(crate) fn resume(
         &self,
         subject: T::Subject,
@@ -135,7 +147,11 @@ impl<T: Happening> Hub<T> {
     pub(crate) fn lag(&self) {
         let mut state = lock(&self.state);
         state.kept = Backlog::default();
-        state.watchers.values().flat_map(BTreeMap::values).for_each(|queue| queue.lag());
+        state
+            .watchers
+            .values()
+            .flat_map(BTreeMap::values)
+            .for_each(|queue| queue.lag());
     }
 
     /// How many watch.
@@ -146,7 +162,11 @@ impl<T: Happening> Hub<T> {
 
 impl<T: Happening> State<T> {
     fn deliver(&mut self, happening: Arc<T>) {
-        self.watchers.get(happening.subject()).into_iter().flat_map(BTreeMap::values).for_each(|queue| queue.push(&happening));
+        self.watchers
+            .get(happening.subject())
+            .into_iter()
+            .flat_map(BTreeMap::values)
+            .for_each(|queue| queue.push(&happening));
         self.kept.push(happening);
         while self.kept.events > KEPT_EVENTS && self.kept.happenings.len() > 1 {
             self.kept.pop();
@@ -156,14 +176,29 @@ impl<T: Happening> State<T> {
     fn add(&mut self, hub: &Hub<T>, subject: T::Subject) -> Watcher<T> {
         let number = self.next;
         self.next += 1;
-        let pending = Mutex::new(Pending { backlog: Backlog::default(), lagged: false });
-        let queue = Arc::new(Queue { pending, news: Notify::new() });
-        self.watchers.entry(subject.clone()).or_default().insert(number, Arc::clone(&queue));
-        Watcher { hub: hub.clone(), key: (subject, number), queue }
+        let pending = Mutex::new(Pending {
+            backlog: Backlog::default(),
+            lagged: false,
+        });
+        let queue = Arc::new(Queue {
+            pending,
+            news: Notify::new(),
+        });
+        self.watchers
+            .entry(subject.clone())
+            .or_default()
+            .insert(number, Arc::clone(&queue));
+        Watcher {
+            hub: hub.clone(),
+            key: (subject, number),
+            queue,
+        }
     }
 
     fn remove(&mut self, (subject, number): &(T::Subject, u64)) {
-        let Some(watchers) = self.watchers.get_mut(subject) else { return };
+        let Some(watchers) = self.watchers.get_mut(subject) else {
+            return;
+        };
         watchers.remove(number);
         if watchers.is_empty() {
             self.watchers.remove(subject);
@@ -175,10 +210,16 @@ impl<T: Happening> Queue<T> {
     fn push(&self, happening: &Arc<T>) {
         let mut pending = lock(&self.pending);
         // One happening alone may be larger than the bound.
-        let has_room = pending.backlog.happenings.is_empty() || pending.backlog.events + happening.events() <= KEPT_EVENTS;
+        let has_room = pending.backlog.happenings.is_empty()
+            || pending.backlog.events + happening.events() <= KEPT_EVENTS;
         match (pending.lagged, has_room) {
             (false, true) => pending.backlog.push(Arc::clone(happening)),
-            (false, false) => *pending = Pending { backlog: Backlog::default(), lagged: true },
+            (false, false) => {
+                *pending = Pending {
+                    backlog: Backlog::default(),
+                    lagged: true,
+                }
+            }
             (true, _) => {}
         }
         drop(pending);
@@ -186,13 +227,20 @@ impl<T: Happening> Queue<T> {
     }
 
     fn lag(&self) {
-        *lock(&self.pending) = Pending { backlog: Backlog::default(), lagged: true };
+        *lock(&self.pending) = Pending {
+            backlog: Backlog::default(),
+            lagged: true,
+        };
         self.news.notify_one();
     }
 
     fn pop(&self) -> Option<News<T>> {
         let mut pending = lock(&self.pending);
-        if pending.lagged { Some(News::Lagged) } else { pending.backlog.pop().map(News::Happened) }
+        if pending.lagged {
+            Some(News::Lagged)
+        } else {
+            pending.backlog.pop().map(News::Happened)
+        }
     }
 }
 
@@ -235,8 +283,15 @@ mod tests {
         }
     }
 
-    fn deliver(hub: &Hub<Sample>, subject: char, numbers: impl IntoIterator<Item = u64>, events: usize) {
-        numbers.into_iter().for_each(|number| hub.deliver(Arc::new(Sample(subject, number, events))));
+    fn deliver(
+        hub: &Hub<Sample>,
+        subject: char,
+        numbers: impl IntoIterator<Item = u64>,
+        events: usize,
+    ) {
+        numbers
+            .into_iter()
+            .for_each(|number| hub.deliver(Arc::new(Sample(subject, number, events))));
     }
 
     fn numbers(watcher: &Watcher<Sample>) -> Vec<Option<u64>> {
@@ -263,8 +318,13 @@ mod tests {
     fn a_watcher_that_comes_back_picks_what_it_missed() {
         let hub = Hub::default();
         deliver(&hub, 'a', 1..=3, 1);
-        let (watcher, missed) = hub.resume('a', |kept| Some(kept.iter().skip(1).cloned().collect())).unwrap();
-        assert_eq!(missed.iter().map(|sample| sample.1).collect::<Vec<_>>(), [2, 3]);
+        let (watcher, missed) = hub
+            .resume('a', |kept| Some(kept.iter().skip(1).cloned().collect()))
+            .unwrap();
+        assert_eq!(
+            missed.iter().map(|sample| sample.1).collect::<Vec<_>>(),
+            [2, 3]
+        );
         assert_eq!(numbers(&watcher), []);
         assert!(hub.resume('a', |_| None).is_none());
     }

@@ -1,9 +1,10 @@
 //! The daemon and its command line: everything of Muster that touches the world.
 //!
-//! `musterd` runs one node (`shell::run`): the two state machines of the `node` crate between QUIC (`transport`), the
-//! [`store`] and the [`api`] on a unix socket. `muster` is its client ([`cli`]) and, as `muster dev`, runs a whole cluster
-//! on one machine ([`dev`]). Both are one program under two names. No protocol decision is made here: what arrives
-//! is carried to a machine, what the machine wants is carried out.
+//! `musterd` runs one node (`shell::run`): the two state machines of the `node` crate between QUIC
+//! (`transport`), the [`store`] and the [`api`] on a unix socket. `muster` is its client ([`cli`])
+//! and, as `muster dev`, runs a whole cluster on one machine ([`dev`]). Both are one program under
+//! two names. No protocol decision is made here: what arrives is carried to a machine, what the
+//! machine wants is carried out.
 
 pub mod api;
 pub mod cli;
@@ -31,12 +32,13 @@ use mimalloc::MiMalloc;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-/// Documents are many small columns that are cut and joined all the time: a tenth of a node's work under load was the
-/// system's allocator.
+/// Documents are many small columns that are cut and joined all the time: a tenth of a node's work
+/// under load was the system's allocator.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
-/// The exit code where settings or certificates cannot be used: a service manager need not try again.
+/// The exit code where settings or certificates cannot be used: a service manager need not try
+/// again.
 const UNUSABLE: u8 = 2;
 
 /// The whole of `musterd`: settings, a node, and one sentence when something is wrong.
@@ -56,16 +58,32 @@ pub fn daemon_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     // Takes its variables out of the environment, which is safe only before there are threads.
     let handed = systemd::Handed::take();
     let logging = logging::init(&config.log);
-    match shell::run(config, shell::Origin { source, logging, handed }) {
-        Ok(node::cluster::StopReason::Shutdown | node::cluster::StopReason::Left) => ExitCode::SUCCESS,
-        Ok(reason @ (node::cluster::StopReason::Clone(_) | node::cluster::StopReason::NameTaken(_))) => {
+    match shell::run(
+        config,
+        shell::Origin {
+            source,
+            logging,
+            handed,
+        },
+    ) {
+        Ok(node::cluster::StopReason::Shutdown | node::cluster::StopReason::Left) => {
+            ExitCode::SUCCESS
+        }
+        Ok(
+            reason
+            @ (node::cluster::StopReason::Clone(_) | node::cluster::StopReason::NameTaken(_)),
+        ) => {
             tracing::error!(%reason, "this node cannot be part of the cluster");
             eprintln!("musterd: {reason}");
             ExitCode::from(UNUSABLE)
         }
         Err(error) => {
             eprintln!("musterd: {error:#}");
-            if error.is::<transport::IdentityError>() { ExitCode::from(UNUSABLE) } else { ExitCode::FAILURE }
+            if error.is::<transport::IdentityError>() {
+                ExitCode::from(UNUSABLE)
+            } else {
+                ExitCode::FAILURE
+            }
         }
     }
 }

@@ -1,8 +1,9 @@
 //! The daemon's log: where it goes, in which form, how much of it.
 //!
-//! Under systemd it goes to the journal with a field for each value (`MUSTER_PEER=…`); else lines go to standard error, coloured
-//! at a terminal and plain in a file, or one JSON object a line. What is logged can be changed while the daemon runs ([`Level`]), and no
-//! place in the program can flood the log (`limiter`).
+//! Under systemd it goes to the journal with a field for each value (`MUSTER_PEER=…`); else lines
+//! go to standard error, coloured at a terminal and plain in a file, or one JSON object a line.
+//! What is logged can be changed while the daemon runs ([`Level`]), and no place in the program can
+//! flood the log (`limiter`).
 
 #[cfg(test)]
 mod events;
@@ -34,16 +35,26 @@ pub struct Logging {
 
 /// Starts logging for the whole process; a second call changes nothing.
 ///
-/// Times are RFC 3339 in UTC with microseconds, so that the logs of several nodes can be merged by sorting.
+/// Times are RFC 3339 in UTC with microseconds, so that the logs of several nodes can be merged by
+/// sorting.
 pub fn init(log: &Log) -> Logging {
     let (filter, handle) = reload::Layer::new(level::filter(&log.level));
     let limiter = Limiter::default();
     let recorder = Recorder::default();
-    let sink = sink(log.format).with_filter(limiter.clone()).with_filter(filter);
+    let sink = sink(log.format)
+        .with_filter(limiter.clone())
+        .with_filter(filter);
     // Fails only if a subscriber is there already, which then goes on.
-    let _ = tracing_subscriber::registry().with(sink).with(recorder.layer()).try_init();
+    let _ = tracing_subscriber::registry()
+        .with(sink)
+        .with(recorder.layer())
+        .try_init();
     level::hold_libraries(&log.level);
-    Logging { level: Level::new(&log.level, handle), limiter, recorder }
+    Logging {
+        level: Level::new(&log.level, handle),
+        limiter,
+        recorder,
+    }
 }
 
 type Sink<S> = Box<dyn Layer<S> + Send + Sync>;
@@ -54,7 +65,10 @@ fn sink<S: tracing::Subscriber + for<'a> LookupSpan<'a>>(format: LogFormat) -> S
         LogFormat::Json => lines().json().flatten_event(true).boxed(),
         LogFormat::Text => lines().with_ansi(is_coloured()).boxed(),
         LogFormat::Journal => journal().unwrap_or_else(|error| {
-            eprintln!("musterd: the journal cannot be reached, the log goes to standard error: {error}");
+            eprintln!(
+                "musterd: the journal cannot be reached, the log goes to standard error: \
+                {error}"
+            );
             lines().with_ansi(is_coloured()).boxed()
         }),
         LogFormat::Auto if stderr_is_the_journal() => sink(LogFormat::Journal),
@@ -64,17 +78,23 @@ fn sink<S: tracing::Subscriber + for<'a> LookupSpan<'a>>(format: LogFormat) -> S
 
 fn journal<S: tracing::Subscriber + for<'a> LookupSpan<'a>>() -> std::io::Result<Sink<S>> {
     let layer = tracing_journald::layer()?;
-    Ok(layer.with_field_prefix(Some("MUSTER".to_owned())).with_syslog_identifier("musterd".to_owned()).boxed())
+    Ok(layer
+        .with_field_prefix(Some("MUSTER".to_owned()))
+        .with_syslog_identifier("musterd".to_owned())
+        .boxed())
 }
 
 fn is_coloured() -> bool {
-    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    std::io::stderr().is_terminal()
+        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-/// systemd names the stream that it connected to the journal by device and inode (systemd.exec(5)): what was redirected since is
-/// something else.
+/// systemd names the stream that it connected to the journal by device and inode (systemd.exec(5)):
+/// what was redirected since is something else.
 fn stderr_is_the_journal() -> bool {
     let named = std::env::var("JOURNAL_STREAM").ok();
-    let Ok(stat) = rustix::fs::fstat(std::io::stderr()) else { return false };
+    let Ok(stat) = rustix::fs::fstat(std::io::stderr()) else {
+        return false;
+    };
     named.is_some_and(|named| named == format!("{}:{}", stat.st_dev, stat.st_ino))
 }

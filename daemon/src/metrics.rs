@@ -12,9 +12,10 @@
 //! | reloads, the watchdog | `muster_reload_`, `muster_watchdog_` | as it happens |
 //! | the process | `process_` | the kernel, at each scrape |
 //!
-//! Labels have few values, all known when the node starts, and every series is there from the start: their number does
-//! not depend on how many lists, processes, members or clients there are. `dashboards/METRICS.md` is the table of all of
-//! them, which a test compares with what a node exports.
+//! Labels have few values, all known when the node starts, and every series is there from the
+//! start: their number does not depend on how many lists, processes, members or clients there are.
+//! `dashboards/METRICS.md` is the table of all of them, which a test compares with what a node
+//! exports.
 
 mod families;
 mod process;
@@ -34,7 +35,9 @@ use std::fmt::Write;
 use std::time::Duration;
 
 /// Upper bounds of the histograms of times, in seconds.
-const TIMES: &[f64] = &[0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 10.0];
+const TIMES: &[f64] = &[
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 10.0,
+];
 /// How often what histograms were told is counted: until then each value takes memory.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 const CPU_SECONDS: &str = "process_cpu_seconds_total";
@@ -44,15 +47,27 @@ const CPU_SECONDS: &str = "process_cpu_seconds_total";
 /// # Errors
 /// One is installed already.
 pub(crate) fn install() -> anyhow::Result<PrometheusHandle> {
-    let builder = PrometheusBuilder::new().set_buckets(TIMES).context("metrics cannot be set up")?;
-    let handle = builder.install_recorder().context("metrics cannot be set up")?;
+    let builder = PrometheusBuilder::new()
+        .set_buckets(TIMES)
+        .context("metrics cannot be set up")?;
+    let handle = builder
+        .install_recorder()
+        .context("metrics cannot be set up")?;
     for (name, help, _) in GAUGES.iter().chain(PROCESS) {
         describe_gauge!(*name, *help);
     }
-    SECONDS.iter().for_each(|(name, help, _)| describe_gauge!(*name, *help));
-    SPREAD_GAUGES.iter().for_each(|(name, help, ..)| describe_gauge!(*name, *help));
-    COUNTERS.iter().for_each(|(name, help, _)| describe_counter!(*name, *help));
-    SPREAD_COUNTERS.iter().for_each(|(name, help, ..)| describe_counter!(*name, *help));
+    SECONDS
+        .iter()
+        .for_each(|(name, help, _)| describe_gauge!(*name, *help));
+    SPREAD_GAUGES
+        .iter()
+        .for_each(|(name, help, ..)| describe_gauge!(*name, *help));
+    COUNTERS
+        .iter()
+        .for_each(|(name, help, _)| describe_counter!(*name, *help));
+    SPREAD_COUNTERS
+        .iter()
+        .for_each(|(name, help, ..)| describe_counter!(*name, *help));
     recorded::describe();
     Ok(handle)
 }
@@ -72,19 +87,31 @@ pub(crate) fn render(node: &Inner) -> String {
     for (name, _, value) in GAUGES.iter().chain(PROCESS) {
         gauge!(*name).set(value(&snapshot) as f64);
     }
-    SECONDS.iter().for_each(|(name, _, value)| gauge!(*name).set(value(&snapshot)));
-    COUNTERS.iter().for_each(|(name, _, value)| counter!(*name).absolute(value(&snapshot)));
+    SECONDS
+        .iter()
+        .for_each(|(name, _, value)| gauge!(*name).set(value(&snapshot)));
+    COUNTERS
+        .iter()
+        .for_each(|(name, _, value)| counter!(*name).absolute(value(&snapshot)));
     for (name, _, label, series) in SPREAD_GAUGES {
-        series(&snapshot).into_iter().for_each(|(of, value)| gauge!(*name, *label => of).set(value));
+        series(&snapshot)
+            .into_iter()
+            .for_each(|(of, value)| gauge!(*name, *label => of).set(value));
     }
     for (name, _, label, series) in SPREAD_COUNTERS {
-        series(&snapshot).into_iter().for_each(|(of, value)| counter!(*name, *label => of).absolute(value));
+        series(&snapshot)
+            .into_iter()
+            .for_each(|(of, value)| counter!(*name, *label => of).absolute(value));
     }
     let mut text = node.metrics.render();
     // The one counter that is no whole number, for which the library has no kind.
     let seconds = snapshot.process.cpu.as_secs_f64();
     let help = "User and system time spent";
     // Writing to a string does not fail.
-    let _ = write!(text, "# HELP {CPU_SECONDS} {help}\n# TYPE {CPU_SECONDS} counter\n{CPU_SECONDS} {seconds}\n");
+    let _ = write!(
+        text,
+        "# HELP {CPU_SECONDS} {help}\n# TYPE {CPU_SECONDS} \
+        counter\n{CPU_SECONDS} {seconds}\n"
+    );
     text
 }

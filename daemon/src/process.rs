@@ -1,4 +1,5 @@
-//! The host's processes and the registry's directory: what the daemon does for the process registry.
+//! The host's processes and the registry's directory: what the daemon does for the process
+//! registry.
 //!
 //! The cluster machine decides everything; this carries it out.
 //!

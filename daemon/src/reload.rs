@@ -1,7 +1,8 @@
 //! Reading the configuration again while the node runs.
 //!
-//! All or nothing: first everything is read and checked, then what can change without a restart is put in force. What
-//! cannot is named, at every reload until the restart. Flags and environment stay those of the start.
+//! All or nothing: first everything is read and checked, then what can change without a restart is
+//! put in force. What cannot is named, at every reload until the restart. Flags and environment
+//! stay those of the start.
 
 use crate::api::{Limits, Policy};
 use crate::config::{self, Applies, Config, Source, Start};
@@ -44,11 +45,33 @@ pub(crate) struct Reloader {
 }
 
 impl Reloader {
-    pub(crate) fn new(source: Source, level: Level, endpoint: transport::Endpoint, started: Config) -> (Self, InForce) {
-        let (policy, limits) = (watch::channel(Arc::new(policy(&started))), watch::channel(limits(&started)));
-        let in_force = InForce { policy: policy.1, limits: limits.1 };
+    pub(crate) fn new(
+        source: Source,
+        level: Level,
+        endpoint: transport::Endpoint,
+        started: Config,
+    ) -> (Self, InForce) {
+        let (policy, limits) = (
+            watch::channel(Arc::new(policy(&started))),
+            watch::channel(limits(&started)),
+        );
+        let in_force = InForce {
+            policy: policy.1,
+            limits: limits.1,
+        };
         let latest = Mutex::new(started.clone());
-        (Self { source, level, endpoint, policy: policy.0, limits: limits.0, started, latest }, in_force)
+        (
+            Self {
+                source,
+                level,
+                endpoint,
+                policy: policy.0,
+                limits: limits.0,
+                started,
+                latest,
+            },
+            in_force,
+        )
     }
 
     /// The configuration as of the last reload.
@@ -62,7 +85,9 @@ impl Reloader {
     /// What is wrong with the configuration or the certificates.
     pub(crate) async fn pending(&self) -> anyhow::Result<Vec<String>> {
         let source = self.source.clone();
-        let (new, _) = tokio::task::spawn_blocking(move || read(&source)).await.context("reading was cut short")??;
+        let (new, _) = tokio::task::spawn_blocking(move || read(&source))
+            .await
+            .context("reading was cut short")??;
         let mut keys = config::changed(&*self.latest.lock().await, &new, Applies::AtReload);
         keys.extend(config::changed(&self.started, &new, Applies::AtRestart));
         Ok(keys)
@@ -84,7 +109,9 @@ impl Reloader {
         let _told = systemd::Reloading::begin();
         let source = self.source.clone();
         // Files, and perhaps the resolver.
-        let (new, identity) = tokio::task::spawn_blocking(move || read(&source)).await.context("reading was cut short")??;
+        let (new, identity) = tokio::task::spawn_blocking(move || read(&source))
+            .await
+            .context("reading was cut short")??;
         let certificate_expires = identity.not_after();
         self.endpoint.reload(identity)?;
         let applied = config::changed(&latest, &new, Applies::AtReload);
@@ -93,22 +120,40 @@ impl Reloader {
             self.level.configure(&new.log.level);
         }
         self.policy.send_replace(Arc::new(policy(&new)));
-        // How many connections there may be decides at the start how many processes can be registered beside them.
-        self.limits.send_replace(Limits { connections: self.started.limits.connections, ..limits(&new) });
+        // How many connections there may be decides at the start how many processes can be
+        // registered beside them.
+        self.limits.send_replace(Limits {
+            connections: self.started.limits.connections,
+            ..limits(&new)
+        });
         *latest = new;
-        tracing::info!(applied = applied.join(" "), restart = restart.join(" "), "the configuration was reloaded");
-        Ok(Outcome { applied, restart, certificate_expires })
+        tracing::info!(
+            applied = applied.join(" "),
+            restart = restart.join(" "),
+            "the configuration was reloaded"
+        );
+        Ok(Outcome {
+            applied,
+            restart,
+            certificate_expires,
+        })
     }
 }
 
 fn read(source: &Source) -> anyhow::Result<(Config, transport::Identity)> {
-    let Start::Run(config) = source.load()? else { bail!("the command line asks for no node") };
+    let Start::Run(config) = source.load()? else {
+        bail!("the command line asks for no node")
+    };
     let identity = transport::Identity::load(&config.tls.ca, &config.tls.cert, &config.tls.key)?;
     Ok((*config, identity))
 }
 
 fn policy(config: &Config) -> Policy {
-    Policy { admins: config.api.admins.clone(), hosts: config.http.hosts.clone(), open: config.http.open }
+    Policy {
+        admins: config.api.admins.clone(),
+        hosts: config.http.hosts.clone(),
+        open: config.http.open,
+    }
 }
 
 fn limits(config: &Config) -> Limits {

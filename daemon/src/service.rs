@@ -93,13 +93,17 @@ impl Trouble {
 
 impl std::fmt::Debug for Service {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Service").field("info", &self.inner.info).finish_non_exhaustive()
+        f.debug_struct("Service")
+            .field("info", &self.inner.info)
+            .finish_non_exhaustive()
     }
 }
 
 impl Service {
     pub(crate) fn new(inner: Inner) -> Self {
-        Self { inner: Arc::new(inner) }
+        Self {
+            inner: Arc::new(inner),
+        }
     }
 
     /// What this node is.
@@ -139,7 +143,9 @@ impl Service {
 
     /// A client's connection has closed to which registrations are bound.
     pub(crate) fn session_ended(&self, session: SessionId) {
-        self.inner.cluster.registry(registry::Input::SessionEnded { session });
+        self.inner
+            .cluster
+            .registry(registry::Input::SessionEnded { session });
     }
 
     /// Changes of lists as they become durable here, with the entries that they touched.
@@ -185,16 +191,28 @@ impl Service {
         self.inner.trouble.now()
     }
 
-    /// Why this node cannot do its work now, in words; empty when it can. Its parts get a moment to prove that they work.
+    /// Why this node cannot do its work now, in words; empty when it can. Its parts get a moment to
+    /// prove that they work.
     pub(crate) async fn not_ready(&self) -> Vec<String> {
         let silent = self.silent(READY_WITHIN).await;
-        let silent = silent.into_iter().map(|part| format!("{part} does not answer within {} s", READY_WITHIN.as_secs()));
+        let silent = silent.into_iter().map(|part| {
+            format!(
+                "{part} does not answer within {} \
+            s",
+                READY_WITHIN.as_secs()
+            )
+        });
         self.unready().into_iter().chain(silent).collect()
     }
 
     /// What is known to be wrong without asking anybody, in words; empty when nothing is.
     pub fn unready(&self) -> Vec<String> {
-        let store = self.inner.trouble.now().map(|error| format!("the store takes no writes: {error}"));
+        let store = self.inner.trouble.now().map(|error| {
+            format!(
+                "the store takes no writes: \
+            {error}"
+            )
+        });
         store.into_iter().collect()
     }
 
@@ -213,7 +231,11 @@ impl Service {
 
     /// How many lists this node has.
     pub(crate) fn known_lists(&self) -> u64 {
-        self.inner.workers.iter().map(|worker| worker.stats().lists).sum()
+        self.inner
+            .workers
+            .iter()
+            .map(|worker| worker.stats().lists)
+            .sum()
     }
 
     /// Those of the node's threads that do not answer within that time.
@@ -243,7 +265,10 @@ impl Service {
         let (cluster, store) = (self.inner.cluster.clone(), self.inner.store.clone());
         let workers = self.inner.workers.iter().cloned();
         let lists = workers.map(|worker| Part::new("lists", move |call| worker.call(call)));
-        let others = [Part::new("cluster", move |call| cluster.call(call)), Part::new("store", move |call| store.call(call))];
+        let others = [
+            Part::new("cluster", move |call| cluster.call(call)),
+            Part::new("store", move |call| store.call(call)),
+        ];
         others.into_iter().chain(lists).collect()
     }
 
@@ -266,18 +291,36 @@ impl Service {
     ///
     /// # Errors
     /// The machine's refusal, or [`lists::Refusal::Busy`] when the node is stopping.
-    pub async fn lists(&self, by: Author, command: lists::Command) -> Result<lists::Reply, lists::Refusal> {
+    pub async fn lists(
+        &self,
+        by: Author,
+        command: lists::Command,
+    ) -> Result<lists::Reply, lists::Refusal> {
         let list = match &command {
-            lists::Command::Edit { list, .. } | lists::Command::EntriesAt { list, .. } => ListId::of(list),
+            lists::Command::Edit { list, .. } | lists::Command::EntriesAt { list, .. } => {
+                ListId::of(list)
+            }
             lists::Command::Evacuate { .. } => return self.evacuate(by, command).await,
             lists::Command::Lagging => return self.lagging(by).await,
         };
-        let owner = self.inner.workers.iter().find(|worker| worker.owns(list.shard()));
+        let owner = self
+            .inner
+            .workers
+            .iter()
+            .find(|worker| worker.owns(list.shard()));
         ask(owner.ok_or(lists::Refusal::Busy)?, by, command).await
     }
 
-    async fn evacuate(&self, by: Author, command: lists::Command) -> Result<lists::Reply, lists::Refusal> {
-        let asked = self.inner.workers.iter().map(|worker| ask(worker, by.clone(), command.clone()));
+    async fn evacuate(
+        &self,
+        by: Author,
+        command: lists::Command,
+    ) -> Result<lists::Reply, lists::Refusal> {
+        let asked = self
+            .inner
+            .workers
+            .iter()
+            .map(|worker| ask(worker, by.clone(), command.clone()));
         let mut unconfirmed = 0;
         for answer in futures_util::future::join_all(asked).await {
             if let lists::Reply::Unconfirmed(lists) = answer? {
@@ -288,7 +331,11 @@ impl Service {
     }
 
     async fn lagging(&self, by: Author) -> Result<lists::Reply, lists::Refusal> {
-        let asked = self.inner.workers.iter().map(|worker| ask(worker, by.clone(), lists::Command::Lagging));
+        let asked = self
+            .inner
+            .workers
+            .iter()
+            .map(|worker| ask(worker, by.clone(), lists::Command::Lagging));
         let mut all = Vec::new();
         for answer in futures_util::future::join_all(asked).await {
             if let lists::Reply::Lagging(lagging) = answer? {
@@ -302,14 +349,21 @@ impl Service {
     ///
     /// # Errors
     /// The machine's refusal, or [`cluster::Refusal::Stopping`] when the node is stopping.
-    pub async fn cluster(&self, command: cluster::Command) -> Result<cluster::Reply, cluster::Refusal> {
+    pub async fn cluster(
+        &self,
+        command: cluster::Command,
+    ) -> Result<cluster::Reply, cluster::Refusal> {
         let (reply, answer) = oneshot::channel();
         self.inner.cluster.request(command, reply);
         answer.await.unwrap_or(Err(cluster::Refusal::Stopping))
     }
 }
 
-async fn ask(worker: &ListsInbox, by: Author, command: lists::Command) -> Result<lists::Reply, lists::Refusal> {
+async fn ask(
+    worker: &ListsInbox,
+    by: Author,
+    command: lists::Command,
+) -> Result<lists::Reply, lists::Refusal> {
     let (reply, answer) = oneshot::channel();
     worker.request(by, command, reply);
     answer.await.unwrap_or(Err(lists::Refusal::Busy))

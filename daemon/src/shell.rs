@@ -1,4 +1,5 @@
-//! The real world around the two machines: clocks, threads, sockets and the disk, without a decision of its own.
+//! The real world around the two machines: clocks, threads, sockets and the disk, without a
+//! decision of its own.
 //!
 //! | thread | runs |
 //! | --- | --- |
@@ -42,7 +43,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
-/// How many lists machines share out the shards: one constant, which neither the wire nor the store knows.
+/// How many lists machines share out the shards: one constant, which neither the wire nor the store
+/// knows.
 const WORKERS: u8 = 2;
 
 /// How many changes of lists a watcher may be behind.
@@ -56,12 +58,17 @@ pub(crate) struct Clock {
 
 impl Clock {
     fn new() -> Self {
-        Self { start: std::time::Instant::now() }
+        Self {
+            start: std::time::Instant::now(),
+        }
     }
 
     pub(crate) fn now(self) -> Now {
         let nanos = u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        Now { instant: Instant::from_nanos(nanos), wall: Wall(wall_ms()) }
+        Now {
+            instant: Instant::from_nanos(nanos),
+            wall: Wall(wall_ms()),
+        }
     }
 
     /// The moment of the process's own clock that an instant stands for.
@@ -72,14 +79,18 @@ impl Clock {
 
 /// Milliseconds since the Unix epoch, by the host's clock.
 pub(crate) fn wall_ms() -> i64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Random bytes from the kernel.
 pub(crate) fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
     let mut bytes = [0; N];
-    rand::rngs::SysRng.try_fill_bytes(&mut bytes).context("the kernel gives no random bytes")?;
+    rand::rngs::SysRng
+        .try_fill_bytes(&mut bytes)
+        .context("the kernel gives no random bytes")?;
     Ok(bytes)
 }
 
@@ -100,12 +111,27 @@ pub(crate) struct Origin {
 /// Whatever keeps it from starting, in one sentence.
 pub(crate) fn run(config: Config, origin: Origin) -> anyhow::Result<StopReason> {
     let identity = transport::Identity::load(&config.tls.ca, &config.tls.cert, &config.tls.key)?;
-    let me = Peer { id: NodeId(identity.id()), name: NodeName::new(identity.name())? };
+    let me = Peer {
+        id: NodeId(identity.id()),
+        name: NodeName::new(identity.name())?,
+    };
     let (notices, noticed) = std::sync::mpsc::channel();
-    let (store, recovered) = Store::open(&config.data_dir, move |notice| drop(notices.send(notice)))?;
+    let (store, recovered) =
+        Store::open(&config.data_dir, move |notice| drop(notices.send(notice)))?;
     store.claim(me.id)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("api").enable_all().build()?;
-    let node = Node { config, me, store, recovered, clock: Clock::new(), runtime };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("api")
+        .enable_all()
+        .build()?;
+    let node = Node {
+        config,
+        me,
+        store,
+        recovered,
+        clock: Clock::new(),
+        runtime,
+    };
     node.run(identity, noticed, origin)
 }
 
@@ -128,12 +154,16 @@ impl Node {
     ) -> anyhow::Result<StopReason> {
         let cluster_id = identity.cluster();
         let events = EventLog::default();
-        let (replica, host) = (Replica::default(), Host::read().context("the host's boot id cannot be read")?);
+        let (replica, host) = (
+            Replica::default(),
+            Host::read().context("the host's boot id cannot be read")?,
+        );
         let capacity = process::capacity(self.config.limits.connections);
         let changes = broadcast::channel(CHANGES_KEPT).0;
         let (view, views) = watch::channel(cluster::empty_view(&self.me));
         let (stopped, stop) = oneshot::channel();
-        let workers: Vec<(ListsInbox, lists::Inputs)> = shares(WORKERS).into_iter().map(ListsInbox::new).collect();
+        let workers: Vec<(ListsInbox, lists::Inputs)> =
+            shares(WORKERS).into_iter().map(ListsInbox::new).collect();
         let wires = cluster::Wires {
             store: self.store.clone(),
             workers: workers.iter().map(|(inbox, _)| inbox.clone()).collect(),
@@ -145,12 +175,22 @@ impl Node {
             blocked: self.config.dev_block.clone(),
             clock: self.clock,
         };
-        let cluster::Started { inbox, endpoint, watcher } =
-            cluster::start(self.transport_settings(), identity, self.cluster_settings(capacity)?, wires)?;
+        let cluster::Started {
+            inbox,
+            endpoint,
+            watcher,
+        } = cluster::start(
+            self.transport_settings(),
+            identity,
+            self.cluster_settings(capacity)?,
+            wires,
+        )?;
         let workers = self.start_workers(workers, &endpoint, &events, &changes)?;
         let trouble = Trouble::default();
         watch_store(noticed, workers.clone(), trouble.clone());
-        let listeners = self.runtime.block_on(Listeners::bind(&self.config, origin.handed))?;
+        let listeners = self
+            .runtime
+            .block_on(Listeners::bind(&self.config, origin.handed))?;
         let info = NodeInfo {
             id: self.me.id,
             name: self.me.name.clone(),
@@ -162,7 +202,12 @@ impl Node {
             protocol: Protocol::newest().0,
             started_at: wall_ms(),
         };
-        let (reloader, in_force) = Reloader::new(origin.source, origin.logging.level.clone(), endpoint.clone(), self.config.clone());
+        let (reloader, in_force) = Reloader::new(
+            origin.source,
+            origin.logging.level.clone(),
+            endpoint.clone(),
+            self.config.clone(),
+        );
         let service = Service::new(Inner {
             info,
             views,
@@ -186,7 +231,8 @@ impl Node {
         });
         let reason = self.serve(service, listeners, in_force, stop);
         self.runtime.block_on(endpoint.shutdown());
-        self.runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+        self.runtime
+            .shutdown_timeout(std::time::Duration::from_secs(1));
         self.store.close();
         reason
     }
@@ -206,7 +252,9 @@ impl Node {
             service.endpoint().answer_by(questions);
             let answering = tokio::spawn(inquiry::answer(service.clone(), asked_by_peers));
             let upkeep = tokio::spawn(metrics::upkeep(service.recorder()));
-            let parent = config.parent_pipe.then(|| tokio::spawn(end_with_parent(service.clone())));
+            let parent = config
+                .parent_pipe
+                .then(|| tokio::spawn(end_with_parent(service.clone())));
             let watchdog = Watchdog::start(&service, listeners.socket_path());
             let status = tokio::spawn(systemd::tell_status(service.clone()));
             tell_ready(&service, listeners.socket_path());
@@ -230,11 +278,22 @@ impl Node {
 
     fn transport_settings(&self) -> transport::Settings {
         let inquiry_alpn = node::inquiry::ALPN.to_vec();
-        let usual = transport::Settings::new(self.config.quic.listen, Protocol::SPOKEN.iter().map(|version| version.alpn()));
-        transport::Settings { inquiry_alpn, channels: Channel::COUNT, urgent_channels: Channel::URGENT, ..usual }
+        let usual = transport::Settings::new(
+            self.config.quic.listen,
+            Protocol::SPOKEN.iter().map(|version| version.alpn()),
+        );
+        transport::Settings {
+            inquiry_alpn,
+            channels: Channel::COUNT,
+            urgent_channels: Channel::URGENT,
+            ..usual
+        }
     }
 
-    fn cluster_settings(&mut self, capacity: usize) -> anyhow::Result<impl FnOnce(SocketAddr) -> node::cluster::Settings + Send + 'static> {
+    fn cluster_settings(
+        &mut self,
+        capacity: usize,
+    ) -> anyhow::Result<impl FnOnce(SocketAddr) -> node::cluster::Settings + Send + 'static> {
         let (nonce, seed) = (random()?, random()?);
         let (me, kept) = (self.me.clone(), self.recovered.cluster.take());
         let (advertise, seeds) = (self.config.quic.advertise, self.config.quic.seeds.clone());
@@ -248,8 +307,21 @@ impl Node {
         tags.dedup();
         Ok(move |local: SocketAddr| {
             let version = env!("CARGO_PKG_VERSION").to_owned();
-            let profile = Profile { name: me.name.clone(), address: advertise.unwrap_or(local), version, tags };
-            node::cluster::Settings { me, profile, seeds, kept, nonce, seed, registry }
+            let profile = Profile {
+                name: me.name.clone(),
+                address: advertise.unwrap_or(local),
+                version,
+                tags,
+            };
+            node::cluster::Settings {
+                me,
+                profile,
+                seeds,
+                kept,
+                nonce,
+                seed,
+                registry,
+            }
         })
     }
 
@@ -269,8 +341,20 @@ impl Node {
                 salt: random()?,
                 seed: random()?,
                 resident_bytes: self.config.limits.resident_bytes / usize::from(WORKERS),
-                known: self.recovered.lists.iter().filter(|(list, _)| mine(list)).copied().collect(),
-                quarantined: self.recovered.quarantined.iter().filter(|list| mine(list)).copied().collect(),
+                known: self
+                    .recovered
+                    .lists
+                    .iter()
+                    .filter(|(list, _)| mine(list))
+                    .copied()
+                    .collect(),
+                quarantined: self
+                    .recovered
+                    .quarantined
+                    .iter()
+                    .filter(|list| mine(list))
+                    .copied()
+                    .collect(),
             };
             let wires = lists::Wires {
                 inbox: inbox.clone(),
@@ -291,8 +375,12 @@ impl Node {
 
 fn tell_ready(service: &Service, socket: Option<PathBuf>) {
     let info = service.info();
-    let http = info.http.map_or_else(|| "none".to_owned(), |http| http.to_string());
-    let socket = socket.map(|socket| socket.display().to_string()).unwrap_or_default();
+    let http = info
+        .http
+        .map_or_else(|| "none".to_owned(), |http| http.to_string());
+    let socket = socket
+        .map(|socket| socket.display().to_string())
+        .unwrap_or_default();
     let lists = service.known_lists();
     tracing::info!(node = %info.name, version = info.version, address = %info.address, http, socket, lists, "the node is ready");
 }
@@ -301,20 +389,33 @@ fn tell_ready(service: &Service, socket: Option<PathBuf>) {
 fn shares(workers: u8) -> Vec<(Shard, Shard)> {
     let bound = |n: u16| n * 256 / u16::from(workers);
     let byte = |n: u16| u8::try_from(n).unwrap_or(u8::MAX);
-    (0..u16::from(workers)).map(|n| (Shard(byte(bound(n))), Shard(byte(bound(n + 1) - 1)))).collect()
+    (0..u16::from(workers))
+        .map(|n| (Shard(byte(bound(n))), Shard(byte(bound(n + 1) - 1))))
+        .collect()
 }
 
 /// Tells the machines and the readiness check what becomes of the store.
-fn watch_store(noticed: std::sync::mpsc::Receiver<Notice>, workers: Vec<ListsInbox>, trouble: Trouble) {
+fn watch_store(
+    noticed: std::sync::mpsc::Receiver<Notice>,
+    workers: Vec<ListsInbox>,
+    trouble: Trouble,
+) {
     let on_notice = move |notice| match notice {
         Notice::Failed(error) => {
-            tracing::error!(%error, "a commit failed; writes are refused until the store is reopened");
+            tracing::error!(%error, "a commit failed; writes are refused until the store is \
+                reopened");
             trouble.set(Some(error));
         }
         Notice::Reopened(recovered) => match random() {
             Ok(salt) => {
-                tracing::warn!(lists = recovered.lists.len(), "the store was reopened and takes writes again");
-                workers.iter().for_each(|worker| worker.reopened(salt, &recovered));
+                tracing::warn!(
+                    lists = recovered.lists.len(),
+                    "the store was reopened and takes \
+                    writes again"
+                );
+                workers
+                    .iter()
+                    .for_each(|worker| worker.reopened(salt, &recovered));
                 trouble.set(None);
             }
             Err(error) => {
@@ -326,16 +427,22 @@ fn watch_store(noticed: std::sync::mpsc::Receiver<Notice>, workers: Vec<ListsInb
     std::thread::spawn(move || noticed.into_iter().for_each(on_notice));
 }
 
-/// SIGTERM and SIGINT end the node in order; SIGHUP reads the configuration and the certificates anew.
+/// SIGTERM and SIGINT end the node in order; SIGHUP reads the configuration and the certificates
+/// anew.
 async fn signals(service: Service) -> anyhow::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
-    let (mut term, mut int, mut hup) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?);
+    let (mut term, mut int, mut hup) = (
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+        signal(SignalKind::hangup())?,
+    );
     loop {
         tokio::select! {
             _ = term.recv() => break,
             _ = int.recv() => break,
             _ = hup.recv() => if let Err(error) = service.reload().await {
-                tracing::error!(error = format!("{error:#}"), "all stays as it was: the configuration cannot be reloaded");
+                tracing::error!(error = format!("{error:#}"), "all stays as it was: the \
+                    configuration cannot be reloaded");
             },
         }
     }
@@ -367,7 +474,10 @@ mod tests {
         for workers in [1, 2, 3, 7, 255] {
             let shares = shares(workers);
             assert_eq!(shares.len(), usize::from(workers));
-            let owned: Vec<u8> = shares.iter().flat_map(|(first, last)| first.0..=last.0).collect();
+            let owned: Vec<u8> = shares
+                .iter()
+                .flat_map(|(first, last)| first.0..=last.0)
+                .collect();
             assert_eq!(owned, (0..=255).collect::<Vec<u8>>(), "{workers}");
         }
     }

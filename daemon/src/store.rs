@@ -1,9 +1,10 @@
 //! The node's disk: what was acknowledged is in here, and what is read is read from here.
 //!
-//! One [`Store`] owns a data directory. Writes go through one thread, which commits what has queued up as a group and
-//! syncs it to the disk (fdatasync) before anybody hears of it; a [`Reader`] sees synced rows only, group by group. Only
-//! the process registry's rows need no sync: they are of no use after the host's end, and outlive this process without.
-//! fjall, the database below, appears nowhere outside of this module.
+//! One [`Store`] owns a data directory. Writes go through one thread, which commits what has queued
+//! up as a group and syncs it to the disk (fdatasync) before anybody hears of it; a [`Reader`] sees
+//! synced rows only, group by group. Only the process registry's rows need no sync: they are of no
+//! use after the host's end, and outlive this process without. fjall, the database below, appears
+//! nowhere outside of this module.
 //!
 //! ```text
 //! let (store, recovered) = Store::open(dir, notices)?;     // lock, format, recovery
@@ -20,9 +21,9 @@
 //! | `format` | the number of this format in decimal; read before anything is touched |
 //! | `db/` | the fjall database (its format 3) with the keyspaces below |
 //!
-//! Integers are big endian. *place* = order (zero bytes as `00 ff`) ‖ `00 00` ‖ entry id (16); *due* = `00` ‖ milliseconds
-//! since the epoch (8, sign bit flipped), or `01` and eight zero bytes for none. Entries, rows and vectors are encoded by
-//! bincode 2, standard configuration.
+//! Integers are big endian. *place* = order (zero bytes as `00 ff`) ‖ `00 00` ‖ entry id (16);
+//! *due* = `00` ‖ milliseconds since the epoch (8, sign bit flipped), or `01` and eight zero bytes
+//! for none. Entries, rows and vectors are encoded by bincode 2, standard configuration.
 //!
 //! | keyspace | key | value |
 //! | --- | --- | --- |
@@ -38,8 +39,8 @@
 //! | `processes` | as the process registry makes them | likewise: registrations and links of this host |
 //! | `meta` | `node`, `cluster`, `probe`, `quarantine/` ‖ list id, `token/` ‖ token id (8) | node id; the cluster machine's state; nothing; the reason; a record of [`crate::tokens`] |
 //!
-//! `entries` to `agenda` are views: they follow from the documents, and the store keeps them equal to the entries that
-//! are committed.
+//! `entries` to `agenda` are views: they follow from the documents, and the store keeps them equal
+//! to the entries that are committed.
 
 mod commit;
 mod db;
@@ -100,10 +101,12 @@ pub struct Recovered {
     pub epoch: Epoch,
 }
 
-/// What happens to the store by itself; told on the commit thread, in order with the answers to commits.
+/// What happens to the store by itself; told on the commit thread, in order with the answers to
+/// commits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
-    /// A commit failed: it and all that waited were answered with this error, and so is every other until `Reopened`.
+    /// A commit failed: it and all that waited were answered with this error, and so is every other
+    /// until `Reopened`.
     Failed(WriteError),
     /// The database was opened again and takes writes: what it has now is the truth.
     Reopened(Recovered),
@@ -118,33 +121,66 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the data directory, or makes it (mode 0700). Rows that were acknowledged before a crash are there;
-    /// unacknowledged ones may be.
+    /// Opens the data directory, or makes it (mode 0700). Rows that were acknowledged before a
+    /// crash are there; unacknowledged ones may be.
     ///
     /// # Errors
     /// Another daemon has it, its format is newer (then nothing was changed), or the disk fails.
-    pub fn open(dir: &Path, notices: impl Fn(Notice) + Send + 'static) -> Result<(Self, Recovered), OpenError> {
+    pub fn open(
+        dir: &Path,
+        notices: impl Fn(Notice) + Send + 'static,
+    ) -> Result<(Self, Recovered), OpenError> {
         let home = Home::claim(dir)?;
-        let shared = Arc::new(Shared { slot: Arc::new(Slot::default()), counters: Counters::default(), dir: dir.to_owned() });
+        let shared = Arc::new(Shared {
+            slot: Arc::new(Slot::default()),
+            counters: Counters::default(),
+            dir: dir.to_owned(),
+        });
         let epoch = Epoch::default();
-        let (db, recovered) = home.open_database(epoch).map_err(|reason| home.unusable(reason))?;
+        let (db, recovered) = home
+            .open_database(epoch)
+            .map_err(|reason| home.unusable(reason))?;
         shared.slot.put(db);
         let (requests, queue) = channel();
         let committer = Committer::new(home, Arc::clone(&shared), queue, Box::new(notices), epoch);
-        let thread = std::thread::Builder::new().name("store".to_owned()).spawn(move || committer.run()).map_err(OpenError::Thread)?;
-        Ok((Self { requests, shared, thread: Arc::new(Mutex::new(Some(thread))) }, recovered))
+        let thread = std::thread::Builder::new()
+            .name("store".to_owned())
+            .spawn(move || committer.run())
+            .map_err(OpenError::Thread)?;
+        Ok((
+            Self {
+                requests,
+                shared,
+                thread: Arc::new(Mutex::new(Some(thread))),
+            },
+            recovered,
+        ))
     }
 
-    /// Makes the directory this node's at its first start, and checks that it is at every later one. Waits for the disk.
+    /// Makes the directory this node's at its first start, and checks that it is at every later
+    /// one. Waits for the disk.
     ///
     /// # Errors
     /// The directory belongs to another node; nothing was changed. Or the disk fails.
     pub fn claim(&self, node: NodeId) -> Result<(), OpenError> {
-        let unusable = |reason| OpenError::Unusable { dir: self.shared.dir.clone(), reason };
-        match self.reader().node().map_err(|error| unusable(error.to_string()))? {
+        let unusable = |reason| OpenError::Unusable {
+            dir: self.shared.dir.clone(),
+            reason,
+        };
+        match self
+            .reader()
+            .node()
+            .map_err(|error| unusable(error.to_string()))?
+        {
             Some(owner) if owner == node => Ok(()),
-            Some(owner) => Err(OpenError::OtherNode { dir: self.shared.dir.clone(), owner, node }),
-            None => self.put_and_wait(NODE, &node.0).map_err(|error| unusable(error.to_string())),
+            Some(owner) => Err(OpenError::OtherNode {
+                dir: self.shared.dir.clone(),
+                owner,
+                node,
+            }),
+            None => self
+                .put_and_wait(NODE, &node.0)
+                .map_err(|error| unusable(error.to_string())),
         }
     }
 
@@ -154,40 +190,62 @@ impl Store {
             // Nobody waits any more only if this process is ending.
             let _ = tell.send(result);
         });
-        self.request(Work { meta: Some((key.to_vec(), Some(Bytes::copy_from_slice(value)))), ..Work::new(done) });
+        self.request(Work {
+            meta: Some((key.to_vec(), Some(Bytes::copy_from_slice(value)))),
+            ..Work::new(done)
+        });
         told.recv().unwrap_or(Err(WriteError::Failed))
     }
 
-    /// Commits all rows or none, after all commits before, and then calls `done` on the commit thread: after success the
-    /// rows are on the disk and readers see them; after a failure their fate is open until [`Notice::Reopened`].
-    /// Never blocks. What waits is bounded by the callers only, who know how much they have in flight.
+    /// Commits all rows or none, after all commits before, and then calls `done` on the commit
+    /// thread: after success the rows are on the disk and readers see them; after a failure their
+    /// fate is open until [`Notice::Reopened`]. Never blocks. What waits is bounded by the callers
+    /// only, who know how much they have in flight.
     ///
     /// The first entry of a list comes with the list's own row, in this or an earlier commit.
     pub fn commit(&self, rows: Vec<Row>, done: Done) {
-        self.request(Work { rows, ..Work::new(done) });
+        self.request(Work {
+            rows,
+            ..Work::new(done)
+        });
     }
 
-    /// [`Store::commit`] for one whose rows build on what the store had in that epoch: fails if the store was reopened
-    /// since. Without this, a commit on its way while the store reopens could succeed after [`Notice::Reopened`] was
-    /// told, and what that says the store has would be wrong.
+    /// [`Store::commit`] for one whose rows build on what the store had in that epoch: fails if the
+    /// store was reopened since. Without this, a commit on its way while the store reopens could
+    /// succeed after [`Notice::Reopened`] was told, and what that says the store has would be
+    /// wrong.
     pub fn commit_in(&self, epoch: Epoch, rows: Vec<Row>, done: Done) {
-        self.request(Work { epoch: Some(epoch), rows, ..Work::new(done) });
+        self.request(Work {
+            epoch: Some(epoch),
+            rows,
+            ..Work::new(done)
+        });
     }
 
     /// Commits the cluster machine's state, replacing what was kept before.
     pub fn keep_cluster(&self, bytes: Bytes, done: Done) {
-        self.request(Work { meta: Some((CLUSTER.to_vec(), Some(bytes))), ..Work::new(done) });
+        self.request(Work {
+            meta: Some((CLUSTER.to_vec(), Some(bytes))),
+            ..Work::new(done)
+        });
     }
 
     /// Commits a token's record, replacing what was kept before; without a record, its removal.
     pub fn keep_token(&self, id: [u8; 8], record: Option<Bytes>, done: Done) {
-        self.request(Work { meta: Some((rows::token_key(id), record)), ..Work::new(done) });
+        self.request(Work {
+            meta: Some((rows::token_key(id), record)),
+            ..Work::new(done)
+        });
     }
 
-    /// Commits rows of the process registry, after all commits before: they outlive this process, however it ends, but
-    /// not for certain the host. Of two rows with one key the later one counts.
+    /// Commits rows of the process registry, after all commits before: they outlive this process,
+    /// however it ends, but not for certain the host. Of two rows with one key the later one
+    /// counts.
     pub fn keep_processes(&self, rows: Vec<KeptRow>, done: Done) {
-        self.request(Work { kept: rows, ..Work::new(done) });
+        self.request(Work {
+            kept: rows,
+            ..Work::new(done)
+        });
     }
 
     /// Calls that on the commit thread, when it comes to it.
@@ -209,12 +267,17 @@ impl Store {
         Reader::new(Arc::clone(&self.shared.slot))
     }
 
-    /// Commits what is queued, moves all rows from the journal to tables, so that the next start is quick, and closes the
-    /// store: commits fail from now on, and so do reads. Does nothing the second time.
+    /// Commits what is queued, moves all rows from the journal to tables, so that the next start is
+    /// quick, and closes the store: commits fail from now on, and so do reads. Does nothing the
+    /// second time.
     pub fn close(self) {
         // An error means that the thread has ended already.
         let _ = self.requests.send(Request::Close);
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let thread = self
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if thread.is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the commit thread panicked");
         }
@@ -241,7 +304,8 @@ pub struct StoreStats {
     pub sync: Duration,
     /// The longest of these times.
     pub sync_max: Duration,
-    /// Of the latest of these times, half were at most this, and 99 of 100 at most that; `None` before the first one.
+    /// Of the latest of these times, half were at most this, and 99 of 100 at most that; `None`
+    /// before the first one.
     pub sync_quantiles: Option<(Duration, Duration)>,
     /// Commits waiting or under way.
     pub queued: u64,

@@ -1,7 +1,8 @@
 //! The service manager: sockets that it hands over, what it is told, and the watchdog.
 //!
-//! All of it does nothing where there is no manager: `$LISTEN_FDS`, `$NOTIFY_SOCKET` and `$WATCHDOG_USEC` are how it makes
-//! itself known (sd_listen_fds(3), sd_notify(3), sd_watchdog_enabled(3)).
+//! All of it does nothing where there is no manager: `$LISTEN_FDS`, `$NOTIFY_SOCKET` and
+//! `$WATCHDOG_USEC` are how it makes itself known (sd_listen_fds(3), sd_notify(3),
+//! sd_watchdog_enabled(3)).
 
 mod watchdog;
 
@@ -37,17 +38,28 @@ impl Handed {
     ///
     /// # Errors
     /// There is something else, or two of a kind.
-    pub(crate) fn listeners(mut self) -> anyhow::Result<(Option<UnixListener>, Option<TcpListener>)> {
+    pub(crate) fn listeners(
+        mut self,
+    ) -> anyhow::Result<(Option<UnixListener>, Option<TcpListener>)> {
         let (mut unix, mut tcp) = (None, None);
         for index in 0..self.0.len() {
             if let (None, Ok(Some(listener))) = (&unix, self.0.take_unix_listener(index)) {
-                listener.set_nonblocking(true).context("a socket of the service manager cannot be used")?;
+                listener.set_nonblocking(true).context(
+                    "a socket of the service manager cannot be \
+                    used",
+                )?;
                 unix = Some(listener);
             } else if let (None, Ok(Some(listener))) = (&tcp, self.0.take_tcp_listener(index)) {
-                listener.set_nonblocking(true).context("a socket of the service manager cannot be used")?;
+                listener.set_nonblocking(true).context(
+                    "a socket of the service manager cannot be \
+                    used",
+                )?;
                 tcp = Some(listener);
             } else {
-                bail!("socket {index} of the service manager cannot be used: one unix stream socket and one TCP listener can");
+                bail!(
+                    "socket {index} of the service manager cannot be used: one unix stream \
+                    socket and one TCP listener can"
+                );
             }
         }
         Ok((unix, tcp))
@@ -69,7 +81,8 @@ pub(crate) struct Reloading(());
 
 impl Reloading {
     pub(crate) fn begin() -> Self {
-        // Without the time, a manager that asked for the reload by a signal would not know which one this is about.
+        // Without the time, a manager that asked for the reload by a signal would not know which
+        // one this is about.
         match NotifyState::monotonic_usec_now() {
             Ok(now) => tell(&[NotifyState::Reloading, now]),
             Err(_) => tell(&[NotifyState::Reloading]),
@@ -105,9 +118,21 @@ pub(crate) async fn tell_status(service: Service) {
 fn status(service: &Service) -> String {
     let view = service.view();
     let expected = view.expected().count();
-    let reachable = view.expected().filter(|member| member.id == view.me || member.state.is_reachable()).count();
-    let unready: String = service.unready().iter().map(|reason| format!("; {reason}")).collect();
-    format!("{reachable} of {expected} members, {} lists, {}{unready}", service.known_lists(), view.verdict.as_str())
+    let reachable = view
+        .expected()
+        .filter(|member| member.id == view.me || member.state.is_reachable())
+        .count();
+    let unready: String = service
+        .unready()
+        .iter()
+        .map(|reason| format!("; {reason}"))
+        .collect();
+    format!(
+        "{reachable} of {expected} members, {} lists, \
+        {}{unready}",
+        service.known_lists(),
+        view.verdict.as_str()
+    )
 }
 
 fn tell(state: &[NotifyState<'_>]) {

@@ -1,8 +1,10 @@
-//! Tokens: what a user gives to a program that reaches the API by TCP, in the place of being that user.
+//! Tokens: what a user gives to a program that reaches the API by TCP, in the place of being that
+//! user.
 //!
-//! A token is bound to the uid that asked for it, says what may be done with it ([`Scope`]) and ends by itself. It is told
-//! once, when it is made; the node keeps a hash of it on the disk, so that it outlives a restart and cannot be read back.
-//! What is asked of this node's tokens is answered from memory.
+//! A token is bound to the uid that asked for it, says what may be done with it ([`Scope`]) and
+//! ends by itself. It is told once, when it is made; the node keeps a hash of it on the disk, so
+//! that it outlives a restart and cannot be read back. What is asked of this node's tokens is
+//! answered from memory.
 
 mod codes;
 mod scope;
@@ -61,10 +63,16 @@ pub struct TokenView {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CreateError {
     /// The user has as many as may be.
-    #[error("uid {0} has {MAX_PER_USER} tokens, which is as many as may be: revoke some, or wait until they expire")]
+    #[error(
+        "uid {0} has {MAX_PER_USER} tokens, which is as many as may be: revoke some, or wait \
+        until they expire"
+    )]
     UserFull(u32),
     /// The node has as many as may be.
-    #[error("this node has {MAX_IN_ALL} tokens, which is as many as may be: revoke some, or wait until they expire")]
+    #[error(
+        "this node has {MAX_IN_ALL} tokens, which is as many as may be: revoke some, or wait \
+        until they expire"
+    )]
     Full,
     /// The kernel gives no random bytes.
     #[error("{0}")]
@@ -94,7 +102,8 @@ impl Shared {
 
 struct Kept {
     record: Record,
-    /// Dropped when the token is revoked, which ends all that bears it; that may be before the disk knows.
+    /// Dropped when the token is revoked, which ends all that bears it; that may be before the disk
+    /// knows.
     alive: Option<watch::Sender<()>>,
 }
 
@@ -104,7 +113,12 @@ impl Kept {
     }
 
     fn view(&self, id: TokenId) -> TokenView {
-        TokenView { id, uid: self.record.uid, scope: self.record.scope, expires_ms: self.record.expires_ms }
+        TokenView {
+            id,
+            uid: self.record.uid,
+            scope: self.record.scope,
+            expires_ms: self.record.expires_ms,
+        }
     }
 }
 
@@ -120,10 +134,15 @@ impl Bearer {
     /// Waits until the token is good no longer.
     pub(crate) async fn over(mut self) {
         loop {
-            let left_ms = u64::try_from(self.token.expires_ms.saturating_sub(wall_ms())).unwrap_or(0);
+            let left_ms =
+                u64::try_from(self.token.expires_ms.saturating_sub(wall_ms())).unwrap_or(0);
             let left = Duration::from_millis(left_ms).min(RECHECK);
             // Nothing is ever sent: an answer means that the sender was dropped.
-            if left.is_zero() || tokio::time::timeout(left, self.alive.changed()).await.is_ok() {
+            if left.is_zero()
+                || tokio::time::timeout(left, self.alive.changed())
+                    .await
+                    .is_ok()
+            {
                 return;
             }
         }
@@ -140,11 +159,24 @@ impl Tokens {
         for (id, bytes) in store.reader().tokens()? {
             let id = TokenId(id);
             match decode(&bytes) {
-                Some(record) => drop(book.insert(id, Kept { record, alive: Some(watch::channel(()).0) })),
-                None => tracing::warn!(token = %id, "a token's record cannot be read: it is not good"),
+                Some(record) => drop(book.insert(
+                    id,
+                    Kept {
+                        record,
+                        alive: Some(watch::channel(()).0),
+                    },
+                )),
+                None => tracing::warn!(token = %id, "a token's record cannot be read: it is not \
+                    good"),
             }
         }
-        let tokens = Self { shared: Arc::new(Shared { store, book: Mutex::new(book), codes: Codes::default() }) };
+        let tokens = Self {
+            shared: Arc::new(Shared {
+                store,
+                book: Mutex::new(book),
+                codes: Codes::default(),
+            }),
+        };
         tokens.remove_expired(wall_ms());
         Ok(tokens)
     }
@@ -154,17 +186,28 @@ impl Tokens {
         &self.shared.codes
     }
 
-    /// Makes a token, and waits until it is on the disk. Gives its text too, which nobody can ask for again.
+    /// Makes a token, and waits until it is on the disk. Gives its text too, which nobody can ask
+    /// for again.
     ///
     /// # Errors
     /// There are too many, or the disk fails. There is no new token.
-    pub(crate) async fn create(&self, uid: u32, scope: Scope, ttl: Duration) -> Result<(TokenView, String), CreateError> {
+    pub(crate) async fn create(
+        &self,
+        uid: u32,
+        scope: Scope,
+        ttl: Duration,
+    ) -> Result<(TokenView, String), CreateError> {
         let now_ms = wall_ms();
         self.remove_expired(now_ms);
         let secret = Secret(random().map_err(|error| CreateError::Random(error.to_string()))?);
         let id = TokenId(random().map_err(|error| CreateError::Random(error.to_string()))?);
         let expires_ms = now_ms.saturating_add(i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX));
-        let record = Record { uid, scope, hash: secret.hash(), expires_ms };
+        let record = Record {
+            uid,
+            scope,
+            hash: secret.hash(),
+            expires_ms,
+        };
         let bytes = encode(&record).ok_or(WriteError::Failed)?;
         let view = self.enter(id, record)?;
         let shared = Arc::clone(&self.shared);
@@ -177,17 +220,25 @@ impl Tokens {
         Ok((view, secret.text(id)))
     }
 
-    /// Takes a place in the book, before the disk is asked: bounds hold also for those that come at once. Until its text
-    /// is told nobody can use it.
+    /// Takes a place in the book, before the disk is asked: bounds hold also for those that come at
+    /// once. Until its text is told nobody can use it.
     fn enter(&self, id: TokenId, record: Record) -> Result<TokenView, CreateError> {
         let mut book = self.shared.book();
-        if book.values().filter(|kept| kept.record.uid == record.uid).count() >= MAX_PER_USER {
+        if book
+            .values()
+            .filter(|kept| kept.record.uid == record.uid)
+            .count()
+            >= MAX_PER_USER
+        {
             return Err(CreateError::UserFull(record.uid));
         }
         if book.len() >= MAX_IN_ALL {
             return Err(CreateError::Full);
         }
-        let kept = Kept { record, alive: Some(watch::channel(()).0) };
+        let kept = Kept {
+            record,
+            alive: Some(watch::channel(()).0),
+        };
         let view = kept.view(id);
         book.insert(id, kept);
         Ok(view)
@@ -201,19 +252,30 @@ impl Tokens {
         let kept = book.get(&id)?;
         let alive = kept.alive.as_ref()?.subscribe();
         let is_good = bool::from(kept.record.hash.ct_eq(&hash)) && kept.is_good(wall_ms());
-        is_good.then(|| Bearer { token: kept.view(id), alive })
+        is_good.then(|| Bearer {
+            token: kept.view(id),
+            alive,
+        })
     }
 
     /// All tokens that have not expired, by id.
     pub(crate) fn list(&self) -> Vec<TokenView> {
         self.remove_expired(wall_ms());
-        self.shared.book().iter().map(|(id, kept)| kept.view(*id)).collect()
+        self.shared
+            .book()
+            .iter()
+            .map(|(id, kept)| kept.view(*id))
+            .collect()
     }
 
     /// How many tokens are good now, by what they allow.
     pub(crate) fn good(&self) -> [(Scope, usize); 3] {
         let (book, now_ms) = (self.shared.book(), wall_ms());
-        let good = |scope| book.values().filter(|kept| kept.record.scope == scope && kept.is_good(now_ms)).count();
+        let good = |scope| {
+            book.values()
+                .filter(|kept| kept.record.scope == scope && kept.is_good(now_ms))
+                .count()
+        };
         Scope::ALL.map(|scope| (scope, good(scope)))
     }
 
@@ -225,7 +287,8 @@ impl Tokens {
     /// Ends a token at once, then waits until the disk knows.
     ///
     /// # Errors
-    /// The disk fails: the token is good no longer, but would be after a restart. A second call tries again.
+    /// The disk fails: the token is good no longer, but would be after a restart. A second call
+    /// tries again.
     pub(crate) async fn revoke(&self, id: TokenId) -> Result<(), WriteError> {
         if let Some(kept) = self.shared.book().get_mut(&id) {
             kept.alive = None;
@@ -267,7 +330,8 @@ impl Tokens {
             // Without this the next start would find it, and see again that it has expired.
             let done = move |result| {
                 if let Err(error) = result {
-                    tracing::debug!(token = %id, %error, "the record of an expired token stays on the disk");
+                    tracing::debug!(token = %id, %error, "the record of an expired token stays on \
+                        the disk");
                 }
             };
             self.shared.store.keep_token(id.0, None, Box::new(done));
@@ -276,7 +340,9 @@ impl Tokens {
 }
 
 fn encode(record: &Record) -> Option<Bytes> {
-    bincode::serde::encode_to_vec(record, bincode::config::standard()).ok().map(Bytes::from)
+    bincode::serde::encode_to_vec(record, bincode::config::standard())
+        .ok()
+        .map(Bytes::from)
 }
 
 fn decode(bytes: &[u8]) -> Option<Record> {

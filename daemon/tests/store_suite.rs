@@ -1,5 +1,11 @@
-//! The store on a real disk: what it reads back, and what it keeps through crashes, full disks and power cuts.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
+//! The store on a real disk: what it reads back, and what it keeps through crashes, full disks and
+//! power cuts.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on fails"
+)]
 
 #[path = "store_suite/crash.rs"]
 mod crash;

@@ -1,5 +1,5 @@
-//! Drawing from a seed: one child generator for each part of the world, so that a change in how one part draws
-//! leaves the others' draws as they were.
+//! Drawing from a seed: one child generator for each part of the world, so that a change in how one
+//! part draws leaves the others' draws as they were.
 
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -27,13 +27,20 @@ impl Chance {
 
     /// A number from `0..limit`; 0 if the limit is 0.
     pub fn below(&mut self, limit: usize) -> usize {
-        if limit == 0 { 0 } else { self.0.random_range(0..limit) }
+        if limit == 0 {
+            0
+        } else {
+            self.0.random_range(0..limit)
+        }
     }
 
     /// A span from `least..=most`, to the nanosecond.
     pub fn span(&mut self, least: Duration, most: Duration) -> Duration {
         let nanos = |span: Duration| u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
-        Duration::from_nanos(self.0.random_range(nanos(least)..=nanos(most).max(nanos(least))))
+        Duration::from_nanos(
+            self.0
+                .random_range(nanos(least)..=nanos(most).max(nanos(least))),
+        )
     }
 
     /// A span of milliseconds from `least..=most`.

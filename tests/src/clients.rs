@@ -11,7 +11,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// List names as people type them; the second and the third are one list.
-const LISTS: [&str; 8] = ["bob", "café", "cafe\u{301}", "買い物", "🛒 groceries", "Übergröße", "to do", "x"];
+const LISTS: [&str; 8] = [
+    "bob",
+    "café",
+    "cafe\u{301}",
+    "買い物",
+    "🛒 groceries",
+    "Übergröße",
+    "to do",
+    "x",
+];
 /// Ids that several clients use for the same thing, as a recurring entry's.
 const RECURRING: usize = 4;
 const TAGS: [&str; 5] = ["home", "work", "緊急", "a b", "z"];
@@ -91,7 +100,8 @@ pub fn request_of(author: &Author) -> Option<u64> {
 pub struct Clients {
     /// By number.
     pub requests: Vec<Request>,
-    /// Acknowledged changes that a restored backup has since destroyed on the only disk that had them.
+    /// Acknowledged changes that a restored backup has since destroyed on the only disk that had
+    /// them.
     pub excused: BTreeSet<ChangeHash>,
     created: BTreeMap<u64, BTreeSet<EntryId>>,
     lists: Vec<ListName>,
@@ -103,16 +113,42 @@ impl Clients {
     /// Clients that have asked for nothing.
     pub fn new(mut chance: Chance) -> Self {
         let used = 2 + chance.below(LISTS.len() - 1);
-        let lists = LISTS.iter().take(used).map(|name| ListName::new(name).expect("a valid name")).collect();
-        let recurring = (0..RECURRING).map(|_| EntryId::from_parts(1_700_000_000_000, chance.number())).collect();
-        Self { requests: Vec::new(), excused: BTreeSet::new(), created: BTreeMap::new(), lists, recurring, chance }
+        let lists = LISTS
+            .iter()
+            .take(used)
+            .map(|name| ListName::new(name).expect("a valid name"))
+            .collect();
+        let recurring = (0..RECURRING)
+            .map(|_| EntryId::from_parts(1_700_000_000_000, chance.number()))
+            .collect();
+        Self {
+            requests: Vec::new(),
+            excused: BTreeSet::new(),
+            created: BTreeMap::new(),
+            lists,
+            recurring,
+            chance,
+        }
     }
 
     /// The next request to a host whose committed rows are these.
-    pub fn draw(&mut self, (host, epoch): (usize, u64), at: Instant, wall_ms: i64, image: &Image) -> &Request {
+    pub fn draw(
+        &mut self,
+        (host, epoch): (usize, u64),
+        at: Instant,
+        wall_ms: i64,
+        image: &Image,
+    ) -> &Request {
         let number = self.requests.len() as u64;
-        let list = self.chance.pick(&self.lists).expect("there are lists").clone();
-        let there: Vec<Entry> = image.entries_of(ListId::of(&list)).map(|entry| entry.as_ref().clone()).collect();
+        let list = self
+            .chance
+            .pick(&self.lists)
+            .expect("there are lists")
+            .clone();
+        let there: Vec<Entry> = image
+            .entries_of(ListId::of(&list))
+            .map(|entry| entry.as_ref().clone())
+            .collect();
         let edit = self.draw_edit(number, wall_ms, &there);
         let expect = self.draw_expectation(&edit, ListId::of(&list), image);
         let replicas = match self.chance.below(20) {
@@ -121,15 +157,42 @@ impl Clients {
             2 => Some(Replicas::Count(1 + self.chance.below(6))),
             _ => None,
         };
-        let timeout = if self.chance.happens(0.2) { self.chance.millis(20, 1_500) } else { Duration::from_secs(5) };
-        self.ask(Request { number, host, epoch, at, timeout, list, edit, expect, replicas, outcome: Outcome::Waiting })
+        let timeout = if self.chance.happens(0.2) {
+            self.chance.millis(20, 1_500)
+        } else {
+            Duration::from_secs(5)
+        };
+        self.ask(Request {
+            number,
+            host,
+            epoch,
+            at,
+            timeout,
+            list,
+            edit,
+            expect,
+            replicas,
+            outcome: Outcome::Waiting,
+        })
     }
 
     /// An earlier request once more, as a client does that got no answer.
-    pub fn again(&mut self, number: u64, (host, epoch): (usize, u64), at: Instant) -> Option<&Request> {
+    pub fn again(
+        &mut self,
+        number: u64,
+        (host, epoch): (usize, u64),
+        at: Instant,
+    ) -> Option<&Request> {
         let old = self.get(number)?.clone();
         let number = self.requests.len() as u64;
-        Some(self.ask(Request { number, host, epoch, at, outcome: Outcome::Waiting, ..old }))
+        Some(self.ask(Request {
+            number,
+            host,
+            epoch,
+            at,
+            outcome: Outcome::Waiting,
+            ..old
+        }))
     }
 
     /// Adds a request of one's own making.
@@ -157,16 +220,24 @@ impl Clients {
         }
     }
 
-    /// The id that a node drew for the entry of a request that named none; `None` if no node ever showed it.
+    /// The id that a node drew for the entry of a request that named none; `None` if no node ever
+    /// showed it.
     pub fn drawn_id(&self, request: &Request) -> Option<EntryId> {
-        let Edit::Add(entries) = &request.edit else { return None };
+        let Edit::Add(entries) = &request.edit else {
+            return None;
+        };
         let created = self.created.get(&request.number)?;
-        created.iter().copied().find(|id| !entries.iter().any(|entry| entry.id == Some(*id)))
+        created
+            .iter()
+            .copied()
+            .find(|id| !entries.iter().any(|entry| entry.id == Some(*id)))
     }
 
     /// A process has ended: nobody answers its clients any more. Gives their requests.
     pub fn process_ended(&mut self, host: usize, epoch: u64) -> Vec<u64> {
-        let waiting = |request: &&mut Request| request.host == host && request.epoch == epoch && request.outcome == Outcome::Waiting;
+        let waiting = |request: &&mut Request| {
+            request.host == host && request.epoch == epoch && request.outcome == Outcome::Waiting
+        };
         let vanished = self.requests.iter_mut().filter(waiting).map(|request| {
             request.outcome = Outcome::Vanished;
             request.number
@@ -180,17 +251,32 @@ impl Clients {
             Outcome::Acknowledged(hash) => hash,
             Outcome::Waiting | Outcome::Vanished | Outcome::Refused(_) => None,
         };
-        let all = self.requests.iter().filter_map(move |request| hash(request).map(|hash| (request, hash)));
+        let all = self
+            .requests
+            .iter()
+            .filter_map(move |request| hash(request).map(|hash| (request, hash)));
         all.filter(|(_, hash)| !self.excused.contains(hash))
     }
 
     fn draw_edit(&mut self, number: u64, wall_ms: i64, there: &[Entry]) -> Edit {
-        let known = if self.chance.happens(0.05) { self.chance.pick(&self.recurring).copied() } else { None };
+        let known = if self.chance.happens(0.05) {
+            self.chance.pick(&self.recurring).copied()
+        } else {
+            None
+        };
         let entry = known.or_else(|| self.chance.pick(there).map(|entry| entry.id));
         match (self.chance.below(100), entry) {
             (0..50, _) | (_, None) => {
-                let count = if self.chance.happens(0.15) { 2 + self.chance.below(4) } else { 1 };
-                Edit::Add((0..count).map(|nth| self.draw_entry(number, nth, wall_ms, there)).collect())
+                let count = if self.chance.happens(0.15) {
+                    2 + self.chance.below(4)
+                } else {
+                    1
+                };
+                Edit::Add(
+                    (0..count)
+                        .map(|nth| self.draw_entry(number, nth, wall_ms, there))
+                        .collect(),
+                )
             }
             (50..82, Some(id)) => Edit::Patch(id, self.draw_patch(number, there)),
             (82..97, Some(id)) => Edit::Delete(id),
@@ -212,7 +298,11 @@ impl Clients {
             done: self.chance.happens(0.1),
             priority: self.draw_priority(),
             tags: self.draw_tags(),
-            notes: if self.chance.happens(0.2) { format!("line one\nline {number}") } else { String::new() },
+            notes: if self.chance.happens(0.2) {
+                format!("line one\nline {number}")
+            } else {
+                String::new()
+            },
             assignee: self.chance.happens(0.2).then(|| "alice".to_owned()),
             place: self.draw_place(there, 0.2),
         }
@@ -220,46 +310,82 @@ impl Clients {
 
     fn draw_patch(&mut self, number: u64, there: &[Entry]) -> EntryPatch {
         EntryPatch {
-            title: self.chance.happens(0.4).then(|| format!("entry patched by {number}")),
+            title: self
+                .chance
+                .happens(0.4)
+                .then(|| format!("entry patched by {number}")),
             due: self.chance.happens(0.2).then(|| self.draw_due()),
             done: self.chance.happens(0.3).then(|| self.chance.happens(0.7)),
             priority: self.chance.happens(0.2).then(|| self.draw_priority()),
             tags: self.chance.happens(0.3).then(|| self.draw_tags()),
-            notes: self.chance.happens(0.1).then(|| if self.chance.happens(0.5) { String::new() } else { format!("notes {number}") }),
-            assignee: self.chance.happens(0.1).then(|| self.chance.happens(0.5).then(|| "bob".to_owned())),
+            notes: self.chance.happens(0.1).then(|| {
+                if self.chance.happens(0.5) {
+                    String::new()
+                } else {
+                    format!("notes {number}")
+                }
+            }),
+            assignee: self
+                .chance
+                .happens(0.1)
+                .then(|| self.chance.happens(0.5).then(|| "bob".to_owned())),
             place: self.draw_place(there, 0.3),
         }
     }
 
     fn draw_due(&mut self) -> Option<Due> {
         match self.chance.below(3) {
-            0 => Some(Due::Instant(1_790_000_000_000 + self.chance.below(1_000_000) as i64)),
-            1 => Some(Due::Date(jiff::civil::date(2026, 1 + i8::try_from(self.chance.below(12)).unwrap_or(0), 7))),
+            0 => Some(Due::Instant(
+                1_790_000_000_000 + self.chance.below(1_000_000) as i64,
+            )),
+            1 => Some(Due::Date(jiff::civil::date(
+                2026,
+                1 + i8::try_from(self.chance.below(12)).unwrap_or(0),
+                7,
+            ))),
             _ => None,
         }
     }
 
     fn draw_priority(&mut self) -> Option<Priority> {
-        self.chance.pick(&[None, Some(Priority::High), Some(Priority::Low)]).copied().flatten()
+        self.chance
+            .pick(&[None, Some(Priority::High), Some(Priority::Low)])
+            .copied()
+            .flatten()
     }
 
     fn draw_tags(&mut self) -> Vec<String> {
-        (0..self.chance.below(3)).filter_map(|_| self.chance.pick(&TAGS).map(|tag| (*tag).to_owned())).collect()
+        (0..self.chance.below(3))
+            .filter_map(|_| self.chance.pick(&TAGS).map(|tag| (*tag).to_owned()))
+            .collect()
     }
 
     fn draw_place(&mut self, there: &[Entry], often: f64) -> Option<Place> {
         let next_to = self.chance.pick(there)?.id;
-        let place = if self.chance.happens(0.5) { Place::Before(next_to) } else { Place::After(next_to) };
+        let place = if self.chance.happens(0.5) {
+            Place::Before(next_to)
+        } else {
+            Place::After(next_to)
+        };
         self.chance.happens(often).then_some(place)
     }
 
-    fn draw_expectation(&mut self, edit: &Edit, list: ListId, image: &Image) -> Option<Precondition> {
+    fn draw_expectation(
+        &mut self,
+        edit: &Edit,
+        list: ListId,
+        image: &Image,
+    ) -> Option<Precondition> {
         if !self.chance.happens(0.1) {
             return None;
         }
         match edit {
-            Edit::Add(_) | Edit::DeleteAll => Some(Precondition::List(image.lists.get(&list)?.tag())),
-            Edit::Patch(id, _) | Edit::Delete(id) => Some(Precondition::Entry(image.entries.get(&(list, *id))?.tag())),
+            Edit::Add(_) | Edit::DeleteAll => {
+                Some(Precondition::List(image.lists.get(&list)?.tag()))
+            }
+            Edit::Patch(id, _) | Edit::Delete(id) => {
+                Some(Precondition::Entry(image.entries.get(&(list, *id))?.tag()))
+            }
         }
     }
 }

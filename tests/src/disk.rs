@@ -1,4 +1,5 @@
-//! A disk as the store shows it: commits in order and in groups, durable when they return and not before.
+//! A disk as the store shows it: commits in order and in groups, durable when they return and not
+//! before.
 
 use crate::chance::Chance;
 use bytes::Bytes;
@@ -43,25 +44,44 @@ pub fn hash_of(change: &[u8]) -> ChangeHash {
 impl Image {
     /// The version vector of a list.
     pub fn vector(&self, list: ListId) -> VersionVector {
-        let (first, last) = ((list, Actor([0; 16]), 0), (list, Actor([255; 16]), u64::MAX));
-        self.changes.range(first..=last).map(|(&(_, actor, seq), _)| ChangeId { actor, seq }).collect()
+        let (first, last) = (
+            (list, Actor([0; 16]), 0),
+            (list, Actor([255; 16]), u64::MAX),
+        );
+        self.changes
+            .range(first..=last)
+            .map(|(&(_, actor, seq), _)| ChangeId { actor, seq })
+            .collect()
     }
 
     /// All lists with the sums of their vectors, as a store tells them at its start.
     pub fn known(&self) -> Vec<(ListId, u64)> {
-        let lists: BTreeSet<ListId> = self.changes.keys().map(|(list, ..)| *list).chain(self.lists.keys().copied()).collect();
-        lists.into_iter().map(|list| (list, self.vector(list).sum(list))).collect()
+        let lists: BTreeSet<ListId> = self
+            .changes
+            .keys()
+            .map(|(list, ..)| *list)
+            .chain(self.lists.keys().copied())
+            .collect();
+        lists
+            .into_iter()
+            .map(|list| (list, self.vector(list).sum(list)))
+            .collect()
     }
 
     /// All raw changes of a list.
     pub fn changes_of(&self, list: ListId) -> impl Iterator<Item = &Bytes> {
-        let (first, last) = ((list, Actor([0; 16]), 0), (list, Actor([255; 16]), u64::MAX));
+        let (first, last) = (
+            (list, Actor([0; 16]), 0),
+            (list, Actor([255; 16]), u64::MAX),
+        );
         self.changes.range(first..=last).map(|(_, bytes)| bytes)
     }
 
     /// The view of a list, by id.
     pub fn entries_of(&self, list: ListId) -> impl Iterator<Item = &Arc<Entry>> {
-        self.entries.range((list, EntryId(0))..=(list, EntryId(u128::MAX))).map(|(_, entry)| entry)
+        self.entries
+            .range((list, EntryId(0))..=(list, EntryId(u128::MAX)))
+            .map(|(_, entry)| entry)
     }
 
     /// Whether that change is here.
@@ -80,24 +100,40 @@ impl Image {
             Some(value) => self.kept.insert(row.key.clone(), value),
             None => self.kept.remove(&row.key),
         };
-        KeptRow { key: row.key, value: before }
+        KeptRow {
+            key: row.key,
+            value: before,
+        }
     }
 
     /// Puts a row in; tells what about it breaks the store's contract.
     fn put(&mut self, row: &Row) -> Result<(), String> {
         match row {
             Row::Change { list, id, bytes } => return self.put_change(*list, *id, bytes),
-            Row::Entry { list, id, entry: Some(entry) } => {
+            Row::Entry {
+                list,
+                id,
+                entry: Some(entry),
+            } => {
                 self.entries.insert((*list, *id), Arc::clone(entry));
             }
-            Row::Entry { list, id, entry: None } => {
+            Row::Entry {
+                list,
+                id,
+                entry: None,
+            } => {
                 self.entries.remove(&(*list, *id));
             }
             Row::List { list, row } => {
                 self.lists.insert(*list, row.clone());
             }
-            Row::Snapshot { list, covers, bytes } => {
-                self.snapshots.insert(*list, (covers.clone(), bytes.clone()));
+            Row::Snapshot {
+                list,
+                covers,
+                bytes,
+            } => {
+                self.snapshots
+                    .insert(*list, (covers.clone(), bytes.clone()));
             }
             Row::Quarantine { list, reason } => {
                 self.quarantined.insert(*list, reason.clone());
@@ -109,10 +145,20 @@ impl Image {
     fn put_change(&mut self, list: ListId, id: ChangeId, bytes: &Bytes) -> Result<(), String> {
         let key = (list, id.actor, id.seq);
         if let Some(old) = self.changes.get(&key) {
-            return if old == bytes { Ok(()) } else { Err(format!("change {id:?} of {list} was written with other bytes")) };
+            return if old == bytes {
+                Ok(())
+            } else {
+                Err(format!(
+                    "change {id:?} of {list} was \
+                written with other bytes"
+                ))
+            };
         }
-        if id.seq == 0 || (id.seq > 1 && !self.changes.contains_key(&(list, id.actor, id.seq - 1))) {
-            return Err(format!("change {id:?} of {list} was written before the one before it"));
+        if id.seq == 0 || (id.seq > 1 && !self.changes.contains_key(&(list, id.actor, id.seq - 1)))
+        {
+            return Err(format!(
+                "change {id:?} of {list} was written before the one before it"
+            ));
         }
         self.hashes.insert(hash_of(bytes));
         self.changes.insert(key, bytes.clone());
@@ -193,13 +239,30 @@ impl Disk {
         let pace = (Duration::from_micros(100), Duration::from_millis(3));
         let (image, waiting, batch, keeping, kept_until, unsynced) = Default::default();
         let (backup, failing, violations, reopening) = Default::default();
-        Self { image, backup, pace, failing, violations, waiting, batch, reopening, keeping, kept_until, unsynced, chance }
+        Self {
+            image,
+            backup,
+            pace,
+            failing,
+            violations,
+            waiting,
+            batch,
+            reopening,
+            keeping,
+            kept_until,
+            unsynced,
+            chance,
+        }
     }
 
     /// Takes a commit; refused while the store is being reopened.
     pub fn commit(&mut self, commit: Commit) -> Result<(), Returned> {
         if self.reopening {
-            return Err(Returned { machine: commit.machine, id: commit.id, result: Err(WriteError::Failed) });
+            return Err(Returned {
+                machine: commit.machine,
+                id: commit.id,
+                result: Err(WriteError::Failed),
+            });
         }
         self.waiting.push_back(commit);
         Ok(())
@@ -221,12 +284,26 @@ impl Disk {
             batch.iter().for_each(|commit| self.apply(commit));
             // One journal: what was written before is synced, too.
             self.unsynced.clear();
-            return batch.into_iter().map(|Commit { machine, id, .. }| Returned { machine, id, result: Ok(()) }).collect();
+            return batch
+                .into_iter()
+                .map(|Commit { machine, id, .. }| Returned {
+                    machine,
+                    id,
+                    result: Ok(()),
+                })
+                .collect();
         };
         self.reopening = true;
         let failed: Vec<Commit> = self.batch.iter().chain(&self.waiting).cloned().collect();
         self.settle_batch(survival);
-        failed.into_iter().map(|Commit { machine, id, .. }| Returned { machine, id, result: Err(error) }).collect()
+        failed
+            .into_iter()
+            .map(|Commit { machine, id, .. }| Returned {
+                machine,
+                id,
+                result: Err(error),
+            })
+            .collect()
     }
 
     /// Whether the store waits to be reopened.
@@ -250,7 +327,11 @@ impl Disk {
     /// The next rows of the registry are written, or not, and nobody knows.
     pub fn kept(&mut self) -> Option<(WriteId, Result<(), WriteError>)> {
         let (id, rows) = self.keeping.pop_front()?;
-        let broken = if self.reopening { Some(WriteError::Failed) } else { self.failing.map(|(error, _)| error) };
+        let broken = if self.reopening {
+            Some(WriteError::Failed)
+        } else {
+            self.failing.map(|(error, _)| error)
+        };
         match broken {
             Some(error) => {
                 if self.chance.happens(0.5) {
@@ -286,11 +367,16 @@ impl Disk {
         }
     }
 
-    /// The process ends: what was not synced survives as told. Of the registry's rows survives what was written, and
-    /// some of what was being written.
+    /// The process ends: what was not synced survives as told. Of the registry's rows survives what
+    /// was written, and some of what was being written.
     pub fn settle(&mut self, survival: Survival) {
         let kept = self.chance.below(self.keeping.len() + 1);
-        let rows: Vec<Vec<KeptRow>> = self.keeping.drain(..).take(kept).map(|(_, rows)| rows).collect();
+        let rows: Vec<Vec<KeptRow>> = self
+            .keeping
+            .drain(..)
+            .take(kept)
+            .map(|(_, rows)| rows)
+            .collect();
         rows.into_iter().for_each(|rows| self.write(rows));
         self.settle_batch(survival);
     }
@@ -303,7 +389,10 @@ impl Disk {
             Survival::Everything => batch.len(),
             Survival::Prefix => self.chance.below(batch.len() + 1),
         };
-        batch.iter().take(keep).for_each(|commit| self.apply(commit));
+        batch
+            .iter()
+            .take(keep)
+            .for_each(|commit| self.apply(commit));
         self.waiting.clear();
     }
 
@@ -321,7 +410,10 @@ impl Disk {
     /// What jobs read; fails now and then while the store is being reopened.
     pub fn reader(&mut self) -> Reader<'_> {
         let broken = self.reopening && self.chance.happens(0.5);
-        Reader { image: &self.image, broken }
+        Reader {
+            image: &self.image,
+            broken,
+        }
     }
 
     fn apply(&mut self, commit: &Commit) {
@@ -344,7 +436,11 @@ pub struct Reader<'a> {
 
 impl Reader<'_> {
     fn image(&self) -> Result<&Image, SourceError> {
-        if self.broken { Err(SourceError("it is being reopened".into())) } else { Ok(self.image) }
+        if self.broken {
+            Err(SourceError("it is being reopened".into()))
+        } else {
+            Ok(self.image)
+        }
     }
 }
 
@@ -363,6 +459,11 @@ impl Source for Reader<'_> {
 
     fn changes(&self, list: ListId, range: Range) -> Result<Vec<Bytes>, SourceError> {
         let keys = (list, range.actor, range.from)..=(list, range.actor, range.to);
-        Ok(self.image()?.changes.range(keys).map(|(_, bytes)| bytes.clone()).collect())
+        Ok(self
+            .image()?
+            .changes
+            .range(keys)
+            .map(|(_, bytes)| bytes.clone())
+            .collect())
     }
 }

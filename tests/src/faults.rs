@@ -13,7 +13,8 @@ pub enum Fault {
     Start(usize),
     /// A daemon is killed; of what was not synced, so much survives.
     Kill(usize, Survival),
-    /// A whole host loses its power: its daemon is killed, its processes end, its next boot has another id.
+    /// A whole host loses its power: its daemon is killed, its processes end, its next boot has
+    /// another id.
     Reboot(usize, Survival),
     /// A daemon is killed, its data directory replaced by the backup, if there is one.
     Restore(usize),
@@ -50,11 +51,15 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// Whether a healthy member may be taken for down because of it. Disks, wall clocks and lists machines may do what
-    /// they like: membership does not depend on them.
+    /// Whether a healthy member may be taken for down because of it. Disks, wall clocks and lists
+    /// machines may do what they like: membership does not depend on them.
     pub fn disturbs_membership(&self) -> bool {
         match self {
-            Self::Backup(_) | Self::FailCommit(..) | Self::SlowDisk(..) | Self::Jump(..) | Self::Move(_) => false,
+            Self::Backup(_)
+            | Self::FailCommit(..)
+            | Self::SlowDisk(..)
+            | Self::Jump(..)
+            | Self::Move(_) => false,
             Self::Stall(_, machine, _) => *machine == 0,
             Self::Start(_)
             | Self::Kill(..)
@@ -63,7 +68,12 @@ impl Fault {
             | Self::Shutdown(_)
             | Self::Leave(_)
             | Self::Forget(..) => true,
-            Self::Pause(..) | Self::Split(_) | Self::CutOneWay(..) | Self::Cut(..) | Self::Heal | Self::Loss(_) => true,
+            Self::Pause(..)
+            | Self::Split(_)
+            | Self::CutOneWay(..)
+            | Self::Cut(..)
+            | Self::Heal
+            | Self::Loss(_) => true,
         }
     }
 
@@ -88,13 +98,25 @@ const KINDS: usize = 12;
 impl Mix {
     /// No faults at all.
     pub fn none() -> Self {
-        Self { weights: [0; KINDS], every: Duration::from_secs(3600) }
+        Self {
+            weights: [0; KINDS],
+            every: Duration::from_secs(3600),
+        }
     }
 
     /// Draws which kinds this run has: each with an even chance, and seldom none.
     pub fn draw(chance: &mut Chance) -> Self {
-        let weights = std::array::from_fn(|_| if chance.happens(0.45) { 1 + u32::try_from(chance.below(4)).unwrap_or(0) } else { 0 });
-        Self { weights, every: chance.millis(1_500, 8_000) }
+        let weights = std::array::from_fn(|_| {
+            if chance.happens(0.45) {
+                1 + u32::try_from(chance.below(4)).unwrap_or(0)
+            } else {
+                0
+            }
+        });
+        Self {
+            weights,
+            every: chance.millis(1_500, 8_000),
+        }
     }
 
     /// Everything that breaks in a run of `hosts` hosts until `end`.
@@ -111,41 +133,86 @@ impl Mix {
             at = at + chance.span(self.every / 3, self.every * 5 / 3);
         }
         plan.retain(|(at, _)| *at < end);
-        plan.iter_mut().for_each(|(at, fault)| fault.end_by(end.since(*at)));
+        plan.iter_mut()
+            .for_each(|(at, fault)| fault.end_by(end.since(*at)));
         plan.sort_by_key(|(at, _)| *at);
         plan
     }
 
     /// The hosts of that run that lose their power, drawn apart from all else: in one run of three.
-    pub fn plan_reboots(&self, chance: &mut Chance, hosts: usize, end: Instant) -> Vec<(Instant, Fault)> {
+    pub fn plan_reboots(
+        &self,
+        chance: &mut Chance,
+        hosts: usize,
+        end: Instant,
+    ) -> Vec<(Instant, Fault)> {
         let mut plan = Vec::new();
         if self.weights.iter().all(|weight| *weight == 0) || chance.happens(0.65) {
             return plan;
         }
         for _ in 0..1 + chance.below(3) {
-            let at = Instant::default() + chance.span(Duration::from_secs(5), end.since(Instant::default()));
-            let (host, survival) = (chance.below(hosts), if chance.happens(0.5) { Survival::Nothing } else { Survival::Prefix });
-            plan.extend([(at, Fault::Reboot(host, survival)), (at + chance.millis(200, 8_000), Fault::Start(host))]);
+            let at = Instant::default()
+                + chance.span(Duration::from_secs(5), end.since(Instant::default()));
+            let (host, survival) = (
+                chance.below(hosts),
+                if chance.happens(0.5) {
+                    Survival::Nothing
+                } else {
+                    Survival::Prefix
+                },
+            );
+            plan.extend([
+                (at, Fault::Reboot(host, survival)),
+                (at + chance.millis(200, 8_000), Fault::Start(host)),
+            ]);
         }
         plan.retain(|(at, _)| *at < end);
         plan
     }
 
-    fn draw_one(&self, chance: &mut Chance, at: Instant, (host, other, hosts): (usize, usize, usize)) -> Vec<(Instant, Fault)> {
+    fn draw_one(
+        &self,
+        chance: &mut Chance,
+        at: Instant,
+        (host, other, hosts): (usize, usize, usize),
+    ) -> Vec<(Instant, Fault)> {
         let later = at + chance.millis(200, 15_000);
         let survival = [Survival::Nothing, Survival::Everything, Survival::Prefix][chance.below(3)];
-        let error = if chance.happens(0.5) { WriteError::Full } else { WriteError::Failed };
+        let error = if chance.happens(0.5) {
+            WriteError::Full
+        } else {
+            WriteError::Failed
+        };
         match chance.weighted(&self.weights) {
-            0 => vec![(at, Fault::Kill(host, survival)), (later, Fault::Start(host))],
-            1 => vec![(at, Fault::Backup(host)), (later, Fault::Restore(host)), (later + chance.millis(10, 5_000), Fault::Start(host))],
+            0 => vec![
+                (at, Fault::Kill(host, survival)),
+                (later, Fault::Start(host)),
+            ],
+            1 => vec![
+                (at, Fault::Backup(host)),
+                (later, Fault::Restore(host)),
+                (later + chance.millis(10, 5_000), Fault::Start(host)),
+            ],
             2 => vec![(at, Fault::Shutdown(host)), (later, Fault::Start(host))],
-            3 => vec![(at, Fault::Leave(host)), (later + Duration::from_secs(3), Fault::Start(host))],
+            3 => vec![
+                (at, Fault::Leave(host)),
+                (later + Duration::from_secs(3), Fault::Start(host)),
+            ],
             4 => {
                 let forget = at + chance.millis(100, 8_000);
-                vec![(at, Fault::Kill(host, survival)), (forget, Fault::Forget(other, host)), (forget.max(later), Fault::Start(host))]
+                vec![
+                    (at, Fault::Kill(host, survival)),
+                    (forget, Fault::Forget(other, host)),
+                    (forget.max(later), Fault::Start(host)),
+                ]
             }
             5 => (0..1 + chance.below(3))
-                .map(|n| (at + Duration::from_millis(n as u64 * 300), Fault::FailCommit(host, error, survival)))
+                .map(|n| {
+                    (
+                        at + Duration::from_millis(n as u64 * 300),
+                        Fault::FailCommit(host, error, survival),
+                    )
+                })
                 .collect(),
             6 => vec![(at, Fault::Pause(host, chance.millis(1_000, 20_000)))],
             7 => {
@@ -153,10 +220,17 @@ impl Mix {
                 vec![(at, Fault::Split(side)), (later, Fault::Heal)]
             }
             8 => {
-                let cut = if chance.happens(0.5) { Fault::CutOneWay(host, other) } else { Fault::Cut(host, other) };
+                let cut = if chance.happens(0.5) {
+                    Fault::CutOneWay(host, other)
+                } else {
+                    Fault::Cut(host, other)
+                };
                 vec![(at, cut), (later, Fault::Heal)]
             }
-            9 => vec![(at, Fault::Loss([0.05, 0.1, 0.2, 0.3][chance.below(4)])), (later, Fault::Loss(0.0))],
+            9 => vec![
+                (at, Fault::Loss([0.05, 0.1, 0.2, 0.3][chance.below(4)])),
+                (later, Fault::Loss(0.0)),
+            ],
             10 => {
                 let jump = [3_600_000, -3_600_000, 86_400_000, -40_000, 1_500][chance.below(5)];
                 vec![
@@ -167,7 +241,12 @@ impl Mix {
             }
             _ => {
                 let stall = Fault::Stall(other, chance.below(3), chance.millis(50, 2_500));
-                vec![(at, Fault::Kill(host, survival)), (at, stall), (at, Fault::Move(host)), (later, Fault::Start(host))]
+                vec![
+                    (at, Fault::Kill(host, survival)),
+                    (at, stall),
+                    (at, Fault::Move(host)),
+                    (later, Fault::Start(host)),
+                ]
             }
         }
     }

@@ -1,4 +1,5 @@
-//! A simulated host: a disk, a clock that may be wrong, and sometimes a process with the real machines in it.
+//! A simulated host: a disk, a clock that may be wrong, and sometimes a process with the real
+//! machines in it.
 
 use crate::chance::Chance;
 use crate::check::events::Story;
@@ -94,14 +95,35 @@ pub struct Host {
 
 impl Host {
     /// A host that does not run yet.
-    pub fn new(peer: Peer, address: SocketAddr, seeds: Vec<String>, (os, disk): (Os, Disk), chance: Chance) -> Self {
-        Self { peer, address, seeds, os, disk, clock_error_ms: 0, process: None, stopped: None, restored: false, epoch: 0, chance }
+    pub fn new(
+        peer: Peer,
+        address: SocketAddr,
+        seeds: Vec<String>,
+        (os, disk): (Os, Disk),
+        chance: Chance,
+    ) -> Self {
+        Self {
+            peer,
+            address,
+            seeds,
+            os,
+            disk,
+            clock_error_ms: 0,
+            process: None,
+            stopped: None,
+            restored: false,
+            epoch: 0,
+            chance,
+        }
     }
 
     /// What its clocks say.
     pub fn now(&self, instant: Instant) -> Now {
         let ms = i64::try_from(instant.as_nanos() / 1_000_000).unwrap_or(i64::MAX);
-        Now { instant, wall: Wall(EPOCH_MS + ms + self.clock_error_ms) }
+        Now {
+            instant,
+            wall: Wall(EPOCH_MS + ms + self.clock_error_ms),
+        }
     }
 
     /// Starts its daemon with that many lists machines, from what its disk holds.
@@ -110,16 +132,32 @@ impl Host {
         self.stopped = None;
         self.disk.reopen();
         let kept: Option<Bytes> = self.disk.image.cluster.clone();
-        let profile = Profile { name: self.peer.name.clone(), address: self.address, version: "0.1.0".into(), tags: vec![] };
+        let profile = Profile {
+            name: self.peer.name.clone(),
+            address: self.address,
+            version: "0.1.0".into(),
+            tags: vec![],
+        };
         let (nonce, seed) = (self.chance.bytes(), self.chance.bytes());
         let registry = self.registry_settings();
-        let settings = cluster::Settings { me: self.peer.clone(), profile, seeds: self.seeds.clone(), kept, nonce, seed, registry };
+        let settings = cluster::Settings {
+            me: self.peer.clone(),
+            profile,
+            seeds: self.seeds.clone(),
+            kept,
+            nonce,
+            seed,
+            registry,
+        };
         let everything = (Shard(0), Shard(255));
         let cluster = Machine::Cluster(Box::new(Cluster::new(settings, self.now(now))));
         let mut workers = vec![Worker::new(cluster, everything)];
         for shards in share_out(machines) {
             let settings = self.lists_settings(shards, resident_bytes);
-            workers.push(Worker::new(Machine::Lists(Box::new(Lists::new(settings))), shards));
+            workers.push(Worker::new(
+                Machine::Lists(Box::new(Lists::new(settings))),
+                shards,
+            ));
         }
         self.process = Some(Process {
             epoch: self.epoch,
@@ -133,9 +171,16 @@ impl Host {
     }
 
     fn registry_settings(&self) -> cluster::registry::Settings {
-        let row = |(key, value): (&Bytes, &Bytes)| cluster::registry::KeptRow { key: key.clone(), value: Some(value.clone()) };
+        let row = |(key, value): (&Bytes, &Bytes)| cluster::registry::KeptRow {
+            key: key.clone(),
+            value: Some(value.clone()),
+        };
         let kept = self.disk.image.kept.iter().map(row).collect();
-        cluster::registry::Settings { kept, capacity: 10_000, kill_after: KILL_AFTER }
+        cluster::registry::Settings {
+            kept,
+            capacity: 10_000,
+            kill_after: KILL_AFTER,
+        }
     }
 
     fn lists_settings(&mut self, shards: (Shard, Shard), resident_bytes: usize) -> lists::Settings {
@@ -146,32 +191,70 @@ impl Host {
             seed: self.chance.bytes(),
             resident_bytes,
             known: self.known(shards),
-            quarantined: self.disk.image.quarantined.keys().copied().filter(|list| owns(shards, *list)).collect(),
+            quarantined: self
+                .disk
+                .image
+                .quarantined
+                .keys()
+                .copied()
+                .filter(|list| owns(shards, *list))
+                .collect(),
         }
     }
 
     fn known(&self, shards: (Shard, Shard)) -> Vec<(ListId, u64)> {
-        self.disk.image.known().into_iter().filter(|(list, _)| owns(shards, *list)).collect()
+        self.disk
+            .image
+            .known()
+            .into_iter()
+            .filter(|(list, _)| owns(shards, *list))
+            .collect()
     }
 
     /// What to tell each lists machine when the store was reopened.
     pub fn reopened(&mut self) -> Vec<(usize, lists::Input)> {
-        let Some(process) = &self.process else { return Vec::new() };
-        let shards: Vec<(Shard, Shard)> = process.workers.iter().skip(1).map(|worker| worker.shards).collect();
-        let tell = |(index, shards)| (index + 1, lists::Input::Reopened { salt: self.chance.bytes(), known: self.known(shards) });
+        let Some(process) = &self.process else {
+            return Vec::new();
+        };
+        let shards: Vec<(Shard, Shard)> = process
+            .workers
+            .iter()
+            .skip(1)
+            .map(|worker| worker.shards)
+            .collect();
+        let tell = |(index, shards)| {
+            (
+                index + 1,
+                lists::Input::Reopened {
+                    salt: self.chance.bytes(),
+                    known: self.known(shards),
+                },
+            )
+        };
         shards.into_iter().enumerate().map(tell).collect()
     }
 
     /// The place of a machine of the running process.
     pub fn place(&self, host: usize, machine: usize) -> Option<Place> {
-        self.process.as_ref().map(|process| Place { host, epoch: process.epoch, machine })
+        self.process.as_ref().map(|process| Place {
+            host,
+            epoch: process.epoch,
+            machine,
+        })
     }
 }
 
 impl Worker {
     fn new(machine: Machine, shards: (Shard, Shard)) -> Self {
         let (stalled_until, last_input) = Default::default();
-        Self { machine, shards, stalled_until, inbox: VecDeque::new(), last_input, working: BTreeSet::new() }
+        Self {
+            machine,
+            shards,
+            stalled_until,
+            inbox: VecDeque::new(),
+            last_input,
+            working: BTreeSet::new(),
+        }
     }
 }
 
@@ -183,25 +266,37 @@ impl Process {
 
     /// The lists machine that owns a list.
     pub fn owner_of(&self, list: ListId) -> usize {
-        self.owners((list.shard(), list.shard())).next().unwrap_or(1)
+        self.owners((list.shard(), list.shard()))
+            .next()
+            .unwrap_or(1)
     }
 
     /// The lists machines that own one of these shards.
     pub fn owners(&self, (first, last): (Shard, Shard)) -> impl Iterator<Item = usize> {
         let shared = move |worker: &Worker| worker.shards.0 <= last && worker.shards.1 >= first;
-        self.workers.iter().enumerate().skip(1).filter(move |(_, worker)| shared(worker)).map(|(index, _)| index)
+        self.workers
+            .iter()
+            .enumerate()
+            .skip(1)
+            .filter(move |(_, worker)| shared(worker))
+            .map(|(index, _)| index)
     }
 
-    /// When an input that is sent now with such a delay reaches a machine: after all that was sent before.
+    /// When an input that is sent now with such a delay reaches a machine: after all that was sent
+    /// before.
     pub fn arrival(&mut self, machine: usize, at: Instant) -> Instant {
-        let Some(worker) = self.workers.get_mut(machine) else { return at };
+        let Some(worker) = self.workers.get_mut(machine) else {
+            return at;
+        };
         worker.last_input = at.max(worker.last_input);
         worker.last_input
     }
 
     /// Until when a machine is off the processor, or was.
     pub fn stalled_until(&self, machine: usize) -> Instant {
-        self.workers.get(machine).map_or_else(Instant::default, |worker| worker.stalled_until)
+        self.workers
+            .get(machine)
+            .map_or_else(Instant::default, |worker| worker.stalled_until)
     }
 
     /// Takes a machine off the processor until then.
@@ -213,8 +308,14 @@ impl Process {
 
     /// The earliest deadline of the machines that run, with whose it is.
     pub fn next_timeout(&self, now: Instant) -> Option<(Instant, usize)> {
-        let running = self.workers.iter().enumerate().filter(|(_, worker)| worker.stalled_until <= now && worker.inbox.is_empty());
-        running.filter_map(|(index, worker)| worker.machine.poll_timeout().map(|at| (at, index))).min()
+        let running = self
+            .workers
+            .iter()
+            .enumerate()
+            .filter(|(_, worker)| worker.stalled_until <= now && worker.inbox.is_empty());
+        running
+            .filter_map(|(index, worker)| worker.machine.poll_timeout().map(|at| (at, index)))
+            .min()
     }
 
     /// Whether a machine takes inputs now; if not, the input waits before it.
@@ -230,12 +331,18 @@ impl Process {
     /// The next input that waits before a machine that runs again.
     pub fn waiting(&mut self, machine: usize, now: Instant) -> Option<Input> {
         let worker = self.workers.get_mut(machine)?;
-        if worker.stalled_until <= now { worker.inbox.pop_front() } else { None }
+        if worker.stalled_until <= now {
+            worker.inbox.pop_front()
+        } else {
+            None
+        }
     }
 
     /// Lets a machine handle an input.
     pub fn handle(&mut self, machine: usize, now: Now, input: Input) -> Vec<Output> {
-        let Some(worker) = self.workers.get_mut(machine) else { return Vec::new() };
+        let Some(worker) = self.workers.get_mut(machine) else {
+            return Vec::new();
+        };
         if let Input::Lists(lists::Input::Worked { list, .. }) = &input {
             worker.working.remove(list);
         }
@@ -249,7 +356,9 @@ impl Process {
 
     /// Drains what a machine wants done.
     pub fn outputs(&mut self, machine: usize) -> Vec<Output> {
-        let Some(worker) = self.workers.get_mut(machine) else { return Vec::new() };
+        let Some(worker) = self.workers.get_mut(machine) else {
+            return Vec::new();
+        };
         let outputs = std::iter::from_fn(|| match &mut worker.machine {
             Machine::Cluster(cluster) => cluster.poll_output().map(Output::Cluster),
             Machine::Lists(lists) => lists.poll_output().map(Output::Lists),
@@ -259,8 +368,17 @@ impl Process {
 
     /// Notes that a job begins; an error if one about the same list is under way.
     pub fn begin_job(&mut self, machine: usize, list: ListId) -> Result<(), String> {
-        let Some(worker) = self.workers.get_mut(machine) else { return Ok(()) };
-        if worker.working.insert(list) { Ok(()) } else { Err(format!("a second job about {list} while one is under way")) }
+        let Some(worker) = self.workers.get_mut(machine) else {
+            return Ok(());
+        };
+        if worker.working.insert(list) {
+            Ok(())
+        } else {
+            Err(format!(
+                "a second job about {list} \
+            while one is under way"
+            ))
+        }
     }
 
     /// The plain numbers of the lists machines.
@@ -296,7 +414,16 @@ fn owns((first, last): (Shard, Shard), list: ListId) -> bool {
 
 /// All 256 shards in that many ranges.
 fn share_out(machines: usize) -> Vec<(Shard, Shard)> {
-    let bound = |index: usize| u8::try_from((index * 256 / machines.max(1)).min(255)).unwrap_or(255);
-    let last = |index: usize| if index + 1 >= machines { 255 } else { bound(index + 1) - 1 };
-    (0..machines.max(1)).map(|index| (Shard(bound(index)), Shard(last(index)))).collect()
+    let bound =
+        |index: usize| u8::try_from((index * 256 / machines.max(1)).min(255)).unwrap_or(255);
+    let last = |index: usize| {
+        if index + 1 >= machines {
+            255
+        } else {
+            bound(index + 1) - 1
+        }
+    };
+    (0..machines.max(1))
+        .map(|index| (Shard(bound(index)), Shard(last(index))))
+        .collect()
 }

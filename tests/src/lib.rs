@@ -1,15 +1,17 @@
 //! The whole cluster under test.
 //!
-//! The library is the simulator: the real machines of crate `node` in one thread, with a simulated network, disk, clock,
-//! clients, and processes that register themselves, all drawn from one seed. The same seed gives the same run, bit for bit.
+//! The library is the simulator: the real machines of crate `node` in one thread, with a simulated
+//! network, disk, clock, clients, and processes that register themselves, all drawn from one seed.
+//! The same seed gives the same run, bit for bit.
 //!
 //! ```text
 //! let report = tests::run(seed, &Options::default());    // breaks things for 60 virtual seconds, mends them, checks
 //! assert!(report.problems.is_empty());
 //! ```
 //!
-//! A run has two phases: in the first, things break and only safety is asked for; then all is mended, and everything must
-//! agree within 10 virtual seconds. `src/bin/sweep.rs` runs many seeds; a failing one is replayed by its number alone.
+//! A run has two phases: in the first, things break and only safety is asked for; then all is
+//! mended, and everything must agree within 10 virtual seconds. `src/bin/sweep.rs` runs many seeds;
+//! a failing one is replayed by its number alone.
 
 #![expect(
     clippy::expect_used,

@@ -25,8 +25,14 @@ impl Logs {
     /// Begins to collect; prints what is at least as grave as `print`.
     pub fn collect(print: Option<Level>) -> Self {
         ERRORS.with_borrow_mut(Vec::clear);
-        let guard = tracing::subscriber::set_default(Collector { print, spans: AtomicU64::new(1) });
-        Self { _guard: guard, _thread: Rc::new(()) }
+        let guard = tracing::subscriber::set_default(Collector {
+            print,
+            spans: AtomicU64::new(1),
+        });
+        Self {
+            _guard: guard,
+            _thread: Rc::new(()),
+        }
     }
 
     /// The errors logged since the last time.
@@ -54,7 +60,11 @@ impl Subscriber for Collector {
     fn record_follows_from(&self, _: &Id, _: &Id) {}
 
     fn event(&self, event: &Event<'_>) {
-        let mut line = Line(format!("{} {}:", event.metadata().level(), event.metadata().target()));
+        let mut line = Line(format!(
+            "{} {}:",
+            event.metadata().level(),
+            event.metadata().target()
+        ));
         event.record(&mut line);
         if *event.metadata().level() == Level::ERROR {
             ERRORS.with_borrow_mut(|errors| errors.push(line.0.clone()));
@@ -73,6 +83,10 @@ struct Line(String);
 
 impl Visit for Line {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        let _ = if field.name() == "message" { write!(self.0, " {value:?}") } else { write!(self.0, " {}={value:?}", field.name()) };
+        let _ = if field.name() == "message" {
+            write!(self.0, " {value:?}")
+        } else {
+            write!(self.0, " {}={value:?}", field.name())
+        };
     }
 }

@@ -1,5 +1,6 @@
-//! The network as the transport shows it to a process: connections that take a round trip or more to make, datagrams
-//! that get lost, messages in order until the connection closes, and news of a dead peer that comes late.
+//! The network as the transport shows it to a process: connections that take a round trip or more
+//! to make, datagrams that get lost, messages in order until the connection closes, and news of a
+//! dead peer that comes late.
 //!
 //! | the world | here |
 //! | --- | --- |
@@ -147,23 +148,44 @@ impl Network {
     /// A network without hosts.
     pub fn new(weather: Weather, chance: Chance) -> Self {
         let (sessions, ends) = (BTreeMap::new(), BTreeMap::new());
-        Self { weather, cuts: Cuts::default(), violations: Vec::new(), stations: Vec::new(), sessions, ends, drawn: 0, chance }
+        Self {
+            weather,
+            cuts: Cuts::default(),
+            violations: Vec::new(),
+            stations: Vec::new(),
+            sessions,
+            ends,
+            drawn: 0,
+            chance,
+        }
     }
 
     /// Adds a host that does not run yet; hosts are numbered from 0.
     pub fn add(&mut self, peer: Peer, address: SocketAddr) {
-        self.stations.push(Station { peer, address, epoch: None, paused_until: Instant::default() });
+        self.stations.push(Station {
+            peer,
+            address,
+            epoch: None,
+            paused_until: Instant::default(),
+        });
     }
 
     /// A host's process has started, maybe at another address than the last.
     pub fn start(&mut self, host: usize, epoch: u64, address: SocketAddr) {
         let station = &mut self.stations[host];
-        (station.epoch, station.address, station.paused_until) = (Some(epoch), address, Instant::default());
+        (station.epoch, station.address, station.paused_until) =
+            (Some(epoch), address, Instant::default());
     }
 
-    /// A host's process has ended: peers learn it at once if it ended in order, and by silence if not.
+    /// A host's process has ended: peers learn it at once if it ended in order, and by silence if
+    /// not.
     pub fn stop(&mut self, queue: &mut Queue, host: usize, orderly: bool) {
-        let ended: Vec<(u64, usize)> = self.ends.iter().filter(|((at, _), _)| *at == host).map(|(_, end)| *end).collect();
+        let ended: Vec<(u64, usize)> = self
+            .ends
+            .iter()
+            .filter(|((at, _), _)| *at == host)
+            .map(|(_, end)| *end)
+            .collect();
         for (session, end) in ended {
             if orderly {
                 self.tell_closed(queue, session, 1 - end);
@@ -181,29 +203,60 @@ impl Network {
 
     /// How many connections are open at a host.
     pub fn open_connections(&self, host: usize) -> usize {
-        self.ends.iter().filter(|((at, _), (session, end))| *at == host && self.sessions[session].ends[*end].is_open()).count()
+        self.ends
+            .iter()
+            .filter(|((at, _), (session, end))| {
+                *at == host && self.sessions[session].ends[*end].is_open()
+            })
+            .count()
     }
 
     /// Begins a handshake.
     pub fn dial(&mut self, queue: &mut Queue, host: usize, dial: DialId, target: &Target) {
-        let Some(epoch) = self.stations[host].epoch else { return };
+        let Some(epoch) = self.stations[host].epoch else {
+            return;
+        };
         let (address, expect) = match target {
             Target::Named(text) => (text.parse().ok(), None),
             Target::Node(id, address) => (Some(*address), Some(*id)),
         };
-        let found = address.and_then(|address| self.stations.iter().position(|station| station.address == address));
+        let found = address.and_then(|address| {
+            self.stations
+                .iter()
+                .position(|station| station.address == address)
+        });
         let Some(listener) = found else {
-            let arrival = Arrival::DialFailed { dial, refused: false };
-            return queue.after(RESOLVING, Event::Arrival { host, epoch, arrival });
+            let arrival = Arrival::DialFailed {
+                dial,
+                refused: false,
+            };
+            return queue.after(
+                RESOLVING,
+                Event::Arrival {
+                    host,
+                    epoch,
+                    arrival,
+                },
+            );
         };
         if listener == host {
             let arrival = Arrival::DialledItself { dial };
-            return queue.after(RESOLVING, Event::Arrival { host, epoch, arrival });
+            return queue.after(
+                RESOLVING,
+                Event::Arrival {
+                    host,
+                    epoch,
+                    arrival,
+                },
+            );
         }
         let id = self.draw();
         let now = queue.now();
         let (near, far) = (ConnId(self.draw()), ConnId(self.draw()));
-        let ends = [End::new(host, epoch, near, now), End::new(listener, 0, far, now)];
+        let ends = [
+            End::new(host, epoch, near, now),
+            End::new(listener, 0, far, now),
+        ];
         self.ends.insert((host, near), (id, 0));
         self.sessions.insert(id, Session { dial, expect, ends });
         queue.at(now, Event::Network(Step::Flight(id, 0, 0)));
@@ -214,38 +267,76 @@ impl Network {
     /// Sends a datagram, which may get lost.
     pub fn datagram(&mut self, queue: &mut Queue, host: usize, conn: ConnId, bytes: &Bytes) {
         if bytes.len() > MAX_DATAGRAM {
-            self.violations.push(format!("host {host} sent a datagram of {} bytes", bytes.len()));
+            self.violations.push(format!(
+                "host {host} sent a datagram of {} bytes",
+                bytes.len()
+            ));
         }
-        let Some((id, from)) = self.open_end(host, conn) else { return };
-        let copies = if self.chance.happens(self.weather.duplication) { 2 } else { 1 };
+        let Some((id, from)) = self.open_end(host, conn) else {
+            return;
+        };
+        let copies = if self.chance.happens(self.weather.duplication) {
+            2
+        } else {
+            1
+        };
         for _ in 0..copies {
             if let Some(delay) = self.carry(id, from) {
-                queue.after(delay, Event::Network(Step::Datagram(id, 1 - from, bytes.clone())));
+                queue.after(
+                    delay,
+                    Event::Network(Step::Datagram(id, 1 - from, bytes.clone())),
+                );
             }
         }
     }
 
     /// Sends a message, in order; dropped if the queue is full.
-    pub fn send(&mut self, queue: &mut Queue, host: usize, conn: ConnId, channel: Channel, bytes: Bytes) {
+    pub fn send(
+        &mut self,
+        queue: &mut Queue,
+        host: usize,
+        conn: ConnId,
+        channel: Channel,
+        bytes: Bytes,
+    ) {
         if bytes.len() > MAX_MESSAGE {
-            self.violations.push(format!("host {host} sent a message of {} bytes", bytes.len()));
+            self.violations.push(format!(
+                "host {host} sent a message of {} bytes",
+                bytes.len()
+            ));
         }
-        let Some((id, from)) = self.open_end(host, conn) else { return };
-        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let Some((id, from)) = self.open_end(host, conn) else {
+            return;
+        };
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
         let end = &mut session.ends[from];
         end.active = queue.now();
         let epoch = end.epoch;
         let outgoing = &mut end.channels[channel as usize];
-        if !outgoing.waiting.is_empty() && outgoing.waiting_bytes + bytes.len() > self.weather.queue_bytes {
+        if !outgoing.waiting.is_empty()
+            && outgoing.waiting_bytes + bytes.len() > self.weather.queue_bytes
+        {
             if !std::mem::replace(&mut outgoing.overflowed, true) {
-                queue.at(queue.now(), Event::Arrival { host, epoch, arrival: Arrival::Overflowed { conn, channel } });
+                queue.at(
+                    queue.now(),
+                    Event::Arrival {
+                        host,
+                        epoch,
+                        arrival: Arrival::Overflowed { conn, channel },
+                    },
+                );
             }
             return;
         }
         outgoing.waiting_bytes += bytes.len();
         outgoing.waiting.push_back(bytes);
         if !std::mem::replace(&mut outgoing.pumping, true) {
-            queue.at(queue.now(), Event::Network(Step::Pump(id, from, channel as usize)));
+            queue.at(
+                queue.now(),
+                Event::Network(Step::Pump(id, from, channel as usize)),
+            );
         }
     }
 
@@ -273,44 +364,68 @@ impl Network {
 
     fn open_end(&self, host: usize, conn: ConnId) -> Option<(u64, usize)> {
         let (id, end) = *self.ends.get(&(host, conn))?;
-        self.sessions.get(&id)?.ends[end].is_open().then_some((id, end))
+        self.sessions.get(&id)?.ends[end]
+            .is_open()
+            .then_some((id, end))
     }
 
     /// How long a packet from that end to the other takes; `None` if it is lost.
     fn carry(&mut self, session: u64, from: usize) -> Option<Duration> {
         let (a, b) = self.sessions.get(&session)?.hosts();
         let (from, to) = if from == 0 { (a, b) } else { (b, a) };
-        let lost = !self.cuts.passes(from, to) || (from != to && self.chance.happens(self.weather.loss));
+        let lost =
+            !self.cuts.passes(from, to) || (from != to && self.chance.happens(self.weather.loss));
         (!lost).then(|| self.weather.latency(&mut self.chance))
     }
 
-    /// Whether an acknowledgement from that end would reach the other: it is sent so often that loss does not matter.
+    /// Whether an acknowledgement from that end would reach the other: it is sent so often that
+    /// loss does not matter.
     fn acknowledges(&self, session: u64, from: usize) -> bool {
         self.sessions.get(&session).is_some_and(|session| {
             let (a, b) = session.hosts();
-            if from == 0 { self.cuts.passes(a, b) } else { self.cuts.passes(b, a) }
+            if from == 0 {
+                self.cuts.passes(a, b)
+            } else {
+                self.cuts.passes(b, a)
+            }
         })
     }
 
     /// Closes one end and tells its process.
     fn shut(&mut self, queue: &mut Queue, id: u64, end: usize) {
-        let Some(session) = self.sessions.get(&id) else { return };
-        let End { host, epoch, conn, .. } = session.ends[end];
+        let Some(session) = self.sessions.get(&id) else {
+            return;
+        };
+        let End {
+            host, epoch, conn, ..
+        } = session.ends[end];
         let was_open = session.ends[end].is_open();
         self.forget(id, end);
         if was_open {
-            queue.at(queue.now(), Event::Arrival { host, epoch, arrival: Arrival::Closed { conn } });
+            queue.at(
+                queue.now(),
+                Event::Arrival {
+                    host,
+                    epoch,
+                    arrival: Arrival::Closed { conn },
+                },
+            );
         }
     }
 
     /// Closes one end without a word.
     fn forget(&mut self, id: u64, end: usize) {
-        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
         let gone = &mut session.ends[end];
         gone.state = State::Closed;
         gone.channels.iter_mut().for_each(session::Outgoing::clear);
         self.ends.remove(&(gone.host, gone.conn));
-        session.ends[1 - end].channels.iter_mut().for_each(|outgoing| outgoing.in_flight.clear());
+        session.ends[1 - end]
+            .channels
+            .iter_mut()
+            .for_each(|outgoing| outgoing.in_flight.clear());
     }
 
     /// Sends word to an end that the other has closed.

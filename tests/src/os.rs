@@ -1,6 +1,8 @@
-//! A host's operating system, as far as the registry sees it: processes that outlive daemons and end with the host.
+//! A host's operating system, as far as the registry sees it: processes that outlive daemons and
+//! end with the host.
 //!
-//! Pids are few and given out again soon; a process is told from a later one with its pid by its start and the boot.
+//! Pids are few and given out again soon; a process is told from a later one with its pid by its
+//! start and the boot.
 
 use crate::chance::Chance;
 use crdt::registry::{Process, Reason};
@@ -53,20 +55,41 @@ impl Os {
     pub fn new(mut chance: Chance) -> Self {
         let (boot, tells) = (chance.bytes(), chance.happens(0.5));
         let (booted, running, ended, watched) = Default::default();
-        Self { boot, booted, running, ended, watched, tells, chance }
+        Self {
+            boot,
+            booted,
+            running,
+            ended,
+            watched,
+            tells,
+            chance,
+        }
     }
 
     /// Starts a process; `None` if there are too many.
     pub fn spawn(&mut self, now: Instant, running: Running) -> Option<Process> {
         let taken: BTreeSet<u32> = self.running.keys().map(|process| process.pid).collect();
-        let free: Vec<u32> = (0..PIDS).map(|n| 300 + n as u32).filter(|pid| !taken.contains(pid)).collect();
+        let free: Vec<u32> = (0..PIDS)
+            .map(|n| 300 + n as u32)
+            .filter(|pid| !taken.contains(pid))
+            .collect();
         let pid = *self.chance.pick(&free)?;
-        let mut start = u64::try_from(now.since(self.booted).as_nanos() / TICK.as_nanos()).unwrap_or(u64::MAX);
-        // Handles do not tell boots apart; that two boots give one handle is too unlikely to be modelled.
-        while self.ended.keys().any(|other| (other.pid, other.start) == (pid, start)) {
+        let mut start =
+            u64::try_from(now.since(self.booted).as_nanos() / TICK.as_nanos()).unwrap_or(u64::MAX);
+        // Handles do not tell boots apart; that two boots give one handle is too unlikely to be
+        // modelled.
+        while self
+            .ended
+            .keys()
+            .any(|other| (other.pid, other.start) == (pid, start))
+        {
             start += 1;
         }
-        let process = Process { boot: self.boot, pid, start };
+        let process = Process {
+            boot: self.boot,
+            pid,
+            start,
+        };
         self.running.insert(process, running);
         Some(process)
     }
@@ -90,7 +113,9 @@ impl Os {
     pub fn end(&mut self, now: Instant, process: Process, how: Reason) -> Option<Reason> {
         self.running.remove(&process)?;
         self.ended.insert(process, (now, how));
-        self.watched.remove(&process).then_some(if self.tells { how } else { Reason::Exited })
+        self.watched
+            .remove(&process)
+            .then_some(if self.tells { how } else { Reason::Exited })
     }
 
     /// The daemon opens a pidfd. What it hears at once if the process is not there.
@@ -134,7 +159,10 @@ mod tests {
     use super::*;
 
     fn plain() -> Running {
-        Running { uid: 1000, manners: Manners::Plain }
+        Running {
+            uid: 1000,
+            manners: Manners::Plain,
+        }
     }
 
     #[test]
@@ -155,7 +183,10 @@ mod tests {
         let mut os = Os::new(Chance::new(1, "os"));
         let process = os.spawn(Instant::default(), plain()).expect("a free pid");
         assert_eq!(os.watch(process), None);
-        assert!(os.end(Instant::default(), process, Reason::Killed(9)).is_some());
+        assert!(
+            os.end(Instant::default(), process, Reason::Killed(9))
+                .is_some()
+        );
         assert_eq!(os.end(Instant::default(), process, Reason::Killed(9)), None);
         assert_eq!(os.watch(process), Some(Reason::Exited));
     }
@@ -166,6 +197,10 @@ mod tests {
         let process = os.spawn(Instant::default(), plain()).expect("a free pid");
         assert_eq!(os.reboot(Instant::default()), [process]);
         assert!(!os.runs(&process));
-        assert_ne!(os.spawn(Instant::default(), plain()).map(|later| later.boot), Some(process.boot));
+        assert_ne!(
+            os.spawn(Instant::default(), plain())
+                .map(|later| later.boot),
+            Some(process.boot)
+        );
     }
 }

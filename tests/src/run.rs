@@ -61,11 +61,23 @@ thread_local! {
 /// The standard run of a seed.
 pub fn run(seed: u64, options: &Options) -> Report {
     let standard = Scenario::draw(seed);
-    run_world(Scenario { writes: options.writes.unwrap_or(standard.writes), ..standard }, options, World::live_through)
+    run_world(
+        Scenario {
+            writes: options.writes.unwrap_or(standard.writes),
+            ..standard
+        },
+        options,
+        World::live_through,
+    )
 }
 
-/// A run of one's own making: `live` lets the world live and gives how long it took to agree, if it looked.
-pub fn run_world(scenario: Scenario, options: &Options, live: impl FnOnce(&mut World) -> Duration) -> Report {
+/// A run of one's own making: `live` lets the world live and gives how long it took to agree, if it
+/// looked.
+pub fn run_world(
+    scenario: Scenario,
+    options: &Options,
+    live: impl FnOnce(&mut World) -> Duration,
+) -> Report {
     keep_panics();
     let seed = scenario.seed;
     let logs = Logs::collect(options.log);
@@ -79,9 +91,17 @@ pub fn run_world(scenario: Scenario, options: &Options, live: impl FnOnce(&mut W
     RUNNING.set(false);
     let mut report = outcome.unwrap_or_else(|_| {
         let place = PANIC.take().unwrap_or_else(|| "somewhere".into());
-        Report { seed, problems: vec![format!("panicked: {place}")], ..Report::default() }
+        Report {
+            seed,
+            problems: vec![format!("panicked: {place}")],
+            ..Report::default()
+        }
     });
-    report.problems.extend(logs.errors().into_iter().map(|error| format!("logged {error}")));
+    report.problems.extend(
+        logs.errors()
+            .into_iter()
+            .map(|error| format!("logged {error}")),
+    );
     report
 }
 
@@ -109,7 +129,8 @@ pub fn replay_command(seed: u64) -> String {
     format!("cargo run --release -p tests --bin sweep -- --seed {seed} --trace")
 }
 
-/// Panics of a run are told in its report, not on the terminal: some are provoked and caught inside the machines.
+/// Panics of a run are told in its report, not on the terminal: some are provoked and caught inside
+/// the machines.
 fn keep_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

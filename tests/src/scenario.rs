@@ -31,13 +31,24 @@ pub struct Scenario {
 }
 
 impl Scenario {
-    /// The standard run: five hosts, 60 seconds of faults, 200 writes to lists, 300 uses of the registry.
+    /// The standard run: five hosts, 60 seconds of faults, 200 writes to lists, 300 uses of the
+    /// registry.
     pub fn draw(seed: u64) -> Self {
         let mut chance = Chance::new(seed, "scenario");
         let mix = Mix::draw(&mut chance);
         let resident_bytes = [1, 60_000, 64 << 20][chance.below(3)];
-        let slowest_job = [Duration::from_millis(2), Duration::from_millis(40), Duration::from_millis(1_500)][chance.below(3)];
-        Self { mix, resident_bytes, slowest_job, weather: draw_weather(&mut chance), ..Self::calm(seed) }
+        let slowest_job = [
+            Duration::from_millis(2),
+            Duration::from_millis(40),
+            Duration::from_millis(1_500),
+        ][chance.below(3)];
+        Self {
+            mix,
+            resident_bytes,
+            slowest_job,
+            weather: draw_weather(&mut chance),
+            ..Self::calm(seed)
+        }
     }
 
     /// The same without faults, on a good network.

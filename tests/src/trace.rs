@@ -1,4 +1,5 @@
-//! What happened, in order: as a running hash (equal for equal runs), and as text for whoever replays a seed.
+//! What happened, in order: as a running hash (equal for equal runs), and as text for whoever
+//! replays a seed.
 
 use crate::queue::Input;
 use node::cluster;
@@ -22,7 +23,11 @@ pub struct Trace {
 impl Trace {
     /// An empty record, which also prints if told so.
     pub fn new(print: bool) -> Self {
-        Self { hash: FNV_START, inputs: 0, print }
+        Self {
+            hash: FNV_START,
+            inputs: 0,
+            print,
+        }
     }
 
     /// The hash of all that was recorded.
@@ -44,7 +49,9 @@ impl Trace {
         let body = body(input);
         // Bytes are hashed as they are; their text is made for people only.
         let _ = match body {
-            Some(bytes) => bytes.chunks(8).try_for_each(|chunk| hash.write_chunk(chunk)),
+            Some(bytes) => bytes
+                .chunks(8)
+                .try_for_each(|chunk| hash.write_chunk(chunk)),
             None => write_input(&mut hash, input),
         };
         self.hash = hash.0;
@@ -75,37 +82,67 @@ impl Trace {
 
     fn line(&self, at: Instant, text: &str) {
         let short: String = text.chars().take(LINE).collect();
-        println!("{:>12.6} {short}", at.since(Instant::default()).as_secs_f64());
+        println!(
+            "{:>12.6} {short}",
+            at.since(Instant::default()).as_secs_f64()
+        );
     }
 }
 
 /// How lines name a machine: `n2` for host 2's cluster machine, `n2.1` for its first lists machine.
 pub fn machine_name(host: usize, machine: usize) -> String {
-    if machine == 0 { format!("n{host}") } else { format!("n{host}.{machine}") }
+    if machine == 0 {
+        format!("n{host}")
+    } else {
+        format!("n{host}.{machine}")
+    }
 }
 
 fn body(input: &Input) -> Option<&[u8]> {
     match input {
-        Input::Cluster(cluster::Input::Message { bytes, .. } | cluster::Input::Datagram { bytes, .. })
+        Input::Cluster(
+            cluster::Input::Message { bytes, .. } | cluster::Input::Datagram { bytes, .. },
+        )
         | Input::Lists(lists::Input::Message { bytes, .. }) => Some(bytes),
         Input::Cluster(_) | Input::Lists(_) => None,
     }
 }
 
 fn is_routine(input: &Input) -> bool {
-    matches!(input, Input::Cluster(cluster::Input::Timeout | cluster::Input::Datagram { .. }) | Input::Lists(lists::Input::Timeout))
+    matches!(
+        input,
+        Input::Cluster(cluster::Input::Timeout | cluster::Input::Datagram { .. })
+            | Input::Lists(lists::Input::Timeout)
+    )
 }
 
 fn write_input(to: &mut impl Write, input: &Input) -> fmt::Result {
     match input {
-        Input::Cluster(cluster::Input::Message { conn, bytes }) => write!(to, "Message {conn:?} {} bytes", bytes.len()),
-        Input::Cluster(cluster::Input::Datagram { conn, bytes }) => write!(to, "Datagram {conn:?} {} bytes", bytes.len()),
+        Input::Cluster(cluster::Input::Message { conn, bytes }) => {
+            write!(to, "Message {conn:?} {} bytes", bytes.len())
+        }
+        Input::Cluster(cluster::Input::Datagram { conn, bytes }) => {
+            write!(to, "Datagram {conn:?} {} bytes", bytes.len())
+        }
         Input::Cluster(other) => write!(to, "{other:?}"),
         Input::Lists(lists::Input::Message { conn, bytes }) => {
-            write!(to, "Message {conn:?} {} bytes {:02x?}", bytes.len(), bytes.iter().take(4).collect::<Vec<_>>())
+            write!(
+                to,
+                "Message {conn:?} {} bytes \
+                {:02x?}",
+                bytes.len(),
+                bytes.iter().take(4).collect::<Vec<_>>()
+            )
         }
-        Input::Lists(lists::Input::Worked { list, done }) => write!(to, "Worked {list} {}", done_name(done)),
-        Input::Lists(lists::Input::Cluster(view)) => write!(to, "Cluster {:?} {} members", view.verdict, view.members.len()),
+        Input::Lists(lists::Input::Worked { list, done }) => {
+            write!(to, "Worked {list} {}", done_name(done))
+        }
+        Input::Lists(lists::Input::Cluster(view)) => write!(
+            to,
+            "Cluster {:?} {} members",
+            view.verdict,
+            view.members.len()
+        ),
         Input::Lists(other) => write!(to, "{other:?}"),
     }
 }
@@ -131,13 +168,19 @@ impl Hash {
     }
 
     fn write_chunk(&mut self, chunk: &[u8]) -> fmt::Result {
-        self.word(chunk.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)));
+        self.word(
+            chunk
+                .iter()
+                .fold(0, |word, byte| word << 8 | u64::from(*byte)),
+        );
         Ok(())
     }
 }
 
 impl Write for Hash {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        text.as_bytes().chunks(8).try_for_each(|chunk| self.write_chunk(chunk))
+        text.as_bytes()
+            .chunks(8)
+            .try_for_each(|chunk| self.write_chunk(chunk))
     }
 }

@@ -73,9 +73,17 @@ impl World {
     pub fn new(scenario: Scenario, print: bool) -> Self {
         let part = |name: &str| Chance::new(scenario.seed, name);
         let mut network = Network::new(scenario.weather.clone(), part("network"));
-        let hosts: Vec<Host> = (0..scenario.hosts).map(|index| new_host(scenario.seed, index, scenario.hosts)).collect();
-        hosts.iter().for_each(|host| network.add(host.peer.clone(), host.address));
-        let (queue, clients, trace) = (Queue::default(), Clients::new(part("clients")), Trace::new(print));
+        let hosts: Vec<Host> = (0..scenario.hosts)
+            .map(|index| new_host(scenario.seed, index, scenario.hosts))
+            .collect();
+        hosts
+            .iter()
+            .for_each(|host| network.add(host.peer.clone(), host.address));
+        let (queue, clients, trace) = (
+            Queue::default(),
+            Clients::new(part("clients")),
+            Trace::new(print),
+        );
         let registrants = Registrants::new(part("registrants"));
         let (watch, chance) = (Watch::default(), part("world"));
         let (problems, commands, timeouts_at_once) = Default::default();
@@ -114,16 +122,26 @@ impl World {
     /// Plans the scenario's faults and writes for its safety phase.
     pub fn plan(&mut self) {
         let end = self.now() + self.scenario.safety;
-        for (at, fault) in self.scenario.mix.plan(&mut Chance::new(self.scenario.seed, "faults"), self.hosts.len(), end) {
+        for (at, fault) in self.scenario.mix.plan(
+            &mut Chance::new(self.scenario.seed, "faults"),
+            self.hosts.len(),
+            end,
+        ) {
             self.queue.at(at, Event::Fault(fault));
         }
         for _ in 0..self.scenario.writes {
-            let at = self.now() + self.chance.span(Duration::from_secs(1), self.scenario.safety);
+            let at = self.now()
+                + self
+                    .chance
+                    .span(Duration::from_secs(1), self.scenario.safety);
             self.queue.at(at, Event::Client(Act::Write));
         }
         self.plan_registry(end);
         for _ in 0..6 {
-            let at = self.now() + self.chance.span(Duration::from_secs(1), self.scenario.safety);
+            let at = self.now()
+                + self
+                    .chance
+                    .span(Duration::from_secs(1), self.scenario.safety);
             self.queue.at(at, Event::Inspect);
         }
     }
@@ -135,12 +153,17 @@ impl World {
             let at = begin + chance.span(Duration::from_secs(1), self.scenario.safety);
             self.queue.at(at, Event::Program(Deed::Anything));
         }
-        for (at, fault) in self.scenario.mix.plan_reboots(&mut Chance::new(self.scenario.seed, "reboots"), self.hosts.len(), end) {
+        for (at, fault) in self.scenario.mix.plan_reboots(
+            &mut Chance::new(self.scenario.seed, "reboots"),
+            self.hosts.len(),
+            end,
+        ) {
             self.queue.at(at, Event::Fault(fault));
         }
     }
 
-    /// Adds a host with the identity, the configuration and a copy of the disk of another, at an address of its own.
+    /// Adds a host with the identity, the configuration and a copy of the disk of another, at an
+    /// address of its own.
     pub fn clone_host(&mut self, original: usize) -> usize {
         self.expects_clones = true;
         let index = self.hosts.len();
@@ -148,9 +171,13 @@ impl World {
         let mut disk = Disk::new(Chance::new(self.scenario.seed, &format!("disk {index}")));
         disk.image = self.hosts[original].disk.image.clone();
         let os = Os::new(Chance::new(self.scenario.seed, &format!("os {index}")));
-        let (peer, seeds) = (self.hosts[original].peer.clone(), self.hosts[original].seeds.clone());
+        let (peer, seeds) = (
+            self.hosts[original].peer.clone(),
+            self.hosts[original].seeds.clone(),
+        );
         self.network.add(peer.clone(), address(index));
-        self.hosts.push(Host::new(peer, address(index), seeds, (os, disk), chance));
+        self.hosts
+            .push(Host::new(peer, address(index), seeds, (os, disk), chance));
         index
     }
 
@@ -169,7 +196,11 @@ impl World {
             if registry.is_ok() && self.registrants.healing.is_none() {
                 self.registrants.healing = Some(self.now().since(begin));
             }
-            let differences = [convergence::check(self), registry].into_iter().filter_map(Result::err).flatten().collect::<Vec<_>>();
+            let differences = [convergence::check(self), registry]
+                .into_iter()
+                .filter_map(Result::err)
+                .flatten()
+                .collect::<Vec<_>>();
             if differences.is_empty() {
                 return Ok(self.now().since(begin));
             }
@@ -180,7 +211,8 @@ impl World {
         }
     }
 
-    /// The whole standard run: breaks things for a while, mends everything, demands agreement. How long that took.
+    /// The whole standard run: breaks things for a while, mends everything, demands agreement. How
+    /// long that took.
     pub fn live_through(&mut self) -> Duration {
         self.start_all();
         self.plan();
@@ -193,7 +225,11 @@ impl World {
             Ok(took) => took,
             Err(_) if !self.problems.is_empty() => return Duration::ZERO,
             Err(differences) => {
-                self.problems.extend(differences.into_iter().map(|text| format!("not converged: {text}")));
+                self.problems.extend(
+                    differences
+                        .into_iter()
+                        .map(|text| format!("not converged: {text}")),
+                );
                 self.scenario.liveness
             }
         };
@@ -226,7 +262,10 @@ impl World {
             Some((at, host, machine))
         });
         let deadline = deadlines.min();
-        let next = [event, deadline.map(|(at, ..)| at)].into_iter().flatten().min();
+        let next = [event, deadline.map(|(at, ..)| at)]
+            .into_iter()
+            .flatten()
+            .min();
         if next.is_none_or(|next| next > end) {
             return false;
         }
@@ -248,19 +287,37 @@ impl World {
 
     fn time_out(&mut self, host: usize, machine: usize) {
         let now = self.now();
-        self.timeouts_at_once = if self.timeouts_at_once.0 == now { (now, self.timeouts_at_once.1 + 1) } else { (now, 0) };
+        self.timeouts_at_once = if self.timeouts_at_once.0 == now {
+            (now, self.timeouts_at_once.1 + 1)
+        } else {
+            (now, 0)
+        };
         if self.timeouts_at_once.1 > MAX_TIMEOUTS_AT_ONCE {
-            self.problems.push(format!("machine {} does not move its deadline", crate::trace::machine_name(host, machine)));
+            self.problems.push(format!(
+                "machine {} does not move its \
+                deadline",
+                crate::trace::machine_name(host, machine)
+            ));
         }
-        let Some(place) = self.hosts[host].place(host, machine) else { return };
-        let input = if machine == 0 { Input::Cluster(cluster::Input::Timeout) } else { Input::Lists(lists::Input::Timeout) };
+        let Some(place) = self.hosts[host].place(host, machine) else {
+            return;
+        };
+        let input = if machine == 0 {
+            Input::Cluster(cluster::Input::Timeout)
+        } else {
+            Input::Lists(lists::Input::Timeout)
+        };
         self.handle(place, input);
     }
 
     fn happen(&mut self, event: Event) {
         match event {
             Event::Network(step) => self.network.step(&mut self.queue, step),
-            Event::Arrival { host, epoch, arrival } => self.arrive(host, epoch, arrival),
+            Event::Arrival {
+                host,
+                epoch,
+                arrival,
+            } => self.arrive(host, epoch, arrival),
             Event::Input(place, input) => self.admit(place, input),
             Event::Wake(place) => self.wake(place),
             Event::Committed { host, epoch } => self.committed(host, epoch),
@@ -286,12 +343,18 @@ impl World {
 
     /// The process that a place is in, if it still runs.
     pub(crate) fn process(&mut self, place: Place) -> Option<&mut crate::host::Process> {
-        self.hosts.get_mut(place.host)?.process.as_mut().filter(|process| process.epoch == place.epoch)
+        self.hosts
+            .get_mut(place.host)?
+            .process
+            .as_mut()
+            .filter(|process| process.epoch == place.epoch)
     }
 
     fn admit(&mut self, place: Place, input: Input) {
         let now = self.now();
-        let Some(process) = self.process(place) else { return };
+        let Some(process) = self.process(place) else {
+            return;
+        };
         if let Some(input) = process.admit(place.machine, now, input) {
             self.handle(place, input);
         }
@@ -299,16 +362,27 @@ impl World {
 
     fn wake(&mut self, place: Place) {
         let now = self.now();
-        while let Some(input) = self.process(place).and_then(|process| process.waiting(place.machine, now)) {
+        while let Some(input) = self
+            .process(place)
+            .and_then(|process| process.waiting(place.machine, now))
+        {
             self.handle(place, input);
         }
     }
 
     fn handle(&mut self, place: Place, input: Input) {
         let at = self.now();
-        let Some(host) = self.hosts.get_mut(place.host) else { return };
+        let Some(host) = self.hosts.get_mut(place.host) else {
+            return;
+        };
         let now = host.now(at);
-        let Some(process) = host.process.as_mut().filter(|process| process.epoch == place.epoch) else { return };
+        let Some(process) = host
+            .process
+            .as_mut()
+            .filter(|process| process.epoch == place.epoch)
+        else {
+            return;
+        };
         self.trace.input(at, place.host, place.machine, &input);
         let outputs = process.handle(place.machine, now, input);
         self.carry_all(place, outputs);
@@ -330,38 +404,134 @@ impl World {
 
     /// Hands what the network has for a process to the machines that it concerns, in order.
     fn arrive(&mut self, host: usize, epoch: u64, arrival: Arrival) {
-        let cluster = Place { host, epoch, machine: 0 };
-        let Some(machines) = self.process(cluster).map(|process| process.machines()) else { return };
+        let cluster = Place {
+            host,
+            epoch,
+            machine: 0,
+        };
+        let Some(machines) = self.process(cluster).map(|process| process.machines()) else {
+            return;
+        };
         let all = 1..machines;
         match arrival {
-            Arrival::Connected { peer, conn, dial, remote } => {
-                all.for_each(|machine| self.later(cluster, machine, lists::Input::Connected { peer: peer.id, conn }));
-                self.admit(cluster, Input::Cluster(cluster::Input::Connected { peer, conn, dial, remote, protocol: Protocol(1) }));
+            Arrival::Connected {
+                peer,
+                conn,
+                dial,
+                remote,
+            } => {
+                all.for_each(|machine| {
+                    self.later(
+                        cluster,
+                        machine,
+                        lists::Input::Connected {
+                            peer: peer.id,
+                            conn,
+                        },
+                    )
+                });
+                self.admit(
+                    cluster,
+                    Input::Cluster(cluster::Input::Connected {
+                        peer,
+                        conn,
+                        dial,
+                        remote,
+                        protocol: Protocol(1),
+                    }),
+                );
             }
             Arrival::DialFailed { dial, refused } => {
-                let reason = if refused { "refused".to_owned() } else { "no answer".to_owned() };
-                self.admit(cluster, Input::Cluster(cluster::Input::DialFailed { dial, refused, reason }));
+                let reason = if refused {
+                    "refused".to_owned()
+                } else {
+                    "no answer".to_owned()
+                };
+                self.admit(
+                    cluster,
+                    Input::Cluster(cluster::Input::DialFailed {
+                        dial,
+                        refused,
+                        reason,
+                    }),
+                );
             }
-            Arrival::DialledItself { dial } => self.admit(cluster, Input::Cluster(cluster::Input::DialledItself { dial })),
-            Arrival::Message { conn, channel: Channel::Cluster, bytes } => {
-                self.admit(cluster, Input::Cluster(cluster::Input::Message { conn, bytes }));
+            Arrival::DialledItself { dial } => self.admit(
+                cluster,
+                Input::Cluster(cluster::Input::DialledItself { dial }),
+            ),
+            Arrival::Message {
+                conn,
+                channel: Channel::Cluster,
+                bytes,
+            } => {
+                self.admit(
+                    cluster,
+                    Input::Cluster(cluster::Input::Message { conn, bytes }),
+                );
             }
-            Arrival::Message { conn, channel: Channel::Registry, bytes } => {
-                self.admit(cluster, Input::Cluster(cluster::Input::Registry(cluster::registry::Input::Message { conn, bytes })));
+            Arrival::Message {
+                conn,
+                channel: Channel::Registry,
+                bytes,
+            } => {
+                self.admit(
+                    cluster,
+                    Input::Cluster(cluster::Input::Registry(
+                        cluster::registry::Input::Message { conn, bytes },
+                    )),
+                );
             }
-            Arrival::Message { conn, channel: Channel::Lists, bytes } => {
-                let Some(shards) = lists::shards_of(&bytes) else { return self.problems.push("a message names no shards".into()) };
-                let owners: Vec<usize> = self.process(cluster).map(|process| process.owners(shards).collect()).unwrap_or_default();
-                owners.into_iter().for_each(|machine| self.later(cluster, machine, lists::Input::Message { conn, bytes: bytes.clone() }));
+            Arrival::Message {
+                conn,
+                channel: Channel::Lists,
+                bytes,
+            } => {
+                let Some(shards) = lists::shards_of(&bytes) else {
+                    return self.problems.push("a message names no shards".into());
+                };
+                let owners: Vec<usize> = self
+                    .process(cluster)
+                    .map(|process| process.owners(shards).collect())
+                    .unwrap_or_default();
+                owners.into_iter().for_each(|machine| {
+                    self.later(
+                        cluster,
+                        machine,
+                        lists::Input::Message {
+                            conn,
+                            bytes: bytes.clone(),
+                        },
+                    )
+                });
             }
-            Arrival::Datagram { conn, bytes } => self.admit(cluster, Input::Cluster(cluster::Input::Datagram { conn, bytes })),
-            Arrival::Overflowed { conn, channel: Channel::Lists } => {
-                all.for_each(|machine| self.later(cluster, machine, lists::Input::Overflowed { conn }));
+            Arrival::Datagram { conn, bytes } => self.admit(
+                cluster,
+                Input::Cluster(cluster::Input::Datagram { conn, bytes }),
+            ),
+            Arrival::Overflowed {
+                conn,
+                channel: Channel::Lists,
+            } => {
+                all.for_each(|machine| {
+                    self.later(cluster, machine, lists::Input::Overflowed { conn })
+                });
             }
-            Arrival::Overflowed { conn, channel: Channel::Registry } => {
-                self.admit(cluster, Input::Cluster(cluster::Input::Registry(cluster::registry::Input::Overflowed { conn })));
+            Arrival::Overflowed {
+                conn,
+                channel: Channel::Registry,
+            } => {
+                self.admit(
+                    cluster,
+                    Input::Cluster(cluster::Input::Registry(
+                        cluster::registry::Input::Overflowed { conn },
+                    )),
+                );
             }
-            Arrival::Overflowed { channel: Channel::Cluster, .. } => {}
+            Arrival::Overflowed {
+                channel: Channel::Cluster,
+                ..
+            } => {}
             Arrival::Closed { conn } => {
                 all.for_each(|machine| self.later(cluster, machine, lists::Input::Closed { conn }));
                 self.admit(cluster, Input::Cluster(cluster::Input::Closed { conn }));
@@ -369,11 +539,14 @@ impl World {
         }
     }
 
-    /// Sends an input to another thread's machine: it arrives a little later, after all that was sent there before.
+    /// Sends an input to another thread's machine: it arrives a little later, after all that was
+    /// sent there before.
     pub(crate) fn later(&mut self, from: Place, machine: usize, input: lists::Input) {
         let at = self.now() + self.chance.span(Duration::ZERO, Duration::from_micros(300));
         let place = Place { machine, ..from };
-        let Some(process) = self.process(place) else { return };
+        let Some(process) = self.process(place) else {
+            return;
+        };
         let at = process.arrival(machine, at);
         self.queue.at(at, Event::Input(place, Input::Lists(input)));
     }
@@ -389,16 +562,27 @@ impl World {
 fn new_host(seed: u64, index: usize, hosts: usize) -> Host {
     let mut chance = Chance::new(seed, &format!("host {index}"));
     let name = NodeName::new(&format!("node{index}")).expect("a valid name");
-    let peer = Peer { id: NodeId(chance.bytes()), name };
-    // Everybody is told of host 0 or 1, or of both, and these two of each other: one cluster, not islands.
-    let mut seeds: Vec<usize> = if chance.happens(0.5) { vec![0, 1] } else { vec![chance.below(2)] };
+    let peer = Peer {
+        id: NodeId(chance.bytes()),
+        name,
+    };
+    // Everybody is told of host 0 or 1, or of both, and these two of each other: one cluster, not
+    // islands.
+    let mut seeds: Vec<usize> = if chance.happens(0.5) {
+        vec![0, 1]
+    } else {
+        vec![chance.below(2)]
+    };
     if index < 2 {
         seeds = vec![0, 1];
     }
     if chance.happens(0.3) {
         seeds.push(chance.below(hosts));
     }
-    let seeds = seeds.into_iter().map(|seed| address(seed).to_string()).collect();
+    let seeds = seeds
+        .into_iter()
+        .map(|seed| address(seed).to_string())
+        .collect();
     let disk = Disk::new(Chance::new(seed, &format!("disk {index}")));
     let os = Os::new(Chance::new(seed, &format!("os {index}")));
     Host::new(peer, address(index), seeds, (os, disk), chance)

@@ -16,13 +16,14 @@ use tracing::{debug, info};
 pub(crate) async fn run(core: Arc<Core>) {
     while let Some(incoming) = core.quic.accept().await {
         if let Some((incoming, permit)) = admit(&core, incoming) {
-            core.runtime.spawn(handshake(core.clone(), incoming, permit));
+            core.runtime
+                .spawn(handshake(core.clone(), incoming, permit));
         }
     }
 }
 
-/// Turns a caller away when too many are there; when it gets crowded, callers must first prove that they own their address
-/// (RFC 9000, section 8.1.2), which forged ones cannot.
+/// Turns a caller away when too many are there; when it gets crowded, callers must first prove that
+/// they own their address (RFC 9000, section 8.1.2), which forged ones cannot.
 fn admit(core: &Core, incoming: Incoming) -> Option<(Incoming, OwnedSemaphorePermit)> {
     let is_full = core.connections() >= core.settings.max_connections;
     let permit = core.handshakes.clone().try_acquire_owned().ok();
@@ -31,7 +32,9 @@ fn admit(core: &Core, incoming: Incoming) -> Option<(Incoming, OwnedSemaphorePer
         incoming.refuse();
         return None;
     };
-    if core.handshakes.available_permits() < core.settings.max_handshakes / 2 && incoming.may_retry() {
+    if core.handshakes.available_permits() < core.settings.max_handshakes / 2
+        && incoming.may_retry()
+    {
         let _ = incoming.retry();
         return None;
     }
@@ -62,10 +65,20 @@ async fn handshake(core: Arc<Core>, incoming: Incoming, permit: OwnedSemaphorePe
     }
 }
 
-async fn shake(core: &Core, incoming: Incoming, verdict: &Verdict) -> Result<(quinn::Connection, PeerName), Failure> {
-    let config = core.server_config(verdict.clone()).map_err(|error| Failure::unreachable(error.to_string()))?;
-    let connecting = incoming.accept_with(Arc::new(config)).map_err(|error| Failure::new(&error, verdict))?;
-    let quic = connecting.await.map_err(|error| Failure::new(&error, verdict))?;
+async fn shake(
+    core: &Core,
+    incoming: Incoming,
+    verdict: &Verdict,
+) -> Result<(quinn::Connection, PeerName), Failure> {
+    let config = core
+        .server_config(verdict.clone())
+        .map_err(|error| Failure::unreachable(error.to_string()))?;
+    let connecting = incoming
+        .accept_with(Arc::new(config))
+        .map_err(|error| Failure::new(&error, verdict))?;
+    let quic = connecting
+        .await
+        .map_err(|error| Failure::new(&error, verdict))?;
     let peer = peer_of(&quic)?;
     Ok((quic, peer))
 }

@@ -1,4 +1,5 @@
-//! What Muster reads in a certificate: names and purposes of a node's, the cluster in an authority's.
+//! What Muster reads in a certificate: names and purposes of a node's, the cluster in an
+//! authority's.
 
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate, X509Name};
 
@@ -53,13 +54,20 @@ pub(crate) struct AuthorityFacts {
 /// Reads a node's certificate. Says nothing about who signed it.
 pub(crate) fn node(der: &[u8]) -> Result<NodeFacts, CertificateFault> {
     let certificate = parse(der)?;
-    let usage = certificate.extended_key_usage().map_err(|_| CertificateFault::Malformed)?;
+    let usage = certificate
+        .extended_key_usage()
+        .map_err(|_| CertificateFault::Malformed)?;
     if !usage.is_some_and(|usage| usage.value.client_auth && usage.value.server_auth) {
         return Err(CertificateFault::Purpose);
     }
     let (id, name) = names(&certificate)?;
     let validity = certificate.validity();
-    Ok(NodeFacts { id, name, not_before: validity.not_before.timestamp(), not_after: validity.not_after.timestamp() })
+    Ok(NodeFacts {
+        id,
+        name,
+        not_before: validity.not_before.timestamp(),
+        not_after: validity.not_after.timestamp(),
+    })
 }
 
 /// Reads an authority's certificate.
@@ -75,7 +83,8 @@ pub(crate) fn authority(der: &[u8]) -> Result<AuthorityFacts, CertificateFault> 
     })
 }
 
-/// The cluster that a certificate says its issuer is of. Only for better words: nothing is proved by it.
+/// The cluster that a certificate says its issuer is of. Only for better words: nothing is proved
+/// by it.
 pub(crate) fn claimed_cluster(der: &[u8]) -> Option<[u8; 16]> {
     cluster(parse(der).ok()?.issuer())
 }
@@ -87,7 +96,10 @@ pub(crate) fn authority_name(cluster: [u8; 16]) -> String {
 
 /// The DNS names of a node's certificate.
 pub(crate) fn dns_names(id: [u8; 16], name: &str) -> Vec<String> {
-    vec![format!("{}{ID_SUFFIX}", hex(id)), format!("{name}{NAME_SUFFIX}")]
+    vec![
+        format!("{}{ID_SUFFIX}", hex(id)),
+        format!("{name}{NAME_SUFFIX}"),
+    ]
 }
 
 /// An id as people see it: 32 hexadecimal digits in lower case.
@@ -101,9 +113,12 @@ pub(crate) fn unhex(text: &str) -> Option<[u8; 16]> {
     (hex(id) == text).then_some(id)
 }
 
-/// Whether a text can be a node's name: one DNS label in lower case, `[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?`.
+/// Whether a text can be a node's name: one DNS label in lower case,
+/// `[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?`.
 pub(crate) fn is_name(text: &str) -> bool {
-    let inner = text.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-');
+    let inner = text
+        .bytes()
+        .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-');
     inner && (1..=63).contains(&text.len()) && !text.starts_with('-') && !text.ends_with('-')
 }
 
@@ -124,11 +139,15 @@ fn cluster(name: &X509Name<'_>) -> Option<[u8; 16]> {
 }
 
 fn names(certificate: &X509Certificate<'_>) -> Result<([u8; 16], String), CertificateFault> {
-    let extension = certificate.subject_alternative_name().map_err(|_| CertificateFault::Malformed)?;
+    let extension = certificate
+        .subject_alternative_name()
+        .map_err(|_| CertificateFault::Malformed)?;
     let extension = extension.ok_or(CertificateFault::Names)?;
     let (mut ids, mut names) = (Vec::new(), Vec::new());
     for general in &extension.value.general_names {
-        let GeneralName::DNSName(text) = general else { continue };
+        let GeneralName::DNSName(text) = general else {
+            continue;
+        };
         if let Some(id) = text.strip_suffix(ID_SUFFIX) {
             ids.push(unhex(id).ok_or(CertificateFault::Names)?);
         } else if let Some(name) = text.strip_suffix(NAME_SUFFIX) {
@@ -149,7 +168,13 @@ mod tests {
     fn an_id_has_one_text() {
         let id = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 255];
         assert_eq!(unhex(&hex(id)), Some(id));
-        for text in ["", "0", "000102030405060708090A0B0C0D0EFF", "+00102030405060708090a0b0c0d0eff", "xx0102030405060708090a0b0c0d0eff"] {
+        for text in [
+            "",
+            "0",
+            "000102030405060708090A0B0C0D0EFF",
+            "+00102030405060708090a0b0c0d0eff",
+            "xx0102030405060708090a0b0c0d0eff",
+        ] {
             assert_eq!(unhex(text), None, "{text}");
         }
     }

@@ -24,7 +24,8 @@ pub(crate) const MAX_LARGE_DATAGRAMS: u8 = 8;
 /// A large datagram that could not leave by then is dropped: it would be stale.
 const LARGE_DATAGRAM_LIMIT: Duration = Duration::from_secs(1);
 
-/// The code with which a connection is closed; its text goes with it. For people who read packet traces.
+/// The code with which a connection is closed; its text goes with it. For people who read packet
+/// traces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CloseCode {
     /// The user asked for it.
@@ -76,7 +77,13 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    pub(crate) fn new(core: &Core, conn: u64, quic: quinn::Connection, peer: PeerName, dial: Option<u64>) -> Self {
+    pub(crate) fn new(
+        core: &Core,
+        conn: u64,
+        quic: quinn::Connection,
+        peer: PeerName,
+        dial: Option<u64>,
+    ) -> Self {
         let settings = &core.settings;
         Self {
             conn,
@@ -85,8 +92,12 @@ impl Link {
             dial,
             alpn: negotiated(&quic),
             quic,
-            queues: (0..settings.channels).map(|_| SendQueue::new(settings.send_queue_bytes)).collect(),
-            opened: (0..settings.channels).map(|_| AtomicBool::new(false)).collect(),
+            queues: (0..settings.channels)
+                .map(|_| SendQueue::new(settings.send_queue_bytes))
+                .collect(),
+            opened: (0..settings.channels)
+                .map(|_| AtomicBool::new(false))
+                .collect(),
             keep_alive: AtomicBool::new(true),
             ping: Notify::new(),
             greeted: AtomicBool::new(false),
@@ -108,12 +119,19 @@ impl Link {
     /// Queues a message, or drops it and sees to it that the drop is told.
     pub(crate) fn send(&self, core: &Core, channel: u8, bytes: Bytes) {
         let Some(queue) = self.queues.get(usize::from(channel)) else {
-            warn!(channel, "a message was sent to a channel that does not exist");
+            warn!(
+                channel,
+                "a message was sent to a channel that does not exist"
+            );
             core.counters.messages_dropped.fetch_add(1, Relaxed);
             return;
         };
         let pushed = if bytes.len() > core.settings.max_frame_bytes {
-            warn!(channel, bytes = bytes.len(), "a message is too large to be sent");
+            warn!(
+                channel,
+                bytes = bytes.len(),
+                "a message is too large to be sent"
+            );
             queue.refuse()
         } else {
             queue.push(bytes)
@@ -132,7 +150,11 @@ impl Link {
             Ok(()) => {
                 core.counters.datagrams_sent.fetch_add(1, Relaxed);
             }
-            Err(SendDatagramError::TooLarge | SendDatagramError::UnsupportedByPeer | SendDatagramError::Disabled) => {
+            Err(
+                SendDatagramError::TooLarge
+                | SendDatagramError::UnsupportedByPeer
+                | SendDatagramError::Disabled,
+            ) => {
                 self.large_datagram(core, bytes);
             }
             Err(SendDatagramError::ConnectionLost(_)) => {
@@ -152,13 +174,21 @@ impl Link {
         let link = self.clone();
         core.runtime.spawn(async move {
             let _permit = permit;
-            if !matches!(timeout(LARGE_DATAGRAM_LIMIT, writer::one_datagram(&link.quic, bytes)).await, Ok(Ok(()))) {
+            if !matches!(
+                timeout(
+                    LARGE_DATAGRAM_LIMIT,
+                    writer::one_datagram(&link.quic, bytes)
+                )
+                .await,
+                Ok(Ok(()))
+            ) {
                 debug!(conn = link.conn, "a large datagram was lost");
             }
         });
     }
 
-    /// Takes no more messages, waits shortly until those accepted before are acknowledged, then closes.
+    /// Takes no more messages, waits shortly until those accepted before are acknowledged, then
+    /// closes.
     pub(crate) fn close(self: &Arc<Self>, core: &Core, code: CloseCode, reason: &str) {
         if self.reason.set(reason.to_owned()).is_err() {
             return;
@@ -175,8 +205,11 @@ impl Link {
     pub(crate) fn violated(&self, core: &Core, reason: &str) {
         core.counters.violations.fetch_add(1, Relaxed);
         warn!(peer = self.peer.name, reason, "a peer broke the protocol");
-        let _ = self.reason.set(format!("the peer broke the protocol: {reason}"));
-        self.quic.close(CloseCode::Violation.into(), reason.as_bytes());
+        let _ = self
+            .reason
+            .set(format!("the peer broke the protocol: {reason}"));
+        self.quic
+            .close(CloseCode::Violation.into(), reason.as_bytes());
     }
 
     /// Takes no more messages.
@@ -204,7 +237,8 @@ impl Link {
         ConnectionStats {
             rtt: stats.path.rtt,
             mtu_bytes: stats.path.current_mtu.into(),
-            max_datagram_bytes: u64::try_from(self.quic.max_datagram_size().unwrap_or(0)).unwrap_or(u64::MAX),
+            max_datagram_bytes: u64::try_from(self.quic.max_datagram_size().unwrap_or(0))
+                .unwrap_or(u64::MAX),
             window_bytes: stats.path.cwnd,
             packets_sent: stats.path.sent_packets,
             packets_lost: stats.path.lost_packets,
@@ -227,8 +261,12 @@ impl Link {
                 Some(reason) => format!("closed here: {reason}"),
                 None => "this node shuts down".to_owned(),
             },
-            ConnectionError::ApplicationClosed(close) if close.reason.is_empty() => "closed by the peer".to_owned(),
-            ConnectionError::ApplicationClosed(close) => format!("closed by the peer: {}", printable(&close.reason)),
+            ConnectionError::ApplicationClosed(close) if close.reason.is_empty() => {
+                "closed by the peer".to_owned()
+            }
+            ConnectionError::ApplicationClosed(close) => {
+                format!("closed by the peer: {}", printable(&close.reason))
+            }
             ConnectionError::TimedOut => format!("nothing received for {} s", idle.as_secs_f32()),
             ConnectionError::Reset => "the peer does not know this connection any more".to_owned(),
             ConnectionError::VersionMismatch
@@ -241,26 +279,73 @@ impl Link {
 
 /// Starts a connection's tasks. `first` is a stream of the peer that was already accepted.
 ///
-/// Each lane tells `Connected`, opens its gate, and tells `Closed` when every holder of the gate has gone. What reads from the
-/// peer holds the gate of its lane and waits at it first: so the order on a queue holds, and a full bulk queue does not delay
-/// the urgent one.
-pub(crate) fn start(core: &Arc<Core>, link: &Arc<Link>, outboxes: Outboxes, first: Option<RecvStream>) {
+/// Each lane tells `Connected`, opens its gate, and tells `Closed` when every holder of the gate
+/// has gone. What reads from the peer holds the gate of its lane and waits at it first: so the
+/// order on a queue holds, and a full bulk queue does not delay the urgent one.
+pub(crate) fn start(
+    core: &Arc<Core>,
+    link: &Arc<Link>,
+    outboxes: Outboxes,
+    first: Option<RecvStream>,
+) {
     for channel in 0..core.settings.channels {
         let alive = link.writers.subscribe();
-        core.runtime.spawn(writer::run(core.clone(), link.clone(), channel, alive));
+        core.runtime
+            .spawn(writer::run(core.clone(), link.clone(), channel, alive));
     }
     let (urgent, bulk) = (watch::Sender::new(false), watch::Sender::new(false));
-    let gates = reader::Gates { urgent: urgent.subscribe(), bulk: bulk.subscribe() };
-    core.runtime.spawn(tell(core.clone(), link.clone(), Lane::Urgent, outboxes.urgent.clone(), urgent));
-    core.runtime.spawn(tell(core.clone(), link.clone(), Lane::Bulk, outboxes.bulk.clone(), bulk));
-    core.runtime.spawn(reader::datagrams(core.clone(), link.clone(), outboxes.urgent.clone(), gates.urgent.clone()));
-    core.runtime.spawn(reader::streams(core.clone(), link.clone(), outboxes, gates, first));
+    let gates = reader::Gates {
+        urgent: urgent.subscribe(),
+        bulk: bulk.subscribe(),
+    };
+    core.runtime.spawn(tell(
+        core.clone(),
+        link.clone(),
+        Lane::Urgent,
+        outboxes.urgent.clone(),
+        urgent,
+    ));
+    core.runtime.spawn(tell(
+        core.clone(),
+        link.clone(),
+        Lane::Bulk,
+        outboxes.bulk.clone(),
+        bulk,
+    ));
+    core.runtime.spawn(reader::datagrams(
+        core.clone(),
+        link.clone(),
+        outboxes.urgent.clone(),
+        gates.urgent.clone(),
+    ));
+    core.runtime.spawn(reader::streams(
+        core.clone(),
+        link.clone(),
+        outboxes,
+        gates,
+        first,
+    ));
 }
 
 /// The life of a connection on one queue of events.
-async fn tell(core: Arc<Core>, link: Arc<Link>, lane: Lane, outbox: Outbox, gate: watch::Sender<bool>) {
+async fn tell(
+    core: Arc<Core>,
+    link: Arc<Link>,
+    lane: Lane,
+    outbox: Outbox,
+    gate: watch::Sender<bool>,
+) {
     let (conn, peer, dial, alpn) = (link.conn, link.peer.clone(), link.dial, link.alpn.clone());
-    outbox.deliver(Event::Connected { conn, peer, dial, alpn, remote: link.remote(), preferred: link.preferred }).await;
+    outbox
+        .deliver(Event::Connected {
+            conn,
+            peer,
+            dial,
+            alpn,
+            remote: link.remote(),
+            preferred: link.preferred,
+        })
+        .await;
     gate.send_replace(true);
     let error = loop {
         tokio::select! {
@@ -269,19 +354,31 @@ async fn tell(core: Arc<Core>, link: Arc<Link>, lane: Lane, outbox: Outbox, gate
         }
     };
     gate.closed().await;
-    outbox.deliver(Event::Closed { conn, reason: link.words(&error, core.settings.idle) }).await;
+    outbox
+        .deliver(Event::Closed {
+            conn,
+            reason: link.words(&error, core.settings.idle),
+        })
+        .await;
 }
 
 async fn tell_overflows(core: &Core, link: &Link, lane: Lane, outbox: &Outbox) {
     for (channel, queue) in (0..).zip(&link.queues) {
         if core.settings.lane(channel) == lane && queue.tell_overflow() {
-            outbox.deliver(Event::Overflowed { conn: link.conn, channel }).await;
+            outbox
+                .deliver(Event::Overflowed {
+                    conn: link.conn,
+                    channel,
+                })
+                .await;
         }
     }
 }
 
 /// What the handshake agreed on; it fails where there is nothing in common.
 pub(crate) fn negotiated(quic: &quinn::Connection) -> Vec<u8> {
-    let data = quic.handshake_data().and_then(|data| data.downcast::<HandshakeData>().ok());
+    let data = quic
+        .handshake_data()
+        .and_then(|data| data.downcast::<HandshakeData>().ok());
     data.and_then(|data| data.protocol).unwrap_or_default()
 }

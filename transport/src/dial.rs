@@ -17,9 +17,11 @@ use tracing::debug;
 
 /// How many of a name's addresses are tried.
 const MAX_ADDRESSES: usize = 4;
-/// How long an address is tried alone before the next one joins in (RFC 8305 calls it the connection attempt delay).
+/// How long an address is tried alone before the next one joins in (RFC 8305 calls it the
+/// connection attempt delay).
 const HEAD_START: Duration = Duration::from_millis(250);
-/// QUIC wants a server name; nodes are known by the ids in their certificates, so it is neither sent nor checked.
+/// QUIC wants a server name; nodes are known by the ids in their certificates, so it is neither
+/// sent nor checked.
 pub(crate) const SERVER_NAME: &str = "node.muster";
 
 /// A peer that accepted us.
@@ -41,25 +43,54 @@ pub(crate) async fn run(core: Arc<Core>, dial: u64, target: String, expect: Opti
             }
             debug!(target, reason = failure.reason, "a dial failed");
             if let Some(outboxes) = core.outboxes() {
-                outboxes.urgent.deliver(Event::DialFailed { dial, kind: failure.kind, reason: failure.reason }).await;
+                outboxes
+                    .urgent
+                    .deliver(Event::DialFailed {
+                        dial,
+                        kind: failure.kind,
+                        reason: failure.reason,
+                    })
+                    .await;
             }
         }
     }
 }
 
-async fn attempt(core: &Arc<Core>, target: &str, expect: Option<[u8; 16]>) -> Result<Answer, Failure> {
+async fn attempt(
+    core: &Arc<Core>,
+    target: &str,
+    expect: Option<[u8; 16]>,
+) -> Result<Answer, Failure> {
     let deadline = Instant::now() + core.settings.dial_limit;
-    let late = || Failure::unreachable(format!("no answer within {} s", core.settings.dial_limit.as_secs_f32()));
-    let resolved = timeout_at(deadline, lookup_host(target)).await.map_err(|_| late())?;
-    let resolved = resolved.map_err(|error| Failure::unreachable(format!("cannot resolve the name: {error}")))?;
-    let addresses: Vec<_> = resolved.filter(|address| core.can_reach(*address)).take(MAX_ADDRESSES).collect();
+    let late = || {
+        Failure::unreachable(format!(
+            "no answer within {} s",
+            core.settings.dial_limit.as_secs_f32()
+        ))
+    };
+    let resolved = timeout_at(deadline, lookup_host(target))
+        .await
+        .map_err(|_| late())?;
+    let resolved = resolved
+        .map_err(|error| Failure::unreachable(format!("cannot resolve the name: {error}")))?;
+    let addresses: Vec<_> = resolved
+        .filter(|address| core.can_reach(*address))
+        .take(MAX_ADDRESSES)
+        .collect();
     if addresses.is_empty() {
-        return Err(Failure::unreachable(format!("the name has no address that a socket on {} can reach", core.local.ip())));
+        return Err(Failure::unreachable(format!(
+            "the name has no address that a socket on {} can \
+            reach",
+            core.local.ip()
+        )));
     }
-    race(core, addresses, expect, deadline).await.unwrap_or_else(|| Err(late()))
+    race(core, addresses, expect, deadline)
+        .await
+        .unwrap_or_else(|| Err(late()))
 }
 
-/// Tries the addresses one after the other with a head start each; the first answer wins. `None` at the deadline.
+/// Tries the addresses one after the other with a head start each; the first answer wins. `None` at
+/// the deadline.
 async fn race(
     core: &Arc<Core>,
     addresses: Vec<SocketAddr>,
@@ -73,7 +104,11 @@ async fn race(
         if let Some(address) = waiting.next() {
             attempts.spawn(handshake(core.clone(), address, expect));
         }
-        let until = if waiting.len() > 0 { deadline.min(Instant::now() + HEAD_START) } else { deadline };
+        let until = if waiting.len() > 0 {
+            deadline.min(Instant::now() + HEAD_START)
+        } else {
+            deadline
+        };
         match timeout_at(until, attempts.join_next()).await {
             Ok(Some(Ok(Ok(answer)))) => return Some(Ok(answer)),
             Ok(Some(Ok(Err(next)))) => failure = Some(worse(failure, next)),
@@ -85,7 +120,8 @@ async fn race(
     }
 }
 
-/// A refusal says more than silence at another address. That a name is this node's own is true only where all its addresses are.
+/// A refusal says more than silence at another address. That a name is this node's own is true only
+/// where all its addresses are.
 fn worse(one: Option<Failure>, other: Failure) -> Failure {
     match (one, other.kind) {
         (Some(one), _) if one.kind == DialErrorKind::Refused => one,
@@ -94,7 +130,11 @@ fn worse(one: Option<Failure>, other: Failure) -> Failure {
     }
 }
 
-async fn handshake(core: Arc<Core>, address: SocketAddr, expect: Option<[u8; 16]>) -> Result<Answer, Failure> {
+async fn handshake(
+    core: Arc<Core>,
+    address: SocketAddr,
+    expect: Option<[u8; 16]>,
+) -> Result<Answer, Failure> {
     let verdict = Verdict::default();
     let answer = shake(&core, address, expect, &verdict).await;
     if let Err(failure) = &answer {
@@ -103,24 +143,47 @@ async fn handshake(core: Arc<Core>, address: SocketAddr, expect: Option<[u8; 16]
     answer
 }
 
-async fn shake(core: &Core, address: SocketAddr, expect: Option<[u8; 16]>, verdict: &Verdict) -> Result<Answer, Failure> {
-    let config = core.client_config(expect, verdict.clone()).map_err(|error| Failure::unreachable(error.to_string()))?;
+async fn shake(
+    core: &Core,
+    address: SocketAddr,
+    expect: Option<[u8; 16]>,
+    verdict: &Verdict,
+) -> Result<Answer, Failure> {
+    let config = core
+        .client_config(expect, verdict.clone())
+        .map_err(|error| Failure::unreachable(error.to_string()))?;
     let connecting = core.quic.connect_with(config, address, SERVER_NAME);
     let connecting = connecting.map_err(|error| Failure::unreachable(error.to_string()))?;
-    let quic = connecting.await.map_err(|error| Failure::new(&error, verdict))?;
+    let quic = connecting
+        .await
+        .map_err(|error| Failure::new(&error, verdict))?;
     let peer = peer_of(&quic)?;
-    let welcome = quic.accept_uni().await.map_err(|error| Failure::new(&error, verdict))?;
-    Ok(Answer { quic, peer, welcome })
+    let welcome = quic
+        .accept_uni()
+        .await
+        .map_err(|error| Failure::new(&error, verdict))?;
+    Ok(Answer {
+        quic,
+        peer,
+        welcome,
+    })
 }
 
 /// Who is at the other end, by the certificate that the handshake has already judged.
 pub(crate) fn peer_of(quic: &quinn::Connection) -> Result<PeerName, Failure> {
     let facts = certificate::node(&leaf_of(quic)).map_err(Refusal::Certificate)?;
-    Ok(PeerName { id: facts.id, name: facts.name })
+    Ok(PeerName {
+        id: facts.id,
+        name: facts.name,
+    })
 }
 
 /// The certificate of the other end; empty where there is none.
 pub(crate) fn leaf_of(quic: &quinn::Connection) -> CertificateDer<'static> {
-    let chain = quic.peer_identity().and_then(|identity| identity.downcast::<Vec<CertificateDer<'static>>>().ok());
-    chain.and_then(|chain| chain.first().cloned()).unwrap_or_else(|| CertificateDer::from(Vec::new()))
+    let chain = quic
+        .peer_identity()
+        .and_then(|identity| identity.downcast::<Vec<CertificateDer<'static>>>().ok());
+    chain
+        .and_then(|chain| chain.first().cloned())
+        .unwrap_or_else(|| CertificateDer::from(Vec::new()))
 }

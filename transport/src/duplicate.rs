@@ -1,9 +1,11 @@
-//! Two connections between the same two nodes, because both dialled: the one dialled by the smaller id stays.
+//! Two connections between the same two nodes, because both dialled: the one dialled by the smaller
+//! id stays.
 //!
-//! Only the dialler of the other one closes it, so the two ends cannot each close one. It does so when three things are so:
-//! the kept one stands at the peer as well (its greeting came: a dialler may still give up after the handshake); it is alive
-//! (a stale one, from before the peer restarted, looks just like it until it idles out); and no message has moved on the other
-//! for a while, because a peer may send on it until it has seen the kept one.
+//! Only the dialler of the other one closes it, so the two ends cannot each close one. It does so
+//! when three things are so: the kept one stands at the peer as well (its greeting came: a dialler
+//! may still give up after the handshake); it is alive (a stale one, from before the peer
+//! restarted, looks just like it until it idles out); and no message has moved on the other for a
+//! while, because a peer may send on it until it has seen the kept one.
 
 use crate::connection::{CloseCode, Link};
 use crate::endpoint::Core;
@@ -28,7 +30,11 @@ pub(crate) async fn retire(core: Arc<Core>, loser: Arc<Link>, kept: Arc<Link>) {
         }
     }
     core.counters.duplicates_closed.fetch_add(1, Relaxed);
-    loser.close(&core, CloseCode::Duplicate, "the peer's own connection is used instead");
+    loser.close(
+        &core,
+        CloseCode::Duplicate,
+        "the peer's own connection is used instead",
+    );
 }
 
 /// How many packets came from the peer: the acknowledgement of a ping is one.

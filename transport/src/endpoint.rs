@@ -13,7 +13,9 @@ use crate::tls::{Tls, TlsError};
 use crate::{accept, certificate, dial, duplicate, locked};
 use bytes::Bytes;
 use quinn::udp::UdpSocketState;
-use quinn::{EndpointConfig, IdleTimeout, RecvStream, Runtime, TokioRuntime, TransportConfig, VarInt};
+use quinn::{
+    EndpointConfig, IdleTimeout, RecvStream, Runtime, TokioRuntime, TransportConfig, VarInt,
+};
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::atomic::Ordering::Relaxed;
@@ -26,7 +28,8 @@ use tracing::{debug, info};
 
 /// How long a shutdown waits for the closes to be sent, after the flush.
 const CLOSE_LIMIT: Duration = Duration::from_millis(150);
-/// How many bytes of datagrams wait in each direction of a connection; older ones are dropped for newer ones.
+/// How many bytes of datagrams wait in each direction of a connection; older ones are dropped for
+/// newer ones.
 const DATAGRAM_BUFFER_BYTES: usize = 256 << 10;
 /// How often a refused handshake is told to the operator; all are counted.
 const REFUSAL_LOG_INTERVAL: Duration = Duration::from_secs(1);
@@ -63,10 +66,11 @@ pub struct ReloadError {
     running: String,
 }
 
-/// A UDP socket that dials and accepts. Clones share it; after the last one was dropped it closes by itself, without waiting.
+/// A UDP socket that dials and accepts. Clones share it; after the last one was dropped it closes
+/// by itself, without waiting.
 ///
-/// All calls return at once and can be made from any thread; what comes of them is told by [`Events`]. A number of a connection
-/// that has ended is ignored everywhere.
+/// All calls return at once and can be made from any thread; what comes of them is told by
+/// [`Events`]. A number of a connection that has ended is ignored everywhere.
 #[derive(Clone, Debug)]
 pub struct Endpoint(Arc<Owner>);
 
@@ -106,18 +110,27 @@ pub(crate) struct Core {
 }
 
 impl Endpoint {
-    /// Binds the socket and starts to accept. Gives the urgent queue of events (urgent channels, datagrams, failed dials) and the
-    /// bulk queue (all other channels); both tell every `Connected` and `Closed`, and both must be read.
-    pub fn bind(settings: Settings, identity: Identity) -> Result<(Self, Events, Events), BindError> {
+    /// Binds the socket and starts to accept. Gives the urgent queue of events (urgent channels,
+    /// datagrams, failed dials) and the bulk queue (all other channels); both tell every
+    /// `Connected` and `Closed`, and both must be read.
+    pub fn bind(
+        settings: Settings,
+        identity: Identity,
+    ) -> Result<(Self, Events, Events), BindError> {
         let runtime = Handle::try_current().map_err(|_| BindError::Runtime)?;
         let transport = Arc::new(transport(&settings)?);
         let tls = Arc::new(Tls::new(identity, &settings));
         let server = server(&tls, &transport).map_err(|error| BindError::Tls(error.to_string()))?;
         let (fault, counters) = (Fault::default(), Arc::new(Counters::default()));
         let bound = bind(&settings, &fault, &counters, &server);
-        let (quic, local) = bound.map_err(|source| BindError::Socket { address: settings.listen, source })?;
-        let (urgent, urgent_events) = event::queue(settings.event_queue_len, settings.event_queue_bytes);
-        let (bulk, bulk_events) = event::queue(settings.event_queue_len, settings.event_queue_bytes);
+        let (quic, local) = bound.map_err(|source| BindError::Socket {
+            address: settings.listen,
+            source,
+        })?;
+        let (urgent, urgent_events) =
+            event::queue(settings.event_queue_len, settings.event_queue_bytes);
+        let (bulk, bulk_events) =
+            event::queue(settings.event_queue_len, settings.event_queue_bytes);
         let core = Arc::new(Core {
             quic,
             id: tls.identity.id(),
@@ -141,16 +154,17 @@ impl Endpoint {
         Ok((Self(Arc::new(Owner(core))), urgent_events, bulk_events))
     }
 
-    /// Dials `target` (`host:port`; the name is resolved anew) and tells `Connected` or `DialFailed` with the number `dial`,
-    /// within the limit of the settings. Without `expect` any node of the cluster may answer. Dialling twice makes two
-    /// connections.
+    /// Dials `target` (`host:port`; the name is resolved anew) and tells `Connected` or
+    /// `DialFailed` with the number `dial`, within the limit of the settings. Without `expect` any
+    /// node of the cluster may answer. Dialling twice makes two connections.
     pub fn dial(&self, dial: u64, target: String, expect: Option<[u8; 16]>) {
         let core = self.core();
-        core.runtime.spawn(dial::run(core.clone(), dial, target, expect));
+        core.runtime
+            .spawn(dial::run(core.clone(), dial, target, expect));
     }
 
-    /// Sends a message of at most [`Settings::max_frame_bytes`]. It arrives after all earlier ones on its channel, or its
-    /// connection closes, or it is dropped and `Overflowed` tells so.
+    /// Sends a message of at most [`Settings::max_frame_bytes`]. It arrives after all earlier ones
+    /// on its channel, or its connection closes, or it is dropped and `Overflowed` tells so.
     pub fn send(&self, conn: u64, channel: u8, bytes: Bytes) {
         match self.core().link(conn) {
             Some(link) => link.send(self.core(), channel, bytes),
@@ -160,7 +174,8 @@ impl Endpoint {
         }
     }
 
-    /// Sends a datagram of at most 64 KiB; it may be lost. About 1,160 bytes fit on any path; a larger one may cost a stream.
+    /// Sends a datagram of at most 64 KiB; it may be lost. About 1,160 bytes fit on any path; a
+    /// larger one may cost a stream.
     pub fn datagram(&self, conn: u64, bytes: Bytes) {
         match self.core().link(conn) {
             Some(link) => link.datagram(self.core(), bytes),
@@ -170,16 +185,16 @@ impl Endpoint {
         }
     }
 
-    /// Whether this end keeps an unused connection alive; on at first. With both ends off it closes when it has been idle for
-    /// [`Settings::idle`].
+    /// Whether this end keeps an unused connection alive; on at first. With both ends off it closes
+    /// when it has been idle for [`Settings::idle`].
     pub fn keep_alive(&self, conn: u64, on: bool) {
         if let Some(link) = self.core().link(conn) {
             link.keep_alive.store(on, Relaxed);
         }
     }
 
-    /// Closes a connection as soon as the messages accepted before are acknowledged, at the latest after
-    /// [`Settings::flush_limit`]. The peer reads the reason.
+    /// Closes a connection as soon as the messages accepted before are acknowledged, at the latest
+    /// after [`Settings::flush_limit`]. The peer reads the reason.
     pub fn close(&self, conn: u64, reason: &str) {
         if let Some(link) = self.core().link(conn) {
             link.close(self.core(), CloseCode::Asked, reason);
@@ -198,7 +213,11 @@ impl Endpoint {
         Stats {
             connections: u64::try_from(links.len()).unwrap_or(u64::MAX),
             queued_bytes: links.iter().map(|link| link.queued_bytes()).sum(),
-            rtt_max: links.iter().map(|link| link.quic.rtt()).max().unwrap_or_default(),
+            rtt_max: links
+                .iter()
+                .map(|link| link.quic.rtt())
+                .max()
+                .unwrap_or_default(),
             node_expires_at: identity.not_after(),
             authority_expires_at: identity.authority_not_after(),
             ..self.core().counters.snapshot()
@@ -210,14 +229,23 @@ impl Endpoint {
         self.core().link(conn).map(|link| link.stats())
     }
 
-    /// Takes a renewed certificate, or other authorities, for handshakes from now on; connections that stand stay.
+    /// Takes a renewed certificate, or other authorities, for handshakes from now on; connections
+    /// that stand stay.
     pub fn reload(&self, identity: Identity) -> Result<(), ReloadError> {
         let mut tls = locked(&self.core().tls);
         let running = &tls.identity;
-        if (identity.id(), identity.name(), identity.cluster()) != (running.id(), running.name(), running.cluster()) {
-            return Err(ReloadError { found: describe(&identity), running: describe(running) });
+        if (identity.id(), identity.name(), identity.cluster())
+            != (running.id(), running.name(), running.cluster())
+        {
+            return Err(ReloadError {
+                found: describe(&identity),
+                running: describe(running),
+            });
         }
-        info!(not_after = identity.not_after(), "certificates were reloaded");
+        info!(
+            not_after = identity.not_after(),
+            "certificates were reloaded"
+        );
         *tls = Arc::new(Tls::new(identity, &self.core().settings));
         Ok(())
     }
@@ -232,8 +260,8 @@ impl Endpoint {
         &self.core().fault
     }
 
-    /// Sends what was accepted before, closes all connections and waits until the peers were told, about 300 ms at most.
-    /// Afterwards the queues of events end. A second call does nothing.
+    /// Sends what was accepted before, closes all connections and waits until the peers were told,
+    /// about 300 ms at most. Afterwards the queues of events end. A second call does nothing.
     pub async fn shutdown(&self) {
         let core = self.core();
         let links = locked(&core.registry).all();
@@ -255,8 +283,16 @@ impl Endpoint {
 
 impl Core {
     /// Makes a finished handshake a connection.
-    pub(crate) fn adopt(self: &Arc<Self>, quic: quinn::Connection, peer: PeerName, dial: Option<u64>, first: Option<RecvStream>) {
-        let Some(outboxes) = self.outboxes() else { return quic.close(CloseCode::Shutdown.into(), SHUTDOWN) };
+    pub(crate) fn adopt(
+        self: &Arc<Self>,
+        quic: quinn::Connection,
+        peer: PeerName,
+        dial: Option<u64>,
+        first: Option<RecvStream>,
+    ) {
+        let Some(outboxes) = self.outboxes() else {
+            return quic.close(CloseCode::Shutdown.into(), SHUTDOWN);
+        };
         let make = |conn| Link::new(self, conn, quic, peer, dial);
         let inserted = locked(&self.registry).insert(self.settings.max_connections_per_peer, make);
         self.counters.connected.fetch_add(1, Relaxed);
@@ -264,10 +300,16 @@ impl Core {
         debug!(conn = link.conn, peer = link.peer.name, remote = %link.remote(), preferred = link.preferred, "connected");
         connection::start(self, link, outboxes, first);
         for (loser, kept) in inserted.superseded {
-            self.runtime.spawn(duplicate::retire(self.clone(), loser, kept));
+            self.runtime
+                .spawn(duplicate::retire(self.clone(), loser, kept));
         }
         for link in inserted.surplus {
-            link.close(self, CloseCode::Duplicate, "there are too many connections between these two nodes");
+            link.close(
+                self,
+                CloseCode::Duplicate,
+                "there are too many connections between these \
+                two nodes",
+            );
         }
     }
 
@@ -297,7 +339,8 @@ impl Core {
         locked(&self.registry).len()
     }
 
-    /// An IPv4 socket reaches only IPv4; one on a particular IPv6 address only IPv6; the IPv6 wildcard both.
+    /// An IPv4 socket reaches only IPv4; one on a particular IPv6 address only IPv6; the IPv6
+    /// wildcard both.
     pub(crate) fn can_reach(&self, address: SocketAddr) -> bool {
         match self.local {
             SocketAddr::V4(_) => address.is_ipv4(),
@@ -305,14 +348,22 @@ impl Core {
         }
     }
 
-    pub(crate) fn client_config(&self, expect: Option<[u8; 16]>, verdict: Verdict) -> Result<quinn::ClientConfig, TlsError> {
+    pub(crate) fn client_config(
+        &self,
+        expect: Option<[u8; 16]>,
+        verdict: Verdict,
+    ) -> Result<quinn::ClientConfig, TlsError> {
         let tls = locked(&self.tls).clone();
         let mut config = quinn::ClientConfig::new(Arc::new(tls.client(expect, verdict)?));
         config.transport_config(self.transport.clone());
         Ok(config)
     }
 
-    pub(crate) fn inquiry_config(&self, expect: [u8; 16], verdict: Verdict) -> Result<quinn::ClientConfig, TlsError> {
+    pub(crate) fn inquiry_config(
+        &self,
+        expect: [u8; 16],
+        verdict: Verdict,
+    ) -> Result<quinn::ClientConfig, TlsError> {
         let tls = locked(&self.tls).clone();
         let mut config = quinn::ClientConfig::new(Arc::new(tls.inquirer(expect, verdict)?));
         config.transport_config(self.transport.clone());
@@ -360,9 +411,13 @@ impl Core {
 /// What the peers read when an endpoint shuts down.
 const SHUTDOWN: &[u8] = b"the node shuts down";
 
-/// The parameters of QUIC. Its own keep-alive stays off: it could not be switched for one connection.
+/// The parameters of QUIC. Its own keep-alive stays off: it could not be switched for one
+/// connection.
 fn transport(settings: &Settings) -> Result<TransportConfig, BindError> {
-    if settings.urgent_channels == 0 || settings.urgent_channels > settings.channels || settings.channels > MAX_CHANNELS {
+    if settings.urgent_channels == 0
+        || settings.urgent_channels > settings.channels
+        || settings.channels > MAX_CHANNELS
+    {
         return Err(BindError::Setting("channels"));
     }
     let idle = IdleTimeout::try_from(settings.idle).map_err(|_| BindError::Setting("idle"))?;
@@ -375,20 +430,27 @@ fn transport(settings: &Settings) -> Result<TransportConfig, BindError> {
         .max_concurrent_bidi_streams(0_u8.into())
         .max_concurrent_uni_streams(streams.into())
         .stream_receive_window(settings.stream_window_bytes.into())
-        // Room for every stream's window, so that a channel that is not read never holds up another one.
-        .receive_window(VarInt::from_u64(window).map_err(|_| BindError::Setting("stream_window_bytes"))?)
+        // Room for every stream's window, so that a channel that is not read never holds up another
+        // one.
+        .receive_window(
+            VarInt::from_u64(window).map_err(|_| BindError::Setting("stream_window_bytes"))?,
+        )
         .send_window(window)
         .datagram_receive_buffer_size(Some(DATAGRAM_BUFFER_BYTES))
         .datagram_send_buffer_size(DATAGRAM_BUFFER_BYTES);
     Ok(config)
 }
 
-/// The parameters of the accepting side. Peers do not change their address while connected: a new one is a new dial.
+/// The parameters of the accepting side. Peers do not change their address while connected: a new
+/// one is a new dial.
 fn server(tls: &Tls, transport: &Arc<TransportConfig>) -> Result<quinn::ServerConfig, TlsError> {
     let mut config = quinn::ServerConfig::with_crypto(Arc::new(tls.server(Verdict::default())?));
     let mut tokens = quinn::ValidationTokenConfig::default();
     tokens.sent(0);
-    config.transport_config(transport.clone()).migration(false).validation_token_config(tokens);
+    config
+        .transport_config(transport.clone())
+        .migration(false)
+        .validation_token_config(tokens);
     Ok(config)
 }
 
@@ -406,11 +468,25 @@ fn bind(
     let runtime = Arc::new(TokioRuntime);
     let inner = runtime.wrap_udp_socket(socket)?;
     let local = canonical(inner.local_addr()?);
-    let socket = Arc::new(Socket { inner, fault: fault.clone(), counters: counters.clone() });
-    let quic = quinn::Endpoint::new_with_abstract_socket(EndpointConfig::default(), Some(server.clone()), socket, runtime)?;
+    let socket = Arc::new(Socket {
+        inner,
+        fault: fault.clone(),
+        counters: counters.clone(),
+    });
+    let quic = quinn::Endpoint::new_with_abstract_socket(
+        EndpointConfig::default(),
+        Some(server.clone()),
+        socket,
+        runtime,
+    )?;
     Ok((quic, local))
 }
 
 fn describe(identity: &Identity) -> String {
-    format!("node {} ({}) of cluster {}", identity.name(), certificate::hex(identity.id()), certificate::hex(identity.cluster()))
+    format!(
+        "node {} ({}) of cluster {}",
+        identity.name(),
+        certificate::hex(identity.id()),
+        certificate::hex(identity.cluster())
+    )
 }

@@ -16,12 +16,13 @@ pub struct PeerName {
     pub name: String,
 }
 
-/// What happened. For one connection and on one queue: `Connected` first, `Closed` last, messages of a channel in the order
-/// in which they were sent.
+/// What happened. For one connection and on one queue: `Connected` first, `Closed` last, messages
+/// of a channel in the order in which they were sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// A connection stands; on both queues. Two nodes can have several for a while (both dialled, or one restarted): use the
-    /// living one with the greatest `(preferred, conn)`, then both ends settle on the same one, whatever the order of events.
+    /// A connection stands; on both queues. Two nodes can have several for a while (both dialled,
+    /// or one restarted): use the living one with the greatest `(preferred, conn)`, then both ends
+    /// settle on the same one, whatever the order of events.
     Connected {
         /// Its number, never used again, greater than all earlier ones.
         conn: u64,
@@ -33,8 +34,9 @@ pub enum Event {
         alpn: Vec<u8>,
         /// The address at the other end; an IPv4 address is always written as one.
         remote: SocketAddr,
-        /// Dialled by the node with the smaller id. A connection that is not preferred is as good as any while it is the only
-        /// one; otherwise its dialler closes it once it has been quiet and the other one has proved to be alive.
+        /// Dialled by the node with the smaller id. A connection that is not preferred is as good
+        /// as any while it is the only one; otherwise its dialler closes it once it has been quiet
+        /// and the other one has proved to be alive.
         preferred: bool,
     },
     /// A dial of ours failed; on the urgent queue.
@@ -62,8 +64,8 @@ pub enum Event {
         /// Its bytes.
         bytes: Bytes,
     },
-    /// Messages for this channel were dropped because its send queue was full; on the queue of that channel. Told once until
-    /// the send queue is empty again.
+    /// Messages for this channel were dropped because its send queue was full; on the queue of that
+    /// channel. Told once until the send queue is empty again.
     Overflowed {
         /// On which connection.
         conn: u64,
@@ -84,19 +86,24 @@ impl Event {
     fn weight(&self) -> usize {
         match self {
             Self::Message { bytes, .. } | Self::Datagram { bytes, .. } => bytes.len(),
-            Self::Connected { .. } | Self::DialFailed { .. } | Self::Overflowed { .. } | Self::Closed { .. } => 0,
+            Self::Connected { .. }
+            | Self::DialFailed { .. }
+            | Self::Overflowed { .. }
+            | Self::Closed { .. } => 0,
         }
     }
 }
 
-/// The reading end of one ordered, bounded queue of events. While it is full, peers are held back by flow control.
+/// The reading end of one ordered, bounded queue of events. While it is full, peers are held back
+/// by flow control.
 #[derive(Debug)]
 pub struct Events {
     queue: mpsc::Receiver<Queued>,
 }
 
 impl Events {
-    /// The next event; `None` after a shutdown, when all connections have ended. Loses nothing when it is cancelled.
+    /// The next event; `None` after a shutdown, when all connections have ended. Loses nothing when
+    /// it is cancelled.
     pub async fn next(&mut self) -> Option<Event> {
         self.queue.recv().await.map(|queued| queued.event)
     }
@@ -126,7 +133,14 @@ pub(crate) struct Outbox {
 pub(crate) fn queue(len: usize, bytes: usize) -> (Outbox, Events) {
     let room_bytes = bytes.clamp(1, Semaphore::MAX_PERMITS.min(u32::MAX as usize));
     let (sender, receiver) = mpsc::channel(len.max(1));
-    (Outbox { queue: sender, room: Arc::new(Semaphore::new(room_bytes)), room_bytes }, Events { queue: receiver })
+    (
+        Outbox {
+            queue: sender,
+            room: Arc::new(Semaphore::new(room_bytes)),
+            room_bytes,
+        },
+        Events { queue: receiver },
+    )
 }
 
 impl Outbox {
@@ -144,8 +158,19 @@ impl Outbox {
 
     /// Does not wait; whether there was room.
     pub(crate) fn offer(&self, event: Event) -> bool {
-        let Ok(room) = self.room.clone().try_acquire_many_owned(self.permits(&event)) else { return false };
-        self.queue.try_send(Queued { event, _room: Some(room) }).is_ok()
+        let Ok(room) = self
+            .room
+            .clone()
+            .try_acquire_many_owned(self.permits(&event))
+        else {
+            return false;
+        };
+        self.queue
+            .try_send(Queued {
+                event,
+                _room: Some(room),
+            })
+            .is_ok()
     }
 
     /// An event heavier than the whole queue waits until it is alone.
@@ -176,7 +201,10 @@ mod tests {
     use super::*;
 
     fn datagram(len: usize) -> Event {
-        Event::Datagram { conn: 1, bytes: vec![0; len].into() }
+        Event::Datagram {
+            conn: 1,
+            bytes: vec![0; len].into(),
+        }
     }
 
     #[tokio::test]

@@ -1,4 +1,5 @@
-//! The UDP socket under QUIC: counts packets and, on demand, drops those to and from some addresses like a cut cable.
+//! The UDP socket under QUIC: counts packets and, on demand, drops those to and from some addresses
+//! like a cut cable.
 
 use crate::locked;
 use crate::stats::Counters;
@@ -13,7 +14,8 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 
-/// A development aid: cuts this node off from some UDP addresses, in both directions, below QUIC. Clones share one cut.
+/// A development aid: cuts this node off from some UDP addresses, in both directions, below QUIC.
+/// Clones share one cut.
 #[derive(Clone, Debug, Default)]
 pub struct Fault(Arc<Cut>);
 
@@ -42,7 +44,8 @@ impl Fault {
     }
 }
 
-/// An IPv4 address that an IPv6 socket reports as mapped, as itself; without scope and flow, which name no other peer.
+/// An IPv4 address that an IPv6 socket reports as mapped, as itself; without scope and flow, which
+/// name no other peer.
 pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
@@ -64,26 +67,42 @@ impl AsyncUdpSocket for Socket {
     fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
         let packets = packets(transmit.contents.len(), transmit.segment_size);
         if self.fault.drops(transmit.destination) {
-            self.counters.udp_packets_blocked.fetch_add(packets, Relaxed);
+            self.counters
+                .udp_packets_blocked
+                .fetch_add(packets, Relaxed);
             return Ok(());
         }
         self.inner.try_send(transmit)?;
         self.counters.udp_packets_sent.fetch_add(packets, Relaxed);
-        self.counters.udp_bytes_sent.fetch_add(as_u64(transmit.contents.len()), Relaxed);
+        self.counters
+            .udp_bytes_sent
+            .fetch_add(as_u64(transmit.contents.len()), Relaxed);
         Ok(())
     }
 
-    /// One entry is one sender's packets, coalesced by the kernel; quinn skips an entry of length zero.
-    fn poll_recv(&self, cx: &mut Context<'_>, bufs: &mut [IoSliceMut<'_>], meta: &mut [RecvMeta]) -> Poll<io::Result<usize>> {
+    /// One entry is one sender's packets, coalesced by the kernel; quinn skips an entry of length
+    /// zero.
+    fn poll_recv(
+        &self,
+        cx: &mut Context<'_>,
+        bufs: &mut [IoSliceMut<'_>],
+        meta: &mut [RecvMeta],
+    ) -> Poll<io::Result<usize>> {
         let received = ready!(self.inner.poll_recv(cx, bufs, meta))?;
         for entry in meta.iter_mut().take(received) {
             let packets = packets(entry.len, Some(entry.stride));
             if self.fault.drops(entry.addr) {
-                self.counters.udp_packets_blocked.fetch_add(packets, Relaxed);
+                self.counters
+                    .udp_packets_blocked
+                    .fetch_add(packets, Relaxed);
                 entry.len = 0;
             } else {
-                self.counters.udp_packets_received.fetch_add(packets, Relaxed);
-                self.counters.udp_bytes_received.fetch_add(as_u64(entry.len), Relaxed);
+                self.counters
+                    .udp_packets_received
+                    .fetch_add(packets, Relaxed);
+                self.counters
+                    .udp_bytes_received
+                    .fetch_add(as_u64(entry.len), Relaxed);
             }
         }
         Poll::Ready(Ok(received))
@@ -108,7 +127,11 @@ impl AsyncUdpSocket for Socket {
 
 /// How many packets a buffer of equal segments holds.
 fn packets(bytes: usize, segment: Option<usize>) -> u64 {
-    as_u64(segment.filter(|size| *size > 0).map_or(1, |size| bytes.div_ceil(size)))
+    as_u64(
+        segment
+            .filter(|size| *size > 0)
+            .map_or(1, |size| bytes.div_ceil(size)),
+    )
 }
 
 fn as_u64(count: usize) -> u64 {

@@ -10,7 +10,8 @@ pub(crate) const MAX_DATAGRAM_BYTES: usize = 64 << 10;
 const KEEP_ALIVE: u32 = u32::MAX;
 /// Bodies up to this size are copied together; larger ones are handed on as they are.
 const COPY_BYTES: usize = 4096;
-/// What is reserved for a body at once: the rest only as its bytes arrive, so that a length alone costs nothing.
+/// What is reserved for a body at once: the rest only as its bytes arrive, so that a length alone
+/// costs nothing.
 const RESERVE_BYTES: usize = 64 << 10;
 
 /// What stands on a channel's stream.
@@ -30,7 +31,8 @@ pub(crate) fn keep_alive() -> Bytes {
     Bytes::from_static(&[0xff; 4])
 }
 
-/// Frames messages for writing, small ones copied together. Each is shorter than 4 GiB: the send queue sees to that.
+/// Frames messages for writing, small ones copied together. Each is shorter than 4 GiB: the send
+/// queue sees to that.
 pub(crate) fn encode(messages: &[Bytes]) -> Vec<Bytes> {
     let mut chunks = Vec::new();
     let mut small = BytesMut::new();
@@ -61,12 +63,20 @@ pub(crate) struct Assembler {
 
 impl Assembler {
     pub(crate) fn new(max_bytes: usize) -> Self {
-        Self { max_bytes, header: BytesMut::with_capacity(4), body: BytesMut::new(), lacking: None }
+        Self {
+            max_bytes,
+            header: BytesMut::with_capacity(4),
+            body: BytesMut::new(),
+            lacking: None,
+        }
     }
 
-    /// Takes bytes from the front of `input`, as many as belong to the next frame; `None` when the frame is not complete.
+    /// Takes bytes from the front of `input`, as many as belong to the next frame; `None` when the
+    /// frame is not complete.
     pub(crate) fn next(&mut self, input: &mut Bytes) -> Result<Option<Frame>, TooLarge> {
-        let Some(lacking) = self.lacking else { return self.take_header(input) };
+        let Some(lacking) = self.lacking else {
+            return self.take_header(input);
+        };
         if self.body.is_empty() && input.len() >= lacking {
             self.lacking = None;
             return Ok(Some(Frame::Message(own(input.split_to(lacking)))));
@@ -78,7 +88,9 @@ impl Assembler {
             return Ok(None);
         }
         self.lacking = None;
-        Ok(Some(Frame::Message(std::mem::take(&mut self.body).freeze())))
+        Ok(Some(Frame::Message(
+            std::mem::take(&mut self.body).freeze(),
+        )))
     }
 
     /// Whether the stream may end here.
@@ -120,7 +132,10 @@ mod tests {
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 
-    fn frames(pieces: impl IntoIterator<Item = Bytes>, max_bytes: usize) -> Result<(Vec<Frame>, bool), TooLarge> {
+    fn frames(
+        pieces: impl IntoIterator<Item = Bytes>,
+        max_bytes: usize,
+    ) -> Result<(Vec<Frame>, bool), TooLarge> {
         let mut assembler = Assembler::new(max_bytes);
         let mut found = Vec::new();
         for mut piece in pieces {
@@ -145,12 +160,21 @@ mod tests {
         for seed in 0..200 {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
             let messages: Vec<Bytes> = (0..rng.random_range(0..20))
-                .map(|_| (0..rng.random_range(0..12_000_u32)).map(|_| rng.random()).collect::<Vec<u8>>().into())
+                .map(|_| {
+                    (0..rng.random_range(0..12_000_u32))
+                        .map(|_| rng.random())
+                        .collect::<Vec<u8>>()
+                        .into()
+                })
                 .collect();
             let stream = encode(&messages).concat();
             let (found, whole) = frames(cut(&stream, &mut rng), 12_000).unwrap();
             assert!(whole);
-            assert_eq!(found, messages.into_iter().map(Frame::Message).collect::<Vec<_>>(), "seed {seed}");
+            assert_eq!(
+                found,
+                messages.into_iter().map(Frame::Message).collect::<Vec<_>>(),
+                "seed {seed}"
+            );
         }
     }
 
@@ -159,14 +183,22 @@ mod tests {
         let mut stream = encode(&[Bytes::new()]).concat();
         stream.extend(keep_alive());
         let pieces = stream.iter().map(|byte| Bytes::copy_from_slice(&[*byte]));
-        assert_eq!(frames(pieces, 10).unwrap().0, [Frame::Message(Bytes::new()), Frame::KeepAlive]);
+        assert_eq!(
+            frames(pieces, 10).unwrap().0,
+            [Frame::Message(Bytes::new()), Frame::KeepAlive]
+        );
     }
 
     #[test]
     fn a_stream_cut_within_a_frame_is_not_whole() {
         let stream = encode(&[Bytes::from_static(b"message")]).concat();
         for end in 1..stream.len() {
-            assert!(!frames([Bytes::copy_from_slice(&stream[..end])], 10).unwrap().1, "{end}");
+            assert!(
+                !frames([Bytes::copy_from_slice(&stream[..end])], 10)
+                    .unwrap()
+                    .1,
+                "{end}"
+            );
         }
     }
 
@@ -174,9 +206,21 @@ mod tests {
     fn rubbish_never_holds_more_than_one_message() {
         for seed in 0..500 {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
-            let bytes: Vec<u8> = (0..2000).map(|_| if rng.random_bool(0.7) { 0 } else { rng.random() }).collect();
+            let bytes: Vec<u8> = (0..2000)
+                .map(|_| {
+                    if rng.random_bool(0.7) {
+                        0
+                    } else {
+                        rng.random()
+                    }
+                })
+                .collect();
             match frames(cut(&bytes, &mut rng), 500) {
-                Ok((found, _)) => assert!(found.iter().all(|frame| matches!(frame, Frame::Message(m) if m.len() <= 500))),
+                Ok((found, _)) => assert!(
+                    found
+                        .iter()
+                        .all(|frame| matches!(frame, Frame::Message(m) if m.len() <= 500))
+                ),
                 Err(TooLarge(length)) => assert!(length > 500),
             }
         }

@@ -1,4 +1,5 @@
-//! Who this node is: its certificate, its key and the authorities it trusts, loaded from files and checked in words.
+//! Who this node is: its certificate, its key and the authorities it trusts, loaded from files and
+//! checked in words.
 
 use crate::certificate::{self, CertificateFault, NodeFacts};
 use crate::tls;
@@ -16,7 +17,8 @@ use time::{Date, OffsetDateTime};
 /// The largest certificate or key file that is read, in bytes.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
-/// Why a node's files were refused. Nothing was changed; each sentence names the file and says what would be right.
+/// Why a node's files were refused. Nothing was changed; each sentence names the file and says what
+/// would be right.
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
     /// A file cannot be read.
@@ -36,7 +38,8 @@ pub enum IdentityError {
         what: &'static str,
     },
     /// Group or others may read the key.
-    #[error("the key file {file} has mode {mode:04o}, others can read it; allow its owner only (chmod 600)", file = file.display())]
+    #[error("the key file {file} has mode {mode:04o}, others can read it; allow its owner only \
+        (chmod 600)", file = file.display())]
     Exposed {
         /// Which.
         file: PathBuf,
@@ -52,7 +55,8 @@ pub enum IdentityError {
         fault: CertificateFault,
     },
     /// The authorities' file mixes clusters.
-    #[error("{file} holds authorities of different clusters ({one} and {other}); it may hold several of one cluster only", file = file.display())]
+    #[error("{file} holds authorities of different clusters ({one} and {other}); it may hold \
+        several of one cluster only", file = file.display())]
     Clusters {
         /// Which.
         file: PathBuf,
@@ -68,7 +72,8 @@ pub enum IdentityError {
         file: PathBuf,
     },
     /// The key is of an unknown kind or belongs to another certificate.
-    #[error("the key {key} does not belong to the certificate {certificate}", key = key.display(), certificate = certificate.display())]
+    #[error("the key {key} does not belong to the certificate \
+        {certificate}", key = key.display(), certificate = certificate.display())]
     Pairing {
         /// The key's file.
         key: PathBuf,
@@ -76,7 +81,8 @@ pub enum IdentityError {
         certificate: PathBuf,
     },
     /// The certificate names another cluster's authority as its issuer.
-    #[error("the certificate {file} is of cluster {found}, the authority {authority} of cluster {expected}", file = file.display(), authority = authority.display())]
+    #[error("the certificate {file} is of cluster {found}, the authority {authority} of cluster \
+        {expected}", file = file.display(), authority = authority.display())]
     OtherCluster {
         /// The certificate's file.
         file: PathBuf,
@@ -88,7 +94,8 @@ pub enum IdentityError {
         expected: String,
     },
     /// No authority signed the certificate.
-    #[error("the certificate {file} is not signed by an authority in {authority}", file = file.display(), authority = authority.display())]
+    #[error("the certificate {file} is not signed by an authority in \
+        {authority}", file = file.display(), authority = authority.display())]
     Untrusted {
         /// The certificate's file.
         file: PathBuf,
@@ -96,7 +103,8 @@ pub enum IdentityError {
         authority: PathBuf,
     },
     /// Too late for this certificate.
-    #[error("the certificate {file} expired on {date}; issue it again (muster pki issue)", file = file.display())]
+    #[error("the certificate {file} expired on {date}; issue it again (muster pki \
+        issue)", file = file.display())]
     Expired {
         /// Which.
         file: PathBuf,
@@ -104,7 +112,8 @@ pub enum IdentityError {
         date: Date,
     },
     /// Too early for this certificate.
-    #[error("the certificate {file} is valid from {date} on only; is this machine's clock right?", file = file.display())]
+    #[error("the certificate {file} is valid from {date} on only; is this machine's clock \
+        right?", file = file.display())]
     NotYetValid {
         /// Which.
         file: PathBuf,
@@ -113,7 +122,8 @@ pub enum IdentityError {
     },
 }
 
-/// A node's certificate and key and its cluster's authorities. Invariant: they were checked against each other when loaded.
+/// A node's certificate and key and its cluster's authorities. Invariant: they were checked against
+/// each other when loaded.
 #[derive(Clone, Debug)]
 pub struct Identity {
     facts: NodeFacts,
@@ -124,21 +134,38 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Loads a node's identity from three PEM files: the authorities (several during a rotation, all of one cluster; expired
-    /// ones are left out), the certificate and its key, which only its owner may read.
+    /// Loads a node's identity from three PEM files: the authorities (several during a rotation,
+    /// all of one cluster; expired ones are left out), the certificate and its key, which only its
+    /// owner may read.
     pub fn load(ca: &Path, certificate: &Path, key: &Path) -> Result<Self, IdentityError> {
         let (cluster, authority_not_after, roots) = authorities(ca)?;
         let chain = certificates(certificate)?;
         let Some(leaf) = chain.first().cloned() else {
-            return Err(IdentityError::Empty { file: certificate.to_owned(), what: "certificate" });
+            return Err(IdentityError::Empty {
+                file: certificate.to_owned(),
+                what: "certificate",
+            });
         };
-        let fault = |fault| IdentityError::Certificate { file: certificate.to_owned(), fault };
+        let fault = |fault| IdentityError::Certificate {
+            file: certificate.to_owned(),
+            fault,
+        };
         let facts = certificate::node(&leaf).map_err(fault)?;
         check_validity(certificate, &facts)?;
         let key_der = private_key(key)?;
-        let key = CertifiedKey::from_der(chain, key_der, &tls::provider())
-            .map_err(|_| IdentityError::Pairing { key: key.to_owned(), certificate: certificate.to_owned() })?;
-        let identity = Self { facts, cluster, authority_not_after, key: Arc::new(key), roots: Arc::new(roots) };
+        let key = CertifiedKey::from_der(chain, key_der, &tls::provider()).map_err(|_| {
+            IdentityError::Pairing {
+                key: key.to_owned(),
+                certificate: certificate.to_owned(),
+            }
+        })?;
+        let identity = Self {
+            facts,
+            cluster,
+            authority_not_after,
+            key: Arc::new(key),
+            roots: Arc::new(roots),
+        };
         identity.check_signature(certificate, ca, &leaf)?;
         Ok(identity)
     }
@@ -168,42 +195,73 @@ impl Identity {
         self.authority_not_after
     }
 
-    fn check_signature(&self, file: &Path, ca: &Path, leaf: &CertificateDer<'_>) -> Result<(), IdentityError> {
-        if let Some(found) = certificate::claimed_cluster(leaf).filter(|found| *found != self.cluster) {
+    fn check_signature(
+        &self,
+        file: &Path,
+        ca: &Path,
+        leaf: &CertificateDer<'_>,
+    ) -> Result<(), IdentityError> {
+        if let Some(found) =
+            certificate::claimed_cluster(leaf).filter(|found| *found != self.cluster)
+        {
             let (found, expected) = (certificate::hex(found), certificate::hex(self.cluster));
-            return Err(IdentityError::OtherCluster { file: file.to_owned(), authority: ca.to_owned(), found, expected });
+            return Err(IdentityError::OtherCluster {
+                file: file.to_owned(),
+                authority: ca.to_owned(),
+                found,
+                expected,
+            });
         }
         match tls::verify_chain(leaf, &[], &self.roots) {
             Ok(()) => Ok(()),
-            Err(CertificateError::BadEncoding) => {
-                Err(IdentityError::Certificate { file: file.to_owned(), fault: CertificateFault::Malformed })
-            }
-            Err(_) => Err(IdentityError::Untrusted { file: file.to_owned(), authority: ca.to_owned() }),
+            Err(CertificateError::BadEncoding) => Err(IdentityError::Certificate {
+                file: file.to_owned(),
+                fault: CertificateFault::Malformed,
+            }),
+            Err(_) => Err(IdentityError::Untrusted {
+                file: file.to_owned(),
+                authority: ca.to_owned(),
+            }),
         }
     }
 }
 
-/// Reads the authorities that are still valid, all of one cluster, and when the last of them expires.
+/// Reads the authorities that are still valid, all of one cluster, and when the last of them
+/// expires.
 fn authorities(file: &Path) -> Result<([u8; 16], i64, RootCertStore), IdentityError> {
     let now = OffsetDateTime::now_utc().unix_timestamp();
     let mut roots = RootCertStore::empty();
     let (mut cluster, mut last) = (None, now);
     for der in certificates(file)? {
-        let fault = |fault| IdentityError::Certificate { file: file.to_owned(), fault };
+        let fault = |fault| IdentityError::Certificate {
+            file: file.to_owned(),
+            fault,
+        };
         let facts = certificate::authority(&der).map_err(fault)?;
         let one = *cluster.get_or_insert(facts.cluster);
         if one != facts.cluster {
             let (one, other) = (certificate::hex(one), certificate::hex(facts.cluster));
-            return Err(IdentityError::Clusters { file: file.to_owned(), one, other });
+            return Err(IdentityError::Clusters {
+                file: file.to_owned(),
+                one,
+                other,
+            });
         }
         if facts.not_after >= now {
-            roots.add(der).map_err(|_| fault(CertificateFault::Malformed))?;
+            roots
+                .add(der)
+                .map_err(|_| fault(CertificateFault::Malformed))?;
             last = last.max(facts.not_after);
         }
     }
     match cluster {
-        None => Err(IdentityError::Empty { file: file.to_owned(), what: "certificate" }),
-        Some(_) if roots.is_empty() => Err(IdentityError::AuthorityExpired { file: file.to_owned() }),
+        None => Err(IdentityError::Empty {
+            file: file.to_owned(),
+            what: "certificate",
+        }),
+        Some(_) if roots.is_empty() => Err(IdentityError::AuthorityExpired {
+            file: file.to_owned(),
+        }),
         Some(cluster) => Ok((cluster, last, roots)),
     }
 }
@@ -212,22 +270,38 @@ fn authorities(file: &Path) -> Result<([u8; 16], i64, RootCertStore), IdentityEr
 pub(crate) fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, IdentityError> {
     let pem = read(file)?;
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    found.map_err(|_| IdentityError::Certificate { file: file.to_owned(), fault: CertificateFault::Malformed })
+    found.map_err(|_| IdentityError::Certificate {
+        file: file.to_owned(),
+        fault: CertificateFault::Malformed,
+    })
 }
 
 fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, IdentityError> {
-    let metadata = fs::metadata(file).map_err(|source| IdentityError::Read { file: file.to_owned(), source })?;
+    let metadata = fs::metadata(file).map_err(|source| IdentityError::Read {
+        file: file.to_owned(),
+        source,
+    })?;
     let mode = metadata.permissions().mode() & 0o7777;
-    // systemd's credentials are root's, and show the mask of an access list that names one user where the group's bits are.
+    // systemd's credentials are root's, and show the mask of an access list that names one user
+    // where the group's bits are.
     let is_credential = metadata.uid() == 0 && metadata.gid() == 0 && mode == 0o440;
     if mode & 0o077 != 0 && !is_credential {
-        return Err(IdentityError::Exposed { file: file.to_owned(), mode });
+        return Err(IdentityError::Exposed {
+            file: file.to_owned(),
+            mode,
+        });
     }
-    PrivateKeyDer::from_pem_slice(&read(file)?).map_err(|_| IdentityError::Empty { file: file.to_owned(), what: "private key" })
+    PrivateKeyDer::from_pem_slice(&read(file)?).map_err(|_| IdentityError::Empty {
+        file: file.to_owned(),
+        what: "private key",
+    })
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, IdentityError> {
-    let error = |source| IdentityError::Read { file: file.to_owned(), source };
+    let error = |source| IdentityError::Read {
+        file: file.to_owned(),
+        source,
+    };
     if fs::metadata(file).map_err(error)?.len() > MAX_FILE_BYTES {
         return Err(error(io::Error::other("it is larger than 1 MiB")));
     }
@@ -236,12 +310,20 @@ fn read(file: &Path) -> Result<Vec<u8>, IdentityError> {
 
 fn check_validity(file: &Path, facts: &NodeFacts) -> Result<(), IdentityError> {
     let now = OffsetDateTime::now_utc().unix_timestamp();
-    let date = |seconds| OffsetDateTime::from_unix_timestamp(seconds).map_or(Date::MAX, OffsetDateTime::date);
+    let date = |seconds| {
+        OffsetDateTime::from_unix_timestamp(seconds).map_or(Date::MAX, OffsetDateTime::date)
+    };
     if now > facts.not_after {
-        return Err(IdentityError::Expired { file: file.to_owned(), date: date(facts.not_after) });
+        return Err(IdentityError::Expired {
+            file: file.to_owned(),
+            date: date(facts.not_after),
+        });
     }
     if now < facts.not_before {
-        return Err(IdentityError::NotYetValid { file: file.to_owned(), date: date(facts.not_before) });
+        return Err(IdentityError::NotYetValid {
+            file: file.to_owned(),
+            date: date(facts.not_before),
+        });
     }
     Ok(())
 }

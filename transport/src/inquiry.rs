@@ -1,9 +1,11 @@
-//! Inquiries: a node asks another one a few questions on a short connection that is used for nothing else.
+//! Inquiries: a node asks another one a few questions on a short connection that is used for
+//! nothing else.
 //!
-//! It comes from a fresh UDP port. So its handshake shows what a firewall does with packets that nobody has asked for, while
-//! those of a connection that stands pass as answers. It has an ALPN name of its own: a peer that knows no inquiries refuses
-//! the handshake and nothing else, and by that refusal is known to be reached. What questions and answers mean is not known
-//! here; each is one bidirectional stream, the question first, to the end of its half.
+//! It comes from a fresh UDP port. So its handshake shows what a firewall does with packets that
+//! nobody has asked for, while those of a connection that stands pass as answers. It has an ALPN
+//! name of its own: a peer that knows no inquiries refuses the handshake and nothing else, and by
+//! that refusal is known to be reached. What questions and answers mean is not known here; each is
+//! one bidirectional stream, the question first, to the end of its half.
 
 use crate::certificate;
 use crate::connection::negotiated;
@@ -59,12 +61,20 @@ pub struct InquiryError {
 
 impl From<Failure> for InquiryError {
     fn from(failure: Failure) -> Self {
-        Self { kind: failure.kind, is_unknown: failure.is_other_protocol(), reason: failure.reason }
+        Self {
+            kind: failure.kind,
+            is_unknown: failure.is_other_protocol(),
+            reason: failure.reason,
+        }
     }
 }
 
 fn broken(error: impl std::fmt::Display) -> InquiryError {
-    InquiryError { kind: DialErrorKind::Unreachable, is_unknown: false, reason: error.to_string() }
+    InquiryError {
+        kind: DialErrorKind::Unreachable,
+        is_unknown: false,
+        reason: error.to_string(),
+    }
 }
 
 /// A standing inquiry; it ends when this is dropped.
@@ -84,7 +94,11 @@ impl Inquiry {
     ///
     /// # Errors
     /// The connection broke, or there is no answer within the time.
-    pub async fn ask(&self, question: &[u8], limit: Duration) -> Result<(Bytes, Duration), InquiryError> {
+    pub async fn ask(
+        &self,
+        question: &[u8],
+        limit: Duration,
+    ) -> Result<(Bytes, Duration), InquiryError> {
         let asked = Instant::now();
         let exchange = async {
             let (mut send, mut recv) = self.quic.open_bi().await.map_err(broken)?;
@@ -92,7 +106,9 @@ impl Inquiry {
             send.finish().map_err(broken)?;
             recv.read_to_end(MAX_ANSWER_BYTES).await.map_err(broken)
         };
-        let answer = timeout(limit, exchange).await.map_err(|_| broken(format!("no answer within {} s", limit.as_secs_f32())))??;
+        let answer = timeout(limit, exchange)
+            .await
+            .map_err(|_| broken(format!("no answer within {} s", limit.as_secs_f32())))??;
         Ok((answer.into(), asked.elapsed()))
     }
 }
@@ -104,18 +120,34 @@ impl Drop for Inquiry {
 }
 
 /// Begins an inquiry with a node.
-pub(crate) async fn begin(core: &Core, address: SocketAddr, expect: [u8; 16]) -> Result<Inquiry, InquiryError> {
+pub(crate) async fn begin(
+    core: &Core,
+    address: SocketAddr,
+    expect: [u8; 16],
+) -> Result<Inquiry, InquiryError> {
     let verdict = Verdict::default();
-    let config = core.inquiry_config(expect, verdict.clone()).map_err(broken)?;
+    let config = core
+        .inquiry_config(expect, verdict.clone())
+        .map_err(broken)?;
     let endpoint = fresh(core, address).map_err(broken)?;
     let begun = Instant::now();
-    let connecting = endpoint.connect_with(config, address, crate::dial::SERVER_NAME).map_err(broken)?;
+    let connecting = endpoint
+        .connect_with(config, address, crate::dial::SERVER_NAME)
+        .map_err(broken)?;
     let limit = core.settings.dial_limit;
     let connected = timeout(limit, connecting).await;
-    let quic = connected.map_err(|_| broken(format!("no answer within {} s", limit.as_secs_f32())))?;
+    let quic =
+        connected.map_err(|_| broken(format!("no answer within {} s", limit.as_secs_f32())))?;
     let quic = quic.map_err(|error| InquiryError::from(Failure::new(&error, &verdict)))?;
-    let certificate_expires_at = certificate::node(&leaf_of(&quic)).map_err(broken)?.not_after;
-    Ok(Inquiry { quic, _endpoint: endpoint, handshake: begun.elapsed(), certificate_expires_at })
+    let certificate_expires_at = certificate::node(&leaf_of(&quic))
+        .map_err(broken)?
+        .not_after;
+    Ok(Inquiry {
+        quic,
+        _endpoint: endpoint,
+        handshake: begun.elapsed(),
+        certificate_expires_at,
+    })
 }
 
 /// A socket of its own, from the address that the node listens on.
@@ -127,7 +159,11 @@ fn fresh(core: &Core, peer: SocketAddr) -> std::io::Result<quinn::Endpoint> {
     };
     let runtime = Arc::new(TokioRuntime);
     let inner = runtime.wrap_udp_socket(UdpSocket::bind((ip, 0))?)?;
-    let socket = Arc::new(Socket { inner, fault: core.fault().clone(), counters: core.counters.clone() });
+    let socket = Arc::new(Socket {
+        inner,
+        fault: core.fault().clone(),
+        counters: core.counters.clone(),
+    });
     quinn::Endpoint::new_with_abstract_socket(EndpointConfig::default(), None, socket, runtime)
 }
 
@@ -155,8 +191,14 @@ pub(crate) async fn serve(core: Arc<Core>, quic: quinn::Connection, peer: PeerNa
     }
 }
 
-/// A question without an answer is told by a stream that is reset: one that is dropped would end as if the answer were empty.
-async fn answer(questions: mpsc::Sender<Question>, peer: PeerName, mut send: quinn::SendStream, recv: quinn::RecvStream) {
+/// A question without an answer is told by a stream that is reset: one that is dropped would end as
+/// if the answer were empty.
+async fn answer(
+    questions: mpsc::Sender<Question>,
+    peer: PeerName,
+    mut send: quinn::SendStream,
+    recv: quinn::RecvStream,
+) {
     match find_answer(&questions, peer, recv).await {
         Some(bytes) => {
             // The peer may have gone meanwhile.
@@ -166,15 +208,26 @@ async fn answer(questions: mpsc::Sender<Question>, peer: PeerName, mut send: qui
     }
 }
 
-async fn find_answer(questions: &mpsc::Sender<Question>, peer: PeerName, mut recv: quinn::RecvStream) -> Option<Bytes> {
+async fn find_answer(
+    questions: &mpsc::Sender<Question>,
+    peer: PeerName,
+    mut recv: quinn::RecvStream,
+) -> Option<Bytes> {
     let bytes = recv.read_to_end(MAX_QUESTION_BYTES).await.ok()?;
     let (reply, answered) = oneshot::channel();
-    questions.try_send(Question { peer, bytes: bytes.into(), reply }).ok()?;
+    questions
+        .try_send(Question {
+            peer,
+            bytes: bytes.into(),
+            reply,
+        })
+        .ok()?;
     let answer = timeout(LIMIT, answered).await.ok()?.ok()?;
     (answer.len() <= MAX_ANSWER_BYTES).then_some(answer)
 }
 
-/// From where handshakes came that were never finished: packets from there arrive here, and ours may not arrive there.
+/// From where handshakes came that were never finished: packets from there arrive here, and ours
+/// may not arrive there.
 #[derive(Debug, Default)]
 pub(crate) struct Knocks(BTreeMap<SocketAddr, Instant>);
 
@@ -182,7 +235,11 @@ impl Knocks {
     pub(crate) fn note(&mut self, from: SocketAddr) {
         let from = crate::fault::canonical(from);
         if self.0.len() >= MAX_KNOCKS && !self.0.contains_key(&from) {
-            let oldest = self.0.iter().min_by_key(|(_, at)| **at).map(|(address, _)| *address);
+            let oldest = self
+                .0
+                .iter()
+                .min_by_key(|(_, at)| **at)
+                .map(|(address, _)| *address);
             oldest.and_then(|address| self.0.remove(&address));
         }
         self.0.insert(from, Instant::now());
@@ -190,26 +247,34 @@ impl Knocks {
 
     /// How long ago the last one came from there.
     pub(crate) fn since(&self, from: SocketAddr) -> Option<Duration> {
-        self.0.get(&crate::fault::canonical(from)).map(Instant::elapsed)
+        self.0
+            .get(&crate::fault::canonical(from))
+            .map(Instant::elapsed)
     }
 }
 
 impl endpoint::Endpoint {
-    /// Begins an inquiry with the node of that id at that address, from a fresh UDP port. Must be called within a tokio runtime,
-    /// which drives it.
+    /// Begins an inquiry with the node of that id at that address, from a fresh UDP port. Must be
+    /// called within a tokio runtime, which drives it.
     ///
     /// # Errors
     /// Nobody answers, or whoever does refuses.
-    pub async fn inquire(&self, address: SocketAddr, expect: [u8; 16]) -> Result<Inquiry, InquiryError> {
+    pub async fn inquire(
+        &self,
+        address: SocketAddr,
+        expect: [u8; 16],
+    ) -> Result<Inquiry, InquiryError> {
         begin(self.core(), address, expect).await
     }
 
-    /// Puts the questions of peers there from now on. Before, and where there is no room, they get no answer.
+    /// Puts the questions of peers there from now on. Before, and where there is no room, they get
+    /// no answer.
     pub fn answer_by(&self, questions: mpsc::Sender<Question>) {
         self.core().answer_by(questions);
     }
 
-    /// How long ago a handshake from that address began last that was never finished; of the latest 256 such addresses.
+    /// How long ago a handshake from that address began last that was never finished; of the latest
+    /// 256 such addresses.
     pub fn knocked(&self, address: SocketAddr) -> Option<Duration> {
         self.core().knocked(address)
     }
@@ -225,8 +290,14 @@ mod tests {
         let address = |port: usize| SocketAddr::from(([10, 0, 0, 1], u16::try_from(port).unwrap()));
         (1..=MAX_KNOCKS + 10).for_each(|port| knocks.note(address(port)));
         assert_eq!(knocks.0.len(), MAX_KNOCKS);
-        assert!(knocks.since(address(MAX_KNOCKS + 10)).is_some() && knocks.since(address(9999)).is_none());
+        assert!(
+            knocks.since(address(MAX_KNOCKS + 10)).is_some()
+                && knocks.since(address(9999)).is_none()
+        );
         let mapped = "[::ffff:10.0.0.1]:266".parse().unwrap();
-        assert!(knocks.since(mapped).is_some(), "an IPv4 address is the same as a mapped one");
+        assert!(
+            knocks.since(mapped).is_some(),
+            "an IPv4 address is the same as a mapped one"
+        );
     }
 }

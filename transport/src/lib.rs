@@ -1,13 +1,15 @@
 //! Authenticated connections between the nodes of one cluster, over QUIC.
 //!
-//! What it does: one UDP socket; mutual TLS 1.3 with the cluster's own certificate authority ([`pki`] makes it, [`Identity`]
-//! loads a node's part of it); on each connection lossy datagrams and a few *channels* of ordered, reliable messages; and
-//! everything that happens as two ordered queues of [`Event`]s. Every queue, frame and wait has a limit ([`Settings`]), what
-//! reaches one is counted ([`Stats`]), and a peer that breaks the protocol is disconnected with a reason in words.
+//! What it does: one UDP socket; mutual TLS 1.3 with the cluster's own certificate authority
+//! ([`pki`] makes it, [`Identity`] loads a node's part of it); on each connection lossy datagrams
+//! and a few *channels* of ordered, reliable messages; and everything that happens as two ordered
+//! queues of [`Event`]s. Every queue, frame and wait has a limit ([`Settings`]), what reaches one
+//! is counted ([`Stats`]), and a peer that breaks the protocol is disconnected with a reason in
+//! words.
 //!
-//! What it does not do: it does not know what the bytes mean, whom to dial, or when to dial again; it does not buffer for a
-//! peer that is not connected; a message accepted by [`Endpoint::send`] can still be lost with its connection, which the
-//! [`Event::Closed`] of that connection tells.
+//! What it does not do: it does not know what the bytes mean, whom to dial, or when to dial again;
+//! it does not buffer for a peer that is not connected; a message accepted by [`Endpoint::send`]
+//! can still be lost with its connection, which the [`Event::Closed`] of that connection tells.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -27,19 +29,21 @@
 //!
 //! # On the wire
 //!
-//! QUIC version 1, ALPN by [`Settings::alpn`], both sides with a certificate. Unidirectional streams only:
+//! QUIC version 1, ALPN by [`Settings::alpn`], both sides with a certificate. Unidirectional
+//! streams only:
 //!
 //! | first byte | then |
 //! | --- | --- |
 //! | channel number | frames: length (4 bytes, big endian, at most 1 MiB), body. Length `0xffff_ffff` has no body: a keep-alive. One such stream per channel and direction |
 //! | `0xff` | to the end of the stream (at most 64 KiB): one datagram that was too large for a packet |
 //!
-//! A second ALPN name, [`Settings::inquiry_alpn`], is for inquiries: each bidirectional stream is one question (at most 1 KiB) and
-//! its answer (at most 16 KiB).
+//! A second ALPN name, [`Settings::inquiry_alpn`], is for inquiries: each bidirectional stream is
+//! one question (at most 1 KiB) and its answer (at most 16 KiB).
 //!
-//! Both sides greet: they open channel 0 with a keep-alive at once, the dialler when it has the other one's. By it the dialler
-//! knows that its certificate was accepted (in TLS 1.3 a client finishes its handshake before the server has judged it), and
-//! the accepting side that the dialler has not given up meanwhile.
+//! Both sides greet: they open channel 0 with a keep-alive at once, the dialler when it has the
+//! other one's. By it the dialler knows that its certificate was accepted (in TLS 1.3 a client
+//! finishes its handshake before the server has judged it), and the accepting side that the dialler
+//! has not given up meanwhile.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -74,7 +78,8 @@ pub use refusal::DialErrorKind;
 pub use settings::Settings;
 pub use stats::{ConnectionStats, Stats};
 
-/// Locks, also after a thread panicked while it held the lock: the data behind our locks is whole after every statement.
+/// Locks, also after a thread panicked while it held the lock: the data behind our locks is whole
+/// after every statement.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,5 @@
-//! The cluster's own certificate authority: a directory on the administrator's machine, never on a node.
+//! The cluster's own certificate authority: a directory on the administrator's machine, never on a
+//! node.
 //!
 //! | file | holds |
 //! | --- | --- |
@@ -6,9 +7,9 @@
 //! | `ca.key` | its key (mode 0600) |
 //! | `issued/NAME` | the id of the node of that name, as 32 hexadecimal digits: names and ids are never given twice |
 //!
-//! The cluster's id is 16 random bytes in the authority's distinguished name, `O=muster, CN=muster cluster <32 hex>`, so that
-//! authorities can be replaced without making another cluster. A node's certificate is valid for 2 years unless told otherwise,
-//! from a day back.
+//! The cluster's id is 16 random bytes in the authority's distinguished name, `O=muster, CN=muster
+//! cluster <32 hex>`, so that authorities can be replaced without making another cluster. A node's
+//! certificate is valid for 2 years unless told otherwise, from a day back.
 
 mod files;
 
@@ -16,8 +17,8 @@ use crate::certificate::{self, AuthorityFacts};
 use crate::identity::{self, Identity, IdentityError};
 use files::{Mode, Replace};
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
-    PKCS_ED25519,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose, PKCS_ED25519,
 };
 use std::fs;
 use std::io;
@@ -116,47 +117,92 @@ pub fn init(dir: &Path) -> Result<Authority, PkiError> {
     files::directory(dir)?;
     let made = make_authority(rand::random())?;
     let [certificate, key] = paths;
-    files::write(&key, made.key.serialize_pem().as_bytes(), Mode::Secret, Replace::No)?;
+    files::write(
+        &key,
+        made.key.serialize_pem().as_bytes(),
+        Mode::Secret,
+        Replace::No,
+    )?;
     files::write(&certificate, made.pem.as_bytes(), Mode::Public, Replace::No)?;
     Ok(made.authority)
 }
 
-/// Replaces the authority of the cluster in `dir` by a new one of the same cluster. `ca.pem` holds both from now on, the new
-/// one first: give it to all nodes, reload them, then renew their certificates; only then take the old one out of `ca.pem`.
+/// Replaces the authority of the cluster in `dir` by a new one of the same cluster. `ca.pem` holds
+/// both from now on, the new one first: give it to all nodes, reload them, then renew their
+/// certificates; only then take the old one out of `ca.pem`.
 pub fn rotate(dir: &Path) -> Result<Authority, PkiError> {
     let (path, key_path) = (dir.join(AUTHORITY_FILE), dir.join(AUTHORITY_KEY_FILE));
     let (_, old) = signing_authority(dir)?;
     let made = make_authority(old.cluster)?;
-    let earlier = fs::read_to_string(&path).map_err(|source| PkiError::File { path: path.clone(), source })?;
+    let earlier = fs::read_to_string(&path).map_err(|source| PkiError::File {
+        path: path.clone(),
+        source,
+    })?;
     // The certificate first: if the second write fails, the old key still has its certificate.
-    files::write(&path, format!("{}{earlier}", made.pem).as_bytes(), Mode::Public, Replace::Yes)?;
-    files::write(&key_path, made.key.serialize_pem().as_bytes(), Mode::Secret, Replace::Yes)?;
+    files::write(
+        &path,
+        format!("{}{earlier}", made.pem).as_bytes(),
+        Mode::Public,
+        Replace::Yes,
+    )?;
+    files::write(
+        &key_path,
+        made.key.serialize_pem().as_bytes(),
+        Mode::Secret,
+        Replace::Yes,
+    )?;
     Ok(made.authority)
 }
 
-/// Draws the id of a new node and writes `node.pem`, `node.key` and a copy of `ca.pem` into `out`, which is made if missing.
-/// A name can be issued once. The certificate ends after `life`, or with its authority.
-pub fn issue(dir: &Path, name: &str, out: &Path, life: std::time::Duration) -> Result<Issued, PkiError> {
+/// Draws the id of a new node and writes `node.pem`, `node.key` and a copy of `ca.pem` into `out`,
+/// which is made if missing. A name can be issued once. The certificate ends after `life`, or with
+/// its authority.
+pub fn issue(
+    dir: &Path,
+    name: &str,
+    out: &Path,
+    life: std::time::Duration,
+) -> Result<Issued, PkiError> {
     check_name(name)?;
-    refuse_existing(&[out.join(NODE_FILE), out.join(NODE_KEY_FILE), out.join(AUTHORITY_FILE)])?;
+    refuse_existing(&[
+        out.join(NODE_FILE),
+        out.join(NODE_KEY_FILE),
+        out.join(AUTHORITY_FILE),
+    ])?;
     let record = dir.join(ISSUED_DIRECTORY).join(name);
     if let Some(id) = issued_id(&record)? {
-        return Err(PkiError::Issued { name: name.to_owned(), id: certificate::hex(id) });
+        return Err(PkiError::Issued {
+            name: name.to_owned(),
+            id: certificate::hex(id),
+        });
     }
     let id = rand::random();
     let made = make_node(dir, id, name, life)?;
     files::directory(out)?;
     files::directory(&dir.join(ISSUED_DIRECTORY))?;
-    // The name is taken before the files are there: an interrupted issue can be renewed, a name is never given twice.
-    files::write(&record, format!("{}\n", certificate::hex(id)).as_bytes(), Mode::Public, Replace::No)?;
+    // The name is taken before the files are there: an interrupted issue can be renewed, a name is
+    // never given twice.
+    files::write(
+        &record,
+        format!("{}\n", certificate::hex(id)).as_bytes(),
+        Mode::Public,
+        Replace::No,
+    )?;
     write_node(dir, &made, out, Replace::No)?;
     Ok(made.issued)
 }
 
-/// Issues the certificate of an earlier issued node again, with a new key and the same id, replacing the files in `out`.
-pub fn renew(dir: &Path, name: &str, out: &Path, life: std::time::Duration) -> Result<Issued, PkiError> {
+/// Issues the certificate of an earlier issued node again, with a new key and the same id,
+/// replacing the files in `out`.
+pub fn renew(
+    dir: &Path,
+    name: &str,
+    out: &Path,
+    life: std::time::Duration,
+) -> Result<Issued, PkiError> {
     check_name(name)?;
-    let id = issued_id(&dir.join(ISSUED_DIRECTORY).join(name))?.ok_or_else(|| PkiError::NotIssued(name.to_owned()))?;
+    let id = issued_id(&dir.join(ISSUED_DIRECTORY).join(name))?
+        .ok_or_else(|| PkiError::NotIssued(name.to_owned()))?;
     let made = make_node(dir, id, name, life)?;
     write_node(dir, &made, out, Replace::Yes)?;
     Ok(made.issued)
@@ -179,9 +225,16 @@ fn make_authority(cluster: [u8; 16]) -> Result<MadeAuthority, PkiError> {
     let mut params = authority_params(cluster);
     params.not_before = OffsetDateTime::now_utc() - BACKDATED;
     params.not_after = OffsetDateTime::now_utc() + AUTHORITY_LIFE;
-    let authority = Authority { cluster, not_after: params.not_after.unix_timestamp() };
+    let authority = Authority {
+        cluster,
+        not_after: params.not_after.unix_timestamp(),
+    };
     let pem = params.self_signed(&key)?.pem();
-    Ok(MadeAuthority { authority, key, pem })
+    Ok(MadeAuthority {
+        authority,
+        key,
+        pem,
+    })
 }
 
 /// What an authority's certificate and the issuer of its nodes' certificates have in common.
@@ -196,7 +249,12 @@ fn authority_params(cluster: [u8; 16]) -> CertificateParams {
     params
 }
 
-fn make_node(dir: &Path, id: [u8; 16], name: &str, life: std::time::Duration) -> Result<MadeNode, PkiError> {
+fn make_node(
+    dir: &Path,
+    id: [u8; 16],
+    name: &str,
+    life: std::time::Duration,
+) -> Result<MadeNode, PkiError> {
     let (signing_key, authority) = signing_authority(dir)?;
     let key = KeyPair::generate_for(&PKCS_ED25519)?;
     let mut params = CertificateParams::new(certificate::dns_names(id, name))?;
@@ -204,12 +262,21 @@ fn make_node(dir: &Path, id: [u8; 16], name: &str, life: std::time::Duration) ->
     params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::ExplicitNoCa;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+    params.extended_key_usages = vec![
+        ExtendedKeyUsagePurpose::ServerAuth,
+        ExtendedKeyUsagePurpose::ClientAuth,
+    ];
     params.use_authority_key_identifier_extension = true;
     let now = OffsetDateTime::now_utc();
     params.not_before = now - BACKDATED;
-    params.not_after = (now + life).min(OffsetDateTime::from_unix_timestamp(authority.not_after).unwrap_or(now));
-    let issued = Issued { id, name: name.to_owned(), cluster: authority.cluster, not_after: params.not_after.unix_timestamp() };
+    params.not_after =
+        (now + life).min(OffsetDateTime::from_unix_timestamp(authority.not_after).unwrap_or(now));
+    let issued = Issued {
+        id,
+        name: name.to_owned(),
+        cluster: authority.cluster,
+        not_after: params.not_after.unix_timestamp(),
+    };
     let issuer = Issuer::new(authority_params(authority.cluster), signing_key);
     let pem = params.signed_by(&key, &issuer)?.pem();
     Ok(MadeNode { issued, key, pem })
@@ -218,10 +285,22 @@ fn make_node(dir: &Path, id: [u8; 16], name: &str, life: std::time::Duration) ->
 /// Writes a node's files and loads them back, so that what is handed out is known to work.
 fn write_node(dir: &Path, made: &MadeNode, out: &Path, replace: Replace) -> Result<(), PkiError> {
     let authorities = dir.join(AUTHORITY_FILE);
-    let authorities = fs::read(&authorities).map_err(|source| PkiError::File { path: authorities, source })?;
+    let authorities = fs::read(&authorities).map_err(|source| PkiError::File {
+        path: authorities,
+        source,
+    })?;
     files::directory(out)?;
-    let (ca, certificate, key) = (out.join(AUTHORITY_FILE), out.join(NODE_FILE), out.join(NODE_KEY_FILE));
-    files::write(&key, made.key.serialize_pem().as_bytes(), Mode::Secret, replace)?;
+    let (ca, certificate, key) = (
+        out.join(AUTHORITY_FILE),
+        out.join(NODE_FILE),
+        out.join(NODE_KEY_FILE),
+    );
+    files::write(
+        &key,
+        made.key.serialize_pem().as_bytes(),
+        Mode::Secret,
+        replace,
+    )?;
     files::write(&certificate, made.pem.as_bytes(), Mode::Public, replace)?;
     files::write(&ca, &authorities, Mode::Public, replace)?;
     Identity::load(&ca, &certificate, &key)?;
@@ -231,12 +310,20 @@ fn write_node(dir: &Path, made: &MadeNode, out: &Path, replace: Replace) -> Resu
 /// The key that signs, and its certificate among those in `ca.pem`.
 fn signing_authority(dir: &Path) -> Result<(KeyPair, AuthorityFacts), PkiError> {
     let (path, key_path) = (dir.join(AUTHORITY_FILE), dir.join(AUTHORITY_KEY_FILE));
-    let pem = fs::read_to_string(&key_path).map_err(|source| PkiError::File { path: key_path, source })?;
+    let pem = fs::read_to_string(&key_path).map_err(|source| PkiError::File {
+        path: key_path,
+        source,
+    })?;
     let key = KeyPair::from_pem(&pem).map_err(|_| PkiError::Key { path: path.clone() })?;
     let now = OffsetDateTime::now_utc().unix_timestamp();
     for der in identity::certificates(&path)? {
-        let facts = certificate::authority(&der).map_err(|fault| IdentityError::Certificate { file: path.clone(), fault })?;
-        if facts.public_key == rcgen::PublicKeyData::subject_public_key_info(&key) && facts.not_after > now {
+        let facts = certificate::authority(&der).map_err(|fault| IdentityError::Certificate {
+            file: path.clone(),
+            fault,
+        })?;
+        if facts.public_key == rcgen::PublicKeyData::subject_public_key_info(&key)
+            && facts.not_after > now
+        {
             return Ok((key, facts));
         }
     }
@@ -247,15 +334,24 @@ fn issued_id(record: &Path) -> Result<Option<[u8; 16]>, PkiError> {
     match fs::read_to_string(record) {
         Ok(text) => match certificate::unhex(text.trim()) {
             Some(id) => Ok(Some(id)),
-            None => Err(PkiError::Record { path: record.to_owned() }),
+            None => Err(PkiError::Record {
+                path: record.to_owned(),
+            }),
         },
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(PkiError::File { path: record.to_owned(), source }),
+        Err(source) => Err(PkiError::File {
+            path: record.to_owned(),
+            source,
+        }),
     }
 }
 
 fn check_name(name: &str) -> Result<(), PkiError> {
-    if certificate::is_name(name) { Ok(()) } else { Err(PkiError::Name(name.to_owned())) }
+    if certificate::is_name(name) {
+        Ok(())
+    } else {
+        Err(PkiError::Name(name.to_owned()))
+    }
 }
 
 fn refuse_existing(paths: &[PathBuf]) -> Result<(), PkiError> {
@@ -263,7 +359,12 @@ fn refuse_existing(paths: &[PathBuf]) -> Result<(), PkiError> {
         match path.try_exists() {
             Ok(false) => {}
             Ok(true) => return Err(PkiError::Exists { path: path.clone() }),
-            Err(source) => return Err(PkiError::File { path: path.clone(), source }),
+            Err(source) => {
+                return Err(PkiError::File {
+                    path: path.clone(),
+                    source,
+                });
+            }
         }
     }
     Ok(())

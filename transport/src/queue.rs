@@ -6,8 +6,8 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 use tokio::sync::Notify;
 
-/// A first-in-first-out queue with one reader. Messages count until they are [written](SendQueue::written), not only until
-/// they are taken.
+/// A first-in-first-out queue with one reader. Messages count until they are
+/// [written](SendQueue::written), not only until they are taken.
 #[derive(Debug)]
 pub(crate) struct SendQueue {
     limit_bytes: usize,
@@ -44,7 +44,11 @@ pub(crate) enum Pushed {
 
 impl SendQueue {
     pub(crate) fn new(limit_bytes: usize) -> Self {
-        Self { limit_bytes, state: Mutex::default(), changed: Notify::new() }
+        Self {
+            limit_bytes,
+            state: Mutex::default(),
+            changed: Notify::new(),
+        }
     }
 
     /// Queues a message, or drops it because there is no room or the queue has ended.
@@ -69,7 +73,8 @@ impl SendQueue {
         locked(&self.state).drop_one()
     }
 
-    /// Takes the next messages, about `bytes` of them but at least one; `None` when the queue has ended and is empty.
+    /// Takes the next messages, about `bytes` of them but at least one; `None` when the queue has
+    /// ended and is empty.
     pub(crate) async fn take(&self, bytes: usize) -> Option<Vec<Bytes>> {
         loop {
             {
@@ -171,7 +176,12 @@ mod tests {
         assert_eq!(queue.push(message(60)), Pushed::Dropped);
         assert!(queue.tell_overflow() && !queue.tell_overflow());
         assert_eq!(queue.take(1).await.unwrap().len(), 1);
-        assert_eq!(queue.push(message(60)), Pushed::Dropped, "what is being written still takes room");
+        assert_eq!(
+            queue.push(message(60)),
+            Pushed::Dropped,
+            "what is being written still takes \
+            room"
+        );
         queue.written();
         assert_eq!(queue.push(message(100)), Pushed::Queued);
         assert_eq!(queue.push(message(1)), Pushed::Overflowed);

@@ -14,7 +14,8 @@ use tokio::sync::watch;
 /// How much is read from QUIC at once, in bytes.
 const CHUNK_BYTES: usize = 64 << 10;
 
-/// Closed until `Connected` was told on a lane; `Closed` waits until nobody holds them (see [`crate::connection::start`]).
+/// Closed until `Connected` was told on a lane; `Closed` waits until nobody holds them (see
+/// [`crate::connection::start`]).
 #[derive(Clone, Debug)]
 pub(crate) struct Gates {
     pub(crate) urgent: watch::Receiver<bool>,
@@ -22,7 +23,8 @@ pub(crate) struct Gates {
 }
 
 impl Gates {
-    /// The gate of a lane. The other one is let go: a full queue must not hold up `Closed` on the other.
+    /// The gate of a lane. The other one is let go: a full queue must not hold up `Closed` on the
+    /// other.
     fn of(self, lane: Lane) -> watch::Receiver<bool> {
         match lane {
             Lane::Urgent => self.urgent,
@@ -43,15 +45,21 @@ impl From<ReadError> for End {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::ConnectionLost(_) => Self::Lost,
-            ReadError::Reset(_) | ReadError::ClosedStream | ReadError::IllegalOrderedRead | ReadError::ZeroRttRejected => {
-                Self::Violation("it broke a channel off".to_owned())
-            }
+            ReadError::Reset(_)
+            | ReadError::ClosedStream
+            | ReadError::IllegalOrderedRead
+            | ReadError::ZeroRttRejected => Self::Violation("it broke a channel off".to_owned()),
         }
     }
 }
 
 /// Delivers datagrams until the connection closes; drops them when the queue is full.
-pub(crate) async fn datagrams(core: Arc<Core>, link: Arc<Link>, outbox: Outbox, gate: watch::Receiver<bool>) {
+pub(crate) async fn datagrams(
+    core: Arc<Core>,
+    link: Arc<Link>,
+    outbox: Outbox,
+    gate: watch::Receiver<bool>,
+) {
     let gate = pass(gate).await;
     while let Ok(bytes) = link.quic.read_datagram().await {
         datagram(&core, &link, &outbox, bytes);
@@ -59,12 +67,24 @@ pub(crate) async fn datagrams(core: Arc<Core>, link: Arc<Link>, outbox: Outbox, 
     drop(gate);
 }
 
-/// Accepts the peer's streams until the connection closes, then takes the connection out of the registry.
-pub(crate) async fn streams(core: Arc<Core>, link: Arc<Link>, outboxes: Outboxes, gates: Gates, first: Option<RecvStream>) {
+/// Accepts the peer's streams until the connection closes, then takes the connection out of the
+/// registry.
+pub(crate) async fn streams(
+    core: Arc<Core>,
+    link: Arc<Link>,
+    outboxes: Outboxes,
+    gates: Gates,
+    first: Option<RecvStream>,
+) {
     let mut next = first;
     loop {
         if let Some(stream) = next.take() {
-            let reader = Reader { core: core.clone(), link: link.clone(), outboxes: outboxes.clone(), gates: gates.clone() };
+            let reader = Reader {
+                core: core.clone(),
+                link: link.clone(),
+                outboxes: outboxes.clone(),
+                gates: gates.clone(),
+            };
             core.runtime.spawn(reader.run(stream));
         }
         match link.quic.accept_uni().await {
@@ -96,7 +116,9 @@ impl Reader {
         let mut kind = [0];
         match stream.read_exact(&mut kind).await {
             Ok(()) => {}
-            Err(ReadExactError::FinishedEarly(_)) => return Err(End::Violation("it opened an empty stream".to_owned())),
+            Err(ReadExactError::FinishedEarly(_)) => {
+                return Err(End::Violation("it opened an empty stream".to_owned()));
+            }
             Err(ReadExactError::ReadError(error)) => return Err(error.into()),
         }
         match kind {
@@ -110,7 +132,13 @@ impl Reader {
         let gate = pass(self.gates.of(Lane::Urgent)).await;
         match stream.read_to_end(frame::MAX_DATAGRAM_BYTES).await {
             Ok(bytes) => datagram(&self.core, &self.link, &self.outboxes.urgent, bytes.into()),
-            Err(ReadToEndError::TooLong) => return Err(End::Violation("it sent a datagram that is too large".to_owned())),
+            Err(ReadToEndError::TooLong) => {
+                return Err(End::Violation(
+                    "it sent a datagram that is \
+                too large"
+                        .to_owned(),
+                ));
+            }
             Err(ReadToEndError::Read(_)) => {}
         }
         drop(gate);
@@ -119,7 +147,10 @@ impl Reader {
 
     async fn channel(self, channel: u8, mut stream: RecvStream) -> Result<(), End> {
         let Some(opened) = self.link.opened.get(usize::from(channel)) else {
-            return Err(End::Violation(format!("it opened channel {channel}, which does not exist")));
+            return Err(End::Violation(format!(
+                "it opened channel {channel}, which does not \
+                exist"
+            )));
         };
         if opened.swap(true, Relaxed) {
             return Err(End::Violation(format!("it opened channel {channel} twice")));
@@ -131,18 +162,32 @@ impl Reader {
         while let Some(chunk) = stream.read_chunk(CHUNK_BYTES, true).await? {
             let mut bytes = chunk.bytes;
             while !bytes.is_empty() {
-                let frame = assembler.next(&mut bytes).map_err(|error| End::Violation(error.to_string()))?;
+                let frame = assembler
+                    .next(&mut bytes)
+                    .map_err(|error| End::Violation(error.to_string()))?;
                 self.link.greeted.store(true, Relaxed);
                 if let Some(Frame::Message(message)) = frame {
                     message_received(&self.core, &self.link, message.len());
                     self.link.delivering.fetch_add(1, Relaxed);
-                    outbox.deliver(Event::Message { conn: self.link.conn, channel, bytes: message }).await;
+                    outbox
+                        .deliver(Event::Message {
+                            conn: self.link.conn,
+                            channel,
+                            bytes: message,
+                        })
+                        .await;
                     self.link.delivering.fetch_sub(1, Relaxed);
                 }
             }
         }
         drop(gate);
-        if assembler.is_between_frames() { Ok(()) } else { Err(End::Violation("it ended a channel within a message".to_owned())) }
+        if assembler.is_between_frames() {
+            Ok(())
+        } else {
+            Err(End::Violation(
+                "it ended a channel within a message".to_owned(),
+            ))
+        }
     }
 }
 
@@ -154,7 +199,10 @@ async fn pass(mut gate: watch::Receiver<bool>) -> watch::Receiver<bool> {
 }
 
 fn datagram(core: &Core, link: &Link, outbox: &Outbox, bytes: Bytes) {
-    let counter = match outbox.offer(Event::Datagram { conn: link.conn, bytes }) {
+    let counter = match outbox.offer(Event::Datagram {
+        conn: link.conn,
+        bytes,
+    }) {
         true => &core.counters.datagrams_received,
         false => &core.counters.datagrams_dropped,
     };
@@ -164,5 +212,7 @@ fn datagram(core: &Core, link: &Link, outbox: &Outbox, bytes: Bytes) {
 fn message_received(core: &Core, link: &Link, bytes: usize) {
     link.moved.fetch_add(1, Relaxed);
     core.counters.messages_received.fetch_add(1, Relaxed);
-    core.counters.message_bytes_received.fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Relaxed);
+    core.counters
+        .message_bytes_received
+        .fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Relaxed);
 }

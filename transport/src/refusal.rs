@@ -21,7 +21,8 @@ pub enum DialErrorKind {
 /// What this end found wrong with the other one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refusal {
-    #[error("its certificate is of another cluster ({}; this is cluster {})", hex(*.found), hex(*.own))]
+    #[error("its certificate is of another cluster ({}; this is cluster \
+        {})", hex(*.found), hex(*.own))]
     OtherCluster { found: [u8; 16], own: [u8; 16] },
     #[error("its certificate is not signed by this cluster's CA")]
     Untrusted,
@@ -38,8 +39,9 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
-    /// The error that makes rustls end the handshake with the alert by which the other end can tell the reason. Nobody revokes
-    /// certificates here, so that alert is free to tell the other end of a handshake with itself what it is.
+    /// The error that makes rustls end the handshake with the alert by which the other end can tell
+    /// the reason. Nobody revokes certificates here, so that alert is free to tell the other end of
+    /// a handshake with itself what it is.
     pub(crate) fn into_tls(self) -> rustls::Error {
         let error = match self {
             Self::OtherCluster { .. } | Self::Untrusted => CertificateError::UnknownIssuer,
@@ -53,7 +55,8 @@ impl Refusal {
     }
 }
 
-/// Where the certificate check of one handshake leaves its exact finding: TLS itself has room for an alert's number only.
+/// Where the certificate check of one handshake leaves its exact finding: TLS itself has room for
+/// an alert's number only.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Verdict(Arc<OnceLock<Refusal>>);
 
@@ -86,7 +89,11 @@ enum CountedAs {
 impl Failure {
     /// Nobody answered.
     pub(crate) fn unreachable(reason: impl Into<String>) -> Self {
-        Self { kind: DialErrorKind::Unreachable, reason: reason.into(), counted_as: None }
+        Self {
+            kind: DialErrorKind::Unreachable,
+            reason: reason.into(),
+            counted_as: None,
+        }
     }
 
     /// What ended this handshake.
@@ -95,18 +102,33 @@ impl Failure {
             return refusal.clone().into();
         }
         match error {
-            ConnectionError::TransportError(error) if error.code == NO_COMMON_PROTOCOL.into() => Refusal::OtherProtocol.into(),
-            ConnectionError::ConnectionClosed(close) if close.error_code == NO_COMMON_PROTOCOL.into() => Refusal::OtherProtocol.into(),
+            ConnectionError::TransportError(error) if error.code == NO_COMMON_PROTOCOL.into() => {
+                Refusal::OtherProtocol.into()
+            }
+            ConnectionError::ConnectionClosed(close)
+                if close.error_code == NO_COMMON_PROTOCOL.into() =>
+            {
+                Refusal::OtherProtocol.into()
+            }
             ConnectionError::VersionMismatch => Refusal::OtherProtocol.into(),
-            ConnectionError::ConnectionClosed(close) if close.error_code == CERTIFICATE_REVOKED.into() => Refusal::Itself.into(),
-            // How QUIC tells during a handshake that the other end let go of it, out of patience rather than by judgement.
-            ConnectionError::ConnectionClosed(close) if close.error_code == TransportErrorCode::APPLICATION_ERROR => {
+            ConnectionError::ConnectionClosed(close)
+                if close.error_code == CERTIFICATE_REVOKED.into() =>
+            {
+                Refusal::Itself.into()
+            }
+            // How QUIC tells during a handshake that the other end let go of it, out of patience
+            // rather than by judgement.
+            ConnectionError::ConnectionClosed(close)
+                if close.error_code == TransportErrorCode::APPLICATION_ERROR =>
+            {
                 Self::unreachable("the peer gave up during the handshake")
             }
             ConnectionError::ApplicationClosed(close) if close.reason.is_empty() => {
                 Self::unreachable("the peer gave up during the handshake")
             }
-            ConnectionError::ConnectionClosed(close) => Self::by_peer(close_words(close.error_code)),
+            ConnectionError::ConnectionClosed(close) => {
+                Self::by_peer(close_words(close.error_code))
+            }
             ConnectionError::ApplicationClosed(close) => Self::by_peer(printable(&close.reason)),
             ConnectionError::TransportError(error) if is_alert(error.code) => Self {
                 kind: DialErrorKind::Refused,
@@ -143,7 +165,11 @@ impl Failure {
 
     fn by_peer(words: impl std::fmt::Display) -> Self {
         let reason = format!("the peer refused: {words}");
-        Self { kind: DialErrorKind::Refused, reason, counted_as: Some(CountedAs::ByPeer) }
+        Self {
+            kind: DialErrorKind::Refused,
+            reason,
+            counted_as: Some(CountedAs::ByPeer),
+        }
     }
 }
 
@@ -159,7 +185,11 @@ impl From<Refusal> for Failure {
             Refusal::OtherProtocol => (DialErrorKind::Refused, Some(CountedAs::OtherProtocol)),
             Refusal::Itself => (DialErrorKind::Itself, None),
         };
-        Self { kind, reason, counted_as }
+        Self {
+            kind,
+            reason,
+            counted_as,
+        }
     }
 }
 
@@ -198,7 +228,11 @@ fn close_words(code: TransportErrorCode) -> &'static str {
 
 /// At most 200 characters of a peer's text, without control characters.
 pub(crate) fn printable(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).chars().filter(|c| !c.is_control()).take(200).collect()
+    String::from_utf8_lossy(bytes)
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(200)
+        .collect()
 }
 
 #[cfg(test)]
@@ -214,8 +248,15 @@ mod tests {
     #[test]
     fn a_peer_that_ran_out_of_patience_did_not_refuse() {
         let error_code = TransportErrorCode::APPLICATION_ERROR;
-        let close = quinn::ConnectionClose { error_code, frame_type: None, reason: "".into() };
-        let failure = Failure::new(&ConnectionError::ConnectionClosed(close), &Verdict::default());
+        let close = quinn::ConnectionClose {
+            error_code,
+            frame_type: None,
+            reason: "".into(),
+        };
+        let failure = Failure::new(
+            &ConnectionError::ConnectionClosed(close),
+            &Verdict::default(),
+        );
         assert_eq!(failure.kind, DialErrorKind::Unreachable);
         assert!(failure.counted_as.is_none());
     }

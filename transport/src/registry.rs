@@ -23,14 +23,34 @@ pub(crate) struct Inserted {
 
 impl Registry {
     /// Adds the connection that `make` makes of its number.
-    pub(crate) fn insert(&mut self, max_per_peer: usize, make: impl FnOnce(u64) -> Link) -> Inserted {
+    pub(crate) fn insert(
+        &mut self,
+        max_per_peer: usize,
+        make: impl FnOnce(u64) -> Link,
+    ) -> Inserted {
         self.last += 1;
         let link = Arc::new(make(self.last));
-        let others: Vec<_> = self.links.values().filter(|other| other.peer.id == link.peer.id).cloned().collect();
-        let surplus = others.iter().take((others.len() + 1).saturating_sub(max_per_peer)).cloned().collect();
-        let superseded = others.iter().filter_map(|other| superseded(&link, other).or_else(|| superseded(other, &link))).collect();
+        let others: Vec<_> = self
+            .links
+            .values()
+            .filter(|other| other.peer.id == link.peer.id)
+            .cloned()
+            .collect();
+        let surplus = others
+            .iter()
+            .take((others.len() + 1).saturating_sub(max_per_peer))
+            .cloned()
+            .collect();
+        let superseded = others
+            .iter()
+            .filter_map(|other| superseded(&link, other).or_else(|| superseded(other, &link)))
+            .collect();
         self.links.insert(self.last, link.clone());
-        Inserted { link, superseded, surplus }
+        Inserted {
+            link,
+            superseded,
+            surplus,
+        }
     }
 
     pub(crate) fn get(&self, conn: u64) -> Option<Arc<Link>> {
@@ -51,7 +71,8 @@ impl Registry {
     }
 }
 
-/// Of two connections to one peer: the one that this node dialled although the peer, with the smaller id, dialled the other.
+/// Of two connections to one peer: the one that this node dialled although the peer, with the
+/// smaller id, dialled the other.
 fn superseded(one: &Arc<Link>, other: &Arc<Link>) -> Option<(Arc<Link>, Arc<Link>)> {
     let loses = !one.preferred && one.dial.is_some() && other.preferred;
     loses.then(|| (one.clone(), other.clone()))

@@ -3,14 +3,16 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// The limits of an endpoint; [`Settings::new`] has the values a cluster should use. All nodes of a cluster need a
-/// common `alpn`, and the same `channels` and `max_frame_bytes`.
+/// The limits of an endpoint; [`Settings::new`] has the values a cluster should use. All nodes of a
+/// cluster need a common `alpn`, and the same `channels` and `max_frame_bytes`.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The UDP address to listen on and to dial from. A wildcard IPv6 address also serves IPv4 where the system allows it.
+    /// The UDP address to listen on and to dial from. A wildcard IPv6 address also serves IPv4
+    /// where the system allows it.
     pub listen: SocketAddr,
-    /// The names of the protocol's versions (RFC 7301) that are spoken, the best first; compared byte by byte. The two ends agree
-    /// on the accepting end's first one that the other has too; a peer without a common one is refused.
+    /// The names of the protocol's versions (RFC 7301) that are spoken, the best first; compared
+    /// byte by byte. The two ends agree on the accepting end's first one that the other has too; a
+    /// peer without a common one is refused.
     pub alpn: Vec<Vec<u8>>,
     /// The name of inquiries; empty: none is answered.
     pub inquiry_alpn: Vec<u8>,
@@ -20,20 +22,23 @@ pub struct Settings {
     pub urgent_channels: u8,
     /// The largest message, in bytes.
     pub max_frame_bytes: usize,
-    /// What may wait to be sent per connection and channel, in bytes; beyond it messages are dropped and reported by
-    /// [`Event::Overflowed`](crate::Event::Overflowed).
+    /// What may wait to be sent per connection and channel, in bytes; beyond it messages are
+    /// dropped and reported by [`Event::Overflowed`](crate::Event::Overflowed).
     pub send_queue_bytes: usize,
-    /// What a peer may send on one channel before we have read it, in bytes. So it is also what is unacknowledged at most.
+    /// What a peer may send on one channel before we have read it, in bytes. So it is also what is
+    /// unacknowledged at most.
     pub stream_window_bytes: u32,
     /// How many events may wait in each of the two event queues.
     pub event_queue_len: usize,
-    /// How many bytes of messages may wait in each of the two event queues; at least `max_frame_bytes`.
+    /// How many bytes of messages may wait in each of the two event queues; at least
+    /// `max_frame_bytes`.
     pub event_queue_bytes: usize,
     /// From the begin of a dial to its failure, including the resolution of the name.
     pub dial_limit: Duration,
     /// How long an accepted handshake may take.
     pub accept_limit: Duration,
-    /// The round trip assumed before one was measured: it decides how soon a lost first packet is sent again.
+    /// The round trip assumed before one was measured: it decides how soon a lost first packet is
+    /// sent again.
     pub initial_rtt: Duration,
     /// Sends a keep-alive after this long without a message on channel 0.
     pub keep_alive: Duration,
@@ -47,7 +52,8 @@ pub struct Settings {
     pub max_connections: usize,
     /// How many connections one peer may have; beyond it the oldest one is closed.
     pub max_connections_per_peer: usize,
-    /// How many incoming handshakes may be under way; from half of it on, callers must prove their address first.
+    /// How many incoming handshakes may be under way; from half of it on, callers must prove their
+    /// address first.
     pub max_handshakes: usize,
     /// The kernel's UDP buffers in each direction, as far as the system permits, in bytes.
     pub socket_buffer_bytes: usize,
@@ -83,7 +89,11 @@ impl Settings {
 
     /// On which queue of events a channel is told.
     pub(crate) fn lane(&self, channel: u8) -> Lane {
-        if channel < self.urgent_channels { Lane::Urgent } else { Lane::Bulk }
+        if channel < self.urgent_channels {
+            Lane::Urgent
+        } else {
+            Lane::Bulk
+        }
     }
 }
 

@@ -1,4 +1,5 @@
-//! What an endpoint counts: atomics inside, plain numbers outside. The names that metrics give them are not decided here.
+//! What an endpoint counts: atomics inside, plain numbers outside. The names that metrics give them
+//! are not decided here.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
@@ -7,7 +8,8 @@ use std::time::Duration;
 /// One list of counters, in both forms.
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// What an endpoint counted since it was bound. Counters only grow; the fields behind `connections` say what is now.
+        /// What an endpoint counted since it was bound. Counters only grow; the fields behind
+        /// `connections` say what is now.
         #[derive(Clone, Debug, Default, PartialEq, Eq)]
         pub struct Stats {
             $($(#[$doc])* pub $name: u64,)*
@@ -54,7 +56,8 @@ counters! {
     refused_untrusted,
     /// Handshakes refused here: expired or not valid yet.
     refused_validity,
-    /// Handshakes refused here: no certificate, one without a node's names or purposes, or broken TLS.
+    /// Handshakes refused here: no certificate, one without a node's names or purposes, or broken
+    /// TLS.
     refused_certificate,
     /// Handshakes refused here: another node than the dialled one.
     refused_unexpected,
@@ -74,7 +77,8 @@ counters! {
     messages_received,
     /// Their bytes, without framing.
     message_bytes_received,
-    /// Messages dropped because their send queue was full, they were too large, or their connection was gone.
+    /// Messages dropped because their send queue was full, they were too large, or their connection
+    /// was gone.
     messages_dropped,
     /// Datagrams handed to a connection.
     datagrams_sent,

@@ -12,7 +12,9 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{NoServerSessionStorage, ParsedCertificate};
 use rustls::sign::SingleCertAndKey;
-use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, RootCertStore, SignatureScheme};
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, RootCertStore, SignatureScheme,
+};
 use std::sync::Arc;
 
 /// Why TLS cannot be set up: a fault of the build, not of its input.
@@ -43,10 +45,17 @@ impl Tls {
     pub(crate) fn new(identity: Identity, settings: &Settings) -> Self {
         let resolver = Arc::new(SingleCertAndKey::from(identity.key.clone()));
         let (alpn, inquiry_alpn) = (settings.alpn.clone(), settings.inquiry_alpn.clone());
-        Self { identity, alpn, inquiry_alpn, provider: provider(), resolver }
+        Self {
+            identity,
+            alpn,
+            inquiry_alpn,
+            provider: provider(),
+            resolver,
+        }
     }
 
-    /// For one incoming handshake. No tickets: a resumed session would skip the check of the certificate.
+    /// For one incoming handshake. No tickets: a resumed session would skip the check of the
+    /// certificate.
     pub(crate) fn server(&self, verdict: Verdict) -> Result<QuicServerConfig, TlsError> {
         let mut config = rustls::ServerConfig::builder_with_provider(self.provider.clone())
             .with_protocol_versions(&[&rustls::version::TLS13])?
@@ -60,16 +69,29 @@ impl Tls {
     }
 
     /// For one dial.
-    pub(crate) fn client(&self, expect: Option<[u8; 16]>, verdict: Verdict) -> Result<QuicClientConfig, TlsError> {
+    pub(crate) fn client(
+        &self,
+        expect: Option<[u8; 16]>,
+        verdict: Verdict,
+    ) -> Result<QuicClientConfig, TlsError> {
         self.client_of(self.alpn.clone(), expect, verdict)
     }
 
     /// For one inquiry.
-    pub(crate) fn inquirer(&self, expect: [u8; 16], verdict: Verdict) -> Result<QuicClientConfig, TlsError> {
+    pub(crate) fn inquirer(
+        &self,
+        expect: [u8; 16],
+        verdict: Verdict,
+    ) -> Result<QuicClientConfig, TlsError> {
         self.client_of(vec![self.inquiry_alpn.clone()], Some(expect), verdict)
     }
 
-    fn client_of(&self, alpn: Vec<Vec<u8>>, expect: Option<[u8; 16]>, verdict: Verdict) -> Result<QuicClientConfig, TlsError> {
+    fn client_of(
+        &self,
+        alpn: Vec<Vec<u8>>,
+        expect: Option<[u8; 16]>,
+        verdict: Verdict,
+    ) -> Result<QuicClientConfig, TlsError> {
         let mut config = rustls::ClientConfig::builder_with_provider(self.provider.clone())
             .with_protocol_versions(&[&rustls::version::TLS13])?
             .dangerous()
@@ -83,7 +105,12 @@ impl Tls {
 
     fn verifier(&self, expect: Option<[u8; 16]>, verdict: Verdict) -> Verifier {
         let algorithms = self.provider.signature_verification_algorithms;
-        Verifier { identity: self.identity.clone(), algorithms, expect, verdict }
+        Verifier {
+            identity: self.identity.clone(),
+            algorithms,
+            expect,
+            verdict,
+        }
     }
 }
 
@@ -95,15 +122,22 @@ pub(crate) fn verify_chain(
 ) -> Result<(), CertificateError> {
     let algorithms = provider().signature_verification_algorithms.all;
     let parsed = ParsedCertificate::try_from(leaf).map_err(|_| CertificateError::BadEncoding)?;
-    match rustls::client::verify_server_cert_signed_by_trust_anchor(&parsed, roots, intermediates, UnixTime::now(), algorithms) {
+    match rustls::client::verify_server_cert_signed_by_trust_anchor(
+        &parsed,
+        roots,
+        intermediates,
+        UnixTime::now(),
+        algorithms,
+    ) {
         Ok(()) => Ok(()),
         Err(rustls::Error::InvalidCertificate(error)) => Err(error),
         Err(_) => Err(CertificateError::BadEncoding),
     }
 }
 
-/// The same judgement in both directions: signed by an authority of this cluster, made for both purposes, with a node's id
-/// and name, and neither this node itself nor, when dialled by id, another one than expected.
+/// The same judgement in both directions: signed by an authority of this cluster, made for both
+/// purposes, with a node's id and name, and neither this node itself nor, when dialled by id,
+/// another one than expected.
 #[derive(Debug)]
 struct Verifier {
     identity: Identity,
@@ -113,22 +147,32 @@ struct Verifier {
 }
 
 impl Verifier {
-    fn judge(&self, leaf: &CertificateDer<'_>, intermediates: &[CertificateDer<'_>]) -> Result<(), rustls::Error> {
+    fn judge(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+    ) -> Result<(), rustls::Error> {
         self.find(leaf, intermediates).map_err(|refusal| {
             self.verdict.put(&refusal);
             refusal.into_tls()
         })
     }
 
-    fn find(&self, leaf: &CertificateDer<'_>, intermediates: &[CertificateDer<'_>]) -> Result<(), Refusal> {
+    fn find(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+    ) -> Result<(), Refusal> {
         let own = self.identity.cluster();
         if let Some(found) = certificate::claimed_cluster(leaf).filter(|found| *found != own) {
             return Err(Refusal::OtherCluster { found, own });
         }
-        verify_chain(leaf, intermediates, &self.identity.roots).map_err(|error| match chain_fault(&error) {
-            ChainFault::Validity => Refusal::Validity,
-            ChainFault::Untrusted => Refusal::Untrusted,
-        })?;
+        verify_chain(leaf, intermediates, &self.identity.roots).map_err(
+            |error| match chain_fault(&error) {
+                ChainFault::Validity => Refusal::Validity,
+                ChainFault::Untrusted => Refusal::Untrusted,
+            },
+        )?;
         let found = certificate::node(leaf).map_err(Refusal::Certificate)?.id;
         if found == self.identity.id() {
             return Err(Refusal::Itself);
@@ -155,9 +199,19 @@ enum ChainFault {
 }
 
 fn chain_fault(error: &CertificateError) -> ChainFault {
-    let early = matches!(error, CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. });
-    let late = matches!(error, CertificateError::Expired | CertificateError::ExpiredContext { .. });
-    if early || late { ChainFault::Validity } else { ChainFault::Untrusted }
+    let early = matches!(
+        error,
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. }
+    );
+    let late = matches!(
+        error,
+        CertificateError::Expired | CertificateError::ExpiredContext { .. }
+    );
+    if early || late {
+        ChainFault::Validity
+    } else {
+        ChainFault::Untrusted
+    }
 }
 
 /// TLS 1.2 is compiled out; QUIC never offers it.
@@ -174,7 +228,8 @@ impl ServerCertVerifier for Verifier {
         _ocsp: &[u8],
         _now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        self.judge(leaf, intermediates).map(|()| ServerCertVerified::assertion())
+        self.judge(leaf, intermediates)
+            .map(|()| ServerCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
@@ -211,7 +266,8 @@ impl ClientCertVerifier for Verifier {
         intermediates: &[CertificateDer<'_>],
         _now: UnixTime,
     ) -> Result<ClientCertVerified, rustls::Error> {
-        self.judge(leaf, intermediates).map(|()| ClientCertVerified::assertion())
+        self.judge(leaf, intermediates)
+            .map(|()| ClientCertVerified::assertion())
     }
 
     fn verify_tls12_signature(

@@ -21,9 +21,14 @@ enum Step {
     End,
 }
 
-/// Sends a channel's messages until its queue has ended, then waits until the last byte is acknowledged. `_alive` tells by
-/// its drop that this writer is done.
-pub(crate) async fn run(core: Arc<Core>, link: Arc<Link>, channel: u8, _alive: watch::Receiver<()>) {
+/// Sends a channel's messages until its queue has ended, then waits until the last byte is
+/// acknowledged. `_alive` tells by its drop that this writer is done.
+pub(crate) async fn run(
+    core: Arc<Core>,
+    link: Arc<Link>,
+    channel: u8,
+    _alive: watch::Receiver<()>,
+) {
     match write_all(&core, &link, channel).await {
         Err(WriteError::Stopped(_)) => link.violated(&core, "it stopped reading a channel"),
         Err(error) => debug!(conn = link.conn, channel, %error, "a channel has ended"),
@@ -32,7 +37,9 @@ pub(crate) async fn run(core: Arc<Core>, link: Arc<Link>, channel: u8, _alive: w
 }
 
 async fn write_all(core: &Core, link: &Link, channel: u8) -> Result<(), WriteError> {
-    let Some(queue) = link.queues.get(usize::from(channel)) else { return Ok(()) };
+    let Some(queue) = link.queues.get(usize::from(channel)) else {
+        return Ok(());
+    };
     let mut stream = None;
     if channel == 0 {
         // The greeting: see the crate's documentation of the wire, and `duplicate`.
@@ -40,7 +47,9 @@ async fn write_all(core: &Core, link: &Link, channel: u8) -> Result<(), WriteErr
     }
     loop {
         match next(core, link, channel).await {
-            Step::KeepAlive => write(link, channel, &mut stream, &mut [frame::keep_alive()]).await?,
+            Step::KeepAlive => {
+                write(link, channel, &mut stream, &mut [frame::keep_alive()]).await?
+            }
             Step::Messages(messages) => {
                 write(link, channel, &mut stream, &mut frame::encode(&messages)).await?;
                 queue.written();
@@ -49,7 +58,9 @@ async fn write_all(core: &Core, link: &Link, channel: u8) -> Result<(), WriteErr
             Step::End => break,
         }
     }
-    let Some(mut stream) = stream else { return Ok(()) };
+    let Some(mut stream) = stream else {
+        return Ok(());
+    };
     if stream.finish().is_ok() {
         let _ = stream.stopped().await;
     }
@@ -57,7 +68,9 @@ async fn write_all(core: &Core, link: &Link, channel: u8) -> Result<(), WriteErr
 }
 
 async fn next(core: &Core, link: &Link, channel: u8) -> Step {
-    let Some(queue) = link.queues.get(usize::from(channel)) else { return Step::End };
+    let Some(queue) = link.queues.get(usize::from(channel)) else {
+        return Step::End;
+    };
     loop {
         tokio::select! {
             taken = queue.take(BATCH_BYTES) => return taken.map_or(Step::End, Step::Messages),
@@ -71,9 +84,14 @@ async fn next(core: &Core, link: &Link, channel: u8) -> Step {
     }
 }
 
-/// Writes to the channel's stream, which the first write opens. A peer that allows no streams holds this channel up until
-/// the connection closes.
-async fn write(link: &Link, channel: u8, stream: &mut Option<SendStream>, chunks: &mut [Bytes]) -> Result<(), WriteError> {
+/// Writes to the channel's stream, which the first write opens. A peer that allows no streams holds
+/// this channel up until the connection closes.
+async fn write(
+    link: &Link,
+    channel: u8,
+    stream: &mut Option<SendStream>,
+    chunks: &mut [Bytes],
+) -> Result<(), WriteError> {
     let stream = match stream {
         Some(stream) => stream,
         None => stream.insert(open(link, channel).await?),
@@ -101,7 +119,9 @@ fn count(core: &Core, link: &Link, messages: &[Bytes]) {
 pub(crate) async fn one_datagram(quic: &quinn::Connection, bytes: Bytes) -> Result<(), WriteError> {
     let mut stream = quic.open_uni().await?;
     let _ = stream.set_priority(2);
-    stream.write_all_chunks(&mut [Bytes::from_static(&[frame::ONE_DATAGRAM]), bytes]).await?;
+    stream
+        .write_all_chunks(&mut [Bytes::from_static(&[frame::ONE_DATAGRAM]), bytes])
+        .await?;
     let _ = stream.finish();
     Ok(())
 }

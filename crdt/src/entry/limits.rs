@@ -1,5 +1,5 @@
-//! The limits of an entry's fields, checked where a client's text comes in. What other replicas hold may
-//! break them.
+//! The limits of an entry's fields, checked where a client's text comes in. What other replicas
+//! hold may break them.
 
 use super::{EntryPatch, NewEntry};
 use crate::name::is_unprintable;
@@ -45,10 +45,15 @@ impl EntryPatch {
     /// # Errors
     /// The first field that breaks its limit.
     pub fn check(&self) -> Result<(), FieldError> {
-        self.title.as_deref().map_or(Ok(()), |title| check_line("title", title, MAX_TITLE_BYTES))?;
+        self.title
+            .as_deref()
+            .map_or(Ok(()), |title| check_line("title", title, MAX_TITLE_BYTES))?;
         self.notes.as_deref().map_or(Ok(()), check_notes)?;
         self.tags.as_deref().map_or(Ok(()), check_tags)?;
-        self.assignee.as_ref().and_then(Option::as_deref).map_or(Ok(()), check_assignee)
+        self.assignee
+            .as_ref()
+            .and_then(Option::as_deref)
+            .map_or(Ok(()), check_assignee)
     }
 }
 
@@ -64,17 +69,31 @@ fn check_line(field: &'static str, text: &str, most: usize) -> Result<(), FieldE
     }
     check_length(field, text, most)?;
     match text.chars().find(|c| is_unprintable(*c)) {
-        Some(bad) => refuse(format!("has the control or format character {}: one line of plain text is allowed", bad.escape_unicode())),
+        Some(bad) => refuse(format!(
+            "has the control or format character {}: one line of plain \
+            text is allowed",
+            bad.escape_unicode()
+        )),
         None => Ok(()),
     }
 }
 
 fn check_notes(notes: &str) -> Result<(), FieldError> {
     check_length("notes", notes, MAX_NOTES_BYTES)?;
-    match notes.chars().find(|c| is_unprintable(*c) && !matches!(c, '\n' | '\t')) {
+    match notes
+        .chars()
+        .find(|c| is_unprintable(*c) && !matches!(c, '\n' | '\t'))
+    {
         Some(bad) => {
-            let detail = format!("has the control or format character {}: of these only \\n and \\t are allowed", bad.escape_unicode());
-            Err(FieldError { field: "notes", detail })
+            let detail = format!(
+                "has the control or format character {}: of these only \\n \
+                and \\t are allowed",
+                bad.escape_unicode()
+            );
+            Err(FieldError {
+                field: "notes",
+                detail,
+            })
         }
         None => Ok(()),
     }
@@ -83,16 +102,30 @@ fn check_notes(notes: &str) -> Result<(), FieldError> {
 fn check_tags(tags: &[String]) -> Result<(), FieldError> {
     let count = tags.iter().collect::<BTreeSet<_>>().len();
     if count > MAX_TAGS {
-        return Err(FieldError { field: "tags", detail: format!("has {count} tags; at most {MAX_TAGS} are allowed") });
+        return Err(FieldError {
+            field: "tags",
+            detail: format!(
+                "has {count} tags; at most \
+            {MAX_TAGS} are allowed"
+            ),
+        });
     }
-    tags.iter().try_for_each(|tag| check_line("tags", tag, MAX_TAG_BYTES))
+    tags.iter()
+        .try_for_each(|tag| check_line("tags", tag, MAX_TAG_BYTES))
 }
 
 fn check_length(field: &'static str, text: &str, most: usize) -> Result<(), FieldError> {
     if text.len() <= most {
         return Ok(());
     }
-    Err(FieldError { field, detail: format!("has {} bytes; at most {most} are allowed", text.len()) })
+    Err(FieldError {
+        field,
+        detail: format!(
+            "has {} bytes; at most {most} are \
+        allowed",
+            text.len()
+        ),
+    })
 }
 
 #[cfg(test)]
@@ -100,7 +133,10 @@ mod tests {
     use super::*;
 
     fn entry(change: impl FnOnce(&mut NewEntry)) -> Result<(), &'static str> {
-        let mut new = NewEntry { title: "milk".into(), ..NewEntry::default() };
+        let mut new = NewEntry {
+            title: "milk".into(),
+            ..NewEntry::default()
+        };
         change(&mut new);
         new.check().map_err(|error| error.field)
     }
@@ -120,19 +156,47 @@ mod tests {
     fn the_field_that_breaks_a_limit_is_named() {
         assert_eq!(entry(|new| new.title = " ".into()), Err("title"));
         assert_eq!(entry(|new| new.title = "two\nlines".into()), Err("title"));
-        assert_eq!(entry(|new| new.title = "x".repeat(MAX_TITLE_BYTES + 1)), Err("title"));
+        assert_eq!(
+            entry(|new| new.title = "x".repeat(MAX_TITLE_BYTES + 1)),
+            Err("title")
+        );
         assert_eq!(entry(|new| new.notes = "bell\u{7}".into()), Err("notes"));
-        assert_eq!(entry(|new| new.notes = "x".repeat(MAX_NOTES_BYTES + 1)), Err("notes"));
+        assert_eq!(
+            entry(|new| new.notes = "x".repeat(MAX_NOTES_BYTES + 1)),
+            Err("notes")
+        );
         assert_eq!(entry(|new| new.tags = vec![String::new()]), Err("tags"));
-        assert_eq!(entry(|new| new.tags = (0..=MAX_TAGS).map(|tag| tag.to_string()).collect()), Err("tags"));
-        assert_eq!(entry(|new| new.assignee = Some("\u{202e}eve".into())), Err("assignee"));
+        assert_eq!(
+            entry(|new| new.tags = (0..=MAX_TAGS).map(|tag| tag.to_string()).collect()),
+            Err("tags")
+        );
+        assert_eq!(
+            entry(|new| new.assignee = Some("\u{202e}eve".into())),
+            Err("assignee")
+        );
     }
 
     #[test]
     fn a_patch_is_checked_where_it_sets_something() {
         assert_eq!(EntryPatch::default().check(), Ok(()));
-        assert_eq!(EntryPatch { assignee: Some(None), notes: Some(String::new()), ..EntryPatch::default() }.check(), Ok(()));
-        let error = EntryPatch { title: Some(String::new()), ..EntryPatch::default() }.check().unwrap_err();
-        assert_eq!(error.to_string(), "title is empty: at least one visible character is needed");
+        assert_eq!(
+            EntryPatch {
+                assignee: Some(None),
+                notes: Some(String::new()),
+                ..EntryPatch::default()
+            }
+            .check(),
+            Ok(())
+        );
+        let error = EntryPatch {
+            title: Some(String::new()),
+            ..EntryPatch::default()
+        }
+        .check()
+        .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "title is empty: at least one visible character is needed"
+        );
     }
 }

@@ -36,7 +36,11 @@ struct Stamp {
 impl Authorship {
     /// Takes in the next change of an actor.
     pub(super) fn insert(&mut self, actor: Actor, start_op: u64, seconds: i64, author: &str) {
-        let stamp = Stamp { start_op: u32::try_from(start_op).unwrap_or(u32::MAX), author: self.number(author), seconds };
+        let stamp = Stamp {
+            start_op: u32::try_from(start_op).unwrap_or(u32::MAX),
+            author: self.number(author),
+            seconds,
+        };
         self.changes.entry(actor).or_default().push(stamp);
         self.count += 1;
     }
@@ -57,8 +61,14 @@ impl Authorship {
         let stamps = self.changes.get(&op.actor)?;
         let after = stamps.partition_point(|stamp| u64::from(stamp.start_op) <= op.counter);
         let stamp = stamps.get(after.checked_sub(1)?)?;
-        let author = self.authors.get(usize::try_from(stamp.author).ok()?)?.clone();
-        Some(Origin { seconds: stamp.seconds, author })
+        let author = self
+            .authors
+            .get(usize::try_from(stamp.author).ok()?)?
+            .clone();
+        Some(Origin {
+            seconds: stamp.seconds,
+            author,
+        })
     }
 
     /// How many changes it knows.
@@ -77,10 +87,20 @@ mod tests {
         let actor = Actor([1; 16]);
         authorship.insert(actor, 2, 10, "ann");
         authorship.insert(actor, 5, 20, "bob");
-        let of = |counter| authorship.of(OpName { counter, actor }).map(|origin| (origin.seconds, origin.author.to_string()));
+        let of = |counter| {
+            authorship
+                .of(OpName { counter, actor })
+                .map(|origin| (origin.seconds, origin.author.to_string()))
+        };
         assert_eq!(of(1), None);
         assert_eq!(of(4), Some((10, "ann".to_owned())));
         assert_eq!(of(5), Some((20, "bob".to_owned())));
-        assert_eq!(authorship.of(OpName { counter: 3, actor: Actor([2; 16]) }), None);
+        assert_eq!(
+            authorship.of(OpName {
+                counter: 3,
+                actor: Actor([2; 16])
+            }),
+            None
+        );
     }
 }

@@ -7,8 +7,8 @@
 //! | 1 | type: 1, a change (2 would be a compressed one) |
 //! | LEB128 | length of the rest: the dependencies' hashes, actor, sequence number, first operation, time, message, other actors, columns, extra bytes |
 //!
-//! Columns are run-length encoded: a hundred bytes can stand for a million operations. What they would
-//! expand to is therefore added up from the run lengths before Automerge sees them.
+//! Columns are run-length encoded: a hundred bytes can stand for a million operations. What they
+//! would expand to is therefore added up from the run lengths before Automerge sees them.
 
 use super::{MAX_CHANGE_BYTES, MAX_OPERATIONS};
 use crate::id::ChangeHash;
@@ -22,7 +22,8 @@ const PREDECESSORS_COLUMN: u64 = 7 << 4;
 /// Bit of a column specification that marks deflated data.
 const DEFLATED: u64 = 1 << 3;
 const MAX_COLUMNS: u64 = 64;
-/// The most predecessors of all operations of a change together: concurrent values that it overwrites.
+/// The most predecessors of all operations of a change together: concurrent values that it
+/// overwrites.
 const MAX_PREDECESSORS: u64 = 4 * MAX_OPERATIONS as u64;
 
 /// What the frame tells.
@@ -110,7 +111,9 @@ fn check_columns(body: &mut Reader<'_>) -> Result<(), ChunkError> {
     for (specification, length) in columns {
         let data = Reader(body.take(length, "column")?);
         match specification {
-            _ if specification & DEFLATED != 0 => return Err(ChunkError::Malformed("compressed column")),
+            _ if specification & DEFLATED != 0 => {
+                return Err(ChunkError::Malformed("compressed column"));
+            }
             ACTION_COLUMN => data.bound(MAX_OPERATIONS as u64, |_| 1)?,
             PREDECESSORS_COLUMN => data.bound(MAX_PREDECESSORS, |count| count)?,
             _ => {}
@@ -125,7 +128,10 @@ struct Reader<'a>(&'a [u8]);
 impl<'a> Reader<'a> {
     fn take(&mut self, length: u64, what: &'static str) -> Result<&'a [u8], ChunkError> {
         let length = usize::try_from(length).map_err(|_| ChunkError::Malformed(what))?;
-        let (taken, rest) = self.0.split_at_checked(length).ok_or(ChunkError::Malformed(what))?;
+        let (taken, rest) = self
+            .0
+            .split_at_checked(length)
+            .ok_or(ChunkError::Malformed(what))?;
         self.0 = rest;
         Ok(taken)
     }
@@ -138,7 +144,11 @@ impl<'a> Reader<'a> {
     /// A number of things that take at least a byte each.
     fn count(&mut self, what: &'static str) -> Result<u64, ChunkError> {
         let count = self.unsigned(what)?;
-        if usize::try_from(count).is_ok_and(|count| count <= self.0.len()) { Ok(count) } else { Err(ChunkError::Malformed(what)) }
+        if usize::try_from(count).is_ok_and(|count| count <= self.0.len()) {
+            Ok(count)
+        } else {
+            Err(ChunkError::Malformed(what))
+        }
     }
 
     fn unsigned(&mut self, what: &'static str) -> Result<u64, ChunkError> {
@@ -156,7 +166,11 @@ impl<'a> Reader<'a> {
         let mut sum = 0u64;
         let mut add = |times: u64, weight: u64| {
             sum = sum.saturating_add(times.saturating_mul(weight));
-            if sum > most { Err(ChunkError::Operations) } else { Ok(()) }
+            if sum > most {
+                Err(ChunkError::Operations)
+            } else {
+                Ok(())
+            }
         };
         while !self.0.is_empty() {
             match self.signed("run")? {
@@ -177,7 +191,9 @@ impl<'a> Reader<'a> {
 fn leb128(reader: &mut Reader<'_>, what: &'static str) -> Result<(u64, u32), ChunkError> {
     let mut bits = 0u64;
     for length in 0..10u32 {
-        let [byte] = reader.take(1, what)? else { return Err(ChunkError::Malformed(what)) };
+        let [byte] = reader.take(1, what)? else {
+            return Err(ChunkError::Malformed(what));
+        };
         bits |= u64::from(byte & 0x7f) << (7 * length);
         if byte & 0x80 == 0 {
             return Ok((bits, length + 1));

@@ -1,8 +1,9 @@
 //! Additions, made as a change is read from elsewhere: written down whole, and then applied.
 //!
-//! A transaction of Automerge moves every operation into the document's columns by itself; applying a change moves all of
-//! its operations at once, but looks at every entry that there is. New entries overwrite nothing, so that what they become
-//! is known without asking the document. The bytes are those that a transaction would make.
+//! A transaction of Automerge moves every operation into the document's columns by itself; applying
+//! a change moves all of its operations at once, but looks at every entry that there is. New
+//! entries overwrite nothing, so that what they become is known without asking the document. The
+//! bytes are those that a transaction would make.
 
 use super::document::{Document, RawChange, Touched};
 use super::edit::{EditRefusal, Planned, Stamp};
@@ -15,7 +16,8 @@ use automerge::{ActorId, Change, ExpandedChange, ObjType};
 use bytes::Bytes;
 use std::num::NonZeroU64;
 
-/// So many entries are looked at in the time that a transaction takes more for one new entry, measured.
+/// So many entries are looked at in the time that a transaction takes more for one new entry,
+/// measured.
 const ENTRIES_PER_ADDITION: usize = 1_000;
 
 impl Document {
@@ -34,11 +36,20 @@ impl Document {
             return Ok((None, Vec::new()));
         }
         let expanded = self.compose(planned, stamp)?;
-        let broken = || EditRefusal::Broken("the change that was made is not one that peers accept".to_owned());
+        let broken = || {
+            EditRefusal::Broken(
+                "the change that was made is not one that peers \
+            accept"
+                    .to_owned(),
+            )
+        };
         let outline = Outline::of(&expanded, self.actor).map_err(|_| broken())?;
         let (seq, change) = (expanded.seq, Change::from(expanded));
         let made = RawChange {
-            id: ChangeId { actor: self.actor, seq },
+            id: ChangeId {
+                actor: self.actor,
+                seq,
+            },
             hash: ChangeHash(change.hash().0),
             bytes: Bytes::copy_from_slice(change.raw_bytes()),
         };
@@ -48,17 +59,34 @@ impl Document {
         debug_assert!(judge(made.bytes.clone()).is_ok());
         let (start_op, max_op) = (change.start_op().get(), change.max_op());
         self.doc.apply_changes([change])?;
-        outline.maps.iter().for_each(|(map, id)| self.index.add_map(*map, *id));
+        outline
+            .maps
+            .iter()
+            .for_each(|(map, id)| self.index.add_map(*map, *id));
         self.record(made.id, start_op, max_op, stamp.seconds(), &stamp.by.0);
-        let touched = outline.additions().map(|(id, union)| self.take_in(id, &union)).collect();
+        let touched = outline
+            .additions()
+            .map(|(id, union)| self.take_in(id, &union))
+            .collect();
         Ok((Some(made), touched))
     }
 
-    fn compose(&self, planned: &[Planned<'_>], stamp: Stamp<'_>) -> Result<ExpandedChange, EditRefusal> {
+    fn compose(
+        &self,
+        planned: &[Planned<'_>],
+        stamp: Stamp<'_>,
+    ) -> Result<ExpandedChange, EditRefusal> {
         let start_op = NonZeroU64::MIN.saturating_add(self.max_op);
         let actor_id = ActorId::from(self.actor.0);
-        let mut composer = Composer { actor: &actor_id, next_op: start_op.get(), operations: Vec::new(), room: self.room(stamp)? };
-        planned.iter().try_for_each(|plan| composer.add(plan, stamp))?;
+        let mut composer = Composer {
+            actor: &actor_id,
+            next_op: start_op.get(),
+            operations: Vec::new(),
+            room: self.room(stamp)?,
+        };
+        planned
+            .iter()
+            .try_for_each(|plan| composer.add(plan, stamp))?;
         Ok(ExpandedChange {
             operations: composer.operations,
             hash: None,
@@ -86,7 +114,10 @@ impl Composer<'_> {
     fn add(&mut self, plan: &Planned<'_>, stamp: Stamp<'_>) -> Result<(), Stop> {
         let key = plan.id.to_string();
         self.room.take_object(&key)?;
-        let entries = OpId::new(genesis::ENTRIES.counter, &ActorId::from(genesis::ENTRIES.actor.0));
+        let entries = OpId::new(
+            genesis::ENTRIES.counter,
+            &ActorId::from(genesis::ENTRIES.actor.0),
+        );
         let map = self.push(entries, &key, OpType::Make(ObjType::Map));
         for (key, value) in fields(plan.new, &plan.order, stamp.at_ms) {
             self.room.take_value(&key, &value)?;
@@ -99,7 +130,13 @@ impl Composer<'_> {
         let name = OpId::new(self.next_op, self.actor);
         self.next_op += 1;
         let (obj, key) = (ObjectId::Id(object), Key::Map(key.into()));
-        self.operations.push(Op { action, obj, key, pred: SortedVec::new(), insert: false });
+        self.operations.push(Op {
+            action,
+            obj,
+            key,
+            pred: SortedVec::new(),
+            insert: false,
+        });
         name
     }
 }
@@ -113,21 +150,36 @@ mod tests {
     use proptest::prelude::*;
 
     fn entries() -> impl Strategy<Value = Vec<NewEntry>> {
-        let due = prop_oneof![any::<i64>().prop_map(Due::Instant), Just(Due::Date("2026-02-03".parse().unwrap()))];
+        let due = prop_oneof![
+            any::<i64>().prop_map(Due::Instant),
+            Just(Due::Date("2026-02-03".parse().unwrap()))
+        ];
         let priority = prop_oneof![Just(Priority::High), Just(Priority::Low)];
-        let texts = (any::<String>(), any::<String>(), proptest::option::of(any::<String>()));
-        let rest = (proptest::option::of(due), any::<bool>(), proptest::option::of(priority), prop::collection::vec("[a-c]", 0..4));
-        let entry = (texts, rest).prop_map(|((title, notes, assignee), (due, done, priority, tags))| NewEntry {
-            id: None,
-            place: None,
-            title,
-            due,
-            done,
-            priority,
-            tags,
-            notes,
-            assignee,
-        });
+        let texts = (
+            any::<String>(),
+            any::<String>(),
+            proptest::option::of(any::<String>()),
+        );
+        let rest = (
+            proptest::option::of(due),
+            any::<bool>(),
+            proptest::option::of(priority),
+            prop::collection::vec("[a-c]", 0..4),
+        );
+        let entry =
+            (texts, rest).prop_map(|((title, notes, assignee), (due, done, priority, tags))| {
+                NewEntry {
+                    id: None,
+                    place: None,
+                    title,
+                    due,
+                    done,
+                    priority,
+                    tags,
+                    notes,
+                    assignee,
+                }
+            });
         prop::collection::vec(entry, 1..5)
     }
 

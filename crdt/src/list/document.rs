@@ -75,9 +75,11 @@ pub enum LoadError {
     Foreign,
 }
 
-/// A to-do list: a replica of its Automerge document, with what it takes to read and edit it quickly.
+/// A to-do list: a replica of its Automerge document, with what it takes to read and edit it
+/// quickly.
 ///
-/// All changes go through [`Document::edit`] and [`Document::apply`]; both tell which entries they touched.
+/// All changes go through [`Document::edit`] and [`Document::apply`]; both tell which entries they
+/// touched.
 pub struct Document {
     pub(super) doc: Automerge,
     pub(super) index: Index,
@@ -108,30 +110,59 @@ impl Document {
     pub fn new(name: ListName, actor: Actor) -> Self {
         let mut doc = Automerge::new().with_actor(ActorId::from(actor.0));
         // The constant is valid: a test makes it anew.
-        let applied = Change::from_bytes(genesis::BYTES.to_vec()).map(|genesis| doc.apply_changes([genesis]));
+        let applied =
+            Change::from_bytes(genesis::BYTES.to_vec()).map(|genesis| doc.apply_changes([genesis]));
         debug_assert!(matches!(applied, Ok(Ok(()))));
         Self::with(doc, name, actor)
     }
 
     fn with(doc: Automerge, name: ListName, actor: Actor) -> Self {
         let id = ListId::of(&name);
-        let (index, authorship, vector) = (Index::default(), Authorship::default(), VersionVector::default());
-        Self { doc, index, authorship, actor, vector, max_op: genesis::ENTRIES.counter, name, id, sum: 0, operations: 1, modified_at: 0 }
+        let (index, authorship, vector) = (
+            Index::default(),
+            Authorship::default(),
+            VersionVector::default(),
+        );
+        Self {
+            doc,
+            index,
+            authorship,
+            actor,
+            vector,
+            max_op: genesis::ENTRIES.counter,
+            name,
+            id,
+            sum: 0,
+            operations: 1,
+            modified_at: 0,
+        }
     }
 
-    /// Loads a document from a snapshot ([`Document::save`]), if there is one, and the changes after it in
-    /// an order in which each follows those that it depends on. Never panics.
+    /// Loads a document from a snapshot ([`Document::save`]), if there is one, and the changes
+    /// after it in an order in which each follows those that it depends on. Never panics.
     ///
     /// # Errors
     /// The bytes do not make a whole document of a list.
-    pub fn load(name: ListName, actor: Actor, snapshot: Option<&[u8]>, changes: &[Bytes]) -> Result<Self, LoadError> {
-        let blob = [snapshot.unwrap_or(genesis::BYTES)].into_iter().chain(changes.iter().map(Bytes::as_ref)).collect::<Vec<_>>().concat();
-        catch_unwind(AssertUnwindSafe(|| Self::load_blob(name, actor, &blob))).unwrap_or(Err(LoadError::Panicked))
+    pub fn load(
+        name: ListName,
+        actor: Actor,
+        snapshot: Option<&[u8]>,
+        changes: &[Bytes],
+    ) -> Result<Self, LoadError> {
+        let blob = [snapshot.unwrap_or(genesis::BYTES)]
+            .into_iter()
+            .chain(changes.iter().map(Bytes::as_ref))
+            .collect::<Vec<_>>()
+            .concat();
+        catch_unwind(AssertUnwindSafe(|| Self::load_blob(name, actor, &blob)))
+            .unwrap_or(Err(LoadError::Panicked))
     }
 
     fn load_blob(name: ListName, actor: Actor, blob: &[u8]) -> Result<Self, LoadError> {
         let broken = |error: AutomergeError| LoadError::Automerge(error.to_string());
-        let doc = Automerge::load(blob).map_err(broken)?.with_actor(ActorId::from(actor.0));
+        let doc = Automerge::load(blob)
+            .map_err(broken)?
+            .with_actor(ActorId::from(actor.0));
         let missing = doc.get_missing_deps(&[]).len();
         if missing > 0 {
             return Err(LoadError::Incomplete(missing));
@@ -148,11 +179,25 @@ impl Document {
     }
 
     fn take_in_changes(&mut self) -> Result<(), LoadError> {
-        let changes: Vec<_> = self.doc.get_changes_meta(&[]).into_iter().map(automerge::ChangeMetadata::into_owned).collect();
+        let changes: Vec<_> = self
+            .doc
+            .get_changes_meta(&[])
+            .into_iter()
+            .map(automerge::ChangeMetadata::into_owned)
+            .collect();
         for change in changes {
-            let actor = Actor(change.actor.to_bytes().try_into().map_err(|_| LoadError::Foreign)?);
+            let actor = Actor(
+                change
+                    .actor
+                    .to_bytes()
+                    .try_into()
+                    .map_err(|_| LoadError::Foreign)?,
+            );
             if actor != genesis::ACTOR {
-                let id = ChangeId { actor, seq: change.seq };
+                let id = ChangeId {
+                    actor,
+                    seq: change.seq,
+                };
                 let author = change.message.as_deref().unwrap_or_default();
                 self.record(id, change.start_op, change.max_op, change.timestamp, author);
             } else if change.hash.0 != genesis::HASH.0 {
@@ -164,17 +209,29 @@ impl Document {
 
     fn take_in_entries(&mut self) -> Result<(), AutomergeError> {
         for entry in scan::scan(&self.doc)? {
-            entry.maps.into_iter().for_each(|map| self.index.add_map(map, entry.id));
+            entry
+                .maps
+                .into_iter()
+                .for_each(|map| self.index.add_map(map, entry.id));
             self.index.set(entry.id, entry.slot);
         }
         Ok(())
     }
 
     /// Notes a change that the document now has.
-    pub(super) fn record(&mut self, id: ChangeId, start_op: u64, max_op: u64, seconds: i64, author: &str) {
+    pub(super) fn record(
+        &mut self,
+        id: ChangeId,
+        start_op: u64,
+        max_op: u64,
+        seconds: i64,
+        author: &str,
+    ) {
         let before = self.vector.seq(id.actor);
         if before > 0 {
-            self.sum = self.sum.wrapping_sub(VersionVector::term(self.id, ChangeId { seq: before, ..id }));
+            self.sum = self
+                .sum
+                .wrapping_sub(VersionVector::term(self.id, ChangeId { seq: before, ..id }));
         }
         self.sum = self.sum.wrapping_add(VersionVector::term(self.id, id));
         self.vector.insert(id);
@@ -185,10 +242,15 @@ impl Document {
     }
 
     /// Reads entries anew after a change, and says how they were and are.
-    pub(super) fn refresh(&mut self, ids: impl IntoIterator<Item = EntryId>) -> Result<Vec<Touched>, AutomergeError> {
+    pub(super) fn refresh(
+        &mut self,
+        ids: impl IntoIterator<Item = EntryId>,
+    ) -> Result<Vec<Touched>, AutomergeError> {
         let mut touched = Vec::new();
         for id in ids {
-            let Some(union) = Union::read(&self.doc, id)? else { continue };
+            let Some(union) = Union::read(&self.doc, id)? else {
+                continue;
+            };
             touched.push(self.take_in(id, &union));
         }
         Ok(touched)
@@ -206,7 +268,9 @@ impl Document {
     /// Whether it has that change.
     pub fn has(&self, hash: &ChangeHash) -> bool {
         // Nothing ever waits in Automerge's own queue, so that what is not missing is applied.
-        self.doc.get_missing_deps(&[automerge::ChangeHash(hash.0)]).is_empty()
+        self.doc
+            .get_missing_deps(&[automerge::ChangeHash(hash.0)])
+            .is_empty()
     }
 
     /// The changes that it has. The first change of every list is not among them.
@@ -221,7 +285,11 @@ impl Document {
 
     /// The hashes of the changes that no other depends on, sorted.
     pub fn heads(&self) -> Vec<ChangeHash> {
-        self.doc.get_heads().into_iter().map(|hash| ChangeHash(hash.0)).collect()
+        self.doc
+            .get_heads()
+            .into_iter()
+            .map(|hash| ChangeHash(hash.0))
+            .collect()
     }
 
     /// The number of live entries.
@@ -241,7 +309,9 @@ impl Document {
 
     /// A live entry.
     pub fn entry(&self, id: EntryId) -> Option<Entry> {
-        Union::read(&self.doc, id).ok()??.entry(id, &self.authorship)
+        Union::read(&self.doc, id)
+            .ok()??
+            .entry(id, &self.authorship)
     }
 
     /// What is known of an id.
@@ -255,11 +325,14 @@ impl Document {
 
     /// All live entries in order.
     pub fn entries(&self) -> Vec<Entry> {
-        self.index.in_order().filter_map(|id| self.entry(id)).collect()
+        self.index
+            .in_order()
+            .filter_map(|id| self.entry(id))
+            .collect()
     }
 
-    /// All live entries as they were in a document that has that change and what it depends on, and no
-    /// more; `None` if it is not here. Costs as much as loading the document.
+    /// All live entries as they were in a document that has that change and what it depends on, and
+    /// no more; `None` if it is not here. Costs as much as loading the document.
     pub fn entries_at(&self, change: ChangeHash) -> Option<Vec<Entry>> {
         let changes = apply::history(&self.doc, change)?;
         let then = Self::load(self.name.clone(), self.actor, None, &changes).ok()?;
@@ -274,8 +347,14 @@ impl Document {
     /// About how many bytes of memory it takes.
     pub fn bytes(&self) -> usize {
         let operations = usize::try_from(self.operations).unwrap_or(usize::MAX);
-        let parts = [(operations, OPERATION_BYTES), (self.authorship.len(), CHANGE_BYTES), (self.index.len(), ENTRY_BYTES)];
-        parts.iter().fold(BASE_BYTES, |sum, (count, bytes)| sum.saturating_add(count.saturating_mul(*bytes)))
+        let parts = [
+            (operations, OPERATION_BYTES),
+            (self.authorship.len(), CHANGE_BYTES),
+            (self.index.len(), ENTRY_BYTES),
+        ];
+        parts.iter().fold(BASE_BYTES, |sum, (count, bytes)| {
+            sum.saturating_add(count.saturating_mul(*bytes))
+        })
     }
 
     /// How many operations it has: what applying a change from elsewhere costs grows with it.

@@ -20,13 +20,13 @@ const FRAME_BYTES: usize = 512;
 /// What an edit came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Edited {
-    /// The change; `None` if there was nothing to change: a retry found all entries there, a patch was
-    /// empty, a list that shall be emptied was.
+    /// The change; `None` if there was nothing to change: a retry found all entries there, a patch
+    /// was empty, a list that shall be emptied was.
     pub change: Option<RawChange>,
     /// The entries that the change wrote to.
     pub touched: Vec<Touched>,
-    /// The entries that the edit names, in its order: those added (or there already), changed or deleted.
-    /// Empty for [`Edit::DeleteAll`].
+    /// The entries that the edit names, in its order: those added (or there already), changed or
+    /// deleted. Empty for [`Edit::DeleteAll`].
     pub results: Vec<EntryId>,
 }
 
@@ -87,13 +87,19 @@ pub(super) struct Planned<'a> {
 }
 
 impl Document {
-    /// Carries out an edit, as one change by this document's actor at a time in milliseconds since the
-    /// epoch. `draw` gives random bits, for ids and positions. The cost does not grow with the list,
-    /// except for [`Edit::DeleteAll`].
+    /// Carries out an edit, as one change by this document's actor at a time in milliseconds since
+    /// the epoch. `draw` gives random bits, for ids and positions. The cost does not grow with the
+    /// list, except for [`Edit::DeleteAll`].
     ///
     /// # Errors
     /// The edit is refused as a whole; the document is as it was (see [`EditRefusal::Broken`]).
-    pub fn edit(&mut self, edit: &Edit, by: &Author, at_ms: i64, draw: &mut dyn FnMut() -> u128) -> Result<Edited, EditRefusal> {
+    pub fn edit(
+        &mut self,
+        edit: &Edit,
+        by: &Author,
+        at_ms: i64,
+        draw: &mut dyn FnMut() -> u128,
+    ) -> Result<Edited, EditRefusal> {
         let stamp = Stamp { by, at_ms };
         let edited = catch_unwind(AssertUnwindSafe(|| match edit {
             Edit::Add(entries) => self.add(entries, stamp, draw),
@@ -104,16 +110,28 @@ impl Document {
         edited.unwrap_or_else(|_| Err(EditRefusal::Broken("editing panicked".to_owned())))
     }
 
-    fn add(&mut self, entries: &[NewEntry], stamp: Stamp<'_>, draw: &mut dyn FnMut() -> u128) -> Result<Edited, EditRefusal> {
+    fn add(
+        &mut self,
+        entries: &[NewEntry],
+        stamp: Stamp<'_>,
+        draw: &mut dyn FnMut() -> u128,
+    ) -> Result<Edited, EditRefusal> {
         let ids = self.choose_ids(entries, stamp.at_ms, draw);
         let mut planned = Vec::new();
         let placed = self.plan(entries, &ids, draw, &mut planned);
         // The plan is in the index already; what stands there was not alive before.
         planned.iter().for_each(|plan| self.index.forget(plan.id));
         placed?;
-        let (change, touched) =
-            if self.composes(planned.len()) { self.add_composed(&planned, stamp)? } else { self.add_drafted(&planned, stamp)? };
-        Ok(Edited { change, touched, results: ids })
+        let (change, touched) = if self.composes(planned.len()) {
+            self.add_composed(&planned, stamp)?
+        } else {
+            self.add_drafted(&planned, stamp)?
+        };
+        Ok(Edited {
+            change,
+            touched,
+            results: ids,
+        })
     }
 
     /// Adds by a transaction.
@@ -122,31 +140,50 @@ impl Document {
         planned: &[Planned<'_>],
         stamp: Stamp<'_>,
     ) -> Result<(Option<RawChange>, Vec<Touched>), EditRefusal> {
-        let change =
-            self.commit(stamp, |draft| planned.iter().try_for_each(|plan| draft.add(plan.id, plan.new, &plan.order, stamp.at_ms)))?;
+        let change = self.commit(stamp, |draft| {
+            planned
+                .iter()
+                .try_for_each(|plan| draft.add(plan.id, plan.new, &plan.order, stamp.at_ms))
+        })?;
         Ok((change, self.refresh(planned.iter().map(|plan| plan.id))?))
     }
 
     /// The entries' own ids, and new ones, rising in the order of the entries, for those without.
-    fn choose_ids(&self, entries: &[NewEntry], at_ms: i64, draw: &mut dyn FnMut() -> u128) -> Vec<EntryId> {
+    fn choose_ids(
+        &self,
+        entries: &[NewEntry],
+        at_ms: i64,
+        draw: &mut dyn FnMut() -> u128,
+    ) -> Vec<EntryId> {
         let lacking = entries.iter().filter(|new| new.id.is_none()).count();
-        let mut drawn: Vec<EntryId> = std::iter::repeat_with(|| EntryId::from_parts(at_ms, draw())).take(lacking).collect();
+        let mut drawn: Vec<EntryId> = std::iter::repeat_with(|| EntryId::from_parts(at_ms, draw()))
+            .take(lacking)
+            .collect();
         drawn.sort_unstable();
         let mut drawn = drawn.into_iter();
         let mut last = None;
         let mut next = || {
-            let mut id = drawn.next().unwrap_or_else(|| EntryId::from_parts(at_ms, 0));
+            let mut id = drawn
+                .next()
+                .unwrap_or_else(|| EntryId::from_parts(at_ms, 0));
             while last.is_some_and(|last| last >= id) || self.index.slot(id).is_some() {
-                id = EntryId(last.map_or(id, |last: EntryId| last.max(id)).0.wrapping_add(1));
+                id = EntryId(
+                    last.map_or(id, |last: EntryId| last.max(id))
+                        .0
+                        .wrapping_add(1),
+                );
             }
             last = Some(id);
             id
         };
-        entries.iter().map(|new| new.id.unwrap_or_else(&mut next)).collect()
+        entries
+            .iter()
+            .map(|new| new.id.unwrap_or_else(&mut next))
+            .collect()
     }
 
-    /// Finds a position for each entry that is not there yet, and puts it into the index, so that the next
-    /// ones are placed relative to it.
+    /// Finds a position for each entry that is not there yet, and puts it into the index, so that
+    /// the next ones are placed relative to it.
     fn plan<'a>(
         &mut self,
         entries: &'a [NewEntry],
@@ -166,75 +203,140 @@ impl Document {
                 None => self.index.at_end(random),
                 Some(place) => self.position(place, None, random)?,
             };
-            self.index.set(id, Slot::Alive { order: order.as_str().into(), open: !new.done });
+            self.index.set(
+                id,
+                Slot::Alive {
+                    order: order.as_str().into(),
+                    open: !new.done,
+                },
+            );
             planned.push(Planned { id, order, new });
         }
         Ok(())
     }
 
-    fn position(&self, place: Place, moving: Option<EntryId>, random: u128) -> Result<String, EditRefusal> {
+    fn position(
+        &self,
+        place: Place,
+        moving: Option<EntryId>,
+        random: u128,
+    ) -> Result<String, EditRefusal> {
         let (beside, side) = match place {
             Place::Before(id) => (id, Side::Before),
             Place::After(id) => (id, Side::After),
         };
-        let position = if moving == Some(beside) { None } else { self.index.beside(beside, side, moving, random) };
+        let position = if moving == Some(beside) {
+            None
+        } else {
+            self.index.beside(beside, side, moving, random)
+        };
         position.ok_or(EditRefusal::NoPlace(beside))
     }
 
-    fn patch(&mut self, id: EntryId, patch: &EntryPatch, stamp: Stamp<'_>, draw: &mut dyn FnMut() -> u128) -> Result<Edited, EditRefusal> {
+    fn patch(
+        &mut self,
+        id: EntryId,
+        patch: &EntryPatch,
+        stamp: Stamp<'_>,
+        draw: &mut dyn FnMut() -> u128,
+    ) -> Result<Edited, EditRefusal> {
         let union = self.union(id, Union::read)?;
         if *patch == EntryPatch::default() {
-            return Ok(Edited { change: None, touched: Vec::new(), results: vec![id] });
+            return Ok(Edited {
+                change: None,
+                touched: Vec::new(),
+                results: vec![id],
+            });
         }
-        let order = patch.place.map(|place| self.position(place, Some(id), draw())).transpose()?;
+        let order = patch
+            .place
+            .map(|place| self.position(place, Some(id), draw()))
+            .transpose()?;
         let change = self.commit(stamp, |draft| {
-            fields(&union, patch, order.as_deref(), stamp.at_ms).into_iter().try_for_each(|(key, value)| draft.set(&union, key, &value))?;
+            fields(&union, patch, order.as_deref(), stamp.at_ms)
+                .into_iter()
+                .try_for_each(|(key, value)| draft.set(&union, key, &value))?;
             if let Some(tags) = &patch.tags {
                 draft.set_tags(&union, tags)?;
             }
             draft.keep(&union)
         })?;
-        Ok(Edited { change, touched: self.refresh([id])?, results: vec![id] })
+        Ok(Edited {
+            change,
+            touched: self.refresh([id])?,
+            results: vec![id],
+        })
     }
 
     fn delete(&mut self, id: EntryId, stamp: Stamp<'_>) -> Result<Edited, EditRefusal> {
         let union = self.union(id, Union::read_life)?;
         let change = self.commit(stamp, |draft| draft.kill(&union))?;
-        Ok(Edited { change, touched: vec![self.bury(id)], results: vec![id] })
+        Ok(Edited {
+            change,
+            touched: vec![self.bury(id)],
+            results: vec![id],
+        })
     }
 
     fn delete_all(&mut self, stamp: Stamp<'_>) -> Result<Edited, EditRefusal> {
         let ids: Vec<EntryId> = self.index.in_order().collect();
         if ids.len() > MAX_OPERATIONS {
-            return Err(EditRefusal::TooLarge(format!("it would delete {} entries; at most {MAX_OPERATIONS} are possible", ids.len())));
+            return Err(EditRefusal::TooLarge(format!(
+                "it would delete {} entries; at most \
+                {MAX_OPERATIONS} are possible",
+                ids.len()
+            )));
         }
-        let unions = ids.iter().map(|id| self.union(*id, Union::read_life)).collect::<Result<Vec<_>, _>>()?;
-        let change = self.commit(stamp, |draft| unions.iter().try_for_each(|union| draft.kill(union)))?;
-        Ok(Edited { change, touched: ids.into_iter().map(|id| self.bury(id)).collect(), results: Vec::new() })
+        let unions = ids
+            .iter()
+            .map(|id| self.union(*id, Union::read_life))
+            .collect::<Result<Vec<_>, _>>()?;
+        let change = self.commit(stamp, |draft| {
+            unions.iter().try_for_each(|union| draft.kill(union))
+        })?;
+        Ok(Edited {
+            change,
+            touched: ids.into_iter().map(|id| self.bury(id)).collect(),
+            results: Vec::new(),
+        })
     }
 
     /// Reads a live entry.
-    fn union(&self, id: EntryId, read: fn(&Automerge, EntryId) -> Result<Option<Union>, AutomergeError>) -> Result<Union, EditRefusal> {
+    fn union(
+        &self,
+        id: EntryId,
+        read: fn(&Automerge, EntryId) -> Result<Option<Union>, AutomergeError>,
+    ) -> Result<Union, EditRefusal> {
         if !self.index.is_alive(id) {
             return Err(EditRefusal::NoEntry(id));
         }
         read(&self.doc, id)?.ok_or(EditRefusal::NoEntry(id))
     }
 
-    /// Notes that a live entry was deleted here: no value of its `life` that this replica sees is even.
+    /// Notes that a live entry was deleted here: no value of its `life` that this replica sees is
+    /// even.
     fn bury(&mut self, id: EntryId) -> Touched {
         self.index.set(id, Slot::Dead);
-        Touched { id, before: true, entry: None }
+        Touched {
+            id,
+            before: true,
+            entry: None,
+        }
     }
 
-    /// Makes one change of what `write` writes; none if that is nothing. Leaves no trace if it is refused.
+    /// Makes one change of what `write` writes; none if that is nothing. Leaves no trace if it is
+    /// refused.
     fn commit(
         &mut self,
         stamp: Stamp<'_>,
         write: impl FnOnce(&mut Draft<'_>) -> Result<(), Stop>,
     ) -> Result<Option<RawChange>, EditRefusal> {
-        let Some(made) = self.transact(stamp, write)? else { return Ok(None) };
-        made.iter().filter_map(|(map, id)| Some((OpName::of(map)?, *id))).for_each(|(map, id)| self.index.add_map(map, id));
+        let Some(made) = self.transact(stamp, write)? else {
+            return Ok(None);
+        };
+        made.iter()
+            .filter_map(|(map, id)| Some((OpName::of(map)?, *id)))
+            .for_each(|(map, id)| self.index.add_map(map, id));
         self.take_last_change(stamp).map(Some)
     }
 
@@ -250,7 +352,9 @@ impl Document {
             draft.transaction.rollback();
             return Err(stop.into());
         }
-        let options = CommitOptions::default().with_time(stamp.seconds()).with_message(stamp.by.0.as_str());
+        let options = CommitOptions::default()
+            .with_time(stamp.seconds())
+            .with_message(stamp.by.0.as_str());
         let (change, _) = draft.transaction.commit_with(options);
         Ok(change.map(|_| draft.made))
     }
@@ -258,31 +362,65 @@ impl Document {
     /// The room that a change has, less what its frame will take.
     pub(super) fn room(&self, stamp: Stamp<'_>) -> Result<Room, EditRefusal> {
         if stamp.by.0.len() > MAX_AUTHOR_BYTES {
-            return Err(EditRefusal::TooLarge(format!("its author has more than {MAX_AUTHOR_BYTES} bytes")));
+            return Err(EditRefusal::TooLarge(format!(
+                "its author has more than {MAX_AUTHOR_BYTES} \
+                bytes"
+            )));
         }
         let most = u64::try_from(MAX_OPERATIONS).unwrap_or(u64::MAX);
         if self.max_op.saturating_add(most) >= u64::from(u32::MAX) {
-            return Err(EditRefusal::TooLarge("the list's operations cannot be numbered any more".to_owned()));
+            return Err(EditRefusal::TooLarge(
+                "the list's operations cannot be numbered any \
+                more"
+                    .to_owned(),
+            ));
         }
         let (dependencies, actors) = (self.doc.get_heads().len() + 1, self.vector.len());
-        Ok(Room::new(FRAME_BYTES + stamp.by.0.len() + 32 * dependencies + 17 * actors))
+        Ok(Room::new(
+            FRAME_BYTES + stamp.by.0.len() + 32 * dependencies + 17 * actors,
+        ))
     }
 
     fn take_last_change(&mut self, stamp: Stamp<'_>) -> Result<RawChange, EditRefusal> {
         let broken = |why: &str| EditRefusal::Broken(why.to_owned());
-        let change = self.doc.get_last_local_change().ok_or_else(|| broken("the change that was made is not there"))?;
-        let id = ChangeId { actor: self.actor, seq: change.seq() };
+        let change = self.doc.get_last_local_change().ok_or_else(|| {
+            broken(
+                "the change that was \
+            made is not there",
+            )
+        })?;
+        let id = ChangeId {
+            actor: self.actor,
+            seq: change.seq(),
+        };
         if change.raw_bytes().len() > MAX_CHANGE_BYTES || id.seq != self.vector.seq(id.actor) + 1 {
-            return Err(broken("the change that was made is not one that peers accept"));
+            return Err(broken(
+                "the change that was made is not one that peers accept",
+            ));
         }
-        self.record(id, change.start_op().get(), change.max_op(), change.timestamp(), &stamp.by.0);
-        Ok(RawChange { id, hash: ChangeHash(change.hash().0), bytes: Bytes::copy_from_slice(change.raw_bytes()) })
+        self.record(
+            id,
+            change.start_op().get(),
+            change.max_op(),
+            change.timestamp(),
+            &stamp.by.0,
+        );
+        Ok(RawChange {
+            id,
+            hash: ChangeHash(change.hash().0),
+            bytes: Bytes::copy_from_slice(change.raw_bytes()),
+        })
     }
 }
 
-/// The registers that a patch writes. A field that is said to be as it is here alone is written all the
-/// same: Automerge leaves out what changes nothing, and ends a conflict otherwise.
-fn fields(union: &Union, patch: &EntryPatch, order: Option<&str>, at_ms: i64) -> Vec<(&'static str, ScalarValue)> {
+/// The registers that a patch writes. A field that is said to be as it is here alone is written all
+/// the same: Automerge leaves out what changes nothing, and ends a conflict otherwise.
+fn fields(
+    union: &Union,
+    patch: &EntryPatch,
+    order: Option<&str>,
+    at_ms: i64,
+) -> Vec<(&'static str, ScalarValue)> {
     let done = patch.done.and_then(|done| match (union.done_at(), done) {
         // A second tick keeps the time of the first.
         ((Some(ms), _), true) => Some(ScalarValue::Timestamp(ms)),
@@ -296,8 +434,17 @@ fn fields(union: &Union, patch: &EntryPatch, order: Option<&str>, at_ms: i64) ->
         ("done", done),
         ("priority", patch.priority.map(priority_value)),
         ("notes", patch.notes.as_deref().map(text_value)),
-        ("assignee", patch.assignee.as_ref().map(|assignee| text_value(assignee.as_deref().unwrap_or_default()))),
+        (
+            "assignee",
+            patch
+                .assignee
+                .as_ref()
+                .map(|assignee| text_value(assignee.as_deref().unwrap_or_default())),
+        ),
         ("pos", order.map(Into::into)),
     ];
-    fields.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
+    fields
+        .into_iter()
+        .filter_map(|(key, value)| Some((key, value?)))
+        .collect()
 }

@@ -1,8 +1,8 @@
 //! The first change of every list: a constant, the same bytes on every node.
 //!
-//! It makes the map `entries`. If each node made that map itself, two lists of one name begun apart would
-//! have two such maps, of which Automerge shows one. For the same reason it must never change; the schema
-//! grows by further constant changes.
+//! It makes the map `entries`. If each node made that map itself, two lists of one name begun apart
+//! would have two such maps, of which Automerge shows one. For the same reason it must never
+//! change; the schema grows by further constant changes.
 
 use super::outline::OpName;
 use crate::id::{Actor, ChangeHash};
@@ -13,7 +13,10 @@ pub(super) const KEY: &str = "entries";
 /// The actor of the first change, which writes nothing else.
 pub(super) const ACTOR: Actor = Actor([0; 16]);
 /// The operation that makes the map of entries.
-pub(super) const ENTRIES: OpName = OpName { counter: 1, actor: ACTOR };
+pub(super) const ENTRIES: OpName = OpName {
+    counter: 1,
+    actor: ACTOR,
+};
 
 /// The change: zero actor, number 1, time 0, no message, no dependencies.
 #[rustfmt::skip]

@@ -1,4 +1,5 @@
-//! What a document's entries look like from outside: kept up to date so that no edit walks the list.
+//! What a document's entries look like from outside: kept up to date so that no edit walks the
+//! list.
 
 use super::outline::OpName;
 use super::position;
@@ -94,21 +95,38 @@ impl Index {
         position::between(self.order.last().map(|(order, _)| &**order), None, random)
     }
 
-    /// A position directly before or after a live entry, as if `moving` were not there; `None` if there is
-    /// no such entry. Among entries of equal position there is no room: it is then before, or after, all
-    /// of these.
-    pub(super) fn beside(&self, entry: EntryId, side: Side, moving: Option<EntryId>, random: u128) -> Option<String> {
-        let Some(Slot::Alive { order, .. }) = self.slots.get(&entry) else { return None };
+    /// A position directly before or after a live entry, as if `moving` were not there; `None` if
+    /// there is no such entry. Among entries of equal position there is no room: it is then before,
+    /// or after, all of these.
+    pub(super) fn beside(
+        &self,
+        entry: EntryId,
+        side: Side,
+        moving: Option<EntryId>,
+        random: u128,
+    ) -> Option<String> {
+        let Some(Slot::Alive { order, .. }) = self.slots.get(&entry) else {
+            return None;
+        };
         let stays = |other: &&(Arc<str>, EntryId)| Some(other.1) != moving;
         let text = |(order, _): &'_ (Arc<str>, EntryId)| order.clone();
         Some(match side {
             Side::Before => {
-                let neighbour = self.order.range(..(order.clone(), EntryId(0))).rev().find(stays).map(text);
+                let neighbour = self
+                    .order
+                    .range(..(order.clone(), EntryId(0)))
+                    .rev()
+                    .find(stays)
+                    .map(text);
                 position::between(neighbour.as_deref(), Some(order), random)
             }
             Side::After => {
                 let equals = Bound::Excluded((order.clone(), EntryId(u128::MAX)));
-                let neighbour = self.order.range((equals, Bound::Unbounded)).find(stays).map(text);
+                let neighbour = self
+                    .order
+                    .range((equals, Bound::Unbounded))
+                    .find(stays)
+                    .map(text);
                 position::between(Some(order), neighbour.as_deref(), random)
             }
         })

@@ -1,8 +1,8 @@
 //! The one judge of changes: what it lets pass is safe to apply, to save and to send on.
 //!
-//! Bytes with a valid checksum can make Automerge panic, expand without bounds, or leave a document that
-//! no longer loads. So the limits are checked on the encoded form, Automerge decodes behind `catch_unwind`,
-//! and its own encoding of what it understood must be the very bytes that came.
+//! Bytes with a valid checksum can make Automerge panic, expand without bounds, or leave a document
+//! that no longer loads. So the limits are checked on the encoded form, Automerge decodes behind
+//! `catch_unwind`, and its own encoding of what it understood must be the very bytes that came.
 
 use super::chunk::{self, ChunkError};
 use super::outline::Outline;
@@ -72,7 +72,8 @@ impl From<ChunkError> for Fault {
     }
 }
 
-/// A change that [`judge`] let pass. Whether it fits a document is for [`super::Document::apply`] to say.
+/// A change that [`judge`] let pass. Whether it fits a document is for [`super::Document::apply`]
+/// to say.
 #[derive(Clone, Debug)]
 pub struct CheckedChange {
     id: ChangeId,
@@ -126,49 +127,78 @@ impl CheckedChange {
     }
 }
 
-/// Judges the bytes of one change: 4 MiB, 100,000 operations, uncompressed, intact, canonical, of the
-/// shape of a list. Never panics.
+/// Judges the bytes of one change: 4 MiB, 100,000 operations, uncompressed, intact, canonical, of
+/// the shape of a list. Never panics.
 ///
 /// # Errors
 /// The first rule that it breaks.
 pub fn judge(bytes: Bytes) -> Result<CheckedChange, Fault> {
     let frame = chunk::parse(&bytes)?;
-    let decoded = catch_unwind(AssertUnwindSafe(|| decode(&bytes))).unwrap_or(Err(Fault::Panicked))?;
+    let decoded =
+        catch_unwind(AssertUnwindSafe(|| decode(&bytes))).unwrap_or(Err(Fault::Panicked))?;
     let (change, outline, id) = decoded;
     if change.start_op().get() != frame.start_op || change.hash().0 != frame.hash.0 {
         return Err(Fault::NotCanonical);
     }
-    let deps = change.deps().iter().map(|hash| ChangeHash(hash.0)).collect();
+    let deps = change
+        .deps()
+        .iter()
+        .map(|hash| ChangeHash(hash.0))
+        .collect();
     let author = Author(change.message().unwrap_or_default().to_owned());
-    Ok(CheckedChange { id, hash: frame.hash, deps, author, bytes, change, outline })
+    Ok(CheckedChange {
+        id,
+        hash: frame.hash,
+        deps,
+        author,
+        bytes,
+        change,
+        outline,
+    })
 }
 
-/// The number of the first operation of a change chunk: sorting changes by it puts each after those that
-/// it depends on. Checks little; `None` if the bytes are no change.
+/// The number of the first operation of a change chunk: sorting changes by it puts each after those
+/// that it depends on. Checks little; `None` if the bytes are no change.
 pub fn start_op(bytes: &[u8]) -> Option<u64> {
     chunk::start_op(bytes)
 }
 
 /// All that needs Automerge, which may panic.
 fn decode(bytes: &Bytes) -> Result<(Change, Outline, ChangeId), Fault> {
-    let change = Change::from_bytes(bytes.to_vec()).map_err(|error| Fault::Malformed(error.to_string()))?;
-    let id = ChangeId { actor: actor(change.actor_id())?, seq: change.seq() };
+    let change =
+        Change::from_bytes(bytes.to_vec()).map_err(|error| Fault::Malformed(error.to_string()))?;
+    let id = ChangeId {
+        actor: actor(change.actor_id())?,
+        seq: change.seq(),
+    };
     if id.actor == genesis::ENTRIES.actor {
         return Err(Fault::Shape("claims to be the list's first"));
     }
     if change.deps().is_empty() {
-        return Err(Fault::Shape("does not depend on the first change of every list"));
+        return Err(Fault::Shape(
+            "does not depend on the first change of every list",
+        ));
     }
-    if change.message().is_some_and(|message| message.len() > MAX_AUTHOR_BYTES) {
+    if change
+        .message()
+        .is_some_and(|message| message.len() > MAX_AUTHOR_BYTES)
+    {
         return Err(Fault::Shape("has too long a message"));
     }
     let length = u64::try_from(change.len()).unwrap_or(u64::MAX);
-    if change.start_op().get().saturating_add(length) > MAX_COUNTER || change.seq() > MAX_COUNTER || change.seq() == 0 {
+    if change.start_op().get().saturating_add(length) > MAX_COUNTER
+        || change.seq() > MAX_COUNTER
+        || change.seq() == 0
+    {
         return Err(Fault::Shape("has numbers beyond 32 bits"));
     }
     let expanded = change.decode();
     let mut outline = Outline::of(&expanded, id.actor).map_err(Fault::Shape)?;
-    outline.actors = change.other_actor_ids().iter().map(actor).collect::<Result<_, _>>()?;
+    outline.actors = change
+        .other_actor_ids()
+        .iter()
+        .map(actor)
+        .collect::<Result<_, _>>()?;
     if Change::from(expanded).raw_bytes() != bytes {
         return Err(Fault::NotCanonical);
     }
@@ -176,5 +206,10 @@ fn decode(bytes: &Bytes) -> Result<(Change, Outline, ChangeId), Fault> {
 }
 
 fn actor(id: &ActorId) -> Result<Actor, Fault> {
-    id.to_bytes().try_into().map(Actor).map_err(|_| Fault::Shape("names an actor that is not of 16 bytes"))
+    id.to_bytes().try_into().map(Actor).map_err(|_| {
+        Fault::Shape(
+            "names an actor that is not of \
+        16 bytes",
+        )
+    })
 }

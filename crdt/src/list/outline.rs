@@ -1,8 +1,8 @@
 //! What a change does to the shape of the document: which objects it makes and which it touches.
 //!
-//! A list's document has one shape; a change that would give it another is refused. Objects are only made
-//! in `entries` (maps, at a ULID) and in those maps (texts, which the JavaScript library writes for
-//! strings). Maps take scalars, texts take strings.
+//! A list's document has one shape; a change that would give it another is refused. Objects are
+//! only made in `entries` (maps, at a ULID) and in those maps (texts, which the JavaScript library
+//! writes for strings). Maps take scalars, texts take strings.
 
 use super::genesis;
 use super::plain::Plain;
@@ -24,16 +24,23 @@ pub(super) struct OpName {
 }
 
 impl OpName {
-    /// The name of an object's operation; `None` for the root and for actors that cannot be Muster's.
+    /// The name of an object's operation; `None` for the root and for actors that cannot be
+    /// Muster's.
     pub(super) fn of(object: &ObjId) -> Option<Self> {
         match object {
             ObjId::Root => None,
-            ObjId::Id(counter, actor, _) => Some(Self { counter: *counter, actor: Actor(actor.to_bytes().try_into().ok()?) }),
+            ObjId::Id(counter, actor, _) => Some(Self {
+                counter: *counter,
+                actor: Actor(actor.to_bytes().try_into().ok()?),
+            }),
         }
     }
 
     fn of_legacy(op: &OpId) -> Option<Self> {
-        Some(Self { counter: op.counter(), actor: Actor(op.actor().to_bytes().try_into().ok()?) })
+        Some(Self {
+            counter: op.counter(),
+            actor: Actor(op.actor().to_bytes().try_into().ok()?),
+        })
     }
 }
 
@@ -66,8 +73,9 @@ pub(super) struct Outline {
     pub(super) writes: Vec<(OpName, Kind)>,
     /// The other actors that it names.
     pub(super) actors: Vec<Actor>,
-    /// The values of the maps that it makes, each map's after it was made, if it makes and fills these and does nothing
-    /// else. Such a change overwrites nothing and refers to nothing that could be missing.
+    /// The values of the maps that it makes, each map's after it was made, if it makes and fills
+    /// these and does nothing else. Such a change overwrites nothing and refers to nothing that
+    /// could be missing.
     additions: Option<Vec<Written>>,
 }
 
@@ -75,8 +83,13 @@ impl Outline {
     /// Takes a change's operations one by one; says what is wrong with the first that does not fit.
     pub(super) fn of(change: &ExpandedChange, actor: Actor) -> Result<Self, &'static str> {
         let is_plain = change.extra_bytes.is_empty() && change.author.is_none();
-        let mut outline =
-            Self { maps: Vec::new(), texts: Vec::new(), writes: Vec::new(), actors: Vec::new(), additions: is_plain.then(Vec::new) };
+        let mut outline = Self {
+            maps: Vec::new(),
+            texts: Vec::new(),
+            writes: Vec::new(),
+            actors: Vec::new(),
+            additions: is_plain.then(Vec::new),
+        };
         for (counter, op) in (change.start_op.get()..).zip(&change.operations) {
             outline.add(OpName { counter, actor }, op)?;
         }
@@ -84,7 +97,9 @@ impl Outline {
     }
 
     fn add(&mut self, name: OpName, op: &Op) -> Result<(), &'static str> {
-        let ObjectId::Id(object) = &op.obj else { return Err("writes to the document's root") };
+        let ObjectId::Id(object) = &op.obj else {
+            return Err("writes to the document's root");
+        };
         let object = OpName::of_legacy(object).ok_or("names an actor that is not of 16 bytes")?;
         if object == genesis::ENTRIES {
             self.maps.push((name, new_entry(op)?));
@@ -110,10 +125,19 @@ impl Outline {
     }
 
     fn note_addition(&mut self, name: OpName, object: OpName, op: &Op) {
-        let Some(written) = &mut self.additions else { return };
+        let Some(written) = &mut self.additions else {
+            return;
+        };
         match (&op.key, &op.action, self.maps.last()) {
-            (Key::Map(key), OpType::Put(value), Some((map, _))) if *map == object && op.pred.is_empty() && !op.insert => {
-                written.push(Written { map: object, op: name, key: key.to_string(), value: Plain::of_scalar(value) });
+            (Key::Map(key), OpType::Put(value), Some((map, _)))
+                if *map == object && op.pred.is_empty() && !op.insert =>
+            {
+                written.push(Written {
+                    map: object,
+                    op: name,
+                    key: key.to_string(),
+                    value: Plain::of_scalar(value),
+                });
             }
             _ => self.additions = None,
         }
@@ -129,7 +153,8 @@ impl Outline {
         let mut rest = self.additions.as_deref().unwrap_or_default();
         let maps = self.maps.iter().filter(|_| self.only_adds());
         maps.map(move |(map, id)| {
-            let (values, others) = rest.split_at(rest.partition_point(|written| written.map == *map));
+            let (values, others) =
+                rest.split_at(rest.partition_point(|written| written.map == *map));
             rest = others;
             (*id, Union::of_addition(*map, values))
         })
@@ -149,7 +174,9 @@ fn new_entry(op: &Op) -> Result<EntryId, &'static str> {
 
 /// The id that a key of `entries` stands for; there is one way only to write it.
 pub(super) fn entry_id(key: &str) -> Option<EntryId> {
-    key.parse().ok().filter(|id: &EntryId| id.to_string() == key)
+    key.parse()
+        .ok()
+        .filter(|id: &EntryId| id.to_string() == key)
 }
 
 fn is_plain(value: &ScalarValue) -> bool {

@@ -1,7 +1,7 @@
 //! Values as other programs write them, and what a list makes of them.
 //!
-//! JavaScript writes strings as texts and any number as it likes. What has the wrong type is no value at
-//! all, never an error: other replicas hold it too.
+//! JavaScript writes strings as texts and any number as it likes. What has the wrong type is no
+//! value at all, never an error: other replicas hold it too.
 
 use crate::entry::{Due, Priority};
 use automerge::{Automerge, ObjId, ObjType, ReadDoc, ScalarValue, ScalarValueRef, Value, ValueRef};
@@ -36,7 +36,10 @@ impl Plain {
             ScalarValue::F64(value) => Self::of_f64(*value),
             ScalarValue::Timestamp(ms) => Self::Time(*ms),
             ScalarValue::Null => Self::Null,
-            ScalarValue::Bytes(_) | ScalarValue::Counter(_) | ScalarValue::Boolean(_) | ScalarValue::Unknown { .. } => Self::Other,
+            ScalarValue::Bytes(_)
+            | ScalarValue::Counter(_)
+            | ScalarValue::Boolean(_)
+            | ScalarValue::Unknown { .. } => Self::Other,
         }
     }
 
@@ -51,9 +54,10 @@ impl Plain {
                 ScalarValueRef::F64(value) => Self::of_f64(*value),
                 ScalarValueRef::Timestamp(ms) => Self::Time(*ms),
                 ScalarValueRef::Null => Self::Null,
-                ScalarValueRef::Bytes(_) | ScalarValueRef::Counter(_) | ScalarValueRef::Boolean(_) | ScalarValueRef::Unknown { .. } => {
-                    Self::Other
-                }
+                ScalarValueRef::Bytes(_)
+                | ScalarValueRef::Counter(_)
+                | ScalarValueRef::Boolean(_)
+                | ScalarValueRef::Unknown { .. } => Self::Other,
             },
         }
     }
@@ -66,7 +70,11 @@ impl Plain {
     }
 
     fn of_i64(value: i64) -> Self {
-        if value.unsigned_abs() <= MAX_INTEGER.unsigned_abs() { Self::Integer(value) } else { Self::Other }
+        if value.unsigned_abs() <= MAX_INTEGER.unsigned_abs() {
+            Self::Integer(value)
+        } else {
+            Self::Other
+        }
     }
 
     fn of_u64(value: u64) -> Self {
@@ -76,8 +84,15 @@ impl Plain {
     fn of_f64(value: f64) -> Self {
         #[expect(clippy::cast_precision_loss, reason = "2^53 - 1 is exact")]
         let most = MAX_INTEGER as f64;
-        #[expect(clippy::cast_possible_truncation, reason = "integral and within 53 bits")]
-        if value.fract() == 0.0 && value.abs() <= most { Self::Integer(value as i64) } else { Self::Other }
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "integral and within 53 bits"
+        )]
+        if value.fract() == 0.0 && value.abs() <= most {
+            Self::Integer(value as i64)
+        } else {
+            Self::Other
+        }
     }
 
     pub(super) fn integer(&self) -> Option<i64> {
@@ -99,16 +114,23 @@ impl Plain {
     pub(super) fn due(&self) -> Option<Option<Due>> {
         match self {
             Self::Null => Some(None),
-            Self::Text(text) => {
-                text.parse().ok().filter(|date: &jiff::civil::Date| date.to_string() == *text).map(|date| Some(Due::Date(date)))
-            }
+            Self::Text(text) => text
+                .parse()
+                .ok()
+                .filter(|date: &jiff::civil::Date| date.to_string() == *text)
+                .map(|date| Some(Due::Date(date))),
             Self::Time(ms) => Some(Some(Due::Instant(*ms))),
             Self::Integer(_) | Self::Other => None,
         }
     }
 
     pub(super) fn priority(&self) -> Option<Option<Priority>> {
-        let Some(text) = self.text()? else { return Some(None) };
-        [Priority::High, Priority::Medium, Priority::Low].into_iter().find(|priority| priority.as_str() == text).map(Some)
+        let Some(text) = self.text()? else {
+            return Some(None);
+        };
+        [Priority::High, Priority::Medium, Priority::Low]
+            .into_iter()
+            .find(|priority| priority.as_str() == text)
+            .map(Some)
     }
 }

@@ -1,10 +1,11 @@
-//! Positions: strings of base-62 digits, ordered as strings, between any two of which there is another.
+//! Positions: strings of base-62 digits, ordered as strings, between any two of which there is
+//! another.
 //!
-//! A position is an *integer* and a *fraction*. The integer's first letter tells how many digits follow
-//! (`a`: 1, `b`: 2 … `z`: 26; below zero `Z`: 1 … `A`: 26), so that integers of any length sort as strings
-//! and appending 100,000 entries takes four digits. The fraction ends with random digits: two nodes that
-//! put entries into the same gap almost never choose equal positions, and later entries fit between.
-//! Positions are never rewritten to make room.
+//! A position is an *integer* and a *fraction*. The integer's first letter tells how many digits
+//! follow (`a`: 1, `b`: 2 … `z`: 26; below zero `Z`: 1 … `A`: 26), so that integers of any length
+//! sort as strings and appending 100,000 entries takes four digits. The fraction ends with random
+//! digits: two nodes that put entries into the same gap almost never choose equal positions, and
+//! later entries fit between. Positions are never rewritten to make room.
 
 /// The longest position that is read as one, in bytes.
 pub(super) const MAX_BYTES: usize = 1024;
@@ -19,9 +20,9 @@ pub(super) fn is_valid(text: &str) -> bool {
     text.len() <= MAX_BYTES && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
-/// A position after `low` and before `high`, ending in digits made of `random`. Without room between them
-/// (they are equal, or `high` is `low` and zeros, which Muster never writes) it is `low` itself: the order
-/// of the ids then decides.
+/// A position after `low` and before `high`, ending in digits made of `random`. Without room
+/// between them (they are equal, or `high` is `low` and zeros, which Muster never writes) it is
+/// `low` itself: the order of the ids then decides.
 pub(super) fn between(low: Option<&str>, high: Option<&str>, random: u128) -> String {
     let stem = match (low, high) {
         (None, None) => Some("a0".to_owned()),
@@ -30,22 +31,32 @@ pub(super) fn between(low: Option<&str>, high: Option<&str>, random: u128) -> St
         (Some(low), Some(high)) => middle(low, Some(high)),
     };
     let position = stem.map(|stem| stem + &suffix(random));
-    position.filter(|position| position.len() <= MAX_BYTES).unwrap_or_else(|| low.or(high).unwrap_or_default().to_owned())
+    position
+        .filter(|position| position.len() <= MAX_BYTES)
+        .unwrap_or_else(|| low.or(high).unwrap_or_default().to_owned())
 }
 
 /// Digits of which the last is not 0: nothing sorts between a text and the same text with a 0.
 fn suffix(mut random: u128) -> String {
     let mut digits = String::with_capacity(RANDOM_DIGITS);
     for place in (0..RANDOM_DIGITS).rev() {
-        let (base, least) = if place == 0 { (u128::from(BASE) - 1, 1) } else { (u128::from(BASE), 0) };
-        digits.push(digit(u8::try_from(random % base).unwrap_or_default() + least));
+        let (base, least) = if place == 0 {
+            (u128::from(BASE) - 1, 1)
+        } else {
+            (u128::from(BASE), 0)
+        };
+        digits.push(digit(
+            u8::try_from(random % base).unwrap_or_default() + least,
+        ));
         random /= base;
     }
     digits
 }
 
 fn digit(value: u8) -> char {
-    DIGITS.get(usize::from(value)).map_or('z', |byte| char::from(*byte))
+    DIGITS
+        .get(usize::from(value))
+        .map_or('z', |byte| char::from(*byte))
 }
 
 fn value(byte: u8) -> u8 {
@@ -74,7 +85,9 @@ fn integer(position: &str) -> Option<(u8, Vec<u8>)> {
 }
 
 fn written(head: u8, digits: impl IntoIterator<Item = u8>) -> String {
-    std::iter::once(char::from(head)).chain(digits.into_iter().map(digit)).collect()
+    std::iter::once(char::from(head))
+        .chain(digits.into_iter().map(digit))
+        .collect()
 }
 
 /// The integer above a position's; `None` past the last one.
@@ -145,7 +158,11 @@ mod tests {
     fn a_hundred_thousand_appends_stay_short() {
         let mut last = between(None, None, 1);
         for random in 0..100_000u128 {
-            let next = between(Some(&last), None, random.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+            let next = between(
+                Some(&last),
+                None,
+                random.wrapping_mul(0x9e37_79b9_7f4a_7c15),
+            );
             assert!(next > last, "{next} {last}");
             last = next;
         }
@@ -167,7 +184,10 @@ mod tests {
     fn without_room_the_position_is_shared() {
         assert_eq!(between(Some("a1"), Some("a1"), 7), "a1");
         assert_eq!(between(Some("a1"), Some("a10"), 7), "a1");
-        assert_eq!(between(Some(&"z".repeat(MAX_BYTES)), None, 7), "z".repeat(MAX_BYTES));
+        assert_eq!(
+            between(Some(&"z".repeat(MAX_BYTES)), None, 7),
+            "z".repeat(MAX_BYTES)
+        );
     }
 
     proptest! {

@@ -1,7 +1,7 @@
 //! Reading an entry: the union of all maps at its key, and the winning value of each field.
 //!
-//! The winner among concurrent values is the one with the highest operation number, over all maps, which
-//! is the same on all replicas. Values of a wrong type count as absent.
+//! The winner among concurrent values is the one with the highest operation number, over all maps,
+//! which is the same on all replicas. Values of a wrong type count as absent.
 
 use super::authorship::{Authorship, Origin};
 use super::index::Slot;
@@ -28,7 +28,8 @@ struct Seen {
     value: Plain,
 }
 
-/// All maps of one entry and all visible values in them, each key's in the order of their operations.
+/// All maps of one entry and all visible values in them, each key's in the order of their
+/// operations.
 #[derive(Clone, Debug)]
 pub(super) struct Union {
     /// In the order of the operations that made them: the last one is the one that Automerge shows.
@@ -47,12 +48,14 @@ pub(super) struct Parities {
 impl Parities {
     /// The smallest even number above all values: alive, present.
     pub(super) fn next_even(self) -> i64 {
-        self.highest.map_or(0, |highest| highest + 1 + (highest + 1).rem_euclid(2))
+        self.highest
+            .map_or(0, |highest| highest + 1 + (highest + 1).rem_euclid(2))
     }
 
     /// The smallest odd number above all values: dead, absent.
     pub(super) fn next_odd(self) -> i64 {
-        self.highest.map_or(1, |highest| highest + 1 + highest.rem_euclid(2))
+        self.highest
+            .map_or(1, |highest| highest + 1 + highest.rem_euclid(2))
     }
 
     fn add(&mut self, value: i64) {
@@ -74,16 +77,29 @@ impl Union {
         Self::read_keys(doc, id, "life".to_owned()..="life".to_owned())
     }
 
-    fn read_keys(doc: &Automerge, id: EntryId, keys: impl RangeBounds<String> + Clone) -> Result<Option<Self>, AutomergeError> {
+    fn read_keys(
+        doc: &Automerge,
+        id: EntryId,
+        keys: impl RangeBounds<String> + Clone,
+    ) -> Result<Option<Self>, AutomergeError> {
         let all = doc.get_all(genesis::entries(), id.to_string())?;
-        let maps = all.into_iter().filter(|(value, _)| *value == Value::Object(ObjType::Map)).map(|(_, map)| map).collect();
-        let mut union = Self { maps, fields: BTreeMap::new() };
+        let maps = all
+            .into_iter()
+            .filter(|(value, _)| *value == Value::Object(ObjType::Map))
+            .map(|(_, map)| map)
+            .collect();
+        let mut union = Self {
+            maps,
+            fields: BTreeMap::new(),
+        };
         for (number, map) in union.maps.iter().enumerate() {
             for item in doc.map_range(map, keys.clone()) {
                 let seen = union.fields.entry(item.key.to_string()).or_default();
                 if item.conflict {
                     let values = doc.get_all(map, item.key.as_ref())?;
-                    seen.extend(values.iter().filter_map(|(value, op)| Seen::new(number, op, Plain::of(doc, value, op))));
+                    seen.extend(values.iter().filter_map(|(value, op)| {
+                        Seen::new(number, op, Plain::of(doc, value, op))
+                    }));
                 } else {
                     let op = item.id();
                     seen.extend(Seen::new(number, &op, Plain::of_ref(doc, &item.value, &op)));
@@ -91,21 +107,31 @@ impl Union {
             }
         }
         if union.maps.len() > 1 {
-            union.fields.values_mut().for_each(|seen| seen.sort_by_key(|seen| seen.op));
+            union
+                .fields
+                .values_mut()
+                .for_each(|seen| seen.sort_by_key(|seen| seen.op));
         }
         Ok(Some(union).filter(|union| !union.maps.is_empty()))
     }
 
     /// Begins with a single map of which nothing is read yet.
     pub(super) fn of_map(map: ObjId) -> Self {
-        Self { maps: vec![map], fields: BTreeMap::new() }
+        Self {
+            maps: vec![map],
+            fields: BTreeMap::new(),
+        }
     }
 
     /// A map that a change has made, with all that was ever written into it.
     pub(super) fn of_addition(map: OpName, values: &[Written]) -> Self {
         let mut union = Self::of_map(ObjId::Id(map.counter, ActorId::from(map.actor.0), 0));
         for Written { op, key, value, .. } in values {
-            union.fields.entry(key.clone()).or_default().push(Seen { map: 0, op: *op, value: value.clone() });
+            union.fields.entry(key.clone()).or_default().push(Seen {
+                map: 0,
+                op: *op,
+                value: value.clone(),
+            });
         }
         union
     }
@@ -113,7 +139,10 @@ impl Union {
     /// Adds the only value of a key of a single map.
     pub(super) fn add(&mut self, doc: &Automerge, item: &MapRangeItem<'_>) {
         let op = item.id();
-        self.fields.entry(item.key.to_string()).or_default().extend(Seen::new(0, &op, Plain::of_ref(doc, &item.value, &op)));
+        self.fields
+            .entry(item.key.to_string())
+            .or_default()
+            .extend(Seen::new(0, &op, Plain::of_ref(doc, &item.value, &op)));
     }
 
     fn seen(&self, key: &str) -> &[Seen] {
@@ -128,7 +157,10 @@ impl Union {
     /// The values of a register that counts up.
     pub(super) fn parities(&self, key: &str) -> Parities {
         let mut parities = Parities::default();
-        self.seen(key).iter().filter_map(|seen| seen.value.integer()).for_each(|value| parities.add(value));
+        self.seen(key)
+            .iter()
+            .filter_map(|seen| seen.value.integer())
+            .for_each(|value| parities.add(value));
         parities
     }
 
@@ -139,15 +171,25 @@ impl Union {
 
     /// The tags that anyone ever gave it, without the prefix, and how they stand.
     pub(super) fn tags(&self) -> impl Iterator<Item = (&str, Parities)> {
-        let keys = self.fields.range(TAG.to_owned()..).map_while(|(key, _)| Some((key, key.strip_prefix(TAG)?)));
+        let keys = self
+            .fields
+            .range(TAG.to_owned()..)
+            .map_while(|(key, _)| Some((key, key.strip_prefix(TAG)?)));
         keys.map(|(key, tag)| (tag, self.parities(key)))
     }
 
-    /// The winning value, of those that `read` understands, and whether there are other distinct ones.
+    /// The winning value, of those that `read` understands, and whether there are other distinct
+    /// ones.
     fn register<T: PartialEq>(&self, key: &str, read: impl Fn(&Plain) -> Option<T>) -> Register<T> {
-        let mut values: Vec<T> = self.seen(key).iter().filter_map(|seen| read(&seen.value)).collect();
+        let mut values: Vec<T> = self
+            .seen(key)
+            .iter()
+            .filter_map(|seen| read(&seen.value))
+            .collect();
         let winner = values.pop();
-        let conflict = winner.as_ref().is_some_and(|winner| values.iter().any(|value| value != winner));
+        let conflict = winner
+            .as_ref()
+            .is_some_and(|winner| values.iter().any(|value| value != winner));
         Register { winner, conflict }
     }
 
@@ -164,7 +206,12 @@ impl Union {
     }
 
     fn order(&self) -> Register<String> {
-        self.register("pos", |value| value.text().flatten().filter(|text| position::is_valid(text)))
+        self.register("pos", |value| {
+            value
+                .text()
+                .flatten()
+                .filter(|text| position::is_valid(text))
+        })
     }
 
     /// When it was ticked, and whether others differ on that it was.
@@ -178,7 +225,10 @@ impl Union {
         if !self.is_alive() {
             return Slot::Dead;
         }
-        Slot::Alive { order: self.order().winner.unwrap_or_default().into(), open: self.done_at().0.is_none() }
+        Slot::Alive {
+            order: self.order().winner.unwrap_or_default().into(),
+            open: self.done_at().0.is_none(),
+        }
     }
 
     /// The entry; `None` if it is not alive.
@@ -187,9 +237,14 @@ impl Union {
             return None;
         }
         let (title, notes) = (self.text("title"), self.text("notes"));
-        let (due, done, priority) = (self.register("due", Plain::due), self.done(), self.register("priority", Plain::priority));
+        let (due, done, priority) = (
+            self.register("due", Plain::due),
+            self.done(),
+            self.register("priority", Plain::priority),
+        );
         let (assignee, order) = (self.text("assignee"), self.order());
-        let tags: Vec<(&str, Parities)> = self.tags().filter(|(_, parities)| parities.even).collect();
+        let tags: Vec<(&str, Parities)> =
+            self.tags().filter(|(_, parities)| parities.even).collect();
         let conflicts = [
             (Field::Deleted, self.parities("life").odd),
             (Field::Title, title.conflict),
@@ -217,24 +272,40 @@ impl Union {
             created_by: made.author(),
             modified_at: modified.ms().max(made_ms),
             modified_by: modified.author(),
-            conflicts: conflicts.into_iter().filter_map(|(field, conflict)| conflict.then_some(field)).collect(),
+            conflicts: conflicts
+                .into_iter()
+                .filter_map(|(field, conflict)| conflict.then_some(field))
+                .collect(),
         })
     }
 
     /// The change that made the first of its maps, and when that was by the clock of its node.
     fn made(&self, authorship: &Authorship) -> (Origin, i64) {
-        let origin = self.maps.first().and_then(OpName::of).and_then(|op| authorship.of(op)).unwrap_or_default();
-        let created = self.seen("created").iter().rev().filter(|seen| seen.map == 0).find_map(|seen| match seen.value {
-            Plain::Time(ms) => Some(ms),
-            Plain::Null | Plain::Text(_) | Plain::Integer(_) | Plain::Other => None,
-        });
+        let origin = self
+            .maps
+            .first()
+            .and_then(OpName::of)
+            .and_then(|op| authorship.of(op))
+            .unwrap_or_default();
+        let created = self
+            .seen("created")
+            .iter()
+            .rev()
+            .filter(|seen| seen.map == 0)
+            .find_map(|seen| match seen.value {
+                Plain::Time(ms) => Some(ms),
+                Plain::Null | Plain::Text(_) | Plain::Integer(_) | Plain::Other => None,
+            });
         let ms = created.unwrap_or_else(|| origin.ms());
         (origin, ms)
     }
 
     /// The last change that touched it: each writes `life`.
     fn modified(&self, authorship: &Authorship) -> Origin {
-        self.seen("life").last().and_then(|seen| authorship.of(seen.op)).unwrap_or_default()
+        self.seen("life")
+            .last()
+            .and_then(|seen| authorship.of(seen.op))
+            .unwrap_or_default()
     }
 }
 

@@ -1,4 +1,5 @@
-//! One pass over a loaded document, for the index: several times cheaper than looking up each entry.
+//! One pass over a loaded document, for the index: several times cheaper than looking up each
+//! entry.
 
 use super::genesis;
 use super::index::Slot;
@@ -21,7 +22,13 @@ const KEYS: [&str; 3] = ["life", "pos", "done"];
 
 /// Scans all entries. Those with concurrent values, which the pass does not show, are looked up.
 pub(super) fn scan(doc: &Automerge) -> Result<Vec<Scanned>, AutomergeError> {
-    let mut pass = Pass { doc, entries: BTreeMap::new(), current: None, conflicts: BTreeSet::new(), scanned: Vec::new() };
+    let mut pass = Pass {
+        doc,
+        entries: BTreeMap::new(),
+        current: None,
+        conflicts: BTreeSet::new(),
+        scanned: Vec::new(),
+    };
     for found in doc.iter() {
         match found.item {
             DocItem::Map(item) if *found.obj == genesis::entries() => pass.entry(&item),
@@ -44,7 +51,9 @@ struct Pass<'a> {
 
 impl Pass<'_> {
     fn entry(&mut self, item: &MapRangeItem<'_>) {
-        let (Some(id), Some(map)) = (entry_id(&item.key), OpName::of(&item.id())) else { return };
+        let (Some(id), Some(map)) = (entry_id(&item.key), OpName::of(&item.id())) else {
+            return;
+        };
         if item.conflict {
             self.conflicts.insert(id);
         } else if item.value == ValueRef::Object(ObjType::Map) {
@@ -56,12 +65,20 @@ impl Pass<'_> {
         if !KEYS.contains(&item.key.as_ref()) {
             return;
         }
-        let Some(map) = OpName::of(object) else { return };
+        let Some(map) = OpName::of(object) else {
+            return;
+        };
         if let Some(id) = self.entries.remove(&map) {
             self.flush();
             self.current = Some((id, map, Union::of_map(object.clone())));
         }
-        let Some((id, _, union)) = self.current.as_mut().filter(|(_, current, _)| *current == map) else { return };
+        let Some((id, _, union)) = self
+            .current
+            .as_mut()
+            .filter(|(_, current, _)| *current == map)
+        else {
+            return;
+        };
         if item.conflict {
             self.conflicts.insert(*id);
         } else {
@@ -70,19 +87,36 @@ impl Pass<'_> {
     }
 
     fn flush(&mut self) {
-        let Some((id, map, union)) = self.current.take() else { return };
+        let Some((id, map, union)) = self.current.take() else {
+            return;
+        };
         if !self.conflicts.contains(&id) {
-            self.scanned.push(Scanned { id, maps: vec![map], slot: union.slot() });
+            self.scanned.push(Scanned {
+                id,
+                maps: vec![map],
+                slot: union.slot(),
+            });
         }
     }
 
     fn finish(mut self) -> Result<Vec<Scanned>, AutomergeError> {
         self.flush();
         // Maps without any of the keys are left over: nothing says that they are alive.
-        self.scanned.extend(self.entries.iter().map(|(map, id)| Scanned { id: *id, maps: vec![*map], slot: Slot::Dead }));
+        self.scanned
+            .extend(self.entries.iter().map(|(map, id)| Scanned {
+                id: *id,
+                maps: vec![*map],
+                slot: Slot::Dead,
+            }));
         for id in self.conflicts {
-            let Some(union) = Union::read(self.doc, id)? else { continue };
-            self.scanned.push(Scanned { id, maps: union.maps.iter().filter_map(OpName::of).collect(), slot: union.slot() });
+            let Some(union) = Union::read(self.doc, id)? else {
+                continue;
+            };
+            self.scanned.push(Scanned {
+                id,
+                maps: union.maps.iter().filter_map(OpName::of).collect(),
+                slot: union.slot(),
+            });
         }
         Ok(self.scanned)
     }

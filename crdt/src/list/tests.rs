@@ -24,7 +24,13 @@ struct Replica {
 impl Replica {
     fn new(number: u8) -> Self {
         let document = Document::new(ListName::new("groceries").unwrap(), Actor([number; 16]));
-        Self { document, changes: Vec::new(), number, at_ms: 1_790_000_000_123, drawn: u128::from(number) }
+        Self {
+            document,
+            changes: Vec::new(),
+            number,
+            at_ms: 1_790_000_000_123,
+            drawn: u128::from(number),
+        }
     }
 
     fn author(&self) -> Author {
@@ -35,7 +41,9 @@ impl Replica {
         self.at_ms += 1500;
         let (by, drawn) = (self.author(), &mut self.drawn);
         let mut draw = || {
-            *drawn = drawn.wrapping_mul(0x2360_ed05_1fc6_5da4_4385_df64_9fcc_f645).wrapping_add(0x9e37_79b9_7f4a_7c15);
+            *drawn = drawn
+                .wrapping_mul(0x2360_ed05_1fc6_5da4_4385_df64_9fcc_f645)
+                .wrapping_add(0x9e37_79b9_7f4a_7c15);
             *drawn >> 40
         };
         let edited = self.document.edit(edit, &by, self.at_ms, &mut draw)?;
@@ -48,7 +56,11 @@ impl Replica {
     }
 
     fn add(&mut self, title: &str) -> EntryId {
-        self.edit(&Edit::Add(vec![NewEntry { title: title.into(), ..NewEntry::default() }])).results[0]
+        self.edit(&Edit::Add(vec![NewEntry {
+            title: title.into(),
+            ..NewEntry::default()
+        }]))
+        .results[0]
     }
 
     fn patch(&mut self, id: EntryId, patch: EntryPatch) -> Edited {
@@ -60,12 +72,24 @@ impl Replica {
     }
 
     fn titles(&self) -> Vec<String> {
-        self.document.entries().into_iter().map(|entry| entry.title).collect()
+        self.document
+            .entries()
+            .into_iter()
+            .map(|entry| entry.title)
+            .collect()
     }
 
     /// Takes in all that `other` has written itself.
     fn pull(&mut self, other: &Self) -> Applied {
-        self.document.apply(other.changes.iter().map(|change| judge(change.bytes.clone()).unwrap()).collect()).unwrap()
+        self.document
+            .apply(
+                other
+                    .changes
+                    .iter()
+                    .map(|change| judge(change.bytes.clone()).unwrap())
+                    .collect(),
+            )
+            .unwrap()
     }
 
     fn sync(&mut self, other: &mut Self) {
@@ -77,8 +101,14 @@ impl Replica {
 
 fn assert_same(a: &Document, b: &Document) {
     assert_eq!(a.entries(), b.entries());
-    assert_eq!((a.heads(), a.vector(), a.sum()), (b.heads(), b.vector(), b.sum()));
-    assert_eq!((a.total(), a.open(), a.modified_at(), a.operations()), (b.total(), b.open(), b.modified_at(), b.operations()));
+    assert_eq!(
+        (a.heads(), a.vector(), a.sum()),
+        (b.heads(), b.vector(), b.sum())
+    );
+    assert_eq!(
+        (a.total(), a.open(), a.modified_at(), a.operations()),
+        (b.total(), b.open(), b.modified_at(), b.operations())
+    );
 }
 
 fn two_with(title: &str) -> (Replica, Replica, EntryId) {
@@ -89,17 +119,30 @@ fn two_with(title: &str) -> (Replica, Replica, EntryId) {
 }
 
 fn title(title: &str) -> EntryPatch {
-    EntryPatch { title: Some(title.into()), ..EntryPatch::default() }
+    EntryPatch {
+        title: Some(title.into()),
+        ..EntryPatch::default()
+    }
 }
 
 fn tags(tags: &[&str]) -> EntryPatch {
-    EntryPatch { tags: Some(tags.iter().map(|tag| (*tag).to_owned()).collect()), ..EntryPatch::default() }
+    EntryPatch {
+        tags: Some(tags.iter().map(|tag| (*tag).to_owned()).collect()),
+        ..EntryPatch::default()
+    }
 }
 
 fn done(done: bool) -> EntryPatch {
-    EntryPatch { done: Some(done), ..EntryPatch::default() }
+    EntryPatch {
+        done: Some(done),
+        ..EntryPatch::default()
+    }
 }
 
 fn with_id(id: EntryId, title: &str) -> NewEntry {
-    NewEntry { id: Some(id), title: title.into(), ..NewEntry::default() }
+    NewEntry {
+        id: Some(id),
+        title: title.into(),
+        ..NewEntry::default()
+    }
 }

@@ -9,8 +9,8 @@ use automerge::{AutomergeError, ObjId, ObjType, ScalarValue};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-/// More than an operation's columns take besides its key and value, in bytes: object, lengths, action and
-/// predecessors, each a few bytes of LEB128.
+/// More than an operation's columns take besides its key and value, in bytes: object, lengths,
+/// action and predecessors, each a few bytes of LEB128.
 const OPERATION_BYTES: usize = 32;
 
 /// Why writing stopped. The transaction is to be rolled back.
@@ -38,17 +38,28 @@ pub(super) struct Room {
 impl Room {
     /// For a change whose frame (dependencies, author) takes so many bytes.
     pub(super) fn new(frame_bytes: usize) -> Self {
-        Self { bytes: frame_bytes, operations: 0 }
+        Self {
+            bytes: frame_bytes,
+            operations: 0,
+        }
     }
 
     /// Takes room for an operation whose key and text have so many bytes.
     fn take(&mut self, bytes: usize) -> Result<(), Stop> {
-        self.bytes = self.bytes.saturating_add(OPERATION_BYTES).saturating_add(bytes);
+        self.bytes = self
+            .bytes
+            .saturating_add(OPERATION_BYTES)
+            .saturating_add(bytes);
         if self.bytes > MAX_CHANGE_BYTES {
-            return Err(Stop::TooLarge(format!("it would have more than {MAX_CHANGE_BYTES} bytes")));
+            return Err(Stop::TooLarge(format!(
+                "it would have more than {MAX_CHANGE_BYTES} bytes"
+            )));
         }
         if self.operations >= MAX_OPERATIONS {
-            return Err(Stop::TooLarge(format!("it would have more than {MAX_OPERATIONS} operations")));
+            return Err(Stop::TooLarge(format!(
+                "it would have more than {MAX_OPERATIONS} \
+                operations"
+            )));
         }
         self.operations += 1;
         Ok(())
@@ -61,7 +72,11 @@ impl Room {
 
     /// The same for one that writes a value.
     pub(super) fn take_value(&mut self, key: &str, value: &ScalarValue) -> Result<(), Stop> {
-        let bytes = if let ScalarValue::Str(text) = value { text.len() } else { 0 };
+        let bytes = if let ScalarValue::Str(text) = value {
+            text.len()
+        } else {
+            0
+        };
         self.take(key.len().saturating_add(bytes))
     }
 }
@@ -77,7 +92,11 @@ pub(super) struct Draft<'a> {
 impl<'a> Draft<'a> {
     /// An empty draft.
     pub(super) fn new(transaction: Transaction<'a>, room: Room) -> Self {
-        Self { transaction, made: Vec::new(), room }
+        Self {
+            transaction,
+            made: Vec::new(),
+            room,
+        }
     }
 
     fn put(&mut self, map: &ObjId, key: &str, value: ScalarValue) -> Result<(), Stop> {
@@ -86,17 +105,32 @@ impl<'a> Draft<'a> {
     }
 
     /// Makes an entry.
-    pub(super) fn add(&mut self, id: EntryId, new: &NewEntry, order: &str, at_ms: i64) -> Result<(), Stop> {
+    pub(super) fn add(
+        &mut self,
+        id: EntryId,
+        new: &NewEntry,
+        order: &str,
+        at_ms: i64,
+    ) -> Result<(), Stop> {
         let key = id.to_string();
         self.room.take_object(&key)?;
-        let map = self.transaction.put_object(genesis::entries(), key, ObjType::Map)?;
+        let map = self
+            .transaction
+            .put_object(genesis::entries(), key, ObjType::Map)?;
         self.made.push((map.clone(), id));
-        fields(new, order, at_ms).into_iter().try_for_each(|(key, value)| self.put(&map, &key, value))
+        fields(new, order, at_ms)
+            .into_iter()
+            .try_for_each(|(key, value)| self.put(&map, &key, value))
     }
 
-    /// Writes a field where it takes effect: to the map that Automerge shows, and to all others that have
-    /// a value of it, so that none is left beside the new one.
-    pub(super) fn set(&mut self, union: &Union, key: &str, value: &ScalarValue) -> Result<(), Stop> {
+    /// Writes a field where it takes effect: to the map that Automerge shows, and to all others
+    /// that have a value of it, so that none is left beside the new one.
+    pub(super) fn set(
+        &mut self,
+        union: &Union,
+        key: &str,
+        value: &ScalarValue,
+    ) -> Result<(), Stop> {
         let last = union.maps.len().saturating_sub(1);
         for (number, map) in union.maps.iter().enumerate() {
             if number == last || union.has(number, key) {
@@ -106,8 +140,8 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
-    /// Says that the entry shall be in the list: part of every edit, so that it wins over a concurrent
-    /// deletion.
+    /// Says that the entry shall be in the list: part of every edit, so that it wins over a
+    /// concurrent deletion.
     pub(super) fn keep(&mut self, union: &Union) -> Result<(), Stop> {
         self.set_life(union, union.parities("life").next_even())
     }
@@ -118,7 +152,10 @@ impl<'a> Draft<'a> {
     }
 
     fn set_life(&mut self, union: &Union, life: i64) -> Result<(), Stop> {
-        union.maps.iter().try_for_each(|map| self.put(map, "life", ScalarValue::Int(life)))
+        union
+            .maps
+            .iter()
+            .try_for_each(|map| self.put(map, "life", ScalarValue::Int(life)))
     }
 
     /// Gives an entry these tags and no others, writing only the difference.
@@ -133,12 +170,18 @@ impl<'a> Draft<'a> {
             self.set(union, &format!("{TAG}{tag}"), &ScalarValue::Int(next))?;
         }
         let known: BTreeSet<&str> = union.tags().map(|(tag, _)| tag).collect();
-        wanted.difference(&known).try_for_each(|tag| self.set(union, &format!("{TAG}{tag}"), &ScalarValue::Int(0)))
+        wanted
+            .difference(&known)
+            .try_for_each(|tag| self.set(union, &format!("{TAG}{tag}"), &ScalarValue::Int(0)))
     }
 }
 
 /// The fields of a new entry, in the order in which they are written.
-pub(super) fn fields(new: &NewEntry, order: &str, at_ms: i64) -> Vec<(Cow<'static, str>, ScalarValue)> {
+pub(super) fn fields(
+    new: &NewEntry,
+    order: &str,
+    at_ms: i64,
+) -> Vec<(Cow<'static, str>, ScalarValue)> {
     let registers = [
         ("title", Some(new.title.as_str().into())),
         ("pos", Some(order.into())),
@@ -146,13 +189,23 @@ pub(super) fn fields(new: &NewEntry, order: &str, at_ms: i64) -> Vec<(Cow<'stati
         ("life", Some(ScalarValue::Int(0))),
         ("done", new.done.then_some(ScalarValue::Timestamp(at_ms))),
         ("due", new.due.map(|due| due_value(Some(due)))),
-        ("priority", new.priority.map(|priority| priority_value(Some(priority)))),
-        ("notes", Some(text_value(&new.notes)).filter(|notes| *notes != ScalarValue::Null)),
+        (
+            "priority",
+            new.priority.map(|priority| priority_value(Some(priority))),
+        ),
+        (
+            "notes",
+            Some(text_value(&new.notes)).filter(|notes| *notes != ScalarValue::Null),
+        ),
         ("assignee", new.assignee.as_deref().map(Into::into)),
     ];
-    let registers = registers.into_iter().filter_map(|(key, value)| Some((Cow::Borrowed(key), value?)));
+    let registers = registers
+        .into_iter()
+        .filter_map(|(key, value)| Some((Cow::Borrowed(key), value?)));
     let tags = new.tags.iter().collect::<BTreeSet<_>>().into_iter();
-    registers.chain(tags.map(|tag| (Cow::Owned(format!("{TAG}{tag}")), ScalarValue::Int(0)))).collect()
+    registers
+        .chain(tags.map(|tag| (Cow::Owned(format!("{TAG}{tag}")), ScalarValue::Int(0))))
+        .collect()
 }
 
 /// How a due date or instant is written; null for none.
@@ -171,5 +224,9 @@ pub(super) fn priority_value(priority: Option<Priority>) -> ScalarValue {
 
 /// How a text that may be cleared is written; null for an empty one.
 pub(super) fn text_value(text: &str) -> ScalarValue {
-    if text.is_empty() { ScalarValue::Null } else { text.into() }
+    if text.is_empty() {
+        ScalarValue::Null
+    } else {
+        text.into()
+    }
 }

@@ -9,8 +9,11 @@ use std::sync::Arc;
 /// Runs and versions stay below: nobody can bring them to their end.
 const MAX_COUNT: u64 = 1 << 48;
 
-/// How far a log has come: the run of its owner's daemon, then the number of its last change in that run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// How far a log has come: the run of its owner's daemon, then the number of its last change in
+/// that run.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct Position {
     /// The run.
     pub run: u64,
@@ -19,18 +22,24 @@ pub struct Position {
 }
 
 /// From where on a replica lacks a log, its incomplete parts included.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct Progress {
     /// How far it has come.
     pub position: Position,
-    /// Up to which change it does not matter that tombstones were dropped: what they ended is not here.
+    /// Up to which change it does not matter that tombstones were dropped: what they ended is not
+    /// here.
     pub horizon: u64,
 }
 
 impl From<Position> for Progress {
     /// That of a log in use.
     fn from(position: Position) -> Self {
-        Self { position, horizon: 0 }
+        Self {
+            position,
+            horizon: 0,
+        }
     }
 }
 
@@ -73,10 +82,11 @@ impl Record {
     }
 }
 
-/// A part of a log: all its records whose change is after `after` and not after `upto`, in order of their changes.
+/// A part of a log: all its records whose change is after `after` and not after `upto`, in order of
+/// their changes.
 ///
-/// A record whose process changed again after `upto` is not in it: a later part has it. So parts can be made and merged
-/// one after the other while the log goes on changing.
+/// A record whose process changed again after `upto` is not in it: a later part has it. So parts
+/// can be made and merged one after the other while the log goes on changing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delta {
     /// Whose log.
@@ -89,8 +99,8 @@ pub struct Delta {
     pub upto: u64,
     /// The last change that the sender knows of.
     pub latest: u64,
-    /// The last tombstone that the sender has dropped: who has less than this may hold what that one ended, and needs
-    /// the log from its beginning; what is then not in it is gone.
+    /// The last tombstone that the sender has dropped: who has less than this may hold what that
+    /// one ended, and needs the log from its beginning; what is then not in it is gone.
     pub horizon: u64,
     /// See above.
     pub records: Vec<Record>,
@@ -99,16 +109,30 @@ pub struct Delta {
 impl Delta {
     /// Where a receiver then is.
     pub fn end(&self) -> Position {
-        Position { run: self.run, version: self.upto }
+        Position {
+            run: self.run,
+            version: self.upto,
+        }
     }
 
     /// Whether a sound sender can have made it.
     pub(super) fn is_sound(&self) -> bool {
         let numbers = [self.after, self.upto, self.latest];
         let mut last = self.after;
-        let in_order = self.records.iter().all(|record| std::mem::replace(&mut last, record.version) < record.version);
-        let entries = self.records.iter().filter_map(|record| record.state.entry());
-        let counted = self.run < MAX_COUNT && self.latest < MAX_COUNT && self.horizon <= self.latest;
-        counted && numbers.is_sorted() && in_order && last <= self.upto && entries.into_iter().all(|entry| entry.is_sound())
+        let in_order = self
+            .records
+            .iter()
+            .all(|record| std::mem::replace(&mut last, record.version) < record.version);
+        let entries = self
+            .records
+            .iter()
+            .filter_map(|record| record.state.entry());
+        let counted =
+            self.run < MAX_COUNT && self.latest < MAX_COUNT && self.horizon <= self.latest;
+        counted
+            && numbers.is_sorted()
+            && in_order
+            && last <= self.upto
+            && entries.into_iter().all(|entry| entry.is_sound())
     }
 }

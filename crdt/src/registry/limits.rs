@@ -29,30 +29,67 @@ impl Entry {
         let bounds = [
             ("groups", self.groups.len(), Self::MAX_GROUPS),
             ("keys of metadata", self.metadata.len(), Self::MAX_KEYS),
-            ("bytes of a key of metadata", longest(&mut self.metadata.keys().map(String::len)), Self::MAX_KEY_BYTES),
-            ("bytes of a value of metadata", longest(&mut self.metadata.values().map(String::len)), Self::MAX_VALUE_BYTES),
-            ("bytes of metadata", self.metadata_bytes(), Self::MAX_METADATA_BYTES),
-            ("bytes of the executable's path", self.exe.as_ref().map_or(0, String::len), MAX_EXE_BYTES),
-            ("bytes of the user's name", self.user.as_ref().map_or(0, String::len), MAX_USER_BYTES),
-            ("bytes of the address", self.address.as_ref().map_or(0, String::len), MAX_ADDRESS_BYTES),
+            (
+                "bytes of a key of metadata",
+                longest(&mut self.metadata.keys().map(String::len)),
+                Self::MAX_KEY_BYTES,
+            ),
+            (
+                "bytes of a value of \
+                metadata",
+                longest(&mut self.metadata.values().map(String::len)),
+                Self::MAX_VALUE_BYTES,
+            ),
+            (
+                "bytes of metadata",
+                self.metadata_bytes(),
+                Self::MAX_METADATA_BYTES,
+            ),
+            (
+                "bytes of the executable's \
+                path",
+                self.exe.as_ref().map_or(0, String::len),
+                MAX_EXE_BYTES,
+            ),
+            (
+                "bytes of the user's name",
+                self.user.as_ref().map_or(0, String::len),
+                MAX_USER_BYTES,
+            ),
+            (
+                "bytes of the address",
+                self.address.as_ref().map_or(0, String::len),
+                MAX_ADDRESS_BYTES,
+            ),
         ];
-        bounds.into_iter().find(|(_, count, limit)| count > limit).map(|(what, _, limit)| (what, limit))
+        bounds
+            .into_iter()
+            .find(|(_, count, limit)| count > limit)
+            .map(|(what, _, limit)| (what, limit))
     }
 
-    /// Whether a peer may say this: within the limits, and with a claim that somebody can have counted.
+    /// Whether a peer may say this: within the limits, and with a claim that somebody can have
+    /// counted.
     pub(super) fn is_sound(&self) -> bool {
         self.claim < MAX_CLAIM && self.excess().is_none()
     }
 
     fn metadata_bytes(&self) -> usize {
-        self.metadata.iter().map(|(key, value)| key.len() + value.len()).sum()
+        self.metadata
+            .iter()
+            .map(|(key, value)| key.len() + value.len())
+            .sum()
     }
 
     /// About how many bytes it takes when it is encoded; at most a few too few.
     pub(super) fn weight(&self) -> usize {
         let texts = [&self.user, &self.exe, &self.address];
         let texts: usize = texts.into_iter().flatten().map(String::len).sum();
-        let groups: usize = self.groups.iter().map(|group| group.as_str().len() + 2).sum();
+        let groups: usize = self
+            .groups
+            .iter()
+            .map(|group| group.as_str().len() + 2)
+            .sum();
         48 + texts + groups + self.metadata_bytes() + 4 * self.metadata.len()
     }
 }

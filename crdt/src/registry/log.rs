@@ -17,8 +17,9 @@ struct Slot {
     state: State,
 }
 
-/// A log, or a replica of it. Each change of a registration takes the next number; of each (name, process) only the
-/// newest record is kept, so a log is as large as what it says, and never as long as its history.
+/// A log, or a replica of it. Each change of a registration takes the next number; of each (name,
+/// process) only the newest record is kept, so a log is as large as what it says, and never as long
+/// as its history.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Log {
     position: Position,
@@ -32,12 +33,18 @@ pub struct Log {
 impl Log {
     /// An empty log of that run.
     pub fn new(run: u64) -> Self {
-        Self { position: Position { run, version: 0 }, ..Self::default() }
+        Self {
+            position: Position { run, version: 0 },
+            ..Self::default()
+        }
     }
 
     /// An empty log of that run that is to take another one's records from its beginning.
     pub(super) fn whole(run: u64, horizon: u64) -> Self {
-        Self { horizon, ..Self::new(run) }
+        Self {
+            horizon,
+            ..Self::new(run)
+        }
     }
 
     /// How far it has come.
@@ -46,7 +53,10 @@ impl Log {
     }
 
     pub(super) fn progress(&self) -> Progress {
-        Progress { position: self.position, horizon: self.horizon }
+        Progress {
+            position: self.position,
+            horizon: self.horizon,
+        }
     }
 
     /// How many processes are registered.
@@ -61,19 +71,28 @@ impl Log {
 
     /// What it says of a process under a name.
     pub fn get(&self, name: &ProcessName, process: Process) -> Option<&State> {
-        self.records.get(&(name.clone(), process)).map(|slot| &slot.state)
+        self.records
+            .get(&(name.clone(), process))
+            .map(|slot| &slot.state)
     }
 
     /// All that it says, in order of name and process.
     pub fn iter(&self) -> impl Iterator<Item = (&ProcessName, Process, &State)> {
-        self.records.iter().map(|((name, process), slot)| (name, *process, &slot.state))
+        self.records
+            .iter()
+            .map(|((name, process), slot)| (name, *process, &slot.state))
     }
 
     /// The processes that it knows under a name.
     pub fn of<'a>(&'a self, name: &'a ProcessName) -> impl Iterator<Item = (Process, &'a State)> {
-        let first = Process { boot: [0; 16], pid: 0, start: 0 };
+        let first = Process {
+            boot: [0; 16],
+            pid: 0,
+            start: 0,
+        };
         let from = self.records.range((name.clone(), first)..);
-        from.take_while(move |((other, _), _)| other == name).map(|((_, process), slot)| (*process, &slot.state))
+        from.take_while(move |((other, _), _)| other == name)
+            .map(|((_, process), slot)| (*process, &slot.state))
     }
 
     /// Writes the next change. For the owner alone.
@@ -94,40 +113,75 @@ impl Log {
         log
     }
 
-    /// What a replica that is so far in this run lacks, as far as it fits in about `max_bytes`, but at least one record.
-    /// From the beginning, if it may hold what a dropped tombstone ended.
+    /// What a replica that is so far in this run lacks, as far as it fits in about `max_bytes`, but
+    /// at least one record. From the beginning, if it may hold what a dropped tombstone ended.
     pub(super) fn delta(&self, owner: NodeId, from: Progress, max_bytes: usize) -> Delta {
         let after = from.position.version;
-        let after = if after < self.horizon && from.horizon < self.horizon { 0 } else { after };
-        let Position { run, version: latest } = self.position;
-        let mut delta = Delta { owner, run, after, upto: latest, latest, horizon: self.horizon, records: Vec::new() };
+        let after = if after < self.horizon && from.horizon < self.horizon {
+            0
+        } else {
+            after
+        };
+        let Position {
+            run,
+            version: latest,
+        } = self.position;
+        let mut delta = Delta {
+            owner,
+            run,
+            after,
+            upto: latest,
+            latest,
+            horizon: self.horizon,
+            records: Vec::new(),
+        };
         let mut bytes = 0;
         for (version, key) in self.order.range(after.saturating_add(1)..) {
             if bytes >= max_bytes {
-                delta.upto = delta.records.last().map_or(latest, |record: &Record| record.version);
+                delta.upto = delta
+                    .records
+                    .last()
+                    .map_or(latest, |record: &Record| record.version);
                 break;
             }
-            let Some(slot) = self.records.get(key) else { continue };
-            let record = Record { name: key.0.clone(), process: key.1, version: *version, state: slot.state.clone() };
+            let Some(slot) = self.records.get(key) else {
+                continue;
+            };
+            let record = Record {
+                name: key.0.clone(),
+                process: key.1,
+                version: *version,
+                state: slot.state.clone(),
+            };
             bytes += record.weight();
             delta.records.push(record);
         }
         delta
     }
 
-    /// Whether a part can be merged: what it builds on is here, and no dropped tombstone can be missed.
+    /// Whether a part can be merged: what it builds on is here, and no dropped tombstone can be
+    /// missed.
     pub(super) fn takes(&self, delta: &Delta) -> bool {
         let Position { run, version } = self.position;
         run == delta.run && delta.after <= version && delta.horizon <= version.max(self.horizon)
     }
 
-    /// Merges a part that it [`takes`](Self::takes); gives each record that was news, with what it replaced.
+    /// Merges a part that it [`takes`](Self::takes); gives each record that was news, with what it
+    /// replaced.
     pub(super) fn merge(&mut self, delta: Delta) -> Vec<(Record, Option<State>)> {
         let known = self.position.version;
         let mut news = Vec::new();
         // A record up to here that is not here has changed since, or its tombstone was dropped.
-        for record in delta.records.into_iter().filter(|record| record.version > known) {
-            let before = self.set((record.name.clone(), record.process), record.version, record.state.clone());
+        for record in delta
+            .records
+            .into_iter()
+            .filter(|record| record.version > known)
+        {
+            let before = self.set(
+                (record.name.clone(), record.process),
+                record.version,
+                record.state.clone(),
+            );
             news.push((record, before));
         }
         self.position.version = self.position.version.max(delta.upto);
@@ -145,7 +199,11 @@ impl Log {
             self.tombstones.insert(version);
         }
         // Of two keys under one number, which no sound owner gives, the later one stays.
-        if let Some(other) = self.order.insert(version, key.clone()).filter(|other| *other != key) {
+        if let Some(other) = self
+            .order
+            .insert(version, key.clone())
+            .filter(|other| *other != key)
+        {
             self.records.remove(&other);
         }
         let before = self.records.insert(key, Slot { version, state })?;
@@ -158,14 +216,21 @@ impl Log {
 
     /// Drops the tombstones of changes up to `version`.
     pub(super) fn forget(&mut self, version: u64) {
-        while let Some(first) = self.tombstones.first().copied().filter(|first| *first <= version) {
+        while let Some(first) = self
+            .tombstones
+            .first()
+            .copied()
+            .filter(|first| *first <= version)
+        {
             self.drop_tombstone(first);
         }
     }
 
     fn bury(&mut self) {
         while self.tombstones.len() > MAX_TOMBSTONES {
-            let Some(first) = self.tombstones.first().copied() else { return };
+            let Some(first) = self.tombstones.first().copied() else {
+                return;
+            };
             self.drop_tombstone(first);
         }
     }
@@ -188,6 +253,8 @@ impl Log {
 
     /// The registered processes.
     pub(super) fn entries(&self) -> impl Iterator<Item = (&Key, &std::sync::Arc<super::Entry>)> {
-        self.records.iter().filter_map(|(key, slot)| Some((key, slot.state.entry()?)))
+        self.records
+            .iter()
+            .filter_map(|(key, slot)| Some((key, slot.state.entry()?)))
     }
 }

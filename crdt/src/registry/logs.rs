@@ -29,7 +29,8 @@ pub struct Shift {
 pub enum Merged {
     /// It was merged; ends come before beginnings where both happened at once.
     News(Vec<Shift>),
-    /// It is kept aside until the rest has come: until then a log looks as if it had lost what is still on its way.
+    /// It is kept aside until the rest has come: until then a log looks as if it had lost what is
+    /// still on its way.
     Staged,
     /// All that it says was known.
     Known,
@@ -62,7 +63,9 @@ impl Held {
 
     /// What it contributes to the hash, and to the number of tombstones.
     fn share(&self, owner: NodeId) -> (u64, usize) {
-        self.log.as_ref().map_or((0, 0), |log| (leaf(owner, log.position()), log.tombstones()))
+        self.log.as_ref().map_or((0, 0), |log| {
+            (leaf(owner, log.position()), log.tombstones())
+        })
     }
 }
 
@@ -77,7 +80,9 @@ pub struct Logs {
 impl Logs {
     /// Begins a run of this node's own log: what it says stays, said anew.
     pub fn begin(&mut self, owner: NodeId, run: u64) {
-        let log = self.get(owner).map_or_else(|| Log::new(run), |log| log.renumbered(run));
+        let log = self
+            .get(owner)
+            .map_or_else(|| Log::new(run), |log| log.renumbered(run));
         self.change(owner, |held| held.install(log));
     }
 
@@ -108,12 +113,15 @@ impl Logs {
 
     /// How far each log has come.
     pub fn vector(&self) -> impl Iterator<Item = (NodeId, Position)> {
-        self.logs.iter().filter_map(|(owner, held)| Some((*owner, held.position()?)))
+        self.logs
+            .iter()
+            .filter_map(|(owner, held)| Some((*owner, held.position()?)))
     }
 
     /// How far a log has come; its beginning if nothing is known.
     pub fn position(&self, owner: NodeId) -> Position {
-        self.get(owner).map_or_else(Position::default, Log::position)
+        self.get(owner)
+            .map_or_else(Position::default, Log::position)
     }
 
     /// From where on a log is lacking, what is kept aside included.
@@ -133,14 +141,19 @@ impl Logs {
         self.tombstones
     }
 
-    /// What a replica that is at `from` lacks of a log, as far as it fits in about `max_bytes`; `None` if nothing.
+    /// What a replica that is at `from` lacks of a log, as far as it fits in about `max_bytes`;
+    /// `None` if nothing.
     pub fn delta(&self, owner: NodeId, from: Progress, max_bytes: usize) -> Option<Delta> {
         let log = self.get(owner)?;
         let here = log.position();
         if from.position >= here {
             return None;
         }
-        let from = if from.position.run == here.run { from } else { Progress::default() };
+        let from = if from.position.run == here.run {
+            from
+        } else {
+            Progress::default()
+        };
         Some(log.delta(owner, from, max_bytes))
     }
 
@@ -160,13 +173,19 @@ impl Logs {
         let log = self.change(owner, |held| std::mem::take(held).log);
         self.logs.remove(&owner);
         let entries = log.iter().flat_map(Log::entries);
-        entries.map(|(key, entry)| (key.0.clone(), key.1, Arc::clone(entry))).collect()
+        entries
+            .map(|(key, entry)| (key.0.clone(), key.1, Arc::clone(entry)))
+            .collect()
     }
 
     /// Drops the tombstones of a log's changes up to `until`, if it still is in that run.
     pub fn forget(&mut self, owner: NodeId, until: Position) {
         self.change(owner, |held| {
-            if let Some(log) = held.log.as_mut().filter(|log| log.position().run == until.run) {
+            if let Some(log) = held
+                .log
+                .as_mut()
+                .filter(|log| log.position().run == until.run)
+            {
                 log.forget(until.version);
             }
         });
@@ -176,13 +195,23 @@ impl Logs {
 impl Held {
     fn merge(&mut self, delta: Delta) -> Result<Merged, Fault> {
         match self.log.as_mut() {
-            Some(log) if log.takes(&delta) && log.size_with(&delta) > MAX_RECORDS => Err(Fault::TooMany),
+            Some(log) if log.takes(&delta) && log.size_with(&delta) > MAX_RECORDS => {
+                Err(Fault::TooMany)
+            }
             Some(log) if log.takes(&delta) => {
                 let before = log.position();
-                let news: Vec<Shift> = log.merge(delta).into_iter().filter_map(|(record, known)| news(record, known.as_ref())).collect();
+                let news: Vec<Shift> = log
+                    .merge(delta)
+                    .into_iter()
+                    .filter_map(|(record, known)| news(record, known.as_ref()))
+                    .collect();
                 let after = log.position();
                 self.staged.take_if(|staged| staged.position() <= after);
-                Ok(if before == after && news.is_empty() { Merged::Known } else { Merged::News(news) })
+                Ok(if before == after && news.is_empty() {
+                    Merged::Known
+                } else {
+                    Merged::News(news)
+                })
             }
             Some(log) if log.position().run > delta.run => Ok(Merged::Known),
             Some(_) | None => self.stage(delta),
@@ -194,16 +223,23 @@ impl Held {
         match self.staged.as_ref() {
             Some(staged) if staged.position().run > delta.run => return Ok(Merged::Known),
             Some(staged) if staged.takes(&delta) => {}
-            Some(_) | None if delta.after == 0 => self.staged = Some(Log::whole(delta.run, delta.horizon)),
+            Some(_) | None if delta.after == 0 => {
+                self.staged = Some(Log::whole(delta.run, delta.horizon))
+            }
             Some(_) | None => return Ok(Merged::Gap),
         }
-        let Some(staged) = self.staged.as_mut() else { return Ok(Merged::Gap) };
+        let Some(staged) = self.staged.as_mut() else {
+            return Ok(Merged::Gap);
+        };
         if staged.size_with(&delta) > MAX_RECORDS {
             return Err(Fault::TooMany);
         }
         staged.merge(delta);
-        // A part that ends before what was staged is an old one: at its end the log was not yet what is staged.
-        let complete = self.staged.take_if(|staged| staged.position() == end && end.version == latest);
+        // A part that ends before what was staged is an old one: at its end the log was not yet
+        // what is staged.
+        let complete = self
+            .staged
+            .take_if(|staged| staged.position() == end && end.version == latest);
         Ok(complete.map_or(Merged::Staged, |log| Merged::News(self.install(log))))
     }
 
@@ -216,8 +252,11 @@ impl Held {
 }
 
 fn difference(before: &Log, after: &Log) -> Vec<Shift> {
-    let gone = before.entries().filter(|(key, _)| after.get(&key.0, key.1).and_then(State::entry).is_none());
-    let gone = gone.map(|(key, entry)| shift(key, Some(Arc::clone(entry)), State::Gone(after.reason(key))));
+    let gone = before
+        .entries()
+        .filter(|(key, _)| after.get(&key.0, key.1).and_then(State::entry).is_none());
+    let gone = gone
+        .map(|(key, entry)| shift(key, Some(Arc::clone(entry)), State::Gone(after.reason(key))));
     let live = after.entries().filter_map(|(key, entry)| {
         let known = before.get(&key.0, key.1).and_then(State::entry);
         (known != Some(entry)).then(|| shift(key, known.cloned(), State::Live(Arc::clone(entry))))
@@ -228,17 +267,33 @@ fn difference(before: &Log, after: &Log) -> Vec<Shift> {
 fn news(record: Record, known: Option<&State>) -> Option<Shift> {
     let before = known.and_then(State::entry).map(Arc::clone);
     let tells = before.is_some() || record.state.entry().is_some();
-    tells.then_some(Shift { name: record.name, process: record.process, before, after: record.state })
+    tells.then_some(Shift {
+        name: record.name,
+        process: record.process,
+        before,
+        after: record.state,
+    })
 }
 
 fn shift(key: &Key, before: Option<Arc<Entry>>, after: State) -> Shift {
-    Shift { name: key.0.clone(), process: key.1, before, after }
+    Shift {
+        name: key.0.clone(),
+        process: key.1,
+        before,
+        after,
+    }
 }
 
 /// What a log contributes to the hash.
 pub(super) fn leaf(owner: NodeId, position: Position) -> u64 {
-    let hash = Sha256::new().chain_update(owner.0).chain_update(position.run.to_be_bytes()).chain_update(position.version.to_be_bytes());
-    hash.finalize().iter().take(8).fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+    let hash = Sha256::new()
+        .chain_update(owner.0)
+        .chain_update(position.run.to_be_bytes())
+        .chain_update(position.version.to_be_bytes());
+    hash.finalize()
+        .iter()
+        .take(8)
+        .fold(0, |sum, byte| sum << 8 | u64::from(*byte))
 }
 
 impl Reason {

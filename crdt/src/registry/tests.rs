@@ -1,4 +1,5 @@
-//! Any history of an owner, cut into any parts, in any order: all replicas come to say what the owner says.
+//! Any history of an owner, cut into any parts, in any order: all replicas come to say what the
+//! owner says.
 
 use super::*;
 use crate::id::NodeId;
@@ -14,13 +15,26 @@ fn name(n: u8) -> ProcessName {
 }
 
 fn process(n: u8) -> Process {
-    Process { boot: [0; 16], pid: u32::from(n), start: 0 }
+    Process {
+        boot: [0; 16],
+        pid: u32::from(n),
+        start: 0,
+    }
 }
 
 fn entry(claim: u64, text: &str) -> Arc<Entry> {
     let metadata = std::iter::once(("key".to_owned(), text.to_owned())).collect();
     let groups = BTreeSet::new();
-    Arc::new(Entry { uid: 1, user: None, exe: None, groups, metadata, address: None, claim, since_ms: 0 })
+    Arc::new(Entry {
+        uid: 1,
+        user: None,
+        exe: None,
+        groups,
+        metadata,
+        address: None,
+        claim,
+        since_ms: 0,
+    })
 }
 
 /// What the owner does, and what travels.
@@ -42,7 +56,8 @@ enum Step {
         at: Index,
         back: u64,
     },
-    /// A part is made by the owner or a replica, for somebody who is at that position, and waits to be delivered.
+    /// A part is made by the owner or a replica, for somebody who is at that position, and waits to
+    /// be delivered.
     Make {
         by: Index,
         stale: bool,
@@ -83,14 +98,35 @@ impl World {
     fn new() -> Self {
         let mut replicas = vec![Logs::default(); 4];
         replicas[0].begin(OWNER, 1);
-        Self { replicas, told: vec![BTreeMap::new(); 4], parts: Vec::new(), run: 1 }
+        Self {
+            replicas,
+            told: vec![BTreeMap::new(); 4],
+            parts: Vec::new(),
+            run: 1,
+        }
     }
 
     fn step(&mut self, step: Step) {
         match step {
-            Step::Put { name: n, process: p, claim } => self.replicas[0].put(OWNER, name(n), process(p), State::Live(entry(claim, "text"))),
-            Step::End { name: n, process: p } => {
-                if self.replicas[0].get(OWNER).and_then(|log| log.get(&name(n), process(p))).is_some_and(|state| state.entry().is_some()) {
+            Step::Put {
+                name: n,
+                process: p,
+                claim,
+            } => self.replicas[0].put(
+                OWNER,
+                name(n),
+                process(p),
+                State::Live(entry(claim, "text")),
+            ),
+            Step::End {
+                name: n,
+                process: p,
+            } => {
+                if self.replicas[0]
+                    .get(OWNER)
+                    .and_then(|log| log.get(&name(n), process(p)))
+                    .is_some_and(|state| state.entry().is_some())
+                {
                     self.replicas[0].put(OWNER, name(n), process(p), State::Gone(Reason::Exited));
                 }
             }
@@ -99,16 +135,34 @@ impl World {
                 let kept: Vec<_> = live(&self.replicas[0]).into_iter().collect();
                 self.replicas[0] = Logs::default();
                 self.replicas[0].begin(OWNER, self.run);
-                kept.into_iter().for_each(|((name, process), entry)| self.replicas[0].put(OWNER, name, process, State::Live(entry)));
+                kept.into_iter().for_each(|((name, process), entry)| {
+                    self.replicas[0].put(OWNER, name, process, State::Live(entry))
+                });
             }
             Step::Forget { at, back } => {
                 let at = at.index(4);
                 let Position { run, version } = self.replicas[at].position(OWNER);
-                self.replicas[at].forget(OWNER, Position { run, version: version.saturating_sub(back) });
+                self.replicas[at].forget(
+                    OWNER,
+                    Position {
+                        run,
+                        version: version.saturating_sub(back),
+                    },
+                );
             }
-            Step::Make { by, stale, to, bytes } => {
-                let from = if stale { Progress::default() } else { self.replicas[to.index(4)].progress(OWNER) };
-                self.parts.extend(self.replicas[by.index(4)].delta(OWNER, from, bytes));
+            Step::Make {
+                by,
+                stale,
+                to,
+                bytes,
+            } => {
+                let from = if stale {
+                    Progress::default()
+                } else {
+                    self.replicas[to.index(4)].progress(OWNER)
+                };
+                self.parts
+                    .extend(self.replicas[by.index(4)].delta(OWNER, from, bytes));
             }
             Step::Deliver { part, to } if !self.parts.is_empty() => {
                 self.deliver(part.index(self.parts.len()), 1 + to.index(3));
@@ -121,9 +175,19 @@ impl World {
         let merged = self.replicas[to].merge(self.parts[part].clone()).unwrap();
         let told = &mut self.told[to];
         if let Merged::News(shifts) = &merged {
-            for Shift { name, process, before, after } in shifts.clone() {
+            for Shift {
+                name,
+                process,
+                before,
+                after,
+            } in shifts.clone()
+            {
                 let key = (name, process);
-                assert_eq!(told.get(&key), before.as_ref(), "news build on what was told");
+                assert_eq!(
+                    told.get(&key),
+                    before.as_ref(),
+                    "news build on what was told"
+                );
                 match after {
                     State::Live(entry) => told.insert(key, entry),
                     State::Gone(_) => told.remove(&key),
@@ -134,13 +198,19 @@ impl World {
         merged != Merged::Gap
     }
 
-    /// As the protocol does it: each asks another for what follows, part by part, until nothing does.
+    /// As the protocol does it: each asks another for what follows, part by part, until nothing
+    /// does.
     fn catch_up(&mut self, by: usize, to: usize, bytes: usize) {
         for _ in 0..1_000 {
             let from = self.replicas[to].progress(OWNER);
-            let Some(delta) = self.replicas[by].delta(OWNER, from, bytes) else { return };
+            let Some(delta) = self.replicas[by].delta(OWNER, from, bytes) else {
+                return;
+            };
             self.parts.push(delta);
-            assert!(self.deliver(self.parts.len() - 1, to), "what was asked for fits");
+            assert!(
+                self.deliver(self.parts.len() - 1, to),
+                "what was asked for fits"
+            );
         }
         panic!("no end of catching up");
     }
@@ -148,7 +218,11 @@ impl World {
 
 fn live(logs: &Logs) -> BTreeMap<(ProcessName, Process), Arc<Entry>> {
     let entries = logs.get(OWNER).into_iter().flat_map(Log::iter);
-    entries.filter_map(|(name, process, state)| Some(((name.clone(), process), Arc::clone(state.entry()?)))).collect()
+    entries
+        .filter_map(|(name, process, state)| {
+            Some(((name.clone(), process), Arc::clone(state.entry()?)))
+        })
+        .collect()
 }
 
 proptest! {
@@ -160,7 +234,8 @@ proptest! {
     ) {
         let mut world = World::new();
         steps.into_iter().for_each(|step| world.step(step));
-        // The first hears the owner, the others hear the one before them: relayed is as good as direct.
+        // The first hears the owner, the others hear the one before them: relayed is as good as
+        // direct.
         world.catch_up(0, order[0], bytes);
         world.catch_up(order[0], order[1], bytes);
         world.catch_up(order[1], order[2], ALL);
@@ -218,32 +293,78 @@ proptest! {
 #[test]
 fn a_newer_run_replaces_the_older_one_only_when_all_of_it_has_come() {
     let mut world = World::new();
-    (0..4).for_each(|n| world.step(Step::Put { name: n, process: n, claim: 1 }));
+    (0..4).for_each(|n| {
+        world.step(Step::Put {
+            name: n,
+            process: n,
+            claim: 1,
+        })
+    });
     world.catch_up(0, 1, ALL);
     world.step(Step::Restart);
-    world.step(Step::End { name: 3, process: 3 });
+    world.step(Step::End {
+        name: 3,
+        process: 3,
+    });
     for taken in 1..=4 {
-        let delta = world.replicas[0].delta(OWNER, world.replicas[1].progress(OWNER), 1).unwrap();
+        let delta = world.replicas[0]
+            .delta(OWNER, world.replicas[1].progress(OWNER), 1)
+            .unwrap();
         let merged = world.replicas[1].merge(delta).unwrap();
-        let gone = Shift { name: name(3), process: process(3), before: Some(entry(1, "text")), after: State::Gone(Reason::Exited) };
-        assert_eq!(merged, if taken < 4 { Merged::Staged } else { Merged::News(vec![gone]) });
-        assert_eq!(live(&world.replicas[1]).len(), if taken < 4 { 4 } else { 3 });
+        let gone = Shift {
+            name: name(3),
+            process: process(3),
+            before: Some(entry(1, "text")),
+            after: State::Gone(Reason::Exited),
+        };
+        assert_eq!(
+            merged,
+            if taken < 4 {
+                Merged::Staged
+            } else {
+                Merged::News(vec![gone])
+            }
+        );
+        assert_eq!(
+            live(&world.replicas[1]).len(),
+            if taken < 4 { 4 } else { 3 }
+        );
     }
 }
 
 #[test]
 fn who_missed_a_dropped_tombstone_gets_the_log_whole_and_the_reason_is_unknown() {
     let mut world = World::new();
-    (0..3).for_each(|n| world.step(Step::Put { name: n, process: n, claim: 1 }));
+    (0..3).for_each(|n| {
+        world.step(Step::Put {
+            name: n,
+            process: n,
+            claim: 1,
+        })
+    });
     world.catch_up(0, 1, ALL);
-    world.step(Step::End { name: 1, process: 1 });
+    world.step(Step::End {
+        name: 1,
+        process: 1,
+    });
     let here = world.replicas[0].position(OWNER);
     world.replicas[0].forget(OWNER, here);
-    world.step(Step::Put { name: 7, process: 7, claim: 1 });
-    let delta = world.replicas[0].delta(OWNER, world.replicas[1].progress(OWNER), ALL).unwrap();
+    world.step(Step::Put {
+        name: 7,
+        process: 7,
+        claim: 1,
+    });
+    let delta = world.replicas[0]
+        .delta(OWNER, world.replicas[1].progress(OWNER), ALL)
+        .unwrap();
     assert_eq!((delta.after, delta.records.len()), (0, 3));
-    let Ok(Merged::News(news)) = world.replicas[1].merge(delta) else { panic!("no news") };
-    let seen: Vec<_> = news.iter().map(|shift| (shift.name.as_str(), shift.after.entry().is_some())).collect();
+    let Ok(Merged::News(news)) = world.replicas[1].merge(delta) else {
+        panic!("no news")
+    };
+    let seen: Vec<_> = news
+        .iter()
+        .map(|shift| (shift.name.as_str(), shift.after.entry().is_some()))
+        .collect();
     assert_eq!(seen, [("p1", false), ("p7", true)]);
     assert_eq!(news[0].after, State::Gone(Reason::Unknown));
 }
@@ -253,7 +374,11 @@ fn tombstones_are_bounded() {
     let mut logs = Logs::default();
     logs.begin(OWNER, 1);
     for n in 0..20_000u32 {
-        let process = Process { boot: [0; 16], pid: n, start: 0 };
+        let process = Process {
+            boot: [0; 16],
+            pid: n,
+            start: 0,
+        };
         logs.put(OWNER, name(1), process, State::Live(entry(1, "text")));
         logs.put(OWNER, name(1), process, State::Gone(Reason::Exited));
     }
@@ -267,23 +392,50 @@ fn an_entry_beyond_its_limits_is_refused() {
         let mut entry = Entry::clone(&entry(1, "text"));
         change(&mut entry);
         let state = State::Live(Arc::new(entry));
-        let records = vec![Record { name: name(1), process: process(1), version: 1, state }];
-        let delta = Delta { owner: OWNER, run: 1, after: 0, upto: 1, latest: 1, horizon: 0, records };
+        let records = vec![Record {
+            name: name(1),
+            process: process(1),
+            version: 1,
+            state,
+        }];
+        let delta = Delta {
+            owner: OWNER,
+            run: 1,
+            after: 0,
+            upto: 1,
+            latest: 1,
+            horizon: 0,
+            records,
+        };
         Logs::default().merge(delta) == Err(Fault::Unsound)
     };
     assert!(!refused(&|_| {}));
     assert!(refused(&|entry| entry.claim = u64::MAX));
     assert!(refused(&|entry| entry.exe = Some("x".repeat(5_000))));
     assert!(refused(&|entry| entry.groups = (0..65).map(name).collect()));
-    assert!(refused(&|entry| entry.metadata = (0..33).map(|n| (n.to_string(), String::new())).collect()));
-    assert!(refused(&|entry| entry.metadata = (0..5).map(|n| (n.to_string(), "x".repeat(1_000))).collect()));
+    assert!(refused(
+        &|entry| entry.metadata = (0..33).map(|n| (n.to_string(), String::new())).collect()
+    ));
+    assert!(refused(
+        &|entry| entry.metadata = (0..5).map(|n| (n.to_string(), "x".repeat(1_000))).collect()
+    ));
 }
 
 #[test]
 fn a_handle_reads_as_it_was_written() {
     let text = "web:1@node1#4711.889123";
-    assert_eq!(text.parse::<Handle>().map(|handle| handle.to_string()), Ok(text.to_owned()));
-    for bad in ["web", "web@node1", "web@node1#47", "web@node1#x.1", "@node1#1.2", "web@NODE#1.2"] {
+    assert_eq!(
+        text.parse::<Handle>().map(|handle| handle.to_string()),
+        Ok(text.to_owned())
+    );
+    for bad in [
+        "web",
+        "web@node1",
+        "web@node1#47",
+        "web@node1#x.1",
+        "@node1#1.2",
+        "web@NODE#1.2",
+    ] {
         assert!(bad.parse::<Handle>().is_err(), "{bad}");
     }
 }

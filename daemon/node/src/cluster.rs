@@ -1,7 +1,9 @@
-//! Who is there: membership by SWIM, the roster, joining, leaving, and this node's verdict on the whole.
+//! Who is there: membership by SWIM, the roster, joining, leaving, and this node's verdict on the
+//! whole.
 //!
-//! [`Cluster`] is a router: each part (a module of its own) keeps its own state and reaches the outside through an
-//! `Edge`. What one part brings about in another one is written here, and only here.
+//! [`Cluster`] is a router: each part (a module of its own) keeps its own state and reaches the
+//! outside through an `Edge`. What one part brings about in another one is written here, and only
+//! here.
 
 mod command;
 mod edge;
@@ -24,8 +26,8 @@ mod verdict;
 mod view;
 
 pub use io::{
-    Command, Event, EventKind, Input, JoinOutcome, JoinResult, MemberState, MemberView, Output, Refusal, Reply, RosterView, Settings,
-    Stats, StopReason, Target, Verdict,
+    Command, Event, EventKind, Input, JoinOutcome, JoinResult, MemberState, MemberView, Output,
+    Refusal, Reply, RosterView, Settings, Stats, StopReason, Target, Verdict,
 };
 
 use crate::time::{Instant, Now};
@@ -91,20 +93,35 @@ pub struct Cluster {
 
 impl fmt::Debug for Cluster {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Cluster").field("me", &self.me).field("phase", &self.phase).finish_non_exhaustive()
+        f.debug_struct("Cluster")
+            .field("me", &self.me)
+            .field("phase", &self.phase)
+            .finish_non_exhaustive()
     }
 }
 
 impl Cluster {
-    /// A machine at its start. It wants its new run written, and says nothing to anybody before that is committed.
+    /// A machine at its start. It wants its new run written, and says nothing to anybody before
+    /// that is committed.
     pub fn new(settings: Settings, now: Now) -> Self {
-        let Settings { me, profile, seeds, kept, nonce, seed, registry } = settings;
+        let Settings {
+            me,
+            profile,
+            seeds,
+            kept,
+            nonce,
+            seed,
+            registry,
+        } = settings;
         let profile = message::sound(profile);
         let kept = kept.as_ref().and_then(Kept::read);
         let keeper = Keeper::after(kept.as_ref().map_or(0, |kept| kept.run));
         let roster = Replica::new(kept.map(|kept| kept.roster).unwrap_or_default());
         let mut rng = ChaCha8Rng::from_seed(seed);
-        let swim = Swim::new(Identity::of_run(me.id, profile.address, keeper.wanted()), ChaCha8Rng::from_rng(&mut rng));
+        let swim = Swim::new(
+            Identity::of_run(me.id, profile.address, keeper.wanted()),
+            ChaCha8Rng::from_rng(&mut rng),
+        );
         let viewer = Viewer::new(roster.roster().members().map(|(node, _)| node).collect());
         let mut edge = Edge::new(now);
         let registry = Registry::new(&mut edge, &me, keeper.wanted(), registry);
@@ -136,8 +153,8 @@ impl Cluster {
         machine
     }
 
-    /// Takes an input. Never fails and never blocks: what a peer does wrong is counted, what a client does wrong is a
-    /// reply. After [`Output::Stop`] nothing happens any more.
+    /// Takes an input. Never fails and never blocks: what a peer does wrong is counted, what a
+    /// client does wrong is a reply. After [`Output::Stop`] nothing happens any more.
     pub fn handle(&mut self, now: Now, input: Input) {
         self.edge.now = now;
         if self.phase == Phase::Stopped {
@@ -145,8 +162,18 @@ impl Cluster {
         }
         match input {
             Input::Timeout => self.fire_due(),
-            Input::Connected { peer, conn, dial, remote, protocol } => self.connected(conn, Link::new(peer, remote, protocol, dial)),
-            Input::DialFailed { dial, refused, reason } => self.dial_failed(dial, refused, &reason),
+            Input::Connected {
+                peer,
+                conn,
+                dial,
+                remote,
+                protocol,
+            } => self.connected(conn, Link::new(peer, remote, protocol, dial)),
+            Input::DialFailed {
+                dial,
+                refused,
+                reason,
+            } => self.dial_failed(dial, refused, &reason),
             Input::DialledItself { dial } => self.dialled_itself(dial),
             Input::Message { conn, bytes } => self.message(conn, &bytes),
             Input::Datagram { conn, bytes } => self.datagram(conn, &bytes),
@@ -158,15 +185,19 @@ impl Cluster {
         self.settle();
     }
 
-    /// The next output, in order. To be called until there is none, after [`new`](Self::new) and every
-    /// [`handle`](Self::handle).
+    /// The next output, in order. To be called until there is none, after [`new`](Self::new) and
+    /// every [`handle`](Self::handle).
     pub fn poll_output(&mut self) -> Option<Output> {
         self.edge.outputs.pop_front()
     }
 
     /// When the machine wants [`Input::Timeout`] at the latest.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        if self.phase == Phase::Stopped { None } else { self.edge.timers.next() }
+        if self.phase == Phase::Stopped {
+            None
+        } else {
+            self.edge.timers.next()
+        }
     }
 
     /// Its counters.
@@ -177,13 +208,28 @@ impl Cluster {
     }
 
     fn own_line(&self) -> (NodeId, RosterEntry) {
-        let standing = if self.phase == Phase::Going(StopReason::Left) { Standing::Left } else { Standing::Member };
-        (self.me.id, RosterEntry { run: self.keeper.wanted(), standing, profile: self.profile.clone() })
+        let standing = if self.phase == Phase::Going(StopReason::Left) {
+            Standing::Left
+        } else {
+            Standing::Member
+        };
+        (
+            self.me.id,
+            RosterEntry {
+                run: self.keeper.wanted(),
+                standing,
+                profile: self.profile.clone(),
+            },
+        )
     }
 
     fn own_hello(&self) -> Message {
         let generation = self.swim.identity().generation;
-        Message::Hello(Hello { generation, nonce: self.nonce, profile: self.profile.clone() })
+        Message::Hello(Hello {
+            generation,
+            nonce: self.nonce,
+            profile: self.profile.clone(),
+        })
     }
 
     fn fire_due(&mut self) {
@@ -233,22 +279,41 @@ impl Cluster {
         if self.phase != Phase::Up {
             return;
         }
-        self.seeds.round(&mut self.edge, &mut self.links, &mut self.swim, &self.roster);
-        join::seek(&mut self.edge, (&mut self.links, &mut self.swim), &self.roster, &mut self.rng, false);
-        let unreached: Vec<Identity> = self.swim.active().filter(|identity| !self.links.is_reached(identity.node)).collect();
+        self.seeds.round(
+            &mut self.edge,
+            &mut self.links,
+            &mut self.swim,
+            &self.roster,
+        );
+        join::seek(
+            &mut self.edge,
+            (&mut self.links, &mut self.swim),
+            &self.roster,
+            &mut self.rng,
+            false,
+        );
+        let unreached: Vec<Identity> = self
+            .swim
+            .active()
+            .filter(|identity| !self.links.is_reached(identity.node))
+            .collect();
         for identity in unreached.into_iter().take(DIALS_PER_ROUND) {
-            self.links.ensure(&mut self.edge, identity.node, identity.addr);
+            self.links
+                .ensure(&mut self.edge, identity.node, identity.addr);
         }
         self.remind_suspects();
         let random = self.links.random(&mut self.rng);
         if let Some(conn) = random {
-            self.edge.send(conn, Message::RosterHash(self.roster.hash()).bytes());
+            self.edge
+                .send(conn, Message::RosterHash(self.roster.hash()).bytes());
         }
         self.registry.round(&mut self.edge, &self.links, random);
     }
 
     fn written(&mut self, id: WriteId, result: Result<(), WriteError>) {
-        let Some(outcome) = self.keeper.written(&mut self.edge, id, result) else { return };
+        let Some(outcome) = self.keeper.written(&mut self.edge, id, result) else {
+            return;
+        };
         if let Some(run) = outcome.run {
             self.adopt(run);
         }
@@ -272,8 +337,19 @@ impl Cluster {
             self.phase = Phase::Up;
             let others = self.roster.roster().members().count() > 1;
             self.seeds.start(&self.edge, others);
-            join::seek(&mut self.edge, (&mut self.links, &mut self.swim), &self.roster, &mut self.rng, true);
-            self.seeds.round(&mut self.edge, &mut self.links, &mut self.swim, &self.roster);
+            join::seek(
+                &mut self.edge,
+                (&mut self.links, &mut self.swim),
+                &self.roster,
+                &mut self.rng,
+                true,
+            );
+            self.seeds.round(
+                &mut self.edge,
+                &mut self.links,
+                &mut self.swim,
+                &self.roster,
+            );
         }
         for conn in self.links.all().collect::<Vec<_>>() {
             self.edge.send(conn, self.own_hello().bytes());
@@ -291,7 +367,8 @@ impl Cluster {
         farewell::stop(&mut self.edge, reason);
     }
 
-    /// Carries on between the parts until nothing is left to carry; then writes and shows what has changed.
+    /// Carries on between the parts until nothing is left to carry; then writes and shows what has
+    /// changed.
     fn settle(&mut self) {
         if self.phase == Phase::Stopped {
             return;
@@ -310,7 +387,12 @@ impl Cluster {
             };
             self.viewer.refresh(&mut self.edge, &sources);
             let lines = self.roster.roster().iter();
-            let sights = lines.map(|(node, line)| Sight { node, name: &line.profile.name, run: line.run, state: self.viewer.state(node) });
+            let sights = lines.map(|(node, line)| Sight {
+                node,
+                name: &line.profile.name,
+                run: line.run,
+                state: self.viewer.state(node),
+            });
             self.registry.look(&mut self.edge, sights);
         }
         self.joins.settle(&mut self.edge, &self.viewer);
@@ -331,7 +413,8 @@ impl Cluster {
     fn sighted(&mut self, sighting: Sighting) {
         self.changed = true;
         if let Some(identity) = sighting.came_up() {
-            self.links.ensure(&mut self.edge, identity.node, identity.addr);
+            self.links
+                .ensure(&mut self.edge, identity.node, identity.addr);
             self.links.keep_alive(&mut self.edge, identity.node, true);
         } else if sighting.went_down() {
             self.links.keep_alive(&mut self.edge, sighting.node, false);

@@ -1,7 +1,9 @@
-//! What one node asks another one when somebody examines the cluster: questions and answers, encoded by [`crate::codec`].
+//! What one node asks another one when somebody examines the cluster: questions and answers,
+//! encoded by [`crate::codec`].
 //!
-//! They do not travel with the protocol's messages but on a connection of their own, whose ALPN name is [`ALPN`]: a node that
-//! does not know them is not disturbed. A question that this version does not know gets no answer.
+//! They do not travel with the protocol's messages but on a connection of their own, whose ALPN
+//! name is [`ALPN`]: a node that does not know them is not disturbed. A question that this version
+//! does not know gets no answer.
 //!
 //! | tag | question | answer with the same tag |
 //! | --- | --- | --- |
@@ -72,7 +74,8 @@ pub struct Sight {
     pub is_reachable: bool,
     /// The round trip on the connection to it, in microseconds; `None` without one.
     pub rtt_us: Option<u64>,
-    /// How long ago a handshake came from there that was never finished, in milliseconds: its packets arrive here.
+    /// How long ago a handshake came from there that was never finished, in milliseconds: its
+    /// packets arrive here.
     pub knocked_ms: Option<u64>,
 }
 
@@ -123,12 +126,15 @@ impl Answer {
 }
 
 fn cut(words: &mut String) {
-    let end = (0..=MAX_WORDS_BYTES).rev().find(|end| words.is_char_boundary(*end)).unwrap_or(0);
+    let end = (0..=MAX_WORDS_BYTES)
+        .rev()
+        .find(|end| words.is_char_boundary(*end))
+        .unwrap_or(0);
     words.truncate(end);
 }
 
-/// How far another clock is ahead of one's own, in milliseconds, and how far off that estimate may be: the answer is taken to have been
-/// given half way between the question and its arrival.
+/// How far another clock is ahead of one's own, in milliseconds, and how far off that estimate may
+/// be: the answer is taken to have been given half way between the question and its arrival.
 pub fn skew(asked_ms: i64, took: Duration, theirs_ms: i64) -> (i64, Duration) {
     let half = took / 2;
     let middle = asked_ms.saturating_add(i64::try_from(half.as_millis()).unwrap_or(i64::MAX));
@@ -151,20 +157,54 @@ mod tests {
             ("sight", Question::Sight(NODE)),
             ("relay", Question::Relay(NODE)),
         ];
-        covers::<Question>("inquiry-questions", 0, questions.iter().map(|(_, question)| question.bytes()));
-        check("inquiry-questions", questions, |question| question.bytes(), |bytes| Question::read(bytes).ok());
-        let sight = Sight { is_reachable: true, rtt_us: Some(400), knocked_ms: Some(900) };
+        covers::<Question>(
+            "inquiry-questions",
+            0,
+            questions.iter().map(|(_, question)| question.bytes()),
+        );
+        check(
+            "inquiry-questions",
+            questions,
+            |question| question.bytes(),
+            |bytes| Question::read(bytes).ok(),
+        );
+        let sight = Sight {
+            is_reachable: true,
+            rtt_us: Some(400),
+            knocked_ms: Some(900),
+        };
         let answers = vec![
-            ("clock", Answer::Clock { wall_ms: 1_700_000_000_000, version: "0.1.0".to_owned() }),
+            (
+                "clock",
+                Answer::Clock {
+                    wall_ms: 1_700_000_000_000,
+                    version: "0.1.0".to_owned(),
+                },
+            ),
             ("reached", Answer::Reach(Reach::Reached)),
-            ("silent", Answer::Reach(Reach::Silent("no answer".to_owned()))),
-            ("refused", Answer::Reach(Reach::Refused("its certificate has expired".to_owned()))),
+            (
+                "silent",
+                Answer::Reach(Reach::Silent("no answer".to_owned())),
+            ),
+            (
+                "refused",
+                Answer::Reach(Reach::Refused("its certificate has expired".to_owned())),
+            ),
             ("unknown", Answer::Reach(Reach::Unknown)),
             ("sight", Answer::Sight(sight)),
             ("relay", Answer::Relay(Some(sight))),
         ];
-        covers::<Answer>("inquiry-answers", 0, answers.iter().map(|(_, answer)| answer.clone().bytes()));
-        check("inquiry-answers", answers, |answer| answer.clone().bytes(), |bytes| Answer::read(bytes).ok());
+        covers::<Answer>(
+            "inquiry-answers",
+            0,
+            answers.iter().map(|(_, answer)| answer.clone().bytes()),
+        );
+        check(
+            "inquiry-answers",
+            answers,
+            |answer| answer.clone().bytes(),
+            |bytes| Answer::read(bytes).ok(),
+        );
     }
 
     #[test]
@@ -178,19 +218,36 @@ mod tests {
     #[test]
     fn long_words_are_cut_where_a_character_ends() {
         let bytes = Answer::Reach(Reach::Silent("é".repeat(500))).bytes();
-        assert_eq!(Answer::read(&bytes), Ok(Answer::Reach(Reach::Silent("é".repeat(100)))));
-        let too_long = encode(&Answer::Clock { wall_ms: 0, version: "v".repeat(201) }).unwrap();
+        assert_eq!(
+            Answer::read(&bytes),
+            Ok(Answer::Reach(Reach::Silent("é".repeat(100))))
+        );
+        let too_long = encode(&Answer::Clock {
+            wall_ms: 0,
+            version: "v".repeat(201),
+        })
+        .unwrap();
         assert!(Answer::read(&too_long).is_err());
     }
 
     fn sights() -> impl Strategy<Value = Sight> {
-        any::<(bool, Option<u64>, Option<u64>)>().prop_map(|(is_reachable, rtt_us, knocked_ms)| Sight { is_reachable, rtt_us, knocked_ms })
+        any::<(bool, Option<u64>, Option<u64>)>().prop_map(|(is_reachable, rtt_us, knocked_ms)| {
+            Sight {
+                is_reachable,
+                rtt_us,
+                knocked_ms,
+            }
+        })
     }
 
     fn answers() -> impl Strategy<Value = Answer> {
         prop_oneof![
-            any::<(i64, [char; 9])>().prop_map(|(wall_ms, version)| Answer::Clock { wall_ms, version: version.iter().collect() }),
-            any::<[char; 9]>().prop_map(|words| Answer::Reach(Reach::Refused(words.iter().collect()))),
+            any::<(i64, [char; 9])>().prop_map(|(wall_ms, version)| Answer::Clock {
+                wall_ms,
+                version: version.iter().collect()
+            }),
+            any::<[char; 9]>()
+                .prop_map(|words| Answer::Reach(Reach::Refused(words.iter().collect()))),
             Just(Answer::Reach(Reach::Reached)),
             Just(Answer::Reach(Reach::Unknown)),
             sights().prop_map(Answer::Sight),

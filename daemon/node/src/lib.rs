@@ -1,9 +1,10 @@
 //! The node's two state machines, without I/O: every protocol decision of Muster is in this crate.
 //!
-//! [`cluster::Cluster`] knows who is there: membership (SWIM), the roster, joining and leaving. It is small and quick
-//! and waits for nothing. [`lists::Lists`] holds the to-do lists of some shards: documents, commits, replication.
-//! Neither has a clock, a socket, a file or a task; a shell carries their inputs and outputs. It is
-//! `daemon` with the real world and `tests` with a simulated one. Both are driven alike:
+//! [`cluster::Cluster`] knows who is there: membership (SWIM), the roster, joining and leaving. It
+//! is small and quick and waits for nothing. [`lists::Lists`] holds the to-do lists of some shards:
+//! documents, commits, replication. Neither has a clock, a socket, a file or a task; a shell
+//! carries their inputs and outputs. It is `daemon` with the real world and `tests` with a
+//! simulated one. Both are driven alike:
 //!
 //! ```text
 //! machine.handle(now, input);                              // never fails, never blocks

@@ -1,6 +1,7 @@
 //! The to-do lists of some shards: documents, commits, replication.
 //!
-//! [`Lists`] routes inputs to its parts; each part keeps its own state, and none reaches into another:
+//! [`Lists`] routes inputs to its parts; each part keeps its own state, and none reaches into
+//! another:
 //!
 //! | part | keeps |
 //! | --- | --- |
@@ -11,8 +12,8 @@
 //! | `rounds`, `suspects`, `pulls` | finding out what differs, and repairing it |
 //! | `replicas`, `watchers`, `evacuation` | who waits for whose confirmation |
 //!
-//! One rule goes through all of them: a document in memory may be ahead of the disk, but nobody, no client, peer or
-//! digest, is shown anything whose commit has not returned.
+//! One rule goes through all of them: a document in memory may be ahead of the disk, but nobody, no
+//! client, peer or digest, is shown anything whose commit has not returned.
 
 mod chunks;
 mod commits;
@@ -48,7 +49,8 @@ mod watchers;
 mod wire;
 
 pub use io::{
-    Change, Command, Confirmations, Input, Lagging, ListRow, Output, Precondition, Refusal, Replicas, Reply, Row, Settings, Stats,
+    Change, Command, Confirmations, Input, Lagging, ListRow, Output, Precondition, Refusal,
+    Replicas, Reply, Row, Settings, Stats,
 };
 pub use job::{Answer, Done, Job, JobError, Loaded, Source, SourceError};
 pub use wire::shards_of;
@@ -87,8 +89,9 @@ const MAX_WRITES: usize = 16_384;
 /// Requests for lists as they were that can wait: each loads a document.
 const MAX_LOOKING_BACK: usize = 64;
 
-/// The machine. `handle` takes an input, `poll_output` yields what follows from it, `poll_timeout` says when it wants
-/// [`Input::Timeout`] next; the same inputs with the same seed give the same outputs.
+/// The machine. `handle` takes an input, `poll_output` yields what follows from it, `poll_timeout`
+/// says when it wants [`Input::Timeout`] next; the same inputs with the same seed give the same
+/// outputs.
 #[derive(Debug)]
 pub struct Lists {
     me: NodeId,
@@ -129,7 +132,15 @@ pub struct Lists {
 impl Lists {
     /// A machine that has nothing in memory yet.
     pub fn new(settings: Settings) -> Self {
-        let Settings { me, shards, salt, seed, resident_bytes, known, quarantined } = settings;
+        let Settings {
+            me,
+            shards,
+            salt,
+            seed,
+            resident_bytes,
+            known,
+            quarantined,
+        } = settings;
         let mut rng = ChaCha8Rng::from_seed(seed);
         let mut edge = Edge::default();
         edge.set_timer(Instant::default(), Timer::Tick);
@@ -200,7 +211,8 @@ impl Lists {
     /// The numbers as of now.
     pub fn stats(&self) -> Stats {
         let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
-        let ((resident, bytes), (repairs, repairs_begun)) = (self.resident.size(), self.pulls.counts());
+        let ((resident, bytes), (repairs, repairs_begun)) =
+            (self.resident.size(), self.pulls.counts());
         Stats {
             lists: count(self.digest.len()),
             resident: count(resident),
@@ -213,7 +225,11 @@ impl Lists {
             quarantined: count(self.resident.quarantined().len()),
             writes_pending: count(self.commits.len()),
             requests_waiting: count(
-                self.edits.len() + self.looking_back.len() + self.commits.verdicts() + self.waits.len() + self.evacuation.len(),
+                self.edits.len()
+                    + self.looking_back.len()
+                    + self.commits.verdicts()
+                    + self.waits.len()
+                    + self.evacuation.len(),
             ),
             ..self.edge.stats
         }
@@ -236,7 +252,9 @@ impl Lists {
         if self.edits.expire(request) || self.looking_back.remove(&request).is_some() {
             self.edge.reply(request, Err(Refusal::Timeout));
         } else if self.evacuation.expects(request) {
-            let left = self.evacuation.unconfirmed(&self.digest, self.resident.quarantined());
+            let left = self
+                .evacuation
+                .unconfirmed(&self.digest, self.resident.quarantined());
             self.evacuation.expire(request);
             self.edge.reply(request, Ok(Reply::Unconfirmed(left)));
         } else if let Some(view) = &self.view {
@@ -250,11 +268,28 @@ impl Lists {
                 self.evacuate(id, timeout);
                 Ok(())
             }
-            Command::Edit { list, edit, expect, replicas, timeout } => self.asked(replicas).and_then(|asked| {
-                let request = Request { id, by, edit, expect, asked, deadline: self.edge.now.instant + timeout };
+            Command::Edit {
+                list,
+                edit,
+                expect,
+                replicas,
+                timeout,
+            } => self.asked(replicas).and_then(|asked| {
+                let request = Request {
+                    id,
+                    by,
+                    edit,
+                    expect,
+                    asked,
+                    deadline: self.edge.now.instant + timeout,
+                };
                 self.edit(list, request)
             }),
-            Command::EntriesAt { list, change, timeout } => self.look_back(list, change, id, timeout),
+            Command::EntriesAt {
+                list,
+                change,
+                timeout,
+            } => self.look_back(list, change, id, timeout),
             Command::Lagging => {
                 let lagging = self.rounds.lagging().collect();
                 self.edge.reply(id, Ok(Reply::Lagging(lagging)));
@@ -267,9 +302,16 @@ impl Lists {
     }
 
     fn asked(&self, replicas: Option<Replicas>) -> Result<Option<usize>, Refusal> {
-        let Some(replicas) = replicas else { return Ok(None) };
-        // Without a roster nobody can say how many nodes there are: it comes within the first moments.
-        let view = self.view.as_ref().filter(|_| !self.waits.is_full()).ok_or(Refusal::Busy)?;
+        let Some(replicas) = replicas else {
+            return Ok(None);
+        };
+        // Without a roster nobody can say how many nodes there are: it comes within the first
+        // moments.
+        let view = self
+            .view
+            .as_ref()
+            .filter(|_| !self.waits.is_full())
+            .ok_or(Refusal::Busy)?;
         replicas::asked(view, replicas).map(Some)
     }
 
@@ -279,7 +321,9 @@ impl Lists {
         if self.commits.len() >= MAX_WRITES {
             return Err(Refusal::Busy);
         }
-        self.edits.wait(list, name, request).map_err(|_| Refusal::Busy)?;
+        self.edits
+            .wait(list, name, request)
+            .map_err(|_| Refusal::Busy)?;
         self.turn(list);
         if self.edits.holds(id) {
             self.edge.set_timer(deadline, Timer::Deadline(id));
@@ -287,15 +331,30 @@ impl Lists {
         Ok(())
     }
 
-    /// Reads what is committed, in a document of its own: the one in memory may be ahead, and stays free for others.
-    fn look_back(&mut self, name: ListName, change: ChangeHash, id: RequestId, timeout: Duration) -> Result<(), Refusal> {
+    /// Reads what is committed, in a document of its own: the one in memory may be ahead, and stays
+    /// free for others.
+    fn look_back(
+        &mut self,
+        name: ListName,
+        change: ChangeHash,
+        id: RequestId,
+        timeout: Duration,
+    ) -> Result<(), Refusal> {
         let list = self.open(&name, false)?;
         if self.looking_back.len() >= MAX_LOOKING_BACK {
             return Err(Refusal::Busy);
         }
         self.looking_back.insert(id, change);
         self.edge.set_timer_in(timeout, Timer::Deadline(id));
-        self.jobs.push(&mut self.edge, list, Job::EntriesAt { name, change, request: id });
+        self.jobs.push(
+            &mut self.edge,
+            list,
+            Job::EntriesAt {
+                name,
+                change,
+                request: id,
+            },
+        );
         Ok(())
     }
 
@@ -307,26 +366,45 @@ impl Lists {
         let list = ListId::of(name);
         match self.resident.place(list) {
             Place::Quarantined => Err(Refusal::Quarantined),
-            Place::Absent if !create && !self.is_known(list) => Err(Refusal::NoList(name.to_string())),
+            Place::Absent if !create && !self.is_known(list) => {
+                Err(Refusal::NoList(name.to_string()))
+            }
             Place::Here | Place::Away | Place::Absent => Ok(list),
         }
     }
 
     fn written(&mut self, id: WriteId, result: Result<(), WriteError>) {
-        let Some(pending) = self.commits.returned(id) else { return };
+        let Some(pending) = self.commits.returned(id) else {
+            return;
+        };
         match result {
             Ok(()) => self.committed(pending),
             Err(error) => {
                 let unknown = |verdict: Verdict| (verdict.request, Err(Refusal::Unknown(error)));
-                pending.verdicts.into_iter().map(unknown).for_each(|(request, refusal)| self.edge.reply(request, refusal));
+                pending
+                    .verdicts
+                    .into_iter()
+                    .map(unknown)
+                    .for_each(|(request, refusal)| self.edge.reply(request, refusal));
                 self.fail(error);
             }
         }
     }
 
-    fn committed(&mut self, Pending { list, advance, verdicts }: Pending) {
-        let confirm = verdicts.iter().any(|verdict| verdict.wish.as_ref().is_some_and(|wish| wish.asked > 1));
-        verdicts.into_iter().for_each(|verdict| self.deliver(list, verdict));
+    fn committed(
+        &mut self,
+        Pending {
+            list,
+            advance,
+            verdicts,
+        }: Pending,
+    ) {
+        let confirm = verdicts
+            .iter()
+            .any(|verdict| verdict.wish.as_ref().is_some_and(|wish| wish.asked > 1));
+        verdicts
+            .into_iter()
+            .for_each(|verdict| self.deliver(list, verdict));
         if let Some(advance) = advance {
             self.show(list, advance, confirm);
         }
@@ -335,41 +413,80 @@ impl Lists {
 
     /// What is on disk is now shown to everybody.
     fn show(&mut self, list: ListId, advance: commits::Advance, confirm: bool) {
-        let commits::Advance { origin, name, changes, total_before, row, entries } = advance;
+        let commits::Advance {
+            origin,
+            name,
+            changes,
+            total_before,
+            row,
+            entries,
+        } = advance;
         if self.resident.place(list) != Place::Quarantined {
             self.digest.set(list, row.sum);
         }
         self.rounds.changed(list);
-        let answerable = self.watchers.committed(list, changes.iter().map(|change| change.id));
+        let answerable = self
+            .watchers
+            .committed(list, changes.iter().map(|change| change.id));
         self.answer_watchers(list, answerable);
         let count = u64::try_from(changes.len()).unwrap_or(0);
         match origin {
             Origin::Local => {
                 self.edge.stats.changes_local += count;
-                changes.iter().for_each(|change| self.outbox.push(&mut self.edge, &self.peers, &name, &change.bytes, confirm));
+                changes.iter().for_each(|change| {
+                    self.outbox
+                        .push(&mut self.edge, &self.peers, &name, &change.bytes, confirm)
+                });
             }
             Origin::Remote => {
                 self.edge.stats.changes_remote += count;
                 self.pulls.advanced(self.edge.now.instant, list);
             }
         }
-        self.edge.output(Output::Changed(Change { list, name, at: self.edge.now.wall, total_before, row, entries }));
+        self.edge.output(Output::Changed(Change {
+            list,
+            name,
+            at: self.edge.now.wall,
+            total_before,
+            row,
+            entries,
+        }));
     }
 
     fn deliver(&mut self, list: ListId, verdict: Verdict) {
-        let Verdict { request, result, wish } = verdict;
+        let Verdict {
+            request,
+            result,
+            wish,
+        } = verdict;
         match (result, wish, &self.view) {
-            (Ok(reply), Some(wish), Some(view)) => self.waits.begin(&mut self.edge, view, &self.peers, request, (list, wish, reply)),
+            (Ok(reply), Some(wish), Some(view)) => self.waits.begin(
+                &mut self.edge,
+                view,
+                &self.peers,
+                request,
+                (list, wish, reply),
+            ),
             (result, _, _) => self.edge.reply(request, result),
         }
     }
 
-    /// A commit failed: what is in memory may never have been, and nothing can be written until the store is back.
+    /// A commit failed: what is in memory may never have been, and nothing can be written until the
+    /// store is back.
     fn fail(&mut self, error: WriteError) {
-        for verdict in self.commits.fail(error).flat_map(|pending| pending.verdicts) {
-            self.edge.reply(verdict.request, Err(Refusal::Unknown(error)));
+        for verdict in self
+            .commits
+            .fail(error)
+            .flat_map(|pending| pending.verdicts)
+        {
+            self.edge
+                .reply(verdict.request, Err(Refusal::Unknown(error)));
         }
-        for request in self.edits.drain().chain(std::mem::take(&mut self.looking_back).into_keys()) {
+        for request in self
+            .edits
+            .drain()
+            .chain(std::mem::take(&mut self.looking_back).into_keys())
+        {
             self.edge.reply(request, Err(Refusal::Unavailable(error)));
         }
         self.resident.clear();
@@ -383,9 +500,9 @@ impl Lists {
         self.serving.clear();
     }
 
-    /// Begins anew with what the store has. The other machines of this daemon share that store: one that saw no
-    /// failure itself begins anew, too. Peers are to compare as well: a write whose commit failed may be there after
-    /// all, and was pushed to nobody.
+    /// Begins anew with what the store has. The other machines of this daemon share that store: one
+    /// that saw no failure itself begins anew, too. Peers are to compare as well: a write whose
+    /// commit failed may be there after all, and was pushed to nobody.
     fn reopened(&mut self, salt: [u8; 16], known: Vec<(ListId, u64)>) {
         self.fail(WriteError::Failed);
         self.commits.reopened();
@@ -407,7 +524,9 @@ impl Lists {
 
     /// Whether there is anything of that list, on disk or on its way there.
     fn is_known(&self, list: ListId) -> bool {
-        self.digest.get(list).is_some() || self.commits.any(list) || self.resident.place(list) != Place::Absent
+        self.digest.get(list).is_some()
+            || self.commits.any(list)
+            || self.resident.place(list) != Place::Absent
     }
 
     fn owns(&self, list: ListId) -> bool {
@@ -423,7 +542,10 @@ impl Lists {
 
     fn closed(&mut self, conn: ConnId) {
         self.assemblies.closed(conn);
-        let user = self.peers.peer_of(conn).filter(|peer| self.peers.conn_of(*peer) == Some(conn));
+        let user = self
+            .peers
+            .peer_of(conn)
+            .filter(|peer| self.peers.conn_of(*peer) == Some(conn));
         if let Some(peer) = self.peers.closed(conn) {
             self.fresh.remove(&peer);
             self.wake.remove(&peer);
@@ -438,7 +560,8 @@ impl Lists {
         }
     }
 
-    /// Something for a peer was dropped: with the next tick both compare all lists, when the queue has had time to drain.
+    /// Something for a peer was dropped: with the next tick both compare all lists, when the queue
+    /// has had time to drain.
     fn overflowed(&mut self, conn: ConnId) {
         if let Some(peer) = self.peers.peer_of(conn) {
             self.fresh.insert(peer);

@@ -11,7 +11,10 @@ pub(crate) struct Timers<T> {
 
 impl<T> Default for Timers<T> {
     fn default() -> Self {
-        Self { due: BTreeMap::new(), sequence: 0 }
+        Self {
+            due: BTreeMap::new(),
+            sequence: 0,
+        }
     }
 }
 

@@ -6,23 +6,29 @@
 //! | 1 | pushes, vectors, logs of the process registry | `Cluster` |
 //! | 2 | pushes, digests, vectors, changes of lists | `Lists` |
 //!
-//! A datagram is always SWIM's and goes to `Cluster`. Messages of one channel arrive in the order in which they were
-//! sent, until the connection closes.
+//! A datagram is always SWIM's and goes to `Cluster`. Messages of one channel arrive in the order
+//! in which they were sent, until the connection closes.
 
 use crdt::id::NodeId;
 use crdt::name::NodeName;
 
-/// A version of the protocol between nodes. Two nodes speak the newest one that both know, on each connection anew.
+/// A version of the protocol between nodes. Two nodes speak the newest one that both know, on each
+/// connection anew.
 ///
-/// What a version may change is what one connection carries: messages, their tags and their fields. What is passed on to
-/// third nodes (SWIM's packets, lines of the roster, logs of the registry, changes of lists) reaches nodes that the
-/// sender has no connection with, so its form may change only when no node speaks the older version any more.
+/// What a version may change is what one connection carries: messages, their tags and their fields.
+/// What is passed on to third nodes (SWIM's packets, lines of the roster, logs of the registry,
+/// changes of lists) reaches nodes that the sender has no connection with, so its form may change
+/// only when no node speaks the older version any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Protocol(pub u32);
 
 impl Protocol {
     /// The versions that this program speaks, the newest first.
-    pub const SPOKEN: &[Self] = if cfg!(feature = "next-protocol") { &[Self(2), Self(1)] } else { &[Self(1)] };
+    pub const SPOKEN: &[Self] = if cfg!(feature = "next-protocol") {
+        &[Self(2), Self(1)]
+    } else {
+        &[Self(1)]
+    };
 
     /// The newest that this program speaks.
     pub fn newest() -> Self {
@@ -36,7 +42,10 @@ impl Protocol {
 
     /// The version of that name, if this program speaks it.
     pub fn of_alpn(name: &[u8]) -> Option<Self> {
-        Self::SPOKEN.iter().copied().find(|version| version.alpn().as_bytes() == name)
+        Self::SPOKEN
+            .iter()
+            .copied()
+            .find(|version| version.alpn().as_bytes() == name)
     }
 }
 

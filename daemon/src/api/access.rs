@@ -24,9 +24,13 @@ pub(crate) enum Access {
 }
 
 impl Access {
-    /// What that call needs. The path may be a request's or a route's: where they differ, in names and ids, does not matter.
+    /// What that call needs. The path may be a request's or a route's: where they differ, in names
+    /// and ids, does not matter.
     pub(crate) fn of(method: &Method, path: &str) -> Self {
-        let is_below = |dir: &str| path.strip_prefix(dir).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let is_below = |dir: &str| {
+            path.strip_prefix(dir)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
         let is_reading = method == Method::GET || method == Method::HEAD;
         match path {
             "/v1/openapi.json" => Self::Anyone,
@@ -35,7 +39,12 @@ impl Access {
             PROMETHEUS_SD if is_reading => Self::Token(&[Scope::Sd, Scope::Read, Scope::Page]),
             // The page itself among them: there is nothing in it that is not in the program.
             _ if !is_below("/v1") => Self::Anyone,
-            _ if ["/v1/tokens", "/v1/web", "/v1/debug"].into_iter().any(is_below) => Self::SocketOnly,
+            _ if ["/v1/tokens", "/v1/web", "/v1/debug"]
+                .into_iter()
+                .any(is_below) =>
+            {
+                Self::SocketOnly
+            }
             _ if is_reading => Self::Token(&[Scope::Read, Scope::Page]),
             _ if path.starts_with(LISTS) => Self::Token(&[Scope::Page]),
             _ => Self::SocketOnly,
@@ -51,10 +60,28 @@ mod tests {
 
     #[test]
     fn operation_is_for_anyone_and_all_of_the_api_is_not() {
-        for path in ["/", "/page.js", "/metrics", "/healthz", "/readyz", "/v1/openapi.json", "/entries", "/v1x", "/nonsense"] {
+        for path in [
+            "/",
+            "/page.js",
+            "/metrics",
+            "/healthz",
+            "/readyz",
+            "/v1/openapi.json",
+            "/entries",
+            "/v1x",
+            "/nonsense",
+        ] {
             assert_eq!(Access::of(&Method::GET, path), Access::Anyone, "{path}");
         }
-        for path in ["/v1", "/v1/", "/v1/node", "/v1/nonsense", "/v1/openapi.json/", "/v1//openapi.json", "/v1/lists/x/watch"] {
+        for path in [
+            "/v1",
+            "/v1/",
+            "/v1/node",
+            "/v1/nonsense",
+            "/v1/openapi.json/",
+            "/v1//openapi.json",
+            "/v1/lists/x/watch",
+        ] {
             assert_eq!(Access::of(&Method::GET, path), READERS, "{path}");
         }
     }
@@ -62,9 +89,23 @@ mod tests {
     #[test]
     fn changes_are_for_the_page_and_of_lists_only() {
         for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
-            assert_eq!(Access::of(&method, "/v1/lists/bob/entries"), Access::Token(&[Scope::Page]));
-            for path in ["/v1/lists", "/v1/leave", "/v1/members/join", "/v1/members/n2", "/v1/processes/x", "/v1/groups/a/b"] {
-                assert_eq!(Access::of(&method, path), Access::SocketOnly, "{method} {path}");
+            assert_eq!(
+                Access::of(&method, "/v1/lists/bob/entries"),
+                Access::Token(&[Scope::Page])
+            );
+            for path in [
+                "/v1/lists",
+                "/v1/leave",
+                "/v1/members/join",
+                "/v1/members/n2",
+                "/v1/processes/x",
+                "/v1/groups/a/b",
+            ] {
+                assert_eq!(
+                    Access::of(&method, path),
+                    Access::SocketOnly,
+                    "{method} {path}"
+                );
             }
         }
         assert_eq!(Access::of(&Method::OPTIONS, "/v1/node"), Access::SocketOnly);
@@ -73,8 +114,19 @@ mod tests {
     #[test]
     fn tokens_are_made_and_shown_on_the_socket_only() {
         for method in [Method::GET, Method::HEAD, Method::POST, Method::DELETE] {
-            for path in ["/v1/tokens", "/v1/tokens/", "/v1/tokens/0011223344556677", "/v1/web/codes", "/v1/web/token/", "/v1/debug/fault"] {
-                assert_eq!(Access::of(&method, path), Access::SocketOnly, "{method} {path}");
+            for path in [
+                "/v1/tokens",
+                "/v1/tokens/",
+                "/v1/tokens/0011223344556677",
+                "/v1/web/codes",
+                "/v1/web/token/",
+                "/v1/debug/fault",
+            ] {
+                assert_eq!(
+                    Access::of(&method, path),
+                    Access::SocketOnly,
+                    "{method} {path}"
+                );
             }
         }
     }
@@ -82,13 +134,22 @@ mod tests {
     #[test]
     fn a_code_is_traded_without_a_token_and_a_session_ended_with_its_own() {
         assert_eq!(Access::of(&Method::POST, "/v1/web/token"), Access::Anyone);
-        assert_eq!(Access::of(&Method::DELETE, "/v1/web/token"), Access::Token(&[Scope::Page]));
+        assert_eq!(
+            Access::of(&Method::DELETE, "/v1/web/token"),
+            Access::Token(&[Scope::Page])
+        );
     }
 
     #[test]
     fn service_discovery_has_a_scope_of_its_own() {
-        assert_eq!(Access::of(&Method::GET, "/v1/sd/prometheus"), Access::Token(&[Scope::Sd, Scope::Read, Scope::Page]));
-        assert_eq!(Access::of(&Method::POST, "/v1/sd/prometheus"), Access::SocketOnly);
+        assert_eq!(
+            Access::of(&Method::GET, "/v1/sd/prometheus"),
+            Access::Token(&[Scope::Sd, Scope::Read, Scope::Page])
+        );
+        assert_eq!(
+            Access::of(&Method::POST, "/v1/sd/prometheus"),
+            Access::SocketOnly
+        );
         assert_eq!(Access::of(&Method::GET, "/v1/sd/other"), READERS);
     }
 }

@@ -49,15 +49,27 @@ impl Attention {
 }
 
 fn critical(what: impl Into<String>, remedy: impl Into<String>) -> Attention {
-    Attention { severity: Severity::Critical, what: what.into(), remedy: remedy.into() }
+    Attention {
+        severity: Severity::Critical,
+        what: what.into(),
+        remedy: remedy.into(),
+    }
 }
 
 fn warning(what: impl Into<String>, remedy: impl Into<String>) -> Attention {
-    Attention { severity: Severity::Warning, what: what.into(), remedy: remedy.into() }
+    Attention {
+        severity: Severity::Warning,
+        what: what.into(),
+        remedy: remedy.into(),
+    }
 }
 
 /// All that needs attention, the worst first. `now_s` is the time in Unix seconds.
-pub(crate) fn judge(snapshot: &Snapshot, trouble: Option<WriteError>, now_s: i64) -> Vec<Attention> {
+pub(crate) fn judge(
+    snapshot: &Snapshot,
+    trouble: Option<WriteError>,
+    now_s: i64,
+) -> Vec<Attention> {
     let mut all = Vec::new();
     all.extend(store(snapshot, trouble));
     all.extend(reach(&snapshot.views));
@@ -72,9 +84,11 @@ pub(crate) fn judge(snapshot: &Snapshot, trouble: Option<WriteError>, now_s: i64
 fn store(snapshot: &Snapshot, trouble: Option<WriteError>) -> Vec<Attention> {
     let mut found = Vec::new();
     match trouble {
-        Some(WriteError::Full) => {
-            found.push(critical("the disk is full: this node takes no writes", "make room where data_dir is; it goes on by itself"))
-        }
+        Some(WriteError::Full) => found.push(critical(
+            "the disk is full: this node takes no \
+                writes",
+            "make room where data_dir is; it goes on by itself",
+        )),
         Some(WriteError::Failed) => {
             found.push(critical(
                 "the disk failed: this node takes no writes",
@@ -83,14 +97,32 @@ fn store(snapshot: &Snapshot, trouble: Option<WriteError>) -> Vec<Attention> {
         }
         None => {}
     }
-    if let (Some(free), Some(size), None) = (snapshot.store.disk_free_bytes, snapshot.store.disk_size_bytes, trouble) {
+    if let (Some(free), Some(size), None) = (
+        snapshot.store.disk_free_bytes,
+        snapshot.store.disk_size_bytes,
+        trouble,
+    ) {
         let (level, percent) = disk::judge_space(free, size);
-        found.extend(Attention::of_level(level, format!("only {percent} % of the disk is free"), disk::MAKE_ROOM));
+        found.extend(Attention::of_level(
+            level,
+            format!(
+                "only {percent} % of the disk is \
+            free"
+            ),
+            disk::MAKE_ROOM,
+        ));
     }
-    let slow = snapshot.store.sync_quantiles.map(|(_, p99)| p99).filter(|p99| *p99 > SLOW_SYNC);
+    let slow = snapshot
+        .store
+        .sync_quantiles
+        .map(|(_, p99)| p99)
+        .filter(|p99| *p99 > SLOW_SYNC);
     found.extend(slow.map(|p99| {
         warning(
-            format!("the disk takes up to {} ms to sync: writes wait for it", p99.as_millis()),
+            format!(
+                "the disk takes up to {} ms to sync: writes wait for it",
+                p99.as_millis()
+            ),
             "see what else writes there (iostat -x 1), or use a faster disk",
         )
     }));
@@ -104,7 +136,11 @@ fn reach(view: &RosterView) -> Option<Attention> {
         Verdict::Minority => "this node reaches only a minority of the cluster",
         Verdict::Alone => "this node reaches nobody",
     };
-    Some(critical(what, "muster doctor tells which way packets do not pass; lists go on here and merge later"))
+    Some(critical(
+        what,
+        "muster doctor tells which way packets do not pass; lists go on here and \
+        merge later",
+    ))
 }
 
 fn members(view: &RosterView) -> Vec<Attention> {
@@ -114,11 +150,19 @@ fn members(view: &RosterView) -> Vec<Attention> {
         match member.state {
             MemberState::Down => Some(warning(
                 format!("{name} is down"),
-                format!("see whether its host and its musterd run; muster doctor tells more; if it is gone for good: muster forget {name}"),
+                format!(
+                    "see whether its host and its musterd run; muster doctor tells more; if \
+                    it is gone for good: muster forget {name}"
+                ),
             )),
-            MemberState::Suspect => {
-                Some(warning(format!("{name} did not answer a probe"), "nothing yet: within seconds it is alive again, or down"))
-            }
+            MemberState::Suspect => Some(warning(
+                format!(
+                    "{name} did not answer a \
+                    probe"
+                ),
+                "nothing yet: within \
+                    seconds it is alive again, or down",
+            )),
             MemberState::Alive | MemberState::Restarting | MemberState::Left => None,
         }
     });
@@ -128,15 +172,27 @@ fn members(view: &RosterView) -> Vec<Attention> {
 fn lists(stats: &node::lists::Stats) -> Vec<Attention> {
     let mut found = Vec::new();
     if stats.quarantined > 0 {
-        let what = format!("{} lists cannot be loaded and are set aside", stats.quarantined);
+        let what = format!(
+            "{} lists cannot be loaded and are set aside",
+            stats.quarantined
+        );
         found.push(critical(
             what,
-            "other members still have them; the log says why (journalctl -u muster -p warning); send a maintainer muster debug bundle",
+            "other members still have them; the log says why (journalctl -u muster -p warning); \
+                send a maintainer muster debug bundle",
         ));
     }
     if stats.lag > LONG_LAG {
-        let what = format!("a list has differed from another member's for {} s", stats.lag.as_secs());
-        found.push(warning(what, "muster top shows which and from whose; look there for a full disk or an overloaded host"));
+        let what = format!(
+            "a list has differed from another member's for {} \
+            s",
+            stats.lag.as_secs()
+        );
+        found.push(warning(
+            what,
+            "muster top shows which and from whose; look there for a full \
+            disk or an overloaded host",
+        ));
     }
     found
 }
@@ -144,7 +200,11 @@ fn lists(stats: &node::lists::Stats) -> Vec<Attention> {
 fn certificates(stats: &transport::Stats, now_s: i64) -> Vec<Attention> {
     let both = [
         (Whose::Node, "the node's certificate", stats.node_expires_at),
-        (Whose::Authority, "the authority's certificate", stats.authority_expires_at),
+        (
+            Whose::Authority,
+            "the authority's certificate",
+            stats.authority_expires_at,
+        ),
     ];
     let judged = both.into_iter().filter_map(|(whose, name, at_s)| {
         let (level, words) = expiry::judge(whose, at_s, now_s);
@@ -156,12 +216,27 @@ fn certificates(stats: &transport::Stats, now_s: i64) -> Vec<Attention> {
 fn processes(snapshot: &Snapshot) -> Vec<Attention> {
     let (registry, mut found) = (snapshot.cluster.registry, Vec::new());
     if registry.contested > 0 {
-        let what = format!("{} process names are claimed by several", registry.contested);
-        found.push(warning(what, "muster ps --state contested names them: stop or rename all but one"));
+        let what = format!(
+            "{} process names are claimed by several",
+            registry.contested
+        );
+        found.push(warning(
+            what,
+            "muster ps --state contested names them: stop or rename all but \
+            one",
+        ));
     }
     if registry.registered.saturating_mul(10) > snapshot.capacity.saturating_mul(9) {
-        let what = format!("{} of at most {} processes are registered here", registry.registered, snapshot.capacity);
-        found.push(warning(what, "raise the daemon's hard limit of open files (LimitNOFILE), then restart it"));
+        let what = format!(
+            "{} of at most {} processes are registered \
+            here",
+            registry.registered, snapshot.capacity
+        );
+        found.push(warning(
+            what,
+            "raise the daemon's hard limit of open files (LimitNOFILE), then \
+            restart it",
+        ));
     }
     if snapshot.cluster.health >= POOR_HEALTH {
         found.push(warning(

@@ -88,13 +88,25 @@ impl Added {
         }
         let EntriesBody { entries } = parse(bytes)?;
         if entries.is_empty() || entries.len() > MAX_ENTRIES {
-            return Err(Problem::invalid(format!("\"entries\" has {} entries; 1 to {MAX_ENTRIES} is right", entries.len())));
+            return Err(Problem::invalid(format!(
+                "\"entries\" has {} entries; 1 to {MAX_ENTRIES} \
+                is right",
+                entries.len()
+            )));
         }
         let numbered = entries.into_iter().enumerate();
-        let checked: Vec<NewEntry> = numbered.map(|(n, Object(body))| body.check(&format!("entries[{n}]."))).collect::<Result<_, _>>()?;
+        let checked: Vec<NewEntry> = numbered
+            .map(|(n, Object(body))| body.check(&format!("entries[{n}].")))
+            .collect::<Result<_, _>>()?;
         let mut ids = BTreeSet::new();
-        match checked.iter().filter_map(|entry| entry.id).find(|id| !ids.insert(*id)) {
-            Some(id) => Err(Problem::invalid(format!("the id {id} is given to two entries"))),
+        match checked
+            .iter()
+            .filter_map(|entry| entry.id)
+            .find(|id| !ids.insert(*id))
+        {
+            Some(id) => Err(Problem::invalid(format!(
+                "the id {id} is given to two entries"
+            ))),
             None => Ok(Self::Several(checked)),
         }
     }
@@ -105,20 +117,32 @@ impl EntryBody {
     fn check(self, prefix: &str) -> Result<NewEntry, Problem> {
         let named = |field: &str| format!("{prefix}{field}");
         let Some(title) = self.title else {
-            return Err(Problem::invalid(format!("{:?} is missing; one line of 1 to 4096 bytes is right", named("title"))));
+            return Err(Problem::invalid(format!(
+                "{:?} is missing; one line of 1 to 4096 bytes is \
+                right",
+                named("title")
+            )));
         };
         let entry = NewEntry {
             id: self.id.map(|id| parse_id(&named("id"), &id)).transpose()?,
             title,
-            due: self.due.map(|due| parse_due(&named("due"), &due)).transpose()?,
+            due: self
+                .due
+                .map(|due| parse_due(&named("due"), &due))
+                .transpose()?,
             done: self.done.unwrap_or(false),
-            priority: self.priority.map(|priority| parse_priority(&named("priority"), &priority)).transpose()?,
+            priority: self
+                .priority
+                .map(|priority| parse_priority(&named("priority"), &priority))
+                .transpose()?,
             tags: self.tags.unwrap_or_default(),
             notes: self.notes.unwrap_or_default(),
             assignee: self.assignee,
             place: parse_place(self.before, self.after)?,
         };
-        entry.check().map_err(|error| Problem::invalid(format!("{:?} {}", named(error.field), error.detail)))?;
+        entry.check().map_err(|error| {
+            Problem::invalid(format!("{:?} {}", named(error.field), error.detail))
+        })?;
         Ok(entry)
     }
 }
@@ -144,7 +168,8 @@ pub(crate) struct PatchBody {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<super::shown::ShownPriority>)]
     priority: Given<String>,
-    /// All that it shall have; written as a difference to those that it has here, so that others' additions stay.
+    /// All that it shall have; written as a difference to those that it has here, so that others'
+    /// additions stay.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<Vec<String>>)]
     tags: Given<Vec<String>>,
@@ -166,7 +191,12 @@ impl PatchBody {
     /// Checks the fields.
     pub(crate) fn check(self) -> Result<EntryPatch, Problem> {
         let title = match self.title {
-            Some(None) => return Err(Problem::invalid("\"title\" is null, but a title cannot be cleared")),
+            Some(None) => {
+                return Err(Problem::invalid(
+                    "\"title\" is null, but a title cannot be \
+                cleared",
+                ));
+            }
             Some(title) => title,
             None => None,
         };
@@ -174,29 +204,46 @@ impl PatchBody {
             title,
             due: parse_given(self.due, |due| parse_due("due", due))?,
             done: self.done.map(Option::unwrap_or_default),
-            priority: parse_given(self.priority, |priority| parse_priority("priority", priority))?,
+            priority: parse_given(self.priority, |priority| {
+                parse_priority("priority", priority)
+            })?,
             tags: self.tags.map(Option::unwrap_or_default),
             notes: self.notes.map(Option::unwrap_or_default),
             assignee: self.assignee,
             place: parse_place(self.before, self.after)?,
         };
-        patch.check().map_err(|error| Problem::invalid(format!("{:?} {}", error.field, error.detail)))?;
+        patch
+            .check()
+            .map_err(|error| Problem::invalid(format!("{:?} {}", error.field, error.detail)))?;
         Ok(patch)
     }
 }
 
-fn parse_given<T>(given: Given<String>, parse: impl Fn(&str) -> Result<T, Problem>) -> Result<Given<T>, Problem> {
-    given.map(|value| value.map(|text| parse(&text)).transpose()).transpose()
+fn parse_given<T>(
+    given: Given<String>,
+    parse: impl Fn(&str) -> Result<T, Problem>,
+) -> Result<Given<T>, Problem> {
+    given
+        .map(|value| value.map(|text| parse(&text)).transpose())
+        .transpose()
 }
 
 fn parse_id(field: &str, text: &str) -> Result<EntryId, Problem> {
-    text.parse().map_err(|error| Problem::invalid(format!("{field:?}: {error}")))
+    text.parse()
+        .map_err(|error| Problem::invalid(format!("{field:?}: {error}")))
 }
 
 fn parse_priority(field: &str, text: &str) -> Result<Priority, Problem> {
     let priorities = [Priority::High, Priority::Medium, Priority::Low];
-    let priority = priorities.into_iter().find(|priority| priority.as_str() == text);
-    priority.ok_or_else(|| Problem::invalid(format!("{field:?} is {text:?}; high, medium, low or null is right")))
+    let priority = priorities
+        .into_iter()
+        .find(|priority| priority.as_str() == text);
+    priority.ok_or_else(|| {
+        Problem::invalid(format!(
+            "{field:?} is {text:?}; high, medium, low or \
+        null is right"
+        ))
+    })
 }
 
 fn parse_place(before: Option<String>, after: Option<String>) -> Result<Option<Place>, Problem> {
@@ -204,7 +251,10 @@ fn parse_place(before: Option<String>, after: Option<String>) -> Result<Option<P
         (None, None) => Ok(None),
         (Some(id), None) => parse_id("before", &id).map(|id| Some(Place::Before(id))),
         (None, Some(id)) => parse_id("after", &id).map(|id| Some(Place::After(id))),
-        (Some(_), Some(_)) => Err(Problem::invalid("\"before\" and \"after\" are both given; one of them is right")),
+        (Some(_), Some(_)) => Err(Problem::invalid(
+            "\"before\" and \"after\" are both given; one \
+            of them is right",
+        )),
     }
 }
 
@@ -225,16 +275,35 @@ mod tests {
 
     #[test]
     fn an_entry_needs_only_a_title() {
-        assert_eq!(added(r#"{"title":"x"}"#).unwrap(), Added::One(NewEntry { title: "x".into(), ..NewEntry::default() }));
+        assert_eq!(
+            added(r#"{"title":"x"}"#).unwrap(),
+            Added::One(NewEntry {
+                title: "x".into(),
+                ..NewEntry::default()
+            })
+        );
         let nulls = r#"{"title":"x","id":null,"due":null,"done":null,"priority":null,"tags":null,"notes":null,"assignee":null}"#;
         assert_eq!(added(nulls).unwrap(), added(r#"{"title":"x"}"#).unwrap());
     }
 
     #[test]
     fn several_entries_come_in_their_order() {
-        let Added::Several(entries) = added(r#"{"entries":[{"title":"a"},{"title":"b","due":"2026-03-01"}]}"#).unwrap() else { panic!() };
-        assert_eq!(entries.iter().map(|entry| entry.title.as_str()).collect::<Vec<_>>(), ["a", "b"]);
-        assert_eq!(entries[1].due, Some(Due::Date(jiff::civil::date(2026, 3, 1))));
+        let Added::Several(entries) =
+            added(r#"{"entries":[{"title":"a"},{"title":"b","due":"2026-03-01"}]}"#).unwrap()
+        else {
+            panic!()
+        };
+        assert_eq!(
+            entries
+                .iter()
+                .map(|entry| entry.title.as_str())
+                .collect::<Vec<_>>(),
+            ["a", "b"]
+        );
+        assert_eq!(
+            entries[1].due,
+            Some(Due::Date(jiff::civil::date(2026, 3, 1)))
+        );
     }
 
     #[test]
@@ -275,19 +344,30 @@ mod tests {
         ];
         for (text, field) in broken {
             let problem = added(text).unwrap_err();
-            assert!(problem.status() == 422 && problem.detail().contains(field), "{text}: {problem:?}");
+            assert!(
+                problem.status() == 422 && problem.detail().contains(field),
+                "{text}: {problem:?}"
+            );
         }
     }
 
     #[test]
     fn an_id_names_one_entry_of_a_call() {
-        let twice = format!(r#"{{"entries":[{{"title":"a","id":"{ID}"}},{{"title":"b","id":"{}"}}]}}"#, ID.to_lowercase());
+        let twice = format!(
+            r#"{{"entries":[{{"title":"a","id":"{ID}"}},{{"title":"b","id":"{}"}}]}}"#,
+            ID.to_lowercase()
+        );
         assert_eq!(added(&twice).unwrap_err().status(), 422);
     }
 
     #[test]
     fn too_many_entries_are_refused() {
-        let many = |count| format!(r#"{{"entries":[{}]}}"#, vec![r#"{"title":"a"}"#; count].join(","));
+        let many = |count| {
+            format!(
+                r#"{{"entries":[{}]}}"#,
+                vec![r#"{"title":"a"}"#; count].join(",")
+            )
+        };
         assert!(added(&many(MAX_ENTRIES)).is_ok());
         assert_eq!(added(&many(MAX_ENTRIES + 1)).unwrap_err().status(), 422);
     }
@@ -295,7 +375,10 @@ mod tests {
     #[test]
     fn a_patch_tells_clearing_from_leaving_alone() {
         assert_eq!(patch("{}").unwrap(), EntryPatch::default());
-        let cleared = patch(r#"{"due":null,"done":null,"priority":null,"tags":null,"notes":null,"assignee":null}"#).unwrap();
+        let cleared = patch(
+            r#"{"due":null,"done":null,"priority":null,"tags":null,"notes":null,"assignee":null}"#,
+        )
+        .unwrap();
         let expected = EntryPatch {
             due: Some(None),
             done: Some(false),
@@ -307,7 +390,10 @@ mod tests {
         };
         assert_eq!(cleared, expected);
         let moved = patch(&format!(r#"{{"after":"{ID}","title":"y"}}"#)).unwrap();
-        assert_eq!((moved.place, moved.title.as_deref()), (Some(Place::After(ID.parse().unwrap())), Some("y")));
+        assert_eq!(
+            (moved.place, moved.title.as_deref()),
+            (Some(Place::After(ID.parse().unwrap())), Some("y"))
+        );
     }
 
     #[test]
@@ -317,7 +403,10 @@ mod tests {
             (r#"{"title":""}"#, 422),
             (r#"{"priority":"x"}"#, 422),
             (r#"{"due":"x"}"#, 422),
-            (r#"{"before":"01ARZ3NDEKTSV4RRFFQ69G5FAV","after":"01ARZ3NDEKTSV4RRFFQ69G5FAV"}"#, 422),
+            (
+                r#"{"before":"01ARZ3NDEKTSV4RRFFQ69G5FAV","after":"01ARZ3NDEKTSV4RRFFQ69G5FAV"}"#,
+                422,
+            ),
             (r#"{"done":1}"#, 400),
             (r#"{"id":"x"}"#, 400),
             (r#"{"order":"x"}"#, 400),

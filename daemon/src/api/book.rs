@@ -1,4 +1,5 @@
-//! The two routes of the to-do server in "Elixir in Action", unchanged, on a TCP listener that is open.
+//! The two routes of the to-do server in "Elixir in Action", unchanged, on a TCP listener that is
+//! open.
 
 use crate::api::Api;
 use crate::api::filter::Filter;
@@ -29,7 +30,9 @@ struct Asked {
 }
 
 fn required(query: &mut Query, name: &'static str) -> Result<String, Problem> {
-    query.one(name)?.ok_or_else(|| Problem::malformed(format!("the parameter {name:?} is missing")))
+    query
+        .one(name)?
+        .ok_or_else(|| Problem::malformed(format!("the parameter {name:?} is missing")))
 }
 
 fn take(query: &mut Query) -> Result<Asked, Problem> {
@@ -66,9 +69,16 @@ pub(crate) async fn add_entry(
     let title = required(&mut query, "title")?;
     let options = Options::take(&mut Query::default())?;
     query.end()?;
-    let entry = NewEntry { title, due: Some(Due::Date(date)), ..NewEntry::default() };
-    entry.check().map_err(|error| Problem::invalid(format!("{:?} {}", error.field, error.detail)))?;
-    api.write(&conn.caller(), list, Edit::Add(vec![entry]), None, options).await?;
+    let entry = NewEntry {
+        title,
+        due: Some(Due::Date(date)),
+        ..NewEntry::default()
+    };
+    entry
+        .check()
+        .map_err(|error| Problem::invalid(format!("{:?} {}", error.field, error.detail)))?;
+    api.write(&conn.caller(), list, Edit::Add(vec![entry]), None, options)
+        .await?;
     Ok("OK")
 }
 
@@ -78,7 +88,8 @@ pub(crate) async fn add_entry(
     params(
         ("list" = String, Query, description = "The list's name"), ("date" = String, Query, format = Date, description = "The day"),
     ),
-    responses((status = 200, description = "Lines such as `2018-12-19 Dentist`", body = String, content_type = "text/plain"), ScanProblems)
+    responses((status = 200, description = "Lines such as `2018-12-19 \
+        Dentist`", body = String, content_type = "text/plain"), ScanProblems)
 )]
 pub(crate) async fn entries(State(api): State<Api>, mut query: Query) -> Result<String, Problem> {
     let Asked { list, date } = take(&mut query)?;

@@ -3,7 +3,10 @@
 use crate::api::Api;
 use crate::api::gate::Conn;
 use crate::api::json::{self, Json};
-use crate::api::openapi::{ForgetProblems, JoinProblems, LeaveProblems, PageParams, PageProblems, PlainProblems, TimeoutParams, page};
+use crate::api::openapi::{
+    ForgetProblems, JoinProblems, LeaveProblems, PageParams, PageProblems, PlainProblems,
+    TimeoutParams, page,
+};
 use crate::api::page::{Page, PageWriter, Room};
 use crate::api::path::MemberPath;
 use crate::api::problem::{Kind, Problem};
@@ -169,8 +172,15 @@ pub(crate) async fn members(State(api): State<Api>, mut query: Query) -> Result<
     let after = page.after_text()?;
     let view = api.service().view();
     let mut writer = PageWriter::new(&page);
-    for member in view.members.iter().filter(|member| after.is_none_or(|after| member.profile.name.as_str() > after)) {
-        let rtt = member.conn.filter(|_| member.state.is_reachable()).and_then(|conn| api.service().rtt(conn));
+    for member in view
+        .members
+        .iter()
+        .filter(|member| after.is_none_or(|after| member.profile.name.as_str() > after))
+    {
+        let rtt = member
+            .conn
+            .filter(|_| member.state.is_reachable())
+            .and_then(|conn| api.service().rtt(conn));
         let key = || member.profile.name.as_str().as_bytes().to_vec();
         if writer.push(&ShownMember::new(member, view.me, rtt), key)? == Room::Full {
             break;
@@ -218,7 +228,11 @@ impl<'a> ShownOutcome<'a> {
             JoinResult::Refused => "refused",
             JoinResult::Unreachable => "unreachable",
         };
-        Self { address: &outcome.address, result, detail: &outcome.detail }
+        Self {
+            address: &outcome.address,
+            result,
+            detail: &outcome.detail,
+        }
     }
 }
 
@@ -239,22 +253,50 @@ pub(crate) async fn join(
     query.end()?;
     let count = body.addresses.len();
     if count == 0 || count > MAX_ADDRESSES {
-        return Err(Problem::invalid(format!("\"addresses\" has {count} addresses; 1 to {MAX_ADDRESSES} is right")));
+        return Err(Problem::invalid(format!(
+            "\"addresses\" has {count} addresses; 1 to \
+            {MAX_ADDRESSES} is right"
+        )));
     }
-    if let Some(bad) = body.addresses.iter().find(|address| !is_host_and_port(address)) {
-        return Err(Problem::invalid(format!("\"addresses\" has {bad:?}; host:port is right, such as 10.0.0.7:6878 or [::1]:6878")));
+    if let Some(bad) = body
+        .addresses
+        .iter()
+        .find(|address| !is_host_and_port(address))
+    {
+        return Err(Problem::invalid(format!(
+            "\"addresses\" has {bad:?}; host:port is right, such \
+            as 10.0.0.7:6878 or [::1]:6878"
+        )));
     }
     match ask(&api, Command::Join(body.addresses), timeout).await? {
-        Reply::Joined(outcomes) => json::respond(StatusCode::OK, &ShownJoin { items: outcomes.iter().map(ShownOutcome::new).collect() }),
-        Reply::Done | Reply::Registry(_) => Err(Problem::internal("joining was answered without outcomes")),
+        Reply::Joined(outcomes) => json::respond(
+            StatusCode::OK,
+            &ShownJoin {
+                items: outcomes.iter().map(ShownOutcome::new).collect(),
+            },
+        ),
+        Reply::Done | Reply::Registry(_) => Err(Problem::internal(
+            "joining was answered without \
+            outcomes",
+        )),
     }
 }
 
 pub(crate) fn is_host_and_port(address: &str) -> bool {
-    let Some((host, port)) = address.rsplit_once(':') else { return false };
+    let Some((host, port)) = address.rsplit_once(':') else {
+        return false;
+    };
     let is_host = match host.strip_prefix('[') {
-        Some(rest) => rest.strip_suffix(']').is_some_and(|ip| ip.parse::<std::net::Ipv6Addr>().is_ok()),
-        None => !host.is_empty() && host.len() <= 253 && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte)),
+        Some(rest) => rest
+            .strip_suffix(']')
+            .is_some_and(|ip| ip.parse::<std::net::Ipv6Addr>().is_ok()),
+        None => {
+            !host.is_empty()
+                && host.len() <= 253
+                && host
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+        }
     };
     is_host && !port.starts_with('+') && port.parse::<u16>().is_ok_and(|port| port > 0)
 }
@@ -263,7 +305,12 @@ pub(crate) fn is_host_and_port(address: &str) -> bool {
 pub(crate) async fn ask(api: &Api, command: Command, timeout: Duration) -> Result<Reply, Problem> {
     match tokio::time::timeout(timeout, api.service().cluster(command)).await {
         Ok(answer) => Ok(answer?),
-        Err(_) => Err(Problem::new(Kind::Unknown, "the deadline passed while it was being done; it may still succeed").retry_after(1)),
+        Err(_) => Err(Problem::new(
+            Kind::Unknown,
+            "the deadline passed while it was being done; \
+            it may still succeed",
+        )
+        .retry_after(1)),
     }
 }
 
@@ -277,18 +324,24 @@ pub(crate) struct ShownLeft<'a> {
     state: &'a str,
 }
 
-/// Leaves the cluster: waits until another member has all lists of this node, then the daemon ends. Its next start
-/// joins again.
+/// Leaves the cluster: waits until another member has all lists of this node, then the daemon ends.
+/// Its next start joins again.
 #[utoipa::path(
     post, path = "/v1/leave", tag = "node and cluster", operation_id = "leave",
-    params(("force" = Option<bool>, Query, description = "Leave even with lists that are only here"), TimeoutParams),
+    params(("force" = Option<bool>, Query, description = "Leave even with lists that are only \
+        here"), TimeoutParams),
     responses((status = 200, description = "Left; the daemon ends", body = ShownLeft<'static>), LeaveProblems)
 )]
-pub(crate) async fn leave(State(api): State<Api>, Extension(conn): Extension<Arc<Conn>>, mut query: Query) -> Result<Response, Problem> {
+pub(crate) async fn leave(
+    State(api): State<Api>,
+    Extension(conn): Extension<Arc<Conn>>,
+    mut query: Query,
+) -> Result<Response, Problem> {
     conn.caller().must_be_admin(&api.policy())?;
     let (force, timeout) = (query.flag("force")?, take_timeout(&mut query)?);
     query.end()?;
-    // A list that is changed after it was found elsewhere would be lost with this node: no changes from here on.
+    // A list that is changed after it was found elsewhere would be lost with this node: no changes
+    // from here on.
     let leaving = api.start_leaving();
     if !force {
         evacuate(&api, &conn, timeout).await?;
@@ -296,20 +349,34 @@ pub(crate) async fn leave(State(api): State<Api>, Extension(conn): Extension<Arc
     ask(&api, Command::Leave, timeout).await?;
     leaving.done();
     let name = api.service().info().name.as_str();
-    json::respond(StatusCode::OK, &ShownLeft { name, state: "left" })
+    json::respond(
+        StatusCode::OK,
+        &ShownLeft {
+            name,
+            state: "left",
+        },
+    )
 }
 
 async fn evacuate(api: &Api, conn: &Conn, timeout: Duration) -> Result<(), Problem> {
     let by = conn.caller().author(&api.service().info().name);
-    match api.ask(by, lists::Command::Evacuate { timeout }, timeout).await? {
+    match api
+        .ask(by, lists::Command::Evacuate { timeout }, timeout)
+        .await?
+    {
         lists::Reply::Unconfirmed(0) => Ok(()),
         lists::Reply::Unconfirmed(lists) => {
-            let detail = format!("{lists} lists are on no other member for certain; force=true leaves all the same");
+            let detail = format!(
+                "{lists} lists are on no other member for certain; force=true \
+                leaves all the same"
+            );
             Err(Problem::new(Kind::OnlyHere, detail))
         }
-        other @ (lists::Reply::Edited { .. } | lists::Reply::Entries(_) | lists::Reply::Lagging(_)) => {
-            Err(Problem::internal(format!("an evacuation was answered with {other:?}")))
-        }
+        other @ (lists::Reply::Edited { .. }
+        | lists::Reply::Entries(_)
+        | lists::Reply::Lagging(_)) => Err(Problem::internal(format!(
+            "an evacuation was answered with {other:?}"
+        ))),
     }
 }
 
@@ -364,11 +431,23 @@ pub(crate) struct ShownMissing<'a> {
 impl<'a> ShownPartition<'a> {
     pub(crate) fn new(view: &'a RosterView) -> Self {
         let expected = view.expected().count();
-        let missed = view.expected().filter(|member| member.id != view.me && !member.state.is_reachable());
-        let missing: Vec<_> =
-            missed.map(|member| ShownMissing { name: member.profile.name.as_str(), since: Millis(member.since.0) }).collect();
+        let missed = view
+            .expected()
+            .filter(|member| member.id != view.me && !member.state.is_reachable());
+        let missing: Vec<_> = missed
+            .map(|member| ShownMissing {
+                name: member.profile.name.as_str(),
+                since: Millis(member.since.0),
+            })
+            .collect();
         let reachable = expected.saturating_sub(missing.len());
-        Self { verdict: view.verdict.as_str(), expected, reachable, missing, since: Millis(view.since.0) }
+        Self {
+            verdict: view.verdict.as_str(),
+            expected,
+            reachable,
+            missing,
+            since: Millis(view.since.0),
+        }
     }
 }
 
@@ -388,10 +467,27 @@ mod tests {
 
     #[test]
     fn an_address_has_a_host_and_a_port() {
-        for good in ["10.0.0.7:6878", "host-1.example:1", "[::1]:6878", "localhost:65535"] {
+        for good in [
+            "10.0.0.7:6878",
+            "host-1.example:1",
+            "[::1]:6878",
+            "localhost:65535",
+        ] {
             assert!(is_host_and_port(good), "{good}");
         }
-        for bad in ["", "host", "host:", ":1", "host:0", "host:65536", "host:+1", "::1:6878", "[::1]", "a b:1", "http://a:1"] {
+        for bad in [
+            "",
+            "host",
+            "host:",
+            ":1",
+            "host:0",
+            "host:65536",
+            "host:+1",
+            "::1:6878",
+            "[::1]",
+            "a b:1",
+            "http://a:1",
+        ] {
             assert!(!is_host_and_port(bad), "{bad}");
         }
     }

@@ -37,19 +37,40 @@ pub(crate) struct ShownLine {
     text: String,
 }
 
-/// What this node decided in the last minutes about members, connections, registrations and repairs, whatever is logged.
+/// What this node decided in the last minutes about members, connections, registrations and
+/// repairs, whatever is logged.
 #[utoipa::path(
     get, path = "/v1/debug/events", tag = "operation", operation_id = "recorder",
     responses((status = 200, description = "The flight recorder", body = ShownRecording), DebugProblems)
 )]
-pub(crate) async fn events(State(api): State<Api>, Extension(conn): Extension<Arc<Conn>>, query: Query) -> Result<Response, Problem> {
+pub(crate) async fn events(
+    State(api): State<Api>,
+    Extension(conn): Extension<Arc<Conn>>,
+    query: Query,
+) -> Result<Response, Problem> {
     conn.caller().must_be_admin(&api.policy())?;
     query.end()?;
-    let shown = api.service().logging().recorder.lines().into_iter().map(|line| {
-        let level = line.level.as_str().to_lowercase();
-        ShownLine { at: Millis(line.at_ms), level, target: line.target, text: line.text }
-    });
-    json::respond(StatusCode::OK, &ShownRecording { items: shown.collect() })
+    let shown = api
+        .service()
+        .logging()
+        .recorder
+        .lines()
+        .into_iter()
+        .map(|line| {
+            let level = line.level.as_str().to_lowercase();
+            ShownLine {
+                at: Millis(line.at_ms),
+                level,
+                target: line.target,
+                text: line.text,
+            }
+        });
+    json::respond(
+        StatusCode::OK,
+        &ShownRecording {
+            items: shown.collect(),
+        },
+    )
 }
 
 /// The configuration.
@@ -70,7 +91,8 @@ pub(crate) struct ShownSetting {
     value: String,
 }
 
-/// The configuration of this node as of its last reload, defaults too. It holds paths of keys, and no key.
+/// The configuration of this node as of its last reload, defaults too. It holds paths of keys, and
+/// no key.
 #[utoipa::path(
     get, path = "/v1/debug/configuration", tag = "operation", operation_id = "configuration",
     responses((status = 200, description = "Every key with its value", body = ShownConfiguration), DebugProblems)
@@ -83,6 +105,9 @@ pub(crate) async fn configuration(
     conn.caller().must_be_admin(&api.policy())?;
     query.end()?;
     let values = crate::config::values(&api.service().config().await);
-    let items = values.into_iter().map(|(key, value)| ShownSetting { key, value }).collect();
+    let items = values
+        .into_iter()
+        .map(|(key, value)| ShownSetting { key, value })
+        .collect();
     json::respond(StatusCode::OK, &ShownConfiguration { items })
 }

@@ -27,14 +27,19 @@ pub(crate) struct ShownExamination {
     items: Vec<Finding>,
 }
 
-/// Examines this node: its certificates, permissions, disk (a small file is written and synced) and limits; and for each member
-/// whether packets pass both ways, the path, the clocks, versions and certificates. Members are asked on connections of their own.
-/// Takes up to about ten seconds where one does not answer.
+/// Examines this node: its certificates, permissions, disk (a small file is written and synced) and
+/// limits; and for each member whether packets pass both ways, the path, the clocks, versions and
+/// certificates. Members are asked on connections of their own. Takes up to about ten seconds where
+/// one does not answer.
 #[utoipa::path(
     get, path = "/v1/debug/doctor", tag = "operation", operation_id = "doctor",
     responses((status = 200, description = "What was found", body = ShownExamination), DoctorProblems)
 )]
-pub(crate) async fn examine(State(api): State<Api>, Extension(conn): Extension<Arc<Conn>>, query: Query) -> Result<Response, Problem> {
+pub(crate) async fn examine(
+    State(api): State<Api>,
+    Extension(conn): Extension<Arc<Conn>>,
+    query: Query,
+) -> Result<Response, Problem> {
     conn.caller().must_be_admin(&api.policy())?;
     query.end()?;
     json::respond(StatusCode::OK, &examination(&api).await?)
@@ -56,7 +61,11 @@ pub(crate) async fn examination(api: &Api) -> Result<ShownExamination, Problem> 
     items.extend(configuration(api).await);
     items.extend(members);
     let healthy = items.iter().all(|finding| finding.level == Level::Good);
-    Ok(ShownExamination { node: api.service().info().name.to_string(), healthy, items })
+    Ok(ShownExamination {
+        node: api.service().info().name.to_string(),
+        healthy,
+        items,
+    })
 }
 
 /// Whether the files would serve for a restart, and whether they are what is in force.
@@ -69,10 +78,20 @@ async fn configuration(api: &Api) -> Vec<Finding> {
             format!("{error:#}"),
             "put it right before the next restart (musterd --check-config)",
         )],
-        Ok(keys) if keys.is_empty() => vec![Finding::good(check, crate::doctor::HERE, "the file is good, and in force")],
+        Ok(keys) if keys.is_empty() => vec![Finding::good(
+            check,
+            crate::doctor::HERE,
+            "the file is good, and in force",
+        )],
         Ok(keys) => {
             let what = format!("changed and not in force: {}", keys.join(", "));
-            vec![Finding::warning(check, crate::doctor::HERE, what, "muster reload, and a restart where it says so")]
+            vec![Finding::warning(
+                check,
+                crate::doctor::HERE,
+                what,
+                "muster reload, and a restart \
+                where it says so",
+            )]
         }
     }
 }

@@ -6,8 +6,9 @@ use crate::api::filter::Filter;
 use crate::api::gate::Conn;
 use crate::api::json::{self, Json, RawJson};
 use crate::api::openapi::{
-    AddAnswers, AddProblems, AtParams, DeleteAnswers, DeleteProblems, EditAnswers, EditProblems, EntriesProblems, EntryPage, EntryProblems,
-    FilterParams, IfMatchHeader, PageParams, WriteParams,
+    AddAnswers, AddProblems, AtParams, DeleteAnswers, DeleteProblems, EditAnswers, EditProblems,
+    EntriesProblems, EntryPage, EntryProblems, FilterParams, IfMatchHeader, PageParams,
+    WriteParams,
 };
 use crate::api::page::{Page, PageWriter};
 use crate::api::path::{self, EntryPath, ListPath};
@@ -39,46 +40,88 @@ use std::time::Duration;
     ),
     responses(
         (
-            status = 200, description = "A page of entries, each with its `position`", body = EntryPage,
+            status = 200, description = "A page of entries, each with its \
+                `position`", body = EntryPage,
             headers(("ETag" = String, description = "The list's tag; not with `at`")),
         ),
         EntriesProblems,
     )
 )]
-pub(crate) async fn list(State(api): State<Api>, ListPath(name): ListPath, mut query: Query) -> Result<Response, Problem> {
+pub(crate) async fn list(
+    State(api): State<Api>,
+    ListPath(name): ListPath,
+    mut query: Query,
+) -> Result<Response, Problem> {
     let (filter, page) = (Filter::take(&mut query)?, Page::take(&mut query)?);
-    let (at, timeout) = (query.one("at")?.map(|text| parse_change(&text)).transpose()?, take_timeout(&mut query)?);
+    let (at, timeout) = (
+        query
+            .one("at")?
+            .map(|text| parse_change(&text))
+            .transpose()?,
+        take_timeout(&mut query)?,
+    );
     query.end()?;
     let after = page.after.as_deref().map(parse_place).transpose()?;
     if let Some(change) = at {
-        let entries = entries_at(&api, name, change, timeout).await?.into_iter().map(Ok::<_, Problem>);
-        return write_page(entries, 0, &filter, &page, after.as_ref(), Effort::Any)?.ok_or_else(unbounded).map(PageWriter::respond);
+        let entries = entries_at(&api, name, change, timeout)
+            .await?
+            .into_iter()
+            .map(Ok::<_, Problem>);
+        return write_page(entries, 0, &filter, &page, after.as_ref(), Effort::Any)?
+            .ok_or_else(unbounded)
+            .map(PageWriter::respond);
     }
     let id = ListId::of(&name);
     let row = api.row(id)?.ok_or_else(|| no_list(&name))?;
     let tag = row.tag();
-    let read = move |reader: &Reader, effort| read_page(reader, id, &filter, &page, after.as_ref(), effort);
-    let on_the_spot = if api.is_small(&row) { read(api.reader(), Effort::Little)? } else { None };
+    let read = move |reader: &Reader, effort| {
+        read_page(reader, id, &filter, &page, after.as_ref(), effort)
+    };
+    let on_the_spot = if api.is_small(&row) {
+        read(api.reader(), Effort::Little)?
+    } else {
+        None
+    };
     let page = match on_the_spot {
         Some(page) => page,
-        None => api.scan(move |reader| read(reader, Effort::Any)?.ok_or_else(unbounded)).await?,
+        None => {
+            api.scan(move |reader| read(reader, Effort::Any)?.ok_or_else(unbounded))
+                .await?
+        }
     };
     Ok(tagged(page.respond(), tag))
 }
 
-async fn entries_at(api: &Api, list: ListName, change: ChangeHash, timeout: Duration) -> Result<Vec<Entry>, Problem> {
+async fn entries_at(
+    api: &Api,
+    list: ListName,
+    change: ChangeHash,
+    timeout: Duration,
+) -> Result<Vec<Entry>, Problem> {
     // Reading leaves no trace, so that it does not matter who asks.
     let by = Author(String::new());
-    match api.ask(by, Command::EntriesAt { list, change, timeout }, timeout).await? {
+    match api
+        .ask(
+            by,
+            Command::EntriesAt {
+                list,
+                change,
+                timeout,
+            },
+            timeout,
+        )
+        .await?
+    {
         Reply::Entries(entries) => Ok(entries),
-        other @ (Reply::Edited { .. } | Reply::Unconfirmed(_) | Reply::Lagging(_)) => {
-            Err(Problem::internal(format!("a list was answered with {other:?}")))
-        }
+        other @ (Reply::Edited { .. } | Reply::Unconfirmed(_) | Reply::Lagging(_)) => Err(
+            Problem::internal(format!("a list was answered with {other:?}")),
+        ),
     }
 }
 
 fn parse_change(text: &str) -> Result<ChangeHash, Problem> {
-    text.parse().map_err(|error| Problem::invalid(format!("\"at\": {error}")))
+    text.parse()
+        .map_err(|error| Problem::invalid(format!("\"at\": {error}")))
 }
 
 /// Adds one entry or several, all or none; the first creates the list.
@@ -104,21 +147,48 @@ pub(crate) async fn add(
     let options = Options::take(&mut query)?;
     query.end()?;
     let expect = match IfMatch::of(&headers)? {
-        Some(wanted) => Some(Precondition::List(wanted.resolve(api.row(ListId::of(&list))?.as_ref().map(ListRow::tag))?)),
+        Some(wanted) => Some(Precondition::List(
+            wanted.resolve(api.row(ListId::of(&list))?.as_ref().map(ListRow::tag))?,
+        )),
         None => None,
     };
     let (entries, is_one) = match Added::parse(&body)? {
         Added::One(entry) => (vec![entry], true),
         Added::Several(entries) => (entries, false),
     };
-    let written = api.write(&conn.caller(), list.clone(), Edit::Add(entries), expect, options).await?;
-    let done = if written.change.is_some() { StatusCode::CREATED } else { StatusCode::OK };
+    let written = api
+        .write(
+            &conn.caller(),
+            list.clone(),
+            Edit::Add(entries),
+            expect,
+            options,
+        )
+        .await?;
+    let done = if written.change.is_some() {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    };
     if !is_one {
-        let items = written.entries.iter().map(|entry| ShownEntry::new(entry)).collect();
-        return written.respond(done, &Items { items, replicas: written.replicas() });
+        let items = written
+            .entries
+            .iter()
+            .map(|entry| ShownEntry::new(entry))
+            .collect();
+        return written.respond(
+            done,
+            &Items {
+                items,
+                replicas: written.replicas(),
+            },
+        );
     }
     let mut response = respond_entry(&written, done)?;
-    let path = written.entries.first().and_then(|entry| HeaderValue::from_str(&path::of_entry(&list, entry.id)).ok());
+    let path = written
+        .entries
+        .first()
+        .and_then(|entry| HeaderValue::from_str(&path::of_entry(&list, entry.id)).ok());
     path.map(|path| response.headers_mut().insert(header::LOCATION, path));
     Ok(response)
 }
@@ -132,7 +202,9 @@ struct Items<'a> {
 }
 
 fn respond_entry(written: &Written, done: StatusCode) -> Result<Response, Problem> {
-    let Some(entry) = written.entries.first() else { return Err(Problem::internal("a write was answered without its entry")) };
+    let Some(entry) = written.entries.first() else {
+        return Err(Problem::internal("a write was answered without its entry"));
+    };
     let response = written.respond(done, &ShownEntry::new(entry).with(written.replicas()))?;
     Ok(tagged(response, entry.tag()))
 }
@@ -154,10 +226,20 @@ fn tagged(mut response: Response, tag: u64) -> Response {
         EntryProblems,
     )
 )]
-pub(crate) async fn show(State(api): State<Api>, EntryPath(list, id): EntryPath, query: Query) -> Result<Response, Problem> {
+pub(crate) async fn show(
+    State(api): State<Api>,
+    EntryPath(list, id): EntryPath,
+    query: Query,
+) -> Result<Response, Problem> {
     query.end()?;
-    let entry = api.reader().entry(ListId::of(&list), id)?.ok_or_else(|| Problem::from(Refusal::NoEntry(id)))?;
-    Ok(tagged(json::respond(StatusCode::OK, &ShownEntry::new(&entry))?, entry.tag()))
+    let entry = api
+        .reader()
+        .entry(ListId::of(&list), id)?
+        .ok_or_else(|| Problem::from(Refusal::NoEntry(id)))?;
+    Ok(tagged(
+        json::respond(StatusCode::OK, &ShownEntry::new(&entry))?,
+        entry.tag(),
+    ))
 }
 
 /// Changes an entry by a JSON merge patch (RFC 7396), or moves it.
@@ -182,7 +264,10 @@ pub(crate) async fn edit(
     query.end()?;
     let edit = Edit::Patch(id, body.check()?);
     let expect = expect_entry(&api, ListId::of(&list), id, &headers)?;
-    let written = api.write(&conn.caller(), list, edit, expect, options).await.map_err(|problem| gone(problem, id))?;
+    let written = api
+        .write(&conn.caller(), list, edit, expect, options)
+        .await
+        .map_err(|problem| gone(problem, id))?;
     respond_entry(&written, StatusCode::OK)
 }
 
@@ -205,18 +290,38 @@ pub(crate) async fn delete(
     let options = Options::take(&mut query)?;
     query.end()?;
     let expect = expect_entry(&api, ListId::of(&list), id, &headers)?;
-    let written = api.write(&conn.caller(), list, Edit::Delete(id), expect, options).await.map_err(|problem| gone(problem, id))?;
+    let written = api
+        .write(&conn.caller(), list, Edit::Delete(id), expect, options)
+        .await
+        .map_err(|problem| gone(problem, id))?;
     written.respond_gone()
 }
 
 /// The precondition of a call on an entry.
-fn expect_entry(api: &Api, list: ListId, id: EntryId, headers: &HeaderMap) -> Result<Option<Precondition>, Problem> {
-    let Some(wanted) = IfMatch::of(headers)? else { return Ok(None) };
-    let entry = api.reader().entry(list, id)?.ok_or_else(|| Problem::from(Refusal::NoEntry(id)))?;
-    wanted.resolve(Some(entry.tag())).map(|tag| Some(Precondition::Entry(tag)))
+fn expect_entry(
+    api: &Api,
+    list: ListId,
+    id: EntryId,
+    headers: &HeaderMap,
+) -> Result<Option<Precondition>, Problem> {
+    let Some(wanted) = IfMatch::of(headers)? else {
+        return Ok(None);
+    };
+    let entry = api
+        .reader()
+        .entry(list, id)?
+        .ok_or_else(|| Problem::from(Refusal::NoEntry(id)))?;
+    wanted
+        .resolve(Some(entry.tag()))
+        .map(|tag| Some(Precondition::Entry(tag)))
 }
 
-/// To a call on an entry, one that was deleted is one that is not there; it is a conflict only for one who adds it.
+/// To a call on an entry, one that was deleted is one that is not there; it is a conflict only for
+/// one who adds it.
 fn gone(problem: Problem, id: EntryId) -> Problem {
-    if problem.is(Kind::Deleted) { Refusal::NoEntry(id).into() } else { problem }
+    if problem.is(Kind::Deleted) {
+        Refusal::NoEntry(id).into()
+    } else {
+        problem
+    }
 }

@@ -66,13 +66,22 @@ pub(crate) fn read_page(
         return write_page(reader.entries(list, None), 0, filter, page, None, effort);
     };
     let before = reader.position(list, order, *id)?;
-    let is_there = reader.entry(list, *id)?.is_some_and(|entry| entry.order == *order);
+    let is_there = reader
+        .entry(list, *id)?
+        .is_some_and(|entry| entry.order == *order);
     let first = before + u64::from(is_there);
-    write_page(reader.entries(list, Some((order, *id))), first, filter, page, None, effort)
+    write_page(
+        reader.entries(list, Some((order, *id))),
+        first,
+        filter,
+        page,
+        None,
+        effort,
+    )
 }
 
-/// Writes those of the entries that pass the filter and stand behind `after`; `first` is the first one's position.
-/// `None` if it takes more than `effort`.
+/// Writes those of the entries that pass the filter and stand behind `after`; `first` is the first
+/// one's position. `None` if it takes more than `effort`.
 pub(crate) fn write_page<E>(
     entries: impl Iterator<Item = Result<Entry, E>>,
     first: u64,
@@ -102,11 +111,21 @@ where
     Ok(Some(writer))
 }
 
-/// The entries of a list that can be due as the filter wants, by the index and in order. `None` if the filter has no such
-/// bound, or if they are many: counting the position of each would take longer than reading the whole list.
-fn find_by_due(reader: &Reader, list: ListId, filter: &Filter) -> Result<Option<Vec<Entry>>, Problem> {
-    let Some((from_ms, to_ms)) = filter.due_range_ms() else { return Ok(None) };
-    let mut found: Vec<Entry> = reader.due_in(list, from_ms, to_ms).take(MOST_BY_INDEX + 1).collect::<Result<_, _>>()?;
+/// The entries of a list that can be due as the filter wants, by the index and in order. `None` if
+/// the filter has no such bound, or if they are many: counting the position of each would take
+/// longer than reading the whole list.
+fn find_by_due(
+    reader: &Reader,
+    list: ListId,
+    filter: &Filter,
+) -> Result<Option<Vec<Entry>>, Problem> {
+    let Some((from_ms, to_ms)) = filter.due_range_ms() else {
+        return Ok(None);
+    };
+    let mut found: Vec<Entry> = reader
+        .due_in(list, from_ms, to_ms)
+        .take(MOST_BY_INDEX + 1)
+        .collect::<Result<_, _>>()?;
     found.sort_by(|a, b| (&a.order, a.id).cmp(&(&b.order, b.id)));
     Ok((found.len() <= MOST_BY_INDEX).then_some(found))
 }
@@ -120,7 +139,10 @@ fn write_found(
     after: Option<&Place>,
 ) -> Result<PageWriter, Problem> {
     let mut writer = PageWriter::new(page);
-    for entry in found.iter().filter(|entry| filter.admits(entry) && !is_seen(entry, after)) {
+    for entry in found
+        .iter()
+        .filter(|entry| filter.admits(entry) && !is_seen(entry, after))
+    {
         let position = reader.position(list, &entry.order, entry.id)?;
         if writer.push(&ShownEntry::new(entry).at(position), || place_key(entry))? == Room::Full {
             break;
@@ -149,16 +171,30 @@ mod tests {
         let (store, _) = Store::open(dir.path(), |_| ()).unwrap();
         let name = ListName::new("a").unwrap();
         let list = ListId::of(&name);
-        let due = |n: u32| n.is_multiple_of(10).then(|| Due::Instant(i64::from(n) * 86_400_000));
+        let due = |n: u32| {
+            n.is_multiple_of(10)
+                .then(|| Due::Instant(i64::from(n) * 86_400_000))
+        };
         let row = |n: u32| Row::Entry {
             list,
             id: EntryId(n.into()),
-            entry: Some(Arc::new(Entry { due: due(n), order: format!("a{n:05}"), ..entry(n.into()) })),
+            entry: Some(Arc::new(Entry {
+                due: due(n),
+                order: format!("a{n:05}"),
+                ..entry(n.into())
+            })),
         };
         let mut rows: Vec<Row> = (0..count).map(row).collect();
         rows.push(Row::List {
             list,
-            row: ListRow { name, total: count.into(), open: count.into(), modified_at: 0, heads: vec![], sum: 1 },
+            row: ListRow {
+                name,
+                total: count.into(),
+                open: count.into(),
+                modified_at: 0,
+                heads: vec![],
+                sum: 1,
+            },
         });
         let (sender, committed) = std::sync::mpsc::channel();
         store.commit(rows, Box::new(move |result| sender.send(result).unwrap()));
@@ -166,16 +202,29 @@ mod tests {
         (store.reader(), list, store)
     }
 
-    fn read(reader: &Reader, list: ListId, text: &str, effort: Effort) -> Option<serde_json::Value> {
+    fn read(
+        reader: &Reader,
+        list: ListId,
+        text: &str,
+        effort: Effort,
+    ) -> Option<serde_json::Value> {
         let mut query = Query::parse(Some(text)).unwrap();
-        let (filter, page) = (Filter::take(&mut query).unwrap(), Page::take(&mut query).unwrap());
+        let (filter, page) = (
+            Filter::take(&mut query).unwrap(),
+            Page::take(&mut query).unwrap(),
+        );
         let after = page.after.as_deref().map(|key| parse_place(key).unwrap());
         let writer = read_page(reader, list, &filter, &page, after.as_ref(), effort).unwrap();
         writer.map(|writer| serde_json::from_slice(&writer.finish()).unwrap())
     }
 
     fn positions(page: &serde_json::Value) -> Vec<u64> {
-        page["items"].as_array().unwrap().iter().map(|item| item["position"].as_u64().unwrap()).collect()
+        page["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|item| item["position"].as_u64().unwrap())
+            .collect()
     }
 
     #[test]
@@ -186,7 +235,9 @@ mod tests {
         loop {
             let page = read(&reader, list, &format!("limit=7{cursor}"), Effort::Any).unwrap();
             seen.extend(positions(&page));
-            let Some(next) = page["next"].as_str() else { break };
+            let Some(next) = page["next"].as_str() else {
+                break;
+            };
             cursor = format!("&cursor={next}");
         }
         assert_eq!(seen, (0..50).collect::<Vec<u64>>());
@@ -204,20 +255,57 @@ mod tests {
             "due_from=1970-01-01",
             "text=none&due=1970-01-31",
         ] {
-            let (by_index, whole) = (read(&reader, list, query, Effort::Any), read(&reader, list, query, Effort::Little));
+            let (by_index, whole) = (
+                read(&reader, list, query, Effort::Any),
+                read(&reader, list, query, Effort::Little),
+            );
             assert_eq!(by_index, whole, "{query}");
         }
-        let first = read(&reader, list, "due_from=1970-01-11&due_to=1970-02-20&limit=2", Effort::Any).unwrap();
-        let next = format!("due_from=1970-01-11&due_to=1970-02-20&cursor={}", first["next"].as_str().unwrap());
-        assert_eq!((positions(&first), positions(&read(&reader, list, &next, Effort::Any).unwrap())), (vec![10, 20], vec![30, 40, 50]));
+        let first = read(
+            &reader,
+            list,
+            "due_from=1970-01-11&due_to=1970-02-20&limit=2",
+            Effort::Any,
+        )
+        .unwrap();
+        let next = format!(
+            "due_from=1970-01-11&due_to=1970-02-20&cursor={}",
+            first["next"].as_str().unwrap()
+        );
+        assert_eq!(
+            (
+                positions(&first),
+                positions(&read(&reader, list, &next, Effort::Any).unwrap())
+            ),
+            (vec![10, 20], vec![30, 40, 50])
+        );
         store.close();
     }
 
     #[test]
     fn little_effort_stops_at_large_entries() {
-        let large = |n: u128| Ok::<_, Problem>(Entry { notes: "x".repeat(60_000), ..entry(n) });
-        let page = Page { limit: 10, after: None };
-        let write = |count, effort| write_page((0..count).map(large), 0, &Filter::default(), &page, None, effort).unwrap().is_some();
+        let large = |n: u128| {
+            Ok::<_, Problem>(Entry {
+                notes: "x".repeat(60_000),
+                ..entry(n)
+            })
+        };
+        let page = Page {
+            limit: 10,
+            after: None,
+        };
+        let write = |count, effort| {
+            write_page(
+                (0..count).map(large),
+                0,
+                &Filter::default(),
+                &page,
+                None,
+                effort,
+            )
+            .unwrap()
+            .is_some()
+        };
         assert!(write(2, Effort::Little) && !write(3, Effort::Little) && write(3, Effort::Any));
     }
 }

@@ -37,16 +37,31 @@ struct Wanted {
 
 impl Wanted {
     fn take(query: &mut Query) -> Result<Self, Problem> {
-        let kinds: Option<Vec<String>> = query.one("kinds")?.map(|kinds| kinds.split(',').map(ToOwned::to_owned).collect());
-        let unknown = kinds.iter().flatten().find(|kind| !KINDS.contains(&kind.as_str()));
+        let kinds: Option<Vec<String>> = query
+            .one("kinds")?
+            .map(|kinds| kinds.split(',').map(ToOwned::to_owned).collect());
+        let unknown = kinds
+            .iter()
+            .flatten()
+            .find(|kind| !KINDS.contains(&kind.as_str()));
         if let Some(unknown) = unknown {
-            return Err(Problem::invalid(format!("\"kinds\" has {unknown:?}; some of {} are right", KINDS.join(","))));
+            return Err(Problem::invalid(format!(
+                "\"kinds\" has {unknown:?}; some of {} are \
+                right",
+                KINDS.join(",")
+            )));
         }
-        Ok(Self { kinds, name: query.one("name")? })
+        Ok(Self {
+            kinds,
+            name: query.one("name")?,
+        })
     }
 
     fn admits(&self, kind: &str, name: &str) -> bool {
-        let is_kind = self.kinds.as_ref().is_none_or(|kinds| kinds.iter().any(|wanted| wanted == kind));
+        let is_kind = self
+            .kinds
+            .as_ref()
+            .is_none_or(|kinds| kinds.iter().any(|wanted| wanted == kind));
         is_kind && self.name.as_ref().is_none_or(|wanted| wanted == name)
     }
 }
@@ -65,24 +80,33 @@ struct ShownEvent<'a> {
 
 impl<'a> ShownEvent<'a> {
     fn new(event: &'a Event) -> Self {
-        Self { at: Millis(event.at_ms), kind: event.kind, what: event.what, name: &event.name, detail: &event.detail }
+        Self {
+            at: Millis(event.at_ms),
+            kind: event.kind,
+            what: event.what,
+            name: &event.name,
+            detail: &event.detail,
+        }
     }
 }
 
 /// What happens: a stream of server-sent events.
 ///
-/// The data of an event is `{at, kind, type, name, …}`. Kind `member`: `joined`, `suspect`, `alive`, `down`,
-/// `restarting`, `left`, `forgotten`; kind `list`: `created`, `changed`, `deleted`; kind `partition`: `changed`, `healed`;
-/// kind `process`: `up`, `down`, `unreachable`, `back`, `contested`, `lost`, as a monitor of the process gets them.
-/// Without a usable `Last-Event-ID` the first event is `snapshot`, `{"items": […], "last": true|false}`, whose items are
-/// written alike: each member with its present state as type, and the partition's verdict. Lists and processes are not in it: there can be
-/// very many, and they have calls and streams of their own. A reader
-/// that is 10,000 events behind gets `lagged`, and the stream ends.
+/// The data of an event is `{at, kind, type, name, …}`. Kind `member`: `joined`, `suspect`,
+/// `alive`, `down`, `restarting`, `left`, `forgotten`; kind `list`: `created`, `changed`,
+/// `deleted`; kind `partition`: `changed`, `healed`; kind `process`: `up`, `down`, `unreachable`,
+/// `back`, `contested`, `lost`, as a monitor of the process gets them. Without a usable
+/// `Last-Event-ID` the first event is `snapshot`, `{"items": […], "last": true|false}`, whose items
+/// are written alike: each member with its present state as type, and the partition's verdict.
+/// Lists and processes are not in it: there can be very many, and they have calls and streams of
+/// their own. A reader that is 10,000 events behind gets `lagged`, and the stream ends.
 #[utoipa::path(
     get, path = "/v1/events", tag = "node and cluster", operation_id = "events",
     params(
-        ("kinds" = Option<String>, Query, description = "Some of member,process,list,partition; all without"),
-        ("name" = Option<String>, Query, description = "Only of the member, process or list of that name"),
+        ("kinds" = Option<String>, Query, description = "Some of member,process,list,partition; \
+            all without"),
+        ("name" = Option<String>, Query, description = "Only of the member, process or list of \
+            that name"),
         LastEventId,
     ),
     responses((status = 200, description = "The stream", body = String, content_type = "text/event-stream"), StreamProblems)
@@ -100,12 +124,26 @@ pub(crate) async fn stream(
     let events = api.service().events();
     let last = sse::last_event_id(&headers).and_then(|id| parse_id(&run, id));
     let feed = match last.and_then(|last| events.resume(last)) {
-        Some(Subscription { past, live }) => Events { wanted, run, first: VecDeque::new(), past: past.into(), live, ended: false },
+        Some(Subscription { past, live }) => Events {
+            wanted,
+            run,
+            first: VecDeque::new(),
+            past: past.into(),
+            live,
+            ended: false,
+        },
         None => {
             let Subscription { past, live } = events.follow();
             let id = event_id(&run, past.last().map_or(0, |event| event.id));
             let first = snapshot(&api.service().view(), &wanted, &id)?;
-            Events { wanted, run, first, past: VecDeque::new(), live, ended: false }
+            Events {
+                wanted,
+                run,
+                first,
+                past: VecDeque::new(),
+                live,
+                ended: false,
+            }
         }
     };
     Ok(sse::respond(feed, streaming))
@@ -135,7 +173,11 @@ fn snapshot(view: &RosterView, wanted: &Wanted, id: &str) -> Result<VecDeque<Byt
         id: 0,
         at_ms: view.since.0,
         kind: "partition",
-        what: if view.verdict == Verdict::Whole { "healed" } else { "changed" },
+        what: if view.verdict == Verdict::Whole {
+            "healed"
+        } else {
+            "changed"
+        },
         name: view.verdict.as_str().to_owned(),
         detail: partition_detail(view)?,
     });
@@ -146,15 +188,26 @@ fn snapshot(view: &RosterView, wanted: &Wanted, id: &str) -> Result<VecDeque<Byt
 fn partition_detail(view: &RosterView) -> Result<Map<String, Value>, Problem> {
     let partition = serde_json::to_value(ShownPartition::new(view)).map_err(Problem::internal)?;
     let field = |field: &str| Some((field.to_owned(), partition.get(field)?.clone()));
-    Ok(["verdict", "missing"].into_iter().filter_map(field).collect())
+    Ok(["verdict", "missing"]
+        .into_iter()
+        .filter_map(field)
+        .collect())
 }
 
-/// Snapshot events of at most [`SNAPSHOT_ITEMS`] things each; at least one, the last of which has the id.
-fn chunks<'a, T, S: Serialize>(things: &'a [T], id: &str, show: impl Fn(&'a T) -> S) -> Result<VecDeque<Bytes>, Problem> {
+/// Snapshot events of at most [`SNAPSHOT_ITEMS`] things each; at least one, the last of which has
+/// the id.
+fn chunks<'a, T, S: Serialize>(
+    things: &'a [T],
+    id: &str,
+    show: impl Fn(&'a T) -> S,
+) -> Result<VecDeque<Bytes>, Problem> {
     let mut events = VecDeque::new();
     let mut rest = things;
     loop {
-        let mut writer = PageWriter::new(&Page { limit: SNAPSHOT_ITEMS, after: None });
+        let mut writer = PageWriter::new(&Page {
+            limit: SNAPSHOT_ITEMS,
+            after: None,
+        });
         let mut written = 0;
         for thing in rest {
             if writer.push(&show(thing), Vec::new)? == Room::Full {
@@ -164,7 +217,11 @@ fn chunks<'a, T, S: Serialize>(things: &'a [T], id: &str, show: impl Fn(&'a T) -
         }
         rest = rest.get(written..).unwrap_or_default();
         let id = rest.is_empty().then_some(id);
-        events.push_back(Bytes::from(sse::event(Some("snapshot"), id, &writer.finish_snapshot())));
+        events.push_back(Bytes::from(sse::event(
+            Some("snapshot"),
+            id,
+            &writer.finish_snapshot(),
+        )));
         if rest.is_empty() {
             return Ok(events);
         }
@@ -189,7 +246,9 @@ impl Events {
             return None;
         }
         let id = event_id(&self.run, event.id);
-        sse::json_event(None, Some(&id), &ShownEvent::new(event)).ok().map(Bytes::from)
+        sse::json_event(None, Some(&id), &ShownEvent::new(event))
+            .ok()
+            .map(Bytes::from)
     }
 }
 
@@ -235,7 +294,11 @@ mod tests {
     fn kinds_and_name_choose_the_events() {
         assert!(wanted("").unwrap().admits("list", "x"));
         assert!(wanted("kinds=member,list").unwrap().admits("list", "x"));
-        assert!(!wanted("kinds=member,partition").unwrap().admits("list", "x"));
+        assert!(
+            !wanted("kinds=member,partition")
+                .unwrap()
+                .admits("list", "x")
+        );
         assert!(!wanted("name=y").unwrap().admits("list", "x"));
         assert_eq!(wanted("kinds=members").unwrap_err().status(), 422);
     }
@@ -252,11 +315,24 @@ mod tests {
     fn a_large_snapshot_comes_in_parts() {
         let numbers: Vec<u32> = (0..2001).collect();
         let parts = chunks(&numbers, "19a-7", |number| *number).unwrap();
-        let text: Vec<_> = parts.iter().map(|part| std::str::from_utf8(part).unwrap()).collect();
+        let text: Vec<_> = parts
+            .iter()
+            .map(|part| std::str::from_utf8(part).unwrap())
+            .collect();
         assert_eq!(text.len(), 3);
-        assert!(text[0].starts_with("event: snapshot\ndata: ") && text[0].ends_with(",999],\"last\":false}\n\n"));
-        assert_eq!(text[2], "event: snapshot\nid: 19a-7\ndata: {\"items\":[2000],\"last\":true}\n\n");
+        assert!(
+            text[0].starts_with("event: snapshot\ndata: ")
+                && text[0].ends_with(",999],\"last\":false}\n\n")
+        );
+        assert_eq!(
+            text[2],
+            "event: snapshot\nid: 19a-7\ndata: \
+            {\"items\":[2000],\"last\":true}\n\n"
+        );
         let none: Vec<u32> = Vec::new();
-        assert!(chunks(&none, "19a-0", |number| *number).unwrap()[0].ends_with(b"{\"items\":[],\"last\":true}\n\n"));
+        assert!(
+            chunks(&none, "19a-0", |number| *number).unwrap()[0]
+                .ends_with(b"{\"items\":[],\"last\":true}\n\n")
+        );
     }
 }

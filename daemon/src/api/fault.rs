@@ -1,5 +1,5 @@
-//! `/v1/debug`: packets dropped and threads held up on purpose, for trying out what becomes of it; only in a daemon
-//! started for that.
+//! `/v1/debug`: packets dropped and threads held up on purpose, for trying out what becomes of it;
+//! only in a daemon started for that.
 
 use crate::api::gate::Conn;
 use crate::api::json::RawJson;
@@ -47,7 +47,13 @@ pub(crate) struct HangBody {
 /// The means to do harm on purpose, for those who may, in a daemon started for that.
 fn faults<'a>(api: &'a Api, conn: &Conn) -> Result<&'a transport::Fault, Problem> {
     let faults = api.service().faults();
-    let faults = faults.ok_or_else(|| Problem::new(Kind::Path, "this daemon was not started with --dev-faults"))?;
+    let faults = faults.ok_or_else(|| {
+        Problem::new(
+            Kind::Path,
+            "this daemon was not started with \
+        --dev-faults",
+        )
+    })?;
     conn.caller().must_be_operator()?;
     Ok(faults)
 }
@@ -67,7 +73,9 @@ pub(crate) async fn hang(
     query.end()?;
     let HangBody { part, ms } = json::parse(&body)?;
     if ms > MAX_HANG_MS {
-        return Err(Problem::invalid(format!("\"ms\" is {ms}; up to {MAX_HANG_MS} is right")));
+        return Err(Problem::invalid(format!(
+            "\"ms\" is {ms}; up to {MAX_HANG_MS} is right"
+        )));
     }
     let sleep = move || std::thread::sleep(Duration::from_millis(ms));
     if part == "api" {
@@ -75,9 +83,17 @@ pub(crate) async fn hang(
         (0..threads).for_each(|_| drop(tokio::spawn(async move { sleep() })));
         return Ok(StatusCode::NO_CONTENT);
     }
-    let parts: Vec<_> = api.service().parts().into_iter().filter(|known| known.name() == part).collect();
+    let parts: Vec<_> = api
+        .service()
+        .parts()
+        .into_iter()
+        .filter(|known| known.name() == part)
+        .collect();
     if parts.is_empty() {
-        return Err(Problem::invalid(format!("\"part\" is {part:?}; cluster, lists, store or api is right")));
+        return Err(Problem::invalid(format!(
+            "\"part\" is {part:?}; cluster, lists, store or api \
+            is right"
+        )));
     }
     parts.iter().for_each(|part| part.call(Box::new(sleep)));
     Ok(StatusCode::NO_CONTENT)
@@ -98,11 +114,19 @@ pub(crate) async fn set(
     query.end()?;
     let FaultBody { block } = json::parse(&body)?;
     if block.len() > MAX_BLOCKED {
-        return Err(Problem::invalid(format!("\"block\" has {} addresses; up to {MAX_BLOCKED} are right", block.len())));
+        return Err(Problem::invalid(format!(
+            "\"block\" has {} addresses; up to {MAX_BLOCKED} are \
+            right",
+            block.len()
+        )));
     }
     let parse = |text: &String| {
-        text.parse::<SocketAddr>()
-            .map_err(|_| Problem::invalid(format!("\"block\" has {text:?}; an address such as 127.0.0.1:7001 is right")))
+        text.parse::<SocketAddr>().map_err(|_| {
+            Problem::invalid(format!(
+                "\"block\" has {text:?}; an address such as \
+                127.0.0.1:7001 is right"
+            ))
+        })
     };
     let addresses: Vec<SocketAddr> = block.iter().map(parse).collect::<Result<_, _>>()?;
     if addresses.is_empty() {

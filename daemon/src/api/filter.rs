@@ -47,16 +47,30 @@ impl Filter {
             None | Some("all") => None,
             Some("open") => Some(false),
             Some("done") => Some(true),
-            Some(other) => return Err(Problem::invalid(format!("\"state\" is {other:?}; open, done or all is right"))),
+            Some(other) => {
+                return Err(Problem::invalid(format!(
+                    "\"state\" is {other:?}; open, \
+                done or all is right"
+                )));
+            }
         };
         let due = DueFilter::take(query)?;
         let text = query.one("text")?.map(|text| text.to_lowercase());
-        Ok(Self { done, due, tags: query.all("tag"), assignee: query.one("assignee")?, text })
+        Ok(Self {
+            done,
+            due,
+            tags: query.all("tag"),
+            assignee: query.one("assignee")?,
+            text,
+        })
     }
 
     /// Only entries that are due on that day in UTC.
     pub(crate) fn due_on(date: Date) -> Self {
-        Self { due: DueFilter::Days(Days::new(date, date, &TimeZone::UTC)), ..Self::default() }
+        Self {
+            due: DueFilter::Days(Days::new(date, date, &TimeZone::UTC)),
+            ..Self::default()
+        }
     }
 
     /// Whether an entry passes.
@@ -64,11 +78,15 @@ impl Filter {
         self.done.is_none_or(|done| done != entry.is_open())
             && self.due.admits(entry.due)
             && self.tags.iter().all(|tag| entry.tags.contains(tag))
-            && self.assignee.as_ref().is_none_or(|wanted| entry.assignee.as_ref() == Some(wanted))
+            && self
+                .assignee
+                .as_ref()
+                .is_none_or(|wanted| entry.assignee.as_ref() == Some(wanted))
             && self.text.as_ref().is_none_or(|text| has_text(entry, text))
     }
 
-    /// The sort times of all dated entries that can pass, both ends included; `None` without a bound.
+    /// The sort times of all dated entries that can pass, both ends included; `None` without a
+    /// bound.
     pub(crate) fn due_range_ms(&self) -> Option<(i64, i64)> {
         match &self.due {
             DueFilter::Any | DueFilter::Undated => None,
@@ -88,12 +106,20 @@ fn has_text(entry: &Entry, lower: &str) -> bool {
 
 impl DueFilter {
     fn take(query: &mut Query) -> Result<Self, Problem> {
-        let (due, from, to) = (query.one("due")?, query.one("due_from")?, query.one("due_to")?);
+        let (due, from, to) = (
+            query.one("due")?,
+            query.one("due_from")?,
+            query.one("due_to")?,
+        );
         let zone = take_zone(query)?;
         if due.is_some() && (from.is_some() || to.is_some()) {
-            return Err(Problem::invalid("\"due\" is given together with \"due_from\" or \"due_to\"; one or the other is right"));
+            return Err(Problem::invalid(
+                "\"due\" is given together with \"due_from\" \
+                or \"due_to\"; one or the other is right",
+            ));
         }
-        let day = |name: &str, text: Option<String>| text.map(|text| parse_date(name, &text)).transpose();
+        let day =
+            |name: &str, text: Option<String>| text.map(|text| parse_date(name, &text)).transpose();
         match due {
             Some(due) if due == "none" => Ok(Self::Undated),
             Some(due) => {
@@ -121,9 +147,12 @@ impl DueFilter {
 fn take_zone(query: &mut Query) -> Result<TimeZone, Problem> {
     match query.one("tz")? {
         None => Ok(TimeZone::UTC),
-        Some(name) => {
-            TimeZone::get(&name).map_err(|_| Problem::invalid(format!("\"tz\" is {name:?}; a name such as Europe/Berlin is right")))
-        }
+        Some(name) => TimeZone::get(&name).map_err(|_| {
+            Problem::invalid(format!(
+                "\"tz\" is {name:?}; a name \
+                such as Europe/Berlin is right"
+            ))
+        }),
     }
 }
 
@@ -131,8 +160,14 @@ impl Days {
     fn new(first: Date, last: Date, zone: &TimeZone) -> Self {
         let after_last = last.checked_add(1.day()).ok();
         let from_ms = start_ms(first, zone).unwrap_or(i64::MIN);
-        let to_ms = after_last.and_then(|day| start_ms(day, zone)).unwrap_or(i64::MAX);
-        Self { first, last, instants_ms: from_ms..to_ms }
+        let to_ms = after_last
+            .and_then(|day| start_ms(day, zone))
+            .unwrap_or(i64::MAX);
+        Self {
+            first,
+            last,
+            instants_ms: from_ms..to_ms,
+        }
     }
 
     fn contain(&self, due: Due) -> bool {
@@ -143,8 +178,14 @@ impl Days {
     }
 
     fn sort_range_ms(&self) -> (i64, i64) {
-        let (first, last) = (Due::Date(self.first).sort_ms(), Due::Date(self.last).sort_ms());
-        (first.min(self.instants_ms.start), last.max(self.instants_ms.end.saturating_sub(1)))
+        let (first, last) = (
+            Due::Date(self.first).sort_ms(),
+            Due::Date(self.last).sort_ms(),
+        );
+        (
+            first.min(self.instants_ms.start),
+            last.max(self.instants_ms.end.saturating_sub(1)),
+        )
     }
 }
 
@@ -168,25 +209,53 @@ mod tests {
     }
 
     fn admits(text: &str, due: &str) -> bool {
-        let due = if due == "none" { None } else { Some(parse_due("due", due).unwrap()) };
+        let due = if due == "none" {
+            None
+        } else {
+            Some(parse_due("due", due).unwrap())
+        };
         filter(text).admits(&Entry { due, ..entry(1) })
     }
 
     #[test]
     fn a_zone_decides_the_day_of_an_instant() {
-        assert!(admits("due=2026-03-01&tz=Europe/Berlin", "2026-02-28T23:00:00Z"));
-        assert!(!admits("due=2026-03-01&tz=Europe/Berlin", "2026-02-28T22:59:59.999Z"));
-        assert!(admits("due=2026-03-01&tz=Europe/Berlin", "2026-03-01T22:59:59.999Z"));
-        assert!(!admits("due=2026-03-01&tz=Europe/Berlin", "2026-03-01T23:00:00Z"));
+        assert!(admits(
+            "due=2026-03-01&tz=Europe/Berlin",
+            "2026-02-28T23:00:00Z"
+        ));
+        assert!(!admits(
+            "due=2026-03-01&tz=Europe/Berlin",
+            "2026-02-28T22:59:59.999Z"
+        ));
+        assert!(admits(
+            "due=2026-03-01&tz=Europe/Berlin",
+            "2026-03-01T22:59:59.999Z"
+        ));
+        assert!(!admits(
+            "due=2026-03-01&tz=Europe/Berlin",
+            "2026-03-01T23:00:00Z"
+        ));
         assert!(admits("due=2026-03-01", "2026-03-01T23:00:00Z"));
-        assert!(admits("due=2026-03-01&tz=America/New_York", "2026-03-02T04:59:59Z"));
+        assert!(admits(
+            "due=2026-03-01&tz=America/New_York",
+            "2026-03-02T04:59:59Z"
+        ));
     }
 
     #[test]
     fn a_day_with_a_changing_clock_has_23_hours() {
-        assert!(admits("due=2026-03-29&tz=Europe/Berlin", "2026-03-28T23:00:00Z"));
-        assert!(admits("due=2026-03-29&tz=Europe/Berlin", "2026-03-29T21:59:59Z"));
-        assert!(!admits("due=2026-03-29&tz=Europe/Berlin", "2026-03-29T22:00:00Z"));
+        assert!(admits(
+            "due=2026-03-29&tz=Europe/Berlin",
+            "2026-03-28T23:00:00Z"
+        ));
+        assert!(admits(
+            "due=2026-03-29&tz=Europe/Berlin",
+            "2026-03-29T21:59:59Z"
+        ));
+        assert!(!admits(
+            "due=2026-03-29&tz=Europe/Berlin",
+            "2026-03-29T22:00:00Z"
+        ));
     }
 
     #[test]
@@ -199,12 +268,23 @@ mod tests {
 
     #[test]
     fn both_ends_of_a_range_belong_to_it() {
-        for (due, inside) in
-            [("2026-02-28", false), ("2026-03-01", true), ("2026-03-03T23:59:59Z", true), ("2026-03-04", false), ("none", false)]
-        {
-            assert_eq!(admits("due_from=2026-03-01&due_to=2026-03-03", due), inside, "{due}");
+        for (due, inside) in [
+            ("2026-02-28", false),
+            ("2026-03-01", true),
+            ("2026-03-03T23:59:59Z", true),
+            ("2026-03-04", false),
+            ("none", false),
+        ] {
+            assert_eq!(
+                admits("due_from=2026-03-01&due_to=2026-03-03", due),
+                inside,
+                "{due}"
+            );
         }
-        assert!(admits("due_from=2026-03-01", "9999-12-31") && admits("due_to=2026-03-01", "0000-01-01"));
+        assert!(
+            admits("due_from=2026-03-01", "9999-12-31")
+                && admits("due_to=2026-03-01", "0000-01-01")
+        );
     }
 
     #[test]
@@ -220,7 +300,10 @@ mod tests {
             let (from, to) = filter.due_range_ms().unwrap();
             for hour in -30..60 {
                 let due = Due::Instant(1_772_323_200_000 + hour * 3_600_000);
-                assert!(!filter.due.admits(Some(due)) || (from..=to).contains(&due.sort_ms()), "{zone} {hour}");
+                assert!(
+                    !filter.due.admits(Some(due)) || (from..=to).contains(&due.sort_ms()),
+                    "{zone} {hour}"
+                );
             }
             assert!((from..=to).contains(&Due::Date(jiff::civil::date(2026, 3, 1)).sort_ms()));
         }
@@ -228,19 +311,44 @@ mod tests {
 
     #[test]
     fn the_other_filters_are_all_demanded() {
-        let entry = Entry { tags: vec!["a".into(), "b".into()], assignee: Some("Zoë".into()), notes: "Straße ÄÖ".into(), ..entry(1) };
-        for text in ["", "state=open", "state=all", "tag=a&tag=b", "assignee=Zo%C3%AB", "text=DENT", "text=stra%C3%9Fe+%C3%A4"] {
+        let entry = Entry {
+            tags: vec!["a".into(), "b".into()],
+            assignee: Some("Zoë".into()),
+            notes: "Straße ÄÖ".into(),
+            ..entry(1)
+        };
+        for text in [
+            "",
+            "state=open",
+            "state=all",
+            "tag=a&tag=b",
+            "assignee=Zo%C3%AB",
+            "text=DENT",
+            "text=stra%C3%9Fe+%C3%A4",
+        ] {
             assert!(filter(text).admits(&entry), "{text}");
         }
-        for text in ["state=done", "tag=a&tag=c", "assignee=zo%C3%AB", "text=doctor", "state=open&text=x"] {
+        for text in [
+            "state=done",
+            "tag=a&tag=c",
+            "assignee=zo%C3%AB",
+            "text=doctor",
+            "state=open&text=x",
+        ] {
             assert!(!filter(text).admits(&entry), "{text}");
         }
     }
 
     #[test]
     fn filters_that_mean_nothing_are_refused() {
-        for text in ["state=closed", "due=2026-02-30", "due=tomorrow", "due_from=none", "tz=Mars/Base", "due=2026-03-01&due_to=2026-03-02"]
-        {
+        for text in [
+            "state=closed",
+            "due=2026-02-30",
+            "due=tomorrow",
+            "due_from=none",
+            "tz=Mars/Base",
+            "due=2026-03-01&due_to=2026-03-02",
+        ] {
             let problem = Filter::take(&mut Query::parse(Some(text)).unwrap()).unwrap_err();
             assert_eq!(problem.status(), 422, "{text}");
         }

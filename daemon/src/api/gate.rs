@@ -1,17 +1,20 @@
 //! The bounds on connections, and who has to yield when they are reached.
 //!
-//! A user may have so many connections, and the node so many in all. When a bound is reached, a newcomer does not wait
-//! for the goodwill of those that came before: one of them is closed to make room. It is chosen from the user that the
-//! bound concerns, in this order:
+//! A user may have so many connections, and the node so many in all. When a bound is reached, a
+//! newcomer does not wait for the goodwill of those that came before: one of them is closed to make
+//! room. It is chosen from the user that the bound concerns, in this order:
 //!
-//! 1. a connection of the process that holds most of them, on which it is the *client's turn*: it is idle, has sent half
-//!    of a request, or does not read what is written to it; the one on which nothing has moved for the longest time first;
+//! 1. a connection of the process that holds most of them, on which it is the *client's turn*: it
+//!    is idle, has sent half of a request, or does not read what is written to it; the one on which
+//!    nothing has moved for the longest time first;
 //! 2. such a connection of any other process;
-//! 3. if the newcomer is another process: a stream (its client can resume it), then a call that is being worked on or a
-//!    connection to which a process's registration is bound, of the process that holds most.
+//! 3. if the newcomer is another process: a stream (its client can resume it), then a call that is
+//!    being worked on or a connection to which a process's registration is bound, of the process
+//!    that holds most.
 //!
-//! Only when there is none of these is the newcomer refused with 429. So no program, whatever it does with its
-//! connections, keeps another program of the same user out, and none of another user is touched by it.
+//! Only when there is none of these is the newcomer refused with 429. So no program, whatever it
+//! does with its connections, keeps another program of the same user out, and none of another user
+//! is touched by it.
 
 mod conn;
 
@@ -32,7 +35,8 @@ use tokio::sync::watch;
 pub struct Limits {
     /// Connections in all, on the socket and by TCP.
     pub connections: usize,
-    /// Connections of one user on the socket. All of one address on TCP may have half of `connections`.
+    /// Connections of one user on the socket. All of one address on TCP may have half of
+    /// `connections`.
     pub connections_per_user: usize,
     /// Streams of one user or address.
     pub streams_per_user: usize,
@@ -42,7 +46,8 @@ pub struct Limits {
     pub body: Duration,
     /// How long a connection may be idle between requests.
     pub idle: Duration,
-    /// How long a client may leave an answer unread. Streams wait longer: they end when too much is waiting.
+    /// How long a client may leave an answer unread. Streams wait longer: they end when too much is
+    /// waiting.
     pub unread: Duration,
 }
 
@@ -121,12 +126,23 @@ impl Shared {
 impl Gate {
     /// A gate with these bounds, as they are at each moment.
     pub fn new(limits: watch::Receiver<Limits>) -> Self {
-        Self { shared: Arc::new(Shared { limits, start: Instant::now(), users: Users::default(), table: Mutex::default() }) }
+        Self {
+            shared: Arc::new(Shared {
+                limits,
+                start: Instant::now(),
+                users: Users::default(),
+                table: Mutex::default(),
+            }),
+        }
     }
 
     /// The process at the other end of a connection of the unix socket.
     pub(crate) fn process(&self, uid: u32, pid: Option<i32>) -> Caller {
-        Caller::Process { uid, pid: pid.unwrap_or(0), user: self.shared.users.name(uid) }
+        Caller::Process {
+            uid,
+            pid: pid.unwrap_or(0),
+            user: self.shared.users.name(uid),
+        }
     }
 
     /// Admits a connection, at the cost of another one if need be.
@@ -140,25 +156,42 @@ impl Gate {
         let conn = Arc::new(Conn::new(number, caller, Arc::clone(&self.shared)));
         table.conns.insert(number, Arc::clone(&conn));
         metrics::connections(table.conns.len());
-        Ok(Seat { conn, shared: Arc::clone(&self.shared), number })
+        Ok(Seat {
+            conn,
+            shared: Arc::clone(&self.shared),
+            number,
+        })
     }
 
     /// Closes the connections whose client exceeds a time limit. To be called now and then.
     pub(crate) fn sweep(&self) {
         let now_ms = self.shared.now_ms();
         let table = self.shared.table();
-        table.conns.values().filter(|conn| conn.is_overdue(now_ms)).for_each(|conn| conn.cut());
+        table
+            .conns
+            .values()
+            .filter(|conn| conn.is_overdue(now_ms))
+            .for_each(|conn| conn.cut());
     }
 
     /// Closes all connections: those in work after their answer.
     pub(crate) fn close_all(&self) {
-        self.shared.table().conns.values().for_each(|conn| conn.close());
+        self.shared
+            .table()
+            .conns
+            .values()
+            .for_each(|conn| conn.close());
     }
 }
 
 fn refusal() -> Problem {
     metrics::connection_refused();
-    Problem::new(Kind::TooMany, "all connections that this user may have are in work").retry_after(1)
+    Problem::new(
+        Kind::TooMany,
+        "all connections that this user may have are in \
+        work",
+    )
+    .retry_after(1)
 }
 
 impl Table {
@@ -171,11 +204,17 @@ impl Table {
         if self.conns.len() < shared.limits().connections {
             return None;
         }
-        let owners: BTreeMap<Owner, usize> = self.conns.values().fold(BTreeMap::new(), |mut counts, conn| {
-            *counts.entry(conn.caller().owner()).or_default() += 1;
-            counts
-        });
-        owners.into_iter().max_by_key(|(_, count)| *count).map(|(owner, _)| owner)
+        let owners: BTreeMap<Owner, usize> =
+            self.conns
+                .values()
+                .fold(BTreeMap::new(), |mut counts, conn| {
+                    *counts.entry(conn.caller().owner()).or_default() += 1;
+                    counts
+                });
+        owners
+            .into_iter()
+            .max_by_key(|(_, count)| *count)
+            .map(|(owner, _)| owner)
     }
 
     /// Closes one of an owner's connections for that newcomer.
@@ -186,12 +225,19 @@ impl Table {
     }
 
     fn count(&self, owner: Owner) -> usize {
-        self.conns.values().filter(|conn| conn.caller().owner() == owner).count()
+        self.conns
+            .values()
+            .filter(|conn| conn.caller().owner() == owner)
+            .count()
     }
 
     /// Which connection of that owner yields to the newcomer.
     fn victim(&self, owner: Owner, newcomer: &Caller) -> Option<u64> {
-        let of_owner = || self.conns.iter().filter(|(_, conn)| conn.caller().owner() == owner);
+        let of_owner = || {
+            self.conns
+                .iter()
+                .filter(|(_, conn)| conn.caller().owner() == owner)
+        };
         let held = of_owner().fold(BTreeMap::<Program, usize>::new(), |mut held, (_, conn)| {
             *held.entry(conn.caller().program()).or_default() += 1;
             held
@@ -223,12 +269,21 @@ mod tests {
     use super::*;
 
     fn gate(connections: usize, per_user: usize) -> Gate {
-        let limits = Limits { connections, connections_per_user: per_user, streams_per_user: 2, ..Limits::default() };
+        let limits = Limits {
+            connections,
+            connections_per_user: per_user,
+            streams_per_user: 2,
+            ..Limits::default()
+        };
         Gate::new(watch::channel(limits).1)
     }
 
     fn process(uid: u32, pid: i32) -> Caller {
-        Caller::Process { uid, pid, user: None }
+        Caller::Process {
+            uid,
+            pid,
+            user: None,
+        }
     }
 
     fn is_closed(seat: &Seat) -> bool {
@@ -237,7 +292,9 @@ mod tests {
     }
 
     fn seats(gate: &Gate, caller: &Caller, count: usize) -> Vec<Seat> {
-        (0..count).map(|_| gate.admit(caller.clone()).unwrap()).collect()
+        (0..count)
+            .map(|_| gate.admit(caller.clone()).unwrap())
+            .collect()
     }
 
     fn age(seat: &Seat, ms: u64) {
@@ -248,10 +305,16 @@ mod tests {
     fn the_connection_that_has_waited_longest_for_its_client_yields() {
         let gate = gate(10, 3);
         let seats = seats(&gate, &process(1, 1), 3);
-        seats.iter().zip([5, 9, 7]).for_each(|(seat, ms)| age(seat, ms));
+        seats
+            .iter()
+            .zip([5, 9, 7])
+            .for_each(|(seat, ms)| age(seat, ms));
         seats[0].conn.begin();
         gate.admit(process(1, 1)).unwrap();
-        assert_eq!(seats.iter().map(is_closed).collect::<Vec<_>>(), [false, false, true]);
+        assert_eq!(
+            seats.iter().map(is_closed).collect::<Vec<_>>(),
+            [false, false, true]
+        );
     }
 
     #[test]
@@ -280,7 +343,10 @@ mod tests {
         seats.iter().for_each(|seat| seat.conn.begin());
         let _stream = seats[1].conn.stream().unwrap();
         gate.admit(process(1, 2)).unwrap();
-        assert_eq!(seats.iter().map(is_closed).collect::<Vec<_>>(), [false, true, false]);
+        assert_eq!(
+            seats.iter().map(is_closed).collect::<Vec<_>>(),
+            [false, true, false]
+        );
     }
 
     #[test]
@@ -352,7 +418,11 @@ mod tests {
     }
 
     fn bearer(uid: u32, token: u8) -> Caller {
-        Caller::Bearer { uid, user: None, token: crate::tokens::TokenId([token; 8]) }
+        Caller::Bearer {
+            uid,
+            user: None,
+            token: crate::tokens::TokenId([token; 8]),
+        }
     }
 
     #[test]
@@ -363,8 +433,17 @@ mod tests {
         seats.iter().for_each(|seat| seat.conn.begin());
         seats[0].conn.act_as(bearer(1, 1)).unwrap();
         seats[1].conn.act_as(bearer(1, 1)).unwrap();
-        assert_eq!(seats[2].conn.act_as(bearer(1, 1)).unwrap_err().status(), 429);
-        assert_eq!(gate.admit(process(1, 7)).map(drop).map_err(|problem| problem.status()), Ok(()), "another program takes its turn");
+        assert_eq!(
+            seats[2].conn.act_as(bearer(1, 1)).unwrap_err().status(),
+            429
+        );
+        assert_eq!(
+            gate.admit(process(1, 7))
+                .map(drop)
+                .map_err(|problem| problem.status()),
+            Ok(()),
+            "another program takes its turn"
+        );
         assert!(seats[2].conn.act_as(bearer(2, 2)).is_ok());
         seats[2].conn.act_as(address.clone()).unwrap();
         assert_eq!(seats[2].conn.caller(), address);
@@ -374,7 +453,10 @@ mod tests {
     fn streams_by_tcp_are_counted_by_the_tokens_user() {
         let gate = gate(10, 10);
         let seats = seats(&gate, &Caller::Address([127, 0, 0, 1].into()), 3);
-        [1, 2, 3].into_iter().zip(&seats).for_each(|(token, seat)| seat.conn.act_as(bearer(1, token)).unwrap());
+        [1, 2, 3]
+            .into_iter()
+            .zip(&seats)
+            .for_each(|(token, seat)| seat.conn.act_as(bearer(1, token)).unwrap());
         let _first = seats[0].conn.stream().unwrap();
         let _second = seats[1].conn.stream().unwrap();
         assert_eq!(seats[2].conn.stream().unwrap_err().status(), 429);
@@ -386,7 +468,9 @@ mod tests {
     fn clients_have_a_time_for_each_step() {
         let gate = gate(10, 10);
         let seat = gate.admit(process(1, 1)).unwrap();
-        assert!(!seat.conn.is_overdue(10_000) && seat.conn.is_overdue(10_100 + gate.shared.now_ms()));
+        assert!(
+            !seat.conn.is_overdue(10_000) && seat.conn.is_overdue(10_100 + gate.shared.now_ms())
+        );
         seat.conn.begin();
         assert!(!seat.conn.is_overdue(1_000_000));
         seat.conn.end();

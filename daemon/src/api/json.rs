@@ -17,10 +17,12 @@ use std::time::Duration;
 
 /// The largest body of an ordinary request: 1 MiB.
 const MAX_BODY_BYTES: usize = 1 << 20;
-/// How much of a body that is too large is read to its end, so that the client sees the answer and not a broken pipe.
+/// How much of a body that is too large is read to its end, so that the client sees the answer and
+/// not a broken pipe.
 const MAX_DRAINED_BYTES: usize = 64 << 20;
 
-/// The bytes of a request's body, whatever its content type says. The body must have come within the listener's bound.
+/// The bytes of a request's body, whatever its content type says. The body must have come within
+/// the listener's bound.
 pub(crate) struct RawJson(pub(crate) Bytes);
 
 impl<S: Sync> FromRequest<S> for RawJson {
@@ -28,15 +30,27 @@ impl<S: Sync> FromRequest<S> for RawJson {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
-        let conn = parts.extensions.get::<Arc<Conn>>().ok_or_else(|| Problem::internal("a request without its connection"))?;
-        if body.size_hint().lower() > MAX_BODY_BYTES as u64 && parts.headers.contains_key(header::EXPECT) {
+        let conn = parts
+            .extensions
+            .get::<Arc<Conn>>()
+            .ok_or_else(|| Problem::internal("a request without its connection"))?;
+        if body.size_hint().lower() > MAX_BODY_BYTES as u64
+            && parts.headers.contains_key(header::EXPECT)
+        {
             return Err(too_large());
         }
         let limit = conn.limits().body;
         let reading = conn.receiving(collect(body));
         match tokio::time::timeout(limit, reading).await {
             Ok(bytes) => bytes.map(Self),
-            Err(_) => Err(Problem::new(Kind::Slow, format!("the body did not arrive within {} s", limit.as_secs()))),
+            Err(_) => Err(Problem::new(
+                Kind::Slow,
+                format!(
+                    "the body did not arrive within {} \
+                s",
+                    limit.as_secs()
+                ),
+            )),
         }
     }
 }
@@ -44,8 +58,15 @@ impl<S: Sync> FromRequest<S> for RawJson {
 async fn collect(mut body: Body) -> Result<Bytes, Problem> {
     let mut whole = BytesMut::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| Problem::malformed(format!("the body ended early: {error}")))?;
-        let Ok(data) = frame.into_data() else { continue };
+        let frame = frame.map_err(|error| {
+            Problem::malformed(format!(
+                "the body ended early: \
+            {error}"
+            ))
+        })?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
         if whole.is_empty() && body.is_end_stream() && data.len() <= MAX_BODY_BYTES {
             return Ok(data);
         }
@@ -73,7 +94,10 @@ async fn drain(mut body: Body) {
 }
 
 fn too_large() -> Problem {
-    Problem::new(Kind::TooLarge, format!("the body has more than {MAX_BODY_BYTES} bytes"))
+    Problem::new(
+        Kind::TooLarge,
+        format!("the body has more than {MAX_BODY_BYTES} bytes"),
+    )
 }
 
 /// A request's body as a JSON object without unknown fields.
@@ -92,11 +116,15 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
 pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     match serde_json::from_slice(bytes) {
         Ok(Object(value)) => Ok(value),
-        Err(error) => Err(Problem::malformed(format!("the body is not the JSON object that is right here: {error}"))),
+        Err(error) => Err(Problem::malformed(format!(
+            "the body is not the JSON object that is \
+            right here: {error}"
+        ))),
     }
 }
 
-/// A struct that is read from an object only: serde by itself also takes an array of the fields' values.
+/// A struct that is read from an object only: serde by itself also takes an array of the fields'
+/// values.
 #[derive(Debug)]
 pub(crate) struct Object<T>(pub(crate) T);
 
@@ -121,7 +149,9 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
 }
 
 /// Tells a field that is null from one that is not there: `Some(None)` and `None`.
-pub(crate) fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
+pub(crate) fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }
 
@@ -136,7 +166,10 @@ pub(crate) fn respond(status: StatusCode, value: &impl Serialize) -> Result<Resp
 /// A JSON response of status 200 with that body.
 pub(crate) fn ok(body: Vec<u8>) -> Response {
     let mut response = Response::new(Body::from(body));
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
     response
 }
 
@@ -158,13 +191,32 @@ mod tests {
     #[test]
     fn null_is_not_the_same_as_nothing() {
         assert_eq!(sample("{}").unwrap(), Sample { due: None });
-        assert_eq!(sample(r#"{"due":null}"#).unwrap(), Sample { due: Some(None) });
-        assert_eq!(sample(r#"{"due":"x"}"#).unwrap(), Sample { due: Some(Some("x".into())) });
+        assert_eq!(
+            sample(r#"{"due":null}"#).unwrap(),
+            Sample { due: Some(None) }
+        );
+        assert_eq!(
+            sample(r#"{"due":"x"}"#).unwrap(),
+            Sample {
+                due: Some(Some("x".into()))
+            }
+        );
     }
 
     #[test]
     fn what_is_not_the_object_is_malformed() {
-        for text in ["", "{", "[]", "[null]", "\"x\"", "null", "{} {}", r#"{"due":1}"#, r#"{"dew":"x"}"#, r#"{"due":"a","due":"b"}"#] {
+        for text in [
+            "",
+            "{",
+            "[]",
+            "[null]",
+            "\"x\"",
+            "null",
+            "{} {}",
+            r#"{"due":1}"#,
+            r#"{"dew":"x"}"#,
+            r#"{"due":"a","due":"b"}"#,
+        ] {
             assert_eq!(sample(text).unwrap_err().status(), 400, "{text}");
         }
     }

@@ -1,6 +1,7 @@
 //! Carries changes of lists to those who watch them.
 //!
-//! One receiver for the whole API takes the changes off the service's channel at once and hands them to a [`Hub`].
+//! One receiver for the whole API takes the changes off the service's channel at once and hands
+//! them to a [`Hub`].
 
 use crate::hub::{Happening, Hub, Watcher};
 use crdt::id::ListId;
@@ -34,9 +35,13 @@ struct Shared {
 }
 
 impl ListHub {
-    /// A hub that follows two receivers of the same channel, in a task of its own until the hub is dropped.
+    /// A hub that follows two receivers of the same channel, in a task of its own until the hub is
+    /// dropped.
     pub(crate) fn start(changes: Receiver<Arc<Change>>, bell: Receiver<Arc<Change>>) -> Self {
-        let shared = Arc::new(Shared { changes: Mutex::new(changes), hub: Hub::default() });
+        let shared = Arc::new(Shared {
+            changes: Mutex::new(changes),
+            hub: Hub::default(),
+        });
         tokio::spawn(pump(bell, Arc::downgrade(&shared)));
         Self { shared }
     }
@@ -46,9 +51,13 @@ impl ListHub {
         self.shared.after_what_came(|hub| hub.watch(list))
     }
 
-    /// Watches a list from where its tag was `tag`: also gives what has happened since, oldest first, beginning with the
-    /// change that made it so. `None` if that is not known any more.
-    pub(crate) fn resume(&self, list: ListId, tag: u64) -> Option<(Watcher<Change>, Vec<Arc<Change>>)> {
+    /// Watches a list from where its tag was `tag`: also gives what has happened since, oldest
+    /// first, beginning with the change that made it so. `None` if that is not known any more.
+    pub(crate) fn resume(
+        &self,
+        list: ListId,
+        tag: u64,
+    ) -> Option<(Watcher<Change>, Vec<Arc<Change>>)> {
         self.shared.after_what_came(|hub| {
             hub.resume(list, |kept| {
                 let of_list = || kept.iter().filter(|change| change.list == list);
@@ -100,8 +109,22 @@ mod tests {
 
     fn change(name: &str, tag: u64) -> Arc<Change> {
         let name = ListName::new(name).unwrap();
-        let row = ListRow { name: name.clone(), total: 1, open: 1, modified_at: 0, heads: vec![], sum: tag };
-        Arc::new(Change { list: ListId::of(&name), name, at: Wall(0), total_before: 1, row, entries: vec![(EntryId(1), None, true)] })
+        let row = ListRow {
+            name: name.clone(),
+            total: 1,
+            open: 1,
+            modified_at: 0,
+            heads: vec![],
+            sum: tag,
+        };
+        Arc::new(Change {
+            list: ListId::of(&name),
+            name,
+            at: Wall(0),
+            total_before: 1,
+            row,
+            entries: vec![(EntryId(1), None, true)],
+        })
     }
 
     fn id(name: &str) -> ListId {
@@ -110,7 +133,10 @@ mod tests {
 
     fn hub() -> (ListHub, broadcast::Sender<Arc<Change>>) {
         let sender = broadcast::channel(16).0;
-        (ListHub::start(sender.subscribe(), sender.subscribe()), sender)
+        (
+            ListHub::start(sender.subscribe(), sender.subscribe()),
+            sender,
+        )
     }
 
     #[tokio::test]
@@ -119,7 +145,9 @@ mod tests {
         sender.send(change("a", 1)).unwrap();
         let watcher = hub.watch(id("a"));
         sender.send(change("a", 2)).unwrap();
-        let News::Happened(change) = watcher.next().await else { panic!() };
+        let News::Happened(change) = watcher.next().await else {
+            panic!()
+        };
         assert_eq!(change.row.tag(), 2);
     }
 
@@ -131,7 +159,13 @@ mod tests {
             sender.send(change("b", tag + 10)).unwrap();
         }
         let (watcher, missed) = hub.resume(id("a"), 2).unwrap();
-        assert_eq!(missed.iter().map(|change| change.row.tag()).collect::<Vec<_>>(), [2, 3]);
+        assert_eq!(
+            missed
+                .iter()
+                .map(|change| change.row.tag())
+                .collect::<Vec<_>>(),
+            [2, 3]
+        );
         assert!(watcher.next().now_or_never().is_none());
         assert!(hub.resume(id("a"), 7).is_none() && hub.resume(id("b"), 2).is_none());
     }

@@ -4,7 +4,8 @@ use crate::api::filter::Filter;
 use crate::api::gate::Conn;
 use crate::api::json;
 use crate::api::openapi::{
-    DeleteAnswers, DeleteProblems, EntryPage, FilterParams, IfMatchHeader, ListPage, ListProblems, PageParams, ScanProblems, WriteParams,
+    DeleteAnswers, DeleteProblems, EntryPage, FilterParams, IfMatchHeader, ListPage, ListProblems,
+    PageParams, ScanProblems, WriteParams,
 };
 use crate::api::page::{Page, PageWriter, Room, bad_cursor};
 use crate::api::path::ListPath;
@@ -27,24 +28,38 @@ use std::sync::Arc;
 /// The lists that have entries, by name.
 #[utoipa::path(
     get, path = "/v1/lists", tag = "to-do lists", operation_id = "lists",
-    params(("match" = Option<String>, Query, description = "A part of the name, in any case"), PageParams),
+    params(("match" = Option<String>, Query, description = "A part of the name, in any \
+        case"), PageParams),
     responses((status = 200, description = "A page of lists", body = ListPage), ScanProblems)
 )]
 pub(crate) async fn list(State(api): State<Api>, mut query: Query) -> Result<Response, Problem> {
     let page = Page::take(&mut query)?;
     let part = query.one("match")?.map(|part| part.to_lowercase());
     query.end()?;
-    let after = page.after_text()?.map(|name| ListName::new(name).map_err(|_| bad_cursor())).transpose()?;
+    let after = page
+        .after_text()?
+        .map(|name| ListName::new(name).map_err(|_| bad_cursor()))
+        .transpose()?;
     let read = move |reader: &Reader| read_lists(reader, &page, after.as_ref(), part.as_deref());
     api.scan(read).await.map(PageWriter::respond)
 }
 
-fn read_lists(reader: &Reader, page: &Page, after: Option<&ListName>, part: Option<&str>) -> Result<PageWriter, Problem> {
+fn read_lists(
+    reader: &Reader,
+    page: &Page,
+    after: Option<&ListName>,
+    part: Option<&str>,
+) -> Result<PageWriter, Problem> {
     let mut writer = PageWriter::new(page);
     for row in reader.lists(after) {
         let row = row?;
-        let is_wanted = row.total > 0 && part.is_none_or(|part| row.name.as_str().to_lowercase().contains(part));
-        if is_wanted && writer.push(&ShownList::new(&row), || row.name.as_str().as_bytes().to_vec())? == Room::Full {
+        let is_wanted = row.total > 0
+            && part.is_none_or(|part| row.name.as_str().to_lowercase().contains(part));
+        if is_wanted
+            && writer.push(&ShownList::new(&row), || {
+                row.name.as_str().as_bytes().to_vec()
+            })? == Room::Full
+        {
             break;
         }
     }
@@ -60,7 +75,11 @@ fn read_lists(reader: &Reader, page: &Page, after: Option<&ListName>, part: Opti
         ListProblems,
     )
 )]
-pub(crate) async fn show(State(api): State<Api>, ListPath(name): ListPath, query: Query) -> Result<Response, Problem> {
+pub(crate) async fn show(
+    State(api): State<Api>,
+    ListPath(name): ListPath,
+    query: Query,
+) -> Result<Response, Problem> {
     query.end()?;
     let row = api.row(ListId::of(&name))?.ok_or_else(|| no_list(&name))?;
     let mut response = json::respond(StatusCode::OK, &ShownList::new(&row))?;
@@ -70,7 +89,8 @@ pub(crate) async fn show(State(api): State<Api>, ListPath(name): ListPath, query
 
 /// Deletes all entries that this node knows of a list, and with them the list.
 ///
-/// An entry that is added or edited elsewhere at the same time brings the list back with itself alone.
+/// An entry that is added or edited elsewhere at the same time brings the list back with itself
+/// alone.
 #[utoipa::path(
     delete, path = "/v1/lists/{list}", tag = "to-do lists", operation_id = "delete_list",
     params(("list" = String, Path, description = "The list's name, percent-encoded"), WriteParams, IfMatchHeader),
@@ -89,17 +109,22 @@ pub(crate) async fn delete(
         None => None,
         Some(wanted) => {
             let row = api.row(ListId::of(&name))?.ok_or_else(|| no_list(&name))?;
-            Some(Precondition::List(wanted.resolve(Some(ListRow::tag(&row)))?))
+            Some(Precondition::List(
+                wanted.resolve(Some(ListRow::tag(&row)))?,
+            ))
         }
     };
-    api.write(&conn.caller(), name, Edit::DeleteAll, expect, options).await?.respond_gone()
+    api.write(&conn.caller(), name, Edit::DeleteAll, expect, options)
+        .await?
+        .respond_gone()
 }
 
 /// The entries of all lists, by due date (those without last), list and order.
 #[utoipa::path(
     get, path = "/v1/entries", tag = "to-do lists", operation_id = "agenda",
     params(FilterParams, PageParams),
-    responses((status = 200, description = "A page of entries, each with its `list`", body = EntryPage), ScanProblems)
+    responses((status = 200, description = "A page of entries, each with its \
+        `list`", body = EntryPage), ScanProblems)
 )]
 pub(crate) async fn agenda(State(api): State<Api>, mut query: Query) -> Result<Response, Problem> {
     let (filter, page) = (Filter::take(&mut query)?, Page::take(&mut query)?);
@@ -113,13 +138,24 @@ pub(crate) async fn agenda(State(api): State<Api>, mut query: Query) -> Result<R
     api.scan(read).await.map(PageWriter::respond)
 }
 
-/// A key behind all entries that are due at a time that a client can give, before all that are not due at all.
+/// A key behind all entries that are due at a time that a client can give, before all that are not
+/// due at all.
 fn last_dated() -> Option<AgendaKey> {
     let list = ListName::new("!").ok()?;
-    Some(AgendaKey { due_ms: Some(i64::MAX), list, order: String::new(), id: EntryId(0) })
+    Some(AgendaKey {
+        due_ms: Some(i64::MAX),
+        list,
+        order: String::new(),
+        id: EntryId(0),
+    })
 }
 
-fn read_agenda(reader: &Reader, filter: &Filter, page: &Page, after: Option<&AgendaKey>) -> Result<PageWriter, Problem> {
+fn read_agenda(
+    reader: &Reader,
+    filter: &Filter,
+    page: &Page,
+    after: Option<&AgendaKey>,
+) -> Result<PageWriter, Problem> {
     let (from_ms, to_ms) = filter.due_range_ms().unzip();
     let mut writer = PageWriter::new(page);
     for row in reader.agenda(after, from_ms, to_ms) {

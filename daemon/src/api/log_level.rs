@@ -28,7 +28,8 @@ const MAX_TIME: Duration = Duration::from_secs(24 * 3600);
 pub(crate) struct NewLevel {
     /// `off`, `error`, `warn`, `info`, `debug`, `trace`, or directives such as `info,node=debug`.
     level: String,
-    /// For how long: a whole number with `ms`, `s`, `m` or `h`, up to `24h`; without it, until it is changed or the daemon ends.
+    /// For how long: a whole number with `ms`, `s`, `m` or `h`, up to `24h`; without it, until it
+    /// is changed or the daemon ends.
     #[serde(rename = "for")]
     #[schema(nullable = false, pattern = "^[0-9]+(ms|s|m|h)$")]
     time: Option<String>,
@@ -49,8 +50,16 @@ pub(crate) struct ShownLevel {
 
 impl From<Levels> for ShownLevel {
     fn from(levels: Levels) -> Self {
-        let ms = |time: SystemTime| time.duration_since(UNIX_EPOCH).ok().and_then(|since| i64::try_from(since.as_millis()).ok());
-        Self { level: levels.level, configured: levels.configured, until: levels.until.and_then(ms).map(Millis) }
+        let ms = |time: SystemTime| {
+            time.duration_since(UNIX_EPOCH)
+                .ok()
+                .and_then(|since| i64::try_from(since.as_millis()).ok())
+        };
+        Self {
+            level: levels.level,
+            configured: levels.configured,
+            until: levels.until.and_then(ms).map(Millis),
+        }
     }
 }
 
@@ -79,7 +88,8 @@ pub(crate) async fn set(
     query.end()?;
     if !plausible(&body.level) {
         return Err(Problem::invalid(format!(
-            "\"level\" is {:?}; off, error, warn, info, debug, trace, or directives such as info,node=debug, are right",
+            "\"level\" is {:?}; off, error, warn, info, debug, trace, or directives such as \
+                info,node=debug, are right",
             body.level
         )));
     }
@@ -92,7 +102,11 @@ pub(crate) async fn set(
     delete, path = "/v1/log-level", tag = "operation", operation_id = "reset_log_level",
     responses((status = 200, description = "What is logged from now on", body = ShownLevel), ResetLevelProblems)
 )]
-pub(crate) async fn reset(State(api): State<Api>, Extension(conn): Extension<Arc<Conn>>, query: Query) -> Result<Response, Problem> {
+pub(crate) async fn reset(
+    State(api): State<Api>,
+    Extension(conn): Extension<Arc<Conn>>,
+    query: Query,
+) -> Result<Response, Problem> {
     conn.caller().must_be_admin(&api.policy())?;
     query.end()?;
     answer(api.service().logging().level.reset())
@@ -101,7 +115,12 @@ pub(crate) async fn reset(State(api): State<Api>, Extension(conn): Extension<Arc
 fn parse(text: &str) -> Result<Duration, Problem> {
     duration::parse(text)
         .filter(|time| !time.is_zero() && *time <= MAX_TIME)
-        .ok_or_else(|| Problem::invalid(format!("\"for\" is {text:?}; a time from 1ms to 24h, such as 30s, 10m or 2h, is right")))
+        .ok_or_else(|| {
+            Problem::invalid(format!(
+                "\"for\" is {text:?}; a time from 1ms to 24h, \
+            such as 30s, 10m or 2h, is right"
+            ))
+        })
 }
 
 fn answer(levels: Levels) -> Result<Response, Problem> {

@@ -1,4 +1,5 @@
-//! Counts and times the calls, by the operations of the OpenAPI document: a closed set, whatever clients ask for.
+//! Counts and times the calls, by the operations of the OpenAPI document: a closed set, whatever
+//! clients ask for.
 
 use crate::metrics::Operation;
 use axum::extract::{MatchedPath, Request, State};
@@ -27,14 +28,29 @@ struct Inner {
 impl Operations {
     /// Those of a document. Their series are exported from here on.
     pub(crate) fn of(document: &OpenApi) -> Self {
-        let by_path = document.paths.paths.iter().map(|(path, item)| (path.clone(), methods(item))).collect();
-        Self(Arc::new(Inner { by_path, none: Operation::new(NONE) }))
+        let by_path = document
+            .paths
+            .paths
+            .iter()
+            .map(|(path, item)| (path.clone(), methods(item)))
+            .collect();
+        Self(Arc::new(Inner {
+            by_path,
+            none: Operation::new(NONE),
+        }))
     }
 
     fn find(&self, request: &Request) -> &Operation {
         // Whoever serves GET answers HEAD, too.
-        let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
-        let methods = request.extensions().get::<MatchedPath>().and_then(|path| self.0.by_path.get(path.as_str()));
+        let method = if request.method() == Method::HEAD {
+            &Method::GET
+        } else {
+            request.method()
+        };
+        let methods = request
+            .extensions()
+            .get::<MatchedPath>()
+            .and_then(|path| self.0.by_path.get(path.as_str()));
         let found = methods.and_then(|methods| methods.iter().find(|(of, _)| of == method));
         found.map_or(&self.0.none, |(_, operation)| operation)
     }
@@ -49,13 +65,20 @@ fn methods(item: &PathItem) -> Vec<(Method, Operation)> {
         (Method::DELETE, &item.delete),
     ];
     let named = |(method, operation): (Method, &Option<utoipa::openapi::path::Operation>)| {
-        Some((method, Operation::new(operation.as_ref()?.operation_id.as_deref()?)))
+        Some((
+            method,
+            Operation::new(operation.as_ref()?.operation_id.as_deref()?),
+        ))
     };
     all.into_iter().filter_map(named).collect()
 }
 
 /// The middleware: around everything that is served.
-pub(crate) async fn measure(State(operations): State<Operations>, request: Request, next: Next) -> Response {
+pub(crate) async fn measure(
+    State(operations): State<Operations>,
+    request: Request,
+    next: Next,
+) -> Response {
     let (operation, begun) = (operations.find(&request), Instant::now());
     let response = next.run(request).await;
     operation.answered(response.status().as_u16(), begun.elapsed());

@@ -1,4 +1,5 @@
-//! The OpenAPI document, made from the routes themselves, and the parts of it that several calls share.
+//! The OpenAPI document, made from the routes themselves, and the parts of it that several calls
+//! share.
 
 use crate::api::access::Access;
 use crate::api::problem::{Kind, ProblemBody};
@@ -18,20 +19,28 @@ use utoipa::{IntoParams, IntoResponses, OpenApi, ToSchema};
 #[openapi(
     info(
         title = "Muster",
-        description = "A cluster of hosts, its to-do lists and the processes that are registered on it. All of it is served on the node's \
-            unix socket; the TCP listener serves the page at /, /metrics, /healthz, /readyz and this document to anyone, the book's two routes if it \
-            is open, and the rest to those that bear a token whose scope allows the call (see `security` at each). All other calls \
-            are served on the unix socket only. A request's body must be declared as JSON by TCP; the socket reads any.",
+        description = "A cluster of hosts, its to-do lists and the processes that are registered \
+            on it. All of it is served on the node's \
+            unix socket; the TCP listener serves the page at /, /metrics, /healthz, /readyz and \
+            this document to anyone, the book's two routes if it \
+            is open, and the rest to those that bear a token whose scope allows the call (see \
+            `security` at each). All other calls \
+            are served on the unix socket only. A request's body must be declared as JSON by TCP; \
+            the socket reads any.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),
-    servers((url = "http://muster", description = "The unix socket: curl --unix-socket /run/muster/muster.sock http://muster/v1/node")),
+    servers((url = "http://muster", description = "The unix socket: curl --unix-socket \
+        /run/muster/muster.sock http://muster/v1/node")),
     components(schemas(ProblemBody<'static>, EntryOrAdded, Gone<'static>)),
     tags(
-        (name = "node and cluster", description = "This node, its members, and how much of the cluster it reaches"),
+        (name = "node and cluster", description = "This node, its members, and how much of the \
+            cluster it reaches"),
         (name = "to-do lists", description = "Lists that are the same on every node"),
-        (name = "processes", description = "Names and groups of processes on all nodes, and what becomes of them"),
+        (name = "processes", description = "Names and groups of processes on all nodes, and what \
+            becomes of them"),
         (name = "tokens", description = "For programs that use the API by TCP"),
-        (name = "page", description = "How the page in a browser gets its token: `GET /` by TCP is the page itself"),
+        (name = "page", description = "How the page in a browser gets its token: `GET /` by TCP \
+            is the page itself"),
         (name = "operation", description = "For monitoring"),
         (name = "book", description = "The two routes of the book, on an open TCP listener only"),
         (name = "development", description = "Only in a daemon started with --dev-faults")
@@ -147,19 +156,24 @@ problems! {
 fn common(access: Access, has_body: bool) -> BTreeMap<String, RefOr<Response>> {
     let by_tcp: &[Kind] = match access {
         Access::Anyone => &[Kind::Forbidden],
-        Access::Token(_) | Access::SocketOnly => &[Kind::Token, Kind::BadToken, Kind::Forbidden, Kind::Scope],
+        Access::Token(_) | Access::SocketOnly => {
+            &[Kind::Token, Kind::BadToken, Kind::Forbidden, Kind::Scope]
+        }
     };
     let body: &[Kind] = if has_body { &[Kind::MediaType] } else { &[] };
     problems(&[by_tcp, body, &[Kind::TooMany, Kind::Internal]].concat())
 }
 
-/// Who may make a call: on the socket anyone at this point, by TCP those that bear a token of such a scope.
+/// Who may make a call: on the socket anyone at this point, by TCP those that bear a token of such
+/// a scope.
 fn security(access: Access) -> Vec<SecurityRequirement> {
     let on_the_socket = SecurityRequirement::default();
     match access {
         Access::Anyone | Access::SocketOnly => vec![on_the_socket],
         Access::Token(scopes) => {
-            let scopes = scopes.iter().map(|scope| SecurityRequirement::new(TOKEN, [scope.as_str()]));
+            let scopes = scopes
+                .iter()
+                .map(|scope| SecurityRequirement::new(TOKEN, [scope.as_str()]));
             std::iter::once(on_the_socket).chain(scopes).collect()
         }
     }
@@ -179,7 +193,11 @@ fn add_common(paths: &mut Paths) {
             let access = Access::of(&method, path);
             operation.security = Some(security(access));
             for (status, response) in common(access, operation.request_body.is_some()) {
-                operation.responses.responses.entry(status).or_insert(response);
+                operation
+                    .responses
+                    .responses
+                    .entry(status)
+                    .or_insert(response);
             }
         }
     }
@@ -187,23 +205,39 @@ fn add_common(paths: &mut Paths) {
 
 /// Declares what `security` names.
 fn add_scheme(document: &mut utoipa::openapi::OpenApi) {
-    let described = "A token, as `POST /v1/tokens` on the unix socket or `muster token create` makes it.";
-    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(described)).build();
-    document.components.get_or_insert_default().add_security_scheme(TOKEN, SecurityScheme::Http(bearer));
+    let described = "A token, as `POST /v1/tokens` on the unix socket or `muster token create` \
+        makes it.";
+    let bearer = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some(described))
+        .build();
+    document
+        .components
+        .get_or_insert_default()
+        .add_security_scheme(TOKEN, SecurityScheme::Http(bearer));
 }
 
 /// Responses for these kinds of problems; those of one status are told together.
 fn problems(kinds: &[Kind]) -> BTreeMap<String, RefOr<Response>> {
     let mut told: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for kind in kinds {
-        told.entry(kind.status().to_string()).or_default().push(format!("`{}`: {}", kind.uri(), kind.title()));
+        told.entry(kind.status().to_string())
+            .or_default()
+            .push(format!("`{}`: {}", kind.uri(), kind.title()));
     }
-    told.into_iter().map(|(status, kinds)| (status, RefOr::T(problem(&kinds.join("; "))))).collect()
+    told.into_iter()
+        .map(|(status, kinds)| (status, RefOr::T(problem(&kinds.join("; ")))))
+        .collect()
 }
 
 fn problem(description: &str) -> Response {
-    let schema = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
-    ResponseBuilder::new().description(description).content("application/problem+json", schema).build()
+    let schema = ContentBuilder::new()
+        .schema(Some(Ref::from_schema_name("Problem")))
+        .build();
+    ResponseBuilder::new()
+        .description(description)
+        .content("application/problem+json", schema)
+        .build()
 }
 
 /// A page of some kind of thing.
@@ -235,7 +269,10 @@ page! {
 /// Entries that were added together.
 #[derive(ToSchema)]
 #[schema(as = Entries)]
-#[expect(dead_code, reason = "describes an answer that is written from borrowed parts")]
+#[expect(
+    dead_code,
+    reason = "describes an answer that is written from borrowed parts"
+)]
 pub(crate) struct AddedEntries {
     /// The entries, in the order of the call.
     items: Vec<ShownEntry<'static>>,
@@ -248,7 +285,10 @@ pub(crate) struct AddedEntries {
 #[derive(ToSchema)]
 #[schema(as = EntryOrEntries)]
 #[serde(untagged)]
-#[expect(dead_code, reason = "describes an answer that is written from borrowed parts")]
+#[expect(
+    dead_code,
+    reason = "describes an answer that is written from borrowed parts"
+)]
 pub(crate) enum EntryOrAdded {
     One(Box<ShownEntry<'static>>),
     Several(AddedEntries),
@@ -256,7 +296,10 @@ pub(crate) enum EntryOrAdded {
 
 /// The answers to adding.
 #[derive(IntoResponses)]
-#[expect(dead_code, reason = "describes answers that are written from borrowed parts")]
+#[expect(
+    dead_code,
+    reason = "describes answers that are written from borrowed parts"
+)]
 pub(crate) enum AddAnswers {
     /// Added. One entry has an `ETag` and a `Location`.
     #[response(status = 201, headers(("Muster-Change" = String, description = "The hash of the change")))]
@@ -271,7 +314,10 @@ pub(crate) enum AddAnswers {
 
 /// The answers to changing an entry.
 #[derive(IntoResponses)]
-#[expect(dead_code, reason = "describes answers that are written from borrowed parts")]
+#[expect(
+    dead_code,
+    reason = "describes answers that are written from borrowed parts"
+)]
 pub(crate) enum EditAnswers {
     /// Changed.
     #[response(status = 200, headers(
@@ -285,7 +331,10 @@ pub(crate) enum EditAnswers {
 
 /// The answers to deleting.
 #[derive(IntoResponses)]
-#[expect(dead_code, reason = "describes answers that are written from borrowed parts")]
+#[expect(
+    dead_code,
+    reason = "describes answers that are written from borrowed parts"
+)]
 pub(crate) enum DeleteAnswers {
     /// Deleted.
     #[response(status = 204, headers(("Muster-Change" = String, description = "The hash of the change")))]
@@ -306,7 +355,8 @@ pub(crate) struct FilterParams {
     /// `open`, `done` or `all` (the default).
     #[param(pattern = "^(open|done|all)$")]
     state: Option<String>,
-    /// A day (`YYYY-MM-DD`), or `none` for entries without one. Not together with `due_from` or `due_to`.
+    /// A day (`YYYY-MM-DD`), or `none` for entries without one. Not together with `due_from` or
+    /// `due_to`.
     due: Option<String>,
     /// The first day, included.
     #[param(format = Date)]
@@ -354,7 +404,8 @@ pub(crate) struct AtParams {
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "describes what Options::take reads")]
 pub(crate) struct WriteParams {
-    /// Wait until so many nodes in all have the change on disk: a number from 1, `majority` or `all` of the roster.
+    /// Wait until so many nodes in all have the change on disk: a number from 1, `majority` or
+    /// `all` of the roster.
     replicas: Option<String>,
     /// How long to wait: `500ms`, `5s` (the default) or `2m`, at most 5 min.
     timeout: Option<String>,
@@ -374,7 +425,8 @@ pub(crate) struct TimeoutParams {
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "describes what IfMatch::of reads")]
 pub(crate) struct IfMatchHeader {
-    /// Only if the addressed thing (on adding: the list) has one of these tags, as this node has seen it.
+    /// Only if the addressed thing (on adding: the list) has one of these tags, as this node has
+    /// seen it.
     #[param(rename = "If-Match")]
     if_match: Option<String>,
 }
@@ -384,8 +436,8 @@ pub(crate) struct IfMatchHeader {
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "describes what the streams read")]
 pub(crate) struct LastEventId {
-    /// The `id` of the last event that was seen: only what followed is sent. If it cannot be used, the stream begins with
-    /// a snapshot, as without it.
+    /// The `id` of the last event that was seen: only what followed is sent. If it cannot be used,
+    /// the stream begins with a snapshot, as without it.
     #[param(rename = "Last-Event-ID")]
     last_event_id: Option<String>,
 }

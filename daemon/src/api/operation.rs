@@ -1,5 +1,5 @@
-//! What monitoring asks: metrics, health, readiness; and the OpenAPI document. Parameters are ignored here, as scrapers
-//! add their own.
+//! What monitoring asks: metrics, health, readiness; and the OpenAPI document. Parameters are
+//! ignored here, as scrapers add their own.
 
 use crate::api::Api;
 use crate::api::json;
@@ -18,7 +18,9 @@ use axum::response::Response;
 pub(crate) async fn metrics(State(api): State<Api>) -> Response {
     let mut response = Response::new(Body::from(api.service().metrics()));
     let content_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, content_type);
     response
 }
 
@@ -38,7 +40,11 @@ pub(crate) async fn healthz() -> &'static str {
 )]
 pub(crate) async fn readyz(State(api): State<Api>) -> Result<&'static str, Problem> {
     let reasons = api.service().not_ready().await;
-    if reasons.is_empty() { Ok("ready") } else { Err(Problem::new(Kind::NotReady, reasons.join("; ")).retry_after(1)) }
+    if reasons.is_empty() {
+        Ok("ready")
+    } else {
+        Err(Problem::new(Kind::NotReady, reasons.join("; ")).retry_after(1))
+    }
 }
 
 /// This document.

@@ -5,7 +5,8 @@ use crate::api::query::Query;
 use axum::response::Response;
 use serde::Serialize;
 
-/// A page ends here even if fewer things than `limit` are in it, so that a client that reads slowly holds little memory.
+/// A page ends here even if fewer things than `limit` are in it, so that a client that reads slowly
+/// holds little memory.
 const MAX_PAGE_BYTES: usize = 1 << 20;
 const DEFAULT_LIMIT: usize = 100;
 const MAX_LIMIT: usize = 1000;
@@ -26,19 +27,33 @@ impl Page {
             None => DEFAULT_LIMIT,
             Some(text) => parse_limit(&text)?,
         };
-        let after = query.one("cursor")?.map(|text| parse_cursor(&text)).transpose()?;
+        let after = query
+            .one("cursor")?
+            .map(|text| parse_cursor(&text))
+            .transpose()?;
         Ok(Self { limit, after })
     }
 
     /// The text that a cursor holds, where keys are text.
     pub(crate) fn after_text(&self) -> Result<Option<&str>, Problem> {
-        self.after.as_deref().map(|key| std::str::from_utf8(key).map_err(|_| bad_cursor())).transpose()
+        self.after
+            .as_deref()
+            .map(|key| std::str::from_utf8(key).map_err(|_| bad_cursor()))
+            .transpose()
     }
 }
 
 fn parse_limit(text: &str) -> Result<usize, Problem> {
-    let limit = text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
-    limit.ok_or_else(|| Problem::invalid(format!("\"limit\" is {text:?}; 1 to {MAX_LIMIT} is right")))
+    let limit = text
+        .parse()
+        .ok()
+        .filter(|limit| (1..=MAX_LIMIT).contains(limit));
+    limit.ok_or_else(|| {
+        Problem::invalid(format!(
+            "\"limit\" is {text:?}; 1 to {MAX_LIMIT} is \
+        right"
+        ))
+    })
 }
 
 /// The answer to a cursor that this node did not make.
@@ -47,7 +62,11 @@ pub(crate) fn bad_cursor() -> Problem {
 }
 
 fn parse_cursor(text: &str) -> Result<Vec<u8>, Problem> {
-    let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let digit = |byte: &u8| {
+        char::from(*byte)
+            .to_digit(16)
+            .and_then(|digit| u8::try_from(digit).ok())
+    };
     let pair = |pair: &[u8]| match pair {
         [high, low] => Some(digit(high)? << 4 | digit(low)?),
         _ => None,
@@ -58,11 +77,12 @@ fn parse_cursor(text: &str) -> Result<Vec<u8>, Problem> {
 
 fn cursor(key: &[u8]) -> String {
     use std::fmt::Write;
-    key.iter().fold(String::with_capacity(2 * key.len()), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    key.iter()
+        .fold(String::with_capacity(2 * key.len()), |mut text, byte| {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }
 
 /// Writes `{"items": […], "next": …}` straight to bytes.
@@ -86,12 +106,23 @@ pub(crate) enum Room {
 
 impl PageWriter {
     pub(crate) fn new(page: &Page) -> Self {
-        Self { body: b"{\"items\":[".to_vec(), items: 0, limit: page.limit, last: Vec::new(), next: None }
+        Self {
+            body: b"{\"items\":[".to_vec(),
+            items: 0,
+            limit: page.limit,
+            last: Vec::new(),
+            next: None,
+        }
     }
 
-    /// Adds a thing, unless the page is full: then the next page begins with it. `key` is what a cursor must hold to
-    /// begin after this thing; it is asked for only of the last thing of the page.
-    pub(crate) fn push(&mut self, item: &impl Serialize, key: impl FnOnce() -> Vec<u8>) -> Result<Room, Problem> {
+    /// Adds a thing, unless the page is full: then the next page begins with it. `key` is what a
+    /// cursor must hold to begin after this thing; it is asked for only of the last thing of the
+    /// page.
+    pub(crate) fn push(
+        &mut self,
+        item: &impl Serialize,
+        key: impl FnOnce() -> Vec<u8>,
+    ) -> Result<Room, Problem> {
         if self.items >= self.limit || (self.items > 0 && self.body.len() >= MAX_PAGE_BYTES) {
             self.next = Some(cursor(&self.last));
             return Ok(Room::Full);
@@ -123,7 +154,11 @@ impl PageWriter {
 
     /// The data of a snapshot event, which says only whether it is the last.
     pub(crate) fn finish_snapshot(mut self) -> Vec<u8> {
-        self.body.extend_from_slice(if self.next.is_some() { b"],\"last\":false}" } else { b"],\"last\":true}" });
+        self.body.extend_from_slice(if self.next.is_some() {
+            b"],\"last\":false}"
+        } else {
+            b"],\"last\":true}"
+        });
         self.body
     }
 
@@ -146,7 +181,9 @@ mod tests {
         let page = take("limit=2").unwrap();
         let mut writer = PageWriter::new(&page);
         for n in 1..=3 {
-            let room = writer.push(&n, || format!("ключ {n}").into_bytes()).unwrap();
+            let room = writer
+                .push(&n, || format!("ключ {n}").into_bytes())
+                .unwrap();
             assert_eq!(room == Room::Full, n == 3);
         }
         let body: serde_json::Value = serde_json::from_slice(&writer.finish()).unwrap();
@@ -180,6 +217,12 @@ mod tests {
         for text in ["cursor=", "cursor=abc", "cursor=zz", "cursor=%C3%A9"] {
             assert_eq!(take(text).unwrap_err().status(), 400, "{text}");
         }
-        assert_eq!(take("").unwrap(), Page { limit: 100, after: None });
+        assert_eq!(
+            take("").unwrap(),
+            Page {
+                limit: 100,
+                after: None
+            }
+        );
     }
 }

@@ -49,42 +49,68 @@ macro_rules! kinds {
 }
 
 kinds! {
-    Malformed 400 "malformed" "The request cannot be understood" "Not JSON, a wrong type, an unknown field or parameter, a bad cursor."
+    Malformed 400 "malformed" "The request cannot be \
+        understood" "Not JSON, a wrong type, an \
+        unknown field or parameter, a bad cursor."
     Token 401 "unauthorized" "A token is needed" "Over TCP, without a token."
-    BadToken 401 "bad-token" "The token is not good" "Over TCP, with a token that is unknown, expired or revoked."
-    BadCode 403 "bad-code" "The code is not good" "Of a link to the page: unknown, used already, or older than a minute."
+    BadToken 401 "bad-token" "The token is not good" "Over TCP, with a token that is unknown, \
+        expired or revoked."
+    BadCode 403 "bad-code" "The code is not good" "Of a link to the page: unknown, used already, \
+        or older than a minute."
     Forbidden 403 "forbidden" "Not allowed" "The caller may not do this."
-    Scope 403 "scope-too-small" "The token does not allow this" "Over TCP, with a token that is good for other calls only."
+    Scope 403 "scope-too-small" "The token does not allow \
+        this" "Over TCP, with a token that is \
+        good for other calls only."
     Path 404 "no-such-path" "There is no such path" "Nothing is served there."
     List 404 "no-such-list" "There is no such list" "The list has no live entry."
     Entry 404 "no-such-entry" "There is no such entry" "The entry is not there, or was deleted."
     Change 404 "no-such-change" "There is no such change" "The list's history has no such change."
     NoToken 404 "no-such-token" "There is no such token" "No token has that id."
     Process 404 "no-such-process" "There is no such process" "Nobody is registered under that name."
-    Member 404 "no-such-member" "There is no such member" "Nobody of that name or id is on the roster."
+    Member 404 "no-such-member" "There is no such member" "Nobody of that name or id is on the \
+        roster."
     NoCode 404 "no-such-code" "There is no such code" "It was used, or is older than a minute."
     Method 405 "method-not-allowed" "The path has no such method" "`Allow` names those that it has."
-    Slow 408 "body-too-slow" "The body did not arrive in time" "The client took longer than the limit to send it."
-    Deleted 409 "deleted" "The entry was deleted" "An entry of this id was deleted since it was added."
-    Reachable 409 "reachable" "The member is reachable" "Only a member that is gone can be forgotten."
+    Slow 408 "body-too-slow" "The body did not arrive in \
+        time" "The client took longer than the \
+        limit to send it."
+    Deleted 409 "deleted" "The entry was deleted" "An entry of this id was deleted since it was \
+        added."
+    Reachable 409 "reachable" "The member is reachable" "Only a member that is gone can be \
+        forgotten."
     OnlyHere 409 "only-here" "Lists are on this node only" "Leaving now would take them along."
     Held 409 "held" "The name is held" "A reachable other process has it: `holder` since `since`."
-    Elsewhere 409 "elsewhere" "The process runs on another node" "This can be done there only: on `node`."
-    Reported 409 "already-reported" "It was reported already" "How that process ends was told before."
-    NoListener 409 "no-listener" "The node has no TCP listener" "The page is served by TCP only; `[http] listen` makes a listener."
+    Elsewhere 409 "elsewhere" "The process runs on another \
+        node" "This can be done there only: on \
+        `node`."
+    Reported 409 "already-reported" "It was reported already" "How that process ends was told \
+        before."
+    NoListener 409 "no-listener" "The node has no TCP \
+        listener" "The page is served by TCP only; \
+        `[http] listen` makes a listener."
     Stale 412 "stale" "It was changed in between" "`If-Match` names an older state."
-    TooLarge 413 "too-large" "Too large" "A body over its limit, or a change that peers would refuse."
-    Configuration 422 "configuration" "The configuration has a mistake" "Of the file or the certificates; nothing was changed."
-    MediaType 415 "not-json" "The body is not declared as JSON" "Over TCP, a body whose content type is another one."
+    TooLarge 413 "too-large" "Too large" "A body over its limit, or a change that peers would \
+        refuse."
+    Configuration 422 "configuration" "The configuration has a \
+        mistake" "Of the file or the certificates; nothing was changed."
+    MediaType 415 "not-json" "The body is not declared as \
+        JSON" "Over TCP, a body whose content \
+        type is another one."
     Invalid 422 "invalid" "A rule is broken" "A field's limit, no such date, an unknown `before`."
-    TooMany 429 "too-many" "Too many at once" "The caller's user has too many connections, streams, tokens or codes."
+    TooMany 429 "too-many" "Too many at once" "The caller's user has too many connections, \
+        streams, tokens or codes."
     Internal 500 "internal" "The daemon failed" "A bug of the daemon; its log tells more."
-    Busy 503 "busy" "The node is busy" "Too much is waiting, or the node is stopping; nothing was changed."
+    Busy 503 "busy" "The node is busy" "Too much is waiting, or the node is stopping; nothing was \
+        changed."
     Full 503 "full" "The node has no room" "A bound of the node is reached; nothing was changed."
-    NotReady 503 "not-ready" "The node is not ready" "It cannot do its work now; the detail says why."
-    Store 503 "store-unavailable" "The store is not available" "The disk failed; nothing was changed."
-    Quarantined 503 "quarantined" "The list is quarantined" "Its document cannot be loaded; it is readable but takes no changes."
-    Unknown 503 "outcome-unknown" "The outcome is unknown" "The commit failed half-way: retry with the same id."
+    NotReady 503 "not-ready" "The node is not ready" "It cannot do its work now; the detail says \
+        why."
+    Store 503 "store-unavailable" "The store is not available" "The disk failed; nothing was \
+        changed."
+    Quarantined 503 "quarantined" "The list is quarantined" "Its document cannot be loaded; it is \
+        readable but takes no changes."
+    Unknown 503 "outcome-unknown" "The outcome is unknown" "The commit failed half-way: retry \
+        with the same id."
     Deadline 504 "deadline" "The deadline passed" "Nothing was changed."
     DiskFull 507 "disk-full" "The disk is full" "Nothing was changed."
 }
@@ -135,7 +161,12 @@ pub(crate) struct ProblemBody<'a> {
 
 impl Problem {
     pub(crate) fn new(kind: Kind, detail: impl Display) -> Self {
-        Self { kind, detail: detail.to_string(), retry_after: None, extra: Extra::default() }
+        Self {
+            kind,
+            detail: detail.to_string(),
+            retry_after: None,
+            extra: Extra::default(),
+        }
     }
 
     pub(crate) fn malformed(detail: impl Display) -> Self {
@@ -191,17 +222,34 @@ impl Problem {
     fn challenge(&self) -> Option<&'static str> {
         let challenges = [
             (Kind::Token, "Bearer realm=\"muster\""),
-            (Kind::BadToken, "Bearer realm=\"muster\", error=\"invalid_token\""),
-            (Kind::Scope, "Bearer realm=\"muster\", error=\"insufficient_scope\""),
+            (
+                Kind::BadToken,
+                "Bearer realm=\"muster\", error=\"invalid_token\"",
+            ),
+            (
+                Kind::Scope,
+                "Bearer realm=\"muster\", error=\"insufficient_scope\"",
+            ),
         ];
-        challenges.into_iter().find(|(kind, _)| self.is(*kind)).map(|(_, challenge)| challenge)
+        challenges
+            .into_iter()
+            .find(|(kind, _)| self.is(*kind))
+            .map(|(_, challenge)| challenge)
     }
 
     fn extra_headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
-        let token = self.challenge().map(|challenge| (header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge)));
+        let token = self.challenge().map(|challenge| {
+            (
+                header::WWW_AUTHENTICATE,
+                HeaderValue::from_static(challenge),
+            )
+        });
         // A client that was too slow or too greedy keeps its connection from others.
-        let close = (self.kind == Kind::Slow).then(|| (header::CONNECTION, HeaderValue::from_static("close")));
-        let retry = self.retry_after.map(|seconds| (header::RETRY_AFTER, HeaderValue::from(seconds)));
+        let close = (self.kind == Kind::Slow)
+            .then(|| (header::CONNECTION, HeaderValue::from_static("close")));
+        let retry = self
+            .retry_after
+            .map(|seconds| (header::RETRY_AFTER, HeaderValue::from(seconds)));
         token.into_iter().chain(close).chain(retry)
     }
 }
@@ -209,8 +257,12 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = Response::new(self.body().into());
-        *response.status_mut() = StatusCode::from_u16(self.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        *response.status_mut() =
+            StatusCode::from_u16(self.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        response.headers_mut().insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
         response.headers_mut().extend(self.extra_headers());
         response
     }
@@ -258,12 +310,25 @@ impl From<registry::Refusal> for Problem {
         use registry::Refusal as R;
         let kind = match &refusal {
             R::Held { holder, since } => {
-                let extra = Extra { holder: Some(holder.to_string()), since: Some(Millis(since.0)), node: None };
-                return Self { extra, ..Self::new(Kind::Held, refusal) };
+                let extra = Extra {
+                    holder: Some(holder.to_string()),
+                    since: Some(Millis(since.0)),
+                    node: None,
+                };
+                return Self {
+                    extra,
+                    ..Self::new(Kind::Held, refusal)
+                };
             }
             R::Elsewhere { node, .. } => {
-                let extra = Extra { node: Some(node.to_string()), ..Extra::default() };
-                return Self { extra, ..Self::new(Kind::Elsewhere, refusal) };
+                let extra = Extra {
+                    node: Some(node.to_string()),
+                    ..Extra::default()
+                };
+                return Self {
+                    extra,
+                    ..Self::new(Kind::Elsewhere, refusal)
+                };
             }
             R::Unknown(_) => Kind::Process,
             R::NotYours { .. } => Kind::Forbidden,
@@ -325,9 +390,16 @@ mod tests {
             (R::Timeout, 504),
         ];
         for (refusal, status) in cases {
-            assert_eq!(Problem::from(refusal.clone()).status(), status, "{refusal:?}");
+            assert_eq!(
+                Problem::from(refusal.clone()).status(),
+                status,
+                "{refusal:?}"
+            );
         }
-        assert_eq!(Problem::from(R::Unknown(WriteError::Full)).kind(), Kind::Unknown);
+        assert_eq!(
+            Problem::from(R::Unknown(WriteError::Full)).kind(),
+            Kind::Unknown
+        );
     }
 
     #[test]
@@ -342,7 +414,11 @@ mod tests {
             (R::Write(WriteError::Failed), 503),
         ];
         for (refusal, status) in cases {
-            assert_eq!(Problem::from(refusal.clone()).status(), status, "{refusal:?}");
+            assert_eq!(
+                Problem::from(refusal.clone()).status(),
+                status,
+                "{refusal:?}"
+            );
         }
     }
 
@@ -351,29 +427,74 @@ mod tests {
         use registry::Refusal as R;
         let name = crdt::name::ProcessName::new("web").unwrap();
         let node = crdt::name::NodeName::new("n2").unwrap();
-        let holder = crdt::registry::Handle { name: name.clone(), node: node.clone(), pid: 7, start: 8 };
+        let holder = crdt::registry::Handle {
+            name: name.clone(),
+            node: node.clone(),
+            pid: 7,
+            start: 8,
+        };
         let cases = [
-            (R::Held { holder: holder.clone(), since: node::time::Wall(0) }, 409),
+            (
+                R::Held {
+                    holder: holder.clone(),
+                    since: node::time::Wall(0),
+                },
+                409,
+            ),
             (R::Unknown(name.clone()), 404),
-            (R::Elsewhere { name: name.clone(), node: node.clone() }, 409),
-            (R::NotYours { name: name.clone(), owner: 7 }, 403),
+            (
+                R::Elsewhere {
+                    name: name.clone(),
+                    node: node.clone(),
+                },
+                409,
+            ),
+            (
+                R::NotYours {
+                    name: name.clone(),
+                    owner: 7,
+                },
+                403,
+            ),
             (R::UnknownNode(node.clone()), 404),
-            (R::Full { what: "processes", limit: 3 }, 503),
+            (
+                R::Full {
+                    what: "processes",
+                    limit: 3,
+                },
+                503,
+            ),
             (R::Reported(name.clone()), 409),
             (R::Write(WriteError::Full), 507),
         ];
         for (refusal, status) in cases {
-            assert_eq!(Problem::from(refusal.clone()).status(), status, "{refusal:?}");
+            assert_eq!(
+                Problem::from(refusal.clone()).status(),
+                status,
+                "{refusal:?}"
+            );
         }
-        let body = |refusal: R| serde_json::from_slice::<serde_json::Value>(&Problem::from(refusal).body()).unwrap();
-        let held = body(R::Held { holder, since: node::time::Wall(0) });
-        assert_eq!((held["holder"].as_str(), held["since"].as_str()), (Some("web@n2#7.8"), Some("1970-01-01T00:00:00.000Z")));
+        let body = |refusal: R| {
+            serde_json::from_slice::<serde_json::Value>(&Problem::from(refusal).body()).unwrap()
+        };
+        let held = body(R::Held {
+            holder,
+            since: node::time::Wall(0),
+        });
+        assert_eq!(
+            (held["holder"].as_str(), held["since"].as_str()),
+            (Some("web@n2#7.8"), Some("1970-01-01T00:00:00.000Z"))
+        );
         assert_eq!(body(R::Elsewhere { name, node })["node"], "n2");
     }
 
     #[test]
     fn every_503_says_when_to_try_again() {
-        for refusal in [lists::Refusal::Busy, lists::Refusal::Quarantined, lists::Refusal::Unknown(WriteError::Failed)] {
+        for refusal in [
+            lists::Refusal::Busy,
+            lists::Refusal::Quarantined,
+            lists::Refusal::Unknown(WriteError::Failed),
+        ] {
             let response = Problem::from(refusal).into_response();
             assert_eq!(response.status(), 503);
             assert!(response.headers().contains_key(header::RETRY_AFTER));
@@ -384,9 +505,20 @@ mod tests {
     fn every_401_asks_for_a_token() {
         for kind in Kind::ALL.iter().filter(|kind| kind.status() == 401) {
             let response = Problem::new(*kind, "x").into_response();
-            assert!(response.headers()[header::WWW_AUTHENTICATE].to_str().unwrap().starts_with("Bearer realm=\"muster\""), "{kind:?}");
+            assert!(
+                response.headers()[header::WWW_AUTHENTICATE]
+                    .to_str()
+                    .unwrap()
+                    .starts_with("Bearer realm=\"muster\""),
+                "{kind:?}"
+            );
         }
-        assert!(!Problem::new(Kind::Forbidden, "x").into_response().headers().contains_key(header::WWW_AUTHENTICATE));
+        assert!(
+            !Problem::new(Kind::Forbidden, "x")
+                .into_response()
+                .headers()
+                .contains_key(header::WWW_AUTHENTICATE)
+        );
     }
 
     #[test]

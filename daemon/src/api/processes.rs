@@ -1,7 +1,8 @@
 //! `/v1/processes`, `/v1/groups`: registered processes of all nodes.
 //!
-//! Lookups read the replica of the directory and ask nobody. Everything else is the cluster machine's to decide; what is
-//! checked here is what only the host knows: who calls, and which process a pid is.
+//! Lookups read the replica of the directory and ask nobody. Everything else is the cluster
+//! machine's to decide; what is checked here is what only the host knows: who calls, and which
+//! process a pid is.
 
 mod body;
 mod filter;
@@ -11,7 +12,9 @@ mod monitor;
 mod sd;
 mod shown;
 
-pub(crate) use groups::{__path_groups, __path_join, __path_leave, __path_members, groups, join, leave, members};
+pub(crate) use groups::{
+    __path_groups, __path_join, __path_leave, __path_members, groups, join, leave, members,
+};
 pub(crate) use links::{__path_link, __path_links, __path_unlink, link, links, unlink};
 pub(crate) use monitor::{__path_stream, stream};
 pub(crate) use sd::{__path_targets, targets};
@@ -22,7 +25,8 @@ use crate::api::gate::Conn;
 use crate::api::json;
 use crate::api::json::RawJson;
 use crate::api::openapi::{
-    OwnProcessProblems, PageParams, PageProblems, ProcessProblems, RegisterProblems, ReportProblems, TimeoutParams, page,
+    OwnProcessProblems, PageParams, PageProblems, ProcessProblems, RegisterProblems,
+    ReportProblems, TimeoutParams, page,
 };
 use crate::api::page::{Page, bad_cursor};
 use crate::api::path::ProcessPath;
@@ -53,9 +57,9 @@ page! {
 async fn ask_registry(api: &Api, command: Command, timeout: Duration) -> Result<Reply, Problem> {
     match ask(api, cluster::Command::Registry(command), timeout).await? {
         cluster::Reply::Registry(reply) => Ok(reply),
-        other @ (cluster::Reply::Joined(_) | cluster::Reply::Done) => {
-            Err(Problem::internal(format!("the registry answered with {other:?}")))
-        }
+        other @ (cluster::Reply::Joined(_) | cluster::Reply::Done) => Err(Problem::internal(
+            format!("the registry answered with {other:?}"),
+        )),
     }
 }
 
@@ -72,17 +76,19 @@ fn no_process(name: &ProcessName) -> Problem {
     Problem::new(Kind::Process, format!("no process is registered as {name}"))
 }
 
-/// Registers a process of this host under a name that no reachable other process has, or replaces its registration.
+/// Registers a process of this host under a name that no reachable other process has, or replaces
+/// its registration.
 ///
-/// Who has a name as far as this node can know is asked first: 409 tells the `holder`. Sides of a partition, or two nodes
-/// within a millisecond, can both succeed; then all nodes pick the same winner, the earlier claim. Names:
-/// `[A-Za-z0-9][A-Za-z0-9._:-]{0,127}`.
+/// Who has a name as far as this node can know is asked first: 409 tells the `holder`. Sides of a
+/// partition, or two nodes within a millisecond, can both succeed; then all nodes pick the same
+/// winner, the earlier claim. Names: `[A-Za-z0-9][A-Za-z0-9._:-]{0,127}`.
 #[utoipa::path(
     put, path = "/v1/processes/{name}", tag = "processes", operation_id = "register",
     params(("name" = String, Path, description = "The name"), TimeoutParams), request_body = RegisterBody,
     responses(
         (status = 201, description = "Registered", body = ShownProcess<'static>),
-        (status = 200, description = "The same process had the name: all that it says of itself was replaced", body = ShownProcess<'static>),
+        (status = 200, description = "The same process had the name: all that it says of itself \
+            was replaced", body = ShownProcess<'static>),
         RegisterProblems,
     )
 )]
@@ -98,16 +104,34 @@ pub(crate) async fn register(
     let wish = Wish::read(&bytes)?;
     let seen = sight(&api, &conn, wish.pid)?;
     let process = seen.process;
-    let command = Command::Register(Box::new(registration(&api, &conn, name.clone(), wish, seen)));
+    let command = Command::Register(Box::new(registration(
+        &api,
+        &conn,
+        name.clone(),
+        wish,
+        seen,
+    )));
     let status = match ask_registry(&api, command, timeout).await? {
         Reply::Registered { fresh: true } => StatusCode::CREATED,
         Reply::Registered { fresh: false } => StatusCode::OK,
-        other @ (Reply::Done | Reply::Links(_)) => return Err(Problem::internal(format!("registering was answered with {other:?}"))),
+        other @ (Reply::Done | Reply::Links(_)) => {
+            return Err(Problem::internal(format!(
+                "registering was answered with {other:?}"
+            )));
+        }
     };
     let me = api.service().info().id;
-    let found = api.service().processes().read(|directory| directory.whereis(&name));
-    let shown = found.as_ref().and_then(|found| ShownProcess::of(&name, found, (me, process), me));
-    let mut response = json::respond(status, &shown.ok_or_else(|| Problem::invalid("\"pid\": that process has ended"))?)?;
+    let found = api
+        .service()
+        .processes()
+        .read(|directory| directory.whereis(&name));
+    let shown = found
+        .as_ref()
+        .and_then(|found| ShownProcess::of(&name, found, (me, process), me));
+    let mut response = json::respond(
+        status,
+        &shown.ok_or_else(|| Problem::invalid("\"pid\": that process has ended"))?,
+    )?;
     if let Ok(location) = HeaderValue::try_from(format!("/v1/processes/{name}")) {
         response.headers_mut().insert(header::LOCATION, location);
     }
@@ -120,18 +144,41 @@ fn sight(api: &Api, conn: &Conn, pid: Option<u32>) -> Result<Sighting, Problem> 
     let pid = match (pid, u32::try_from(own)) {
         (Some(pid), _) => pid,
         (None, Ok(own)) if own > 0 => own,
-        (None, _) => return Err(Problem::invalid("\"pid\" is needed: the kernel does not tell that of the caller")),
+        (None, _) => {
+            return Err(Problem::invalid(
+                "\"pid\" is needed: the kernel does not tell \
+            that of the caller",
+            ));
+        }
     };
-    let seen = api.service().host().sight(pid).map_err(|absent| Problem::invalid(format!("\"pid\" is {pid}: {absent}")))?;
+    let seen = api
+        .service()
+        .host()
+        .sight(pid)
+        .map_err(|absent| Problem::invalid(format!("\"pid\" is {pid}: {absent}")))?;
     if uid != 0 && uid != seen.uid {
-        let detail = format!("\"pid\" is {pid}, a process of uid {}: only that user and root may register it", seen.uid);
+        let detail = format!(
+            "\"pid\" is {pid}, a process of uid {}: only that user and root may \
+            register it",
+            seen.uid
+        );
         return Err(Problem::new(Kind::Forbidden, detail));
     }
     Ok(seen)
 }
 
-fn registration(api: &Api, conn: &Arc<Conn>, name: ProcessName, wish: Wish, seen: Sighting) -> Registration {
-    let lifetime = if wish.is_bound { Lifetime::Connection(bind(api, conn)) } else { Lifetime::Process };
+fn registration(
+    api: &Api,
+    conn: &Arc<Conn>,
+    name: ProcessName,
+    wish: Wish,
+    seen: Sighting,
+) -> Registration {
+    let lifetime = if wish.is_bound {
+        Lifetime::Connection(bind(api, conn))
+    } else {
+        Lifetime::Process
+    };
     Registration {
         name,
         process: seen.process,
@@ -147,7 +194,8 @@ fn registration(api: &Api, conn: &Arc<Conn>, name: ProcessName, wish: Wish, seen
     }
 }
 
-/// Has the registry told when this connection ends. Before it is asked to bind anything to it, so that the end comes after.
+/// Has the registry told when this connection ends. Before it is asked to bind anything to it, so
+/// that the end comes after.
 fn bind(api: &Api, conn: &Conn) -> SessionId {
     let (service, session) = (api.service().clone(), SessionId(conn.number()));
     conn.bind(move || service.session_ended(session));
@@ -162,10 +210,15 @@ fn bind(api: &Api, conn: &Conn) -> SessionId {
 pub(crate) async fn list(State(api): State<Api>, mut query: Query) -> Result<Response, Problem> {
     let (filter, page) = (Filter::take(&mut query)?, Page::take(&mut query)?);
     query.end()?;
-    let after = page.after_text()?.map(|name| ProcessName::new(name).map_err(|_| bad_cursor())).transpose()?;
+    let after = page
+        .after_text()?
+        .map(|name| ProcessName::new(name).map_err(|_| bad_cursor()))
+        .transpose()?;
     let mut writer = crate::api::page::PageWriter::new(&page);
     let key = |name: &ProcessName| name.as_str().as_bytes().to_vec();
-    filter.scan(&api, &Source::of(&filter), after, &mut writer, key).await?;
+    filter
+        .scan(&api, &Source::of(&filter), after, &mut writer, key)
+        .await?;
     Ok(writer.respond())
 }
 
@@ -173,19 +226,32 @@ pub(crate) async fn list(State(api): State<Api>, mut query: Query) -> Result<Res
 #[utoipa::path(
     get, path = "/v1/processes/{name}", tag = "processes", operation_id = "whereis",
     params(("name" = String, Path, description = "The name")),
-    responses((status = 200, description = "Who has it, and in `others` who claims it besides", body = ShownProcess<'static>), ProcessProblems)
+    responses((status = 200, description = "Who has it, and in `others` who claims it \
+        besides", body = ShownProcess<'static>), ProcessProblems)
 )]
-pub(crate) async fn show(State(api): State<Api>, ProcessPath(name): ProcessPath, query: Query) -> Result<Response, Problem> {
+pub(crate) async fn show(
+    State(api): State<Api>,
+    ProcessPath(name): ProcessPath,
+    query: Query,
+) -> Result<Response, Problem> {
     query.end()?;
-    let found = api.service().processes().read(|directory| directory.whereis(&name)).ok_or_else(|| no_process(&name))?;
-    json::respond(StatusCode::OK, &ShownProcess::holder(&name, &found, api.service().info().id))
+    let found = api
+        .service()
+        .processes()
+        .read(|directory| directory.whereis(&name))
+        .ok_or_else(|| no_process(&name))?;
+    json::respond(
+        StatusCode::OK,
+        &ShownProcess::holder(&name, &found, api.service().info().id),
+    )
 }
 
 /// Takes the registration of a process of this node back. The process itself is left alone.
 #[utoipa::path(
     delete, path = "/v1/processes/{name}", tag = "processes", operation_id = "unregister",
     params(("name" = String, Path, description = "The name"), TimeoutParams),
-    responses((status = 204, description = "Taken back: monitors hear `unregistered`"), OwnProcessProblems)
+    responses((status = 204, description = "Taken back: monitors hear \
+        `unregistered`"), OwnProcessProblems)
 )]
 pub(crate) async fn delete(
     State(api): State<Api>,

@@ -1,11 +1,13 @@
-//! Query strings, strictly: a parameter that a call does not know, or that comes twice, is an error and not ignored.
+//! Query strings, strictly: a parameter that a call does not know, or that comes twice, is an error
+//! and not ignored.
 
 use crate::api::problem::Problem;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use percent_encoding::percent_decode;
 
-/// The parameters of a call. A handler takes those that it knows out of it, then calls [`Query::end`].
+/// The parameters of a call. A handler takes those that it knows out of it, then calls
+/// [`Query::end`].
 #[derive(Debug, Default)]
 pub(crate) struct Query {
     pairs: Vec<(String, String)>,
@@ -16,18 +18,31 @@ impl Query {
     /// Reads `a=1&b=2` as forms write it: `+` is a space, `%41` an `A`.
     pub(crate) fn parse(raw: Option<&str>) -> Result<Self, Problem> {
         let mut pairs = Vec::new();
-        for pair in raw.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
+        for pair in raw
+            .unwrap_or_default()
+            .split('&')
+            .filter(|pair| !pair.is_empty())
+        {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             pairs.push((decode(name)?, decode(value)?));
         }
-        Ok(Self { pairs, known: Vec::new() })
+        Ok(Self {
+            pairs,
+            known: Vec::new(),
+        })
     }
 
     /// Takes a parameter that may be given once.
     pub(crate) fn one(&mut self, name: &'static str) -> Result<Option<String>, Problem> {
         let mut values = self.all(name);
         let value = values.pop();
-        if values.is_empty() { Ok(value) } else { Err(Problem::malformed(format!("the parameter {name:?} is given more than once"))) }
+        if values.is_empty() {
+            Ok(value)
+        } else {
+            Err(Problem::malformed(format!(
+                "the parameter {name:?} is given more than once"
+            )))
+        }
     }
 
     /// Takes a parameter that may be repeated.
@@ -36,7 +51,10 @@ impl Query {
         if self.pairs.is_empty() {
             return Vec::new();
         }
-        self.pairs.extract_if(.., |(given, _)| given == name).map(|(_, value)| value).collect()
+        self.pairs
+            .extract_if(.., |(given, _)| given == name)
+            .map(|(_, value)| value)
+            .collect()
     }
 
     /// Takes a parameter that is `true` or `false`; false without.
@@ -44,15 +62,26 @@ impl Query {
         match self.one(name)?.as_deref() {
             None | Some("false") => Ok(false),
             Some("true") => Ok(true),
-            Some(other) => Err(Problem::invalid(format!("{name:?} is {other:?}; true or false is right"))),
+            Some(other) => Err(Problem::invalid(format!(
+                "{name:?} is {other:?}; true or false is \
+                right"
+            ))),
         }
     }
 
     /// Refuses what nobody took.
     pub(crate) fn end(self) -> Result<(), Problem> {
-        let Some((name, _)) = self.pairs.first() else { return Ok(()) };
-        let known = if self.known.is_empty() { "none".to_owned() } else { self.known.join(", ") };
-        Err(Problem::malformed(format!("the parameter {name:?} is unknown here; known: {known}")))
+        let Some((name, _)) = self.pairs.first() else {
+            return Ok(());
+        };
+        let known = if self.known.is_empty() {
+            "none".to_owned()
+        } else {
+            self.known.join(", ")
+        };
+        Err(Problem::malformed(format!(
+            "the parameter {name:?} is unknown here; known: {known}"
+        )))
     }
 }
 
@@ -60,7 +89,10 @@ fn decode(text: &str) -> Result<String, Problem> {
     let spaced = text.replace('+', " ");
     match percent_decode(spaced.as_bytes()).decode_utf8() {
         Ok(decoded) => Ok(decoded.into_owned()),
-        Err(_) => Err(Problem::malformed(format!("the query has {text:?}, which is not UTF-8 when decoded"))),
+        Err(_) => Err(Problem::malformed(format!(
+            "the query has {text:?}, which is not UTF-8 when \
+            decoded"
+        ))),
     }
 }
 
@@ -95,7 +127,10 @@ mod tests {
         query.one("limit").unwrap();
         let problem = query.end().unwrap_err();
         assert_eq!(problem.status(), 400);
-        assert_eq!(problem.detail(), "the parameter \"colour\" is unknown here; known: limit");
+        assert_eq!(
+            problem.detail(),
+            "the parameter \"colour\" is unknown here; known: limit"
+        );
     }
 
     #[test]

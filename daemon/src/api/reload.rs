@@ -27,17 +27,34 @@ pub(crate) struct ShownReload {
     certificate_expires_at: Millis,
 }
 
-/// Reads the configuration file and the certificates again, and puts in force what needs no restart. If there is a mistake
-/// in them, nothing is changed. SIGHUP does the same.
+/// Reads the configuration file and the certificates again, and puts in force what needs no
+/// restart. If there is a mistake in them, nothing is changed. SIGHUP does the same.
 #[utoipa::path(
     post, path = "/v1/reload", tag = "operation", operation_id = "reload",
-    responses((status = 200, description = "What took effect, and what did not", body = ShownReload), ReloadProblems)
+    responses((status = 200, description = "What took effect, and what did \
+        not", body = ShownReload), ReloadProblems)
 )]
-pub(crate) async fn reload(State(api): State<Api>, Extension(conn): Extension<Arc<Conn>>, query: Query) -> Result<Response, Problem> {
+pub(crate) async fn reload(
+    State(api): State<Api>,
+    Extension(conn): Extension<Arc<Conn>>,
+    query: Query,
+) -> Result<Response, Problem> {
     conn.caller().must_be_admin(&api.policy())?;
     query.end()?;
     let outcome = api.service().reload().await;
-    let outcome = outcome.map_err(|error| Problem::new(Kind::Configuration, format!("nothing was changed: {error:#}")))?;
+    let outcome = outcome.map_err(|error| {
+        Problem::new(
+            Kind::Configuration,
+            format!("nothing was changed: {error:#}"),
+        )
+    })?;
     let certificate_expires_at = Millis(outcome.certificate_expires.saturating_mul(1000));
-    json::respond(StatusCode::OK, &ShownReload { applied: outcome.applied, restart: outcome.restart, certificate_expires_at })
+    json::respond(
+        StatusCode::OK,
+        &ShownReload {
+            applied: outcome.applied,
+            restart: outcome.restart,
+            certificate_expires_at,
+        },
+    )
 }

@@ -31,14 +31,24 @@ const SWEEP_EVERY: Duration = Duration::from_secs(1);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LocalAddress(pub(crate) SocketAddr);
 
-/// Serves the unix socket until `shutdown`, then ends its connections: idle ones and streams at once, calls in work
-/// with their answers, within 5 s.
-pub async fn serve_unix(listener: UnixListener, router: Router, gate: Gate, shutdown: impl Future<Output = ()>) {
+/// Serves the unix socket until `shutdown`, then ends its connections: idle ones and streams at
+/// once, calls in work with their answers, within 5 s.
+pub async fn serve_unix(
+    listener: UnixListener,
+    router: Router,
+    gate: Gate,
+    shutdown: impl Future<Output = ()>,
+) {
     serve(&listener, &router, &gate, shutdown).await;
 }
 
 /// Serves a TCP listener, as [`serve_unix`] does.
-pub async fn serve_tcp(listener: TcpListener, router: Router, gate: Gate, shutdown: impl Future<Output = ()>) {
+pub async fn serve_tcp(
+    listener: TcpListener,
+    router: Router,
+    gate: Gate,
+    shutdown: impl Future<Output = ()>,
+) {
     serve(&listener, &router, &gate, shutdown).await;
 }
 
@@ -92,7 +102,8 @@ impl Stream for UnixStream {
 
 impl Stream for TcpStream {
     fn caller(&self, _: &Gate) -> io::Result<Caller> {
-        self.peer_addr().map(|address| Caller::Address(address.ip().to_canonical()))
+        self.peer_addr()
+            .map(|address| Caller::Address(address.ip().to_canonical()))
     }
 
     fn local_address(&self) -> Option<SocketAddr> {
@@ -104,7 +115,12 @@ impl Stream for TcpStream {
     }
 }
 
-async fn serve<L: Listener>(listener: &L, router: &Router, gate: &Gate, shutdown: impl Future<Output = ()>) {
+async fn serve<L: Listener>(
+    listener: &L,
+    router: &Router,
+    gate: &Gate,
+    shutdown: impl Future<Output = ()>,
+) {
     let mut shutdown = pin!(shutdown);
     let mut connections = JoinSet::new();
     let mut sweep = tokio::time::interval(SWEEP_EVERY);
@@ -130,11 +146,14 @@ async fn serve<L: Listener>(listener: &L, router: &Router, gate: &Gate, shutdown
 
 fn admit<S: Stream>(stream: S, router: &Router, gate: &Gate, connections: &mut JoinSet<()>) {
     // Without credentials there is nobody to answer: the peer is gone already.
-    let Ok(caller) = stream.caller(gate) else { return };
+    let Ok(caller) = stream.caller(gate) else {
+        return;
+    };
     match gate.admit(caller) {
         Ok(seat) => drop(connections.spawn(connection(stream, router.clone(), seat))),
         Err(problem) => {
-            // If even this does not fit into the socket's buffer, the client sees the connection close.
+            // If even this does not fit into the socket's buffer, the client sees the connection
+            // close.
             let _ = stream.dismiss(&plain_answer(&problem));
         }
     }
@@ -144,7 +163,8 @@ fn admit<S: Stream>(stream: S, router: &Router, gate: &Gate, connections: &mut J
 fn plain_answer(problem: &Problem) -> Vec<u8> {
     let body = problem.body();
     let mut answer = format!(
-        "HTTP/1.1 {} Refused\r\ncontent-type: application/problem+json\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+        "HTTP/1.1 {} Refused\r\ncontent-type: application/problem+json\r\nretry-after: \
+            1\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
         problem.status(),
         body.len()
     )
@@ -156,9 +176,16 @@ fn plain_answer(problem: &Problem) -> Vec<u8> {
 async fn connection<S: Stream>(stream: S, router: Router, seat: Seat) {
     let conn = &seat.conn;
     let local = stream.local_address();
-    let io = TokioIo::new(Watched { stream, conn: Arc::clone(conn) });
+    let io = TokioIo::new(Watched {
+        stream,
+        conn: Arc::clone(conn),
+    });
     let service = service_fn(|request| answer(request, router.clone(), Arc::clone(conn), local));
-    let mut http = pin!(http1::Builder::new().max_buf_size(MAX_BUFFER_BYTES).serve_connection(io, service));
+    let mut http = pin!(
+        http1::Builder::new()
+            .max_buf_size(MAX_BUFFER_BYTES)
+            .serve_connection(io, service)
+    );
     tokio::select! {
         // A connection that had to yield does nothing more, whatever it has asked for.
         biased;
@@ -168,7 +195,8 @@ async fn connection<S: Stream>(stream: S, router: Router, seat: Seat) {
                 let _ = http.await;
             }
         }
-        // An error here is the client's going away in the middle, or a head that is no HTTP, which hyper has answered.
+        // An error here is the client's going away in the middle, or a head that is no HTTP, which
+        // hyper has answered.
         ended = &mut http => if let Err(error) = ended { tracing::trace!(%error, "a connection broke") },
     }
 }
@@ -207,7 +235,11 @@ impl<S> Watched<S> {
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
         if buf.filled().len() > before {
@@ -218,13 +250,21 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.watch(&written);
         written
     }
 
-    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
         self.watch(&written);
         written

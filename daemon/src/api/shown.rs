@@ -57,7 +57,8 @@ pub(crate) struct ShownEntry<'a> {
     modified_at: Millis,
     /// Who changed it last.
     modified_by: &'a str,
-    /// The fields that have more than one concurrent value; `deleted` for deleted by one and edited by another.
+    /// The fields that have more than one concurrent value; `deleted` for deleted by one and edited
+    /// by another.
     #[schema(value_type = Vec<ShownField>)]
     conflicts: &'a [Field],
     /// Its place in the list from 0; only in answers that list in order.
@@ -73,7 +74,10 @@ pub(crate) struct ShownEntry<'a> {
 /// How much an entry matters.
 #[derive(ToSchema)]
 #[schema(as = Priority, rename_all = "lowercase")]
-#[expect(dead_code, reason = "describes crdt's type, which knows nothing of OpenAPI")]
+#[expect(
+    dead_code,
+    reason = "describes crdt's type, which knows nothing of OpenAPI"
+)]
 pub(crate) enum ShownPriority {
     High,
     Medium,
@@ -83,7 +87,10 @@ pub(crate) enum ShownPriority {
 /// A field that can be in conflict.
 #[derive(ToSchema)]
 #[schema(as = Field, rename_all = "lowercase")]
-#[expect(dead_code, reason = "describes crdt's type, which knows nothing of OpenAPI")]
+#[expect(
+    dead_code,
+    reason = "describes crdt's type, which knows nothing of OpenAPI"
+)]
 pub(crate) enum ShownField {
     Deleted,
     Title,
@@ -153,8 +160,16 @@ pub(crate) struct ShownReplicas<'a> {
 
 impl<'a> ShownReplicas<'a> {
     pub(crate) fn new(confirmations: &'a Confirmations) -> Self {
-        let confirmed = confirmations.confirmed.iter().map(|name| name.as_str()).collect();
-        Self { asked: confirmations.asked, confirmed, reached: confirmations.reached }
+        let confirmed = confirmations
+            .confirmed
+            .iter()
+            .map(|name| name.as_str())
+            .collect();
+        Self {
+            asked: confirmations.asked,
+            confirmed,
+            reached: confirmations.reached,
+        }
     }
 }
 
@@ -179,7 +194,13 @@ pub(crate) struct ShownList<'a> {
 
 impl<'a> ShownList<'a> {
     pub(crate) fn new(row: &'a ListRow) -> Self {
-        Self { name: row.name.as_str(), total: row.total, open: row.open, modified_at: Millis(row.modified_at), heads: &row.heads }
+        Self {
+            name: row.name.as_str(),
+            total: row.total,
+            open: row.open,
+            modified_at: Millis(row.modified_at),
+            heads: &row.heads,
+        }
     }
 }
 

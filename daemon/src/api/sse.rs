@@ -20,13 +20,16 @@ static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// Where the events of a stream come from.
 pub(crate) trait Feed: Send + 'static {
-    /// The next events as bytes; `None` ends the stream. It may be dropped while it waits and called again.
+    /// The next events as bytes; `None` ends the stream. It may be dropped while it waits and
+    /// called again.
     fn next(&mut self) -> impl Future<Output = Option<Bytes>> + Send;
 }
 
 /// The event that a client saw last, if it says so.
 pub(crate) fn last_event_id(headers: &HeaderMap) -> Option<&str> {
-    headers.get(&LAST_EVENT_ID).and_then(|value| value.to_str().ok())
+    headers
+        .get(&LAST_EVENT_ID)
+        .and_then(|value| value.to_str().ok())
 }
 
 /// Writes one event. JSON has no line breaks of its own, so the data is one line.
@@ -46,8 +49,14 @@ pub(crate) fn event(name: Option<&str>, id: Option<&str>, data: &[u8]) -> Vec<u8
 }
 
 /// Writes one event of something that can be written as JSON.
-pub(crate) fn json_event(name: Option<&str>, id: Option<&str>, data: &impl Serialize) -> Result<Vec<u8>, Problem> {
-    serde_json::to_vec(data).map(|data| event(name, id, &data)).map_err(Problem::internal)
+pub(crate) fn json_event(
+    name: Option<&str>,
+    id: Option<&str>,
+    data: &impl Serialize,
+) -> Result<Vec<u8>, Problem> {
+    serde_json::to_vec(data)
+        .map(|data| event(name, id, &data))
+        .map_err(Problem::internal)
 }
 
 /// The last event of a stream whose reader was too slow.
@@ -65,7 +74,10 @@ pub(crate) fn respond(feed: impl Feed, streaming: Streaming) -> Response {
     });
     let mut response = Response::new(Body::from_stream(chunks));
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/event-stream"),
+    );
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
@@ -76,8 +88,17 @@ mod tests {
 
     #[test]
     fn an_event_is_written_as_the_standard_says() {
-        let written = json_event(Some("removed"), Some("ab.1"), &serde_json::json!({ "id": "a\nb" })).unwrap();
-        assert_eq!(String::from_utf8(written).unwrap(), "event: removed\nid: ab.1\ndata: {\"id\":\"a\\nb\"}\n\n");
+        let written = json_event(
+            Some("removed"),
+            Some("ab.1"),
+            &serde_json::json!({ "id": "a\nb" }),
+        )
+        .unwrap();
+        assert_eq!(
+            String::from_utf8(written).unwrap(),
+            "event: removed\nid: ab.1\ndata: \
+            {\"id\":\"a\\nb\"}\n\n"
+        );
         assert_eq!(event(None, None, b"{}"), b"data: {}\n\n");
     }
 }

@@ -165,7 +165,9 @@ pub(crate) async fn status(State(api): State<Api>, query: Query) -> Result<Respo
     let lagging = lagging(&api).await?;
     let reading = api.clone();
     // Asks the file system.
-    let snapshot = tokio::task::spawn_blocking(move || reading.service().snapshot()).await.map_err(Problem::internal)?;
+    let snapshot = tokio::task::spawn_blocking(move || reading.service().snapshot())
+        .await
+        .map_err(Problem::internal)?;
     let trouble = api.service().trouble();
     let shown = ShownStatus {
         node: ShownNode::new(api.service().info()),
@@ -189,22 +191,43 @@ pub(crate) async fn status(State(api): State<Api>, query: Query) -> Result<Respo
 /// A lists machine that is busy does not keep the rest from being shown.
 async fn lagging(api: &Api) -> Result<Vec<ShownLagging>, Problem> {
     let nobody = Author(String::new());
-    let answer = tokio::time::timeout(PATIENCE, api.service().lists(nobody, lists::Command::Lagging)).await;
-    let Ok(Ok(lists::Reply::Lagging(mut all))) = answer else { return Ok(Vec::new()) };
+    let answer = tokio::time::timeout(
+        PATIENCE,
+        api.service().lists(nobody, lists::Command::Lagging),
+    )
+    .await;
+    let Ok(Ok(lists::Reply::Lagging(mut all))) = answer else {
+        return Ok(Vec::new());
+    };
     all.sort_by_key(|lagging| std::cmp::Reverse(lagging.lag));
     all.truncate(MAX_LAGGING);
     let view = api.service().view();
     let shown = all.into_iter().map(|lagging| {
-        let name = api.reader().list(lagging.list)?.map(|row| row.name.as_str().to_owned());
-        let member = view.member(lagging.peer).map_or_else(|| lagging.peer.to_string(), |member| member.profile.name.to_string());
-        Ok(ShownLagging { name, member, lag_ms: in_ms(lagging.lag) })
+        let name = api
+            .reader()
+            .list(lagging.list)?
+            .map(|row| row.name.as_str().to_owned());
+        let member = view.member(lagging.peer).map_or_else(
+            || lagging.peer.to_string(),
+            |member| member.profile.name.to_string(),
+        );
+        Ok(ShownLagging {
+            name,
+            member,
+            lag_ms: in_ms(lagging.lag),
+        })
     });
     shown.collect()
 }
 
 fn registry(snapshot: &Snapshot) -> ShownRegistry {
     let stats = snapshot.cluster.registry;
-    ShownRegistry { local: stats.registered, names: stats.names, contested: stats.contested, capacity: snapshot.capacity }
+    ShownRegistry {
+        local: stats.registered,
+        names: stats.names,
+        contested: stats.contested,
+        capacity: snapshot.capacity,
+    }
 }
 
 fn store(snapshot: &Snapshot) -> ShownStore {
@@ -220,6 +243,12 @@ fn store(snapshot: &Snapshot) -> ShownStore {
 }
 
 fn certificates(snapshot: &Snapshot) -> Vec<ShownCertificate> {
-    let of = |which, seconds: i64| ShownCertificate { which, expires_at: Millis(seconds.saturating_mul(1000)) };
-    vec![of("node", snapshot.transport.node_expires_at), of("authority", snapshot.transport.authority_expires_at)]
+    let of = |which, seconds: i64| ShownCertificate {
+        which,
+        expires_at: Millis(seconds.saturating_mul(1000)),
+    };
+    vec![
+        of("node", snapshot.transport.node_expires_at),
+        of("authority", snapshot.transport.authority_expires_at),
+    ]
 }

@@ -1,9 +1,12 @@
-//! `/v1/tokens`: what programs need to use the API by TCP. Served on the unix socket only, where the kernel says who asks.
+//! `/v1/tokens`: what programs need to use the API by TCP. Served on the unix socket only, where
+//! the kernel says who asks.
 
 use crate::api::Api;
 use crate::api::gate::Conn;
 use crate::api::json::{self, Json};
-use crate::api::openapi::{CreateTokenProblems, PageParams, PageProblems, RevokeProblems, TimeoutParams, page};
+use crate::api::openapi::{
+    CreateTokenProblems, PageParams, PageProblems, RevokeProblems, TimeoutParams, page,
+};
 use crate::api::page::{Page, PageWriter, Room};
 use crate::api::path::TokenPath;
 use crate::api::problem::{Kind, Problem};
@@ -26,12 +29,14 @@ use utoipa::ToSchema;
 #[serde(deny_unknown_fields)]
 #[schema(as = NewToken)]
 pub(crate) struct NewToken {
-    /// `page`: what the web page does, which is all reading and all changes of lists. `read`: all reading. `sd`:
-    /// `GET /v1/sd/prometheus`. No token allows a change of the node, of the cluster or of processes.
+    /// `page`: what the web page does, which is all reading and all changes of lists. `read`: all
+    /// reading. `sd`: `GET /v1/sd/prometheus`. No token allows a change of the node, of the cluster
+    /// or of processes.
     #[schema(pattern = "^(page|read|sd)$")]
     scope: String,
-    /// How long it is good: a whole number with `s`, `m`, `h`, `d` or `y` (365 days). `page`: up to `12h`, `15m` if it is not
-    /// given. `read`: up to `30d`, `15m` if it is not given. `sd`: up to `1y`, `30d` if it is not given.
+    /// How long it is good: a whole number with `s`, `m`, `h`, `d` or `y` (365 days). `page`: up to
+    /// `12h`, `15m` if it is not given. `read`: up to `30d`, `15m` if it is not given. `sd`: up to
+    /// `1y`, `30d` if it is not given.
     #[schema(nullable = false, pattern = "^[0-9]+[smhdy]$")]
     ttl: Option<String>,
 }
@@ -56,7 +61,12 @@ pub(crate) struct ShownToken<'a> {
 
 impl From<TokenView> for ShownToken<'_> {
     fn from(token: TokenView) -> Self {
-        Self { id: token.id, scope: token.scope.as_str(), uid: token.uid, expires_at: Millis(token.expires_ms) }
+        Self {
+            id: token.id,
+            scope: token.scope.as_str(),
+            uid: token.uid,
+            expires_at: Millis(token.expires_ms),
+        }
     }
 }
 
@@ -82,8 +92,19 @@ pub(crate) struct ShownCreated<'a> {
 
 impl<'a> ShownCreated<'a> {
     pub(crate) fn new(created: TokenView, token: &'a str) -> Self {
-        let ShownToken { id, scope, uid, expires_at } = created.into();
-        Self { id, token, scope, uid, expires_at }
+        let ShownToken {
+            id,
+            scope,
+            uid,
+            expires_at,
+        } = created.into();
+        Self {
+            id,
+            token,
+            scope,
+            uid,
+            expires_at,
+        }
     }
 }
 
@@ -107,50 +128,80 @@ pub(crate) async fn create(
     let timeout = take_timeout(&mut query)?;
     query.end()?;
     let scope = parse_scope(&body.scope)?;
-    let ttl = body.ttl.as_deref().map_or(Ok(scope.default_ttl()), |text| parse(text, scope))?;
+    let ttl = body
+        .ttl
+        .as_deref()
+        .map_or(Ok(scope.default_ttl()), |text| parse(text, scope))?;
     let (token, text) = within(timeout, api.service().tokens().create(uid, scope, ttl)).await??;
     json::respond(StatusCode::CREATED, &ShownCreated::new(token, &text)).map(unkept)
 }
 
 /// No cache may keep what is told once.
 pub(crate) fn unkept(mut response: Response) -> Response {
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
 fn parse_scope(text: &str) -> Result<Scope, Problem> {
-    Scope::named(text).ok_or_else(|| Problem::invalid(format!("\"scope\" is {text:?}; page, read or sd is right")))
-}
-
-fn parse(text: &str, scope: Scope) -> Result<Duration, Problem> {
-    let max = scope.max_ttl();
-    parse_ttl(text).filter(|ttl| !ttl.is_zero() && *ttl <= max).ok_or_else(|| {
-        let max = show_ttl(max);
+    Scope::named(text).ok_or_else(|| {
         Problem::invalid(format!(
-            "\"ttl\" is {text:?}; for the scope {scope} a time from 1s to {max}, such as 90s, 15m, 12h or 30d, is right"
+            "\"scope\" is {text:?}; page, read \
+        or sd is right"
         ))
     })
 }
 
-pub(crate) async fn within<T>(timeout: Duration, work: impl Future<Output = T>) -> Result<T, Problem> {
-    let late = |_| Problem::new(Kind::Unknown, "the deadline passed while the disk was at it; it may still succeed").retry_after(1);
+fn parse(text: &str, scope: Scope) -> Result<Duration, Problem> {
+    let max = scope.max_ttl();
+    parse_ttl(text)
+        .filter(|ttl| !ttl.is_zero() && *ttl <= max)
+        .ok_or_else(|| {
+            let max = show_ttl(max);
+            Problem::invalid(format!(
+                "\"ttl\" is {text:?}; for the scope {scope} a time from 1s to {max}, such as 90s, \
+                15m, 12h or 30d, is right"
+            ))
+        })
+}
+
+pub(crate) async fn within<T>(
+    timeout: Duration,
+    work: impl Future<Output = T>,
+) -> Result<T, Problem> {
+    let late = |_| {
+        Problem::new(
+            Kind::Unknown,
+            "the deadline passed while the disk was at it; it \
+        may still succeed",
+        )
+        .retry_after(1)
+    };
     tokio::time::timeout(timeout, work).await.map_err(late)
 }
 
-/// The caller's tokens, or those of all users for those who may change the node; by id, and never their texts. On the unix
-/// socket only.
+/// The caller's tokens, or those of all users for those who may change the node; by id, and never
+/// their texts. On the unix socket only.
 #[utoipa::path(
     get, path = "/v1/tokens", tag = "tokens", operation_id = "tokens", params(PageParams),
     responses((status = 200, description = "A page of tokens", body = TokenPage), PageProblems)
 )]
-pub(crate) async fn list(State(api): State<Api>, Extension(conn): Extension<Arc<Conn>>, mut query: Query) -> Result<Response, Problem> {
+pub(crate) async fn list(
+    State(api): State<Api>,
+    Extension(conn): Extension<Arc<Conn>>,
+    mut query: Query,
+) -> Result<Response, Problem> {
     let (uid, _) = conn.caller().on_this_host()?;
     let page = Page::take(&mut query)?;
     query.end()?;
     let is_admin = conn.caller().must_be_admin(&api.policy()).is_ok();
     let mut writer = PageWriter::new(&page);
     for token in api.service().tokens().list() {
-        let is_seen = page.after.as_deref().is_some_and(|after| token.id.0.as_slice() <= after);
+        let is_seen = page
+            .after
+            .as_deref()
+            .is_some_and(|after| token.id.0.as_slice() <= after);
         if is_seen || !(is_admin || token.uid == uid) {
             continue;
         }
@@ -161,8 +212,8 @@ pub(crate) async fn list(State(api): State<Api>, Extension(conn): Extension<Arc<
     Ok(writer.respond())
 }
 
-/// Revokes a token: one's own, or anybody's for those who may change the node. It is good no longer, and streams that
-/// were opened with it end. On the unix socket only.
+/// Revokes a token: one's own, or anybody's for those who may change the node. It is good no
+/// longer, and streams that were opened with it end. On the unix socket only.
 #[utoipa::path(
     delete, path = "/v1/tokens/{id}", tag = "tokens", operation_id = "revoke_token",
     params(("id" = String, Path, description = "The token's id"), TimeoutParams),
@@ -178,16 +229,24 @@ pub(crate) async fn revoke(
     let timeout = take_timeout(&mut query)?;
     query.end()?;
     let tokens = api.service().tokens();
-    let token = tokens.find(id).ok_or_else(|| Problem::new(Kind::NoToken, format!("no token has the id {id}")))?;
+    let token = tokens
+        .find(id)
+        .ok_or_else(|| Problem::new(Kind::NoToken, format!("no token has the id {id}")))?;
     if token.uid != uid && conn.caller().must_be_admin(&api.policy()).is_err() {
         let words = format!(
-            "the token {id} is uid {}'s; only that user, root, the daemon's own user and those in [api] admins may revoke it",
+            "the token {id} is uid {}'s; only that user, root, the daemon's own user and those in \
+                [api] admins may revoke it",
             token.uid
         );
         return Err(Problem::new(Kind::Forbidden, words));
     }
     let revoked = within(timeout, tokens.revoke(id)).await?;
-    let words = |error| format!("the token is good no longer, but would be again after a restart: {error}; try again");
+    let words = |error| {
+        format!(
+            "the token is good no longer, but would be again after a restart: \
+        {error}; try again"
+        )
+    };
     revoked.map_err(|error| Problem::unavailable(error, &words(error)))?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -208,15 +267,35 @@ mod tests {
 
     #[test]
     fn the_more_a_token_allows_the_shorter_it_lives() {
-        let good = [(Scope::Page, "12h"), (Scope::Read, "30d"), (Scope::Sd, "1y"), (Scope::Sd, "365d"), (Scope::Page, "1s")];
+        let good = [
+            (Scope::Page, "12h"),
+            (Scope::Read, "30d"),
+            (Scope::Sd, "1y"),
+            (Scope::Sd, "365d"),
+            (Scope::Page, "1s"),
+        ];
         for (scope, ttl) in good {
             assert!(parse(ttl, scope).is_ok(), "{scope} {ttl}");
         }
-        for (scope, ttl) in [(Scope::Page, "13h"), (Scope::Read, "31d"), (Scope::Sd, "366d"), (Scope::Read, "0s"), (Scope::Read, "soon")] {
-            assert_eq!(parse(ttl, scope).unwrap_err().status(), 422, "{scope} {ttl}");
+        for (scope, ttl) in [
+            (Scope::Page, "13h"),
+            (Scope::Read, "31d"),
+            (Scope::Sd, "366d"),
+            (Scope::Read, "0s"),
+            (Scope::Read, "soon"),
+        ] {
+            assert_eq!(
+                parse(ttl, scope).unwrap_err().status(),
+                422,
+                "{scope} {ttl}"
+            );
         }
         let words = parse("2d", Scope::Page).unwrap_err();
-        assert!(words.detail().contains("from 1s to 12h"), "{}", words.detail());
+        assert!(
+            words.detail().contains("from 1s to 12h"),
+            "{}",
+            words.detail()
+        );
         assert_eq!(parse_scope("admin").unwrap_err().status(), 422);
     }
 }

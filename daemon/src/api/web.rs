@@ -1,10 +1,13 @@
-//! `/v1/web`: how the page in a browser gets its token. `muster web` has a code made, on the unix socket; the link that it
-//! prints carries the code in its fragment, which browsers send nowhere; the page trades it for a token.
+//! `/v1/web`: how the page in a browser gets its token. `muster web` has a code made, on the unix
+//! socket; the link that it prints carries the code in its fragment, which browsers send nowhere;
+//! the page trades it for a token.
 
 use crate::api::Api;
 use crate::api::gate::Conn;
 use crate::api::json::{self, Json};
-use crate::api::openapi::{CodeProblems, CodeStateProblems, EndProblems, TimeoutParams, TradeProblems};
+use crate::api::openapi::{
+    CodeProblems, CodeStateProblems, EndProblems, TimeoutParams, TradeProblems,
+};
 use crate::api::path::CodePath;
 use crate::api::problem::{Kind, Problem};
 use crate::api::query::Query;
@@ -58,25 +61,39 @@ pub(crate) struct Trade {
     code: String,
 }
 
-/// Makes a link that opens the page for the caller's user, by a code that is good once and for 60 s. On the unix socket
-/// only.
+/// Makes a link that opens the page for the caller's user, by a code that is good once and for 60
+/// s. On the unix socket only.
 #[utoipa::path(
     post, path = "/v1/web/codes", tag = "page", operation_id = "create_code",
     responses((status = 201, description = "Made", body = ShownCode<'static>), CodeProblems)
 )]
-pub(crate) async fn create(State(api): State<Api>, Extension(conn): Extension<Arc<Conn>>, query: Query) -> Result<Response, Problem> {
+pub(crate) async fn create(
+    State(api): State<Api>,
+    Extension(conn): Extension<Arc<Conn>>,
+    query: Query,
+) -> Result<Response, Problem> {
     let (uid, _) = conn.caller().on_this_host()?;
     query.end()?;
     let listener = api.service().info().http.ok_or_else(|| {
-        Problem::new(Kind::NoListener, "the page is served by TCP, and this node has no listener: set [http] listen, and restart musterd")
+        Problem::new(
+            Kind::NoListener,
+            "the page is served by TCP, and this node has no listener: \
+            set [http] listen, and restart musterd",
+        )
     })?;
     let made = api.service().tokens().codes().create(uid)?;
     let url = format!("http://{}/#code={}", reachable(listener), made.text);
-    let shown = ShownCode { id: made.id, code: &made.text, url, expires_at: Millis(made.expires_ms) };
+    let shown = ShownCode {
+        id: made.id,
+        code: &made.text,
+        url,
+        expires_at: Millis(made.expires_ms),
+    };
     json::respond(StatusCode::CREATED, &shown).map(unkept)
 }
 
-/// Where a browser on this host finds the listener: one that listens on all addresses is found on the loopback.
+/// Where a browser on this host finds the listener: one that listens on all addresses is found on
+/// the loopback.
 fn reachable(listener: SocketAddr) -> SocketAddr {
     let ip = match listener.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -86,8 +103,8 @@ fn reachable(listener: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, listener.port())
 }
 
-/// Whether a code of the caller's is still to be used: 404 once it was traded, or is older than 60 s. On the unix socket
-/// only.
+/// Whether a code of the caller's is still to be used: 404 once it was traded, or is older than 60
+/// s. On the unix socket only.
 #[utoipa::path(
     get, path = "/v1/web/codes/{id}", tag = "page", operation_id = "code",
     params(("id" = String, Path, description = "The code's id")),
@@ -102,26 +119,45 @@ pub(crate) async fn show(
     let (uid, _) = conn.caller().on_this_host()?;
     query.end()?;
     if !api.service().tokens().codes().waits(id, uid) {
-        return Err(Problem::new(Kind::NoCode, format!("no code of yours with the id {id} waits to be used")));
+        return Err(Problem::new(
+            Kind::NoCode,
+            format!(
+                "no code of yours with the id {id} waits to \
+            be used"
+            ),
+        ));
     }
     json::respond(StatusCode::OK, &ShownCodeState { id })
 }
 
-/// Trades the code of a link for a token of the scope `page` that acts for the user who had the link made, for 12 hours.
-/// By TCP it needs no token, only the code, which it ends whatever comes of it.
+/// Trades the code of a link for a token of the scope `page` that acts for the user who had the
+/// link made, for 12 hours. By TCP it needs no token, only the code, which it ends whatever comes
+/// of it.
 #[utoipa::path(
     post, path = "/v1/web/token", tag = "page", operation_id = "trade_code", params(TimeoutParams), request_body = Trade,
     responses((status = 201, description = "Made, and on the disk", body = ShownCreated<'static>), TradeProblems)
 )]
-pub(crate) async fn trade(State(api): State<Api>, mut query: Query, Json(body): Json<Trade>) -> Result<Response, Problem> {
+pub(crate) async fn trade(
+    State(api): State<Api>,
+    mut query: Query,
+    Json(body): Json<Trade>,
+) -> Result<Response, Problem> {
     let timeout = take_timeout(&mut query)?;
     query.end()?;
     let tokens = api.service().tokens();
     let uid = tokens.codes().spend(&body.code).ok_or_else(|| {
-        Problem::new(Kind::BadCode, "the code is unknown, was used already, or is older than a minute; `muster web` prints a new link")
+        Problem::new(
+            Kind::BadCode,
+            "the code is unknown, was used already, or is older than a \
+            minute; `muster web` prints a new link",
+        )
     })?;
     // People look at a page for a working day; whoever leaves earlier ends the session.
-    let (token, text) = within(timeout, tokens.create(uid, Scope::Page, Scope::Page.max_ttl())).await??;
+    let (token, text) = within(
+        timeout,
+        tokens.create(uid, Scope::Page, Scope::Page.max_ttl()),
+    )
+    .await??;
     json::respond(StatusCode::CREATED, &ShownCreated::new(token, &text)).map(unkept)
 }
 
@@ -130,14 +166,27 @@ pub(crate) async fn trade(State(api): State<Api>, mut query: Query, Json(body): 
     delete, path = "/v1/web/token", tag = "page", operation_id = "end_session", params(TimeoutParams),
     responses((status = 204, description = "Revoked"), EndProblems)
 )]
-pub(crate) async fn end(State(api): State<Api>, Extension(conn): Extension<Arc<Conn>>, mut query: Query) -> Result<StatusCode, Problem> {
+pub(crate) async fn end(
+    State(api): State<Api>,
+    Extension(conn): Extension<Arc<Conn>>,
+    mut query: Query,
+) -> Result<StatusCode, Problem> {
     let timeout = take_timeout(&mut query)?;
     query.end()?;
     let Caller::Bearer { token, .. } = conn.caller() else {
-        return Err(Problem::new(Kind::Forbidden, "only a request by TCP that bears a token can end it"));
+        return Err(Problem::new(
+            Kind::Forbidden,
+            "only a request by TCP that bears a token can \
+            end it",
+        ));
     };
     let revoked = within(timeout, api.service().tokens().revoke(token)).await?;
-    let words = |error| format!("the token is good no longer, but would be again after a restart: {error}; try again");
+    let words = |error| {
+        format!(
+            "the token is good no longer, but would be again after a restart: \
+        {error}; try again"
+        )
+    };
     revoked.map_err(|error| Problem::unavailable(error, &words(error)))?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -145,7 +194,9 @@ pub(crate) async fn end(State(api): State<Api>, Extension(conn): Extension<Arc<C
 impl From<CodeError> for Problem {
     fn from(error: CodeError) -> Self {
         match &error {
-            CodeError::UserFull(_) | CodeError::Full => Self::new(Kind::TooMany, error).retry_after(60),
+            CodeError::UserFull(_) | CodeError::Full => {
+                Self::new(Kind::TooMany, error).retry_after(60)
+            }
             CodeError::Random(_) => Self::internal(error),
         }
     }

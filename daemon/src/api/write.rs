@@ -1,4 +1,5 @@
-//! What all calls that change a list have in common: preconditions, replicas, deadlines, and how they are answered.
+//! What all calls that change a list have in common: preconditions, replicas, deadlines, and how
+//! they are answered.
 
 use crate::api::Api;
 use crate::api::json;
@@ -20,8 +21,8 @@ use std::time::Duration;
 /// The header that names the change that a write made.
 pub(crate) static MUSTER_CHANGE: HeaderName = HeaderName::from_static("muster-change");
 
-/// How much longer than the client's deadline we wait for the machine, which keeps that deadline itself: only a disk that
-/// does not answer makes it miss.
+/// How much longer than the client's deadline we wait for the machine, which keeps that deadline
+/// itself: only a disk that does not answer makes it miss.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// What a client may say beside the change itself.
@@ -34,8 +35,14 @@ pub(crate) struct Options {
 impl Options {
     /// Takes `replicas` and `timeout`.
     pub(crate) fn take(query: &mut Query) -> Result<Self, Problem> {
-        let replicas = query.one("replicas")?.map(|text| parse_replicas(&text)).transpose()?;
-        Ok(Self { replicas, timeout: take_timeout(query)? })
+        let replicas = query
+            .one("replicas")?
+            .map(|text| parse_replicas(&text))
+            .transpose()?;
+        Ok(Self {
+            replicas,
+            timeout: take_timeout(query)?,
+        })
     }
 }
 
@@ -44,17 +51,21 @@ fn parse_replicas(text: &str) -> Result<Replicas, Problem> {
         "majority" => Ok(Replicas::Majority),
         "all" => Ok(Replicas::All),
         _ => match text.parse() {
-            Ok(count @ 1..) if text.bytes().all(|byte| byte.is_ascii_digit()) => Ok(Replicas::Count(count)),
-            Ok(_) | Err(_) => {
-                Err(Problem::invalid(format!("\"replicas\" is {text:?}; a number of nodes from 1, majority or all is right")))
+            Ok(count @ 1..) if text.bytes().all(|byte| byte.is_ascii_digit()) => {
+                Ok(Replicas::Count(count))
             }
+            Ok(_) | Err(_) => Err(Problem::invalid(format!(
+                "\"replicas\" is {text:?}; a number of nodes from 1, \
+                    majority or all is right"
+            ))),
         },
     }
 }
 
 /// An entity tag, as `ETag` and `If-Match` write it.
 pub(crate) fn etag(tag: u64) -> HeaderValue {
-    HeaderValue::from_str(&format!("\"{tag:016x}\"")).unwrap_or_else(|_| HeaderValue::from_static("\"\""))
+    HeaderValue::from_str(&format!("\"{tag:016x}\""))
+        .unwrap_or_else(|_| HeaderValue::from_static("\"\""))
 }
 
 /// An `If-Match` header.
@@ -85,10 +96,16 @@ impl IfMatch {
         Ok(Some(Self::Tags(tags)))
     }
 
-    /// The precondition that the machine is to check, given what this node has now (`None`: nothing): of several tags the
-    /// one that fits now, since the machine compares one.
+    /// The precondition that the machine is to check, given what this node has now (`None`:
+    /// nothing): of several tags the one that fits now, since the machine compares one.
     pub(crate) fn resolve(&self, now: Option<u64>) -> Result<u64, Problem> {
-        let stale = || Problem::new(Kind::Stale, "If-Match names a state that is not the present one");
+        let stale = || {
+            Problem::new(
+                Kind::Stale,
+                "If-Match names a state that is not the present \
+            one",
+            )
+        };
         let now = now.ok_or_else(stale)?;
         match self {
             Self::Any => Ok(now),
@@ -104,7 +121,10 @@ fn bad_if_match() -> Problem {
 
 fn parse_tag(text: &str) -> Result<Option<u64>, Problem> {
     let quoted = text.strip_prefix("W/").unwrap_or(text);
-    let inner = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).ok_or_else(bad_if_match)?;
+    let inner = quoted
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'))
+        .ok_or_else(bad_if_match)?;
     let ours = text.starts_with('"') && inner.len() == 16 && !inner.starts_with('+');
     Ok(u64::from_str_radix(inner, 16).ok().filter(|_| ours))
 }
@@ -130,20 +150,44 @@ impl Api {
         options: Options,
     ) -> Result<Written, Problem> {
         if self.is_leaving() {
-            return Err(Problem::new(Kind::Busy, "this node is leaving the cluster and takes no changes").retry_after(1));
+            return Err(Problem::new(
+                Kind::Busy,
+                "this node is leaving the cluster and takes no \
+                changes",
+            )
+            .retry_after(1));
         }
         let by = caller.author(&self.service().info().name);
-        let command = Command::Edit { list, edit, expect, replicas: options.replicas, timeout: options.timeout };
+        let command = Command::Edit {
+            list,
+            edit,
+            expect,
+            replicas: options.replicas,
+            timeout: options.timeout,
+        };
         match self.ask(by, command, options.timeout).await? {
-            Reply::Edited { change, entries, replicas } => Ok(Written { change, entries, replicas }),
-            other @ (Reply::Unconfirmed(_) | Reply::Entries(_) | Reply::Lagging(_)) => {
-                Err(Problem::internal(format!("an edit was answered with {other:?}")))
-            }
+            Reply::Edited {
+                change,
+                entries,
+                replicas,
+            } => Ok(Written {
+                change,
+                entries,
+                replicas,
+            }),
+            other @ (Reply::Unconfirmed(_) | Reply::Entries(_) | Reply::Lagging(_)) => Err(
+                Problem::internal(format!("an edit was answered with {other:?}")),
+            ),
         }
     }
 
     /// Asks the lists machine; never waits much longer than `timeout`.
-    pub(crate) async fn ask(&self, by: crdt::entry::Author, command: Command, timeout: Duration) -> Result<Reply, Problem> {
+    pub(crate) async fn ask(
+        &self,
+        by: crdt::entry::Author,
+        command: Command,
+        timeout: Duration,
+    ) -> Result<Reply, Problem> {
         match tokio::time::timeout(timeout + GRACE, self.service().lists(by, command)).await {
             Ok(answer) => answer.map_err(Problem::from),
             Err(_) => Err(Refusal::Unknown(node::wire::WriteError::Failed).into()),
@@ -165,14 +209,23 @@ impl Written {
     }
 
     /// A response with that body, naming the change.
-    pub(crate) fn respond(&self, done: StatusCode, body: &impl Serialize) -> Result<Response, Problem> {
+    pub(crate) fn respond(
+        &self,
+        done: StatusCode,
+        body: &impl Serialize,
+    ) -> Result<Response, Problem> {
         json::respond(self.status(done), body).map(|response| self.name_change(response))
     }
 
     /// The answer to a deletion: 204, or what became of the replicas if they were asked for.
     pub(crate) fn respond_gone(&self) -> Result<Response, Problem> {
         if self.replicas.is_some() {
-            return self.respond(StatusCode::OK, &Gone { replicas: self.replicas() });
+            return self.respond(
+                StatusCode::OK,
+                &Gone {
+                    replicas: self.replicas(),
+                },
+            );
         }
         let mut response = Response::default();
         *response.status_mut() = StatusCode::NO_CONTENT;
@@ -180,7 +233,9 @@ impl Written {
     }
 
     fn name_change(&self, mut response: Response) -> Response {
-        let value = self.change.and_then(|change| HeaderValue::from_str(&change.to_string()).ok());
+        let value = self
+            .change
+            .and_then(|change| HeaderValue::from_str(&change.to_string()).ok());
         value.map(|value| response.headers_mut().insert(MUSTER_CHANGE.clone(), value));
         response
     }
@@ -210,12 +265,17 @@ mod tests {
     #[test]
     fn a_tag_reads_back_as_it_is_written() {
         assert_eq!(etag(0xab), "\"00000000000000ab\"");
-        assert_eq!(if_match(&["\"00000000000000ab\""]).unwrap(), Some(IfMatch::Tags(vec![0xab])));
+        assert_eq!(
+            if_match(&["\"00000000000000ab\""]).unwrap(),
+            Some(IfMatch::Tags(vec![0xab]))
+        );
     }
 
     #[test]
     fn of_several_tags_one_must_fit() {
-        let tags = if_match(&["\"0000000000000001\", \"0000000000000002\"", "\"other\""]).unwrap().unwrap();
+        let tags = if_match(&["\"0000000000000001\", \"0000000000000002\"", "\"other\""])
+            .unwrap()
+            .unwrap();
         assert_eq!(tags.resolve(Some(2)).unwrap(), 2);
         assert_eq!(tags.resolve(Some(3)).unwrap_err().status(), 412);
         assert_eq!(tags.resolve(None).unwrap_err().status(), 412);
@@ -231,7 +291,11 @@ mod tests {
     #[test]
     fn weak_and_foreign_tags_fit_nothing_and_bare_words_are_refused() {
         for value in ["W/\"0000000000000001\"", "\"1\"", "\"+000000000000001\""] {
-            assert_eq!(if_match(&[value]).unwrap(), Some(IfMatch::Tags(vec![])), "{value}");
+            assert_eq!(
+                if_match(&[value]).unwrap(),
+                Some(IfMatch::Tags(vec![])),
+                "{value}"
+            );
         }
         for value in ["abc", "", "\"a"] {
             assert_eq!(if_match(&[value]).unwrap_err().status(), 400, "{value}");

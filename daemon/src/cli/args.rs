@@ -7,7 +7,9 @@ mod token;
 
 pub(crate) use doctor::{Bundle, Debug, Doctor};
 pub(crate) use pki::Pki;
-pub(crate) use process::{Described, Group, GroupMembers, Link, Monitor, Named, Pair, Ps, Register, Run};
+pub(crate) use process::{
+    Described, Group, GroupMembers, Link, Monitor, Named, Pair, Ps, Register, Run,
+};
 pub(crate) use token::{CreateToken, Token};
 
 use clap::builder::NonEmptyStringValueParser;
@@ -28,7 +30,8 @@ pub(crate) struct Cli {
 }
 
 const AFTER_HELP: &str = "\
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 conflict, 5 timeout, 6 daemon not reachable.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 conflict, 5 timeout, 6 daemon not \
+    reachable.
 Ids may be shortened to any unique beginning or end of 3 or more characters.
 Dates: 2026-10-01, today, tomorrow, mon … sun, +3d, +2w, 2026-10-01T14:00, none.";
 
@@ -67,7 +70,8 @@ pub(crate) enum Command {
     /// Make a cluster's certificates
     #[command(subcommand)]
     Pki(Pki),
-    /// Show this node, its cluster, lists, disk and certificates on one screen, and what needs attention
+    /// Show this node, its cluster, lists, disk and certificates on one screen, and what needs
+    /// attention
     Status,
     /// Watch this node and its cluster: members, events, what is busy
     Top,
@@ -247,7 +251,8 @@ pub(crate) enum DevCommand {
 /// `muster log-level`.
 #[derive(Debug, Args)]
 pub(crate) struct LogLevel {
-    /// off, error, warn, info, debug, trace, or directives such as info,node=debug; without it, shows what is logged
+    /// off, error, warn, info, debug, trace, or directives such as info,node=debug; without it,
+    /// shows what is logged
     pub(crate) level: Option<String>,
     /// Only for so long, such as 10m; up to 24h
     #[arg(long = "for", value_name = "TIME", requires = "level")]
@@ -417,16 +422,27 @@ mod tests {
         Cli::command().debug_assert();
     }
 
-    /// A command's own argument of the same name would silently replace the global one: `--node a forget b` would ask b.
+    /// A command's own argument of the same name would silently replace the global one: `--node a
+    /// forget b` would ask b.
     #[test]
     fn no_command_shadows_a_global_option() {
         let command = Cli::command();
-        let globals: Vec<String> = command.get_arguments().filter(|arg| arg.is_global_set()).map(|arg| arg.get_id().to_string()).collect();
+        let globals: Vec<String> = command
+            .get_arguments()
+            .filter(|arg| arg.is_global_set())
+            .map(|arg| arg.get_id().to_string())
+            .collect();
         let mut left: Vec<clap::Command> = command.get_subcommands().cloned().collect();
         assert!(globals.len() == 4 && left.len() > 20);
         while let Some(command) = left.pop() {
-            let shadowed = command.get_arguments().find(|arg| globals.contains(&arg.get_id().to_string()));
-            assert!(shadowed.is_none(), "{} has {shadowed:?}", command.get_name());
+            let shadowed = command
+                .get_arguments()
+                .find(|arg| globals.contains(&arg.get_id().to_string()));
+            assert!(
+                shadowed.is_none(),
+                "{} has {shadowed:?}",
+                command.get_name()
+            );
             left.extend(command.get_subcommands().cloned());
         }
     }

@@ -1,4 +1,5 @@
-//! `muster debug bundle`: one file with what a maintainer needs to understand a node, and with no secret.
+//! `muster debug bundle`: one file with what a maintainer needs to understand a node, and with no
+//! secret.
 //!
 //! | file | is | from |
 //! | --- | --- | --- |
@@ -40,25 +41,53 @@ pub(crate) async fn bundle(session: &Session<'_>, args: &Bundle) -> Result<(), F
     let now = Timestamp::now();
     let (mut parts, missing) = ask(session).await?;
     let findings = doctor::findings(session, args.config.clone()).await?;
-    parts.push(Part { name: "doctor.json", text: pretty(&findings) });
-    parts.push(Part { name: "log.txt", text: host::log(session.socket()) });
-    parts.push(Part { name: "host.txt", text: host::facts() });
-    let node = findings.get("node").and_then(Value::as_str).unwrap_or("host").to_owned();
+    parts.push(Part {
+        name: "doctor.json",
+        text: pretty(&findings),
+    });
+    parts.push(Part {
+        name: "log.txt",
+        text: host::log(session.socket()),
+    });
+    parts.push(Part {
+        name: "host.txt",
+        text: host::facts(),
+    });
+    let node = findings
+        .get("node")
+        .and_then(Value::as_str)
+        .unwrap_or("host")
+        .to_owned();
     let about = json!({ "at": now.to_string(), "muster": crate::version::full(), "node": node, "missing": missing });
-    parts.insert(0, Part { name: "about.json", text: pretty(&about) });
+    parts.insert(
+        0,
+        Part {
+            name: "about.json",
+            text: pretty(&about),
+        },
+    );
     let name = format!("muster-{node}-{}", now.strftime("%Y%m%dT%H%M%SZ"));
-    let out = args.out.clone().unwrap_or_else(|| PathBuf::from(format!("{name}.tar.gz")));
+    let out = args
+        .out
+        .clone()
+        .unwrap_or_else(|| PathBuf::from(format!("{name}.tar.gz")));
     write(&out, &name, &parts, now).map_err(Failure::from)?;
     let bytes = std::fs::metadata(&out)?.len();
     if session.output.is_json() {
-        return session.output.json(&json!({ "file": out, "bytes": bytes, "missing": missing }));
+        return session
+            .output
+            .json(&json!({ "file": out, "bytes": bytes, "missing": missing }));
     }
     session.output.line(&format!(
         "wrote {} ({} KiB): no entries, list names, tokens or keys are in it",
         out.display(),
         bytes.div_ceil(1024)
     ))?;
-    missing.iter().try_for_each(|words| session.output.line(&format!("missing: {}", super::printable(words))))
+    missing.iter().try_for_each(|words| {
+        session
+            .output
+            .line(&format!("missing: {}", super::printable(words)))
+    })
 }
 
 /// What the daemon answers, and in words what it did not.
@@ -74,26 +103,45 @@ async fn ask(session: &Session<'_>) -> Result<(Vec<Part>, Vec<String>), Failure>
     let (mut parts, mut missing) = (Vec::new(), Vec::new());
     for (name, path) in wanted {
         match session.client().get(&ApiPath::new(path)).await {
-            Ok(reply) => parts.push(Part { name, text: pretty(&without_names(reply.body)) }),
-            // Who may not see all cannot make a bundle; a daemon that does not answer is what it may be made for.
-            Err(ClientError::Problem(problem)) if problem.status == 403 => return Err(Failure::Problem(problem)),
+            Ok(reply) => parts.push(Part {
+                name,
+                text: pretty(&without_names(reply.body)),
+            }),
+            // Who may not see all cannot make a bundle; a daemon that does not answer is what it
+            // may be made for.
+            Err(ClientError::Problem(problem)) if problem.status == 403 => {
+                return Err(Failure::Problem(problem));
+            }
             Err(error) => missing.push(format!("{name}: {error}")),
         }
     }
-    match session.client().get(&ApiPath::new(&["debug", "events"])).await {
-        Ok(reply) => parts.push(Part { name: "recorder.txt", text: decisions(&reply.body) }),
+    match session
+        .client()
+        .get(&ApiPath::new(&["debug", "events"]))
+        .await
+    {
+        Ok(reply) => parts.push(Part {
+            name: "recorder.txt",
+            text: decisions(&reply.body),
+        }),
         Err(error) => missing.push(format!("recorder.txt: {error}")),
     }
     match session.client().text(&ApiPath::outside("metrics")).await {
-        Ok(text) => parts.push(Part { name: "metrics.txt", text }),
+        Ok(text) => parts.push(Part {
+            name: "metrics.txt",
+            text,
+        }),
         Err(error) => missing.push(format!("metrics.txt: {error}")),
     }
     Ok((parts, missing))
 }
 
-/// A status names the lists that lag: how long they do is of use, what they are called is nobody's business.
+/// A status names the lists that lag: how long they do is of use, what they are called is nobody's
+/// business.
 fn without_names(mut body: Value) -> Value {
-    let lagging = body.pointer_mut("/lists/lagging").and_then(Value::as_array_mut);
+    let lagging = body
+        .pointer_mut("/lists/lagging")
+        .and_then(Value::as_array_mut);
     for list in lagging.into_iter().flatten() {
         list.as_object_mut().map(|list| list.remove("name"));
     }
@@ -102,9 +150,22 @@ fn without_names(mut body: Value) -> Value {
 
 /// One decision a line.
 fn decisions(recording: &Value) -> String {
-    let items = recording.get("items").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-    let text = |item: &Value, field: &str| super::printable(item.get(field).and_then(Value::as_str).unwrap_or_default());
-    let line = |item: &Value| format!("{} {:<5} {}: {}\n", text(item, "at"), text(item, "level"), text(item, "target"), text(item, "text"));
+    let items = recording
+        .get("items")
+        .and_then(Value::as_array)
+        .map_or(&[][..], Vec::as_slice);
+    let text = |item: &Value, field: &str| {
+        super::printable(item.get(field).and_then(Value::as_str).unwrap_or_default())
+    };
+    let line = |item: &Value| {
+        format!(
+            "{} {:<5} {}: {}\n",
+            text(item, "at"),
+            text(item, "level"),
+            text(item, "target"),
+            text(item, "text")
+        )
+    };
     items.iter().map(line).collect()
 }
 
@@ -114,17 +175,31 @@ fn pretty(value: &Value) -> String {
 
 /// Only its owner can read it, and nothing is overwritten.
 fn write(out: &Path, dir: &str, parts: &[Part], now: Timestamp) -> anyhow::Result<()> {
-    let options = OpenOptions::new().write(true).create_new(true).mode(0o600).clone();
-    let file: File = options.open(out).with_context(|| format!("{} cannot be made", out.display()))?;
+    let options = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .clone();
+    let file: File = options
+        .open(out)
+        .with_context(|| format!("{} cannot be made", out.display()))?;
     let mut archive = tar::Builder::new(GzEncoder::new(file, Compression::default()));
     for part in parts {
         let mut header = tar::Header::new_gnu();
         header.set_size(part.text.len().try_into()?);
         header.set_mode(0o600);
         header.set_mtime(now.as_second().try_into()?);
-        archive.append_data(&mut header, format!("{dir}/{}", part.name), part.text.as_bytes())?;
+        archive.append_data(
+            &mut header,
+            format!("{dir}/{}", part.name),
+            part.text.as_bytes(),
+        )?;
     }
-    archive.into_inner()?.finish()?.sync_all().with_context(|| format!("{} cannot be written", out.display()))
+    archive
+        .into_inner()?
+        .finish()?
+        .sync_all()
+        .with_context(|| format!("{} cannot be written", out.display()))
 }
 
 #[cfg(test)]
@@ -149,13 +224,26 @@ mod tests {
     fn a_bundle_is_its_owners_alone_and_overwrites_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let out = dir.path().join("x.tar.gz");
-        let parts = [Part { name: "a.txt", text: "hello".repeat(1000) }];
+        let parts = [Part {
+            name: "a.txt",
+            text: "hello".repeat(1000),
+        }];
         write(&out, "muster-n1", &parts, Timestamp::now()).unwrap();
         let mode = std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(&out).unwrap());
         assert_eq!(mode & 0o777, 0o600);
-        assert!(write(&out, "muster-n1", &parts, Timestamp::now()).unwrap_err().to_string().contains("cannot be made"));
-        let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(File::open(&out).unwrap()));
-        let names: Vec<String> = archive.entries().unwrap().map(|entry| entry.unwrap().path().unwrap().display().to_string()).collect();
+        assert!(
+            write(&out, "muster-n1", &parts, Timestamp::now())
+                .unwrap_err()
+                .to_string()
+                .contains("cannot be made")
+        );
+        let mut archive =
+            tar::Archive::new(flate2::read::GzDecoder::new(File::open(&out).unwrap()));
+        let names: Vec<String> = archive
+            .entries()
+            .unwrap()
+            .map(|entry| entry.unwrap().path().unwrap().display().to_string())
+            .collect();
         assert_eq!(names, ["muster-n1/a.txt"]);
     }
 }

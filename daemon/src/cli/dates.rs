@@ -25,7 +25,8 @@ impl When {
     }
 }
 
-/// Reads a date. A weekday is the next day of that name after today; a time of day without a zone is in that of `now`.
+/// Reads a date. A weekday is the next day of that name after today; a time of day without a zone
+/// is in that of `now`.
 pub(crate) fn parse(text: &str, now: &Zoned) -> Result<When, String> {
     let word = text.trim().to_lowercase();
     let today = now.date();
@@ -33,12 +34,18 @@ pub(crate) fn parse(text: &str, now: &Zoned) -> Result<When, String> {
         "none" => return Ok(When::Never),
         "today" => Some(today),
         "tomorrow" => today.tomorrow().ok(),
-        other => relative(other, today).or_else(|| weekday(other).and_then(|day| today.nth_weekday(1, day).ok())),
+        other => relative(other, today)
+            .or_else(|| weekday(other).and_then(|day| today.nth_weekday(1, day).ok())),
     };
     let day = day.or_else(|| is_date(&word).then(|| word.parse().ok()).flatten());
-    day.map(When::Day).or_else(|| instant(text.trim(), now).map(When::Instant)).ok_or_else(|| {
-        format!("{text:?} is no date; right are 2026-10-01, today, tomorrow, mon … sun, +3d, +2w, 2026-10-01T14:00 and none")
-    })
+    day.map(When::Day)
+        .or_else(|| instant(text.trim(), now).map(When::Instant))
+        .ok_or_else(|| {
+            format!(
+                "{text:?} is no date; right are 2026-10-01, today, tomorrow, mon … sun, +3d, +2w, \
+            2026-10-01T14:00 and none"
+            )
+        })
 }
 
 /// Ten characters: `2026-10-01`. The library would take more forms than people can remember.
@@ -48,8 +55,15 @@ fn is_date(word: &str) -> bool {
 
 /// `+3d`, `+2w`.
 fn relative(word: &str, today: Date) -> Option<Date> {
-    let number = |unit| word.strip_prefix('+')?.strip_suffix(unit)?.parse::<u16>().ok();
-    let days = number('d').map(i64::from).or_else(|| number('w').map(|weeks| 7 * i64::from(weeks)))?;
+    let number = |unit| {
+        word.strip_prefix('+')?
+            .strip_suffix(unit)?
+            .parse::<u16>()
+            .ok()
+    };
+    let days = number('d')
+        .map(i64::from)
+        .or_else(|| number('w').map(|weeks| 7 * i64::from(weeks)))?;
     today.checked_add(Span::new().days(days)).ok()
 }
 
@@ -63,7 +77,10 @@ fn weekday(word: &str) -> Option<Weekday> {
         ("sat", "saturday", Weekday::Saturday),
         ("sun", "sunday", Weekday::Sunday),
     ];
-    NAMES.into_iter().find(|(short, long, _)| word == *short || word == *long).map(|(_, _, day)| day)
+    NAMES
+        .into_iter()
+        .find(|(short, long, _)| word == *short || word == *long)
+        .map(|(_, _, day)| day)
 }
 
 /// `2026-10-01T14:00Z` with a zone, `2026-10-01T14:00` in the user's.
@@ -71,7 +88,13 @@ fn instant(text: &str, now: &Zoned) -> Option<Timestamp> {
     if !text.contains(['T', 't', ' ']) {
         return None;
     }
-    let here = || text.parse::<DateTime>().ok()?.to_zoned(now.time_zone().clone()).ok().map(|zoned| zoned.timestamp());
+    let here = || {
+        text.parse::<DateTime>()
+            .ok()?
+            .to_zoned(now.time_zone().clone())
+            .ok()
+            .map(|zoned| zoned.timestamp())
+    };
     text.parse::<Timestamp>().ok().or_else(here)
 }
 
@@ -82,7 +105,9 @@ mod tests {
     /// A Thursday, late in the evening two hours east of Greenwich.
     fn read(text: &str) -> Option<String> {
         let now: Zoned = "2026-10-01T23:30:00+02:00[+02:00]".parse().unwrap();
-        parse(text, &now).ok().map(|when| when.as_api().unwrap_or_else(|| "-".to_owned()))
+        parse(text, &now)
+            .ok()
+            .map(|when| when.as_api().unwrap_or_else(|| "-".to_owned()))
     }
 
     #[test]
@@ -106,15 +131,39 @@ mod tests {
 
     #[test]
     fn a_time_of_day_is_in_the_users_zone() {
-        assert_eq!(read("2026-10-01T14:00").as_deref(), Some("2026-10-01T12:00:00Z"));
-        assert_eq!(read("2026-10-01 14:00:30").as_deref(), Some("2026-10-01T12:00:30Z"));
-        assert_eq!(read("2026-10-01T14:00:00Z").as_deref(), Some("2026-10-01T14:00:00Z"));
-        assert_eq!(read("2026-10-01T14:00:00-05:00").as_deref(), Some("2026-10-01T19:00:00Z"));
+        assert_eq!(
+            read("2026-10-01T14:00").as_deref(),
+            Some("2026-10-01T12:00:00Z")
+        );
+        assert_eq!(
+            read("2026-10-01 14:00:30").as_deref(),
+            Some("2026-10-01T12:00:30Z")
+        );
+        assert_eq!(
+            read("2026-10-01T14:00:00Z").as_deref(),
+            Some("2026-10-01T14:00:00Z")
+        );
+        assert_eq!(
+            read("2026-10-01T14:00:00-05:00").as_deref(),
+            Some("2026-10-01T19:00:00Z")
+        );
     }
 
     #[test]
     fn what_is_no_date_is_refused() {
-        for text in ["", "yesterdayish", "2026-02-30", "2026-13-01", "20261001", "+d", "+-3d", "3d", "+3y", "+99999999w", "m"] {
+        for text in [
+            "",
+            "yesterdayish",
+            "2026-02-30",
+            "2026-13-01",
+            "20261001",
+            "+d",
+            "+-3d",
+            "3d",
+            "+3y",
+            "+99999999w",
+            "m",
+        ] {
             assert_eq!(read(text), None, "{text:?}");
         }
     }

@@ -10,14 +10,25 @@ use std::path::Path;
 /// Runs a cluster, or tells the one that runs what to do.
 pub(crate) async fn run(args: Dev, global: &Global, output: &Output) -> Result<(), Failure> {
     let (order, dir) = match args.command {
-        None => return dev::run(Plan { dir: dir(&args.dir), nodes: args.nodes, fresh: args.fresh }).await,
+        None => {
+            return dev::run(Plan {
+                dir: dir(&args.dir),
+                nodes: args.nodes,
+                fresh: args.fresh,
+            })
+            .await;
+        }
         Some(DevCommand::Split { nodes, dir }) => (Order::Split { nodes }, dir),
         Some(DevCommand::Heal { dir }) => (Order::Heal, dir),
         Some(DevCommand::Kill { target, dir }) => (Order::Kill { node: target }, dir),
         Some(DevCommand::Start { target, dir }) => (Order::Start { node: target }, dir),
     };
     let words = dev::ask(&self::dir(&dir), &order, global.timeout).await?;
-    if output.is_json() { Ok(()) } else { output.line(&printable_lines(&words)) }
+    if output.is_json() {
+        Ok(())
+    } else {
+        output.line(&printable_lines(&words))
+    }
 }
 
 fn dir(args: &DevDir) -> std::path::PathBuf {

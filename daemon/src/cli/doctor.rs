@@ -36,12 +36,21 @@ pub(crate) async fn examine(session: &Session<'_>, args: &Doctor) -> Result<Exit
     } else {
         print(session, node.as_deref(), &findings)?;
     }
-    Ok(if is_healthy(&findings) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if is_healthy(&findings) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 /// An examination as `--json` prints it.
-pub(super) async fn findings(session: &Session<'_>, config: Option<PathBuf>) -> Result<Value, Failure> {
-    ask(session, config).await.map(|(node, findings)| shown(node.as_deref(), &findings))
+pub(super) async fn findings(
+    session: &Session<'_>,
+    config: Option<PathBuf>,
+) -> Result<Value, Failure> {
+    ask(session, config)
+        .await
+        .map(|(node, findings)| shown(node.as_deref(), &findings))
 }
 
 fn shown(node: Option<&str>, findings: &[Finding]) -> Value {
@@ -53,14 +62,22 @@ fn is_healthy(findings: &[Finding]) -> bool {
 }
 
 /// The daemon's findings with its name, or those that can be had without it.
-async fn ask(session: &Session<'_>, config: Option<PathBuf>) -> Result<(Option<String>, Vec<Finding>), Failure> {
+async fn ask(
+    session: &Session<'_>,
+    config: Option<PathBuf>,
+) -> Result<(Option<String>, Vec<Finding>), Failure> {
     let client = session.client().with_patience(PATIENCE);
     match client.get(&ApiPath::new(&["debug", "doctor"])).await {
         Ok(reply) => {
-            let answer: Examination = serde_json::from_value(reply.body).map_err(|error| Failure::Failed(error.to_string()))?;
+            let answer: Examination = serde_json::from_value(reply.body)
+                .map_err(|error| Failure::Failed(error.to_string()))?;
             Ok((Some(answer.node), answer.items))
         }
-        Err(error @ (ClientError::Unreachable { .. } | ClientError::Timeout(_) | ClientError::Broken(_))) => {
+        Err(
+            error @ (ClientError::Unreachable { .. }
+            | ClientError::Timeout(_)
+            | ClientError::Broken(_)),
+        ) => {
             // As given, a development node's own, or musterd's usual one.
             let file = config.or_else(|| session.node_config());
             Ok((None, without_daemon(session.explain(error).words(), file)))
@@ -71,12 +88,20 @@ async fn ask(session: &Session<'_>, config: Option<PathBuf>) -> Result<(Option<S
 
 /// What can be examined from here.
 fn without_daemon(why: String, file: Option<PathBuf>) -> Vec<Finding> {
-    let remedy = "start it (systemctl start muster); what else was found here may say why it does not run";
+    let remedy = "start it (systemctl start muster); what else was found here may say why it does \
+        not run";
     let mut findings = vec![Finding::critical("daemon", HERE, why, remedy)];
-    let args = ["musterd".into()].into_iter().chain(file.into_iter().flat_map(|file| [OsString::from("--config"), file.into()]));
+    let args = ["musterd".into()].into_iter().chain(
+        file.into_iter()
+            .flat_map(|file| [OsString::from("--config"), file.into()]),
+    );
     match Source::of_process(args).load() {
         Ok(Start::Run(config)) => {
-            findings.push(Finding::good("configuration", HERE, "the configuration is good"));
+            findings.push(Finding::good(
+                "configuration",
+                HERE,
+                "the configuration is good",
+            ));
             findings.extend(host::examine(&config, crate::shell::wall_ms() / 1000));
             findings.extend(absent::examine(&config));
         }
@@ -94,37 +119,62 @@ fn without_daemon(why: String, file: Option<PathBuf>) -> Vec<Finding> {
 fn print(session: &Session<'_>, node: Option<&str>, findings: &[Finding]) -> Result<(), Failure> {
     let output = session.output;
     if !output.is_for_people() {
-        return findings.iter().try_for_each(|finding| output.record(&fields(finding), String::new));
+        return findings
+            .iter()
+            .try_for_each(|finding| output.record(&fields(finding), String::new));
     }
     let mut groups: Vec<&[Finding]> = findings.chunk_by(|one, next| one.of == next.of).collect();
     // What is worst comes last: there the reader looks first, and the rest may have scrolled away.
     groups.sort_by_key(|group| group.iter().map(|finding| finding.level).max());
     for group in groups {
         let title = match group.first().map(|finding| finding.of.as_str()) {
-            Some(HERE) | None => node.map_or_else(|| "this host".to_owned(), |node| format!("{} (here)", printable(node))),
+            Some(HERE) | None => node.map_or_else(
+                || "this host".to_owned(),
+                |node| format!("{} (here)", printable(node)),
+            ),
             Some(member) => printable(member),
         };
         output.line(&format!("\n{}", output.paint(&title, Paint::Bold)))?;
         let mut group: Vec<&Finding> = group.iter().collect();
         group.sort_by_key(|finding| finding.level);
-        group.into_iter().try_for_each(|finding| output.line(&lines(session, finding)))?;
+        group
+            .into_iter()
+            .try_for_each(|finding| output.line(&lines(session, finding)))?;
     }
     output.line(&format!("\n{}", summary(session, findings)))
 }
 
 fn fields(finding: &Finding) -> [&str; 5] {
-    [level_word(finding.level), &finding.of, &finding.check, &finding.what, finding.remedy.as_deref().unwrap_or_default()]
+    [
+        level_word(finding.level),
+        &finding.of,
+        &finding.check,
+        &finding.what,
+        finding.remedy.as_deref().unwrap_or_default(),
+    ]
 }
 
 fn summary(session: &Session<'_>, findings: &[Finding]) -> String {
-    let count = |level| findings.iter().filter(|finding| finding.level == level).count();
-    let (good, warning, critical) = (count(Level::Good), count(Level::Warning), count(Level::Critical));
+    let count = |level| {
+        findings
+            .iter()
+            .filter(|finding| finding.level == level)
+            .count()
+    };
+    let (good, warning, critical) = (
+        count(Level::Good),
+        count(Level::Warning),
+        count(Level::Critical),
+    );
     let paint = match (critical, warning) {
         (0, 0) => Paint::Green,
         (0, _) => Paint::Yellow,
         (_, _) => Paint::Red,
     };
-    session.output.paint(&format!("{critical} critical, {warning} warning, {good} good"), paint)
+    session.output.paint(
+        &format!("{critical} critical, {warning} warning, {good} good"),
+        paint,
+    )
 }
 
 fn level_word(level: Level) -> &'static str {
@@ -143,7 +193,9 @@ fn lines(session: &Session<'_>, finding: &Finding) -> String {
         Level::Critical => Paint::Red,
     };
     let margin = 27;
-    let level = session.output.paint(&format!("{:<8}", level_word(finding.level)), paint);
+    let level = session
+        .output
+        .paint(&format!("{:<8}", level_word(finding.level)), paint);
     let mut lines: Vec<String> = Vec::new();
     for paragraph in printable_lines(&finding.what).lines() {
         lines.extend(wrapped(paragraph, WIDTH - margin));
@@ -156,7 +208,13 @@ fn lines(session: &Session<'_>, finding: &Finding) -> String {
     lines
         .iter()
         .enumerate()
-        .map(|(n, line)| if n == 0 { format!("{head}{line}") } else { format!("{indent}{line}") })
+        .map(|(n, line)| {
+            if n == 0 {
+                format!("{head}{line}")
+            } else {
+                format!("{indent}{line}")
+            }
+        })
         .collect::<Vec<_>>()
         .join("\n")
 }

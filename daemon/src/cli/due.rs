@@ -8,7 +8,8 @@ use serde_json::Value;
 
 /// A due date to be written: a day, an instant, or null for `none`.
 pub(crate) fn to_write(text: &str, session: &Session<'_>) -> Result<Value, Failure> {
-    let when = dates::parse(text, &now(session)).map_err(|why| Failure::Usage(format!("--due {why}")))?;
+    let when =
+        dates::parse(text, &now(session)).map_err(|why| Failure::Usage(format!("--due {why}")))?;
     Ok(when.as_api().map_or(Value::Null, Value::String))
 }
 
@@ -17,7 +18,10 @@ pub(crate) fn to_find(text: &str, session: &Session<'_>) -> Result<String, Failu
     match dates::parse(text, &now(session)) {
         Ok(When::Never) => Ok("none".to_owned()),
         Ok(When::Day(day)) => Ok(day.to_string()),
-        Ok(When::Instant(_)) => Err(Failure::Usage(format!("--due {text:?} is an instant; here a day is right, or none"))),
+        Ok(When::Instant(_)) => Err(Failure::Usage(format!(
+            "--due {text:?} is an instant; here a \
+            day is right, or none"
+        ))),
         Err(why) => Err(Failure::Usage(format!("--due {why}"))),
     }
 }

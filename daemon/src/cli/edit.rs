@@ -19,31 +19,50 @@ pub(crate) async fn add(session: &Session<'_>, args: &Add) -> Result<(), Failure
     let fields = new_fields(session, args)?;
     let path = ApiPath::new(&["lists", &args.list, "entries"]);
     if args.title != "-" {
-        let entry = session.send(Method::POST, &path, Some(&with_title(&fields, &args.title))).await?;
+        let entry = session
+            .send(Method::POST, &path, Some(&with_title(&fields, &args.title)))
+            .await?;
         return print(session, &entry);
     }
     let mut input = std::io::stdin().lock();
     let mut added = 0;
     loop {
-        let batch = titles::next_batch(&mut input).map_err(|why| incomplete(Failure::Usage(why), added))?;
+        let batch =
+            titles::next_batch(&mut input).map_err(|why| incomplete(Failure::Usage(why), added))?;
         if batch.is_empty() {
             return Ok(());
         }
-        let entries: Vec<Value> = batch.iter().map(|title| with_title(&fields, title)).collect();
-        let sent = session.send(Method::POST, &path, Some(&json!({ "entries": entries }))).await;
+        let entries: Vec<Value> = batch
+            .iter()
+            .map(|title| with_title(&fields, title))
+            .collect();
+        let sent = session
+            .send(Method::POST, &path, Some(&json!({ "entries": entries })))
+            .await;
         let answer = sent.map_err(|failure| incomplete(failure, added))?;
         added += batch.len();
-        let items = answer.get("items").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        let items = answer
+            .get("items")
+            .and_then(Value::as_array)
+            .map_or(&[][..], Vec::as_slice);
         items.iter().try_for_each(|entry| print(session, entry))?;
     }
 }
 
-/// Titles come in batches; those before the one that failed are there to stay, and the user must know.
+/// Titles come in batches; those before the one that failed are there to stay, and the user must
+/// know.
 fn incomplete(failure: Failure, added: usize) -> Failure {
     if added == 0 || matches!(failure, Failure::OutputClosed) {
         return failure;
     }
-    Failure::with_code(failure.code(), format!("the first {added} titles were added, but then: {}", failure.words()))
+    Failure::with_code(
+        failure.code(),
+        format!(
+            "the first {added} titles were added, but then: \
+        {}",
+            failure.words()
+        ),
+    )
 }
 
 fn new_fields(session: &Session<'_>, args: &Add) -> Result<Map<String, Value>, Failure> {
@@ -101,17 +120,36 @@ pub(crate) async fn edit(session: &Session<'_>, args: &Edit) -> Result<(), Failu
     let path = entry_path(&args.list, &resolve(session, &args.list, &args.id).await?);
     let mut tag = None;
     if !(args.tags.is_empty() && args.untag.is_empty()) {
-        // The API takes all tags; what another client changes between the two calls must not be undone.
+        // The API takes all tags; what another client changes between the two calls must not be
+        // undone.
         let now = session.get_tagged(&path).await?;
-        set("tags", json!(changed_tags(Entry::read(&now.body).tags, &args.tags, &args.untag)));
+        set(
+            "tags",
+            json!(changed_tags(
+                Entry::read(&now.body).tags,
+                &args.tags,
+                &args.untag
+            )),
+        );
         tag = now.etag;
     }
-    let entry = session.send_if(Method::PATCH, &path, Some(&Value::Object(patch)), tag.as_deref()).await?;
+    let entry = session
+        .send_if(
+            Method::PATCH,
+            &path,
+            Some(&Value::Object(patch)),
+            tag.as_deref(),
+        )
+        .await?;
     print(session, &entry)
 }
 
 fn cleared_if_empty(text: &str) -> Value {
-    if text.is_empty() { Value::Null } else { json!(text) }
+    if text.is_empty() {
+        Value::Null
+    } else {
+        json!(text)
+    }
 }
 
 fn changed_tags(mut tags: Vec<String>, add: &[String], remove: &[String]) -> Vec<String> {
@@ -135,7 +173,9 @@ pub(crate) enum Tick {
 pub(crate) async fn tick(session: &Session<'_>, args: &Entries, tick: Tick) -> Result<(), Failure> {
     let patch = json!({ "done": tick == Tick::Done });
     for id in resolve_all(session, &args.list, &args.ids).await? {
-        let entry = session.send(Method::PATCH, &entry_path(&args.list, &id), Some(&patch)).await?;
+        let entry = session
+            .send(Method::PATCH, &entry_path(&args.list, &id), Some(&patch))
+            .await?;
         print(session, &entry)?;
     }
     Ok(())
@@ -144,9 +184,13 @@ pub(crate) async fn tick(session: &Session<'_>, args: &Entries, tick: Tick) -> R
 /// `muster rm`.
 pub(crate) async fn remove(session: &Session<'_>, args: &Entries) -> Result<(), Failure> {
     for id in resolve_all(session, &args.list, &args.ids).await? {
-        session.send(Method::DELETE, &entry_path(&args.list, &id), None).await?;
+        session
+            .send(Method::DELETE, &entry_path(&args.list, &id), None)
+            .await?;
         if !session.output.is_json() {
-            session.output.line(&format!("deleted {}", printable(&id)))?;
+            session
+                .output
+                .line(&format!("deleted {}", printable(&id)))?;
         }
     }
     Ok(())
@@ -160,8 +204,20 @@ pub(crate) async fn place(session: &Session<'_>, args: &Move) -> Result<(), Fail
         (None, None) => return Err(Failure::Usage("--before or --after is needed".to_owned())),
     };
     let ids = resolve_all(session, &args.list, &[args.id.clone(), other.clone()]).await?;
-    let [id, other] = ids.as_slice() else { return Err(Failure::Usage("an entry cannot be moved next to itself".to_owned())) };
-    let entry = session.send(Method::PATCH, &entry_path(&args.list, id), Some(&json!({ field: other }))).await?;
+    let [id, other] = ids.as_slice() else {
+        return Err(Failure::Usage(
+            "an entry cannot be moved \
+        next to itself"
+                .to_owned(),
+        ));
+    };
+    let entry = session
+        .send(
+            Method::PATCH,
+            &entry_path(&args.list, id),
+            Some(&json!({ field: other })),
+        )
+        .await?;
     print(session, &entry)
 }
 
@@ -175,20 +231,35 @@ fn print(session: &Session<'_>, entry: &Value) -> Result<(), Failure> {
         return session.output.json(entry);
     }
     let entry = Entry::read(entry);
-    session.output.line(&format!("{} {} {}", printable(&entry.id), entry.mark(), printable(&entry.title)))
+    session.output.line(&format!(
+        "{} {} {}",
+        printable(&entry.id),
+        entry.mark(),
+        printable(&entry.title)
+    ))
 }
 
 async fn resolve(session: &Session<'_>, list: &str, typed: &str) -> Result<String, Failure> {
     let mut ids = resolve_all(session, list, &[typed.to_owned()]).await?;
-    ids.pop().ok_or_else(|| Failure::Usage("an id is needed".to_owned()))
+    ids.pop()
+        .ok_or_else(|| Failure::Usage("an id is needed".to_owned()))
 }
 
 /// The whole ids of what was typed, each once; nothing is changed before all are known.
-async fn resolve_all(session: &Session<'_>, list: &str, typed: &[String]) -> Result<Vec<String>, Failure> {
+async fn resolve_all(
+    session: &Session<'_>,
+    list: &str,
+    typed: &[String],
+) -> Result<Vec<String>, Failure> {
     let whole = |text: &String| text.parse::<EntryId>().ok().map(|id| id.to_string());
     let mut entries = Vec::new();
     if !typed.iter().all(|text| whole(text).is_some()) {
-        entries = session.items(&ApiPath::new(&["lists", list, "entries"])).await?.iter().map(Entry::read).collect();
+        entries = session
+            .items(&ApiPath::new(&["lists", list, "entries"]))
+            .await?
+            .iter()
+            .map(Entry::read)
+            .collect();
     }
     let mut ids = Vec::new();
     for text in typed {
@@ -206,16 +277,28 @@ async fn resolve_all(session: &Session<'_>, list: &str, typed: &[String]) -> Res
 fn pick(list: &str, typed: &str, entries: &[Entry]) -> Result<String, Failure> {
     match ids::find(typed, entries.iter().map(|entry| entry.id.as_str())) {
         Match::One(id) => Ok(id),
-        Match::TooShort => {
-            Err(Failure::Usage(format!("{typed:?} is too short for an id: 3 or more characters of its beginning or end are needed")))
-        }
-        Match::Nothing => Err(Failure::NotFound(format!("no entry of {list} has an id that begins or ends with {typed:?}"))),
+        Match::TooShort => Err(Failure::Usage(format!(
+            "{typed:?} is too short for an id: 3 or more characters of \
+                its beginning or end are needed"
+        ))),
+        Match::Nothing => Err(Failure::NotFound(format!(
+            "no entry of {list} has an id that begins \
+            or ends with {typed:?}"
+        ))),
         Match::Several(ids) => {
             let line = |id: &String| {
-                let title = entries.iter().find(|entry| entry.id == *id).map(|entry| printable(&entry.title)).unwrap_or_default();
+                let title = entries
+                    .iter()
+                    .find(|entry| entry.id == *id)
+                    .map(|entry| printable(&entry.title))
+                    .unwrap_or_default();
                 format!("\n  {} {title}", printable(id))
             };
-            Err(Failure::Usage(format!("{typed:?} may be any of these:{}", ids.iter().map(line).collect::<String>())))
+            Err(Failure::Usage(format!(
+                "{typed:?} may be any of \
+                these:{}",
+                ids.iter().map(line).collect::<String>()
+            )))
         }
     }
 }
@@ -225,29 +308,61 @@ mod tests {
     use super::*;
 
     fn entries() -> Vec<Entry> {
-        let entry = |id: &str, title: &str| Entry { id: id.to_owned(), title: title.to_owned(), ..Entry::default() };
-        vec![entry("01AAAAAAXYZ", "milk"), entry("01AAAAABXYZ", "bread\u{1b}")]
+        let entry = |id: &str, title: &str| Entry {
+            id: id.to_owned(),
+            title: title.to_owned(),
+            ..Entry::default()
+        };
+        vec![
+            entry("01AAAAAAXYZ", "milk"),
+            entry("01AAAAABXYZ", "bread\u{1b}"),
+        ]
     }
 
     #[test]
     fn an_id_that_means_several_entries_lists_them() {
-        let Err(Failure::Usage(words)) = pick("bob", "xyz", &entries()) else { panic!("picked") };
-        assert_eq!(words, "\"xyz\" may be any of these:\n  01AAAAAAXYZ milk\n  01AAAAABXYZ bread\\u{1b}");
-        assert_eq!(pick("bob", "bxyz", &entries()).ok().as_deref(), Some("01AAAAABXYZ"));
-        assert_eq!(pick("bob", "zz9", &entries()).map_err(|failure| failure.code()), Err(3));
-        assert_eq!(pick("bob", "z", &entries()).map_err(|failure| failure.code()), Err(2));
+        let Err(Failure::Usage(words)) = pick("bob", "xyz", &entries()) else {
+            panic!("picked")
+        };
+        assert_eq!(
+            words,
+            "\"xyz\" may be any of these:\n  01AAAAAAXYZ milk\n  01AAAAABXYZ \
+            bread\\u{1b}"
+        );
+        assert_eq!(
+            pick("bob", "bxyz", &entries()).ok().as_deref(),
+            Some("01AAAAABXYZ")
+        );
+        assert_eq!(
+            pick("bob", "zz9", &entries()).map_err(|failure| failure.code()),
+            Err(3)
+        );
+        assert_eq!(
+            pick("bob", "z", &entries()).map_err(|failure| failure.code()),
+            Err(2)
+        );
     }
 
     #[test]
     fn tags_are_added_and_removed_to_those_there_are() {
-        let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-        assert_eq!(changed_tags(words("a b c"), &words("d a"), &words("b x")), words("a c d"));
+        let words = |text: &str| {
+            text.split_whitespace()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            changed_tags(words("a b c"), &words("d a"), &words("b x")),
+            words("a c d")
+        );
     }
 
     #[test]
     fn what_was_added_before_a_failure_is_told() {
         let failure = incomplete(Failure::Timeout("no answer".to_owned()), 1000);
-        assert!(matches!(failure, Failure::Timeout(words) if words == "the first 1000 titles were added, but then: no answer"));
+        assert!(
+            matches!(failure, Failure::Timeout(words) if words == "the first 1000 titles were \
+            added, but then: no answer")
+        );
         assert_eq!(incomplete(Failure::Timeout(String::new()), 0).code(), 5);
     }
 }

@@ -22,7 +22,16 @@ pub(crate) struct Entry {
 }
 
 /// The columns of [`Entry::cells`].
-pub(crate) const COLUMNS: &[&str] = &["ID", "DONE", "TITLE", "DUE", "TAGS", "PRIORITY", "ASSIGNEE", "CONFLICTS"];
+pub(crate) const COLUMNS: &[&str] = &[
+    "ID",
+    "DONE",
+    "TITLE",
+    "DUE",
+    "TAGS",
+    "PRIORITY",
+    "ASSIGNEE",
+    "CONFLICTS",
+];
 
 impl Entry {
     /// Reads one; what is not as expected is empty.
@@ -42,19 +51,39 @@ impl Entry {
         vec![
             Cell::painted(id, Paint::Dim),
             self.mark().into(),
-            if self.done { Cell::painted(&self.title, Paint::Dim) } else { self.title.as_str().into() },
+            if self.done {
+                Cell::painted(&self.title, Paint::Dim)
+            } else {
+                self.title.as_str().into()
+            },
             self.due_cell(zone, today),
             self.tags.join(",").into(),
-            if high { Cell::painted("high", Paint::Yellow) } else { text(&self.priority) },
+            if high {
+                Cell::painted("high", Paint::Yellow)
+            } else {
+                text(&self.priority)
+            },
             text(&self.assignee),
-            if self.conflicts.is_empty() { Cell::default() } else { Cell::painted(&format!("! {}", self.conflicts.join(",")), Paint::Red) },
+            if self.conflicts.is_empty() {
+                Cell::default()
+            } else {
+                Cell::painted(&format!("! {}", self.conflicts.join(",")), Paint::Red)
+            },
         ]
     }
 
     /// When it is due; red when that is over.
     pub(crate) fn due_cell(&self, zone: &TimeZone, today: &str) -> Cell {
-        let due = self.due.as_deref().map(|due| local_due(due, zone)).unwrap_or_default();
+        let due = self
+            .due
+            .as_deref()
+            .map(|due| local_due(due, zone))
+            .unwrap_or_default();
         let over = !self.done && !due.is_empty() && due.get(..10).is_some_and(|day| day < today);
-        if over { Cell::painted(&due, Paint::Red) } else { due.into() }
+        if over {
+            Cell::painted(&due, Paint::Red)
+        } else {
+            due.into()
+        }
     }
 }

@@ -28,13 +28,20 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    /// Writes it to standard error, a problem as the API answered it where JSON is wanted, and says how to exit.
+    /// Writes it to standard error, a problem as the API answered it where JSON is wanted, and says
+    /// how to exit.
     pub(crate) fn report(&self, output: &Output) -> ExitCode {
         if matches!(self, Self::OutputClosed) {
             return ExitCode::SUCCESS;
         }
-        let raw = if let Self::Problem(problem) = self { Some(problem.raw.to_string()) } else { None };
-        let line = raw.filter(|_| output.is_json()).unwrap_or_else(|| format!("muster: {}", printable_lines(&self.words())));
+        let raw = if let Self::Problem(problem) = self {
+            Some(problem.raw.to_string())
+        } else {
+            None
+        };
+        let line = raw
+            .filter(|_| output.is_json())
+            .unwrap_or_else(|| format!("muster: {}", printable_lines(&self.words())));
         // Nobody is left to be told when standard error is closed.
         let _ = writeln!(std::io::stderr().lock(), "{line}");
         ExitCode::from(self.code())
@@ -106,11 +113,19 @@ mod tests {
     #[test]
     fn a_problem_exits_as_its_status_says() {
         let code = |status| {
-            let problem =
-                Problem { kind: String::new(), title: String::new(), status, detail: String::new(), raw: serde_json::Value::Null };
+            let problem = Problem {
+                kind: String::new(),
+                title: String::new(),
+                status,
+                detail: String::new(),
+                raw: serde_json::Value::Null,
+            };
             Failure::Problem(Box::new(problem)).code()
         };
-        let codes: Vec<u8> = [400, 422, 404, 409, 412, 504, 403, 500, 503].into_iter().map(code).collect();
+        let codes: Vec<u8> = [400, 422, 404, 409, 412, 504, 403, 500, 503]
+            .into_iter()
+            .map(code)
+            .collect();
         assert_eq!(codes, [2, 2, 3, 4, 4, 5, 1, 1, 1]);
     }
 

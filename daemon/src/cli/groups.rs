@@ -18,16 +18,29 @@ pub(crate) async fn show(session: &Session<'_>, group: Option<&str>) -> Result<(
     };
     let items = session.items(&path).await?;
     if session.output.is_json() {
-        return session.output.json(&json!({ "items": items, "next": null }));
+        return session
+            .output
+            .json(&json!({ "items": items, "next": null }));
     }
-    session.output.table(&if group.is_some() { registered::table(&items, &session.zone) } else { table(&items) })
+    session.output.table(&if group.is_some() {
+        registered::table(&items, &session.zone)
+    } else {
+        table(&items)
+    })
 }
 
 fn table(items: &[Value]) -> Table {
     let mut table = Table::new(&["GROUP", "MEMBERS"]);
     for group in items {
-        let members = group.get("members").and_then(Value::as_u64).unwrap_or(0).to_string();
-        let name = group.get("name").and_then(Value::as_str).unwrap_or_default();
+        let members = group
+            .get("members")
+            .and_then(Value::as_u64)
+            .unwrap_or(0)
+            .to_string();
+        let name = group
+            .get("name")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
         table.row([Cell::painted(name, Paint::Bold), members.into()]);
     }
     table
@@ -40,9 +53,19 @@ pub(crate) async fn change(session: &Session<'_>, change: &Group) -> Result<(), 
         Group::Leave(members) => (Method::DELETE, members, "left"),
     };
     for process in processes {
-        session.send(method.clone(), &session.timed(ApiPath::new(&["groups", group, process])), None).await?;
+        session
+            .send(
+                method.clone(),
+                &session.timed(ApiPath::new(&["groups", group, process])),
+                None,
+            )
+            .await?;
         if !session.output.is_json() {
-            session.output.line(&format!("{} {what} {}", printable(process), printable(group)))?;
+            session.output.line(&format!(
+                "{} {what} {}",
+                printable(process),
+                printable(group)
+            ))?;
         }
     }
     Ok(())

@@ -51,7 +51,9 @@ pub(crate) fn short<'a>(ids: &[&'a str]) -> HashMap<&'a str, &'a str> {
                 *uses.entry(head).or_default() += 1;
             }
         }
-        let (done, more): (Vec<&str>, Vec<&str>) = left.into_iter().partition(|id| uses.get(tail(id, length)) == Some(&1));
+        let (done, more): (Vec<&str>, Vec<&str>) = left
+            .into_iter()
+            .partition(|id| uses.get(tail(id, length)) == Some(&1));
         shortened.extend(done.into_iter().map(|id| (id, tail(id, length))));
         left = more;
         if left.is_empty() {
@@ -62,21 +64,29 @@ pub(crate) fn short<'a>(ids: &[&'a str]) -> HashMap<&'a str, &'a str> {
     shortened
 }
 
-/// An end that very likely tells an entry from all others of its list, where these are not at hand: 30 random bits.
+/// An end that very likely tells an entry from all others of its list, where these are not at hand:
+/// 30 random bits.
 pub(crate) fn likely(id: &str) -> &str {
     tail(id, 6)
 }
 
 fn tail(id: &str, length: usize) -> &str {
-    id.len().checked_sub(length).and_then(|start| id.get(start..)).unwrap_or(id)
+    id.len()
+        .checked_sub(length)
+        .and_then(|start| id.get(start..))
+        .unwrap_or(id)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const IDS: [&str; 4] =
-        ["01J9ZX0000AAAAAAAAAAAAAABC", "01J9ZX0000AAAAAAAAAAAAAXBC", "01J9ZX0000AAAAAAAAAAAAAQRS", "QRS9ZX0000AAAAAAAAAAAAAXYZ"];
+    const IDS: [&str; 4] = [
+        "01J9ZX0000AAAAAAAAAAAAAABC",
+        "01J9ZX0000AAAAAAAAAAAAAXBC",
+        "01J9ZX0000AAAAAAAAAAAAAQRS",
+        "QRS9ZX0000AAAAAAAAAAAAAXYZ",
+    ];
 
     #[test]
     fn three_characters_at_either_end_are_enough_if_they_are_unique() {
@@ -86,25 +96,45 @@ mod tests {
         assert_eq!(find(IDS[0], IDS), Match::One(IDS[0].to_owned()));
         assert_eq!(find("yz", IDS), Match::TooShort);
         assert_eq!(find("AAA", IDS), Match::Nothing);
-        assert_eq!(find("01j", IDS), Match::Several(IDS[..3].iter().map(ToString::to_string).collect()));
-        assert_eq!(find("QRS", IDS), Match::Several(vec![IDS[2].to_owned(), IDS[3].to_owned()]));
+        assert_eq!(
+            find("01j", IDS),
+            Match::Several(IDS[..3].iter().map(ToString::to_string).collect())
+        );
+        assert_eq!(
+            find("QRS", IDS),
+            Match::Several(vec![IDS[2].to_owned(), IDS[3].to_owned()])
+        );
     }
 
     #[test]
     fn what_is_shown_can_be_typed() {
         let short = short(&IDS);
         for id in IDS {
-            assert_eq!(find(short[id], IDS), Match::One(id.to_owned()), "{}", short[id]);
+            assert_eq!(
+                find(short[id], IDS),
+                Match::One(id.to_owned()),
+                "{}",
+                short[id]
+            );
             let shorter = &short[id][1..];
-            assert!(shorter.len() < 3 || find(shorter, IDS) != Match::One(id.to_owned()), "{shorter}");
+            assert!(
+                shorter.len() < 3 || find(shorter, IDS) != Match::One(id.to_owned()),
+                "{shorter}"
+            );
         }
-        assert_eq!((short[IDS[0]], short[IDS[1]], short[IDS[3]]), ("ABC", "XBC", "XYZ"));
+        assert_eq!(
+            (short[IDS[0]], short[IDS[1]], short[IDS[3]]),
+            ("ABC", "XBC", "XYZ")
+        );
         assert_eq!(short[IDS[2]], "AQRS");
     }
 
     #[test]
     fn odd_ids_do_no_harm() {
-        assert_eq!(short(&["é", "", "abc"]), HashMap::from([("é", "é"), ("", ""), ("abc", "abc")]));
+        assert_eq!(
+            short(&["é", "", "abc"]),
+            HashMap::from([("é", "é"), ("", ""), ("abc", "abc")])
+        );
         assert_eq!(short(&["same", "same"]), HashMap::from([("same", "same")]));
     }
 }

@@ -14,16 +14,28 @@ use serde_json::{Value, json};
 
 /// `muster lists`.
 pub(crate) async fn lists(session: &Session<'_>, matching: Option<&str>) -> Result<(), Failure> {
-    let items = session.items(&ApiPath::new(&["lists"]).maybe("match", matching)).await?;
+    let items = session
+        .items(&ApiPath::new(&["lists"]).maybe("match", matching))
+        .await?;
     if session.output.is_json() {
         return session.output.json(&page(items));
     }
     let mut table = Table::new(&["NAME", "OPEN", "TOTAL", "MODIFIED"]);
     for list in &items {
         let text = |field: &str| list.get(field).and_then(Value::as_str).unwrap_or_default();
-        let number = |field: &str| list.get(field).and_then(Value::as_u64).unwrap_or(0).to_string();
+        let number = |field: &str| {
+            list.get(field)
+                .and_then(Value::as_u64)
+                .unwrap_or(0)
+                .to_string()
+        };
         let modified = local_date_time(text("modified_at"), &session.zone);
-        table.row([text("name").into(), number("open").into(), number("total").into(), Cell::painted(&modified, Paint::Dim)]);
+        table.row([
+            text("name").into(),
+            number("open").into(),
+            number("total").into(),
+            Cell::painted(&modified, Paint::Dim),
+        ]);
     }
     session.output.table(&table)
 }
@@ -32,11 +44,17 @@ pub(crate) async fn lists(session: &Session<'_>, matching: Option<&str>) -> Resu
 pub(crate) async fn show(session: &Session<'_>, args: &Show) -> Result<(), Failure> {
     let all = ApiPath::new(&["lists", &args.list, "entries"]).maybe("at", args.at.as_deref());
     let mut filtered = all.clone();
-    if let Some(state) = if args.open { Some("open") } else { args.done.then_some("done") } {
+    if let Some(state) = if args.open {
+        Some("open")
+    } else {
+        args.done.then_some("done")
+    } {
         filtered = filtered.query("state", state);
     }
     if let Some(text) = &args.due {
-        filtered = filtered.query("due", &due::to_find(text, session)?).maybe("tz", session.zone_name());
+        filtered = filtered
+            .query("due", &due::to_find(text, session)?)
+            .maybe("tz", session.zone_name());
     }
     for tag in &args.tags {
         filtered = filtered.query("tag", tag);
@@ -46,13 +64,20 @@ pub(crate) async fn show(session: &Session<'_>, args: &Show) -> Result<(), Failu
         return session.output.json(&page(items));
     }
     // What tells an entry from the others depends on all of them, also on those that are not shown.
-    let known = if filtered == all { items.clone() } else { session.items(&all).await? };
+    let known = if filtered == all {
+        items.clone()
+    } else {
+        session.items(&all).await?
+    };
     session.output.table(&table(&items, &known, session))
 }
 
 /// The lines of entries, with ids that are as short as all `known` entries of the list allow.
 pub(crate) fn table(items: &[Value], known: &[Value], session: &Session<'_>) -> Table {
-    let ids: Vec<&str> = known.iter().filter_map(|entry| entry.get("id").and_then(Value::as_str)).collect();
+    let ids: Vec<&str> = known
+        .iter()
+        .filter_map(|entry| entry.get("id").and_then(Value::as_str))
+        .collect();
     let short = ids::short(&ids);
     let today = due::today(session);
     let mut table = Table::new(COLUMNS);
@@ -66,8 +91,10 @@ pub(crate) fn table(items: &[Value], known: &[Value], session: &Session<'_>) -> 
 /// `muster agenda`.
 pub(crate) async fn agenda(session: &Session<'_>, only_today: bool) -> Result<(), Failure> {
     let today = due::today(session);
-    let path =
-        ApiPath::new(&["entries"]).query("state", "open").maybe("due_to", only_today.then_some(&today)).maybe("tz", session.zone_name());
+    let path = ApiPath::new(&["entries"])
+        .query("state", "open")
+        .maybe("due_to", only_today.then_some(&today))
+        .maybe("tz", session.zone_name());
     let items = session.items(&path).await?;
     if session.output.is_json() {
         return session.output.json(&page(items));
@@ -90,8 +117,16 @@ pub(crate) async fn agenda(session: &Session<'_>, only_today: bool) -> Result<()
 
 /// `muster rm-list`.
 pub(crate) async fn remove(session: &Session<'_>, list: &str) -> Result<(), Failure> {
-    session.send(Method::DELETE, &ApiPath::new(&["lists", list]), None).await?;
-    if session.output.is_json() { Ok(()) } else { session.output.line(&format!("deleted the list {}", printable(list))) }
+    session
+        .send(Method::DELETE, &ApiPath::new(&["lists", list]), None)
+        .await?;
+    if session.output.is_json() {
+        Ok(())
+    } else {
+        session
+            .output
+            .line(&format!("deleted the list {}", printable(list)))
+    }
 }
 
 /// All pages as one, in the form of the API.

@@ -19,7 +19,9 @@ impl Output {
         let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         let layout = match std::io::stdout().is_terminal() {
-            true => Layout::Aligned { colour: !set("NO_COLOR") && !dumb },
+            true => Layout::Aligned {
+                colour: !set("NO_COLOR") && !dumb,
+            },
             false => Layout::Plain,
         };
         Self { json, layout }
@@ -52,9 +54,19 @@ impl Output {
 
     /// Prints what happened: its fields with tabs between them for programs, `words` (made of
     /// [printable] text) for people.
-    pub(crate) fn record(&self, fields: &[&str], words: impl FnOnce() -> String) -> Result<(), Failure> {
+    pub(crate) fn record(
+        &self,
+        fields: &[&str],
+        words: impl FnOnce() -> String,
+    ) -> Result<(), Failure> {
         match self.layout {
-            Layout::Plain => self.line(&fields.iter().map(|field| printable(field)).collect::<Vec<_>>().join("\t")),
+            Layout::Plain => self.line(
+                &fields
+                    .iter()
+                    .map(|field| printable(field))
+                    .collect::<Vec<_>>()
+                    .join("\t"),
+            ),
             Layout::Aligned { .. } => self.line(&words()),
         }
     }
@@ -80,9 +92,14 @@ impl Output {
 
 fn write(text: &str) -> Result<(), Failure> {
     let mut stdout = std::io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+    match stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+    {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(Failure::OutputClosed),
-        Err(error) => Err(Failure::Failed(format!("the output cannot be written: {error}"))),
+        Err(error) => Err(Failure::Failed(format!(
+            "the output cannot be written: {error}"
+        ))),
     }
 }

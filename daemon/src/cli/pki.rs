@@ -14,24 +14,51 @@ pub(crate) fn run(command: &Pki, output: &Output) -> Result<(), Failure> {
     match command {
         Pki::Init { dir } => {
             let made = pki::init(dir).map_err(failure)?;
-            let words =
-                format!("made the certificate authority of a new cluster in {}: keep ca.key there, it belongs on no node", dir.display());
-            told(output, &words, &json!({ "cluster": hex(&made.cluster), "dir": dir, "not_after": made.not_after }))
+            let words = format!(
+                "made the certificate authority of a new cluster in {}: keep ca.key \
+                    there, it belongs on no node",
+                dir.display()
+            );
+            told(
+                output,
+                &words,
+                &json!({ "cluster": hex(&made.cluster), "dir": dir, "not_after": made.not_after }),
+            )
         }
         Pki::Rotate { dir } => {
             let made = pki::rotate(dir).map_err(failure)?;
             let words = format!(
-                "made a new authority in {}; ca.pem holds both: bring it to all nodes and reload them before you renew a certificate",
+                "made a new authority in {}; ca.pem holds both: bring it to all nodes and reload \
+                    them before you renew a certificate",
                 dir.display()
             );
-            told(output, &words, &json!({ "cluster": hex(&made.cluster), "dir": dir, "not_after": made.not_after }))
+            told(
+                output,
+                &words,
+                &json!({ "cluster": hex(&made.cluster), "dir": dir, "not_after": made.not_after }),
+            )
         }
-        Pki::Issue { name, dir, out, renew, days } => {
+        Pki::Issue {
+            name,
+            dir,
+            out,
+            renew,
+            days,
+        } => {
             let out = out.clone().unwrap_or_else(|| PathBuf::from(name));
             let life = Duration::from_secs(u64::from(*days) * 24 * 60 * 60);
-            let issued = if *renew { pki::renew(dir, name, &out, life) } else { pki::issue(dir, name, &out, life) };
+            let issued = if *renew {
+                pki::renew(dir, name, &out, life)
+            } else {
+                pki::issue(dir, name, &out, life)
+            };
             let issued = issued.map_err(failure)?;
-            let words = format!("wrote ca.pem, node.pem and node.key of {} to {}", printable(name), out.display());
+            let words = format!(
+                "wrote ca.pem, node.pem and node.key of {} to \
+                {}",
+                printable(name),
+                out.display()
+            );
             let answer = json!({ "id": hex(&issued.id), "name": issued.name, "out": out, "not_after": issued.not_after });
             told(output, &words, &answer)
         }
@@ -39,7 +66,11 @@ pub(crate) fn run(command: &Pki, output: &Output) -> Result<(), Failure> {
 }
 
 fn told(output: &Output, words: &str, json: &Value) -> Result<(), Failure> {
-    if output.is_json() { output.json(json) } else { output.line(words) }
+    if output.is_json() {
+        output.json(json)
+    } else {
+        output.line(words)
+    }
 }
 
 fn failure(error: PkiError) -> Failure {
@@ -48,9 +79,11 @@ fn failure(error: PkiError) -> Failure {
         PkiError::Name(_) => Failure::Usage(words),
         PkiError::NotIssued(_) => Failure::NotFound(words),
         PkiError::Exists { .. } | PkiError::Issued { .. } => Failure::Conflict(words),
-        PkiError::File { .. } | PkiError::Record { .. } | PkiError::Authority(_) | PkiError::Key { .. } | PkiError::Generate(_) => {
-            Failure::Failed(words)
-        }
+        PkiError::File { .. }
+        | PkiError::Record { .. }
+        | PkiError::Authority(_)
+        | PkiError::Key { .. }
+        | PkiError::Generate(_) => Failure::Failed(words),
     }
 }
 

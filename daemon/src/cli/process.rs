@@ -21,9 +21,13 @@ pub(crate) async fn list(session: &Session<'_>, args: &Ps) -> Result<(), Failure
         .maybe("local", args.local.then_some("true"));
     let items = session.items(&path).await?;
     if session.output.is_json() {
-        return session.output.json(&json!({ "items": items, "next": null }));
+        return session
+            .output
+            .json(&json!({ "items": items, "next": null }));
     }
-    session.output.table(&registered::table(&items, &session.zone))
+    session
+        .output
+        .table(&registered::table(&items, &session.zone))
 }
 
 /// `muster register`.
@@ -31,14 +35,24 @@ pub(crate) async fn register(session: &Session<'_>, args: &Register) -> Result<(
     let mut registration = described(&args.described)?;
     registration.insert("pid".to_owned(), json!(args.pid.map_or_else(caller, Ok)?));
     let path = session.timed(ApiPath::new(&["processes", &args.process]));
-    let answer = session.send(Method::PUT, &path, Some(&Value::Object(registration))).await?;
+    let answer = session
+        .send(Method::PUT, &path, Some(&Value::Object(registration)))
+        .await?;
     print(session, &answer)
 }
 
-/// Whoever runs this command: registering this process itself, which ends at once, would be of no use.
+/// Whoever runs this command: registering this process itself, which ends at once, would be of no
+/// use.
 fn caller() -> Result<u32, Failure> {
-    let parent = rustix::process::getppid().and_then(|pid| u32::try_from(pid.as_raw_nonzero().get()).ok());
-    parent.ok_or_else(|| Failure::Usage("nobody who runs this command can be seen from here: --pid is needed".to_owned()))
+    let parent =
+        rustix::process::getppid().and_then(|pid| u32::try_from(pid.as_raw_nonzero().get()).ok());
+    parent.ok_or_else(|| {
+        Failure::Usage(
+            "nobody who runs this command can be seen from here: \
+        --pid is needed"
+                .to_owned(),
+        )
+    })
 }
 
 /// The fields of a registration that are given as options.
@@ -68,18 +82,36 @@ pub(crate) fn described(args: &Described) -> Result<Map<String, Value>, Failure>
 
 /// `muster whereis`.
 pub(crate) async fn whereis(session: &Session<'_>, args: &Named) -> Result<(), Failure> {
-    let answer = session.get(&ApiPath::new(&["processes", &args.process])).await?;
+    let answer = session
+        .get(&ApiPath::new(&["processes", &args.process]))
+        .await?;
     print(session, &answer)
 }
 
 fn print(session: &Session<'_>, process: &Value) -> Result<(), Failure> {
-    if session.output.is_json() { session.output.json(process) } else { session.output.table(&registered::places(process)) }
+    if session.output.is_json() {
+        session.output.json(process)
+    } else {
+        session.output.table(&registered::places(process))
+    }
 }
 
 /// `muster unregister`.
 pub(crate) async fn unregister(session: &Session<'_>, args: &Named) -> Result<(), Failure> {
-    session.send(Method::DELETE, &session.timed(ApiPath::new(&["processes", &args.process])), None).await?;
-    if session.output.is_json() { Ok(()) } else { session.output.line(&format!("unregistered {}", printable(&args.process))) }
+    session
+        .send(
+            Method::DELETE,
+            &session.timed(ApiPath::new(&["processes", &args.process])),
+            None,
+        )
+        .await?;
+    if session.output.is_json() {
+        Ok(())
+    } else {
+        session
+            .output
+            .line(&format!("unregistered {}", printable(&args.process)))
+    }
 }
 
 #[cfg(test)]
@@ -87,14 +119,30 @@ mod tests {
     use super::*;
 
     fn args(metadata: &[(&str, &str)]) -> Described {
-        let metadata = metadata.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        Described { groups: vec!["g".to_owned()], metadata, address: None, on_conflict: ValueEnum::from_str("terminate", false).ok() }
+        let metadata = metadata
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect();
+        Described {
+            groups: vec!["g".to_owned()],
+            metadata,
+            address: None,
+            on_conflict: ValueEnum::from_str("terminate", false).ok(),
+        }
     }
 
     #[test]
     fn what_is_typed_becomes_what_the_api_takes() {
         let fields = described(&args(&[("port", "8080")])).unwrap();
-        assert_eq!(Value::Object(fields), json!({"groups": ["g"], "metadata": {"port": "8080"}, "on_conflict": "terminate"}));
-        assert_eq!(described(&args(&[("a", "1"), ("a", "2")])).unwrap_err().code(), 2);
+        assert_eq!(
+            Value::Object(fields),
+            json!({"groups": ["g"], "metadata": {"port": "8080"}, "on_conflict": "terminate"})
+        );
+        assert_eq!(
+            described(&args(&[("a", "1"), ("a", "2")]))
+                .unwrap_err()
+                .code(),
+            2
+        );
     }
 }

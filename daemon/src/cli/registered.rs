@@ -43,10 +43,23 @@ impl Registered {
             self.facts().into(),
         ]);
         for other in &self.others {
-            let node = other.parse::<Handle>().map(|handle| handle.node.to_string()).unwrap_or_default();
+            let node = other
+                .parse::<Handle>()
+                .map(|handle| handle.node.to_string())
+                .unwrap_or_default();
             // While one has the name for sure, those who claim it too are out of sight.
-            let state = if self.state == "contested" { "contested" } else { "unreachable" };
-            table.row([other.into(), node.into(), state_cell(state), Cell::default(), Cell::default()]);
+            let state = if self.state == "contested" {
+                "contested"
+            } else {
+                "unreachable"
+            };
+            table.row([
+                other.into(),
+                node.into(),
+                state_cell(state),
+                Cell::default(),
+                Cell::default(),
+            ]);
         }
     }
 
@@ -57,7 +70,10 @@ impl Registered {
             self.pid.to_string().into(),
             state_cell(&self.state),
             Cell::painted(&local_date_time(&self.since, zone), Paint::Dim),
-            self.user.clone().unwrap_or_else(|| self.uid.to_string()).into(),
+            self.user
+                .clone()
+                .unwrap_or_else(|| self.uid.to_string())
+                .into(),
             self.groups.join(",").into(),
             self.address.as_deref().unwrap_or_default().into(),
             self.facts().into(),
@@ -66,7 +82,11 @@ impl Registered {
     }
 
     fn facts(&self) -> String {
-        self.metadata.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",")
+        self.metadata
+            .iter()
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect::<Vec<_>>()
+            .join(",")
     }
 }
 
@@ -88,8 +108,12 @@ pub(crate) fn places(item: &Value) -> Table {
 
 /// Many processes, a line each.
 pub(crate) fn table(items: &[Value], zone: &TimeZone) -> Table {
-    let mut table = Table::new(&["NAME", "NODE", "PID", "STATE", "SINCE", "USER", "GROUPS", "ADDRESS", "METADATA", "EXE"]);
-    items.iter().for_each(|item| table.row(Registered::read(item).cells(zone)));
+    let mut table = Table::new(&[
+        "NAME", "NODE", "PID", "STATE", "SINCE", "USER", "GROUPS", "ADDRESS", "METADATA", "EXE",
+    ]);
+    items
+        .iter()
+        .for_each(|item| table.row(Registered::read(item).cells(zone)));
     table
 }
 
@@ -111,17 +135,24 @@ mod tests {
     #[test]
     fn all_who_claim_a_name_are_shown() {
         let plain = places(&web()).render(Layout::Plain);
-        assert_eq!(plain, "web@node1#4711.889123\tnode1\tcontested\t10.0.0.1:8080\tport=8080,v=2\nweb@node3#7.8\tnode3\tcontested\t\t\n");
+        assert_eq!(
+            plain,
+            "web@node1#4711.889123\tnode1\tcontested\t10.0.0.1:8080\tport=8080,v=2\nweb@node3#7.8\tnode3\tcontested\t\t\n"
+        );
         let mut healed = web();
         healed["state"] = json!("up");
-        assert!(places(&healed).render(Layout::Plain).ends_with("\nweb@node3#7.8\tnode3\tunreachable\t\t\n"));
+        assert!(
+            places(&healed)
+                .render(Layout::Plain)
+                .ends_with("\nweb@node3#7.8\tnode3\tunreachable\t\t\n")
+        );
     }
 
     #[test]
     fn a_process_is_one_line_of_ten_fields() {
         let plain = table(&[web()], &TimeZone::UTC).render(Layout::Plain);
-        let expected =
-            "web\tnode1\t4711\tcontested\t2026-10-01 10:01:07\t1000\ta,b\t10.0.0.1:8080\tport=8080,v=2\t/usr/bin/py\\u{1b}thon3\n";
+        let expected = "web\tnode1\t4711\tcontested\t2026-10-01 \
+                10:01:07\t1000\ta,b\t10.0.0.1:8080\tport=8080,v=2\t/usr/bin/py\\u{1b}thon3\n";
         assert_eq!(plain, expected);
     }
 
@@ -129,6 +160,9 @@ mod tests {
     fn what_has_only_a_handle_is_still_aligned() {
         let item = json!({"handle": "web@node1#4711.889123", "node": "node1", "state": "up", "metadata": {"port": "8080"}});
         let text = places(&item).render(Layout::Aligned { colour: false });
-        assert_eq!(text, "HANDLE                 NODE   STATE  METADATA\nweb@node1#4711.889123  node1  up     port=8080\n");
+        assert_eq!(
+            text,
+            "HANDLE                 NODE   STATE  METADATA\nweb@node1#4711.889123  node1  up     port=8080\n"
+        );
     }
 }

@@ -1,8 +1,10 @@
-//! `muster run`: a command as a registered process, from its start to its end, and again if it fails.
+//! `muster run`: a command as a registered process, from its start to its end, and again if it
+//! fails.
 //!
-//! The command is registered, and linked, before its first instruction (see [`launch`]): where the name is taken nothing
-//! is run, and what it does first can already be found by its name. It shares this process's terminal and process group,
-//! so that it reads what is typed and Ctrl-C and Ctrl-Z reach it as without `muster run`.
+//! The command is registered, and linked, before its first instruction (see [`launch`]): where the
+//! name is taken nothing is run, and what it does first can already be found by its name. It shares
+//! this process's terminal and process group, so that it reads what is typed and Ctrl-C and Ctrl-Z
+//! reach it as without `muster run`.
 
 mod launch;
 mod registrar;
@@ -40,25 +42,36 @@ pub(crate) async fn run(global: &Global, output: &Output, args: &Run) -> ExitCod
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
             failure.report(output);
-            ExitCode::from(if is_final(&failure) { failure.code() } else { OWN_FAILURE })
+            ExitCode::from(if is_final(&failure) {
+                failure.code()
+            } else {
+                OWN_FAILURE
+            })
         }
     }
 }
 
-/// Wrong usage, and a name that another process has: waiting makes neither better, and each keeps its exit code.
+/// Wrong usage, and a name that another process has: waiting makes neither better, and each keeps
+/// its exit code.
 fn is_final(failure: &Failure) -> bool {
     matches!(failure.code(), 2 | 4)
 }
 
 /// Starts the command until it need not be started again; gives its last exit code.
 async fn live(session: &Session<'_>, args: &Run) -> Result<u8, Failure> {
-    let mut runner = Runner { registrar: Registrar::new(session, args)?, signals: Signals::listen()?, args };
+    let mut runner = Runner {
+        registrar: Registrar::new(session, args)?,
+        signals: Signals::listen()?,
+        args,
+    };
     let mut restarts = args.restart.as_ref().map(Restarts::new);
     let mut code = None;
     loop {
         let begun = Instant::now();
         let outcome = runner.once().await;
-        let Some(restarts) = &mut restarts else { return outcome.map(|outcome| outcome.code) };
+        let Some(restarts) = &mut restarts else {
+            return outcome.map(|outcome| outcome.code);
+        };
         let (wait, why) = match outcome {
             Ok(outcome) if outcome.code == 0 || outcome.last => return Ok(outcome.code),
             Ok(outcome) => {
@@ -66,16 +79,26 @@ async fn live(session: &Session<'_>, args: &Run) -> Result<u8, Failure> {
                 match restarts.after_failure(begun.elapsed(), Instant::now()) {
                     Some(wait) => (wait, outcome.words),
                     None => {
-                        say(&format!("{} {} too often: it is not started again", args.process, outcome.words));
+                        say(&format!(
+                            "{} {} too often: it is not started \
+                            again",
+                            args.process, outcome.words
+                        ));
                         return Ok(outcome.code);
                     }
                 }
             }
-            // It ran before: what stands against it now may pass, as a daemon that is away or a process to be bound to.
-            Err(failure) if code.is_some() && !is_final(&failure) => (restarts.wait(), failure.words()),
+            // It ran before: what stands against it now may pass, as a daemon that is away or a
+            // process to be bound to.
+            Err(failure) if code.is_some() && !is_final(&failure) => {
+                (restarts.wait(), failure.words())
+            }
             Err(failure) => return Err(failure),
         };
-        say(&format!("{}: {why}; it is started again in {wait:?}", args.process));
+        say(&format!(
+            "{}: {why}; it is started again in {wait:?}",
+            args.process
+        ));
         if let Some(signal) = runner.signals.end_within(wait).await {
             return Ok(code.unwrap_or(signal.exit_code()));
         }
@@ -84,7 +107,11 @@ async fn live(session: &Session<'_>, args: &Run) -> Result<u8, Failure> {
 
 /// On standard error; the output belongs to the command.
 fn say(words: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "muster: {}", printable_lines(words));
+    let _ = writeln!(
+        std::io::stderr().lock(),
+        "muster: {}",
+        printable_lines(words)
+    );
 }
 
 struct Runner<'a> {
@@ -119,7 +146,12 @@ impl Runner<'_> {
         let mut outcome = outcome(status);
         outcome.last = told;
         if let Some(error) = refused {
-            let command = self.args.command.first().map(|command| command.to_string_lossy()).unwrap_or_default();
+            let command = self
+                .args
+                .command
+                .first()
+                .map(|command| command.to_string_lossy())
+                .unwrap_or_default();
             say(&format!("cannot execute {command}: {error}"));
             outcome.last = true;
         }
@@ -127,7 +159,11 @@ impl Runner<'_> {
     }
 
     /// Waits for the end of the child and passes signals on; says whether it was told to end.
-    async fn tend(&mut self, child: &mut Child, refresh: bool) -> Result<(ExitStatus, bool), Failure> {
+    async fn tend(
+        &mut self,
+        child: &mut Child,
+        refresh: bool,
+    ) -> Result<(ExitStatus, bool), Failure> {
         let pid = child.id();
         let (mut told, mut hung_up) = (false, false);
         let registrar = &self.registrar;
@@ -164,20 +200,33 @@ async fn start(registrar: &mut Registrar<'_>, args: &Run) -> Result<Executed, Fa
 }
 
 fn interrupted(signal: &Arrived) -> Outcome {
-    Outcome { code: signal.exit_code(), words: "was interrupted before it began".to_owned(), last: true }
+    Outcome {
+        code: signal.exit_code(),
+        words: "was interrupted before it \
+        began"
+            .to_owned(),
+        last: true,
+    }
 }
 
 fn outcome(status: ExitStatus) -> Outcome {
     let (code, words) = match (status.code(), status.signal()) {
         (Some(code), _) => (code, format!("exited with code {code}")),
-        (None, Some(signal)) => (signals::EXIT_BASE.saturating_add(signal), format!("was ended by signal {signal}")),
+        (None, Some(signal)) => (
+            signals::EXIT_BASE.saturating_add(signal),
+            format!("was ended by signal {signal}"),
+        ),
         (None, None) => (i32::from(OWN_FAILURE), "ended".to_owned()),
     };
-    Outcome { code: u8::try_from(code).unwrap_or(OWN_FAILURE), words, last: false }
+    Outcome {
+        code: u8::try_from(code).unwrap_or(OWN_FAILURE),
+        words,
+        last: false,
+    }
 }
 
-/// How long the daemon may take to hear how the command ended: it waits for it no longer than 250 ms itself, but may
-/// just be starting again.
+/// How long the daemon may take to hear how the command ended: it waits for it no longer than 250
+/// ms itself, but may just be starting again.
 const REPORT_LIMIT: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
@@ -187,6 +236,16 @@ mod tests {
     #[test]
     fn the_exit_code_is_the_commands() {
         let code = |raw| outcome(ExitStatus::from_raw(raw)).code;
-        assert_eq!([code(0), code(3 << 8), code(255 << 8), code(9), code(15), code(64)], [0, 3, 255, 137, 143, 192]);
+        assert_eq!(
+            [
+                code(0),
+                code(3 << 8),
+                code(255 << 8),
+                code(9),
+                code(15),
+                code(64)
+            ],
+            [0, 3, 255, 137, 143, 192]
+        );
     }
 }

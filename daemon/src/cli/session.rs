@@ -35,12 +35,27 @@ impl<'a> Session<'a> {
             Some(name) => Some(dev::node(None, name)?),
             None => None,
         };
-        let explicit = node.as_ref().map(|node| node.socket.as_path()).or(global.socket.as_deref());
-        let var = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(Into::into);
+        let explicit = node
+            .as_ref()
+            .map(|node| node.socket.as_path())
+            .or(global.socket.as_deref());
+        let var = |name: &str| {
+            std::env::var_os(name)
+                .filter(|value| !value.is_empty())
+                .map(Into::into)
+        };
         // A directory that may not be read is no reason to look elsewhere.
-        let search = crate::client::search(explicit, var, |path: &Path| path.try_exists().unwrap_or(true));
+        let search = crate::client::search(explicit, var, |path: &Path| {
+            path.try_exists().unwrap_or(true)
+        });
         let client = Client::new(&search.socket, global.timeout.unwrap_or(DEFAULT_TIMEOUT));
-        Ok(Self { client, search, node, output, zone: TimeZone::system() })
+        Ok(Self {
+            client,
+            search,
+            node,
+            output,
+            zone: TimeZone::system(),
+        })
     }
 
     /// The client, for calls whose failures are not the user's.
@@ -55,10 +70,13 @@ impl<'a> Session<'a> {
 
     /// The configuration of the development node that was asked for.
     pub(crate) fn node_config(&self) -> Option<PathBuf> {
-        self.node.as_ref().map(|node| node.socket.with_file_name("muster.toml"))
+        self.node
+            .as_ref()
+            .map(|node| node.socket.with_file_name("muster.toml"))
     }
 
-    /// The user's zone by its IANA name, for the calls that decide what a day is; UTC for a zone without a name.
+    /// The user's zone by its IANA name, for the calls that decide what a day is; UTC for a zone
+    /// without a name.
     pub(crate) fn zone_name(&self) -> Option<&str> {
         self.zone.iana_name()
     }
@@ -75,44 +93,86 @@ impl<'a> Session<'a> {
 
     /// Asks for a resource.
     pub(crate) async fn get(&self, path: &ApiPath) -> Result<Value, Failure> {
-        self.client.get(path).await.map(|reply| reply.body).map_err(|error| self.explain(error))
+        self.client
+            .get(path)
+            .await
+            .map(|reply| reply.body)
+            .map_err(|error| self.explain(error))
     }
 
     /// Asks for a resource, with its tag.
     pub(crate) async fn get_tagged(&self, path: &ApiPath) -> Result<Reply, Failure> {
-        self.client.get(path).await.map_err(|error| self.explain(error))
+        self.client
+            .get(path)
+            .await
+            .map_err(|error| self.explain(error))
     }
 
     /// Asks for all items of a list of things.
     pub(crate) async fn items(&self, path: &ApiPath) -> Result<Vec<Value>, Failure> {
-        self.client.items(path).await.map_err(|error| self.explain(error))
+        self.client
+            .items(path)
+            .await
+            .map_err(|error| self.explain(error))
     }
 
     /// Changes something.
-    pub(crate) async fn send(&self, method: Method, path: &ApiPath, body: Option<&Value>) -> Result<Value, Failure> {
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &ApiPath,
+        body: Option<&Value>,
+    ) -> Result<Value, Failure> {
         self.send_if(method, path, body, None).await
     }
 
     /// Changes something, if it is still as its tag says.
-    pub(crate) async fn send_if(&self, method: Method, path: &ApiPath, body: Option<&Value>, tag: Option<&str>) -> Result<Value, Failure> {
-        let reply = self.client.call(method, path, body, tag).await.map_err(|error| self.explain_write(error))?;
+    pub(crate) async fn send_if(
+        &self,
+        method: Method,
+        path: &ApiPath,
+        body: Option<&Value>,
+        tag: Option<&str>,
+    ) -> Result<Value, Failure> {
+        let reply = self
+            .client
+            .call(method, path, body, tag)
+            .await
+            .map_err(|error| self.explain_write(error))?;
         if reply.status == StatusCode::ACCEPTED {
-            return Err(Failure::Timeout("the change is durable on this node, but not yet on as many as were asked for".to_owned()));
+            return Err(Failure::Timeout(
+                "the change is durable on this node, but not yet on as \
+                many as were asked for"
+                    .to_owned(),
+            ));
         }
         Ok(reply.body)
     }
 
     /// Opens a stream.
     pub(crate) async fn stream(&self, path: &ApiPath) -> Result<EventStream, Failure> {
-        self.client.stream(path, None).await.map_err(|error| self.explain(error))
+        self.client
+            .stream(path, None)
+            .await
+            .map_err(|error| self.explain(error))
     }
 
     /// The same for a call that changes something: its outcome may be open.
     fn explain_write(&self, error: ClientError) -> Failure {
-        let open = matches!(error, ClientError::Timeout(_) | ClientError::Broken(_) | ClientError::Answer(_));
+        let open = matches!(
+            error,
+            ClientError::Timeout(_) | ClientError::Broken(_) | ClientError::Answer(_)
+        );
         let failure = self.explain(error);
         if open {
-            Failure::with_code(failure.code(), format!("{}; the change may have been made or not", failure.words()))
+            Failure::with_code(
+                failure.code(),
+                format!(
+                    "{}; the change may have been made or \
+                not",
+                    failure.words()
+                ),
+            )
         } else {
             failure
         }
@@ -122,9 +182,11 @@ impl<'a> Session<'a> {
     pub(crate) fn explain(&self, error: ClientError) -> Failure {
         match error {
             ClientError::Problem(problem) => Failure::Problem(problem),
-            ClientError::Unreachable { source, .. } => {
-                Failure::Unreachable(unreachable::explain(&self.search, self.node.as_ref(), &source))
-            }
+            ClientError::Unreachable { source, .. } => Failure::Unreachable(unreachable::explain(
+                &self.search,
+                self.node.as_ref(),
+                &source,
+            )),
             ClientError::Timeout(_) => Failure::Timeout(error.to_string()),
             ClientError::Broken(_) | ClientError::Answer(_) => Failure::Failed(error.to_string()),
         }

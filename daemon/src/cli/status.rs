@@ -24,21 +24,48 @@ pub(crate) async fn status(session: &Session<'_>) -> Result<(), Failure> {
         table.row([Cell::painted(name, Paint::Dim), value]);
     }
     session.output.table(&table)?;
-    let attention = status.get("attention").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let attention = status
+        .get("attention")
+        .and_then(Value::as_array)
+        .map_or(&[][..], Vec::as_slice);
     if attention.is_empty() && session.output.is_for_people() {
-        return session.output.line(&format!("\n{}", session.output.paint("all is well", Paint::Green)));
+        return session.output.line(&format!(
+            "\n{}",
+            session.output.paint("all is well", Paint::Green)
+        ));
     }
-    attention.iter().try_for_each(|finding| tell(session, finding))
+    attention
+        .iter()
+        .try_for_each(|finding| tell(session, finding))
 }
 
 /// What is the matter, and below it what to do.
 fn tell(session: &Session<'_>, finding: &Value) -> Result<(), Failure> {
-    let (severity, what, remedy) = (text(finding, "/severity"), text(finding, "/what"), text(finding, "/do"));
-    session.output.record(&["attention", severity, what, remedy], || {
-        let paint = if severity == "critical" { Paint::Red } else { Paint::Yellow };
-        let advice: Vec<String> = wrapped(&printable(remedy), WIDTH - 4).into_iter().map(|line| format!("    {line}")).collect();
-        format!("\n{}\n{}", session.output.paint(&format!("{severity}: {}", printable(what)), paint), advice.join("\n"))
-    })
+    let (severity, what, remedy) = (
+        text(finding, "/severity"),
+        text(finding, "/what"),
+        text(finding, "/do"),
+    );
+    session
+        .output
+        .record(&["attention", severity, what, remedy], || {
+            let paint = if severity == "critical" {
+                Paint::Red
+            } else {
+                Paint::Yellow
+            };
+            let advice: Vec<String> = wrapped(&printable(remedy), WIDTH - 4)
+                .into_iter()
+                .map(|line| format!("    {line}"))
+                .collect();
+            format!(
+                "\n{}\n{}",
+                session
+                    .output
+                    .paint(&format!("{severity}: {}", printable(what)), paint),
+                advice.join("\n")
+            )
+        })
 }
 
 /// The words in lines of at most that many characters; a longer word has a line of its own.
@@ -58,18 +85,51 @@ pub(super) fn wrapped(words: &str, width: usize) -> Vec<String> {
 
 fn rows(status: &Value, zone: &TimeZone, now: Timestamp) -> Vec<(&'static str, Cell)> {
     let partition = status.get("partition").cloned().unwrap_or_default();
-    let verdict = if text(&partition, "/verdict") == "whole" { Paint::Green } else { Paint::Red };
+    let verdict = if text(&partition, "/verdict") == "whole" {
+        Paint::Green
+    } else {
+        Paint::Red
+    };
     let since = local_date_time(text(&partition, "/since"), zone);
     let started = text(status, "/node/started_at");
     vec![
-        ("node", Cell::painted(text(status, "/node/name"), Paint::Bold)),
+        (
+            "node",
+            Cell::painted(text(status, "/node/name"), Paint::Bold),
+        ),
         ("id", text(status, "/node/id").into()),
         ("cluster", text(status, "/node/cluster").into()),
         ("address", text(status, "/node/address").into()),
-        ("http", status.pointer("/node/http").and_then(Value::as_str).unwrap_or("none").into()),
-        ("version", format!("{} (protocol {})", text(status, "/node/version"), number(status, "/node/protocol")).into()),
-        ("started", format!("{}, {} ago", local_date_time(started, zone), span(now, started)).into()),
-        ("reaches", Cell::painted(&format!("{}, since {since}", reach(&partition)), verdict)),
+        (
+            "http",
+            status
+                .pointer("/node/http")
+                .and_then(Value::as_str)
+                .unwrap_or("none")
+                .into(),
+        ),
+        (
+            "version",
+            format!(
+                "{} (protocol {})",
+                text(status, "/node/version"),
+                number(status, "/node/protocol")
+            )
+            .into(),
+        ),
+        (
+            "started",
+            format!(
+                "{}, {} ago",
+                local_date_time(started, zone),
+                span(now, started)
+            )
+            .into(),
+        ),
+        (
+            "reaches",
+            Cell::painted(&format!("{}, since {since}", reach(&partition)), verdict),
+        ),
         ("members", members(status).into()),
         ("lists", lists(status).into()),
         ("processes", processes(status).into()),
@@ -80,19 +140,36 @@ fn rows(status: &Value, zone: &TimeZone, now: Timestamp) -> Vec<(&'static str, C
 }
 
 fn members(status: &Value) -> String {
-    let count = |state: &str| Some((number(status, &format!("/members/{state}")), state.to_owned())).filter(|(count, _)| *count > 0);
-    let counts = ["alive", "suspect", "down", "restarting", "left"].iter().filter_map(|state| count(state));
-    counts.map(|(count, state)| format!("{count} {state}")).collect::<Vec<_>>().join(", ")
+    let count = |state: &str| {
+        Some((
+            number(status, &format!("/members/{state}")),
+            state.to_owned(),
+        ))
+        .filter(|(count, _)| *count > 0)
+    };
+    let counts = ["alive", "suspect", "down", "restarting", "left"]
+        .iter()
+        .filter_map(|state| count(state));
+    counts
+        .map(|(count, state)| format!("{count} {state}"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn lists(status: &Value) -> String {
-    let (known, differing) = (number(status, "/lists/known"), number(status, "/lists/differing"));
+    let (known, differing) = (
+        number(status, "/lists/known"),
+        number(status, "/lists/differing"),
+    );
     let mut words = match differing {
         0 if known == 0 => "none".to_owned(),
         0 => format!("{known}, in step with all connected members"),
         _ => format!("{known}, {differing} of them not in step with a member yet"),
     };
-    let lag = status.pointer("/lists/lag_ms").and_then(Value::as_f64).unwrap_or(0.0);
+    let lag = status
+        .pointer("/lists/lag_ms")
+        .and_then(Value::as_f64)
+        .unwrap_or(0.0);
     if lag >= 1000.0 {
         words.push_str(&format!(" (for {:.0} s)", lag / 1000.0));
     }
@@ -103,14 +180,25 @@ fn lists(status: &Value) -> String {
 }
 
 fn processes(status: &Value) -> String {
-    let (local, names) = (number(status, "/processes/local"), number(status, "/processes/names"));
+    let (local, names) = (
+        number(status, "/processes/local"),
+        number(status, "/processes/names"),
+    );
     format!("{local} here, {names} names on all nodes")
 }
 
 fn disk(status: &Value) -> Cell {
     let used = format!("{} used", bytes(number(status, "/store/disk_bytes")));
-    let space = match (status.pointer("/store/free_bytes").and_then(Value::as_u64), number(status, "/store/size_bytes")) {
-        (Some(free), size @ 1..) => format!(", {} of {} free ({} %)", bytes(free), bytes(size), free.saturating_mul(100) / size),
+    let space = match (
+        status.pointer("/store/free_bytes").and_then(Value::as_u64),
+        number(status, "/store/size_bytes"),
+    ) {
+        (Some(free), size @ 1..) => format!(
+            ", {} of {} free ({} %)",
+            bytes(free),
+            bytes(size),
+            free.saturating_mul(100) / size
+        ),
         (Some(free), 0) => format!(", {} free", bytes(free)),
         (None, _) => String::new(),
     };
@@ -123,17 +211,30 @@ fn disk(status: &Value) -> Cell {
 fn sync(status: &Value) -> String {
     let ms = |field: &str| status.pointer(field).and_then(Value::as_f64);
     match (ms("/store/sync_p50_ms"), ms("/store/sync_p99_ms")) {
-        (Some(half), Some(most)) => format!("{half:.1} ms (median of the latest), {most:.1} ms (99 of 100)"),
+        (Some(half), Some(most)) => format!(
+            "{half:.1} ms (median of the latest), {most:.1} ms \
+            (99 of 100)"
+        ),
         (Some(_) | None, _) => "none yet".to_owned(),
     }
 }
 
 fn certificates(status: &Value, zone: &TimeZone, now: Timestamp) -> String {
-    let all = status.get("certificates").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let all = status
+        .get("certificates")
+        .and_then(Value::as_array)
+        .map_or(&[][..], Vec::as_slice);
     let told = all.iter().map(|certificate| {
         let at = text(certificate, "/expires_at");
-        let day = local_date_time(at, zone).chars().take(10).collect::<String>();
-        format!("{} until {day} ({})", printable(text(certificate, "/which")), until(now, at))
+        let day = local_date_time(at, zone)
+            .chars()
+            .take(10)
+            .collect::<String>();
+        format!(
+            "{} until {day} ({})",
+            printable(text(certificate, "/which")),
+            until(now, at)
+        )
     });
     told.collect::<Vec<_>>().join(", ")
 }
@@ -148,7 +249,10 @@ fn until(now: Timestamp, at: &str) -> String {
 
 /// How long ago that was.
 fn span(now: Timestamp, at: &str) -> String {
-    at.parse::<Timestamp>().map_or_else(|_| String::new(), |at| in_words((now.as_second() - at.as_second()).max(0)))
+    at.parse::<Timestamp>().map_or_else(
+        |_| String::new(),
+        |at| in_words((now.as_second() - at.as_second()).max(0)),
+    )
 }
 
 /// A span of time in its two largest words at most.
@@ -172,11 +276,17 @@ pub(super) fn bytes(count: u64) -> String {
         unit += 1;
     }
     let digits = usize::from(unit > 0 && value < 100.0);
-    format!("{value:.digits$} {}", units.get(unit).copied().unwrap_or_default())
+    format!(
+        "{value:.digits$} {}",
+        units.get(unit).copied().unwrap_or_default()
+    )
 }
 
 fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
-    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+    value
+        .pointer(pointer)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
 }
 
 fn number(value: &Value, pointer: &str) -> u64 {
@@ -190,14 +300,26 @@ mod tests {
 
     #[test]
     fn spans_and_sizes_read_well() {
-        assert_eq!([5, 61, 3700, 90_000, 31_536_000].map(in_words), ["5 s", "1 min", "1 h 1 min", "1 d 1 h", "365 d"]);
-        assert_eq!([0, 1023, 1536, 250 << 30].map(bytes), ["0 B", "1023 B", "1.5 KiB", "250 GiB"]);
+        assert_eq!(
+            [5, 61, 3700, 90_000, 31_536_000].map(in_words),
+            ["5 s", "1 min", "1 h 1 min", "1 d 1 h", "365 d"]
+        );
+        assert_eq!(
+            [0, 1023, 1536, 250 << 30].map(bytes),
+            ["0 B", "1023 B", "1.5 KiB", "250 GiB"]
+        );
     }
 
     #[test]
     fn advice_is_broken_between_words() {
-        assert_eq!(wrapped("make room where data_dir is", 12), ["make room", "where", "data_dir is"]);
-        assert_eq!(wrapped("a-word-that-is-too-long x", 5), ["a-word-that-is-too-long", "x"]);
+        assert_eq!(
+            wrapped("make room where data_dir is", 12),
+            ["make room", "where", "data_dir is"]
+        );
+        assert_eq!(
+            wrapped("a-word-that-is-too-long x", 5),
+            ["a-word-that-is-too-long", "x"]
+        );
     }
 
     #[test]

@@ -49,7 +49,10 @@ pub(crate) struct Cell {
 impl Cell {
     /// A field that stands out.
     pub(crate) fn painted(text: &str, paint: Paint) -> Self {
-        Self { text: printable(text), paint: Some(paint) }
+        Self {
+            text: printable(text),
+            paint: Some(paint),
+        }
     }
 }
 
@@ -63,7 +66,10 @@ impl Cell {
 
 impl<T: AsRef<str>> From<T> for Cell {
     fn from(text: T) -> Self {
-        Self { text: printable(text.as_ref()), paint: None }
+        Self {
+            text: printable(text.as_ref()),
+            paint: None,
+        }
     }
 }
 
@@ -77,7 +83,10 @@ pub(crate) struct Table {
 impl Table {
     /// An empty table with these columns.
     pub(crate) fn new(header: &'static [&'static str]) -> Self {
-        Self { header, rows: Vec::new() }
+        Self {
+            header,
+            rows: Vec::new(),
+        }
     }
 
     /// Adds a record: a cell for each column.
@@ -96,9 +105,15 @@ impl Table {
 
     fn aligned(&self, colour: bool) -> String {
         let widths = self.widths();
-        let header = self.header.iter().map(|name| Cell { text: (*name).to_owned(), paint: Some(Paint::Dim) });
+        let header = self.header.iter().map(|name| Cell {
+            text: (*name).to_owned(),
+            paint: Some(Paint::Dim),
+        });
         let header: Vec<Cell> = header.collect();
-        std::iter::once(&header).chain(&self.rows).map(|row| line(row, &widths, colour)).collect()
+        std::iter::once(&header)
+            .chain(&self.rows)
+            .map(|row| line(row, &widths, colour))
+            .collect()
     }
 
     /// Each column's width; `None` for one that is empty in every record.
@@ -109,8 +124,13 @@ impl Table {
                 *width = (*width).max(cell.text.width());
             }
         }
-        let with_header = |(width, name): (usize, &&str)| (width > 0).then(|| width.max(name.width()));
-        widths.into_iter().zip(self.header).map(with_header).collect()
+        let with_header =
+            |(width, name): (usize, &&str)| (width > 0).then(|| width.max(name.width()));
+        widths
+            .into_iter()
+            .zip(self.header)
+            .map(with_header)
+            .collect()
     }
 }
 
@@ -145,8 +165,18 @@ mod tests {
 
     fn table() -> Table {
         let mut table = Table::new(&["NAME", "NOTE", "STATE", "TAGS"]);
-        table.row(["日本".into(), Cell::default(), Cell::painted("down", Paint::Red), "x".into()]);
-        table.row(["a\tb".into(), Cell::default(), "alive".into(), Cell::default()]);
+        table.row([
+            "日本".into(),
+            Cell::default(),
+            Cell::painted("down", Paint::Red),
+            "x".into(),
+        ]);
+        table.row([
+            "a\tb".into(),
+            Cell::default(),
+            "alive".into(),
+            Cell::default(),
+        ]);
         table
     }
 
@@ -159,17 +189,29 @@ mod tests {
     #[test]
     fn colours_do_not_shift_columns() {
         let coloured = table().render(Layout::Aligned { colour: true });
-        assert!(coloured.contains("日本     \u{1b}[31mdown\u{1b}[0m   x\n"), "{coloured:?}");
+        assert!(
+            coloured.contains("日本     \u{1b}[31mdown\u{1b}[0m   x\n"),
+            "{coloured:?}"
+        );
     }
 
     #[test]
     fn programs_get_tabs_and_every_field() {
-        assert_eq!(table().render(Layout::Plain), "日本\t\tdown\tx\na\\u{9}b\t\talive\t\n");
+        assert_eq!(
+            table().render(Layout::Plain),
+            "日本\t\tdown\tx\na\\u{9}b\t\talive\t\n"
+        );
     }
 
     #[test]
     fn nothing_is_printed_as_nothing() {
         let empty = Table::new(&["NAME"]);
-        assert_eq!((empty.render(Layout::Plain), empty.render(Layout::Aligned { colour: true })), (String::new(), String::new()));
+        assert_eq!(
+            (
+                empty.render(Layout::Plain),
+                empty.render(Layout::Aligned { colour: true })
+            ),
+            (String::new(), String::new())
+        );
     }
 }

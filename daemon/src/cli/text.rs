@@ -2,22 +2,30 @@
 
 use jiff::tz::TimeZone;
 
-/// The text on one line: control, format and bidi characters, which other replicas may hold, as `\u{1b}`. They
-/// could forge a line, hide text or drive the terminal.
+/// The text on one line: control, format and bidi characters, which other replicas may hold, as
+/// `\u{1b}`. They could forge a line, hide text or drive the terminal.
 pub(crate) fn printable(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
-        if crdt::name::is_unprintable(c) { safe.extend(c.escape_unicode()) } else { safe.push(c) }
+        if crdt::name::is_unprintable(c) {
+            safe.extend(c.escape_unicode())
+        } else {
+            safe.push(c)
+        }
     }
     safe
 }
 
 /// The same for words that may have several lines, such as a daemon's advice.
 pub(crate) fn printable_lines(text: &str) -> String {
-    text.lines().map(printable).collect::<Vec<String>>().join("\n")
+    text.lines()
+        .map(printable)
+        .collect::<Vec<String>>()
+        .join("\n")
 }
 
-/// The time of day of an RFC 3339 time, in the user's zone; what cannot be read comes back as it is.
+/// The time of day of an RFC 3339 time, in the user's zone; what cannot be read comes back as it
+/// is.
 pub(crate) fn local_time(text: &str, zone: &TimeZone) -> String {
     local(text, zone, "%H:%M:%S")
 }
@@ -45,7 +53,10 @@ mod tests {
 
     #[test]
     fn characters_that_drive_a_terminal_are_spelled_out() {
-        assert_eq!(printable("a\u{1b}[31mb\n\u{202e}c é 日"), "a\\u{1b}[31mb\\u{a}\\u{202e}c é 日");
+        assert_eq!(
+            printable("a\u{1b}[31mb\n\u{202e}c é 日"),
+            "a\\u{1b}[31mb\\u{a}\\u{202e}c é 日"
+        );
         assert_eq!(printable_lines("a\nb\u{7}"), "a\nb\\u{7}");
     }
 

@@ -9,7 +9,8 @@ const MAX_BATCH_BYTES: usize = 256 << 10;
 /// Longer than any title may be: the daemon says so in its words.
 const MAX_LINE_BYTES: u64 = 64 << 10;
 
-/// The next batch of titles; empty at the end of the input. White space around a title and empty lines are left out.
+/// The next batch of titles; empty at the end of the input. White space around a title and empty
+/// lines are left out.
 pub(crate) fn next_batch(input: &mut impl BufRead) -> Result<Vec<String>, String> {
     let mut batch = Vec::new();
     let mut bytes = 0;
@@ -33,9 +34,15 @@ fn next_line(input: &mut impl BufRead) -> Result<Option<String>, String> {
         return Ok(None);
     }
     if !line.ends_with(b"\n") && line.len() as u64 == MAX_LINE_BYTES {
-        return Err(format!("standard input has a line of more than {MAX_LINE_BYTES} bytes"));
+        return Err(format!(
+            "standard input has a line of more than {MAX_LINE_BYTES} bytes"
+        ));
     }
-    String::from_utf8(line).map(Some).map_err(|_| "standard input has a line that is not UTF-8".to_owned())
+    String::from_utf8(line).map(Some).map_err(|_| {
+        "standard input has a line that is not \
+        UTF-8"
+            .to_owned()
+    })
 }
 
 #[cfg(test)]
@@ -63,8 +70,17 @@ mod tests {
     fn much_comes_in_batches_and_in_order() {
         let text: String = (0..2_500).map(|n| format!("{n}\n")).collect();
         let batches = batches(text.as_bytes());
-        assert_eq!(batches.iter().map(Vec::len).collect::<Vec<_>>(), [1000, 1000, 500]);
-        assert!(batches.concat().iter().enumerate().all(|(n, title)| *title == n.to_string()));
+        assert_eq!(
+            batches.iter().map(Vec::len).collect::<Vec<_>>(),
+            [1000, 1000, 500]
+        );
+        assert!(
+            batches
+                .concat()
+                .iter()
+                .enumerate()
+                .all(|(n, title)| *title == n.to_string())
+        );
         let long = format!("{}\n", "x".repeat(4096)).repeat(100);
         assert!(self::batches(long.as_bytes()).len() > 1);
     }

@@ -39,16 +39,33 @@ enum End {
 /// `muster top`.
 pub(crate) async fn run(session: &Session<'_>) -> Result<ExitCode, Failure> {
     if session.output.is_json() {
-        return Err(Failure::Usage("muster top is for people; for programs: muster --json status, muster --json events".to_owned()));
+        return Err(Failure::Usage(
+            "muster top is for people; for programs: muster --json status, \
+            muster --json events"
+                .to_owned(),
+        ));
     }
     if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
-        return Err(Failure::Usage("muster top needs a terminal; muster status prints the same once (over ssh: ssh -t)".to_owned()));
+        return Err(Failure::Usage(
+            "muster top needs a terminal; muster status prints the same \
+            once (over ssh: ssh -t)"
+                .to_owned(),
+        ));
     }
     // Whoever cannot be reached at the start is told in the usual way, with nothing drawn.
-    let first = feed::poll(session.client()).await.map_err(|error| session.explain(error))?;
+    let first = feed::poll(session.client())
+        .await
+        .map_err(|error| session.explain(error))?;
     let mut state = State::new(session.zone.clone(), first);
-    let signals = [(SignalKind::terminate(), 15), (SignalKind::hangup(), 1), (SignalKind::interrupt(), 2)];
-    let signals = signals.into_iter().map(|(kind, number)| Ok((signal(kind)?, number))).collect::<std::io::Result<Vec<_>>>()?;
+    let signals = [
+        (SignalKind::terminate(), 15),
+        (SignalKind::hangup(), 1),
+        (SignalKind::interrupt(), 2),
+    ];
+    let signals = signals
+        .into_iter()
+        .map(|(kind, number)| Ok((signal(kind)?, number)))
+        .collect::<std::io::Result<Vec<_>>>()?;
     // From here on a panic puts the terminal back first, too.
     let mut terminal = ratatui::try_init()?;
     let ended = follow(session, &mut terminal, &mut state, signals).await;
@@ -103,7 +120,9 @@ async fn follow(
 
 /// The first of the signals to come.
 async fn any(signals: &mut [(Signal, u8)]) -> u8 {
-    let waiting = signals.iter_mut().map(|(signal, number)| Box::pin(async { signal.recv().await.map_or(*number, |()| *number) }));
+    let waiting = signals.iter_mut().map(|(signal, number)| {
+        Box::pin(async { signal.recv().await.map_or(*number, |()| *number) })
+    });
     futures_util::future::select_all(waiting).await.0
 }
 
@@ -128,7 +147,9 @@ fn press(state: &mut State, key: KeyEvent) -> Option<End> {
         return None;
     }
     match key.code {
-        KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => return Some(End::Quit),
+        KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => {
+            return Some(End::Quit);
+        }
         KeyCode::Char('q' | 'Q') | KeyCode::Esc => return Some(End::Quit),
         KeyCode::Char(' ') => state.toggle_hold(),
         KeyCode::Up | KeyCode::Char('k') => state.scroll(Scroll::Older(1)),

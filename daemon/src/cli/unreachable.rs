@@ -7,7 +7,10 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// Where packages put the unit.
-const UNITS: [&str; 2] = ["/usr/lib/systemd/system/muster.service", "/etc/systemd/system/muster.service"];
+const UNITS: [&str; 2] = [
+    "/usr/lib/systemd/system/muster.service",
+    "/etc/systemd/system/muster.service",
+];
 
 /// The whole story: what was refused where, which other places were considered, and hints.
 pub(crate) fn explain(search: &Search, node: Option<&dev::NodeRef>, error: &Error) -> String {
@@ -17,18 +20,30 @@ pub(crate) fn explain(search: &Search, node: Option<&dev::NodeRef>, error: &Erro
     let mut lines = vec![if error.kind() == ErrorKind::PermissionDenied {
         refused(&search.socket)
     } else {
-        format!("no daemon answers at {}: {}", search.socket.display(), reason(error))
+        format!(
+            "no daemon answers at {}: {}",
+            search.socket.display(),
+            reason(error)
+        )
     }];
     if search.considered.len() > 1 {
         lines.push("places tried:".to_owned());
         lines.extend(search.considered.iter().map(|place| format!("  {place}")));
     }
     if search.socket == Path::new(SYSTEM) && UNITS.iter().any(|unit| Path::new(unit).exists()) {
-        lines.push("why the service of this host does not answer: systemctl status muster".to_owned());
+        lines.push(
+            "why the service of this host does not answer: systemctl status \
+            muster"
+                .to_owned(),
+        );
     }
     lines.extend(dev::running(None).map(|cluster| {
         let first = cluster.nodes.first().map_or("node1", String::as_str);
-        format!("a development cluster runs in {}: to ask one of its nodes, use --node {first}", cluster.dir.display())
+        format!(
+            "a development cluster runs in {}: to ask one of its nodes, use --node \
+            {first}",
+            cluster.dir.display()
+        )
     }));
     lines.join("\n")
 }
@@ -38,7 +53,11 @@ fn of_node(node: &dev::NodeRef, error: &Error) -> String {
     if dev::running(Some(&node.dir)).is_none() {
         return format!("the development cluster in {dir} does not run; start it with: muster dev");
     }
-    format!("{name} of the development cluster in {dir} does not answer ({}); if it was killed: muster dev start {name}", reason(error))
+    format!(
+        "{name} of the development cluster in {dir} does not answer ({}); if it was killed: \
+        muster dev start {name}",
+        reason(error)
+    )
 }
 
 fn reason(error: &Error) -> String {
@@ -46,7 +65,13 @@ fn reason(error: &Error) -> String {
     if kind == ErrorKind::NotFound {
         return "there is no such socket".to_owned();
     }
-    if kind == ErrorKind::ConnectionRefused { "nobody listens there (any more)".to_owned() } else { error.to_string() }
+    if kind == ErrorKind::ConnectionRefused {
+        "nobody listens there (any \
+        more)"
+            .to_owned()
+    } else {
+        error.to_string()
+    }
 }
 
 /// The socket may be used by a group: which one is what the user needs to know.
@@ -55,9 +80,17 @@ fn refused(socket: &Path) -> String {
     let groups = std::fs::read_to_string("/etc/group").unwrap_or_default();
     let name = group.map(|gid| group_name(&groups, gid).unwrap_or_else(|| gid.to_string()));
     match name {
-        Some(name) => format!("permission to use {} is refused: it is for members of the group {name}", socket.display()),
+        Some(name) => format!(
+            "permission to use {} is refused: it is for members of the group \
+            {name}",
+            socket.display()
+        ),
         None => {
-            format!("permission to use {} is refused: ask its owner to add you to the group of musterd, usually muster", socket.display())
+            format!(
+                "permission to use {} is refused: ask its owner to add you to the group of \
+                musterd, usually muster",
+                socket.display()
+            )
         }
     }
 }
@@ -86,17 +119,26 @@ mod tests {
     #[test]
     fn a_refused_socket_names_its_group() {
         let dir = tempfile::tempdir().unwrap();
-        let search = Search { socket: dir.path().to_path_buf(), considered: vec![String::new()] };
+        let search = Search {
+            socket: dir.path().to_path_buf(),
+            considered: vec![String::new()],
+        };
         let words = explain(&search, None, &Error::from(ErrorKind::PermissionDenied));
         assert!(words.contains("is for members of the group "), "{words}");
     }
 
     #[test]
     fn the_places_that_were_tried_are_listed() {
-        let search = Search { socket: "/x/s".into(), considered: vec!["/a (not there)".to_owned(), "/x/s".to_owned()] };
+        let search = Search {
+            socket: "/x/s".into(),
+            considered: vec!["/a (not there)".to_owned(), "/x/s".to_owned()],
+        };
         let words = explain(&search, None, &Error::from(ErrorKind::ConnectionRefused));
         assert!(
-            words.starts_with("no daemon answers at /x/s: nobody listens there (any more)\nplaces tried:\n  /a (not there)\n  /x/s"),
+            words.starts_with(
+                "no daemon answers at /x/s: nobody listens there (any more)\nplaces \
+                tried:\n  /a (not there)\n  /x/s"
+            ),
             "{words}"
         );
     }

@@ -19,7 +19,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// Prints the link, or opens it.
 pub(crate) async fn run(session: &Session<'_>, open: bool) -> Result<(), Failure> {
-    let made = session.send(Method::POST, &ApiPath::new(&["web", "codes"]), None).await?;
+    let made = session
+        .send(Method::POST, &ApiPath::new(&["web", "codes"]), None)
+        .await?;
     if open {
         return show(session, &made).await;
     }
@@ -29,7 +31,13 @@ pub(crate) async fn run(session: &Session<'_>, open: bool) -> Result<(), Failure
     session.output.line(&printable(text(&made, "url")))?;
     if session.output.is_for_people() {
         let until = local_time(text(&made, "expires_at"), &session.zone);
-        session.output.line(&session.output.paint(&format!("opens the page once, until {until}"), Paint::Dim))?;
+        session.output.line(&session.output.paint(
+            &format!(
+                "opens the page once, until \
+            {until}"
+            ),
+            Paint::Dim,
+        ))?;
     }
     Ok(())
 }
@@ -37,24 +45,47 @@ pub(crate) async fn run(session: &Session<'_>, open: bool) -> Result<(), Failure
 /// Opens the link in the user's browser, and waits until the page has used it.
 async fn show(session: &Session<'_>, made: &Value) -> Result<(), Failure> {
     let file = Redirect::write(&directory()?, text(made, "id"), text(made, "url"))?;
-    let opener = Command::new("xdg-open").arg(&file.0).stdin(Stdio::null()).stdout(Stdio::null()).status().await;
-    let status = opener.map_err(|error| Failure::Failed(format!("xdg-open cannot be run: {error}; `muster web` prints the link")))?;
+    let opener = Command::new("xdg-open")
+        .arg(&file.0)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .status()
+        .await;
+    let status = opener.map_err(|error| {
+        Failure::Failed(format!(
+            "xdg-open cannot be run: {error}; \
+        `muster web` prints the link"
+        ))
+    })?;
     if !status.success() {
-        return Err(Failure::Failed(format!("xdg-open failed ({status}); `muster web` prints the link")));
+        return Err(Failure::Failed(format!(
+            "xdg-open failed ({status}); `muster web` prints the \
+            link"
+        )));
     }
     let path = ApiPath::new(&["web", "codes", text(made, "id")]);
     let begun = tokio::time::Instant::now();
     loop {
         match session.get(&path).await {
             Ok(_) => tokio::time::sleep(LOOK_AGAIN).await,
-            Err(Failure::Problem(problem)) if problem.status == 404 && begun.elapsed() < LIFE => break,
+            Err(Failure::Problem(problem)) if problem.status == 404 && begun.elapsed() < LIFE => {
+                break;
+            }
             Err(Failure::Problem(problem)) if problem.status == 404 => {
-                return Err(Failure::Timeout("no browser opened the page within a minute; `muster web` prints the link".to_owned()));
+                return Err(Failure::Timeout(
+                    "no browser opened the page within a minute; `muster \
+                    web` prints the link"
+                        .to_owned(),
+                ));
             }
             Err(failure) => return Err(failure),
         }
     }
-    if session.output.is_json() { session.output.json(made) } else { session.output.line("the page is open in the browser") }
+    if session.output.is_json() {
+        session.output.json(made)
+    } else {
+        session.output.line("the page is open in the browser")
+    }
 }
 
 /// A code that lived so long was not used.
@@ -62,19 +93,33 @@ const LIFE: Duration = Duration::from_secs(59);
 
 /// Where only this user can read, and where nothing outlives the session.
 fn directory() -> Result<PathBuf, Failure> {
-    let dir = std::env::var_os("XDG_RUNTIME_DIR").filter(|dir| !dir.is_empty()).map(PathBuf::from);
-    dir.filter(|dir| dir.is_dir())
-        .ok_or_else(|| Failure::Failed("XDG_RUNTIME_DIR names no directory to keep the link in; `muster web` prints it instead".to_owned()))
+    let dir = std::env::var_os("XDG_RUNTIME_DIR")
+        .filter(|dir| !dir.is_empty())
+        .map(PathBuf::from);
+    dir.filter(|dir| dir.is_dir()).ok_or_else(|| {
+        Failure::Failed(
+            "XDG_RUNTIME_DIR names no directory to keep the link in; \
+            `muster web` prints it instead"
+                .to_owned(),
+        )
+    })
 }
 
-/// A file that sends a browser on to the link, removed when this is dropped. All users of a host can read the arguments of a
-/// program, so the link itself must not be one.
+/// A file that sends a browser on to the link, removed when this is dropped. All users of a host
+/// can read the arguments of a program, so the link itself must not be one.
 struct Redirect(PathBuf);
 
 impl Redirect {
     fn write(dir: &Path, id: &str, url: &str) -> Result<Self, Failure> {
-        let path = dir.join(format!("muster-web-{}.html", printable(id).replace('/', "_")));
-        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+        let path = dir.join(format!(
+            "muster-web-{}.html",
+            printable(id).replace('/', "_")
+        ));
+        let mut file = std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)?;
         let redirect = Self(path);
         file.write_all(page(url).as_bytes())?;
         Ok(redirect)
@@ -88,10 +133,15 @@ impl Drop for Redirect {
 }
 
 fn page(url: &str) -> String {
-    let url = url.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;");
+    let url = url
+        .replace('&', "&amp;")
+        .replace('"', "&quot;")
+        .replace('<', "&lt;");
     format!(
-        "<!doctype html><meta charset=\"utf-8\"><meta name=\"referrer\" content=\"no-referrer\"><title>Muster</title>\n\
-         <meta http-equiv=\"refresh\" content=\"0; url={url}\">\n<p><a href=\"{url}\">Open Muster's page</a>\n"
+        "<!doctype html><meta charset=\"utf-8\"><meta name=\"referrer\" \
+            content=\"no-referrer\"><title>Muster</title>\n\
+         <meta http-equiv=\"refresh\" content=\"0; url={url}\">\n<p><a href=\"{url}\">Open \
+            Muster's page</a>\n"
     )
 }
 
@@ -111,8 +161,16 @@ mod tests {
         let redirect = Redirect::write(dir.path(), "0011", url).unwrap();
         let path = redirect.0.clone();
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
-        assert!(std::fs::read_to_string(&path).unwrap().contains(&format!("url={url}\"")));
-        assert!(Redirect::write(dir.path(), "0011", url).is_err(), "it never writes into a file that is there");
+        assert!(
+            std::fs::read_to_string(&path)
+                .unwrap()
+                .contains(&format!("url={url}\""))
+        );
+        assert!(
+            Redirect::write(dir.path(), "0011", url).is_err(),
+            "it never writes into a file \
+            that is there"
+        );
         drop(redirect);
         assert!(!path.exists());
     }

@@ -23,35 +23,62 @@ pub(super) fn request(
     body: Option<&Value>,
     if_match: Option<&str>,
 ) -> Result<Request<Full<Bytes>>, ClientError> {
-    let mut builder = Request::builder().method(method).uri(path.to_string()).header(HOST, "muster");
+    let mut builder = Request::builder()
+        .method(method)
+        .uri(path.to_string())
+        .header(HOST, "muster");
     if let Some(etag) = if_match {
         builder = builder.header(IF_MATCH, etag);
     }
     let bytes = match body {
         Some(body) => {
             let is_patch = builder.method_ref() == Some(&Method::PATCH);
-            builder = builder.header(CONTENT_TYPE, if is_patch { "application/merge-patch+json" } else { "application/json" });
+            builder = builder.header(
+                CONTENT_TYPE,
+                if is_patch {
+                    "application/merge-patch+json"
+                } else {
+                    "application/json"
+                },
+            );
             Bytes::from(body.to_string())
         }
         None => Bytes::new(),
     };
-    builder.body(Full::new(bytes)).map_err(|error| ClientError::Answer(error.to_string()))
+    builder
+        .body(Full::new(bytes))
+        .map_err(|error| ClientError::Answer(error.to_string()))
 }
 
 /// A request for a stream.
-pub(super) fn stream_request(path: &ApiPath, last_event_id: Option<&str>) -> Result<Request<Full<Bytes>>, ClientError> {
-    let mut builder = Request::builder().uri(path.to_string()).header(HOST, "muster").header(ACCEPT, "text/event-stream");
+pub(super) fn stream_request(
+    path: &ApiPath,
+    last_event_id: Option<&str>,
+) -> Result<Request<Full<Bytes>>, ClientError> {
+    let mut builder = Request::builder()
+        .uri(path.to_string())
+        .header(HOST, "muster")
+        .header(ACCEPT, "text/event-stream");
     if let Some(id) = last_event_id {
         builder = builder.header("Last-Event-ID", id);
     }
-    builder.body(Full::default()).map_err(|error| ClientError::Answer(error.to_string()))
+    builder
+        .body(Full::default())
+        .map_err(|error| ClientError::Answer(error.to_string()))
 }
 
 /// Sends the request and reads the whole answer.
-pub(super) async fn exchange(socket: &Path, request: Request<Full<Bytes>>) -> Result<Reply, ClientError> {
+pub(super) async fn exchange(
+    socket: &Path,
+    request: Request<Full<Bytes>>,
+) -> Result<Reply, ClientError> {
     let response = send(socket, request).await?;
     let status = response.status();
-    let etag = response.headers().get(ETAG).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let etag = response
+        .headers()
+        .get(ETAG)
+        .and_then(|value| value.to_str().ok())
+        .map(str::to_owned);
     let bytes = body_of(response).await?;
     refused(status, &bytes)?;
     let body = if bytes.is_empty() {
@@ -63,7 +90,10 @@ pub(super) async fn exchange(socket: &Path, request: Request<Full<Bytes>>) -> Re
 }
 
 /// The same where the answer is text.
-pub(super) async fn exchange_text(socket: &Path, request: Request<Full<Bytes>>) -> Result<String, ClientError> {
+pub(super) async fn exchange_text(
+    socket: &Path,
+    request: Request<Full<Bytes>>,
+) -> Result<String, ClientError> {
     let response = send(socket, request).await?;
     let status = response.status();
     let bytes = body_of(response).await?;
@@ -72,7 +102,10 @@ pub(super) async fn exchange_text(socket: &Path, request: Request<Full<Bytes>>) 
 }
 
 /// Sends the request and leaves the answer's body to be read as it comes.
-pub(super) async fn open_stream(socket: &Path, request: Request<Full<Bytes>>) -> Result<Incoming, ClientError> {
+pub(super) async fn open_stream(
+    socket: &Path,
+    request: Request<Full<Bytes>>,
+) -> Result<Incoming, ClientError> {
     let response = send(socket, request).await?;
     let status = response.status();
     if status.is_success() {
@@ -83,10 +116,18 @@ pub(super) async fn open_stream(socket: &Path, request: Request<Full<Bytes>>) ->
     Err(ClientError::Answer(format!("it has the status {status}")))
 }
 
-async fn send(socket: &Path, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, ClientError> {
-    let unreachable = |source| ClientError::Unreachable { socket: socket.to_path_buf(), source };
+async fn send(
+    socket: &Path,
+    request: Request<Full<Bytes>>,
+) -> Result<Response<Incoming>, ClientError> {
+    let unreachable = |source| ClientError::Unreachable {
+        socket: socket.to_path_buf(),
+        source,
+    };
     let stream = UnixStream::connect(socket).await.map_err(unreachable)?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(broken)?;
     // Ends by itself when the answer's body has been read or dropped.
     tokio::spawn(connection);
     sender.send_request(request).await.map_err(broken)
@@ -94,14 +135,21 @@ async fn send(socket: &Path, request: Request<Full<Bytes>>) -> Result<Response<I
 
 async fn body_of(response: Response<Incoming>) -> Result<Bytes, ClientError> {
     let limited = Limited::new(response.into_body(), MAX_ANSWER_BYTES);
-    limited.collect().await.map(http_body_util::Collected::to_bytes).map_err(|error| ClientError::Broken(error.to_string()))
+    limited
+        .collect()
+        .await
+        .map(http_body_util::Collected::to_bytes)
+        .map_err(|error| ClientError::Broken(error.to_string()))
 }
 
 fn refused(status: StatusCode, bytes: &[u8]) -> Result<(), ClientError> {
     if status.is_success() {
         return Ok(());
     }
-    Err(ClientError::Problem(Box::new(Problem::read(status.as_u16(), bytes))))
+    Err(ClientError::Problem(Box::new(Problem::read(
+        status.as_u16(),
+        bytes,
+    ))))
 }
 
 fn broken(error: hyper::Error) -> error::ClientError {

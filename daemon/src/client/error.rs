@@ -54,7 +54,8 @@ pub struct Problem {
 impl Problem {
     /// Reads an answer with an error status; whatever it holds, a problem comes out.
     pub(super) fn read(status: u16, bytes: &[u8]) -> Self {
-        let raw: Value = serde_json::from_slice(bytes).unwrap_or_else(|_| Value::String(String::from_utf8_lossy(bytes).into_owned()));
+        let raw: Value = serde_json::from_slice(bytes)
+            .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(bytes).into_owned()));
         let mut problem = Self::deserialize(&raw).unwrap_or_else(|_| Self {
             kind: String::new(),
             title: String::new(),

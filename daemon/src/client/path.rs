@@ -21,18 +21,25 @@ impl ApiPath {
             path.push('/');
             path.extend(utf8_percent_encode(segment, ESCAPED));
         }
-        Self { path, query: String::new() }
+        Self {
+            path,
+            query: String::new(),
+        }
     }
 
     /// A path beside `/v1`, such as `metrics`.
     pub fn outside(segment: &str) -> Self {
-        Self { path: format!("/{}", utf8_percent_encode(segment, ESCAPED)), query: String::new() }
+        Self {
+            path: format!("/{}", utf8_percent_encode(segment, ESCAPED)),
+            query: String::new(),
+        }
     }
 
     /// With one more query parameter.
     #[must_use]
     pub fn query(mut self, name: &str, value: &str) -> Self {
-        self.query.push(if self.query.is_empty() { '?' } else { '&' });
+        self.query
+            .push(if self.query.is_empty() { '?' } else { '&' });
         self.query.extend(utf8_percent_encode(name, ESCAPED));
         self.query.push('=');
         self.query.extend(utf8_percent_encode(value, ESCAPED));
@@ -61,8 +68,13 @@ mod tests {
 
     #[test]
     fn names_cannot_change_the_path() {
-        let path = ApiPath::new(&["lists", "a/../b?c é", "entries"]).query("tag", "x&y=z").maybe("due", None);
+        let path = ApiPath::new(&["lists", "a/../b?c é", "entries"])
+            .query("tag", "x&y=z")
+            .maybe("due", None);
         assert_eq!(ApiPath::outside("metrics").to_string(), "/metrics");
-        assert_eq!(path.to_string(), "/v1/lists/a%2F%2E%2E%2Fb%3Fc%20%C3%A9/entries?tag=x%26y%3Dz");
+        assert_eq!(
+            path.to_string(),
+            "/v1/lists/a%2F%2E%2E%2Fb%3Fc%20%C3%A9/entries?tag=x%26y%3Dz"
+        );
     }
 }

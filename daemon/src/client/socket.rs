@@ -14,9 +14,13 @@ pub struct Search {
     pub considered: Vec<String>,
 }
 
-/// Chooses the socket: `explicit`, else `$MUSTER_SOCKET`, else the system's where it exists, else the one in `$XDG_RUNTIME_DIR`.
-/// `var` reads the environment, `exists` the file system.
-pub fn search(explicit: Option<&Path>, var: impl Fn(&str) -> Option<PathBuf>, exists: impl Fn(&Path) -> bool) -> Search {
+/// Chooses the socket: `explicit`, else `$MUSTER_SOCKET`, else the system's where it exists, else
+/// the one in `$XDG_RUNTIME_DIR`. `var` reads the environment, `exists` the file system.
+pub fn search(
+    explicit: Option<&Path>,
+    var: impl Fn(&str) -> Option<PathBuf>,
+    exists: impl Fn(&Path) -> bool,
+) -> Search {
     let found = |socket: PathBuf, considered| Search { socket, considered };
     if let Some(socket) = explicit {
         return found(socket.to_path_buf(), vec![socket.display().to_string()]);
@@ -29,7 +33,10 @@ pub fn search(explicit: Option<&Path>, var: impl Fn(&str) -> Option<PathBuf>, ex
     if exists(&system) {
         return found(system, vec![SYSTEM.to_owned()]);
     }
-    let considered = ["$MUSTER_SOCKET (not set)".to_owned(), format!("{SYSTEM} (not there)")];
+    let considered = [
+        "$MUSTER_SOCKET (not set)".to_owned(),
+        format!("{SYSTEM} (not there)"),
+    ];
     let with = |last: String| considered.iter().cloned().chain([last]).collect();
     match var("XDG_RUNTIME_DIR") {
         Some(dir) => {
@@ -37,7 +44,14 @@ pub fn search(explicit: Option<&Path>, var: impl Fn(&str) -> Option<PathBuf>, ex
             let last = with(socket.display().to_string());
             found(socket, last)
         }
-        None => found(system, with("$XDG_RUNTIME_DIR/muster.sock (XDG_RUNTIME_DIR is not set)".to_owned())),
+        None => found(
+            system,
+            with(
+                "$XDG_RUNTIME_DIR/muster.sock (XDG_RUNTIME_DIR is not \
+            set)"
+                    .to_owned(),
+            ),
+        ),
     }
 }
 
@@ -46,7 +60,11 @@ mod tests {
     use super::*;
 
     fn choose(explicit: Option<&str>, vars: &[(&str, &str)], system: bool) -> Search {
-        let var = |name: &str| vars.iter().find(|(known, _)| *known == name).map(|(_, value)| PathBuf::from(value));
+        let var = |name: &str| {
+            vars.iter()
+                .find(|(known, _)| *known == name)
+                .map(|(_, value)| PathBuf::from(value))
+        };
         search(explicit.map(Path::new), var, |_| system)
     }
 
@@ -56,13 +74,21 @@ mod tests {
         assert_eq!(choose(Some("/s"), &all, true).socket, Path::new("/s"));
         assert_eq!(choose(None, &all, true).socket, Path::new("/m"));
         assert_eq!(choose(None, &all[1..], true).socket, Path::new(SYSTEM));
-        assert_eq!(choose(None, &all[1..], false).socket, Path::new("/x/muster.sock"));
+        assert_eq!(
+            choose(None, &all[1..], false).socket,
+            Path::new("/x/muster.sock")
+        );
         assert_eq!(choose(None, &[], false).socket, Path::new(SYSTEM));
     }
 
     #[test]
     fn the_places_tried_can_be_told() {
-        assert_eq!(choose(None, &[("XDG_RUNTIME_DIR", "/x")], false).considered.len(), 3);
+        assert_eq!(
+            choose(None, &[("XDG_RUNTIME_DIR", "/x")], false)
+                .considered
+                .len(),
+            3
+        );
         assert_eq!(choose(Some("/s"), &[], true).considered, ["/s"]);
     }
 }

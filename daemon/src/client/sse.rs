@@ -68,13 +68,24 @@ impl Parser {
     }
 
     fn finish(&mut self) -> Option<ServerEvent> {
-        let (event, data) = (std::mem::take(&mut self.event), std::mem::take(&mut self.data));
+        let (event, data) = (
+            std::mem::take(&mut self.event),
+            std::mem::take(&mut self.data),
+        );
         self.held = 0;
         if data.is_empty() && event.is_empty() {
             return None;
         }
-        let event = if event.is_empty() { "message".to_owned() } else { event };
-        Some(ServerEvent { event, data: data.join("\n"), id: self.id.clone() })
+        let event = if event.is_empty() {
+            "message".to_owned()
+        } else {
+            event
+        };
+        Some(ServerEvent {
+            event,
+            data: data.join("\n"),
+            id: self.id.clone(),
+        })
     }
 }
 
@@ -83,27 +94,45 @@ mod tests {
     use super::*;
 
     fn event(event: &str, data: &str, id: Option<&str>) -> ServerEvent {
-        ServerEvent { event: event.to_owned(), data: data.to_owned(), id: id.map(str::to_owned) }
+        ServerEvent {
+            event: event.to_owned(),
+            data: data.to_owned(),
+            id: id.map(str::to_owned),
+        }
     }
 
     #[test]
     fn events_come_out_however_the_bytes_are_cut() {
-        let text = ": hello\n\nevent: snapshot\r\ndata: {\"items\":\r\ndata:[]}\r\n\r\nid: 7\ndata: é\n\n";
-        let expected = [event("snapshot", "{\"items\":\n[]}", None), event("message", "é", Some("7"))];
+        let text = ": hello\n\nevent: snapshot\r\ndata: {\"items\":\r\ndata:[]}\r\n\r\nid: \
+            7\ndata: é\n\n";
+        let expected = [
+            event("snapshot", "{\"items\":\n[]}", None),
+            event("message", "é", Some("7")),
+        ];
         for size in [1, 2, 3, 1000] {
             let mut parser = Parser::default();
-            let events: Vec<ServerEvent> = text.as_bytes().chunks(size).flat_map(|chunk| parser.push(chunk).unwrap()).collect();
+            let events: Vec<ServerEvent> = text
+                .as_bytes()
+                .chunks(size)
+                .flat_map(|chunk| parser.push(chunk).unwrap())
+                .collect();
             assert_eq!(events, expected, "{size}");
         }
     }
 
     #[test]
     fn an_event_without_data_is_told() {
-        assert_eq!(Parser::default().push(b"event: lagged\n\n"), Ok(vec![event("lagged", "", None)]));
+        assert_eq!(
+            Parser::default().push(b"event: lagged\n\n"),
+            Ok(vec![event("lagged", "", None)])
+        );
     }
 
     #[test]
     fn an_event_that_is_not_finished_is_not_told() {
-        assert_eq!(Parser::default().push(b"event: changed\ndata: 1\n"), Ok(Vec::new()));
+        assert_eq!(
+            Parser::default().push(b"event: changed\ndata: 1\n"),
+            Ok(Vec::new())
+        );
     }
 }

@@ -20,10 +20,15 @@ pub struct EventStream {
 
 impl EventStream {
     pub(super) fn new(body: Incoming) -> Self {
-        Self { body, parser: Parser::default(), ready: VecDeque::new() }
+        Self {
+            body,
+            parser: Parser::default(),
+            ready: VecDeque::new(),
+        }
     }
 
-    /// The next event; `None` when the daemon has ended the stream in order. May be dropped while it waits.
+    /// The next event; `None` when the daemon has ended the stream in order. May be dropped while
+    /// it waits.
     pub async fn next(&mut self) -> Result<Option<ServerEvent>, ClientError> {
         loop {
             if let Some(event) = self.ready.pop_front() {
@@ -35,7 +40,10 @@ impl EventStream {
                 Ok(Some(frame)) => frame.map_err(|error| ClientError::Broken(error.to_string()))?,
             };
             if let Some(bytes) = frame.data_ref() {
-                let events = self.parser.push(bytes).map_err(|_| ClientError::Answer("an event is too long".to_owned()))?;
+                let events = self
+                    .parser
+                    .push(bytes)
+                    .map_err(|_| ClientError::Answer("an event is too long".to_owned()))?;
                 self.ready.extend(events);
             }
         }

@@ -43,7 +43,17 @@ mod tests {
         assert_eq!(parse("500ms"), Some(Duration::from_millis(500)));
         assert_eq!(parse("5s"), Some(Duration::from_secs(5)));
         assert_eq!(parse("2m"), Some(Duration::from_secs(120)));
-        for text in ["", "5", "s", "-5s", "5 s", "1.5s", "5d", "99999999999999999999s", "18446744073709551615h"] {
+        for text in [
+            "",
+            "5",
+            "s",
+            "-5s",
+            "5 s",
+            "1.5s",
+            "5d",
+            "99999999999999999999s",
+            "18446744073709551615h",
+        ] {
             assert_eq!(parse(text), None, "{text:?}");
         }
     }

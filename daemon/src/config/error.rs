@@ -15,7 +15,8 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
-    /// What the daemon ends with: 2 when it was to run (a service manager need not try again), 1 when it was to check.
+    /// What the daemon ends with: 2 when it was to run (a service manager need not try again), 1
+    /// when it was to check.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) | Self::Mistakes(_) => 2,

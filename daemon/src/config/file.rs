@@ -10,9 +10,12 @@ use std::path::{Path, PathBuf};
 /// Read when no other file is named, if it exists.
 const DEFAULT_PATH: &str = "/etc/muster/muster.toml";
 
-/// Which file to read: `--config`, else `$MUSTERD_CONFIG`, else the default where it exists. A file that was named must exist.
+/// Which file to read: `--config`, else `$MUSTERD_CONFIG`, else the default where it exists. A file
+/// that was named must exist.
 pub(super) fn path(flag: Option<&Path>, surroundings: &Surroundings) -> Option<PathBuf> {
-    let named = flag.map(Path::to_path_buf).or_else(|| surroundings.var(CONFIG_VARIABLE).map(PathBuf::from));
+    let named = flag
+        .map(Path::to_path_buf)
+        .or_else(|| surroundings.var(CONFIG_VARIABLE).map(PathBuf::from));
     named.or_else(|| Some(PathBuf::from(DEFAULT_PATH)).filter(|path| path.exists()))
 }
 
@@ -21,7 +24,11 @@ pub(super) fn read(path: &Path, mistakes: &mut Vec<String>) -> Given {
     match std::fs::read_to_string(path) {
         Ok(text) => parse(&text, path, mistakes),
         Err(error) => {
-            mistakes.push(format!("the configuration file {} cannot be read: {error}", path.display()));
+            mistakes.push(format!(
+                "the configuration file {} cannot be read: \
+                {error}",
+                path.display()
+            ));
             Given::default()
         }
     }
@@ -39,14 +46,22 @@ pub(super) fn parse(text: &str, path: &Path, mistakes: &mut Vec<String>) -> Give
     };
     for (name, value) in &root {
         match value.as_table().filter(|_| keys::is_table(name)) {
-            Some(table) => table.iter().for_each(|(inner, value)| take(&mut given, (name, inner), value, path, mistakes)),
+            Some(table) => table
+                .iter()
+                .for_each(|(inner, value)| take(&mut given, (name, inner), value, path, mistakes)),
             None => take(&mut given, ("", name), value, path, mistakes),
         }
     }
     given
 }
 
-fn take(given: &mut Given, (table, name): (&str, &str), value: &toml::Value, path: &Path, mistakes: &mut Vec<String>) {
+fn take(
+    given: &mut Given,
+    (table, name): (&str, &str),
+    value: &toml::Value,
+    path: &Path,
+    mistakes: &mut Vec<String>,
+) {
     let Some(key) = keys::find(table, name) else {
         mistakes.push(unknown(table, name, value, path));
         return;
@@ -54,7 +69,11 @@ fn take(given: &mut Given, (table, name): (&str, &str), value: &toml::Value, pat
     let place = format!("{} in {}", key.dotted(), path.display());
     match convert(key, value, path) {
         Some(value) => given.set(key, value, place),
-        None => mistakes.push(format!("{place} must be {}, not {}", key.kind.in_toml(), describe(value))),
+        None => mistakes.push(format!(
+            "{place} must be {}, not {}",
+            key.kind.in_toml(),
+            describe(value)
+        )),
     }
 }
 
@@ -64,7 +83,11 @@ fn convert(key: &Key, value: &toml::Value, path: &Path) -> Option<Value> {
         Kind::Text | Kind::Time(..) => text().map(Value::Text),
         Kind::Path => text().map(|text| Value::Text(beside(path, &text))),
         Kind::List => {
-            let items: Option<Vec<String>> = value.as_array()?.iter().map(|item| item.as_str().map(str::to_owned)).collect();
+            let items: Option<Vec<String>> = value
+                .as_array()?
+                .iter()
+                .map(|item| item.as_str().map(str::to_owned))
+                .collect();
             items.map(Value::List)
         }
         Kind::Switch => value.as_bool().map(Value::Switch),
@@ -78,7 +101,10 @@ fn beside(file: &Path, text: &str) -> String {
         return text.to_owned();
     }
     let folder = file.parent().unwrap_or_else(|| Path::new(""));
-    folder.join(text).to_str().map_or_else(|| text.to_owned(), str::to_owned)
+    folder
+        .join(text)
+        .to_str()
+        .map_or_else(|| text.to_owned(), str::to_owned)
 }
 
 fn describe(value: &toml::Value) -> String {
@@ -96,24 +122,49 @@ fn describe(value: &toml::Value) -> String {
 fn unknown(table: &str, name: &str, value: &toml::Value, path: &Path) -> String {
     let place = path.display();
     if table.is_empty() && keys::is_table(name) {
-        return format!("{name} in {place} must be a table [{name}], not {}", describe(value));
+        return format!(
+            "{name} in {place} must be a table [{name}], not {}",
+            describe(value)
+        );
     }
-    let dotted = if table.is_empty() { name.to_owned() } else { format!("{table}.{name}") };
+    let dotted = if table.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{table}.{name}")
+    };
     if table.is_empty() && value.is_table() {
-        let tables = KEYS.iter().map(|key| key.table).filter(|table| !table.is_empty());
-        let hint = nearest(name, tables).map_or_else(String::new, |near| format!("; did you mean [{near}]?"));
+        let tables = KEYS
+            .iter()
+            .map(|key| key.table)
+            .filter(|table| !table.is_empty());
+        let hint = nearest(name, tables)
+            .map_or_else(String::new, |near| format!("; did you mean [{near}]?"));
         return format!("{place} has a table [{name}], which musterd does not know{hint}");
     }
     let all: Vec<String> = KEYS.iter().map(|key| key.dotted()).collect();
     // A key in the wrong table (`listen` at the top) is named by its full name.
-    let elsewhere = KEYS.iter().find(|key| key.name == name).map(|key| key.dotted());
-    let near = nearest(&dotted, all.iter().map(String::as_str)).map(str::to_owned).or(elsewhere);
+    let elsewhere = KEYS
+        .iter()
+        .find(|key| key.name == name)
+        .map(|key| key.dotted());
+    let near = nearest(&dotted, all.iter().map(String::as_str))
+        .map(str::to_owned)
+        .or(elsewhere);
     let hint = near.map_or_else(String::new, |near| format!("; did you mean {near}?"));
     format!("{place} has a key {dotted}, which musterd does not know{hint}")
 }
 
 fn syntax(error: &toml::de::Error, text: &str, path: &Path) -> String {
     let start = error.span().map_or(0, |span| span.start);
-    let line = text.bytes().take(start).filter(|byte| *byte == b'\n').count() + 1;
-    format!("{} is not TOML at line {line}: {}", path.display(), error.message().replace('\n', " "))
+    let line = text
+        .bytes()
+        .take(start)
+        .filter(|byte| *byte == b'\n')
+        .count()
+        + 1;
+    format!(
+        "{} is not TOML at line {line}: {}",
+        path.display(),
+        error.message().replace('\n', " ")
+    )
 }

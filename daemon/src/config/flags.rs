@@ -59,21 +59,33 @@ pub(super) fn parse(args: &[OsString]) -> Result<Parsed, ConfigError> {
     }
     let dev = DevFlags {
         faults: matches.get_flag("dev-faults"),
-        block: matches.get_many("dev-block").map_or_else(Vec::new, |values| values.copied().collect()),
+        block: matches
+            .get_many("dev-block")
+            .map_or_else(Vec::new, |values| values.copied().collect()),
         parent_pipe: matches.get_flag("parent-pipe"),
     };
-    Ok(Parsed::Flags(Flags { config: matches.get_one("config").cloned(), check: matches.get_flag("check-config"), given, dev }))
+    Ok(Parsed::Flags(Flags {
+        config: matches.get_one("config").cloned(),
+        check: matches.get_flag("check-config"),
+        given,
+        dev,
+    }))
 }
 
 /// What is wrong, without the `error:` in front: the caller puts the program's name there.
 fn plain(error: &clap::Error) -> String {
     let text = error.to_string();
-    text.strip_prefix("error: ").unwrap_or(&text).trim_end().to_owned()
+    text.strip_prefix("error: ")
+        .unwrap_or(&text)
+        .trim_end()
+        .to_owned()
 }
 
 fn take(given: &mut Given, key: &Key, matches: &ArgMatches) {
     let flag = key.flag();
-    let Some(mut texts) = matches.get_many::<String>(&flag) else { return };
+    let Some(mut texts) = matches.get_many::<String>(&flag) else {
+        return;
+    };
     let value = match key.kind {
         Kind::List => Value::List(texts.flat_map(|text| split_list(text)).collect()),
         Kind::Text | Kind::Path | Kind::Switch | Kind::Number(..) | Kind::Time(..) => {
@@ -85,17 +97,25 @@ fn take(given: &mut Given, key: &Key, matches: &ArgMatches) {
 
 /// The command line of `musterd`.
 pub(crate) fn command() -> Command {
-    let config = Arg::new("config").long("config").value_name("FILE").value_parser(PathBufValueParser::new());
+    let config = Arg::new("config")
+        .long("config")
+        .value_name("FILE")
+        .value_parser(PathBufValueParser::new());
     let mut command = Command::new("musterd")
         .version(crate::version::full())
         .about("The Muster daemon: one node of a cluster")
         .after_help(
-            "Each setting is a flag, a variable MUSTERD_<TABLE>__<KEY> or a key of the file; the first of these that is given counts.\n\
-             The file is --config, else $MUSTERD_CONFIG, else /etc/muster/muster.toml where it exists.",
+            "Each setting is a flag, a variable MUSTERD_<TABLE>__<KEY> or a key of the file; the \
+                first of these that is given counts.\n\
+             The file is --config, else $MUSTERD_CONFIG, else /etc/muster/muster.toml where it \
+                exists.",
         )
         .arg(config.help("The configuration file"))
         .arg(switch("check-config").help("Tell whether the configuration is good, and end"))
-        .arg(switch("print-config").help("Print a file with all settings, described and commented out, and end"));
+        .arg(switch("print-config").help(
+            "Print a file with all settings, described and commented \
+            out, and end",
+        ));
     for key in KEYS {
         command = command.arg(argument(key));
     }
@@ -119,10 +139,18 @@ fn switch(name: &'static str) -> Arg {
 
 fn argument(key: &Key) -> Arg {
     let (short, long) = describe::for_help(key);
-    let arg = Arg::new(key.flag()).long(key.flag()).value_name(key.value).help(short).long_help(long);
+    let arg = Arg::new(key.flag())
+        .long(key.flag())
+        .value_name(key.value)
+        .help(short)
+        .long_help(long);
     match key.kind {
         Kind::List => arg.action(ArgAction::Append),
-        Kind::Switch => arg.action(ArgAction::Set).num_args(0..=1).require_equals(true).default_missing_value("true"),
+        Kind::Switch => arg
+            .action(ArgAction::Set)
+            .num_args(0..=1)
+            .require_equals(true)
+            .default_missing_value("true"),
         Kind::Text | Kind::Path | Kind::Number(..) | Kind::Time(..) => arg.action(ArgAction::Set),
     }
 }

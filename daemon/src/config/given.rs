@@ -16,7 +16,8 @@ pub(super) enum Value {
     Number(i64),
 }
 
-/// A value and where it came from: `--quic-listen`, `MUSTERD_QUIC__LISTEN`, `quic.listen in /etc/muster/muster.toml`.
+/// A value and where it came from: `--quic-listen`, `MUSTERD_QUIC__LISTEN`, `quic.listen in
+/// /etc/muster/muster.toml`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Setting {
     /// The value.
@@ -47,7 +48,12 @@ impl Given {
     }
 }
 
-/// Texts between commas, without the white space around them; nothing between two commas is nothing.
+/// Texts between commas, without the white space around them; nothing between two commas is
+/// nothing.
 pub(super) fn split_list(text: &str) -> Vec<String> {
-    text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
+    text.split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .map(str::to_owned)
+        .collect()
 }

@@ -106,7 +106,11 @@ pub(super) struct Key {
 impl Key {
     /// As people write it: `quic.listen`.
     pub(super) fn dotted(&self) -> String {
-        if self.table.is_empty() { self.name.to_owned() } else { format!("{}.{}", self.table, self.name) }
+        if self.table.is_empty() {
+            self.name.to_owned()
+        } else {
+            format!("{}.{}", self.table, self.name)
+        }
     }
 
     /// Its flag, without the dashes in front: `quic-listen`.
@@ -116,7 +120,10 @@ impl Key {
 
     /// Its variable: `MUSTERD_QUIC__LISTEN`.
     pub(super) fn variable(&self) -> String {
-        format!("MUSTERD_{}", self.dotted().replace('.', "__").to_uppercase())
+        format!(
+            "MUSTERD_{}",
+            self.dotted().replace('.', "__").to_uppercase()
+        )
     }
 
     /// Which values are right, in words: unit and range.
@@ -127,7 +134,12 @@ impl Key {
             Kind::Switch => "true or false".to_owned(),
             Kind::Number(least, most) => format!("a whole number from {least} to {most}"),
             Kind::Time(least, most) => {
-                format!("a time from {} to {} such as 500ms, 10s or 2m", duration::write(least), duration::write(most))
+                format!(
+                    "a time from {} to {} such as 500ms, 10s or \
+                    2m",
+                    duration::write(least),
+                    duration::write(most)
+                )
             }
         }
     }
@@ -135,7 +147,9 @@ impl Key {
 
 /// The key with that table and name.
 pub(super) fn find(table: &str, name: &str) -> Option<&'static Key> {
-    KEYS.iter().find(|key| key.table == table && key.name == name).copied()
+    KEYS.iter()
+        .find(|key| key.table == table && key.name == name)
+        .copied()
 }
 
 /// Whether there is such a table.
@@ -145,5 +159,8 @@ pub(super) fn is_table(name: &str) -> bool {
 
 /// What a table is about.
 pub(super) fn table_about(name: &str) -> &'static str {
-    TABLES.iter().find(|(table, _)| *table == name).map_or("", |(_, about)| about)
+    TABLES
+        .iter()
+        .find(|(table, _)| *table == name)
+        .map_or("", |(_, about)| about)
 }

@@ -1,9 +1,17 @@
 //! What somebody may have meant.
 
 /// The candidate that is nearest to what was typed, if one is near enough to be worth naming.
-pub(super) fn nearest<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(super) fn nearest<'a>(
+    typed: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
     let limit = (typed.chars().count() / 3).max(2);
-    candidates.into_iter().map(|candidate| (distance(typed, candidate), candidate)).min().filter(|(d, _)| *d <= limit).map(|(_, name)| name)
+    candidates
+        .into_iter()
+        .map(|candidate| (distance(typed, candidate), candidate))
+        .min()
+        .filter(|(d, _)| *d <= limit)
+        .map(|(_, name)| name)
 }
 
 /// Levenshtein's distance: how many letters must be added, removed or replaced.
@@ -15,7 +23,9 @@ fn distance(a: &str, b: &str) -> usize {
         let mut left = i + 1;
         let mut next = vec![left];
         for (to, above) in b.iter().zip(row.iter().skip(1)) {
-            left = (diagonal + usize::from(from != *to)).min(above + 1).min(left + 1);
+            left = (diagonal + usize::from(from != *to))
+                .min(above + 1)
+                .min(left + 1);
             diagonal = *above;
             next.push(left);
         }

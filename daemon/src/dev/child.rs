@@ -45,9 +45,13 @@ impl Running {
     }
 }
 
-/// The program to execute: this one. Where its file was replaced since (by a new build), the running one all the same.
+/// The program to execute: this one. Where its file was replaced since (by a new build), the
+/// running one all the same.
 pub(super) fn program() -> PathBuf {
-    std::env::current_exe().ok().filter(|path| path.exists()).unwrap_or_else(|| PathBuf::from("/proc/self/exe"))
+    std::env::current_exe()
+        .ok()
+        .filter(|path| path.exists())
+        .unwrap_or_else(|| PathBuf::from("/proc/self/exe"))
 }
 
 /// Starts a node that is cut off from the blocked addresses from its first packet on.
@@ -58,24 +62,42 @@ pub(super) fn start(
     block: &[SocketAddr],
     ended: mpsc::UnboundedSender<Ended>,
 ) -> anyhow::Result<Running> {
-    let log = open_log(&node.log()).with_context(|| format!("cannot open {}", node.log().display()))?;
+    let log =
+        open_log(&node.log()).with_context(|| format!("cannot open {}", node.log().display()))?;
     let mut command = Command::new(program);
-    command.arg0("muster").arg("daemon").arg("--config").arg(node.config()).args(["--dev-faults", "--parent-pipe"]);
+    command
+        .arg0("muster")
+        .arg("daemon")
+        .arg("--config")
+        .arg(node.config())
+        .args(["--dev-faults", "--parent-pipe"]);
     if !block.is_empty() {
         let addresses: Vec<String> = block.iter().map(ToString::to_string).collect();
         command.arg("--dev-block").arg(addresses.join(","));
     }
     for (variable, _) in std::env::vars_os() {
         // What is meant for the system's daemon must not make all nodes use one data directory.
-        if variable.to_str().is_some_and(|name| name.starts_with("MUSTERD_") && name != "MUSTERD_LOG__LEVEL") {
+        if variable
+            .to_str()
+            .is_some_and(|name| name.starts_with("MUSTERD_") && name != "MUSTERD_LOG__LEVEL")
+        {
             command.env_remove(variable);
         }
     }
-    // A group of its own: Ctrl-C at the terminal reaches this process only, which then ends the nodes in order.
-    command.stdin(Stdio::piped()).stdout(log.try_clone()?).stderr(log).process_group(0).kill_on_drop(true);
-    let child = command.spawn().with_context(|| format!("cannot execute {}", program.display()))?;
+    // A group of its own: Ctrl-C at the terminal reaches this process only, which then ends the
+    // nodes in order.
+    command
+        .stdin(Stdio::piped())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .process_group(0)
+        .kill_on_drop(true);
+    let child = command
+        .spawn()
+        .with_context(|| format!("cannot execute {}", program.display()))?;
     if let Some(pid) = child.id() {
-        std::fs::write(node.pid(), format!("{pid}\n")).with_context(|| format!("cannot write {}", node.pid().display()))?;
+        std::fs::write(node.pid(), format!("{pid}\n"))
+            .with_context(|| format!("cannot write {}", node.pid().display()))?;
     }
     let (ends, orders) = mpsc::unbounded_channel();
     tokio::spawn(tend(child, name.to_owned(), node.pid(), orders, ended));
@@ -115,10 +137,20 @@ async fn tend(
 
 /// The child was not waited for yet, so that its pid is still its own.
 fn signal(child: &Child, how: End) {
-    let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
+    let pid = child
+        .id()
+        .and_then(|pid| i32::try_from(pid).ok())
+        .and_then(Pid::from_raw);
     if let Some(pid) = pid {
         // It may have ended by itself a moment ago.
-        let _ = kill_process(pid, if how == End::Kill { Signal::KILL } else { Signal::TERM });
+        let _ = kill_process(
+            pid,
+            if how == End::Kill {
+                Signal::KILL
+            } else {
+                Signal::TERM
+            },
+        );
     }
 }
 
@@ -127,7 +159,8 @@ pub(super) fn last_words(node: &NodeLayout) -> Option<String> {
     use std::io::{Read, Seek, SeekFrom};
     let mut log = File::open(node.log()).ok()?;
     let length = log.metadata().ok()?.len();
-    log.seek(SeekFrom::Start(length.saturating_sub(4096))).ok()?;
+    log.seek(SeekFrom::Start(length.saturating_sub(4096)))
+        .ok()?;
     let mut end = Vec::new();
     log.take(4096).read_to_end(&mut end).ok()?;
     String::from_utf8_lossy(&end)

@@ -44,7 +44,9 @@ impl Layout {
     }
 
     pub(super) fn node(&self, name: &str) -> NodeLayout {
-        NodeLayout { dir: self.dir.join(name) }
+        NodeLayout {
+            dir: self.dir.join(name),
+        }
     }
 }
 

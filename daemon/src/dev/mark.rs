@@ -16,8 +16,8 @@ pub(super) struct Mark {
     pub(super) nodes: Vec<Marked>,
 }
 
-/// One node: its name, checked when it is read, as it becomes part of paths, and its port on 127.0.0.1, on UDP for QUIC and on
-/// TCP for HTTP.
+/// One node: its name, checked when it is read, as it becomes part of paths, and its port on
+/// 127.0.0.1, on UDP for QUIC and on TCP for HTTP.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Marked {
@@ -40,11 +40,25 @@ impl Mark {
         let path = layout.mark();
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
-            Err(error) => return Err(Failure::Failed(format!("cannot read {}: {error}", path.display()))),
+            Err(error)
+                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
+            {
+                return Ok(None);
+            }
+            Err(error) => {
+                return Err(Failure::Failed(format!(
+                    "cannot read {}: {error}",
+                    path.display()
+                )));
+            }
         };
         let mark = toml::from_str(&text).map_err(|error| {
-            Failure::Failed(format!("{} is not as muster dev wrote it: {}", path.display(), error.message().replace('\n', " ")))
+            Failure::Failed(format!(
+                "{} is not as muster dev wrote it: \
+                {}",
+                path.display(),
+                error.message().replace('\n', " ")
+            ))
         })?;
         Ok(Some(mark))
     }
@@ -54,18 +68,29 @@ impl Mark {
         let text = format!("{HEADER}\n{}", toml::to_string(self)?);
         let path = layout.mark();
         let new = path.with_extension("new");
-        std::fs::write(&new, text).and_then(|()| std::fs::rename(&new, &path)).with_context(|| format!("cannot write {}", path.display()))
+        std::fs::write(&new, text)
+            .and_then(|()| std::fs::rename(&new, &path))
+            .with_context(|| format!("cannot write {}", path.display()))
     }
 
     /// The node of that name.
     pub(super) fn find(&self, name: &str) -> Result<&Marked, Failure> {
         let found = self.nodes.iter().find(|node| node.name.as_str() == name);
-        found.ok_or_else(|| Failure::NotFound(format!("the development cluster has no node {name:?}; it has {}", self.names().join(", "))))
+        found.ok_or_else(|| {
+            Failure::NotFound(format!(
+                "the development cluster has no node \
+            {name:?}; it has {}",
+                self.names().join(", ")
+            ))
+        })
     }
 
     /// The nodes' names.
     pub(super) fn names(&self) -> Vec<String> {
-        self.nodes.iter().map(|node| node.name.to_string()).collect()
+        self.nodes
+            .iter()
+            .map(|node| node.name.to_string())
+            .collect()
     }
 }
 
@@ -78,10 +103,18 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let layout = Layout::new(dir.path().to_path_buf());
         assert_eq!(Mark::read(&layout).unwrap(), None);
-        let mark = Mark { nodes: vec![Marked { name: NodeName::new("node1").unwrap(), port: 20001 }] };
+        let mark = Mark {
+            nodes: vec![Marked {
+                name: NodeName::new("node1").unwrap(),
+                port: 20001,
+            }],
+        };
         mark.write(&layout).unwrap();
         assert_eq!(Mark::read(&layout).unwrap(), Some(mark.clone()));
-        assert_eq!(mark.find("node1").unwrap().address().to_string(), "127.0.0.1:20001");
+        assert_eq!(
+            mark.find("node1").unwrap().address().to_string(),
+            "127.0.0.1:20001"
+        );
         assert_eq!(mark.find("node2").unwrap_err().code(), 3);
     }
 

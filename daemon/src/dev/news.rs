@@ -35,21 +35,33 @@ pub(super) async fn follow(name: String, socket: PathBuf) {
 }
 
 async fn tell(client: &Client, name: &str, zone: &TimeZone) -> Result<(), ClientError> {
-    let mut stream = client.stream(&ApiPath::new(&["events"]).query("kinds", "member,partition,process"), None).await?;
+    let mut stream = client
+        .stream(
+            &ApiPath::new(&["events"]).query("kinds", "member,partition,process"),
+            None,
+        )
+        .await?;
     while let Some(event) = stream.next().await? {
         if event.event == "snapshot" {
             continue;
         }
-        let data = serde_json::from_str::<Value>(&event.data).ok().filter(|data| is_its_own(data, name));
+        let data = serde_json::from_str::<Value>(&event.data)
+            .ok()
+            .filter(|data| is_its_own(data, name));
         if let Some(data) = data {
             let at = data.get("at").and_then(Value::as_str).unwrap_or_default();
-            print(&format!("{} {name}: {}", local_time(at, zone), describe(&data)));
+            print(&format!(
+                "{} {name}: {}",
+                local_time(at, zone),
+                describe(&data)
+            ));
         }
     }
     Ok(())
 }
 
-/// That a process is up or down all nodes say alike: the one that it runs on says it here. All else is each node's view.
+/// That a process is up or down all nodes say alike: the one that it runs on says it here. All else
+/// is each node's view.
 fn is_its_own(event: &Value, node: &str) -> bool {
     let text = |field: &str| event.get(field).and_then(Value::as_str).unwrap_or_default();
     text("kind") != "process" || !matches!(text("type"), "up" | "down") || text("node") == node
@@ -62,8 +74,16 @@ mod tests {
 
     #[test]
     fn a_process_is_told_once_and_what_each_node_sees_by_each() {
-        let event = |what: &str| json!({"kind": "process", "type": what, "name": "web", "node": "node1"});
-        assert!(is_its_own(&event("up"), "node1") && !is_its_own(&event("up"), "node2") && !is_its_own(&event("down"), "node3"));
-        assert!(is_its_own(&event("unreachable"), "node2") && is_its_own(&json!({"kind": "member", "type": "up"}), "node2"));
+        let event =
+            |what: &str| json!({"kind": "process", "type": what, "name": "web", "node": "node1"});
+        assert!(
+            is_its_own(&event("up"), "node1")
+                && !is_its_own(&event("up"), "node2")
+                && !is_its_own(&event("down"), "node3")
+        );
+        assert!(
+            is_its_own(&event("unreachable"), "node2")
+                && is_its_own(&json!({"kind": "member", "type": "up"}), "node2")
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! The directory of a development cluster, made or found: locked, with certificates, ports and a configuration for each node.
+//! The directory of a development cluster, made or found: locked, with certificates, ports and a
+//! configuration for each node.
 
 use super::layout::{Layout, NodeLayout};
 use super::mark::{Mark, Marked};
@@ -29,7 +30,10 @@ pub(super) struct Prepared {
 pub(super) async fn prepare(plan: &Plan) -> Result<Prepared, Failure> {
     make_private(&plan.dir)?;
     // Nodes and messages name it by one absolute path, wherever they were started.
-    let dir = plan.dir.canonicalize().with_context(|| format!("cannot use {}", plan.dir.display()))?;
+    let dir = plan
+        .dir
+        .canonicalize()
+        .with_context(|| format!("cannot use {}", plan.dir.display()))?;
     let layout = Layout::new(dir);
     let found = Mark::read(&layout)?;
     if found.is_none() {
@@ -48,18 +52,29 @@ pub(super) async fn prepare(plan: &Plan) -> Result<Prepared, Failure> {
     let mark = enough_nodes(found.unwrap_or_default(), plan, &layout)?;
     Split::forget(&layout)?;
     furnish(&layout, &mark)?;
-    Ok(Prepared { layout, mark, _lock: lock })
+    Ok(Prepared {
+        layout,
+        mark,
+        _lock: lock,
+    })
 }
 
 fn make_private(dir: &Path) -> anyhow::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(dir).with_context(|| format!("cannot make the directory {}", dir.display()))
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .with_context(|| format!("cannot make the directory {}", dir.display()))
 }
 
 /// A directory with anything in it that is not marked as ours is left alone.
 fn refuse_foreign(layout: &Layout) -> Result<(), Failure> {
     let dir = layout.dir();
-    let entries = std::fs::read_dir(dir).with_context(|| format!("cannot read {}", dir.display()))?;
-    let foreign = entries.filter_map(Result::ok).find(|entry| entry.path() != layout.lock());
+    let entries =
+        std::fs::read_dir(dir).with_context(|| format!("cannot read {}", dir.display()))?;
+    let foreign = entries
+        .filter_map(Result::ok)
+        .find(|entry| entry.path() != layout.lock());
     match foreign {
         None => Ok(()),
         Some(_) => Err(Failure::Usage(format!(
@@ -71,20 +86,36 @@ fn refuse_foreign(layout: &Layout) -> Result<(), Failure> {
 
 fn lock(layout: &Layout) -> Result<File, Failure> {
     let path = layout.lock();
-    let file = File::options().create(true).append(true).open(&path).with_context(|| format!("cannot open {}", path.display()))?;
+    let file = File::options()
+        .create(true)
+        .append(true)
+        .open(&path)
+        .with_context(|| format!("cannot open {}", path.display()))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => {
-            Err(Failure::Conflict(format!("a development cluster runs in {} already", layout.dir().display())))
-        }
-        Err(TryLockError::Error(error)) => Err(Failure::Failed(format!("cannot lock {}: {error}", path.display()))),
+        Err(TryLockError::WouldBlock) => Err(Failure::Conflict(format!(
+            "a development cluster runs in {} \
+                already",
+            layout.dir().display()
+        ))),
+        Err(TryLockError::Error(error)) => Err(Failure::Failed(format!(
+            "cannot lock {}: {error}",
+            path.display()
+        ))),
     }
 }
 
 /// The mark with as many nodes as were asked for; new ones get ports.
 fn enough_nodes(mut mark: Mark, plan: &Plan, layout: &Layout) -> Result<Mark, Failure> {
     let there = mark.nodes.len();
-    let wanted = plan.nodes.map_or(if there == 0 { usize::from(DEFAULT_NODES) } else { there }, usize::from);
+    let wanted = plan.nodes.map_or(
+        if there == 0 {
+            usize::from(DEFAULT_NODES)
+        } else {
+            there
+        },
+        usize::from,
+    );
     if wanted < there {
         return Err(Failure::Conflict(format!(
             "the cluster in {} has {there} nodes; to begin anew with {wanted}: --fresh",
@@ -94,14 +125,19 @@ fn enough_nodes(mut mark: Mark, plan: &Plan, layout: &Layout) -> Result<Mark, Fa
     let taken: Vec<u16> = mark.nodes.iter().map(|node| node.port).collect();
     let ports = ports::choose(wanted - there, &taken, rand::random())?;
     for (port, number) in ports.into_iter().zip(there + 1..) {
-        let name = NodeName::new(&format!("node{number}")).map_err(|error| Failure::Failed(error.to_string()))?;
+        let name = NodeName::new(&format!("node{number}"))
+            .map_err(|error| Failure::Failed(error.to_string()))?;
         refuse_long_sockets(&layout.node(name.as_str()))?;
         mark.nodes.push(Marked { name, port });
     }
     if wanted > there {
         mark.write(layout)?;
         // The configurations name all nodes as seeds: they are written anew.
-        mark.nodes.iter().for_each(|node| drop(std::fs::remove_file(layout.node(node.name.as_str()).config())));
+        mark.nodes.iter().for_each(|node| {
+            drop(std::fs::remove_file(
+                layout.node(node.name.as_str()).config(),
+            ))
+        });
     }
     Ok(mark)
 }
@@ -113,12 +149,14 @@ fn refuse_long_sockets(node: &NodeLayout) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::Usage(format!(
-        "the socket {} would have a path of {bytes} bytes, but {MAX_SOCKET_BYTES} are allowed; choose a shorter directory with --dir",
+        "the socket {} would have a path of {bytes} bytes, but {MAX_SOCKET_BYTES} are allowed; \
+            choose a shorter directory with --dir",
         socket.display()
     )))
 }
 
-/// Makes whatever is missing; what is there stays, also what its user has changed in a configuration.
+/// Makes whatever is missing; what is there stays, also what its user has changed in a
+/// configuration.
 fn furnish(layout: &Layout, mark: &Mark) -> anyhow::Result<()> {
     if !layout.ca().join("ca.pem").exists() {
         pki::init(&layout.ca())?;
@@ -131,7 +169,8 @@ fn furnish(layout: &Layout, mark: &Mark) -> anyhow::Result<()> {
         }
         if !files.config().exists() {
             let text = configuration(node, mark);
-            std::fs::write(files.config(), text).with_context(|| format!("cannot write {}", files.config().display()))?;
+            std::fs::write(files.config(), text)
+                .with_context(|| format!("cannot write {}", files.config().display()))?;
         }
     }
     Ok(())
@@ -147,7 +186,11 @@ fn certify(layout: &Layout, files: &NodeLayout, node: &Marked) -> Result<(), Pki
 }
 
 fn configuration(node: &Marked, mark: &Mark) -> String {
-    let seeds = mark.nodes.iter().filter(|other| *other != node).map(|other| format!("\"{}\"", other.address()));
+    let seeds = mark
+        .nodes
+        .iter()
+        .filter(|other| *other != node)
+        .map(|other| format!("\"{}\"", other.address()));
     let (address, seeds) = (node.address(), seeds.collect::<Vec<String>>().join(", "));
     format!(
         "# Made by `muster dev` for {name}. Changes are kept until nodes are added.\n\

@@ -1,4 +1,5 @@
-//! The running cluster: starts the nodes, carries out orders, tells what happens, and ends them all.
+//! The running cluster: starts the nodes, carries out orders, tells what happens, and ends them
+//! all.
 
 use super::child::{self, End, Ended, Running};
 use super::control::{self, Waiting};
@@ -36,7 +37,14 @@ pub(super) async fn run(prepared: Prepared) -> Result<(), Failure> {
     let orders = control::listen(&prepared.layout)?;
     let (ended, ends) = mpsc::unbounded_channel();
     let program = child::program();
-    let mut cluster = Cluster { prepared, program, split: Split::default(), nodes: BTreeMap::new(), ended, ends };
+    let mut cluster = Cluster {
+        prepared,
+        program,
+        split: Split::default(),
+        nodes: BTreeMap::new(),
+        ended,
+        ends,
+    };
     let outcome = tokio::select! {
         outcome = cluster.live(orders) => outcome,
         () = interrupts.next() => Ok(()),
@@ -56,7 +64,11 @@ struct Interrupts {
 
 impl Interrupts {
     fn new() -> std::io::Result<Self> {
-        Ok(Self { int: signal(SignalKind::interrupt())?, term: signal(SignalKind::terminate())?, hup: signal(SignalKind::hangup())? })
+        Ok(Self {
+            int: signal(SignalKind::interrupt())?,
+            term: signal(SignalKind::terminate())?,
+            hup: signal(SignalKind::hangup())?,
+        })
     }
 
     async fn next(&mut self) {
@@ -86,14 +98,26 @@ impl Cluster {
         &self.prepared.mark
     }
 
-    /// Starts all, then takes orders for ever. Dropped half-way it leaves nodes that [`Cluster::stop`] ends.
+    /// Starts all, then takes orders for ever. Dropped half-way it leaves nodes that
+    /// [`Cluster::stop`] ends.
     async fn live(&mut self, mut orders: mpsc::Receiver<Waiting>) -> Result<(), Failure> {
-        say(&format!("starting {} nodes in {}", self.mark().nodes.len(), self.layout().dir().display()));
+        say(&format!(
+            "starting {} nodes in {}",
+            self.mark().nodes.len(),
+            self.layout().dir().display()
+        ));
         for name in self.mark().names() {
             self.spawn(&name)?;
-            tokio::spawn(news::follow(name.clone(), self.layout().node(&name).socket()));
+            tokio::spawn(news::follow(
+                name.clone(),
+                self.layout().node(&name).socket(),
+            ));
         }
-        tokio::spawn(greet(self.layout().clone(), self.mark().clone(), self.program.clone()));
+        tokio::spawn(greet(
+            self.layout().clone(),
+            self.mark().clone(),
+            self.program.clone(),
+        ));
         loop {
             tokio::select! {
                 Some(ended) = self.ends.recv() => self.report(&ended),
@@ -108,7 +132,13 @@ impl Cluster {
 
     fn spawn(&mut self, name: &str) -> anyhow::Result<()> {
         let block = self.split.blocked(self.mark(), name);
-        let running = child::start(&self.program, name, &self.layout().node(name), &block, self.ended.clone())?;
+        let running = child::start(
+            &self.program,
+            name,
+            &self.layout().node(name),
+            &block,
+            self.ended.clone(),
+        )?;
         self.nodes.insert(name.to_owned(), running);
         Ok(())
     }
@@ -144,20 +174,39 @@ impl Cluster {
         for name in self.nodes.keys() {
             let client = Client::new(self.layout().node(name).socket(), FAULT_LIMIT);
             let block = self.split.blocked(self.mark(), name);
-            let told = client.call(Method::PUT, &ApiPath::new(&["debug", "fault"]), Some(&json!({ "block": block })), None).await;
-            deaf.extend(told.err().map(|error| format!("{name} could not be told: {error}")));
+            let told = client
+                .call(
+                    Method::PUT,
+                    &ApiPath::new(&["debug", "fault"]),
+                    Some(&json!({ "block": block })),
+                    None,
+                )
+                .await;
+            deaf.extend(
+                told.err()
+                    .map(|error| format!("{name} could not be told: {error}")),
+            );
         }
-        if deaf.is_empty() { Ok(()) } else { Err(Failure::Failed(deaf.join("; "))) }
+        if deaf.is_empty() {
+            Ok(())
+        } else {
+            Err(Failure::Failed(deaf.join("; ")))
+        }
     }
 
     async fn kill(&mut self, name: &str) -> Result<String, Failure> {
         self.mark().find(name)?;
         let Some(running) = self.nodes.get(name) else {
-            return Err(Failure::Conflict(format!("{name} does not run; start it with: muster dev start {name}")));
+            return Err(Failure::Conflict(format!(
+                "{name} does not run; start it with: muster dev \
+                start {name}"
+            )));
         };
         running.end(End::Kill);
         while self.nodes.contains_key(name) {
-            let Some(ended) = self.ends.recv().await else { break };
+            let Some(ended) = self.ends.recv().await else {
+                break;
+            };
             if ended.name == name {
                 self.nodes.remove(name);
             } else {
@@ -182,7 +231,8 @@ impl Cluster {
         loop {
             tokio::select! {
                 answered = &mut answers => {
-                    let late = format!("{name} does not answer at its socket within {START_LIMIT:?}");
+                    let late = format!("{name} does not answer at its socket within \
+                        {START_LIMIT:?}");
                     return if answered { Ok(format!("{name} runs")) } else { Err(Failure::Timeout(late)) };
                 }
                 Some(ended) = self.ends.recv() => {
@@ -202,21 +252,36 @@ impl Cluster {
             match tokio::time::timeout_at(deadline, self.ends.recv()).await {
                 Ok(Some(ended)) => self.report(&ended),
                 Ok(None) | Err(_) => {
-                    return Err(Failure::Conflict(format!("{name} runs, but does not answer; end it with: muster dev kill {name}")));
+                    return Err(Failure::Conflict(format!(
+                        "{name} runs, but does not answer; end \
+                        it with: muster dev kill {name}"
+                    )));
                 }
             }
         }
         Ok(())
     }
 
-    /// A node has ended though nobody told it to. It is not started again: whoever develops wants to see it.
+    /// A node has ended though nobody told it to. It is not started again: whoever develops wants
+    /// to see it.
     fn report(&mut self, ended: &Ended) {
         let name = &ended.name;
         self.nodes.remove(name);
-        let how = ended.status.as_ref().map_or_else(|error| error.to_string(), |status| ending(*status));
-        // A node that fails by itself says why at the end of its log; one that is killed has no time to.
-        let failed = ended.status.as_ref().is_ok_and(|status| status.code().is_some_and(|code| code != 0));
-        let why = if failed { self.last_words(name) } else { String::new() };
+        let how = ended
+            .status
+            .as_ref()
+            .map_or_else(|error| error.to_string(), |status| ending(*status));
+        // A node that fails by itself says why at the end of its log; one that is killed has no
+        // time to.
+        let failed = ended
+            .status
+            .as_ref()
+            .is_ok_and(|status| status.code().is_some_and(|code| code != 0));
+        let why = if failed {
+            self.last_words(name)
+        } else {
+            String::new()
+        };
         say(&format!(
             "{name} {how}{why}; its log is {}; to start it again: muster dev start {name}",
             self.layout().node(name).log().display()
@@ -224,17 +289,21 @@ impl Cluster {
     }
 
     fn last_words(&self, name: &str) -> String {
-        child::last_words(&self.layout().node(name)).map(|line| format!(": {}", printable(&line))).unwrap_or_default()
+        child::last_words(&self.layout().node(name))
+            .map(|line| format!(": {}", printable(&line)))
+            .unwrap_or_default()
     }
 
-    /// Ends all nodes in order; those that take too long, and all when asked a second time, at once.
+    /// Ends all nodes in order; those that take too long, and all when asked a second time, at
+    /// once.
     async fn stop(&mut self, interrupts: &mut Interrupts) {
         say("stopping");
         self.nodes.values().for_each(|node| node.end(End::Term));
         tokio::select! {
             () = self.all_ended() => return,
             () = interrupts.next() => {}
-            () = tokio::time::sleep(STOP_LIMIT) => say(&format!("killing what did not end: {}", self.names())),
+            () = tokio::time::sleep(STOP_LIMIT) => say(&format!("killing what did not end: \
+                {}", self.names())),
         }
         self.nodes.values().for_each(|node| node.end(End::Kill));
         self.all_ended().await;
@@ -246,7 +315,9 @@ impl Cluster {
 
     async fn all_ended(&mut self) {
         while !self.nodes.is_empty() {
-            let Some(ended) = self.ends.recv().await else { break };
+            let Some(ended) = self.ends.recv().await else {
+                break;
+            };
             self.nodes.remove(&ended.name);
         }
     }
@@ -256,11 +327,18 @@ impl Cluster {
 async fn greet(layout: Layout, mark: Mark, program: PathBuf) {
     match ready::all_see_all(&layout, &mark, READY_LIMIT).await {
         Ok(()) => say("ready: all nodes see each other"),
-        Err(complaints) => complaints.iter().for_each(|complaint| say(&format!("not ready: {complaint}"))),
+        Err(complaints) => complaints
+            .iter()
+            .for_each(|complaint| say(&format!("not ready: {complaint}"))),
     }
     let cwd = std::env::current_dir().unwrap_or_default();
-    let path: Vec<PathBuf> = std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_default();
-    news::print(&format!("\n{}\n", hints::text(&layout, &mark, &program, &cwd, &path)));
+    let path: Vec<PathBuf> = std::env::var_os("PATH")
+        .map(|path| std::env::split_paths(&path).collect())
+        .unwrap_or_default();
+    news::print(&format!(
+        "\n{}\n",
+        hints::text(&layout, &mark, &program, &cwd, &path)
+    ));
 }
 
 fn ending(status: ExitStatus) -> String {

@@ -40,9 +40,22 @@ pub(super) fn space(data_dir: &Path) -> Finding {
             "see whether data_dir is there and readable",
         );
     };
-    let (free, size) = (stat.f_bavail.saturating_mul(stat.f_frsize), stat.f_blocks.saturating_mul(stat.f_frsize));
+    let (free, size) = (
+        stat.f_bavail.saturating_mul(stat.f_frsize),
+        stat.f_blocks.saturating_mul(stat.f_frsize),
+    );
     let (level, percent) = judge_space(free, size);
-    Finding::of_level(level, "disk space", HERE, format!("{percent} % of the disk is free ({} MiB)", free >> 20), MAKE_ROOM)
+    Finding::of_level(
+        level,
+        "disk space",
+        HERE,
+        format!(
+            "{percent} % of the disk is free ({} \
+        MiB)",
+            free >> 20
+        ),
+        MAKE_ROOM,
+    )
 }
 
 /// Writes and syncs a small file in the data directory, as the store does.
@@ -51,20 +64,42 @@ pub(super) fn sync(data_dir: &Path) -> Finding {
         Ok(took) if took > SLOW_SYNC => Finding::warning(
             "disk sync",
             HERE,
-            format!("a sync takes {:.0} ms: every write waits for it", took.as_secs_f64() * 1e3),
+            format!(
+                "a sync takes {:.0} ms: every write waits for it",
+                took.as_secs_f64() * 1e3
+            ),
             "see what else writes there (iostat -x 1), or use a faster disk",
         ),
-        Ok(took) => Finding::good("disk sync", HERE, format!("a sync takes {:.2} ms (median of {SYNCS})", took.as_secs_f64() * 1e3)),
+        Ok(took) => Finding::good(
+            "disk sync",
+            HERE,
+            format!(
+                "a sync takes {:.2} ms (median of \
+            {SYNCS})",
+                took.as_secs_f64() * 1e3
+            ),
+        ),
         Err(error) => {
             let what = format!("nothing can be written in {}: {error}", data_dir.display());
-            Finding::critical("disk sync", HERE, what, "see whether the disk is full, mounted read-only or broken (dmesg)")
+            Finding::critical(
+                "disk sync",
+                HERE,
+                what,
+                "see whether the disk is full, mounted \
+                read-only or broken (dmesg)",
+            )
         }
     }
 }
 
 fn measure(dir: &Path) -> std::io::Result<Duration> {
     let path = dir.join(TRIAL);
-    let options = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).clone();
+    let options = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .clone();
     let mut file = options.open(&path)?;
     let times = (0..SYNCS).map(|_| {
         let begun = Instant::now();
@@ -94,6 +129,9 @@ mod tests {
 
     #[test]
     fn little_space_is_told_in_time() {
-        assert_eq!([2, 3, 9, 10].map(|free| judge_space(free, 100).0), [Level::Critical, Level::Warning, Level::Warning, Level::Good]);
+        assert_eq!(
+            [2, 3, 9, 10].map(|free| judge_space(free, 100).0),
+            [Level::Critical, Level::Warning, Level::Warning, Level::Good]
+        );
     }
 }

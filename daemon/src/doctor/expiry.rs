@@ -13,7 +13,8 @@ pub(crate) enum Whose {
     Authority,
 }
 
-/// How bad it is that it expires then, and how long it is good, in words. Both times are Unix seconds.
+/// How bad it is that it expires then, and how long it is good, in words. Both times are Unix
+/// seconds.
 pub(crate) fn judge(whose: Whose, at_s: i64, now_s: i64) -> (Level, String) {
     let early_s = match whose {
         Whose::Node => 30 * DAY_S,
@@ -25,16 +26,24 @@ pub(crate) fn judge(whose: Whose, at_s: i64, now_s: i64) -> (Level, String) {
         _ if left_s < early_s => Level::Warning,
         _ => Level::Good,
     };
-    let words = if left_s <= 0 { "has expired".to_owned() } else { format!("expires in {}", in_words(left_s)) };
+    let words = if left_s <= 0 {
+        "has expired".to_owned()
+    } else {
+        format!("expires in {}", in_words(left_s))
+    };
     (level, words)
 }
 
 /// What to do about it.
 pub(crate) fn remedy(whose: Whose) -> &'static str {
     match whose {
-        Whose::Node => "issue it again (muster pki issue NAME --renew), bring it to this host, then restart musterd",
+        Whose::Node => {
+            "issue it again (muster pki issue NAME --renew), bring it to this host, \
+            then restart musterd"
+        }
         Whose::Authority => {
-            "muster pki rotate where ca.key is, bring the new ca.pem to all nodes and restart them one by one, then renew their certificates"
+            "muster pki rotate where ca.key is, bring the new ca.pem to all nodes and restart \
+                them one by one, then renew their certificates"
         }
     }
 }
@@ -54,10 +63,22 @@ mod tests {
     #[test]
     fn what_expires_is_told_in_time_and_then_urgent() {
         let node = |left_s| judge(Whose::Node, 1_000_000 + left_s, 1_000_000);
-        assert_eq!(node(30 * DAY_S), (Level::Good, "expires in 30 days".to_owned()));
-        assert_eq!(node(29 * DAY_S), (Level::Warning, "expires in 29 days".to_owned()));
-        assert_eq!(node(47 * 3600), (Level::Critical, "expires in 47 h".to_owned()));
-        assert_eq!(node(3600), (Level::Critical, "expires in 60 min".to_owned()));
+        assert_eq!(
+            node(30 * DAY_S),
+            (Level::Good, "expires in 30 days".to_owned())
+        );
+        assert_eq!(
+            node(29 * DAY_S),
+            (Level::Warning, "expires in 29 days".to_owned())
+        );
+        assert_eq!(
+            node(47 * 3600),
+            (Level::Critical, "expires in 47 h".to_owned())
+        );
+        assert_eq!(
+            node(3600),
+            (Level::Critical, "expires in 60 min".to_owned())
+        );
         assert_eq!(node(0), (Level::Critical, "has expired".to_owned()));
         assert_eq!(judge(Whose::Authority, 89 * DAY_S, 0).0, Level::Warning);
     }

@@ -20,22 +20,44 @@ pub(crate) fn examine(config: &Config, now_s: i64) -> Vec<Finding> {
     findings
 }
 
-/// The three files, checked as at a start: whether they can be read by others, belong together and are good today.
+/// The three files, checked as at a start: whether they can be read by others, belong together and
+/// are good today.
 fn certificates(config: &Config, now_s: i64) -> Vec<Finding> {
     match transport::Identity::load(&config.tls.ca, &config.tls.cert, &config.tls.key) {
         Err(error) => {
-            let remedy = "a restart would fail: put right what it says; muster pki issue NAME --renew makes a new certificate";
-            vec![Finding::critical("certificates", HERE, error.to_string(), remedy)]
+            let remedy = "a restart would fail: put right what it says; muster pki issue NAME \
+                --renew makes a new certificate";
+            vec![Finding::critical(
+                "certificates",
+                HERE,
+                error.to_string(),
+                remedy,
+            )]
         }
         Ok(identity) => {
             let of = |whose, name: &str, at_s| {
                 let (level, words) = expiry::judge(whose, at_s, now_s);
-                Finding::of_level(level, name, HERE, format!("the {name} {words}"), expiry::remedy(whose))
+                Finding::of_level(
+                    level,
+                    name,
+                    HERE,
+                    format!("the {name} {words}"),
+                    expiry::remedy(whose),
+                )
             };
             vec![
-                Finding::good("key file", HERE, "the key fits the certificate, and only its owner can read it"),
+                Finding::good(
+                    "key file",
+                    HERE,
+                    "the key fits the certificate, and only its owner \
+                    can read it",
+                ),
                 of(Whose::Node, "certificate", identity.not_after()),
-                of(Whose::Authority, "authority", identity.authority_not_after()),
+                of(
+                    Whose::Authority,
+                    "authority",
+                    identity.authority_not_after(),
+                ),
             ]
         }
     }
@@ -50,15 +72,37 @@ fn data_dir(dir: &Path) -> Finding {
             format!("{} is not there", dir.display()),
             "musterd makes it at its first start; see whether its disk is mounted",
         ),
-        Err(error) => Finding::critical(check, HERE, format!("{}: {error}", dir.display()), "examine it as root or as the daemon's user"),
-        Ok(found) if !found.is_dir() => {
-            Finding::critical(check, HERE, format!("{} is no directory", dir.display()), "set data_dir to a directory")
-        }
+        Err(error) => Finding::critical(
+            check,
+            HERE,
+            format!("{}: {error}", dir.display()),
+            "examine it as root or as the daemon's user",
+        ),
+        Ok(found) if !found.is_dir() => Finding::critical(
+            check,
+            HERE,
+            format!("{} is no directory", dir.display()),
+            "set data_dir to a directory",
+        ),
         Ok(found) if found.mode() & 0o077 != 0 => {
-            let what = format!("{} has mode {:04o}: others can look into it", dir.display(), found.mode() & 0o7777);
+            let what = format!(
+                "{} has mode {:04o}: others can look into \
+                it",
+                dir.display(),
+                found.mode() & 0o7777
+            );
             Finding::warning(check, HERE, what, format!("chmod 700 {}", dir.display()))
         }
-        Ok(found) => Finding::good(check, HERE, format!("{} is its owner's alone (uid {})", dir.display(), found.uid())),
+        Ok(found) => Finding::good(
+            check,
+            HERE,
+            format!(
+                "{} is its owner's alone (uid \
+            {})",
+                dir.display(),
+                found.uid()
+            ),
+        ),
     }
 }
 
@@ -67,17 +111,46 @@ fn socket(path: &Path) -> Finding {
     match std::fs::symlink_metadata(path) {
         Err(error) => {
             let what = format!("{}: {error}", path.display());
-            Finding::critical(check, HERE, what, "start the daemon: it makes the socket (systemctl start muster.socket muster)")
+            Finding::critical(
+                check,
+                HERE,
+                what,
+                "start the daemon: it makes the socket \
+                (systemctl start muster.socket muster)",
+            )
         }
-        Ok(found) if !found.file_type().is_socket() => {
-            Finding::critical(check, HERE, format!("{} is no socket", path.display()), "move that file away, then restart the daemon")
-        }
+        Ok(found) if !found.file_type().is_socket() => Finding::critical(
+            check,
+            HERE,
+            format!("{} is no socket", path.display()),
+            "move that file away, then restart the daemon",
+        ),
         Ok(found) if found.mode() & 0o007 != 0 => {
-            let what = format!("{} has mode {:04o}: everybody on this host can change lists", path.display(), found.mode() & 0o777);
-            Finding::warning(check, HERE, what, format!("chmod 660 {}, and put who may use it into its group", path.display()))
+            let what = format!(
+                "{} has mode {:04o}: everybody on this host can change \
+                lists",
+                path.display(),
+                found.mode() & 0o777
+            );
+            Finding::warning(
+                check,
+                HERE,
+                what,
+                format!(
+                    "chmod 660 {}, and put who may use it \
+                into its group",
+                    path.display()
+                ),
+            )
         }
         Ok(found) => {
-            let what = format!("{} has mode {:04o}, group {}", path.display(), found.mode() & 0o777, found.gid());
+            let what = format!(
+                "{} has mode {:04o}, group \
+                {}",
+                path.display(),
+                found.mode() & 0o777,
+                found.gid()
+            );
             Finding::good(check, HERE, what)
         }
     }
@@ -86,9 +159,23 @@ fn socket(path: &Path) -> Finding {
 /// The limit of open files of this very process.
 pub(crate) fn open_files() -> Finding {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum;
-    let level = if limit.is_some_and(|limit| limit < FEW_FILES) { Level::Warning } else { Level::Good };
-    let what = limit.map_or_else(|| "open files are not limited".to_owned(), |limit| format!("at most {limit} open files"));
-    Finding::of_level(level, "open files", HERE, what, "raise the daemon's hard limit (LimitNOFILE=65536 in its unit), then restart it")
+    let level = if limit.is_some_and(|limit| limit < FEW_FILES) {
+        Level::Warning
+    } else {
+        Level::Good
+    };
+    let what = limit.map_or_else(
+        || "open files are not limited".to_owned(),
+        |limit| format!("at most {limit} open files"),
+    );
+    Finding::of_level(
+        level,
+        "open files",
+        HERE,
+        what,
+        "raise the daemon's hard limit \
+        (LimitNOFILE=65536 in its unit), then restart it",
+    )
 }
 
 #[cfg(test)]
@@ -102,7 +189,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).unwrap();
         let open = data_dir(dir.path());
-        assert!(open.level == Level::Warning && open.remedy.is_some_and(|remedy| remedy.starts_with("chmod 700")), "{}", open.what);
+        assert!(
+            open.level == Level::Warning
+                && open
+                    .remedy
+                    .is_some_and(|remedy| remedy.starts_with("chmod 700")),
+            "{}",
+            open.what
+        );
         std::fs::set_permissions(dir.path(), Permissions::from_mode(0o700)).unwrap();
         assert_eq!(data_dir(dir.path()).level, Level::Good);
         let path = dir.path().join("s");

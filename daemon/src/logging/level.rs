@@ -41,8 +41,15 @@ pub(crate) struct Levels {
 
 impl Level {
     pub(super) fn new(configured: &str, handle: reload::Handle<EnvFilter, Registry>) -> Self {
-        let state = State { configured: configured.to_owned(), for_now: None, turn: 0 };
-        Self(Arc::new(Inner { state: Mutex::new(state), handle }))
+        let state = State {
+            configured: configured.to_owned(),
+            for_now: None,
+            turn: 0,
+        };
+        Self(Arc::new(Inner {
+            state: Mutex::new(state),
+            handle,
+        }))
     }
 
     /// As it is now.
@@ -74,7 +81,10 @@ impl Level {
         let until = time.and_then(|time| SystemTime::now().checked_add(time));
         let mut turn = 0;
         let levels = self.change(|state| {
-            state.for_now = Some(ForNow { level: level.to_owned(), until });
+            state.for_now = Some(ForNow {
+                level: level.to_owned(),
+                until,
+            });
             state.turn += 1;
             turn = state.turn;
         });
@@ -115,8 +125,16 @@ impl Level {
 
 impl State {
     fn levels(&self) -> Levels {
-        let level = self.for_now.as_ref().map_or(&self.configured, |now| &now.level).clone();
-        Levels { level, configured: self.configured.clone(), until: self.for_now.as_ref().and_then(|now| now.until) }
+        let level = self
+            .for_now
+            .as_ref()
+            .map_or(&self.configured, |now| &now.level)
+            .clone();
+        Levels {
+            level,
+            configured: self.configured.clone(),
+            until: self.for_now.as_ref().and_then(|now| now.until),
+        }
     }
 }
 
@@ -125,35 +143,57 @@ pub(super) fn filter(level: &str) -> EnvFilter {
     EnvFilter::builder().parse_lossy(directives(level))
 }
 
-/// Lets those libraries that log by the `log` crate, the database above all, make only the lines that can be wanted: what becomes of one
-/// is found out anew each time, and the database makes several for each row that it reads at a start.
+/// Lets those libraries that log by the `log` crate, the database above all, make only the lines
+/// that can be wanted: what becomes of one is found out anew each time, and the database makes
+/// several for each row that it reads at a start.
 pub(super) fn hold_libraries(level: &str) {
     log::set_max_level(most_of_libraries(level));
 }
 
 fn most_of_libraries(level: &str) -> log::LevelFilter {
-    if level.contains(['=', '[']) { log::LevelFilter::Trace } else { log::LevelFilter::Warn }
+    if level.contains(['=', '[']) {
+        log::LevelFilter::Trace
+    } else {
+        log::LevelFilter::Warn
+    }
 }
 
-/// A level alone is about this program: the libraries below it log what somebody should look at, unless they are named.
+/// A level alone is about this program: the libraries below it log what somebody should look at,
+/// unless they are named.
 fn directives(level: &str) -> String {
     let about_us = |level: &str| {
         let ours = OUR_CRATES.map(|name| format!(",{name}={level}")).concat();
-        let below = if matches!(level, "off" | "error") { level } else { "warn" };
+        let below = if matches!(level, "off" | "error") {
+            level
+        } else {
+            "warn"
+        };
         format!("{below}{ours}")
     };
     let parts = level.split(',').map(str::trim);
-    let expanded: Vec<String> =
-        parts.map(|part| if part.contains(['=', '[']) { part.to_owned() } else { about_us(&part.to_lowercase()) }).collect();
+    let expanded: Vec<String> = parts
+        .map(|part| {
+            if part.contains(['=', '[']) {
+                part.to_owned()
+            } else {
+                about_us(&part.to_lowercase())
+            }
+        })
+        .collect();
     expanded.join(",")
 }
 
 /// Whether a text says what is to be logged.
 ///
-/// The filter itself takes any word for the name of a target: `inof` would switch all logs off in silence.
+/// The filter itself takes any word for the name of a target: `inof` would switch all logs off in
+/// silence.
 pub(crate) fn plausible(text: &str) -> bool {
     let levels = ["off", "error", "warn", "info", "debug", "trace"];
-    let known = |part: &str| part.contains('=') || part.contains('[') || levels.contains(&part.trim().to_lowercase().as_str());
+    let known = |part: &str| {
+        part.contains('=')
+            || part.contains('[')
+            || levels.contains(&part.trim().to_lowercase().as_str())
+    };
     !text.is_empty() && EnvFilter::builder().parse(text).is_ok() && text.split(',').all(known)
 }
 
@@ -171,7 +211,11 @@ mod tests {
         let (level, _filter) = level();
         let set = level.set("debug", Some(Duration::from_millis(1)));
         assert!(set.level == "debug" && set.configured == "info" && set.until.is_some());
-        let ended = Levels { level: "info".into(), configured: "info".into(), until: None };
+        let ended = Levels {
+            level: "info".into(),
+            configured: "info".into(),
+            until: None,
+        };
         while level.levels() != ended {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
@@ -187,20 +231,39 @@ mod tests {
         assert_eq!(level.reset().level, "info");
         level.set("debug", None);
         level.configure("warn");
-        assert_eq!(level.levels(), Levels { level: "warn".into(), configured: "warn".into(), until: None });
+        assert_eq!(
+            level.levels(),
+            Levels {
+                level: "warn".into(),
+                configured: "warn".into(),
+                until: None
+            }
+        );
     }
 
     #[test]
     fn a_level_alone_is_about_this_program() {
-        assert_eq!(directives("Debug"), "warn,crdt=debug,muster=debug,node=debug,transport=debug");
-        assert_eq!(directives("off"), "off,crdt=off,muster=off,node=off,transport=off");
-        assert_eq!(directives("info, quinn=trace"), "warn,crdt=info,muster=info,node=info,transport=info,quinn=trace");
+        assert_eq!(
+            directives("Debug"),
+            "warn,crdt=debug,muster=debug,node=debug,transport=debug"
+        );
+        assert_eq!(
+            directives("off"),
+            "off,crdt=off,muster=off,node=off,transport=off"
+        );
+        assert_eq!(
+            directives("info, quinn=trace"),
+            "warn,crdt=info,muster=info,node=info,transport=info,quinn=trace"
+        );
     }
 
     #[test]
     fn libraries_make_no_lines_that_nobody_asked_for() {
         assert_eq!(most_of_libraries("debug"), log::LevelFilter::Warn);
-        assert_eq!(most_of_libraries("info,fjall=trace"), log::LevelFilter::Trace);
+        assert_eq!(
+            most_of_libraries("info,fjall=trace"),
+            log::LevelFilter::Trace
+        );
     }
 
     #[test]

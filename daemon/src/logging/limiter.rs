@@ -1,5 +1,5 @@
-//! No place in the program can flood the log: a peer that dials for ever, or a disk that fails at every write, is worth some
-//! lines and a number.
+//! No place in the program can flood the log: a peer that dials for ever, or a disk that fails at
+//! every write, is worth some lines and a number.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -62,7 +62,8 @@ impl Limiter {
 
     fn ended(&self, now: Instant) -> Vec<LeftOut> {
         let mut places = self.0.places.lock().unwrap_or_else(PoisonError::into_inner);
-        let ended = places.extract_if(|_, place| now.saturating_duration_since(place.began) >= WINDOW);
+        let ended =
+            places.extract_if(|_, place| now.saturating_duration_since(place.began) >= WINDOW);
         let mut left_out: Vec<LeftOut> = ended.filter_map(|(_, place)| place.left_out()).collect();
         left_out.sort_by(|a, b| a.message.cmp(&b.message));
         left_out
@@ -70,8 +71,14 @@ impl Limiter {
 
     fn admits(&self, event: &Event<'_>, now: Instant) -> bool {
         let mut places = self.0.places.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = || Place { message: message(event), began: now, lines: 0 };
-        let place = places.entry(event.metadata().callsite()).or_insert_with(new);
+        let new = || Place {
+            message: message(event),
+            began: now,
+            lines: 0,
+        };
+        let place = places
+            .entry(event.metadata().callsite())
+            .or_insert_with(new);
         place.lines += 1;
         let is_admitted = place.lines <= MOST;
         if !is_admitted {
@@ -84,7 +91,10 @@ impl Limiter {
 impl Place {
     fn left_out(self) -> Option<LeftOut> {
         let lines = self.lines.checked_sub(MOST).filter(|lines| *lines > 0)?;
-        Some(LeftOut { message: self.message, lines })
+        Some(LeftOut {
+            message: self.message,
+            lines,
+        })
     }
 }
 
@@ -132,7 +142,8 @@ mod tests {
     #[test]
     fn a_place_that_floods_is_cut_off_and_others_are_not() {
         let (limiter, sink) = (Limiter::default(), Sink::default());
-        let subscriber = tracing_subscriber::registry().with(sink.clone().with_filter(limiter.clone()));
+        let subscriber =
+            tracing_subscriber::registry().with(sink.clone().with_filter(limiter.clone()));
         tracing::subscriber::with_default(subscriber, || {
             for n in 0..MOST + 44 {
                 tracing::warn!(n, "a flood");
@@ -141,11 +152,24 @@ mod tests {
             tracing::info!("another place");
         });
         let lines = |message: &str| sink.0.lock().unwrap().get(message).copied();
-        assert_eq!((lines("a flood"), lines("asked for"), lines("another place")), (Some(MOST), Some(MOST + 44), Some(1)));
+        assert_eq!(
+            (lines("a flood"), lines("asked for"), lines("another place")),
+            (Some(MOST), Some(MOST + 44), Some(1))
+        );
         assert_eq!(limiter.left_out(), 44);
-        assert_eq!(limiter.ended(Instant::now()), [], "the window has not ended");
+        assert_eq!(
+            limiter.ended(Instant::now()),
+            [],
+            "the window has not ended"
+        );
         let later = Instant::now() + WINDOW;
-        assert_eq!(limiter.ended(later), [LeftOut { message: "a flood".into(), lines: 44 }]);
+        assert_eq!(
+            limiter.ended(later),
+            [LeftOut {
+                message: "a flood".into(),
+                lines: 44
+            }]
+        );
         assert_eq!(limiter.ended(later), [], "it is told once");
     }
 }

@@ -4,7 +4,8 @@ use rustix::process::{Resource, getrlimit};
 use std::fs;
 use std::time::Duration;
 
-/// The unit of times in `/proc/PID/stat`, in milliseconds: `USER_HZ` is 100 wherever Rust's `std` runs on Linux.
+/// The unit of times in `/proc/PID/stat`, in milliseconds: `USER_HZ` is 100 wherever Rust's `std`
+/// runs on Linux.
 const TICK_MS: u64 = 10;
 
 /// What it takes of the host; 0 where the kernel does not say.
@@ -36,20 +37,30 @@ impl Process {
 /// A number of `/proc/PID/status`.
 fn line(status: &str, key: &str) -> u64 {
     let rest = status.lines().find_map(|line| line.strip_prefix(key));
-    rest.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+    rest.and_then(|rest| rest.split_whitespace().next()?.parse().ok())
+        .unwrap_or(0)
 }
 
 /// User and system time. The command's name, which may hold anything, ends at the last parenthesis.
 pub(crate) fn cpu(stat: &str) -> Option<Duration> {
     let (_, rest) = stat.rsplit_once(')')?;
     let ticks = |field: usize| rest.split_whitespace().nth(field)?.parse::<u64>().ok();
-    Some(Duration::from_millis(ticks(11)?.saturating_add(ticks(12)?).saturating_mul(TICK_MS)))
+    Some(Duration::from_millis(
+        ticks(11)?
+            .saturating_add(ticks(12)?)
+            .saturating_mul(TICK_MS),
+    ))
 }
 
-/// Kernels from 6.2 on give the number as the directory's size; to count 10,000 of them takes milliseconds.
+/// Kernels from 6.2 on give the number as the directory's size; to count 10,000 of them takes
+/// milliseconds.
 fn open_fds() -> u64 {
     let told = fs::metadata("/proc/self/fd").map_or(0, |fds| fds.len());
-    if told > 0 { told } else { fs::read_dir("/proc/self/fd").map_or(0, |fds| fds.count().try_into().unwrap_or(u64::MAX)) }
+    if told > 0 {
+        told
+    } else {
+        fs::read_dir("/proc/self/fd").map_or(0, |fds| fds.count().try_into().unwrap_or(u64::MAX))
+    }
 }
 
 #[cfg(test)]
@@ -59,8 +70,14 @@ mod tests {
     #[test]
     fn a_process_has_memory_threads_and_files() {
         let process = Process::read();
-        assert!(process.resident_bytes > 0 && process.virtual_bytes >= process.resident_bytes, "{process:?}");
-        assert!(process.threads > 0 && process.open_fds > 2 && process.max_fds >= process.open_fds, "{process:?}");
+        assert!(
+            process.resident_bytes > 0 && process.virtual_bytes >= process.resident_bytes,
+            "{process:?}"
+        );
+        assert!(
+            process.threads > 0 && process.open_fds > 2 && process.max_fds >= process.open_fds,
+            "{process:?}"
+        );
     }
 
     #[test]

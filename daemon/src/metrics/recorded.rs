@@ -1,6 +1,9 @@
 //! The families that are told of things as they happen.
 
-use metrics::{Counter, Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{
+    Counter, Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge,
+    histogram,
+};
 use std::time::Duration;
 
 /// The classes of answers, by the first digit of their status.
@@ -27,32 +30,84 @@ pub(crate) const PARTS: [&str; 4] = ["cluster", "lists", "store", "api"];
 /// Describes them, and exports each at its first value.
 pub(super) fn describe() {
     describe_api();
-    describe_counter!(BEARERS_REJECTED, "Requests by TCP that a token was needed for and that bore none that would do");
-    Rejection::ALL.into_iter().for_each(|why| counter!(BEARERS_REJECTED, "reason" => why.as_str()).absolute(0));
+    describe_counter!(
+        BEARERS_REJECTED,
+        "Requests by TCP that a token was needed for and that \
+        bore none that would do"
+    );
+    Rejection::ALL
+        .into_iter()
+        .for_each(|why| counter!(BEARERS_REJECTED, "reason" => why.as_str()).absolute(0));
     describe_counter!(RELOADS, "Times that the configuration was read again");
-    ["done", "refused"].into_iter().for_each(|result| counter!(RELOADS, "result" => result).absolute(0));
-    describe_gauge!(RELOAD_SUCCESSFUL, "1 unless the last reload was refused for a mistake in the configuration or the certificates");
+    ["done", "refused"]
+        .into_iter()
+        .for_each(|result| counter!(RELOADS, "result" => result).absolute(0));
+    describe_gauge!(
+        RELOAD_SUCCESSFUL,
+        "1 unless the last reload was refused for a mistake in the \
+        configuration or the certificates"
+    );
     gauge!(RELOAD_SUCCESSFUL).set(1.0);
-    describe_gauge!(RELOAD_RESTART, "Keys of the configuration whose new values count only after a restart, as of the last reload");
+    describe_gauge!(
+        RELOAD_RESTART,
+        "Keys of the configuration whose new values count only after \
+        a restart, as of the last reload"
+    );
     gauge!(RELOAD_RESTART).set(0.0);
-    describe_counter!(WATCHDOG_FED, "Times that the service manager's watchdog was fed");
+    describe_counter!(
+        WATCHDOG_FED,
+        "Times that the service manager's watchdog was fed"
+    );
     counter!(WATCHDOG_FED).absolute(0);
-    describe_counter!(WATCHDOG_WITHHELD, "Times that the watchdog was not fed, by the part that made no progress");
-    PARTS.into_iter().for_each(|part| counter!(WATCHDOG_WITHHELD, "part" => part).absolute(0));
-    describe_histogram!(SYNC_SECONDS, "Time to write a group of commits and to sync it to the disk");
+    describe_counter!(
+        WATCHDOG_WITHHELD,
+        "Times that the watchdog was not fed, by the part that \
+        made no progress"
+    );
+    PARTS
+        .into_iter()
+        .for_each(|part| counter!(WATCHDOG_WITHHELD, "part" => part).absolute(0));
+    describe_histogram!(
+        SYNC_SECONDS,
+        "Time to write a group of commits and to sync it to the \
+        disk"
+    );
     let _ = histogram!(SYNC_SECONDS);
 }
 
 fn describe_api() {
-    describe_counter!(REQUESTS, "Requests answered, by operation of the OpenAPI document and class of status");
-    describe_histogram!(REQUEST_SECONDS, "Time from a request's head to its answer's head");
+    describe_counter!(
+        REQUESTS,
+        "Requests answered, by operation of the OpenAPI document and \
+        class of status"
+    );
+    describe_histogram!(
+        REQUEST_SECONDS,
+        "Time from a request's head to its answer's head"
+    );
     describe_gauge!(CONNECTIONS, "Connections of clients");
     describe_gauge!(STREAMS, "Connections on which a client follows events");
-    describe_counter!(STREAMS_LAGGED, "Streams ended because their client was too many events behind");
-    describe_counter!(CONNECTIONS_REFUSED, "Connections refused because all that the user may have were in work");
-    describe_counter!(CONNECTIONS_CUT, "Connections closed because their client was too slow, or to make room for another one");
-    [CONNECTIONS, STREAMS].into_iter().for_each(|name| gauge!(name).set(0.0));
-    [STREAMS_LAGGED, CONNECTIONS_REFUSED, CONNECTIONS_CUT].into_iter().for_each(|name| counter!(name).absolute(0));
+    describe_counter!(
+        STREAMS_LAGGED,
+        "Streams ended because their client was too many events \
+        behind"
+    );
+    describe_counter!(
+        CONNECTIONS_REFUSED,
+        "Connections refused because all that the user may \
+        have were in work"
+    );
+    describe_counter!(
+        CONNECTIONS_CUT,
+        "Connections closed because their client was too slow, or \
+        to make room for another one"
+    );
+    [CONNECTIONS, STREAMS]
+        .into_iter()
+        .for_each(|name| gauge!(name).set(0.0));
+    [STREAMS_LAGGED, CONNECTIONS_REFUSED, CONNECTIONS_CUT]
+        .into_iter()
+        .for_each(|name| counter!(name).absolute(0));
 }
 
 /// Why a request by TCP was not let in.
@@ -90,14 +145,20 @@ pub(crate) struct Operation {
 impl Operation {
     /// The one of that name, which must be of a closed set. Its series are exported from here on.
     pub(crate) fn new(name: &str) -> Self {
-        let answers = CLASSES.map(|class| counter!(REQUESTS, "operation" => name.to_owned(), "status" => class));
-        Self { answers, seconds: histogram!(REQUEST_SECONDS, "operation" => name.to_owned()) }
+        let answers = CLASSES
+            .map(|class| counter!(REQUESTS, "operation" => name.to_owned(), "status" => class));
+        Self {
+            answers,
+            seconds: histogram!(REQUEST_SECONDS, "operation" => name.to_owned()),
+        }
     }
 
     /// A request was answered.
     pub(crate) fn answered(&self, status: u16, took: Duration) {
         let class = usize::from(status / 100).saturating_sub(2);
-        self.answers.get(class).inspect(|answers| answers.increment(1));
+        self.answers
+            .get(class)
+            .inspect(|answers| answers.increment(1));
         self.seconds.record(took);
     }
 }
@@ -137,7 +198,8 @@ pub(crate) fn bearer_rejected(why: Rejection) {
     counter!(BEARERS_REJECTED, "reason" => why.as_str()).increment(1);
 }
 
-/// The configuration was read again: how many of its keys wait for a restart, or `None` if it was refused.
+/// The configuration was read again: how many of its keys wait for a restart, or `None` if it was
+/// refused.
 pub(crate) fn reloaded(restart: Option<usize>) {
     counter!(RELOADS, "result" => if restart.is_some() { "done" } else { "refused" }).increment(1);
     gauge!(RELOAD_SUCCESSFUL).set(f64::from(u8::from(restart.is_some())));

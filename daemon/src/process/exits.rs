@@ -1,15 +1,20 @@
 //! How processes end that are not children of this one.
 //!
-//! A pidfd tells that a process has ended; how it ended, `waitid` tells to its parent only. The kernel's process connector
-//! (a netlink group, `linux/cn_proc.h`) tells it to anybody who listens, *before* the pidfd turns readable: root hears it,
-//! and from Linux 6.6 every user of the initial namespaces. It tells of all processes of the host; from 6.6 on it can be
-//! asked for ends alone, and older kernels, which would send every fork as well, are not asked.
+//! A pidfd tells that a process has ended; how it ended, `waitid` tells to its parent only. The
+//! kernel's process connector (a netlink group, `linux/cn_proc.h`) tells it to anybody who listens,
+//! *before* the pidfd turns readable: root hears it, and from Linux 6.6 every user of the initial
+//! namespaces. It tells of all processes of the host; from 6.6 on it can be asked for ends alone,
+//! and older kernels, which would send every fork as well, are not asked.
 //!
-//! The ioctl PIDFD_GET_INFO (Linux 6.15) would tell as well, but no crate offers it without unsafe code.
+//! The ioctl PIDFD_GET_INFO (Linux 6.15) would tell as well, but no crate offers it without unsafe
+//! code.
 
 use rustix::fd::OwnedFd;
 use rustix::net::netlink::{CONNECTOR, SocketAddrNetlink};
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, bind, recv, send, socket_with, sockopt};
+use rustix::net::{
+    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, bind, recv, send, socket_with,
+    sockopt,
+};
 
 /// The connector's number for processes (CN_IDX_PROC, CN_VAL_PROC), also its multicast group.
 const PROCESSES: u32 = 1;
@@ -53,7 +58,12 @@ impl Exits {
     /// Listens, if this process may.
     pub(super) fn listen() -> rustix::io::Result<Self> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let socket = socket_with(AddressFamily::NETLINK, SocketType::DGRAM, flags, Some(CONNECTOR))?;
+        let socket = socket_with(
+            AddressFamily::NETLINK,
+            SocketType::DGRAM,
+            flags,
+            Some(CONNECTOR),
+        )?;
         // Beyond the system's limit only root gets it: less will do.
         let _ = sockopt::set_socket_recv_buffer_size_force(&socket, BUFFER_BYTES)
             .or_else(|_| sockopt::set_socket_recv_buffer_size(&socket, BUFFER_BYTES));
@@ -66,7 +76,12 @@ impl Exits {
     pub(super) fn next(&self) -> Option<Next> {
         let mut message = [0_u8; 256];
         match recv(&self.socket, &mut message, RecvFlags::empty()) {
-            Ok((_, length)) => Some(message.get(..length).and_then(parse).map_or(Next::Other, Next::Exit)),
+            Ok((_, length)) => Some(
+                message
+                    .get(..length)
+                    .and_then(parse)
+                    .map_or(Next::Other, Next::Exit),
+            ),
             Err(rustix::io::Errno::NOBUFS) => Some(Next::Lost),
             Err(_) => None,
         }
@@ -80,15 +95,31 @@ fn subscription() -> Vec<u8> {
     let connector = [PROCESSES, PROCESSES, 0, 0].map(u32::to_ne_bytes).concat();
     let body = [connector, [length, 0].map(u16::to_ne_bytes).concat(), input].concat();
     let total = u32::try_from(body.len().saturating_add(16)).unwrap_or_default();
-    [total.to_ne_bytes().to_vec(), [DONE, 0].map(u16::to_ne_bytes).concat(), vec![0; 8], body].concat()
+    [
+        total.to_ne_bytes().to_vec(),
+        [DONE, 0].map(u16::to_ne_bytes).concat(),
+        vec![0; 8],
+        body,
+    ]
+    .concat()
 }
 
-/// Reads an exit event: pid and tgid of the thread, its status, the signal for its parent, and more.
+/// Reads an exit event: pid and tgid of the thread, its status, the signal for its parent, and
+/// more.
 fn parse(message: &[u8]) -> Option<Exit> {
-    let word = |at: usize| message.get(at..at.checked_add(4)?)?.try_into().ok().map(u32::from_ne_bytes);
+    let word = |at: usize| {
+        message
+            .get(at..at.checked_add(4)?)?
+            .try_into()
+            .ok()
+            .map(u32::from_ne_bytes)
+    };
     let is_exit = word(HEADERS - 16)? == EXIT;
     is_exit.then_some(())?;
-    Some(Exit { pid: word(HEADERS + 4)?, status: word(HEADERS + 8)?.cast_signed() })
+    Some(Exit {
+        pid: word(HEADERS + 4)?,
+        status: word(HEADERS + 8)?.cast_signed(),
+    })
 }
 
 #[cfg(test)]

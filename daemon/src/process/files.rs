@@ -2,16 +2,22 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Files that the daemon needs beside client connections and watched processes: the store's, sockets, threads' own.
+/// Files that the daemon needs beside client connections and watched processes: the store's,
+/// sockets, threads' own.
 const OWN_FILES: usize = 512;
 
-/// Raises this process's limit of open files as far as it may, and gives how many processes can then be watched beside
-/// that many client connections.
+/// Raises this process's limit of open files as far as it may, and gives how many processes can
+/// then be watched beside that many client connections.
 pub(crate) fn capacity(connections: usize) -> usize {
     let limit = raise();
     let capacity = limit.saturating_sub(connections).saturating_sub(OWN_FILES);
     if capacity == 0 {
-        tracing::warn!(limit, connections, "the limit of open files leaves no room to register processes");
+        tracing::warn!(
+            limit,
+            connections,
+            "the limit of open files leaves no room to register \
+            processes"
+        );
     } else {
         tracing::info!(capacity, limit, "processes can be registered");
     }
@@ -20,11 +26,21 @@ pub(crate) fn capacity(connections: usize) -> usize {
 
 fn raise() -> usize {
     let before = getrlimit(Resource::Nofile);
-    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: before.maximum, maximum: before.maximum }) {
+    if let Err(error) = setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: before.maximum,
+            maximum: before.maximum,
+        },
+    ) {
         tracing::warn!(%error, "the limit of open files cannot be raised");
     }
     // No limit at all is more than anybody needs.
-    getrlimit(Resource::Nofile).current.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
+    getrlimit(Resource::Nofile)
+        .current
+        .map_or(usize::MAX, |limit| {
+            usize::try_from(limit).unwrap_or(usize::MAX)
+        })
 }
 
 #[cfg(test)]

@@ -50,7 +50,8 @@ impl Host {
     /// This host.
     pub(crate) fn read() -> std::io::Result<Self> {
         let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
-        let boot = parse_boot_id(&text).ok_or_else(|| std::io::Error::other(format!("the boot id is {text:?}")))?;
+        let boot = parse_boot_id(&text)
+            .ok_or_else(|| std::io::Error::other(format!("the boot id is {text:?}")))?;
         Ok(Self { boot })
     }
 
@@ -67,17 +68,30 @@ impl Host {
     /// The process that has this pid now.
     pub(crate) fn sight(self, pid: u32) -> Result<Sighting, Absent> {
         let before = stat(pid).ok_or(Absent::NoPid)?;
-        let ids = std::fs::read_to_string(path(pid, "status")).ok().and_then(|text| Ids::parse(&text)).ok_or(Absent::NoPid)?;
+        let ids = std::fs::read_to_string(path(pid, "status"))
+            .ok()
+            .and_then(|text| Ids::parse(&text))
+            .ok_or(Absent::NoPid)?;
         let exe = exe(pid);
         // The pid may have gone to another process between the reads.
-        let after = stat(pid).filter(|after| after.start == before.start).ok_or(Absent::Ended)?;
+        let after = stat(pid)
+            .filter(|after| after.start == before.start)
+            .ok_or(Absent::Ended)?;
         if after.is_zombie {
             return Err(Absent::Ended);
         }
         if ids.leader != pid {
             return Err(Absent::Thread);
         }
-        Ok(Sighting { process: Process { boot: self.boot, pid, start: before.start }, uid: ids.uid, exe })
+        Ok(Sighting {
+            process: Process {
+                boot: self.boot,
+                pid,
+                start: before.start,
+            },
+            uid: ids.uid,
+            exe,
+        })
     }
 
     /// Whether another process has its pid now.
@@ -87,7 +101,8 @@ impl Host {
 
     /// What is left of that very process, if anything.
     pub(super) fn stat_of(self, process: Process) -> Option<Stat> {
-        stat(process.pid).filter(|stat| self.is_of_this_boot(process) && stat.start == process.start)
+        stat(process.pid)
+            .filter(|stat| self.is_of_this_boot(process) && stat.start == process.start)
     }
 }
 
@@ -97,7 +112,11 @@ fn path(pid: u32, file: &str) -> PathBuf {
 
 fn parse_boot_id(text: &str) -> Option<[u8; 16]> {
     let digits: String = text.trim().chars().filter(|c| *c != '-').collect();
-    (digits.len() == 32).then(|| u128::from_str_radix(&digits, 16).ok().map(u128::to_be_bytes))?
+    (digits.len() == 32).then(|| {
+        u128::from_str_radix(&digits, 16)
+            .ok()
+            .map(u128::to_be_bytes)
+    })?
 }
 
 fn stat(pid: u32) -> Option<Stat> {
@@ -105,7 +124,8 @@ fn stat(pid: u32) -> Option<Stat> {
         Ok(text) => Stat::parse(&text),
         Err(error) => {
             // ESRCH: it ended while it was being read.
-            let is_gone = error.kind() == ErrorKind::NotFound || error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error());
+            let is_gone = error.kind() == ErrorKind::NotFound
+                || error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error());
             if !is_gone {
                 tracing::warn!(pid, %error, "a process cannot be looked at");
             }
@@ -115,14 +135,19 @@ fn stat(pid: u32) -> Option<Stat> {
 }
 
 impl Stat {
-    /// Reads the line of proc_pid_stat(5). The name in parentheses may hold spaces and parentheses of its own.
+    /// Reads the line of proc_pid_stat(5). The name in parentheses may hold spaces and parentheses
+    /// of its own.
     fn parse(text: &str) -> Option<Self> {
         const STATE: usize = 3;
         let (_, fields) = text.rsplit_once(')')?;
         let fields: Vec<&str> = fields.split_ascii_whitespace().collect();
         let field = |number: usize| fields.get(number.checked_sub(STATE)?).copied();
         let is_zombie = matches!(field(STATE)?, "Z" | "X");
-        Some(Self { is_zombie, start: field(22)?.parse().ok()?, status: field(52)?.parse().ok()? })
+        Some(Self {
+            is_zombie,
+            start: field(22)?.parse().ok()?,
+            status: field(52)?.parse().ok()?,
+        })
     }
 }
 
@@ -134,14 +159,28 @@ struct Ids {
 
 impl Ids {
     fn parse(text: &str) -> Option<Self> {
-        let first = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.split_ascii_whitespace().next()?.parse().ok());
-        Some(Self { leader: first("Tgid:")?, uid: first("Uid:")? })
+        let first = |name: &str| {
+            text.lines().find_map(|line| {
+                line.strip_prefix(name)?
+                    .split_ascii_whitespace()
+                    .next()?
+                    .parse()
+                    .ok()
+            })
+        };
+        Some(Self {
+            leader: first("Tgid:")?,
+            uid: first("Uid:")?,
+        })
     }
 }
 
 fn exe(pid: u32) -> Option<String> {
     let path = std::fs::read_link(path(pid, "exe")).ok()?;
-    path.into_os_string().into_string().ok().filter(|exe| exe.len() <= MAX_EXE_BYTES && !exe.chars().any(crdt::name::is_unprintable))
+    path.into_os_string()
+        .into_string()
+        .ok()
+        .filter(|exe| exe.len() <= MAX_EXE_BYTES && !exe.chars().any(crdt::name::is_unprintable))
 }
 
 #[cfg(test)]
@@ -150,9 +189,17 @@ mod tests {
 
     #[test]
     fn a_name_with_parentheses_does_not_confuse_the_fields() {
-        let head = "4764 (a) Z) (b) Z 4762 4762 23260 0 -1 4194304 100 0 0 0 0 0 0 0 20 0 1 0 197925";
+        let head = "4764 (a) Z) (b) Z 4762 4762 23260 0 -1 4194304 100 0 0 0 0 0 0 0 20 0 1 0 \
+            197925";
         let text = format!("{head} {} 9", vec!["0"; 29].join(" "));
-        assert_eq!(Stat::parse(&text), Some(Stat { is_zombie: true, start: 197_925, status: 9 }));
+        assert_eq!(
+            Stat::parse(&text),
+            Some(Stat {
+                is_zombie: true,
+                start: 197_925,
+                status: 9
+            })
+        );
         for bad in ["", "1 (x", "1 (x) R 1 2 3", &text.replace("197925", "-1")] {
             assert_eq!(Stat::parse(bad), None, "{bad}");
         }
@@ -162,7 +209,12 @@ mod tests {
     fn a_boot_id_has_sixteen_bytes() {
         let id = parse_boot_id("6f2a9c1e-0000-4000-8000-0000000000ff\n").unwrap();
         assert_eq!((id[0], id[15]), (0x6f, 0xff));
-        for bad in ["", "6f2a", "6f2a9c1e-0000-4000-8000-0000000000fg", "6f2a9c1e-0000-4000-8000-0000000000ff00"] {
+        for bad in [
+            "",
+            "6f2a",
+            "6f2a9c1e-0000-4000-8000-0000000000fg",
+            "6f2a9c1e-0000-4000-8000-0000000000ff00",
+        ] {
             assert_eq!(parse_boot_id(bad), None, "{bad}");
         }
     }
@@ -172,24 +224,55 @@ mod tests {
         let host = Host::read().unwrap();
         let seen = host.sight(std::process::id()).unwrap();
         assert_eq!(seen.uid, rustix::process::getuid().as_raw());
-        assert_eq!(seen.exe.as_deref(), std::env::current_exe().unwrap().to_str());
-        assert_eq!(host.stat_of(seen.process).map(|stat| stat.is_zombie), Some(false));
-        assert_eq!(host.stat_of(Process { start: seen.process.start + 1, ..seen.process }), None);
-        assert_eq!(host.stat_of(Process { boot: [0; 16], ..seen.process }), None);
+        assert_eq!(
+            seen.exe.as_deref(),
+            std::env::current_exe().unwrap().to_str()
+        );
+        assert_eq!(
+            host.stat_of(seen.process).map(|stat| stat.is_zombie),
+            Some(false)
+        );
+        assert_eq!(
+            host.stat_of(Process {
+                start: seen.process.start + 1,
+                ..seen.process
+            }),
+            None
+        );
+        assert_eq!(
+            host.stat_of(Process {
+                boot: [0; 16],
+                ..seen.process
+            }),
+            None
+        );
     }
 
     #[test]
     fn what_is_no_process_is_told_apart() {
         let host = Host::read().unwrap();
         assert_eq!(host.sight(u32::MAX), Err(Absent::NoPid));
-        let own_id = || std::fs::read_link("/proc/thread-self").unwrap().file_name().unwrap().to_str().unwrap().parse().unwrap();
+        let own_id = || {
+            std::fs::read_link("/proc/thread-self")
+                .unwrap()
+                .file_name()
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .parse()
+                .unwrap()
+        };
         let thread = std::thread::spawn(move || host.sight(own_id()));
         assert_eq!(thread.join().unwrap(), Err(Absent::Thread));
         let mut child = std::process::Command::new("true").spawn().unwrap();
         while host.sight(child.id()).is_ok() {
             std::thread::yield_now();
         }
-        assert_eq!(host.sight(child.id()), Err(Absent::Ended), "its parent has not waited yet");
+        assert_eq!(
+            host.sight(child.id()),
+            Err(Absent::Ended),
+            "its parent has not waited yet"
+        );
         child.wait().unwrap();
         assert_eq!(host.sight(child.id()), Err(Absent::NoPid));
     }

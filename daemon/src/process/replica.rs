@@ -1,7 +1,8 @@
 //! The directory of all processes as lookups read it, and those who watch a name.
 //!
-//! What the cluster machine says of a change and what it says happened come together, and are shown together: whoever
-//! begins to watch reads the directory and takes his place in the hub under one lock, and misses nothing in between.
+//! What the cluster machine says of a change and what it says happened come together, and are shown
+//! together: whoever begins to watch reads the directory and takes his place in the hub under one
+//! lock, and misses nothing in between.
 
 use crate::event::EventLog;
 use crate::hub::{Happening, Hub, Watcher};
@@ -71,40 +72,73 @@ pub(crate) enum First {
 impl Replica {
     /// Takes news over: to the directory, to those who watch, and to the event log.
     pub(crate) fn apply(&self, news: News, events: &EventLog) {
-        let mut state = self.shared.state.write().unwrap_or_else(PoisonError::into_inner);
-        news.changes.iter().for_each(|change| state.directory.apply(change));
+        let mut state = self
+            .shared
+            .state
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        news.changes
+            .iter()
+            .for_each(|change| state.directory.apply(change));
         for event in news.events {
             let what = events.append_process(&event);
             *state.events.entry(what).or_default() += 1;
             state.last = state.last.saturating_add(1);
-            self.shared.hub.deliver(Arc::new(Told { number: state.last, event }));
+            self.shared.hub.deliver(Arc::new(Told {
+                number: state.last,
+                event,
+            }));
         }
     }
 
     /// Reads the directory. The cluster machine waits meanwhile: `read` must be quick.
     pub(crate) fn read<R>(&self, read: impl FnOnce(&Directory) -> R) -> R {
-        read(&self.shared.state.read().unwrap_or_else(PoisonError::into_inner).directory)
+        read(
+            &self
+                .shared
+                .state
+                .read()
+                .unwrap_or_else(PoisonError::into_inner)
+                .directory,
+        )
     }
 
     /// Watches a name, from after the event of that number if it is known what happened since.
     pub(crate) fn monitor(&self, name: ProcessName, after: Option<u64>) -> Monitor {
-        let state = self.shared.state.read().unwrap_or_else(PoisonError::into_inner);
-        let resumed = after.filter(|after| *after <= state.last).and_then(|after| {
-            let missed = |kept: &VecDeque<Arc<Told>>| missed(kept, &name, after, state.last);
-            self.shared.hub.resume(name.clone(), missed)
-        });
+        let state = self
+            .shared
+            .state
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        let resumed = after
+            .filter(|after| *after <= state.last)
+            .and_then(|after| {
+                let missed = |kept: &VecDeque<Arc<Told>>| missed(kept, &name, after, state.last);
+                self.shared.hub.resume(name.clone(), missed)
+            });
         match resumed {
-            Some((watcher, missed)) => Monitor { watcher, first: First::Missed(missed) },
+            Some((watcher, missed)) => Monitor {
+                watcher,
+                first: First::Missed(missed),
+            },
             None => {
                 let found = state.directory.whereis(&name);
-                Monitor { watcher: self.shared.hub.watch(name), first: First::Snapshot(found, state.last) }
+                Monitor {
+                    watcher: self.shared.hub.watch(name),
+                    first: First::Snapshot(found, state.last),
+                }
             }
         }
     }
 
     /// How many events there were of each kind since the daemon's start.
     pub(crate) fn events(&self) -> BTreeMap<&'static str, u64> {
-        self.shared.state.read().unwrap_or_else(PoisonError::into_inner).events.clone()
+        self.shared
+            .state
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .events
+            .clone()
     }
 
     /// How many watch a name.
@@ -113,11 +147,24 @@ impl Replica {
     }
 }
 
-/// What of the kept events came after that number and concerns that name; nothing if some of it is not kept any more.
-fn missed(kept: &VecDeque<Arc<Told>>, name: &ProcessName, after: u64, last: u64) -> Option<Vec<Arc<Told>>> {
-    let first = kept.front().map_or(last.saturating_add(1), |told| told.number);
+/// What of the kept events came after that number and concerns that name; nothing if some of it is
+/// not kept any more.
+fn missed(
+    kept: &VecDeque<Arc<Told>>,
+    name: &ProcessName,
+    after: u64,
+    last: u64,
+) -> Option<Vec<Arc<Told>>> {
+    let first = kept
+        .front()
+        .map_or(last.saturating_add(1), |told| told.number);
     let is_known = after.saturating_add(1) >= first;
-    is_known.then(|| kept.iter().filter(|told| told.number > after && told.event.handle.name == *name).cloned().collect())
+    is_known.then(|| {
+        kept.iter()
+            .filter(|told| told.number > after && told.event.handle.name == *name)
+            .cloned()
+            .collect()
+    })
 }
 
 #[cfg(test)]
@@ -136,11 +183,24 @@ mod tests {
 
     fn happened(text: &str, kind: EventKind) -> Event {
         let node = NodeName::new("n1").unwrap();
-        Event { at: Wall(0), handle: Handle { name: name(text), node, pid: 7, start: 8 }, kind }
+        Event {
+            at: Wall(0),
+            handle: Handle {
+                name: name(text),
+                node,
+                pid: 7,
+                start: 8,
+            },
+            kind,
+        }
     }
 
     fn node_is(reachable: bool) -> Change {
-        Change::Node { owner: NodeId([1; 16]), name: NodeName::new("n1").unwrap(), reachable }
+        Change::Node {
+            owner: NodeId([1; 16]),
+            name: NodeName::new("n1").unwrap(),
+            reachable,
+        }
     }
 
     fn holder(text: &str, is_there: bool) -> Change {
@@ -154,17 +214,38 @@ mod tests {
             claim: 1,
             since_ms: 0,
         };
-        let process = Process { boot: [0; 16], pid: 7, start: 8 };
-        Change::Holder { name: name(text), owner: NodeId([1; 16]), process, entry: is_there.then(|| Arc::new(entry)) }
+        let process = Process {
+            boot: [0; 16],
+            pid: 7,
+            start: 8,
+        };
+        Change::Holder {
+            name: name(text),
+            owner: NodeId([1; 16]),
+            process,
+            entry: is_there.then(|| Arc::new(entry)),
+        }
     }
 
     fn up(replica: &Replica, log: &EventLog, text: &str) {
-        replica.apply(News { changes: vec![node_is(true), holder(text, true)], events: vec![happened(text, EventKind::Up)] }, log);
+        replica.apply(
+            News {
+                changes: vec![node_is(true), holder(text, true)],
+                events: vec![happened(text, EventKind::Up)],
+            },
+            log,
+        );
     }
 
     fn down(replica: &Replica, log: &EventLog, text: &str) {
         let events = vec![happened(text, EventKind::Down(Reason::Killed(9)))];
-        replica.apply(News { changes: vec![holder(text, false)], events }, log);
+        replica.apply(
+            News {
+                changes: vec![holder(text, false)],
+                events,
+            },
+            log,
+        );
     }
 
     fn kinds(told: &[Arc<Told>]) -> Vec<&EventKind> {
@@ -177,15 +258,25 @@ mod tests {
         up(&replica, &log, "web");
         up(&replica, &log, "db");
         let monitor = replica.monitor(name("web"), None);
-        let First::Snapshot(Some(found), 2) = monitor.first else { panic!("{:?}", monitor.first) };
+        let First::Snapshot(Some(found), 2) = monitor.first else {
+            panic!("{:?}", monitor.first)
+        };
         assert_eq!(found.state, ProcessState::Up);
         down(&replica, &log, "db");
         down(&replica, &log, "web");
-        let Some(crate::hub::News::Happened(told)) = monitor.watcher.next().now_or_never() else { panic!() };
-        assert_eq!((told.number, &told.event.kind), (4, &EventKind::Down(Reason::Killed(9))));
+        let Some(crate::hub::News::Happened(told)) = monitor.watcher.next().now_or_never() else {
+            panic!()
+        };
+        assert_eq!(
+            (told.number, &told.event.kind),
+            (4, &EventKind::Down(Reason::Killed(9)))
+        );
         assert!(replica.read(Directory::is_empty));
         assert_eq!(replica.events(), BTreeMap::from([("down", 2), ("up", 2)]));
-        assert_eq!(log.follow().past.first().map(|event| event.what), Some("down"));
+        assert_eq!(
+            log.follow().past.first().map(|event| event.what),
+            Some("down")
+        );
     }
 
     #[test]
@@ -198,7 +289,10 @@ mod tests {
             First::Missed(missed) => Some(missed),
             First::Snapshot(..) => None,
         };
-        assert_eq!(kinds(&missed("web", 1).unwrap()), [&EventKind::Down(Reason::Killed(9))]);
+        assert_eq!(
+            kinds(&missed("web", 1).unwrap()),
+            [&EventKind::Down(Reason::Killed(9))]
+        );
         assert_eq!(missed("web", 3).unwrap(), []);
         assert_eq!(missed("web", 0).unwrap().len(), 2);
         assert!(missed("web", 4).is_none(), "an event that never was");
@@ -211,7 +305,13 @@ mod tests {
             up(&replica, &log, "web");
             down(&replica, &log, "web");
         });
-        assert!(matches!(replica.monitor(name("web"), Some(1)).first, First::Snapshot(None, _)));
-        assert!(matches!(replica.monitor(name("web"), Some(2)).first, First::Missed(_)));
+        assert!(matches!(
+            replica.monitor(name("web"), Some(1)).first,
+            First::Snapshot(None, _)
+        ));
+        assert!(matches!(
+            replica.monitor(name("web"), Some(2)).first,
+            First::Missed(_)
+        ));
     }
 }

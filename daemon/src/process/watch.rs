@@ -1,7 +1,7 @@
 //! The thread that watches registered processes.
 //!
-//! It holds a pidfd of each, all in one epoll set: a task or a thread for each process would cost more than the process.
-//! Whoever sends it orders never waits; `/proc` is read here only.
+//! It holds a pidfd of each, all in one epoll set: a task or a thread for each process would cost
+//! more than the process. Whoever sends it orders never waits; `/proc` is read here only.
 
 use super::exits::{Exit, Exits, Next};
 use super::host::Host;
@@ -26,9 +26,13 @@ const EVENTS: usize = 256;
 /// How many orders are carried out before events get their turn.
 const ORDERS: usize = 256;
 /// How long until it is tried again to watch a process for which no descriptor was left.
-const RETRY: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
+const RETRY: Timespec = Timespec {
+    tv_sec: 1,
+    tv_nsec: 0,
+};
 
-/// How many ends are remembered of processes that are not watched, and for how long: in less time no pid is used again.
+/// How many ends are remembered of processes that are not watched, and for how long: in less time
+/// no pid is used again.
 const RECENT_EXITS: usize = 1024;
 const RECENT: Duration = Duration::from_secs(1);
 
@@ -71,17 +75,35 @@ enum Order {
 
 impl Watcher {
     /// Starts the thread; `tell` hears of each watched process's end once.
-    pub(crate) fn start(host: Host, tell: impl Fn(Process, Reason) + Send + 'static) -> std::io::Result<Self> {
+    pub(crate) fn start(
+        host: Host,
+        tell: impl Fn(Process, Reason) + Send + 'static,
+    ) -> std::io::Result<Self> {
         let (orders, inbox) = channel();
         let bell = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
         let numbers = Arc::new(Numbers::default());
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        epoll::add(&epoll, &bell, epoll::EventData::new_u64(BELL), epoll::EventFlags::IN)?;
+        epoll::add(
+            &epoll,
+            &bell,
+            epoll::EventData::new_u64(BELL),
+            epoll::EventFlags::IN,
+        )?;
         let exits = Exits::listen().and_then(|exits| {
-            epoll::add(&epoll, &exits.socket, epoll::EventData::new_u64(EXITS), epoll::EventFlags::IN)?;
+            epoll::add(
+                &epoll,
+                &exits.socket,
+                epoll::EventData::new_u64(EXITS),
+                epoll::EventFlags::IN,
+            )?;
             Ok(exits)
         });
-        let exits = exits.inspect_err(|error| tracing::info!(%error, "the kernel will not tell how processes end")).ok();
+        let exits = exits
+            .inspect_err(|error| {
+                tracing::info!(%error, "the kernel will not tell \
+            how processes end")
+            })
+            .ok();
         let watch = Watch {
             host,
             epoll,
@@ -96,8 +118,16 @@ impl Watcher {
             numbers: Arc::clone(&numbers),
             recent: VecDeque::new(),
         };
-        std::thread::Builder::new().name("processes".to_owned()).spawn(move || watch.run())?;
-        Ok(Self { wire: Arc::new(Wire { orders, bell, numbers }) })
+        std::thread::Builder::new()
+            .name("processes".to_owned())
+            .spawn(move || watch.run())?;
+        Ok(Self {
+            wire: Arc::new(Wire {
+                orders,
+                bell,
+                numbers,
+            }),
+        })
     }
 
     /// Tells when that process ends; at once if it is not there.
@@ -118,7 +148,10 @@ impl Watcher {
     /// Numbers for metrics.
     pub(crate) fn stats(&self) -> WatcherStats {
         let Numbers { watched, signals } = &*self.wire.numbers;
-        WatcherStats { watched: watched.load(Ordering::Relaxed), signals: signals.load(Ordering::Relaxed) }
+        WatcherStats {
+            watched: watched.load(Ordering::Relaxed),
+            signals: signals.load(Ordering::Relaxed),
+        }
     }
 }
 
@@ -144,7 +177,8 @@ struct Watch {
     orders: Receiver<Order>,
     tell: Tell,
     processes: BTreeMap<Process, Watched>,
-    /// The processes by what the epoll set calls them. Never reused: an event may be on its way when a watch ends.
+    /// The processes by what the epoll set calls them. Never reused: an event may be on its way
+    /// when a watch ends.
     tokens: BTreeMap<u64, Process>,
     last_token: u64,
     /// Those for which no descriptor was left.
@@ -166,12 +200,17 @@ impl Watch {
     fn run(mut self) {
         let mut events = Vec::with_capacity(EVENTS);
         loop {
-            let retry = if self.unopened.is_empty() { None } else { Some(&RETRY) };
+            let retry = if self.unopened.is_empty() {
+                None
+            } else {
+                Some(&RETRY)
+            };
             match epoll::wait(&self.epoll, spare_capacity(&mut events), retry) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return tracing::error!(%error, "processes are watched no longer"),
             }
-            // How a process ended is told before its pidfd is readable: whoever is readable now has been told of.
+            // How a process ended is told before its pidfd is readable: whoever is readable now has
+            // been told of.
             self.hear_exits();
             for event in events.drain(..) {
                 self.ended(event.data.u64());
@@ -179,7 +218,10 @@ impl Watch {
             if self.obey().is_break() {
                 return;
             }
-            self.numbers.watched.store(u64::try_from(self.processes.len()).unwrap_or(u64::MAX), Ordering::Relaxed);
+            self.numbers.watched.store(
+                u64::try_from(self.processes.len()).unwrap_or(u64::MAX),
+                Ordering::Relaxed,
+            );
         }
     }
 
@@ -187,16 +229,25 @@ impl Watch {
         while let Some(next) = self.exits.as_ref().and_then(Exits::next) {
             match next {
                 Next::Exit(exit) => {
-                    let of = |start| Process { boot: self.host.boot(), pid: exit.pid, start };
+                    let of = |start| Process {
+                        boot: self.host.boot(),
+                        pid: exit.pid,
+                        start,
+                    };
                     // Of several with one pid all but the last one have ended before.
-                    if let Some((_, watched)) = self.processes.range_mut(of(0)..=of(u64::MAX)).next_back() {
+                    if let Some((_, watched)) =
+                        self.processes.range_mut(of(0)..=of(u64::MAX)).next_back()
+                    {
                         watched.status = Some(exit.status);
                     }
                     self.recent.push_back((exit, Instant::now()));
-                    self.recent.drain(..self.recent.len().saturating_sub(RECENT_EXITS));
+                    self.recent
+                        .drain(..self.recent.len().saturating_sub(RECENT_EXITS));
                 }
                 Next::Lost => {
-                    self.processes.values_mut().for_each(|watched| watched.status = None);
+                    self.processes
+                        .values_mut()
+                        .for_each(|watched| watched.status = None);
                     self.recent.clear();
                 }
                 Next::Other => {}
@@ -208,14 +259,20 @@ impl Watch {
         if token <= EXITS {
             return;
         }
-        let Some(process) = self.tokens.get(&token).copied() else { return };
-        let status = self.processes.get(&process).and_then(|watched| watched.status).or_else(|| self.zombies_status(process));
+        let Some(process) = self.tokens.get(&token).copied() else {
+            return;
+        };
+        let status = self
+            .processes
+            .get(&process)
+            .and_then(|watched| watched.status)
+            .or_else(|| self.zombies_status(process));
         self.unwatch(process);
         (self.tell)(process, status.map_or(Reason::Exited, reason));
     }
 
-    /// Before its parent has asked for it, a process that ended can still be looked at. To those who may not know, it seems
-    /// to have ended with 0.
+    /// Before its parent has asked for it, a process that ended can still be looked at. To those
+    /// who may not know, it seems to have ended with 0.
     fn zombies_status(&self, process: Process) -> Option<i32> {
         let stat = self.host.stat_of(process).filter(|stat| stat.is_zombie)?;
         (stat.status != 0 || rustix::process::geteuid().is_root()).then_some(stat.status)
@@ -223,7 +280,9 @@ impl Watch {
 
     /// Carries out some orders; breaks at the last one.
     fn obey(&mut self) -> ControlFlow<()> {
-        std::mem::take(&mut self.unopened).into_iter().for_each(|process| self.watch(process));
+        std::mem::take(&mut self.unopened)
+            .into_iter()
+            .for_each(|process| self.watch(process));
         // Silenced first: an order that comes meanwhile rings again.
         let _ = rustix::io::read(&self.bell, &mut [0_u8; 8]);
         for _ in 0..ORDERS {
@@ -259,17 +318,23 @@ impl Watch {
     /// It may have ended between its registration and the order to watch it.
     fn was_not_there(&mut self, process: Process) {
         self.hear_exits();
-        let of_pid = |exit: &&(Exit, Instant)| exit.0.pid == process.pid && exit.1.elapsed() < RECENT;
+        let of_pid =
+            |exit: &&(Exit, Instant)| exit.0.pid == process.pid && exit.1.elapsed() < RECENT;
         // Of another process that has the pid now, threads may have ended.
         let is_its = self.host.is_of_this_boot(process) && !Host::has_successor(process);
         let recent = self.recent.iter().rev().find(of_pid).filter(|_| is_its);
-        (self.tell)(process, recent.map_or(Reason::Exited, |(exit, _)| reason(exit.status)));
+        (self.tell)(
+            process,
+            recent.map_or(Reason::Exited, |(exit, _)| reason(exit.status)),
+        );
     }
 
     /// Gives nothing if that process is not there.
     fn open(&mut self, process: Process) -> rustix::io::Result<Option<Watched>> {
         let pid = i32::try_from(process.pid).ok().and_then(Pid::from_raw);
-        let Some(pid) = pid.filter(|_| self.host.is_of_this_boot(process)) else { return Ok(None) };
+        let Some(pid) = pid.filter(|_| self.host.is_of_this_boot(process)) else {
+            return Ok(None);
+        };
         let pidfd = match pidfd_open(pid, PidfdFlags::empty()) {
             Ok(pidfd) => pidfd,
             Err(rustix::io::Errno::SRCH | rustix::io::Errno::INVAL) => return Ok(None),
@@ -281,8 +346,17 @@ impl Watch {
         }
         self.last_token = self.last_token.saturating_add(1);
         let token = self.last_token;
-        epoll::add(&self.epoll, &pidfd, epoll::EventData::new_u64(token), epoll::EventFlags::IN)?;
-        Ok(Some(Watched { pidfd, token, status: None }))
+        epoll::add(
+            &self.epoll,
+            &pidfd,
+            epoll::EventData::new_u64(token),
+            epoll::EventFlags::IN,
+        )?;
+        Ok(Some(Watched {
+            pidfd,
+            token,
+            status: None,
+        }))
     }
 
     fn unwatch(&mut self, process: Process) {
@@ -295,7 +369,9 @@ impl Watch {
     }
 
     fn signal(&self, process: Process, signal: Signal) {
-        let Some(watched) = self.processes.get(&process) else { return };
+        let Some(watched) = self.processes.get(&process) else {
+            return;
+        };
         let signal = match signal {
             Signal::Term => rustix::process::Signal::TERM,
             Signal::Kill => rustix::process::Signal::KILL,
@@ -307,7 +383,8 @@ impl Watch {
             }
             // It has ended: its end is about to be told.
             Err(rustix::io::Errno::SRCH) => {}
-            Err(error) => tracing::warn!(pid = process.pid, ?signal, %error, "a process cannot be signalled"),
+            Err(error) => tracing::warn!(pid = process.pid, ?signal, %error, "a process cannot be \
+                signalled"),
         }
     }
 }
@@ -331,12 +408,19 @@ mod tests {
     fn watcher() -> (Host, Watcher, Receiver<(Process, Reason)>) {
         let host = Host::read().unwrap();
         let (tell, told) = channel();
-        let watcher = Watcher::start(host, move |process, reason| tell.send((process, reason)).unwrap_or(())).unwrap();
+        let watcher = Watcher::start(host, move |process, reason| {
+            tell.send((process, reason)).unwrap_or(())
+        })
+        .unwrap();
         (host, watcher, told)
     }
 
     fn child(script: &str) -> Child {
-        Command::new("sh").args(["-c", script]).stdin(std::process::Stdio::piped()).spawn().unwrap()
+        Command::new("sh")
+            .args(["-c", script])
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .unwrap()
     }
 
     fn process(host: Host, child: &Child) -> Process {
@@ -350,7 +434,8 @@ mod tests {
         assert_eq!(reason(11 | 0x80), Reason::Killed(11), "a core was dumped");
     }
 
-    /// The parent of these has not waited when the end is told, so that it is known on every kernel how they ended.
+    /// The parent of these has not waited when the end is told, so that it is known on every kernel
+    /// how they ended.
     #[test]
     fn an_end_is_told_once_and_how_it_came() {
         let (host, watcher, told) = watcher();
@@ -362,8 +447,14 @@ mod tests {
         assert_eq!(told.recv_timeout(PATIENCE), Ok((first, Reason::Killed(9))));
         watcher.watch(second);
         drop(exits.stdin.take());
-        assert_eq!(told.recv_timeout(PATIENCE), Ok((second, Reason::ExitedWith(7))));
-        assert_eq!(told.recv_timeout(Duration::from_millis(20)), Err(RecvTimeoutError::Timeout));
+        assert_eq!(
+            told.recv_timeout(PATIENCE),
+            Ok((second, Reason::ExitedWith(7)))
+        );
+        assert_eq!(
+            told.recv_timeout(Duration::from_millis(20)),
+            Err(RecvTimeoutError::Timeout)
+        );
         killed.wait().and_then(|_| exits.wait()).unwrap();
     }
 
@@ -372,9 +463,18 @@ mod tests {
         let (host, watcher, told) = watcher();
         let me = host.sight(std::process::id()).unwrap().process;
         let absent = [
-            Process { start: me.start + 1, ..me },
-            Process { boot: [7; 16], ..me },
-            Process { pid: u32::MAX, ..me },
+            Process {
+                start: me.start + 1,
+                ..me
+            },
+            Process {
+                boot: [7; 16],
+                ..me
+            },
+            Process {
+                pid: u32::MAX,
+                ..me
+            },
             Process { pid: 0, ..me },
         ];
         for process in absent {
@@ -392,21 +492,36 @@ mod tests {
         watcher.watch(second);
         watcher.unwatch(second);
         watcher.signal(second, Signal::Kill);
-        watcher.signal(Process { start: first.start + 1, ..first }, Signal::Kill);
+        watcher.signal(
+            Process {
+                start: first.start + 1,
+                ..first
+            },
+            Signal::Kill,
+        );
         watcher.signal(first, Signal::Term);
         assert_eq!(told.recv_timeout(PATIENCE), Ok((first, Reason::Killed(15))));
         assert_eq!(other.try_wait().unwrap(), None);
         other.kill().unwrap();
         one.wait().and_then(|_| other.wait()).unwrap();
-        assert_eq!(told.recv_timeout(Duration::from_millis(20)), Err(RecvTimeoutError::Timeout));
+        assert_eq!(
+            told.recv_timeout(Duration::from_millis(20)),
+            Err(RecvTimeoutError::Timeout)
+        );
     }
 
     #[test]
     fn the_thread_ends_with_its_last_handle() {
         let (_, watcher, told) = watcher();
         drop(watcher.clone());
-        assert_eq!(told.recv_timeout(Duration::from_millis(20)), Err(RecvTimeoutError::Timeout));
+        assert_eq!(
+            told.recv_timeout(Duration::from_millis(20)),
+            Err(RecvTimeoutError::Timeout)
+        );
         drop(watcher);
-        assert_eq!(told.recv_timeout(PATIENCE), Err(RecvTimeoutError::Disconnected));
+        assert_eq!(
+            told.recv_timeout(PATIENCE),
+            Err(RecvTimeoutError::Disconnected)
+        );
     }
 }

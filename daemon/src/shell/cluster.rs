@@ -8,7 +8,10 @@ use crate::store::Store;
 use anyhow::Context;
 use crdt::id::NodeId;
 use crdt::name::NodeName;
-use node::cluster::{Cluster, Command, Input, Output, Refusal, Reply, RosterView, Settings, Stats, StopReason, Target, Verdict, registry};
+use node::cluster::{
+    Cluster, Command, Input, Output, Refusal, Reply, RosterView, Settings, Stats, StopReason,
+    Target, Verdict, registry,
+};
 use node::wire::{Channel, CloseReason, ConnId, DialId, Peer, Protocol, RequestId};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -75,7 +78,12 @@ pub(crate) struct Wires {
 /// What is shown before the machine has spoken: this node alone, with no claim about anything.
 pub(super) fn empty_view(me: &Peer) -> Arc<RosterView> {
     let since = node::time::Wall(super::wall_ms());
-    Arc::new(RosterView { me: me.id, members: Vec::new(), verdict: Verdict::Alone, since })
+    Arc::new(RosterView {
+        me: me.id,
+        members: Vec::new(),
+        verdict: Verdict::Alone,
+        since,
+    })
 }
 
 /// The thread runs.
@@ -93,13 +101,18 @@ pub(super) fn start(
     wires: Wires,
 ) -> anyhow::Result<Started> {
     let (letters, post) = mpsc::unbounded_channel();
-    let inbox = Inbox { letters, stats: Arc::default() };
+    let inbox = Inbox {
+        letters,
+        stats: Arc::default(),
+    };
     let ends = inbox.clone();
     let tell = move |process, reason| ends.registry(registry::Input::Ended { process, reason });
     let watcher = Watcher::start(wires.host, tell).context("processes cannot be watched")?;
     let (bound, binding) = std::sync::mpsc::channel();
     let (mine, watch, listen) = (inbox.clone(), watcher.clone(), transport.listen);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     let thread = std::thread::Builder::new().name("cluster".to_owned());
     thread.spawn(move || {
         runtime.block_on(async move {
@@ -112,13 +125,31 @@ pub(super) fn start(
             tokio::spawn(super::lists::deliver(bulk, wires.workers.clone()));
             let machine = Cluster::new(settings(endpoint.local_addr()), wires.clock.now());
             let (connections, waiting) = (Connections::default(), BTreeMap::new());
-            let own = Loop { machine, endpoint, inbox: mine, watcher: watch, wires, connections, waiting, requests: 0 };
+            let own = Loop {
+                machine,
+                endpoint,
+                inbox: mine,
+                watcher: watch,
+                wires,
+                connections,
+                waiting,
+                requests: 0,
+            };
             own.run(urgent, post).await;
         });
     })?;
     let endpoint = binding.recv().context("the cluster thread did not start")?;
-    let endpoint = endpoint.with_context(|| format!("[quic] listen = \"{listen}\" cannot be used"))?;
-    Ok(Started { inbox, endpoint, watcher })
+    let endpoint = endpoint.with_context(|| {
+        format!(
+            "[quic] listen = \"{listen}\" cannot be \
+        used"
+        )
+    })?;
+    Ok(Started {
+        inbox,
+        endpoint,
+        watcher,
+    })
 }
 
 struct Loop {
@@ -133,7 +164,8 @@ struct Loop {
 }
 
 impl Loop {
-    /// Datagrams and messages come before timers: a node that was slow must first hear what it missed.
+    /// Datagrams and messages come before timers: a node that was slow must first hear what it
+    /// missed.
     async fn run(mut self, mut urgent: Events, mut post: mpsc::UnboundedReceiver<Letter>) {
         let mut stop = self.drain();
         while stop.is_none() {
@@ -160,7 +192,11 @@ impl Loop {
             }
             self.machine.handle(self.wires.clock.now(), Input::Timeout);
             stop = self.drain();
-            *self.inbox.stats.lock().unwrap_or_else(PoisonError::into_inner) = self.machine.stats();
+            *self
+                .inbox
+                .stats
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner) = self.machine.stats();
         }
         if let Some(reason) = stop {
             let _ = self.wires.stopped.send(reason);
@@ -171,19 +207,45 @@ impl Loop {
 
     fn event(&mut self, event: Event) {
         let input = match event {
-            Event::Connected { conn, peer, dial, alpn, remote, preferred } => {
-                let Some(protocol) = Protocol::of_alpn(&alpn) else { return };
+            Event::Connected {
+                conn,
+                peer,
+                dial,
+                alpn,
+                remote,
+                preferred,
+            } => {
+                let Some(protocol) = Protocol::of_alpn(&alpn) else {
+                    return;
+                };
                 return self.connected((conn, preferred), &peer, dial, remote, protocol);
             }
-            Event::DialFailed { dial, kind: DialErrorKind::Itself, .. } => Input::DialledItself { dial: DialId(dial) },
-            Event::DialFailed { dial, kind, reason } => {
-                Input::DialFailed { dial: DialId(dial), refused: kind == DialErrorKind::Refused, reason }
-            }
-            Event::Message { conn, channel, bytes } if channel == Channel::Registry as u8 => {
-                Input::Registry(registry::Input::Message { conn: ConnId(conn), bytes })
-            }
-            Event::Message { conn, bytes, .. } => Input::Message { conn: ConnId(conn), bytes },
-            Event::Datagram { conn, bytes } => Input::Datagram { conn: ConnId(conn), bytes },
+            Event::DialFailed {
+                dial,
+                kind: DialErrorKind::Itself,
+                ..
+            } => Input::DialledItself { dial: DialId(dial) },
+            Event::DialFailed { dial, kind, reason } => Input::DialFailed {
+                dial: DialId(dial),
+                refused: kind == DialErrorKind::Refused,
+                reason,
+            },
+            Event::Message {
+                conn,
+                channel,
+                bytes,
+            } if channel == Channel::Registry as u8 => Input::Registry(registry::Input::Message {
+                conn: ConnId(conn),
+                bytes,
+            }),
+            Event::Message { conn, bytes, .. } => Input::Message {
+                conn: ConnId(conn),
+                bytes,
+            },
+            Event::Datagram { conn, bytes } => Input::Datagram {
+                conn: ConnId(conn),
+                bytes,
+            },
             Event::Closed { conn, .. } => {
                 self.connections.closed(conn);
                 Input::Closed { conn: ConnId(conn) }
@@ -196,7 +258,14 @@ impl Loop {
         self.machine.handle(self.wires.clock.now(), input);
     }
 
-    fn connected(&mut self, (conn, preferred): (u64, bool), peer: &PeerName, dial: Option<u64>, remote: SocketAddr, protocol: Protocol) {
+    fn connected(
+        &mut self,
+        (conn, preferred): (u64, bool),
+        peer: &PeerName,
+        dial: Option<u64>,
+        remote: SocketAddr,
+        protocol: Protocol,
+    ) {
         let name = match NodeName::new(&peer.name) {
             Ok(name) => name,
             Err(error) => {
@@ -204,10 +273,22 @@ impl Loop {
                 return self.endpoint.close(conn, CloseReason::Refused.as_str());
             }
         };
-        let peer = Peer { id: NodeId(peer.id), name };
+        let peer = Peer {
+            id: NodeId(peer.id),
+            name,
+        };
         for told in self.connections.connected(peer.id.0, conn, preferred) {
             let dial = dial.filter(|_| told.0 == conn).map(DialId);
-            self.machine.handle(self.wires.clock.now(), Input::Connected { peer: peer.clone(), conn: told, dial, remote, protocol });
+            self.machine.handle(
+                self.wires.clock.now(),
+                Input::Connected {
+                    peer: peer.clone(),
+                    conn: told,
+                    dial,
+                    remote,
+                    protocol,
+                },
+            );
         }
     }
 
@@ -229,19 +310,34 @@ impl Loop {
     fn drain(&mut self) -> Option<StopReason> {
         while let Some(output) = self.machine.poll_output() {
             match output {
-                Output::Dial { dial, target: Target::Named(address) } => self.endpoint.dial(dial.0, address, None),
-                Output::Dial { dial, target: Target::Node(id, address) } => self.endpoint.dial(dial.0, address.to_string(), Some(id.0)),
+                Output::Dial {
+                    dial,
+                    target: Target::Named(address),
+                } => self.endpoint.dial(dial.0, address, None),
+                Output::Dial {
+                    dial,
+                    target: Target::Node(id, address),
+                } => self.endpoint.dial(dial.0, address.to_string(), Some(id.0)),
                 Output::Datagram { conn, bytes } => self.endpoint.datagram(conn.0, bytes),
-                Output::Send { conn, channel, bytes } => self.endpoint.send(conn.0, channel as u8, bytes),
+                Output::Send {
+                    conn,
+                    channel,
+                    bytes,
+                } => self.endpoint.send(conn.0, channel as u8, bytes),
                 Output::KeepAlive { conn, on } => self.endpoint.keep_alive(conn.0, on),
                 Output::Close { conn, reason } => self.endpoint.close(conn.0, reason.as_str()),
                 Output::Write { id, bytes } => {
                     let letters = self.inbox.letters.clone();
-                    let done = move |result| drop(letters.send(Letter::Input(Input::Written { id, result })));
+                    let done = move |result| {
+                        drop(letters.send(Letter::Input(Input::Written { id, result })))
+                    };
                     self.wires.store.keep_cluster(bytes, Box::new(done));
                 }
                 Output::View(view) => {
-                    self.wires.workers.iter().for_each(|worker| worker.cluster(Arc::clone(&view)));
+                    self.wires
+                        .workers
+                        .iter()
+                        .for_each(|worker| worker.cluster(Arc::clone(&view)));
                     self.wires.view.send_replace(view);
                 }
                 Output::Event(event) => self.wires.events.append_cluster(event),

@@ -3,8 +3,9 @@
 use node::wire::ConnId;
 use std::collections::BTreeMap;
 
-/// A machine uses the connection to a peer that it heard of last. Of several, transport wants that with the greatest
-/// (preferred, number) used: when another one comes, the one in use is told once more.
+/// A machine uses the connection to a peer that it heard of last. Of several, transport wants that
+/// with the greatest (preferred, number) used: when another one comes, the one in use is told once
+/// more.
 #[derive(Debug, Default)]
 pub(super) struct Connections(BTreeMap<[u8; 16], Vec<(bool, u64)>>);
 
@@ -38,7 +39,10 @@ mod tests {
         let mut connections = Connections::default();
         assert_eq!(connections.connected([1; 16], 1, false), [ConnId(1)]);
         assert_eq!(connections.connected([1; 16], 2, true), [ConnId(2)]);
-        assert_eq!(connections.connected([1; 16], 3, false), [ConnId(3), ConnId(2)]);
+        assert_eq!(
+            connections.connected([1; 16], 3, false),
+            [ConnId(3), ConnId(2)]
+        );
         assert_eq!(connections.connected([2; 16], 4, false), [ConnId(4)]);
         connections.closed(2);
         assert_eq!(connections.connected([1; 16], 5, false), [ConnId(5)]);

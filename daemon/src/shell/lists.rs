@@ -16,10 +16,12 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, oneshot};
 use transport::{Endpoint, Event, Events};
 
-/// Bytes of peers' messages that may wait for one machine; beyond that the peers' streams are not read.
+/// Bytes of peers' messages that may wait for one machine; beyond that the peers' streams are not
+/// read.
 const WAITING_BYTES: u32 = 8 << 20;
 
-/// How many inputs are handled before outputs are carried out: what clients ask together is committed together.
+/// How many inputs are handled before outputs are carried out: what clients ask together is
+/// committed together.
 const BURST: usize = 128;
 
 type Answer = Result<Reply, Refusal>;
@@ -52,7 +54,15 @@ impl ListsInbox {
     pub(super) fn new(shards: (Shard, Shard)) -> (Self, Inputs) {
         let (letters, inputs) = channel();
         let room = Arc::new(Semaphore::new(WAITING_BYTES as usize));
-        (Self { shards, letters, room, stats: Arc::default() }, Inputs(inputs))
+        (
+            Self {
+                shards,
+                letters,
+                room,
+                stats: Arc::default(),
+            },
+            Inputs(inputs),
+        )
     }
 
     /// The first and the last shard of this machine.
@@ -89,8 +99,16 @@ impl ListsInbox {
     }
 
     pub(super) fn reopened(&self, salt: [u8; 16], recovered: &Recovered) {
-        let known = recovered.lists.iter().filter(|(list, _)| self.owns(list.shard())).copied().collect();
-        let _ = self.letters.send(Letter::Reopened(Input::Reopened { salt, known }, recovered.epoch));
+        let known = recovered
+            .lists
+            .iter()
+            .filter(|(list, _)| self.owns(list.shard()))
+            .copied()
+            .collect();
+        let _ = self.letters.send(Letter::Reopened(
+            Input::Reopened { salt, known },
+            recovered.epoch,
+        ));
     }
 
     fn input(&self, input: Input) {
@@ -99,9 +117,13 @@ impl ListsInbox {
     }
 
     async fn message(&self, conn: ConnId, bytes: bytes::Bytes) {
-        let size = u32::try_from(bytes.len()).unwrap_or(WAITING_BYTES).clamp(1, WAITING_BYTES);
+        let size = u32::try_from(bytes.len())
+            .unwrap_or(WAITING_BYTES)
+            .clamp(1, WAITING_BYTES);
         if let Ok(permit) = Arc::clone(&self.room).acquire_many_owned(size).await {
-            let _ = self.letters.send(Letter::Message(Input::Message { conn, bytes }, permit));
+            let _ = self
+                .letters
+                .send(Letter::Message(Input::Message { conn, bytes }, permit));
         }
     }
 }
@@ -109,19 +131,30 @@ impl ListsInbox {
 /// Brings what peers send on the bulk channel to the machines that own its shards.
 pub(super) async fn deliver(mut bulk: Events, workers: Vec<ListsInbox>) {
     let mut connections = Connections::default();
-    let tell_all = |input: &dyn Fn() -> Input| workers.iter().for_each(|worker| worker.input(input()));
+    let tell_all =
+        |input: &dyn Fn() -> Input| workers.iter().for_each(|worker| worker.input(input()));
     while let Some(event) = bulk.next().await {
         match event {
-            Event::Connected { conn, peer, preferred, .. } => {
+            Event::Connected {
+                conn,
+                peer,
+                preferred,
+                ..
+            } => {
                 for conn in connections.connected(peer.id, conn, preferred) {
-                    tell_all(&|| Input::Connected { peer: NodeId(peer.id), conn });
+                    tell_all(&|| Input::Connected {
+                        peer: NodeId(peer.id),
+                        conn,
+                    });
                 }
             }
             Event::Closed { conn, .. } => {
                 connections.closed(conn);
                 tell_all(&|| Input::Closed { conn: ConnId(conn) });
             }
-            Event::Overflowed { conn, .. } => tell_all(&|| Input::Overflowed { conn: ConnId(conn) }),
+            Event::Overflowed { conn, .. } => {
+                tell_all(&|| Input::Overflowed { conn: ConnId(conn) })
+            }
             Event::Message { conn, bytes, .. } => {
                 // Bytes that name no shards are rubbish: the first machine closes their connection.
                 let shards = lists::shards_of(&bytes).unwrap_or((Shard(0), Shard(0)));
@@ -151,7 +184,13 @@ pub(super) fn start(settings: Settings, inputs: Inputs, wires: Wires) -> anyhow:
     let name = format!("lists-{}", settings.shards.0.0);
     std::thread::Builder::new().name(name).spawn(move || {
         let machine = Lists::new(settings);
-        Loop { machine, wires, waiting: BTreeMap::new(), requests: 0 }.run(&inputs.0);
+        Loop {
+            machine,
+            wires,
+            waiting: BTreeMap::new(),
+            requests: 0,
+        }
+        .run(&inputs.0);
     })?;
     Ok(())
 }
@@ -167,15 +206,26 @@ impl Loop {
     fn run(mut self, inputs: &Receiver<Letter>) {
         loop {
             self.drain();
-            *self.wires.inbox.stats.lock().unwrap_or_else(PoisonError::into_inner) = self.machine.stats();
+            *self
+                .wires
+                .inbox
+                .stats
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner) = self.machine.stats();
             let now = self.wires.clock.now().instant;
-            let patience = self.machine.poll_timeout().map_or(Duration::from_secs(60), |at| at.since(now));
+            let patience = self
+                .machine
+                .poll_timeout()
+                .map_or(Duration::from_secs(60), |at| at.since(now));
             match inputs.recv_timeout(patience) {
                 Ok(letter) => self.letter(letter),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
-            inputs.try_iter().take(BURST).for_each(|letter| self.letter(letter));
+            inputs
+                .try_iter()
+                .take(BURST)
+                .for_each(|letter| self.letter(letter));
             self.machine.handle(self.wires.clock.now(), Input::Timeout);
         }
     }
@@ -207,16 +257,29 @@ impl Loop {
     fn drain(&mut self) {
         while let Some(output) = self.machine.poll_output() {
             match output {
-                Output::Send { conn, channel, bytes } => self.wires.endpoint.send(conn.0, channel as u8, bytes),
-                Output::Close { conn, reason } => self.wires.endpoint.close(conn.0, reason.as_str()),
+                Output::Send {
+                    conn,
+                    channel,
+                    bytes,
+                } => self.wires.endpoint.send(conn.0, channel as u8, bytes),
+                Output::Close { conn, reason } => {
+                    self.wires.endpoint.close(conn.0, reason.as_str())
+                }
                 Output::Write { id, rows } => {
                     let inbox = self.wires.inbox.clone();
                     let done = move |result| inbox.input(Input::Written { id, result });
-                    self.wires.store.commit_in(self.wires.epoch, rows, Box::new(done));
+                    self.wires
+                        .store
+                        .commit_in(self.wires.epoch, rows, Box::new(done));
                 }
                 Output::Work { list, job } => {
                     let (inbox, reader) = (self.wires.inbox.clone(), self.wires.store.reader());
-                    let work = move || inbox.input(Input::Worked { list, done: job.run(list, &reader) });
+                    let work = move || {
+                        inbox.input(Input::Worked {
+                            list,
+                            done: job.run(list, &reader),
+                        })
+                    };
                     self.wires.blocking.spawn_blocking(work);
                 }
                 Output::Reply { id, result } => {

@@ -1,10 +1,12 @@
-//! The one thread that writes: it takes what has queued up, commits it as a group, syncs, and only then tells.
+//! The one thread that writes: it takes what has queued up, commits it as a group, syncs, and only
+//! then tells.
 //!
-//! A group of nothing but the process registry's rows is not synced: it need not outlive the host, whose end is that of
-//! all its processes.
+//! A group of nothing but the process registry's rows is not synced: it need not outlive the host,
+//! whose end is that of all its processes.
 //!
-//! Groups keep the order of the queue, and so do the answers. When a commit fails, the thread goes on answering at once,
-//! with that error, and in between tries to open the database anew (see [`super::reopen`]).
+//! Groups keep the order of the queue, and so do the answers. When a commit fails, the thread goes
+//! on answering at once, with that error, and in between tries to open the database anew (see
+//! [`super::reopen`]).
 
 use super::db::{Db, Outlives};
 use super::open::Home;
@@ -64,7 +66,13 @@ pub(super) struct Work {
 impl Work {
     /// Nothing yet, to be committed in any epoch.
     pub(super) fn new(done: Done) -> Self {
-        Self { epoch: None, rows: Vec::new(), meta: None, kept: Vec::new(), done }
+        Self {
+            epoch: None,
+            rows: Vec::new(),
+            meta: None,
+            kept: Vec::new(),
+            done,
+        }
     }
 
     fn rows(&self) -> usize {
@@ -78,7 +86,11 @@ impl Work {
 
     fn outlives(&self) -> Outlives {
         let is_registrys = self.rows.is_empty() && self.meta.is_none();
-        if is_registrys { Outlives::Process } else { Outlives::Host }
+        if is_registrys {
+            Outlives::Process
+        } else {
+            Outlives::Host
+        }
     }
 }
 
@@ -102,7 +114,15 @@ impl Committer {
         notices: Box<dyn Fn(Notice) + Send>,
         epoch: Epoch,
     ) -> Self {
-        Self { home, shared, queue, notices, epoch, outage: None, closing: false }
+        Self {
+            home,
+            shared,
+            queue,
+            notices,
+            epoch,
+            outage: None,
+            closing: false,
+        }
     }
 
     /// Works until the store is closed or all its handles are gone.
@@ -119,15 +139,28 @@ impl Committer {
     }
 
     fn next(&self) -> Result<Request, RecvTimeoutError> {
-        let Some(outage) = &self.outage else { return self.queue.recv().map_err(|_| RecvTimeoutError::Disconnected) };
-        let patience = outage.next_attempt().saturating_duration_since(Instant::now());
+        let Some(outage) = &self.outage else {
+            return self
+                .queue
+                .recv()
+                .map_err(|_| RecvTimeoutError::Disconnected);
+        };
+        let patience = outage
+            .next_attempt()
+            .saturating_duration_since(Instant::now());
         // Asked first: commits that come without a pause must not put the attempt off.
-        if patience.is_zero() { Err(RecvTimeoutError::Timeout) } else { self.queue.recv_timeout(patience) }
+        if patience.is_zero() {
+            Err(RecvTimeoutError::Timeout)
+        } else {
+            self.queue.recv_timeout(patience)
+        }
     }
 
     fn commit(&mut self, first: Work) {
         let group = self.gather(first);
-        let (group, late): (Vec<_>, Vec<_>) = group.into_iter().partition(|work| work.epoch.is_none_or(|epoch| epoch == self.epoch));
+        let (group, late): (Vec<_>, Vec<_>) = group
+            .into_iter()
+            .partition(|work| work.epoch.is_none_or(|epoch| epoch == self.epoch));
         self.answer(late, Err(WriteError::Failed));
         if let Some(outage) = &self.outage {
             return self.answer(group, Err(outage.error()));
@@ -174,22 +207,31 @@ impl Committer {
 
     /// Writes and syncs. A panic of the database is a failure like any other.
     fn write(&self, group: &[Work]) -> Result<(), WriteError> {
-        let Some(db) = self.shared.slot.get() else { return Err(WriteError::Failed) };
+        let Some(db) = self.shared.slot.get() else {
+            return Err(WriteError::Failed);
+        };
         let written = catch_unwind(AssertUnwindSafe(|| write(&db, group)));
         written.unwrap_or(Err(Failure::Panic)).map_err(|failure| {
             tracing::warn!(error = %failure, "a commit failed");
-            if failure.is_full(self.home.dir()) { WriteError::Full } else { WriteError::Failed }
+            if failure.is_full(self.home.dir()) {
+                WriteError::Full
+            } else {
+                WriteError::Failed
+            }
         })
     }
 
     fn count(&self, group: &[Work], result: Result<(), WriteError>, took: Duration) {
         let counters = &self.shared.counters;
-        let add =
-            |counter: &std::sync::atomic::AtomicU64, n: usize| counter.fetch_add(u64::try_from(n).unwrap_or(u64::MAX), Ordering::Relaxed);
+        let add = |counter: &std::sync::atomic::AtomicU64, n: usize| {
+            counter.fetch_add(u64::try_from(n).unwrap_or(u64::MAX), Ordering::Relaxed)
+        };
         crate::metrics::synced(took);
         let nanoseconds = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         counters.sync_ns.fetch_add(nanoseconds, Ordering::Relaxed);
-        counters.sync_max_ns.fetch_max(nanoseconds, Ordering::Relaxed);
+        counters
+            .sync_max_ns
+            .fetch_max(nanoseconds, Ordering::Relaxed);
         counters.syncs.note(took);
         match result {
             Ok(()) => {
@@ -205,7 +247,9 @@ impl Committer {
     }
 
     fn reopen(&mut self) {
-        let Some(mut outage) = self.outage.take() else { return };
+        let Some(mut outage) = self.outage.take() else {
+            return;
+        };
         match reopen::attempt(self, &outage) {
             Ok(recovered) => {
                 tracing::debug!(lists = recovered.lists.len(), "the store is open again");
@@ -245,8 +289,14 @@ fn write(db: &Db, group: &[Work]) -> Result<(), Failure> {
         }
         work.kept.iter().for_each(|row| batch.keep(row));
     }
-    let is_all_registrys = group.iter().all(|work| work.outlives() == Outlives::Process);
-    batch.commit(if is_all_registrys { Outlives::Process } else { Outlives::Host })?;
+    let is_all_registrys = group
+        .iter()
+        .all(|work| work.outlives() == Outlives::Process);
+    batch.commit(if is_all_registrys {
+        Outlives::Process
+    } else {
+        Outlives::Host
+    })?;
     Ok(db.relieve()?)
 }
 
@@ -265,7 +315,9 @@ impl Failure {
     fn is_full(&self, dir: &Path) -> bool {
         use std::io::ErrorKind::{QuotaExceeded, StorageFull};
         match self {
-            Self::Write(fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error))) => {
+            Self::Write(
+                fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error)),
+            ) => {
                 matches!(error.kind(), StorageFull | QuotaExceeded)
             }
             // fjall's worker failed before, and does not say why.

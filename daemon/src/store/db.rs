@@ -1,15 +1,18 @@
 //! The database itself: one fjall database with a keyspace for each kind of row.
 //!
-//! fjall's own reactions to a full memtable are switched off (its size is set to no limit): it would ask its worker to
-//! rotate at *every* commit until that has happened, over a bounded queue into which the worker itself has to write, and
-//! so can come to a standstill under load. Instead the commit thread calls [`Db::relieve`] after each commit, which also
-//! bounds the memory of all keyspaces together. There is one worker, because with more of them one spins while another
+//! fjall's own reactions to a full memtable are switched off (its size is set to no limit): it
+//! would ask its worker to rotate at *every* commit until that has happened, over a bounded queue
+//! into which the worker itself has to write, and so can come to a standstill under load. Instead
+//! the commit thread calls [`Db::relieve`] after each commit, which also bounds the memory of all
+//! keyspaces together. There is one worker, because with more of them one spins while another
 //! compacts.
 
 use super::ReadError;
 use super::keys::{self, Bounds};
 use fjall::config::{FilterPolicy, PartitioningPolicy};
-use fjall::{AbstractTree, Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Slice};
+use fjall::{
+    AbstractTree, Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Slice,
+};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -21,11 +24,13 @@ const CACHE_BYTES: u64 = 8 << 20;
 const WRITE_BUFFER_BYTES: u64 = 8 << 20;
 /// Memtables that may wait to be flushed; commits wait for the disk when there are more.
 const MAX_SEALED: usize = 4;
-/// When sealed journals take more than this, what they hold is flushed so that they can go. fjall allows no less.
+/// When sealed journals take more than this, what they hold is flushed so that they can go. fjall
+/// allows no less.
 const JOURNAL_BYTES: u64 = 64 << 20;
 /// Files that stay open; a service's usual limit is 1,024 for everything.
 const OPEN_FILES: usize = 128;
-/// How long a clean stop waits for flushes; what is not flushed is read from the journal at the next start.
+/// How long a clean stop waits for flushes; what is not flushed is read from the journal at the
+/// next start.
 const FLUSH_DEADLINE: Duration = Duration::from_secs(10);
 
 /// The kinds of rows; see the table in [`crate::store`].
@@ -75,15 +80,18 @@ impl Space {
         }
     }
 
-    /// Where a key is asked for that may be missing (a new entry's, an unknown list's) a Bloom filter spares the disk;
-    /// where only ranges are read, or keys that another row names, it would be a waste. Filters and indexes are cut into
-    /// blocks on all levels: a whole one has a megabyte, is too large for the cache and would be read for each key.
+    /// Where a key is asked for that may be missing (a new entry's, an unknown list's) a Bloom
+    /// filter spares the disk; where only ranges are read, or keys that another row names, it would
+    /// be a waste. Filters and indexes are cut into blocks on all levels: a whole one has a
+    /// megabyte, is too large for the cache and would be read for each key.
     fn options(self) -> KeyspaceCreateOptions {
         let options = KeyspaceCreateOptions::default().max_memtable_size(u64::MAX);
         let options = options.index_block_partitioning_policy(PartitioningPolicy::all(true));
         let options = options.filter_block_partitioning_policy(PartitioningPolicy::all(true));
         match self {
-            Self::Changes | Self::Names | Self::Dues | Self::Agenda | Self::Processes => options.filter_policy(FilterPolicy::disabled()),
+            Self::Changes | Self::Names | Self::Dues | Self::Agenda | Self::Processes => {
+                options.filter_policy(FilterPolicy::disabled())
+            }
             Self::Entries | Self::Snapshots | Self::Meta => options.expect_point_read_hits(true),
             Self::Vectors | Self::Lists | Self::Ids => options,
         }
@@ -109,16 +117,52 @@ pub(super) struct Db {
 impl Db {
     /// Opens the database in `dir`, or makes it.
     pub(super) fn open(dir: &Path) -> Result<Self, fjall::Error> {
-        let builder = Database::builder(dir).cache_size(CACHE_BYTES).worker_threads(1);
-        let database = builder.max_journaling_size(JOURNAL_BYTES).max_cached_files(Some(OPEN_FILES)).open()?;
+        let builder = Database::builder(dir)
+            .cache_size(CACHE_BYTES)
+            .worker_threads(1);
+        let database = builder
+            .max_journaling_size(JOURNAL_BYTES)
+            .max_cached_files(Some(OPEN_FILES))
+            .open()?;
         let open = |space: Space| database.keyspace(space.name(), || space.options());
-        let [changes, vectors, lists, names, entries, ids, dues, agenda, snapshots, processes, meta] = Space::ALL.map(open);
-        let spaces = [changes?, vectors?, lists?, names?, entries?, ids?, dues?, agenda?, snapshots?, processes?, meta?];
-        Ok(Self { database, spaces, dir: dir.to_owned() })
+        let [
+            changes,
+            vectors,
+            lists,
+            names,
+            entries,
+            ids,
+            dues,
+            agenda,
+            snapshots,
+            processes,
+            meta,
+        ] = Space::ALL.map(open);
+        let spaces = [
+            changes?, vectors?, lists?, names?, entries?, ids?, dues?, agenda?, snapshots?,
+            processes?, meta?,
+        ];
+        Ok(Self {
+            database,
+            spaces,
+            dir: dir.to_owned(),
+        })
     }
 
     fn space(&self, space: Space) -> &Keyspace {
-        let [changes, vectors, lists, names, entries, ids, dues, agenda, snapshots, processes, meta] = &self.spaces;
+        let [
+            changes,
+            vectors,
+            lists,
+            names,
+            entries,
+            ids,
+            dues,
+            agenda,
+            snapshots,
+            processes,
+            meta,
+        ] = &self.spaces;
         match space {
             Space::Changes => changes,
             Space::Vectors => vectors,
@@ -134,13 +178,15 @@ impl Db {
         }
     }
 
-    /// The committed value of a key, for the one thread that commits. Others read through a [`View`].
+    /// The committed value of a key, for the one thread that commits. Others read through a
+    /// [`View`].
     pub(super) fn get(&self, space: Space, key: &[u8]) -> Result<Option<Slice>, fjall::Error> {
         self.space(space).get(key)
     }
 
-    /// Commits all writes or none, so that they outlive what they are to outlive. Each key may occur once only: fjall
-    /// numbers a batch as a whole, so that of two writes to one key neither would be the later.
+    /// Commits all writes or none, so that they outlive what they are to outlive. Each key may
+    /// occur once only: fjall numbers a batch as a whole, so that of two writes to one key neither
+    /// would be the later.
     pub(super) fn commit<I>(&self, writes: I, outlives: Outlives) -> Result<(), fjall::Error>
     where
         I: IntoIterator<Item = ((Space, Vec<u8>), Option<Slice>)>,
@@ -159,7 +205,8 @@ impl Db {
         batch.commit()
     }
 
-    /// Moves rows from memory to tables when there are many, and waits when more come than the disk takes.
+    /// Moves rows from memory to tables when there are many, and waits when more come than the disk
+    /// takes.
     pub(super) fn relieve(&self) -> Result<(), fjall::Error> {
         let held = |space: &Keyspace| space.tree.active_memtable().size();
         if self.spaces.iter().map(held).sum::<u64>() > WRITE_BUFFER_BYTES
@@ -175,7 +222,10 @@ impl Db {
     }
 
     fn sealed(&self) -> usize {
-        self.spaces.iter().map(Keyspace::sealed_memtable_count).sum()
+        self.spaces
+            .iter()
+            .map(Keyspace::sealed_memtable_count)
+            .sum()
     }
 
     /// Whether fjall still takes writes: its worker may have failed since the last commit.
@@ -196,18 +246,26 @@ impl Db {
         Ok(())
     }
 
-    /// What the tables and journals take on the disk, in bytes. Takes no lock that a slow sync could hold.
+    /// What the tables and journals take on the disk, in bytes. Takes no lock that a slow sync
+    /// could hold.
     pub(super) fn disk_bytes(&self) -> u64 {
         let tables: u64 = self.spaces.iter().map(Keyspace::disk_space).sum();
         let files = std::fs::read_dir(&self.dir).into_iter().flatten().flatten();
-        let journals = files.filter(|file| file.path().extension().is_some_and(|extension| extension == "jnl"));
+        let journals = files.filter(|file| {
+            file.path()
+                .extension()
+                .is_some_and(|extension| extension == "jnl")
+        });
         // Blocks of 512 bytes, whatever the file system's are: a journal is a sparse file.
-        let blocks = journals.filter_map(|file| file.metadata().ok()).map(|metadata| metadata.blocks());
+        let blocks = journals
+            .filter_map(|file| file.metadata().ok())
+            .map(|metadata| metadata.blocks());
         tables.saturating_add(blocks.sum::<u64>().saturating_mul(512))
     }
 }
 
-/// A consistent view of the committed and synced rows: fjall publishes a batch, as a whole, after its sync.
+/// A consistent view of the committed and synced rows: fjall publishes a batch, as a whole, after
+/// its sync.
 pub(super) struct View {
     snapshot: fjall::Snapshot,
     db: Arc<Db>,
@@ -215,17 +273,26 @@ pub(super) struct View {
 
 impl View {
     pub(super) fn of(db: Arc<Db>) -> Self {
-        Self { snapshot: db.database.snapshot(), db }
+        Self {
+            snapshot: db.database.snapshot(),
+            db,
+        }
     }
 
     pub(super) fn get(&self, space: Space, key: &[u8]) -> Result<Option<Slice>, ReadError> {
-        self.snapshot.get(self.db.space(space), key).map_err(ReadError::from)
+        self.snapshot
+            .get(self.db.space(space), key)
+            .map_err(ReadError::from)
     }
 
     /// The rows between two keys, in the order of their keys.
     pub(super) fn scan(&self, space: Space, bounds: Bounds) -> Scan {
-        let rows = (!keys::is_empty(&bounds)).then(|| self.snapshot.range(self.db.space(space), bounds));
-        Scan { rows, _db: Arc::clone(&self.db) }
+        let rows =
+            (!keys::is_empty(&bounds)).then(|| self.snapshot.range(self.db.space(space), bounds));
+        Scan {
+            rows,
+            _db: Arc::clone(&self.db),
+        }
     }
 
     /// The rows whose keys begin with `prefix`.
@@ -253,7 +320,10 @@ impl Iterator for Scan {
     type Item = Result<(Slice, Slice), ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.rows.as_mut()?.next().map(|row| row.into_inner().map_err(ReadError::from))
+        self.rows
+            .as_mut()?
+            .next()
+            .map(|row| row.into_inner().map_err(ReadError::from))
     }
 }
 
@@ -267,7 +337,10 @@ impl Slot {
     }
 
     pub(super) fn get(&self) -> Option<Arc<Db>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Empties the slot and closes the database as soon as its last reader is done.
@@ -275,7 +348,14 @@ impl Slot {
     /// # Errors
     /// Readers are still at work at the deadline: the database is in the slot as before.
     pub(super) fn close(&self, deadline: Duration) -> Result<(), StillRead> {
-        let Some(mut db) = self.0.write().unwrap_or_else(PoisonError::into_inner).take() else { return Ok(()) };
+        let Some(mut db) = self
+            .0
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+        else {
+            return Ok(());
+        };
         let deadline = Instant::now() + deadline;
         loop {
             db = match Arc::try_unwrap(db) {

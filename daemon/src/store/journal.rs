@@ -1,7 +1,8 @@
 //! First aid for fjall's journal, from outside, while the database is closed.
 //!
-//! A journal (`N.jnl`, the largest N is being written) is a sequence of batches and then zeros. Integers are little
-//! endian; this is fjall's format 3, which [`super::open`] pins with the version of the crate.
+//! A journal (`N.jnl`, the largest N is being written) is a sequence of batches and then zeros.
+//! Integers are little endian; this is fjall's format 3, which [`super::open`] pins with the
+//! version of the crate.
 //!
 //! | part of a batch | bytes |
 //! | --- | --- |
@@ -20,17 +21,22 @@ const MAGIC: [u8; 4] = [b'F', b'J', b'L', 3];
 
 /// Cuts off each journal before its first damaged batch.
 ///
-/// A power cut can tear the last batch, which nobody was told of: some of its blocks are written, earlier ones are not.
-/// fjall forgives that where the structure breaks, but refuses to open when only the checksum is wrong. What follows a
-/// damaged batch is lost: nothing after a torn one, and after a block that went bad only what the other nodes have too.
-/// The journal as it was stays beside it, as `N.damaged`.
+/// A power cut can tear the last batch, which nobody was told of: some of its blocks are written,
+/// earlier ones are not. fjall forgives that where the structure breaks, but refuses to open when
+/// only the checksum is wrong. What follows a damaged batch is lost: nothing after a torn one, and
+/// after a block that went bad only what the other nodes have too. The journal as it was stays
+/// beside it, as `N.damaged`.
 pub(super) fn cut_damage(database: &Path) -> std::io::Result<()> {
     for path in journals(database)? {
         let bytes = std::fs::read(&path)?;
         let intact = intact_bytes(&bytes);
-        let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last.saturating_add(1));
+        let used = bytes
+            .iter()
+            .rposition(|byte| *byte != 0)
+            .map_or(0, |last| last.saturating_add(1));
         if intact < used {
-            tracing::warn!(journal = %path.display(), intact, used, "a journal is damaged: cut off there");
+            tracing::warn!(journal = %path.display(), intact, used, "a journal is damaged: cut \
+                off there");
             copy(&path, &path.with_extension("damaged"))?;
             let file = OpenOptions::new().write(true).open(&path)?;
             file.set_len(u64::try_from(intact).unwrap_or(u64::MAX))?;
@@ -42,9 +48,9 @@ pub(super) fn cut_damage(database: &Path) -> std::io::Result<()> {
 
 /// Writes the journals anew, to other blocks of the disk.
 ///
-/// After a failed sync the kernel takes the lost pages for clean: recovery reads them from memory and finds nothing wrong,
-/// later commits follow them in the same file, and after a power cut the journal would end at the damaged place, before
-/// commits that were acknowledged.
+/// After a failed sync the kernel takes the lost pages for clean: recovery reads them from memory
+/// and finds nothing wrong, later commits follow them in the same file, and after a power cut the
+/// journal would end at the damaged place, before commits that were acknowledged.
 pub(super) fn renew(database: &Path) -> std::io::Result<()> {
     for path in journals(database)? {
         let draft = path.with_extension("new");
@@ -65,7 +71,8 @@ fn journals(database: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// Copies through memory (the system's own copying may share the blocks), holes as holes, and syncs the copy.
+/// Copies through memory (the system's own copying may share the blocks), holes as holes, and syncs
+/// the copy.
 fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
     const CHUNK_BYTES: u64 = 1 << 16;
     let (from, mut to) = (File::open(from)?, File::create(to)?);
@@ -95,7 +102,9 @@ fn intact_bytes(journal: &[u8]) -> usize {
 /// What follows a whole batch with the right checksum.
 fn skip_batch(journal: &[u8]) -> Option<&[u8]> {
     let mut rest = journal;
-    let [START] = take(&mut rest)? else { return None };
+    let [START] = take(&mut rest)? else {
+        return None;
+    };
     let count = u32::from_le_bytes(take(&mut rest)?);
     let _seqno: [u8; 8] = take(&mut rest)?;
     let items = rest;
@@ -110,7 +119,9 @@ fn skip_batch(journal: &[u8]) -> Option<&[u8]> {
 }
 
 fn skip_item(rest: &mut &[u8]) -> Option<()> {
-    let [ITEM, _kind, _compression] = take(rest)? else { return None };
+    let [ITEM, _kind, _compression] = take(rest)? else {
+        return None;
+    };
     let _keyspace: [u8; 8] = take(rest)?;
     let key = usize::from(u16::from_le_bytes(take(rest)?));
     let _value: [u8; 4] = take(rest)?;
@@ -134,8 +145,13 @@ mod tests {
     /// A journal of some batches as fjall writes it, without the zeros at its end.
     fn journal(batches: u32) -> Vec<u8> {
         let dir = tempfile::tempdir().unwrap();
-        let database = Database::builder(dir.path()).worker_threads(1).open().unwrap();
-        let space = database.keyspace("space", KeyspaceCreateOptions::default).unwrap();
+        let database = Database::builder(dir.path())
+            .worker_threads(1)
+            .open()
+            .unwrap();
+        let space = database
+            .keyspace("space", KeyspaceCreateOptions::default)
+            .unwrap();
         for number in 0..batches {
             let mut batch = database.batch().durability(Some(PersistMode::Buffer));
             batch.insert(&space, number.to_be_bytes(), "compressible ".repeat(1000));
@@ -159,10 +175,15 @@ mod tests {
     #[test]
     fn a_damaged_byte_anywhere_ends_the_journal_at_its_batch() {
         let bytes = journal(3);
-        let ends: Vec<usize> = std::iter::successors(Some(0), |end| Some(bytes.len() - skip_batch(&bytes[*end..])?.len())).collect();
+        let ends: Vec<usize> = std::iter::successors(Some(0), |end| {
+            Some(bytes.len() - skip_batch(&bytes[*end..])?.len())
+        })
+        .collect();
         assert_eq!((ends.len(), ends[3]), (4, bytes.len()));
         // The number of a batch (bytes 5 to 12) is not covered by its checksum.
-        for damaged in (0..bytes.len()).filter(|at| ends.iter().all(|end| !(end + 5..end + 13).contains(at))) {
+        for damaged in
+            (0..bytes.len()).filter(|at| ends.iter().all(|end| !(end + 5..end + 13).contains(at)))
+        {
             let mut bytes = bytes.clone();
             bytes[damaged] ^= 0x10;
             let end = *ends.iter().rev().find(|end| **end <= damaged).unwrap();

@@ -1,15 +1,16 @@
 //! How rows are named: keys whose byte order is the order in which people want to see the rows.
 //!
-//! Fixed-size parts stand as they are, big endian. A text of variable length must end with something smaller than any
-//! text that continues it: a name (which has no control characters) ends with a zero byte; an order, which comes from
-//! other replicas and may be any text, has its zero bytes escaped as `00 ff` and ends with `00 00`.
+//! Fixed-size parts stand as they are, big endian. A text of variable length must end with
+//! something smaller than any text that continues it: a name (which has no control characters) ends
+//! with a zero byte; an order, which comes from other replicas and may be any text, has its zero
+//! bytes escaped as `00 ff` and ends with `00 00`.
 
 use crdt::id::{Actor, ChangeId, EntryId, ListId};
 use crdt::name::ListName;
 use std::ops::Bound;
 
-/// An order longer than this counts by its first bytes only: fjall's keys end at 65,535 bytes, a hostile order does not.
-/// Entries with equal beginnings then follow each other by id.
+/// An order longer than this counts by its first bytes only: fjall's keys end at 65,535 bytes, a
+/// hostile order does not. Entries with equal beginnings then follow each other by id.
 pub(super) const MAX_ORDER_BYTES: usize = 1024;
 
 /// Length of [`due`].
@@ -30,7 +31,9 @@ pub(super) fn vector(list: ListId, actor: Actor) -> Vec<u8> {
 
 /// The actor in a key of `vectors`; `None` if it is no such key.
 pub(super) fn actor_of(key: &[u8]) -> Option<Actor> {
-    key.get(16..).and_then(|rest| rest.try_into().ok()).map(Actor)
+    key.get(16..)
+        .and_then(|rest| rest.try_into().ok())
+        .map(Actor)
 }
 
 /// `ids`: list ‖ entry id.
@@ -122,7 +125,10 @@ pub(super) fn after(prefix: &[u8]) -> Bound<Vec<u8>> {
 pub(super) fn is_empty(bounds: &Bounds) -> bool {
     match bounds {
         (Bound::Included(first), Bound::Included(last)) => first > last,
-        (Bound::Included(from) | Bound::Excluded(from), Bound::Excluded(to) | Bound::Included(to)) => from >= to,
+        (
+            Bound::Included(from) | Bound::Excluded(from),
+            Bound::Excluded(to) | Bound::Included(to),
+        ) => from >= to,
         (Bound::Unbounded, _) | (_, Bound::Unbounded) => false,
     }
 }
@@ -133,11 +139,19 @@ mod tests {
     use proptest::prelude::*;
 
     fn orders() -> impl Strategy<Value = String> {
-        prop_oneof!["[a-c\u{0}\u{1}\u{ff}]{0,4}", "[a-zA-Z0-9]{0,12}", any::<String>()]
+        prop_oneof![
+            "[a-c\u{0}\u{1}\u{ff}]{0,4}",
+            "[a-zA-Z0-9]{0,12}",
+            any::<String>()
+        ]
     }
 
     fn dues() -> impl Strategy<Value = Option<i64>> {
-        prop_oneof![Just(None), any::<i64>().prop_map(Some), (-2..2_i64).prop_map(Some)]
+        prop_oneof![
+            Just(None),
+            any::<i64>().prop_map(Some),
+            (-2..2_i64).prop_map(Some)
+        ]
     }
 
     fn names() -> impl Strategy<Value = ListName> {

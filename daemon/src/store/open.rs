@@ -30,7 +30,10 @@ pub enum OpenError {
         pid: String,
     },
     /// A newer program wrote it. Nothing was changed.
-    #[error("the data directory {dir} has format {found}; this version of Muster knows formats up to {FORMAT}")]
+    #[error(
+        "the data directory {dir} has format {found}; this version of Muster knows formats up \
+        to {FORMAT}"
+    )]
     Newer {
         /// The directory.
         dir: PathBuf,
@@ -38,7 +41,10 @@ pub enum OpenError {
         found: u32,
     },
     /// It belongs to a node with another certificate. Nothing was changed.
-    #[error("the data directory {dir} belongs to node {owner}, but the certificate is that of node {node}")]
+    #[error(
+        "the data directory {dir} belongs to node {owner}, but the certificate is that of \
+        node {node}"
+    )]
     OtherNode {
         /// The directory.
         dir: PathBuf,
@@ -75,7 +81,8 @@ pub(super) struct Home {
 }
 
 impl Drop for Home {
-    /// Closing the file would not do: a child of this process holds a copy of it until it executes another program.
+    /// Closing the file would not do: a child of this process holds a copy of it until it executes
+    /// another program.
     fn drop(&mut self) {
         if let Err(error) = rustix::fs::flock(&self.lock, rustix::fs::FlockOperation::Unlock) {
             tracing::warn!(%error, "the data directory stays locked until this process ends");
@@ -87,14 +94,24 @@ impl Home {
     /// Makes the directory if need be, and locks it.
     pub(super) fn claim(dir: &Path) -> Result<Self, OpenError> {
         check_format(dir)?;
-        let io = |source| OpenError::Io { dir: dir.to_owned(), source };
-        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(io)?;
+        let io = |source| OpenError::Io {
+            dir: dir.to_owned(),
+            source,
+        };
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(dir)
+            .map_err(io)?;
         let lock = lock(dir)?;
         // Once more under the lock: a newer daemon may have come and gone in between.
         check_format(dir)?;
         std::fs::set_permissions(dir, Permissions::from_mode(0o700)).map_err(io)?;
         write_format(dir).map_err(io)?;
-        Ok(Self { dir: dir.to_owned(), lock })
+        Ok(Self {
+            dir: dir.to_owned(),
+            lock,
+        })
     }
 
     /// The directory.
@@ -119,14 +136,20 @@ impl Home {
 
     /// The database cannot be opened.
     pub(super) fn unusable(&self, reason: String) -> OpenError {
-        OpenError::Unusable { dir: self.dir.clone(), reason }
+        OpenError::Unusable {
+            dir: self.dir.clone(),
+            reason,
+        }
     }
 }
 
 impl Reader {
     /// Whose directory this is.
     pub(super) fn node(&self) -> Result<Option<NodeId>, ReadError> {
-        self.view()?.get(Space::Meta, NODE)?.map(|id| values::id(&id).map(NodeId)).transpose()
+        self.view()?
+            .get(Space::Meta, NODE)?
+            .map(|id| values::id(&id).map(NodeId))
+            .transpose()
     }
 }
 
@@ -142,9 +165,18 @@ fn open_or_repair(database: &Path) -> Result<Db, String> {
 }
 
 fn recovered(db: &Arc<Db>, epoch: Epoch) -> Result<Recovered, ReadError> {
-    let cluster = View::of(Arc::clone(db)).get(Space::Meta, CLUSTER)?.map(|bytes| Bytes::copy_from_slice(&bytes));
+    let cluster = View::of(Arc::clone(db))
+        .get(Space::Meta, CLUSTER)?
+        .map(|bytes| Bytes::copy_from_slice(&bytes));
     let (lists, quarantined, processes) = (read::sums(db)?, read::quarantined(db)?, processes(db)?);
-    Ok(Recovered { cluster, lists, quarantined, processes, format: FORMAT, epoch })
+    Ok(Recovered {
+        cluster,
+        lists,
+        quarantined,
+        processes,
+        format: FORMAT,
+        epoch,
+    })
 }
 
 fn processes(db: &Arc<Db>) -> Result<Vec<KeptRow>, ReadError> {
@@ -159,16 +191,31 @@ fn processes(db: &Arc<Db>) -> Result<Vec<KeptRow>, ReadError> {
 /// Refuses what a newer program wrote. Changes nothing.
 fn check_format(dir: &Path) -> Result<(), OpenError> {
     let text = match File::open(dir.join("format")) {
-        Ok(file) => read_small(&file).map_err(|source| OpenError::Io { dir: dir.to_owned(), source })?,
+        Ok(file) => read_small(&file).map_err(|source| OpenError::Io {
+            dir: dir.to_owned(),
+            source,
+        })?,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(source) => return Err(OpenError::Io { dir: dir.to_owned(), source }),
+        Err(source) => {
+            return Err(OpenError::Io {
+                dir: dir.to_owned(),
+                source,
+            });
+        }
     };
     match text.trim().parse() {
         Ok(found) if found <= FORMAT => Ok(()),
-        Ok(found) => Err(OpenError::Newer { dir: dir.to_owned(), found }),
-        Err(_) => {
-            Err(OpenError::Unusable { dir: dir.to_owned(), reason: format!("its file \"format\" says {text:?}, which is no number") })
-        }
+        Ok(found) => Err(OpenError::Newer {
+            dir: dir.to_owned(),
+            found,
+        }),
+        Err(_) => Err(OpenError::Unusable {
+            dir: dir.to_owned(),
+            reason: format!(
+                "its file \"format\" \
+                says {text:?}, which is no number"
+            ),
+        }),
     }
 }
 
@@ -186,19 +233,34 @@ fn write_format(dir: &Path) -> std::io::Result<()> {
 }
 
 fn lock(dir: &Path) -> Result<File, OpenError> {
-    let io = |source| OpenError::Io { dir: dir.to_owned(), source };
+    let io = |source| OpenError::Io {
+        dir: dir.to_owned(),
+        source,
+    };
     // Not truncated: before it is locked it holds the other daemon's pid.
-    let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).clone();
+    let options = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .clone();
     let mut file = options.open(dir.join("lock")).map_err(io)?;
     match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => {}
         Err(rustix::io::Errno::WOULDBLOCK) => {
             let pid = read_small(&file).map_err(io)?.trim().to_owned();
-            return Err(OpenError::InUse { dir: dir.to_owned(), pid });
+            return Err(OpenError::InUse {
+                dir: dir.to_owned(),
+                pid,
+            });
         }
         Err(error) => return Err(io(error.into())),
     }
-    file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(io)?;
+    file.set_len(0)
+        .and_then(|()| file.rewind())
+        .and_then(|()| writeln!(file, "{}", std::process::id()))
+        .map_err(io)?;
     Ok(file)
 }
 
@@ -208,8 +270,12 @@ fn read_small(file: &File) -> std::io::Result<String> {
     Ok(text)
 }
 
-/// What the file system of a directory has left for this process and its size, in bytes; `None` if it does not say.
+/// What the file system of a directory has left for this process and its size, in bytes; `None` if
+/// it does not say.
 pub(super) fn disk(dir: &Path) -> Option<(u64, u64)> {
     let stat = rustix::fs::statvfs(dir).ok()?;
-    Some((stat.f_bavail.saturating_mul(stat.f_frsize), stat.f_blocks.saturating_mul(stat.f_frsize)))
+    Some((
+        stat.f_bavail.saturating_mul(stat.f_frsize),
+        stat.f_blocks.saturating_mul(stat.f_frsize),
+    ))
 }

@@ -1,8 +1,9 @@
 //! After a failed commit: closing the database and opening it anew.
 //!
-//! fjall refuses everything after a failed write or sync, and rightly: which of the rows are on the disk only recovery
-//! can tell. So the database is closed, all of it, and opened again; what recovery finds is the truth. As long as the
-//! disk still fails nothing is closed, so that reading goes on.
+//! fjall refuses everything after a failed write or sync, and rightly: which of the rows are on the
+//! disk only recovery can tell. So the database is closed, all of it, and opened again; what
+//! recovery finds is the truth. As long as the disk still fails nothing is closed, so that reading
+//! goes on.
 
 use super::Recovered;
 use super::commit::Committer;
@@ -22,8 +23,8 @@ const MAX_DELAY: Duration = Duration::from_secs(5);
 const READERS_DEADLINE: Duration = Duration::from_secs(2);
 /// fjall's worker lets go of the old journal a moment after the database is closed.
 const SETTLE: Duration = Duration::from_millis(20);
-/// After a full disk this much must be free: enough for recovery to flush what the journal holds. With less, one
-/// commit would succeed and the next fail again.
+/// After a full disk this much must be free: enough for recovery to flush what the journal holds.
+/// With less, one commit would succeed and the next fail again.
 const RESERVE_BYTES: u64 = 16 << 20;
 
 /// A time without a database that takes writes.
@@ -35,7 +36,11 @@ pub(super) struct Outage {
 
 impl Outage {
     pub(super) fn new(error: WriteError) -> Self {
-        Self { error, delay: FIRST_DELAY, next_attempt: Instant::now() + FIRST_DELAY }
+        Self {
+            error,
+            delay: FIRST_DELAY,
+            next_attempt: Instant::now() + FIRST_DELAY,
+        }
     }
 
     /// What commits are answered.
@@ -58,13 +63,16 @@ impl Outage {
 pub(super) fn attempt(committer: &Committer, outage: &Outage) -> Result<Recovered, String> {
     probe_disk(committer.home.dir(), outage)?;
     let slot = &committer.shared.slot;
-    slot.close(READERS_DEADLINE).map_err(|_| "somebody still reads the old database".to_owned())?;
+    slot.close(READERS_DEADLINE)
+        .map_err(|_| "somebody still reads the old database".to_owned())?;
     std::thread::sleep(SETTLE);
     if outage.error == WriteError::Failed {
         journal::renew(&committer.home.database()).map_err(|error| error.to_string())?;
     }
     let Epoch(last) = committer.epoch;
-    let (db, recovered) = committer.home.open_database(Epoch(last.saturating_add(1)))?;
+    let (db, recovered) = committer
+        .home
+        .open_database(Epoch(last.saturating_add(1)))?;
     probe_database(&db).map_err(|error| error.to_string())?;
     Slot::put(slot, db);
     Ok(recovered)
@@ -86,10 +94,15 @@ fn probe_disk(dir: &Path, outage: &Outage) -> Result<(), String> {
         file.write_all(&[0; 4096])?;
         file.sync_data()
     };
-    probe().and_then(|()| std::fs::remove_file(&path)).map_err(|error: std::io::Error| error.to_string())
+    probe()
+        .and_then(|()| std::fs::remove_file(&path))
+        .map_err(|error: std::io::Error| error.to_string())
 }
 
 /// Whether the database takes writes.
 fn probe_database(db: &Arc<Db>) -> Result<(), fjall::Error> {
-    db.commit([((Space::Meta, b"probe".to_vec()), Some(Slice::from(&[])))], Outlives::Host)
+    db.commit(
+        [((Space::Meta, b"probe".to_vec()), Some(Slice::from(&[])))],
+        Outlives::Host,
+    )
 }

@@ -1,7 +1,7 @@
 //! From the machine's rows to the database's: views and indexes follow the entries.
 //!
-//! One [`Batch`] collects the writes of all commits of a group. It is also what later rows of the group are judged by:
-//! the entry that the first one added is the old entry of the second.
+//! One [`Batch`] collects the writes of all commits of a group. It is also what later rows of the
+//! group are judged by: the entry that the first one added is the old entry of the second.
 
 use super::db::{Db, Outlives, Space};
 use super::{ReadError, keys, values};
@@ -34,7 +34,9 @@ pub(super) fn weight(row: &Row) -> usize {
     const KEYS: usize = 256;
     let bytes = match row {
         Row::Change { bytes, .. } | Row::Snapshot { bytes, .. } => bytes.len(),
-        Row::Entry { entry, .. } => entry.as_ref().map_or(0, |entry| entry.title.len().saturating_add(entry.notes.len())),
+        Row::Entry { entry, .. } => entry.as_ref().map_or(0, |entry| {
+            entry.title.len().saturating_add(entry.notes.len())
+        }),
         Row::List { .. } => 0,
         Row::Quarantine { reason, .. } => reason.len(),
     };
@@ -43,7 +45,9 @@ pub(super) fn weight(row: &Row) -> usize {
 
 /// About how many bytes a row of the process registry adds to a batch.
 pub(super) fn kept_weight(row: &KeptRow) -> usize {
-    row.key.len().saturating_add(row.value.as_ref().map_or(0, bytes::Bytes::len))
+    row.key
+        .len()
+        .saturating_add(row.value.as_ref().map_or(0, bytes::Bytes::len))
 }
 
 /// Writes that are committed together.
@@ -55,7 +59,10 @@ pub(super) struct Batch<'db> {
 
 impl<'db> Batch<'db> {
     pub(super) fn new(db: &'db Db) -> Self {
-        Self { db, writes: BTreeMap::new() }
+        Self {
+            db,
+            writes: BTreeMap::new(),
+        }
     }
 
     /// Takes in the rows of one commit, after those of earlier ones.
@@ -64,10 +71,20 @@ impl<'db> Batch<'db> {
     /// The database cannot be read. Nothing is written, and the batch is of no use any more.
     pub(super) fn add(&mut self, rows: &[Row]) -> Result<(), ReadError> {
         // Lists first: the agenda sorts entries by their list's name.
-        let named = rows.iter().filter_map(|row| if let Row::List { list, row } = row { Some((*list, &row.name)) } else { None });
+        let named = rows.iter().filter_map(|row| {
+            if let Row::List { list, row } = row {
+                Some((*list, &row.name))
+            } else {
+                None
+            }
+        });
         let names: BTreeMap<ListId, &ListName> = named.collect();
-        let (lists, others): (Vec<_>, Vec<_>) = rows.iter().partition(|row| matches!(row, Row::List { .. }));
-        lists.into_iter().chain(others).try_for_each(|row| self.add_row(row, &names))
+        let (lists, others): (Vec<_>, Vec<_>) =
+            rows.iter().partition(|row| matches!(row, Row::List { .. }));
+        lists
+            .into_iter()
+            .chain(others)
+            .try_for_each(|row| self.add_row(row, &names))
     }
 
     /// Writes a row of `meta`, or removes it.
@@ -89,7 +106,10 @@ impl<'db> Batch<'db> {
     /// Commits.
     pub(super) fn commit(self, outlives: Outlives) -> Result<(), fjall::Error> {
         let writes = self.writes.into_iter();
-        let rows = writes.flat_map(|(space, rows)| rows.into_iter().map(move |(key, value)| ((space, key), value)));
+        let rows = writes.flat_map(|(space, rows)| {
+            rows.into_iter()
+                .map(move |(key, value)| ((space, key), value))
+        });
         self.db.commit(rows, outlives)
     }
 
@@ -101,10 +121,20 @@ impl<'db> Batch<'db> {
                 None => self.add_entry(*list, self.name(*list)?.as_ref(), *id, entry.as_deref())?,
             },
             Row::List { list, row } => self.add_list(*list, row)?,
-            Row::Snapshot { list, covers, bytes } => {
-                self.put(Space::Snapshots, list.0.to_vec(), values::encode_snapshot(covers, bytes)?);
+            Row::Snapshot {
+                list,
+                covers,
+                bytes,
+            } => {
+                self.put(
+                    Space::Snapshots,
+                    list.0.to_vec(),
+                    values::encode_snapshot(covers, bytes)?,
+                );
             }
-            Row::Quarantine { list, reason } => self.set_meta(&quarantine_key(*list), Some(reason.as_bytes())),
+            Row::Quarantine { list, reason } => {
+                self.set_meta(&quarantine_key(*list), Some(reason.as_bytes()))
+            }
         }
         Ok(())
     }
@@ -112,7 +142,9 @@ impl<'db> Batch<'db> {
     fn add_change(&mut self, list: ListId, id: ChangeId, bytes: &[u8]) -> Result<(), ReadError> {
         self.put(Space::Changes, keys::change(list, id), bytes);
         let vector = keys::vector(list, id.actor);
-        let last = self.get(Space::Vectors, &vector)?.map_or(Ok(0), |last| values::number(&last))?;
+        let last = self
+            .get(Space::Vectors, &vector)?
+            .map_or(Ok(0), |last| values::number(&last))?;
         if id.seq > last {
             self.put(Space::Vectors, vector, id.seq.to_be_bytes());
         }
@@ -129,7 +161,13 @@ impl<'db> Batch<'db> {
     }
 
     /// Moves an entry from where it stands in all views to where it belongs.
-    fn add_entry(&mut self, list: ListId, name: Option<&ListName>, id: EntryId, entry: Option<&Entry>) -> Result<(), ReadError> {
+    fn add_entry(
+        &mut self,
+        list: ListId,
+        name: Option<&ListName>,
+        id: EntryId,
+        entry: Option<&Entry>,
+    ) -> Result<(), ReadError> {
         let key = keys::id(list, id);
         let old = self.get(Space::Ids, &key)?;
         let new = entry.map(|entry| stand(entry, id));
@@ -139,7 +177,8 @@ impl<'db> Batch<'db> {
                 index_keys(list, name, due, place).for_each(|(space, key)| self.remove(space, key));
             }
             if let Some((due, place)) = new.as_deref().and_then(keys::split_due) {
-                index_keys(list, name, due, place).for_each(|(space, key)| self.put(space, key, list.0));
+                index_keys(list, name, due, place)
+                    .for_each(|(space, key)| self.put(space, key, list.0));
             }
             match &new {
                 Some(stand) => self.put(Space::Ids, key, stand),
@@ -147,14 +186,21 @@ impl<'db> Batch<'db> {
             }
         }
         if let (Some(entry), Some((_, place))) = (entry, new.as_deref().and_then(keys::split_due)) {
-            self.put(Space::Entries, keys::entry(list, place), values::encode_entry(entry)?);
+            self.put(
+                Space::Entries,
+                keys::entry(list, place),
+                values::encode_entry(entry)?,
+            );
         }
         Ok(())
     }
 
     /// The name of a list that has a row, be it in this batch.
     fn name(&self, list: ListId) -> Result<Option<ListName>, ReadError> {
-        let name = self.get(Space::Lists, &list.0)?.map(|row| values::decode_list_name(&row)).transpose()?;
+        let name = self
+            .get(Space::Lists, &list.0)?
+            .map(|row| values::decode_list_name(&row))
+            .transpose()?;
         if name.is_none() {
             tracing::error!(%list, "an entry was written before its list");
         }
@@ -169,7 +215,10 @@ impl<'db> Batch<'db> {
     }
 
     fn put(&mut self, space: Space, key: Vec<u8>, value: impl AsRef<[u8]>) {
-        self.writes.entry(space).or_default().insert(key, Some(Slice::from(value.as_ref())));
+        self.writes
+            .entry(space)
+            .or_default()
+            .insert(key, Some(Slice::from(value.as_ref())));
     }
 
     fn remove(&mut self, space: Space, key: Vec<u8>) {
@@ -179,11 +228,21 @@ impl<'db> Batch<'db> {
 
 /// The value in `ids`, from which the keys of an entry in all views can be made: due ‖ place.
 fn stand(entry: &Entry, id: EntryId) -> Vec<u8> {
-    [keys::due(entry.due.map(|due| due.sort_ms())).as_slice(), &keys::place(&entry.order, id)].concat()
+    [
+        keys::due(entry.due.map(|due| due.sort_ms())).as_slice(),
+        &keys::place(&entry.order, id),
+    ]
+    .concat()
 }
 
-/// The keys of an entry that stands there in the indexes by due time: its list's, if it is due at all, and the agenda.
-fn index_keys(list: ListId, name: Option<&ListName>, due: &[u8], place: &[u8]) -> impl Iterator<Item = (Space, Vec<u8>)> + use<> {
+/// The keys of an entry that stands there in the indexes by due time: its list's, if it is due at
+/// all, and the agenda.
+fn index_keys(
+    list: ListId,
+    name: Option<&ListName>,
+    due: &[u8],
+    place: &[u8],
+) -> impl Iterator<Item = (Space, Vec<u8>)> + use<> {
     let dated = keys::is_dated(due).then(|| (Space::Dues, keys::dated(list, due, place)));
     let agenda = name.map(|name| (Space::Agenda, keys::agenda(due, name, place)));
     dated.into_iter().chain(agenda)

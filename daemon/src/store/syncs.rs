@@ -1,4 +1,5 @@
-//! How long the latest syncs took: a disk that gets slow shows here at once, however long it was quick before.
+//! How long the latest syncs took: a disk that gets slow shows here at once, however long it was
+//! quick before.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -20,13 +21,18 @@ impl Syncs {
         times.push_back(took);
     }
 
-    /// The time that half of them took at most, and that which 99 of 100 did; `None` before the first one.
+    /// The time that half of them took at most, and that which 99 of 100 did; `None` before the
+    /// first one.
     pub(super) fn quantiles(&self) -> Option<(Duration, Duration)> {
         let times = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut sorted: Vec<Duration> = times.iter().copied().collect();
         drop(times);
         sorted.sort_unstable();
-        let at = |percent: usize| sorted.get((sorted.len() * percent).div_ceil(100).saturating_sub(1)).copied();
+        let at = |percent: usize| {
+            sorted
+                .get((sorted.len() * percent).div_ceil(100).saturating_sub(1))
+                .copied()
+        };
         Some((at(50)?, at(99)?))
     }
 }
@@ -40,8 +46,14 @@ mod tests {
         let syncs = Syncs::default();
         assert_eq!(syncs.quantiles(), None);
         syncs.note(Duration::from_secs(9));
-        assert_eq!(syncs.quantiles(), Some((Duration::from_secs(9), Duration::from_secs(9))));
+        assert_eq!(
+            syncs.quantiles(),
+            Some((Duration::from_secs(9), Duration::from_secs(9)))
+        );
         (1..=KEPT).for_each(|n| syncs.note(Duration::from_millis(u64::try_from(n).unwrap())));
-        assert_eq!(syncs.quantiles(), Some((Duration::from_millis(256), Duration::from_millis(507))));
+        assert_eq!(
+            syncs.quantiles(),
+            Some((Duration::from_millis(256), Duration::from_millis(507)))
+        );
     }
 }

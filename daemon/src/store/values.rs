@@ -1,4 +1,5 @@
-//! What rows hold: bincode 2 (standard configuration, as on the wire), with what must be read quickly in front.
+//! What rows hold: bincode 2 (standard configuration, as on the wire), with what must be read
+//! quickly in front.
 
 use super::ReadError;
 use bytes::Bytes;
@@ -13,18 +14,23 @@ use serde::de::DeserializeOwned;
 const MAX_ROW_BYTES: usize = 64 << 20;
 
 fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, ReadError> {
-    bincode::serde::encode_to_vec(value, bincode::config::standard()).map_err(|error| ReadError::Malformed(error.to_string()))
+    bincode::serde::encode_to_vec(value, bincode::config::standard())
+        .map_err(|error| ReadError::Malformed(error.to_string()))
 }
 
 /// Decodes a value from the beginning of `bytes`.
 fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ReadError> {
     let config = bincode::config::standard().with_limit::<MAX_ROW_BYTES>();
     let decoded = bincode::serde::decode_from_slice(bytes, config);
-    decoded.map(|(value, _)| value).map_err(|error| ReadError::Malformed(error.to_string()))
+    decoded
+        .map(|(value, _)| value)
+        .map_err(|error| ReadError::Malformed(error.to_string()))
 }
 
 fn split(bytes: &[u8], at: usize) -> Result<(&[u8], &[u8]), ReadError> {
-    bytes.split_at_checked(at).ok_or_else(|| ReadError::Malformed(format!("{} bytes are too few", bytes.len())))
+    bytes
+        .split_at_checked(at)
+        .ok_or_else(|| ReadError::Malformed(format!("{} bytes are too few", bytes.len())))
 }
 
 /// A number of eight bytes, big endian.
@@ -35,7 +41,9 @@ pub(super) fn number(bytes: &[u8]) -> Result<u64, ReadError> {
 
 /// Sixteen bytes: an id.
 pub(super) fn id(bytes: &[u8]) -> Result<[u8; 16], ReadError> {
-    bytes.try_into().map_err(|_| ReadError::Malformed(format!("{} bytes are no id", bytes.len())))
+    bytes
+        .try_into()
+        .map_err(|_| ReadError::Malformed(format!("{} bytes are no id", bytes.len())))
 }
 
 /// An entry as it is.
@@ -69,7 +77,10 @@ pub(super) fn decode_list_name(bytes: &[u8]) -> Result<ListName, ReadError> {
 }
 
 /// length of the vector ‖ vector ‖ document.
-pub(super) fn encode_snapshot(covers: &VersionVector, document: &Bytes) -> Result<Vec<u8>, ReadError> {
+pub(super) fn encode_snapshot(
+    covers: &VersionVector,
+    document: &Bytes,
+) -> Result<Vec<u8>, ReadError> {
     let vector = encode(covers)?;
     let length = u64::try_from(vector.len()).unwrap_or(u64::MAX);
     Ok([length.to_be_bytes().as_slice(), &vector, document].concat())
@@ -91,7 +102,14 @@ mod tests {
     #[test]
     fn the_front_of_a_list_row_is_its_sum_and_name() {
         let name = ListName::new("groceries").unwrap();
-        let row = ListRow { name, total: 3, open: 2, modified_at: -5, heads: vec![ChangeHash([1; 32])], sum: u64::MAX - 1 };
+        let row = ListRow {
+            name,
+            total: 3,
+            open: 2,
+            modified_at: -5,
+            heads: vec![ChangeHash([1; 32])],
+            sum: u64::MAX - 1,
+        };
         let bytes = encode_list(&row).unwrap();
         assert_eq!(decode_list_sum(&bytes).unwrap(), row.sum);
         assert_eq!(decode_list_name(&bytes).unwrap(), row.name);
@@ -100,9 +118,17 @@ mod tests {
 
     #[test]
     fn a_snapshot_reads_back() {
-        let covers: VersionVector = [ChangeId { actor: Actor([3; 16]), seq: 9 }].into_iter().collect();
+        let covers: VersionVector = [ChangeId {
+            actor: Actor([3; 16]),
+            seq: 9,
+        }]
+        .into_iter()
+        .collect();
         let bytes = encode_snapshot(&covers, &Bytes::from_static(b"document")).unwrap();
-        assert_eq!(decode_snapshot(&bytes).unwrap(), (covers, Bytes::from_static(b"document")));
+        assert_eq!(
+            decode_snapshot(&bytes).unwrap(),
+            (covers, Bytes::from_static(b"document"))
+        );
     }
 
     proptest! {

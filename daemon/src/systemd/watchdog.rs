@@ -1,9 +1,10 @@
 //! Feeds the service manager's watchdog for as long as the node really works.
 //!
-//! A timer that feeds it would only prove that a timer runs. So before each feeding every part proves that it makes
-//! progress by a round trip of its own: the threads of the machines and of the store answer a call that passes their
-//! queue, and the API answers a request on its socket. One that does not, and the manager is not told; when that goes on for
-//! the time that it allows, it kills the daemon and starts it again.
+//! A timer that feeds it would only prove that a timer runs. So before each feeding every part
+//! proves that it makes progress by a round trip of its own: the threads of the machines and of the
+//! store answer a call that passes their queue, and the API answers a request on its socket. One
+//! that does not, and the manager is not told; when that goes on for the time that it allows, it
+//! kills the daemon and starts it again.
 
 use super::tell;
 use crate::metrics;
@@ -25,7 +26,10 @@ pub(crate) struct Part {
 
 impl Part {
     pub(crate) fn new(name: &'static str, post: impl Fn(Call) + Send + 'static) -> Self {
-        Self { name, post: Box::new(post) }
+        Self {
+            name,
+            post: Box::new(post),
+        }
     }
 
     pub(crate) fn name(&self) -> &'static str {
@@ -46,10 +50,19 @@ pub(crate) struct Watchdog {
 impl Watchdog {
     /// Starts to feed it, if the manager wants that.
     pub(crate) fn start(service: &Service, socket: Option<PathBuf>) -> Self {
-        let Some(allowed) = sd_notify::watchdog_enabled() else { return Self { _end: None } };
+        let Some(allowed) = sd_notify::watchdog_enabled() else {
+            return Self { _end: None };
+        };
         let (end, ended) = channel();
-        let feeder = Feeder { parts: service.parts(), socket, allowed };
-        match std::thread::Builder::new().name("watchdog".to_owned()).spawn(move || feeder.run(&ended)) {
+        let feeder = Feeder {
+            parts: service.parts(),
+            socket,
+            allowed,
+        };
+        match std::thread::Builder::new()
+            .name("watchdog".to_owned())
+            .spawn(move || feeder.run(&ended))
+        {
             Ok(_) => Self { _end: Some(end) },
             Err(error) => {
                 tracing::error!(%error, "the watchdog cannot be fed: there is no thread for it");
@@ -75,7 +88,10 @@ impl Feeder {
                 tell(&[NotifyState::Watchdog]);
                 metrics::watchdog_fed();
             } else if ended.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty) {
-                tracing::error!(parts = hung.join(","), "no progress: the watchdog is not fed");
+                tracing::error!(
+                    parts = hung.join(","),
+                    "no progress: the watchdog is not fed"
+                );
                 hung.into_iter().for_each(metrics::watchdog_withheld);
             }
         }
@@ -84,10 +100,17 @@ impl Feeder {
     /// Those that do not answer in half of the time.
     fn hung(&self) -> Vec<&'static str> {
         let deadline = Instant::now() + self.allowed / 2;
-        let asked: Vec<(&Part, Receiver<()>)> = self.parts.iter().map(|part| (part, ask(part))).collect();
-        let is_served = self.socket.as_deref().is_none_or(|socket| is_served(socket, self.allowed / 2));
+        let asked: Vec<(&Part, Receiver<()>)> =
+            self.parts.iter().map(|part| (part, ask(part))).collect();
+        let is_served = self
+            .socket
+            .as_deref()
+            .is_none_or(|socket| is_served(socket, self.allowed / 2));
         let left = || deadline.saturating_duration_since(Instant::now());
-        let silent = asked.iter().filter(|(_, answer)| answer.recv_timeout(left()).is_err()).map(|(part, _)| part.name);
+        let silent = asked
+            .iter()
+            .filter(|(_, answer)| answer.recv_timeout(left()).is_err())
+            .map(|(part, _)| part.name);
         let mut hung: Vec<_> = silent.chain((!is_served).then_some("api")).collect();
         hung.dedup();
         hung
@@ -103,8 +126,8 @@ fn ask(part: &Part) -> Receiver<()> {
     told
 }
 
-/// Whether a request on the socket is answered. Where the socket was removed nothing can be asked, which is no hang: a
-/// restart would not bring back one that the manager made.
+/// Whether a request on the socket is answered. Where the socket was removed nothing can be asked,
+/// which is no hang: a restart would not bring back one that the manager made.
 fn is_served(socket: &Path, limit: Duration) -> bool {
     match request(socket, limit) {
         Ok(answer) => answer.starts_with(b"HTTP/1.1 200"),
@@ -133,9 +156,17 @@ mod tests {
     fn a_part_that_does_not_answer_is_named_once() {
         let works = || Part::new("store", |call| call());
         let hangs = || Part::new("lists", drop);
-        let feeder = Feeder { parts: vec![works(), hangs(), hangs()], socket: None, allowed: LIMIT };
+        let feeder = Feeder {
+            parts: vec![works(), hangs(), hangs()],
+            socket: None,
+            allowed: LIMIT,
+        };
         assert_eq!(feeder.hung(), ["lists"]);
-        let feeder = Feeder { parts: vec![works()], socket: None, allowed: LIMIT };
+        let feeder = Feeder {
+            parts: vec![works()],
+            socket: None,
+            allowed: LIMIT,
+        };
         assert!(feeder.hung().is_empty());
     }
 

@@ -1,7 +1,7 @@
 //! Codes: what a link to the page carries in the place of a token.
 //!
-//! A code is good once and for a minute, so a link that is left behind in a history or on a screen opens nothing. Codes
-//! are kept in memory, as hashes: a restart ends them all.
+//! A code is good once and for a minute, so a link that is left behind in a history or on a screen
+//! opens nothing. Codes are kept in memory, as hashes: a restart ends them all.
 
 use super::text::{self, Secret, TokenId};
 use crate::shell::{random, wall_ms};
@@ -45,10 +45,16 @@ pub(crate) struct Made {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum CodeError {
     /// The user has as many as may be.
-    #[error("uid {0} has {MAX_PER_USER} codes that were not used yet, which is as many as may be: wait a minute")]
+    #[error(
+        "uid {0} has {MAX_PER_USER} codes that were not used yet, which is as many as may be: \
+        wait a minute"
+    )]
     UserFull(u32),
     /// The node has as many as may be.
-    #[error("this node has {MAX_IN_ALL} codes that were not used yet, which is as many as may be: wait a minute")]
+    #[error(
+        "this node has {MAX_IN_ALL} codes that were not used yet, which is as many as may be: \
+        wait a minute"
+    )]
     Full,
     /// The kernel gives no random bytes.
     #[error("{0}")]
@@ -70,17 +76,35 @@ impl Codes {
         if book.len() >= MAX_IN_ALL {
             return Err(CodeError::Full);
         }
-        book.insert(id, Kept { uid, hash: secret.hash(), ends: Instant::now() + TTL });
-        let expires_ms = wall_ms().saturating_add(i64::try_from(TTL.as_millis()).unwrap_or(i64::MAX));
-        Ok(Made { id, text: secret.code(id), expires_ms })
+        book.insert(
+            id,
+            Kept {
+                uid,
+                hash: secret.hash(),
+                ends: Instant::now() + TTL,
+            },
+        );
+        let expires_ms =
+            wall_ms().saturating_add(i64::try_from(TTL.as_millis()).unwrap_or(i64::MAX));
+        Ok(Made {
+            id,
+            text: secret.code(id),
+            expires_ms,
+        })
     }
 
     /// Takes a code for good; gives whose it was. `None` if there is no such code, or no longer.
     pub(crate) fn spend(&self, text: &str) -> Option<u32> {
         let (id, secret) = text::parse_code(text)?;
         let mut book = self.book();
-        let is_right = book.get(&id).is_some_and(|kept| kept.hash.ct_eq(&secret.hash()).into());
-        if is_right { book.remove(&id).map(|kept| kept.uid) } else { None }
+        let is_right = book
+            .get(&id)
+            .is_some_and(|kept| kept.hash.ct_eq(&secret.hash()).into());
+        if is_right {
+            book.remove(&id).map(|kept| kept.uid)
+        } else {
+            None
+        }
     }
 
     /// Whether that code of that user is still to be used.
@@ -118,7 +142,14 @@ mod tests {
         let (mine, other) = (codes.create(7).unwrap(), codes.create(7).unwrap());
         let (id, _) = mine.text.split_once('_').unwrap();
         let (_, secret) = other.text.split_once('_').unwrap();
-        for wrong in ["", id, secret, &format!("{id}_{secret}"), &format!("muster_{}", mine.text), &mine.text.to_uppercase()] {
+        for wrong in [
+            "",
+            id,
+            secret,
+            &format!("{id}_{secret}"),
+            &format!("muster_{}", mine.text),
+            &mine.text.to_uppercase(),
+        ] {
             assert_eq!(codes.spend(wrong), None, "{wrong}");
         }
         assert_eq!(codes.spend(&mine.text), Some(7));
@@ -128,7 +159,12 @@ mod tests {
     fn a_code_ends_by_itself() {
         let codes = Codes::default();
         let made = codes.create(7).unwrap();
-        codes.book.lock().unwrap().values_mut().for_each(|kept| kept.ends = Instant::now());
+        codes
+            .book
+            .lock()
+            .unwrap()
+            .values_mut()
+            .for_each(|kept| kept.ends = Instant::now());
         assert!(!codes.waits(made.id, 7));
         assert_eq!(codes.spend(&made.text), None);
     }
@@ -136,7 +172,9 @@ mod tests {
     #[test]
     fn a_user_and_a_node_have_a_bounded_number() {
         let codes = Codes::default();
-        let of_one: Vec<Made> = (0..MAX_PER_USER).map(|_| codes.create(0).unwrap()).collect();
+        let of_one: Vec<Made> = (0..MAX_PER_USER)
+            .map(|_| codes.create(0).unwrap())
+            .collect();
         assert_eq!(codes.create(0).unwrap_err(), CodeError::UserFull(0));
         assert_eq!(codes.spend(&of_one[0].text), Some(0));
         assert!(codes.create(0).is_ok());

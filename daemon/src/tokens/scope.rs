@@ -37,7 +37,8 @@ impl Scope {
         Self::ALL.into_iter().find(|scope| scope.as_str() == name)
     }
 
-    /// How long a token is good when nobody says: minutes for what people do now, a month for what stays in a file.
+    /// How long a token is good when nobody says: minutes for what people do now, a month for what
+    /// stays in a file.
     pub(crate) fn default_ttl(self) -> Duration {
         match self {
             Self::Page | Self::Read => 15 * MINUTE,
@@ -64,7 +65,10 @@ impl fmt::Display for Scope {
 /// Reads how long a token is to be good: a whole number with `s`, `m`, `h`, `d` or `y` (365 days).
 pub(crate) fn parse_ttl(text: &str) -> Option<Duration> {
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-    let number: u32 = digits.parse().ok().filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
+    let number: u32 = digits
+        .parse()
+        .ok()
+        .filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
     let unit = match unit {
         "s" => Duration::from_secs(1),
         "m" => MINUTE,
@@ -80,8 +84,13 @@ pub(crate) fn parse_ttl(text: &str) -> Option<Duration> {
 pub(crate) fn show_ttl(ttl: Duration) -> String {
     let units = [(365 * DAY, "y"), (DAY, "d"), (HOUR, "h"), (MINUTE, "m")];
     let seconds = ttl.as_secs();
-    let fitting = units.into_iter().find(|(unit, _)| seconds > 0 && seconds.is_multiple_of(unit.as_secs()));
-    fitting.map_or_else(|| format!("{seconds}s"), |(unit, name)| format!("{}{name}", seconds / unit.as_secs()))
+    let fitting = units
+        .into_iter()
+        .find(|(unit, _)| seconds > 0 && seconds.is_multiple_of(unit.as_secs()));
+    fitting.map_or_else(
+        || format!("{seconds}s"),
+        |(unit, name)| format!("{}{name}", seconds / unit.as_secs()),
+    )
 }
 
 #[cfg(test)]
@@ -90,22 +99,52 @@ mod tests {
 
     #[test]
     fn a_scope_has_one_name() {
-        assert!(Scope::ALL.into_iter().all(|scope| Scope::named(scope.as_str()) == Some(scope)));
+        assert!(
+            Scope::ALL
+                .into_iter()
+                .all(|scope| Scope::named(scope.as_str()) == Some(scope))
+        );
         assert_eq!(Scope::named("admin"), None);
     }
 
     #[test]
     fn defaults_are_within_what_is_allowed() {
-        assert!(Scope::ALL.into_iter().all(|scope| scope.default_ttl() <= scope.max_ttl()));
+        assert!(
+            Scope::ALL
+                .into_iter()
+                .all(|scope| scope.default_ttl() <= scope.max_ttl())
+        );
     }
 
     #[test]
     fn a_time_to_live_has_a_unit() {
-        for (text, seconds) in [("90s", 90), ("15m", 900), ("12h", 43_200), ("30d", 2_592_000), ("1y", 31_536_000)] {
-            assert_eq!(parse_ttl(text), Some(Duration::from_secs(seconds)), "{text}");
+        for (text, seconds) in [
+            ("90s", 90),
+            ("15m", 900),
+            ("12h", 43_200),
+            ("30d", 2_592_000),
+            ("1y", 31_536_000),
+        ] {
+            assert_eq!(
+                parse_ttl(text),
+                Some(Duration::from_secs(seconds)),
+                "{text}"
+            );
             assert_eq!(show_ttl(Duration::from_secs(seconds)), text);
         }
-        for text in ["", "s", "15", "-1s", "+1s", "1.5h", "5ms", "1w", "1 h", "99999999999d", "1é"] {
+        for text in [
+            "",
+            "s",
+            "15",
+            "-1s",
+            "+1s",
+            "1.5h",
+            "5ms",
+            "1w",
+            "1 h",
+            "99999999999d",
+            "1é",
+        ] {
             assert_eq!(parse_ttl(text), None, "{text}");
         }
     }

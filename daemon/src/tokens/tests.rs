@@ -21,8 +21,16 @@ async fn a_token_is_good_for_its_text_only_and_outlives_a_restart() {
     assert_eq!(tokens.bearer(&text).unwrap().token, view);
     let (head, tail) = text.rsplit_once('_').unwrap();
     let (_, other_tail) = other.rsplit_once('_').unwrap();
-    assert!(tokens.bearer(&format!("{head}_{other_tail}")).is_none(), "one token's id with another one's secret");
-    assert!(tokens.bearer(&format!("muster_{}_{tail}", TokenId([0; 8]))).is_none());
+    assert!(
+        tokens.bearer(&format!("{head}_{other_tail}")).is_none(),
+        "one token's id with \
+        another one's secret"
+    );
+    assert!(
+        tokens
+            .bearer(&format!("muster_{}_{tail}", TokenId([0; 8])))
+            .is_none()
+    );
     close(tokens);
     let tokens = open(&dir);
     assert_eq!(tokens.bearer(&text).unwrap().token, view);
@@ -35,7 +43,14 @@ async fn the_secret_is_not_on_the_disk() {
     let tokens = open(&dir);
     let (_, text) = tokens.create(7, Scope::Sd, DAY).await.unwrap();
     let (_, secret) = text::parse(&text).unwrap();
-    let (_, record) = tokens.shared.store.reader().tokens().unwrap().pop().unwrap();
+    let (_, record) = tokens
+        .shared
+        .store
+        .reader()
+        .tokens()
+        .unwrap()
+        .pop()
+        .unwrap();
     assert_eq!(decode(&record).unwrap().hash, secret.hash());
     assert!(!record.windows(32).any(|window| window == secret.0));
 }
@@ -61,7 +76,10 @@ async fn a_token_that_the_disk_does_not_let_go_of_is_refused_all_the_same() {
     close(tokens.clone());
     assert_eq!(tokens.revoke(view.id).await, Err(WriteError::Failed));
     assert!(tokens.bearer(&text).is_none());
-    assert!(tokens.find(view.id).is_some(), "so that it can be tried again");
+    assert!(
+        tokens.find(view.id).is_some(),
+        "so that it can be tried again"
+    );
 }
 
 #[tokio::test]
@@ -69,7 +87,10 @@ async fn what_the_disk_refused_is_no_token() {
     let dir = tempfile::tempdir().unwrap();
     let tokens = open(&dir);
     close(tokens.clone());
-    assert_eq!(tokens.create(7, Scope::Page, DAY).await, Err(CreateError::Write(WriteError::Failed)));
+    assert_eq!(
+        tokens.create(7, Scope::Page, DAY).await,
+        Err(CreateError::Write(WriteError::Failed))
+    );
     assert!(tokens.list().is_empty());
 }
 
@@ -83,7 +104,15 @@ async fn an_expired_token_is_refused_and_goes_away() {
         kept.record.expires_ms = wall_ms();
     }
     assert!(tokens.bearer(&text).is_none());
-    assert!(Bearer { token: tokens.find(view.id).unwrap(), ..bearer }.over().now_or_never().is_some());
+    assert!(
+        Bearer {
+            token: tokens.find(view.id).unwrap(),
+            ..bearer
+        }
+        .over()
+        .now_or_never()
+        .is_some()
+    );
     assert!(tokens.list().is_empty());
     close(tokens);
     let (store, _) = Store::open(dir.path(), |_| {}).unwrap();
@@ -94,22 +123,40 @@ async fn an_expired_token_is_refused_and_goes_away() {
 async fn a_user_and_a_node_have_a_bounded_number() {
     let dir = tempfile::tempdir().unwrap();
     let tokens = open(&dir);
-    let record = |uid| Record { uid, scope: Scope::Read, hash: [0; 32], expires_ms: i64::MAX };
+    let record = |uid| Record {
+        uid,
+        scope: Scope::Read,
+        hash: [0; 32],
+        expires_ms: i64::MAX,
+    };
     let id = |n: usize| TokenId((n as u64).to_be_bytes());
     for n in 0..MAX_PER_USER {
         tokens.enter(id(n), record(1)).unwrap();
     }
-    assert_eq!(tokens.create(1, Scope::Read, DAY).await, Err(CreateError::UserFull(1)));
+    assert_eq!(
+        tokens.create(1, Scope::Read, DAY).await,
+        Err(CreateError::UserFull(1))
+    );
     assert!(tokens.create(2, Scope::Read, DAY).await.is_ok());
     for n in MAX_PER_USER..MAX_IN_ALL - 1 {
-        tokens.enter(id(n), record(3 + (n / MAX_PER_USER) as u32)).unwrap();
+        tokens
+            .enter(id(n), record(3 + (n / MAX_PER_USER) as u32))
+            .unwrap();
     }
-    assert_eq!(tokens.create(2, Scope::Read, DAY).await, Err(CreateError::Full));
+    assert_eq!(
+        tokens.create(2, Scope::Read, DAY).await,
+        Err(CreateError::Full)
+    );
 }
 
 #[test]
 fn a_damaged_record_is_none() {
-    let record = Record { uid: 7, scope: Scope::Sd, hash: [9; 32], expires_ms: 1 };
+    let record = Record {
+        uid: 7,
+        scope: Scope::Sd,
+        hash: [9; 32],
+        expires_ms: 1,
+    };
     let bytes = encode(&record).unwrap();
     assert_eq!(decode(&bytes), Some(record));
     assert_eq!(decode(&bytes[1..]), None);

@@ -1,6 +1,6 @@
-//! Tokens as text: `muster_` id `_` secret, all of it lower-case letters, digits and underscores, so that a double click
-//! takes it whole and scanners for leaked secrets know it by its beginning. The codes of links are written alike, without
-//! the beginning.
+//! Tokens as text: `muster_` id `_` secret, all of it lower-case letters, digits and underscores,
+//! so that a double click takes it whole and scanners for leaked secrets know it by its beginning.
+//! The codes of links are written alike, without the beginning.
 
 use sha2::{Digest, Sha256};
 use std::fmt;
@@ -26,7 +26,8 @@ impl FromStr for TokenId {
     }
 }
 
-/// What makes a token good. Only its hash is kept. Of 256 random bits a plain hash is enough: there is nothing to guess.
+/// What makes a token good. Only its hash is kept. Of 256 random bits a plain hash is enough: there
+/// is nothing to guess.
 pub(super) struct Secret(pub(super) [u8; 32]);
 
 impl Secret {
@@ -58,11 +59,13 @@ pub(super) fn parse_code(text: &str) -> Option<(TokenId, Secret)> {
 
 fn hex(bytes: &[u8]) -> String {
     use fmt::Write;
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    bytes
+        .iter()
+        .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }
 
 fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
@@ -75,7 +78,12 @@ fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
         [high, low] => Some(digit(high)? << 4 | digit(low)?),
         _ => None,
     };
-    text.as_bytes().chunks(2).map(pair).collect::<Option<Vec<u8>>>()?.try_into().ok()
+    text.as_bytes()
+        .chunks(2)
+        .map(pair)
+        .collect::<Option<Vec<u8>>>()?
+        .try_into()
+        .ok()
 }
 
 #[cfg(test)]
@@ -103,7 +111,13 @@ mod tests {
     fn a_token_has_one_form_only() {
         let good = Secret([0xab; 32]).text(TokenId([1; 8]));
         assert!(parse(&good).is_some());
-        for bad in [good.to_uppercase(), format!(" {good}"), format!("{good}0"), good.replace("muster_", ""), good.replace("ab", "AB")] {
+        for bad in [
+            good.to_uppercase(),
+            format!(" {good}"),
+            format!("{good}0"),
+            good.replace("muster_", ""),
+            good.replace("ab", "AB"),
+        ] {
             assert!(parse(&bad).is_none(), "{bad}");
         }
     }

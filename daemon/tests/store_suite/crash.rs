@@ -14,7 +14,10 @@ fn every_acknowledged_commit_survives_kill_9() {
     let dir = tempfile::tempdir().unwrap();
     let mut last = None;
     for kill in 1..=KILLS {
-        let mut writer = writer::Writer::start("crash::every_acknowledged_commit_survives_kill_9", dir.path());
+        let mut writer = writer::Writer::start(
+            "crash::every_acknowledged_commit_survives_kill_9",
+            dir.path(),
+        );
         writer.wait_for(rand::rng().random_range(1..600));
         last = writer.kill().or(last);
         // Every other time the next writer finds the store as the kill left it.
@@ -46,8 +49,19 @@ fn a_torn_commit_at_the_end_does_not_keep_the_store_from_opening() {
     let (store, ..) = rows::open(dir.path());
     let commit = |seq| {
         let bytes: Vec<u8> = rand::random_iter().take(20_000).collect();
-        let id = ChangeId { actor: rows::ACTOR, seq };
-        rows::commit(&store, vec![Row::Change { list: rows::id(1), id, bytes: bytes.into() }]).unwrap();
+        let id = ChangeId {
+            actor: rows::ACTOR,
+            seq,
+        };
+        rows::commit(
+            &store,
+            vec![Row::Change {
+                list: rows::id(1),
+                id,
+                bytes: bytes.into(),
+            }],
+        )
+        .unwrap();
     };
     (1..=COMMITS).for_each(commit);
     image(dir.path(), crashed.path());

@@ -38,7 +38,11 @@ impl Drop for Mount {
     fn drop(&mut self) {
         // Lazily: a failed test may have left files open.
         let unmounted = Command::new("umount").arg("--lazy").arg(&self.0).status();
-        assert!(std::thread::panicking() || unmounted.unwrap().success(), "{} stays mounted", self.0.display());
+        assert!(
+            std::thread::panicking() || unmounted.unwrap().success(),
+            "{} stays mounted",
+            self.0.display()
+        );
     }
 }
 

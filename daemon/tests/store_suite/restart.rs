@@ -14,7 +14,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 
 fn vector(seq: u64) -> VersionVector {
-    [ChangeId { actor: rows::ACTOR, seq }].into_iter().collect()
+    [ChangeId {
+        actor: rows::ACTOR,
+        seq,
+    }]
+    .into_iter()
+    .collect()
 }
 
 fn refusal(dir: &Path) -> OpenError {
@@ -26,36 +31,95 @@ fn everything_committed_is_there_after_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let (store, fresh, _) = rows::open(dir.path());
     assert!(fresh.lists.is_empty() && fresh.cluster.is_none());
-    let snapshot = Row::Snapshot { list: rows::id(1), covers: vector(2), bytes: Bytes::from_static(b"saved") };
-    rows::commit(&store, vec![rows::list(1, 0, &vector(3)), rows::change(1, 1), rows::change(1, 2), rows::change(1, 3), snapshot]).unwrap();
-    rows::commit(&store, vec![rows::list(2, 0, &vector(1)), rows::change(2, 1)]).unwrap();
-    rows::commit(&store, vec![Row::Quarantine { list: rows::id(2), reason: "it is odd".to_owned() }]).unwrap();
+    let snapshot = Row::Snapshot {
+        list: rows::id(1),
+        covers: vector(2),
+        bytes: Bytes::from_static(b"saved"),
+    };
+    rows::commit(
+        &store,
+        vec![
+            rows::list(1, 0, &vector(3)),
+            rows::change(1, 1),
+            rows::change(1, 2),
+            rows::change(1, 3),
+            snapshot,
+        ],
+    )
+    .unwrap();
+    rows::commit(
+        &store,
+        vec![rows::list(2, 0, &vector(1)), rows::change(2, 1)],
+    )
+    .unwrap();
+    rows::commit(
+        &store,
+        vec![Row::Quarantine {
+            list: rows::id(2),
+            reason: "it is odd".to_owned(),
+        }],
+    )
+    .unwrap();
     let (tell, told) = channel();
-    store.keep_cluster(Bytes::from_static(b"roster"), Box::new(move |result| tell.send(result).unwrap()));
+    store.keep_cluster(
+        Bytes::from_static(b"roster"),
+        Box::new(move |result| tell.send(result).unwrap()),
+    );
     assert_eq!(told.recv().unwrap(), Ok(()));
     store.close();
 
     let (store, mut recovered, _) = rows::open(dir.path());
     recovered.lists.sort();
-    let mut lists = vec![(rows::id(1), vector(3).sum(rows::id(1))), (rows::id(2), vector(1).sum(rows::id(2)))];
+    let mut lists = vec![
+        (rows::id(1), vector(3).sum(rows::id(1))),
+        (rows::id(2), vector(1).sum(rows::id(2))),
+    ];
     lists.sort();
     assert_eq!(recovered.lists, lists);
     assert_eq!(recovered.quarantined, [rows::id(2)]);
     assert_eq!(recovered.cluster, Some(Bytes::from_static(b"roster")));
     let reader = store.reader();
-    assert_eq!(reader.quarantine(rows::id(2)).unwrap().as_deref(), Some("it is odd"));
+    assert_eq!(
+        reader.quarantine(rows::id(2)).unwrap().as_deref(),
+        Some("it is odd")
+    );
     assert_eq!(reader.name(rows::id(1)).unwrap(), Some(rows::name(1)));
     assert_eq!(reader.name(rows::id(9)).unwrap(), None);
     assert_eq!(reader.vector(rows::id(1)).unwrap(), vector(3));
-    assert_eq!(reader.snapshot(rows::id(1)).unwrap(), Some((vector(2), Bytes::from_static(b"saved"))));
-    let range = Range { actor: rows::ACTOR, from: 2, to: 9 };
-    assert_eq!(reader.changes(rows::id(1), range).unwrap(), [rows::change_bytes(1, 2), rows::change_bytes(1, 3)]);
-    assert_eq!(reader.changes(rows::id(1), Range { actor: Actor([8; 16]), ..range }).unwrap(), Vec::<Bytes>::new());
+    assert_eq!(
+        reader.snapshot(rows::id(1)).unwrap(),
+        Some((vector(2), Bytes::from_static(b"saved")))
+    );
+    let range = Range {
+        actor: rows::ACTOR,
+        from: 2,
+        to: 9,
+    };
+    assert_eq!(
+        reader.changes(rows::id(1), range).unwrap(),
+        [rows::change_bytes(1, 2), rows::change_bytes(1, 3)]
+    );
+    assert_eq!(
+        reader
+            .changes(
+                rows::id(1),
+                Range {
+                    actor: Actor([8; 16]),
+                    ..range
+                }
+            )
+            .unwrap(),
+        Vec::<Bytes>::new()
+    );
 }
 
 fn keep_token(store: &Store, id: u8, record: Option<&'static [u8]>) {
     let (tell, told) = channel();
-    store.keep_token([id; 8], record.map(Bytes::from_static), Box::new(move |result| tell.send(result).unwrap()));
+    store.keep_token(
+        [id; 8],
+        record.map(Bytes::from_static),
+        Box::new(move |result| tell.send(result).unwrap()),
+    );
     assert_eq!(told.recv().unwrap(), Ok(()));
 }
 
@@ -63,10 +127,15 @@ fn keep_token(store: &Store, id: u8, record: Option<&'static [u8]>) {
 fn a_removed_token_does_not_come_back() {
     let dir = tempfile::tempdir().unwrap();
     let store = rows::open(dir.path()).0;
-    [1, 2, 3].into_iter().for_each(|id| keep_token(&store, id, Some(b"record")));
+    [1, 2, 3]
+        .into_iter()
+        .for_each(|id| keep_token(&store, id, Some(b"record")));
     keep_token(&store, 2, None);
     keep_token(&store, 3, Some(b"another"));
-    let tokens = vec![([1; 8], Bytes::from_static(b"record")), ([3; 8], Bytes::from_static(b"another"))];
+    let tokens = vec![
+        ([1; 8], Bytes::from_static(b"record")),
+        ([3; 8], Bytes::from_static(b"another")),
+    ];
     assert_eq!(store.reader().tokens().unwrap(), tokens);
     store.close();
     assert_eq!(rows::open(dir.path()).0.reader().tokens().unwrap(), tokens);
@@ -76,8 +145,20 @@ fn a_removed_token_does_not_come_back() {
 fn lists_are_read_by_name() {
     let dir = tempfile::tempdir().unwrap();
     let store = rows::open(dir.path()).0;
-    rows::commit(&store, [3, 1, 2].map(|list| rows::list(list, list, &vector(1))).to_vec()).unwrap();
-    let names = |after| store.reader().lists(after).map(|row| row.unwrap().name).collect::<Vec<_>>();
+    rows::commit(
+        &store,
+        [3, 1, 2]
+            .map(|list| rows::list(list, list, &vector(1)))
+            .to_vec(),
+    )
+    .unwrap();
+    let names = |after| {
+        store
+            .reader()
+            .lists(after)
+            .map(|row| row.unwrap().name)
+            .collect::<Vec<_>>()
+    };
     assert_eq!(names(None), [1, 2, 3].map(rows::name));
     assert_eq!(names(Some(&rows::name(1))), [2, 3].map(rows::name));
     assert_eq!(store.reader().list(rows::id(3)).unwrap().unwrap().total, 3);
@@ -88,8 +169,16 @@ fn a_second_daemon_is_refused_and_told_who_has_the_directory() {
     let dir = tempfile::tempdir().unwrap();
     let (store, ..) = rows::open(dir.path());
     let refused = refusal(dir.path());
-    assert!(matches!(&refused, OpenError::InUse { pid, .. } if *pid == std::process::id().to_string()), "{refused}");
-    assert!(refused.to_string().contains("in use by the daemon with pid"), "{refused}");
+    assert!(
+        matches!(&refused, OpenError::InUse { pid, .. } if *pid == std::process::id().to_string()),
+        "{refused}"
+    );
+    assert!(
+        refused
+            .to_string()
+            .contains("in use by the daemon with pid"),
+        "{refused}"
+    );
     store.close();
     rows::open(dir.path());
 }
@@ -124,7 +213,17 @@ fn the_directory_of_another_node_is_refused() {
     store.close();
     let (store, ..) = rows::open(dir.path());
     let refused = store.claim(NodeId([2; 16])).unwrap_err();
-    assert!(matches!(refused, OpenError::OtherNode { owner: NodeId([1, ..]), node: NodeId([2, ..]), .. }), "{refused}");
+    assert!(
+        matches!(
+            refused,
+            OpenError::OtherNode {
+                owner: NodeId([1, ..]),
+                node: NodeId([2, ..]),
+                ..
+            }
+        ),
+        "{refused}"
+    );
 }
 
 #[test]
@@ -133,10 +232,19 @@ fn a_newer_format_is_refused_and_nothing_is_changed() {
     std::fs::write(dir.path().join("format"), "2\n").unwrap();
     std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o750)).unwrap();
     let refused = refusal(dir.path());
-    assert!(matches!(refused, OpenError::Newer { found: 2, .. }), "{refused}");
-    let files: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
+    assert!(
+        matches!(refused, OpenError::Newer { found: 2, .. }),
+        "{refused}"
+    );
+    let files: Vec<_> = std::fs::read_dir(dir.path())
+        .unwrap()
+        .map(|file| file.unwrap().file_name())
+        .collect();
     assert_eq!(files, ["format"]);
-    assert_eq!(std::fs::metadata(dir.path()).unwrap().permissions().mode() & 0o777, 0o750);
+    assert_eq!(
+        std::fs::metadata(dir.path()).unwrap().permissions().mode() & 0o777,
+        0o750
+    );
 }
 
 #[test]
@@ -144,7 +252,10 @@ fn the_data_directory_is_for_its_owner_only() {
     let parent = tempfile::tempdir().unwrap();
     let dir = parent.path().join("a/b");
     let (store, ..) = rows::open(&dir);
-    assert_eq!(std::fs::metadata(&dir).unwrap().permissions().mode() & 0o777, 0o700);
+    assert_eq!(
+        std::fs::metadata(&dir).unwrap().permissions().mode() & 0o777,
+        0o700
+    );
     store.close();
 }
 
@@ -154,9 +265,15 @@ fn a_closed_store_refuses_commits_and_reads() {
     let (store, ..) = rows::open(dir.path());
     let reader = store.reader();
     store.clone().close();
-    assert_eq!(rows::commit(&store, vec![rows::change(1, 1)]), Err(WriteError::Failed));
+    assert_eq!(
+        rows::commit(&store, vec![rows::change(1, 1)]),
+        Err(WriteError::Failed)
+    );
     assert_eq!(reader.list(rows::id(1)), Err(ReadError::Reopening));
-    assert_eq!(reader.lists(None).collect::<Vec<_>>(), [Err(ReadError::Reopening)]);
+    assert_eq!(
+        reader.lists(None).collect::<Vec<_>>(),
+        [Err(ReadError::Reopening)]
+    );
     store.close();
 }
 
@@ -171,31 +288,84 @@ fn many_overwritten_rows_are_right_after_compaction_and_reopening() {
         for list in 0..LISTS {
             // Ten entries that move around in their list, and one that comes and goes.
             let order = format!("{:03}", (round * 7 + list) % 101);
-            let moved = rows::entry(round % 10, &format!("round {round} {}", "x".repeat(300)), &order, None);
+            let moved = rows::entry(
+                round % 10,
+                &format!("round {round} {}", "x".repeat(300)),
+                &order,
+                None,
+            );
             let fickle = rows::entry(99, "now and then", &order, None);
-            let fickle = Row::Entry { list: rows::id(list), id: fickle.id, entry: (round % 2 == 0).then(|| fickle.into()) };
+            let fickle = Row::Entry {
+                list: rows::id(list),
+                id: fickle.id,
+                entry: (round % 2 == 0).then(|| fickle.into()),
+            };
             let row = rows::list(list, 11, &vector(round));
             let tell = tell.clone();
             let done = Box::new(move |result: Result<(), WriteError>| tell.send(result).unwrap());
-            store.commit(vec![row, rows::change(list, round), rows::entry_row(list, moved), fickle], done);
+            store.commit(
+                vec![
+                    row,
+                    rows::change(list, round),
+                    rows::entry_row(list, moved),
+                    fickle,
+                ],
+                done,
+            );
         }
     }
     drop(tell);
     assert!(told.iter().all(|result| result.is_ok()));
     let check = |store: &Store| {
         for list in 0..LISTS {
-            let mut expected: Vec<_> =
-                (ROUNDS - 9..=ROUNDS).map(|round| (format!("{:03}", (round * 7 + list) % 101), u128::from(round % 10))).collect();
+            let mut expected: Vec<_> = (ROUNDS - 9..=ROUNDS)
+                .map(|round| {
+                    (
+                        format!("{:03}", (round * 7 + list) % 101),
+                        u128::from(round % 10),
+                    )
+                })
+                .collect();
             expected.push((format!("{:03}", (ROUNDS * 7 + list) % 101), 99));
             expected.sort();
-            let found: Vec<_> =
-                store.reader().entries(rows::id(list), None).map(Result::unwrap).map(|entry| (entry.order, entry.id.0)).collect();
+            let found: Vec<_> = store
+                .reader()
+                .entries(rows::id(list), None)
+                .map(Result::unwrap)
+                .map(|entry| (entry.order, entry.id.0))
+                .collect();
             assert_eq!(found, expected);
-            let changes = store.reader().changes(rows::id(list), Range { actor: rows::ACTOR, from: 1, to: ROUNDS }).unwrap();
-            assert!(changes.iter().zip(1..).all(|(bytes, seq)| *bytes == rows::change_bytes(list, seq)) && changes.len() as u64 == ROUNDS);
-            assert_eq!(store.reader().vector(rows::id(list)).unwrap(), vector(ROUNDS));
+            let changes = store
+                .reader()
+                .changes(
+                    rows::id(list),
+                    Range {
+                        actor: rows::ACTOR,
+                        from: 1,
+                        to: ROUNDS,
+                    },
+                )
+                .unwrap();
+            assert!(
+                changes
+                    .iter()
+                    .zip(1..)
+                    .all(|(bytes, seq)| *bytes == rows::change_bytes(list, seq))
+                    && changes.len() as u64 == ROUNDS
+            );
+            assert_eq!(
+                store.reader().vector(rows::id(list)).unwrap(),
+                vector(ROUNDS)
+            );
         }
-        assert_eq!(store.reader().agenda(None, None, None).map(Result::unwrap).count() as u64, LISTS * 11);
+        assert_eq!(
+            store
+                .reader()
+                .agenda(None, None, None)
+                .map(Result::unwrap)
+                .count() as u64,
+            LISTS * 11
+        );
     };
     check(&store);
     store.close();

@@ -17,7 +17,8 @@ pub(crate) const ACTOR: Actor = Actor([7; 16]);
 /// Opens a store; what it has to say comes out of the channel.
 pub(crate) fn open(dir: &Path) -> (Store, Recovered, Receiver<Notice>) {
     let (tell, told) = channel();
-    let (store, recovered) = Store::open(dir, move |notice| tell.send(notice).unwrap_or(())).unwrap();
+    let (store, recovered) =
+        Store::open(dir, move |notice| tell.send(notice).unwrap_or(())).unwrap();
     (store, recovered, told)
 }
 
@@ -37,7 +38,11 @@ pub(crate) fn id(list: u64) -> ListId {
 }
 
 pub(crate) fn change(list: u64, seq: u64) -> Row {
-    Row::Change { list: id(list), id: ChangeId { actor: ACTOR, seq }, bytes: change_bytes(list, seq) }
+    Row::Change {
+        list: id(list),
+        id: ChangeId { actor: ACTOR, seq },
+        bytes: change_bytes(list, seq),
+    }
 }
 
 /// About as long as a real change.
@@ -46,8 +51,18 @@ pub(crate) fn change_bytes(list: u64, seq: u64) -> Bytes {
 }
 
 pub(crate) fn list(list: u64, total: u64, vector: &VersionVector) -> Row {
-    let row = ListRow { name: name(list), total, open: total, modified_at: 5, heads: Vec::new(), sum: vector.sum(id(list)) };
-    Row::List { list: id(list), row }
+    let row = ListRow {
+        name: name(list),
+        total,
+        open: total,
+        modified_at: 5,
+        heads: Vec::new(),
+        sum: vector.sum(id(list)),
+    };
+    Row::List {
+        list: id(list),
+        row,
+    }
 }
 
 pub(crate) fn entry(entry_id: u64, title: &str, order: &str, due: Option<Due>) -> Entry {
@@ -70,5 +85,9 @@ pub(crate) fn entry(entry_id: u64, title: &str, order: &str, due: Option<Due>) -
 }
 
 pub(crate) fn entry_row(list: u64, entry: Entry) -> Row {
-    Row::Entry { list: id(list), id: entry.id, entry: Some(Arc::new(entry)) }
+    Row::Entry {
+        list: id(list),
+        id: entry.id,
+        entry: Some(Arc::new(entry)),
+    }
 }

@@ -14,7 +14,10 @@ pub(crate) struct Wire {
 
 impl Wire {
     pub(crate) async fn connect(socket: &Path) -> anyhow::Result<Self> {
-        Ok(Self { stream: UnixStream::connect(socket).await?, buffer: Vec::with_capacity(64 << 10) })
+        Ok(Self {
+            stream: UnixStream::connect(socket).await?,
+            buffer: Vec::with_capacity(64 << 10),
+        })
     }
 
     /// Sends a whole request; gives the status and the body of its answer.
@@ -34,14 +37,23 @@ impl Wire {
     }
 }
 
-/// The status of an answer, and where its body begins and ends; nothing while the head is not complete.
+/// The status of an answer, and where its body begins and ends; nothing while the head is not
+/// complete.
 fn parse(bytes: &[u8]) -> anyhow::Result<Option<(u16, usize, usize)>> {
-    let Some(head) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else { return Ok(None) };
+    let Some(head) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
+        return Ok(None);
+    };
     let text = std::str::from_utf8(&bytes[..head])?;
     let status = text.get(9..12).context("no status")?.parse()?;
-    let length = text.lines().find_map(|line| line.strip_prefix("content-length: "));
+    let length = text
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: "));
     // An answer without content (RFC 9110, section 15.3.5) says no length.
-    let length = if status == 204 { 0 } else { length.context("no content-length")?.parse::<usize>()? };
+    let length = if status == 204 {
+        0
+    } else {
+        length.context("no content-length")?.parse::<usize>()?
+    };
     Ok(Some((status, head + 4, head + 4 + length)))
 }
 
@@ -62,7 +74,12 @@ pub(crate) fn delete(path: &str) -> Vec<u8> {
 }
 
 fn with_body(method: &str, path: &str, body: &str) -> Vec<u8> {
-    format!("{method} {path} HTTP/1.1\r\nhost: muster\r\ncontent-length: {}\r\n\r\n{body}", body.len()).into_bytes()
+    format!(
+        "{method} {path} HTTP/1.1\r\nhost: muster\r\ncontent-length: \
+        {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
 }
 
 /// What many clients measured together.
@@ -85,15 +102,19 @@ impl Measured {
     pub(crate) fn percentile(&mut self, percent: usize) -> f64 {
         self.micros.sort_unstable();
         let last = self.micros.len().saturating_sub(1);
-        self.micros.get(last * percent / 100).map_or(f64::NAN, |micros| *micros as f64 / 1_000.0)
+        self.micros
+            .get(last * percent / 100)
+            .map_or(f64::NAN, |micros| *micros as f64 / 1_000.0)
     }
 
     pub(crate) fn add(&mut self, span: Duration) {
-        self.micros.push(u64::try_from(span.as_micros()).unwrap_or(u64::MAX));
+        self.micros
+            .push(u64::try_from(span.as_micros()).unwrap_or(u64::MAX));
     }
 }
 
-/// Runs `clients` connections until `until` says so; `request` makes each one's next request from its number and a counter.
+/// Runs `clients` connections until `until` says so; `request` makes each one's next request from
+/// its number and a counter.
 pub(crate) async fn drive(
     socket: &Path,
     clients: usize,

@@ -7,25 +7,42 @@ use anyhow::{Context, ensure};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// How many names the second and the third node hold each: what a usual limit of open files leaves room for.
+/// How many names the second and the third node hold each: what a usual limit of open files leaves
+/// room for.
 const ELSEWHERE: usize = 18_000;
 const FEW: usize = 1_000;
 const PER_SIDE: usize = 10_000;
 const KILLS: usize = 200;
 
 fn register(name: &str, pid: u32) -> Vec<u8> {
-    put(&format!("/v1/processes/{name}"), &format!("{{\"pid\":{pid},\"groups\":[\"bench\"],\"metadata\":{{\"port\":\"8080\"}}}}"))
+    put(
+        &format!("/v1/processes/{name}"),
+        &format!("{{\"pid\":{pid},\"groups\":[\"bench\"],\"metadata\":{{\"port\":\"8080\"}}}}"),
+    )
 }
 
 /// Registers `count` names `{prefix}-{client}-{number}`.
-async fn registrations(node: &Node, prefix: &'static str, clients: usize, count: usize) -> anyhow::Result<Measured> {
+async fn registrations(
+    node: &Node,
+    prefix: &'static str,
+    clients: usize,
+    count: usize,
+) -> anyhow::Result<Measured> {
     let pid = std::process::id();
-    drive(&node.socket(), clients, move |done, _| done < count, move |client, number| register(&format!("{prefix}-{client}-{number}"), pid))
-        .await
+    drive(
+        &node.socket(),
+        clients,
+        move |done, _| done < count,
+        move |client, number| register(&format!("{prefix}-{client}-{number}"), pid),
+    )
+    .await
 }
 
 async fn names(node: &Node) -> anyhow::Result<f64> {
-    Ok(metric(&node.get("/metrics").await?.text, "muster_processes_known_names"))
+    Ok(metric(
+        &node.get("/metrics").await?.text,
+        "muster_processes_known_names",
+    ))
 }
 
 /// Waits until all nodes know as many names as the first.
@@ -61,7 +78,12 @@ pub(crate) async fn registering() -> anyhow::Result<()> {
     lookups(&fleet).await
 }
 
-async fn rate(fleet: &Fleet, clients: usize, count: usize, prefix: &'static str) -> anyhow::Result<()> {
+async fn rate(
+    fleet: &Fleet,
+    clients: usize,
+    count: usize,
+    prefix: &'static str,
+) -> anyhow::Result<()> {
     let node = &fleet.nodes[0];
     let known = names(node).await?;
     let begun = Instant::now();
@@ -70,7 +92,10 @@ async fn rate(fleet: &Fleet, clients: usize, count: usize, prefix: &'static str)
     let lag = begun.elapsed().saturating_sub(measured.span).as_secs_f64();
     row(
         fleet.dir.path(),
-        &format!("registrations, 3 nodes, {clients} client(s), from {known} names, level {lag:.1} s later"),
+        &format!(
+            "registrations, 3 nodes, {clients} client(s), from {known} names, level {lag:.1} \
+            s later"
+        ),
         &mut measured,
     )
 }
@@ -80,11 +105,40 @@ async fn lookups(fleet: &Fleet) -> anyhow::Result<()> {
     let known = names(there).await?;
     let span = seconds();
     for clients in [1, 64] {
-        let whereis = move |client: usize, number: usize| get(&format!("/v1/processes/few-{}-{}", client % 8, number % 100));
-        let mut measured = drive(&there.socket(), clients, move |_, elapsed| elapsed < span, whereis).await?;
-        row(dir, &format!("lookups on another node, {clients} client(s), {known} names"), &mut measured)?;
-        let mut empty = drive(&there.socket(), clients, move |_, elapsed| elapsed < span, |_, _| get("/healthz")).await?;
-        row(dir, &format!("an empty request (GET /healthz), {clients} client(s)"), &mut empty)?;
+        let whereis = move |client: usize, number: usize| {
+            get(&format!(
+                "/v1/processes/few-{}-{}",
+                client % 8,
+                number % 100
+            ))
+        };
+        let mut measured = drive(
+            &there.socket(),
+            clients,
+            move |_, elapsed| elapsed < span,
+            whereis,
+        )
+        .await?;
+        row(
+            dir,
+            &format!(
+                "lookups on another node, {clients} client(s), {known} \
+            names"
+            ),
+            &mut measured,
+        )?;
+        let mut empty = drive(
+            &there.socket(),
+            clients,
+            move |_, elapsed| elapsed < span,
+            |_, _| get("/healthz"),
+        )
+        .await?;
+        row(
+            dir,
+            &format!("an empty request (GET /healthz), {clients} client(s)"),
+            &mut empty,
+        )?;
     }
     Ok(())
 }
@@ -92,22 +146,37 @@ async fn lookups(fleet: &Fleet) -> anyhow::Result<()> {
 /// From the answer to a registration on A until a lookup on B finds it.
 pub(crate) async fn found() -> anyhow::Result<()> {
     let fleet = Fleet::started(3).await?;
-    let (mut here, mut there) = (Wire::connect(&fleet.nodes[0].socket()).await?, Wire::connect(&fleet.nodes[1].socket()).await?);
+    let (mut here, mut there) = (
+        Wire::connect(&fleet.nodes[0].socket()).await?,
+        Wire::connect(&fleet.nodes[1].socket()).await?,
+    );
     let (mut measured, begun) = (Measured::default(), Instant::now());
     while begun.elapsed() < seconds() {
         let name = format!("found-{}", measured.count());
         let (status, answer) = here.exchange(&register(&name, std::process::id())).await?;
-        ensure!(status == 201, "{status}: {}", String::from_utf8_lossy(answer));
+        ensure!(
+            status == 201,
+            "{status}: {}",
+            String::from_utf8_lossy(answer)
+        );
         let registered = Instant::now();
         let request = get(&format!("/v1/processes/{name}"));
         while there.exchange(&request).await?.0 != 200 {
-            ensure!(registered.elapsed() < Duration::from_secs(10), "never found elsewhere");
+            ensure!(
+                registered.elapsed() < Duration::from_secs(10),
+                "never found elsewhere"
+            );
         }
         measured.add(registered.elapsed());
-        here.exchange(&delete(&format!("/v1/processes/{name}"))).await?;
+        here.exchange(&delete(&format!("/v1/processes/{name}")))
+            .await?;
     }
     measured.span = begun.elapsed();
-    row(fleet.dir.path(), "registered on A, found on B", &mut measured)
+    row(
+        fleet.dir.path(),
+        "registered on A, found on B",
+        &mut measured,
+    )
 }
 
 /// From the kill of a process until no node knows its name.
@@ -119,7 +188,10 @@ pub(crate) async fn gone() -> anyhow::Result<()> {
     }
     let (mut measured, begun) = (Measured::default(), Instant::now());
     for number in 0..KILLS {
-        let mut child = Command::new("sleep").arg("600").stdin(Stdio::null()).spawn()?;
+        let mut child = Command::new("sleep")
+            .arg("600")
+            .stdin(Stdio::null())
+            .spawn()?;
         let name = format!("gone-{number}");
         wires[0].exchange(&register(&name, child.id())).await?;
         let request = get(&format!("/v1/processes/{name}"));
@@ -130,14 +202,21 @@ pub(crate) async fn gone() -> anyhow::Result<()> {
         let killed = Instant::now();
         for wire in &mut wires {
             while wire.exchange(&request).await?.0 != 404 {
-                ensure!(killed.elapsed() < Duration::from_secs(10), "{name} outlives its process");
+                ensure!(
+                    killed.elapsed() < Duration::from_secs(10),
+                    "{name} outlives its process"
+                );
             }
         }
         measured.add(killed.elapsed());
         child.wait()?;
     }
     measured.span = begun.elapsed();
-    row(fleet.dir.path(), "a killed process, gone on all three nodes", &mut measured)
+    row(
+        fleet.dir.path(),
+        "a killed process, gone on all three nodes",
+        &mut measured,
+    )
 }
 
 /// Names are given on both sides of a cut, then it heals.
@@ -153,12 +232,23 @@ pub(crate) async fn heal() -> anyhow::Result<()> {
         for node in &fleet.nodes {
             let here = names(node).await?;
             ensure!(here == (2 * PER_SIDE) as f64, "{here} at {}", node.name);
-            let page = node.get("/v1/processes?state=unreachable&limit=1").await?.json();
-            ensure!(page["items"].as_array().context("a page")?.is_empty(), "some are out of sight of {}", node.name);
+            let page = node
+                .get("/v1/processes?state=unreachable&limit=1")
+                .await?
+                .json();
+            ensure!(
+                page["items"].as_array().context("a page")?.is_empty(),
+                "some are out of sight of {}",
+                node.name
+            );
         }
         Ok(())
     })
     .await?;
     let text = format!("{:.2} s", begun.elapsed().as_secs_f64());
-    value(fleet.dir.path(), &format!("a cut with {apart} names on each side heals"), &text)
+    value(
+        fleet.dir.path(),
+        &format!("a cut with {apart} names on each side heals"),
+        &text,
+    )
 }

@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 use tests::scenario::Scenario;
 use tests::{Options, Report, replay_command, run};
 
-const USAGE: &str = "usage: sweep --seeds A..B [--jobs N] [--writes N] [--keep-going]  |  sweep --seed N [--trace] [--log LEVEL]";
+const USAGE: &str = "usage: sweep --seeds A..B [--jobs N] [--writes N] [--keep-going]  |  sweep \
+    --seed N [--trace] [--log LEVEL]";
 
 #[derive(Debug)]
 struct Arguments {
@@ -34,12 +35,21 @@ fn main() -> ExitCode {
     let begin = Instant::now();
     let reports = sweep(&arguments);
     summarise(&reports, begin.elapsed());
-    if reports.iter().all(|report| report.problems.is_empty()) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if reports.iter().all(|report| report.problems.is_empty()) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
     let jobs = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut arguments = Arguments { seeds: 0..500, jobs, keep_going: false, options: Options::default() };
+    let mut arguments = Arguments {
+        seeds: 0..500,
+        jobs,
+        keep_going: false,
+        options: Options::default(),
+    };
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
         match word.as_str() {
@@ -49,10 +59,18 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
                 (arguments.seeds, arguments.jobs) = (seed..seed + 1, 1);
             }
             "--jobs" => arguments.jobs = usize::try_from(number(&value()?)?).unwrap_or(1).max(1),
-            "--writes" => arguments.options.writes = Some(usize::try_from(number(&value()?)?).unwrap_or(0)),
+            "--writes" => {
+                arguments.options.writes = Some(usize::try_from(number(&value()?)?).unwrap_or(0))
+            }
             "--keep-going" => arguments.keep_going = true,
             "--trace" => arguments.options.trace = true,
-            "--log" => arguments.options.log = Some(value()?.parse().map_err(|_| "--log takes error, warn, info, debug or trace")?),
+            "--log" => {
+                arguments.options.log = Some(
+                    value()?
+                        .parse()
+                        .map_err(|_| "--log takes error, warn, info, debug or trace")?,
+                )
+            }
             _ => return Err(format!("unknown argument {word:?}")),
         }
     }
@@ -60,16 +78,23 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
 }
 
 fn range(text: &str) -> Result<Range<u64>, String> {
-    let (first, end) = text.split_once("..").ok_or_else(|| format!("{text:?} is not A..B"))?;
+    let (first, end) = text
+        .split_once("..")
+        .ok_or_else(|| format!("{text:?} is not A..B"))?;
     Ok(number(first)?..number(end)?)
 }
 
 fn number(text: &str) -> Result<u64, String> {
-    text.parse().map_err(|_| format!("{text:?} is not a number"))
+    text.parse()
+        .map_err(|_| format!("{text:?} is not a number"))
 }
 
 fn sweep(arguments: &Arguments) -> Vec<Report> {
-    let (next, stop, reports) = (AtomicU64::new(arguments.seeds.start), AtomicBool::new(false), Mutex::new(Vec::new()));
+    let (next, stop, reports) = (
+        AtomicU64::new(arguments.seeds.start),
+        AtomicBool::new(false),
+        Mutex::new(Vec::new()),
+    );
     std::thread::scope(|scope| {
         for _ in 0..arguments.jobs {
             scope.spawn(|| {
@@ -83,7 +108,10 @@ fn sweep(arguments: &Arguments) -> Vec<Report> {
                         tell(&report);
                         stop.store(!arguments.keep_going, Ordering::Relaxed);
                     }
-                    reports.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(report);
+                    reports
+                        .lock()
+                        .unwrap_or_else(std::sync::PoisonError::into_inner)
+                        .push(report);
                 }
             });
         }
@@ -92,17 +120,30 @@ fn sweep(arguments: &Arguments) -> Vec<Report> {
 }
 
 fn tell(report: &Report) {
-    println!("seed {} FAILED\n  {}", report.seed, replay_command(report.seed));
-    report.problems.iter().take(5).for_each(|problem| println!("  {}", problem.chars().take(1_500).collect::<String>()));
+    println!(
+        "seed {} FAILED\n  {}",
+        report.seed,
+        replay_command(report.seed)
+    );
+    report
+        .problems
+        .iter()
+        .take(5)
+        .for_each(|problem| println!("  {}", problem.chars().take(1_500).collect::<String>()));
 }
 
 fn summarise(reports: &[Report], took: Duration) {
     let size = Scenario::calm(0);
-    let failed: Vec<u64> = reports.iter().filter(|report| !report.problems.is_empty()).map(|report| report.seed).collect();
+    let failed: Vec<u64> = reports
+        .iter()
+        .filter(|report| !report.problems.is_empty())
+        .map(|report| report.seed)
+        .collect();
     let sum = |of: fn(&Report) -> u64| reports.iter().map(of).sum::<u64>();
     let simulated: Duration = reports.iter().map(|report| report.simulated).sum();
     println!(
-        "a seed: {} nodes, {} virtual seconds of faults and {} to agree, {} writes to lists, {} uses of the registry",
+        "a seed: {} nodes, {} virtual seconds of faults and {} to agree, {} writes to lists, {} \
+            uses of the registry",
         size.hosts,
         size.safety.as_secs(),
         size.liveness.as_secs(),
@@ -110,10 +151,15 @@ fn summarise(reports: &[Report], took: Duration) {
         size.deeds
     );
     println!(
-        "{} seeds, {} failed{}; {:.0} virtual seconds in {:.1} s: {:.0} per second; {} inputs, {} writes, {} acknowledged",
+        "{} seeds, {} failed{}; {:.0} virtual seconds in {:.1} s: {:.0} per second; {} inputs, {} \
+            writes, {} acknowledged",
         reports.len(),
         failed.len(),
-        if failed.is_empty() { String::new() } else { format!(" {failed:?}") },
+        if failed.is_empty() {
+            String::new()
+        } else {
+            format!(" {failed:?}")
+        },
         simulated.as_secs_f64(),
         took.as_secs_f64(),
         simulated.as_secs_f64() / took.as_secs_f64().max(0.001),
@@ -121,12 +167,43 @@ fn summarise(reports: &[Report], took: Duration) {
         sum(|report| report.writes),
         sum(|report| report.acknowledged),
     );
-    println!("the registry was asked {} times and did {}", sum(|report| report.asked), sum(|report| report.done));
-    println!("a registration is everywhere after {}", spread(reports.iter().flat_map(|report| report.ups.iter().copied())));
-    println!("an end is everywhere after {}", spread(reports.iter().flat_map(|report| report.downs.iter().copied())));
-    println!("all directories agree after {}", spread(reports.iter().map(|report| report.registry_healing)));
-    println!("a kill is seen after {}", spread(reports.iter().flat_map(|report| report.detections.iter().copied())));
-    println!("all agree after {}", spread(reports.iter().map(|report| report.healing)));
+    println!(
+        "the registry was asked {} times and did \
+        {}",
+        sum(|report| report.asked),
+        sum(|report| report.done)
+    );
+    println!(
+        "a registration is everywhere after \
+        {}",
+        spread(reports.iter().flat_map(|report| report.ups.iter().copied()))
+    );
+    println!(
+        "an end is everywhere after \
+        {}",
+        spread(
+            reports
+                .iter()
+                .flat_map(|report| report.downs.iter().copied())
+        )
+    );
+    println!(
+        "all directories agree after \
+        {}",
+        spread(reports.iter().map(|report| report.registry_healing))
+    );
+    println!(
+        "a kill is seen after {}",
+        spread(
+            reports
+                .iter()
+                .flat_map(|report| report.detections.iter().copied())
+        )
+    );
+    println!(
+        "all agree after {}",
+        spread(reports.iter().map(|report| report.healing))
+    );
     if let [report] = reports {
         println!("trace {:016x}", report.trace);
     }
@@ -135,7 +212,17 @@ fn summarise(reports: &[Report], took: Duration) {
 fn spread(spans: impl Iterator<Item = Duration>) -> String {
     let mut spans: Vec<Duration> = spans.collect();
     spans.sort();
-    let at =
-        |percent: usize| spans.get((spans.len() * percent / 100).min(spans.len().saturating_sub(1))).map_or(0.0, Duration::as_secs_f64);
-    format!("{:.3} s p50, {:.3} s p99, {:.3} s at most ({} times)", at(50), at(99), at(100), spans.len())
+    let at = |percent: usize| {
+        spans
+            .get((spans.len() * percent / 100).min(spans.len().saturating_sub(1)))
+            .map_or(0.0, Duration::as_secs_f64)
+    };
+    format!(
+        "{:.3} s p50, {:.3} s p99, {:.3} s at most ({} \
+        times)",
+        at(50),
+        at(99),
+        at(100),
+        spans.len()
+    )
 }

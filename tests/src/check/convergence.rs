@@ -1,4 +1,5 @@
-//! When all is mended, all nodes agree: on who is there, on what the lists are, and that nothing is left to do.
+//! When all is mended, all nodes agree: on who is there, on what the lists are, and that nothing is
+//! left to do.
 
 use crate::clients::Outcome;
 use crate::host::{Host, Process};
@@ -21,23 +22,48 @@ const COMMAND_PATIENCE: Duration = Duration::from_secs(10);
 /// The differences, in words.
 pub fn check(world: &World) -> Result<(), Vec<String>> {
     let hosts = &world.hosts[..world.scenario.hosts];
-    let mut differences: Vec<String> = hosts.iter().enumerate().filter_map(|(index, host)| members(index, host, hosts).err()).collect();
+    let mut differences: Vec<String> = hosts
+        .iter()
+        .enumerate()
+        .filter_map(|(index, host)| members(index, host, hosts).err())
+        .collect();
     for (index, host) in hosts.iter().enumerate().skip(1) {
         differences.extend(lists(index, host, &hosts[0]));
     }
-    if differences.is_empty() { Ok(()) } else { Err(differences) }
+    if differences.is_empty() {
+        Ok(())
+    } else {
+        Err(differences)
+    }
 }
 
 fn members(index: usize, host: &Host, hosts: &[Host]) -> Result<(), String> {
-    let process = host.process.as_ref().ok_or_else(|| format!("host {index} does not run ({:?})", host.stopped))?;
-    let view = process.view.as_ref().ok_or_else(|| format!("host {index} has no view of the cluster"))?;
+    let process = host.process.as_ref().ok_or_else(|| {
+        format!(
+            "host {index} does not run \
+        ({:?})",
+            host.stopped
+        )
+    })?;
+    let view = process.view.as_ref().ok_or_else(|| {
+        format!(
+            "host {index} has no view of the \
+        cluster"
+        )
+    })?;
     if view.verdict != Verdict::Whole {
         return Err(format!("host {index} says {:?}", view.verdict));
     }
     // A suspicion is no disagreement: it comes and goes wherever packets are lost.
-    let bad = view.members.iter().find(|member| !member.state.is_reachable());
+    let bad = view
+        .members
+        .iter()
+        .find(|member| !member.state.is_reachable());
     if let Some(member) = bad {
-        return Err(format!("host {index} takes {} for {:?}", member.profile.name, member.state));
+        return Err(format!(
+            "host {index} takes {} for {:?}",
+            member.profile.name, member.state
+        ));
     }
     let roster = roster_of(process);
     let first = hosts[0].process.as_ref().map(roster_of).unwrap_or_default();
@@ -49,7 +75,9 @@ fn members(index: usize, host: &Host, hosts: &[Host]) -> Result<(), String> {
 
 fn roster_of(process: &Process) -> Vec<(NodeId, u64, &Profile)> {
     let members = process.view.iter().flat_map(|view| &view.members);
-    members.map(|member| (member.id, member.run, &member.profile)).collect()
+    members
+        .map(|member| (member.id, member.run, &member.profile))
+        .collect()
 }
 
 fn lists(index: usize, host: &Host, first: &Host) -> Vec<String> {
@@ -57,20 +85,41 @@ fn lists(index: usize, host: &Host, first: &Host) -> Vec<String> {
     let mut differences = Vec::new();
     if !ours.changes.keys().eq(theirs.changes.keys()) {
         let lacking = |a: &crate::disk::Image, b: &crate::disk::Image| {
-            let missing: Vec<_> = b.changes.keys().filter(|key| !a.changes.contains_key(*key)).collect();
+            let missing: Vec<_> = b
+                .changes
+                .keys()
+                .filter(|key| !a.changes.contains_key(*key))
+                .collect();
             format!("{} changes, such as {:?}", missing.len(), missing.first())
         };
-        differences.push(format!("host {index} lacks {}; host 0 lacks {}", lacking(ours, theirs), lacking(theirs, ours)));
+        differences.push(format!(
+            "host {index} lacks {}; host 0 lacks \
+            {}",
+            lacking(ours, theirs),
+            lacking(theirs, ours)
+        ));
     }
-    let unequal_rows = theirs.lists.iter().find(|(list, row)| ours.lists.get(list) != Some(row));
+    let unequal_rows = theirs
+        .lists
+        .iter()
+        .find(|(list, row)| ours.lists.get(list) != Some(row));
     if ours.lists.len() != theirs.lists.len() || unequal_rows.is_some() {
         let other = unequal_rows.map(|(list, _)| ours.lists.get(list));
-        differences.push(format!("host {index} has another line of a list: {other:?}, host 0 {unequal_rows:?}"));
+        differences.push(format!(
+            "host {index} has another line of a list: {other:?}, host 0 \
+            {unequal_rows:?}"
+        ));
     }
-    let unequal_entry = theirs.entries.iter().find(|(key, entry)| ours.entries.get(key) != Some(entry));
+    let unequal_entry = theirs
+        .entries
+        .iter()
+        .find(|(key, entry)| ours.entries.get(key) != Some(entry));
     if ours.entries.len() != theirs.entries.len() || unequal_entry.is_some() {
         let other = unequal_entry.map(|(key, _)| ours.entries.get(key));
-        differences.push(format!("host {index} shows another entry: {other:?}, host 0 {unequal_entry:?}"));
+        differences.push(format!(
+            "host {index} shows another entry: {other:?}, host 0 \
+            {unequal_entry:?}"
+        ));
     }
     differences
 }
@@ -79,31 +128,61 @@ fn lists(index: usize, host: &Host, first: &Host) -> Vec<String> {
 pub fn check_rest(world: &World) -> Vec<String> {
     let mut found = Vec::new();
     for (index, host) in world.hosts.iter().enumerate() {
-        let Some(process) = &host.process else { continue };
+        let Some(process) = &host.process else {
+            continue;
+        };
         let wall = host.now(world.now()).wall.0;
-        for member in process.view.iter().flat_map(|view| &view.members).filter(|member| member.state == MemberState::Suspect) {
+        for member in process
+            .view
+            .iter()
+            .flat_map(|view| &view.members)
+            .filter(|member| member.state == MemberState::Suspect)
+        {
             if u128::from(wall.abs_diff(member.since.0)) > SUSPICION.as_millis() {
-                found.push(format!("host {index} has suspected {} for {} ms", member.profile.name, wall - member.since.0));
+                found.push(format!(
+                    "host {index} has suspected {} for {} \
+                    ms",
+                    member.profile.name,
+                    wall - member.since.0
+                ));
             }
         }
         for (machine, stats) in process.lists_stats().iter().enumerate() {
-            let left = stats.orphans + stats.repairs + stats.writes_pending + stats.requests_waiting;
+            let left =
+                stats.orphans + stats.repairs + stats.writes_pending + stats.requests_waiting;
             if left + stats.malformed + stats.quarantined + stats.changes_refused > 0 {
-                found.push(format!("lists machine {machine} of host {index} is not at rest: {stats:?}"));
+                found.push(format!(
+                    "lists machine {machine} of host {index} is not at rest: \
+                    {stats:?}"
+                ));
             }
         }
         if process.cluster_stats().malformed > 0 {
-            found.push(format!("host {index} got malformed messages: {:?}", process.cluster_stats()));
+            found.push(format!(
+                "host {index} got malformed messages: \
+                {:?}",
+                process.cluster_stats()
+            ));
         }
     }
     let now = world.now();
-    let late = world.clients.requests.iter().filter(|request| request.outcome == Outcome::Waiting);
+    let late = world
+        .clients
+        .requests
+        .iter()
+        .filter(|request| request.outcome == Outcome::Waiting);
     for request in late.filter(|request| now.since(request.at) > request.timeout + PATIENCE) {
-        found.push(format!("request {} to host {} was never answered", request.number, request.host));
+        found.push(format!(
+            "request {} to host {} was never \
+            answered",
+            request.number, request.host
+        ));
     }
     for (number, (host, _, at)) in &world.commands {
         if now.since(*at) > COMMAND_PATIENCE {
-            found.push(format!("command {number} to host {host} was never answered"));
+            found.push(format!(
+                "command {number} to host {host} was never answered"
+            ));
         }
     }
     found

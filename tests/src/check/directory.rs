@@ -1,5 +1,5 @@
-//! When all is mended, all directories are one, and it is the truth: the registered processes that live, in their groups,
-//! under their names, each name with the same winner everywhere.
+//! When all is mended, all directories are one, and it is the truth: the registered processes that
+//! live, in their groups, under their names, each name with the same winner everywhere.
 
 use super::events::holders;
 use crate::host::{Host, Process};
@@ -19,59 +19,109 @@ type Listed = BTreeMap<(ProcessName, NodeId, registry::Process), std::sync::Arc<
 /// The differences, in words.
 pub fn check(world: &World) -> Result<(), Vec<String>> {
     let hosts = &world.hosts[..world.scenario.hosts];
-    let first: BTreeMap<ProcessName, Found> = hosts[0].process.as_ref().map(|process| all(&process.story.directory)).unwrap_or_default();
+    let first: BTreeMap<ProcessName, Found> = hosts[0]
+        .process
+        .as_ref()
+        .map(|process| all(&process.story.directory))
+        .unwrap_or_default();
     let mut differences = Vec::new();
     for (index, host) in hosts.iter().enumerate() {
-        let Some(process) = &host.process else { continue };
+        let Some(process) = &host.process else {
+            continue;
+        };
         let directory = &process.story.directory;
         let names = all(directory);
         if index == 0 {
             differences.extend(compare_truth(world, &names));
             differences.extend(groups(directory, &names));
         } else if let Some(text) = difference(&first, &names) {
-            differences.push(format!("host {index} has another directory than host 0: {text}"));
+            differences.push(format!(
+                "host {index} has another directory than host 0: {text}"
+            ));
         }
         differences.extend(watches(world, index, host));
         differences.extend(machine(index, process));
     }
-    if differences.is_empty() { Ok(()) } else { Err(differences) }
+    if differences.is_empty() {
+        Ok(())
+    } else {
+        Err(differences)
+    }
 }
 
 /// The replica that the news made is the machine's own.
 fn machine(index: usize, process: &Process) -> Option<String> {
-    let (own, names) = (process.cluster_stats().registry, all(&process.story.directory));
-    let contested = names.values().filter(|found| found.state == ProcessState::Contested).count();
+    let (own, names) = (
+        process.cluster_stats().registry,
+        all(&process.story.directory),
+    );
+    let contested = names
+        .values()
+        .filter(|found| found.state == ProcessState::Contested)
+        .count();
     let replica = (names.len() as u64, contested as u64);
-    ((own.names, own.contested) != replica).then(|| format!("the machine of host {index} counts {own:?}, its replica {replica:?}"))
+    ((own.names, own.contested) != replica).then(|| {
+        format!(
+            "the machine of host {index} counts \
+        {own:?}, its replica {replica:?}"
+        )
+    })
 }
 
 fn all(directory: &Directory) -> BTreeMap<ProcessName, Found> {
-    directory.names(None).filter_map(|name| Some((name.clone(), directory.whereis(name)?))).collect()
+    directory
+        .names(None)
+        .filter_map(|name| Some((name.clone(), directory.whereis(name)?)))
+        .collect()
 }
 
-fn difference(first: &BTreeMap<ProcessName, Found>, other: &BTreeMap<ProcessName, Found>) -> Option<String> {
-    let name = first.keys().chain(other.keys()).find(|name| first.get(*name) != other.get(*name))?;
-    Some(format!("{name} is {:?}, not {:?}", other.get(name), first.get(name)))
+fn difference(
+    first: &BTreeMap<ProcessName, Found>,
+    other: &BTreeMap<ProcessName, Found>,
+) -> Option<String> {
+    let name = first
+        .keys()
+        .chain(other.keys())
+        .find(|name| first.get(*name) != other.get(*name))?;
+    Some(format!(
+        "{name} is {:?}, not {:?}",
+        other.get(name),
+        first.get(name)
+    ))
 }
 
 fn compare_truth(world: &World, names: &BTreeMap<ProcessName, Found>) -> Vec<String> {
     let mut found = Vec::new();
     let mut listed = Listed::new();
     for (name, found) in names {
-        listed.extend(holders(found.clone()).map(|holder| ((name.clone(), holder.owner, holder.process), holder.entry)));
+        listed.extend(
+            holders(found.clone())
+                .map(|holder| ((name.clone(), holder.owner, holder.process), holder.entry)),
+        );
         if let Some(hidden) = holders(found.clone()).find(|holder| !holder.reachable) {
             return vec![format!("{name} on {} is out of sight", hidden.node)];
         }
     }
     for ((name, owner, process), entry) in &listed {
-        let host = world.hosts.iter().position(|host| host.peer.id == *owner).unwrap_or_default();
+        let host = world
+            .hosts
+            .iter()
+            .position(|host| host.peer.id == *owner)
+            .unwrap_or_default();
         let key = (host, name.clone(), *process);
         let fact = world.registrants.facts.get(&key);
-        found.extend(wrong_entry(world, &key, fact, entry).map(|text| format!("{name}#{} on host {host}: {text}", process.pid)));
+        found.extend(
+            wrong_entry(world, &key, fact, entry)
+                .map(|text| format!("{name}#{} on host {host}: {text}", process.pid)),
+        );
     }
     for ((host, name, process), _) in held(world) {
         if !listed.contains_key(&(name.clone(), world.hosts[*host].peer.id, *process)) {
-            found.push(format!("{name}#{} on host {host} lives and is registered, and is not listed", process.pid));
+            found.push(format!(
+                "{name}#{} on host {host} lives and is registered, and is not \
+                listed",
+                process.pid
+            ));
         }
     }
     found
@@ -79,12 +129,16 @@ fn compare_truth(world: &World, names: &BTreeMap<ProcessName, Found>) -> Vec<Str
 
 fn held(world: &World) -> impl Iterator<Item = (&Key, &Fact)> {
     let (now, hosts) = (world.now(), &world.hosts);
-    let holds = move |(key, fact): &(&Key, &Fact)| fact.standing(now) == Standing::Held && hosts[key.0].os.runs(&key.2);
+    let holds = move |(key, fact): &(&Key, &Fact)| {
+        fact.standing(now) == Standing::Held && hosts[key.0].os.runs(&key.2)
+    };
     world.registrants.facts.iter().filter(holds)
 }
 
 fn wrong_entry(world: &World, key: &Key, fact: Option<&Fact>, entry: &Entry) -> Option<String> {
-    let Some(fact) = fact else { return Some("nobody asked for it".into()) };
+    let Some(fact) = fact else {
+        return Some("nobody asked for it".into());
+    };
     if !world.hosts[key.0].os.runs(&key.2) {
         return Some("its process does not run".into());
     }
@@ -92,7 +146,9 @@ fn wrong_entry(world: &World, key: &Key, fact: Option<&Fact>, entry: &Entry) -> 
         return Some("it was taken back".into());
     }
     let wanted = &fact.registration;
-    let same = wanted.groups == entry.groups && wanted.metadata == entry.metadata && wanted.uid == entry.uid;
+    let same = wanted.groups == entry.groups
+        && wanted.metadata == entry.metadata
+        && wanted.uid == entry.uid;
     (fact.is_plain && !same).then(|| format!("{entry:?} is not {wanted:?}"))
 }
 
@@ -106,12 +162,22 @@ fn groups(directory: &Directory, names: &BTreeMap<ProcessName, Found>) -> Option
             }
         }
     }
-    let told: BTreeMap<_, BTreeSet<_>> = directory.groups(None).map(|group| (group, directory.group(group, None).collect())).collect();
+    let told: BTreeMap<_, BTreeSet<_>> = directory
+        .groups(None)
+        .map(|group| (group, directory.group(group, None).collect()))
+        .collect();
     (told != meant).then(|| format!("the groups are {told:?}, not {meant:?}"))
 }
 
 /// Each node watches the registered processes of its host that live.
 fn watches(world: &World, index: usize, host: &Host) -> Option<String> {
-    let unwatched = held(world).find(|((on, _, process), _)| *on == index && !host.os.watches(process));
-    unwatched.map(|((_, name, process), _)| format!("host {index} does not watch {name}#{}", process.pid))
+    let unwatched =
+        held(world).find(|((on, _, process), _)| *on == index && !host.os.watches(process));
+    unwatched.map(|((_, name, process), _)| {
+        format!(
+            "host {index} does not watch \
+        {name}#{}",
+            process.pid
+        )
+    })
 }

@@ -1,5 +1,6 @@
-//! Signals are sent for a reason, and where there is one they are: a linked process gets SIGTERM if and only if the other
-//! is really down (or out of sight, when the link says so), a loser if and only if it asked for that, nobody else.
+//! Signals are sent for a reason, and where there is one they are: a linked process gets SIGTERM if
+//! and only if the other is really down (or out of sight, when the link says so), a loser if and
+//! only if it asked for that, nobody else.
 
 use crate::registrants::{Cause, Key, Registrants, Standing};
 use crate::world::World;
@@ -9,7 +10,8 @@ use node::time::Instant;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// For how long after its start a daemon waits for nodes to come in sight, before it acts upon that they are not.
+/// For how long after its start a daemon waits for nodes to come in sight, before it acts upon that
+/// they are not.
 pub const LOOKOUT: Duration = Duration::from_secs(15);
 
 /// A link that was asked for.
@@ -21,7 +23,8 @@ struct Link {
     standing: Standing,
     /// The other was told to be out of sight while the link was there, and that counts.
     hidden: bool,
-    /// It is of an earlier daemon, and the one that runs has yet to see the other: that counts once it has looked out.
+    /// It is of an earlier daemon, and the one that runs has yet to see the other: that counts once
+    /// it has looked out.
     unseen: bool,
     /// The other was not surely registered when the link was made: it may count as gone.
     shaky: bool,
@@ -40,29 +43,47 @@ struct Sent {
 pub struct Links {
     links: BTreeMap<Key, Vec<Link>>,
     sent: BTreeMap<(usize, Process), Vec<Sent>>,
-    /// Registrations that lost their names, by the daemon that said so, and whether they then surely had to end.
+    /// Registrations that lost their names, by the daemon that said so, and whether they then
+    /// surely had to end.
     lost: BTreeMap<Key, (u64, bool)>,
     /// How many links were made.
     pub made: u64,
 }
 
 impl Links {
-    /// A link is asked for; bound to each of these, if it is made. With each, whether it is not surely registered.
+    /// A link is asked for; bound to each of these, if it is made. With each, whether it is not
+    /// surely registered.
     pub fn ask(&mut self, key: &Key, others: &[(Handle, bool)], unreachable: bool, since: Instant) {
         let links = self.links.entry(key.clone()).or_default();
         for (other, shaky) in others {
-            if !links.iter().any(|link| link.other == *other && link.since == since) {
-                let (other, standing, hidden, unseen, shaky) = (other.clone(), Standing::Doubtful, false, false, *shaky);
-                links.push(Link { other, unreachable, since, standing, hidden, unseen, shaky });
+            if !links
+                .iter()
+                .any(|link| link.other == *other && link.since == since)
+            {
+                let (other, standing, hidden, unseen, shaky) =
+                    (other.clone(), Standing::Doubtful, false, false, *shaky);
+                links.push(Link {
+                    other,
+                    unreachable,
+                    since,
+                    standing,
+                    hidden,
+                    unseen,
+                    shaky,
+                });
             }
         }
     }
 
     /// What was asked for since then was carried out, or refused; nothing if nobody can know.
     pub fn answer(&mut self, key: &Key, since: Instant, made: bool) {
-        let Some(links) = self.links.get_mut(key) else { return };
-        let mut asked: Vec<&mut Link> =
-            links.iter_mut().filter(|link| link.since == since && link.standing == Standing::Doubtful).collect();
+        let Some(links) = self.links.get_mut(key) else {
+            return;
+        };
+        let mut asked: Vec<&mut Link> = links
+            .iter_mut()
+            .filter(|link| link.since == since && link.standing == Standing::Doubtful)
+            .collect();
         let sure = asked.len() == 1;
         self.made += u64::from(made);
         for link in &mut asked {
@@ -76,26 +97,49 @@ impl Links {
 
     /// All links of a registration to another were taken back, or may have been.
     pub fn cut(&mut self, key: &Key, others: &[Handle], surely: bool) {
-        for link in self.links.get_mut(key).into_iter().flatten().filter(|link| others.contains(&link.other)) {
+        for link in self
+            .links
+            .get_mut(key)
+            .into_iter()
+            .flatten()
+            .filter(|link| others.contains(&link.other))
+        {
             if link.standing != Standing::Gone {
-                link.standing = if surely { Standing::Gone } else { Standing::Doubtful };
+                link.standing = if surely {
+                    Standing::Gone
+                } else {
+                    Standing::Doubtful
+                };
             }
         }
     }
 
     /// A registration may have ended, and its links with it; or may be back, with them.
     pub fn doubt(&mut self, key: &Key) {
-        self.links.get_mut(key).into_iter().flatten().for_each(|link| link.standing = Standing::Doubtful);
+        self.links
+            .get_mut(key)
+            .into_iter()
+            .flatten()
+            .for_each(|link| link.standing = Standing::Doubtful);
     }
 
     /// A registration has ended, and its links with it.
     pub fn end(&mut self, key: &Key) {
-        self.links.get_mut(key).into_iter().flatten().for_each(|link| link.standing = Standing::Gone);
+        self.links
+            .get_mut(key)
+            .into_iter()
+            .flatten()
+            .for_each(|link| link.standing = Standing::Gone);
     }
 
     /// A registration has begun anew: the links that it had before have ended.
     pub fn begin(&mut self, key: &Key, at: Instant) {
-        let old = self.links.get_mut(key).into_iter().flatten().filter(|link| link.since < at);
+        let old = self
+            .links
+            .get_mut(key)
+            .into_iter()
+            .flatten()
+            .filter(|link| link.since < at);
         old.for_each(|link| link.standing = Standing::Gone);
     }
 
@@ -106,13 +150,18 @@ impl Links {
 
     /// A host's daemon told that the node of a registration went out of sight.
     pub fn hidden(&mut self, host: usize, other: &Handle) {
-        self.on(host).filter(|link| link.other == *other && link.standing == Standing::Held).for_each(|link| link.hidden = true);
+        self.on(host)
+            .filter(|link| link.other == *other && link.standing == Standing::Held)
+            .for_each(|link| link.hidden = true);
     }
 
-    /// A host's daemon that started then told of a registration whose node is not in sight. It may still come, for links
-    /// that are older than the daemon, until that has looked out.
+    /// A host's daemon that started then told of a registration whose node is not in sight. It may
+    /// still come, for links that are older than the daemon, until that has looked out.
     pub fn unseen(&mut self, host: usize, other: &Handle, (started, looked_out): (Instant, bool)) {
-        for link in self.on(host).filter(|link| link.other == *other && link.standing == Standing::Held) {
+        for link in self
+            .on(host)
+            .filter(|link| link.other == *other && link.standing == Standing::Held)
+        {
             let waits = link.since < started && !looked_out;
             (link.unseen, link.hidden) = (waits, link.hidden || !waits);
         }
@@ -120,12 +169,15 @@ impl Links {
 
     /// A host's daemon told that the node of a registration is in sight.
     pub fn seen(&mut self, host: usize, other: &Handle) {
-        self.on(host).filter(|link| link.other == *other).for_each(|link| link.unseen = false);
+        self.on(host)
+            .filter(|link| link.other == *other)
+            .for_each(|link| link.unseen = false);
     }
 
     /// A host's daemon has looked out: who is not in sight by now, is not.
     pub fn looked_out(&mut self, host: usize) {
-        self.on(host).for_each(|link| link.hidden |= std::mem::take(&mut link.unseen));
+        self.on(host)
+            .for_each(|link| link.hidden |= std::mem::take(&mut link.unseen));
     }
 
     /// A host's daemon has ended: the next one looks out anew.
@@ -134,11 +186,17 @@ impl Links {
     }
 
     fn on(&mut self, host: usize) -> impl Iterator<Item = &mut Link> {
-        self.links.iter_mut().filter(move |((at, ..), _)| *at == host).flat_map(|(_, links)| links)
+        self.links
+            .iter_mut()
+            .filter(move |((at, ..), _)| *at == host)
+            .flat_map(|(_, links)| links)
     }
 
     fn of(&self, host: usize, process: Process) -> impl Iterator<Item = (&Key, &Link)> {
-        let its = self.links.iter().filter(move |((at, _, its), _)| *at == host && *its == process);
+        let its = self
+            .links
+            .iter()
+            .filter(move |((at, _, its), _)| *at == host && *its == process);
         its.flat_map(|(key, links)| links.iter().map(move |link| (key, link)))
     }
 }
@@ -153,36 +211,75 @@ pub fn at_signal(
 ) -> Vec<String> {
     let reasons = reasons(registrants, now, (host, epoch), process);
     let sent = registrants.links.sent.entry((host, process)).or_default();
-    sent.push(Sent { at: now, epoch, signal });
-    let of = |kind: Signal| sent.iter().filter(move |sent| sent.epoch == epoch && sent.signal == kind);
+    sent.push(Sent {
+        at: now,
+        epoch,
+        signal,
+    });
+    let of = |kind: Signal| {
+        sent.iter()
+            .filter(move |sent| sent.epoch == epoch && sent.signal == kind)
+    };
     let (terms, kills) = (of(Signal::Term).count(), of(Signal::Kill).count());
-    let late = kill_after.is_zero() || !sent.iter().any(|sent| sent.signal == Signal::Term && now.since(sent.at) >= kill_after);
+    let late = kill_after.is_zero()
+        || !sent
+            .iter()
+            .any(|sent| sent.signal == Signal::Term && now.since(sent.at) >= kill_after);
     let wrong = match signal {
         Signal::Term if terms > reasons => format!("the {terms}th SIGTERM, with {reasons} reasons"),
-        Signal::Kill if late || kills > terms => format!("SIGKILL, with no SIGTERM {kill_after:?} before"),
+        Signal::Kill if late || kills > terms => format!(
+            "SIGKILL, with no SIGTERM {kill_after:?} \
+            before"
+        ),
         Signal::Term | Signal::Kill => return Vec::new(),
     };
-    vec![format!("host {host} sent its process {} {wrong}", process.pid)]
+    vec![format!(
+        "host {host} sent its process {} {wrong}",
+        process.pid
+    )]
 }
 
 /// For how many reasons a process may have been signalled.
-fn reasons(registrants: &Registrants, now: Instant, (host, epoch): (usize, u64), process: Process) -> usize {
+fn reasons(
+    registrants: &Registrants,
+    now: Instant,
+    (host, epoch): (usize, u64),
+    process: Process,
+) -> usize {
     let links = registrants.links.of(host, process);
-    let linked = links.filter(|(_, link)| link.standing != Standing::Gone && (link.hidden || may_fire(registrants, now, link))).count();
-    let lost = registrants.links.lost.iter().filter(|((at, _, its), (by, _))| *at == host && *its == process && *by == epoch);
-    let lost =
-        lost.filter(|(key, _)| registrants.facts.get(*key).is_some_and(|fact| fact.registration.on_conflict == OnConflict::Terminate));
+    let linked = links
+        .filter(|(_, link)| {
+            link.standing != Standing::Gone && (link.hidden || may_fire(registrants, now, link))
+        })
+        .count();
+    let lost = registrants
+        .links
+        .lost
+        .iter()
+        .filter(|((at, _, its), (by, _))| *at == host && *its == process && *by == epoch);
+    let lost = lost.filter(|(key, _)| {
+        registrants
+            .facts
+            .get(*key)
+            .is_some_and(|fact| fact.registration.on_conflict == OnConflict::Terminate)
+    });
     linked + lost.count()
 }
 
-/// Whether a link's other end may be seen as down for good, or as out of sight where that counts. That its node was declared
-/// gone may be heard long after, when the node is back already.
+/// Whether a link's other end may be seen as down for good, or as out of sight where that counts.
+/// That its node was declared gone may be heard long after, when the node is back already.
 fn may_fire(registrants: &Registrants, now: Instant, link: &Link) -> bool {
-    let fact = registrants.key(&link.other).and_then(|key| registrants.facts.get(key));
+    let fact = registrants
+        .key(&link.other)
+        .and_then(|key| registrants.facts.get(key));
     link.unreachable
         || link.shaky
         || fact.is_none_or(|fact| {
-            fact.standing(now) != Standing::Held || fact.ends.iter().any(|(at, cause)| *at >= link.since || *cause == Cause::Left)
+            fact.standing(now) != Standing::Held
+                || fact
+                    .ends
+                    .iter()
+                    .any(|(at, cause)| *at >= link.since || *cause == Cause::Left)
         })
 }
 
@@ -190,22 +287,64 @@ fn may_fire(registrants: &Registrants, now: Instant, link: &Link) -> bool {
 pub fn check(world: &World) -> Vec<String> {
     let (now, registrants) = (world.now(), &world.registrants);
     let mut found = Vec::new();
-    let stands = |key: &Key| registrants.facts.get(key).is_some_and(|fact| fact.standing(now) == Standing::Held);
-    for (key, links) in registrants.links.links.iter().filter(|(key, _)| stands(key)) {
+    let stands = |key: &Key| {
+        registrants
+            .facts
+            .get(key)
+            .is_some_and(|fact| fact.standing(now) == Standing::Held)
+    };
+    for (key, links) in registrants
+        .links
+        .links
+        .iter()
+        .filter(|(key, _)| stands(key))
+    {
         let (host, name, process) = key;
-        let terms = registrants.links.sent.get(&(*host, *process)).into_iter().flatten();
-        let last = terms.filter(|sent| sent.signal == Signal::Term).map(|sent| sent.at).max();
-        for link in links.iter().filter(|link| link.standing == Standing::Held && last.is_none_or(|last| last < link.since)) {
-            let other = registrants.key(&link.other).and_then(|key| registrants.facts.get(key));
+        let terms = registrants
+            .links
+            .sent
+            .get(&(*host, *process))
+            .into_iter()
+            .flatten();
+        let last = terms
+            .filter(|sent| sent.signal == Signal::Term)
+            .map(|sent| sent.at)
+            .max();
+        for link in links.iter().filter(|link| {
+            link.standing == Standing::Held && last.is_none_or(|last| last < link.since)
+        }) {
+            let other = registrants
+                .key(&link.other)
+                .and_then(|key| registrants.facts.get(key));
             let is_down = other.is_none_or(|fact| fact.standing(now) == Standing::Gone);
             if is_down || (link.unreachable && link.hidden) {
-                found.push(format!("{name} on host {host} was not told that {} is gone or out of sight", link.other));
+                found.push(format!(
+                    "{name} on host {host} was not told that {} is gone or out of \
+                    sight",
+                    link.other
+                ));
             }
         }
     }
-    for (key, (epoch, _)) in registrants.links.lost.iter().filter(|(key, (_, must_end))| *must_end && stands(key)) {
-        if !registrants.links.sent.get(&(key.0, key.2)).into_iter().flatten().any(|sent| sent.epoch == *epoch) {
-            found.push(format!("{} on host {} lost its name, and was not told to end", key.1, key.0));
+    for (key, (epoch, _)) in registrants
+        .links
+        .lost
+        .iter()
+        .filter(|(key, (_, must_end))| *must_end && stands(key))
+    {
+        if !registrants
+            .links
+            .sent
+            .get(&(key.0, key.2))
+            .into_iter()
+            .flatten()
+            .any(|sent| sent.epoch == *epoch)
+        {
+            found.push(format!(
+                "{} on host {} lost its name, and was not told to \
+                end",
+                key.1, key.0
+            ));
         }
     }
     found

@@ -1,8 +1,11 @@
-//! What the lists show is what the clients meant: each change names its request, each request's meaning is known, and so
-//! what must be there follows from who had seen what, without a line of the code that is being tested.
+//! What the lists show is what the clients meant: each change names its request, each request's
+//! meaning is known, and so what must be there follows from who had seen what, without a line of
+//! the code that is being tested.
 //!
-//! * An entry is alive if one of the last writes to it (those that no other write to it had seen) keeps it alive.
-//! * A title, a tag, a tick is that of one of its last writes; it is in conflict only if these differ.
+//! * An entry is alive if one of the last writes to it (those that no other write to it had seen)
+//!   keeps it alive.
+//! * A title, a tag, a tick is that of one of its last writes; it is in conflict only if these
+//!   differ.
 
 use crate::clients::{Outcome, Request, request_of};
 use crate::disk::Image;
@@ -19,7 +22,12 @@ pub fn check(world: &World) -> Vec<String> {
     let mut found = Vec::new();
     for (list, row) in &image.lists {
         match History::read(world, image, *list) {
-            Ok(history) => found.extend(history.compare(image, *list).into_iter().map(|text| format!("{:?}: {text}", row.name))),
+            Ok(history) => found.extend(
+                history
+                    .compare(image, *list)
+                    .into_iter()
+                    .map(|text| format!("{:?}: {text}", row.name)),
+            ),
             Err(text) => found.push(format!("{:?}: {text}", row.name)),
         }
     }
@@ -48,18 +56,38 @@ struct History {
 
 impl History {
     fn read(world: &World, image: &Image, list: ListId) -> Result<Self, String> {
-        let judged = image.changes_of(list).map(|bytes| judge(bytes.clone()).map_err(|fault| format!("a change is refused: {fault}")));
+        let judged = image.changes_of(list).map(|bytes| {
+            judge(bytes.clone()).map_err(|fault| format!("a change is refused: {fault}"))
+        });
         let mut changes = judged.collect::<Result<Vec<CheckedChange>, String>>()?;
         changes.sort_by_key(CheckedChange::start_op);
-        let index: BTreeMap<ChangeHash, usize> = changes.iter().enumerate().map(|(at, change)| (change.hash(), at)).collect();
+        let index: BTreeMap<ChangeHash, usize> = changes
+            .iter()
+            .enumerate()
+            .map(|(at, change)| (change.hash(), at))
+            .collect();
         let mut history = Self::default();
         for (at, change) in changes.iter().enumerate() {
-            let direct: Vec<usize> = change.deps().iter().filter_map(|hash| index.get(hash).copied()).collect();
-            let mut seen: BTreeSet<usize> = direct.iter().flat_map(|dep| &history.seen[*dep]).copied().collect();
+            let direct: Vec<usize> = change
+                .deps()
+                .iter()
+                .filter_map(|hash| index.get(hash).copied())
+                .collect();
+            let mut seen: BTreeSet<usize> = direct
+                .iter()
+                .flat_map(|dep| &history.seen[*dep])
+                .copied()
+                .collect();
             seen.extend(direct);
             history.seen.push(seen);
             let request = request_of(&change.author()).and_then(|number| world.clients.get(number));
-            let request = request.ok_or_else(|| format!("a change by {}, whom nobody asked", change.author()))?;
+            let request = request.ok_or_else(|| {
+                format!(
+                    "a change by {}, whom nobody \
+                asked",
+                    change.author()
+                )
+            })?;
             history.was_possible(request, change.hash())?;
             history.add(at, request, world.clients.drawn_id(request));
         }
@@ -70,19 +98,28 @@ impl History {
         match &request.outcome {
             Outcome::Refused(Refusal::Unknown(_)) | Outcome::Waiting | Outcome::Vanished => Ok(()),
             Outcome::Acknowledged(Some(told)) if *told == hash => Ok(()),
-            other @ (Outcome::Acknowledged(_) | Outcome::Refused(_)) => {
-                Err(format!("request {} was answered {other:?}, but made the change {hash}", request.number))
-            }
+            other @ (Outcome::Acknowledged(_) | Outcome::Refused(_)) => Err(format!(
+                "request {} was answered {other:?}, but made the change \
+                    {hash}",
+                request.number
+            )),
         }
     }
 
     fn add(&mut self, at: usize, request: &Request, drawn: Option<EntryId>) {
         match &request.edit {
-            Edit::Add(entries) => entries.iter().for_each(|entry| self.add_entry(at, entry, entry.id.or(drawn))),
+            Edit::Add(entries) => entries
+                .iter()
+                .for_each(|entry| self.add_entry(at, entry, entry.id.or(drawn))),
             Edit::Patch(id, patch) => self.patch(at, *id, patch),
             Edit::Delete(id) => self.touch(at, *id, false),
             Edit::DeleteAll => {
-                let known: Vec<EntryId> = self.alive.keys().copied().filter(|id| self.is_alive(*id, Some(at))).collect();
+                let known: Vec<EntryId> = self
+                    .alive
+                    .keys()
+                    .copied()
+                    .filter(|id| self.is_alive(*id, Some(at)))
+                    .collect();
                 known.into_iter().for_each(|id| self.touch(at, id, false));
             }
         }
@@ -95,7 +132,11 @@ impl History {
             return;
         }
         self.touch(at, id, true);
-        self.titles.entry(id).or_default().0.push((at, entry.title.clone()));
+        self.titles
+            .entry(id)
+            .or_default()
+            .0
+            .push((at, entry.title.clone()));
         self.ticks.entry(id).or_default().0.push((at, entry.done));
         let tags: BTreeSet<&String> = entry.tags.iter().collect();
         tags.into_iter().for_each(|tag| self.tag(at, id, tag, true));
@@ -103,14 +144,29 @@ impl History {
 
     fn patch(&mut self, at: usize, id: EntryId, patch: &EntryPatch) {
         if let Some(tags) = &patch.tags {
-            let known: Vec<String> = self.tags.get(&id).map(|tags| tags.keys().cloned().collect()).unwrap_or_default();
-            let before: BTreeSet<String> = known.into_iter().filter(|tag| self.has_tag(id, tag, Some(at))).collect();
+            let known: Vec<String> = self
+                .tags
+                .get(&id)
+                .map(|tags| tags.keys().cloned().collect())
+                .unwrap_or_default();
+            let before: BTreeSet<String> = known
+                .into_iter()
+                .filter(|tag| self.has_tag(id, tag, Some(at)))
+                .collect();
             let after: BTreeSet<String> = tags.iter().cloned().collect();
-            after.difference(&before).for_each(|tag| self.tag(at, id, tag, true));
-            before.difference(&after).for_each(|tag| self.tag(at, id, tag, false));
+            after
+                .difference(&before)
+                .for_each(|tag| self.tag(at, id, tag, true));
+            before
+                .difference(&after)
+                .for_each(|tag| self.tag(at, id, tag, false));
         }
         if let Some(title) = &patch.title {
-            self.titles.entry(id).or_default().0.push((at, title.clone()));
+            self.titles
+                .entry(id)
+                .or_default()
+                .0
+                .push((at, title.clone()));
         }
         if let Some(done) = patch.done {
             self.ticks.entry(id).or_default().0.push((at, done));
@@ -123,19 +179,35 @@ impl History {
     }
 
     fn tag(&mut self, at: usize, id: EntryId, tag: &str, there: bool) {
-        self.tags.entry(id).or_default().entry(tag.to_owned()).or_default().0.push((at, there));
+        self.tags
+            .entry(id)
+            .or_default()
+            .entry(tag.to_owned())
+            .or_default()
+            .0
+            .push((at, there));
     }
 
     /// The values of the last writes, of all or of those that a change had seen.
     fn last<'a, T>(&'a self, writes: &'a Writes<T>, by: Option<usize>) -> Vec<&'a T> {
         let within = |at: usize| by.is_none_or(|by| self.seen[by].contains(&at));
         let known: Vec<&(usize, T)> = writes.0.iter().filter(|(at, _)| within(*at)).collect();
-        let overwritten = |at: usize| known.iter().any(|(later, _)| self.seen[*later].contains(&at));
-        known.iter().filter(|(at, _)| !overwritten(*at)).map(|(_, value)| value).collect()
+        let overwritten = |at: usize| {
+            known
+                .iter()
+                .any(|(later, _)| self.seen[*later].contains(&at))
+        };
+        known
+            .iter()
+            .filter(|(at, _)| !overwritten(*at))
+            .map(|(_, value)| value)
+            .collect()
     }
 
     fn is_alive(&self, id: EntryId, by: Option<usize>) -> bool {
-        self.alive.get(&id).is_some_and(|writes| self.last(writes, by).into_iter().any(|alive| *alive))
+        self.alive
+            .get(&id)
+            .is_some_and(|writes| self.last(writes, by).into_iter().any(|alive| *alive))
     }
 
     fn has_tag(&self, id: EntryId, tag: &str, by: Option<usize>) -> bool {
@@ -144,8 +216,16 @@ impl History {
     }
 
     fn compare(&self, image: &Image, list: ListId) -> Vec<String> {
-        let shown: BTreeMap<EntryId, &Entry> = image.entries_of(list).map(|entry| (entry.id, entry.as_ref())).collect();
-        let meant: BTreeSet<EntryId> = self.alive.keys().copied().filter(|id| self.is_alive(*id, None)).collect();
+        let shown: BTreeMap<EntryId, &Entry> = image
+            .entries_of(list)
+            .map(|entry| (entry.id, entry.as_ref()))
+            .collect();
+        let meant: BTreeSet<EntryId> = self
+            .alive
+            .keys()
+            .copied()
+            .filter(|id| self.is_alive(*id, None))
+            .collect();
         let mut found = Vec::new();
         for id in meant.iter().filter(|id| !shown.contains_key(*id)) {
             found.push(format!("entry {id} is missing: {:?}", self.alive.get(id)));
@@ -154,7 +234,12 @@ impl History {
             if meant.contains(id) {
                 found.extend(self.compare_entry(entry));
             } else {
-                found.push(format!("entry {id} ({:?}) is shown, but nothing keeps it: {:?}", entry.title, self.alive.get(id)));
+                found.push(format!(
+                    "entry {id} ({:?}) is shown, but nothing keeps it: \
+                    {:?}",
+                    entry.title,
+                    self.alive.get(id)
+                ));
             }
         }
         found
@@ -162,28 +247,63 @@ impl History {
 
     fn compare_entry(&self, entry: &Entry) -> Vec<String> {
         let mut found = Vec::new();
-        let titles: BTreeSet<&String> =
-            self.titles.get(&entry.id).map(|writes| self.last(writes, None)).unwrap_or_default().into_iter().collect();
-        if !titles.contains(&entry.title) || (entry.conflicts.contains(&Field::Title) != (titles.len() > 1)) {
+        let titles: BTreeSet<&String> = self
+            .titles
+            .get(&entry.id)
+            .map(|writes| self.last(writes, None))
+            .unwrap_or_default()
+            .into_iter()
+            .collect();
+        if !titles.contains(&entry.title)
+            || (entry.conflicts.contains(&Field::Title) != (titles.len() > 1))
+        {
             found.push(format!(
                 "entry {} has the title {:?} (conflicts: {:?}), meant was {titles:?}",
                 entry.id, entry.title, entry.conflicts
             ));
         }
-        let ticks: BTreeSet<&bool> =
-            self.ticks.get(&entry.id).map(|writes| self.last(writes, None)).unwrap_or_default().into_iter().collect();
+        let ticks: BTreeSet<&bool> = self
+            .ticks
+            .get(&entry.id)
+            .map(|writes| self.last(writes, None))
+            .unwrap_or_default()
+            .into_iter()
+            .collect();
         if !ticks.contains(&entry.done_at.is_some()) {
-            found.push(format!("entry {} is done at {:?}, meant was {ticks:?}", entry.id, entry.done_at));
+            found.push(format!(
+                "entry {} is done at {:?}, meant was \
+                {ticks:?}",
+                entry.id, entry.done_at
+            ));
         }
-        let known = self.tags.get(&entry.id).into_iter().flat_map(BTreeMap::keys);
-        let tags: Vec<&String> = known.filter(|tag| self.has_tag(entry.id, tag, None)).collect();
+        let known = self
+            .tags
+            .get(&entry.id)
+            .into_iter()
+            .flat_map(BTreeMap::keys);
+        let tags: Vec<&String> = known
+            .filter(|tag| self.has_tag(entry.id, tag, None))
+            .collect();
         if tags != entry.tags.iter().collect::<Vec<_>>() {
-            found.push(format!("entry {} has the tags {:?}, meant was {tags:?}", entry.id, entry.tags));
+            found.push(format!(
+                "entry {} has the tags {:?}, meant was \
+                {tags:?}",
+                entry.id, entry.tags
+            ));
         }
-        let lives: BTreeSet<&bool> =
-            self.alive.get(&entry.id).map(|writes| self.last(writes, None)).unwrap_or_default().into_iter().collect();
+        let lives: BTreeSet<&bool> = self
+            .alive
+            .get(&entry.id)
+            .map(|writes| self.last(writes, None))
+            .unwrap_or_default()
+            .into_iter()
+            .collect();
         if entry.conflicts.contains(&Field::Deleted) != lives.contains(&false) {
-            found.push(format!("entry {} has conflicts {:?}, but its last lives are {lives:?}", entry.id, entry.conflicts));
+            found.push(format!(
+                "entry {} has conflicts {:?}, but its last lives are \
+                {lives:?}",
+                entry.id, entry.conflicts
+            ));
         }
         found
     }

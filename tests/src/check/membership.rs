@@ -22,7 +22,8 @@ struct Death {
 /// What is noted about who knows of whom.
 #[derive(Debug, Default)]
 pub struct Watch {
-    /// How long it took each node to see that another had been killed, where nothing else was wrong.
+    /// How long it took each node to see that another had been killed, where nothing else was
+    /// wrong.
     pub detections: Vec<Duration>,
     last_trouble: Instant,
     dead: BTreeMap<usize, Death>,
@@ -53,41 +54,102 @@ impl Watch {
             let state = process.view.as_ref()?.member(id)?.state;
             (state.is_reachable() && observer.peer.id != id).then_some(process.epoch)
         };
-        let observers = hosts.iter().enumerate().filter_map(|(index, observer)| sees(observer).map(|epoch| (index, epoch))).collect();
-        let promised = calm && self.last_trouble <= now && now.since(self.last_trouble) >= CALM_BEFORE_KILL;
-        self.dead.insert(host, Death { at: now, observers, promised });
+        let observers = hosts
+            .iter()
+            .enumerate()
+            .filter_map(|(index, observer)| sees(observer).map(|epoch| (index, epoch)))
+            .collect();
+        let promised =
+            calm && self.last_trouble <= now && now.since(self.last_trouble) >= CALM_BEFORE_KILL;
+        self.dead.insert(
+            host,
+            Death {
+                at: now,
+                observers,
+                promised,
+            },
+        );
     }
 
     /// A host's view changes from its present one to `view`.
-    pub fn view(&mut self, hosts: &[Host], now: Instant, observer: usize, view: &RosterView, calm: bool) -> Vec<String> {
-        let Some(process) = hosts[observer].process.as_ref() else { return Vec::new() };
-        let before = |id| process.view.as_ref().and_then(|old| old.member(id)).is_some_and(|member| member.state.is_reachable());
-        let fallen = view.members.iter().filter(|member| member.state == MemberState::Down && before(member.id));
+    pub fn view(
+        &mut self,
+        hosts: &[Host],
+        now: Instant,
+        observer: usize,
+        view: &RosterView,
+        calm: bool,
+    ) -> Vec<String> {
+        let Some(process) = hosts[observer].process.as_ref() else {
+            return Vec::new();
+        };
+        let before = |id| {
+            process
+                .view
+                .as_ref()
+                .and_then(|old| old.member(id))
+                .is_some_and(|member| member.state.is_reachable())
+        };
+        let fallen = view
+            .members
+            .iter()
+            .filter(|member| member.state == MemberState::Down && before(member.id));
         let mut found = Vec::new();
         for member in fallen {
-            let Some(host) = hosts.iter().position(|host| host.peer.id == member.id) else { continue };
+            let Some(host) = hosts.iter().position(|host| host.peer.id == member.id) else {
+                continue;
+            };
             if let Some(death) = self.dead.get_mut(&host) {
-                if death.observers.get(&observer) == Some(&process.epoch) && death.promised && self.last_trouble <= death.at {
+                if death.observers.get(&observer) == Some(&process.epoch)
+                    && death.promised
+                    && self.last_trouble <= death.at
+                {
                     self.detections.push(now.since(death.at));
                 }
-            } else if calm && now.since(self.last_trouble) >= CALM && hosts[host].process.is_some() {
-                found.push(format!("host {observer} declared host {host} down, which is well"));
+            } else if calm && now.since(self.last_trouble) >= CALM && hosts[host].process.is_some()
+            {
+                found.push(format!(
+                    "host {observer} declared host {host} down, which is well"
+                ));
             }
         }
         found
     }
 
-    /// Everybody who saw a host alive when it was killed must know of it by now, unless something else went wrong.
+    /// Everybody who saw a host alive when it was killed must know of it by now, unless something
+    /// else went wrong.
     pub fn obituary(&self, hosts: &[Host], host: usize, killed: Instant) -> Vec<String> {
-        let Some(death) = self.dead.get(&host).filter(|death| death.at == killed && death.promised) else { return Vec::new() };
+        let Some(death) = self
+            .dead
+            .get(&host)
+            .filter(|death| death.at == killed && death.promised)
+        else {
+            return Vec::new();
+        };
         if self.last_trouble > killed {
             return Vec::new();
         }
         let still_sees = |observer: &Host, epoch: u64| {
-            let process = observer.process.as_ref().filter(|process| process.epoch == epoch)?;
-            process.view.as_ref()?.member(hosts[host].peer.id).filter(|member| member.state.is_reachable()).map(|member| member.state)
+            let process = observer
+                .process
+                .as_ref()
+                .filter(|process| process.epoch == epoch)?;
+            process
+                .view
+                .as_ref()?
+                .member(hosts[host].peer.id)
+                .filter(|member| member.state.is_reachable())
+                .map(|member| member.state)
         };
-        let late = death.observers.iter().filter_map(|(observer, epoch)| Some((observer, still_sees(&hosts[*observer], *epoch)?)));
-        late.map(|(observer, state)| format!("host {host} was killed, and host {observer} still says {state:?} after 3 s")).collect()
+        let late = death.observers.iter().filter_map(|(observer, epoch)| {
+            Some((observer, still_sees(&hosts[*observer], *epoch)?))
+        });
+        late.map(|(observer, state)| {
+            format!(
+                "host {host} was killed, and host {observer} still \
+            says {state:?} after 3 s"
+            )
+        })
+        .collect()
     }
 }

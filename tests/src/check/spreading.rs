@@ -1,7 +1,9 @@
-//! How soon everybody knows that a registration is there, or is gone: measured always, demanded where nothing is wrong.
+//! How soon everybody knows that a registration is there, or is gone: measured always, demanded
+//! where nothing is wrong.
 //!
-//! Where all nodes are connected and nothing has been wrong for [`CALM_BEFORE`], nobody lists a registration more than
-//! [`BOUND`] after the end of its process, and everybody lists it [`BOUND`] after it was acknowledged.
+//! Where all nodes are connected and nothing has been wrong for [`CALM_BEFORE`], nobody lists a
+//! registration more than [`BOUND`] after the end of its process, and everybody lists it [`BOUND`]
+//! after it was acknowledged.
 
 use crate::host::Host;
 use crate::registrants::Key;
@@ -42,40 +44,89 @@ pub struct Spreading {
 }
 
 impl Spreading {
-    /// Something has happened on a host of which those who are connected with it must hear. False if nothing is promised.
-    pub fn begin(&mut self, hosts: &[Host], now: Instant, key: &Key, (what, measured): (What, bool)) -> bool {
-        let Some(owner) = hosts.get(key.0).filter(|host| host.process.is_some()) else { return false };
+    /// Something has happened on a host of which those who are connected with it must hear. False
+    /// if nothing is promised.
+    pub fn begin(
+        &mut self,
+        hosts: &[Host],
+        now: Instant,
+        key: &Key,
+        (what, measured): (What, bool),
+    ) -> bool {
+        let Some(owner) = hosts.get(key.0).filter(|host| host.process.is_some()) else {
+            return false;
+        };
         let sees = |a: &Host, b: &Host| {
             let view = a.process.as_ref().and_then(|process| process.view.as_ref());
-            view.and_then(|view| view.member(b.peer.id)).is_some_and(|member| member.state.is_reachable() && member.conn.is_some())
+            view.and_then(|view| view.member(b.peer.id))
+                .is_some_and(|member| member.state.is_reachable() && member.conn.is_some())
         };
-        let hears = |host: &&(usize, &Host)| host.0 == key.0 || (sees(host.1, owner) && sees(owner, host.1));
+        let hears = |host: &&(usize, &Host)| {
+            host.0 == key.0 || (sees(host.1, owner) && sees(owner, host.1))
+        };
         let all: Vec<(usize, &Host)> = hosts.iter().enumerate().collect();
-        let missing = all.iter().filter(hears).filter_map(|(index, host)| Some((*index, host.process.as_ref()?.epoch))).collect();
-        let (other, own) = if what == What::Up { (What::Down, What::Up) } else { (What::Up, What::Down) };
+        let missing = all
+            .iter()
+            .filter(hears)
+            .filter_map(|(index, host)| Some((*index, host.process.as_ref()?.epoch)))
+            .collect();
+        let (other, own) = if what == What::Up {
+            (What::Down, What::Up)
+        } else {
+            (What::Up, What::Down)
+        };
         self.waves.remove(&(key.clone(), other));
-        self.waves.insert((key.clone(), own), Wave { since: now, measured, missing });
+        self.waves.insert(
+            (key.clone(), own),
+            Wave {
+                since: now,
+                measured,
+                missing,
+            },
+        );
         true
     }
 
     /// A host's daemon has heard of it.
     pub fn heard(&mut self, now: Instant, host: (usize, u64), key: &Key, what: What) {
-        let Some(wave) = self.waves.get_mut(&(key.clone(), what)) else { return };
+        let Some(wave) = self.waves.get_mut(&(key.clone(), what)) else {
+            return;
+        };
         wave.missing.remove(&host);
         if wave.missing.is_empty() {
-            let spans = if what == What::Up { &mut self.ups } else { &mut self.downs };
+            let spans = if what == What::Up {
+                &mut self.ups
+            } else {
+                &mut self.downs
+            };
             spans.extend(wave.measured.then(|| now.since(wave.since)));
             self.waves.remove(&(key.clone(), what));
         }
     }
 
     /// So long after it began everybody must have heard, unless something went wrong meanwhile.
-    pub fn expect(&mut self, since: Instant, key: &Key, what: What, undisturbed: bool) -> Vec<String> {
-        let Some(wave) = self.waves.get(&(key.clone(), what)).filter(|wave| wave.since == since) else { return Vec::new() };
+    pub fn expect(
+        &mut self,
+        since: Instant,
+        key: &Key,
+        what: What,
+        undisturbed: bool,
+    ) -> Vec<String> {
+        let Some(wave) = self
+            .waves
+            .get(&(key.clone(), what))
+            .filter(|wave| wave.since == since)
+        else {
+            return Vec::new();
+        };
         let missing: Vec<usize> = wave.missing.iter().map(|(host, _)| *host).collect();
         self.waves.remove(&(key.clone(), what));
         let (host, name, process) = key;
-        let text = format!("hosts {missing:?} have not heard within {BOUND:?} that {name}#{} on host {host} is {what:?}", process.pid);
+        let text = format!(
+            "hosts {missing:?} have not heard within {BOUND:?} that {name}#{} on \
+            host {host} is {what:?}",
+            process.pid
+        );
         if undisturbed { vec![text] } else { Vec::new() }
     }
 }

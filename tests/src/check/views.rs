@@ -12,27 +12,55 @@ use std::collections::BTreeMap;
 /// Compares the view of one host with its documents.
 pub fn check(world: &World, host: usize) -> Vec<String> {
     let image = &world.hosts[host].disk.image;
-    let mut found: Vec<String> = image.quarantined.iter().map(|(list, why)| format!("host {host} quarantined {list}: {why}")).collect();
+    let mut found: Vec<String> = image
+        .quarantined
+        .iter()
+        .map(|(list, why)| format!("host {host} quarantined {list}: {why}"))
+        .collect();
     for (list, sum) in image.known() {
         if sum != 0 {
-            found.extend(check_list(image, list).err().map(|text| format!("host {host}: {text}")));
+            found.extend(
+                check_list(image, list)
+                    .err()
+                    .map(|text| format!("host {host}: {text}")),
+            );
         }
     }
     found
 }
 
 fn check_list(image: &Image, list: ListId) -> Result<(), String> {
-    let row = image.lists.get(&list).ok_or_else(|| format!("changes of {list}, but no line for it"))?;
+    let row = image.lists.get(&list).ok_or_else(|| {
+        format!(
+            "changes of {list}, but no line for \
+        it"
+        )
+    })?;
     let document = load(image, list, row, None)?;
-    let (shown, meant) = (by_id(image.entries_of(list).map(|entry| entry.as_ref().clone())), by_id(document.entries()));
+    let (shown, meant) = (
+        by_id(image.entries_of(list).map(|entry| entry.as_ref().clone())),
+        by_id(document.entries()),
+    );
     if shown != meant {
-        let id = shown.keys().chain(meant.keys()).find(|id| shown.get(id) != meant.get(id));
-        let (shown, meant) = (id.and_then(|id| shown.get(id)), id.and_then(|id| meant.get(id)));
-        return Err(format!("{:?} shows {shown:?}, its document says {meant:?}", row.name));
+        let id = shown
+            .keys()
+            .chain(meant.keys())
+            .find(|id| shown.get(id) != meant.get(id));
+        let (shown, meant) = (
+            id.and_then(|id| shown.get(id)),
+            id.and_then(|id| meant.get(id)),
+        );
+        return Err(format!(
+            "{:?} shows {shown:?}, its document says {meant:?}",
+            row.name
+        ));
     }
     let line = line_of(&document);
     if *row != line {
-        return Err(format!("{:?} has the line {row:?}, its document says {line:?}", row.name));
+        return Err(format!(
+            "{:?} has the line {row:?}, its document says {line:?}",
+            row.name
+        ));
     }
     check_snapshot(image, list, row)
 }
@@ -42,12 +70,30 @@ fn check_snapshot(image: &Image, list: ListId, row: &ListRow) -> Result<(), Stri
     if !image.snapshots.contains_key(&list) {
         return Ok(());
     }
-    let document = load(image, list, row, image.snapshots.get(&list).map(|(_, bytes)| bytes))?;
+    let document = load(
+        image,
+        list,
+        row,
+        image.snapshots.get(&list).map(|(_, bytes)| bytes),
+    )?;
     let line = line_of(&document);
-    if line == *row { Ok(()) } else { Err(format!("{:?} by its snapshot is {line:?}, not {row:?}", row.name)) }
+    if line == *row {
+        Ok(())
+    } else {
+        Err(format!(
+            "{:?} by its snapshot is {line:?}, not \
+        {row:?}",
+            row.name
+        ))
+    }
 }
 
-fn load(image: &Image, list: ListId, row: &ListRow, snapshot: Option<&Bytes>) -> Result<Document, String> {
+fn load(
+    image: &Image,
+    list: ListId,
+    row: &ListRow,
+    snapshot: Option<&Bytes>,
+) -> Result<Document, String> {
     let mut changes: Vec<Bytes> = image.changes_of(list).cloned().collect();
     changes.sort_by_key(|change| start_op(change));
     let snapshot = snapshot.map(|bytes| bytes.as_ref());

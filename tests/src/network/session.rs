@@ -61,7 +61,17 @@ pub(super) struct End {
 impl End {
     pub(super) fn new(host: usize, epoch: u64, conn: ConnId, now: Instant) -> Self {
         let channels = Default::default();
-        Self { host, epoch, conn, state: State::Opening, keep_alive: true, heard: now, active: now, loser: false, channels }
+        Self {
+            host,
+            epoch,
+            conn,
+            state: State::Opening,
+            keep_alive: true,
+            heard: now,
+            active: now,
+            loser: false,
+            channels,
+        }
     }
 
     pub(super) fn is_open(&self) -> bool {

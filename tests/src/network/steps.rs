@@ -1,4 +1,5 @@
-//! What the network does by itself: handshakes, retransmission, pings, idle timers, closing duplicates.
+//! What the network does by itself: handshakes, retransmission, pings, idle timers, closing
+//! duplicates.
 
 use super::session::{End, State};
 use super::{Arrival, Network, Step, TICK};
@@ -46,7 +47,9 @@ impl Network {
             Step::Landed(id, flight) => (id, 1 - flight % 2),
             Step::GiveUp(id) => (id, 0),
             Step::Tick(..) => return None,
-            Step::Datagram(id, end, _) | Step::Pump(id, end, _) | Step::PeerClosed(id, end) => (id, end),
+            Step::Datagram(id, end, _) | Step::Pump(id, end, _) | Step::PeerClosed(id, end) => {
+                (id, end)
+            }
             Step::Message(id, from, _) => (id, 1 - from),
         };
         let until = self.stations[self.sessions.get(&id)?.ends[end].host].paused_until;
@@ -54,8 +57,11 @@ impl Network {
     }
 
     fn send_flight(&mut self, queue: &mut Queue, id: u64, flight: usize, tries: u32) {
-        let Some(session) = self.sessions.get(&id) else { return };
-        let done = session.ends[flight % 2].state == State::Closed || session.ends[1 - flight % 2].is_open();
+        let Some(session) = self.sessions.get(&id) else {
+            return;
+        };
+        let done = session.ends[flight % 2].state == State::Closed
+            || session.ends[1 - flight % 2].is_open();
         if done || tries > MAX_FLIGHTS {
             return;
         }
@@ -63,14 +69,21 @@ impl Network {
             queue.after(delay, Event::Network(Step::Landed(id, flight)));
         }
         // Whoever gets no answer sends the same again.
-        queue.after(RESEND_FLIGHT * 2u32.pow(tries), Event::Network(Step::Flight(id, flight, tries + 1)));
+        queue.after(
+            RESEND_FLIGHT * 2u32.pow(tries),
+            Event::Network(Step::Flight(id, flight, tries + 1)),
+        );
     }
 
     fn land(&mut self, queue: &mut Queue, id: u64, flight: usize) {
         let now = queue.now();
-        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
         let end = 1 - flight % 2;
-        let Some(epoch) = self.stations[session.ends[end].host].epoch else { return };
+        let Some(epoch) = self.stations[session.ends[end].host].epoch else {
+            return;
+        };
         let other_closed = session.ends[1 - end].state == State::Closed;
         let expect = session.expect;
         let here = &mut session.ends[end];
@@ -97,53 +110,106 @@ impl Network {
 
     fn open(&mut self, queue: &mut Queue, id: u64, end: usize) {
         let now = queue.now();
-        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
         let other = &self.stations[session.ends[1 - end].host];
         let (peer, remote) = (other.peer.clone(), other.address);
         let dial = (end == 0).then_some(session.dial);
         let here = &mut session.ends[end];
         (here.state, here.heard, here.active) = (State::Open, now, now);
         let (host, epoch, conn) = (here.host, here.epoch, here.conn);
-        queue.at(now, Event::Arrival { host, epoch, arrival: Arrival::Connected { peer, conn, dial, remote } });
+        queue.at(
+            now,
+            Event::Arrival {
+                host,
+                epoch,
+                arrival: Arrival::Connected {
+                    peer,
+                    conn,
+                    dial,
+                    remote,
+                },
+            },
+        );
         self.mark_losers(host, id, end);
     }
 
     fn refuse(&mut self, queue: &mut Queue, id: u64) {
-        let Some(session) = self.sessions.get(&id) else { return };
+        let Some(session) = self.sessions.get(&id) else {
+            return;
+        };
         let End { host, epoch, .. } = session.ends[0];
-        let arrival = Arrival::DialFailed { dial: session.dial, refused: true };
-        queue.at(queue.now(), Event::Arrival { host, epoch, arrival });
+        let arrival = Arrival::DialFailed {
+            dial: session.dial,
+            refused: true,
+        };
+        queue.at(
+            queue.now(),
+            Event::Arrival {
+                host,
+                epoch,
+                arrival,
+            },
+        );
         self.forget(id, 0);
         self.tell_closed(queue, id, 1);
     }
 
     fn give_up(&mut self, queue: &mut Queue, id: u64) {
-        let Some(session) = self.sessions.get(&id).filter(|session| session.ends[0].state == State::Opening) else { return };
+        let Some(session) = self
+            .sessions
+            .get(&id)
+            .filter(|session| session.ends[0].state == State::Opening)
+        else {
+            return;
+        };
         let End { host, epoch, .. } = session.ends[0];
-        let arrival = Arrival::DialFailed { dial: session.dial, refused: false };
-        queue.at(queue.now(), Event::Arrival { host, epoch, arrival });
+        let arrival = Arrival::DialFailed {
+            dial: session.dial,
+            refused: false,
+        };
+        queue.at(
+            queue.now(),
+            Event::Arrival {
+                host,
+                epoch,
+                arrival,
+            },
+        );
         self.forget(id, 0);
     }
 
-    /// Of two connections between the same two nodes, the one dialled by the smaller id is kept; of two dialled by the
-    /// same node the newer one.
+    /// Of two connections between the same two nodes, the one dialled by the smaller id is kept; of
+    /// two dialled by the same node the newer one.
     fn mark_losers(&mut self, host: usize, id: u64, end: usize) {
         let rank = |network: &Self, id: u64, end: usize| {
             let session = &network.sessions[&id];
-            let (here, there) = (network.stations[host].peer.id, network.stations[session.ends[1 - end].host].peer.id);
+            let (here, there) = (
+                network.stations[host].peer.id,
+                network.stations[session.ends[1 - end].host].peer.id,
+            );
             let dialler = if end == 0 { here } else { there };
             (there, dialler == here.min(there), id)
         };
         let ours = rank(self, id, end);
-        let rivals: Vec<(u64, usize)> =
-            self.ends.iter().filter(|((at, _), (other, _))| *at == host && *other != id).map(|(_, rival)| *rival).collect();
+        let rivals: Vec<(u64, usize)> = self
+            .ends
+            .iter()
+            .filter(|((at, _), (other, _))| *at == host && *other != id)
+            .map(|(_, rival)| *rival)
+            .collect();
         for (rival, its_end) in rivals {
             let session = &self.sessions[&rival];
             let theirs = rank(self, rival, its_end);
             if theirs.0 != ours.0 || !session.ends[its_end].is_open() {
                 continue;
             }
-            let (lost, lost_end) = if theirs < ours { (rival, its_end) } else { (id, end) };
+            let (lost, lost_end) = if theirs < ours {
+                (rival, its_end)
+            } else {
+                (id, end)
+            };
             if let Some(session) = self.sessions.get_mut(&lost) {
                 session.ends[lost_end].loser = true;
             }
@@ -159,7 +225,10 @@ impl Network {
                 self.ping(queue, id, end);
             }
             let here = &self.sessions[&id].ends[end];
-            let (idle, quiet) = (queue.now().since(here.heard) > IDLE, queue.now().since(here.active) > QUIET);
+            let (idle, quiet) = (
+                queue.now().since(here.heard) > IDLE,
+                queue.now().since(here.active) > QUIET,
+            );
             if here.is_open() && idle {
                 self.shut(queue, id, end);
             } else if here.is_open() && here.loser && quiet && self.has_rival(id, end) {
@@ -167,8 +236,11 @@ impl Network {
                 self.tell_closed(queue, id, 1 - end);
             }
         }
-        let Some(session) = self.sessions.get(&id) else { return };
-        let over = |end: &End| end.state == State::Closed || (end.state == State::Opening && count > 10);
+        let Some(session) = self.sessions.get(&id) else {
+            return;
+        };
+        let over =
+            |end: &End| end.state == State::Closed || (end.state == State::Opening && count > 10);
         if session.ends.iter().all(over) {
             (0..2).for_each(|end| self.forget(id, end));
             self.sessions.remove(&id);
@@ -185,17 +257,24 @@ impl Network {
     }
 
     fn has_rival(&self, id: u64, end: usize) -> bool {
-        let there = |id: u64, end: usize| self.stations[self.sessions[&id].ends[1 - end].host].peer.id;
+        let there =
+            |id: u64, end: usize| self.stations[self.sessions[&id].ends[1 - end].host].peer.id;
         let host = self.sessions[&id].ends[end].host;
         self.ends.iter().any(|((at, _), &(rival, its_end))| {
-            *at == host && rival != id && self.sessions[&rival].ends[its_end].is_open() && there(rival, its_end) == there(id, end)
+            *at == host
+                && rival != id
+                && self.sessions[&rival].ends[its_end].is_open()
+                && there(rival, its_end) == there(id, end)
         })
     }
 
     fn ping(&mut self, queue: &mut Queue, id: u64, from: usize) {
         let session = &self.sessions[&id];
         // A ping that gets lost is sent again soon, which is the same as not losing it.
-        if session.ends[from].is_open() && session.ends[from].keep_alive && self.acknowledges(id, from) {
+        if session.ends[from].is_open()
+            && session.ends[from].keep_alive
+            && self.acknowledges(id, from)
+        {
             self.heard(queue, id, 1 - from);
         }
     }
@@ -207,7 +286,9 @@ impl Network {
             return;
         }
         let answers = self.acknowledges(id, end);
-        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
         if session.ends[end].state == State::Closed {
             // This process knows no such connection any more, and says so.
             if session.ends[1 - end].is_open() {
@@ -223,14 +304,30 @@ impl Network {
 
     fn land_datagram(&mut self, queue: &mut Queue, id: u64, end: usize, bytes: Bytes) {
         self.heard(queue, id, end);
-        let Some(here) = self.sessions.get(&id).map(|session| &session.ends[end]).filter(|end| end.is_open()) else { return };
+        let Some(here) = self
+            .sessions
+            .get(&id)
+            .map(|session| &session.ends[end])
+            .filter(|end| end.is_open())
+        else {
+            return;
+        };
         let (host, epoch, conn) = (here.host, here.epoch, here.conn);
-        queue.at(queue.now(), Event::Arrival { host, epoch, arrival: Arrival::Datagram { conn, bytes } });
+        queue.at(
+            queue.now(),
+            Event::Arrival {
+                host,
+                epoch,
+                arrival: Arrival::Datagram { conn, bytes },
+            },
+        );
     }
 
     fn pump(&mut self, queue: &mut Queue, id: u64, from: usize, channel: usize) {
         let delay = self.carry(id, from);
-        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
         let (here_open, there) = (session.ends[from].is_open(), session.ends[1 - from].state);
         let outgoing = &mut session.ends[from].channels[channel];
         outgoing.pumping = false;
@@ -239,11 +336,15 @@ impl Network {
         }
         let again = match (delay, there) {
             (Some(delay), State::Open) => {
-                let Some(message) = outgoing.waiting.pop_front() else { return };
+                let Some(message) = outgoing.waiting.pop_front() else {
+                    return;
+                };
                 outgoing.attempts = 0;
                 outgoing.waiting_bytes -= message.len();
                 outgoing.overflowed &= outgoing.waiting_bytes > 0;
-                let spent = Duration::from_nanos(message.len() as u64 * 1_000_000_000 / self.weather.bandwidth.max(1));
+                let spent = Duration::from_nanos(
+                    message.len() as u64 * 1_000_000_000 / self.weather.bandwidth.max(1),
+                );
                 let arrival = (queue.now() + spent + delay).max(outgoing.last_arrival);
                 outgoing.last_arrival = arrival;
                 outgoing.in_flight.push_back(message);
@@ -256,7 +357,12 @@ impl Network {
             }
             (Some(_), State::Opening) | (None, _) => self.backoff(id, from, channel),
         };
-        let outgoing = &mut self.sessions.get_mut(&id).expect("the session was just here").ends[from].channels[channel];
+        let outgoing = &mut self
+            .sessions
+            .get_mut(&id)
+            .expect("the session was just here")
+            .ends[from]
+            .channels[channel];
         if !outgoing.waiting.is_empty() {
             outgoing.pumping = true;
             queue.after(again, Event::Network(Step::Pump(id, from, channel)));
@@ -265,7 +371,12 @@ impl Network {
 
     fn backoff(&mut self, id: u64, from: usize, channel: usize) -> Duration {
         let base = (self.weather.most * 3).max(Duration::from_millis(20));
-        let outgoing = &mut self.sessions.get_mut(&id).expect("only called for a session").ends[from].channels[channel];
+        let outgoing = &mut self
+            .sessions
+            .get_mut(&id)
+            .expect("only called for a session")
+            .ends[from]
+            .channels[channel];
         outgoing.attempts += 1;
         (base * 2u32.pow(outgoing.attempts.min(10) - 1)).min(MAX_BACKOFF)
     }
@@ -273,8 +384,12 @@ impl Network {
     fn land_message(&mut self, queue: &mut Queue, id: u64, from: usize, channel: usize) {
         let now = queue.now();
         let running = self.is_running(id, 1 - from, now);
-        let Some(session) = self.sessions.get_mut(&id) else { return };
-        let Some(bytes) = session.ends[from].channels[channel].in_flight.pop_front() else { return };
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        let Some(bytes) = session.ends[from].channels[channel].in_flight.pop_front() else {
+            return;
+        };
         let there = &mut session.ends[1 - from];
         if !running || !there.is_open() {
             return;
@@ -283,11 +398,24 @@ impl Network {
         let (host, epoch, conn) = (there.host, there.epoch, there.conn);
         let channel = Channel::ALL[channel];
         self.heard(queue, id, 1 - from);
-        queue.at(now, Event::Arrival { host, epoch, arrival: Arrival::Message { conn, channel, bytes } });
+        queue.at(
+            now,
+            Event::Arrival {
+                host,
+                epoch,
+                arrival: Arrival::Message {
+                    conn,
+                    channel,
+                    bytes,
+                },
+            },
+        );
     }
 
     fn peer_closed(&mut self, queue: &mut Queue, id: u64, end: usize) {
-        let Some(session) = self.sessions.get(&id) else { return };
+        let Some(session) = self.sessions.get(&id) else {
+            return;
+        };
         match session.ends[end].state {
             State::Opening if end == 0 => self.refuse(queue, id),
             State::Opening | State::Open => self.shut(queue, id, end),

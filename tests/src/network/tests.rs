@@ -14,10 +14,20 @@ impl Bench {
         let mut network = Network::new(Weather::fair(), Chance::new(1, "network"));
         for host in 0..hosts {
             let id = u8::try_from(host).unwrap();
-            network.add(Peer { id: NodeId([id; 16]), name: NodeName::new(&format!("n{host}")).unwrap() }, crate::world::address(host));
+            network.add(
+                Peer {
+                    id: NodeId([id; 16]),
+                    name: NodeName::new(&format!("n{host}")).unwrap(),
+                },
+                crate::world::address(host),
+            );
             network.start(host, 1, crate::world::address(host));
         }
-        Self { network, queue: Queue::default(), arrived: Vec::new() }
+        Self {
+            network,
+            queue: Queue::default(),
+            arrived: Vec::new(),
+        }
     }
 
     fn run(&mut self, seconds: u64) {
@@ -25,7 +35,9 @@ impl Bench {
         while self.queue.next_at().is_some_and(|at| at <= end) {
             match self.queue.pop() {
                 Some(Event::Network(step)) => self.network.step(&mut self.queue, step),
-                Some(Event::Arrival { host, arrival, .. }) => self.arrived.push((self.queue.now(), host, arrival)),
+                Some(Event::Arrival { host, arrival, .. }) => {
+                    self.arrived.push((self.queue.now(), host, arrival))
+                }
                 other => panic!("{other:?}"),
             }
         }
@@ -38,13 +50,24 @@ impl Bench {
     }
 
     fn connected(&self, host: usize) -> Vec<ConnId> {
-        let conn = |arrival: &Arrival| if let Arrival::Connected { conn, .. } = arrival { Some(*conn) } else { None };
-        self.arrived.iter().filter(|(_, at, _)| *at == host).filter_map(|(_, _, arrival)| conn(arrival)).collect()
+        let conn = |arrival: &Arrival| {
+            if let Arrival::Connected { conn, .. } = arrival {
+                Some(*conn)
+            } else {
+                None
+            }
+        };
+        self.arrived
+            .iter()
+            .filter(|(_, at, _)| *at == host)
+            .filter_map(|(_, _, arrival)| conn(arrival))
+            .collect()
     }
 
     fn closed(&self, host: usize) -> Vec<Instant> {
-        let closed =
-            |(at, to, arrival): &(Instant, usize, Arrival)| (*to == host && matches!(arrival, Arrival::Closed { .. })).then_some(*at);
+        let closed = |(at, to, arrival): &(Instant, usize, Arrival)| {
+            (*to == host && matches!(arrival, Arrival::Closed { .. })).then_some(*at)
+        };
         self.arrived.iter().filter_map(closed).collect()
     }
 }
@@ -65,7 +88,10 @@ fn a_dial_to_nobody_is_given_up() {
     bench.dial(0, 1);
     bench.run(5);
     let (at, _, arrival) = &bench.arrived[0];
-    assert!(matches!(arrival, Arrival::DialFailed { refused: false, .. }));
+    assert!(matches!(
+        arrival,
+        Arrival::DialFailed { refused: false, .. }
+    ));
     assert_eq!(at.since(Instant::default()), GIVE_UP);
 }
 
@@ -91,12 +117,24 @@ fn messages_arrive_in_order_and_wait_out_a_short_cut() {
     bench.network.cuts.one_way(0, 1);
     let conn = bench.connected(0)[0];
     for n in 0..50 {
-        bench.network.send(&mut bench.queue, 0, conn, Channel::Lists, Bytes::from(vec![n]));
+        bench.network.send(
+            &mut bench.queue,
+            0,
+            conn,
+            Channel::Lists,
+            Bytes::from(vec![n]),
+        );
     }
     bench.run(4);
     bench.network.cuts.heal();
     bench.run(20);
-    let bytes = bench.arrived.iter().filter_map(|(_, _, a)| if let Arrival::Message { bytes, .. } = a { Some(bytes[0]) } else { None });
+    let bytes = bench.arrived.iter().filter_map(|(_, _, a)| {
+        if let Arrival::Message { bytes, .. } = a {
+            Some(bytes[0])
+        } else {
+            None
+        }
+    });
     assert_eq!(bytes.collect::<Vec<_>>(), (0..50).collect::<Vec<_>>());
 }
 
@@ -123,9 +161,22 @@ fn of_two_connections_the_one_dialled_by_the_smaller_id_stays() {
     bench.dial(1, 0);
     bench.dial(0, 1);
     bench.run(20);
-    assert_eq!((bench.connected(0).len(), bench.closed(0).len(), bench.closed(1).len()), (2, 1, 1));
+    assert_eq!(
+        (
+            bench.connected(0).len(),
+            bench.closed(0).len(),
+            bench.closed(1).len()
+        ),
+        (2, 1, 1)
+    );
     assert_eq!(bench.network.open_connections(0), 1);
-    let (id, end) = bench.network.ends.values().find(|(id, _)| bench.network.sessions[id].ends[0].is_open()).copied().unwrap();
+    let (id, end) = bench
+        .network
+        .ends
+        .values()
+        .find(|(id, _)| bench.network.sessions[id].ends[0].is_open())
+        .copied()
+        .unwrap();
     assert_eq!(bench.network.sessions[&id].ends[0].host, 0, "end {end}");
 }
 
@@ -138,10 +189,20 @@ fn a_full_queue_drops_messages_and_says_so_once() {
     bench.network.cuts.one_way(0, 1);
     let conn = bench.connected(0)[0];
     for _ in 0..20 {
-        bench.network.send(&mut bench.queue, 0, conn, Channel::Lists, Bytes::from(vec![0; 30]));
+        bench.network.send(
+            &mut bench.queue,
+            0,
+            conn,
+            Channel::Lists,
+            Bytes::from(vec![0; 30]),
+        );
     }
     bench.run(1);
-    let told = bench.arrived.iter().filter(|(_, _, arrival)| matches!(arrival, Arrival::Overflowed { .. })).count();
+    let told = bench
+        .arrived
+        .iter()
+        .filter(|(_, _, arrival)| matches!(arrival, Arrival::Overflowed { .. }))
+        .count();
     assert_eq!(told, 1);
 }
 
@@ -153,8 +214,13 @@ fn a_stopped_process_hears_everything_when_it_runs_again() {
     let until = bench.queue.now() + Duration::from_secs(4);
     bench.network.pause(1, until);
     let conn = bench.connected(0)[0];
-    bench.network.datagram(&mut bench.queue, 0, conn, &Bytes::from_static(b"x"));
+    bench
+        .network
+        .datagram(&mut bench.queue, 0, conn, &Bytes::from_static(b"x"));
     bench.run(8);
-    let datagrams = bench.arrived.iter().filter(|(_, _, arrival)| matches!(arrival, Arrival::Datagram { .. }));
+    let datagrams = bench
+        .arrived
+        .iter()
+        .filter(|(_, _, arrival)| matches!(arrival, Arrival::Datagram { .. }));
     assert_eq!(datagrams.map(|(at, ..)| *at).collect::<Vec<_>>(), [until]);
 }

@@ -42,7 +42,11 @@ impl Weather {
 
     /// How long a packet takes.
     pub(super) fn latency(&self, chance: &mut Chance) -> Duration {
-        let most = if chance.happens(self.spikes) { self.most + self.spike } else { self.most };
+        let most = if chance.happens(self.spikes) {
+            self.most + self.spike
+        } else {
+            self.most
+        };
         chance.span(self.least, most)
     }
 }

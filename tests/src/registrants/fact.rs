@@ -48,7 +48,11 @@ pub struct Fact {
 impl Fact {
     /// Whether it is there.
     pub fn standing(&self, now: Instant) -> Standing {
-        if self.doubted_until.is_some_and(|until| until <= now) { Standing::Gone } else { self.standing }
+        if self.doubted_until.is_some_and(|until| until <= now) {
+            Standing::Gone
+        } else {
+            self.standing
+        }
     }
 
     pub(super) fn stand(&mut self, standing: Standing) {

@@ -29,7 +29,9 @@ impl World {
             Fault::Start(host) => self.start(host),
             Fault::Kill(host, survival) => self.kill(host, survival),
             Fault::Restore(host) => self.restore(host),
-            Fault::Backup(host) => self.hosts[host].disk.backup = Some(self.hosts[host].disk.image.clone()),
+            Fault::Backup(host) => {
+                self.hosts[host].disk.backup = Some(self.hosts[host].disk.image.clone())
+            }
             Fault::Reboot(host, survival) => {
                 self.kill(host, survival);
                 self.reboot(host);
@@ -38,14 +40,22 @@ impl World {
             Fault::Leave(host) => self.leave(host),
             Fault::Forget(host, other) => {
                 self.registrants.excuse_all(other, (now, Cause::Left));
-                self.ask(host, Command::Forget(self.hosts[other].peer.name.as_str().to_owned()));
+                self.ask(
+                    host,
+                    Command::Forget(self.hosts[other].peer.name.as_str().to_owned()),
+                );
             }
             Fault::FailCommit(host, error, survival) => {
                 if self.hosts[host].process.is_some() {
                     self.hosts[host].disk.failing = Some((error, survival));
                 }
             }
-            Fault::SlowDisk(host, most) => self.hosts[host].disk.pace = (Duration::from_micros(100), most.max(Duration::from_millis(3))),
+            Fault::SlowDisk(host, most) => {
+                self.hosts[host].disk.pace = (
+                    Duration::from_micros(100),
+                    most.max(Duration::from_millis(3)),
+                )
+            }
             Fault::Pause(host, span) => self.pause(host, span),
             Fault::Stall(host, machine, span) => self.stall(host, machine, now + span),
             Fault::Split(side) => self.split(&side),
@@ -64,7 +74,8 @@ impl World {
     fn leave(&mut self, host: usize) {
         if self.hosts[host].process.is_some() {
             let (now, os) = (self.queue.now(), &self.hosts[host].os);
-            self.registrants.leaves(host, now, |process| os.runs(process));
+            self.registrants
+                .leaves(host, now, |process| os.runs(process));
         }
         self.ask(host, Command::Leave);
     }
@@ -93,10 +104,16 @@ impl World {
 
     /// Asks a host's cluster machine for something; nothing happens if it is down.
     pub fn ask(&mut self, host: usize, command: Command) {
-        let Some(place) = self.hosts[host].place(host, 0) else { return };
+        let Some(place) = self.hosts[host].place(host, 0) else {
+            return;
+        };
         self.asked += 1;
-        self.commands.insert(self.asked, (host, place.epoch, self.queue.now()));
-        let input = Input::Cluster(cluster::Input::Request { id: RequestId(self.asked), command });
+        self.commands
+            .insert(self.asked, (host, place.epoch, self.queue.now()));
+        let input = Input::Cluster(cluster::Input::Request {
+            id: RequestId(self.asked),
+            command,
+        });
         self.queue.at(self.queue.now(), Event::Input(place, input));
     }
 
@@ -112,9 +129,18 @@ impl World {
         let (epoch, address) = (self.hosts[host].epoch, self.hosts[host].address);
         self.network.start(host, epoch, address);
         for machine in 0..=machines {
-            let Some(process) = self.hosts[host].process.as_mut() else { return };
+            let Some(process) = self.hosts[host].process.as_mut() else {
+                return;
+            };
             let outputs = process.outputs(machine);
-            self.carry_all(Place { host, epoch, machine }, outputs);
+            self.carry_all(
+                Place {
+                    host,
+                    epoch,
+                    machine,
+                },
+                outputs,
+            );
         }
         self.registry_daemon_started(host);
     }
@@ -126,31 +152,49 @@ impl World {
         let now = self.queue.now();
         let calm = self.is_calm();
         self.watch.killed(&self.hosts, now, host, calm);
-        self.queue.after(DETECTION, Event::Obituary { host, killed: now });
+        self.queue
+            .after(DETECTION, Event::Obituary { host, killed: now });
         self.hosts[host].disk.settle(survival);
         self.end_process(host, false);
     }
 
     fn restore(&mut self, host: usize) {
-        let Some(backup) = self.hosts[host].disk.backup.take() else { return };
+        let Some(backup) = self.hosts[host].disk.backup.take() else {
+            return;
+        };
         self.kill(host, Survival::Nothing);
-        let lost: Vec<_> = self.hosts[host].disk.image.hashes().difference(backup.hashes()).copied().collect();
-        let elsewhere = |hash: &ChangeHash| self.hosts.iter().enumerate().any(|(other, h)| other != host && h.disk.image.has(hash));
+        let lost: Vec<_> = self.hosts[host]
+            .disk
+            .image
+            .hashes()
+            .difference(backup.hashes())
+            .copied()
+            .collect();
+        let elsewhere = |hash: &ChangeHash| {
+            self.hosts
+                .iter()
+                .enumerate()
+                .any(|(other, h)| other != host && h.disk.image.has(hash))
+        };
         let destroyed: Vec<_> = lost.into_iter().filter(|hash| !elsewhere(hash)).collect();
         self.clients.excused.extend(destroyed);
         self.hosts[host].disk.replace(backup);
         let (now, os) = (self.queue.now(), &self.hosts[host].os);
-        self.registrants.restored(host, now, |process| os.runs(process));
+        self.registrants
+            .restored(host, now, |process| os.runs(process));
         self.hosts[host].restored = true;
     }
 
     pub(super) fn end_process(&mut self, host: usize, orderly: bool) {
         let now = self.queue.now();
-        let Some(process) = self.hosts[host].process.take() else { return };
+        let Some(process) = self.hosts[host].process.take() else {
+            return;
+        };
         self.watch.trouble(now);
         self.hosts[host].disk.failing = None;
         self.network.stop(&mut self.queue, host, orderly);
-        self.commands.retain(|_, (of, epoch, _)| (*of, *epoch) != (host, process.epoch));
+        self.commands
+            .retain(|_, (of, epoch, _)| (*of, *epoch) != (host, process.epoch));
         self.registry_daemon_ended(host, process.epoch);
         for number in self.clients.process_ended(host, process.epoch) {
             self.retry(number);
@@ -159,7 +203,9 @@ impl World {
 
     fn pause(&mut self, host: usize, span: Duration) {
         let until = self.queue.now() + span;
-        let Some(process) = self.hosts[host].process.as_mut() else { return };
+        let Some(process) = self.hosts[host].process.as_mut() else {
+            return;
+        };
         process.paused_until = until.max(process.paused_until);
         let machines = process.machines();
         self.network.pause(host, until);
@@ -170,7 +216,9 @@ impl World {
         if machine == 0 {
             self.watch.trouble(until);
         }
-        let Some(place) = self.hosts[host].place(host, machine) else { return };
+        let Some(place) = self.hosts[host].place(host, machine) else {
+            return;
+        };
         if let Some(process) = self.hosts[host].process.as_mut() {
             process.stall(machine, until);
         }

@@ -1,4 +1,5 @@
-//! A booted systemd: a container whose disk is this host's, with all that is written kept in memory.
+//! A booted systemd: a container whose disk is this host's, with all that is written kept in
+//! memory.
 
 use crate::fleet::{PATIENCE, run};
 use anyhow::{Context, ensure};
@@ -16,11 +17,18 @@ impl Disk {
         let (memory, root) = (disk.0.path().join("memory"), disk.root());
         std::fs::create_dir(&memory)?;
         std::fs::create_dir(&root)?;
-        run(Command::new("mount").args(["-t", "tmpfs", "tmpfs"]).arg(&memory))?;
+        run(Command::new("mount")
+            .args(["-t", "tmpfs", "tmpfs"])
+            .arg(&memory))?;
         std::fs::create_dir(memory.join("new"))?;
         std::fs::create_dir(memory.join("work"))?;
-        let layers = format!("lowerdir=/,upperdir={0}/new,workdir={0}/work", memory.display());
-        run(Command::new("mount").args(["-t", "overlay", "overlay", "-o", &layers]).arg(&root))?;
+        let layers = format!(
+            "lowerdir=/,upperdir={0}/new,workdir={0}/work",
+            memory.display()
+        );
+        run(Command::new("mount")
+            .args(["-t", "overlay", "overlay", "-o", &layers])
+            .arg(&root))?;
         disk.forget_the_host()?;
         Ok(disk)
     }
@@ -30,8 +38,14 @@ impl Disk {
         let root = self.root();
         // Its own id; a first boot would ask questions.
         std::fs::write(root.join("etc/machine-id"), "")?;
-        // Images forbid services to start, and leave manual pages out. To index them, or what could be downloaded, takes time.
-        for path in ["usr/sbin/policy-rc.d", "etc/dpkg/dpkg.cfg.d", "var/lib/man-db/auto-update", "var/lib/apt/lists"] {
+        // Images forbid services to start, and leave manual pages out. To index them, or what could
+        // be downloaded, takes time.
+        for path in [
+            "usr/sbin/policy-rc.d",
+            "etc/dpkg/dpkg.cfg.d",
+            "var/lib/man-db/auto-update",
+            "var/lib/apt/lists",
+        ] {
             run(Command::new("rm").arg("-rf").arg(root.join(path)))?;
         }
         Ok(())
@@ -45,7 +59,10 @@ impl Disk {
 impl Drop for Disk {
     fn drop(&mut self) {
         for mounted in ["root", "memory"] {
-            let _ = Command::new("umount").arg("--lazy").arg(self.0.path().join(mounted)).status();
+            let _ = Command::new("umount")
+                .arg("--lazy")
+                .arg(self.0.path().join(mounted))
+                .status();
         }
     }
 }
@@ -61,21 +78,42 @@ impl Booted {
     /// Boots one with these files in `/var/tmp`.
     pub(crate) fn start(files: &[&Path]) -> anyhow::Result<Self> {
         let disk = Disk::mount()?;
-        run(Command::new("cp").args(files).arg(disk.root().join("var/tmp")))?;
+        run(Command::new("cp")
+            .args(files)
+            .arg(disk.root().join("var/tmp")))?;
         let mut nspawn = Command::new("systemd-nspawn");
-        nspawn.args(["-q", "--register=no", "--keep-unit", "--private-network", "--console=pipe", "-D"]).arg(disk.root());
+        nspawn
+            .args([
+                "-q",
+                "--register=no",
+                "--keep-unit",
+                "--private-network",
+                "--console=pipe",
+                "-D",
+            ])
+            .arg(disk.root());
         // Not what else is installed on this host.
         nspawn.args(["/usr/lib/systemd/systemd", "--unit=basic.target"]);
         let console = std::fs::File::create(disk.0.path().join("console"))?;
-        let nspawn = nspawn.stdin(Stdio::null()).stdout(console.try_clone()?).stderr(console).spawn()?;
-        let mut booted = Self { nspawn, leader: String::new(), disk };
+        let nspawn = nspawn
+            .stdin(Stdio::null())
+            .stdout(console.try_clone()?)
+            .stderr(console)
+            .spawn()?;
+        let mut booted = Self {
+            nspawn,
+            leader: String::new(),
+            disk,
+        };
         let children = format!("/proc/{0}/task/{0}/children", booted.nspawn.id());
         booted.leader = until("the container has a first process", || {
             let found = std::fs::read_to_string(&children)?.trim().to_owned();
             ensure!(!found.is_empty());
             Ok(found)
         })?;
-        until("it has booted", || booted.inside("systemctl is-active basic.target"))?;
+        until("it has booted", || {
+            booted.inside("systemctl is-active basic.target")
+        })?;
         Ok(booted)
     }
 
@@ -92,14 +130,30 @@ impl Booted {
     /// The same; it must fail, and what it said is returned.
     pub(crate) fn fails(&self, line: &str) -> anyhow::Result<String> {
         let output = self.shell(line).output().with_context(|| line.to_owned())?;
-        let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+        let said = [output.stdout, output.stderr]
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .concat();
         ensure!(!output.status.success(), "it was to fail: {line}\n{said}");
         Ok(said)
     }
 
     fn shell(&self, line: &str) -> Command {
         let mut command = Command::new("nsenter");
-        command.args(["-t", &self.leader, "-m", "-u", "-i", "-n", "-p", "-r", "-w", "--", "sh", "-c", line]);
+        command.args([
+            "-t",
+            &self.leader,
+            "-m",
+            "-u",
+            "-i",
+            "-n",
+            "-p",
+            "-r",
+            "-w",
+            "--",
+            "sh",
+            "-c",
+            line,
+        ]);
         command
     }
 
@@ -107,7 +161,11 @@ impl Booted {
     pub(crate) fn prints(&self, line: &str, expected: &str) -> anyhow::Result<()> {
         until(line, || {
             let printed = self.inside(line)?;
-            ensure!(printed.trim() == expected, "{printed}\n{}", self.inside("journalctl -u muster --no-pager | tail -30")?);
+            ensure!(
+                printed.trim() == expected,
+                "{printed}\n{}",
+                self.inside("journalctl -u muster --no-pager | tail -30")?
+            );
             Ok(())
         })
     }
@@ -115,7 +173,8 @@ impl Booted {
 
 impl Drop for Booted {
     fn drop(&mut self) {
-        // Everything in the container ends with its first process, which would outlive the program that booted it.
+        // Everything in the container ends with its first process, which would outlive the program
+        // that booted it.
         let _ = Command::new("kill").args(["-KILL", &self.leader]).status();
         let _ = self.nspawn.kill();
         let _ = self.nspawn.wait();
@@ -126,7 +185,9 @@ fn until<T>(what: &str, attempt: impl Fn() -> anyhow::Result<T>) -> anyhow::Resu
     let begun = Instant::now();
     loop {
         match attempt() {
-            Err(error) if begun.elapsed() > PATIENCE => return Err(error.context(format!("in vain: {what}"))),
+            Err(error) if begun.elapsed() > PATIENCE => {
+                return Err(error.context(format!("in vain: {what}")));
+            }
             Err(_) => std::thread::sleep(Duration::from_millis(100)),
             done => return done,
         }

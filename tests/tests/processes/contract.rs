@@ -1,4 +1,5 @@
-//! The contract with clients: every path, status and command, against a running node and its OpenAPI document.
+//! The contract with clients: every path, status and command, against a running node and its
+//! OpenAPI document.
 
 mod page;
 
@@ -19,8 +20,20 @@ struct Try {
     expected: u16,
 }
 
-fn ask(template: &'static str, method: &'static str, path: impl Into<String>, expected: u16) -> Try {
-    Try { template, method, path: path.into(), body: None, headers: Vec::new(), expected }
+fn ask(
+    template: &'static str,
+    method: &'static str,
+    path: impl Into<String>,
+    expected: u16,
+) -> Try {
+    Try {
+        template,
+        method,
+        path: path.into(),
+        body: None,
+        headers: Vec::new(),
+        expected,
+    }
 }
 
 impl Try {
@@ -47,9 +60,12 @@ fn node_and_cluster() -> Vec<Try> {
         ask("/v1/members", "GET", "/v1/members", 200),
         ask("/v1/members", "GET", "/v1/members?limit=0", 422),
         ask("/v1/members", "GET", "/v1/members?cursor=%21", 400),
-        ask("/v1/members/join", "POST", "/v1/members/join", 200).body(json!({ "addresses": ["127.0.0.1:9"] })),
-        ask("/v1/members/join", "POST", "/v1/members/join", 400).body(json!({ "address": "127.0.0.1:9" })),
-        ask("/v1/members/join", "POST", "/v1/members/join", 422).body(json!({ "addresses": ["no port"] })),
+        ask("/v1/members/join", "POST", "/v1/members/join", 200)
+            .body(json!({ "addresses": ["127.0.0.1:9"] })),
+        ask("/v1/members/join", "POST", "/v1/members/join", 400)
+            .body(json!({ "address": "127.0.0.1:9" })),
+        ask("/v1/members/join", "POST", "/v1/members/join", 422)
+            .body(json!({ "addresses": ["no port"] })),
         ask("/v1/members/{member}", "DELETE", "/v1/members/nobody", 404),
         ask("/v1/members/{member}", "DELETE", "/v1/members/n2", 409),
         ask("/v1/partition", "GET", "/v1/partition", 200),
@@ -58,16 +74,28 @@ fn node_and_cluster() -> Vec<Try> {
         ask("/v1/debug/doctor", "GET", "/v1/debug/doctor", 200),
         ask("/v1/debug/events", "GET", "/v1/debug/events", 200),
         ask("/v1/debug/events", "GET", "/v1/debug/events?limit=1", 400),
-        ask("/v1/debug/configuration", "GET", "/v1/debug/configuration", 200),
-        ask("/v1/debug/configuration", "GET", "/v1/debug/configuration?key=x", 400),
+        ask(
+            "/v1/debug/configuration",
+            "GET",
+            "/v1/debug/configuration",
+            200,
+        ),
+        ask(
+            "/v1/debug/configuration",
+            "GET",
+            "/v1/debug/configuration?key=x",
+            400,
+        ),
         ask("/v1/debug/doctor", "GET", "/v1/debug/doctor?peer=n2", 400),
         ask("/v1/reload", "POST", "/v1/reload", 200),
         ask("/v1/reload", "POST", "/v1/reload?x=1", 400),
         ask("/v1/log-level", "GET", "/v1/log-level", 200),
-        ask("/v1/log-level", "PUT", "/v1/log-level", 200).body(json!({ "level": "info,node=debug", "for": "10m" })),
+        ask("/v1/log-level", "PUT", "/v1/log-level", 200)
+            .body(json!({ "level": "info,node=debug", "for": "10m" })),
         ask("/v1/log-level", "PUT", "/v1/log-level", 400).body(json!({ "loud": true })),
         ask("/v1/log-level", "PUT", "/v1/log-level", 422).body(json!({ "level": "inof" })),
-        ask("/v1/log-level", "PUT", "/v1/log-level", 422).body(json!({ "level": "info", "for": "25h" })),
+        ask("/v1/log-level", "PUT", "/v1/log-level", 422)
+            .body(json!({ "level": "info", "for": "25h" })),
         ask("/v1/log-level", "DELETE", "/v1/log-level", 200),
         ask("/v1/log-level", "DELETE", "/v1/log-level?x=1", 400),
         ask("/v1/events", "GET", "/v1/events?kinds=nonsense", 422),
@@ -83,9 +111,24 @@ fn tokens() -> Vec<Try> {
     let token = "/v1/tokens/{id}";
     vec![
         ask("/v1/sd/prometheus", "GET", "/v1/sd/prometheus", 200),
-        ask("/v1/sd/prometheus", "GET", "/v1/sd/prometheus?group=crew", 200),
-        ask("/v1/sd/prometheus", "GET", "/v1/sd/prometheus?group=a%20b", 422),
-        ask("/v1/sd/prometheus", "GET", "/v1/sd/prometheus?groups=crew", 400),
+        ask(
+            "/v1/sd/prometheus",
+            "GET",
+            "/v1/sd/prometheus?group=crew",
+            200,
+        ),
+        ask(
+            "/v1/sd/prometheus",
+            "GET",
+            "/v1/sd/prometheus?group=a%20b",
+            422,
+        ),
+        ask(
+            "/v1/sd/prometheus",
+            "GET",
+            "/v1/sd/prometheus?groups=crew",
+            400,
+        ),
         create(201).body(json!({ "scope": "read" })),
         create(201).body(json!({ "scope": "sd", "ttl": "1y" })),
         create(400).body(json!({ "scope": "read", "uid": 7 })),
@@ -132,7 +175,14 @@ fn adding() -> Vec<Try> {
 }
 
 fn reading() -> Vec<Try> {
-    let list = |query: &str, expected| ask(ENTRIES, "GET", format!("/v1/lists/groceries/entries{query}"), expected);
+    let list = |query: &str, expected| {
+        ask(
+            ENTRIES,
+            "GET",
+            format!("/v1/lists/groceries/entries{query}"),
+            expected,
+        )
+    };
     vec![
         ask("/v1/lists", "GET", "/v1/lists", 200),
         ask("/v1/lists", "GET", "/v1/lists?match=groc", 200),
@@ -141,7 +191,10 @@ fn reading() -> Vec<Try> {
         ask("/v1/lists/{list}", "GET", "/v1/lists/groceries", 200),
         ask("/v1/lists/{list}", "GET", "/v1/lists/unknown", 404),
         list("", 200),
-        list("?state=open&due=2026-12-01&tag=food&assignee=kim&text=MILK&tz=Europe/Berlin", 200),
+        list(
+            "?state=open&due=2026-12-01&tag=food&assignee=kim&text=MILK&tz=Europe/Berlin",
+            200,
+        ),
         list("?due=none", 200),
         list("?due_from=2026-01-01&due_to=2026-12-31", 200),
         list("?state=maybe", 422),
@@ -150,11 +203,21 @@ fn reading() -> Vec<Try> {
         list("?colour=red", 400),
         list("?limit=x", 422),
         ask(ENTRIES, "GET", "/v1/lists/unknown/entries", 404),
-        ask(ENTRY, "GET", format!("/v1/lists/groceries/entries/{ID}"), 200),
+        ask(
+            ENTRY,
+            "GET",
+            format!("/v1/lists/groceries/entries/{ID}"),
+            200,
+        ),
         ask(ENTRY, "GET", "/v1/lists/groceries/entries/nonsense", 404),
         ask("/v1/entries", "GET", "/v1/entries?due_from=2026-12-01", 200),
         ask("/v1/entries", "GET", "/v1/entries?x=1", 400),
-        ask("/v1/lists/{list}/watch", "GET", "/v1/lists/unknown/watch", 404),
+        ask(
+            "/v1/lists/{list}/watch",
+            "GET",
+            "/v1/lists/unknown/watch",
+            404,
+        ),
     ]
 }
 
@@ -213,7 +276,12 @@ fn registering(pid: u32) -> Vec<Try> {
 fn finding() -> Vec<Try> {
     vec![
         ask("/v1/processes", "GET", "/v1/processes", 200),
-        ask("/v1/processes", "GET", "/v1/processes?prefix=we&node=n1&group=eu&local=true&state=up,contested", 200),
+        ask(
+            "/v1/processes",
+            "GET",
+            "/v1/processes?prefix=we&node=n1&group=eu&local=true&state=up,contested",
+            200,
+        ),
         ask("/v1/processes", "GET", "/v1/processes?state=down", 422),
         ask("/v1/processes", "GET", "/v1/processes?limit=0", 422),
         ask("/v1/processes", "GET", "/v1/processes?cursor=nonsense", 400),
@@ -227,8 +295,18 @@ fn finding() -> Vec<Try> {
         ask("/v1/groups/{group}", "GET", "/v1/groups/nobody", 200),
         ask("/v1/groups/{group}", "GET", "/v1/groups/eu?state=down", 422),
         ask("/v1/groups/{group}", "GET", "/v1/groups/eu?cursor=21", 400),
-        ask("/v1/processes/{name}/monitor", "GET", "/v1/processes/nobody/monitor", 404),
-        ask("/v1/processes/{name}/monitor", "GET", "/v1/processes/web/monitor?wait=maybe", 422),
+        ask(
+            "/v1/processes/{name}/monitor",
+            "GET",
+            "/v1/processes/nobody/monitor",
+            404,
+        ),
+        ask(
+            "/v1/processes/{name}/monitor",
+            "GET",
+            "/v1/processes/web/monitor?wait=maybe",
+            422,
+        ),
     ]
 }
 
@@ -241,7 +319,12 @@ fn joining_and_linking() -> Vec<Try> {
         ask(MEMBER, "DELETE", "/v1/groups/us/web", 204),
         ask(MEMBER, "DELETE", "/v1/groups/us/remote", 409),
         ask(LINK, "PUT", "/v1/processes/web/links/remote", 204),
-        ask(LINK, "PUT", "/v1/processes/web/links/remote?unreachable=true", 204),
+        ask(
+            LINK,
+            "PUT",
+            "/v1/processes/web/links/remote?unreachable=true",
+            204,
+        ),
         ask(LINK, "PUT", "/v1/processes/web/links/nobody", 404),
         ask(LINK, "PUT", "/v1/processes/web/links/x@nowhere%231.2", 404),
         ask(LINK, "PUT", "/v1/processes/web/links/x@y", 422),
@@ -281,27 +364,73 @@ async fn every_path_and_status_is_as_the_openapi_document_says() -> anyhow::Resu
     let (one, other) = (Sleeper::start()?, Sleeper::start()?);
     register(&fleet.nodes[1], "remote", json!({ "pid": other.pid() })).await?;
     found(node, "remote").await?;
-    let registry = [registering(one.pid()), finding(), joining_and_linking(), ending()];
+    let registry = [
+        registering(one.pid()),
+        finding(),
+        joining_and_linking(),
+        ending(),
+    ];
     let mut seen = BTreeSet::new();
-    for attempt in [node_and_cluster(), tokens(), page::codes(), adding(), reading(), changing()].into_iter().chain(registry).flatten() {
-        let headers: Vec<(&str, &str)> = attempt.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        let answer = client.call_with(attempt.method, &attempt.path, attempt.body.as_ref(), &headers).await;
+    for attempt in [
+        node_and_cluster(),
+        tokens(),
+        page::codes(),
+        adding(),
+        reading(),
+        changing(),
+    ]
+    .into_iter()
+    .chain(registry)
+    .flatten()
+    {
+        let headers: Vec<(&str, &str)> = attempt
+            .headers
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
+        let answer = client
+            .call_with(
+                attempt.method,
+                &attempt.path,
+                attempt.body.as_ref(),
+                &headers,
+            )
+            .await;
         let answer = match answer {
             Ok(answer) => answer,
             Err(error) => return Err(error.context(format!("{} {}", attempt.method, attempt.path))),
         };
-        ensure!(answer.status == attempt.expected, "{} {}: expected {}, got {answer:?}", attempt.method, attempt.path, attempt.expected);
+        ensure!(
+            answer.status == attempt.expected,
+            "{} {}: expected {}, got \
+            {answer:?}",
+            attempt.method,
+            attempt.path,
+            attempt.expected
+        );
         conforms(&attempt, &answer, &document)?;
         seen.insert((attempt.template, attempt.method));
         if answer.status == 413 {
             client = Client::connect(&node.socket()).await?;
         }
     }
-    let streams = ["/v1/events", "/v1/lists/{list}/watch", "/v1/leave", "/v1/debug/fault", "/v1/debug/hang", "/add_entry", "/entries"];
+    let streams = [
+        "/v1/events",
+        "/v1/lists/{list}/watch",
+        "/v1/leave",
+        "/v1/debug/fault",
+        "/v1/debug/hang",
+        "/add_entry",
+        "/entries",
+    ];
     for (path, operations) in document["paths"].as_object().context("paths")? {
         for method in operations.as_object().context("operations")?.keys() {
             let tried = seen.contains(&(path.as_str(), method.to_uppercase().as_str()));
-            ensure!(tried || streams.contains(&path.as_str()), "{method} {path} is documented and not tried here");
+            ensure!(
+                tried || streams.contains(&path.as_str()),
+                "{method} {path} is documented and \
+                not tried here"
+            );
         }
     }
     Ok(())
@@ -311,19 +440,39 @@ async fn every_path_and_status_is_as_the_openapi_document_says() -> anyhow::Resu
 fn conforms(attempt: &Try, answer: &Answer, document: &Value) -> anyhow::Result<()> {
     let what = format!("{} {}: {}", attempt.method, attempt.path, answer.status);
     if answer.status >= 400 && attempt.template != "/readyz" {
-        ensure!(answer.header("content-type").starts_with("application/problem+json"), "{what}: no problem: {answer:?}");
+        ensure!(
+            answer
+                .header("content-type")
+                .starts_with("application/problem+json"),
+            "{what}: no problem: {answer:?}"
+        );
         let problem = answer.json();
         let words = problem["detail"].as_str().unwrap_or_default();
-        ensure!(problem["status"] == answer.status && !words.is_empty(), "{what}: {problem}");
-        ensure!(problem["type"].as_str().is_some_and(|slug| slug.starts_with("/problems/")), "{what}: {problem}");
+        ensure!(
+            problem["status"] == answer.status && !words.is_empty(),
+            "{what}: {problem}"
+        );
+        ensure!(
+            problem["type"]
+                .as_str()
+                .is_some_and(|slug| slug.starts_with("/problems/")),
+            "{what}: {problem}"
+        );
     }
     if answer.status == 405 {
         ensure!(answer.header("allow").contains("POST"), "{what}: no Allow");
         return Ok(());
     }
     let operation = &document["paths"][attempt.template][attempt.method.to_lowercase()];
-    let documented = operation["responses"].as_object().with_context(|| format!("{what}: {} is not documented", attempt.template))?;
-    ensure!(documented.contains_key(&answer.status.to_string()), "{what} is not documented: {:?}", documented.keys());
+    let documented = operation["responses"]
+        .as_object()
+        .with_context(|| format!("{what}: {} is not documented", attempt.template))?;
+    ensure!(
+        documented.contains_key(&answer.status.to_string()),
+        "{what} is not documented: \
+        {:?}",
+        documented.keys()
+    );
     Ok(())
 }
 
@@ -331,17 +480,50 @@ fn conforms(attempt: &Try, answer: &Answer, document: &Value) -> anyhow::Result<
 async fn writes_name_their_change_and_tags_guard_against_what_was_not_seen() -> anyhow::Result<()> {
     let fleet = Fleet::started(1).await?;
     let mut client = Client::connect(&fleet.nodes[0].socket()).await?;
-    let added = client.call("POST", "/v1/lists/bob/entries", Some(&json!({ "title": "a" }))).await?;
+    let added = client
+        .call(
+            "POST",
+            "/v1/lists/bob/entries",
+            Some(&json!({ "title": "a" })),
+        )
+        .await?;
     ensure!(added.header("muster-change").len() == 64, "{added:?}");
-    let path = format!("/v1/lists/bob/entries/{}", added.json()["id"].as_str().context("no id")?);
-    let tag = client.call("GET", &path, None).await?.header("etag").to_owned();
-    let first = client.call_with("PATCH", &path, Some(&json!({ "title": "b" })), &[("if-match", &tag)]).await?;
-    ensure!(first.status == 200 && first.header("muster-change").len() == 64, "{first:?}");
-    let second = client.call_with("PATCH", &path, Some(&json!({ "title": "c" })), &[("if-match", &tag)]).await?;
+    let path = format!(
+        "/v1/lists/bob/entries/{}",
+        added.json()["id"].as_str().context("no id")?
+    );
+    let tag = client
+        .call("GET", &path, None)
+        .await?
+        .header("etag")
+        .to_owned();
+    let first = client
+        .call_with(
+            "PATCH",
+            &path,
+            Some(&json!({ "title": "b" })),
+            &[("if-match", &tag)],
+        )
+        .await?;
+    ensure!(
+        first.status == 200 && first.header("muster-change").len() == 64,
+        "{first:?}"
+    );
+    let second = client
+        .call_with(
+            "PATCH",
+            &path,
+            Some(&json!({ "title": "c" })),
+            &[("if-match", &tag)],
+        )
+        .await?;
     ensure!(second.status == 412, "{second:?}");
     ensure!(client.call("GET", &path, None).await?.json()["title"] == "b");
     let whom = client.call("GET", &path, None).await?.json()["created_by"].clone();
-    ensure!(whom.as_str().is_some_and(|author| author.ends_with("@n1")), "{whom}");
+    ensure!(
+        whom.as_str().is_some_and(|author| author.ends_with("@n1")),
+        "{whom}"
+    );
     Ok(())
 }
 
@@ -349,11 +531,25 @@ async fn writes_name_their_change_and_tags_guard_against_what_was_not_seen() -> 
 async fn pages_show_everything_once() -> anyhow::Result<()> {
     let fleet = Fleet::started(1).await?;
     let node = &fleet.nodes[0];
-    let many: Vec<Value> = (0..250).map(|number| json!({ "title": format!("entry {number:03}") })).collect();
-    ensure!(node.call("POST", "/v1/lists/many/entries", Some(&json!({ "entries": many }))).await?.status == 201);
+    let many: Vec<Value> = (0..250)
+        .map(|number| json!({ "title": format!("entry {number:03}") }))
+        .collect();
+    ensure!(
+        node.call(
+            "POST",
+            "/v1/lists/many/entries",
+            Some(&json!({ "entries": many }))
+        )
+        .await?
+        .status
+            == 201
+    );
     let (mut titles, mut cursor) = (Vec::new(), String::new());
     loop {
-        let page = node.get(&format!("/v1/lists/many/entries?limit=37{cursor}")).await?.json();
+        let page = node
+            .get(&format!("/v1/lists/many/entries?limit=37{cursor}"))
+            .await?
+            .json();
         let start = titles.len();
         for (offset, entry) in items(&page).iter().enumerate() {
             ensure!(entry["position"] == start + offset, "{entry}");
@@ -364,7 +560,9 @@ async fn pages_show_everything_once() -> anyhow::Result<()> {
             None => break,
         }
     }
-    let expected: Vec<String> = (0..250).map(|number| format!("entry {number:03}")).collect();
+    let expected: Vec<String> = (0..250)
+        .map(|number| format!("entry {number:03}"))
+        .collect();
     ensure!(titles == expected);
     Ok(())
 }
@@ -373,16 +571,48 @@ async fn pages_show_everything_once() -> anyhow::Result<()> {
 async fn the_books_two_routes_work_on_an_open_listener() -> anyhow::Result<()> {
     let fleet = Fleet::started(1).await?;
     let node = &fleet.nodes[0];
-    let listener = node.get("/v1/node").await?.json()["http"].as_str().context("no listener")?.to_owned();
-    let curl = |args: &[&str]| crate::fleet::run(std::process::Command::new("curl").args(["-s", "--max-time", "10"]).args(args));
+    let listener = node.get("/v1/node").await?.json()["http"]
+        .as_str()
+        .context("no listener")?
+        .to_owned();
+    let curl = |args: &[&str]| {
+        crate::fleet::run(
+            std::process::Command::new("curl")
+                .args(["-s", "--max-time", "10"])
+                .args(args),
+        )
+    };
     let base = format!("http://{listener}");
-    ensure!(curl(&["-X", "POST", &format!("{base}/add_entry?list=bob&date=2018-12-19&title=Dentist")])?.trim() == "OK");
-    ensure!(curl(&[&format!("{base}/entries?list=bob&date=2018-12-19")])?.trim() == "2018-12-19 Dentist");
+    ensure!(
+        curl(&[
+            "-X",
+            "POST",
+            &format!("{base}/add_entry?list=bob&date=2018-12-19&title=Dentist")
+        ])?
+        .trim()
+            == "OK"
+    );
+    ensure!(
+        curl(&[&format!("{base}/entries?list=bob&date=2018-12-19")])?.trim()
+            == "2018-12-19 Dentist"
+    );
     ensure!(curl(&[&format!("{base}/entries?list=nobody&date=2018-12-19")])?.is_empty());
     let status = |args: &[&str]| curl(&[&["-o", "/dev/null", "-w", "%{http_code}"], args].concat());
-    ensure!(status(&[&format!("{base}/v1/lists")])? == "401", "the API needs a token there");
-    ensure!(status(&["-H", "Host: evil.example", &format!("{base}/healthz")])? != "200", "a foreign Host");
-    ensure!(status(&["-H", "Origin: http://evil.example", &format!("{base}/entries?list=bob&date=2018-12-19")])? == "403");
+    ensure!(
+        status(&[&format!("{base}/v1/lists")])? == "401",
+        "the API needs a token there"
+    );
+    ensure!(
+        status(&["-H", "Host: evil.example", &format!("{base}/healthz")])? != "200",
+        "a foreign Host"
+    );
+    ensure!(
+        status(&[
+            "-H",
+            "Origin: http://evil.example",
+            &format!("{base}/entries?list=bob&date=2018-12-19")
+        ])? == "403"
+    );
     ensure!(status(&[&format!("{base}/healthz")])? == "200");
     ensure!(curl(&[&format!("{base}/metrics")])?.contains("muster_cluster_expected_members 1"));
     Ok(())
@@ -404,7 +634,22 @@ fn commands<'a>(id: &'a str, pid: &'a str) -> Vec<(Vec<&'a str>, i32)> {
         (vec!["join", "127.0.0.1:9"], 1),
         (vec!["forget", "nobody"], 3),
         (vec!["forget", "n2"], 4),
-        (vec!["add", "chores", "sweep", "--due", "+3d", "--tag", "deck", "--priority", "high", "--note", "twice"], 0),
+        (
+            vec![
+                "add",
+                "chores",
+                "sweep",
+                "--due",
+                "+3d",
+                "--tag",
+                "deck",
+                "--priority",
+                "high",
+                "--note",
+                "twice",
+            ],
+            0,
+        ),
         (vec!["add", "chores", ""], 2),
         (vec!["add", "chores", "x", "--due", "someday"], 2),
         (vec!["add", "chores"], 2),
@@ -426,7 +671,10 @@ fn commands<'a>(id: &'a str, pid: &'a str) -> Vec<(Vec<&'a str>, i32)> {
         (vec!["rm-list", "chores"], 3),
         (vec!["token", "create"], 0),
         (vec!["token", "create", "--scope", "sd", "--ttl", "90d"], 0),
-        (vec!["token", "create", "--scope", "page", "--ttl", "90d"], 2),
+        (
+            vec!["token", "create", "--scope", "page", "--ttl", "90d"],
+            2,
+        ),
         (vec!["token", "create", "--scope", "all"], 2),
         (vec!["token", "list"], 0),
         (vec!["token", "revoke", "zzz"], 3),
@@ -434,16 +682,41 @@ fn commands<'a>(id: &'a str, pid: &'a str) -> Vec<(Vec<&'a str>, i32)> {
         (vec!["web"], 0),
         (vec!["web", "--json"], 0),
         (vec!["ps"], 0),
-        (vec!["ps", "--prefix", "w", "--on", "n1", "--group", "g", "--state", "up", "--local"], 0),
+        (
+            vec![
+                "ps", "--prefix", "w", "--on", "n1", "--group", "g", "--state", "up", "--local",
+            ],
+            0,
+        ),
         (vec!["ps", "--state", "asleep"], 2),
-        (vec!["register", "tests", "--pid", pid, "--group", "g", "--meta", "a=1", "--address", "127.0.0.1:80"], 0),
+        (
+            vec![
+                "register",
+                "tests",
+                "--pid",
+                pid,
+                "--group",
+                "g",
+                "--meta",
+                "a=1",
+                "--address",
+                "127.0.0.1:80",
+            ],
+            0,
+        ),
         (vec!["register", "tests", "--pid", pid], 0),
         (vec!["register", "tests", "--pid", "4294967295"], 2),
         (vec!["register", "not a name", "--pid", pid], 2),
         (vec!["register", "tests", "--meta", "a"], 2),
-        (vec!["register", "other", "--pid", pid, "--on-conflict", "notify"], 0),
+        (
+            vec!["register", "other", "--pid", pid, "--on-conflict", "notify"],
+            0,
+        ),
         (vec!["run", "tests", "--", "true"], 4),
-        (vec!["run", "job", "--restart", "on-failure:3/1m", "--", "true"], 0),
+        (
+            vec!["run", "job", "--restart", "on-failure:3/1m", "--", "true"],
+            0,
+        ),
         (vec!["run", "job", "--restart", "always", "--", "true"], 2),
         (vec!["whereis", "tests"], 0),
         (vec!["whereis", "nobody"], 3),
@@ -476,18 +749,39 @@ async fn every_command_does_what_its_exit_code_says() -> anyhow::Result<()> {
     let pid = sleeper.pid().to_string();
     for (words, expected) in commands(&id, &pid) {
         let output = node.muster(&words)?;
-        let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        ensure!(output.status.code() == Some(expected), "muster {words:?}: {}, not {expected}: {text}", output.status);
-        ensure!(expected == 0 || !output.stderr.is_empty(), "muster {words:?} fails without a word");
+        let text = format!(
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        ensure!(
+            output.status.code() == Some(expected),
+            "muster {words:?}: {}, not {expected}: \
+            {text}",
+            output.status
+        );
+        ensure!(
+            expected == 0 || !output.stderr.is_empty(),
+            "muster {words:?} fails without a \
+            word"
+        );
     }
     unreachable(node)
 }
 
 fn unreachable(node: &Node) -> anyhow::Result<()> {
-    let nowhere = std::process::Command::new(crate::fleet::program("muster")).args(["--socket", "/nonexistent/s", "lists"]).output()?;
+    let nowhere = std::process::Command::new(crate::fleet::program("muster"))
+        .args(["--socket", "/nonexistent/s", "lists"])
+        .output()?;
     ensure!(nowhere.status.code() == Some(6), "{nowhere:?}");
-    ensure!(String::from_utf8_lossy(&nowhere.stderr).contains("/nonexistent/s"), "it lists the places that it tried");
+    ensure!(
+        String::from_utf8_lossy(&nowhere.stderr).contains("/nonexistent/s"),
+        "it lists the places that it tried"
+    );
     let json = node.muster(&["--json", "show", "nothing"])?;
-    ensure!(json.stdout.is_empty() && !json.stderr.is_empty(), "problems go to stderr");
+    ensure!(
+        json.stdout.is_empty() && !json.stderr.is_empty(),
+        "problems go to stderr"
+    );
     Ok(())
 }

@@ -34,29 +34,48 @@ impl Answer {
 
     /// A header's value, or nothing.
     pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+        self.headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
     }
 }
 
 impl Client {
     pub(crate) async fn connect(socket: &Path) -> anyhow::Result<Self> {
-        let stream = UnixStream::connect(socket).await.with_context(|| format!("connecting to {}", socket.display()))?;
+        let stream = UnixStream::connect(socket)
+            .await
+            .with_context(|| format!("connecting to {}", socket.display()))?;
         Self::over(stream, "muster").await
     }
 
     /// By TCP, to `host:port`.
     pub(crate) async fn connect_tcp(address: &str) -> anyhow::Result<Self> {
-        let stream = TcpStream::connect(address).await.with_context(|| format!("connecting to {address}"))?;
+        let stream = TcpStream::connect(address)
+            .await
+            .with_context(|| format!("connecting to {address}"))?;
         Self::over(stream, address).await
     }
 
-    async fn over(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, host: &str) -> anyhow::Result<Self> {
-        let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    async fn over(
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        host: &str,
+    ) -> anyhow::Result<Self> {
+        let (sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         tokio::spawn(connection);
-        Ok(Self { sender, host: host.to_owned() })
+        Ok(Self {
+            sender,
+            host: host.to_owned(),
+        })
     }
 
-    pub(crate) async fn call(&mut self, method: &str, path: &str, body: Option<&Value>) -> anyhow::Result<Answer> {
+    pub(crate) async fn call(
+        &mut self,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> anyhow::Result<Answer> {
         self.call_with(method, path, body, &[]).await
     }
 
@@ -69,7 +88,11 @@ impl Client {
     ) -> anyhow::Result<Answer> {
         let (head, body) = self.open(method, path, body, headers).await?.into_parts();
         let text = String::from_utf8(body.collect().await?.to_bytes().to_vec())?;
-        Ok(Answer { status: head.status.as_u16(), headers: head.headers, text })
+        Ok(Answer {
+            status: head.status.as_u16(),
+            headers: head.headers,
+            text,
+        })
     }
 
     /// A call whose answer may be endless.
@@ -80,13 +103,21 @@ impl Client {
         body: Option<&Value>,
         headers: &[(&str, &str)],
     ) -> anyhow::Result<hyper::Response<Incoming>> {
-        let body = body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
-        let mut request = hyper::Request::builder().method(method).uri(path).header("host", &self.host);
+        let body = body
+            .map(|body| Bytes::from(body.to_string()))
+            .unwrap_or_default();
+        let mut request = hyper::Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", &self.host);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         self.sender.ready().await?;
-        Ok(self.sender.send_request(request.body(Full::new(body))?).await?)
+        Ok(self
+            .sender
+            .send_request(request.body(Full::new(body))?)
+            .await?)
     }
 }
 
@@ -99,12 +130,23 @@ pub(crate) struct Events {
 }
 
 impl Events {
-    pub(crate) async fn follow(socket: &Path, path: &str, last_event_id: Option<&str>) -> anyhow::Result<Self> {
+    pub(crate) async fn follow(
+        socket: &Path,
+        path: &str,
+        last_event_id: Option<&str>,
+    ) -> anyhow::Result<Self> {
         let mut client = Client::connect(socket).await?;
-        let headers: Vec<(&str, &str)> = last_event_id.map(|id| ("last-event-id", id)).into_iter().collect();
+        let headers: Vec<(&str, &str)> = last_event_id
+            .map(|id| ("last-event-id", id))
+            .into_iter()
+            .collect();
         let response = client.open("GET", path, None, &headers).await?;
         anyhow::ensure!(response.status() == 200, "{path}: {}", response.status());
-        Ok(Self { body: response.into_body(), text: String::new(), _sender: client.sender })
+        Ok(Self {
+            body: response.into_body(),
+            text: String::new(),
+            _sender: client.sender,
+        })
     }
 
     /// The next event's name, id and data.
@@ -113,7 +155,13 @@ impl Events {
         let deadline = tokio::time::Instant::now() + crate::fleet::PATIENCE;
         loop {
             while let Some((event, rest)) = self.text.split_once("\n\n") {
-                let field = |name: &str| event.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().to_owned();
+                let field = |name: &str| {
+                    event
+                        .lines()
+                        .find_map(|line| line.strip_prefix(name))
+                        .unwrap_or_default()
+                        .to_owned()
+                };
                 let (name, id, data) = (field("event: "), field("id: "), field("data: "));
                 self.text = rest.to_owned();
                 // A comment has no data.
@@ -121,14 +169,27 @@ impl Events {
                     return Ok((name, id, serde_json::from_str(&data)?));
                 }
             }
-            let frame = tokio::time::timeout_at(deadline, self.body.frame()).await.context("no event came")?;
-            let data = frame.context("the stream ended")??.into_data().unwrap_or_default();
+            let frame = tokio::time::timeout_at(deadline, self.body.frame())
+                .await
+                .context("no event came")?;
+            let data = frame
+                .context("the stream ended")??
+                .into_data()
+                .unwrap_or_default();
             self.text.push_str(std::str::from_utf8(&data)?);
         }
     }
 }
 
 /// One request on a connection of its own.
-pub(crate) async fn call(socket: &Path, method: &str, path: &str, body: Option<&Value>) -> anyhow::Result<Answer> {
-    Client::connect(socket).await?.call(method, path, body).await
+pub(crate) async fn call(
+    socket: &Path,
+    method: &str,
+    path: &str,
+    body: Option<&Value>,
+) -> anyhow::Result<Answer> {
+    Client::connect(socket)
+        .await?
+        .call(method, path, body)
+        .await
 }

@@ -9,12 +9,21 @@ use std::process::Command;
 async fn a_second_daemon_on_a_directory_is_refused_in_words() -> anyhow::Result<()> {
     let fleet = Fleet::started(1).await?;
     let node = &fleet.nodes[0];
-    let second = Command::new(program("musterd")).arg("--config").arg(node.config()).output()?;
+    let second = Command::new(program("musterd"))
+        .arg("--config")
+        .arg(node.config())
+        .output()?;
     let words = String::from_utf8_lossy(&second.stderr).into_owned();
     ensure!(!second.status.success(), "{words}");
     let pid = node.pid().context("it runs")?.to_string();
-    ensure!(words.contains(&node.data.display().to_string()) && words.contains(&pid), "{words}");
-    ensure!(node.get("/v1/node").await?.status == 200, "the first one must go on");
+    ensure!(
+        words.contains(&node.data.display().to_string()) && words.contains(&pid),
+        "{words}"
+    );
+    ensure!(
+        node.get("/v1/node").await?.status == 200,
+        "the first one must go on"
+    );
     Ok(())
 }
 
@@ -22,7 +31,9 @@ async fn a_second_daemon_on_a_directory_is_refused_in_words() -> anyhow::Result<
 async fn an_authority_is_replaced_while_the_cluster_runs() -> anyhow::Result<()> {
     let fleet = Fleet::started(2).await?;
     let authority = fleet.dir.path().join("ca");
-    run(Command::new(program("muster")).args(["pki", "rotate", "--dir"]).arg(&authority))?;
+    run(Command::new(program("muster"))
+        .args(["pki", "rotate", "--dir"])
+        .arg(&authority))?;
     for node in &fleet.nodes {
         std::fs::copy(authority.join("ca.pem"), node.dir.join("tls/ca.pem"))?;
         ensure!(node.call("POST", "/v1/reload", None).await?.status == 200);
@@ -67,7 +78,8 @@ async fn a_cloned_data_directory_stops_its_daemon_in_words() -> anyhow::Result<(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_directory_restored_from_a_backup_rejoins_and_gets_back_what_it_missed() -> anyhow::Result<()> {
+async fn a_directory_restored_from_a_backup_rejoins_and_gets_back_what_it_missed()
+-> anyhow::Result<()> {
     let mut fleet = Fleet::started(3).await?;
     fleet.nodes[1].add("groceries", "before the backup").await?;
     fleet.agree().await?;
@@ -76,7 +88,9 @@ async fn a_directory_restored_from_a_backup_rejoins_and_gets_back_what_it_missed
     copy(&fleet.nodes[1].data, &backup)?;
     for round in 0..3 {
         fleet.nodes[1].start()?;
-        fleet.nodes[1].add("groceries", &format!("after the backup {round}")).await?;
+        fleet.nodes[1]
+            .add("groceries", &format!("after the backup {round}"))
+            .await?;
         fleet.agree().await?;
         fleet.nodes[1].stop()?;
     }
@@ -94,21 +108,36 @@ async fn a_directory_restored_from_a_backup_rejoins_and_gets_back_what_it_missed
 
 fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
     std::fs::create_dir_all(to)?;
-    run(Command::new("cp").arg("-a").arg(format!("{}/.", from.display())).arg(to)).map(drop)
+    run(Command::new("cp")
+        .arg("-a")
+        .arg(format!("{}/.", from.display()))
+        .arg(to))
+    .map(drop)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_of_another_cluster_is_refused_and_seen_by_nobody() -> anyhow::Result<()> {
     let mut fleet = Fleet::started(2).await?;
-    run(Command::new(program("muster")).args(["pki", "init", "--dir"]).arg(fleet.dir.path().join("other-ca")))?;
+    run(Command::new(program("muster"))
+        .args(["pki", "init", "--dir"])
+        .arg(fleet.dir.path().join("other-ca")))?;
     fleet.add("stranger")?;
     let tls = fleet.nodes[2].dir.join("tls");
     std::fs::remove_dir_all(&tls)?;
     fleet.issue("other-ca", "stranger", &tls)?;
     fleet.nodes[2].start()?;
     let address = fleet.nodes[0].address.to_string();
-    let joined = fleet.nodes[2].call("POST", "/v1/members/join", Some(&serde_json::json!({ "addresses": [address] }))).await?;
-    ensure!(joined.json()["items"][0]["result"] == "refused", "{joined:?}");
+    let joined = fleet.nodes[2]
+        .call(
+            "POST",
+            "/v1/members/join",
+            Some(&serde_json::json!({ "addresses": [address] })),
+        )
+        .await?;
+    ensure!(
+        joined.json()["items"][0]["result"] == "refused",
+        "{joined:?}"
+    );
     let members = fleet.nodes[0].get("/v1/members").await?.json();
     ensure!(items(&members).len() == 2, "{members}");
     let alone = fleet.nodes[2].get("/v1/members").await?.json();
@@ -123,7 +152,10 @@ async fn a_node_that_bears_anothers_name_is_refused_in_words() -> anyhow::Result
     // The same authority, but its record of issued names is gone: it issues the name a second time.
     let (ca, copy_dir) = (fleet.dir.path().join("ca"), fleet.dir.path().join("ca2"));
     std::fs::create_dir(&copy_dir)?;
-    run(Command::new("cp").arg(ca.join("ca.pem")).arg(ca.join("ca.key")).arg(&copy_dir))?;
+    run(Command::new("cp")
+        .arg(ca.join("ca.pem"))
+        .arg(ca.join("ca.key"))
+        .arg(&copy_dir))?;
     run(Command::new("chmod").arg("700").arg(&copy_dir))?;
     let tls = fleet.nodes[2].dir.join("tls");
     std::fs::remove_dir_all(&tls)?;
@@ -142,9 +174,16 @@ async fn a_key_that_others_can_read_is_refused_in_words() -> anyhow::Result<()> 
     let mut fleet = Fleet::new(1)?;
     let key = fleet.nodes[0].dir.join("tls/node.key");
     run(Command::new("chmod").arg("644").arg(&key))?;
-    let error = format!("{:#}", fleet.nodes[0].start().err().context("it must not start")?);
+    let error = format!(
+        "{:#}",
+        fleet.nodes[0].start().err().context("it must not start")?
+    );
     ensure!(error.contains("node.key"), "{error}");
     run(Command::new("chmod").arg("600").arg(&key))?;
     fleet.nodes[0].start()?;
-    eventually("it runs", async || Ok(fleet.nodes[0].get("/v1/node").await?)).await.map(drop)
+    eventually("it runs", async || {
+        Ok(fleet.nodes[0].get("/v1/node").await?)
+    })
+    .await
+    .map(drop)
 }

@@ -32,7 +32,11 @@ impl Directory {
                 if path.is_dir() {
                     dirs.push(path);
                 } else {
-                    let name = path.strip_prefix(dir)?.to_str().context("a name in UTF-8")?.to_owned();
+                    let name = path
+                        .strip_prefix(dir)?
+                        .to_str()
+                        .context("a name in UTF-8")?
+                        .to_owned();
                     files.insert(name, std::fs::read(&path)?);
                 }
             }
@@ -52,29 +56,42 @@ impl Directory {
     pub(crate) fn write(&self, path: &Path) -> anyhow::Result<()> {
         let mut text = format!("id {}\nanswers {}\n", self.id, self.answers);
         for (name, bytes) in &self.files {
-            let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-            let digits: String = bytes[..end].iter().map(|byte| format!("{byte:02x}")).collect();
+            let end = bytes
+                .iter()
+                .rposition(|byte| *byte != 0)
+                .map_or(0, |last| last + 1);
+            let digits: String = bytes[..end]
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect();
             writeln!(text, "file {name} {} {digits}", bytes.len())?;
         }
         Ok(std::fs::write(path, text)?)
     }
 
     pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
-        let mut directory = Self { id: String::new(), answers: Value::Null, files: Files::new() };
+        let mut directory = Self {
+            id: String::new(),
+            answers: Value::Null,
+            files: Files::new(),
+        };
         for line in std::fs::read_to_string(path)?.lines() {
             match line.split_once(' ').context("a line has two words")? {
                 ("id", id) => id.clone_into(&mut directory.id),
                 ("answers", json) => directory.answers = serde_json::from_str(json)?,
                 ("file", file) => {
                     let mut words = file.split(' ');
-                    let (name, length, digits) = (words.next(), words.next(), words.next().unwrap_or_default());
+                    let (name, length, digits) =
+                        (words.next(), words.next(), words.next().unwrap_or_default());
                     let mut bytes = digits
                         .as_bytes()
                         .chunks(2)
                         .map(|pair| Ok(u8::from_str_radix(std::str::from_utf8(pair)?, 16)?))
                         .collect::<anyhow::Result<Vec<u8>>>()?;
                     bytes.resize(length.context("a length")?.parse()?, 0);
-                    directory.files.insert(name.context("a name")?.to_owned(), bytes);
+                    directory
+                        .files
+                        .insert(name.context("a name")?.to_owned(), bytes);
                 }
                 (other, _) => bail!("a line of another kind: {other}"),
             }

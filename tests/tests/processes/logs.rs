@@ -17,7 +17,10 @@ async fn logging_json() -> anyhow::Result<Fleet> {
 }
 
 fn records(node: &Node) -> anyhow::Result<Vec<Value>> {
-    node.log().lines().map(|line| serde_json::from_str(line).with_context(|| line.to_owned())).collect()
+    node.log()
+        .lines()
+        .map(|line| serde_json::from_str(line).with_context(|| line.to_owned()))
+        .collect()
 }
 
 fn is_debug(record: &Value) -> bool {
@@ -28,10 +31,22 @@ fn is_debug(record: &Value) -> bool {
 async fn each_line_is_an_object_with_its_fields() -> anyhow::Result<()> {
     let fleet = logging_json().await?;
     let is_ready = |record: &Value| record["message"] == "the node is ready";
-    let ready = eventually("it is told", async || records(&fleet.nodes[0])?.into_iter().find(is_ready).context("not yet")).await?;
-    ensure!(ready["level"] == "INFO" && ready["node"] == "n1" && ready["lists"] == 0, "{ready}");
+    let ready = eventually("it is told", async || {
+        records(&fleet.nodes[0])?
+            .into_iter()
+            .find(is_ready)
+            .context("not yet")
+    })
+    .await?;
+    ensure!(
+        ready["level"] == "INFO" && ready["node"] == "n1" && ready["lists"] == 0,
+        "{ready}"
+    );
     let time = ready["timestamp"].as_str().context("a time")?;
-    ensure!(time.len() == "2026-01-01T00:00:00.000000Z".len() && time.ends_with('Z'), "{time}");
+    ensure!(
+        time.len() == "2026-01-01T00:00:00.000000Z".len() && time.ends_with('Z'),
+        "{time}"
+    );
     Ok(())
 }
 
@@ -41,31 +56,62 @@ async fn the_level_changes_while_the_daemon_runs_and_ends_by_itself() -> anyhow:
     let node = &fleet.nodes[0];
     ensure!(!records(node)?.iter().any(is_debug));
     let told = String::from_utf8(node.muster(&["log-level", "debug", "--for", "2s"])?.stdout)?;
-    ensure!(told.starts_with("debug\t20") && told.trim_end().ends_with("\tinfo"), "{told}");
+    ensure!(
+        told.starts_with("debug\t20") && told.trim_end().ends_with("\tinfo"),
+        "{told}"
+    );
     node.muster(&["register", "web", "--pid", &std::process::id().to_string()])?;
-    eventually("decisions are logged", async || records(node)?.iter().any(is_debug).then_some(()).context("none yet")).await?;
+    eventually("decisions are logged", async || {
+        records(node)?
+            .iter()
+            .any(is_debug)
+            .then_some(())
+            .context("none yet")
+    })
+    .await?;
     eventually("the time is over", async || {
         let levels = node.get("/v1/log-level").await?.json();
-        (levels == json!({ "level": "info", "configured": "info", "until": null })).then_some(()).context(levels.to_string())
+        (levels == json!({ "level": "info", "configured": "info", "until": null }))
+            .then_some(())
+            .context(levels.to_string())
     })
     .await?;
     let no = node.muster(&["log-level", "inof"])?;
-    ensure!(no.status.code() == Some(2) && String::from_utf8(no.stderr)?.contains("info,node=debug"));
+    ensure!(
+        no.status.code() == Some(2) && String::from_utf8(no.stderr)?.contains("info,node=debug")
+    );
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_those_may_change_it_who_may_change_the_node() -> anyhow::Result<()> {
     if !rustix::process::geteuid().is_root() {
-        eprintln!("NOT RUN, needs root to be somebody else: only_those_may_change_it_who_may_change_the_node");
+        eprintln!(
+            "NOT RUN, needs root to be somebody else: \
+            only_those_may_change_it_who_may_change_the_node"
+        );
         return Ok(());
     }
     let fleet = logging_json().await?;
     let node = &fleet.nodes[0];
     let status = |method: &str, body: &str| {
         let mut curl = std::process::Command::new("setpriv");
-        curl.args(["--reuid", "65534", "--regid", "65534", "--clear-groups", "curl", "-s", "-o", "/dev/null", "-w", "%{http_code}"]);
-        curl.args(["-X", method, "-d", body, "--unix-socket"]).arg(node.socket()).arg("http://muster/v1/log-level");
+        curl.args([
+            "--reuid",
+            "65534",
+            "--regid",
+            "65534",
+            "--clear-groups",
+            "curl",
+            "-s",
+            "-o",
+            "/dev/null",
+            "-w",
+            "%{http_code}",
+        ]);
+        curl.args(["-X", method, "-d", body, "--unix-socket"])
+            .arg(node.socket())
+            .arg("http://muster/v1/log-level");
         run(&mut curl)
     };
     // For this user the directories on the way are not closed.

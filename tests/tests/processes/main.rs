@@ -1,7 +1,11 @@
 //! The program as users run it: real processes, real sockets, a real disk.
 //!
-//! They run the programs in `$MUSTER_BIN` (`tests/run` sets it to the release build), else those of this build.
-#![expect(clippy::indexing_slicing, reason = "a test that indexes wrongly shall fail")]
+//! They run the programs in `$MUSTER_BIN` (`tests/run` sets it to the release build), else those of
+//! this build.
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a test that indexes wrongly shall fail"
+)]
 
 mod alerts;
 mod apart;

@@ -30,12 +30,30 @@ pub(crate) fn families(text: &str) -> anyhow::Result<BTreeMap<String, Family>> {
         } else {
             let (series, value) = line.rsplit_once(' ').with_context(|| line.to_owned())?;
             let (name, labels) = series.split_once('{').unwrap_or((series, ""));
-            let of_histogram = ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end));
-            let name = of_histogram.filter(|family| families.contains_key(*family)).unwrap_or(name);
-            let family = families.get_mut(name).with_context(|| format!("{line}: no HELP and TYPE before it"))?;
-            let names = labels.split(',').filter_map(|label| label.split_once('=')).map(|(name, _)| name.to_owned());
+            let of_histogram = ["_bucket", "_sum", "_count"]
+                .iter()
+                .find_map(|end| name.strip_suffix(end));
+            let name = of_histogram
+                .filter(|family| families.contains_key(*family))
+                .unwrap_or(name);
+            let family = families.get_mut(name).with_context(|| {
+                format!(
+                    "{line}: no HELP and TYPE \
+                before it"
+                )
+            })?;
+            let names = labels
+                .split(',')
+                .filter_map(|label| label.split_once('='))
+                .map(|(name, _)| name.to_owned());
             family.labels.extend(names.filter(|name| name != "le"));
-            ensure!(family.series.insert(series.to_owned(), value.parse()?).is_none(), "{series} is there twice");
+            ensure!(
+                family
+                    .series
+                    .insert(series.to_owned(), value.parse()?)
+                    .is_none(),
+                "{series} is there twice"
+            );
         }
     }
     Ok(families)
@@ -43,13 +61,22 @@ pub(crate) fn families(text: &str) -> anyhow::Result<BTreeMap<String, Family>> {
 
 async fn scrape(node: &Node) -> anyhow::Result<BTreeMap<String, Family>> {
     let answer = node.get("/metrics").await?;
-    ensure!(answer.status == 200 && answer.header("content-type").starts_with("text/plain; version=0.0.4"), "{answer:?}");
+    ensure!(
+        answer.status == 200
+            && answer
+                .header("content-type")
+                .starts_with("text/plain; version=0.0.4"),
+        "{answer:?}"
+    );
     families(&answer.text)
 }
 
 /// All series of a node.
 fn series(families: &BTreeMap<String, Family>) -> BTreeSet<&String> {
-    families.values().flat_map(|family| family.series.keys()).collect()
+    families
+        .values()
+        .flat_map(|family| family.series.keys())
+        .collect()
 }
 
 pub(crate) fn dashboards() -> PathBuf {
@@ -63,14 +90,32 @@ async fn the_table_of_metrics_is_what_a_node_exports() -> anyhow::Result<()> {
     let exported: Vec<String> = scrape(&fleet.nodes[0]).await?.iter().map(row).collect();
     let file = dashboards().join("METRICS.md");
     let text = std::fs::read_to_string(&file)?;
-    let documented: Vec<&str> = text.lines().filter(|line| line.starts_with("| `")).collect();
-    ensure!(documented == exported, "{} should hold these rows:\n{}", file.display(), exported.join("\n"));
+    let documented: Vec<&str> = text
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .collect();
+    ensure!(
+        documented == exported,
+        "{} should hold these \
+        rows:\n{}",
+        file.display(),
+        exported.join("\n")
+    );
     Ok(())
 }
 
 fn row((name, family): (&String, &Family)) -> String {
-    let labels: Vec<String> = family.labels.iter().map(|label| format!("`{label}`")).collect();
-    format!("| `{name}` | {} | {} | {} |", family.kind, labels.join(", "), family.help)
+    let labels: Vec<String> = family
+        .labels
+        .iter()
+        .map(|label| format!("`{label}`"))
+        .collect();
+    format!(
+        "| `{name}` | {} | {} | {} |",
+        family.kind,
+        labels.join(", "),
+        family.help
+    )
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -80,25 +125,64 @@ async fn everything_is_exported_from_the_start_and_by_the_conventions() -> anyho
     let answer = fleet.nodes[0].get("/metrics").await?;
     let families = families(&answer.text)?;
     for (name, family) in &families {
-        ensure!(!family.help.is_empty() && !family.series.is_empty(), "{name}: {family:?}");
-        ensure!(name.starts_with("muster_") || name.starts_with("process_"), "{name}");
-        ensure!(name.ends_with("_total") == (family.kind == "counter"), "{name}: {family:?}");
+        ensure!(
+            !family.help.is_empty() && !family.series.is_empty(),
+            "{name}: {family:?}"
+        );
+        ensure!(
+            name.starts_with("muster_") || name.starts_with("process_"),
+            "{name}"
+        );
+        ensure!(
+            name.ends_with("_total") == (family.kind == "counter"),
+            "{name}: {family:?}"
+        );
     }
     for (family, series) in [
-        ("muster_api_requests_total", "muster_api_requests_total{operation=\"add\",status=\"2xx\"}"),
-        ("muster_api_request_duration_seconds", "muster_api_request_duration_seconds_count{operation=\"add\"}"),
+        (
+            "muster_api_requests_total",
+            "muster_api_requests_total{operation=\"add\",status=\"2xx\"}",
+        ),
+        (
+            "muster_api_request_duration_seconds",
+            "muster_api_request_duration_seconds_count{operation=\"add\"}",
+        ),
         ("muster_store_failures_total", "muster_store_failures_total"),
-        ("muster_tokens_rejected_total", "muster_tokens_rejected_total{reason=\"unknown\"}"),
+        (
+            "muster_tokens_rejected_total",
+            "muster_tokens_rejected_total{reason=\"unknown\"}",
+        ),
         ("muster_tokens_good", "muster_tokens_good{scope=\"sd\"}"),
-        ("muster_reloads_total", "muster_reloads_total{result=\"refused\"}"),
-        ("muster_watchdog_withheld_total", "muster_watchdog_withheld_total{part=\"store\"}"),
-        ("muster_transport_refused_total", "muster_transport_refused_total{reason=\"untrusted\"}"),
-        ("muster_cluster_verdict", "muster_cluster_verdict{verdict=\"alone\"}"),
+        (
+            "muster_reloads_total",
+            "muster_reloads_total{result=\"refused\"}",
+        ),
+        (
+            "muster_watchdog_withheld_total",
+            "muster_watchdog_withheld_total{part=\"store\"}",
+        ),
+        (
+            "muster_transport_refused_total",
+            "muster_transport_refused_total{reason=\"untrusted\"}",
+        ),
+        (
+            "muster_cluster_verdict",
+            "muster_cluster_verdict{verdict=\"alone\"}",
+        ),
     ] {
-        ensure!(families.get(family).and_then(|family| family.series.get(series)) == Some(&0.0), "{series} is not there at 0");
+        ensure!(
+            families
+                .get(family)
+                .and_then(|family| family.series.get(series))
+                == Some(&0.0),
+            "{series} is not there at 0"
+        );
     }
     let expiry = &families["muster_transport_certificate_expiry_timestamp_seconds"].series;
-    ensure!(expiry.len() == 2 && expiry.values().all(|at| *at > 1.7e9), "{expiry:?}");
+    ensure!(
+        expiry.len() == 2 && expiry.values().all(|at| *at > 1.7e9),
+        "{expiry:?}"
+    );
     promtool_finds_nothing(&fleet, &answer.text)
 }
 
@@ -107,9 +191,17 @@ fn promtool_finds_nothing(fleet: &Fleet, text: &str) -> anyhow::Result<()> {
     let file = fleet.dir.path().join("metrics");
     std::fs::write(&file, text)?;
     let mut promtool = Command::new("promtool");
-    let output = promtool.args(["check", "metrics"]).stdin(std::fs::File::open(&file)?).output().context("promtool is needed")?;
+    let output = promtool
+        .args(["check", "metrics"])
+        .stdin(std::fs::File::open(&file)?)
+        .output()
+        .context("promtool is needed")?;
     let told = [output.stdout, output.stderr].concat();
-    ensure!(output.status.success() && told.is_empty(), "{}", String::from_utf8_lossy(&told));
+    ensure!(
+        output.status.success() && told.is_empty(),
+        "{}",
+        String::from_utf8_lossy(&told)
+    );
     Ok(())
 }
 
@@ -119,19 +211,35 @@ async fn a_healthy_cluster_counts_no_refusals_and_no_failures() -> anyhow::Resul
     let fleet = Fleet::started(3).await?;
     for node in &fleet.nodes {
         let families = scrape(node).await?;
-        for family in ["muster_transport_refused_total", "muster_cluster_malformed_total", "muster_transport_violations_total"] {
-            ensure!(families[family].series.values().all(|times| *times == 0.0), "{}: {:?}", node.name, families[family]);
+        for family in [
+            "muster_transport_refused_total",
+            "muster_cluster_malformed_total",
+            "muster_transport_violations_total",
+        ] {
+            ensure!(
+                families[family].series.values().all(|times| *times == 0.0),
+                "{}: {:?}",
+                node.name,
+                families[family]
+            );
         }
     }
     let first = scrape(&fleet.nodes[0]).await?;
-    ensure!(value(&first, "muster_cluster_dials_failed_total")? == 0.0 && value(&first, "muster_transport_dials_failed_total")? == 0.0);
+    ensure!(
+        value(&first, "muster_cluster_dials_failed_total")? == 0.0
+            && value(&first, "muster_transport_dials_failed_total")? == 0.0
+    );
     Ok(())
 }
 
 /// The value of a family's only series, or of the one with these labels.
 fn value(families: &BTreeMap<String, Family>, series: &str) -> anyhow::Result<f64> {
     let name = series.split('{').next().unwrap_or(series);
-    families.get(name).and_then(|family| family.series.get(series)).copied().with_context(|| format!("no {series}"))
+    families
+        .get(name)
+        .and_then(|family| family.series.get(series))
+        .copied()
+        .with_context(|| format!("no {series}"))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -139,23 +247,41 @@ async fn tokens_and_reloads_are_counted() -> anyhow::Result<()> {
     let mut fleet = Fleet::new(1)?;
     fleet.nodes[0].start()?;
     let node = &fleet.nodes[0];
-    let listener = node.get("/v1/node").await?.json()["http"].as_str().context("no listener")?.to_owned();
+    let listener = node.get("/v1/node").await?.json()["http"]
+        .as_str()
+        .context("no listener")?
+        .to_owned();
     let mut tcp = Client::connect_tcp(&listener).await?;
     ensure!(tcp.call("GET", "/v1/lists", None).await?.status == 401);
-    let token = node.call("POST", "/v1/tokens", Some(&json!({ "scope": "read" }))).await?.json();
-    ensure!(node.call("POST", "/v1/tokens", Some(&json!({ "scope": "read" }))).await?.status == 201);
+    let token = node
+        .call("POST", "/v1/tokens", Some(&json!({ "scope": "read" })))
+        .await?
+        .json();
+    ensure!(
+        node.call("POST", "/v1/tokens", Some(&json!({ "scope": "read" })))
+            .await?
+            .status
+            == 201
+    );
     let path = format!("/v1/tokens/{}", token["id"].as_str().context("no id")?);
     ensure!(node.call("DELETE", &path, None).await?.status == 204);
     ensure!(node.call("POST", "/v1/reload", None).await?.status == 200);
     let configured = std::fs::read_to_string(node.config())?;
     std::fs::write(node.config(), "nonsense = 1")?;
     ensure!(node.call("POST", "/v1/reload", None).await?.status >= 400);
-    std::fs::write(node.config(), format!("{configured}\n[node]\ntags = [\"deck\"]\n"))?;
+    std::fs::write(
+        node.config(),
+        format!("{configured}\n[node]\ntags = [\"deck\"]\n"),
+    )?;
     let refused = scrape(node).await?;
     ensure!(node.call("POST", "/v1/reload", None).await?.status == 200);
     let done = scrape(node).await?;
     for (families, series, expected) in [
-        (&refused, "muster_tokens_rejected_total{reason=\"missing\"}", 1.0),
+        (
+            &refused,
+            "muster_tokens_rejected_total{reason=\"missing\"}",
+            1.0,
+        ),
         (&refused, "muster_tokens_good{scope=\"read\"}", 1.0),
         (&refused, "muster_reloads_total{result=\"done\"}", 1.0),
         (&refused, "muster_reloads_total{result=\"refused\"}", 1.0),
@@ -164,7 +290,11 @@ async fn tokens_and_reloads_are_counted() -> anyhow::Result<()> {
         (&done, "muster_reload_last_successful", 1.0),
         (&done, "muster_reload_restart_keys", 1.0),
     ] {
-        ensure!(value(families, series)? == expected, "{series} is {}", value(families, series)?);
+        ensure!(
+            value(families, series)? == expected,
+            "{series} is {}",
+            value(families, series)?
+        );
     }
     Ok(())
 }
@@ -176,9 +306,21 @@ async fn a_node_that_hangs_lives_and_says_why_it_is_not_ready() -> anyhow::Resul
     let node = &fleet.nodes[0];
     for part in ["cluster", "lists", "store"] {
         ensure!(node.get("/readyz").await?.text == "ready");
-        ensure!(node.call("PUT", "/v1/debug/hang", Some(&json!({ "part": part, "ms": 4_000 }))).await?.status == 204);
+        ensure!(
+            node.call(
+                "PUT",
+                "/v1/debug/hang",
+                Some(&json!({ "part": part, "ms": 4_000 }))
+            )
+            .await?
+            .status
+                == 204
+        );
         let (ready, health) = (node.get("/readyz").await?, node.get("/healthz").await?);
-        ensure!(ready.status == 503 && ready.text.contains(&format!("{part} does not answer")), "{ready:?}");
+        ensure!(
+            ready.status == 503 && ready.text.contains(&format!("{part} does not answer")),
+            "{ready:?}"
+        );
         ensure!(health.status == 200, "{health:?}");
         eventually("it is ready again", async || {
             let answer = node.get("/readyz").await?;
@@ -201,23 +343,53 @@ async fn the_number_of_series_does_not_grow_with_what_a_node_holds() -> anyhow::
     let node = &fleet.nodes[0];
     let before = scrape(node).await?;
     fill(node).await?;
-    for path in ["/v1/lists/no-such", "/v1/nothing-here", "/v1/processes/no-such", "/v1/lists/list1/entries?limit=wrong"] {
+    for path in [
+        "/v1/lists/no-such",
+        "/v1/nothing-here",
+        "/v1/processes/no-such",
+        "/v1/lists/list1/entries?limit=wrong",
+    ] {
         ensure!(node.get(path).await?.status >= 400);
     }
     let after = eventually("the node knows its lists and names", async || {
         let after = scrape(node).await?;
         for family in ["muster_lists_known", "muster_processes_known_names"] {
-            ensure!(after[family].series.values().all(|known| *known == LISTS as f64), "{family}");
+            ensure!(
+                after[family]
+                    .series
+                    .values()
+                    .all(|known| *known == LISTS as f64),
+                "{family}"
+            );
         }
         Ok(after)
     })
     .await?;
-    ensure!(series(&before) == series(&after), "{:?}", series(&after).difference(&series(&before)).collect::<Vec<_>>());
-    let answered = |families: &BTreeMap<String, Family>, series: &str| families["muster_api_requests_total"].series[series];
-    ensure!(answered(&after, "muster_api_requests_total{operation=\"add\",status=\"2xx\"}") == LISTS as f64);
-    ensure!(answered(&after, "muster_api_requests_total{operation=\"none\",status=\"4xx\"}") == 1.0);
     ensure!(
-        after["muster_api_request_duration_seconds"].series["muster_api_request_duration_seconds_count{operation=\"add\"}"] == LISTS as f64
+        series(&before) == series(&after),
+        "{:?}",
+        series(&after)
+            .difference(&series(&before))
+            .collect::<Vec<_>>()
+    );
+    let answered = |families: &BTreeMap<String, Family>, series: &str| {
+        families["muster_api_requests_total"].series[series]
+    };
+    ensure!(
+        answered(
+            &after,
+            "muster_api_requests_total{operation=\"add\",status=\"2xx\"}"
+        ) == LISTS as f64
+    );
+    ensure!(
+        answered(
+            &after,
+            "muster_api_requests_total{operation=\"none\",status=\"4xx\"}"
+        ) == 1.0
+    );
+    ensure!(
+        after["muster_api_request_duration_seconds"].series["muster_api_request_duration_seconds_count{operation=\"add\"}"]
+            == LISTS as f64
     );
     Ok(())
 }

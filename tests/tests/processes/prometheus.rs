@@ -26,20 +26,35 @@ server.serve_forever()
 
 /// Starts an exporter; gives its port too.
 fn exporter() -> anyhow::Result<(Program, u16)> {
-    let mut program = Program::start(Command::new("python3").args(["-c", EXPORTER]).stdout(Stdio::piped()))?;
+    let mut program = Program::start(
+        Command::new("python3")
+            .args(["-c", EXPORTER])
+            .stdout(Stdio::piped()),
+    )?;
     let line = program.line()?;
-    Ok((program, line.parse().with_context(|| format!("{line:?} is no port"))?))
+    Ok((
+        program,
+        line.parse()
+            .with_context(|| format!("{line:?} is no port"))?,
+    ))
 }
 
-async fn register(node: &Node, name: &str, program: &Program, mut body: Value) -> anyhow::Result<()> {
+async fn register(
+    node: &Node,
+    name: &str,
+    program: &Program,
+    mut body: Value,
+) -> anyhow::Result<()> {
     body["pid"] = program.id().into();
-    let answer = node.call("PUT", &format!("/v1/processes/{name}"), Some(&body)).await?;
+    let answer = node
+        .call("PUT", &format!("/v1/processes/{name}"), Some(&body))
+        .await?;
     ensure!(answer.status == 201, "{answer:?}");
     Ok(())
 }
 
-/// What the README tells people to write, with short times. Without `type: Bearer`, which is the default by Prometheus' own
-/// documentation, Debian's sends the bare token.
+/// What the README tells people to write, with short times. Without `type: Bearer`, which is the
+/// default by Prometheus' own documentation, Debian's sends the bare token.
 fn configuration(listener: &str, token: &Path) -> String {
     format!(
         "global: {{ scrape_interval: 1s }}
@@ -63,7 +78,10 @@ async fn discovering(node: &Node) -> anyhow::Result<Prometheus> {
     let token = node.muster(&["token", "create", "--scope", "sd", "--ttl", "1h"])?;
     ensure!(token.status.success(), "{token:?}");
     std::fs::write(dir.path().join("token"), token.stdout)?;
-    let listener = node.get("/v1/node").await?.json()["http"].as_str().context("no listener")?.to_owned();
+    let listener = node.get("/v1/node").await?.json()["http"]
+        .as_str()
+        .context("no listener")?
+        .to_owned();
     let configuration = configuration(&listener, &dir.path().join("token"));
     Prometheus::start(dir, &configuration)
 }
@@ -71,7 +89,12 @@ async fn discovering(node: &Node) -> anyhow::Result<Prometheus> {
 /// The labels of all targets.
 async fn labels(prometheus: &Prometheus) -> anyhow::Result<Vec<Value>> {
     let targets = prometheus.get("/api/v1/targets?state=active").await?;
-    Ok(targets["activeTargets"].as_array().into_iter().flatten().map(|target| target["labels"].clone()).collect())
+    Ok(targets["activeTargets"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|target| target["labels"].clone())
+        .collect())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -80,14 +103,35 @@ async fn a_real_prometheus_scrapes_what_is_registered_until_it_dies() -> anyhow:
     let (near, far) = (&fleet.nodes[0], &fleet.nodes[1]);
     let ((pump, pump_port), (sail, sail_port), (idle, _)) = (exporter()?, exporter()?, exporter()?);
     let address = format!("127.0.0.1:{pump_port}");
-    register(far, "pump:1", &pump, json!({ "groups": ["crew"], "address": address, "metadata": { "ship.deck": "lower" } })).await?;
-    register(near, "sail", &sail, json!({ "groups": ["crew"], "metadata": { "port": sail_port.to_string() } })).await?;
+    register(
+        far,
+        "pump:1",
+        &pump,
+        json!({ "groups": ["crew"], "address": address, "metadata": { "ship.deck": "lower" } }),
+    )
+    .await?;
+    register(
+        near,
+        "sail",
+        &sail,
+        json!({ "groups": ["crew"], "metadata": { "port": sail_port.to_string() } }),
+    )
+    .await?;
     register(near, "idle", &idle, json!({ "groups": ["crew"] })).await?;
-    register(near, "other", &idle, json!({ "address": "127.0.0.1:9", "groups": ["else"] })).await?;
+    register(
+        near,
+        "other",
+        &idle,
+        json!({ "address": "127.0.0.1:9", "groups": ["else"] }),
+    )
+    .await?;
     let prometheus = discovering(near).await?;
     eventually("both are scraped", async || {
         let series = prometheus.series("bilge_water_litres").await?;
-        ensure!(series.len() == 2 && series.iter().all(|series| series["value"][1] == "7"), "{series:?}");
+        ensure!(
+            series.len() == 2 && series.iter().all(|series| series["value"][1] == "7"),
+            "{series:?}"
+        );
         Ok(())
     })
     .await?;
@@ -102,8 +146,14 @@ async fn a_real_prometheus_scrapes_what_is_registered_until_it_dies() -> anyhow:
     drop(pump);
     eventually("the dead one is no target any more", async || {
         let (targets, series) = (labels(&prometheus).await?, prometheus.series("up").await?);
-        ensure!(targets.len() == 1 && targets[0]["name"] == "sail", "{targets:?}");
-        ensure!(series.len() == 1 && series[0]["value"][1] == "1", "{series:?}");
+        ensure!(
+            targets.len() == 1 && targets[0]["name"] == "sail",
+            "{targets:?}"
+        );
+        ensure!(
+            series.len() == 1 && series[0]["value"][1] == "1",
+            "{series:?}"
+        );
         Ok(())
     })
     .await
@@ -113,10 +163,19 @@ async fn a_real_prometheus_scrapes_what_is_registered_until_it_dies() -> anyhow:
 async fn what_is_out_of_sight_is_no_target() -> anyhow::Result<()> {
     let mut fleet = Fleet::started(2).await?;
     let (program, port) = exporter()?;
-    register(&fleet.nodes[1], "pump", &program, json!({ "address": format!("127.0.0.1:{port}") })).await?;
+    register(
+        &fleet.nodes[1],
+        "pump",
+        &program,
+        json!({ "address": format!("127.0.0.1:{port}") }),
+    )
+    .await?;
     let targets = async |node: &Node| {
         let answer = node.get("/v1/sd/prometheus").await?;
-        ensure!(answer.status == 200 && answer.header("content-type") == "application/json", "{answer:?}");
+        ensure!(
+            answer.status == 200 && answer.header("content-type") == "application/json",
+            "{answer:?}"
+        );
         Ok(answer.json().as_array().map_or(0, Vec::len))
     };
     eventually("it is a target on both", async || {
@@ -127,7 +186,10 @@ async fn what_is_out_of_sight_is_no_target() -> anyhow::Result<()> {
     fleet.nodes[1].signal(rustix::process::Signal::STOP)?;
     let gone = eventually("its node is out of sight", async || {
         let found = fleet.nodes[0].get("/v1/processes/pump").await?.json();
-        ensure!(found["state"] == "unreachable" && targets(&fleet.nodes[0]).await? == 0, "{found}");
+        ensure!(
+            found["state"] == "unreachable" && targets(&fleet.nodes[0]).await? == 0,
+            "{found}"
+        );
         Ok(())
     })
     .await;

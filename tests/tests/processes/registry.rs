@@ -17,15 +17,32 @@ impl Sleeper {
 
     /// A shell script whose standard input is open for as long as this lives.
     pub(crate) fn run(script: &str) -> anyhow::Result<Self> {
-        Ok(Self(Command::new("sh").args(["-c", script]).stdin(Stdio::piped()).spawn()?))
+        Ok(Self(
+            Command::new("sh")
+                .args(["-c", script])
+                .stdin(Stdio::piped())
+                .spawn()?,
+        ))
     }
 
     /// One of another user.
     pub(crate) fn of_uid(uid: u32) -> anyhow::Result<Self> {
         let uid = uid.to_string();
         let mut command = Command::new("setpriv");
-        command.args(["--reuid", &uid, "--regid", &uid, "--clear-groups", "sh", "-c", "echo; read line"]);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        command.args([
+            "--reuid",
+            &uid,
+            "--regid",
+            &uid,
+            "--clear-groups",
+            "sh",
+            "-c",
+            "echo; read line",
+        ]);
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
         // What it writes shows that it has changed its user.
         let mut line = [0];
         std::io::Read::read_exact(child.stdout.as_mut().context("its output")?, &mut line)?;
@@ -61,9 +78,14 @@ impl Drop for Sleeper {
 
 /// Registers a process, which must succeed; gives its handle.
 pub(crate) async fn register(node: &Node, name: &str, body: Value) -> anyhow::Result<String> {
-    let answer = node.call("PUT", &format!("/v1/processes/{name}"), Some(&body)).await?;
+    let answer = node
+        .call("PUT", &format!("/v1/processes/{name}"), Some(&body))
+        .await?;
     ensure!(answer.status == 201, "{answer:?}");
-    Ok(answer.json()["handle"].as_str().context("a process has a handle")?.to_owned())
+    Ok(answer.json()["handle"]
+        .as_str()
+        .context("a process has a handle")?
+        .to_owned())
 }
 
 /// Waits until a node knows a name; gives the process.
@@ -78,11 +100,14 @@ pub(crate) async fn found(node: &Node, name: &str) -> anyhow::Result<Value> {
 
 /// Waits until a node knows that nobody has a name.
 pub(crate) async fn gone(node: &Node, name: &str) -> anyhow::Result<()> {
-    eventually(&format!("{} knows that {name} is gone", node.name), async || {
-        let answer = node.get(&format!("/v1/processes/{name}")).await?;
-        ensure!(answer.status == 404, "{answer:?}");
-        Ok(())
-    })
+    eventually(
+        &format!("{} knows that {name} is gone", node.name),
+        async || {
+            let answer = node.get(&format!("/v1/processes/{name}")).await?;
+            ensure!(answer.status == 404, "{answer:?}");
+            Ok(())
+        },
+    )
     .await
 }
 
@@ -98,7 +123,12 @@ pub(crate) async fn stands(node: &Node, name: &str, state: &str) -> anyhow::Resu
 
 /// Monitors a name on a node; its snapshot has been read.
 pub(crate) async fn monitor(node: &Node, name: &str) -> anyhow::Result<Events> {
-    let mut events = Events::follow(&node.socket(), &format!("/v1/processes/{name}/monitor?wait=true"), None).await?;
+    let mut events = Events::follow(
+        &node.socket(),
+        &format!("/v1/processes/{name}/monitor?wait=true"),
+        None,
+    )
+    .await?;
     let (first, _, _) = events.next().await?;
     ensure!(first == "snapshot", "{first}");
     Ok(events)
@@ -112,12 +142,32 @@ async fn a_process_is_found_from_every_node_as_it_was_registered() -> anyhow::Re
     let handle = register(&fleet.nodes[0], "web:1", body).await?;
     for node in &fleet.nodes {
         let process = found(node, "web:1").await?;
-        ensure!(process["handle"] == handle && process["state"] == "up" && process["node"] == "n1", "{process}");
-        ensure!(process["local"] == (node.name == "n1") && process["pid"] == sleeper.pid(), "{process}");
-        ensure!(process["groups"] == json!(["eu", "web"]) && process["metadata"] == json!({ "v": "2" }), "{process}");
-        ensure!(process["address"] == "127.0.0.1:80" && process["others"] == json!([]), "{process}");
-        ensure!(process["uid"] == rustix::process::getuid().as_raw(), "{process}");
-        ensure!(process["exe"].as_str().is_some_and(|exe| exe.starts_with('/')), "{process}");
+        ensure!(
+            process["handle"] == handle && process["state"] == "up" && process["node"] == "n1",
+            "{process}"
+        );
+        ensure!(
+            process["local"] == (node.name == "n1") && process["pid"] == sleeper.pid(),
+            "{process}"
+        );
+        ensure!(
+            process["groups"] == json!(["eu", "web"]) && process["metadata"] == json!({ "v": "2" }),
+            "{process}"
+        );
+        ensure!(
+            process["address"] == "127.0.0.1:80" && process["others"] == json!([]),
+            "{process}"
+        );
+        ensure!(
+            process["uid"] == rustix::process::getuid().as_raw(),
+            "{process}"
+        );
+        ensure!(
+            process["exe"]
+                .as_str()
+                .is_some_and(|exe| exe.starts_with('/')),
+            "{process}"
+        );
     }
     Ok(())
 }
@@ -129,13 +179,36 @@ async fn a_name_is_held_until_it_is_given_back() -> anyhow::Result<()> {
     let handle = register(&fleet.nodes[0], "web", json!({ "pid": one.pid() })).await?;
     found(&fleet.nodes[1], "web").await?;
     for node in &fleet.nodes {
-        let refused = node.call("PUT", "/v1/processes/web", Some(&json!({ "pid": other.pid() }))).await?;
-        ensure!(refused.status == 409 && refused.json()["holder"] == handle, "{refused:?}");
-        ensure!(refused.json()["type"] == "/problems/held" && refused.json()["since"].is_string(), "{refused:?}");
+        let refused = node
+            .call(
+                "PUT",
+                "/v1/processes/web",
+                Some(&json!({ "pid": other.pid() })),
+            )
+            .await?;
+        ensure!(
+            refused.status == 409 && refused.json()["holder"] == handle,
+            "{refused:?}"
+        );
+        ensure!(
+            refused.json()["type"] == "/problems/held" && refused.json()["since"].is_string(),
+            "{refused:?}"
+        );
     }
-    let elsewhere = fleet.nodes[1].call("DELETE", "/v1/processes/web", None).await?;
-    ensure!(elsewhere.status == 409 && elsewhere.json()["node"] == "n1", "{elsewhere:?}");
-    ensure!(fleet.nodes[0].call("DELETE", "/v1/processes/web", None).await?.status == 204);
+    let elsewhere = fleet.nodes[1]
+        .call("DELETE", "/v1/processes/web", None)
+        .await?;
+    ensure!(
+        elsewhere.status == 409 && elsewhere.json()["node"] == "n1",
+        "{elsewhere:?}"
+    );
+    ensure!(
+        fleet.nodes[0]
+            .call("DELETE", "/v1/processes/web", None)
+            .await?
+            .status
+            == 204
+    );
     gone(&fleet.nodes[1], "web").await?;
     let taken = register(&fleet.nodes[1], "web", json!({ "pid": other.pid() })).await?;
     ensure!(taken != handle);
@@ -147,13 +220,30 @@ async fn registered_again_everything_is_replaced_and_the_claim_stays() -> anyhow
     let fleet = Fleet::started(1).await?;
     let node = &fleet.nodes[0];
     let sleeper = Sleeper::start()?;
-    register(node, "web", json!({ "pid": sleeper.pid(), "groups": ["a"], "metadata": { "x": "1" } })).await?;
+    register(
+        node,
+        "web",
+        json!({ "pid": sleeper.pid(), "groups": ["a"], "metadata": { "x": "1" } }),
+    )
+    .await?;
     let before = found(node, "web").await?;
-    let again = node.call("PUT", "/v1/processes/web", Some(&json!({ "pid": sleeper.pid(), "groups": ["b"] }))).await?;
+    let again = node
+        .call(
+            "PUT",
+            "/v1/processes/web",
+            Some(&json!({ "pid": sleeper.pid(), "groups": ["b"] })),
+        )
+        .await?;
     ensure!(again.status == 200, "{again:?}");
     let after = again.json();
-    ensure!(after["groups"] == json!(["b"]) && after["metadata"] == json!({}), "{after}");
-    ensure!(after["since"] == before["since"] && after["handle"] == before["handle"], "{after}");
+    ensure!(
+        after["groups"] == json!(["b"]) && after["metadata"] == json!({}),
+        "{after}"
+    );
+    ensure!(
+        after["since"] == before["since"] && after["handle"] == before["handle"],
+        "{after}"
+    );
     Ok(())
 }
 
@@ -163,7 +253,12 @@ async fn groups_show_local_members_first_and_pages_show_all_once() -> anyhow::Re
     let sleeper = Sleeper::start()?;
     for (index, names) in [(0, ["a", "c", "e"]), (1, ["b", "d", "f"])] {
         for name in names {
-            register(&fleet.nodes[index], name, json!({ "pid": sleeper.pid(), "groups": ["all"] })).await?;
+            register(
+                &fleet.nodes[index],
+                name,
+                json!({ "pid": sleeper.pid(), "groups": ["all"] }),
+            )
+            .await?;
         }
     }
     for name in ["a", "c", "e"] {
@@ -171,19 +266,44 @@ async fn groups_show_local_members_first_and_pages_show_all_once() -> anyhow::Re
     }
     let (mut names, mut cursor) = (Vec::new(), String::new());
     loop {
-        let page = fleet.nodes[1].get(&format!("/v1/groups/all?limit=2{cursor}")).await?.json();
-        names.extend(items(&page).iter().filter_map(|process| process["name"].as_str().map(str::to_owned)));
+        let page = fleet.nodes[1]
+            .get(&format!("/v1/groups/all?limit=2{cursor}"))
+            .await?
+            .json();
+        names.extend(
+            items(&page)
+                .iter()
+                .filter_map(|process| process["name"].as_str().map(str::to_owned)),
+        );
         match page["next"].as_str() {
             Some(next) => cursor = format!("&cursor={next}"),
             None => break,
         }
     }
     ensure!(names == ["b", "d", "f", "a", "c", "e"], "{names:?}");
-    let local = fleet.nodes[1].get("/v1/groups/all?local=true").await?.json();
+    let local = fleet.nodes[1]
+        .get("/v1/groups/all?local=true")
+        .await?
+        .json();
     ensure!(items(&local).len() == 3, "{local}");
-    ensure!(fleet.nodes[1].get("/v1/groups").await?.json()["items"] == json!([{ "name": "all", "members": 6 }]));
-    ensure!(fleet.nodes[1].call("PUT", "/v1/groups/more/b", None).await?.status == 204);
-    ensure!(fleet.nodes[1].call("DELETE", "/v1/groups/all/b", None).await?.status == 204);
+    ensure!(
+        fleet.nodes[1].get("/v1/groups").await?.json()["items"]
+            == json!([{ "name": "all", "members": 6 }])
+    );
+    ensure!(
+        fleet.nodes[1]
+            .call("PUT", "/v1/groups/more/b", None)
+            .await?
+            .status
+            == 204
+    );
+    ensure!(
+        fleet.nodes[1]
+            .call("DELETE", "/v1/groups/all/b", None)
+            .await?
+            .status
+            == 204
+    );
     let process = found(&fleet.nodes[1], "b").await?;
     ensure!(process["groups"] == json!(["more"]), "{process}");
     Ok(())
@@ -194,7 +314,10 @@ async fn without_a_pid_the_caller_itself_is_registered() -> anyhow::Result<()> {
     let fleet = Fleet::started(1).await?;
     let mut client = Client::connect(&fleet.nodes[0].socket()).await?;
     let answer = client.call("PUT", "/v1/processes/me", None).await?;
-    ensure!(answer.status == 201 && answer.json()["pid"] == std::process::id(), "{answer:?}");
+    ensure!(
+        answer.status == 201 && answer.json()["pid"] == std::process::id(),
+        "{answer:?}"
+    );
     Ok(())
 }
 
@@ -208,7 +331,11 @@ async fn a_process_belongs_to_its_user_and_root() -> anyhow::Result<()> {
     const UID: u32 = 65_534;
     let fleet = Fleet::started(1).await?;
     let node = &fleet.nodes[0];
-    for (path, mode) in [(fleet.dir.path(), 0o755), (node.dir.as_path(), 0o755), (&node.socket(), 0o666)] {
+    for (path, mode) in [
+        (fleet.dir.path(), 0o755),
+        (node.dir.as_path(), 0o755),
+        (&node.socket(), 0o666),
+    ] {
         std::fs::set_permissions(path, PermissionsExt::from_mode(mode))?;
     }
     let (roots, theirs) = (Sleeper::start()?, Sleeper::of_uid(UID)?);
@@ -216,36 +343,91 @@ async fn a_process_belongs_to_its_user_and_root() -> anyhow::Result<()> {
     let curl = |method: &str, path: &str, pid: Option<u32>| {
         let (uid, url) = (UID.to_string(), format!("http://muster/v1/{path}"));
         let mut command = Command::new("setpriv");
-        command.args(["--reuid", &uid, "--regid", &uid, "--clear-groups", "curl", "-s", "-o", "/dev/null", "-w", "%{http_code}"]);
+        command.args([
+            "--reuid",
+            &uid,
+            "--regid",
+            &uid,
+            "--clear-groups",
+            "curl",
+            "-s",
+            "-o",
+            "/dev/null",
+            "-w",
+            "%{http_code}",
+        ]);
         command.args(["--unix-socket", &socket, "-X", method, &url]);
-        command.args(pid.map(|pid| ["-d".to_owned(), json!({ "pid": pid }).to_string()]).into_iter().flatten());
+        command.args(
+            pid.map(|pid| ["-d".to_owned(), json!({ "pid": pid }).to_string()])
+                .into_iter()
+                .flatten(),
+        );
         crate::fleet::run(&mut command)
     };
-    ensure!(curl("PUT", "processes/web", Some(roots.pid()))? == "403", "another user's process");
-    ensure!(curl("PUT", "processes/web", Some(theirs.pid()))? == "201", "its own");
+    ensure!(
+        curl("PUT", "processes/web", Some(roots.pid()))? == "403",
+        "another user's process"
+    );
+    ensure!(
+        curl("PUT", "processes/web", Some(theirs.pid()))? == "201",
+        "its own"
+    );
     register(node, "admin", json!({ "pid": roots.pid() })).await?;
-    for path in ["processes/admin", "groups/g/admin", "processes/admin/links/web"] {
-        let method = if path.starts_with("processes/admin/") || path.starts_with("groups") { "PUT" } else { "DELETE" };
+    for path in [
+        "processes/admin",
+        "groups/g/admin",
+        "processes/admin/links/web",
+    ] {
+        let method = if path.starts_with("processes/admin/") || path.starts_with("groups") {
+            "PUT"
+        } else {
+            "DELETE"
+        };
         ensure!(curl(method, path, None)? == "403", "{method} {path}");
     }
-    ensure!(curl("PUT", "processes/web/links/admin", None)? == "204", "its own may be signalled");
+    ensure!(
+        curl("PUT", "processes/web/links/admin", None)? == "204",
+        "its own may be signalled"
+    );
     let process = found(node, "web").await?;
     ensure!(process["uid"] == UID, "{process}");
-    ensure!(node.call("DELETE", "/v1/processes/web", None).await?.status == 204, "root may do all of it");
+    ensure!(
+        node.call("DELETE", "/v1/processes/web", None).await?.status == 204,
+        "root may do all of it"
+    );
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn events_tell_of_processes() -> anyhow::Result<()> {
     let fleet = Fleet::started(2).await?;
-    let mut events = Events::follow(&fleet.nodes[1].socket(), "/v1/events?kinds=process", None).await?;
-    ensure!(events.next().await?.2["items"] == json!([]), "processes are not in the snapshot");
+    let mut events =
+        Events::follow(&fleet.nodes[1].socket(), "/v1/events?kinds=process", None).await?;
+    ensure!(
+        events.next().await?.2["items"] == json!([]),
+        "processes are not in the snapshot"
+    );
     let sleeper = Sleeper::start()?;
     let handle = register(&fleet.nodes[0], "web", json!({ "pid": sleeper.pid() })).await?;
     let (_, _, up) = events.next().await?;
-    ensure!(up["kind"] == "process" && up["type"] == "up" && up["name"] == "web" && up["handle"] == handle, "{up}");
-    ensure!(fleet.nodes[0].call("DELETE", "/v1/processes/web", None).await?.status == 204);
+    ensure!(
+        up["kind"] == "process"
+            && up["type"] == "up"
+            && up["name"] == "web"
+            && up["handle"] == handle,
+        "{up}"
+    );
+    ensure!(
+        fleet.nodes[0]
+            .call("DELETE", "/v1/processes/web", None)
+            .await?
+            .status
+            == 204
+    );
     let (_, _, down) = events.next().await?;
-    ensure!(down["type"] == "down" && down["reason"] == "unregistered" && down["node"] == "n1", "{down}");
+    ensure!(
+        down["type"] == "down" && down["reason"] == "unregistered" && down["node"] == "n1",
+        "{down}"
+    );
     Ok(())
 }

@@ -13,7 +13,10 @@ use std::time::Duration;
 async fn monitors_hear_how_a_process_ended_once_and_stay() -> anyhow::Result<()> {
     let fleet = Fleet::started(2).await?;
     let mut events = monitor(&fleet.nodes[1], "web").await?;
-    for (script, signal, reason) in [("read line", Some(Signal::KILL), "killed signal=9"), ("read line; exit 3", None, "exited code=3")] {
+    for (script, signal, reason) in [
+        ("read line", Some(Signal::KILL), "killed signal=9"),
+        ("read line; exit 3", None, "exited code=3"),
+    ] {
         let mut sleeper = Sleeper::run(script)?;
         let handle = register(&fleet.nodes[0], "web", json!({ "pid": sleeper.pid() })).await?;
         let (name, _, up) = events.next().await?;
@@ -24,7 +27,10 @@ async fn monitors_hear_how_a_process_ended_once_and_stay() -> anyhow::Result<()>
         }
         let (name, _, down) = events.next().await?;
         // Its parent has not waited yet, so that the kernel tells on every version.
-        ensure!(name == "down" && down["handle"] == handle && down["reason"] == reason, "{name} {down}");
+        ensure!(
+            name == "down" && down["handle"] == handle && down["reason"] == reason,
+            "{name} {down}"
+        );
         gone(&fleet.nodes[0], "web").await?;
         sleeper.ended().await?;
     }
@@ -40,15 +46,24 @@ async fn a_monitor_that_comes_back_hears_what_it_missed() -> anyhow::Result<()> 
     let path = "/v1/processes/web/monitor";
     let mut events = Events::follow(&node.socket(), path, None).await?;
     let (name, id, snapshot) = events.next().await?;
-    ensure!(name == "snapshot" && items(&snapshot)[0]["name"] == "web" && snapshot["last"] == true, "{snapshot}");
+    ensure!(
+        name == "snapshot" && items(&snapshot)[0]["name"] == "web" && snapshot["last"] == true,
+        "{snapshot}"
+    );
     drop(events);
     ensure!(node.call("DELETE", "/v1/processes/web", None).await?.status == 204);
     let mut events = Events::follow(&node.socket(), path, Some(&id)).await?;
     let (name, _, down) = events.next().await?;
-    ensure!(name == "down" && down["reason"] == "unregistered", "{name} {down}");
+    ensure!(
+        name == "down" && down["reason"] == "unregistered",
+        "{name} {down}"
+    );
     let mut late = Events::follow(&node.socket(), path, Some("nonsense")).await?;
     let (name, _, snapshot) = late.next().await?;
-    ensure!(name == "snapshot" && items(&snapshot).is_empty(), "{name} {snapshot}");
+    ensure!(
+        name == "snapshot" && items(&snapshot).is_empty(),
+        "{name} {snapshot}"
+    );
     Ok(())
 }
 
@@ -57,12 +72,29 @@ async fn who_reports_the_exit_has_the_word() -> anyhow::Result<()> {
     let fleet = Fleet::started(1).await?;
     let node = &fleet.nodes[0];
     let mut sleeper = Sleeper::run("read line; exit 1")?;
-    register(node, "job", json!({ "pid": sleeper.pid(), "reports_exit": true })).await?;
+    register(
+        node,
+        "job",
+        json!({ "pid": sleeper.pid(), "reports_exit": true }),
+    )
+    .await?;
     let mut events = monitor(node, "job").await?;
-    ensure!(node.call("POST", "/v1/processes/job/exit", Some(&json!({ "code": 1 }))).await?.status == 204);
+    ensure!(
+        node.call(
+            "POST",
+            "/v1/processes/job/exit",
+            Some(&json!({ "code": 1 }))
+        )
+        .await?
+        .status
+            == 204
+    );
     sleeper.wake();
     let (name, _, down) = events.next().await?;
-    ensure!(name == "down" && down["reason"] == "exited code=1" && down["code"] == 1, "{name} {down}");
+    ensure!(
+        name == "down" && down["reason"] == "exited code=1" && down["code"] == 1,
+        "{name} {down}"
+    );
     Ok(())
 }
 
@@ -70,17 +102,30 @@ async fn who_reports_the_exit_has_the_word() -> anyhow::Result<()> {
 async fn a_daemon_that_is_killed_and_started_again_fires_no_down() -> anyhow::Result<()> {
     let mut fleet = Fleet::started(2).await?;
     let (stays, ends) = (Sleeper::start()?, Sleeper::start()?);
-    let handle = register(&fleet.nodes[0], "stays", json!({ "pid": stays.pid(), "groups": ["g"] })).await?;
+    let handle = register(
+        &fleet.nodes[0],
+        "stays",
+        json!({ "pid": stays.pid(), "groups": ["g"] }),
+    )
+    .await?;
     register(&fleet.nodes[0], "ends", json!({ "pid": ends.pid() })).await?;
     let since = found(&fleet.nodes[1], "stays").await?["since"].clone();
     found(&fleet.nodes[1], "ends").await?;
-    let (mut one, mut other) = (monitor(&fleet.nodes[1], "stays").await?, monitor(&fleet.nodes[1], "ends").await?);
+    let (mut one, mut other) = (
+        monitor(&fleet.nodes[1], "stays").await?,
+        monitor(&fleet.nodes[1], "ends").await?,
+    );
     fleet.nodes[0].kill()?;
     drop(ends);
     fleet.nodes[0].start()?;
     fleet.whole().await?;
     let process = stands(&fleet.nodes[1], "stays", "up").await?;
-    ensure!(process["handle"] == handle && process["since"] == since && process["groups"] == json!(["g"]), "{process}");
+    ensure!(
+        process["handle"] == handle
+            && process["since"] == since
+            && process["groups"] == json!(["g"]),
+        "{process}"
+    );
     loop {
         let (name, _, data) = other.next().await?;
         ensure!(name != "up", "{data}");
@@ -90,7 +135,13 @@ async fn a_daemon_that_is_killed_and_started_again_fires_no_down() -> anyhow::Re
     }
     gone(&fleet.nodes[0], "ends").await?;
     // All that happened to the one that stays comes before what is brought about now.
-    ensure!(fleet.nodes[0].call("DELETE", "/v1/processes/stays", None).await?.status == 204);
+    ensure!(
+        fleet.nodes[0]
+            .call("DELETE", "/v1/processes/stays", None)
+            .await?
+            .status
+            == 204
+    );
     loop {
         match one.next().await? {
             (name, _, data) if name == "down" => {
@@ -106,15 +157,35 @@ async fn a_daemon_that_is_killed_and_started_again_fires_no_down() -> anyhow::Re
 async fn a_node_that_is_stopped_is_unreachable_and_comes_back() -> anyhow::Result<()> {
     let fleet = Fleet::started(3).await?;
     let sleeper = Sleeper::start()?;
-    register(&fleet.nodes[2], "web", json!({ "pid": sleeper.pid(), "groups": ["g"] })).await?;
+    register(
+        &fleet.nodes[2],
+        "web",
+        json!({ "pid": sleeper.pid(), "groups": ["g"] }),
+    )
+    .await?;
     found(&fleet.nodes[0], "web").await?;
     let mut events = monitor(&fleet.nodes[0], "web").await?;
     fleet.nodes[2].signal(Signal::STOP)?;
     let (name, _, data) = events.next().await?;
-    ensure!(name == "unreachable" && data["node"] == "n3", "{name} {data}");
+    ensure!(
+        name == "unreachable" && data["node"] == "n3",
+        "{name} {data}"
+    );
     stands(&fleet.nodes[0], "web", "unreachable").await?;
-    ensure!(items(&fleet.nodes[0].get("/v1/groups/g").await?.json()).is_empty(), "groups show who is in sight");
-    ensure!(items(&fleet.nodes[0].get("/v1/groups/g?state=unreachable").await?.json()).len() == 1);
+    ensure!(
+        items(&fleet.nodes[0].get("/v1/groups/g").await?.json()).is_empty(),
+        "groups show who is in sight"
+    );
+    ensure!(
+        items(
+            &fleet.nodes[0]
+                .get("/v1/groups/g?state=unreachable")
+                .await?
+                .json()
+        )
+        .len()
+            == 1
+    );
     fleet.nodes[2].signal(Signal::CONT)?;
     let (name, _, data) = events.next().await?;
     ensure!(name == "back", "{name} {data}");
@@ -129,10 +200,22 @@ async fn a_registration_may_end_with_the_connection_that_made_it() -> anyhow::Re
     let mut client = Client::connect(&fleet.nodes[0].socket()).await?;
     for name in ["a", "b"] {
         let body = json!({ "pid": sleeper.pid(), "lifetime": "connection" });
-        let answer = client.call("PUT", &format!("/v1/processes/{name}"), Some(&body)).await?;
+        let answer = client
+            .call("PUT", &format!("/v1/processes/{name}"), Some(&body))
+            .await?;
         ensure!(answer.status == 201, "{answer:?}");
     }
-    ensure!(client.call("PUT", "/v1/processes/c", Some(&json!({ "pid": other.pid() }))).await?.status == 201);
+    ensure!(
+        client
+            .call(
+                "PUT",
+                "/v1/processes/c",
+                Some(&json!({ "pid": other.pid() }))
+            )
+            .await?
+            .status
+            == 201
+    );
     let mut events = monitor(&fleet.nodes[1], "a").await?;
     found(&fleet.nodes[1], "c").await?;
     drop(client);
@@ -145,7 +228,10 @@ async fn a_registration_may_end_with_the_connection_that_made_it() -> anyhow::Re
         ensure!(name == "up", "{name} {down}");
     }
     gone(&fleet.nodes[0], "b").await?;
-    ensure!(found(&fleet.nodes[0], "c").await?["state"] == "up", "the others stay");
+    ensure!(
+        found(&fleet.nodes[0], "c").await?["state"] == "up",
+        "the others stay"
+    );
     Ok(())
 }
 
@@ -154,28 +240,45 @@ async fn a_link_ends_a_process_on_another_node_by_force_if_need_be() -> anyhow::
     let mut fleet = Fleet::new(2)?;
     for node in &mut fleet.nodes {
         let file = std::fs::read_to_string(node.config())?;
-        std::fs::write(node.config(), format!("{file}[processes]\nkill_after = \"300ms\"\n"))?;
+        std::fs::write(
+            node.config(),
+            format!("{file}[processes]\nkill_after = \"300ms\"\n"),
+        )?;
         node.start()?;
     }
     fleet.whole().await?;
     let leader = Sleeper::start()?;
-    let (mut meek, mut deaf) = (Sleeper::start()?, Sleeper::run("trap '' TERM; while :; do read line; done")?);
+    let (mut meek, mut deaf) = (
+        Sleeper::start()?,
+        Sleeper::run(
+            "trap '' TERM; while :; do read \
+        line; done",
+        )?,
+    );
     register(&fleet.nodes[0], "leader", json!({ "pid": leader.pid() })).await?;
     found(&fleet.nodes[1], "leader").await?;
     for (name, pid) in [("meek", meek.pid()), ("deaf", deaf.pid())] {
         register(&fleet.nodes[1], name, json!({ "pid": pid })).await?;
-        let linked = fleet.nodes[1].call("PUT", &format!("/v1/processes/{name}/links/leader"), None).await?;
+        let linked = fleet.nodes[1]
+            .call("PUT", &format!("/v1/processes/{name}/links/leader"), None)
+            .await?;
         ensure!(linked.status == 204, "{linked:?}");
     }
     let links = fleet.nodes[1].get("/v1/processes/meek/links").await?.json();
-    ensure!(items(&links).len() == 1 && items(&links)[0]["unreachable"] == false, "{links}");
+    ensure!(
+        items(&links).len() == 1 && items(&links)[0]["unreachable"] == false,
+        "{links}"
+    );
     // A link outlives the daemon that keeps it.
     fleet.nodes[1].kill()?;
     fleet.nodes[1].start()?;
     fleet.whole().await?;
     leader.signal(Signal::KILL)?;
     ensure!(meek.ended().await?.signal() == Some(15), "it gets SIGTERM");
-    ensure!(deaf.ended().await?.signal() == Some(9), "and SIGKILL when that does not help");
+    ensure!(
+        deaf.ended().await?.signal() == Some(9),
+        "and SIGKILL when that does not help"
+    );
     gone(&fleet.nodes[0], "deaf").await
 }
 
@@ -186,9 +289,18 @@ async fn a_link_waits_for_an_end_unless_told_otherwise() -> anyhow::Result<()> {
     let (patient, mut hasty) = (Sleeper::start()?, Sleeper::start()?);
     register(&fleet.nodes[2], "leader", json!({ "pid": leader.pid() })).await?;
     found(&fleet.nodes[0], "leader").await?;
-    for (name, pid, query) in [("patient", patient.pid(), ""), ("hasty", hasty.pid(), "?unreachable=true")] {
+    for (name, pid, query) in [
+        ("patient", patient.pid(), ""),
+        ("hasty", hasty.pid(), "?unreachable=true"),
+    ] {
         register(&fleet.nodes[0], name, json!({ "pid": pid })).await?;
-        let linked = fleet.nodes[0].call("PUT", &format!("/v1/processes/{name}/links/leader{query}"), None).await?;
+        let linked = fleet.nodes[0]
+            .call(
+                "PUT",
+                &format!("/v1/processes/{name}/links/leader{query}"),
+                None,
+            )
+            .await?;
         ensure!(linked.status == 204, "{linked:?}");
     }
     fleet.split(&[2]).await?;
@@ -203,7 +315,8 @@ async fn a_link_waits_for_an_end_unless_told_otherwise() -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_name_taken_on_two_sides_has_one_winner_and_its_loser_gets_it_back() -> anyhow::Result<()> {
+async fn a_name_taken_on_two_sides_has_one_winner_and_its_loser_gets_it_back() -> anyhow::Result<()>
+{
     let fleet = Fleet::started(3).await?;
     let (one, other) = (Sleeper::start()?, Sleeper::start()?);
     fleet.split(&[2]).await?;
@@ -225,7 +338,10 @@ async fn a_name_taken_on_two_sides_has_one_winner_and_its_loser_gets_it_back() -
         ensure!(both == [json!(first), json!(second)], "{process}");
         winners.push(process["handle"].clone());
     }
-    ensure!(winners.iter().all(|winner| *winner == winners[0]), "{winners:?}");
+    ensure!(
+        winners.iter().all(|winner| *winner == winners[0]),
+        "{winners:?}"
+    );
     let is_first = winners[0] == first;
     if is_first {
         one.signal(Signal::KILL)?
@@ -234,7 +350,10 @@ async fn a_name_taken_on_two_sides_has_one_winner_and_its_loser_gets_it_back() -
     };
     for node in &fleet.nodes {
         let process = stands(node, "leader", "up").await?;
-        ensure!(process["handle"] == *if is_first { &second } else { &first }, "{process}");
+        ensure!(
+            process["handle"] == *if is_first { &second } else { &first },
+            "{process}"
+        );
     }
     Ok(())
 }

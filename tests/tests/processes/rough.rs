@@ -42,40 +42,67 @@ async fn rubbish_on_the_socket_gets_an_error_and_the_next_client_an_answer() -> 
         let mut bytes = vec![0; 300];
         rng.fill_bytes(&mut bytes);
         if round % 2 == 0 {
-            bytes.splice(..0, *b"POST /v1/lists/x/entries HTTP/1.1\r\nhost: a\r\ncontent-length: 300\r\n\r\n");
+            bytes.splice(
+                ..0,
+                *b"POST /v1/lists/x/entries HTTP/1.1\r\nhost: a\r\ncontent-length: 300\r\n\r\n",
+            );
         }
         // It may close before all is written.
         let _ = stream.write_all(&bytes);
         let _ = stream.read(&mut [0; 512]);
     }
-    let bad = node.call("POST", "/v1/lists/x/entries", Some(&serde_json::json!({ "titel": "typo" }))).await?;
-    ensure!(bad.status == 400 && bad.header("content-type").starts_with("application/problem+json"), "{bad:?}");
-    ensure!(bad.json()["detail"].as_str().is_some_and(|detail| detail.contains("titel")), "{bad:?}");
+    let bad = node
+        .call(
+            "POST",
+            "/v1/lists/x/entries",
+            Some(&serde_json::json!({ "titel": "typo" })),
+        )
+        .await?;
+    ensure!(
+        bad.status == 400
+            && bad
+                .header("content-type")
+                .starts_with("application/problem+json"),
+        "{bad:?}"
+    );
+    ensure!(
+        bad.json()["detail"]
+            .as_str()
+            .is_some_and(|detail| detail.contains("titel")),
+        "{bad:?}"
+    );
     ensure!(node.get("/v1/lists").await?.json()["items"] == serde_json::json!([]));
     ensure!(!node.log().contains("panicked"), "{}", node.log());
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_opens_all_it_can_and_reads_nothing_does_not_lock_out_another() -> anyhow::Result<()> {
+async fn a_client_that_opens_all_it_can_and_reads_nothing_does_not_lock_out_another()
+-> anyhow::Result<()> {
     let fleet = Fleet::started(1).await?;
     let node = &fleet.nodes[0];
     for number in 0..50 {
-        node.add("long", &format!("{number} {}", "x".repeat(4_000))).await?;
+        node.add("long", &format!("{number} {}", "x".repeat(4_000)))
+            .await?;
     }
     let mut hoard = Vec::new();
     for _ in 0..2_000 {
-        let Ok(mut stream) = UnixStream::connect(node.socket()) else { break };
+        let Ok(mut stream) = UnixStream::connect(node.socket()) else {
+            break;
+        };
         stream.set_nonblocking(true)?;
         // Ask for much, again and again, and read nothing of it.
         for _ in 0..20 {
-            let _ = stream.write_all(b"GET /v1/lists/long/entries?limit=1000 HTTP/1.1\r\nhost: muster\r\n\r\n");
+            let _ = stream.write_all(
+                b"GET /v1/lists/long/entries?limit=1000 HTTP/1.1\r\nhost: muster\r\n\r\n",
+            );
         }
         hoard.push(stream);
     }
     ensure!(hoard.len() >= 100, "only {} connections", hoard.len());
     for number in 0..20 {
-        node.add("groceries", &format!("while hoarded {number}")).await?;
+        node.add("groceries", &format!("while hoarded {number}"))
+            .await?;
     }
     ensure!(node.entries("groceries").await?.len() == 20);
     drop(hoard);

@@ -1,4 +1,5 @@
-//! The command line of the process registry, as people and scripts use it: `muster run` and what others see of it.
+//! The command line of the process registry, as people and scripts use it: `muster run` and what
+//! others see of it.
 
 use crate::fleet::{Fleet, Node, PATIENCE, eventually, program};
 use crate::registry::{Sleeper, gone};
@@ -19,10 +20,19 @@ struct Running {
 impl Running {
     fn start(node: &Node, words: &[&str]) -> anyhow::Result<Self> {
         let mut muster = Command::new(program("muster"));
-        muster.arg("--socket").arg(node.socket()).args(words).stdin(Stdio::piped()).stdout(Stdio::piped());
+        muster
+            .arg("--socket")
+            .arg(node.socket())
+            .args(words)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
         let mut child = muster.spawn()?;
         let output = BufReader::new(child.stdout.take().context("its output is a pipe")?);
-        Ok(Self { input: child.stdin.take(), child, output })
+        Ok(Self {
+            input: child.stdin.take(),
+            child,
+            output,
+        })
     }
 
     /// Starts a command that has said that it is ready.
@@ -56,7 +66,9 @@ impl Running {
 
     fn code(&mut self) -> anyhow::Result<i32> {
         let status = self.wait()?;
-        status.code().with_context(|| format!("ended with {status}"))
+        status
+            .code()
+            .with_context(|| format!("ended with {status}"))
     }
 }
 
@@ -79,14 +91,23 @@ fn good(node: &Node, words: &[&str]) -> anyhow::Result<String> {
 
 fn code(node: &Node, words: &[&str]) -> anyhow::Result<i32> {
     let output = node.muster(words)?;
-    output.status.code().with_context(|| format!("muster {words:?}: {output:?}"))
+    output
+        .status
+        .code()
+        .with_context(|| format!("muster {words:?}: {output:?}"))
 }
 
 /// Waits until the node knows the name; gives the fields of the first line of `whereis`.
 async fn whereis(node: &Node, name: &str) -> anyhow::Result<Vec<String>> {
     eventually(&format!("{} finds {name}", node.name), async || {
         let text = good(node, &["whereis", name])?;
-        Ok(text.lines().next().unwrap_or_default().split('\t').map(str::to_owned).collect())
+        Ok(text
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .split('\t')
+            .map(str::to_owned)
+            .collect())
     })
     .await
 }
@@ -111,11 +132,19 @@ async fn run_exits_as_its_command_does() -> anyhow::Result<()> {
     ];
     for (words, expected) in tries {
         let words = [&["run", "job"], words.as_slice()].concat();
-        ensure!(code(node, &words)? == expected, "muster {words:?} does not exit with {expected}");
+        ensure!(
+            code(node, &words)? == expected,
+            "muster {words:?} does not exit with {expected}"
+        );
     }
-    let alone = Command::new(program("muster")).args(["--socket", "/nonexistent/s", "run", "job", "--", "true"]).output()?;
+    let alone = Command::new(program("muster"))
+        .args(["--socket", "/nonexistent/s", "run", "job", "--", "true"])
+        .output()?;
     ensure!(alone.status.code() == Some(125), "{alone:?}");
-    ensure!(String::from_utf8_lossy(&alone.stderr).contains("/nonexistent/s"), "{alone:?}");
+    ensure!(
+        String::from_utf8_lossy(&alone.stderr).contains("/nonexistent/s"),
+        "{alone:?}"
+    );
     gone(node, "job").await
 }
 
@@ -123,8 +152,9 @@ async fn run_exits_as_its_command_does() -> anyhow::Result<()> {
 async fn a_command_has_the_terminal_and_the_signals() -> anyhow::Result<()> {
     let fleet = Fleet::started(1).await?;
     let node = &fleet.nodes[0];
-    let script =
-        "trap 'echo told; exit 5' TERM; trap 'echo one' USR1; echo ready; read line; echo \"read $line\"; while :; do sleep 0.05; done";
+    let script = "trap 'echo told; exit 5' TERM; trap 'echo one' USR1; echo ready; read line; \
+        echo \"read \
+            $line\"; while :; do sleep 0.05; done";
     let mut job = Running::ready(node, &["run", "job", "--", "sh", "-c", script])?;
     writeln!(job.input.as_mut().context("it has an input")?, "milk")?;
     ensure!(job.line()? == "read milk");
@@ -142,15 +172,30 @@ async fn a_command_whose_name_is_taken_is_not_run() -> anyhow::Result<()> {
     let _web = Running::ready(&fleet.nodes[1], &["run", "web", "--", "sh", "-c", LIVING])?;
     whereis(&fleet.nodes[0], "web").await?;
     let mark = fleet.dir.path().join("mark");
-    let output = fleet.nodes[0].muster(&["run", "web", "--restart", "on-failure", "--", "touch", &mark.display().to_string()])?;
+    let output = fleet.nodes[0].muster(&[
+        "run",
+        "web",
+        "--restart",
+        "on-failure",
+        "--",
+        "touch",
+        &mark.display().to_string(),
+    ])?;
     ensure!(output.status.code() == Some(4), "{output:?}");
-    ensure!(String::from_utf8_lossy(&output.stderr).contains("web@n2#"), "it names the holder: {output:?}");
+    ensure!(
+        String::from_utf8_lossy(&output.stderr).contains("web@n2#"),
+        "it names the holder: \
+        {output:?}"
+    );
     ensure!(!mark.exists(), "the command was run");
     Ok(())
 }
 
 fn lines(file: &Path) -> usize {
-    std::fs::read_to_string(file).unwrap_or_default().lines().count()
+    std::fs::read_to_string(file)
+        .unwrap_or_default()
+        .lines()
+        .count()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -159,14 +204,61 @@ async fn a_command_that_fails_is_started_again_within_limits() -> anyhow::Result
     let node = &fleet.nodes[0];
     let starts = fleet.dir.path().join("starts");
     let failing = format!("echo start >> {}; exit 3", starts.display());
-    ensure!(code(node, &["run", "job", "--restart", "on-failure:2/1m", "--", "sh", "-c", &failing])? == 3);
+    ensure!(
+        code(
+            node,
+            &[
+                "run",
+                "job",
+                "--restart",
+                "on-failure:2/1m",
+                "--",
+                "sh",
+                "-c",
+                &failing
+            ]
+        )? == 3
+    );
     ensure!(lines(&starts) == 3, "two restarts, not {}", lines(&starts));
-    let mended = format!("echo start >> {0}; test $(wc -l < {0}) -ge 5", starts.display());
-    ensure!(code(node, &["run", "job", "--restart", "on-failure", "--", "sh", "-c", &mended])? == 0);
-    ensure!(lines(&starts) == 5, "no restart after success: {}", lines(&starts));
+    let mended = format!(
+        "echo start >> {0}; test $(wc -l < {0}) -ge 5",
+        starts.display()
+    );
+    ensure!(
+        code(
+            node,
+            &[
+                "run",
+                "job",
+                "--restart",
+                "on-failure",
+                "--",
+                "sh",
+                "-c",
+                &mended
+            ]
+        )? == 0
+    );
+    ensure!(
+        lines(&starts) == 5,
+        "no restart after success: {}",
+        lines(&starts)
+    );
 
     let told = "trap 'exit 7' TERM; echo ready; while :; do sleep 0.05; done";
-    let mut job = Running::ready(node, &["run", "job", "--restart", "on-failure", "--", "sh", "-c", told])?;
+    let mut job = Running::ready(
+        node,
+        &[
+            "run",
+            "job",
+            "--restart",
+            "on-failure",
+            "--",
+            "sh",
+            "-c",
+            told,
+        ],
+    )?;
     job.signal(Signal::TERM)?;
     ensure!(job.code()? == 7);
     ensure!(job.line()?.is_empty(), "it was started again");
@@ -179,12 +271,21 @@ async fn a_command_ends_with_the_one_it_is_bound_to_on_another_node() -> anyhow:
     let (a, b) = (&fleet.nodes[0], &fleet.nodes[1]);
     let mut db = Running::ready(a, &["run", "db", "--", "sh", "-c", LIVING])?;
     whereis(b, "db").await?;
-    let mut web = Running::ready(b, &["run", "web", "--bind-to", "db", "--", "sh", "-c", LIVING])?;
+    let mut web = Running::ready(
+        b,
+        &["run", "web", "--bind-to", "db", "--", "sh", "-c", LIVING],
+    )?;
     executable_is_the_commands(b, "web").await?;
     let links = good(b, &["links", "web"])?;
-    ensure!(links.starts_with("db@n1#") && links.contains("\tdown\t"), "{links}");
+    ensure!(
+        links.starts_with("db@n1#") && links.contains("\tdown\t"),
+        "{links}"
+    );
     let refused = a.muster(&["link", "web", "db"])?;
-    ensure!(refused.status.code() == Some(4) && String::from_utf8_lossy(&refused.stderr).contains("n2"), "{refused:?}");
+    ensure!(
+        refused.status.code() == Some(4) && String::from_utf8_lossy(&refused.stderr).contains("n2"),
+        "{refused:?}"
+    );
     db.input = None;
     ensure!(db.code()? == 0);
     ensure!(web.code()? == 128 + 15);
@@ -197,14 +298,30 @@ async fn a_monitor_on_another_node_tells_the_end_and_why() -> anyhow::Result<()>
     let (a, b) = (&fleet.nodes[0], &fleet.nodes[1]);
     ensure!(code(b, &["monitor", "web", "--once"])? == 3);
     let mut monitor = Running::start(b, &["monitor", "web", "--once", "--wait"])?;
-    let mut web = Running::ready(a, &["run", "web", "--", "sh", "-c", "echo ready; read line; exit 3"])?;
+    let mut web = Running::ready(
+        a,
+        &[
+            "run",
+            "web",
+            "--",
+            "sh",
+            "-c",
+            "echo ready; read line; \
+        exit 3",
+        ],
+    )?;
     let handle = whereis(b, "web").await?[0].clone();
-    let mut next = || -> anyhow::Result<Vec<String>> { Ok(monitor.line()?.split('\t').map(str::to_owned).collect()) };
+    let mut next = || -> anyhow::Result<Vec<String>> {
+        Ok(monitor.line()?.split('\t').map(str::to_owned).collect())
+    };
     ensure!(next()?[1..] == [handle.as_str(), "up", ""]);
     web.input = None;
     ensure!(web.code()? == 3);
     let down = next()?;
-    ensure!(down[1..] == [handle.as_str(), "down", "exited code=3"], "{down:?}");
+    ensure!(
+        down[1..] == [handle.as_str(), "down", "exited code=3"],
+        "{down:?}"
+    );
     ensure!(monitor.code()? == 0);
     Ok(())
 }
@@ -213,45 +330,105 @@ async fn a_monitor_on_another_node_tells_the_end_and_why() -> anyhow::Result<()>
 async fn what_scripts_read_has_a_fixed_form() -> anyhow::Result<()> {
     let fleet = Fleet::started(2).await?;
     let (a, b) = (&fleet.nodes[0], &fleet.nodes[1]);
-    let words = ["run", "web", "--group", "front", "--group", "all", "--meta", "port=8080", "--meta", "v=2", "--address", "127.0.0.1:8080"];
+    let words = [
+        "run",
+        "web",
+        "--group",
+        "front",
+        "--group",
+        "all",
+        "--meta",
+        "port=8080",
+        "--meta",
+        "v=2",
+        "--address",
+        "127.0.0.1:8080",
+    ];
     let _web = Running::ready(a, &[&words[..], &["--", "sh", "-c", LIVING]].concat())?;
     let _db = Running::ready(b, &["run", "db", "--", "sh", "-c", LIVING])?;
     let place = whereis(b, "web").await?;
-    ensure!(place[0].starts_with("web@n1#") && place[1..] == ["n1", "up", "127.0.0.1:8080", "port=8080,v=2"], "{place:?}");
+    ensure!(
+        place[0].starts_with("web@n1#")
+            && place[1..] == ["n1", "up", "127.0.0.1:8080", "port=8080,v=2"],
+        "{place:?}"
+    );
     whereis(a, "db").await?;
     let listed = |words: &[&str]| -> anyhow::Result<Vec<Vec<String>>> {
         let text = good(b, words)?;
-        Ok(text.lines().map(|line| line.split('\t').map(str::to_owned).collect()).collect())
+        Ok(text
+            .lines()
+            .map(|line| line.split('\t').map(str::to_owned).collect())
+            .collect())
     };
     let ps = listed(&["ps"])?;
-    ensure!(ps.len() == 2 && ps.iter().all(|line| line.len() == 10), "{ps:?}");
+    ensure!(
+        ps.len() == 2 && ps.iter().all(|line| line.len() == 10),
+        "{ps:?}"
+    );
     let web = &ps[1];
-    ensure!(web[..2] == ["web", "n1"] && web[3] == "up" && web[6..9] == ["all,front", "127.0.0.1:8080", "port=8080,v=2"], "{web:?}");
-    ensure!(place[0].starts_with(&format!("web@n1#{}.", web[2])), "{web:?}");
+    ensure!(
+        web[..2] == ["web", "n1"]
+            && web[3] == "up"
+            && web[6..9] == ["all,front", "127.0.0.1:8080", "port=8080,v=2"],
+        "{web:?}"
+    );
+    ensure!(
+        place[0].starts_with(&format!("web@n1#{}.", web[2])),
+        "{web:?}"
+    );
     for (words, expected) in [
         (["--prefix", "we"], vec!["web"]),
         (["--on", "n2"], vec!["db"]),
         (["--group", "front"], vec!["web"]),
         (["--state", "unreachable"], vec![]),
     ] {
-        let names: Vec<String> = listed(&[&["ps"], &words[..]].concat())?.into_iter().filter_map(|line| line.into_iter().next()).collect();
+        let names: Vec<String> = listed(&[&["ps"], &words[..]].concat())?
+            .into_iter()
+            .filter_map(|line| line.into_iter().next())
+            .collect();
         ensure!(names == expected, "{words:?}: {names:?}");
     }
-    ensure!(listed(&["ps", "--local"])?.iter().all(|line| line[0] == "db"));
-    ensure!(listed(&["groups"])?.iter().map(|line| line[..2].join(" ")).eq(["all 1", "front 1"]), "{:?}", listed(&["groups"])?);
+    ensure!(
+        listed(&["ps", "--local"])?
+            .iter()
+            .all(|line| line[0] == "db")
+    );
+    ensure!(
+        listed(&["groups"])?
+            .iter()
+            .map(|line| line[..2].join(" "))
+            .eq(["all 1", "front 1"]),
+        "{:?}",
+        listed(&["groups"])?
+    );
     good(b, &["group", "join", "front", "db"])?;
-    ensure!(listed(&["groups", "front"])?.iter().map(|line| line[0].as_str()).eq(["db", "web"]), "local ones first");
+    ensure!(
+        listed(&["groups", "front"])?
+            .iter()
+            .map(|line| line[0].as_str())
+            .eq(["db", "web"]),
+        "local ones first"
+    );
     good(b, &["group", "leave", "front", "db"])?;
-    ensure!(listed(&["groups", "front"])?.iter().map(|line| line[0].as_str()).eq(["web"]));
+    ensure!(
+        listed(&["groups", "front"])?
+            .iter()
+            .map(|line| line[0].as_str())
+            .eq(["web"])
+    );
     let json: serde_json::Value = serde_json::from_str(&good(b, &["--json", "whereis", "web"])?)?;
-    ensure!(json["handle"] == place[0].as_str() && json["metadata"]["port"] == "8080", "{json}");
+    ensure!(
+        json["handle"] == place[0].as_str() && json["metadata"]["port"] == "8080",
+        "{json}"
+    );
     executable_is_the_commands(b, "db").await
 }
 
 /// It is registered before it is executed; what is shown is the command all the same.
 async fn executable_is_the_commands(node: &Node, name: &str) -> anyhow::Result<()> {
     eventually("the executable is the command's", async || {
-        let json: serde_json::Value = serde_json::from_str(&good(node, &["--json", "whereis", name])?)?;
+        let json: serde_json::Value =
+            serde_json::from_str(&good(node, &["--json", "whereis", name])?)?;
         let exe = json["exe"].as_str().unwrap_or_default().to_owned();
         ensure!(!exe.is_empty() && !exe.ends_with("/muster"), "{exe}");
         Ok(())
@@ -265,21 +442,33 @@ async fn a_script_registers_itself_and_ends_with_its_process() -> anyhow::Result
     let node = &fleet.nodes[0];
     let mut script = Command::new("sh");
     script
-        .args(["-c", "\"$0\" --socket \"$1\" register nightly --group jobs && read line; exit 0"])
+        .args([
+            "-c",
+            "\"$0\" --socket \"$1\" register nightly --group jobs && read line; exit 0",
+        ])
         .arg(program("muster"))
         .arg(node.socket());
     let mut script = script.stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
     let handle = whereis(node, "nightly").await?[0].clone();
-    ensure!(handle.starts_with(&format!("nightly@n1#{}.", script.id())), "{handle}");
+    ensure!(
+        handle.starts_with(&format!("nightly@n1#{}.", script.id())),
+        "{handle}"
+    );
     drop(script.stdin.take());
     ensure!(script.wait()?.success());
     gone(node, "nightly").await?;
     let sleeper = Sleeper::start()?;
-    good(node, &["register", "sleeper", "--pid", &sleeper.pid().to_string()])?;
+    good(
+        node,
+        &["register", "sleeper", "--pid", &sleeper.pid().to_string()],
+    )?;
     good(node, &["unregister", "sleeper"])?;
     gone(node, "sleeper").await?;
     // It lives: it can be registered again.
-    good(node, &["register", "sleeper", "--pid", &sleeper.pid().to_string()])?;
+    good(
+        node,
+        &["register", "sleeper", "--pid", &sleeper.pid().to_string()],
+    )?;
     drop(sleeper);
     gone(node, "sleeper").await
 }
@@ -294,7 +483,10 @@ async fn a_command_goes_on_without_the_daemon() -> anyhow::Result<()> {
     writeln!(job.input.as_mut().context("it has an input")?, "alone")?;
     ensure!(job.line()? == "alone");
     fleet.nodes[0].start()?;
-    ensure!(whereis(&fleet.nodes[0], "job").await? == before, "it is registered as before");
+    ensure!(
+        whereis(&fleet.nodes[0], "job").await? == before,
+        "it is registered as before"
+    );
     fleet.nodes[0].kill()?;
     job.input = None;
     ensure!(job.code()? == 4);

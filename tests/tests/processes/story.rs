@@ -25,9 +25,17 @@ impl Dev {
     }
 
     fn spawn(dir: &TempDir) -> anyhow::Result<Child> {
-        let out = std::fs::OpenOptions::new().create(true).append(true).open(dir.path().join("out"))?;
+        let out = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(dir.path().join("out"))?;
         let mut dev = Command::new(program("muster"));
-        dev.arg("dev").arg("--dir").arg(dir.path().join("d")).stdin(Stdio::null()).stdout(out.try_clone()?).stderr(out);
+        dev.arg("dev")
+            .arg("--dir")
+            .arg(dir.path().join("d"))
+            .stdin(Stdio::null())
+            .stdout(out.try_clone()?)
+            .stderr(out);
         Ok(dev.spawn()?)
     }
 
@@ -51,21 +59,35 @@ impl Dev {
 
     fn pid_of(&self, node: &str) -> anyhow::Result<i32> {
         let file: PathBuf = self.cluster().join(node).join("musterd.pid");
-        Ok(std::fs::read_to_string(&file).with_context(|| file.display().to_string())?.trim().parse()?)
+        Ok(std::fs::read_to_string(&file)
+            .with_context(|| file.display().to_string())?
+            .trim()
+            .parse()?)
     }
 
     /// Runs `muster` with these words; gives its exit code and what it printed.
     fn muster(&self, words: &[&str]) -> anyhow::Result<(i32, String)> {
         let mut muster = Command::new(program("muster"));
-        muster.env("MUSTER_DEV_DIR", self.cluster()).args(words).stdin(Stdio::null());
+        muster
+            .env("MUSTER_DEV_DIR", self.cluster())
+            .args(words)
+            .stdin(Stdio::null());
         let output = muster.output()?;
-        let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let text = format!(
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
         Ok((output.status.code().unwrap_or(-1), text))
     }
 
     fn good(&self, words: &[&str]) -> anyhow::Result<String> {
         let (code, text) = self.muster(words)?;
-        ensure!(code == 0, "muster {words:?}: exit code {code}: {text}\n{}", self.out());
+        ensure!(
+            code == 0,
+            "muster {words:?}: exit code {code}: {text}\n{}",
+            self.out()
+        );
         Ok(text)
     }
 
@@ -78,7 +100,10 @@ impl Dev {
                 return Ok(text);
             }
             if begun.elapsed() > PATIENCE {
-                bail!("muster {words:?} never printed {expected:?}, but {text}\n{}", self.out());
+                bail!(
+                    "muster {words:?} never printed {expected:?}, but {text}\n{}",
+                    self.out()
+                );
             }
             std::thread::sleep(Duration::from_millis(50));
         }
@@ -100,7 +125,10 @@ impl Drop for Dev {
 
 fn running(pid: i32) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    status.rsplit(')').next().is_some_and(|rest| !rest.trim().is_empty() && !rest.trim().starts_with('Z'))
+    status
+        .rsplit(')')
+        .next()
+        .is_some_and(|rest| !rest.trim().is_empty() && !rest.trim().starts_with('Z'))
 }
 
 fn gone(pids: &[i32]) -> anyhow::Result<()> {
@@ -115,11 +143,24 @@ fn gone(pids: &[i32]) -> anyhow::Result<()> {
 #[test]
 fn the_story_of_the_readme_happens() -> anyhow::Result<()> {
     let mut dev = Dev::start()?;
-    dev.good(&["--node", "node1", "add", "groceries", "oat milk", "--due", "tomorrow", "--tag", "food"])?;
+    dev.good(&[
+        "--node",
+        "node1",
+        "add",
+        "groceries",
+        "oat milk",
+        "--due",
+        "tomorrow",
+        "--tag",
+        "food",
+    ])?;
     let shown = dev.until(&["--node", "node3", "show", "groceries"], "oat milk")?;
     let json = dev.good(&["--node", "node3", "--json", "show", "groceries"])?;
     let page: serde_json::Value = serde_json::from_str(json.lines().next().unwrap_or_default())?;
-    let milk = page["items"][0]["id"].as_str().with_context(|| json.clone())?.to_owned();
+    let milk = page["items"][0]["id"]
+        .as_str()
+        .with_context(|| json.clone())?
+        .to_owned();
     ensure!(shown.contains("food"), "{shown}");
 
     dev.good(&["dev", "split", "node3"])?;
@@ -145,14 +186,27 @@ fn the_story_of_the_readme_happens() -> anyhow::Result<()> {
     dev.good(&["--node", "node1", "add", "groceries", "tea"])?;
     dev.good(&["dev", "start", "node2"])?;
     let back = dev.until(&["--node", "node2", "show", "groceries"], "tea")?;
-    ensure!(["oat milk", "bread", "coffee"].iter().all(|title| back.contains(title)), "{back}");
+    ensure!(
+        ["oat milk", "bread", "coffee"]
+            .iter()
+            .all(|title| back.contains(title)),
+        "{back}"
+    );
 
     let begun = Instant::now();
     while !dev.out().contains("node3 is down") {
-        ensure!(begun.elapsed() < PATIENCE, "it does not tell what happens: {}", dev.out());
+        ensure!(
+            begun.elapsed() < PATIENCE,
+            "it does not tell what happens: {}",
+            dev.out()
+        );
         std::thread::sleep(Duration::from_millis(50));
     }
-    let pids = [dev.pid_of("node1")?, dev.pid_of("node2")?, dev.pid_of("node3")?];
+    let pids = [
+        dev.pid_of("node1")?,
+        dev.pid_of("node2")?,
+        dev.pid_of("node3")?,
+    ];
     dev.end(Signal::INT)?;
     gone(&pids)
 }
@@ -162,8 +216,15 @@ fn nodes_end_with_a_muster_dev_that_is_killed_and_keep_their_lists() -> anyhow::
     let mut dev = Dev::start()?;
     dev.good(&["--node", "node2", "add", "groceries", "bread"])?;
     let (code, text) = dev.muster(&["dev", "--dir", &dev.cluster().display().to_string()])?;
-    ensure!(code == 4, "a second one in the same directory: {code} {text}");
-    let pids = [dev.pid_of("node1")?, dev.pid_of("node2")?, dev.pid_of("node3")?];
+    ensure!(
+        code == 4,
+        "a second one in the same directory: {code} {text}"
+    );
+    let pids = [
+        dev.pid_of("node1")?,
+        dev.pid_of("node2")?,
+        dev.pid_of("node3")?,
+    ];
     dev.end(Signal::KILL)?;
     gone(&pids)?;
     dev.child = Dev::spawn(&dev.dir)?;

@@ -1,4 +1,5 @@
-//! The daemon as systemd runs it: what it tells the manager, the sockets that it is handed, the watchdog, and the units.
+//! The daemon as systemd runs it: what it tells the manager, the sockets that it is handed, the
+//! watchdog, and the units.
 
 use crate::fleet::{Fleet, Node, eventually, program};
 use anyhow::{Context, bail, ensure};
@@ -20,14 +21,21 @@ impl Manager {
         let path = node.dir.join("notify");
         let socket = UnixDatagram::bind(&path)?;
         socket.set_nonblocking(true)?;
-        node.env = vec![("NOTIFY_SOCKET", path.into()), ("WATCHDOG_USEC", (watchdog_ms * 1000).to_string().into())];
-        Ok(Self { socket, heard: Vec::new() })
+        node.env = vec![
+            ("NOTIFY_SOCKET", path.into()),
+            ("WATCHDOG_USEC", (watchdog_ms * 1000).to_string().into()),
+        ];
+        Ok(Self {
+            socket,
+            heard: Vec::new(),
+        })
     }
 
     fn listen(&mut self) -> &[String] {
         let mut buffer = [0; 4096];
         while let Ok(length) = self.socket.recv(&mut buffer) {
-            let text = String::from_utf8_lossy(buffer.get(..length).unwrap_or_default()).into_owned();
+            let text =
+                String::from_utf8_lossy(buffer.get(..length).unwrap_or_default()).into_owned();
             self.heard.extend(text.lines().map(str::to_owned));
         }
         &self.heard
@@ -39,7 +47,12 @@ impl Manager {
 
     /// Waits until a line was heard more often than `before`.
     async fn hears(&mut self, line: &str, before: usize) -> anyhow::Result<()> {
-        eventually(line, async || (self.count(line) > before).then_some(()).with_context(|| format!("{:?}", self.heard))).await
+        eventually(line, async || {
+            (self.count(line) > before)
+                .then_some(())
+                .with_context(|| format!("{:?}", self.heard))
+        })
+        .await
     }
 }
 
@@ -51,15 +64,36 @@ async fn the_manager_is_told_what_the_node_does_from_its_start_to_its_end() -> a
     manager.hears("READY=1", 0).await?;
     manager.hears("WATCHDOG=1", 0).await?;
     fleet.nodes[0].add("groceries", "bread").await?;
-    manager.hears("STATUS=1 of 1 members, 1 lists, whole", 0).await?;
+    manager
+        .hears("STATUS=1 of 1 members, 1 lists, whole", 0)
+        .await?;
 
-    ensure!(fleet.nodes[0].call("POST", "/v1/reload", None).await?.status == 200);
+    ensure!(
+        fleet.nodes[0]
+            .call("POST", "/v1/reload", None)
+            .await?
+            .status
+            == 200
+    );
     manager.hears("RELOADING=1", 0).await?;
     manager.hears("READY=1", 1).await?;
-    ensure!(manager.heard.iter().any(|line| line.starts_with("MONOTONIC_USEC=")), "{:?}", manager.heard);
+    ensure!(
+        manager
+            .heard
+            .iter()
+            .any(|line| line.starts_with("MONOTONIC_USEC=")),
+        "{:?}",
+        manager.heard
+    );
 
     std::fs::write(fleet.nodes[0].config(), "rubbish")?;
-    ensure!(fleet.nodes[0].call("POST", "/v1/reload", None).await?.status == 422);
+    ensure!(
+        fleet.nodes[0]
+            .call("POST", "/v1/reload", None)
+            .await?
+            .status
+            == 422
+    );
     manager.hears("READY=1", 2).await?;
 
     ensure!(manager.count("STOPPING=1") == 0);
@@ -67,7 +101,8 @@ async fn the_manager_is_told_what_the_node_does_from_its_start_to_its_end() -> a
     manager.hears("STOPPING=1", 0).await
 }
 
-/// Holds a part up for longer than the watchdog allows: it is not fed meanwhile, and is again afterwards.
+/// Holds a part up for longer than the watchdog allows: it is not fed meanwhile, and is again
+/// afterwards.
 async fn hangs(part: &'static str) -> anyhow::Result<()> {
     let mut fleet = Fleet::new(1)?;
     let mut manager = Manager::of(&mut fleet.nodes[0], 2_000)?;
@@ -80,34 +115,63 @@ async fn hangs(part: &'static str) -> anyhow::Result<()> {
         let told = &told;
         eventually(told, async move || {
             let log = node.log();
-            (log.matches(told.as_str()).count() >= missed + more).then_some(()).with_context(|| log.clone())
+            (log.matches(told.as_str()).count() >= missed + more)
+                .then_some(())
+                .with_context(|| log.clone())
         })
     };
     let body = json!({ "part": part, "ms": 6_000 });
     // With the API's threads it is the answer that waits.
-    let _ = tokio::time::timeout(std::time::Duration::from_millis(100), node.call("PUT", "/v1/debug/hang", Some(&body))).await;
+    let _ = tokio::time::timeout(
+        std::time::Duration::from_millis(100),
+        node.call("PUT", "/v1/debug/hang", Some(&body)),
+    )
+    .await;
     misses(1).await?;
     let before = manager.count("WATCHDOG=1");
     misses(2).await?;
-    ensure!(manager.count("WATCHDOG=1") == before, "{part} hangs, and the watchdog is fed");
-    manager.hears("WATCHDOG=1", before).await.with_context(|| format!("after {part} hung"))
+    ensure!(
+        manager.count("WATCHDOG=1") == before,
+        "{part} hangs, and the watchdog is fed"
+    );
+    manager
+        .hears("WATCHDOG=1", before)
+        .await
+        .with_context(|| format!("after {part} hung"))
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_hangs_the_watchdog_is_not_fed() -> anyhow::Result<()> {
-    let all = tokio::join!(hangs("cluster"), hangs("lists"), hangs("store"), hangs("api"));
+    let all = tokio::join!(
+        hangs("cluster"),
+        hangs("lists"),
+        hangs("store"),
+        hangs("api")
+    );
     all.0.and(all.1).and(all.2).and(all.3)
 }
 
-/// `systemd-socket-activate`, which listens in the daemon's place and executes it at the first connection.
+/// `systemd-socket-activate`, which listens in the daemon's place and executes it at the first
+/// connection.
 struct Activated(Child);
 
 impl Activated {
     fn start(node: &Node) -> anyhow::Result<Self> {
         let log = std::fs::File::create(node.dir.join("log"))?;
         let mut activate = Command::new("systemd-socket-activate");
-        activate.arg("-l").arg(node.dir.join("handed")).arg(program("musterd")).arg("--config").arg(node.config());
-        Ok(Self(activate.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?))
+        activate
+            .arg("-l")
+            .arg(node.dir.join("handed"))
+            .arg(program("musterd"))
+            .arg("--config")
+            .arg(node.config());
+        Ok(Self(
+            activate
+                .stdin(Stdio::null())
+                .stdout(log.try_clone()?)
+                .stderr(log)
+                .spawn()?,
+        ))
     }
 }
 
@@ -125,11 +189,20 @@ async fn a_socket_that_was_handed_over_is_served_and_left_where_it_is() -> anyho
     let handed = node.dir.join("handed");
     let mut activated = Activated::start(node)?;
     let answer = eventually("the first client starts the daemon", async || {
-        let answer = crate::http::call(&handed, "GET", "/v1/node", None).await.with_context(|| node.log())?;
-        if answer.status == 200 { Ok(answer) } else { bail!("{answer:?}") }
+        let answer = crate::http::call(&handed, "GET", "/v1/node", None)
+            .await
+            .with_context(|| node.log())?;
+        if answer.status == 200 {
+            Ok(answer)
+        } else {
+            bail!("{answer:?}")
+        }
     })
     .await?;
-    ensure!(answer.json()["name"] == "n1" && answer.json()["pid"] == activated.0.id(), "{answer:?}");
+    ensure!(
+        answer.json()["name"] == "n1" && answer.json()["pid"] == activated.0.id(),
+        "{answer:?}"
+    );
     ensure!(!node.socket().exists(), "it makes none of its own");
     kill_process(Pid::from_child(&activated.0), Signal::TERM)?;
     ensure!(activated.0.wait()?.success(), "{}", node.log());
@@ -145,19 +218,37 @@ fn the_units_are_right_and_confine_the_daemon() -> anyhow::Result<()> {
     let packaging = Path::new(env!("CARGO_MANIFEST_DIR")).join("../daemon/packaging");
     for unit in ["muster.service", "muster.socket"] {
         let text = std::fs::read_to_string(packaging.join(unit))?;
-        let text = text.replace("/usr/bin/musterd", &program("musterd").display().to_string());
-        let text = text.replace("/usr/bin/muster ", &format!("{} ", program("muster").display()));
+        let text = text.replace(
+            "/usr/bin/musterd",
+            &program("musterd").display().to_string(),
+        );
+        let text = text.replace(
+            "/usr/bin/muster ",
+            &format!("{} ", program("muster").display()),
+        );
         std::fs::write(
             dir.path().join(unit),
-            text.replace("man:musterd(8) man:muster.toml(5)", "man:sh(1)").replace("man:musterd(8)", "man:sh(1)"),
+            text.replace("man:musterd(8) man:muster.toml(5)", "man:sh(1)")
+                .replace("man:musterd(8)", "man:sh(1)"),
         )?;
     }
     let units = ["muster.service", "muster.socket"].map(|unit| dir.path().join(unit));
-    let verified = Command::new("systemd-analyze").arg("verify").arg("--man=no").args(&units).output()?;
+    let verified = Command::new("systemd-analyze")
+        .arg("verify")
+        .arg("--man=no")
+        .args(&units)
+        .output()?;
     let told = String::from_utf8(verified.stderr)?;
     ensure!(verified.status.success() && told.is_empty(), "{told}");
     let mut security = Command::new("systemd-analyze");
-    let output = security.args(["security", "--offline=true", "--threshold=20"]).arg(&units[0]).output()?;
-    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    let output = security
+        .args(["security", "--offline=true", "--threshold=20"])
+        .arg(&units[0])
+        .output()?;
+    ensure!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stdout)
+    );
     Ok(())
 }

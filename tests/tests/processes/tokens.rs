@@ -12,20 +12,46 @@ struct Token {
 }
 
 async fn create(node: &Node, scope: &str, ttl: &str) -> anyhow::Result<Token> {
-    let answer = node.call("POST", "/v1/tokens", Some(&json!({ "scope": scope, "ttl": ttl }))).await?;
-    ensure!(answer.status == 201 && answer.header("cache-control") == "no-store", "{answer:?}");
+    let answer = node
+        .call(
+            "POST",
+            "/v1/tokens",
+            Some(&json!({ "scope": scope, "ttl": ttl })),
+        )
+        .await?;
+    ensure!(
+        answer.status == 201 && answer.header("cache-control") == "no-store",
+        "{answer:?}"
+    );
     let created = answer.json();
-    ensure!(created["scope"] == scope && created["uid"] == rustix::process::geteuid().as_raw(), "{created}");
-    let field = |field: &str| created[field].as_str().map(str::to_owned).with_context(|| format!("{created}"));
-    Ok(Token { id: field("id")?, text: field("token")? })
+    ensure!(
+        created["scope"] == scope && created["uid"] == rustix::process::geteuid().as_raw(),
+        "{created}"
+    );
+    let field = |field: &str| {
+        created[field]
+            .as_str()
+            .map(str::to_owned)
+            .with_context(|| format!("{created}"))
+    };
+    Ok(Token {
+        id: field("id")?,
+        text: field("token")?,
+    })
 }
 
 async fn revoke(node: &Node, id: &str) -> anyhow::Result<u16> {
-    Ok(node.call("DELETE", &format!("/v1/tokens/{id}"), None).await?.status)
+    Ok(node
+        .call("DELETE", &format!("/v1/tokens/{id}"), None)
+        .await?
+        .status)
 }
 
 async fn listener(node: &Node) -> anyhow::Result<String> {
-    Ok(node.get("/v1/node").await?.json()["http"].as_str().context("no listener")?.to_owned())
+    Ok(node.get("/v1/node").await?.json()["http"]
+        .as_str()
+        .context("no listener")?
+        .to_owned())
 }
 
 async fn tcp(node: &Node) -> anyhow::Result<Client> {
@@ -33,9 +59,25 @@ async fn tcp(node: &Node) -> anyhow::Result<Client> {
 }
 
 /// A call by TCP; a body is declared as JSON.
-async fn call(client: &mut Client, token: &str, method: &str, path: &str, body: Option<&Value>) -> anyhow::Result<Answer> {
+async fn call(
+    client: &mut Client,
+    token: &str,
+    method: &str,
+    path: &str,
+    body: Option<&Value>,
+) -> anyhow::Result<Answer> {
     let bearer = format!("Bearer {token}");
-    client.call_with(method, path, body, &[("authorization", &bearer), ("content-type", "application/json")]).await
+    client
+        .call_with(
+            method,
+            path,
+            body,
+            &[
+                ("authorization", &bearer),
+                ("content-type", "application/json"),
+            ],
+        )
+        .await
 }
 
 const CALLS: [(&str, &str); 13] = [
@@ -59,9 +101,24 @@ async fn a_scope_allows_what_it_says_and_nothing_else() -> anyhow::Result<()> {
     let fleet = Fleet::started(1).await?;
     let node = &fleet.nodes[0];
     let expected = [
-        ("page", [200, 200, 200, 201, 204, 403, 403, 403, 403, 403, 200, 200, 403]),
-        ("read", [200, 200, 200, 403, 403, 403, 403, 403, 403, 403, 200, 200, 403]),
-        ("sd", [403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 200, 403, 403]),
+        (
+            "page",
+            [
+                200, 200, 200, 201, 204, 403, 403, 403, 403, 403, 200, 200, 403,
+            ],
+        ),
+        (
+            "read",
+            [
+                200, 200, 200, 403, 403, 403, 403, 403, 403, 403, 200, 200, 403,
+            ],
+        ),
+        (
+            "sd",
+            [
+                403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 200, 403, 403,
+            ],
+        ),
     ];
     for (scope, statuses) in expected {
         let token = create(node, scope, "5m").await?;
@@ -69,9 +126,16 @@ async fn a_scope_allows_what_it_says_and_nothing_else() -> anyhow::Result<()> {
         for ((method, path), status) in CALLS.into_iter().zip(statuses) {
             let body = (method == "POST").then(|| json!({ "title": "x" }));
             let answer = call(&mut client, &token.text, method, path, body.as_ref()).await?;
-            ensure!(answer.status == status, "{scope}: {method} {path}: expected {status}, got {answer:?}");
+            ensure!(
+                answer.status == status,
+                "{scope}: {method} {path}: expected {status}, got \
+                {answer:?}"
+            );
             let challenge = answer.header("www-authenticate");
-            ensure!(status != 403 || challenge.contains("error=\"insufficient_scope\""), "{answer:?}");
+            ensure!(
+                status != 403 || challenge.contains("error=\"insufficient_scope\""),
+                "{answer:?}"
+            );
         }
     }
     Ok(())
@@ -81,31 +145,84 @@ async fn a_scope_allows_what_it_says_and_nothing_else() -> anyhow::Result<()> {
 async fn without_a_good_token_nothing_is_told() -> anyhow::Result<()> {
     let fleet = Fleet::started(1).await?;
     let node = &fleet.nodes[0];
-    let (good, short) = (create(node, "page", "1h").await?, create(node, "read", "1s").await?);
+    let (good, short) = (
+        create(node, "page", "1h").await?,
+        create(node, "read", "1s").await?,
+    );
     let mut client = tcp(node).await?;
     for (method, path) in CALLS {
         let answer = client.call(method, path, None).await?;
-        ensure!(answer.status == 401 && answer.header("www-authenticate").starts_with("Bearer"), "{method} {path}: {answer:?}");
+        ensure!(
+            answer.status == 401 && answer.header("www-authenticate").starts_with("Bearer"),
+            "{method} {path}: {answer:?}"
+        );
     }
     eventually("the token of one second expires", async || {
         let answer = call(&mut tcp(node).await?, &short.text, "GET", "/v1/node", None).await?;
-        ensure!(answer.status == 401 && answer.header("www-authenticate").contains("error=\"invalid_token\""), "{answer:?}");
+        ensure!(
+            answer.status == 401
+                && answer
+                    .header("www-authenticate")
+                    .contains("error=\"invalid_token\""),
+            "{answer:?}"
+        );
         Ok(())
     })
     .await?;
     let last = if good.text.ends_with('0') { "1" } else { "0" };
-    let wrong = format!("{}{last}", good.text.strip_suffix(|_: char| true).unwrap_or_default());
-    for bad in [wrong.as_str(), good.id.as_str(), "", "muster_", &good.text.to_uppercase()] {
-        ensure!(call(&mut client, bad, "GET", "/v1/node", None).await?.status == 401, "{bad:?} is good");
+    let wrong = format!(
+        "{}{last}",
+        good.text.strip_suffix(|_: char| true).unwrap_or_default()
+    );
+    for bad in [
+        wrong.as_str(),
+        good.id.as_str(),
+        "",
+        "muster_",
+        &good.text.to_uppercase(),
+    ] {
+        ensure!(
+            call(&mut client, bad, "GET", "/v1/node", None)
+                .await?
+                .status
+                == 401,
+            "{bad:?} is good"
+        );
     }
-    let in_query = client.call("GET", &format!("/v1/node?access_token={}", good.text), None).await?;
+    let in_query = client
+        .call("GET", &format!("/v1/node?access_token={}", good.text), None)
+        .await?;
     ensure!(in_query.status == 401, "{in_query:?}");
-    let bare = client.call_with("GET", "/v1/node", None, &[("authorization", &good.text)]).await?;
-    ensure!(bare.status == 401, "only service discovery takes a token without its scheme: {bare:?}");
-    let twice = [("authorization", format!("Bearer {}", good.text)), ("authorization", "Bearer x".to_owned())];
-    let twice: Vec<(&str, &str)> = twice.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    ensure!(client.call_with("GET", "/v1/node", None, &twice).await?.status == 401);
-    ensure!(call(&mut client, &good.text, "GET", "/v1/node", None).await?.status == 200, "the connection is as good as before");
+    let bare = client
+        .call_with("GET", "/v1/node", None, &[("authorization", &good.text)])
+        .await?;
+    ensure!(
+        bare.status == 401,
+        "only service discovery takes a token without its scheme: \
+        {bare:?}"
+    );
+    let twice = [
+        ("authorization", format!("Bearer {}", good.text)),
+        ("authorization", "Bearer x".to_owned()),
+    ];
+    let twice: Vec<(&str, &str)> = twice
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
+    ensure!(
+        client
+            .call_with("GET", "/v1/node", None, &twice)
+            .await?
+            .status
+            == 401
+    );
+    ensure!(
+        call(&mut client, &good.text, "GET", "/v1/node", None)
+            .await?
+            .status
+            == 200,
+        "the connection is as good as before"
+    );
     Ok(())
 }
 
@@ -114,23 +231,57 @@ async fn a_web_page_elsewhere_gets_nowhere_even_with_a_token() -> anyhow::Result
     let fleet = Fleet::started(1).await?;
     let node = &fleet.nodes[0];
     let (token, address) = (create(node, "page", "1h").await?, listener(node).await?);
-    let (bearer, own) = (format!("Bearer {}", token.text), format!("http://{address}"));
+    let (bearer, own) = (
+        format!("Bearer {}", token.text),
+        format!("http://{address}"),
+    );
     let body = json!({ "title": "x" });
     let cases = [
-        (vec![("content-type", "application/json"), ("origin", own.as_str())], 201),
-        (vec![("content-type", "application/json"), ("origin", "http://evil.example")], 403),
+        (
+            vec![
+                ("content-type", "application/json"),
+                ("origin", own.as_str()),
+            ],
+            201,
+        ),
+        (
+            vec![
+                ("content-type", "application/json"),
+                ("origin", "http://evil.example"),
+            ],
+            403,
+        ),
         (vec![("content-type", "text/plain")], 415),
         (vec![], 415),
     ];
     for (mut headers, status) in cases {
         headers.push(("authorization", &bearer));
-        let answer = Client::connect_tcp(&address).await?.call_with("POST", "/v1/lists/bob/entries", Some(&body), &headers).await?;
+        let answer = Client::connect_tcp(&address)
+            .await?
+            .call_with("POST", "/v1/lists/bob/entries", Some(&body), &headers)
+            .await?;
         ensure!(answer.status == status, "{headers:?}: {answer:?}");
     }
-    let renamed =
-        ["-s", "-o", "/dev/null", "-w", "%{http_code}", "-H", "Host: evil.example", "-H", &format!("Authorization: {bearer}"), &own];
+    let renamed = [
+        "-s",
+        "-o",
+        "/dev/null",
+        "-w",
+        "%{http_code}",
+        "-H",
+        "Host: evil.example",
+        "-H",
+        &format!("Authorization: {bearer}"),
+        &own,
+    ];
     ensure!(crate::fleet::run(std::process::Command::new("curl").args(renamed))? == "403");
-    ensure!(node.call("POST", "/v1/lists/bob/entries", Some(&body)).await?.status == 201, "the socket reads any body as JSON");
+    ensure!(
+        node.call("POST", "/v1/lists/bob/entries", Some(&body))
+            .await?
+            .status
+            == 201,
+        "the socket reads any body as JSON"
+    );
     Ok(())
 }
 
@@ -139,23 +290,52 @@ async fn a_tokens_changes_are_its_users() -> anyhow::Result<()> {
     let fleet = Fleet::started(1).await?;
     let node = &fleet.nodes[0];
     let token = create(node, "page", "1h").await?;
-    let by_tcp = call(&mut tcp(node).await?, &token.text, "POST", "/v1/lists/bob/entries", Some(&json!({ "title": "a" }))).await?.json();
-    let by_socket = node.call("POST", "/v1/lists/bob/entries", Some(&json!({ "title": "b" }))).await?.json();
-    ensure!(by_tcp["created_by"] == by_socket["created_by"], "{by_tcp} {by_socket}");
+    let by_tcp = call(
+        &mut tcp(node).await?,
+        &token.text,
+        "POST",
+        "/v1/lists/bob/entries",
+        Some(&json!({ "title": "a" })),
+    )
+    .await?
+    .json();
+    let by_socket = node
+        .call(
+            "POST",
+            "/v1/lists/bob/entries",
+            Some(&json!({ "title": "b" })),
+        )
+        .await?
+        .json();
+    ensure!(
+        by_tcp["created_by"] == by_socket["created_by"],
+        "{by_tcp} {by_socket}"
+    );
     let mut client = tcp(node).await?;
     call(&mut client, &token.text, "GET", "/v1/node", None).await?;
-    client.call("POST", "/add_entry?list=carl&date=2026-12-01&title=x", None).await?;
+    client
+        .call("POST", "/add_entry?list=carl&date=2026-12-01&title=x", None)
+        .await?;
     let anonymous = node.entries("carl").await?;
-    ensure!(anonymous[0]["created_by"] == "http@n1", "a later request without the token is not its user's: {anonymous:?}");
+    ensure!(
+        anonymous[0]["created_by"] == "http@n1",
+        "a later request without the token is not \
+        its user's: {anonymous:?}"
+    );
     Ok(())
 }
 
 /// Opens a stream; gives what it sent until it ended.
-async fn follow(node: &Node, token: &Token) -> anyhow::Result<tokio::task::JoinHandle<anyhow::Result<usize>>> {
+async fn follow(
+    node: &Node,
+    token: &Token,
+) -> anyhow::Result<tokio::task::JoinHandle<anyhow::Result<usize>>> {
     use http_body_util::BodyExt;
     let mut client = tcp(node).await?;
     let bearer = format!("Bearer {}", token.text);
-    let mut response = client.open("GET", "/v1/events", None, &[("authorization", &bearer)]).await?;
+    let mut response = client
+        .open("GET", "/v1/events", None, &[("authorization", &bearer)])
+        .await?;
     ensure!(response.status() == 200, "{response:?}");
     response.body_mut().frame().await.context("a snapshot")??;
     Ok(tokio::spawn(async move {
@@ -172,12 +352,29 @@ async fn follow(node: &Node, token: &Token) -> anyhow::Result<tokio::task::JoinH
 async fn a_stream_ends_with_its_token() -> anyhow::Result<()> {
     let fleet = Fleet::started(1).await?;
     let node = &fleet.nodes[0];
-    let (revoked, expiring, other) =
-        (create(node, "read", "1h").await?, create(node, "read", "3s").await?, create(node, "read", "1h").await?);
-    let (first, second, third) = (follow(node, &revoked).await?, follow(node, &expiring).await?, follow(node, &other).await?);
+    let (revoked, expiring, other) = (
+        create(node, "read", "1h").await?,
+        create(node, "read", "3s").await?,
+        create(node, "read", "1h").await?,
+    );
+    let (first, second, third) = (
+        follow(node, &revoked).await?,
+        follow(node, &expiring).await?,
+        follow(node, &other).await?,
+    );
     ensure!(revoke(node, &revoked.id).await? == 204);
-    tokio::time::timeout(crate::fleet::PATIENCE, first).await.context("the revoked token's stream goes on")???;
-    tokio::time::timeout(crate::fleet::PATIENCE, second).await.context("the expired token's stream goes on")???;
+    tokio::time::timeout(crate::fleet::PATIENCE, first)
+        .await
+        .context(
+            "the revoked token's stream \
+        goes on",
+        )???;
+    tokio::time::timeout(crate::fleet::PATIENCE, second)
+        .await
+        .context(
+            "the expired token's \
+        stream goes on",
+        )???;
     ensure!(!third.is_finished(), "another token's stream ended");
     ensure!(revoke(node, &other.id).await? == 204);
     third.await??;
@@ -188,17 +385,36 @@ async fn a_stream_ends_with_its_token() -> anyhow::Result<()> {
 async fn tokens_survive_a_restart_and_revoked_ones_do_not() -> anyhow::Result<()> {
     let mut fleet = Fleet::started(1).await?;
     let node = &mut fleet.nodes[0];
-    let (kept, gone) = (create(node, "read", "1h").await?, create(node, "read", "1h").await?);
+    let (kept, gone) = (
+        create(node, "read", "1h").await?,
+        create(node, "read", "1h").await?,
+    );
     ensure!(revoke(node, &gone.id).await? == 204 && revoke(node, &gone.id).await? == 404);
     node.kill()?;
     node.start()?;
     let mut client = tcp(node).await?;
-    ensure!(call(&mut client, &kept.text, "GET", "/v1/node", None).await?.status == 200);
-    ensure!(call(&mut client, &gone.text, "GET", "/v1/node", None).await?.status == 401);
+    ensure!(
+        call(&mut client, &kept.text, "GET", "/v1/node", None)
+            .await?
+            .status
+            == 200
+    );
+    ensure!(
+        call(&mut client, &gone.text, "GET", "/v1/node", None)
+            .await?
+            .status
+            == 401
+    );
     let listed = node.get("/v1/tokens").await?;
     let items = items(&listed.json()).to_vec();
-    ensure!(items.len() == 1 && items[0]["id"] == kept.id.as_str(), "{listed:?}");
-    ensure!(!listed.text.contains(&kept.text) && items[0].get("token").is_none(), "the token itself is told once");
+    ensure!(
+        items.len() == 1 && items[0]["id"] == kept.id.as_str(),
+        "{listed:?}"
+    );
+    ensure!(
+        !listed.text.contains(&kept.text) && items[0].get("token").is_none(),
+        "the token itself is told once"
+    );
     Ok(())
 }
 
@@ -208,10 +424,21 @@ async fn a_user_has_a_bounded_number_of_tokens() -> anyhow::Result<()> {
     let node = &fleet.nodes[0];
     let mut client = Client::connect(&node.socket()).await?;
     for _ in 0..100 {
-        ensure!(client.call("POST", "/v1/tokens", Some(&json!({ "scope": "read" }))).await?.status == 201);
+        ensure!(
+            client
+                .call("POST", "/v1/tokens", Some(&json!({ "scope": "read" })))
+                .await?
+                .status
+                == 201
+        );
     }
-    let refused = client.call("POST", "/v1/tokens", Some(&json!({ "scope": "read" }))).await?;
-    ensure!(refused.status == 429 && refused.text.contains("100 tokens"), "{refused:?}");
+    let refused = client
+        .call("POST", "/v1/tokens", Some(&json!({ "scope": "read" })))
+        .await?;
+    ensure!(
+        refused.status == 429 && refused.text.contains("100 tokens"),
+        "{refused:?}"
+    );
     Ok(())
 }
 
@@ -223,13 +450,27 @@ async fn the_command_line_prints_a_token_that_works() -> anyhow::Result<()> {
     let printed = String::from_utf8(output.stdout)?;
     let token = printed.strip_suffix('\n').context("a line")?;
     let mut client = tcp(node).await?;
-    ensure!(call(&mut client, token, "GET", "/v1/node", None).await?.status == 200, "{printed:?}");
+    ensure!(
+        call(&mut client, token, "GET", "/v1/node", None)
+            .await?
+            .status
+            == 200,
+        "{printed:?}"
+    );
     let listed = String::from_utf8(node.muster(&["token", "list"])?.stdout)?;
     let id = listed.split('\t').next().unwrap_or_default();
     ensure!(id.len() == 16 && token.contains(id), "{listed}");
     let short = id.get(10..).unwrap_or_default().to_uppercase();
-    ensure!(node.muster(&["token", "revoke", &short])?.status.success(), "revoke {short}");
-    ensure!(call(&mut client, token, "GET", "/v1/node", None).await?.status == 401);
+    ensure!(
+        node.muster(&["token", "revoke", &short])?.status.success(),
+        "revoke {short}"
+    );
+    ensure!(
+        call(&mut client, token, "GET", "/v1/node", None)
+            .await?
+            .status
+            == 401
+    );
     Ok(())
 }
 
@@ -237,11 +478,21 @@ async fn the_command_line_prints_a_token_that_works() -> anyhow::Result<()> {
 async fn the_openapi_document_says_what_needs_which_token() -> anyhow::Result<()> {
     let fleet = Fleet::started(1).await?;
     let document = fleet.nodes[0].get("/v1/openapi.json").await?.json();
-    ensure!(document["components"]["securitySchemes"]["token"]["scheme"] == "bearer", "{}", document["components"]["securitySchemes"]);
+    ensure!(
+        document["components"]["securitySchemes"]["token"]["scheme"] == "bearer",
+        "{}",
+        document["components"]["securitySchemes"]
+    );
     let security = |path: &str, method: &str| document["paths"][path][method]["security"].clone();
-    ensure!(security("/v1/node", "get") == json!([{}, { "token": ["read"] }, { "token": ["page"] }]));
+    ensure!(
+        security("/v1/node", "get") == json!([{}, { "token": ["read"] }, { "token": ["page"] }])
+    );
     ensure!(security("/v1/lists/{list}", "delete") == json!([{}, { "token": ["page"] }]));
-    for (path, method) in [("/v1/leave", "post"), ("/v1/tokens", "get"), ("/metrics", "get")] {
+    for (path, method) in [
+        ("/v1/leave", "post"),
+        ("/v1/tokens", "get"),
+        ("/metrics", "get"),
+    ] {
         ensure!(security(path, method) == json!([{}]), "{method} {path}");
     }
     Ok(())

@@ -11,10 +11,22 @@ struct Terminal {
 
 impl Terminal {
     fn open(node: &Node, width: u16, height: u16) -> anyhow::Result<Self> {
-        let terminal = Self { server: node.dir.join("tmux").display().to_string() };
+        let terminal = Self {
+            server: node.dir.join("tmux").display().to_string(),
+        };
         let (width, height) = (width.to_string(), height.to_string());
         let shell = "env PS1='> ' TERM=screen sh";
-        terminal.tmux(&["-f", "/dev/null", "new-session", "-d", "-x", &width, "-y", &height, shell])?;
+        terminal.tmux(&[
+            "-f",
+            "/dev/null",
+            "new-session",
+            "-d",
+            "-x",
+            &width,
+            "-y",
+            &height,
+            shell,
+        ])?;
         Ok(terminal)
     }
 
@@ -33,7 +45,14 @@ impl Terminal {
     }
 
     fn resize(&self, width: u16, height: u16) -> anyhow::Result<()> {
-        self.tmux(&["resize-window", "-x", &width.to_string(), "-y", &height.to_string()]).map(drop)
+        self.tmux(&[
+            "resize-window",
+            "-x",
+            &width.to_string(),
+            "-y",
+            &height.to_string(),
+        ])
+        .map(drop)
     }
 
     fn screen(&self) -> anyhow::Result<String> {
@@ -49,7 +68,8 @@ impl Terminal {
         .await
     }
 
-    /// Types a question to the shell, once it has the screen again; it is answered when the terminal reads lines as before.
+    /// Types a question to the shell, once it has the screen again; it is answered when the
+    /// terminal reads lines as before.
     async fn is_the_shells(&self) -> anyhow::Result<()> {
         eventually("the screen is the shell's", async || {
             ensure!(!self.screen()?.contains("EVENTS"));
@@ -68,7 +88,11 @@ impl Drop for Terminal {
 }
 
 fn top(node: &Node) -> String {
-    format!("{} --socket {} top", program("muster").display(), node.socket().display())
+    format!(
+        "{} --socket {} top",
+        program("muster").display(),
+        node.socket().display()
+    )
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -77,10 +101,20 @@ async fn top_shows_the_cluster_live_and_leaves_the_terminal_as_it_was() -> anyho
     let terminal = Terminal::open(&fleet.nodes[0], 80, 24)?;
     terminal.type_line("echo before")?;
     terminal.type_line(&top(&fleet.nodes[0]))?;
-    for words in ["whole: 3 of 3 members", "n1 ", "n2 ", "n3 ", "EVENTS", "q quit"] {
+    for words in [
+        "whole: 3 of 3 members",
+        "n1 ",
+        "n2 ",
+        "n3 ",
+        "EVENTS",
+        "q quit",
+    ] {
         terminal.shows(words).await?;
     }
-    ensure!(!terminal.screen()?.contains("before"), "it has a screen of its own");
+    ensure!(
+        !terminal.screen()?.contains("before"),
+        "it has a screen of its own"
+    );
     fleet.nodes[0].add("groceries", "milk").await?;
     terminal.shows("list groceries was created").await?;
     fleet.nodes[2].kill()?;
@@ -101,7 +135,12 @@ async fn top_says_that_the_daemon_is_gone_and_finds_it_again() -> anyhow::Result
     let terminal = Terminal::open(&fleet.nodes[0], 80, 24)?;
     // A pid is needed below: exec keeps that of the shell that prints it.
     let pid_file = fleet.nodes[0].dir.join("top.pid");
-    terminal.type_line(&format!("sh -c 'echo $$ > {}; exec {}'", pid_file.display(), top(&fleet.nodes[0])))?;
+    terminal.type_line(&format!(
+        "sh -c 'echo $$ > {}; exec \
+        {}'",
+        pid_file.display(),
+        top(&fleet.nodes[0])
+    ))?;
     terminal.shows("whole: 1 of 1 members").await?;
     fleet.nodes[0].kill()?;
     terminal.shows("The daemon does not answer since").await?;
@@ -121,10 +160,19 @@ async fn top_says_that_the_daemon_is_gone_and_finds_it_again() -> anyhow::Result
 #[tokio::test(flavor = "multi_thread")]
 async fn top_refuses_what_is_no_terminal_in_words() -> anyhow::Result<()> {
     let fleet = Fleet::started(1).await?;
-    for (args, words) in [(&["top"][..], "needs a terminal"), (&["--json", "top"], "is for people")] {
+    for (args, words) in [
+        (&["top"][..], "needs a terminal"),
+        (&["--json", "top"], "is for people"),
+    ] {
         let output = fleet.nodes[0].muster(args)?;
-        ensure!(output.status.code() == Some(2) && output.stdout.is_empty(), "{output:?}");
-        ensure!(String::from_utf8_lossy(&output.stderr).contains(words), "{output:?}");
+        ensure!(
+            output.status.code() == Some(2) && output.stdout.is_empty(),
+            "{output:?}"
+        );
+        ensure!(
+            String::from_utf8_lossy(&output.stderr).contains(words),
+            "{output:?}"
+        );
     }
     Ok(())
 }

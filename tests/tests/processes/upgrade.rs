@@ -1,5 +1,5 @@
-//! What versions of the program have written is read for ever, two versions run side by side, and an older program keeps its hands
-//! off what a newer one wrote.
+//! What versions of the program have written is read for ever, two versions run side by side, and
+//! an older program keeps its hands off what a newer one wrote.
 
 use crate::fleet::{Fleet, Node, eventually, items, program, run};
 use crate::kept::Directory;
@@ -8,10 +8,13 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Data directories as they were written by the first program of each format of the store, and what it answered about them.
+/// Data directories as they were written by the first program of each format of the store, and what
+/// it answered about them.
 fn kept() -> anyhow::Result<Vec<PathBuf>> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden");
-    let mut files: Vec<PathBuf> = std::fs::read_dir(&dir)?.map(|entry| Ok(entry?.path())).collect::<anyhow::Result<_>>()?;
+    let mut files: Vec<PathBuf> = std::fs::read_dir(&dir)?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<anyhow::Result<_>>()?;
     files.sort();
     Ok(files)
 }
@@ -20,14 +23,18 @@ fn kept() -> anyhow::Result<Vec<PathBuf>> {
 async fn answers(node: &Node) -> anyhow::Result<Value> {
     let mut lists = serde_json::Map::new();
     for (name, heads) in node.lists().await? {
-        lists.insert(name.clone(), json!({ "heads": heads, "entries": node.entries(&name).await? }));
+        lists.insert(
+            name.clone(),
+            json!({ "heads": heads, "entries": node.entries(&name).await? }),
+        );
     }
     let mut tokens = node.get("/v1/tokens").await?.json();
     let tokens = tokens.get_mut("items").map(Value::take);
     Ok(json!({ "lists": lists, "tokens": tokens }))
 }
 
-/// Writes a directory to be kept: everything that the store has a form for, most of it written out and some only in the journal.
+/// Writes a directory to be kept: everything that the store has a form for, most of it written out
+/// and some only in the journal.
 async fn write(path: &Path) -> anyhow::Result<()> {
     let mut fleet = Fleet::new(1)?;
     let node = &mut fleet.nodes[0];
@@ -36,26 +43,74 @@ async fn write(path: &Path) -> anyhow::Result<()> {
     let full = json!({
         "title": "oat milk", "due": "2026-12-24", "priority": "high", "tags": ["food", "urgent"], "notes": "two\nlitres", "assignee": "alice"
     });
-    let full = node.call("POST", "/v1/lists/groceries/entries", Some(&full)).await?.json();
+    let full = node
+        .call("POST", "/v1/lists/groceries/entries", Some(&full))
+        .await?
+        .json();
     for title in ["bread", "tea", "mistake"] {
         node.add("groceries", title).await?;
     }
     node.add("watch-bill", "check the bilge pumps").await?;
-    let ids: Vec<String> = node.entries("groceries").await?.iter().filter_map(|entry| entry["id"].as_str().map(str::to_owned)).collect();
+    let ids: Vec<String> = node
+        .entries("groceries")
+        .await?
+        .iter()
+        .filter_map(|entry| entry["id"].as_str().map(str::to_owned))
+        .collect();
     let entry = |id: &str| format!("/v1/lists/groceries/entries/{id}");
     ensure!(node.call("DELETE", &entry(&ids[3]), None).await?.status == 204);
-    ensure!(node.call("PATCH", &entry(&ids[1]), Some(&json!({ "done": true }))).await?.status == 200);
+    ensure!(
+        node.call("PATCH", &entry(&ids[1]), Some(&json!({ "done": true })))
+            .await?
+            .status
+            == 200
+    );
     let full = full["id"].as_str().context("an id")?;
-    ensure!(node.call("PATCH", &entry(full), Some(&json!({ "after": ids[2], "tags": ["food"] }))).await?.status == 200);
-    ensure!(node.call("POST", "/v1/tokens", Some(&json!({ "scope": "sd", "ttl": "1y" }))).await?.status == 201);
-    ensure!(node.call("PUT", "/v1/processes/web", Some(&json!({ "groups": ["eu"], "metadata": { "port": "8080" } }))).await?.status == 201);
+    ensure!(
+        node.call(
+            "PATCH",
+            &entry(full),
+            Some(&json!({ "after": ids[2], "tags": ["food"] }))
+        )
+        .await?
+        .status
+            == 200
+    );
+    ensure!(
+        node.call(
+            "POST",
+            "/v1/tokens",
+            Some(&json!({ "scope": "sd", "ttl": "1y" }))
+        )
+        .await?
+        .status
+            == 201
+    );
+    ensure!(
+        node.call(
+            "PUT",
+            "/v1/processes/web",
+            Some(&json!({ "groups": ["eu"], "metadata": { "port": "8080" } }))
+        )
+        .await?
+        .status
+            == 201
+    );
     node.stop()?;
     node.start()?;
     node.add("groceries", "salt").await?;
     let answers = answers(node).await?;
-    let id = node.get("/v1/node").await?.json()["id"].as_str().context("an id")?.to_owned();
+    let id = node.get("/v1/node").await?.json()["id"]
+        .as_str()
+        .context("an id")?
+        .to_owned();
     node.kill()?;
-    Directory { id, answers, files: Directory::read(&node.data)? }.write(path)
+    Directory {
+        id,
+        answers,
+        files: Directory::read(&node.data)?,
+    }
+    .write(path)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -69,17 +124,32 @@ async fn directories_of_all_formats_are_read_and_written_on() -> anyhow::Result<
         let mut fleet = Fleet::new(1)?;
         let directory = Directory::open(&file)?;
         // The directory belongs to a node id: the authority issues a certificate for it.
-        std::fs::write(fleet.dir.path().join("ca/issued/n1"), format!("{}\n", directory.id))?;
+        std::fs::write(
+            fleet.dir.path().join("ca/issued/n1"),
+            format!("{}\n", directory.id),
+        )?;
         let (ca, tls) = (fleet.dir.path().join("ca"), fleet.nodes[0].dir.join("tls"));
-        run(Command::new(program("muster")).args(["pki", "issue", "n1", "--renew", "--dir"]).arg(ca).arg("--out").arg(tls))?;
+        run(Command::new(program("muster"))
+            .args(["pki", "issue", "n1", "--renew", "--dir"])
+            .arg(ca)
+            .arg("--out")
+            .arg(tls))?;
         let node = &mut fleet.nodes[0];
         directory.unpack(&node.data)?;
         node.start()?;
         let mut before = answers(node).await?;
         // It has long expired some day.
         let tokens = before["tokens"].take();
-        ensure!(before["lists"] == directory.answers["lists"], "{}: {before:#}\nonce: {:#}", file.display(), directory.answers);
-        ensure!(tokens == directory.answers["tokens"] || tokens == json!([]), "{tokens}");
+        ensure!(
+            before["lists"] == directory.answers["lists"],
+            "{}: {before:#}\nonce: {:#}",
+            file.display(),
+            directory.answers
+        );
+        ensure!(
+            tokens == directory.answers["tokens"] || tokens == json!([]),
+            "{tokens}"
+        );
         // A document of then takes a change of now.
         node.add("groceries", "pepper").await?;
         node.stop()?;
@@ -99,17 +169,29 @@ async fn a_newer_directory_is_refused_in_words_and_left_as_it_is() -> anyhow::Re
     std::fs::write(node.data.join("format"), "2\n")?;
     let before = Directory::read(&node.data)?;
     let refused = node.start().err().context("it must not start")?.to_string();
-    ensure!(refused.contains("has format 2") && refused.contains("knows formats up to 1"), "{refused}");
-    ensure!(Directory::read(&node.data)? == before, "something was changed");
+    ensure!(
+        refused.contains("has format 2") && refused.contains("knows formats up to 1"),
+        "{refused}"
+    );
+    ensure!(
+        Directory::read(&node.data)? == before,
+        "something was changed"
+    );
     std::fs::write(node.data.join("format"), "1\n")?;
     node.start()?;
     ensure!(node.entries("groceries").await?.len() == 1);
     Ok(())
 }
 
-/// Runs the other version of the program, which `tests/run` builds with the feature `next-protocol`.
+/// Runs the other version of the program, which `tests/run` builds with the feature
+/// `next-protocol`.
 fn upgrade(node: &mut Node, daemon: &'static str) -> anyhow::Result<()> {
-    ensure!(program(daemon).exists(), "there is no {}: tests/run builds it", program(daemon).display());
+    ensure!(
+        program(daemon).exists(),
+        "there is no {}: tests/run builds \
+        it",
+        program(daemon).display()
+    );
     node.stop()?;
     node.daemon = daemon;
     node.start()
@@ -118,30 +200,52 @@ fn upgrade(node: &mut Node, daemon: &'static str) -> anyhow::Result<()> {
 /// The versions that a node speaks with the others, by their names.
 async fn spoken(node: &Node) -> anyhow::Result<Vec<(String, u64)>> {
     let members = node.get("/v1/members").await?.json();
-    let others = items(&members).iter().filter(|member| member["self"] == false);
-    Ok(others.filter_map(|member| Some((member["name"].as_str()?.to_owned(), member["protocol"].as_u64()?))).collect())
+    let others = items(&members)
+        .iter()
+        .filter(|member| member["self"] == false);
+    Ok(others
+        .filter_map(|member| {
+            Some((
+                member["name"].as_str()?.to_owned(),
+                member["protocol"].as_u64()?,
+            ))
+        })
+        .collect())
 }
 
 async fn speaks(node: &Node, expected: &[(&str, u64)]) -> anyhow::Result<()> {
-    let expected: Vec<(String, u64)> = expected.iter().map(|(name, version)| ((*name).to_owned(), *version)).collect();
+    let expected: Vec<(String, u64)> = expected
+        .iter()
+        .map(|(name, version)| ((*name).to_owned(), *version))
+        .collect();
     eventually("the versions are agreed on", async || {
         let spoken = spoken(node).await?;
-        (spoken == expected).then_some(()).with_context(|| format!("{}: {spoken:?}", node.name))
+        (spoken == expected)
+            .then_some(())
+            .with_context(|| format!("{}: {spoken:?}", node.name))
     })
     .await
 }
 
-/// Each node adds an entry to one list, and all come to agree; the registry of each knows a process of each.
+/// Each node adds an entry to one list, and all come to agree; the registry of each knows a process
+/// of each.
 async fn works(fleet: &Fleet, round: &str) -> anyhow::Result<()> {
     fleet.whole().await?;
     for node in &fleet.nodes {
         node.add("log", &format!("{round} {}", node.name)).await?;
         let name = format!("{round}:{}", node.name);
-        ensure!(node.call("PUT", &format!("/v1/processes/{name}"), None).await?.status == 201);
+        ensure!(
+            node.call("PUT", &format!("/v1/processes/{name}"), None)
+                .await?
+                .status
+                == 201
+        );
         for other in &fleet.nodes {
             eventually("it is found everywhere", async || {
                 let found = other.get(&format!("/v1/processes/{name}")).await?;
-                (found.status == 200).then_some(()).with_context(|| format!("{found:?}"))
+                (found.status == 200)
+                    .then_some(())
+                    .with_context(|| format!("{found:?}"))
             })
             .await?;
         }
@@ -169,8 +273,15 @@ async fn a_cluster_is_upgraded_node_by_node_and_back() -> anyhow::Result<()> {
     ensure!(fleet.nodes[0].entries("log").await?.len() == 15);
     for node in &fleet.nodes {
         let metrics = node.get("/metrics").await?.text;
-        for counter in ["muster_cluster_malformed_total", "muster_transport_violations_total"] {
-            ensure!(metrics.contains(&format!("{counter} 0\n")), "{}: {counter}", node.name);
+        for counter in [
+            "muster_cluster_malformed_total",
+            "muster_transport_violations_total",
+        ] {
+            ensure!(
+                metrics.contains(&format!("{counter} 0\n")),
+                "{}: {counter}",
+                node.name
+            );
         }
     }
     Ok(())

@@ -26,16 +26,30 @@ pub(super) enum Replace {
 /// Makes a directory (mode 0700) and its parents if they are missing.
 pub(super) fn directory(path: &Path) -> Result<(), PkiError> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
-    made.map_err(|source| PkiError::File { path: path.to_owned(), source })
+    made.map_err(|source| PkiError::File {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// Writes a file under a name of its own, syncs it, and gives it its name in one step.
-pub(super) fn write(path: &Path, bytes: &[u8], mode: Mode, replace: Replace) -> Result<(), PkiError> {
+pub(super) fn write(
+    path: &Path,
+    bytes: &[u8],
+    mode: Mode,
+    replace: Replace,
+) -> Result<(), PkiError> {
     let error = |source: io::Error| {
         let path = path.to_owned();
-        if source.kind() == io::ErrorKind::AlreadyExists { PkiError::Exists { path } } else { PkiError::File { path, source } }
+        if source.kind() == io::ErrorKind::AlreadyExists {
+            PkiError::Exists { path }
+        } else {
+            PkiError::File { path, source }
+        }
     };
-    let Some(directory) = path.parent() else { return Err(error(io::ErrorKind::InvalidInput.into())) };
+    let Some(directory) = path.parent() else {
+        return Err(error(io::ErrorKind::InvalidInput.into()));
+    };
     let draft = directory.join(format!(".draft-{}", certificate::hex(rand::random())));
     let written = fill(&draft, bytes, mode).and_then(|()| match replace {
         // A link fails if the name is taken; a rename would replace it.
@@ -45,7 +59,9 @@ pub(super) fn write(path: &Path, bytes: &[u8], mode: Mode, replace: Replace) -> 
     if replace == Replace::No || written.is_err() {
         let _ = fs::remove_file(&draft);
     }
-    written.and_then(|()| File::open(directory)?.sync_all()).map_err(error)
+    written
+        .and_then(|()| File::open(directory)?.sync_all())
+        .map_err(error)
 }
 
 fn fill(path: &Path, bytes: &[u8], mode: Mode) -> io::Result<()> {
@@ -53,7 +69,11 @@ fn fill(path: &Path, bytes: &[u8], mode: Mode) -> io::Result<()> {
         Mode::Secret => 0o600,
         Mode::Public => 0o644,
     };
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(path)?;
     file.write_all(bytes)?;
     file.sync_all()
 }

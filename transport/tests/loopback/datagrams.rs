@@ -48,7 +48,8 @@ async fn datagrams_for_a_full_queue_are_dropped_and_counted() {
     for i in 0..20_u8 {
         a.endpoint.datagram(at_a, vec![i].into());
     }
-    let settled = || b.endpoint.stats().datagrams_received + b.endpoint.stats().datagrams_dropped == 20;
+    let settled =
+        || b.endpoint.stats().datagrams_received + b.endpoint.stats().datagrams_dropped == 20;
     until(settled).await;
     assert_eq!(b.endpoint.stats().datagrams_dropped, 16);
 }

@@ -9,12 +9,54 @@ use transport::{DialErrorKind, Event, PeerName, pki};
 async fn both_ends_learn_who_the_other_is() {
     let world = World::new();
     let (mut a, mut b) = (world.node("a"), world.node("b"));
-    a.endpoint.dial(5, format!("localhost:{}", b.endpoint.local_addr().port()), None);
-    let Event::Connected { peer, dial, remote, preferred, .. } = a.urgent().await else { panic!() };
-    assert_eq!((peer, dial, remote), (PeerName { id: b.id, name: "b".into() }, Some(5), b.endpoint.local_addr()));
+    a.endpoint.dial(
+        5,
+        format!("localhost:{}", b.endpoint.local_addr().port()),
+        None,
+    );
+    let Event::Connected {
+        peer,
+        dial,
+        remote,
+        preferred,
+        ..
+    } = a.urgent().await
+    else {
+        panic!()
+    };
+    assert_eq!(
+        (peer, dial, remote),
+        (
+            PeerName {
+                id: b.id,
+                name: "b".into()
+            },
+            Some(5),
+            b.endpoint.local_addr()
+        )
+    );
     assert_eq!(preferred, a.id < b.id);
-    let Event::Connected { peer, dial, remote, preferred, .. } = b.urgent().await else { panic!() };
-    assert_eq!((peer, dial, remote), (PeerName { id: a.id, name: "a".into() }, None, a.endpoint.local_addr()));
+    let Event::Connected {
+        peer,
+        dial,
+        remote,
+        preferred,
+        ..
+    } = b.urgent().await
+    else {
+        panic!()
+    };
+    assert_eq!(
+        (peer, dial, remote),
+        (
+            PeerName {
+                id: a.id,
+                name: "a".into()
+            },
+            None,
+            a.endpoint.local_addr()
+        )
+    );
     assert_eq!(preferred, a.id < b.id);
 }
 
@@ -28,7 +70,10 @@ async fn a_node_of_another_cluster_is_refused_in_words() {
 async fn is_refused(dialler: &mut Node, stranger: &Node) {
     let (kind, reason) = dialler.fails(&stranger.address(), None).await;
     assert_eq!(kind, DialErrorKind::Refused);
-    assert!(reason.starts_with("its certificate is of another cluster ("), "{reason}");
+    assert!(
+        reason.starts_with("its certificate is of another cluster ("),
+        "{reason}"
+    );
     until(|| stranger.endpoint.stats().refused_by_peer == 1).await;
     assert_eq!(dialler.endpoint.stats().refused_other_cluster, 1);
     assert_eq!(stranger.endpoint.stats().connected, 0);
@@ -42,12 +87,22 @@ async fn a_dialler_that_the_other_end_refuses_is_never_connected() {
     let mut new = world.node("new");
     let (kind, reason) = new.fails(&old.address(), None).await;
     assert_eq!(kind, DialErrorKind::Refused);
-    assert_eq!(reason, "the peer refused: this node's certificate is not signed by the peer's cluster's CA");
+    assert_eq!(
+        reason,
+        "the peer refused: this node's certificate is not signed by the peer's \
+        cluster's CA"
+    );
     let (kind, reason) = old.fails(&new.address(), None).await;
     assert_eq!(kind, DialErrorKind::Refused);
     assert_eq!(reason, "its certificate is not signed by this cluster's CA");
     assert_eq!(old.endpoint.stats().refused_untrusted, 2);
-    assert_eq!((old.endpoint.stats().connected, new.endpoint.stats().connected), (0, 0));
+    assert_eq!(
+        (
+            old.endpoint.stats().connected,
+            new.endpoint.stats().connected
+        ),
+        (0, 0)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -68,7 +123,10 @@ async fn a_reload_counts_for_new_handshakes() {
     let mut old = world.node("old");
     pki::rotate(&world.ca()).unwrap();
     let mut new = world.node("new");
-    assert_eq!(new.fails(&old.address(), None).await.0, DialErrorKind::Refused);
+    assert_eq!(
+        new.fails(&old.address(), None).await.0,
+        DialErrorKind::Refused
+    );
     std::fs::copy(world.ca().join("ca.pem"), world.files("old").join("ca.pem")).unwrap();
     old.endpoint.reload(load(&world.files("old"))).unwrap();
     connect(&mut new, &mut old).await;
@@ -78,8 +136,15 @@ async fn a_reload_counts_for_new_handshakes() {
 async fn a_reload_cannot_make_another_node() {
     let world = World::new();
     let a = world.node("a");
-    let refused = a.endpoint.reload(world.identity("b")).unwrap_err().to_string();
-    assert!(refused.contains("node b") && refused.contains("node a"), "{refused}");
+    let refused = a
+        .endpoint
+        .reload(world.identity("b"))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        refused.contains("node b") && refused.contains("node a"),
+        "{refused}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -88,7 +153,13 @@ async fn another_node_than_the_expected_one_is_refused() {
     let (mut a, b) = (world.node("a"), world.node("b"));
     let (kind, reason) = a.fails(&b.address(), Some([7; 16])).await;
     assert_eq!(kind, DialErrorKind::Refused);
-    assert!(reason.ends_with("but node 07070707070707070707070707070707 was expected there"), "{reason}");
+    assert!(
+        reason.ends_with(
+            "but node 07070707070707070707070707070707 was expected \
+        there"
+        ),
+        "{reason}"
+    );
     until(|| b.endpoint.stats().refused_by_peer == 1).await;
     assert_eq!(b.endpoint.stats().connected, 0);
 }
@@ -101,7 +172,14 @@ async fn another_protocol_version_is_refused_in_words() {
     other.alpn = vec![b"muster/2".to_vec()];
     let mut b = Node::bind(other, world.identity("b"));
     let (kind, reason) = b.fails(&a.address(), None).await;
-    assert_eq!((kind, reason.as_str()), (DialErrorKind::Refused, "it speaks another protocol version"));
+    assert_eq!(
+        (kind, reason.as_str()),
+        (
+            DialErrorKind::Refused,
+            "it speaks another protocol \
+        version"
+        )
+    );
     until(|| a.endpoint.stats().refused_protocol == 1).await;
     assert_eq!(b.endpoint.stats().refused_protocol, 1);
 }
@@ -126,9 +204,22 @@ async fn agreed(dialler: &[&str], acceptor: &[&str]) -> [String; 2] {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_versions_meet_at_the_newest_that_both_speak() {
-    assert_eq!(agreed(&["muster/2", "muster/1"], &["muster/1"]).await, ["muster/1", "muster/1"]);
-    assert_eq!(agreed(&["muster/1"], &["muster/2", "muster/1"]).await, ["muster/1", "muster/1"]);
-    assert_eq!(agreed(&["muster/2", "muster/1"], &["muster/3", "muster/2", "muster/1"]).await, ["muster/2", "muster/2"]);
+    assert_eq!(
+        agreed(&["muster/2", "muster/1"], &["muster/1"]).await,
+        ["muster/1", "muster/1"]
+    );
+    assert_eq!(
+        agreed(&["muster/1"], &["muster/2", "muster/1"]).await,
+        ["muster/1", "muster/1"]
+    );
+    assert_eq!(
+        agreed(
+            &["muster/2", "muster/1"],
+            &["muster/3", "muster/2", "muster/1"]
+        )
+        .await,
+        ["muster/2", "muster/2"]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -143,7 +234,10 @@ async fn a_node_that_dials_itself_is_told_so() {
     until(|| a.endpoint.stats().connected == 1).await;
     let stats = a.endpoint.stats();
     assert_eq!((stats.dials, stats.dial_failures), (1, 0));
-    assert!(stats.refusals().iter().all(|(_, times)| *times == 0), "{stats:?}");
+    assert!(
+        stats.refusals().iter().all(|(_, times)| *times == 0),
+        "{stats:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -153,11 +247,22 @@ async fn where_nobody_answers_a_dial_fails_at_its_limit() {
     hasty.dial_limit = Duration::from_millis(200);
     let mut a = Node::bind(hasty, world.identity("a"));
     let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let (kind, reason) = a.fails(&silent.local_addr().unwrap().to_string(), None).await;
-    assert_eq!((kind, reason.as_str()), (DialErrorKind::Unreachable, "no answer within 0.2 s"));
-    assert_eq!(a.fails("a name without a port", None).await.0, DialErrorKind::Unreachable);
+    let (kind, reason) = a
+        .fails(&silent.local_addr().unwrap().to_string(), None)
+        .await;
+    assert_eq!(
+        (kind, reason.as_str()),
+        (DialErrorKind::Unreachable, "no answer within 0.2 s")
+    );
+    assert_eq!(
+        a.fails("a name without a port", None).await.0,
+        DialErrorKind::Unreachable
+    );
     let (_, reason) = a.fails("[::1]:6878", None).await;
-    assert_eq!(reason, "the name has no address that a socket on 127.0.0.1 can reach");
+    assert_eq!(
+        reason,
+        "the name has no address that a socket on 127.0.0.1 can reach"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -167,10 +272,16 @@ async fn a_wildcard_socket_serves_ipv4_and_names_it_so() {
     wildcard.listen = "[::]:0".parse().unwrap();
     let (mut a, mut b) = (Node::bind(wildcard, world.identity("a")), world.node("b"));
     a.endpoint.dial(1, b.address(), None);
-    let Event::Connected { remote, .. } = a.urgent().await else { panic!() };
+    let Event::Connected { remote, .. } = a.urgent().await else {
+        panic!()
+    };
     assert_eq!(remote, b.endpoint.local_addr());
     b.connected().await;
-    b.endpoint.dial(1, format!("127.0.0.1:{}", a.endpoint.local_addr().port()), None);
+    b.endpoint.dial(
+        1,
+        format!("127.0.0.1:{}", a.endpoint.local_addr().port()),
+        None,
+    );
     b.connected().await;
 }
 
@@ -183,6 +294,13 @@ async fn beyond_the_limit_connections_are_refused_in_words() {
     let (mut b, mut c) = (world.node("b"), world.node("c"));
     connect(&mut b, &mut a).await;
     let (kind, reason) = c.fails(&a.address(), None).await;
-    assert_eq!((kind, reason.as_str()), (DialErrorKind::Refused, "the peer refused: it takes no more connections now"));
+    assert_eq!(
+        (kind, reason.as_str()),
+        (
+            DialErrorKind::Refused,
+            "the peer refused: it takes no \
+        more connections now"
+        )
+    );
     assert!(a.endpoint.stats().refused_limit >= 1);
 }

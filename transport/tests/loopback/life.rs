@@ -17,7 +17,10 @@ fn short_lived() -> Settings {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cut_closes_the_connection_and_after_it_a_new_dial_works() {
     let world = World::new();
-    let (mut a, mut b) = (Node::bind(short_lived(), world.identity("a")), Node::bind(short_lived(), world.identity("b")));
+    let (mut a, mut b) = (
+        Node::bind(short_lived(), world.identity("a")),
+        Node::bind(short_lived(), world.identity("b")),
+    );
     let (at_a, at_b) = connect(&mut a, &mut b).await;
     a.endpoint.fault().block(&[b.endpoint.local_addr()]);
     a.endpoint.datagram(at_a, Bytes::from_static(b"lost"));
@@ -41,13 +44,22 @@ async fn a_cut_between_two_leaves_the_third_alone() {
     let (at_a, at_c) = connect(&mut a, &mut c).await;
     a.endpoint.fault().block(&[b.endpoint.local_addr()]);
     a.endpoint.datagram(at_a, Bytes::from_static(b"still here"));
-    assert_eq!(c.urgent().await, Event::Datagram { conn: at_c, bytes: Bytes::from_static(b"still here") });
+    assert_eq!(
+        c.urgent().await,
+        Event::Datagram {
+            conn: at_c,
+            bytes: Bytes::from_static(b"still here")
+        }
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_end_keeps_an_unused_connection_alive_and_none_lets_it_die() {
     let world = World::new();
-    let (mut a, mut b) = (Node::bind(short_lived(), world.identity("a")), Node::bind(short_lived(), world.identity("b")));
+    let (mut a, mut b) = (
+        Node::bind(short_lived(), world.identity("a")),
+        Node::bind(short_lived(), world.identity("b")),
+    );
     let (at_a, at_b) = connect(&mut a, &mut b).await;
     a.endpoint.keep_alive(at_a, false);
     tokio::time::sleep(Duration::from_millis(3500)).await;
@@ -55,15 +67,24 @@ async fn one_end_keeps_an_unused_connection_alive_and_none_lets_it_die() {
     b.endpoint.keep_alive(at_b, false);
     assert_eq!(a.closed().await, "nothing received for 1.5 s");
     assert_eq!(b.closed().await, "nothing received for 1.5 s");
-    assert_eq!(a.endpoint.stats().messages_received, 0, "a keep-alive is no message");
+    assert_eq!(
+        a.endpoint.stats().messages_received,
+        0,
+        "a keep-alive is no message"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_that_dial_each_other_settle_on_the_connection_of_the_smaller_id() {
     const PAIRS: usize = 50;
     let world = World::new();
-    let pairs: Vec<_> = (0..PAIRS).map(|i| (world.node(&format!("a{i}")), world.node(&format!("b{i}")))).collect();
-    let settling: Vec<_> = pairs.into_iter().map(|(a, b)| tokio::spawn(settle(a, b))).collect();
+    let pairs: Vec<_> = (0..PAIRS)
+        .map(|i| (world.node(&format!("a{i}")), world.node(&format!("b{i}"))))
+        .collect();
+    let settling: Vec<_> = pairs
+        .into_iter()
+        .map(|(a, b)| tokio::spawn(settle(a, b)))
+        .collect();
     let mut retired = 0;
     for pair in settling {
         retired += soon(pair).await.unwrap();
@@ -92,17 +113,24 @@ async fn settle(mut a: Node, mut b: Node) -> u64 {
     a.endpoint.stats().duplicates_closed + b.endpoint.stats().duplicates_closed
 }
 
-/// Of the two connections that are told, the living one with the greatest `(preferred, conn)`, after the other was closed.
+/// Of the two connections that are told, the living one with the greatest `(preferred, conn)`,
+/// after the other was closed.
 async fn settled(node: &mut Node) -> u64 {
     let (mut best, mut closed) = ((false, 0), None);
     while closed.is_none() {
         match node.urgent().await {
-            Event::Connected { conn, preferred, .. } => best = best.max((preferred, conn)),
+            Event::Connected {
+                conn, preferred, ..
+            } => best = best.max((preferred, conn)),
             Event::Closed { conn, .. } => closed = Some(conn),
             other => panic!("{other:?}"),
         }
     }
-    assert!(best.0 && closed != Some(best.1), "{}: kept {best:?}, closed {closed:?}", node.name);
+    assert!(
+        best.0 && closed != Some(best.1),
+        "{}: kept {best:?}, closed {closed:?}",
+        node.name
+    );
     best.1
 }
 
@@ -119,11 +147,15 @@ async fn a_duplicate_that_is_in_use_is_not_closed() {
     let (in_use, _) = connect(&mut a, &mut b).await;
     connect(&mut b, &mut a).await;
     for _ in 0..50 {
-        a.endpoint.send(in_use, 0, Bytes::from_static(b"still here"));
+        a.endpoint
+            .send(in_use, 0, Bytes::from_static(b"still here"));
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert_eq!(a.endpoint.stats().connections, 2);
-    assert_eq!(a.closed().await, "closed here: the peer's own connection is used instead");
+    assert_eq!(
+        a.closed().await,
+        "closed here: the peer's own connection is used instead"
+    );
     assert_eq!(b.endpoint.stats().messages_received, 50);
 }
 
@@ -146,10 +178,20 @@ async fn a_shutdown_delivers_the_last_message_tells_the_peer_and_ends_the_queues
     let (at_a, at_b) = connect(&mut a, &mut b).await;
     a.endpoint.send(at_a, 0, Bytes::from_static(b"goodbye"));
     soon(a.endpoint.shutdown()).await;
-    assert_eq!(b.urgent().await, Event::Message { conn: at_b, channel: 0, bytes: Bytes::from_static(b"goodbye") });
+    assert_eq!(
+        b.urgent().await,
+        Event::Message {
+            conn: at_b,
+            channel: 0,
+            bytes: Bytes::from_static(b"goodbye")
+        }
+    );
     assert_eq!(b.closed().await, "closed by the peer: the node shuts down");
     assert_eq!(a.closed().await, "this node shuts down");
-    assert_eq!((soon(a.urgent.next()).await, soon(a.bulk.next()).await), (None, None));
+    assert_eq!(
+        (soon(a.urgent.next()).await, soon(a.bulk.next()).await),
+        (None, None)
+    );
     soon(a.endpoint.shutdown()).await;
 }
 
@@ -160,7 +202,10 @@ async fn an_endpoint_that_nobody_holds_closes_by_itself() {
     connect(&mut a, &mut b).await;
     drop(a.endpoint);
     assert_eq!(b.closed().await, "closed by the peer: the node shuts down");
-    assert!(matches!(soon(a.urgent.next()).await, Some(Event::Closed { .. })));
+    assert!(matches!(
+        soon(a.urgent.next()).await,
+        Some(Event::Closed { .. })
+    ));
     assert_eq!(soon(a.urgent.next()).await, None);
 }
 
@@ -179,7 +224,13 @@ async fn a_full_bulk_queue_does_not_delay_the_news_on_the_urgent_one() {
     c.endpoint.dial(1, b.address(), None);
     assert!(matches!(b.urgent().await, Event::Connected { .. }));
     a.endpoint.close(at_a, "done");
-    assert_eq!(b.urgent().await, Event::Closed { conn: at_b, reason: "closed by the peer: done".into() });
+    assert_eq!(
+        b.urgent().await,
+        Event::Closed {
+            conn: at_b,
+            reason: "closed by the peer: done".into()
+        }
+    );
     let mut messages = 0;
     loop {
         match b.bulk().await {
@@ -200,10 +251,19 @@ async fn rubbish_on_the_socket_does_no_harm() {
     let rogue = UdpSocket::bind("127.0.0.1:0").unwrap();
     for i in 0..2000_usize {
         let len = 1 + i * 7 % 1400;
-        let bytes: Vec<u8> = (0..len).map(|j| (i * 31 + j * j * 17).to_le_bytes()[0] | if j == 0 { 0x80 } else { 0 }).collect();
+        let bytes: Vec<u8> = (0..len)
+            .map(|j| (i * 31 + j * j * 17).to_le_bytes()[0] | if j == 0 { 0x80 } else { 0 })
+            .collect();
         rogue.send_to(&bytes, b.endpoint.local_addr()).unwrap();
     }
     a.endpoint.send(at_a, 0, Bytes::from_static(b"unharmed"));
-    assert_eq!(b.urgent().await, Event::Message { conn: at_b, channel: 0, bytes: Bytes::from_static(b"unharmed") });
+    assert_eq!(
+        b.urgent().await,
+        Event::Message {
+            conn: at_b,
+            channel: 0,
+            bytes: Bytes::from_static(b"unharmed")
+        }
+    );
     connect(&mut b, &mut a).await;
 }

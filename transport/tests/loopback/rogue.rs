@@ -21,9 +21,13 @@ async fn rogue(files: &Path, node: &Node) -> Connection {
 
 fn client(files: &Path) -> ConfigBuilder<ClientConfig, WantsClientCert> {
     let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(files.join("ca.pem")).unwrap()).unwrap();
+    roots
+        .add(CertificateDer::from_pem_file(files.join("ca.pem")).unwrap())
+        .unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider).with_protocol_versions(&[&rustls::version::TLS13]).unwrap();
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .unwrap();
     builder.with_root_certificates(roots)
 }
 
@@ -32,7 +36,10 @@ async fn connect(mut config: ClientConfig, node: &Node) -> Result<Connection, Co
     let config = quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(config).unwrap()));
     let endpoint = quinn::Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
     let name = format!("{}.name.muster", node.name);
-    endpoint.connect_with(config, node.endpoint.local_addr(), &name).unwrap().await
+    endpoint
+        .connect_with(config, node.endpoint.local_addr(), &name)
+        .unwrap()
+        .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -59,20 +66,34 @@ async fn is_disconnected(streams: &[&[u8]], reason: &str) {
         stream.write_all(bytes).await.unwrap();
         stream.finish().unwrap();
     }
-    assert_eq!(node.closed().await, format!("closed here: the peer broke the protocol: {reason}"));
-    let ConnectionError::ApplicationClosed(close) = rogue.closed().await else { panic!() };
+    assert_eq!(
+        node.closed().await,
+        format!("closed here: the peer broke the protocol: {reason}")
+    );
+    let ConnectionError::ApplicationClosed(close) = rogue.closed().await else {
+        panic!()
+    };
     assert_eq!(close.reason, reason);
     assert_eq!(node.endpoint.stats().violations, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_frame_that_is_too_large_closes_the_connection() {
-    is_disconnected(&[&[1, 0, 16, 0, 1, 0]], "a message of 1048577 bytes is larger than allowed").await;
+    is_disconnected(
+        &[&[1, 0, 16, 0, 1, 0]],
+        "a message of 1048577 bytes is larger than \
+        allowed",
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unknown_channel_closes_the_connection() {
-    is_disconnected(&[&[2, 0, 0, 0, 0]], "it opened channel 2, which does not exist").await;
+    is_disconnected(
+        &[&[2, 0, 0, 0, 0]],
+        "it opened channel 2, which does not exist",
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -82,7 +103,11 @@ async fn a_channel_opened_twice_closes_the_connection() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_cut_short_closes_the_connection() {
-    is_disconnected(&[&[0, 0, 0, 0, 9, 1, 2]], "it ended a channel within a message").await;
+    is_disconnected(
+        &[&[0, 0, 0, 0, 9, 1, 2]],
+        "it ended a channel within a message",
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -18,7 +18,9 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new() -> Self {
-        let world = Self { dir: TempDir::new().unwrap() };
+        let world = Self {
+            dir: TempDir::new().unwrap(),
+        };
         pki::init(&world.ca()).unwrap();
         world
     }
@@ -43,7 +45,12 @@ impl World {
 }
 
 pub(crate) fn load(files: &Path) -> Identity {
-    Identity::load(&files.join("ca.pem"), &files.join("node.pem"), &files.join("node.key")).unwrap()
+    Identity::load(
+        &files.join("ca.pem"),
+        &files.join("node.pem"),
+        &files.join("node.key"),
+    )
+    .unwrap()
 }
 
 pub(crate) fn settings() -> Settings {
@@ -68,7 +75,13 @@ impl Node {
     pub(crate) fn bind(settings: Settings, identity: Identity) -> Self {
         let (id, name) = (identity.id(), identity.name().to_owned());
         let (endpoint, urgent, bulk) = Endpoint::bind(settings, identity).unwrap();
-        Self { id, name, endpoint, urgent, bulk }
+        Self {
+            id,
+            name,
+            endpoint,
+            urgent,
+            bulk,
+        }
     }
 
     pub(crate) fn address(&self) -> String {
@@ -87,7 +100,9 @@ impl Node {
     pub(crate) async fn connected(&mut self) -> u64 {
         let (urgent, bulk) = (self.urgent().await, self.bulk().await);
         assert_eq!(urgent, bulk);
-        let Event::Connected { conn, .. } = urgent else { panic!("{urgent:?}") };
+        let Event::Connected { conn, .. } = urgent else {
+            panic!("{urgent:?}")
+        };
         conn
     }
 
@@ -95,27 +110,44 @@ impl Node {
     pub(crate) async fn closed(&mut self) -> String {
         let (urgent, bulk) = (self.urgent().await, self.bulk().await);
         assert_eq!(urgent, bulk);
-        let Event::Closed { reason, .. } = urgent else { panic!("{urgent:?}") };
+        let Event::Closed { reason, .. } = urgent else {
+            panic!("{urgent:?}")
+        };
         reason
     }
 
     /// A dial that must fail.
-    pub(crate) async fn fails(&mut self, target: &str, expect: Option<[u8; 16]>) -> (DialErrorKind, String) {
+    pub(crate) async fn fails(
+        &mut self,
+        target: &str,
+        expect: Option<[u8; 16]>,
+    ) -> (DialErrorKind, String) {
         self.endpoint.dial(DIAL, target.to_owned(), expect);
         let event = self.urgent().await;
-        let Event::DialFailed { dial: DIAL, kind, reason } = event else { panic!("{event:?}") };
+        let Event::DialFailed {
+            dial: DIAL,
+            kind,
+            reason,
+        } = event
+        else {
+            panic!("{event:?}")
+        };
         (kind, reason)
     }
 }
 
 /// Connects two nodes; the connection's numbers at both.
 pub(crate) async fn connect(dialler: &mut Node, acceptor: &mut Node) -> (u64, u64) {
-    dialler.endpoint.dial(DIAL, acceptor.address(), Some(acceptor.id));
+    dialler
+        .endpoint
+        .dial(DIAL, acceptor.address(), Some(acceptor.id));
     (dialler.connected().await, acceptor.connected().await)
 }
 
 pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
-    timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("nothing happened for {PATIENCE:?}"))
+    timeout(PATIENCE, future)
+        .await
+        .unwrap_or_else(|_| panic!("nothing happened for {PATIENCE:?}"))
 }
 
 /// Waits until something is so.

@@ -19,7 +19,10 @@ fn an_edit_wins_over_a_concurrent_deletion_and_says_so() {
     b.patch(id, title("oat milk"));
     a.sync(&mut b);
     let entry = a.entry(id);
-    assert_eq!((entry.title.as_str(), entry.conflicts), ("oat milk", vec![Field::Deleted]));
+    assert_eq!(
+        (entry.title.as_str(), entry.conflicts),
+        ("oat milk", vec![Field::Deleted])
+    );
     a.patch(id, title("oat milk!"));
     a.sync(&mut b);
     assert_eq!(b.entry(id).conflicts, []);
@@ -42,7 +45,10 @@ fn a_deletion_of_a_kept_entry_is_final() {
     a.sync(&mut b);
     b.edit(&Edit::Delete(id));
     a.sync(&mut b);
-    assert_eq!((a.document.standing(id), a.document.total()), (Standing::Dead, 0));
+    assert_eq!(
+        (a.document.standing(id), a.document.total()),
+        (Standing::Dead, 0)
+    );
 }
 
 #[test]
@@ -64,25 +70,54 @@ fn deleting_a_list_brings_back_only_what_was_added_or_edited_meanwhile() {
     let new = b.add("eggs");
     a.sync(&mut b);
     assert_eq!(a.document.entry(gone), None);
-    assert_eq!((a.entry(id).conflicts, a.entry(new).conflicts), (vec![Field::Deleted], vec![]));
+    assert_eq!(
+        (a.entry(id).conflicts, a.entry(new).conflicts),
+        (vec![Field::Deleted], vec![])
+    );
 }
 
 #[test]
 fn the_same_id_made_apart_is_one_entry_with_the_fields_of_both() {
     let (mut a, mut b, id) = (Replica::new(1), Replica::new(2), EntryId(77));
     let due = Some(Due::Date("2026-02-03".parse().unwrap()));
-    a.edit(&Edit::Add(vec![NewEntry { due, tags: vec!["a".into()], ..with_id(id, "milk") }]));
-    b.edit(&Edit::Add(vec![NewEntry { notes: "2 litres".into(), tags: vec!["b".into()], ..with_id(id, "oat milk") }]));
+    a.edit(&Edit::Add(vec![NewEntry {
+        due,
+        tags: vec!["a".into()],
+        ..with_id(id, "milk")
+    }]));
+    b.edit(&Edit::Add(vec![NewEntry {
+        notes: "2 litres".into(),
+        tags: vec!["b".into()],
+        ..with_id(id, "oat milk")
+    }]));
     a.sync(&mut b);
     let entry = a.entry(id);
-    assert_eq!((entry.due, entry.notes.as_str(), entry.tags), (due, "2 litres", vec!["a".to_owned(), "b".to_owned()]));
+    assert_eq!(
+        (entry.due, entry.notes.as_str(), entry.tags),
+        (due, "2 litres", vec!["a".to_owned(), "b".to_owned()])
+    );
     assert_eq!(entry.conflicts, [Field::Title]);
     // Writes reach both maps: nothing of either is left beside them.
-    b.patch(id, EntryPatch { due: Some(None), notes: Some(String::new()), ..tags(&["c"]) });
+    b.patch(
+        id,
+        EntryPatch {
+            due: Some(None),
+            notes: Some(String::new()),
+            ..tags(&["c"])
+        },
+    );
     b.patch(id, title("milk"));
     a.sync(&mut b);
     let entry = a.entry(id);
-    assert_eq!((entry.title.as_str(), entry.due, entry.notes.as_str(), entry.conflicts), ("milk", None, "", vec![]));
+    assert_eq!(
+        (
+            entry.title.as_str(),
+            entry.due,
+            entry.notes.as_str(),
+            entry.conflicts
+        ),
+        ("milk", None, "", vec![])
+    );
     assert_eq!(entry.tags, ["c"]);
     a.edit(&Edit::Delete(id));
     a.sync(&mut b);
@@ -101,18 +136,27 @@ fn of_an_entry_made_apart_the_last_write_wins_and_the_first_maker_made_it() {
     a.patch(id, title("oat milk"));
     a.sync(&mut b);
     let entry = a.entry(id);
-    assert_eq!((entry.title.as_str(), entry.created_by, entry.created_at), ("oat milk", a.author(), made_at));
+    assert_eq!(
+        (entry.title.as_str(), entry.created_by, entry.created_at),
+        ("oat milk", a.author(), made_at)
+    );
     assert_eq!(entry.modified_by, a.author());
 }
 
 #[test]
 fn a_retry_on_another_node_is_no_conflict() {
     let (mut a, mut b, _) = two_with("milk");
-    let add = Edit::Add(vec![NewEntry { tags: vec!["a".into()], ..with_id(EntryId(77), "bread") }]);
+    let add = Edit::Add(vec![NewEntry {
+        tags: vec!["a".into()],
+        ..with_id(EntryId(77), "bread")
+    }]);
     a.edit(&add);
     b.edit(&add);
     a.sync(&mut b);
-    assert_eq!((a.titles(), a.entry(EntryId(77)).conflicts), (vec!["milk".to_owned(), "bread".to_owned()], vec![]));
+    assert_eq!(
+        (a.titles(), a.entry(EntryId(77)).conflicts),
+        (vec!["milk".to_owned(), "bread".to_owned()], vec![])
+    );
 }
 
 #[test]
@@ -129,10 +173,19 @@ fn an_entry_made_again_apart_from_its_deletion_lives() {
 fn different_fields_do_not_conflict() {
     let (mut a, mut b, id) = two_with("milk");
     a.patch(id, title("oat milk"));
-    b.patch(id, EntryPatch { priority: Some(Some(Priority::High)), ..EntryPatch::default() });
+    b.patch(
+        id,
+        EntryPatch {
+            priority: Some(Some(Priority::High)),
+            ..EntryPatch::default()
+        },
+    );
     a.sync(&mut b);
     let entry = a.entry(id);
-    assert_eq!((entry.title.as_str(), entry.priority, entry.conflicts), ("oat milk", Some(Priority::High), vec![]));
+    assert_eq!(
+        (entry.title.as_str(), entry.priority, entry.conflicts),
+        ("oat milk", Some(Priority::High), vec![])
+    );
 }
 
 #[test]
@@ -146,7 +199,10 @@ fn two_values_of_a_field_conflict_until_somebody_writes_it_again() {
     // Also with the value that won already.
     a.patch(id, title(&entry.title));
     a.sync(&mut b);
-    assert_eq!((b.entry(id).title, b.entry(id).conflicts), (entry.title, vec![]));
+    assert_eq!(
+        (b.entry(id).title, b.entry(id).conflicts),
+        (entry.title, vec![])
+    );
 }
 
 #[test]
@@ -161,7 +217,10 @@ fn equal_values_do_not_conflict() {
 #[test]
 fn clearing_a_field_conflicts_with_writing_it() {
     let (mut a, mut b, id) = two_with("milk");
-    let due = |due| EntryPatch { due: Some(due), ..EntryPatch::default() };
+    let due = |due| EntryPatch {
+        due: Some(due),
+        ..EntryPatch::default()
+    };
     a.patch(id, due(Some(Due::Instant(1000))));
     b.pull(&a);
     a.patch(id, due(None));
@@ -177,9 +236,22 @@ fn two_that_tick_an_entry_agree_and_one_that_unticks_it_does_not() {
     b.at_ms += 5000;
     b.patch(id, done(true));
     a.sync(&mut b);
-    assert_eq!((a.entry(id).is_open(), a.entry(id).conflicts, a.document.open()), (false, vec![], 0));
+    assert_eq!(
+        (
+            a.entry(id).is_open(),
+            a.entry(id).conflicts,
+            a.document.open()
+        ),
+        (false, vec![], 0)
+    );
     a.patch(id, done(false));
-    b.patch(id, EntryPatch { done: Some(true), ..title("oat milk") });
+    b.patch(
+        id,
+        EntryPatch {
+            done: Some(true),
+            ..title("oat milk")
+        },
+    );
     a.sync(&mut b);
     assert_eq!(a.entry(id).conflicts, []);
     b.patch(id, done(true));
@@ -192,7 +264,10 @@ fn two_that_tick_an_entry_agree_and_one_that_unticks_it_does_not() {
     let done_at = a.entry(id).done_at;
     a.patch(id, done(done_at.is_some()));
     a.sync(&mut b);
-    assert_eq!((b.entry(id).done_at, b.entry(id).conflicts), (done_at, vec![]));
+    assert_eq!(
+        (b.entry(id).done_at, b.entry(id).conflicts),
+        (done_at, vec![])
+    );
 }
 
 #[test]
@@ -201,7 +276,10 @@ fn tags_added_apart_are_all_there() {
     a.patch(id, tags(&["home"]));
     b.patch(id, tags(&["work"]));
     a.sync(&mut b);
-    assert_eq!((a.entry(id).tags, a.entry(id).conflicts), (vec!["home".to_owned(), "work".to_owned()], vec![]));
+    assert_eq!(
+        (a.entry(id).tags, a.entry(id).conflicts),
+        (vec!["home".to_owned(), "work".to_owned()], vec![])
+    );
 }
 
 #[test]
@@ -213,10 +291,16 @@ fn a_tag_put_back_wins_over_its_removal_and_says_so() {
     b.patch(id, tags(&[]));
     b.patch(id, tags(&["home"]));
     a.sync(&mut b);
-    assert_eq!((a.entry(id).tags, a.entry(id).conflicts), (vec!["home".to_owned()], vec![Field::Tags]));
+    assert_eq!(
+        (a.entry(id).tags, a.entry(id).conflicts),
+        (vec!["home".to_owned()], vec![Field::Tags])
+    );
     a.patch(id, tags(&["home"]));
     a.sync(&mut b);
-    assert_eq!((b.entry(id).tags, b.entry(id).conflicts), (vec!["home".to_owned()], vec![]));
+    assert_eq!(
+        (b.entry(id).tags, b.entry(id).conflicts),
+        (vec!["home".to_owned()], vec![])
+    );
 }
 
 #[test]
@@ -224,11 +308,17 @@ fn two_moves_leave_the_entry_in_one_place() {
     let (mut a, mut b, id) = two_with("milk");
     let last = a.add("bread");
     b.pull(&a);
-    let to = |place| EntryPatch { place: Some(place), ..EntryPatch::default() };
+    let to = |place| EntryPatch {
+        place: Some(place),
+        ..EntryPatch::default()
+    };
     a.patch(last, to(Place::Before(id)));
     b.patch(last, to(Place::After(id)));
     a.sync(&mut b);
-    assert_eq!((a.document.total(), a.entry(last).conflicts), (2, vec![Field::Order]));
+    assert_eq!(
+        (a.document.total(), a.entry(last).conflicts),
+        (2, vec![Field::Order])
+    );
 }
 
 #[test]
@@ -241,7 +331,13 @@ fn maker_and_last_writer_are_the_same_everywhere() {
     b.patch(id, done(true));
     a.sync(&mut b);
     let entry = a.entry(id);
-    assert_eq!((entry.created_by.0.as_str(), entry.created_at), ("user@node1", made_at));
+    assert_eq!(
+        (entry.created_by.0.as_str(), entry.created_at),
+        ("user@node1", made_at)
+    );
     // A change's time is kept in whole seconds.
-    assert_eq!((entry.modified_by.0.as_str(), entry.modified_at), ("user@node2", b.at_ms / 1000 * 1000));
+    assert_eq!(
+        (entry.modified_by.0.as_str(), entry.modified_at),
+        ("user@node2", b.at_ms / 1000 * 1000)
+    );
 }

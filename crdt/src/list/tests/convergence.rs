@@ -41,7 +41,11 @@ enum Step {
 
 impl Node {
     fn new(number: u8) -> Self {
-        Self { replica: Replica::new(number), view: BTreeMap::new(), waiting: Vec::new() }
+        Self {
+            replica: Replica::new(number),
+            view: BTreeMap::new(),
+            waiting: Vec::new(),
+        }
     }
 
     /// Brings the view up to date as a store does.
@@ -56,7 +60,8 @@ impl Node {
     }
 
     fn edit(&mut self, edit: &Edit) {
-        // Refusals (an entry that is not there, or no longer) are part of the game; nothing may be left.
+        // Refusals (an entry that is not there, or no longer) are part of the game; nothing may be
+        // left.
         let before = self.replica.document.index.clone();
         match self.replica.try_edit(edit) {
             Ok(edited) => self.show(edited.touched),
@@ -67,7 +72,11 @@ impl Node {
 
     fn deliver(&mut self, changes: impl IntoIterator<Item = RawChange>) {
         let mut batch = std::mem::take(&mut self.waiting);
-        batch.extend(changes.into_iter().map(|change| judge(change.bytes).unwrap()));
+        batch.extend(
+            changes
+                .into_iter()
+                .map(|change| judge(change.bytes).unwrap()),
+        );
         let applied = self.replica.document.apply(batch).unwrap();
         assert!(applied.refused.is_empty(), "{:?}", applied.refused);
         self.show(applied.touched);
@@ -84,15 +93,27 @@ impl Node {
             Step::Add { id, before } => {
                 let id = id.map(|id| EntryId(u128::from(id)));
                 let place = before.map(|before| Place::Before(self.pick(before)));
-                self.edit(&Edit::Add(vec![NewEntry { id, place, title: "new".into(), tags: vec!["a".into()], ..NewEntry::default() }]));
+                self.edit(&Edit::Add(vec![NewEntry {
+                    id,
+                    place,
+                    title: "new".into(),
+                    tags: vec!["a".into()],
+                    ..NewEntry::default()
+                }]));
             }
-            Step::Patch { entry, mut patch, after } => {
+            Step::Patch {
+                entry,
+                mut patch,
+                after,
+            } => {
                 patch.place = after.map(|after| Place::After(self.pick(after)));
                 self.edit(&Edit::Patch(self.pick(entry), patch));
             }
             Step::Delete { entry } => self.edit(&Edit::Delete(self.pick(entry))),
             Step::DeleteAll => self.edit(&Edit::DeleteAll),
-            Step::Deliver { changes } if !everything.is_empty() => self.deliver(changes.iter().map(|index| index.get(everything).clone())),
+            Step::Deliver { changes } if !everything.is_empty() => {
+                self.deliver(changes.iter().map(|index| index.get(everything).clone()))
+            }
             Step::Deliver { .. } => {}
             Step::Restart { snapshot } => self.restart(snapshot, everything),
         }
@@ -105,8 +126,11 @@ impl Node {
         let again = if snapshot {
             Document::load(document.name().clone(), actor, Some(&document.save()), &[])
         } else {
-            let mut changes: Vec<Bytes> =
-                everything.iter().filter(|change| document.has(&change.hash)).map(|change| change.bytes.clone()).collect();
+            let mut changes: Vec<Bytes> = everything
+                .iter()
+                .filter(|change| document.has(&change.hash))
+                .map(|change| change.bytes.clone())
+                .collect();
             changes.sort_by_key(|change| start_op(change));
             Document::load(document.name().clone(), actor, None, &changes)
         };
@@ -121,26 +145,40 @@ impl Node {
         view.sort_by(|a, b| (&a.order, a.id).cmp(&(&b.order, b.id)));
         let document = &self.replica.document;
         assert_eq!(view, document.entries());
-        assert_eq!(document.open(), view.iter().filter(|entry| entry.is_open()).count() as u64);
+        assert_eq!(
+            document.open(),
+            view.iter().filter(|entry| entry.is_open()).count() as u64
+        );
         assert_eq!(document.sum(), document.vector().sum(document.id()));
     }
 }
 
 fn patches() -> impl Strategy<Value = EntryPatch> {
-    let tags = proptest::option::weighted(0.3, proptest::sample::subsequence(vec!["a", "b", "c"], 0..=3));
+    let tags = proptest::option::weighted(
+        0.3,
+        proptest::sample::subsequence(vec!["a", "b", "c"], 0..=3),
+    );
     let text = |text: &'static str| {
-        proptest::option::weighted(0.3, proptest::sample::select(vec![text.to_owned(), String::new(), "x".to_owned()]))
+        proptest::option::weighted(
+            0.3,
+            proptest::sample::select(vec![text.to_owned(), String::new(), "x".to_owned()]),
+        )
     };
-    (text("title"), proptest::option::weighted(0.4, any::<bool>()), tags, text("notes"), any::<Option<bool>>()).prop_map(
-        |(title, done, tags, notes, due)| EntryPatch {
+    (
+        text("title"),
+        proptest::option::weighted(0.4, any::<bool>()),
+        tags,
+        text("notes"),
+        any::<Option<bool>>(),
+    )
+        .prop_map(|(title, done, tags, notes, due)| EntryPatch {
             title,
             done,
             notes,
             tags: tags.map(|tags| tags.into_iter().map(str::to_owned).collect()),
             due: due.map(|due| due.then_some(crate::entry::Due::Instant(5))),
             ..EntryPatch::default()
-        },
-    )
+        })
 }
 
 fn steps() -> impl Strategy<Value = Vec<(usize, Step)>> {

@@ -6,7 +6,12 @@ use automerge::transaction::Transactable;
 /// All that an edit could leave behind.
 fn state(replica: &Replica) -> (Vec<u8>, index::Index, Vec<crate::id::ChangeHash>, u64) {
     let document = &replica.document;
-    (document.save(), document.index.clone(), document.heads(), document.sum())
+    (
+        document.save(),
+        document.index.clone(),
+        document.heads(),
+        document.sum(),
+    )
 }
 
 fn refused(replica: &mut Replica, edit: &Edit) -> EditRefusal {
@@ -17,7 +22,10 @@ fn refused(replica: &mut Replica, edit: &Edit) -> EditRefusal {
 }
 
 fn place(place: Place) -> EntryPatch {
-    EntryPatch { place: Some(place), ..EntryPatch::default() }
+    EntryPatch {
+        place: Some(place),
+        ..EntryPatch::default()
+    }
 }
 
 #[test]
@@ -51,8 +59,22 @@ fn an_entry_reads_as_it_was_written() {
         modified_by: a.author(),
         conflicts: vec![],
     };
-    assert_eq!(edited.touched, [Touched { id: EntryId(7), before: false, entry: Some(expected.clone()) }]);
-    assert_eq!((a.document.entry(EntryId(7)), a.document.total(), a.document.open()), (Some(expected), 1, 0));
+    assert_eq!(
+        edited.touched,
+        [Touched {
+            id: EntryId(7),
+            before: false,
+            entry: Some(expected.clone())
+        }]
+    );
+    assert_eq!(
+        (
+            a.document.entry(EntryId(7)),
+            a.document.total(),
+            a.document.open()
+        ),
+        (Some(expected), 1, 0)
+    );
 }
 
 #[test]
@@ -67,27 +89,54 @@ fn clearing_leaves_nothing() {
         ..done(true)
     };
     a.patch(id, set);
-    a.patch(id, EntryPatch { notes: Some(String::new()), assignee: Some(None), due: Some(None), ..done(false) });
+    a.patch(
+        id,
+        EntryPatch {
+            notes: Some(String::new()),
+            assignee: Some(None),
+            due: Some(None),
+            ..done(false)
+        },
+    );
     let entry = a.entry(id);
-    assert_eq!(Entry { modified_at: before.modified_at, ..entry }, before);
+    assert_eq!(
+        Entry {
+            modified_at: before.modified_at,
+            ..entry
+        },
+        before
+    );
 }
 
 #[test]
 fn a_retry_changes_nothing() {
     let mut a = Replica::new(1);
-    let add = Edit::Add(vec![with_id(EntryId(1), "milk"), with_id(EntryId(2), "bread")]);
+    let add = Edit::Add(vec![
+        with_id(EntryId(1), "milk"),
+        with_id(EntryId(2), "bread"),
+    ]);
     let first = a.edit(&add);
     let again = a.edit(&add);
-    assert_eq!((again.change, again.touched, again.results), (None, vec![], first.results));
+    assert_eq!(
+        (again.change, again.touched, again.results),
+        (None, vec![], first.results)
+    );
 }
 
 #[test]
 fn of_a_batch_only_what_is_not_there_is_added_in_one_change() {
     let mut a = Replica::new(1);
     a.edit(&Edit::Add(vec![with_id(EntryId(1), "milk")]));
-    let edited = a.edit(&Edit::Add(vec![with_id(EntryId(2), "bread"), with_id(EntryId(1), "other"), with_id(EntryId(2), "again")]));
+    let edited = a.edit(&Edit::Add(vec![
+        with_id(EntryId(2), "bread"),
+        with_id(EntryId(1), "other"),
+        with_id(EntryId(2), "again"),
+    ]));
     assert_eq!(edited.results, [EntryId(2), EntryId(1), EntryId(2)]);
-    assert_eq!((edited.touched.len(), a.titles(), a.changes.len()), (1, vec!["milk".to_owned(), "bread".to_owned()], 2));
+    assert_eq!(
+        (edited.touched.len(), a.titles(), a.changes.len()),
+        (1, vec!["milk".to_owned(), "bread".to_owned()], 2)
+    );
 }
 
 #[test]
@@ -104,8 +153,16 @@ fn drawn_ids_rise_within_a_batch() {
     let mut document = Document::new(ListName::new("l").unwrap(), Actor([1; 16]));
     let mut draws = [9, 3, 3, u128::MAX, 0].into_iter().chain(1000..);
     let batch = Edit::Add(vec![NewEntry::default(); 5]);
-    let edited = document.edit(&batch, &Author("a".into()), 1_790_000_000_000, &mut || draws.next().unwrap()).unwrap();
-    assert!(edited.results.is_sorted_by(|a, b| a < b), "{:?}", edited.results);
+    let edited = document
+        .edit(&batch, &Author("a".into()), 1_790_000_000_000, &mut || {
+            draws.next().unwrap()
+        })
+        .unwrap();
+    assert!(
+        edited.results.is_sorted_by(|a, b| a < b),
+        "{:?}",
+        edited.results
+    );
     let order: Vec<EntryId> = document.entries().iter().map(|entry| entry.id).collect();
     assert_eq!(order, edited.results);
 }
@@ -114,8 +171,16 @@ fn drawn_ids_rise_within_a_batch() {
 fn entries_go_where_they_are_told_to() {
     let mut a = Replica::new(1);
     let ids: Vec<EntryId> = ["1", "2", "3"].iter().map(|title| a.add(title)).collect();
-    let new = |title: &str, place| NewEntry { title: title.into(), place: Some(place), ..NewEntry::default() };
-    a.edit(&Edit::Add(vec![new("0", Place::Before(ids[0])), new("2a", Place::After(ids[1])), new("4", Place::After(ids[2]))]));
+    let new = |title: &str, place| NewEntry {
+        title: title.into(),
+        place: Some(place),
+        ..NewEntry::default()
+    };
+    a.edit(&Edit::Add(vec![
+        new("0", Place::Before(ids[0])),
+        new("2a", Place::After(ids[1])),
+        new("4", Place::After(ids[2])),
+    ]));
     assert_eq!(a.titles(), ["0", "1", "2", "2a", "3", "4"]);
     a.patch(ids[0], place(Place::After(ids[2])));
     assert_eq!(a.titles(), ["0", "2", "2a", "3", "1", "4"]);
@@ -126,7 +191,10 @@ fn entries_go_where_they_are_told_to() {
 #[test]
 fn a_batch_can_be_placed_relative_to_itself() {
     let mut a = Replica::new(1);
-    let before = NewEntry { place: Some(Place::Before(EntryId(1))), ..with_id(EntryId(2), "first") };
+    let before = NewEntry {
+        place: Some(Place::Before(EntryId(1))),
+        ..with_id(EntryId(2), "first")
+    };
     a.edit(&Edit::Add(vec![with_id(EntryId(1), "second"), before]));
     assert_eq!(a.titles(), ["first", "second"]);
 }
@@ -137,10 +205,19 @@ fn there_is_no_place_beside_what_is_not_there() {
     let (id, gone) = (a.add("milk"), a.add("bread"));
     a.edit(&Edit::Delete(gone));
     for beside in [id, gone, EntryId(9)] {
-        assert_eq!(refused(&mut a, &Edit::Patch(id, place(Place::After(beside)))), EditRefusal::NoPlace(beside));
+        assert_eq!(
+            refused(&mut a, &Edit::Patch(id, place(Place::After(beside)))),
+            EditRefusal::NoPlace(beside)
+        );
     }
-    let new = NewEntry { place: Some(Place::Before(gone)), ..NewEntry::default() };
-    assert_eq!(refused(&mut a, &Edit::Add(vec![with_id(EntryId(1), "x"), new])), EditRefusal::NoPlace(gone));
+    let new = NewEntry {
+        place: Some(Place::Before(gone)),
+        ..NewEntry::default()
+    };
+    assert_eq!(
+        refused(&mut a, &Edit::Add(vec![with_id(EntryId(1), "x"), new])),
+        EditRefusal::NoPlace(gone)
+    );
 }
 
 #[test]
@@ -149,7 +226,10 @@ fn what_is_not_there_cannot_be_edited() {
     let gone = a.add("milk");
     a.edit(&Edit::Delete(gone));
     for id in [gone, EntryId(9)] {
-        assert_eq!(refused(&mut a, &Edit::Patch(id, title("x"))), EditRefusal::NoEntry(id));
+        assert_eq!(
+            refused(&mut a, &Edit::Patch(id, title("x"))),
+            EditRefusal::NoEntry(id)
+        );
         assert_eq!(refused(&mut a, &Edit::Delete(id)), EditRefusal::NoEntry(id));
     }
 }
@@ -178,24 +258,45 @@ fn a_second_tick_keeps_the_time_of_the_first() {
 fn a_change_that_peers_would_refuse_leaves_nothing() {
     let mut a = Replica::new(1);
     a.add("milk");
-    let long = NewEntry { notes: "n".repeat(1 << 20), ..NewEntry::default() };
-    assert!(matches!(refused(&mut a, &Edit::Add(vec![long; 5])), EditRefusal::TooLarge(_)));
-    assert!(matches!(refused_by(&mut a, &"x".repeat(5000)), EditRefusal::TooLarge(_)));
+    let long = NewEntry {
+        notes: "n".repeat(1 << 20),
+        ..NewEntry::default()
+    };
+    assert!(matches!(
+        refused(&mut a, &Edit::Add(vec![long; 5])),
+        EditRefusal::TooLarge(_)
+    ));
+    assert!(matches!(
+        refused_by(&mut a, &"x".repeat(5000)),
+        EditRefusal::TooLarge(_)
+    ));
     a.add("bread");
     judge(a.changes[1].bytes.clone()).unwrap();
 }
 
 fn refused_by(replica: &mut Replica, author: &str) -> EditRefusal {
     let add = Edit::Add(vec![NewEntry::default()]);
-    replica.document.edit(&add, &Author(author.into()), 0, &mut || 1).unwrap_err()
+    replica
+        .document
+        .edit(&add, &Author(author.into()), 0, &mut || 1)
+        .unwrap_err()
 }
 
 #[test]
 fn the_largest_changes_are_let_pass_by_the_judge() {
     let mut a = Replica::new(1);
-    let long = NewEntry { title: "t".repeat(4096), notes: "n".repeat(65_536), tags: vec!["a".repeat(64); 64], ..NewEntry::default() };
+    let long = NewEntry {
+        title: "t".repeat(4096),
+        notes: "n".repeat(65_536),
+        tags: vec!["a".repeat(64); 64],
+        ..NewEntry::default()
+    };
     a.edit(&Edit::Add(vec![long; 59]));
-    assert!(a.changes[0].bytes.len() > MAX_CHANGE_BYTES - (200 << 10), "{}", a.changes[0].bytes.len());
+    assert!(
+        a.changes[0].bytes.len() > MAX_CHANGE_BYTES - (200 << 10),
+        "{}",
+        a.changes[0].bytes.len()
+    );
     judge(a.changes[0].bytes.clone()).unwrap();
 }
 
@@ -205,7 +306,10 @@ fn a_new_actor_counts_from_one() {
     a.add("milk");
     a.document.set_actor(Actor([5; 16]));
     a.add("bread");
-    assert_eq!((a.changes[1].id.actor, a.changes[1].id.seq), (Actor([5; 16]), 1));
+    assert_eq!(
+        (a.changes[1].id.actor, a.changes[1].id.seq),
+        (Actor([5; 16]), 1)
+    );
     let mut b = Replica::new(2);
     b.pull(&a);
     assert_same(&a.document, &b.document);
@@ -226,11 +330,19 @@ fn a_list_can_be_read_as_it_was() {
 #[test]
 fn what_is_no_list_does_not_load() {
     let load = |snapshot: &[u8], changes: &[bytes::Bytes]| {
-        Document::load(ListName::new("l").unwrap(), Actor([1; 16]), Some(snapshot), changes).unwrap_err()
+        Document::load(
+            ListName::new("l").unwrap(),
+            Actor([1; 16]),
+            Some(snapshot),
+            changes,
+        )
+        .unwrap_err()
     };
     let mut other = automerge::Automerge::new().with_actor(automerge::ActorId::from([9; 16]));
     let mut transaction = other.transaction();
-    transaction.put_object(automerge::ROOT, genesis::KEY, automerge::ObjType::Map).unwrap();
+    transaction
+        .put_object(automerge::ROOT, genesis::KEY, automerge::ObjType::Map)
+        .unwrap();
     transaction.commit();
     assert_eq!(load(&other.save(), &[]), LoadError::Genesis);
     assert!(matches!(load(b"rubbish", &[]), LoadError::Automerge(_)));
@@ -239,5 +351,8 @@ fn what_is_no_list_does_not_load() {
     let snapshot = a.document.save();
     a.add("milk");
     a.add("bread");
-    assert_eq!(load(&snapshot, &[a.changes[1].bytes.clone()]), LoadError::Incomplete(1));
+    assert_eq!(
+        load(&snapshot, &[a.changes[1].bytes.clone()]),
+        LoadError::Incomplete(1)
+    );
 }

@@ -12,7 +12,10 @@ fn checked(change: &RawChange) -> CheckedChange {
 fn altered(change: &RawChange, alter: impl FnOnce(&mut ExpandedChange)) -> CheckedChange {
     let mut expanded = checked(change).change.decode();
     alter(&mut expanded);
-    judge(Bytes::copy_from_slice(automerge::Change::from(expanded).raw_bytes())).unwrap()
+    judge(Bytes::copy_from_slice(
+        automerge::Change::from(expanded).raw_bytes(),
+    ))
+    .unwrap()
 }
 
 #[test]
@@ -21,9 +24,22 @@ fn a_change_tells_what_its_writer_put_in() {
     a.add("milk");
     a.add("bread");
     let (first, second) = (checked(&a.changes[0]), checked(&a.changes[1]));
-    assert_eq!((first.id(), first.hash(), first.deps()), (a.changes[0].id, a.changes[0].hash, [genesis::HASH].as_slice()));
-    assert_eq!((second.author(), second.at_ms()), (a.author(), a.at_ms / 1000 * 1000));
-    assert_eq!((second.deps(), start_op(second.bytes())), ([first.hash()].as_slice(), Some(second.start_op())));
+    assert_eq!(
+        (first.id(), first.hash(), first.deps()),
+        (
+            a.changes[0].id,
+            a.changes[0].hash,
+            [genesis::HASH].as_slice()
+        )
+    );
+    assert_eq!(
+        (second.author(), second.at_ms()),
+        (a.author(), a.at_ms / 1000 * 1000)
+    );
+    assert_eq!(
+        (second.deps(), start_op(second.bytes())),
+        ([first.hash()].as_slice(), Some(second.start_op()))
+    );
     assert_eq!((first.start_op(), start_op(b"rubbish")), (2, None));
 }
 
@@ -33,7 +49,14 @@ fn a_change_without_its_dependencies_is_handed_back_until_they_are_there() {
     a.add("milk");
     a.add("bread");
     let applied = b.document.apply(vec![checked(&a.changes[1])]).unwrap();
-    assert_eq!((applied.orphans.len(), applied.changes.len(), b.document.total()), (1, 0, 0));
+    assert_eq!(
+        (
+            applied.orphans.len(),
+            applied.changes.len(),
+            b.document.total()
+        ),
+        (1, 0, 0)
+    );
     let mut batch = applied.orphans;
     batch.push(checked(&a.changes[0]));
     let applied = b.document.apply(batch).unwrap();
@@ -45,8 +68,18 @@ fn a_change_without_its_dependencies_is_handed_back_until_they_are_there() {
 fn what_is_there_already_is_counted_and_skipped() {
     let (mut a, _, _) = two_with("milk");
     let own = a.changes.clone();
-    let applied = a.document.apply(vec![checked(&own[0]), checked(&own[0])]).unwrap();
-    assert_eq!((applied.duplicates, applied.changes.len(), applied.touched.len()), (2, 0, 0));
+    let applied = a
+        .document
+        .apply(vec![checked(&own[0]), checked(&own[0])])
+        .unwrap();
+    assert_eq!(
+        (
+            applied.duplicates,
+            applied.changes.len(),
+            applied.touched.len()
+        ),
+        (2, 0, 0)
+    );
 }
 
 #[test]
@@ -63,7 +96,10 @@ fn a_change_is_had_once_it_is_applied() {
 fn a_change_that_skips_its_actors_numbers_is_refused() {
     let (mut a, mut b) = (Replica::new(1), Replica::new(2));
     a.add("milk");
-    let applied = b.document.apply(vec![altered(&a.changes[0], |change| change.seq = 3)]).unwrap();
+    let applied = b
+        .document
+        .apply(vec![altered(&a.changes[0], |change| change.seq = 3)])
+        .unwrap();
     assert_eq!(applied.refused[0].1, Fault::Gap { seq: 3 });
 }
 
@@ -79,7 +115,14 @@ fn operations_that_are_not_numbered_above_what_they_depend_on_are_refused() {
         let applied = a.document.apply(vec![number(start_op)]).unwrap();
         assert_eq!(applied.refused[0].1, Fault::Numbering { start_op, after });
     }
-    assert_eq!(a.document.apply(vec![number(after + 100)]).unwrap().changes.len(), 1);
+    assert_eq!(
+        a.document
+            .apply(vec![number(after + 100)])
+            .unwrap()
+            .changes
+            .len(),
+        1
+    );
 }
 
 /// Moves a change's operations to other numbers, with what they say of each other.
@@ -105,7 +148,10 @@ fn a_change_that_overwrites_what_is_not_there_is_named() {
         let actor = change.actor_id.clone();
         change.operations[0].pred = vec![automerge::legacy::OpId::new(1000, &actor)].into();
     });
-    assert_eq!(b.document.apply(vec![spoilt.clone()]).unwrap_err(), ApplyError::Altered(spoilt.id()));
+    assert_eq!(
+        b.document.apply(vec![spoilt.clone()]).unwrap_err(),
+        ApplyError::Altered(spoilt.id())
+    );
 }
 
 #[test]
@@ -114,10 +160,14 @@ fn a_change_to_an_object_that_is_not_there_is_refused() {
     a.patch(id, title("oat milk"));
     let spoilt = altered(&a.changes[1], |change| {
         let actor = change.actor_id.clone();
-        change.operations[0].obj = automerge::legacy::ObjectId::Id(automerge::legacy::OpId::new(1000, &actor));
+        change.operations[0].obj =
+            automerge::legacy::ObjectId::Id(automerge::legacy::OpId::new(1000, &actor));
     });
     let applied = b.document.apply(vec![spoilt]).unwrap();
-    assert_eq!(applied.refused[0].1, Fault::Shape("writes to an object that is not there"));
+    assert_eq!(
+        applied.refused[0].1,
+        Fault::Shape("writes to an object that is not there")
+    );
 }
 
 #[test]
@@ -125,8 +175,15 @@ fn a_change_that_names_an_unknown_actor_is_refused() {
     let (mut a, mut b, id) = two_with("milk");
     a.patch(id, title("oat milk"));
     let spoilt = altered(&a.changes[1], |change| {
-        change.operations[0].pred = vec![automerge::legacy::OpId::new(3, &automerge::ActorId::from([8; 16]))].into();
+        change.operations[0].pred = vec![automerge::legacy::OpId::new(
+            3,
+            &automerge::ActorId::from([8; 16]),
+        )]
+        .into();
     });
     let applied = b.document.apply(vec![spoilt]).unwrap();
-    assert_eq!(applied.refused[0].1, Fault::Shape("names an actor that is not there"));
+    assert_eq!(
+        applied.refused[0].1,
+        Fault::Shape("names an actor that is not there")
+    );
 }

@@ -34,7 +34,12 @@ impl Mutation {
         if body.is_empty() {
             return;
         }
-        let (Self::Flip(at, _) | Self::Set(at, _) | Self::Insert(at, _) | Self::Remove(at) | Self::Truncate(at) | Self::Huge(at, _)) = self;
+        let (Self::Flip(at, _)
+        | Self::Set(at, _)
+        | Self::Insert(at, _)
+        | Self::Remove(at)
+        | Self::Truncate(at)
+        | Self::Huge(at, _)) = self;
         let at = at.index(body.len());
         match self {
             Self::Flip(_, bit) => body[at] ^= 1 << bit,
@@ -44,7 +49,10 @@ impl Mutation {
             Self::Truncate(_) => body.truncate(at),
             Self::Huge(_, length) => {
                 let huge = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f];
-                body.iter_mut().skip(at).zip(&huge[7 - length..]).for_each(|(to, from)| *to = *from);
+                body.iter_mut()
+                    .skip(at)
+                    .zip(&huge[7 - length..])
+                    .for_each(|(to, from)| *to = *from);
             }
         }
     }
@@ -52,7 +60,11 @@ impl Mutation {
 
 /// The part of a chunk after its length.
 fn body(chunk: &[u8]) -> Vec<u8> {
-    let length = chunk[9..].iter().take_while(|byte| **byte & 0x80 != 0).count() + 1;
+    let length = chunk[9..]
+        .iter()
+        .take_while(|byte| **byte & 0x80 != 0)
+        .count()
+        + 1;
     chunk[9 + length..].to_vec()
 }
 
@@ -70,7 +82,9 @@ fn frame(body: &[u8]) -> Bytes {
     }
     hashed.extend(body);
     let checksum = Sha256::digest(&hashed);
-    [&[0x85, 0x6f, 0x4a, 0x83], &checksum[..4], &hashed].concat().into()
+    [&[0x85, 0x6f, 0x4a, 0x83], &checksum[..4], &hashed]
+        .concat()
+        .into()
 }
 
 /// A replica with some history, and changes that another one made on top of it.
@@ -80,14 +94,35 @@ fn scene() -> (Replica, Vec<RawChange>) {
     b.pull(&a);
     let known = b.changes.len();
     b.add("eggs");
-    b.patch(id, EntryPatch { tags: Some(vec!["home".into()]), done: Some(true), ..title("oat milk") });
-    b.patch(id, EntryPatch { tags: Some(vec![]), done: Some(false), notes: Some("two".into()), ..EntryPatch::default() });
+    b.patch(
+        id,
+        EntryPatch {
+            tags: Some(vec!["home".into()]),
+            done: Some(true),
+            ..title("oat milk")
+        },
+    );
+    b.patch(
+        id,
+        EntryPatch {
+            tags: Some(vec![]),
+            done: Some(false),
+            notes: Some("two".into()),
+            ..EntryPatch::default()
+        },
+    );
     b.edit(&Edit::Delete(other));
     let text = super::javascript::text_edit(&b.document, id, "a text");
-    b.document.apply(vec![judge(text.clone()).unwrap()]).unwrap();
+    b.document
+        .apply(vec![judge(text.clone()).unwrap()])
+        .unwrap();
     let checked = judge(text.clone()).unwrap();
     let mut changes = b.changes.split_off(known);
-    changes.push(RawChange { id: checked.id(), hash: checked.hash(), bytes: text });
+    changes.push(RawChange {
+        id: checked.id(),
+        hash: checked.hash(),
+        bytes: text,
+    });
     (a, changes)
 }
 
@@ -126,9 +161,15 @@ fn a_change_that_expands_to_too_many_operations_is_refused_unexpanded() {
     a.add("milk");
     let chunk = body(&a.changes[0].bytes);
     // The action column: make a map (0), then puts (1). A run of 2^40 puts takes a few bytes.
-    let columns = chunk.windows(4).position(|bytes| bytes == [0x7f, 0, 4, 1]).unwrap();
+    let columns = chunk
+        .windows(4)
+        .position(|bytes| bytes == [0x7f, 0, 4, 1])
+        .unwrap();
     let mut bomb = chunk.clone();
-    bomb.splice(columns + 2..columns + 3, [0xff, 0xff, 0xff, 0xff, 0xff, 0x1f]);
+    bomb.splice(
+        columns + 2..columns + 3,
+        [0xff, 0xff, 0xff, 0xff, 0xff, 0x1f],
+    );
     let length = chunk.windows(2).position(|bytes| bytes == [66, 4]).unwrap() + 1;
     bomb[length] += 5;
     assert_eq!(judge(frame(&bomb)).unwrap_err(), Fault::Operations);
@@ -141,7 +182,10 @@ fn a_change_that_is_too_large_or_not_intact_is_refused() {
     let mut flipped = a.changes[0].bytes.to_vec();
     *flipped.last_mut().unwrap() ^= 1;
     assert_eq!(judge(flipped.into()).unwrap_err(), Fault::Checksum);
-    assert_eq!(judge(vec![0; MAX_CHANGE_BYTES + 1].into()).unwrap_err(), Fault::Bytes);
+    assert_eq!(
+        judge(vec![0; MAX_CHANGE_BYTES + 1].into()).unwrap_err(),
+        Fault::Bytes
+    );
 }
 
 #[test]
@@ -151,6 +195,9 @@ fn the_same_number_of_an_actor_cannot_name_two_changes() {
     b.at_ms += 60_000;
     b.add("bread");
     let applied = a.pull(&b);
-    assert!(matches!(applied.refused.as_slice(), [(_, Fault::Forked)]), "{applied:?}");
+    assert!(
+        matches!(applied.refused.as_slice(), [(_, Fault::Forked)]),
+        "{applied:?}"
+    );
     assert_eq!(a.titles(), ["milk"]);
 }

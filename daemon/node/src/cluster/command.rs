@@ -15,10 +15,19 @@ impl Cluster {
     pub(super) fn request(&mut self, id: RequestId, command: Command) {
         match command {
             Command::Shutdown => self.shut_down(id),
-            Command::Join(_) | Command::Forget(_) | Command::Leave | Command::Registry(_) if self.phase != Phase::Up => {
+            Command::Join(_) | Command::Forget(_) | Command::Leave | Command::Registry(_)
+                if self.phase != Phase::Up =>
+            {
                 self.request_early_or_late(id, command);
             }
-            Command::Join(addresses) => self.joins.begin(&mut self.edge, &mut self.links, &self.viewer, &self.roster, id, addresses),
+            Command::Join(addresses) => self.joins.begin(
+                &mut self.edge,
+                &mut self.links,
+                &self.viewer,
+                &self.roster,
+                id,
+                addresses,
+            ),
             Command::Forget(text) => self.forget(id, &text),
             Command::Leave => self.change(id, self.me.id, Standing::Left),
             Command::Registry(command) => self.registry.ask(&mut self.edge, id, command),
@@ -54,8 +63,14 @@ impl Cluster {
     }
 
     fn forget(&mut self, id: RequestId, text: &str) {
-        let Some(node) = self.find(text) else { return self.reply(id, Err(Refusal::Unknown(text.to_owned()))) };
-        let name = self.roster.roster().get(node).map(|line| line.profile.name.clone());
+        let Some(node) = self.find(text) else {
+            return self.reply(id, Err(Refusal::Unknown(text.to_owned())));
+        };
+        let name = self
+            .roster
+            .roster()
+            .get(node)
+            .map(|line| line.profile.name.clone());
         match name {
             Some(name) if self.is_here(node) => self.reply(id, Err(Refusal::Reachable(name))),
             Some(_) => self.change(id, node, Standing::Forgotten),
@@ -64,22 +79,40 @@ impl Cluster {
     }
 
     fn is_here(&self, node: NodeId) -> bool {
-        node == self.me.id || self.viewer.state(node).is_some_and(MemberState::is_reachable)
+        node == self.me.id
+            || self
+                .viewer
+                .state(node)
+                .is_some_and(MemberState::is_reachable)
     }
 
     /// A node on the roster by its id or name; of several with one name, one that is not reachable.
     fn find(&self, text: &str) -> Option<NodeId> {
-        let listed = || self.roster.roster().iter().filter(|(_, line)| line.standing != Standing::Forgotten);
+        let listed = || {
+            self.roster
+                .roster()
+                .iter()
+                .filter(|(_, line)| line.standing != Standing::Forgotten)
+        };
         if let Ok(node) = text.parse::<NodeId>() {
-            return listed().map(|(listed, _)| listed).find(|listed| *listed == node);
+            return listed()
+                .map(|(listed, _)| listed)
+                .find(|listed| *listed == node);
         }
-        let named = listed().filter(|(_, line)| line.profile.name.as_str() == text).map(|(node, _)| node);
+        let named = listed()
+            .filter(|(_, line)| line.profile.name.as_str() == text)
+            .map(|(node, _)| node);
         named.min_by_key(|node| self.is_here(*node))
     }
 
     /// Begins a change of the roster; it is made and answered when it is on disk.
     fn change(&mut self, request: RequestId, node: NodeId, standing: Standing) {
-        let change = Pending { request, node, run: self.roster.run(node), standing };
+        let change = Pending {
+            request,
+            node,
+            run: self.roster.run(node),
+            standing,
+        };
         if !self.keeper.change(change) {
             self.reply(request, Err(Refusal::Write(WriteError::Failed)));
         }
@@ -90,7 +123,9 @@ impl Cluster {
         if let Err(error) = result {
             return self.reply(change.request, Err(Refusal::Write(error)));
         }
-        if change.applies_to(self.roster.roster()) && self.roster.set_standing(change.node, change.standing) {
+        if change.applies_to(self.roster.roster())
+            && self.roster.set_standing(change.node, change.standing)
+        {
             self.changed = true;
             self.tell_line(change.node);
             self.forget_in_swim(change.node);

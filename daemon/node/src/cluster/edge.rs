@@ -10,7 +10,8 @@ use crdt::id::NodeId;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// All deadlines of the machine. The derived order decides ties: SWIM first, and there foca's own order.
+/// All deadlines of the machine. The derived order decides ties: SWIM first, and there foca's own
+/// order.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Timer {
     /// One of foca's.
@@ -48,7 +49,12 @@ pub(super) struct Edge {
 
 impl Edge {
     pub(super) fn new(now: Now) -> Self {
-        Self { now, timers: Timers::default(), outputs: VecDeque::new(), stats: Stats::default() }
+        Self {
+            now,
+            timers: Timers::default(),
+            outputs: VecDeque::new(),
+            stats: Stats::default(),
+        }
     }
 
     pub(super) fn instant(&self) -> Instant {
@@ -64,16 +70,28 @@ impl Edge {
     }
 
     pub(super) fn send(&mut self, conn: ConnId, bytes: Bytes) {
-        self.put(Output::Send { conn, channel: Channel::Cluster, bytes });
+        self.put(Output::Send {
+            conn,
+            channel: Channel::Cluster,
+            bytes,
+        });
     }
 
     /// Sends a message of the registry.
     pub(super) fn tell(&mut self, conn: ConnId, bytes: Bytes) {
-        self.put(Output::Send { conn, channel: Channel::Registry, bytes });
+        self.put(Output::Send {
+            conn,
+            channel: Channel::Registry,
+            bytes,
+        });
     }
 
     pub(super) fn close(&mut self, conn: ConnId, reason: CloseReason) {
-        tracing::debug!(conn = conn.0, reason = reason.as_str(), "closes a connection");
+        tracing::debug!(
+            conn = conn.0,
+            reason = reason.as_str(),
+            "closes a connection"
+        );
         self.put(Output::Close { conn, reason });
     }
 }

@@ -1,4 +1,5 @@
-//! Going: what a node does when it goes, and what is remembered of those that said they will be back.
+//! Going: what a node does when it goes, and what is remembered of those that said they will be
+//! back.
 
 use super::edge::{Edge, Timer};
 use super::io::{Output, StopReason};
@@ -16,7 +17,8 @@ const GRACE: Duration = Duration::from_secs(60);
 const LEAVE_AFTER: Duration = Duration::from_millis(100);
 /// From the farewell to the end, when the node will be back.
 const RESTART_STOP: Duration = Duration::from_millis(200);
-/// From the farewell to the end, when it left: time for `left` to reach those with a slow connection.
+/// From the farewell to the end, when it left: time for `left` to reach those with a slow
+/// connection.
 const LEFT_STOP: Duration = Duration::from_secs(1);
 
 /// Says goodbye to everybody; from here on nothing that others say matters.
@@ -52,6 +54,7 @@ impl Absences {
 
     pub(super) fn expire(&mut self, edge: &Edge, node: NodeId) {
         let now = edge.instant();
-        self.0.retain(|other, (_, until)| *other != node || *until > now);
+        self.0
+            .retain(|other, (_, until)| *other != node || *until > now);
     }
 }

@@ -18,39 +18,84 @@ fn v4() -> SocketAddr {
 
 fn profile() -> Profile {
     let tags = vec!["hall=2".to_owned(), "rack=7".to_owned()];
-    Profile { name: NodeName::new("alpha").unwrap(), address: v4(), version: "0.1.0".to_owned(), tags }
+    Profile {
+        name: NodeName::new("alpha").unwrap(),
+        address: v4(),
+        version: "0.1.0".to_owned(),
+        tags,
+    }
 }
 
 fn line(standing: Standing) -> RosterEntry {
-    RosterEntry { run: 3, standing, profile: profile() }
+    RosterEntry {
+        run: 3,
+        standing,
+        profile: profile(),
+    }
 }
 
 fn identity() -> Identity {
-    Identity { node: NODE, addr: "[fd00::7]:6878".parse().unwrap(), generation: (3 << 32) | 2 }
+    Identity {
+        node: NODE,
+        addr: "[fd00::7]:6878".parse().unwrap(),
+        generation: (3 << 32) | 2,
+    }
 }
 
 #[test]
 fn messages_are_what_they_were() {
-    let lines = [Standing::Member, Standing::Left, Standing::Forgotten].map(|standing| (NODE, line(standing))).to_vec();
-    let members = [State::Alive, State::Suspect, State::Down].map(|state| Member::new(identity(), 5, state)).to_vec();
+    let lines = [Standing::Member, Standing::Left, Standing::Forgotten]
+        .map(|standing| (NODE, line(standing)))
+        .to_vec();
+    let members = [State::Alive, State::Suspect, State::Down]
+        .map(|state| Member::new(identity(), 5, state))
+        .to_vec();
     let samples = vec![
-        ("hello", Message::Hello(Hello { generation: 3 << 32, nonce: [9; 16], profile: profile() })),
+        (
+            "hello",
+            Message::Hello(Hello {
+                generation: 3 << 32,
+                nonce: [9; 16],
+                profile: profile(),
+            }),
+        ),
         ("above", Message::Above { run: 4 }),
         ("taken", Message::Taken { address: v4() }),
-        ("name-taken", Message::NameTaken { bearer: NODE, address: v4() }),
+        (
+            "name-taken",
+            Message::NameTaken {
+                bearer: NODE,
+                address: v4(),
+            },
+        ),
         ("challenge", Message::Challenge),
         ("present", Message::Present),
         ("members", Message::Members(members)),
-        ("roster", Message::Roster { lines, answer: true }),
+        (
+            "roster",
+            Message::Roster {
+                lines,
+                answer: true,
+            },
+        ),
         ("roster-hash", Message::RosterHash(0x0123_4567_89ab_cdef)),
         ("ask", Message::Ask),
         ("goodbye", Message::Goodbye { restart: true }),
         #[cfg(feature = "next-protocol")]
         ("next", Message::Next(NODE)),
     ];
-    covers::<Message>("cluster", 0, samples.iter().map(|(_, message)| message.bytes().to_vec()));
+    covers::<Message>(
+        "cluster",
+        0,
+        samples.iter().map(|(_, message)| message.bytes().to_vec()),
+    );
     #[cfg(not(feature = "next-protocol"))]
-    check("cluster", samples, |message| message.bytes().to_vec(), |bytes| Message::read(bytes).ok());
+    check(
+        "cluster",
+        samples,
+        |message| message.bytes().to_vec(),
+        |bytes| Message::read(bytes).ok(),
+    );
 }
 
 #[test]
@@ -58,5 +103,10 @@ fn the_kept_state_is_what_it_was() {
     let mut roster = Roster::default();
     roster.merge_entry(NODE, line(Standing::Member));
     let read = |bytes: &[u8]| Kept::read(&Bytes::copy_from_slice(bytes));
-    check("kept", vec![("kept", Kept::new(7, roster))], |kept| kept.clone().bytes().to_vec(), read);
+    check(
+        "kept",
+        vec![("kept", Kept::new(7, roster))],
+        |kept| kept.clone().bytes().to_vec(),
+        read,
+    );
 }

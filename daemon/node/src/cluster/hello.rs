@@ -1,10 +1,11 @@
 //! Whether the peer of a new connection is who it says, or another daemon with the same identity.
 //!
-//! Each start of a daemon draws a nonce, and counts a run that its disk keeps. Two daemons with one identity differ in
-//! the nonce, whatever their runs. When a hello comes while a connection of another nonce is open, the older one is
-//! challenged: a copy of a running node's data directory is found out by the answer of the original. No answer means
-//! that the older process is dead and its connection not yet closed, as after a crash: then the runs decide. One
-//! that is not above all that was seen is a restored directory, and is told to go above it.
+//! Each start of a daemon draws a nonce, and counts a run that its disk keeps. Two daemons with one
+//! identity differ in the nonce, whatever their runs. When a hello comes while a connection of
+//! another nonce is open, the older one is challenged: a copy of a running node's data directory is
+//! found out by the answer of the original. No answer means that the older process is dead and its
+//! connection not yet closed, as after a crash: then the runs decide. One that is not above all
+//! that was seen is a restored directory, and is told to go above it.
 
 use super::edge::{Edge, Timer};
 use super::links::Links;
@@ -44,8 +45,15 @@ pub(super) struct Hellos {
 }
 
 impl Hellos {
-    /// Judges the hello that `conn` has brought; `rostered` is the run that the roster has of that node.
-    pub(super) fn judge(&mut self, edge: &mut Edge, links: &Links, conn: ConnId, rostered: u64) -> Option<Judgement> {
+    /// Judges the hello that `conn` has brought; `rostered` is the run that the roster has of that
+    /// node.
+    pub(super) fn judge(
+        &mut self,
+        edge: &mut Edge,
+        links: &Links,
+        conn: ConnId,
+        rostered: u64,
+    ) -> Option<Judgement> {
         let link = links.get(conn)?;
         let hello = link.hello.as_ref()?;
         if let Some(older) = rival(links, conn, link.peer.id, hello.nonce) {
@@ -62,22 +70,38 @@ impl Hellos {
         let known = self.starts.get(&node).copied();
         let seen = known.map_or(0, |start| start.run).max(rostered);
         let itself = known.is_some_and(|start| start.nonce == hello.nonce && start.run >= rostered);
-        // The roster tells no nonce: an equal run is the same start, unless another start of that run was seen.
-        let fits = hello.run() > seen || (hello.run() == seen && known.is_none_or(|start| start.run < seen));
+        // The roster tells no nonce: an equal run is the same start, unless another start of that
+        // run was seen.
+        let fits = hello.run() > seen
+            || (hello.run() == seen && known.is_none_or(|start| start.run < seen));
         if !itself && !fits {
             return Judgement::Above(seen);
         }
         if known.is_none_or(|start| start.run <= hello.run()) {
-            self.starts.insert(node, Start { run: hello.run(), nonce: hello.nonce });
+            self.starts.insert(
+                node,
+                Start {
+                    run: hello.run(),
+                    nonce: hello.nonce,
+                },
+            );
         }
         Judgement::Accept
     }
 
     /// The challenged process lives: the newcomers that it was challenged for, and its address.
     pub(super) fn present(&mut self, links: &Links, older: ConnId) -> Vec<(ConnId, SocketAddr)> {
-        let Some(link) = links.get(older) else { return Vec::new() };
-        let address = link.hello.as_ref().map_or(link.remote, |hello| hello.profile.address);
-        self.waiting_for(older).into_iter().map(|newcomer| (newcomer, address)).collect()
+        let Some(link) = links.get(older) else {
+            return Vec::new();
+        };
+        let address = link
+            .hello
+            .as_ref()
+            .map_or(link.remote, |hello| hello.profile.address);
+        self.waiting_for(older)
+            .into_iter()
+            .map(|newcomer| (newcomer, address))
+            .collect()
     }
 
     /// A connection is closed: the newcomers that need not wait for it any more.
@@ -92,7 +116,12 @@ impl Hellos {
     }
 
     fn waiting_for(&mut self, older: ConnId) -> Vec<ConnId> {
-        let waiting: Vec<ConnId> = self.challenges.iter().filter(|(_, o)| **o == older).map(|(newcomer, _)| *newcomer).collect();
+        let waiting: Vec<ConnId> = self
+            .challenges
+            .iter()
+            .filter(|(_, o)| **o == older)
+            .map(|(newcomer, _)| *newcomer)
+            .collect();
         for newcomer in &waiting {
             self.challenges.remove(newcomer);
         }
@@ -102,6 +131,15 @@ impl Hellos {
 
 /// An accepted connection of the same node and another start.
 fn rival(links: &Links, conn: ConnId, node: NodeId, nonce: Nonce) -> Option<ConnId> {
-    let other = |link: &super::links::Link| link.accepted && link.hello.as_ref().is_some_and(|hello| hello.nonce != nonce);
-    links.of(node).find(|(id, link)| *id != conn && other(link)).map(|(id, _)| id)
+    let other = |link: &super::links::Link| {
+        link.accepted
+            && link
+                .hello
+                .as_ref()
+                .is_some_and(|hello| hello.nonce != nonce)
+    };
+    links
+        .of(node)
+        .find(|(id, link)| *id != conn && other(link))
+        .map(|(id, _)| id)
 }

@@ -2,7 +2,9 @@
 
 use super::registry;
 use crate::time::Wall;
-use crate::wire::{Channel, CloseReason, ConnId, DialId, Peer, Protocol, RequestId, WriteError, WriteId};
+use crate::wire::{
+    Channel, CloseReason, ConnId, DialId, Peer, Protocol, RequestId, WriteError, WriteId,
+};
 use bytes::Bytes;
 use crdt::id::NodeId;
 use crdt::name::NodeName;
@@ -32,7 +34,8 @@ pub struct Settings {
 /// Where to dial.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Target {
-    /// A `host:port` that a person gave: resolved at each attempt, anybody of the cluster may answer.
+    /// A `host:port` that a person gave: resolved at each attempt, anybody of the cluster may
+    /// answer.
     Named(String),
     /// The known address of a known node; nobody else may answer.
     Node(NodeId, SocketAddr),
@@ -291,8 +294,8 @@ impl MemberState {
     }
 }
 
-/// How much of the roster a node reaches. Two sides may both say `Majority` if members joined or were forgotten
-/// while apart: it is a view, no lock.
+/// How much of the roster a node reaches. Two sides may both say `Majority` if members joined or
+/// were forgotten while apart: it is a view, no lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Verdict {
     /// All of it (also alone on the roster).
@@ -325,7 +328,8 @@ impl Verdict {
 pub struct RosterView {
     /// This node's id.
     pub me: NodeId,
-    /// All nodes that are members or left in order, this one too, by name. Forgotten ones are not here.
+    /// All nodes that are members or left in order, this one too, by name. Forgotten ones are not
+    /// here.
     pub members: Vec<MemberView>,
     /// How much of it is reachable.
     pub verdict: Verdict,
@@ -336,7 +340,9 @@ pub struct RosterView {
 impl RosterView {
     /// The members that count for the verdict and for `replicas`: all that did not leave.
     pub fn expected(&self) -> impl Iterator<Item = &MemberView> {
-        self.members.iter().filter(|member| member.state != MemberState::Left)
+        self.members
+            .iter()
+            .filter(|member| member.state != MemberState::Left)
     }
 
     /// One node's line.
@@ -398,7 +404,8 @@ pub enum EventKind {
     },
 }
 
-/// Plain numbers for metrics and for the simulator's checks; counters run from the start of the machine.
+/// Plain numbers for metrics and for the simulator's checks; counters run from the start of the
+/// machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     /// Members alive or suspect, without this node.

@@ -1,7 +1,9 @@
-//! Whom to dial without being asked by SWIM: the seeds, and members that SWIM does not announce itself to.
+//! Whom to dial without being asked by SWIM: the seeds, and members that SWIM does not announce
+//! itself to.
 //!
-//! All seeds are dialled until the node behind each is known: stopping at the first that answers leaves islands. The
-//! members that the disk has kept come first, so that a cluster that was down as a whole comes back by itself.
+//! All seeds are dialled until the node behind each is known: stopping at the first that answers
+//! leaves islands. The members that the disk has kept come first, so that a cluster that was down
+//! as a whole comes back by itself.
 
 mod request;
 
@@ -55,29 +57,53 @@ pub(super) struct Seeds {
 
 impl Seeds {
     pub(super) fn new(me: NodeId, addresses: Vec<String>) -> Self {
-        let seed = |address| Seed { address, node: None, dial: None, next: Instant::default() };
-        Self { me, seeds: addresses.into_iter().take(MAX_SEEDS).map(seed).collect(), started: Instant::default() }
+        let seed = |address| Seed {
+            address,
+            node: None,
+            dial: None,
+            next: Instant::default(),
+        };
+        Self {
+            me,
+            seeds: addresses.into_iter().take(MAX_SEEDS).map(seed).collect(),
+            started: Instant::default(),
+        }
     }
 
     /// The run is on disk: from now on seeds may be dialled.
     pub(super) fn start(&mut self, edge: &Edge, has_kept: bool) {
         self.started = edge.instant();
         let wait = if has_kept { KEPT_FIRST } else { Duration::ZERO };
-        self.seeds.iter_mut().for_each(|seed| seed.next = edge.instant() + wait);
+        self.seeds
+            .iter_mut()
+            .for_each(|seed| seed.next = edge.instant() + wait);
     }
 
-    /// Dials the seeds whose node is not known, as often as is due; announces this node where a connection stands.
-    pub(super) fn round(&mut self, edge: &mut Edge, links: &mut Links, swim: &mut Swim, roster: &Replica) {
+    /// Dials the seeds whose node is not known, as often as is due; announces this node where a
+    /// connection stands.
+    pub(super) fn round(
+        &mut self,
+        edge: &mut Edge,
+        links: &mut Links,
+        swim: &mut Swim,
+        roster: &Replica,
+    ) {
         let now = edge.instant();
         let eager = swim.active_count() == 0 || now.since(self.started) < FIRST_MINUTE;
         for seed in &mut self.seeds {
             seed.node = seed.node.or_else(|| bearer(swim, roster, &seed.address));
-            let known = seed.node.is_some_and(|node| node == self.me || swim.is_active(node));
+            let known = seed
+                .node
+                .is_some_and(|node| node == self.me || swim.is_active(node));
             if known || seed.dial.is_some() || seed.next > now {
                 continue;
             }
             seed.next = now + if eager { EAGER } else { PATIENT };
-            match seed.node.filter(|node| links.current(*node).is_some()).and_then(|node| swim.seen(node)) {
+            match seed
+                .node
+                .filter(|node| links.current(*node).is_some())
+                .and_then(|node| swim.seen(node))
+            {
                 Some(seen) => swim.announce(edge, seen.identity),
                 None => seed.dial = Some(links.dial(edge, Target::Named(seed.address.clone()))),
             }
@@ -108,24 +134,48 @@ impl Seeds {
 /// The reachable node that gives this very address as its own.
 fn bearer(swim: &Swim, roster: &Replica, address: &str) -> Option<NodeId> {
     let address: SocketAddr = address.parse().ok()?;
-    roster.roster().members().find(|(node, entry)| entry.profile.address == address && swim.is_active(*node)).map(|(node, _)| node)
+    roster
+        .roster()
+        .members()
+        .find(|(node, entry)| entry.profile.address == address && swim.is_active(*node))
+        .map(|(node, _)| node)
 }
 
-/// Looks for members that nobody else looks for: foca announces itself to members that it saw go down, but not when it
-/// has no active member left, and not to those that it never saw.
-pub(super) fn seek(edge: &mut Edge, parts: (&mut Links, &mut Swim), roster: &Replica, rng: &mut ChaCha8Rng, start: bool) {
+/// Looks for members that nobody else looks for: foca announces itself to members that it saw go
+/// down, but not when it has no active member left, and not to those that it never saw.
+pub(super) fn seek(
+    edge: &mut Edge,
+    parts: (&mut Links, &mut Swim),
+    roster: &Replica,
+    rng: &mut ChaCha8Rng,
+    start: bool,
+) {
     let (links, swim) = parts;
     let me = swim.identity().node;
     let idle = swim.active_count() == 0;
-    let is_missed = |node: NodeId| node != me && if idle { !swim.is_active(node) } else { swim.seen(node).is_none() };
-    let missed = roster.roster().members().filter(|(node, _)| is_missed(*node));
+    let is_missed = |node: NodeId| {
+        node != me
+            && if idle {
+                !swim.is_active(node)
+            } else {
+                swim.seen(node).is_none()
+            }
+    };
+    let missed = roster
+        .roster()
+        .members()
+        .filter(|(node, _)| is_missed(*node));
     let wanted = if start { SOUGHT_AT_START } else { SOUGHT };
-    let mut sought: Vec<(NodeId, SocketAddr)> = missed.map(|(node, entry)| (node, entry.profile.address)).sample(rng, wanted);
+    let mut sought: Vec<(NodeId, SocketAddr)> = missed
+        .map(|(node, entry)| (node, entry.profile.address))
+        .sample(rng, wanted);
     sought.sort_unstable();
     for (node, addr) in sought {
         match swim.seen(node) {
             Some(seen) if links.current(node).is_some() => swim.announce(edge, seen.identity),
-            None if links.current(node).is_some() => swim.announce(edge, Identity::of_run(node, addr, roster.run(node))),
+            None if links.current(node).is_some() => {
+                swim.announce(edge, Identity::of_run(node, addr, roster.run(node)))
+            }
             Some(_) | None => links.ensure(edge, node, addr),
         }
     }

@@ -31,10 +31,15 @@ pub(super) struct Kept {
 
 impl Kept {
     pub(super) fn new(run: u64, roster: Roster) -> Self {
-        Self { version: VERSION, run, roster }
+        Self {
+            version: VERSION,
+            run,
+            roster,
+        }
     }
 
-    /// What is not readable counts as lost: then the peers know the run, and tell this node to go above it.
+    /// What is not readable counts as lost: then the peers know the run, and tell this node to go
+    /// above it.
     pub(super) fn read(bytes: &Bytes) -> Option<Self> {
         decode::<Self>(bytes)
             .inspect_err(|error| tracing::warn!(%error, "the kept state is not readable"))
@@ -65,7 +70,9 @@ pub(super) struct Pending {
 
 impl Pending {
     pub(super) fn applies_to(&self, roster: &Roster) -> bool {
-        roster.get(self.node).is_some_and(|entry| entry.run == self.run)
+        roster
+            .get(self.node)
+            .is_some_and(|entry| entry.run == self.run)
     }
 }
 
@@ -101,7 +108,14 @@ pub(super) struct Keeper {
 impl Keeper {
     /// To be above `run`, the last one that the disk has kept.
     pub(super) fn after(run: u64) -> Self {
-        Self { run: 0, wanted: run + 1, dirty: true, pending: Vec::new(), flight: None, last_write: 0 }
+        Self {
+            run: 0,
+            wanted: run + 1,
+            dirty: true,
+            pending: Vec::new(),
+            flight: None,
+            last_write: 0,
+        }
     }
 
     /// The run that is taken, or shall be.
@@ -130,7 +144,8 @@ impl Keeper {
         room
     }
 
-    /// Writes if there is something to write and nothing in flight. `me` is this node's line in the wanted run.
+    /// Writes if there is something to write and nothing in flight. `me` is this node's line in the
+    /// wanted run.
     pub(super) fn write(&mut self, edge: &mut Edge, roster: &Roster, me: (NodeId, RosterEntry)) {
         if !self.dirty || self.flight.is_some() {
             return;
@@ -145,21 +160,44 @@ impl Keeper {
         self.dirty = false;
         self.last_write += 1;
         let id = WriteId(self.last_write);
-        self.flight = Some(Flight { id, run: self.wanted, carried: self.pending.len() });
-        edge.put(Output::Write { id, bytes: Kept::new(self.wanted, roster).bytes() });
+        self.flight = Some(Flight {
+            id,
+            run: self.wanted,
+            carried: self.pending.len(),
+        });
+        edge.put(Output::Write {
+            id,
+            bytes: Kept::new(self.wanted, roster).bytes(),
+        });
     }
 
     /// What the write that has ended brought; `None` if it is not the one in flight.
-    pub(super) fn written(&mut self, edge: &mut Edge, id: WriteId, result: Result<(), WriteError>) -> Option<Outcome> {
+    pub(super) fn written(
+        &mut self,
+        edge: &mut Edge,
+        id: WriteId,
+        result: Result<(), WriteError>,
+    ) -> Option<Outcome> {
         let flight = self.flight.take_if(|flight| flight.id == id)?;
-        let carried = self.pending.drain(..flight.carried.min(self.pending.len())).collect();
+        let carried = self
+            .pending
+            .drain(..flight.carried.min(self.pending.len()))
+            .collect();
         if result.is_err() {
             edge.after(REWRITE, Timer::Rewrite);
-            return Some(Outcome { result, run: None, carried });
+            return Some(Outcome {
+                result,
+                run: None,
+                carried,
+            });
         }
         let run = (flight.run > self.run).then_some(flight.run);
         self.run = flight.run;
-        Some(Outcome { result, run, carried })
+        Some(Outcome {
+            result,
+            run,
+            carried,
+        })
     }
 }
 
@@ -176,7 +214,11 @@ mod tests {
 
     #[test]
     fn another_version_counts_as_lost() {
-        let kept = Kept { version: VERSION + 1, run: 7, roster: Roster::default() };
+        let kept = Kept {
+            version: VERSION + 1,
+            run: 7,
+            roster: Roster::default(),
+        };
         assert!(Kept::read(&kept.bytes()).is_none());
     }
 

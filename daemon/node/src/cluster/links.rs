@@ -37,16 +37,29 @@ pub(super) struct Link {
 }
 
 impl Link {
-    pub(super) fn new(peer: Peer, remote: SocketAddr, protocol: Protocol, dial: Option<DialId>) -> Self {
-        Self { peer, remote, protocol, dial, hello: None, accepted: false, keep_alive: false }
+    pub(super) fn new(
+        peer: Peer,
+        remote: SocketAddr,
+        protocol: Protocol,
+        dial: Option<DialId>,
+    ) -> Self {
+        Self {
+            peer,
+            remote,
+            protocol,
+            dial,
+            hello: None,
+            accepted: false,
+            keep_alive: false,
+        }
     }
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Links {
     links: BTreeMap<ConnId, Link>,
-    /// The connections of each peer, the newest last: of those that are accepted the newest is in use. Of two that
-    /// dialled each other at once, the transport names the one it keeps last.
+    /// The connections of each peer, the newest last: of those that are accepted the newest is in
+    /// use. Of two that dialled each other at once, the transport names the one it keeps last.
     of: BTreeMap<NodeId, Vec<ConnId>>,
     dialling: BTreeMap<NodeId, DialId>,
     waiting: BTreeMap<NodeId, VecDeque<Bytes>>,
@@ -55,7 +68,8 @@ pub(super) struct Links {
 }
 
 impl Links {
-    /// Takes a new connection, or one that is to be preferred from now on; `false` if nothing is new.
+    /// Takes a new connection, or one that is to be preferred from now on; `false` if nothing is
+    /// new.
     pub(super) fn add(&mut self, edge: &mut Edge, conn: ConnId, link: Link) -> bool {
         let (node, dial) = (link.peer.id, link.dial);
         let conns = self.of.entry(node).or_default();
@@ -69,7 +83,11 @@ impl Links {
             return false;
         }
         conns.push(conn);
-        if self.dialling.get(&node).is_some_and(|dialling| dial == Some(*dialling)) {
+        if self
+            .dialling
+            .get(&node)
+            .is_some_and(|dialling| dial == Some(*dialling))
+        {
             self.dialling.remove(&node);
         }
         self.links.insert(conn, link);
@@ -92,12 +110,18 @@ impl Links {
 
     /// All connections of one peer, accepted or not, the newest last.
     pub(super) fn of(&self, node: NodeId) -> impl DoubleEndedIterator<Item = (ConnId, &Link)> {
-        self.of.get(&node).into_iter().flatten().filter_map(|conn| Some((*conn, self.links.get(conn)?)))
+        self.of
+            .get(&node)
+            .into_iter()
+            .flatten()
+            .filter_map(|conn| Some((*conn, self.links.get(conn)?)))
     }
 
     /// The connection in use to a peer.
     pub(super) fn current(&self, node: NodeId) -> Option<ConnId> {
-        self.of(node).rfind(|(_, link)| link.accepted).map(|(conn, _)| conn)
+        self.of(node)
+            .rfind(|(_, link)| link.accepted)
+            .map(|(conn, _)| conn)
     }
 
     /// The connection in use to each peer.
@@ -109,9 +133,12 @@ impl Links {
         self.currents().choose(rng)
     }
 
-    /// The peer's hello was accepted: the connection comes into use, and what waited for it goes out.
+    /// The peer's hello was accepted: the connection comes into use, and what waited for it goes
+    /// out.
     pub(super) fn accept(&mut self, edge: &mut Edge, conn: ConnId) {
-        let Some(link) = self.links.get_mut(&conn).filter(|link| !link.accepted) else { return };
+        let Some(link) = self.links.get_mut(&conn).filter(|link| !link.accepted) else {
+            return;
+        };
         let node = link.peer.id;
         (link.accepted, link.keep_alive) = (true, true);
         tracing::debug!(peer = %link.peer.name, conn = conn.0, "a peer's hello is accepted");
@@ -137,7 +164,12 @@ impl Links {
         Some(link)
     }
 
-    pub(super) fn close(&mut self, edge: &mut Edge, conn: ConnId, reason: CloseReason) -> Option<Link> {
+    pub(super) fn close(
+        &mut self,
+        edge: &mut Edge,
+        conn: ConnId,
+        reason: CloseReason,
+    ) -> Option<Link> {
         let link = self.remove(edge, conn);
         if link.is_some() {
             edge.close(conn, reason);
@@ -152,14 +184,20 @@ impl Links {
 
     /// How long ago that was.
     pub(super) fn silence(&self, edge: &Edge, node: NodeId) -> Option<Duration> {
-        self.heard.get(&node).map(|heard| edge.instant().since(*heard))
+        self.heard
+            .get(&node)
+            .map(|heard| edge.instant().since(*heard))
     }
 
-    /// Pings on the connections to a node that is up; for one that is down they end, and idleness closes them: closing
-    /// at once would throw away the proof that it lives.
+    /// Pings on the connections to a node that is up; for one that is down they end, and idleness
+    /// closes them: closing at once would throw away the proof that it lives.
     pub(super) fn keep_alive(&mut self, edge: &mut Edge, node: NodeId, on: bool) {
         for conn in self.of.get(&node).into_iter().flatten() {
-            if let Some(link) = self.links.get_mut(conn).filter(|link| link.accepted && link.keep_alive != on) {
+            if let Some(link) = self
+                .links
+                .get_mut(conn)
+                .filter(|link| link.accepted && link.keep_alive != on)
+            {
                 link.keep_alive = on;
                 edge.put(Output::KeepAlive { conn: *conn, on });
             }
@@ -200,7 +238,12 @@ impl Links {
 
     /// An attempt brought no connection.
     pub(super) fn dial_over(&mut self, dial: DialId) {
-        if let Some(node) = self.dialling.iter().find(|(_, d)| **d == dial).map(|(node, _)| *node) {
+        if let Some(node) = self
+            .dialling
+            .iter()
+            .find(|(_, d)| **d == dial)
+            .map(|(node, _)| *node)
+        {
             self.dialling.remove(&node);
             self.waiting.remove(&node);
         }

@@ -1,4 +1,5 @@
-//! What cluster machines say to each other on [`Channel::Cluster`](crate::wire::Channel), encoded by [`crate::codec`].
+//! What cluster machines say to each other on [`Channel::Cluster`](crate::wire::Channel), encoded
+//! by [`crate::codec`].
 //!
 //! | tag | message | when |
 //! | --- | --- | --- |
@@ -14,7 +15,8 @@
 //! | 9 | `Ask` | send `Members` and `Roster` again: yours came before your hello was accepted |
 //! | 10 | `Goodbye` | the sender goes |
 //!
-//! A later version appends messages, and says them only on connections that [speak](crate::wire::Protocol) it.
+//! A later version appends messages, and says them only on connections that
+//! [speak](crate::wire::Protocol) it.
 
 use super::swim::Member;
 use crate::codec::{Malformed, decode, encode};
@@ -88,7 +90,8 @@ pub(super) enum Message {
 }
 
 impl Message {
-    /// As bytes. Empty, and logged, if it were larger than a frame: no message that this module's bounds admit is.
+    /// As bytes. Empty, and logged, if it were larger than a frame: no message that this module's
+    /// bounds admit is.
     pub(super) fn bytes(&self) -> Bytes {
         encode(self).map(Bytes::from).unwrap_or_else(|error| {
             tracing::error!(%error, "a message of ours is too large");
@@ -101,14 +104,22 @@ impl Message {
     }
 
     pub(super) fn members(members: &[Member]) -> impl Iterator<Item = Self> {
-        members.chunks(MEMBERS_PER_MESSAGE).map(|chunk| Self::Members(chunk.to_vec()))
+        members
+            .chunks(MEMBERS_PER_MESSAGE)
+            .map(|chunk| Self::Members(chunk.to_vec()))
     }
 
     /// The last chunk asks for the other's roster, if an answer is wanted.
-    pub(super) fn roster(lines: &[(NodeId, RosterEntry)], answer: bool) -> impl Iterator<Item = Self> {
+    pub(super) fn roster(
+        lines: &[(NodeId, RosterEntry)],
+        answer: bool,
+    ) -> impl Iterator<Item = Self> {
         let last = lines.len().div_ceil(LINES_PER_MESSAGE);
         let chunks = lines.chunks(LINES_PER_MESSAGE).enumerate();
-        chunks.map(move |(i, chunk)| Self::Roster { lines: chunk.to_vec(), answer: answer && i + 1 == last })
+        chunks.map(move |(i, chunk)| Self::Roster {
+            lines: chunk.to_vec(),
+            answer: answer && i + 1 == last,
+        })
     }
 }
 
@@ -118,7 +129,8 @@ pub(super) fn is_sound(profile: &Profile) -> bool {
     profile.tags.len() <= MAX_TAGS && words.into_iter().all(|word| word.len() <= MAX_WORD_BYTES)
 }
 
-/// Cuts a profile to the bounds, and its address to what the wire carries (no scope, no flow label).
+/// Cuts a profile to the bounds, and its address to what the wire carries (no scope, no flow
+/// label).
 pub(super) fn sound(mut profile: Profile) -> Profile {
     profile.tags.retain(|tag| tag.len() <= MAX_WORD_BYTES);
     profile.tags.truncate(MAX_TAGS);
@@ -145,7 +157,14 @@ mod tests {
             version: "v".repeat(word),
             tags: vec!["t".repeat(word); MAX_TAGS],
         };
-        (NodeId(node), RosterEntry { run: MAX_RUN, standing: Standing::Member, profile })
+        (
+            NodeId(node),
+            RosterEntry {
+                run: MAX_RUN,
+                standing: Standing::Member,
+                profile,
+            },
+        )
     }
 
     #[test]
@@ -154,7 +173,9 @@ mod tests {
         let messages: Vec<_> = Message::roster(&lines, true).collect();
         let mut arrived = Vec::new();
         for (i, message) in messages.iter().enumerate() {
-            let Ok(Message::Roster { lines, answer }) = Message::read(&message.bytes()) else { panic!("not a roster") };
+            let Ok(Message::Roster { lines, answer }) = Message::read(&message.bytes()) else {
+                panic!("not a roster")
+            };
             assert_eq!(answer, i + 1 == messages.len());
             arrived.extend(lines);
         }

@@ -32,7 +32,9 @@ impl Cluster {
     }
 
     pub(super) fn datagram(&mut self, conn: ConnId, bytes: &Bytes) {
-        let Some(link) = self.links.get(conn).filter(|link| link.accepted) else { return };
+        let Some(link) = self.links.get(conn).filter(|link| link.accepted) else {
+            return;
+        };
         let node = link.peer.id;
         self.links.hear(&self.edge, node);
         self.heard();
@@ -42,7 +44,13 @@ impl Cluster {
     }
 
     pub(super) fn message(&mut self, conn: ConnId, bytes: &Bytes) {
-        let Some((node, accepted)) = self.links.get(conn).map(|link| (link.peer.id, link.accepted)) else { return };
+        let Some((node, accepted)) = self
+            .links
+            .get(conn)
+            .map(|link| (link.peer.id, link.accepted))
+        else {
+            return;
+        };
         if matches!(self.phase, Phase::Going(_)) {
             return;
         }
@@ -59,13 +67,21 @@ impl Cluster {
     /// What concerns the registry is heard only from a peer whose hello was accepted.
     pub(super) fn registry_input(&mut self, input: registry::Input) {
         let is_going = matches!(self.phase, Phase::Going(_));
-        let link = |conn| self.links.get(conn).filter(|link| link.accepted && !is_going).map(|link| link.peer.id);
+        let link = |conn| {
+            self.links
+                .get(conn)
+                .filter(|link| link.accepted && !is_going)
+                .map(|link| link.peer.id)
+        };
         match input {
             registry::Input::Message { conn, bytes } => {
                 let Some(node) = link(conn) else { return };
                 self.links.hear(&self.edge, node);
                 self.heard();
-                if let Err(error) = self.registry.hear(&mut self.edge, &self.links, (node, conn), &bytes) {
+                if let Err(error) =
+                    self.registry
+                        .hear(&mut self.edge, &self.links, (node, conn), &bytes)
+                {
                     self.malformed(conn, &error);
                 }
             }
@@ -74,8 +90,12 @@ impl Cluster {
                 self.registry.overflowed(conn, node);
             }
             registry::Input::Kept { id, result } => self.registry.kept(&mut self.edge, id, result),
-            registry::Input::Ended { process, reason } => self.registry.ended(&mut self.edge, process, reason),
-            registry::Input::SessionEnded { session } => self.registry.session_ended(&mut self.edge, session),
+            registry::Input::Ended { process, reason } => {
+                self.registry.ended(&mut self.edge, process, reason)
+            }
+            registry::Input::SessionEnded { session } => {
+                self.registry.session_ended(&mut self.edge, session)
+            }
         }
     }
 
@@ -90,12 +110,18 @@ impl Cluster {
             Message::Present => self.present(conn),
             Message::Members(members) if accepted => self.learn_members(node, members),
             Message::Roster { lines, answer } if accepted => self.learn_roster(conn, lines, answer),
-            Message::RosterHash(hash) if accepted && hash != self.roster.hash() => self.send_roster(conn, true),
+            Message::RosterHash(hash) if accepted && hash != self.roster.hash() => {
+                self.send_roster(conn, true)
+            }
             Message::Ask if accepted => self.send_state(conn),
             Message::Goodbye { restart } if accepted => self.goodbye(conn, node, restart),
             #[cfg(feature = "next-protocol")]
             Message::Next(_) => {}
-            Message::Members(_) | Message::Roster { .. } | Message::RosterHash(_) | Message::Ask | Message::Goodbye { .. } => {}
+            Message::Members(_)
+            | Message::Roster { .. }
+            | Message::RosterHash(_)
+            | Message::Ask
+            | Message::Goodbye { .. } => {}
         }
     }
 
@@ -122,9 +148,17 @@ impl Cluster {
     }
 
     fn greeted(&mut self, conn: ConnId, hello: Hello) {
-        let Some(link) = self.links.get_mut(conn) else { return };
+        let Some(link) = self.links.get_mut(conn) else {
+            return;
+        };
         if !hello.is_sound() || hello.profile.name != link.peer.name {
-            return self.malformed(conn, &Malformed::rule("a hello that breaks the bounds or another's name"));
+            return self.malformed(
+                conn,
+                &Malformed::rule(
+                    "a hello that breaks the bounds or \
+                another's name",
+                ),
+            );
         }
         if link.peer.id == self.me.id {
             return self.met_oneself(conn, &hello);
@@ -137,8 +171,8 @@ impl Cluster {
         }
     }
 
-    /// Somebody with this node's certificate: itself, by its own address among the seeds, or a clone. Of two clones the
-    /// one that dialled came later, and goes.
+    /// Somebody with this node's certificate: itself, by its own address among the seeds, or a
+    /// clone. Of two clones the one that dialled came later, and goes.
     fn met_oneself(&mut self, conn: ConnId, hello: &Hello) {
         let dialled = self.links.get(conn).is_some_and(|link| link.dial.is_some());
         if hello.nonce == self.nonce {
@@ -153,20 +187,28 @@ impl Cluster {
         if let Some(taken) = self.name_taken(conn) {
             return self.edge.send(conn, taken.bytes());
         }
-        let Some(node) = self.links.get(conn).map(|link| link.peer.id) else { return };
-        match self.hellos.judge(&mut self.edge, &self.links, conn, self.roster.run(node)) {
+        let Some(node) = self.links.get(conn).map(|link| link.peer.id) else {
+            return;
+        };
+        match self
+            .hellos
+            .judge(&mut self.edge, &self.links, conn, self.roster.run(node))
+        {
             Some(Judgement::Accept) => self.accept(conn),
             Some(Judgement::Above(run)) => {
                 tracing::debug!(%node, conn = conn.0, run, "a peer has to go above a run");
                 self.edge.send(conn, Message::Above { run }.bytes());
             }
-            Some(Judgement::Wait) => tracing::debug!(%node, conn = conn.0, "a peer waits until its older start was challenged"),
+            Some(Judgement::Wait) => {
+                tracing::debug!(%node, conn = conn.0, "a peer waits until its older start was \
+                    challenged")
+            }
             None => {}
         }
     }
 
-    /// As [`judge`](Self::judge), when the first hello was not accepted at once: what the peer sent since was not
-    /// listened to.
+    /// As [`judge`](Self::judge), when the first hello was not accepted at once: what the peer sent
+    /// since was not listened to.
     fn judge_again(&mut self, conn: ConnId) {
         self.judge(conn);
         if self.links.get(conn).is_some_and(|link| link.accepted) {
@@ -178,19 +220,40 @@ impl Cluster {
     fn name_taken(&self, conn: ConnId) -> Option<Message> {
         let link = self.links.get(conn)?;
         let name = &link.hello.as_ref()?.profile.name;
-        let is_here = |node: NodeId| node == self.me.id || self.viewer.state(node).is_some_and(MemberState::is_reachable);
-        let bearer = self.roster.bearers(name).find(|node| *node != link.peer.id && is_here(*node))?;
+        let is_here = |node: NodeId| {
+            node == self.me.id
+                || self
+                    .viewer
+                    .state(node)
+                    .is_some_and(MemberState::is_reachable)
+        };
+        let bearer = self
+            .roster
+            .bearers(name)
+            .find(|node| *node != link.peer.id && is_here(*node))?;
         let address = self.roster.roster().get(bearer)?.profile.address;
         Some(Message::NameTaken { bearer, address })
     }
 
     fn accept(&mut self, conn: ConnId) {
-        let Some(link) = self.links.get(conn) else { return };
-        let (node, Some(hello)) = (link.peer.id, link.hello.clone()) else { return };
+        let Some(link) = self.links.get(conn) else {
+            return;
+        };
+        let (node, Some(hello)) = (link.peer.id, link.hello.clone()) else {
+            return;
+        };
         self.links.accept(&mut self.edge, conn);
         self.close_older_starts(node, &hello);
-        let identity = Identity { node, addr: hello.profile.address, generation: hello.generation };
-        let line = RosterEntry { run: hello.run(), standing: Standing::Member, profile: hello.profile };
+        let identity = Identity {
+            node,
+            addr: hello.profile.address,
+            generation: hello.generation,
+        };
+        let line = RosterEntry {
+            run: hello.run(),
+            standing: Standing::Member,
+            profile: hello.profile,
+        };
         self.merge_lines(vec![(node, line)]);
         self.send_state(conn);
         self.registry.accepted(&mut self.edge, conn, node);
@@ -202,7 +265,10 @@ impl Cluster {
 
     fn close_older_starts(&mut self, node: NodeId, newest: &Hello) {
         let is_older = |hello: &Hello| hello.nonce != newest.nonce && hello.run() <= newest.run();
-        let older = self.links.of(node).filter(|(_, link)| link.accepted && link.hello.as_ref().is_some_and(is_older));
+        let older = self
+            .links
+            .of(node)
+            .filter(|(_, link)| link.accepted && link.hello.as_ref().is_some_and(is_older));
         for conn in older.map(|(conn, _)| conn).collect::<Vec<_>>() {
             self.close(conn, CloseReason::Replaced);
         }
@@ -237,7 +303,8 @@ impl Cluster {
     fn told_name_taken(&mut self, bearer: NodeId, address: SocketAddr) {
         let name = &self.me.name;
         let sentence = format!(
-            "the name {name} belongs to another node of this cluster ({bearer} at {address}): issue this node a certificate with another name, \
+            "the name {name} belongs to another node of this cluster ({bearer} at {address}): \
+                issue this node a certificate with another name, \
              or let that node leave first"
         );
         self.stop(StopReason::NameTaken(sentence));
@@ -258,9 +325,13 @@ impl Cluster {
 
     /// Those who are down count only as far as the roster expects them back.
     fn learn_members(&mut self, from: NodeId, mut members: Vec<Member>) {
-        members.retain(|member| member.state() != State::Down || self.roster.is_member(member.id().node));
+        members.retain(|member| {
+            member.state() != State::Down || self.roster.is_member(member.id().node)
+        });
         let me = self.swim.identity();
-        let accused = members.iter().any(|member| *member.id() == me && member.state() == State::Suspect);
+        let accused = members
+            .iter()
+            .any(|member| *member.id() == me && member.state() == State::Suspect);
         self.swim.absorb(&mut self.edge, members);
         if let Some(accuser) = self.swim.seen(from).filter(|_| accused) {
             // Any packet carries the incarnation that refutes it.
@@ -268,11 +339,13 @@ impl Cluster {
         }
     }
 
-    /// Tells members that have been suspect for a while what is said of them, so that they can refute it.
+    /// Tells members that have been suspect for a while what is said of them, so that they can
+    /// refute it.
     pub(super) fn remind_suspects(&mut self) {
         for suspect in self.swim.lasting_suspects() {
             if let Some(conn) = self.links.current(suspect.id().node) {
-                self.edge.send(conn, Message::Members(vec![suspect]).bytes());
+                self.edge
+                    .send(conn, Message::Members(vec![suspect]).bytes());
             }
         }
     }
@@ -285,13 +358,15 @@ impl Cluster {
         }
     }
 
-    /// A higher run of this very node: whoever tells shall judge. Forgotten, or left in an earlier life: a new run makes
-    /// it a member again.
+    /// A higher run of this very node: whoever tells shall judge. Forgotten, or left in an earlier
+    /// life: a new run makes it a member again.
     fn look_at_own_line(&mut self, conn: ConnId) {
         let wanted = self.keeper.wanted();
         match self.roster.roster().get(self.me.id) {
             Some(line) if line.run > wanted => self.edge.send(conn, self.own_hello().bytes()),
-            Some(line) if line.run == wanted && line.standing != Standing::Member => self.keeper.go_above(wanted),
+            Some(line) if line.run == wanted && line.standing != Standing::Member => {
+                self.keeper.go_above(wanted)
+            }
             Some(_) | None => {}
         }
     }
@@ -310,7 +385,11 @@ impl Cluster {
 
     fn goodbye(&mut self, conn: ConnId, node: NodeId, restart: bool) {
         tracing::debug!(%node, conn = conn.0, restart, "a peer says goodbye");
-        let run = self.links.get(conn).and_then(|link| link.hello.as_ref()).map(Hello::run);
+        let run = self
+            .links
+            .get(conn)
+            .and_then(|link| link.hello.as_ref())
+            .map(Hello::run);
         if let Some(run) = run.filter(|_| restart) {
             self.absences.note(&mut self.edge, node, run);
         }
@@ -320,8 +399,14 @@ impl Cluster {
 
     /// Sends one line of the roster to everybody at once; the hashes would take a few seconds.
     pub(super) fn tell_line(&mut self, node: NodeId) {
-        let Some(line) = self.roster.roster().get(node).cloned() else { return };
-        let message = Message::Roster { lines: vec![(node, line)], answer: false }.bytes();
+        let Some(line) = self.roster.roster().get(node).cloned() else {
+            return;
+        };
+        let message = Message::Roster {
+            lines: vec![(node, line)],
+            answer: false,
+        }
+        .bytes();
         for conn in self.links.currents() {
             self.edge.send(conn, message.clone());
         }
@@ -330,6 +415,8 @@ impl Cluster {
 
 fn cloned(address: SocketAddr) -> StopReason {
     StopReason::Clone(format!(
-        "another daemon with this node's identity runs at {address}: this data directory or certificate was cloned; issue this node a certificate of its own and start it with an empty data directory"
+        "another daemon with this node's identity runs at {address}: this data directory or \
+            certificate was cloned; issue this node a certificate of its own and start it with an \
+            empty data directory"
     ))
 }

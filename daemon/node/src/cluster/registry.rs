@@ -1,8 +1,9 @@
 //! The process registry: names and groups of processes on all nodes, found without asking anybody.
 //!
-//! Part of the cluster machine. [`Input`], [`Output`] and [`Command`] are all that crosses the machine's edge for it.
-//! Each node writes the log of its own registrations (`own`, kept on disk through `ledger`) and has a replica of every
-//! other node's (`exchange`); from these logs, and from who is reachable, `names` makes the directory.
+//! Part of the cluster machine. [`Input`], [`Output`] and [`Command`] are all that crosses the
+//! machine's edge for it. Each node writes the log of its own registrations (`own`, kept on disk
+//! through `ledger`) and has a replica of every other node's (`exchange`); from these logs, and
+//! from who is reachable, `names` makes the directory.
 
 mod commits;
 mod directory;
@@ -22,12 +23,14 @@ mod rows;
 
 pub use directory::{Directory, Found, Holder, ProcessState};
 pub use io::{
-    Change, Command, Event, EventKind, Input, KeptRow, Lifetime, LinkTarget, LinkView, News, OnConflict, Output, Refusal, Registration,
-    Reply, SessionId, Settings, Signal, Stats,
+    Change, Command, Event, EventKind, Input, KeptRow, Lifetime, LinkTarget, LinkView, News,
+    OnConflict, Output, Refusal, Registration, Reply, SessionId, Settings, Signal, Stats,
 };
 
 use super::edge::{Edge, Timer as ClusterTimer};
-use super::io::{MemberState, Output as ClusterOutput, Refusal as ClusterRefusal, Reply as ClusterReply};
+use super::io::{
+    MemberState, Output as ClusterOutput, Refusal as ClusterRefusal, Reply as ClusterReply,
+};
 use super::links::Links as Connections;
 use crate::time::{Instant, Wall};
 use crate::wire::{Peer, RequestId};
@@ -79,9 +82,11 @@ pub(super) struct Registry {
     links: Table,
     /// All nodes on the roster but this one, by the names that they bear.
     nodes: BTreeMap<NodeId, (NodeName, MemberState)>,
-    /// Of nodes that have left or were forgotten: what they said up to this run is not listened to any more.
+    /// Of nodes that have left or were forgotten: what they said up to this run is not listened to
+    /// any more.
     gone: BTreeMap<NodeId, u64>,
-    /// Connections that have closed, until what was asked before that is answered: by how many requests had come.
+    /// Connections that have closed, until what was asked before that is answered: by how many
+    /// requests had come.
     closed_sessions: BTreeMap<SessionId, u64>,
     capacity: usize,
     kill_after: Duration,
@@ -145,7 +150,12 @@ impl Registry {
         self.clock = self.clock.max(entry.claim);
         self.watch(edge, process);
         self.own.insert(name.clone(), registered);
-        self.logs.put(self.me, name.clone(), process, State::Live(Arc::clone(&entry)));
+        self.logs.put(
+            self.me,
+            name.clone(),
+            process,
+            State::Live(Arc::clone(&entry)),
+        );
         self.names.resume(self.me, &name, process, entry);
     }
 
@@ -169,9 +179,17 @@ impl Registry {
                 let result = self.links_of(&name).map(Reply::Links);
                 self.reply(edge, request, result);
             }
-            Command::Register(_) | Command::Unregister { .. } | Command::Group { .. } | Command::Link { .. } | Command::Unlink { .. } => {
+            Command::Register(_)
+            | Command::Unregister { .. }
+            | Command::Group { .. }
+            | Command::Link { .. }
+            | Command::Unlink { .. } => {
                 if !self.ledger.ask(request, command) {
-                    let refusal = Refusal::Full { what: "requests that wait for the disk", limit: Ledger::limit() };
+                    let refusal = Refusal::Full {
+                        what: "requests that wait for the \
+                        disk",
+                        limit: Ledger::limit(),
+                    };
                     self.reply(edge, request, Err(refusal));
                 }
             }
@@ -181,7 +199,12 @@ impl Registry {
     /// What the reply rests on is told first.
     fn reply(&mut self, edge: &mut Edge, id: RequestId, result: Result<Reply, Refusal>) {
         self.names.flush(edge);
-        edge.put(ClusterOutput::Reply { id, result: result.map(ClusterReply::Registry).map_err(ClusterRefusal::Registry) });
+        edge.put(ClusterOutput::Reply {
+            id,
+            result: result
+                .map(ClusterReply::Registry)
+                .map_err(ClusterRefusal::Registry),
+        });
     }
 
     pub(super) fn fire(&mut self, edge: &mut Edge, timer: Timer) {
@@ -200,20 +223,42 @@ impl Registry {
         edge.after(AGING, ClusterTimer::Registry(Timer::Age));
         let now = edge.instant();
         self.ages.push_back((now, self.logs.vector().collect()));
-        while self.ages.front().is_some_and(|(then, _)| now.since(*then) >= TOMBSTONES) {
-            let Some((_, positions)) = self.ages.pop_front() else { return };
-            positions.into_iter().for_each(|(owner, position)| self.logs.forget(owner, position));
+        while self
+            .ages
+            .front()
+            .is_some_and(|(then, _)| now.since(*then) >= TOMBSTONES)
+        {
+            let Some((_, positions)) = self.ages.pop_front() else {
+                return;
+            };
+            positions
+                .into_iter()
+                .for_each(|(owner, position)| self.logs.forget(owner, position));
         }
     }
 
     /// Why a name that this node does not have cannot be changed here.
     fn not_here(&self, name: &ProcessName) -> Refusal {
-        let elsewhere = self.names.directory().whereis(name).map(|found| found.holder.node);
-        elsewhere.map_or_else(|| Refusal::Unknown(name.clone()), |node| Refusal::Elsewhere { name: name.clone(), node })
+        let elsewhere = self
+            .names
+            .directory()
+            .whereis(name)
+            .map(|found| found.holder.node);
+        elsewhere.map_or_else(
+            || Refusal::Unknown(name.clone()),
+            |node| Refusal::Elsewhere {
+                name: name.clone(),
+                node,
+            },
+        )
     }
 
     fn is_free_elsewhere(&self, name: &ProcessName) -> Result<(), Refusal> {
-        let others = self.names.directory().holders(name).filter(|(owner, .., reachable)| *reachable && *owner != self.me);
+        let others = self
+            .names
+            .directory()
+            .holders(name)
+            .filter(|(owner, .., reachable)| *reachable && *owner != self.me);
         match others.min_by_key(|(owner, _, entry, _)| (entry.claim, *owner)) {
             Some((owner, process, entry, _)) => Err(self.held(owner, name, process, entry)),
             None => Ok(()),
@@ -222,7 +267,13 @@ impl Registry {
 
     fn held(&self, owner: NodeId, name: &ProcessName, process: Process, entry: &Entry) -> Refusal {
         let handle = self.names.handle(owner, name, process);
-        handle.map_or_else(|| Refusal::Unknown(name.clone()), |holder| Refusal::Held { holder, since: Wall(entry.since_ms) })
+        handle.map_or_else(
+            || Refusal::Unknown(name.clone()),
+            |holder| Refusal::Held {
+                holder,
+                since: Wall(entry.since_ms),
+            },
+        )
     }
 
     /// Carries on until nothing is left to carry; then writes, publishes and tells.
@@ -250,5 +301,12 @@ impl Registry {
 /// A caller may change processes of its own user; root those of all.
 fn may_change(name: &ProcessName, registered: &Registered, uid: u32) -> Result<(), Refusal> {
     let owner = registered.entry.uid;
-    if uid == 0 || uid == owner { Ok(()) } else { Err(Refusal::NotYours { name: name.clone(), owner }) }
+    if uid == 0 || uid == owner {
+        Ok(())
+    } else {
+        Err(Refusal::NotYours {
+            name: name.clone(),
+            owner,
+        })
+    }
 }

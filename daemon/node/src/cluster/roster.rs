@@ -28,7 +28,10 @@ impl Replica {
     }
 
     pub(super) fn lines(&self) -> Vec<(NodeId, RosterEntry)> {
-        self.roster.iter().map(|(id, entry)| (id, entry.clone())).collect()
+        self.roster
+            .iter()
+            .map(|(id, entry)| (id, entry.clone()))
+            .collect()
     }
 
     pub(super) fn run(&self, node: NodeId) -> u64 {
@@ -36,10 +39,13 @@ impl Replica {
     }
 
     pub(super) fn is_member(&self, node: NodeId) -> bool {
-        self.roster.get(node).is_some_and(|entry| entry.standing == Standing::Member)
+        self.roster
+            .get(node)
+            .is_some_and(|entry| entry.standing == Standing::Member)
     }
 
-    /// Takes lines of another replica; gives the nodes whose line changed. Lines beyond the bounds are passed over.
+    /// Takes lines of another replica; gives the nodes whose line changed. Lines beyond the bounds
+    /// are passed over.
     pub(super) fn merge(&mut self, lines: Vec<(NodeId, RosterEntry)>) -> Vec<NodeId> {
         let mut count = self.roster.iter().count();
         let mut changed = Vec::new();
@@ -63,8 +69,12 @@ impl Replica {
         changed
     }
 
-    /// The members of that name: more than one only if a machine was replaced and the old one not forgotten.
+    /// The members of that name: more than one only if a machine was replaced and the old one not
+    /// forgotten.
     pub(super) fn bearers<'a>(&'a self, name: &'a NodeName) -> impl Iterator<Item = NodeId> + 'a {
-        self.roster.members().filter(move |(_, entry)| entry.profile.name == *name).map(|(node, _)| node)
+        self.roster
+            .members()
+            .filter(move |(_, entry)| entry.profile.name == *name)
+            .map(|(node, _)| node)
     }
 }

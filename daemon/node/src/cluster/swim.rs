@@ -1,9 +1,10 @@
 //! Membership by SWIM: the only module that knows foca.
 //!
-//! Two wrappers stand around foca 2.0.0. It sends `TurnUndead` to a member that refuted its suspicion in time, so that
-//! the healthy member renews for nothing: the timer behind it is dropped unless the member is still suspect in the same
-//! incarnation. And it has nothing of Lifeguard (Dadgar et al. 2018): a node that is slow itself accuses everybody; a
-//! local health multiplier stretches the suspicions of a node whose own probes fail.
+//! Two wrappers stand around foca 2.0.0. It sends `TurnUndead` to a member that refuted its
+//! suspicion in time, so that the healthy member renews for nothing: the timer behind it is dropped
+//! unless the member is still suspect in the same incarnation. And it has nothing of Lifeguard
+//! (Dadgar et al. 2018): a node that is slow itself accuses everybody; a local health multiplier
+//! stretches the suspicions of a node whose own probes fail.
 
 mod codec;
 mod config;
@@ -27,7 +28,8 @@ pub(super) type Timer = foca::Timer<Identity>;
 /// A line of the membership state, as it travels.
 pub(super) type Member = foca::Member<Identity>;
 
-/// The most members that are learnt from others. At this number packets are read without the updates they carry.
+/// The most members that are learnt from others. At this number packets are read without the
+/// updates they carry.
 pub(super) const MAX_MEMBERS: usize = 10_000;
 /// The worst local health: suspicions last this many times longer than usual.
 const MAX_HEALTH: u32 = 6;
@@ -79,8 +81,21 @@ pub(super) struct Swim {
 impl Swim {
     pub(super) fn new(identity: Identity, rng: ChaCha8Rng) -> Self {
         let foca = Foca::new(identity, config::config(), rng, Codec);
-        let (sink, seen, sightings, suspects) = (Sink::default(), BTreeMap::new(), VecDeque::new(), BTreeSet::new());
-        Self { foca, sink, seen, sightings, health: 0, suspects, frozen: false }
+        let (sink, seen, sightings, suspects) = (
+            Sink::default(),
+            BTreeMap::new(),
+            VecDeque::new(),
+            BTreeSet::new(),
+        );
+        Self {
+            foca,
+            sink,
+            seen,
+            sightings,
+            health: 0,
+            suspects,
+            frozen: false,
+        }
     }
 
     pub(super) fn identity(&self) -> Identity {
@@ -98,7 +113,10 @@ impl Swim {
 
     /// Members that are alive or suspect, without this node.
     pub(super) fn active(&self) -> impl Iterator<Item = Identity> {
-        self.seen.values().filter(|seen| seen.is_active()).map(|seen| seen.identity)
+        self.seen
+            .values()
+            .filter(|seen| seen.is_active())
+            .map(|seen| seen.identity)
     }
 
     pub(super) fn active_count(&self) -> usize {
@@ -107,17 +125,31 @@ impl Swim {
 
     /// All that is known, with this node in front, to be sent to a new peer.
     pub(super) fn state(&self) -> Vec<Member> {
-        let others = self.foca.iter_membership_state().filter(|member| member.id().node != self.identity().node);
-        std::iter::once(Member::alive(self.identity())).chain(others.cloned()).collect()
+        let others = self
+            .foca
+            .iter_membership_state()
+            .filter(|member| member.id().node != self.identity().node);
+        std::iter::once(Member::alive(self.identity()))
+            .chain(others.cloned())
+            .collect()
     }
 
-    /// Members that are suspect, and were a round ago. The accused may never have heard of it: foca tells an accusation
-    /// a few times and then no more, and forgets its deadline when it renews or is alone for a while.
+    /// Members that are suspect, and were a round ago. The accused may never have heard of it: foca
+    /// tells an accusation a few times and then no more, and forgets its deadline when it renews or
+    /// is alone for a while.
     pub(super) fn lasting_suspects(&mut self) -> Vec<Member> {
-        let suspects = self.foca.iter_membership_state().filter(|member| member.state() == State::Suspect);
+        let suspects = self
+            .foca
+            .iter_membership_state()
+            .filter(|member| member.state() == State::Suspect);
         let now: Vec<Member> = suspects.cloned().collect();
-        let before = std::mem::replace(&mut self.suspects, now.iter().map(|member| member.id().node).collect());
-        now.into_iter().filter(|member| before.contains(&member.id().node)).collect()
+        let before = std::mem::replace(
+            &mut self.suspects,
+            now.iter().map(|member| member.id().node).collect(),
+        );
+        now.into_iter()
+            .filter(|member| before.contains(&member.id().node))
+            .collect()
     }
 
     /// Goes on as a newer identity of the same node.
@@ -130,7 +162,12 @@ impl Swim {
     ///
     /// # Errors
     /// It is no packet, or it speaks for another node.
-    pub(super) fn receive(&mut self, edge: &mut Edge, from: NodeId, packet: &[u8]) -> Result<(), Malformed> {
+    pub(super) fn receive(
+        &mut self,
+        edge: &mut Edge,
+        from: NodeId,
+        packet: &[u8],
+    ) -> Result<(), Malformed> {
         let (header, read) = codec::read_header(packet)?;
         if header.src.node != from {
             return Err(Malformed::rule("a packet in another node's name"));
@@ -138,19 +175,40 @@ impl Swim {
         if self.frozen || self.is_stray(&header.message) {
             return Ok(());
         }
-        let packet = if self.seen.len() < MAX_MEMBERS { Some(packet) } else { packet.get(..read) };
-        let result = self.foca.handle_data(packet.unwrap_or_default(), &mut self.sink);
-        let refused = matches!(result, Err(foca::Error::Decode(_) | foca::Error::MalformedPacket | foca::Error::DataTooBig));
+        let packet = if self.seen.len() < MAX_MEMBERS {
+            Some(packet)
+        } else {
+            packet.get(..read)
+        };
+        let result = self
+            .foca
+            .handle_data(packet.unwrap_or_default(), &mut self.sink);
+        let refused = matches!(
+            result,
+            Err(foca::Error::Decode(_) | foca::Error::MalformedPacket | foca::Error::DataTooBig)
+        );
         self.finish(edge, result);
-        if refused { Err(Malformed::rule("not a packet of foca's")) } else { Ok(()) }
+        if refused {
+            Err(Malformed::rule("not a packet of foca's"))
+        } else {
+            Ok(())
+        }
     }
 
-    /// Whether a packet asks to be passed on to a node that is not known: it is not to make this node dial anybody.
+    /// Whether a packet asks to be passed on to a node that is not known: it is not to make this
+    /// node dial anybody.
     fn is_stray(&self, message: &Message<Identity>) -> bool {
         let target = match message {
             Message::PingReq { target, .. } | Message::IndirectAck { target, .. } => target,
-            Message::Ping(_) | Message::Ack(_) | Message::IndirectPing { .. } | Message::ForwardedAck { .. } => return false,
-            Message::Announce | Message::Feed | Message::Gossip | Message::Broadcast | Message::TurnUndead => return false,
+            Message::Ping(_)
+            | Message::Ack(_)
+            | Message::IndirectPing { .. }
+            | Message::ForwardedAck { .. } => return false,
+            Message::Announce
+            | Message::Feed
+            | Message::Gossip
+            | Message::Broadcast
+            | Message::TurnUndead => return false,
         };
         !self.seen.contains_key(&target.node)
     }
@@ -160,7 +218,10 @@ impl Swim {
         if self.frozen || self.was_refuted(&timer) {
             return;
         }
-        let (probes, accuses) = (matches!(timer, Timer::ProbeRandomMember(_)), matches!(timer, Timer::ChangeSuspectToDown { .. }));
+        let (probes, accuses) = (
+            matches!(timer, Timer::ProbeRandomMember(_)),
+            matches!(timer, Timer::ChangeSuspectToDown { .. }),
+        );
         let result = self.foca.handle_timer(timer, &mut self.sink);
         if probes && result.is_ok() {
             self.judge_own_health(edge);
@@ -172,14 +233,30 @@ impl Swim {
     }
 
     fn was_refuted(&self, timer: &Timer) -> bool {
-        let Timer::ChangeSuspectToDown { member_id, incarnation, .. } = timer else { return false };
-        let accused = |member: &&Member| member.id() == member_id && member.incarnation() == *incarnation;
-        !self.foca.iter_membership_state().any(|member| accused(&member) && member.state() == State::Suspect)
+        let Timer::ChangeSuspectToDown {
+            member_id,
+            incarnation,
+            ..
+        } = timer
+        else {
+            return false;
+        };
+        let accused =
+            |member: &&Member| member.id() == member_id && member.incarnation() == *incarnation;
+        !self
+            .foca
+            .iter_membership_state()
+            .any(|member| accused(&member) && member.state() == State::Suspect)
     }
 
     /// A probe that failed has just started a suspicion; one that did not has not.
     fn judge_own_health(&mut self, edge: &mut Edge) {
-        if self.sink.timers.iter().any(|(_, timer)| matches!(timer, Timer::ChangeSuspectToDown { .. })) {
+        if self
+            .sink
+            .timers
+            .iter()
+            .any(|(_, timer)| matches!(timer, Timer::ChangeSuspectToDown { .. }))
+        {
             self.health = (self.health + 1).min(MAX_HEALTH);
             edge.stats.probes_failed += 1;
         } else {
@@ -200,9 +277,10 @@ impl Swim {
         }
     }
 
-    /// Takes a peer's whole state, which the others know already. Older identities of this node are left out: foca
-    /// would take them for another node that is down, and announce itself to it. Others' suspicions are left to whoever
-    /// has them: told to nobody, one would never be refuted, and without its timer never end.
+    /// Takes a peer's whole state, which the others know already. Older identities of this node are
+    /// left out: foca would take them for another node that is down, and announce itself to it.
+    /// Others' suspicions are left to whoever has them: told to nobody, one would never be refuted,
+    /// and without its timer never end.
     pub(super) fn absorb(&mut self, edge: &mut Edge, mut members: Vec<Member>) {
         let me = self.identity();
         let room = MAX_MEMBERS.saturating_sub(self.seen.len());
@@ -212,7 +290,10 @@ impl Swim {
             fresh += usize::from(!known);
             (known || fresh <= room) && (member.id().node != me.node || *member.id() == me)
         });
-        for member in members.iter_mut().filter(|member| member.state() == State::Suspect && *member.id() != me) {
+        for member in members
+            .iter_mut()
+            .filter(|member| member.state() == State::Suspect && *member.id() != me)
+        {
             *member = Member::new(*member.id(), member.incarnation(), State::Alive);
         }
         self.apply(edge, members, false);
@@ -220,7 +301,9 @@ impl Swim {
 
     pub(super) fn apply(&mut self, edge: &mut Edge, members: Vec<Member>, tell: bool) {
         if !self.frozen {
-            let result = self.foca.apply_many(members.into_iter(), tell, &mut self.sink);
+            let result = self
+                .foca
+                .apply_many(members.into_iter(), tell, &mut self.sink);
             self.finish(edge, result);
         }
     }
@@ -236,7 +319,9 @@ impl Swim {
     /// Forgets a node that is down, so that nobody is announced to for ever.
     pub(super) fn forget(&mut self, edge: &mut Edge, node: NodeId) {
         if let Some(seen) = self.seen(node).filter(|seen| !seen.is_active()) {
-            let result = self.foca.handle_timer(Timer::RemoveDown(seen.identity), &mut self.sink);
+            let result = self
+                .foca
+                .handle_timer(Timer::RemoveDown(seen.identity), &mut self.sink);
             self.finish(edge, result);
         }
     }
@@ -267,7 +352,11 @@ impl Swim {
             tracing::debug!(%error, "swim refused an input");
         }
         for (after, timer) in std::mem::take(&mut self.sink.timers) {
-            let stretch = if matches!(timer, Timer::ChangeSuspectToDown { .. }) { self.health.max(1) } else { 1 };
+            let stretch = if matches!(timer, Timer::ChangeSuspectToDown { .. }) {
+                self.health.max(1)
+            } else {
+                1
+            };
             edge.after(after * stretch, Deadline::Swim(timer));
         }
         edge.stats.renewals += std::mem::take(&mut self.sink.rejoins);
@@ -279,26 +368,56 @@ impl Swim {
     /// foca tells of members that come and go, but not of those that become suspect.
     fn compare(&mut self) {
         let me = self.foca.identity().node;
-        for member in self.foca.iter_membership_state().filter(|member| member.id().node != me) {
-            let after = Seen { identity: *member.id(), state: member.state() };
+        for member in self
+            .foca
+            .iter_membership_state()
+            .filter(|member| member.id().node != me)
+        {
+            let after = Seen {
+                identity: *member.id(),
+                state: member.state(),
+            };
             let before = self.seen.get(&after.identity.node).copied();
             if before != Some(after) {
                 self.seen.insert(after.identity.node, after);
-                self.sightings.push_back(Sighting { node: after.identity.node, before, after: Some(after) });
+                self.sightings.push_back(Sighting {
+                    node: after.identity.node,
+                    before,
+                    after: Some(after),
+                });
             }
         }
         // One more in foca's table may be an older identity of this very node.
-        if self.seen.len() > self.foca.iter_membership_state().filter(|member| member.id().node != me).count() {
+        if self.seen.len()
+            > self
+                .foca
+                .iter_membership_state()
+                .filter(|member| member.id().node != me)
+                .count()
+        {
             self.drop_removed();
         }
     }
 
     fn drop_removed(&mut self) {
-        let left: BTreeSet<NodeId> = self.foca.iter_membership_state().map(|member| member.id().node).collect();
-        let gone: Vec<(NodeId, Seen)> = self.seen.iter().filter(|(node, _)| !left.contains(*node)).map(|(n, s)| (*n, *s)).collect();
+        let left: BTreeSet<NodeId> = self
+            .foca
+            .iter_membership_state()
+            .map(|member| member.id().node)
+            .collect();
+        let gone: Vec<(NodeId, Seen)> = self
+            .seen
+            .iter()
+            .filter(|(node, _)| !left.contains(*node))
+            .map(|(n, s)| (*n, *s))
+            .collect();
         for (node, before) in gone {
             self.seen.remove(&node);
-            self.sightings.push_back(Sighting { node, before: Some(before), after: None });
+            self.sightings.push_back(Sighting {
+                node,
+                before: Some(before),
+                after: None,
+            });
         }
     }
 }
@@ -317,7 +436,11 @@ impl foca::Runtime<Identity> for Sink {
         match notification {
             Notification::Rejoin(_) => self.rejoins += 1,
             Notification::MemberDown(_) => self.downs += 1,
-            Notification::MemberUp(_) | Notification::Rename(..) | Notification::Active | Notification::Idle | Notification::Defunct => {}
+            Notification::MemberUp(_)
+            | Notification::Rename(..)
+            | Notification::Active
+            | Notification::Idle
+            | Notification::Defunct => {}
         }
     }
 

@@ -16,11 +16,19 @@ fn address(n: u8) -> std::net::SocketAddr {
 }
 
 fn profile(name: &str, n: u8) -> Profile {
-    Profile { name: NodeName::new(name).unwrap(), address: address(n), version: "test".into(), tags: vec![] }
+    Profile {
+        name: NodeName::new(name).unwrap(),
+        address: address(n),
+        version: "test".into(),
+        tags: vec![],
+    }
 }
 
 fn settings() -> Settings {
-    let me = Peer { id: NodeId([1; 16]), name: NodeName::new("node1").unwrap() };
+    let me = Peer {
+        id: NodeId([1; 16]),
+        name: NodeName::new("node1").unwrap(),
+    };
     Settings {
         profile: profile("node1", 1),
         me,
@@ -33,29 +41,59 @@ fn settings() -> Settings {
 }
 
 fn identities() -> impl Strategy<Value = Identity> {
-    (0u8..6, prop_oneof![Just(1u64 << 32), (0u64..4).prop_map(|run| run << 32), any::<u64>()]).prop_map(|(n, generation)| Identity {
-        node: NodeId([n; 16]),
-        addr: address(n),
-        generation,
-    })
+    (
+        0u8..6,
+        prop_oneof![
+            Just(1u64 << 32),
+            (0u64..4).prop_map(|run| run << 32),
+            any::<u64>()
+        ],
+    )
+        .prop_map(|(n, generation)| Identity {
+            node: NodeId([n; 16]),
+            addr: address(n),
+            generation,
+        })
 }
 
 fn members() -> impl Strategy<Value = Member> {
     let state = prop_oneof![Just(State::Alive), Just(State::Suspect), Just(State::Down)];
-    (identities(), any::<u16>(), state).prop_map(|(id, incarnation, state)| Member::new(id, incarnation, state))
+    (identities(), any::<u16>(), state)
+        .prop_map(|(id, incarnation, state)| Member::new(id, incarnation, state))
 }
 
 fn lines() -> impl Strategy<Value = (NodeId, RosterEntry)> {
-    let standing = prop_oneof![Just(Standing::Member), Just(Standing::Left), Just(Standing::Forgotten)];
+    let standing = prop_oneof![
+        Just(Standing::Member),
+        Just(Standing::Left),
+        Just(Standing::Forgotten)
+    ];
     let run = prop_oneof![0u64..4, Just(MAX_RUN), Just(u64::MAX)];
-    (0u8..6, run, standing)
-        .prop_map(|(n, run, standing)| (NodeId([n; 16]), RosterEntry { run, standing, profile: profile(&format!("node{n}"), n) }))
+    (0u8..6, run, standing).prop_map(|(n, run, standing)| {
+        (
+            NodeId([n; 16]),
+            RosterEntry {
+                run,
+                standing,
+                profile: profile(&format!("node{n}"), n),
+            },
+        )
+    })
 }
 
 fn messages() -> impl Strategy<Value = Message> {
-    let hello = (prop_oneof![(0u64..4).prop_map(|run| run << 32), any::<u64>()], 0u8..3, 1u8..4).prop_map(|(generation, nonce, n)| {
-        Message::Hello(Hello { generation, nonce: [nonce; 16], profile: profile(&format!("node{n}"), n) })
-    });
+    let hello = (
+        prop_oneof![(0u64..4).prop_map(|run| run << 32), any::<u64>()],
+        0u8..3,
+        1u8..4,
+    )
+        .prop_map(|(generation, nonce, n)| {
+            Message::Hello(Hello {
+                generation,
+                nonce: [nonce; 16],
+                profile: profile(&format!("node{n}"), n),
+            })
+        });
     prop_oneof![
         4 => hello,
         1 => prop_oneof![0u64..4, any::<u64>()].prop_map(|run| Message::Above { run }),
@@ -74,24 +112,58 @@ fn packets() -> impl Strategy<Value = Vec<u8>> {
     let message = prop_oneof![
         any::<u8>().prop_map(foca::Message::Ping),
         any::<u8>().prop_map(foca::Message::Ack),
-        (identities(), any::<u8>()).prop_map(|(target, probe_number)| foca::Message::PingReq { target, probe_number }),
-        (identities(), any::<u8>()).prop_map(|(origin, probe_number)| foca::Message::IndirectPing { origin, probe_number }),
-        (identities(), any::<u8>()).prop_map(|(target, probe_number)| foca::Message::IndirectAck { target, probe_number }),
-        (identities(), any::<u8>()).prop_map(|(origin, probe_number)| foca::Message::ForwardedAck { origin, probe_number }),
+        (identities(), any::<u8>()).prop_map(|(target, probe_number)| foca::Message::PingReq {
+            target,
+            probe_number
+        }),
+        (identities(), any::<u8>()).prop_map(|(origin, probe_number)| {
+            foca::Message::IndirectPing {
+                origin,
+                probe_number,
+            }
+        }),
+        (identities(), any::<u8>()).prop_map(|(target, probe_number)| foca::Message::IndirectAck {
+            target,
+            probe_number
+        }),
+        (identities(), any::<u8>()).prop_map(|(origin, probe_number)| {
+            foca::Message::ForwardedAck {
+                origin,
+                probe_number,
+            }
+        }),
         Just(foca::Message::Announce),
         Just(foca::Message::Feed),
         Just(foca::Message::Gossip),
         Just(foca::Message::TurnUndead),
     ];
-    let header = (identities(), any::<u16>(), message).prop_map(|(src, src_incarnation, message)| {
-        let dst = Identity::of_run(NodeId([1; 16]), address(1), 1);
-        crate::codec::encode(&foca::Header { src, src_incarnation, dst, message }).unwrap()
-    });
+    let header =
+        (identities(), any::<u16>(), message).prop_map(|(src, src_incarnation, message)| {
+            let dst = Identity::of_run(NodeId([1; 16]), address(1), 1);
+            crate::codec::encode(&foca::Header {
+                src,
+                src_incarnation,
+                dst,
+                message,
+            })
+            .unwrap()
+        });
     let updates = proptest::collection::vec(members(), 0..4).prop_map(|members| {
         let count = u16::try_from(members.len()).unwrap().to_be_bytes();
-        count.into_iter().chain(members.iter().flat_map(|member| crate::codec::encode(member).unwrap())).collect()
+        count
+            .into_iter()
+            .chain(
+                members
+                    .iter()
+                    .flat_map(|member| crate::codec::encode(member).unwrap()),
+            )
+            .collect()
     });
-    let rest = prop_oneof![Just(Vec::new()), updates, proptest::collection::vec(any::<u8>(), 0..40)];
+    let rest = prop_oneof![
+        Just(Vec::new()),
+        updates,
+        proptest::collection::vec(any::<u8>(), 0..40)
+    ];
     (header, rest).prop_map(|(header, rest)| [header, rest].concat())
 }
 
@@ -100,19 +172,54 @@ fn registry_messages() -> impl Strategy<Value = registry::message::Message> {
     use registry::message::Message as M;
     let number = || prop_oneof![0u64..5, any::<u64>()];
     let position = || (number(), number()).prop_map(|(run, version)| Position { run, version });
-    let progress = move || (position(), number()).prop_map(|(position, horizon)| Progress { position, horizon });
+    let progress = move || {
+        (position(), number()).prop_map(|(position, horizon)| Progress { position, horizon })
+    };
     let node = || (0u8..6).prop_map(|n| NodeId([n; 16]));
-    let record = (0u8..3, 0u32..3, number(), proptest::option::of(number())).prop_map(|(name, pid, version, claim)| {
-        let entry =
-            |claim| Entry { uid: 0, user: None, exe: None, groups: [].into(), metadata: [].into(), address: None, claim, since_ms: 0 };
-        let state = claim
-            .map_or(crdt::registry::State::Gone(Reason::Exited), |claim| crdt::registry::State::Live(std::sync::Arc::new(entry(claim))));
-        Record { name: ProcessName::new(&format!("p{name}")).unwrap(), process: Process { boot: [0; 16], pid, start: 0 }, version, state }
-    });
-    let delta = (node(), proptest::collection::vec(number(), 5), proptest::collection::vec(record, 0..4), any::<bool>());
+    let record = (0u8..3, 0u32..3, number(), proptest::option::of(number())).prop_map(
+        |(name, pid, version, claim)| {
+            let entry = |claim| Entry {
+                uid: 0,
+                user: None,
+                exe: None,
+                groups: [].into(),
+                metadata: [].into(),
+                address: None,
+                claim,
+                since_ms: 0,
+            };
+            let state = claim.map_or(crdt::registry::State::Gone(Reason::Exited), |claim| {
+                crdt::registry::State::Live(std::sync::Arc::new(entry(claim)))
+            });
+            Record {
+                name: ProcessName::new(&format!("p{name}")).unwrap(),
+                process: Process {
+                    boot: [0; 16],
+                    pid,
+                    start: 0,
+                },
+                version,
+                state,
+            }
+        },
+    );
+    let delta = (
+        node(),
+        proptest::collection::vec(number(), 5),
+        proptest::collection::vec(record, 0..4),
+        any::<bool>(),
+    );
     let delta = delta.prop_map(|(owner, n, records, whole)| {
         let upto = if whole { 5 } else { n[2] };
-        Delta { owner, run: n[0], after: n[1], upto, latest: if whole { 5 } else { n[3] }, horizon: n[4], records }
+        Delta {
+            owner,
+            run: n[0],
+            after: n[1],
+            upto,
+            latest: if whole { 5 } else { n[3] },
+            horizon: n[4],
+            records,
+        }
     });
     prop_oneof![
         4 => (delta, any::<bool>()).prop_map(|(delta, pushed)| M::Part { delta, pushed }),
@@ -159,18 +266,29 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let now = Now { instant: Instant::from_nanos(0), wall: Wall(0) };
-        Self { machine: Cluster::new(settings(), now), now, conns: 0 }
+        let now = Now {
+            instant: Instant::from_nanos(0),
+            wall: Wall(0),
+        };
+        Self {
+            machine: Cluster::new(settings(), now),
+            now,
+            conns: 0,
+        }
     }
 
     /// Writes succeed at once; all else that the machine wants is only looked at.
     fn drain(&mut self) {
         while let Some(output) = self.machine.poll_output() {
             match output {
-                Output::Write { id, .. } => self.machine.handle(self.now, Input::Written { id, result: Ok(()) }),
+                Output::Write { id, .. } => self
+                    .machine
+                    .handle(self.now, Input::Written { id, result: Ok(()) }),
                 Output::Datagram { bytes, .. } => assert!(bytes.len() <= 1150),
                 Output::Send { bytes, .. } => assert!(!bytes.is_empty()),
-                Output::View(view) => assert!(view.member(NodeId([1; 16])).is_some() && view.members.len() <= 6),
+                Output::View(view) => {
+                    assert!(view.member(NodeId([1; 16])).is_some() && view.members.len() <= 6)
+                }
                 Output::Dial { .. }
                 | Output::KeepAlive { .. }
                 | Output::Close { .. }
@@ -186,21 +304,47 @@ impl Bench {
         let input = match act {
             Act::Connect(n) => {
                 self.conns += 1;
-                let peer = Peer { id: NodeId([n; 16]), name: NodeName::new(&format!("node{n}")).unwrap() };
-                Input::Connected { peer, conn: ConnId(self.conns), dial: None, remote: address(n), protocol: Protocol(1) }
+                let peer = Peer {
+                    id: NodeId([n; 16]),
+                    name: NodeName::new(&format!("node{n}")).unwrap(),
+                };
+                Input::Connected {
+                    peer,
+                    conn: ConnId(self.conns),
+                    dial: None,
+                    remote: address(n),
+                    protocol: Protocol(1),
+                }
             }
-            Act::Say(conn, message) => Input::Message { conn: ConnId(self.conns.saturating_sub(conn)), bytes: message.bytes() },
-            Act::Packet(conn, packet) => Input::Datagram { conn: ConnId(self.conns.saturating_sub(conn)), bytes: Bytes::from(packet) },
-            Act::Rubbish(conn, bytes) => Input::Message { conn: ConnId(self.conns.saturating_sub(conn)), bytes: Bytes::from(bytes) },
+            Act::Say(conn, message) => Input::Message {
+                conn: ConnId(self.conns.saturating_sub(conn)),
+                bytes: message.bytes(),
+            },
+            Act::Packet(conn, packet) => Input::Datagram {
+                conn: ConnId(self.conns.saturating_sub(conn)),
+                bytes: Bytes::from(packet),
+            },
+            Act::Rubbish(conn, bytes) => Input::Message {
+                conn: ConnId(self.conns.saturating_sub(conn)),
+                bytes: Bytes::from(bytes),
+            },
             Act::Registry(conn, message) => {
                 let conn = ConnId(self.conns.saturating_sub(conn));
-                Input::Registry(registry::Input::Message { conn, bytes: message.bytes() })
+                Input::Registry(registry::Input::Message {
+                    conn,
+                    bytes: message.bytes(),
+                })
             }
             Act::RegistryRubbish(conn, bytes) => {
                 let conn = ConnId(self.conns.saturating_sub(conn));
-                Input::Registry(registry::Input::Message { conn, bytes: Bytes::from(bytes) })
+                Input::Registry(registry::Input::Message {
+                    conn,
+                    bytes: Bytes::from(bytes),
+                })
             }
-            Act::Close(conn) => Input::Closed { conn: ConnId(self.conns.saturating_sub(conn)) },
+            Act::Close(conn) => Input::Closed {
+                conn: ConnId(self.conns.saturating_sub(conn)),
+            },
             Act::Wait(ms) => return self.wait(ms),
         };
         self.machine.handle(self.now, input);
@@ -213,7 +357,12 @@ impl Bench {
             self.now.instant = at.max(self.now.instant);
             self.machine.handle(self.now, Input::Timeout);
             self.drain();
-            assert!(self.machine.poll_timeout().is_none_or(|next| next > self.now.instant), "all that is due was done");
+            assert!(
+                self.machine
+                    .poll_timeout()
+                    .is_none_or(|next| next > self.now.instant),
+                "all that is due was done"
+            );
         }
         self.now.instant = until;
     }
@@ -239,16 +388,33 @@ fn greeted_bench() -> Bench {
     let mut bench = Bench::new();
     bench.drain();
     bench.act(Act::Connect(2));
-    bench.act(Act::Say(0, Message::Hello(Hello { generation: 1 << 32, nonce: [2; 16], profile: profile("node2", 2) })));
+    bench.act(Act::Say(
+        0,
+        Message::Hello(Hello {
+            generation: 1 << 32,
+            nonce: [2; 16],
+            profile: profile("node2", 2),
+        }),
+    ));
     bench
 }
 
 #[test]
 fn a_node_that_was_forgotten_lists_itself_and_takes_a_new_run() {
     let mut bench = greeted_bench();
-    let forgotten = RosterEntry { run: 1, standing: Standing::Forgotten, profile: profile("node1", 1) };
+    let forgotten = RosterEntry {
+        run: 1,
+        standing: Standing::Forgotten,
+        profile: profile("node1", 1),
+    };
     // The bench looks at each view on the way.
-    bench.act(Act::Say(0, Message::Roster { lines: vec![(NodeId([1; 16]), forgotten)], answer: false }));
+    bench.act(Act::Say(
+        0,
+        Message::Roster {
+            lines: vec![(NodeId([1; 16]), forgotten)],
+            answer: false,
+        },
+    ));
     bench.wait(2_000);
     assert_eq!(bench.machine.swim.identity().generation >> 32, 2);
 }
@@ -256,8 +422,14 @@ fn a_node_that_was_forgotten_lists_itself_and_takes_a_new_run() {
 #[test]
 fn a_member_that_stays_suspect_is_told_so() {
     let mut machine = greeted_bench().machine;
-    let suspicion = Member::new(Identity::of_run(NodeId([2; 16]), address(2), 1), 0, State::Suspect);
-    machine.swim.apply(&mut machine.edge, vec![suspicion.clone()], false);
+    let suspicion = Member::new(
+        Identity::of_run(NodeId([2; 16]), address(2), 1),
+        0,
+        State::Suspect,
+    );
+    machine
+        .swim
+        .apply(&mut machine.edge, vec![suspicion.clone()], false);
     let mut reminders = || {
         machine.remind_suspects();
         let outputs = std::iter::from_fn(|| machine.poll_output());
@@ -273,10 +445,20 @@ fn an_accusation_is_refuted_to_the_accuser_at_once() {
     let mut machine = greeted_bench().machine;
     let (now, me) = (Now::default(), machine.swim.identity());
     let bytes = Message::Members(vec![Member::new(me, 0, State::Suspect)]).bytes();
-    machine.handle(now, Input::Message { conn: ConnId(1), bytes });
+    machine.handle(
+        now,
+        Input::Message {
+            conn: ConnId(1),
+            bytes,
+        },
+    );
     let mut headers = std::iter::from_fn(|| machine.poll_output()).filter_map(|output| {
-        let Output::Datagram { bytes, .. } = output else { return None };
+        let Output::Datagram { bytes, .. } = output else {
+            return None;
+        };
         crate::codec::decode_prefix::<foca::Header<Identity>, 256>(&bytes).ok()
     });
-    assert!(headers.any(|(header, _)| header.message == foca::Message::Announce && header.src_incarnation == 1));
+    assert!(headers.any(
+        |(header, _)| header.message == foca::Message::Announce && header.src_incarnation == 1
+    ));
 }

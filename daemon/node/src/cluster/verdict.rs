@@ -19,8 +19,8 @@ pub(super) fn verdict(reachable: usize, expected: usize) -> Verdict {
     }
 }
 
-/// Nobody acknowledges anything: SWIM would suspect one member after the other for many seconds, although the one that
-/// is cut off is this node.
+/// Nobody acknowledges anything: SWIM would suspect one member after the other for many seconds,
+/// although the one that is cut off is this node.
 ///
 /// Ticks are counted, not time: a node that was paused has not listened meanwhile.
 #[derive(Debug, Default)]
@@ -36,7 +36,11 @@ impl Silence {
 
     /// Another quarter of a second has passed, in which members were probed or not.
     pub(super) fn tick(&mut self, probing: bool) {
-        self.ticks = if probing { self.ticks.saturating_add(1).min(SILENT_TICKS) } else { 0 };
+        self.ticks = if probing {
+            self.ticks.saturating_add(1).min(SILENT_TICKS)
+        } else {
+            0
+        };
     }
 
     /// Whether this node is cut off from everybody.
@@ -63,7 +67,11 @@ mod tests {
             (1, 5, Verdict::Alone),
         ];
         for (reachable, expected, want) in cases {
-            assert_eq!(verdict(reachable, expected), want, "{reachable} of {expected}");
+            assert_eq!(
+                verdict(reachable, expected),
+                want,
+                "{reachable} of {expected}"
+            );
         }
     }
 

@@ -27,7 +27,8 @@ pub(super) struct Sources<'a> {
 }
 
 impl Sources<'_> {
-    /// Who was forgotten is not, but for this node: it is there, and about to take a run that makes it a member again.
+    /// Who was forgotten is not, but for this node: it is there, and about to take a run that makes
+    /// it a member again.
     fn is_listed(&self, node: NodeId, entry: &RosterEntry) -> bool {
         node == self.me || entry.standing != Standing::Forgotten
     }
@@ -42,7 +43,11 @@ impl Sources<'_> {
         match self.swim.seen(node).map(|seen| seen.state) {
             Some(State::Alive) if !self.isolated => MemberState::Alive,
             Some(State::Suspect) if !self.isolated => MemberState::Suspect,
-            Some(State::Alive | State::Suspect | State::Down) | None if self.absences.expects(node, entry.run) => MemberState::Restarting,
+            Some(State::Alive | State::Suspect | State::Down) | None
+                if self.absences.expects(node, entry.run) =>
+            {
+                MemberState::Restarting
+            }
             Some(State::Alive | State::Suspect | State::Down) | None => MemberState::Down,
         }
     }
@@ -69,7 +74,11 @@ pub(super) struct Viewer {
 
 impl Viewer {
     pub(super) fn new(kept: BTreeSet<NodeId>) -> Self {
-        Self { lines: BTreeMap::new(), kept, shown: None }
+        Self {
+            lines: BTreeMap::new(),
+            kept,
+            shown: None,
+        }
     }
 
     /// The state that was last told; `None` for a node that is not listed.
@@ -80,15 +89,32 @@ impl Viewer {
     /// Looks again: tells what changed since, and shows the new view if there is one.
     pub(super) fn refresh(&mut self, edge: &mut Edge, sources: &Sources<'_>) {
         self.drop_forgotten(edge, sources);
-        let listed = sources.roster.roster().iter().filter(|(node, entry)| sources.is_listed(*node, entry));
-        let mut members: Vec<MemberView> = listed.map(|(node, entry)| self.member(edge, sources, node, entry)).collect();
+        let listed = sources
+            .roster
+            .roster()
+            .iter()
+            .filter(|(node, entry)| sources.is_listed(*node, entry));
+        let mut members: Vec<MemberView> = listed
+            .map(|(node, entry)| self.member(edge, sources, node, entry))
+            .collect();
         members.sort_by(|a, b| (&a.profile.name, a.id).cmp(&(&b.profile.name, b.id)));
         self.show(edge, sources.me, members);
     }
 
     fn drop_forgotten(&mut self, edge: &mut Edge, sources: &Sources<'_>) {
-        let is_listed = |node: &NodeId| sources.roster.roster().get(*node).is_some_and(|entry| sources.is_listed(*node, entry));
-        let gone: Vec<NodeId> = self.lines.keys().filter(|node| !is_listed(node)).copied().collect();
+        let is_listed = |node: &NodeId| {
+            sources
+                .roster
+                .roster()
+                .get(*node)
+                .is_some_and(|entry| sources.is_listed(*node, entry))
+        };
+        let gone: Vec<NodeId> = self
+            .lines
+            .keys()
+            .filter(|node| !is_listed(node))
+            .copied()
+            .collect();
         for node in gone {
             if let Some(line) = self.lines.remove(&node) {
                 tell(edge, "forgotten", node, &line.name, String::new());
@@ -97,28 +123,78 @@ impl Viewer {
         }
     }
 
-    fn member(&mut self, edge: &mut Edge, sources: &Sources<'_>, node: NodeId, entry: &RosterEntry) -> MemberView {
+    fn member(
+        &mut self,
+        edge: &mut Edge,
+        sources: &Sources<'_>,
+        node: NodeId,
+        entry: &RosterEntry,
+    ) -> MemberView {
         let state = sources.state(node, entry);
         let since = self.note(edge, sources, node, entry, state);
         let conn = sources.links.current(node);
-        let protocol = conn.and_then(|conn| sources.links.get(conn)).map(|link| link.protocol);
-        MemberView { id: node, profile: entry.profile.clone(), state, run: entry.run, since, conn, protocol }
+        let protocol = conn
+            .and_then(|conn| sources.links.get(conn))
+            .map(|link| link.protocol);
+        MemberView {
+            id: node,
+            profile: entry.profile.clone(),
+            state,
+            run: entry.run,
+            since,
+            conn,
+            protocol,
+        }
     }
 
     /// Notes a node's state; gives since when it is in it.
-    fn note(&mut self, edge: &mut Edge, sources: &Sources<'_>, node: NodeId, entry: &RosterEntry, state: MemberState) -> Wall {
+    fn note(
+        &mut self,
+        edge: &mut Edge,
+        sources: &Sources<'_>,
+        node: NodeId,
+        entry: &RosterEntry,
+        state: MemberState,
+    ) -> Wall {
         let fresh = node != sources.me && !self.kept.contains(&node);
-        let line = Line { name: entry.profile.name.clone(), state, run: entry.run, since: edge.now.wall, expected: fresh };
+        let line = Line {
+            name: entry.profile.name.clone(),
+            state,
+            run: entry.run,
+            since: edge.now.wall,
+            expected: fresh,
+        };
         let Some(known) = self.lines.get(&node).cloned() else {
             if fresh && state.is_reachable() {
-                tell(edge, "joined", node, &line.name, entry.profile.address.to_string());
+                tell(
+                    edge,
+                    "joined",
+                    node,
+                    &line.name,
+                    entry.profile.address.to_string(),
+                );
             }
-            self.lines.insert(node, Line { expected: fresh && !state.is_reachable(), ..line });
+            self.lines.insert(
+                node,
+                Line {
+                    expected: fresh && !state.is_reachable(),
+                    ..line
+                },
+            );
             return edge.now.wall;
         };
         let expected = known.expected && !state.is_reachable();
-        if known.state == state && (known.run == entry.run || !state.is_reachable() || node == sources.me) {
-            self.lines.insert(node, Line { since: known.since, expected, ..line });
+        if known.state == state
+            && (known.run == entry.run || !state.is_reachable() || node == sources.me)
+        {
+            self.lines.insert(
+                node,
+                Line {
+                    since: known.since,
+                    expected,
+                    ..line
+                },
+            );
             return known.since;
         }
         if !expected || state == MemberState::Left {
@@ -130,8 +206,17 @@ impl Viewer {
     }
 
     fn show(&mut self, edge: &mut Edge, me: NodeId, members: Vec<MemberView>) {
-        let mut view = RosterView { me, members, verdict: Verdict::Whole, since: edge.now.wall };
-        let missing: Vec<NodeName> = view.expected().filter(|m| !m.state.is_reachable()).map(|m| m.profile.name.clone()).collect();
+        let mut view = RosterView {
+            me,
+            members,
+            verdict: Verdict::Whole,
+            since: edge.now.wall,
+        };
+        let missing: Vec<NodeName> = view
+            .expected()
+            .filter(|m| !m.state.is_reachable())
+            .map(|m| m.profile.name.clone())
+            .collect();
         let expected = view.expected().count();
         view.verdict = verdict(expected - missing.len(), expected);
         count(edge, &view, expected);
@@ -139,8 +224,15 @@ impl Viewer {
             if shown.verdict == view.verdict {
                 view.since = shown.since;
             } else {
-                let kind = EventKind::Partition { from: shown.verdict, to: view.verdict, missing };
-                edge.put(Output::Event(Event { at: edge.now.wall, kind }));
+                let kind = EventKind::Partition {
+                    from: shown.verdict,
+                    to: view.verdict,
+                    missing,
+                };
+                edge.put(Output::Event(Event {
+                    at: edge.now.wall,
+                    kind,
+                }));
             }
             if **shown == view {
                 return;
@@ -155,18 +247,38 @@ impl Viewer {
 fn count(edge: &mut Edge, view: &RosterView, expected: usize) {
     let others = || view.members.iter().filter(|member| member.id != view.me);
     edge.stats.expected = expected as u64;
-    edge.stats.reachable = others().filter(|member| member.state.is_reachable()).count() as u64;
-    edge.stats.suspects = others().filter(|member| member.state == MemberState::Suspect).count() as u64;
+    edge.stats.reachable = others()
+        .filter(|member| member.state.is_reachable())
+        .count() as u64;
+    edge.stats.suspects = others()
+        .filter(|member| member.state == MemberState::Suspect)
+        .count() as u64;
 }
 
-fn describe(edge: &Edge, sources: &Sources<'_>, node: NodeId, known: &Line, state: MemberState) -> (&'static str, String) {
+fn describe(
+    edge: &Edge,
+    sources: &Sources<'_>,
+    node: NodeId,
+    known: &Line,
+    state: MemberState,
+) -> (&'static str, String) {
     match state {
         MemberState::Alive if known.expected => ("joined", String::new()),
-        MemberState::Alive if known.state.is_reachable() && known.state != MemberState::Suspect => ("alive", "restarted".to_owned()),
+        MemberState::Alive if known.state.is_reachable() && known.state != MemberState::Suspect => {
+            ("alive", "restarted".to_owned())
+        }
         MemberState::Alive => ("alive", String::new()),
         MemberState::Suspect => ("suspect", "a probe was not answered".to_owned()),
-        MemberState::Down if known.state == MemberState::Restarting => ("down", "did not come back in time".to_owned()),
-        MemberState::Down => ("down", sources.links.silence(edge, node).map_or_else(String::new, no_answer)),
+        MemberState::Down if known.state == MemberState::Restarting => {
+            ("down", "did not come back in time".to_owned())
+        }
+        MemberState::Down => (
+            "down",
+            sources
+                .links
+                .silence(edge, node)
+                .map_or_else(String::new, no_answer),
+        ),
         MemberState::Restarting => ("restarting", "said that it will be back".to_owned()),
         MemberState::Left => ("left", String::new()),
     }
@@ -178,6 +290,14 @@ fn no_answer(silence: Duration) -> String {
 
 fn tell(edge: &mut Edge, kind: &'static str, id: NodeId, name: &NodeName, detail: String) {
     tracing::debug!(member = %name, %id, kind, detail, "a member changed");
-    let kind = EventKind::Member { kind, name: name.clone(), id, detail };
-    edge.put(Output::Event(Event { at: edge.now.wall, kind }));
+    let kind = EventKind::Member {
+        kind,
+        name: name.clone(),
+        id,
+        detail,
+    };
+    edge.put(Output::Event(Event {
+        at: edge.now.wall,
+        kind,
+    }));
 }

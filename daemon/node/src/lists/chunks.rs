@@ -12,18 +12,26 @@ const MAX_CHUNKS: u32 = (MAX_CHANGE_BYTES / CHUNK_BYTES) as u32;
 /// The parts of a change.
 pub(super) fn cut(name: &ListName, number: u64, change: &Bytes) -> impl Iterator<Item = Chunk> {
     let count = u32::try_from(change.len().div_ceil(CHUNK_BYTES)).unwrap_or(u32::MAX);
-    (0..count).zip((0usize..).step_by(CHUNK_BYTES)).map(move |(index, from)| {
-        let bytes = change.slice(from..change.len().min(from.saturating_add(CHUNK_BYTES)));
-        Chunk { name: name.clone(), number, index, count, bytes }
-    })
+    (0..count)
+        .zip((0usize..).step_by(CHUNK_BYTES))
+        .map(move |(index, from)| {
+            let bytes = change.slice(from..change.len().min(from.saturating_add(CHUNK_BYTES)));
+            Chunk {
+                name: name.clone(),
+                number,
+                index,
+                count,
+                bytes,
+            }
+        })
 }
 
 /// A part that no correct peer sends.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Impossible;
 
-/// What has come of large changes, at most one per connection. If a part is lost, the rest of that change is
-/// dropped; repair brings it back.
+/// What has come of large changes, at most one per connection. If a part is lost, the rest of that
+/// change is dropped; repair brings it back.
 #[derive(Debug, Default)]
 pub(super) struct Assemblies(BTreeMap<ConnId, Assembly>);
 
@@ -38,16 +46,37 @@ struct Assembly {
 
 impl Assemblies {
     /// Takes a part; gives the change when it was the last one.
-    pub(super) fn add(&mut self, conn: ConnId, chunk: Chunk) -> Result<Option<(ListName, Bytes)>, Impossible> {
-        if chunk.count == 0 || chunk.count > MAX_CHUNKS || chunk.index >= chunk.count || chunk.bytes.len() > CHUNK_BYTES {
+    pub(super) fn add(
+        &mut self,
+        conn: ConnId,
+        chunk: Chunk,
+    ) -> Result<Option<(ListName, Bytes)>, Impossible> {
+        if chunk.count == 0
+            || chunk.count > MAX_CHUNKS
+            || chunk.index >= chunk.count
+            || chunk.bytes.len() > CHUNK_BYTES
+        {
             return Err(Impossible);
         }
         if chunk.index == 0 {
-            let assembly = Assembly { name: chunk.name.clone(), number: chunk.number, next: 0, count: chunk.count, bytes: Vec::new() };
+            let assembly = Assembly {
+                name: chunk.name.clone(),
+                number: chunk.number,
+                next: 0,
+                count: chunk.count,
+                bytes: Vec::new(),
+            };
             self.0.insert(conn, assembly);
         }
-        let Some(assembly) = self.0.get_mut(&conn) else { return Ok(None) };
-        let expected = (&assembly.name, assembly.number, assembly.next, assembly.count);
+        let Some(assembly) = self.0.get_mut(&conn) else {
+            return Ok(None);
+        };
+        let expected = (
+            &assembly.name,
+            assembly.number,
+            assembly.next,
+            assembly.count,
+        );
         if expected != (&chunk.name, chunk.number, chunk.index, chunk.count) {
             self.0.remove(&conn);
             return Ok(None);
@@ -57,7 +86,10 @@ impl Assemblies {
         if assembly.next < assembly.count {
             return Ok(None);
         }
-        Ok(self.0.remove(&conn).map(|assembly| (assembly.name, assembly.bytes.into())))
+        Ok(self
+            .0
+            .remove(&conn)
+            .map(|assembly| (assembly.name, assembly.bytes.into())))
     }
 
     pub(super) fn closed(&mut self, conn: ConnId) {
@@ -80,7 +112,10 @@ mod tests {
         for length in [1, CHUNK_BYTES, CHUNK_BYTES + 1, MAX_CHANGE_BYTES] {
             let (change, parts) = parts(1, length);
             let mut assemblies = Assemblies::default();
-            let whole: Vec<_> = parts.into_iter().filter_map(|part| assemblies.add(ConnId(1), part).unwrap()).collect();
+            let whole: Vec<_> = parts
+                .into_iter()
+                .filter_map(|part| assemblies.add(ConnId(1), part).unwrap())
+                .collect();
             assert_eq!(whole.len(), 1);
             assert_eq!(whole[0].1, change);
         }
@@ -94,7 +129,11 @@ mod tests {
         for part in [&first[0], &first[1], &second[2]] {
             assert_eq!(assemblies.add(ConnId(1), part.clone()), Ok(None));
         }
-        assert_eq!(assemblies.add(ConnId(1), first[2].clone()), Ok(None), "its assembly was given up");
+        assert_eq!(
+            assemblies.add(ConnId(1), first[2].clone()),
+            Ok(None),
+            "its assembly was given up"
+        );
     }
 
     #[test]

@@ -33,7 +33,13 @@ pub(super) struct Advance {
 
 impl Advance {
     /// From a document that has just taken the changes.
-    pub(super) fn of(origin: Origin, document: &Document, total_before: u64, changes: Vec<RawChange>, touched: Vec<Touched>) -> Self {
+    pub(super) fn of(
+        origin: Origin,
+        document: &Document,
+        total_before: u64,
+        changes: Vec<RawChange>,
+        touched: Vec<Touched>,
+    ) -> Self {
         let row = ListRow {
             name: document.name().clone(),
             total: document.total(),
@@ -42,15 +48,36 @@ impl Advance {
             heads: document.heads(),
             sum: document.sum(),
         };
-        let entries = touched.into_iter().map(|touched| (touched.id, touched.entry.map(Arc::new), touched.before)).collect();
-        Self { origin, name: document.name().clone(), changes, total_before, row, entries }
+        let entries = touched
+            .into_iter()
+            .map(|touched| (touched.id, touched.entry.map(Arc::new), touched.before))
+            .collect();
+        Self {
+            origin,
+            name: document.name().clone(),
+            changes,
+            total_before,
+            row,
+            entries,
+        }
     }
 
     fn rows(&self, list: ListId) -> Vec<Row> {
         let mut rows = Vec::with_capacity(self.changes.len() + self.entries.len() + 1);
-        rows.extend(self.changes.iter().map(|change| Row::Change { list, id: change.id, bytes: change.bytes.clone() }));
-        rows.extend(self.entries.iter().map(|(id, entry, _)| Row::Entry { list, id: *id, entry: entry.clone() }));
-        rows.push(Row::List { list, row: self.row.clone() });
+        rows.extend(self.changes.iter().map(|change| Row::Change {
+            list,
+            id: change.id,
+            bytes: change.bytes.clone(),
+        }));
+        rows.extend(self.entries.iter().map(|(id, entry, _)| Row::Entry {
+            list,
+            id: *id,
+            entry: entry.clone(),
+        }));
+        rows.push(Row::List {
+            list,
+            row: self.row.clone(),
+        });
         rows
     }
 }
@@ -91,20 +118,46 @@ pub(super) struct Commits {
 
 impl Commits {
     /// Writes what happened to a list.
-    pub(super) fn advance(&mut self, edge: &mut Edge, list: ListId, advance: Advance, verdicts: Vec<Verdict>) {
+    pub(super) fn advance(
+        &mut self,
+        edge: &mut Edge,
+        list: ListId,
+        advance: Advance,
+        verdicts: Vec<Verdict>,
+    ) {
         let rows = advance.rows(list);
-        self.write(edge, Pending { list, advance: Some(advance), verdicts }, rows);
+        self.write(
+            edge,
+            Pending {
+                list,
+                advance: Some(advance),
+                verdicts,
+            },
+            rows,
+        );
     }
 
     /// Writes a row that nobody waits for.
     pub(super) fn aside(&mut self, edge: &mut Edge, list: ListId, row: Row) {
-        self.write(edge, Pending { list, advance: None, verdicts: Vec::new() }, vec![row]);
+        self.write(
+            edge,
+            Pending {
+                list,
+                advance: None,
+                verdicts: Vec::new(),
+            },
+            vec![row],
+        );
     }
 
     fn write(&mut self, edge: &mut Edge, pending: Pending, rows: Vec<Row>) {
         self.sequence += 1;
         let (id, list, remote) = (WriteId(self.sequence), pending.list, pending.is_remote());
-        let in_flight = self.lists.entry(list).or_insert(InFlight { writes: 0, remote: 0, last: id });
+        let in_flight = self.lists.entry(list).or_insert(InFlight {
+            writes: 0,
+            remote: 0,
+            last: id,
+        });
         in_flight.writes += 1;
         in_flight.remote += usize::from(remote);
         in_flight.last = id;
@@ -112,10 +165,14 @@ impl Commits {
         edge.output(Output::Write { id, rows });
     }
 
-    /// Gives the verdict back if nothing of the list is on its way; else keeps it until that is on disk, because
-    /// even a refusal may tell of it.
+    /// Gives the verdict back if nothing of the list is on its way; else keeps it until that is on
+    /// disk, because even a refusal may tell of it.
     pub(super) fn settle(&mut self, list: ListId, verdict: Verdict) -> Option<Verdict> {
-        let Some(pending) = self.lists.get(&list).and_then(|in_flight| self.pending.get_mut(&in_flight.last)) else {
+        let Some(pending) = self
+            .lists
+            .get(&list)
+            .and_then(|in_flight| self.pending.get_mut(&in_flight.last))
+        else {
             return Some(verdict);
         };
         pending.verdicts.push(verdict);
@@ -156,7 +213,9 @@ impl Commits {
     }
 
     pub(super) fn any_remote(&self, list: ListId) -> bool {
-        self.lists.get(&list).is_some_and(|in_flight| in_flight.remote > 0)
+        self.lists
+            .get(&list)
+            .is_some_and(|in_flight| in_flight.remote > 0)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -164,12 +223,17 @@ impl Commits {
     }
 
     pub(super) fn verdicts(&self) -> usize {
-        self.pending.values().map(|pending| pending.verdicts.len()).sum()
+        self.pending
+            .values()
+            .map(|pending| pending.verdicts.len())
+            .sum()
     }
 }
 
 impl Pending {
     fn is_remote(&self) -> bool {
-        self.advance.as_ref().is_some_and(|advance| advance.origin == Origin::Remote)
+        self.advance
+            .as_ref()
+            .is_some_and(|advance| advance.origin == Origin::Remote)
     }
 }

@@ -47,15 +47,27 @@ impl Edge {
         self.output(Output::Reply { id, result });
     }
 
-    /// Sends a message about some shards. One that does not fit a frame is dropped and counted: repair copes.
+    /// Sends a message about some shards. One that does not fit a frame is dropped and counted:
+    /// repair copes.
     pub(super) fn send(&mut self, conn: ConnId, shards: (Shard, Shard), message: &Message) {
         self.send_all(std::iter::once(conn), shards, message);
     }
 
     /// Sends one message on several connections.
-    pub(super) fn send_all(&mut self, conns: impl Iterator<Item = ConnId>, shards: (Shard, Shard), message: &Message) {
+    pub(super) fn send_all(
+        &mut self,
+        conns: impl Iterator<Item = ConnId>,
+        shards: (Shard, Shard),
+        message: &Message,
+    ) {
         match wire::encode(shards, message) {
-            Ok(bytes) => conns.for_each(|conn| self.output(Output::Send { conn, channel: Channel::Lists, bytes: bytes.clone() })),
+            Ok(bytes) => conns.for_each(|conn| {
+                self.output(Output::Send {
+                    conn,
+                    channel: Channel::Lists,
+                    bytes: bytes.clone(),
+                })
+            }),
             Err(_) => self.stats.dropped += 1,
         }
     }

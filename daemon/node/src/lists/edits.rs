@@ -59,17 +59,32 @@ pub(super) struct Edits {
 
 impl Edits {
     pub(super) fn new(rng: ChaCha8Rng) -> Self {
-        Self { queues: BTreeMap::new(), lists: BTreeMap::new(), rng }
+        Self {
+            queues: BTreeMap::new(),
+            lists: BTreeMap::new(),
+            rng,
+        }
     }
 
     /// Puts a request at the end of its list's queue. Gives its id back if too many wait.
-    pub(super) fn wait(&mut self, list: ListId, name: ListName, request: Request) -> Result<(), RequestId> {
-        let before_it = self.queues.get(&list).map_or(0, |queue| queue.requests.len());
+    pub(super) fn wait(
+        &mut self,
+        list: ListId,
+        name: ListName,
+        request: Request,
+    ) -> Result<(), RequestId> {
+        let before_it = self
+            .queues
+            .get(&list)
+            .map_or(0, |queue| queue.requests.len());
         if before_it >= MAX_WAITING_PER_LIST || self.lists.len() >= MAX_WAITING {
             return Err(request.id);
         }
         self.lists.insert(request.id, list);
-        let queue = self.queues.entry(list).or_insert_with(|| Queue { name, requests: VecDeque::new() });
+        let queue = self.queues.entry(list).or_insert_with(|| Queue {
+            name,
+            requests: VecDeque::new(),
+        });
         queue.requests.push_back(request);
         Ok(())
     }
@@ -96,7 +111,9 @@ impl Edits {
 
     /// Takes a request out whose deadline has passed. False if it no longer waits here.
     pub(super) fn expire(&mut self, id: RequestId) -> bool {
-        let Some(list) = self.lists.remove(&id) else { return false };
+        let Some(list) = self.lists.remove(&id) else {
+            return false;
+        };
         if let Some(queue) = self.queues.get_mut(&list) {
             queue.requests.retain(|request| request.id != id);
             if queue.requests.is_empty() {
@@ -117,7 +134,12 @@ impl Edits {
     }
 
     /// Does what was asked on the list's document.
-    pub(super) fn run(&mut self, document: &mut Document, request: Request, wall: Wall) -> (RequestId, Outcome) {
+    pub(super) fn run(
+        &mut self,
+        document: &mut Document,
+        request: Request,
+        wall: Wall,
+    ) -> (RequestId, Outcome) {
         let outcome = match check(document, &request.edit, request.expect) {
             Err(refusal) => Outcome::Answer(Err(refusal), None),
             Ok(()) => self.edit(document, &request, wall),
@@ -128,21 +150,43 @@ impl Edits {
     fn edit(&mut self, document: &mut Document, request: &Request, wall: Wall) -> Outcome {
         let total_before = document.total();
         let mut draw = || u128::from(self.rng.next_u64()) << 64 | u128::from(self.rng.next_u64());
-        let Edited { change, touched, results } = match document.edit(&request.edit, &request.by, wall.0, &mut draw) {
+        let Edited {
+            change,
+            touched,
+            results,
+        } = match document.edit(&request.edit, &request.by, wall.0, &mut draw) {
             Ok(edited) => edited,
-            Err(EditRefusal::Broken(_)) => return Outcome::Broken(Refusal::Unknown(WriteError::Failed)),
+            Err(EditRefusal::Broken(_)) => {
+                return Outcome::Broken(Refusal::Unknown(WriteError::Failed));
+            }
             Err(refusal) => return Outcome::Answer(Err(refused(refusal)), None),
         };
         let goal = match &change {
             Some(change) => VersionVector::from_iter([change.id]),
             None => document.vector().clone(),
         };
-        let pushed = change.as_ref().is_some_and(|change| change.bytes.len() <= CHUNK_BYTES);
-        let wish = request.asked.map(|asked| Wish { asked, goal, deadline: request.deadline, pushed });
+        let pushed = change
+            .as_ref()
+            .is_some_and(|change| change.bytes.len() <= CHUNK_BYTES);
+        let wish = request.asked.map(|asked| Wish {
+            asked,
+            goal,
+            deadline: request.deadline,
+            pushed,
+        });
         let hash = change.as_ref().map(|change| change.hash);
-        let advance = change.map(|change| Advance::of(Origin::Local, document, total_before, vec![change], touched));
-        let entries = advance.as_ref().map(|advance| advance.entries.as_slice()).unwrap_or_default();
-        let reply = Reply::Edited { change: hash, entries: named(&results, entries, document), replicas: None };
+        let advance = change.map(|change| {
+            Advance::of(Origin::Local, document, total_before, vec![change], touched)
+        });
+        let entries = advance
+            .as_ref()
+            .map(|advance| advance.entries.as_slice())
+            .unwrap_or_default();
+        let reply = Reply::Edited {
+            change: hash,
+            entries: named(&results, entries, document),
+            replicas: None,
+        };
         match advance {
             Some(advance) => Outcome::Advanced(advance, reply, wish),
             None => Outcome::Answer(Ok(reply), wish),
@@ -151,8 +195,13 @@ impl Edits {
 }
 
 /// The entries that an edit names: those that it touched are at hand already.
-fn named(ids: &[EntryId], touched: &[(EntryId, Option<Arc<Entry>>, bool)], document: &Document) -> Vec<Arc<Entry>> {
-    let touched: BTreeMap<EntryId, &Option<Arc<Entry>>> = touched.iter().map(|(id, entry, _)| (*id, entry)).collect();
+fn named(
+    ids: &[EntryId],
+    touched: &[(EntryId, Option<Arc<Entry>>, bool)],
+    document: &Document,
+) -> Vec<Arc<Entry>> {
+    let touched: BTreeMap<EntryId, &Option<Arc<Entry>>> =
+        touched.iter().map(|(id, entry, _)| (*id, entry)).collect();
     let named = ids.iter().map(|id| match touched.get(id) {
         Some(entry) => (*entry).clone(),
         None => document.entry(*id).map(Arc::new),
@@ -167,13 +216,19 @@ fn check(document: &Document, edit: &Edit, expect: Option<Precondition>) -> Resu
     let unchanged = match expect {
         None => true,
         Some(Precondition::List(tag)) => document.sum() == tag,
-        Some(Precondition::Entry(tag)) => match addressed(edit).map(|id| (id, document.entry(id))) {
-            Some((_, Some(entry))) => entry.tag() == tag,
-            Some((id, None)) => return Err(Refusal::NoEntry(id)),
-            None => false,
-        },
+        Some(Precondition::Entry(tag)) => {
+            match addressed(edit).map(|id| (id, document.entry(id))) {
+                Some((_, Some(entry))) => entry.tag() == tag,
+                Some((id, None)) => return Err(Refusal::NoEntry(id)),
+                None => false,
+            }
+        }
     };
-    if unchanged { Ok(()) } else { Err(Refusal::Changed) }
+    if unchanged {
+        Ok(())
+    } else {
+        Err(Refusal::Changed)
+    }
 }
 
 fn addressed(edit: &Edit) -> Option<EntryId> {

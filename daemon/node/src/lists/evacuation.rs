@@ -36,8 +36,15 @@ impl Evacuation {
         self.requests.len()
     }
 
-    /// A round with a peer is over: what did not differ is there. Gives the lists to ask that peer about.
-    pub(super) fn compared(&mut self, digest: &Digest, quarantined: &BTreeSet<ListId>, peer: NodeId, record: &Record) -> Vec<ListId> {
+    /// A round with a peer is over: what did not differ is there. Gives the lists to ask that peer
+    /// about.
+    pub(super) fn compared(
+        &mut self,
+        digest: &Digest,
+        quarantined: &BTreeSet<ListId>,
+        peer: NodeId,
+        record: &Record,
+    ) -> Vec<ListId> {
         if !self.is_wanted() {
             return Vec::new();
         }
@@ -47,8 +54,16 @@ impl Evacuation {
             }
         }
         self.asked.retain(|(other, _), _| *other != peer);
-        let doubtful = record.differing.iter().chain(&record.changed).chain(quarantined).copied();
-        doubtful.filter(|list| !self.is_confirmed(digest, *list)).take(MAX_OPEN).collect()
+        let doubtful = record
+            .differing
+            .iter()
+            .chain(&record.changed)
+            .chain(quarantined)
+            .copied();
+        doubtful
+            .filter(|list| !self.is_confirmed(digest, *list))
+            .take(MAX_OPEN)
+            .collect()
     }
 
     /// That peer is being asked whether it has all of that.
@@ -60,7 +75,13 @@ impl Evacuation {
 
     /// A peer has all of `vector`. True if that was the last open question.
     pub(super) fn have(&mut self, peer: NodeId, list: ListId, vector: &VersionVector) -> bool {
-        let Some(asked) = self.asked.get(&(peer, list)).filter(|asked| vector.covers(asked)) else { return false };
+        let Some(asked) = self
+            .asked
+            .get(&(peer, list))
+            .filter(|asked| vector.covers(asked))
+        else {
+            return false;
+        };
         self.confirmed.insert(list, asked.sum(list));
         self.asked.remove(&(peer, list));
         self.asked.is_empty()
@@ -68,8 +89,15 @@ impl Evacuation {
 
     /// How many lists nobody else is known to have whole.
     pub(super) fn unconfirmed(&self, digest: &Digest, quarantined: &BTreeSet<ListId>) -> u64 {
-        let open = digest.iter().map(|(list, _)| list).chain(quarantined.iter().copied());
-        u64::try_from(open.filter(|list| !self.is_confirmed(digest, *list)).count()).unwrap_or(u64::MAX)
+        let open = digest
+            .iter()
+            .map(|(list, _)| list)
+            .chain(quarantined.iter().copied());
+        u64::try_from(
+            open.filter(|list| !self.is_confirmed(digest, *list))
+                .count(),
+        )
+        .unwrap_or(u64::MAX)
     }
 
     /// A client waits no longer.

@@ -15,32 +15,109 @@ fn name() -> ListName {
 }
 
 fn vector() -> VersionVector {
-    [(Actor([1; 16]), 3), (Actor([2; 16]), 300)].into_iter().map(|(actor, seq)| ChangeId { actor, seq }).collect()
+    [(Actor([1; 16]), 3), (Actor([2; 16]), 300)]
+        .into_iter()
+        .map(|(actor, seq)| ChangeId { actor, seq })
+        .collect()
 }
 
 #[test]
 fn messages_are_what_they_were() {
     let changes = || vec![Bytes::from_static(b"one"), Bytes::from_static(b"two")];
-    let answer = |tail| Message::Changes { name: name(), changes: changes(), tail };
+    let answer = |tail| Message::Changes {
+        name: name(),
+        changes: changes(),
+        tail,
+    };
     let samples = vec![
-        ("push", Message::Push(vec![Pushed { name: name(), changes: changes(), confirm: true }])),
-        ("chunk", Message::Chunk(Chunk { name: name(), number: 9, index: 1, count: 4, bytes: Bytes::from_static(b"part") })),
-        ("root", Message::Root { sum: 0x0123_4567_89ab_cdef, wake: true }),
+        (
+            "push",
+            Message::Push(vec![Pushed {
+                name: name(),
+                changes: changes(),
+                confirm: true,
+            }]),
+        ),
+        (
+            "chunk",
+            Message::Chunk(Chunk {
+                name: name(),
+                number: 9,
+                index: 1,
+                count: 4,
+                bytes: Bytes::from_static(b"part"),
+            }),
+        ),
+        (
+            "root",
+            Message::Root {
+                sum: 0x0123_4567_89ab_cdef,
+                wake: true,
+            },
+        ),
         ("equal", Message::Equal(4)),
         ("shards", Message::Shards(vec![1, 300, u64::MAX])),
-        ("buckets", Message::Buckets { shard: Shard(5), sums: vec![0, 7] }),
-        ("leaves", Message::Leaves { shard: Shard(5), buckets: vec![0, 255], leaves: vec![(LIST, 8)], last: true }),
-        ("compare", Message::Compare { list: LIST, vector: vector(), answer: false }),
-        ("pull", Message::Pull { list: LIST, vector: vector(), most_bytes: 262_144 }),
+        (
+            "buckets",
+            Message::Buckets {
+                shard: Shard(5),
+                sums: vec![0, 7],
+            },
+        ),
+        (
+            "leaves",
+            Message::Leaves {
+                shard: Shard(5),
+                buckets: vec![0, 255],
+                leaves: vec![(LIST, 8)],
+                last: true,
+            },
+        ),
+        (
+            "compare",
+            Message::Compare {
+                list: LIST,
+                vector: vector(),
+                answer: false,
+            },
+        ),
+        (
+            "pull",
+            Message::Pull {
+                list: LIST,
+                vector: vector(),
+                most_bytes: 262_144,
+            },
+        ),
         ("changes-and-a-message", answer(Tail::Message)),
         ("changes-and-more", answer(Tail::Pull)),
         ("changes-and-no-more", answer(Tail::End)),
         ("nothing", Message::Nothing(LIST)),
-        ("confirm", Message::Confirm { list: LIST, vector: vector() }),
-        ("have", Message::Have { list: LIST, vector: vector() }),
+        (
+            "confirm",
+            Message::Confirm {
+                list: LIST,
+                vector: vector(),
+            },
+        ),
+        (
+            "have",
+            Message::Have {
+                list: LIST,
+                vector: vector(),
+            },
+        ),
     ];
     let write = |message: &Message| encode(SHARDS, message).unwrap().to_vec();
-    covers::<Message>("lists", 2, samples.iter().map(|(_, message)| write(message)));
-    let read = |bytes: &[u8]| decode(bytes).filter(|(shards, _)| *shards == SHARDS).map(|(_, message)| message);
+    covers::<Message>(
+        "lists",
+        2,
+        samples.iter().map(|(_, message)| write(message)),
+    );
+    let read = |bytes: &[u8]| {
+        decode(bytes)
+            .filter(|(shards, _)| *shards == SHARDS)
+            .map(|(_, message)| message)
+    };
     check("lists", samples, write, read);
 }

@@ -36,38 +36,84 @@ impl Disk {
         match row {
             Row::Change { list, id, bytes } => {
                 let before = self.changes.insert((list, id.actor, id.seq), bytes.clone());
-                assert!(before.is_none_or(|before| before == bytes), "a change was overwritten");
+                assert!(
+                    before.is_none_or(|before| before == bytes),
+                    "a change was overwritten"
+                );
             }
-            Row::Entry { list, id, entry: Some(entry) } => drop(self.entries.insert((list, id), entry)),
-            Row::Entry { list, id, entry: None } => drop(self.entries.remove(&(list, id))),
+            Row::Entry {
+                list,
+                id,
+                entry: Some(entry),
+            } => drop(self.entries.insert((list, id), entry)),
+            Row::Entry {
+                list,
+                id,
+                entry: None,
+            } => drop(self.entries.remove(&(list, id))),
             Row::List { list, row } => drop(self.lists.insert(list, row)),
-            Row::Snapshot { list, covers, bytes } => drop(self.snapshots.insert(list, (covers, bytes))),
+            Row::Snapshot {
+                list,
+                covers,
+                bytes,
+            } => drop(self.snapshots.insert(list, (covers, bytes))),
             Row::Quarantine { list, .. } => drop(self.quarantined.insert(list)),
         }
     }
 
     pub(super) fn known(&self) -> Vec<(ListId, u64)> {
-        self.lists.iter().map(|(list, row)| (*list, row.sum)).collect()
+        self.lists
+            .iter()
+            .map(|(list, row)| (*list, row.sum))
+            .collect()
     }
 
     pub(super) fn titles(&self, list: &str) -> Vec<String> {
         let list = ListId::of(&name(list));
-        let mut entries: Vec<_> = self.entries.iter().filter(|((of, _), _)| *of == list).map(|(_, entry)| entry).collect();
+        let mut entries: Vec<_> = self
+            .entries
+            .iter()
+            .filter(|((of, _), _)| *of == list)
+            .map(|(_, entry)| entry)
+            .collect();
         entries.sort_by_key(|entry| (entry.order.clone(), entry.id));
-        entries.into_iter().map(|entry| entry.title.clone()).collect()
+        entries
+            .into_iter()
+            .map(|entry| entry.title.clone())
+            .collect()
     }
 
     /// The view must be what the changes make, of each list.
     pub(super) fn check(&self) {
         for (list, row) in &self.lists {
-            let mut bytes: Vec<Bytes> = self.changes.iter().filter(|((of, ..), _)| of == list).map(|(_, bytes)| bytes.clone()).collect();
+            let mut bytes: Vec<Bytes> = self
+                .changes
+                .iter()
+                .filter(|((of, ..), _)| of == list)
+                .map(|(_, bytes)| bytes.clone())
+                .collect();
             bytes.sort_by_key(|bytes| crdt::list::start_op(bytes));
-            let document = Document::load(row.name.clone(), Actor([9; 16]), None, &bytes).expect("the rows make a document");
-            assert_eq!((document.total(), document.open(), document.sum()), (row.total, row.open, row.sum));
-            assert_eq!((document.heads(), document.modified_at()), (row.heads.clone(), row.modified_at));
-            let entries: BTreeMap<EntryId, Entry> = document.entries().into_iter().map(|entry| (entry.id, entry)).collect();
+            let document = Document::load(row.name.clone(), Actor([9; 16]), None, &bytes)
+                .expect("the rows make a document");
+            assert_eq!(
+                (document.total(), document.open(), document.sum()),
+                (row.total, row.open, row.sum)
+            );
+            assert_eq!(
+                (document.heads(), document.modified_at()),
+                (row.heads.clone(), row.modified_at)
+            );
+            let entries: BTreeMap<EntryId, Entry> = document
+                .entries()
+                .into_iter()
+                .map(|entry| (entry.id, entry))
+                .collect();
             let view = self.entries.iter().filter(|((of, _), _)| of == list);
-            assert_eq!(view.map(|((_, id), entry)| (*id, Entry::clone(entry))).collect::<BTreeMap<_, _>>(), entries);
+            assert_eq!(
+                view.map(|((_, id), entry)| (*id, Entry::clone(entry)))
+                    .collect::<BTreeMap<_, _>>(),
+                entries
+            );
         }
     }
 }
@@ -79,7 +125,14 @@ impl Source for Disk {
 
     fn vector(&self, list: ListId) -> Result<VersionVector, SourceError> {
         let all = (list, Actor([0; 16]), 0)..=(list, Actor([255; 16]), u64::MAX);
-        Ok(self.changes.range(all).map(|((_, actor, seq), _)| ChangeId { actor: *actor, seq: *seq }).collect())
+        Ok(self
+            .changes
+            .range(all)
+            .map(|((_, actor, seq), _)| ChangeId {
+                actor: *actor,
+                seq: *seq,
+            })
+            .collect())
     }
 
     fn snapshot(&self, list: ListId) -> Result<Option<(VersionVector, Bytes)>, SourceError> {
@@ -88,7 +141,11 @@ impl Source for Disk {
 
     fn changes(&self, list: ListId, range: Range) -> Result<Vec<Bytes>, SourceError> {
         let these = (list, range.actor, range.from)..=(list, range.actor, range.to);
-        Ok(self.changes.range(these).map(|(_, bytes)| bytes.clone()).collect())
+        Ok(self
+            .changes
+            .range(these)
+            .map(|(_, bytes)| bytes.clone())
+            .collect())
     }
 }
 
@@ -157,7 +214,14 @@ impl World {
     pub(super) fn apart(count: usize) -> Self {
         let node = |index| {
             let lists = Lists::new(settings(index, 7, &Disk::default()));
-            Node { lists, disk: Disk::default(), changed: vec![], closed: vec![], failing: None, generation: 0 }
+            Node {
+                lists,
+                disk: Disk::default(),
+                changed: vec![],
+                closed: vec![],
+                failing: None,
+                generation: 0,
+            }
         };
         let nodes = (0..count).map(node).collect();
         let mut world = Self {
@@ -181,7 +245,12 @@ impl World {
 
     /// Replaces a node's machine by one with other settings, with nothing in memory.
     pub(super) fn restart(&mut self, index: usize, change: impl FnOnce(&mut Settings)) {
-        let links: Vec<_> = self.links.iter().filter(|(_, (a, b))| *a == index || *b == index).map(|(_, link)| *link).collect();
+        let links: Vec<_> = self
+            .links
+            .iter()
+            .filter(|(_, (a, b))| *a == index || *b == index)
+            .map(|(_, link)| *link)
+            .collect();
         let count = self.nodes.len();
         links.iter().for_each(|(a, b)| self.cut(*a, *b));
         let node = &mut self.nodes[index];
@@ -198,13 +267,30 @@ impl World {
         self.sequence += 1;
         let conn = ConnId(self.sequence);
         self.links.insert(conn, (a, b));
-        self.handle(a, Input::Connected { peer: node_id(b), conn });
-        self.handle(b, Input::Connected { peer: node_id(a), conn });
+        self.handle(
+            a,
+            Input::Connected {
+                peer: node_id(b),
+                conn,
+            },
+        );
+        self.handle(
+            b,
+            Input::Connected {
+                peer: node_id(a),
+                conn,
+            },
+        );
     }
 
     pub(super) fn cut(&mut self, a: usize, b: usize) {
         let between = |link: &(usize, usize)| *link == (a, b) || *link == (b, a);
-        let conns: Vec<ConnId> = self.links.iter().filter(|(_, link)| between(link)).map(|(conn, _)| *conn).collect();
+        let conns: Vec<ConnId> = self
+            .links
+            .iter()
+            .filter(|(_, link)| between(link))
+            .map(|(conn, _)| *conn)
+            .collect();
         for conn in conns {
             self.links.remove(&conn);
             self.handle(a, Input::Closed { conn });
@@ -213,17 +299,33 @@ impl World {
     }
 
     pub(super) fn conn(&self, a: usize, b: usize) -> ConnId {
-        *self.links.iter().find(|(_, link)| **link == (a, b) || **link == (b, a)).expect("a link").0
+        *self
+            .links
+            .iter()
+            .find(|(_, link)| **link == (a, b) || **link == (b, a))
+            .expect("a link")
+            .0
     }
 
     pub(super) fn conns(&self, index: usize) -> Vec<ConnId> {
-        self.links.iter().filter(|(_, (a, b))| *a == index || *b == index).map(|(conn, _)| *conn).collect()
+        self.links
+            .iter()
+            .filter(|(_, (a, b))| *a == index || *b == index)
+            .map(|(conn, _)| *conn)
+            .collect()
     }
 
     pub(super) fn request(&mut self, index: usize, command: Command) -> RequestId {
         self.sequence += 1;
         let id = RequestId(self.sequence);
-        self.handle(index, Input::Request { id, by: Author(format!("test@node{index}")), command });
+        self.handle(
+            index,
+            Input::Request {
+                id,
+                by: Author(format!("test@node{index}")),
+                command,
+            },
+        );
         id
     }
 
@@ -244,7 +346,10 @@ impl World {
     }
 
     pub(super) fn handle(&mut self, index: usize, input: Input) {
-        let now = Now { instant: self.now, wall: Wall(1_790_000_000_000 + self.now.as_nanos() as i64 / 1_000_000) };
+        let now = Now {
+            instant: self.now,
+            wall: Wall(1_790_000_000_000 + self.now.as_nanos() as i64 / 1_000_000),
+        };
         self.nodes[index].lists.handle(now, input);
         while let Some(output) = self.nodes[index].lists.poll_output() {
             self.take(index, output);
@@ -260,7 +365,9 @@ impl World {
                     *self.haves.entry(index).or_default() += 1;
                 }
                 self.bytes += bytes.len();
-                let Some((a, b)) = self.links.get(&conn).copied() else { return };
+                let Some((a, b)) = self.links.get(&conn).copied() else {
+                    return;
+                };
                 if self.lose > 0 {
                     self.lose -= 1;
                     return;
@@ -277,7 +384,10 @@ impl World {
             Output::Write { id, rows } => self.schedule(DISK, index, Event::Commit(id, rows)),
             Output::Work { list, job } => self.schedule(JOB, index, Event::Work(list, job)),
             Output::Reply { id, result } => {
-                assert!(self.replies.insert(id, (self.now, result)).is_none(), "a second reply");
+                assert!(
+                    self.replies.insert(id, (self.now, result)).is_none(),
+                    "a second reply"
+                );
             }
             Output::Changed(change) => self.nodes[index].changed.push(change),
         }
@@ -286,17 +396,24 @@ impl World {
     fn schedule(&mut self, after: Duration, index: usize, event: Event) {
         self.sequence += 1;
         let generation = self.nodes[index].generation;
-        self.queue.insert((self.now + after, self.sequence), (index, generation, event));
+        self.queue.insert(
+            (self.now + after, self.sequence),
+            (index, generation, event),
+        );
     }
 
     /// Lets time pass; timers fire when they are due.
     pub(super) fn run(&mut self, span: Duration) {
         let end = self.now + span;
         loop {
-            let timer = (0..self.nodes.len()).filter_map(|index| Some((self.nodes[index].lists.poll_timeout()?, index))).min();
+            let timer = (0..self.nodes.len())
+                .filter_map(|index| Some((self.nodes[index].lists.poll_timeout()?, index)))
+                .min();
             let event = self.queue.keys().next().map(|(at, _)| *at);
             match (event, timer) {
-                (Some(at), timer) if at <= end && timer.is_none_or(|(due, _)| at <= due) => self.step(),
+                (Some(at), timer) if at <= end && timer.is_none_or(|(due, _)| at <= due) => {
+                    self.step()
+                }
                 (_, Some((due, index))) if due <= end => {
                     self.now = self.now.max(due);
                     self.handle(index, Input::Timeout);
@@ -308,7 +425,9 @@ impl World {
     }
 
     fn step(&mut self) {
-        let Some(((at, _), (index, generation, event))) = self.queue.pop_first() else { return };
+        let Some(((at, _), (index, generation, event))) = self.queue.pop_first() else {
+            return;
+        };
         self.now = self.now.max(at);
         let node = &mut self.nodes[index];
         if node.generation != generation {
@@ -321,9 +440,19 @@ impl World {
                 if node.failing.is_none_or(|survives| survives) {
                     rows.into_iter().for_each(|row| node.disk.commit(row));
                 }
-                Input::Written { id, result: if node.failing.is_some() { Err(WriteError::Full) } else { Ok(()) } }
+                Input::Written {
+                    id,
+                    result: if node.failing.is_some() {
+                        Err(WriteError::Full)
+                    } else {
+                        Ok(())
+                    },
+                }
             }
-            Event::Work(list, job) => Input::Worked { list, done: job.run(list, &node.disk) },
+            Event::Work(list, job) => Input::Worked {
+                list,
+                done: job.run(list, &node.disk),
+            },
         };
         self.handle(index, input);
     }
@@ -332,7 +461,13 @@ impl World {
     pub(super) fn reopen(&mut self, index: usize, salt: u8) {
         self.nodes[index].failing = None;
         let known = self.nodes[index].disk.known();
-        self.handle(index, Input::Reopened { salt: [salt; 16], known });
+        self.handle(
+            index,
+            Input::Reopened {
+                salt: [salt; 16],
+                known,
+            },
+        );
     }
 
     /// All nodes have the same changes and the same view, and each view is what its changes make.
@@ -340,23 +475,53 @@ impl World {
         for node in &self.nodes {
             node.disk.check();
             let first = &self.nodes[0].disk;
-            assert!(node.disk.changes.keys().eq(first.changes.keys()), "{} of {} changes", node.disk.changes.len(), first.changes.len());
-            assert!(node.disk.known() == first.known() && node.disk.changes == first.changes && node.disk.entries == first.entries);
-            assert_eq!((node.lists.stats().orphans, node.lists.stats().requests_waiting), (0, 0));
+            assert!(
+                node.disk.changes.keys().eq(first.changes.keys()),
+                "{} of {} changes",
+                node.disk.changes.len(),
+                first.changes.len()
+            );
+            assert!(
+                node.disk.known() == first.known()
+                    && node.disk.changes == first.changes
+                    && node.disk.entries == first.entries
+            );
+            assert_eq!(
+                (
+                    node.lists.stats().orphans,
+                    node.lists.stats().requests_waiting
+                ),
+                (0, 0)
+            );
         }
     }
 }
 
 pub(super) fn entry(title: &str) -> NewEntry {
-    NewEntry { title: title.to_owned(), ..NewEntry::default() }
+    NewEntry {
+        title: title.to_owned(),
+        ..NewEntry::default()
+    }
 }
 
 pub(super) fn command(list: &str, edit: Edit) -> Command {
-    Command::Edit { list: name(list), edit, expect: None, replicas: None, timeout: Duration::from_secs(5) }
+    Command::Edit {
+        list: name(list),
+        edit,
+        expect: None,
+        replicas: None,
+        timeout: Duration::from_secs(5),
+    }
 }
 
 pub(super) fn replicated(list: &str, edit: Edit, replicas: Replicas, timeout: Duration) -> Command {
-    Command::Edit { list: name(list), edit, expect: None, replicas: Some(replicas), timeout }
+    Command::Edit {
+        list: name(list),
+        edit,
+        expect: None,
+        replicas: Some(replicas),
+        timeout,
+    }
 }
 
 pub(super) fn roster(me: usize, count: usize) -> RosterView {
@@ -374,5 +539,10 @@ pub(super) fn roster(me: usize, count: usize) -> RosterView {
         conn: None,
         protocol: None,
     };
-    RosterView { me: node_id(me), members: (0..count).map(member).collect(), verdict: Verdict::Whole, since: Wall(0) }
+    RosterView {
+        me: node_id(me),
+        members: (0..count).map(member).collect(),
+        verdict: Verdict::Whole,
+        since: Wall(0),
+    }
 }

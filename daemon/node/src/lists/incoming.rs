@@ -1,4 +1,5 @@
-//! Changes from peers: judged one by one, coalesced per list, and held back while others that they need are missing.
+//! Changes from peers: judged one by one, coalesced per list, and held back while others that they
+//! need are missing.
 
 use super::edge::Edge;
 use bytes::Bytes;
@@ -112,12 +113,21 @@ impl Incoming {
             edge.stats.changes_duplicate += 1;
             return Reception::Known(id);
         }
-        if self.bytes >= MAX_BYTES || self.waiting.get(&list).is_some_and(|waiting| waiting.ready.is_full()) {
+        if self.bytes >= MAX_BYTES
+            || self
+                .waiting
+                .get(&list)
+                .is_some_and(|waiting| waiting.ready.is_full())
+        {
             edge.stats.dropped += 1;
             return Reception::Dropped;
         }
         let waiting = self.waiting.entry(list);
-        let waiting = waiting.or_insert_with(|| Waiting { name: name.clone(), ready: Heap::default(), senders: BTreeSet::new() });
+        let waiting = waiting.or_insert_with(|| Waiting {
+            name: name.clone(),
+            ready: Heap::default(),
+            senders: BTreeSet::new(),
+        });
         waiting.senders.insert(from);
         self.bytes += waiting.ready.add(change);
         Reception::Waits(id)
@@ -131,7 +141,9 @@ impl Incoming {
     /// What can be applied to a document now: all that waits, and the orphans that it completes.
     pub(super) fn take(&mut self, list: ListId, document: &Document) -> Option<Batch> {
         let mut waiting = self.waiting.remove(&list)?;
-        let mut changes: Vec<CheckedChange> = std::mem::take(&mut waiting.ready.changes).into_values().collect();
+        let mut changes: Vec<CheckedChange> = std::mem::take(&mut waiting.ready.changes)
+            .into_values()
+            .collect();
         self.bytes -= waiting.ready.bytes;
         changes.sort_by_key(CheckedChange::start_op);
         if let Some(left) = self.careful.get_mut(&list) {
@@ -142,30 +154,65 @@ impl Incoming {
             }
             self.put_back(list, waiting.name, &waiting.senders, rest);
         }
-        let only = if let [change] = changes.as_slice() { Some(change.hash()) } else { None };
+        let only = if let [change] = changes.as_slice() {
+            Some(change.hash())
+        } else {
+            None
+        };
         self.take_completed(list, document, &mut changes);
-        Some(Batch { changes, senders: waiting.senders, only })
+        Some(Batch {
+            changes,
+            senders: waiting.senders,
+            only,
+        })
     }
 
-    fn put_back(&mut self, list: ListId, name: ListName, senders: &BTreeSet<NodeId>, changes: Vec<CheckedChange>) {
+    fn put_back(
+        &mut self,
+        list: ListId,
+        name: ListName,
+        senders: &BTreeSet<NodeId>,
+        changes: Vec<CheckedChange>,
+    ) {
         if changes.is_empty() {
             return;
         }
         let mut ready = Heap::default();
-        self.bytes += changes.into_iter().map(|change| ready.add(change)).sum::<usize>();
-        self.waiting.insert(list, Waiting { name, ready, senders: senders.clone() });
+        self.bytes += changes
+            .into_iter()
+            .map(|change| ready.add(change))
+            .sum::<usize>();
+        self.waiting.insert(
+            list,
+            Waiting {
+                name,
+                ready,
+                senders: senders.clone(),
+            },
+        );
     }
 
     /// Orphans in the order of their operations, so that one pass finds whole chains.
-    fn take_completed(&mut self, list: ListId, document: &Document, changes: &mut Vec<CheckedChange>) {
-        let Some(orphans) = self.orphans.get_mut(&list) else { return };
+    fn take_completed(
+        &mut self,
+        list: ListId,
+        document: &Document,
+        changes: &mut Vec<CheckedChange>,
+    ) {
+        let Some(orphans) = self.orphans.get_mut(&list) else {
+            return;
+        };
         let mut there: BTreeSet<ChangeHash> = changes.iter().map(CheckedChange::hash).collect();
         let heap = std::mem::take(&mut orphans.heap);
         self.bytes -= heap.bytes;
         let mut held: Vec<CheckedChange> = heap.changes.into_values().collect();
         held.sort_by_key(CheckedChange::start_op);
         for change in held {
-            if change.deps().iter().all(|dep| there.contains(dep) || document.has(dep)) {
+            if change
+                .deps()
+                .iter()
+                .all(|dep| there.contains(dep) || document.has(dep))
+            {
                 there.insert(change.hash());
                 changes.push(change);
             } else {
@@ -180,12 +227,21 @@ impl Incoming {
     /// Whether applying so many changes would hold up the other lists.
     pub(super) fn is_long(document: &Document, changes: usize) -> bool {
         let changes = u64::try_from(changes).unwrap_or(u64::MAX);
-        let nanos = document.operations().saturating_mul(NANOS_PER_OPERATION).saturating_add(changes.saturating_mul(NANOS_PER_CHANGE));
+        let nanos = document
+            .operations()
+            .saturating_mul(NANOS_PER_OPERATION)
+            .saturating_add(changes.saturating_mul(NANOS_PER_CHANGE));
         Duration::from_nanos(nanos) > MAX_APPLY
     }
 
     /// Keeps changes that lack others. True if they are the list's first.
-    pub(super) fn keep(&mut self, edge: &mut Edge, list: ListId, orphans: Vec<CheckedChange>, senders: BTreeSet<NodeId>) -> bool {
+    pub(super) fn keep(
+        &mut self,
+        edge: &mut Edge,
+        list: ListId,
+        orphans: Vec<CheckedChange>,
+        senders: BTreeSet<NodeId>,
+    ) -> bool {
         if orphans.is_empty() {
             return false;
         }
@@ -204,11 +260,21 @@ impl Incoming {
 
     /// Those who sent changes that still lack others: they have those.
     pub(super) fn senders_of_orphans(&self, list: ListId) -> impl Iterator<Item = NodeId> + '_ {
-        self.orphans.get(&list).into_iter().flat_map(|orphans| orphans.senders.iter().copied())
+        self.orphans
+            .get(&list)
+            .into_iter()
+            .flat_map(|orphans| orphans.senders.iter().copied())
     }
 
-    /// A batch made the document unfit: a single change is never taken again, several are tried singly next time.
-    pub(super) fn blame(&mut self, edge: &mut Edge, list: ListId, only: Option<ChangeHash>, count: usize) {
+    /// A batch made the document unfit: a single change is never taken again, several are tried
+    /// singly next time.
+    pub(super) fn blame(
+        &mut self,
+        edge: &mut Edge,
+        list: ListId,
+        only: Option<ChangeHash>,
+        count: usize,
+    ) {
         edge.stats.changes_refused += 1;
         match only {
             Some(hash) if count == 1 => {
@@ -234,7 +300,9 @@ impl Incoming {
 
     /// Drops the changes of a list that lack others; gives how many.
     pub(super) fn drop_orphans(&mut self, list: ListId) -> u64 {
-        let Some(orphans) = self.orphans.remove(&list) else { return 0 };
+        let Some(orphans) = self.orphans.remove(&list) else {
+            return 0;
+        };
         self.bytes -= orphans.heap.bytes;
         u64::try_from(orphans.heap.changes.len()).unwrap_or(0)
     }
@@ -248,6 +316,9 @@ impl Incoming {
 
     /// How many changes wait for others.
     pub(super) fn orphans(&self) -> usize {
-        self.orphans.values().map(|orphans| orphans.heap.changes.len()).sum()
+        self.orphans
+            .values()
+            .map(|orphans| orphans.heap.changes.len())
+            .sum()
     }
 }

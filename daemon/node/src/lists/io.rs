@@ -18,7 +18,8 @@ use std::time::Duration;
 pub struct Settings {
     /// This node.
     pub me: NodeId,
-    /// The first and the last shard that this machine owns; the daemon's machines share out all 256.
+    /// The first and the last shard that this machine owns; the daemon's machines share out
+    /// all 256.
     pub shards: (Shard, Shard),
     /// Drawn anew at each start: goes into the actors' ids.
     pub salt: [u8; 16],
@@ -79,12 +80,13 @@ pub enum Input {
         /// How it went.
         result: Result<(), WriteError>,
     },
-    /// The store was reopened after a failed commit: what it has now is the truth. Every write that was put out before
-    /// this input must have failed, or fail still, unless `known` counts it.
+    /// The store was reopened after a failed commit: what it has now is the truth. Every write that
+    /// was put out before this input must have failed, or fail still, unless `known` counts it.
     Reopened {
         /// A new salt, never used before.
         salt: [u8; 16],
-        /// The lists of this machine's shards that the store has, with the sum of their version vectors.
+        /// The lists of this machine's shards that the store has, with the sum of their version
+        /// vectors.
         known: Vec<(ListId, u64)>,
     },
     /// A job is done.
@@ -176,7 +178,8 @@ pub enum Output {
         /// What to write.
         rows: Vec<Row>,
     },
-    /// Run [`Job::run`] on a thread that may block; answered by `Worked`. One job per list at a time.
+    /// Run [`Job::run`] on a thread that may block; answered by `Worked`. One job per list at a
+    /// time.
     Work {
         /// Which list it is about.
         list: ListId,
@@ -276,7 +279,8 @@ pub enum Reply {
         /// Which nodes have it, if the client asked to wait for replicas.
         replicas: Option<Confirmations>,
     },
-    /// To `Evacuate`: the number of lists that no other member is known to have whole; 0 is success.
+    /// To `Evacuate`: the number of lists that no other member is known to have whole; 0 is
+    /// success.
     Unconfirmed(u64),
     /// To `EntriesAt`.
     Entries(Vec<Entry>),
@@ -347,7 +351,8 @@ pub enum Refusal {
     /// The store cannot take writes now; nothing was tried.
     #[error("the store takes no writes now: {0}")]
     Unavailable(WriteError),
-    /// The commit failed after it was tried: whether the change is there is unknown. Retry with the same id.
+    /// The commit failed after it was tried: whether the change is there is unknown. Retry with the
+    /// same id.
     #[error("the outcome is unknown: {0}")]
     Unknown(WriteError),
     /// The deadline passed before anything was done.
@@ -368,11 +373,13 @@ pub struct Change {
     pub total_before: u64,
     /// The list as it is now.
     pub row: ListRow,
-    /// The entries that were touched: as they are now, or `None` when gone, and whether they were there before.
+    /// The entries that were touched: as they are now, or `None` when gone, and whether they were
+    /// there before.
     pub entries: Vec<(EntryId, Option<Arc<Entry>>, bool)>,
 }
 
-/// Plain numbers for metrics and for the simulator's checks; counters run from the start of the machine.
+/// Plain numbers for metrics and for the simulator's checks; counters run from the start of the
+/// machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     /// Lists that this machine knows.
@@ -399,11 +406,13 @@ pub struct Stats {
     pub repairs_begun: u64,
     /// Lists known to differ from some connected peer's.
     pub differing: u64,
-    /// How long the list that has differed longest from a connected peer's has done so, while one side stood still.
+    /// How long the list that has differed longest from a connected peer's has done so, while one
+    /// side stood still.
     pub lag: Duration,
     /// Lists in quarantine.
     pub quarantined: u64,
-    /// Changes and questions of peers that were dropped because a bound was reached; repair brings the changes back.
+    /// Changes and questions of peers that were dropped because a bound was reached; repair brings
+    /// the changes back.
     pub dropped: u64,
     /// Messages that did not decode.
     pub malformed: u64,

@@ -17,8 +17,8 @@ enum Weight {
     Light,
 }
 
-/// Jobs per list are run in the order in which they were pushed. The parts push at most one of a kind per list (and
-/// per peer), which bounds the queues.
+/// Jobs per list are run in the order in which they were pushed. The parts push at most one of a
+/// kind per list (and per peer), which bounds the queues.
 #[derive(Debug, Default)]
 pub(super) struct Jobs {
     queues: BTreeMap<ListId, VecDeque<Job>>,
@@ -39,7 +39,8 @@ impl Jobs {
         self.start(edge);
     }
 
-    /// A job came back. False if it was started before [`Jobs::forget`]: its result means nothing any more.
+    /// A job came back. False if it was started before [`Jobs::forget`]: its result means nothing
+    /// any more.
     pub(super) fn done(&mut self, edge: &mut Edge, list: ListId) -> bool {
         let known = self.running.remove(&list).is_some();
         let stale = self.stale.remove(&list);
@@ -67,7 +68,12 @@ impl Jobs {
 
     fn start(&mut self, edge: &mut Edge) {
         for (weight, most) in [(Weight::Heavy, MAX_HEAVY), (Weight::Light, MAX_LIGHT)] {
-            let mut free = most.saturating_sub(self.running.values().filter(|running| **running == weight).count());
+            let mut free = most.saturating_sub(
+                self.running
+                    .values()
+                    .filter(|running| **running == weight)
+                    .count(),
+            );
             while free > 0
                 && let Some(list) = self.line(weight).pop_front()
             {
@@ -77,7 +83,9 @@ impl Jobs {
     }
 
     fn start_one(&mut self, edge: &mut Edge, list: ListId, weight: Weight) -> bool {
-        let Some(queue) = self.queues.get_mut(&list) else { return false };
+        let Some(queue) = self.queues.get_mut(&list) else {
+            return false;
+        };
         let job = queue.pop_front();
         if queue.is_empty() {
             self.queues.remove(&list);
@@ -91,7 +99,9 @@ impl Jobs {
 
 fn weigh(job: &Job) -> Weight {
     match job {
-        Job::Load { .. } | Job::Apply { .. } | Job::Save { .. } | Job::EntriesAt { .. } => Weight::Heavy,
+        Job::Load { .. } | Job::Apply { .. } | Job::Save { .. } | Job::EntriesAt { .. } => {
+            Weight::Heavy
+        }
         Job::Vector | Job::Changes { .. } => Weight::Light,
     }
 }

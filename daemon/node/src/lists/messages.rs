@@ -24,8 +24,12 @@ fn count((first, last): (Shard, Shard)) -> usize {
 
 impl Lists {
     pub(super) fn receive(&mut self, conn: ConnId, bytes: &[u8]) {
-        let Some(peer) = self.peers.peer_of(conn) else { return };
-        let Some((shards, message)) = wire::decode(bytes) else { return self.sever(conn, CloseReason::Malformed) };
+        let Some(peer) = self.peers.peer_of(conn) else {
+            return;
+        };
+        let Some((shards, message)) = wire::decode(bytes) else {
+            return self.sever(conn, CloseReason::Malformed);
+        };
         // While the store is away nothing can be taken in, and what it has is not known for sure.
         if self.commits.failed().is_some() && !matches!(message, Message::Have { .. }) {
             return;
@@ -43,36 +47,75 @@ impl Lists {
             }
             Message::Equal(_) => self.end_round(peer, |lists| lists.rounds.equal(peer)),
             Message::Shards(sums) if sums.len() == count(shards) => {
-                self.end_round(peer, |lists| lists.rounds.shards(&mut lists.edge, &lists.digest, (peer, conn), shards.0, &sums));
+                self.end_round(peer, |lists| {
+                    lists.rounds.shards(
+                        &mut lists.edge,
+                        &lists.digest,
+                        (peer, conn),
+                        shards.0,
+                        &sums,
+                    )
+                });
             }
             Message::Buckets { shard, sums } if sums.len() == BUCKETS => {
                 if (self.shards.0..=self.shards.1).contains(&shard) {
                     rounds::answer_buckets(&mut self.edge, &self.digest, conn, shard, &sums);
                 }
             }
-            Message::Leaves { shard, buckets, leaves, last } if buckets.len() <= BUCKETS => {
+            Message::Leaves {
+                shard,
+                buckets,
+                leaves,
+                last,
+            } if buckets.len() <= BUCKETS => {
                 self.differ(peer, shard, &buckets.into_iter().collect(), &leaves);
                 if last {
-                    self.end_round(peer, |lists| lists.rounds.shard_done(&mut lists.edge, &lists.digest, (peer, conn), shard));
+                    self.end_round(peer, |lists| {
+                        lists
+                            .rounds
+                            .shard_done(&mut lists.edge, &lists.digest, (peer, conn), shard)
+                    });
                 }
             }
             // A wrong number of sums is as malformed as wrong bytes.
-            Message::Shards(_) | Message::Buckets { .. } | Message::Leaves { .. } => self.sever(conn, CloseReason::Malformed),
+            Message::Shards(_) | Message::Buckets { .. } | Message::Leaves { .. } => {
+                self.sever(conn, CloseReason::Malformed)
+            }
             Message::Compare { list, .. }
             | Message::Pull { list, .. }
             | Message::Nothing(list)
             | Message::Confirm { list, .. }
             | Message::Have { list, .. }
                 if !self.owns(list) => {}
-            Message::Compare { list, vector, answer } => self.compared(peer, list, vector, answer),
-            Message::Pull { list, vector: theirs, most_bytes } => {
+            Message::Compare {
+                list,
+                vector,
+                answer,
+            } => self.compared(peer, list, vector, answer),
+            Message::Pull {
+                list,
+                vector: theirs,
+                most_bytes,
+            } => {
                 let most_bytes = usize::try_from(most_bytes).unwrap_or(usize::MAX);
-                self.with_vector(list, Purpose::Serve { peer, theirs, most_bytes });
+                self.with_vector(
+                    list,
+                    Purpose::Serve {
+                        peer,
+                        theirs,
+                        most_bytes,
+                    },
+                );
             }
-            Message::Changes { name, changes, tail } => {
+            Message::Changes {
+                name,
+                changes,
+                tail,
+            } => {
                 let (list, some) = (ListId::of(&name), !changes.is_empty());
                 self.take(peer, list, &name, changes, false);
-                self.pulls.answered(self.edge.now.instant, peer, list, some, tail);
+                self.pulls
+                    .answered(self.edge.now.instant, peer, list, some, tail);
                 self.turn(list);
             }
             Message::Nothing(list) => {
@@ -95,7 +138,12 @@ impl Lists {
 
     fn pushed(&mut self, peer: NodeId, items: Vec<Pushed>) {
         let mut lists = BTreeSet::new();
-        for Pushed { name, changes, confirm } in items {
+        for Pushed {
+            name,
+            changes,
+            confirm,
+        } in items
+        {
             let list = ListId::of(&name);
             lists.insert(list);
             self.take(peer, list, &name, changes, confirm);
@@ -104,7 +152,8 @@ impl Lists {
     }
 
     fn chunk(&mut self, peer: NodeId, conn: ConnId, chunk: Chunk) {
-        self.pulls.is_alive(self.edge.now.instant, peer, ListId::of(&chunk.name));
+        self.pulls
+            .is_alive(self.edge.now.instant, peer, ListId::of(&chunk.name));
         match self.assemblies.add(conn, chunk) {
             Ok(None) => {}
             Ok(Some((name, change))) => {
@@ -116,8 +165,16 @@ impl Lists {
         }
     }
 
-    /// Takes changes in; with `confirm` their sender wants to know when they are on this node's disk.
-    fn take(&mut self, peer: NodeId, list: ListId, name: &ListName, changes: Vec<Bytes>, confirm: bool) {
+    /// Takes changes in; with `confirm` their sender wants to know when they are on this node's
+    /// disk.
+    fn take(
+        &mut self,
+        peer: NodeId,
+        list: ListId,
+        name: &ListName,
+        changes: Vec<Bytes>,
+        confirm: bool,
+    ) {
         if !self.owns(list) {
             return;
         }
@@ -128,7 +185,10 @@ impl Lists {
         let (mut goal, mut known) = (VersionVector::default(), false);
         for change in changes {
             let document = self.resident.get(list);
-            match self.incoming.receive(&mut self.edge, (list, name), change, peer, document) {
+            match self
+                .incoming
+                .receive(&mut self.edge, (list, name), change, peer, document)
+            {
                 Reception::Waits(id) => goal.insert(id),
                 Reception::Known(id) => {
                     known = true;
@@ -152,11 +212,20 @@ impl Lists {
         }
     }
 
-    /// After a connection was made, repairs whatever differs at once; later only what is not here at all, and gives the
-    /// rest a second look. What the peer lacks altogether it finds by its own rounds.
-    fn differ(&mut self, peer: NodeId, shard: Shard, buckets: &BTreeSet<u8>, leaves: &[(ListId, u64)]) {
+    /// After a connection was made, repairs whatever differs at once; later only what is not here
+    /// at all, and gives the rest a second look. What the peer lacks altogether it finds by its own
+    /// rounds.
+    fn differ(
+        &mut self,
+        peer: NodeId,
+        shard: Shard,
+        buckets: &BTreeSet<u8>,
+        leaves: &[(ListId, u64)],
+    ) {
         let urgency = self.rounds.urgency(peer);
-        let differing = self.rounds.leaves(&self.edge, &self.digest, peer, shard, buckets, leaves);
+        let differing = self
+            .rounds
+            .leaves(&self.edge, &self.digest, peer, shard, buckets, leaves);
         for Difference { list, ours, theirs } in differing.unwrap_or_default() {
             if theirs.is_none() || ours.is_none() && self.is_known(list) {
                 continue;
@@ -166,7 +235,13 @@ impl Lists {
                     self.rounds.truncate(peer);
                 }
             } else if self.suspects.note(&mut self.edge, peer, list) {
-                self.with_vector(list, Purpose::Compare { peer, answer: false });
+                self.with_vector(
+                    list,
+                    Purpose::Compare {
+                        peer,
+                        answer: false,
+                    },
+                );
             }
         }
         self.pull_next();
@@ -196,7 +271,8 @@ impl Lists {
     pub(super) fn answer_watchers(&mut self, list: ListId, answerable: Vec<Answerable>) {
         for (peer, vector) in answerable {
             if let Some(conn) = self.peers.conn_of(peer) {
-                self.edge.send_about(conn, list, &Message::Have { list, vector });
+                self.edge
+                    .send_about(conn, list, &Message::Have { list, vector });
             }
         }
     }

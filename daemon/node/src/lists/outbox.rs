@@ -9,8 +9,8 @@ use bytes::Bytes;
 use crdt::id::{ListId, Shard};
 use crdt::name::ListName;
 
-/// What was committed since the outputs were last drained. Every connected peer gets all of it; what a full queue
-/// drops, repair brings.
+/// What was committed since the outputs were last drained. Every connected peer gets all of it;
+/// what a full queue drops, repair brings.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     items: Vec<Pushed>,
@@ -20,7 +20,14 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    pub(super) fn push(&mut self, edge: &mut Edge, peers: &Peers, name: &ListName, change: &Bytes, confirm: bool) {
+    pub(super) fn push(
+        &mut self,
+        edge: &mut Edge,
+        peers: &Peers,
+        name: &ListName,
+        change: &Bytes,
+        confirm: bool,
+    ) {
         if peers.iter().next().is_none() {
             return;
         }
@@ -38,17 +45,33 @@ impl Outbox {
         let (first, last) = self.shards.unwrap_or((shard, shard));
         self.shards = Some((first.min(shard), last.max(shard)));
         match self.items.last_mut() {
-            Some(item) if item.name == *name && item.confirm == confirm => item.changes.push(change.clone()),
-            _ => self.items.push(Pushed { name: name.clone(), changes: vec![change.clone()], confirm }),
+            Some(item) if item.name == *name && item.confirm == confirm => {
+                item.changes.push(change.clone())
+            }
+            _ => self.items.push(Pushed {
+                name: name.clone(),
+                changes: vec![change.clone()],
+                confirm,
+            }),
         }
     }
 
     /// Sends a large change in parts.
-    pub(super) fn send_large(&mut self, edge: &mut Edge, conns: &[ConnId], name: &ListName, change: &Bytes) {
+    pub(super) fn send_large(
+        &mut self,
+        edge: &mut Edge,
+        conns: &[ConnId],
+        name: &ListName,
+        change: &Bytes,
+    ) {
         self.number += 1;
         let shard = ListId::of(name).shard();
         for chunk in chunks::cut(name, self.number, change) {
-            edge.send_all(conns.iter().copied(), (shard, shard), &Message::Chunk(chunk));
+            edge.send_all(
+                conns.iter().copied(),
+                (shard, shard),
+                &Message::Chunk(chunk),
+            );
         }
     }
 
@@ -57,7 +80,11 @@ impl Outbox {
         self.bytes = 0;
         let items = std::mem::take(&mut self.items);
         if let Some(shards) = self.shards.take() {
-            edge.send_all(peers.iter().map(|(_, conn)| conn), shards, &Message::Push(items));
+            edge.send_all(
+                peers.iter().map(|(_, conn)| conn),
+                shards,
+                &Message::Push(items),
+            );
         }
     }
 }

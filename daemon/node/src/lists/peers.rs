@@ -4,7 +4,8 @@ use crate::wire::ConnId;
 use crdt::id::NodeId;
 use std::collections::BTreeMap;
 
-/// A peer may have several connections for a moment. All are listened to; only the one that came last is sent on.
+/// A peer may have several connections for a moment. All are listened to; only the one that came
+/// last is sent on.
 #[derive(Debug, Default)]
 pub(super) struct Peers {
     conns: BTreeMap<ConnId, NodeId>,

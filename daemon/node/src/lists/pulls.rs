@@ -1,5 +1,6 @@
-//! Repairs of single lists: this node asks one peer for what it lacks, commits it, and asks again until that was all.
-//! The peer keeps nothing between two questions, so there is nothing to clean up on its side.
+//! Repairs of single lists: this node asks one peer for what it lacks, commits it, and asks again
+//! until that was all. The peer keeps nothing between two questions, so there is nothing to clean
+//! up on its side.
 
 use super::wire::Tail;
 use crate::time::Instant;
@@ -66,7 +67,9 @@ pub(super) struct Pulls {
 impl Pulls {
     /// Puts a list in line. False if that peer's line is full.
     pub(super) fn want(&mut self, peer: NodeId, list: ListId) -> bool {
-        if self.cooling.contains_key(&(peer, list)) || self.active.get(&list).is_some_and(|pull| pull.peer == peer) {
+        if self.cooling.contains_key(&(peer, list))
+            || self.active.get(&list).is_some_and(|pull| pull.peer == peer)
+        {
             return true;
         }
         let queue = self.queued.entry(peer).or_default();
@@ -82,7 +85,10 @@ impl Pulls {
         if self.active.len() >= MAX_ACTIVE {
             return None;
         }
-        let open = self.queued.iter().filter(|(peer, _)| self.credit_bytes(**peer) >= MIN_CLAIM_BYTES);
+        let open = self
+            .queued
+            .iter()
+            .filter(|(peer, _)| self.credit_bytes(**peer) >= MIN_CLAIM_BYTES);
         let mut ready = open.flat_map(|(peer, lists)| lists.iter().map(|list| (*peer, *list)));
         let (peer, list) = ready.find(|(_, list)| !self.active.contains_key(list))?;
         let queue = self.queued.get_mut(&peer)?;
@@ -92,8 +98,15 @@ impl Pulls {
         }
         self.begun += 1;
         tracing::debug!(%peer, "repairs a list");
-        let pull =
-            Pull { peer, stage: Stage::Looking, claim_bytes: MIN_CLAIM_BYTES, at: now, received: false, advanced: false, useful: false };
+        let pull = Pull {
+            peer,
+            stage: Stage::Looking,
+            claim_bytes: MIN_CLAIM_BYTES,
+            at: now,
+            received: false,
+            advanced: false,
+            useful: false,
+        };
         self.active.insert(list, pull);
         Some((peer, list))
     }
@@ -101,15 +114,32 @@ impl Pulls {
     /// Our vector is known: how many bytes to ask that peer for.
     pub(super) fn ask(&mut self, now: Instant, peer: NodeId, list: ListId) -> Option<usize> {
         let share = WINDOW_BYTES / self.lists_of(peer).max(1);
-        let pull = self.active.get_mut(&list).filter(|pull| pull.peer == peer && pull.stage == Stage::Looking)?;
+        let pull = self
+            .active
+            .get_mut(&list)
+            .filter(|pull| pull.peer == peer && pull.stage == Stage::Looking)?;
         pull.claim_bytes = share.clamp(MIN_CLAIM_BYTES, MAX_CLAIM_BYTES);
         (pull.stage, pull.at, pull.advanced) = (Stage::Asked, now, false);
         Some(pull.claim_bytes)
     }
 
-    /// A part of a peer's answer came in, with `some` changes or none. After the last one see whether it has settled.
-    pub(super) fn answered(&mut self, now: Instant, peer: NodeId, list: ListId, some: bool, tail: Tail) {
-        let Some(pull) = self.active.get_mut(&list).filter(|pull| pull.peer == peer && pull.stage == Stage::Asked) else { return };
+    /// A part of a peer's answer came in, with `some` changes or none. After the last one see
+    /// whether it has settled.
+    pub(super) fn answered(
+        &mut self,
+        now: Instant,
+        peer: NodeId,
+        list: ListId,
+        some: bool,
+        tail: Tail,
+    ) {
+        let Some(pull) = self
+            .active
+            .get_mut(&list)
+            .filter(|pull| pull.peer == peer && pull.stage == Stage::Asked)
+        else {
+            return;
+        };
         pull.at = now;
         pull.received |= some;
         if tail != Tail::Message {
@@ -133,8 +163,12 @@ impl Pulls {
 
     /// Nothing of a list waits to be applied or committed any more.
     pub(super) fn settled(&mut self, now: Instant, list: ListId) -> Step {
-        let Some(pull) = self.active.get_mut(&list) else { return Step::Wait };
-        let Stage::Applying(tail) = pull.stage else { return Step::Wait };
+        let Some(pull) = self.active.get_mut(&list) else {
+            return Step::Wait;
+        };
+        let Stage::Applying(tail) = pull.stage else {
+            return Step::Wait;
+        };
         if tail == Tail::Pull && pull.advanced {
             (pull.stage, pull.at) = (Stage::Looking, now);
             return Step::Look(pull.peer);
@@ -147,11 +181,19 @@ impl Pulls {
 
     /// The peer has nothing of that list to give.
     pub(super) fn nothing(&mut self, peer: NodeId, list: ListId) -> Step {
-        if self.active.get(&list).is_some_and(|pull| pull.peer == peer) { self.end(list) } else { Step::Wait }
+        if self.active.get(&list).is_some_and(|pull| pull.peer == peer) {
+            self.end(list)
+        } else {
+            Step::Wait
+        }
     }
 
     fn end(&mut self, list: ListId) -> Step {
-        if self.active.remove(&list).is_some() { Step::Over } else { Step::Wait }
+        if self.active.remove(&list).is_some() {
+            Step::Over
+        } else {
+            Step::Wait
+        }
     }
 
     /// A peer is gone.
@@ -187,11 +229,19 @@ impl Pulls {
 
     /// How many lists are under way or waiting with that peer.
     fn lists_of(&self, peer: NodeId) -> usize {
-        self.queued.get(&peer).map_or(0, BTreeSet::len) + self.active.values().filter(|pull| pull.peer == peer).count()
+        self.queued.get(&peer).map_or(0, BTreeSet::len)
+            + self
+                .active
+                .values()
+                .filter(|pull| pull.peer == peer)
+                .count()
     }
 
     fn credit_bytes(&self, peer: NodeId) -> usize {
-        let claimed = self.active.values().filter(|pull| pull.peer == peer && !matches!(pull.stage, Stage::Applying(_)));
+        let claimed = self
+            .active
+            .values()
+            .filter(|pull| pull.peer == peer && !matches!(pull.stage, Stage::Applying(_)));
         WINDOW_BYTES.saturating_sub(claimed.map(|pull| pull.claim_bytes).sum())
     }
 }

@@ -44,13 +44,23 @@ impl Lists {
             return;
         }
         let evacuating = self.evacuation.is_wanted();
-        let urgent = |peer: &NodeId| evacuating || self.fresh.contains(peer) && self.pulls.is_idle(*peer);
-        let due: Vec<_> = self.peers.iter().filter(|(peer, _)| !self.rounds.is_active(*peer) && urgent(peer)).collect();
-        due.into_iter().for_each(|to| self.begin_round(to, Urgency::Now));
+        let urgent =
+            |peer: &NodeId| evacuating || self.fresh.contains(peer) && self.pulls.is_idle(*peer);
+        let due: Vec<_> = self
+            .peers
+            .iter()
+            .filter(|(peer, _)| !self.rounds.is_active(*peer) && urgent(peer))
+            .collect();
+        due.into_iter()
+            .for_each(|to| self.begin_round(to, Urgency::Now));
     }
 
     fn begin_random_round(&mut self) {
-        let free: Vec<_> = self.peers.iter().filter(|(peer, _)| !self.rounds.is_active(*peer) && !self.fresh.contains(peer)).collect();
+        let free: Vec<_> = self
+            .peers
+            .iter()
+            .filter(|(peer, _)| !self.rounds.is_active(*peer) && !self.fresh.contains(peer))
+            .collect();
         if free.is_empty() {
             return;
         }
@@ -62,18 +72,30 @@ impl Lists {
 
     fn begin_round(&mut self, to: (NodeId, ConnId), urgency: Urgency) {
         // Said once: two that woke each other again and again would finish no round.
-        let opening = Opening { urgency, wake: self.wake.remove(&to.0), record: self.evacuation.is_wanted() };
-        self.rounds.begin(&mut self.edge, &self.digest, self.shards, to, opening);
+        let opening = Opening {
+            urgency,
+            wake: self.wake.remove(&to.0),
+            record: self.evacuation.is_wanted(),
+        };
+        self.rounds
+            .begin(&mut self.edge, &self.digest, self.shards, to, opening);
     }
 
     pub(super) fn round_finished(&mut self, peer: NodeId, finished: Finished) {
         if finished.urgency == Urgency::Now && !finished.truncated {
             self.fresh.remove(&peer);
         }
-        let is_member = self.view.as_ref().is_none_or(|view| view.expected().any(|member| member.id == peer));
+        let is_member = self
+            .view
+            .as_ref()
+            .is_none_or(|view| view.expected().any(|member| member.id == peer));
         if let Some(record) = finished.record.filter(|_| is_member) {
-            let doubtful = self.evacuation.compared(&self.digest, self.resident.quarantined(), peer, &record);
-            doubtful.into_iter().for_each(|list| self.with_vector(list, Purpose::Evacuate(peer)));
+            let doubtful =
+                self.evacuation
+                    .compared(&self.digest, self.resident.quarantined(), peer, &record);
+            doubtful
+                .into_iter()
+                .for_each(|list| self.with_vector(list, Purpose::Evacuate(peer)));
             self.check_evacuated();
         }
     }
@@ -86,7 +108,8 @@ impl Lists {
 
     /// The same, but does not begin yet. False if too many wait.
     pub(super) fn line_up(&mut self, peer: NodeId, list: ListId) -> bool {
-        let possible = self.resident.place(list) != Place::Quarantined && self.peers.conn_of(peer).is_some();
+        let possible =
+            self.resident.place(list) != Place::Quarantined && self.peers.conn_of(peer).is_some();
         !possible || self.pulls.want(peer, list)
     }
 
@@ -96,47 +119,83 @@ impl Lists {
         }
     }
 
-    /// Does something that needs a list's committed version vector: at once if memory and disk agree, or there is no
-    /// such list; else when the store was read.
+    /// Does something that needs a list's committed version vector: at once if memory and disk
+    /// agree, or there is no such list; else when the store was read.
     pub(super) fn with_vector(&mut self, list: ListId, purpose: Purpose) {
         match self.resident.get(list).filter(|_| !self.commits.any(list)) {
             Some(document) => {
                 let (name, vector) = (document.name().clone(), document.vector().clone());
                 self.vector_known(list, Some(&name), &vector, purpose);
             }
-            None if !self.is_known(list) => self.vector_known(list, None, &VersionVector::default(), purpose),
-            None => self.vectors.read(&mut self.edge, &mut self.jobs, list, purpose),
+            None if !self.is_known(list) => {
+                self.vector_known(list, None, &VersionVector::default(), purpose)
+            }
+            None => self
+                .vectors
+                .read(&mut self.edge, &mut self.jobs, list, purpose),
         }
     }
 
-    pub(super) fn vector_read(&mut self, list: ListId, found: Result<Option<(ListName, VersionVector)>, SourceError>) {
+    pub(super) fn vector_read(
+        &mut self,
+        list: ListId,
+        found: Result<Option<(ListName, VersionVector)>, SourceError>,
+    ) {
         let purposes = self.vectors.take(list);
         match found {
             Ok(found) => {
                 let (name, vector) = found.unzip();
                 let vector = vector.unwrap_or_default();
-                purposes.into_iter().for_each(|purpose| self.vector_known(list, name.as_ref(), &vector, purpose));
+                purposes
+                    .into_iter()
+                    .for_each(|purpose| self.vector_known(list, name.as_ref(), &vector, purpose));
             }
             // Everything else is asked again by those who want to know.
             Err(_) => self.suspects.forget(list),
         }
     }
 
-    fn vector_known(&mut self, list: ListId, name: Option<&ListName>, vector: &VersionVector, purpose: Purpose) {
+    fn vector_known(
+        &mut self,
+        list: ListId,
+        name: Option<&ListName>,
+        vector: &VersionVector,
+        purpose: Purpose,
+    ) {
         let send = |lists: &mut Self, peer: NodeId, message: Message| {
             if let Some(conn) = lists.peers.conn_of(peer) {
                 lists.edge.send_about(conn, list, &message);
             }
         };
         match purpose {
-            Purpose::Serve { peer, theirs, most_bytes } => self.pulled(list, name, vector, peer, &theirs, most_bytes),
+            Purpose::Serve {
+                peer,
+                theirs,
+                most_bytes,
+            } => self.pulled(list, name, vector, peer, &theirs, most_bytes),
             Purpose::Pull(peer) => {
                 if let Some(most) = self.pulls.ask(self.edge.now.instant, peer, list) {
                     let most_bytes = u32::try_from(most).unwrap_or(u32::MAX);
-                    send(self, peer, Message::Pull { list, vector: vector.clone(), most_bytes });
+                    send(
+                        self,
+                        peer,
+                        Message::Pull {
+                            list,
+                            vector: vector.clone(),
+                            most_bytes,
+                        },
+                    );
                 }
             }
-            Purpose::Compare { peer, answer } => send(self, peer, Message::Compare { list, vector: vector.clone(), answer }),
+            Purpose::Compare { peer, answer } => send(
+                self,
+                peer,
+                Message::Compare {
+                    list,
+                    vector: vector.clone(),
+                    answer,
+                },
+            ),
             Purpose::Recheck => {
                 if let Some(peer) = self.suspects.recheck(list, vector) {
                     self.want(peer, list);
@@ -148,12 +207,20 @@ impl Lists {
             }
             Purpose::Evacuate(peer) => {
                 self.evacuation.asked(peer, list, vector.clone());
-                send(self, peer, Message::Confirm { list, vector: vector.clone() });
+                send(
+                    self,
+                    peer,
+                    Message::Confirm {
+                        list,
+                        vector: vector.clone(),
+                    },
+                );
             }
         }
     }
 
-    /// A peer asks for what it lacks of a list. If it has something that this node lacks, this node asks back.
+    /// A peer asks for what it lacks of a list. If it has something that this node lacks, this node
+    /// asks back.
     fn pulled(
         &mut self,
         list: ListId,
@@ -163,7 +230,9 @@ impl Lists {
         theirs: &VersionVector,
         most_bytes: usize,
     ) {
-        let Some(conn) = self.peers.conn_of(peer) else { return };
+        let Some(conn) = self.peers.conn_of(peer) else {
+            return;
+        };
         if !ours.covers(theirs) {
             self.want(peer, list);
         }
@@ -171,10 +240,22 @@ impl Lists {
         match name.filter(|_| self.resident.place(list) != Place::Quarantined) {
             None => self.edge.send_about(conn, list, &Message::Nothing(list)),
             Some(name) if ranges.is_empty() => {
-                self.edge.send_about(conn, list, &Message::Changes { name: name.clone(), changes: Vec::new(), tail: Tail::End });
+                self.edge.send_about(
+                    conn,
+                    list,
+                    &Message::Changes {
+                        name: name.clone(),
+                        changes: Vec::new(),
+                        tail: Tail::End,
+                    },
+                );
             }
             Some(_) if self.serving.insert((list, peer)) => {
-                let job = Job::Changes { ranges, most_bytes: most_bytes.min(MAX_ANSWER_BYTES), to: peer };
+                let job = Job::Changes {
+                    ranges,
+                    most_bytes: most_bytes.min(MAX_ANSWER_BYTES),
+                    to: peer,
+                };
                 self.jobs.push(&mut self.edge, list, job);
             }
             Some(_) => self.edge.stats.dropped += 1,
@@ -182,10 +263,22 @@ impl Lists {
     }
 
     /// Sends what was read for a peer, in messages that leave room for others between them.
-    pub(super) fn serve(&mut self, list: ListId, to: NodeId, found: Result<Option<Answer>, SourceError>) {
+    pub(super) fn serve(
+        &mut self,
+        list: ListId,
+        to: NodeId,
+        found: Result<Option<Answer>, SourceError>,
+    ) {
         self.serving.remove(&(list, to));
-        let Some(conn) = self.peers.conn_of(to) else { return };
-        let Ok(Some(Answer { name, changes, complete })) = found else {
+        let Some(conn) = self.peers.conn_of(to) else {
+            return;
+        };
+        let Ok(Some(Answer {
+            name,
+            changes,
+            complete,
+        })) = found
+        else {
             return self.edge.send_about(conn, list, &Message::Nothing(list));
         };
         let (mut batch, mut bytes) = (Vec::new(), 0);
@@ -194,17 +287,34 @@ impl Lists {
             if is_large || bytes + change.len() > ANSWER_BYTES {
                 let changes = std::mem::take(&mut batch);
                 bytes = 0;
-                self.edge.send_about(conn, list, &Message::Changes { name: name.clone(), changes, tail: Tail::Message });
+                self.edge.send_about(
+                    conn,
+                    list,
+                    &Message::Changes {
+                        name: name.clone(),
+                        changes,
+                        tail: Tail::Message,
+                    },
+                );
             }
             if is_large {
-                self.outbox.send_large(&mut self.edge, &[conn], &name, &change);
+                self.outbox
+                    .send_large(&mut self.edge, &[conn], &name, &change);
             } else {
                 bytes += change.len();
                 batch.push(change);
             }
         }
         let tail = if complete { Tail::End } else { Tail::Pull };
-        self.edge.send_about(conn, list, &Message::Changes { name, changes: batch, tail });
+        self.edge.send_about(
+            conn,
+            list,
+            &Message::Changes {
+                name,
+                changes: batch,
+                tail,
+            },
+        );
     }
 
     pub(super) fn evacuate(&mut self, request: RequestId, timeout: Duration) {
@@ -219,8 +329,15 @@ impl Lists {
     }
 
     pub(super) fn check_evacuated(&mut self) {
-        if self.commits.failed().is_none() && self.evacuation.unconfirmed(&self.digest, self.resident.quarantined()) == 0 {
-            self.evacuation.finish().for_each(|request| self.edge.reply(request, Ok(Reply::Unconfirmed(0))));
+        if self.commits.failed().is_none()
+            && self
+                .evacuation
+                .unconfirmed(&self.digest, self.resident.quarantined())
+                == 0
+        {
+            self.evacuation
+                .finish()
+                .for_each(|request| self.edge.reply(request, Ok(Reply::Unconfirmed(0))));
         }
     }
 }

@@ -70,7 +70,12 @@ impl Waits {
         (list, wish, reply): (ListId, Wish, Reply),
     ) {
         let (asks, deadline) = (!wish.pushed, wish.deadline);
-        let wait = Wait { list, wish, confirmed: BTreeSet::new(), reply };
+        let wait = Wait {
+            list,
+            wish,
+            confirmed: BTreeSet::new(),
+            reply,
+        };
         if wait.is_reached(view) || deadline <= edge.now.instant {
             return wait.end(edge, view, request);
         }
@@ -83,9 +88,22 @@ impl Waits {
     }
 
     /// A peer has all of `vector` of a list.
-    pub(super) fn have(&mut self, edge: &mut Edge, view: &RosterView, peer: NodeId, list: ListId, vector: &VersionVector) {
+    pub(super) fn have(
+        &mut self,
+        edge: &mut Edge,
+        view: &RosterView,
+        peer: NodeId,
+        list: ListId,
+        vector: &VersionVector,
+    ) {
         for request in self.lists.get(&list).cloned().unwrap_or_default() {
-            let Some(wait) = self.waits.get_mut(&request).filter(|wait| vector.covers(&wait.wish.goal)) else { continue };
+            let Some(wait) = self
+                .waits
+                .get_mut(&request)
+                .filter(|wait| vector.covers(&wait.wish.goal))
+            else {
+                continue;
+            };
             wait.confirmed.insert(peer);
             if wait.is_reached(view) {
                 self.finish(edge, view, request);
@@ -94,7 +112,12 @@ impl Waits {
     }
 
     /// A deadline has passed: replies with what there is. False if the client does not wait here.
-    pub(super) fn expire(&mut self, edge: &mut Edge, view: &RosterView, request: RequestId) -> bool {
+    pub(super) fn expire(
+        &mut self,
+        edge: &mut Edge,
+        view: &RosterView,
+        request: RequestId,
+    ) -> bool {
         let waited = self.waits.contains_key(&request);
         self.finish(edge, view, request);
         waited
@@ -102,11 +125,15 @@ impl Waits {
 
     /// Asks those again that have not confirmed.
     pub(super) fn ask_again(&self, edge: &mut Edge, view: &RosterView, peers: &Peers) {
-        self.waits.values().for_each(|wait| wait.ask(edge, view, peers));
+        self.waits
+            .values()
+            .for_each(|wait| wait.ask(edge, view, peers));
     }
 
     fn finish(&mut self, edge: &mut Edge, view: &RosterView, request: RequestId) {
-        let Some(wait) = self.waits.remove(&request) else { return };
+        let Some(wait) = self.waits.remove(&request) else {
+            return;
+        };
         if let Some(requests) = self.lists.get_mut(&wait.list) {
             requests.remove(&request);
             if requests.is_empty() {
@@ -119,17 +146,30 @@ impl Waits {
 
 impl Wait {
     fn ask(&self, edge: &mut Edge, view: &RosterView, peers: &Peers) {
-        let open = peers.iter().filter(|(peer, _)| !self.confirmed.contains(peer) && view.expected().any(|member| member.id == *peer));
+        let open = peers.iter().filter(|(peer, _)| {
+            !self.confirmed.contains(peer) && view.expected().any(|member| member.id == *peer)
+        });
         let conns: Vec<_> = open.map(|(_, conn)| conn).collect();
         let shard = self.list.shard();
-        edge.send_all(conns.into_iter(), (shard, shard), &Message::Confirm { list: self.list, vector: self.wish.goal.clone() });
+        edge.send_all(
+            conns.into_iter(),
+            (shard, shard),
+            &Message::Confirm {
+                list: self.list,
+                vector: self.wish.goal.clone(),
+            },
+        );
     }
 
     /// This node's name, then those of the members that confirmed.
     fn names(&self, view: &RosterView) -> Vec<NodeName> {
         let me = view.member(view.me).into_iter();
-        let others = view.expected().filter(|member| member.id != view.me && self.confirmed.contains(&member.id));
-        me.chain(others).map(|member| member.profile.name.clone()).collect()
+        let others = view
+            .expected()
+            .filter(|member| member.id != view.me && self.confirmed.contains(&member.id));
+        me.chain(others)
+            .map(|member| member.profile.name.clone())
+            .collect()
     }
 
     fn is_reached(&self, view: &RosterView) -> bool {
@@ -138,9 +178,19 @@ impl Wait {
 
     fn end(self, edge: &mut Edge, view: &RosterView, request: RequestId) {
         let confirmed = self.names(view);
-        let outcome = Confirmations { asked: self.wish.asked, reached: confirmed.len() >= self.wish.asked, confirmed };
+        let outcome = Confirmations {
+            asked: self.wish.asked,
+            reached: confirmed.len() >= self.wish.asked,
+            confirmed,
+        };
         let reply = match self.reply {
-            Reply::Edited { change, entries, .. } => Reply::Edited { change, entries, replicas: Some(outcome) },
+            Reply::Edited {
+                change, entries, ..
+            } => Reply::Edited {
+                change,
+                entries,
+                replicas: Some(outcome),
+            },
             reply @ (Reply::Unconfirmed(_) | Reply::Entries(_) | Reply::Lagging(_)) => reply,
         };
         edge.reply(request, Ok(reply));

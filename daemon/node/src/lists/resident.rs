@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Fewer changes than these are not worth a snapshot.
 const SNAPSHOT_CHANGES: u64 = 64;
-/// And only if they are more than this part of all changes: each snapshot rewrites the whole document.
+/// And only if they are more than this part of all changes: each snapshot rewrites the whole
+/// document.
 const SNAPSHOT_PART: u64 = 4;
 /// How many of the oldest documents are looked at for one that can leave.
 const EVICTION_LOOKS: usize = 16;
@@ -48,13 +49,22 @@ pub(super) struct Resident {
 impl Resident {
     pub(super) fn new(limit_bytes: usize, quarantined: Vec<ListId>) -> Self {
         let quarantined = quarantined.into_iter().collect();
-        Self { slots: BTreeMap::new(), ages: BTreeMap::new(), next_age: 0, bytes: 0, limit_bytes, quarantined }
+        Self {
+            slots: BTreeMap::new(),
+            ages: BTreeMap::new(),
+            next_age: 0,
+            bytes: 0,
+            limit_bytes,
+            quarantined,
+        }
     }
 
     pub(super) fn place(&self, list: ListId) -> Place {
         match self.slots.get(&list) {
             _ if self.quarantined.contains(&list) => Place::Quarantined,
-            Some(Slot { document: Some(_), .. }) => Place::Here,
+            Some(Slot {
+                document: Some(_), ..
+            }) => Place::Here,
             Some(Slot { document: None, .. }) => Place::Away,
             None => Place::Absent,
         }
@@ -68,21 +78,36 @@ impl Resident {
         self.slots.get_mut(&list)?.document.as_deref_mut()
     }
 
-    /// A document that is new, was loaded, or comes back from a job; `unsaved` more changes than the snapshot has.
+    /// A document that is new, was loaded, or comes back from a job; `unsaved` more changes than
+    /// the snapshot has.
     pub(super) fn insert(&mut self, list: ListId, document: Box<Document>, unsaved: u64) {
         let before = self.remove(list);
-        let unsaved = before.map_or(0, |slot| slot.unsaved).saturating_add(unsaved);
+        let unsaved = before
+            .map_or(0, |slot| slot.unsaved)
+            .saturating_add(unsaved);
         let (bytes, age) = (document.bytes(), self.next_age);
         self.next_age += 1;
         self.bytes += bytes;
         self.ages.insert(age, list);
-        self.slots.insert(list, Slot { document: Some(document), bytes, age, unsaved });
+        self.slots.insert(
+            list,
+            Slot {
+                document: Some(document),
+                bytes,
+                age,
+                unsaved,
+            },
+        );
     }
 
     /// A document was used, and has so many changes more than before.
     pub(super) fn touch(&mut self, list: ListId, changes: u64) {
-        let Some(slot) = self.slots.get_mut(&list) else { return };
-        let Some(document) = &slot.document else { return };
+        let Some(slot) = self.slots.get_mut(&list) else {
+            return;
+        };
+        let Some(document) = &slot.document else {
+            return;
+        };
         self.ages.remove(&slot.age);
         slot.age = self.next_age;
         self.next_age += 1;
@@ -95,7 +120,15 @@ impl Resident {
 
     /// A job makes the document.
     pub(super) fn expect(&mut self, list: ListId) {
-        self.slots.insert(list, Slot { document: None, bytes: 0, age: u64::MAX, unsaved: 0 });
+        self.slots.insert(
+            list,
+            Slot {
+                document: None,
+                bytes: 0,
+                age: u64::MAX,
+                unsaved: 0,
+            },
+        );
     }
 
     /// Hands the document to a job. It counts as in memory, and is not evicted.
@@ -126,17 +159,30 @@ impl Resident {
         &self.quarantined
     }
 
-    /// While too much is in memory: takes out the oldest document that is not `busy`, and tells whether it deserves a
-    /// snapshot.
-    pub(super) fn evict(&mut self, busy: impl Fn(ListId) -> bool) -> Option<(ListId, Box<Document>, bool)> {
+    /// While too much is in memory: takes out the oldest document that is not `busy`, and tells
+    /// whether it deserves a snapshot.
+    pub(super) fn evict(
+        &mut self,
+        busy: impl Fn(ListId) -> bool,
+    ) -> Option<(ListId, Box<Document>, bool)> {
         if self.bytes <= self.limit_bytes {
             return None;
         }
-        let list = self.ages.values().take(EVICTION_LOOKS).copied().find(|list| !busy(*list))?;
+        let list = self
+            .ages
+            .values()
+            .take(EVICTION_LOOKS)
+            .copied()
+            .find(|list| !busy(*list))?;
         let slot = self.remove(list)?;
         let document = slot.document?;
-        let total: u64 = document.vector().iter().map(|id| id.seq).fold(0, u64::saturating_add);
-        let deserving = slot.unsaved >= SNAPSHOT_CHANGES && slot.unsaved.saturating_mul(SNAPSHOT_PART) > total;
+        let total: u64 = document
+            .vector()
+            .iter()
+            .map(|id| id.seq)
+            .fold(0, u64::saturating_add);
+        let deserving =
+            slot.unsaved >= SNAPSHOT_CHANGES && slot.unsaved.saturating_mul(SNAPSHOT_PART) > total;
         Some((list, document, deserving))
     }
 

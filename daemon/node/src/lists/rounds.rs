@@ -1,5 +1,5 @@
-//! Comparing all lists with a peer: root, shards, buckets, leaves. Equal ones cost one sum; a few that differ among a
-//! million are found in three round trips. The peer that answers keeps nothing.
+//! Comparing all lists with a peer: root, shards, buckets, leaves. Equal ones cost one sum; a few
+//! that differ among a million are found in three round trips. The peer that answers keeps nothing.
 
 use super::edge::Edge;
 use super::io::Lagging;
@@ -13,7 +13,8 @@ use std::time::Duration;
 
 /// Shards of one round that are asked about at the same time.
 const MAX_OPEN_SHARDS: usize = 8;
-/// New lists of one peer in one round whose time of differing is kept: enough to tell of the one that has differed longest.
+/// New lists of one peer in one round whose time of differing is kept: enough to tell of the one
+/// that has differed longest.
 const MAX_STUCK: usize = 64;
 /// A round whose answers stay away is given up.
 const STALL: Duration = Duration::from_secs(2);
@@ -61,7 +62,8 @@ struct Round {
     record: Option<Record>,
 }
 
-/// What a round tells about which of our lists the peer has whole; kept while somebody wants to know.
+/// What a round tells about which of our lists the peer has whole; kept while somebody wants to
+/// know.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Record {
     /// Lists of ours that differ.
@@ -78,8 +80,8 @@ pub(super) struct Finished {
     pub(super) record: Option<Record>,
 }
 
-/// A list that has differed in each round since then, while one side at least stood still. Where both go on, what differs is
-/// but under way.
+/// A list that has differed in each round since then, while one side at least stood still. Where
+/// both go on, what differs is but under way.
 #[derive(Clone, Copy, Debug)]
 struct Stuck {
     since: Instant,
@@ -109,15 +111,43 @@ pub(super) struct Rounds {
 
 impl Rounds {
     /// Opens a round with a peer, in place of one that is under way.
-    pub(super) fn begin(&mut self, edge: &mut Edge, digest: &Digest, shards: (Shard, Shard), to: (NodeId, ConnId), opening: Opening) {
-        let Opening { urgency, wake, record } = opening;
+    pub(super) fn begin(
+        &mut self,
+        edge: &mut Edge,
+        digest: &Digest,
+        shards: (Shard, Shard),
+        to: (NodeId, ConnId),
+        opening: Opening,
+    ) {
+        let Opening {
+            urgency,
+            wake,
+            record,
+        } = opening;
         let untold = (shards.0.0..=shards.1.0).map(Shard).collect();
         let record = record.then(Record::default);
         let (at, asked) = (edge.now.instant, BTreeSet::new());
         let (differing, stuck) = (VecDeque::new(), BTreeMap::new());
-        let round = Round { urgency, at, untold, differing, asked, lists: 0, stuck, truncated: false, record };
+        let round = Round {
+            urgency,
+            at,
+            untold,
+            differing,
+            asked,
+            lists: 0,
+            stuck,
+            truncated: false,
+            record,
+        };
         self.active.insert(to.0, round);
-        edge.send(to.1, shards, &Message::Root { sum: digest.root(shards.0, shards.1), wake });
+        edge.send(
+            to.1,
+            shards,
+            &Message::Root {
+                sum: digest.root(shards.0, shards.1),
+                wake,
+            },
+        );
     }
 
     pub(super) fn is_active(&self, peer: NodeId) -> bool {
@@ -125,7 +155,9 @@ impl Rounds {
     }
 
     pub(super) fn urgency(&self, peer: NodeId) -> Urgency {
-        self.active.get(&peer).map_or(Urgency::Later, |round| round.urgency)
+        self.active
+            .get(&peer)
+            .map_or(Urgency::Later, |round| round.urgency)
     }
 
     /// The peer's root is ours.
@@ -155,7 +187,8 @@ impl Rounds {
         self.finish_if_done(to.0)
     }
 
-    /// The peer told its lists of some buckets of a shard: gives those that differ. `None` if it was not asked.
+    /// The peer told its lists of some buckets of a shard: gives those that differ. `None` if it
+    /// was not asked.
     pub(super) fn leaves(
         &mut self,
         edge: &Edge,
@@ -165,27 +198,56 @@ impl Rounds {
         buckets: &BTreeSet<u8>,
         leaves: &[(ListId, u64)],
     ) -> Option<Vec<Difference>> {
-        let round = self.active.get_mut(&peer).filter(|round| round.asked.contains(&shard))?;
+        let round = self
+            .active
+            .get_mut(&peer)
+            .filter(|round| round.asked.contains(&shard))?;
         round.at = edge.now.instant;
         let mut sides: BTreeMap<ListId, (Option<u64>, Option<u64>)> = BTreeMap::new();
         for bucket in buckets {
-            sides.extend(digest.leaves(shard, *bucket).into_iter().map(|(list, sum)| (list, (Some(sum), None))));
+            sides.extend(
+                digest
+                    .leaves(shard, *bucket)
+                    .into_iter()
+                    .map(|(list, sum)| (list, (Some(sum), None))),
+            );
         }
-        for (list, sum) in leaves.iter().filter(|(list, _)| list.shard() == shard && buckets.contains(&list.bucket())) {
+        for (list, sum) in leaves
+            .iter()
+            .filter(|(list, _)| list.shard() == shard && buckets.contains(&list.bucket()))
+        {
             sides.entry(*list).or_default().1 = Some(*sum);
         }
-        let all = sides.into_iter().map(|(list, (ours, theirs))| Difference { list, ours, theirs });
-        let differing: Vec<Difference> = all.filter(|difference| difference.ours != difference.theirs).collect();
+        let all = sides
+            .into_iter()
+            .map(|(list, (ours, theirs))| Difference { list, ours, theirs });
+        let differing: Vec<Difference> = all
+            .filter(|difference| difference.ours != difference.theirs)
+            .collect();
         round.lists += u64::try_from(differing.len()).unwrap_or(0);
         let earlier = self.found.get(&peer).map(|found| &found.stuck);
         for first in differing.iter().copied() {
-            let still = earlier.and_then(|earlier| earlier.get(&first.list)).filter(|stuck| stuck.is_still(first)).copied();
+            let still = earlier
+                .and_then(|earlier| earlier.get(&first.list))
+                .filter(|stuck| stuck.is_still(first))
+                .copied();
             if still.is_some() || round.stuck.len() < MAX_STUCK {
-                round.stuck.insert(first.list, still.unwrap_or(Stuck { since: edge.now.instant, first }));
+                round.stuck.insert(
+                    first.list,
+                    still.unwrap_or(Stuck {
+                        since: edge.now.instant,
+                        first,
+                    }),
+                );
             }
         }
         if let Some(record) = &mut round.record {
-            record.differing.extend(differing.iter().filter(|difference| difference.ours.is_some()).map(|difference| difference.list));
+            record.differing.extend(
+                differing
+                    .iter()
+                    .filter(|difference| difference.ours.is_some())
+                    .map(|difference| difference.list),
+            );
         }
         Some(differing)
     }
@@ -197,8 +259,15 @@ impl Rounds {
         }
     }
 
-    /// All differences of a shard were taken: goes on with the next ones, unless there was no room for these.
-    pub(super) fn shard_done(&mut self, edge: &mut Edge, digest: &Digest, to: (NodeId, ConnId), shard: Shard) -> Option<Finished> {
+    /// All differences of a shard were taken: goes on with the next ones, unless there was no room
+    /// for these.
+    pub(super) fn shard_done(
+        &mut self,
+        edge: &mut Edge,
+        digest: &Digest,
+        to: (NodeId, ConnId),
+        shard: Shard,
+    ) -> Option<Finished> {
         let round = self.active.get_mut(&to.0)?;
         round.asked.remove(&shard);
         if round.truncated && round.record.is_none() {
@@ -210,9 +279,12 @@ impl Rounds {
 
     /// A list changed on this node's disk.
     pub(super) fn changed(&mut self, list: ListId) {
-        self.active.values_mut().filter_map(|round| round.record.as_mut()).for_each(|record| {
-            record.changed.insert(list);
-        });
+        self.active
+            .values_mut()
+            .filter_map(|round| round.record.as_mut())
+            .for_each(|record| {
+                record.changed.insert(list);
+            });
     }
 
     /// Gives a round up that is under way.
@@ -235,21 +307,39 @@ impl Rounds {
         self.found.clear();
     }
 
-    /// Lists that differed from some peer's in the last round with it: the largest number of any peer.
+    /// Lists that differed from some peer's in the last round with it: the largest number of any
+    /// peer.
     pub(super) fn differing(&self) -> u64 {
-        self.found.values().map(|found| found.lists).max().unwrap_or(0)
+        self.found
+            .values()
+            .map(|found| found.lists)
+            .max()
+            .unwrap_or(0)
     }
 
     /// How long the list that has differed longest from some peer's has done so.
     pub(super) fn lag(&self) -> Duration {
-        self.lagging().map(|lagging| lagging.lag).max().unwrap_or_default()
+        self.lagging()
+            .map(|lagging| lagging.lag)
+            .max()
+            .unwrap_or_default()
     }
 
-    /// The lists that differ from a peer's without progress on both sides, a bounded number for each peer, and for how long: from
-    /// the first round that saw it to the last one. What happened since is not known, and rounds with one of many peers are rare.
+    /// The lists that differ from a peer's without progress on both sides, a bounded number for
+    /// each peer, and for how long: from the first round that saw it to the last one. What happened
+    /// since is not known, and rounds with one of many peers are rare.
     pub(super) fn lagging(&self) -> impl Iterator<Item = Lagging> {
-        let stuck = self.found.iter().flat_map(|(peer, found)| found.stuck.iter().map(|(list, stuck)| (*peer, found.at, *list, *stuck)));
-        stuck.map(|(peer, at, list, stuck)| Lagging { list, peer, lag: at.since(stuck.since) })
+        let stuck = self.found.iter().flat_map(|(peer, found)| {
+            found
+                .stuck
+                .iter()
+                .map(|(list, stuck)| (*peer, found.at, *list, *stuck))
+        });
+        stuck.map(|(peer, at, list, stuck)| Lagging {
+            list,
+            peer,
+            lag: at.since(stuck.since),
+        })
     }
 
     fn finish_if_done(&mut self, peer: NodeId) -> Option<Finished> {
@@ -261,8 +351,19 @@ impl Rounds {
         if round.lists > 0 {
             tracing::debug!(%peer, lists = round.lists, "lists differ from a peer's");
         }
-        self.found.insert(peer, Found { at: round.at, lists: round.lists, stuck: round.stuck });
-        Some(Finished { urgency: round.urgency, truncated: round.truncated, record: round.record })
+        self.found.insert(
+            peer,
+            Found {
+                at: round.at,
+                lists: round.lists,
+                stuck: round.stuck,
+            },
+        );
+        Some(Finished {
+            urgency: round.urgency,
+            truncated: round.truncated,
+            record: round.record,
+        })
     }
 }
 
@@ -272,13 +373,27 @@ impl Round {
             && let Some(shard) = self.differing.pop_front()
         {
             self.asked.insert(shard);
-            edge.send(conn, (shard, shard), &Message::Buckets { shard, sums: digest.buckets(shard) });
+            edge.send(
+                conn,
+                (shard, shard),
+                &Message::Buckets {
+                    shard,
+                    sums: digest.buckets(shard),
+                },
+            );
         }
     }
 }
 
 /// Answers a peer's root with ours, or with the sums of those of its shards that this machine owns.
-pub(super) fn answer_root(edge: &mut Edge, digest: &Digest, owned: (Shard, Shard), conn: ConnId, theirs: (Shard, Shard), root: u64) {
+pub(super) fn answer_root(
+    edge: &mut Edge,
+    digest: &Digest,
+    owned: (Shard, Shard),
+    conn: ConnId,
+    theirs: (Shard, Shard),
+    root: u64,
+) {
     let common = (owned.0.max(theirs.0), owned.1.min(theirs.1));
     if common.0 > common.1 {
         return;
@@ -286,24 +401,55 @@ pub(super) fn answer_root(edge: &mut Edge, digest: &Digest, owned: (Shard, Shard
     if common == theirs && digest.root(common.0, common.1) == root {
         edge.send(conn, common, &Message::Equal(root));
     } else {
-        edge.send(conn, common, &Message::Shards(digest.shards(common.0, common.1)));
+        edge.send(
+            conn,
+            common,
+            &Message::Shards(digest.shards(common.0, common.1)),
+        );
     }
 }
 
 /// Answers a shard's buckets with all lists of those that differ, in as many messages as it takes.
-pub(super) fn answer_buckets(edge: &mut Edge, digest: &Digest, conn: ConnId, shard: Shard, theirs: &[u64]) {
+pub(super) fn answer_buckets(
+    edge: &mut Edge,
+    digest: &Digest,
+    conn: ConnId,
+    shard: Shard,
+    theirs: &[u64],
+) {
     let ours = digest.buckets(shard);
-    let differing = (0..=u8::MAX).zip(ours.iter().zip(theirs)).filter(|(_, (ours, theirs))| ours != theirs).map(|(bucket, _)| bucket);
+    let differing = (0..=u8::MAX)
+        .zip(ours.iter().zip(theirs))
+        .filter(|(_, (ours, theirs))| ours != theirs)
+        .map(|(bucket, _)| bucket);
     let (mut buckets, mut leaves) = (Vec::new(), Vec::new());
     for bucket in differing {
         let mut more = digest.leaves(shard, bucket);
         more.truncate(MAX_LEAVES);
         if leaves.len() + more.len() > MAX_LEAVES {
             let (buckets, leaves) = (std::mem::take(&mut buckets), std::mem::take(&mut leaves));
-            edge.send(conn, (shard, shard), &Message::Leaves { shard, buckets, leaves, last: false });
+            edge.send(
+                conn,
+                (shard, shard),
+                &Message::Leaves {
+                    shard,
+                    buckets,
+                    leaves,
+                    last: false,
+                },
+            );
         }
         buckets.push(bucket);
         leaves.append(&mut more);
     }
-    edge.send(conn, (shard, shard), &Message::Leaves { shard, buckets, leaves, last: true });
+    edge.send(
+        conn,
+        (shard, shard),
+        &Message::Leaves {
+            shard,
+            buckets,
+            leaves,
+            last: true,
+        },
+    );
 }

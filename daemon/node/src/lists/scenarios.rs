@@ -13,11 +13,17 @@ use std::time::Duration;
 const SECOND: Duration = Duration::from_secs(1);
 
 fn patch(title: &str) -> EntryPatch {
-    EntryPatch { title: Some(title.to_owned()), ..EntryPatch::default() }
+    EntryPatch {
+        title: Some(title.to_owned()),
+        ..EntryPatch::default()
+    }
 }
 
 fn with_id(id: u128, title: &str) -> Edit {
-    Edit::Add(vec![NewEntry { id: Some(EntryId(id)), ..entry(title) }])
+    Edit::Add(vec![NewEntry {
+        id: Some(EntryId(id)),
+        ..entry(title)
+    }])
 }
 
 fn added(world: &World, request: RequestId) -> EntryId {
@@ -29,7 +35,10 @@ fn added(world: &World, request: RequestId) -> EntryId {
 
 fn confirmations(world: &World, request: RequestId) -> Confirmations {
     match world.reply(request) {
-        Some(Ok(Reply::Edited { replicas: Some(confirmations), .. })) => confirmations.clone(),
+        Some(Ok(Reply::Edited {
+            replicas: Some(confirmations),
+            ..
+        })) => confirmations.clone(),
         other => panic!("{other:?}"),
     }
 }
@@ -43,7 +52,10 @@ fn a_client_hears_of_its_change_when_it_is_on_disk() {
     assert!(world.reply(request).is_some());
     assert_eq!(world.nodes[0].disk.titles("bob"), ["buy milk"]);
     let change = &world.nodes[0].changed[0];
-    assert_eq!((change.total_before, change.row.total, change.entries[0].2), (0, 1, false));
+    assert_eq!(
+        (change.total_before, change.row.total, change.entries[0].2),
+        (0, 1, false)
+    );
 }
 
 #[test]
@@ -57,7 +69,10 @@ fn a_refusal_that_tells_of_a_change_waits_for_that_change() {
     assert!(world.reply(first).is_none() && world.reply(second).is_none());
     world.run(DISK);
     assert!(world.reply(first).unwrap().is_ok());
-    assert_eq!(world.reply(second).unwrap(), &Err(Refusal::NoList("bob".into())));
+    assert_eq!(
+        world.reply(second).unwrap(),
+        &Err(Refusal::NoList("bob".into()))
+    );
 }
 
 #[test]
@@ -153,7 +168,10 @@ fn machines_that_share_out_the_shards_otherwise_agree_on_those_they_share() {
     world.run(5 * SECOND);
     for list in names {
         let shared = (Shard(40)..=Shard(99)).contains(&ListId::of(&name(&list)).shard());
-        assert_eq!(world.nodes[1].disk.titles(&list).len(), if shared { 2 } else { 0 });
+        assert_eq!(
+            world.nodes[1].disk.titles(&list).len(),
+            if shared { 2 } else { 0 }
+        );
     }
 }
 
@@ -166,7 +184,10 @@ fn lists_that_are_being_written_are_not_repaired() {
         world.add(i % 2, "bob", &format!("entry {i}"));
         world.run(Duration::from_millis(5));
     }
-    assert_eq!(world.stats(0).repairs_begun + world.stats(1).repairs_begun, begun);
+    assert_eq!(
+        world.stats(0).repairs_begun + world.stats(1).repairs_begun,
+        begun
+    );
     world.run(SECOND);
     world.assert_agreed();
 }
@@ -186,7 +207,10 @@ fn a_change_waits_for_those_that_it_depends_on() {
     assert_eq!(world.stats(2).orphans, 1);
     assert!(world.nodes[2].disk.titles("bob").is_empty());
     world.run(SECOND);
-    assert_eq!((world.stats(2).orphans, world.nodes[2].disk.titles("bob")), (0, vec!["by 1".to_owned()]));
+    assert_eq!(
+        (world.stats(2).orphans, world.nodes[2].disk.titles("bob")),
+        (0, vec!["by 1".to_owned()])
+    );
 }
 
 #[test]
@@ -196,24 +220,60 @@ fn after_a_failed_commit_the_outcome_is_unknown_and_a_retry_harmless() {
         world.add(0, "bob", "before");
         world.run(SECOND);
         world.nodes[0].failing = Some(survives);
-        let (first, second) = (world.edit(0, "bob", with_id(1, "a")), world.edit(0, "bob", with_id(2, "b")));
+        let (first, second) = (
+            world.edit(0, "bob", with_id(1, "a")),
+            world.edit(0, "bob", with_id(2, "b")),
+        );
         world.run(DISK);
-        assert_eq!(world.reply(first).unwrap(), &Err(Refusal::Unknown(WriteError::Full)));
-        assert_eq!(world.reply(second).unwrap(), &Err(Refusal::Unknown(WriteError::Full)));
+        assert_eq!(
+            world.reply(first).unwrap(),
+            &Err(Refusal::Unknown(WriteError::Full))
+        );
+        assert_eq!(
+            world.reply(second).unwrap(),
+            &Err(Refusal::Unknown(WriteError::Full))
+        );
         let third = world.add(0, "bob", "c");
-        assert_eq!(world.reply(third).unwrap(), &Err(Refusal::Unavailable(WriteError::Full)));
-        assert_eq!(world.nodes[1].disk.titles("bob"), ["before"], "nothing was pushed");
+        assert_eq!(
+            world.reply(third).unwrap(),
+            &Err(Refusal::Unavailable(WriteError::Full))
+        );
+        assert_eq!(
+            world.nodes[1].disk.titles("bob"),
+            ["before"],
+            "nothing was pushed"
+        );
         world.reopen(0, 99);
         let retry = world.edit(0, "bob", with_id(1, "a"));
         world.run(SECOND);
-        let is_new = matches!(world.reply(retry), Some(Ok(Reply::Edited { change: Some(_), .. })));
+        let is_new = matches!(
+            world.reply(retry),
+            Some(Ok(Reply::Edited {
+                change: Some(_),
+                ..
+            }))
+        );
         assert_eq!(is_new, !survives, "{:?}", world.reply(retry));
         world.run(3 * SECOND);
         world.assert_agreed();
-        let titles = if survives { vec!["before", "a", "b"] } else { vec!["before", "a"] };
+        let titles = if survives {
+            vec!["before", "a", "b"]
+        } else {
+            vec!["before", "a"]
+        };
         assert_eq!(world.nodes[1].disk.titles("bob"), titles);
-        let actors: BTreeSet<Actor> = world.nodes[0].disk.changes.keys().map(|(_, actor, _)| *actor).collect();
-        assert_eq!(actors.len(), if survives { 1 } else { 2 }, "an actor is not used on after a failure");
+        let actors: BTreeSet<Actor> = world.nodes[0]
+            .disk
+            .changes
+            .keys()
+            .map(|(_, actor, _)| *actor)
+            .collect();
+        assert_eq!(
+            actors.len(),
+            if survives { 1 } else { 2 },
+            "an actor is not used on after a \
+            failure"
+        );
     }
 }
 
@@ -221,15 +281,40 @@ fn after_a_failed_commit_the_outcome_is_unknown_and_a_retry_harmless() {
 fn replicas_are_confirmed_when_they_are_on_disk_there() {
     let mut world = World::new(3);
     world.run(SECOND);
-    let all = world.request(0, replicated("bob", Edit::Add(vec![entry("a")]), Replicas::All, SECOND));
-    let majority = world.request(0, replicated("bob", Edit::Add(vec![entry("b")]), Replicas::Majority, SECOND));
-    let one = world.request(0, replicated("bob", Edit::Add(vec![entry("c")]), Replicas::Count(1), SECOND));
+    let all = world.request(
+        0,
+        replicated("bob", Edit::Add(vec![entry("a")]), Replicas::All, SECOND),
+    );
+    let majority = world.request(
+        0,
+        replicated(
+            "bob",
+            Edit::Add(vec![entry("b")]),
+            Replicas::Majority,
+            SECOND,
+        ),
+    );
+    let one = world.request(
+        0,
+        replicated(
+            "bob",
+            Edit::Add(vec![entry("c")]),
+            Replicas::Count(1),
+            SECOND,
+        ),
+    );
     world.run(DISK);
     assert!(world.reply(all).is_none() && world.reply(majority).is_none());
     assert_eq!(confirmations(&world, one).confirmed.len(), 1);
     world.run(NET + DISK + NET + 2 * DISK);
     let all = confirmations(&world, all);
-    assert_eq!(all.confirmed.iter().map(|name| name.as_str()).collect::<Vec<_>>(), ["node0", "node1", "node2"]);
+    assert_eq!(
+        all.confirmed
+            .iter()
+            .map(|name| name.as_str())
+            .collect::<Vec<_>>(),
+        ["node0", "node1", "node2"]
+    );
     assert!(all.reached && all.asked == 3);
     assert!(confirmations(&world, majority).reached);
 }
@@ -248,11 +333,25 @@ fn a_batch_of_which_some_is_known_is_confirmed_when_the_rest_is_on_disk() {
     world.lose = 0;
     let changes: Vec<Bytes> = world.nodes[0].disk.changes.values().cloned().collect();
     assert!(changes.len() == 2 && changes.contains(&known));
-    let push = Message::Push(vec![Pushed { name: name("bob"), changes, confirm: true }]);
-    let (conn, bytes) = (world.conn(0, 1), wire::encode((Shard(0), Shard(255)), &push).unwrap());
+    let push = Message::Push(vec![Pushed {
+        name: name("bob"),
+        changes,
+        confirm: true,
+    }]);
+    let (conn, bytes) = (
+        world.conn(0, 1),
+        wire::encode((Shard(0), Shard(255)), &push).unwrap(),
+    );
     world.handle(1, Input::Message { conn, bytes });
     world.run(JOB);
-    assert_eq!((world.stats(1).loads, world.stats(1).writes_pending, world.haves.get(&1)), (1, 1, None));
+    assert_eq!(
+        (
+            world.stats(1).loads,
+            world.stats(1).writes_pending,
+            world.haves.get(&1)
+        ),
+        (1, 1, None)
+    );
     world.run(DISK);
     assert_eq!(world.haves.get(&1), Some(&1));
 }
@@ -262,16 +361,28 @@ fn replicas_that_are_not_reached_are_told_at_the_deadline_and_a_retry_waits_on()
     let mut world = World::new(2);
     world.run(SECOND);
     world.cut(0, 1);
-    let request = world.request(0, replicated("bob", with_id(1, "a"), Replicas::Count(2), SECOND));
+    let request = world.request(
+        0,
+        replicated("bob", with_id(1, "a"), Replicas::Count(2), SECOND),
+    );
     world.run(SECOND);
     let missed = confirmations(&world, request);
     assert!(!missed.reached && missed.confirmed.len() == 1);
-    let retry = world.request(0, replicated("bob", with_id(1, "a"), Replicas::Count(2), 5 * SECOND));
+    let retry = world.request(
+        0,
+        replicated("bob", with_id(1, "a"), Replicas::Count(2), 5 * SECOND),
+    );
     world.connect(0, 1);
     world.run(3 * SECOND);
     assert!(confirmations(&world, retry).reached);
-    let many = world.request(0, replicated("bob", with_id(2, "b"), Replicas::Count(3), SECOND));
-    assert_eq!(world.reply(many).unwrap(), &Err(Refusal::TooManyReplicas { asked: 3, have: 2 }));
+    let many = world.request(
+        0,
+        replicated("bob", with_id(2, "b"), Replicas::Count(3), SECOND),
+    );
+    assert_eq!(
+        world.reply(many).unwrap(),
+        &Err(Refusal::TooManyReplicas { asked: 3, have: 2 })
+    );
     assert_eq!(world.nodes[0].disk.titles("bob"), ["a"]);
 }
 
@@ -279,14 +390,27 @@ fn replicas_that_are_not_reached_are_told_at_the_deadline_and_a_retry_waits_on()
 fn a_large_change_travels_in_parts_and_is_confirmed() {
     let mut world = World::new(2);
     world.run(SECOND);
-    let many = (0..40).map(|i| NewEntry { notes: "x".repeat(60_000), ..entry(&format!("{i}")) }).collect();
-    let request = world.request(0, replicated("bob", Edit::Add(many), Replicas::All, 5 * SECOND));
+    let many = (0..40)
+        .map(|i| NewEntry {
+            notes: "x".repeat(60_000),
+            ..entry(&format!("{i}"))
+        })
+        .collect();
+    let request = world.request(
+        0,
+        replicated("bob", Edit::Add(many), Replicas::All, 5 * SECOND),
+    );
     world.run(2 * SECOND);
     assert!(world.nodes[0].disk.changes.values().next().unwrap().len() > 1 << 20);
     assert!(confirmations(&world, request).reached);
     world.assert_agreed();
     world.cut(0, 1);
-    let many = (0..40).map(|i| NewEntry { notes: "y".repeat(60_000), ..entry(&format!("{i}")) }).collect();
+    let many = (0..40)
+        .map(|i| NewEntry {
+            notes: "y".repeat(60_000),
+            ..entry(&format!("{i}"))
+        })
+        .collect();
     world.edit(0, "bob", Edit::Add(many));
     world.run(SECOND);
     world.connect(0, 1);
@@ -332,11 +456,23 @@ fn an_edit_wins_against_a_concurrent_deletion() {
 
 #[test]
 fn malformed_bytes_close_the_connection_and_change_nothing() {
-    for bytes in [&b""[..], b"\x05", b"\x05\x04", b"\x00\xff\xff\xff", b"\x00\xff\x04\x01\x02"] {
+    for bytes in [
+        &b""[..],
+        b"\x05",
+        b"\x05\x04",
+        b"\x00\xff\xff\xff",
+        b"\x00\xff\x04\x01\x02",
+    ] {
         let mut world = World::new(2);
         world.run(SECOND);
         let conn = world.conn(0, 1);
-        world.handle(0, Input::Message { conn, bytes: Bytes::copy_from_slice(bytes) });
+        world.handle(
+            0,
+            Input::Message {
+                conn,
+                bytes: Bytes::copy_from_slice(bytes),
+            },
+        );
         assert_eq!(world.nodes[0].closed, [(conn, CloseReason::Malformed)]);
         assert_eq!(world.stats(0).malformed, 1);
     }
@@ -350,9 +486,21 @@ fn preconditions_are_compared_with_what_is_there() {
     let id = added(&world, request);
     let tag = world.nodes[0].disk.entries[&(ListId::of(&name("bob")), id)].tag();
     let sum = world.nodes[0].disk.known()[0].1;
-    let ask = |edit, expect| Command::Edit { list: name("bob"), edit, expect: Some(expect), replicas: None, timeout: SECOND };
-    let good = world.request(0, ask(Edit::Patch(id, patch("bread")), Precondition::Entry(tag)));
-    let stale = world.request(0, ask(Edit::Patch(id, patch("cake")), Precondition::Entry(tag)));
+    let ask = |edit, expect| Command::Edit {
+        list: name("bob"),
+        edit,
+        expect: Some(expect),
+        replicas: None,
+        timeout: SECOND,
+    };
+    let good = world.request(
+        0,
+        ask(Edit::Patch(id, patch("bread")), Precondition::Entry(tag)),
+    );
+    let stale = world.request(
+        0,
+        ask(Edit::Patch(id, patch("cake")), Precondition::Entry(tag)),
+    );
     let stale_list = world.request(0, ask(Edit::Add(vec![entry("x")]), Precondition::List(sum)));
     world.run(SECOND);
     assert!(world.reply(good).unwrap().is_ok());
@@ -365,16 +513,25 @@ fn preconditions_are_compared_with_what_is_there() {
 fn what_is_not_there_is_refused() {
     let mut world = World::new(1);
     let unknown = world.edit(0, "bob", Edit::DeleteAll);
-    assert_eq!(world.reply(unknown).unwrap(), &Err(Refusal::NoList("bob".into())));
+    assert_eq!(
+        world.reply(unknown).unwrap(),
+        &Err(Refusal::NoList("bob".into()))
+    );
     world.add(0, "bob", "milk");
     world.run(SECOND);
     let missing = world.edit(0, "bob", Edit::Delete(EntryId(5)));
     let gone = world.edit(0, "bob", Edit::DeleteAll);
     world.run(SECOND);
     let again = world.edit(0, "bob", Edit::DeleteAll);
-    assert_eq!(world.reply(missing).unwrap(), &Err(Refusal::NoEntry(EntryId(5))));
+    assert_eq!(
+        world.reply(missing).unwrap(),
+        &Err(Refusal::NoEntry(EntryId(5)))
+    );
     assert!(world.reply(gone).unwrap().is_ok());
-    assert_eq!(world.reply(again).unwrap(), &Err(Refusal::NoList("bob".into())));
+    assert_eq!(
+        world.reply(again).unwrap(),
+        &Err(Refusal::NoList("bob".into()))
+    );
 }
 
 #[test]
@@ -384,11 +541,32 @@ fn a_list_can_be_read_as_it_was() {
     world.run(SECOND);
     world.add(0, "bob", "bread");
     world.run(SECOND);
-    let Some(Ok(Reply::Edited { change: Some(change), .. })) = world.reply(first).cloned() else { panic!() };
-    let then = world.request(0, Command::EntriesAt { list: name("bob"), change, timeout: SECOND });
+    let Some(Ok(Reply::Edited {
+        change: Some(change),
+        ..
+    })) = world.reply(first).cloned()
+    else {
+        panic!()
+    };
+    let then = world.request(
+        0,
+        Command::EntriesAt {
+            list: name("bob"),
+            change,
+            timeout: SECOND,
+        },
+    );
     world.run(SECOND);
-    let Some(Ok(Reply::Entries(entries))) = world.reply(then) else { panic!() };
-    assert_eq!(entries.iter().map(|entry| entry.title.as_str()).collect::<Vec<_>>(), ["milk"]);
+    let Some(Ok(Reply::Entries(entries))) = world.reply(then) else {
+        panic!()
+    };
+    assert_eq!(
+        entries
+            .iter()
+            .map(|entry| entry.title.as_str())
+            .collect::<Vec<_>>(),
+        ["milk"]
+    );
 }
 
 #[test]
@@ -405,11 +583,21 @@ fn leaving_waits_until_another_node_has_everything() {
     let alone = world.request(0, Command::Evacuate { timeout: SECOND });
     world.run(SECOND);
     assert_eq!(world.reply(alone).unwrap(), &Ok(Reply::Unconfirmed(10)));
-    let request = world.request(0, Command::Evacuate { timeout: 5 * SECOND });
+    let request = world.request(
+        0,
+        Command::Evacuate {
+            timeout: 5 * SECOND,
+        },
+    );
     world.connect(0, 1);
     world.run(3 * SECOND);
     assert_eq!(world.reply(request).unwrap(), &Ok(Reply::Unconfirmed(0)));
-    let quick = world.request(0, Command::Evacuate { timeout: 5 * SECOND });
+    let quick = world.request(
+        0,
+        Command::Evacuate {
+            timeout: 5 * SECOND,
+        },
+    );
     world.run(3 * NET);
     assert_eq!(world.reply(quick).unwrap(), &Ok(Reply::Unconfirmed(0)));
 }
@@ -421,7 +609,13 @@ fn requests_wait_for_a_document_until_their_deadline() {
     world.run(SECOND);
     world.restart(0, |_| ());
     let timeout = Duration::ZERO;
-    let request = Command::Edit { list: name("bob"), edit: Edit::DeleteAll, expect: None, replicas: None, timeout };
+    let request = Command::Edit {
+        list: name("bob"),
+        edit: Edit::DeleteAll,
+        expect: None,
+        replicas: None,
+        timeout,
+    };
     let request = world.request(0, request);
     world.run(SECOND);
     assert_eq!(world.reply(request).unwrap(), &Err(Refusal::Timeout));
@@ -437,7 +631,11 @@ fn the_same_inputs_give_the_same_outputs() {
             world.run(Duration::from_millis(37));
         }
         world.run(3 * SECOND);
-        (world.messages, world.bytes, world.nodes[2].disk.changes.clone())
+        (
+            world.messages,
+            world.bytes,
+            world.nodes[2].disk.changes.clone(),
+        )
     };
     assert!(run() == run());
 }

@@ -1,5 +1,6 @@
-//! Everything at once: crashes, cuts, losses, failed commits and tight memory, drawn from a seed. In the end all nodes
-//! agree, each view is what its changes make, and nothing that was acknowledged is missing.
+//! Everything at once: crashes, cuts, losses, failed commits and tight memory, drawn from a seed.
+//! In the end all nodes agree, each view is what its changes make, and nothing that was
+//! acknowledged is missing.
 
 use super::harness::{World, command, entry, replicated};
 use super::io::{Command, Input, Replicas, Reply};
@@ -18,10 +19,23 @@ fn edit(rng: &mut ChaCha8Rng) -> Edit {
     match rng.random_range(0..10) {
         0 => Edit::DeleteAll,
         1 | 2 => Edit::Delete(id),
-        3..6 => Edit::Patch(id, EntryPatch { title: Some(format!("title {}", rng.random::<u16>())), ..EntryPatch::default() }),
-        6 => Edit::Add(vec![NewEntry { notes: "n".repeat(60_000), id: Some(id), ..entry("long") }]),
+        3..6 => Edit::Patch(
+            id,
+            EntryPatch {
+                title: Some(format!("title {}", rng.random::<u16>())),
+                ..EntryPatch::default()
+            },
+        ),
+        6 => Edit::Add(vec![NewEntry {
+            notes: "n".repeat(60_000),
+            id: Some(id),
+            ..entry("long")
+        }]),
         7 => Edit::Add((0..50).map(|_| entry("many")).collect()),
-        _ => Edit::Add(vec![NewEntry { id: Some(id), ..entry("one") }]),
+        _ => Edit::Add(vec![NewEntry {
+            id: Some(id),
+            ..entry("one")
+        }]),
     }
 }
 
@@ -29,7 +43,9 @@ fn request(rng: &mut ChaCha8Rng) -> Command {
     let list = format!("list {}", rng.random_range(0..6));
     match rng.random_range(0..10) {
         0 => replicated(&list, edit(rng), Replicas::Majority, Duration::from_secs(2)),
-        1 => Command::Evacuate { timeout: Duration::from_secs(1) },
+        1 => Command::Evacuate {
+            timeout: Duration::from_secs(1),
+        },
         _ => command(&list, edit(rng)),
     }
 }
@@ -49,14 +65,27 @@ fn disturb(world: &mut World, rng: &mut ChaCha8Rng) {
         _ if world.nodes[a].failing.is_some() => world.reopen(a, rng.random()),
         _ => {
             let conns = world.conns(a);
-            conns.into_iter().for_each(|conn| world.handle(a, Input::Overflowed { conn }));
+            conns
+                .into_iter()
+                .for_each(|conn| world.handle(a, Input::Overflowed { conn }));
         }
     }
 }
 
 fn acknowledged(world: &World) -> BTreeSet<ChangeHash> {
-    let replies = world.replies.values().filter_map(|(_, reply)| reply.as_ref().ok());
-    replies.filter_map(|reply| if let Reply::Edited { change, .. } = reply { *change } else { None }).collect()
+    let replies = world
+        .replies
+        .values()
+        .filter_map(|(_, reply)| reply.as_ref().ok());
+    replies
+        .filter_map(|reply| {
+            if let Reply::Edited { change, .. } = reply {
+                *change
+            } else {
+                None
+            }
+        })
+        .collect()
 }
 
 fn storm(seed: u64) {
@@ -88,7 +117,9 @@ fn storm(seed: u64) {
 }
 
 fn hash(bytes: &Bytes) -> ChangeHash {
-    crdt::list::judge(bytes.clone()).expect("a change that was committed").hash()
+    crdt::list::judge(bytes.clone())
+        .expect("a change that was committed")
+        .hash()
 }
 
 #[test]

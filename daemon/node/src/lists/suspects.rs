@@ -1,6 +1,6 @@
-//! Lists that differed once. Under load every list that is being written differs for a moment; to repair those would
-//! feed the load on itself. So each side remembers what the other had, and looks again a second later: only if that
-//! is still not covered was something lost.
+//! Lists that differed once. Under load every list that is being written differs for a moment; to
+//! repair those would feed the load on itself. So each side remembers what the other had, and looks
+//! again a second later: only if that is still not covered was something lost.
 
 use super::edge::{Edge, Timer};
 use crdt::id::{ListId, NodeId};
@@ -34,7 +34,13 @@ impl Suspects {
     }
 
     /// What the peer had when its sum differed.
-    pub(super) fn theirs(&mut self, edge: &mut Edge, peer: NodeId, list: ListId, vector: VersionVector) {
+    pub(super) fn theirs(
+        &mut self,
+        edge: &mut Edge,
+        peer: NodeId,
+        list: ListId,
+        vector: VersionVector,
+    ) {
         self.note(edge, peer, list);
         if let Some(suspect) = self.0.get_mut(&list).filter(|suspect| suspect.peer == peer) {
             suspect.theirs = Some(vector);
@@ -46,10 +52,14 @@ impl Suspects {
         self.0.remove(&list);
     }
 
-    /// The second look, with what this node has by now: the peer to repair with, if something was lost.
+    /// The second look, with what this node has by now: the peer to repair with, if something was
+    /// lost.
     pub(super) fn recheck(&mut self, list: ListId, ours: &VersionVector) -> Option<NodeId> {
         let suspect = self.0.remove(&list)?;
-        suspect.theirs.is_some_and(|theirs| !ours.covers(&theirs)).then_some(suspect.peer)
+        suspect
+            .theirs
+            .is_some_and(|theirs| !ours.covers(&theirs))
+            .then_some(suspect.peer)
     }
 
     pub(super) fn clear(&mut self) {

@@ -21,8 +21,9 @@ use std::time::Duration;
 const RELOAD_AFTER: Duration = Duration::from_millis(250);
 /// How long changes that are missing may still be on their way, before they are asked for.
 const ORPHANS_AFTER: Duration = Duration::from_millis(250);
-/// Changes that still lack others after this long are dropped: what they lack may be gone with a disk that was restored
-/// from a backup. If anybody has both, the next comparison of all lists brings them back.
+/// Changes that still lack others after this long are dropped: what they lack may be gone with a
+/// disk that was restored from a backup. If anybody has both, the next comparison of all lists
+/// brings them back.
 const ORPHANS_UNTIL: Duration = Duration::from_secs(8);
 
 /// What is to be remembered of a batch while it is applied.
@@ -52,16 +53,25 @@ impl Lists {
         self.settle(list);
     }
 
-    /// Gets a list's document: at once if the list is new, else from the store. Not before everything of it is there.
+    /// Gets a list's document: at once if the list is new, else from the store. Not before
+    /// everything of it is there.
     fn summon(&mut self, list: ListId) {
-        let name = self.edits.waited_for(list).or_else(|| self.incoming.waited_for(list)).cloned();
-        let Some(name) = name.filter(|_| !self.commits.any(list)) else { return };
+        let name = self
+            .edits
+            .waited_for(list)
+            .or_else(|| self.incoming.waited_for(list))
+            .cloned();
+        let Some(name) = name.filter(|_| !self.commits.any(list)) else {
+            return;
+        };
         let actor = Actor::derive(list, self.me, self.salt);
         if self.digest.get(list).is_some() {
             self.resident.expect(list);
-            self.jobs.push(&mut self.edge, list, Job::Load { name, actor });
+            self.jobs
+                .push(&mut self.edge, list, Job::Load { name, actor });
         } else {
-            self.resident.insert(list, Box::new(Document::new(name, actor)), 0);
+            self.resident
+                .insert(list, Box::new(Document::new(name, actor)), 0);
         }
     }
 
@@ -73,13 +83,29 @@ impl Lists {
             match outcome {
                 Outcome::Answer(result, wish) => {
                     self.resident.touch(list, 0);
-                    if let Some(verdict) = self.commits.settle(list, Verdict { request, result, wish }) {
+                    if let Some(verdict) = self.commits.settle(
+                        list,
+                        Verdict {
+                            request,
+                            result,
+                            wish,
+                        },
+                    ) {
                         self.deliver(list, verdict);
                     }
                 }
                 Outcome::Advanced(advance, reply, wish) => {
                     self.resident.touch(list, 1);
-                    self.commits.advance(&mut self.edge, list, advance, vec![Verdict { request, result: Ok(reply), wish }]);
+                    self.commits.advance(
+                        &mut self.edge,
+                        list,
+                        advance,
+                        vec![Verdict {
+                            request,
+                            result: Ok(reply),
+                            wish,
+                        }],
+                    );
                 }
                 Outcome::Broken(refusal) => {
                     self.resident.discard(list);
@@ -90,17 +116,31 @@ impl Lists {
         }
     }
 
-    /// Peers' changes wait while others of that list are being committed: applying many costs little more than one.
+    /// Peers' changes wait while others of that list are being committed: applying many costs
+    /// little more than one.
     fn run_incoming(&mut self, list: ListId) {
         while !self.commits.any_remote(list)
             && let Some(document) = self.resident.get_mut(list)
-            && let Some(Batch { changes, senders, only }) = self.incoming.take(list, document)
+            && let Some(Batch {
+                changes,
+                senders,
+                only,
+            }) = self.incoming.take(list, document)
         {
-            let applying = Applying { total_before: document.total(), senders, only, count: changes.len() };
+            let applying = Applying {
+                total_before: document.total(),
+                senders,
+                only,
+                count: changes.len(),
+            };
             if Incoming::is_long(document, changes.len()) {
-                let Some(document) = self.resident.lend(list) else { return };
+                let Some(document) = self.resident.lend(list) else {
+                    return;
+                };
                 self.applying.insert(list, applying);
-                return self.jobs.push(&mut self.edge, list, Job::Apply { document, changes });
+                return self
+                    .jobs
+                    .push(&mut self.edge, list, Job::Apply { document, changes });
             }
             match document.apply(changes) {
                 Ok(applied) => self.applied(list, applying, applied),
@@ -110,17 +150,34 @@ impl Lists {
     }
 
     fn applied(&mut self, list: ListId, applying: Applying, applied: Applied) {
-        let Applied { changes, duplicates, touched, orphans, refused } = applied;
+        let Applied {
+            changes,
+            duplicates,
+            touched,
+            orphans,
+            refused,
+        } = applied;
         self.edge.stats.changes_duplicate += u64::try_from(duplicates).unwrap_or(0);
         self.edge.stats.changes_refused += u64::try_from(refused.len()).unwrap_or(0);
-        if self.incoming.keep(&mut self.edge, list, orphans, applying.senders) {
+        if self
+            .incoming
+            .keep(&mut self.edge, list, orphans, applying.senders)
+        {
             self.edge.set_timer_in(ORPHANS_AFTER, Timer::Orphans(list));
             self.edge.set_timer_in(ORPHANS_UNTIL, Timer::Abandon(list));
         }
-        self.resident.touch(list, u64::try_from(changes.len()).unwrap_or(0));
+        self.resident
+            .touch(list, u64::try_from(changes.len()).unwrap_or(0));
         if let Some(document) = self.resident.get(list).filter(|_| !changes.is_empty()) {
-            let advance = Advance::of(Origin::Remote, document, applying.total_before, changes, touched);
-            self.commits.advance(&mut self.edge, list, advance, Vec::new());
+            let advance = Advance::of(
+                Origin::Remote,
+                document,
+                applying.total_before,
+                changes,
+                touched,
+            );
+            self.commits
+                .advance(&mut self.edge, list, advance, Vec::new());
         }
         // Only now is it known that the document is ahead of the disk, which alone may be told of.
         if duplicates > 0 && self.watchers.any(list) {
@@ -128,17 +185,20 @@ impl Lists {
         }
     }
 
-    /// A batch made the document unfit for use: it is loaded again, and the batch's changes are tried singly when
-    /// they come again.
+    /// A batch made the document unfit for use: it is loaded again, and the batch's changes are
+    /// tried singly when they come again.
     fn spoiled(&mut self, list: ListId, applying: &Applying) {
         self.resident.discard(list);
-        self.incoming.blame(&mut self.edge, list, applying.only, applying.count);
+        self.incoming
+            .blame(&mut self.edge, list, applying.only, applying.count);
         self.summon(list);
     }
 
     /// When nothing of a list waits any more, its repair can go on.
     fn settle(&mut self, list: ListId) {
-        let waits = self.incoming.waited_for(list).is_some() || self.commits.any_remote(list) || self.applying.contains_key(&list);
+        let waits = self.incoming.waited_for(list).is_some()
+            || self.commits.any_remote(list)
+            || self.applying.contains_key(&list);
         if !waits {
             let step = self.pulls.settled(self.edge.now.instant, list);
             self.go_on(list, step);
@@ -172,15 +232,20 @@ impl Lists {
         match done {
             Done::Loaded(Ok(loaded)) => {
                 self.edge.stats.loads += 1;
-                self.resident.insert(list, loaded.document, loaded.beyond_snapshot);
+                self.resident
+                    .insert(list, loaded.document, loaded.beyond_snapshot);
             }
             Done::Loaded(Err(JobError::Source(_))) => {
                 self.resident.discard(list);
                 return self.edge.set_timer_in(RELOAD_AFTER, Timer::Reload(list));
             }
-            Done::Loaded(Err(error @ (JobError::Load(_) | JobError::Gap))) => self.quarantine(list, error.to_string()),
+            Done::Loaded(Err(error @ (JobError::Load(_) | JobError::Gap))) => {
+                self.quarantine(list, error.to_string())
+            }
             Done::Applied(result) => {
-                let Some(applying) = self.applying.remove(&list) else { return };
+                let Some(applying) = self.applying.remove(&list) else {
+                    return;
+                };
                 match result {
                     Ok((document, applied)) => {
                         self.resident.insert(list, document, 0);
@@ -189,7 +254,15 @@ impl Lists {
                     Err(_) => self.spoiled(list, &applying),
                 }
             }
-            Done::Saved(Some((covers, bytes))) => self.commits.aside(&mut self.edge, list, Row::Snapshot { list, covers, bytes }),
+            Done::Saved(Some((covers, bytes))) => self.commits.aside(
+                &mut self.edge,
+                list,
+                Row::Snapshot {
+                    list,
+                    covers,
+                    bytes,
+                },
+            ),
             Done::Saved(None) => {}
             Done::Vector(found) => return self.vector_read(list, found),
             Done::Changes { to, found } => return self.serve(list, to, found),
@@ -199,7 +272,9 @@ impl Lists {
     }
 
     fn looked_back(&mut self, request: RequestId, found: Result<Option<Vec<Entry>>, JobError>) {
-        let Some(change) = self.looking_back.remove(&request) else { return };
+        let Some(change) = self.looking_back.remove(&request) else {
+            return;
+        };
         let result = match found {
             Ok(entries) => entries.map(Reply::Entries).ok_or(Refusal::NoChange(change)),
             Err(JobError::Source(_)) => Err(Refusal::Unavailable(WriteError::Failed)),
@@ -212,7 +287,8 @@ impl Lists {
         tracing::error!(%list, reason, "a list is quarantined: its document cannot be loaded");
         self.resident.quarantine(list);
         self.digest.remove(list);
-        self.commits.aside(&mut self.edge, list, Row::Quarantine { list, reason });
+        self.commits
+            .aside(&mut self.edge, list, Row::Quarantine { list, reason });
     }
 
     fn refuse(&mut self, list: ListId) {
@@ -224,7 +300,11 @@ impl Lists {
 
     /// Keeps the memory within its bound. Nothing leaves that anything waits for.
     pub(super) fn evict(&mut self) {
-        let busy = |list| self.commits.any(list) || self.edits.waited_for(list).is_some() || self.incoming.waited_for(list).is_some();
+        let busy = |list| {
+            self.commits.any(list)
+                || self.edits.waited_for(list).is_some()
+                || self.incoming.waited_for(list).is_some()
+        };
         while let Some((list, document, deserving)) = self.resident.evict(busy) {
             if deserving {
                 self.jobs.push(&mut self.edge, list, Job::Save { document });

@@ -1,5 +1,5 @@
-//! Questions that a list's *committed* version vector answers. A document in memory may be ahead of the disk: then,
-//! or when there is none, the store is read.
+//! Questions that a list's *committed* version vector answers. A document in memory may be ahead of
+//! the disk: then, or when there is none, the store is read.
 
 use super::edge::Edge;
 use super::job::Job;
@@ -15,7 +15,11 @@ const MAX_OPEN: usize = 16_384;
 #[derive(Debug)]
 pub(super) enum Purpose {
     /// To send a peer what it lacks.
-    Serve { peer: NodeId, theirs: VersionVector, most_bytes: usize },
+    Serve {
+        peer: NodeId,
+        theirs: VersionVector,
+        most_bytes: usize,
+    },
     /// To ask that peer for what this node lacks.
     Pull(NodeId),
     /// To tell a peer, because our sums differed.
@@ -36,7 +40,13 @@ pub(super) struct Vectors {
 }
 
 impl Vectors {
-    pub(super) fn read(&mut self, edge: &mut Edge, jobs: &mut Jobs, list: ListId, purpose: Purpose) {
+    pub(super) fn read(
+        &mut self,
+        edge: &mut Edge,
+        jobs: &mut Jobs,
+        list: ListId,
+        purpose: Purpose,
+    ) {
         if self.count >= MAX_OPEN {
             edge.stats.dropped += 1;
             return;

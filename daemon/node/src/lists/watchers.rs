@@ -34,10 +34,18 @@ impl Watchers {
     pub(super) fn add(&mut self, edge: &mut Edge, list: ListId, peer: NodeId, goal: VersionVector) {
         let asked_at = edge.now.instant;
         let watchers = self.lists.entry(list).or_default();
-        if let Some(known) = watchers.iter_mut().find(|known| known.peer == peer && known.goal == goal) {
+        if let Some(known) = watchers
+            .iter_mut()
+            .find(|known| known.peer == peer && known.goal == goal)
+        {
             known.asked_at = asked_at;
         } else if self.open < MAX_OPEN {
-            watchers.push(Watcher { peer, goal, have: VersionVector::default(), asked_at });
+            watchers.push(Watcher {
+                peer,
+                goal,
+                have: VersionVector::default(),
+                asked_at,
+            });
             self.open += 1;
         } else {
             edge.stats.dropped += 1;
@@ -50,13 +58,21 @@ impl Watchers {
     }
 
     /// Those changes of a list were committed.
-    pub(super) fn committed(&mut self, list: ListId, ids: impl Iterator<Item = ChangeId> + Clone) -> Vec<Answerable> {
-        self.advance(list, |watcher| ids.clone().for_each(|id| watcher.have.insert(id)))
+    pub(super) fn committed(
+        &mut self,
+        list: ListId,
+        ids: impl Iterator<Item = ChangeId> + Clone,
+    ) -> Vec<Answerable> {
+        self.advance(list, |watcher| {
+            ids.clone().for_each(|id| watcher.have.insert(id))
+        })
     }
 
     /// All of that was committed some time before.
     pub(super) fn known(&mut self, list: ListId, vector: &VersionVector) -> Vec<Answerable> {
-        self.advance(list, |watcher| vector.iter().for_each(|id| watcher.have.insert(id)))
+        self.advance(list, |watcher| {
+            vector.iter().for_each(|id| watcher.have.insert(id))
+        })
     }
 
     /// Forgets questions that nobody repeated.
@@ -70,13 +86,19 @@ impl Watchers {
     }
 
     fn advance(&mut self, list: ListId, update: impl Fn(&mut Watcher)) -> Vec<Answerable> {
-        let Some(watchers) = self.lists.get_mut(&list) else { return Vec::new() };
+        let Some(watchers) = self.lists.get_mut(&list) else {
+            return Vec::new();
+        };
         watchers.iter_mut().for_each(update);
-        let done: Vec<Watcher> = watchers.extract_if(.., |watcher| watcher.have.covers(&watcher.goal)).collect();
+        let done: Vec<Watcher> = watchers
+            .extract_if(.., |watcher| watcher.have.covers(&watcher.goal))
+            .collect();
         self.open -= done.len();
         if watchers.is_empty() {
             self.lists.remove(&list);
         }
-        done.into_iter().map(|watcher| (watcher.peer, watcher.goal)).collect()
+        done.into_iter()
+            .map(|watcher| (watcher.peer, watcher.goal))
+            .collect()
     }
 }

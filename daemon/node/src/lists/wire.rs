@@ -1,4 +1,5 @@
-//! What the lists machines of two nodes say to each other, on [`Channel::Lists`](crate::wire::Channel::Lists).
+//! What the lists machines of two nodes say to each other, on
+//! [`Channel::Lists`](crate::wire::Channel::Lists).
 //!
 //! | bytes | are |
 //! | --- | --- |
@@ -6,9 +7,10 @@
 //! | 1 | the last one |
 //! | rest | a [`Message`] by [`crate::codec`] |
 //!
-//! The header lets a shell with several machines deliver a message to all that own one of its shards, without
-//! decoding it; each machine ignores what is about other shards. Lists are named where their changes are, by id
-//! elsewhere: the id is always computed from the name, never believed.
+//! The header lets a shell with several machines deliver a message to all that own one of its
+//! shards, without decoding it; each machine ignores what is about other shards. Lists are named
+//! where their changes are, by id elsewhere: the id is always computed from the name, never
+//! believed.
 
 use crate::codec::{self, Malformed};
 use bytes::Bytes;
@@ -17,7 +19,8 @@ use crdt::name::ListName;
 use crdt::vector::VersionVector;
 use serde::{Deserialize, Serialize};
 
-/// About how much a message that coalesces several things may hold; below the frame's 1 MiB by enough for any overhead.
+/// About how much a message that coalesces several things may hold; below the frame's 1 MiB by
+/// enough for any overhead.
 pub(super) const COALESCED_BYTES: usize = 512 << 10;
 /// The same for answers to a repair, of which several are under way.
 pub(super) const ANSWER_BYTES: usize = 256 << 10;
@@ -33,8 +36,9 @@ pub(super) enum Message {
     Push(Vec<Pushed>),
     /// A part of a large change; what it belongs to follows its last part.
     Chunk(Chunk),
-    /// The sum of all lists in the header's shards: opens a round of comparing. With `wake` the sender knows that it
-    /// could not send something, and wants the receiver to open a round of its own at once.
+    /// The sum of all lists in the header's shards: opens a round of comparing. With `wake` the
+    /// sender knows that it could not send something, and wants the receiver to open a round of its
+    /// own at once.
     Root { sum: u64, wake: bool },
     /// Answers a root: the sums are equal.
     Equal(u64),
@@ -43,13 +47,30 @@ pub(super) enum Message {
     /// The sums of a shard's 256 buckets, in their order.
     Buckets { shard: Shard, sums: Vec<u64> },
     /// Answers those: the buckets that differ, and all lists in them with their sums.
-    Leaves { shard: Shard, buckets: Vec<u8>, leaves: Vec<(ListId, u64)>, last: bool },
+    Leaves {
+        shard: Shard,
+        buckets: Vec<u8>,
+        leaves: Vec<(ListId, u64)>,
+        last: bool,
+    },
     /// What the sender has of a list that differed; an `answer` is not answered.
-    Compare { list: ListId, vector: VersionVector, answer: bool },
+    Compare {
+        list: ListId,
+        vector: VersionVector,
+        answer: bool,
+    },
     /// Asks for what `vector` lacks, up to about that many bytes.
-    Pull { list: ListId, vector: VersionVector, most_bytes: u32 },
+    Pull {
+        list: ListId,
+        vector: VersionVector,
+        most_bytes: u32,
+    },
     /// Answers a pull.
-    Changes { name: ListName, changes: Vec<Bytes>, tail: Tail },
+    Changes {
+        name: ListName,
+        changes: Vec<Bytes>,
+        tail: Tail,
+    },
     /// Answers a pull: there is nothing to be had of this list here.
     Nothing(ListId),
     /// Asks to be told when the receiver has all of `vector` on its disk.
@@ -118,8 +139,14 @@ mod tests {
     use proptest::prelude::*;
 
     fn vectors() -> impl Strategy<Value = VersionVector> {
-        vec((any::<[u8; 16]>(), any::<u64>()), 0..5)
-            .prop_map(|ids| ids.into_iter().map(|(actor, seq)| ChangeId { actor: Actor(actor), seq }).collect())
+        vec((any::<[u8; 16]>(), any::<u64>()), 0..5).prop_map(|ids| {
+            ids.into_iter()
+                .map(|(actor, seq)| ChangeId {
+                    actor: Actor(actor),
+                    seq,
+                })
+                .collect()
+        })
     }
 
     fn names() -> impl Strategy<Value = ListName> {
@@ -136,19 +163,69 @@ mod tests {
         let tail = prop_oneof![Just(Tail::Message), Just(Tail::Pull), Just(Tail::End)];
         prop_oneof![
             vec((names(), blobs(), any::<bool>()), 0..4).prop_map(|items| Message::Push(
-                items.into_iter().map(|(name, changes, confirm)| Pushed { name, changes, confirm }).collect()
+                items
+                    .into_iter()
+                    .map(|(name, changes, confirm)| Pushed {
+                        name,
+                        changes,
+                        confirm
+                    })
+                    .collect()
             )),
-            (names(), any::<u64>(), any::<u32>(), any::<u32>(), vec(any::<u8>(), 0..99))
-                .prop_map(|(name, number, index, count, bytes)| Message::Chunk(Chunk { name, number, index, count, bytes: bytes.into() })),
+            (
+                names(),
+                any::<u64>(),
+                any::<u32>(),
+                any::<u32>(),
+                vec(any::<u8>(), 0..99)
+            )
+                .prop_map(|(name, number, index, count, bytes)| Message::Chunk(
+                    Chunk {
+                        name,
+                        number,
+                        index,
+                        count,
+                        bytes: bytes.into()
+                    }
+                )),
             (any::<u64>(), any::<bool>()).prop_map(|(sum, wake)| Message::Root { sum, wake }),
             any::<u64>().prop_map(Message::Equal),
             sums.clone().prop_map(Message::Shards),
-            (any::<u8>(), sums).prop_map(|(shard, sums)| Message::Buckets { shard: Shard(shard), sums }),
-            (any::<u8>(), vec(any::<u8>(), 0..9), vec((list.clone(), any::<u64>()), 0..9), any::<bool>())
-                .prop_map(|(shard, buckets, leaves, last)| Message::Leaves { shard: Shard(shard), buckets, leaves, last }),
-            (list.clone(), vectors(), any::<bool>()).prop_map(|(list, vector, answer)| Message::Compare { list, vector, answer }),
-            (list.clone(), vectors(), any::<u32>()).prop_map(|(list, vector, most_bytes)| Message::Pull { list, vector, most_bytes }),
-            (names(), blobs(), tail).prop_map(|(name, changes, tail)| Message::Changes { name, changes, tail }),
+            (any::<u8>(), sums).prop_map(|(shard, sums)| Message::Buckets {
+                shard: Shard(shard),
+                sums
+            }),
+            (
+                any::<u8>(),
+                vec(any::<u8>(), 0..9),
+                vec((list.clone(), any::<u64>()), 0..9),
+                any::<bool>()
+            )
+                .prop_map(|(shard, buckets, leaves, last)| Message::Leaves {
+                    shard: Shard(shard),
+                    buckets,
+                    leaves,
+                    last
+                }),
+            (list.clone(), vectors(), any::<bool>()).prop_map(|(list, vector, answer)| {
+                Message::Compare {
+                    list,
+                    vector,
+                    answer,
+                }
+            }),
+            (list.clone(), vectors(), any::<u32>()).prop_map(|(list, vector, most_bytes)| {
+                Message::Pull {
+                    list,
+                    vector,
+                    most_bytes,
+                }
+            }),
+            (names(), blobs(), tail).prop_map(|(name, changes, tail)| Message::Changes {
+                name,
+                changes,
+                tail
+            }),
             list.clone().prop_map(Message::Nothing),
             (list.clone(), vectors()).prop_map(|(list, vector)| Message::Confirm { list, vector }),
             (list, vectors()).prop_map(|(list, vector)| Message::Have { list, vector }),
@@ -185,11 +262,22 @@ mod tests {
     #[test]
     fn leaves_and_chunks_of_full_size_fit_a_frame() {
         let leaves = vec![(ListId([255; 16]), u64::MAX); MAX_LEAVES];
-        let message = Message::Leaves { shard: Shard(7), buckets: (0..=255).collect(), leaves, last: true };
+        let message = Message::Leaves {
+            shard: Shard(7),
+            buckets: (0..=255).collect(),
+            leaves,
+            last: true,
+        };
         let bytes = encode((Shard(7), Shard(7)), &message).unwrap();
         assert_eq!(decode(&bytes).unwrap().1, message);
         let name = ListName::new("bob").unwrap();
-        let chunk = Chunk { name, number: 1, index: 0, count: 16, bytes: vec![7; CHUNK_BYTES].into() };
+        let chunk = Chunk {
+            name,
+            number: 1,
+            index: 0,
+            count: 16,
+            bytes: vec![7; CHUNK_BYTES].into(),
+        };
         let bytes = encode((Shard(7), Shard(7)), &Message::Chunk(chunk.clone())).unwrap();
         assert_eq!(decode(&bytes).unwrap().1, Message::Chunk(chunk));
     }

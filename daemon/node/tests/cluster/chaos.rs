@@ -11,7 +11,9 @@ pub(crate) fn disturb(world: &mut World, count: usize) {
         2 if world.is_running(host) => world.pause(host),
         3 if world.is_running(host) => drop(world.request(host, Command::Shutdown)),
         4 => {
-            let side: Vec<usize> = (0..count).filter(|other| (host + other).is_multiple_of(3)).collect();
+            let side: Vec<usize> = (0..count)
+                .filter(|other| (host + other).is_multiple_of(3))
+                .collect();
             let rest: Vec<usize> = (0..count).filter(|other| !side.contains(other)).collect();
             world.cut(&side, &rest);
         }
@@ -33,18 +35,39 @@ fn storm(seed: u64, loss: f64) {
     world.heal();
     (0..5).for_each(|host| world.resume(host));
     world.run_ms(300);
-    for host in (0..5).filter(|host| !world.is_running(*host)).collect::<Vec<_>>() {
+    for host in (0..5)
+        .filter(|host| !world.is_running(*host))
+        .collect::<Vec<_>>()
+    {
         world.start(host, &[]);
     }
-    world.run_until(12_000, &format!("all see all, seed {seed}, loss {loss}"), |world| world.is_whole(5));
+    world.run_until(
+        12_000,
+        &format!(
+            "all see all, seed {seed}, loss \
+        {loss}"
+        ),
+        |world| world.is_whole(5),
+    );
     let downs = |world: &World| (0..5).map(|host| world.count("down", host)).sum::<usize>();
     let before = downs(&world);
     for _ in 0..300 {
         world.run_ms(100);
-        assert!(world.longest_suspicion_ms() < 5_000, "a suspicion lasts, seed {seed}, loss {loss}");
+        assert!(
+            world.longest_suspicion_ms() < 5_000,
+            "a suspicion lasts, seed {seed}, loss \
+            {loss}"
+        );
     }
-    assert_eq!(downs(&world), before, "a healthy node is called down, seed {seed}, loss {loss}");
-    assert!(world.hosts.iter().all(|host| !matches!(host.stopped, Some(StopReason::Clone(_) | StopReason::NameTaken(_)))));
+    assert_eq!(
+        downs(&world),
+        before,
+        "a healthy node is called down, seed {seed}, loss {loss}"
+    );
+    assert!(world.hosts.iter().all(|host| !matches!(
+        host.stopped,
+        Some(StopReason::Clone(_) | StopReason::NameTaken(_))
+    )));
 }
 
 #[test]
@@ -59,9 +82,22 @@ fn rubbish_closes_the_connection_and_is_counted() {
     let mut world = World::cluster(1, 0.0, 2);
     let rubbish = bytes::Bytes::from_static(&[0xff; 40]);
     world.intrude(0, 7, "node7", |conn| {
-        vec![Input::Message { conn, bytes: rubbish.clone() }, Input::Message { conn, bytes: rubbish.clone() }]
+        vec![
+            Input::Message {
+                conn,
+                bytes: rubbish.clone(),
+            },
+            Input::Message {
+                conn,
+                bytes: rubbish.clone(),
+            },
+        ]
     });
-    assert_eq!(world.stats(0).malformed, 1, "nothing more is heard on a closed connection");
+    assert_eq!(
+        world.stats(0).malformed,
+        1,
+        "nothing more is heard on a closed connection"
+    );
     world.run_ms(10_000);
     assert!(world.is_whole(2) && world.stats(0).connections == 1);
 }
@@ -69,8 +105,16 @@ fn rubbish_closes_the_connection_and_is_counted() {
 #[test]
 fn a_connection_without_a_hello_is_not_kept() {
     let mut world = World::cluster(1, 0.0, 2);
-    world.intrude(0, 7, "node7", |conn| vec![Input::Datagram { conn, bytes: bytes::Bytes::from_static(&[1, 2, 3]) }]);
-    assert_eq!((world.stats(0).connections, world.stats(0).malformed), (2, 0));
+    world.intrude(0, 7, "node7", |conn| {
+        vec![Input::Datagram {
+            conn,
+            bytes: bytes::Bytes::from_static(&[1, 2, 3]),
+        }]
+    });
+    assert_eq!(
+        (world.stats(0).connections, world.stats(0).malformed),
+        (2, 0)
+    );
     world.run_ms(6_000);
     assert_eq!(world.stats(0).connections, 1);
 }

@@ -5,7 +5,8 @@ use crate::world::processes::{name, registration};
 use crdt::registry::{Process, Reason};
 use node::cluster::registry::{Command, EventKind, OnConflict, ProcessState, Reply, Signal};
 
-/// Two sides that do not see each other, and a name registered on each: first on node1, then on node4.
+/// Two sides that do not see each other, and a name registered on each: first on node1, then on
+/// node4.
 fn both_sides(world: &mut World, on_conflict: OnConflict) -> (Process, Process) {
     world.cut(&[0, 1], &[2, 3, 4]);
     world.run_ms(15_000);
@@ -13,7 +14,10 @@ fn both_sides(world: &mut World, on_conflict: OnConflict) -> (Process, Process) 
         let mut wanted = registration("web", world.spawn(host));
         wanted.on_conflict = on_conflict;
         let process = wanted.process;
-        assert_eq!(world.asked(host, Command::Register(Box::new(wanted))), Ok(Reply::Registered { fresh: true }));
+        assert_eq!(
+            world.asked(host, Command::Register(Box::new(wanted))),
+            Ok(Reply::Registered { fresh: true })
+        );
         process
     };
     // The other side's clock is ahead.
@@ -25,7 +29,12 @@ fn both_sides(world: &mut World, on_conflict: OnConflict) -> (Process, Process) 
 fn heal(world: &mut World) {
     world.heal();
     world.run_until(8_000, "healed", |world| {
-        world.is_whole(5) && (0..5).all(|host| world.found(host, "web").is_some_and(|found| found.others.len() == 1))
+        world.is_whole(5)
+            && (0..5).all(|host| {
+                world
+                    .found(host, "web")
+                    .is_some_and(|found| found.others.len() == 1)
+            })
     });
 }
 
@@ -38,15 +47,32 @@ fn after_a_partition_all_pick_the_same_winner_and_the_loser_is_told() {
         for host in 0..5 {
             let found = world.found(host, "web").unwrap();
             assert_eq!(found.state, ProcessState::Contested);
-            assert_eq!((found.holder.node.as_str(), found.others[0].node.as_str()), ("node1", "node4"));
-            let (winner, loser) = (found.holder.handle(&name("web")), found.others[0].handle(&name("web")));
+            assert_eq!(
+                (found.holder.node.as_str(), found.others[0].node.as_str()),
+                ("node1", "node4")
+            );
+            let (winner, loser) = (
+                found.holder.handle(&name("web")),
+                found.others[0].handle(&name("web")),
+            );
             let heard = world.heard(host, "web");
-            assert!(heard.contains(&(EventKind::Lost { to: winner.clone() }, loser.clone())), "{heard:?}");
-            assert!(heard.contains(&(EventKind::Contested { other: loser }, winner)), "{heard:?}");
+            assert!(
+                heard.contains(&(EventKind::Lost { to: winner.clone() }, loser.clone())),
+                "{heard:?}"
+            );
+            assert!(
+                heard.contains(&(EventKind::Contested { other: loser }, winner)),
+                "{heard:?}"
+            );
             assert_eq!(world.ends(host, "web"), []);
             assert_eq!(world.stats(host).registry.contested, 1);
         }
-        assert!(world.hosts.iter().all(|host| host.processes.signals.is_empty()));
+        assert!(
+            world
+                .hosts
+                .iter()
+                .all(|host| host.processes.signals.is_empty())
+        );
     }
 }
 
@@ -60,9 +86,15 @@ fn the_loser_takes_the_name_back_when_the_winner_goes() {
     world.run_ms(50);
     for host in 0..5 {
         let found = world.found(host, "web").unwrap();
-        assert_eq!((found.state, found.holder.handle(&name("web"))), (ProcessState::Up, loser.clone()));
+        assert_eq!(
+            (found.state, found.holder.handle(&name("web"))),
+            (ProcessState::Up, loser.clone())
+        );
         assert_eq!(world.ends(host, "web"), [Reason::Exited]);
-        assert_eq!(world.heard(host, "web").last(), Some(&(EventKind::Back, loser.clone())));
+        assert_eq!(
+            world.heard(host, "web").last(),
+            Some(&(EventKind::Back, loser.clone()))
+        );
         assert_eq!(world.stats(host).registry.contested, 0);
     }
 }
@@ -74,7 +106,10 @@ fn a_loser_that_asked_for_it_is_terminated() {
     world.hosts[3].processes.stubborn.insert(loser);
     world.heal();
     world.run_ms(15_000);
-    assert_eq!(world.hosts[3].processes.signals, [(loser, Signal::Term), (loser, Signal::Kill)]);
+    assert_eq!(
+        world.hosts[3].processes.signals,
+        [(loser, Signal::Term), (loser, Signal::Kill)]
+    );
     assert!(world.hosts[0].processes.signals.is_empty());
     assert!((0..5).all(|host| world.ends(host, "web") == [Reason::Killed(9)]));
     assert!((0..5).all(|host| world.found(host, "web").unwrap().state == ProcessState::Up));
@@ -86,11 +121,22 @@ fn names_of_a_node_out_of_sight_are_unreachable_and_come_back() {
     world.register(2, "web");
     world.run_ms(50);
     world.cut(&[2], &[0, 1]);
-    world.run_until(5_000, "hidden", |world| world.found(0, "web").unwrap().state == ProcessState::Unreachable);
+    world.run_until(5_000, "hidden", |world| {
+        world.found(0, "web").unwrap().state == ProcessState::Unreachable
+    });
     world.heal();
-    world.run_until(8_000, "back", |world| world.found(0, "web").unwrap().state == ProcessState::Up);
-    let kinds: Vec<EventKind> = world.heard(0, "web").into_iter().map(|(kind, _)| kind).collect();
-    assert_eq!(kinds, [EventKind::Up, EventKind::Unreachable, EventKind::Back]);
+    world.run_until(8_000, "back", |world| {
+        world.found(0, "web").unwrap().state == ProcessState::Up
+    });
+    let kinds: Vec<EventKind> = world
+        .heard(0, "web")
+        .into_iter()
+        .map(|(kind, _)| kind)
+        .collect();
+    assert_eq!(
+        kinds,
+        [EventKind::Up, EventKind::Unreachable, EventKind::Back]
+    );
 }
 
 #[test]
@@ -99,11 +145,21 @@ fn a_name_whose_holder_is_out_of_sight_can_be_taken_and_is_lost_again() {
     world.register(2, "web");
     world.run_ms(50);
     world.cut(&[2], &[0, 1]);
-    world.run_until(5_000, "hidden", |world| world.found(0, "web").unwrap().state == ProcessState::Unreachable);
+    world.run_until(5_000, "hidden", |world| {
+        world.found(0, "web").unwrap().state == ProcessState::Unreachable
+    });
     world.register(0, "web");
-    assert_eq!(world.holder(1, "web").map(|handle| handle.node.to_string()).as_deref(), Some("node1"));
+    assert_eq!(
+        world
+            .holder(1, "web")
+            .map(|handle| handle.node.to_string())
+            .as_deref(),
+        Some("node1")
+    );
     world.heal();
-    world.run_until(8_000, "contested", |world| (0..3).all(|host| world.found(host, "web").unwrap().state == ProcessState::Contested));
+    world.run_until(8_000, "contested", |world| {
+        (0..3).all(|host| world.found(host, "web").unwrap().state == ProcessState::Contested)
+    });
     assert!((0..3).all(|host| world.holder(host, "web").unwrap().node.as_str() == "node3"));
 }
 
@@ -115,7 +171,10 @@ fn a_partition_with_ten_thousand_names_on_each_side_heals() {
     for host in [0, 3] {
         for n in 0..10_000 {
             let process = world.spawn(host);
-            world.ask(host, Command::Register(Box::new(registration(&format!("p{host}-{n}"), process))));
+            world.ask(
+                host,
+                Command::Register(Box::new(registration(&format!("p{host}-{n}"), process))),
+            );
             if n % 1_000 == 0 {
                 world.run_ms(10);
             }
@@ -124,5 +183,7 @@ fn a_partition_with_ten_thousand_names_on_each_side_heals() {
     world.run_ms(1_000);
     assert_eq!(world.hosts[1].processes.directory.len(), 10_000);
     world.heal();
-    world.run_until(8_000, "healed", |world| (0..4).all(|host| world.hosts[host].processes.directory.len() == 20_000));
+    world.run_until(8_000, "healed", |world| {
+        (0..4).all(|host| world.hosts[host].processes.directory.len() == 20_000)
+    });
 }

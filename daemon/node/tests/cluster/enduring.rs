@@ -18,12 +18,20 @@ fn a_daemon_that_starts_again_ends_nothing() {
         world.start(2, &[0]);
         world.run_until(8_000, "it is back", |world| {
             world.is_whole(3)
-                && (0..3).all(|host| world.run_of(host, 2) == 2 && world.found(host, "web").is_some_and(|it| it.state == ProcessState::Up))
+                && (0..3).all(|host| {
+                    world.run_of(host, 2) == 2
+                        && world
+                            .found(host, "web")
+                            .is_some_and(|it| it.state == ProcessState::Up)
+                })
         });
         world.run_ms(3_000);
         for host in 0..3 {
             let found = world.found(host, "web").unwrap();
-            assert_eq!((found.holder.process, found.holder.entry.claim), (process, claim));
+            assert_eq!(
+                (found.holder.process, found.holder.entry.claim),
+                (process, claim)
+            );
             assert_eq!(world.ends(host, "web"), [], "pause {pause_ms}");
         }
     }
@@ -38,8 +46,14 @@ fn what_ended_while_the_daemon_was_gone_is_told_once_it_is_back() {
     world.end(2, process, Reason::Killed(9));
     world.run_ms(500);
     world.start(2, &[0]);
-    world.run_until(8_000, "told", |world| (0..3).all(|host| world.found(host, "web").is_none() && world.found(host, "other").is_some()));
-    assert!((0..2).all(|host| world.ends(host, "web") == [Reason::Exited] && world.ends(host, "other").is_empty()));
+    world.run_until(8_000, "told", |world| {
+        (0..3)
+            .all(|host| world.found(host, "web").is_none() && world.found(host, "other").is_some())
+    });
+    assert!(
+        (0..2).all(|host| world.ends(host, "web") == [Reason::Exited]
+            && world.ends(host, "other").is_empty())
+    );
 }
 
 #[test]
@@ -49,9 +63,14 @@ fn a_host_that_starts_anew_has_ended_all() {
     world.run_ms(50);
     world.reboot(2);
     world.run_ms(3_000);
-    assert_eq!(world.found(0, "web").unwrap().state, ProcessState::Unreachable);
+    assert_eq!(
+        world.found(0, "web").unwrap().state,
+        ProcessState::Unreachable
+    );
     world.start(2, &[0]);
-    world.run_until(8_000, "told", |world| (0..3).all(|host| world.found(host, "web").is_none()));
+    world.run_until(8_000, "told", |world| {
+        (0..3).all(|host| world.found(host, "web").is_none())
+    });
     assert!((0..2).all(|host| world.ends(host, "web") == [Reason::Exited]));
     world.run_ms(100);
     assert_eq!(world.hosts[2].processes.rows(), 0);
@@ -74,7 +93,10 @@ fn a_client_has_a_moment_to_connect_anew_to_a_daemon_that_started_again() {
     world.asked(1, Command::Register(Box::new(bound))).unwrap();
     assert!(world.found(0, "lost").is_some());
     world.run_ms(6_000);
-    assert_eq!((world.ends(0, "kept"), world.ends(0, "lost")), (vec![], vec![Reason::Unregistered]));
+    assert_eq!(
+        (world.ends(0, "kept"), world.ends(0, "lost")),
+        (vec![], vec![Reason::Unregistered])
+    );
 }
 
 #[test]
@@ -90,12 +112,16 @@ fn names_of_a_node_that_left_or_was_forgotten_have_ended() {
         } else {
             world.request(2, ClusterCommand::Leave);
         }
-        world.run_until(3_000, "all know", |world| (0..2).all(|host| world.found(host, "web").is_none()));
+        world.run_until(3_000, "all know", |world| {
+            (0..2).all(|host| world.found(host, "web").is_none())
+        });
         assert!((0..2).all(|host| world.ends(host, "web") == [Reason::Left]));
         // It comes back, and its process still lives.
         world.run_ms(5_000);
         world.start(2, &[0]);
-        world.run_until(5_000, "back", |world| (0..3).all(|host| world.found(host, "web").is_some()));
+        world.run_until(5_000, "back", |world| {
+            (0..3).all(|host| world.found(host, "web").is_some())
+        });
         world.run_ms(3_000);
         assert!((0..2).all(|host| world.ends(host, "web") == [Reason::Left]));
     }
@@ -112,7 +138,13 @@ fn a_node_forgotten_while_cut_off_says_all_anew_in_its_next_run() {
     world.run_ms(2_000);
     assert_eq!(world.ends(0, "web"), [Reason::Left]);
     world.heal();
-    world.run_until(15_000, "back", |world| (0..3).all(|host| world.found(host, "web").is_some_and(|it| it.state == ProcessState::Up)));
+    world.run_until(15_000, "back", |world| {
+        (0..3).all(|host| {
+            world
+                .found(host, "web")
+                .is_some_and(|it| it.state == ProcessState::Up)
+        })
+    });
     assert_eq!(world.ends(2, "web"), []);
 }
 
@@ -125,7 +157,15 @@ fn a_newcomer_learns_of_those_who_are_out_of_sight() {
     world.run_ms(5_000);
     let newcomer = world.host("node4", 4);
     world.start(newcomer, &[0]);
-    world.run_until(5_000, "it knows", |world| world.found(newcomer, "web").is_some_and(|it| it.state == ProcessState::Unreachable));
-    let kinds: Vec<EventKind> = world.heard(newcomer, "web").into_iter().map(|(kind, _)| kind).collect();
+    world.run_until(5_000, "it knows", |world| {
+        world
+            .found(newcomer, "web")
+            .is_some_and(|it| it.state == ProcessState::Unreachable)
+    });
+    let kinds: Vec<EventKind> = world
+        .heard(newcomer, "web")
+        .into_iter()
+        .map(|(kind, _)| kind)
+        .collect();
     assert_eq!(kinds, [EventKind::Up, EventKind::Unreachable]);
 }

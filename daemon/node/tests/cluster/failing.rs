@@ -9,10 +9,17 @@ fn fifty_nodes_find_each_other_and_know_of_a_crash() {
     (0..50).for_each(|host| world.start(host, &[0, 1, 2]));
     world.run_until(5_000, "all see all", |world| world.is_whole(50));
     world.run_ms(10_000);
-    assert_eq!((0..50).map(|host| world.stats(host).connections).collect::<Vec<_>>(), [49; 50]);
+    assert_eq!(
+        (0..50)
+            .map(|host| world.stats(host).connections)
+            .collect::<Vec<_>>(),
+        [49; 50]
+    );
     world.kill(33);
     let others: Vec<usize> = (0..50).filter(|host| *host != 33).collect();
-    world.run_until(4_000, "all know", |world| world.all_say(&others, 33, MemberState::Down));
+    world.run_until(4_000, "all know", |world| {
+        world.all_say(&others, 33, MemberState::Down)
+    });
 }
 
 #[test]
@@ -20,13 +27,23 @@ fn a_crash_is_known_everywhere_within_three_seconds() {
     for seed in 0..20 {
         let mut world = World::cluster(seed, 0.02, 5);
         world.kill(4);
-        world.run_until(3_000, "all know", |world| world.all_say(&[0, 1, 2, 3], 4, MemberState::Down));
+        world.run_until(3_000, "all know", |world| {
+            world.all_say(&[0, 1, 2, 3], 4, MemberState::Down)
+        });
         assert_eq!(world.verdict(0), Verdict::Majority);
         let detail = world.told.iter().rev().find_map(|told| match &told.kind {
-            EventKind::Member { kind: "down", detail, .. } => Some(detail.clone()),
+            EventKind::Member {
+                kind: "down",
+                detail,
+                ..
+            } => Some(detail.clone()),
             EventKind::Member { .. } | EventKind::Partition { .. } => None,
         });
-        assert!(detail.is_some_and(|detail| detail.starts_with("no answer for ") && detail.ends_with(" s")));
+        assert!(
+            detail.is_some_and(
+                |detail| detail.starts_with("no answer for ") && detail.ends_with(" s")
+            )
+        );
     }
 }
 
@@ -37,7 +54,9 @@ fn a_crashed_node_that_starts_again_is_back_with_a_new_run() {
         world.kill(4);
         world.run_ms(pause_ms);
         world.start(4, &[0]);
-        world.run_until(5_000, "it is back", |world| world.is_whole(5) && (0..5).all(|host| world.run_of(host, 4) == 2));
+        world.run_until(5_000, "it is back", |world| {
+            world.is_whole(5) && (0..5).all(|host| world.run_of(host, 4) == 2)
+        });
     }
 }
 
@@ -45,7 +64,9 @@ fn a_crashed_node_that_starts_again_is_back_with_a_new_run() {
 fn a_suspect_that_answers_is_alive_again() {
     let mut world = World::cluster(5, 0.0, 3);
     world.pause(2);
-    world.run_until(2_000, "it is suspected", |world| world.state(0, 2) == Some(MemberState::Suspect));
+    world.run_until(2_000, "it is suspected", |world| {
+        world.state(0, 2) == Some(MemberState::Suspect)
+    });
     world.resume(2);
     world.run_until(2_000, "it is alive", |world| world.is_whole(3));
     assert!(world.count("suspect", 2) > 0 && world.count("alive", 2) > 0);
@@ -57,7 +78,9 @@ fn a_pause_costs_only_the_paused_node() {
     for seed in 0..10 {
         let mut world = World::cluster(seed, 0.02, 5);
         world.pause(2);
-        world.run_until(3_000, "it is down", |world| world.all_say(&[0, 1, 3, 4], 2, MemberState::Down));
+        world.run_until(3_000, "it is down", |world| {
+            world.all_say(&[0, 1, 3, 4], 2, MemberState::Down)
+        });
         world.run_ms(17_000);
         world.resume(2);
         world.run_until(5_000, "it is back", |world| world.is_whole(5));
@@ -72,13 +95,18 @@ fn two_sides_know_their_share_and_heal() {
     for seed in 0..20 {
         let mut world = World::cluster(seed, 0.02, 5);
         world.cut(&[0, 1], &[2, 3, 4]);
-        let is_split = |world: &World| world.verdict(0) == Verdict::Minority && world.verdict(4) == Verdict::Majority;
+        let is_split = |world: &World| {
+            world.verdict(0) == Verdict::Minority && world.verdict(4) == Verdict::Majority
+        };
         // The smaller side's own probes mostly fail, so it doubts itself first and accuses late.
         world.run_until(9_000, "both sides know", is_split);
         world.run_ms(if seed % 2 == 0 { 5_000 } else { 60_000 });
         world.heal();
         world.run_until(5_000, "healed", |world| world.is_whole(5));
-        let partitions = world.told.iter().filter(|told| matches!(told.kind, EventKind::Partition { .. }));
+        let partitions = world
+            .told
+            .iter()
+            .filter(|told| matches!(told.kind, EventKind::Partition { .. }));
         assert!(partitions.count() >= 10);
     }
 }
@@ -88,7 +116,9 @@ fn a_node_cut_off_from_all_knows_it_in_two_seconds() {
     for seed in 0..5 {
         let mut world = World::cluster(seed, 0.0, 12);
         world.cut(&[7], &[0, 1, 2, 3, 4, 5, 6, 8, 9, 10, 11]);
-        world.run_until(2_300, "it is alone", |world| world.verdict(7) == Verdict::Alone);
+        world.run_until(2_300, "it is alone", |world| {
+            world.verdict(7) == Verdict::Alone
+        });
         world.run_ms(30_000);
         world.heal();
         world.run_until(5_000, "healed", |world| world.is_whole(12));
@@ -111,8 +141,17 @@ fn no_healthy_node_is_called_down_at_five_percent_loss() {
     let mut world = World::cluster(7, 0.05, 5);
     world.run_ms(30 * 60_000);
     let stats: Vec<_> = (0..5).map(|host| world.stats(host)).collect();
-    assert_eq!((0..5).map(|host| world.count("down", host)).sum::<usize>(), 0, "{stats:?}");
-    assert!(stats.iter().all(|stats| stats.renewals == 0 && stats.probes_answered > 5_000), "{stats:?}");
+    assert_eq!(
+        (0..5).map(|host| world.count("down", host)).sum::<usize>(),
+        0,
+        "{stats:?}"
+    );
+    assert!(
+        stats
+            .iter()
+            .all(|stats| stats.renewals == 0 && stats.probes_answered > 5_000),
+        "{stats:?}"
+    );
 }
 
 #[test]

@@ -14,14 +14,24 @@ fn nothing_is_said_before_the_run_is_on_disk() {
     assert_eq!((world.stats(1).dials, world.state(0, 1)), (0, None));
     world.hosts[1].disk_works = true;
     world.run_until(3_000, "it joins", |world| world.is_whole(2));
-    assert!(matches!(world.replies.get(&request), Some(Ok(Reply::Joined(_)))));
+    assert!(matches!(
+        world.replies.get(&request),
+        Some(Ok(Reply::Joined(_)))
+    ));
 }
 
 /// A copy of a running node's data directory: `original` goes on, the copy is told.
 fn assert_clone_is_refused(world: &mut World, original: usize, copy: usize, others: &[usize]) {
-    world.run_until(5_000, "the copy stops", |world| world.hosts[copy].stopped.is_some());
-    let Some(StopReason::Clone(sentence)) = &world.hosts[copy].stopped else { panic!("{:?}", world.hosts[copy].stopped) };
-    assert!(sentence.contains(&world.hosts[original].address.to_string()), "{sentence}");
+    world.run_until(5_000, "the copy stops", |world| {
+        world.hosts[copy].stopped.is_some()
+    });
+    let Some(StopReason::Clone(sentence)) = &world.hosts[copy].stopped else {
+        panic!("{:?}", world.hosts[copy].stopped)
+    };
+    assert!(
+        sentence.contains(&world.hosts[original].address.to_string()),
+        "{sentence}"
+    );
     world.run_ms(5_000);
     assert!(world.is_running(original));
     assert!(world.all_say(others, original, MemberState::Alive));
@@ -78,7 +88,9 @@ fn a_restored_data_directory_goes_above_its_last_run() {
         world.hosts[2].disk = backup;
         world.run_ms(wait_ms);
         world.start(2, &[0, 1]);
-        world.run_until(6_000, "it is back", |world| world.is_whole(3) && (0..3).all(|host| world.run_of(host, 2) == 6));
+        world.run_until(6_000, "it is back", |world| {
+            world.is_whole(3) && (0..3).all(|host| world.run_of(host, 2) == 6)
+        });
     }
 }
 
@@ -92,7 +104,9 @@ fn a_lost_data_directory_goes_above_its_last_run() {
     world.hosts[2].disk = None;
     world.run_ms(20_000);
     world.start(2, &[0]);
-    world.run_until(6_000, "it is back", |world| world.is_whole(3) && world.run_of(0, 2) == 3);
+    world.run_until(6_000, "it is back", |world| {
+        world.is_whole(3) && world.run_of(0, 2) == 3
+    });
 }
 
 #[test]
@@ -100,9 +114,16 @@ fn a_node_whose_name_another_bears_is_refused() {
     let mut world = World::cluster(1, 0.0, 3);
     let newcomer = world.host("node2", 9);
     world.start(newcomer, &[0]);
-    world.run_until(3_000, "it stops", |world| world.hosts[newcomer].stopped.is_some());
-    let Some(StopReason::NameTaken(sentence)) = &world.hosts[newcomer].stopped else { panic!("{:?}", world.hosts[newcomer].stopped) };
-    assert!(sentence.contains("node2") && sentence.contains("10.0.0.2:6878"), "{sentence}");
+    world.run_until(3_000, "it stops", |world| {
+        world.hosts[newcomer].stopped.is_some()
+    });
+    let Some(StopReason::NameTaken(sentence)) = &world.hosts[newcomer].stopped else {
+        panic!("{:?}", world.hosts[newcomer].stopped)
+    };
+    assert!(
+        sentence.contains("node2") && sentence.contains("10.0.0.2:6878"),
+        "{sentence}"
+    );
     world.run_ms(3_000);
     assert!(world.is_whole(3) && world.state(0, newcomer).is_none());
 }

@@ -37,7 +37,14 @@ fn its_own_address_among_the_seeds_is_dropped() {
     let mut world = World::with_hosts(1, 0.0, 1);
     world.start(0, &[0]);
     world.run_ms(30_000);
-    assert_eq!((world.verdict(0), world.stats(0).dials, world.stats(0).connections), (Verdict::Whole, 1, 0));
+    assert_eq!(
+        (
+            world.verdict(0),
+            world.stats(0).dials,
+            world.stats(0).connections
+        ),
+        (Verdict::Whole, 1, 0)
+    );
 }
 
 #[test]
@@ -51,9 +58,17 @@ fn a_cluster_that_was_down_as_a_whole_comes_back_without_seeds() {
             world.run_ms(200);
         }
         world.run_until(5_000, "all see all", |world| world.is_whole(5));
-        assert_eq!((0..5).map(|host| world.run_of(0, host)).collect::<Vec<_>>(), [2; 5]);
-        let joined = (0..5).map(|host| world.count("joined", host)).sum::<usize>();
-        assert_eq!(joined, 20, "those that were known before come back rather than join");
+        assert_eq!(
+            (0..5).map(|host| world.run_of(0, host)).collect::<Vec<_>>(),
+            [2; 5]
+        );
+        let joined = (0..5)
+            .map(|host| world.count("joined", host))
+            .sum::<usize>();
+        assert_eq!(
+            joined, 20,
+            "those that were known before come back rather than join"
+        );
     }
 }
 
@@ -65,11 +80,24 @@ fn a_join_answers_for_each_address() {
     world.run_ms(1_000);
     let addresses = [0, 1, apart].map(|host| world.hosts[host].address.to_string());
     let nobody = "10.0.0.99:6878".to_owned();
-    let request = world.request(0, Command::Join(addresses.into_iter().chain([nobody]).collect()));
+    let request = world.request(
+        0,
+        Command::Join(addresses.into_iter().chain([nobody]).collect()),
+    );
     world.run_ms(3_000);
-    let Some(Ok(Reply::Joined(outcomes))) = world.replies.get(&request) else { panic!("{:?}", world.replies) };
+    let Some(Ok(Reply::Joined(outcomes))) = world.replies.get(&request) else {
+        panic!("{:?}", world.replies)
+    };
     let results: Vec<JoinResult> = outcomes.iter().map(|outcome| outcome.result).collect();
-    assert_eq!(results, [JoinResult::Already, JoinResult::Already, JoinResult::Joined, JoinResult::Unreachable]);
+    assert_eq!(
+        results,
+        [
+            JoinResult::Already,
+            JoinResult::Already,
+            JoinResult::Joined,
+            JoinResult::Unreachable
+        ]
+    );
     world.run_until(3_000, "all see all", |world| world.is_whole(3));
 }
 
@@ -77,5 +105,10 @@ fn a_join_answers_for_each_address() {
 fn two_nodes_end_with_one_connection_in_use() {
     let mut world = World::cluster(2, 0.0, 5);
     world.run_ms(5_000);
-    assert_eq!((0..5).map(|host| world.stats(host).connections).collect::<Vec<_>>(), [4; 5]);
+    assert_eq!(
+        (0..5)
+            .map(|host| world.stats(host).connections)
+            .collect::<Vec<_>>(),
+        [4; 5]
+    );
 }

@@ -7,14 +7,18 @@ use node::cluster::{Command, MemberState, Refusal, Reply, StopReason, Verdict};
 fn a_node_that_will_be_back_is_restarting_at_once_and_down_after_its_grace() {
     let mut world = World::cluster(1, 0.0, 3);
     let request = world.request(2, Command::Shutdown);
-    world.run_until(100, "they know", |world| world.all_say(&[0, 1], 2, MemberState::Restarting));
+    world.run_until(100, "they know", |world| {
+        world.all_say(&[0, 1], 2, MemberState::Restarting)
+    });
     world.run_ms(1_000);
     assert_eq!(world.replies.get(&request), Some(&Ok(Reply::Done)));
     assert_eq!(world.hosts[2].stopped, Some(StopReason::Shutdown));
     assert_eq!(world.count("down", 2), 0);
     world.run_ms(50_000);
     assert!(world.all_say(&[0, 1], 2, MemberState::Restarting));
-    world.run_until(10_000, "its grace is over", |world| world.all_say(&[0, 1], 2, MemberState::Down));
+    world.run_until(10_000, "its grace is over", |world| {
+        world.all_say(&[0, 1], 2, MemberState::Down)
+    });
     world.start(2, &[]);
     world.run_until(3_000, "it is back", |world| world.is_whole(3));
 }
@@ -30,7 +34,11 @@ fn a_quick_restart_is_never_called_down() {
             world.start(host, &[]);
             world.run_until(4_000, "it is back", |world| world.is_whole(5));
         }
-        assert_eq!((0..5).map(|host| world.count("down", host)).sum::<usize>(), 0, "seed {seed}");
+        assert_eq!(
+            (0..5).map(|host| world.count("down", host)).sum::<usize>(),
+            0,
+            "seed {seed}"
+        );
     }
 }
 
@@ -38,10 +46,15 @@ fn a_quick_restart_is_never_called_down() {
 fn a_node_that_left_is_not_missed_and_may_come_back() {
     let mut world = World::cluster(1, 0.02, 3);
     let request = world.request(2, Command::Leave);
-    world.run_until(500, "they know", |world| world.all_say(&[0, 1], 2, MemberState::Left));
+    world.run_until(500, "they know", |world| {
+        world.all_say(&[0, 1], 2, MemberState::Left)
+    });
     world.run_ms(2_000);
     assert_eq!(world.replies.get(&request), Some(&Ok(Reply::Done)));
-    assert_eq!((&world.hosts[2].stopped, world.verdict(0)), (&Some(StopReason::Left), Verdict::Whole));
+    assert_eq!(
+        (&world.hosts[2].stopped, world.verdict(0)),
+        (&Some(StopReason::Left), Verdict::Whole)
+    );
     world.run_ms(60_000);
     assert_eq!((world.count("left", 2), world.count("down", 2)), (3, 0));
     world.start(2, &[0]);
@@ -55,16 +68,27 @@ fn a_node_that_is_gone_for_good_is_forgotten_everywhere() {
     let early = world.request(0, Command::Forget("node4".into()));
     world.kill(3);
     world.run_ms(4_000);
-    assert!(matches!(world.replies.get(&early), Some(Err(Refusal::Reachable(_)))));
+    assert!(matches!(
+        world.replies.get(&early),
+        Some(Err(Refusal::Reachable(_)))
+    ));
     let unknown = world.request(0, Command::Forget("node9".into()));
     let request = world.request(0, Command::Forget("node4".into()));
-    world
-        .run_until(1_000, "all forgot", |world| (0..3).all(|host| world.state(host, 3).is_none() && world.verdict(host) == Verdict::Whole));
+    world.run_until(1_000, "all forgot", |world| {
+        (0..3).all(|host| world.state(host, 3).is_none() && world.verdict(host) == Verdict::Whole)
+    });
     assert_eq!(world.replies.get(&request), Some(&Ok(Reply::Done)));
-    assert!(matches!(world.replies.get(&unknown), Some(Err(Refusal::Unknown(_)))));
+    assert!(matches!(
+        world.replies.get(&unknown),
+        Some(Err(Refusal::Unknown(_)))
+    ));
     let dials = world.stats(0).dials;
     world.run_ms(60_000);
-    assert_eq!((world.count("forgotten", 3), world.stats(0).dials), (3, dials), "nobody looks for it any more");
+    assert_eq!(
+        (world.count("forgotten", 3), world.stats(0).dials),
+        (3, dials),
+        "nobody looks for it any more"
+    );
     world.start(3, &[0]);
     world.run_until(4_000, "it comes back", |world| world.is_whole(4));
 }
@@ -90,6 +114,9 @@ fn what_cannot_be_written_is_not_forgotten() {
     world.hosts[0].disk_works = false;
     let request = world.request(0, Command::Forget("node3".into()));
     world.run_ms(1_000);
-    assert!(matches!(world.replies.get(&request), Some(Err(Refusal::Write(_)))));
+    assert!(matches!(
+        world.replies.get(&request),
+        Some(Err(Refusal::Write(_)))
+    ));
     assert_eq!(world.state(0, 2), Some(MemberState::Down));
 }

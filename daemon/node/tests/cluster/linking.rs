@@ -7,7 +7,12 @@ use node::cluster::Command as ClusterCommand;
 use node::cluster::registry::{Command, LinkTarget, Refusal, Reply, Signal};
 
 fn link(other: LinkTarget, unreachable: bool) -> Command {
-    Command::Link { name: name("worker"), other, unreachable, uid: 1000 }
+    Command::Link {
+        name: name("worker"),
+        other,
+        unreachable,
+        uid: 1000,
+    }
 }
 
 fn to_boss() -> LinkTarget {
@@ -19,24 +24,50 @@ fn linked(unreachable: bool) -> (World, Process, Process) {
     let mut world = World::cluster(1, 0.0, 3);
     let (worker, boss) = (world.register(0, "worker"), world.register(2, "boss"));
     world.run_ms(50);
-    assert_eq!(world.asked(0, link(to_boss(), unreachable)), Ok(Reply::Done));
+    assert_eq!(
+        world.asked(0, link(to_boss(), unreachable)),
+        Ok(Reply::Done)
+    );
     (world, worker, boss)
 }
 
 fn signals(world: &World) -> Vec<(Process, Signal)> {
-    world.hosts.iter().flat_map(|host| host.processes.signals.clone()).collect()
+    world
+        .hosts
+        .iter()
+        .flat_map(|host| host.processes.signals.clone())
+        .collect()
 }
 
 #[test]
 fn a_linked_process_is_signalled_once_when_the_other_ends() {
     let (mut world, worker, boss) = linked(false);
-    let Ok(Reply::Links(links)) = world.asked(0, Command::Links { name: name("worker") }) else { panic!("no links") };
-    assert_eq!(links.iter().map(|link| link.other.node.to_string()).collect::<Vec<_>>(), ["node3"]);
+    let Ok(Reply::Links(links)) = world.asked(
+        0,
+        Command::Links {
+            name: name("worker"),
+        },
+    ) else {
+        panic!("no links")
+    };
+    assert_eq!(
+        links
+            .iter()
+            .map(|link| link.other.node.to_string())
+            .collect::<Vec<_>>(),
+        ["node3"]
+    );
     world.end(2, boss, Reason::Exited);
     world.run_ms(10_000);
     assert_eq!(signals(&world), [(worker, Signal::Term)]);
     assert_eq!(world.ends(2, "worker"), [Reason::Killed(15)]);
-    assert_eq!((world.hosts[0].processes.rows(), world.stats(0).registry.links), (0, 0));
+    assert_eq!(
+        (
+            world.hosts[0].processes.rows(),
+            world.stats(0).registry.links
+        ),
+        (0, 0)
+    );
 }
 
 #[test]
@@ -47,7 +78,10 @@ fn a_process_that_does_not_heed_the_signal_is_killed() {
     world.run_ms(4_000);
     assert_eq!(signals(&world), [(worker, Signal::Term)]);
     world.run_ms(2_000);
-    assert_eq!(signals(&world), [(worker, Signal::Term), (worker, Signal::Kill)]);
+    assert_eq!(
+        signals(&world),
+        [(worker, Signal::Term), (worker, Signal::Kill)]
+    );
 }
 
 #[test]
@@ -56,7 +90,11 @@ fn a_node_out_of_sight_fires_only_links_that_ask_for_it() {
         let (mut world, worker, _) = linked(unreachable);
         world.cut(&[2], &[0, 1]);
         world.run_ms(15_000);
-        let expected = if unreachable { vec![(worker, Signal::Term)] } else { vec![] };
+        let expected = if unreachable {
+            vec![(worker, Signal::Term)]
+        } else {
+            vec![]
+        };
         assert_eq!(signals(&world), expected);
     }
 }
@@ -99,7 +137,11 @@ fn a_node_that_went_out_of_sight_during_a_restart_fires_once_all_had_time_to_com
         assert!(world.holder(0, "boss").is_some(), "it was told of");
         assert_eq!(signals(&world), [], "it may come");
         world.run_ms(10_000);
-        let expected = if unreachable { vec![(worker, Signal::Term)] } else { vec![] };
+        let expected = if unreachable {
+            vec![(worker, Signal::Term)]
+        } else {
+            vec![]
+        };
         assert_eq!(signals(&world), expected);
     }
 }
@@ -111,7 +153,9 @@ fn an_end_that_was_missed_fires_after_the_restart() {
     world.end(2, boss, Reason::Exited);
     world.run_ms(100);
     world.start(0, &[1]);
-    world.run_until(10_000, "it fires", |world| signals(world) == [(worker, Signal::Term)]);
+    world.run_until(10_000, "it fires", |world| {
+        signals(world) == [(worker, Signal::Term)]
+    });
 }
 
 #[test]
@@ -122,8 +166,14 @@ fn a_link_to_one_that_has_ended_fires_at_once() {
     let handle = world.holder(0, "boss").unwrap();
     world.end(2, boss, Reason::Exited);
     world.run_ms(50);
-    assert_eq!(world.asked(0, link(to_boss(), false)), Err(Refusal::Unknown(name("boss"))));
-    assert_eq!(world.asked(0, link(LinkTarget::Handle(handle), false)), Ok(Reply::Done));
+    assert_eq!(
+        world.asked(0, link(to_boss(), false)),
+        Err(Refusal::Unknown(name("boss")))
+    );
+    assert_eq!(
+        world.asked(0, link(LinkTarget::Handle(handle), false)),
+        Ok(Reply::Done)
+    );
     world.run_ms(50);
     assert_eq!(signals(&world), [(worker, Signal::Term)]);
 }
@@ -132,16 +182,22 @@ fn a_link_to_one_that_has_ended_fires_at_once() {
 fn a_link_to_one_that_nobody_remembers_fires_once_its_node_was_asked() {
     let mut world = World::cluster(1, 0.0, 3);
     let worker = world.register(0, "worker");
-    let never = |node: &str| LinkTarget::Handle(format!("boss@{node}#77.1").parse::<Handle>().unwrap());
+    let never =
+        |node: &str| LinkTarget::Handle(format!("boss@{node}#77.1").parse::<Handle>().unwrap());
     world.cut(&[2], &[0, 1]);
     world.run_ms(15_000);
     assert_eq!(world.asked(0, link(never("node3"), false)), Ok(Reply::Done));
     world.run_ms(5_000);
     assert_eq!(signals(&world), [], "its node may know it");
     world.heal();
-    world.run_until(10_000, "it fires", |world| signals(world) == [(worker, Signal::Term)]);
+    world.run_until(10_000, "it fires", |world| {
+        signals(world) == [(worker, Signal::Term)]
+    });
     world.register(1, "worker");
-    assert!(matches!(world.asked(1, link(never("node9"), false)), Err(Refusal::UnknownNode(_))));
+    assert!(matches!(
+        world.asked(1, link(never("node9"), false)),
+        Err(Refusal::UnknownNode(_))
+    ));
     world.asked(1, link(never("node1"), false)).unwrap();
     world.run_ms(50);
     assert_eq!(signals(&world).len(), 2);
@@ -150,7 +206,11 @@ fn a_link_to_one_that_nobody_remembers_fires_once_its_node_was_asked() {
 #[test]
 fn a_link_taken_back_does_not_fire() {
     let (mut world, _, boss) = linked(false);
-    let unlink = Command::Unlink { name: name("worker"), other: to_boss(), uid: 1000 };
+    let unlink = Command::Unlink {
+        name: name("worker"),
+        other: to_boss(),
+        uid: 1000,
+    };
     assert_eq!(world.asked(0, unlink), Ok(Reply::Done));
     world.end(2, boss, Reason::Exited);
     world.run_ms(10_000);

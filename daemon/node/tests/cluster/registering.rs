@@ -3,18 +3,25 @@
 use crate::world::World;
 use crate::world::processes::{name, registration};
 use crdt::registry::Reason;
-use node::cluster::registry::{Command, EventKind, Input, Lifetime, ProcessState, Refusal, Reply, SessionId};
+use node::cluster::registry::{
+    Command, EventKind, Input, Lifetime, ProcessState, Refusal, Reply, SessionId,
+};
 use node::wire::WriteError;
 
 #[test]
 fn a_name_registered_on_one_node_is_found_on_the_others() {
     let mut world = World::cluster(1, 0.0, 3);
     let process = world.register(0, "web");
-    let took = world.run_until(100, "all know", |world| (0..3).all(|host| world.found(host, "web").is_some()));
+    let took = world.run_until(100, "all know", |world| {
+        (0..3).all(|host| world.found(host, "web").is_some())
+    });
     assert!(took <= 10, "{took} ms");
     for host in 0..3 {
         let found = world.found(host, "web").unwrap();
-        assert_eq!((found.state, found.holder.process), (ProcessState::Up, process));
+        assert_eq!(
+            (found.state, found.holder.process),
+            (ProcessState::Up, process)
+        );
         assert_eq!(world.heard(host, "web").len(), 1);
         assert_eq!(world.heard(host, "web")[0].0, EventKind::Up);
     }
@@ -26,7 +33,9 @@ fn a_process_that_ends_is_gone_everywhere_with_its_reason() {
     let process = world.register(0, "web");
     world.run_ms(50);
     world.end(0, process, Reason::Killed(9));
-    let took = world.run_until(100, "all know", |world| (0..3).all(|host| world.found(host, "web").is_none()));
+    let took = world.run_until(100, "all know", |world| {
+        (0..3).all(|host| world.found(host, "web").is_none())
+    });
     assert!(took <= 10, "{took} ms");
     for host in 0..3 {
         assert_eq!(world.ends(host, "web"), [Reason::Killed(9)]);
@@ -40,8 +49,20 @@ fn a_registration_that_was_taken_back_is_gone_everywhere() {
     let mut world = World::cluster(1, 0.0, 3);
     world.register(0, "web");
     world.run_ms(50);
-    assert!(world.asked(0, Command::Unregister { name: name("web"), uid: 1000 }).is_ok());
-    world.run_until(100, "all know", |world| (0..3).all(|host| world.found(host, "web").is_none()));
+    assert!(
+        world
+            .asked(
+                0,
+                Command::Unregister {
+                    name: name("web"),
+                    uid: 1000
+                }
+            )
+            .is_ok()
+    );
+    world.run_until(100, "all know", |world| {
+        (0..3).all(|host| world.found(host, "web").is_none())
+    });
     for host in 0..3 {
         assert_eq!(world.ends(host, "web"), [Reason::Unregistered]);
     }
@@ -54,9 +75,17 @@ fn a_name_held_by_a_reachable_process_is_refused_with_its_holder() {
     world.run_ms(50);
     for host in 0..3 {
         let other = world.spawn(host);
-        let answer = world.asked(host, Command::Register(Box::new(registration("web", other))));
-        let Err(Refusal::Held { holder, .. }) = answer else { panic!("{answer:?}") };
-        assert_eq!((holder.node.as_str(), holder.pid, holder.start), ("node1", process.pid, process.start));
+        let answer = world.asked(
+            host,
+            Command::Register(Box::new(registration("web", other))),
+        );
+        let Err(Refusal::Held { holder, .. }) = answer else {
+            panic!("{answer:?}")
+        };
+        assert_eq!(
+            (holder.node.as_str(), holder.pid, holder.start),
+            ("node1", process.pid, process.start)
+        );
     }
     let answer = world.asked(0, Command::Register(Box::new(registration("web", process))));
     assert_eq!(answer, Ok(Reply::Registered { fresh: false }));
@@ -69,8 +98,14 @@ fn of_two_that_ask_at_once_on_one_node_one_is_refused() {
     let first = world.ask(0, Command::Register(Box::new(registration("web", a))));
     let second = world.ask(0, Command::Register(Box::new(registration("web", b))));
     world.run_ms(50);
-    assert_eq!(world.answer(first), Some(Ok(Reply::Registered { fresh: true })));
-    assert!(matches!(world.answer(second), Some(Err(Refusal::Held { .. }))));
+    assert_eq!(
+        world.answer(first),
+        Some(Ok(Reply::Registered { fresh: true }))
+    );
+    assert!(matches!(
+        world.answer(second),
+        Some(Err(Refusal::Held { .. }))
+    ));
 }
 
 #[test]
@@ -82,12 +117,32 @@ fn a_registration_made_again_says_what_was_said_last_and_keeps_its_claim() {
     let mut again = registration("web", process);
     again.metadata.insert("port".into(), "80".into());
     world.asked(0, Command::Register(Box::new(again))).unwrap();
-    world.asked(0, Command::Group { name: name("web"), group: name("g"), join: true, uid: 1000 }).unwrap();
+    world
+        .asked(
+            0,
+            Command::Group {
+                name: name("web"),
+                group: name("g"),
+                join: true,
+                uid: 1000,
+            },
+        )
+        .unwrap();
     world.run_ms(50);
     let entry = world.found(1, "web").unwrap().holder.entry;
-    assert_eq!((entry.claim, entry.metadata.len(), entry.groups.len()), (claim, 1, 1));
+    assert_eq!(
+        (entry.claim, entry.metadata.len(), entry.groups.len()),
+        (claim, 1, 1)
+    );
     assert_eq!(world.heard(1, "web").len(), 1, "nothing ended");
-    assert_eq!(world.hosts[1].processes.directory.group(&name("g"), None).count(), 1);
+    assert_eq!(
+        world.hosts[1]
+            .processes
+            .directory
+            .group(&name("g"), None)
+            .count(),
+        1
+    );
 }
 
 #[test]
@@ -95,11 +150,28 @@ fn only_its_user_and_root_may_change_a_registration_and_only_on_its_node() {
     let mut world = World::cluster(1, 0.0, 2);
     world.register(0, "web");
     world.run_ms(50);
-    let take_back = |uid| Command::Unregister { name: name("web"), uid };
-    assert_eq!(world.asked(0, take_back(7)), Err(Refusal::NotYours { name: name("web"), owner: 1000 }));
-    assert!(matches!(world.asked(1, take_back(1000)), Err(Refusal::Elsewhere { node, .. }) if node.as_str() == "node1"));
-    let unknown = Command::Unregister { name: name("other"), uid: 0 };
-    assert_eq!(world.asked(0, unknown), Err(Refusal::Unknown(name("other"))));
+    let take_back = |uid| Command::Unregister {
+        name: name("web"),
+        uid,
+    };
+    assert_eq!(
+        world.asked(0, take_back(7)),
+        Err(Refusal::NotYours {
+            name: name("web"),
+            owner: 1000
+        })
+    );
+    assert!(
+        matches!(world.asked(1, take_back(1000)), Err(Refusal::Elsewhere { node, .. }) if node.as_str() == "node1")
+    );
+    let unknown = Command::Unregister {
+        name: name("other"),
+        uid: 0,
+    };
+    assert_eq!(
+        world.asked(0, unknown),
+        Err(Refusal::Unknown(name("other")))
+    );
     assert_eq!(world.asked(0, take_back(0)), Ok(Reply::Done));
 }
 
@@ -108,15 +180,27 @@ fn a_registration_bound_to_a_connection_ends_with_it() {
     let mut world = World::cluster(1, 0.0, 2);
     let mut bound = registration("web", world.spawn(0));
     bound.lifetime = Lifetime::Connection(SessionId(7));
-    world.asked(0, Command::Register(Box::new(bound.clone()))).unwrap();
+    world
+        .asked(0, Command::Register(Box::new(bound.clone())))
+        .unwrap();
     world.run_ms(50);
-    world.tell(0, Input::SessionEnded { session: SessionId(7) });
+    world.tell(
+        0,
+        Input::SessionEnded {
+            session: SessionId(7),
+        },
+    );
     world.run_ms(50);
     assert_eq!(world.ends(1, "web"), [Reason::Unregistered]);
     // One that closes while it is still being kept leaves nothing behind.
     bound.lifetime = Lifetime::Connection(SessionId(8));
     world.ask(0, Command::Register(Box::new(bound)));
-    world.tell(0, Input::SessionEnded { session: SessionId(8) });
+    world.tell(
+        0,
+        Input::SessionEnded {
+            session: SessionId(8),
+        },
+    );
     world.run_ms(50);
     assert!(world.found(0, "web").is_none() && world.hosts[0].processes.rows() == 0);
 }
@@ -124,16 +208,25 @@ fn a_registration_bound_to_a_connection_ends_with_it() {
 #[test]
 fn a_reported_exit_is_the_reason_of_the_end() {
     let mut world = World::cluster(1, 0.0, 2);
-    let report = |code| Command::Report { name: name("web"), reason: Reason::ExitedWith(code), uid: 1000 };
+    let report = |code| Command::Report {
+        name: name("web"),
+        reason: Reason::ExitedWith(code),
+        uid: 1000,
+    };
     for early in [true, false] {
         let mut reporting = registration("web", world.spawn(0));
         let process = reporting.process;
         reporting.reports_exit = true;
-        world.asked(0, Command::Register(Box::new(reporting))).unwrap();
+        world
+            .asked(0, Command::Register(Box::new(reporting)))
+            .unwrap();
         world.run_ms(50);
         if early {
             world.asked(0, report(3)).unwrap();
-            assert_eq!(world.asked(0, report(4)), Err(Refusal::Reported(name("web"))));
+            assert_eq!(
+                world.asked(0, report(4)),
+                Err(Refusal::Reported(name("web")))
+            );
             world.end(0, process, Reason::Exited);
         } else {
             world.end(0, process, Reason::Exited);
@@ -152,7 +245,9 @@ fn an_exit_that_nobody_reports_is_told_after_a_moment_and_holds_up_no_successor(
         let mut reporting = registration("web", world.spawn(0));
         let process = reporting.process;
         reporting.reports_exit = true;
-        world.asked(0, Command::Register(Box::new(reporting))).unwrap();
+        world
+            .asked(0, Command::Register(Box::new(reporting)))
+            .unwrap();
         world.end(0, process, Reason::Exited);
         world.run_ms(200);
         assert!(world.found(0, "web").is_some());
@@ -174,11 +269,43 @@ fn what_cannot_be_kept_is_not_registered_and_all_is_written_anew_later() {
     world.hosts[0].disk_works = false;
     let refused = Err(Refusal::Write(WriteError::Full));
     let fresh = world.spawn(0);
-    assert_eq!(world.asked(0, Command::Register(Box::new(registration("new", fresh)))), refused);
-    assert_eq!(world.asked(0, Command::Group { name: name("old"), group: name("g"), join: true, uid: 0 }), refused);
-    assert_eq!(world.asked(0, Command::Unregister { name: name("old"), uid: 0 }), refused);
+    assert_eq!(
+        world.asked(0, Command::Register(Box::new(registration("new", fresh)))),
+        refused
+    );
+    assert_eq!(
+        world.asked(
+            0,
+            Command::Group {
+                name: name("old"),
+                group: name("g"),
+                join: true,
+                uid: 0
+            }
+        ),
+        refused
+    );
+    assert_eq!(
+        world.asked(
+            0,
+            Command::Unregister {
+                name: name("old"),
+                uid: 0
+            }
+        ),
+        refused
+    );
     world.run_ms(50);
-    assert!((0..2).all(|host| world.found(host, "new").is_none() && world.found(host, "old").unwrap().holder.entry.groups.is_empty()));
+    assert!((0..2).all(|host| {
+        world.found(host, "new").is_none()
+            && world
+                .found(host, "old")
+                .unwrap()
+                .holder
+                .entry
+                .groups
+                .is_empty()
+    }));
     world.hosts[0].processes.lose_rows();
     world.hosts[0].disk_works = true;
     world.run_ms(2_500);
@@ -215,5 +342,7 @@ fn a_lost_push_is_repaired() {
         world.run_ms(20);
     }
     world.lossy_registry = false;
-    world.run_until(8_000, "all know all", |world| (0..5).all(|host| world.hosts[host].processes.directory.len() == 20));
+    world.run_until(8_000, "all know all", |world| {
+        (0..5).all(|host| world.hosts[host].processes.directory.len() == 20)
+    });
 }

@@ -1,8 +1,10 @@
-//! A small world for cluster machines: virtual time, one seed, hosts with disks, connections that must be dialled.
+//! A small world for cluster machines: virtual time, one seed, hosts with disks, connections that
+//! must be dialled.
 //!
-//! Datagrams are delayed and lost. Messages are delayed and wait out a cut. A connection dies of ten idle seconds, or
-//! when its peer's process is found to be another one. The second of two connections between the same two nodes is
-//! closed after a second, unless the smaller id dialled it: then the first is.
+//! Datagrams are delayed and lost. Messages are delayed and wait out a cut. A connection dies of
+//! ten idle seconds, or when its peer's process is found to be another one. The second of two
+//! connections between the same two nodes is closed after a second, unless the smaller id dialled
+//! it: then the first is.
 
 mod network;
 pub(crate) mod processes;
@@ -14,7 +16,8 @@ use crdt::roster::Profile;
 use network::{Pipe, conn, place};
 use node::cluster::registry::KeptRow;
 use node::cluster::{
-    Cluster, Command, Event, EventKind, Input, MemberState, Output, Refusal, Reply, RosterView, Settings, StopReason, Target, Verdict,
+    Cluster, Command, Event, EventKind, Input, MemberState, Output, Refusal, Reply, RosterView,
+    Settings, StopReason, Target, Verdict,
 };
 use node::time::{Instant, Now, Wall};
 use node::wire::{Channel, ConnId, DialId, Peer, Protocol, RequestId, WriteError, WriteId};
@@ -52,11 +55,29 @@ type End = (usize, u64);
 enum Happening {
     Timer(usize, u64),
     Input(End, Input),
-    Datagram { pipe: u64, from: usize, bytes: Bytes },
-    Pump { pipe: u64, from: usize, channel: Channel },
-    Dialled { end: End, dial: DialId, target: Target, given_up: u64 },
+    Datagram {
+        pipe: u64,
+        from: usize,
+        bytes: Bytes,
+    },
+    Pump {
+        pipe: u64,
+        from: usize,
+        channel: Channel,
+    },
+    Dialled {
+        end: End,
+        dial: DialId,
+        target: Target,
+        given_up: u64,
+    },
     Written(End, Input, Bytes),
-    Kept { end: End, id: WriteId, result: Result<(), WriteError>, rows: Vec<KeptRow> },
+    Kept {
+        end: End,
+        id: WriteId,
+        result: Result<(), WriteError>,
+        rows: Vec<KeptRow>,
+    },
     Break(u64),
     Idle,
 }
@@ -128,7 +149,10 @@ impl World {
         let host = self.hosts.len();
         self.hosts.push(Host {
             name: name.to_owned(),
-            peer: Peer { id: NodeId([id; 16]), name: NodeName::new(name).unwrap() },
+            peer: Peer {
+                id: NodeId([id; 16]),
+                name: NodeName::new(name).unwrap(),
+            },
             address: ([10, 0, 0, u8::try_from(host).unwrap() + 1], 6878).into(),
             machine: None,
             process: 0,
@@ -145,13 +169,29 @@ impl World {
     }
 
     pub(crate) fn start(&mut self, host: usize, seeds: &[usize]) {
-        let seeds = seeds.iter().map(|seed| self.hosts[*seed].address.to_string()).collect();
+        let seeds = seeds
+            .iter()
+            .map(|seed| self.hosts[*seed].address.to_string())
+            .collect();
         let (nonce, seed) = (self.rng.random(), self.rng.random());
         let now = self.clock();
         let it = &mut self.hosts[host];
-        let profile = Profile { name: it.peer.name.clone(), address: it.address, version: "test".into(), tags: vec![] };
+        let profile = Profile {
+            name: it.peer.name.clone(),
+            address: it.address,
+            version: "test".into(),
+            tags: vec![],
+        };
         let registry = it.processes.settings();
-        let settings = Settings { me: it.peer.clone(), profile, seeds, kept: it.disk.clone(), nonce, seed, registry };
+        let settings = Settings {
+            me: it.peer.clone(),
+            profile,
+            seeds,
+            kept: it.disk.clone(),
+            nonce,
+            seed,
+            registry,
+        };
         (it.process, it.stopped, it.timer, it.paused) = (it.process + 1, None, None, false);
         it.machine = Some(Cluster::new(settings, now));
         self.drain(host);
@@ -191,13 +231,23 @@ impl World {
 
     pub(crate) fn request(&mut self, host: usize, command: Command) -> u64 {
         self.requests += 1;
-        self.give(host, Input::Request { id: RequestId(self.requests), command });
+        self.give(
+            host,
+            Input::Request {
+                id: RequestId(self.requests),
+                command,
+            },
+        );
         self.requests
     }
 
     pub(crate) fn run_ms(&mut self, ms: u64) {
         let until = self.now + ms * MS;
-        while let Some(entry) = self.queue.first_entry().filter(|entry| entry.key().0 <= until) {
+        while let Some(entry) = self
+            .queue
+            .first_entry()
+            .filter(|entry| entry.key().0 <= until)
+        {
             let ((at, _), happening) = entry.remove_entry();
             self.now = at;
             self.happen(happening);
@@ -206,22 +256,37 @@ impl World {
     }
 
     /// Runs until it is so; gives the milliseconds that took.
-    pub(crate) fn run_until(&mut self, limit_ms: u64, what: &str, mut is_so: impl FnMut(&Self) -> bool) -> u64 {
+    pub(crate) fn run_until(
+        &mut self,
+        limit_ms: u64,
+        what: &str,
+        mut is_so: impl FnMut(&Self) -> bool,
+    ) -> u64 {
         for ms in (0..limit_ms).step_by(10) {
             if is_so(self) {
                 return ms;
             }
             self.run_ms(10);
         }
-        let seen: Vec<String> = (0..self.hosts.len()).map(|host| self.describe(host)).collect();
+        let seen: Vec<String> = (0..self.hosts.len())
+            .map(|host| self.describe(host))
+            .collect();
         panic!("not within {limit_ms} ms: {what}\n{}", seen.join("\n"));
     }
 
     fn describe(&self, host: usize) -> String {
         let it = &self.hosts[host];
         let lines = it.view.iter().flat_map(|view| &view.members);
-        let lines: Vec<String> = lines.map(|m| format!("{}={}/{}", m.profile.name, m.state.as_str(), m.run)).collect();
-        format!("{}: {:?} {:?} {}", it.name, it.view.as_ref().map(|view| view.verdict), it.stopped, lines.join(" "))
+        let lines: Vec<String> = lines
+            .map(|m| format!("{}={}/{}", m.profile.name, m.state.as_str(), m.run))
+            .collect();
+        format!(
+            "{}: {:?} {:?} {}",
+            it.name,
+            it.view.as_ref().map(|view| view.verdict),
+            it.stopped,
+            lines.join(" ")
+        )
     }
 
     pub(crate) fn is_running(&self, host: usize) -> bool {
@@ -229,7 +294,11 @@ impl World {
     }
 
     pub(crate) fn stats(&self, host: usize) -> node::cluster::Stats {
-        self.hosts[host].machine.as_ref().map(Cluster::stats).unwrap_or_default()
+        self.hosts[host]
+            .machine
+            .as_ref()
+            .map(Cluster::stats)
+            .unwrap_or_default()
     }
 
     pub(crate) fn verdict(&self, host: usize) -> Verdict {
@@ -238,20 +307,33 @@ impl World {
 
     /// What `host` says of `other`; `None` if it is not on its roster.
     pub(crate) fn state(&self, host: usize, other: usize) -> Option<MemberState> {
-        self.hosts[host].view.as_ref()?.member(self.hosts[other].peer.id).map(|member| member.state)
+        self.hosts[host]
+            .view
+            .as_ref()?
+            .member(self.hosts[other].peer.id)
+            .map(|member| member.state)
     }
 
     pub(crate) fn run_of(&self, host: usize, other: usize) -> u64 {
-        self.hosts[host].view.as_ref().and_then(|view| view.member(self.hosts[other].peer.id)).map_or(0, |member| member.run)
+        self.hosts[host]
+            .view
+            .as_ref()
+            .and_then(|view| view.member(self.hosts[other].peer.id))
+            .map_or(0, |member| member.run)
     }
 
     pub(crate) fn all_say(&self, hosts: &[usize], other: usize, state: MemberState) -> bool {
-        hosts.iter().filter(|host| **host != other).all(|host| self.state(*host, other) == Some(state))
+        hosts
+            .iter()
+            .filter(|host| **host != other)
+            .all(|host| self.state(*host, other) == Some(state))
     }
 
     pub(crate) fn is_whole(&self, count: usize) -> bool {
-        (0..count)
-            .all(|host| (0..count).all(|other| self.state(host, other) == Some(MemberState::Alive)) && self.verdict(host) == Verdict::Whole)
+        (0..count).all(|host| {
+            (0..count).all(|other| self.state(host, other) == Some(MemberState::Alive))
+                && self.verdict(host) == Verdict::Whole
+        })
     }
 
     pub(crate) fn expect_whole(&mut self, count: usize) {
@@ -260,15 +342,21 @@ impl World {
 
     /// For how long anybody has suspected anybody.
     pub(crate) fn longest_suspicion_ms(&self) -> i64 {
-        let lines = self.hosts.iter().flat_map(|host| &host.view).flat_map(|view| &view.members);
+        let lines = self
+            .hosts
+            .iter()
+            .flat_map(|host| &host.view)
+            .flat_map(|view| &view.members);
         let suspects = lines.filter(|member| member.state == MemberState::Suspect);
-        suspects.map(|member| self.clock().wall.0 - member.since.0).max().unwrap_or(0)
+        suspects
+            .map(|member| self.clock().wall.0 - member.since.0)
+            .max()
+            .unwrap_or(0)
     }
 
     /// How often hosts told this kind of event of that host.
     pub(crate) fn count(&self, kind: &str, of: usize) -> usize {
-        let is_it =
-            |told: &&Event| matches!(&told.kind, EventKind::Member { kind: k, id, .. } if *k == kind && *id == self.hosts[of].peer.id);
+        let is_it = |told: &&Event| matches!(&told.kind, EventKind::Member { kind: k, id, .. } if *k == kind && *id == self.hosts[of].peer.id);
         self.told.iter().filter(is_it).count()
     }
 
@@ -278,7 +366,10 @@ impl World {
     }
 
     fn clock(&self) -> Now {
-        Now { instant: Instant::from_nanos(self.now), wall: Wall(i64::try_from(self.now / MS).unwrap()) }
+        Now {
+            instant: Instant::from_nanos(self.now),
+            wall: Wall(i64::try_from(self.now / MS).unwrap()),
+        }
     }
 
     fn at(&mut self, at: u64, happening: Happening) {
@@ -299,7 +390,9 @@ impl World {
     }
 
     fn note(&mut self, what: u64) {
-        self.trace = (self.trace ^ self.now ^ what).wrapping_mul(0x0100_0000_01b3).rotate_left(17);
+        self.trace = (self.trace ^ self.now ^ what)
+            .wrapping_mul(0x0100_0000_01b3)
+            .rotate_left(17);
     }
 
     fn happen(&mut self, happening: Happening) {
@@ -321,10 +414,24 @@ impl World {
                     self.give(end.0, input);
                 }
             }
-            Happening::Kept { end, id, result, rows } => self.kept(end, id, result, rows),
+            Happening::Kept {
+                end,
+                id,
+                result,
+                rows,
+            } => self.kept(end, id, result, rows),
             Happening::Datagram { pipe, from, bytes } => self.arrive(pipe, from, bytes),
-            Happening::Pump { pipe, from, channel } => self.pump(pipe, from, channel),
-            Happening::Dialled { end, dial, target, given_up } => self.dialled(end, dial, target, given_up),
+            Happening::Pump {
+                pipe,
+                from,
+                channel,
+            } => self.pump(pipe, from, channel),
+            Happening::Dialled {
+                end,
+                dial,
+                target,
+                given_up,
+            } => self.dialled(end, dial, target, given_up),
             Happening::Break(pipe) => self.break_pipe(pipe),
             Happening::Idle => self.idle(),
         }
@@ -338,17 +445,27 @@ impl World {
             return;
         }
         let now = self.clock();
-        let Some(machine) = self.hosts[host].machine.as_mut() else { return };
+        let Some(machine) = self.hosts[host].machine.as_mut() else {
+            return;
+        };
         machine.handle(now, input);
         self.drain(host);
     }
 
     fn drain(&mut self, host: usize) {
-        while let Some(output) = self.hosts[host].machine.as_mut().and_then(Cluster::poll_output) {
+        while let Some(output) = self.hosts[host]
+            .machine
+            .as_mut()
+            .and_then(Cluster::poll_output)
+        {
             self.note(host as u64);
             self.put(host, output);
         }
-        let due = self.hosts[host].machine.as_ref().and_then(Cluster::poll_timeout).map(|at| at.as_nanos().max(self.now));
+        let due = self.hosts[host]
+            .machine
+            .as_ref()
+            .and_then(Cluster::poll_timeout)
+            .map(|at| at.as_nanos().max(self.now));
         if due != self.hosts[host].timer {
             self.hosts[host].timer = due;
             if let Some(at) = due {
@@ -363,7 +480,15 @@ impl World {
             Output::Dial { dial, target } => {
                 let at = self.now + 3 * self.delay();
                 let given_up = self.now + DIAL_LIMIT;
-                self.at(at, Happening::Dialled { end, dial, target, given_up });
+                self.at(
+                    at,
+                    Happening::Dialled {
+                        end,
+                        dial,
+                        target,
+                        given_up,
+                    },
+                );
             }
             Output::Datagram { conn, bytes } => {
                 self.note(bytes.len() as u64);
@@ -374,7 +499,11 @@ impl World {
                     self.at(at, Happening::Datagram { pipe, from, bytes });
                 }
             }
-            Output::Send { conn, channel, bytes } => self.send(conn, channel, bytes),
+            Output::Send {
+                conn,
+                channel,
+                bytes,
+            } => self.send(conn, channel, bytes),
             Output::KeepAlive { conn, on } => {
                 let (pipe, from) = place(conn);
                 if let Some(pipe) = self.pipes.get_mut(&pipe) {
@@ -383,9 +512,20 @@ impl World {
             }
             Output::Close { conn, .. } => self.break_pipe(place(conn).0),
             Output::Write { id, bytes } => {
-                let result = if self.hosts[host].disk_works { Ok(()) } else { Err(WriteError::Full) };
-                let kept = if result.is_ok() { bytes } else { self.hosts[host].disk.clone().unwrap_or_default() };
-                self.at(self.now + MS, Happening::Written(end, Input::Written { id, result }, kept));
+                let result = if self.hosts[host].disk_works {
+                    Ok(())
+                } else {
+                    Err(WriteError::Full)
+                };
+                let kept = if result.is_ok() {
+                    bytes
+                } else {
+                    self.hosts[host].disk.clone().unwrap_or_default()
+                };
+                self.at(
+                    self.now + MS,
+                    Happening::Written(end, Input::Written { id, result }, kept),
+                );
             }
             Output::View(view) => self.hosts[host].view = Some(view),
             Output::Event(event) => self.told.push(event),
@@ -395,18 +535,42 @@ impl World {
                 self.hosts[host].stopped = Some(reason);
                 self.hosts[host].machine = None;
                 self.hosts[host].processes.forget();
-                let ended: Vec<u64> = self.pipes.iter().filter(|(_, pipe)| pipe.ends.contains(&end)).map(|(id, _)| *id).collect();
+                let ended: Vec<u64> = self
+                    .pipes
+                    .iter()
+                    .filter(|(_, pipe)| pipe.ends.contains(&end))
+                    .map(|(id, _)| *id)
+                    .collect();
                 ended.into_iter().for_each(|pipe| self.break_pipe(pipe));
             }
         }
     }
 
-    /// As a peer of that host that is no `Cluster`: what it says arrives as from a node of that name and id.
-    pub(crate) fn intrude(&mut self, host: usize, id: u8, name: &str, inputs: impl Fn(ConnId) -> Vec<Input>) {
+    /// As a peer of that host that is no `Cluster`: what it says arrives as from a node of that
+    /// name and id.
+    pub(crate) fn intrude(
+        &mut self,
+        host: usize,
+        id: u8,
+        name: &str,
+        inputs: impl Fn(ConnId) -> Vec<Input>,
+    ) {
         self.sequence += 1;
         let conn = conn(self.sequence, 1);
-        let peer = Peer { id: NodeId([id; 16]), name: NodeName::new(name).unwrap() };
-        self.give(host, Input::Connected { peer, conn, dial: None, remote: ([10, 0, 1, id], 6878).into(), protocol: Protocol(1) });
+        let peer = Peer {
+            id: NodeId([id; 16]),
+            name: NodeName::new(name).unwrap(),
+        };
+        self.give(
+            host,
+            Input::Connected {
+                peer,
+                conn,
+                dial: None,
+                remote: ([10, 0, 1, id], 6878).into(),
+                protocol: Protocol(1),
+            },
+        );
         for input in inputs(conn) {
             self.give(host, input);
         }

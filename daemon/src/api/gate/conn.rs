@@ -27,7 +27,10 @@ pub(super) enum Phase {
 
 impl Phase {
     fn of(byte: u8) -> Self {
-        [Self::Head, Self::Body, Self::Streaming].into_iter().find(|phase| *phase as u8 == byte).unwrap_or(Self::Working)
+        [Self::Head, Self::Body, Self::Streaming]
+            .into_iter()
+            .find(|phase| *phase as u8 == byte)
+            .unwrap_or(Self::Working)
     }
 }
 
@@ -37,7 +40,8 @@ pub(crate) struct Conn {
     number: u64,
     /// The far end.
     peer: Caller,
-    /// On whose behalf its requests are: the far end itself, or by TCP whoever made the token of the last one.
+    /// On whose behalf its requests are: the far end itself, or by TCP whoever made the token of
+    /// the last one.
     caller: Mutex<Caller>,
     shared: Arc<Shared>,
     phase: AtomicU8,
@@ -45,8 +49,8 @@ pub(crate) struct Conn {
     pub(super) moved_ms: AtomicU64,
     /// When the head that is arriving began, likewise; `IDLE` between requests.
     head_ms: AtomicU64,
-    /// Since when the client leaves what is written to it unread, likewise; `IDLE` while it reads. What it sends meanwhile
-    /// does not count.
+    /// Since when the client leaves what is written to it unread, likewise; `IDLE` while it reads.
+    /// What it sends meanwhile does not count.
     unread_ms: AtomicU64,
     /// Whether it is to end without an answer to what is in work.
     cut: AtomicBool,
@@ -100,8 +104,8 @@ impl Conn {
         &self.peer
     }
 
-    /// From here on the connection's requests are that caller's, and it is counted among that caller's connections, at
-    /// the cost of another one if need be.
+    /// From here on the connection's requests are that caller's, and it is counted among that
+    /// caller's connections, at the cost of another one if need be.
     pub(crate) fn act_as(&self, caller: Caller) -> Result<(), Problem> {
         if *self.acting() == caller {
             return Ok(());
@@ -125,8 +129,8 @@ impl Conn {
         self.shared.users.name(uid)
     }
 
-    /// Has this called when the connection has ended, instead of what was bound before. Until then the connection may be
-    /// idle for as long as it wants.
+    /// Has this called when the connection has ended, instead of what was bound before. Until then
+    /// the connection may be idle for as long as it wants.
     pub(crate) fn bind(&self, ended: impl FnOnce() + Send + 'static) {
         self.bound().0 = Some(Box::new(ended));
     }
@@ -169,14 +173,18 @@ impl Conn {
 
     pub(super) fn is_overdue(&self, now_ms: u64) -> bool {
         let since = |ms: u64| Duration::from_millis(now_ms.saturating_sub(ms));
-        let (moved, head_ms) = (since(self.moved_ms.load(Ordering::Relaxed)), self.head_ms.load(Ordering::Relaxed));
+        let (moved, head_ms) = (
+            since(self.moved_ms.load(Ordering::Relaxed)),
+            self.head_ms.load(Ordering::Relaxed),
+        );
         let limits = self.limits();
         let unread_ms = self.unread_ms.load(Ordering::Relaxed);
         match self.phase() {
             Phase::Head if unread_ms != IDLE => since(unread_ms) > limits.unread,
             Phase::Head if head_ms != IDLE => since(head_ms) > limits.head,
             Phase::Head => moved > limits.idle && !self.is_held(),
-            // A body has its own deadline, work has that of its call, and a stream ends when too much is waiting.
+            // A body has its own deadline, work has that of its call, and a stream ends when too
+            // much is waiting.
             Phase::Body | Phase::Working | Phase::Streaming => false,
         }
     }
@@ -199,7 +207,8 @@ impl Conn {
     /// The client does not take what we write.
     pub(crate) fn blocked(&self) {
         if !self.is_unread() {
-            self.unread_ms.store(self.shared.now_ms(), Ordering::Relaxed);
+            self.unread_ms
+                .store(self.shared.now_ms(), Ordering::Relaxed);
         }
     }
 
@@ -209,7 +218,8 @@ impl Conn {
         self.set_phase(Phase::Working);
     }
 
-    /// A request is answered. An answer that is a stream goes on until its [`Streaming`] is dropped.
+    /// A request is answered. An answer that is a stream goes on until its [`Streaming`] is
+    /// dropped.
     pub(crate) fn end(&self) {
         if self.phase() != Phase::Streaming {
             self.set_phase(Phase::Head);
@@ -228,7 +238,8 @@ impl Conn {
     pub(crate) fn stream(self: &Arc<Self>) -> Result<Streaming, Problem> {
         let table = self.shared.table();
         let owner = self.caller().owner();
-        let is_mine = |conn: &&Arc<Self>| conn.phase() == Phase::Streaming && conn.caller().owner() == owner;
+        let is_mine =
+            |conn: &&Arc<Self>| conn.phase() == Phase::Streaming && conn.caller().owner() == owner;
         let bound = self.shared.limits().streams_per_user;
         if table.conns.values().filter(is_mine).count() >= bound {
             let detail = format!("this user has {bound} streams open, which is as many as may be");
@@ -256,10 +267,11 @@ impl Conn {
         self.close.notified().await;
     }
 
-    /// Whether a connection that is to be closed may first answer what is in work: not if that waits for the client or
-    /// never ends.
+    /// Whether a connection that is to be closed may first answer what is in work: not if that
+    /// waits for the client or never ends.
     pub(crate) fn may_finish(&self) -> bool {
-        let is_in_head = self.phase() == Phase::Head && self.head_ms.load(Ordering::Relaxed) != IDLE;
+        let is_in_head =
+            self.phase() == Phase::Head && self.head_ms.load(Ordering::Relaxed) != IDLE;
         let waits = is_in_head || self.phase() == Phase::Body || self.is_unread();
         !(self.cut.load(Ordering::Relaxed) || waits || self.phase() == Phase::Streaming)
     }

@@ -20,19 +20,21 @@ const MAX_SIGNAL: i32 = 64;
 pub(crate) struct RegisterBody {
     /// A process of this host, of the caller's user unless that is root; the caller's own without.
     pid: Option<u32>,
-    /// At most 32 keys `[A-Za-z_][A-Za-z0-9_.-]{0,63}`, each with one line of text of at most 1 KiB; 4 KiB in all.
+    /// At most 32 keys `[A-Za-z_][A-Za-z0-9_.-]{0,63}`, each with one line of text of at most 1
+    /// KiB; 4 KiB in all.
     metadata: Option<BTreeMap<String, String>>,
     /// At most 64 names of groups.
     #[schema(max_items = 64)]
     groups: Option<Vec<String>>,
-    /// `process` (the default): the registration ends with the process; `connection`: also when the connection closes
-    /// by which it was registered.
+    /// `process` (the default): the registration ends with the process; `connection`: also when the
+    /// connection closes by which it was registered.
     #[schema(pattern = "^(process|connection)$")]
     lifetime: Option<String>,
     /// Where the process serves: `host:port`.
     address: Option<String>,
-    /// When the name turns out to belong to an earlier claim: `notify` (the default) leaves the process alone, and it takes
-    /// the name back when the other one goes; `terminate` sends it SIGTERM, then SIGKILL.
+    /// When the name turns out to belong to an earlier claim: `notify` (the default) leaves the
+    /// process alone, and it takes the name back when the other one goes; `terminate` sends it
+    /// SIGTERM, then SIGKILL.
     #[schema(pattern = "^(notify|terminate)$")]
     on_conflict: Option<String>,
     /// Whether somebody will report how the process ends: `POST …/exit`.
@@ -55,19 +57,40 @@ pub(super) struct Wish {
 impl Wish {
     /// Reads a body; none at all wishes for nothing in particular.
     pub(super) fn read(bytes: &Bytes) -> Result<Self, Problem> {
-        let body: RegisterBody = if bytes.is_empty() { RegisterBody::default() } else { json::parse(bytes)? };
+        let body: RegisterBody = if bytes.is_empty() {
+            RegisterBody::default()
+        } else {
+            json::parse(bytes)?
+        };
         let is_bound = match body.lifetime.as_deref() {
             None | Some("process") => false,
             Some("connection") => true,
-            Some(other) => return Err(Problem::invalid(format!("\"lifetime\" is {other:?}; process or connection is right"))),
+            Some(other) => {
+                return Err(Problem::invalid(format!(
+                    "\"lifetime\" is {other:?}; \
+                process or connection is right"
+                )));
+            }
         };
         let on_conflict = match body.on_conflict.as_deref() {
             None | Some("notify") => OnConflict::Notify,
             Some("terminate") => OnConflict::Terminate,
-            Some(other) => return Err(Problem::invalid(format!("\"on_conflict\" is {other:?}; notify or terminate is right"))),
+            Some(other) => {
+                return Err(Problem::invalid(format!(
+                    "\"on_conflict\" is {other:?}; \
+                notify or terminate is right"
+                )));
+            }
         };
-        if let Some(bad) = body.address.as_ref().filter(|address| !is_host_and_port(address)) {
-            return Err(Problem::invalid(format!("\"address\" is {bad:?}; host:port is right, such as 10.0.0.7:8080 or [::1]:8080")));
+        if let Some(bad) = body
+            .address
+            .as_ref()
+            .filter(|address| !is_host_and_port(address))
+        {
+            return Err(Problem::invalid(format!(
+                "\"address\" is {bad:?}; host:port is right, such \
+                as 10.0.0.7:8080 or [::1]:8080"
+            )));
         }
         Ok(Self {
             pid: body.pid,
@@ -82,10 +105,17 @@ impl Wish {
 }
 
 fn groups(names: &[String]) -> Result<BTreeSet<ProcessName>, Problem> {
-    let name = |name: &String| ProcessName::new(name).map_err(|error| Problem::invalid(format!("\"groups\": {error}")));
+    let name = |name: &String| {
+        ProcessName::new(name).map_err(|error| Problem::invalid(format!("\"groups\": {error}")))
+    };
     let groups: BTreeSet<ProcessName> = names.iter().map(name).collect::<Result<_, _>>()?;
     if groups.len() > Entry::MAX_GROUPS {
-        return Err(Problem::invalid(format!("\"groups\" has {}; at most {} are right", groups.len(), Entry::MAX_GROUPS)));
+        return Err(Problem::invalid(format!(
+            "\"groups\" has {}; at most {} are \
+            right",
+            groups.len(),
+            Entry::MAX_GROUPS
+        )));
     }
     Ok(groups)
 }
@@ -93,27 +123,50 @@ fn groups(names: &[String]) -> Result<BTreeSet<ProcessName>, Problem> {
 fn metadata(metadata: BTreeMap<String, String>) -> Result<BTreeMap<String, String>, Problem> {
     let refuse = |why: String| Err(Problem::invalid(format!("\"metadata\" {why}")));
     if metadata.len() > Entry::MAX_KEYS {
-        return refuse(format!("has {} keys; at most {} are right", metadata.len(), Entry::MAX_KEYS));
+        return refuse(format!(
+            "has {} keys; at most {} are \
+            right",
+            metadata.len(),
+            Entry::MAX_KEYS
+        ));
     }
     if let Some(bad) = metadata.keys().find(|key| !is_key(key)) {
-        return refuse(format!("has the key {bad:?}; [A-Za-z_][A-Za-z0-9_.-]{{0,63}} is right"));
+        return refuse(format!(
+            "has the key {bad:?}; [A-Za-z_][A-Za-z0-9_.-]{{0,63}} is right"
+        ));
     }
-    if let Some((key, _)) = metadata.iter().find(|(_, value)| value.len() > Entry::MAX_VALUE_BYTES || value.chars().any(is_unprintable)) {
+    if let Some((key, _)) = metadata.iter().find(|(_, value)| {
+        value.len() > Entry::MAX_VALUE_BYTES || value.chars().any(is_unprintable)
+    }) {
         return refuse(format!(
             "has at {key:?} what is not one line of at most {} bytes without control characters",
             Entry::MAX_VALUE_BYTES
         ));
     }
-    let bytes: usize = metadata.iter().map(|(key, value)| key.len().saturating_add(value.len())).sum();
+    let bytes: usize = metadata
+        .iter()
+        .map(|(key, value)| key.len().saturating_add(value.len()))
+        .sum();
     if bytes > Entry::MAX_METADATA_BYTES {
-        return refuse(format!("has {bytes} bytes in all; at most {} are right", Entry::MAX_METADATA_BYTES));
+        return refuse(format!(
+            "has {bytes} bytes in all; at most {} are \
+            right",
+            Entry::MAX_METADATA_BYTES
+        ));
     }
     Ok(metadata)
 }
 
 fn is_key(key: &str) -> bool {
-    let begins = key.bytes().next().is_some_and(|c| c.is_ascii_alphabetic() || c == b'_');
-    begins && key.len() <= Entry::MAX_KEY_BYTES && key.bytes().all(|c| c.is_ascii_alphanumeric() || b"_.-".contains(&c))
+    let begins = key
+        .bytes()
+        .next()
+        .is_some_and(|c| c.is_ascii_alphabetic() || c == b'_');
+    begins
+        && key.len() <= Entry::MAX_KEY_BYTES
+        && key
+            .bytes()
+            .all(|c| c.is_ascii_alphanumeric() || b"_.-".contains(&c))
 }
 
 /// How a process ended: one of these.
@@ -133,8 +186,13 @@ impl ExitBody {
     pub(super) fn reason(&self) -> Result<Reason, Problem> {
         match (self.code, self.signal) {
             (Some(code), None) => Ok(Reason::ExitedWith(code)),
-            (None, Some(signal)) if (1..=MAX_SIGNAL).contains(&signal) => Ok(Reason::Killed(signal)),
-            (None, Some(signal)) => Err(Problem::invalid(format!("\"signal\" is {signal}; 1 to {MAX_SIGNAL} is right"))),
+            (None, Some(signal)) if (1..=MAX_SIGNAL).contains(&signal) => {
+                Ok(Reason::Killed(signal))
+            }
+            (None, Some(signal)) => Err(Problem::invalid(format!(
+                "\"signal\" is {signal}; 1 to \
+                {MAX_SIGNAL} is right"
+            ))),
             _ => Err(Problem::invalid("either \"code\" or \"signal\" is right")),
         }
     }
@@ -168,17 +226,29 @@ mod tests {
             "address": "[::1]:8080", "on_conflict": "terminate", "reports_exit": true,
         }))
         .unwrap();
-        assert_eq!((wish.pid, wish.groups.len(), wish.metadata.len()), (Some(7), 2, 2));
+        assert_eq!(
+            (wish.pid, wish.groups.len(), wish.metadata.len()),
+            (Some(7), 2, 2)
+        );
         assert!(wish.is_bound && wish.reports_exit && wish.on_conflict == OnConflict::Terminate);
     }
 
     #[test]
     fn wrong_types_are_400_and_broken_rules_422() {
-        for bad in [json!([]), json!({ "pid": "7" }), json!({ "pid": -1 }), json!({ "metadata": { "n": 3 } }), json!({ "group": [] })] {
+        for bad in [
+            json!([]),
+            json!({ "pid": "7" }),
+            json!({ "pid": -1 }),
+            json!({ "metadata": { "n": 3 } }),
+            json!({ "group": [] }),
+        ] {
             assert_eq!(status(bad.clone()), 400, "{bad}");
         }
-        let many: BTreeMap<String, String> = (0..33).map(|n| (format!("k{n}"), String::new())).collect();
-        let large: BTreeMap<String, String> = (0..5).map(|n| (format!("k{n}"), "x".repeat(1000))).collect();
+        let many: BTreeMap<String, String> =
+            (0..33).map(|n| (format!("k{n}"), String::new())).collect();
+        let large: BTreeMap<String, String> = (0..5)
+            .map(|n| (format!("k{n}"), "x".repeat(1000)))
+            .collect();
         let groups: Vec<String> = (0..65).map(|n| format!("g{n}")).collect();
         for bad in [
             json!({ "lifetime": "for ever" }),
@@ -202,8 +272,17 @@ mod tests {
         let reason = |code, signal| ExitBody { code, signal }.reason();
         assert_eq!(reason(Some(1), None).unwrap(), Reason::ExitedWith(1));
         assert_eq!(reason(None, Some(9)).unwrap(), Reason::Killed(9));
-        for (code, signal) in [(None, None), (Some(1), Some(9)), (None, Some(0)), (None, Some(65))] {
-            assert_eq!(reason(code, signal).unwrap_err().status(), 422, "{code:?} {signal:?}");
+        for (code, signal) in [
+            (None, None),
+            (Some(1), Some(9)),
+            (None, Some(0)),
+            (None, Some(65)),
+        ] {
+            assert_eq!(
+                reason(code, signal).unwrap_err().status(),
+                422,
+                "{code:?} {signal:?}"
+            );
         }
     }
 }

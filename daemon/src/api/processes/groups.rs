@@ -32,14 +32,24 @@ page! {
 pub(crate) async fn groups(State(api): State<Api>, mut query: Query) -> Result<Response, Problem> {
     let page = Page::take(&mut query)?;
     query.end()?;
-    let mut after = page.after_text()?.map(|name| ProcessName::new(name).map_err(|_| bad_cursor())).transpose()?;
+    let mut after = page
+        .after_text()?
+        .map(|name| ProcessName::new(name).map_err(|_| bad_cursor()))
+        .transpose()?;
     let mut writer = PageWriter::new(&page);
     // One at a time: to count a large one takes a moment.
     while let Some((name, members)) = api.service().processes().read(|directory| {
         let name = directory.groups(after.as_ref()).next()?;
         Some((name.clone(), directory.group(name, None).count()))
     }) {
-        if writer.push(&ShownGroup { name: name.as_str(), members }, || name.as_str().as_bytes().to_vec())? == Room::Full {
+        if writer.push(
+            &ShownGroup {
+                name: name.as_str(),
+                members,
+            },
+            || name.as_str().as_bytes().to_vec(),
+        )? == Room::Full
+        {
             break;
         }
         after = Some(name);
@@ -47,25 +57,36 @@ pub(crate) async fn groups(State(api): State<Api>, mut query: Query) -> Result<R
     Ok(writer.respond())
 }
 
-/// The members of a group that are in sight: those of this node first, each part by name. A group that nobody is in has
-/// none.
+/// The members of a group that are in sight: those of this node first, each part by name. A group
+/// that nobody is in has none.
 #[utoipa::path(
     get, path = "/v1/groups/{group}", tag = "processes", operation_id = "group",
     params(
         ("group" = String, Path, description = "The group's name"),
-        ("local" = Option<bool>, Query, description = "`true` for processes of the node that answers only"),
-        ("state" = Option<String>, Query, description = "Some of `up`, `unreachable` and `contested`, with commas between them; \
+        ("local" = Option<bool>, Query, description = "`true` for processes of the node that \
+            answers only"),
+        ("state" = Option<String>, Query, description = "Some of `up`, `unreachable` and \
+            `contested`, with commas between them; \
             `up,contested` without"),
         PageParams,
     ),
     responses((status = 200, description = "A page of processes", body = ProcessPage), PageProblems)
 )]
-pub(crate) async fn members(State(api): State<Api>, GroupPath(group): GroupPath, mut query: Query) -> Result<Response, Problem> {
+pub(crate) async fn members(
+    State(api): State<Api>,
+    GroupPath(group): GroupPath,
+    mut query: Query,
+) -> Result<Response, Problem> {
     let page = Page::take(&mut query)?;
     let is_local_only = query.flag("local")?;
-    let states = take_states(&mut query)?.unwrap_or_else(|| vec![ProcessState::Up, ProcessState::Contested]);
+    let states =
+        take_states(&mut query)?.unwrap_or_else(|| vec![ProcessState::Up, ProcessState::Contested]);
     query.end()?;
-    let position = page.after.as_deref().map(|key| Position::read(key).ok_or_else(bad_cursor)).transpose()?;
+    let position = page
+        .after
+        .as_deref()
+        .map(|key| Position::read(key).ok_or_else(bad_cursor))
+        .transpose()?;
     let mut writer = PageWriter::new(&page);
     for local in [true, false] {
         let after = match &position {
@@ -73,9 +94,22 @@ pub(crate) async fn members(State(api): State<Api>, GroupPath(group): GroupPath,
             Some(Position { local: at, name }) if local == *at => Some(name.clone()),
             Some(_) | None => None,
         };
-        let filter = Filter { group: Some(group.clone()), local: Some(local), states: Some(states.clone()), ..Filter::default() };
-        let key = |name: &ProcessName| Position { local, name: name.clone() }.write();
-        let room = filter.scan(&api, &Source::Group(group.clone()), after, &mut writer, key).await?;
+        let filter = Filter {
+            group: Some(group.clone()),
+            local: Some(local),
+            states: Some(states.clone()),
+            ..Filter::default()
+        };
+        let key = |name: &ProcessName| {
+            Position {
+                local,
+                name: name.clone(),
+            }
+            .write()
+        };
+        let room = filter
+            .scan(&api, &Source::Group(group.clone()), after, &mut writer, key)
+            .await?;
         if is_local_only || room == Room::Full {
             break;
         }
@@ -103,7 +137,10 @@ impl Position {
             Some(name) => (true, name),
             None => (false, text.strip_prefix('r')?),
         };
-        Some(Self { local, name: ProcessName::new(name).ok()? })
+        Some(Self {
+            local,
+            name: ProcessName::new(name).ok()?,
+        })
     }
 }
 
@@ -123,7 +160,17 @@ pub(crate) async fn join(
     query: Query,
 ) -> Result<StatusCode, Problem> {
     let (uid, _) = conn.caller().on_this_host()?;
-    change(&api, query, Command::Group { name, group, join: true, uid }).await
+    change(
+        &api,
+        query,
+        Command::Group {
+            name,
+            group,
+            join: true,
+            uid,
+        },
+    )
+    .await
 }
 
 /// Takes a process of this node out of a group.
@@ -142,7 +189,17 @@ pub(crate) async fn leave(
     query: Query,
 ) -> Result<StatusCode, Problem> {
     let (uid, _) = conn.caller().on_this_host()?;
-    change(&api, query, Command::Group { name, group, join: false, uid }).await
+    change(
+        &api,
+        query,
+        Command::Group {
+            name,
+            group,
+            join: false,
+            uid,
+        },
+    )
+    .await
 }
 
 #[cfg(test)]
@@ -152,7 +209,10 @@ mod tests {
     #[test]
     fn a_position_reads_back() {
         for local in [true, false] {
-            let position = Position { local, name: ProcessName::new("r:1").unwrap() };
+            let position = Position {
+                local,
+                name: ProcessName::new("r:1").unwrap(),
+            };
             assert_eq!(Position::read(&position.write()), Some(position));
         }
         for bad in [&b""[..], b"l", b"x1", b"l\xff", b"ra b"] {

@@ -42,18 +42,34 @@ page! {
     params(("name" = String, Path, description = "The process's name"), TimeoutParams, PageParams),
     responses((status = 200, description = "A page of links", body = LinkPage), LinksProblems)
 )]
-pub(crate) async fn links(State(api): State<Api>, ProcessPath(name): ProcessPath, mut query: Query) -> Result<Response, Problem> {
+pub(crate) async fn links(
+    State(api): State<Api>,
+    ProcessPath(name): ProcessPath,
+    mut query: Query,
+) -> Result<Response, Problem> {
     let (timeout, page) = (take_timeout(&mut query)?, Page::take(&mut query)?);
     query.end()?;
     let after = page.after_text()?;
     let Reply::Links(links) = ask_registry(&api, Command::Links { name }, timeout).await? else {
-        return Err(Problem::internal("links were asked for, and there was another answer"));
+        return Err(Problem::internal(
+            "links were asked for, and there was another answer",
+        ));
     };
-    let mut links: Vec<_> = links.into_iter().map(|link| (link.other.to_string(), link)).collect();
+    let mut links: Vec<_> = links
+        .into_iter()
+        .map(|link| (link.other.to_string(), link))
+        .collect();
     links.sort_by(|(one, _), (other, _)| one.cmp(other));
     let mut writer = PageWriter::new(&page);
-    for (other, link) in links.iter().filter(|(other, _)| after.is_none_or(|after| other.as_str() > after)) {
-        let shown = ShownLink { other, unreachable: link.unreachable, since: Millis(link.since.0) };
+    for (other, link) in links
+        .iter()
+        .filter(|(other, _)| after.is_none_or(|after| other.as_str() > after))
+    {
+        let shown = ShownLink {
+            other,
+            unreachable: link.unreachable,
+            since: Millis(link.since.0),
+        };
         if writer.push(&shown, || other.as_bytes().to_vec())? == Room::Full {
             break;
         }
@@ -61,16 +77,20 @@ pub(crate) async fn links(State(api): State<Api>, ProcessPath(name): ProcessPath
     Ok(writer.respond())
 }
 
-/// Links a process of this node to another one, anywhere: when the other is down for good, this one gets SIGTERM, and
-/// SIGKILL if it still lives after the configured time. At once, if the other is down already.
+/// Links a process of this node to another one, anywhere: when the other is down for good, this one
+/// gets SIGTERM, and SIGKILL if it still lives after the configured time. At once, if the other is
+/// down already.
 ///
-/// A link is bound to registrations, not to names: it ends with this process's registration. Made again, it is replaced.
+/// A link is bound to registrations, not to names: it ends with this process's registration. Made
+/// again, it is replaced.
 #[utoipa::path(
     put, path = "/v1/processes/{name}/links/{other}", tag = "processes", operation_id = "link",
     params(
         ("name" = String, Path, description = "The name of the process that is signalled"),
-        ("other" = String, Path, description = "The name, or the handle with # as %23, of the process whose end it waits for"),
-        ("unreachable" = Option<bool>, Query, description = "Also when the other's node is merely out of sight"), TimeoutParams,
+        ("other" = String, Path, description = "The name, or the handle with # as %23, of the \
+            process whose end it waits for"),
+        ("unreachable" = Option<bool>, Query, description = "Also when the other's node is merely \
+            out of sight"), TimeoutParams,
     ),
     responses((status = 204, description = "They are linked"), OwnProcessProblems)
 )]
@@ -83,7 +103,17 @@ pub(crate) async fn link(
 ) -> Result<StatusCode, Problem> {
     let (uid, _) = conn.caller().on_this_host()?;
     let unreachable = query.flag("unreachable")?;
-    change(&api, query, Command::Link { name, other, unreachable, uid }).await
+    change(
+        &api,
+        query,
+        Command::Link {
+            name,
+            other,
+            unreachable,
+            uid,
+        },
+    )
+    .await
 }
 
 /// Takes the link of a process of this node to another one back.
@@ -91,7 +121,8 @@ pub(crate) async fn link(
     delete, path = "/v1/processes/{name}/links/{other}", tag = "processes", operation_id = "unlink",
     params(
         ("name" = String, Path, description = "The name of the process that is signalled"),
-        ("other" = String, Path, description = "The name, or the handle with # as %23, of the process whose end it waits for"),
+        ("other" = String, Path, description = "The name, or the handle with # as %23, of the \
+            process whose end it waits for"),
         TimeoutParams,
     ),
     responses((status = 204, description = "They are not linked"), OwnProcessProblems)

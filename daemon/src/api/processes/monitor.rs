@@ -27,13 +27,16 @@ use serde_json::{Map, Value};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// What becomes of the processes of a name: a stream of server-sent events, which stays open when they end.
+/// What becomes of the processes of a name: a stream of server-sent events, which stays open when
+/// they end.
 ///
-/// `up`; `down` with a `reason` (`exited code=1`, `killed signal=9`, `exited`, `unregistered`, `left`, or `unknown`; `code`
-/// and `signal` also by themselves), once for each end; `unreachable` and `back` when the node of the process goes out of
-/// sight and returns; `contested` and `lost` when two claim the name (`other` is the other one's handle). The data of each is
-/// `{at, handle, node, …}`. Without a usable `Last-Event-ID` the first event is `snapshot`, `{"items": […], "last": true}` with
-/// the process that has the name, or none. A reader that is 10,000 events behind gets `lagged`, and the stream ends.
+/// `up`; `down` with a `reason` (`exited code=1`, `killed signal=9`, `exited`, `unregistered`,
+/// `left`, or `unknown`; `code` and `signal` also by themselves), once for each end; `unreachable`
+/// and `back` when the node of the process goes out of sight and returns; `contested` and `lost`
+/// when two claim the name (`other` is the other one's handle). The data of each is `{at, handle,
+/// node, …}`. Without a usable `Last-Event-ID` the first event is `snapshot`, `{"items": […],
+/// "last": true}` with the process that has the name, or none. A reader that is 10,000 events
+/// behind gets `lagged`, and the stream ends.
 #[utoipa::path(
     get, path = "/v1/processes/{name}/monitor", tag = "processes", operation_id = "monitor",
     params(
@@ -51,20 +54,39 @@ pub(crate) async fn stream(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let last = sse::last_event_id(&headers);
-    // Whoever has seen an event knows the name: that its process is gone meanwhile is an answer, and no mistake.
+    // Whoever has seen an event knows the name: that its process is gone meanwhile is an answer,
+    // and no mistake.
     let wait = query.flag("wait")? || last.is_some();
     query.end()?;
     let run = api.run_id();
-    let monitor = api.service().processes().monitor(name.clone(), last.and_then(|last| parse_id(&run, last)));
+    let monitor = api
+        .service()
+        .processes()
+        .monitor(name.clone(), last.and_then(|last| parse_id(&run, last)));
     let (first, pending) = match monitor.first {
         First::Snapshot(None, _) if !wait => return Err(no_process(&name)),
-        First::Snapshot(found, last) => {
-            (Some(snapshot(&name, found.as_ref(), api.service().info().id, &event_id(&run, last))?), VecDeque::new())
-        }
+        First::Snapshot(found, last) => (
+            Some(snapshot(
+                &name,
+                found.as_ref(),
+                api.service().info().id,
+                &event_id(&run, last),
+            )?),
+            VecDeque::new(),
+        ),
         First::Missed(missed) => (None, missed.into()),
     };
     let streaming = conn.stream()?;
-    Ok(sse::respond(Follow { run, watcher: monitor.watcher, first, pending, ended: false }, streaming))
+    Ok(sse::respond(
+        Follow {
+            run,
+            watcher: monitor.watcher,
+            first,
+            pending,
+            ended: false,
+        },
+        streaming,
+    ))
 }
 
 /// An event's id: numbers begin anew with each run of the daemon.
@@ -76,12 +98,24 @@ fn parse_id(run: &str, id: &str) -> Option<u64> {
     id.strip_prefix(run)?.strip_prefix('-')?.parse().ok()
 }
 
-fn snapshot(name: &ProcessName, found: Option<&Found>, me: NodeId, id: &str) -> Result<Bytes, Problem> {
-    let mut writer = PageWriter::new(&Page { limit: 1, after: None });
+fn snapshot(
+    name: &ProcessName,
+    found: Option<&Found>,
+    me: NodeId,
+    id: &str,
+) -> Result<Bytes, Problem> {
+    let mut writer = PageWriter::new(&Page {
+        limit: 1,
+        after: None,
+    });
     if let Some(found) = found {
         writer.push(&ShownProcess::holder(name, found, me), Vec::new)?;
     }
-    Ok(Bytes::from(sse::event(Some("snapshot"), Some(id), &writer.finish_snapshot())))
+    Ok(Bytes::from(sse::event(
+        Some("snapshot"),
+        Some(id),
+        &writer.finish_snapshot(),
+    )))
 }
 
 /// An event's data.
@@ -94,7 +128,10 @@ struct ShownTold<'a> {
 
 fn write(run: &str, told: &Told) -> Result<Bytes, Problem> {
     let (what, detail) = process_event(&told.event);
-    let data = ShownTold { at: Millis(told.event.at.0), detail: &detail };
+    let data = ShownTold {
+        at: Millis(told.event.at.0),
+        detail: &detail,
+    };
     sse::json_event(Some(what), Some(&event_id(run, told.number)), &data).map(Bytes::from)
 }
 
@@ -139,7 +176,11 @@ mod tests {
     #[test]
     fn an_event_says_what_happened_to_which_registration() {
         let handle = "web@n1#7.8".parse().unwrap();
-        let event = Event { at: Wall(0), handle, kind: EventKind::Down(crdt::registry::Reason::ExitedWith(3)) };
+        let event = Event {
+            at: Wall(0),
+            handle,
+            kind: EventKind::Down(crdt::registry::Reason::ExitedWith(3)),
+        };
         let written = write("19a", &Told { number: 4, event }).unwrap();
         let text = std::str::from_utf8(&written).unwrap();
         let (head, data) = text.split_once("data: ").unwrap();

@@ -32,8 +32,8 @@ pub(crate) struct ShownProcess<'a> {
     /// Its executable; null where the kernel does not tell.
     #[schema(required = true)]
     exe: Option<&'a str>,
-    /// How the name stands: `up`, `unreachable` (all that have it are out of sight) or `contested` (several reachable ones
-    /// claim it; this one has it, unless the call was about another one).
+    /// How the name stands: `up`, `unreachable` (all that have it are out of sight) or `contested`
+    /// (several reachable ones claim it; this one has it, unless the call was about another one).
     #[schema(pattern = "^(up|unreachable|contested)$")]
     state: &'a str,
     /// Whether it runs on the node that answers.
@@ -49,7 +49,8 @@ pub(crate) struct ShownProcess<'a> {
     /// Where it serves; null if it does not say.
     #[schema(required = true)]
     address: Option<&'a str>,
-    /// The handles of all others that claim the name, also of those out of sight, the earliest claim first.
+    /// The handles of all others that claim the name, also of those out of sight, the earliest
+    /// claim first.
     others: Vec<String>,
 }
 
@@ -60,8 +61,14 @@ impl<'a> ShownProcess<'a> {
     }
 
     /// That registration under the name, if it is there.
-    pub(crate) fn of(name: &'a ProcessName, found: &'a Found, (owner, process): (NodeId, Process), me: NodeId) -> Option<Self> {
-        let holder = all(found).find(|holder| holder.owner == owner && holder.process == process)?;
+    pub(crate) fn of(
+        name: &'a ProcessName,
+        found: &'a Found,
+        (owner, process): (NodeId, Process),
+        me: NodeId,
+    ) -> Option<Self> {
+        let holder =
+            all(found).find(|holder| holder.owner == owner && holder.process == process)?;
         Some(Self::new(name, found, holder, me))
     }
 
@@ -81,7 +88,10 @@ impl<'a> ShownProcess<'a> {
             groups: &entry.groups,
             metadata: &entry.metadata,
             address: entry.address.as_deref(),
-            others: all(found).filter(|other| *other != holder).map(|other| other.handle(name).to_string()).collect(),
+            others: all(found)
+                .filter(|other| *other != holder)
+                .map(|other| other.handle(name).to_string())
+                .collect(),
         }
     }
 }

@@ -14,7 +14,8 @@ pub(crate) struct Doctor {
 /// `muster debug`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Debug {
-    /// Write one file with status, metrics, configuration, doctor's findings, the last decisions and the log; no secrets
+    /// Write one file with status, metrics, configuration, doctor's findings, the last decisions
+    /// and the log; no secrets
     Bundle(Bundle),
 }
 

@@ -14,7 +14,8 @@ pub(crate) enum Pki {
     },
     /// Make a new authority of the same cluster, before the old one expires
     ///
-    /// ca.pem then holds both. Bring it to all nodes and reload them; only then renew their certificates.
+    /// ca.pem then holds both. Bring it to all nodes and reload them; only then renew their
+    /// certificates.
     Rotate {
         /// Where the certificate authority is
         #[arg(long, value_name = "DIR", default_value = "ca")]

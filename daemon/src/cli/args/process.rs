@@ -52,7 +52,8 @@ pub(crate) struct Described {
 
 fn fact(text: &str) -> Result<(String, String), String> {
     let fact = text.split_once('=').filter(|(key, _)| !key.is_empty());
-    fact.map(|(key, value)| (key.to_owned(), value.to_owned())).ok_or_else(|| "it must be KEY=VALUE, such as port=8080".to_owned())
+    fact.map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .ok_or_else(|| "it must be KEY=VALUE, such as port=8080".to_owned())
 }
 
 /// What becomes of a process that loses its name.
@@ -86,7 +87,8 @@ pub(crate) struct Run {
     pub(crate) process: String,
     #[command(flatten)]
     pub(crate) described: Described,
-    /// Start it again when it fails: on-failure, or on-failure:5/1m for at most 5 times within a minute
+    /// Start it again when it fails: on-failure, or on-failure:5/1m for at most 5 times within a
+    /// minute
     #[arg(long, value_name = "on-failure[:N/TIME]", value_parser = Restart::parse)]
     pub(crate) restart: Option<Restart>,
     /// End it when this process has ended (a name or a handle)
@@ -98,8 +100,10 @@ pub(crate) struct Run {
 }
 
 const RUN_HELP: &str = "\
-The command starts only once it is registered, and has the terminal. SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1 and SIGUSR2 are \
-passed on to it. SIGTERM, SIGINT and SIGQUIT, and a SIGHUP that the command ends by, also end the restarts.
+The command starts only once it is registered, and has the terminal. SIGTERM, SIGINT, SIGHUP, \
+    SIGQUIT, SIGUSR1 and SIGUSR2 are \
+passed on to it. SIGTERM, SIGINT and SIGQUIT, and a SIGHUP that the command ends by, also end the \
+    restarts.
 
 Exit codes: the command's own; 128+n when signal n ended it; 126 it cannot be executed, 127 it cannot be found. When it was not \
 run: 4 another process has the name, 2 wrong usage, 125 anything else, such as no daemon.";
@@ -181,24 +185,55 @@ mod tests {
 
     #[test]
     fn what_follows_the_dashes_is_the_commands() {
-        let args = run(&["web", "--group", "a", "--group", "b", "--meta", "port=80=x", "--", "serve", "--json", "--node", "x"]).unwrap();
+        let args = run(&[
+            "web",
+            "--group",
+            "a",
+            "--group",
+            "b",
+            "--meta",
+            "port=80=x",
+            "--",
+            "serve",
+            "--json",
+            "--node",
+            "x",
+        ])
+        .unwrap();
         assert_eq!(args.command, ["serve", "--json", "--node", "x"]);
-        assert_eq!((args.described.groups.len(), &args.described.metadata), (2, &vec![("port".to_owned(), "80=x".to_owned())]));
-        for bad in [&["web"][..], &["web", "serve"], &["web", "--"], &["--", "serve"], &["web", "--meta", "x", "--", "serve"]] {
+        assert_eq!(
+            (args.described.groups.len(), &args.described.metadata),
+            (2, &vec![("port".to_owned(), "80=x".to_owned())])
+        );
+        for bad in [
+            &["web"][..],
+            &["web", "serve"],
+            &["web", "--"],
+            &["--", "serve"],
+            &["web", "--meta", "x", "--", "serve"],
+        ] {
             assert!(run(bad).is_none(), "{bad:?}");
         }
     }
 
     #[test]
     fn the_node_to_ask_and_the_node_of_a_process_are_two() {
-        let cli = Cli::try_parse_from(["muster", "--node", "node1", "ps", "--on", "node2"]).unwrap();
+        let cli =
+            Cli::try_parse_from(["muster", "--node", "node1", "ps", "--on", "node2"]).unwrap();
         assert_eq!(cli.global.node.as_deref(), Some("node1"));
         assert!(matches!(cli.command, Command::Ps(ps) if ps.on.as_deref() == Some("node2")));
     }
 
     #[test]
     fn a_pid_is_a_number_above_zero() {
-        let register = |pid| Cli::try_parse_from(["muster", "register", "web", "--pid", pid]).is_ok();
-        assert!(register("1") && !register("0") && !register("-1") && !register("x") && !register("4294967296"));
+        let register =
+            |pid| Cli::try_parse_from(["muster", "register", "web", "--pid", pid]).is_ok();
+        assert!(
+            register("1")
+                && !register("0")
+                && !register("-1")
+                && !register("x")
+                && !register("4294967296")
+        );
     }
 }

@@ -1,9 +1,10 @@
 //! A command that is forked now and executed later.
 //!
-//! A process keeps its pid and its start time when it executes another program. `muster run` therefore starts this program
-//! once more, registers that process, and then has it execute the command. The two speak over a socket in the abstract
-//! name space, since standard input and output belong to the command: one byte means go; the end of the connection, which
-//! comes with the execution, means done; four bytes mean that it failed, and why (`errno`).
+//! A process keeps its pid and its start time when it executes another program. `muster run`
+//! therefore starts this program once more, registers that process, and then has it execute the
+//! command. The two speak over a socket in the abstract name space, since standard input and output
+//! belong to the command: one byte means go; the end of the connection, which comes with the
+//! execution, means done; four bytes mean that it failed, and why (`errno`).
 
 use super::OWN_FAILURE;
 use crate::cli::failure::Failure;
@@ -47,12 +48,26 @@ pub(super) enum Executed {
 impl Held {
     /// Makes the process. It inherits the terminal.
     pub(super) async fn fork(command: &[OsString]) -> Result<Self, Failure> {
-        let name: String = crate::shell::random::<16>()?.iter().map(|byte| format!("{byte:02x}")).collect();
+        let name: String = crate::shell::random::<16>()?
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         let listener = std::os::unix::net::UnixListener::bind_addr(&address(&name)?)?;
         listener.set_nonblocking(true)?;
         let listener = UnixListener::from_std(listener)?;
-        let mut child = Command::new("/proc/self/exe").arg0("muster").arg(WORD).arg(&name).args(command).spawn()?;
-        let gone = || Failure::Failed("the process that was to become the command has ended".to_owned());
+        let mut child = Command::new("/proc/self/exe")
+            .arg0("muster")
+            .arg(WORD)
+            .arg(&name)
+            .args(command)
+            .spawn()?;
+        let gone = || {
+            Failure::Failed(
+                "the process that was to become the command has \
+            ended"
+                    .to_owned(),
+            )
+        };
         let pid = child.id().ok_or_else(gone)?;
         tokio::select! {
             line = called_by(&listener, pid) => Ok(Self { child, pid, line: line? }),
@@ -71,7 +86,10 @@ impl Held {
         self.line.write_all(b"!").await?;
         let mut answer = [0; 4];
         match tokio::time::timeout(PATIENCE, self.line.read_exact(&mut answer)).await {
-            Ok(Ok(_)) => Ok(Executed::Refused(self.child, io::Error::from_raw_os_error(i32::from_ne_bytes(answer)))),
+            Ok(Ok(_)) => Ok(Executed::Refused(
+                self.child,
+                io::Error::from_raw_os_error(i32::from_ne_bytes(answer)),
+            )),
             // A command on a slow disk may take its time.
             Ok(Err(_)) | Err(_) => Ok(Executed::Running(self.child)),
         }
@@ -86,7 +104,12 @@ fn address(name: &str) -> io::Result<SocketAddr> {
 async fn called_by(listener: &UnixListener, pid: u32) -> io::Result<UnixStream> {
     loop {
         let (line, _) = listener.accept().await?;
-        if line.peer_cred()?.pid().and_then(|peer| u32::try_from(peer).ok()) == Some(pid) {
+        if line
+            .peer_cred()?
+            .pid()
+            .and_then(|peer| u32::try_from(peer).ok())
+            == Some(pid)
+        {
             return Ok(line);
         }
     }
@@ -97,10 +120,16 @@ pub(crate) fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let mut args = args.into_iter();
     let mut called = || {
         let name = args.next()?;
-        Some((Line::connect_addr(&address(&name.to_string_lossy()).ok()?).ok()?, args.next()?))
+        Some((
+            Line::connect_addr(&address(&name.to_string_lossy()).ok()?).ok()?,
+            args.next()?,
+        ))
     };
     let Some((mut line, program)) = called() else {
-        let _ = writeln!(io::stderr(), "muster: {WORD} is for muster run, and of no use by itself");
+        let _ = writeln!(
+            io::stderr(),
+            "muster: {WORD} is for muster run, and of no use by itself"
+        );
         return ExitCode::from(OWN_FAILURE);
     };
     // No word before the end: the command is not to be run, or nobody is left to say so.
@@ -109,5 +138,9 @@ pub(crate) fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
     let error = std::process::Command::new(program).args(args).exec();
     let _ = line.write_all(&error.raw_os_error().unwrap_or(0).to_ne_bytes());
-    ExitCode::from(if error.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { NOT_EXECUTABLE })
+    ExitCode::from(if error.kind() == io::ErrorKind::NotFound {
+        NOT_FOUND
+    } else {
+        NOT_EXECUTABLE
+    })
 }

@@ -29,15 +29,24 @@ pub(super) struct Arrived {
 
 impl Arrived {
     fn of(origin: &Origin) -> Self {
-        Self { signal: origin.signal, from_terminal: origin.cause == Cause::Kernel }
+        Self {
+            signal: origin.signal,
+            from_terminal: origin.cause == Cause::Kernel,
+        }
     }
 
-    /// Sends it to the child. What the terminal sends goes to all processes of its foreground group: a child that is
-    /// still in ours has it already, and would take a second Ctrl-C for impatience.
+    /// Sends it to the child. What the terminal sends goes to all processes of its foreground
+    /// group: a child that is still in ours has it already, and would take a second Ctrl-C for
+    /// impatience.
     pub(super) fn pass_to(self, child: &Child) {
         // The child was not waited for yet, so that its pid is still its own.
-        let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
-        let (Some(pid), Some(signal)) = (pid, Signal::from_named_raw(self.signal)) else { return };
+        let pid = child
+            .id()
+            .and_then(|pid| i32::try_from(pid).ok())
+            .and_then(Pid::from_raw);
+        let (Some(pid), Some(signal)) = (pid, Signal::from_named_raw(self.signal)) else {
+            return;
+        };
         if !(self.from_terminal && getpgid(Some(pid)) == Ok(getpgrp())) {
             // It may have ended by itself a moment ago.
             let _ = kill_process(pid, signal);
@@ -49,7 +58,8 @@ impl Arrived {
         matches!(self.signal, SIGTERM | SIGINT | SIGQUIT)
     }
 
-    /// Whether it is SIGHUP: the end of the terminal, or a wish to have the configuration read again.
+    /// Whether it is SIGHUP: the end of the terminal, or a wish to have the configuration read
+    /// again.
     pub(super) fn hangs_up(self) -> bool {
         self.signal == HANGUP
     }
@@ -67,20 +77,24 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    /// From now on they do not end this process. Those that it was told to ignore (as by `nohup`) stay ignored, by the
-    /// command too.
+    /// From now on they do not end this process. Those that it was told to ignore (as by `nohup`)
+    /// stay ignored, by the command too.
     pub(super) fn listen() -> io::Result<Self> {
         let ignored = ignored(&std::fs::read_to_string("/proc/self/status")?);
-        let mut signals = SignalsInfo::<WithOrigin>::new(PASSED.iter().filter(|signal| !is_in(ignored, **signal)))?;
+        let mut signals = SignalsInfo::<WithOrigin>::new(
+            PASSED.iter().filter(|signal| !is_in(ignored, **signal)),
+        )?;
         let (sender, arriving) = mpsc::channel(WAITING);
         // Who sent a signal is told by this iterator only, which blocks.
-        std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
-            for origin in &mut signals {
-                if sender.blocking_send(Arrived::of(&origin)).is_err() {
-                    break;
+        std::thread::Builder::new()
+            .name("signals".to_owned())
+            .spawn(move || {
+                for origin in &mut signals {
+                    if sender.blocking_send(Arrived::of(&origin)).is_err() {
+                        break;
+                    }
                 }
-            }
-        })?;
+            })?;
         Ok(Self { arriving })
     }
 
@@ -92,7 +106,8 @@ impl Signals {
         }
     }
 
-    /// The next one by which a program without handlers ends, while there is no command to pass it to.
+    /// The next one by which a program without handlers ends, while there is no command to pass it
+    /// to.
     pub(super) async fn end(&mut self) -> Arrived {
         loop {
             let arrived = self.next().await;
@@ -111,7 +126,8 @@ impl Signals {
 /// The mask of ignored signals in the text of `/proc/PID/status`.
 fn ignored(status: &str) -> u64 {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .unwrap_or(0)
 }
 
 fn is_in(mask: u64, signal: i32) -> bool {
@@ -127,15 +143,29 @@ mod tests {
 
     #[test]
     fn ignored_signals_are_read_from_their_mask() {
-        let mask = ignored("Name:\tmuster\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000001001\nSigCgt:\tff\n");
-        assert!(is_in(mask, SIGHUP) && is_in(mask, 13) && !is_in(mask, SIGINT) && !is_in(mask, SIGTERM) && !is_in(mask, 0));
+        let mask = ignored(
+            "Name:\tmuster\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000001001\nSigCgt:\tff\n",
+        );
+        assert!(
+            is_in(mask, SIGHUP)
+                && is_in(mask, 13)
+                && !is_in(mask, SIGINT)
+                && !is_in(mask, SIGTERM)
+                && !is_in(mask, 0)
+        );
         assert_eq!(ignored("nothing"), 0);
     }
 
     #[test]
     fn signals_end_with_their_code() {
-        let arrived = |signal| Arrived { signal, from_terminal: false };
-        assert_eq!((arrived(SIGTERM).exit_code(), arrived(SIGINT).exit_code()), (143, 130));
+        let arrived = |signal| Arrived {
+            signal,
+            from_terminal: false,
+        };
+        assert_eq!(
+            (arrived(SIGTERM).exit_code(), arrived(SIGINT).exit_code()),
+            (143, 130)
+        );
         assert!(arrived(SIGQUIT).ends() && !arrived(SIGUSR1).ends() && !arrived(SIGHUP).ends());
     }
 }

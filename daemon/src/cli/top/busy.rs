@@ -1,4 +1,5 @@
-//! What happens most often: operations, lists, processes. What is kept is bounded, whatever the node holds.
+//! What happens most often: operations, lists, processes. What is kept is bounded, whatever the
+//! node holds.
 
 use super::feed::OWN;
 use serde_json::Value;
@@ -35,22 +36,38 @@ pub(super) struct Busy {
 impl Busy {
     /// Takes the numbers of a moment: rates are those since the moment before.
     pub(super) fn measure(&mut self, at: Instant, metrics: &str, processes: &[Value]) {
-        let since = self.last.replace(at).map(|last| at.duration_since(last).as_secs_f64()).filter(|seconds| *seconds > 0.0);
+        let since = self
+            .last
+            .replace(at)
+            .map(|last| at.duration_since(last).as_secs_f64())
+            .filter(|seconds| *seconds > 0.0);
         let (requests, times) = (requests(metrics), times(processes));
         if let Some(seconds) = since {
             self.operations = rates(requests.iter().map(|(name, now)| {
-                let own = if OWN.contains(&name.as_str()) { 1.0 } else { 0.0 };
+                let own = if OWN.contains(&name.as_str()) {
+                    1.0
+                } else {
+                    0.0
+                };
                 let before = self.requests.get(name).copied().unwrap_or(0.0);
-                Rate { name: name.clone(), value: (now - before - own).max(0.0) / seconds }
+                Rate {
+                    name: name.clone(),
+                    value: (now - before - own).max(0.0) / seconds,
+                }
             }));
             let shares = processes.iter().filter_map(|process| {
                 let pid = process.get("pid")?.as_u64()?;
                 let spent = times.get(&pid)?.checked_sub(*self.times.get(&pid)?)?;
                 let name = process.get("name")?.as_str()?.to_owned();
-                Some(Rate { name, value: spent.as_secs_f64() / seconds * 100.0 })
+                Some(Rate {
+                    name,
+                    value: spent.as_secs_f64() / seconds * 100.0,
+                })
             });
             self.processes = rates(shares.collect::<Vec<_>>());
-            self.counts.values_mut().for_each(|count| *count *= DECAY.powf(seconds));
+            self.counts
+                .values_mut()
+                .for_each(|count| *count *= DECAY.powf(seconds));
             self.counts.retain(|_, count| *count > QUIET);
         }
         (self.requests, self.times) = (requests, times);
@@ -59,7 +76,11 @@ impl Busy {
     /// A list was changed.
     pub(super) fn changed(&mut self, list: &str) {
         if !self.counts.contains_key(list) && self.counts.len() >= MAX_LISTS {
-            let quietest = self.counts.iter().min_by(|a, b| a.1.total_cmp(b.1)).map(|(name, _)| name.clone());
+            let quietest = self
+                .counts
+                .iter()
+                .min_by(|a, b| a.1.total_cmp(b.1))
+                .map(|(name, _)| name.clone());
             quietest.and_then(|name| self.counts.remove(&name));
         }
         *self.counts.entry(list.to_owned()).or_default() += 1.0;
@@ -68,23 +89,37 @@ impl Busy {
     /// The lists that change most often, in changes a second.
     pub(super) fn lists(&self) -> Vec<Rate> {
         // A steady rate r sums up to r / (1 - DECAY).
-        rates(self.counts.iter().map(|(name, count)| Rate { name: name.clone(), value: count * (1.0 - DECAY) }))
+        rates(self.counts.iter().map(|(name, count)| Rate {
+            name: name.clone(),
+            value: count * (1.0 - DECAY),
+        }))
     }
 }
 
 /// Those that are not zero, the highest first.
 fn rates(all: impl IntoIterator<Item = Rate>) -> Vec<Rate> {
     let mut rates: Vec<Rate> = all.into_iter().filter(|rate| rate.value >= 0.05).collect();
-    rates.sort_by(|a, b| b.value.total_cmp(&a.value).then_with(|| a.name.cmp(&b.name)));
+    rates.sort_by(|a, b| {
+        b.value
+            .total_cmp(&a.value)
+            .then_with(|| a.name.cmp(&b.name))
+    });
     rates
 }
 
 /// The requests of each operation, all statuses together.
 fn requests(metrics: &str) -> BTreeMap<String, f64> {
     let mut sums = BTreeMap::new();
-    for line in metrics.lines().filter_map(|line| line.strip_prefix(REQUESTS)) {
-        let Some((labels, value)) = line.split_once("} ") else { continue };
-        let operation = labels.split(',').find_map(|label| label.strip_prefix("operation=\"")?.strip_suffix('"'));
+    for line in metrics
+        .lines()
+        .filter_map(|line| line.strip_prefix(REQUESTS))
+    {
+        let Some((labels, value)) = line.split_once("} ") else {
+            continue;
+        };
+        let operation = labels
+            .split(',')
+            .find_map(|label| label.strip_prefix("operation=\"")?.strip_suffix('"'));
         if let (Some(operation), Ok(value)) = (operation, value.trim().parse::<f64>()) {
             *sums.entry(operation.to_owned()).or_insert(0.0) += value;
         }
@@ -94,9 +129,12 @@ fn requests(metrics: &str) -> BTreeMap<String, f64> {
 
 /// The processor time of each process so far, where the kernel lets this user know.
 fn times(processes: &[Value]) -> BTreeMap<u64, Duration> {
-    let pids = processes.iter().filter_map(|process| process.get("pid")?.as_u64());
+    let pids = processes
+        .iter()
+        .filter_map(|process| process.get("pid")?.as_u64());
     let stat = |pid: u64| std::fs::read_to_string(format!("/proc/{pid}/stat")).ok();
-    pids.filter_map(|pid| Some((pid, crate::metrics::cpu(&stat(pid)?)?))).collect()
+    pids.filter_map(|pid| Some((pid, crate::metrics::cpu(&stat(pid)?)?)))
+        .collect()
 }
 
 #[cfg(test)]
@@ -108,14 +146,22 @@ mod tests {
     fn requests_are_summed_over_their_statuses_without_ones_own() {
         let text = |adds: u32, polls: u32| {
             format!(
-                "# TYPE x counter\nmuster_api_requests_total{{operation=\"add\",status=\"2xx\"}} {adds}\nmuster_api_requests_total{{operation=\"add\",status=\"4xx\"}} 10\nmuster_api_requests_total{{operation=\"status\",status=\"2xx\"}} {polls}\n"
+                "# TYPE x counter\nmuster_api_requests_total{{operation=\"add\",status=\"2xx\"}} \
+                    {adds}\nmuster_api_requests_total{{operation=\"add\",status=\"4xx\"}} \
+                    10\nmuster_api_requests_total{{operation=\"status\",status=\"2xx\"}} {polls}\n"
             )
         };
         let (mut busy, start) = (Busy::default(), Instant::now());
         busy.measure(start, &text(5, 1), &[]);
         assert_eq!(busy.operations, []);
         busy.measure(start + Duration::from_secs(2), &text(25, 2), &[]);
-        assert_eq!(busy.operations, [Rate { name: "add".to_owned(), value: 10.0 }]);
+        assert_eq!(
+            busy.operations,
+            [Rate {
+                name: "add".to_owned(),
+                value: 10.0
+            }]
+        );
     }
 
     #[test]
@@ -126,7 +172,10 @@ mod tests {
             busy.changed(&format!("list {number}"));
         }
         assert_eq!(busy.counts.len(), MAX_LISTS);
-        assert_eq!(busy.lists().first().map(|rate| rate.name.as_str()), Some("groceries"));
+        assert_eq!(
+            busy.lists().first().map(|rate| rate.name.as_str()),
+            Some("groceries")
+        );
         let start = Instant::now();
         busy.measure(start, "", &[]);
         busy.measure(start + Duration::from_secs(300), "", &[]);
@@ -135,7 +184,10 @@ mod tests {
 
     #[test]
     fn the_time_of_a_process_is_read() {
-        let processes = [json!({ "name": "me", "pid": std::process::id() }), json!({ "name": "gone", "pid": 4_294_967_295u64 })];
+        let processes = [
+            json!({ "name": "me", "pid": std::process::id() }),
+            json!({ "name": "gone", "pid": 4_294_967_295u64 }),
+        ];
         assert_eq!(times(&processes).len(), 1);
     }
 }

@@ -35,7 +35,11 @@ impl Theme {
     }
 
     fn of(self, colour: Color, without: Modifier) -> Style {
-        if self.colour { Style::new().fg(colour) } else { Style::new().add_modifier(without) }
+        if self.colour {
+            Style::new().fg(colour)
+        } else {
+            Style::new().add_modifier(without)
+        }
     }
 
     fn good(self) -> Style {
@@ -47,7 +51,11 @@ impl Theme {
     }
 
     fn bad(self) -> Style {
-        if self.colour { Style::new().fg(Color::Red).add_modifier(Modifier::BOLD) } else { Style::new().add_modifier(Modifier::BOLD) }
+        if self.colour {
+            Style::new().fg(Color::Red).add_modifier(Modifier::BOLD)
+        } else {
+            Style::new().add_modifier(Modifier::BOLD)
+        }
     }
 
     fn dim() -> Style {
@@ -67,13 +75,22 @@ impl Theme {
 pub(super) fn draw(frame: &mut Frame<'_>, state: &State, theme: Theme) {
     let area = frame.area();
     if area.width < SMALLEST.0 || area.height < SMALLEST.1 {
-        let words = format!("{}x{} is too small: {}x{} at least (q quits)", area.width, area.height, SMALLEST.0, SMALLEST.1);
-        return frame.render_widget(Paragraph::new(words).wrap(ratatui::widgets::Wrap { trim: true }), area);
+        let words = format!(
+            "{}x{} is too small: {}x{} at least (q \
+            quits)",
+            area.width, area.height, SMALLEST.0, SMALLEST.1
+        );
+        return frame.render_widget(
+            Paragraph::new(words).wrap(ratatui::widgets::Wrap { trim: true }),
+            area,
+        );
     }
     let (attention, lagging) = (attention(state, theme), lagging(state, theme));
     let (members, busy) = (members(state, theme), busy(state));
     let around = 4 + height(&attention) + height(&lagging) + EVENTS_HEIGHT;
-    let middle = height(&members).max(height(&busy)).min(area.height.saturating_sub(around).max(2));
+    let middle = height(&members)
+        .max(height(&busy))
+        .min(area.height.saturating_sub(around).max(2));
     let rows = [
         Constraint::Length(1),
         Constraint::Length(2),
@@ -87,8 +104,13 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State, theme: Theme) {
     frame.render_widget(Paragraph::new(bar(state, area.width)), title);
     frame.render_widget(Paragraph::new(summary_lines(state, theme)), summary);
     frame.render_widget(Paragraph::new(attention), attend);
-    let [left, right] = Layout::horizontal([Constraint::Fill(3), Constraint::Fill(2)]).spacing(2).areas(middle);
-    frame.render_widget(Paragraph::new(cut(members, left.height, "members", state.members.len())), left);
+    let [left, right] = Layout::horizontal([Constraint::Fill(3), Constraint::Fill(2)])
+        .spacing(2)
+        .areas(middle);
+    frame.render_widget(
+        Paragraph::new(cut(members, left.height, "members", state.members.len())),
+        left,
+    );
     frame.render_widget(Paragraph::new(busy), right);
     frame.render_widget(Paragraph::new(lagging), lag);
     frame.render_widget(Paragraph::new(events_lines(state, theme, events)), events);
@@ -105,15 +127,24 @@ fn cut(mut lines: Vec<Line<'static>>, room: u16, what: &str, all: usize) -> Vec<
     if lines.len() > room && room > 1 {
         lines.truncate(room - 1);
         let shown = lines.len().saturating_sub(1);
-        lines.push(Line::styled(format!("… {} more: muster {what}", all.saturating_sub(shown)), Theme::dim()));
+        lines.push(Line::styled(
+            format!("… {} more: muster {what}", all.saturating_sub(shown)),
+            Theme::dim(),
+        ));
     }
     lines
 }
 
 fn bar(state: &State, width: u16) -> Line<'static> {
-    let (name, version) = (text(&state.status, "/node/name"), text(&state.status, "/node/version"));
+    let (name, version) = (
+        text(&state.status, "/node/name"),
+        text(&state.status, "/node/version"),
+    );
     let left = format!(" muster top   {name} ({version})");
-    let right = format!("{} ", local_time(&Timestamp::now().to_string(), &state.zone));
+    let right = format!(
+        "{} ",
+        local_time(&Timestamp::now().to_string(), &state.zone)
+    );
     let gap = usize::from(width).saturating_sub(left.chars().count() + right.chars().count());
     Line::styled(format!("{left}{}{right}", " ".repeat(gap)), Theme::bar())
 }
@@ -121,21 +152,46 @@ fn bar(state: &State, width: u16) -> Line<'static> {
 fn summary_lines(state: &State, theme: Theme) -> Vec<Line<'static>> {
     if let Some(gone) = &state.gone {
         let since = local_time(&gone.since.to_string(), &state.zone);
-        let first = Line::styled(format!("The daemon does not answer since {since}: {}", gone.why), theme.bad());
-        return vec![first, Line::styled("What is shown is from before; it is asked again every second.", Theme::dim())];
+        let first = Line::styled(
+            format!(
+                "The daemon does not answer since {since}: \
+            {}",
+                gone.why
+            ),
+            theme.bad(),
+        );
+        return vec![
+            first,
+            Line::styled(
+                "What is shown is from before; it is asked again every \
+            second.",
+                Theme::dim(),
+            ),
+        ];
     }
     let status = &state.status;
     let verdict = text(status, "/partition/verdict");
-    let reach = format!("{verdict}: {} of {} members", number(status, "/partition/reachable"), number(status, "/partition/expected"));
+    let reach = format!(
+        "{verdict}: {} of {} members",
+        number(status, "/partition/reachable"),
+        number(status, "/partition/expected")
+    );
     let up = ago(&text(status, "/node/started_at"));
     let known = number(status, "/lists/known");
     let lists = match number(status, "/lists/differing") {
         0 => format!("lists {known}, in step"),
         differing => format!("lists {known}, {differing} not in step"),
     };
-    let style = if verdict == "whole" { theme.good() } else { theme.bad() };
+    let style = if verdict == "whole" {
+        theme.good()
+    } else {
+        theme.bad()
+    };
     vec![
-        Line::from(vec![Span::styled(reach, style), Span::raw(format!("   up {up}   {lists}"))]),
+        Line::from(vec![
+            Span::styled(reach, style),
+            Span::raw(format!("   up {up}   {lists}")),
+        ]),
         Line::raw(format!(
             "{}   processes {} here, {} names",
             disk(status),
@@ -147,11 +203,17 @@ fn summary_lines(state: &State, theme: Theme) -> Vec<Line<'static>> {
 
 /// How long ago that was.
 fn ago(at: &str) -> String {
-    at.parse::<Timestamp>().map_or_else(|_| String::new(), |at| in_words((Timestamp::now().as_second() - at.as_second()).max(0)))
+    at.parse::<Timestamp>().map_or_else(
+        |_| String::new(),
+        |at| in_words((Timestamp::now().as_second() - at.as_second()).max(0)),
+    )
 }
 
 fn disk(status: &Value) -> String {
-    let (free, size) = (number(status, "/store/free_bytes"), number(status, "/store/size_bytes"));
+    let (free, size) = (
+        number(status, "/store/free_bytes"),
+        number(status, "/store/size_bytes"),
+    );
     let percent = free.saturating_mul(100).checked_div(size).unwrap_or(0);
     let sync = status.pointer("/store/sync_p99_ms").and_then(Value::as_f64);
     let sync = sync.map_or_else(|| "none yet".to_owned(), |most| format!("{most:.1} ms"));
@@ -161,19 +223,32 @@ fn disk(status: &Value) -> String {
 fn attention(state: &State, theme: Theme) -> Vec<Line<'static>> {
     let all = items(&state.status, "/attention");
     let told = all.iter().take(MAX_ATTENTION).map(|finding| {
-        let style = if text(finding, "/severity") == "critical" { theme.bad() } else { theme.warning() };
+        let style = if text(finding, "/severity") == "critical" {
+            theme.bad()
+        } else {
+            theme.warning()
+        };
         let (severity, what) = (text(finding, "/severity"), text(finding, "/what"));
-        Line::from(vec![Span::styled(format!("{severity}: {what}"), style), Span::styled("  → muster status", Theme::dim())])
+        Line::from(vec![
+            Span::styled(format!("{severity}: {what}"), style),
+            Span::styled("  → muster status", Theme::dim()),
+        ])
     });
     let mut lines: Vec<Line<'static>> = told.collect();
     if all.len() > MAX_ATTENTION {
-        lines.push(Line::styled(format!("… {} more: muster status", all.len() - MAX_ATTENTION), Theme::dim()));
+        lines.push(Line::styled(
+            format!("… {} more: muster status", all.len() - MAX_ATTENTION),
+            Theme::dim(),
+        ));
     }
     lines
 }
 
 fn members(state: &State, theme: Theme) -> Vec<Line<'static>> {
-    let heading = Line::styled(format!("{:<16} {:<10} {:>8}  {}", "MEMBER", "STATE", "RTT", "FOR"), Theme::heading());
+    let heading = Line::styled(
+        format!("{:<16} {:<10} {:>8}  {}", "MEMBER", "STATE", "RTT", "FOR"),
+        Theme::heading(),
+    );
     let mut members: Vec<&Value> = state.members.iter().collect();
     // Those in trouble come first: a large cluster does not fit.
     members.sort_by_key(|member| text(member, "/state") == "alive");
@@ -192,17 +267,51 @@ fn members(state: &State, theme: Theme) -> Vec<Line<'static>> {
         };
         let since = ago(&text(member, "/since"));
         let name = Span::raw(format!("{:<16} ", shortened(&text(member, "/name"), 16)));
-        Line::from(vec![name, Span::styled(format!("{state_of:<10} "), style), Span::raw(format!("{rtt:>8}  {since}"))])
+        Line::from(vec![
+            name,
+            Span::styled(format!("{state_of:<10} "), style),
+            Span::raw(format!("{rtt:>8}  {since}")),
+        ])
     });
     std::iter::once(heading).chain(lines).collect()
 }
 
 fn busy(state: &State) -> Vec<Line<'static>> {
-    let line = |rate: &Rate, unit: &str| Line::raw(format!("{:<14} {:>7.1} {unit}", shortened(&printable(&rate.name), 14), rate.value));
-    let mut lines = vec![Line::styled(format!("{:<14} {:>7}", "BUSIEST", "RATE"), Theme::heading())];
-    lines.extend(state.busy.operations.iter().take(MAX_BUSY).map(|rate| line(rate, "calls/s")));
-    lines.extend(state.busy.lists().iter().take(MAX_BUSY).map(|rate| line(rate, "edits/s")));
-    lines.extend(state.busy.processes.iter().take(MAX_BUSY).map(|rate| line(rate, "% cpu")));
+    let line = |rate: &Rate, unit: &str| {
+        Line::raw(format!(
+            "{:<14} {:>7.1} {unit}",
+            shortened(&printable(&rate.name), 14),
+            rate.value
+        ))
+    };
+    let mut lines = vec![Line::styled(
+        format!("{:<14} {:>7}", "BUSIEST", "RATE"),
+        Theme::heading(),
+    )];
+    lines.extend(
+        state
+            .busy
+            .operations
+            .iter()
+            .take(MAX_BUSY)
+            .map(|rate| line(rate, "calls/s")),
+    );
+    lines.extend(
+        state
+            .busy
+            .lists()
+            .iter()
+            .take(MAX_BUSY)
+            .map(|rate| line(rate, "edits/s")),
+    );
+    lines.extend(
+        state
+            .busy
+            .processes
+            .iter()
+            .take(MAX_BUSY)
+            .map(|rate| line(rate, "% cpu")),
+    );
     if lines.len() == 1 {
         lines.push(Line::styled("nothing now", Theme::dim()));
     }
@@ -212,7 +321,10 @@ fn busy(state: &State) -> Vec<Line<'static>> {
 fn lagging(state: &State, theme: Theme) -> Vec<Line<'static>> {
     let all = items(&state.status, "/lists/lagging");
     let lines = all.iter().take(MAX_LAGGING).map(|list| {
-        let name = list.get("name").and_then(Value::as_str).map_or_else(|| "(not here yet)".to_owned(), printable);
+        let name = list
+            .get("name")
+            .and_then(Value::as_str)
+            .map_or_else(|| "(not here yet)".to_owned(), printable);
         let seconds = list.get("lag_ms").and_then(Value::as_f64).unwrap_or(0.0) / 1000.0;
         Line::from(vec![
             Span::raw(format!("{:<30} ", shortened(&name, 30))),
@@ -220,7 +332,12 @@ fn lagging(state: &State, theme: Theme) -> Vec<Line<'static>> {
             Span::raw(format!("  from {}", text(list, "/member"))),
         ])
     });
-    let heading = (!all.is_empty()).then(|| Line::styled(format!("{:<30} {:>9}", "LIST OUT OF STEP", "LAG"), Theme::heading()));
+    let heading = (!all.is_empty()).then(|| {
+        Line::styled(
+            format!("{:<30} {:>9}", "LIST OUT OF STEP", "LAG"),
+            Theme::heading(),
+        )
+    });
     heading.into_iter().chain(lines).collect()
 }
 
@@ -228,11 +345,26 @@ fn events_lines(state: &State, theme: Theme, area: Rect) -> Vec<Line<'static>> {
     let mut lines = vec![Line::styled("EVENTS", Theme::heading())];
     let room = usize::from(area.height.saturating_sub(1));
     let last = state.events.len().saturating_sub(state.back);
-    let shown = state.events.iter().take(last).skip(last.saturating_sub(room));
+    let shown = state
+        .events
+        .iter()
+        .take(last)
+        .skip(last.saturating_sub(room));
     lines.extend(shown.map(|event| {
-        let style = if event.is_bad { theme.bad() } else { Style::new() };
-        let times = if event.times > 1 { format!(" ({} times)", event.times) } else { String::new() };
-        let (at, words) = (Span::styled(format!("{} ", event.time), Theme::dim()), Span::styled(event.words.clone(), style));
+        let style = if event.is_bad {
+            theme.bad()
+        } else {
+            Style::new()
+        };
+        let times = if event.times > 1 {
+            format!(" ({} times)", event.times)
+        } else {
+            String::new()
+        };
+        let (at, words) = (
+            Span::styled(format!("{} ", event.time), Theme::dim()),
+            Span::styled(event.words.clone(), style),
+        );
         Line::from(vec![at, words, Span::styled(times, Theme::dim())])
     }));
     if state.events.is_empty() {
@@ -242,10 +374,20 @@ fn events_lines(state: &State, theme: Theme, area: Rect) -> Vec<Line<'static>> {
 }
 
 fn footer(state: &State) -> Line<'static> {
-    let hold = if state.hold { "go on (held now)" } else { "hold" };
-    let mut words = format!(" q quit   space {hold}   ↑ ↓ PgUp PgDn older and newer events   End newest");
+    let hold = if state.hold {
+        "go on (held now)"
+    } else {
+        "hold"
+    };
+    let mut words = format!(
+        " q quit   space {hold}   ↑ ↓ PgUp PgDn older and newer events   End \
+        newest"
+    );
     if state.back > 0 {
-        words = format!(" q quit   space {hold}   {} newer events below   ↓ PgDn End", state.back);
+        words = format!(
+            " q quit   space {hold}   {} newer events below   ↓ PgDn End",
+            state.back
+        );
     }
     Line::styled(words, Theme::bar())
 }
@@ -255,15 +397,26 @@ fn shortened(text: &str, width: usize) -> String {
     if text.chars().count() <= width {
         return text.to_owned();
     }
-    text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
+    text.chars()
+        .take(width.saturating_sub(1))
+        .chain(['…'])
+        .collect()
 }
 
 fn items<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
-    value.pointer(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    value
+        .pointer(pointer)
+        .and_then(Value::as_array)
+        .map_or(&[], Vec::as_slice)
 }
 
 fn text(value: &Value, pointer: &str) -> String {
-    printable(value.pointer(pointer).and_then(Value::as_str).unwrap_or_default())
+    printable(
+        value
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or_default(),
+    )
 }
 
 fn number(value: &Value, pointer: &str) -> u64 {

@@ -10,7 +10,8 @@ const EVERY: Duration = Duration::from_secs(1);
 /// How many local processes are looked at.
 const MAX_PROCESSES: &str = "1000";
 
-/// The operations that [`poll`] and the stream of events use, as the metrics name them: they are not the node's load.
+/// The operations that [`poll`] and the stream of events use, as the metrics name them: they are
+/// not the node's load.
 pub(super) const OWN: [&str; 5] = ["status", "members", "processes", "metrics", "events"];
 
 /// What was asked at one time.
@@ -40,11 +41,23 @@ pub(super) enum Update {
 pub(super) async fn poll(client: &Client) -> Result<Polled, ClientError> {
     let status = client.get(&ApiPath::new(&["status"])).await?.body;
     let members = client.items(&ApiPath::new(&["members"])).await?;
-    let local = ApiPath::new(&["processes"]).query("local", "true").query("limit", MAX_PROCESSES);
+    let local = ApiPath::new(&["processes"])
+        .query("local", "true")
+        .query("limit", MAX_PROCESSES);
     let mut page = client.get(&local).await?.body;
-    let processes = page.get_mut("items").and_then(Value::as_array_mut).map(std::mem::take).unwrap_or_default();
+    let processes = page
+        .get_mut("items")
+        .and_then(Value::as_array_mut)
+        .map(std::mem::take)
+        .unwrap_or_default();
     let metrics = client.text(&ApiPath::outside("metrics")).await?;
-    Ok(Polled { at: Instant::now(), status, members, processes, metrics })
+    Ok(Polled {
+        at: Instant::now(),
+        status,
+        members,
+        processes,
+        metrics,
+    })
 }
 
 /// Asks again and again, until nobody wants to know.
@@ -73,11 +86,19 @@ pub(super) async fn events(client: Client, updates: Sender<Update>) {
     }
 }
 
-async fn stream(client: &Client, updates: &Sender<Update>, last: &mut Option<String>) -> Result<(), ClientError> {
-    let mut stream = client.stream(&ApiPath::new(&["events"]), last.as_deref()).await?;
+async fn stream(
+    client: &Client,
+    updates: &Sender<Update>,
+    last: &mut Option<String>,
+) -> Result<(), ClientError> {
+    let mut stream = client
+        .stream(&ApiPath::new(&["events"]), last.as_deref())
+        .await?;
     while let Some(event) = stream.next().await? {
         last.clone_from(&event.id);
-        let Some(update) = happened(&event) else { continue };
+        let Some(update) = happened(&event) else {
+            continue;
+        };
         if updates.send(update).await.is_err() {
             return Ok(());
         }

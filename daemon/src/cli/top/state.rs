@@ -108,10 +108,15 @@ impl State {
     }
 
     fn polled(&mut self, polled: Polled) {
-        self.busy.measure(polled.at, &polled.metrics, &polled.processes);
+        self.busy
+            .measure(polled.at, &polled.metrics, &polled.processes);
         (self.status, self.members) = (polled.status, polled.members);
         if self.gone.take().is_some() {
-            self.note(Timestamp::now(), "the daemon answers again".to_owned(), false);
+            self.note(
+                Timestamp::now(),
+                "the daemon answers again".to_owned(),
+                false,
+            );
         }
     }
 
@@ -134,7 +139,10 @@ impl State {
         }
         let is_bad = match text("kind") {
             "partition" => text("type") != "healed",
-            "member" | "process" => matches!(text("type"), "down" | "suspect" | "unreachable" | "contested" | "lost"),
+            "member" | "process" => matches!(
+                text("type"),
+                "down" | "suspect" | "unreachable" | "contested" | "lost"
+            ),
             _ => false,
         };
         let (time, words) = (local_time(text("at"), &self.zone), describe(event));
@@ -142,13 +150,23 @@ impl State {
         let same = |line: &&mut Line| text("kind") == "list" && line.words == words;
         match self.events.iter_mut().rev().take(MERGED).find(same) {
             Some(line) => (line.time, line.times) = (time, line.times + 1),
-            None => self.push(Line { time, words, times: 1, is_bad }),
+            None => self.push(Line {
+                time,
+                words,
+                times: 1,
+                is_bad,
+            }),
         }
     }
 
     fn note(&mut self, at: Timestamp, words: String, is_bad: bool) {
         let time = local_time(&at.to_string(), &self.zone);
-        self.push(Line { time, words, times: 1, is_bad });
+        self.push(Line {
+            time,
+            words,
+            times: 1,
+            is_bad,
+        });
     }
 
     fn push(&mut self, line: Line) {
@@ -165,13 +183,18 @@ impl State {
 
 fn reason(error: &ClientError) -> String {
     match error {
-        ClientError::Unreachable { source, .. } if source.kind() == ErrorKind::NotFound => "its socket is gone".to_owned(),
-        ClientError::Unreachable { source, .. } if source.kind() == ErrorKind::ConnectionRefused => {
+        ClientError::Unreachable { source, .. } if source.kind() == ErrorKind::NotFound => {
+            "its socket is gone".to_owned()
+        }
+        ClientError::Unreachable { source, .. }
+            if source.kind() == ErrorKind::ConnectionRefused =>
+        {
             "nobody listens on its socket".to_owned()
         }
         ClientError::Unreachable { source, .. } => printable(&source.to_string()),
-        ClientError::Timeout(_) | ClientError::Broken(_) | ClientError::Answer(_) | ClientError::Problem(_) => {
-            printable(&error.to_string())
-        }
+        ClientError::Timeout(_)
+        | ClientError::Broken(_)
+        | ClientError::Answer(_)
+        | ClientError::Problem(_) => printable(&error.to_string()),
     }
 }

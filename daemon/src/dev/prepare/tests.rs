@@ -3,7 +3,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 fn plan(dir: &Path, nodes: Option<u16>) -> Plan {
-    Plan { dir: dir.to_path_buf(), nodes, fresh: false }
+    Plan {
+        dir: dir.to_path_buf(),
+        nodes,
+        fresh: false,
+    }
 }
 
 async fn refused(plan: &Plan) -> u8 {
@@ -19,13 +23,27 @@ async fn a_new_directory_is_private_and_complete() {
     assert_eq!(dir.metadata().unwrap().permissions().mode() & 0o777, 0o700);
     let node = prepared.layout.node("node2");
     assert!(node.tls().join("node.key").exists() && prepared.layout.ca().join("ca.pem").exists());
-    let args = ["musterd".into(), "--config".into(), node.config().into_os_string()];
-    let Ok(crate::config::Start::Run(config)) = crate::config::Source::of_process(args).load() else {
+    let args = [
+        "musterd".into(),
+        "--config".into(),
+        node.config().into_os_string(),
+    ];
+    let Ok(crate::config::Start::Run(config)) = crate::config::Source::of_process(args).load()
+    else {
         panic!("its configuration is refused")
     };
-    assert_eq!((config.quic.listen, config.http.listen), (prepared.mark.nodes[1].address(), Some(prepared.mark.nodes[1].address())));
+    assert_eq!(
+        (config.quic.listen, config.http.listen),
+        (
+            prepared.mark.nodes[1].address(),
+            Some(prepared.mark.nodes[1].address())
+        )
+    );
     assert_eq!((config.quic.seeds.len(), config.http.open), (2, true));
-    assert_eq!((config.api.socket, config.data_dir), (node.socket(), node.data()));
+    assert_eq!(
+        (config.api.socket, config.data_dir),
+        (node.socket(), node.data())
+    );
 }
 
 #[tokio::test]
@@ -33,13 +51,20 @@ async fn a_second_start_finds_everything_as_it_was() {
     let parent = tempfile::tempdir().unwrap();
     let dir = parent.path().join("dev");
     let first = prepare(&plan(&dir, Some(2))).await.unwrap();
-    assert_eq!(refused(&plan(&dir, None)).await, 4, "while the first one runs");
+    assert_eq!(
+        refused(&plan(&dir, None)).await,
+        4,
+        "while the first one runs"
+    );
     let key = std::fs::read(first.layout.node("node1").tls().join("node.key")).unwrap();
     let mark = first.mark.clone();
     drop(first);
     let second = prepare(&plan(&dir, None)).await.unwrap();
     assert_eq!(second.mark, mark);
-    assert_eq!(std::fs::read(second.layout.node("node1").tls().join("node.key")).unwrap(), key);
+    assert_eq!(
+        std::fs::read(second.layout.node("node1").tls().join("node.key")).unwrap(),
+        key
+    );
 }
 
 #[tokio::test]
@@ -50,10 +75,18 @@ async fn nodes_can_be_added_and_not_taken_away() {
     let after = prepare(&plan(&dir, Some(4))).await.unwrap();
     assert_eq!(after.mark.nodes[..2], before.nodes[..]);
     let seeds = std::fs::read_to_string(after.layout.node("node1").config()).unwrap();
-    assert!(seeds.contains(&after.mark.nodes[3].address().to_string()), "{seeds}");
+    assert!(
+        seeds.contains(&after.mark.nodes[3].address().to_string()),
+        "{seeds}"
+    );
     drop(after);
     assert_eq!(refused(&plan(&dir, Some(3))).await, 4);
-    let anew = prepare(&Plan { fresh: true, ..plan(&dir, Some(1)) }).await.unwrap();
+    let anew = prepare(&Plan {
+        fresh: true,
+        ..plan(&dir, Some(1))
+    })
+    .await
+    .unwrap();
     assert_eq!(anew.mark.names(), ["node1"]);
     assert!(!anew.layout.node("node2").dir().exists());
 }
@@ -62,7 +95,14 @@ async fn nodes_can_be_added_and_not_taken_away() {
 async fn a_directory_of_others_is_left_alone() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("thesis.txt"), "x").unwrap();
-    assert_eq!(refused(&Plan { fresh: true, ..plan(dir.path(), None) }).await, 2);
+    assert_eq!(
+        refused(&Plan {
+            fresh: true,
+            ..plan(dir.path(), None)
+        })
+        .await,
+        2
+    );
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
 }
 

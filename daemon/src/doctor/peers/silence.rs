@@ -5,7 +5,8 @@ use node::inquiry::Sight;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// A node dials those whom it misses each second or so: attempts that are older were made before something changed.
+/// A node dials those whom it misses each second or so: attempts that are older were made before
+/// something changed.
 const RECENT: Duration = Duration::from_secs(60);
 
 /// What can be known of it.
@@ -23,38 +24,101 @@ impl Silence {
     pub(super) fn judge(&self, name: &str, theirs: SocketAddr, own: SocketAddr) -> Finding {
         let (check, port) = ("udp out", theirs.port());
         if self.is_connected {
-            let what =
-                "it has reached this node, but a new connection from here gets no answer: a firewall lets packets pass only when it begins";
-            return Finding::warning(check, name, what, format!("allow UDP to {theirs} (out here, in at {name})"));
+            let what = "it has reached this node, but a new connection from here gets no answer: a \
+                    firewall lets packets pass only when it begins";
+            return Finding::warning(
+                check,
+                name,
+                what,
+                format!(
+                    "allow UDP to {theirs} (out here, \
+                in at {name})"
+                ),
+            );
         }
         if self.knocked.is_some_and(|ago| ago < RECENT) {
-            let what = "it reaches this node, but this node does not reach it: its packets arrive here, the answers do not arrive there";
-            return Finding::critical(check, name, what, format!("allow UDP from {} to {theirs} (out here, in at {name})", own.ip()));
-        }
-        if let Some((helper, ..)) = self.told.iter().find(|(_, _, of_us)| of_us.is_some_and(hears_us)) {
-            let what = format!(
-                "this node reaches it, but it does not reach this node: packets from here arrive there ({helper} asked it), its answers do not arrive here"
+            let what = "it reaches this node, but this node does not reach it: its packets arrive \
+                here, the answers do not arrive there";
+            return Finding::critical(
+                check,
+                name,
+                what,
+                format!(
+                    "allow UDP from {} to {theirs} \
+                (out here, in at {name})",
+                    own.ip()
+                ),
             );
-            return Finding::critical("udp in", name, what, format!("allow UDP from {theirs} to {own} (out at {name}, in here)"));
         }
-        if let Some((helper, sight, _)) = self.told.iter().find(|(_, sight, _)| sight.is_reachable) {
-            let rtt = sight.rtt_us.map_or_else(String::new, |us| format!(" in {:.1} ms", us as f64 / 1e3));
-            let what = format!("no packet passes between this node and it, in neither direction; {helper} reaches it{rtt}");
-            return Finding::critical(check, name, what, format!("look for a firewall or a missing route between this host and {theirs}"));
+        if let Some((helper, ..)) = self
+            .told
+            .iter()
+            .find(|(_, _, of_us)| of_us.is_some_and(hears_us))
+        {
+            let what = format!(
+                "this node reaches it, but it does not reach this node: packets from here arrive \
+                    there ({helper} asked it), its answers do not arrive here"
+            );
+            return Finding::critical(
+                "udp in",
+                name,
+                what,
+                format!(
+                    "allow UDP from {theirs} to \
+                {own} (out at {name}, in here)"
+                ),
+            );
         }
-        let remedy =
-            format!("see whether its host is up, musterd runs there and UDP {port} is open; if it is gone for good: muster forget {name}");
+        if let Some((helper, sight, _)) = self.told.iter().find(|(_, sight, _)| sight.is_reachable)
+        {
+            let rtt = sight
+                .rtt_us
+                .map_or_else(String::new, |us| format!(" in {:.1} ms", us as f64 / 1e3));
+            let what = format!(
+                "no packet passes between this node and it, in neither direction; \
+                {helper} reaches it{rtt}"
+            );
+            return Finding::critical(
+                check,
+                name,
+                what,
+                format!(
+                    "look for a firewall or a missing \
+                route between this host and {theirs}"
+                ),
+            );
+        }
+        let remedy = format!(
+            "see whether its host is up, musterd runs there and UDP {port} is open; if it \
+                is gone for good: muster forget {name}"
+        );
         if self.told.is_empty() {
-            return Finding::critical(check, name, "it does not answer, and no other member can be asked about it", remedy);
+            return Finding::critical(
+                check,
+                name,
+                "it does not answer, and no other member can be \
+                asked about it",
+                remedy,
+            );
         }
-        let asked: Vec<&str> = self.told.iter().map(|(helper, ..)| helper.as_str()).collect();
-        let what = format!("it does not answer, and {} does not reach it either: it is down, or cut off from all", asked.join(" and "));
+        let asked: Vec<&str> = self
+            .told
+            .iter()
+            .map(|(helper, ..)| helper.as_str())
+            .collect();
+        let what = format!(
+            "it does not answer, and {} does not reach it either: it is down, or \
+            cut off from all",
+            asked.join(" and ")
+        );
         Finding::critical(check, name, what, remedy)
     }
 }
 
 fn hears_us(sight: Sight) -> bool {
-    sight.knocked_ms.is_some_and(|ago| Duration::from_millis(ago) < RECENT)
+    sight
+        .knocked_ms
+        .is_some_and(|ago| Duration::from_millis(ago) < RECENT)
 }
 
 #[cfg(test)]
@@ -62,32 +126,82 @@ mod tests {
     use super::*;
 
     fn judged(silence: &Silence) -> Finding {
-        silence.judge("n2", ([10, 0, 0, 2], 6878).into(), ([10, 0, 0, 1], 6878).into())
+        silence.judge(
+            "n2",
+            ([10, 0, 0, 2], 6878).into(),
+            ([10, 0, 0, 1], 6878).into(),
+        )
     }
 
     fn told(is_reachable: bool, of_us: Option<Sight>) -> Vec<(String, Sight, Option<Sight>)> {
-        vec![("n3".to_owned(), Sight { is_reachable, rtt_us: Some(400), knocked_ms: None }, of_us)]
+        vec![(
+            "n3".to_owned(),
+            Sight {
+                is_reachable,
+                rtt_us: Some(400),
+                knocked_ms: None,
+            },
+            of_us,
+        )]
     }
 
     #[test]
     fn a_cut_in_one_direction_is_told_from_one_in_the_other() {
-        let theirs_arrive = judged(&Silence { knocked: Some(Duration::from_secs(1)), told: told(true, None), ..Silence::default() });
-        assert!(theirs_arrive.what.starts_with("it reaches this node, but this node does not reach it"), "{theirs_arrive:?}");
-        let of_us = Sight { knocked_ms: Some(900), ..Sight::default() };
-        let ours_arrive = judged(&Silence { told: told(true, Some(of_us)), ..Silence::default() });
-        assert!(ours_arrive.what.starts_with("this node reaches it, but it does not reach this node"), "{ours_arrive:?}");
-        let old = Silence { knocked: Some(2 * RECENT), told: told(true, Some(Sight::default())), ..Silence::default() };
-        assert!(judged(&old).what.ends_with("n3 reaches it in 0.4 ms"), "{:?}", judged(&old));
+        let theirs_arrive = judged(&Silence {
+            knocked: Some(Duration::from_secs(1)),
+            told: told(true, None),
+            ..Silence::default()
+        });
+        assert!(
+            theirs_arrive.what.starts_with(
+                "it reaches this node, but this node does not \
+            reach it"
+            ),
+            "{theirs_arrive:?}"
+        );
+        let of_us = Sight {
+            knocked_ms: Some(900),
+            ..Sight::default()
+        };
+        let ours_arrive = judged(&Silence {
+            told: told(true, Some(of_us)),
+            ..Silence::default()
+        });
+        assert!(
+            ours_arrive.what.starts_with(
+                "this node reaches it, but it does not reach this \
+            node"
+            ),
+            "{ours_arrive:?}"
+        );
+        let old = Silence {
+            knocked: Some(2 * RECENT),
+            told: told(true, Some(Sight::default())),
+            ..Silence::default()
+        };
+        assert!(
+            judged(&old).what.ends_with("n3 reaches it in 0.4 ms"),
+            "{:?}",
+            judged(&old)
+        );
     }
 
     #[test]
     fn a_member_that_nobody_reaches_is_down() {
-        let down = judged(&Silence { told: told(false, None), ..Silence::default() });
+        let down = judged(&Silence {
+            told: told(false, None),
+            ..Silence::default()
+        });
         assert!(
-            down.what.contains("n3 does not reach it either") && down.remedy.is_some_and(|r| r.contains("muster forget n2")),
+            down.what.contains("n3 does not reach it either")
+                && down.remedy.is_some_and(|r| r.contains("muster forget n2")),
             "{}",
             down.what
         );
-        assert!(judged(&Silence::default()).what.contains("no other member can be asked"));
+        assert!(
+            judged(&Silence::default())
+                .what
+                .contains("no other member can be asked")
+        );
     }
 }

@@ -49,11 +49,20 @@ impl Requests {
         id: RequestId,
         addresses: Vec<String>,
     ) {
-        let room = if self.0.len() < MAX_REQUESTS { MAX_ADDRESSES } else { 0 };
+        let room = if self.0.len() < MAX_REQUESTS {
+            MAX_ADDRESSES
+        } else {
+            0
+        };
         let mut items = Vec::new();
         for (i, address) in addresses.into_iter().enumerate() {
             let progress = if i >= room {
-                Progress::Done(JoinResult::Unreachable, "not tried: too many addresses at once".to_owned())
+                Progress::Done(
+                    JoinResult::Unreachable,
+                    "not tried: too many addresses at \
+                    once"
+                        .to_owned(),
+                )
             } else if let Some(name) = bearer(viewer, roster, &address) {
                 Progress::Done(JoinResult::Already, name)
             } else {
@@ -66,19 +75,35 @@ impl Requests {
     }
 
     /// An attempt was answered by a node.
-    pub(in crate::cluster) fn connected(&mut self, viewer: &Viewer, dial: DialId, conn: ConnId, peer: &Peer) {
+    pub(in crate::cluster) fn connected(
+        &mut self,
+        viewer: &Viewer,
+        dial: DialId,
+        conn: ConnId,
+        peer: &Peer,
+    ) {
         let before = viewer.state(peer.id).is_some_and(MemberState::is_reachable);
-        self.update(dial, || Progress::Answered { conn, peer: peer.clone(), before });
+        self.update(dial, || Progress::Answered {
+            conn,
+            peer: peer.clone(),
+            before,
+        });
     }
 
     /// An attempt reached this node.
     pub(in crate::cluster) fn dialled_itself(&mut self, dial: DialId) {
-        self.update(dial, || Progress::Done(JoinResult::Already, "this is the node itself".to_owned()));
+        self.update(dial, || {
+            Progress::Done(JoinResult::Already, "this is the node itself".to_owned())
+        });
     }
 
     /// An attempt failed.
     pub(in crate::cluster) fn failed(&mut self, dial: DialId, refused: bool, reason: &str) {
-        let result = if refused { JoinResult::Refused } else { JoinResult::Unreachable };
+        let result = if refused {
+            JoinResult::Refused
+        } else {
+            JoinResult::Unreachable
+        };
         self.update(dial, || Progress::Done(result, reason.to_owned()));
     }
 
@@ -86,7 +111,8 @@ impl Requests {
     pub(in crate::cluster) fn closed(&mut self, closed: ConnId) {
         for item in self.0.values_mut().flatten() {
             if matches!(&item.progress, Progress::Answered { conn, .. } if *conn == closed) {
-                item.progress = Progress::Done(JoinResult::Refused, "the connection was closed".to_owned());
+                item.progress =
+                    Progress::Done(JoinResult::Refused, "the connection was closed".to_owned());
             }
         }
     }
@@ -103,35 +129,71 @@ impl Requests {
     pub(in crate::cluster) fn expire(&mut self, id: RequestId) {
         for item in self.0.get_mut(&id).into_iter().flatten() {
             if !matches!(item.progress, Progress::Done(..)) {
-                item.progress = Progress::Done(JoinResult::Unreachable, format!("no answer for {} s", DEADLINE.as_secs()));
+                item.progress = Progress::Done(
+                    JoinResult::Unreachable,
+                    format!("no answer for {} s", DEADLINE.as_secs()),
+                );
             }
         }
     }
 
     /// Answers the requests of which each address has an outcome.
     pub(in crate::cluster) fn settle(&mut self, edge: &mut Edge, viewer: &Viewer) {
-        self.0.values_mut().flatten().for_each(|item| item.look(viewer));
-        let is_done = |items: &Vec<Item>| items.iter().all(|item| matches!(item.progress, Progress::Done(..)));
-        let done: Vec<RequestId> = self.0.iter().filter(|(_, items)| is_done(items)).map(|(id, _)| *id).collect();
+        self.0
+            .values_mut()
+            .flatten()
+            .for_each(|item| item.look(viewer));
+        let is_done = |items: &Vec<Item>| {
+            items
+                .iter()
+                .all(|item| matches!(item.progress, Progress::Done(..)))
+        };
+        let done: Vec<RequestId> = self
+            .0
+            .iter()
+            .filter(|(_, items)| is_done(items))
+            .map(|(id, _)| *id)
+            .collect();
         for id in done {
-            let outcomes = self.0.remove(&id).unwrap_or_default().into_iter().filter_map(Item::outcome).collect();
-            edge.put(Output::Reply { id, result: Ok(Reply::Joined(outcomes)) });
+            let outcomes = self
+                .0
+                .remove(&id)
+                .unwrap_or_default()
+                .into_iter()
+                .filter_map(Item::outcome)
+                .collect();
+            edge.put(Output::Reply {
+                id,
+                result: Ok(Reply::Joined(outcomes)),
+            });
         }
     }
 }
 
 impl Item {
     fn look(&mut self, viewer: &Viewer) {
-        let Progress::Answered { peer, before, .. } = &self.progress else { return };
+        let Progress::Answered { peer, before, .. } = &self.progress else {
+            return;
+        };
         if viewer.state(peer.id).is_some_and(MemberState::is_reachable) {
-            let result = if *before { JoinResult::Already } else { JoinResult::Joined };
+            let result = if *before {
+                JoinResult::Already
+            } else {
+                JoinResult::Joined
+            };
             self.progress = Progress::Done(result, peer.name.to_string());
         }
     }
 
     fn outcome(self) -> Option<JoinOutcome> {
-        let Progress::Done(result, detail) = self.progress else { return None };
-        Some(JoinOutcome { address: self.address, result, detail })
+        let Progress::Done(result, detail) = self.progress else {
+            return None;
+        };
+        Some(JoinOutcome {
+            address: self.address,
+            result,
+            detail,
+        })
     }
 }
 
@@ -139,6 +201,9 @@ impl Item {
 fn bearer(viewer: &Viewer, roster: &Replica, address: &str) -> Option<String> {
     let address: SocketAddr = address.parse().ok()?;
     let is_reachable = |node| viewer.state(node).is_some_and(MemberState::is_reachable);
-    let found = roster.roster().members().find(|(node, entry)| entry.profile.address == address && is_reachable(*node));
+    let found = roster
+        .roster()
+        .members()
+        .find(|(node, entry)| entry.profile.address == address && is_reachable(*node));
     found.map(|(_, entry)| entry.profile.name.to_string())
 }

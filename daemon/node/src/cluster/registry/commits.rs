@@ -1,4 +1,5 @@
-//! What clients asked, from the disk to the log: judged, kept, and only then carried out and answered.
+//! What clients asked, from the disk to the log: judged, kept, and only then carried out and
+//! answered.
 
 use super::draft::Draft;
 use super::ledger::{Act, Step};
@@ -11,17 +12,30 @@ use crdt::registry::{Process, Reason, Shift, State};
 use std::sync::Arc;
 
 impl Registry {
-    pub(in crate::cluster) fn kept(&mut self, edge: &mut Edge, id: WriteId, result: Result<(), WriteError>) {
-        let Some(steps) = self.ledger.landed(edge, id, result.is_ok()) else { return };
+    pub(in crate::cluster) fn kept(
+        &mut self,
+        edge: &mut Edge,
+        id: WriteId,
+        result: Result<(), WriteError>,
+    ) {
+        let Some(steps) = self.ledger.landed(edge, id, result.is_ok()) else {
+            return;
+        };
         match result {
             Ok(()) => {
                 if self.ledger.recovered() {
-                    self.own.iter().for_each(|(name, _)| self.ledger.mark(RowKey::Entry(name.clone())));
-                    self.links.iter().for_each(|(name, other)| self.ledger.mark(RowKey::Link(name.clone(), other.clone())));
+                    self.own
+                        .iter()
+                        .for_each(|(name, _)| self.ledger.mark(RowKey::Entry(name.clone())));
+                    self.links.iter().for_each(|(name, other)| {
+                        self.ledger.mark(RowKey::Link(name.clone(), other.clone()))
+                    });
                 }
                 self.commit(edge, steps);
             }
-            Err(error) => steps.into_iter().for_each(|step| self.reply(edge, step.request, Err(Refusal::Write(error)))),
+            Err(error) => steps
+                .into_iter()
+                .for_each(|step| self.reply(edge, step.request, Err(Refusal::Write(error)))),
         }
     }
 
@@ -31,7 +45,10 @@ impl Registry {
             let due = self.ledger.due();
             self.make_way(edge, &due);
             let mut draft = Draft::new(self, edge.now.wall);
-            let steps: Vec<Step> = due.into_iter().map(|(request, command)| draft.step(request, command)).collect();
+            let steps: Vec<Step> = due
+                .into_iter()
+                .map(|(request, command)| draft.step(request, command))
+                .collect();
             let (clock, rows) = (draft.clock, draft.rows);
             self.clock = clock;
             let (own, links) = (&self.own, &self.links);
@@ -50,10 +67,19 @@ impl Registry {
     /// Carries out what is kept now, then answers.
     fn commit(&mut self, edge: &mut Edge, steps: Vec<Step>) {
         let mut replies = Vec::new();
-        for Step { request, reply, act } in steps {
+        for Step {
+            request,
+            reply,
+            act,
+        } in steps
+        {
             let reply = match act {
                 Act::Nothing => reply,
-                Act::Put { name, registered, fresh } => self.put(edge, name, registered, fresh).and(reply),
+                Act::Put {
+                    name,
+                    registered,
+                    fresh,
+                } => self.put(edge, name, registered, fresh).and(reply),
                 Act::Link { name, other, link } => {
                     self.link(edge, name, other, link);
                     reply
@@ -71,10 +97,18 @@ impl Registry {
             };
             replies.push((request, reply));
         }
-        replies.into_iter().for_each(|(request, reply)| self.reply(edge, request, reply));
+        replies
+            .into_iter()
+            .for_each(|(request, reply)| self.reply(edge, request, reply));
     }
 
-    fn put(&mut self, edge: &mut Edge, name: ProcessName, mut registered: Registered, fresh: bool) -> Result<(), Refusal> {
+    fn put(
+        &mut self,
+        edge: &mut Edge,
+        name: ProcessName,
+        mut registered: Registered,
+        fresh: bool,
+    ) -> Result<(), Refusal> {
         if fresh && let Err(refusal) = self.is_free_elsewhere(&name) {
             self.ledger.mark(RowKey::Entry(name));
             return Err(refusal);
@@ -85,7 +119,11 @@ impl Registry {
             // It has ended while this was written.
             None => return Ok(()),
         }
-        let (process, entry, life) = (registered.process, Arc::clone(&registered.entry), registered.life);
+        let (process, entry, life) = (
+            registered.process,
+            Arc::clone(&registered.entry),
+            registered.life,
+        );
         self.watch(edge, process);
         self.own.insert(name.clone(), registered);
         self.say(edge, name.clone(), process, State::Live(entry));
@@ -94,10 +132,30 @@ impl Registry {
     }
 
     /// Writes this node's log.
-    pub(super) fn say(&mut self, edge: &mut Edge, name: ProcessName, process: Process, state: State) {
-        let before = self.logs.get(self.me).and_then(|log| log.get(&name, process)).and_then(State::entry).cloned();
+    pub(super) fn say(
+        &mut self,
+        edge: &mut Edge,
+        name: ProcessName,
+        process: Process,
+        state: State,
+    ) {
+        let before = self
+            .logs
+            .get(self.me)
+            .and_then(|log| log.get(&name, process))
+            .and_then(State::entry)
+            .cloned();
         self.logs.put(self.me, name.clone(), process, state.clone());
-        self.names.shift(edge, self.me, Shift { name, process, before, after: state });
+        self.names.shift(
+            edge,
+            self.me,
+            Shift {
+                name,
+                process,
+                before,
+                after: state,
+            },
+        );
         self.changed = true;
     }
 

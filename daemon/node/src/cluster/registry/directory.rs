@@ -37,7 +37,12 @@ pub struct Holder {
 impl Holder {
     /// Its handle under the name that it holds.
     pub fn handle(&self, name: &ProcessName) -> Handle {
-        Handle { name: name.clone(), node: self.node.clone(), pid: self.process.pid, start: self.process.start }
+        Handle {
+            name: name.clone(),
+            node: self.node.clone(),
+            pid: self.process.pid,
+            start: self.process.start,
+        }
     }
 }
 
@@ -46,13 +51,15 @@ impl Holder {
 pub struct Found {
     /// How the name stands.
     pub state: ProcessState,
-    /// Who has it: the reachable one with the earliest claim, or, with none reachable, the earliest of all.
+    /// Who has it: the reachable one with the earliest claim, or, with none reachable, the earliest
+    /// of all.
     pub holder: Holder,
     /// All others, by claim.
     pub others: Vec<Holder>,
 }
 
-/// A replica of the directory. Equal changes in equal order give equal replicas; reading costs a few map lookups.
+/// A replica of the directory. Equal changes in equal order give equal replicas; reading costs a
+/// few map lookups.
 #[derive(Clone, Debug, Default)]
 pub struct Directory {
     names: BTreeMap<ProcessName, BTreeMap<(NodeId, Process), Arc<Entry>>>,
@@ -65,8 +72,17 @@ impl Directory {
     /// Takes a change over.
     pub fn apply(&mut self, change: &Change) {
         match change {
-            Change::Node { owner, name, reachable } => drop(self.nodes.insert(*owner, (name.clone(), *reachable))),
-            Change::Holder { name, owner, process, entry } => {
+            Change::Node {
+                owner,
+                name,
+                reachable,
+            } => drop(self.nodes.insert(*owner, (name.clone(), *reachable))),
+            Change::Holder {
+                name,
+                owner,
+                process,
+                entry,
+            } => {
                 let holders = self.names.entry(name.clone()).or_default();
                 let before = match entry {
                     Some(entry) => holders.insert((*owner, *process), Arc::clone(entry)),
@@ -82,10 +98,17 @@ impl Directory {
 
     fn regroup(&mut self, name: &ProcessName, before: Option<&Entry>, after: Option<&Entry>) {
         for group in after.iter().flat_map(|entry| &entry.groups) {
-            *self.groups.entry(group.clone()).or_default().entry(name.clone()).or_default() += 1;
+            *self
+                .groups
+                .entry(group.clone())
+                .or_default()
+                .entry(name.clone())
+                .or_default() += 1;
         }
         for group in before.iter().flat_map(|entry| &entry.groups) {
-            let Some(names) = self.groups.get_mut(group) else { continue };
+            let Some(names) = self.groups.get_mut(group) else {
+                continue;
+            };
             if let Some(count) = names.get_mut(name) {
                 *count -= 1;
             }
@@ -108,12 +131,29 @@ impl Directory {
 
     /// Who has a name.
     pub fn whereis(&self, name: &ProcessName) -> Option<Found> {
-        let holders = self.names.get(name)?.iter().filter_map(|((owner, process), entry)| {
-            let (node, reachable) = self.nodes.get(owner)?;
-            Some(Holder { owner: *owner, node: node.clone(), process: *process, entry: Arc::clone(entry), reachable: *reachable })
-        });
+        let holders = self
+            .names
+            .get(name)?
+            .iter()
+            .filter_map(|((owner, process), entry)| {
+                let (node, reachable) = self.nodes.get(owner)?;
+                Some(Holder {
+                    owner: *owner,
+                    node: node.clone(),
+                    process: *process,
+                    entry: Arc::clone(entry),
+                    reachable: *reachable,
+                })
+            });
         let mut holders: Vec<Holder> = holders.collect();
-        holders.sort_by_key(|holder| (!holder.reachable, holder.entry.claim, holder.owner, holder.process));
+        holders.sort_by_key(|holder| {
+            (
+                !holder.reachable,
+                holder.entry.claim,
+                holder.owner,
+                holder.process,
+            )
+        });
         let reachable = holders.iter().filter(|holder| holder.reachable).count();
         let state = match reachable {
             0 => ProcessState::Unreachable,
@@ -121,33 +161,66 @@ impl Directory {
             _ => ProcessState::Contested,
         };
         let mut holders = holders.into_iter();
-        Some(Found { state, holder: holders.next()?, others: holders.collect() })
+        Some(Found {
+            state,
+            holder: holders.next()?,
+            others: holders.collect(),
+        })
     }
 
-    /// All registrations under a name: node, process, what it says of itself, whether the node can be reached.
-    pub(super) fn holders<'a>(&'a self, name: &ProcessName) -> impl Iterator<Item = (NodeId, Process, &'a Arc<Entry>, bool)> + use<'a> {
+    /// All registrations under a name: node, process, what it says of itself, whether the node can
+    /// be reached.
+    pub(super) fn holders<'a>(
+        &'a self,
+        name: &ProcessName,
+    ) -> impl Iterator<Item = (NodeId, Process, &'a Arc<Entry>, bool)> + use<'a> {
         let holders = self.names.get(name).into_iter().flatten();
-        holders.filter_map(|((owner, process), entry)| Some((*owner, *process, entry, self.node(*owner)?.1)))
+        holders.filter_map(|((owner, process), entry)| {
+            Some((*owner, *process, entry, self.node(*owner)?.1))
+        })
     }
 
     /// A node's name, and whether it can be reached.
     pub(super) fn node(&self, owner: NodeId) -> Option<(&NodeName, bool)> {
-        self.nodes.get(&owner).map(|(name, reachable)| (name, *reachable))
+        self.nodes
+            .get(&owner)
+            .map(|(name, reachable)| (name, *reachable))
     }
 
     /// The names after `after`, or all, in order.
     pub fn names(&self, after: Option<&ProcessName>) -> impl Iterator<Item = &ProcessName> {
-        self.names.range((after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded)).map(|(name, _)| name)
+        self.names
+            .range((
+                after.map_or(Bound::Unbounded, Bound::Excluded),
+                Bound::Unbounded,
+            ))
+            .map(|(name, _)| name)
     }
 
     /// The groups after `after`, or all, in order.
     pub fn groups(&self, after: Option<&ProcessName>) -> impl Iterator<Item = &ProcessName> {
-        self.groups.range((after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded)).map(|(group, _)| group)
+        self.groups
+            .range((
+                after.map_or(Bound::Unbounded, Bound::Excluded),
+                Bound::Unbounded,
+            ))
+            .map(|(group, _)| group)
     }
 
     /// The names in a group after `after`, or all, in order; none if nobody is in it.
-    pub fn group(&self, group: &ProcessName, after: Option<&ProcessName>) -> impl Iterator<Item = &ProcessName> {
-        let bounds = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
-        self.groups.get(group).into_iter().flat_map(move |names| names.range::<ProcessName, _>(bounds)).map(|(name, _)| name)
+    pub fn group(
+        &self,
+        group: &ProcessName,
+        after: Option<&ProcessName>,
+    ) -> impl Iterator<Item = &ProcessName> {
+        let bounds = (
+            after.map_or(Bound::Unbounded, Bound::Excluded),
+            Bound::Unbounded,
+        );
+        self.groups
+            .get(group)
+            .into_iter()
+            .flat_map(move |names| names.range::<ProcessName, _>(bounds))
+            .map(|(name, _)| name)
     }
 }

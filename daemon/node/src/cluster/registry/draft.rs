@@ -28,27 +28,54 @@ pub(super) struct Draft<'a> {
 
 impl<'a> Draft<'a> {
     pub(super) fn new(registry: &'a Registry, now: Wall) -> Self {
-        Self { registry, now, staged: BTreeMap::new(), added: 0, clock: registry.clock, rows: BTreeMap::new() }
+        Self {
+            registry,
+            now,
+            staged: BTreeMap::new(),
+            added: 0,
+            clock: registry.clock,
+            rows: BTreeMap::new(),
+        }
     }
 
     pub(super) fn step(&mut self, request: RequestId, command: Command) -> Step {
         let verdict = match command {
             Command::Register(registration) => self.register(*registration),
             Command::Unregister { name, uid } => self.unregister(name, uid),
-            Command::Group { name, group, join, uid } => self.group(name, group, join, uid),
-            Command::Link { name, other, unreachable, uid } => self.link(name, other, unreachable, uid),
+            Command::Group {
+                name,
+                group,
+                join,
+                uid,
+            } => self.group(name, group, join, uid),
+            Command::Link {
+                name,
+                other,
+                unreachable,
+                uid,
+            } => self.link(name, other, unreachable, uid),
             Command::Unlink { name, other, uid } => self.unlink(name, &other, uid),
             // These change nothing that is kept, and do not come here.
             Command::Report { .. } | Command::Links { .. } => Ok((Reply::Done, Act::Nothing)),
         };
         match verdict {
-            Ok((reply, act)) => Step { request, reply: Ok(reply), act },
-            Err(refusal) => Step { request, reply: Err(refusal), act: Act::Nothing },
+            Ok((reply, act)) => Step {
+                request,
+                reply: Ok(reply),
+                act,
+            },
+            Err(refusal) => Step {
+                request,
+                reply: Err(refusal),
+                act: Act::Nothing,
+            },
         }
     }
 
     fn own(&self, name: &ProcessName) -> Option<&Registered> {
-        self.staged.get(name).map_or_else(|| self.registry.own.get(name), Option::as_ref)
+        self.staged
+            .get(name)
+            .map_or_else(|| self.registry.own.get(name), Option::as_ref)
     }
 
     /// A registration of this node that the caller may change.
@@ -59,14 +86,40 @@ impl<'a> Draft<'a> {
     }
 
     fn register(&mut self, registration: Registration) -> Verdict {
-        let Registration { name, process, uid, user, exe, groups, metadata, address, lifetime, on_conflict, reports_exit } = registration;
-        let known = self.own(&name).filter(|known| known.process == process).map(|known| Arc::clone(&known.entry));
+        let Registration {
+            name,
+            process,
+            uid,
+            user,
+            exe,
+            groups,
+            metadata,
+            address,
+            lifetime,
+            on_conflict,
+            reports_exit,
+        } = registration;
+        let known = self
+            .own(&name)
+            .filter(|known| known.process == process)
+            .map(|known| Arc::clone(&known.entry));
         let fresh = known.is_none();
         if fresh {
             self.is_free(&name)?;
         }
-        let (claim, since_ms) = known.map_or((self.clock + 1, self.now.0), |known| (known.claim, known.since_ms));
-        let entry = Arc::new(Entry { uid, user, exe, groups, metadata, address, claim, since_ms });
+        let (claim, since_ms) = known.map_or((self.clock + 1, self.now.0), |known| {
+            (known.claim, known.since_ms)
+        });
+        let entry = Arc::new(Entry {
+            uid,
+            user,
+            exe,
+            groups,
+            metadata,
+            address,
+            claim,
+            since_ms,
+        });
         if let Some((what, limit)) = entry.excess() {
             return Err(Refusal::Full { what, limit });
         }
@@ -76,18 +129,34 @@ impl<'a> Draft<'a> {
             Lifetime::Process => Life::Process,
             Lifetime::Connection(session) => Life::Session(session),
         };
-        let registered = Registered { process, entry, life, on_conflict, reports_exit, reported: None, ended: false };
-        Ok((Reply::Registered { fresh }, self.put(name, registered, fresh)))
+        let registered = Registered {
+            process,
+            entry,
+            life,
+            on_conflict,
+            reports_exit,
+            reported: None,
+            ended: false,
+        };
+        Ok((
+            Reply::Registered { fresh },
+            self.put(name, registered, fresh),
+        ))
     }
 
     /// Whether nobody reachable has the name, and there is room for another registration.
     fn is_free(&self, name: &ProcessName) -> Result<(), Refusal> {
         if let Some(own) = self.own(name) {
-            return Err(self.registry.held(self.registry.me, name, own.process, &own.entry));
+            return Err(self
+                .registry
+                .held(self.registry.me, name, own.process, &own.entry));
         }
         self.registry.is_free_elsewhere(name)?;
         if self.registry.own.len() + self.added >= self.registry.capacity {
-            return Err(Refusal::Full { what: "registrations on this node", limit: self.registry.capacity });
+            return Err(Refusal::Full {
+                what: "registrations on this node",
+                limit: self.registry.capacity,
+            });
         }
         Ok(())
     }
@@ -96,35 +165,73 @@ impl<'a> Draft<'a> {
         let registered = self.find(&name, uid)?;
         self.rows.insert(RowKey::Entry(name.clone()), None);
         self.staged.insert(name.clone(), None);
-        Ok((Reply::Done, Act::Remove { name, process: registered.process }))
+        Ok((
+            Reply::Done,
+            Act::Remove {
+                name,
+                process: registered.process,
+            },
+        ))
     }
 
     fn group(&mut self, name: ProcessName, group: ProcessName, join: bool, uid: u32) -> Verdict {
         let mut registered = self.find(&name, uid)?;
         let mut entry = Entry::clone(&registered.entry);
-        let changed = if join { entry.groups.insert(group) } else { entry.groups.remove(&group) };
+        let changed = if join {
+            entry.groups.insert(group)
+        } else {
+            entry.groups.remove(&group)
+        };
         if let Some((what, limit)) = entry.excess() {
             return Err(Refusal::Full { what, limit });
         }
         registered.entry = Arc::new(entry);
-        Ok((Reply::Done, if changed { self.put(name, registered, false) } else { Act::Nothing }))
+        Ok((
+            Reply::Done,
+            if changed {
+                self.put(name, registered, false)
+            } else {
+                Act::Nothing
+            },
+        ))
     }
 
-    fn link(&mut self, name: ProcessName, other: LinkTarget, unreachable: bool, uid: u32) -> Verdict {
+    fn link(
+        &mut self,
+        name: ProcessName,
+        other: LinkTarget,
+        unreachable: bool,
+        uid: u32,
+    ) -> Verdict {
         let process = self.find(&name, uid)?.process;
         let (owner, other) = match other {
             LinkTarget::Name(other) => self.registry.holder(&other)?,
             LinkTarget::Handle(other) => (self.registry.node_of(&other.node)?, other),
         };
         let known = self.registry.links.get(&name, &other);
-        let staged =
-            self.rows.iter().filter(|(key, row)| row.is_some() && matches!(key, RowKey::Link(linked, _) if *linked == name)).count();
+        let staged = self
+            .rows
+            .iter()
+            .filter(|(key, row)| {
+                row.is_some() && matches!(key, RowKey::Link(linked, _) if *linked == name)
+            })
+            .count();
         if known.is_none() && self.registry.links.of(&name).count() + staged >= MAX_LINKS {
-            return Err(Refusal::Full { what: "links of a process", limit: MAX_LINKS });
+            return Err(Refusal::Full {
+                what: "links of a process",
+                limit: MAX_LINKS,
+            });
         }
         let since_ms = known.map_or(self.now.0, |known| known.since_ms);
-        let link = Link::new(process, owner, self.registry.mark(owner, &other), unreachable, since_ms);
-        self.rows.insert(RowKey::Link(name.clone(), other.clone()), link_row(&link));
+        let link = Link::new(
+            process,
+            owner,
+            self.registry.mark(owner, &other),
+            unreachable,
+            since_ms,
+        );
+        self.rows
+            .insert(RowKey::Link(name.clone(), other.clone()), link_row(&link));
         Ok((Reply::Done, Act::Link { name, other, link }))
     }
 
@@ -134,16 +241,29 @@ impl<'a> Draft<'a> {
             LinkTarget::Name(other) => handle.name == *other,
             LinkTarget::Handle(other) => handle == other,
         };
-        let others: Vec<Handle> = self.registry.links.of(&name).map(|(other, _)| other).filter(|other| is_it(other)).cloned().collect();
+        let others: Vec<Handle> = self
+            .registry
+            .links
+            .of(&name)
+            .map(|(other, _)| other)
+            .filter(|other| is_it(other))
+            .cloned()
+            .collect();
         for other in &others {
-            self.rows.insert(RowKey::Link(name.clone(), other.clone()), None);
+            self.rows
+                .insert(RowKey::Link(name.clone(), other.clone()), None);
         }
         Ok((Reply::Done, Act::Unlink { name, others }))
     }
 
     fn put(&mut self, name: ProcessName, registered: Registered, fresh: bool) -> Act {
-        self.rows.insert(RowKey::Entry(name.clone()), entry_row(&registered));
+        self.rows
+            .insert(RowKey::Entry(name.clone()), entry_row(&registered));
         self.staged.insert(name.clone(), Some(registered.clone()));
-        Act::Put { name, registered, fresh }
+        Act::Put {
+            name,
+            registered,
+            fresh,
+        }
     }
 }

@@ -2,7 +2,9 @@
 
 use super::own::Life;
 use super::rows::RowKey;
-use super::{ClusterOutput, Command, Edge, Output, Refusal, Registry, Reply, SessionId, Timer, may_change};
+use super::{
+    ClusterOutput, Command, Edge, Output, Refusal, Registry, Reply, SessionId, Timer, may_change,
+};
 use crate::cluster::edge::Timer as ClusterTimer;
 use crate::wire::RequestId;
 use crdt::name::ProcessName;
@@ -17,7 +19,9 @@ const ORPHANS: Duration = Duration::from_secs(10);
 impl Registry {
     /// Ends a registration for good.
     pub(super) fn end(&mut self, edge: &mut Edge, name: &ProcessName, reason: Reason) {
-        let Some(registered) = self.own.remove(name) else { return };
+        let Some(registered) = self.own.remove(name) else {
+            return;
+        };
         let process = registered.process;
         self.ledger.mark(RowKey::Entry(name.clone()));
         self.say(edge, name.clone(), process, State::Gone(reason));
@@ -34,9 +38,12 @@ impl Registry {
     /// A process is not there any more.
     pub(in crate::cluster) fn ended(&mut self, edge: &mut Edge, process: Process, reason: Reason) {
         for name in self.own.names(process) {
-            let Some(registered) = self.own.get_mut(&name) else { continue };
+            let Some(registered) = self.own.get_mut(&name) else {
+                continue;
+            };
             match registered.reported.filter(|_| reason == Reason::Exited) {
-                // Of those that were gone at the start nobody hears at all: peers would take them for alive meanwhile.
+                // Of those that were gone at the start nobody hears at all: peers would take them
+                // for alive meanwhile.
                 None if registered.reports_exit && reason == Reason::Exited && self.begun => {
                     registered.ended = true;
                     edge.after(REPORT, ClusterTimer::Registry(Timer::Report(name, process)));
@@ -47,8 +54,16 @@ impl Registry {
     }
 
     /// Somebody tells how a process has ended, or will be seen to have.
-    pub(super) fn report(&mut self, edge: &mut Edge, name: &ProcessName, reason: Reason, uid: u32) -> Result<Reply, Refusal> {
-        let Some(registered) = self.own.get_mut(name) else { return Err(self.not_here(name)) };
+    pub(super) fn report(
+        &mut self,
+        edge: &mut Edge,
+        name: &ProcessName,
+        reason: Reason,
+        uid: u32,
+    ) -> Result<Reply, Refusal> {
+        let Some(registered) = self.own.get_mut(name) else {
+            return Err(self.not_here(name));
+        };
         may_change(name, registered, uid)?;
         if registered.reported.is_some() {
             return Err(Refusal::Reported(name.clone()));
@@ -62,7 +77,11 @@ impl Registry {
 
     /// Nobody has told in time.
     pub(super) fn unreported(&mut self, edge: &mut Edge, name: &ProcessName, process: Process) {
-        if self.own.of(name, process).is_some_and(|registered| registered.ended) {
+        if self
+            .own
+            .of(name, process)
+            .is_some_and(|registered| registered.ended)
+        {
             self.end(edge, name, Reason::Exited);
         }
     }
@@ -70,8 +89,13 @@ impl Registry {
     /// A name whose process has ended is free for the next one, whether it was told how or not.
     pub(super) fn make_way(&mut self, edge: &mut Edge, due: &[(RequestId, Command)]) {
         for (_, command) in due {
-            let Command::Register(registration) = command else { continue };
-            let ended = self.own.get(&registration.name).is_some_and(|it| it.ended && it.process != registration.process);
+            let Command::Register(registration) = command else {
+                continue;
+            };
+            let ended = self
+                .own
+                .get(&registration.name)
+                .is_some_and(|it| it.ended && it.process != registration.process);
             if ended {
                 self.end(edge, &registration.name, Reason::Exited);
             }
@@ -96,13 +120,20 @@ impl Registry {
     }
 
     pub(super) fn await_orphans(&mut self, edge: &mut Edge) {
-        if self.own.iter().any(|(_, registered)| registered.life == Life::Orphan) {
+        if self
+            .own
+            .iter()
+            .any(|(_, registered)| registered.life == Life::Orphan)
+        {
             edge.after(ORPHANS, ClusterTimer::Registry(Timer::Orphans));
         }
     }
 
     pub(super) fn end_orphans(&mut self, edge: &mut Edge) {
-        let orphans = self.own.iter().filter(|(_, registered)| registered.life == Life::Orphan);
+        let orphans = self
+            .own
+            .iter()
+            .filter(|(_, registered)| registered.life == Life::Orphan);
         for name in orphans.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
             self.end(edge, &name, Reason::Unregistered);
         }

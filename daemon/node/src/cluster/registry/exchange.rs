@@ -1,5 +1,5 @@
-//! Keeping the replicas of the logs up to date: pushes of this node's own, pulls of what others are ahead with, and the
-//! comparison that finds what both have missed.
+//! Keeping the replicas of the logs up to date: pushes of this node's own, pulls of what others are
+//! ahead with, and the comparison that finds what both have missed.
 
 use super::super::edge::Edge;
 use super::super::links::Links;
@@ -48,15 +48,27 @@ pub(super) struct Exchange {
 
 impl Exchange {
     pub(super) fn new(me: NodeId) -> Self {
-        Self { me, peers: BTreeMap::new(), pulls: BTreeMap::new() }
+        Self {
+            me,
+            peers: BTreeMap::new(),
+            pulls: BTreeMap::new(),
+        }
     }
 
     /// A connection has come into use: both sides tell how far they are.
     ///
-    /// Of two that accept each other one is later, and the other does not listen before: the later one's question and
-    /// its answer bring both up to date.
+    /// Of two that accept each other one is later, and the other does not listen before: the later
+    /// one's question and its answer bring both up to date.
     pub(super) fn accepted(&mut self, edge: &mut Edge, logs: &Logs, conn: ConnId, node: NodeId) {
-        self.peers.insert(node, Peer { acked: None, flight: None, vain: 0, asked: edge.instant() });
+        self.peers.insert(
+            node,
+            Peer {
+                acked: None,
+                flight: None,
+                vain: 0,
+                asked: edge.instant(),
+            },
+        );
         edge.tell(conn, vector(logs, true));
     }
 
@@ -64,7 +76,8 @@ impl Exchange {
         self.pulls.retain(|_, pull| pull.conn != conn);
         self.peers.retain(|node, _| links.current(*node).is_some());
         let cut: Vec<NodeId> = self.interrupt(conn);
-        cut.into_iter().for_each(|node| self.push(edge, links, logs, node, &mut BTreeMap::new()));
+        cut.into_iter()
+            .for_each(|node| self.push(edge, links, logs, node, &mut BTreeMap::new()));
     }
 
     /// Messages of ours were dropped: each peer is asked in the next round how far it is.
@@ -77,11 +90,16 @@ impl Exchange {
     }
 
     fn interrupt(&mut self, conn: ConnId) -> Vec<NodeId> {
-        let cut = self.peers.iter_mut().filter_map(|(node, peer)| peer.flight.take_if(|flight| flight.conn == conn).map(|_| *node));
+        let cut = self.peers.iter_mut().filter_map(|(node, peer)| {
+            peer.flight
+                .take_if(|flight| flight.conn == conn)
+                .map(|_| *node)
+        });
         cut.collect()
     }
 
-    /// Sends each peer what it lacks of this node's log, unless it has yet to acknowledge something.
+    /// Sends each peer what it lacks of this node's log, unless it has yet to acknowledge
+    /// something.
     pub(super) fn publish(&mut self, edge: &mut Edge, links: &Links, logs: &Logs) {
         let mut made = BTreeMap::new();
         for node in self.peers.keys().copied().collect::<Vec<_>>() {
@@ -89,27 +107,70 @@ impl Exchange {
         }
     }
 
-    /// `made` are the parts that were already encoded, by where they begin: most peers are equally far.
-    fn push(&mut self, edge: &mut Edge, links: &Links, logs: &Logs, node: NodeId, made: &mut BTreeMap<Progress, Option<Bytes>>) {
-        let Some(peer) = self.peers.get_mut(&node).filter(|peer| peer.flight.is_none() && peer.vain < MAX_VAIN) else { return };
-        let (Some(acked), Some(conn)) = (peer.acked, links.current(node)) else { return };
-        let part = || logs.delta(self.me, acked, PART_BYTES).map(|delta| Message::Part { delta, pushed: true }.bytes());
-        let Some(bytes) = made.entry(acked).or_insert_with(part) else { return };
+    /// `made` are the parts that were already encoded, by where they begin: most peers are equally
+    /// far.
+    fn push(
+        &mut self,
+        edge: &mut Edge,
+        links: &Links,
+        logs: &Logs,
+        node: NodeId,
+        made: &mut BTreeMap<Progress, Option<Bytes>>,
+    ) {
+        let Some(peer) = self
+            .peers
+            .get_mut(&node)
+            .filter(|peer| peer.flight.is_none() && peer.vain < MAX_VAIN)
+        else {
+            return;
+        };
+        let (Some(acked), Some(conn)) = (peer.acked, links.current(node)) else {
+            return;
+        };
+        let part = || {
+            logs.delta(self.me, acked, PART_BYTES).map(|delta| {
+                Message::Part {
+                    delta,
+                    pushed: true,
+                }
+                .bytes()
+            })
+        };
+        let Some(bytes) = made.entry(acked).or_insert_with(part) else {
+            return;
+        };
         edge.tell(conn, bytes.clone());
         edge.stats.registry.pushes += 1;
-        peer.flight = Some(Flight { conn, at: edge.instant() });
+        peer.flight = Some(Flight {
+            conn,
+            at: edge.instant(),
+        });
     }
 
-    pub(super) fn acknowledged(&mut self, edge: &mut Edge, links: &Links, logs: &Logs, node: NodeId, progress: Progress) {
-        let Some(peer) = self.peers.get_mut(&node) else { return };
+    pub(super) fn acknowledged(
+        &mut self,
+        edge: &mut Edge,
+        links: &Links,
+        logs: &Logs,
+        node: NodeId,
+        progress: Progress,
+    ) {
+        let Some(peer) = self.peers.get_mut(&node) else {
+            return;
+        };
         peer.flight = None;
-        peer.vain = if peer.acked == Some(progress) { peer.vain + 1 } else { 0 };
+        peer.vain = if peer.acked == Some(progress) {
+            peer.vain + 1
+        } else {
+            0
+        };
         peer.acked = Some(progress);
         self.push(edge, links, logs, node, &mut BTreeMap::new());
     }
 
-    /// Compares a peer's vector with this node's: sends it what it lacks of this node's own log, pulls what it is ahead
-    /// with; from the owner, if that is connected. The sender's own log comes by itself.
+    /// Compares a peer's vector with this node's: sends it what it lacks of this node's own log,
+    /// pulls what it is ahead with; from the owner, if that is connected. The sender's own log
+    /// comes by itself.
     pub(super) fn compare(
         &mut self,
         edge: &mut Edge,
@@ -119,13 +180,23 @@ impl Exchange {
         positions: &[(NodeId, Position)],
     ) {
         let (node, conn) = from;
-        let known = positions.iter().find(|(owner, _)| *owner == self.me).map(|(_, position)| Progress::from(*position));
-        if let Some(peer) = self.peers.get_mut(&node).filter(|peer| peer.flight.is_none()) {
+        let known = positions
+            .iter()
+            .find(|(owner, _)| *owner == self.me)
+            .map(|(_, position)| Progress::from(*position));
+        if let Some(peer) = self
+            .peers
+            .get_mut(&node)
+            .filter(|peer| peer.flight.is_none())
+        {
             peer.acked = Some(known.unwrap_or_default());
             self.push(edge, links, logs, node, &mut BTreeMap::new());
         }
         let me = self.me;
-        for (owner, position) in positions.iter().filter(|(owner, _)| *owner != me && *owner != node) {
+        for (owner, position) in positions
+            .iter()
+            .filter(|(owner, _)| *owner != me && *owner != node)
+        {
             if *position > logs.progress(*owner).position && !self.pulls.contains_key(owner) {
                 self.pull(edge, logs, *owner, links.current(*owner).unwrap_or(conn));
             }
@@ -133,37 +204,87 @@ impl Exchange {
     }
 
     pub(super) fn pull(&mut self, edge: &mut Edge, logs: &Logs, owner: NodeId, conn: ConnId) {
-        edge.tell(conn, Message::Pull { owner, from: logs.progress(owner) }.bytes());
+        edge.tell(
+            conn,
+            Message::Pull {
+                owner,
+                from: logs.progress(owner),
+            }
+            .bytes(),
+        );
         tracing::debug!(%owner, conn = conn.0, "asks for registrations");
         edge.stats.registry.pulls += 1;
-        self.pulls.insert(owner, Flight { conn, at: edge.instant() });
+        self.pulls.insert(
+            owner,
+            Flight {
+                conn,
+                at: edge.instant(),
+            },
+        );
     }
 
-    pub(super) fn answer(&self, edge: &mut Edge, logs: &Logs, conn: ConnId, owner: NodeId, from: Progress) {
+    pub(super) fn answer(
+        &self,
+        edge: &mut Edge,
+        logs: &Logs,
+        conn: ConnId,
+        owner: NodeId,
+        from: Progress,
+    ) {
         if let Some(delta) = logs.delta(owner, from, PART_BYTES) {
-            edge.tell(conn, Message::Part { delta, pushed: false }.bytes());
+            edge.tell(
+                conn,
+                Message::Part {
+                    delta,
+                    pushed: false,
+                }
+                .bytes(),
+            );
         }
     }
 
     /// A pulled part has come, and was merged: pulls what follows, if that one was of use.
-    pub(super) fn pulled(&mut self, edge: &mut Edge, logs: &Logs, conn: ConnId, delta: &Header, was_of_use: bool) {
-        if self.pulls.remove(&delta.owner).is_some() && was_of_use && delta.latest > logs.progress(delta.owner).position {
+    pub(super) fn pulled(
+        &mut self,
+        edge: &mut Edge,
+        logs: &Logs,
+        conn: ConnId,
+        delta: &Header,
+        was_of_use: bool,
+    ) {
+        if self.pulls.remove(&delta.owner).is_some()
+            && was_of_use
+            && delta.latest > logs.progress(delta.owner).position
+        {
             self.pull(edge, logs, delta.owner, conn);
         }
     }
 
     /// Each second: gives up what was not answered, and compares with one peer.
-    pub(super) fn round(&mut self, edge: &mut Edge, links: &Links, logs: &Logs, random: Option<ConnId>) {
+    pub(super) fn round(
+        &mut self,
+        edge: &mut Edge,
+        links: &Links,
+        logs: &Logs,
+        random: Option<ConnId>,
+    ) {
         let now = edge.instant();
         self.pulls.retain(|_, pull| now.since(pull.at) < PATIENCE);
         for (node, peer) in &mut self.peers {
-            if peer.flight.take_if(|flight| now.since(flight.at) >= PATIENCE).is_some() {
+            if peer
+                .flight
+                .take_if(|flight| now.since(flight.at) >= PATIENCE)
+                .is_some()
+            {
                 peer.acked = None;
             }
             peer.vain = 0;
             if peer.acked.is_none() && now.since(peer.asked) >= PATIENCE {
                 peer.asked = now;
-                links.current(*node).into_iter().for_each(|conn| edge.tell(conn, vector(logs, true)));
+                links
+                    .current(*node)
+                    .into_iter()
+                    .for_each(|conn| edge.tell(conn, vector(logs, true)));
             }
         }
         if let Some(conn) = random {
@@ -182,10 +303,20 @@ pub(super) struct Header {
 
 impl Header {
     pub(super) fn of(delta: &Delta) -> Self {
-        Self { owner: delta.owner, latest: Position { run: delta.run, version: delta.latest } }
+        Self {
+            owner: delta.owner,
+            latest: Position {
+                run: delta.run,
+                version: delta.latest,
+            },
+        }
     }
 }
 
 pub(super) fn vector(logs: &Logs, answer: bool) -> Bytes {
-    Message::Vector { positions: logs.vector().collect(), answer }.bytes()
+    Message::Vector {
+        positions: logs.vector().collect(),
+        answer,
+    }
+    .bytes()
 }

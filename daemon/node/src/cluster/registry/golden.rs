@@ -13,7 +13,11 @@ use crdt::registry::{Delta, Entry, Handle, Position, Process, Progress, Reason, 
 use std::sync::Arc;
 
 const NODE: NodeId = NodeId([7; 16]);
-const PROCESS: Process = Process { boot: [3; 16], pid: 4711, start: 889_123 };
+const PROCESS: Process = Process {
+    boot: [3; 16],
+    pid: 4711,
+    start: 889_123,
+};
 
 fn name(text: &str) -> ProcessName {
     ProcessName::new(text).unwrap()
@@ -34,22 +38,78 @@ fn entry() -> Arc<Entry> {
 
 #[test]
 fn messages_are_what_they_were() {
-    let reasons = [Reason::ExitedWith(1), Reason::Killed(9), Reason::Exited, Reason::Unregistered, Reason::Left, Reason::Unknown];
+    let reasons = [
+        Reason::ExitedWith(1),
+        Reason::Killed(9),
+        Reason::Exited,
+        Reason::Unregistered,
+        Reason::Left,
+        Reason::Unknown,
+    ];
     let states = std::iter::once(State::Live(entry())).chain(reasons.map(State::Gone));
-    let records = states.zip(1..).map(|(state, version)| Record { name: name("web"), process: PROCESS, version, state });
-    let delta = Delta { owner: NODE, run: 3, after: 0, upto: 7, latest: 300, horizon: 2, records: records.collect() };
-    let position = Position { run: 3, version: 300 };
+    let records = states.zip(1..).map(|(state, version)| Record {
+        name: name("web"),
+        process: PROCESS,
+        version,
+        state,
+    });
+    let delta = Delta {
+        owner: NODE,
+        run: 3,
+        after: 0,
+        upto: 7,
+        latest: 300,
+        horizon: 2,
+        records: records.collect(),
+    };
+    let position = Position {
+        run: 3,
+        version: 300,
+    };
     let samples = vec![
-        ("part", Message::Part { delta, pushed: true }),
-        ("ack", Message::Ack(Progress { position, horizon: 2 })),
-        ("pull", Message::Pull { owner: NODE, from: Progress::from(position) }),
+        (
+            "part",
+            Message::Part {
+                delta,
+                pushed: true,
+            },
+        ),
+        (
+            "ack",
+            Message::Ack(Progress {
+                position,
+                horizon: 2,
+            }),
+        ),
+        (
+            "pull",
+            Message::Pull {
+                owner: NODE,
+                from: Progress::from(position),
+            },
+        ),
         ("hash", Message::Hash(0x0123_4567_89ab_cdef)),
-        ("vector", Message::Vector { positions: vec![(NODE, position)], answer: true }),
+        (
+            "vector",
+            Message::Vector {
+                positions: vec![(NODE, position)],
+                answer: true,
+            },
+        ),
         ("probe", Message::Probe(5)),
         ("probed", Message::Probed { probe: 5, position }),
     ];
-    covers::<Message>("registry", 0, samples.iter().map(|(_, message)| message.bytes().to_vec()));
-    check("registry", samples, |message| message.bytes().to_vec(), |bytes| Message::read(bytes).ok());
+    covers::<Message>(
+        "registry",
+        0,
+        samples.iter().map(|(_, message)| message.bytes().to_vec()),
+    );
+    check(
+        "registry",
+        samples,
+        |message| message.bytes().to_vec(),
+        |bytes| Message::read(bytes).ok(),
+    );
 }
 
 #[test]
@@ -64,10 +124,25 @@ fn rows_are_what_they_were() {
         ended: false,
     };
     let other: Handle = "db@beta#17.5".parse().unwrap();
-    let link = Link::new(PROCESS, NODE, Some(Position { run: 3, version: 300 }), true, 1_790_000_000_000);
+    let link = Link::new(
+        PROCESS,
+        NODE,
+        Some(Position {
+            run: 3,
+            version: 300,
+        }),
+        true,
+        1_790_000_000_000,
+    );
     let samples = vec![
-        ("process", Row::Entry(name("web"), registered(Life::Process, OnConflict::Notify))),
-        ("connection", Row::Entry(name("web"), registered(Life::Orphan, OnConflict::Terminate))),
+        (
+            "process",
+            Row::Entry(name("web"), registered(Life::Process, OnConflict::Notify)),
+        ),
+        (
+            "connection",
+            Row::Entry(name("web"), registered(Life::Orphan, OnConflict::Terminate)),
+        ),
         ("link", Row::Link(name("web"), other, link)),
     ];
     check("rows", samples, |row| written(row).to_vec(), read);
@@ -77,14 +152,24 @@ fn rows_are_what_they_were() {
 fn written(row: &Row) -> Bytes {
     let (key, value) = match row {
         Row::Entry(name, registered) => (RowKey::Entry(name.clone()), rows::entry_row(registered)),
-        Row::Link(name, other, link) => (RowKey::Link(name.clone(), other.clone()), rows::link_row(link)),
+        Row::Link(name, other, link) => (
+            RowKey::Link(name.clone(), other.clone()),
+            rows::link_row(link),
+        ),
     };
     let key = key.bytes();
-    [u8::try_from(key.len()).unwrap()].into_iter().chain(key).chain(value.unwrap()).collect()
+    [u8::try_from(key.len()).unwrap()]
+        .into_iter()
+        .chain(key)
+        .chain(value.unwrap())
+        .collect()
 }
 
 fn read(bytes: &[u8]) -> Option<Row> {
     let (length, rest) = bytes.split_first()?;
     let (key, value) = rest.split_at_checked((*length).into())?;
-    rows::read(&KeptRow { key: Bytes::copy_from_slice(key), value: Some(Bytes::copy_from_slice(value)) })
+    rows::read(&KeptRow {
+        key: Bytes::copy_from_slice(key),
+        value: Some(Bytes::copy_from_slice(value)),
+    })
 }

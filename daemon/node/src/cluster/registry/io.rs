@@ -30,7 +30,8 @@ pub struct KeptRow {
     pub value: Option<Bytes>,
 }
 
-/// One connection of a client to this node, for registrations that end with it; never reused within a run.
+/// One connection of a client to this node, for registrations that end with it; never reused within
+/// a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(pub u64);
 
@@ -56,7 +57,8 @@ pub enum Input {
         /// How it went.
         result: Result<(), WriteError>,
     },
-    /// A watched process has ended; also the answer to a [`Output::Watch`] of one that is not there.
+    /// A watched process has ended; also the answer to a [`Output::Watch`] of one that is not
+    /// there.
     Ended {
         /// Which.
         process: Process,
@@ -111,7 +113,8 @@ pub struct Registration {
     pub lifetime: Lifetime,
     /// What a lost name means.
     pub on_conflict: OnConflict,
-    /// Whether somebody will tell how the process ended ([`Command::Report`]) within 250 ms of its end.
+    /// Whether somebody will tell how the process ended ([`Command::Report`]) within 250 ms of its
+    /// end.
     pub reports_exit: bool,
 }
 
@@ -124,8 +127,8 @@ pub enum LinkTarget {
     Handle(Handle),
 }
 
-/// What a client can ask of the registry. `uid` is the caller's: 0 may do everything, others what concerns a process of
-/// their own.
+/// What a client can ask of the registry. `uid` is the caller's: 0 may do everything, others what
+/// concerns a process of their own.
 #[derive(Clone, Debug)]
 pub enum Command {
     /// Register a process, or replace its registration under that name.
@@ -187,15 +190,16 @@ pub enum Command {
 /// What the registry wants done.
 #[derive(Clone, Debug)]
 pub enum Output {
-    /// Keep these rows so that they outlive this daemon (not the host: no sync is needed); answered by
-    /// [`Input::Kept`].
+    /// Keep these rows so that they outlive this daemon (not the host: no sync is needed); answered
+    /// by [`Input::Kept`].
     Keep {
         /// Which write.
         id: WriteId,
         /// The rows.
         rows: Vec<KeptRow>,
     },
-    /// Tell when this process ends ([`Input::Ended`]), at once if it is not there; then the watch is over.
+    /// Tell when this process ends ([`Input::Ended`]), at once if it is not there; then the watch
+    /// is over.
     Watch(Process),
     /// No longer.
     Unwatch(Process),
@@ -219,8 +223,8 @@ pub enum Signal {
     Kill,
 }
 
-/// Changes for replicas of the [`Directory`](super::Directory), and what they mean to those who watch. Both in order, and
-/// to be shown together.
+/// Changes for replicas of the [`Directory`](super::Directory), and what they mean to those who
+/// watch. Both in order, and to be shown together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct News {
     /// What changed.
@@ -362,7 +366,8 @@ pub enum Refusal {
     Write(#[from] WriteError),
 }
 
-/// Plain numbers for metrics and for the simulator's checks; counters run from the start of the machine.
+/// Plain numbers for metrics and for the simulator's checks; counters run from the start of the
+/// machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     /// Registrations of this node.

@@ -28,13 +28,24 @@ pub(super) enum Act {
     /// Nothing: it was so already, or was refused.
     Nothing,
     /// A registration, or another state of one.
-    Put { name: ProcessName, registered: Registered, fresh: bool },
+    Put {
+        name: ProcessName,
+        registered: Registered,
+        fresh: bool,
+    },
     /// The end of one.
     Remove { name: ProcessName, process: Process },
     /// A link from a process to another one.
-    Link { name: ProcessName, other: Handle, link: Link },
+    Link {
+        name: ProcessName,
+        other: Handle,
+        link: Link,
+    },
     /// The end of some.
-    Unlink { name: ProcessName, others: Vec<Handle> },
+    Unlink {
+        name: ProcessName,
+        others: Vec<Handle>,
+    },
 }
 
 /// One request on its way.
@@ -99,7 +110,8 @@ impl Ledger {
 
     /// How many of them are answered, at least.
     pub(super) fn answered(&self) -> u64 {
-        let waiting = self.queue.len() + self.flight.as_ref().map_or(0, |flight| flight.steps.len());
+        let waiting =
+            self.queue.len() + self.flight.as_ref().map_or(0, |flight| flight.steps.len());
         self.asked.saturating_sub(waiting as u64)
     }
 
@@ -111,11 +123,13 @@ impl Ledger {
 
     /// The requests for the next write.
     pub(super) fn due(&mut self) -> Vec<(RequestId, Command)> {
-        self.queue.drain(..self.queue.len().min(MAX_STEPS)).collect()
+        self.queue
+            .drain(..self.queue.len().min(MAX_STEPS))
+            .collect()
     }
 
-    /// Writes the rows of these steps, and of those marked as dirty, read by `current`. Gives the steps back if there is
-    /// nothing to write.
+    /// Writes the rows of these steps, and of those marked as dirty, read by `current`. Gives the
+    /// steps back if there is nothing to write.
     pub(super) fn write(
         &mut self,
         edge: &mut Edge,
@@ -127,12 +141,20 @@ impl Ledger {
             self.dirty.remove(key);
         }
         while rows.len() < MAX_STEPS + MAX_DIRTY {
-            let Some(key) = self.dirty.pop_first() else { break };
+            let Some(key) = self.dirty.pop_first() else {
+                break;
+            };
             let value = current(&key);
             rows.insert(key, value);
         }
         let keys = rows.keys().cloned().collect();
-        let mut rows: Vec<KeptRow> = rows.into_iter().map(|(key, value)| KeptRow { key: key.bytes(), value }).collect();
+        let mut rows: Vec<KeptRow> = rows
+            .into_iter()
+            .map(|(key, value)| KeptRow {
+                key: key.bytes(),
+                value,
+            })
+            .collect();
         rows.extend(self.junk.drain(..).map(|key| KeptRow { key, value: None }));
         if rows.is_empty() {
             return Some(steps);
@@ -144,9 +166,14 @@ impl Ledger {
         None
     }
 
-    /// The steps of the write that has ended, if it is the one in flight. What a failed one was to change may be on disk
-    /// all the same: it is to be written as it is.
-    pub(super) fn landed(&mut self, edge: &mut Edge, id: WriteId, succeeded: bool) -> Option<Vec<Step>> {
+    /// The steps of the write that has ended, if it is the one in flight. What a failed one was to
+    /// change may be on disk all the same: it is to be written as it is.
+    pub(super) fn landed(
+        &mut self,
+        edge: &mut Edge,
+        id: WriteId,
+        succeeded: bool,
+    ) -> Option<Vec<Step>> {
         let Flight { steps, keys, .. } = self.flight.take_if(|flight| flight.id == id)?;
         if !succeeded {
             self.dirty.extend(keys);

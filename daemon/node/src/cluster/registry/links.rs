@@ -1,8 +1,10 @@
-//! Links: a process of this node is signalled when another one, here or elsewhere, is down for good.
+//! Links: a process of this node is signalled when another one, here or elsewhere, is down for
+//! good.
 //!
-//! A link lives where the process runs that would be signalled, because only there is a `pidfd` that cannot name another
-//! one, and ends with that process's registration. It fires when the other's end is *known*: told by its node, or
-//! because a log that has come as far as the link's mark does not have it. A log that is merely behind fires nothing.
+//! A link lives where the process runs that would be signalled, because only there is a `pidfd`
+//! that cannot name another one, and ends with that process's registration. It fires when the
+//! other's end is *known*: told by its node, or because a log that has come as far as the link's
+//! mark does not have it. A log that is merely behind fires nothing.
 
 use super::names::Fact;
 use super::rows::{Row, RowKey};
@@ -20,7 +22,8 @@ use std::time::Duration;
 
 /// The most links of one process.
 pub(super) const MAX_LINKS: usize = 256;
-/// How long after a start links do not fire for nodes that are merely out of sight: all are, at first.
+/// How long after a start links do not fire for nodes that are merely out of sight: all are, at
+/// first.
 const LOOKOUT: Duration = Duration::from_secs(15);
 
 /// One link.
@@ -44,8 +47,22 @@ pub(super) struct Link {
 }
 
 impl Link {
-    pub(super) fn new(process: Process, owner: NodeId, mark: Option<Position>, unreachable: bool, since_ms: i64) -> Self {
-        Self { process, owner, mark, unreachable, since_ms, resumed: false, fired: false }
+    pub(super) fn new(
+        process: Process,
+        owner: NodeId,
+        mark: Option<Position>,
+        unreachable: bool,
+        since_ms: i64,
+    ) -> Self {
+        Self {
+            process,
+            owner,
+            mark,
+            unreachable,
+            since_ms,
+            resumed: false,
+            fired: false,
+        }
     }
 }
 
@@ -56,7 +73,8 @@ pub(super) struct Table {
     by_name: BTreeMap<ProcessName, BTreeMap<Handle, Link>>,
     /// By the other's node and handle: the names of those that would be signalled.
     by_other: BTreeMap<NodeId, BTreeMap<Handle, BTreeSet<ProcessName>>>,
-    /// By the other's node: links whose other was not seen alive since they were made, or since the start.
+    /// By the other's node: links whose other was not seen alive since they were made, or since the
+    /// start.
     unsettled: BTreeMap<NodeId, BTreeSet<(ProcessName, Handle)>>,
     /// Nodes that were asked how far their log is, for marks.
     probes: BTreeMap<NodeId, u64>,
@@ -75,7 +93,9 @@ impl Table {
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&ProcessName, &Handle)> {
-        self.by_name.iter().flat_map(|(name, links)| links.keys().map(move |other| (name, other)))
+        self.by_name
+            .iter()
+            .flat_map(|(name, links)| links.keys().map(move |other| (name, other)))
     }
 
     pub(super) fn len(&self) -> usize {
@@ -85,8 +105,16 @@ impl Table {
     fn insert(&mut self, name: ProcessName, other: Handle, link: Link) {
         self.remove(&name, &other);
         let owner = link.owner;
-        self.by_other.entry(owner).or_default().entry(other.clone()).or_default().insert(name.clone());
-        self.unsettled.entry(owner).or_default().insert((name.clone(), other.clone()));
+        self.by_other
+            .entry(owner)
+            .or_default()
+            .entry(other.clone())
+            .or_default()
+            .insert(name.clone());
+        self.unsettled
+            .entry(owner)
+            .or_default()
+            .insert((name.clone(), other.clone()));
         self.by_name.entry(name).or_default().insert(other, link);
         self.count += 1;
     }
@@ -104,7 +132,9 @@ impl Table {
     }
 
     fn settle(&mut self, owner: NodeId, name: &ProcessName, other: &Handle) {
-        let Some(unsettled) = self.unsettled.get_mut(&owner) else { return };
+        let Some(unsettled) = self.unsettled.get_mut(&owner) else {
+            return;
+        };
         unsettled.remove(&(name.clone(), other.clone()));
         if unsettled.is_empty() {
             self.unsettled.remove(&owner);
@@ -113,7 +143,9 @@ impl Table {
     }
 
     fn disarm(&mut self, owner: NodeId, name: &ProcessName, other: &Handle) {
-        let Some(others) = self.by_other.get_mut(&owner) else { return };
+        let Some(others) = self.by_other.get_mut(&owner) else {
+            return;
+        };
         if let Some(names) = others.get_mut(other) {
             names.remove(name);
             if names.is_empty() {
@@ -126,11 +158,22 @@ impl Table {
     }
 
     fn waiting_for(&self, owner: NodeId, other: &Handle) -> Vec<ProcessName> {
-        self.by_other.get(&owner).and_then(|others| others.get(other)).into_iter().flatten().cloned().collect()
+        self.by_other
+            .get(&owner)
+            .and_then(|others| others.get(other))
+            .into_iter()
+            .flatten()
+            .cloned()
+            .collect()
     }
 
     fn unsettled(&self, owner: NodeId) -> Vec<(ProcessName, Handle)> {
-        self.unsettled.get(&owner).into_iter().flatten().cloned().collect()
+        self.unsettled
+            .get(&owner)
+            .into_iter()
+            .flatten()
+            .cloned()
+            .collect()
     }
 }
 
@@ -148,14 +191,24 @@ impl Registry {
     pub(super) fn react(&mut self, edge: &mut Edge) {
         while let Some(fact) = self.names.poll_fact() {
             match fact {
-                Fact::Down { owner, name, process } => {
-                    let Some(other) = self.names.handle(owner, &name, process) else { continue };
+                Fact::Down {
+                    owner,
+                    name,
+                    process,
+                } => {
+                    let Some(other) = self.names.handle(owner, &name, process) else {
+                        continue;
+                    };
                     for name in self.links.waiting_for(owner, &other) {
                         self.fire_link(edge, &name, &other);
                     }
                 }
                 Fact::Hidden { owner } => self.check_all(edge, owner),
-                Fact::Lost { owner, name, process } if owner == self.me => self.lost(edge, &name, process),
+                Fact::Lost {
+                    owner,
+                    name,
+                    process,
+                } if owner == self.me => self.lost(edge, &name, process),
                 Fact::Lost { .. } => {}
             }
         }
@@ -167,7 +220,11 @@ impl Registry {
         }
         let links = self.links.of(name).filter(|(_, link)| !link.fired);
         Ok(links
-            .map(|(other, link)| LinkView { other: other.clone(), unreachable: link.unreachable, since: Wall(link.since_ms) })
+            .map(|(other, link)| LinkView {
+                other: other.clone(),
+                unreachable: link.unreachable,
+                since: Wall(link.since_ms),
+            })
             .collect())
     }
 
@@ -184,22 +241,35 @@ impl Registry {
     /// How far the log of a node must be to have that registration, if it is known here.
     pub(super) fn mark(&self, owner: NodeId, other: &Handle) -> Option<Position> {
         let mut known = self.logs.get(owner)?.of(&other.name);
-        known.any(|(process, _)| (process.pid, process.start) == (other.pid, other.start)).then(|| self.logs.position(owner))
+        known
+            .any(|(process, _)| (process.pid, process.start) == (other.pid, other.start))
+            .then(|| self.logs.position(owner))
     }
 
     /// Whoever has that name.
     pub(super) fn holder(&self, name: &ProcessName) -> Result<(NodeId, Handle), Refusal> {
-        let found = self.names.directory().whereis(name).ok_or_else(|| Refusal::Unknown(name.clone()))?;
+        let found = self
+            .names
+            .directory()
+            .whereis(name)
+            .ok_or_else(|| Refusal::Unknown(name.clone()))?;
         Ok((found.holder.owner, found.holder.handle(name)))
     }
 
     /// The node of that name; of several one that can be reached.
     pub(super) fn node_of(&self, name: &NodeName) -> Result<NodeId, Refusal> {
-        if self.names.directory().node(self.me).is_some_and(|(own, _)| own == name) {
+        if self
+            .names
+            .directory()
+            .node(self.me)
+            .is_some_and(|(own, _)| own == name)
+        {
             return Ok(self.me);
         }
         let named = self.nodes.iter().filter(|(_, (other, _))| other == name);
-        let found = named.min_by_key(|(_, (_, state))| !state.is_reachable()).map(|(node, _)| *node);
+        let found = named
+            .min_by_key(|(_, (_, state))| !state.is_reachable())
+            .map(|(node, _)| *node);
         found.ok_or_else(|| Refusal::UnknownNode(name.clone()))
     }
 
@@ -209,7 +279,9 @@ impl Registry {
 
     /// Takes over a link of an earlier start; one whose process is not registered is not kept.
     pub(super) fn resume_link(&mut self, row: Row) {
-        let Row::Link(name, other, mut link) = row else { return };
+        let Row::Link(name, other, mut link) = row else {
+            return;
+        };
         if self.own.of(&name, link.process).is_none() {
             return self.ledger.mark(RowKey::Link(name, other));
         }
@@ -225,7 +297,12 @@ impl Registry {
 
     /// Who is not in sight by now, is not, even if others have told what is registered there.
     pub(super) fn look_out(&mut self, edge: &mut Edge) {
-        for link in self.links.by_name.values_mut().flat_map(BTreeMap::values_mut) {
+        for link in self
+            .links
+            .by_name
+            .values_mut()
+            .flat_map(BTreeMap::values_mut)
+        {
             link.resumed = false;
         }
         for owner in self.links.by_other.keys().copied().collect::<Vec<_>>() {
@@ -235,7 +312,12 @@ impl Registry {
 
     /// The registration has ended: so do its links.
     pub(super) fn unlink_all(&mut self, name: &ProcessName) {
-        for other in self.links.of(name).map(|(other, _)| other.clone()).collect::<Vec<_>>() {
+        for other in self
+            .links
+            .of(name)
+            .map(|(other, _)| other.clone())
+            .collect::<Vec<_>>()
+        {
             self.links.remove(name, &other);
             self.ledger.mark(RowKey::Link(name.clone(), other));
         }
@@ -251,20 +333,30 @@ impl Registry {
     /// That node is out of sight, or may be.
     fn check_all(&mut self, edge: &mut Edge, owner: NodeId) {
         let others = self.links.by_other.get(&owner).into_iter().flatten();
-        let pairs: Vec<(ProcessName, Handle)> =
-            others.flat_map(|(other, names)| names.iter().map(|name| (name.clone(), other.clone()))).collect();
-        pairs.iter().for_each(|(name, other)| self.check(edge, name, other));
+        let pairs: Vec<(ProcessName, Handle)> = others
+            .flat_map(|(other, names)| names.iter().map(|name| (name.clone(), other.clone())))
+            .collect();
+        pairs
+            .iter()
+            .for_each(|(name, other)| self.check(edge, name, other));
     }
 
     fn check(&mut self, edge: &mut Edge, name: &ProcessName, other: &Handle) {
-        let Some(link) = self.links.get(name, other).cloned() else { return };
+        let Some(link) = self.links.get(name, other).cloned() else {
+            return;
+        };
         let is_hidden = link.unreachable && !link.resumed && !self.is_reachable(link.owner);
         match self.fate(other, &link) {
             Fate::IsDown => self.fire_link(edge, name, other),
             _ if is_hidden => self.fire_link(edge, name, other),
             Fate::Lives => {
                 self.links.settle(link.owner, name, other);
-                if let Some(link) = self.links.by_name.get_mut(name).and_then(|links| links.get_mut(other)) {
+                if let Some(link) = self
+                    .links
+                    .by_name
+                    .get_mut(name)
+                    .and_then(|links| links.get_mut(other))
+                {
                     link.resumed = false;
                 }
             }
@@ -275,22 +367,50 @@ impl Registry {
     fn fate(&self, other: &Handle, link: &Link) -> Fate {
         let log = self.logs.get(link.owner);
         let is_it = |process: &Process| (process.pid, process.start) == (other.pid, other.start);
-        let mut known = log.into_iter().flat_map(|log| log.of(&other.name)).filter(|(process, _)| is_it(process)).peekable();
+        let mut known = log
+            .into_iter()
+            .flat_map(|log| log.of(&other.name))
+            .filter(|(process, _)| is_it(process))
+            .peekable();
         if known.peek().is_some() {
-            return if known.any(|(_, state)| matches!(state, State::Live(_))) { Fate::Lives } else { Fate::IsDown };
+            return if known.any(|(_, state)| matches!(state, State::Live(_))) {
+                Fate::Lives
+            } else {
+                Fate::IsDown
+            };
         }
-        let has_come = link.mark.is_some_and(|mark| self.logs.position(link.owner) >= mark);
-        let is_gone = link.owner != self.me && !self.nodes.contains_key(&link.owner) && self.gone.contains_key(&link.owner);
-        if link.owner == self.me || has_come || is_gone { Fate::IsDown } else { Fate::Open }
+        let has_come = link
+            .mark
+            .is_some_and(|mark| self.logs.position(link.owner) >= mark);
+        let is_gone = link.owner != self.me
+            && !self.nodes.contains_key(&link.owner)
+            && self.gone.contains_key(&link.owner);
+        if link.owner == self.me || has_come || is_gone {
+            Fate::IsDown
+        } else {
+            Fate::Open
+        }
     }
 
     fn is_reachable(&self, node: NodeId) -> bool {
-        node == self.me || self.nodes.get(&node).is_some_and(|(_, state)| state.is_reachable())
+        node == self.me
+            || self
+                .nodes
+                .get(&node)
+                .is_some_and(|(_, state)| state.is_reachable())
     }
 
-    /// A link that will end in SIGKILL is kept until then: a daemon that restarts in between begins again.
+    /// A link that will end in SIGKILL is kept until then: a daemon that restarts in between begins
+    /// again.
     fn fire_link(&mut self, edge: &mut Edge, name: &ProcessName, other: &Handle) {
-        let Some(link) = self.links.by_name.get_mut(name).and_then(|links| links.get_mut(other)) else { return };
+        let Some(link) = self
+            .links
+            .by_name
+            .get_mut(name)
+            .and_then(|links| links.get_mut(other))
+        else {
+            return;
+        };
         link.fired = true;
         let (process, owner) = (link.process, link.owner);
         tracing::info!(process = %name, %other, "a linked process is down");
@@ -305,7 +425,11 @@ impl Registry {
 
     fn lost(&mut self, edge: &mut Edge, name: &ProcessName, process: Process) {
         edge.stats.registry.lost += 1;
-        if self.own.of(name, process).is_some_and(|registered| registered.on_conflict == super::OnConflict::Terminate) {
+        if self
+            .own
+            .of(name, process)
+            .is_some_and(|registered| registered.on_conflict == super::OnConflict::Terminate)
+        {
             self.terminate(edge, process);
         }
     }
@@ -318,7 +442,10 @@ impl Registry {
         self.signal(edge, process, Signal::Term);
         if !self.kill_after.is_zero() {
             self.links.doomed.insert(process);
-            edge.after(self.kill_after, ClusterTimer::Registry(Timer::Kill(process)));
+            edge.after(
+                self.kill_after,
+                ClusterTimer::Registry(Timer::Kill(process)),
+            );
         }
     }
 
@@ -339,12 +466,19 @@ impl Registry {
         edge.put(ClusterOutput::Registry(Output::Signal { process, signal }));
     }
 
-    /// Nodes to be asked how far their logs are, with what: there are links without a mark to processes of theirs.
+    /// Nodes to be asked how far their logs are, with what: there are links without a mark to
+    /// processes of theirs.
     pub(super) fn probe(&mut self, connections: &Connections, again: bool) -> Vec<(ConnId, u64)> {
         let mut probes = Vec::new();
         for (owner, unsettled) in &self.links.unsettled {
-            let is_unmarked = |(name, other): &(ProcessName, Handle)| self.links.get(name, other).is_some_and(|link| link.mark.is_none());
-            if (!again && self.links.probes.contains_key(owner)) || !unsettled.iter().any(is_unmarked) {
+            let is_unmarked = |(name, other): &(ProcessName, Handle)| {
+                self.links
+                    .get(name, other)
+                    .is_some_and(|link| link.mark.is_none())
+            };
+            if (!again && self.links.probes.contains_key(owner))
+                || !unsettled.iter().any(is_unmarked)
+            {
                 continue;
             }
             if let Some(conn) = connections.current(*owner) {
@@ -357,13 +491,23 @@ impl Registry {
     }
 
     /// A node says how far its log was when it was asked.
-    pub(super) fn probed(&mut self, edge: &mut Edge, owner: NodeId, probe: u64, position: Position) {
+    pub(super) fn probed(
+        &mut self,
+        edge: &mut Edge,
+        owner: NodeId,
+        probe: u64,
+        position: Position,
+    ) {
         if self.links.probes.get(&owner) != Some(&probe) {
             return;
         }
         self.links.probes.remove(&owner);
         for (name, other) in self.links.unsettled(owner) {
-            let link = self.links.by_name.get_mut(&name).and_then(|links| links.get_mut(&other));
+            let link = self
+                .links
+                .by_name
+                .get_mut(&name)
+                .and_then(|links| links.get_mut(&other));
             if let Some(link) = link.filter(|link| link.mark.is_none()) {
                 link.mark = Some(position);
                 self.ledger.mark(RowKey::Link(name, other));

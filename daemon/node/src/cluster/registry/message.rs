@@ -1,4 +1,5 @@
-//! What registries say to each other on [`Channel::Registry`](crate::wire::Channel), encoded by [`crate::codec`].
+//! What registries say to each other on [`Channel::Registry`](crate::wire::Channel), encoded by
+//! [`crate::codec`].
 //!
 //! | tag | message | when |
 //! | --- | --- | --- |
@@ -19,17 +20,30 @@ use serde::{Deserialize, Serialize};
 /// See the module's table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::cluster) enum Message {
-    Part { delta: Delta, pushed: bool },
+    Part {
+        delta: Delta,
+        pushed: bool,
+    },
     Ack(Progress),
-    Pull { owner: NodeId, from: Progress },
+    Pull {
+        owner: NodeId,
+        from: Progress,
+    },
     Hash(u64),
-    Vector { positions: Vec<(NodeId, Position)>, answer: bool },
+    Vector {
+        positions: Vec<(NodeId, Position)>,
+        answer: bool,
+    },
     Probe(u64),
-    Probed { probe: u64, position: Position },
+    Probed {
+        probe: u64,
+        position: Position,
+    },
 }
 
 impl Message {
-    /// As bytes. Empty, and logged, if it were larger than a frame: no message that this module's bounds admit is.
+    /// As bytes. Empty, and logged, if it were larger than a frame: no message that this module's
+    /// bounds admit is.
     pub(in crate::cluster) fn bytes(&self) -> Bytes {
         encode(self).map(Bytes::from).unwrap_or_else(|error| {
             tracing::error!(%error, "a message of ours is too large");

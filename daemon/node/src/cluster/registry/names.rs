@@ -20,11 +20,19 @@ struct Claim {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Fact {
     /// A registration has ended for good.
-    Down { owner: NodeId, name: ProcessName, process: Process },
+    Down {
+        owner: NodeId,
+        name: ProcessName,
+        process: Process,
+    },
     /// A node is out of sight.
     Hidden { owner: NodeId },
     /// A registration has lost its name to an earlier claim.
-    Lost { owner: NodeId, name: ProcessName, process: Process },
+    Lost {
+        owner: NodeId,
+        name: ProcessName,
+        process: Process,
+    },
 }
 
 /// The directory of this node, and the news about it that are not told yet.
@@ -57,19 +65,40 @@ impl Names {
         }
     }
 
-    pub(super) fn handle(&self, owner: NodeId, name: &ProcessName, process: Process) -> Option<Handle> {
+    pub(super) fn handle(
+        &self,
+        owner: NodeId,
+        name: &ProcessName,
+        process: Process,
+    ) -> Option<Handle> {
         let (node, _) = self.directory.node(owner)?;
-        Some(Handle { name: name.clone(), node: node.clone(), pid: process.pid, start: process.start })
+        Some(Handle {
+            name: name.clone(),
+            node: node.clone(),
+            pid: process.pid,
+            start: process.start,
+        })
     }
 
     /// Takes over a registration that was there before this start: nobody is told that it is up.
-    pub(super) fn resume(&mut self, owner: NodeId, name: &ProcessName, process: Process, entry: Arc<Entry>) {
+    pub(super) fn resume(
+        &mut self,
+        owner: NodeId,
+        name: &ProcessName,
+        process: Process,
+        entry: Arc<Entry>,
+    ) {
         self.put(owner, name, process, Some(entry));
     }
 
     /// Takes over what a log said.
     pub(super) fn shift(&mut self, edge: &Edge, owner: NodeId, shift: Shift) {
-        let Shift { name, process, before, after } = shift;
+        let Shift {
+            name,
+            process,
+            before,
+            after,
+        } = shift;
         let ranked = self.rank(&name);
         self.put(owner, &name, process, after.entry().cloned());
         match (before, after) {
@@ -86,16 +115,39 @@ impl Names {
     }
 
     /// A node with these registrations can be reached now, or no longer, or bears another name.
-    pub(super) fn see(&mut self, edge: &Edge, node: (NodeId, &NodeName), reachable: bool, held: &[(ProcessName, Process)]) {
+    pub(super) fn see(
+        &mut self,
+        edge: &Edge,
+        node: (NodeId, &NodeName),
+        reachable: bool,
+        held: &[(ProcessName, Process)],
+    ) {
         let (owner, name) = node;
-        let change = Change::Node { owner, name: name.clone(), reachable };
-        let is_turn = self.directory.node(owner).is_some_and(|(_, before)| before != reachable);
+        let change = Change::Node {
+            owner,
+            name: name.clone(),
+            reachable,
+        };
+        let is_turn = self
+            .directory
+            .node(owner)
+            .is_some_and(|(_, before)| before != reachable);
         let held = if is_turn { held } else { &[] };
         let ranked: Vec<Vec<Claim>> = held.iter().map(|(name, _)| self.rank(name)).collect();
         self.directory.apply(&change);
         self.news.changes.push(change);
         for ((name, process), ranked) in held.iter().zip(ranked) {
-            self.tell(edge, owner, name, *process, if reachable { EventKind::Back } else { EventKind::Unreachable });
+            self.tell(
+                edge,
+                owner,
+                name,
+                *process,
+                if reachable {
+                    EventKind::Back
+                } else {
+                    EventKind::Unreachable
+                },
+            );
             self.compare(edge, name, &ranked);
         }
         if is_turn && !reachable {
@@ -105,26 +157,61 @@ impl Names {
 
     fn up(&mut self, edge: &Edge, owner: NodeId, name: &ProcessName, process: Process) {
         self.tell(edge, owner, name, process, EventKind::Up);
-        if self.directory.node(owner).is_some_and(|(_, reachable)| !reachable) {
+        if self
+            .directory
+            .node(owner)
+            .is_some_and(|(_, reachable)| !reachable)
+        {
             self.tell(edge, owner, name, process, EventKind::Unreachable);
         }
     }
 
-    fn down(&mut self, edge: &Edge, owner: NodeId, name: &ProcessName, process: Process, reason: Reason) {
+    fn down(
+        &mut self,
+        edge: &Edge,
+        owner: NodeId,
+        name: &ProcessName,
+        process: Process,
+        reason: Reason,
+    ) {
         self.tell(edge, owner, name, process, EventKind::Down(reason));
-        self.facts.push_back(Fact::Down { owner, name: name.clone(), process });
+        self.facts.push_back(Fact::Down {
+            owner,
+            name: name.clone(),
+            process,
+        });
     }
 
-    fn put(&mut self, owner: NodeId, name: &ProcessName, process: Process, entry: Option<Arc<Entry>>) {
-        let change = Change::Holder { name: name.clone(), owner, process, entry };
+    fn put(
+        &mut self,
+        owner: NodeId,
+        name: &ProcessName,
+        process: Process,
+        entry: Option<Arc<Entry>>,
+    ) {
+        let change = Change::Holder {
+            name: name.clone(),
+            owner,
+            process,
+            entry,
+        };
         self.directory.apply(&change);
         self.news.changes.push(change);
     }
 
     /// The reachable holders of a name, the one that has it first.
     fn rank(&self, name: &ProcessName) -> Vec<Claim> {
-        let reachable = self.directory.holders(name).filter(|(.., reachable)| *reachable);
-        let mut claims: Vec<Claim> = reachable.map(|(owner, process, entry, _)| Claim { claim: entry.claim, owner, process }).collect();
+        let reachable = self
+            .directory
+            .holders(name)
+            .filter(|(.., reachable)| *reachable);
+        let mut claims: Vec<Claim> = reachable
+            .map(|(owner, process, entry, _)| Claim {
+                claim: entry.claim,
+                owner,
+                process,
+            })
+            .collect();
         claims.sort_unstable();
         claims
     }
@@ -134,24 +221,60 @@ impl Names {
         let after = self.rank(name);
         self.contested += u64::from(after.len() > 1);
         self.contested = self.contested.saturating_sub(u64::from(before.len() > 1));
-        let Some((winner, losers)) = after.split_first() else { return };
+        let Some((winner, losers)) = after.split_first() else {
+            return;
+        };
         let had_lost = |claim: &Claim| before.iter().skip(1).any(|lost| same(lost, claim));
         if had_lost(winner) {
             self.tell(edge, winner.owner, name, winner.process, EventKind::Back);
         }
-        let is_new = |loser: &&Claim| !had_lost(loser) || before.first().is_none_or(|had| !same(had, winner));
+        let is_new = |loser: &&Claim| {
+            !had_lost(loser) || before.first().is_none_or(|had| !same(had, winner))
+        };
         for loser in losers.iter().filter(is_new) {
-            let handles = (self.handle(winner.owner, name, winner.process), self.handle(loser.owner, name, loser.process));
-            let (Some(to), Some(other)) = handles else { continue };
-            self.tell(edge, winner.owner, name, winner.process, EventKind::Contested { other });
-            self.tell(edge, loser.owner, name, loser.process, EventKind::Lost { to });
-            self.facts.push_back(Fact::Lost { owner: loser.owner, name: name.clone(), process: loser.process });
+            let handles = (
+                self.handle(winner.owner, name, winner.process),
+                self.handle(loser.owner, name, loser.process),
+            );
+            let (Some(to), Some(other)) = handles else {
+                continue;
+            };
+            self.tell(
+                edge,
+                winner.owner,
+                name,
+                winner.process,
+                EventKind::Contested { other },
+            );
+            self.tell(
+                edge,
+                loser.owner,
+                name,
+                loser.process,
+                EventKind::Lost { to },
+            );
+            self.facts.push_back(Fact::Lost {
+                owner: loser.owner,
+                name: name.clone(),
+                process: loser.process,
+            });
         }
     }
 
-    fn tell(&mut self, edge: &Edge, owner: NodeId, name: &ProcessName, process: Process, kind: EventKind) {
+    fn tell(
+        &mut self,
+        edge: &Edge,
+        owner: NodeId,
+        name: &ProcessName,
+        process: Process,
+        kind: EventKind,
+    ) {
         if let Some(handle) = self.handle(owner, name, process) {
-            self.news.events.push(Event { at: edge.now.wall, handle, kind });
+            self.news.events.push(Event {
+                at: edge.now.wall,
+                handle,
+                kind,
+            });
         }
     }
 }

@@ -57,7 +57,8 @@ impl Own {
 
     /// The registration of a process under a name.
     pub(super) fn of(&self, name: &ProcessName, process: Process) -> Option<&Registered> {
-        self.get(name).filter(|registered| registered.process == process)
+        self.get(name)
+            .filter(|registered| registered.process == process)
     }
 
     pub(super) fn has(&self, process: Process) -> bool {
@@ -67,22 +68,40 @@ impl Own {
     /// Whether somebody tells when it ends, and has not yet.
     pub(super) fn is_watched(&self, process: Process) -> bool {
         let names = self.by_process.get(&process).into_iter().flatten();
-        names.filter_map(|name| self.get(name)).any(|registered| !registered.ended)
+        names
+            .filter_map(|name| self.get(name))
+            .any(|registered| !registered.ended)
     }
 
     pub(super) fn names(&self, process: Process) -> Vec<ProcessName> {
-        self.by_process.get(&process).into_iter().flatten().cloned().collect()
+        self.by_process
+            .get(&process)
+            .into_iter()
+            .flatten()
+            .cloned()
+            .collect()
     }
 
     pub(super) fn session(&self, session: SessionId) -> Vec<ProcessName> {
-        self.by_session.get(&session).into_iter().flatten().cloned().collect()
+        self.by_session
+            .get(&session)
+            .into_iter()
+            .flatten()
+            .cloned()
+            .collect()
     }
 
     pub(super) fn insert(&mut self, name: ProcessName, registered: Registered) {
         self.remove(&name);
-        self.by_process.entry(registered.process).or_default().insert(name.clone());
+        self.by_process
+            .entry(registered.process)
+            .or_default()
+            .insert(name.clone());
         if let Life::Session(session) = registered.life {
-            self.by_session.entry(session).or_default().insert(name.clone());
+            self.by_session
+                .entry(session)
+                .or_default()
+                .insert(name.clone());
         }
         self.by_name.insert(name, registered);
     }

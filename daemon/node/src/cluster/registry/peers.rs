@@ -16,7 +16,12 @@ impl Registry {
         self.exchange.accepted(edge, &self.logs, conn, node);
     }
 
-    pub(in crate::cluster) fn closed(&mut self, edge: &mut Edge, links: &Connections, conn: ConnId) {
+    pub(in crate::cluster) fn closed(
+        &mut self,
+        edge: &mut Edge,
+        links: &Connections,
+        conn: ConnId,
+    ) {
         self.exchange.closed(edge, links, &self.logs, conn);
     }
 
@@ -24,7 +29,12 @@ impl Registry {
         self.exchange.overflowed(conn, node);
     }
 
-    pub(in crate::cluster) fn round(&mut self, edge: &mut Edge, links: &Connections, random: Option<ConnId>) {
+    pub(in crate::cluster) fn round(
+        &mut self,
+        edge: &mut Edge,
+        links: &Connections,
+        random: Option<ConnId>,
+    ) {
         self.exchange.round(edge, links, &self.logs, random);
         self.send_probes(edge, links, true);
     }
@@ -42,17 +52,41 @@ impl Registry {
     ) -> Result<(), Malformed> {
         let (node, conn) = from;
         match Message::read(bytes)? {
-            Message::Part { delta, pushed: true } if delta.owner != node => return Err(Malformed::rule("another node's log was pushed")),
+            Message::Part {
+                delta,
+                pushed: true,
+            } if delta.owner != node => {
+                return Err(Malformed::rule("another node's log was pushed"));
+            }
             Message::Part { delta, pushed } => self.learn(edge, conn, delta, pushed)?,
-            Message::Ack(position) => self.exchange.acknowledged(edge, links, &self.logs, node, position),
-            Message::Pull { owner, from } => self.exchange.answer(edge, &self.logs, conn, owner, from),
-            Message::Hash(hash) if hash != self.logs.hash() => edge.tell(conn, exchange::vector(&self.logs, true)),
+            Message::Ack(position) => self
+                .exchange
+                .acknowledged(edge, links, &self.logs, node, position),
+            Message::Pull { owner, from } => {
+                self.exchange.answer(edge, &self.logs, conn, owner, from)
+            }
+            Message::Hash(hash) if hash != self.logs.hash() => {
+                edge.tell(conn, exchange::vector(&self.logs, true))
+            }
             Message::Hash(_) => {}
-            Message::Probe(probe) => edge.tell(conn, Message::Probed { probe, position: self.logs.position(self.me) }.bytes()),
+            Message::Probe(probe) => edge.tell(
+                conn,
+                Message::Probed {
+                    probe,
+                    position: self.logs.position(self.me),
+                }
+                .bytes(),
+            ),
             Message::Probed { probe, position } => self.probed(edge, node, probe, position),
-            Message::Vector { mut positions, answer } => {
-                positions.retain(|(owner, position)| *owner == self.me || self.is_listened_to(*owner, position.run));
-                self.exchange.compare(edge, links, &self.logs, from, &positions);
+            Message::Vector {
+                mut positions,
+                answer,
+            } => {
+                positions.retain(|(owner, position)| {
+                    *owner == self.me || self.is_listened_to(*owner, position.run)
+                });
+                self.exchange
+                    .compare(edge, links, &self.logs, from, &positions);
                 if answer {
                     edge.tell(conn, exchange::vector(&self.logs, false));
                 }
@@ -72,37 +106,61 @@ impl Registry {
         self.nodes.contains_key(&owner) && self.gone.get(&owner).is_none_or(|gone| run > *gone)
     }
 
-    fn learn(&mut self, edge: &mut Edge, conn: ConnId, delta: Delta, pushed: bool) -> Result<(), Malformed> {
+    fn learn(
+        &mut self,
+        edge: &mut Edge,
+        conn: ConnId,
+        delta: Delta,
+        pushed: bool,
+    ) -> Result<(), Malformed> {
         let header = Header::of(&delta);
         let mut was_of_use = false;
         if self.is_listened_to(delta.owner, delta.run) {
             let before = self.logs.progress(header.owner);
-            let merged = self.logs.merge(delta).map_err(|fault| Malformed::rule(&fault.to_string()))?;
+            let merged = self
+                .logs
+                .merge(delta)
+                .map_err(|fault| Malformed::rule(&fault.to_string()))?;
             was_of_use = self.logs.progress(header.owner) != before;
             if let Merged::News(shifts) = merged {
                 edge.stats.registry.parts += 1;
-                shifts.into_iter().for_each(|shift| self.take(edge, header.owner, shift));
+                shifts
+                    .into_iter()
+                    .for_each(|shift| self.take(edge, header.owner, shift));
                 self.check_unsettled(edge, header.owner);
             }
         }
         if pushed {
             edge.tell(conn, Message::Ack(self.logs.progress(header.owner)).bytes());
         } else {
-            self.exchange.pulled(edge, &self.logs, conn, &header, was_of_use);
+            self.exchange
+                .pulled(edge, &self.logs, conn, &header, was_of_use);
         }
         Ok(())
     }
 
     fn take(&mut self, edge: &mut Edge, owner: NodeId, shift: Shift) {
-        self.clock = self.clock.max(shift.after.entry().map_or(0, |entry| entry.claim));
+        self.clock = self
+            .clock
+            .max(shift.after.entry().map_or(0, |entry| entry.claim));
         self.names.shift(edge, owner, shift);
     }
 
-    /// Looks at all nodes of the roster: their names, runs, and states; without one they were forgotten. Costs next to
-    /// nothing for nodes of which nothing changed.
-    pub(in crate::cluster) fn look<'a>(&mut self, edge: &mut Edge, seen: impl Iterator<Item = Sight<'a>>) {
+    /// Looks at all nodes of the roster: their names, runs, and states; without one they were
+    /// forgotten. Costs next to nothing for nodes of which nothing changed.
+    pub(in crate::cluster) fn look<'a>(
+        &mut self,
+        edge: &mut Edge,
+        seen: impl Iterator<Item = Sight<'a>>,
+    ) {
         let me = self.me;
-        for Sight { node, name, run, state } in seen.filter(|sight| sight.node != me) {
+        for Sight {
+            node,
+            name,
+            run,
+            state,
+        } in seen.filter(|sight| sight.node != me)
+        {
             match state.filter(|state| *state != MemberState::Left) {
                 Some(state) => self.see(edge, node, name, state),
                 None => self.drop_node(edge, node, run),
@@ -112,13 +170,18 @@ impl Registry {
 
     fn see(&mut self, edge: &mut Edge, node: NodeId, name: &NodeName, state: MemberState) {
         let known = self.nodes.insert(node, (name.clone(), state));
-        if known.is_some_and(|(known, before)| known == *name && before.is_reachable() == state.is_reachable()) {
+        if known.is_some_and(|(known, before)| {
+            known == *name && before.is_reachable() == state.is_reachable()
+        }) {
             return;
         }
         let held = self.logs.get(node).into_iter().flat_map(|log| log.iter());
-        let held: Vec<(ProcessName, Process)> =
-            held.filter(|(.., state)| state.entry().is_some()).map(|(name, process, _)| (name.clone(), process)).collect();
-        self.names.see(edge, (node, name), state.is_reachable(), &held);
+        let held: Vec<(ProcessName, Process)> = held
+            .filter(|(.., state)| state.entry().is_some())
+            .map(|(name, process, _)| (name.clone(), process))
+            .collect();
+        self.names
+            .see(edge, (node, name), state.is_reachable(), &held);
     }
 
     /// A node has left, or was forgotten, in that run.
@@ -128,7 +191,16 @@ impl Registry {
             return;
         }
         for (name, process, entry) in self.logs.remove(node) {
-            self.take(edge, node, Shift { name, process, before: Some(entry), after: State::Gone(Reason::Left) });
+            self.take(
+                edge,
+                node,
+                Shift {
+                    name,
+                    process,
+                    before: Some(entry),
+                    after: State::Gone(Reason::Left),
+                },
+            );
         }
         self.check_unsettled(edge, node);
     }

@@ -34,10 +34,17 @@ pub(super) enum RowKey {
 impl RowKey {
     pub(super) fn bytes(&self) -> Bytes {
         match self {
-            Self::Entry(name) => std::iter::once(ENTRY).chain(name.as_str().bytes()).collect(),
+            Self::Entry(name) => std::iter::once(ENTRY)
+                .chain(name.as_str().bytes())
+                .collect(),
             Self::Link(name, other) => {
                 let other = other.to_string();
-                [LINK].into_iter().chain(name.as_str().bytes()).chain([0]).chain(other.bytes()).collect()
+                [LINK]
+                    .into_iter()
+                    .chain(name.as_str().bytes())
+                    .chain([0])
+                    .chain(other.bytes())
+                    .collect()
             }
         }
     }
@@ -63,10 +70,23 @@ struct KeptEntry {
 
 /// The row of a registration.
 pub(super) fn entry_row(registered: &Registered) -> Option<Bytes> {
-    let Registered { process, entry, life, on_conflict, reports_exit, .. } = registered;
+    let Registered {
+        process,
+        entry,
+        life,
+        on_conflict,
+        reports_exit,
+        ..
+    } = registered;
     let connection = *life != Life::Process;
     let entry = Arc::clone(entry);
-    value(&KeptEntry { process: *process, entry, connection, on_conflict: *on_conflict, reports_exit: *reports_exit })
+    value(&KeptEntry {
+        process: *process,
+        entry,
+        connection,
+        on_conflict: *on_conflict,
+        reports_exit: *reports_exit,
+    })
 }
 
 /// The row of a link.
@@ -76,7 +96,10 @@ pub(super) fn link_row(link: &Link) -> Option<Bytes> {
 
 fn value<T: Serialize>(kept: &T) -> Option<Bytes> {
     // What the limits of an entry admit is never too large.
-    encode(&(VERSION, kept)).inspect_err(|error| tracing::error!(%error, "a row of ours is too large")).ok().map(Bytes::from)
+    encode(&(VERSION, kept))
+        .inspect_err(|error| tracing::error!(%error, "a row of ours is too large"))
+        .ok()
+        .map(Bytes::from)
 }
 
 /// Reads a row.
@@ -84,10 +107,17 @@ pub(super) fn read(row: &KeptRow) -> Option<Row> {
     let (kind, key) = row.key.split_first()?;
     let (key, value) = (std::str::from_utf8(key).ok()?, row.value.as_ref()?);
     match *kind {
-        ENTRY => Some(Row::Entry(ProcessName::new(key).ok()?, registered(current(value)?))),
+        ENTRY => Some(Row::Entry(
+            ProcessName::new(key).ok()?,
+            registered(current(value)?),
+        )),
         LINK => {
             let (name, other) = key.split_once('\0')?;
-            Some(Row::Link(ProcessName::new(name).ok()?, other.parse().ok()?, current(value)?))
+            Some(Row::Link(
+                ProcessName::new(name).ok()?,
+                other.parse().ok()?,
+                current(value)?,
+            ))
         }
         _ => None,
     }
@@ -100,9 +130,27 @@ fn current<T: DeserializeOwned>(value: &[u8]) -> Option<T> {
 }
 
 fn registered(kept: KeptEntry) -> Registered {
-    let KeptEntry { process, entry, connection, on_conflict, reports_exit } = kept;
-    let life = if connection { Life::Orphan } else { Life::Process };
-    Registered { process, entry, life, on_conflict, reports_exit, reported: None, ended: false }
+    let KeptEntry {
+        process,
+        entry,
+        connection,
+        on_conflict,
+        reports_exit,
+    } = kept;
+    let life = if connection {
+        Life::Orphan
+    } else {
+        Life::Process
+    };
+    Registered {
+        process,
+        entry,
+        life,
+        on_conflict,
+        reports_exit,
+        reported: None,
+        ended: false,
+    }
 }
 
 #[cfg(test)]
@@ -124,15 +172,31 @@ mod tests {
             claim: 3,
             since_ms: 4,
         };
-        let process = Process { boot: [1; 16], pid: 2, start: 3 };
-        let kept = KeptEntry { process, entry: Arc::new(entry), connection: false, on_conflict: OnConflict::Terminate, reports_exit: true };
+        let process = Process {
+            boot: [1; 16],
+            pid: 2,
+            start: 3,
+        };
+        let kept = KeptEntry {
+            process,
+            entry: Arc::new(entry),
+            connection: false,
+            on_conflict: OnConflict::Terminate,
+            reports_exit: true,
+        };
         let registered = registered(kept);
-        let row = KeptRow { key: RowKey::Entry(name.clone()).bytes(), value: entry_row(&registered) };
+        let row = KeptRow {
+            key: RowKey::Entry(name.clone()).bytes(),
+            value: entry_row(&registered),
+        };
         assert_eq!(read(&row), Some(Row::Entry(name.clone(), registered)));
 
         let other: Handle = "db@node2#7.8".parse().unwrap();
         let link = Link::new(process, NodeId([2; 16]), None, true, 5);
-        let row = KeptRow { key: RowKey::Link(name.clone(), other.clone()).bytes(), value: link_row(&link) };
+        let row = KeptRow {
+            key: RowKey::Link(name.clone(), other.clone()).bytes(),
+            value: link_row(&link),
+        };
         assert_eq!(read(&row), Some(Row::Link(name, other, link)));
     }
 

@@ -13,7 +13,8 @@ pub(super) const MAX_ITEM_BYTES: usize = 256;
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Codec;
 
-/// Encodes to scratch first: foca demands that a member that does not fit leaves no byte in the buffer.
+/// Encodes to scratch first: foca demands that a member that does not fit leaves no byte in the
+/// buffer.
 fn write(value: &impl Serialize, mut buf: impl BufMut) -> Result<(), Malformed> {
     let mut scratch = [0; MAX_ITEM_BYTES];
     let bytes = encode_into(value, &mut scratch)?;
@@ -31,7 +32,11 @@ pub(super) fn read_header(bytes: &[u8]) -> Result<(Header<Identity>, usize), Mal
 impl foca::Codec<Identity> for Codec {
     type Error = Malformed;
 
-    fn encode_header(&mut self, header: &Header<Identity>, buf: impl BufMut) -> Result<(), Malformed> {
+    fn encode_header(
+        &mut self,
+        header: &Header<Identity>,
+        buf: impl BufMut,
+    ) -> Result<(), Malformed> {
         write(header, buf)
     }
 
@@ -41,7 +46,11 @@ impl foca::Codec<Identity> for Codec {
         Ok(header)
     }
 
-    fn encode_member(&mut self, member: &Member<Identity>, buf: impl BufMut) -> Result<(), Malformed> {
+    fn encode_member(
+        &mut self,
+        member: &Member<Identity>,
+        buf: impl BufMut,
+    ) -> Result<(), Malformed> {
         write(member, buf)
     }
 
@@ -64,39 +73,81 @@ mod tests {
     fn identities() -> impl Strategy<Value = Identity> {
         let v4 = (any::<[u8; 4]>(), any::<u16>()).prop_map(SocketAddr::from);
         let v6 = (any::<[u8; 16]>(), any::<u16>()).prop_map(SocketAddr::from);
-        (any::<[u8; 16]>(), prop_oneof![v4, v6], any::<u64>()).prop_map(|(node, addr, generation)| Identity {
-            node: NodeId(node),
-            addr,
-            generation,
-        })
+        (any::<[u8; 16]>(), prop_oneof![v4, v6], any::<u64>()).prop_map(
+            |(node, addr, generation)| Identity {
+                node: NodeId(node),
+                addr,
+                generation,
+            },
+        )
     }
 
     #[test]
     fn packets_are_what_they_were() {
-        let id = |n: u8, addr| Identity { node: NodeId([n; 16]), addr, generation: 3 << 32 | u64::from(n) };
-        let (src, other) = (id(7, "[fd00::7]:6878".parse().unwrap()), id(8, SocketAddr::from(([10, 0, 0, 8], 6878))));
+        let id = |n: u8, addr| Identity {
+            node: NodeId([n; 16]),
+            addr,
+            generation: 3 << 32 | u64::from(n),
+        };
+        let (src, other) = (
+            id(7, "[fd00::7]:6878".parse().unwrap()),
+            id(8, SocketAddr::from(([10, 0, 0, 8], 6878))),
+        );
         let probe_number = 200;
         let messages = [
             ("ping", Message::Ping(probe_number)),
             ("ack", Message::Ack(probe_number)),
-            ("ping-req", Message::PingReq { target: other, probe_number }),
-            ("indirect-ping", Message::IndirectPing { origin: other, probe_number }),
-            ("indirect-ack", Message::IndirectAck { target: other, probe_number }),
-            ("forwarded-ack", Message::ForwardedAck { origin: other, probe_number }),
+            (
+                "ping-req",
+                Message::PingReq {
+                    target: other,
+                    probe_number,
+                },
+            ),
+            (
+                "indirect-ping",
+                Message::IndirectPing {
+                    origin: other,
+                    probe_number,
+                },
+            ),
+            (
+                "indirect-ack",
+                Message::IndirectAck {
+                    target: other,
+                    probe_number,
+                },
+            ),
+            (
+                "forwarded-ack",
+                Message::ForwardedAck {
+                    origin: other,
+                    probe_number,
+                },
+            ),
             ("announce", Message::Announce),
             ("feed", Message::Feed),
             ("gossip", Message::Gossip),
             ("broadcast", Message::Broadcast),
             ("turn-undead", Message::TurnUndead),
         ];
-        let header = |message| Header { src, src_incarnation: 300, dst: other, message };
+        let header = |message| Header {
+            src,
+            src_incarnation: 300,
+            dst: other,
+            message,
+        };
         let write = |header: &Header<Identity>| {
             let mut bytes = Vec::new();
             Codec.encode_header(header, &mut bytes).unwrap();
             bytes
         };
-        let samples = messages.map(|(name, message)| (name, header(message))).to_vec();
-        golden::check("swim", samples, write, |bytes| read_header(bytes).ok().map(|(header, _)| header));
+        let samples = messages
+            .map(|(name, message)| (name, header(message)))
+            .to_vec();
+        golden::check("swim", samples, write, |bytes| {
+            read_header(bytes).ok().map(|(header, _)| header)
+        });
     }
 
     proptest! {

@@ -5,8 +5,8 @@ use bytes::Bytes;
 use crdt::name::ProcessName;
 use crdt::registry::{Handle, Process, Reason};
 use node::cluster::registry::{
-    Command, Directory, Event, EventKind, Found, Input, KeptRow, Lifetime, OnConflict, Output, Refusal, Registration, Reply, Settings,
-    Signal,
+    Command, Directory, Event, EventKind, Found, Input, KeptRow, Lifetime, OnConflict, Output,
+    Refusal, Registration, Reply, Settings, Signal,
 };
 use node::cluster::{self, Command as ClusterCommand, Input as ClusterInput};
 use node::wire::{WriteError, WriteId};
@@ -48,8 +48,19 @@ impl Default for Processes {
 
 impl Processes {
     pub(super) fn settings(&self) -> Settings {
-        let kept = self.rows.iter().map(|(key, value)| KeptRow { key: key.clone(), value: Some(value.clone()) }).collect();
-        Settings { kept, capacity: self.capacity, kill_after: Duration::from_secs(5) }
+        let kept = self
+            .rows
+            .iter()
+            .map(|(key, value)| KeptRow {
+                key: key.clone(),
+                value: Some(value.clone()),
+            })
+            .collect();
+        Settings {
+            kept,
+            capacity: self.capacity,
+            kill_after: Duration::from_secs(5),
+        }
     }
 
     /// The daemon is gone.
@@ -98,7 +109,11 @@ impl World {
     pub(crate) fn spawn(&mut self, host: usize) -> Process {
         let it = &mut self.hosts[host].processes;
         it.last_pid += 1;
-        let process = Process { boot: [it.boot; 16], pid: it.last_pid, start: self.now / MS };
+        let process = Process {
+            boot: [it.boot; 16],
+            pid: it.last_pid,
+            start: self.now / MS,
+        };
         it.living.insert(process);
         process
     }
@@ -109,7 +124,13 @@ impl World {
         it.processes.living.remove(&process);
         if it.processes.watched.remove(&process) {
             let end = (host, it.process);
-            self.at(self.now + MS / 10, Happening::Input(end, ClusterInput::Registry(Input::Ended { process, reason })));
+            self.at(
+                self.now + MS / 10,
+                Happening::Input(
+                    end,
+                    ClusterInput::Registry(Input::Ended { process, reason }),
+                ),
+            );
         }
     }
 
@@ -141,7 +162,9 @@ impl World {
             Ok(cluster::Reply::Registry(reply)) => Some(Ok(reply.clone())),
             Err(cluster::Refusal::Registry(refusal)) => Some(Err(refusal.clone())),
             // Too many wait for a daemon's start, or it is stopping.
-            Err(cluster::Refusal::Write(_) | cluster::Refusal::Stopping) => Some(Err(Refusal::Write(WriteError::Failed))),
+            Err(cluster::Refusal::Write(_) | cluster::Refusal::Stopping) => {
+                Some(Err(Refusal::Write(WriteError::Failed)))
+            }
             other => panic!("{other:?}"),
         }
     }
@@ -149,7 +172,10 @@ impl World {
     /// Registers a new process, and gives it.
     pub(crate) fn register(&mut self, host: usize, text: &str) -> Process {
         let process = self.spawn(host);
-        let reply = self.asked(host, Command::Register(Box::new(registration(text, process))));
+        let reply = self.asked(
+            host,
+            Command::Register(Box::new(registration(text, process))),
+        );
         assert_eq!(reply, Ok(Reply::Registered { fresh: true }));
         process
     }
@@ -160,19 +186,31 @@ impl World {
 
     /// Who has that name, as `host` sees it.
     pub(crate) fn holder(&self, host: usize, text: &str) -> Option<Handle> {
-        self.found(host, text).map(|found| found.holder.handle(&name(text)))
+        self.found(host, text)
+            .map(|found| found.holder.handle(&name(text)))
     }
 
     /// What `host` has told of a name: kind and handle.
     pub(crate) fn heard(&self, host: usize, text: &str) -> Vec<(EventKind, Handle)> {
-        let events = self.hosts[host].processes.events.iter().filter(|event| event.handle.name.as_str() == text);
-        events.map(|event| (event.kind.clone(), event.handle.clone())).collect()
+        let events = self.hosts[host]
+            .processes
+            .events
+            .iter()
+            .filter(|event| event.handle.name.as_str() == text);
+        events
+            .map(|event| (event.kind.clone(), event.handle.clone()))
+            .collect()
     }
 
     /// The ends of a name that `host` has told.
     pub(crate) fn ends(&self, host: usize, text: &str) -> Vec<Reason> {
-        let ends =
-            self.heard(host, text).into_iter().filter_map(|(kind, _)| if let EventKind::Down(reason) = kind { Some(reason) } else { None });
+        let ends = self.heard(host, text).into_iter().filter_map(|(kind, _)| {
+            if let EventKind::Down(reason) = kind {
+                Some(reason)
+            } else {
+                None
+            }
+        });
         ends.collect()
     }
 
@@ -180,8 +218,20 @@ impl World {
         let end = (host, self.hosts[host].process);
         match output {
             Output::Keep { id, rows } => {
-                let result = if self.hosts[host].disk_works { Ok(()) } else { Err(WriteError::Full) };
-                self.at(self.now + MS / 10, Happening::Kept { end, id, result, rows });
+                let result = if self.hosts[host].disk_works {
+                    Ok(())
+                } else {
+                    Err(WriteError::Full)
+                };
+                self.at(
+                    self.now + MS / 10,
+                    Happening::Kept {
+                        end,
+                        id,
+                        result,
+                        rows,
+                    },
+                );
             }
             Output::Watch(process) => {
                 let it = &mut self.hosts[host].processes;
@@ -190,10 +240,16 @@ impl World {
                     self.end(host, process, Reason::Exited);
                 }
             }
-            Output::Unwatch(process) => assert!(self.hosts[host].processes.watched.remove(&process), "it was not watched"),
+            Output::Unwatch(process) => assert!(
+                self.hosts[host].processes.watched.remove(&process),
+                "it was not watched"
+            ),
             Output::Signal { process, signal } => {
                 let it = &mut self.hosts[host].processes;
-                assert!(it.watched.contains(&process) || !it.living.contains(&process), "a signal to a process that is not watched");
+                assert!(
+                    it.watched.contains(&process) || !it.living.contains(&process),
+                    "a signal to a process that is not watched"
+                );
                 it.signals.push((process, signal));
                 match signal {
                     Signal::Term if it.stubborn.contains(&process) => {}
@@ -203,13 +259,21 @@ impl World {
             }
             Output::News(news) => {
                 let it = &mut self.hosts[host].processes;
-                news.changes.iter().for_each(|change| it.directory.apply(change));
+                news.changes
+                    .iter()
+                    .for_each(|change| it.directory.apply(change));
                 it.events.extend(news.events);
             }
         }
     }
 
-    pub(super) fn kept(&mut self, end: super::End, id: WriteId, result: Result<(), WriteError>, rows: Vec<KeptRow>) {
+    pub(super) fn kept(
+        &mut self,
+        end: super::End,
+        id: WriteId,
+        result: Result<(), WriteError>,
+        rows: Vec<KeptRow>,
+    ) {
         if !self.lives(end) {
             return;
         }
