@@ -32,7 +32,7 @@ pub(crate) trait Supply {
 /// own there.
 macro_rules! fields {
     ($(
-        $(#[doc = $doc:literal])+
+        #[doc = $doc:literal]
         $number:literal $Field:ident $name:ident: $Type:ty = $kind:expr,
         $key:literal as $json:literal $(, set $set:ident)?;
     )+) => {
@@ -43,7 +43,7 @@ macro_rules! fields {
             /// Whether it is in the list. In conflict: deleted by one, edited by another at the
             /// same time; the entry stays, marked.
             Deleted,
-            $($(#[doc = $doc])+ $Field,)+
+            $(#[doc = $doc] $Field,)+
             /// The set of tags.
             Tags,
         }
@@ -77,7 +77,7 @@ macro_rules! fields {
         pub struct Entry {
             /// Its id, unique in its list.
             pub id: EntryId,
-            $($(#[doc = $doc])+ pub $name: $Type,)+
+            $(#[doc = $doc] pub $name: $Type,)+
             /// Its tags, sorted.
             pub tags: Vec<String>,
             /// Milliseconds since the epoch, by the clock of the node that made it.
@@ -122,7 +122,7 @@ macro_rules! fields {
         pub struct NewEntry {
             /// The client's own id, which makes a retry harmless; drawn when absent.
             pub id: Option<EntryId>,
-            $($($(#[doc = $doc])+ pub $set: $Type,)?)+
+            $($(#[doc = $doc] pub $set: $Type,)?)+
             /// Already done.
             pub done: bool,
             /// Its tags; order and repetition do not matter.
@@ -142,7 +142,7 @@ macro_rules! fields {
         /// `Some(None)` clears it.
         #[derive(Clone, Debug, Default, PartialEq, Eq)]
         pub struct EntryPatch {
-            $($($(#[doc = $doc])+ pub $set: Option<$Type>,)?)+
+            $($(#[doc = $doc] pub $set: Option<$Type>,)?)+
             /// Tick or untick. Ticking what is ticked keeps the time.
             pub done: Option<bool>,
             /// The tags it shall have; written as a difference to those it has here.
