@@ -6,7 +6,7 @@
 
 use super::kind::{DueTime, Kind, Level, Line, OptionalLine, Position, Prose, Tick};
 use super::{Author, Due, Place, Priority};
-use crate::id::EntryId;
+use names::EntryId;
 use serde::Serialize;
 
 /// Sees fields one by one, whatever their kinds.

@@ -3,8 +3,8 @@
 
 use super::{Due, Priority};
 use crate::list::{Plain, is_position};
-use crate::name::is_unprintable;
 use automerge::ScalarValue;
+use names::is_unprintable;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 

@@ -9,10 +9,10 @@ use super::write::{Draft, Registers, Room, Stop};
 use super::{MAX_CHANGE_BYTES, MAX_OPERATIONS};
 use crate::entry::kind::{Position, Tick};
 use crate::entry::{Author, Edit, EntryPatch, Field, NewEntry, Place, Visit};
-use crate::id::{ChangeHash, ChangeId, EntryId};
 use automerge::transaction::CommitOptions;
 use automerge::{Automerge, AutomergeError, ObjId};
 use bytes::Bytes;
+use names::{ChangeHash, ChangeId, EntryId};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// What a change's frame takes besides dependencies, author and actors, in bytes.

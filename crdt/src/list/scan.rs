@@ -6,9 +6,9 @@ use super::index::Slot;
 use super::outline::{OpName, entry_id};
 use super::read::{LIFE, Union};
 use crate::entry::Field;
-use crate::id::EntryId;
 use automerge::iter::{DocItem, MapRangeItem};
 use automerge::{Automerge, AutomergeError, ObjId, ObjType, ReadDoc, ValueRef};
+use names::EntryId;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What the index has to know of an entry.

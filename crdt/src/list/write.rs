@@ -4,9 +4,9 @@ use super::read::{CREATED, LIFE, TAG, Union};
 use super::{MAX_CHANGE_BYTES, MAX_OPERATIONS, genesis};
 use crate::entry::kind::{Kind, Position, Tick};
 use crate::entry::{Field, NewEntry, Visit};
-use crate::id::EntryId;
 use automerge::transaction::{Transactable, Transaction};
 use automerge::{AutomergeError, ObjId, ObjType, ScalarValue};
+use names::EntryId;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 

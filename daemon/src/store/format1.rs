@@ -1,7 +1,7 @@
 //! Entries as rows of format 1 have them: bincode of a struct, which cannot take another field.
 
 use crdt::entry::{Author, Due, Entry, Field, Priority};
-use crdt::id::EntryId;
+use names::EntryId;
 use serde::{Deserialize, Serialize};
 
 /// The fields in the order in which they were first written.

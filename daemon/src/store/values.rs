@@ -5,8 +5,8 @@ use super::ReadError;
 use super::format1::EntryRow;
 use bytes::Bytes;
 use crdt::entry::Entry;
-use crdt::name::ListName;
 use crdt::vector::VersionVector;
+use names::ListName;
 use node::lists::ListRow;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -97,7 +97,7 @@ pub(super) fn decode_snapshot(bytes: &[u8]) -> Result<(VersionVector, Bytes), Re
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crdt::id::{Actor, ChangeHash, ChangeId};
+    use names::{Actor, ChangeHash, ChangeId};
     use proptest::prelude::*;
 
     #[test]
