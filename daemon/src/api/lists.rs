@@ -14,7 +14,6 @@ use crate::api::query::Query;
 use crate::api::shown::{ShownEntry, ShownList};
 use crate::api::write::{IfMatch, Options, etag};
 use crate::api::{Api, no_list};
-use crate::store::{AgendaKey, Reader};
 use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -24,6 +23,7 @@ use crdt::id::{EntryId, ListId};
 use crdt::name::ListName;
 use node::lists::{ListRow, Precondition};
 use std::sync::Arc;
+use store::{AgendaKey, Reader};
 
 /// The lists that have entries, by name.
 #[utoipa::path(

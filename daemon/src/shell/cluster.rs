@@ -4,7 +4,6 @@ use super::connections::Connections;
 use super::{Clock, ListsInbox};
 use crate::event::EventLog;
 use crate::process::{Host, Replica, Watcher};
-use crate::store::Store;
 use anyhow::Context;
 use crdt::id::NodeId;
 use crdt::name::NodeName;
@@ -16,6 +15,7 @@ use node::wire::{Channel, CloseReason, ConnId, DialId, Peer, Protocol, RequestId
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use store::Store;
 use tokio::sync::{mpsc, oneshot, watch};
 use transport::{DialErrorKind, Endpoint, Event, Events, Identity, PeerName};
 

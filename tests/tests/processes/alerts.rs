@@ -8,7 +8,7 @@ use crate::scraper::{Prometheus, tool};
 use anyhow::{Context, ensure};
 use crdt::id::ListId;
 use crdt::name::ListName;
-use muster::store::Store;
+use store::Store;
 use node::lists::Row;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -260,7 +260,7 @@ async fn a_node_in_trouble_is_named_with_what_it_suffers_from() -> anyhow::Resul
 /// Writes down, in the store of a node that does not run, that a list's document could not be
 /// loaded.
 fn quarantine(node: &Node, list: &str) -> anyhow::Result<()> {
-    let (store, _) = Store::open(&node.data, |_| ())?;
+    let (store, _) = Store::open(&node.data, |_| (), |_| ())?;
     let (tell, told) = channel();
     let row = Row::Quarantine {
         list: ListId::of(&ListName::new(list)?),

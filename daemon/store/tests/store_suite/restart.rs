@@ -4,7 +4,6 @@ use crate::rows;
 use bytes::Bytes;
 use crdt::id::{Actor, ChangeId, NodeId};
 use crdt::vector::{Range, VersionVector};
-use muster::store::{OpenError, ReadError, Store};
 use node::lists::{Row, Source};
 use node::wire::WriteError;
 use std::os::unix::fs::PermissionsExt;
@@ -12,6 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
+use store::{OpenError, ReadError, Store};
 
 fn vector(seq: u64) -> VersionVector {
     [ChangeId {
@@ -23,7 +23,7 @@ fn vector(seq: u64) -> VersionVector {
 }
 
 fn refusal(dir: &Path) -> OpenError {
-    Store::open(dir, |_| {}).err().unwrap()
+    Store::open(dir, |_| {}, |_| {}).err().unwrap()
 }
 
 #[test]

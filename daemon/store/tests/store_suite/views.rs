@@ -5,11 +5,11 @@ use crdt::entry::{Due, Entry};
 use crdt::id::EntryId;
 use crdt::name::ListName;
 use crdt::vector::VersionVector;
-use muster::store::{AgendaKey, Reader, Store};
 use node::lists::Row;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::mpsc::channel;
+use store::{AgendaKey, Reader, Store};
 
 const LISTS: u64 = 3;
 
