@@ -15,10 +15,10 @@
 //! and with the serial that they know; they repeat what the node said of itself.
 
 use super::{Profile, RosterEntry, Standing};
-use crate::id::NodeId;
 use crate::record::{Number, RecordError};
 use crate::relayed::{Rank, Relayed};
 use bytes::Bytes;
+use names::NodeId;
 
 const VERSION: u8 = 1;
 const SUBJECT: Number = 4;
@@ -144,9 +144,9 @@ fn subject_of(bytes: &[u8]) -> Result<NodeId, RecordError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::name::NodeName;
     use crate::record::Writer;
     use crate::relayed::Relay;
+    use names::NodeName;
     use proptest::prelude::*;
 
     const NODE: NodeId = NodeId([7; 16]);
