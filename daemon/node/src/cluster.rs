@@ -5,6 +5,7 @@
 //! outside through an `Edge`. What one part brings about in another one is written here, and only
 //! here.
 
+pub mod ask;
 mod command;
 mod edge;
 mod farewell;
@@ -30,6 +31,7 @@ pub use io::{
     Refusal, Reply, RosterView, Settings, Stats, StopReason, Target, Verdict,
 };
 
+use crate::machine::Machine;
 use crate::time::{Instant, Now};
 use crate::wire::{ConnId, DialId, Peer, RequestId, WriteError, WriteId};
 use crdt::id::NodeId;
@@ -152,16 +154,20 @@ impl Cluster {
         machine.settle();
         machine
     }
+}
 
-    /// Takes an input. Never fails and never blocks: what a peer does wrong is counted, what a
-    /// client does wrong is a reply. After [`Output::Stop`] nothing happens any more.
-    pub fn handle(&mut self, now: Now, input: Input) {
+impl Machine for Cluster {
+    type Input = Input;
+    type Output = Output;
+    type Stats = Stats;
+
+    /// After [`Output::Stop`] nothing happens any more.
+    fn handle(&mut self, now: Now, input: Input) {
         self.edge.now = now;
         if self.phase == Phase::Stopped {
             return;
         }
         match input {
-            Input::Timeout => self.fire_due(),
             Input::Connected {
                 peer,
                 conn,
@@ -185,28 +191,34 @@ impl Cluster {
         self.settle();
     }
 
-    /// The next output, in order. To be called until there is none, after [`new`](Self::new) and
-    /// every [`handle`](Self::handle).
-    pub fn poll_output(&mut self) -> Option<Output> {
-        self.edge.outputs.pop_front()
-    }
-
-    /// When the machine wants [`Input::Timeout`] at the latest.
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        if self.phase == Phase::Stopped {
-            None
-        } else {
-            self.edge.timers.next()
+    fn wake(&mut self, now: Now) {
+        self.edge.now = now;
+        if self.phase != Phase::Stopped {
+            self.fire_due();
+            self.settle();
         }
     }
 
-    /// Its counters.
-    pub fn stats(&self) -> Stats {
+    fn poll_output(&mut self) -> Option<Output> {
+        self.edge.next_output()
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        if self.phase == Phase::Stopped {
+            None
+        } else {
+            self.edge.next_deadline()
+        }
+    }
+
+    fn stats(&self) -> Stats {
         let mut stats = self.edge.stats;
         self.registry.count(&mut stats.registry);
         stats
     }
+}
 
+impl Cluster {
     fn own_line(&self) -> (NodeId, RosterEntry) {
         let standing = if self.phase == Phase::Going(StopReason::Left) {
             Standing::Left
@@ -233,7 +245,7 @@ impl Cluster {
     }
 
     fn fire_due(&mut self) {
-        while let Some(timer) = self.edge.timers.pop_due(self.edge.instant()) {
+        while let Some(timer) = self.edge.next_due() {
             self.fire(timer);
             self.route_packets();
         }

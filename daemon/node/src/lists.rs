@@ -15,6 +15,7 @@
 //! One rule goes through all of them: a document in memory may be ahead of the disk, but nobody, no
 //! client, peer or digest, is shown anything whose commit has not returned.
 
+pub mod ask;
 mod chunks;
 mod commits;
 mod edge;
@@ -49,13 +50,14 @@ mod watchers;
 mod wire;
 
 pub use io::{
-    Change, Command, Confirmations, Input, Lagging, ListRow, Output, Precondition, Refusal,
+    Change, Command, Confirmations, Edited, Input, Lagging, ListRow, Output, Precondition, Refusal,
     Replicas, Reply, Row, Settings, Stats,
 };
 pub use job::{Answer, Done, Job, JobError, Loaded, Source, SourceError};
 pub use wire::shards_of;
 
 use crate::cluster::RosterView;
+use crate::machine::Machine;
 use crate::time::{Instant, Now};
 use crate::wire::{ConnId, RequestId, WriteError, WriteId};
 use chunks::Assemblies;
@@ -89,9 +91,8 @@ const MAX_WRITES: usize = 16_384;
 /// Requests for lists as they were that can wait: each loads a document.
 const MAX_LOOKING_BACK: usize = 64;
 
-/// The machine. `handle` takes an input, `poll_output` yields what follows from it, `poll_timeout`
-/// says when it wants [`Input::Timeout`] next; the same inputs with the same seed give the same
-/// outputs.
+/// The machine that holds the lists of some shards. See [`Input`] and [`Output`] for all that happens
+/// at its edge.
 #[derive(Debug)]
 pub struct Lists {
     me: NodeId,
@@ -142,8 +143,8 @@ impl Lists {
             quarantined,
         } = settings;
         let mut rng = ChaCha8Rng::from_seed(seed);
-        let mut edge = Edge::default();
-        edge.set_timer(Instant::default(), Timer::Tick);
+        let mut edge = Edge::new(Now::default());
+        edge.at(Instant::default(), Timer::Tick);
         let mut lists = Self {
             me,
             shards,
@@ -176,12 +177,16 @@ impl Lists {
         lists.know(known);
         lists
     }
+}
 
-    /// Takes an input. Outputs follow from [`Lists::poll_output`].
-    pub fn handle(&mut self, now: Now, input: Input) {
+impl Machine for Lists {
+    type Input = Input;
+    type Output = Output;
+    type Stats = Stats;
+
+    fn handle(&mut self, now: Now, input: Input) {
         self.edge.now = now;
         match input {
-            Input::Timeout => self.timeout(),
             Input::Connected { peer, conn } => self.connected(peer, conn),
             Input::Message { conn, bytes } => self.receive(conn, &bytes),
             Input::Overflowed { conn } => self.overflowed(conn),
@@ -195,21 +200,24 @@ impl Lists {
         self.evict();
     }
 
-    /// The next thing to be done, in order.
-    pub fn poll_output(&mut self) -> Option<Output> {
-        self.edge.pop_output().or_else(|| {
+    fn wake(&mut self, now: Now) {
+        self.edge.now = now;
+        self.fire_due();
+        self.evict();
+    }
+
+    fn poll_output(&mut self) -> Option<Output> {
+        self.edge.next_output().or_else(|| {
             self.outbox.flush(&mut self.edge, &self.peers);
-            self.edge.pop_output()
+            self.edge.next_output()
         })
     }
 
-    /// When [`Input::Timeout`] is due next.
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        self.edge.next_timer()
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.edge.next_deadline()
     }
 
-    /// The numbers as of now.
-    pub fn stats(&self) -> Stats {
+    fn stats(&self) -> Stats {
         let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         let ((resident, bytes), (repairs, repairs_begun)) =
             (self.resident.size(), self.pulls.counts());
@@ -234,9 +242,11 @@ impl Lists {
             ..self.edge.stats
         }
     }
+}
 
-    fn timeout(&mut self) {
-        while let Some(timer) = self.edge.pop_timer() {
+impl Lists {
+    fn fire_due(&mut self) {
+        while let Some(timer) = self.edge.next_due() {
             match timer {
                 Timer::Deadline(request) => self.expire(request),
                 Timer::Orphans(list) => self.adopt(list),
@@ -264,17 +274,17 @@ impl Lists {
 
     fn request(&mut self, id: RequestId, by: Author, command: Command) {
         let accepted = match command {
-            Command::Evacuate { timeout } => {
+            Command::Evacuate(ask::Evacuate { timeout }) => {
                 self.evacuate(id, timeout);
                 Ok(())
             }
-            Command::Edit {
+            Command::Edit(ask::Edit {
                 list,
                 edit,
                 expect,
                 replicas,
                 timeout,
-            } => self.asked(replicas).and_then(|asked| {
+            }) => self.asked(replicas).and_then(|asked| {
                 let request = Request {
                     id,
                     by,
@@ -285,12 +295,12 @@ impl Lists {
                 };
                 self.edit(list, request)
             }),
-            Command::EntriesAt {
+            Command::EntriesAt(ask::EntriesAt {
                 list,
                 change,
                 timeout,
-            } => self.look_back(list, change, id, timeout),
-            Command::Lagging => {
+            }) => self.look_back(list, change, id, timeout),
+            Command::Lagging(ask::Lagging) => {
                 let lagging = self.rounds.lagging().collect();
                 self.edge.reply(id, Ok(Reply::Lagging(lagging)));
                 Ok(())
@@ -326,7 +336,7 @@ impl Lists {
             .map_err(|_| Refusal::Busy)?;
         self.turn(list);
         if self.edits.holds(id) {
-            self.edge.set_timer(deadline, Timer::Deadline(id));
+            self.edge.at(deadline, Timer::Deadline(id));
         }
         Ok(())
     }
@@ -345,7 +355,7 @@ impl Lists {
             return Err(Refusal::Busy);
         }
         self.looking_back.insert(id, change);
-        self.edge.set_timer_in(timeout, Timer::Deadline(id));
+        self.edge.after(timeout, Timer::Deadline(id));
         self.jobs.push(
             &mut self.edge,
             list,
@@ -443,7 +453,7 @@ impl Lists {
                 self.pulls.advanced(self.edge.now.instant, list);
             }
         }
-        self.edge.output(Output::Changed(Change {
+        self.edge.put(Output::Changed(Change {
             list,
             name,
             at: self.edge.now.wall,

@@ -5,7 +5,7 @@ use crate::disk::Image;
 use crdt::entry::{Author, Due, Edit, Entry, EntryPatch, NewEntry, Place, Priority};
 use crdt::id::{ChangeHash, EntryId, ListId};
 use crdt::name::ListName;
-use node::lists::{Command, Precondition, Refusal, Replicas};
+use node::lists::{Command, Precondition, Refusal, Replicas, ask};
 use node::time::Instant;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -75,13 +75,13 @@ pub struct Request {
 impl Request {
     /// As the node gets it.
     pub fn command(&self) -> Command {
-        Command::Edit {
+        Command::Edit(ask::Edit {
             list: self.list.clone(),
             edit: self.edit.clone(),
             expect: self.expect,
             replicas: self.replicas,
             timeout: self.timeout,
-        }
+        })
     }
 
     /// Who asks: unique, so that each change tells from which request it came.

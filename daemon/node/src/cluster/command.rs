@@ -1,5 +1,6 @@
 //! What clients ask.
 
+use super::ask;
 use super::farewell;
 use super::io::{Command, MemberState, Output, Refusal, Reply, StopReason};
 use super::kept::Pending;
@@ -14,13 +15,13 @@ const MAX_EARLY: usize = 64;
 impl Cluster {
     pub(super) fn request(&mut self, id: RequestId, command: Command) {
         match command {
-            Command::Shutdown => self.shut_down(id),
-            Command::Join(_) | Command::Forget(_) | Command::Leave | Command::Registry(_)
+            Command::Shutdown(ask::Shutdown) => self.shut_down(id),
+            Command::Join(_) | Command::Forget(_) | Command::Leave(_) | Command::Registry(_)
                 if self.phase != Phase::Up =>
             {
                 self.request_early_or_late(id, command);
             }
-            Command::Join(addresses) => self.joins.begin(
+            Command::Join(ask::Join(addresses)) => self.joins.begin(
                 &mut self.edge,
                 &mut self.links,
                 &self.viewer,
@@ -28,8 +29,8 @@ impl Cluster {
                 id,
                 addresses,
             ),
-            Command::Forget(text) => self.forget(id, &text),
-            Command::Leave => self.change(id, self.me.id, Standing::Left),
+            Command::Forget(ask::Forget(text)) => self.forget(id, &text),
+            Command::Leave(ask::Leave) => self.change(id, self.me.id, Standing::Left),
             Command::Registry(command) => self.registry.ask(&mut self.edge, id, command),
         }
     }

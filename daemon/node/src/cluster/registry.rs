@@ -5,6 +5,7 @@
 //! through `ledger`) and has a replica of every other node's (`exchange`); from these logs, and
 //! from who is reachable, `names` makes the directory.
 
+pub mod ask;
 mod commits;
 mod directory;
 mod draft;
@@ -171,19 +172,19 @@ impl Registry {
     /// Takes a client's wish.
     pub(super) fn ask(&mut self, edge: &mut Edge, request: RequestId, command: Command) {
         match command {
-            Command::Report { name, reason, uid } => {
+            Command::Report(ask::Report { name, reason, uid }) => {
                 let result = self.report(edge, &name, reason, uid);
                 self.reply(edge, request, result);
             }
-            Command::Links { name } => {
+            Command::Links(ask::Links { name }) => {
                 let result = self.links_of(&name).map(Reply::Links);
                 self.reply(edge, request, result);
             }
             Command::Register(_)
-            | Command::Unregister { .. }
-            | Command::Group { .. }
-            | Command::Link { .. }
-            | Command::Unlink { .. } => {
+            | Command::Unregister(_)
+            | Command::Group(_)
+            | Command::Link(_)
+            | Command::Unlink(_) => {
                 if !self.ledger.ask(request, command) {
                     let refusal = Refusal::Full {
                         what: "requests that wait for the \

@@ -162,7 +162,7 @@ impl Commits {
         in_flight.remote += usize::from(remote);
         in_flight.last = id;
         self.pending.insert(id, pending);
-        edge.output(Output::Write { id, rows });
+        edge.put(Output::Write { id, rows });
     }
 
     /// Gives the verdict back if nothing of the list is on its way; else keeps it until that is on

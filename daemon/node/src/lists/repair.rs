@@ -22,7 +22,7 @@ const MAX_ANSWER_BYTES: usize = 1 << 20;
 
 impl Lists {
     pub(super) fn tick(&mut self) {
-        self.edge.set_timer_in(TICK, Timer::Tick);
+        self.edge.after(TICK, Timer::Tick);
         let now = self.edge.now.instant;
         self.edge.stats.dropped += u64::try_from(self.pulls.expire(now)).unwrap_or(0);
         self.rounds.expire(now);
@@ -319,7 +319,7 @@ impl Lists {
 
     pub(super) fn evacuate(&mut self, request: RequestId, timeout: Duration) {
         self.evacuation.begin(request);
-        self.edge.set_timer_in(timeout, Timer::Deadline(request));
+        self.edge.after(timeout, Timer::Deadline(request));
         self.check_evacuated();
         if self.evacuation.is_wanted() {
             // A round under way keeps no record of what the peer has: begin it again.

@@ -29,7 +29,7 @@ impl Suspects {
             return false;
         }
         self.0.insert(list, Suspect { peer, theirs: None });
-        edge.set_timer_in(PATIENCE, Timer::Recheck(list));
+        edge.after(PATIENCE, Timer::Recheck(list));
         true
     }
 

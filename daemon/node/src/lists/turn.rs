@@ -163,8 +163,8 @@ impl Lists {
             .incoming
             .keep(&mut self.edge, list, orphans, applying.senders)
         {
-            self.edge.set_timer_in(ORPHANS_AFTER, Timer::Orphans(list));
-            self.edge.set_timer_in(ORPHANS_UNTIL, Timer::Abandon(list));
+            self.edge.after(ORPHANS_AFTER, Timer::Orphans(list));
+            self.edge.after(ORPHANS_UNTIL, Timer::Abandon(list));
         }
         self.resident
             .touch(list, u64::try_from(changes.len()).unwrap_or(0));
@@ -237,7 +237,7 @@ impl Lists {
             }
             Done::Loaded(Err(JobError::Source(_))) => {
                 self.resident.discard(list);
-                return self.edge.set_timer_in(RELOAD_AFTER, Timer::Reload(list));
+                return self.edge.after(RELOAD_AFTER, Timer::Reload(list));
             }
             Done::Loaded(Err(error @ (JobError::Load(_) | JobError::Gap))) => {
                 self.quarantine(list, error.to_string())
