@@ -17,6 +17,7 @@ mod flight;
 mod hub;
 mod inquiry;
 pub mod logging;
+mod machines;
 mod manual;
 mod metrics;
 mod process;

@@ -3,10 +3,10 @@
 use crate::config::Config;
 use crate::event::EventLog;
 use crate::logging::Logging;
+use crate::machines::{Inbox, ListsInbox};
 use crate::metrics::Snapshot;
 use crate::process::{Host, Replica, Watcher};
 use crate::reload::{self, Reloader};
-use crate::shell::{Inbox, ListsInbox};
 use crate::store;
 use crate::systemd::Part;
 use crate::tokens::Tokens;

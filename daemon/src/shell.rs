@@ -1,5 +1,4 @@
-//! The real world around the two machines: clocks, threads, sockets and the disk, without a
-//! decision of its own.
+//! The start of a node, its threads, and its end.
 //!
 //! | thread | runs |
 //! | --- | --- |
@@ -9,18 +8,13 @@
 //! | `processes` | the pidfds of registered processes |
 //! | `api-N` | HTTP, on another runtime; its blocking threads run the lists machines' jobs |
 
-mod cluster;
-mod connections;
 mod listen;
-mod lists;
-
-pub(crate) use cluster::Inbox;
-pub(crate) use lists::ListsInbox;
 
 use crate::config::{Config, Source};
 use crate::event::EventLog;
 use crate::inquiry;
 use crate::logging::Logging;
+use crate::machines::{ListsInbox, cluster, lists};
 use crate::metrics;
 use crate::process::{self, Host, Replica};
 use crate::reload::{InForce, Reloader};

@@ -1,9 +1,10 @@
 //! Carries the inputs and outputs of the cluster machine, beside QUIC's driver on one thread.
 
+use super::ListsInbox;
 use super::connections::Connections;
-use super::{Clock, ListsInbox};
 use crate::event::EventLog;
 use crate::process::{Host, Replica, Watcher};
+use crate::shell::Clock;
 use crate::store::Store;
 use anyhow::Context;
 use crdt::id::NodeId;
@@ -76,8 +77,8 @@ pub(crate) struct Wires {
 }
 
 /// What is shown before the machine has spoken: this node alone, with no claim about anything.
-pub(super) fn empty_view(me: &Peer) -> Arc<RosterView> {
-    let since = node::time::Wall(super::wall_ms());
+pub(crate) fn empty_view(me: &Peer) -> Arc<RosterView> {
+    let since = node::time::Wall(crate::shell::wall_ms());
     Arc::new(RosterView {
         me: me.id,
         members: Vec::new(),
@@ -87,14 +88,14 @@ pub(super) fn empty_view(me: &Peer) -> Arc<RosterView> {
 }
 
 /// The thread runs.
-pub(super) struct Started {
-    pub(super) inbox: Inbox,
-    pub(super) endpoint: Endpoint,
-    pub(super) watcher: Watcher,
+pub(crate) struct Started {
+    pub(crate) inbox: Inbox,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) watcher: Watcher,
 }
 
 /// Binds QUIC and starts the thread. `settings` is made once the local address is known.
-pub(super) fn start(
+pub(crate) fn start(
     transport: transport::Settings,
     identity: Identity,
     settings: impl FnOnce(SocketAddr) -> Settings + Send + 'static,

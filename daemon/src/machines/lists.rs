@@ -1,8 +1,8 @@
 //! Carries the inputs and outputs of the lists machines, each on a thread of its own.
 
-use super::Clock;
 use super::connections::Connections;
 use crate::event::EventLog;
+use crate::shell::Clock;
 use crate::store::{Epoch, Recovered, Store};
 use crdt::entry::Author;
 use crdt::id::{NodeId, Shard};
@@ -39,7 +39,7 @@ enum Letter {
 }
 
 /// The receiving end of a [`ListsInbox`].
-pub(super) struct Inputs(Receiver<Letter>);
+pub(crate) struct Inputs(Receiver<Letter>);
 
 /// The way into one machine for other threads. Clones share it.
 #[derive(Clone)]
@@ -51,7 +51,7 @@ pub(crate) struct ListsInbox {
 }
 
 impl ListsInbox {
-    pub(super) fn new(shards: (Shard, Shard)) -> (Self, Inputs) {
+    pub(crate) fn new(shards: (Shard, Shard)) -> (Self, Inputs) {
         let (letters, inputs) = channel();
         let room = Arc::new(Semaphore::new(WAITING_BYTES as usize));
         (
@@ -66,7 +66,7 @@ impl ListsInbox {
     }
 
     /// The first and the last shard of this machine.
-    pub(super) fn shards(&self) -> (Shard, Shard) {
+    pub(crate) fn shards(&self) -> (Shard, Shard) {
         self.shards
     }
 
@@ -94,11 +94,11 @@ impl ListsInbox {
         *self.stats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn cluster(&self, view: Arc<RosterView>) {
+    pub(crate) fn cluster(&self, view: Arc<RosterView>) {
         self.input(Input::Cluster(view));
     }
 
-    pub(super) fn reopened(&self, salt: [u8; 16], recovered: &Recovered) {
+    pub(crate) fn reopened(&self, salt: [u8; 16], recovered: &Recovered) {
         let known = recovered
             .lists
             .iter()
@@ -129,7 +129,7 @@ impl ListsInbox {
 }
 
 /// Brings what peers send on the bulk channel to the machines that own its shards.
-pub(super) async fn deliver(mut bulk: Events, workers: Vec<ListsInbox>) {
+pub(crate) async fn deliver(mut bulk: Events, workers: Vec<ListsInbox>) {
     let mut connections = Connections::default();
     let tell_all =
         |input: &dyn Fn() -> Input| workers.iter().for_each(|worker| worker.input(input()));
@@ -168,19 +168,19 @@ pub(super) async fn deliver(mut bulk: Events, workers: Vec<ListsInbox>) {
 }
 
 /// Where a machine's outputs go.
-pub(super) struct Wires {
-    pub(super) inbox: ListsInbox,
-    pub(super) store: Store,
-    pub(super) epoch: Epoch,
-    pub(super) endpoint: Endpoint,
-    pub(super) events: EventLog,
-    pub(super) changes: broadcast::Sender<Arc<Change>>,
-    pub(super) blocking: tokio::runtime::Handle,
-    pub(super) clock: Clock,
+pub(crate) struct Wires {
+    pub(crate) inbox: ListsInbox,
+    pub(crate) store: Store,
+    pub(crate) epoch: Epoch,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) events: EventLog,
+    pub(crate) changes: broadcast::Sender<Arc<Change>>,
+    pub(crate) blocking: tokio::runtime::Handle,
+    pub(crate) clock: Clock,
 }
 
 /// Starts the thread of one machine. It ends with the process: what it was told before is on disk.
-pub(super) fn start(settings: Settings, inputs: Inputs, wires: Wires) -> anyhow::Result<()> {
+pub(crate) fn start(settings: Settings, inputs: Inputs, wires: Wires) -> anyhow::Result<()> {
     let name = format!("lists-{}", settings.shards.0.0);
     std::thread::Builder::new().name(name).spawn(move || {
         let machine = Lists::new(settings);

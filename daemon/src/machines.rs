@@ -1,0 +1,9 @@
+//! Drives the machines of this node: the real world's clocks, threads, sockets and disk, without a
+//! decision of its own.
+
+pub(crate) mod cluster;
+mod connections;
+pub(crate) mod lists;
+
+pub(crate) use cluster::Inbox;
+pub(crate) use lists::ListsInbox;
