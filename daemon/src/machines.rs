@@ -4,6 +4,8 @@
 pub(crate) mod cluster;
 mod connections;
 pub(crate) mod lists;
+mod mailbox;
 
 pub(crate) use cluster::Inbox;
 pub(crate) use lists::ListsInbox;
+pub(crate) use mailbox::{AskError, answer};

@@ -27,7 +27,8 @@ use crdt::id::{NodeId, Shard};
 use crdt::name::NodeName;
 use crdt::roster::Profile;
 use listen::Listeners;
-use node::cluster::{Command, StopReason};
+use node::cluster::StopReason;
+use node::cluster::ask::Shutdown;
 use node::time::{Instant, Now, Wall};
 use node::wire::{Channel, Peer, Protocol, WriteError};
 use rand::TryRng;
@@ -454,7 +455,7 @@ async fn end_with_parent(service: Service) {
 }
 
 async fn shut_down(service: &Service) {
-    if let Err(error) = service.cluster(Command::Shutdown).await {
+    if let Err(error) = service.ask_cluster(Shutdown).await {
         tracing::debug!(%error, "already stopping");
     }
 }

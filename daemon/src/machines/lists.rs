@@ -1,19 +1,19 @@
 //! Carries the inputs and outputs of the lists machines, each on a thread of its own.
 
 use super::connections::Connections;
+use super::mailbox::{Letter, Mailbox, Waiting};
 use crate::event::EventLog;
 use crate::shell::Clock;
 use crate::store::{Epoch, Recovered, Store};
-use crdt::entry::Author;
 use crdt::id::{NodeId, Shard};
 use node::cluster::RosterView;
-use node::lists::{self, Change, Command, Input, Lists, Output, Refusal, Reply, Settings, Stats};
-use node::wire::{ConnId, RequestId};
-use std::collections::BTreeMap;
+use node::lists::{self, Change, Input, Lists, Output, Settings, Stats};
+use node::machine::Machine;
+use node::wire::ConnId;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
 use transport::{Endpoint, Event, Events};
 
 /// Bytes of peers' messages that may wait for one machine; beyond that the peers' streams are not
@@ -24,45 +24,37 @@ const WAITING_BYTES: u32 = 8 << 20;
 /// committed together.
 const BURST: usize = 128;
 
-type Answer = Result<Reply, Refusal>;
-
-/// What other threads send to a machine.
-enum Letter {
-    Input(Input),
+/// What comes along with an input.
+pub(crate) enum Attachment {
+    /// Nothing.
+    None,
+    /// Its share of [`WAITING_BYTES`], free again once the input was handled.
+    Room(OwnedSemaphorePermit),
     /// The store was reopened: from here on, what the machine writes builds on this epoch.
-    Reopened(Input, Epoch),
-    /// A peer's message, with its share of [`WAITING_BYTES`].
-    Message(Input, OwnedSemaphorePermit),
-    Request(Author, Command, oneshot::Sender<Answer>),
-    /// To be called on the machine's thread.
-    Call(Box<dyn FnOnce() + Send>),
+    Epoch(Epoch),
 }
 
 /// The receiving end of a [`ListsInbox`].
-pub(crate) struct Inputs(Receiver<Letter>);
+pub(crate) struct Inputs(Receiver<Letter<Lists>>);
 
 /// The way into one machine for other threads. Clones share it.
 #[derive(Clone)]
 pub(crate) struct ListsInbox {
     shards: (Shard, Shard),
-    letters: Sender<Letter>,
+    mailbox: Mailbox<Lists>,
     room: Arc<Semaphore>,
-    stats: Arc<Mutex<Stats>>,
 }
 
 impl ListsInbox {
     pub(crate) fn new(shards: (Shard, Shard)) -> (Self, Inputs) {
         let (letters, inputs) = channel();
-        let room = Arc::new(Semaphore::new(WAITING_BYTES as usize));
-        (
-            Self {
-                shards,
-                letters,
-                room,
-                stats: Arc::default(),
-            },
-            Inputs(inputs),
-        )
+        let inbox = Self {
+            shards,
+            // The thread ends only with the process.
+            mailbox: Mailbox::new(move |letter| drop(letters.send(letter))),
+            room: Arc::new(Semaphore::new(WAITING_BYTES as usize)),
+        };
+        (inbox, Inputs(inputs))
     }
 
     /// The first and the last shard of this machine.
@@ -79,19 +71,14 @@ impl ListsInbox {
         self.shards.0 <= last && first <= self.shards.1
     }
 
-    /// Asks the machine. When its thread has ended, `reply` is dropped.
-    pub(crate) fn request(&self, by: Author, command: Command, reply: oneshot::Sender<Answer>) {
-        let _ = self.letters.send(Letter::Request(by, command, reply));
+    /// The way in for clients.
+    pub(crate) fn mailbox(&self) -> &Mailbox<Lists> {
+        &self.mailbox
     }
 
-    /// Calls that on the machine's thread, when it comes to it.
-    pub(crate) fn call(&self, call: Box<dyn FnOnce() + Send>) {
-        let _ = self.letters.send(Letter::Call(call));
-    }
-
-    /// The machine's numbers, as of its last turn.
+    /// The machine's numbers.
     pub(crate) fn stats(&self) -> Stats {
-        *self.stats.lock().unwrap_or_else(PoisonError::into_inner)
+        self.mailbox.stats()
     }
 
     pub(crate) fn cluster(&self, view: Arc<RosterView>) {
@@ -105,25 +92,23 @@ impl ListsInbox {
             .filter(|(list, _)| self.owns(list.shard()))
             .copied()
             .collect();
-        let _ = self.letters.send(Letter::Reopened(
+        self.mailbox.input(
             Input::Reopened { salt, known },
-            recovered.epoch,
-        ));
+            Attachment::Epoch(recovered.epoch),
+        );
     }
 
     fn input(&self, input: Input) {
-        // The thread ends only with the process.
-        let _ = self.letters.send(Letter::Input(input));
+        self.mailbox.input(input, Attachment::None);
     }
 
     async fn message(&self, conn: ConnId, bytes: bytes::Bytes) {
         let size = u32::try_from(bytes.len())
             .unwrap_or(WAITING_BYTES)
             .clamp(1, WAITING_BYTES);
-        if let Ok(permit) = Arc::clone(&self.room).acquire_many_owned(size).await {
-            let _ = self
-                .letters
-                .send(Letter::Message(Input::Message { conn, bytes }, permit));
+        if let Ok(room) = Arc::clone(&self.room).acquire_many_owned(size).await {
+            self.mailbox
+                .input(Input::Message { conn, bytes }, Attachment::Room(room));
         }
     }
 }
@@ -183,14 +168,12 @@ pub(crate) struct Wires {
 pub(crate) fn start(settings: Settings, inputs: Inputs, wires: Wires) -> anyhow::Result<()> {
     let name = format!("lists-{}", settings.shards.0.0);
     std::thread::Builder::new().name(name).spawn(move || {
-        let machine = Lists::new(settings);
-        Loop {
-            machine,
+        let own = Loop {
+            machine: Lists::new(settings),
             wires,
-            waiting: BTreeMap::new(),
-            requests: 0,
-        }
-        .run(&inputs.0);
+            waiting: Waiting::default(),
+        };
+        own.run(&inputs.0);
     })?;
     Ok(())
 }
@@ -198,20 +181,14 @@ pub(crate) fn start(settings: Settings, inputs: Inputs, wires: Wires) -> anyhow:
 struct Loop {
     machine: Lists,
     wires: Wires,
-    waiting: BTreeMap<RequestId, oneshot::Sender<Answer>>,
-    requests: u64,
+    waiting: Waiting<Lists>,
 }
 
 impl Loop {
-    fn run(mut self, inputs: &Receiver<Letter>) {
+    fn run(mut self, inputs: &Receiver<Letter<Lists>>) {
         loop {
             self.drain();
-            *self
-                .wires
-                .inbox
-                .stats
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner) = self.machine.stats();
+            self.wires.inbox.mailbox.publish(self.machine.stats());
             let now = self.wires.clock.now().instant;
             let patience = self
                 .machine
@@ -226,32 +203,25 @@ impl Loop {
                 .try_iter()
                 .take(BURST)
                 .for_each(|letter| self.letter(letter));
-            self.machine.handle(self.wires.clock.now(), Input::Timeout);
+            self.machine.wake(self.wires.clock.now());
         }
     }
 
-    fn letter(&mut self, letter: Letter) {
-        let now = self.wires.clock.now();
-        match letter {
-            Letter::Input(input) => self.machine.handle(now, input),
-            Letter::Call(call) => call(),
-            Letter::Reopened(input, epoch) => {
-                // What it wanted before it knew is refused by the store.
-                self.drain();
-                self.wires.epoch = epoch;
-                self.machine.handle(now, input);
+    fn letter(&mut self, letter: Letter<Lists>) {
+        let (input, attachment) = match letter {
+            Letter::Input(input, attachment) => (input, attachment),
+            Letter::Question(question, reply) => {
+                (self.waiting.add(question, reply), Attachment::None)
             }
-            Letter::Message(input, permit) => {
-                self.machine.handle(now, input);
-                drop(permit);
-            }
-            Letter::Request(by, command, reply) => {
-                self.requests += 1;
-                let id = RequestId(self.requests);
-                self.waiting.insert(id, reply);
-                self.machine.handle(now, Input::Request { id, by, command });
-            }
+            Letter::Call(call) => return call(),
+        };
+        if let Attachment::Epoch(epoch) = &attachment {
+            // What the machine wanted before it knew is refused by the store.
+            self.drain();
+            self.wires.epoch = *epoch;
         }
+        self.machine.handle(self.wires.clock.now(), input);
+        drop(attachment);
     }
 
     fn drain(&mut self) {
@@ -282,12 +252,7 @@ impl Loop {
                     };
                     self.wires.blocking.spawn_blocking(work);
                 }
-                Output::Reply { id, result } => {
-                    if let Some(reply) = self.waiting.remove(&id) {
-                        // The client may have gone away.
-                        let _ = reply.send(result);
-                    }
-                }
+                Output::Reply { id, result } => self.waiting.reply(id, result),
                 Output::Changed(change) => {
                     self.wires.events.append_list(&change);
                     // Nobody watching is no error.
