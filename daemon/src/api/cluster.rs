@@ -22,7 +22,7 @@ use axum::response::Response;
 use crdt::id::NodeId;
 use node::cluster::ask::{Forget, Join, Leave};
 use node::cluster::{JoinOutcome, JoinResult, MemberView, RosterView};
-use node::lists::ask::Evacuate;
+use node::lists::ask::Depart;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -341,7 +341,7 @@ pub(crate) async fn leave(
     // from here on.
     let leaving = api.start_leaving();
     if !force {
-        evacuate(&api, timeout).await?;
+        find_lists_elsewhere(&api, timeout).await?;
     }
     ask(&api, Leave, timeout).await?;
     leaving.done();
@@ -355,8 +355,8 @@ pub(crate) async fn leave(
     )
 }
 
-async fn evacuate(api: &Api, timeout: Duration) -> Result<(), Problem> {
-    let asked = api.service().ask_all(Evacuate { timeout });
+async fn find_lists_elsewhere(api: &Api, timeout: Duration) -> Result<(), Problem> {
+    let asked = api.service().ask_all(Depart { timeout });
     let lists: u64 = in_time(timeout, asked).await?.into_iter().sum();
     if lists == 0 {
         return Ok(());

@@ -23,7 +23,7 @@ impl Cluster {
             }
             Command::Join(ask::Join(addresses)) => self.joins.begin(
                 &mut self.edge,
-                &mut self.links,
+                &mut self.connections,
                 &self.viewer,
                 &self.roster,
                 id,
@@ -56,7 +56,7 @@ impl Cluster {
             // Nobody knows of it yet.
             Phase::Starting => self.stop(StopReason::Shutdown),
             Phase::Up => {
-                farewell::say(&mut self.edge, &self.links, &mut self.swim, true);
+                farewell::say(&mut self.edge, &self.connections, &mut self.swim, true);
                 self.phase = Phase::Going(StopReason::Shutdown);
             }
             Phase::Going(_) | Phase::Stopped => {}
@@ -128,12 +128,12 @@ impl Cluster {
             && self.roster.set_standing(change.node, change.standing)
         {
             self.changed = true;
-            self.tell_line(change.node);
+            self.send_line(change.node);
             self.forget_in_swim(change.node);
         }
         self.reply(change.request, Ok(Reply::Done));
         if change.node == self.me.id && self.phase == Phase::Up {
-            farewell::say(&mut self.edge, &self.links, &mut self.swim, false);
+            farewell::say(&mut self.edge, &self.connections, &mut self.swim, false);
             self.phase = Phase::Going(StopReason::Left);
         }
     }

@@ -28,11 +28,11 @@ pub use io::{
     OnConflict, Output, Refusal, Registration, Reply, SessionId, Settings, Signal, Stats,
 };
 
+use super::connections::Connections;
 use super::edge::{Edge, Timer as ClusterTimer};
 use super::io::{
     MemberState, Output as ClusterOutput, Refusal as ClusterRefusal, Reply as ClusterReply,
 };
-use super::links::Links as Connections;
 use crate::time::{Instant, Wall};
 use crate::wire::{Peer, RequestId};
 use crdt::id::NodeId;

@@ -25,7 +25,7 @@ pub struct Edit {
 /// Wait until some other member has all that this node has: asked before leaving. The answer is the
 /// number of lists that no other member is known to have whole; 0 is success.
 #[derive(Clone, Copy, Debug)]
-pub struct Evacuate {
+pub struct Depart {
     /// How long to wait.
     pub timeout: Duration,
 }
@@ -48,7 +48,7 @@ pub struct Lagging;
 
 asks!(Command => Reply {
     Edit: Command::Edit => Edited: Reply::Edited(edited) => edited,
-    Evacuate: Command::Evacuate => u64: Reply::Unconfirmed(lists) => lists,
+    Depart: Command::Depart => u64: Reply::Unconfirmed(lists) => lists,
     EntriesAt: Command::EntriesAt => Vec<Entry>: Reply::Entries(entries) => entries,
     Lagging: Command::Lagging => Vec<ListLagging>: Reply::Lagging(lists) => lists,
 });

@@ -362,11 +362,11 @@ impl World {
 
     fn drain(&mut self, index: usize) {
         while let Some(output) = self.nodes[index].lists.poll_output() {
-            self.take(index, output);
+            self.carry_out(index, output);
         }
     }
 
-    fn take(&mut self, index: usize, output: Output) {
+    fn carry_out(&mut self, index: usize, output: Output) {
         match output {
             Output::Send { conn, bytes, .. } => {
                 assert!(bytes.len() <= 1 << 20, "a message of {} bytes", bytes.len());

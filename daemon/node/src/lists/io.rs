@@ -103,7 +103,7 @@ pub enum Command {
     /// Change a list.
     Edit(ask::Edit),
     /// Wait until some other member has all that this node has.
-    Evacuate(ask::Evacuate),
+    Depart(ask::Depart),
     /// Show a list as it was.
     EntriesAt(ask::EntriesAt),
     /// Tell which lists lag.
@@ -250,7 +250,7 @@ impl ListRow {
 pub enum Reply {
     /// To `Edit`.
     Edited(Edited),
-    /// To `Evacuate`: the number of lists that no other member is known to have whole; 0 is
+    /// To `Depart`: the number of lists that no other member is known to have whole; 0 is
     /// success.
     Unconfirmed(u64),
     /// To `EntriesAt`.

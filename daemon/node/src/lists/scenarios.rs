@@ -576,19 +576,19 @@ fn a_list_can_be_read_as_it_was() {
 fn leaving_waits_until_another_node_has_everything() {
     let mut world = World::new(2);
     world.cut(0, 1);
-    let nothing = world.request(0, ask::Evacuate { timeout: SECOND });
+    let nothing = world.request(0, ask::Depart { timeout: SECOND });
     assert_eq!(world.reply(nothing).unwrap(), &Ok(Reply::Unconfirmed(0)));
     for i in 0..10 {
         world.add(0, &format!("list {i}"), "x");
     }
     world.add(1, "list 3", "y");
     world.run(SECOND);
-    let alone = world.request(0, ask::Evacuate { timeout: SECOND });
+    let alone = world.request(0, ask::Depart { timeout: SECOND });
     world.run(SECOND);
     assert_eq!(world.reply(alone).unwrap(), &Ok(Reply::Unconfirmed(10)));
     let request = world.request(
         0,
-        ask::Evacuate {
+        ask::Depart {
             timeout: 5 * SECOND,
         },
     );
@@ -597,7 +597,7 @@ fn leaving_waits_until_another_node_has_everything() {
     assert_eq!(world.reply(request).unwrap(), &Ok(Reply::Unconfirmed(0)));
     let quick = world.request(
         0,
-        ask::Evacuate {
+        ask::Depart {
             timeout: 5 * SECOND,
         },
     );

@@ -44,7 +44,7 @@ fn request(rng: &mut ChaCha8Rng) -> Command {
     let list = format!("list {}", rng.random_range(0..6));
     match rng.random_range(0..10) {
         0 => replicated(&list, edit(rng), Replicas::Majority, Duration::from_secs(2)),
-        1 => Command::from(ask::Evacuate {
+        1 => Command::from(ask::Depart {
             timeout: Duration::from_secs(1),
         }),
         _ => command(&list, edit(rng)),
