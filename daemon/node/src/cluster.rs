@@ -159,7 +159,7 @@ impl Cluster {
         machine.roster.merge(vec![machine.own_line()]);
         machine.edge.after(verdict::LISTEN, Timer::Listen);
         machine.edge.after(join::ROUND, Timer::Round);
-        machine.settle();
+        machine.route_and_publish();
         machine
     }
 }

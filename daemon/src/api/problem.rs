@@ -297,7 +297,7 @@ impl<R: Into<Self>> From<AskError<R>> for Problem {
     fn from(error: AskError<R>) -> Self {
         match error {
             AskError::Refused(refusal) => refusal.into(),
-            AskError::Mismatch => Self::internal(error.to_string()),
+            AskError::Mismatch => Self::internal("a machine replied to another question"),
         }
     }
 }

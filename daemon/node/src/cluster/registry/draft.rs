@@ -4,7 +4,7 @@ use super::ledger::{Act, Step};
 use super::links::{Link, MAX_LINKS};
 use super::own::{Life, Registered};
 use super::rows::{RowKey, entry_row, link_row};
-use super::{Command, Lifetime, LinkTarget, Refusal, Registration, Registry, Reply};
+use super::{Command, Lifetime, LinkTarget, Refusal, Registration, Registry, Reply, ask};
 use crate::time::Wall;
 use crate::wire::RequestId;
 use bytes::Bytes;
