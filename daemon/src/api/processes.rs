@@ -46,7 +46,6 @@ use node::cluster::registry::ask::{Report, Unregister};
 use node::cluster::registry::{Lifetime, Registration, SessionId};
 use shown::ShownProcess;
 use std::sync::Arc;
-use std::time::Duration;
 use utoipa::ToSchema;
 
 page! {

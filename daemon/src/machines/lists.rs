@@ -11,7 +11,7 @@ use node::lists::{self, Change, Input, Lists, Output, Settings, Stats};
 use node::machine::Machine;
 use node::wire::ConnId;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
 use transport::{Endpoint, Event, Events};
