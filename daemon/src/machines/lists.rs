@@ -221,7 +221,9 @@ impl Loop {
             self.wires.epoch = *epoch;
         }
         self.machine.handle(self.wires.clock.now(), input);
-        drop(attachment);
+        if let Attachment::Room(room) = attachment {
+            drop(room);
+        }
     }
 
     fn drain(&mut self) {
