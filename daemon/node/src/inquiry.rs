@@ -40,7 +40,7 @@
 //! inquiries, 15 s for each. A node is never made to send to an address that is not a member's.
 
 use crate::codec::{Malformed, decode, encode};
-use crdt::id::NodeId;
+use names::NodeId;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 

@@ -19,7 +19,7 @@ use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use crdt::id::NodeId;
+use names::NodeId;
 use node::cluster::ask::{Forget, Join, Leave};
 use node::cluster::{JoinOutcome, JoinResult, MemberView, RosterView};
 use node::lists::ask::Depart;

@@ -4,21 +4,21 @@ use super::ListsInbox;
 use super::connections::Connections;
 use super::mailbox::{Letter, Mailbox, Waiting};
 use crate::event::EventLog;
+use crate::host::{Clock, wall_ms};
 use crate::process::{Host, Replica, Watcher};
-use crate::shell::Clock;
 use crate::store::Store;
 use anyhow::Context;
-use crdt::id::NodeId;
-use crdt::name::NodeName;
+use names::{NodeId, NodeName};
 use node::cluster::{
     Cluster, Input, Output, RosterView, Settings, StopReason, Target, Verdict, registry,
 };
 use node::machine::Machine;
 use node::wire::{Channel, CloseReason, ConnId, DialId, Peer, Protocol};
+use pki::Identity;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
-use transport::{DialErrorKind, Endpoint, Event, Events, Identity, PeerName};
+use transport::{DialErrorKind, Endpoint, Event, Events, PeerName};
 
 /// How many inputs are handled before the timers get their turn.
 const BURST: usize = 256;
@@ -49,7 +49,7 @@ pub(crate) struct Wires {
 
 /// What is shown before the machine has spoken: this node alone, with no claim about anything.
 pub(crate) fn empty_view(me: &Peer) -> Arc<RosterView> {
-    let since = node::time::Wall(crate::shell::wall_ms());
+    let since = node::time::Wall(wall_ms());
     Arc::new(RosterView {
         me: me.id,
         members: Vec::new(),

@@ -3,9 +3,9 @@
 use super::connections::Connections;
 use super::mailbox::{Letter, Mailbox, Waiting};
 use crate::event::EventLog;
-use crate::shell::Clock;
+use crate::host::Clock;
 use crate::store::{Epoch, Recovered, Store};
-use crdt::id::{NodeId, Shard};
+use names::{NodeId, Shard};
 use node::cluster::RosterView;
 use node::lists::{self, Change, Input, Lists, Output, Settings, Stats};
 use node::machine::Machine;

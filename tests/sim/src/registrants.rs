@@ -8,8 +8,8 @@ pub use fact::{Cause, Fact, Standing};
 use crate::chance::Chance;
 use crate::check::links::Links;
 use crate::check::spreading::Spreading;
-use crdt::name::{NodeName, ProcessName};
-use crdt::registry::{Handle, Process, Reason};
+use crdt::registry::{Process, Reason};
+use names::{Handle, NodeName, ProcessName};
 use node::cluster::registry::{
     Command, Lifetime, OnConflict, Registration, SessionId, Signal, ask,
 };

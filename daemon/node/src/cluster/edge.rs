@@ -5,7 +5,7 @@ use super::{registry, swim};
 use crate::machine;
 use crate::wire::{Channel, CloseReason, ConnId, RequestId};
 use bytes::Bytes;
-use crdt::id::NodeId;
+use names::NodeId;
 
 /// All deadlines of the machine. The derived order decides ties: SWIM first, and there foca's own
 /// order.

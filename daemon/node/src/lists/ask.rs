@@ -3,8 +3,7 @@
 use super::io::{Command, Edited, Lagging as ListLagging, Precondition, Replicas, Reply};
 use crate::machine::asks;
 use crdt::entry::{self, Entry};
-use crdt::id::ChangeHash;
-use crdt::name::ListName;
+use names::{ChangeHash, ListName};
 use std::time::Duration;
 
 /// Change a list: one change of its document.

@@ -4,7 +4,7 @@ use super::io::{Output, Refusal, Reply, Stats};
 use super::wire::{self, Message};
 use crate::machine;
 use crate::wire::{Channel, CloseReason, ConnId, RequestId};
-use crdt::id::{ListId, Shard};
+use names::{ListId, Shard};
 
 /// What a deadline is about. One that fires late or for nothing is harmless.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

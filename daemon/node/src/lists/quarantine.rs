@@ -4,7 +4,7 @@ use super::ask;
 use super::harness::{World, name};
 use super::io::{Lagging, Refusal, Reply};
 use bytes::Bytes;
-use crdt::id::ListId;
+use names::ListId;
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);

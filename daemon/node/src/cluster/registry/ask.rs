@@ -4,8 +4,8 @@
 use super::io::{Command, LinkTarget, LinkView, Registration, Reply};
 use crate::cluster::{Command as ClusterCommand, Reply as ClusterReply};
 use crate::machine::asks;
-use crdt::name::ProcessName;
 use crdt::registry::Reason;
+use names::ProcessName;
 
 /// Take back the registration of that name on this node.
 #[derive(Clone, Debug)]
