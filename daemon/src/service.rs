@@ -7,7 +7,6 @@ use crate::machines::{AskError, Inbox, ListsInbox, answer};
 use crate::metrics::Snapshot;
 use crate::process::{Host, Replica, Watcher};
 use crate::reload::{self, Reloader};
-use crate::store;
 use crate::systemd::Part;
 use crate::tokens::Tokens;
 use crdt::entry::Author;

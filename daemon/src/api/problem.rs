@@ -2,7 +2,6 @@
 
 use crate::api::time::Millis;
 use crate::machines::AskError;
-use crate::store::ReadError;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use node::cluster::registry;
@@ -10,6 +9,7 @@ use node::wire::WriteError;
 use node::{cluster, lists};
 use serde::Serialize;
 use std::fmt::Display;
+use store::ReadError;
 use utoipa::ToSchema;
 
 macro_rules! kinds {

@@ -6,7 +6,6 @@ use super::mailbox::{Letter, Mailbox, Waiting};
 use crate::event::EventLog;
 use crate::host::{Clock, wall_ms};
 use crate::process::{Host, Replica, Watcher};
-use crate::store::Store;
 use anyhow::Context;
 use names::{NodeId, NodeName};
 use node::cluster::{
@@ -17,6 +16,7 @@ use node::wire::{Channel, CloseReason, ConnId, DialId, Peer, Protocol};
 use pki::Identity;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use store::Store;
 use tokio::sync::{mpsc, oneshot, watch};
 use transport::{DialErrorKind, Endpoint, Event, Events, PeerName};
 

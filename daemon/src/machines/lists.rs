@@ -4,7 +4,6 @@ use super::connections::Connections;
 use super::mailbox::{Letter, Mailbox, Waiting};
 use crate::event::EventLog;
 use crate::host::Clock;
-use crate::store::{Epoch, Recovered, Store};
 use names::{NodeId, Shard};
 use node::cluster::RosterView;
 use node::lists::{self, Change, Input, Lists, Output, Settings, Stats};
@@ -13,6 +12,7 @@ use node::wire::ConnId;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
+use store::{Epoch, Recovered, Store};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
 use transport::{Endpoint, Event, Events};
 
