@@ -37,23 +37,18 @@ mod unreachable;
 mod watch;
 mod web;
 
+pub(crate) use args::{GROUPS, command};
 pub(crate) use events::describe;
 pub(crate) use failure::Failure;
-pub(crate) use text::{local_time, printable};
+pub(crate) use output::Output;
+pub(crate) use text::printable;
 
 use args::{Cli, Command, Debug, Token};
-use clap::{CommandFactory, Parser};
-use output::Output;
 use session::Session;
 use std::ffi::OsString;
 use std::io::Error;
 use std::path::Path;
 use std::process::ExitCode;
-
-/// The command line, for all that is made from it.
-pub(crate) fn command() -> clap::Command {
-    Cli::command()
-}
 
 /// The whole of `muster`, from its command line (the program's name first) to its exit code.
 ///
@@ -68,9 +63,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(word) if word == "manual" => return manual(args.get(2)),
         Some(_) | None => {}
     }
-    let cli = match Cli::try_parse_from(args) {
+    let cli = match args::parse(args.iter().cloned()) {
         Ok(cli) => cli,
-        Err(error) => return parse_failed(&error),
+        Err(error) => return parse_failed(&error, &args),
     };
     let output = Output::of_process(cli.global.json);
     match act(cli, &output) {
@@ -92,9 +87,14 @@ fn manual(dir: Option<&OsString>) -> ExitCode {
     )
 }
 
-/// Help and version are printed with 0, mistakes with 2. A terminal that is gone needs no more
-/// words.
-fn parse_failed(error: &clap::Error) -> ExitCode {
+/// Help and version are printed with 0, mistakes with 2: as a problem where JSON is wanted. A
+/// terminal that is gone needs no more words.
+fn parse_failed(error: &clap::Error, args: &[OsString]) -> ExitCode {
+    let mut options = args.iter().take_while(|arg| *arg != "--");
+    if error.use_stderr() && options.any(|arg| arg == "--json") {
+        let words = error.to_string();
+        return Failure::Usage(words.trim().to_owned()).report(&Output::of_process(true));
+    }
     let _ = error.print();
     u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
 }
@@ -130,12 +130,12 @@ async fn dispatch(cli: Cli, output: &Output) -> Result<ExitCode, Failure> {
         Command::Lists { matching } => lists::lists(&session()?, matching.as_deref()).await,
         Command::Show(args) => lists::show(&session()?, &args).await,
         Command::Agenda { today } => lists::agenda(&session()?, today).await,
-        Command::RmList { list } => lists::remove(&session()?, &list).await,
+        Command::RmList(args) => edit::remove_list(&session()?, &args).await,
         Command::Watch { list } => watch::follow(&session()?, &list).await,
         Command::Add(args) => edit::add(&session()?, &args).await,
         Command::Edit(args) => edit::edit(&session()?, &args).await,
-        Command::Done(args) => edit::tick(&session()?, &args, edit::Tick::Done).await,
-        Command::Reopen(args) => edit::tick(&session()?, &args, edit::Tick::Open).await,
+        Command::Done(args) => edit::complete(&session()?, &args, true).await,
+        Command::Reopen(args) => edit::complete(&session()?, &args, false).await,
         Command::Rm(args) => edit::remove(&session()?, &args).await,
         Command::Move(args) => edit::place(&session()?, &args).await,
         Command::Token(Token::Create(args)) => token::create(&session()?, &args).await,

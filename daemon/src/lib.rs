@@ -52,7 +52,7 @@ pub fn daemon_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         Err(error) => {
             eprintln!("musterd: {error}");
-            return ExitCode::from(error.exit_code());
+            return ExitCode::from(UNUSABLE);
         }
     };
     // Takes its variables out of the environment, which is safe only before there are threads.

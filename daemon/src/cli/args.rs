@@ -1,11 +1,13 @@
 //! What can be typed.
 
 mod doctor;
+mod help;
 mod pki;
 mod process;
 mod token;
 
 pub(crate) use doctor::{Bundle, Debug, Doctor};
+pub(crate) use help::GROUPS;
 pub(crate) use pki::Pki;
 pub(crate) use process::{
     Described, Group, GroupMembers, Link, Monitor, Named, Pair, Ps, Register, Run,
@@ -13,13 +15,14 @@ pub(crate) use process::{
 pub(crate) use token::{CreateToken, Token};
 
 use clap::builder::NonEmptyStringValueParser;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// To-do lists and processes, and the cluster that keeps them.
+/// Shared to-do lists, named processes, and the cluster of hosts that keeps them
 #[derive(Debug, Parser)]
-#[command(name = "muster", version = crate::version::full(), about, disable_help_subcommand = true, after_help = AFTER_HELP)]
+#[command(name = "muster", version = crate::version::full(), about, after_help = AFTER_HELP)]
 pub(crate) struct Cli {
     /// How to reach the daemon and how to print.
     #[command(flatten)]
@@ -29,9 +32,24 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
+/// The command line as it is typed and documented: the commands stand in headed groups.
+pub(crate) fn command() -> clap::Command {
+    help::grouped(Cli::command())
+}
+
+/// Reads the command line, the program's name first.
+pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    let matches = command().try_get_matches_from(args);
+    matches
+        .and_then(|matches| Cli::from_arg_matches(&matches))
+        .map_err(help::without_risky_tip)
+}
+
 const AFTER_HELP: &str = "\
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 conflict, 5 timeout, 6 daemon not \
     reachable.
+At a terminal times are in your time zone; in a pipe fields are separated by tabs and times are \
+    RFC 3339.
 Ids may be shortened to any unique beginning or end of 3 or more characters.
 Dates: 2026-10-01, today, tomorrow, mon … sun, +3d, +2w, 2026-10-01T14:00, none.";
 
@@ -45,7 +63,7 @@ pub(crate) struct Global {
     /// Ask this node of the development cluster (in $MUSTER_DEV_DIR, else ./muster-dev)
     #[arg(long, global = true, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) node: Option<String>,
-    /// Print what the API answers
+    /// Print JSON, as the API answers it; problems on standard error too
     #[arg(long, global = true)]
     pub(crate) json: bool,
     /// How long to wait for the daemon, such as 500ms or 1m
@@ -65,24 +83,23 @@ fn timeout(text: &str) -> Result<Duration, String> {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Run a cluster on this machine, to develop with
+    /// Run a cluster on this machine, to try things out
     Dev(Dev),
-    /// Make a cluster's certificates
+    /// Make the certificates of a cluster
     #[command(subcommand)]
     Pki(Pki),
-    /// Show this node, its cluster, lists, disk and certificates on one screen, and what needs
-    /// attention
+    /// Show the state of this node on one screen, and what needs attention
     Status,
-    /// Watch this node and its cluster: members, events, what is busy
+    /// Show the same live: members, events, what is busy
     Top,
-    /// Examine this node and what it has to do with each member; say what to do about each finding
+    /// Check this node and its connection to each member, and say what to do
     ///
     /// Exits with 0 only when nothing is wrong. Examines what it can when no daemon answers.
     Doctor(Doctor),
-    /// Collect what a maintainer needs
+    /// Collect diagnostics for whoever helps you
     #[command(subcommand)]
     Debug(Debug),
-    /// Show who belongs to the cluster
+    /// Show the members of the cluster
     Members(Members),
     /// Join the cluster of the nodes at these addresses
     Join {
@@ -90,9 +107,11 @@ pub(crate) enum Command {
         #[arg(required = true, value_name = "ADDR")]
         addresses: Vec<String>,
     },
-    /// Leave the cluster and stop the daemon, once another node has all its lists
+    /// Leave the cluster and stop the daemon
+    ///
+    /// Waits until another node has all lists of this one.
     Leave {
-        /// Even if lists are lost by it
+        /// Even if lists that only this node has are lost
         #[arg(long)]
         force: bool,
     },
@@ -102,25 +121,25 @@ pub(crate) enum Command {
         #[arg(value_name = "NODE")]
         member: String,
     },
-    /// Read the daemon's configuration and certificates again
+    /// Have the daemon read its configuration and certificates again
     Reload,
-    /// Show or change what the daemon logs, until it ends
+    /// Show or change what the daemon logs
     LogLevel(LogLevel),
     /// Show how much of the cluster this node reaches
     Partition,
-    /// Follow what happens
+    /// Follow events: members, processes, lists, partitions
     Events(Events),
     /// Show the to-do lists
     Lists {
-        /// Only those whose names hold this text
+        /// Only those whose names contain this text
         #[arg(long = "match", value_name = "TEXT")]
         matching: Option<String>,
     },
-    /// Show a list
+    /// Show the entries of a list
     Show(Show),
     /// Show the open entries of all lists by due date
     Agenda {
-        /// Only what is due today or was before
+        /// Only what is due today or overdue
         #[arg(long)]
         today: bool,
     },
@@ -128,58 +147,57 @@ pub(crate) enum Command {
     Add(Add),
     /// Change an entry
     Edit(Edit),
-    /// Tick entries
+    /// Complete entries
     Done(Entries),
-    /// Untick entries
+    /// Reopen completed entries
     Reopen(Entries),
     /// Delete entries
     Rm(Entries),
     /// Move an entry to another place in its list
     Move(Move),
     /// Delete a list with all its entries
-    RmList {
-        /// The list
-        list: String,
-    },
+    RmList(RmList),
     /// Follow the changes of a list
     Watch {
         /// The list
         list: String,
     },
-    /// Make, show and revoke tokens, by which programs use the API by TCP
+    /// Make, show and revoke tokens for using the API over TCP
     #[command(subcommand)]
     Token(Token),
-    /// Print a link that opens the node's page in a browser, once and within a minute
+    /// Print a link to this node's page in a browser
+    ///
+    /// It is good once, and for a minute.
     Web {
-        /// Open it
+        /// Open the page in the browser of this desktop
         #[arg(long)]
         open: bool,
     },
     /// Show the registered processes
     Ps(Ps),
-    /// Register a process that runs
+    /// Register a running process under a name
     Register(Register),
     /// Run a command as a registered process
     Run(Box<Run>),
-    /// Show who has a name
+    /// Find a process by name
     Whereis(Named),
-    /// Take a registration back; the process goes on
+    /// Unregister a process; it goes on running
     Unregister(Named),
     /// Show the groups, or the members of one
     Groups {
         /// The group
         group: Option<String>,
     },
-    /// Change who is in a group
+    /// Put processes into a group or take them out
     #[command(subcommand)]
     Group(Group),
-    /// Follow what happens to a process
+    /// Follow a process: up, down, unreachable, back
     Monitor(Monitor),
-    /// End a process when another one has ended
+    /// Link a process to another one, whose end ends it
     Link(Link),
-    /// Take a link back
+    /// Remove a link
     Unlink(Pair),
-    /// Show whose end ends a process
+    /// Show the links of a process
     Links(Named),
     /// Print a completion script for a shell
     Completions {
@@ -265,7 +283,7 @@ pub(crate) struct LogLevel {
 /// `muster members`.
 #[derive(Debug, Args)]
 pub(crate) struct Members {
-    /// Go on and tell what changes
+    /// Go on, and print each change
     #[arg(long)]
     pub(crate) watch: bool,
     /// Only those in this state
@@ -308,10 +326,10 @@ pub(crate) struct Show {
     /// Only open entries
     #[arg(long, conflicts_with_all = ["done", "all"])]
     pub(crate) open: bool,
-    /// Only ticked entries
+    /// Only completed entries
     #[arg(long, conflicts_with = "all")]
     pub(crate) done: bool,
-    /// Open and ticked entries, as without any of these
+    /// Open and completed entries (the default)
     #[arg(long)]
     pub(crate) all: bool,
     /// Only entries with this tag (several: with all of them)
@@ -327,7 +345,7 @@ pub(crate) struct Show {
 pub(crate) struct Add {
     /// The list
     pub(crate) list: String,
-    /// What is to do; - reads one title a line
+    /// What needs doing; - reads titles from standard input, one a line
     pub(crate) title: String,
     /// When it is due
     #[arg(long)]
@@ -341,9 +359,37 @@ pub(crate) struct Add {
     /// More about it
     #[arg(long, value_name = "TEXT")]
     pub(crate) note: Option<String>,
-    /// Who is to do it
+    /// Who does it
     #[arg(long, value_name = "WHO")]
     pub(crate) assignee: Option<String>,
+    #[command(flatten)]
+    pub(crate) durability: Durability,
+}
+
+/// `--replicas`, of each command that changes a list.
+#[derive(Debug, Args)]
+pub(crate) struct Durability {
+    /// Wait until this many nodes, this one among them, have the change on disk: a number,
+    /// majority or all
+    #[arg(long, value_name = "N|majority|all", value_parser = replicas)]
+    pub(crate) replicas: Option<String>,
+}
+
+fn replicas(text: &str) -> Result<String, String> {
+    let is_number = text.parse::<u32>().is_ok_and(|count| count > 0);
+    if is_number || matches!(text, "majority" | "all") {
+        return Ok(text.to_owned());
+    }
+    Err("it must be a number of nodes from 1, majority or all".to_owned())
+}
+
+/// `muster rm-list`.
+#[derive(Debug, Args)]
+pub(crate) struct RmList {
+    /// The list
+    pub(crate) list: String,
+    #[command(flatten)]
+    pub(crate) durability: Durability,
 }
 
 /// Priorities, as the API names them.
@@ -363,7 +409,7 @@ pub(crate) struct Edit {
     pub(crate) list: String,
     /// The entry's id
     pub(crate) id: String,
-    /// What is to do
+    /// What needs doing
     #[arg(long)]
     pub(crate) title: Option<String>,
     /// When it is due; none clears
@@ -381,9 +427,11 @@ pub(crate) struct Edit {
     /// More about it; an empty text clears
     #[arg(long, value_name = "TEXT")]
     pub(crate) note: Option<String>,
-    /// Who is to do it; an empty text clears
+    /// Who does it; an empty text clears
     #[arg(long, value_name = "WHO")]
     pub(crate) assignee: Option<String>,
+    #[command(flatten)]
+    pub(crate) durability: Durability,
 }
 
 /// A list and some of its entries.
@@ -394,6 +442,8 @@ pub(crate) struct Entries {
     /// The entries' ids
     #[arg(required = true, value_name = "ID")]
     pub(crate) ids: Vec<String>,
+    #[command(flatten)]
+    pub(crate) durability: Durability,
 }
 
 /// `muster move`.
@@ -410,12 +460,13 @@ pub(crate) struct Move {
     /// Directly after this entry
     #[arg(long, value_name = "ID")]
     pub(crate) after: Option<String>,
+    #[command(flatten)]
+    pub(crate) durability: Durability,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_well_formed() {

@@ -5,7 +5,7 @@ use super::events;
 use super::failure::Failure;
 use super::session::Session;
 use super::table::{Cell, Paint, Table};
-use super::text::{local_date_time, printable};
+use super::text::{printable, sort_by_name};
 use crate::client::ApiPath;
 use clap::ValueEnum;
 use hyper::Method;
@@ -24,7 +24,7 @@ pub(crate) async fn members(session: &Session<'_>, args: &Members) -> Result<(),
     } else {
         None
     };
-    let items: Vec<Value> = session
+    let mut items: Vec<Value> = session
         .items(&ApiPath::new(&["members"]))
         .await?
         .into_iter()
@@ -35,6 +35,7 @@ pub(crate) async fn members(session: &Session<'_>, args: &Members) -> Result<(),
             .output
             .json(&json!({ "items": items, "next": null }))?;
     } else {
+        sort_by_name(&mut items);
         session.output.table(&members_table(&items, session))?;
     }
     match stream {
@@ -67,7 +68,9 @@ fn state_of(args: &Members) -> Option<String> {
 fn members_table(items: &[Value], session: &Session<'_>) -> Table {
     let mut table = Table::new(&[
         "NAME", "STATE", "ADDRESS", "SINCE", "RTT", "VERSION", "TAGS", "ID",
-    ]);
+    ])
+    .cut(&["TAGS", "ADDRESS"])
+    .spare(&["ID", "TAGS", "VERSION", "SINCE", "ADDRESS"]);
     for member in items {
         let own = member.get("self").and_then(Value::as_bool).unwrap_or(false);
         let name = text(member, "name");
@@ -85,7 +88,7 @@ fn members_table(items: &[Value], session: &Session<'_>) -> Table {
             },
             state_cell(text(member, "state")),
             text(member, "address").into(),
-            local_date_time(text(member, "since"), &session.zone).into(),
+            session.time(text(member, "since")).into(),
             member
                 .get("rtt_ms")
                 .and_then(Value::as_f64)
@@ -179,7 +182,7 @@ pub(crate) async fn reload(session: &Session<'_>) -> Result<(), Failure> {
             .filter_map(Value::as_str);
         keys.for_each(|key| table.row([key.into(), Cell::painted(words, paint)]));
     }
-    let expires = local_date_time(text(&answer, "certificate_expires_at"), &session.zone);
+    let expires = session.time(text(&answer, "certificate_expires_at"));
     table.row(["certificate".into(), format!("good until {expires}").into()]);
     session.output.table(&table)
 }
@@ -203,7 +206,7 @@ pub(crate) async fn log_level(session: &Session<'_>, args: &LogLevel) -> Result<
     let until = levels
         .get("until")
         .and_then(Value::as_str)
-        .map(|until| local_date_time(until, &session.zone));
+        .map(|until| session.time(until));
     table.row([
         Cell::from(text(&levels, "level")),
         until.unwrap_or_default().into(),
@@ -238,13 +241,13 @@ pub(crate) async fn partition(session: &Session<'_>) -> Result<(), Failure> {
     } else {
         Paint::Red
     };
-    let since = local_date_time(text(&partition, "since"), &session.zone);
+    let since = session.time(text(&partition, "since"));
     session.output.line(&format!(
         "{} since {since}",
         session.output.paint(&reach(&partition), paint)
     ))?;
     for member in missing(&partition) {
-        let since = local_date_time(text(member, "since"), &session.zone);
+        let since = session.time(text(member, "since"));
         session.output.line(&format!(
             "missing {} since {since}",
             printable(text(member, "name"))
@@ -253,7 +256,7 @@ pub(crate) async fn partition(session: &Session<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-pub(super) fn reach(partition: &Value) -> String {
+fn reach(partition: &Value) -> String {
     let (reachable, expected) = (
         number(partition, "reachable"),
         number(partition, "expected"),

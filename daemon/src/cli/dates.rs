@@ -42,8 +42,7 @@ pub(crate) fn parse(text: &str, now: &Zoned) -> Result<When, String> {
         .or_else(|| instant(text.trim(), now).map(When::Instant))
         .ok_or_else(|| {
             format!(
-                "{text:?} is no date; right are 2026-10-01, today, tomorrow, mon … sun, +3d, +2w, \
-            2026-10-01T14:00 and none"
+                "{text:?} is not a date; try 2026-10-01, today, tomorrow, mon … sun, +3d, +2w, 2026-10-01T14:00 or none"
             )
         })
 }

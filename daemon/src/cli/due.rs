@@ -19,8 +19,7 @@ pub(crate) fn to_find(text: &str, session: &Session<'_>) -> Result<String, Failu
         Ok(When::Never) => Ok("none".to_owned()),
         Ok(When::Day(day)) => Ok(day.to_string()),
         Ok(When::Instant(_)) => Err(Failure::Usage(format!(
-            "--due {text:?} is an instant; here a \
-            day is right, or none"
+            "--due {text:?} has a time of day; here it must be a day, or none"
         ))),
         Err(why) => Err(Failure::Usage(format!("--due {why}"))),
     }

@@ -1,6 +1,6 @@
 //! Commands that change entries.
 
-use super::args::{Add, Edit, Entries, Move, Priority};
+use super::args::{Add, Durability, Edit, Entries, Move, Priority, RmList};
 use super::due;
 use super::entry::Entry;
 use super::failure::Failure;
@@ -11,18 +11,77 @@ use super::titles;
 use crate::client::ApiPath;
 use clap::ValueEnum;
 use crdt::id::EntryId;
-use hyper::Method;
+use hyper::{Method, StatusCode};
 use serde_json::{Map, Value, json};
+
+/// Changes of a list by one command, each of which may have to be on several nodes.
+struct Changes<'a> {
+    session: &'a Session<'a>,
+    durability: &'a Durability,
+    /// The first change that too few nodes had in time. It stays, so those after it are made too.
+    pending: Option<Failure>,
+}
+
+impl<'a> Changes<'a> {
+    fn new(session: &'a Session<'a>, durability: &'a Durability) -> Self {
+        Self {
+            session,
+            durability,
+            pending: None,
+        }
+    }
+
+    /// Makes one change; gives what the daemon answers.
+    async fn make(
+        &mut self,
+        method: Method,
+        path: ApiPath,
+        body: Option<&Value>,
+        tag: Option<&str>,
+    ) -> Result<Value, Failure> {
+        let replicas = self.durability.replicas.as_deref();
+        let path = match replicas {
+            Some(_) => self.session.timed(path).maybe("replicas", replicas),
+            None => path,
+        };
+        let reply = self.session.change(method, &path, body, tag).await?;
+        if reply.status == StatusCode::ACCEPTED && self.pending.is_none() {
+            self.pending = Some(unconfirmed(&reply.body));
+        }
+        Ok(reply.body)
+    }
+
+    /// The outcome of all of them.
+    fn end(self) -> Result<(), Failure> {
+        self.pending.map_or(Ok(()), Err)
+    }
+}
+
+fn unconfirmed(answer: &Value) -> Failure {
+    let names = answer.pointer("/replicas/confirmed");
+    let names = names.and_then(Value::as_array).into_iter().flatten();
+    let names: Vec<String> = names.filter_map(Value::as_str).map(printable).collect();
+    let asked = answer.pointer("/replicas/asked").and_then(Value::as_u64);
+    let asked = asked.map_or_else(
+        || "as many as asked for".to_owned(),
+        |asked| asked.to_string(),
+    );
+    Failure::Timeout(format!(
+        "the change is saved here and on its way, but not yet on {asked} nodes; it is on {}",
+        names.join(", ")
+    ))
+}
 
 /// `muster add`.
 pub(crate) async fn add(session: &Session<'_>, args: &Add) -> Result<(), Failure> {
     let fields = new_fields(session, args)?;
     let path = ApiPath::new(&["lists", &args.list, "entries"]);
+    let mut changes = Changes::new(session, &args.durability);
     if args.title != "-" {
-        let entry = session
-            .send(Method::POST, &path, Some(&with_title(&fields, &args.title)))
-            .await?;
-        return print(session, &entry);
+        let body = with_title(&fields, &args.title);
+        let entry = changes.make(Method::POST, path, Some(&body), None).await?;
+        print(session, &entry)?;
+        return changes.end();
     }
     let mut input = std::io::stdin().lock();
     let mut added = 0;
@@ -30,22 +89,22 @@ pub(crate) async fn add(session: &Session<'_>, args: &Add) -> Result<(), Failure
         let batch =
             titles::next_batch(&mut input).map_err(|why| incomplete(Failure::Usage(why), added))?;
         if batch.is_empty() {
-            return Ok(());
+            return changes.end();
         }
         let entries: Vec<Value> = batch
             .iter()
             .map(|title| with_title(&fields, title))
             .collect();
-        let sent = session
-            .send(Method::POST, &path, Some(&json!({ "entries": entries })))
+        let body = json!({ "entries": entries });
+        let sent = changes
+            .make(Method::POST, path.clone(), Some(&body), None)
             .await;
         let answer = sent.map_err(|failure| incomplete(failure, added))?;
         added += batch.len();
-        let items = answer
-            .get("items")
-            .and_then(Value::as_array)
-            .map_or(&[][..], Vec::as_slice);
-        items.iter().try_for_each(|entry| print(session, entry))?;
+        let items = answer.get("items").and_then(Value::as_array);
+        for entry in items.into_iter().flatten() {
+            print(session, entry)?;
+        }
     }
 }
 
@@ -58,8 +117,7 @@ fn incomplete(failure: Failure, added: usize) -> Failure {
     Failure::with_code(
         failure.code(),
         format!(
-            "the first {added} titles were added, but then: \
-        {}",
+            "the first {added} titles were added, but then: {}",
             failure.words()
         ),
     )
@@ -133,15 +191,13 @@ pub(crate) async fn edit(session: &Session<'_>, args: &Edit) -> Result<(), Failu
         );
         tag = now.etag;
     }
-    let entry = session
-        .send_if(
-            Method::PATCH,
-            &path,
-            Some(&Value::Object(patch)),
-            tag.as_deref(),
-        )
+    let mut changes = Changes::new(session, &args.durability);
+    let patch = Value::Object(patch);
+    let entry = changes
+        .make(Method::PATCH, path, Some(&patch), tag.as_deref())
         .await?;
-    print(session, &entry)
+    print(session, &entry)?;
+    changes.end()
 }
 
 fn cleared_if_empty(text: &str) -> Value {
@@ -160,40 +216,51 @@ fn changed_tags(mut tags: Vec<String>, add: &[String], remove: &[String]) -> Vec
     tags
 }
 
-/// What `muster done` and `muster reopen` do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Tick {
-    /// Tick.
-    Done,
-    /// Untick.
-    Open,
-}
-
 /// `muster done`, `muster reopen`.
-pub(crate) async fn tick(session: &Session<'_>, args: &Entries, tick: Tick) -> Result<(), Failure> {
-    let patch = json!({ "done": tick == Tick::Done });
+pub(crate) async fn complete(
+    session: &Session<'_>,
+    args: &Entries,
+    done: bool,
+) -> Result<(), Failure> {
+    let patch = json!({ "done": done });
+    let mut changes = Changes::new(session, &args.durability);
     for id in resolve_all(session, &args.list, &args.ids).await? {
-        let entry = session
-            .send(Method::PATCH, &entry_path(&args.list, &id), Some(&patch))
+        let path = entry_path(&args.list, &id);
+        let entry = changes
+            .make(Method::PATCH, path, Some(&patch), None)
             .await?;
         print(session, &entry)?;
     }
-    Ok(())
+    changes.end()
 }
 
 /// `muster rm`.
 pub(crate) async fn remove(session: &Session<'_>, args: &Entries) -> Result<(), Failure> {
+    let mut changes = Changes::new(session, &args.durability);
     for id in resolve_all(session, &args.list, &args.ids).await? {
-        session
-            .send(Method::DELETE, &entry_path(&args.list, &id), None)
-            .await?;
-        if !session.output.is_json() {
-            session
-                .output
-                .line(&format!("deleted {}", printable(&id)))?;
-        }
+        let path = entry_path(&args.list, &id);
+        let answer = changes.make(Method::DELETE, path, None, None).await?;
+        deleted(session, &answer, &id)?;
     }
-    Ok(())
+    changes.end()
+}
+
+/// `muster rm-list`.
+pub(crate) async fn remove_list(session: &Session<'_>, args: &RmList) -> Result<(), Failure> {
+    let mut changes = Changes::new(session, &args.durability);
+    let path = ApiPath::new(&["lists", &args.list]);
+    let answer = changes.make(Method::DELETE, path, None, None).await?;
+    deleted(session, &answer, &format!("the list {}", args.list))?;
+    changes.end()
+}
+
+/// The API answers nothing, or which nodes have it.
+fn deleted(session: &Session<'_>, answer: &Value, what: &str) -> Result<(), Failure> {
+    match (session.output.is_json(), answer.is_null()) {
+        (true, true) => Ok(()),
+        (true, false) => session.output.json(answer),
+        (false, _) => session.output.line(&format!("deleted {}", printable(what))),
+    }
 }
 
 /// `muster move`.
@@ -211,14 +278,13 @@ pub(crate) async fn place(session: &Session<'_>, args: &Move) -> Result<(), Fail
                 .to_owned(),
         ));
     };
-    let entry = session
-        .send(
-            Method::PATCH,
-            &entry_path(&args.list, id),
-            Some(&json!({ field: other })),
-        )
+    let mut changes = Changes::new(session, &args.durability);
+    let (path, patch) = (entry_path(&args.list, id), json!({ field: other }));
+    let entry = changes
+        .make(Method::PATCH, path, Some(&patch), None)
         .await?;
-    print(session, &entry)
+    print(session, &entry)?;
+    changes.end()
 }
 
 fn entry_path(list: &str, id: &str) -> ApiPath {

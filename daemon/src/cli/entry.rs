@@ -1,6 +1,6 @@
 //! An entry as the API tells it, and its line.
 
-use super::table::{Cell, Paint};
+use super::table::{Cell, Paint, Table};
 use super::text::local_due;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
@@ -21,17 +21,22 @@ pub(crate) struct Entry {
     pub(crate) list: Option<String>,
 }
 
-/// The columns of [`Entry::cells`].
-pub(crate) const COLUMNS: &[&str] = &[
-    "ID",
-    "DONE",
-    "TITLE",
-    "DUE",
-    "TAGS",
-    "PRIORITY",
-    "ASSIGNEE",
-    "CONFLICTS",
-];
+/// An empty table for [`Entry::cells`].
+pub(crate) fn table() -> Table {
+    const COLUMNS: &[&str] = &[
+        "ID",
+        "DONE",
+        "TITLE",
+        "DUE",
+        "TAGS",
+        "PRIORITY",
+        "ASSIGNEE",
+        "CONFLICTS",
+    ];
+    Table::new(COLUMNS)
+        .cut(&["TITLE", "TAGS", "ASSIGNEE", "CONFLICTS"])
+        .spare(&["ASSIGNEE", "TAGS", "PRIORITY"])
+}
 
 impl Entry {
     /// Reads one; what is not as expected is empty.

@@ -3,7 +3,7 @@
 use super::args::Events;
 use super::failure::Failure;
 use super::session::Session;
-use super::text::{local_time, printable};
+use super::text::printable;
 use crate::client::{ApiPath, EventStream, ServerEvent};
 use serde_json::Value;
 
@@ -35,11 +35,8 @@ pub(crate) async fn print(
             session.output.json(&data)?;
         } else {
             let at = data.get("at").and_then(Value::as_str).unwrap_or_default();
-            session.output.line(&format!(
-                "{} {}",
-                local_time(at, &session.zone),
-                describe(&data)
-            ))?;
+            let at = session.time(at);
+            session.output.happened(&at, &describe(&data))?;
         }
     }
     Err(ended())

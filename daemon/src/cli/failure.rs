@@ -1,9 +1,8 @@
 //! How a command can fail, and the exit code for each way.
 
 use super::output::Output;
-use super::text::printable_lines;
 use crate::client::Problem;
-use std::io::Write;
+use serde_json::{Value, json};
 use std::process::ExitCode;
 
 /// Why a command was not done, in words for its user.
@@ -28,23 +27,33 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    /// Writes it to standard error, a problem as the API answered it where JSON is wanted, and says
-    /// how to exit.
+    /// Writes it to standard error, as a problem (RFC 9457) where JSON is wanted, and says how to
+    /// exit.
     pub(crate) fn report(&self, output: &Output) -> ExitCode {
         if matches!(self, Self::OutputClosed) {
             return ExitCode::SUCCESS;
         }
-        let raw = if let Self::Problem(problem) = self {
-            Some(problem.raw.to_string())
-        } else {
-            None
-        };
-        let line = raw
-            .filter(|_| output.is_json())
-            .unwrap_or_else(|| format!("muster: {}", printable_lines(&self.words())));
-        // Nobody is left to be told when standard error is closed.
-        let _ = writeln!(std::io::stderr().lock(), "{line}");
+        output.problem(&self.words(), || self.as_problem());
         ExitCode::from(self.code())
+    }
+
+    /// A problem as the API answered it; one of the same form for what no daemon has said, without
+    /// the status of an answer.
+    fn as_problem(&self) -> Value {
+        if let Self::Problem(problem) = self
+            && problem.raw.is_object()
+        {
+            return problem.raw.clone();
+        }
+        let (slug, title) = match self.code() {
+            2 => ("usage", "Wrong usage"),
+            3 => ("not-found", "Not found"),
+            4 => ("conflict", "Conflict"),
+            5 => ("timeout", "Timeout"),
+            6 => ("unreachable", "The daemon is not reachable"),
+            _ => ("failed", "Failed"),
+        };
+        json!({ "type": format!("/problems/{slug}"), "title": title, "detail": self.words() })
     }
 
     /// In words.
@@ -127,6 +136,31 @@ mod tests {
             .map(code)
             .collect();
         assert_eq!(codes, [2, 2, 3, 4, 4, 5, 1, 1, 1]);
+    }
+
+    #[test]
+    fn each_failure_is_a_problem_in_json() {
+        let raw = json!({"type": "/problems/no-such-list", "status": 404, "detail": "no list x"});
+        let problem = |raw: &Value| {
+            let problem = Problem {
+                kind: String::new(),
+                title: String::new(),
+                status: 404,
+                detail: "no list x".to_owned(),
+                raw: raw.clone(),
+            };
+            Failure::Problem(Box::new(problem)).as_problem()
+        };
+        assert_eq!(problem(&raw), raw);
+        // An answer that is no JSON comes from something between here and the daemon.
+        assert_eq!(problem(&json!("<html>"))["title"], "Not found");
+        let local: Vec<Value> = (1..=6)
+            .map(|code| Failure::with_code(code, "why".to_owned()).as_problem())
+            .collect();
+        for problem in &local {
+            assert_eq!(problem["detail"], "why");
+        }
+        assert_eq!(local[5]["type"], "/problems/unreachable");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::failure::Failure;
 use super::registered;
 use super::session::Session;
 use super::table::{Cell, Paint, Table};
-use super::text::printable;
+use super::text::{printable, sort_by_name};
 use crate::client::ApiPath;
 use hyper::Method;
 use serde_json::{Value, json};
@@ -16,17 +16,23 @@ pub(crate) async fn show(session: &Session<'_>, group: Option<&str>) -> Result<(
         Some(group) => ApiPath::new(&["groups", group]),
         None => ApiPath::new(&["groups"]),
     };
-    let items = session.items(&path).await?;
+    let mut items = session.items(&path).await?;
+    // A group is there as long as somebody is in it.
+    if let (Some(group), true) = (group, items.is_empty()) {
+        let words = format!("no process is in a group {}", printable(group));
+        return Err(Failure::NotFound(words));
+    }
     if session.output.is_json() {
         return session
             .output
             .json(&json!({ "items": items, "next": null }));
     }
-    session.output.table(&if group.is_some() {
-        registered::table(&items, &session.zone)
-    } else {
-        table(&items)
-    })
+    if group.is_some() {
+        let members = registered::table(&items, &|at| session.time(at));
+        return session.output.table(&members);
+    }
+    sort_by_name(&mut items);
+    session.output.table(&table(&items))
 }
 
 fn table(items: &[Value]) -> Table {

@@ -4,7 +4,7 @@ use super::args::{Link, Named, Pair};
 use super::failure::Failure;
 use super::session::Session;
 use super::table::{Cell, Paint, Table};
-use super::text::{local_date_time, printable};
+use super::text::printable;
 use crate::client::ApiPath;
 use hyper::Method;
 use serde_json::{Value, json};
@@ -74,7 +74,7 @@ pub(crate) async fn list(session: &Session<'_>, args: &Named) -> Result<(), Fail
             .get("unreachable")
             .and_then(Value::as_bool)
             .unwrap_or(false);
-        let since = local_date_time(text("since"), &session.zone);
+        let since = session.time(text("since"));
         table.row([
             text("other").into(),
             if unreachable {

@@ -1,26 +1,28 @@
-//! Commands that show lists, and the one that deletes one.
+//! Commands that show lists.
 
 use super::args::Show;
 use super::due;
-use super::entry::{COLUMNS, Entry};
+use super::entry::{self, Entry};
 use super::failure::Failure;
 use super::ids;
 use super::session::Session;
 use super::table::{Cell, Paint, Table};
-use super::text::{local_date_time, printable};
+use super::text::sort_by_name;
 use crate::client::ApiPath;
-use hyper::Method;
 use serde_json::{Value, json};
 
 /// `muster lists`.
 pub(crate) async fn lists(session: &Session<'_>, matching: Option<&str>) -> Result<(), Failure> {
-    let items = session
+    let mut items = session
         .items(&ApiPath::new(&["lists"]).maybe("match", matching))
         .await?;
     if session.output.is_json() {
         return session.output.json(&page(items));
     }
-    let mut table = Table::new(&["NAME", "OPEN", "TOTAL", "MODIFIED"]);
+    sort_by_name(&mut items);
+    let mut table = Table::new(&["NAME", "OPEN", "TOTAL", "MODIFIED"])
+        .cut(&["NAME"])
+        .spare(&["MODIFIED"]);
     for list in &items {
         let text = |field: &str| list.get(field).and_then(Value::as_str).unwrap_or_default();
         let number = |field: &str| {
@@ -29,7 +31,7 @@ pub(crate) async fn lists(session: &Session<'_>, matching: Option<&str>) -> Resu
                 .unwrap_or(0)
                 .to_string()
         };
-        let modified = local_date_time(text("modified_at"), &session.zone);
+        let modified = session.time(text("modified_at"));
         table.row([
             text("name").into(),
             number("open").into(),
@@ -80,7 +82,7 @@ pub(crate) fn table(items: &[Value], known: &[Value], session: &Session<'_>) -> 
         .collect();
     let short = ids::short(&ids);
     let today = due::today(session);
-    let mut table = Table::new(COLUMNS);
+    let mut table = entry::table();
     for entry in items.iter().map(Entry::read) {
         let id = short.get(entry.id.as_str()).copied().unwrap_or(&entry.id);
         table.row(entry.cells(id, &session.zone, &today));
@@ -99,7 +101,9 @@ pub(crate) async fn agenda(session: &Session<'_>, only_today: bool) -> Result<()
     if session.output.is_json() {
         return session.output.json(&page(items));
     }
-    let mut table = Table::new(&["DUE", "LIST", "ID", "TITLE", "TAGS", "PRIORITY", "ASSIGNEE"]);
+    let mut table = Table::new(&["DUE", "LIST", "ID", "TITLE", "TAGS", "PRIORITY", "ASSIGNEE"])
+        .cut(&["TITLE", "LIST", "TAGS", "ASSIGNEE"])
+        .spare(&["ASSIGNEE", "TAGS", "PRIORITY"]);
     for entry in items.iter().map(Entry::read) {
         let text = |field: &Option<String>| Cell::from(field.as_deref().unwrap_or_default());
         table.row([
@@ -113,20 +117,6 @@ pub(crate) async fn agenda(session: &Session<'_>, only_today: bool) -> Result<()
         ]);
     }
     session.output.table(&table)
-}
-
-/// `muster rm-list`.
-pub(crate) async fn remove(session: &Session<'_>, list: &str) -> Result<(), Failure> {
-    session
-        .send(Method::DELETE, &ApiPath::new(&["lists", list]), None)
-        .await?;
-    if session.output.is_json() {
-        Ok(())
-    } else {
-        session
-            .output
-            .line(&format!("deleted the list {}", printable(list)))
-    }
 }
 
 /// All pages as one, in the form of the API.

@@ -5,7 +5,6 @@ use super::events::{ended, process, told};
 use super::failure::Failure;
 use super::registered::Registered;
 use super::session::Session;
-use super::text::local_time;
 use super::watch::named;
 use crate::client::{ApiPath, ServerEvent};
 use serde_json::Value;
@@ -61,7 +60,7 @@ fn line(session: &Session<'_>, data: &Value, at: &str, what: &str) -> Result<(),
     } else {
         text("other")
     };
-    let words = || format!("{} {}", local_time(at, &session.zone), process(data, what));
+    let words = || format!("{} {}", session.time(at), process(data, what));
     session
         .output
         .record(&[at, text("handle"), what, reason], words)

@@ -2,7 +2,8 @@
 
 use super::failure::Failure;
 use super::table::{Layout, Paint, Table};
-use super::text::printable;
+use super::text::{local_time, printable, printable_lines};
+use jiff::tz::TimeZone;
 use serde_json::Value;
 use std::io::{ErrorKind, IsTerminal, Write};
 
@@ -21,6 +22,7 @@ impl Output {
         let layout = match std::io::stdout().is_terminal() {
             true => Layout::Aligned {
                 colour: !set("NO_COLOR") && !dumb,
+                width: columns(),
             },
             false => Layout::Plain,
         };
@@ -39,7 +41,7 @@ impl Output {
 
     /// Whether the reader wants colours.
     pub(crate) fn has_colour(&self) -> bool {
-        matches!(self.layout, Layout::Aligned { colour: true })
+        matches!(self.layout, Layout::Aligned { colour: true, .. })
     }
 
     /// Prints records.
@@ -71,9 +73,38 @@ impl Output {
         }
     }
 
+    /// Prints what happened at a time, both made of [printable] text: a tab between them for
+    /// programs.
+    pub(crate) fn happened(&self, at: &str, words: &str) -> Result<(), Failure> {
+        match self.layout {
+            Layout::Plain => self.line(&format!("{at}\t{words}")),
+            Layout::Aligned { .. } => self.line(&format!("{at} {words}")),
+        }
+    }
+
+    /// A time of the API (RFC 3339) as its reader wants it: as it is in a pipe, for people in their
+    /// zone.
+    pub(crate) fn time(&self, text: &str, zone: &TimeZone) -> String {
+        match self.layout {
+            Layout::Plain => printable(text),
+            Layout::Aligned { .. } => local_time(text, zone),
+        }
+    }
+
     /// Prints a JSON value on one line.
     pub(crate) fn json(&self, value: &Value) -> Result<(), Failure> {
         write(&format!("{value}\n"))
+    }
+
+    /// Says on standard error what went wrong: the problem where JSON is wanted, else its words.
+    pub(crate) fn problem(&self, words: &str, problem: impl FnOnce() -> Value) {
+        let line = if self.json {
+            problem().to_string()
+        } else {
+            format!("muster: {}", printable_lines(words))
+        };
+        // Nobody is left to be told when standard error is closed.
+        let _ = writeln!(std::io::stderr().lock(), "{line}");
     }
 
     /// Prints text as it is.
@@ -84,10 +115,16 @@ impl Output {
     /// The text, coloured if the reader wants colours.
     pub(crate) fn paint(&self, text: &str, paint: Paint) -> String {
         match self.layout {
-            Layout::Aligned { colour: true } => paint.on(text),
-            Layout::Aligned { colour: false } | Layout::Plain => text.to_owned(),
+            Layout::Aligned { colour: true, .. } => paint.on(text),
+            Layout::Aligned { colour: false, .. } | Layout::Plain => text.to_owned(),
         }
     }
+}
+
+/// How wide the terminal is; some say that they have no columns at all.
+fn columns() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
+    (size.ws_col > 0).then_some(usize::from(size.ws_col))
 }
 
 fn write(text: &str) -> Result<(), Failure> {

@@ -4,7 +4,7 @@ use super::args::{Described, Named, Ps, Register};
 use super::failure::Failure;
 use super::registered;
 use super::session::Session;
-use super::text::printable;
+use super::text::{printable, sort_by_name};
 use crate::client::ApiPath;
 use clap::ValueEnum;
 use hyper::Method;
@@ -19,15 +19,16 @@ pub(crate) async fn list(session: &Session<'_>, args: &Ps) -> Result<(), Failure
         .maybe("group", args.group.as_deref())
         .maybe("state", state.as_ref().map(|state| state.get_name()))
         .maybe("local", args.local.then_some("true"));
-    let items = session.items(&path).await?;
+    let mut items = session.items(&path).await?;
     if session.output.is_json() {
         return session
             .output
             .json(&json!({ "items": items, "next": null }));
     }
+    sort_by_name(&mut items);
     session
         .output
-        .table(&registered::table(&items, &session.zone))
+        .table(&registered::table(&items, &|at| session.time(at)))
 }
 
 /// `muster register`.

@@ -1,9 +1,7 @@
 //! A registered process as the API tells it, and its line.
 
 use super::table::{Cell, Paint, Table};
-use super::text::local_date_time;
 use crdt::registry::Handle;
-use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -63,13 +61,13 @@ impl Registered {
         }
     }
 
-    fn cells(&self, zone: &TimeZone) -> [Cell; 10] {
+    fn cells(&self, time: &impl Fn(&str) -> String) -> [Cell; 10] {
         [
             Cell::painted(&self.name, Paint::Bold),
             self.node.as_str().into(),
             self.pid.to_string().into(),
             state_cell(&self.state),
-            Cell::painted(&local_date_time(&self.since, zone), Paint::Dim),
+            Cell::painted(&time(&self.since), Paint::Dim),
             self.user
                 .clone()
                 .unwrap_or_else(|| self.uid.to_string())
@@ -101,19 +99,23 @@ fn state_cell(state: &str) -> Cell {
 
 /// Where one process is: `web@node1#4711.889123  node1  up  port=8080`.
 pub(crate) fn places(item: &Value) -> Table {
-    let mut table = Table::new(&["HANDLE", "NODE", "STATE", "ADDRESS", "METADATA"]);
+    let mut table = Table::new(&["HANDLE", "NODE", "STATE", "ADDRESS", "METADATA"])
+        .cut(&["METADATA", "ADDRESS"])
+        .spare(&["METADATA"]);
     Registered::read(item).places(&mut table);
     table
 }
 
-/// Many processes, a line each.
-pub(crate) fn table(items: &[Value], zone: &TimeZone) -> Table {
+/// Many processes, a line each, by name; `time` writes when they were registered.
+pub(crate) fn table(items: &[Value], time: &impl Fn(&str) -> String) -> Table {
     let mut table = Table::new(&[
         "NAME", "NODE", "PID", "STATE", "SINCE", "USER", "GROUPS", "ADDRESS", "METADATA", "EXE",
-    ]);
-    items
-        .iter()
-        .for_each(|item| table.row(Registered::read(item).cells(zone)));
+    ])
+    .cut(&["EXE", "METADATA", "GROUPS", "ADDRESS", "NAME"])
+    .spare(&["EXE", "METADATA", "GROUPS", "USER", "SINCE"]);
+    for item in items {
+        table.row(Registered::read(item).cells(time));
+    }
     table
 }
 
@@ -150,16 +152,18 @@ mod tests {
 
     #[test]
     fn a_process_is_one_line_of_ten_fields() {
-        let plain = table(&[web()], &TimeZone::UTC).render(Layout::Plain);
-        let expected = "web\tnode1\t4711\tcontested\t2026-10-01 \
-                10:01:07\t1000\ta,b\t10.0.0.1:8080\tport=8080,v=2\t/usr/bin/py\\u{1b}thon3\n";
+        let plain = table(&[web()], &str::to_owned).render(Layout::Plain);
+        let expected = "web\tnode1\t4711\tcontested\t2026-10-01T10:01:07Z\t1000\ta,b\t10.0.0.1:8080\tport=8080,v=2\t/usr/bin/py\\u{1b}thon3\n";
         assert_eq!(plain, expected);
     }
 
     #[test]
     fn what_has_only_a_handle_is_still_aligned() {
         let item = json!({"handle": "web@node1#4711.889123", "node": "node1", "state": "up", "metadata": {"port": "8080"}});
-        let text = places(&item).render(Layout::Aligned { colour: false });
+        let text = places(&item).render(Layout::Aligned {
+            colour: false,
+            width: None,
+        });
         assert_eq!(
             text,
             "HANDLE                 NODE   STATE  METADATA\nweb@node1#4711.889123  node1  up     port=8080\n"

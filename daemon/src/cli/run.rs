@@ -18,12 +18,11 @@ use super::args::{Global, Run};
 use super::failure::Failure;
 use super::output::Output;
 use super::session::Session;
-use super::text::printable_lines;
 use launch::{Executed, Held};
 use registrar::Registrar;
 use restart::Restarts;
+use serde_json::json;
 use signals::{Arrived, Signals};
-use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitCode, ExitStatus};
 use std::time::{Duration, Instant};
@@ -60,6 +59,7 @@ fn is_final(failure: &Failure) -> bool {
 /// Starts the command until it need not be started again; gives its last exit code.
 async fn live(session: &Session<'_>, args: &Run) -> Result<u8, Failure> {
     let mut runner = Runner {
+        output: session.output,
         registrar: Registrar::new(session, args)?,
         signals: Signals::listen()?,
         args,
@@ -79,11 +79,14 @@ async fn live(session: &Session<'_>, args: &Run) -> Result<u8, Failure> {
                 match restarts.after_failure(begun.elapsed(), Instant::now()) {
                     Some(wait) => (wait, outcome.words),
                     None => {
-                        say(&format!(
-                            "{} {} too often: it is not started \
+                        say(
+                            session.output,
+                            &format!(
+                                "{} {} too often: it is not started \
                             again",
-                            args.process, outcome.words
-                        ));
+                                args.process, outcome.words
+                            ),
+                        );
                         return Ok(outcome.code);
                     }
                 }
@@ -95,10 +98,10 @@ async fn live(session: &Session<'_>, args: &Run) -> Result<u8, Failure> {
             }
             Err(failure) => return Err(failure),
         };
-        say(&format!(
-            "{}: {why}; it is started again in {wait:?}",
-            args.process
-        ));
+        say(
+            session.output,
+            &format!("{}: {why}; it is started again in {wait:?}", args.process),
+        );
         if let Some(signal) = runner.signals.end_within(wait).await {
             return Ok(code.unwrap_or(signal.exit_code()));
         }
@@ -106,15 +109,15 @@ async fn live(session: &Session<'_>, args: &Run) -> Result<u8, Failure> {
 }
 
 /// On standard error; the output belongs to the command.
-fn say(words: &str) {
-    let _ = writeln!(
-        std::io::stderr().lock(),
-        "muster: {}",
-        printable_lines(words)
+fn say(output: &Output, words: &str) {
+    output.problem(
+        words,
+        || json!({ "type": "/problems/run", "title": "Not running", "detail": words }),
     );
 }
 
 struct Runner<'a> {
+    output: &'a Output,
     registrar: Registrar<'a>,
     signals: Signals,
     args: &'a Run,
@@ -152,7 +155,7 @@ impl Runner<'_> {
                 .first()
                 .map(|command| command.to_string_lossy())
                 .unwrap_or_default();
-            say(&format!("cannot execute {command}: {error}"));
+            say(self.output, &format!("cannot execute {command}: {error}"));
             outcome.last = true;
         }
         Ok(outcome)

@@ -6,7 +6,7 @@ use super::output::Output;
 use super::unreachable;
 use crate::client::{ApiPath, Client, ClientError, EventStream, Reply, Search};
 use crate::dev;
-use hyper::{Method, StatusCode};
+use hyper::Method;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -56,6 +56,11 @@ impl<'a> Session<'a> {
             output,
             zone: TimeZone::system(),
         })
+    }
+
+    /// A time of the API as the reader of the output wants it.
+    pub(crate) fn time(&self, text: &str) -> String {
+        self.output.time(text, &self.zone)
     }
 
     /// The client, for calls whose failures are not the user's.
@@ -123,30 +128,21 @@ impl<'a> Session<'a> {
         path: &ApiPath,
         body: Option<&Value>,
     ) -> Result<Value, Failure> {
-        self.send_if(method, path, body, None).await
+        let reply = self.change(method, path, body, None).await;
+        reply.map(|reply| reply.body)
     }
 
-    /// Changes something, if it is still as its tag says.
-    pub(crate) async fn send_if(
+    /// Changes something, if it is still as its tag says. A change that too few nodes had in time
+    /// answers with the status 202.
+    pub(crate) async fn change(
         &self,
         method: Method,
         path: &ApiPath,
         body: Option<&Value>,
         tag: Option<&str>,
-    ) -> Result<Value, Failure> {
-        let reply = self
-            .client
-            .call(method, path, body, tag)
-            .await
-            .map_err(|error| self.explain_write(error))?;
-        if reply.status == StatusCode::ACCEPTED {
-            return Err(Failure::Timeout(
-                "the change is durable on this node, but not yet on as \
-                many as were asked for"
-                    .to_owned(),
-            ));
-        }
-        Ok(reply.body)
+    ) -> Result<Reply, Failure> {
+        let reply = self.client.call(method, path, body, tag).await;
+        reply.map_err(|error| self.explain_write(error))
     }
 
     /// Opens a stream.

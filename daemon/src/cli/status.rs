@@ -1,10 +1,9 @@
 //! `muster status`: a node on one screen.
 
-use super::cluster::reach;
 use super::failure::Failure;
 use super::session::Session;
 use super::table::{Cell, Paint, Table};
-use super::text::{local_date_time, printable};
+use super::text::{local_day, printable};
 use crate::client::ApiPath;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -20,7 +19,8 @@ pub(crate) async fn status(session: &Session<'_>) -> Result<(), Failure> {
         return session.output.json(&status);
     }
     let mut table = Table::new(&["", ""]);
-    for (name, value) in rows(&status, &session.zone, Timestamp::now()) {
+    let time = |at: &str| session.time(at);
+    for (name, value) in rows(&status, &session.zone, &time, Timestamp::now()) {
         table.row([Cell::painted(name, Paint::Dim), value]);
     }
     session.output.table(&table)?;
@@ -83,14 +83,19 @@ pub(super) fn wrapped(words: &str, width: usize) -> Vec<String> {
     lines
 }
 
-fn rows(status: &Value, zone: &TimeZone, now: Timestamp) -> Vec<(&'static str, Cell)> {
+fn rows(
+    status: &Value,
+    zone: &TimeZone,
+    time: &impl Fn(&str) -> String,
+    now: Timestamp,
+) -> Vec<(&'static str, Cell)> {
     let partition = status.get("partition").cloned().unwrap_or_default();
     let verdict = if text(&partition, "/verdict") == "whole" {
         Paint::Green
     } else {
         Paint::Red
     };
-    let since = local_date_time(text(&partition, "/since"), zone);
+    let since = time(text(&partition, "/since"));
     let started = text(status, "/node/started_at");
     vec![
         (
@@ -98,7 +103,7 @@ fn rows(status: &Value, zone: &TimeZone, now: Timestamp) -> Vec<(&'static str, C
             Cell::painted(text(status, "/node/name"), Paint::Bold),
         ),
         ("id", text(status, "/node/id").into()),
-        ("cluster", text(status, "/node/cluster").into()),
+        ("cluster id", text(status, "/node/cluster").into()),
         ("address", text(status, "/node/address").into()),
         (
             "http",
@@ -119,24 +124,32 @@ fn rows(status: &Value, zone: &TimeZone, now: Timestamp) -> Vec<(&'static str, C
         ),
         (
             "started",
-            format!(
-                "{}, {} ago",
-                local_date_time(started, zone),
-                span(now, started)
-            )
-            .into(),
+            format!("{}, {} ago", time(started), span(now, started)).into(),
         ),
         (
-            "reaches",
+            "cluster",
             Cell::painted(&format!("{}, since {since}", reach(&partition)), verdict),
         ),
         ("members", members(status).into()),
         ("lists", lists(status).into()),
         ("processes", processes(status).into()),
         ("disk", disk(status)),
-        ("sync", sync(status).into()),
+        ("disk sync", sync(status).into()),
         ("certificates", certificates(status, zone, now).into()),
     ]
+}
+
+/// How much of the cluster is in reach: `complete, 3 of 3`, `minority, 1 of 3`.
+fn reach(partition: &Value) -> String {
+    let verdict = match text(partition, "/verdict") {
+        "whole" => "complete",
+        other => other,
+    };
+    let (reachable, expected) = (
+        number(partition, "/reachable"),
+        number(partition, "/expected"),
+    );
+    format!("{}, {reachable} of {expected}", printable(verdict))
 }
 
 fn members(status: &Value) -> String {
@@ -211,10 +224,7 @@ fn disk(status: &Value) -> Cell {
 fn sync(status: &Value) -> String {
     let ms = |field: &str| status.pointer(field).and_then(Value::as_f64);
     match (ms("/store/sync_p50_ms"), ms("/store/sync_p99_ms")) {
-        (Some(half), Some(most)) => format!(
-            "{half:.1} ms (median of the latest), {most:.1} ms \
-            (99 of 100)"
-        ),
+        (Some(half), Some(most)) => format!("p50 {half:.1} ms, p99 {most:.1} ms"),
         (Some(_) | None, _) => "none yet".to_owned(),
     }
 }
@@ -226,13 +236,10 @@ fn certificates(status: &Value, zone: &TimeZone, now: Timestamp) -> String {
         .map_or(&[][..], Vec::as_slice);
     let told = all.iter().map(|certificate| {
         let at = text(certificate, "/expires_at");
-        let day = local_date_time(at, zone)
-            .chars()
-            .take(10)
-            .collect::<String>();
         format!(
-            "{} until {day} ({})",
+            "{} until {} ({})",
             printable(text(certificate, "/which")),
+            local_day(at, zone),
             until(now, at)
         )
     });
@@ -295,6 +302,7 @@ fn number(value: &Value, pointer: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::text::local_time;
     use super::*;
     use serde_json::json;
 
@@ -335,7 +343,8 @@ mod tests {
             "certificates": [{ "which": "node", "expires_at": "2026-02-01T00:00:00Z" }, { "which": "authority", "expires_at": "2036-01-01T00:00:00Z" }],
         });
         let now = "2026-01-10T12:00:00Z".parse().unwrap();
-        for (name, value) in rows(&status, &TimeZone::UTC, now) {
+        let time = |at: &str| local_time(at, &TimeZone::UTC);
+        for (name, value) in rows(&status, &TimeZone::UTC, &time, now) {
             assert!(value.width() + 14 <= 80, "{name}: {value:?}");
         }
     }

@@ -1,6 +1,10 @@
 //! Text of others on this user's terminal.
 
 use jiff::tz::TimeZone;
+use serde_json::Value;
+use std::cmp::Ordering;
+use std::iter::Peekable;
+use std::str::Chars;
 
 /// The text on one line: control, format and bidi characters, which other replicas may hold, as
 /// `\u{1b}`. They could forge a line, hide text or drive the terminal.
@@ -24,15 +28,20 @@ pub(crate) fn printable_lines(text: &str) -> String {
         .join("\n")
 }
 
-/// The time of day of an RFC 3339 time, in the user's zone; what cannot be read comes back as it
-/// is.
+/// An RFC 3339 time in the user's zone, in the one form that people read at any later time:
+/// `2026-10-01 12:01:07 +02:00`. What cannot be read comes back as it is.
 pub(crate) fn local_time(text: &str, zone: &TimeZone) -> String {
+    local(text, zone, "%Y-%m-%d %H:%M:%S %:z")
+}
+
+/// The time of day alone, for a screen that is looked at as it changes.
+pub(crate) fn time_of_day(text: &str, zone: &TimeZone) -> String {
     local(text, zone, "%H:%M:%S")
 }
 
-/// Day and time, in the user's zone.
-pub(crate) fn local_date_time(text: &str, zone: &TimeZone) -> String {
-    local(text, zone, "%Y-%m-%d %H:%M:%S")
+/// The day alone.
+pub(crate) fn local_day(text: &str, zone: &TimeZone) -> String {
+    local(text, zone, "%Y-%m-%d")
 }
 
 /// A due date as it is, a due instant to the minute in the user's zone.
@@ -45,6 +54,48 @@ fn local(text: &str, zone: &TimeZone, format: &str) -> String {
         Ok(instant) => instant.to_zoned(zone.clone()).strftime(format).to_string(),
         Err(_) => printable(text),
     }
+}
+
+/// Puts what the API answered into the order in which people read names.
+pub(crate) fn sort_by_name(items: &mut [Value]) {
+    let name = |item: &Value| {
+        let name = item.get("name").and_then(Value::as_str);
+        name.unwrap_or_default().to_owned()
+    };
+    items.sort_by(|a, b| by_name(&name(a), &name(b)));
+}
+
+/// Compares names as people read them: node2 before node10, and Zoe not before alice.
+pub(crate) fn by_name(a: &str, b: &str) -> Ordering {
+    let (mut left, mut right) = (a.chars().peekable(), b.chars().peekable());
+    loop {
+        let order = match (left.peek(), right.peek()) {
+            (Some(one), Some(other)) if one.is_ascii_digit() && other.is_ascii_digit() => {
+                let (one, other) = (number(&mut left), number(&mut right));
+                one.len().cmp(&other.len()).then(one.cmp(&other))
+            }
+            (Some(_), Some(_)) => {
+                let folded = |c: Option<char>| c.into_iter().flat_map(char::to_lowercase);
+                folded(left.next()).cmp(folded(right.next()))
+            }
+            (None, None) => return a.cmp(b),
+            (one, other) => one.cmp(&other),
+        };
+        if order.is_ne() {
+            return order;
+        }
+    }
+}
+
+/// Takes the digits of a number, without leading zeros: of two, the longer one is larger.
+fn number(text: &mut Peekable<Chars<'_>>) -> String {
+    let mut digits = String::new();
+    while let Some(digit) = text.next_if(char::is_ascii_digit) {
+        if digit != '0' || !digits.is_empty() {
+            digits.push(digit);
+        }
+    }
+    digits
 }
 
 #[cfg(test)]
@@ -63,8 +114,31 @@ mod tests {
     #[test]
     fn times_are_shown_where_the_user_is() {
         let zone = TimeZone::fixed(jiff::tz::offset(2));
-        assert_eq!(local_time("2026-10-01T10:01:07.25Z", &zone), "12:01:07");
+        let at = "2026-10-01T22:01:07.25Z";
+        assert_eq!(local_time(at, &zone), "2026-10-02 00:01:07 +02:00");
+        assert_eq!(time_of_day(at, &zone), "00:01:07");
+        assert_eq!(local_day(at, &zone), "2026-10-02");
+        let west = TimeZone::fixed(jiff::tz::Offset::from_seconds(-12_600).unwrap());
+        assert_eq!(local_time(at, &west), "2026-10-01 18:31:07 -03:30");
+        assert_eq!(local_time(at, &TimeZone::UTC), "2026-10-01 22:01:07 +00:00");
         assert_eq!(local_due("2026-10-01T22:30:00Z", &zone), "2026-10-02 00:30");
         assert_eq!(local_due("2026-10-01", &zone), "2026-10-01");
+    }
+
+    #[test]
+    fn names_stand_in_the_order_in_which_people_read_them() {
+        let order = [
+            "", "7", "10", "a", "node", "node1", "node02", "node2", "node2b", "node10", "node10.1",
+            "Zoe", "zoe", "é",
+        ];
+        for (at, name) in order.iter().enumerate() {
+            for (other_at, other) in order.iter().enumerate() {
+                assert_eq!(
+                    by_name(name, other),
+                    at.cmp(&other_at),
+                    "{name:?} {other:?}"
+                );
+            }
+        }
     }
 }

@@ -5,7 +5,7 @@ use super::failure::Failure;
 use super::ids::{self, Match};
 use super::session::Session;
 use super::table::{Cell, Paint, Table};
-use super::text::{local_date_time, printable};
+use super::text::printable;
 use crate::client::ApiPath;
 use clap::ValueEnum;
 use hyper::Method;
@@ -29,7 +29,7 @@ pub(crate) async fn create(session: &Session<'_>, args: &CreateToken) -> Result<
     }
     session.output.line(&printable(text(&created, "token")))?;
     if session.output.is_for_people() {
-        let until = local_date_time(text(&created, "expires_at"), &session.zone);
+        let until = session.time(text(&created, "expires_at"));
         let (id, scope) = (
             printable(text(&created, "id")),
             printable(text(&created, "scope")),
@@ -61,7 +61,7 @@ pub(crate) async fn list(session: &Session<'_>) -> Result<(), Failure> {
             .and_then(Value::as_u64)
             .unwrap_or(0)
             .to_string();
-        let expires = local_date_time(text(token, "expires_at"), &session.zone);
+        let expires = session.time(text(token, "expires_at"));
         table.row([
             Cell::from(text(token, "id")),
             text(token, "scope").into(),

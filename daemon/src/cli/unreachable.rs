@@ -17,7 +17,9 @@ pub(crate) fn explain(search: &Search, node: Option<&dev::NodeRef>, error: &Erro
     if let Some(node) = node {
         return of_node(node, error);
     }
-    let mut lines = vec![if error.kind() == ErrorKind::PermissionDenied {
+    let is_refused = error.kind() == ErrorKind::PermissionDenied;
+    let is_installed = UNITS.iter().any(|unit| Path::new(unit).exists());
+    let mut lines = vec![if is_refused {
         refused(&search.socket)
     } else {
         format!(
@@ -30,22 +32,36 @@ pub(crate) fn explain(search: &Search, node: Option<&dev::NodeRef>, error: &Erro
         lines.push("places tried:".to_owned());
         lines.extend(search.considered.iter().map(|place| format!("  {place}")));
     }
-    if search.socket == Path::new(SYSTEM) && UNITS.iter().any(|unit| Path::new(unit).exists()) {
+    if search.socket == Path::new(SYSTEM) && is_installed {
         lines.push(
             "why the service of this host does not answer: systemctl status \
             muster"
                 .to_owned(),
         );
     }
-    lines.extend(dev::running(None).map(|cluster| {
-        let first = cluster.nodes.first().map_or("node1", String::as_str);
-        format!(
-            "a development cluster runs in {}: to ask one of its nodes, use --node \
-            {first}",
-            cluster.dir.display()
-        )
-    }));
+    lines.push(match dev::running(None) {
+        Some(cluster) => {
+            let first = cluster.nodes.first().map_or("node1", String::as_str);
+            format!(
+                "a development cluster runs in {}: to ask one of its nodes, use --node {first}",
+                cluster.dir.display()
+            )
+        }
+        None if is_refused => String::new(),
+        None => how_to_start(is_installed).to_owned(),
+    });
+    lines.retain(|line| !line.is_empty());
     lines.join("\n")
+}
+
+/// What starts a daemon on this host.
+fn how_to_start(is_installed: bool) -> &'static str {
+    if is_installed {
+        "to start the daemon of this host: systemctl start muster"
+    } else {
+        "to start a daemon: musterd (man musterd); to try things out: muster dev runs a cluster on \
+            this machine"
+    }
 }
 
 fn of_node(node: &dev::NodeRef, error: &Error) -> String {
@@ -137,7 +153,7 @@ mod tests {
         assert!(
             words.starts_with(
                 "no daemon answers at /x/s: nobody listens there (any more)\nplaces \
-                tried:\n  /a (not there)\n  /x/s"
+                tried:\n  /a (not there)\n  /x/s\nto start "
             ),
             "{words}"
         );

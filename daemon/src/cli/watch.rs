@@ -39,10 +39,10 @@ pub(crate) async fn follow(session: &Session<'_>, list: &str) -> Result<(), Fail
                 session.output.table(&lists::table(&all, &all, session))?;
             }
         } else {
-            let now = jiff::Zoned::now().strftime("%H:%M:%S");
+            let now = session.time(&jiff::Timestamp::now().to_string());
             session
                 .output
-                .line(&format!("{now} {}", describe(&event.event, &data)))?;
+                .happened(&now, &describe(&event.event, &data))?;
         }
     }
     Err(ended())

@@ -3,7 +3,7 @@
 use super::failure::Failure;
 use super::session::Session;
 use super::table::Paint;
-use super::text::{local_time, printable};
+use super::text::printable;
 use crate::client::ApiPath;
 use hyper::Method;
 use serde_json::Value;
@@ -30,14 +30,12 @@ pub(crate) async fn run(session: &Session<'_>, open: bool) -> Result<(), Failure
     }
     session.output.line(&printable(text(&made, "url")))?;
     if session.output.is_for_people() {
-        let until = local_time(text(&made, "expires_at"), &session.zone);
-        session.output.line(&session.output.paint(
-            &format!(
-                "opens the page once, until \
-            {until}"
-            ),
-            Paint::Dim,
-        ))?;
+        let until = session.time(text(&made, "expires_at"));
+        session.output.line(
+            &session
+                .output
+                .paint(&format!("opens the page once, until {until}"), Paint::Dim),
+        )?;
     }
     Ok(())
 }

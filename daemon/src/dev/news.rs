@@ -1,7 +1,8 @@
 //! What the nodes say about each other, line by line.
 
-use crate::cli::{describe, local_time};
+use crate::cli::{Output, describe};
 use crate::client::{ApiPath, Client, ClientError};
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 use std::io::Write;
@@ -13,8 +14,12 @@ const AGAIN: Duration = Duration::from_millis(250);
 
 /// Prints a line with the time in front of it. A terminal that is gone does not end the cluster.
 pub(super) fn say(words: &str) {
-    let now = jiff::Zoned::now().strftime("%H:%M:%S");
-    print(&format!("{now} {words}"));
+    print(&format!("{} {words}", time(&Timestamp::now().to_string())));
+}
+
+/// A time of the API as the reader of the output wants it.
+fn time(at: &str) -> String {
+    Output::of_process(false).time(at, &TimeZone::system())
 }
 
 /// Prints a line.
@@ -26,15 +31,14 @@ pub(super) fn print(line: &str) {
 /// Follows a node's events for as long as the cluster runs, also over the node's restarts.
 pub(super) async fn follow(name: String, socket: PathBuf) {
     let client = Client::new(socket, Duration::from_secs(5));
-    let zone = TimeZone::system();
     loop {
         // The node's own end is told by whoever waits for its process.
-        let _ = tell(&client, &name, &zone).await;
+        let _ = tell(&client, &name).await;
         tokio::time::sleep(AGAIN).await;
     }
 }
 
-async fn tell(client: &Client, name: &str, zone: &TimeZone) -> Result<(), ClientError> {
+async fn tell(client: &Client, name: &str) -> Result<(), ClientError> {
     let mut stream = client
         .stream(
             &ApiPath::new(&["events"]).query("kinds", "member,partition,process"),
@@ -50,11 +54,7 @@ async fn tell(client: &Client, name: &str, zone: &TimeZone) -> Result<(), Client
             .filter(|data| is_its_own(data, name));
         if let Some(data) = data {
             let at = data.get("at").and_then(Value::as_str).unwrap_or_default();
-            print(&format!(
-                "{} {name}: {}",
-                local_time(at, zone),
-                describe(&data)
-            ));
+            print(&format!("{} {name}: {}", time(at), describe(&data)));
         }
     }
     Ok(())

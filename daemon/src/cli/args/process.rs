@@ -39,13 +39,13 @@ pub(crate) struct Described {
     /// A group that it is in (may be repeated)
     #[arg(long = "group", value_name = "GROUP")]
     pub(crate) groups: Vec<String>,
-    /// A fact about it (may be repeated)
+    /// Metadata: what ps and whereis also show (may be repeated)
     #[arg(long = "meta", value_name = "KEY=VALUE", value_parser = fact)]
     pub(crate) metadata: Vec<(String, String)>,
     /// Where it serves, host:port
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) address: Option<String>,
-    /// When another node's process has the older claim to the name after a partition
+    /// What to do if, after a partition, a process of another node has the earlier claim to the name
     #[arg(long, value_enum)]
     pub(crate) on_conflict: Option<OnConflict>,
 }
@@ -59,7 +59,7 @@ fn fact(text: &str) -> Result<(String, String), String> {
 /// What becomes of a process that loses its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OnConflict {
-    /// Go on, and take the name back when the other has ended
+    /// Go on, and have the name again when the other has ended
     Notify,
     /// End it with SIGTERM
     Terminate,
@@ -91,7 +91,7 @@ pub(crate) struct Run {
     /// minute
     #[arg(long, value_name = "on-failure[:N/TIME]", value_parser = Restart::parse)]
     pub(crate) restart: Option<Restart>,
-    /// End it when this process has ended (a name or a handle)
+    /// End it when this process (a name or a handle) has ended
     #[arg(long, value_name = "OTHER")]
     pub(crate) bind_to: Option<String>,
     /// The command with its arguments

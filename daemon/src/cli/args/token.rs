@@ -5,11 +5,11 @@ use clap::{Args, Subcommand, ValueEnum};
 /// `muster token`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Token {
-    /// Make a token that acts for you; it is shown only now
+    /// Make a token that acts for you; it is shown only once
     Create(CreateToken),
     /// Show your tokens, or everybody's to those who may change the node
     List,
-    /// Revoke a token: it is good no longer
+    /// Revoke a token
     Revoke {
         /// Its id
         id: String,
@@ -22,7 +22,7 @@ pub(crate) struct CreateToken {
     /// What it allows
     #[arg(long, value_enum, default_value = "read")]
     pub(crate) scope: TokenScope,
-    /// How long it is good, such as 90s, 15m, 12h, 30d or 1y [default: 15m, for sd 30d]
+    /// How long it is valid, such as 90s, 15m, 12h, 30d or 1y [default: 15m, for sd 30d]
     #[arg(long, value_name = "TIME")]
     pub(crate) ttl: Option<String>,
 }

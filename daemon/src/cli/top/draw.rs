@@ -3,8 +3,10 @@
 use super::busy::Rate;
 use super::state::State;
 use crate::cli::status::{bytes, in_words};
-use crate::cli::text::{local_time, printable};
+use crate::cli::table::padded;
+use crate::cli::text::{by_name, local_day, local_time, printable, time_of_day};
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
@@ -251,7 +253,17 @@ fn members(state: &State, theme: Theme) -> Vec<Line<'static>> {
     );
     let mut members: Vec<&Value> = state.members.iter().collect();
     // Those in trouble come first: a large cluster does not fit.
-    members.sort_by_key(|member| text(member, "/state") == "alive");
+    let rank = |member: &Value| match text(member, "/state").as_str() {
+        "down" => 0,
+        "suspect" => 1,
+        "restarting" => 2,
+        "alive" => 3,
+        _ => 4,
+    };
+    members.sort_by(|a, b| {
+        let names = || by_name(&text(a, "/name"), &text(b, "/name"));
+        rank(a).cmp(&rank(b)).then_with(names)
+    });
     let lines = members.into_iter().map(|member| {
         let state_of = text(member, "/state");
         let style = match state_of.as_str() {
@@ -266,7 +278,7 @@ fn members(state: &State, theme: Theme) -> Vec<Line<'static>> {
             None => "-".to_owned(),
         };
         let since = ago(&text(member, "/since"));
-        let name = Span::raw(format!("{:<16} ", shortened(&text(member, "/name"), 16)));
+        let name = Span::raw(format!("{} ", padded(&text(member, "/name"), 16)));
         Line::from(vec![
             name,
             Span::styled(format!("{state_of:<10} "), style),
@@ -279,8 +291,8 @@ fn members(state: &State, theme: Theme) -> Vec<Line<'static>> {
 fn busy(state: &State) -> Vec<Line<'static>> {
     let line = |rate: &Rate, unit: &str| {
         Line::raw(format!(
-            "{:<14} {:>7.1} {unit}",
-            shortened(&printable(&rate.name), 14),
+            "{} {:>7.1} {unit}",
+            padded(&printable(&rate.name), 14),
             rate.value
         ))
     };
@@ -327,7 +339,7 @@ fn lagging(state: &State, theme: Theme) -> Vec<Line<'static>> {
             .map_or_else(|| "(not here yet)".to_owned(), printable);
         let seconds = list.get("lag_ms").and_then(Value::as_f64).unwrap_or(0.0) / 1000.0;
         Line::from(vec![
-            Span::raw(format!("{:<30} ", shortened(&name, 30))),
+            Span::raw(format!("{} ", padded(&name, 30))),
             Span::styled(format!("{seconds:>7.0} s"), theme.warning()),
             Span::raw(format!("  from {}", text(list, "/member"))),
         ])
@@ -345,6 +357,7 @@ fn events_lines(state: &State, theme: Theme, area: Rect) -> Vec<Line<'static>> {
     let mut lines = vec![Line::styled("EVENTS", Theme::heading())];
     let room = usize::from(area.height.saturating_sub(1));
     let last = state.events.len().saturating_sub(state.back);
+    let today = local_day(&Timestamp::now().to_string(), &state.zone);
     let shown = state
         .events
         .iter()
@@ -361,8 +374,9 @@ fn events_lines(state: &State, theme: Theme, area: Rect) -> Vec<Line<'static>> {
         } else {
             String::new()
         };
+        let at = when(&event.time, &today, &state.zone);
         let (at, words) = (
-            Span::styled(format!("{} ", event.time), Theme::dim()),
+            Span::styled(format!("{at} "), Theme::dim()),
             Span::styled(event.words.clone(), style),
         );
         Line::from(vec![at, words, Span::styled(times, Theme::dim())])
@@ -371,6 +385,16 @@ fn events_lines(state: &State, theme: Theme, area: Rect) -> Vec<Line<'static>> {
         lines.push(Line::styled("nothing since this began", Theme::dim()));
     }
     lines
+}
+
+/// The time of day, with the day unless that is today.
+fn when(at: &str, today: &str, zone: &TimeZone) -> String {
+    let (day, time) = (local_day(at, zone), time_of_day(at, zone));
+    if day == today {
+        time
+    } else {
+        format!("{day} {time}")
+    }
 }
 
 fn footer(state: &State) -> Line<'static> {
@@ -390,17 +414,6 @@ fn footer(state: &State) -> Line<'static> {
         );
     }
     Line::styled(words, Theme::bar())
-}
-
-/// At most that many characters.
-fn shortened(text: &str, width: usize) -> String {
-    if text.chars().count() <= width {
-        return text.to_owned();
-    }
-    text.chars()
-        .take(width.saturating_sub(1))
-        .chain(['…'])
-        .collect()
 }
 
 fn items<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {

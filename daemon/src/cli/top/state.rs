@@ -3,7 +3,7 @@
 use super::busy::Busy;
 use super::feed::{Polled, Update};
 use crate::cli::describe;
-use crate::cli::text::{local_time, printable};
+use crate::cli::text::printable;
 use crate::client::ClientError;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -20,6 +20,7 @@ const MERGED: usize = 8;
 /// Something that happened.
 #[derive(Clone, Debug)]
 pub(super) struct Line {
+    /// When, in RFC 3339.
     pub(super) time: String,
     pub(super) words: String,
     /// How many times, one soon after the other.
@@ -145,7 +146,7 @@ impl State {
             ),
             _ => false,
         };
-        let (time, words) = (local_time(text("at"), &self.zone), describe(event));
+        let (time, words) = (text("at").to_owned(), describe(event));
         // A list that is written all the time would push all else out of sight.
         let same = |line: &&mut Line| text("kind") == "list" && line.words == words;
         match self.events.iter_mut().rev().take(MERGED).find(same) {
@@ -160,9 +161,8 @@ impl State {
     }
 
     fn note(&mut self, at: Timestamp, words: String, is_bad: bool) {
-        let time = local_time(&at.to_string(), &self.zone);
         self.push(Line {
-            time,
+            time: at.to_string(),
             words,
             times: 1,
             is_bad,

@@ -120,7 +120,7 @@ function priority(entry: Entry): Child {
 function date(entry: Entry): Child {
   if (entry.due === null) return null;
   const { words, when } = due(entry.due);
-  const isLate = when === "late" && !entry.done;
+  const isOverdue = when === "overdue" && !entry.done;
   return h(
     "time",
     {
@@ -128,6 +128,6 @@ function date(entry: Entry): Child {
       datetime: entry.due,
       title: entry.due.length > 10 ? moment(entry.due) : entry.due,
     },
-    isLate ? `late: ${words}` : words,
+    isOverdue ? `overdue: ${words}` : words,
   );
 }

@@ -68,7 +68,7 @@ fn all_is_on_a_screen_of_80_by_24() {
         "warning: node3 is down",
         "groceries",
         "72 s  from node2",
-        "10:00:00 node3 is down",
+        "2026-01-01 10:00:00 node3 is down",
         "q quit",
     ] {
         assert!(
