@@ -15,9 +15,8 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use crdt::entry::{Due, Edit, NewEntry};
-use crdt::id::ListId;
-use crdt::name::ListName;
 use jiff::civil::Date;
+use names::{ListId, ListName};
 use std::fmt::Write;
 use std::sync::Arc;
 

@@ -6,7 +6,7 @@ use crate::api::problem::Problem;
 use crate::api::shown::ShownEntry;
 use crate::store::Reader;
 use crdt::entry::Entry;
-use crdt::id::{EntryId, ListId};
+use names::{EntryId, ListId};
 
 /// Up to so many entries of a large list are found by their due date.
 const MOST_BY_INDEX: usize = 8;
@@ -162,7 +162,7 @@ mod tests {
     use crate::api::shown::tests::entry;
     use crate::store::Store;
     use crdt::entry::Due;
-    use crdt::name::ListName;
+    use names::ListName;
     use node::lists::{ListRow, Row};
     use std::sync::Arc;
 

@@ -20,8 +20,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use crdt::entry::Edit;
-use crdt::id::{EntryId, ListId};
-use crdt::name::ListName;
+use names::{EntryId, ListId, ListName};
 use node::lists::{ListRow, Precondition};
 use std::sync::Arc;
 

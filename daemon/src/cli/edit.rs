@@ -10,8 +10,8 @@ use super::text::printable;
 use super::titles;
 use crate::client::ApiPath;
 use clap::ValueEnum;
-use crdt::id::EntryId;
 use hyper::{Method, StatusCode};
+use names::EntryId;
 use serde_json::{Map, Value, json};
 
 /// Changes of a list by one command, each of which may have to be on several nodes.

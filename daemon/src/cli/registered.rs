@@ -1,7 +1,7 @@
 //! A registered process as the API tells it, and its line.
 
 use super::table::{Cell, Paint, Table};
-use crdt::registry::Handle;
+use names::Handle;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;

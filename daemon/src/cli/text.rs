@@ -11,7 +11,7 @@ use std::str::Chars;
 pub(crate) fn printable(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
-        if crdt::name::is_unprintable(c) {
+        if names::is_unprintable(c) {
             safe.extend(c.escape_unicode())
         } else {
             safe.push(c)
