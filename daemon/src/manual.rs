@@ -1,7 +1,7 @@
 //! The manual pages: of both programs from the same command lines as their `--help`, of the
 //! settings from their keys.
 
-use crate::{cli, config, version};
+use crate::{config, version};
 use clap::Command;
 use clap_mangen::Man;
 use clap_mangen::roff::{Inline, Roff, bold, roman};
@@ -127,7 +127,7 @@ const DAEMON: &[Section] = &[
 
 fn pages() -> io::Result<Pages> {
     let mut pages = vec![("muster.toml.5".to_owned(), config::manual().into_bytes())];
-    let mut client = cli::command();
+    let mut client = cli::command(version::full());
     client.build();
     with_commands(
         &client,

@@ -7,13 +7,14 @@ mod process;
 mod token;
 
 pub(crate) use doctor::{Bundle, Debug, Doctor};
-pub(crate) use help::GROUPS;
+pub use help::GROUPS;
 pub(crate) use pki::Pki;
 pub(crate) use process::{
     Described, Group, GroupMembers, Link, Monitor, Named, Pair, Ps, Register, Run,
 };
 pub(crate) use token::{CreateToken, Token};
 
+use crate::program::Program;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
@@ -22,7 +23,7 @@ use std::time::Duration;
 
 /// Shared to-do lists, named processes, and the cluster of hosts that keeps them
 #[derive(Debug, Parser)]
-#[command(name = "muster", version = crate::version::full(), about, after_help = AFTER_HELP)]
+#[command(name = "muster", about, after_help = AFTER_HELP)]
 pub(crate) struct Cli {
     /// How to reach the daemon and how to print.
     #[command(flatten)]
@@ -33,13 +34,16 @@ pub(crate) struct Cli {
 }
 
 /// The command line as it is typed and documented: the commands stand in headed groups.
-pub(crate) fn command() -> clap::Command {
-    help::grouped(Cli::command())
+pub fn command(version: String) -> clap::Command {
+    help::grouped(Cli::command().version(version))
 }
 
 /// Reads the command line, the program's name first.
-pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
-    let matches = command().try_get_matches_from(args);
+pub(crate) fn parse(
+    args: impl IntoIterator<Item = OsString>,
+    program: &Program,
+) -> Result<Cli, clap::Error> {
+    let matches = command((program.version)()).try_get_matches_from(args);
     matches
         .and_then(|matches| Cli::from_arg_matches(&matches))
         .map_err(help::without_risky_tip)
@@ -75,7 +79,7 @@ pub(crate) struct Global {
 const MAX_TIMEOUT: Duration = Duration::from_secs(300);
 
 fn timeout(text: &str) -> Result<Duration, String> {
-    crate::config::duration::parse(text)
+    crate::text::duration(text)
         .filter(|time| (Duration::from_millis(1)..=MAX_TIMEOUT).contains(time))
         .ok_or_else(|| "it must be a time from 1ms to 5m, such as 500ms, 5s or 2m".to_owned())
 }

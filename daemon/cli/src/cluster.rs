@@ -1,13 +1,14 @@
 //! Commands about the node and its cluster.
 
-use super::args::{LogLevel, MemberState, Members};
-use super::events;
-use super::failure::Failure;
-use super::session::Session;
-use super::table::{Cell, Paint, Table};
-use super::text::{printable, sort_by_name};
-use crate::client::ApiPath;
+pub(crate) mod events;
+
+use crate::args::{LogLevel, MemberState, Members};
+use crate::failure::Failure;
+use crate::session::Session;
+use crate::table::{Cell, Paint, Table};
+use crate::text::{printable, sort_by_name};
 use clap::ValueEnum;
+use client::ApiPath;
 use hyper::Method;
 use serde_json::{Value, json};
 

@@ -15,6 +15,7 @@
 //! | `nodeN/` | `muster.toml`, `muster.sock`, `musterd.pid`, `data/`, `tls/`, `log` of a node |
 
 mod child;
+pub(crate) mod command;
 mod control;
 mod fresh;
 mod hints;
@@ -31,7 +32,7 @@ mod supervisor;
 pub(crate) use control::ask;
 pub(crate) use order::Order;
 
-use crate::cli::Failure;
+use crate::failure::Failure;
 use layout::Layout;
 use mark::Mark;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 //! How a command can fail, and the exit code for each way.
 
-use super::output::Output;
-use crate::client::Problem;
+use crate::output::Output;
+use client::Problem;
 use serde_json::{Value, json};
 use std::process::ExitCode;
 

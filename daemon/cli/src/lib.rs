@@ -1,83 +1,82 @@
-//! The command line, `muster`: parses, asks a node through [`crate::client`], prints.
+//! The command line, `muster`: parses, asks a node through [`client`], prints.
 //!
 //! What is printed has two forms. For people at a terminal: aligned tables, coloured. In a pipe:
 //! one record a line with tabs between its fields, no header, no colour; stable, so that scripts
 //! may rely on it. `--json` prints what the API answers.
+//!
+//! | module | has |
+//! | --- | --- |
+//! | `args` | what can be typed |
+//! | `lists`, `processes`, `cluster`, `certificates`, `upkeep`, `dev` | the commands, in the groups of `--help` |
+//! | `run`, `top` | the two commands that live for long |
+//! | `session`, `output`, `table`, `text`, `failure`, `ids`, `unreachable` | what the commands share |
+//!
+//! It knows the daemon by its API alone. What a program of the same name has besides, such as the
+//! daemon itself, it is handed as a [`Program`].
 
 mod args;
-mod bundle;
+mod certificates;
 mod cluster;
-mod complete;
-mod dates;
 mod dev;
-mod doctor;
-mod due;
-mod edit;
-mod entry;
-mod events;
 mod failure;
-mod groups;
 mod ids;
-mod links;
 mod lists;
-mod monitor;
 mod output;
-mod pki;
-mod process;
-mod registered;
+mod processes;
+mod program;
 mod run;
 mod session;
-mod status;
 mod table;
 mod text;
-mod titles;
-mod token;
 mod top;
 mod unreachable;
-mod watch;
-mod web;
+mod upkeep;
 
-pub(crate) use args::{GROUPS, command};
-pub(crate) use events::describe;
-pub(crate) use failure::Failure;
-pub(crate) use output::Output;
-pub(crate) use text::printable;
+pub use args::{GROUPS, command};
+pub use program::{Finding, Level, Program};
 
 use args::{Cli, Command, Debug, Token};
+use certificates::{pki, token};
+use cluster::events;
+use failure::Failure;
+use lists::{edit, watch};
+use output::Output;
+use processes::{groups, links, monitor};
 use session::Session;
 use std::ffi::OsString;
 use std::io::Error;
 use std::path::Path;
 use std::process::ExitCode;
+use upkeep::{bundle, complete, doctor, status, web};
 
 /// The whole of `muster`, from its command line (the program's name first) to its exit code.
 ///
 /// `muster daemon …` is `musterd …` under the name of this program, so that `muster dev` can start
 /// nodes by executing itself; `muster launch …` is what `muster run` starts; `muster manual DIR`
 /// writes the manual pages for packages.
-pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+pub fn run(args: impl IntoIterator<Item = OsString>, program: &Program) -> ExitCode {
     let mut args: Vec<OsString> = args.into_iter().collect();
     match args.get(1) {
-        Some(word) if word == "daemon" => return crate::daemon_main(args.split_off(1)),
+        Some(word) if word == "daemon" => return (program.daemon)(args.split_off(1)),
         Some(word) if word == run::LAUNCH => return run::launched(args.split_off(2)),
-        Some(word) if word == "manual" => return manual(args.get(2)),
+        Some(word) if word == "manual" => return manual(program, args.get(2)),
         Some(_) | None => {}
     }
-    let cli = match args::parse(args.iter().cloned()) {
+    let cli = match args::parse(args.iter().cloned(), program) {
         Ok(cli) => cli,
         Err(error) => return parse_failed(&error, &args),
     };
     let output = Output::of_process(cli.global.json);
-    match act(cli, &output) {
+    match act(cli, &output, program) {
         Ok(code) => code,
         Err(failure) => failure.report(&output),
     }
 }
 
-fn manual(dir: Option<&OsString>) -> ExitCode {
+fn manual(program: &Program, dir: Option<&OsString>) -> ExitCode {
     let written = dir
         .ok_or_else(|| Error::other("it takes a directory"))
-        .and_then(|dir| crate::manual::write(Path::new(dir)));
+        .and_then(|dir| (program.manual)(Path::new(dir)));
     written.map_or_else(
         |error| {
             eprintln!("muster: no manual pages were written: {error}");
@@ -99,26 +98,26 @@ fn parse_failed(error: &clap::Error, args: &[OsString]) -> ExitCode {
     u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
 }
 
-fn act(cli: Cli, output: &Output) -> Result<ExitCode, Failure> {
+fn act(cli: Cli, output: &Output, program: &Program) -> Result<ExitCode, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let done = runtime.block_on(dispatch(cli, output));
+    let done = runtime.block_on(dispatch(cli, output, program));
     // Reading standard input may hang for ever on a thread of the runtime: do not wait for it.
     runtime.shutdown_background();
     done
 }
 
-async fn dispatch(cli: Cli, output: &Output) -> Result<ExitCode, Failure> {
+async fn dispatch(cli: Cli, output: &Output, program: &Program) -> Result<ExitCode, Failure> {
     let session = || Session::new(&cli.global, output);
     let done = match cli.command {
-        Command::Dev(dev) => dev::run(dev, &cli.global, output).await,
+        Command::Dev(dev) => dev::command::run(dev, &cli.global, output).await,
         Command::Pki(pki) => pki::run(&pki, output),
-        Command::Completions { shell } => complete::run(shell, output),
+        Command::Completions { shell } => complete::run(shell, output, program),
         Command::Status => status::status(&session()?).await,
         Command::Top => return top::run(&session()?).await,
-        Command::Doctor(args) => return doctor::examine(&session()?, &args).await,
-        Command::Debug(Debug::Bundle(args)) => bundle::bundle(&session()?, &args).await,
+        Command::Doctor(args) => return doctor::examine(&session()?, &args, program).await,
+        Command::Debug(Debug::Bundle(args)) => bundle::bundle(&session()?, &args, program).await,
         Command::Members(args) => cluster::members(&session()?, &args).await,
         Command::Join { addresses } => cluster::join(&session()?, &addresses).await,
         Command::Leave { force } => cluster::leave(&session()?, force).await,
@@ -142,11 +141,11 @@ async fn dispatch(cli: Cli, output: &Output) -> Result<ExitCode, Failure> {
         Command::Token(Token::List) => token::list(&session()?).await,
         Command::Token(Token::Revoke { id }) => token::revoke(&session()?, &id).await,
         Command::Web { open } => web::run(&session()?, open).await,
-        Command::Ps(args) => process::list(&session()?, &args).await,
-        Command::Register(args) => process::register(&session()?, &args).await,
+        Command::Ps(args) => processes::list(&session()?, &args).await,
+        Command::Register(args) => processes::register(&session()?, &args).await,
         Command::Run(args) => return Ok(run::run(&cli.global, output, &args).await),
-        Command::Whereis(args) => process::whereis(&session()?, &args).await,
-        Command::Unregister(args) => process::unregister(&session()?, &args).await,
+        Command::Whereis(args) => processes::whereis(&session()?, &args).await,
+        Command::Unregister(args) => processes::unregister(&session()?, &args).await,
         Command::Groups { group } => groups::show(&session()?, group.as_deref()).await,
         Command::Group(change) => groups::change(&session()?, &change).await,
         Command::Monitor(args) => monitor::follow(&session()?, &args).await,

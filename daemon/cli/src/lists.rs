@@ -1,14 +1,20 @@
-//! Commands that show lists.
+//! To-do lists: commands that show them here, those that change them in `edit`.
 
-use super::args::Show;
-use super::due;
-use super::entry::{self, Entry};
-use super::failure::Failure;
-use super::ids;
-use super::session::Session;
-use super::table::{Cell, Paint, Table};
-use super::text::sort_by_name;
-use crate::client::ApiPath;
+pub(crate) mod dates;
+pub(crate) mod due;
+pub(crate) mod edit;
+pub(crate) mod entry;
+pub(crate) mod titles;
+pub(crate) mod watch;
+
+use crate::args::Show;
+use crate::failure::Failure;
+use crate::ids;
+use crate::session::Session;
+use crate::table::{Cell, Paint, Table};
+use crate::text::sort_by_name;
+use client::ApiPath;
+use entry::Entry;
 use serde_json::{Value, json};
 
 /// `muster lists`.

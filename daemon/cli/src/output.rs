@@ -1,8 +1,8 @@
 //! Standard output and standard error, in the form that their reader wants.
 
-use super::failure::Failure;
-use super::table::{Layout, Paint, Table};
-use super::text::{local_time, printable, printable_lines};
+use crate::failure::Failure;
+use crate::table::{Layout, Paint, Table};
+use crate::text::{local_time, printable, printable_lines};
 use jiff::tz::TimeZone;
 use serde_json::Value;
 use std::io::{ErrorKind, IsTerminal, Write};

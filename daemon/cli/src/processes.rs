@@ -1,12 +1,16 @@
 //! Commands about registered processes.
 
-use super::args::{Described, Named, Ps, Register};
-use super::failure::Failure;
-use super::registered;
-use super::session::Session;
-use super::text::{printable, sort_by_name};
-use crate::client::ApiPath;
+pub(crate) mod groups;
+pub(crate) mod links;
+pub(crate) mod monitor;
+pub(crate) mod registered;
+
+use crate::args::{Described, Named, Ps, Register};
+use crate::failure::Failure;
+use crate::session::Session;
+use crate::text::{printable, sort_by_name};
 use clap::ValueEnum;
+use client::ApiPath;
 use hyper::Method;
 use serde_json::{Map, Value, json};
 

@@ -14,10 +14,10 @@ mod signals;
 pub(crate) use launch::{WORD as LAUNCH, main as launched};
 pub(crate) use restart::Restart;
 
-use super::args::{Global, Run};
-use super::failure::Failure;
-use super::output::Output;
-use super::session::Session;
+use crate::args::{Global, Run};
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::session::Session;
 use launch::{Executed, Held};
 use registrar::Registrar;
 use restart::Restarts;

@@ -1,11 +1,11 @@
 //! One run of a command that asks a daemon.
 
-use super::args::Global;
-use super::failure::Failure;
-use super::output::Output;
-use super::unreachable;
-use crate::client::{ApiPath, Client, ClientError, EventStream, Reply, Search};
+use crate::args::Global;
 use crate::dev;
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::unreachable;
+use client::{ApiPath, Client, ClientError, EventStream, Reply, Search};
 use hyper::Method;
 use jiff::tz::TimeZone;
 use serde_json::Value;
@@ -45,7 +45,7 @@ impl<'a> Session<'a> {
                 .map(Into::into)
         };
         // A directory that may not be read is no reason to look elsewhere.
-        let search = crate::client::search(explicit, var, |path: &Path| {
+        let search = client::search(explicit, var, |path: &Path| {
             path.try_exists().unwrap_or(true)
         });
         let client = Client::new(&search.socket, global.timeout.unwrap_or(DEFAULT_TIMEOUT));

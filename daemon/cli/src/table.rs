@@ -1,6 +1,6 @@
 //! Tables: aligned and coloured for people, tabs between the fields for programs.
 
-use super::text::printable;
+use crate::text::printable;
 use unicode_width::UnicodeWidthStr;
 
 /// Between two columns.

@@ -12,8 +12,8 @@ mod draw;
 mod feed;
 mod state;
 
-use super::failure::Failure;
-use super::session::Session;
+use crate::failure::Failure;
+use crate::session::Session;
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use state::{Scroll, State};

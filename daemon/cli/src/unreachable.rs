@@ -1,7 +1,7 @@
 //! Why no daemon answers, and what the user can do about it.
 
-use crate::client::{SYSTEM, Search};
 use crate::dev;
+use client::{SYSTEM, Search};
 use std::io::{Error, ErrorKind};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -39,18 +39,18 @@ pub(crate) fn explain(search: &Search, node: Option<&dev::NodeRef>, error: &Erro
                 .to_owned(),
         );
     }
-    lines.push(match dev::running(None) {
+    lines.extend(match dev::running(None) {
         Some(cluster) => {
             let first = cluster.nodes.first().map_or("node1", String::as_str);
-            format!(
+            Some(format!(
                 "a development cluster runs in {}: to ask one of its nodes, use --node {first}",
                 cluster.dir.display()
-            )
+            ))
         }
-        None if is_refused => String::new(),
-        None => how_to_start(is_installed).to_owned(),
+        // The daemon is there.
+        None if is_refused => None,
+        None => Some(how_to_start(is_installed).to_owned()),
     });
-    lines.retain(|line| !line.is_empty());
     lines.join("\n")
 }
 

@@ -1,20 +1,34 @@
-//! A small client of a node's HTTP API over its unix socket: JSON in and out, problems as a type,
-//! streams of events.
+//! A client of a node's HTTP API over its unix socket: JSON in and out, problems as a type, streams
+//! of events that go on when they break.
 //!
 //! The command line is built on it. Each call is a connection of its own: a connection to a unix
-//! socket costs less than the care for one that broke in between.
+//! socket costs less than the care for one that broke in between. It keeps nothing, retries no call
+//! (a write whose outcome is unknown is its caller's to decide) and needs a tokio runtime.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), client::ClientError> {
+//! use client::{ApiPath, Client};
+//! let client = Client::new("/run/muster/muster.sock", std::time::Duration::from_secs(5));
+//! let node = client.get(&ApiPath::new(&["node"])).await?.body;
+//! println!("{}", node["name"]);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! `examples/` has a program that adds and reads entries, and one that follows events.
 
 mod connection;
 mod error;
+mod follow;
 mod path;
 mod socket;
 mod sse;
 mod stream;
 
 pub use error::{ClientError, Problem};
+pub use follow::Follow;
 pub use path::ApiPath;
-pub(crate) use socket::SYSTEM;
-pub use socket::{Search, search};
+pub use socket::{SYSTEM, Search, search};
 pub use sse::ServerEvent;
 pub use stream::EventStream;
 
@@ -134,6 +148,12 @@ impl Client {
                 None => return Ok(all),
             }
         }
+    }
+
+    /// A stream of server-sent events that is opened when it is first read, and anew whenever it
+    /// breaks.
+    pub fn follow(&self, path: &ApiPath) -> Follow {
+        Follow::new(self.clone(), path.clone())
     }
 
     /// Opens a stream of server-sent events; after an event of an earlier stream, if its id is

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// The system's daemon listens here.
-pub(crate) const SYSTEM: &str = "/run/muster/muster.sock";
+pub const SYSTEM: &str = "/run/muster/muster.sock";
 
 /// The socket that was chosen, and where else one was looked for.
 #[derive(Clone, Debug, PartialEq, Eq)]

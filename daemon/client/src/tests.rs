@@ -160,6 +160,29 @@ async fn a_stream_yields_its_events_until_it_ends() {
 }
 
 #[tokio::test]
+async fn a_stream_that_breaks_goes_on_after_its_last_event() {
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n";
+    let first = "id: 7\nevent: added\ndata: 1\n\n";
+    let broken = format!("{head}content-length: 500\r\n\r\n{first}");
+    let second = "id: 8\nevent: added\ndata: 2\n\n";
+    let whole = format!("{head}content-length: {}\r\n\r\n{second}", second.len());
+    let (requests, events) = with_server(vec![broken, whole], async |client| {
+        let mut events = client.follow(&ApiPath::new(&["events"]));
+        let first = events.next().await.unwrap();
+        assert!(matches!(events.next().await, Err(ClientError::Broken(_))));
+        [first, events.next().await.unwrap()]
+    })
+    .await;
+    assert_eq!(events.map(|event| event.data), ["1", "2"]);
+    let second = requests[1].to_lowercase();
+    assert!(
+        !requests[0].to_lowercase().contains("last-event-id")
+            && second.contains("last-event-id: 7"),
+        "{requests:?}"
+    );
+}
+
+#[tokio::test]
 async fn nobody_at_the_socket_is_told_with_its_path() {
     let client = Client::new("/nonexistent/muster.sock", Duration::from_secs(60));
     let error = client.get(&ApiPath::new(&["node"])).await.unwrap_err();

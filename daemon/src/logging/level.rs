@@ -266,7 +266,15 @@ mod tests {
         for good in ["info", "info,node=debug", "warn,transport=trace", "OFF"] {
             assert!(plausible(good), "{good}");
         }
-        for bad in ["", "inof", "info,debgu", "node=loud", "node=", "info,", "[span]=info"] {
+        for bad in [
+            "",
+            "inof",
+            "info,debgu",
+            "node=loud",
+            "node=",
+            "info,",
+            "[span]=info",
+        ] {
             assert!(!plausible(bad), "{bad}");
         }
     }

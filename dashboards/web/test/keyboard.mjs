@@ -86,6 +86,9 @@ await story(async (browser) => {
 
   muster("dev", "kill", "node3");
   await said(/node3 is down|reaches a majority/);
+  // What somebody has to look at comes first.
+  const first = page.locator(".members tbody th").first();
+  await eventually(async () => assert.equal(await first.textContent(), "node3"));
 });
 
 function order() {

@@ -9,6 +9,7 @@ use crate::registry::{Sleeper, found, register};
 use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::process::Stdio;
 
 /// What a request is about, as the OpenAPI document writes it, and the request itself.
 struct Try {

@@ -5,8 +5,8 @@ use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue};
 use std::fmt::Write;
 
-/// Each command, in the order in which `--help` shows them.
-pub(crate) const GROUPS: &[(&str, &[&str])] = &[
+/// The headings of `muster --help`, each with its commands in their order.
+pub const GROUPS: &[(&str, &[&str])] = &[
     (
         "Lists",
         &[
@@ -134,19 +134,29 @@ pub(super) fn without_risky_tip(mut error: clap::Error) -> clap::Error {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{command, parse};
     use super::*;
+    use crate::args::{command, parse};
+    use crate::program::Program;
     use std::ffi::OsString;
+
+    fn program() -> Program {
+        Program {
+            version: || "1.2.3".to_owned(),
+            daemon: |_| std::process::ExitCode::SUCCESS,
+            examine_host: |_| Vec::new(),
+            manual: |_| Ok(()),
+        }
+    }
 
     fn answer(words: &[&str]) -> String {
         let words = std::iter::once("muster").chain(words.iter().copied());
-        let error = parse(words.map(OsString::from)).unwrap_err();
+        let error = parse(words.map(OsString::from), &program()).unwrap_err();
         error.to_string()
     }
 
     #[test]
     fn each_command_stands_in_one_group() {
-        let mut built = command();
+        let mut built = command(String::new());
         built.build();
         let visible = built.get_subcommands().filter(|one| !one.is_hide_set());
         let mut known: Vec<&str> = visible.map(Command::get_name).collect();
@@ -171,7 +181,7 @@ mod tests {
 
     #[test]
     fn the_help_has_headings_and_fits_a_terminal() {
-        let help = command().render_help().to_string();
+        let help = command(String::new()).render_help().to_string();
         for (group, _) in GROUPS {
             assert!(help.contains(&format!("\n{group}:\n  ")), "{help}");
         }
@@ -194,6 +204,7 @@ mod tests {
             answer(&["pki", "issue", "--help"])
         );
         assert!(answer(&["help"]).contains("\nLists:\n"));
+        assert_eq!(answer(&["--version"]), "muster 1.2.3\n");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What can be typed about processes.
 
-use super::super::run::Restart;
+use crate::run::Restart;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand, ValueEnum};
 use std::ffi::OsString;

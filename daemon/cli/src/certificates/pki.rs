@@ -1,9 +1,10 @@
 //! `muster pki`: certificates, made where the authority's key is.
 
-use super::args::Pki;
-use super::failure::Failure;
-use super::output::Output;
-use super::text::printable;
+use crate::args::Pki;
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::text::printable;
+use data_encoding::HEXLOWER;
 use pki::PkiError;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -22,7 +23,7 @@ pub(crate) fn run(command: &Pki, output: &Output) -> Result<(), Failure> {
             told(
                 output,
                 &words,
-                &json!({ "cluster": hex(&made.cluster), "dir": dir, "not_after": made.not_after }),
+                &json!({ "cluster": HEXLOWER.encode(&made.cluster), "dir": dir, "not_after": made.not_after }),
             )
         }
         Pki::Rotate { dir } => {
@@ -35,7 +36,7 @@ pub(crate) fn run(command: &Pki, output: &Output) -> Result<(), Failure> {
             told(
                 output,
                 &words,
-                &json!({ "cluster": hex(&made.cluster), "dir": dir, "not_after": made.not_after }),
+                &json!({ "cluster": HEXLOWER.encode(&made.cluster), "dir": dir, "not_after": made.not_after }),
             )
         }
         Pki::Issue {
@@ -59,7 +60,7 @@ pub(crate) fn run(command: &Pki, output: &Output) -> Result<(), Failure> {
                 printable(name),
                 out.display()
             );
-            let answer = json!({ "id": hex(&issued.id), "name": issued.name, "out": out, "not_after": issued.not_after });
+            let answer = json!({ "id": HEXLOWER.encode(&issued.id), "name": issued.name, "out": out, "not_after": issued.not_after });
             told(output, &words, &answer)
         }
     }
@@ -85,8 +86,4 @@ fn failure(error: PkiError) -> Failure {
         | PkiError::Key { .. }
         | PkiError::Generate(_) => Failure::Failed(words),
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

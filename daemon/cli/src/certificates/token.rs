@@ -1,13 +1,13 @@
 //! Commands about tokens.
 
-use super::args::CreateToken;
-use super::failure::Failure;
-use super::ids::{self, Match};
-use super::session::Session;
-use super::table::{Cell, Paint, Table};
-use super::text::printable;
-use crate::client::ApiPath;
+use crate::args::CreateToken;
+use crate::failure::Failure;
+use crate::ids::{self, Match};
+use crate::session::Session;
+use crate::table::{Cell, Paint, Table};
+use crate::text::printable;
 use clap::ValueEnum;
+use client::ApiPath;
 use hyper::Method;
 use serde_json::{Value, json};
 

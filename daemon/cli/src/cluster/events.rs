@@ -1,10 +1,10 @@
 //! What happens, as it happens.
 
-use super::args::Events;
-use super::failure::Failure;
-use super::session::Session;
-use super::text::printable;
-use crate::client::{ApiPath, EventStream, ServerEvent};
+use crate::args::Events;
+use crate::failure::Failure;
+use crate::session::Session;
+use crate::text::printable;
+use client::{ApiPath, EventStream, ServerEvent};
 use serde_json::Value;
 
 /// `muster events`.

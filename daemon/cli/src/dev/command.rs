@@ -1,10 +1,10 @@
 //! `muster dev` and its subcommands.
 
-use super::args::{Dev, DevCommand, DevDir, Global};
-use super::failure::Failure;
-use super::output::Output;
-use super::text::printable_lines;
+use crate::args::{Dev, DevCommand, DevDir, Global};
 use crate::dev::{self, Order, Plan};
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::text::printable_lines;
 use std::path::Path;
 
 /// Runs a cluster, or tells the one that runs what to do.

@@ -2,7 +2,7 @@
 
 use super::layout::Layout;
 use super::order::{Answer, Order};
-use crate::cli::Failure;
+use crate::failure::Failure;
 use anyhow::Context;
 use std::path::Path;
 use std::time::Duration;

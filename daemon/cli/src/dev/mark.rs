@@ -1,7 +1,7 @@
 //! The mark of a directory that `muster dev` made, and the nodes it has there.
 
 use super::layout::Layout;
-use crate::cli::Failure;
+use crate::failure::Failure;
 use anyhow::Context;
 use names::NodeName;
 use serde::{Deserialize, Serialize};

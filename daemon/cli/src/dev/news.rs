@@ -1,16 +1,14 @@
 //! What the nodes say about each other, line by line.
 
-use crate::cli::{Output, describe};
-use crate::client::{ApiPath, Client, ClientError};
+use crate::cluster::events::describe;
+use crate::output::Output;
+use client::{ApiPath, Client};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
-
-/// How long to wait before a node that does not answer is asked again.
-const AGAIN: Duration = Duration::from_millis(250);
 
 /// Prints a line with the time in front of it. A terminal that is gone does not end the cluster.
 pub(super) fn say(words: &str) {
@@ -30,34 +28,24 @@ pub(super) fn print(line: &str) {
 
 /// Follows a node's events for as long as the cluster runs, also over the node's restarts.
 pub(super) async fn follow(name: String, socket: PathBuf) {
-    let client = Client::new(socket, Duration::from_secs(5));
+    let path = ApiPath::new(&["events"]).query("kinds", "member,partition,process");
+    let mut events = Client::new(socket, Duration::from_secs(5)).follow(&path);
     loop {
         // The node's own end is told by whoever waits for its process.
-        let _ = tell(&client, &name).await;
-        tokio::time::sleep(AGAIN).await;
-    }
-}
-
-async fn tell(client: &Client, name: &str) -> Result<(), ClientError> {
-    let mut stream = client
-        .stream(
-            &ApiPath::new(&["events"]).query("kinds", "member,partition,process"),
-            None,
-        )
-        .await?;
-    while let Some(event) = stream.next().await? {
+        let Ok(event) = events.next().await else {
+            continue;
+        };
         if event.event == "snapshot" {
             continue;
         }
         let data = serde_json::from_str::<Value>(&event.data)
             .ok()
-            .filter(|data| is_its_own(data, name));
+            .filter(|data| is_its_own(data, &name));
         if let Some(data) = data {
             let at = data.get("at").and_then(Value::as_str).unwrap_or_default();
             print(&format!("{} {name}: {}", time(at), describe(&data)));
         }
     }
-    Ok(())
 }
 
 /// That a process is up or down all nodes say alike: the one that it runs on says it here. All else

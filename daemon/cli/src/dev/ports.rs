@@ -1,7 +1,7 @@
 //! Ports on loopback for the nodes.
 
 use super::mark::Marked;
-use crate::cli::Failure;
+use crate::failure::Failure;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::ops::Range;
 use std::time::Duration;

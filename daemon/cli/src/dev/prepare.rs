@@ -5,7 +5,7 @@ use super::layout::{Layout, NodeLayout};
 use super::mark::{Mark, Marked};
 use super::split::Split;
 use super::{Plan, fresh, ports};
-use crate::cli::Failure;
+use crate::failure::Failure;
 use anyhow::Context;
 use names::NodeName;
 use pki::PkiError;

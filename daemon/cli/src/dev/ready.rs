@@ -2,7 +2,7 @@
 
 use super::layout::Layout;
 use super::mark::Mark;
-use crate::client::{ApiPath, Client};
+use client::{ApiPath, Client};
 use serde_json::Value;
 use std::path::Path;
 use std::time::Duration;

@@ -2,7 +2,7 @@
 
 use super::layout::Layout;
 use super::mark::Mark;
-use crate::cli::Failure;
+use crate::failure::Failure;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;

@@ -1,8 +1,8 @@
 //! Due dates on the command line: in options and on paper.
 
-use super::dates::{self, When};
-use super::failure::Failure;
-use super::session::Session;
+use crate::failure::Failure;
+use crate::lists::dates::{self, When};
+use crate::session::Session;
 use jiff::Zoned;
 use serde_json::Value;
 

@@ -1,15 +1,15 @@
 //! Commands that change entries.
 
-use super::args::{Add, Durability, Edit, Entries, Move, Priority, RmList};
-use super::due;
-use super::entry::Entry;
-use super::failure::Failure;
-use super::ids::{self, Match};
-use super::session::Session;
-use super::text::printable;
-use super::titles;
-use crate::client::ApiPath;
+use crate::args::{Add, Durability, Edit, Entries, Move, Priority, RmList};
+use crate::failure::Failure;
+use crate::ids::{self, Match};
+use crate::lists::due;
+use crate::lists::entry::Entry;
+use crate::lists::titles;
+use crate::session::Session;
+use crate::text::printable;
 use clap::ValueEnum;
+use client::ApiPath;
 use hyper::{Method, StatusCode};
 use names::EntryId;
 use serde_json::{Map, Value, json};

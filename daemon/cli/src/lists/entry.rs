@@ -1,7 +1,7 @@
 //! An entry as the API tells it, and its line.
 
-use super::table::{Cell, Paint, Table};
-use super::text::local_due;
+use crate::table::{Cell, Paint, Table};
+use crate::text::local_due;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde_json::Value;

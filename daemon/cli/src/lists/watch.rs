@@ -1,13 +1,13 @@
 //! `muster watch`: a list as it changes.
 
-use super::entry::Entry;
-use super::events::{ended, told};
-use super::failure::Failure;
-use super::ids;
-use super::lists;
-use super::session::Session;
-use super::text::printable;
-use crate::client::ApiPath;
+use crate::cluster::events::{ended, told};
+use crate::failure::Failure;
+use crate::ids;
+use crate::lists;
+use crate::lists::entry::Entry;
+use crate::session::Session;
+use crate::text::printable;
+use client::ApiPath;
 use serde_json::{Value, json};
 
 /// Prints the list as it is, then a line for each change.

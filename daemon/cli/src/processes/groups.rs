@@ -1,12 +1,12 @@
 //! Commands about groups of processes.
 
-use super::args::{Group, GroupMembers};
-use super::failure::Failure;
-use super::registered;
-use super::session::Session;
-use super::table::{Cell, Paint, Table};
-use super::text::{printable, sort_by_name};
-use crate::client::ApiPath;
+use crate::args::{Group, GroupMembers};
+use crate::failure::Failure;
+use crate::processes::registered;
+use crate::session::Session;
+use crate::table::{Cell, Paint, Table};
+use crate::text::{printable, sort_by_name};
+use client::ApiPath;
 use hyper::Method;
 use serde_json::{Value, json};
 

@@ -1,11 +1,11 @@
 //! Commands about links: whose end ends which process.
 
-use super::args::{Link, Named, Pair};
-use super::failure::Failure;
-use super::session::Session;
-use super::table::{Cell, Paint, Table};
-use super::text::printable;
-use crate::client::ApiPath;
+use crate::args::{Link, Named, Pair};
+use crate::failure::Failure;
+use crate::session::Session;
+use crate::table::{Cell, Paint, Table};
+use crate::text::printable;
+use client::ApiPath;
 use hyper::Method;
 use serde_json::{Value, json};
 

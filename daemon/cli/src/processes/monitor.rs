@@ -1,12 +1,12 @@
 //! `muster monitor`: the life of a process as it happens.
 
-use super::args::Monitor;
-use super::events::{ended, process, told};
-use super::failure::Failure;
-use super::registered::Registered;
-use super::session::Session;
-use super::watch::named;
-use crate::client::{ApiPath, ServerEvent};
+use crate::args::Monitor;
+use crate::cluster::events::{ended, process, told};
+use crate::failure::Failure;
+use crate::lists::watch::named;
+use crate::processes::registered::Registered;
+use crate::session::Session;
+use client::{ApiPath, ServerEvent};
 use serde_json::Value;
 
 /// Prints who has the name, then a line for each thing that happens to them.

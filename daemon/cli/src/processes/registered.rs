@@ -1,6 +1,6 @@
 //! A registered process as the API tells it, and its line.
 
-use super::table::{Cell, Paint, Table};
+use crate::table::{Cell, Paint, Table};
 use names::Handle;
 use serde::Deserialize;
 use serde_json::Value;
@@ -121,8 +121,8 @@ pub(crate) fn table(items: &[Value], time: &impl Fn(&str) -> String) -> Table {
 
 #[cfg(test)]
 mod tests {
-    use super::super::table::Layout;
     use super::*;
+    use crate::table::Layout;
     use serde_json::json;
 
     fn web() -> Value {

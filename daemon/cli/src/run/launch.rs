@@ -7,7 +7,8 @@
 //! execution, means done; four bytes mean that it failed, and why (`errno`).
 
 use super::OWN_FAILURE;
-use crate::cli::failure::Failure;
+use crate::failure::Failure;
+use data_encoding::HEXLOWER;
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
 use std::os::linux::net::SocketAddrExt;
@@ -48,10 +49,7 @@ pub(super) enum Executed {
 impl Held {
     /// Makes the process. It inherits the terminal.
     pub(super) async fn fork(command: &[OsString]) -> Result<Self, Failure> {
-        let name: String = crate::host::random::<16>()?
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let name = HEXLOWER.encode(&rand::random::<[u8; 16]>());
         let listener = std::os::unix::net::UnixListener::bind_addr(&address(&name)?)?;
         listener.set_nonblocking(true)?;
         let listener = UnixListener::from_std(listener)?;

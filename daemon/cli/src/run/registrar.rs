@@ -2,11 +2,11 @@
 //! ended.
 
 use super::REPORT_LIMIT;
-use crate::cli::args::Run;
-use crate::cli::failure::Failure;
-use crate::cli::process;
-use crate::cli::session::Session;
-use crate::client::{ApiPath, ClientError};
+use crate::args::Run;
+use crate::failure::Failure;
+use crate::processes;
+use crate::session::Session;
+use client::{ApiPath, ClientError};
 use hyper::Method;
 use serde_json::{Value, json};
 use std::os::unix::process::ExitStatusExt;
@@ -34,7 +34,7 @@ pub(super) struct Registrar<'a> {
 
 impl<'a> Registrar<'a> {
     pub(super) fn new(session: &'a Session<'a>, args: &'a Run) -> Result<Self, Failure> {
-        let mut registration = process::described(&args.described)?;
+        let mut registration = processes::described(&args.described)?;
         registration.insert("reports_exit".to_owned(), json!(true));
         let path = session.timed(ApiPath::new(&["processes", &args.process]));
         let bind_to = args.bind_to.as_deref();
@@ -152,9 +152,9 @@ impl<'a> Registrar<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::args::{Cli, Command};
-    use super::super::super::output::Output;
     use super::*;
+    use crate::args::{Cli, Command};
+    use crate::output::Output;
     use clap::Parser;
     use std::path::Path;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};

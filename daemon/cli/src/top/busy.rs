@@ -133,8 +133,20 @@ fn times(processes: &[Value]) -> BTreeMap<u64, Duration> {
         .iter()
         .filter_map(|process| process.get("pid")?.as_u64());
     let stat = |pid: u64| std::fs::read_to_string(format!("/proc/{pid}/stat")).ok();
-    pids.filter_map(|pid| Some((pid, crate::metrics::cpu(&stat(pid)?)?)))
+    pids.filter_map(|pid| Some((pid, processor_time(&stat(pid)?)?)))
         .collect()
+}
+
+/// User and system time. The command's name, which may hold anything, ends at the last parenthesis
+/// (`proc_pid_stat(5)`).
+fn processor_time(stat: &str) -> Option<Duration> {
+    /// `USER_HZ` is 100 wherever Rust's `std` runs on Linux.
+    const TICK: Duration = Duration::from_millis(10);
+    let (_, rest) = stat.rsplit_once(')')?;
+    let mut times = rest.split_whitespace().skip(11);
+    let user: u32 = times.next()?.parse().ok()?;
+    let system: u32 = times.next()?.parse().ok()?;
+    Some(TICK.saturating_mul(user.saturating_add(system)))
 }
 
 #[cfg(test)]
@@ -189,5 +201,8 @@ mod tests {
             json!({ "name": "gone", "pid": 4_294_967_295u64 }),
         ];
         assert_eq!(times(&processes).len(), 1);
+        let stat = "7 (a) b (c)) S 1 7 7 0 -1 4194304 1 0 0 0 150 25 0 0 20 0 1 0 8 9 10";
+        assert_eq!(processor_time(stat), Some(Duration::from_millis(1_750)));
+        assert_eq!(processor_time("7 a"), None);
     }
 }

@@ -2,9 +2,9 @@
 
 use super::busy::Rate;
 use super::state::State;
-use crate::cli::status::{bytes, in_words};
-use crate::cli::table::padded;
-use crate::cli::text::{by_name, local_day, local_time, printable, time_of_day};
+use crate::table::padded;
+use crate::text::{by_name, local_day, local_time, printable, time_of_day};
+use crate::upkeep::status::{bytes, in_words};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use ratatui::Frame;

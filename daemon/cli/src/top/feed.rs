@@ -1,6 +1,6 @@
 //! What the daemon tells: asked once a second, and its events as they come.
 
-use crate::client::{ApiPath, Client, ClientError, ServerEvent};
+use client::{ApiPath, Client, ClientError, ServerEvent};
 use serde_json::Value;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::Sender;
@@ -76,37 +76,23 @@ pub(super) async fn polls(client: Client, updates: Sender<Update>) {
     }
 }
 
-/// Follows the events; opens the stream anew when it ends, after the last event that was seen.
+/// Follows the events, whatever becomes of the daemon.
 pub(super) async fn events(client: Client, updates: Sender<Update>) {
-    let mut last = None;
+    let mut events = client.follow(&ApiPath::new(&["events"]));
     while !updates.is_closed() {
         // Why it failed is told by the next poll.
-        let _ = stream(&client, &updates, &mut last).await;
-        tokio::time::sleep(EVERY).await;
-    }
-}
-
-async fn stream(
-    client: &Client,
-    updates: &Sender<Update>,
-    last: &mut Option<String>,
-) -> Result<(), ClientError> {
-    let mut stream = client
-        .stream(&ApiPath::new(&["events"]), last.as_deref())
-        .await?;
-    while let Some(event) = stream.next().await? {
-        last.clone_from(&event.id);
-        let Some(update) = happened(&event) else {
+        let Ok(event) = events.next().await else {
             continue;
         };
-        if updates.send(update).await.is_err() {
-            return Ok(());
+        if let Some(update) = happened(&event)
+            && updates.send(update).await.is_err()
+        {
+            return;
         }
     }
-    Ok(())
 }
 
-/// A snapshot tells what is, which the polls do; after `lagged` the stream is opened anew.
+/// A snapshot tells what is, which the polls do; after `lagged` the stream goes on.
 fn happened(event: &ServerEvent) -> Option<Update> {
     if matches!(event.event.as_str(), "snapshot" | "lagged") {
         return None;

@@ -2,9 +2,9 @@
 
 use super::busy::Busy;
 use super::feed::{Polled, Update};
-use crate::cli::describe;
-use crate::cli::text::printable;
-use crate::client::ClientError;
+use crate::cluster::events::describe;
+use crate::text::printable;
+use client::ClientError;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::Value;

@@ -16,12 +16,14 @@
 
 mod host;
 
-use super::args::Bundle;
-use super::doctor;
-use super::failure::Failure;
-use super::session::Session;
-use crate::client::{ApiPath, ClientError};
+use crate::args::Bundle;
+use crate::failure::Failure;
+use crate::program::Program;
+use crate::session::Session;
+use crate::text::printable;
+use crate::upkeep::doctor;
 use anyhow::Context;
+use client::{ApiPath, ClientError};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use jiff::Timestamp;
@@ -37,10 +39,14 @@ struct Part {
 }
 
 /// `muster debug bundle`.
-pub(crate) async fn bundle(session: &Session<'_>, args: &Bundle) -> Result<(), Failure> {
+pub(crate) async fn bundle(
+    session: &Session<'_>,
+    args: &Bundle,
+    program: &Program,
+) -> Result<(), Failure> {
     let now = Timestamp::now();
     let (mut parts, missing) = ask(session).await?;
-    let findings = doctor::findings(session, args.config.clone()).await?;
+    let findings = doctor::findings(session, args.config.clone(), program).await?;
     parts.push(Part {
         name: "doctor.json",
         text: pretty(&findings),
@@ -58,7 +64,7 @@ pub(crate) async fn bundle(session: &Session<'_>, args: &Bundle) -> Result<(), F
         .and_then(Value::as_str)
         .unwrap_or("host")
         .to_owned();
-    let about = json!({ "at": now.to_string(), "muster": crate::version::full(), "node": node, "missing": missing });
+    let about = json!({ "at": now.to_string(), "muster": (program.version)(), "node": node, "missing": missing });
     parts.insert(
         0,
         Part {
@@ -86,7 +92,7 @@ pub(crate) async fn bundle(session: &Session<'_>, args: &Bundle) -> Result<(), F
     missing.iter().try_for_each(|words| {
         session
             .output
-            .line(&format!("missing: {}", super::printable(words)))
+            .line(&format!("missing: {}", printable(words)))
     })
 }
 
@@ -155,7 +161,7 @@ fn decisions(recording: &Value) -> String {
         .and_then(Value::as_array)
         .map_or(&[][..], Vec::as_slice);
     let text = |item: &Value, field: &str| {
-        super::printable(item.get(field).and_then(Value::as_str).unwrap_or_default())
+        printable(item.get(field).and_then(Value::as_str).unwrap_or_default())
     };
     let line = |item: &Value| {
         format!(

@@ -1,23 +1,23 @@
 //! `muster doctor`: what keeps a node from working well, and what to do about it.
 
-use super::args::Doctor;
-use super::failure::Failure;
-use super::session::Session;
-use super::status::wrapped;
-use super::table::Paint;
-use super::text::{printable, printable_lines};
-use crate::client::{ApiPath, ClientError};
-use crate::config::{Source, Start};
-use crate::doctor::{Finding, HERE, Level, absent, host};
+use crate::args::Doctor;
+use crate::failure::Failure;
+use crate::program::{Finding, Level, Program};
+use crate::session::Session;
+use crate::table::Paint;
+use crate::text::{printable, printable_lines};
+use crate::upkeep::status::wrapped;
+use client::{ApiPath, ClientError};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 /// Members that do not answer take their time.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Whose findings are those about this host and its daemon.
+const HERE: &str = "here";
 /// How wide a line is at most.
 const WIDTH: usize = 78;
 
@@ -29,8 +29,12 @@ struct Examination {
 }
 
 /// `muster doctor`.
-pub(crate) async fn examine(session: &Session<'_>, args: &Doctor) -> Result<ExitCode, Failure> {
-    let (node, findings) = ask(session, args.config.clone()).await?;
+pub(crate) async fn examine(
+    session: &Session<'_>,
+    args: &Doctor,
+    program: &Program,
+) -> Result<ExitCode, Failure> {
+    let (node, findings) = ask(session, args.config.clone(), program).await?;
     if session.output.is_json() {
         session.output.json(&shown(node.as_deref(), &findings))?;
     } else {
@@ -47,8 +51,9 @@ pub(crate) async fn examine(session: &Session<'_>, args: &Doctor) -> Result<Exit
 pub(super) async fn findings(
     session: &Session<'_>,
     config: Option<PathBuf>,
+    program: &Program,
 ) -> Result<Value, Failure> {
-    ask(session, config)
+    ask(session, config, program)
         .await
         .map(|(node, findings)| shown(node.as_deref(), &findings))
 }
@@ -65,6 +70,7 @@ fn is_healthy(findings: &[Finding]) -> bool {
 async fn ask(
     session: &Session<'_>,
     config: Option<PathBuf>,
+    program: &Program,
 ) -> Result<(Option<String>, Vec<Finding>), Failure> {
     let client = session.client().with_patience(PATIENCE);
     match client.get(&ApiPath::new(&["debug", "doctor"])).await {
@@ -80,40 +86,25 @@ async fn ask(
         ) => {
             // As given, a development node's own, or musterd's usual one.
             let file = config.or_else(|| session.node_config());
-            Ok((None, without_daemon(session.explain(error).words(), file)))
+            let mut findings = vec![no_daemon(session.explain(error).words())];
+            findings.extend((program.examine_host)(file));
+            Ok((None, findings))
         }
         Err(error) => Err(session.explain(error)),
     }
 }
 
-/// What can be examined from here.
-fn without_daemon(why: String, file: Option<PathBuf>) -> Vec<Finding> {
+/// That no daemon answers: first of all that can be found without one.
+fn no_daemon(why: String) -> Finding {
     let remedy = "start it (systemctl start muster); what else was found here may say why it does \
         not run";
-    let mut findings = vec![Finding::critical("daemon", HERE, why, remedy)];
-    let args = ["musterd".into()].into_iter().chain(
-        file.into_iter()
-            .flat_map(|file| [OsString::from("--config"), file.into()]),
-    );
-    match Source::of_process(args).load() {
-        Ok(Start::Run(config)) => {
-            findings.push(Finding::good(
-                "configuration",
-                HERE,
-                "the configuration is good",
-            ));
-            findings.extend(host::examine(&config, crate::host::wall_ms() / 1000));
-            findings.extend(absent::examine(&config));
-        }
-        Ok(Start::Print(_)) => {}
-        Err(error) => findings.push(Finding::critical(
-            "configuration",
-            HERE,
-            error.to_string(),
-            "put it right; musterd --check-config tells when it is",
-        )),
+    Finding {
+        check: "daemon".to_owned(),
+        of: HERE.to_owned(),
+        level: Level::Critical,
+        what: why,
+        remedy: Some(remedy.to_owned()),
     }
-    findings
 }
 
 fn print(session: &Session<'_>, node: Option<&str>, findings: &[Finding]) -> Result<(), Failure> {

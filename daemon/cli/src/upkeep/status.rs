@@ -1,10 +1,10 @@
 //! `muster status`: a node on one screen.
 
-use super::failure::Failure;
-use super::session::Session;
-use super::table::{Cell, Paint, Table};
-use super::text::{local_day, printable};
-use crate::client::ApiPath;
+use crate::failure::Failure;
+use crate::session::Session;
+use crate::table::{Cell, Paint, Table};
+use crate::text::{local_day, printable};
+use client::ApiPath;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::Value;
@@ -69,7 +69,7 @@ fn tell(session: &Session<'_>, finding: &Value) -> Result<(), Failure> {
 }
 
 /// The words in lines of at most that many characters; a longer word has a line of its own.
-pub(super) fn wrapped(words: &str, width: usize) -> Vec<String> {
+pub(crate) fn wrapped(words: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in words.split_whitespace() {
         match lines.last_mut() {
@@ -263,7 +263,7 @@ fn span(now: Timestamp, at: &str) -> String {
 }
 
 /// A span of time in its two largest words at most.
-pub(super) fn in_words(seconds: i64) -> String {
+pub(crate) fn in_words(seconds: i64) -> String {
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
     match seconds {
         ..60 => format!("{seconds} s"),
@@ -275,7 +275,7 @@ pub(super) fn in_words(seconds: i64) -> String {
 }
 
 /// A number of bytes for people.
-pub(super) fn bytes(count: u64) -> String {
+pub(crate) fn bytes(count: u64) -> String {
     let units = ["B", "KiB", "MiB", "GiB", "TiB"];
     let (mut value, mut unit) = (count as f64, 0);
     while value >= 1024.0 && unit + 1 < units.len() {
@@ -302,8 +302,8 @@ fn number(value: &Value, pointer: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::text::local_time;
     use super::*;
+    use crate::text::local_time;
     use serde_json::json;
 
     #[test]

@@ -1,10 +1,10 @@
 //! `muster web`: a link that opens the page in a browser.
 
-use super::failure::Failure;
-use super::session::Session;
-use super::table::Paint;
-use super::text::printable;
-use crate::client::ApiPath;
+use crate::failure::Failure;
+use crate::session::Session;
+use crate::table::Paint;
+use crate::text::printable;
+use client::ApiPath;
 use hyper::Method;
 use serde_json::Value;
 use std::io::Write;

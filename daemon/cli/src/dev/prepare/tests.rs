@@ -23,27 +23,14 @@ async fn a_new_directory_is_private_and_complete() {
     assert_eq!(dir.metadata().unwrap().permissions().mode() & 0o777, 0o700);
     let node = prepared.layout.node("node2");
     assert!(node.tls().join("node.key").exists() && prepared.layout.ca().join("ca.pem").exists());
-    let args = [
-        "musterd".into(),
-        "--config".into(),
-        node.config().into_os_string(),
-    ];
-    let Ok(crate::config::Start::Run(config)) = crate::config::Source::of_process(args).load()
-    else {
-        panic!("its configuration is refused")
-    };
-    assert_eq!(
-        (config.quic.listen, config.http.listen),
-        (
-            prepared.mark.nodes[1].address(),
-            Some(prepared.mark.nodes[1].address())
-        )
-    );
-    assert_eq!((config.quic.seeds.len(), config.http.open), (2, true));
-    assert_eq!(
-        (config.api.socket, config.data_dir),
-        (node.socket(), node.data())
-    );
+    let file: toml::Table =
+        toml::from_str(&std::fs::read_to_string(node.config()).unwrap()).unwrap();
+    let address = prepared.mark.nodes[1].address().to_string();
+    for (table, key) in [("quic", "listen"), ("http", "listen")] {
+        assert_eq!(file[table][key].as_str(), Some(address.as_str()), "{table}");
+    }
+    assert_eq!(file["quic"]["seeds"].as_array().map(Vec::len), Some(2));
+    assert_eq!(file["http"]["open"].as_bool(), Some(true));
 }
 
 #[tokio::test]

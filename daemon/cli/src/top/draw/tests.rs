@@ -118,7 +118,7 @@ fn a_terminal_that_is_too_small_is_told_so_and_none_panics() {
 #[test]
 fn a_daemon_that_is_gone_is_told_and_what_was_known_stays() {
     let mut state = state();
-    state.take(Update::Failed(crate::client::ClientError::Broken(
+    state.take(Update::Failed(client::ClientError::Broken(
         "it ended".to_owned(),
     )));
     let gone = screen(&state, 80, 24);
