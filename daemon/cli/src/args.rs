@@ -1,13 +1,19 @@
 //! What can be typed.
 
+mod cluster;
+mod dev;
 mod doctor;
 mod help;
+mod lists;
 mod pki;
 mod process;
 mod token;
 
+pub(crate) use cluster::{Events, LogLevel, MemberState, Members};
+pub(crate) use dev::{Dev, DevCommand, DevDir};
 pub(crate) use doctor::{Bundle, Debug, Doctor};
 pub use help::GROUPS;
+pub(crate) use lists::{Add, Durability, Edit, Entries, Move, Priority, RmList, Show};
 pub(crate) use pki::Pki;
 pub(crate) use process::{
     Described, Group, GroupMembers, Link, Monitor, Named, Pair, Ps, Register, Run,
@@ -16,7 +22,7 @@ pub(crate) use token::{CreateToken, Token};
 
 use crate::program::Program;
 use clap::builder::NonEmptyStringValueParser;
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -208,264 +214,6 @@ pub(crate) enum Command {
         /// bash, zsh, fish, …
         shell: clap_complete::Shell,
     },
-}
-
-/// `muster dev`.
-#[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
-pub(crate) struct Dev {
-    /// How many nodes to run (3, or as many as there were)
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=32))]
-    pub(crate) nodes: Option<u16>,
-    /// Begin anew: delete what an earlier cluster left there
-    #[arg(long)]
-    pub(crate) fresh: bool,
-    /// Where it is.
-    #[command(flatten)]
-    pub(crate) dir: DevDir,
-    /// Without one, runs the cluster.
-    #[command(subcommand)]
-    pub(crate) command: Option<DevCommand>,
-}
-
-/// `--dir`.
-#[derive(Clone, Debug, Args)]
-pub(crate) struct DevDir {
-    /// The cluster's directory [default: $MUSTER_DEV_DIR, else ./muster-dev]
-    #[arg(long, value_name = "DIR")]
-    pub(crate) dir: Option<PathBuf>,
-}
-
-/// What can be done to a running development cluster.
-#[derive(Debug, Subcommand)]
-pub(crate) enum DevCommand {
-    /// Cut these nodes off from the others
-    Split {
-        /// The nodes of one side
-        #[arg(required = true, value_name = "NODE")]
-        nodes: Vec<String>,
-        #[command(flatten)]
-        dir: DevDir,
-    },
-    /// End the split
-    Heal {
-        #[command(flatten)]
-        dir: DevDir,
-    },
-    /// Kill a node (SIGKILL)
-    Kill {
-        /// The node
-        #[arg(value_name = "NODE")]
-        target: String,
-        #[command(flatten)]
-        dir: DevDir,
-    },
-    /// Start a node that was killed
-    Start {
-        /// The node
-        #[arg(value_name = "NODE")]
-        target: String,
-        #[command(flatten)]
-        dir: DevDir,
-    },
-}
-
-/// `muster log-level`.
-#[derive(Debug, Args)]
-pub(crate) struct LogLevel {
-    /// off, error, warn, info, debug, trace, or directives such as info,node=debug; without it,
-    /// shows what is logged
-    pub(crate) level: Option<String>,
-    /// Only for so long, such as 10m; up to 24h
-    #[arg(long = "for", value_name = "TIME", requires = "level")]
-    pub(crate) time: Option<String>,
-    /// Log again what the configuration says
-    #[arg(long, conflicts_with = "level")]
-    pub(crate) reset: bool,
-}
-
-/// `muster members`.
-#[derive(Debug, Args)]
-pub(crate) struct Members {
-    /// Go on, and print each change
-    #[arg(long)]
-    pub(crate) watch: bool,
-    /// Only those in this state
-    #[arg(long, value_enum)]
-    pub(crate) state: Option<MemberState>,
-    /// Only those with this tag
-    #[arg(long)]
-    pub(crate) tag: Option<String>,
-}
-
-/// States of a member, as the API names them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum MemberState {
-    Alive,
-    Suspect,
-    Down,
-    Restarting,
-    Left,
-}
-
-/// `muster events`.
-#[derive(Debug, Args)]
-pub(crate) struct Events {
-    /// Only of these kinds: member, process, list, partition
-    #[arg(long, value_name = "KIND,…", value_delimiter = ',')]
-    pub(crate) kinds: Vec<String>,
-    /// Only about this member, list or process
-    #[arg(long)]
-    pub(crate) name: Option<String>,
-}
-
-/// `muster show`.
-#[derive(Debug, Args)]
-pub(crate) struct Show {
-    /// The list
-    pub(crate) list: String,
-    /// Only what is due on this day
-    #[arg(long)]
-    pub(crate) due: Option<String>,
-    /// Only open entries
-    #[arg(long, conflicts_with_all = ["done", "all"])]
-    pub(crate) open: bool,
-    /// Only completed entries
-    #[arg(long, conflicts_with = "all")]
-    pub(crate) done: bool,
-    /// Open and completed entries (the default)
-    #[arg(long)]
-    pub(crate) all: bool,
-    /// Only entries with this tag (several: with all of them)
-    #[arg(long = "tag", value_name = "TAG")]
-    pub(crate) tags: Vec<String>,
-    /// The list as it was after this change
-    #[arg(long, value_name = "HASH")]
-    pub(crate) at: Option<String>,
-}
-
-/// `muster add`.
-#[derive(Debug, Args)]
-pub(crate) struct Add {
-    /// The list
-    pub(crate) list: String,
-    /// What needs doing; - reads titles from standard input, one a line
-    pub(crate) title: String,
-    /// When it is due
-    #[arg(long)]
-    pub(crate) due: Option<String>,
-    /// A tag (may be repeated)
-    #[arg(long = "tag", value_name = "TAG")]
-    pub(crate) tags: Vec<String>,
-    /// How much it matters
-    #[arg(long, value_enum)]
-    pub(crate) priority: Option<Priority>,
-    /// More about it
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) note: Option<String>,
-    /// Who does it
-    #[arg(long, value_name = "WHO")]
-    pub(crate) assignee: Option<String>,
-    #[command(flatten)]
-    pub(crate) durability: Durability,
-}
-
-/// `--replicas`, of each command that changes a list.
-#[derive(Debug, Args)]
-pub(crate) struct Durability {
-    /// Wait until this many nodes, this one among them, have the change on disk: a number,
-    /// majority or all
-    #[arg(long, value_name = "N|majority|all", value_parser = replicas)]
-    pub(crate) replicas: Option<String>,
-}
-
-fn replicas(text: &str) -> Result<String, String> {
-    let is_number = text.parse::<u32>().is_ok_and(|count| count > 0);
-    if is_number || matches!(text, "majority" | "all") {
-        return Ok(text.to_owned());
-    }
-    Err("it must be a number of nodes from 1, majority or all".to_owned())
-}
-
-/// `muster rm-list`.
-#[derive(Debug, Args)]
-pub(crate) struct RmList {
-    /// The list
-    pub(crate) list: String,
-    #[command(flatten)]
-    pub(crate) durability: Durability,
-}
-
-/// Priorities, as the API names them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Priority {
-    High,
-    Medium,
-    Low,
-    None,
-}
-
-/// `muster edit`.
-#[derive(Debug, Args)]
-#[command(group = clap::ArgGroup::new("change").required(true).multiple(true).args(["title", "due", "tags", "untag", "priority", "note", "assignee"]))]
-pub(crate) struct Edit {
-    /// The list
-    pub(crate) list: String,
-    /// The entry's id
-    pub(crate) id: String,
-    /// What needs doing
-    #[arg(long)]
-    pub(crate) title: Option<String>,
-    /// When it is due; none clears
-    #[arg(long)]
-    pub(crate) due: Option<String>,
-    /// Add a tag (may be repeated)
-    #[arg(long = "tag", value_name = "TAG")]
-    pub(crate) tags: Vec<String>,
-    /// Remove a tag (may be repeated)
-    #[arg(long, value_name = "TAG")]
-    pub(crate) untag: Vec<String>,
-    /// How much it matters; none clears
-    #[arg(long, value_enum)]
-    pub(crate) priority: Option<Priority>,
-    /// More about it; an empty text clears
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) note: Option<String>,
-    /// Who does it; an empty text clears
-    #[arg(long, value_name = "WHO")]
-    pub(crate) assignee: Option<String>,
-    #[command(flatten)]
-    pub(crate) durability: Durability,
-}
-
-/// A list and some of its entries.
-#[derive(Debug, Args)]
-pub(crate) struct Entries {
-    /// The list
-    pub(crate) list: String,
-    /// The entries' ids
-    #[arg(required = true, value_name = "ID")]
-    pub(crate) ids: Vec<String>,
-    #[command(flatten)]
-    pub(crate) durability: Durability,
-}
-
-/// `muster move`.
-#[derive(Debug, Args)]
-#[command(group = clap::ArgGroup::new("place").required(true).args(["before", "after"]))]
-pub(crate) struct Move {
-    /// The list
-    pub(crate) list: String,
-    /// The entry's id
-    pub(crate) id: String,
-    /// Directly before this entry
-    #[arg(long, value_name = "ID")]
-    pub(crate) before: Option<String>,
-    /// Directly after this entry
-    #[arg(long, value_name = "ID")]
-    pub(crate) after: Option<String>,
-    #[command(flatten)]
-    pub(crate) durability: Durability,
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@ use crate::failure::Failure;
 use crate::output::Output;
 use crate::text::printable;
 use data_encoding::HEXLOWER;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use pki::PkiError;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -23,7 +25,7 @@ pub(crate) fn run(command: &Pki, output: &Output) -> Result<(), Failure> {
             told(
                 output,
                 &words,
-                &json!({ "cluster": HEXLOWER.encode(&made.cluster), "dir": dir, "not_after": made.not_after }),
+                &json!({ "cluster": HEXLOWER.encode(&made.cluster), "dir": dir, "not_after": expires(made.not_after) }),
             )
         }
         Pki::Rotate { dir } => {
@@ -36,7 +38,7 @@ pub(crate) fn run(command: &Pki, output: &Output) -> Result<(), Failure> {
             told(
                 output,
                 &words,
-                &json!({ "cluster": HEXLOWER.encode(&made.cluster), "dir": dir, "not_after": made.not_after }),
+                &json!({ "cluster": HEXLOWER.encode(&made.cluster), "dir": dir, "not_after": expires(made.not_after) }),
             )
         }
         Pki::Issue {
@@ -55,15 +57,20 @@ pub(crate) fn run(command: &Pki, output: &Output) -> Result<(), Failure> {
             };
             let issued = issued.map_err(failure)?;
             let words = format!(
-                "wrote ca.pem, node.pem and node.key of {} to \
-                {}",
+                "wrote ca.pem, node.pem and node.key of {} to {}, good until {}",
                 printable(name),
-                out.display()
+                out.display(),
+                output.time(&expires(issued.not_after), &TimeZone::system())
             );
-            let answer = json!({ "id": HEXLOWER.encode(&issued.id), "name": issued.name, "out": out, "not_after": issued.not_after });
+            let answer = json!({ "id": HEXLOWER.encode(&issued.id), "name": issued.name, "out": out, "not_after": expires(issued.not_after) });
             told(output, &words, &answer)
         }
     }
+}
+
+/// A time of a certificate, in RFC 3339.
+fn expires(seconds: i64) -> String {
+    Timestamp::from_second(seconds).map_or_else(|_| String::new(), |at| at.to_string())
 }
 
 fn told(output: &Output, words: &str, json: &Value) -> Result<(), Failure> {
