@@ -98,11 +98,11 @@ pub(crate) enum Command {
     /// Make the certificates of a cluster
     #[command(subcommand)]
     Pki(Pki),
-    /// Show the state of this node on one screen, and what needs attention
+    /// Show this node on one screen, and what needs attention
     Status,
     /// Show the same live: members, events, what is busy
     Top,
-    /// Check this node and its connection to each member, and say what to do
+    /// Check this host and each member, and say what to do
     ///
     /// Exits with 0 only when nothing is wrong. Examines what it can when no daemon answers.
     Doctor(Doctor),
