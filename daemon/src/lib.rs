@@ -14,6 +14,7 @@ mod host;
 mod hub;
 mod inquiry;
 pub mod logging;
+mod machines;
 mod manual;
 mod metrics;
 mod process;

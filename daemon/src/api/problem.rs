@@ -1,6 +1,7 @@
 //! What a client is told when a call fails: RFC 9457 problems, one table of their kinds.
 
 use crate::api::time::Millis;
+use crate::machines::AskError;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use node::cluster::registry;
@@ -289,6 +290,15 @@ impl From<lists::Refusal> for Problem {
             R::Timeout => Kind::Deadline,
         };
         Self::new(kind, refusal)
+    }
+}
+
+impl<R: Into<Self>> From<AskError<R>> for Problem {
+    fn from(error: AskError<R>) -> Self {
+        match error {
+            AskError::Refused(refusal) => refusal.into(),
+            AskError::Mismatch => Self::internal("a machine replied to another question"),
+        }
     }
 }
 
