@@ -1,12 +1,11 @@
 //! The daemon and its command line: everything of Muster that touches the world.
 //!
 //! `musterd` runs one node (`shell::run`): the two state machines of the `node` crate between QUIC
-//! (`transport`), the [`store`] and the [`api`] on a unix socket. `muster` is its client ([`cli`])
+//! (`transport`), the [`store`] and the [`http`] on a unix socket. `muster` is its client ([`cli`])
 //! and, as `muster dev`, runs a whole cluster on one machine ([`dev`]). Both are one program under
 //! two names. No protocol decision is made here: what arrives is carried to a machine, what the
 //! machine wants is carried out.
 
-pub mod api;
 pub mod cli;
 pub mod client;
 pub mod config;
@@ -14,6 +13,7 @@ pub mod dev;
 mod doctor;
 pub mod event;
 mod flight;
+pub mod http;
 mod hub;
 mod inquiry;
 pub mod logging;

@@ -1,0 +1,533 @@
+//! What a client is told when a call fails: RFC 9457 problems, one table of their kinds.
+
+use crate::http::time::Millis;
+use crate::store::ReadError;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use node::cluster::registry;
+use node::wire::WriteError;
+use node::{cluster, lists};
+use serde::Serialize;
+use std::fmt::Display;
+use utoipa::ToSchema;
+
+macro_rules! kinds {
+    ($($kind:ident $status:literal $slug:literal $title:literal $doc:literal)*) => {
+        /// The kinds of problems; each has one status.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Kind {
+            $(#[doc = $doc] $kind,)*
+        }
+
+        impl Kind {
+            /// Its status, the last part of its type, and its title.
+            fn row(self) -> (u16, &'static str, &'static str) {
+                match self {
+                    $(Self::$kind => ($status, $slug, $title),)*
+                }
+            }
+
+            /// The HTTP status.
+            pub(crate) fn status(self) -> u16 {
+                self.row().0
+            }
+
+            /// The `type` of the problem.
+            pub(crate) fn uri(self) -> String {
+                format!("/problems/{}", self.row().1)
+            }
+
+            /// The kind in words.
+            pub(crate) fn title(self) -> &'static str {
+                self.row().2
+            }
+
+            #[cfg(test)]
+            const ALL: &'static [Self] = &[$(Self::$kind,)*];
+        }
+    };
+}
+
+kinds! {
+    Malformed 400 "malformed" "The request cannot be \
+        understood" "Not JSON, a wrong type, an \
+        unknown field or parameter, a bad cursor."
+    Token 401 "unauthorized" "A token is needed" "Over TCP, without a token."
+    BadToken 401 "bad-token" "The token is not good" "Over TCP, with a token that is unknown, \
+        expired or revoked."
+    BadCode 403 "bad-code" "The code is not good" "Of a link to the page: unknown, used already, \
+        or older than a minute."
+    Forbidden 403 "forbidden" "Not allowed" "The caller may not do this."
+    Scope 403 "scope-too-small" "The token does not allow \
+        this" "Over TCP, with a token that is \
+        good for other calls only."
+    Path 404 "no-such-path" "There is no such path" "Nothing is served there."
+    List 404 "no-such-list" "There is no such list" "The list has no live entry."
+    Entry 404 "no-such-entry" "There is no such entry" "The entry is not there, or was deleted."
+    Change 404 "no-such-change" "There is no such change" "The list's history has no such change."
+    NoToken 404 "no-such-token" "There is no such token" "No token has that id."
+    Process 404 "no-such-process" "There is no such process" "Nobody is registered under that name."
+    Member 404 "no-such-member" "There is no such member" "Nobody of that name or id is on the \
+        roster."
+    NoCode 404 "no-such-code" "There is no such code" "It was used, or is older than a minute."
+    Method 405 "method-not-allowed" "The path has no such method" "`Allow` names those that it has."
+    Slow 408 "body-too-slow" "The body did not arrive in \
+        time" "The client took longer than the \
+        limit to send it."
+    Deleted 409 "deleted" "The entry was deleted" "An entry of this id was deleted since it was \
+        added."
+    Reachable 409 "reachable" "The member is reachable" "Only a member that is gone can be \
+        forgotten."
+    OnlyHere 409 "only-here" "Lists are on this node only" "Leaving now would take them along."
+    Held 409 "held" "The name is held" "A reachable other process has it: `holder` since `since`."
+    Elsewhere 409 "elsewhere" "The process runs on another \
+        node" "This can be done there only: on \
+        `node`."
+    Reported 409 "already-reported" "It was reported already" "How that process ends was told \
+        before."
+    NoListener 409 "no-listener" "The node has no TCP \
+        listener" "The page is served by TCP only; \
+        `[http] listen` makes a listener."
+    Stale 412 "stale" "It was changed in between" "`If-Match` names an older state."
+    TooLarge 413 "too-large" "Too large" "A body over its limit, or a change that peers would \
+        refuse."
+    Configuration 422 "configuration" "The configuration has a \
+        mistake" "Of the file or the certificates; nothing was changed."
+    MediaType 415 "not-json" "The body is not declared as \
+        JSON" "Over TCP, a body whose content \
+        type is another one."
+    Invalid 422 "invalid" "A rule is broken" "A field's limit, no such date, an unknown `before`."
+    TooMany 429 "too-many" "Too many at once" "The caller's user has too many connections, \
+        streams, tokens or codes."
+    Internal 500 "internal" "The daemon failed" "A bug of the daemon; its log tells more."
+    Busy 503 "busy" "The node is busy" "Too much is waiting, or the node is stopping; nothing was \
+        changed."
+    Full 503 "full" "The node has no room" "A bound of the node is reached; nothing was changed."
+    NotReady 503 "not-ready" "The node is not ready" "It cannot do its work now; the detail says \
+        why."
+    Store 503 "store-unavailable" "The store is not available" "The disk failed; nothing was \
+        changed."
+    Quarantined 503 "quarantined" "The list is quarantined" "Its document cannot be loaded; it is \
+        readable but takes no changes."
+    Unknown 503 "outcome-unknown" "The outcome is unknown" "The commit failed half-way: retry \
+        with the same id."
+    Deadline 504 "deadline" "The deadline passed" "Nothing was changed."
+    DiskFull 507 "disk-full" "The disk is full" "Nothing was changed."
+}
+
+/// One problem: its kind, and what exactly is wrong in this call.
+#[derive(Clone, Debug)]
+pub(crate) struct Problem {
+    kind: Kind,
+    detail: String,
+    /// Sent as `Retry-After`, in seconds.
+    retry_after: Option<u32>,
+    extra: Extra,
+}
+
+/// What some kinds of problems say beside the words.
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
+struct Extra {
+    /// The handle of the process that has the name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    holder: Option<String>,
+    /// Since when it has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, format = DateTime, nullable = false)]
+    since: Option<Millis>,
+    /// The node on which to ask.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    node: Option<String>,
+}
+
+/// How a problem is written.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct ProblemBody<'a> {
+    /// `/problems/` and a word that names the kind of problem.
+    #[serde(rename = "type")]
+    kind: String,
+    /// The kind in words; constant.
+    title: &'a str,
+    /// The HTTP status.
+    status: u16,
+    /// What is wrong in this call: the field, the value, and what would be right.
+    detail: &'a str,
+    #[serde(flatten)]
+    extra: &'a Extra,
+}
+
+impl Problem {
+    pub(crate) fn new(kind: Kind, detail: impl Display) -> Self {
+        Self {
+            kind,
+            detail: detail.to_string(),
+            retry_after: None,
+            extra: Extra::default(),
+        }
+    }
+
+    pub(crate) fn malformed(detail: impl Display) -> Self {
+        Self::new(Kind::Malformed, detail)
+    }
+
+    pub(crate) fn invalid(detail: impl Display) -> Self {
+        Self::new(Kind::Invalid, detail)
+    }
+
+    pub(crate) fn internal(detail: impl Display) -> Self {
+        tracing::error!(detail = %detail, "a request failed for a reason that should not exist");
+        Self::new(Kind::Internal, detail)
+    }
+
+    pub(crate) fn is(&self, kind: Kind) -> bool {
+        self.kind == kind
+    }
+
+    /// Tells the client when to try again, in seconds.
+    pub(crate) fn retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after = Some(seconds);
+        self
+    }
+
+    #[cfg(test)]
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    #[cfg(test)]
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    pub(crate) fn status(&self) -> u16 {
+        self.kind.status()
+    }
+
+    /// The body's bytes.
+    pub(crate) fn body(&self) -> Vec<u8> {
+        let body = ProblemBody {
+            kind: self.kind.uri(),
+            title: self.kind.title(),
+            status: self.status(),
+            detail: &self.detail,
+            extra: &self.extra,
+        };
+        serde_json::to_vec(&body).unwrap_or_default()
+    }
+
+    /// What `WWW-Authenticate` says (RFC 6750, section 3).
+    fn challenge(&self) -> Option<&'static str> {
+        let challenges = [
+            (Kind::Token, "Bearer realm=\"muster\""),
+            (
+                Kind::BadToken,
+                "Bearer realm=\"muster\", error=\"invalid_token\"",
+            ),
+            (
+                Kind::Scope,
+                "Bearer realm=\"muster\", error=\"insufficient_scope\"",
+            ),
+        ];
+        challenges
+            .into_iter()
+            .find(|(kind, _)| self.is(*kind))
+            .map(|(_, challenge)| challenge)
+    }
+
+    fn extra_headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+        let token = self.challenge().map(|challenge| {
+            (
+                header::WWW_AUTHENTICATE,
+                HeaderValue::from_static(challenge),
+            )
+        });
+        // A client that was too slow or too greedy keeps its connection from others.
+        let close = (self.kind == Kind::Slow)
+            .then(|| (header::CONNECTION, HeaderValue::from_static("close")));
+        let retry = self
+            .retry_after
+            .map(|seconds| (header::RETRY_AFTER, HeaderValue::from(seconds)));
+        token.into_iter().chain(close).chain(retry)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = Response::new(self.body().into());
+        *response.status_mut() =
+            StatusCode::from_u16(self.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        response.headers_mut().insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        response.headers_mut().extend(self.extra_headers());
+        response
+    }
+}
+
+impl From<lists::Refusal> for Problem {
+    fn from(refusal: lists::Refusal) -> Self {
+        use lists::Refusal as R;
+        let kind = match &refusal {
+            R::NoList(_) => Kind::List,
+            R::NoEntry(_) => Kind::Entry,
+            R::Deleted(_) => Kind::Deleted,
+            R::NoChange(_) => Kind::Change,
+            R::Changed => Kind::Stale,
+            R::TooLarge(_) => Kind::TooLarge,
+            R::NoPlace(_) | R::TooManyReplicas { .. } => Kind::Invalid,
+            R::Quarantined => return Self::new(Kind::Quarantined, refusal).retry_after(60),
+            R::Busy => return Self::new(Kind::Busy, refusal).retry_after(1),
+            R::Unavailable(error) => return Self::unavailable(*error, &refusal),
+            R::Unknown(_) => {
+                let detail = format!("{refusal}; retry with the same id");
+                return Self::new(Kind::Unknown, detail).retry_after(1);
+            }
+            R::Timeout => Kind::Deadline,
+        };
+        Self::new(kind, refusal)
+    }
+}
+
+impl From<cluster::Refusal> for Problem {
+    fn from(refusal: cluster::Refusal) -> Self {
+        use cluster::Refusal as R;
+        match &refusal {
+            R::Unknown(_) => Self::new(Kind::Member, refusal),
+            R::Reachable(_) => Self::new(Kind::Reachable, refusal),
+            R::Stopping => Self::new(Kind::Busy, refusal).retry_after(1),
+            R::Write(error) => Self::unavailable(*error, &refusal),
+            R::Registry(refusal) => refusal.clone().into(),
+        }
+    }
+}
+
+impl From<registry::Refusal> for Problem {
+    fn from(refusal: registry::Refusal) -> Self {
+        use registry::Refusal as R;
+        let kind = match &refusal {
+            R::Held { holder, since } => {
+                let extra = Extra {
+                    holder: Some(holder.to_string()),
+                    since: Some(Millis(since.0)),
+                    node: None,
+                };
+                return Self {
+                    extra,
+                    ..Self::new(Kind::Held, refusal)
+                };
+            }
+            R::Elsewhere { node, .. } => {
+                let extra = Extra {
+                    node: Some(node.to_string()),
+                    ..Extra::default()
+                };
+                return Self {
+                    extra,
+                    ..Self::new(Kind::Elsewhere, refusal)
+                };
+            }
+            R::Unknown(_) => Kind::Process,
+            R::NotYours { .. } => Kind::Forbidden,
+            R::UnknownNode(_) => Kind::Member,
+            R::Full { .. } => return Self::new(Kind::Full, refusal).retry_after(60),
+            R::Reported(_) => Kind::Reported,
+            R::Write(error) => return Self::unavailable(*error, &refusal),
+        };
+        Self::new(kind, refusal)
+    }
+}
+
+impl From<ReadError> for Problem {
+    fn from(error: ReadError) -> Self {
+        Self::new(Kind::Store, error).retry_after(1)
+    }
+}
+
+impl Problem {
+    pub(crate) fn unavailable(error: WriteError, detail: &dyn Display) -> Self {
+        match error {
+            WriteError::Full => Self::new(Kind::DiskFull, detail),
+            WriteError::Failed => Self::new(Kind::Store, detail).retry_after(1),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crdt::id::{ChangeHash, EntryId};
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_kind_has_a_slug_of_its_own() {
+        let slugs: BTreeSet<&str> = Kind::ALL.iter().map(|kind| kind.row().1).collect();
+        assert_eq!(slugs.len(), Kind::ALL.len());
+    }
+
+    #[test]
+    fn every_refusal_of_a_list_has_its_status() {
+        use lists::Refusal as R;
+        let id = EntryId(7);
+        let cases = [
+            (R::NoList("x".into()), 404),
+            (R::NoEntry(id), 404),
+            (R::Deleted(id), 409),
+            (R::NoPlace(id), 422),
+            (R::NoChange(ChangeHash([0; 32])), 404),
+            (R::Changed, 412),
+            (R::TooLarge("5 MiB".into()), 413),
+            (R::TooManyReplicas { asked: 5, have: 3 }, 422),
+            (R::Quarantined, 503),
+            (R::Busy, 503),
+            (R::Unavailable(WriteError::Full), 507),
+            (R::Unavailable(WriteError::Failed), 503),
+            (R::Unknown(WriteError::Full), 503),
+            (R::Unknown(WriteError::Failed), 503),
+            (R::Timeout, 504),
+        ];
+        for (refusal, status) in cases {
+            assert_eq!(
+                Problem::from(refusal.clone()).status(),
+                status,
+                "{refusal:?}"
+            );
+        }
+        assert_eq!(
+            Problem::from(R::Unknown(WriteError::Full)).kind(),
+            Kind::Unknown
+        );
+    }
+
+    #[test]
+    fn every_refusal_of_the_cluster_has_its_status() {
+        use cluster::Refusal as R;
+        let name = crdt::name::NodeName::new("node1").unwrap();
+        let cases = [
+            (R::Unknown("x".into()), 404),
+            (R::Reachable(name), 409),
+            (R::Stopping, 503),
+            (R::Write(WriteError::Full), 507),
+            (R::Write(WriteError::Failed), 503),
+        ];
+        for (refusal, status) in cases {
+            assert_eq!(
+                Problem::from(refusal.clone()).status(),
+                status,
+                "{refusal:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_refusal_of_the_registry_has_its_status() {
+        use registry::Refusal as R;
+        let name = crdt::name::ProcessName::new("web").unwrap();
+        let node = crdt::name::NodeName::new("n2").unwrap();
+        let holder = crdt::registry::Handle {
+            name: name.clone(),
+            node: node.clone(),
+            pid: 7,
+            start: 8,
+        };
+        let cases = [
+            (
+                R::Held {
+                    holder: holder.clone(),
+                    since: node::time::Wall(0),
+                },
+                409,
+            ),
+            (R::Unknown(name.clone()), 404),
+            (
+                R::Elsewhere {
+                    name: name.clone(),
+                    node: node.clone(),
+                },
+                409,
+            ),
+            (
+                R::NotYours {
+                    name: name.clone(),
+                    owner: 7,
+                },
+                403,
+            ),
+            (R::UnknownNode(node.clone()), 404),
+            (
+                R::Full {
+                    what: "processes",
+                    limit: 3,
+                },
+                503,
+            ),
+            (R::Reported(name.clone()), 409),
+            (R::Write(WriteError::Full), 507),
+        ];
+        for (refusal, status) in cases {
+            assert_eq!(
+                Problem::from(refusal.clone()).status(),
+                status,
+                "{refusal:?}"
+            );
+        }
+        let body = |refusal: R| {
+            serde_json::from_slice::<serde_json::Value>(&Problem::from(refusal).body()).unwrap()
+        };
+        let held = body(R::Held {
+            holder,
+            since: node::time::Wall(0),
+        });
+        assert_eq!(
+            (held["holder"].as_str(), held["since"].as_str()),
+            (Some("web@n2#7.8"), Some("1970-01-01T00:00:00.000Z"))
+        );
+        assert_eq!(body(R::Elsewhere { name, node })["node"], "n2");
+    }
+
+    #[test]
+    fn every_503_says_when_to_try_again() {
+        for refusal in [
+            lists::Refusal::Busy,
+            lists::Refusal::Quarantined,
+            lists::Refusal::Unknown(WriteError::Failed),
+        ] {
+            let response = Problem::from(refusal).into_response();
+            assert_eq!(response.status(), 503);
+            assert!(response.headers().contains_key(header::RETRY_AFTER));
+        }
+    }
+
+    #[test]
+    fn every_401_asks_for_a_token() {
+        for kind in Kind::ALL.iter().filter(|kind| kind.status() == 401) {
+            let response = Problem::new(*kind, "x").into_response();
+            assert!(
+                response.headers()[header::WWW_AUTHENTICATE]
+                    .to_str()
+                    .unwrap()
+                    .starts_with("Bearer realm=\"muster\""),
+                "{kind:?}"
+            );
+        }
+        assert!(
+            !Problem::new(Kind::Forbidden, "x")
+                .into_response()
+                .headers()
+                .contains_key(header::WWW_AUTHENTICATE)
+        );
+    }
+
+    #[test]
+    fn a_problem_is_written_as_rfc_9457_says() {
+        let body = Problem::invalid("\"limit\" is 0; 1 to 1000 is right").body();
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(body["type"], "/problems/invalid");
+        assert_eq!(body["status"], 422);
+        assert_eq!(body["title"], "A rule is broken");
+        assert_eq!(body["detail"], "\"limit\" is 0; 1 to 1000 is right");
+    }
+}
