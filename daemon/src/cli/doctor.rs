@@ -125,7 +125,7 @@ fn print(session: &Session<'_>, node: Option<&str>, findings: &[Finding]) -> Res
     }
     let mut groups: Vec<&[Finding]> = findings.chunk_by(|one, next| one.of == next.of).collect();
     // What is worst comes last: there the reader looks first, and the rest may have scrolled away.
-    groups.sort_by_key(|group| group.iter().map(|finding| finding.level).max());
+    groups.sort_by_key(|group| group.iter().map(|finding| finding.level.clone()).max());
     for group in groups {
         let title = match group.first().map(|finding| finding.of.as_str()) {
             Some(HERE) | None => node.map_or_else(
@@ -136,7 +136,7 @@ fn print(session: &Session<'_>, node: Option<&str>, findings: &[Finding]) -> Res
         };
         output.line(&format!("\n{}", output.paint(&title, Paint::Bold)))?;
         let mut group: Vec<&Finding> = group.iter().collect();
-        group.sort_by_key(|finding| finding.level);
+        group.sort_by(|one, other| one.level.cmp(&other.level));
         group
             .into_iter()
             .try_for_each(|finding| output.line(&lines(session, finding)))?;
@@ -146,7 +146,7 @@ fn print(session: &Session<'_>, node: Option<&str>, findings: &[Finding]) -> Res
 
 fn fields(finding: &Finding) -> [&str; 5] {
     [
-        level_word(finding.level),
+        finding.level.as_str(),
         &finding.of,
         &finding.check,
         &finding.what,
@@ -177,25 +177,17 @@ fn summary(session: &Session<'_>, findings: &[Finding]) -> String {
     )
 }
 
-fn level_word(level: Level) -> &'static str {
-    match level {
-        Level::Good => "good",
-        Level::Warning => "warning",
-        Level::Critical => "critical",
-    }
-}
-
 /// A finding's lines: level, check, words; what to do below.
 fn lines(session: &Session<'_>, finding: &Finding) -> String {
     let paint = match finding.level {
         Level::Good => Paint::Green,
         Level::Warning => Paint::Yellow,
-        Level::Critical => Paint::Red,
+        Level::Critical | Level::Other(_) => Paint::Red,
     };
     let margin = 27;
     let level = session
         .output
-        .paint(&format!("{:<8}", level_word(finding.level)), paint);
+        .paint(&format!("{:<8}", finding.level), paint);
     let mut lines: Vec<String> = Vec::new();
     for paragraph in printable_lines(&finding.what).lines() {
         lines.extend(wrapped(paragraph, WIDTH - margin));

@@ -3,17 +3,22 @@
 use crate::http::Api;
 use crate::http::connections::gate::Conn;
 use crate::http::json::{self, Json};
-use crate::http::lists::shown::text;
 use crate::http::operations::openapi::{
     ForgetProblems, JoinProblems, LeaveProblems, PageParams, PageProblems, PlainProblems,
-    TimeoutParams, page,
+    TimeoutParams,
 };
 use crate::http::page::{Page, PageWriter, Room};
 use crate::http::path::MemberPath;
 use crate::http::problem::{Kind, Problem};
 use crate::http::query::Query;
-use crate::http::time::{Millis, take_timeout};
-use crate::service::NodeInfo;
+use crate::http::time::take_timeout;
+use crate::service::NodeInfo as Info;
+use api::cluster::{
+    ClusterMember, ClusterMemberPage, JoinOutcomes, JoinRequest, LeaveResult, MemberRole,
+    MemberState, MissingMember, PartitionView,
+};
+use api::node::NodeInfo;
+use api::time::Millis;
 use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -21,11 +26,8 @@ use axum::response::Response;
 use crdt::id::NodeId;
 use node::cluster::{Command, JoinOutcome, JoinResult, MemberView, Reply, RosterView};
 use node::lists;
-use serde::{Deserialize, Serialize};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -33,7 +35,7 @@ use utoipa_axum::routes;
 const MAX_ADDRESSES: usize = 64;
 
 /// Every node of this version is a full member.
-const ROLE: &str = "member";
+const ROLE: MemberRole = MemberRole::Member;
 
 /// The calls of this folder.
 pub(crate) fn routes() -> OpenApiRouter<Api> {
@@ -46,121 +48,46 @@ pub(crate) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(partition))
 }
 
-/// This node.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Node)]
-pub(crate) struct ShownNode<'a> {
-    /// 32 hexadecimal digits.
-    #[serde(serialize_with = "text")]
-    #[schema(value_type = String)]
-    id: NodeId,
-    /// Its name.
-    name: &'a str,
-    /// Where its peers reach it (QUIC).
-    #[schema(value_type = String)]
-    address: SocketAddr,
-    /// Where its TCP listener is; null without.
-    #[schema(value_type = Option<String>, required = true)]
-    http: Option<SocketAddr>,
-    /// Its process id.
-    pid: u32,
-    /// The version of its program.
-    version: &'a str,
-    /// The version of the protocol between nodes.
-    protocol: u32,
-    /// Its role: `member`.
-    role: &'a str,
-    /// When it started.
-    #[schema(value_type = String, format = DateTime)]
-    started_at: Millis,
-    /// The id of its cluster: 32 hexadecimal digits.
-    #[serde(serialize_with = "text")]
-    #[schema(value_type = String)]
-    cluster: NodeId,
-}
-
-impl<'a> ShownNode<'a> {
-    pub(crate) fn new(info: &'a NodeInfo) -> Self {
-        Self {
-            id: info.id,
-            name: info.name.as_str(),
-            address: info.address,
-            http: info.http,
-            pid: info.pid,
-            version: info.version,
-            protocol: info.protocol,
-            role: ROLE,
-            started_at: Millis(info.started_at),
-            // A cluster's id is as long as a node's, and written alike.
-            cluster: NodeId(info.cluster),
-        }
+pub(crate) fn node_info(info: &Info) -> NodeInfo {
+    NodeInfo {
+        id: info.id.to_string(),
+        name: info.name.to_string(),
+        address: info.address.to_string(),
+        http: info.http.map(|address| address.to_string()),
+        pid: info.pid,
+        version: info.version.to_owned(),
+        protocol: info.protocol,
+        role: ROLE,
+        started_at: Millis(info.started_at),
+        // A cluster's id is as long as a node's, and written alike.
+        cluster: NodeId(info.cluster).to_string(),
     }
 }
 
 /// This node.
 #[utoipa::path(
     get, path = "/v1/node", tag = "node and cluster", operation_id = "node",
-    responses((status = 200, description = "This node", body = ShownNode<'static>), PlainProblems)
+    responses((status = 200, description = "This node", body = NodeInfo), PlainProblems)
 )]
 pub(crate) async fn node(State(api): State<Api>, query: Query) -> Result<Response, Problem> {
     query.end()?;
-    json::respond(StatusCode::OK, &ShownNode::new(api.service().info()))
+    json::respond(StatusCode::OK, &node_info(api.service().info()))
 }
 
-/// A member as this node sees it.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Member)]
-pub(crate) struct ShownMember<'a> {
-    /// 32 hexadecimal digits.
-    #[serde(serialize_with = "text")]
-    #[schema(value_type = String)]
-    id: NodeId,
-    /// Its name.
-    name: &'a str,
-    /// Where its peers reach it (QUIC).
-    #[schema(value_type = String)]
-    address: SocketAddr,
-    /// Whether it is this node.
-    #[serde(rename = "self")]
-    is_self: bool,
-    /// `alive`, `suspect`, `down`, `restarting` or `left`.
-    #[schema(pattern = "^(alive|suspect|down|restarting|left)$")]
-    state: &'a str,
-    /// Counts the starts of its daemon.
-    run: u64,
-    /// Since when it is in that state.
-    #[schema(value_type = String, format = DateTime)]
-    since: Millis,
-    /// The round trip to it in milliseconds; null without a connection.
-    #[schema(required = true)]
-    rtt_ms: Option<f64>,
-    /// The version of its program.
-    version: &'a str,
-    /// The version of the protocol that this node speaks with it; null without a connection.
-    #[schema(required = true)]
-    protocol: Option<u32>,
-    /// Its role: `member`.
-    role: &'a str,
-    /// Its tags, sorted.
-    tags: &'a [String],
-}
-
-impl<'a> ShownMember<'a> {
-    fn new(member: &'a MemberView, me: NodeId, rtt: Option<Duration>) -> Self {
-        Self {
-            id: member.id,
-            name: member.profile.name.as_str(),
-            address: member.profile.address,
-            is_self: member.id == me,
-            state: member.state.as_str(),
-            run: member.run,
-            since: Millis(member.since.0),
-            rtt_ms: rtt.map(in_ms),
-            version: &member.profile.version,
-            protocol: member.protocol.map(|protocol| protocol.0),
-            role: ROLE,
-            tags: &member.profile.tags,
-        }
+fn member_info(member: &MemberView, me: NodeId, rtt: Option<Duration>) -> ClusterMember {
+    ClusterMember {
+        id: member.id.to_string(),
+        name: member.profile.name.to_string(),
+        address: member.profile.address.to_string(),
+        is_self: member.id == me,
+        state: member.state.as_str().into(),
+        run: member.run,
+        since: Millis(member.since.0),
+        rtt_ms: rtt.map(in_ms),
+        version: member.profile.version.clone(),
+        protocol: member.protocol.map(|protocol| protocol.0),
+        role: ROLE,
+        tags: member.profile.tags.clone(),
     }
 }
 
@@ -169,15 +96,10 @@ pub(crate) fn in_ms(span: Duration) -> f64 {
     (span.as_secs_f64() * 1e6).round() / 1e3
 }
 
-page! {
-    /// A page of members.
-    MemberPage of ShownMember<'static>
-}
-
 /// The nodes that belong to the cluster or left it in order, by name.
 #[utoipa::path(
     get, path = "/v1/members", tag = "node and cluster", operation_id = "members", params(PageParams),
-    responses((status = 200, description = "A page of members", body = MemberPage), PageProblems)
+    responses((status = 200, description = "A page of members", body = ClusterMemberPage), PageProblems)
 )]
 pub(crate) async fn members(State(api): State<Api>, mut query: Query) -> Result<Response, Problem> {
     let page = Page::take(&mut query)?;
@@ -195,71 +117,38 @@ pub(crate) async fn members(State(api): State<Api>, mut query: Query) -> Result<
             .filter(|_| member.state.is_reachable())
             .and_then(|conn| api.service().rtt(conn));
         let key = || member.profile.name.as_str().as_bytes().to_vec();
-        if writer.push(&ShownMember::new(member, view.me, rtt), key)? == Room::Full {
+        if writer.push(&member_info(member, view.me, rtt), key)? == Room::Full {
             break;
         }
     }
     Ok(writer.respond())
 }
 
-/// Whom to join.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(as = Join)]
-pub(crate) struct JoinBody {
-    /// 1 to 64 times `host:port`.
-    #[schema(min_items = 1, max_items = 64)]
-    addresses: Vec<String>,
-}
-
-/// What became of each address.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Joined)]
-pub(crate) struct ShownJoin<'a> {
-    /// In the order of the call.
-    items: Vec<ShownOutcome<'a>>,
-}
-
-/// What became of one address.
-#[derive(Serialize, ToSchema)]
-#[schema(as = JoinOutcome)]
-pub(crate) struct ShownOutcome<'a> {
-    /// As it was given.
-    address: &'a str,
-    /// `joined`, `already`, `refused` or `unreachable`.
-    #[schema(pattern = "^(joined|already|refused|unreachable)$")]
-    result: &'a str,
-    /// In words: who answered, or why not.
-    detail: &'a str,
-}
-
-impl<'a> ShownOutcome<'a> {
-    fn new(outcome: &'a JoinOutcome) -> Self {
-        let result = match outcome.result {
-            JoinResult::Joined => "joined",
-            JoinResult::Already => "already",
-            JoinResult::Refused => "refused",
-            JoinResult::Unreachable => "unreachable",
-        };
-        Self {
-            address: &outcome.address,
-            result,
-            detail: &outcome.detail,
-        }
+fn outcome(outcome: JoinOutcome) -> api::cluster::JoinOutcome {
+    use api::cluster::JoinResult as Told;
+    api::cluster::JoinOutcome {
+        address: outcome.address,
+        result: match outcome.result {
+            JoinResult::Joined => Told::Joined,
+            JoinResult::Already => Told::Already,
+            JoinResult::Refused => Told::Refused,
+            JoinResult::Unreachable => Told::Unreachable,
+        },
+        detail: outcome.detail,
     }
 }
 
 /// Joins the cluster by the nodes at these addresses.
 #[utoipa::path(
     post, path = "/v1/members/join", tag = "node and cluster", operation_id = "join",
-    params(TimeoutParams), request_body = JoinBody,
-    responses((status = 200, description = "What became of each address", body = ShownJoin<'static>), JoinProblems)
+    params(TimeoutParams), request_body = JoinRequest,
+    responses((status = 200, description = "What became of each address", body = JoinOutcomes), JoinProblems)
 )]
 pub(crate) async fn join(
     State(api): State<Api>,
     Extension(conn): Extension<Arc<Conn>>,
     mut query: Query,
-    Json(body): Json<JoinBody>,
+    Json(body): Json<JoinRequest>,
 ) -> Result<Response, Problem> {
     conn.caller().must_be_admin(&api.policy())?;
     let timeout = take_timeout(&mut query)?;
@@ -284,8 +173,8 @@ pub(crate) async fn join(
     match ask(&api, Command::Join(body.addresses), timeout).await? {
         Reply::Joined(outcomes) => json::respond(
             StatusCode::OK,
-            &ShownJoin {
-                items: outcomes.iter().map(ShownOutcome::new).collect(),
+            &JoinOutcomes {
+                items: outcomes.into_iter().map(outcome).collect(),
             },
         ),
         Reply::Done | Reply::Registry(_) => Err(Problem::internal(
@@ -327,23 +216,13 @@ pub(crate) async fn ask(api: &Api, command: Command, timeout: Duration) -> Resul
     }
 }
 
-/// This node has left.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Left)]
-pub(crate) struct ShownLeft<'a> {
-    /// This node's name.
-    name: &'a str,
-    /// `left`.
-    state: &'a str,
-}
-
 /// Leaves the cluster: waits until another member has all lists of this node, then the daemon ends.
 /// Its next start joins again.
 #[utoipa::path(
     post, path = "/v1/leave", tag = "node and cluster", operation_id = "leave",
     params(("force" = Option<bool>, Query, description = "Leave even with lists that are only \
         here"), TimeoutParams),
-    responses((status = 200, description = "Left; the daemon ends", body = ShownLeft<'static>), LeaveProblems)
+    responses((status = 200, description = "Left; the daemon ends", body = LeaveResult), LeaveProblems)
 )]
 pub(crate) async fn leave(
     State(api): State<Api>,
@@ -361,14 +240,11 @@ pub(crate) async fn leave(
     }
     ask(&api, Command::Leave, timeout).await?;
     leaving.done();
-    let name = api.service().info().name.as_str();
-    json::respond(
-        StatusCode::OK,
-        &ShownLeft {
-            name,
-            state: "left",
-        },
-    )
+    let left = LeaveResult {
+        name: api.service().info().name.to_string(),
+        state: MemberState::Left,
+    };
+    json::respond(StatusCode::OK, &left)
 }
 
 async fn evacuate(api: &Api, conn: &Conn, timeout: Duration) -> Result<(), Problem> {
@@ -412,66 +288,34 @@ pub(crate) async fn forget(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// How much of the cluster this node reaches: its own view, not a lock.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Partition)]
-pub(crate) struct ShownPartition<'a> {
-    /// `whole`, `majority`, `even`, `minority` or `alone`.
-    #[schema(pattern = "^(whole|majority|even|minority|alone)$")]
-    verdict: &'a str,
-    /// How many members there should be, this node among them.
-    expected: usize,
-    /// How many of them this node reaches, itself among them.
-    reachable: usize,
-    /// Those that it does not reach.
-    missing: Vec<ShownMissing<'a>>,
-    /// Since when that is the verdict.
-    #[schema(value_type = String, format = DateTime)]
-    since: Millis,
-}
-
-/// A member that is not reached.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Missing)]
-pub(crate) struct ShownMissing<'a> {
-    /// Its name.
-    name: &'a str,
-    /// Since when.
-    #[schema(value_type = String, format = DateTime)]
-    since: Millis,
-}
-
-impl<'a> ShownPartition<'a> {
-    pub(crate) fn new(view: &'a RosterView) -> Self {
-        let expected = view.expected().count();
-        let missed = view
-            .expected()
-            .filter(|member| member.id != view.me && !member.state.is_reachable());
-        let missing: Vec<_> = missed
-            .map(|member| ShownMissing {
-                name: member.profile.name.as_str(),
-                since: Millis(member.since.0),
-            })
-            .collect();
-        let reachable = expected.saturating_sub(missing.len());
-        Self {
-            verdict: view.verdict.as_str(),
-            expected,
-            reachable,
-            missing,
-            since: Millis(view.since.0),
-        }
+pub(crate) fn partition_view(view: &RosterView) -> PartitionView {
+    let expected = view.expected().count();
+    let missed = view
+        .expected()
+        .filter(|member| member.id != view.me && !member.state.is_reachable());
+    let missing: Vec<_> = missed
+        .map(|member| MissingMember {
+            name: member.profile.name.to_string(),
+            since: Millis(member.since.0),
+        })
+        .collect();
+    PartitionView {
+        verdict: view.verdict.as_str().into(),
+        expected: expected as u64,
+        reachable: expected.saturating_sub(missing.len()) as u64,
+        missing,
+        since: Millis(view.since.0),
     }
 }
 
 /// How much of the cluster this node reaches.
 #[utoipa::path(
     get, path = "/v1/partition", tag = "node and cluster", operation_id = "partition",
-    responses((status = 200, description = "As this node sees it", body = ShownPartition<'static>), PlainProblems)
+    responses((status = 200, description = "As this node sees it", body = PartitionView), PlainProblems)
 )]
 pub(crate) async fn partition(State(api): State<Api>, query: Query) -> Result<Response, Problem> {
     query.end()?;
-    json::respond(StatusCode::OK, &ShownPartition::new(&api.service().view()))
+    json::respond(StatusCode::OK, &partition_view(&api.service().view()))
 }
 
 #[cfg(test)]

@@ -13,11 +13,11 @@ pub(crate) mod write;
 use crate::http::connections::gate::Conn;
 use crate::http::json;
 use crate::http::lists::filter::Filter;
-use crate::http::lists::shown::{ShownEntry, ShownList};
+use crate::http::lists::shown::{todo_entry, todo_list};
 use crate::http::lists::write::{IfMatch, Options, etag};
 use crate::http::operations::openapi::{
-    DeleteAnswers, DeleteProblems, EntryPage, FilterParams, IfMatchHeader, ListPage, ListProblems,
-    PageParams, ScanProblems, WriteParams,
+    DeleteAnswers, DeleteProblems, FilterParams, IfMatchHeader, ListProblems, PageParams,
+    ScanProblems, WriteParams,
 };
 use crate::http::page::{Page, PageWriter, Room, bad_cursor};
 use crate::http::path::ListPath;
@@ -25,6 +25,7 @@ use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::http::{Api, no_list};
 use crate::store::{AgendaKey, Reader};
+use api::lists::{TodoEntry, TodoEntryPage, TodoList, TodoListPage};
 use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -53,7 +54,7 @@ pub(crate) fn routes() -> OpenApiRouter<Api> {
     get, path = "/v1/lists", tag = "to-do lists", operation_id = "lists",
     params(("match" = Option<String>, Query, description = "A part of the name, in any \
         case"), PageParams),
-    responses((status = 200, description = "A page of lists", body = ListPage), ScanProblems)
+    responses((status = 200, description = "A page of lists", body = TodoListPage), ScanProblems)
 )]
 pub(crate) async fn list(State(api): State<Api>, mut query: Query) -> Result<Response, Problem> {
     let page = Page::take(&mut query)?;
@@ -79,9 +80,8 @@ fn read_lists(
         let is_wanted = row.total > 0
             && part.is_none_or(|part| row.name.as_str().to_lowercase().contains(part));
         if is_wanted
-            && writer.push(&ShownList::new(&row), || {
-                row.name.as_str().as_bytes().to_vec()
-            })? == Room::Full
+            && writer.push(&todo_list(&row), || row.name.as_str().as_bytes().to_vec())?
+                == Room::Full
         {
             break;
         }
@@ -94,7 +94,7 @@ fn read_lists(
     get, path = "/v1/lists/{list}", tag = "to-do lists", operation_id = "list",
     params(("list" = String, Path, description = "The list's name, percent-encoded")),
     responses(
-        (status = 200, description = "The list", body = ShownList<'static>, headers(("ETag" = String, description = "The list's tag"))),
+        (status = 200, description = "The list", body = TodoList, headers(("ETag" = String, description = "The list's tag"))),
         ListProblems,
     )
 )]
@@ -105,7 +105,7 @@ pub(crate) async fn show(
 ) -> Result<Response, Problem> {
     query.end()?;
     let row = api.row(ListId::of(&name))?.ok_or_else(|| no_list(&name))?;
-    let mut response = json::respond(StatusCode::OK, &ShownList::new(&row))?;
+    let mut response = json::respond(StatusCode::OK, &todo_list(&row))?;
     response.headers_mut().insert(header::ETAG, etag(row.tag()));
     Ok(response)
 }
@@ -147,7 +147,7 @@ pub(crate) async fn delete(
     get, path = "/v1/entries", tag = "to-do lists", operation_id = "agenda",
     params(FilterParams, PageParams),
     responses((status = 200, description = "A page of entries, each with its \
-        `list`", body = EntryPage), ScanProblems)
+        `list`", body = TodoEntryPage), ScanProblems)
 )]
 pub(crate) async fn agenda(State(api): State<Api>, mut query: Query) -> Result<Response, Problem> {
     let (filter, page) = (Filter::take(&mut query)?, Page::take(&mut query)?);
@@ -187,7 +187,11 @@ fn read_agenda(
             continue;
         }
         let key = || node::codec::encode(&key).unwrap_or_default();
-        if writer.push(&ShownEntry::new(&entry).of(list.as_str()), key)? == Room::Full {
+        let shown = TodoEntry {
+            list: Some(list.to_string()),
+            ..todo_entry(entry)
+        };
+        if writer.push(&shown, key)? == Room::Full {
             break;
         }
     }

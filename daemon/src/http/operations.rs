@@ -44,7 +44,7 @@ pub(crate) async fn metrics(State(api): State<Api>) -> Response {
     responses((status = 200, description = "`ok`", body = String, content_type = "text/plain"))
 )]
 pub(crate) async fn healthz() -> &'static str {
-    "ok"
+    "ok\n"
 }
 
 /// Whether the node can do its work.
@@ -55,7 +55,7 @@ pub(crate) async fn healthz() -> &'static str {
 pub(crate) async fn readyz(State(api): State<Api>) -> Result<&'static str, Problem> {
     let reasons = api.service().not_ready().await;
     if reasons.is_empty() {
-        Ok("ready")
+        Ok("ready\n")
     } else {
         Err(Problem::new(Kind::NotReady, reasons.join("; ")).retry_after(1))
     }

@@ -1,119 +1,16 @@
-//! What a client is told when a call fails: RFC 9457 problems, one table of their kinds.
+//! What a client is told when a call fails, and which refusal is which kind of problem.
 
-use crate::http::time::Millis;
+pub(crate) use api::problem::Kind;
+
 use crate::store::ReadError;
+use api::problem::Extra;
+use api::time::Millis;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use node::cluster::registry;
 use node::wire::WriteError;
 use node::{cluster, lists};
-use serde::Serialize;
 use std::fmt::Display;
-use utoipa::ToSchema;
-
-macro_rules! kinds {
-    ($($kind:ident $status:literal $slug:literal $title:literal $doc:literal)*) => {
-        /// The kinds of problems; each has one status.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub(crate) enum Kind {
-            $(#[doc = $doc] $kind,)*
-        }
-
-        impl Kind {
-            /// Its status, the last part of its type, and its title.
-            fn row(self) -> (u16, &'static str, &'static str) {
-                match self {
-                    $(Self::$kind => ($status, $slug, $title),)*
-                }
-            }
-
-            /// The HTTP status.
-            pub(crate) fn status(self) -> u16 {
-                self.row().0
-            }
-
-            /// The `type` of the problem.
-            pub(crate) fn uri(self) -> String {
-                format!("/problems/{}", self.row().1)
-            }
-
-            /// The kind in words.
-            pub(crate) fn title(self) -> &'static str {
-                self.row().2
-            }
-
-            #[cfg(test)]
-            const ALL: &'static [Self] = &[$(Self::$kind,)*];
-        }
-    };
-}
-
-kinds! {
-    Malformed 400 "malformed" "The request cannot be \
-        understood" "Not JSON, a wrong type, an \
-        unknown field or parameter, a bad cursor."
-    Token 401 "unauthorized" "A token is needed" "Over TCP, without a token."
-    BadToken 401 "bad-token" "The token is not good" "Over TCP, with a token that is unknown, \
-        expired or revoked."
-    BadCode 403 "bad-code" "The code is not good" "Of a link to the page: unknown, used already, \
-        or older than a minute."
-    Forbidden 403 "forbidden" "Not allowed" "The caller may not do this."
-    Scope 403 "scope-too-small" "The token does not allow \
-        this" "Over TCP, with a token that is \
-        good for other calls only."
-    Path 404 "no-such-path" "There is no such path" "Nothing is served there."
-    List 404 "no-such-list" "There is no such list" "The list has no live entry."
-    Entry 404 "no-such-entry" "There is no such entry" "The entry is not there, or was deleted."
-    Change 404 "no-such-change" "There is no such change" "The list's history has no such change."
-    NoToken 404 "no-such-token" "There is no such token" "No token has that id."
-    Process 404 "no-such-process" "There is no such process" "Nobody is registered under that name."
-    Member 404 "no-such-member" "There is no such member" "Nobody of that name or id is on the \
-        roster."
-    NoCode 404 "no-such-code" "There is no such code" "It was used, or is older than a minute."
-    Method 405 "method-not-allowed" "The path has no such method" "`Allow` names those that it has."
-    Slow 408 "body-too-slow" "The body did not arrive in \
-        time" "The client took longer than the \
-        limit to send it."
-    Deleted 409 "deleted" "The entry was deleted" "An entry of this id was deleted since it was \
-        added."
-    Reachable 409 "reachable" "The member is reachable" "Only a member that is gone can be \
-        forgotten."
-    OnlyHere 409 "only-here" "Lists are on this node only" "Leaving now would take them along."
-    Held 409 "held" "The name is held" "A reachable other process has it: `holder` since `since`."
-    Elsewhere 409 "elsewhere" "The process runs on another \
-        node" "This can be done there only: on \
-        `node`."
-    Reported 409 "already-reported" "It was reported already" "How that process ends was told \
-        before."
-    NoListener 409 "no-listener" "The node has no TCP \
-        listener" "The page is served by TCP only; \
-        `[http] listen` makes a listener."
-    Stale 412 "stale" "It was changed in between" "`If-Match` names an older state."
-    TooLarge 413 "too-large" "Too large" "A body over its limit, or a change that peers would \
-        refuse."
-    Configuration 422 "configuration" "The configuration has a \
-        mistake" "Of the file or the certificates; nothing was changed."
-    MediaType 415 "not-json" "The body is not declared as \
-        JSON" "Over TCP, a body whose content \
-        type is another one."
-    Invalid 422 "invalid" "A rule is broken" "A field's limit, no such date, an unknown `before`."
-    TooMany 429 "too-many" "Too many at once" "The caller's user has too many connections, \
-        streams, tokens or codes."
-    Internal 500 "internal" "The daemon failed" "A bug of the daemon; its log tells more."
-    Busy 503 "busy" "The node is busy" "Too much is waiting, or the node is stopping; nothing was \
-        changed."
-    Full 503 "full" "The node has no room" "A bound of the node is reached; nothing was changed."
-    NotReady 503 "not-ready" "The node is not ready" "It cannot do its work now; the detail says \
-        why."
-    Store 503 "store-unavailable" "The store is not available" "The disk failed; nothing was \
-        changed."
-    Quarantined 503 "quarantined" "The list is quarantined" "Its document cannot be loaded; it is \
-        readable but takes no changes."
-    Unknown 503 "outcome-unknown" "The outcome is unknown" "The commit failed half-way: retry \
-        with the same id."
-    Deadline 504 "deadline" "The deadline passed" "Nothing was changed."
-    DiskFull 507 "disk-full" "The disk is full" "Nothing was changed."
-}
 
 /// One problem: its kind, and what exactly is wrong in this call.
 #[derive(Clone, Debug)]
@@ -123,40 +20,6 @@ pub(crate) struct Problem {
     /// Sent as `Retry-After`, in seconds.
     retry_after: Option<u32>,
     extra: Extra,
-}
-
-/// What some kinds of problems say beside the words.
-#[derive(Clone, Debug, Default, Serialize, ToSchema)]
-struct Extra {
-    /// The handle of the process that has the name.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    holder: Option<String>,
-    /// Since when it has it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = String, format = DateTime, nullable = false)]
-    since: Option<Millis>,
-    /// The node on which to ask.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    node: Option<String>,
-}
-
-/// How a problem is written.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Problem)]
-pub(crate) struct ProblemBody<'a> {
-    /// `/problems/` and a word that names the kind of problem.
-    #[serde(rename = "type")]
-    kind: String,
-    /// The kind in words; constant.
-    title: &'a str,
-    /// The HTTP status.
-    status: u16,
-    /// What is wrong in this call: the field, the value, and what would be right.
-    detail: &'a str,
-    #[serde(flatten)]
-    extra: &'a Extra,
 }
 
 impl Problem {
@@ -208,12 +71,12 @@ impl Problem {
 
     /// The body's bytes.
     pub(crate) fn body(&self) -> Vec<u8> {
-        let body = ProblemBody {
+        let body = api::problem::Problem {
             kind: self.kind.uri(),
-            title: self.kind.title(),
+            title: self.kind.title().to_owned(),
             status: self.status(),
-            detail: &self.detail,
-            extra: &self.extra,
+            detail: self.detail.clone(),
+            extra: self.extra.clone(),
         };
         serde_json::to_vec(&body).unwrap_or_default()
     }
@@ -360,13 +223,6 @@ impl Problem {
 mod tests {
     use super::*;
     use crdt::id::{ChangeHash, EntryId};
-    use std::collections::BTreeSet;
-
-    #[test]
-    fn every_kind_has_a_slug_of_its_own() {
-        let slugs: BTreeSet<&str> = Kind::ALL.iter().map(|kind| kind.row().1).collect();
-        assert_eq!(slugs.len(), Kind::ALL.len());
-    }
 
     #[test]
     fn every_refusal_of_a_list_has_its_status() {

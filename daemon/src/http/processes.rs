@@ -19,7 +19,7 @@ use crate::http::json;
 use crate::http::json::RawJson;
 use crate::http::operations::openapi::{
     OwnProcessProblems, PageParams, PageProblems, ProcessProblems, RegisterProblems,
-    ReportProblems, TimeoutParams, page,
+    ReportProblems, TimeoutParams,
 };
 use crate::http::page::{Page, bad_cursor};
 use crate::http::path::ProcessPath;
@@ -27,26 +27,20 @@ use crate::http::problem::{Kind, Problem};
 use crate::http::query::Query;
 use crate::http::time::take_timeout;
 use crate::process::Sighting;
+use api::processes::{ExitReport, RegisterRequest, RegisteredProcess, RegisteredProcessPage};
 use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
-use body::{ExitBody, RegisterBody, Wish};
+use body::{Wish, reason};
 use crdt::name::ProcessName;
 use filter::{Filter, FilterParams, Source};
 use node::cluster;
 use node::cluster::registry::{Command, Lifetime, Registration, Reply, SessionId};
-use shown::ShownProcess;
 use std::sync::Arc;
 use std::time::Duration;
-use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-
-page! {
-    /// A page of processes.
-    ProcessPage of ShownProcess<'static>
-}
 
 /// The calls of this folder.
 pub(crate) fn routes() -> OpenApiRouter<Api> {
@@ -94,11 +88,11 @@ fn no_process(name: &ProcessName) -> Problem {
 /// winner, the earlier claim. Names: `[A-Za-z0-9][A-Za-z0-9._:-]{0,127}`.
 #[utoipa::path(
     put, path = "/v1/processes/{name}", tag = "processes", operation_id = "register",
-    params(("name" = String, Path, description = "The name"), TimeoutParams), request_body = RegisterBody,
+    params(("name" = String, Path, description = "The name"), TimeoutParams), request_body = RegisterRequest,
     responses(
-        (status = 201, description = "Registered", body = ShownProcess<'static>),
+        (status = 201, description = "Registered", body = RegisteredProcess),
         (status = 200, description = "The same process had the name: all that it says of itself \
-            was replaced", body = ShownProcess<'static>),
+            was replaced", body = RegisteredProcess),
         RegisterProblems,
     )
 )]
@@ -137,7 +131,7 @@ pub(crate) async fn register(
         .read(|directory| directory.whereis(&name));
     let shown = found
         .as_ref()
-        .and_then(|found| ShownProcess::of(&name, found, (me, process), me));
+        .and_then(|found| shown::registration(&name, found, (me, process), me));
     let mut response = json::respond(
         status,
         &shown.ok_or_else(|| Problem::invalid("\"pid\": that process has ended"))?,
@@ -215,7 +209,7 @@ fn bind(api: &Api, conn: &Conn) -> SessionId {
 /// The registered processes of all nodes, by name; also those whose node is out of sight.
 #[utoipa::path(
     get, path = "/v1/processes", tag = "processes", operation_id = "processes", params(FilterParams, PageParams),
-    responses((status = 200, description = "A page of processes", body = ProcessPage), PageProblems)
+    responses((status = 200, description = "A page of processes", body = RegisteredProcessPage), PageProblems)
 )]
 pub(crate) async fn list(State(api): State<Api>, mut query: Query) -> Result<Response, Problem> {
     let (filter, page) = (Filter::take(&mut query)?, Page::take(&mut query)?);
@@ -237,7 +231,7 @@ pub(crate) async fn list(State(api): State<Api>, mut query: Query) -> Result<Res
     get, path = "/v1/processes/{name}", tag = "processes", operation_id = "whereis",
     params(("name" = String, Path, description = "The name")),
     responses((status = 200, description = "Who has it, and in `others` who claims it \
-        besides", body = ShownProcess<'static>), ProcessProblems)
+        besides", body = RegisteredProcess), ProcessProblems)
 )]
 pub(crate) async fn show(
     State(api): State<Api>,
@@ -252,7 +246,7 @@ pub(crate) async fn show(
         .ok_or_else(|| no_process(&name))?;
     json::respond(
         StatusCode::OK,
-        &ShownProcess::holder(&name, &found, api.service().info().id),
+        &shown::holder(&name, &found, api.service().info().id),
     )
 }
 
@@ -278,7 +272,7 @@ pub(crate) async fn delete(
 /// May come before its end is seen, or up to 250 ms after: its `down` waits for it.
 #[utoipa::path(
     post, path = "/v1/processes/{name}/exit", tag = "processes", operation_id = "report_exit",
-    params(("name" = String, Path, description = "The name"), TimeoutParams), request_body = ExitBody,
+    params(("name" = String, Path, description = "The name"), TimeoutParams), request_body = ExitReport,
     responses((status = 204, description = "Noted"), ReportProblems)
 )]
 pub(crate) async fn exit(
@@ -286,9 +280,9 @@ pub(crate) async fn exit(
     Extension(conn): Extension<Arc<Conn>>,
     ProcessPath(name): ProcessPath,
     query: Query,
-    json::Json(body): json::Json<ExitBody>,
+    json::Json(body): json::Json<ExitReport>,
 ) -> Result<StatusCode, Problem> {
     let (uid, _) = conn.caller().on_this_host()?;
-    let reason = body.reason()?;
+    let reason = reason(&body)?;
     change(&api, query, Command::Report { name, reason, uid }).await
 }

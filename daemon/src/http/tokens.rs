@@ -8,25 +8,24 @@ pub(crate) mod web;
 use crate::http::Api;
 use crate::http::connections::gate::Conn;
 use crate::http::json::{self, Json};
-use crate::http::lists::shown::text;
 use crate::http::operations::openapi::{
-    CreateTokenProblems, PageParams, PageProblems, RevokeProblems, TimeoutParams, page,
+    CreateTokenProblems, PageParams, PageProblems, RevokeProblems, TimeoutParams,
 };
 use crate::http::page::{Page, PageWriter, Room};
 use crate::http::path::TokenPath;
 use crate::http::problem::{Kind, Problem};
 use crate::http::query::Query;
-use crate::http::time::{Millis, take_timeout};
-use crate::tokens::{CreateError, Scope, TokenId, TokenView, parse_ttl, show_ttl};
+use crate::http::time::take_timeout;
+use crate::tokens::{CreateError, Scope, TokenView, parse_ttl, show_ttl};
+use api::time::Millis;
+use api::tokens::{CreatedToken, NewToken, TokenInfo, TokenInfoPage};
 use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
-use serde::{Deserialize, Serialize};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
-use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -40,99 +39,29 @@ pub(crate) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(web::trade, web::end))
 }
 
-/// What a new token is to allow.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(as = NewToken)]
-pub(crate) struct NewToken {
-    /// `page`: what the web page does, which is all reading and all changes of lists. `read`: all
-    /// reading. `sd`: `GET /v1/sd/prometheus`. No token allows a change of the node, of the cluster
-    /// or of processes.
-    #[schema(pattern = "^(page|read|sd)$")]
-    scope: String,
-    /// How long it is good: a whole number with `s`, `m`, `h`, `d` or `y` (365 days). `page`: up to
-    /// `12h`, `15m` if it is not given. `read`: up to `30d`, `15m` if it is not given. `sd`: up to
-    /// `1y`, `30d` if it is not given.
-    #[schema(nullable = false, pattern = "^[0-9]+[smhdy]$")]
-    ttl: Option<String>,
-}
-
-/// A token, without its text.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Token)]
-pub(crate) struct ShownToken<'a> {
-    /// 16 hexadecimal digits.
-    #[serde(serialize_with = "text")]
-    #[schema(value_type = String)]
-    id: TokenId,
-    /// `page`, `read` or `sd`.
-    #[schema(pattern = "^(page|read|sd)$")]
-    scope: &'a str,
-    /// The user that it acts for.
-    uid: u32,
-    /// When it ends.
-    #[schema(value_type = String, format = DateTime)]
-    expires_at: Millis,
-}
-
-impl From<TokenView> for ShownToken<'_> {
-    fn from(token: TokenView) -> Self {
-        Self {
-            id: token.id,
-            scope: token.scope.as_str(),
-            uid: token.uid,
-            expires_at: Millis(token.expires_ms),
-        }
+pub(crate) fn created(token: TokenView, text: String) -> CreatedToken {
+    CreatedToken {
+        id: token.id.to_string(),
+        token: text,
+        scope: token.scope.as_str().into(),
+        uid: token.uid,
+        expires_at: Millis(token.expires_ms),
     }
 }
 
-/// A new token.
-#[derive(Serialize, ToSchema)]
-#[schema(as = CreatedToken)]
-pub(crate) struct ShownCreated<'a> {
-    /// 16 hexadecimal digits.
-    #[serde(serialize_with = "text")]
-    #[schema(value_type = String)]
-    id: TokenId,
-    /// What a program sends as `Authorization: Bearer …`. It is told only here.
-    token: &'a str,
-    /// `page`, `read` or `sd`.
-    #[schema(pattern = "^(page|read|sd)$")]
-    scope: &'a str,
-    /// The user that it acts for.
-    uid: u32,
-    /// When it ends.
-    #[schema(value_type = String, format = DateTime)]
-    expires_at: Millis,
-}
-
-impl<'a> ShownCreated<'a> {
-    pub(crate) fn new(created: TokenView, token: &'a str) -> Self {
-        let ShownToken {
-            id,
-            scope,
-            uid,
-            expires_at,
-        } = created.into();
-        Self {
-            id,
-            token,
-            scope,
-            uid,
-            expires_at,
-        }
+fn token_info(token: &TokenView) -> TokenInfo {
+    TokenInfo {
+        id: token.id.to_string(),
+        scope: token.scope.as_str().into(),
+        uid: token.uid,
+        expires_at: Millis(token.expires_ms),
     }
-}
-
-page! {
-    /// A page of tokens.
-    TokenPage of ShownToken<'static>
 }
 
 /// Makes a token that acts for the caller's user. On the unix socket only.
 #[utoipa::path(
     post, path = "/v1/tokens", tag = "tokens", operation_id = "create_token", params(TimeoutParams), request_body = NewToken,
-    responses((status = 201, description = "Made, and on the disk", body = ShownCreated<'static>), CreateTokenProblems)
+    responses((status = 201, description = "Made, and on the disk", body = CreatedToken), CreateTokenProblems)
 )]
 pub(crate) async fn create(
     State(api): State<Api>,
@@ -143,13 +72,13 @@ pub(crate) async fn create(
     let (uid, _) = conn.caller().on_this_host()?;
     let timeout = take_timeout(&mut query)?;
     query.end()?;
-    let scope = parse_scope(&body.scope)?;
+    let scope = parse_scope(body.scope.as_str())?;
     let ttl = body
         .ttl
         .as_deref()
         .map_or(Ok(scope.default_ttl()), |text| parse(text, scope))?;
     let (token, text) = within(timeout, api.service().tokens().create(uid, scope, ttl)).await??;
-    json::respond(StatusCode::CREATED, &ShownCreated::new(token, &text)).map(unkept)
+    json::respond(StatusCode::CREATED, &created(token, text)).map(unkept)
 }
 
 /// No cache may keep what is told once.
@@ -201,7 +130,7 @@ pub(crate) async fn within<T>(
 /// their texts. On the unix socket only.
 #[utoipa::path(
     get, path = "/v1/tokens", tag = "tokens", operation_id = "tokens", params(PageParams),
-    responses((status = 200, description = "A page of tokens", body = TokenPage), PageProblems)
+    responses((status = 200, description = "A page of tokens", body = TokenInfoPage), PageProblems)
 )]
 pub(crate) async fn list(
     State(api): State<Api>,
@@ -221,7 +150,7 @@ pub(crate) async fn list(
         if is_seen || !(is_admin || token.uid == uid) {
             continue;
         }
-        if writer.push(&ShownToken::from(token), || token.id.0.to_vec())? == Room::Full {
+        if writer.push(&token_info(&token), || token.id.0.to_vec())? == Room::Full {
             break;
         }
     }

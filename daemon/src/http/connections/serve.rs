@@ -1,23 +1,26 @@
 //! The listeners: accepting connections within their bounds, and serving HTTP/1.1 on each.
 
+use crate::http::connections::body::{Lent, MAX_BODY_BYTES};
 use crate::http::connections::gate::{Conn, Gate, Seat};
 use crate::http::connections::who::Caller;
 use crate::http::problem::Problem;
 use axum::Router;
 use axum::body::Body;
+use axum::http::{HeaderValue, Request, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use std::future::Future;
-use std::io::{self, IoSlice, Write};
+use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tower::Service;
 
@@ -25,6 +28,11 @@ use tower::Service;
 const MAX_BUFFER_BYTES: usize = 64 << 10;
 /// How long calls in work may take to end when the daemon does.
 const FAREWELL: Duration = Duration::from_secs(5);
+/// How many that were not admitted are listened to at once, for how long, and how much they may
+/// send: a head and the largest body of an ordinary request.
+const MAX_LINGERING: usize = 64;
+const LINGER: Duration = Duration::from_secs(2);
+const MAX_DISMISSED_BYTES: u64 = (MAX_BODY_BYTES + MAX_BUFFER_BYTES) as u64;
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
 /// The address at which a TCP connection reached this node.
@@ -63,8 +71,6 @@ trait Listener {
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     fn caller(&self, gate: &Gate) -> io::Result<Caller>;
     fn local_address(&self) -> Option<SocketAddr>;
-    /// Sends what fits without waiting, and closes.
-    fn dismiss(self, answer: &[u8]) -> io::Result<()>;
 }
 
 impl Listener for UnixListener {
@@ -94,10 +100,6 @@ impl Stream for UnixStream {
     fn local_address(&self) -> Option<SocketAddr> {
         None
     }
-
-    fn dismiss(self, answer: &[u8]) -> io::Result<()> {
-        self.into_std()?.write_all(answer)
-    }
 }
 
 impl Stream for TcpStream {
@@ -109,10 +111,6 @@ impl Stream for TcpStream {
     fn local_address(&self) -> Option<SocketAddr> {
         self.local_addr().ok()
     }
-
-    fn dismiss(self, answer: &[u8]) -> io::Result<()> {
-        self.into_std()?.write_all(answer)
-    }
 }
 
 async fn serve<L: Listener>(
@@ -123,12 +121,13 @@ async fn serve<L: Listener>(
 ) {
     let mut shutdown = pin!(shutdown);
     let mut connections = JoinSet::new();
+    let lingering = Arc::new(Semaphore::new(MAX_LINGERING));
     let mut sweep = tokio::time::interval(SWEEP_EVERY);
     loop {
         tokio::select! {
             () = &mut shutdown => break,
             accepted = listener.accept() => match accepted {
-                Ok(stream) => admit(stream, router, gate, &mut connections),
+                Ok(stream) => admit(stream, router, gate, &mut connections, &lingering),
                 Err(error) => {
                     // Mostly "too many open files": some will be closed in a moment.
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -144,7 +143,13 @@ async fn serve<L: Listener>(
     let _ = tokio::time::timeout(FAREWELL, ended).await;
 }
 
-fn admit<S: Stream>(stream: S, router: &Router, gate: &Gate, connections: &mut JoinSet<()>) {
+fn admit<S: Stream>(
+    stream: S,
+    router: &Router,
+    gate: &Gate,
+    connections: &mut JoinSet<()>,
+    lingering: &Arc<Semaphore>,
+) {
     // Without credentials there is nobody to answer: the peer is gone already.
     let Ok(caller) = stream.caller(gate) else {
         return;
@@ -152,11 +157,25 @@ fn admit<S: Stream>(stream: S, router: &Router, gate: &Gate, connections: &mut J
     match gate.admit(caller) {
         Ok(seat) => drop(connections.spawn(connection(stream, router.clone(), seat))),
         Err(problem) => {
-            // If even this does not fit into the socket's buffer, the client sees the connection
-            // close.
-            let _ = stream.dismiss(&plain_answer(&problem));
+            // Of very many at once, some see the connection close.
+            if let Ok(place) = Arc::clone(lingering).try_acquire_owned() {
+                connections.spawn(dismiss(stream, plain_answer(&problem), place));
+            }
         }
     }
+}
+
+/// Answers whoever is not admitted, and takes for a moment what they send: closed at once, the
+/// connection would break while they are still sending, and they would not see the answer.
+async fn dismiss<S: Stream>(mut stream: S, answer: Vec<u8>, _place: OwnedSemaphorePermit) {
+    let told = async {
+        stream.write_all(&answer).await?;
+        stream.shutdown().await?;
+        let mut request = stream.take(MAX_DISMISSED_BYTES);
+        tokio::io::copy(&mut request, &mut tokio::io::sink()).await
+    };
+    // How it ends is nobody's concern: the client is gone, or has sent too much for too long.
+    let _ = tokio::time::timeout(LINGER, told).await;
 }
 
 /// An answer as bytes, where no HTTP server is at work yet.
@@ -202,20 +221,32 @@ async fn connection<S: Stream>(stream: S, router: Router, seat: Seat) {
 }
 
 async fn answer(
-    request: hyper::Request<Incoming>,
+    request: Request<Incoming>,
     mut router: Router,
     conn: Arc<Conn>,
     local: Option<SocketAddr>,
 ) -> Result<axum::response::Response, std::convert::Infallible> {
     conn.begin();
-    let mut request = request.map(Body::new);
-    request.extensions_mut().insert(Arc::clone(&conn));
+    let begun = Instant::now();
+    let (mut head, body) = request.into_parts();
+    let body = Lent::new(body);
+    head.extensions.insert(Arc::clone(&conn));
     if let Some(local) = local {
-        request.extensions_mut().insert(LocalAddress(local));
+        head.extensions.insert(LocalAddress(local));
     }
-    let response = router.call(request).await;
+    let Some(body) = body else {
+        let response = router.call(Request::from_parts(head, Body::empty())).await;
+        conn.end();
+        return response;
+    };
+    let expects = head.headers.contains_key(header::EXPECT);
+    let mut response = router.call(Request::from_parts(head, body.body())).await?;
+    if !body.drain(expects, &conn, begun).await {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+    }
     conn.end();
-    response
+    Ok(response)
 }
 
 /// A connection's stream that tells the gate when bytes move.

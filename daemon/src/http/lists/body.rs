@@ -1,69 +1,19 @@
-//! What clients send to add and to change entries.
+//! What clients send to add and to change entries, checked.
 
-use crate::http::json::{Object, given, parse};
+use crate::http::json::parse;
 use crate::http::problem::Problem;
 use crate::http::time::parse_due;
+use api::lists::{
+    EntryPatch as PatchBody, EntryPriority, Given, NewEntries, NewEntry as EntryBody,
+};
 use crdt::entry::{EntryPatch, NewEntry, Place, Priority};
 use crdt::id::EntryId;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::collections::BTreeSet;
-use utoipa::ToSchema;
 
 /// The most entries that one call may add.
 pub(crate) const MAX_ENTRIES: usize = 10_000;
-
-/// A field's value if the field is there: null stays null.
-type Given<T> = Option<Option<T>>;
-
-/// An entry to add. All but `title` may be missing or null.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(as = NewEntry)]
-pub(crate) struct EntryBody {
-    /// The client's own id (a ULID), which makes a retry harmless.
-    id: Option<String>,
-    /// What is to do: one line, at most 4 KiB.
-    #[schema(required = true, nullable = false)]
-    title: Option<String>,
-    /// A date (`YYYY-MM-DD`) or an instant (RFC 3339).
-    due: Option<String>,
-    /// Already done.
-    done: Option<bool>,
-    /// `high`, `medium` or `low`.
-    #[schema(value_type = Option<crate::http::lists::shown::ShownPriority>)]
-    priority: Option<String>,
-    /// At most 64 of 64 bytes each.
-    tags: Option<Vec<String>>,
-    /// Free text, at most 64 KiB.
-    notes: Option<String>,
-    /// Who is to do it.
-    assignee: Option<String>,
-    /// The id of an entry to be placed before; at the end without.
-    before: Option<String>,
-    /// The id of an entry to be placed after.
-    after: Option<String>,
-}
-
-/// Several entries to add: all or none.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(as = NewEntries)]
-pub(crate) struct EntriesBody {
-    /// 1 to 10,000 entries.
-    #[schema(value_type = Vec<EntryBody>, min_items = 1, max_items = 10_000)]
-    entries: Vec<Object<EntryBody>>,
-}
-
-/// One entry, or several.
-#[derive(ToSchema)]
-#[schema(as = NewEntryOrEntries)]
-#[serde(untagged)]
-#[expect(dead_code, reason = "describes what Added::parse reads")]
-pub(crate) enum EntryOrEntries {
-    One(EntryBody),
-    Several(EntriesBody),
-}
 
 /// What a client wants to add.
 #[derive(Debug, PartialEq, Eq)]
@@ -84,9 +34,9 @@ impl Added {
         // Which of the two it is decides how errors are worded, so it is found out first.
         let Probe { entries } = parse(bytes)?;
         if entries.is_none() {
-            return parse::<EntryBody>(bytes)?.check("").map(Self::One);
+            return check_new(parse::<EntryBody>(bytes)?, "").map(Self::One);
         }
-        let EntriesBody { entries } = parse(bytes)?;
+        let NewEntries { entries } = parse(bytes)?;
         if entries.is_empty() || entries.len() > MAX_ENTRIES {
             return Err(Problem::invalid(format!(
                 "\"entries\" has {} entries; 1 to {MAX_ENTRIES} \
@@ -96,7 +46,7 @@ impl Added {
         }
         let numbered = entries.into_iter().enumerate();
         let checked: Vec<NewEntry> = numbered
-            .map(|(n, Object(body))| body.check(&format!("entries[{n}].")))
+            .map(|(n, body)| check_new(body, &format!("entries[{n}].")))
             .collect::<Result<_, _>>()?;
         let mut ids = BTreeSet::new();
         match checked
@@ -112,120 +62,73 @@ impl Added {
     }
 }
 
-impl EntryBody {
-    /// Checks the fields; `prefix` says where the entry stands in the body.
-    fn check(self, prefix: &str) -> Result<NewEntry, Problem> {
-        let named = |field: &str| format!("{prefix}{field}");
-        let Some(title) = self.title else {
-            return Err(Problem::invalid(format!(
-                "{:?} is missing; one line of 1 to 4096 bytes is \
-                right",
-                named("title")
-            )));
-        };
-        let entry = NewEntry {
-            id: self.id.map(|id| parse_id(&named("id"), &id)).transpose()?,
-            title,
-            due: self
-                .due
-                .map(|due| parse_due(&named("due"), &due))
-                .transpose()?,
-            done: self.done.unwrap_or(false),
-            priority: self
-                .priority
-                .map(|priority| parse_priority(&named("priority"), &priority))
-                .transpose()?,
-            tags: self.tags.unwrap_or_default(),
-            notes: self.notes.unwrap_or_default(),
-            assignee: self.assignee,
-            place: parse_place(self.before, self.after)?,
-        };
-        entry.check().map_err(|error| {
-            Problem::invalid(format!("{:?} {}", named(error.field), error.detail))
-        })?;
-        Ok(entry)
-    }
+/// Checks the fields of an entry; `prefix` says where it stands in the body.
+fn check_new(body: EntryBody, prefix: &str) -> Result<NewEntry, Problem> {
+    let named = |field: &str| format!("{prefix}{field}");
+    let Some(title) = body.title else {
+        return Err(Problem::invalid(format!(
+            "{:?} is missing; one line of 1 to 4096 bytes is right",
+            named("title")
+        )));
+    };
+    let entry = NewEntry {
+        id: body.id.map(|id| parse_id(&named("id"), &id)).transpose()?,
+        title,
+        due: body
+            .due
+            .map(|due| parse_due(&named("due"), &due))
+            .transpose()?,
+        done: body.done.unwrap_or(false),
+        priority: body
+            .priority
+            .map(|priority| parse_priority(&named("priority"), priority))
+            .transpose()?,
+        tags: body.tags.unwrap_or_default(),
+        notes: body.notes.unwrap_or_default(),
+        assignee: body.assignee,
+        place: parse_place(body.before, body.after)?,
+    };
+    entry
+        .check()
+        .map_err(|error| Problem::invalid(format!("{:?} {}", named(error.field), error.detail)))?;
+    Ok(entry)
 }
 
-/// A merge patch (RFC 7396) of an entry: what is missing stays, null clears.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(as = EntryPatch)]
-pub(crate) struct PatchBody {
-    /// One line, at most 4 KiB; cannot be cleared.
-    #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<String>, nullable = false)]
-    title: Given<String>,
-    /// A date, an instant, or null.
-    #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<String>)]
-    due: Given<String>,
-    /// Null is false. Ticking what is ticked keeps the time.
-    #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<bool>)]
-    done: Given<bool>,
-    /// `high`, `medium`, `low` or null.
-    #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<crate::http::lists::shown::ShownPriority>)]
-    priority: Given<String>,
-    /// All that it shall have; written as a difference to those that it has here, so that others'
-    /// additions stay.
-    #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<Vec<String>>)]
-    tags: Given<Vec<String>>,
-    /// At most 64 KiB; null clears.
-    #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<String>)]
-    notes: Given<String>,
-    /// Who is to do it, or null.
-    #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<String>)]
-    assignee: Given<String>,
-    /// The id of an entry to be moved before.
-    before: Option<String>,
-    /// The id of an entry to be moved after.
-    after: Option<String>,
-}
-
-impl PatchBody {
-    /// Checks the fields.
-    pub(crate) fn check(self) -> Result<EntryPatch, Problem> {
-        let title = match self.title {
-            Some(None) => {
-                return Err(Problem::invalid(
-                    "\"title\" is null, but a title cannot be \
+/// Checks the fields of a patch.
+pub(crate) fn check_patch(body: PatchBody) -> Result<EntryPatch, Problem> {
+    let title = match body.title {
+        Some(None) => {
+            return Err(Problem::invalid(
+                "\"title\" is null, but a title cannot be \
                 cleared",
-                ));
-            }
-            Some(title) => title,
-            None => None,
-        };
-        let patch = EntryPatch {
-            title,
-            due: parse_given(self.due, |due| parse_due("due", due))?,
-            done: self.done.map(Option::unwrap_or_default),
-            priority: parse_given(self.priority, |priority| {
-                parse_priority("priority", priority)
-            })?,
-            tags: self.tags.map(Option::unwrap_or_default),
-            notes: self.notes.map(Option::unwrap_or_default),
-            assignee: self.assignee,
-            place: parse_place(self.before, self.after)?,
-        };
-        patch
-            .check()
-            .map_err(|error| Problem::invalid(format!("{:?} {}", error.field, error.detail)))?;
-        Ok(patch)
-    }
+            ));
+        }
+        Some(title) => title,
+        None => None,
+    };
+    let patch = EntryPatch {
+        title,
+        due: parse_given(body.due, |due| parse_due("due", &due))?,
+        done: body.done.map(Option::unwrap_or_default),
+        priority: parse_given(body.priority, |priority| {
+            parse_priority("priority", priority)
+        })?,
+        tags: body.tags.map(Option::unwrap_or_default),
+        notes: body.notes.map(Option::unwrap_or_default),
+        assignee: body.assignee,
+        place: parse_place(body.before, body.after)?,
+    };
+    patch
+        .check()
+        .map_err(|error| Problem::invalid(format!("{:?} {}", error.field, error.detail)))?;
+    Ok(patch)
 }
 
-fn parse_given<T>(
-    given: Given<String>,
-    parse: impl Fn(&str) -> Result<T, Problem>,
+fn parse_given<G, T>(
+    given: Given<G>,
+    parse: impl Fn(G) -> Result<T, Problem>,
 ) -> Result<Given<T>, Problem> {
-    given
-        .map(|value| value.map(|text| parse(&text)).transpose())
-        .transpose()
+    given.map(|value| value.map(&parse).transpose()).transpose()
 }
 
 fn parse_id(field: &str, text: &str) -> Result<EntryId, Problem> {
@@ -233,17 +136,15 @@ fn parse_id(field: &str, text: &str) -> Result<EntryId, Problem> {
         .map_err(|error| Problem::invalid(format!("{field:?}: {error}")))
 }
 
-fn parse_priority(field: &str, text: &str) -> Result<Priority, Problem> {
-    let priorities = [Priority::High, Priority::Medium, Priority::Low];
-    let priority = priorities
-        .into_iter()
-        .find(|priority| priority.as_str() == text);
-    priority.ok_or_else(|| {
-        Problem::invalid(format!(
-            "{field:?} is {text:?}; high, medium, low or \
-        null is right"
-        ))
-    })
+fn parse_priority(field: &str, priority: EntryPriority) -> Result<Priority, Problem> {
+    match priority {
+        EntryPriority::High => Ok(Priority::High),
+        EntryPriority::Medium => Ok(Priority::Medium),
+        EntryPriority::Low => Ok(Priority::Low),
+        EntryPriority::Other(text) => Err(Problem::invalid(format!(
+            "{field:?} is {text:?}; high, medium, low or null is right"
+        ))),
+    }
 }
 
 fn parse_place(before: Option<String>, after: Option<String>) -> Result<Option<Place>, Problem> {
@@ -264,7 +165,7 @@ mod tests {
     use crdt::entry::Due;
 
     fn patch(text: &str) -> Result<EntryPatch, Problem> {
-        parse::<PatchBody>(text.as_bytes())?.check()
+        check_patch(parse(text.as_bytes())?)
     }
 
     fn added(text: &str) -> Result<Added, Problem> {

@@ -2,15 +2,14 @@
 
 use crate::http::connections::gate::Conn;
 use crate::http::json::{self, Json, RawJson};
-use crate::http::lists::body::{Added, EntryOrEntries, PatchBody};
+use crate::http::lists::body::{Added, check_patch};
 use crate::http::lists::entry_page::{Effort, parse_place, read_page, unbounded, write_page};
 use crate::http::lists::filter::Filter;
-use crate::http::lists::shown::{ShownEntry, ShownReplicas};
+use crate::http::lists::shown::todo_entry;
 use crate::http::lists::write::{IfMatch, Options, Written, etag};
 use crate::http::operations::openapi::{
     AddAnswers, AddProblems, AtParams, DeleteAnswers, DeleteProblems, EditAnswers, EditProblems,
-    EntriesProblems, EntryPage, EntryProblems, FilterParams, IfMatchHeader, PageParams,
-    WriteParams,
+    EntriesProblems, EntryProblems, FilterParams, IfMatchHeader, PageParams, WriteParams,
 };
 use crate::http::page::{Page, PageWriter};
 use crate::http::path::{self, EntryPath, ListPath};
@@ -19,6 +18,7 @@ use crate::http::query::Query;
 use crate::http::time::take_timeout;
 use crate::http::{Api, no_list};
 use crate::store::Reader;
+use api::lists::{AddedEntries, EntryPatch, NewEntryOrEntries, TodoEntry, TodoEntryPage};
 use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -27,7 +27,6 @@ use crdt::entry::{Author, Edit, Entry};
 use crdt::id::{ChangeHash, EntryId, ListId};
 use crdt::name::ListName;
 use node::lists::{Command, ListRow, Precondition, Refusal, Reply};
-use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,7 +40,7 @@ use std::time::Duration;
     responses(
         (
             status = 200, description = "A page of entries, each with its \
-                `position`", body = EntryPage,
+                `position`", body = TodoEntryPage,
             headers(("ETag" = String, description = "The list's tag; not with `at`")),
         ),
         EntriesProblems,
@@ -133,7 +132,7 @@ fn parse_change(text: &str) -> Result<ChangeHash, Problem> {
         ("list" = String, Path, description = "The list's name, percent-encoded"),
         WriteParams, IfMatchHeader,
     ),
-    request_body(content = EntryOrEntries, description = "One entry, or `entries`"),
+    request_body(content = NewEntryOrEntries, description = "One entry, or `entries`"),
     responses(AddAnswers, AddProblems)
 )]
 pub(crate) async fn add(
@@ -171,18 +170,14 @@ pub(crate) async fn add(
         StatusCode::OK
     };
     if !is_one {
-        let items = written
-            .entries
-            .iter()
-            .map(|entry| ShownEntry::new(entry))
-            .collect();
-        return written.respond(
-            done,
-            &Items {
-                items,
-                replicas: written.replicas(),
-            },
-        );
+        let entries = written.entries.iter();
+        let added = AddedEntries {
+            items: entries
+                .map(|entry| todo_entry(entry.as_ref().clone()))
+                .collect(),
+            replicas: written.replicas(),
+        };
+        return written.respond(done, &added);
     }
     let mut response = respond_entry(&written, done)?;
     let path = written
@@ -193,19 +188,15 @@ pub(crate) async fn add(
     Ok(response)
 }
 
-/// Entries that were added together.
-#[derive(Serialize)]
-struct Items<'a> {
-    items: Vec<ShownEntry<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    replicas: Option<ShownReplicas<'a>>,
-}
-
 fn respond_entry(written: &Written, done: StatusCode) -> Result<Response, Problem> {
     let Some(entry) = written.entries.first() else {
         return Err(Problem::internal("a write was answered without its entry"));
     };
-    let response = written.respond(done, &ShownEntry::new(entry).with(written.replicas()))?;
+    let shown = TodoEntry {
+        replicas: written.replicas(),
+        ..todo_entry(entry.as_ref().clone())
+    };
+    let response = written.respond(done, &shown)?;
     Ok(tagged(response, entry.tag()))
 }
 
@@ -220,7 +211,7 @@ fn tagged(mut response: Response, tag: u64) -> Response {
     params(("list" = String, Path, description = "The list's name, percent-encoded"), ("id" = String, Path, description = "The entry's id")),
     responses(
         (
-            status = 200, description = "The entry", body = ShownEntry<'static>,
+            status = 200, description = "The entry", body = TodoEntry,
             headers(("ETag" = String, description = "The entry's tag")),
         ),
         EntryProblems,
@@ -236,10 +227,9 @@ pub(crate) async fn show(
         .reader()
         .entry(ListId::of(&list), id)?
         .ok_or_else(|| Problem::from(Refusal::NoEntry(id)))?;
-    Ok(tagged(
-        json::respond(StatusCode::OK, &ShownEntry::new(&entry))?,
-        entry.tag(),
-    ))
+    let tag = entry.tag();
+    let response = json::respond(StatusCode::OK, &todo_entry(entry))?;
+    Ok(tagged(response, tag))
 }
 
 /// Changes an entry by a JSON merge patch (RFC 7396), or moves it.
@@ -249,7 +239,7 @@ pub(crate) async fn show(
         ("list" = String, Path, description = "The list's name, percent-encoded"), ("id" = String, Path, description = "The entry's id"),
         WriteParams, IfMatchHeader,
     ),
-    request_body = PatchBody,
+    request_body = EntryPatch,
     responses(EditAnswers, EditProblems)
 )]
 pub(crate) async fn edit(
@@ -258,11 +248,11 @@ pub(crate) async fn edit(
     EntryPath(list, id): EntryPath,
     mut query: Query,
     headers: HeaderMap,
-    Json(body): Json<PatchBody>,
+    Json(body): Json<EntryPatch>,
 ) -> Result<Response, Problem> {
     let options = Options::take(&mut query)?;
     query.end()?;
-    let edit = Edit::Patch(id, body.check()?);
+    let edit = Edit::Patch(id, check_patch(body)?);
     let expect = expect_entry(&api, ListId::of(&list), id, &headers)?;
     let written = api
         .write(&conn.caller(), list, edit, expect, options)

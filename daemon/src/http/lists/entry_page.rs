@@ -1,7 +1,7 @@
 //! Reads pages of a list's entries from the store's view.
 
 use crate::http::lists::filter::Filter;
-use crate::http::lists::shown::ShownEntry;
+use crate::http::lists::shown::{at, todo_entry};
 use crate::http::page::{Page, PageWriter, Room, bad_cursor};
 use crate::http::problem::Problem;
 use crate::store::Reader;
@@ -37,8 +37,8 @@ pub(crate) fn unbounded() -> Problem {
 /// Where an entry stands in the order.
 pub(crate) type Place = (String, EntryId);
 
-fn place_key(entry: &Entry) -> Vec<u8> {
-    [&entry.id.0.to_be_bytes(), entry.order.as_bytes()].concat()
+fn place_key(id: EntryId, order: &str) -> Vec<u8> {
+    [&id.0.to_be_bytes(), order.as_bytes()].concat()
 }
 
 /// Reads the key of a cursor.
@@ -60,7 +60,7 @@ pub(crate) fn read_page(
     if effort == Effort::Any
         && let Some(found) = find_by_due(reader, list, filter)?
     {
-        return write_found(reader, list, &found, filter, page, after).map(Some);
+        return write_found(reader, list, found, filter, page, after).map(Some);
     }
     let Some((order, id)) = after else {
         return write_page(reader.entries(list, None), 0, filter, page, None, effort);
@@ -104,7 +104,9 @@ where
         if is_seen(&entry, after) || !filter.admits(&entry) {
             continue;
         }
-        if writer.push(&ShownEntry::new(&entry).at(position), || place_key(&entry))? == Room::Full {
+        let id = entry.id;
+        let shown = at(todo_entry(entry), position);
+        if writer.push(&shown, || place_key(id, &shown.order))? == Room::Full {
             break;
         }
     }
@@ -133,18 +135,19 @@ fn find_by_due(
 fn write_found(
     reader: &Reader,
     list: ListId,
-    found: &[Entry],
+    found: Vec<Entry>,
     filter: &Filter,
     page: &Page,
     after: Option<&Place>,
 ) -> Result<PageWriter, Problem> {
     let mut writer = PageWriter::new(page);
-    for entry in found
-        .iter()
-        .filter(|entry| filter.admits(entry) && !is_seen(entry, after))
-    {
-        let position = reader.position(list, &entry.order, entry.id)?;
-        if writer.push(&ShownEntry::new(entry).at(position), || place_key(entry))? == Room::Full {
+    for entry in found {
+        if is_seen(&entry, after) || !filter.admits(&entry) {
+            continue;
+        }
+        let (id, position) = (entry.id, reader.position(list, &entry.order, entry.id)?);
+        let shown = at(todo_entry(entry), position);
+        if writer.push(&shown, || place_key(id, &shown.order))? == Room::Full {
             break;
         }
     }

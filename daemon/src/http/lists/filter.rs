@@ -3,6 +3,7 @@
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::http::time::parse_date;
+use api::lists::EntryStateFilter;
 use crdt::entry::{Due, Entry};
 use jiff::ToSpan;
 use jiff::civil::Date;
@@ -43,11 +44,12 @@ struct Days {
 impl Filter {
     /// Takes `state`, `due`, `due_from`, `due_to`, `tag`, `assignee`, `text` and `tz`.
     pub(crate) fn take(query: &mut Query) -> Result<Self, Problem> {
-        let done = match query.one("state")?.as_deref() {
-            None | Some("all") => None,
-            Some("open") => Some(false),
-            Some("done") => Some(true),
-            Some(other) => {
+        let state = query.one("state")?;
+        let done = match state.as_deref().map(EntryStateFilter::from) {
+            None | Some(EntryStateFilter::All) => None,
+            Some(EntryStateFilter::Open) => Some(false),
+            Some(EntryStateFilter::Done) => Some(true),
+            Some(EntryStateFilter::Other(other)) => {
                 return Err(Problem::invalid(format!(
                     "\"state\" is {other:?}; open, \
                 done or all is right"

@@ -1,7 +1,7 @@
 //! `/v1/lists/{list}/watch`: a list as it is, then as it changes.
 
 use crate::http::connections::gate::Conn;
-use crate::http::lists::shown::ShownEntry;
+use crate::http::lists::shown::{at, todo_entry};
 use crate::http::operations::openapi::{LastEventId, WatchProblems};
 use crate::http::page::{Page, PageWriter, Room};
 use crate::http::path::ListPath;
@@ -12,6 +12,7 @@ use crate::http::streams::sse::{self, Feed};
 use crate::http::{Api, no_list};
 use crate::hub::{News, Watcher};
 use crate::store::Reader;
+use api::events::{EntryEvent, EntryRemoved, ListStreamEvent, NoDetails};
 use axum::Extension;
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -20,7 +21,6 @@ use bytes::Bytes;
 use crdt::entry::Entry;
 use crdt::id::{EntryId, ListId};
 use node::lists::Change;
-use serde::Serialize;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ use std::sync::Arc;
 #[utoipa::path(
     get, path = "/v1/lists/{list}/watch", tag = "to-do lists", operation_id = "watch",
     params(("list" = String, Path, description = "The list's name, percent-encoded"), LastEventId),
-    responses((status = 200, description = "The stream", body = String, content_type = "text/event-stream"), WatchProblems)
+    responses((status = 200, description = "The stream: events such as these", body = ListStreamEvent, content_type = "text/event-stream"), WatchProblems)
 )]
 pub(crate) async fn stream(
     State(api): State<Api>,
@@ -128,20 +128,6 @@ fn missed_events(
     Ok(events)
 }
 
-#[derive(Serialize)]
-struct WithEntry<'a> {
-    entry: ShownEntry<'a>,
-}
-
-#[derive(Serialize)]
-struct WithId {
-    #[serde(serialize_with = "crate::http::lists::shown::text")]
-    id: EntryId,
-}
-
-#[derive(Serialize)]
-struct Nothing {}
-
 /// The events of a change. All have ids; the last one's stands for the whole change.
 fn write(change: &Change) -> Result<Vec<Bytes>, Problem> {
     let is_seen =
@@ -164,19 +150,25 @@ fn write(change: &Change) -> Result<Vec<Bytes>, Problem> {
                 sse::json_event(
                     Some(name),
                     Some(&id(n)),
-                    &WithEntry {
-                        entry: ShownEntry::new(entry),
+                    &EntryEvent {
+                        entry: todo_entry(entry.as_ref().clone()),
                     },
                 )?
             }
-            None => sse::json_event(Some("removed"), Some(&id(n)), &WithId { id: *entry_id })?,
+            None => sse::json_event(
+                Some("removed"),
+                Some(&id(n)),
+                &EntryRemoved {
+                    id: entry_id.to_string(),
+                },
+            )?,
         }));
     }
     if is_deleted {
         events.push(Bytes::from(sse::json_event(
             Some("deleted"),
             Some(&id(count - 1)),
-            &Nothing {},
+            &NoDetails {},
         )?));
     }
     Ok(events)
@@ -216,12 +208,14 @@ impl Snapshot {
             after.as_ref().map(|(order, id)| (order.as_str(), *id)),
         ) {
             let entry = entry?;
-            if writer.push(&ShownEntry::new(&entry).at(self.position), Vec::new)? == Room::Full {
+            let id = entry.id;
+            let shown = at(todo_entry(entry), self.position);
+            if writer.push(&shown, Vec::new)? == Room::Full {
                 is_last = false;
                 break;
             }
             self.position += 1;
-            self.after = Some((entry.order, entry.id));
+            self.after = Some((shown.order, id));
         }
         let id = is_last.then(|| {
             Position {

@@ -4,10 +4,11 @@
 use crate::http::Api;
 use crate::http::connections::who::Caller;
 use crate::http::json;
-use crate::http::lists::shown::ShownReplicas;
+use crate::http::lists::shown;
 use crate::http::problem::{Kind, Problem};
 use crate::http::query::Query;
 use crate::http::time::take_timeout;
+use api::lists::{DeleteResult, ReplicaConfirmations};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use crdt::entry::{Edit, Entry};
@@ -196,8 +197,9 @@ impl Api {
 }
 
 impl Written {
-    pub(crate) fn replicas(&self) -> Option<ShownReplicas<'_>> {
-        self.replicas.as_ref().map(ShownReplicas::new)
+    /// What became of waiting for replicas, if that was asked for.
+    pub(crate) fn replicas(&self) -> Option<ReplicaConfirmations> {
+        self.replicas.as_ref().map(shown::replicas)
     }
 
     /// The status: `done`, unless replicas were asked for and the deadline passed first.
@@ -219,13 +221,8 @@ impl Written {
 
     /// The answer to a deletion: 204, or what became of the replicas if they were asked for.
     pub(crate) fn respond_gone(&self) -> Result<Response, Problem> {
-        if self.replicas.is_some() {
-            return self.respond(
-                StatusCode::OK,
-                &Gone {
-                    replicas: self.replicas(),
-                },
-            );
+        if let Some(replicas) = self.replicas() {
+            return self.respond(StatusCode::OK, &DeleteResult { replicas });
         }
         let mut response = Response::default();
         *response.status_mut() = StatusCode::NO_CONTENT;
@@ -239,15 +236,6 @@ impl Written {
         value.map(|value| response.headers_mut().insert(MUSTER_CHANGE.clone(), value));
         response
     }
-}
-
-/// The answer to a deletion that waited for replicas.
-#[derive(Serialize, utoipa::ToSchema)]
-#[schema(as = Gone)]
-pub(crate) struct Gone<'a> {
-    /// What became of waiting.
-    #[schema(required = true, nullable = false)]
-    replicas: Option<ShownReplicas<'a>>,
 }
 
 #[cfg(test)]

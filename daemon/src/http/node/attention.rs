@@ -2,11 +2,10 @@
 
 use crate::doctor::{Level, disk, expiry, expiry::Whose};
 use crate::metrics::Snapshot;
+use api::node::{Attention, AttentionSeverity as Severity};
 use node::cluster::{MemberState, RosterView, Verdict};
 use node::wire::WriteError;
-use serde::Serialize;
 use std::time::Duration;
-use utoipa::ToSchema;
 
 /// When one of 100 syncs takes longer than this, people notice.
 const SLOW_SYNC: Duration = Duration::from_millis(250);
@@ -15,36 +14,12 @@ const LONG_LAG: Duration = Duration::from_secs(60);
 /// From this local health on, the node's own probes fail one after the other.
 const POOR_HEALTH: u64 = 3;
 
-/// How much it matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Severity {
-    /// Something does not work now, or is about to stop.
-    Critical,
-    /// It works, but not for ever, or not as it should.
-    Warning,
-}
-
-/// Something that needs attention.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub(crate) struct Attention {
-    /// `critical` or `warning`.
-    pub(crate) severity: Severity,
-    /// What is the matter, in words.
-    pub(crate) what: String,
-    /// What to do about it.
-    #[serde(rename = "do")]
-    pub(crate) remedy: String,
-}
-
-impl Attention {
-    /// Unless it is good.
-    fn of_level(level: Level, what: String, remedy: &str) -> Option<Self> {
-        match level {
-            Level::Good => None,
-            Level::Warning => Some(warning(what, remedy)),
-            Level::Critical => Some(critical(what, remedy)),
-        }
+/// Unless it is good.
+fn of_level(level: Level, what: String, remedy: &str) -> Option<Attention> {
+    match level {
+        Level::Good | Level::Other(_) => None,
+        Level::Warning => Some(warning(what, remedy)),
+        Level::Critical => Some(critical(what, remedy)),
     }
 }
 
@@ -77,7 +52,7 @@ pub(crate) fn judge(
     all.extend(lists(&snapshot.lists));
     all.extend(certificates(&snapshot.transport, now_s));
     all.extend(processes(snapshot));
-    all.sort_by_key(|attention| attention.severity);
+    all.sort_by(|one, other| one.severity.cmp(&other.severity));
     all
 }
 
@@ -103,7 +78,7 @@ fn store(snapshot: &Snapshot, trouble: Option<WriteError>) -> Vec<Attention> {
         trouble,
     ) {
         let (level, percent) = disk::judge_space(free, size);
-        found.extend(Attention::of_level(
+        found.extend(of_level(
             level,
             format!(
                 "only {percent} % of the disk is \
@@ -208,7 +183,7 @@ fn certificates(stats: &transport::Stats, now_s: i64) -> Vec<Attention> {
     ];
     let judged = both.into_iter().filter_map(|(whose, name, at_s)| {
         let (level, words) = expiry::judge(whose, at_s, now_s);
-        Attention::of_level(level, format!("{name} {words}"), expiry::remedy(whose))
+        of_level(level, format!("{name} {words}"), expiry::remedy(whose))
     });
     judged.collect()
 }

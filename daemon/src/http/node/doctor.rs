@@ -7,25 +7,12 @@ use crate::http::problem::{Kind, Problem};
 use crate::http::query::Query;
 use crate::http::{Api, json};
 use crate::shell::wall_ms;
+use api::node::Examination;
 use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use serde::Serialize;
 use std::sync::Arc;
-use utoipa::ToSchema;
-
-/// What was found.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Examination)]
-pub(crate) struct ShownExamination {
-    /// Which node was examined.
-    node: String,
-    /// Whether all findings are good.
-    healthy: bool,
-    /// This host first, then each member by name.
-    items: Vec<Finding>,
-}
 
 /// Examines this node: its certificates, permissions, disk (a small file is written and synced) and
 /// limits; and for each member whether packets pass both ways, the path, the clocks, versions and
@@ -33,7 +20,7 @@ pub(crate) struct ShownExamination {
 /// one does not answer.
 #[utoipa::path(
     get, path = "/v1/debug/doctor", tag = "operation", operation_id = "doctor",
-    responses((status = 200, description = "What was found", body = ShownExamination), DoctorProblems)
+    responses((status = 200, description = "What was found", body = Examination), DoctorProblems)
 )]
 pub(crate) async fn examine(
     State(api): State<Api>,
@@ -46,7 +33,7 @@ pub(crate) async fn examine(
 }
 
 /// One at a time: it writes to the disk and to all members.
-pub(crate) async fn examination(api: &Api) -> Result<ShownExamination, Problem> {
+pub(crate) async fn examination(api: &Api) -> Result<Examination, Problem> {
     let Ok(_turn) = api.examining().try_lock() else {
         return Err(Problem::new(Kind::Busy, "another examination is under way").retry_after(10));
     };
@@ -61,7 +48,7 @@ pub(crate) async fn examination(api: &Api) -> Result<ShownExamination, Problem> 
     items.extend(configuration(api).await);
     items.extend(members);
     let healthy = items.iter().all(|finding| finding.level == Level::Good);
-    Ok(ShownExamination {
+    Ok(Examination {
         node: api.service().info().name.to_string(),
         healthy,
         items,

@@ -7,42 +7,18 @@ use crate::http::operations::openapi::FaultProblems;
 use crate::http::problem::{Kind, Problem};
 use crate::http::query::Query;
 use crate::http::{Api, json};
+use api::node::{DaemonPart, InjectedFault, InjectedHang};
 use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
-use serde::Deserialize;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use utoipa::ToSchema;
 
 /// The most peers that one call may block.
 const MAX_BLOCKED: usize = 1024;
 /// The longest time for which a part is held up.
 const MAX_HANG_MS: u64 = 60_000;
-
-/// Whom to cut off.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(as = Fault)]
-pub(crate) struct FaultBody {
-    /// The addresses of all peers whose packets are dropped in both directions; none heals.
-    #[schema(max_items = 1024)]
-    block: Vec<String>,
-}
-
-/// What is to stand still.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(as = Hang)]
-pub(crate) struct HangBody {
-    /// `cluster`, `lists`, `store` or `api`.
-    #[schema(pattern = "^(cluster|lists|store|api)$")]
-    part: String,
-    /// For how long: up to 60000.
-    #[schema(maximum = 60_000)]
-    ms: u64,
-}
 
 /// The means to do harm on purpose, for those who may, in a daemon started for that.
 fn faults<'a>(api: &'a Api, conn: &Conn) -> Result<&'a transport::Fault, Problem> {
@@ -60,7 +36,7 @@ fn faults<'a>(api: &'a Api, conn: &Conn) -> Result<&'a transport::Fault, Problem
 
 /// Holds up the threads of a part of the daemon. The answer may come only when it is over.
 #[utoipa::path(
-    put, path = "/v1/debug/hang", tag = "development", operation_id = "hang", request_body = HangBody,
+    put, path = "/v1/debug/hang", tag = "development", operation_id = "hang", request_body = InjectedHang,
     responses((status = 204, description = "In effect"), FaultProblems)
 )]
 pub(crate) async fn hang(
@@ -71,14 +47,14 @@ pub(crate) async fn hang(
 ) -> Result<StatusCode, Problem> {
     faults(&api, &conn)?;
     query.end()?;
-    let HangBody { part, ms } = json::parse(&body)?;
+    let InjectedHang { part, ms } = json::parse(&body)?;
     if ms > MAX_HANG_MS {
         return Err(Problem::invalid(format!(
             "\"ms\" is {ms}; up to {MAX_HANG_MS} is right"
         )));
     }
     let sleep = move || std::thread::sleep(Duration::from_millis(ms));
-    if part == "api" {
+    if part == DaemonPart::Api {
         let threads = tokio::runtime::Handle::current().metrics().num_workers();
         (0..threads).for_each(|_| drop(tokio::spawn(async move { sleep() })));
         return Ok(StatusCode::NO_CONTENT);
@@ -87,12 +63,12 @@ pub(crate) async fn hang(
         .service()
         .parts()
         .into_iter()
-        .filter(|known| known.name() == part)
+        .filter(|known| known.name() == part.as_str())
         .collect();
     if parts.is_empty() {
         return Err(Problem::invalid(format!(
-            "\"part\" is {part:?}; cluster, lists, store or api \
-            is right"
+            "\"part\" is {:?}; cluster, lists, store or api is right",
+            part.as_str()
         )));
     }
     parts.iter().for_each(|part| part.call(Box::new(sleep)));
@@ -101,7 +77,7 @@ pub(crate) async fn hang(
 
 /// Replaces the set of peers whose packets are dropped.
 #[utoipa::path(
-    put, path = "/v1/debug/fault", tag = "development", operation_id = "fault", request_body = FaultBody,
+    put, path = "/v1/debug/fault", tag = "development", operation_id = "fault", request_body = InjectedFault,
     responses((status = 204, description = "In effect"), FaultProblems)
 )]
 pub(crate) async fn set(
@@ -112,7 +88,7 @@ pub(crate) async fn set(
 ) -> Result<StatusCode, Problem> {
     let faults = faults(&api, &conn)?;
     query.end()?;
-    let FaultBody { block } = json::parse(&body)?;
+    let InjectedFault { block } = json::parse(&body)?;
     if block.len() > MAX_BLOCKED {
         return Err(Problem::invalid(format!(
             "\"block\" has {} addresses; up to {MAX_BLOCKED} are \

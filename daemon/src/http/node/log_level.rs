@@ -7,66 +7,23 @@ use crate::http::json::{self, Json};
 use crate::http::operations::openapi::{PlainProblems, ResetLevelProblems, SetLevelProblems};
 use crate::http::problem::Problem;
 use crate::http::query::Query;
-use crate::http::time::Millis;
 use crate::logging::{Levels, plausible};
+use api::node::{LoggedLevel, NewLogLevel};
+use api::time::Millis;
 use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use utoipa::ToSchema;
 
 /// The longest time that a level is set for.
 const MAX_TIME: Duration = Duration::from_secs(24 * 3600);
 
-/// What is to be logged for now.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(as = NewLogLevel)]
-pub(crate) struct NewLevel {
-    /// `off`, `error`, `warn`, `info`, `debug`, `trace`, or directives such as `info,node=debug`.
-    level: String,
-    /// For how long: a whole number with `ms`, `s`, `m` or `h`, up to `24h`; without it, until it
-    /// is changed or the daemon ends.
-    #[serde(rename = "for")]
-    #[schema(nullable = false, pattern = "^[0-9]+(ms|s|m|h)$")]
-    time: Option<String>,
-}
-
-/// What is logged.
-#[derive(Serialize, ToSchema)]
-#[schema(as = LogLevel)]
-pub(crate) struct ShownLevel {
-    /// What is logged now.
-    level: String,
-    /// What the configuration says, which is logged again at the end.
-    configured: String,
-    /// When that is, if it was said.
-    #[schema(value_type = Option<String>, format = DateTime)]
-    until: Option<Millis>,
-}
-
-impl From<Levels> for ShownLevel {
-    fn from(levels: Levels) -> Self {
-        let ms = |time: SystemTime| {
-            time.duration_since(UNIX_EPOCH)
-                .ok()
-                .and_then(|since| i64::try_from(since.as_millis()).ok())
-        };
-        Self {
-            level: levels.level,
-            configured: levels.configured,
-            until: levels.until.and_then(ms).map(Millis),
-        }
-    }
-}
-
 /// What the daemon logs now.
 #[utoipa::path(
     get, path = "/v1/log-level", tag = "operation", operation_id = "log_level",
-    responses((status = 200, description = "What is logged", body = ShownLevel), PlainProblems)
+    responses((status = 200, description = "What is logged", body = LoggedLevel), PlainProblems)
 )]
 pub(crate) async fn show(State(api): State<Api>, query: Query) -> Result<Response, Problem> {
     query.end()?;
@@ -75,14 +32,14 @@ pub(crate) async fn show(State(api): State<Api>, query: Query) -> Result<Respons
 
 /// Changes what the daemon logs, for a time or until its end. The configuration stays as it is.
 #[utoipa::path(
-    put, path = "/v1/log-level", tag = "operation", operation_id = "set_log_level", request_body = NewLevel,
-    responses((status = 200, description = "What is logged from now on", body = ShownLevel), SetLevelProblems)
+    put, path = "/v1/log-level", tag = "operation", operation_id = "set_log_level", request_body = NewLogLevel,
+    responses((status = 200, description = "What is logged from now on", body = LoggedLevel), SetLevelProblems)
 )]
 pub(crate) async fn set(
     State(api): State<Api>,
     Extension(conn): Extension<Arc<Conn>>,
     query: Query,
-    Json(body): Json<NewLevel>,
+    Json(body): Json<NewLogLevel>,
 ) -> Result<Response, Problem> {
     conn.caller().must_be_admin(&api.policy())?;
     query.end()?;
@@ -100,7 +57,7 @@ pub(crate) async fn set(
 /// Logs again what the configuration says.
 #[utoipa::path(
     delete, path = "/v1/log-level", tag = "operation", operation_id = "reset_log_level",
-    responses((status = 200, description = "What is logged from now on", body = ShownLevel), ResetLevelProblems)
+    responses((status = 200, description = "What is logged from now on", body = LoggedLevel), ResetLevelProblems)
 )]
 pub(crate) async fn reset(
     State(api): State<Api>,
@@ -124,5 +81,15 @@ fn parse(text: &str) -> Result<Duration, Problem> {
 }
 
 fn answer(levels: Levels) -> Result<Response, Problem> {
-    json::respond(StatusCode::OK, &ShownLevel::from(levels))
+    let ms = |time: SystemTime| {
+        time.duration_since(UNIX_EPOCH)
+            .ok()
+            .and_then(|since| i64::try_from(since.as_millis()).ok())
+    };
+    let logged = LoggedLevel {
+        level: levels.level,
+        configured: levels.configured,
+        until: levels.until.and_then(ms).map(Millis),
+    };
+    json::respond(StatusCode::OK, &logged)
 }

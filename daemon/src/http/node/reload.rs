@@ -4,35 +4,21 @@ use crate::http::connections::gate::Conn;
 use crate::http::operations::openapi::ReloadProblems;
 use crate::http::problem::{Kind, Problem};
 use crate::http::query::Query;
-use crate::http::time::Millis;
 use crate::http::{Api, json};
+use api::node::ReloadResult;
+use api::time::Millis;
 use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use serde::Serialize;
 use std::sync::Arc;
-use utoipa::ToSchema;
-
-/// What came of it.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Reload)]
-pub(crate) struct ShownReload {
-    /// Keys that have changed since the last reload, and whose new values are in force.
-    applied: Vec<String>,
-    /// Keys that have changed since the start, and whose new values count only after a restart.
-    restart: Vec<String>,
-    /// When the certificate in force expires: the files of `[tls]` are read again every time.
-    #[schema(value_type = String, format = DateTime)]
-    certificate_expires_at: Millis,
-}
 
 /// Reads the configuration file and the certificates again, and puts in force what needs no
 /// restart. If there is a mistake in them, nothing is changed. SIGHUP does the same.
 #[utoipa::path(
     post, path = "/v1/reload", tag = "operation", operation_id = "reload",
     responses((status = 200, description = "What took effect, and what did \
-        not", body = ShownReload), ReloadProblems)
+        not", body = ReloadResult), ReloadProblems)
 )]
 pub(crate) async fn reload(
     State(api): State<Api>,
@@ -51,7 +37,7 @@ pub(crate) async fn reload(
     let certificate_expires_at = Millis(outcome.certificate_expires.saturating_mul(1000));
     json::respond(
         StatusCode::OK,
-        &ShownReload {
+        &ReloadResult {
             applied: outcome.applied,
             restart: outcome.restart,
             certificate_expires_at,

@@ -1,10 +1,10 @@
 //! The OpenAPI document, made from the routes themselves, and the parts of it that several calls
 //! share.
 
-use crate::http::lists::shown::{ShownEntry, ShownList, ShownReplicas};
-use crate::http::lists::write::Gone;
-use crate::http::problem::{Kind, ProblemBody};
+use crate::http::problem::Kind;
 use crate::http::tokens::access::Access;
+use api::lists::{AddedEntryOrEntries, DeleteResult, EntryStateFilter, TodoEntry};
+use api::problem::Problem;
 use axum::http::Method;
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use utoipa::openapi::content::ContentBuilder;
 use utoipa::openapi::response::{Response, ResponseBuilder};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{Paths, Ref, RefOr};
-use utoipa::{IntoParams, IntoResponses, OpenApi, ToSchema};
+use utoipa::{IntoParams, IntoResponses, OpenApi};
 
 /// What the document says beside the routes.
 #[derive(OpenApi)]
@@ -31,7 +31,7 @@ use utoipa::{IntoParams, IntoResponses, OpenApi, ToSchema};
     ),
     servers((url = "http://muster", description = "The unix socket: curl --unix-socket \
         /run/muster/muster.sock http://muster/v1/node")),
-    components(schemas(ProblemBody<'static>, EntryOrAdded, Gone<'static>)),
+    components(schemas(Problem)),
     tags(
         (name = "node and cluster", description = "This node, its members, and how much of the \
             cluster it reaches"),
@@ -88,6 +88,8 @@ problems! {
     ScanProblems: Malformed Invalid Store Busy;
     /// Of a list's entries.
     EntriesProblems: Malformed List Change Invalid Store Busy Quarantined Unknown Deadline;
+    /// Of the members of a group.
+    GroupProblems: Malformed Group Invalid;
     /// Of one list.
     ListProblems: Malformed List Invalid Store;
     /// Of one entry.
@@ -240,60 +242,6 @@ fn problem(description: &str) -> Response {
         .build()
 }
 
-/// A page of some kind of thing.
-macro_rules! page {
-    ($(#[$doc:meta])* $name:ident of $item:ty) => {
-        $(#[$doc])*
-        #[derive(ToSchema)]
-        #[expect(dead_code, reason = "describes what PageWriter writes")]
-        pub(crate) struct $name {
-            /// The things, in the order of the call.
-            items: Vec<$item>,
-            /// To be given as `cursor` for what follows; null at the end.
-            #[schema(required = true)]
-            next: Option<String>,
-        }
-    };
-}
-pub(crate) use page;
-
-page! {
-    /// A page of entries.
-    EntryPage of ShownEntry<'static>
-}
-page! {
-    /// A page of lists.
-    ListPage of ShownList<'static>
-}
-
-/// Entries that were added together.
-#[derive(ToSchema)]
-#[schema(as = Entries)]
-#[expect(
-    dead_code,
-    reason = "describes an answer that is written from borrowed parts"
-)]
-pub(crate) struct AddedEntries {
-    /// The entries, in the order of the call.
-    items: Vec<ShownEntry<'static>>,
-    /// What became of waiting for replicas, if the call asked for it.
-    #[schema(nullable = false)]
-    replicas: Option<ShownReplicas<'static>>,
-}
-
-/// The entry, or several as `items`.
-#[derive(ToSchema)]
-#[schema(as = EntryOrEntries)]
-#[serde(untagged)]
-#[expect(
-    dead_code,
-    reason = "describes an answer that is written from borrowed parts"
-)]
-pub(crate) enum EntryOrAdded {
-    One(Box<ShownEntry<'static>>),
-    Several(AddedEntries),
-}
-
 /// The answers to adding.
 #[derive(IntoResponses)]
 #[expect(
@@ -303,13 +251,13 @@ pub(crate) enum EntryOrAdded {
 pub(crate) enum AddAnswers {
     /// Added. One entry has an `ETag` and a `Location`.
     #[response(status = 201, headers(("Muster-Change" = String, description = "The hash of the change")))]
-    Created(EntryOrAdded),
+    Created(AddedEntryOrEntries),
     /// A retry: everything was there already and is as it is now.
     #[response(status = 200)]
-    Retried(EntryOrAdded),
+    Retried(AddedEntryOrEntries),
     /// Added and durable here, but the deadline passed before enough replicas confirmed.
     #[response(status = 202, headers(("Muster-Change" = String, description = "The hash of the change")))]
-    Waiting(EntryOrAdded),
+    Waiting(AddedEntryOrEntries),
 }
 
 /// The answers to changing an entry.
@@ -323,10 +271,10 @@ pub(crate) enum EditAnswers {
     #[response(status = 200, headers(
         ("Muster-Change" = String, description = "The hash of the change"), ("ETag" = String, description = "The entry's new tag"),
     ))]
-    Changed(ShownEntry<'static>),
+    Changed(TodoEntry),
     /// Changed and durable here, but the deadline passed before enough replicas confirmed.
     #[response(status = 202, headers(("Muster-Change" = String, description = "The hash of the change")))]
-    Waiting(ShownEntry<'static>),
+    Waiting(TodoEntry),
 }
 
 /// The answers to deleting.
@@ -341,10 +289,10 @@ pub(crate) enum DeleteAnswers {
     Deleted,
     /// Deleted; only with `replicas`.
     #[response(status = 200, headers(("Muster-Change" = String, description = "The hash of the change")))]
-    Confirmed(Gone<'static>),
+    Confirmed(DeleteResult),
     /// Deleted and durable here, but the deadline passed before enough replicas confirmed.
     #[response(status = 202, headers(("Muster-Change" = String, description = "The hash of the change")))]
-    Waiting(Gone<'static>),
+    Waiting(DeleteResult),
 }
 
 /// Which entries.
@@ -352,9 +300,8 @@ pub(crate) enum DeleteAnswers {
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "describes what Filter::take reads")]
 pub(crate) struct FilterParams {
-    /// `open`, `done` or `all` (the default).
-    #[param(pattern = "^(open|done|all)$")]
-    state: Option<String>,
+    /// Whether they are done.
+    state: Option<EntryStateFilter>,
     /// A day (`YYYY-MM-DD`), or `none` for entries without one. Not together with `due_from` or
     /// `due_to`.
     due: Option<String>,
@@ -440,4 +387,71 @@ pub(crate) struct LastEventId {
     /// the stream begins with a snapshot, as without it.
     #[param(rename = "Last-Event-ID")]
     last_event_id: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+    use std::path::Path;
+
+    fn document() -> Value {
+        let (_, described) = crate::http::everything().split_for_parts();
+        serde_json::from_slice(&render(described)).unwrap()
+    }
+
+    #[test]
+    fn the_document_that_clients_are_made_from_is_that_of_the_routes() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("api/openapi.json");
+        let written = serde_json::to_string_pretty(&document()).unwrap() + "\n";
+        if std::env::var_os("UPDATE_OPENAPI").is_some() {
+            std::fs::write(&path, &written).unwrap();
+        }
+        assert!(
+            std::fs::read_to_string(&path).unwrap() == written,
+            "daemon/api/openapi.json differs; UPDATE_OPENAPI=1 cargo test -p muster openapi"
+        );
+    }
+
+    /// All objects in it.
+    fn objects(value: &Value, seen: &mut dyn FnMut(&serde_json::Map<String, Value>)) {
+        match value {
+            Value::Object(fields) => {
+                seen(fields);
+                fields.values().for_each(|value| objects(value, seen));
+            }
+            Value::Array(items) => items.iter().for_each(|value| objects(value, seen)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+
+    #[test]
+    fn words_are_told_as_words() {
+        objects(&document(), &mut |schema| {
+            let pattern = schema.get("pattern").and_then(Value::as_str);
+            let pattern = pattern.unwrap_or_default();
+            assert!(!pattern.starts_with("^("), "an enum is right: {pattern}");
+        });
+    }
+
+    #[test]
+    fn what_is_referred_to_is_there() {
+        let document = document();
+        let schemas = document["components"]["schemas"].as_object().unwrap();
+        objects(&document, &mut |schema| {
+            let reference = schema.get("$ref").and_then(Value::as_str);
+            if let Some(name) = reference.and_then(|to| to.strip_prefix("#/components/schemas/")) {
+                assert!(schemas.contains_key(name), "{name}");
+            }
+        });
+    }
+
+    #[test]
+    fn a_user_id_is_wider_than_31_bits() {
+        let document = document();
+        for name in ["RegisteredProcess", "TokenInfo", "CreatedToken"] {
+            let uid = &document["components"]["schemas"][name]["properties"]["uid"];
+            assert_eq!(uid["format"], "int64", "{name}");
+        }
+    }
 }

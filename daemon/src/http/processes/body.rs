@@ -3,45 +3,16 @@
 use crate::http::cluster::is_host_and_port;
 use crate::http::json;
 use crate::http::problem::Problem;
+use api::processes::{ConflictAction, ExitReport, RegisterRequest, RegistrationLifetime};
 use bytes::Bytes;
 use crdt::name::{ProcessName, is_unprintable};
 use crdt::registry::{Entry, Reason};
 use node::cluster::registry::OnConflict;
-use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
-use utoipa::ToSchema;
 
 const MAX_SIGNAL: i32 = 64;
 
-/// What a process is registered with. All of it may be left out, also the whole body.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(as = Register)]
-pub(crate) struct RegisterBody {
-    /// A process of this host, of the caller's user unless that is root; the caller's own without.
-    pid: Option<u32>,
-    /// At most 32 keys `[A-Za-z_][A-Za-z0-9_.-]{0,63}`, each with one line of text of at most 1
-    /// KiB; 4 KiB in all.
-    metadata: Option<BTreeMap<String, String>>,
-    /// At most 64 names of groups.
-    #[schema(max_items = 64)]
-    groups: Option<Vec<String>>,
-    /// `process` (the default): the registration ends with the process; `connection`: also when the
-    /// connection closes by which it was registered.
-    #[schema(pattern = "^(process|connection)$")]
-    lifetime: Option<String>,
-    /// Where the process serves: `host:port`.
-    address: Option<String>,
-    /// When the name turns out to belong to an earlier claim: `notify` (the default) leaves the
-    /// process alone, and it takes the name back when the other one goes; `terminate` sends it
-    /// SIGTERM, then SIGKILL.
-    #[schema(pattern = "^(notify|terminate)$")]
-    on_conflict: Option<String>,
-    /// Whether somebody will report how the process ends: `POST …/exit`.
-    reports_exit: Option<bool>,
-}
-
-/// A [`RegisterBody`] that keeps all rules.
+/// A [`RegisterRequest`] that keeps all rules.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Wish {
     pub(super) pid: Option<u32>,
@@ -57,25 +28,25 @@ pub(super) struct Wish {
 impl Wish {
     /// Reads a body; none at all wishes for nothing in particular.
     pub(super) fn read(bytes: &Bytes) -> Result<Self, Problem> {
-        let body: RegisterBody = if bytes.is_empty() {
-            RegisterBody::default()
+        let body: RegisterRequest = if bytes.is_empty() {
+            RegisterRequest::default()
         } else {
             json::parse(bytes)?
         };
-        let is_bound = match body.lifetime.as_deref() {
-            None | Some("process") => false,
-            Some("connection") => true,
-            Some(other) => {
+        let is_bound = match body.lifetime {
+            None | Some(RegistrationLifetime::Process) => false,
+            Some(RegistrationLifetime::Connection) => true,
+            Some(RegistrationLifetime::Other(other)) => {
                 return Err(Problem::invalid(format!(
                     "\"lifetime\" is {other:?}; \
                 process or connection is right"
                 )));
             }
         };
-        let on_conflict = match body.on_conflict.as_deref() {
-            None | Some("notify") => OnConflict::Notify,
-            Some("terminate") => OnConflict::Terminate,
-            Some(other) => {
+        let on_conflict = match body.on_conflict {
+            None | Some(ConflictAction::Notify) => OnConflict::Notify,
+            Some(ConflictAction::Terminate) => OnConflict::Terminate,
+            Some(ConflictAction::Other(other)) => {
                 return Err(Problem::invalid(format!(
                     "\"on_conflict\" is {other:?}; \
                 notify or terminate is right"
@@ -169,32 +140,15 @@ fn is_key(key: &str) -> bool {
             .all(|c| c.is_ascii_alphanumeric() || b"_.-".contains(&c))
 }
 
-/// How a process ended: one of these.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(as = Exit)]
-pub(crate) struct ExitBody {
-    /// It exited with this code.
-    code: Option<i32>,
-    /// This signal ended it: 1 to 64.
-    #[schema(minimum = 1, maximum = 64)]
-    signal: Option<i32>,
-}
-
-impl ExitBody {
-    /// What it says.
-    pub(super) fn reason(&self) -> Result<Reason, Problem> {
-        match (self.code, self.signal) {
-            (Some(code), None) => Ok(Reason::ExitedWith(code)),
-            (None, Some(signal)) if (1..=MAX_SIGNAL).contains(&signal) => {
-                Ok(Reason::Killed(signal))
-            }
-            (None, Some(signal)) => Err(Problem::invalid(format!(
-                "\"signal\" is {signal}; 1 to \
-                {MAX_SIGNAL} is right"
-            ))),
-            _ => Err(Problem::invalid("either \"code\" or \"signal\" is right")),
-        }
+/// What a report says.
+pub(super) fn reason(report: &ExitReport) -> Result<Reason, Problem> {
+    match (report.code, report.signal) {
+        (Some(code), None) => Ok(Reason::ExitedWith(code)),
+        (None, Some(signal)) if (1..=MAX_SIGNAL).contains(&signal) => Ok(Reason::Killed(signal)),
+        (None, Some(signal)) => Err(Problem::invalid(format!(
+            "\"signal\" is {signal}; 1 to {MAX_SIGNAL} is right"
+        ))),
+        _ => Err(Problem::invalid("either \"code\" or \"signal\" is right")),
     }
 }
 
@@ -269,7 +223,7 @@ mod tests {
 
     #[test]
     fn an_exit_has_a_code_or_a_signal() {
-        let reason = |code, signal| ExitBody { code, signal }.reason();
+        let reason = |code, signal| super::reason(&ExitReport { code, signal });
         assert_eq!(reason(Some(1), None).unwrap(), Reason::ExitedWith(1));
         assert_eq!(reason(None, Some(9)).unwrap(), Reason::Killed(9));
         for (code, signal) in [

@@ -1,6 +1,6 @@
 //! Which processes a client wants to see, and finding them without keeping the registry waiting.
 
-use super::shown::{ShownProcess, state};
+use super::shown::{self, state};
 use crate::http::Api;
 use crate::http::page::{PageWriter, Room};
 use crate::http::problem::Problem;
@@ -107,8 +107,7 @@ impl Filter {
                 .iter()
                 .filter(|(name, found)| self.admits(name, found, me))
             {
-                if writer.push(&ShownProcess::holder(name, found, me), || key(name))? == Room::Full
-                {
+                if writer.push(&shown::holder(name, found, me), || key(name))? == Room::Full {
                     return Ok(Room::Full);
                 }
             }
@@ -126,7 +125,11 @@ pub(super) fn take_states(query: &mut Query) -> Result<Option<Vec<ProcessState>>
     let Some(text) = query.one("state")? else {
         return Ok(None);
     };
-    let known = |word: &str| STATES.into_iter().find(|known| state(*known) == word);
+    let known = |word: &str| {
+        STATES
+            .into_iter()
+            .find(|known| state(*known).as_str() == word)
+    };
     let states: Option<Vec<ProcessState>> = text.split(',').map(known).collect();
     let right = "some of up, unreachable and contested, with commas between them, are right";
     states

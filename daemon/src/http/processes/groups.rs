@@ -1,17 +1,17 @@
 //! `/v1/groups`: groups of processes.
 
+use super::change;
 use super::filter::{Filter, Source, take_states};
-use super::shown::ShownGroup;
-use super::{ProcessPage, change};
 use crate::http::Api;
 use crate::http::connections::gate::Conn;
 use crate::http::operations::openapi::{
-    OwnProcessProblems, PageParams, PageProblems, TimeoutParams, page,
+    GroupProblems, OwnProcessProblems, PageParams, PageProblems, TimeoutParams,
 };
 use crate::http::page::{Page, PageWriter, Room, bad_cursor};
 use crate::http::path::{GroupPath, ProcessPath};
-use crate::http::problem::Problem;
+use crate::http::problem::{Kind, Problem};
 use crate::http::query::Query;
+use api::processes::{ProcessGroup, ProcessGroupPage, RegisteredProcessPage};
 use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -19,17 +19,11 @@ use axum::response::Response;
 use crdt::name::ProcessName;
 use node::cluster::registry::{Command, ProcessState};
 use std::sync::Arc;
-use utoipa::ToSchema;
-
-page! {
-    /// A page of groups.
-    GroupPage of ShownGroup<'static>
-}
 
 /// The groups that somebody is in, by name.
 #[utoipa::path(
     get, path = "/v1/groups", tag = "processes", operation_id = "groups", params(PageParams),
-    responses((status = 200, description = "A page of groups", body = GroupPage), PageProblems)
+    responses((status = 200, description = "A page of groups", body = ProcessGroupPage), PageProblems)
 )]
 pub(crate) async fn groups(State(api): State<Api>, mut query: Query) -> Result<Response, Problem> {
     let page = Page::take(&mut query)?;
@@ -45,9 +39,9 @@ pub(crate) async fn groups(State(api): State<Api>, mut query: Query) -> Result<R
         Some((name.clone(), directory.group(name, None).count()))
     }) {
         if writer.push(
-            &ShownGroup {
-                name: name.as_str(),
-                members,
+            &ProcessGroup {
+                name: name.to_string(),
+                members: members as u64,
             },
             || name.as_str().as_bytes().to_vec(),
         )? == Room::Full
@@ -60,7 +54,7 @@ pub(crate) async fn groups(State(api): State<Api>, mut query: Query) -> Result<R
 }
 
 /// The members of a group that are in sight: those of this node first, each part by name. A group
-/// that nobody is in has none.
+/// whose members are all out of sight has none here; one that nobody is in is not found.
 #[utoipa::path(
     get, path = "/v1/groups/{group}", tag = "processes", operation_id = "group",
     params(
@@ -72,7 +66,7 @@ pub(crate) async fn groups(State(api): State<Api>, mut query: Query) -> Result<R
             `up,contested` without"),
         PageParams,
     ),
-    responses((status = 200, description = "A page of processes", body = ProcessPage), PageProblems)
+    responses((status = 200, description = "A page of processes", body = RegisteredProcessPage), GroupProblems)
 )]
 pub(crate) async fn members(
     State(api): State<Api>,
@@ -84,6 +78,15 @@ pub(crate) async fn members(
     let states =
         take_states(&mut query)?.unwrap_or_else(|| vec![ProcessState::Up, ProcessState::Contested]);
     query.end()?;
+    let is_there = api
+        .service()
+        .processes()
+        .read(|directory| directory.group(&group, None).next().is_some());
+    // Whoever has begun to read a group may see it end.
+    if !is_there && page.after.is_none() {
+        let nobody = format!("no process is in the group {group}");
+        return Err(Problem::new(Kind::Group, nobody));
+    }
     let position = page
         .after
         .as_deref()

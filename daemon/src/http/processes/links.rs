@@ -4,45 +4,27 @@ use super::{ask_registry, change};
 use crate::http::Api;
 use crate::http::connections::gate::Conn;
 use crate::http::operations::openapi::{
-    LinksProblems, OwnProcessProblems, PageParams, TimeoutParams, page,
+    LinksProblems, OwnProcessProblems, PageParams, TimeoutParams,
 };
 use crate::http::page::{Page, PageWriter, Room};
 use crate::http::path::{OtherPath, ProcessPath};
 use crate::http::problem::Problem;
 use crate::http::query::Query;
-use crate::http::time::{Millis, take_timeout};
+use crate::http::time::take_timeout;
+use api::processes::{ProcessLink, ProcessLinkPage};
+use api::time::Millis;
 use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use node::cluster::registry::{Command, Reply};
-use serde::Serialize;
 use std::sync::Arc;
-use utoipa::ToSchema;
-
-/// A link of a process.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Link)]
-pub(crate) struct ShownLink<'a> {
-    /// The handle of the one whose end it waits for.
-    other: &'a str,
-    /// Whether it also fires when that one is merely out of sight.
-    unreachable: bool,
-    /// When it was made.
-    #[schema(value_type = String, format = DateTime)]
-    since: Millis,
-}
-
-page! {
-    /// A page of links.
-    LinkPage of ShownLink<'static>
-}
 
 /// The links of a process of this node, by handle.
 #[utoipa::path(
     get, path = "/v1/processes/{name}/links", tag = "processes", operation_id = "links",
     params(("name" = String, Path, description = "The process's name"), TimeoutParams, PageParams),
-    responses((status = 200, description = "A page of links", body = LinkPage), LinksProblems)
+    responses((status = 200, description = "A page of links", body = ProcessLinkPage), LinksProblems)
 )]
 pub(crate) async fn links(
     State(api): State<Api>,
@@ -67,8 +49,8 @@ pub(crate) async fn links(
         .iter()
         .filter(|(other, _)| after.is_none_or(|after| other.as_str() > after))
     {
-        let shown = ShownLink {
-            other,
+        let shown = ProcessLink {
+            other: other.clone(),
             unreachable: link.unreachable,
             since: Millis(link.since.0),
         };

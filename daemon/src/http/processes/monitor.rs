@@ -1,7 +1,7 @@
 //! `/v1/processes/{name}/monitor`: what becomes of a name.
 
 use super::no_process;
-use super::shown::ShownProcess;
+use super::shown;
 use crate::event::process_event;
 use crate::http::Api;
 use crate::http::connections::gate::Conn;
@@ -11,9 +11,10 @@ use crate::http::path::ProcessPath;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::http::streams::sse::{self, Feed};
-use crate::http::time::Millis;
 use crate::hub::{News, Watcher};
 use crate::process::{First, Told};
+use api::events::{ProcessEvent, ProcessStreamEvent};
+use api::time::Millis;
 use axum::Extension;
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -22,8 +23,6 @@ use bytes::Bytes;
 use crdt::id::NodeId;
 use crdt::name::ProcessName;
 use node::cluster::registry::Found;
-use serde::Serialize;
-use serde_json::{Map, Value};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -44,7 +43,7 @@ use std::sync::Arc;
         ("wait" = Option<bool>, Query, description = "Also of a name that nobody has yet"),
         LastEventId,
     ),
-    responses((status = 200, description = "The stream", body = String, content_type = "text/event-stream"), MonitorProblems)
+    responses((status = 200, description = "The stream: events such as these", body = ProcessStreamEvent, content_type = "text/event-stream"), MonitorProblems)
 )]
 pub(crate) async fn stream(
     State(api): State<Api>,
@@ -109,7 +108,7 @@ fn snapshot(
         after: None,
     });
     if let Some(found) = found {
-        writer.push(&ShownProcess::holder(name, found, me), Vec::new)?;
+        writer.push(&shown::holder(name, found, me), Vec::new)?;
     }
     Ok(Bytes::from(sse::event(
         Some("snapshot"),
@@ -118,21 +117,18 @@ fn snapshot(
     )))
 }
 
-/// An event's data.
-#[derive(Serialize)]
-struct ShownTold<'a> {
-    at: Millis,
-    #[serde(flatten)]
-    detail: &'a Map<String, Value>,
-}
-
 fn write(run: &str, told: &Told) -> Result<Bytes, Problem> {
-    let (what, detail) = process_event(&told.event);
-    let data = ShownTold {
+    let (what, process) = process_event(&told.event);
+    let data = ProcessEvent {
         at: Millis(told.event.at.0),
-        detail: &detail,
+        process,
     };
-    sse::json_event(Some(what), Some(&event_id(run, told.number)), &data).map(Bytes::from)
+    sse::json_event(
+        Some(what.as_str()),
+        Some(&event_id(run, told.number)),
+        &data,
+    )
+    .map(Bytes::from)
 }
 
 /// The stream's state.
@@ -185,7 +181,7 @@ mod tests {
         let text = std::str::from_utf8(&written).unwrap();
         let (head, data) = text.split_once("data: ").unwrap();
         assert_eq!(head, "event: down\nid: 19a-4\n");
-        let data: Value = serde_json::from_str(data).unwrap();
+        let data: serde_json::Value = serde_json::from_str(data).unwrap();
         let expected = serde_json::json!({
             "at": "1970-01-01T00:00:00.000Z", "handle": "web@n1#7.8", "node": "n1", "reason": "exited code=3", "code": 3,
         });

@@ -16,30 +16,18 @@ use crate::http::json;
 use crate::http::operations::openapi::SdProblems;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
+use api::processes::ScrapeTarget;
 use axum::extract::State;
 use axum::response::Response;
 use crdt::id::NodeId;
 use crdt::name::ProcessName;
 use node::cluster::RosterView;
 use node::cluster::registry::{Found, Holder, ProcessState};
-use serde::Serialize;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
-use utoipa::ToSchema;
 
 /// The metadata that makes a target of a process without an address.
 const PORT: &str = "port";
-
-/// One process that can be scraped.
-#[derive(Debug, Serialize, ToSchema, PartialEq, Eq)]
-#[schema(as = Targets)]
-pub(crate) struct ShownTarget {
-    /// Its `host:port`.
-    targets: [String; 1],
-    /// What is known of it: `__meta_muster_name`, `…_handle`, `…_node`, `…_state`, `…_groups`
-    /// (`,eu,web,`), `…_group` (the one that was asked for), `…_metadata_<key>`.
-    labels: BTreeMap<String, String>,
-}
 
 /// Targets for Prometheus' `http_sd_configs`: the processes that are `up` and say where they serve.
 ///
@@ -48,7 +36,7 @@ pub(crate) struct ShownTarget {
 #[utoipa::path(
     get, path = "/v1/sd/prometheus", tag = "processes", operation_id = "prometheus_sd",
     params(("group" = Option<String>, Query, description = "Only members of that group")),
-    responses((status = 200, description = "All targets, by name", body = Vec<ShownTarget>), SdProblems)
+    responses((status = 200, description = "All targets, by name", body = Vec<ScrapeTarget>), SdProblems)
 )]
 pub(crate) async fn targets(State(api): State<Api>, mut query: Query) -> Result<Response, Problem> {
     let group = query
@@ -66,7 +54,7 @@ pub(crate) async fn targets(State(api): State<Api>, mut query: Query) -> Result<
             .read(|directory| source.slice(directory, after.as_ref()));
         for target in slice
             .iter()
-            .filter_map(|(name, found)| ShownTarget::of(name, found, group.as_ref(), &hosts))
+            .filter_map(|(name, found)| target_of(name, found, group.as_ref(), &hosts))
         {
             if body.len() > 1 {
                 body.push(b',');
@@ -103,24 +91,22 @@ impl Hosts {
     }
 }
 
-impl ShownTarget {
-    /// Nothing for a process that cannot be scraped, or is not what was asked for.
-    fn of(
-        name: &ProcessName,
-        found: &Found,
-        group: Option<&ProcessName>,
-        hosts: &Hosts,
-    ) -> Option<Self> {
-        let holder = &found.holder;
-        let is_asked_for = group.is_none_or(|group| holder.entry.groups.contains(group));
-        if found.state != ProcessState::Up || !is_asked_for {
-            return None;
-        }
-        Some(Self {
-            targets: [address(holder, hosts)?],
-            labels: labels(name, holder, group),
-        })
+/// Nothing for a process that cannot be scraped, or is not what was asked for.
+fn target_of(
+    name: &ProcessName,
+    found: &Found,
+    group: Option<&ProcessName>,
+    hosts: &Hosts,
+) -> Option<ScrapeTarget> {
+    let holder = &found.holder;
+    let is_asked_for = group.is_none_or(|group| holder.entry.groups.contains(group));
+    if found.state != ProcessState::Up || !is_asked_for {
+        return None;
     }
+    Some(ScrapeTarget {
+        targets: vec![address(holder, hosts)?],
+        labels: labels(name, holder, group),
+    })
 }
 
 fn address(holder: &Holder, hosts: &Hosts) -> Option<String> {
@@ -160,7 +146,7 @@ fn labels(
         ("name", name.to_string()),
         ("handle", holder.handle(name).to_string()),
         ("node", holder.node.to_string()),
-        ("state", super::shown::state(ProcessState::Up).to_owned()),
+        ("state", super::shown::state(ProcessState::Up).to_string()),
         ("groups", groups),
     ];
     let asked = group.map(|group| ("group", group.to_string()));
@@ -234,7 +220,7 @@ mod tests {
 
     fn target(address: Option<&str>, metadata: &[(&str, &str)]) -> Option<String> {
         let found = found(address, metadata, ProcessState::Up);
-        ShownTarget::of(&name("api"), &found, None, &hosts("10.0.0.7"))
+        target_of(&name("api"), &found, None, &hosts("10.0.0.7"))
             .map(|shown| shown.targets[0].clone())
     }
 
@@ -262,8 +248,7 @@ mod tests {
         );
         let found = found(Some("[::]:8080"), &[], ProcessState::Up);
         let shown = |hosts| {
-            ShownTarget::of(&name("api"), &found, None, &hosts)
-                .map(|shown| shown.targets[0].clone())
+            target_of(&name("api"), &found, None, &hosts).map(|shown| shown.targets[0].clone())
         };
         assert_eq!(shown(hosts("fd00::7")).as_deref(), Some("[fd00::7]:8080"));
         assert_eq!(
@@ -277,7 +262,7 @@ mod tests {
     fn only_what_is_up_and_in_the_group_is_a_target() {
         let shown = |state, group: Option<&str>| {
             let found = found(Some("a:1"), &[], state);
-            ShownTarget::of(
+            target_of(
                 &name("api"),
                 &found,
                 group.map(name).as_ref(),
@@ -298,7 +283,7 @@ mod tests {
             ProcessState::Up,
         );
         let shown =
-            ShownTarget::of(&name("api"), &found, Some(&name("web")), &hosts("10.0.0.7")).unwrap();
+            target_of(&name("api"), &found, Some(&name("web")), &hosts("10.0.0.7")).unwrap();
         let expected = serde_json::json!({ "targets": ["a:1"], "labels": {
             "__meta_muster_name": "api", "__meta_muster_handle": "api@n1#7.8", "__meta_muster_node": "n1", "__meta_muster_state": "up",
             "__meta_muster_groups": ",eu,web,", "__meta_muster_group": "web",

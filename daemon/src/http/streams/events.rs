@@ -1,29 +1,27 @@
 //! `/v1/events`: what happens to members, lists and the cluster as a whole.
 
-use crate::event::{Event, Subscription};
+use crate::event::{Event, Subscription, partition_event};
 use crate::http::Api;
-use crate::http::cluster::ShownPartition;
+use crate::http::cluster::partition_view;
 use crate::http::connections::gate::Conn;
 use crate::http::operations::openapi::{LastEventId, StreamProblems};
 use crate::http::page::{Page, PageWriter, Room};
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::http::streams::sse::{self, Feed};
-use crate::http::time::Millis;
+use api::events::{ClusterEvent, ClusterStreamEvent, EventDetails, EventKind, MissingMembers};
+use api::time::Millis;
 use axum::Extension;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use bytes::Bytes;
-use node::cluster::{RosterView, Verdict};
+use node::cluster::RosterView;
 use serde::Serialize;
-use serde_json::{Map, Value};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
-
-const KINDS: [&str; 4] = ["member", "process", "list", "partition"];
 
 /// How many things one snapshot event holds at most.
 pub(crate) const SNAPSHOT_ITEMS: usize = 1000;
@@ -31,24 +29,22 @@ pub(crate) const SNAPSHOT_ITEMS: usize = 1000;
 /// Which events a client wants.
 #[derive(Clone, Debug, Default)]
 struct Wanted {
-    kinds: Option<Vec<String>>,
+    kinds: Option<Vec<EventKind>>,
     name: Option<String>,
 }
 
 impl Wanted {
     fn take(query: &mut Query) -> Result<Self, Problem> {
-        let kinds: Option<Vec<String>> = query
+        let kinds: Option<Vec<EventKind>> = query
             .one("kinds")?
-            .map(|kinds| kinds.split(',').map(ToOwned::to_owned).collect());
-        let unknown = kinds
-            .iter()
-            .flatten()
-            .find(|kind| !KINDS.contains(&kind.as_str()));
-        if let Some(unknown) = unknown {
+            .map(|kinds| kinds.split(',').map(EventKind::from).collect());
+        if let Some(EventKind::Other(unknown)) =
+            kinds.iter().flatten().find(|kind| !kind.is_known())
+        {
+            let known: Vec<&str> = EventKind::KNOWN.iter().map(EventKind::as_str).collect();
             return Err(Problem::invalid(format!(
-                "\"kinds\" has {unknown:?}; some of {} are \
-                right",
-                KINDS.join(",")
+                "\"kinds\" has {unknown:?}; some of {} are right",
+                known.join(",")
             )));
         }
         Ok(Self {
@@ -57,36 +53,16 @@ impl Wanted {
         })
     }
 
-    fn admits(&self, kind: &str, name: &str) -> bool {
+    fn admits(&self, event: &ClusterEvent) -> bool {
         let is_kind = self
             .kinds
             .as_ref()
-            .is_none_or(|kinds| kinds.iter().any(|wanted| wanted == kind));
-        is_kind && self.name.as_ref().is_none_or(|wanted| wanted == name)
-    }
-}
-
-/// An event as it is written.
-#[derive(Serialize)]
-struct ShownEvent<'a> {
-    at: Millis,
-    kind: &'a str,
-    #[serde(rename = "type")]
-    what: &'a str,
-    name: &'a str,
-    #[serde(flatten)]
-    detail: &'a Map<String, Value>,
-}
-
-impl<'a> ShownEvent<'a> {
-    fn new(event: &'a Event) -> Self {
-        Self {
-            at: Millis(event.at_ms),
-            kind: event.kind,
-            what: event.what,
-            name: &event.name,
-            detail: &event.detail,
-        }
+            .is_none_or(|kinds| kinds.contains(&event.kind));
+        is_kind
+            && self
+                .name
+                .as_ref()
+                .is_none_or(|wanted| *wanted == event.name)
     }
 }
 
@@ -109,7 +85,7 @@ impl<'a> ShownEvent<'a> {
             that name"),
         LastEventId,
     ),
-    responses((status = 200, description = "The stream", body = String, content_type = "text/event-stream"), StreamProblems)
+    responses((status = 200, description = "The stream: events such as these", body = ClusterStreamEvent, content_type = "text/event-stream"), StreamProblems)
 )]
 pub(crate) async fn stream(
     State(api): State<Api>,
@@ -160,47 +136,36 @@ fn parse_id(run: &str, id: &str) -> Option<u64> {
 
 /// The cluster as it is, as if each thing in it had just happened.
 fn snapshot(view: &RosterView, wanted: &Wanted, id: &str) -> Result<VecDeque<Bytes>, Problem> {
-    let members = view.members.iter().map(|member| Event {
-        id: 0,
-        at_ms: member.since.0,
-        kind: "member",
-        what: member.state.as_str(),
+    let members = view.members.iter().map(|member| ClusterEvent {
+        at: Millis(member.since.0),
+        kind: EventKind::Member,
+        what: member.state.as_str().into(),
         name: member.profile.name.to_string(),
-        detail: Map::from_iter([("id".to_owned(), Value::String(member.id.to_string()))]),
-    });
-    let mut things: Vec<Event> = members.collect();
-    things.push(Event {
-        id: 0,
-        at_ms: view.since.0,
-        kind: "partition",
-        what: if view.verdict == Verdict::Whole {
-            "healed"
-        } else {
-            "changed"
+        more: EventDetails {
+            id: Some(member.id.to_string()),
+            ..EventDetails::default()
         },
-        name: view.verdict.as_str().to_owned(),
-        detail: partition_detail(view)?,
     });
-    things.retain(|thing| wanted.admits(thing.kind, &thing.name));
-    chunks(&things, id, ShownEvent::new)
-}
-
-fn partition_detail(view: &RosterView) -> Result<Map<String, Value>, Problem> {
-    let partition = serde_json::to_value(ShownPartition::new(view)).map_err(Problem::internal)?;
-    let field = |field: &str| Some((field.to_owned(), partition.get(field)?.clone()));
-    Ok(["verdict", "missing"]
-        .into_iter()
-        .filter_map(field)
-        .collect())
+    let mut things: Vec<ClusterEvent> = members.collect();
+    let partition = partition_view(view);
+    things.push(ClusterEvent {
+        at: partition.since,
+        kind: EventKind::Partition,
+        what: partition_event(view.verdict),
+        name: partition.verdict.to_string(),
+        more: EventDetails {
+            verdict: Some(partition.verdict),
+            missing: Some(MissingMembers::Members(partition.missing)),
+            ..EventDetails::default()
+        },
+    });
+    things.retain(|thing| wanted.admits(thing));
+    chunks(&things, id)
 }
 
 /// Snapshot events of at most [`SNAPSHOT_ITEMS`] things each; at least one, the last of which has
 /// the id.
-fn chunks<'a, T, S: Serialize>(
-    things: &'a [T],
-    id: &str,
-    show: impl Fn(&'a T) -> S,
-) -> Result<VecDeque<Bytes>, Problem> {
+fn chunks<T: Serialize>(things: &[T], id: &str) -> Result<VecDeque<Bytes>, Problem> {
     let mut events = VecDeque::new();
     let mut rest = things;
     loop {
@@ -210,7 +175,7 @@ fn chunks<'a, T, S: Serialize>(
         });
         let mut written = 0;
         for thing in rest {
-            if writer.push(&show(thing), Vec::new)? == Room::Full {
+            if writer.push(thing, Vec::new)? == Room::Full {
                 break;
             }
             written += 1;
@@ -242,11 +207,11 @@ struct Events {
 
 impl Events {
     fn write(&self, event: &Event) -> Option<Bytes> {
-        if !self.wanted.admits(event.kind, &event.name) {
+        if !self.wanted.admits(&event.told) {
             return None;
         }
         let id = event_id(&self.run, event.id);
-        sse::json_event(None, Some(&id), &ShownEvent::new(event))
+        sse::json_event(None, Some(&id), &event.told)
             .ok()
             .map(Bytes::from)
     }
@@ -285,6 +250,7 @@ impl Feed for Events {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use api::events::EventType;
 
     fn wanted(text: &str) -> Result<Wanted, Problem> {
         Wanted::take(&mut Query::parse(Some(text)).unwrap())
@@ -292,14 +258,17 @@ mod tests {
 
     #[test]
     fn kinds_and_name_choose_the_events() {
-        assert!(wanted("").unwrap().admits("list", "x"));
-        assert!(wanted("kinds=member,list").unwrap().admits("list", "x"));
-        assert!(
-            !wanted("kinds=member,partition")
-                .unwrap()
-                .admits("list", "x")
-        );
-        assert!(!wanted("name=y").unwrap().admits("list", "x"));
+        let event = ClusterEvent {
+            at: Millis(0),
+            kind: EventKind::List,
+            what: EventType::Created,
+            name: "x".into(),
+            more: EventDetails::default(),
+        };
+        assert!(wanted("").unwrap().admits(&event));
+        assert!(wanted("kinds=member,list").unwrap().admits(&event));
+        assert!(!wanted("kinds=member,partition").unwrap().admits(&event));
+        assert!(!wanted("name=y").unwrap().admits(&event));
         assert_eq!(wanted("kinds=members").unwrap_err().status(), 422);
     }
 
@@ -314,7 +283,7 @@ mod tests {
     #[test]
     fn a_large_snapshot_comes_in_parts() {
         let numbers: Vec<u32> = (0..2001).collect();
-        let parts = chunks(&numbers, "19a-7", |number| *number).unwrap();
+        let parts = chunks(&numbers, "19a-7").unwrap();
         let text: Vec<_> = parts
             .iter()
             .map(|part| std::str::from_utf8(part).unwrap())
@@ -330,9 +299,6 @@ mod tests {
             {\"items\":[2000],\"last\":true}\n\n"
         );
         let none: Vec<u32> = Vec::new();
-        assert!(
-            chunks(&none, "19a-0", |number| *number).unwrap()[0]
-                .ends_with(b"{\"items\":[],\"last\":true}\n\n")
-        );
+        assert!(chunks(&none, "19a-0").unwrap()[0].ends_with(b"{\"items\":[],\"last\":true}\n\n"));
     }
 }

@@ -6,66 +6,29 @@ use crate::http::Api;
 use crate::http::connections::gate::Conn;
 use crate::http::connections::who::Caller;
 use crate::http::json::{self, Json};
-use crate::http::lists::shown::text;
 use crate::http::operations::openapi::{
     CodeProblems, CodeStateProblems, EndProblems, TimeoutParams, TradeProblems,
 };
 use crate::http::path::CodePath;
 use crate::http::problem::{Kind, Problem};
 use crate::http::query::Query;
-use crate::http::time::{Millis, take_timeout};
-use crate::http::tokens::{ShownCreated, unkept, within};
-use crate::tokens::{CodeError, Scope, TokenId};
+use crate::http::time::take_timeout;
+use crate::http::tokens::{created, unkept, within};
+use crate::tokens::{CodeError, Scope};
+use api::time::Millis;
+use api::tokens::{CreatedToken, PageCode, PageCodeState, PageCodeTrade};
 use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
-use utoipa::ToSchema;
-
-/// A link to the page.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Code)]
-pub(crate) struct ShownCode<'a> {
-    /// 16 hexadecimal digits.
-    #[serde(serialize_with = "text")]
-    #[schema(value_type = String)]
-    id: TokenId,
-    /// What can be traded for a token, once. It is told only here.
-    code: &'a str,
-    /// The page's address with the code in its fragment.
-    url: String,
-    /// When the code ends.
-    #[schema(value_type = String, format = DateTime)]
-    expires_at: Millis,
-}
-
-/// A code that nobody has used yet.
-#[derive(Serialize, ToSchema)]
-#[schema(as = CodeState)]
-pub(crate) struct ShownCodeState {
-    /// 16 hexadecimal digits.
-    #[serde(serialize_with = "text")]
-    #[schema(value_type = String)]
-    id: TokenId,
-}
-
-/// What is traded.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(as = Trade)]
-pub(crate) struct Trade {
-    /// The code of a link.
-    code: String,
-}
 
 /// Makes a link that opens the page for the caller's user, by a code that is good once and for 60
 /// s. On the unix socket only.
 #[utoipa::path(
     post, path = "/v1/web/codes", tag = "page", operation_id = "create_code",
-    responses((status = 201, description = "Made", body = ShownCode<'static>), CodeProblems)
+    responses((status = 201, description = "Made", body = PageCode), CodeProblems)
 )]
 pub(crate) async fn create(
     State(api): State<Api>,
@@ -83,9 +46,9 @@ pub(crate) async fn create(
     })?;
     let made = api.service().tokens().codes().create(uid)?;
     let url = format!("http://{}/#code={}", reachable(listener), made.text);
-    let shown = ShownCode {
-        id: made.id,
-        code: &made.text,
+    let shown = PageCode {
+        id: made.id.to_string(),
+        code: made.text,
         url,
         expires_at: Millis(made.expires_ms),
     };
@@ -108,7 +71,7 @@ fn reachable(listener: SocketAddr) -> SocketAddr {
 #[utoipa::path(
     get, path = "/v1/web/codes/{id}", tag = "page", operation_id = "code",
     params(("id" = String, Path, description = "The code's id")),
-    responses((status = 200, description = "It waits to be used", body = ShownCodeState), CodeStateProblems)
+    responses((status = 200, description = "It waits to be used", body = PageCodeState), CodeStateProblems)
 )]
 pub(crate) async fn show(
     State(api): State<Api>,
@@ -127,20 +90,20 @@ pub(crate) async fn show(
             ),
         ));
     }
-    json::respond(StatusCode::OK, &ShownCodeState { id })
+    json::respond(StatusCode::OK, &PageCodeState { id: id.to_string() })
 }
 
 /// Trades the code of a link for a token of the scope `page` that acts for the user who had the
 /// link made, for 12 hours. By TCP it needs no token, only the code, which it ends whatever comes
 /// of it.
 #[utoipa::path(
-    post, path = "/v1/web/token", tag = "page", operation_id = "trade_code", params(TimeoutParams), request_body = Trade,
-    responses((status = 201, description = "Made, and on the disk", body = ShownCreated<'static>), TradeProblems)
+    post, path = "/v1/web/token", tag = "page", operation_id = "trade_code", params(TimeoutParams), request_body = PageCodeTrade,
+    responses((status = 201, description = "Made, and on the disk", body = CreatedToken), TradeProblems)
 )]
 pub(crate) async fn trade(
     State(api): State<Api>,
     mut query: Query,
-    Json(body): Json<Trade>,
+    Json(body): Json<PageCodeTrade>,
 ) -> Result<Response, Problem> {
     let timeout = take_timeout(&mut query)?;
     query.end()?;
@@ -158,7 +121,7 @@ pub(crate) async fn trade(
         tokens.create(uid, Scope::Page, Scope::Page.max_ttl()),
     )
     .await??;
-    json::respond(StatusCode::CREATED, &ShownCreated::new(token, &text)).map(unkept)
+    json::respond(StatusCode::CREATED, &created(token, text)).map(unkept)
 }
 
 /// Revokes the token that this request bears, which ends the page's session. By TCP only.

@@ -226,11 +226,16 @@ impl Conn {
         }
     }
 
-    /// Marks the time in which a body is awaited.
+    /// Marks the time in which a body is awaited; what is a stream already stays one.
     pub(crate) async fn receiving<T>(&self, body: impl Future<Output = T>) -> T {
-        self.set_phase(Phase::Body);
+        let before = self.phase();
+        if before != Phase::Streaming {
+            self.set_phase(Phase::Body);
+        }
         let received = body.await;
-        self.set_phase(Phase::Working);
+        if self.phase() == Phase::Body {
+            self.set_phase(before);
+        }
         received
     }
 

@@ -155,7 +155,7 @@ fn a_member_that_is_down_is_named_and_a_cut_is_worse() {
     );
     let alone = judged(|s| s.views = view(Verdict::Alone, [MemberState::Down, MemberState::Down]));
     assert_eq!(
-        alone.iter().map(|a| a.severity).collect::<Vec<_>>(),
+        alone.iter().map(|a| a.severity.clone()).collect::<Vec<_>>(),
         [Severity::Critical, Severity::Warning, Severity::Warning]
     );
 }
