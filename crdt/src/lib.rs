@@ -4,7 +4,8 @@
 //! as arguments. A to-do list is one Automerge document ([`list::Document`]); the roster of the
 //! cluster's nodes is a map merged by taking the larger pair ([`roster::Roster`]); each node's
 //! registered processes are a log that it alone writes ([`registry`]); two replicas find out what
-//! they lack by digests and version vectors ([`digest`], [`vector`]).
+//! they lack by digests and version vectors ([`digest`], [`vector`]). Ids and names are the crate
+//! `names`.
 //!
 //! ```text
 //! let mut document = Document::new(name, actor);
@@ -15,9 +16,7 @@
 
 pub mod digest;
 pub mod entry;
-pub mod id;
 pub mod list;
-pub mod name;
 pub mod registry;
 pub mod roster;
 pub mod vector;

@@ -6,9 +6,8 @@
 use super::db::{Db, Outlives, Space};
 use super::{ReadError, keys, values};
 use crdt::entry::Entry;
-use crdt::id::{ChangeId, EntryId, ListId};
-use crdt::name::ListName;
 use fjall::Slice;
+use names::{ChangeId, EntryId, ListId, ListName};
 use node::cluster::registry::KeptRow;
 use node::lists::{ListRow, Row};
 use std::collections::BTreeMap;

@@ -4,8 +4,8 @@
 use super::ReadError;
 use bytes::Bytes;
 use crdt::entry::Entry;
-use crdt::name::ListName;
 use crdt::vector::VersionVector;
+use names::ListName;
 use node::lists::ListRow;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -96,7 +96,7 @@ pub(super) fn decode_snapshot(bytes: &[u8]) -> Result<(VersionVector, Bytes), Re
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crdt::id::{Actor, ChangeHash, ChangeId};
+    use names::{Actor, ChangeHash, ChangeId};
     use proptest::prelude::*;
 
     #[test]

@@ -2,10 +2,9 @@
 
 use bytes::Bytes;
 use crdt::entry::{Author, Due, Entry};
-use crdt::id::{Actor, ChangeId, EntryId, ListId};
-use crdt::name::ListName;
 use crdt::vector::VersionVector;
 use muster::store::{Notice, Recovered, Store};
+use names::{Actor, ChangeId, EntryId, ListId, ListName};
 use node::lists::{ListRow, Row};
 use node::wire::WriteError;
 use std::path::Path;

@@ -7,7 +7,7 @@ use api::lists::{
     EntryPatch as PatchBody, EntryPriority, Given, NewEntries, NewEntry as EntryBody,
 };
 use crdt::entry::{EntryPatch, NewEntry, Place, Priority};
-use crdt::id::EntryId;
+use names::EntryId;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::collections::BTreeSet;

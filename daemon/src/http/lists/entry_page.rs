@@ -6,7 +6,7 @@ use crate::http::page::{Page, PageWriter, Room, bad_cursor};
 use crate::http::problem::Problem;
 use crate::store::Reader;
 use crdt::entry::Entry;
-use crdt::id::{EntryId, ListId};
+use names::{EntryId, ListId};
 
 /// Up to so many entries of a large list are found by their due date.
 const MOST_BY_INDEX: usize = 8;
@@ -165,7 +165,7 @@ mod tests {
     use crate::http::query::Query;
     use crate::store::Store;
     use crdt::entry::Due;
-    use crdt::name::ListName;
+    use names::ListName;
     use node::lists::{ListRow, Row};
     use std::sync::Arc;
 

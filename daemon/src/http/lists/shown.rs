@@ -74,7 +74,7 @@ pub(crate) fn todo_list(row: &ListRow) -> TodoList {
 pub(crate) mod tests {
     use super::*;
     use crdt::entry::{Author, Due, Field, Priority};
-    use crdt::id::EntryId;
+    use names::EntryId;
 
     /// An entry to test with.
     pub(crate) fn entry(id: u128) -> Entry {

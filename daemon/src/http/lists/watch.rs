@@ -19,7 +19,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use bytes::Bytes;
 use crdt::entry::Entry;
-use crdt::id::{EntryId, ListId};
+use names::{EntryId, ListId};
 use node::lists::Change;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -266,7 +266,7 @@ impl Feed for Watch {
 mod tests {
     use super::*;
     use crate::http::lists::shown::tests::entry;
-    use crdt::name::ListName;
+    use names::ListName;
     use node::lists::ListRow;
     use node::time::Wall;
 

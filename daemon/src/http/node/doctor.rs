@@ -1,12 +1,12 @@
 //! `/v1/debug/doctor`: an examination of this node and of what it has to do with each member.
 
 use crate::doctor::{Finding, Level, host, peers};
+use crate::host::wall_ms;
 use crate::http::connections::gate::Conn;
 use crate::http::operations::openapi::DoctorProblems;
 use crate::http::problem::{Kind, Problem};
 use crate::http::query::Query;
 use crate::http::{Api, json};
-use crate::shell::wall_ms;
 use api::node::Examination;
 use axum::Extension;
 use axum::extract::State;

@@ -1,5 +1,6 @@
 //! `/v1/status`: this node on one page. The numbers are those of the metrics.
 
+use crate::host::wall_ms;
 use crate::http::cluster::{in_ms, node_info, partition_view};
 use crate::http::node::attention;
 use crate::http::operations::openapi::PlainProblems;
@@ -7,7 +8,6 @@ use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::http::{Api, json};
 use crate::metrics::Snapshot;
-use crate::shell::wall_ms;
 use api::node::{
     CertificateKind, CertificateStatus, LaggingList, MemberCounts, NodeStatus, StatusOfLists,
     StatusOfProcesses, StatusOfStore,

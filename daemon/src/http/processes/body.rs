@@ -5,8 +5,8 @@ use crate::http::json;
 use crate::http::problem::Problem;
 use api::processes::{ConflictAction, ExitReport, RegisterRequest, RegistrationLifetime};
 use bytes::Bytes;
-use crdt::name::{ProcessName, is_unprintable};
 use crdt::registry::{Entry, Reason};
+use names::{ProcessName, is_unprintable};
 use node::cluster::registry::OnConflict;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -5,8 +5,8 @@ use crate::http::Api;
 use crate::http::page::{PageWriter, Room};
 use crate::http::problem::Problem;
 use crate::http::query::Query;
-use crdt::id::NodeId;
-use crdt::name::{NodeName, ProcessName};
+use names::NodeId;
+use names::{NodeName, ProcessName};
 use node::cluster::registry::{Directory, Found, ProcessState};
 use utoipa::IntoParams;
 

@@ -19,8 +19,7 @@ use crate::http::query::Query;
 use api::processes::ScrapeTarget;
 use axum::extract::State;
 use axum::response::Response;
-use crdt::id::NodeId;
-use crdt::name::ProcessName;
+use names::{NodeId, ProcessName};
 use node::cluster::RosterView;
 use node::cluster::registry::{Found, Holder, ProcessState};
 use std::collections::BTreeMap;
@@ -171,8 +170,8 @@ fn sanitized(key: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crdt::name::NodeName;
     use crdt::registry::{Entry, Process};
+    use names::NodeName;
     use std::sync::Arc;
 
     const NODE: NodeId = NodeId([1; 16]);

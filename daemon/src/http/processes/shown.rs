@@ -2,9 +2,9 @@
 
 use api::processes::{ProcessState, RegisteredProcess};
 use api::time::Millis;
-use crdt::id::NodeId;
-use crdt::name::ProcessName;
 use crdt::registry::Process;
+use names::NodeId;
+use names::ProcessName;
 use node::cluster::registry::{self, Found, Holder};
 
 /// The one that has the name, as the node `me` shows it.
