@@ -4,7 +4,8 @@ use api::events::{
     ClusterEvent, EventDetails, EventKind, EventType, MissingMembers, ProcessDetails,
 };
 use api::time::Millis;
-use crdt::registry::{Handle, Reason};
+use crdt::registry::Reason;
+use names::Handle;
 use node::cluster::{Verdict, registry};
 use node::lists::Change;
 use std::collections::VecDeque;

@@ -35,7 +35,6 @@ use axum::response::Response;
 use body::{Wish, reason};
 use filter::{Filter, FilterParams, Source};
 use names::ProcessName;
-use names::ProcessName;
 use node::cluster;
 use node::cluster::registry::{Command, Lifetime, Registration, Reply, SessionId};
 use std::sync::Arc;
