@@ -39,7 +39,6 @@ pub use connections::serve::{serve_tcp, serve_unix};
 pub use connections::who::Policy;
 
 use crate::service::Service;
-use crate::store::Reader;
 use ::node::lists::{ListRow, Refusal};
 use axum::Router;
 use axum::extract::Request;
@@ -54,6 +53,7 @@ use problem::{Kind, Problem};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use store::Reader;
 use tokio::sync::Semaphore;
 use tokio::sync::watch::Receiver;
 use utoipa_axum::router::OpenApiRouter;

@@ -24,7 +24,6 @@ use crate::http::path::ListPath;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::http::{Api, no_list};
-use crate::store::{AgendaKey, Reader};
 use api::lists::{TodoEntry, TodoEntryPage, TodoList, TodoListPage};
 use axum::Extension;
 use axum::extract::State;
@@ -34,6 +33,7 @@ use crdt::entry::Edit;
 use names::{EntryId, ListId, ListName};
 use node::lists::{ListRow, Precondition};
 use std::sync::Arc;
+use store::{AgendaKey, Reader};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 

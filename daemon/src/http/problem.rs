@@ -2,7 +2,6 @@
 
 pub(crate) use api::problem::Kind;
 
-use crate::store::ReadError;
 use api::problem::Extra;
 use api::time::Millis;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -11,6 +10,7 @@ use node::cluster::registry;
 use node::wire::WriteError;
 use node::{cluster, lists};
 use std::fmt::Display;
+use store::ReadError;
 
 /// One problem: its kind, and what exactly is wrong in this call.
 #[derive(Clone, Debug)]

@@ -9,7 +9,6 @@ use crate::http::operations::openapi::{BookProblems, ScanProblems};
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::http::time::parse_date;
-use crate::store::Reader;
 use axum::Extension;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
@@ -19,6 +18,7 @@ use jiff::civil::Date;
 use names::{ListId, ListName};
 use std::fmt::Write;
 use std::sync::Arc;
+use store::Reader;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 

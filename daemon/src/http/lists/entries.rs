@@ -17,7 +17,6 @@ use crate::http::problem::{Kind, Problem};
 use crate::http::query::Query;
 use crate::http::time::take_timeout;
 use crate::http::{Api, no_list};
-use crate::store::Reader;
 use api::lists::{AddedEntries, EntryPatch, NewEntryOrEntries, TodoEntry, TodoEntryPage};
 use axum::Extension;
 use axum::extract::State;
@@ -28,6 +27,7 @@ use names::{ChangeHash, EntryId, ListId, ListName};
 use node::lists::{Command, ListRow, Precondition, Refusal, Reply};
 use std::sync::Arc;
 use std::time::Duration;
+use store::Reader;
 
 /// A list's entries, in order.
 #[utoipa::path(

@@ -4,9 +4,9 @@ use crate::http::lists::filter::Filter;
 use crate::http::lists::shown::{at, todo_entry};
 use crate::http::page::{Page, PageWriter, Room, bad_cursor};
 use crate::http::problem::Problem;
-use crate::store::Reader;
 use crdt::entry::Entry;
 use names::{EntryId, ListId};
+use store::Reader;
 
 /// Up to so many entries of a large list are found by their due date.
 const MOST_BY_INDEX: usize = 8;
@@ -163,15 +163,16 @@ mod tests {
     use super::*;
     use crate::http::lists::shown::tests::entry;
     use crate::http::query::Query;
-    use crate::store::Store;
     use crdt::entry::Due;
     use names::ListName;
     use node::lists::{ListRow, Row};
     use std::sync::Arc;
+    use store::Store;
+    use store::Store;
 
     /// A list of entries 0 to `count`, every tenth of them due on a day of its own.
     fn reader(dir: &tempfile::TempDir, count: u32) -> (Reader, ListId, Store) {
-        let (store, _) = Store::open(dir.path(), |_| ()).unwrap();
+        let (store, _) = Store::open(dir.path(), |_| (), |_| ()).unwrap();
         let name = ListName::new("a").unwrap();
         let list = ListId::of(&name);
         let due = |n: u32| {

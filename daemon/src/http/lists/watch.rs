@@ -11,7 +11,6 @@ use crate::http::streams::events::SNAPSHOT_ITEMS;
 use crate::http::streams::sse::{self, Feed};
 use crate::http::{Api, no_list};
 use crate::hub::{News, Watcher};
-use crate::store::Reader;
 use api::events::{EntryEvent, EntryRemoved, ListStreamEvent, NoDetails};
 use axum::Extension;
 use axum::extract::State;
@@ -23,6 +22,7 @@ use names::{EntryId, ListId};
 use node::lists::Change;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use store::Reader;
 
 /// A list as it is and as it changes: a stream of server-sent events.
 ///

@@ -3,13 +3,13 @@
 use bytes::Bytes;
 use crdt::entry::{Author, Due, Entry};
 use crdt::vector::VersionVector;
-use muster::store::{Notice, Recovered, Store};
 use names::{Actor, ChangeId, EntryId, ListId, ListName};
 use node::lists::{ListRow, Row};
 use node::wire::WriteError;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
+use store::{Notice, Recovered, Store};
 
 pub(crate) const ACTOR: Actor = Actor([7; 16]);
 
@@ -17,7 +17,7 @@ pub(crate) const ACTOR: Actor = Actor([7; 16]);
 pub(crate) fn open(dir: &Path) -> (Store, Recovered, Receiver<Notice>) {
     let (tell, told) = channel();
     let (store, recovered) =
-        Store::open(dir, move |notice| tell.send(notice).unwrap_or(())).unwrap();
+        Store::open(dir, move |notice| tell.send(notice).unwrap_or(()), |_| {}).unwrap();
     (store, recovered, told)
 }
 
@@ -66,20 +66,15 @@ pub(crate) fn list(list: u64, total: u64, vector: &VersionVector) -> Row {
 
 pub(crate) fn entry(entry_id: u64, title: &str, order: &str, due: Option<Due>) -> Entry {
     Entry {
-        id: EntryId(entry_id.into()),
         title: title.to_owned(),
         due,
-        done_at: None,
-        priority: None,
         tags: vec!["home".to_owned()],
-        notes: String::new(),
-        assignee: None,
         order: order.to_owned(),
         created_at: 1,
         created_by: Author("alice@n1".to_owned()),
         modified_at: 2,
         modified_by: Author("alice@n1".to_owned()),
-        conflicts: Vec::new(),
+        ..Entry::new(EntryId(entry_id.into()))
     }
 }
 
