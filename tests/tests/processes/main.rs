@@ -11,7 +11,6 @@ mod alerts;
 mod apart;
 mod booted;
 mod bundle;
-mod clients;
 mod contract;
 mod crash;
 mod dashboards;

@@ -168,7 +168,6 @@ mod tests {
     use node::lists::{ListRow, Row};
     use std::sync::Arc;
     use store::Store;
-    use store::Store;
 
     /// A list of entries 0 to `count`, every tenth of them due on a day of its own.
     fn reader(dir: &tempfile::TempDir, count: u32) -> (Reader, ListId, Store) {
