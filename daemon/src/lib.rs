@@ -18,6 +18,7 @@ pub mod http;
 mod hub;
 mod inquiry;
 pub mod logging;
+mod machines;
 mod manual;
 mod metrics;
 mod process;

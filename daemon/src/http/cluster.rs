@@ -3,6 +3,7 @@
 use crate::http::Api;
 use crate::http::connections::gate::Conn;
 use crate::http::json::{self, Json};
+use crate::http::lists::write::in_time;
 use crate::http::operations::openapi::{
     ForgetProblems, JoinProblems, LeaveProblems, PageParams, PageProblems, PlainProblems,
     TimeoutParams,
@@ -12,7 +13,7 @@ use crate::http::path::MemberPath;
 use crate::http::problem::{Kind, Problem};
 use crate::http::query::Query;
 use crate::http::time::take_timeout;
-use crate::service::NodeInfo as Info;
+use crate::service::{ClusterAsk, NodeInfo as Info};
 use api::cluster::{
     ClusterMember, ClusterMemberPage, JoinOutcomes, JoinRequest, LeaveResult, MemberRole,
     MemberState, MissingMember, PartitionView,
@@ -24,8 +25,9 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use names::NodeId;
-use node::cluster::{Command, JoinOutcome, JoinResult, MemberView, Reply, RosterView};
-use node::lists;
+use node::cluster::ask::{Forget, Join, Leave};
+use node::cluster::{JoinOutcome, JoinResult, MemberView, RosterView};
+use node::lists::ask::Depart;
 use std::sync::Arc;
 use std::time::Duration;
 use utoipa_axum::router::OpenApiRouter;
@@ -170,18 +172,9 @@ pub(crate) async fn join(
             as 10.0.0.7:6878 or [::1]:6878"
         )));
     }
-    match ask(&api, Command::Join(body.addresses), timeout).await? {
-        Reply::Joined(outcomes) => json::respond(
-            StatusCode::OK,
-            &JoinOutcomes {
-                items: outcomes.into_iter().map(outcome).collect(),
-            },
-        ),
-        Reply::Done | Reply::Registry(_) => Err(Problem::internal(
-            "joining was answered without \
-            outcomes",
-        )),
-    }
+    let outcomes = ask(&api, Join(body.addresses), timeout).await?;
+    let items = outcomes.into_iter().map(outcome).collect();
+    json::respond(StatusCode::OK, &JoinOutcomes { items })
 }
 
 pub(crate) fn is_host_and_port(address: &str) -> bool {
@@ -204,8 +197,12 @@ pub(crate) fn is_host_and_port(address: &str) -> bool {
 }
 
 /// Asks the cluster machine, for no longer than `timeout`.
-pub(crate) async fn ask(api: &Api, command: Command, timeout: Duration) -> Result<Reply, Problem> {
-    match tokio::time::timeout(timeout, api.service().cluster(command)).await {
+pub(crate) async fn ask<A: ClusterAsk>(
+    api: &Api,
+    question: A,
+    timeout: Duration,
+) -> Result<A::Answer, Problem> {
+    match tokio::time::timeout(timeout, api.service().ask_cluster(question)).await {
         Ok(answer) => Ok(answer?),
         Err(_) => Err(Problem::new(
             Kind::Unknown,
@@ -236,9 +233,9 @@ pub(crate) async fn leave(
     // from here on.
     let leaving = api.start_leaving();
     if !force {
-        evacuate(&api, &conn, timeout).await?;
+        find_lists_elsewhere(&api, timeout).await?;
     }
-    ask(&api, Command::Leave, timeout).await?;
+    ask(&api, Leave, timeout).await?;
     leaving.done();
     let left = LeaveResult {
         name: api.service().info().name.to_string(),
@@ -247,26 +244,15 @@ pub(crate) async fn leave(
     json::respond(StatusCode::OK, &left)
 }
 
-async fn evacuate(api: &Api, conn: &Conn, timeout: Duration) -> Result<(), Problem> {
-    let by = conn.caller().author(&api.service().info().name);
-    match api
-        .ask(by, lists::Command::Evacuate { timeout }, timeout)
-        .await?
-    {
-        lists::Reply::Unconfirmed(0) => Ok(()),
-        lists::Reply::Unconfirmed(lists) => {
-            let detail = format!(
-                "{lists} lists are on no other member for certain; force=true \
-                leaves all the same"
-            );
-            Err(Problem::new(Kind::OnlyHere, detail))
-        }
-        other @ (lists::Reply::Edited { .. }
-        | lists::Reply::Entries(_)
-        | lists::Reply::Lagging(_)) => Err(Problem::internal(format!(
-            "an evacuation was answered with {other:?}"
-        ))),
+async fn find_lists_elsewhere(api: &Api, timeout: Duration) -> Result<(), Problem> {
+    let asked = api.service().ask_all(Depart { timeout });
+    let lists: u64 = in_time(timeout, asked).await?.into_iter().sum();
+    if lists == 0 {
+        return Ok(());
     }
+    let detail =
+        format!("{lists} lists are on no other member for certain; force=true leaves all the same");
+    Err(Problem::new(Kind::OnlyHere, detail))
 }
 
 /// Forgets a member that is gone for good. This revokes nothing: it may come back.
@@ -284,7 +270,7 @@ pub(crate) async fn forget(
     conn.caller().must_be_admin(&api.policy())?;
     let timeout = take_timeout(&mut query)?;
     query.end()?;
-    ask(&api, Command::Forget(member), timeout).await?;
+    ask(&api, Forget(member), timeout).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) use api::problem::Kind;
 
+use crate::machines::AskError;
 use api::problem::Extra;
 use api::time::Millis;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -152,6 +153,15 @@ impl From<lists::Refusal> for Problem {
             R::Timeout => Kind::Deadline,
         };
         Self::new(kind, refusal)
+    }
+}
+
+impl<R: Into<Self>> From<AskError<R>> for Problem {
+    fn from(error: AskError<R>) -> Self {
+        match error {
+            AskError::Refused(refusal) => refusal.into(),
+            AskError::Mismatch => Self::internal("a machine replied to another question"),
+        }
     }
 }
 

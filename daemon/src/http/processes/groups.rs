@@ -17,7 +17,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use names::ProcessName;
-use node::cluster::registry::{Command, ProcessState};
+use node::cluster::registry::ProcessState;
+use node::cluster::registry::ask::Group;
 use std::sync::Arc;
 
 /// The groups that somebody is in, by name.
@@ -168,7 +169,7 @@ pub(crate) async fn join(
     change(
         &api,
         query,
-        Command::Group {
+        Group {
             name,
             group,
             join: true,
@@ -197,7 +198,7 @@ pub(crate) async fn leave(
     change(
         &api,
         query,
-        Command::Group {
+        Group {
             name,
             group,
             join: false,

@@ -1,7 +1,8 @@
 //! `/v1/processes/{name}/links`: whose end ends whom.
 
-use super::{ask_registry, change};
+use super::change;
 use crate::http::Api;
+use crate::http::cluster::ask;
 use crate::http::connections::gate::Conn;
 use crate::http::operations::openapi::{
     LinksProblems, OwnProcessProblems, PageParams, TimeoutParams,
@@ -17,7 +18,7 @@ use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use node::cluster::registry::{Command, Reply};
+use node::cluster::registry::ask::{Link, Links, Unlink};
 use std::sync::Arc;
 
 /// The links of a process of this node, by handle.
@@ -34,12 +35,8 @@ pub(crate) async fn links(
     let (timeout, page) = (take_timeout(&mut query)?, Page::take(&mut query)?);
     query.end()?;
     let after = page.after_text()?;
-    let Reply::Links(links) = ask_registry(&api, Command::Links { name }, timeout).await? else {
-        return Err(Problem::internal(
-            "links were asked for, and there was another answer",
-        ));
-    };
-    let mut links: Vec<_> = links
+    let mut links: Vec<_> = ask(&api, Links { name }, timeout)
+        .await?
         .into_iter()
         .map(|link| (link.other.to_string(), link))
         .collect();
@@ -90,7 +87,7 @@ pub(crate) async fn link(
     change(
         &api,
         query,
-        Command::Link {
+        Link {
             name,
             other,
             unreachable,
@@ -119,5 +116,5 @@ pub(crate) async fn unlink(
     query: Query,
 ) -> Result<StatusCode, Problem> {
     let (uid, _) = conn.caller().on_this_host()?;
-    change(&api, query, Command::Unlink { name, other, uid }).await
+    change(&api, query, Unlink { name, other, uid }).await
 }
