@@ -83,7 +83,7 @@ kinds! {
         "Of the file or the certificates; nothing was changed."
     MediaType 415 "not-json" "The body is not declared as JSON"
         "Over TCP, a body whose content type is another one."
-    Invalid 422 "invalid" "A rule is broken"
+    Invalid 422 "invalid" "Invalid value"
         "A field's limit, no such date, an unknown `before`."
     TooMany 429 "too-many" "Too many at once"
         "The caller's user has too many connections, streams, tokens or codes."

@@ -28,7 +28,7 @@ pub struct NoTime;
 
 impl fmt::Display for NoTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a date such as 2026-03-01 or an instant such as 2026-03-01T17:00:00Z is right")
+        f.write_str("it must be a date such as 2026-03-01 or a time such as 2026-03-01T17:00:00Z")
     }
 }
 

@@ -389,11 +389,11 @@ mod tests {
 
     #[test]
     fn a_problem_is_written_as_rfc_9457_says() {
-        let body = Problem::invalid("\"limit\" is 0; 1 to 1000 is right").body();
+        let body = Problem::invalid("\"limit\" is 0; it must be from 1 to 1000").body();
         let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(body["type"], "/problems/invalid");
         assert_eq!(body["status"], 422);
-        assert_eq!(body["title"], "A rule is broken");
-        assert_eq!(body["detail"], "\"limit\" is 0; 1 to 1000 is right");
+        assert_eq!(body["title"], "Invalid value");
+        assert_eq!(body["detail"], "\"limit\" is 0; it must be from 1 to 1000");
     }
 }

@@ -23,7 +23,7 @@ pub(crate) fn parse_due(field: &str, text: &str) -> Result<Due, Problem> {
 /// Reads a day of the calendar.
 pub(crate) fn parse_date(field: &str, text: &str) -> Result<Date, Problem> {
     api::time::parse_date(text).map_err(|_| {
-        let right = "a date of the calendar such as 2026-03-01 is right";
+        let right = "it must be a date of the calendar, such as 2026-03-01";
         Problem::invalid(format!("{field:?} is {text:?}; {right}"))
     })
 }
@@ -33,7 +33,7 @@ pub(crate) fn take_timeout(query: &mut Query) -> Result<Duration, Problem> {
     let Some(text) = query.one("timeout")? else {
         return Ok(DEFAULT_TIMEOUT);
     };
-    let right = "a time such as 500ms, 5s or 2m, up to 5m, is right";
+    let right = "it must be at most 5m, such as 500ms, 5s or 2m";
     parse_timeout(&text).ok_or_else(|| {
         Problem::invalid(format!(
             "\"timeout\" is {text:?}; \

@@ -38,8 +38,7 @@ impl Wish {
             Some(RegistrationLifetime::Connection) => true,
             Some(RegistrationLifetime::Other(other)) => {
                 return Err(Problem::invalid(format!(
-                    "\"lifetime\" is {other:?}; \
-                process or connection is right"
+                    "\"lifetime\" is {other:?}; it must be process or connection"
                 )));
             }
         };
@@ -48,8 +47,7 @@ impl Wish {
             Some(ConflictAction::Terminate) => OnConflict::Terminate,
             Some(ConflictAction::Other(other)) => {
                 return Err(Problem::invalid(format!(
-                    "\"on_conflict\" is {other:?}; \
-                notify or terminate is right"
+                    "\"on_conflict\" is {other:?}; it must be notify or terminate"
                 )));
             }
         };
@@ -59,8 +57,7 @@ impl Wish {
             .filter(|address| !is_host_and_port(address))
         {
             return Err(Problem::invalid(format!(
-                "\"address\" is {bad:?}; host:port is right, such \
-                as 10.0.0.7:8080 or [::1]:8080"
+                "\"address\" is {bad:?}; it must be host:port, such as 10.0.0.7:8080 or [::1]:8080"
             )));
         }
         Ok(Self {
@@ -103,7 +100,7 @@ fn metadata(metadata: BTreeMap<String, String>) -> Result<BTreeMap<String, Strin
     }
     if let Some(bad) = metadata.keys().find(|key| !is_key(key)) {
         return refuse(format!(
-            "has the key {bad:?}; [A-Za-z_][A-Za-z0-9_.-]{{0,63}} is right"
+            "has the key {bad:?}; keys must match [A-Za-z_][A-Za-z0-9_.-]{{0,63}}"
         ));
     }
     if let Some((key, _)) = metadata.iter().find(|(_, value)| {
@@ -146,9 +143,11 @@ pub(super) fn reason(report: &ExitReport) -> Result<Reason, Problem> {
         (Some(code), None) => Ok(Reason::ExitedWith(code)),
         (None, Some(signal)) if (1..=MAX_SIGNAL).contains(&signal) => Ok(Reason::Killed(signal)),
         (None, Some(signal)) => Err(Problem::invalid(format!(
-            "\"signal\" is {signal}; 1 to {MAX_SIGNAL} is right"
+            "\"signal\" is {signal}; it must be from 1 to {MAX_SIGNAL}"
         ))),
-        _ => Err(Problem::invalid("either \"code\" or \"signal\" is right")),
+        _ => Err(Problem::invalid(
+            "exactly one of \"code\" and \"signal\" must be given",
+        )),
     }
 }
 
