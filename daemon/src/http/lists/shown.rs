@@ -1,8 +1,14 @@
-//! Entries and lists as the API writes them.
+//! Entries and lists between the forms of the API and those of the node.
 
-use api::lists::{EntryField, EntryPriority, ReplicaConfirmations, TodoEntry, TodoList};
+use crate::http::problem::Problem;
+use crate::http::time::parse_due;
+use api::lists::{
+    EntryField, EntryPatch as PatchBody, EntryPriority, Given, NewEntry as EntryBody,
+    ReplicaConfirmations, TodoEntry, TodoList,
+};
 use api::time::{Due, Millis};
-use crdt::entry::{self, Entry};
+use crdt::entry::{self, Entry, EntryPatch, NewEntry, Place, Priority};
+use names::EntryId;
 use node::lists::{Confirmations, ListRow};
 
 /// An entry by itself.
@@ -49,6 +55,102 @@ pub(crate) fn at(entry: TodoEntry, position: u64) -> TodoEntry {
     }
 }
 
+/// Checks the fields of an entry; `prefix` says where it stands in the body.
+pub(crate) fn new_entry(body: EntryBody, prefix: &str) -> Result<NewEntry, Problem> {
+    let named = |field: &str| format!("{prefix}{field}");
+    let Some(title) = body.title else {
+        return Err(Problem::invalid(format!(
+            "{:?} is missing; one line of 1 to 4096 bytes is right",
+            named("title")
+        )));
+    };
+    let entry = NewEntry {
+        id: body.id.map(|id| parse_id(&named("id"), &id)).transpose()?,
+        title,
+        due: body
+            .due
+            .map(|due| parse_due(&named("due"), &due))
+            .transpose()?,
+        done: body.done.unwrap_or(false),
+        priority: body
+            .priority
+            .map(|priority| parse_priority(&named("priority"), priority))
+            .transpose()?,
+        tags: body.tags.unwrap_or_default(),
+        notes: body.notes.unwrap_or_default(),
+        assignee: body.assignee,
+        place: parse_place(body.before, body.after)?,
+    };
+    entry
+        .check()
+        .map_err(|error| Problem::invalid(format!("{:?} {}", named(error.field), error.detail)))?;
+    Ok(entry)
+}
+
+/// Checks the fields of a patch.
+pub(crate) fn entry_patch(body: PatchBody) -> Result<EntryPatch, Problem> {
+    let title = match body.title {
+        Some(None) => {
+            return Err(Problem::invalid(
+                "\"title\" is null, but a title cannot be \
+                cleared",
+            ));
+        }
+        Some(title) => title,
+        None => None,
+    };
+    let patch = EntryPatch {
+        title,
+        due: parse_given(body.due, |due| parse_due("due", &due))?,
+        done: body.done.map(Option::unwrap_or_default),
+        priority: parse_given(body.priority, |priority| {
+            parse_priority("priority", priority)
+        })?,
+        tags: body.tags.map(Option::unwrap_or_default),
+        notes: body.notes.map(Option::unwrap_or_default),
+        assignee: body.assignee,
+        place: parse_place(body.before, body.after)?,
+    };
+    patch
+        .check()
+        .map_err(|error| Problem::invalid(format!("{:?} {}", error.field, error.detail)))?;
+    Ok(patch)
+}
+
+fn parse_given<G, T>(
+    given: Given<G>,
+    parse: impl Fn(G) -> Result<T, Problem>,
+) -> Result<Given<T>, Problem> {
+    given.map(|value| value.map(&parse).transpose()).transpose()
+}
+
+fn parse_id(field: &str, text: &str) -> Result<EntryId, Problem> {
+    text.parse()
+        .map_err(|error| Problem::invalid(format!("{field:?}: {error}")))
+}
+
+fn parse_priority(field: &str, priority: EntryPriority) -> Result<Priority, Problem> {
+    match priority {
+        EntryPriority::High => Ok(Priority::High),
+        EntryPriority::Medium => Ok(Priority::Medium),
+        EntryPriority::Low => Ok(Priority::Low),
+        EntryPriority::Other(text) => Err(Problem::invalid(format!(
+            "{field:?} is {text:?}; it must be high, medium, low or null"
+        ))),
+    }
+}
+
+fn parse_place(before: Option<String>, after: Option<String>) -> Result<Option<Place>, Problem> {
+    match (before, after) {
+        (None, None) => Ok(None),
+        (Some(id), None) => parse_id("before", &id).map(|id| Some(Place::Before(id))),
+        (None, Some(id)) => parse_id("after", &id).map(|id| Some(Place::After(id))),
+        (Some(_), Some(_)) => Err(Problem::invalid(
+            "\"before\" and \"after\" cannot both be given",
+        )),
+    }
+}
+
 /// What became of waiting until several nodes have a change on disk.
 pub(crate) fn replicas(confirmations: &Confirmations) -> ReplicaConfirmations {
     let confirmed = confirmations.confirmed.iter();
@@ -73,8 +175,7 @@ pub(crate) fn todo_list(row: &ListRow) -> TodoList {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crdt::entry::{Author, Due, Field, Priority};
-    use names::EntryId;
+    use crdt::entry::{Author, Due, Field};
 
     /// An entry to test with.
     pub(crate) fn entry(id: u128) -> Entry {

@@ -3,7 +3,7 @@
 
 use crate::http::problem::Kind;
 use crate::http::tokens::access::Access;
-use api::lists::{AddedEntryOrEntries, DeleteResult, EntryStateFilter, TodoEntry};
+use api::lists::{AddedEntryOrEntries, DeleteResult, TodoEntry};
 use api::problem::Problem;
 use axum::http::Method;
 use bytes::Bytes;
@@ -293,33 +293,6 @@ pub(crate) enum DeleteAnswers {
     /// Deleted and durable here, but the deadline passed before enough replicas confirmed.
     #[response(status = 202, headers(("Muster-Change" = String, description = "The hash of the change")))]
     Waiting(DeleteResult),
-}
-
-/// Which entries.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "describes what Filter::take reads")]
-pub(crate) struct FilterParams {
-    /// Whether they are done.
-    state: Option<EntryStateFilter>,
-    /// A day (`YYYY-MM-DD`), or `none` for entries without one. Not together with `due_from` or
-    /// `due_to`.
-    due: Option<String>,
-    /// The first day, included.
-    #[param(format = Date)]
-    due_from: Option<String>,
-    /// The last day, included.
-    #[param(format = Date)]
-    due_to: Option<String>,
-    /// A tag that the entry must have; repeated, all of them.
-    #[param(explode = true)]
-    tag: Option<Vec<String>>,
-    /// Who is to do it, exactly.
-    assignee: Option<String>,
-    /// A part of the title or the notes, in any case.
-    text: Option<String>,
-    /// The IANA name of the time zone that decides on which day an instant is; UTC without.
-    tz: Option<String>,
 }
 
 /// Which page.
