@@ -5,18 +5,28 @@ import { day, due, moment, printable, two } from "./text.ts";
 import type { Entry } from "./types.ts";
 import { icon } from "./view/icon.ts";
 
-interface Field<Name extends keyof Entry> {
+/** The fields of an entry that people type, as the API has them. */
+export interface Typed {
+  title: string;
+  due: string | null;
+  priority: "high" | "medium" | "low" | null;
+  assignee: string | null;
+  tags: string[];
+  notes: string;
+}
+
+interface Field<Name extends keyof Typed> {
   label: string;
   /** What is typed into: a line of text with these attributes, a choice of these words, or several lines. */
   input: Record<string, string | boolean> | string[] | "lines";
   /** What an entry has that was given nothing. */
-  nothing: Entry[Name];
+  nothing: Typed[Name];
   /** The value as text to be edited. */
-  typed(value: Entry[Name]): string;
+  typed(value: Typed[Name]): string;
   /** What was typed, as the API takes it. What is wrong is the node's to refuse, in words. */
   value(text: string): unknown;
   /** The value in the entry's line. */
-  shown(value: Entry[Name], entry: Entry): Child;
+  shown(value: Typed[Name], entry: Entry): Child;
 }
 
 const FIELDS = {
@@ -70,7 +80,7 @@ const FIELDS = {
   } satisfies Field<"notes">,
 };
 
-export type FieldName = keyof typeof FIELDS;
+export type FieldName = keyof Typed;
 /** What is typed of each field. */
 export type Draft = Record<FieldName, string>;
 
@@ -82,8 +92,8 @@ export function field<Name extends FieldName>(name: Name): Field<Name> {
 }
 
 /** The fields of an entry that was given nothing. */
-export function nothing(): Pick<Entry, FieldName> {
-  return Object.fromEntries(NAMES.map((name) => [name, field(name).nothing])) as Pick<Entry, FieldName>;
+export function nothing(): Typed {
+  return Object.fromEntries(NAMES.map((name) => [name, field(name).nothing])) as unknown as Typed;
 }
 
 export function draftOf(entry: Entry): Draft {

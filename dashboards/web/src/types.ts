@@ -1,14 +1,11 @@
 // What the API answers, as its OpenAPI document describes it; only what the page uses.
 
-export interface Entry {
+import type { Typed } from "./fields.ts";
+
+/** An entry; what people type of it is in `fields.ts`. */
+export interface Entry extends Typed {
   id: string;
-  title: string;
-  due: string | null;
   done: boolean;
-  priority: "high" | "medium" | "low" | null;
-  tags: string[];
-  notes: string;
-  assignee: string | null;
   order: string;
   created_at: string;
   created_by: string;
