@@ -11,6 +11,8 @@ export interface Typed {
   due: string | null;
   priority: "high" | "medium" | "low" | null;
   assignee: string | null;
+  /** Minutes. */
+  estimate: number | null;
   tags: string[];
   notes: string;
 }
@@ -62,6 +64,14 @@ const FIELDS = {
     value: (text) => text.trim() || null,
     shown: (value) => value !== null && h("span", { class: "who" }, `@${printable(value)}`),
   } satisfies Field<"assignee">,
+  estimate: {
+    label: "Estimate",
+    input: { placeholder: "30m, 1h30m or minutes" },
+    nothing: null,
+    typed: (value) => (value === null ? "" : inHours(value)),
+    value: minutesOf,
+    shown: (value) => Boolean(value) && h("span", { class: "estimate" }, inHours(value ?? 0)),
+  } satisfies Field<"estimate">,
   tags: {
     label: "Tags",
     input: { placeholder: "words, with spaces between" },
@@ -124,6 +134,19 @@ function dueOf(typed: string): string | null {
   const time = /^(\d{4}-\d{2}-\d{2})[ T](\d{1,2}:\d{2})$/.exec(text);
   const at = time ? new Date(`${time[1]}T${time[2]?.padStart(5, "0")}`) : null;
   return at && !Number.isNaN(at.getTime()) ? at.toISOString() : text === "" ? null : text;
+}
+
+/** `1h30m` of 90 minutes. */
+function inHours(minutes: number): string {
+  const hours = Math.floor(minutes / 60);
+  return `${hours > 0 ? `${hours}h` : ""}${minutes % 60 > 0 ? `${minutes % 60}m` : ""}`;
+}
+
+/** What is no time at all is the node's to refuse, in words. */
+function minutesOf(typed: string): number | string | null {
+  const text = typed.trim();
+  const time = /^(?:(\d+)h)?\s*(?:(\d+)m?)?$/.exec(text);
+  return text === "" ? null : time ? Number(time[1] ?? 0) * 60 + Number(time[2] ?? 0) : text;
 }
 
 function date(value: string | null, entry: Entry): Child {

@@ -83,7 +83,7 @@ mod tests {
                 ..NewEntry::default()
             })
         );
-        let nulls = r#"{"title":"x","id":null,"due":null,"done":null,"priority":null,"tags":null,"notes":null,"assignee":null}"#;
+        let nulls = r#"{"title":"x","id":null,"due":null,"done":null,"priority":null,"tags":null,"notes":null,"assignee":null,"estimate":null}"#;
         assert_eq!(added(nulls).unwrap(), added(r#"{"title":"x"}"#).unwrap());
     }
 
@@ -121,6 +121,8 @@ mod tests {
             r#"{"entries":[[]]}"#,
             r#"{"entries":[{"title":"a"}],"title":"b"}"#,
             r#"{"title":"x","due":5}"#,
+            r#"{"title":"x","estimate":"1h"}"#,
+            r#"{"title":"x","estimate":1.5}"#,
         ];
         for text in wrong {
             assert_eq!(added(text).unwrap_err().status(), 400, "{text}");
@@ -140,6 +142,8 @@ mod tests {
             (r#"{"title":"x","before":"7"}"#, "before"),
             (r#"{"title":"x","tags":[""]}"#, "tags"),
             (r#"{"title":"x","assignee":""}"#, "assignee"),
+            (r#"{"title":"x","estimate":0}"#, "estimate"),
+            (r#"{"title":"x","estimate":525601}"#, "estimate"),
             (r#"{"entries":[]}"#, "entries"),
             (r#"{"entries":[{"title":"a"},{}]}"#, "entries[1].title"),
         ];
@@ -177,7 +181,7 @@ mod tests {
     fn a_patch_tells_clearing_from_leaving_alone() {
         assert_eq!(patch("{}").unwrap(), EntryPatch::default());
         let cleared = patch(
-            r#"{"due":null,"done":null,"priority":null,"tags":null,"notes":null,"assignee":null}"#,
+            r#"{"due":null,"done":null,"priority":null,"tags":null,"notes":null,"assignee":null,"estimate":null}"#,
         )
         .unwrap();
         let expected = EntryPatch {
@@ -187,6 +191,7 @@ mod tests {
             tags: Some(vec![]),
             notes: Some(String::new()),
             assignee: Some(None),
+            estimate: Some(None),
             ..EntryPatch::default()
         };
         assert_eq!(cleared, expected);
@@ -203,6 +208,7 @@ mod tests {
             (r#"{"title":null}"#, 422),
             (r#"{"title":""}"#, 422),
             (r#"{"priority":"x"}"#, 422),
+            (r#"{"estimate":-5}"#, 422),
             (r#"{"due":"x"}"#, 422),
             (
                 r#"{"before":"01ARZ3NDEKTSV4RRFFQ69G5FAV","after":"01ARZ3NDEKTSV4RRFFQ69G5FAV"}"#,

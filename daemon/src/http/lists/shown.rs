@@ -30,6 +30,7 @@ pub(crate) fn todo_entry(entry: Entry) -> TodoEntry {
         tags: entry.tags,
         notes: entry.notes,
         assignee: entry.assignee,
+        estimate: entry.estimate,
         order: entry.order,
         created_at: Millis(entry.created_at),
         created_by: entry.created_by.0,
@@ -79,6 +80,7 @@ pub(crate) fn new_entry(body: EntryBody, prefix: &str) -> Result<NewEntry, Probl
         tags: body.tags.unwrap_or_default(),
         notes: body.notes.unwrap_or_default(),
         assignee: body.assignee,
+        estimate: body.estimate,
         place: parse_place(body.before, body.after)?,
     };
     entry
@@ -109,6 +111,7 @@ pub(crate) fn entry_patch(body: PatchBody) -> Result<EntryPatch, Problem> {
         tags: body.tags.map(Option::unwrap_or_default),
         notes: body.notes.map(Option::unwrap_or_default),
         assignee: body.assignee,
+        estimate: body.estimate,
         place: parse_place(body.before, body.after)?,
     };
     patch
@@ -184,6 +187,7 @@ pub(crate) mod tests {
             due: Some(Due::Date(jiff::civil::date(2018, 12, 19))),
             priority: Some(Priority::High),
             tags: vec!["health".into()],
+            estimate: Some(90),
             order: "a0".into(),
             created_at: 1_545_000_000_000,
             created_by: Author("alice@node1".into()),
@@ -200,7 +204,7 @@ pub(crate) mod tests {
         let shown = serde_json::to_value(at(todo_entry(entry), 3)).unwrap();
         let expected = serde_json::json!({
             "id": "00000000000000000000000001", "title": "Dentist", "due": "2018-12-19", "done": false, "done_at": null,
-            "priority": "high", "tags": ["health"], "notes": "", "assignee": null, "order": "a0",
+            "priority": "high", "tags": ["health"], "notes": "", "assignee": null, "estimate": 90, "order": "a0",
             "created_at": "2018-12-16T22:40:00.000Z", "created_by": "alice@node1",
             "modified_at": "2018-12-16T22:40:00.001Z", "modified_by": "bob@node2",
             "conflicts": ["deleted", "title"], "position": 3
