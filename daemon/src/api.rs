@@ -67,7 +67,6 @@ pub use serve::{serve_tcp, serve_unix};
 pub use who::Policy;
 
 use crate::service::Service;
-use crate::store::Reader;
 use axum::Router;
 use axum::extract::Request;
 use axum::middleware;
@@ -80,6 +79,7 @@ use problem::{Kind, Problem};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use store::Reader;
 use tokio::sync::Semaphore;
 use tokio::sync::watch::Receiver;
 use utoipa_axum::router::OpenApiRouter;

@@ -24,7 +24,6 @@ mod process;
 mod reload;
 pub mod service;
 pub mod shell;
-pub mod store;
 mod systemd;
 pub mod tokens;
 mod version;

@@ -7,7 +7,6 @@ use crate::metrics::Snapshot;
 use crate::process::{Host, Replica, Watcher};
 use crate::reload::{self, Reloader};
 use crate::shell::{Inbox, ListsInbox};
-use crate::store;
 use crate::systemd::Part;
 use crate::tokens::Tokens;
 use crdt::entry::Author;

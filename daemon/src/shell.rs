@@ -26,7 +26,6 @@ use crate::metrics;
 use crate::process::{self, Host, Replica};
 use crate::reload::{InForce, Reloader};
 use crate::service::{Inner, NodeInfo, Service, Trouble};
-use crate::store::{Notice, Recovered, Store};
 use crate::systemd::{self, Handed, Watchdog};
 use crate::tokens::Tokens;
 use anyhow::Context;
@@ -38,6 +37,7 @@ use node::wire::{Channel, Peer, Protocol, WriteError};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use store::{Notice, Recovered, Store};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 /// How many lists machines share out the shards: one constant, which neither the wire nor the store
@@ -69,8 +69,8 @@ pub(crate) fn run(config: Config, origin: Origin) -> anyhow::Result<StopReason> 
         name: NodeName::new(identity.name())?,
     };
     let (notices, noticed) = std::sync::mpsc::channel();
-    let (store, recovered) =
-        Store::open(&config.data_dir, move |notice| drop(notices.send(notice)))?;
+    let tell = move |notice| drop(notices.send(notice));
+    let (store, recovered) = Store::open(&config.data_dir, tell, metrics::synced)?;
     store.claim(me.id)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

@@ -9,7 +9,6 @@ use crate::api::problem::Problem;
 use crate::api::query::Query;
 use crate::api::time::parse_date;
 use crate::api::write::Options;
-use crate::store::Reader;
 use axum::Extension;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
@@ -19,6 +18,7 @@ use jiff::civil::Date;
 use names::{ListId, ListName};
 use std::fmt::Write;
 use std::sync::Arc;
+use store::Reader;
 
 /// The longest answer: what follows is left out. The route has no pages.
 const MAX_ANSWER_BYTES: usize = 16 << 20;

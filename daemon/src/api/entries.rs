@@ -18,7 +18,6 @@ use crate::api::shown::{ShownEntry, ShownReplicas};
 use crate::api::time::take_timeout;
 use crate::api::write::{IfMatch, Options, Written, etag};
 use crate::api::{Api, no_list};
-use crate::store::Reader;
 use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -29,6 +28,7 @@ use node::lists::{Command, ListRow, Precondition, Refusal, Reply};
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
+use store::Reader;
 
 /// A list's entries, in order.
 #[utoipa::path(

@@ -1,7 +1,6 @@
 //! What a client is told when a call fails: RFC 9457 problems, one table of their kinds.
 
 use crate::api::time::Millis;
-use crate::store::ReadError;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use node::cluster::registry;
@@ -9,6 +8,7 @@ use node::wire::WriteError;
 use node::{cluster, lists};
 use serde::Serialize;
 use std::fmt::Display;
+use store::ReadError;
 use utoipa::ToSchema;
 
 macro_rules! kinds {

@@ -11,7 +11,6 @@ use crate::api::shown::ShownEntry;
 use crate::api::sse::{self, Feed};
 use crate::api::{Api, no_list};
 use crate::hub::{News, Watcher};
-use crate::store::Reader;
 use axum::Extension;
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -23,6 +22,7 @@ use node::lists::Change;
 use serde::Serialize;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use store::Reader;
 
 /// A list as it is and as it changes: a stream of server-sent events.
 ///

@@ -5,7 +5,6 @@ use super::connections::Connections;
 use crate::event::EventLog;
 use crate::host::{Clock, wall_ms};
 use crate::process::{Host, Replica, Watcher};
-use crate::store::Store;
 use anyhow::Context;
 use names::{NodeId, NodeName};
 use node::cluster::{
@@ -17,6 +16,7 @@ use pki::Identity;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use store::Store;
 use tokio::sync::{mpsc, oneshot, watch};
 use transport::{DialErrorKind, Endpoint, Event, Events, PeerName};
 

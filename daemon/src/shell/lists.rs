@@ -3,7 +3,6 @@
 use super::connections::Connections;
 use crate::event::EventLog;
 use crate::host::Clock;
-use crate::store::{Epoch, Recovered, Store};
 use crdt::entry::Author;
 use names::{NodeId, Shard};
 use node::cluster::RosterView;
@@ -13,6 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use store::{Epoch, Recovered, Store};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, oneshot};
 use transport::{Endpoint, Event, Events};
 

@@ -3,7 +3,6 @@
 use crate::rows;
 use bytes::Bytes;
 use crdt::vector::{Range, VersionVector};
-use muster::store::{OpenError, ReadError, Store};
 use names::{Actor, ChangeId, NodeId};
 use node::lists::{Row, Source};
 use node::wire::WriteError;
@@ -12,6 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
+use store::{OpenError, ReadError, Store};
 
 fn vector(seq: u64) -> VersionVector {
     [ChangeId {
@@ -23,7 +23,7 @@ fn vector(seq: u64) -> VersionVector {
 }
 
 fn refusal(dir: &Path) -> OpenError {
-    Store::open(dir, |_| {}).err().unwrap()
+    Store::open(dir, |_| {}, |_| {}).err().unwrap()
 }
 
 #[test]

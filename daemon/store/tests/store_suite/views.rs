@@ -3,12 +3,12 @@
 use crate::rows;
 use crdt::entry::{Due, Entry};
 use crdt::vector::VersionVector;
-use muster::store::{AgendaKey, Reader, Store};
 use names::{EntryId, ListName};
 use node::lists::Row;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::mpsc::channel;
+use store::{AgendaKey, Reader, Store};
 
 const LISTS: u64 = 3;
 

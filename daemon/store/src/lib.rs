@@ -4,10 +4,10 @@
 //! up as a group and syncs it to the disk (fdatasync) before anybody hears of it; a [`Reader`] sees
 //! synced rows only, group by group. Only the process registry's rows need no sync: they are of no
 //! use after the host's end, and outlive this process without. fjall, the database below, appears
-//! nowhere outside of this module.
+//! nowhere outside of this crate.
 //!
 //! ```text
-//! let (store, recovered) = Store::open(dir, notices)?;     // lock, format, recovery
+//! let (store, recovered) = Store::open(dir, notices, synced)?; // lock, format, recovery
 //! store.claim(node)?;                                      // this directory is this node's
 //! store.commit(rows, Box::new(|result| …));                // never blocks; answered in order
 //! for entry in store.reader().entries(list, None) { … }    // never waits for a commit
@@ -37,7 +37,7 @@
 //! | `agenda` | due ‖ list name ‖ `00` ‖ place | list id |
 //! | `snapshots` | list id | length of the vector (8) ‖ vector ‖ the saved document |
 //! | `processes` | as the process registry makes them | likewise: registrations and links of this host |
-//! | `meta` | `node`, `cluster`, `probe`, `quarantine/` ‖ list id, `token/` ‖ token id (8) | node id; the cluster machine's state; nothing; the reason; a record of [`crate::tokens`] |
+//! | `meta` | `node`, `cluster`, `probe`, `quarantine/` ‖ list id, `token/` ‖ token id (8) | node id; the cluster machine's state; nothing; the reason; the record of a token, as the daemon makes it |
 //!
 //! `entries` to `agenda` are views: they follow from the documents, and the store keeps them equal
 //! to the entries that are committed.
@@ -57,7 +57,7 @@ pub use open::OpenError;
 pub use read::{AgendaKey, ReadError, Reader};
 
 use bytes::Bytes;
-use commit::{Committer, Request, Work};
+use commit::{Committer, Observers, Request, Work};
 use db::Slot;
 use names::{ListId, NodeId};
 use node::cluster::registry::KeptRow;
@@ -124,11 +124,15 @@ impl Store {
     /// Opens the data directory, or makes it (mode 0700). Rows that were acknowledged before a
     /// crash are there; unacknowledged ones may be.
     ///
+    /// On the commit thread, `notices` is called with what happens to the store, and `synced` with
+    /// the time that each group of commits took to be written; both must be quick.
+    ///
     /// # Errors
     /// Another daemon has it, its format is newer (then nothing was changed), or the disk fails.
     pub fn open(
         dir: &Path,
         notices: impl Fn(Notice) + Send + 'static,
+        synced: impl Fn(Duration) + Send + 'static,
     ) -> Result<(Self, Recovered), OpenError> {
         let home = Home::claim(dir)?;
         let shared = Arc::new(Shared {
@@ -142,7 +146,11 @@ impl Store {
             .map_err(|reason| home.unusable(reason))?;
         shared.slot.put(db);
         let (requests, queue) = channel();
-        let committer = Committer::new(home, Arc::clone(&shared), queue, Box::new(notices), epoch);
+        let observers = Observers {
+            notices: Box::new(notices),
+            synced: Box::new(synced),
+        };
+        let committer = Committer::new(home, Arc::clone(&shared), queue, observers, epoch);
         let thread = std::thread::Builder::new()
             .name("store".to_owned())
             .spawn(move || committer.run())

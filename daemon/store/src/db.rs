@@ -33,7 +33,7 @@ const OPEN_FILES: usize = 128;
 /// next start.
 const FLUSH_DEADLINE: Duration = Duration::from_secs(10);
 
-/// The kinds of rows; see the table in [`crate::store`].
+/// The kinds of rows; see the table in the crate's documentation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Space {
     Changes,

@@ -1,8 +1,7 @@
 //! The data directory: whose it is, in which format, and opening the database in it.
 
-use super::db::{Db, View};
+use super::db::{Db, Space, View};
 use super::{CLUSTER, Epoch, NODE, ReadError, Reader, Recovered, journal, read, values};
-use crate::store::db::Space;
 use bytes::Bytes;
 use names::NodeId;
 use node::cluster::registry::KeptRow;

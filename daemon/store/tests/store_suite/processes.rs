@@ -2,11 +2,11 @@
 
 use crate::{rows, writer};
 use bytes::Bytes;
-use muster::store::Store;
 use node::cluster::registry::KeptRow;
 use node::wire::WriteError;
 use std::path::Path;
 use std::sync::mpsc::channel;
+use store::Store;
 
 fn row(key: u64, value: Option<u64>) -> KeptRow {
     let value = value.map(|value| Bytes::from(format!("value {value} {}", "x".repeat(200))));

@@ -3,13 +3,13 @@
 use bytes::Bytes;
 use crdt::entry::{Author, Due, Entry};
 use crdt::vector::VersionVector;
-use muster::store::{Notice, Recovered, Store};
 use names::{Actor, ChangeId, EntryId, ListId, ListName};
 use node::lists::{ListRow, Row};
 use node::wire::WriteError;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
+use store::{Notice, Recovered, Store};
 
 pub(crate) const ACTOR: Actor = Actor([7; 16]);
 
@@ -17,7 +17,7 @@ pub(crate) const ACTOR: Actor = Actor([7; 16]);
 pub(crate) fn open(dir: &Path) -> (Store, Recovered, Receiver<Notice>) {
     let (tell, told) = channel();
     let (store, recovered) =
-        Store::open(dir, move |notice| tell.send(notice).unwrap_or(())).unwrap();
+        Store::open(dir, move |notice| tell.send(notice).unwrap_or(()), |_| {}).unwrap();
     (store, recovered, told)
 }
 

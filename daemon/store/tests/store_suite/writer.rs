@@ -6,7 +6,6 @@
 
 use crate::rows;
 use crdt::vector::{Range, VersionVector};
-use muster::store::{Reader, Store};
 use names::ChangeId;
 use node::lists::{Row, Source};
 use node::wire::WriteError;
@@ -16,6 +15,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex};
+use store::{Reader, Store};
 
 const LISTS: u64 = 20;
 const ENTRIES: u64 = 10;

@@ -4,7 +4,6 @@
 use crate::mounts::{self, Mount};
 use crate::rows;
 use crdt::vector::{Range, VersionVector};
-use muster::store::{Notice, Store};
 use node::lists::Source;
 use node::wire::WriteError;
 use std::fs::File;
@@ -12,6 +11,7 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::mpsc::channel;
 use std::time::Duration;
+use store::{Notice, Store};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 

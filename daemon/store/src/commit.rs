@@ -94,12 +94,20 @@ impl Work {
     }
 }
 
+/// Who is told on the thread.
+pub(super) struct Observers {
+    /// What happens to the store by itself.
+    pub(super) notices: Box<dyn Fn(Notice) + Send>,
+    /// How long each group took to be written.
+    pub(super) synced: Box<dyn Fn(Duration) + Send>,
+}
+
 /// The thread's state.
 pub(super) struct Committer {
     pub(super) home: Home,
     pub(super) shared: Arc<Shared>,
     queue: Receiver<Request>,
-    notices: Box<dyn Fn(Notice) + Send>,
+    observers: Observers,
     pub(super) epoch: Epoch,
     /// Set after a failed commit, until the database is open again.
     outage: Option<Outage>,
@@ -111,14 +119,14 @@ impl Committer {
         home: Home,
         shared: Arc<Shared>,
         queue: Receiver<Request>,
-        notices: Box<dyn Fn(Notice) + Send>,
+        observers: Observers,
         epoch: Epoch,
     ) -> Self {
         Self {
             home,
             shared,
             queue,
-            notices,
+            observers,
             epoch,
             outage: None,
             closing: false,
@@ -171,7 +179,7 @@ impl Committer {
         self.answer(group, result);
         if let Err(error) = result {
             self.outage = Some(Outage::new(error));
-            (self.notices)(Notice::Failed(error));
+            (self.observers.notices)(Notice::Failed(error));
         }
     }
 
@@ -226,7 +234,7 @@ impl Committer {
         let add = |counter: &std::sync::atomic::AtomicU64, n: usize| {
             counter.fetch_add(u64::try_from(n).unwrap_or(u64::MAX), Ordering::Relaxed)
         };
-        crate::metrics::synced(took);
+        (self.observers.synced)(took);
         let nanoseconds = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         counters.sync_ns.fetch_add(nanoseconds, Ordering::Relaxed);
         counters
@@ -255,7 +263,7 @@ impl Committer {
                 tracing::debug!(lists = recovered.lists.len(), "the store is open again");
                 self.shared.counters.reopens.fetch_add(1, Ordering::Relaxed);
                 self.epoch = recovered.epoch;
-                (self.notices)(Notice::Reopened(recovered));
+                (self.observers.notices)(Notice::Reopened(recovered));
             }
             Err(reason) => {
                 tracing::warn!(error = %reason, "the store cannot be opened again yet");
