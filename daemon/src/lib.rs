@@ -28,6 +28,8 @@ mod systemd;
 pub mod tokens;
 mod version;
 
+pub use version::set_build;
+
 use mimalloc::MiMalloc;
 use std::ffi::OsString;
 use std::process::ExitCode;
