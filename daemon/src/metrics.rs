@@ -25,7 +25,7 @@ pub(crate) use recorded::*;
 
 use anyhow::Context;
 pub(crate) use families::{Snapshot, count, sum};
-pub(crate) use process::{Process, cpu};
+pub(crate) use process::Process;
 
 use families::{COUNTERS, GAUGES, PROCESS, SECONDS, SPREAD_COUNTERS, SPREAD_GAUGES};
 use metrics::{counter, describe_counter, describe_gauge, gauge};

@@ -1,6 +1,7 @@
 //! What a client is told when a call fails: RFC 9457 problems, one table of their kinds.
 
 use crate::api::time::Millis;
+use crate::machines::AskError;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use node::cluster::registry;
@@ -96,7 +97,7 @@ kinds! {
     MediaType 415 "not-json" "The body is not declared as \
         JSON" "Over TCP, a body whose content \
         type is another one."
-    Invalid 422 "invalid" "A rule is broken" "A field's limit, no such date, an unknown `before`."
+    Invalid 422 "invalid" "Invalid value" "A field's limit, no such date, an unknown `before`."
     TooMany 429 "too-many" "Too many at once" "The caller's user has too many connections, \
         streams, tokens or codes."
     Internal 500 "internal" "The daemon failed" "A bug of the daemon; its log tells more."
@@ -289,6 +290,15 @@ impl From<lists::Refusal> for Problem {
             R::Timeout => Kind::Deadline,
         };
         Self::new(kind, refusal)
+    }
+}
+
+impl<R: Into<Self>> From<AskError<R>> for Problem {
+    fn from(error: AskError<R>) -> Self {
+        match error {
+            AskError::Refused(refusal) => refusal.into(),
+            AskError::Mismatch => Self::internal("a machine replied to another question"),
+        }
     }
 }
 
@@ -523,11 +533,11 @@ mod tests {
 
     #[test]
     fn a_problem_is_written_as_rfc_9457_says() {
-        let body = Problem::invalid("\"limit\" is 0; 1 to 1000 is right").body();
+        let body = Problem::invalid("\"limit\" is 0; it must be from 1 to 1000").body();
         let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(body["type"], "/problems/invalid");
         assert_eq!(body["status"], 422);
-        assert_eq!(body["title"], "A rule is broken");
-        assert_eq!(body["detail"], "\"limit\" is 0; 1 to 1000 is right");
+        assert_eq!(body["title"], "Invalid value");
+        assert_eq!(body["detail"], "\"limit\" is 0; it must be from 1 to 1000");
     }
 }

@@ -2,6 +2,7 @@
 //! quickly in front.
 
 use super::ReadError;
+use super::format1::EntryRow;
 use bytes::Bytes;
 use crdt::entry::Entry;
 use crdt::vector::VersionVector;
@@ -46,14 +47,14 @@ pub(super) fn id(bytes: &[u8]) -> Result<[u8; 16], ReadError> {
         .map_err(|_| ReadError::Malformed(format!("{} bytes are no id", bytes.len())))
 }
 
-/// An entry as it is.
+/// An entry as [`EntryRow`].
 pub(super) fn encode_entry(entry: &Entry) -> Result<Vec<u8>, ReadError> {
-    encode(entry)
+    encode(&EntryRow::from(entry))
 }
 
 /// Reads [`encode_entry`].
 pub(super) fn decode_entry(bytes: &[u8]) -> Result<Entry, ReadError> {
-    decode(bytes)
+    decode::<EntryRow>(bytes).map(Entry::from)
 }
 
 /// sum ‖ row: opening a store needs the sums of all lists and nothing else.
