@@ -394,7 +394,7 @@ fn preconditions_are_compared_with_what_is_there() {
         ListId::of(&name("bob")),
     );
     let image = &world.hosts[0].disk.image;
-    let (tag, sum) = (image.entries[&(bob, id)].tag(), image.lists[&bob].tag());
+    let (tag, list_tag) = (image.entries[&(bob, id)].tag(), image.lists[&bob].tag());
     let ask = |what, expect| ask::Edit {
         expect: Some(expect),
         ..edit("bob", what)
@@ -402,7 +402,10 @@ fn preconditions_are_compared_with_what_is_there() {
     let entry_tag = Precondition::Entry(tag);
     let good = world.edit(0, ask(Edit::Patch(id, patch("bread")), entry_tag));
     let stale = world.edit(0, ask(Edit::Patch(id, patch("cake")), entry_tag));
-    let stale_list = world.edit(0, ask(Edit::Add(vec![entry("x")]), Precondition::List(sum)));
+    let stale_list = world.edit(
+        0,
+        ask(Edit::Add(vec![entry("x")]), Precondition::List(list_tag)),
+    );
     world.run_ms(1_000);
     assert!(world.list_reply(good).unwrap().is_ok());
     assert_eq!(world.list_reply(stale), Some(&Err(Refusal::Changed)));
