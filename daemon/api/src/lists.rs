@@ -200,7 +200,7 @@ pub struct NewEntries {
 #[serde(untagged)]
 pub enum NewEntryOrEntries {
     /// Answered with the entry.
-    One(NewEntry),
+    One(Box<NewEntry>),
     /// Answered with `items`.
     Several(NewEntries),
 }
