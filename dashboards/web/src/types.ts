@@ -5,8 +5,9 @@ import type { components } from "./document.ts";
 
 type Schemas = components["schemas"];
 
-export type Entry = Schemas["TodoEntry"];
-export type List = Schemas["TodoList"];
+/** Without what the page makes no use of: it shows entries and lists that no node has told yet. */
+export type Entry = Omit<Schemas["TodoEntry"], "done_at">;
+export type List = Omit<Schemas["TodoList"], "heads">;
 export type NodeInfo = Schemas["NodeInfo"];
 export type Member = Schemas["ClusterMember"];
 export type Partition = Schemas["PartitionView"];

@@ -120,7 +120,7 @@ async fn a_client_of_openapi_typescript_works() -> anyhow::Result<()> {
         run(Command::new("node")
             .arg("node_modules/typescript/bin/tsc")
             .args(options)
-            .args(["--lib", "es2022,dom", "--types", "", "calls.ts"])
+            .args(["--lib", "es2022,dom", "calls.ts"])
             .current_dir(&dir))?;
         run(Command::new("node")
             .args(["calls.js", &base, &token])
