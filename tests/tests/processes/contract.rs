@@ -293,7 +293,7 @@ fn finding() -> Vec<Try> {
         ask("/v1/groups", "GET", "/v1/groups", 200),
         ask("/v1/groups", "GET", "/v1/groups?limit=1001", 422),
         ask("/v1/groups/{group}", "GET", "/v1/groups/eu", 200),
-        ask("/v1/groups/{group}", "GET", "/v1/groups/nobody", 200),
+        ask("/v1/groups/{group}", "GET", "/v1/groups/nobody", 404),
         ask("/v1/groups/{group}", "GET", "/v1/groups/eu?state=down", 422),
         ask("/v1/groups/{group}", "GET", "/v1/groups/eu?cursor=21", 400),
         ask(
