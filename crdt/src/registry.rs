@@ -8,12 +8,14 @@ mod delta;
 mod limits;
 mod log;
 mod logs;
+mod statement;
 #[cfg(test)]
 mod tests;
 
 pub use delta::{Delta, Position, Progress, Record, State};
 pub use log::Log;
 pub use logs::{Fault, Logs, Merged, Shift};
+pub use statement::{About, Statement};
 
 use crate::name::{NodeName, ProcessName};
 use serde::{Deserialize, Serialize};

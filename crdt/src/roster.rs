@@ -4,6 +4,10 @@
 //! (run, standing) and merges by taking the larger pair: replicas converge in any order, a new run
 //! makes a node a member again, and anybody may forget one.
 
+mod line;
+
+pub use line::Line;
+
 use crate::id::NodeId;
 use crate::name::NodeName;
 use serde::{Deserialize, Serialize};

@@ -29,6 +29,7 @@ pub use io::{
     Command, Event, EventKind, Input, JoinOutcome, JoinResult, MemberState, MemberView, Output,
     Refusal, Reply, RosterView, Settings, Stats, StopReason, Target, Verdict,
 };
+pub use kept::{Kept, convert_kept};
 
 use crate::time::{Instant, Now};
 use crate::wire::{ConnId, DialId, Peer, RequestId, WriteError, WriteId};
@@ -38,7 +39,7 @@ use edge::{Edge, Timer};
 use farewell::Absences;
 use hello::Hellos;
 use join::{Requests, Seeds};
-use kept::{Keeper, Kept};
+use kept::Keeper;
 use links::{Link, Links};
 use message::{Hello, Message, Nonce};
 use rand::SeedableRng;
@@ -114,9 +115,8 @@ impl Cluster {
             registry,
         } = settings;
         let profile = message::sound(profile);
-        let kept = kept.as_ref().and_then(Kept::read);
-        let keeper = Keeper::after(kept.as_ref().map_or(0, |kept| kept.run));
-        let roster = Replica::new(kept.map(|kept| kept.roster).unwrap_or_default());
+        let (keeper, roster) = Keeper::after(kept);
+        let roster = Replica::new(roster);
         let mut rng = ChaCha8Rng::from_seed(seed);
         let swim = Swim::new(
             Identity::of_run(me.id, profile.address, keeper.wanted()),

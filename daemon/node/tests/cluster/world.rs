@@ -16,8 +16,8 @@ use crdt::roster::Profile;
 use network::{Pipe, conn, place};
 use node::cluster::registry::KeptRow;
 use node::cluster::{
-    Cluster, Command, Event, EventKind, Input, MemberState, Output, Refusal, Reply, RosterView,
-    Settings, StopReason, Target, Verdict,
+    Cluster, Command, Event, EventKind, Input, Kept, MemberState, Output, Refusal, Reply,
+    RosterView, Settings, StopReason, Target, Verdict,
 };
 use node::time::{Instant, Now, Wall};
 use node::wire::{Channel, ConnId, DialId, Peer, Protocol, RequestId, WriteError, WriteId};
@@ -187,7 +187,10 @@ impl World {
             me: it.peer.clone(),
             profile,
             seeds,
-            kept: it.disk.clone(),
+            kept: it
+                .disk
+                .as_ref()
+                .map_or_else(Kept::default, |bytes| Kept::read(bytes).unwrap()),
             nonce,
             seed,
             registry,

@@ -6,7 +6,7 @@ use crdt::name::ProcessName;
 use crdt::registry::{Handle, Process, Reason};
 use node::cluster::registry::{
     Command, Directory, Event, EventKind, Found, Input, KeptRow, Lifetime, OnConflict, Output,
-    Refusal, Registration, Reply, Settings, Signal,
+    Refusal, Registration, Reply, Rows, Settings, Signal,
 };
 use node::cluster::{self, Command as ClusterCommand, Input as ClusterInput};
 use node::wire::{WriteError, WriteId};
@@ -48,7 +48,7 @@ impl Default for Processes {
 
 impl Processes {
     pub(super) fn settings(&self) -> Settings {
-        let kept = self
+        let kept: Vec<_> = self
             .rows
             .iter()
             .map(|(key, value)| KeptRow {
@@ -57,7 +57,7 @@ impl Processes {
             })
             .collect();
         Settings {
-            kept,
+            kept: Rows::read(&kept).unwrap(),
             capacity: self.capacity,
             kill_after: Duration::from_secs(5),
         }
