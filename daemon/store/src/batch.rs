@@ -3,44 +3,36 @@
 //! One [`Batch`] collects the writes of all commits of a group. It is also what later rows of the
 //! group are judged by: the entry that the first one added is the old entry of the second.
 
-use super::db::{Db, Outlives, Space};
-use super::{ReadError, keys, values};
+use super::commit::Failure;
+use super::db::{Db, Outlives, Space, View};
+use super::{ReadError, keys, rows};
 use crdt::entry::Entry;
-use crdt::id::{ChangeId, EntryId, ListId};
+use crdt::id::{Actor, ChangeId, EntryId, ListId};
 use crdt::name::ListName;
 use fjall::Slice;
 use node::cluster::registry::KeptRow;
 use node::lists::{ListRow, Row};
-use std::collections::BTreeMap;
-
-/// The key in `meta` of a list in quarantine begins with this; the list's id follows.
-pub(super) const QUARANTINE: &[u8] = b"quarantine/";
-
-/// The key of a list's quarantine in `meta`.
-pub(super) fn quarantine_key(list: ListId) -> Vec<u8> {
-    [QUARANTINE, &list.0].concat()
-}
-
-/// The key in `meta` of a token's record begins with this; the token's id follows.
-pub(super) const TOKEN: &[u8] = b"token/";
-
-/// The key of a token's record in `meta`.
-pub(super) fn token_key(id: [u8; 8]) -> Vec<u8> {
-    [TOKEN, &id].concat()
-}
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// About how many bytes a row adds to a batch.
 pub(super) fn weight(row: &Row) -> usize {
     const KEYS: usize = 256;
     let bytes = match row {
         Row::Change { bytes, .. } | Row::Snapshot { bytes, .. } => bytes.len(),
-        Row::Entry { entry, .. } => entry.as_ref().map_or(0, |entry| {
-            entry.title.len().saturating_add(entry.notes.len())
-        }),
+        Row::Entry { entry, .. } => entry.as_deref().map_or(0, entry_weight),
+        Row::View { entries, .. } => entries
+            .iter()
+            .map(|entry| entry_weight(entry).saturating_add(KEYS))
+            .sum(),
         Row::List { .. } => 0,
         Row::Quarantine { reason, .. } => reason.len(),
     };
     bytes.saturating_add(KEYS)
+}
+
+fn entry_weight(entry: &Entry) -> usize {
+    entry.title.len().saturating_add(entry.notes.len())
 }
 
 /// About how many bytes a row of the process registry adds to a batch.
@@ -52,13 +44,13 @@ pub(super) fn kept_weight(row: &KeptRow) -> usize {
 
 /// Writes that are committed together.
 pub(super) struct Batch<'db> {
-    db: &'db Db,
+    db: &'db Arc<Db>,
     /// What the keys will hold; `None` is a removal.
     writes: BTreeMap<Space, BTreeMap<Vec<u8>, Option<Slice>>>,
 }
 
 impl<'db> Batch<'db> {
-    pub(super) fn new(db: &'db Db) -> Self {
+    pub(super) fn new(db: &'db Arc<Db>) -> Self {
         Self {
             db,
             writes: BTreeMap::new(),
@@ -68,8 +60,9 @@ impl<'db> Batch<'db> {
     /// Takes in the rows of one commit, after those of earlier ones.
     ///
     /// # Errors
-    /// The database cannot be read. Nothing is written, and the batch is of no use any more.
-    pub(super) fn add(&mut self, rows: &[Row]) -> Result<(), ReadError> {
+    /// The database cannot be read, or a row is too large. Nothing is written, and the batch is of
+    /// no use any more.
+    pub(super) fn add(&mut self, rows: &[Row]) -> Result<(), Failure> {
         // Lists first: the agenda sorts entries by their list's name.
         let named = rows.iter().filter_map(|row| {
             if let Row::List { list, row } = row {
@@ -113,7 +106,7 @@ impl<'db> Batch<'db> {
         self.db.commit(rows, outlives)
     }
 
-    fn add_row(&mut self, row: &Row, names: &BTreeMap<ListId, &ListName>) -> Result<(), ReadError> {
+    fn add_row(&mut self, row: &Row, names: &BTreeMap<ListId, &ListName>) -> Result<(), Failure> {
         match row {
             Row::Change { list, id, bytes } => self.add_change(*list, *id, bytes)?,
             Row::Entry { list, id, entry } => match names.get(list) {
@@ -121,6 +114,12 @@ impl<'db> Batch<'db> {
                 None => self.add_entry(*list, self.name(*list)?.as_ref(), *id, entry.as_deref())?,
             },
             Row::List { list, row } => self.add_list(*list, row)?,
+            Row::View {
+                list,
+                row,
+                entries,
+                thorough,
+            } => self.add_view(*list, row, entries, *thorough)?,
             Row::Snapshot {
                 list,
                 covers,
@@ -129,35 +128,111 @@ impl<'db> Batch<'db> {
                 self.put(
                     Space::Snapshots,
                     list.0.to_vec(),
-                    values::encode_snapshot(covers, bytes)?,
+                    rows::encode_snapshot(covers, bytes)?,
                 );
             }
             Row::Quarantine { list, reason } => {
-                self.set_meta(&quarantine_key(*list), Some(reason.as_bytes()))
+                self.set_meta(&keys::quarantine(*list), Some(reason.as_bytes()))
             }
         }
         Ok(())
     }
 
-    fn add_change(&mut self, list: ListId, id: ChangeId, bytes: &[u8]) -> Result<(), ReadError> {
+    fn add_change(&mut self, list: ListId, id: ChangeId, bytes: &[u8]) -> Result<(), Failure> {
         self.put(Space::Changes, keys::change(list, id), bytes);
-        let vector = keys::vector(list, id.actor);
-        let last = self
-            .get(Space::Vectors, &vector)?
-            .map_or(Ok(0), |last| values::number(&last))?;
+        let key = keys::vector(list, id.actor);
+        let last = match self.get(Space::Vectors, &key)? {
+            Some(row) => rows::decode_vector(&row).or_else(|_| self.last_change(list, id.actor))?,
+            None => 0,
+        };
         if id.seq > last {
-            self.put(Space::Vectors, vector, id.seq.to_be_bytes());
+            self.put(Space::Vectors, key, rows::encode_vector(id.seq)?);
         }
         Ok(())
     }
 
-    fn add_list(&mut self, list: ListId, row: &ListRow) -> Result<(), ReadError> {
-        self.put(Space::Lists, list.0.to_vec(), values::encode_list(row)?);
+    /// The number of an actor's last change that is committed: what a damaged row should say.
+    fn last_change(&self, list: ListId, actor: Actor) -> Result<u64, ReadError> {
+        View::of(Arc::clone(self.db)).last_change(list, actor)
+    }
+
+    fn add_list(&mut self, list: ListId, row: &ListRow) -> Result<(), Failure> {
+        let value = rows::encode_list(row, Some(row.has_unknown_keys))?;
+        self.put(Space::Lists, list.0.to_vec(), value);
         let name = row.name.as_str().as_bytes();
-        if self.get(Space::Names, name)?.is_none() {
+        if self.get(Space::Names, name)?.as_deref() != Some(list.0.as_slice()) {
             self.put(Space::Names, name.to_vec(), list.0);
         }
         Ok(())
+    }
+
+    /// Replaces all rows of a list's view. What a row says that is there is of no interest: it may
+    /// be damaged.
+    fn add_view(
+        &mut self,
+        list: ListId,
+        row: &ListRow,
+        entries: &[Arc<Entry>],
+        thorough: bool,
+    ) -> Result<(), Failure> {
+        for place in self.places(list, &row.name, thorough)? {
+            let (space, key) = place;
+            self.remove(space, key);
+        }
+        for key in self.keys(Space::Vectors, &list.0)? {
+            if let Some(actor) = keys::actor_of(&key) {
+                let seq = self.last_change(list, actor)?;
+                self.put(Space::Vectors, key, rows::encode_vector(seq)?);
+            }
+        }
+        self.add_list(list, row)?;
+        for entry in entries {
+            self.add_entry(list, Some(&row.name), entry.id, Some(entry))?;
+        }
+        Ok(())
+    }
+
+    /// The keys of all rows of a list's view, but for its own row. Those in the agenda are found by
+    /// the places of entries; with `thorough` all of the agenda is looked through for others.
+    fn places(
+        &self,
+        list: ListId,
+        name: &ListName,
+        thorough: bool,
+    ) -> Result<BTreeSet<(Space, Vec<u8>)>, Failure> {
+        let mut found = BTreeSet::new();
+        for space in [Space::Entries, Space::Ids, Space::Dues] {
+            found.extend(self.keys(space, &list.0)?.into_iter().map(|key| (space, key)));
+        }
+        for (_, key) in found.clone().into_iter().filter(|(space, _)| *space == Space::Ids) {
+            let stand = self.get(Space::Ids, &key)?;
+            if let Some((due, place)) = stand.as_deref().and_then(keys::split_due) {
+                found.insert((Space::Agenda, keys::agenda(due, name, place)));
+            }
+        }
+        if thorough {
+            let of_list = |key: &Vec<u8>| {
+                keys::split_agenda(key).is_none_or(|(_, of, _)| ListId::of(&of) == list)
+            };
+            let agenda = self.keys(Space::Agenda, &[])?.into_iter().filter(of_list);
+            found.extend(agenda.map(|key| (Space::Agenda, key)));
+        }
+        Ok(found)
+    }
+
+    /// All keys with a prefix, committed or in this batch.
+    fn keys(&self, space: Space, prefix: &[u8]) -> Result<BTreeSet<Vec<u8>>, ReadError> {
+        let view = View::of(Arc::clone(self.db));
+        let mut keys = BTreeSet::new();
+        for row in view.scan_prefix(space, prefix) {
+            keys.insert(row?.0.to_vec());
+        }
+        for (key, value) in self.writes.get(&space).into_iter().flatten() {
+            if key.starts_with(prefix) && value.is_some() {
+                keys.insert(key.clone());
+            }
+        }
+        Ok(keys)
     }
 
     /// Moves an entry from where it stands in all views to where it belongs.
@@ -167,7 +242,7 @@ impl<'db> Batch<'db> {
         name: Option<&ListName>,
         id: EntryId,
         entry: Option<&Entry>,
-    ) -> Result<(), ReadError> {
+    ) -> Result<(), Failure> {
         let key = keys::id(list, id);
         let old = self.get(Space::Ids, &key)?;
         let new = entry.map(|entry| stand(entry, id));
@@ -189,7 +264,7 @@ impl<'db> Batch<'db> {
             self.put(
                 Space::Entries,
                 keys::entry(list, place),
-                values::encode_entry(entry)?,
+                rows::encode_entry(entry)?,
             );
         }
         Ok(())
@@ -197,14 +272,13 @@ impl<'db> Batch<'db> {
 
     /// The name of a list that has a row, be it in this batch.
     fn name(&self, list: ListId) -> Result<Option<ListName>, ReadError> {
-        let name = self
-            .get(Space::Lists, &list.0)?
-            .map(|row| values::decode_list_name(&row))
-            .transpose()?;
-        if name.is_none() {
+        let Some(row) = self.get(Space::Lists, &list.0)? else {
             tracing::error!(%list, "an entry was written before its list");
-        }
-        Ok(name)
+            return Ok(None);
+        };
+        let name = rows::decode_list_name(&row);
+        name.map(Some)
+            .map_err(|error| ReadError::view(list, error))
     }
 
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Slice>, ReadError> {

@@ -11,9 +11,10 @@
 use super::db::{Db, Outlives};
 use super::open::Home;
 use super::reopen::{self, Outage};
-use super::rows::{Batch, kept_weight, weight};
+use super::batch::{Batch, kept_weight, weight};
 use super::{Done, Epoch, Notice, ReadError, Shared};
 use bytes::Bytes;
+use crdt::record::RecordError;
 use node::cluster::registry::KeptRow;
 use node::lists::Row;
 use node::wire::WriteError;
@@ -288,7 +289,7 @@ impl Committer {
     }
 }
 
-fn write(db: &Db, group: &[Work]) -> Result<(), Failure> {
+fn write(db: &Arc<Db>, group: &[Work]) -> Result<(), Failure> {
     let mut batch = Batch::new(db);
     for work in group {
         batch.add(&work.rows)?;
@@ -310,17 +311,19 @@ fn write(db: &Db, group: &[Work]) -> Result<(), Failure> {
 
 /// Why a group was not committed.
 #[derive(Debug, thiserror::Error)]
-enum Failure {
+pub(super) enum Failure {
     #[error(transparent)]
     Read(#[from] ReadError),
     #[error(transparent)]
     Write(#[from] fjall::Error),
+    #[error(transparent)]
+    Row(#[from] RecordError),
     #[error("the database panicked")]
     Panic,
 }
 
 impl Failure {
-    fn is_full(&self, dir: &Path) -> bool {
+    pub(super) fn is_full(&self, dir: &Path) -> bool {
         use std::io::ErrorKind::{QuotaExceeded, StorageFull};
         match self {
             Self::Write(
@@ -330,7 +333,7 @@ impl Failure {
             }
             // fjall's worker failed before, and does not say why.
             Self::Write(fjall::Error::Poisoned) => reopen::is_short_of_space(dir),
-            Self::Write(_) | Self::Read(_) | Self::Panic => false,
+            Self::Write(_) | Self::Read(_) | Self::Row(_) | Self::Panic => false,
         }
     }
 }
