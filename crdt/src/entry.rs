@@ -1,6 +1,6 @@
 //! An entry of a to-do list as people see it, and what they can do to it.
 
-use crate::id::EntryId;
+use names::EntryId;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt;

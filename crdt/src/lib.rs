@@ -6,7 +6,8 @@
 //! registered processes are a log that it alone writes ([`registry`]); two replicas find out what
 //! they lack by digests and version vectors ([`digest`], [`vector`]). What lies on disks is in a form
 //! that later programs can add to ([`record`]); what goes to third nodes, in its owner's very bytes
-//! ([`relayed`]).
+//! ([`relayed`]). Ids and names
+//! are the crate `names`.
 //!
 //! ```text
 //! let mut document = Document::new(name, actor);
@@ -17,9 +18,7 @@
 
 pub mod digest;
 pub mod entry;
-pub mod id;
 pub mod list;
-pub mod name;
 pub mod record;
 pub mod registry;
 pub mod relayed;

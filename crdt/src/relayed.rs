@@ -23,9 +23,9 @@
 //! The kinds are the lines of the roster ([`crate::roster::Line`]) and the records of the process
 //! registry ([`crate::registry::Statement`]).
 
-use crate::id::NodeId;
 use crate::record::{Fields, Number, RecordError, Writer};
 use bytes::Bytes;
+use names::NodeId;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 

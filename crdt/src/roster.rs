@@ -8,8 +8,7 @@ mod line;
 
 pub use line::Line;
 
-use crate::id::NodeId;
-use crate::name::NodeName;
+use names::{NodeId, NodeName};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;

@@ -15,7 +15,7 @@ pub use scope::Scope;
 pub(crate) use scope::{parse_ttl, show_ttl};
 pub use text::TokenId;
 
-use crate::shell::{random, wall_ms};
+use crate::host::{random, wall_ms};
 use bytes::Bytes;
 use node::wire::WriteError;
 use serde::{Deserialize, Serialize};

@@ -2,7 +2,7 @@
 //! hold may break them.
 
 use super::{EntryPatch, NewEntry};
-use crate::name::is_unprintable;
+use names::is_unprintable;
 use std::collections::BTreeSet;
 
 /// The longest title, in bytes.

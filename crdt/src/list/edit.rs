@@ -8,10 +8,10 @@ use super::read::Union;
 use super::write::{Draft, Room, Stop, due_value, priority_value, text_value};
 use super::{MAX_CHANGE_BYTES, MAX_OPERATIONS};
 use crate::entry::{Author, Edit, EntryPatch, NewEntry, Place};
-use crate::id::{ChangeHash, ChangeId, EntryId};
 use automerge::transaction::CommitOptions;
 use automerge::{Automerge, AutomergeError, ObjId, ScalarValue};
 use bytes::Bytes;
+use names::{ChangeHash, ChangeId, EntryId};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// What a change's frame takes besides dependencies, author and actors, in bytes.

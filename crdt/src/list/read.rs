@@ -9,9 +9,9 @@ use super::outline::{OpName, Written};
 use super::plain::Plain;
 use super::{genesis, position};
 use crate::entry::{Author, Entry, Field};
-use crate::id::EntryId;
 use automerge::iter::MapRangeItem;
 use automerge::{ActorId, Automerge, AutomergeError, ObjId, ObjType, ReadDoc, Value};
+use names::EntryId;
 use std::collections::BTreeMap;
 use std::ops::RangeBounds;
 

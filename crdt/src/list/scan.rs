@@ -5,9 +5,9 @@ use super::genesis;
 use super::index::Slot;
 use super::outline::{OpName, entry_id};
 use super::read::Union;
-use crate::id::EntryId;
 use automerge::iter::{DocItem, MapRangeItem};
 use automerge::{Automerge, AutomergeError, ObjId, ObjType, ReadDoc, ValueRef};
+use names::EntryId;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What the index has to know of an entry.

@@ -3,9 +3,9 @@
 use super::read::{TAG, Union};
 use super::{MAX_CHANGE_BYTES, MAX_OPERATIONS, genesis};
 use crate::entry::{Due, NewEntry, Priority};
-use crate::id::EntryId;
 use automerge::transaction::{Transactable, Transaction};
 use automerge::{AutomergeError, ObjId, ObjType, ScalarValue};
+use names::EntryId;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 

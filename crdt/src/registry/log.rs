@@ -1,8 +1,7 @@
 //! One node's registrations, each change numbered.
 
 use super::{Delta, Position, Process, Progress, Reason, Record, State};
-use crate::id::NodeId;
-use crate::name::ProcessName;
+use names::{NodeId, ProcessName};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The most tombstones of one log; beyond, the oldest are dropped.

@@ -17,11 +17,11 @@
 //! for others.
 
 use super::{Entry, Process, Reason, Record, State};
-use crate::id::NodeId;
-use crate::name::ProcessName;
 use crate::record::{Number, RecordError, Writer};
 use crate::relayed::{Rank, Relayed};
 use bytes::Bytes;
+use names::NodeId;
+use names::ProcessName;
 use std::sync::Arc;
 
 const VERSION: u8 = 1;

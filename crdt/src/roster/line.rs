@@ -15,10 +15,10 @@
 //! and with the serial that they know; they repeat what the node said of itself.
 
 use super::{Profile, RosterEntry, Standing};
-use crate::id::NodeId;
 use crate::record::{Number, RecordError};
 use crate::relayed::{Rank, Relayed};
 use bytes::Bytes;
+use names::NodeId;
 
 const VERSION: u8 = 1;
 const SUBJECT: Number = 4;
@@ -144,9 +144,9 @@ fn subject_of(bytes: &[u8]) -> Result<NodeId, RecordError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::name::NodeName;
     use crate::record::Writer;
     use crate::relayed::Relay;
+    use names::NodeName;
     use proptest::prelude::*;
 
     const NODE: NodeId = NodeId([7; 16]);
@@ -254,7 +254,9 @@ mod tests {
             prop_assert_eq!(of(&[&a, &b]), of(&[&b, &a]));
             let merged = |x: &Relay<NodeId>, y: &Relay<NodeId>| {
                 let mut x = x.clone();
-                y.iter().for_each(|(about, line)| drop(x.merge(*about, line.clone())));
+                for (about, line) in y.iter() {
+                    x.merge(*about, line.clone());
+                }
                 x
             };
             let (x, y, z) = (of(&[&a]), of(&[&b]), of(&[&c]));

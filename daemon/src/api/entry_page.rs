@@ -5,7 +5,7 @@ use crate::api::page::{Page, PageWriter, Room, bad_cursor};
 use crate::api::problem::Problem;
 use crate::api::shown::ShownEntry;
 use crdt::entry::Entry;
-use crdt::id::{EntryId, ListId};
+use names::{EntryId, ListId};
 use store::Reader;
 
 /// Up to so many entries of a large list are found by their due date.
@@ -161,7 +161,7 @@ mod tests {
     use crate::api::query::Query;
     use crate::api::shown::tests::entry;
     use crdt::entry::Due;
-    use crdt::name::ListName;
+    use names::ListName;
     use node::lists::{ListRow, Row};
     use std::sync::Arc;
     use store::Store;

@@ -359,7 +359,7 @@ impl Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crdt::id::{ChangeHash, EntryId};
+    use names::{ChangeHash, EntryId};
     use std::collections::BTreeSet;
 
     #[test]
@@ -405,7 +405,7 @@ mod tests {
     #[test]
     fn every_refusal_of_the_cluster_has_its_status() {
         use cluster::Refusal as R;
-        let name = crdt::name::NodeName::new("node1").unwrap();
+        let name = names::NodeName::new("node1").unwrap();
         let cases = [
             (R::Unknown("x".into()), 404),
             (R::Reachable(name), 409),
@@ -425,9 +425,9 @@ mod tests {
     #[test]
     fn every_refusal_of_the_registry_has_its_status() {
         use registry::Refusal as R;
-        let name = crdt::name::ProcessName::new("web").unwrap();
-        let node = crdt::name::NodeName::new("n2").unwrap();
-        let holder = crdt::registry::Handle {
+        let name = names::ProcessName::new("web").unwrap();
+        let node = names::NodeName::new("n2").unwrap();
+        let holder = names::Handle {
             name: name.clone(),
             node: node.clone(),
             pid: 7,

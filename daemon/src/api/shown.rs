@@ -2,7 +2,7 @@
 
 use crate::api::time::{Millis, ShownDue};
 use crdt::entry::{Entry, Field, Priority};
-use crdt::id::{ChangeHash, EntryId};
+use names::{ChangeHash, EntryId};
 use node::lists::{Confirmations, ListRow};
 use serde::{Serialize, Serializer};
 use std::fmt::Display;

@@ -17,7 +17,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use bytes::Bytes;
 use crdt::entry::Entry;
-use crdt::id::{EntryId, ListId};
+use names::{EntryId, ListId};
 use node::lists::Change;
 use serde::Serialize;
 use std::collections::VecDeque;
@@ -272,7 +272,7 @@ impl Feed for Watch {
 mod tests {
     use super::*;
     use crate::api::shown::tests::entry;
-    use crdt::name::ListName;
+    use names::ListName;
     use node::lists::ListRow;
     use node::time::Wall;
 

@@ -1,10 +1,10 @@
 //! Carries the inputs and outputs of the lists machines, each on a thread of its own.
 
-use super::Clock;
 use super::connections::Connections;
 use crate::event::EventLog;
+use crate::host::Clock;
 use crdt::entry::Author;
-use crdt::id::{NodeId, Shard};
+use names::{NodeId, Shard};
 use node::cluster::RosterView;
 use node::lists::{self, Change, Command, Input, Lists, Output, Refusal, Reply, Settings, Stats};
 use node::wire::{ConnId, RequestId};

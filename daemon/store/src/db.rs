@@ -9,11 +9,11 @@
 
 use super::ReadError;
 use super::keys::{self, Bounds};
-use crdt::id::{Actor, ListId};
 use fjall::config::{FilterPolicy, PartitioningPolicy};
 use fjall::{
     AbstractTree, Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Slice,
 };
+use names::{Actor, ListId};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};

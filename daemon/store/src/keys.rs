@@ -5,8 +5,7 @@
 //! with a zero byte; an order, which comes from other replicas and may be any text, has its zero
 //! bytes escaped as `00 ff` and ends with `00 00`.
 
-use crdt::id::{Actor, ChangeId, EntryId, ListId};
-use crdt::name::ListName;
+use names::{Actor, ChangeId, EntryId, ListId, ListName};
 use std::ops::Bound;
 
 /// An order longer than this counts by its first bytes only: fjall's keys end at 65,535 bytes, a

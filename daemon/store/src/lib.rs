@@ -58,8 +58,8 @@ pub use read::{AgendaKey, ReadError, Reader};
 
 use bytes::Bytes;
 use commit::{Committer, Observers, Request, Work};
-use crdt::id::{ListId, NodeId};
 use db::Slot;
+use names::{ListId, NodeId};
 use node::cluster::registry::KeptRow;
 use node::lists::Row;
 use node::wire::WriteError;

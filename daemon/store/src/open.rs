@@ -3,7 +3,7 @@
 use super::db::{Db, Space, View};
 use super::{CLUSTER, Epoch, NODE, ReadError, Reader, Recovered, journal, read, values};
 use bytes::Bytes;
-use crdt::id::NodeId;
+use names::NodeId;
 use node::cluster::registry::KeptRow;
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{Read, Seek, Write};

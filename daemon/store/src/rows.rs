@@ -16,9 +16,9 @@
 
 use bytes::Bytes;
 use crdt::entry::Entry;
-use crdt::name::ListName;
 use crdt::record::{Record, RecordError, Writer};
 use crdt::vector::VersionVector;
+use names::ListName;
 use node::lists::ListRow;
 
 /// The version of all records that this module writes.
@@ -156,7 +156,7 @@ impl TokenRow {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crdt::id::{Actor, ChangeHash, ChangeId};
+    use names::{Actor, ChangeHash, ChangeId};
     use proptest::prelude::*;
 
     #[test]

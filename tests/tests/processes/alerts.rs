@@ -6,13 +6,12 @@ use crate::fleet::{Fleet, Node, eventually};
 use crate::metrics::dashboards;
 use crate::scraper::{Prometheus, tool};
 use anyhow::{Context, ensure};
-use crdt::id::ListId;
-use crdt::name::ListName;
-use store::Store;
+use names::{ListId, ListName};
 use node::lists::Row;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::channel;
+use store::Store;
 
 fn rules() -> PathBuf {
     dashboards().join("prometheus")

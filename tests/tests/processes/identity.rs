@@ -181,9 +181,7 @@ async fn a_key_that_others_can_read_is_refused_in_words() -> anyhow::Result<()> 
     ensure!(error.contains("node.key"), "{error}");
     run(Command::new("chmod").arg("600").arg(&key))?;
     fleet.nodes[0].start()?;
-    eventually("it runs", async || {
-        Ok(fleet.nodes[0].get("/v1/node").await?)
-    })
-    .await
-    .map(drop)
+    eventually("it runs", async || fleet.nodes[0].get("/v1/node").await)
+        .await
+        .map(drop)
 }

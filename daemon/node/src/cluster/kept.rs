@@ -15,9 +15,9 @@ use super::io::Output;
 use crate::codec::{Malformed, decode};
 use crate::wire::{RequestId, WriteError, WriteId};
 use bytes::Bytes;
-use crdt::id::NodeId;
 use crdt::record::{Number, Record, RecordError, Writer};
 use crdt::roster::{Line, Roster, RosterEntry, Standing};
+use names::NodeId;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -316,7 +316,7 @@ mod tests {
 
     fn line(run: u64) -> RosterEntry {
         let profile = crdt::roster::Profile {
-            name: crdt::name::NodeName::new("alpha").unwrap(),
+            name: names::NodeName::new("alpha").unwrap(),
             address: ([10, 0, 0, 7], 6878).into(),
             version: "0.1.0".to_owned(),
             tags: Vec::new(),

@@ -28,6 +28,7 @@ pub use io::{
 };
 pub use rows::{RowError, Rows, convert_row};
 
+use self::names::Names;
 use super::edge::{Edge, Timer as ClusterTimer};
 use super::io::{
     MemberState, Output as ClusterOutput, Refusal as ClusterRefusal, Reply as ClusterReply,
@@ -35,13 +36,11 @@ use super::io::{
 use super::links::Links as Connections;
 use crate::time::{Instant, Wall};
 use crate::wire::{Peer, RequestId};
-use crdt::id::NodeId;
-use crdt::name::{NodeName, ProcessName};
+use ::names::{NodeId, NodeName, ProcessName};
 use crdt::registry::{Entry, Logs, Position, Process, State};
 use exchange::Exchange;
 use ledger::Ledger;
 use links::Table;
-use names::Names;
 use own::{Own, Registered};
 pub(super) use peers::Sight;
 use rows::Row;

@@ -1,7 +1,7 @@
 //! What kill -9 must not take away.
 
 use crate::{rows, writer};
-use crdt::id::ChangeId;
+use names::ChangeId;
 use node::lists::{Row, Source};
 use rand::RngExt;
 use std::path::Path;

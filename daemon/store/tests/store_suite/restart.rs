@@ -2,8 +2,8 @@
 
 use crate::rows;
 use bytes::Bytes;
-use crdt::id::{Actor, ChangeId, NodeId};
 use crdt::vector::{Range, VersionVector};
+use names::{Actor, ChangeId, NodeId};
 use node::lists::{Row, Source};
 use node::wire::WriteError;
 use std::os::unix::fs::PermissionsExt;

@@ -2,9 +2,8 @@
 
 use bytes::Bytes;
 use crdt::entry::{Author, Due, Entry};
-use crdt::id::{Actor, ChangeId, EntryId, ListId};
-use crdt::name::ListName;
 use crdt::vector::VersionVector;
+use names::{Actor, ChangeId, EntryId, ListId, ListName};
 use node::lists::{ListRow, Row};
 use node::wire::WriteError;
 use std::path::Path;

@@ -2,9 +2,8 @@
 
 use crate::rows;
 use crdt::entry::{Due, Entry};
-use crdt::id::EntryId;
-use crdt::name::ListName;
 use crdt::vector::VersionVector;
+use names::{EntryId, ListName};
 use node::lists::Row;
 use proptest::prelude::*;
 use std::collections::BTreeMap;

@@ -5,8 +5,8 @@
 //! whatever happens, what is there is a prefix.
 
 use crate::rows;
-use crdt::id::ChangeId;
 use crdt::vector::{Range, VersionVector};
+use names::ChangeId;
 use node::lists::{Row, Source};
 use node::wire::WriteError;
 use std::collections::BTreeSet;

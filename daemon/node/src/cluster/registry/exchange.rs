@@ -7,8 +7,8 @@ use super::message::Message;
 use crate::time::Instant;
 use crate::wire::ConnId;
 use bytes::Bytes;
-use crdt::id::NodeId;
 use crdt::registry::{Delta, Logs, Position, Progress};
+use names::NodeId;
 use std::collections::BTreeMap;
 use std::time::Duration;
 

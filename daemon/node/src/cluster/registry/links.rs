@@ -14,9 +14,8 @@ use crate::cluster::links::Links as Connections;
 use crate::time::Wall;
 use crate::wire::ConnId;
 use bytes::Bytes;
-use crdt::id::NodeId;
-use crdt::name::{NodeName, ProcessName};
-use crdt::registry::{Handle, Position, Process, State};
+use crdt::registry::{Position, Process, State};
+use names::{Handle, NodeId, NodeName, ProcessName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 

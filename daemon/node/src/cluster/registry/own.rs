@@ -2,8 +2,8 @@
 
 use super::{OnConflict, SessionId};
 use bytes::Bytes;
-use crdt::name::ProcessName;
 use crdt::registry::{Entry, Process, Reason};
+use names::ProcessName;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! Files that are there whole or not at all, with the right mode from their first byte on.
 
 use super::PkiError;
-use crate::certificate;
+use data_encoding::HEXLOWER;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -50,7 +50,10 @@ pub(super) fn write(
     let Some(directory) = path.parent() else {
         return Err(error(io::ErrorKind::InvalidInput.into()));
     };
-    let draft = directory.join(format!(".draft-{}", certificate::hex(rand::random())));
+    let draft = directory.join(format!(
+        ".draft-{}",
+        HEXLOWER.encode(&rand::random::<[u8; 16]>())
+    ));
     let written = fill(&draft, bytes, mode).and_then(|()| match replace {
         // A link fails if the name is taken; a rename would replace it.
         Replace::No => fs::hard_link(&draft, path),

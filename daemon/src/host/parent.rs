@@ -12,7 +12,7 @@ const LAST_BREATH: Duration = Duration::from_secs(10);
 ///
 /// It reads on a thread of its own: a read that may never return would hold up the end of an async
 /// runtime.
-pub async fn watch_parent() {
+pub(crate) async fn watch_parent() {
     let (gone, parent_gone) = tokio::sync::oneshot::channel();
     let watch = move || {
         let mut buffer = [0; 64];

@@ -2,9 +2,11 @@
 //! checked in words.
 
 use crate::certificate::{self, CertificateFault, NodeFacts};
-use crate::tls;
+use data_encoding::HEXLOWER;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::server::ParsedCertificate;
 use rustls::sign::CertifiedKey;
 use rustls::{CertificateError, RootCertStore};
 use std::fs;
@@ -129,8 +131,8 @@ pub struct Identity {
     facts: NodeFacts,
     cluster: [u8; 16],
     authority_not_after: i64,
-    pub(crate) key: Arc<CertifiedKey>,
-    pub(crate) roots: Arc<RootCertStore>,
+    key: Arc<CertifiedKey>,
+    roots: Arc<RootCertStore>,
 }
 
 impl Identity {
@@ -153,7 +155,7 @@ impl Identity {
         let facts = certificate::node(&leaf).map_err(fault)?;
         check_validity(certificate, &facts)?;
         let key_der = private_key(key)?;
-        let key = CertifiedKey::from_der(chain, key_der, &tls::provider()).map_err(|_| {
+        let key = CertifiedKey::from_der(chain, key_der, &provider()).map_err(|_| {
             IdentityError::Pairing {
                 key: key.to_owned(),
                 certificate: certificate.to_owned(),
@@ -195,6 +197,36 @@ impl Identity {
         self.authority_not_after
     }
 
+    /// The certificate and the key that signs handshakes.
+    pub fn certified_key(&self) -> Arc<CertifiedKey> {
+        self.key.clone()
+    }
+
+    /// Whether a certificate ends at one of this cluster's authorities, now.
+    ///
+    /// # Errors
+    /// What the chain lacks; [`CertificateError::BadEncoding`] if it is no certificate.
+    pub fn verify(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+    ) -> Result<(), CertificateError> {
+        let algorithms = provider().signature_verification_algorithms.all;
+        let parsed =
+            ParsedCertificate::try_from(leaf).map_err(|_| CertificateError::BadEncoding)?;
+        match rustls::client::verify_server_cert_signed_by_trust_anchor(
+            &parsed,
+            &self.roots,
+            intermediates,
+            UnixTime::now(),
+            algorithms,
+        ) {
+            Ok(()) => Ok(()),
+            Err(rustls::Error::InvalidCertificate(error)) => Err(error),
+            Err(_) => Err(CertificateError::BadEncoding),
+        }
+    }
+
     fn check_signature(
         &self,
         file: &Path,
@@ -204,7 +236,7 @@ impl Identity {
         if let Some(found) =
             certificate::claimed_cluster(leaf).filter(|found| *found != self.cluster)
         {
-            let (found, expected) = (certificate::hex(found), certificate::hex(self.cluster));
+            let (found, expected) = (HEXLOWER.encode(&found), HEXLOWER.encode(&self.cluster));
             return Err(IdentityError::OtherCluster {
                 file: file.to_owned(),
                 authority: ca.to_owned(),
@@ -212,7 +244,7 @@ impl Identity {
                 expected,
             });
         }
-        match tls::verify_chain(leaf, &[], &self.roots) {
+        match self.verify(leaf, &[]) {
             Ok(()) => Ok(()),
             Err(CertificateError::BadEncoding) => Err(IdentityError::Certificate {
                 file: file.to_owned(),
@@ -224,6 +256,11 @@ impl Identity {
             }),
         }
     }
+}
+
+/// The cryptography in use, also where several rustls providers are linked.
+pub fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
 }
 
 /// Reads the authorities that are still valid, all of one cluster, and when the last of them
@@ -240,7 +277,7 @@ fn authorities(file: &Path) -> Result<([u8; 16], i64, RootCertStore), IdentityEr
         let facts = certificate::authority(&der).map_err(fault)?;
         let one = *cluster.get_or_insert(facts.cluster);
         if one != facts.cluster {
-            let (one, other) = (certificate::hex(one), certificate::hex(facts.cluster));
+            let (one, other) = (HEXLOWER.encode(&one), HEXLOWER.encode(&facts.cluster));
             return Err(IdentityError::Clusters {
                 file: file.to_owned(),
                 one,

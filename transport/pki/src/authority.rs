@@ -15,7 +15,9 @@ mod files;
 
 use crate::certificate::{self, AuthorityFacts};
 use crate::identity::{self, Identity, IdentityError};
+use data_encoding::HEXLOWER;
 use files::{Mode, Replace};
+use names::{NameError, NodeName};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
     Issuer, KeyPair, KeyUsagePurpose, PKCS_ED25519,
@@ -55,8 +57,8 @@ pub enum PkiError {
         path: PathBuf,
     },
     /// Not a node name.
-    #[error("the node name {0:?} is not 1 to 63 of a-z, 0-9 and inner \"-\"")]
-    Name(String),
+    #[error(transparent)]
+    Name(#[from] NameError),
     /// The name was issued before.
     #[error("the name {name} was issued already, to node {id}; renew it, or choose another name")]
     Issued {
@@ -163,7 +165,7 @@ pub fn issue(
     out: &Path,
     life: std::time::Duration,
 ) -> Result<Issued, PkiError> {
-    check_name(name)?;
+    NodeName::new(name)?;
     refuse_existing(&[
         out.join(NODE_FILE),
         out.join(NODE_KEY_FILE),
@@ -173,7 +175,7 @@ pub fn issue(
     if let Some(id) = issued_id(&record)? {
         return Err(PkiError::Issued {
             name: name.to_owned(),
-            id: certificate::hex(id),
+            id: HEXLOWER.encode(&id),
         });
     }
     let id = rand::random();
@@ -184,7 +186,7 @@ pub fn issue(
     // never given twice.
     files::write(
         &record,
-        format!("{}\n", certificate::hex(id)).as_bytes(),
+        format!("{}\n", HEXLOWER.encode(&id)).as_bytes(),
         Mode::Public,
         Replace::No,
     )?;
@@ -200,7 +202,7 @@ pub fn renew(
     out: &Path,
     life: std::time::Duration,
 ) -> Result<Issued, PkiError> {
-    check_name(name)?;
+    NodeName::new(name)?;
     let id = issued_id(&dir.join(ISSUED_DIRECTORY).join(name))?
         .ok_or_else(|| PkiError::NotIssued(name.to_owned()))?;
     let made = make_node(dir, id, name, life)?;
@@ -332,7 +334,7 @@ fn signing_authority(dir: &Path) -> Result<(KeyPair, AuthorityFacts), PkiError> 
 
 fn issued_id(record: &Path) -> Result<Option<[u8; 16]>, PkiError> {
     match fs::read_to_string(record) {
-        Ok(text) => match certificate::unhex(text.trim()) {
+        Ok(text) => match certificate::id(text.trim()) {
             Some(id) => Ok(Some(id)),
             None => Err(PkiError::Record {
                 path: record.to_owned(),
@@ -343,14 +345,6 @@ fn issued_id(record: &Path) -> Result<Option<[u8; 16]>, PkiError> {
             path: record.to_owned(),
             source,
         }),
-    }
-}
-
-fn check_name(name: &str) -> Result<(), PkiError> {
-    if certificate::is_name(name) {
-        Ok(())
-    } else {
-        Err(PkiError::Name(name.to_owned()))
     }
 }
 

@@ -24,8 +24,7 @@ impl ListName {
         let refuse = |why: &str| Err(NameError(format!("the list name {text:?} {why}")));
         if name.is_empty() || name.len() > Self::MAX_BYTES {
             return refuse(&format!(
-                "has {} bytes; 1 to {} are \
-                allowed",
+                "has {} bytes; 1 to {} are allowed",
                 name.len(),
                 Self::MAX_BYTES
             ));

@@ -1,7 +1,8 @@
 //! Identifiers: fixed-size values, drawn or derived elsewhere, compared and printed here.
 
-use crate::name::ListName;
-use serde::{Deserialize, Serialize};
+use crate::ListName;
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::str::FromStr;
@@ -14,15 +15,43 @@ pub struct ParseIdError {
     expected: &'static str,
 }
 
+/// Text in formats for people, the plain value in the others.
+macro_rules! serde_by_format {
+    ($name:ident, $plain:ty) => {
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                if serializer.is_human_readable() {
+                    serializer.collect_str(self)
+                } else {
+                    self.0.serialize(serializer)
+                }
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                if deserializer.is_human_readable() {
+                    let text = String::deserialize(deserializer)?;
+                    text.parse().map_err(de::Error::custom)
+                } else {
+                    <$plain>::deserialize(deserializer).map(Self)
+                }
+            }
+        }
+    };
+}
+
 macro_rules! hex_id {
     ($(#[$doc:meta])* $name:ident, $bytes:literal, $expected:literal) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(pub [u8; $bytes]);
+
+        serde_by_format!($name, [u8; $bytes]);
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+                HEXLOWER.encode_display(&self.0).fmt(f)
             }
         }
 
@@ -37,7 +66,12 @@ macro_rules! hex_id {
 
             /// Reads lower- or upper-case hexadecimal of exactly the right length.
             fn from_str(text: &str) -> Result<Self, ParseIdError> {
-                parse_hex(text).map(Self).ok_or_else(|| ParseIdError { text: text.to_owned(), expected: $expected })
+                let bytes = HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok();
+                let bytes = bytes.and_then(|bytes| bytes.try_into().ok());
+                bytes.map(Self).ok_or_else(|| ParseIdError {
+                    text: text.to_owned(),
+                    expected: $expected,
+                })
             }
         }
     };
@@ -60,20 +94,6 @@ hex_id! {
 hex_id! {
     /// The SHA-256 of an Automerge change's bytes, by which other changes name it as a dependency.
     ChangeHash, 32, "a change hash of 64 hexadecimal digits"
-}
-
-fn parse_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    if text.len() != 2 * N || !text.is_ascii() {
-        return None;
-    }
-    let mut bytes = [0; N];
-    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        let digits = std::str::from_utf8(pair)
-            .ok()
-            .filter(|digits| !digits.starts_with('+'))?;
-        *byte = u8::from_str_radix(digits, 16).ok()?;
-    }
-    Some(bytes)
 }
 
 impl ListId {
@@ -134,8 +154,10 @@ pub struct ChangeId {
 }
 
 /// Names one entry of a list: a ULID (48 bits of milliseconds, 80 random bits).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EntryId(pub u128);
+
+serde_by_format!(EntryId, u128);
 
 impl EntryId {
     /// An id from the wall clock (milliseconds since the epoch) and random bits, of which 80 are
@@ -164,8 +186,7 @@ impl FromStr for EntryId {
     fn from_str(text: &str) -> Result<Self, ParseIdError> {
         let refused = || ParseIdError {
             text: text.to_owned(),
-            expected: "a ULID of 26 characters \
-            (0-9, A-Z without I, L, O, U)",
+            expected: "a ULID of 26 characters (0-9, A-Z without I, L, O, U)",
         };
         let id = ulid::Ulid::from_string(&text.to_ascii_uppercase()).map_err(|_| refused())?;
         // The first character holds three bits only: a larger one would overflow silently.
@@ -187,6 +208,20 @@ mod tests {
         assert_eq!(node.to_string().parse(), Ok(node));
         let entry = EntryId::from_parts(1_790_000_000_000, 77);
         assert_eq!(entry.to_string().to_lowercase().parse(), Ok(entry));
+    }
+
+    #[test]
+    fn an_id_is_text_for_people_and_bytes_for_programs() {
+        let (node, entry) = (NodeId([0xab; 16]), EntryId(u128::MAX));
+        let text = serde_json::to_string(&(node, entry)).unwrap();
+        assert_eq!(text, format!(r#"["{node}","{entry}"]"#));
+        assert_eq!(
+            serde_json::from_str::<(NodeId, EntryId)>(&text).unwrap(),
+            (node, entry)
+        );
+        let bytes = bincode::serde::encode_to_vec((node, entry), bincode::config::legacy());
+        assert_eq!(bytes.unwrap(), [[0xab; 16], [0xff; 16]].concat());
+        assert!(serde_json::from_str::<NodeId>(r#""ab""#).is_err());
     }
 
     #[test]

@@ -1,22 +1,52 @@
 //! Making identities, and the sentences with which unusable ones are refused.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
-use crate::world::{World, load};
+use pki::{Identity, IdentityError};
 use rcgen::{
     CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair,
 };
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
 use time::{Duration, OffsetDateTime};
-use transport::{Identity, pki};
 
-fn refusal(files: &Path) -> String {
-    let loaded = Identity::load(
+/// An authority in a temporary directory, and the nodes that it issued beside it.
+struct World {
+    dir: TempDir,
+}
+
+impl World {
+    fn new() -> Self {
+        let dir = TempDir::new().unwrap();
+        pki::init(&dir.path().join("ca")).unwrap();
+        Self { dir }
+    }
+
+    fn ca(&self) -> PathBuf {
+        self.files("ca")
+    }
+
+    /// Where a node's files are.
+    fn files(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn issue(&self, name: &str) {
+        pki::issue(&self.ca(), name, &self.files(name), pki::NODE_LIFE).unwrap();
+    }
+}
+
+fn load(files: &Path) -> Result<Identity, IdentityError> {
+    Identity::load(
         &files.join("ca.pem"),
         &files.join("node.pem"),
         &files.join("node.key"),
-    );
-    loaded.unwrap_err().to_string()
+    )
+}
+
+fn refusal(files: &Path) -> String {
+    load(files).unwrap_err().to_string()
 }
 
 fn mode(path: &Path) -> u32 {
@@ -68,7 +98,7 @@ fn certify(world: &World, files: &Path, change: impl FnOnce(&mut CertificatePara
 fn what_is_issued_can_be_loaded() {
     let world = World::new();
     let issued = pki::issue(&world.ca(), "n1", &world.files("n1"), pki::NODE_LIFE).unwrap();
-    let identity = load(&world.files("n1"));
+    let identity = load(&world.files("n1")).unwrap();
     assert_eq!(
         (identity.id(), identity.name(), identity.cluster()),
         (issued.id, "n1", issued.cluster)
@@ -80,7 +110,7 @@ fn what_is_issued_can_be_loaded() {
 #[test]
 fn keys_are_for_their_owner_only() {
     let world = World::new();
-    world.identity("n1");
+    world.issue("n1");
     assert_eq!(
         (mode(&world.ca()), mode(&world.ca().join("ca.key"))),
         (0o700, 0o600)
@@ -140,7 +170,7 @@ fn a_name_is_issued_once_and_renewed_with_its_id() {
             .id,
         first.id
     );
-    assert_eq!(load(&world.files("n1")).id(), first.id);
+    assert_eq!(load(&world.files("n1")).unwrap().id(), first.id);
     assert_ne!(fs::read(world.files("n1").join("node.key")).unwrap(), key);
     let short = pki::renew(&world.ca(), "n1", &world.files("n1"), pki::NODE_LIFE / 2).unwrap();
     let (year, moment) = (365 * 86_400, 600);
@@ -168,8 +198,8 @@ fn names_that_are_no_dns_label_are_refused() {
 #[test]
 fn a_key_of_another_certificate_is_refused() {
     let world = World::new();
-    world.identity("n1");
-    world.identity("n2");
+    world.issue("n1");
+    world.issue("n2");
     fs::copy(
         world.files("n2").join("node.key"),
         world.files("n1").join("node.key"),
@@ -185,7 +215,7 @@ fn a_key_of_another_certificate_is_refused() {
 #[test]
 fn a_certificate_of_another_cluster_is_refused() {
     let (world, other) = (World::new(), World::new());
-    world.identity("n1");
+    world.issue("n1");
     fs::copy(other.ca().join("ca.pem"), world.files("n1").join("ca.pem")).unwrap();
     let refusal = refusal(&world.files("n1"));
     assert!(refusal.contains("node.pem is of cluster"), "{refusal}");
@@ -194,7 +224,7 @@ fn a_certificate_of_another_cluster_is_refused() {
 #[test]
 fn authorities_of_two_clusters_do_not_mix() {
     let (world, other) = (World::new(), World::new());
-    world.identity("n1");
+    world.issue("n1");
     let both = [
         fs::read(world.ca().join("ca.pem")).unwrap(),
         fs::read(other.ca().join("ca.pem")).unwrap(),
@@ -211,7 +241,7 @@ fn authorities_of_two_clusters_do_not_mix() {
 #[test]
 fn a_certificate_of_a_forgotten_authority_is_refused() {
     let world = World::new();
-    world.identity("n1");
+    world.issue("n1");
     pki::rotate(&world.ca()).unwrap();
     let pem = fs::read_to_string(world.ca().join("ca.pem")).unwrap();
     let newest = &pem[..pem.find("-----END CERTIFICATE-----").unwrap() + 26];
@@ -271,7 +301,7 @@ fn a_certificate_without_a_nodes_names_or_purposes_is_refused() {
 #[test]
 fn missing_and_empty_files_are_named() {
     let world = World::new();
-    world.identity("n1");
+    world.issue("n1");
     fs::write(world.files("n1").join("node.pem"), "nothing").unwrap();
     assert!(refusal(&world.files("n1")).ends_with("node.pem holds no certificate in PEM form"));
     fs::remove_file(world.files("n1").join("node.pem")).unwrap();

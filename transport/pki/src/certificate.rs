@@ -1,6 +1,8 @@
 //! What Muster reads in a certificate: names and purposes of a node's, the cluster in an
 //! authority's.
 
+use data_encoding::HEXLOWER;
+use names::NodeName;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate, X509Name};
 
 /// The end of the DNS name that carries a node's id.
@@ -30,18 +32,20 @@ pub enum CertificateFault {
     Purpose,
 }
 
-/// A node's certificate.
+/// What a node's certificate says.
 #[derive(Clone, Debug)]
-pub(crate) struct NodeFacts {
-    pub(crate) id: [u8; 16],
-    pub(crate) name: String,
-    /// Unix seconds.
-    pub(crate) not_before: i64,
-    /// Unix seconds.
-    pub(crate) not_after: i64,
+pub struct NodeFacts {
+    /// The node's id.
+    pub id: [u8; 16],
+    /// The node's name: one DNS label in lower case.
+    pub name: String,
+    /// When it begins to be valid, in Unix seconds.
+    pub not_before: i64,
+    /// When it expires, in Unix seconds.
+    pub not_after: i64,
 }
 
-/// An authority's certificate.
+/// What an authority's certificate says.
 #[derive(Clone, Debug)]
 pub(crate) struct AuthorityFacts {
     pub(crate) cluster: [u8; 16],
@@ -51,8 +55,8 @@ pub(crate) struct AuthorityFacts {
     pub(crate) public_key: Vec<u8>,
 }
 
-/// Reads a node's certificate. Says nothing about who signed it.
-pub(crate) fn node(der: &[u8]) -> Result<NodeFacts, CertificateFault> {
+/// Reads a node's certificate, in DER. Says nothing about who signed it.
+pub fn node(der: &[u8]) -> Result<NodeFacts, CertificateFault> {
     let certificate = parse(der)?;
     let usage = certificate
         .extended_key_usage()
@@ -83,43 +87,28 @@ pub(crate) fn authority(der: &[u8]) -> Result<AuthorityFacts, CertificateFault> 
     })
 }
 
-/// The cluster that a certificate says its issuer is of. Only for better words: nothing is proved
-/// by it.
-pub(crate) fn claimed_cluster(der: &[u8]) -> Option<[u8; 16]> {
+/// The cluster that a certificate, in DER, says its issuer is of. Only for better words: nothing is
+/// proved by it.
+pub fn claimed_cluster(der: &[u8]) -> Option<[u8; 16]> {
     cluster(parse(der).ok()?.issuer())
 }
 
 /// The common name of a cluster's authority.
 pub(crate) fn authority_name(cluster: [u8; 16]) -> String {
-    format!("{AUTHORITY_PREFIX}{}", hex(cluster))
+    format!("{AUTHORITY_PREFIX}{}", HEXLOWER.encode(&cluster))
 }
 
 /// The DNS names of a node's certificate.
 pub(crate) fn dns_names(id: [u8; 16], name: &str) -> Vec<String> {
     vec![
-        format!("{}{ID_SUFFIX}", hex(id)),
+        format!("{}{ID_SUFFIX}", HEXLOWER.encode(&id)),
         format!("{name}{NAME_SUFFIX}"),
     ]
 }
 
-/// An id as people see it: 32 hexadecimal digits in lower case.
-pub(crate) fn hex(id: [u8; 16]) -> String {
-    format!("{:032x}", u128::from_be_bytes(id))
-}
-
-/// The inverse of [`hex`]; one id has one text.
-pub(crate) fn unhex(text: &str) -> Option<[u8; 16]> {
-    let id = u128::from_str_radix(text, 16).ok()?.to_be_bytes();
-    (hex(id) == text).then_some(id)
-}
-
-/// Whether a text can be a node's name: one DNS label in lower case,
-/// `[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?`.
-pub(crate) fn is_name(text: &str) -> bool {
-    let inner = text
-        .bytes()
-        .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-');
-    inner && (1..=63).contains(&text.len()) && !text.starts_with('-') && !text.ends_with('-')
+/// Reads an id of 32 hexadecimal digits in lower case: one id has one text.
+pub(crate) fn id(text: &str) -> Option<[u8; 16]> {
+    HEXLOWER.decode(text.as_bytes()).ok()?.try_into().ok()
 }
 
 fn parse(der: &[u8]) -> Result<X509Certificate<'_>, CertificateFault> {
@@ -135,7 +124,7 @@ fn cluster(name: &X509Name<'_>) -> Option<[u8; 16]> {
     if names.next().is_some() {
         return None;
     }
-    unhex(text.strip_prefix(AUTHORITY_PREFIX)?)
+    id(text.strip_prefix(AUTHORITY_PREFIX)?)
 }
 
 fn names(certificate: &X509Certificate<'_>) -> Result<([u8; 16], String), CertificateFault> {
@@ -148,14 +137,14 @@ fn names(certificate: &X509Certificate<'_>) -> Result<([u8; 16], String), Certif
         let GeneralName::DNSName(text) = general else {
             continue;
         };
-        if let Some(id) = text.strip_suffix(ID_SUFFIX) {
-            ids.push(unhex(id).ok_or(CertificateFault::Names)?);
+        if let Some(digits) = text.strip_suffix(ID_SUFFIX) {
+            ids.push(id(digits).ok_or(CertificateFault::Names)?);
         } else if let Some(name) = text.strip_suffix(NAME_SUFFIX) {
             names.push(name);
         }
     }
     match (ids.as_slice(), names.as_slice()) {
-        ([id], [name]) if is_name(name) => Ok((*id, (*name).to_owned())),
+        ([id], [name]) if NodeName::new(name).is_ok() => Ok((*id, (*name).to_owned())),
         _ => Err(CertificateFault::Names),
     }
 }
@@ -166,8 +155,8 @@ mod tests {
 
     #[test]
     fn an_id_has_one_text() {
-        let id = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 255];
-        assert_eq!(unhex(&hex(id)), Some(id));
+        let bytes = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 255];
+        assert_eq!(id("000102030405060708090a0b0c0d0eff"), Some(bytes));
         for text in [
             "",
             "0",
@@ -175,15 +164,7 @@ mod tests {
             "+00102030405060708090a0b0c0d0eff",
             "xx0102030405060708090a0b0c0d0eff",
         ] {
-            assert_eq!(unhex(text), None, "{text}");
-        }
-    }
-
-    #[test]
-    fn a_name_is_one_label() {
-        assert!(is_name("node-1") && is_name("a"));
-        for text in ["", "-a", "a-", "A", "a.b", "a b", &"x".repeat(64)] {
-            assert!(!is_name(text), "{text}");
+            assert_eq!(id(text), None, "{text}");
         }
     }
 
