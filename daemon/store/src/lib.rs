@@ -44,6 +44,7 @@
 
 mod commit;
 mod db;
+mod format1;
 mod journal;
 mod keys;
 mod open;

@@ -66,20 +66,15 @@ pub(crate) fn list(list: u64, total: u64, vector: &VersionVector) -> Row {
 
 pub(crate) fn entry(entry_id: u64, title: &str, order: &str, due: Option<Due>) -> Entry {
     Entry {
-        id: EntryId(entry_id.into()),
         title: title.to_owned(),
         due,
-        done_at: None,
-        priority: None,
         tags: vec!["home".to_owned()],
-        notes: String::new(),
-        assignee: None,
         order: order.to_owned(),
         created_at: 1,
         created_by: Author("alice@n1".to_owned()),
         modified_at: 2,
         modified_by: Author("alice@n1".to_owned()),
-        conflicts: Vec::new(),
+        ..Entry::new(EntryId(entry_id.into()))
     }
 }
 
