@@ -126,6 +126,15 @@ impl Image {
             Row::List { list, row } => {
                 self.lists.insert(*list, row.clone());
             }
+            Row::View {
+                list, row, entries, ..
+            } => {
+                self.entries.retain(|(of, _), _| of != list);
+                for entry in entries {
+                    self.entries.insert((*list, entry.id), Arc::clone(entry));
+                }
+                self.lists.insert(*list, row.clone());
+            }
             Row::Snapshot {
                 list,
                 covers,

@@ -200,6 +200,7 @@ impl Host {
                 .copied()
                 .filter(|list| owns(shards, *list))
                 .collect(),
+            remake: Vec::new(),
         }
     }
 

@@ -34,6 +34,9 @@ mod peers;
 mod pulls;
 #[cfg(test)]
 mod quarantine;
+mod rebuild;
+#[cfg(test)]
+mod rebuilding;
 mod repair;
 mod replicas;
 mod resident;
@@ -49,10 +52,10 @@ mod watchers;
 mod wire;
 
 pub use io::{
-    Change, Command, Confirmations, Input, Lagging, ListRow, Output, Precondition, Refusal,
+    Change, Command, Confirmations, Input, Lagging, ListRow, Output, Precondition, Refusal, Remake,
     Replicas, Reply, Row, Settings, Stats,
 };
-pub use job::{Answer, Done, Job, JobError, Loaded, Source, SourceError};
+pub use job::{Answer, Done, Job, JobError, Loaded, Rebuilt, Source, SourceError};
 pub use wire::shards_of;
 
 use crate::cluster::RosterView;
@@ -73,6 +76,7 @@ use peers::Peers;
 use pulls::Pulls;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
+use rebuild::Rebuilds;
 use replicas::Waits;
 use resident::{Place, Resident};
 use rounds::Rounds;
@@ -125,6 +129,7 @@ pub struct Lists {
     watchers: Watchers,
     waits: Waits,
     evacuation: Evacuation,
+    rebuilds: Rebuilds,
     rng: ChaCha8Rng,
 }
 
@@ -139,6 +144,7 @@ impl Lists {
             resident_bytes,
             known,
             quarantined,
+            remake,
         } = settings;
         let mut rng = ChaCha8Rng::from_seed(seed);
         let mut edge = Edge::default();
@@ -170,6 +176,7 @@ impl Lists {
             watchers: Watchers::default(),
             waits: Waits::default(),
             evacuation: Evacuation::default(),
+            rebuilds: Rebuilds::new(remake),
             rng,
         };
         lists.know(known);
@@ -191,6 +198,7 @@ impl Lists {
             Input::Reopened { salt, known } => self.reopened(salt, known),
             Input::Worked { list, done } => self.worked(list, done),
         }
+        self.rebuild_next();
         self.evict();
     }
 
@@ -212,6 +220,7 @@ impl Lists {
         let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         let ((resident, bytes), (repairs, repairs_begun)) =
             (self.resident.size(), self.pulls.counts());
+        let (remaking, remaking_awaited) = self.rebuilds.remaking();
         Stats {
             lists: count(self.digest.len()),
             resident: count(resident),
@@ -222,12 +231,15 @@ impl Lists {
             differing: self.rounds.differing(),
             lag: self.rounds.lag(),
             quarantined: count(self.resident.quarantined().len()),
+            remaking: count(remaking),
+            remaking_awaited: count(remaking_awaited),
             writes_pending: count(self.commits.len()),
             requests_waiting: count(
                 self.edits.len()
                     + self.looking_back.len()
                     + self.commits.verdicts()
                     + self.waits.len()
+                    + self.rebuilds.requests()
                     + self.evacuation.len(),
             ),
             ..self.edge.stats
@@ -248,7 +260,10 @@ impl Lists {
     }
 
     fn expire(&mut self, request: RequestId) {
-        if self.edits.expire(request) || self.looking_back.remove(&request).is_some() {
+        if self.edits.expire(request)
+            || self.looking_back.remove(&request).is_some()
+            || self.rebuilds.expire(request)
+        {
             self.edge.reply(request, Err(Refusal::Timeout));
         } else if self.evacuation.expects(request) {
             let left = self
@@ -289,6 +304,7 @@ impl Lists {
                 change,
                 timeout,
             } => self.look_back(list, change, id, timeout),
+            Command::Rebuild { list, timeout } => self.rebuild(id, list, timeout),
             Command::Lagging => {
                 let lagging = self.rounds.lagging().collect();
                 self.edge.reply(id, Ok(Reply::Lagging(lagging)));
@@ -396,6 +412,7 @@ impl Lists {
             list,
             advance,
             verdicts,
+            is_view,
         }: Pending,
     ) {
         let confirm = verdicts
@@ -406,6 +423,9 @@ impl Lists {
             .for_each(|verdict| self.deliver(list, verdict));
         if let Some(advance) = advance {
             self.show(list, advance, confirm);
+        }
+        if is_view {
+            self.rebuilt_or_not(list, Ok(()));
         }
         self.turn(list);
     }
@@ -485,6 +505,7 @@ impl Lists {
             .edits
             .drain()
             .chain(std::mem::take(&mut self.looking_back).into_keys())
+            .chain(self.rebuilds.fail())
         {
             self.edge.reply(request, Err(Refusal::Unavailable(error)));
         }

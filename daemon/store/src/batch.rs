@@ -201,9 +201,17 @@ impl<'db> Batch<'db> {
     ) -> Result<BTreeSet<(Space, Vec<u8>)>, Failure> {
         let mut found = BTreeSet::new();
         for space in [Space::Entries, Space::Ids, Space::Dues] {
-            found.extend(self.keys(space, &list.0)?.into_iter().map(|key| (space, key)));
+            found.extend(
+                self.keys(space, &list.0)?
+                    .into_iter()
+                    .map(|key| (space, key)),
+            );
         }
-        for (_, key) in found.clone().into_iter().filter(|(space, _)| *space == Space::Ids) {
+        for (_, key) in found
+            .clone()
+            .into_iter()
+            .filter(|(space, _)| *space == Space::Ids)
+        {
             let stand = self.get(Space::Ids, &key)?;
             if let Some((due, place)) = stand.as_deref().and_then(keys::split_due) {
                 found.insert((Space::Agenda, keys::agenda(due, name, place)));
@@ -276,8 +284,7 @@ impl<'db> Batch<'db> {
             return Ok(None);
         };
         let name = rows::decode_list_name(&row);
-        name.map(Some)
-            .map_err(|error| ReadError::view(list, error))
+        name.map(Some).map_err(|error| ReadError::view(list, error))
     }
 
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Slice>, ReadError> {

@@ -8,7 +8,7 @@ use crdt::entry::Entry;
 use crdt::record::RecordError;
 use crdt::vector::{Range, VersionVector};
 use names::{ChangeId, EntryId, ListId, ListName};
-use node::lists::{ListRow, Source, SourceError};
+use node::lists::{ListRow, Remake, Source, SourceError};
 use std::fmt;
 use std::ops::Bound;
 use std::sync::Arc;
@@ -269,7 +269,9 @@ impl Reader {
             };
             let row = TokenRow::decode(&value).map_err(|error| ReadError::row(title(), error))?;
             let damaged = RecordError::Damaged("its key is none");
-            let id = id.try_into().map_err(|_| ReadError::row(title(), damaged))?;
+            let id = id
+                .try_into()
+                .map_err(|_| ReadError::row(title(), damaged))?;
             Ok((id, row))
         };
         rows.map(|row| row.and_then(token)).collect()
@@ -335,6 +337,19 @@ pub(super) struct Known {
     pub(super) has_unknown_keys: Option<bool>,
     /// The row is damaged: the sum is that of the vector.
     pub(super) is_damaged: bool,
+}
+
+impl Known {
+    /// Whether the list is to be made anew, and how soon. `is_older`: the directory is of a smaller
+    /// table of fields than this program's.
+    pub(super) fn remake(&self, is_older: bool) -> Option<Remake> {
+        match self.has_unknown_keys {
+            _ if self.is_damaged => Some(Remake::Damaged),
+            Some(true) if is_older => Some(Remake::UnknownKeys),
+            None => Some(Remake::Converted),
+            Some(_) => None,
+        }
+    }
 }
 
 /// All lists.

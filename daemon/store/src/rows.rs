@@ -211,7 +211,12 @@ mod tests {
             hash: [9; 32],
             expires_ms: 1,
         };
-        let bytes = [&[1, 1, 1, 7, 2, 3, 2, b's', b'd', 3, 32][..], &[9; 32], &[4, 1, 2]].concat();
+        let bytes = [
+            &[1, 1, 1, 7, 2, 3, 2, b's', b'd', 3, 32][..],
+            &[9; 32],
+            &[4, 1, 2],
+        ]
+        .concat();
         assert_eq!(token.encode(), Ok(bytes));
         assert_eq!(encode_vector(300), Ok(vec![1, 1, 3, 251, 44, 1]));
         let row = ListRow {
@@ -223,7 +228,9 @@ mod tests {
             sum: 8,
             has_unknown_keys: false,
         };
-        let fields = [1, 1, 2, 1, b'a', 2, 1, 8, 3, 1, 3, 4, 1, 2, 5, 1, 9, 6, 33, 1];
+        let fields = [
+            1, 1, 2, 1, b'a', 2, 1, 8, 3, 1, 3, 4, 1, 2, 5, 1, 9, 6, 33, 1,
+        ];
         let bytes = [&fields[..], &[1; 32], &[7, 1, 0]].concat();
         assert_eq!(encode_list(&row, Some(false)), Ok(bytes));
         let covers = VersionVector::default();

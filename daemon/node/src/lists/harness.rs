@@ -51,6 +51,14 @@ impl Disk {
                 entry: None,
             } => drop(self.entries.remove(&(list, id))),
             Row::List { list, row } => drop(self.lists.insert(list, row)),
+            Row::View {
+                list, row, entries, ..
+            } => {
+                self.entries.retain(|(of, _), _| *of != list);
+                let entries = entries.into_iter().map(|entry| ((list, entry.id), entry));
+                self.entries.extend(entries);
+                self.lists.insert(list, row);
+            }
             Row::Snapshot {
                 list,
                 covers,
@@ -198,6 +206,7 @@ pub(super) fn settings(index: usize, salt: u8, disk: &Disk) -> Settings {
         resident_bytes: 64 << 20,
         known: disk.known(),
         quarantined: disk.quarantined.iter().copied().collect(),
+        remake: Vec::new(),
     }
 }
 
