@@ -50,6 +50,7 @@ mod path;
 mod problem;
 mod processes;
 mod query;
+mod rebuild;
 mod reload;
 mod serve;
 mod shown;
@@ -143,11 +144,13 @@ impl Api {
     /// What is served on the unix socket: everything but the book's routes.
     pub fn socket_router(&self) -> Router {
         let (router, _) = operation_routes().merge(socket_routes()).split_for_parts();
+        let mend = middleware::from_fn_with_state(self.clone(), rebuild::mend);
         let measured =
             middleware::from_fn_with_state(self.shared.operations.clone(), measure::measure);
         router
             .fallback(no_path)
             .method_not_allowed_fallback(no_method)
+            .layer(mend)
             .layer(measured)
             .with_state(self.clone())
     }
@@ -166,9 +169,11 @@ impl Api {
         let closed = middleware::from_fn_with_state(self.clone(), book::check);
         let bearer = middleware::from_fn_with_state(self.clone(), bearer::check);
         let guard = middleware::from_fn_with_state(self.clone(), guard::check);
+        let mend = middleware::from_fn_with_state(self.clone(), rebuild::mend);
         let measured =
             middleware::from_fn_with_state(self.shared.operations.clone(), measure::measure);
         router
+            .layer(mend)
             .layer(closed)
             .layer(bearer)
             .layer(guard)
@@ -295,6 +300,7 @@ fn socket_routes() -> OpenApiRouter<Api> {
         .routes(routes!(cluster::partition))
         .routes(routes!(status::status))
         .routes(routes!(reload::reload))
+        .routes(routes!(rebuild::rebuild))
         .routes(routes!(log_level::show, log_level::set, log_level::reset))
         .routes(routes!(events::stream))
         .routes(routes!(lists::list))

@@ -211,7 +211,15 @@ impl Service {
             {error}"
             )
         });
-        store.into_iter().collect()
+        let remaking: u64 = self
+            .inner
+            .workers
+            .iter()
+            .map(|worker| worker.stats().remaking_awaited)
+            .sum();
+        let remaking =
+            (remaking > 0).then(|| format!("what is shown of {remaking} lists is being made anew"));
+        store.into_iter().chain(remaking).collect()
     }
 
     /// Reads the configuration and the certificates again, and puts in force what needs no restart.
@@ -285,7 +293,8 @@ impl Service {
         crate::metrics::render(&self.inner)
     }
 
-    /// Asks the machine that owns the list; `Evacuate` and `Lagging` ask all of them.
+    /// Asks the machine that owns the list; `Evacuate`, `Lagging` and `Rebuild`
+    /// without a list ask all of them.
     ///
     /// # Errors
     /// The machine's refusal, or [`lists::Refusal::Busy`] when the node is stopping.
@@ -298,6 +307,10 @@ impl Service {
             lists::Command::Edit { list, .. } | lists::Command::EntriesAt { list, .. } => {
                 ListId::of(list)
             }
+            lists::Command::Rebuild {
+                list: Some(list), ..
+            } => ListId::of(list),
+            lists::Command::Rebuild { list: None, .. } => return self.rebuild(by, command).await,
             lists::Command::Evacuate { .. } => return self.evacuate(by, command).await,
             lists::Command::Lagging => return self.lagging(by).await,
         };
@@ -326,6 +339,25 @@ impl Service {
             }
         }
         Ok(lists::Reply::Unconfirmed(unconfirmed))
+    }
+
+    async fn rebuild(
+        &self,
+        by: Author,
+        command: lists::Command,
+    ) -> Result<lists::Reply, lists::Refusal> {
+        let asked = self
+            .inner
+            .workers
+            .iter()
+            .map(|worker| ask(worker, by.clone(), command.clone()));
+        let mut rebuilt = 0;
+        for answer in futures_util::future::join_all(asked).await {
+            if let lists::Reply::Rebuilt(lists) = answer? {
+                rebuilt += lists;
+            }
+        }
+        Ok(lists::Reply::Rebuilt(rebuilt))
     }
 
     async fn lagging(&self, by: Author) -> Result<lists::Reply, lists::Refusal> {

@@ -374,7 +374,8 @@ async fn evacuate(api: &Api, conn: &Conn, timeout: Duration) -> Result<(), Probl
         }
         other @ (lists::Reply::Edited { .. }
         | lists::Reply::Entries(_)
-        | lists::Reply::Lagging(_)) => Err(Problem::internal(format!(
+        | lists::Reply::Lagging(_)
+        | lists::Reply::Rebuilt(_)) => Err(Problem::internal(format!(
             "an evacuation was answered with {other:?}"
         ))),
     }

@@ -112,9 +112,12 @@ async fn entries_at(
         .await?
     {
         Reply::Entries(entries) => Ok(entries),
-        other @ (Reply::Edited { .. } | Reply::Unconfirmed(_) | Reply::Lagging(_)) => Err(
-            Problem::internal(format!("a list was answered with {other:?}")),
-        ),
+        other @ (Reply::Edited { .. }
+        | Reply::Unconfirmed(_)
+        | Reply::Lagging(_)
+        | Reply::Rebuilt(_)) => Err(Problem::internal(format!(
+            "a list was answered with {other:?}"
+        ))),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a client is told when a call fails: RFC 9457 problems, one table of their kinds.
 
+use crate::api::rebuild::DamagedView;
 use crate::api::time::Millis;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -123,6 +124,8 @@ pub(crate) struct Problem {
     /// Sent as `Retry-After`, in seconds.
     retry_after: Option<u32>,
     extra: Extra,
+    /// A row of that list is damaged.
+    damaged: Option<DamagedView>,
 }
 
 /// What some kinds of problems say beside the words.
@@ -166,6 +169,7 @@ impl Problem {
             detail: detail.to_string(),
             retry_after: None,
             extra: Extra::default(),
+            damaged: None,
         }
     }
 
@@ -197,7 +201,6 @@ impl Problem {
         self.kind
     }
 
-    #[cfg(test)]
     pub(crate) fn detail(&self) -> &str {
         &self.detail
     }
@@ -264,6 +267,9 @@ impl IntoResponse for Problem {
             HeaderValue::from_static("application/problem+json"),
         );
         response.headers_mut().extend(self.extra_headers());
+        if let Some(damaged) = self.damaged {
+            response.extensions_mut().insert(damaged);
+        }
         response
     }
 }
@@ -280,6 +286,7 @@ impl From<lists::Refusal> for Problem {
             R::TooLarge(_) => Kind::TooLarge,
             R::NoPlace(_) | R::TooManyReplicas { .. } => Kind::Invalid,
             R::Quarantined => return Self::new(Kind::Quarantined, refusal).retry_after(60),
+            R::Damaged(_) => return Self::new(Kind::Store, refusal).retry_after(60),
             R::Busy => return Self::new(Kind::Busy, refusal).retry_after(1),
             R::Unavailable(error) => return Self::unavailable(*error, &refusal),
             R::Unknown(_) => {
@@ -343,7 +350,12 @@ impl From<registry::Refusal> for Problem {
 
 impl From<ReadError> for Problem {
     fn from(error: ReadError) -> Self {
-        Self::new(Kind::Store, error).retry_after(1)
+        let damaged = match &error {
+            ReadError::View { list, .. } => Some(DamagedView(*list)),
+            ReadError::Reopening | ReadError::Failed(_) | ReadError::Row { .. } => None,
+        };
+        let problem = Self::new(Kind::Store, error).retry_after(1);
+        Self { damaged, ..problem }
     }
 }
 

@@ -174,9 +174,12 @@ impl Api {
                 entries,
                 replicas,
             }),
-            other @ (Reply::Unconfirmed(_) | Reply::Entries(_) | Reply::Lagging(_)) => Err(
-                Problem::internal(format!("an edit was answered with {other:?}")),
-            ),
+            other @ (Reply::Unconfirmed(_)
+            | Reply::Entries(_)
+            | Reply::Lagging(_)
+            | Reply::Rebuilt(_)) => Err(Problem::internal(format!(
+                "an edit was answered with {other:?}"
+            ))),
         }
     }
 

@@ -104,6 +104,11 @@ pub(crate) enum Command {
     },
     /// Read the daemon's configuration and certificates again
     Reload,
+    /// Make what is shown of lists anew from their changes
+    Rebuild {
+        /// Only this list
+        list: Option<String>,
+    },
     /// Show or change what the daemon logs, until it ends
     LogLevel(LogLevel),
     /// Show how much of the cluster this node reaches

@@ -190,7 +190,10 @@ impl Wait {
                 entries,
                 replicas: Some(outcome),
             },
-            reply @ (Reply::Unconfirmed(_) | Reply::Entries(_) | Reply::Lagging(_)) => reply,
+            reply @ (Reply::Unconfirmed(_)
+            | Reply::Entries(_)
+            | Reply::Lagging(_)
+            | Reply::Rebuilt(_)) => reply,
         };
         edge.reply(request, Ok(reply));
     }

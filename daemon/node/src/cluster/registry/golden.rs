@@ -199,13 +199,9 @@ fn read(row: KeptRow) -> Option<Row> {
                 ..registered
             },
         ),
-        Row::Link(name, other, link) => Row::Link(
-            name,
-            other,
-            Link {
-                kept: Bytes::new(),
-                ..link
-            },
-        ),
+        Row::Link(name, other, mut link) => {
+            link.kept = Bytes::new();
+            Row::Link(name, other, link)
+        }
     })
 }

@@ -256,14 +256,15 @@ fn on_conflict(number: u8) -> Result<OnConflict, RecordError> {
 
 fn link(kept: Bytes) -> Result<Link, RecordError> {
     let record = Record::read(VERSION, &kept)?;
-    let link = Link::new(
+    let mut link = Link::new(
         record.need(1)?,
         record.need(2)?,
         record.get(3)?,
         record.need(4)?,
         record.need(5)?,
     );
-    Ok(Link { kept, ..link })
+    link.kept = kept;
+    Ok(link)
 }
 
 /// What a program of the store's format 1 kept under that key, as this program keeps it; `None` for
@@ -398,13 +399,12 @@ mod tests {
         assert_eq!(read(&row), Ok(Some(Row::Entry(name(), registered))));
 
         let other: Handle = "db@node2#7.8".parse().unwrap();
-        let link = Link::new(PROCESS, NodeId([2; 16]), None, true, 5);
+        let mut link = Link::new(PROCESS, NodeId([2; 16]), None, true, 5);
         let row = KeptRow {
             key: RowKey::Link(name(), other.clone()).bytes(),
             value: link_row(&link),
         };
-        let kept = row.value.clone().unwrap();
-        let link = Link { kept, ..link };
+        link.kept = row.value.clone().unwrap();
         assert_eq!(read(&row), Ok(Some(Row::Link(name(), other, link))));
     }
 

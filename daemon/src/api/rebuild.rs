@@ -1,0 +1,105 @@
+//! `/v1/rebuild`: the rows of lists, made anew from their changes; and the same by itself, where a
+//! row that was read is damaged.
+
+use crate::api::gate::Conn;
+use crate::api::openapi::RebuildProblems;
+use crate::api::problem::Problem;
+use crate::api::query::Query;
+use crate::api::time::take_timeout;
+use crate::api::{Api, json};
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::Response;
+use crdt::entry::Author;
+use names::{ListId, ListName};
+use node::lists::{Command, Reply, Source};
+use serde::Serialize;
+use std::sync::Arc;
+use std::time::Duration;
+use utoipa::ToSchema;
+
+/// How long a reader waits for the rows of its list.
+const READERS_PATIENCE: Duration = Duration::from_secs(10);
+
+/// What came of it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Rebuilt)]
+pub(crate) struct ShownRebuilt {
+    /// Of how many lists the rows were made anew.
+    lists: u64,
+}
+
+/// Of a response that was to be made from a damaged row: the list whose rows it is one of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DamagedView(pub(crate) ListId);
+
+/// Makes all that the node shows of a list, or of all lists, anew from their changes, which nothing
+/// is lost from. It does so by itself where it finds a damaged row.
+#[utoipa::path(
+    post, path = "/v1/rebuild", tag = "operation", operation_id = "rebuild",
+    params(
+        ("list" = Option<String>, Query, description = "Only this list"),
+        ("timeout" = Option<String>, Query, description = "How long to wait for the end, such as \
+            `30s`; lists go on being made anew after it")
+    ),
+    responses((status = 200, description = "How many lists", body = ShownRebuilt), RebuildProblems)
+)]
+pub(crate) async fn rebuild(
+    State(api): State<Api>,
+    Extension(conn): Extension<Arc<Conn>>,
+    mut query: Query,
+) -> Result<Response, Problem> {
+    conn.caller().must_be_admin(&api.policy())?;
+    let (list, timeout) = (query.one("list")?, take_timeout(&mut query)?);
+    query.end()?;
+    let list = list
+        .map(|name| ListName::new(&name).map_err(Problem::invalid))
+        .transpose()?;
+    let lists = rebuilt(&api, list, timeout).await?;
+    json::respond(StatusCode::OK, &ShownRebuilt { lists })
+}
+
+async fn rebuilt(api: &Api, list: Option<ListName>, timeout: Duration) -> Result<u64, Problem> {
+    // It leaves no trace in the list, so that it does not matter who asks.
+    let by = Author(String::new());
+    match api
+        .ask(by, Command::Rebuild { list, timeout }, timeout)
+        .await?
+    {
+        Reply::Rebuilt(lists) => Ok(lists),
+        other @ (Reply::Edited { .. }
+        | Reply::Unconfirmed(_)
+        | Reply::Entries(_)
+        | Reply::Lagging(_)) => Err(Problem::internal(format!(
+            "a rebuild was answered with {other:?}"
+        ))),
+    }
+}
+
+/// Where something cannot be shown because a row is damaged: has the list's rows made anew, and
+/// answers again.
+pub(crate) async fn mend(State(api): State<Api>, request: Request, next: Next) -> Response {
+    if request.method() != Method::GET {
+        return next.run(request).await;
+    }
+    let mut again = Request::new(Body::empty());
+    *again.uri_mut() = request.uri().clone();
+    *again.headers_mut() = request.headers().clone();
+    *again.extensions_mut() = request.extensions().clone();
+    let response = next.clone().run(request).await;
+    let Some(DamagedView(list)) = response.extensions().get().copied() else {
+        return response;
+    };
+    tracing::warn!(%list, "a row of a list is damaged: its rows are made anew");
+    let name = api.reader().name(list).ok().flatten();
+    match rebuilt(&api, name, READERS_PATIENCE).await {
+        Ok(_) => next.run(again).await,
+        Err(problem) => {
+            tracing::error!(%list, detail = problem.detail(), "its rows cannot be made anew");
+            response
+        }
+    }
+}
