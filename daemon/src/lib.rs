@@ -18,6 +18,7 @@ mod host;
 mod hub;
 mod inquiry;
 pub mod logging;
+mod machines;
 mod manual;
 mod metrics;
 mod process;

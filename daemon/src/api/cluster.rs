@@ -13,14 +13,16 @@ use crate::api::problem::{Kind, Problem};
 use crate::api::query::Query;
 use crate::api::shown::text;
 use crate::api::time::{Millis, take_timeout};
-use crate::service::NodeInfo;
+use crate::api::write::in_time;
+use crate::service::{ClusterAsk, NodeInfo};
 use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use names::NodeId;
-use node::cluster::{Command, JoinOutcome, JoinResult, MemberView, Reply, RosterView};
-use node::lists;
+use node::cluster::ask::{Forget, Join, Leave};
+use node::cluster::{JoinOutcome, JoinResult, MemberView, RosterView};
+use node::lists::ask::Depart;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -268,18 +270,9 @@ pub(crate) async fn join(
             as 10.0.0.7:6878 or [::1]:6878"
         )));
     }
-    match ask(&api, Command::Join(body.addresses), timeout).await? {
-        Reply::Joined(outcomes) => json::respond(
-            StatusCode::OK,
-            &ShownJoin {
-                items: outcomes.iter().map(ShownOutcome::new).collect(),
-            },
-        ),
-        Reply::Done | Reply::Registry(_) => Err(Problem::internal(
-            "joining was answered without \
-            outcomes",
-        )),
-    }
+    let outcomes = ask(&api, Join(body.addresses), timeout).await?;
+    let items = outcomes.iter().map(ShownOutcome::new).collect();
+    json::respond(StatusCode::OK, &ShownJoin { items })
 }
 
 pub(crate) fn is_host_and_port(address: &str) -> bool {
@@ -302,8 +295,12 @@ pub(crate) fn is_host_and_port(address: &str) -> bool {
 }
 
 /// Asks the cluster machine, for no longer than `timeout`.
-pub(crate) async fn ask(api: &Api, command: Command, timeout: Duration) -> Result<Reply, Problem> {
-    match tokio::time::timeout(timeout, api.service().cluster(command)).await {
+pub(crate) async fn ask<A: ClusterAsk>(
+    api: &Api,
+    question: A,
+    timeout: Duration,
+) -> Result<A::Answer, Problem> {
+    match tokio::time::timeout(timeout, api.service().ask_cluster(question)).await {
         Ok(answer) => Ok(answer?),
         Err(_) => Err(Problem::new(
             Kind::Unknown,
@@ -344,9 +341,9 @@ pub(crate) async fn leave(
     // from here on.
     let leaving = api.start_leaving();
     if !force {
-        evacuate(&api, &conn, timeout).await?;
+        find_lists_elsewhere(&api, timeout).await?;
     }
-    ask(&api, Command::Leave, timeout).await?;
+    ask(&api, Leave, timeout).await?;
     leaving.done();
     let name = api.service().info().name.as_str();
     json::respond(
@@ -358,27 +355,15 @@ pub(crate) async fn leave(
     )
 }
 
-async fn evacuate(api: &Api, conn: &Conn, timeout: Duration) -> Result<(), Problem> {
-    let by = conn.caller().author(&api.service().info().name);
-    match api
-        .ask(by, lists::Command::Evacuate { timeout }, timeout)
-        .await?
-    {
-        lists::Reply::Unconfirmed(0) => Ok(()),
-        lists::Reply::Unconfirmed(lists) => {
-            let detail = format!(
-                "{lists} lists are on no other member for certain; force=true \
-                leaves all the same"
-            );
-            Err(Problem::new(Kind::OnlyHere, detail))
-        }
-        other @ (lists::Reply::Edited { .. }
-        | lists::Reply::Entries(_)
-        | lists::Reply::Lagging(_)
-        | lists::Reply::Rebuilt(_)) => Err(Problem::internal(format!(
-            "an evacuation was answered with {other:?}"
-        ))),
+async fn find_lists_elsewhere(api: &Api, timeout: Duration) -> Result<(), Problem> {
+    let asked = api.service().ask_all(Depart { timeout });
+    let lists: u64 = in_time(timeout, asked).await?.into_iter().sum();
+    if lists == 0 {
+        return Ok(());
     }
+    let detail =
+        format!("{lists} lists are on no other member for certain; force=true leaves all the same");
+    Err(Problem::new(Kind::OnlyHere, detail))
 }
 
 /// Forgets a member that is gone for good. This revokes nothing: it may come back.
@@ -396,7 +381,7 @@ pub(crate) async fn forget(
     conn.caller().must_be_admin(&api.policy())?;
     let timeout = take_timeout(&mut query)?;
     query.end()?;
-    ask(&api, Command::Forget(member), timeout).await?;
+    ask(&api, Forget(member), timeout).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -16,7 +16,7 @@ use crate::api::problem::{Kind, Problem};
 use crate::api::query::Query;
 use crate::api::shown::{ShownEntry, ShownReplicas};
 use crate::api::time::take_timeout;
-use crate::api::write::{IfMatch, Options, Written, etag};
+use crate::api::write::{IfMatch, Options, Written, etag, in_time};
 use crate::api::{Api, no_list};
 use axum::Extension;
 use axum::extract::State;
@@ -24,7 +24,8 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use crdt::entry::{Author, Edit, Entry};
 use names::{ChangeHash, EntryId, ListId, ListName};
-use node::lists::{Command, ListRow, Precondition, Refusal, Reply};
+use node::lists::ask::EntriesAt;
+use node::lists::{ListRow, Precondition, Refusal};
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -98,27 +99,13 @@ async fn entries_at(
     timeout: Duration,
 ) -> Result<Vec<Entry>, Problem> {
     // Reading leaves no trace, so that it does not matter who asks.
-    let by = Author(String::new());
-    match api
-        .ask(
-            by,
-            Command::EntriesAt {
-                list,
-                change,
-                timeout,
-            },
-            timeout,
-        )
-        .await?
-    {
-        Reply::Entries(entries) => Ok(entries),
-        other @ (Reply::Edited { .. }
-        | Reply::Unconfirmed(_)
-        | Reply::Lagging(_)
-        | Reply::Rebuilt(_)) => Err(Problem::internal(format!(
-            "a list was answered with {other:?}"
-        ))),
-    }
+    let (id, by) = (ListId::of(&list), Author(String::new()));
+    let question = EntriesAt {
+        list,
+        change,
+        timeout,
+    };
+    in_time(timeout, api.service().ask_owner(id, by, question)).await
 }
 
 fn parse_change(text: &str) -> Result<ChangeHash, Problem> {

@@ -2,6 +2,7 @@
 
 use crate::api::rebuild::DamagedView;
 use crate::api::time::Millis;
+use crate::machines::AskError;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use node::cluster::registry;
@@ -296,6 +297,15 @@ impl From<lists::Refusal> for Problem {
             R::Timeout => Kind::Deadline,
         };
         Self::new(kind, refusal)
+    }
+}
+
+impl<R: Into<Self>> From<AskError<R>> for Problem {
+    fn from(error: AskError<R>) -> Self {
+        match error {
+            AskError::Refused(refusal) => refusal.into(),
+            AskError::Mismatch => Self::internal("a machine replied to another question"),
+        }
     }
 }
 

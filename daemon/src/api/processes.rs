@@ -34,6 +34,7 @@ use crate::api::problem::{Kind, Problem};
 use crate::api::query::Query;
 use crate::api::time::take_timeout;
 use crate::process::Sighting;
+use crate::service::ClusterAsk;
 use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -41,11 +42,10 @@ use axum::response::Response;
 use body::{ExitBody, RegisterBody, Wish};
 use filter::{Filter, FilterParams, Source};
 use names::ProcessName;
-use node::cluster;
-use node::cluster::registry::{Command, Lifetime, Registration, Reply, SessionId};
+use node::cluster::registry::ask::{Report, Unregister};
+use node::cluster::registry::{Lifetime, Registration, SessionId};
 use shown::ShownProcess;
 use std::sync::Arc;
-use std::time::Duration;
 use utoipa::ToSchema;
 
 page! {
@@ -53,21 +53,15 @@ page! {
     ProcessPage of ShownProcess<'static>
 }
 
-/// Asks the registry, for no longer than `timeout`.
-async fn ask_registry(api: &Api, command: Command, timeout: Duration) -> Result<Reply, Problem> {
-    match ask(api, cluster::Command::Registry(command), timeout).await? {
-        cluster::Reply::Registry(reply) => Ok(reply),
-        other @ (cluster::Reply::Joined(_) | cluster::Reply::Done) => Err(Problem::internal(
-            format!("the registry answered with {other:?}"),
-        )),
-    }
-}
-
 /// A call that changes something of a process of this node and has nothing to show for it.
-async fn change(api: &Api, mut query: Query, command: Command) -> Result<StatusCode, Problem> {
+async fn change(
+    api: &Api,
+    mut query: Query,
+    wish: impl ClusterAsk<Answer = ()>,
+) -> Result<StatusCode, Problem> {
     let timeout = take_timeout(&mut query)?;
     query.end()?;
-    ask_registry(api, command, timeout).await?;
+    ask(api, wish, timeout).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -104,21 +98,12 @@ pub(crate) async fn register(
     let wish = Wish::read(&bytes)?;
     let seen = sight(&api, &conn, wish.pid)?;
     let process = seen.process;
-    let command = Command::Register(Box::new(registration(
-        &api,
-        &conn,
-        name.clone(),
-        wish,
-        seen,
-    )));
-    let status = match ask_registry(&api, command, timeout).await? {
-        Reply::Registered { fresh: true } => StatusCode::CREATED,
-        Reply::Registered { fresh: false } => StatusCode::OK,
-        other @ (Reply::Done | Reply::Links(_)) => {
-            return Err(Problem::internal(format!(
-                "registering was answered with {other:?}"
-            )));
-        }
+    let registration = Box::new(registration(&api, &conn, name.clone(), wish, seen));
+    let is_fresh = ask(&api, registration, timeout).await?;
+    let status = if is_fresh {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
     };
     let me = api.service().info().id;
     let found = api
@@ -260,7 +245,7 @@ pub(crate) async fn delete(
     query: Query,
 ) -> Result<StatusCode, Problem> {
     let (uid, _) = conn.caller().on_this_host()?;
-    change(&api, query, Command::Unregister { name, uid }).await
+    change(&api, query, Unregister { name, uid }).await
 }
 
 /// Reports how a process of this node that was registered with `reports_exit` has ended.
@@ -280,5 +265,5 @@ pub(crate) async fn exit(
 ) -> Result<StatusCode, Problem> {
     let (uid, _) = conn.caller().on_this_host()?;
     let reason = body.reason()?;
-    change(&api, query, Command::Report { name, reason, uid }).await
+    change(&api, query, Report { name, reason, uid }).await
 }

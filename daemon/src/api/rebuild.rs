@@ -6,6 +6,7 @@ use crate::api::openapi::RebuildProblems;
 use crate::api::problem::Problem;
 use crate::api::query::Query;
 use crate::api::time::take_timeout;
+use crate::api::write::in_time;
 use crate::api::{Api, json};
 use axum::Extension;
 use axum::body::Body;
@@ -15,7 +16,8 @@ use axum::middleware::Next;
 use axum::response::Response;
 use crdt::entry::Author;
 use names::{ListId, ListName};
-use node::lists::{Command, Reply, Source};
+use node::lists::Source;
+use node::lists::ask::Rebuild;
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,19 +65,18 @@ pub(crate) async fn rebuild(
 }
 
 async fn rebuilt(api: &Api, list: Option<ListName>, timeout: Duration) -> Result<u64, Problem> {
-    // It leaves no trace in the list, so that it does not matter who asks.
-    let by = Author(String::new());
-    match api
-        .ask(by, Command::Rebuild { list, timeout }, timeout)
-        .await?
-    {
-        Reply::Rebuilt(lists) => Ok(lists),
-        other @ (Reply::Edited { .. }
-        | Reply::Unconfirmed(_)
-        | Reply::Entries(_)
-        | Reply::Lagging(_)) => Err(Problem::internal(format!(
-            "a rebuild was answered with {other:?}"
-        ))),
+    let owner = list.as_ref().map(ListId::of);
+    let question = Rebuild { list, timeout };
+    match owner {
+        Some(list) => {
+            // It leaves no trace in the list, so that it does not matter who asks.
+            let by = Author(String::new());
+            in_time(timeout, api.service().ask_owner(list, by, question)).await
+        }
+        None => {
+            let rebuilt = in_time(timeout, api.service().ask_all(question)).await?;
+            Ok(rebuilt.into_iter().sum())
+        }
     }
 }
 
@@ -94,8 +95,10 @@ pub(crate) async fn mend(State(api): State<Api>, request: Request, next: Next) -
         return response;
     };
     tracing::warn!(%list, "a row of a list is damaged: its rows are made anew");
-    let name = api.reader().name(list).ok().flatten();
-    match rebuilt(&api, name, READERS_PATIENCE).await {
+    let Ok(Some(name)) = api.reader().name(list) else {
+        return response;
+    };
+    match rebuilt(&api, Some(name), READERS_PATIENCE).await {
         Ok(_) => next.run(again).await,
         Err(problem) => {
             tracing::error!(%list, detail = problem.detail(), "its rows cannot be made anew");

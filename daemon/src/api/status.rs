@@ -12,9 +12,8 @@ use crate::metrics::Snapshot;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use crdt::entry::Author;
 use node::cluster::{MemberState, RosterView};
-use node::lists;
+use node::lists::ask::Lagging;
 use serde::Serialize;
 use std::time::Duration;
 use utoipa::ToSchema;
@@ -190,15 +189,11 @@ pub(crate) async fn status(State(api): State<Api>, query: Query) -> Result<Respo
 
 /// A lists machine that is busy does not keep the rest from being shown.
 async fn lagging(api: &Api) -> Result<Vec<ShownLagging>, Problem> {
-    let nobody = Author(String::new());
-    let answer = tokio::time::timeout(
-        PATIENCE,
-        api.service().lists(nobody, lists::Command::Lagging),
-    )
-    .await;
-    let Ok(Ok(lists::Reply::Lagging(mut all))) = answer else {
+    let answer = tokio::time::timeout(PATIENCE, api.service().ask_all(Lagging)).await;
+    let Ok(Ok(answers)) = answer else {
         return Ok(Vec::new());
     };
+    let mut all: Vec<_> = answers.into_iter().flatten().collect();
     all.sort_by_key(|lagging| std::cmp::Reverse(lagging.lag));
     all.truncate(MAX_LAGGING);
     let view = api.service().view();

@@ -8,11 +8,12 @@ use crate::api::query::Query;
 use crate::api::shown::ShownReplicas;
 use crate::api::time::take_timeout;
 use crate::api::who::Caller;
+use crate::machines::AskError;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use crdt::entry::{Edit, Entry};
-use names::{ChangeHash, ListName};
-use node::lists::{Command, Confirmations, Precondition, Refusal, Replicas, Reply};
+use names::{ChangeHash, ListId, ListName};
+use node::lists::{Confirmations, Edited, Precondition, Refusal, Replicas, ask};
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -157,43 +158,37 @@ impl Api {
             .retry_after(1));
         }
         let by = caller.author(&self.service().info().name);
-        let command = Command::Edit {
+        let (id, timeout) = (ListId::of(&list), options.timeout);
+        let question = ask::Edit {
             list,
             edit,
             expect,
             replicas: options.replicas,
-            timeout: options.timeout,
+            timeout,
         };
-        match self.ask(by, command, options.timeout).await? {
-            Reply::Edited {
-                change,
-                entries,
-                replicas,
-            } => Ok(Written {
-                change,
-                entries,
-                replicas,
-            }),
-            other @ (Reply::Unconfirmed(_)
-            | Reply::Entries(_)
-            | Reply::Lagging(_)
-            | Reply::Rebuilt(_)) => Err(Problem::internal(format!(
-                "an edit was answered with {other:?}"
-            ))),
-        }
+        let asked = self.service().ask_owner(id, by, question);
+        let Edited {
+            change,
+            entries,
+            replicas,
+        } = in_time(timeout, asked).await?;
+        Ok(Written {
+            change,
+            entries,
+            replicas,
+        })
     }
+}
 
-    /// Asks the lists machine; never waits much longer than `timeout`.
-    pub(crate) async fn ask(
-        &self,
-        by: crdt::entry::Author,
-        command: Command,
-        timeout: Duration,
-    ) -> Result<Reply, Problem> {
-        match tokio::time::timeout(timeout + GRACE, self.service().lists(by, command)).await {
-            Ok(answer) => answer.map_err(Problem::from),
-            Err(_) => Err(Refusal::Unknown(node::wire::WriteError::Failed).into()),
-        }
+/// Waits for an answer of the lists machines, which know the deadline; never much longer than
+/// `timeout`.
+pub(crate) async fn in_time<T>(
+    timeout: Duration,
+    asked: impl Future<Output = Result<T, AskError<Refusal>>>,
+) -> Result<T, Problem> {
+    match tokio::time::timeout(timeout + GRACE, asked).await {
+        Ok(answer) => Ok(answer?),
+        Err(_) => Err(Refusal::Unknown(node::wire::WriteError::Failed).into()),
     }
 }
 

@@ -39,7 +39,7 @@ impl Snapshot {
             lists: node
                 .workers
                 .iter()
-                .map(crate::shell::ListsInbox::stats)
+                .map(crate::machines::ListsInbox::stats)
                 .fold(lists::Stats::default(), sum),
             store: node.store.stats(),
             writable: node.trouble.now().is_none(),

@@ -120,7 +120,7 @@ impl Lists {
             refusal: None,
         };
         self.rebuilds.requests.insert(id, request);
-        self.edge.set_timer_in(timeout, Timer::Deadline(id));
+        self.edge.after(timeout, Timer::Deadline(id));
         self.answer_rebuilds(None);
         Ok(())
     }
@@ -130,7 +130,7 @@ impl Lists {
         while self.commits.failed().is_none()
             && let Some(list) = self.rebuilds.next()
         {
-            self.turn(list);
+            self.run_waiting(list);
         }
     }
 

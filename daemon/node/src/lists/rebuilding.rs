@@ -1,5 +1,6 @@
 //! Rows of lists that are made anew from their changes.
 
+use super::ask;
 use super::harness::{World, name};
 use super::io::{Command, Refusal, Remake, Reply};
 use bytes::Bytes;
@@ -10,10 +11,10 @@ use std::time::Duration;
 const SECOND: Duration = Duration::from_secs(1);
 
 fn rebuild(list: Option<&str>) -> Command {
-    Command::Rebuild {
+    Command::Rebuild(ask::Rebuild {
         list: list.map(name),
         timeout: SECOND,
-    }
+    })
 }
 
 /// A node with two lists whose rows are wrong in all ways that a disk's model allows.

@@ -3,7 +3,7 @@
 use crate::world::World;
 use crate::world::processes::registration;
 use crdt::registry::Reason;
-use node::cluster::Command as ClusterCommand;
+use node::cluster::ask;
 use node::cluster::registry::{Command, EventKind, Lifetime, ProcessState, SessionId};
 
 #[test]
@@ -108,9 +108,9 @@ fn names_of_a_node_that_left_or_was_forgotten_have_ended() {
         if forgotten {
             world.kill(2);
             world.run_ms(5_000);
-            world.request(0, ClusterCommand::Forget("node3".into()));
+            world.request(0, ask::Forget("node3".into()));
         } else {
-            world.request(2, ClusterCommand::Leave);
+            world.request(2, ask::Leave);
         }
         world.run_until(3_000, "all know", |world| {
             (0..2).all(|host| world.found(host, "web").is_none())
@@ -134,7 +134,7 @@ fn a_node_forgotten_while_cut_off_says_all_anew_in_its_next_run() {
     world.run_ms(50);
     world.cut(&[2], &[0, 1]);
     world.run_ms(8_000);
-    world.request(0, ClusterCommand::Forget("node3".into()));
+    world.request(0, ask::Forget("node3".into()));
     world.run_ms(2_000);
     assert_eq!(world.ends(0, "web"), [Reason::Left]);
     world.heal();

@@ -15,7 +15,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use names::ProcessName;
-use node::cluster::registry::{Command, ProcessState};
+use node::cluster::registry::ProcessState;
+use node::cluster::registry::ask::Group;
 use std::sync::Arc;
 use utoipa::ToSchema;
 
@@ -163,7 +164,7 @@ pub(crate) async fn join(
     change(
         &api,
         query,
-        Command::Group {
+        Group {
             name,
             group,
             join: true,
@@ -192,7 +193,7 @@ pub(crate) async fn leave(
     change(
         &api,
         query,
-        Command::Group {
+        Group {
             name,
             group,
             join: false,

@@ -1,7 +1,8 @@
 //! `/v1/processes/{name}/links`: whose end ends whom.
 
-use super::{ask_registry, change};
+use super::change;
 use crate::api::Api;
+use crate::api::cluster::ask;
 use crate::api::gate::Conn;
 use crate::api::openapi::{LinksProblems, OwnProcessProblems, PageParams, TimeoutParams, page};
 use crate::api::page::{Page, PageWriter, Room};
@@ -13,7 +14,7 @@ use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use node::cluster::registry::{Command, Reply};
+use node::cluster::registry::ask::{Link, Links, Unlink};
 use serde::Serialize;
 use std::sync::Arc;
 use utoipa::ToSchema;
@@ -50,12 +51,8 @@ pub(crate) async fn links(
     let (timeout, page) = (take_timeout(&mut query)?, Page::take(&mut query)?);
     query.end()?;
     let after = page.after_text()?;
-    let Reply::Links(links) = ask_registry(&api, Command::Links { name }, timeout).await? else {
-        return Err(Problem::internal(
-            "links were asked for, and there was another answer",
-        ));
-    };
-    let mut links: Vec<_> = links
+    let mut links: Vec<_> = ask(&api, Links { name }, timeout)
+        .await?
         .into_iter()
         .map(|link| (link.other.to_string(), link))
         .collect();
@@ -106,7 +103,7 @@ pub(crate) async fn link(
     change(
         &api,
         query,
-        Command::Link {
+        Link {
             name,
             other,
             unreachable,
@@ -135,5 +132,5 @@ pub(crate) async fn unlink(
     query: Query,
 ) -> Result<StatusCode, Problem> {
     let (uid, _) = conn.caller().on_this_host()?;
-    change(&api, query, Command::Unlink { name, other, uid }).await
+    change(&api, query, Unlink { name, other, uid }).await
 }

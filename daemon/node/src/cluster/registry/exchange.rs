@@ -1,8 +1,8 @@
 //! Keeping the replicas of the logs up to date: pushes of this node's own, pulls of what others are
 //! ahead with, and the comparison that finds what both have missed.
 
+use super::super::connections::Connections as Links;
 use super::super::edge::Edge;
-use super::super::links::Links;
 use super::message::Message;
 use crate::time::Instant;
 use crate::wire::ConnId;

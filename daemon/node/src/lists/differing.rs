@@ -9,27 +9,27 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Lists that are watched at once; the others are found again by a later round.
-const MAX_SUSPECTS: usize = 64;
+const MAX_DIFFERING: usize = 64;
 /// How long a push may be on its way.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
-struct Suspect {
+struct Look {
     peer: NodeId,
     theirs: Option<VersionVector>,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Suspects(BTreeMap<ListId, Suspect>);
+pub(super) struct Differing(BTreeMap<ListId, Look>);
 
-impl Suspects {
+impl Differing {
     /// A list's sums differ. True if it is looked at from now on: tell that peer our vector.
     pub(super) fn note(&mut self, edge: &mut Edge, peer: NodeId, list: ListId) -> bool {
-        if self.0.contains_key(&list) || self.0.len() >= MAX_SUSPECTS {
+        if self.0.contains_key(&list) || self.0.len() >= MAX_DIFFERING {
             return false;
         }
-        self.0.insert(list, Suspect { peer, theirs: None });
-        edge.set_timer_in(PATIENCE, Timer::Recheck(list));
+        self.0.insert(list, Look { peer, theirs: None });
+        edge.after(PATIENCE, Timer::Recheck(list));
         true
     }
 
@@ -42,8 +42,8 @@ impl Suspects {
         vector: VersionVector,
     ) {
         self.note(edge, peer, list);
-        if let Some(suspect) = self.0.get_mut(&list).filter(|suspect| suspect.peer == peer) {
-            suspect.theirs = Some(vector);
+        if let Some(look) = self.0.get_mut(&list).filter(|look| look.peer == peer) {
+            look.theirs = Some(vector);
         }
     }
 
@@ -55,11 +55,10 @@ impl Suspects {
     /// The second look, with what this node has by now: the peer to repair with, if something was
     /// lost.
     pub(super) fn recheck(&mut self, list: ListId, ours: &VersionVector) -> Option<NodeId> {
-        let suspect = self.0.remove(&list)?;
-        suspect
-            .theirs
+        let look = self.0.remove(&list)?;
+        look.theirs
             .is_some_and(|theirs| !ours.covers(&theirs))
-            .then_some(suspect.peer)
+            .then_some(look.peer)
     }
 
     pub(super) fn clear(&mut self) {

@@ -1,19 +1,19 @@
 //! Carries the inputs and outputs of the lists machines, each on a thread of its own.
 
 use super::connections::Connections;
+use super::mailbox::{Letter, Mailbox, Waiting};
 use crate::event::EventLog;
 use crate::host::Clock;
-use crdt::entry::Author;
 use names::{NodeId, Shard};
 use node::cluster::RosterView;
-use node::lists::{self, Change, Command, Input, Lists, Output, Refusal, Reply, Settings, Stats};
-use node::wire::{ConnId, RequestId};
-use std::collections::BTreeMap;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use node::lists::{self, Change, Input, Lists, Output, Settings, Stats};
+use node::machine::Machine;
+use node::wire::ConnId;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 use store::{Epoch, Recovered, Store};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
 use transport::{Endpoint, Event, Events};
 
 /// Bytes of peers' messages that may wait for one machine; beyond that the peers' streams are not
@@ -24,49 +24,41 @@ const WAITING_BYTES: u32 = 8 << 20;
 /// committed together.
 const BURST: usize = 128;
 
-type Answer = Result<Reply, Refusal>;
-
-/// What other threads send to a machine.
-enum Letter {
-    Input(Input),
+/// What comes along with an input.
+pub(crate) enum Attachment {
+    /// Nothing.
+    None,
+    /// Its share of [`WAITING_BYTES`], free again once the input was handled.
+    Room(OwnedSemaphorePermit),
     /// The store was reopened: from here on, what the machine writes builds on this epoch.
-    Reopened(Input, Epoch),
-    /// A peer's message, with its share of [`WAITING_BYTES`].
-    Message(Input, OwnedSemaphorePermit),
-    Request(Author, Command, oneshot::Sender<Answer>),
-    /// To be called on the machine's thread.
-    Call(Box<dyn FnOnce() + Send>),
+    Epoch(Epoch),
 }
 
 /// The receiving end of a [`ListsInbox`].
-pub(super) struct Inputs(Receiver<Letter>);
+pub(crate) struct Inputs(Receiver<Letter<Lists>>);
 
 /// The way into one machine for other threads. Clones share it.
 #[derive(Clone)]
 pub(crate) struct ListsInbox {
     shards: (Shard, Shard),
-    letters: Sender<Letter>,
+    mailbox: Mailbox<Lists>,
     room: Arc<Semaphore>,
-    stats: Arc<Mutex<Stats>>,
 }
 
 impl ListsInbox {
-    pub(super) fn new(shards: (Shard, Shard)) -> (Self, Inputs) {
+    pub(crate) fn new(shards: (Shard, Shard)) -> (Self, Inputs) {
         let (letters, inputs) = channel();
-        let room = Arc::new(Semaphore::new(WAITING_BYTES as usize));
-        (
-            Self {
-                shards,
-                letters,
-                room,
-                stats: Arc::default(),
-            },
-            Inputs(inputs),
-        )
+        let inbox = Self {
+            shards,
+            // The thread ends only with the process.
+            mailbox: Mailbox::new(move |letter| drop(letters.send(letter))),
+            room: Arc::new(Semaphore::new(WAITING_BYTES as usize)),
+        };
+        (inbox, Inputs(inputs))
     }
 
     /// The first and the last shard of this machine.
-    pub(super) fn shards(&self) -> (Shard, Shard) {
+    pub(crate) fn shards(&self) -> (Shard, Shard) {
         self.shards
     }
 
@@ -79,57 +71,50 @@ impl ListsInbox {
         self.shards.0 <= last && first <= self.shards.1
     }
 
-    /// Asks the machine. When its thread has ended, `reply` is dropped.
-    pub(crate) fn request(&self, by: Author, command: Command, reply: oneshot::Sender<Answer>) {
-        let _ = self.letters.send(Letter::Request(by, command, reply));
+    /// The way in for clients.
+    pub(crate) fn mailbox(&self) -> &Mailbox<Lists> {
+        &self.mailbox
     }
 
-    /// Calls that on the machine's thread, when it comes to it.
-    pub(crate) fn call(&self, call: Box<dyn FnOnce() + Send>) {
-        let _ = self.letters.send(Letter::Call(call));
-    }
-
-    /// The machine's numbers, as of its last turn.
+    /// The machine's numbers.
     pub(crate) fn stats(&self) -> Stats {
-        *self.stats.lock().unwrap_or_else(PoisonError::into_inner)
+        self.mailbox.stats()
     }
 
-    pub(super) fn cluster(&self, view: Arc<RosterView>) {
+    pub(crate) fn cluster(&self, view: Arc<RosterView>) {
         self.input(Input::Cluster(view));
     }
 
-    pub(super) fn reopened(&self, salt: [u8; 16], recovered: &Recovered) {
+    pub(crate) fn reopened(&self, salt: [u8; 16], recovered: &Recovered) {
         let known = recovered
             .lists
             .iter()
             .filter(|(list, _)| self.owns(list.shard()))
             .copied()
             .collect();
-        let _ = self.letters.send(Letter::Reopened(
+        self.mailbox.input(
             Input::Reopened { salt, known },
-            recovered.epoch,
-        ));
+            Attachment::Epoch(recovered.epoch),
+        );
     }
 
     fn input(&self, input: Input) {
-        // The thread ends only with the process.
-        let _ = self.letters.send(Letter::Input(input));
+        self.mailbox.input(input, Attachment::None);
     }
 
     async fn message(&self, conn: ConnId, bytes: bytes::Bytes) {
         let size = u32::try_from(bytes.len())
             .unwrap_or(WAITING_BYTES)
             .clamp(1, WAITING_BYTES);
-        if let Ok(permit) = Arc::clone(&self.room).acquire_many_owned(size).await {
-            let _ = self
-                .letters
-                .send(Letter::Message(Input::Message { conn, bytes }, permit));
+        if let Ok(room) = Arc::clone(&self.room).acquire_many_owned(size).await {
+            self.mailbox
+                .input(Input::Message { conn, bytes }, Attachment::Room(room));
         }
     }
 }
 
 /// Brings what peers send on the bulk channel to the machines that own its shards.
-pub(super) async fn deliver(mut bulk: Events, workers: Vec<ListsInbox>) {
+pub(crate) async fn deliver(mut bulk: Events, workers: Vec<ListsInbox>) {
     let mut connections = Connections::default();
     let tell_all =
         |input: &dyn Fn() -> Input| workers.iter().for_each(|worker| worker.input(input()));
@@ -168,29 +153,27 @@ pub(super) async fn deliver(mut bulk: Events, workers: Vec<ListsInbox>) {
 }
 
 /// Where a machine's outputs go.
-pub(super) struct Wires {
-    pub(super) inbox: ListsInbox,
-    pub(super) store: Store,
-    pub(super) epoch: Epoch,
-    pub(super) endpoint: Endpoint,
-    pub(super) events: EventLog,
-    pub(super) changes: broadcast::Sender<Arc<Change>>,
-    pub(super) blocking: tokio::runtime::Handle,
-    pub(super) clock: Clock,
+pub(crate) struct Wires {
+    pub(crate) inbox: ListsInbox,
+    pub(crate) store: Store,
+    pub(crate) epoch: Epoch,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) events: EventLog,
+    pub(crate) changes: broadcast::Sender<Arc<Change>>,
+    pub(crate) blocking: tokio::runtime::Handle,
+    pub(crate) clock: Clock,
 }
 
 /// Starts the thread of one machine. It ends with the process: what it was told before is on disk.
-pub(super) fn start(settings: Settings, inputs: Inputs, wires: Wires) -> anyhow::Result<()> {
+pub(crate) fn start(settings: Settings, inputs: Inputs, wires: Wires) -> anyhow::Result<()> {
     let name = format!("lists-{}", settings.shards.0.0);
     std::thread::Builder::new().name(name).spawn(move || {
-        let machine = Lists::new(settings);
-        Loop {
-            machine,
+        let own = Loop {
+            machine: Lists::new(settings),
             wires,
-            waiting: BTreeMap::new(),
-            requests: 0,
-        }
-        .run(&inputs.0);
+            waiting: Waiting::default(),
+        };
+        own.run(&inputs.0);
     })?;
     Ok(())
 }
@@ -198,20 +181,14 @@ pub(super) fn start(settings: Settings, inputs: Inputs, wires: Wires) -> anyhow:
 struct Loop {
     machine: Lists,
     wires: Wires,
-    waiting: BTreeMap<RequestId, oneshot::Sender<Answer>>,
-    requests: u64,
+    waiting: Waiting<Lists>,
 }
 
 impl Loop {
-    fn run(mut self, inputs: &Receiver<Letter>) {
+    fn run(mut self, inputs: &Receiver<Letter<Lists>>) {
         loop {
             self.drain();
-            *self
-                .wires
-                .inbox
-                .stats
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner) = self.machine.stats();
+            self.wires.inbox.mailbox.publish(self.machine.stats());
             let now = self.wires.clock.now().instant;
             let patience = self
                 .machine
@@ -226,31 +203,26 @@ impl Loop {
                 .try_iter()
                 .take(BURST)
                 .for_each(|letter| self.letter(letter));
-            self.machine.handle(self.wires.clock.now(), Input::Timeout);
+            self.machine.wake(self.wires.clock.now());
         }
     }
 
-    fn letter(&mut self, letter: Letter) {
-        let now = self.wires.clock.now();
-        match letter {
-            Letter::Input(input) => self.machine.handle(now, input),
-            Letter::Call(call) => call(),
-            Letter::Reopened(input, epoch) => {
-                // What it wanted before it knew is refused by the store.
-                self.drain();
-                self.wires.epoch = epoch;
-                self.machine.handle(now, input);
+    fn letter(&mut self, letter: Letter<Lists>) {
+        let (input, attachment) = match letter {
+            Letter::Input(input, attachment) => (input, attachment),
+            Letter::Question(question, reply) => {
+                (self.waiting.add(question, reply), Attachment::None)
             }
-            Letter::Message(input, permit) => {
-                self.machine.handle(now, input);
-                drop(permit);
-            }
-            Letter::Request(by, command, reply) => {
-                self.requests += 1;
-                let id = RequestId(self.requests);
-                self.waiting.insert(id, reply);
-                self.machine.handle(now, Input::Request { id, by, command });
-            }
+            Letter::Call(call) => return call(),
+        };
+        if let Attachment::Epoch(epoch) = &attachment {
+            // What the machine wanted before it knew is refused by the store.
+            self.drain();
+            self.wires.epoch = *epoch;
+        }
+        self.machine.handle(self.wires.clock.now(), input);
+        if let Attachment::Room(room) = attachment {
+            drop(room);
         }
     }
 
@@ -282,12 +254,7 @@ impl Loop {
                     };
                     self.wires.blocking.spawn_blocking(work);
                 }
-                Output::Reply { id, result } => {
-                    if let Some(reply) = self.waiting.remove(&id) {
-                        // The client may have gone away.
-                        let _ = reply.send(result);
-                    }
-                }
+                Output::Reply { id, result } => self.waiting.reply(id, result),
                 Output::Changed(change) => {
                     self.wires.events.append_list(&change);
                     // Nobody watching is no error.

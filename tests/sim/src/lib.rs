@@ -1,11 +1,9 @@
-//! The whole cluster under test.
-//!
-//! The library is the simulator: the real machines of crate `node` in one thread, with a simulated
-//! network, disk, clock, clients, and processes that register themselves, all drawn from one seed.
-//! The same seed gives the same run, bit for bit.
+//! The simulator: the real machines of crate `node` in one thread, with a simulated network, disk,
+//! clock, clients, and processes that register themselves, all drawn from one seed. The same seed
+//! gives the same run, bit for bit.
 //!
 //! ```text
-//! let report = tests::run(seed, &Options::default());    // breaks things for 60 virtual seconds, mends them, checks
+//! let report = sim::run(seed, &Options::default());    // breaks things for 60 virtual seconds, mends them, checks
 //! assert!(report.problems.is_empty());
 //! ```
 //!

@@ -1,12 +1,12 @@
 //! The whole cluster in the simulator: many seeds with faults, and a few scenarios that each show
 //! one promise.
 
+use sim::faults::{Fault, Mix};
+use sim::scenario::Scenario;
+use sim::world::World;
+use sim::{Options, Report, replay_command, run, run_world};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tests::faults::{Fault, Mix};
-use tests::scenario::Scenario;
-use tests::world::World;
-use tests::{Options, Report, replay_command, run, run_world};
 
 /// How many seeds every change to the project goes through.
 const SEEDS: u64 = 500;
@@ -99,7 +99,7 @@ fn every_kill_is_seen_everywhere_within_three_seconds() {
             world.start_all();
             world.run(Duration::from_secs(15));
             for victim in 0..5 {
-                world.strike(Fault::Kill(victim, tests::disk::Survival::Nothing));
+                world.strike(Fault::Kill(victim, sim::disk::Survival::Nothing));
                 world.run(Duration::from_secs(5));
                 world.strike(Fault::Start(victim));
                 world.run(Duration::from_secs(15));
@@ -131,9 +131,8 @@ fn a_cluster_that_was_down_as_a_whole_comes_back_without_its_seeds() {
                 world.start_all();
                 world.plan();
                 world.run(Duration::from_secs(20));
-                (0..5).for_each(|host| {
-                    world.strike(Fault::Kill(host, tests::disk::Survival::Nothing))
-                });
+                (0..5)
+                    .for_each(|host| world.strike(Fault::Kill(host, sim::disk::Survival::Nothing)));
                 world.run(Duration::from_secs(30));
                 world.hosts.iter_mut().for_each(|host| host.seeds.clear());
                 let mut took = Duration::ZERO;

@@ -2,20 +2,20 @@
 
 use super::ListsInbox;
 use super::connections::Connections;
+use super::mailbox::{Letter, Mailbox, Waiting};
 use crate::event::EventLog;
 use crate::host::{Clock, wall_ms};
 use crate::process::{Host, Replica, Watcher};
 use anyhow::Context;
 use names::{NodeId, NodeName};
 use node::cluster::{
-    Cluster, Command, Input, Output, Refusal, Reply, RosterView, Settings, Stats, StopReason,
-    Target, Verdict, registry,
+    Cluster, Input, Output, RosterView, Settings, StopReason, Target, Verdict, registry,
 };
-use node::wire::{Channel, CloseReason, ConnId, DialId, Peer, Protocol, RequestId};
+use node::machine::Machine;
+use node::wire::{Channel, CloseReason, ConnId, DialId, Peer, Protocol};
 use pki::Identity;
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use store::Store;
 use tokio::sync::{mpsc, oneshot, watch};
 use transport::{DialErrorKind, Endpoint, Event, Events, PeerName};
@@ -23,42 +23,13 @@ use transport::{DialErrorKind, Endpoint, Event, Events, PeerName};
 /// How many inputs are handled before the timers get their turn.
 const BURST: usize = 256;
 
-type Answer = Result<Reply, Refusal>;
-
-/// What other threads send to the machine.
-enum Letter {
-    Input(Input),
-    Request(Command, oneshot::Sender<Answer>),
-    /// To be called on the machine's thread.
-    Call(Box<dyn FnOnce() + Send>),
-}
-
-/// The way in for other threads. Clones share it.
-#[derive(Clone)]
-pub(crate) struct Inbox {
-    letters: mpsc::UnboundedSender<Letter>,
-    stats: Arc<Mutex<Stats>>,
-}
+/// The way into the cluster machine.
+pub(crate) type Inbox = Mailbox<Cluster>;
 
 impl Inbox {
-    /// Asks the machine. When the machine has ended, `reply` is dropped.
-    pub(crate) fn request(&self, command: Command, reply: oneshot::Sender<Answer>) {
-        let _ = self.letters.send(Letter::Request(command, reply));
-    }
-
     /// Tells the machine something that concerns the process registry.
     pub(crate) fn registry(&self, input: registry::Input) {
-        let _ = self.letters.send(Letter::Input(Input::Registry(input)));
-    }
-
-    /// Calls that on the machine's thread, when it comes to it.
-    pub(crate) fn call(&self, call: Box<dyn FnOnce() + Send>) {
-        let _ = self.letters.send(Letter::Call(call));
-    }
-
-    /// The machine's numbers, as of its last turn.
-    pub(crate) fn stats(&self) -> Stats {
-        *self.stats.lock().unwrap_or_else(PoisonError::into_inner)
+        self.input(Input::Registry(input), ());
     }
 }
 
@@ -77,7 +48,7 @@ pub(crate) struct Wires {
 }
 
 /// What is shown before the machine has spoken: this node alone, with no claim about anything.
-pub(super) fn empty_view(me: &Peer) -> Arc<RosterView> {
+pub(crate) fn empty_view(me: &Peer) -> Arc<RosterView> {
     let since = node::time::Wall(wall_ms());
     Arc::new(RosterView {
         me: me.id,
@@ -88,24 +59,22 @@ pub(super) fn empty_view(me: &Peer) -> Arc<RosterView> {
 }
 
 /// The thread runs.
-pub(super) struct Started {
-    pub(super) inbox: Inbox,
-    pub(super) endpoint: Endpoint,
-    pub(super) watcher: Watcher,
+pub(crate) struct Started {
+    pub(crate) inbox: Inbox,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) watcher: Watcher,
 }
 
 /// Binds QUIC and starts the thread. `settings` is made once the local address is known.
-pub(super) fn start(
+pub(crate) fn start(
     transport: transport::Settings,
     identity: Identity,
     settings: impl FnOnce(SocketAddr) -> Settings + Send + 'static,
     wires: Wires,
 ) -> anyhow::Result<Started> {
     let (letters, post) = mpsc::unbounded_channel();
-    let inbox = Inbox {
-        letters,
-        stats: Arc::default(),
-    };
+    // The thread ends only with the process, or after it has said that it stops.
+    let inbox = Inbox::new(move |letter| drop(letters.send(letter)));
     let ends = inbox.clone();
     let tell = move |process, reason| ends.registry(registry::Input::Ended { process, reason });
     let watcher = Watcher::start(wires.host, tell).context("processes cannot be watched")?;
@@ -125,7 +94,7 @@ pub(super) fn start(
             let _ = bound.send(Ok(endpoint.clone()));
             tokio::spawn(super::lists::deliver(bulk, wires.workers.clone()));
             let machine = Cluster::new(settings(endpoint.local_addr()), wires.clock.now());
-            let (connections, waiting) = (Connections::default(), BTreeMap::new());
+            let (connections, waiting) = (Connections::default(), Waiting::default());
             let own = Loop {
                 machine,
                 endpoint,
@@ -134,7 +103,6 @@ pub(super) fn start(
                 wires,
                 connections,
                 waiting,
-                requests: 0,
             };
             own.run(urgent, post).await;
         });
@@ -160,14 +128,13 @@ struct Loop {
     watcher: Watcher,
     wires: Wires,
     connections: Connections,
-    waiting: BTreeMap<RequestId, oneshot::Sender<Answer>>,
-    requests: u64,
+    waiting: Waiting<Cluster>,
 }
 
 impl Loop {
     /// Datagrams and messages come before timers: a node that was slow must first hear what it
     /// missed.
-    async fn run(mut self, mut urgent: Events, mut post: mpsc::UnboundedReceiver<Letter>) {
+    async fn run(mut self, mut urgent: Events, mut post: mpsc::UnboundedReceiver<Letter<Cluster>>) {
         let mut stop = self.drain();
         while stop.is_none() {
             let sleep = async {
@@ -191,13 +158,9 @@ impl Loop {
                     break;
                 }
             }
-            self.machine.handle(self.wires.clock.now(), Input::Timeout);
+            self.machine.wake(self.wires.clock.now());
             stop = self.drain();
-            *self
-                .inbox
-                .stats
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner) = self.machine.stats();
+            self.inbox.publish(self.machine.stats());
         }
         if let Some(reason) = stop {
             let _ = self.wires.stopped.send(reason);
@@ -293,16 +256,11 @@ impl Loop {
         }
     }
 
-    fn letter(&mut self, letter: Letter) {
+    fn letter(&mut self, letter: Letter<Cluster>) {
         let input = match letter {
-            Letter::Input(input) => input,
+            Letter::Input(input, ()) => input,
+            Letter::Question(command, reply) => self.waiting.add(command, reply),
             Letter::Call(call) => return call(),
-            Letter::Request(command, reply) => {
-                self.requests += 1;
-                let id = RequestId(self.requests);
-                self.waiting.insert(id, reply);
-                Input::Request { id, command }
-            }
         };
         self.machine.handle(self.wires.clock.now(), input);
     }
@@ -328,10 +286,8 @@ impl Loop {
                 Output::KeepAlive { conn, on } => self.endpoint.keep_alive(conn.0, on),
                 Output::Close { conn, reason } => self.endpoint.close(conn.0, reason.as_str()),
                 Output::Write { id, bytes } => {
-                    let letters = self.inbox.letters.clone();
-                    let done = move |result| {
-                        drop(letters.send(Letter::Input(Input::Written { id, result })))
-                    };
+                    let inbox = self.inbox.clone();
+                    let done = move |result| inbox.input(Input::Written { id, result }, ());
                     self.wires.store.keep_cluster(bytes, Box::new(done));
                 }
                 Output::View(view) => {
@@ -342,12 +298,7 @@ impl Loop {
                     self.wires.view.send_replace(view);
                 }
                 Output::Event(event) => self.wires.events.append_cluster(event),
-                Output::Reply { id, result } => {
-                    if let Some(reply) = self.waiting.remove(&id) {
-                        // The client may have gone away.
-                        let _ = reply.send(result);
-                    }
-                }
+                Output::Reply { id, result } => self.waiting.reply(id, result),
                 Output::Registry(output) => self.registry(output),
                 Output::Stop(reason) => return Some(reason),
             }

@@ -29,6 +29,8 @@ pub enum Input {
     Cluster(cluster::Input),
     /// For a lists machine.
     Lists(lists::Input),
+    /// For either: its deadline has come.
+    Wake,
 }
 
 /// What happens in the simulated world.

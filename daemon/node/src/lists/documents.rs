@@ -36,31 +36,31 @@ pub(super) struct Applying {
 }
 
 impl Lists {
-    pub(super) fn turn(&mut self, list: ListId) {
+    pub(super) fn run_waiting(&mut self, list: ListId) {
         if self.commits.failed().is_some() {
             return;
         }
         if self.rebuilds.is_under_way(list) {
             // What waits for the list waits until it has been made anew.
             self.begin_rebuild(list);
-            return self.settle(list);
+            return self.continue_repair(list);
         }
         if self.edits.waited_for(list).is_some() || self.incoming.waited_for(list).is_some() {
             match self.resident.place(list) {
                 Place::Away => return,
                 Place::Quarantined => return self.refuse(list),
-                Place::Absent => self.summon(list),
+                Place::Absent => self.obtain_document(list),
                 Place::Here => {}
             }
             self.run_edits(list);
             self.run_incoming(list);
         }
-        self.settle(list);
+        self.continue_repair(list);
     }
 
     /// Gets a list's document: at once if the list is new, else from the store. Not before
     /// everything of it is there.
-    fn summon(&mut self, list: ListId) {
+    fn obtain_document(&mut self, list: ListId) {
         let name = self
             .edits
             .waited_for(list)
@@ -88,7 +88,7 @@ impl Lists {
             match outcome {
                 Outcome::Answer(result, wish) => {
                     self.resident.touch(list, 0);
-                    if let Some(verdict) = self.commits.settle(
+                    if let Some(verdict) = self.commits.hold_back(
                         list,
                         Verdict {
                             request,
@@ -115,7 +115,7 @@ impl Lists {
                 Outcome::Broken(refusal) => {
                     self.resident.discard(list);
                     self.edge.reply(request, Err(refusal));
-                    self.summon(list);
+                    self.obtain_document(list);
                 }
             }
         }
@@ -130,7 +130,7 @@ impl Lists {
                 changes,
                 senders,
                 only,
-            }) = self.incoming.take(list, document)
+            }) = self.incoming.next_batch(list, document)
         {
             let applying = Applying {
                 total_before: document.total(),
@@ -168,8 +168,8 @@ impl Lists {
             .incoming
             .keep(&mut self.edge, list, orphans, applying.senders)
         {
-            self.edge.set_timer_in(ORPHANS_AFTER, Timer::Orphans(list));
-            self.edge.set_timer_in(ORPHANS_UNTIL, Timer::Abandon(list));
+            self.edge.after(ORPHANS_AFTER, Timer::Orphans(list));
+            self.edge.after(ORPHANS_UNTIL, Timer::Abandon(list));
         }
         self.resident
             .touch(list, u64::try_from(changes.len()).unwrap_or(0));
@@ -196,21 +196,21 @@ impl Lists {
         self.resident.discard(list);
         self.incoming
             .blame(&mut self.edge, list, applying.only, applying.count);
-        self.summon(list);
+        self.obtain_document(list);
     }
 
     /// When nothing of a list waits any more, its repair can go on.
-    fn settle(&mut self, list: ListId) {
+    fn continue_repair(&mut self, list: ListId) {
         let waits = self.incoming.waited_for(list).is_some()
             || self.commits.any_remote(list)
             || self.applying.contains_key(&list);
         if !waits {
-            let step = self.pulls.settled(self.edge.now.instant, list);
-            self.go_on(list, step);
+            let step = self.pulls.all_committed(self.edge.now.instant, list);
+            self.repair_step(list, step);
         }
     }
 
-    pub(super) fn go_on(&mut self, list: ListId, step: Step) {
+    pub(super) fn repair_step(&mut self, list: ListId, step: Step) {
         match step {
             Step::Look(peer) => self.with_vector(list, Purpose::Pull(peer)),
             Step::Over => self.pull_next(),
@@ -219,13 +219,13 @@ impl Lists {
     }
 
     /// Some changes still lack others: those who sent them have these, too.
-    pub(super) fn adopt(&mut self, list: ListId) {
+    pub(super) fn fetch_missing(&mut self, list: ListId) {
         let senders: Vec<NodeId> = self.incoming.senders_of_orphans(list).collect();
-        senders.into_iter().for_each(|peer| self.want(peer, list));
+        senders.into_iter().for_each(|peer| self.repair(peer, list));
     }
 
     /// They lack them for too long.
-    pub(super) fn abandon(&mut self, list: ListId) {
+    pub(super) fn drop_orphans(&mut self, list: ListId) {
         self.edge.stats.dropped += self.incoming.drop_orphans(list);
     }
 
@@ -242,7 +242,7 @@ impl Lists {
             }
             Done::Loaded(Err(JobError::Source(_))) => {
                 self.resident.discard(list);
-                return self.edge.set_timer_in(RELOAD_AFTER, Timer::Reload(list));
+                return self.edge.after(RELOAD_AFTER, Timer::Reload(list));
             }
             Done::Loaded(Err(error @ (JobError::Load(_) | JobError::Gap))) => {
                 self.quarantine(list, error.to_string())
@@ -259,7 +259,7 @@ impl Lists {
                     Err(_) => self.spoiled(list, &applying),
                 }
             }
-            Done::Saved(Some((covers, bytes))) => self.commits.aside(
+            Done::Saved(Some((covers, bytes))) => self.commits.write_row(
                 &mut self.edge,
                 list,
                 Row::Snapshot {
@@ -271,14 +271,14 @@ impl Lists {
             Done::Saved(None) => {}
             Done::Rebuilt(result) => {
                 if !self.rebuilt(list, result) {
-                    return self.edge.set_timer_in(RELOAD_AFTER, Timer::Reload(list));
+                    return self.edge.after(RELOAD_AFTER, Timer::Reload(list));
                 }
             }
             Done::Vector(found) => return self.vector_read(list, found),
             Done::Changes { to, found } => return self.serve(list, to, found),
             Done::EntriesAt { request, found } => return self.looked_back(request, found),
         }
-        self.turn(list);
+        self.run_waiting(list);
     }
 
     fn looked_back(&mut self, request: RequestId, found: Result<Option<Vec<Entry>>, JobError>) {
@@ -298,7 +298,7 @@ impl Lists {
         self.resident.quarantine(list);
         self.digest.remove(list);
         self.commits
-            .aside(&mut self.edge, list, Row::Quarantine { list, reason });
+            .write_row(&mut self.edge, list, Row::Quarantine { list, reason });
     }
 
     fn refuse(&mut self, list: ListId) {

@@ -7,7 +7,7 @@ use crate::disk::{Commit, Content};
 use crate::queue::{Event, Input, Place};
 use names::ListId;
 use node::cluster::{self, StopReason};
-use node::lists::{self, Job, Refusal, Reply, Row};
+use node::lists::{self, Edited, Job, Refusal, Reply, Row};
 use node::wire::RequestId;
 use std::sync::Arc;
 use std::time::Duration;
@@ -318,7 +318,7 @@ impl World {
             Err(Refusal::Unknown(_) | Refusal::Unavailable(_) | Refusal::Busy | Refusal::Timeout)
         );
         let outcome = match result {
-            Ok(Reply::Edited { change, .. }) => Outcome::Acknowledged(change),
+            Ok(Reply::Edited(Edited { change, .. })) => Outcome::Acknowledged(change),
             Ok(
                 other @ (Reply::Unconfirmed(_)
                 | Reply::Entries(_)

@@ -23,7 +23,7 @@ const GREETING: Duration = Duration::from_secs(5);
 
 /// One connection.
 #[derive(Debug)]
-pub(super) struct Link {
+pub(super) struct Connection {
     pub(super) peer: Peer,
     pub(super) remote: SocketAddr,
     /// The version of the protocol that both speak.
@@ -36,7 +36,7 @@ pub(super) struct Link {
     keep_alive: bool,
 }
 
-impl Link {
+impl Connection {
     pub(super) fn new(
         peer: Peer,
         remote: SocketAddr,
@@ -56,8 +56,8 @@ impl Link {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Links {
-    links: BTreeMap<ConnId, Link>,
+pub(super) struct Connections {
+    by_id: BTreeMap<ConnId, Connection>,
     /// The connections of each peer, the newest last: of those that are accepted the newest is in
     /// use. Of two that dialled each other at once, the transport names the one it keeps last.
     of: BTreeMap<NodeId, Vec<ConnId>>,
@@ -67,13 +67,13 @@ pub(super) struct Links {
     last_dial: u64,
 }
 
-impl Links {
+impl Connections {
     /// Takes a new connection, or one that is to be preferred from now on; `false` if nothing is
     /// new.
-    pub(super) fn add(&mut self, edge: &mut Edge, conn: ConnId, link: Link) -> bool {
-        let (node, dial) = (link.peer.id, link.dial);
+    pub(super) fn add(&mut self, edge: &mut Edge, conn: ConnId, connection: Connection) -> bool {
+        let (node, dial) = (connection.peer.id, connection.dial);
         let conns = self.of.entry(node).or_default();
-        if self.links.contains_key(&conn) {
+        if self.by_id.contains_key(&conn) {
             conns.retain(|other| *other != conn);
             conns.push(conn);
             return false;
@@ -90,37 +90,40 @@ impl Links {
         {
             self.dialling.remove(&node);
         }
-        self.links.insert(conn, link);
+        self.by_id.insert(conn, connection);
         edge.after(GREETING, Timer::Greeting(conn));
-        edge.stats.connections = self.links.len() as u64;
+        edge.stats.connections = self.by_id.len() as u64;
         true
     }
 
-    pub(super) fn get(&self, conn: ConnId) -> Option<&Link> {
-        self.links.get(&conn)
+    pub(super) fn get(&self, conn: ConnId) -> Option<&Connection> {
+        self.by_id.get(&conn)
     }
 
-    pub(super) fn get_mut(&mut self, conn: ConnId) -> Option<&mut Link> {
-        self.links.get_mut(&conn)
+    pub(super) fn get_mut(&mut self, conn: ConnId) -> Option<&mut Connection> {
+        self.by_id.get_mut(&conn)
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = ConnId> {
-        self.links.keys().copied()
+        self.by_id.keys().copied()
     }
 
     /// All connections of one peer, accepted or not, the newest last.
-    pub(super) fn of(&self, node: NodeId) -> impl DoubleEndedIterator<Item = (ConnId, &Link)> {
+    pub(super) fn of(
+        &self,
+        node: NodeId,
+    ) -> impl DoubleEndedIterator<Item = (ConnId, &Connection)> {
         self.of
             .get(&node)
             .into_iter()
             .flatten()
-            .filter_map(|conn| Some((*conn, self.links.get(conn)?)))
+            .filter_map(|conn| Some((*conn, self.by_id.get(conn)?)))
     }
 
     /// The connection in use to a peer.
     pub(super) fn current(&self, node: NodeId) -> Option<ConnId> {
         self.of(node)
-            .rfind(|(_, link)| link.accepted)
+            .rfind(|(_, connection)| connection.accepted)
             .map(|(conn, _)| conn)
     }
 
@@ -136,12 +139,16 @@ impl Links {
     /// The peer's hello was accepted: the connection comes into use, and what waited for it goes
     /// out.
     pub(super) fn accept(&mut self, edge: &mut Edge, conn: ConnId) {
-        let Some(link) = self.links.get_mut(&conn).filter(|link| !link.accepted) else {
+        let Some(connection) = self
+            .by_id
+            .get_mut(&conn)
+            .filter(|connection| !connection.accepted)
+        else {
             return;
         };
-        let node = link.peer.id;
-        (link.accepted, link.keep_alive) = (true, true);
-        tracing::debug!(peer = %link.peer.name, conn = conn.0, "a peer's hello is accepted");
+        let node = connection.peer.id;
+        (connection.accepted, connection.keep_alive) = (true, true);
+        tracing::debug!(peer = %connection.peer.name, conn = conn.0, "a peer's hello is accepted");
         edge.put(Output::KeepAlive { conn, on: true });
         for bytes in self.waiting.remove(&node).unwrap_or_default() {
             edge.put(Output::Datagram { conn, bytes });
@@ -149,19 +156,19 @@ impl Links {
         self.hear(edge, node);
     }
 
-    pub(super) fn remove(&mut self, edge: &mut Edge, conn: ConnId) -> Option<Link> {
-        let link = self.links.remove(&conn)?;
-        if let Some(conns) = self.of.get_mut(&link.peer.id) {
+    pub(super) fn remove(&mut self, edge: &mut Edge, conn: ConnId) -> Option<Connection> {
+        let connection = self.by_id.remove(&conn)?;
+        if let Some(conns) = self.of.get_mut(&connection.peer.id) {
             conns.retain(|other| *other != conn);
             if conns.is_empty() {
-                self.of.remove(&link.peer.id);
+                self.of.remove(&connection.peer.id);
             }
         }
-        if !self.is_reached(link.peer.id) && !self.is_dialling(link.peer.id) {
-            self.waiting.remove(&link.peer.id);
+        if !self.is_reached(connection.peer.id) && !self.is_dialling(connection.peer.id) {
+            self.waiting.remove(&connection.peer.id);
         }
-        edge.stats.connections = self.links.len() as u64;
-        Some(link)
+        edge.stats.connections = self.by_id.len() as u64;
+        Some(connection)
     }
 
     pub(super) fn close(
@@ -169,12 +176,12 @@ impl Links {
         edge: &mut Edge,
         conn: ConnId,
         reason: CloseReason,
-    ) -> Option<Link> {
-        let link = self.remove(edge, conn);
-        if link.is_some() {
+    ) -> Option<Connection> {
+        let connection = self.remove(edge, conn);
+        if connection.is_some() {
             edge.close(conn, reason);
         }
-        link
+        connection
     }
 
     /// Something came from that node itself.
@@ -193,12 +200,12 @@ impl Links {
     /// closes them: closing at once would throw away the proof that it lives.
     pub(super) fn keep_alive(&mut self, edge: &mut Edge, node: NodeId, on: bool) {
         for conn in self.of.get(&node).into_iter().flatten() {
-            if let Some(link) = self
-                .links
+            if let Some(connection) = self
+                .by_id
                 .get_mut(conn)
-                .filter(|link| link.accepted && link.keep_alive != on)
+                .filter(|connection| connection.accepted && connection.keep_alive != on)
             {
-                link.keep_alive = on;
+                connection.keep_alive = on;
                 edge.put(Output::KeepAlive { conn: *conn, on });
             }
         }

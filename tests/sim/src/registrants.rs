@@ -10,7 +10,9 @@ use crate::check::links::Links;
 use crate::check::spreading::Spreading;
 use crdt::registry::{Process, Reason};
 use names::{Handle, NodeName, ProcessName};
-use node::cluster::registry::{Command, Lifetime, OnConflict, Registration, SessionId, Signal};
+use node::cluster::registry::{
+    Command, Lifetime, OnConflict, Registration, SessionId, Signal, ask,
+};
 use node::time::Instant;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -85,12 +87,12 @@ pub struct Registrants {
 pub fn subject(command: &Command) -> &ProcessName {
     match command {
         Command::Register(registration) => &registration.name,
-        Command::Unregister { name, .. }
-        | Command::Report { name, .. }
-        | Command::Group { name, .. }
-        | Command::Link { name, .. }
-        | Command::Unlink { name, .. }
-        | Command::Links { name } => name,
+        Command::Unregister(ask::Unregister { name, .. })
+        | Command::Report(ask::Report { name, .. })
+        | Command::Group(ask::Group { name, .. })
+        | Command::Link(ask::Link { name, .. })
+        | Command::Unlink(ask::Unlink { name, .. })
+        | Command::Links(ask::Links { name }) => name,
     }
 }
 
@@ -182,7 +184,7 @@ impl Registrants {
             }
             self.note(key, node, registration, at);
         }
-        if let Command::Report { reason, .. } = &command {
+        if let Command::Report(ask::Report { reason, .. }) = &command {
             for (key, _) in &before {
                 self.facts
                     .get_mut(key)
@@ -190,7 +192,7 @@ impl Registrants {
                     .for_each(|fact| fact.reports.extend([*reason]));
             }
         }
-        if matches!(command, Command::Unregister { .. }) {
+        if matches!(command, Command::Unregister(_)) {
             for (key, _) in before
                 .iter()
                 .filter(|(_, standing)| *standing != Standing::Gone)
@@ -484,10 +486,7 @@ impl Registrants {
                 .ends
                 .iter()
                 .any(|(_, cause)| matches!(cause, Cause::Process(_)));
-            let changes = matches!(
-                asked.command,
-                Command::Register(_) | Command::Unregister { .. }
-            );
+            let changes = matches!(asked.command, Command::Register(_) | Command::Unregister(_));
             // What was there already is still there: registering again takes nothing away.
             let mut stays =
                 *standing == Standing::Held && matches!(asked.command, Command::Register(_));

@@ -4,7 +4,7 @@ use crate::chance::Chance;
 use crate::disk::Image;
 use crdt::entry::{Author, Due, Edit, Entry, EntryPatch, NewEntry, Place, Priority};
 use names::{ChangeHash, EntryId, ListId, ListName};
-use node::lists::{Command, Precondition, Refusal, Replicas};
+use node::lists::{Command, Precondition, Refusal, Replicas, ask};
 use node::time::Instant;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -74,13 +74,13 @@ pub struct Request {
 impl Request {
     /// As the node gets it.
     pub fn command(&self) -> Command {
-        Command::Edit {
+        Command::Edit(ask::Edit {
             list: self.list.clone(),
             edit: self.edit.clone(),
             expect: self.expect,
             replicas: self.replicas,
             timeout: self.timeout,
-        }
+        })
     }
 
     /// Who asks: unique, so that each change tells from which request it came.

@@ -6,7 +6,7 @@ use crate::host::Host;
 use crate::world::World;
 use crdt::entry::Edit;
 use names::{ChangeHash, ListId};
-use node::lists::{Confirmations, Refusal, Reply};
+use node::lists::{Confirmations, Edited, Refusal, Reply};
 use node::time::Instant;
 
 /// At the moment of an answer: what it promises is on the disks that it names.
@@ -16,11 +16,11 @@ pub fn at_reply(
     request: &Request,
     result: &Result<Reply, Refusal>,
 ) -> Vec<String> {
-    let Ok(Reply::Edited {
+    let Ok(Reply::Edited(Edited {
         change,
         entries,
         replicas,
-    }) = result
+    })) = result
     else {
         return Vec::new();
     };

@@ -12,6 +12,7 @@ use crdt::roster::Profile;
 use names::{ListId, Shard};
 use node::cluster::{self, Cluster, RosterView, StopReason};
 use node::lists::{self, Lists};
+use node::machine::Machine as _;
 use node::time::{Instant, Now, Wall};
 use node::wire::Peer;
 use std::collections::{BTreeSet, VecDeque};
@@ -351,6 +352,8 @@ impl Process {
         match (&mut worker.machine, input) {
             (Machine::Cluster(cluster), Input::Cluster(input)) => cluster.handle(now, input),
             (Machine::Lists(lists), Input::Lists(input)) => lists.handle(now, input),
+            (Machine::Cluster(cluster), Input::Wake) => cluster.wake(now),
+            (Machine::Lists(lists), Input::Wake) => lists.wake(now),
             (machine, input) => panic!("{input:?} was sent to the wrong machine {machine:?}"),
         }
         self.outputs(machine)

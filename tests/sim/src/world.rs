@@ -301,12 +301,7 @@ impl World {
         let Some(place) = self.hosts[host].place(host, machine) else {
             return;
         };
-        let input = if machine == 0 {
-            Input::Cluster(cluster::Input::Timeout)
-        } else {
-            Input::Lists(lists::Input::Timeout)
-        };
-        self.handle(place, input);
+        self.handle(place, Input::Wake);
     }
 
     fn happen(&mut self, event: Event) {

@@ -6,7 +6,7 @@ use crate::faults::Fault;
 use crate::queue::{Event, Input, Place};
 use crate::registrants::Cause;
 use names::ChangeHash;
-use node::cluster::{self, Command};
+use node::cluster::{self, Command, ask};
 use node::time::Instant;
 use node::wire::RequestId;
 use std::time::Duration;
@@ -36,13 +36,13 @@ impl World {
                 self.kill(host, survival);
                 self.reboot(host);
             }
-            Fault::Shutdown(host) => self.ask(host, Command::Shutdown),
+            Fault::Shutdown(host) => self.ask(host, ask::Shutdown),
             Fault::Leave(host) => self.leave(host),
             Fault::Forget(host, other) => {
                 self.registrants.excuse_all(other, (now, Cause::Left));
                 self.ask(
                     host,
-                    Command::Forget(self.hosts[other].peer.name.as_str().to_owned()),
+                    ask::Forget(self.hosts[other].peer.name.as_str().to_owned()),
                 );
             }
             Fault::FailCommit(host, error, survival) => {
@@ -77,7 +77,7 @@ impl World {
             self.registrants
                 .leaves(host, now, |process| os.runs(process));
         }
-        self.ask(host, Command::Leave);
+        self.ask(host, ask::Leave);
     }
 
     /// Mends everything, and lets every daemon run.
@@ -103,7 +103,7 @@ impl World {
     }
 
     /// Asks a host's cluster machine for something; nothing happens if it is down.
-    pub fn ask(&mut self, host: usize, command: Command) {
+    pub fn ask(&mut self, host: usize, command: impl Into<Command>) {
         let Some(place) = self.hosts[host].place(host, 0) else {
             return;
         };
@@ -112,7 +112,7 @@ impl World {
             .insert(self.asked, (host, place.epoch, self.queue.now()));
         let input = Input::Cluster(cluster::Input::Request {
             id: RequestId(self.asked),
-            command,
+            command: command.into(),
         });
         self.queue.at(self.queue.now(), Event::Input(place, input));
     }

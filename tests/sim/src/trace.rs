@@ -104,15 +104,14 @@ fn body(input: &Input) -> Option<&[u8]> {
             cluster::Input::Message { bytes, .. } | cluster::Input::Datagram { bytes, .. },
         )
         | Input::Lists(lists::Input::Message { bytes, .. }) => Some(bytes),
-        Input::Cluster(_) | Input::Lists(_) => None,
+        Input::Cluster(_) | Input::Lists(_) | Input::Wake => None,
     }
 }
 
 fn is_routine(input: &Input) -> bool {
     matches!(
         input,
-        Input::Cluster(cluster::Input::Timeout | cluster::Input::Datagram { .. })
-            | Input::Lists(lists::Input::Timeout)
+        Input::Cluster(cluster::Input::Datagram { .. }) | Input::Wake
     )
 }
 
@@ -144,6 +143,7 @@ fn write_input(to: &mut impl Write, input: &Input) -> fmt::Result {
             view.members.len()
         ),
         Input::Lists(other) => write!(to, "{other:?}"),
+        Input::Wake => write!(to, "Timeout"),
     }
 }
 

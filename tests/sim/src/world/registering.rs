@@ -7,7 +7,7 @@ use crate::registrants::{Asked, Deed, Key, Standing, subject};
 use crdt::registry::{Process, Reason};
 use names::{Handle, ProcessName};
 use node::cluster::Command as ClusterCommand;
-use node::cluster::registry::{Command, Lifetime, LinkTarget, OnConflict, Registration};
+use node::cluster::registry::{Command, Lifetime, LinkTarget, OnConflict, Registration, ask};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ impl World {
             Deed::End(host, process, how) => self.end(host, process, how),
             Deed::Report((host, name, process), reason) => {
                 let uid = self.uid(host, &process);
-                self.ask_registry(host, Command::Report { name, reason, uid });
+                self.ask_registry(host, Command::Report(ask::Report { name, reason, uid }));
             }
             Deed::Return(key) => self.come_back(&key),
         }
@@ -190,10 +190,10 @@ impl World {
         let uid = self.uid(*host, process);
         self.ask_registry(
             *host,
-            Command::Unregister {
+            Command::Unregister(ask::Unregister {
                 name: name.clone(),
                 uid,
-            },
+            }),
         );
     }
 
@@ -206,12 +206,12 @@ impl World {
         );
         self.ask_registry(
             *host,
-            Command::Group {
+            Command::Group(ask::Group {
                 name: name.clone(),
                 group,
                 join,
                 uid,
-            },
+            }),
         );
     }
 
@@ -226,17 +226,17 @@ impl World {
         let uid = 4_000;
         let group = process_name("stolen");
         let command = match chance.below(3) {
-            0 => Command::Unregister {
+            0 => Command::Unregister(ask::Unregister {
                 name: name.clone(),
                 uid,
-            },
-            1 => Command::Group {
+            }),
+            1 => Command::Group(ask::Group {
                 name: name.clone(),
                 group,
                 join: true,
                 uid,
-            },
-            _ => Command::Links { name: name.clone() },
+            }),
+            _ => Command::Links(ask::Links { name: name.clone() }),
         };
         self.ask_registry(host, command);
     }
@@ -256,14 +256,14 @@ impl World {
         };
         let name = name.clone();
         let command = if make {
-            Command::Link {
+            Command::Link(ask::Link {
                 name,
                 other,
                 unreachable,
                 uid,
-            }
+            })
         } else {
-            Command::Unlink { name, other, uid }
+            Command::Unlink(ask::Unlink { name, other, uid })
         };
         self.ask_registry(*host, command);
     }
@@ -327,9 +327,9 @@ impl World {
             now,
             (command.clone(), rival),
         );
-        if let Command::Link {
+        if let Command::Link(ask::Link {
             name, unreachable, ..
-        } = &command
+        }) = &command
         {
             for key in self.standing(host, name) {
                 self.registrants.links.ask(&key, &others, *unreachable, now);
@@ -349,7 +349,9 @@ impl World {
 
     /// Which handles a link is about, as far as is known.
     pub(super) fn targets(&self, host: usize, command: &Command) -> Vec<Handle> {
-        let (Command::Link { other, .. } | Command::Unlink { other, .. }) = command else {
+        let (Command::Link(ask::Link { other, .. }) | Command::Unlink(ask::Unlink { other, .. })) =
+            command
+        else {
             return Vec::new();
         };
         let directory = self.hosts[host]
@@ -388,10 +390,10 @@ impl World {
     /// The same, with those that may come to have the name before the link is made.
     fn coming_targets(&self, host: usize, command: &Command) -> Vec<(Handle, bool)> {
         let mut targets = self.shaky_targets(host, command);
-        if let Command::Link {
+        if let Command::Link(ask::Link {
             other: LinkTarget::Name(name),
             ..
-        } = command
+        }) = command
         {
             let coming = self
                 .registrants

@@ -21,8 +21,8 @@ pub fn at_reply(
         (Command::Register(_), Ok(Reply::Registry(registry::Reply::Registered { fresh }))) => {
             registered(world, asked, *fresh)
         }
-        (Command::Links { .. }, Ok(Reply::Registry(registry::Reply::Links(_)))) => None,
-        (Command::Register(_) | Command::Links { .. }, Ok(other)) => {
+        (Command::Links(_), Ok(Reply::Registry(registry::Reply::Links(_)))) => None,
+        (Command::Register(_) | Command::Links(_), Ok(other)) => {
             Some(format!("answered by {other:?}"))
         }
         (_, Ok(Reply::Registry(registry::Reply::Done))) => None,

@@ -9,7 +9,7 @@ use crate::os::Manners;
 use crate::queue::{Event, Input, Place};
 use crate::registrants::{Asked, Deed, Key, Standing};
 use crdt::registry::{Process, Reason};
-use node::cluster::registry::{self, News, Output, SessionId, Signal};
+use node::cluster::registry::{self, News, Output, SessionId, Signal, ask};
 use node::cluster::{self, Refusal, Reply};
 use std::time::Duration;
 
@@ -287,7 +287,7 @@ impl World {
             Err(_) => {
                 let os = &self.hosts[asked.host].os;
                 self.registrants.refused(&asked, |process| os.runs(process));
-                if let registry::Command::Link { name, .. } = &asked.command {
+                if let registry::Command::Link(ask::Link { name, .. }) = &asked.command {
                     for key in self.standing(asked.host, name) {
                         self.registrants.links.answer(&key, asked.at, false);
                     }
@@ -319,14 +319,14 @@ impl World {
                     self.spread_new(key);
                 }
             }
-            registry::Command::Unregister { .. } => self.registrants.unregistered(asked),
-            registry::Command::Group { group, join, .. } => {
+            registry::Command::Unregister(_) => self.registrants.unregistered(asked),
+            registry::Command::Group(ask::Group { group, join, .. }) => {
                 self.registrants.grouped(asked, group, *join)
             }
-            registry::Command::Report { .. } | registry::Command::Links { .. } => {}
-            registry::Command::Link {
+            registry::Command::Report(_) | registry::Command::Links(_) => {}
+            registry::Command::Link(ask::Link {
                 name, unreachable, ..
-            } => {
+            }) => {
                 // Who has that name may have changed since it was asked for.
                 let others = self.shaky_targets(asked.host, &asked.command);
                 for key in self.standing(asked.host, name) {
@@ -336,7 +336,7 @@ impl World {
                     self.registrants.links.answer(&key, asked.at, true);
                 }
             }
-            registry::Command::Unlink { name, .. } => {
+            registry::Command::Unlink(ask::Unlink { name, .. }) => {
                 let others = self.targets(asked.host, &asked.command);
                 for key in self.standing(asked.host, name) {
                     self.registrants

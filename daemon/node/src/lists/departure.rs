@@ -12,14 +12,14 @@ const MAX_OPEN: usize = 256;
 
 /// Clients that wait for it, and what is known so far; nothing is kept while nobody waits.
 #[derive(Debug, Default)]
-pub(super) struct Evacuation {
+pub(super) struct Departure {
     requests: BTreeSet<RequestId>,
     /// What of ours somebody has: the sum that the list had here.
     confirmed: BTreeMap<ListId, u64>,
     asked: BTreeMap<(NodeId, ListId), VersionVector>,
 }
 
-impl Evacuation {
+impl Departure {
     pub(super) fn begin(&mut self, request: RequestId) {
         self.requests.insert(request);
     }

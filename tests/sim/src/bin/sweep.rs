@@ -5,13 +5,13 @@
 //! sweep --seed N [--trace] [--log debug]
 //! ```
 
+use sim::scenario::Scenario;
+use sim::{Options, Report, replay_command, run};
 use std::ops::Range;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use tests::scenario::Scenario;
-use tests::{Options, Report, replay_command, run};
 
 const USAGE: &str = "usage: sweep --seeds A..B [--jobs N] [--writes N] [--keep-going]  |  sweep \
     --seed N [--trace] [--log LEVEL]";
