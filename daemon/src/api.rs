@@ -141,7 +141,7 @@ impl Api {
         }
     }
 
-    /// What is served on the unix socket: everything but the book's routes.
+    /// What is served on the unix socket: everything but the routes of *Elixir in Action*.
     pub fn socket_router(&self) -> Router {
         let (router, _) = operation_routes().merge(socket_routes()).split_for_parts();
         let mend = middleware::from_fn_with_state(self.clone(), rebuild::mend);
@@ -155,7 +155,7 @@ impl Api {
             .with_state(self.clone())
     }
 
-    /// What is served by TCP: operation and the page to anyone, the book's routes while the policy
+    /// What is served by TCP: operation and the page to anyone, those of *Elixir in Action* while the policy
     /// says so, and the rest of the API to those that bear a token.
     pub fn tcp_router(&self) -> Router {
         let (router, _) = operation_routes()

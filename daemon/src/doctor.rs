@@ -12,11 +12,14 @@ pub(crate) mod expiry;
 pub(crate) mod host;
 pub(crate) mod peers;
 
-use serde::{Deserialize, Serialize};
+use crate::config::{Source, Start};
+use serde::Serialize;
+use std::ffi::OsString;
+use std::path::PathBuf;
 use utoipa::ToSchema;
 
 /// How bad it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Level {
     /// As it should be.
@@ -28,7 +31,7 @@ pub(crate) enum Level {
 }
 
 /// What was found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Finding {
     /// What was examined, such as `clock` or `key file`.
     pub(crate) check: String,
@@ -97,6 +100,47 @@ impl Finding {
             level,
             remedy,
             ..Self::good(check, of, what)
+        }
+    }
+}
+
+/// What can be examined of this host when no daemon answers, with the configuration of that file,
+/// else with the one that a daemon would find.
+pub(crate) fn without_daemon(file: Option<PathBuf>) -> Vec<cli::Finding> {
+    let args = file.map(|file| [OsString::from("--config"), file.into()]);
+    let args = std::iter::once("musterd".into()).chain(args.into_iter().flatten());
+    let findings = match Source::of_process(args).load() {
+        Ok(Start::Run(config)) => {
+            let good = Finding::good("configuration", HERE, "the configuration is good");
+            let mut findings = vec![good];
+            findings.extend(host::examine(&config, crate::host::wall_ms() / 1000));
+            findings.extend(absent::examine(&config));
+            findings
+        }
+        Ok(Start::Print(_)) => Vec::new(),
+        Err(error) => vec![Finding::critical(
+            "configuration",
+            HERE,
+            error.to_string(),
+            "put it right; musterd --check-config tells when it is",
+        )],
+    };
+    findings.into_iter().map(cli::Finding::from).collect()
+}
+
+impl From<Finding> for cli::Finding {
+    fn from(finding: Finding) -> Self {
+        let level = match finding.level {
+            Level::Good => cli::Level::Good,
+            Level::Warning => cli::Level::Warning,
+            Level::Critical => cli::Level::Critical,
+        };
+        Self {
+            check: finding.check,
+            of: finding.of,
+            level,
+            what: finding.what,
+            remedy: finding.remedy,
         }
     }
 }

@@ -101,7 +101,7 @@ fn admit(scope: Scope, needed: &[Scope]) -> Result<(), Problem> {
         match needed.as_slice() {
             [] => "no token allows this: it is served on the node's unix socket only".to_owned(),
             scopes => format!(
-                "the token's scope is {scope}; {} is right",
+                "the token's scope is {scope}; this takes {}",
                 scopes.join(" or ")
             ),
         },
@@ -155,11 +155,7 @@ mod tests {
         let problem = admit(Scope::Sd, &[Scope::Read, Scope::Page]).unwrap_err();
         assert_eq!(
             (problem.status(), problem.detail()),
-            (
-                403,
-                "the token's scope is sd; read or \
-            page is right"
-            )
+            (403, "the token's scope is sd; this takes read or page")
         );
         assert_eq!(admit(Scope::Page, &[]).unwrap_err().status(), 403);
     }

@@ -89,8 +89,7 @@ impl Added {
         let EntriesBody { entries } = parse(bytes)?;
         if entries.is_empty() || entries.len() > MAX_ENTRIES {
             return Err(Problem::invalid(format!(
-                "\"entries\" has {} entries; 1 to {MAX_ENTRIES} \
-                is right",
+                "\"entries\" has {} entries; it must have 1 to {MAX_ENTRIES}",
                 entries.len()
             )));
         }
@@ -240,8 +239,7 @@ fn parse_priority(field: &str, text: &str) -> Result<Priority, Problem> {
         .find(|priority| priority.as_str() == text);
     priority.ok_or_else(|| {
         Problem::invalid(format!(
-            "{field:?} is {text:?}; high, medium, low or \
-        null is right"
+            "{field:?} is {text:?}; it must be high, medium, low or null"
         ))
     })
 }
@@ -252,8 +250,7 @@ fn parse_place(before: Option<String>, after: Option<String>) -> Result<Option<P
         (Some(id), None) => parse_id("before", &id).map(|id| Some(Place::Before(id))),
         (None, Some(id)) => parse_id("after", &id).map(|id| Some(Place::After(id))),
         (Some(_), Some(_)) => Err(Problem::invalid(
-            "\"before\" and \"after\" are both given; one \
-            of them is right",
+            "\"before\" and \"after\" cannot both be given",
         )),
     }
 }

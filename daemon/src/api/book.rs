@@ -1,5 +1,5 @@
-//! The two routes of the to-do server in "Elixir in Action", unchanged, on a TCP listener that is
-//! open.
+//! The two routes of the example in *Elixir in Action*, its to-do server, unchanged, on a TCP
+//! listener that is open.
 
 use crate::api::Api;
 use crate::api::filter::Filter;
@@ -52,10 +52,10 @@ pub(crate) async fn check(State(api): State<Api>, request: Request, next: Next) 
 
 /// Adds an entry.
 #[utoipa::path(
-    post, path = "/add_entry", tag = "book", operation_id = "book_add_entry",
+    post, path = "/add_entry", tag = "example", operation_id = "example_add_entry",
     params(
         ("list" = String, Query, description = "The list's name"), ("date" = String, Query, format = Date, description = "When it is due"),
-        ("title" = String, Query, description = "What is to do"),
+        ("title" = String, Query, description = "What needs doing"),
     ),
     responses((status = 200, description = "`OK`", body = String, content_type = "text/plain"), BookProblems)
 )]
@@ -83,7 +83,7 @@ pub(crate) async fn add_entry(
 
 /// The entries that are due on a day, one a line.
 #[utoipa::path(
-    get, path = "/entries", tag = "book", operation_id = "book_entries",
+    get, path = "/entries", tag = "example", operation_id = "example_entries",
     params(
         ("list" = String, Query, description = "The list's name"), ("date" = String, Query, format = Date, description = "The day"),
     ),

@@ -256,8 +256,7 @@ pub(crate) async fn join(
     let count = body.addresses.len();
     if count == 0 || count > MAX_ADDRESSES {
         return Err(Problem::invalid(format!(
-            "\"addresses\" has {count} addresses; 1 to \
-            {MAX_ADDRESSES} is right"
+            "\"addresses\" has {count} addresses; it must have 1 to {MAX_ADDRESSES}"
         )));
     }
     if let Some(bad) = body
@@ -266,8 +265,7 @@ pub(crate) async fn join(
         .find(|address| !is_host_and_port(address))
     {
         return Err(Problem::invalid(format!(
-            "\"addresses\" has {bad:?}; host:port is right, such \
-            as 10.0.0.7:6878 or [::1]:6878"
+            "\"addresses\" has {bad:?}; each must be host:port, such as 10.0.0.7:6878 or [::1]:6878"
         )));
     }
     let outcomes = ask(&api, Join(body.addresses), timeout).await?;

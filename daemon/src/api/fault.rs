@@ -74,7 +74,7 @@ pub(crate) async fn hang(
     let HangBody { part, ms } = json::parse(&body)?;
     if ms > MAX_HANG_MS {
         return Err(Problem::invalid(format!(
-            "\"ms\" is {ms}; up to {MAX_HANG_MS} is right"
+            "\"ms\" is {ms}; it must be at most {MAX_HANG_MS}"
         )));
     }
     let sleep = move || std::thread::sleep(Duration::from_millis(ms));
@@ -91,8 +91,7 @@ pub(crate) async fn hang(
         .collect();
     if parts.is_empty() {
         return Err(Problem::invalid(format!(
-            "\"part\" is {part:?}; cluster, lists, store or api \
-            is right"
+            "\"part\" is {part:?}; it must be cluster, lists, store or api"
         )));
     }
     parts.iter().for_each(|part| part.call(Box::new(sleep)));
@@ -123,8 +122,7 @@ pub(crate) async fn set(
     let parse = |text: &String| {
         text.parse::<SocketAddr>().map_err(|_| {
             Problem::invalid(format!(
-                "\"block\" has {text:?}; an address such as \
-                127.0.0.1:7001 is right"
+                "\"block\" has {text:?}; each must be an address such as 127.0.0.1:7001"
             ))
         })
     };

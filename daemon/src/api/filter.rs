@@ -49,8 +49,7 @@ impl Filter {
             Some("done") => Some(true),
             Some(other) => {
                 return Err(Problem::invalid(format!(
-                    "\"state\" is {other:?}; open, \
-                done or all is right"
+                    "\"state\" is {other:?}; it must be open, done or all"
                 )));
             }
         };
@@ -114,8 +113,7 @@ impl DueFilter {
         let zone = take_zone(query)?;
         if due.is_some() && (from.is_some() || to.is_some()) {
             return Err(Problem::invalid(
-                "\"due\" is given together with \"due_from\" \
-                or \"due_to\"; one or the other is right",
+                "\"due\" cannot be given together with \"due_from\" or \"due_to\"",
             ));
         }
         let day =
@@ -149,8 +147,7 @@ fn take_zone(query: &mut Query) -> Result<TimeZone, Problem> {
         None => Ok(TimeZone::UTC),
         Some(name) => TimeZone::get(&name).map_err(|_| {
             Problem::invalid(format!(
-                "\"tz\" is {name:?}; a name \
-                such as Europe/Berlin is right"
+                "\"tz\" is {name:?}; it must be the name of a time zone, such as Europe/Berlin"
             ))
         }),
     }

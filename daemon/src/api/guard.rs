@@ -28,7 +28,7 @@ pub(crate) async fn check(
         .map(|LocalAddress(address)| address.ip());
     let (host, policy) = (host(&request)?, api.policy());
     if !is_ours(&host, local, &policy.hosts) {
-        let right = "this listener's address, localhost or a name in [http] hosts is right";
+        let right = "it must be this listener's address, localhost or a name in [http] hosts";
         return Err(Problem::new(
             Kind::Forbidden,
             format!("Host is {host:?}; {right}", host = host.as_str()),
@@ -62,15 +62,11 @@ fn must_be_json(request: &Request) -> Result<(), Problem> {
         Some(kind) if is_json(kind) => Ok(()),
         Some(kind) => Err(Problem::new(
             Kind::MediaType,
-            format!(
-                "Content-Type is {kind:?}; by TCP \
-            application/json is right"
-            ),
+            format!("Content-Type is {kind:?}; by TCP it must be application/json"),
         )),
         None => Err(Problem::new(
             Kind::MediaType,
-            "the body has no Content-Type; by TCP \
-            application/json is right",
+            "the body has no Content-Type; by TCP it must be application/json",
         )),
     }
 }

@@ -88,8 +88,7 @@ pub(crate) async fn set(
     query.end()?;
     if !plausible(&body.level) {
         return Err(Problem::invalid(format!(
-            "\"level\" is {:?}; off, error, warn, info, debug, trace, or directives such as \
-                info,node=debug, are right",
+            "\"level\" is {:?}; it must be off, error, warn, info, debug, trace, or directives such as info,node=debug",
             body.level
         )));
     }
@@ -117,8 +116,7 @@ fn parse(text: &str) -> Result<Duration, Problem> {
         .filter(|time| !time.is_zero() && *time <= MAX_TIME)
         .ok_or_else(|| {
             Problem::invalid(format!(
-                "\"for\" is {text:?}; a time from 1ms to 24h, \
-            such as 30s, 10m or 2h, is right"
+                "\"for\" is {text:?}; it must be between 1ms and 24h, such as 30s, 10m or 2h"
             ))
         })
 }

@@ -22,7 +22,7 @@ use utoipa::{IntoParams, IntoResponses, OpenApi, ToSchema};
         description = "A cluster of hosts, its to-do lists and the processes that are registered \
             on it. All of it is served on the node's \
             unix socket; the TCP listener serves the page at /, /metrics, /healthz, /readyz and \
-            this document to anyone, the book's two routes if it \
+            this document to anyone, the two routes of the example in *Elixir in Action* if it \
             is open, and the rest to those that bear a token whose scope allows the call (see \
             `security` at each). All other calls \
             are served on the unix socket only. A request's body must be declared as JSON by TCP; \
@@ -42,7 +42,7 @@ use utoipa::{IntoParams, IntoResponses, OpenApi, ToSchema};
         (name = "page", description = "How the page in a browser gets its token: `GET /` by TCP \
             is the page itself"),
         (name = "operation", description = "For monitoring"),
-        (name = "book", description = "The two routes of the book, on an open TCP listener only"),
+        (name = "example", description = "The two routes of the example in *Elixir in Action*, its to-do server, on an open TCP listener only"),
         (name = "development", description = "Only in a daemon started with --dev-faults")
     )
 )]
@@ -98,7 +98,7 @@ problems! {
     EditProblems: Malformed List Entry Slow Stale TooLarge Invalid Store Busy Quarantined Unknown Deadline DiskFull;
     /// Of deleting an entry or a list.
     DeleteProblems: Malformed List Entry Stale TooLarge Invalid Store Busy Quarantined Unknown Deadline DiskFull;
-    /// Of adding an entry by the book's route.
+    /// Of adding an entry by the route of *Elixir in Action*.
     BookProblems: Malformed TooLarge Invalid Store Busy Quarantined Unknown Deadline DiskFull;
     /// Of the stream of a list.
     WatchProblems: Malformed List Invalid TooMany Store;

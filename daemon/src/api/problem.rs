@@ -98,7 +98,7 @@ kinds! {
     MediaType 415 "not-json" "The body is not declared as \
         JSON" "Over TCP, a body whose content \
         type is another one."
-    Invalid 422 "invalid" "A rule is broken" "A field's limit, no such date, an unknown `before`."
+    Invalid 422 "invalid" "Invalid value" "A field's limit, no such date, an unknown `before`."
     TooMany 429 "too-many" "Too many at once" "The caller's user has too many connections, \
         streams, tokens or codes."
     Internal 500 "internal" "The daemon failed" "A bug of the daemon; its log tells more."
@@ -545,11 +545,11 @@ mod tests {
 
     #[test]
     fn a_problem_is_written_as_rfc_9457_says() {
-        let body = Problem::invalid("\"limit\" is 0; 1 to 1000 is right").body();
+        let body = Problem::invalid("\"limit\" is 0; it must be from 1 to 1000").body();
         let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(body["type"], "/problems/invalid");
         assert_eq!(body["status"], 422);
-        assert_eq!(body["title"], "A rule is broken");
-        assert_eq!(body["detail"], "\"limit\" is 0; 1 to 1000 is right");
+        assert_eq!(body["title"], "Invalid value");
+        assert_eq!(body["detail"], "\"limit\" is 0; it must be from 1 to 1000");
     }
 }

@@ -64,7 +64,7 @@ pub(crate) fn parse_due(field: &str, text: &str) -> Result<Due, Problem> {
     let at = at
         .map(|at| at.as_millisecond())
         .filter(|ms| (0..=9999).contains(&year(*ms)));
-    let right = "a date such as 2026-03-01 or an instant such as 2026-03-01T17:00:00Z is right";
+    let right = "it must be a date such as 2026-03-01 or a time such as 2026-03-01T17:00:00Z";
     at.map(Due::Instant)
         .ok_or_else(|| Problem::invalid(format!("{field:?} is {text:?}; {right}")))
 }
@@ -88,8 +88,7 @@ pub(crate) fn parse_date(field: &str, text: &str) -> Result<Date, Problem> {
         .flatten();
     date.ok_or_else(|| {
         Problem::invalid(format!(
-            "{field:?} is {text:?}; a date of the calendar \
-        such as 2026-03-01 is right"
+            "{field:?} is {text:?}; it must be a date of the calendar, such as 2026-03-01"
         ))
     })
 }
@@ -99,7 +98,7 @@ pub(crate) fn take_timeout(query: &mut Query) -> Result<Duration, Problem> {
     let Some(text) = query.one("timeout")? else {
         return Ok(DEFAULT_TIMEOUT);
     };
-    let right = "a time such as 500ms, 5s or 2m, up to 5m, is right";
+    let right = "it must be at most 5m, such as 500ms, 5s or 2m";
     parse_timeout(&text).ok_or_else(|| {
         Problem::invalid(format!(
             "\"timeout\" is {text:?}; \

@@ -147,8 +147,7 @@ pub(crate) fn unkept(mut response: Response) -> Response {
 fn parse_scope(text: &str) -> Result<Scope, Problem> {
     Scope::named(text).ok_or_else(|| {
         Problem::invalid(format!(
-            "\"scope\" is {text:?}; page, read \
-        or sd is right"
+            "\"scope\" is {text:?}; it must be page, read or sd"
         ))
     })
 }
@@ -160,8 +159,7 @@ fn parse(text: &str, scope: Scope) -> Result<Duration, Problem> {
         .ok_or_else(|| {
             let max = show_ttl(max);
             Problem::invalid(format!(
-                "\"ttl\" is {text:?}; for the scope {scope} a time from 1s to {max}, such as 90s, \
-                15m, 12h or 30d, is right"
+                "\"ttl\" is {text:?}; for the scope {scope} it must be between 1s and {max}, such as 90s, 15m, 12h or 30d"
             ))
         })
 }

@@ -20,7 +20,7 @@ pub struct Policy {
     /// Names besides `localhost` and the listener's address by which browsers may reach the TCP
     /// listener.
     pub hosts: Vec<String>,
-    /// Whether the TCP listener serves the book's two routes to anyone.
+    /// Whether the TCP listener serves the two routes of the example in *Elixir in Action* to anyone.
     pub open: bool,
 }
 

@@ -55,8 +55,7 @@ fn parse_replicas(text: &str) -> Result<Replicas, Problem> {
                 Ok(Replicas::Count(count))
             }
             Ok(_) | Err(_) => Err(Problem::invalid(format!(
-                "\"replicas\" is {text:?}; a number of nodes from 1, \
-                    majority or all is right"
+                "\"replicas\" is {text:?}; it must be a number of nodes from 1, majority or all"
             ))),
         },
     }

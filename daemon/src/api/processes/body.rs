@@ -67,8 +67,7 @@ impl Wish {
             Some("connection") => true,
             Some(other) => {
                 return Err(Problem::invalid(format!(
-                    "\"lifetime\" is {other:?}; \
-                process or connection is right"
+                    "\"lifetime\" is {other:?}; it must be process or connection"
                 )));
             }
         };
@@ -77,8 +76,7 @@ impl Wish {
             Some("terminate") => OnConflict::Terminate,
             Some(other) => {
                 return Err(Problem::invalid(format!(
-                    "\"on_conflict\" is {other:?}; \
-                notify or terminate is right"
+                    "\"on_conflict\" is {other:?}; it must be notify or terminate"
                 )));
             }
         };
@@ -88,8 +86,7 @@ impl Wish {
             .filter(|address| !is_host_and_port(address))
         {
             return Err(Problem::invalid(format!(
-                "\"address\" is {bad:?}; host:port is right, such \
-                as 10.0.0.7:8080 or [::1]:8080"
+                "\"address\" is {bad:?}; it must be host:port, such as 10.0.0.7:8080 or [::1]:8080"
             )));
         }
         Ok(Self {
@@ -132,7 +129,7 @@ fn metadata(metadata: BTreeMap<String, String>) -> Result<BTreeMap<String, Strin
     }
     if let Some(bad) = metadata.keys().find(|key| !is_key(key)) {
         return refuse(format!(
-            "has the key {bad:?}; [A-Za-z_][A-Za-z0-9_.-]{{0,63}} is right"
+            "has the key {bad:?}; keys must match [A-Za-z_][A-Za-z0-9_.-]{{0,63}}"
         ));
     }
     if let Some((key, _)) = metadata.iter().find(|(_, value)| {
@@ -190,10 +187,11 @@ impl ExitBody {
                 Ok(Reason::Killed(signal))
             }
             (None, Some(signal)) => Err(Problem::invalid(format!(
-                "\"signal\" is {signal}; 1 to \
-                {MAX_SIGNAL} is right"
+                "\"signal\" is {signal}; it must be from 1 to {MAX_SIGNAL}"
             ))),
-            _ => Err(Problem::invalid("either \"code\" or \"signal\" is right")),
+            _ => Err(Problem::invalid(
+                "exactly one of \"code\" and \"signal\" must be given",
+            )),
         }
     }
 }

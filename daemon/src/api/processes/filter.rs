@@ -127,7 +127,7 @@ pub(super) fn take_states(query: &mut Query) -> Result<Option<Vec<ProcessState>>
     };
     let known = |word: &str| STATES.into_iter().find(|known| state(*known) == word);
     let states: Option<Vec<ProcessState>> = text.split(',').map(known).collect();
-    let right = "some of up, unreachable and contested, with commas between them, are right";
+    let right = "it must be up, unreachable or contested, or several of them with commas between";
     states
         .map(Some)
         .ok_or_else(|| Problem::invalid(format!("\"state\" is {text:?}; {right}")))

@@ -141,10 +141,7 @@ fn a_removed_token_does_not_come_back() {
         .for_each(|id| keep_token(&store, id, Some(token(1))));
     keep_token(&store, 2, None);
     keep_token(&store, 3, Some(token(2)));
-    let tokens = vec![
-        ([1; 8], token(1)),
-        ([3; 8], token(2)),
-    ];
+    let tokens = vec![([1; 8], token(1)), ([3; 8], token(2))];
     assert_eq!(store.reader().tokens().unwrap(), tokens);
     store.close();
     assert_eq!(rows::open(dir.path()).0.reader().tokens().unwrap(), tokens);
