@@ -8,6 +8,7 @@
 use super::kind::Kind;
 use super::{Entry, Field, Supply, Visit};
 use crate::record::{Fields, Number, Record, RecordError, Writer, decode};
+use names::EntryId;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::iter::Peekable;
@@ -64,7 +65,7 @@ impl Entry {
     pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
         let mut row = Reading(Record::read(VERSION, bytes)?.fields().peekable());
         // The id comes after the fields, and a row's fields are read in order.
-        let mut entry = Self::new(names::EntryId(0));
+        let mut entry = Self::new(EntryId(0));
         entry.fill(&mut row)?;
         entry.tags = row.value(Field::Tags.number())?;
         let id = row.bytes(ID).ok_or(RecordError::Missing(ID))?;
@@ -211,7 +212,7 @@ mod tests {
         row.put(1, &"milk".to_owned());
         row.put(99, &"of a newer program".to_owned());
         row.put(ID, &5_u128);
-        row.put(CONFLICTS, &vec![1, 99]);
+        row.put(CONFLICTS, &vec![1_u16, 99]);
         row.put(200, &true);
         let entry = Entry {
             title: "milk".into(),

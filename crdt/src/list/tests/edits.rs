@@ -102,6 +102,7 @@ fn clearing_leaves_nothing() {
     assert_eq!(
         Entry {
             modified_at: before.modified_at,
+            tag: before.tag,
             ..entry
         },
         before
