@@ -96,8 +96,6 @@ mod edge;
 mod edits;
 #[cfg(test)]
 mod golden;
-#[cfg(test)]
-mod harness;
 mod incoming;
 mod io;
 mod job;
@@ -106,19 +104,18 @@ mod messages;
 mod outbox;
 mod peers;
 mod pulls;
+<<<<<<< HEAD
 #[cfg(test)]
 mod quarantine;
 mod rebuild;
 #[cfg(test)]
 mod rebuilding;
+=======
+>>>>>>> main
 mod repair;
 mod replicas;
 mod resident;
 mod rounds;
-#[cfg(test)]
-mod scenarios;
-#[cfg(test)]
-mod storm;
 mod vectors;
 mod watchers;
 mod wire;

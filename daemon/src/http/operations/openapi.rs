@@ -115,7 +115,7 @@ problems! {
     /// Of reloading.
     ReloadProblems: Malformed Forbidden Configuration;
     /// Of making rows anew.
-    RebuildProblems: Malformed Forbidden List Invalid Store Quarantined Busy Deadline DiskFull;
+    RebuildProblems: Malformed Forbidden List Invalid Store Quarantined Busy Unknown Deadline DiskFull;
     /// Of changing what is logged.
     SetLevelProblems: Malformed Forbidden Slow TooLarge Invalid;
     /// Of logging again what the configuration says.
