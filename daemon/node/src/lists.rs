@@ -104,14 +104,7 @@ mod messages;
 mod outbox;
 mod peers;
 mod pulls;
-<<<<<<< HEAD
-#[cfg(test)]
-mod quarantine;
 mod rebuild;
-#[cfg(test)]
-mod rebuilding;
-=======
->>>>>>> main
 mod repair;
 mod replicas;
 mod resident;

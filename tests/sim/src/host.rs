@@ -182,13 +182,8 @@ impl Host {
         };
         let kept: Vec<_> = self.disk.image.kept.iter().map(row).collect();
         cluster::registry::Settings {
-<<<<<<< HEAD
             kept: cluster::registry::Rows::read(&kept).expect("what was written"),
-            capacity: 10_000,
-=======
-            kept,
             capacity: self.capacity,
->>>>>>> main
             kill_after: KILL_AFTER,
         }
     }
@@ -209,7 +204,14 @@ impl Host {
                 .copied()
                 .filter(|list| owns(shards, *list))
                 .collect(),
-            remake: Vec::new(),
+            remake: self
+                .disk
+                .image
+                .remake
+                .iter()
+                .map(|(list, remake)| (*list, *remake))
+                .filter(|(list, _)| owns(shards, *list))
+                .collect(),
         }
     }
 
