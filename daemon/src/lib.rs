@@ -1,16 +1,16 @@
 //! The daemon: everything of a node that touches the world.
 //!
 //! `musterd` runs one node (`shell::run`): the two state machines of the `node` crate between QUIC
-//! (`transport`), the [`store`] and the [`api`] on a unix socket. `muster` is its client, the crate
-//! [`cli`]. Both are one program under two names, see [`program`]. No protocol decision is made here: what arrives is carried to a machine, what the
-//! machine wants is carried out.
+//! (`transport`), the [`store`] and the [`http`] on a unix socket. `muster` is its client, the crate
+//! [`cli`]. Both are one program under two names, see [`program`]. No protocol decision is made
+//! here: what arrives is carried to a machine, what the machine wants is carried out.
 
-pub mod api;
 pub mod config;
 mod doctor;
 pub mod event;
 mod flight;
 mod host;
+pub mod http;
 mod hub;
 mod inquiry;
 pub mod logging;

@@ -33,7 +33,7 @@ mod unreachable;
 mod upkeep;
 
 pub use args::{GROUPS, command};
-pub use program::{Finding, Level, Program};
+pub use program::Program;
 
 use args::{Cli, Command, Debug, Token};
 use certificates::{pki, token};

@@ -2,11 +2,12 @@
 
 use crate::args::Doctor;
 use crate::failure::Failure;
-use crate::program::{Finding, Level, Program};
+use crate::program::Program;
 use crate::session::Session;
 use crate::table::Paint;
 use crate::text::{printable, printable_lines};
 use crate::upkeep::status::wrapped;
+use api::node::{Finding, FindingLevel as Level};
 use client::{ApiPath, ClientError};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -116,7 +117,7 @@ fn print(session: &Session<'_>, node: Option<&str>, findings: &[Finding]) -> Res
     }
     let mut groups: Vec<&[Finding]> = findings.chunk_by(|one, next| one.of == next.of).collect();
     // What is worst comes last: there the reader looks first, and the rest may have scrolled away.
-    groups.sort_by_key(|group| group.iter().map(|finding| finding.level).max());
+    groups.sort_by_key(|group| group.iter().map(|finding| finding.level.clone()).max());
     for group in groups {
         let title = match group.first().map(|finding| finding.of.as_str()) {
             Some(HERE) | None => node.map_or_else(
@@ -127,7 +128,7 @@ fn print(session: &Session<'_>, node: Option<&str>, findings: &[Finding]) -> Res
         };
         output.line(&format!("\n{}", output.paint(&title, Paint::Bold)))?;
         let mut group: Vec<&Finding> = group.iter().collect();
-        group.sort_by_key(|finding| finding.level);
+        group.sort_by(|one, other| one.level.cmp(&other.level));
         group
             .into_iter()
             .try_for_each(|finding| output.line(&lines(session, finding)))?;
@@ -137,7 +138,7 @@ fn print(session: &Session<'_>, node: Option<&str>, findings: &[Finding]) -> Res
 
 fn fields(finding: &Finding) -> [&str; 5] {
     [
-        level_word(finding.level),
+        finding.level.as_str(),
         &finding.of,
         &finding.check,
         &finding.what,
@@ -168,25 +169,17 @@ fn summary(session: &Session<'_>, findings: &[Finding]) -> String {
     )
 }
 
-fn level_word(level: Level) -> &'static str {
-    match level {
-        Level::Good => "good",
-        Level::Warning => "warning",
-        Level::Critical => "critical",
-    }
-}
-
 /// A finding's lines: level, check, words; what to do below.
 fn lines(session: &Session<'_>, finding: &Finding) -> String {
     let paint = match finding.level {
         Level::Good => Paint::Green,
         Level::Warning => Paint::Yellow,
-        Level::Critical => Paint::Red,
+        Level::Critical | Level::Other(_) => Paint::Red,
     };
     let margin = 27;
     let level = session
         .output
-        .paint(&format!("{:<8}", level_word(finding.level)), paint);
+        .paint(&format!("{:<8}", finding.level), paint);
     let mut lines: Vec<String> = Vec::new();
     for paragraph in printable_lines(&finding.what).lines() {
         lines.extend(wrapped(paragraph, WIDTH - margin));
