@@ -6,7 +6,15 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::{Registry, reload};
 
 /// The crates of this program, which are the targets of its lines.
-const OUR_CRATES: [&str; 6] = ["crdt", "muster", "names", "node", "pki", "transport"];
+const OUR_CRATES: [&str; 7] = [
+    "crdt",
+    "muster",
+    "names",
+    "node",
+    "pki",
+    "store",
+    "transport",
+];
 
 /// What is logged, and until when. Clones are of the same log.
 #[derive(Clone, Debug)]
@@ -171,7 +179,8 @@ fn parse(text: &str) -> Option<Targets> {
     let mut targets = Targets::new();
     for part in text.split(',') {
         targets = if let Some((target, word)) = part.split_once('=') {
-            targets.with_target(target.trim(), level_of(word)?)
+            let target = Some(target.trim()).filter(|target| is_target(target))?;
+            targets.with_target(target, level_of(word)?)
         } else {
             let level = level_of(part)?;
             targets
@@ -180,6 +189,12 @@ fn parse(text: &str) -> Option<Targets> {
         };
     }
     Some(targets)
+}
+
+/// A part of a program is named like a module: `node::cluster`.
+fn is_target(text: &str) -> bool {
+    let is_of_a_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ':' | '-');
+    !text.is_empty() && text.chars().all(is_of_a_name)
 }
 
 /// [`LevelFilter`] itself would also read numbers, and an empty text as `error`.
@@ -274,6 +289,7 @@ mod tests {
             "node=",
             "info,",
             "[span]=info",
+            "=info",
         ] {
             assert!(!plausible(bad), "{bad}");
         }
