@@ -4,6 +4,7 @@
 //! connections, registrations and repairs came to. The ring is bounded in bytes; the oldest go. No
 //! text of people is in it: nothing logs any, and fields that could name a list are left out.
 
+use crate::config::OUR_CRATES;
 use crate::host::wall_ms;
 use std::collections::VecDeque;
 use std::fmt::{Debug, Write};
@@ -20,8 +21,6 @@ const KEPT_BYTES: usize = 1 << 20;
 const LINE_BYTES: usize = 64;
 /// The longest line.
 const MAX_LINE_BYTES: usize = 400;
-/// The crates whose decisions are kept.
-const OUR_CRATES: [&str; 4] = ["crdt", "muster", "node", "transport"];
 /// Fields that are left out.
 const LEFT_OUT: [&str; 2] = ["list", "token"];
 

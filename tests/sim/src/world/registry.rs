@@ -95,7 +95,10 @@ impl World {
         let Some(running) = os.running(&process) else {
             return;
         };
-        self.registrants.signals.push((process, signal));
+        match &mut self.record {
+            Some(record) => record.signals.push((host, process, signal)),
+            None => self.registrants.signals.push((process, signal)),
+        }
         if !os.watches(&process) {
             return self.problems.push(format!(
                 "host {host} signalled a process that it does not \
@@ -144,6 +147,16 @@ impl World {
         let Some(process) = self.hosts[host].process.as_mut() else {
             return;
         };
+        if let Some(record) = &mut self.record {
+            news.changes
+                .iter()
+                .for_each(|change| process.story.directory.apply(change));
+            let events = news.events.iter().cloned();
+            record
+                .registry_events
+                .extend(events.map(|event| (host, event)));
+            return;
+        }
         let (turns, wrong) = process.story.take(news, &self.registrants, now);
         if host >= self.scenario.hosts {
             // A clone's host is another one: there nobody runs.

@@ -1,23 +1,20 @@
 //! One name, claimed on both sides of a partition.
 
-use crate::world::World;
-use crate::world::processes::{name, registration};
+use crate::programs::{name, registration};
+use crate::script::Script;
 use crdt::registry::{Process, Reason};
-use node::cluster::registry::{Command, EventKind, OnConflict, ProcessState, Reply, Signal};
+use node::cluster::registry::{EventKind, OnConflict, ProcessState, Signal};
 
 /// Two sides that do not see each other, and a name registered on each: first on node1, then on
 /// node4.
-fn both_sides(world: &mut World, on_conflict: OnConflict) -> (Process, Process) {
+fn both_sides(world: &mut Script, on_conflict: OnConflict) -> (Process, Process) {
     world.cut(&[0, 1], &[2, 3, 4]);
     world.run_ms(15_000);
-    let register = |world: &mut World, host| {
+    let register = |world: &mut Script, host| {
         let mut wanted = registration("web", world.spawn(host));
         wanted.on_conflict = on_conflict;
         let process = wanted.process;
-        assert_eq!(
-            world.asked(host, Command::Register(Box::new(wanted))),
-            Ok(Reply::Registered { fresh: true })
-        );
+        assert_eq!(world.asked(host, wanted), Ok(true));
         process
     };
     // The other side's clock is ahead.
@@ -26,7 +23,7 @@ fn both_sides(world: &mut World, on_conflict: OnConflict) -> (Process, Process) 
     (register(world, 0), register(world, 3))
 }
 
-fn heal(world: &mut World) {
+fn heal(world: &mut Script) {
     world.heal();
     world.run_until(8_000, "healed", |world| {
         world.is_whole(5)
@@ -41,7 +38,7 @@ fn heal(world: &mut World) {
 #[test]
 fn after_a_partition_all_pick_the_same_winner_and_the_loser_is_told() {
     for seed in 0..5 {
-        let mut world = World::cluster(seed, 0.02, 5);
+        let mut world = Script::cluster(seed, 0.02, 5);
         both_sides(&mut world, OnConflict::Notify);
         heal(&mut world);
         for host in 0..5 {
@@ -67,29 +64,22 @@ fn after_a_partition_all_pick_the_same_winner_and_the_loser_is_told() {
             assert_eq!(world.ends(host, "web"), []);
             assert_eq!(world.stats(host).registry.contested, 1);
         }
-        assert!(
-            world
-                .hosts
-                .iter()
-                .all(|host| host.processes.signals.is_empty())
-        );
+        assert_eq!(world.signals(), []);
     }
 }
 
 #[test]
 fn the_loser_takes_the_name_back_when_the_winner_goes() {
-    let mut world = World::cluster(1, 0.0, 5);
+    let mut world = Script::cluster(1, 0.0, 5);
     let (winner, _) = both_sides(&mut world, OnConflict::Notify);
     heal(&mut world);
     let loser = world.found(0, "web").unwrap().others[0].handle(&name("web"));
     world.end(0, winner, Reason::Exited);
-    world.run_ms(50);
+    world.run_until(2_000, "the loser has it again", |world| {
+        (0..5).all(|host| world.found(host, "web").unwrap().state == ProcessState::Up)
+    });
     for host in 0..5 {
-        let found = world.found(host, "web").unwrap();
-        assert_eq!(
-            (found.state, found.holder.handle(&name("web"))),
-            (ProcessState::Up, loser.clone())
-        );
+        assert_eq!(world.holder(host, "web").as_ref(), Some(&loser));
         assert_eq!(world.ends(host, "web"), [Reason::Exited]);
         assert_eq!(
             world.heard(host, "web").last(),
@@ -101,23 +91,22 @@ fn the_loser_takes_the_name_back_when_the_winner_goes() {
 
 #[test]
 fn a_loser_that_asked_for_it_is_terminated() {
-    let mut world = World::cluster(1, 0.0, 5);
+    let mut world = Script::cluster(1, 0.0, 5);
     let (_, loser) = both_sides(&mut world, OnConflict::Terminate);
-    world.hosts[3].processes.stubborn.insert(loser);
+    world.hosts[3].os.make_stubborn(loser);
     world.heal();
     world.run_ms(15_000);
     assert_eq!(
-        world.hosts[3].processes.signals,
+        world.signals(),
         [(loser, Signal::Term), (loser, Signal::Kill)]
     );
-    assert!(world.hosts[0].processes.signals.is_empty());
     assert!((0..5).all(|host| world.ends(host, "web") == [Reason::Killed(9)]));
     assert!((0..5).all(|host| world.found(host, "web").unwrap().state == ProcessState::Up));
 }
 
 #[test]
 fn names_of_a_node_out_of_sight_are_unreachable_and_come_back() {
-    let mut world = World::cluster(1, 0.0, 3);
+    let mut world = Script::cluster(1, 0.0, 3);
     world.register(2, "web");
     world.run_ms(50);
     world.cut(&[2], &[0, 1]);
@@ -141,7 +130,7 @@ fn names_of_a_node_out_of_sight_are_unreachable_and_come_back() {
 
 #[test]
 fn a_name_whose_holder_is_out_of_sight_can_be_taken_and_is_lost_again() {
-    let mut world = World::cluster(1, 0.0, 3);
+    let mut world = Script::cluster(1, 0.0, 3);
     world.register(2, "web");
     world.run_ms(50);
     world.cut(&[2], &[0, 1]);
@@ -165,25 +154,22 @@ fn a_name_whose_holder_is_out_of_sight_can_be_taken_and_is_lost_again() {
 
 #[test]
 fn a_partition_with_ten_thousand_names_on_each_side_heals() {
-    let mut world = World::cluster(1, 0.0, 4);
+    let mut world = Script::cluster(1, 0.0, 4);
     world.cut(&[0, 1], &[2, 3]);
     world.run_ms(15_000);
     for host in [0, 3] {
         for n in 0..10_000 {
             let process = world.spawn(host);
-            world.ask(
-                host,
-                Command::Register(Box::new(registration(&format!("p{host}-{n}"), process))),
-            );
+            world.request(host, registration(&format!("p{host}-{n}"), process));
             if n % 1_000 == 0 {
                 world.run_ms(10);
             }
         }
     }
     world.run_ms(1_000);
-    assert_eq!(world.hosts[1].processes.directory.len(), 10_000);
+    assert_eq!(world.directory(1).len(), 10_000);
     world.heal();
     world.run_until(8_000, "healed", |world| {
-        (0..4).all(|host| world.hosts[host].processes.directory.len() == 20_000)
+        (0..4).all(|host| world.directory(host).len() == 20_000)
     });
 }
