@@ -24,7 +24,7 @@ pub(crate) use describe::manual;
 pub use error::ConfigError;
 pub(crate) use flags::command;
 pub(crate) use keys::Applies;
-pub(crate) use level::{OUR_CRATES, filter, plausible};
+pub(crate) use level::{filter, plausible};
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

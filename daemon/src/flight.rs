@@ -4,8 +4,8 @@
 //! connections, registrations and repairs came to. The ring is bounded in bytes; the oldest go. No
 //! text of people is in it: nothing logs any, and fields that could name a list are left out.
 
-use crate::config::OUR_CRATES;
 use crate::host::wall_ms;
+use crate::version::OUR_CRATES;
 use std::collections::VecDeque;
 use std::fmt::{Debug, Write};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,17 +1,7 @@
 //! What is logged, as people write it: `info`, `warn,node=debug`.
 
+use crate::version::OUR_CRATES;
 use tracing_subscriber::filter::{LevelFilter, Targets};
-
-/// The crates of this program, which are the targets of its lines.
-pub(crate) const OUR_CRATES: [&str; 7] = [
-    "crdt",
-    "muster",
-    "names",
-    "node",
-    "pki",
-    "store",
-    "transport",
-];
 
 /// The filter that a text asks for; nothing is logged if it is not [`plausible`], which is asked
 /// before a text comes here.
