@@ -114,6 +114,8 @@ problems! {
     ForgetProblems: Malformed Forbidden Member Reachable Invalid Store Busy Unknown DiskFull;
     /// Of reloading.
     ReloadProblems: Malformed Forbidden Configuration;
+    /// Of making rows anew.
+    RebuildProblems: Malformed Forbidden List Invalid Store Quarantined Busy Unknown Deadline DiskFull;
     /// Of changing what is logged.
     SetLevelProblems: Malformed Forbidden Slow TooLarge Invalid;
     /// Of logging again what the configuration says.
