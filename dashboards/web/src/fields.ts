@@ -5,17 +5,8 @@ import { day, due, moment, printable, two } from "./text.ts";
 import type { Entry } from "./types.ts";
 import { icon } from "./view/icon.ts";
 
-/** The fields of an entry that people type, as the API has them. */
-export interface Typed {
-  title: string;
-  due: string | null;
-  priority: "high" | "medium" | "low" | null;
-  assignee: string | null;
-  /** Minutes. */
-  estimate: number | null;
-  tags: string[];
-  notes: string;
-}
+/** The fields of an entry that people type. */
+type Typed = Pick<Entry, "title" | "due" | "priority" | "assignee" | "estimate" | "tags" | "notes">;
 
 interface Field<Name extends keyof Typed> {
   label: string;
