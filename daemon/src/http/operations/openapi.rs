@@ -3,7 +3,7 @@
 
 use crate::http::problem::Kind;
 use crate::http::tokens::access::Access;
-use api::lists::{AddedEntryOrEntries, DeleteResult, TodoEntry};
+use api::lists::{AddedEntryOrEntries, DeleteResult, EntryStateFilter, TodoEntry};
 use api::problem::Problem;
 use axum::http::Method;
 use bytes::Bytes;
