@@ -385,7 +385,7 @@ impl Clients {
                 Some(Precondition::List(image.lists.get(&list)?.tag()))
             }
             Edit::Patch(id, _) | Edit::Delete(id) => {
-                Some(Precondition::Entry(image.entries.get(&(list, *id))?.tag()))
+                Some(Precondition::Entry(image.entries.get(&(list, *id))?.tag))
             }
         }
     }

@@ -186,7 +186,7 @@ fn respond_entry(written: &Written, done: StatusCode) -> Result<Response, Proble
         ..todo_entry(entry.as_ref().clone())
     };
     let response = written.respond(done, &shown)?;
-    Ok(tagged(response, entry.tag()))
+    Ok(tagged(response, entry.tag))
 }
 
 fn tagged(mut response: Response, tag: u64) -> Response {
@@ -216,7 +216,7 @@ pub(crate) async fn show(
         .reader()
         .entry(ListId::of(&list), id)?
         .ok_or_else(|| Problem::from(Refusal::NoEntry(id)))?;
-    let tag = entry.tag();
+    let tag = entry.tag;
     let response = json::respond(StatusCode::OK, &todo_entry(entry))?;
     Ok(tagged(response, tag))
 }
@@ -291,7 +291,7 @@ fn expect_entry(
         .entry(list, id)?
         .ok_or_else(|| Problem::from(Refusal::NoEntry(id)))?;
     wanted
-        .resolve(Some(entry.tag()))
+        .resolve(Some(entry.tag))
         .map(|tag| Some(Precondition::Entry(tag)))
 }
 
