@@ -1038,6 +1038,7 @@ export interface components {
          *     - `tags`: Its tags.
          *     - `notes`: Its notes.
          *     - `assignee`: Who is to do it.
+         *     - `estimate`: How long it will take.
          *     - `order`: Its place in the list.
          * @enum {string}
          */
