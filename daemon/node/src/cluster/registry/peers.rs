@@ -51,6 +51,7 @@ impl Registry {
         bytes: &[u8],
     ) -> Result<(), Malformed> {
         let (node, conn) = from;
+        self.exchange.spoke(conn);
         match Message::read(bytes)? {
             Message::Part {
                 delta,
