@@ -36,13 +36,15 @@ use crate::time::{Instant, Wall};
 use crate::wire::{Peer, RequestId};
 use crdt::id::NodeId;
 use crdt::name::{NodeName, ProcessName};
-use crdt::registry::{Entry, Logs, Position, Process, State};
+use crdt::registry::{Entry, Log, Logs, Position, Process, State};
 use exchange::Exchange;
 use ledger::Ledger;
 use links::Table;
 use names::Names;
 use own::{Own, Registered};
-pub(super) use peers::Sight;
+pub(super) use peers::{Heard, Sight};
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
 use rows::Row;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -74,6 +76,7 @@ pub(super) enum Timer {
 #[derive(Debug)]
 pub(super) struct Registry {
     me: NodeId,
+    rng: ChaCha8Rng,
     own: Own,
     logs: Logs,
     names: Names,
@@ -102,8 +105,14 @@ pub(super) struct Registry {
 
 impl Registry {
     /// Takes over what the disk kept, as the log of `run`.
-    pub(super) fn new(edge: &mut Edge, me: &Peer, run: u64, settings: Settings) -> Self {
+    pub(super) fn new(
+        edge: &mut Edge,
+        me: &Peer,
+        run: u64,
+        (settings, rng): (Settings, ChaCha8Rng),
+    ) -> Self {
         let mut registry = Self {
+            rng,
             me: me.id,
             own: Own::default(),
             logs: Logs::default(),
@@ -121,7 +130,7 @@ impl Registry {
             changed: false,
             begun: false,
         };
-        registry.logs.begin(me.id, run);
+        registry.begin_log(run);
         registry.names.see(edge, (me.id, &me.name), true, &[]);
         registry.resume(edge, &settings.kept);
         registry
@@ -163,9 +172,14 @@ impl Registry {
     pub(super) fn begin(&mut self, run: u64) {
         self.begun = true;
         if self.logs.position(self.me).run != run {
-            self.logs.begin(self.me, run);
+            self.begin_log(run);
             self.changed = true;
         }
+    }
+
+    fn begin_log(&mut self, run: u64) {
+        let origin = self.rng.random_range(0..=Log::MAX_ORIGIN);
+        self.logs.begin(self.me, run, origin);
     }
 
     /// Takes a client's wish.

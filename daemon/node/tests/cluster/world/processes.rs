@@ -74,6 +74,15 @@ impl Processes {
         self.rows.clear();
     }
 
+    pub(crate) fn kept(&self) -> BTreeMap<Bytes, Bytes> {
+        self.rows.clone()
+    }
+
+    /// As a disk from a backup.
+    pub(crate) fn restore(&mut self, kept: BTreeMap<Bytes, Bytes>) {
+        self.rows = kept;
+    }
+
     pub(crate) fn lives(&self, process: Process) -> bool {
         self.living.contains(&process)
     }
