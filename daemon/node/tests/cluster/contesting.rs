@@ -77,6 +77,47 @@ fn after_a_partition_all_pick_the_same_winner_and_the_loser_is_told() {
 }
 
 #[test]
+fn a_loser_that_registers_anew_with_an_earlier_claim_is_not_back_but_another() {
+    let mut world = World::cluster(1, 0.0, 5);
+    (0..20).for_each(|n| {
+        world.register(0, &format!("other{n}"));
+    });
+    let (_, loser) = both_sides(&mut world, OnConflict::Notify);
+    heal(&mut world);
+    let loser_handle = world.found(0, "web").unwrap().others[0].handle(&name("web"));
+    // Its daemon starts again without what its disk had, and hears of nobody until the process has
+    // registered: by a clock that has forgotten all claims.
+    world.kill(3);
+    world.hosts[3].processes.lose_rows();
+    world.cut(&[3], &[0, 1, 2, 4]);
+    world.start(3, &[0]);
+    world.run_ms(100);
+    world
+        .asked(3, Command::Register(Box::new(registration("web", loser))))
+        .unwrap();
+    world.heal();
+    world.run_until(15_000, "it has the name", |world| {
+        world.is_whole(5)
+            && (0..5).all(|host| {
+                let found = world.found(host, "web").unwrap();
+                found.holder.node.as_str() == "node4" && found.others.len() == 1
+            })
+    });
+    for host in [0, 1, 2, 4] {
+        let heard = world.heard(host, "web");
+        let its = heard.iter().filter(|(_, handle)| *handle == loser_handle);
+        let its: Vec<&EventKind> = its.map(|(kind, _)| kind).collect();
+        let end = its
+            .iter()
+            .position(|kind| matches!(kind, EventKind::Down(_)))
+            .unwrap();
+        assert_eq!(its[end], &EventKind::Down(Reason::Unregistered));
+        assert_eq!(its[end + 1], &EventKind::Up, "{its:?}");
+        assert!(!its[end..].contains(&&EventKind::Back), "{its:?}");
+    }
+}
+
+#[test]
 fn the_loser_takes_the_name_back_when_the_winner_goes() {
     let mut world = World::cluster(1, 0.0, 5);
     let (winner, _) = both_sides(&mut world, OnConflict::Notify);
