@@ -346,3 +346,26 @@ fn a_lost_push_is_repaired() {
         (0..5).all(|host| world.hosts[host].processes.directory.len() == 20)
     });
 }
+
+#[test]
+fn what_is_refused_waits_for_no_disk_and_what_waits_for_it_refuses_nobody() {
+    let mut world = World::cluster(1, 0.0, 2);
+    let holder = world.register(1, "web");
+    world.run_ms(50);
+    world.hosts[0].disk_works = false;
+    let names = ["first", "db", "db", "web"];
+    let asked = names.map(|text| {
+        let process = world.spawn(0);
+        world.ask(0, Command::Register(Box::new(registration(text, process))))
+    });
+    world.run_ms(10);
+    // The first is written alone; meanwhile the others come together.
+    let [first, db, rival, web] = asked.map(|id| world.answer(id));
+    for answer in [first, db, rival] {
+        assert_eq!(answer, Some(Err(Refusal::Write(WriteError::Full))));
+    }
+    assert!(
+        matches!(&web, Some(Err(Refusal::Held { holder: it, .. })) if it.pid == holder.pid),
+        "{web:?}"
+    );
+}

@@ -187,6 +187,21 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// The name that it is about.
+    pub fn name(&self) -> &ProcessName {
+        match self {
+            Self::Register(registration) => &registration.name,
+            Self::Unregister { name, .. }
+            | Self::Report { name, .. }
+            | Self::Group { name, .. }
+            | Self::Link { name, .. }
+            | Self::Unlink { name, .. }
+            | Self::Links { name } => name,
+        }
+    }
+}
+
 /// What the registry wants done.
 #[derive(Clone, Debug)]
 pub enum Output {
