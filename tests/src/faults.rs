@@ -51,6 +51,31 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// Its kind, in words for a summary.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Start(_) => "start",
+            Self::Kill(..) => "kill",
+            Self::Reboot(..) => "reboot",
+            Self::Restore(_) => "restored backup",
+            Self::Backup(_) => "backup",
+            Self::Shutdown(_) => "shutdown",
+            Self::Leave(_) => "leave",
+            Self::Forget(..) => "forget",
+            Self::FailCommit(..) => "failed commit",
+            Self::SlowDisk(..) => "disk's pace",
+            Self::Pause(..) => "stopped daemon",
+            Self::Stall(..) => "stalled thread",
+            Self::Split(_) => "partition",
+            Self::CutOneWay(..) => "cut one way",
+            Self::Cut(..) => "cut both ways",
+            Self::Heal => "heal",
+            Self::Loss(_) => "packet loss",
+            Self::Jump(..) => "clock jump",
+            Self::Move(_) => "new address",
+        }
+    }
+
     /// Whether a healthy member may be taken for down because of it. Disks, wall clocks and lists
     /// machines may do what they like: membership does not depend on them.
     pub fn disturbs_membership(&self) -> bool {

@@ -3,7 +3,7 @@
 use super::World;
 use crate::os::{Manners, Running};
 use crate::queue::Event;
-use crate::registrants::{Asked, Deed, Key, Standing, subject};
+use crate::registrants::{Asked, Deed, Key, Standing};
 use crdt::name::ProcessName;
 use crdt::registry::{Handle, Process, Reason};
 use node::cluster::Command as ClusterCommand;
@@ -311,9 +311,9 @@ impl World {
             return;
         };
         let own = self.hosts[host].peer.id;
-        let found = process.story.directory.whereis(subject(&command));
+        let found = process.story.directory.whereis(command.name());
         let rival = found.filter(|found| found.holder.reachable && found.holder.owner != own);
-        let rival = rival.map(|found| found.holder.handle(subject(&command)));
+        let rival = rival.map(|found| found.holder.handle(command.name()));
         let (epoch, node) = (process.epoch, self.hosts[host].peer.name.clone());
         let others = self.coming_targets(host, &command);
         self.trace

@@ -11,6 +11,7 @@ use crate::registrants::{Asked, Deed, Key, Standing};
 use crdt::registry::{Process, Reason};
 use node::cluster::registry::{self, News, Output, SessionId, Signal};
 use node::cluster::{self, Refusal, Reply};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// How long after SIGTERM a process that still runs gets SIGKILL.
@@ -250,10 +251,15 @@ impl World {
                 Standing::Gone
             });
         let undisturbed = stays && self.watch.is_calm(now, now.since(since));
+        let listing: BTreeSet<usize> = (0..self.hosts.len())
+            .filter(|host| self.lists(*host, key))
+            .collect();
         let found = self
             .registrants
             .spreading
-            .expect(since, key, what, undisturbed);
+            .expect(since, (key, what), undisturbed, |host| {
+                listing.contains(&host)
+            });
         self.problems.extend(found);
     }
 
