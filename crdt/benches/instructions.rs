@@ -6,9 +6,8 @@
 #![expect(clippy::expect_used, reason = "a benchmark ends at the first surprise")]
 
 use crdt::entry::{Author, Edit, NewEntry};
-use crdt::id::Actor;
 use crdt::list::{CheckedChange, Document, judge};
-use crdt::name::ListName;
+use names::{Actor, ListName};
 use std::hint::black_box;
 use std::process::Command;
 

@@ -4,7 +4,7 @@
 //! the shards, then the buckets of those that differ, then these buckets' lists. Sums take a list
 //! in or out without looking at the others.
 
-use crate::id::{ListId, Shard};
+use names::{ListId, Shard};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 

@@ -1,11 +1,16 @@
 //! An entry of a to-do list as people see it, and what they can do to it.
 
-use crate::id::EntryId;
+use names::EntryId;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt;
 
+mod fields;
+pub(crate) mod kind;
 pub mod limits;
+
+pub use fields::{Entry, EntryPatch, Field, NewEntry};
+pub(crate) use fields::{Supply, Visit};
 
 /// When an entry is due: on a day, wherever one is, or at an instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -44,6 +49,9 @@ pub enum Priority {
 }
 
 impl Priority {
+    /// All of them, the highest first.
+    pub const ALL: [Self; 3] = [Self::High, Self::Medium, Self::Low];
+
     /// As it is written in documents and in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -54,89 +62,14 @@ impl Priority {
     }
 }
 
-/// The parts of an entry that can be in conflict, in the order in which `conflicts` names them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Field {
-    /// Deleted by one, edited by another at the same time: the entry stays, marked.
-    Deleted,
-    /// The one line that says what is to do.
-    Title,
-    /// Done or not, and when.
-    Done,
-    /// The due date or instant.
-    Due,
-    /// The priority.
-    Priority,
-    /// The set of tags.
-    Tags,
-    /// The free text.
-    Notes,
-    /// Who is to do it.
-    Assignee,
-    /// The place among the others.
-    Order,
-}
-
-impl Field {
-    /// As `conflicts` names it in JSON.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Deleted => "deleted",
-            Self::Title => "title",
-            Self::Done => "done",
-            Self::Due => "due",
-            Self::Priority => "priority",
-            Self::Tags => "tags",
-            Self::Notes => "notes",
-            Self::Assignee => "assignee",
-            Self::Order => "order",
-        }
-    }
-}
-
 /// Who wrote a change: `alice@node1`. What other replicas hold may be any text.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Author(pub String);
 
 impl fmt::Display for Author {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
-}
-
-/// A live entry: the winning value of each field, and which fields have others beside it.
-/// Equal documents give equal entries on every node.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
-    /// Its id, unique in its list.
-    pub id: EntryId,
-    /// What is to do: one line.
-    pub title: String,
-    /// When it is due.
-    pub due: Option<Due>,
-    /// When it was done (milliseconds since the epoch); open without.
-    pub done_at: Option<i64>,
-    /// How much it matters.
-    pub priority: Option<Priority>,
-    /// Its tags, sorted.
-    pub tags: Vec<String>,
-    /// Free text; empty without.
-    pub notes: String,
-    /// Who is to do it.
-    pub assignee: Option<String>,
-    /// Sort key: entries are ordered by (order, id).
-    pub order: String,
-    /// Milliseconds since the epoch, by the clock of the node that made it.
-    pub created_at: i64,
-    /// The author of the change that made it.
-    pub created_by: Author,
-    /// Milliseconds since the epoch, of the last change that touched it.
-    pub modified_at: i64,
-    /// The author of that change.
-    pub modified_by: Author,
-    /// Fields with more than one concurrent value, sorted.
-    pub conflicts: Vec<Field>,
 }
 
 impl Entry {
@@ -199,50 +132,6 @@ impl Entry {
             .take(8)
             .fold(0, |sum, byte| sum << 8 | u64::from(*byte))
     }
-}
-
-/// An entry to be added. Its text has been checked against the limits by [`NewEntry::check`].
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct NewEntry {
-    /// The client's own id, which makes a retry harmless; drawn when absent.
-    pub id: Option<EntryId>,
-    /// What is to do.
-    pub title: String,
-    /// When it is due.
-    pub due: Option<Due>,
-    /// Already done.
-    pub done: bool,
-    /// How much it matters.
-    pub priority: Option<Priority>,
-    /// Its tags; order and repetition do not matter.
-    pub tags: Vec<String>,
-    /// Free text; empty for none.
-    pub notes: String,
-    /// Who is to do it.
-    pub assignee: Option<String>,
-    /// Where it goes; at the end when absent.
-    pub place: Option<Place>,
-}
-
-/// Changes to an entry: `None` leaves a field as it is, `Some(None)` clears it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct EntryPatch {
-    /// A new title; cannot be cleared.
-    pub title: Option<String>,
-    /// A new due date or instant.
-    pub due: Option<Option<Due>>,
-    /// Tick or untick. Ticking what is ticked keeps the time.
-    pub done: Option<bool>,
-    /// A new priority.
-    pub priority: Option<Option<Priority>>,
-    /// The tags it shall have; written as a difference to those it has here.
-    pub tags: Option<Vec<String>>,
-    /// New notes; empty clears.
-    pub notes: Option<String>,
-    /// Who is to do it now.
-    pub assignee: Option<Option<String>>,
-    /// Where to move it.
-    pub place: Option<Place>,
 }
 
 /// A place in a list's order, next to an entry that is there.

@@ -39,6 +39,8 @@ pub use apply::{Applied, ApplyError};
 pub use document::{Document, LoadError, RawChange, Standing, Touched};
 pub use edit::{EditRefusal, Edited};
 pub use judge::{CheckedChange, Fault, judge, start_op};
+pub(crate) use plain::Plain;
+pub(crate) use position::is_valid as is_position;
 
 /// The largest change, in bytes. Larger ones are refused here and by every peer.
 pub const MAX_CHANGE_BYTES: usize = 4 << 20;

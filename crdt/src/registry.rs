@@ -8,18 +8,19 @@ mod delta;
 mod limits;
 mod log;
 mod logs;
+mod statement;
 #[cfg(test)]
 mod tests;
 
 pub use delta::{Delta, Position, Progress, Record, State};
 pub use log::Log;
 pub use logs::{Fault, Logs, Merged, Shift};
+pub use statement::{About, Statement};
 
-use crate::name::{NodeName, ProcessName};
+use names::ProcessName;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::str::FromStr;
 
 /// An OS process of one host, never mistaken for a later one with its pid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -81,49 +82,5 @@ impl fmt::Display for Reason {
             Self::Left => f.write_str("left"),
             Self::Unknown => f.write_str("unknown"),
         }
-    }
-}
-
-/// One registration as people and programs write it: `name@node#pid.start`, the same on every node.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Handle {
-    /// The name under which the process is registered.
-    pub name: ProcessName,
-    /// The node that it runs on.
-    pub node: NodeName,
-    /// Its process id there.
-    pub pid: u32,
-    /// When it started (see [`Process::start`]).
-    pub start: u64,
-}
-
-impl fmt::Display for Handle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}@{}#{}.{}", self.name, self.node, self.pid, self.start)
-    }
-}
-
-/// A text that is no handle.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no handle: name@node#pid.start is one")]
-pub struct HandleError(String);
-
-impl FromStr for Handle {
-    type Err = HandleError;
-
-    fn from_str(text: &str) -> Result<Self, HandleError> {
-        let parsed = || {
-            let (name, rest) = text.split_once('@')?;
-            let (node, process) = rest.split_once('#')?;
-            let (pid, start) = process.split_once('.')?;
-            let (name, node) = (ProcessName::new(name).ok()?, NodeName::new(node).ok()?);
-            Some(Self {
-                name,
-                node,
-                pid: pid.parse().ok()?,
-                start: start.parse().ok()?,
-            })
-        };
-        parsed().ok_or_else(|| HandleError(text.to_owned()))
     }
 }

@@ -4,8 +4,11 @@
 //! (run, standing) and merges by taking the larger pair: replicas converge in any order, a new run
 //! makes a node a member again, and anybody may forget one.
 
-use crate::id::NodeId;
-use crate::name::NodeName;
+mod line;
+
+pub use line::Line;
+
+use names::{NodeId, NodeName};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;

@@ -1,6 +1,6 @@
 //! Version vectors: what a replica of a list has, exactly.
 
-use crate::id::{Actor, ChangeId, ListId};
+use names::{Actor, ChangeId, ListId};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;

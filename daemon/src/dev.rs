@@ -22,7 +22,6 @@ mod layout;
 mod mark;
 mod news;
 mod order;
-mod parent;
 mod ports;
 mod prepare;
 mod ready;
@@ -31,7 +30,6 @@ mod supervisor;
 
 pub(crate) use control::ask;
 pub(crate) use order::Order;
-pub use parent::watch_parent;
 
 use crate::cli::Failure;
 use layout::Layout;

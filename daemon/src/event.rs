@@ -241,7 +241,7 @@ mod tests {
 
     #[test]
     fn the_end_of_a_process_says_why() {
-        let handle: crdt::registry::Handle = "web@n1#7.8".parse().unwrap();
+        let handle: names::Handle = "web@n1#7.8".parse().unwrap();
         let told = |kind| {
             process_event(&registry::Event {
                 at: node::time::Wall(0),

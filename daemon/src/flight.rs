@@ -4,7 +4,7 @@
 //! connections, registrations and repairs came to. The ring is bounded in bytes; the oldest go. No
 //! text of people is in it: nothing logs any, and fields that could name a list are left out.
 
-use crate::shell::wall_ms;
+use crate::host::wall_ms;
 use std::collections::VecDeque;
 use std::fmt::{Debug, Write};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,8 +1,8 @@
 //! Answers what other nodes ask when somebody examines the cluster there.
 
+use crate::host::wall_ms;
 use crate::service::Service;
-use crate::shell::wall_ms;
-use crdt::id::NodeId;
+use names::NodeId;
 use node::inquiry::{Answer, Question, Reach, Sight};
 use std::net::SocketAddr;
 use std::time::Duration;

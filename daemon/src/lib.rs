@@ -14,6 +14,7 @@ pub mod dev;
 mod doctor;
 pub mod event;
 mod flight;
+mod host;
 mod hub;
 mod inquiry;
 pub mod logging;
@@ -23,7 +24,6 @@ mod process;
 mod reload;
 pub mod service;
 pub mod shell;
-pub mod store;
 mod systemd;
 pub mod tokens;
 mod version;
@@ -79,7 +79,7 @@ pub fn daemon_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         Err(error) => {
             eprintln!("musterd: {error:#}");
-            if error.is::<transport::IdentityError>() {
+            if error.is::<pki::IdentityError>() {
                 ExitCode::from(UNUSABLE)
             } else {
                 ExitCode::FAILURE

@@ -140,11 +140,11 @@ impl Reloader {
     }
 }
 
-fn read(source: &Source) -> anyhow::Result<(Config, transport::Identity)> {
+fn read(source: &Source) -> anyhow::Result<(Config, pki::Identity)> {
     let Start::Run(config) = source.load()? else {
         bail!("the command line asks for no node")
     };
-    let identity = transport::Identity::load(&config.tls.ca, &config.tls.cert, &config.tls.key)?;
+    let identity = pki::Identity::load(&config.tls.ca, &config.tls.cert, &config.tls.key)?;
     Ok((*config, identity))
 }
 

@@ -19,28 +19,25 @@ pub(crate) use lists::ListsInbox;
 
 use crate::config::{Config, Source};
 use crate::event::EventLog;
+use crate::host::{self, Clock, random, wall_ms};
 use crate::inquiry;
 use crate::logging::Logging;
 use crate::metrics;
 use crate::process::{self, Host, Replica};
 use crate::reload::{InForce, Reloader};
 use crate::service::{Inner, NodeInfo, Service, Trouble};
-use crate::store::{Notice, Recovered, Store};
 use crate::systemd::{self, Handed, Watchdog};
 use crate::tokens::Tokens;
 use anyhow::Context;
-use crdt::id::{NodeId, Shard};
-use crdt::name::NodeName;
 use crdt::roster::Profile;
 use listen::Listeners;
+use names::{NodeId, NodeName, Shard};
 use node::cluster::{Command, StopReason};
-use node::time::{Instant, Now, Wall};
 use node::wire::{Channel, Peer, Protocol, WriteError};
-use rand::TryRng;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
+use store::{Notice, Recovered, Store};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 /// How many lists machines share out the shards: one constant, which neither the wire nor the store
@@ -49,50 +46,6 @@ const WORKERS: u8 = 2;
 
 /// How many changes of lists a watcher may be behind.
 const CHANGES_KEPT: usize = 10_000;
-
-/// Both clocks of this process.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Clock {
-    start: std::time::Instant,
-}
-
-impl Clock {
-    fn new() -> Self {
-        Self {
-            start: std::time::Instant::now(),
-        }
-    }
-
-    pub(crate) fn now(self) -> Now {
-        let nanos = u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        Now {
-            instant: Instant::from_nanos(nanos),
-            wall: Wall(wall_ms()),
-        }
-    }
-
-    /// The moment of the process's own clock that an instant stands for.
-    pub(crate) fn at(self, instant: Instant) -> std::time::Instant {
-        self.start + std::time::Duration::from_nanos(instant.as_nanos())
-    }
-}
-
-/// Milliseconds since the Unix epoch, by the host's clock.
-pub(crate) fn wall_ms() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-}
-
-/// Random bytes from the kernel.
-pub(crate) fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
-    let mut bytes = [0; N];
-    rand::rngs::SysRng
-        .try_fill_bytes(&mut bytes)
-        .context("the kernel gives no random bytes")?;
-    Ok(bytes)
-}
 
 /// What a node was started with besides its configuration.
 #[derive(Debug)]
@@ -110,14 +63,14 @@ pub(crate) struct Origin {
 /// # Errors
 /// Whatever keeps it from starting, in one sentence.
 pub(crate) fn run(config: Config, origin: Origin) -> anyhow::Result<StopReason> {
-    let identity = transport::Identity::load(&config.tls.ca, &config.tls.cert, &config.tls.key)?;
+    let identity = pki::Identity::load(&config.tls.ca, &config.tls.cert, &config.tls.key)?;
     let me = Peer {
         id: NodeId(identity.id()),
         name: NodeName::new(identity.name())?,
     };
     let (notices, noticed) = std::sync::mpsc::channel();
-    let (store, recovered) =
-        Store::open(&config.data_dir, move |notice| drop(notices.send(notice)))?;
+    let tell = move |notice| drop(notices.send(notice));
+    let (store, recovered) = Store::open(&config.data_dir, tell, metrics::synced)?;
     store.claim(me.id)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -148,7 +101,7 @@ struct Node {
 impl Node {
     fn run(
         mut self,
-        identity: transport::Identity,
+        identity: pki::Identity,
         noticed: std::sync::mpsc::Receiver<Notice>,
         origin: Origin,
     ) -> anyhow::Result<StopReason> {
@@ -334,7 +287,7 @@ impl Node {
     ) -> anyhow::Result<Vec<ListsInbox>> {
         let mut inboxes = Vec::new();
         for (inbox, inputs) in workers {
-            let mine = |list: &crdt::id::ListId| inbox.owns(list.shard());
+            let mine = |list: &names::ListId| inbox.owns(list.shard());
             let settings = node::lists::Settings {
                 me: self.me.id,
                 shards: inbox.shards(),
@@ -454,7 +407,7 @@ async fn signals(service: Service) -> anyhow::Result<()> {
 
 /// Ends the node when the process that started it ends, however it ends.
 async fn end_with_parent(service: Service) {
-    crate::dev::watch_parent().await;
+    host::watch_parent().await;
     tracing::info!("the parent process has ended");
     shut_down(&service).await;
 }

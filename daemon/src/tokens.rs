@@ -15,14 +15,14 @@ pub use scope::Scope;
 pub(crate) use scope::{parse_ttl, show_ttl};
 pub use text::TokenId;
 
-use crate::shell::{random, wall_ms};
-use crate::store::{ReadError, Store};
+use crate::host::{random, wall_ms};
 use bytes::Bytes;
 use node::wire::WriteError;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use store::{ReadError, Store};
 use subtle::ConstantTimeEq;
 use text::Secret;
 use tokio::sync::{oneshot, watch};

@@ -3,8 +3,7 @@
 use crate::chance::Chance;
 use crate::disk::Image;
 use crdt::entry::{Author, Due, Edit, Entry, EntryPatch, NewEntry, Place, Priority};
-use crdt::id::{ChangeHash, EntryId, ListId};
-use crdt::name::ListName;
+use names::{ChangeHash, EntryId, ListId, ListName};
 use node::lists::{Command, Precondition, Refusal, Replicas};
 use node::time::Instant;
 use std::collections::{BTreeMap, BTreeSet};

@@ -4,9 +4,8 @@
 use crate::chance::Chance;
 use bytes::Bytes;
 use crdt::entry::Entry;
-use crdt::id::{Actor, ChangeHash, ChangeId, EntryId, ListId};
-use crdt::name::ListName;
 use crdt::vector::{Range, VersionVector};
+use names::{Actor, ChangeHash, ChangeId, EntryId, ListId, ListName};
 use node::cluster::registry::KeptRow;
 use node::lists::{ListRow, Row, Source, SourceError};
 use node::time::Instant;

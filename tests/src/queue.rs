@@ -68,7 +68,7 @@ pub enum Event {
         /// For which machine.
         place: Place,
         /// About which list.
-        list: crdt::id::ListId,
+        list: names::ListId,
         /// What to do.
         job: Job,
     },

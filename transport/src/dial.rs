@@ -1,9 +1,9 @@
 //! Dialling: from a name to a connection whose both ends accepted each other.
 
-use crate::certificate;
 use crate::endpoint::Core;
 use crate::event::{Event, PeerName};
 use crate::refusal::{DialErrorKind, Failure, Refusal, Verdict};
+use pki::certificate;
 use quinn::RecvStream;
 use rustls::pki_types::CertificateDer;
 use std::net::SocketAddr;

@@ -3,15 +3,16 @@
 use crate::connection::{self, CloseCode, Link, MAX_LARGE_DATAGRAMS};
 use crate::event::{self, Events, Outboxes, PeerName};
 use crate::fault::{Fault, Socket, canonical};
-use crate::identity::Identity;
 use crate::inquiry::{self, Knocks, Question};
 use crate::refusal::Verdict;
 use crate::registry::Registry;
 use crate::settings::Settings;
 use crate::stats::{ConnectionStats, Counters, Stats};
 use crate::tls::{Tls, TlsError};
-use crate::{accept, certificate, dial, duplicate, locked};
+use crate::{accept, dial, duplicate, locked};
 use bytes::Bytes;
+use data_encoding::HEXLOWER;
+use pki::Identity;
 use quinn::udp::UdpSocketState;
 use quinn::{
     EndpointConfig, IdleTimeout, RecvStream, Runtime, TokioRuntime, TransportConfig, VarInt,
@@ -486,7 +487,7 @@ fn describe(identity: &Identity) -> String {
     format!(
         "node {} ({}) of cluster {}",
         identity.name(),
-        certificate::hex(identity.id()),
-        certificate::hex(identity.cluster())
+        HEXLOWER.encode(&identity.id()),
+        HEXLOWER.encode(&identity.cluster())
     )
 }

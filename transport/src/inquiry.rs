@@ -7,7 +7,6 @@
 //! that refusal is known to be reached. What questions and answers mean is not known here; each is
 //! one bidirectional stream, the question first, to the end of its half.
 
-use crate::certificate;
 use crate::connection::negotiated;
 use crate::dial::leaf_of;
 use crate::endpoint::{self, Core};
@@ -15,6 +14,7 @@ use crate::event::PeerName;
 use crate::fault::Socket;
 use crate::refusal::{DialErrorKind, Failure, Verdict};
 use bytes::Bytes;
+use pki::certificate;
 use quinn::{EndpointConfig, Runtime, TokioRuntime};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};

@@ -1,7 +1,7 @@
 //! Authenticated connections between the nodes of one cluster, over QUIC.
 //!
 //! What it does: one UDP socket; mutual TLS 1.3 with the cluster's own certificate authority
-//! ([`pki`] makes it, [`Identity`] loads a node's part of it); on each connection lossy datagrams
+//! (made and read by the crate [`pki`]); on each connection lossy datagrams
 //! and a few *channels* of ordered, reliable messages; and everything that happens as two ordered
 //! queues of [`Event`]s. Every queue, frame and wait has a limit ([`Settings`]), what reaches one
 //! is counted ([`Stats`]), and a peer that breaks the protocol is disconnected with a reason in
@@ -13,7 +13,8 @@
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! use transport::{Endpoint, Event, Identity, Settings};
+//! use pki::Identity;
+//! use transport::{Endpoint, Event, Settings};
 //! let identity = Identity::load("ca.pem".as_ref(), "node.pem".as_ref(), "node.key".as_ref())?;
 //! let (endpoint, mut urgent, _bulk) = Endpoint::bind(Settings::new("[::]:6878".parse()?, ["muster/1"]), identity)?;
 //! endpoint.dial(1, "n2.example:6878".to_owned(), None);
@@ -48,7 +49,6 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 mod accept;
-mod certificate;
 mod connection;
 mod dial;
 mod duplicate;
@@ -56,9 +56,7 @@ mod endpoint;
 mod event;
 mod fault;
 mod frame;
-mod identity;
 mod inquiry;
-pub mod pki;
 mod queue;
 mod reader;
 mod refusal;
@@ -68,11 +66,9 @@ mod stats;
 mod tls;
 mod writer;
 
-pub use certificate::CertificateFault;
 pub use endpoint::{BindError, Endpoint, ReloadError};
 pub use event::{Event, Events, PeerName};
 pub use fault::Fault;
-pub use identity::{Identity, IdentityError};
 pub use inquiry::{Inquiry, InquiryError, Question};
 pub use refusal::DialErrorKind;
 pub use settings::Settings;

@@ -1,7 +1,8 @@
 //! Why a handshake did not become a connection, in words for both ends.
 
-use crate::certificate::{CertificateFault, hex};
 use crate::stats::Counters;
+use data_encoding::HEXLOWER;
+use pki::CertificateFault;
 use quinn::{ConnectionError, TransportErrorCode};
 use rustls::CertificateError;
 use std::sync::atomic::Ordering::Relaxed;
@@ -22,7 +23,7 @@ pub enum DialErrorKind {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refusal {
     #[error("its certificate is of another cluster ({}; this is cluster \
-        {})", hex(*.found), hex(*.own))]
+        {})", HEXLOWER.encode(.found), HEXLOWER.encode(.own))]
     OtherCluster { found: [u8; 16], own: [u8; 16] },
     #[error("its certificate is not signed by this cluster's CA")]
     Untrusted,
@@ -30,7 +31,8 @@ pub(crate) enum Refusal {
     Validity,
     #[error("its certificate cannot be used: {0}")]
     Certificate(CertificateFault),
-    #[error("it is node {}, but node {} was expected there", hex(*.found), hex(*.expected))]
+    #[error("it is node {}, but node {} was expected there", HEXLOWER.encode(.found),
+        HEXLOWER.encode(.expected))]
     Unexpected { found: [u8; 16], expected: [u8; 16] },
     #[error("that is this node itself")]
     Itself,

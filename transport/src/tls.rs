@@ -1,20 +1,17 @@
 //! TLS for both directions of a handshake, and the judgement on the other end's certificate.
 
-use crate::certificate;
-use crate::identity::Identity;
 use crate::refusal::{Refusal, Verdict};
 use crate::settings::Settings;
+use pki::{Identity, certificate};
 use quinn::crypto::rustls::{NoInitialCipherSuite, QuicClientConfig, QuicServerConfig};
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::NoServerSessionStorage;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::server::{NoServerSessionStorage, ParsedCertificate};
 use rustls::sign::SingleCertAndKey;
-use rustls::{
-    CertificateError, DigitallySignedStruct, DistinguishedName, RootCertStore, SignatureScheme,
-};
+use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, SignatureScheme};
 use std::sync::Arc;
 
 /// Why TLS cannot be set up: a fault of the build, not of its input.
@@ -24,11 +21,6 @@ pub(crate) enum TlsError {
     Rustls(#[from] rustls::Error),
     #[error(transparent)]
     Suite(#[from] NoInitialCipherSuite),
-}
-
-/// The cryptography in use, also where several rustls providers are linked.
-pub(crate) fn provider() -> Arc<CryptoProvider> {
-    Arc::new(rustls::crypto::ring::default_provider())
 }
 
 /// What handshakes are made with until the next reload.
@@ -43,13 +35,13 @@ pub(crate) struct Tls {
 
 impl Tls {
     pub(crate) fn new(identity: Identity, settings: &Settings) -> Self {
-        let resolver = Arc::new(SingleCertAndKey::from(identity.key.clone()));
+        let resolver = Arc::new(SingleCertAndKey::from(identity.certified_key()));
         let (alpn, inquiry_alpn) = (settings.alpn.clone(), settings.inquiry_alpn.clone());
         Self {
             identity,
             alpn,
             inquiry_alpn,
-            provider: provider(),
+            provider: pki::provider(),
             resolver,
         }
     }
@@ -114,27 +106,6 @@ impl Tls {
     }
 }
 
-/// Whether a chain ends at one of these authorities, now.
-pub(crate) fn verify_chain(
-    leaf: &CertificateDer<'_>,
-    intermediates: &[CertificateDer<'_>],
-    roots: &RootCertStore,
-) -> Result<(), CertificateError> {
-    let algorithms = provider().signature_verification_algorithms.all;
-    let parsed = ParsedCertificate::try_from(leaf).map_err(|_| CertificateError::BadEncoding)?;
-    match rustls::client::verify_server_cert_signed_by_trust_anchor(
-        &parsed,
-        roots,
-        intermediates,
-        UnixTime::now(),
-        algorithms,
-    ) {
-        Ok(()) => Ok(()),
-        Err(rustls::Error::InvalidCertificate(error)) => Err(error),
-        Err(_) => Err(CertificateError::BadEncoding),
-    }
-}
-
 /// The same judgement in both directions: signed by an authority of this cluster, made for both
 /// purposes, with a node's id and name, and neither this node itself nor, when dialled by id,
 /// another one than expected.
@@ -167,12 +138,12 @@ impl Verifier {
         if let Some(found) = certificate::claimed_cluster(leaf).filter(|found| *found != own) {
             return Err(Refusal::OtherCluster { found, own });
         }
-        verify_chain(leaf, intermediates, &self.identity.roots).map_err(
-            |error| match chain_fault(&error) {
+        self.identity
+            .verify(leaf, intermediates)
+            .map_err(|error| match chain_fault(&error) {
                 ChainFault::Validity => Refusal::Validity,
                 ChainFault::Untrusted => Refusal::Untrusted,
-            },
-        )?;
+            })?;
         let found = certificate::node(leaf).map_err(Refusal::Certificate)?.id;
         if found == self.identity.id() {
             return Err(Refusal::Itself);

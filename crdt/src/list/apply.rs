@@ -5,9 +5,9 @@ use super::genesis;
 use super::judge::{CheckedChange, Fault};
 use super::outline::{Kind, OpName};
 use super::read::Union;
-use crate::id::{Actor, ChangeHash, ChangeId, EntryId};
 use automerge::{ActorId, Automerge, ObjId, ObjType, ReadDoc};
 use bytes::Bytes;
+use names::{Actor, ChangeHash, ChangeId, EntryId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

@@ -4,7 +4,7 @@
 //! metadata; 16 bytes a change are cheaper than that for every entry read.
 
 use super::outline::OpName;
-use crate::id::Actor;
+use names::Actor;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -11,7 +11,7 @@
 //! would expand to is therefore added up from the run lengths before Automerge sees them.
 
 use super::{MAX_CHANGE_BYTES, MAX_OPERATIONS};
-use crate::id::ChangeHash;
+use names::ChangeHash;
 use sha2::{Digest, Sha256};
 
 const MAGIC: [u8; 4] = [0x85, 0x6f, 0x4a, 0x83];

@@ -10,10 +10,10 @@ use super::edit::{EditRefusal, Planned, Stamp};
 use super::outline::Outline;
 use super::write::{Room, Stop, fields};
 use super::{MAX_CHANGE_BYTES, genesis, judge};
-use crate::id::{ChangeHash, ChangeId};
 use automerge::legacy::{Key, ObjectId, Op, OpId, OpType, SortedVec};
 use automerge::{ActorId, Change, ExpandedChange, ObjType};
 use bytes::Bytes;
+use names::{ChangeHash, ChangeId};
 use std::num::NonZeroU64;
 
 /// So many entries are looked at in the time that a transaction takes more for one new entry,
@@ -145,8 +145,7 @@ impl Composer<'_> {
 mod tests {
     use super::*;
     use crate::entry::{Author, Due, NewEntry, Priority};
-    use crate::id::{Actor, EntryId};
-    use crate::name::ListName;
+    use names::{Actor, EntryId, ListName};
     use proptest::prelude::*;
 
     fn entries() -> impl Strategy<Value = Vec<NewEntry>> {

@@ -5,11 +5,10 @@ use super::index::{Index, Slot};
 use super::read::Union;
 use super::{apply, genesis, scan};
 use crate::entry::Entry;
-use crate::id::{Actor, ChangeHash, ChangeId, EntryId, ListId};
-use crate::name::ListName;
 use crate::vector::VersionVector;
 use automerge::{ActorId, Automerge, AutomergeError, Change, ROOT, ReadDoc};
 use bytes::Bytes;
+use names::{Actor, ChangeHash, ChangeId, EntryId, ListId, ListName};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

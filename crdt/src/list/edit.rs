@@ -5,13 +5,14 @@ use super::index::{Side, Slot};
 use super::judge::MAX_AUTHOR_BYTES;
 use super::outline::OpName;
 use super::read::Union;
-use super::write::{Draft, Room, Stop, due_value, priority_value, text_value};
+use super::write::{Draft, Registers, Room, Stop};
 use super::{MAX_CHANGE_BYTES, MAX_OPERATIONS};
-use crate::entry::{Author, Edit, EntryPatch, NewEntry, Place};
-use crate::id::{ChangeHash, ChangeId, EntryId};
+use crate::entry::kind::{Position, Tick};
+use crate::entry::{Author, Edit, EntryPatch, Field, NewEntry, Place, Visit};
 use automerge::transaction::CommitOptions;
-use automerge::{Automerge, AutomergeError, ObjId, ScalarValue};
+use automerge::{Automerge, AutomergeError, ObjId};
 use bytes::Bytes;
+use names::{ChangeHash, ChangeId, EntryId};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// What a change's frame takes besides dependencies, author and actors, in bytes.
@@ -253,9 +254,9 @@ impl Document {
             .map(|place| self.position(place, Some(id), draw()))
             .transpose()?;
         let change = self.commit(stamp, |draft| {
-            fields(&union, patch, order.as_deref(), stamp.at_ms)
-                .into_iter()
-                .try_for_each(|(key, value)| draft.set(&union, key, &value))?;
+            for (field, value) in registers(&union, patch, order, stamp.at_ms).in_order() {
+                draft.set(&union, field.key(), &value)?;
+            }
             if let Some(tags) = &patch.tags {
                 draft.set_tags(&union, tags)?;
             }
@@ -415,36 +416,21 @@ impl Document {
 
 /// The registers that a patch writes. A field that is said to be as it is here alone is written all
 /// the same: Automerge leaves out what changes nothing, and ends a conflict otherwise.
-fn fields(
-    union: &Union,
-    patch: &EntryPatch,
-    order: Option<&str>,
-    at_ms: i64,
-) -> Vec<(&'static str, ScalarValue)> {
+fn registers(union: &Union, patch: &EntryPatch, order: Option<String>, at_ms: i64) -> Registers {
+    let mut registers = Registers::default();
+    patch.each(&mut registers);
+    if let Some(order) = order {
+        registers.field(Field::Order, &Position, &order);
+    }
     let done = patch.done.and_then(|done| match (union.done_at(), done) {
         // A second tick keeps the time of the first.
-        ((Some(ms), _), true) => Some(ScalarValue::Timestamp(ms)),
-        ((None, _), true) => Some(ScalarValue::Timestamp(at_ms)),
+        ((Some(ms), _), true) => Some(Some(ms)),
+        ((None, _), true) => Some(Some(at_ms)),
         ((None, false), false) => None,
-        (_, false) => Some(ScalarValue::Null),
+        (_, false) => Some(None),
     });
-    let fields = [
-        ("title", patch.title.as_deref().map(Into::into)),
-        ("due", patch.due.map(due_value)),
-        ("done", done),
-        ("priority", patch.priority.map(priority_value)),
-        ("notes", patch.notes.as_deref().map(text_value)),
-        (
-            "assignee",
-            patch
-                .assignee
-                .as_ref()
-                .map(|assignee| text_value(assignee.as_deref().unwrap_or_default())),
-        ),
-        ("pos", order.map(Into::into)),
-    ];
-    fields
-        .into_iter()
-        .filter_map(|(key, value)| Some((key, value?)))
-        .collect()
+    if let Some(done) = done {
+        registers.field(Field::Done, &Tick, &done);
+    }
+    registers
 }

@@ -5,8 +5,8 @@
 //! change; the schema grows by further constant changes.
 
 use super::outline::OpName;
-use crate::id::{Actor, ChangeHash};
 use automerge::{ActorId, ObjId};
+use names::{Actor, ChangeHash};
 
 /// The key of the map of entries, in the document's root.
 pub(super) const KEY: &str = "entries";

@@ -3,7 +3,7 @@
 
 use super::outline::OpName;
 use super::position;
-use crate::id::EntryId;
+use names::EntryId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;

@@ -8,9 +8,9 @@ use super::chunk::{self, ChunkError};
 use super::outline::Outline;
 use super::{MAX_CHANGE_BYTES, MAX_OPERATIONS, genesis};
 use crate::entry::Author;
-use crate::id::{Actor, ChangeHash, ChangeId};
 use automerge::{ActorId, Change};
 use bytes::Bytes;
+use names::{Actor, ChangeHash, ChangeId};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// The longest message (author) of a change, in bytes.

@@ -7,9 +7,9 @@
 use super::genesis;
 use super::plain::Plain;
 use super::read::Union;
-use crate::id::{Actor, EntryId};
 use automerge::legacy::{Key, ObjectId, Op, OpId, OpType};
 use automerge::{ExpandedChange, ObjId, ObjType, ScalarValue};
+use names::{Actor, EntryId};
 
 /// The longest key of an entry's map, in bytes.
 const MAX_KEY_BYTES: usize = 1024;

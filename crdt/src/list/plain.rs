@@ -3,14 +3,13 @@
 //! JavaScript writes strings as texts and any number as it likes. What has the wrong type is no
 //! value at all, never an error: other replicas hold it too.
 
-use crate::entry::{Due, Priority};
 use automerge::{Automerge, ObjId, ObjType, ReadDoc, ScalarValue, ScalarValueRef, Value, ValueRef};
 
 /// Integers beyond this are not exact in JavaScript, which reads and writes these documents too.
 const MAX_INTEGER: i64 = (1 << 53) - 1;
 /// A value as far as a list makes use of it.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Plain {
+pub(crate) enum Plain {
     Null,
     Text(String),
     Integer(i64),
@@ -103,34 +102,11 @@ impl Plain {
     }
 
     /// A text that may be cleared; an empty one is a cleared one.
-    pub(super) fn text(&self) -> Option<Option<String>> {
+    pub(crate) fn text(&self) -> Option<Option<String>> {
         match self {
             Self::Null => Some(None),
             Self::Text(text) => Some(Some(text.clone()).filter(|text| !text.is_empty())),
             Self::Integer(_) | Self::Time(_) | Self::Other => None,
         }
-    }
-
-    pub(super) fn due(&self) -> Option<Option<Due>> {
-        match self {
-            Self::Null => Some(None),
-            Self::Text(text) => text
-                .parse()
-                .ok()
-                .filter(|date: &jiff::civil::Date| date.to_string() == *text)
-                .map(|date| Some(Due::Date(date))),
-            Self::Time(ms) => Some(Some(Due::Instant(*ms))),
-            Self::Integer(_) | Self::Other => None,
-        }
-    }
-
-    pub(super) fn priority(&self) -> Option<Option<Priority>> {
-        let Some(text) = self.text()? else {
-            return Some(None);
-        };
-        [Priority::High, Priority::Medium, Priority::Low]
-            .into_iter()
-            .find(|priority| priority.as_str() == text)
-            .map(Some)
     }
 }

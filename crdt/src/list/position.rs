@@ -16,7 +16,7 @@ const BASE: u8 = 62;
 const RANDOM_DIGITS: usize = 3;
 
 /// Whether a text may be used as a position.
-pub(super) fn is_valid(text: &str) -> bool {
+pub(crate) fn is_valid(text: &str) -> bool {
     text.len() <= MAX_BYTES && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 

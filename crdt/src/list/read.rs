@@ -4,19 +4,25 @@
 //! which is the same on all replicas. Values of a wrong type count as absent.
 
 use super::authorship::{Authorship, Origin};
+use super::genesis;
 use super::index::Slot;
 use super::outline::{OpName, Written};
 use super::plain::Plain;
-use super::{genesis, position};
-use crate::entry::{Author, Entry, Field};
-use crate::id::EntryId;
+use crate::entry::kind::{Kind, Position, Tick};
+use crate::entry::{Author, Entry, Field, Supply};
 use automerge::iter::MapRangeItem;
 use automerge::{ActorId, Automerge, AutomergeError, ObjId, ObjType, ReadDoc, Value};
+use names::EntryId;
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::ops::RangeBounds;
 
 /// What tags' keys begin with.
-pub(super) const TAG: &str = "tag:";
+pub(super) const TAG: &str = Field::Tags.key();
+/// The key that says whether an entry is in the list.
+pub(super) const LIFE: &str = Field::Deleted.key();
+/// The key that says when an entry was made.
+pub(super) const CREATED: &str = "created";
 
 /// One visible value of a key.
 #[derive(Clone, Debug)]
@@ -74,7 +80,7 @@ impl Union {
 
     /// Reads as much of an entry as it takes to delete it.
     pub(super) fn read_life(doc: &Automerge, id: EntryId) -> Result<Option<Self>, AutomergeError> {
-        Self::read_keys(doc, id, "life".to_owned()..="life".to_owned())
+        Self::read_keys(doc, id, LIFE.to_owned()..=LIFE.to_owned())
     }
 
     fn read_keys(
@@ -166,7 +172,7 @@ impl Union {
 
     /// Whether the entry is in the list.
     pub(super) fn is_alive(&self) -> bool {
-        self.parities("life").even
+        self.parities(LIFE).even
     }
 
     /// The tags that anyone ever gave it, without the prefix, and how they stand.
@@ -178,46 +184,25 @@ impl Union {
         keys.map(|(key, tag)| (tag, self.parities(key)))
     }
 
-    /// The winning value, of those that `read` understands, and whether there are other distinct
-    /// ones.
-    fn register<T: PartialEq>(&self, key: &str, read: impl Fn(&Plain) -> Option<T>) -> Register<T> {
-        let mut values: Vec<T> = self
-            .seen(key)
+    /// The winning value of a field, of those that its kind understands, and whether others beside
+    /// it disagree.
+    fn register<K: Kind>(&self, field: Field, kind: &K) -> (Option<K::Value>, bool) {
+        let mut values: Vec<K::Value> = self
+            .seen(field.key())
             .iter()
-            .filter_map(|seen| read(&seen.value))
+            .filter_map(|seen| kind.read(&seen.value))
             .collect();
         let winner = values.pop();
         let conflict = winner
             .as_ref()
-            .is_some_and(|winner| values.iter().any(|value| value != winner));
-        Register { winner, conflict }
-    }
-
-    fn text(&self, key: &str) -> Register<Option<String>> {
-        self.register(key, Plain::text)
-    }
-
-    fn done(&self) -> Register<Done> {
-        self.register("done", |value| match value {
-            Plain::Null => Some(Done(None)),
-            Plain::Time(ms) => Some(Done(Some(*ms))),
-            Plain::Text(_) | Plain::Integer(_) | Plain::Other => None,
-        })
-    }
-
-    fn order(&self) -> Register<String> {
-        self.register("pos", |value| {
-            value
-                .text()
-                .flatten()
-                .filter(|text| position::is_valid(text))
-        })
+            .is_some_and(|winner| values.iter().any(|value| !kind.agree(value, winner)));
+        (winner, conflict)
     }
 
     /// When it was ticked, and whether others differ on that it was.
     pub(super) fn done_at(&self) -> (Option<i64>, bool) {
-        let done = self.done();
-        (done.winner.and_then(|done| done.0), done.conflict)
+        let (winner, conflict) = self.register(Field::Done, &Tick);
+        (winner.flatten(), conflict)
     }
 
     /// What the index keeps of it.
@@ -226,7 +211,11 @@ impl Union {
             return Slot::Dead;
         }
         Slot::Alive {
-            order: self.order().winner.unwrap_or_default().into(),
+            order: self
+                .register(Field::Order, &Position)
+                .0
+                .unwrap_or_default()
+                .into(),
             open: self.done_at().0.is_none(),
         }
     }
@@ -236,47 +225,26 @@ impl Union {
         if !self.is_alive() {
             return None;
         }
-        let (title, notes) = (self.text("title"), self.text("notes"));
-        let (due, done, priority) = (
-            self.register("due", Plain::due),
-            self.done(),
-            self.register("priority", Plain::priority),
-        );
-        let (assignee, order) = (self.text("assignee"), self.order());
-        let tags: Vec<(&str, Parities)> =
-            self.tags().filter(|(_, parities)| parities.even).collect();
-        let conflicts = [
-            (Field::Deleted, self.parities("life").odd),
-            (Field::Title, title.conflict),
-            (Field::Done, done.conflict),
-            (Field::Due, due.conflict),
-            (Field::Priority, priority.conflict),
-            (Field::Tags, tags.iter().any(|(_, parities)| parities.odd)),
-            (Field::Notes, notes.conflict),
-            (Field::Assignee, assignee.conflict),
-            (Field::Order, order.conflict),
-        ];
-        let (made, made_ms) = self.made(authorship);
-        let modified = self.modified(authorship);
-        Some(Entry {
-            id,
-            title: title.winner.flatten().unwrap_or_default(),
-            due: due.winner.flatten(),
-            done_at: done.winner.and_then(|done| done.0),
-            priority: priority.winner.flatten(),
-            tags: tags.into_iter().map(|(tag, _)| tag.to_owned()).collect(),
-            notes: notes.winner.flatten().unwrap_or_default(),
-            assignee: assignee.winner.flatten(),
-            order: order.winner.unwrap_or_default(),
-            created_at: made_ms,
-            created_by: made.author(),
-            modified_at: modified.ms().max(made_ms),
-            modified_by: modified.author(),
-            conflicts: conflicts
-                .into_iter()
-                .filter_map(|(field, conflict)| conflict.then_some(field))
-                .collect(),
-        })
+        let mut entry = Entry::new(id);
+        let mut winners = Winners {
+            union: self,
+            conflicts: Vec::new(),
+        };
+        if self.parities(LIFE).odd {
+            winners.conflicts.push(Field::Deleted);
+        }
+        let Ok(()) = entry.fill(&mut winners);
+        let present = || self.tags().filter(|(_, parities)| parities.even);
+        if present().any(|(_, parities)| parities.odd) {
+            winners.conflicts.push(Field::Tags);
+        }
+        entry.conflicts = winners.conflicts;
+        entry.tags = present().map(|(tag, _)| tag.to_owned()).collect();
+        let (made, modified) = (self.made(authorship), self.modified(authorship));
+        (entry.created_by, entry.created_at) = (made.0.author(), made.1);
+        entry.modified_by = modified.author();
+        entry.modified_at = modified.ms().max(entry.created_at);
+        Some(entry)
     }
 
     /// The change that made the first of its maps, and when that was by the clock of its node.
@@ -288,7 +256,7 @@ impl Union {
             .and_then(|op| authorship.of(op))
             .unwrap_or_default();
         let created = self
-            .seen("created")
+            .seen(CREATED)
             .iter()
             .rev()
             .filter(|seen| seen.map == 0)
@@ -302,24 +270,28 @@ impl Union {
 
     /// The last change that touched it: each writes `life`.
     fn modified(&self, authorship: &Authorship) -> Origin {
-        self.seen("life")
+        self.seen(LIFE)
             .last()
             .and_then(|seen| authorship.of(seen.op))
             .unwrap_or_default()
     }
 }
 
-struct Register<T> {
-    winner: Option<T>,
-    conflict: bool,
+/// The winning values of an entry's fields, and the fields that are in conflict.
+struct Winners<'a> {
+    union: &'a Union,
+    conflicts: Vec<Field>,
 }
 
-/// When an entry was done. Two that ticked it at different times agree.
-struct Done(Option<i64>);
+impl Supply for Winners<'_> {
+    type Error = Infallible;
 
-impl PartialEq for Done {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.is_some() == other.0.is_some()
+    fn field<K: Kind>(&mut self, field: Field, kind: &K) -> Result<K::Value, Infallible> {
+        let (winner, conflict) = self.union.register(field, kind);
+        if conflict {
+            self.conflicts.push(field);
+        }
+        Ok(winner.unwrap_or_default())
     }
 }
 

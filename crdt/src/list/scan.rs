@@ -4,10 +4,11 @@
 use super::genesis;
 use super::index::Slot;
 use super::outline::{OpName, entry_id};
-use super::read::Union;
-use crate::id::EntryId;
+use super::read::{LIFE, Union};
+use crate::entry::Field;
 use automerge::iter::{DocItem, MapRangeItem};
 use automerge::{Automerge, AutomergeError, ObjId, ObjType, ReadDoc, ValueRef};
+use names::EntryId;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What the index has to know of an entry.
@@ -18,7 +19,7 @@ pub(super) struct Scanned {
 }
 
 /// The keys that the index depends on.
-const KEYS: [&str; 3] = ["life", "pos", "done"];
+const KEYS: [&str; 3] = [LIFE, Field::Order.key(), Field::Done.key()];
 
 /// Scans all entries. Those with concurrent values, which the pass does not show, are looked up.
 pub(super) fn scan(doc: &Automerge) -> Result<Vec<Scanned>, AutomergeError> {

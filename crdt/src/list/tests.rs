@@ -9,8 +9,7 @@ mod javascript;
 
 use super::*;
 use crate::entry::{Author, Edit, Entry, EntryPatch, NewEntry, Place};
-use crate::id::{Actor, EntryId};
-use crate::name::ListName;
+use names::{Actor, EntryId, ListName};
 
 /// A replica with a clock and a source of random bits that tests can predict.
 struct Replica {

@@ -1,11 +1,12 @@
 //! Writing one change: an Automerge transaction that knows how large it has become.
 
-use super::read::{TAG, Union};
+use super::read::{CREATED, LIFE, TAG, Union};
 use super::{MAX_CHANGE_BYTES, MAX_OPERATIONS, genesis};
-use crate::entry::{Due, NewEntry, Priority};
-use crate::id::EntryId;
+use crate::entry::kind::{Kind, Position, Tick};
+use crate::entry::{Field, NewEntry, Visit};
 use automerge::transaction::{Transactable, Transaction};
 use automerge::{AutomergeError, ObjId, ObjType, ScalarValue};
+use names::EntryId;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
@@ -143,19 +144,19 @@ impl<'a> Draft<'a> {
     /// Says that the entry shall be in the list: part of every edit, so that it wins over a
     /// concurrent deletion.
     pub(super) fn keep(&mut self, union: &Union) -> Result<(), Stop> {
-        self.set_life(union, union.parities("life").next_even())
+        self.set_life(union, union.parities(LIFE).next_even())
     }
 
     /// Deletes the entry.
     pub(super) fn kill(&mut self, union: &Union) -> Result<(), Stop> {
-        self.set_life(union, union.parities("life").next_odd())
+        self.set_life(union, union.parities(LIFE).next_odd())
     }
 
     fn set_life(&mut self, union: &Union, life: i64) -> Result<(), Stop> {
         union
             .maps
             .iter()
-            .try_for_each(|map| self.put(map, "life", ScalarValue::Int(life)))
+            .try_for_each(|map| self.put(map, LIFE, ScalarValue::Int(life)))
     }
 
     /// Gives an entry these tags and no others, writing only the difference.
@@ -176,57 +177,46 @@ impl<'a> Draft<'a> {
     }
 }
 
-/// The fields of a new entry, in the order in which they are written.
+/// The values of fields, as they are to be written.
+#[derive(Default)]
+pub(super) struct Registers(Vec<(Field, ScalarValue)>);
+
+impl Registers {
+    /// In the order of the fields.
+    pub(super) fn in_order(mut self) -> impl Iterator<Item = (Field, ScalarValue)> {
+        self.0.sort_unstable_by_key(|(field, _)| *field);
+        self.0.into_iter()
+    }
+}
+
+impl Visit for Registers {
+    fn field<K: Kind>(&mut self, field: Field, kind: &K, value: &K::Value) {
+        self.0.push((field, kind.write(value)));
+    }
+}
+
+/// The keys and values of a new entry, in the order in which they are written.
 pub(super) fn fields(
     new: &NewEntry,
     order: &str,
     at_ms: i64,
 ) -> Vec<(Cow<'static, str>, ScalarValue)> {
-    let registers = [
-        ("title", Some(new.title.as_str().into())),
-        ("pos", Some(order.into())),
-        ("created", Some(ScalarValue::Timestamp(at_ms))),
-        ("life", Some(ScalarValue::Int(0))),
-        ("done", new.done.then_some(ScalarValue::Timestamp(at_ms))),
-        ("due", new.due.map(|due| due_value(Some(due)))),
-        (
-            "priority",
-            new.priority.map(|priority| priority_value(Some(priority))),
-        ),
-        (
-            "notes",
-            Some(text_value(&new.notes)).filter(|notes| *notes != ScalarValue::Null),
-        ),
-        ("assignee", new.assignee.as_deref().map(Into::into)),
-    ];
-    let registers = registers
-        .into_iter()
-        .filter_map(|(key, value)| Some((Cow::Borrowed(key), value?)));
-    let tags = new.tags.iter().collect::<BTreeSet<_>>().into_iter();
-    registers
-        .chain(tags.map(|tag| (Cow::Owned(format!("{TAG}{tag}")), ScalarValue::Int(0))))
-        .collect()
-}
-
-/// How a due date or instant is written; null for none.
-pub(super) fn due_value(due: Option<Due>) -> ScalarValue {
-    match due {
-        None => ScalarValue::Null,
-        Some(Due::Date(date)) => date.to_string().into(),
-        Some(Due::Instant(ms)) => ScalarValue::Timestamp(ms),
+    let mut registers = Registers::default();
+    new.each(&mut registers);
+    registers.field(Field::Order, &Position, &order.to_owned());
+    registers.field(Field::Done, &Tick, &new.done.then_some(at_ms));
+    let mut written = Vec::new();
+    for (field, value) in registers.in_order() {
+        if value != ScalarValue::Null {
+            written.push((Cow::Borrowed(field.key()), value));
+        }
+        if field == Field::Order {
+            written.push((Cow::Borrowed(CREATED), ScalarValue::Timestamp(at_ms)));
+            written.push((Cow::Borrowed(LIFE), ScalarValue::Int(0)));
+        }
     }
-}
-
-/// How a priority is written; null for none.
-pub(super) fn priority_value(priority: Option<Priority>) -> ScalarValue {
-    priority.map_or(ScalarValue::Null, |priority| priority.as_str().into())
-}
-
-/// How a text that may be cleared is written; null for an empty one.
-pub(super) fn text_value(text: &str) -> ScalarValue {
-    if text.is_empty() {
-        ScalarValue::Null
-    } else {
-        text.into()
-    }
+    let tags: BTreeSet<&String> = new.tags.iter().collect();
+    let tags = tags.into_iter().map(|tag| format!("{TAG}{tag}"));
+    written.extend(tags.map(|tag| (Cow::Owned(tag), ScalarValue::Int(0))));
+    written
 }

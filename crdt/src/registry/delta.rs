@@ -1,8 +1,7 @@
 //! What travels between replicas of a log.
 
 use super::{Entry, Process, Reason};
-use crate::id::NodeId;
-use crate::name::ProcessName;
+use names::{NodeId, ProcessName};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 

@@ -2,8 +2,7 @@
 
 use super::delta::MAX_COUNT;
 use super::{Delta, Position, Process, Progress, Reason, Record, State};
-use crate::id::NodeId;
-use crate::name::ProcessName;
+use names::{NodeId, ProcessName};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The most tombstones of one log; beyond, the oldest are dropped.

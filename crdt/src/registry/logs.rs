@@ -2,8 +2,7 @@
 
 use super::log::{Key, Log};
 use super::{Delta, Entry, Position, Process, Progress, Reason, Record, State};
-use crate::id::NodeId;
-use crate::name::ProcessName;
+use names::{NodeId, ProcessName};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -2,7 +2,7 @@
 //! owner says.
 
 use super::*;
-use crate::id::NodeId;
+use names::NodeId;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use std::sync::Arc;
@@ -480,23 +480,4 @@ fn an_entry_beyond_its_limits_is_refused() {
     assert!(refused(
         &|entry| entry.metadata = (0..5).map(|n| (n.to_string(), "x".repeat(1_000))).collect()
     ));
-}
-
-#[test]
-fn a_handle_reads_as_it_was_written() {
-    let text = "web:1@node1#4711.889123";
-    assert_eq!(
-        text.parse::<Handle>().map(|handle| handle.to_string()),
-        Ok(text.to_owned())
-    );
-    for bad in [
-        "web",
-        "web@node1",
-        "web@node1#47",
-        "web@node1#x.1",
-        "@node1#1.2",
-        "web@NODE#1.2",
-    ] {
-        assert!(bad.parse::<Handle>().is_err(), "{bad}");
-    }
 }

@@ -32,7 +32,6 @@ pub use io::{
 
 use crate::time::{Instant, Now};
 use crate::wire::{ConnId, DialId, Peer, RequestId, WriteError, WriteId};
-use crdt::id::NodeId;
 use crdt::roster::{Profile, RosterEntry, Standing};
 use edge::{Edge, Timer};
 use farewell::Absences;
@@ -41,6 +40,7 @@ use join::{Requests, Seeds};
 use kept::{Keeper, Kept};
 use links::{Link, Links};
 use message::{Hello, Message, Nonce};
+use names::NodeId;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use registry::{Registry, Sight};

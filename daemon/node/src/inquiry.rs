@@ -13,7 +13,7 @@
 //! | 3 | `Relay` | asks a third node for its sight of the asker, and passes its answer on |
 
 use crate::codec::{Malformed, decode, encode};
-use crdt::id::NodeId;
+use names::NodeId;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 

@@ -9,8 +9,7 @@
 //! A datagram is always SWIM's and goes to `Cluster`. Messages of one channel arrive in the order
 //! in which they were sent, until the connection closes.
 
-use crdt::id::NodeId;
-use crdt::name::NodeName;
+use names::{NodeId, NodeName};
 
 /// A version of the protocol between nodes. Two nodes speak the newest one that both know, on each
 /// connection anew.

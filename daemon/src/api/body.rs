@@ -4,7 +4,7 @@ use crate::api::json::{Object, given, parse};
 use crate::api::problem::Problem;
 use crate::api::time::parse_due;
 use crdt::entry::{EntryPatch, NewEntry, Place, Priority};
-use crdt::id::EntryId;
+use names::EntryId;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::collections::BTreeSet;

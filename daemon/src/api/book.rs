@@ -9,17 +9,16 @@ use crate::api::problem::Problem;
 use crate::api::query::Query;
 use crate::api::time::parse_date;
 use crate::api::write::Options;
-use crate::store::Reader;
 use axum::Extension;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use crdt::entry::{Due, Edit, NewEntry};
-use crdt::id::ListId;
-use crdt::name::ListName;
 use jiff::civil::Date;
+use names::{ListId, ListName};
 use std::fmt::Write;
 use std::sync::Arc;
+use store::Reader;
 
 /// The longest answer: what follows is left out. The route has no pages.
 const MAX_ANSWER_BYTES: usize = 16 << 20;

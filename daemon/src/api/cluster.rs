@@ -18,7 +18,7 @@ use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use crdt::id::NodeId;
+use names::NodeId;
 use node::cluster::{Command, JoinOutcome, JoinResult, MemberView, Reply, RosterView};
 use node::lists;
 use serde::{Deserialize, Serialize};

@@ -6,7 +6,7 @@ use crate::api::problem::{Kind, Problem};
 use crate::api::query::Query;
 use crate::api::{Api, json};
 use crate::doctor::{Finding, Level, host, peers};
-use crate::shell::wall_ms;
+use crate::host::wall_ms;
 use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;

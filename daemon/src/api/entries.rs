@@ -18,18 +18,17 @@ use crate::api::shown::{ShownEntry, ShownReplicas};
 use crate::api::time::take_timeout;
 use crate::api::write::{IfMatch, Options, Written, etag};
 use crate::api::{Api, no_list};
-use crate::store::Reader;
 use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use crdt::entry::{Author, Edit, Entry};
-use crdt::id::{ChangeHash, EntryId, ListId};
-use crdt::name::ListName;
+use names::{ChangeHash, EntryId, ListId, ListName};
 use node::lists::{Command, ListRow, Precondition, Refusal, Reply};
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
+use store::Reader;
 
 /// A list's entries, in order.
 #[utoipa::path(

@@ -4,9 +4,9 @@ use crate::api::filter::Filter;
 use crate::api::page::{Page, PageWriter, Room, bad_cursor};
 use crate::api::problem::Problem;
 use crate::api::shown::ShownEntry;
-use crate::store::Reader;
 use crdt::entry::Entry;
-use crdt::id::{EntryId, ListId};
+use names::{EntryId, ListId};
+use store::Reader;
 
 /// Up to so many entries of a large list are found by their due date.
 const MOST_BY_INDEX: usize = 8;
@@ -160,15 +160,15 @@ mod tests {
     use super::*;
     use crate::api::query::Query;
     use crate::api::shown::tests::entry;
-    use crate::store::Store;
     use crdt::entry::Due;
-    use crdt::name::ListName;
+    use names::ListName;
     use node::lists::{ListRow, Row};
     use std::sync::Arc;
+    use store::Store;
 
     /// A list of entries 0 to `count`, every tenth of them due on a day of its own.
     fn reader(dir: &tempfile::TempDir, count: u32) -> (Reader, ListId, Store) {
-        let (store, _) = Store::open(dir.path(), |_| ()).unwrap();
+        let (store, _) = Store::open(dir.path(), |_| (), |_| ()).unwrap();
         let name = ListName::new("a").unwrap();
         let list = ListId::of(&name);
         let due = |n: u32| {

@@ -4,7 +4,7 @@
 //! them to a [`Hub`].
 
 use crate::hub::{Happening, Hub, Watcher};
-use crdt::id::ListId;
+use names::ListId;
 use node::lists::Change;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tokio::sync::broadcast::Receiver;
@@ -100,9 +100,8 @@ impl Shared {
 mod tests {
     use super::*;
     use crate::hub::News;
-    use crdt::id::EntryId;
-    use crdt::name::ListName;
     use futures_util::FutureExt;
+    use names::{EntryId, ListName};
     use node::lists::ListRow;
     use node::time::Wall;
     use tokio::sync::broadcast;

@@ -14,16 +14,15 @@ use crate::api::query::Query;
 use crate::api::shown::{ShownEntry, ShownList};
 use crate::api::write::{IfMatch, Options, etag};
 use crate::api::{Api, no_list};
-use crate::store::{AgendaKey, Reader};
 use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use crdt::entry::Edit;
-use crdt::id::{EntryId, ListId};
-use crdt::name::ListName;
+use names::{EntryId, ListId, ListName};
 use node::lists::{ListRow, Precondition};
 use std::sync::Arc;
+use store::{AgendaKey, Reader};
 
 /// The lists that have entries, by name.
 #[utoipa::path(

@@ -4,8 +4,7 @@ use crate::api::problem::{Kind, Problem};
 use crate::tokens::TokenId;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
-use crdt::id::EntryId;
-use crdt::name::{ListName, ProcessName};
+use names::{EntryId, ListName, ProcessName};
 use node::cluster::registry::LinkTarget;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 

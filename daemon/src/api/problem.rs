@@ -1,7 +1,6 @@
 //! What a client is told when a call fails: RFC 9457 problems, one table of their kinds.
 
 use crate::api::time::Millis;
-use crate::store::ReadError;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use node::cluster::registry;
@@ -9,6 +8,7 @@ use node::wire::WriteError;
 use node::{cluster, lists};
 use serde::Serialize;
 use std::fmt::Display;
+use store::ReadError;
 use utoipa::ToSchema;
 
 macro_rules! kinds {
@@ -359,7 +359,7 @@ impl Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crdt::id::{ChangeHash, EntryId};
+    use names::{ChangeHash, EntryId};
     use std::collections::BTreeSet;
 
     #[test]
@@ -405,7 +405,7 @@ mod tests {
     #[test]
     fn every_refusal_of_the_cluster_has_its_status() {
         use cluster::Refusal as R;
-        let name = crdt::name::NodeName::new("node1").unwrap();
+        let name = names::NodeName::new("node1").unwrap();
         let cases = [
             (R::Unknown("x".into()), 404),
             (R::Reachable(name), 409),
@@ -425,9 +425,9 @@ mod tests {
     #[test]
     fn every_refusal_of_the_registry_has_its_status() {
         use registry::Refusal as R;
-        let name = crdt::name::ProcessName::new("web").unwrap();
-        let node = crdt::name::NodeName::new("n2").unwrap();
-        let holder = crdt::registry::Handle {
+        let name = names::ProcessName::new("web").unwrap();
+        let node = names::NodeName::new("n2").unwrap();
+        let holder = names::Handle {
             name: name.clone(),
             node: node.clone(),
             pid: 7,

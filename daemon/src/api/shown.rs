@@ -2,7 +2,7 @@
 
 use crate::api::time::{Millis, ShownDue};
 use crdt::entry::{Entry, Field, Priority};
-use crdt::id::{ChangeHash, EntryId};
+use names::{ChangeHash, EntryId};
 use node::lists::{Confirmations, ListRow};
 use serde::{Serialize, Serializer};
 use std::fmt::Display;
@@ -216,20 +216,17 @@ pub(crate) mod tests {
     /// An entry to test with.
     pub(crate) fn entry(id: u128) -> Entry {
         Entry {
-            id: EntryId(id),
             title: "Dentist".into(),
             due: Some(Due::Date(jiff::civil::date(2018, 12, 19))),
-            done_at: None,
             priority: Some(Priority::High),
             tags: vec!["health".into()],
-            notes: String::new(),
-            assignee: None,
             order: "a0".into(),
             created_at: 1_545_000_000_000,
             created_by: Author("alice@node1".into()),
             modified_at: 1_545_000_000_001,
             modified_by: Author("bob@node2".into()),
             conflicts: vec![Field::Deleted, Field::Title],
+            ..Entry::new(EntryId(id))
         }
     }
 

@@ -11,18 +11,18 @@ use crate::api::shown::ShownEntry;
 use crate::api::sse::{self, Feed};
 use crate::api::{Api, no_list};
 use crate::hub::{News, Watcher};
-use crate::store::Reader;
 use axum::Extension;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use bytes::Bytes;
 use crdt::entry::Entry;
-use crdt::id::{EntryId, ListId};
+use names::{EntryId, ListId};
 use node::lists::Change;
 use serde::Serialize;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use store::Reader;
 
 /// A list as it is and as it changes: a stream of server-sent events.
 ///
@@ -272,7 +272,7 @@ impl Feed for Watch {
 mod tests {
     use super::*;
     use crate::api::shown::tests::entry;
-    use crdt::name::ListName;
+    use names::ListName;
     use node::lists::ListRow;
     use node::time::Wall;
 

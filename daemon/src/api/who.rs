@@ -4,7 +4,7 @@
 use crate::api::problem::{Kind, Problem};
 use crate::tokens::TokenId;
 use crdt::entry::Author;
-use crdt::name::NodeName;
+use names::NodeName;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::Path;

@@ -102,7 +102,7 @@ fn without_daemon(why: String, file: Option<PathBuf>) -> Vec<Finding> {
                 HERE,
                 "the configuration is good",
             ));
-            findings.extend(host::examine(&config, crate::shell::wall_ms() / 1000));
+            findings.extend(host::examine(&config, crate::host::wall_ms() / 1000));
             findings.extend(absent::examine(&config));
         }
         Ok(Start::Print(_)) => {}

@@ -10,8 +10,8 @@ use super::text::printable;
 use super::titles;
 use crate::client::ApiPath;
 use clap::ValueEnum;
-use crdt::id::EntryId;
 use hyper::Method;
+use names::EntryId;
 use serde_json::{Map, Value, json};
 
 /// `muster add`.

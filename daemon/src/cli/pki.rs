@@ -4,10 +4,10 @@ use super::args::Pki;
 use super::failure::Failure;
 use super::output::Output;
 use super::text::printable;
+use pki::PkiError;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::time::Duration;
-use transport::pki::{self, PkiError};
 
 /// Runs one of the commands. No daemon is asked.
 pub(crate) fn run(command: &Pki, output: &Output) -> Result<(), Failure> {

@@ -2,8 +2,8 @@
 
 use super::table::{Cell, Paint, Table};
 use super::text::local_date_time;
-use crdt::registry::Handle;
 use jiff::tz::TimeZone;
+use names::Handle;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;

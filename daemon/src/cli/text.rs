@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 pub(crate) fn printable(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
-        if crdt::name::is_unprintable(c) {
+        if names::is_unprintable(c) {
             safe.extend(c.escape_unicode())
         } else {
             safe.push(c)

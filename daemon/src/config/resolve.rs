@@ -365,7 +365,7 @@ fn host_port(text: &str) -> Option<String> {
 
 /// Tags travel in every member's line: short, and one line.
 fn tag(text: &str) -> Option<String> {
-    let fits = (1..=64).contains(&text.len()) && !text.chars().any(crdt::name::is_unprintable);
+    let fits = (1..=64).contains(&text.len()) && !text.chars().any(names::is_unprintable);
     fits.then(|| text.to_owned())
 }
 

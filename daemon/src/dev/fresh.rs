@@ -65,7 +65,7 @@ fn named(path: &Path) -> String {
 mod tests {
     use super::super::mark::Marked;
     use super::*;
-    use crdt::name::NodeName;
+    use names::NodeName;
 
     #[test]
     fn only_what_was_made_here_is_deleted() {

@@ -111,7 +111,7 @@ fn quoted(text: &str) -> String {
 mod tests {
     use super::super::mark::Marked;
     use super::*;
-    use crdt::name::NodeName;
+    use names::NodeName;
 
     #[test]
     fn the_program_is_called_as_it_can_be_found() {

@@ -3,7 +3,7 @@
 use super::layout::Layout;
 use crate::cli::Failure;
 use anyhow::Context;
-use crdt::name::NodeName;
+use names::NodeName;
 use serde::{Deserialize, Serialize};
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr};

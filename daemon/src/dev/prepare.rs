@@ -7,11 +7,11 @@ use super::split::Split;
 use super::{Plan, fresh, ports};
 use crate::cli::Failure;
 use anyhow::Context;
-use crdt::name::NodeName;
+use names::NodeName;
+use pki::PkiError;
 use std::fs::{DirBuilder, File, TryLockError};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
-use transport::pki::{self, PkiError};
 
 /// How many nodes a new cluster gets when nobody says.
 const DEFAULT_NODES: u16 = 3;

@@ -109,7 +109,7 @@ fn missing(members: &[Value], mark: &Mark) -> Option<String> {
 mod tests {
     use super::super::mark::Marked;
     use super::*;
-    use crdt::name::NodeName;
+    use names::NodeName;
     use serde_json::json;
 
     #[test]

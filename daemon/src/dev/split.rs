@@ -71,7 +71,7 @@ impl Split {
 mod tests {
     use super::super::mark::Marked;
     use super::*;
-    use crdt::name::NodeName;
+    use names::NodeName;
 
     fn mark() -> Mark {
         let node = |n: u16| Marked {

@@ -23,7 +23,7 @@ pub(crate) fn examine(config: &Config, now_s: i64) -> Vec<Finding> {
 /// The three files, checked as at a start: whether they can be read by others, belong together and
 /// are good today.
 fn certificates(config: &Config, now_s: i64) -> Vec<Finding> {
-    match transport::Identity::load(&config.tls.ca, &config.tls.cert, &config.tls.key) {
+    match pki::Identity::load(&config.tls.ca, &config.tls.cert, &config.tls.key) {
         Err(error) => {
             let remedy = "a restart would fail: put right what it says; muster pki issue NAME \
                 --renew makes a new certificate";

@@ -11,11 +11,11 @@ mod silence;
 
 use super::expiry::{self, Whose};
 use super::{Finding, HERE, Level};
+use crate::host::wall_ms;
 use crate::inquiry::{PATIENCE, RELAY_PATIENCE};
 use crate::service::Service;
-use crate::shell::wall_ms;
-use crdt::id::NodeId;
 use futures_util::future::join_all;
+use names::NodeId;
 use node::cluster::MemberView;
 use node::inquiry::{Answer, Question, Reach, Sight, skew};
 use silence::Silence;

@@ -2,10 +2,11 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
-use tracing_subscriber::{EnvFilter, Registry, reload};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::{Registry, reload};
 
-/// The crates of this program.
-const OUR_CRATES: [&str; 4] = ["crdt", "muster", "node", "transport"];
+/// The crates of this program, which are the targets of its lines.
+const OUR_CRATES: [&str; 6] = ["crdt", "muster", "names", "node", "pki", "transport"];
 
 /// What is logged, and until when. Clones are of the same log.
 #[derive(Clone, Debug)]
@@ -14,7 +15,7 @@ pub struct Level(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     state: Mutex<State>,
-    handle: reload::Handle<EnvFilter, Registry>,
+    handle: reload::Handle<Targets, Registry>,
 }
 
 #[derive(Debug)]
@@ -40,7 +41,7 @@ pub(crate) struct Levels {
 }
 
 impl Level {
-    pub(super) fn new(configured: &str, handle: reload::Handle<EnvFilter, Registry>) -> Self {
+    pub(super) fn new(configured: &str, handle: reload::Handle<Targets, Registry>) -> Self {
         let state = State {
             configured: configured.to_owned(),
             for_now: None,
@@ -138,9 +139,10 @@ impl State {
     }
 }
 
-/// A directive that does not parse is left out: [`plausible`] was asked before.
-pub(super) fn filter(level: &str) -> EnvFilter {
-    EnvFilter::builder().parse_lossy(directives(level))
+/// The filter that a text asks for; nothing is logged if it is not [`plausible`], which is asked
+/// before a text comes here.
+pub(super) fn filter(text: &str) -> Targets {
+    parse(text).unwrap_or_default()
 }
 
 /// Lets those libraries that log by the `log` crate, the database above all, make only the lines
@@ -151,50 +153,46 @@ pub(super) fn hold_libraries(level: &str) {
 }
 
 fn most_of_libraries(level: &str) -> log::LevelFilter {
-    if level.contains(['=', '[']) {
+    if level.contains('=') {
         log::LevelFilter::Trace
     } else {
         log::LevelFilter::Warn
     }
 }
 
-/// A level alone is about this program: the libraries below it log what somebody should look at,
-/// unless they are named.
-fn directives(level: &str) -> String {
-    let about_us = |level: &str| {
-        let ours = OUR_CRATES.map(|name| format!(",{name}={level}")).concat();
-        let below = if matches!(level, "off" | "error") {
-            level
-        } else {
-            "warn"
-        };
-        format!("{below}{ours}")
-    };
-    let parts = level.split(',').map(str::trim);
-    let expanded: Vec<String> = parts
-        .map(|part| {
-            if part.contains(['=', '[']) {
-                part.to_owned()
-            } else {
-                about_us(&part.to_lowercase())
-            }
-        })
-        .collect();
-    expanded.join(",")
+/// Whether a text says what is to be logged: levels and `TARGET=LEVEL`, separated by commas.
+pub(crate) fn plausible(text: &str) -> bool {
+    parse(text).is_some()
 }
 
-/// Whether a text says what is to be logged.
-///
-/// The filter itself takes any word for the name of a target: `inof` would switch all logs off in
-/// silence.
-pub(crate) fn plausible(text: &str) -> bool {
-    let levels = ["off", "error", "warn", "info", "debug", "trace"];
-    let known = |part: &str| {
-        part.contains('=')
-            || part.contains('[')
-            || levels.contains(&part.trim().to_lowercase().as_str())
-    };
-    !text.is_empty() && EnvFilter::builder().parse(text).is_ok() && text.split(',').all(known)
+/// A level alone is about this program: the libraries below it log what somebody should look at,
+/// unless they are named.
+fn parse(text: &str) -> Option<Targets> {
+    let mut targets = Targets::new();
+    for part in text.split(',') {
+        targets = if let Some((target, word)) = part.split_once('=') {
+            targets.with_target(target.trim(), level_of(word)?)
+        } else {
+            let level = level_of(part)?;
+            targets
+                .with_default(level.min(LevelFilter::WARN))
+                .with_targets(OUR_CRATES.map(|name| (name, level)))
+        };
+    }
+    Some(targets)
+}
+
+/// [`LevelFilter`] itself would also read numbers, and an empty text as `error`.
+fn level_of(word: &str) -> Option<LevelFilter> {
+    Some(match word.trim().to_lowercase().as_str() {
+        "off" => LevelFilter::OFF,
+        "error" => LevelFilter::ERROR,
+        "warn" => LevelFilter::WARN,
+        "info" => LevelFilter::INFO,
+        "debug" => LevelFilter::DEBUG,
+        "trace" => LevelFilter::TRACE,
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
@@ -243,18 +241,15 @@ mod tests {
 
     #[test]
     fn a_level_alone_is_about_this_program() {
-        assert_eq!(
-            directives("Debug"),
-            "warn,crdt=debug,muster=debug,node=debug,transport=debug"
-        );
-        assert_eq!(
-            directives("off"),
-            "off,crdt=off,muster=off,node=off,transport=off"
-        );
-        assert_eq!(
-            directives("info, quinn=trace"),
-            "warn,crdt=info,muster=info,node=info,transport=info,quinn=trace"
-        );
+        let logs = |text: &str, target: &str, level| filter(text).would_enable(target, &level);
+        use tracing::Level as L;
+        assert!(logs("Debug", "node::cluster", L::DEBUG) && !logs("debug", "node", L::TRACE));
+        assert!(logs("debug", "quinn", L::WARN) && !logs("debug", "quinn", L::INFO));
+        assert!(!logs("off", "muster", L::ERROR) && !logs("off", "quinn", L::ERROR));
+        assert!(logs("error", "quinn", L::ERROR) && !logs("error", "quinn", L::WARN));
+        let chosen = "quinn=trace, info,node::lists=debug";
+        assert!(logs(chosen, "quinn::endpoint", L::TRACE) && !logs(chosen, "fjall", L::INFO));
+        assert!(logs(chosen, "node::lists", L::DEBUG) && !logs(chosen, "node::cluster", L::DEBUG));
     }
 
     #[test]
@@ -271,7 +266,15 @@ mod tests {
         for good in ["info", "info,node=debug", "warn,transport=trace", "OFF"] {
             assert!(plausible(good), "{good}");
         }
-        for bad in ["", "inof", "info,debgu", "node=loud"] {
+        for bad in [
+            "",
+            "inof",
+            "info,debgu",
+            "node=loud",
+            "node=",
+            "info,",
+            "[span]=info",
+        ] {
             assert!(!plausible(bad), "{bad}");
         }
     }

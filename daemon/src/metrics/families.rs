@@ -3,11 +3,11 @@
 use super::process::Process;
 use crate::process::WatcherStats;
 use crate::service::Inner;
-use crate::store::StoreStats;
 use node::cluster::{RosterView, Verdict};
 use node::{cluster, lists};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use store::StoreStats;
 
 /// The numbers of all parts at the moment of a scrape.
 pub(crate) struct Snapshot {

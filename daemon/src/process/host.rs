@@ -180,7 +180,7 @@ fn exe(pid: u32) -> Option<String> {
     path.into_os_string()
         .into_string()
         .ok()
-        .filter(|exe| exe.len() <= MAX_EXE_BYTES && !exe.chars().any(crdt::name::is_unprintable))
+        .filter(|exe| exe.len() <= MAX_EXE_BYTES && !exe.chars().any(names::is_unprintable))
 }
 
 #[cfg(test)]

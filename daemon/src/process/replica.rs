@@ -6,7 +6,7 @@
 
 use crate::event::EventLog;
 use crate::hub::{Happening, Hub, Watcher};
-use crdt::name::ProcessName;
+use names::ProcessName;
 use node::cluster::registry::{Directory, Event, Found, News};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -170,10 +170,9 @@ fn missed(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crdt::id::NodeId;
-    use crdt::name::NodeName;
-    use crdt::registry::{Entry, Handle, Process, Reason};
+    use crdt::registry::{Entry, Process, Reason};
     use futures_util::FutureExt;
+    use names::{Handle, NodeId, NodeName};
     use node::cluster::registry::{Change, EventKind, ProcessState};
     use node::time::Wall;
 

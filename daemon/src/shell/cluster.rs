@@ -1,23 +1,24 @@
 //! Carries the inputs and outputs of the cluster machine, beside QUIC's driver on one thread.
 
+use super::ListsInbox;
 use super::connections::Connections;
-use super::{Clock, ListsInbox};
 use crate::event::EventLog;
+use crate::host::{Clock, wall_ms};
 use crate::process::{Host, Replica, Watcher};
-use crate::store::Store;
 use anyhow::Context;
-use crdt::id::NodeId;
-use crdt::name::NodeName;
+use names::{NodeId, NodeName};
 use node::cluster::{
     Cluster, Command, Input, Output, Refusal, Reply, RosterView, Settings, Stats, StopReason,
     Target, Verdict, registry,
 };
 use node::wire::{Channel, CloseReason, ConnId, DialId, Peer, Protocol, RequestId};
+use pki::Identity;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use store::Store;
 use tokio::sync::{mpsc, oneshot, watch};
-use transport::{DialErrorKind, Endpoint, Event, Events, Identity, PeerName};
+use transport::{DialErrorKind, Endpoint, Event, Events, PeerName};
 
 /// How many inputs are handled before the timers get their turn.
 const BURST: usize = 256;
@@ -77,7 +78,7 @@ pub(crate) struct Wires {
 
 /// What is shown before the machine has spoken: this node alone, with no claim about anything.
 pub(super) fn empty_view(me: &Peer) -> Arc<RosterView> {
-    let since = node::time::Wall(super::wall_ms());
+    let since = node::time::Wall(wall_ms());
     Arc::new(RosterView {
         me: me.id,
         members: Vec::new(),

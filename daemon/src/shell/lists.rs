@@ -1,11 +1,10 @@
 //! Carries the inputs and outputs of the lists machines, each on a thread of its own.
 
-use super::Clock;
 use super::connections::Connections;
 use crate::event::EventLog;
-use crate::store::{Epoch, Recovered, Store};
+use crate::host::Clock;
 use crdt::entry::Author;
-use crdt::id::{NodeId, Shard};
+use names::{NodeId, Shard};
 use node::cluster::RosterView;
 use node::lists::{self, Change, Command, Input, Lists, Output, Refusal, Reply, Settings, Stats};
 use node::wire::{ConnId, RequestId};
@@ -13,6 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use store::{Epoch, Recovered, Store};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, oneshot};
 use transport::{Endpoint, Event, Events};
 

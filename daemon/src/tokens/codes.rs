@@ -4,7 +4,7 @@
 //! opens nothing. Codes are kept in memory, as hashes: a restart ends them all.
 
 use super::text::{self, Secret, TokenId};
-use crate::shell::{random, wall_ms};
+use crate::host::{random, wall_ms};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};

@@ -4,7 +4,7 @@ use futures_util::FutureExt;
 const DAY: Duration = Duration::from_secs(86_400);
 
 fn open(dir: &tempfile::TempDir) -> Tokens {
-    let (store, _) = Store::open(dir.path(), |_| {}).unwrap();
+    let (store, _) = Store::open(dir.path(), |_| {}, |_| {}).unwrap();
     Tokens::load(store).unwrap()
 }
 
@@ -115,7 +115,7 @@ async fn an_expired_token_is_refused_and_goes_away() {
     );
     assert!(tokens.list().is_empty());
     close(tokens);
-    let (store, _) = Store::open(dir.path(), |_| {}).unwrap();
+    let (store, _) = Store::open(dir.path(), |_| {}, |_| {}).unwrap();
     assert!(store.reader().tokens().unwrap().is_empty());
 }
 

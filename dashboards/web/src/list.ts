@@ -1,6 +1,7 @@
 // The list that is open: its entries by the node's stream, with what is still on its way laid over them.
 
 import { listPath } from "./api.ts";
+import { nothing } from "./fields.ts";
 import * as outbox from "./outbox.ts";
 import { reachable, unreachable } from "./reach.ts";
 import { changed, state, type OpenList } from "./state.ts";
@@ -140,9 +141,11 @@ function place(all: Shown[], shown: Shown, { before, after }: Record<string, unk
 }
 
 function blank(change: outbox.Change): Entry {
-  const none = { due: null, done: false, priority: null, tags: [], notes: "", assignee: null, order: "", conflicts: [] };
   return {
-    ...none,
+    ...nothing(),
+    done: false,
+    order: "",
+    conflicts: [],
     id: change.entry,
     title: change.title,
     created_at: change.at,

@@ -1,6 +1,7 @@
 // All that the page knows, in one place. Whoever changes it says so with `changed`; the page is drawn once for all changes that
 // come together.
 
+import type { Draft } from "./fields.ts";
 import type { Attention, Entry, Happened, List, Member, NodeInfo, Partition, Process } from "./types.ts";
 
 export type View = "lists" | "cluster" | "activity";
@@ -29,15 +30,6 @@ export interface Editor {
   isDeleting: boolean;
   /** Whether somebody wanted to edit another entry before this one was saved. */
   isInTheWay: boolean;
-}
-
-export interface Draft {
-  title: string;
-  due: string;
-  priority: string;
-  tags: string;
-  assignee: string;
-  notes: string;
 }
 
 export interface State {

@@ -5,7 +5,7 @@ use crate::clients::Request;
 use crate::host::Host;
 use crate::world::World;
 use crdt::entry::Edit;
-use crdt::id::{ChangeHash, ListId};
+use names::{ChangeHash, ListId};
 use node::lists::{Confirmations, Refusal, Reply};
 use node::time::Instant;
 

@@ -4,8 +4,8 @@
 use crate::clients::Outcome;
 use crate::host::{Host, Process};
 use crate::world::World;
-use crdt::id::NodeId;
 use crdt::roster::Profile;
+use names::NodeId;
 use node::cluster::{MemberState, Verdict};
 use std::time::Duration;
 

@@ -5,9 +5,8 @@ use super::events::holders;
 use crate::host::{Host, Process};
 use crate::registrants::{Fact, Key, Standing};
 use crate::world::World;
-use crdt::id::NodeId;
-use crdt::name::ProcessName;
 use crdt::registry::{self, Entry};
+use names::{NodeId, ProcessName};
 use node::cluster::registry::{Directory, Found, ProcessState};
 use std::collections::{BTreeMap, BTreeSet};
 

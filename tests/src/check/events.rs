@@ -3,7 +3,8 @@
 //! moment.
 
 use crate::registrants::{Cause, Fact, Registrants, Standing};
-use crdt::registry::{Handle, Reason};
+use crdt::registry::Reason;
+use names::Handle;
 use node::cluster::registry::{Change, Directory, Event, EventKind, News};
 use node::time::Instant;
 use std::collections::{BTreeMap, BTreeSet};

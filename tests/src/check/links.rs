@@ -4,7 +4,8 @@
 
 use crate::registrants::{Cause, Key, Registrants, Standing};
 use crate::world::World;
-use crdt::registry::{Handle, Process};
+use crdt::registry::Process;
+use names::Handle;
 use node::cluster::registry::{OnConflict, Signal};
 use node::time::Instant;
 use std::collections::{BTreeMap, BTreeSet};

@@ -11,8 +11,8 @@ use crate::clients::{Outcome, Request, request_of};
 use crate::disk::Image;
 use crate::world::World;
 use crdt::entry::{Edit, Entry, EntryPatch, Field, NewEntry};
-use crdt::id::{ChangeHash, EntryId, ListId};
 use crdt::list::{CheckedChange, judge};
+use names::{ChangeHash, EntryId, ListId};
 use node::lists::Refusal;
 use std::collections::{BTreeMap, BTreeSet};
 

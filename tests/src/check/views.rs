@@ -4,8 +4,8 @@ use crate::disk::Image;
 use crate::world::World;
 use bytes::Bytes;
 use crdt::entry::Entry;
-use crdt::id::{Actor, ListId};
 use crdt::list::{Document, start_op};
+use names::{Actor, ListId};
 use node::lists::ListRow;
 use std::collections::BTreeMap;
 
@@ -112,6 +112,6 @@ fn line_of(document: &Document) -> ListRow {
     }
 }
 
-fn by_id(entries: impl IntoIterator<Item = Entry>) -> BTreeMap<crdt::id::EntryId, Entry> {
+fn by_id(entries: impl IntoIterator<Item = Entry>) -> BTreeMap<names::EntryId, Entry> {
     entries.into_iter().map(|entry| (entry.id, entry)).collect()
 }

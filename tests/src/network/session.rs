@@ -84,7 +84,7 @@ impl End {
 pub(super) struct Session {
     pub(super) dial: DialId,
     /// Who must answer, if only one may.
-    pub(super) expect: Option<crdt::id::NodeId>,
+    pub(super) expect: Option<names::NodeId>,
     pub(super) ends: [End; 2],
 }
 

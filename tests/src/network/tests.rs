@@ -1,6 +1,5 @@
 use super::*;
-use crdt::id::NodeId;
-use crdt::name::NodeName;
+use names::{NodeId, NodeName};
 
 /// Two or more processes that only note what arrives.
 struct Bench {

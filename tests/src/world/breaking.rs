@@ -5,7 +5,7 @@ use crate::disk::Survival;
 use crate::faults::Fault;
 use crate::queue::{Event, Input, Place};
 use crate::registrants::Cause;
-use crdt::id::ChangeHash;
+use names::ChangeHash;
 use node::cluster::{self, Command};
 use node::time::Instant;
 use node::wire::RequestId;

@@ -5,7 +5,7 @@ use super::World;
 use crate::clients::{Act, Outcome};
 use crate::disk::{Commit, Content};
 use crate::queue::{Event, Input, Place};
-use crdt::id::ListId;
+use names::ListId;
 use node::cluster::{self, StopReason};
 use node::lists::{self, Job, Refusal, Reply, Row};
 use node::wire::RequestId;

@@ -6,13 +6,12 @@ use crate::fleet::{Fleet, Node, eventually};
 use crate::metrics::dashboards;
 use crate::scraper::{Prometheus, tool};
 use anyhow::{Context, ensure};
-use crdt::id::ListId;
-use crdt::name::ListName;
-use muster::store::Store;
+use names::{ListId, ListName};
 use node::lists::Row;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::channel;
+use store::Store;
 
 fn rules() -> PathBuf {
     dashboards().join("prometheus")
@@ -260,7 +259,7 @@ async fn a_node_in_trouble_is_named_with_what_it_suffers_from() -> anyhow::Resul
 /// Writes down, in the store of a node that does not run, that a list's document could not be
 /// loaded.
 fn quarantine(node: &Node, list: &str) -> anyhow::Result<()> {
-    let (store, _) = Store::open(&node.data, |_| ())?;
+    let (store, _) = Store::open(&node.data, |_| (), |_| ())?;
     let (tell, told) = channel();
     let row = Row::Quarantine {
         list: ListId::of(&ListName::new(list)?),

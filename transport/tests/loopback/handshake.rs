@@ -3,7 +3,7 @@
 use crate::world::{Node, World, connect, load, settings, until};
 use std::net::UdpSocket;
 use std::time::Duration;
-use transport::{DialErrorKind, Event, PeerName, pki};
+use transport::{DialErrorKind, Event, PeerName};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn both_ends_learn_who_the_other_is() {

@@ -12,6 +12,5 @@ mod handshake;
 mod inquiries;
 mod life;
 mod messages;
-mod pki;
 mod rogue;
 mod world;

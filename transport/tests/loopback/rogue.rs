@@ -9,7 +9,6 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
 use std::path::Path;
 use std::sync::Arc;
-use transport::pki;
 
 /// Connects with the certificate in `files`, as the node of that certificate would.
 async fn rogue(files: &Path, node: &Node) -> Connection {

@@ -1,11 +1,12 @@
 //! A cluster's authority in a temporary directory, and nodes that it issued.
 
+use pki::Identity;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::time::timeout;
-use transport::{DialErrorKind, Endpoint, Event, Events, Identity, Settings, pki};
+use transport::{DialErrorKind, Endpoint, Event, Events, Settings};
 
 /// Longer than anything here takes on a busy machine; reaching it fails the test.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -4,7 +4,7 @@ use super::*;
 use automerge::transaction::Transactable;
 
 /// All that an edit could leave behind.
-fn state(replica: &Replica) -> (Vec<u8>, index::Index, Vec<crate::id::ChangeHash>, u64) {
+fn state(replica: &Replica) -> (Vec<u8>, index::Index, Vec<names::ChangeHash>, u64) {
     let document = &replica.document;
     (
         document.save(),
@@ -324,7 +324,7 @@ fn a_list_can_be_read_as_it_was() {
     a.edit(&Edit::DeleteAll);
     assert_eq!(a.document.entries_at(a.changes[0].hash), Some(then));
     assert_eq!(a.document.entries_at(a.changes[2].hash), Some(vec![]));
-    assert_eq!(a.document.entries_at(crate::id::ChangeHash([7; 32])), None);
+    assert_eq!(a.document.entries_at(names::ChangeHash([7; 32])), None);
 }
 
 #[test]

@@ -5,8 +5,8 @@ use super::io::{Command, MemberState, Output, Refusal, Reply, StopReason};
 use super::kept::Pending;
 use super::{Cluster, Phase};
 use crate::wire::{RequestId, WriteError};
-use crdt::id::NodeId;
 use crdt::roster::Standing;
+use names::NodeId;
 
 /// How many requests wait for the run to be on disk.
 const MAX_EARLY: usize = 64;

@@ -6,7 +6,7 @@ use crate::time::{Instant, Now};
 use crate::timers::Timers;
 use crate::wire::{Channel, CloseReason, ConnId, RequestId};
 use bytes::Bytes;
-use crdt::id::NodeId;
+use names::NodeId;
 use std::collections::VecDeque;
 use std::time::Duration;
 

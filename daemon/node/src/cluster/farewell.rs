@@ -7,7 +7,7 @@ use super::links::Links;
 use super::message::Message;
 use super::swim::Swim;
 use crate::time::Instant;
-use crdt::id::NodeId;
+use names::NodeId;
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -5,9 +5,8 @@ use super::message::{Hello, Message};
 use super::swim::{Identity, Member, State};
 use crate::golden::{check, covers};
 use bytes::Bytes;
-use crdt::id::NodeId;
-use crdt::name::NodeName;
 use crdt::roster::{Profile, Roster, RosterEntry, Standing};
+use names::{NodeId, NodeName};
 use std::net::SocketAddr;
 
 const NODE: NodeId = NodeId([7; 16]);

@@ -11,7 +11,7 @@ use super::edge::{Edge, Timer};
 use super::links::Links;
 use super::message::{Hello, Message, Nonce};
 use crate::wire::ConnId;
-use crdt::id::NodeId;
+use names::NodeId;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -6,9 +6,8 @@ use crate::wire::{
     Channel, CloseReason, ConnId, DialId, Peer, Protocol, RequestId, WriteError, WriteId,
 };
 use bytes::Bytes;
-use crdt::id::NodeId;
-use crdt::name::NodeName;
 use crdt::roster::Profile;
+use names::{NodeId, NodeName};
 use std::net::SocketAddr;
 use std::sync::Arc;
 

@@ -16,7 +16,7 @@ use super::roster::Replica;
 use super::swim::{Identity, Swim};
 use crate::time::Instant;
 use crate::wire::DialId;
-use crdt::id::NodeId;
+use names::NodeId;
 use rand::seq::IteratorRandom;
 use rand_chacha::ChaCha8Rng;
 use std::net::SocketAddr;

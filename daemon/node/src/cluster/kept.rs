@@ -11,8 +11,8 @@ use super::io::Output;
 use crate::codec::{decode, encode};
 use crate::wire::{RequestId, WriteError, WriteId};
 use bytes::Bytes;
-use crdt::id::NodeId;
 use crdt::roster::{Roster, RosterEntry, Standing};
+use names::NodeId;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 

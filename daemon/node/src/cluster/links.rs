@@ -7,7 +7,7 @@ use super::swim::Identity;
 use crate::time::Instant;
 use crate::wire::{CloseReason, ConnId, DialId, Peer, Protocol};
 use bytes::Bytes;
-use crdt::id::NodeId;
+use names::NodeId;
 use rand::seq::IteratorRandom;
 use rand_chacha::ChaCha8Rng;
 use std::collections::{BTreeMap, VecDeque};

@@ -21,8 +21,8 @@
 use super::swim::Member;
 use crate::codec::{Malformed, decode, encode};
 use bytes::Bytes;
-use crdt::id::NodeId;
 use crdt::roster::{Profile, RosterEntry};
+use names::NodeId;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
@@ -144,8 +144,8 @@ pub(super) fn sound(mut profile: Profile) -> Profile {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crdt::name::NodeName;
     use crdt::roster::Standing;
+    use names::NodeName;
     use proptest::prelude::*;
 
     fn line(id: u32, word: usize) -> (NodeId, RosterEntry) {

@@ -10,8 +10,8 @@ use super::{Cluster, Phase, registry};
 use crate::codec::Malformed;
 use crate::wire::{CloseReason, ConnId};
 use bytes::Bytes;
-use crdt::id::NodeId;
 use crdt::roster::{RosterEntry, Standing};
+use names::NodeId;
 use std::net::SocketAddr;
 
 impl Cluster {

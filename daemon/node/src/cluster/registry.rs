@@ -27,6 +27,7 @@ pub use io::{
     OnConflict, Output, Refusal, Registration, Reply, SessionId, Settings, Signal, Stats,
 };
 
+use self::names::Names;
 use super::edge::{Edge, Timer as ClusterTimer};
 use super::io::{
     MemberState, Output as ClusterOutput, Refusal as ClusterRefusal, Reply as ClusterReply,
@@ -34,13 +35,11 @@ use super::io::{
 use super::links::Links as Connections;
 use crate::time::{Instant, Wall};
 use crate::wire::{Peer, RequestId};
-use crdt::id::NodeId;
-use crdt::name::{NodeName, ProcessName};
+use ::names::{NodeId, NodeName, ProcessName};
 use crdt::registry::{Entry, Log, Logs, Position, Process, State};
 use exchange::Exchange;
 use ledger::Ledger;
 use links::Table;
-use names::Names;
 use own::{Own, Registered};
 pub(super) use peers::{Heard, Sight};
 use rand::RngExt;

@@ -2,9 +2,8 @@
 
 use super::message::{MAX_RUN, is_sound};
 use super::swim::MAX_MEMBERS;
-use crdt::id::NodeId;
-use crdt::name::NodeName;
 use crdt::roster::{Roster, RosterEntry, Standing};
+use names::{NodeId, NodeName};
 
 /// The roster with its hash at hand.
 #[derive(Clone, Debug)]

@@ -6,8 +6,8 @@ use super::*;
 use crate::time::Wall;
 use crate::wire::Protocol;
 use bytes::Bytes;
-use crdt::name::{NodeName, ProcessName};
 use crdt::registry::{Delta, Entry, Position, Process, Progress, Reason, Record};
+use names::{NodeName, ProcessName};
 use proptest::prelude::*;
 use std::time::Duration;
 

@@ -4,7 +4,7 @@ use super::wire::{CHUNK_BYTES, Chunk};
 use crate::wire::ConnId;
 use bytes::Bytes;
 use crdt::list::MAX_CHANGE_BYTES;
-use crdt::name::ListName;
+use names::ListName;
 use std::collections::BTreeMap;
 
 const MAX_CHUNKS: u32 = (MAX_CHANGE_BYTES / CHUNK_BYTES) as u32;

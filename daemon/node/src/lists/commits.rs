@@ -5,9 +5,8 @@ use super::io::{ListRow, Output, Refusal, Reply, Row};
 use super::replicas::Wish;
 use crate::wire::{RequestId, WriteError, WriteId};
 use crdt::entry::Entry;
-use crdt::id::{EntryId, ListId};
 use crdt::list::{Document, RawChange, Touched};
-use crdt::name::ListName;
+use names::{EntryId, ListId, ListName};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

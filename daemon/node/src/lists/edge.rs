@@ -5,7 +5,7 @@ use super::wire::{self, Message};
 use crate::time::{Instant, Now};
 use crate::timers::Timers;
 use crate::wire::{Channel, CloseReason, ConnId, RequestId};
-use crdt::id::{ListId, Shard};
+use names::{ListId, Shard};
 use std::collections::VecDeque;
 use std::time::Duration;
 

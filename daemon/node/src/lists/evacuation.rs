@@ -3,8 +3,8 @@
 use super::rounds::Record;
 use crate::wire::RequestId;
 use crdt::digest::Digest;
-use crdt::id::{ListId, NodeId};
 use crdt::vector::VersionVector;
+use names::{ListId, NodeId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Lists that a peer is asked about at once.

@@ -3,9 +3,8 @@
 use super::wire::{Chunk, Message, Pushed, Tail, decode, encode};
 use crate::golden::{check, covers};
 use bytes::Bytes;
-use crdt::id::{Actor, ChangeId, ListId, Shard};
-use crdt::name::ListName;
 use crdt::vector::VersionVector;
+use names::{Actor, ChangeId, ListId, ListName, Shard};
 
 const LIST: ListId = ListId([5; 16]);
 const SHARDS: (Shard, Shard) = (Shard(3), Shard(200));

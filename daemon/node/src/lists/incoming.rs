@@ -3,9 +3,8 @@
 
 use super::edge::Edge;
 use bytes::Bytes;
-use crdt::id::{ChangeHash, ChangeId, ListId, NodeId};
 use crdt::list::{self, CheckedChange, Document};
-use crdt::name::ListName;
+use names::{ChangeHash, ChangeId, ListId, ListName, NodeId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 

@@ -4,10 +4,9 @@
 use crate::wire::RequestId;
 use bytes::Bytes;
 use crdt::entry::Entry;
-use crdt::id::{Actor, ChangeHash, ListId, NodeId};
 use crdt::list::{self, Applied, ApplyError, CheckedChange, Document, LoadError};
-use crdt::name::ListName;
 use crdt::vector::{Range, VersionVector};
+use names::{Actor, ChangeHash, ListId, ListName, NodeId};
 use std::collections::{BTreeSet, VecDeque};
 
 /// How many changes of an actor are read at once while several actors' changes are merged: a change

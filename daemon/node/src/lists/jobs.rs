@@ -3,7 +3,7 @@
 use super::edge::Edge;
 use super::io::Output;
 use super::job::Job;
-use crdt::id::ListId;
+use names::ListId;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Loading takes ten times the document's memory while it lasts, and a core.

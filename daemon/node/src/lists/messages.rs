@@ -9,9 +9,8 @@ use super::watchers::Answerable;
 use super::wire::{self, Chunk, Message, Pushed};
 use crate::wire::{CloseReason, ConnId};
 use bytes::Bytes;
-use crdt::id::{ListId, NodeId, Shard};
-use crdt::name::ListName;
 use crdt::vector::VersionVector;
+use names::{ListId, ListName, NodeId, Shard};
 use std::collections::BTreeSet;
 
 /// How many buckets a shard has.

@@ -6,8 +6,7 @@ use super::peers::Peers;
 use super::wire::{CHUNK_BYTES, COALESCED_BYTES, Message, Pushed};
 use crate::wire::ConnId;
 use bytes::Bytes;
-use crdt::id::{ListId, Shard};
-use crdt::name::ListName;
+use names::{ListId, ListName, Shard};
 
 /// What was committed since the outputs were last drained. Every connected peer gets all of it;
 /// what a full queue drops, repair brings.

@@ -1,7 +1,7 @@
 //! Which connections there are, and which one of a peer is in use: the newest.
 
 use crate::wire::ConnId;
-use crdt::id::NodeId;
+use names::NodeId;
 use std::collections::BTreeMap;
 
 /// A peer may have several connections for a moment. All are listened to; only the one that came

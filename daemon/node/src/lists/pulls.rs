@@ -4,7 +4,7 @@
 
 use super::wire::Tail;
 use crate::time::Instant;
-use crdt::id::{ListId, NodeId};
+use names::{ListId, NodeId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 

@@ -3,7 +3,7 @@
 use super::harness::{World, name};
 use super::io::{Command, Lagging, Refusal, Reply};
 use bytes::Bytes;
-use crdt::id::ListId;
+use names::ListId;
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);

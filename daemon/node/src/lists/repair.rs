@@ -9,9 +9,8 @@ use super::rounds::{Finished, Opening, Urgency};
 use super::vectors::Purpose;
 use super::wire::{ANSWER_BYTES, CHUNK_BYTES, Message, Tail};
 use crate::wire::{ConnId, RequestId};
-use crdt::id::{ListId, NodeId};
-use crdt::name::ListName;
 use crdt::vector::VersionVector;
+use names::{ListId, ListName, NodeId};
 use rand::RngExt;
 use std::time::Duration;
 

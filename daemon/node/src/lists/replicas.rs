@@ -7,9 +7,8 @@ use super::wire::Message;
 use crate::cluster::RosterView;
 use crate::time::Instant;
 use crate::wire::RequestId;
-use crdt::id::{ListId, NodeId};
-use crdt::name::NodeName;
 use crdt::vector::VersionVector;
+use names::{ListId, NodeId, NodeName};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Clients that can wait at once.

@@ -1,7 +1,7 @@
 //! Which documents are in memory, and which of them leave it when it gets tight.
 
-use crdt::id::ListId;
 use crdt::list::Document;
+use names::ListId;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Fewer changes than these are not worth a snapshot.

@@ -7,7 +7,7 @@ use super::wire::{MAX_LEAVES, Message};
 use crate::time::Instant;
 use crate::wire::ConnId;
 use crdt::digest::Digest;
-use crdt::id::{ListId, NodeId, Shard};
+use names::{ListId, NodeId, Shard};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 

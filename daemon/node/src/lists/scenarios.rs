@@ -6,7 +6,7 @@ use super::wire::{self, Message, Pushed};
 use crate::wire::{CloseReason, RequestId, WriteError};
 use bytes::Bytes;
 use crdt::entry::{Edit, EntryPatch, NewEntry};
-use crdt::id::{Actor, EntryId, ListId, Shard};
+use names::{Actor, EntryId, ListId, Shard};
 use std::collections::BTreeSet;
 use std::time::Duration;
 

@@ -6,7 +6,7 @@ use super::harness::{World, command, entry, replicated};
 use super::io::{Command, Input, Replicas, Reply};
 use bytes::Bytes;
 use crdt::entry::{Edit, EntryPatch, NewEntry};
-use crdt::id::{ChangeHash, EntryId};
+use names::{ChangeHash, EntryId};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeSet;

@@ -3,8 +3,8 @@
 //! again a second later: only if that is still not covered was something lost.
 
 use super::edge::{Edge, Timer};
-use crdt::id::{ListId, NodeId};
 use crdt::vector::VersionVector;
+use names::{ListId, NodeId};
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -12,8 +12,8 @@ use super::resident::Place;
 use super::vectors::Purpose;
 use crate::wire::{RequestId, WriteError};
 use crdt::entry::Entry;
-use crdt::id::{Actor, ChangeHash, ListId, NodeId};
 use crdt::list::{Applied, Document};
+use names::{Actor, ChangeHash, ListId, NodeId};
 use std::collections::BTreeSet;
 use std::time::Duration;
 

@@ -4,8 +4,8 @@
 use super::edge::Edge;
 use super::job::Job;
 use super::jobs::Jobs;
-use crdt::id::{ListId, NodeId};
 use crdt::vector::VersionVector;
+use names::{ListId, NodeId};
 use std::collections::BTreeMap;
 
 /// Questions that can be open at once.

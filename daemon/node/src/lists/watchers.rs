@@ -2,8 +2,8 @@
 
 use super::edge::Edge;
 use crate::time::Instant;
-use crdt::id::{ChangeId, ListId, NodeId};
 use crdt::vector::VersionVector;
+use names::{ChangeId, ListId, NodeId};
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -14,9 +14,8 @@
 
 use crate::codec::{self, Malformed};
 use bytes::Bytes;
-use crdt::id::{ListId, Shard};
-use crdt::name::ListName;
 use crdt::vector::VersionVector;
+use names::{ListId, ListName, Shard};
 use serde::{Deserialize, Serialize};
 
 /// About how much a message that coalesces several things may hold; below the frame's 1 MiB by
@@ -134,7 +133,7 @@ pub fn shards_of(bytes: &[u8]) -> Option<(Shard, Shard)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crdt::id::{Actor, ChangeId};
+    use names::{Actor, ChangeId};
     use proptest::collection::vec;
     use proptest::prelude::*;
 

@@ -2,7 +2,8 @@
 
 use crate::world::World;
 use crate::world::processes::name;
-use crdt::registry::{Handle, Process, Reason};
+use crdt::registry::{Process, Reason};
+use names::Handle;
 use node::cluster::Command as ClusterCommand;
 use node::cluster::registry::{Command, LinkTarget, Refusal, Reply, Signal};
 

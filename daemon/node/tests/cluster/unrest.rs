@@ -4,7 +4,8 @@
 use crate::chaos::disturb;
 use crate::world::World;
 use crate::world::processes::{name, registration};
-use crdt::registry::{Handle, Process, Reason};
+use crdt::registry::{Process, Reason};
+use names::Handle;
 use node::cluster::registry::{Command, EventKind, Reply};
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -10,9 +10,8 @@ mod network;
 pub(crate) mod processes;
 
 use bytes::Bytes;
-use crdt::id::NodeId;
-use crdt::name::NodeName;
 use crdt::roster::Profile;
+use names::{NodeId, NodeName};
 use network::{Pipe, conn, place};
 use node::cluster::registry::KeptRow;
 use node::cluster::{

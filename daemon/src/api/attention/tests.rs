@@ -1,7 +1,6 @@
 use super::*;
-use crdt::id::NodeId;
-use crdt::name::NodeName;
 use crdt::roster::Profile;
+use names::{NodeId, NodeName};
 use node::cluster::MemberView;
 use node::time::Wall;
 use std::sync::Arc;

@@ -5,8 +5,7 @@ use crate::api::Api;
 use crate::api::page::{PageWriter, Room};
 use crate::api::problem::Problem;
 use crate::api::query::Query;
-use crdt::id::NodeId;
-use crdt::name::{NodeName, ProcessName};
+use names::{NodeId, NodeName, ProcessName};
 use node::cluster::registry::{Directory, Found, ProcessState};
 use utoipa::IntoParams;
 

@@ -14,7 +14,7 @@ use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use crdt::name::ProcessName;
+use names::ProcessName;
 use node::cluster::registry::{Command, ProcessState};
 use std::sync::Arc;
 use utoipa::ToSchema;

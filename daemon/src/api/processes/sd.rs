@@ -18,8 +18,7 @@ use crate::api::problem::Problem;
 use crate::api::query::Query;
 use axum::extract::State;
 use axum::response::Response;
-use crdt::id::NodeId;
-use crdt::name::ProcessName;
+use names::{NodeId, ProcessName};
 use node::cluster::RosterView;
 use node::cluster::registry::{Found, Holder, ProcessState};
 use serde::Serialize;
@@ -185,8 +184,8 @@ fn sanitized(key: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crdt::name::NodeName;
     use crdt::registry::{Entry, Process};
+    use names::NodeName;
     use std::sync::Arc;
 
     const NODE: NodeId = NodeId([1; 16]);

@@ -2,9 +2,8 @@
 
 use crate::api::shown::text;
 use crate::api::time::Millis;
-use crdt::id::NodeId;
-use crdt::name::ProcessName;
-use crdt::registry::{Handle, Process};
+use crdt::registry::Process;
+use names::{Handle, NodeId, ProcessName};
 use node::cluster::registry::{Found, Holder, ProcessState};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};

@@ -48,7 +48,7 @@ pub(super) enum Executed {
 impl Held {
     /// Makes the process. It inherits the terminal.
     pub(super) async fn fork(command: &[OsString]) -> Result<Self, Failure> {
-        let name: String = crate::shell::random::<16>()?
+        let name: String = crate::host::random::<16>()?
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect();

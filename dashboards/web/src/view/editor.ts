@@ -1,46 +1,14 @@
 // The editor of an entry. What is saved are the fields that were changed here: what others change meanwhile stays.
 
 import { h, type Child, type Described } from "../dom.ts";
+import { NAMES, difference, draftOf, field, nothing, type Draft, type FieldName } from "../fields.ts";
 import { open as openList } from "../list.ts";
 import * as outbox from "../outbox.ts";
-import { changed, onceShown, speak, state, type Draft, type Editor, type OpenList } from "../state.ts";
-import { day, moment, printable, two } from "../text.ts";
+import { changed, onceShown, speak, state, type Editor, type OpenList } from "../state.ts";
+import { moment, printable } from "../text.ts";
 import type { Entry } from "../types.ts";
 import { conflictName } from "../words.ts";
 import { icon } from "./icon.ts";
-
-export function draftOf(entry: Entry): Draft {
-  const { title, notes, assignee, priority, tags } = entry;
-  return { title, notes, due: localDue(entry.due), priority: priority ?? "", tags: tags.join(" "), assignee: assignee ?? "" };
-}
-
-/** A date stays one; an instant is typed as local time. */
-function localDue(value: string | null): string {
-  if (value === null || value.length === 10) return value ?? "";
-  const at = new Date(value);
-  return `${day(at)} ${two(at.getHours())}:${two(at.getMinutes())}`;
-}
-
-function dueOf(typed: string): string | null {
-  const text = typed.trim();
-  const time = /^(\d{4}-\d{2}-\d{2})[ T](\d{1,2}:\d{2})$/.exec(text);
-  const at = time ? new Date(`${time[1]}T${time[2]?.padStart(5, "0")}`) : null;
-  // What is no date at all is the node's to refuse, in words.
-  return at && !Number.isNaN(at.getTime()) ? at.toISOString() : text === "" ? null : text;
-}
-
-/** The fields that were changed here, as the API takes them. */
-function difference(before: Entry, draft: Draft): Record<string, unknown> {
-  const was = draftOf(before);
-  const body: Record<string, unknown> = {};
-  if (draft.title !== was.title) body["title"] = draft.title.trim();
-  if (draft.due !== was.due) body["due"] = dueOf(draft.due);
-  if (draft.priority !== was.priority) body["priority"] = draft.priority || null;
-  if (draft.tags !== was.tags) body["tags"] = draft.tags.split(/[\s,]+/).filter((tag) => tag !== "");
-  if (draft.assignee !== was.assignee) body["assignee"] = draft.assignee.trim() || null;
-  if (draft.notes !== was.notes) body["notes"] = draft.notes;
-  return body;
-}
 
 /** Whether something was typed that is not saved. */
 export function isChanged(open: Editor): boolean {
@@ -60,7 +28,7 @@ export function orphan(list: OpenList, all: readonly { entry: Entry }[]): Child 
   const open = state.editor;
   if (!list.isLoaded || open?.list !== list.name || all.some(({ entry }) => entry.id === open.id)) return null;
   const again = () => {
-    const { title, ...rest } = difference({ ...open.before, ...NOTHING, tags: [] }, open.draft);
+    const { title, ...rest } = difference({ ...open.before, ...nothing(), title: open.before.title }, open.draft);
     outbox.add(list.name, { title: title ?? open.before.title, ...rest });
     close();
   };
@@ -77,22 +45,8 @@ export function orphan(list: OpenList, all: readonly { entry: Entry }[]): Child 
   );
 }
 
-const NOTHING = { due: null, priority: null, assignee: null, notes: "" } as const;
-
 export function editor(list: OpenList, entry: Entry): Described {
   const open = state.editor as Editor;
-  const id = (field: string) => `edit-${field}`;
-  const type = (field: keyof Draft) => (event: Event) => {
-    open.draft[field] = (event.target as HTMLInputElement).value;
-  };
-  const line = (field: keyof Draft, name: string, more: Record<string, string | boolean> = {}) =>
-    h(
-      "div",
-      { class: `field field-${field}` },
-      h("label", { for: id(field) }, name),
-      h("input", { id: id(field), value: open.draft[field], oninput: type(field), autocomplete: "off", dir: "auto", ...more }),
-      settle(list, entry, field),
-    );
   return h(
     "form",
     {
@@ -102,23 +56,14 @@ export function editor(list: OpenList, entry: Entry): Described {
       onsubmit: (event: SubmitEvent) => save(event, list, entry),
       onkeydown: escape,
     },
-    line("title", "Title", { focused: true, required: true }),
-    line("due", "Due", { placeholder: "2026-12-31 or 2026-12-31 14:00" }),
-    h(
-      "div",
-      { class: "field field-priority" },
-      h("label", { for: id("priority") }, "Priority"),
-      priorities(open, id("priority"), type("priority")),
-      settle(list, entry, "priority"),
-    ),
-    line("assignee", "Assignee"),
-    line("tags", "Tags", { placeholder: "words, with spaces between" }),
-    h(
-      "div",
-      { class: "field field-notes" },
-      h("label", { for: id("notes") }, "Notes"),
-      h("textarea", { id: id("notes"), rows: 3, value: open.draft.notes, oninput: type("notes"), dir: "auto" }),
-      settle(list, entry, "notes"),
+    NAMES.map((name) =>
+      h(
+        "div",
+        { class: `field field-${name}` },
+        h("label", { for: `edit-${name}` }, field(name).label),
+        control(open, name),
+        settle(list, entry, name),
+      ),
     ),
     meanwhile(open, entry),
     others(list, entry),
@@ -134,16 +79,17 @@ export function editor(list: OpenList, entry: Entry): Described {
   );
 }
 
-function priorities(open: Editor, id: string, onchange: (event: Event) => void): Described {
+function control(open: Editor, name: FieldName): Described {
+  const value = open.draft[name];
+  const type = (event: Event) => {
+    open.draft[name] = (event.target as HTMLInputElement).value;
+  };
+  const { input } = field(name);
+  const id = `edit-${name}`;
+  if (input === "lines") return h("textarea", { id, rows: 3, value, oninput: type, dir: "auto" });
+  if (!Array.isArray(input)) return h("input", { id, value, oninput: type, autocomplete: "off", dir: "auto", ...input });
   const option = (value: string, name: string) => h("option", { value, key: value }, name);
-  return h(
-    "select",
-    { id, value: open.draft.priority, onchange },
-    option("", "none"),
-    option("high", "high"),
-    option("medium", "medium"),
-    option("low", "low"),
-  );
+  return h("select", { id, value, onchange: type }, option("", "none"), ...input.map((word) => option(word, word)));
 }
 
 function origin(entry: Entry): string {
@@ -175,18 +121,18 @@ function meanwhile(open: Editor, entry: Entry): Child {
 }
 
 /** Beside a field in conflict: the value that is shown has won on all nodes alike; keeping it, or another one, ends the conflict. */
-function settle(list: OpenList, entry: Entry, field: keyof Draft): Child {
-  if (!entry.conflicts.includes(field)) return null;
+function settle(list: OpenList, entry: Entry, name: FieldName): Child {
+  if (!entry.conflicts.includes(name)) return null;
   const keep = () => {
-    outbox.edit(list.name, entry, { [field]: entry[field] });
-    speak(`${field}: kept as it is`);
+    outbox.edit(list.name, entry, { [name]: entry[name] });
+    speak(`${name}: kept as it is`);
   };
   return h(
     "p",
     { class: "conflict" },
     icon("warning"),
     "Changed on two sides; this value is shown on all nodes. ",
-    h("button", { type: "button", class: "small", onclick: keep }, `Keep this ${field}`),
+    h("button", { type: "button", class: "small", onclick: keep }, `Keep this ${name}`),
   );
 }
 

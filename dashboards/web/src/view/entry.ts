@@ -1,14 +1,15 @@
 // An entry: its line, and the editor that opens below it.
 
 import { h, type Child, type Described } from "../dom.ts";
+import * as fields from "../fields.ts";
 import type { Shown } from "../list.ts";
 import * as outbox from "../outbox.ts";
 import { grab, keyed } from "../reorder.ts";
 import { changed, speak, state, type OpenList } from "../state.ts";
-import { due, moment, printable } from "../text.ts";
+import { printable } from "../text.ts";
 import { conflictName } from "../words.ts";
 import type { Entry } from "../types.ts";
-import { draftOf, editor, isChanged, stayWith } from "./editor.ts";
+import { editor, isChanged, stayWith } from "./editor.ts";
 import { icon } from "./icon.ts";
 
 export function entry(list: OpenList, shown: Shown, index: number, all: Shown[]): Described {
@@ -84,7 +85,7 @@ function toggle(list: OpenList, entry: Entry): void {
   const isOpen = open?.id === entry.id && open.list === list.name;
   state.editor = isOpen
     ? null
-    : { list: list.name, id: entry.id, before: entry, draft: draftOf(entry), isDeleting: false, isInTheWay: false };
+    : { list: list.name, id: entry.id, before: entry, draft: fields.draftOf(entry), isDeleting: false, isInTheWay: false };
   changed();
 }
 
@@ -92,11 +93,7 @@ function details(entry: Entry, changes: readonly outbox.Change[]): Child {
   const parts = [
     conflict(entry),
     unsaved(changes),
-    priority(entry),
-    date(entry),
-    entry.assignee !== null && h("span", { class: "who" }, `@${printable(entry.assignee)}`),
-    ...entry.tags.map((tag) => h("span", { class: "tag", key: `tag ${tag}` }, printable(tag))),
-    entry.notes !== "" && h("span", { class: "has-notes" }, icon("note"), h("span", { class: "unseen" }, "has notes")),
+    ...fields.details(entry),
   ];
   return parts.some(Boolean) && h("div", { class: "details" }, parts);
 }
@@ -111,23 +108,4 @@ function unsaved(changes: readonly outbox.Change[]): Child {
     changes.find((each) => each.status === "refused") ?? changes.find((each) => each.status === "waiting" && each.why !== "");
   if (!change) return null;
   return h("span", { class: "unsaved" }, change.status === "refused" ? "change refused" : "not saved yet");
-}
-
-function priority(entry: Entry): Child {
-  return entry.priority !== null && h("span", { class: `priority priority-${entry.priority}` }, entry.priority);
-}
-
-function date(entry: Entry): Child {
-  if (entry.due === null) return null;
-  const { words, when } = due(entry.due);
-  const isLate = when === "late" && !entry.done;
-  return h(
-    "time",
-    {
-      class: `due ${entry.done ? "" : `due-${when}`}`,
-      datetime: entry.due,
-      title: entry.due.length > 10 ? moment(entry.due) : entry.due,
-    },
-    isLate ? `late: ${words}` : words,
-  );
 }

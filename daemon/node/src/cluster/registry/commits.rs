@@ -7,8 +7,8 @@ use super::own::Registered;
 use super::rows::{self, RowKey};
 use super::{ClusterOutput, Edge, Output, Refusal, Registry};
 use crate::wire::{WriteError, WriteId};
-use crdt::name::ProcessName;
 use crdt::registry::{Process, Reason, Shift, State};
+use names::ProcessName;
 use std::sync::Arc;
 
 impl Registry {

@@ -1,9 +1,8 @@
 //! Who holds which name, as one node knows it: what lookups read.
 
 use super::Change;
-use crdt::id::NodeId;
-use crdt::name::{NodeName, ProcessName};
-use crdt::registry::{Entry, Handle, Process};
+use crdt::registry::{Entry, Process};
+use names::{Handle, NodeId, NodeName, ProcessName};
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;

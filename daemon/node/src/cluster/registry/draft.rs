@@ -8,8 +8,8 @@ use super::{Command, Lifetime, LinkTarget, Refusal, Registration, Registry, Repl
 use crate::time::Wall;
 use crate::wire::RequestId;
 use bytes::Bytes;
-use crdt::name::ProcessName;
-use crdt::registry::{Entry, Handle};
+use crdt::registry::Entry;
+use names::{Handle, ProcessName};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

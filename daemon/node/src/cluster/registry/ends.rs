@@ -7,8 +7,8 @@ use super::{
     ClusterOutput, Command, Edge, Output, Refusal, Registry, Reply, SessionId, Timer, may_change,
 };
 use crate::cluster::edge::Timer as ClusterTimer;
-use crdt::name::ProcessName;
 use crdt::registry::{Process, Reason, State};
+use names::ProcessName;
 use std::time::Duration;
 
 /// How long a process that has ended is still registered, if somebody is to report how.

@@ -7,8 +7,8 @@ use super::message::Message;
 use crate::time::Instant;
 use crate::wire::ConnId;
 use bytes::Bytes;
-use crdt::id::NodeId;
 use crdt::registry::{Delta, Logs, Position, Progress};
+use names::NodeId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -345,8 +345,8 @@ mod tests {
     use crate::cluster::links::Link;
     use crate::time::{Now, Wall};
     use crate::wire::{Channel, Peer, Protocol};
-    use crdt::name::{NodeName, ProcessName};
     use crdt::registry::{Process, Reason, State};
+    use names::{NodeName, ProcessName};
 
     const ME: NodeId = NodeId([1; 16]);
     const PEER: NodeId = NodeId([2; 16]);

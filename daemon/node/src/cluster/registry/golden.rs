@@ -7,9 +7,8 @@ use super::rows::{self, Row, RowKey};
 use super::{KeptRow, OnConflict};
 use crate::golden::{check, covers};
 use bytes::Bytes;
-use crdt::id::NodeId;
-use crdt::name::ProcessName;
-use crdt::registry::{Delta, Entry, Handle, Position, Process, Progress, Reason, Record, State};
+use crdt::registry::{Delta, Entry, Position, Process, Progress, Reason, Record, State};
+use names::{Handle, NodeId, ProcessName};
 use std::sync::Arc;
 
 const NODE: NodeId = NodeId([7; 16]);

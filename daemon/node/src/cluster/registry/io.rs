@@ -3,9 +3,8 @@
 use crate::time::Wall;
 use crate::wire::{ConnId, WriteError, WriteId};
 use bytes::Bytes;
-use crdt::id::NodeId;
-use crdt::name::{NodeName, ProcessName};
-use crdt::registry::{Entry, Handle, Process, Reason};
+use crdt::registry::{Entry, Process, Reason};
+use names::{Handle, NodeId, NodeName, ProcessName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;

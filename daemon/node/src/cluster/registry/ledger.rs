@@ -8,8 +8,8 @@ use super::rows::RowKey;
 use super::{Command, KeptRow, Output, Reply, Timer};
 use crate::wire::{RequestId, WriteId};
 use bytes::Bytes;
-use crdt::name::ProcessName;
-use crdt::registry::{Handle, Process};
+use crdt::registry::Process;
+use names::{Handle, ProcessName};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 

@@ -13,8 +13,8 @@
 
 use crate::codec::{Malformed, decode, encode};
 use bytes::Bytes;
-use crdt::id::NodeId;
 use crdt::registry::{Delta, Position, Progress};
+use names::NodeId;
 use serde::{Deserialize, Serialize};
 
 /// See the module's table.

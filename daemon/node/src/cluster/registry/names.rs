@@ -2,9 +2,8 @@
 
 use super::super::edge::Edge;
 use super::{Change, Directory, Event, EventKind, News, Output};
-use crdt::id::NodeId;
-use crdt::name::{NodeName, ProcessName};
-use crdt::registry::{Entry, Handle, Process, Reason, Shift, State};
+use crdt::registry::{Entry, Process, Reason, Shift, State};
+use names::{Handle, NodeId, NodeName, ProcessName};
 use std::collections::VecDeque;
 use std::sync::Arc;
 

@@ -1,8 +1,8 @@
 //! The registrations of this node.
 
 use super::{OnConflict, SessionId};
-use crdt::name::ProcessName;
 use crdt::registry::{Entry, Process, Reason};
+use names::ProcessName;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 

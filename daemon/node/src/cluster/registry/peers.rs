@@ -6,9 +6,8 @@ use super::{Edge, MemberState, Registry};
 use crate::cluster::links::Links as Connections;
 use crate::codec::Malformed;
 use crate::wire::ConnId;
-use crdt::id::NodeId;
-use crdt::name::{NodeName, ProcessName};
 use crdt::registry::{Delta, Merged, Process, Reason, Shift, State};
+use names::{NodeId, NodeName, ProcessName};
 
 impl Registry {
     /// A connection has come into use.

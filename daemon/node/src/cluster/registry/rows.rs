@@ -12,8 +12,8 @@ use super::own::{Life, Registered};
 use super::{KeptRow, OnConflict};
 use crate::codec::{decode, encode};
 use bytes::Bytes;
-use crdt::name::ProcessName;
-use crdt::registry::{Entry, Handle, Process};
+use crdt::registry::{Entry, Process};
+use names::{Handle, ProcessName};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -156,7 +156,7 @@ fn registered(kept: KeptEntry) -> Registered {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crdt::id::NodeId;
+    use names::NodeId;
     use proptest::prelude::*;
 
     #[test]

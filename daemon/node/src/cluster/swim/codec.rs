@@ -65,8 +65,8 @@ impl foca::Codec<Identity> for Codec {
 mod tests {
     use super::*;
     use crate::golden;
-    use crdt::id::NodeId;
     use foca::{Codec as _, Message, State};
+    use names::NodeId;
     use proptest::prelude::*;
     use std::net::SocketAddr;
 

@@ -1,6 +1,6 @@
 //! What SWIM knows a node by.
 
-use crdt::id::NodeId;
+use names::NodeId;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 

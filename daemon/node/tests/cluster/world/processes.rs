@@ -2,8 +2,8 @@
 
 use super::{Happening, MS, World};
 use bytes::Bytes;
-use crdt::name::ProcessName;
-use crdt::registry::{Handle, Process, Reason};
+use crdt::registry::{Process, Reason};
+use names::{Handle, ProcessName};
 use node::cluster::registry::{
     Command, Directory, Event, EventKind, Found, Input, KeptRow, Lifetime, OnConflict, Output,
     Refusal, Registration, Reply, Settings, Signal,

@@ -1,0 +1,226 @@
+//! The kinds of fields: how a value is read from a document and written into it, when two values
+//! agree, and what a client may send.
+
+use super::{Due, Priority};
+use crate::list::{Plain, is_position};
+use automerge::ScalarValue;
+use names::is_unprintable;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// How a field of this kind is read, written, compared and checked.
+pub(crate) trait Kind {
+    /// What such a field holds. The default is that of a field that was never set.
+    type Value: Clone + Default + PartialEq + Serialize + DeserializeOwned;
+
+    /// Reads what a document holds; `None` if that is of a wrong type, which counts as no value at
+    /// all: other replicas hold it too, so that it can be no error.
+    fn read(&self, value: &Plain) -> Option<Self::Value>;
+
+    /// As it is written into a document; null clears the field.
+    fn write(&self, value: &Self::Value) -> ScalarValue;
+
+    /// Whether two concurrent values are no conflict.
+    fn agree(&self, one: &Self::Value, other: &Self::Value) -> bool {
+        one == other
+    }
+
+    /// Checks what a client sends. What other replicas hold may break these rules.
+    ///
+    /// # Errors
+    /// What is wrong with the value and what would be right, to follow the field's name.
+    fn check(&self, _: &Self::Value) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+/// One line, which has to be there.
+pub(crate) struct Line {
+    pub(crate) max_bytes: usize,
+}
+
+impl Kind for Line {
+    type Value = String;
+
+    fn read(&self, value: &Plain) -> Option<String> {
+        value.text().map(Option::unwrap_or_default)
+    }
+
+    fn write(&self, value: &String) -> ScalarValue {
+        value.as_str().into()
+    }
+
+    fn check(&self, value: &String) -> Result<(), String> {
+        if value.trim().is_empty() {
+            return Err("is empty: at least one visible character is needed".to_owned());
+        }
+        check_length(value, self.max_bytes)?;
+        match value.chars().find(|c| is_unprintable(*c)) {
+            Some(bad) => Err(format!(
+                "has the control or format character {}: one line of plain text is allowed",
+                bad.escape_unicode()
+            )),
+            None => Ok(()),
+        }
+    }
+}
+
+/// One line, or nothing.
+pub(crate) struct OptionalLine {
+    pub(crate) max_bytes: usize,
+}
+
+impl Kind for OptionalLine {
+    type Value = Option<String>;
+
+    fn read(&self, value: &Plain) -> Option<Option<String>> {
+        value.text()
+    }
+
+    fn write(&self, value: &Option<String>) -> ScalarValue {
+        text_value(value.as_deref().unwrap_or_default())
+    }
+
+    fn check(&self, value: &Option<String>) -> Result<(), String> {
+        let line = Line {
+            max_bytes: self.max_bytes,
+        };
+        value.as_ref().map_or(Ok(()), |value| line.check(value))
+    }
+}
+
+/// Text of any number of lines; empty for none.
+pub(crate) struct Prose {
+    pub(crate) max_bytes: usize,
+}
+
+impl Kind for Prose {
+    type Value = String;
+
+    fn read(&self, value: &Plain) -> Option<String> {
+        value.text().map(Option::unwrap_or_default)
+    }
+
+    fn write(&self, value: &String) -> ScalarValue {
+        text_value(value)
+    }
+
+    fn check(&self, value: &String) -> Result<(), String> {
+        check_length(value, self.max_bytes)?;
+        let mut chars = value.chars();
+        match chars.find(|c| is_unprintable(*c) && !matches!(c, '\n' | '\t')) {
+            Some(bad) => Err(format!(
+                "has the control or format character {}: of these only \\n and \\t are allowed",
+                bad.escape_unicode()
+            )),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A place in the list's order; one that a list cannot sort by is none.
+pub(crate) struct Position;
+
+impl Kind for Position {
+    type Value = String;
+
+    fn read(&self, value: &Plain) -> Option<String> {
+        value.text().flatten().filter(|text| is_position(text))
+    }
+
+    fn write(&self, value: &String) -> ScalarValue {
+        value.as_str().into()
+    }
+}
+
+/// When something was ticked, in milliseconds since the epoch, if it was.
+pub(crate) struct Tick;
+
+impl Kind for Tick {
+    type Value = Option<i64>;
+
+    fn read(&self, value: &Plain) -> Option<Option<i64>> {
+        match value {
+            Plain::Null => Some(None),
+            Plain::Time(ms) => Some(Some(*ms)),
+            Plain::Text(_) | Plain::Integer(_) | Plain::Other => None,
+        }
+    }
+
+    fn write(&self, value: &Option<i64>) -> ScalarValue {
+        value.map_or(ScalarValue::Null, ScalarValue::Timestamp)
+    }
+
+    /// Two that ticked it at different times agree.
+    fn agree(&self, one: &Option<i64>, other: &Option<i64>) -> bool {
+        one.is_some() == other.is_some()
+    }
+}
+
+/// A day of the calendar or an instant, if any.
+pub(crate) struct DueTime;
+
+impl Kind for DueTime {
+    type Value = Option<Due>;
+
+    fn read(&self, value: &Plain) -> Option<Option<Due>> {
+        match value {
+            Plain::Null => Some(None),
+            Plain::Text(text) => text
+                .parse()
+                .ok()
+                .filter(|date: &jiff::civil::Date| date.to_string() == *text)
+                .map(|date| Some(Due::Date(date))),
+            Plain::Time(ms) => Some(Some(Due::Instant(*ms))),
+            Plain::Integer(_) | Plain::Other => None,
+        }
+    }
+
+    fn write(&self, value: &Option<Due>) -> ScalarValue {
+        match value {
+            None => ScalarValue::Null,
+            Some(Due::Date(date)) => date.to_string().into(),
+            Some(Due::Instant(ms)) => ScalarValue::Timestamp(*ms),
+        }
+    }
+}
+
+/// One of the priorities, if any.
+pub(crate) struct Level;
+
+impl Kind for Level {
+    type Value = Option<Priority>;
+
+    fn read(&self, value: &Plain) -> Option<Option<Priority>> {
+        let Some(text) = value.text()? else {
+            return Some(None);
+        };
+        Priority::ALL
+            .into_iter()
+            .find(|priority| priority.as_str() == text)
+            .map(Some)
+    }
+
+    fn write(&self, value: &Option<Priority>) -> ScalarValue {
+        value.map_or(ScalarValue::Null, |priority| priority.as_str().into())
+    }
+}
+
+/// A text that may be cleared; an empty one is a cleared one.
+fn text_value(text: &str) -> ScalarValue {
+    if text.is_empty() {
+        ScalarValue::Null
+    } else {
+        text.into()
+    }
+}
+
+fn check_length(text: &str, most: usize) -> Result<(), String> {
+    if text.len() <= most {
+        return Ok(());
+    }
+    Err(format!(
+        "has {} bytes; at most {most} are allowed",
+        text.len()
+    ))
+}

@@ -1,0 +1,280 @@
+//! The data directory: whose it is, in which format, and opening the database in it.
+
+use super::db::{Db, Space, View};
+use super::{CLUSTER, Epoch, NODE, ReadError, Reader, Recovered, journal, read, values};
+use bytes::Bytes;
+use names::NodeId;
+use node::cluster::registry::KeptRow;
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::io::{Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The format that this program writes, and the newest that it reads.
+pub(super) const FORMAT: u32 = 1;
+/// More than any file of the directory's own has.
+const SMALL_FILE_BYTES: u64 = 64;
+
+/// Why a data directory cannot be used, in words for people.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another daemon runs on it.
+    #[error("the data directory {dir} is in use by the daemon with pid {pid}")]
+    InUse {
+        /// The directory.
+        dir: PathBuf,
+        /// The other daemon's pid, as its lock file says.
+        pid: String,
+    },
+    /// A newer program wrote it. Nothing was changed.
+    #[error(
+        "the data directory {dir} has format {found}; this version of Muster knows formats up \
+        to {FORMAT}"
+    )]
+    Newer {
+        /// The directory.
+        dir: PathBuf,
+        /// Its format.
+        found: u32,
+    },
+    /// It belongs to a node with another certificate. Nothing was changed.
+    #[error(
+        "the data directory {dir} belongs to node {owner}, but the certificate is that of \
+        node {node}"
+    )]
+    OtherNode {
+        /// The directory.
+        dir: PathBuf,
+        /// Whose it is.
+        owner: NodeId,
+        /// Who wanted it.
+        node: NodeId,
+    },
+    /// A file of it cannot be read or written.
+    #[error("the data directory {dir} cannot be used: {source}")]
+    Io {
+        /// The directory.
+        dir: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The database in it cannot be used.
+    #[error("the data directory {dir} cannot be used: {reason}")]
+    Unusable {
+        /// The directory.
+        dir: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// The commit thread could not be started.
+    #[error("no thread for the store: {0}")]
+    Thread(#[source] std::io::Error),
+}
+
+/// A data directory that this process has locked.
+pub(super) struct Home {
+    dir: PathBuf,
+    lock: File,
+}
+
+impl Drop for Home {
+    /// Closing the file would not do: a child of this process holds a copy of it until it executes
+    /// another program.
+    fn drop(&mut self) {
+        if let Err(error) = rustix::fs::flock(&self.lock, rustix::fs::FlockOperation::Unlock) {
+            tracing::warn!(%error, "the data directory stays locked until this process ends");
+        }
+    }
+}
+
+impl Home {
+    /// Makes the directory if need be, and locks it.
+    pub(super) fn claim(dir: &Path) -> Result<Self, OpenError> {
+        check_format(dir)?;
+        let io = |source| OpenError::Io {
+            dir: dir.to_owned(),
+            source,
+        };
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(dir)
+            .map_err(io)?;
+        let lock = lock(dir)?;
+        // Once more under the lock: a newer daemon may have come and gone in between.
+        check_format(dir)?;
+        std::fs::set_permissions(dir, Permissions::from_mode(0o700)).map_err(io)?;
+        write_format(dir).map_err(io)?;
+        Ok(Self {
+            dir: dir.to_owned(),
+            lock,
+        })
+    }
+
+    /// The directory.
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Where the database is.
+    pub(super) fn database(&self) -> PathBuf {
+        self.dir.join("db")
+    }
+
+    /// Opens the database and reads what it has. A panic in it is an error like any other.
+    pub(super) fn open_database(&self, epoch: Epoch) -> Result<(Arc<Db>, Recovered), String> {
+        let opened = catch_unwind(AssertUnwindSafe(|| {
+            let db = Arc::new(open_or_repair(&self.database())?);
+            let recovered = recovered(&db, epoch).map_err(|error| error.to_string())?;
+            Ok((db, recovered))
+        }));
+        opened.unwrap_or_else(|_| Err("the database panicked".to_owned()))
+    }
+
+    /// The database cannot be opened.
+    pub(super) fn unusable(&self, reason: String) -> OpenError {
+        OpenError::Unusable {
+            dir: self.dir.clone(),
+            reason,
+        }
+    }
+}
+
+impl Reader {
+    /// Whose directory this is.
+    pub(super) fn node(&self) -> Result<Option<NodeId>, ReadError> {
+        self.view()?
+            .get(Space::Meta, NODE)?
+            .map(|id| values::id(&id).map(NodeId))
+            .transpose()
+    }
+}
+
+fn open_or_repair(database: &Path) -> Result<Db, String> {
+    match Db::open(database) {
+        Err(fjall::Error::JournalRecovery(damage)) => {
+            tracing::warn!(%damage, "the database's journal is damaged");
+            journal::cut_damage(database).map_err(|error| error.to_string())?;
+            Db::open(database).map_err(|error| error.to_string())
+        }
+        opened => opened.map_err(|error| error.to_string()),
+    }
+}
+
+fn recovered(db: &Arc<Db>, epoch: Epoch) -> Result<Recovered, ReadError> {
+    let cluster = View::of(Arc::clone(db))
+        .get(Space::Meta, CLUSTER)?
+        .map(|bytes| Bytes::copy_from_slice(&bytes));
+    let (lists, quarantined, processes) = (read::sums(db)?, read::quarantined(db)?, processes(db)?);
+    Ok(Recovered {
+        cluster,
+        lists,
+        quarantined,
+        processes,
+        format: FORMAT,
+        epoch,
+    })
+}
+
+fn processes(db: &Arc<Db>) -> Result<Vec<KeptRow>, ReadError> {
+    let rows = View::of(Arc::clone(db)).scan_prefix(Space::Processes, &[]);
+    let kept = |(key, value): (fjall::Slice, fjall::Slice)| KeptRow {
+        key: Bytes::copy_from_slice(&key),
+        value: Some(Bytes::copy_from_slice(&value)),
+    };
+    rows.map(|row| row.map(kept)).collect()
+}
+
+/// Refuses what a newer program wrote. Changes nothing.
+fn check_format(dir: &Path) -> Result<(), OpenError> {
+    let text = match File::open(dir.join("format")) {
+        Ok(file) => read_small(&file).map_err(|source| OpenError::Io {
+            dir: dir.to_owned(),
+            source,
+        })?,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(source) => {
+            return Err(OpenError::Io {
+                dir: dir.to_owned(),
+                source,
+            });
+        }
+    };
+    match text.trim().parse() {
+        Ok(found) if found <= FORMAT => Ok(()),
+        Ok(found) => Err(OpenError::Newer {
+            dir: dir.to_owned(),
+            found,
+        }),
+        Err(_) => Err(OpenError::Unusable {
+            dir: dir.to_owned(),
+            reason: format!(
+                "its file \"format\" \
+                says {text:?}, which is no number"
+            ),
+        }),
+    }
+}
+
+/// Writes the format of a new directory, as a whole or not at all.
+fn write_format(dir: &Path) -> std::io::Result<()> {
+    let (path, draft) = (dir.join("format"), dir.join("format.new"));
+    if path.try_exists()? {
+        return Ok(());
+    }
+    let mut file = File::create(&draft)?;
+    writeln!(file, "{FORMAT}")?;
+    file.sync_all()?;
+    std::fs::rename(draft, path)?;
+    File::open(dir)?.sync_all()
+}
+
+fn lock(dir: &Path) -> Result<File, OpenError> {
+    let io = |source| OpenError::Io {
+        dir: dir.to_owned(),
+        source,
+    };
+    // Not truncated: before it is locked it holds the other daemon's pid.
+    let options = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .clone();
+    let mut file = options.open(dir.join("lock")).map_err(io)?;
+    match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => {}
+        Err(rustix::io::Errno::WOULDBLOCK) => {
+            let pid = read_small(&file).map_err(io)?.trim().to_owned();
+            return Err(OpenError::InUse {
+                dir: dir.to_owned(),
+                pid,
+            });
+        }
+        Err(error) => return Err(io(error.into())),
+    }
+    file.set_len(0)
+        .and_then(|()| file.rewind())
+        .and_then(|()| writeln!(file, "{}", std::process::id()))
+        .map_err(io)?;
+    Ok(file)
+}
+
+fn read_small(file: &File) -> std::io::Result<String> {
+    let mut text = String::new();
+    file.take(SMALL_FILE_BYTES).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// What the file system of a directory has left for this process and its size, in bytes; `None` if
+/// it does not say.
+pub(super) fn disk(dir: &Path) -> Option<(u64, u64)> {
+    let stat = rustix::fs::statvfs(dir).ok()?;
+    Some((
+        stat.f_bavail.saturating_mul(stat.f_frsize),
+        stat.f_blocks.saturating_mul(stat.f_frsize),
+    ))
+}

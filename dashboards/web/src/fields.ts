@@ -1,0 +1,132 @@
+// The fields of an entry that people type, one line for each: the editor, the entry's line and what a new entry begins with follow.
+
+import { h, type Child } from "./dom.ts";
+import { day, due, moment, printable, two } from "./text.ts";
+import type { Entry } from "./types.ts";
+import { icon } from "./view/icon.ts";
+
+interface Field<Name extends keyof Entry> {
+  label: string;
+  /** What is typed into: a line of text with these attributes, a choice of these words, or several lines. */
+  input: Record<string, string | boolean> | string[] | "lines";
+  /** What an entry has that was given nothing. */
+  nothing: Entry[Name];
+  /** The value as text to be edited. */
+  typed(value: Entry[Name]): string;
+  /** What was typed, as the API takes it. What is wrong is the node's to refuse, in words. */
+  value(text: string): unknown;
+  /** The value in the entry's line. */
+  shown(value: Entry[Name], entry: Entry): Child;
+}
+
+const FIELDS = {
+  title: {
+    label: "Title",
+    input: { focused: true, required: true },
+    nothing: "",
+    typed: (value) => value,
+    value: (text) => text.trim(),
+    shown: () => null,
+  } satisfies Field<"title">,
+  due: {
+    label: "Due",
+    input: { placeholder: "2026-12-31 or 2026-12-31 14:00" },
+    nothing: null,
+    typed: localDue,
+    value: dueOf,
+    shown: date,
+  } satisfies Field<"due">,
+  priority: {
+    label: "Priority",
+    input: ["high", "medium", "low"],
+    nothing: null,
+    typed: (value) => value ?? "",
+    value: (text) => text || null,
+    shown: (value) => value !== null && h("span", { class: `priority priority-${value}` }, value),
+  } satisfies Field<"priority">,
+  assignee: {
+    label: "Assignee",
+    input: {},
+    nothing: null,
+    typed: (value) => value ?? "",
+    value: (text) => text.trim() || null,
+    shown: (value) => value !== null && h("span", { class: "who" }, `@${printable(value)}`),
+  } satisfies Field<"assignee">,
+  tags: {
+    label: "Tags",
+    input: { placeholder: "words, with spaces between" },
+    nothing: [],
+    typed: (value) => value.join(" "),
+    value: (text) => text.split(/[\s,]+/).filter((tag) => tag !== ""),
+    shown: (value) => value.map((tag) => h("span", { class: "tag", key: `tag ${tag}` }, printable(tag))),
+  } satisfies Field<"tags">,
+  notes: {
+    label: "Notes",
+    input: "lines",
+    nothing: "",
+    typed: (value) => value,
+    value: (text) => text,
+    shown: (value) => value !== "" && h("span", { class: "has-notes" }, icon("note"), h("span", { class: "unseen" }, "has notes")),
+  } satisfies Field<"notes">,
+};
+
+export type FieldName = keyof typeof FIELDS;
+/** What is typed of each field. */
+export type Draft = Record<FieldName, string>;
+
+/** In the order of the editor. */
+export const NAMES = Object.keys(FIELDS) as FieldName[];
+
+export function field<Name extends FieldName>(name: Name): Field<Name> {
+  return FIELDS[name] as unknown as Field<Name>;
+}
+
+/** The fields of an entry that was given nothing. */
+export function nothing(): Pick<Entry, FieldName> {
+  return Object.fromEntries(NAMES.map((name) => [name, field(name).nothing])) as Pick<Entry, FieldName>;
+}
+
+export function draftOf(entry: Entry): Draft {
+  return Object.fromEntries(NAMES.map((name) => [name, field(name).typed(entry[name] as never)])) as Draft;
+}
+
+/** The fields that were typed otherwise than they were, as the API takes them. */
+export function difference(before: Entry, draft: Draft): Record<string, unknown> {
+  const was = draftOf(before);
+  const others = NAMES.filter((name) => draft[name] !== was[name]);
+  return Object.fromEntries(others.map((name) => [name, field(name).value(draft[name])]));
+}
+
+/** What an entry's line says of its fields. */
+export function details(entry: Entry): Child[] {
+  return NAMES.map((name) => field(name).shown(entry[name] as never, entry));
+}
+
+/** A date stays one; an instant is typed as local time. */
+function localDue(value: string | null): string {
+  if (value === null || value.length === 10) return value ?? "";
+  const at = new Date(value);
+  return `${day(at)} ${two(at.getHours())}:${two(at.getMinutes())}`;
+}
+
+function dueOf(typed: string): string | null {
+  const text = typed.trim();
+  const time = /^(\d{4}-\d{2}-\d{2})[ T](\d{1,2}:\d{2})$/.exec(text);
+  const at = time ? new Date(`${time[1]}T${time[2]?.padStart(5, "0")}`) : null;
+  return at && !Number.isNaN(at.getTime()) ? at.toISOString() : text === "" ? null : text;
+}
+
+function date(value: string | null, entry: Entry): Child {
+  if (value === null) return null;
+  const { words, when } = due(value);
+  const isLate = when === "late" && !entry.done;
+  return h(
+    "time",
+    {
+      class: `due ${entry.done ? "" : `due-${when}`}`,
+      datetime: value,
+      title: value.length > 10 ? moment(value) : value,
+    },
+    isLate ? `late: ${words}` : words,
+  );
+}

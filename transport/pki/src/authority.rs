@@ -1,0 +1,365 @@
+//! The cluster's own certificate authority: a directory on the administrator's machine, never on a
+//! node.
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | `ca.pem` | the authority's certificate, self-signed, valid for 10 years; after a [`rotate`] also the earlier ones |
+//! | `ca.key` | its key (mode 0600) |
+//! | `issued/NAME` | the id of the node of that name, as 32 hexadecimal digits: names and ids are never given twice |
+//!
+//! The cluster's id is 16 random bytes in the authority's distinguished name, `O=muster, CN=muster
+//! cluster <32 hex>`, so that authorities can be replaced without making another cluster. A node's
+//! certificate is valid for 2 years unless told otherwise, from a day back.
+
+mod files;
+
+use crate::certificate::{self, AuthorityFacts};
+use crate::identity::{self, Identity, IdentityError};
+use data_encoding::HEXLOWER;
+use files::{Mode, Replace};
+use names::{NameError, NodeName};
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose, PKCS_ED25519,
+};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use time::{Duration, OffsetDateTime};
+
+const AUTHORITY_LIFE: Duration = Duration::days(3650);
+/// How long a node's certificate is valid when nobody says.
+pub const NODE_LIFE: std::time::Duration = std::time::Duration::from_secs(730 * 24 * 60 * 60);
+/// How far a certificate's begin lies back, for nodes whose clocks are behind.
+const BACKDATED: Duration = Duration::days(1);
+
+const AUTHORITY_FILE: &str = "ca.pem";
+const AUTHORITY_KEY_FILE: &str = "ca.key";
+const NODE_FILE: &str = "node.pem";
+const NODE_KEY_FILE: &str = "node.key";
+const ISSUED_DIRECTORY: &str = "issued";
+
+/// Why nothing was made. Files that were there before are unchanged.
+#[derive(Debug, thiserror::Error)]
+pub enum PkiError {
+    /// A file or directory cannot be read or written.
+    #[error("cannot access {path}: {source}", path = path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file is there already; none is ever overwritten without [`renew`] or [`rotate`].
+    #[error("{path} exists already and is not overwritten", path = path.display())]
+    Exists {
+        /// Which.
+        path: PathBuf,
+    },
+    /// Not a node name.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// The name was issued before.
+    #[error("the name {name} was issued already, to node {id}; renew it, or choose another name")]
+    Issued {
+        /// The name.
+        name: String,
+        /// Its node's id.
+        id: String,
+    },
+    /// The name was never issued here.
+    #[error("the name {0} was never issued by this authority")]
+    NotIssued(String),
+    /// The record of an issued name cannot be read.
+    #[error("{path} does not hold a node id", path = path.display())]
+    Record {
+        /// Which.
+        path: PathBuf,
+    },
+    /// The authority's certificate cannot be used.
+    #[error(transparent)]
+    Authority(#[from] IdentityError),
+    /// No certificate in `ca.pem` belongs to `ca.key`, or the key cannot be read.
+    #[error("no valid certificate in {path} belongs to the key beside it", path = path.display())]
+    Key {
+        /// The certificates' file.
+        path: PathBuf,
+    },
+    /// Making keys or certificates failed.
+    #[error("cannot make a certificate: {0}")]
+    Generate(#[from] rcgen::Error),
+}
+
+/// An authority that was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Authority {
+    /// The cluster's id.
+    pub cluster: [u8; 16],
+    /// When its certificate expires, in Unix seconds.
+    pub not_after: i64,
+}
+
+/// A node's certificate that was issued.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Issued {
+    /// The node's id.
+    pub id: [u8; 16],
+    /// Its name.
+    pub name: String,
+    /// Its cluster's id.
+    pub cluster: [u8; 16],
+    /// When its certificate expires, in Unix seconds.
+    pub not_after: i64,
+}
+
+/// Makes the authority of a new cluster in `dir`, which is made (mode 0700) if it is missing.
+pub fn init(dir: &Path) -> Result<Authority, PkiError> {
+    let paths = [dir.join(AUTHORITY_FILE), dir.join(AUTHORITY_KEY_FILE)];
+    refuse_existing(&paths)?;
+    files::directory(dir)?;
+    let made = make_authority(rand::random())?;
+    let [certificate, key] = paths;
+    files::write(
+        &key,
+        made.key.serialize_pem().as_bytes(),
+        Mode::Secret,
+        Replace::No,
+    )?;
+    files::write(&certificate, made.pem.as_bytes(), Mode::Public, Replace::No)?;
+    Ok(made.authority)
+}
+
+/// Replaces the authority of the cluster in `dir` by a new one of the same cluster. `ca.pem` holds
+/// both from now on, the new one first: give it to all nodes, reload them, then renew their
+/// certificates; only then take the old one out of `ca.pem`.
+pub fn rotate(dir: &Path) -> Result<Authority, PkiError> {
+    let (path, key_path) = (dir.join(AUTHORITY_FILE), dir.join(AUTHORITY_KEY_FILE));
+    let (_, old) = signing_authority(dir)?;
+    let made = make_authority(old.cluster)?;
+    let earlier = fs::read_to_string(&path).map_err(|source| PkiError::File {
+        path: path.clone(),
+        source,
+    })?;
+    // The certificate first: if the second write fails, the old key still has its certificate.
+    files::write(
+        &path,
+        format!("{}{earlier}", made.pem).as_bytes(),
+        Mode::Public,
+        Replace::Yes,
+    )?;
+    files::write(
+        &key_path,
+        made.key.serialize_pem().as_bytes(),
+        Mode::Secret,
+        Replace::Yes,
+    )?;
+    Ok(made.authority)
+}
+
+/// Draws the id of a new node and writes `node.pem`, `node.key` and a copy of `ca.pem` into `out`,
+/// which is made if missing. A name can be issued once. The certificate ends after `life`, or with
+/// its authority.
+pub fn issue(
+    dir: &Path,
+    name: &str,
+    out: &Path,
+    life: std::time::Duration,
+) -> Result<Issued, PkiError> {
+    NodeName::new(name)?;
+    refuse_existing(&[
+        out.join(NODE_FILE),
+        out.join(NODE_KEY_FILE),
+        out.join(AUTHORITY_FILE),
+    ])?;
+    let record = dir.join(ISSUED_DIRECTORY).join(name);
+    if let Some(id) = issued_id(&record)? {
+        return Err(PkiError::Issued {
+            name: name.to_owned(),
+            id: HEXLOWER.encode(&id),
+        });
+    }
+    let id = rand::random();
+    let made = make_node(dir, id, name, life)?;
+    files::directory(out)?;
+    files::directory(&dir.join(ISSUED_DIRECTORY))?;
+    // The name is taken before the files are there: an interrupted issue can be renewed, a name is
+    // never given twice.
+    files::write(
+        &record,
+        format!("{}\n", HEXLOWER.encode(&id)).as_bytes(),
+        Mode::Public,
+        Replace::No,
+    )?;
+    write_node(dir, &made, out, Replace::No)?;
+    Ok(made.issued)
+}
+
+/// Issues the certificate of an earlier issued node again, with a new key and the same id,
+/// replacing the files in `out`.
+pub fn renew(
+    dir: &Path,
+    name: &str,
+    out: &Path,
+    life: std::time::Duration,
+) -> Result<Issued, PkiError> {
+    NodeName::new(name)?;
+    let id = issued_id(&dir.join(ISSUED_DIRECTORY).join(name))?
+        .ok_or_else(|| PkiError::NotIssued(name.to_owned()))?;
+    let made = make_node(dir, id, name, life)?;
+    write_node(dir, &made, out, Replace::Yes)?;
+    Ok(made.issued)
+}
+
+struct MadeAuthority {
+    authority: Authority,
+    key: KeyPair,
+    pem: String,
+}
+
+struct MadeNode {
+    issued: Issued,
+    key: KeyPair,
+    pem: String,
+}
+
+fn make_authority(cluster: [u8; 16]) -> Result<MadeAuthority, PkiError> {
+    let key = KeyPair::generate_for(&PKCS_ED25519)?;
+    let mut params = authority_params(cluster);
+    params.not_before = OffsetDateTime::now_utc() - BACKDATED;
+    params.not_after = OffsetDateTime::now_utc() + AUTHORITY_LIFE;
+    let authority = Authority {
+        cluster,
+        not_after: params.not_after.unix_timestamp(),
+    };
+    let pem = params.self_signed(&key)?.pem();
+    Ok(MadeAuthority {
+        authority,
+        key,
+        pem,
+    })
+}
+
+/// What an authority's certificate and the issuer of its nodes' certificates have in common.
+fn authority_params(cluster: [u8; 16]) -> CertificateParams {
+    let mut name = DistinguishedName::new();
+    name.push(DnType::OrganizationName, "muster");
+    name.push(DnType::CommonName, certificate::authority_name(cluster));
+    let mut params = CertificateParams::default();
+    params.distinguished_name = name;
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params
+}
+
+fn make_node(
+    dir: &Path,
+    id: [u8; 16],
+    name: &str,
+    life: std::time::Duration,
+) -> Result<MadeNode, PkiError> {
+    let (signing_key, authority) = signing_authority(dir)?;
+    let key = KeyPair::generate_for(&PKCS_ED25519)?;
+    let mut params = CertificateParams::new(certificate::dns_names(id, name))?;
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::ExplicitNoCa;
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![
+        ExtendedKeyUsagePurpose::ServerAuth,
+        ExtendedKeyUsagePurpose::ClientAuth,
+    ];
+    params.use_authority_key_identifier_extension = true;
+    let now = OffsetDateTime::now_utc();
+    params.not_before = now - BACKDATED;
+    params.not_after =
+        (now + life).min(OffsetDateTime::from_unix_timestamp(authority.not_after).unwrap_or(now));
+    let issued = Issued {
+        id,
+        name: name.to_owned(),
+        cluster: authority.cluster,
+        not_after: params.not_after.unix_timestamp(),
+    };
+    let issuer = Issuer::new(authority_params(authority.cluster), signing_key);
+    let pem = params.signed_by(&key, &issuer)?.pem();
+    Ok(MadeNode { issued, key, pem })
+}
+
+/// Writes a node's files and loads them back, so that what is handed out is known to work.
+fn write_node(dir: &Path, made: &MadeNode, out: &Path, replace: Replace) -> Result<(), PkiError> {
+    let authorities = dir.join(AUTHORITY_FILE);
+    let authorities = fs::read(&authorities).map_err(|source| PkiError::File {
+        path: authorities,
+        source,
+    })?;
+    files::directory(out)?;
+    let (ca, certificate, key) = (
+        out.join(AUTHORITY_FILE),
+        out.join(NODE_FILE),
+        out.join(NODE_KEY_FILE),
+    );
+    files::write(
+        &key,
+        made.key.serialize_pem().as_bytes(),
+        Mode::Secret,
+        replace,
+    )?;
+    files::write(&certificate, made.pem.as_bytes(), Mode::Public, replace)?;
+    files::write(&ca, &authorities, Mode::Public, replace)?;
+    Identity::load(&ca, &certificate, &key)?;
+    Ok(())
+}
+
+/// The key that signs, and its certificate among those in `ca.pem`.
+fn signing_authority(dir: &Path) -> Result<(KeyPair, AuthorityFacts), PkiError> {
+    let (path, key_path) = (dir.join(AUTHORITY_FILE), dir.join(AUTHORITY_KEY_FILE));
+    let pem = fs::read_to_string(&key_path).map_err(|source| PkiError::File {
+        path: key_path,
+        source,
+    })?;
+    let key = KeyPair::from_pem(&pem).map_err(|_| PkiError::Key { path: path.clone() })?;
+    let now = OffsetDateTime::now_utc().unix_timestamp();
+    for der in identity::certificates(&path)? {
+        let facts = certificate::authority(&der).map_err(|fault| IdentityError::Certificate {
+            file: path.clone(),
+            fault,
+        })?;
+        if facts.public_key == rcgen::PublicKeyData::subject_public_key_info(&key)
+            && facts.not_after > now
+        {
+            return Ok((key, facts));
+        }
+    }
+    Err(PkiError::Key { path })
+}
+
+fn issued_id(record: &Path) -> Result<Option<[u8; 16]>, PkiError> {
+    match fs::read_to_string(record) {
+        Ok(text) => match certificate::id(text.trim()) {
+            Some(id) => Ok(Some(id)),
+            None => Err(PkiError::Record {
+                path: record.to_owned(),
+            }),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(PkiError::File {
+            path: record.to_owned(),
+            source,
+        }),
+    }
+}
+
+fn refuse_existing(paths: &[PathBuf]) -> Result<(), PkiError> {
+    for path in paths {
+        match path.try_exists() {
+            Ok(false) => {}
+            Ok(true) => return Err(PkiError::Exists { path: path.clone() }),
+            Err(source) => {
+                return Err(PkiError::File {
+                    path: path.clone(),
+                    source,
+                });
+            }
+        }
+    }
+    Ok(())
+}

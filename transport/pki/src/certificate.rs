@@ -1,0 +1,179 @@
+//! What Muster reads in a certificate: names and purposes of a node's, the cluster in an
+//! authority's.
+
+use data_encoding::HEXLOWER;
+use names::NodeName;
+use x509_parser::prelude::{FromDer, GeneralName, X509Certificate, X509Name};
+
+/// The end of the DNS name that carries a node's id.
+const ID_SUFFIX: &str = ".id.muster";
+/// The end of the DNS name that carries a node's name.
+const NAME_SUFFIX: &str = ".name.muster";
+/// What stands before the cluster's id in the authority's common name.
+const AUTHORITY_PREFIX: &str = "muster cluster ";
+
+/// Why a certificate cannot serve in a cluster.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CertificateFault {
+    /// It is no X.509 certificate.
+    #[error("it is not a well-formed certificate")]
+    Malformed,
+    /// An authority's certificate without the cluster's id in its common name.
+    #[error("its common name is not \"muster cluster <id>\"")]
+    NoCluster,
+    /// It stands where an authority's certificate should be, and is none.
+    #[error("it is not the certificate of an authority")]
+    NotAnAuthority,
+    /// Not exactly one `<32 hex>.id.muster` and one `NAME.name.muster` among its DNS names.
+    #[error("its DNS names do not hold exactly one node id and one node name")]
+    Names,
+    /// It must serve both as a client's and as a server's.
+    #[error("it is not made for both TLS servers and TLS clients")]
+    Purpose,
+}
+
+/// What a node's certificate says.
+#[derive(Clone, Debug)]
+pub struct NodeFacts {
+    /// The node's id.
+    pub id: [u8; 16],
+    /// The node's name: one DNS label in lower case.
+    pub name: String,
+    /// When it begins to be valid, in Unix seconds.
+    pub not_before: i64,
+    /// When it expires, in Unix seconds.
+    pub not_after: i64,
+}
+
+/// What an authority's certificate says.
+#[derive(Clone, Debug)]
+pub(crate) struct AuthorityFacts {
+    pub(crate) cluster: [u8; 16],
+    /// Unix seconds.
+    pub(crate) not_after: i64,
+    /// The public key, in DER.
+    pub(crate) public_key: Vec<u8>,
+}
+
+/// Reads a node's certificate, in DER. Says nothing about who signed it.
+pub fn node(der: &[u8]) -> Result<NodeFacts, CertificateFault> {
+    let certificate = parse(der)?;
+    let usage = certificate
+        .extended_key_usage()
+        .map_err(|_| CertificateFault::Malformed)?;
+    if !usage.is_some_and(|usage| usage.value.client_auth && usage.value.server_auth) {
+        return Err(CertificateFault::Purpose);
+    }
+    let (id, name) = names(&certificate)?;
+    let validity = certificate.validity();
+    Ok(NodeFacts {
+        id,
+        name,
+        not_before: validity.not_before.timestamp(),
+        not_after: validity.not_after.timestamp(),
+    })
+}
+
+/// Reads an authority's certificate.
+pub(crate) fn authority(der: &[u8]) -> Result<AuthorityFacts, CertificateFault> {
+    let certificate = parse(der)?;
+    if !certificate.is_ca() {
+        return Err(CertificateFault::NotAnAuthority);
+    }
+    Ok(AuthorityFacts {
+        cluster: cluster(certificate.subject()).ok_or(CertificateFault::NoCluster)?,
+        not_after: certificate.validity().not_after.timestamp(),
+        public_key: certificate.public_key().raw.to_vec(),
+    })
+}
+
+/// The cluster that a certificate, in DER, says its issuer is of. Only for better words: nothing is
+/// proved by it.
+pub fn claimed_cluster(der: &[u8]) -> Option<[u8; 16]> {
+    cluster(parse(der).ok()?.issuer())
+}
+
+/// The common name of a cluster's authority.
+pub(crate) fn authority_name(cluster: [u8; 16]) -> String {
+    format!("{AUTHORITY_PREFIX}{}", HEXLOWER.encode(&cluster))
+}
+
+/// The DNS names of a node's certificate.
+pub(crate) fn dns_names(id: [u8; 16], name: &str) -> Vec<String> {
+    vec![
+        format!("{}{ID_SUFFIX}", HEXLOWER.encode(&id)),
+        format!("{name}{NAME_SUFFIX}"),
+    ]
+}
+
+/// Reads an id of 32 hexadecimal digits in lower case: one id has one text.
+pub(crate) fn id(text: &str) -> Option<[u8; 16]> {
+    HEXLOWER.decode(text.as_bytes()).ok()?.try_into().ok()
+}
+
+fn parse(der: &[u8]) -> Result<X509Certificate<'_>, CertificateFault> {
+    match X509Certificate::from_der(der) {
+        Ok(([], certificate)) => Ok(certificate),
+        Ok(_) | Err(_) => Err(CertificateFault::Malformed),
+    }
+}
+
+fn cluster(name: &X509Name<'_>) -> Option<[u8; 16]> {
+    let mut names = name.iter_common_name();
+    let text = names.next()?.as_str().ok()?;
+    if names.next().is_some() {
+        return None;
+    }
+    id(text.strip_prefix(AUTHORITY_PREFIX)?)
+}
+
+fn names(certificate: &X509Certificate<'_>) -> Result<([u8; 16], String), CertificateFault> {
+    let extension = certificate
+        .subject_alternative_name()
+        .map_err(|_| CertificateFault::Malformed)?;
+    let extension = extension.ok_or(CertificateFault::Names)?;
+    let (mut ids, mut names) = (Vec::new(), Vec::new());
+    for general in &extension.value.general_names {
+        let GeneralName::DNSName(text) = general else {
+            continue;
+        };
+        if let Some(digits) = text.strip_suffix(ID_SUFFIX) {
+            ids.push(id(digits).ok_or(CertificateFault::Names)?);
+        } else if let Some(name) = text.strip_suffix(NAME_SUFFIX) {
+            names.push(name);
+        }
+    }
+    match (ids.as_slice(), names.as_slice()) {
+        ([id], [name]) if NodeName::new(name).is_ok() => Ok((*id, (*name).to_owned())),
+        _ => Err(CertificateFault::Names),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_has_one_text() {
+        let bytes = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 255];
+        assert_eq!(id("000102030405060708090a0b0c0d0eff"), Some(bytes));
+        for text in [
+            "",
+            "0",
+            "000102030405060708090A0B0C0D0EFF",
+            "+00102030405060708090a0b0c0d0eff",
+            "xx0102030405060708090a0b0c0d0eff",
+        ] {
+            assert_eq!(id(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn rubbish_is_no_certificate() {
+        for bytes in [&b""[..], b"\x30", b"\x30\x82\xff\xff", &[0x30; 600]] {
+            assert_eq!(node(bytes).unwrap_err(), CertificateFault::Malformed);
+            assert_eq!(authority(bytes).unwrap_err(), CertificateFault::Malformed);
+            assert_eq!(claimed_cluster(bytes), None);
+        }
+    }
+}

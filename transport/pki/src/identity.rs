@@ -1,0 +1,366 @@
+//! Who this node is: its certificate, its key and the authorities it trusts, loaded from files and
+//! checked in words.
+
+use crate::certificate::{self, CertificateFault, NodeFacts};
+use data_encoding::HEXLOWER;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::sign::CertifiedKey;
+use rustls::{CertificateError, RootCertStore};
+use std::fs;
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use time::{Date, OffsetDateTime};
+
+/// The largest certificate or key file that is read, in bytes.
+const MAX_FILE_BYTES: u64 = 1 << 20;
+
+/// Why a node's files were refused. Nothing was changed; each sentence names the file and says what
+/// would be right.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    /// A file cannot be read.
+    #[error("cannot read {file}: {source}", file = file.display())]
+    Read {
+        /// Which.
+        file: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file holds nothing usable.
+    #[error("{file} holds no {what} in PEM form", file = file.display())]
+    Empty {
+        /// Which.
+        file: PathBuf,
+        /// What was looked for.
+        what: &'static str,
+    },
+    /// Group or others may read the key.
+    #[error("the key file {file} has mode {mode:04o}, others can read it; allow its owner only \
+        (chmod 600)", file = file.display())]
+    Exposed {
+        /// Which.
+        file: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// A certificate cannot serve.
+    #[error("a certificate in {file} cannot be used: {fault}", file = file.display())]
+    Certificate {
+        /// Which.
+        file: PathBuf,
+        /// Why.
+        fault: CertificateFault,
+    },
+    /// The authorities' file mixes clusters.
+    #[error("{file} holds authorities of different clusters ({one} and {other}); it may hold \
+        several of one cluster only", file = file.display())]
+    Clusters {
+        /// Which.
+        file: PathBuf,
+        /// One cluster's id.
+        one: String,
+        /// Another one's.
+        other: String,
+    },
+    /// All authorities have expired.
+    #[error("every authority in {file} has expired", file = file.display())]
+    AuthorityExpired {
+        /// Which.
+        file: PathBuf,
+    },
+    /// The key is of an unknown kind or belongs to another certificate.
+    #[error("the key {key} does not belong to the certificate \
+        {certificate}", key = key.display(), certificate = certificate.display())]
+    Pairing {
+        /// The key's file.
+        key: PathBuf,
+        /// The certificate's file.
+        certificate: PathBuf,
+    },
+    /// The certificate names another cluster's authority as its issuer.
+    #[error("the certificate {file} is of cluster {found}, the authority {authority} of cluster \
+        {expected}", file = file.display(), authority = authority.display())]
+    OtherCluster {
+        /// The certificate's file.
+        file: PathBuf,
+        /// The authorities' file.
+        authority: PathBuf,
+        /// The cluster in the certificate.
+        found: String,
+        /// The cluster in the authority.
+        expected: String,
+    },
+    /// No authority signed the certificate.
+    #[error("the certificate {file} is not signed by an authority in \
+        {authority}", file = file.display(), authority = authority.display())]
+    Untrusted {
+        /// The certificate's file.
+        file: PathBuf,
+        /// The authorities' file.
+        authority: PathBuf,
+    },
+    /// Too late for this certificate.
+    #[error("the certificate {file} expired on {date}; issue it again (muster pki \
+        issue)", file = file.display())]
+    Expired {
+        /// Which.
+        file: PathBuf,
+        /// Its last day.
+        date: Date,
+    },
+    /// Too early for this certificate.
+    #[error("the certificate {file} is valid from {date} on only; is this machine's clock \
+        right?", file = file.display())]
+    NotYetValid {
+        /// Which.
+        file: PathBuf,
+        /// Its first day.
+        date: Date,
+    },
+}
+
+/// A node's certificate and key and its cluster's authorities. Invariant: they were checked against
+/// each other when loaded.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    facts: NodeFacts,
+    cluster: [u8; 16],
+    authority_not_after: i64,
+    key: Arc<CertifiedKey>,
+    roots: Arc<RootCertStore>,
+}
+
+impl Identity {
+    /// Loads a node's identity from three PEM files: the authorities (several during a rotation,
+    /// all of one cluster; expired ones are left out), the certificate and its key, which only its
+    /// owner may read.
+    pub fn load(ca: &Path, certificate: &Path, key: &Path) -> Result<Self, IdentityError> {
+        let (cluster, authority_not_after, roots) = authorities(ca)?;
+        let chain = certificates(certificate)?;
+        let Some(leaf) = chain.first().cloned() else {
+            return Err(IdentityError::Empty {
+                file: certificate.to_owned(),
+                what: "certificate",
+            });
+        };
+        let fault = |fault| IdentityError::Certificate {
+            file: certificate.to_owned(),
+            fault,
+        };
+        let facts = certificate::node(&leaf).map_err(fault)?;
+        check_validity(certificate, &facts)?;
+        let key_der = private_key(key)?;
+        let key = CertifiedKey::from_der(chain, key_der, &provider()).map_err(|_| {
+            IdentityError::Pairing {
+                key: key.to_owned(),
+                certificate: certificate.to_owned(),
+            }
+        })?;
+        let identity = Self {
+            facts,
+            cluster,
+            authority_not_after,
+            key: Arc::new(key),
+            roots: Arc::new(roots),
+        };
+        identity.check_signature(certificate, ca, &leaf)?;
+        Ok(identity)
+    }
+
+    /// The node's id, drawn when its certificate was issued.
+    pub fn id(&self) -> [u8; 16] {
+        self.facts.id
+    }
+
+    /// The node's name: one DNS label in lower case.
+    pub fn name(&self) -> &str {
+        &self.facts.name
+    }
+
+    /// The cluster's id.
+    pub fn cluster(&self) -> [u8; 16] {
+        self.cluster
+    }
+
+    /// When the certificate expires, in Unix seconds.
+    pub fn not_after(&self) -> i64 {
+        self.facts.not_after
+    }
+
+    /// When the last of the authorities expires, in Unix seconds.
+    pub fn authority_not_after(&self) -> i64 {
+        self.authority_not_after
+    }
+
+    /// The certificate and the key that signs handshakes.
+    pub fn certified_key(&self) -> Arc<CertifiedKey> {
+        self.key.clone()
+    }
+
+    /// Whether a certificate ends at one of this cluster's authorities, now.
+    ///
+    /// # Errors
+    /// What the chain lacks; [`CertificateError::BadEncoding`] if it is no certificate.
+    pub fn verify(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+    ) -> Result<(), CertificateError> {
+        let algorithms = provider().signature_verification_algorithms.all;
+        let parsed =
+            ParsedCertificate::try_from(leaf).map_err(|_| CertificateError::BadEncoding)?;
+        match rustls::client::verify_server_cert_signed_by_trust_anchor(
+            &parsed,
+            &self.roots,
+            intermediates,
+            UnixTime::now(),
+            algorithms,
+        ) {
+            Ok(()) => Ok(()),
+            Err(rustls::Error::InvalidCertificate(error)) => Err(error),
+            Err(_) => Err(CertificateError::BadEncoding),
+        }
+    }
+
+    fn check_signature(
+        &self,
+        file: &Path,
+        ca: &Path,
+        leaf: &CertificateDer<'_>,
+    ) -> Result<(), IdentityError> {
+        if let Some(found) =
+            certificate::claimed_cluster(leaf).filter(|found| *found != self.cluster)
+        {
+            let (found, expected) = (HEXLOWER.encode(&found), HEXLOWER.encode(&self.cluster));
+            return Err(IdentityError::OtherCluster {
+                file: file.to_owned(),
+                authority: ca.to_owned(),
+                found,
+                expected,
+            });
+        }
+        match self.verify(leaf, &[]) {
+            Ok(()) => Ok(()),
+            Err(CertificateError::BadEncoding) => Err(IdentityError::Certificate {
+                file: file.to_owned(),
+                fault: CertificateFault::Malformed,
+            }),
+            Err(_) => Err(IdentityError::Untrusted {
+                file: file.to_owned(),
+                authority: ca.to_owned(),
+            }),
+        }
+    }
+}
+
+/// The cryptography in use, also where several rustls providers are linked.
+pub fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+/// Reads the authorities that are still valid, all of one cluster, and when the last of them
+/// expires.
+fn authorities(file: &Path) -> Result<([u8; 16], i64, RootCertStore), IdentityError> {
+    let now = OffsetDateTime::now_utc().unix_timestamp();
+    let mut roots = RootCertStore::empty();
+    let (mut cluster, mut last) = (None, now);
+    for der in certificates(file)? {
+        let fault = |fault| IdentityError::Certificate {
+            file: file.to_owned(),
+            fault,
+        };
+        let facts = certificate::authority(&der).map_err(fault)?;
+        let one = *cluster.get_or_insert(facts.cluster);
+        if one != facts.cluster {
+            let (one, other) = (HEXLOWER.encode(&one), HEXLOWER.encode(&facts.cluster));
+            return Err(IdentityError::Clusters {
+                file: file.to_owned(),
+                one,
+                other,
+            });
+        }
+        if facts.not_after >= now {
+            roots
+                .add(der)
+                .map_err(|_| fault(CertificateFault::Malformed))?;
+            last = last.max(facts.not_after);
+        }
+    }
+    match cluster {
+        None => Err(IdentityError::Empty {
+            file: file.to_owned(),
+            what: "certificate",
+        }),
+        Some(_) if roots.is_empty() => Err(IdentityError::AuthorityExpired {
+            file: file.to_owned(),
+        }),
+        Some(cluster) => Ok((cluster, last, roots)),
+    }
+}
+
+/// All certificates of a PEM file, in order.
+pub(crate) fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, IdentityError> {
+    let pem = read(file)?;
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    found.map_err(|_| IdentityError::Certificate {
+        file: file.to_owned(),
+        fault: CertificateFault::Malformed,
+    })
+}
+
+fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, IdentityError> {
+    let metadata = fs::metadata(file).map_err(|source| IdentityError::Read {
+        file: file.to_owned(),
+        source,
+    })?;
+    let mode = metadata.permissions().mode() & 0o7777;
+    // systemd's credentials are root's, and show the mask of an access list that names one user
+    // where the group's bits are.
+    let is_credential = metadata.uid() == 0 && metadata.gid() == 0 && mode == 0o440;
+    if mode & 0o077 != 0 && !is_credential {
+        return Err(IdentityError::Exposed {
+            file: file.to_owned(),
+            mode,
+        });
+    }
+    PrivateKeyDer::from_pem_slice(&read(file)?).map_err(|_| IdentityError::Empty {
+        file: file.to_owned(),
+        what: "private key",
+    })
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, IdentityError> {
+    let error = |source| IdentityError::Read {
+        file: file.to_owned(),
+        source,
+    };
+    if fs::metadata(file).map_err(error)?.len() > MAX_FILE_BYTES {
+        return Err(error(io::Error::other("it is larger than 1 MiB")));
+    }
+    fs::read(file).map_err(error)
+}
+
+fn check_validity(file: &Path, facts: &NodeFacts) -> Result<(), IdentityError> {
+    let now = OffsetDateTime::now_utc().unix_timestamp();
+    let date = |seconds| {
+        OffsetDateTime::from_unix_timestamp(seconds).map_or(Date::MAX, OffsetDateTime::date)
+    };
+    if now > facts.not_after {
+        return Err(IdentityError::Expired {
+            file: file.to_owned(),
+            date: date(facts.not_after),
+        });
+    }
+    if now < facts.not_before {
+        return Err(IdentityError::NotYetValid {
+            file: file.to_owned(),
+            date: date(facts.not_before),
+        });
+    }
+    Ok(())
+}

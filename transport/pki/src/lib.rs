@@ -1,0 +1,25 @@
+//! The certificates of a cluster: its own authority, which issues them, and what a node reads in
+//! its own files and in those that its peers show.
+//!
+//! An administrator makes an authority once ([`init`]) and issues each node's files with it
+//! ([`issue`], [`renew`]); [`rotate`] replaces the authority. A node loads its files as its
+//! [`Identity`] and judges a peer's certificate by [`Identity::verify`] and [`certificate::node`].
+//! What happens in a handshake is the business of `transport`.
+//!
+//! ```no_run
+//! # fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use pki::Identity;
+//! pki::init("ca".as_ref())?;
+//! pki::issue("ca".as_ref(), "n1", "n1".as_ref(), pki::NODE_LIFE)?;
+//! let identity = Identity::load("n1/ca.pem".as_ref(), "n1/node.pem".as_ref(), "n1/node.key".as_ref())?;
+//! assert_eq!(identity.name(), "n1");
+//! # Ok(()) }
+//! ```
+
+mod authority;
+pub mod certificate;
+mod identity;
+
+pub use authority::{Authority, Issued, NODE_LIFE, PkiError, init, issue, renew, rotate};
+pub use certificate::CertificateFault;
+pub use identity::{Identity, IdentityError, provider};
