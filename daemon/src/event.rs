@@ -1,9 +1,13 @@
 //! What happened on this node and in its cluster, kept for a while for those who ask late.
 
+use api::events::{
+    ClusterEvent, EventDetails, EventKind, EventType, MissingMembers, ProcessDetails,
+};
+use api::time::Millis;
 use crdt::registry::Reason;
-use node::cluster::{EventKind, registry};
+use names::Handle;
+use node::cluster::{Verdict, registry};
 use node::lists::Change;
-use serde_json::{Map, Value, json};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::broadcast;
@@ -11,21 +15,13 @@ use tokio::sync::broadcast;
 /// How many events are kept, and how far a reader may fall behind before it is told that it lagged.
 pub const KEPT: usize = 10_000;
 
-/// One event, as the API tells it.
+/// One event.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
     /// Its number in this run of the daemon, from 1.
     pub id: u64,
-    /// Milliseconds since the epoch, by this node's clock.
-    pub at_ms: i64,
-    /// `member`, `process`, `list` or `partition`.
-    pub kind: &'static str,
-    /// What happened to it, such as `down`.
-    pub what: &'static str,
-    /// Which member, process or list.
-    pub name: String,
-    /// More about it, by kind.
-    pub detail: Map<String, Value>,
+    /// What happened.
+    pub told: ClusterEvent,
 }
 
 /// The log: a ring of the last [`KEPT`] events, and a channel for those to come. Clones share it.
@@ -55,24 +51,10 @@ impl Default for EventLog {
 
 impl EventLog {
     /// Appends an event and tells all readers.
-    pub fn append(
-        &self,
-        at_ms: i64,
-        kind: &'static str,
-        what: &'static str,
-        name: String,
-        detail: Map<String, Value>,
-    ) {
+    pub fn append(&self, told: ClusterEvent) {
         let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
         let id = ring.back().map_or(1, |last| last.id.saturating_add(1));
-        let event = Arc::new(Event {
-            id,
-            at_ms,
-            kind,
-            what,
-            name,
-            detail,
-        });
+        let event = Arc::new(Event { id, told });
         if ring.len() >= KEPT {
             ring.pop_front();
         }
@@ -113,24 +95,28 @@ impl EventLog {
 
     /// Appends what the cluster machine reports.
     pub fn append_cluster(&self, event: node::cluster::Event) {
-        let at = event.at.0;
+        let at = Millis(event.at.0);
         match event.kind {
-            EventKind::Member {
+            node::cluster::EventKind::Member {
                 kind,
                 name,
                 id,
                 detail,
             } => {
                 tracing::info!(member = %name, state = kind, detail, "a member changed");
-                self.append(
+                self.append(ClusterEvent {
                     at,
-                    "member",
-                    kind,
-                    name.to_string(),
-                    object(json!({ "id": id.to_string(), "detail": detail })),
-                );
+                    kind: EventKind::Member,
+                    what: kind.into(),
+                    name: name.to_string(),
+                    more: EventDetails {
+                        id: Some(id.to_string()),
+                        detail: Some(detail),
+                        ..EventDetails::default()
+                    },
+                });
             }
-            EventKind::Partition { from, to, missing } => {
+            node::cluster::EventKind::Partition { from, to, missing } => {
                 let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
                 tracing::info!(
                     from = from.as_str(),
@@ -138,84 +124,103 @@ impl EventLog {
                     ?missing,
                     "reach of the cluster changed"
                 );
-                let healed = to == node::cluster::Verdict::Whole;
-                let detail = object(
-                    json!({ "from": from.as_str(), "verdict": to.as_str(), "missing": missing }),
-                );
-                self.append(
+                self.append(ClusterEvent {
                     at,
-                    "partition",
-                    if healed { "healed" } else { "changed" },
-                    to.as_str().to_owned(),
-                    detail,
-                );
+                    kind: EventKind::Partition,
+                    what: partition_event(to),
+                    name: to.as_str().to_owned(),
+                    more: EventDetails {
+                        from: Some(from.as_str().into()),
+                        verdict: Some(to.as_str().into()),
+                        missing: Some(MissingMembers::Names(missing)),
+                        ..EventDetails::default()
+                    },
+                });
             }
         }
     }
 
     /// Appends what the cluster machine reports of a registered process; gives the event's type.
-    pub fn append_process(&self, event: &registry::Event) -> &'static str {
-        let (what, detail) = process_event(event);
+    pub fn append_process(&self, event: &registry::Event) -> EventType {
+        let (what, process) = process_event(event);
         tracing::debug!(process = %event.handle, ?event.kind, "process is {what}");
-        self.append(
-            event.at.0,
-            "process",
-            what,
-            event.handle.name.to_string(),
-            detail,
-        );
+        self.append(ClusterEvent {
+            at: Millis(event.at.0),
+            kind: EventKind::Process,
+            what: what.clone(),
+            name: event.handle.name.to_string(),
+            more: EventDetails {
+                process,
+                ..EventDetails::default()
+            },
+        });
         what
     }
 
     /// Appends what a lists machine reports.
     pub fn append_list(&self, change: &Change) {
         let what = match (change.total_before, change.row.total) {
-            (0, 1..) => "created",
-            (1.., 0) => "deleted",
-            _ => "changed",
+            (0, 1..) => EventType::Created,
+            (1.., 0) => EventType::Deleted,
+            _ => EventType::Changed,
         };
-        let detail = object(
-            json!({ "id": change.list.to_string(), "total": change.row.total, "open": change.row.open }),
-        );
-        self.append(change.at.0, "list", what, change.name.to_string(), detail);
+        self.append(ClusterEvent {
+            at: Millis(change.at.0),
+            kind: EventKind::List,
+            what,
+            name: change.name.to_string(),
+            more: EventDetails {
+                id: Some(change.list.to_string()),
+                total: Some(change.row.total),
+                open: Some(change.row.open),
+                ..EventDetails::default()
+            },
+        });
     }
 }
 
-/// What happened to a process in a word, and the fields of the API that say more: `handle`, `node`,
-/// and by kind `reason` with `code` or `signal`, or `other`.
-pub(crate) fn process_event(event: &registry::Event) -> (&'static str, Map<String, Value>) {
-    let (what, more) = match &event.kind {
-        registry::EventKind::Up => ("up", json!({})),
-        registry::EventKind::Down(reason) => ("down", down(*reason)),
-        registry::EventKind::Unreachable => ("unreachable", json!({})),
-        registry::EventKind::Back => ("back", json!({})),
-        registry::EventKind::Contested { other } => {
-            ("contested", json!({ "other": other.to_string() }))
+/// What it is called that the node now reaches so much of the cluster.
+pub(crate) fn partition_event(verdict: Verdict) -> EventType {
+    match verdict {
+        Verdict::Whole => EventType::Healed,
+        Verdict::Majority | Verdict::Even | Verdict::Minority | Verdict::Alone => {
+            EventType::Changed
         }
-        registry::EventKind::Lost { to } => ("lost", json!({ "other": to.to_string() })),
+    }
+}
+
+/// What happened to a process, and what is said of it.
+pub(crate) fn process_event(event: &registry::Event) -> (EventType, ProcessDetails) {
+    let about = ProcessDetails {
+        handle: Some(event.handle.to_string()),
+        node: Some(event.handle.node.to_string()),
+        ..ProcessDetails::default()
     };
-    let mut detail =
-        object(json!({ "handle": event.handle.to_string(), "node": event.handle.node.as_str() }));
-    detail.extend(object(more));
-    (what, detail)
-}
-
-fn down(reason: Reason) -> Value {
-    let text = reason.to_string();
-    match reason {
-        Reason::ExitedWith(code) => json!({ "reason": text, "code": code }),
-        Reason::Killed(signal) => json!({ "reason": text, "signal": signal }),
-        Reason::Exited | Reason::Unregistered | Reason::Left | Reason::Unknown => {
-            json!({ "reason": text })
-        }
+    let with = |other: &Handle| ProcessDetails {
+        other: Some(other.to_string()),
+        ..about.clone()
+    };
+    match &event.kind {
+        registry::EventKind::Up => (EventType::Up, about),
+        registry::EventKind::Down(reason) => (EventType::Down, down(*reason, about)),
+        registry::EventKind::Unreachable => (EventType::Unreachable, about),
+        registry::EventKind::Back => (EventType::Back, about),
+        registry::EventKind::Contested { other } => (EventType::Contested, with(other)),
+        registry::EventKind::Lost { to } => (EventType::Lost, with(to)),
     }
 }
 
-fn object(value: Value) -> Map<String, Value> {
-    if let Value::Object(map) = value {
-        map
-    } else {
-        Map::new()
+fn down(reason: Reason, about: ProcessDetails) -> ProcessDetails {
+    let (code, signal) = match reason {
+        Reason::ExitedWith(code) => (Some(code), None),
+        Reason::Killed(signal) => (None, Some(signal)),
+        Reason::Exited | Reason::Unregistered | Reason::Left | Reason::Unknown => (None, None),
+    };
+    ProcessDetails {
+        reason: Some(reason.to_string()),
+        code,
+        signal,
+        ..about
     }
 }
 
@@ -225,13 +230,26 @@ mod tests {
 
     fn log(events: usize) -> EventLog {
         let log = EventLog::default();
-        (0..events).for_each(|n| log.append(0, "member", "alive", format!("n{n}"), Map::new()));
+        (0..events).for_each(|n| {
+            log.append(ClusterEvent {
+                at: Millis(0),
+                kind: EventKind::Member,
+                what: EventType::Alive,
+                name: format!("n{n}"),
+                more: EventDetails::default(),
+            })
+        });
         log
     }
 
     #[test]
     fn a_reader_resumes_after_the_event_that_it_saw_last() {
-        let names = |s: Subscription| s.past.iter().map(|e| e.name.clone()).collect::<Vec<_>>();
+        let names = |s: Subscription| {
+            s.past
+                .iter()
+                .map(|e| e.told.name.clone())
+                .collect::<Vec<_>>()
+        };
         assert_eq!(
             log(3).resume(1).map(names),
             Some(vec!["n1".to_owned(), "n2".to_owned()])
@@ -249,18 +267,20 @@ mod tests {
                 kind,
             })
         };
-        let (what, detail) = told(registry::EventKind::Down(Reason::Killed(9)));
-        assert_eq!(what, "down");
+        let (what, about) = told(registry::EventKind::Down(Reason::Killed(9)));
+        assert_eq!(what, EventType::Down);
         assert_eq!(
-            Value::Object(detail),
-            json!({ "handle": "web@n1#7.8", "node": "n1", "reason": "killed signal=9", "signal": 9 })
+            serde_json::to_value(about).unwrap(),
+            serde_json::json!({
+                "handle": "web@n1#7.8", "node": "n1", "reason": "killed signal=9", "signal": 9,
+            })
         );
-        let (what, detail) = told(registry::EventKind::Lost {
+        let (what, about) = told(registry::EventKind::Lost {
             to: "web@n2#1.2".parse().unwrap(),
         });
         assert_eq!(
-            (what, detail["other"].as_str()),
-            ("lost", Some("web@n2#1.2"))
+            (what, about.other.as_deref()),
+            (EventType::Lost, Some("web@n2#1.2"))
         );
     }
 

@@ -1,23 +1,20 @@
-//! The daemon and its command line: everything of Muster that touches the world.
+//! The daemon: everything of a node that touches the world.
 //!
 //! `musterd` runs one node (`shell::run`): the two state machines of the `node` crate between QUIC
-//! (`transport`), the [`store`] and the [`api`] on a unix socket. `muster` is its client ([`cli`])
-//! and, as `muster dev`, runs a whole cluster on one machine ([`dev`]). Both are one program under
-//! two names. No protocol decision is made here: what arrives is carried to a machine, what the
-//! machine wants is carried out.
+//! (`transport`), the [`store`] and the [`http`] on a unix socket. `muster` is its client, the crate
+//! [`cli`]. Both are one program under two names, see [`program`]. No protocol decision is made
+//! here: what arrives is carried to a machine, what the machine wants is carried out.
 
-pub mod api;
-pub mod cli;
-pub mod client;
 pub mod config;
-pub mod dev;
 mod doctor;
 pub mod event;
 mod flight;
 mod host;
+pub mod http;
 mod hub;
 mod inquiry;
 pub mod logging;
+mod machines;
 mod manual;
 mod metrics;
 mod process;
@@ -41,8 +38,18 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 /// again.
 const UNUSABLE: u8 = 2;
 
+/// This program, as its command line needs it.
+pub fn program() -> cli::Program {
+    cli::Program {
+        version: version::full,
+        daemon: daemon_main,
+        examine_host: doctor::without_daemon,
+        manual: manual::write,
+    }
+}
+
 /// The whole of `musterd`: settings, a node, and one sentence when something is wrong.
-pub fn daemon_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+pub fn daemon_main(args: Vec<OsString>) -> ExitCode {
     let source = config::Source::of_process(args);
     let config = match source.load() {
         Ok(config::Start::Run(config)) => *config,
@@ -52,7 +59,7 @@ pub fn daemon_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         Err(error) => {
             eprintln!("musterd: {error}");
-            return ExitCode::from(error.exit_code());
+            return ExitCode::from(UNUSABLE);
         }
     };
     // Takes its variables out of the environment, which is safe only before there are threads.

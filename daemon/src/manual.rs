@@ -1,7 +1,7 @@
 //! The manual pages: of both programs from the same command lines as their `--help`, of the
 //! settings from their keys.
 
-use crate::{cli, config, version};
+use crate::{config, version};
 use clap::Command;
 use clap_mangen::Man;
 use clap_mangen::roff::{Inline, Roff, bold, roman};
@@ -78,14 +78,11 @@ const DAEMON: &[Section] = &[
         "EXIT STATUS",
         &[
             ("0", "It was told to end, or the node has left the cluster."),
-            (
-                "1",
-                "It failed: the reason is in the log. With --check-config: there are mistakes.",
-            ),
+            ("1", "It failed: the reason is in the log."),
             (
                 "2",
-                "The configuration, the command line or a certificate cannot be used. Another \
-                start would meet the same.",
+                "The configuration, the command line or a certificate cannot be used; --check-config \
+                tells the same of a configuration. Another start would fail alike.",
             ),
         ],
     ),
@@ -130,7 +127,7 @@ const DAEMON: &[Section] = &[
 
 fn pages() -> io::Result<Pages> {
     let mut pages = vec![("muster.toml.5".to_owned(), config::manual().into_bytes())];
-    let mut client = cli::command();
+    let mut client = cli::command(version::full());
     client.build();
     with_commands(
         &client,
@@ -194,7 +191,9 @@ fn page(
     man.render_synopsis_section(&mut text)?;
     man.render_description_section(&mut text)?;
     notes(command).to_writer(&mut text)?;
-    if command.has_subcommands() {
+    if command.get_name() == "muster" {
+        groups(command).to_writer(&mut text)?;
+    } else if command.has_subcommands() {
         man.render_subcommands_section(&mut text)?;
     }
     man.render_options_section(&mut text)?;
@@ -214,6 +213,25 @@ fn notes(command: &Command) -> Roff {
         .unwrap_or_default();
     for line in help.lines().filter(|line| !line.trim().is_empty()) {
         roff.control("PP", []).text([roman(line)]);
+    }
+    roff
+}
+
+/// The commands in the groups of `muster --help`, each by the name of its page.
+fn groups(command: &Command) -> Roff {
+    let mut roff = Roff::new();
+    roff.control("SH", ["COMMANDS"]);
+    for (group, names) in cli::GROUPS {
+        roff.control("SS", [*group]);
+        for below in names
+            .iter()
+            .filter_map(|name| command.find_subcommand(name))
+        {
+            let about = below.get_about().map(ToString::to_string);
+            roff.control("TP", [])
+                .text([bold(name(below)), roman("(1)")])
+                .text([roman(about.unwrap_or_default())]);
+        }
     }
     roff
 }
@@ -264,6 +282,14 @@ mod tests {
                 .find(|(name, _)| name == wanted)
                 .map(|(_, text)| String::from_utf8_lossy(text).into_owned())
         };
+        let all = text("muster.1").unwrap();
+        for part in [
+            ".SS Lists\n",
+            "fBmuster\\-add\\fR(1)\n",
+            ".SS Development\n",
+        ] {
+            assert!(all.contains(part), "{part}: {all}");
+        }
         let run = text("muster-run.1").unwrap();
         for part in [
             "restart",

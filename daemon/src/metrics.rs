@@ -26,7 +26,6 @@ pub(crate) use recorded::*;
 use crate::service::Inner;
 use anyhow::Context;
 pub(crate) use families::Snapshot;
-pub(crate) use process::cpu;
 
 use families::{COUNTERS, GAUGES, PROCESS, SECONDS, SPREAD_COUNTERS, SPREAD_GAUGES};
 use metrics::{counter, describe_counter, describe_gauge, gauge};

@@ -4,8 +4,8 @@
 //! put in force. What cannot is named, at every reload until the restart. Flags and environment
 //! stay those of the start.
 
-use crate::api::{Limits, Policy};
 use crate::config::{self, Applies, Config, Source, Start};
+use crate::http::{Limits, Policy};
 use crate::logging::Level;
 use crate::metrics;
 use crate::systemd;

@@ -3,10 +3,10 @@
 use crate::config::Config;
 use crate::event::EventLog;
 use crate::logging::Logging;
+use crate::machines::{AskError, Inbox, ListsInbox, answer};
 use crate::metrics::Snapshot;
 use crate::process::{Host, Replica, Watcher};
 use crate::reload::{self, Reloader};
-use crate::shell::{Inbox, ListsInbox};
 use crate::systemd::Part;
 use crate::tokens::Tokens;
 use crdt::entry::Author;
@@ -14,6 +14,7 @@ use names::{ListId, NodeId, NodeName};
 use node::cluster::registry::{self, SessionId};
 use node::cluster::{self, RosterView};
 use node::lists;
+use node::machine::Ask;
 use node::wire::{ConnId, WriteError};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -262,7 +263,8 @@ impl Service {
     pub(crate) fn parts(&self) -> Vec<Part> {
         let (cluster, store) = (self.inner.cluster.clone(), self.inner.store.clone());
         let workers = self.inner.workers.iter().cloned();
-        let lists = workers.map(|worker| Part::new("lists", move |call| worker.call(call)));
+        let lists =
+            workers.map(|worker| Part::new("lists", move |call| worker.mailbox().call(call)));
         let others = [
             Part::new("cluster", move |call| cluster.call(call)),
             Part::new("store", move |call| store.call(call)),
@@ -285,84 +287,68 @@ impl Service {
         crate::metrics::render(&self.inner)
     }
 
-    /// Asks the machine that owns the list; `Evacuate` and `Lagging` ask all of them.
+    /// Asks the machine that owns a list.
     ///
     /// # Errors
     /// The machine's refusal, or [`lists::Refusal::Busy`] when the node is stopping.
-    pub async fn lists(
+    pub(crate) async fn ask_owner<A: ListsAsk>(
         &self,
+        list: ListId,
         by: Author,
-        command: lists::Command,
-    ) -> Result<lists::Reply, lists::Refusal> {
-        let list = match &command {
-            lists::Command::Edit { list, .. } | lists::Command::EntriesAt { list, .. } => {
-                ListId::of(list)
-            }
-            lists::Command::Evacuate { .. } => return self.evacuate(by, command).await,
-            lists::Command::Lagging => return self.lagging(by).await,
-        };
-        let owner = self
-            .inner
-            .workers
+        ask: A,
+    ) -> Result<A::Answer, AskError<lists::Refusal>> {
+        let workers = &self.inner.workers;
+        let owner = workers
             .iter()
-            .find(|worker| worker.owns(list.shard()));
-        ask(owner.ok_or(lists::Refusal::Busy)?, by, command).await
+            .find(|worker| worker.owns(list.shard()))
+            .ok_or(lists::Refusal::Busy)?;
+        ask_worker(owner, by, ask).await
     }
 
-    async fn evacuate(
+    /// Asks all lists machines, for no person: what each answers.
+    ///
+    /// # Errors
+    /// The refusal of one, or [`lists::Refusal::Busy`] when the node is stopping.
+    pub(crate) async fn ask_all<A: ListsAsk + Clone>(
         &self,
-        by: Author,
-        command: lists::Command,
-    ) -> Result<lists::Reply, lists::Refusal> {
-        let asked = self
-            .inner
-            .workers
+        ask: A,
+    ) -> Result<Vec<A::Answer>, AskError<lists::Refusal>> {
+        let workers = &self.inner.workers;
+        let asked = workers
             .iter()
-            .map(|worker| ask(worker, by.clone(), command.clone()));
-        let mut unconfirmed = 0;
-        for answer in futures_util::future::join_all(asked).await {
-            if let lists::Reply::Unconfirmed(lists) = answer? {
-                unconfirmed += lists;
-            }
-        }
-        Ok(lists::Reply::Unconfirmed(unconfirmed))
-    }
-
-    async fn lagging(&self, by: Author) -> Result<lists::Reply, lists::Refusal> {
-        let asked = self
-            .inner
-            .workers
-            .iter()
-            .map(|worker| ask(worker, by.clone(), lists::Command::Lagging));
-        let mut all = Vec::new();
-        for answer in futures_util::future::join_all(asked).await {
-            if let lists::Reply::Lagging(lagging) = answer? {
-                all.extend(lagging);
-            }
-        }
-        Ok(lists::Reply::Lagging(all))
+            .map(|worker| ask_worker(worker, Author(String::new()), ask.clone()));
+        futures_util::future::try_join_all(asked).await
     }
 
     /// Asks the cluster machine.
     ///
     /// # Errors
     /// The machine's refusal, or [`cluster::Refusal::Stopping`] when the node is stopping.
-    pub async fn cluster(
+    pub(crate) async fn ask_cluster<A: ClusterAsk>(
         &self,
-        command: cluster::Command,
-    ) -> Result<cluster::Reply, cluster::Refusal> {
-        let (reply, answer) = oneshot::channel();
-        self.inner.cluster.request(command, reply);
-        answer.await.unwrap_or(Err(cluster::Refusal::Stopping))
+        ask: A,
+    ) -> Result<A::Answer, AskError<cluster::Refusal>> {
+        let outcome = self.inner.cluster.ask(ask.into());
+        answer::<A, _>(outcome, cluster::Refusal::Stopping).await
     }
 }
 
-async fn ask(
+/// A question to a lists machine.
+pub(crate) trait ListsAsk: Ask<Command = lists::Command, Reply = lists::Reply> {}
+impl<A: Ask<Command = lists::Command, Reply = lists::Reply>> ListsAsk for A {}
+
+/// A question to the cluster machine.
+pub(crate) trait ClusterAsk:
+    Ask<Command = cluster::Command, Reply = cluster::Reply>
+{
+}
+impl<A: Ask<Command = cluster::Command, Reply = cluster::Reply>> ClusterAsk for A {}
+
+async fn ask_worker<A: ListsAsk>(
     worker: &ListsInbox,
     by: Author,
-    command: lists::Command,
-) -> Result<lists::Reply, lists::Refusal> {
-    let (reply, answer) = oneshot::channel();
-    worker.request(by, command, reply);
-    answer.await.unwrap_or(Err(lists::Refusal::Busy))
+    ask: A,
+) -> Result<A::Answer, AskError<lists::Refusal>> {
+    let outcome = worker.mailbox().ask((by, ask.into()));
+    answer::<A, _>(outcome, lists::Refusal::Busy).await
 }

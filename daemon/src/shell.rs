@@ -1,5 +1,4 @@
-//! The real world around the two machines: clocks, threads, sockets and the disk, without a
-//! decision of its own.
+//! The start of a node, its threads, and its end.
 //!
 //! | thread | runs |
 //! | --- | --- |
@@ -9,19 +8,14 @@
 //! | `processes` | the pidfds of registered processes |
 //! | `api-N` | HTTP, on another runtime; its blocking threads run the lists machines' jobs |
 
-mod cluster;
-mod connections;
 mod listen;
-mod lists;
-
-pub(crate) use cluster::Inbox;
-pub(crate) use lists::ListsInbox;
 
 use crate::config::{Config, Source};
 use crate::event::EventLog;
 use crate::host::{self, Clock, random, wall_ms};
 use crate::inquiry;
 use crate::logging::Logging;
+use crate::machines::{ListsInbox, cluster, lists};
 use crate::metrics;
 use crate::process::{self, Host, Replica};
 use crate::reload::{InForce, Reloader};
@@ -32,7 +26,8 @@ use anyhow::Context;
 use crdt::roster::Profile;
 use listen::Listeners;
 use names::{NodeId, NodeName, Shard};
-use node::cluster::{Command, StopReason};
+use node::cluster::StopReason;
+use node::cluster::ask::Shutdown;
 use node::wire::{Channel, Peer, Protocol, WriteError};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -413,7 +408,7 @@ async fn end_with_parent(service: Service) {
 }
 
 async fn shut_down(service: &Service) {
-    if let Err(error) = service.cluster(Command::Shutdown).await {
+    if let Err(error) = service.ask_cluster(Shutdown).await {
         tracing::debug!(%error, "already stopping");
     }
 }

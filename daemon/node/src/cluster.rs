@@ -1,11 +1,21 @@
-//! Who is there: membership by SWIM, the roster, joining, leaving, and this node's verdict on the
-//! whole.
+//! Who is there: membership, joining, the roster, leaving, the process registry, and this node's
+//! verdict on the whole.
 //!
-//! [`Cluster`] is a router: each part (a module of its own) keeps its own state and reaches the
-//! outside through an `Edge`. What one part brings about in another one is written here, and only
-//! here.
+//! [`Cluster`] owns the parts and routes between them. A part keeps its own state and reaches the
+//! outside through the `Edge`; what it needs of another part it is lent as an argument, so that
+//! each call says what it may touch. What follows in one part from what happened in another stands
+//! in the router's own files: here, in `peer` (what peers say) and in `command` (what clients ask).
+//!
+//! | protocol | told in | messages |
+//! | --- | --- | --- |
+//! | membership (SWIM) | `swim` | datagrams |
+//! | joining: dialling, hello, challenge | `join` | `message`, tags 0 to 6 and 9 |
+//! | the roster, leaving and forgetting | `roster` | `message`, tags 7, 8 and 10 |
+//! | the process registry | [`registry`] | `registry::message` |
 
+pub mod ask;
 mod command;
+mod connections;
 mod edge;
 mod farewell;
 #[cfg(test)]
@@ -14,7 +24,6 @@ mod hello;
 mod io;
 mod join;
 mod kept;
-mod links;
 mod message;
 mod peer;
 pub mod registry;
@@ -30,15 +39,16 @@ pub use io::{
     Refusal, Reply, RosterView, Settings, Stats, StopReason, Target, Verdict,
 };
 
+use crate::machine::Machine;
 use crate::time::{Instant, Now};
 use crate::wire::{ConnId, DialId, Peer, RequestId, WriteError, WriteId};
+use connections::{Connection, Connections};
 use crdt::roster::{Profile, RosterEntry, Standing};
 use edge::{Edge, Timer};
 use farewell::Absences;
 use hello::Hellos;
 use join::{Requests, Seeds};
 use kept::{Keeper, Kept};
-use links::{Link, Links};
 use message::{Hello, Message, Nonce};
 use names::NodeId;
 use rand::SeedableRng;
@@ -75,7 +85,7 @@ pub struct Cluster {
     edge: Edge,
     rng: ChaCha8Rng,
     swim: Swim,
-    links: Links,
+    connections: Connections,
     hellos: Hellos,
     seeds: Seeds,
     joins: Requests,
@@ -131,7 +141,7 @@ impl Cluster {
             edge,
             registry,
             phase: Phase::Starting,
-            links: Links::default(),
+            connections: Connections::default(),
             hellos: Hellos::default(),
             joins: Requests::default(),
             silence: Silence::default(),
@@ -150,26 +160,30 @@ impl Cluster {
         machine.roster.merge(vec![machine.own_line()]);
         machine.edge.after(verdict::LISTEN, Timer::Listen);
         machine.edge.after(join::ROUND, Timer::Round);
-        machine.settle();
+        machine.route_and_publish();
         machine
     }
+}
 
-    /// Takes an input. Never fails and never blocks: what a peer does wrong is counted, what a
-    /// client does wrong is a reply. After [`Output::Stop`] nothing happens any more.
-    pub fn handle(&mut self, now: Now, input: Input) {
+impl Machine for Cluster {
+    type Input = Input;
+    type Output = Output;
+    type Stats = Stats;
+
+    /// After [`Output::Stop`] nothing happens any more.
+    fn handle(&mut self, now: Now, input: Input) {
         self.edge.now = now;
         if self.phase == Phase::Stopped {
             return;
         }
         match input {
-            Input::Timeout => self.fire_due(),
             Input::Connected {
                 peer,
                 conn,
                 dial,
                 remote,
                 protocol,
-            } => self.connected(conn, Link::new(peer, remote, protocol, dial)),
+            } => self.connected(conn, Connection::new(peer, remote, protocol, dial)),
             Input::DialFailed {
                 dial,
                 refused,
@@ -183,31 +197,37 @@ impl Cluster {
             Input::Request { id, command } => self.request(id, command),
             Input::Registry(input) => self.registry_input(input),
         }
-        self.settle();
+        self.route_and_publish();
     }
 
-    /// The next output, in order. To be called until there is none, after [`new`](Self::new) and
-    /// every [`handle`](Self::handle).
-    pub fn poll_output(&mut self) -> Option<Output> {
-        self.edge.outputs.pop_front()
-    }
-
-    /// When the machine wants [`Input::Timeout`] at the latest.
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        if self.phase == Phase::Stopped {
-            None
-        } else {
-            self.edge.timers.next()
+    fn wake(&mut self, now: Now) {
+        self.edge.now = now;
+        if self.phase != Phase::Stopped {
+            self.fire_due();
+            self.route_and_publish();
         }
     }
 
-    /// Its counters.
-    pub fn stats(&self) -> Stats {
+    fn poll_output(&mut self) -> Option<Output> {
+        self.edge.next_output()
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        if self.phase == Phase::Stopped {
+            None
+        } else {
+            self.edge.next_deadline()
+        }
+    }
+
+    fn stats(&self) -> Stats {
         let mut stats = self.edge.stats;
         self.registry.count(&mut stats.registry);
         stats
     }
+}
 
+impl Cluster {
     fn own_line(&self) -> (NodeId, RosterEntry) {
         let standing = if self.phase == Phase::Going(StopReason::Left) {
             Standing::Left
@@ -234,7 +254,7 @@ impl Cluster {
     }
 
     fn fire_due(&mut self) {
-        while let Some(timer) = self.edge.timers.pop_due(self.edge.instant()) {
+        while let Some(timer) = self.edge.next_due() {
             self.fire(timer);
             self.route_packets();
         }
@@ -282,13 +302,13 @@ impl Cluster {
         }
         self.seeds.round(
             &mut self.edge,
-            &mut self.links,
+            &mut self.connections,
             &mut self.swim,
             &self.roster,
         );
         join::seek(
             &mut self.edge,
-            (&mut self.links, &mut self.swim),
+            (&mut self.connections, &mut self.swim),
             &self.roster,
             &mut self.rng,
             false,
@@ -296,19 +316,20 @@ impl Cluster {
         let unreached: Vec<Identity> = self
             .swim
             .active()
-            .filter(|identity| !self.links.is_reached(identity.node))
+            .filter(|identity| !self.connections.is_reached(identity.node))
             .collect();
         for identity in unreached.into_iter().take(DIALS_PER_ROUND) {
-            self.links
+            self.connections
                 .ensure(&mut self.edge, identity.node, identity.addr);
         }
         self.remind_suspects();
-        let random = self.links.random(&mut self.rng);
+        let random = self.connections.random(&mut self.rng);
         if let Some(conn) = random {
             self.edge
                 .send(conn, Message::RosterHash(self.roster.hash()).bytes());
         }
-        self.registry.round(&mut self.edge, &self.links, random);
+        self.registry
+            .round(&mut self.edge, &self.connections, random);
     }
 
     fn written(&mut self, id: WriteId, result: Result<(), WriteError>) {
@@ -340,19 +361,19 @@ impl Cluster {
             self.seeds.start(&self.edge, others);
             join::seek(
                 &mut self.edge,
-                (&mut self.links, &mut self.swim),
+                (&mut self.connections, &mut self.swim),
                 &self.roster,
                 &mut self.rng,
                 true,
             );
             self.seeds.round(
                 &mut self.edge,
-                &mut self.links,
+                &mut self.connections,
                 &mut self.swim,
                 &self.roster,
             );
         }
-        for conn in self.links.all().collect::<Vec<_>>() {
+        for conn in self.connections.all().collect::<Vec<_>>() {
             self.edge.send(conn, self.own_hello().bytes());
             if starts {
                 self.judge(conn);
@@ -370,7 +391,7 @@ impl Cluster {
 
     /// Carries on between the parts until nothing is left to carry; then writes and shows what has
     /// changed.
-    fn settle(&mut self) {
+    fn route_and_publish(&mut self) {
         if self.phase == Phase::Stopped {
             return;
         }
@@ -382,7 +403,7 @@ impl Cluster {
                 me: self.me.id,
                 roster: &self.roster,
                 swim: &self.swim,
-                links: &self.links,
+                connections: &self.connections,
                 absences: &self.absences,
                 isolated: self.silence.is_total(),
             };
@@ -396,8 +417,8 @@ impl Cluster {
             });
             self.registry.look(&mut self.edge, sights);
         }
-        self.joins.settle(&mut self.edge, &self.viewer);
-        self.registry.settle(&mut self.edge, &self.links);
+        self.joins.answer_finished(&mut self.edge, &self.viewer);
+        self.registry.settle(&mut self.edge, &self.connections);
     }
 
     fn route_packets(&mut self) {
@@ -406,7 +427,7 @@ impl Cluster {
         }
         while let Some((to, bytes)) = self.swim.poll_packet() {
             if to.node != self.me.id {
-                self.links.packet(&mut self.edge, to, bytes);
+                self.connections.packet(&mut self.edge, to, bytes);
             }
         }
     }
@@ -414,11 +435,13 @@ impl Cluster {
     fn sighted(&mut self, sighting: Sighting) {
         self.changed = true;
         if let Some(identity) = sighting.came_up() {
-            self.links
+            self.connections
                 .ensure(&mut self.edge, identity.node, identity.addr);
-            self.links.keep_alive(&mut self.edge, identity.node, true);
+            self.connections
+                .keep_alive(&mut self.edge, identity.node, true);
         } else if sighting.went_down() {
-            self.links.keep_alive(&mut self.edge, sighting.node, false);
+            self.connections
+                .keep_alive(&mut self.edge, sighting.node, false);
             self.forget_in_swim(sighting.node);
         }
     }
@@ -431,20 +454,20 @@ impl Cluster {
     }
 
     fn dial_failed(&mut self, dial: DialId, refused: bool, reason: &str) {
-        self.links.dial_failed(&mut self.edge, dial);
+        self.connections.dial_failed(&mut self.edge, dial);
         self.seeds.answered(dial, None);
         self.joins.failed(dial, refused, reason);
     }
 
     fn dialled_itself(&mut self, dial: DialId) {
-        self.links.dial_over(dial);
+        self.connections.dial_over(dial);
         self.seeds.dialled_itself(&self.edge, dial);
         self.joins.dialled_itself(dial);
     }
 
     fn closed(&mut self, conn: ConnId) {
-        if self.links.remove(&mut self.edge, conn).is_some() {
-            self.let_go(conn);
+        if self.connections.remove(&mut self.edge, conn).is_some() {
+            self.connection_ended(conn);
         }
     }
 }

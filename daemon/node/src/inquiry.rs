@@ -1,9 +1,12 @@
-//! What one node asks another one when somebody examines the cluster: questions and answers,
-//! encoded by [`crate::codec`].
+//! What one node asks another one when somebody examines the cluster (`muster doctor`).
 //!
-//! They do not travel with the protocol's messages but on a connection of their own, whose ALPN
-//! name is [`ALPN`]: a node that does not know them is not disturbed. A question that this version
-//! does not know gets no answer.
+//! # Who speaks first
+//!
+//! The asker dials the member's address from a fresh UDP port, with an ALPN name of its own
+//! ([`ALPN`]). So the handshake shows what a firewall does with packets that nobody has asked for,
+//! and a node that does not know inquiries refuses it and is not disturbed. Each question is a
+//! bidirectional stream: the question to the end of its half, then the answer to the end of the
+//! other, both encoded by [`crate::codec`].
 //!
 //! | tag | question | answer with the same tag |
 //! | --- | --- | --- |
@@ -11,6 +14,30 @@
 //! | 1 | `Reach` | whether it reaches the asker at the address that it knows of it, from a fresh port |
 //! | 2 | `Sight` | how it sees a third node |
 //! | 3 | `Relay` | asks a third node for its sight of the asker, and passes its answer on |
+//!
+//! # An example
+//!
+//! `a` examines `b`, which does not answer, by way of `c`:
+//!
+//! ```text
+//! a → b   (handshake)            no answer within the time of a dial
+//! a → c   (handshake)            stands
+//! a → c   Relay(b)               how does b see me?
+//! c → b   (handshake), Sight(a)
+//! b → c   Sight { is_reachable: false, rtt_us: None, knocked_ms: Some(900) }
+//! c → a   Relay(Some(…))         b heard a's handshake 900 ms ago: b's answers do not get through
+//! ```
+//!
+//! # What may be lost
+//!
+//! Streams are reliable; what is lost is a whole connection or its time. A question that is not
+//! answered within 3 s (6 s if it goes to a third node) has no answer; nothing is asked twice. A
+//! question that the other's version does not know is closed without an answer.
+//!
+//! # Bounds
+//!
+//! Questions of 1 KiB, answers of 16 KiB, words of 200 bytes; 4 questions of an inquiry at once, 16
+//! inquiries, 15 s for each. A node is never made to send to an address that is not a member's.
 
 use crate::codec::{Malformed, decode, encode};
 use names::NodeId;

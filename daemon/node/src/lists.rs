@@ -1,7 +1,7 @@
 //! The to-do lists of some shards: documents, commits, replication.
 //!
-//! [`Lists`] routes inputs to its parts; each part keeps its own state, and none reaches into
-//! another:
+//! [`Lists`] owns the parts and routes between them. A part keeps its own state and reaches the
+//! outside through the `Edge`; what it needs of another part it is lent as an argument.
 //!
 //! | part | keeps |
 //! | --- | --- |
@@ -9,17 +9,91 @@
 //! | `edits`, `incoming` | requests and peers' changes that wait for their document |
 //! | `commits` | writes on their way, and who is told what when they return |
 //! | `peers`, `outbox`, `chunks` | connections, and new changes for them |
-//! | `rounds`, `suspects`, `pulls` | finding out what differs, and repairing it |
-//! | `replicas`, `watchers`, `evacuation` | who waits for whose confirmation |
+//! | `rounds`, `differing`, `pulls` | finding out what differs, and repairing it |
+//! | `replicas`, `watchers`, `departure` | who waits for whose confirmation |
+//!
+//! The router's own files follow what happens from part to part: `documents` runs what waits for a
+//! document, `messages` takes what peers say, `repair` keeps the peers in agreement.
 //!
 //! One rule goes through all of them: a document in memory may be ahead of the disk, but nobody, no
 //! client, peer or digest, is shown anything whose commit has not returned.
+//!
+//! # Replication
+//!
+//! Every member has every list. A change is pushed to all connected peers as soon as it is on this
+//! node's disk; what a push did not bring, the digests find: anti-entropy by a tree of sums, the
+//! idea of Dynamo (DeCandia et al. 2007, section 4.7), three levels deep and 256 wide, and then
+//! version vectors. The messages are in `wire`, on channel 2; each names the shards that it
+//! concerns.
+//!
+//! ## Who speaks first
+//!
+//! Either side, at any time: there is no session, and the side that answers keeps nothing. A node
+//! pushes when it has committed a change of its clients. It compares all lists with a peer when a
+//! connection is made, after something for that peer was dropped, and each second with one peer
+//! chosen at random.
+//!
+//! ## Messages
+//!
+//! A change made at `a`:
+//!
+//! ```text
+//! a → b   Push [{ name, changes, confirm }]    or Chunk…, if the change is larger than 256 KiB
+//! b → a   Have { list, vector }                only if `confirm`: once it is on b's disk
+//! ```
+//!
+//! A round of comparing, where one list of many differs:
+//!
+//! ```text
+//! a → b   Root { sum }                         over all lists of the shards in the header
+//! b → a   Shards [sum; n]                      its sum is another one; else Equal, and no more
+//! a → b   Buckets { shard, [sum; 256] }        for each shard that differs, 8 at a time
+//! b → a   Leaves { shard, buckets, leaves }    the lists of buckets that differ, with their sums
+//! ```
+//!
+//! What differs is repaired at once after a new connection, or if the list is not here at all. Else
+//! it may be a change that is still on its way, and both look again a second later:
+//!
+//! ```text
+//! a → b   Compare { list, vector }             what a had when the sums differed
+//! b → a   Compare { list, vector, answer }     and b; whoever still lacks some of it pulls
+//! a → b   Pull { list, vector, most_bytes }    what is missing in this?
+//! b → a   Changes { name, changes, tail }      dependencies first; Nothing if there is none
+//! a → b   Pull …                               while there is more, and something new came
+//! ```
+//!
+//! Before a node leaves, and for a client that waits for replicas, it asks whether others have it
+//! all:
+//!
+//! ```text
+//! a → b   Confirm { list, vector }
+//! b → a   Have { list, vector }                when all of that is on b's disk
+//! ```
+//!
+//! ## What may be lost
+//!
+//! Anything: a full queue drops messages, a connection ends with what is in flight. A lost push is
+//! found by the next round; a lost question or answer of a round ends it after 2 s, and another one
+//! begins; a pull without progress for 5 s is given up, and found again; `Confirm` is said each
+//! second as long as somebody waits. A change that comes before those that it depends on is held
+//! back, and after 250 ms its sender is asked for them. A change is taken in once, however often it
+//! comes.
+//!
+//! ## Bounds
+//!
+//! 1 MiB a message, 4 MiB a change; 64 lists repaired at once, 16,384 waiting for each peer, 1 MiB
+//! under way from each; 64 lists under a second look; 16 MiB or 10,000 changes held back for a
+//! list, 128 MiB for all; 4,096 clients that wait for replicas. What finds no room is dropped,
+//! counted, and found by a later round.
 
+pub mod ask;
 mod chunks;
 mod commits;
+mod departure;
+mod differing;
+mod documents;
 mod edge;
 mod edits;
-mod evacuation;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
@@ -42,29 +116,29 @@ mod rounds;
 mod scenarios;
 #[cfg(test)]
 mod storm;
-mod suspects;
-mod turn;
 mod vectors;
 mod watchers;
 mod wire;
 
 pub use io::{
-    Change, Command, Confirmations, Input, Lagging, ListRow, Output, Precondition, Refusal,
+    Change, Command, Confirmations, Edited, Input, Lagging, ListRow, Output, Precondition, Refusal,
     Replicas, Reply, Row, Settings, Stats,
 };
 pub use job::{Answer, Done, Job, JobError, Loaded, Source, SourceError};
 pub use wire::shards_of;
 
 use crate::cluster::RosterView;
+use crate::machine::Machine;
 use crate::time::{Instant, Now};
 use crate::wire::{ConnId, RequestId, WriteError, WriteId};
 use chunks::Assemblies;
 use commits::{Commits, Origin, Pending, Verdict};
 use crdt::digest::Digest;
 use crdt::entry::{Author, Edit};
+use departure::Departure;
+use differing::Differing;
 use edge::{Edge, Timer};
 use edits::{Edits, Request};
-use evacuation::Evacuation;
 use incoming::Incoming;
 use jobs::Jobs;
 use names::{ChangeHash, ListId, ListName, NodeId, Shard};
@@ -79,7 +153,6 @@ use rounds::Rounds;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
-use suspects::Suspects;
 use vectors::Vectors;
 use watchers::Watchers;
 
@@ -88,9 +161,8 @@ const MAX_WRITES: usize = 16_384;
 /// Requests for lists as they were that can wait: each loads a document.
 const MAX_LOOKING_BACK: usize = 64;
 
-/// The machine. `handle` takes an input, `poll_output` yields what follows from it, `poll_timeout`
-/// says when it wants [`Input::Timeout`] next; the same inputs with the same seed give the same
-/// outputs.
+/// The machine that holds the lists of some shards. See [`Input`] and [`Output`] for all that happens
+/// at its edge.
 #[derive(Debug)]
 pub struct Lists {
     me: NodeId,
@@ -108,23 +180,23 @@ pub struct Lists {
     looking_back: BTreeMap<RequestId, ChangeHash>,
     incoming: Incoming,
     /// Batches that jobs apply.
-    applying: BTreeMap<ListId, turn::Applying>,
+    applying: BTreeMap<ListId, documents::Applying>,
     commits: Commits,
     peers: Peers,
     outbox: Outbox,
     assemblies: Assemblies,
     rounds: Rounds,
-    suspects: Suspects,
+    differing: Differing,
     pulls: Pulls,
     /// Peers with which all lists are to be compared, and differences repaired at once.
     fresh: BTreeSet<NodeId>,
     /// Those of them that are to do the same, because something for them was dropped.
-    wake: BTreeSet<NodeId>,
+    to_wake: BTreeSet<NodeId>,
     /// Answers to peers' pulls that are being read.
     serving: BTreeSet<(ListId, NodeId)>,
     watchers: Watchers,
     waits: Waits,
-    evacuation: Evacuation,
+    departure: Departure,
     rng: ChaCha8Rng,
 }
 
@@ -141,8 +213,8 @@ impl Lists {
             quarantined,
         } = settings;
         let mut rng = ChaCha8Rng::from_seed(seed);
-        let mut edge = Edge::default();
-        edge.set_timer(Instant::default(), Timer::Tick);
+        let mut edge = Edge::new(Now::default());
+        edge.at(Instant::default(), Timer::Tick);
         let mut lists = Self {
             me,
             shards,
@@ -162,25 +234,29 @@ impl Lists {
             outbox: Outbox::default(),
             assemblies: Assemblies::default(),
             rounds: Rounds::default(),
-            suspects: Suspects::default(),
+            differing: Differing::default(),
             pulls: Pulls::default(),
             fresh: BTreeSet::new(),
-            wake: BTreeSet::new(),
+            to_wake: BTreeSet::new(),
             serving: BTreeSet::new(),
             watchers: Watchers::default(),
             waits: Waits::default(),
-            evacuation: Evacuation::default(),
+            departure: Departure::default(),
             rng,
         };
-        lists.know(known);
+        lists.read_digest(known);
         lists
     }
+}
 
-    /// Takes an input. Outputs follow from [`Lists::poll_output`].
-    pub fn handle(&mut self, now: Now, input: Input) {
+impl Machine for Lists {
+    type Input = Input;
+    type Output = Output;
+    type Stats = Stats;
+
+    fn handle(&mut self, now: Now, input: Input) {
         self.edge.now = now;
         match input {
-            Input::Timeout => self.timeout(),
             Input::Connected { peer, conn } => self.connected(peer, conn),
             Input::Message { conn, bytes } => self.receive(conn, &bytes),
             Input::Overflowed { conn } => self.overflowed(conn),
@@ -194,21 +270,24 @@ impl Lists {
         self.evict();
     }
 
-    /// The next thing to be done, in order.
-    pub fn poll_output(&mut self) -> Option<Output> {
-        self.edge.pop_output().or_else(|| {
+    fn wake(&mut self, now: Now) {
+        self.edge.now = now;
+        self.fire_due();
+        self.evict();
+    }
+
+    fn poll_output(&mut self) -> Option<Output> {
+        self.edge.next_output().or_else(|| {
             self.outbox.flush(&mut self.edge, &self.peers);
-            self.edge.pop_output()
+            self.edge.next_output()
         })
     }
 
-    /// When [`Input::Timeout`] is due next.
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        self.edge.next_timer()
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.edge.next_deadline()
     }
 
-    /// The numbers as of now.
-    pub fn stats(&self) -> Stats {
+    fn stats(&self) -> Stats {
         let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         let ((resident, bytes), (repairs, repairs_begun)) =
             (self.resident.size(), self.pulls.counts());
@@ -228,19 +307,21 @@ impl Lists {
                     + self.looking_back.len()
                     + self.commits.verdicts()
                     + self.waits.len()
-                    + self.evacuation.len(),
+                    + self.departure.len(),
             ),
             ..self.edge.stats
         }
     }
+}
 
-    fn timeout(&mut self) {
-        while let Some(timer) = self.edge.pop_timer() {
+impl Lists {
+    fn fire_due(&mut self) {
+        while let Some(timer) = self.edge.next_due() {
             match timer {
                 Timer::Deadline(request) => self.expire(request),
-                Timer::Orphans(list) => self.adopt(list),
-                Timer::Abandon(list) => self.abandon(list),
-                Timer::Reload(list) => self.turn(list),
+                Timer::Orphans(list) => self.fetch_missing(list),
+                Timer::Abandon(list) => self.drop_orphans(list),
+                Timer::Reload(list) => self.run_waiting(list),
                 Timer::Recheck(list) => self.with_vector(list, vectors::Purpose::Recheck),
                 Timer::Tick => self.tick(),
             }
@@ -250,11 +331,11 @@ impl Lists {
     fn expire(&mut self, request: RequestId) {
         if self.edits.expire(request) || self.looking_back.remove(&request).is_some() {
             self.edge.reply(request, Err(Refusal::Timeout));
-        } else if self.evacuation.expects(request) {
+        } else if self.departure.expects(request) {
             let left = self
-                .evacuation
+                .departure
                 .unconfirmed(&self.digest, self.resident.quarantined());
-            self.evacuation.expire(request);
+            self.departure.expire(request);
             self.edge.reply(request, Ok(Reply::Unconfirmed(left)));
         } else if let Some(view) = &self.view {
             self.waits.expire(&mut self.edge, view, request);
@@ -263,17 +344,17 @@ impl Lists {
 
     fn request(&mut self, id: RequestId, by: Author, command: Command) {
         let accepted = match command {
-            Command::Evacuate { timeout } => {
-                self.evacuate(id, timeout);
+            Command::Depart(ask::Depart { timeout }) => {
+                self.depart(id, timeout);
                 Ok(())
             }
-            Command::Edit {
+            Command::Edit(ask::Edit {
                 list,
                 edit,
                 expect,
                 replicas,
                 timeout,
-            } => self.asked(replicas).and_then(|asked| {
+            }) => self.asked(replicas).and_then(|asked| {
                 let request = Request {
                     id,
                     by,
@@ -284,12 +365,12 @@ impl Lists {
                 };
                 self.edit(list, request)
             }),
-            Command::EntriesAt {
+            Command::EntriesAt(ask::EntriesAt {
                 list,
                 change,
                 timeout,
-            } => self.look_back(list, change, id, timeout),
-            Command::Lagging => {
+            }) => self.look_back(list, change, id, timeout),
+            Command::Lagging(ask::Lagging) => {
                 let lagging = self.rounds.lagging().collect();
                 self.edge.reply(id, Ok(Reply::Lagging(lagging)));
                 Ok(())
@@ -323,9 +404,9 @@ impl Lists {
         self.edits
             .wait(list, name, request)
             .map_err(|_| Refusal::Busy)?;
-        self.turn(list);
+        self.run_waiting(list);
         if self.edits.holds(id) {
-            self.edge.set_timer(deadline, Timer::Deadline(id));
+            self.edge.at(deadline, Timer::Deadline(id));
         }
         Ok(())
     }
@@ -344,7 +425,7 @@ impl Lists {
             return Err(Refusal::Busy);
         }
         self.looking_back.insert(id, change);
-        self.edge.set_timer_in(timeout, Timer::Deadline(id));
+        self.edge.after(timeout, Timer::Deadline(id));
         self.jobs.push(
             &mut self.edge,
             list,
@@ -405,13 +486,13 @@ impl Lists {
             .into_iter()
             .for_each(|verdict| self.deliver(list, verdict));
         if let Some(advance) = advance {
-            self.show(list, advance, confirm);
+            self.publish(list, advance, confirm);
         }
-        self.turn(list);
+        self.run_waiting(list);
     }
 
     /// What is on disk is now shown to everybody.
-    fn show(&mut self, list: ListId, advance: commits::Advance, confirm: bool) {
+    fn publish(&mut self, list: ListId, advance: commits::Advance, confirm: bool) {
         let commits::Advance {
             origin,
             name,
@@ -442,7 +523,7 @@ impl Lists {
                 self.pulls.advanced(self.edge.now.instant, list);
             }
         }
-        self.edge.output(Output::Changed(Change {
+        self.edge.put(Output::Changed(Change {
             list,
             name,
             at: self.edge.now.wall,
@@ -494,7 +575,7 @@ impl Lists {
         self.jobs.forget();
         self.vectors.clear();
         self.rounds.clear();
-        self.suspects.clear();
+        self.differing.clear();
         self.pulls.clear();
         self.serving.clear();
     }
@@ -506,13 +587,13 @@ impl Lists {
         self.fail(WriteError::Failed);
         self.commits.reopened();
         self.salt = salt;
-        self.know(known);
+        self.read_digest(known);
         self.fresh.extend(self.peers.iter().map(|(peer, _)| peer));
-        self.wake.extend(self.peers.iter().map(|(peer, _)| peer));
+        self.to_wake.extend(self.peers.iter().map(|(peer, _)| peer));
         self.begin_rounds();
     }
 
-    fn know(&mut self, known: Vec<(ListId, u64)>) {
+    fn read_digest(&mut self, known: Vec<(ListId, u64)>) {
         self.digest = Digest::default();
         for (list, sum) in known {
             if self.owns(list) && self.resident.place(list) != Place::Quarantined {
@@ -547,7 +628,7 @@ impl Lists {
             .filter(|peer| self.peers.conn_of(*peer) == Some(conn));
         if let Some(peer) = self.peers.closed(conn) {
             self.fresh.remove(&peer);
-            self.wake.remove(&peer);
+            self.to_wake.remove(&peer);
             self.rounds.gone(peer);
             self.pulls.gone(peer);
             self.pull_next();
@@ -564,7 +645,7 @@ impl Lists {
     fn overflowed(&mut self, conn: ConnId) {
         if let Some(peer) = self.peers.peer_of(conn) {
             self.fresh.insert(peer);
-            self.wake.insert(peer);
+            self.to_wake.insert(peer);
             self.rounds.cancel(peer);
         }
     }

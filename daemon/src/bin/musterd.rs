@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    muster::daemon_main(std::env::args_os())
+    muster::daemon_main(std::env::args_os().collect())
 }

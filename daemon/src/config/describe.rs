@@ -33,7 +33,7 @@ pub(super) fn example() -> String {
     let mut text = String::new();
     comment(
         &mut text,
-        "The settings of musterd; muster.toml(5) tells the same.",
+        "The settings of musterd; muster.toml(5) describes them all.",
     );
     comment(
         &mut text,
@@ -51,7 +51,10 @@ pub(super) fn example() -> String {
             comment(&mut text, about);
             text.push_str(&format!("[{table}]\n"));
         }
-        for key in KEYS.iter().filter(|key| key.table == *table) {
+        for key in KEYS
+            .iter()
+            .filter(|key| key.table == *table && key.in_example)
+        {
             text.push('\n');
             comment(&mut text, &sentences(key));
             text.push_str(&format!("#{} = {}\n", key.name, in_file(key)));
@@ -79,8 +82,7 @@ pub(crate) fn manual() -> String {
     ));
     page.push_str(".PP\n");
     page.push_str(&roff(
-        "\"musterd --check-config\" tells whether all is right, without starting \
-        a node. \"muster reload\" and SIGHUP read the file again and answer what took effect and \
+        "\"musterd --check-config\" tells whether all is well, without starting a node. \"muster reload\" and SIGHUP read the file again and answer what took effect and \
         what needs a restart; if there is a mistake, nothing is changed.",
     ));
     for (table, _) in TABLES {

@@ -99,6 +99,8 @@ pub(super) struct Key {
     pub(super) example: &'static str,
     /// When a change takes effect.
     pub(super) applies: Applies,
+    /// Whether the example file shows it: few will ever need the others.
+    pub(super) in_example: bool,
     /// The resolved value, to be compared.
     pub(super) shown: fn(&Config) -> String,
 }

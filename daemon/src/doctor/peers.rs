@@ -229,7 +229,7 @@ fn clock_of(name: &str, (ahead_ms, unsure): (i64, Duration)) -> Finding {
         _ => Level::Good,
     };
     let (by, unsure) = (off.as_secs_f64(), unsure.as_secs_f64() * 1e3);
-    let what = match (level, ahead_ms > 0) {
+    let what = match (&level, ahead_ms > 0) {
         (Level::Good, _) => format!(
             "its clock is the same, within {:.0} \
             ms",
@@ -336,12 +336,15 @@ mod tests {
         };
         assert_eq!(
             [level(900, 1), level(-999, 0), level(1_500, 600)],
-            [Level::Good; 3]
+            [Level::Good, Level::Good, Level::Good]
         );
-        assert_eq!([level(1_100, 1), level(-59_000, 1)], [Level::Warning; 2]);
+        assert_eq!(
+            [level(1_100, 1), level(-59_000, 1)],
+            [Level::Warning, Level::Warning]
+        );
         assert_eq!(
             [level(-61_000, 1), level(i64::MIN, 0)],
-            [Level::Critical; 2]
+            [Level::Critical, Level::Critical]
         );
         assert!(
             clock_of("n2", (-5_000, Duration::ZERO))
@@ -361,7 +364,7 @@ mod tests {
         let levels = |stats| {
             path("n2", &stats)
                 .iter()
-                .map(|finding| finding.level)
+                .map(|finding| finding.level.clone())
                 .collect::<Vec<_>>()
         };
         assert_eq!(levels(stats(10, 5, 1200)), [Level::Good]);

@@ -3,6 +3,7 @@
 use super::process::Process;
 use crate::process::WatcherStats;
 use crate::service::Inner;
+use api::events::EventType;
 use node::cluster::{RosterView, Verdict};
 use node::{cluster, lists};
 use std::collections::BTreeMap;
@@ -21,7 +22,7 @@ pub(crate) struct Snapshot {
     pub(crate) capacity: u64,
     pub(crate) monitors: u64,
     /// What happened to registered processes, by kind; those that never happened are left out.
-    pub(crate) happened: BTreeMap<&'static str, u64>,
+    pub(crate) happened: BTreeMap<EventType, u64>,
     /// Good tokens, by what they allow.
     pub(crate) tokens: Vec<(&'static str, f64)>,
     /// Lines of the log.
@@ -39,7 +40,7 @@ impl Snapshot {
             lists: node
                 .workers
                 .iter()
-                .map(crate::shell::ListsInbox::stats)
+                .map(crate::machines::ListsInbox::stats)
                 .fold(lists::Stats::default(), sum),
             store: node.store.stats(),
             writable: node.trouble.now().is_none(),
@@ -530,7 +531,12 @@ pub(super) const SPREAD_COUNTERS: &[Spread<u64>] = &[
         "type",
         |s| {
             HAPPENINGS
-                .map(|what| (what, s.happened.get(what).copied().unwrap_or(0)))
+                .map(|what| {
+                    (
+                        what,
+                        s.happened.get(&EventType::from(what)).copied().unwrap_or(0),
+                    )
+                })
                 .to_vec()
         },
     ),

@@ -42,7 +42,7 @@ fn line(status: &str, key: &str) -> u64 {
 }
 
 /// User and system time. The command's name, which may hold anything, ends at the last parenthesis.
-pub(crate) fn cpu(stat: &str) -> Option<Duration> {
+fn cpu(stat: &str) -> Option<Duration> {
     let (_, rest) = stat.rsplit_once(')')?;
     let ticks = |field: usize| rest.split_whitespace().nth(field)?.parse::<u64>().ok();
     Some(Duration::from_millis(

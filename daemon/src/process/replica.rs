@@ -6,6 +6,7 @@
 
 use crate::event::EventLog;
 use crate::hub::{Happening, Hub, Watcher};
+use api::events::EventType;
 use names::ProcessName;
 use node::cluster::registry::{Directory, Event, Found, News};
 use std::collections::{BTreeMap, VecDeque};
@@ -48,7 +49,7 @@ struct State {
     /// The number of the last event.
     last: u64,
     /// How many events there were of each kind.
-    events: BTreeMap<&'static str, u64>,
+    events: BTreeMap<EventType, u64>,
 }
 
 /// Somebody who watches a name.
@@ -132,7 +133,7 @@ impl Replica {
     }
 
     /// How many events there were of each kind since the daemon's start.
-    pub(crate) fn events(&self) -> BTreeMap<&'static str, u64> {
+    pub(crate) fn events(&self) -> BTreeMap<EventType, u64> {
         self.shared
             .state
             .read()
@@ -271,10 +272,13 @@ mod tests {
             (4, &EventKind::Down(Reason::Killed(9)))
         );
         assert!(replica.read(Directory::is_empty));
-        assert_eq!(replica.events(), BTreeMap::from([("down", 2), ("up", 2)]));
         assert_eq!(
-            log.follow().past.first().map(|event| event.what),
-            Some("down")
+            replica.events(),
+            BTreeMap::from([(EventType::Down, 2), (EventType::Up, 2)])
+        );
+        assert_eq!(
+            log.follow().past.first().map(|event| &event.told.what),
+            Some(&EventType::Down)
         );
     }
 

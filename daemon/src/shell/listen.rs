@@ -1,7 +1,7 @@
 //! The listeners of the client side: the unix socket and the TCP listener.
 
-use crate::api::{Api, Gate, serve_tcp, serve_unix};
 use crate::config::Config;
+use crate::http::{Api, Gate, serve_tcp, serve_unix};
 use crate::reload::InForce;
 use crate::service::Service;
 use crate::systemd::Handed;

@@ -119,7 +119,7 @@ function dueOf(typed: string): string | null {
 function date(value: string | null, entry: Entry): Child {
   if (value === null) return null;
   const { words, when } = due(value);
-  const isLate = when === "late" && !entry.done;
+  const isOverdue = when === "overdue" && !entry.done;
   return h(
     "time",
     {
@@ -127,6 +127,6 @@ function date(value: string | null, entry: Entry): Child {
       datetime: value,
       title: value.length > 10 ? moment(value) : value,
     },
-    isLate ? `late: ${words}` : words,
+    isOverdue ? `overdue: ${words}` : words,
   );
 }

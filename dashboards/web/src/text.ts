@@ -21,7 +21,7 @@ export function two(number: number): string {
 }
 
 /** The local time of day. */
-export function clock(at: string): string {
+function clock(at: string): string {
   const date = new Date(at);
   return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
 }
@@ -31,22 +31,37 @@ export function day(date: Date): string {
   return `${String(date.getFullYear()).padStart(4, "0")}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
 }
 
-/** A local day and time, the day only if it is not today. */
-export function moment(at: string): string {
+/** A local time where there is little room: with its day unless that is today. Its `moment` belongs beside it. */
+export function short(at: string): string {
   const date = new Date(at);
   return day(date) === day(new Date()) ? clock(at) : `${day(date)} ${clock(at).slice(0, 5)}`;
 }
 
+/** A local time that can be read at any later time: `2026-10-01 12:01:07 +02:00`, as the command line prints it. */
+export function moment(at: string): string {
+  const date = new Date(at);
+  const minutes = -date.getTimezoneOffset();
+  const [hours, rest] = [Math.floor(Math.abs(minutes) / 60), Math.abs(minutes) % 60];
+  return `${day(date)} ${clock(at)} ${minutes < 0 ? "-" : "+"}${two(hours)}:${two(rest)}`;
+}
+
+const COLLATOR = new Intl.Collator("en", { numeric: true });
+
+/** Compares names as people read them: node2 before node10. */
+export function byName(a: string, b: string): number {
+  return COLLATOR.compare(a, b) || (a < b ? -1 : a > b ? 1 : 0);
+}
+
 /** What an entry's due date means today. */
-export function due(value: string): { words: string; when: "late" | "today" | "later" } {
+export function due(value: string): { words: string; when: "overdue" | "today" | "later" } {
   const isDate = value.length === 10;
   const on = isDate ? value : day(new Date(value));
   const today = day(new Date());
-  const isLate = isDate ? on < today : Date.parse(value) < Date.now();
+  const isOverdue = isDate ? on < today : Date.parse(value) < Date.now();
   const time = isDate ? "" : ` ${clock(value).slice(0, 5)}`;
   const tomorrow = day(new Date(Date.now() + 86_400_000));
   const name = on === today ? "today" : on === tomorrow ? "tomorrow" : on;
-  return { words: name + time, when: isLate ? "late" : on === today ? "today" : "later" };
+  return { words: name + time, when: isOverdue ? "overdue" : on === today ? "today" : "later" };
 }
 
 export function count(number: number, one: string, many = `${one}s`): string {

@@ -82,10 +82,13 @@ await story(async (browser) => {
   await eventually(async () => assert.deepEqual(await titles(page), ["three"]));
   await tabTo(/^Find in titles/);
   await page.keyboard.type("nothing like it");
-  await page.getByText("No entry is as the filter says.").waitFor();
+  await page.getByText("No entry matches the filter.").waitFor();
 
   muster("dev", "kill", "node3");
   await said(/node3 is down|reaches a majority/);
+  // What somebody has to look at comes first.
+  const first = page.locator(".members tbody th").first();
+  await eventually(async () => assert.equal(await first.textContent(), "node3"));
 });
 
 function order() {

@@ -1,5 +1,6 @@
 // On a phone: nothing is wider than the screen, fingers hit what they aim at, and all parts can be reached.
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { add, choose, eventually, muster, story, titles, visit } from "./harness.mjs";
 
 const LONG = `Ask the yard about the rudder bearing, ${"and about the paint ".repeat(8)}${"W".repeat(200)}`;
@@ -44,7 +45,34 @@ await story(async (browser) => {
   await page.getByText("list “chores” was changed").first().waitFor();
   await fits(page);
   await targets(page);
+
+  await much(browser);
 });
+
+/** Many lists and many entries widen nothing, and leave the tabs where a thumb reaches them. */
+async function much(browser) {
+  for (let list = 1; list <= 65; list += 1) muster("--node", "node1", "add", `list ${list}`, "x");
+  const input = Array.from({ length: 2_000 }, (_, entry) => `entry ${entry}`).join("\n");
+  const words = ["--node", "node1", "add", "much", "-", "--note", "read by nobody", "--due", "2020-01-01"];
+  execFileSync(process.env.MUSTER, words, { input, stdio: ["pipe", "ignore", "inherit"] });
+  const page = await visit(browser, "node1", { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true });
+  await choose(page, "much");
+  const entries = page.locator(".entries .entry");
+  await eventually(async () => assert.equal(await entries.count(), 300));
+  await page.getByRole("button", { name: "Show more of 2000" }).tap();
+  await eventually(async () => assert.equal(await entries.count(), 600));
+  const names = await page.locator(".names .name").allTextContents();
+  assert.equal(names.filter((name) => name.startsWith("list ")).length, 65);
+  assert.ok(names.indexOf("list 2") < names.indexOf("list 10"), "names are not in the order in which people read them");
+  await fits(page);
+  const tabs = page.getByRole("navigation", { name: "Parts of the page" });
+  for (const part of ["Cluster", "Activity", "Lists"]) {
+    const { x, y, width, height } = await tabs.getByRole("button", { name: part }).boundingBox();
+    assert.ok(x >= 0 && x + width <= 390 && y + height <= 845, `${part} is at ${x} ${y}, ${width} wide`);
+    await tabs.getByRole("button", { name: part }).tap();
+    await fits(page);
+  }
+}
 
 async function fits(page) {
   const [scrollWidth, clientWidth] = await page.evaluate(() => [

@@ -16,6 +16,7 @@ mod crash;
 mod dashboards;
 mod disk;
 mod doctor;
+mod early;
 mod fleet;
 mod http;
 mod identity;

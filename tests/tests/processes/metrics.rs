@@ -305,7 +305,7 @@ async fn a_node_that_hangs_lives_and_says_why_it_is_not_ready() -> anyhow::Resul
     fleet.nodes[0].start()?;
     let node = &fleet.nodes[0];
     for part in ["cluster", "lists", "store"] {
-        ensure!(node.get("/readyz").await?.text == "ready");
+        ensure!(node.get("/readyz").await?.text == "ready\n");
         ensure!(
             node.call(
                 "PUT",

@@ -108,10 +108,18 @@ async fn a_mistake_changes_nothing_and_is_told() -> anyhow::Result<()> {
         .output()?;
     let told = String::from_utf8(check.stderr)?;
     ensure!(
-        check.status.code() == Some(1)
+        check.status.code() == Some(2)
             && told.contains("http.hots")
             && told.contains("muster.toml"),
         "{told}"
+    );
+    let start = Command::new(program("musterd"))
+        .arg("--config")
+        .arg(node.config())
+        .output()?;
+    ensure!(
+        start.status.code() == Some(2) && String::from_utf8(start.stderr)? == told,
+        "a start with the same mistake says and exits the same"
     );
 
     edit(node, "\nhots = [\"a\"]", "")?;

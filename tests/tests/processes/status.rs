@@ -52,7 +52,7 @@ async fn a_status_shows_what_is_well_and_then_what_is_not() -> anyhow::Result<()
     );
     let text = printed(&fleet.nodes[0])?;
     ensure!(
-        text.contains("reaches\twhole: 3 of 3") && !text.contains(" is down"),
+        text.contains("cluster\tcomplete, 3 of 3, since ") && !text.contains(" is down"),
         "{text}"
     );
     fleet.nodes[2].kill()?;

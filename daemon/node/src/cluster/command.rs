@@ -1,5 +1,6 @@
 //! What clients ask.
 
+use super::ask;
 use super::farewell;
 use super::io::{Command, MemberState, Output, Refusal, Reply, StopReason};
 use super::kept::Pending;
@@ -14,22 +15,22 @@ const MAX_EARLY: usize = 64;
 impl Cluster {
     pub(super) fn request(&mut self, id: RequestId, command: Command) {
         match command {
-            Command::Shutdown => self.shut_down(id),
-            Command::Join(_) | Command::Forget(_) | Command::Leave | Command::Registry(_)
+            Command::Shutdown(ask::Shutdown) => self.shut_down(id),
+            Command::Join(_) | Command::Forget(_) | Command::Leave(_) | Command::Registry(_)
                 if self.phase != Phase::Up =>
             {
                 self.request_early_or_late(id, command);
             }
-            Command::Join(addresses) => self.joins.begin(
+            Command::Join(ask::Join(addresses)) => self.joins.begin(
                 &mut self.edge,
-                &mut self.links,
+                &mut self.connections,
                 &self.viewer,
                 &self.roster,
                 id,
                 addresses,
             ),
-            Command::Forget(text) => self.forget(id, &text),
-            Command::Leave => self.change(id, self.me.id, Standing::Left),
+            Command::Forget(ask::Forget(text)) => self.forget(id, &text),
+            Command::Leave(ask::Leave) => self.change(id, self.me.id, Standing::Left),
             Command::Registry(command) => self.registry.ask(&mut self.edge, id, command),
         }
     }
@@ -55,7 +56,7 @@ impl Cluster {
             // Nobody knows of it yet.
             Phase::Starting => self.stop(StopReason::Shutdown),
             Phase::Up => {
-                farewell::say(&mut self.edge, &self.links, &mut self.swim, true);
+                farewell::say(&mut self.edge, &self.connections, &mut self.swim, true);
                 self.phase = Phase::Going(StopReason::Shutdown);
             }
             Phase::Going(_) | Phase::Stopped => {}
@@ -127,12 +128,12 @@ impl Cluster {
             && self.roster.set_standing(change.node, change.standing)
         {
             self.changed = true;
-            self.tell_line(change.node);
+            self.send_line(change.node);
             self.forget_in_swim(change.node);
         }
         self.reply(change.request, Ok(Reply::Done));
         if change.node == self.me.id && self.phase == Phase::Up {
-            farewell::say(&mut self.edge, &self.links, &mut self.swim, false);
+            farewell::say(&mut self.edge, &self.connections, &mut self.swim, false);
             self.phase = Phase::Going(StopReason::Left);
         }
     }

@@ -2,13 +2,10 @@
 
 use super::io::{Output, Stats};
 use super::{registry, swim};
-use crate::time::{Instant, Now};
-use crate::timers::Timers;
+use crate::machine;
 use crate::wire::{Channel, CloseReason, ConnId, RequestId};
 use bytes::Bytes;
 use names::NodeId;
-use std::collections::VecDeque;
-use std::time::Duration;
 
 /// All deadlines of the machine. The derived order decides ties: SWIM first, and there foca's own
 /// order.
@@ -38,37 +35,10 @@ pub(super) enum Timer {
     Stop,
 }
 
-/// The way out: the clock, the deadlines, the queue of outputs and the counters.
-#[derive(Debug)]
-pub(super) struct Edge {
-    pub(super) now: Now,
-    pub(super) timers: Timers<Timer>,
-    pub(super) outputs: VecDeque<Output>,
-    pub(super) stats: Stats,
-}
+/// The way out of the cluster machine.
+pub(super) type Edge = machine::Edge<Output, Timer, Stats>;
 
 impl Edge {
-    pub(super) fn new(now: Now) -> Self {
-        Self {
-            now,
-            timers: Timers::default(),
-            outputs: VecDeque::new(),
-            stats: Stats::default(),
-        }
-    }
-
-    pub(super) fn instant(&self) -> Instant {
-        self.now.instant
-    }
-
-    pub(super) fn after(&mut self, span: Duration, timer: Timer) {
-        self.timers.set(self.now.instant + span, timer);
-    }
-
-    pub(super) fn put(&mut self, output: Output) {
-        self.outputs.push_back(output);
-    }
-
     pub(super) fn send(&mut self, conn: ConnId, bytes: Bytes) {
         self.put(Output::Send {
             conn,

@@ -1,9 +1,9 @@
 //! Going: what a node does when it goes, and what is remembered of those that said they will be
 //! back.
 
+use super::connections::Connections;
 use super::edge::{Edge, Timer};
 use super::io::{Output, StopReason};
-use super::links::Links;
 use super::message::Message;
 use super::swim::Swim;
 use crate::time::Instant;
@@ -22,8 +22,8 @@ const RESTART_STOP: Duration = Duration::from_millis(200);
 const LEFT_STOP: Duration = Duration::from_secs(1);
 
 /// Says goodbye to everybody; from here on nothing that others say matters.
-pub(super) fn say(edge: &mut Edge, links: &Links, swim: &mut Swim, restart: bool) {
-    for conn in links.currents() {
+pub(super) fn say(edge: &mut Edge, connections: &Connections, swim: &mut Swim, restart: bool) {
+    for conn in connections.currents() {
         edge.send(conn, Message::Goodbye { restart }.bytes());
     }
     swim.freeze();

@@ -7,8 +7,8 @@
 //! connection not yet closed, as after a crash: then the runs decide. One that is not above all
 //! that was seen is a restored directory, and is told to go above it.
 
+use super::connections::Connections;
 use super::edge::{Edge, Timer};
-use super::links::Links;
 use super::message::{Hello, Message, Nonce};
 use crate::wire::ConnId;
 use names::NodeId;
@@ -50,20 +50,20 @@ impl Hellos {
     pub(super) fn judge(
         &mut self,
         edge: &mut Edge,
-        links: &Links,
+        connections: &Connections,
         conn: ConnId,
         rostered: u64,
     ) -> Option<Judgement> {
-        let link = links.get(conn)?;
-        let hello = link.hello.as_ref()?;
-        if let Some(older) = rival(links, conn, link.peer.id, hello.nonce) {
+        let connection = connections.get(conn)?;
+        let hello = connection.hello.as_ref()?;
+        if let Some(older) = rival(connections, conn, connection.peer.id, hello.nonce) {
             if self.challenges.insert(conn, older).is_none() {
                 edge.send(older, Message::Challenge.bytes());
                 edge.after(CHALLENGE, Timer::Challenge(conn));
             }
             return Some(Judgement::Wait);
         }
-        Some(self.compare(link.peer.id, hello, rostered))
+        Some(self.compare(connection.peer.id, hello, rostered))
     }
 
     fn compare(&mut self, node: NodeId, hello: &Hello, rostered: u64) -> Judgement {
@@ -90,14 +90,18 @@ impl Hellos {
     }
 
     /// The challenged process lives: the newcomers that it was challenged for, and its address.
-    pub(super) fn present(&mut self, links: &Links, older: ConnId) -> Vec<(ConnId, SocketAddr)> {
-        let Some(link) = links.get(older) else {
+    pub(super) fn present(
+        &mut self,
+        connections: &Connections,
+        older: ConnId,
+    ) -> Vec<(ConnId, SocketAddr)> {
+        let Some(connection) = connections.get(older) else {
             return Vec::new();
         };
-        let address = link
+        let address = connection
             .hello
             .as_ref()
-            .map_or(link.remote, |hello| hello.profile.address);
+            .map_or(connection.remote, |hello| hello.profile.address);
         self.waiting_for(older)
             .into_iter()
             .map(|newcomer| (newcomer, address))
@@ -130,16 +134,16 @@ impl Hellos {
 }
 
 /// An accepted connection of the same node and another start.
-fn rival(links: &Links, conn: ConnId, node: NodeId, nonce: Nonce) -> Option<ConnId> {
-    let other = |link: &super::links::Link| {
-        link.accepted
-            && link
+fn rival(connections: &Connections, conn: ConnId, node: NodeId, nonce: Nonce) -> Option<ConnId> {
+    let other = |connection: &super::connections::Connection| {
+        connection.accepted
+            && connection
                 .hello
                 .as_ref()
                 .is_some_and(|hello| hello.nonce != nonce)
     };
-    links
+    connections
         .of(node)
-        .find(|(id, link)| *id != conn && other(link))
+        .find(|(id, connection)| *id != conn && other(connection))
         .map(|(id, _)| id)
 }

@@ -1,6 +1,6 @@
 //! Everything that crosses the edge of the cluster machine, in both directions.
 
-use super::registry;
+use super::{ask, registry};
 use crate::time::Wall;
 use crate::wire::{
     Channel, CloseReason, ConnId, DialId, Peer, Protocol, RequestId, WriteError, WriteId,
@@ -43,8 +43,6 @@ pub enum Target {
 /// What happens to the machine.
 #[derive(Clone, Debug)]
 pub enum Input {
-    /// A deadline may have passed.
-    Timeout,
     /// A connection stands, dialled by us (`dial`) or by the peer.
     Connected {
         /// Who is there.
@@ -112,14 +110,14 @@ pub enum Input {
 /// What a client can ask of the cluster machine.
 #[derive(Clone, Debug)]
 pub enum Command {
-    /// Dial these addresses now and join whoever answers. Replied to when each has an outcome.
-    Join(Vec<String>),
-    /// Declare a member gone for good, by name or id.
-    Forget(String),
-    /// Write `left` into the roster, tell everybody, and stop after about a second.
-    Leave,
-    /// Tell everybody that this node will be back, and stop.
-    Shutdown,
+    /// Join whoever is at some addresses.
+    Join(ask::Join),
+    /// Declare a member gone for good.
+    Forget(ask::Forget),
+    /// Leave the cluster and stop.
+    Leave(ask::Leave),
+    /// Stop, to be back later.
+    Shutdown(ask::Shutdown),
     /// Something of the process registry.
     Registry(registry::Command),
 }

@@ -1,17 +1,58 @@
-//! Whom to dial without being asked by SWIM: the seeds, and members that SWIM does not announce
-//! itself to.
+//! Joining: whom to dial, and how two nodes begin to talk.
 //!
-//! All seeds are dialled until the node behind each is known: stopping at the first that answers
-//! leaves islands. The members that the disk has kept come first, so that a cluster that was down
-//! as a whole comes back by itself.
+//! # Who speaks first
+//!
+//! Whoever has an address dials: a seed of the configuration, an address that a client gave, a
+//! member that the disk has kept, a member that SWIM has a packet for. All seeds are dialled until
+//! the node behind each is known: stopping at the first that answers leaves islands. The members
+//! that the disk has kept come first, so that a cluster that was down as a whole comes back by
+//! itself. A node dials nobody before its run is on its disk.
+//!
+//! TLS proves the cluster, the name and the id of both. Then, on channel 0, both say `Hello` at
+//! once, and nothing but greetings is heard from a peer whose hello was not accepted.
+//!
+//! # Messages
+//!
+//! ```text
+//! a ⇄ b   Hello { generation, nonce, profile }
+//! b → a   Members([…])              accepted: the whole membership state, in chunks of 1,000
+//! b → a   Roster { lines, … }       and the whole roster, in chunks of 200
+//! b → a   (registry) vector         and how far each registry log has come there
+//! ```
+//!
+//! `b` accepts a hello unless another start of the same node is or was there (`hello` says how it
+//! judges), or another node that can be reached bears that name:
+//!
+//! ```text
+//! b → a   NameTaken { bearer }      a stops: two hosts have certificates of one name
+//! b → a   Above { run }             a was restored from a backup: it writes a higher run down, and
+//! a → b   Hello { … }               says hello again
+//! b → a′  Challenge                 a′ is an open connection of another start of a: does it live?
+//! a′ → b  Present                   yes: the newcomer a is a clone of it,
+//! b → a   Taken { address }         and stops; no answer within 1 s: a′ is dead, a is judged anew
+//! b → a   Ask                       a was accepted only now: what it sent before was not heard
+//! ```
+//!
+//! # What may be lost
+//!
+//! Messages are lost only with their connection. If one ends, whoever has a packet for the peer
+//! dials again, each second's round dials members that nobody else looks for, and the new
+//! connection begins with `Hello`. Two that dial each other at once have two connections for a
+//! moment; both are heard, and the transport says which one is kept. A hello that was not accepted
+//! within 5 s closes its connection.
+//!
+//! # Bounds
+//!
+//! 64 seeds; 64 dials a round; 3 missing members a round, 16 at the start; 8 connections of one
+//! peer; 4 packets that wait for a connection. A profile has at most 64 tags of 64 bytes.
 
 mod request;
 
 pub(super) use request::Requests;
 
+use super::connections::Connections;
 use super::edge::Edge;
 use super::io::Target;
-use super::links::Links;
 use super::roster::Replica;
 use super::swim::{Identity, Swim};
 use crate::time::Instant;
@@ -84,7 +125,7 @@ impl Seeds {
     pub(super) fn round(
         &mut self,
         edge: &mut Edge,
-        links: &mut Links,
+        connections: &mut Connections,
         swim: &mut Swim,
         roster: &Replica,
     ) {
@@ -101,11 +142,13 @@ impl Seeds {
             seed.next = now + if eager { EAGER } else { PATIENT };
             match seed
                 .node
-                .filter(|node| links.current(*node).is_some())
+                .filter(|node| connections.current(*node).is_some())
                 .and_then(|node| swim.seen(node))
             {
                 Some(seen) => swim.announce(edge, seen.identity),
-                None => seed.dial = Some(links.dial(edge, Target::Named(seed.address.clone()))),
+                None => {
+                    seed.dial = Some(connections.dial(edge, Target::Named(seed.address.clone())))
+                }
             }
         }
     }
@@ -145,12 +188,12 @@ fn bearer(swim: &Swim, roster: &Replica, address: &str) -> Option<NodeId> {
 /// down, but not when it has no active member left, and not to those that it never saw.
 pub(super) fn seek(
     edge: &mut Edge,
-    parts: (&mut Links, &mut Swim),
+    parts: (&mut Connections, &mut Swim),
     roster: &Replica,
     rng: &mut ChaCha8Rng,
     start: bool,
 ) {
-    let (links, swim) = parts;
+    let (connections, swim) = parts;
     let me = swim.identity().node;
     let idle = swim.active_count() == 0;
     let is_missed = |node: NodeId| {
@@ -172,11 +215,11 @@ pub(super) fn seek(
     sought.sort_unstable();
     for (node, addr) in sought {
         match swim.seen(node) {
-            Some(seen) if links.current(node).is_some() => swim.announce(edge, seen.identity),
-            None if links.current(node).is_some() => {
+            Some(seen) if connections.current(node).is_some() => swim.announce(edge, seen.identity),
+            None if connections.current(node).is_some() => {
                 swim.announce(edge, Identity::of_run(node, addr, roster.run(node)))
             }
-            Some(_) | None => links.ensure(edge, node, addr),
+            Some(_) | None => connections.ensure(edge, node, addr),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! What peers say, and what that brings about.
 
+use super::connections::Connection;
 use super::hello::Judgement;
 use super::io::{MemberState, StopReason};
-use super::links::Link;
 use super::message::{Hello, MAX_RUN, Message};
 use super::registry::Heard;
 use super::swim::{Identity, Member, State};
@@ -15,14 +15,15 @@ use names::NodeId;
 use std::net::SocketAddr;
 
 impl Cluster {
-    pub(super) fn connected(&mut self, conn: ConnId, link: Link) {
-        if let Some(dial) = link.dial {
-            self.seeds.answered(dial, Some(link.peer.id));
-            self.joins.connected(&self.viewer, dial, conn, &link.peer);
+    pub(super) fn connected(&mut self, conn: ConnId, connection: Connection) {
+        if let Some(dial) = connection.dial {
+            self.seeds.answered(dial, Some(connection.peer.id));
+            self.joins
+                .connected(&self.viewer, dial, conn, &connection.peer);
         }
         #[cfg(feature = "next-protocol")]
-        let speaks_next = link.protocol >= crate::wire::Protocol(2);
-        if self.links.add(&mut self.edge, conn, link) && self.phase == Phase::Up {
+        let speaks_next = connection.protocol >= crate::wire::Protocol(2);
+        if self.connections.add(&mut self.edge, conn, connection) && self.phase == Phase::Up {
             self.edge.send(conn, self.own_hello().bytes());
             #[cfg(feature = "next-protocol")]
             if speaks_next {
@@ -33,11 +34,15 @@ impl Cluster {
     }
 
     pub(super) fn datagram(&mut self, conn: ConnId, bytes: &Bytes) {
-        let Some(link) = self.links.get(conn).filter(|link| link.accepted) else {
+        let Some(connection) = self
+            .connections
+            .get(conn)
+            .filter(|connection| connection.accepted)
+        else {
             return;
         };
-        let node = link.peer.id;
-        self.links.hear(&self.edge, node);
+        let node = connection.peer.id;
+        self.connections.hear(&self.edge, node);
         self.heard();
         if let Err(error) = self.swim.receive(&mut self.edge, node, bytes) {
             self.malformed(conn, &error);
@@ -46,9 +51,9 @@ impl Cluster {
 
     pub(super) fn message(&mut self, conn: ConnId, bytes: &Bytes) {
         let Some((node, accepted)) = self
-            .links
+            .connections
             .get(conn)
-            .map(|link| (link.peer.id, link.accepted))
+            .map(|connection| (connection.peer.id, connection.accepted))
         else {
             return;
         };
@@ -56,7 +61,7 @@ impl Cluster {
             return;
         }
         if accepted {
-            self.links.hear(&self.edge, node);
+            self.connections.hear(&self.edge, node);
             self.heard();
         }
         match Message::read(bytes) {
@@ -68,20 +73,20 @@ impl Cluster {
     /// What concerns the registry is heard only from a peer whose hello was accepted.
     pub(super) fn registry_input(&mut self, input: registry::Input) {
         let is_going = matches!(self.phase, Phase::Going(_));
-        let link = |conn| {
-            self.links
+        let connection = |conn| {
+            self.connections
                 .get(conn)
-                .filter(|link| link.accepted && !is_going)
-                .map(|link| link.peer.id)
+                .filter(|connection| connection.accepted && !is_going)
+                .map(|connection| connection.peer.id)
         };
         match input {
             registry::Input::Message { conn, bytes } => {
-                let Some(node) = link(conn) else { return };
-                self.links.hear(&self.edge, node);
+                let Some(node) = connection(conn) else { return };
+                self.connections.hear(&self.edge, node);
                 self.heard();
                 match self
                     .registry
-                    .hear(&mut self.edge, &self.links, (node, conn), &bytes)
+                    .hear(&mut self.edge, &self.connections, (node, conn), &bytes)
                 {
                     Ok(Heard::Fine) => {}
                     Ok(Heard::AnotherStart { run }) => self.told_above(run),
@@ -89,7 +94,7 @@ impl Cluster {
                 }
             }
             registry::Input::Overflowed { conn } => {
-                let Some(node) = link(conn) else { return };
+                let Some(node) = connection(conn) else { return };
                 self.registry.overflowed(conn, node);
             }
             registry::Input::Kept { id, result } => self.registry.kept(&mut self.edge, id, result),
@@ -135,26 +140,31 @@ impl Cluster {
     }
 
     fn close(&mut self, conn: ConnId, reason: CloseReason) {
-        if self.links.close(&mut self.edge, conn, reason).is_some() {
-            self.let_go(conn);
+        if self
+            .connections
+            .close(&mut self.edge, conn, reason)
+            .is_some()
+        {
+            self.connection_ended(conn);
         }
     }
 
     /// What follows from a connection's end, whoever ended it.
-    pub(super) fn let_go(&mut self, conn: ConnId) {
+    pub(super) fn connection_ended(&mut self, conn: ConnId) {
         self.changed = true;
         self.joins.closed(conn);
-        self.registry.closed(&mut self.edge, &self.links, conn);
+        self.registry
+            .closed(&mut self.edge, &self.connections, conn);
         for newcomer in self.hellos.closed(conn) {
             self.judge_again(newcomer);
         }
     }
 
     fn greeted(&mut self, conn: ConnId, hello: Hello) {
-        let Some(link) = self.links.get_mut(conn) else {
+        let Some(connection) = self.connections.get_mut(conn) else {
             return;
         };
-        if !hello.is_sound() || hello.profile.name != link.peer.name {
+        if !hello.is_sound() || hello.profile.name != connection.peer.name {
             return self.malformed(
                 conn,
                 &Malformed::rule(
@@ -163,10 +173,10 @@ impl Cluster {
                 ),
             );
         }
-        if link.peer.id == self.me.id {
+        if connection.peer.id == self.me.id {
             return self.met_oneself(conn, &hello);
         }
-        let again = link.hello.replace(hello).is_some();
+        let again = connection.hello.replace(hello).is_some();
         match self.phase {
             Phase::Up if again => self.judge_again(conn),
             Phase::Up => self.judge(conn),
@@ -177,7 +187,10 @@ impl Cluster {
     /// Somebody with this node's certificate: itself, by its own address among the seeds, or a
     /// clone. Of two clones the one that dialled came later, and goes.
     fn met_oneself(&mut self, conn: ConnId, hello: &Hello) {
-        let dialled = self.links.get(conn).is_some_and(|link| link.dial.is_some());
+        let dialled = self
+            .connections
+            .get(conn)
+            .is_some_and(|connection| connection.dial.is_some());
         if hello.nonce == self.nonce {
             self.close(conn, CloseReason::Oneself);
         } else if dialled {
@@ -190,13 +203,19 @@ impl Cluster {
         if let Some(taken) = self.name_taken(conn) {
             return self.edge.send(conn, taken.bytes());
         }
-        let Some(node) = self.links.get(conn).map(|link| link.peer.id) else {
+        let Some(node) = self
+            .connections
+            .get(conn)
+            .map(|connection| connection.peer.id)
+        else {
             return;
         };
-        match self
-            .hellos
-            .judge(&mut self.edge, &self.links, conn, self.roster.run(node))
-        {
+        match self.hellos.judge(
+            &mut self.edge,
+            &self.connections,
+            conn,
+            self.roster.run(node),
+        ) {
             Some(Judgement::Accept) => self.accept(conn),
             Some(Judgement::Above(run)) => {
                 tracing::debug!(%node, conn = conn.0, run, "a peer has to go above a run");
@@ -214,15 +233,19 @@ impl Cluster {
     /// since was not listened to.
     fn judge_again(&mut self, conn: ConnId) {
         self.judge(conn);
-        if self.links.get(conn).is_some_and(|link| link.accepted) {
+        if self
+            .connections
+            .get(conn)
+            .is_some_and(|connection| connection.accepted)
+        {
             self.edge.send(conn, Message::Ask.bytes());
         }
     }
 
     /// The refusal of a newcomer whose name another node bears that can be reached.
     fn name_taken(&self, conn: ConnId) -> Option<Message> {
-        let link = self.links.get(conn)?;
-        let name = &link.hello.as_ref()?.profile.name;
+        let connection = self.connections.get(conn)?;
+        let name = &connection.hello.as_ref()?.profile.name;
         let is_here = |node: NodeId| {
             node == self.me.id
                 || self
@@ -233,19 +256,19 @@ impl Cluster {
         let bearer = self
             .roster
             .bearers(name)
-            .find(|node| *node != link.peer.id && is_here(*node))?;
+            .find(|node| *node != connection.peer.id && is_here(*node))?;
         let address = self.roster.roster().get(bearer)?.profile.address;
         Some(Message::NameTaken { bearer, address })
     }
 
     fn accept(&mut self, conn: ConnId) {
-        let Some(link) = self.links.get(conn) else {
+        let Some(connection) = self.connections.get(conn) else {
             return;
         };
-        let (node, Some(hello)) = (link.peer.id, link.hello.clone()) else {
+        let (node, Some(hello)) = (connection.peer.id, connection.hello.clone()) else {
             return;
         };
-        self.links.accept(&mut self.edge, conn);
+        self.connections.accept(&mut self.edge, conn);
         self.close_older_starts(node, &hello);
         let identity = Identity {
             node,
@@ -268,10 +291,9 @@ impl Cluster {
 
     fn close_older_starts(&mut self, node: NodeId, newest: &Hello) {
         let is_older = |hello: &Hello| hello.nonce != newest.nonce && hello.run() <= newest.run();
-        let older = self
-            .links
-            .of(node)
-            .filter(|(_, link)| link.accepted && link.hello.as_ref().is_some_and(is_older));
+        let older = self.connections.of(node).filter(|(_, connection)| {
+            connection.accepted && connection.hello.as_ref().is_some_and(is_older)
+        });
         for conn in older.map(|(conn, _)| conn).collect::<Vec<_>>() {
             self.close(conn, CloseReason::Replaced);
         }
@@ -279,7 +301,7 @@ impl Cluster {
 
     /// A challenged process lives: those who say to be it are clones.
     fn present(&mut self, conn: ConnId) {
-        for (newcomer, address) in self.hellos.present(&self.links, conn) {
+        for (newcomer, address) in self.hellos.present(&self.connections, conn) {
             self.edge.send(newcomer, Message::Taken { address }.bytes());
         }
     }
@@ -292,7 +314,11 @@ impl Cluster {
     }
 
     pub(super) fn greeting_expired(&mut self, conn: ConnId) {
-        if self.links.get(conn).is_some_and(|link| !link.accepted) {
+        if self
+            .connections
+            .get(conn)
+            .is_some_and(|connection| !connection.accepted)
+        {
             self.close(conn, CloseReason::Refused);
         }
     }
@@ -346,7 +372,7 @@ impl Cluster {
     /// refute it.
     pub(super) fn remind_suspects(&mut self) {
         for suspect in self.swim.lasting_suspects() {
-            if let Some(conn) = self.links.current(suspect.id().node) {
+            if let Some(conn) = self.connections.current(suspect.id().node) {
                 self.edge
                     .send(conn, Message::Members(vec![suspect]).bytes());
             }
@@ -389,9 +415,9 @@ impl Cluster {
     fn goodbye(&mut self, conn: ConnId, node: NodeId, restart: bool) {
         tracing::debug!(%node, conn = conn.0, restart, "a peer says goodbye");
         let run = self
-            .links
+            .connections
             .get(conn)
-            .and_then(|link| link.hello.as_ref())
+            .and_then(|connection| connection.hello.as_ref())
             .map(Hello::run);
         if let Some(run) = run.filter(|_| restart) {
             self.absences.note(&mut self.edge, node, run);
@@ -401,7 +427,7 @@ impl Cluster {
     }
 
     /// Sends one line of the roster to everybody at once; the hashes would take a few seconds.
-    pub(super) fn tell_line(&mut self, node: NodeId) {
+    pub(super) fn send_line(&mut self, node: NodeId) {
         let Some(line) = self.roster.roster().get(node).cloned() else {
             return;
         };
@@ -410,7 +436,7 @@ impl Cluster {
             answer: false,
         }
         .bytes();
-        for conn in self.links.currents() {
+        for conn in self.connections.currents() {
             self.edge.send(conn, message.clone());
         }
     }

@@ -5,6 +5,7 @@
 //! through `ledger`) and has a replica of every other node's (`exchange`); from these logs, and
 //! from who is reachable, `names` makes the directory.
 
+pub mod ask;
 mod commits;
 mod directory;
 mod draft;
@@ -28,11 +29,11 @@ pub use io::{
 };
 
 use self::names::Names;
+use super::connections::Connections;
 use super::edge::{Edge, Timer as ClusterTimer};
 use super::io::{
     MemberState, Output as ClusterOutput, Refusal as ClusterRefusal, Reply as ClusterReply,
 };
-use super::links::Links as Connections;
 use crate::time::{Instant, Wall};
 use crate::wire::{Peer, RequestId};
 use ::names::{NodeId, NodeName, ProcessName};
@@ -184,19 +185,19 @@ impl Registry {
     /// Takes a client's wish.
     pub(super) fn ask(&mut self, edge: &mut Edge, request: RequestId, command: Command) {
         match command {
-            Command::Report { name, reason, uid } => {
+            Command::Report(ask::Report { name, reason, uid }) => {
                 let result = self.report(edge, &name, reason, uid);
                 self.reply(edge, request, result);
             }
-            Command::Links { name } => {
+            Command::Links(ask::Links { name }) => {
                 let result = self.links_of(&name).map(Reply::Links);
                 self.reply(edge, request, result);
             }
             Command::Register(_)
-            | Command::Unregister { .. }
-            | Command::Group { .. }
-            | Command::Link { .. }
-            | Command::Unlink { .. } => {
+            | Command::Unregister(_)
+            | Command::Group(_)
+            | Command::Link(_)
+            | Command::Unlink(_) => {
                 if !self.ledger.ask(request, command) {
                     let refusal = Refusal::Full {
                         what: "requests that wait for the \

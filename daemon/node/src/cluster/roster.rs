@@ -1,4 +1,43 @@
-//! This node's replica of the roster.
+//! The roster: who belongs to the cluster, whether reachable or not. This node's replica of it.
+//!
+//! A line for each node that was ever a member: the run in which it was last seen to join, its
+//! standing in that run, and its profile (name, address, version, tags).
+//!
+//! | standing | means | who writes it |
+//! | --- | --- | --- |
+//! | `Member` | it belongs to the cluster | the node itself, with each new run |
+//! | `Left` | it has left, and counts no more | the node itself |
+//! | `Forgotten` | it is gone for good, and is not shown any more | any other node, when a client asks |
+//!
+//! Lines merge alike in any order: the higher run wins, within a run the later standing. So the
+//! roster is a CRDT, a map of registers that only grow ([`crdt::roster`]). A node that reads of its
+//! own line that it left, or was forgotten, takes a higher run, and thereby is a member again.
+//!
+//! # Messages
+//!
+//! On channel 0, between nodes that have accepted each other's hello:
+//!
+//! ```text
+//! a → b   Roster { lines }           on each new connection, and when a client has changed a line
+//! a → b   RosterHash(h)              each second to one peer, chosen at random
+//! b → a   Roster { lines, answer }   b's hash differs: its lines, and
+//! a → b   Roster { lines }           a's lines in return
+//! a → b   Goodbye { restart }        a goes: for good, or to be back within 60 s, and not down till then
+//! ```
+//!
+//! A change that a client asked for is on this node's disk before it is said to anybody and before
+//! it is answered.
+//!
+//! # What may be lost
+//!
+//! A line that was lost with its connection comes with the next differing hash: with n nodes after
+//! about log₂ n seconds. A `Goodbye` that was lost makes a node `down` instead of `restarting`, and
+//! SWIM finds that out by itself; `Left` is in the roster and comes from anybody.
+//!
+//! # Bounds
+//!
+//! 10,000 lines; further nodes are not taken in. 200 lines a message. 64 clients that wait for a
+//! change. A run is below 2³¹.
 
 use super::message::{MAX_RUN, is_sound};
 use super::swim::MAX_MEMBERS;

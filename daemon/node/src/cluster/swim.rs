@@ -1,4 +1,45 @@
-//! Membership by SWIM: the only module that knows foca.
+//! Membership by SWIM (Das et al. 2002), on datagrams: the only module that knows foca.
+//!
+//! Every member probes another one four times a second, in an order that it shuffles for each pass
+//! through all. Whoever does not answer is asked for by others, then suspected, then declared down.
+//! What a member learns it passes on with the packets that it sends anyway, so that nobody needs to
+//! talk to everybody.
+//!
+//! # Messages
+//!
+//! A packet is a header (sender, receiver, what it is) and, in the room that is left, updates:
+//! lines of the membership state that were sent fewer than 15 times. `a` probes `b`, and `b` lives,
+//! but the way between them is cut:
+//!
+//! ```text
+//! a → b   Ping             every 250 ms one member; the answer is due after 110 ms
+//! a → c   PingReq(b)       no answer: three others are asked to try
+//! c → b   IndirectPing
+//! b → c   IndirectAck
+//! c → a   ForwardedAck     b is alive; without this, a suspects b
+//! a → …   Gossip           { b, incarnation 4, suspect }: three members each 100 ms
+//! b → …   Gossip           { b, incarnation 5, alive }: the accused alone may refute it
+//! ```
+//!
+//! `Announce` asks a node for whom it knows, and `Feed` answers: so a newcomer gets in, and so two
+//! halves of a partition find each other again (three members that are down are announced to every
+//! 2 s, one that is alive every 10 s). `TurnUndead` tells a node that it was declared down: it
+//! takes a new generation of its identity, and is alive again.
+//!
+//! # What may be lost
+//!
+//! Any packet may be lost, late, doubled or out of order. A lost probe is made good by the indirect
+//! ones; a lost update by its repetitions, and by `Message::Members`, the whole state that the
+//! joining protocol sends on each new connection. A suspicion ends after 1 s, times the local
+//! health, in the suspect's death, unless the suspect refutes it; one that has lasted for a second
+//! is told to the accused itself by message.
+//!
+//! # Bounds
+//!
+//! Packets of 1,150 bytes, which fit a datagram at an MTU of 1,200. 10,000 members, beyond which no
+//! more are learnt. A node that is down is forgotten after a day.
+//!
+//! # What foca lacks
 //!
 //! Two wrappers stand around foca 2.0.0. It sends `TurnUndead` to a member that refuted its
 //! suspicion in time, so that the healthy member renews for nothing: the timer behind it is dropped

@@ -355,7 +355,7 @@ impl Bench {
         let until = self.now.instant + Duration::from_millis(ms);
         while let Some(at) = self.machine.poll_timeout().filter(|at| *at <= until) {
             self.now.instant = at.max(self.now.instant);
-            self.machine.handle(self.now, Input::Timeout);
+            self.machine.wake(self.now);
             self.drain();
             assert!(
                 self.machine

@@ -1,9 +1,9 @@
 //! The cluster as this node sees it, and what is told when that changes.
 
+use super::connections::Connections;
 use super::edge::Edge;
 use super::farewell::Absences;
 use super::io::{Event, EventKind, MemberState, MemberView, Output, RosterView, Verdict};
-use super::links::Links;
 use super::roster::Replica;
 use super::swim::{State, Swim};
 use super::verdict::verdict;
@@ -19,7 +19,7 @@ pub(super) struct Sources<'a> {
     pub(super) me: NodeId,
     pub(super) roster: &'a Replica,
     pub(super) swim: &'a Swim,
-    pub(super) links: &'a Links,
+    pub(super) connections: &'a Connections,
     pub(super) absences: &'a Absences,
     /// Nobody says anything: whatever SWIM still believes, nobody is reachable.
     pub(super) isolated: bool,
@@ -97,7 +97,7 @@ impl Viewer {
             .map(|(node, entry)| self.member(edge, sources, node, entry))
             .collect();
         members.sort_by(|a, b| (&a.profile.name, a.id).cmp(&(&b.profile.name, b.id)));
-        self.show(edge, sources.me, members);
+        self.publish(edge, sources.me, members);
     }
 
     fn drop_forgotten(&mut self, edge: &mut Edge, sources: &Sources<'_>) {
@@ -116,7 +116,7 @@ impl Viewer {
             .collect();
         for node in gone {
             if let Some(line) = self.lines.remove(&node) {
-                tell(edge, "forgotten", node, &line.name, String::new());
+                put_event(edge, "forgotten", node, &line.name, String::new());
             }
             self.kept.remove(&node);
         }
@@ -131,10 +131,10 @@ impl Viewer {
     ) -> MemberView {
         let state = sources.state(node, entry);
         let since = self.note(edge, sources, node, entry, state);
-        let conn = sources.links.current(node);
+        let conn = sources.connections.current(node);
         let protocol = conn
-            .and_then(|conn| sources.links.get(conn))
-            .map(|link| link.protocol);
+            .and_then(|conn| sources.connections.get(conn))
+            .map(|connection| connection.protocol);
         MemberView {
             id: node,
             profile: entry.profile.clone(),
@@ -165,7 +165,7 @@ impl Viewer {
         };
         let Some(known) = self.lines.get(&node).cloned() else {
             if fresh && state.is_reachable() {
-                tell(
+                put_event(
                     edge,
                     "joined",
                     node,
@@ -198,13 +198,13 @@ impl Viewer {
         }
         if !expected || state == MemberState::Left {
             let (kind, detail) = describe(edge, sources, node, &known, state);
-            tell(edge, kind, node, &line.name, detail);
+            put_event(edge, kind, node, &line.name, detail);
         }
         self.lines.insert(node, Line { expected, ..line });
         edge.now.wall
     }
 
-    fn show(&mut self, edge: &mut Edge, me: NodeId, members: Vec<MemberView>) {
+    fn publish(&mut self, edge: &mut Edge, me: NodeId, members: Vec<MemberView>) {
         let mut view = RosterView {
             me,
             members,
@@ -274,7 +274,7 @@ fn describe(
         MemberState::Down => (
             "down",
             sources
-                .links
+                .connections
                 .silence(edge, node)
                 .map_or_else(String::new, no_answer),
         ),
@@ -287,7 +287,7 @@ fn no_answer(silence: Duration) -> String {
     format!("no answer for {:.1} s", silence.as_secs_f64())
 }
 
-fn tell(edge: &mut Edge, kind: &'static str, id: NodeId, name: &NodeName, detail: String) {
+fn put_event(edge: &mut Edge, kind: &'static str, id: NodeId, name: &NodeName, detail: String) {
     tracing::debug!(member = %name, %id, kind, detail, "a member changed");
     let kind = EventKind::Member {
         kind,

@@ -137,7 +137,7 @@ impl Commits {
     }
 
     /// Writes a row that nobody waits for.
-    pub(super) fn aside(&mut self, edge: &mut Edge, list: ListId, row: Row) {
+    pub(super) fn write_row(&mut self, edge: &mut Edge, list: ListId, row: Row) {
         self.write(
             edge,
             Pending {
@@ -161,12 +161,12 @@ impl Commits {
         in_flight.remote += usize::from(remote);
         in_flight.last = id;
         self.pending.insert(id, pending);
-        edge.output(Output::Write { id, rows });
+        edge.put(Output::Write { id, rows });
     }
 
     /// Gives the verdict back if nothing of the list is on its way; else keeps it until that is on
     /// disk, because even a refusal may tell of it.
-    pub(super) fn settle(&mut self, list: ListId, verdict: Verdict) -> Option<Verdict> {
+    pub(super) fn hold_back(&mut self, list: ListId, verdict: Verdict) -> Option<Verdict> {
         let Some(pending) = self
             .lists
             .get(&list)

@@ -2,12 +2,9 @@
 
 use super::io::{Output, Refusal, Reply, Stats};
 use super::wire::{self, Message};
-use crate::time::{Instant, Now};
-use crate::timers::Timers;
+use crate::machine;
 use crate::wire::{Channel, CloseReason, ConnId, RequestId};
 use names::{ListId, Shard};
-use std::collections::VecDeque;
-use std::time::Duration;
 
 /// What a deadline is about. One that fires late or for nothing is harmless.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,25 +23,12 @@ pub(super) enum Timer {
     Tick,
 }
 
-#[derive(Debug, Default)]
-pub(super) struct Edge {
-    pub(super) now: Now,
-    pub(super) stats: Stats,
-    timers: Timers<Timer>,
-    outputs: VecDeque<Output>,
-}
+/// The way out of the lists machine.
+pub(super) type Edge = machine::Edge<Output, Timer, Stats>;
 
 impl Edge {
-    pub(super) fn output(&mut self, output: Output) {
-        self.outputs.push_back(output);
-    }
-
-    pub(super) fn pop_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
-    }
-
     pub(super) fn reply(&mut self, id: RequestId, result: Result<Reply, Refusal>) {
-        self.output(Output::Reply { id, result });
+        self.put(Output::Reply { id, result });
     }
 
     /// Sends a message about some shards. One that does not fit a frame is dropped and counted:
@@ -62,7 +46,7 @@ impl Edge {
     ) {
         match wire::encode(shards, message) {
             Ok(bytes) => conns.for_each(|conn| {
-                self.output(Output::Send {
+                self.put(Output::Send {
                     conn,
                     channel: Channel::Lists,
                     bytes: bytes.clone(),
@@ -78,22 +62,6 @@ impl Edge {
     }
 
     pub(super) fn close(&mut self, conn: ConnId, reason: CloseReason) {
-        self.output(Output::Close { conn, reason });
-    }
-
-    pub(super) fn set_timer(&mut self, at: Instant, timer: Timer) {
-        self.timers.set(at, timer);
-    }
-
-    pub(super) fn set_timer_in(&mut self, span: Duration, timer: Timer) {
-        self.timers.set(self.now.instant + span, timer);
-    }
-
-    pub(super) fn next_timer(&self) -> Option<Instant> {
-        self.timers.next()
-    }
-
-    pub(super) fn pop_timer(&mut self) -> Option<Timer> {
-        self.timers.pop_due(self.now.instant)
+        self.put(Output::Close { conn, reason });
     }
 }

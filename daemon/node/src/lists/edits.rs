@@ -1,7 +1,7 @@
 //! What clients ask of a list: waiting for its document, then done on it.
 
 use super::commits::{Advance, Origin};
-use super::io::{Precondition, Refusal, Reply};
+use super::io::{self, Precondition, Refusal, Reply};
 use super::replicas::Wish;
 use super::wire::CHUNK_BYTES;
 use crate::time::{Instant, Wall};
@@ -181,11 +181,11 @@ impl Edits {
             .as_ref()
             .map(|advance| advance.entries.as_slice())
             .unwrap_or_default();
-        let reply = Reply::Edited {
+        let reply = Reply::Edited(io::Edited {
             change: hash,
             entries: named(&results, entries, document),
             replicas: None,
-        };
+        });
         match advance {
             Some(advance) => Outcome::Advanced(advance, reply, wish),
             None => Outcome::Answer(Ok(reply), wish),

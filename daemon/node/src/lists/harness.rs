@@ -1,10 +1,12 @@
 //! A few machines with disks in memory and a network of a constant delay, in virtual time.
 
+use super::ask;
 use super::io::{Change, Command, Input, ListRow, Output, Refusal, Replicas, Reply, Row, Settings};
 use super::job::{Job, Source, SourceError};
 use super::wire::{self, Message};
 use super::{Lists, Stats};
 use crate::cluster::{MemberState, MemberView, RosterView, Verdict};
+use crate::machine::Machine;
 use crate::time::{Instant, Now, Wall};
 use crate::wire::{CloseReason, ConnId, RequestId, WriteError, WriteId};
 use bytes::Bytes;
@@ -314,7 +316,7 @@ impl World {
             .collect()
     }
 
-    pub(super) fn request(&mut self, index: usize, command: Command) -> RequestId {
+    pub(super) fn request(&mut self, index: usize, command: impl Into<Command>) -> RequestId {
         self.sequence += 1;
         let id = RequestId(self.sequence);
         self.handle(
@@ -322,7 +324,7 @@ impl World {
             Input::Request {
                 id,
                 by: Author(format!("test@node{index}")),
-                command,
+                command: command.into(),
             },
         );
         id
@@ -344,18 +346,26 @@ impl World {
         self.nodes[index].lists.stats()
     }
 
-    pub(super) fn handle(&mut self, index: usize, input: Input) {
-        let now = Now {
+    fn clock(&self) -> Now {
+        Now {
             instant: self.now,
             wall: Wall(1_790_000_000_000 + self.now.as_nanos() as i64 / 1_000_000),
-        };
-        self.nodes[index].lists.handle(now, input);
-        while let Some(output) = self.nodes[index].lists.poll_output() {
-            self.take(index, output);
         }
     }
 
-    fn take(&mut self, index: usize, output: Output) {
+    pub(super) fn handle(&mut self, index: usize, input: Input) {
+        let now = self.clock();
+        self.nodes[index].lists.handle(now, input);
+        self.drain(index);
+    }
+
+    fn drain(&mut self, index: usize) {
+        while let Some(output) = self.nodes[index].lists.poll_output() {
+            self.carry_out(index, output);
+        }
+    }
+
+    fn carry_out(&mut self, index: usize, output: Output) {
         match output {
             Output::Send { conn, bytes, .. } => {
                 assert!(bytes.len() <= 1 << 20, "a message of {} bytes", bytes.len());
@@ -415,7 +425,9 @@ impl World {
                 }
                 (_, Some((due, index))) if due <= end => {
                     self.now = self.now.max(due);
-                    self.handle(index, Input::Timeout);
+                    let now = self.clock();
+                    self.nodes[index].lists.wake(now);
+                    self.drain(index);
                 }
                 _ => break,
             }
@@ -504,23 +516,23 @@ pub(super) fn entry(title: &str) -> NewEntry {
 }
 
 pub(super) fn command(list: &str, edit: Edit) -> Command {
-    Command::Edit {
+    Command::Edit(ask::Edit {
         list: name(list),
         edit,
         expect: None,
         replicas: None,
         timeout: Duration::from_secs(5),
-    }
+    })
 }
 
 pub(super) fn replicated(list: &str, edit: Edit, replicas: Replicas, timeout: Duration) -> Command {
-    Command::Edit {
+    Command::Edit(ask::Edit {
         list: name(list),
         edit,
         expect: None,
         replicas: Some(replicas),
         timeout,
-    }
+    })
 }
 
 pub(super) fn roster(me: usize, count: usize) -> RosterView {

@@ -138,7 +138,7 @@ impl Incoming {
     }
 
     /// What can be applied to a document now: all that waits, and the orphans that it completes.
-    pub(super) fn take(&mut self, list: ListId, document: &Document) -> Option<Batch> {
+    pub(super) fn next_batch(&mut self, list: ListId, document: &Document) -> Option<Batch> {
         let mut waiting = self.waiting.remove(&list)?;
         let mut changes: Vec<CheckedChange> = std::mem::take(&mut waiting.ready.changes)
             .into_values()

@@ -1,11 +1,12 @@
 //! Everything that crosses the edge of the lists machine, in both directions.
 
+use super::ask;
 use super::job::{Done, Job};
 use crate::cluster::RosterView;
 use crate::time::Wall;
 use crate::wire::{Channel, CloseReason, ConnId, RequestId, WriteError, WriteId};
 use bytes::Bytes;
-use crdt::entry::{Author, Edit, Entry};
+use crdt::entry::{Author, Entry};
 use crdt::vector::VersionVector;
 use names::{ChangeHash, ChangeId, EntryId, ListId, ListName, NodeId, NodeName, Shard};
 use serde::{Deserialize, Serialize};
@@ -35,8 +36,6 @@ pub struct Settings {
 /// What happens to the machine.
 #[derive(Debug)]
 pub enum Input {
-    /// A deadline may have passed.
-    Timeout,
     /// A connection to a member stands. A peer may have two for a moment; the newest one is used.
     Connected {
         /// Who is there.
@@ -100,35 +99,14 @@ pub enum Input {
 /// What a client can ask of the lists machine. Reads go to the store's view, not here.
 #[derive(Clone, Debug)]
 pub enum Command {
-    /// Change a list: one change of its document.
-    Edit {
-        /// Which list; `Add` creates it.
-        list: ListName,
-        /// What to do.
-        edit: Edit,
-        /// Only if the list or entry is as the client saw it.
-        expect: Option<Precondition>,
-        /// Wait until so many nodes have the change on disk.
-        replicas: Option<Replicas>,
-        /// How long to wait, for the list to load and for the replicas.
-        timeout: Duration,
-    },
-    /// Wait until some other member has all that this node has: asked before leaving.
-    Evacuate {
-        /// How long to wait.
-        timeout: Duration,
-    },
-    /// The list as it was when these were its heads: [`Reply::Entries`], in order.
-    EntriesAt {
-        /// Which list.
-        list: ListName,
-        /// A change; the list as of it and all that it depends on.
-        change: ChangeHash,
-        /// How long to wait for the list to load.
-        timeout: Duration,
-    },
-    /// Which lists have differed from a connected peer's while one side stood still.
-    Lagging,
+    /// Change a list.
+    Edit(ask::Edit),
+    /// Wait until some other member has all that this node has.
+    Depart(ask::Depart),
+    /// Show a list as it was.
+    EntriesAt(ask::EntriesAt),
+    /// Tell which lists lag.
+    Lagging(ask::Lagging),
 }
 
 /// An `If-Match`: the tag that the addressed thing must still have.
@@ -270,21 +248,25 @@ impl ListRow {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
     /// To `Edit`.
-    Edited {
-        /// The change that it made; `None` when a retry found everything there already.
-        change: Option<ChangeHash>,
-        /// The entries that the edit added or changed, in its order; empty for deletions.
-        entries: Vec<Arc<Entry>>,
-        /// Which nodes have it, if the client asked to wait for replicas.
-        replicas: Option<Confirmations>,
-    },
-    /// To `Evacuate`: the number of lists that no other member is known to have whole; 0 is
+    Edited(Edited),
+    /// To `Depart`: the number of lists that no other member is known to have whole; 0 is
     /// success.
     Unconfirmed(u64),
     /// To `EntriesAt`.
     Entries(Vec<Entry>),
     /// To `Lagging`: a bounded number for each peer, in no order.
     Lagging(Vec<Lagging>),
+}
+
+/// What an edit came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edited {
+    /// The change that it made; `None` when a retry found everything there already.
+    pub change: Option<ChangeHash>,
+    /// The entries that the edit added or changed, in its order; empty for deletions.
+    pub entries: Vec<Arc<Entry>>,
+    /// Which nodes have it, if the client asked to wait for replicas.
+    pub replicas: Option<Confirmations>,
 }
 
 /// A list that has differed from a peer's for a while.

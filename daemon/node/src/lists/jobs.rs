@@ -92,7 +92,7 @@ impl Jobs {
         }
         let Some(job) = job else { return false };
         self.running.insert(list, weight);
-        edge.output(Output::Work { list, job });
+        edge.put(Output::Work { list, job });
         true
     }
 }

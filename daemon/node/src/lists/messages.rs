@@ -112,14 +112,14 @@ impl Lists {
                 tail,
             } => {
                 let (list, some) = (ListId::of(&name), !changes.is_empty());
-                self.take(peer, list, &name, changes, false);
+                self.receive_changes(peer, list, &name, changes, false);
                 self.pulls
                     .answered(self.edge.now.instant, peer, list, some, tail);
-                self.turn(list);
+                self.run_waiting(list);
             }
             Message::Nothing(list) => {
                 let step = self.pulls.nothing(peer, list);
-                self.go_on(list, step);
+                self.repair_step(list, step);
             }
             Message::Confirm { list, vector } => {
                 self.watchers.add(&mut self.edge, list, peer, vector);
@@ -145,9 +145,9 @@ impl Lists {
         {
             let list = ListId::of(&name);
             lists.insert(list);
-            self.take(peer, list, &name, changes, confirm);
+            self.receive_changes(peer, list, &name, changes, confirm);
         }
-        lists.into_iter().for_each(|list| self.turn(list));
+        lists.into_iter().for_each(|list| self.run_waiting(list));
     }
 
     fn chunk(&mut self, peer: NodeId, conn: ConnId, chunk: Chunk) {
@@ -157,8 +157,8 @@ impl Lists {
             Ok(None) => {}
             Ok(Some((name, change))) => {
                 let list = ListId::of(&name);
-                self.take(peer, list, &name, vec![change], false);
-                self.turn(list);
+                self.receive_changes(peer, list, &name, vec![change], false);
+                self.run_waiting(list);
             }
             Err(_) => self.sever(conn, CloseReason::Abuse),
         }
@@ -166,7 +166,7 @@ impl Lists {
 
     /// Takes changes in; with `confirm` their sender wants to know when they are on this node's
     /// disk.
-    fn take(
+    fn receive_changes(
         &mut self,
         peer: NodeId,
         list: ListId,
@@ -230,10 +230,10 @@ impl Lists {
                 continue;
             }
             if urgency == Urgency::Now || ours.is_none() {
-                if !self.line_up(peer, list) {
+                if !self.queue_repair(peer, list) {
                     self.rounds.truncate(peer);
                 }
-            } else if self.suspects.note(&mut self.edge, peer, list) {
+            } else if self.differing.note(&mut self.edge, peer, list) {
                 self.with_vector(
                     list,
                     Purpose::Compare {
@@ -251,7 +251,7 @@ impl Lists {
         if self.resident.place(list) == Place::Quarantined {
             return;
         }
-        self.suspects.theirs(&mut self.edge, peer, list, theirs);
+        self.differing.theirs(&mut self.edge, peer, list, theirs);
         if !answer {
             self.with_vector(list, Purpose::Compare { peer, answer: true });
         }
@@ -261,8 +261,8 @@ impl Lists {
         if let Some(view) = &self.view {
             self.waits.have(&mut self.edge, view, peer, list, vector);
         }
-        if self.evacuation.have(peer, list, vector) {
-            self.check_evacuated();
+        if self.departure.have(peer, list, vector) {
+            self.check_departure();
         }
     }
 

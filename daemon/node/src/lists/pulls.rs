@@ -66,7 +66,7 @@ pub(super) struct Pulls {
 
 impl Pulls {
     /// Puts a list in line. False if that peer's line is full.
-    pub(super) fn want(&mut self, peer: NodeId, list: ListId) -> bool {
+    pub(super) fn queue(&mut self, peer: NodeId, list: ListId) -> bool {
         if self.cooling.contains_key(&(peer, list))
             || self.active.get(&list).is_some_and(|pull| pull.peer == peer)
         {
@@ -162,7 +162,7 @@ impl Pulls {
     }
 
     /// Nothing of a list waits to be applied or committed any more.
-    pub(super) fn settled(&mut self, now: Instant, list: ListId) -> Step {
+    pub(super) fn all_committed(&mut self, now: Instant, list: ListId) -> Step {
         let Some(pull) = self.active.get_mut(&list) else {
             return Step::Wait;
         };

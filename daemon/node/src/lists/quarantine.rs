@@ -1,7 +1,8 @@
 //! Lists that one machine cannot load.
 
+use super::ask;
 use super::harness::{World, name};
-use super::io::{Command, Lagging, Refusal, Reply};
+use super::io::{Lagging, Refusal, Reply};
 use bytes::Bytes;
 use names::ListId;
 use std::time::Duration;
@@ -21,7 +22,7 @@ fn a_list_that_a_peer_cannot_take_lags_until_it_can() {
     for index in 0..2 {
         let stats = world.stats(index);
         assert!(stats.differing == 1 && stats.lag > 15 * SECOND, "{stats:?}");
-        let request = world.request(index, Command::Lagging);
+        let request = world.request(index, ask::Lagging);
         let Some(Ok(Reply::Lagging(lagging))) = world.reply(request) else {
             panic!()
         };

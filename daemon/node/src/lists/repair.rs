@@ -21,7 +21,7 @@ const MAX_ANSWER_BYTES: usize = 1 << 20;
 
 impl Lists {
     pub(super) fn tick(&mut self) {
-        self.edge.set_timer_in(TICK, Timer::Tick);
+        self.edge.after(TICK, Timer::Tick);
         let now = self.edge.now.instant;
         self.edge.stats.dropped += u64::try_from(self.pulls.expire(now)).unwrap_or(0);
         self.rounds.expire(now);
@@ -42,9 +42,9 @@ impl Lists {
         if self.commits.failed().is_some() {
             return;
         }
-        let evacuating = self.evacuation.is_wanted();
+        let departing = self.departure.is_wanted();
         let urgent =
-            |peer: &NodeId| evacuating || self.fresh.contains(peer) && self.pulls.is_idle(*peer);
+            |peer: &NodeId| departing || self.fresh.contains(peer) && self.pulls.is_idle(*peer);
         let due: Vec<_> = self
             .peers
             .iter()
@@ -73,8 +73,8 @@ impl Lists {
         // Said once: two that woke each other again and again would finish no round.
         let opening = Opening {
             urgency,
-            wake: self.wake.remove(&to.0),
-            record: self.evacuation.is_wanted(),
+            wake: self.to_wake.remove(&to.0),
+            record: self.departure.is_wanted(),
         };
         self.rounds
             .begin(&mut self.edge, &self.digest, self.shards, to, opening);
@@ -90,26 +90,26 @@ impl Lists {
             .is_none_or(|view| view.expected().any(|member| member.id == peer));
         if let Some(record) = finished.record.filter(|_| is_member) {
             let doubtful =
-                self.evacuation
+                self.departure
                     .compared(&self.digest, self.resident.quarantined(), peer, &record);
             doubtful
                 .into_iter()
-                .for_each(|list| self.with_vector(list, Purpose::Evacuate(peer)));
-            self.check_evacuated();
+                .for_each(|list| self.with_vector(list, Purpose::Depart(peer)));
+            self.check_departure();
         }
     }
 
     /// Wants a list repaired with that peer.
-    pub(super) fn want(&mut self, peer: NodeId, list: ListId) {
-        self.line_up(peer, list);
+    pub(super) fn repair(&mut self, peer: NodeId, list: ListId) {
+        self.queue_repair(peer, list);
         self.pull_next();
     }
 
     /// The same, but does not begin yet. False if too many wait.
-    pub(super) fn line_up(&mut self, peer: NodeId, list: ListId) -> bool {
+    pub(super) fn queue_repair(&mut self, peer: NodeId, list: ListId) -> bool {
         let possible =
             self.resident.place(list) != Place::Quarantined && self.peers.conn_of(peer).is_some();
-        !possible || self.pulls.want(peer, list)
+        !possible || self.pulls.queue(peer, list)
     }
 
     pub(super) fn pull_next(&mut self) {
@@ -140,7 +140,7 @@ impl Lists {
         list: ListId,
         found: Result<Option<(ListName, VersionVector)>, SourceError>,
     ) {
-        let purposes = self.vectors.take(list);
+        let purposes = self.vectors.answered(list);
         match found {
             Ok(found) => {
                 let (name, vector) = found.unzip();
@@ -150,7 +150,7 @@ impl Lists {
                     .for_each(|purpose| self.vector_known(list, name.as_ref(), &vector, purpose));
             }
             // Everything else is asked again by those who want to know.
-            Err(_) => self.suspects.forget(list),
+            Err(_) => self.differing.forget(list),
         }
     }
 
@@ -196,16 +196,16 @@ impl Lists {
                 },
             ),
             Purpose::Recheck => {
-                if let Some(peer) = self.suspects.recheck(list, vector) {
-                    self.want(peer, list);
+                if let Some(peer) = self.differing.recheck(list, vector) {
+                    self.repair(peer, list);
                 }
             }
             Purpose::Watch => {
-                let answerable = self.watchers.known(list, vector);
+                let answerable = self.watchers.committed_before(list, vector);
                 self.answer_watchers(list, answerable);
             }
-            Purpose::Evacuate(peer) => {
-                self.evacuation.asked(peer, list, vector.clone());
+            Purpose::Depart(peer) => {
+                self.departure.asked(peer, list, vector.clone());
                 send(
                     self,
                     peer,
@@ -233,7 +233,7 @@ impl Lists {
             return;
         };
         if !ours.covers(theirs) {
-            self.want(peer, list);
+            self.repair(peer, list);
         }
         let ranges = ours.missing_in(theirs);
         match name.filter(|_| self.resident.place(list) != Place::Quarantined) {
@@ -316,25 +316,25 @@ impl Lists {
         );
     }
 
-    pub(super) fn evacuate(&mut self, request: RequestId, timeout: Duration) {
-        self.evacuation.begin(request);
-        self.edge.set_timer_in(timeout, Timer::Deadline(request));
-        self.check_evacuated();
-        if self.evacuation.is_wanted() {
+    pub(super) fn depart(&mut self, request: RequestId, timeout: Duration) {
+        self.departure.begin(request);
+        self.edge.after(timeout, Timer::Deadline(request));
+        self.check_departure();
+        if self.departure.is_wanted() {
             // A round under way keeps no record of what the peer has: begin it again.
             self.rounds.clear();
             self.begin_rounds();
         }
     }
 
-    pub(super) fn check_evacuated(&mut self) {
+    pub(super) fn check_departure(&mut self) {
         if self.commits.failed().is_none()
             && self
-                .evacuation
+                .departure
                 .unconfirmed(&self.digest, self.resident.quarantined())
                 == 0
         {
-            self.evacuation
+            self.departure
                 .finish()
                 .for_each(|request| self.edge.reply(request, Ok(Reply::Unconfirmed(0))));
         }

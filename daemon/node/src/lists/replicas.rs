@@ -1,7 +1,7 @@
 //! Clients that wait until other nodes have their change on disk, too.
 
 use super::edge::{Edge, Timer};
-use super::io::{Confirmations, Refusal, Replicas, Reply};
+use super::io::{Confirmations, Edited, Refusal, Replicas, Reply};
 use super::peers::Peers;
 use super::wire::Message;
 use crate::cluster::RosterView;
@@ -81,7 +81,7 @@ impl Waits {
         if asks {
             wait.ask(edge, view, peers);
         }
-        edge.set_timer(deadline, Timer::Deadline(request));
+        edge.at(deadline, Timer::Deadline(request));
         self.lists.entry(list).or_default().insert(request);
         self.waits.insert(request, wait);
     }
@@ -183,13 +183,10 @@ impl Wait {
             confirmed,
         };
         let reply = match self.reply {
-            Reply::Edited {
-                change, entries, ..
-            } => Reply::Edited {
-                change,
-                entries,
+            Reply::Edited(edited) => Reply::Edited(Edited {
                 replicas: Some(outcome),
-            },
+                ..edited
+            }),
             reply @ (Reply::Unconfirmed(_) | Reply::Entries(_) | Reply::Lagging(_)) => reply,
         };
         edge.reply(request, Ok(reply));

@@ -1,7 +1,8 @@
 //! What the machine promises, between a few of them.
 
+use super::ask;
 use super::harness::{DISK, JOB, NET, World, entry, name, replicated};
-use super::io::{Command, Confirmations, Input, Precondition, Refusal, Replicas, Reply};
+use super::io::{Command, Confirmations, Edited, Input, Precondition, Refusal, Replicas, Reply};
 use super::wire::{self, Message, Pushed};
 use crate::wire::{CloseReason, RequestId, WriteError};
 use bytes::Bytes;
@@ -28,17 +29,17 @@ fn with_id(id: u128, title: &str) -> Edit {
 
 fn added(world: &World, request: RequestId) -> EntryId {
     match world.reply(request) {
-        Some(Ok(Reply::Edited { entries, .. })) => entries[0].id,
+        Some(Ok(Reply::Edited(Edited { entries, .. }))) => entries[0].id,
         other => panic!("{other:?}"),
     }
 }
 
 fn confirmations(world: &World, request: RequestId) -> Confirmations {
     match world.reply(request) {
-        Some(Ok(Reply::Edited {
+        Some(Ok(Reply::Edited(Edited {
             replicas: Some(confirmations),
             ..
-        })) => confirmations.clone(),
+        }))) => confirmations.clone(),
         other => panic!("{other:?}"),
     }
 }
@@ -248,10 +249,10 @@ fn after_a_failed_commit_the_outcome_is_unknown_and_a_retry_harmless() {
         world.run(SECOND);
         let is_new = matches!(
             world.reply(retry),
-            Some(Ok(Reply::Edited {
+            Some(Ok(Reply::Edited(Edited {
                 change: Some(_),
                 ..
-            }))
+            })))
         );
         assert_eq!(is_new, !survives, "{:?}", world.reply(retry));
         world.run(3 * SECOND);
@@ -486,12 +487,14 @@ fn preconditions_are_compared_with_what_is_there() {
     let id = added(&world, request);
     let tag = world.nodes[0].disk.entries[&(ListId::of(&name("bob")), id)].tag();
     let sum = world.nodes[0].disk.known()[0].1;
-    let ask = |edit, expect| Command::Edit {
-        list: name("bob"),
-        edit,
-        expect: Some(expect),
-        replicas: None,
-        timeout: SECOND,
+    let ask = |edit, expect| {
+        Command::Edit(ask::Edit {
+            list: name("bob"),
+            edit,
+            expect: Some(expect),
+            replicas: None,
+            timeout: SECOND,
+        })
     };
     let good = world.request(
         0,
@@ -541,16 +544,16 @@ fn a_list_can_be_read_as_it_was() {
     world.run(SECOND);
     world.add(0, "bob", "bread");
     world.run(SECOND);
-    let Some(Ok(Reply::Edited {
+    let Some(Ok(Reply::Edited(Edited {
         change: Some(change),
         ..
-    })) = world.reply(first).cloned()
+    }))) = world.reply(first).cloned()
     else {
         panic!()
     };
     let then = world.request(
         0,
-        Command::EntriesAt {
+        ask::EntriesAt {
             list: name("bob"),
             change,
             timeout: SECOND,
@@ -573,19 +576,19 @@ fn a_list_can_be_read_as_it_was() {
 fn leaving_waits_until_another_node_has_everything() {
     let mut world = World::new(2);
     world.cut(0, 1);
-    let nothing = world.request(0, Command::Evacuate { timeout: SECOND });
+    let nothing = world.request(0, ask::Depart { timeout: SECOND });
     assert_eq!(world.reply(nothing).unwrap(), &Ok(Reply::Unconfirmed(0)));
     for i in 0..10 {
         world.add(0, &format!("list {i}"), "x");
     }
     world.add(1, "list 3", "y");
     world.run(SECOND);
-    let alone = world.request(0, Command::Evacuate { timeout: SECOND });
+    let alone = world.request(0, ask::Depart { timeout: SECOND });
     world.run(SECOND);
     assert_eq!(world.reply(alone).unwrap(), &Ok(Reply::Unconfirmed(10)));
     let request = world.request(
         0,
-        Command::Evacuate {
+        ask::Depart {
             timeout: 5 * SECOND,
         },
     );
@@ -594,7 +597,7 @@ fn leaving_waits_until_another_node_has_everything() {
     assert_eq!(world.reply(request).unwrap(), &Ok(Reply::Unconfirmed(0)));
     let quick = world.request(
         0,
-        Command::Evacuate {
+        ask::Depart {
             timeout: 5 * SECOND,
         },
     );
@@ -609,13 +612,13 @@ fn requests_wait_for_a_document_until_their_deadline() {
     world.run(SECOND);
     world.restart(0, |_| ());
     let timeout = Duration::ZERO;
-    let request = Command::Edit {
+    let request = Command::Edit(ask::Edit {
         list: name("bob"),
         edit: Edit::DeleteAll,
         expect: None,
         replicas: None,
         timeout,
-    };
+    });
     let request = world.request(0, request);
     world.run(SECOND);
     assert_eq!(world.reply(request).unwrap(), &Err(Refusal::Timeout));

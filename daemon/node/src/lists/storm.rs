@@ -2,6 +2,7 @@
 //! In the end all nodes agree, each view is what its changes make, and nothing that was
 //! acknowledged is missing.
 
+use super::ask;
 use super::harness::{World, command, entry, replicated};
 use super::io::{Command, Input, Replicas, Reply};
 use bytes::Bytes;
@@ -43,9 +44,9 @@ fn request(rng: &mut ChaCha8Rng) -> Command {
     let list = format!("list {}", rng.random_range(0..6));
     match rng.random_range(0..10) {
         0 => replicated(&list, edit(rng), Replicas::Majority, Duration::from_secs(2)),
-        1 => Command::Evacuate {
+        1 => Command::from(ask::Depart {
             timeout: Duration::from_secs(1),
-        },
+        }),
         _ => command(&list, edit(rng)),
     }
 }
@@ -79,8 +80,8 @@ fn acknowledged(world: &World) -> BTreeSet<ChangeHash> {
         .filter_map(|(_, reply)| reply.as_ref().ok());
     replies
         .filter_map(|reply| {
-            if let Reply::Edited { change, .. } = reply {
-                *change
+            if let Reply::Edited(edited) = reply {
+                edited.change
             } else {
                 None
             }

@@ -29,7 +29,7 @@ pub(super) enum Purpose {
     /// To answer peers that asked what this node has.
     Watch,
     /// To ask that peer whether it has all that this node has.
-    Evacuate(NodeId),
+    Depart(NodeId),
 }
 
 /// Open questions; one job per list answers all of its.
@@ -60,7 +60,7 @@ impl Vectors {
     }
 
     /// The vector was read: these are the questions that it answers.
-    pub(super) fn take(&mut self, list: ListId) -> Vec<Purpose> {
+    pub(super) fn answered(&mut self, list: ListId) -> Vec<Purpose> {
         let open = self.open.remove(&list).unwrap_or_default();
         self.count -= open.len();
         open

@@ -69,7 +69,11 @@ impl Watchers {
     }
 
     /// All of that was committed some time before.
-    pub(super) fn known(&mut self, list: ListId, vector: &VersionVector) -> Vec<Answerable> {
+    pub(super) fn committed_before(
+        &mut self,
+        list: ListId,
+        vector: &VersionVector,
+    ) -> Vec<Answerable> {
         self.advance(list, |watcher| {
             vector.iter().for_each(|id| watcher.have.insert(id))
         })

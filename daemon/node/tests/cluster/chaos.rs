@@ -1,7 +1,7 @@
 //! Hostile peers, random faults, replay.
 
 use crate::world::World;
-use node::cluster::{Command, Input, StopReason};
+use node::cluster::{Input, StopReason, ask};
 
 /// One thing goes wrong, or right again.
 pub(crate) fn disturb(world: &mut World, count: usize) {
@@ -9,7 +9,7 @@ pub(crate) fn disturb(world: &mut World, count: usize) {
     match world.draw(8) {
         0 | 1 if world.is_running(host) => world.kill(host),
         2 if world.is_running(host) => world.pause(host),
-        3 if world.is_running(host) => drop(world.request(host, Command::Shutdown)),
+        3 if world.is_running(host) => drop(world.request(host, ask::Shutdown)),
         4 => {
             let side: Vec<usize> = (0..count)
                 .filter(|other| (host + other).is_multiple_of(3))

@@ -3,8 +3,8 @@
 use crate::world::World;
 use crate::world::processes::{name, registration};
 use crdt::registry::Reason;
-use node::cluster::Command as ClusterCommand;
-use node::cluster::registry::{Command, EventKind, Lifetime, ProcessState, SessionId};
+use node::cluster::ask;
+use node::cluster::registry::{Command, EventKind, Lifetime, ProcessState, SessionId, ask};
 
 #[test]
 fn a_daemon_that_starts_again_ends_nothing() {
@@ -108,9 +108,9 @@ fn names_of_a_node_that_left_or_was_forgotten_have_ended() {
         if forgotten {
             world.kill(2);
             world.run_ms(5_000);
-            world.request(0, ClusterCommand::Forget("node3".into()));
+            world.request(0, ask::Forget("node3".into()));
         } else {
-            world.request(2, ClusterCommand::Leave);
+            world.request(2, ask::Leave);
         }
         world.run_until(3_000, "all know", |world| {
             (0..2).all(|host| world.found(host, "web").is_none())
@@ -134,7 +134,7 @@ fn a_node_forgotten_while_cut_off_says_all_anew_in_its_next_run() {
     world.run_ms(50);
     world.cut(&[2], &[0, 1]);
     world.run_ms(8_000);
-    world.request(0, ClusterCommand::Forget("node3".into()));
+    world.request(0, ask::Forget("node3".into()));
     world.run_ms(2_000);
     assert_eq!(world.ends(0, "web"), [Reason::Left]);
     world.heal();
@@ -164,12 +164,12 @@ fn a_disk_from_a_backup_takes_a_run_twice_and_all_say_what_its_node_says() {
     };
     restart(&mut world);
     let (group, join, uid) = (name("cache"), true, 1000);
-    let change = Command::Group {
+    let change = Command::Group(ask::Group {
         name: name("web"),
         group,
         join,
         uid,
-    };
+    });
     world.asked(2, change).unwrap();
     world.run_ms(50);
     world.kill(2);

@@ -1,7 +1,7 @@
 //! Who a node is: runs, clones, restored directories, names.
 
 use crate::world::World;
-use node::cluster::{Command, MemberState, Reply, StopReason};
+use node::cluster::{MemberState, Reply, StopReason, ask};
 
 #[test]
 fn nothing_is_said_before_the_run_is_on_disk() {
@@ -9,7 +9,7 @@ fn nothing_is_said_before_the_run_is_on_disk() {
     world.start(0, &[]);
     world.hosts[1].disk_works = false;
     world.start(1, &[0]);
-    let request = world.request(1, Command::Join(vec!["10.0.0.1:6878".into()]));
+    let request = world.request(1, ask::Join(vec!["10.0.0.1:6878".into()]));
     world.run_ms(10_000);
     assert_eq!((world.stats(1).dials, world.state(0, 1)), (0, None));
     world.hosts[1].disk_works = true;

@@ -1,7 +1,7 @@
 //! Finding each other.
 
 use crate::world::World;
-use node::cluster::{Command, JoinResult, Reply, Verdict};
+use node::cluster::{JoinResult, Reply, Verdict, ask};
 
 #[test]
 fn three_nodes_find_each_other_from_one_seed() {
@@ -82,7 +82,7 @@ fn a_join_answers_for_each_address() {
     let nobody = "10.0.0.99:6878".to_owned();
     let request = world.request(
         0,
-        Command::Join(addresses.into_iter().chain([nobody]).collect()),
+        ask::Join(addresses.into_iter().chain([nobody]).collect()),
     );
     world.run_ms(3_000);
     let Some(Ok(Reply::Joined(outcomes))) = world.replies.get(&request) else {

@@ -1,12 +1,12 @@
 //! Going for a while, for good, and being forgotten.
 
 use crate::world::World;
-use node::cluster::{Command, MemberState, Refusal, Reply, StopReason, Verdict};
+use node::cluster::{MemberState, Refusal, Reply, StopReason, Verdict, ask};
 
 #[test]
 fn a_node_that_will_be_back_is_restarting_at_once_and_down_after_its_grace() {
     let mut world = World::cluster(1, 0.0, 3);
-    let request = world.request(2, Command::Shutdown);
+    let request = world.request(2, ask::Shutdown);
     world.run_until(100, "they know", |world| {
         world.all_say(&[0, 1], 2, MemberState::Restarting)
     });
@@ -29,7 +29,7 @@ fn a_quick_restart_is_never_called_down() {
     for seed in 0..10 {
         let mut world = World::cluster(seed, 0.0, 5);
         for host in 0..5 {
-            world.request(host, Command::Shutdown);
+            world.request(host, ask::Shutdown);
             world.run_ms(400);
             world.start(host, &[]);
             world.run_until(4_000, "it is back", |world| world.is_whole(5));
@@ -45,7 +45,7 @@ fn a_quick_restart_is_never_called_down() {
 #[test]
 fn a_node_that_left_is_not_missed_and_may_come_back() {
     let mut world = World::cluster(1, 0.02, 3);
-    let request = world.request(2, Command::Leave);
+    let request = world.request(2, ask::Leave);
     world.run_until(500, "they know", |world| {
         world.all_say(&[0, 1], 2, MemberState::Left)
     });
@@ -65,15 +65,15 @@ fn a_node_that_left_is_not_missed_and_may_come_back() {
 #[test]
 fn a_node_that_is_gone_for_good_is_forgotten_everywhere() {
     let mut world = World::cluster(1, 0.02, 4);
-    let early = world.request(0, Command::Forget("node4".into()));
+    let early = world.request(0, ask::Forget("node4".into()));
     world.kill(3);
     world.run_ms(4_000);
     assert!(matches!(
         world.replies.get(&early),
         Some(Err(Refusal::Reachable(_)))
     ));
-    let unknown = world.request(0, Command::Forget("node9".into()));
-    let request = world.request(0, Command::Forget("node4".into()));
+    let unknown = world.request(0, ask::Forget("node9".into()));
+    let request = world.request(0, ask::Forget("node4".into()));
     world.run_until(1_000, "all forgot", |world| {
         (0..3).all(|host| world.state(host, 3).is_none() && world.verdict(host) == Verdict::Whole)
     });
@@ -98,7 +98,7 @@ fn a_forgotten_node_that_was_only_cut_off_comes_back_with_a_new_run() {
     let mut world = World::cluster(1, 0.0, 4);
     world.cut(&[3], &[0, 1, 2]);
     world.run_ms(20_000);
-    world.request(0, Command::Forget(format!("{:02x}", 4).repeat(16)));
+    world.request(0, ask::Forget(format!("{:02x}", 4).repeat(16)));
     world.run_ms(5_000);
     assert_eq!(world.state(1, 3), None);
     world.heal();
@@ -112,7 +112,7 @@ fn what_cannot_be_written_is_not_forgotten() {
     world.kill(2);
     world.run_ms(4_000);
     world.hosts[0].disk_works = false;
-    let request = world.request(0, Command::Forget("node3".into()));
+    let request = world.request(0, ask::Forget("node3".into()));
     world.run_ms(1_000);
     assert!(matches!(
         world.replies.get(&request),

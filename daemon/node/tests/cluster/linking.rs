@@ -4,16 +4,16 @@ use crate::world::World;
 use crate::world::processes::name;
 use crdt::registry::{Process, Reason};
 use names::Handle;
-use node::cluster::Command as ClusterCommand;
-use node::cluster::registry::{Command, LinkTarget, Refusal, Reply, Signal};
+use node::cluster::ask::Leave;
+use node::cluster::registry::{Command, LinkTarget, Refusal, Reply, Signal, ask};
 
 fn link(other: LinkTarget, unreachable: bool) -> Command {
-    Command::Link {
+    Command::Link(ask::Link {
         name: name("worker"),
         other,
         unreachable,
         uid: 1000,
-    }
+    })
 }
 
 fn to_boss() -> LinkTarget {
@@ -45,9 +45,9 @@ fn a_linked_process_is_signalled_once_when_the_other_ends() {
     let (mut world, worker, boss) = linked(false);
     let Ok(Reply::Links(links)) = world.asked(
         0,
-        Command::Links {
+        Command::Links(ask::Links {
             name: name("worker"),
-        },
+        }),
     ) else {
         panic!("no links")
     };
@@ -103,7 +103,7 @@ fn a_node_out_of_sight_fires_only_links_that_ask_for_it() {
 #[test]
 fn a_node_that_left_is_down_for_good() {
     let (mut world, worker, _) = linked(false);
-    world.request(2, ClusterCommand::Leave);
+    world.request(2, Leave);
     world.run_ms(3_000);
     assert_eq!(signals(&world), [(worker, Signal::Term)]);
 }
@@ -207,11 +207,11 @@ fn a_link_to_one_that_nobody_remembers_fires_once_its_node_was_asked() {
 #[test]
 fn a_link_taken_back_does_not_fire() {
     let (mut world, _, boss) = linked(false);
-    let unlink = Command::Unlink {
+    let unlink = Command::Unlink(ask::Unlink {
         name: name("worker"),
         other: to_boss(),
         uid: 1000,
-    };
+    });
     assert_eq!(world.asked(0, unlink), Ok(Reply::Done));
     world.end(2, boss, Reason::Exited);
     world.run_ms(10_000);

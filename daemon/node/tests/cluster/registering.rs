@@ -4,7 +4,7 @@ use crate::world::World;
 use crate::world::processes::{name, registration};
 use crdt::registry::Reason;
 use node::cluster::registry::{
-    Command, EventKind, Input, Lifetime, ProcessState, Refusal, Reply, SessionId,
+    Command, EventKind, Input, Lifetime, ProcessState, Refusal, Reply, SessionId, ask,
 };
 use node::wire::WriteError;
 
@@ -53,10 +53,10 @@ fn a_registration_that_was_taken_back_is_gone_everywhere() {
         world
             .asked(
                 0,
-                Command::Unregister {
+                Command::Unregister(ask::Unregister {
                     name: name("web"),
                     uid: 1000
-                }
+                })
             )
             .is_ok()
     );
@@ -120,12 +120,12 @@ fn a_registration_made_again_says_what_was_said_last_and_keeps_its_claim() {
     world
         .asked(
             0,
-            Command::Group {
+            Command::Group(ask::Group {
                 name: name("web"),
                 group: name("g"),
                 join: true,
                 uid: 1000,
-            },
+            }),
         )
         .unwrap();
     world.run_ms(50);
@@ -150,9 +150,11 @@ fn only_its_user_and_root_may_change_a_registration_and_only_on_its_node() {
     let mut world = World::cluster(1, 0.0, 2);
     world.register(0, "web");
     world.run_ms(50);
-    let take_back = |uid| Command::Unregister {
-        name: name("web"),
-        uid,
+    let take_back = |uid| {
+        Command::Unregister(ask::Unregister {
+            name: name("web"),
+            uid,
+        })
     };
     assert_eq!(
         world.asked(0, take_back(7)),
@@ -164,10 +166,10 @@ fn only_its_user_and_root_may_change_a_registration_and_only_on_its_node() {
     assert!(
         matches!(world.asked(1, take_back(1000)), Err(Refusal::Elsewhere { node, .. }) if node.as_str() == "node1")
     );
-    let unknown = Command::Unregister {
+    let unknown = Command::Unregister(ask::Unregister {
         name: name("other"),
         uid: 0,
-    };
+    });
     assert_eq!(
         world.asked(0, unknown),
         Err(Refusal::Unknown(name("other")))
@@ -208,10 +210,12 @@ fn a_registration_bound_to_a_connection_ends_with_it() {
 #[test]
 fn a_reported_exit_is_the_reason_of_the_end() {
     let mut world = World::cluster(1, 0.0, 2);
-    let report = |code| Command::Report {
-        name: name("web"),
-        reason: Reason::ExitedWith(code),
-        uid: 1000,
+    let report = |code| {
+        Command::Report(ask::Report {
+            name: name("web"),
+            reason: Reason::ExitedWith(code),
+            uid: 1000,
+        })
     };
     for early in [true, false] {
         let mut reporting = registration("web", world.spawn(0));
@@ -276,22 +280,22 @@ fn what_cannot_be_kept_is_not_registered_and_all_is_written_anew_later() {
     assert_eq!(
         world.asked(
             0,
-            Command::Group {
+            Command::Group(ask::Group {
                 name: name("old"),
                 group: name("g"),
                 join: true,
                 uid: 0
-            }
+            })
         ),
         refused
     );
     assert_eq!(
         world.asked(
             0,
-            Command::Unregister {
+            Command::Unregister(ask::Unregister {
                 name: name("old"),
                 uid: 0
-            }
+            })
         ),
         refused
     );

@@ -6,7 +6,7 @@ use crate::world::World;
 use crate::world::processes::{name, registration};
 use crdt::registry::{Process, Reason};
 use names::Handle;
-use node::cluster::registry::{Command, EventKind, Reply};
+use node::cluster::registry::{Command, EventKind, Reply, ask};
 use std::collections::{BTreeMap, BTreeSet};
 
 const NODES: usize = 5;
@@ -58,10 +58,10 @@ impl Clients {
                     self.over.insert((host, found.holder.process));
                     world.ask(
                         host,
-                        Command::Unregister {
+                        Command::Unregister(ask::Unregister {
                             name: name(&text),
                             uid: 0,
-                        },
+                        }),
                     );
                 }
             }

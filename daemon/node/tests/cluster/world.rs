@@ -18,6 +18,7 @@ use node::cluster::{
     Cluster, Command, Event, EventKind, Input, MemberState, Output, Refusal, Reply, RosterView,
     Settings, StopReason, Target, Verdict,
 };
+use node::machine::Machine;
 use node::time::{Instant, Now, Wall};
 use node::wire::{Channel, ConnId, DialId, Peer, Protocol, RequestId, WriteError, WriteId};
 use processes::Processes;
@@ -213,7 +214,7 @@ impl World {
         for input in std::mem::take(&mut self.hosts[host].deferred) {
             self.give(host, input);
         }
-        self.give(host, Input::Timeout);
+        self.wake(host);
     }
 
     pub(crate) fn cut(&mut self, left: &[usize], right: &[usize]) {
@@ -228,13 +229,13 @@ impl World {
         self.cuts.clear();
     }
 
-    pub(crate) fn request(&mut self, host: usize, command: Command) -> u64 {
+    pub(crate) fn request(&mut self, host: usize, command: impl Into<Command>) -> u64 {
         self.requests += 1;
         self.give(
             host,
             Input::Request {
                 id: RequestId(self.requests),
-                command,
+                command: command.into(),
             },
         );
         self.requests
@@ -399,7 +400,7 @@ impl World {
             Happening::Timer(host, at) => {
                 if self.hosts[host].timer == Some(at) {
                     self.hosts[host].timer = None;
-                    self.give(host, Input::Timeout);
+                    self.wake(host);
                 }
             }
             Happening::Input(end, input) => {
@@ -438,7 +439,7 @@ impl World {
 
     fn give(&mut self, host: usize, input: Input) {
         if self.hosts[host].paused {
-            if !matches!(input, Input::Timeout) && self.hosts[host].deferred.len() < 10_000 {
+            if self.hosts[host].deferred.len() < 10_000 {
                 self.hosts[host].deferred.push(input);
             }
             return;
@@ -449,6 +450,15 @@ impl World {
         };
         machine.handle(now, input);
         self.drain(host);
+    }
+
+    fn wake(&mut self, host: usize) {
+        let now = self.clock();
+        let it = &mut self.hosts[host];
+        if let Some(machine) = it.machine.as_mut().filter(|_| !it.paused) {
+            machine.wake(now);
+            self.drain(host);
+        }
     }
 
     fn drain(&mut self, host: usize) {

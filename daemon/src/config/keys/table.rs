@@ -87,6 +87,7 @@ const fn key(
         default: Default::Words("none"),
         example,
         applies: Applies::AtRestart,
+        in_example: true,
         shown,
     }
 }
@@ -261,8 +262,10 @@ pub(in crate::config) static HTTP_HOSTS: Key = Key {
 };
 
 pub(in crate::config) static HTTP_OPEN: Key = Key {
-    help: "Serve the book's two routes there to anyone",
-    more: "Whoever reaches the listener may then read and write lists.",
+    help: "Serve the two routes of the example in Elixir in Action there, to anyone",
+    more: "POST /add_entry and GET /entries. Whoever reaches the listener may then read and write \
+        lists.",
+    in_example: false,
     default: Default::Text("false"),
     applies: Applies::AtReload,
     ..key("http", "open", Kind::Switch, "true|false", |config| {

@@ -2,7 +2,7 @@
 
 import { h, type Child, type Described } from "../dom.ts";
 import { state } from "../state.ts";
-import { count, milliseconds, moment, printable } from "../text.ts";
+import { byName, count, milliseconds, moment, printable, short } from "../text.ts";
 import type { Attention, Member } from "../types.ts";
 import { icon } from "./icon.ts";
 
@@ -34,7 +34,7 @@ export function cluster(): Child[] {
             ["Member", "State", "Round trip", "Since"].map((name) => h("th", { scope: "col", key: name }, name)),
           ),
         ),
-        h("tbody", null, members.map(row)),
+        h("tbody", null, [...members].sort(worstFirst).map(row)),
       ),
     ),
   ];
@@ -53,6 +53,13 @@ function attention(): Child {
   return h("ul", { class: "attention scrolls", tabindex: 0, "aria-label": "What needs attention" }, state.attention.map(item));
 }
 
+/** As in `muster top`: what somebody has to look at comes first. */
+const RANKS: Record<Member["state"], number> = { down: 0, suspect: 1, restarting: 2, alive: 3, left: 4 };
+
+function worstFirst(a: Member, b: Member): number {
+  return RANKS[a.state] - RANKS[b.state] || byName(a.name, b.name);
+}
+
 function row(member: Member): Described {
   const trip = member.self ? "this node" : member.rtt_ms === null ? "–" : milliseconds(member.rtt_ms);
   return h(
@@ -63,8 +70,8 @@ function row(member: Member): Described {
     h("td", { class: member.self ? "self" : "number" }, trip),
     h(
       "td",
-      { class: "number", title: `${printable(member.address)}, version ${printable(member.version)}` },
-      moment(member.since),
+      { class: "number", title: `${moment(member.since)}, ${printable(member.address)}, version ${printable(member.version)}` },
+      short(member.since),
     ),
   );
 }

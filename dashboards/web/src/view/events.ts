@@ -2,13 +2,13 @@
 
 import { h, type Child, type Described } from "../dom.ts";
 import { changed, state, type State } from "../state.ts";
-import { clock } from "../text.ts";
+import { moment, short } from "../text.ts";
 import type { Happened } from "../types.ts";
 import { describe } from "../words.ts";
 
 const KINDS: [Happened["kind"], string][] = [
   ["member", "Members"],
-  ["partition", "Reach"],
+  ["partition", "Partition"],
   ["process", "Processes"],
   ["list", "Lists"],
 ];
@@ -19,7 +19,7 @@ export function events(): Child[] {
   return [
     h("h2", { id: "events-title" }, "Events"),
     h("div", { class: "choice", role: "group", "aria-label": "Kinds of events" }, KINDS.map(kind)),
-    shown.length === 0 && h("p", { class: "empty" }, "Quiet so far. What happens from now on is shown here."),
+    shown.length === 0 && h("p", { class: "empty" }, "No events yet. New ones appear here."),
     h("ol", { class: "log scrolls", tabindex: 0, "aria-label": "Events, the newest first" }, shown.map(item)),
   ];
 }
@@ -38,7 +38,7 @@ function item(event: State["happened"][number]): Described {
   return h(
     "li",
     { key: event.number, class: `event event-${event.kind} event-${event.type}` },
-    h("time", { datetime: event.at }, clock(event.at)),
+    h("time", { datetime: event.at, title: moment(event.at) }, short(event.at)),
     h("span", { class: "words" }, describe(event), event.times > 1 && ` (${event.times} times)`),
   );
 }

@@ -4,7 +4,7 @@ import { h, type Child, type Described } from "../dom.ts";
 import { SHOWN_AT_ONCE, entries, visible, type Shown } from "../list.ts";
 import * as outbox from "../outbox.ts";
 import { changed, speak, state, type OpenList } from "../state.ts";
-import { printable } from "../text.ts";
+import { byName, printable } from "../text.ts";
 import { orphan } from "./editor.ts";
 import { entry } from "./entry.ts";
 import { icon } from "./icon.ts";
@@ -57,7 +57,7 @@ function nothing(open: OpenList, all: Shown[], shown: Shown[]): Child {
   return h(
     "p",
     { class: "empty" },
-    all.length === 0 ? "Nothing to do here. The list comes into being with its first entry." : "No entry is as the filter says.",
+    all.length === 0 ? "Nothing to do here. The list is created with its first entry." : "No entry matches the filter.",
   );
 }
 
@@ -71,7 +71,7 @@ function adding(open: OpenList): Described {
     h("input", {
       id: "add-title",
       "aria-label": `Add to ${printable(open.name)}`,
-      placeholder: "What is to do?",
+      placeholder: "What needs doing?",
       value: state.adding.title,
       oninput: type("title"),
       autocomplete: "off",
@@ -121,7 +121,7 @@ function filters(open: OpenList, all: Shown[]): Described {
       { type: "button", key: value, "aria-pressed": String(filter.show === value), onclick: () => set({ show: value }) },
       name,
     );
-  const tags = [...new Set(all.flatMap(({ entry }) => entry.tags))].sort().slice(0, 12);
+  const tags = [...new Set(all.flatMap(({ entry }) => entry.tags))].sort(byName).slice(0, 12);
   const tag = (name: string) =>
     h(
       "button",

@@ -5,7 +5,7 @@ import { h, type Child, type Described } from "../dom.ts";
 import { open } from "../list.ts";
 import { pending } from "../outbox.ts";
 import { changed, onceShown, state } from "../state.ts";
-import { printable } from "../text.ts";
+import { byName, printable } from "../text.ts";
 import type { List } from "../types.ts";
 
 /** From so many on it is worth while to look for one by name. */
@@ -13,7 +13,7 @@ const MANY = 8;
 
 export function lists(): Child[] {
   const { items, hasMore, match } = state.lists;
-  const all = [...items.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+  const all = [...items.values()].sort((a, b) => byName(a.name, b.name));
   return [
     h("h2", { id: "lists-title" }, "Lists"),
     (all.length >= MANY || hasMore || match !== "") &&
@@ -27,7 +27,7 @@ export function lists(): Child[] {
       }),
     h("ul", { class: "names" }, unborn(), all.map(item)),
     all.length === 0 &&
-      h("p", { class: "empty" }, match === "" ? "No list yet. Make the first one below." : "No list of such a name."),
+      h("p", { class: "empty" }, match === "" ? "No lists yet. Create the first one below." : "No list has such a name."),
     hasMore && h("p", { class: "empty" }, "There are more: type a part of the name to find them."),
     h(
       "form",
@@ -40,7 +40,7 @@ export function lists(): Child[] {
         oninput: name,
         autocomplete: "off",
       }),
-      h("button", { type: "submit", "aria-label": "Open the new list" }, "Open"),
+      h("button", { type: "submit", "aria-label": "Create the list" }, "Create"),
     ),
   ];
 }
@@ -49,7 +49,7 @@ export function lists(): Child[] {
 function unborn(): Child {
   const list = state.open;
   if (!list?.isLoaded || state.lists.items.has(list.name) || state.lists.match !== "") return null;
-  return button(list.name, "new", "not on the node yet: it comes into being with its first entry");
+  return button(list.name, "new", "created with its first entry");
 }
 
 function item(list: List): Described {

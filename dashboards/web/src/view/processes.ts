@@ -3,7 +3,7 @@
 import { refreshProcesses } from "../cluster.ts";
 import { h, type Child, type Described } from "../dom.ts";
 import { changed, state } from "../state.ts";
-import { moment, printable } from "../text.ts";
+import { byName, moment, printable, short } from "../text.ts";
 import type { Process } from "../types.ts";
 
 /** From so many on it is worth while to look for one by name. */
@@ -27,7 +27,7 @@ export function processes(): Child[] {
       : h(
           "p",
           { class: "empty" },
-          prefix === "" ? "None is registered. muster run NAME -- CMD registers one." : "No name begins so.",
+          prefix === "" ? "No process is registered. muster run NAME -- CMD registers one." : "No name begins with that.",
         ),
     hasMore && h("p", { class: "empty" }, "There are more: type the beginning of a name to find them."),
   ];
@@ -49,7 +49,7 @@ function table(items: Process[]): Described {
           ["Name", "State", "Where", "Since"].map((name) => h("th", { scope: "col", key: name }, name)),
         ),
       ),
-      h("tbody", null, items.map(row)),
+      h("tbody", null, [...items].sort((a, b) => byName(a.name, b.name)).map(row)),
     ),
   );
 }
@@ -75,7 +75,7 @@ function row(process: Process): Described {
       h("span", { class: `state state-${process.state}`, title: process.others.map(printable).join(", ") }, process.state),
     ),
     h("td", null, `${printable(process.node)} `, h("span", { class: "number" }, process.pid)),
-    h("td", { class: "number" }, moment(process.since)),
+    h("td", { class: "number", title: moment(process.since) }, short(process.since)),
   );
 }
 

@@ -1,8 +1,8 @@
 //! Clients that asked to join addresses, and what became of each.
 
+use super::super::connections::Connections;
 use super::super::edge::{Edge, Timer};
 use super::super::io::{JoinOutcome, JoinResult, MemberState, Output, Reply, Target};
-use super::super::links::Links;
 use super::super::roster::Replica;
 use super::super::view::Viewer;
 use crate::wire::{ConnId, DialId, Peer, RequestId};
@@ -43,7 +43,7 @@ impl Requests {
     pub(in crate::cluster) fn begin(
         &mut self,
         edge: &mut Edge,
-        links: &mut Links,
+        connections: &mut Connections,
         viewer: &Viewer,
         roster: &Replica,
         id: RequestId,
@@ -66,7 +66,7 @@ impl Requests {
             } else if let Some(name) = bearer(viewer, roster, &address) {
                 Progress::Done(JoinResult::Already, name)
             } else {
-                Progress::Dialling(links.dial(edge, Target::Named(address.clone())))
+                Progress::Dialling(connections.dial(edge, Target::Named(address.clone())))
             };
             items.push(Item { address, progress });
         }
@@ -138,11 +138,11 @@ impl Requests {
     }
 
     /// Answers the requests of which each address has an outcome.
-    pub(in crate::cluster) fn settle(&mut self, edge: &mut Edge, viewer: &Viewer) {
+    pub(in crate::cluster) fn answer_finished(&mut self, edge: &mut Edge, viewer: &Viewer) {
         self.0
             .values_mut()
             .flatten()
-            .for_each(|item| item.look(viewer));
+            .for_each(|item| item.refresh(viewer));
         let is_done = |items: &Vec<Item>| {
             items
                 .iter()
@@ -171,7 +171,7 @@ impl Requests {
 }
 
 impl Item {
-    fn look(&mut self, viewer: &Viewer) {
+    fn refresh(&mut self, viewer: &Viewer) {
         let Progress::Answered { peer, before, .. } = &self.progress else {
             return;
         };

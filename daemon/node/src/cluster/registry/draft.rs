@@ -4,7 +4,7 @@ use super::ledger::{Act, Asked, Step};
 use super::links::{Link, MAX_LINKS};
 use super::own::{Life, Registered};
 use super::rows::{RowKey, entry_row, link_row};
-use super::{Command, Lifetime, LinkTarget, Refusal, Registration, Registry, Reply};
+use super::{Command, Lifetime, LinkTarget, Refusal, Registration, Registry, Reply, ask};
 use crate::time::Wall;
 use crate::wire::RequestId;
 use bytes::Bytes;
@@ -72,22 +72,22 @@ impl<'a> Draft<'a> {
     fn verdict(&mut self, command: &Command) -> Verdict {
         match command {
             Command::Register(registration) => self.register(Registration::clone(registration)),
-            Command::Unregister { name, uid } => self.unregister(name, *uid),
-            Command::Group {
+            Command::Unregister(ask::Unregister { name, uid }) => self.unregister(name, *uid),
+            Command::Group(ask::Group {
                 name,
                 group,
                 join,
                 uid,
-            } => self.group(name, group, *join, *uid),
-            Command::Link {
+            }) => self.group(name, group, *join, *uid),
+            Command::Link(ask::Link {
                 name,
                 other,
                 unreachable,
                 uid,
-            } => self.link(name, other, *unreachable, *uid),
-            Command::Unlink { name, other, uid } => self.unlink(name, other, *uid),
+            }) => self.link(name, other, *unreachable, *uid),
+            Command::Unlink(ask::Unlink { name, other, uid }) => self.unlink(name, other, *uid),
             // These change nothing that is kept, and do not come here.
-            Command::Report { .. } | Command::Links { .. } => Ok((Reply::Done, Act::Nothing)),
+            Command::Report(_) | Command::Links(_) => Ok((Reply::Done, Act::Nothing)),
         }
     }
 

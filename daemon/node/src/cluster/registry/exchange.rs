@@ -1,8 +1,8 @@
 //! Keeping the replicas of the logs up to date: pushes of this node's own, pulls of what others are
 //! ahead with, and the comparison that finds what both have missed.
 
+use super::super::connections::Connections as Links;
 use super::super::edge::Edge;
-use super::super::links::Links;
 use super::message::Message;
 use crate::time::Instant;
 use crate::wire::ConnId;
@@ -341,8 +341,8 @@ pub(super) fn vector(logs: &Logs, answer: bool) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::connections::Connection;
     use crate::cluster::io::Output;
-    use crate::cluster::links::Link;
     use crate::time::{Now, Wall};
     use crate::wire::{Channel, Peer, Protocol};
     use crdt::registry::{Process, Reason, State};
@@ -389,7 +389,8 @@ mod tests {
                 name: NodeName::new("node2").unwrap(),
             };
             let remote = ([10, 0, 0, 2], 6878).into();
-            links.add(&mut edge, conn, Link::new(peer, remote, Protocol(1), None));
+            let connection = Connection::new(peer, remote, Protocol(1), None);
+            links.add(&mut edge, conn, connection);
             links.accept(&mut edge, conn);
             exchange.accepted(&mut edge, &logs, conn, PEER);
         }

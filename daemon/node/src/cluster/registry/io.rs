@@ -1,5 +1,6 @@
 //! Everything that crosses the machine's edge for the process registry, in both directions.
 
+use super::ask;
 use crate::time::Wall;
 use crate::wire::{ConnId, WriteError, WriteId};
 use bytes::Bytes;
@@ -112,7 +113,7 @@ pub struct Registration {
     pub lifetime: Lifetime,
     /// What a lost name means.
     pub on_conflict: OnConflict,
-    /// Whether somebody will tell how the process ended ([`Command::Report`]) within 250 ms of its
+    /// Whether somebody will tell how the process ended ([`ask::Report`]) within 250 ms of its
     /// end.
     pub reports_exit: bool,
 }
@@ -126,64 +127,23 @@ pub enum LinkTarget {
     Handle(Handle),
 }
 
-/// What a client can ask of the registry. `uid` is the caller's: 0 may do everything, others what
-/// concerns a process of their own.
+/// What a client can ask of the registry.
 #[derive(Clone, Debug)]
 pub enum Command {
     /// Register a process, or replace its registration under that name.
     Register(Box<Registration>),
-    /// Take back the registration of that name on this node.
-    Unregister {
-        /// The name.
-        name: ProcessName,
-        /// The caller's.
-        uid: u32,
-    },
-    /// How a process of this node with `reports_exit` has ended, or is about to be seen to have.
-    Report {
-        /// Its name.
-        name: ProcessName,
-        /// `ExitedWith` or `Killed`.
-        reason: Reason,
-        /// The caller's.
-        uid: u32,
-    },
-    /// Put a registration of this node into a group, or take it out.
-    Group {
-        /// Its name.
-        name: ProcessName,
-        /// The group.
-        group: ProcessName,
-        /// In, or out.
-        join: bool,
-        /// The caller's.
-        uid: u32,
-    },
-    /// Signal the process `name` of this node when the other is down for good.
-    Link {
-        /// Its name.
-        name: ProcessName,
-        /// The other.
-        other: LinkTarget,
-        /// Also when the other's node is merely unreachable.
-        unreachable: bool,
-        /// The caller's.
-        uid: u32,
-    },
-    /// Take all links from `name` to the other back.
-    Unlink {
-        /// Its name.
-        name: ProcessName,
-        /// The other.
-        other: LinkTarget,
-        /// The caller's.
-        uid: u32,
-    },
-    /// The links of a process of this node.
-    Links {
-        /// Its name.
-        name: ProcessName,
-    },
+    /// Take a registration back.
+    Unregister(ask::Unregister),
+    /// Tell how a process has ended.
+    Report(ask::Report),
+    /// Put a registration into a group, or take it out.
+    Group(ask::Group),
+    /// Make a link.
+    Link(ask::Link),
+    /// Take links back.
+    Unlink(ask::Unlink),
+    /// Tell the links of a process.
+    Links(ask::Links),
 }
 
 impl Command {
@@ -191,12 +151,12 @@ impl Command {
     pub fn name(&self) -> &ProcessName {
         match self {
             Self::Register(registration) => &registration.name,
-            Self::Unregister { name, .. }
-            | Self::Report { name, .. }
-            | Self::Group { name, .. }
-            | Self::Link { name, .. }
-            | Self::Unlink { name, .. }
-            | Self::Links { name } => name,
+            Self::Unregister(ask::Unregister { name, .. })
+            | Self::Report(ask::Report { name, .. })
+            | Self::Group(ask::Group { name, .. })
+            | Self::Link(ask::Link { name, .. })
+            | Self::Unlink(ask::Unlink { name, .. })
+            | Self::Links(ask::Links { name }) => name,
         }
     }
 }

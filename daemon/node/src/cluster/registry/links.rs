@@ -9,8 +9,8 @@
 use super::names::Fact;
 use super::rows::{Row, RowKey};
 use super::{ClusterOutput, Edge, LinkView, Output, Refusal, Registry, Signal, Timer};
+use crate::cluster::connections::Connections;
 use crate::cluster::edge::Timer as ClusterTimer;
-use crate::cluster::links::Links as Connections;
 use crate::time::Wall;
 use crate::wire::ConnId;
 use crdt::registry::{Position, Process, State};

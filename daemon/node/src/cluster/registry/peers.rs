@@ -3,7 +3,7 @@
 use super::exchange::{self, Header};
 use super::message::Message;
 use super::{Edge, MemberState, Registry};
-use crate::cluster::links::Links as Connections;
+use crate::cluster::connections::Connections;
 use crate::codec::Malformed;
 use crate::wire::ConnId;
 use crdt::registry::{Delta, Merged, Process, Reason, Shift, State};

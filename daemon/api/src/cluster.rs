@@ -1,0 +1,153 @@
+//! This node's cluster: its members, and how much of it is reached.
+
+use crate::page::Page;
+use crate::time::Millis;
+use crate::words::words;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+words! {
+    /// What a node knows of a member.
+    MemberState {
+        /// It answers.
+        Alive = "alive",
+        /// It did not answer a probe; it is still counted as reachable.
+        Suspect = "suspect",
+        /// It does not answer.
+        Down = "down",
+        /// It said that it will be back.
+        Restarting = "restarting",
+        /// It left in order; it is not expected.
+        Left = "left",
+    }
+
+    /// What a member is.
+    MemberRole {
+        /// It counts in verdicts and majorities.
+        Member = "member",
+    }
+
+    /// What became of joining by an address.
+    JoinResult {
+        /// It was joined.
+        Joined = "joined",
+        /// That node is a member already.
+        Already = "already",
+        /// It answered, and refused.
+        Refused = "refused",
+        /// Nobody answered.
+        Unreachable = "unreachable",
+    }
+
+    /// How much of the cluster a node reaches, itself included.
+    PartitionVerdict {
+        /// All members.
+        Whole = "whole",
+        /// More than half.
+        Majority = "majority",
+        /// Half of an even number.
+        Even = "even",
+        /// Less than half.
+        Minority = "minority",
+        /// Nobody but itself.
+        Alone = "alone",
+    }
+}
+
+/// A member as the node that answers sees it.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
+pub struct ClusterMember {
+    /// 32 hexadecimal digits.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Where its peers reach it (QUIC).
+    pub address: String,
+    /// Whether it is this node.
+    #[serde(rename = "self")]
+    pub is_self: bool,
+    /// How it is.
+    pub state: MemberState,
+    /// Counts the starts of its daemon.
+    pub run: u64,
+    /// Since when it is in that state.
+    #[schema(value_type = String, format = DateTime)]
+    pub since: Millis,
+    /// The round trip to it in milliseconds; null without a connection.
+    #[schema(required = true)]
+    pub rtt_ms: Option<f64>,
+    /// The version of its program.
+    pub version: String,
+    /// The version of the protocol that this node speaks with it; null without a connection.
+    #[schema(required = true)]
+    pub protocol: Option<u32>,
+    /// Its role.
+    pub role: MemberRole,
+    /// Its tags, sorted.
+    pub tags: Vec<String>,
+}
+
+/// A page of members.
+pub type ClusterMemberPage = Page<ClusterMember>;
+
+/// Whom to join.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct JoinRequest {
+    /// 1 to 64 times `host:port`.
+    #[schema(min_items = 1, max_items = 64)]
+    pub addresses: Vec<String>,
+}
+
+/// What became of each address.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
+pub struct JoinOutcomes {
+    /// In the order of the call.
+    pub items: Vec<JoinOutcome>,
+}
+
+/// What became of one address.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
+pub struct JoinOutcome {
+    /// As it was given.
+    pub address: String,
+    /// What became of it.
+    pub result: JoinResult,
+    /// In words: who answered, or why not.
+    pub detail: String,
+}
+
+/// This node has left.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
+pub struct LeaveResult {
+    /// This node's name.
+    pub name: String,
+    /// `left`.
+    pub state: MemberState,
+}
+
+/// How much of the cluster a node reaches: its own view, not a lock.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
+pub struct PartitionView {
+    /// How much that is.
+    pub verdict: PartitionVerdict,
+    /// How many members there should be, this node among them.
+    pub expected: u64,
+    /// How many of them this node reaches, itself among them.
+    pub reachable: u64,
+    /// Those that it does not reach.
+    pub missing: Vec<MissingMember>,
+    /// Since when that is the verdict.
+    #[schema(value_type = String, format = DateTime)]
+    pub since: Millis,
+}
+
+/// A member that is not reached.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
+pub struct MissingMember {
+    /// Its name.
+    pub name: String,
+    /// Since when.
+    #[schema(value_type = String, format = DateTime)]
+    pub since: Millis,
+}

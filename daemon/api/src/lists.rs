@@ -1,0 +1,324 @@
+//! To-do lists and their entries.
+
+use crate::page::Page;
+use crate::request::objects;
+use crate::time::{Due, Millis};
+use crate::words::words;
+use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::ToSchema;
+
+words! {
+    /// How much an entry matters.
+    EntryPriority {
+        /// Before all others.
+        High = "high",
+        /// In between.
+        Medium = "medium",
+        /// After all others.
+        Low = "low",
+    }
+
+    /// Which entries.
+    EntryStateFilter {
+        /// Those that are not done.
+        Open = "open",
+        /// Those that are done.
+        Done = "done",
+        /// Both (the default).
+        All = "all",
+    }
+
+    /// A field of an entry that can be in conflict.
+    EntryField {
+        /// Deleted by one, and edited by another.
+        Deleted = "deleted",
+        /// Its title.
+        Title = "title",
+        /// Whether it is done.
+        Done = "done",
+        /// When it is due.
+        Due = "due",
+        /// How much it matters.
+        Priority = "priority",
+        /// Its tags.
+        Tags = "tags",
+        /// Its notes.
+        Notes = "notes",
+        /// Who is to do it.
+        Assignee = "assignee",
+        /// Its place in the list.
+        Order = "order",
+    }
+}
+
+/// An entry of a to-do list.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
+pub struct TodoEntry {
+    /// The list that it is in; only in answers over several lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub list: Option<String>,
+    /// A ULID, unique in its list.
+    #[schema(pattern = "^[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
+    pub id: String,
+    /// What is to do: one line, at most 4 KiB.
+    pub title: String,
+    /// A date (`YYYY-MM-DD`), an instant (RFC 3339) or null.
+    #[schema(value_type = Option<String>, required = true)]
+    pub due: Option<Due>,
+    /// Whether it is done.
+    pub done: bool,
+    /// When it was done.
+    #[schema(value_type = Option<String>, format = DateTime, required = true)]
+    pub done_at: Option<Millis>,
+    /// How much it matters.
+    #[schema(required = true)]
+    pub priority: Option<EntryPriority>,
+    /// Sorted; at most 64 of 64 bytes.
+    pub tags: Vec<String>,
+    /// Free text, at most 64 KiB; empty without.
+    pub notes: String,
+    /// Who is to do it.
+    #[schema(required = true)]
+    pub assignee: Option<String>,
+    /// An opaque sort key: entries are ordered by it, then by id.
+    pub order: String,
+    /// When it was added.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Millis,
+    /// Who added it.
+    pub created_by: String,
+    /// When it was last changed.
+    #[schema(value_type = String, format = DateTime)]
+    pub modified_at: Millis,
+    /// Who changed it last.
+    pub modified_by: String,
+    /// The fields that have more than one concurrent value; `deleted` for deleted by one and edited
+    /// by another.
+    pub conflicts: Vec<EntryField>,
+    /// Its place in the list from 0; only in answers that list in order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub position: Option<u64>,
+    /// What became of waiting for replicas, if the call asked for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub replicas: Option<ReplicaConfirmations>,
+}
+
+/// A page of entries.
+pub type TodoEntryPage = Page<TodoEntry>;
+
+/// What became of waiting until several nodes have a change on disk.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
+pub struct ReplicaConfirmations {
+    /// How many nodes were asked for, this one among them.
+    pub asked: u64,
+    /// The names of those that have confirmed.
+    pub confirmed: Vec<String>,
+    /// Whether these are enough.
+    pub reached: bool,
+}
+
+/// A to-do list.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
+pub struct TodoList {
+    /// Its name.
+    pub name: String,
+    /// How many entries it has.
+    pub total: u64,
+    /// How many of them are not done.
+    pub open: u64,
+    /// When it was last changed.
+    #[schema(value_type = String, format = DateTime)]
+    pub modified_at: Millis,
+    /// The hashes of its newest changes.
+    pub heads: Vec<String>,
+}
+
+/// A page of lists.
+pub type TodoListPage = Page<TodoList>;
+
+/// An entry to add. All but `title` may be missing or null.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewEntry {
+    /// The client's own id (a ULID), which makes a retry harmless.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// What is to do: one line, at most 4 KiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = true, nullable = false)]
+    pub title: Option<String>,
+    /// A date (`YYYY-MM-DD`) or an instant (RFC 3339).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub due: Option<String>,
+    /// Already done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub done: Option<bool>,
+    /// How much it matters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority: Option<EntryPriority>,
+    /// At most 64 of 64 bytes each.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tags: Option<Vec<String>>,
+    /// Free text, at most 64 KiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notes: Option<String>,
+    /// Who is to do it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub assignee: Option<String>,
+    /// The id of an entry to be placed before; at the end without.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
+    /// The id of an entry to be placed after.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+}
+
+/// Several entries to add: all or none.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewEntries {
+    /// 1 to 10,000 entries.
+    #[serde(deserialize_with = "objects")]
+    #[schema(min_items = 1, max_items = 10_000)]
+    pub entries: Vec<NewEntry>,
+}
+
+/// One entry to add, or several.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum NewEntryOrEntries {
+    /// Answered with the entry.
+    One(NewEntry),
+    /// Answered with `items`.
+    Several(NewEntries),
+}
+
+/// Entries that were added together.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
+pub struct AddedEntries {
+    /// The entries, in the order of the call.
+    pub items: Vec<TodoEntry>,
+    /// What became of waiting for replicas, if the call asked for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub replicas: Option<ReplicaConfirmations>,
+}
+
+/// The entry that was added, or several as `items`.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum AddedEntryOrEntries {
+    /// To one entry.
+    One(Box<TodoEntry>),
+    /// To several.
+    Several(AddedEntries),
+}
+
+/// A field's value if the field is there: null stays null.
+pub type Given<T> = Option<Option<T>>;
+
+/// A merge patch (RFC 7396) of an entry: what is missing stays, null clears.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EntryPatch {
+    /// One line, at most 4 KiB; cannot be cleared.
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(value_type = Option<String>, nullable = false)]
+    pub title: Given<String>,
+    /// A date, an instant, or null.
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(value_type = Option<String>)]
+    pub due: Given<String>,
+    /// Null is false. Ticking what is ticked keeps the time.
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(value_type = Option<bool>)]
+    pub done: Given<bool>,
+    /// How much it matters, or null.
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(value_type = Option<EntryPriority>)]
+    pub priority: Given<EntryPriority>,
+    /// All that it shall have; written as a difference to those that it has here, so that others'
+    /// additions stay.
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(value_type = Option<Vec<String>>)]
+    pub tags: Given<Vec<String>>,
+    /// At most 64 KiB; null clears.
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(value_type = Option<String>)]
+    pub notes: Given<String>,
+    /// Who is to do it, or null.
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(value_type = Option<String>)]
+    pub assignee: Given<String>,
+    /// The id of an entry to be moved before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
+    /// The id of an entry to be moved after.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+}
+
+/// Tells a field that is null from one that is not there: `Some(None)` and `None`.
+fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Given<T>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+/// The answer to a deletion that waited for replicas.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
+pub struct DeleteResult {
+    /// What became of waiting.
+    pub replicas: ReplicaConfirmations,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn null_is_not_the_same_as_nothing() {
+        let patch = |text| serde_json::from_str::<EntryPatch>(text).unwrap().due;
+        assert_eq!(patch("{}"), None);
+        assert_eq!(patch(r#"{"due":null}"#), Some(None));
+        assert_eq!(patch(r#"{"due":"x"}"#), Some(Some("x".into())));
+    }
+
+    #[test]
+    fn a_patch_is_written_as_it_was_read() {
+        let text = r#"{"due":null,"priority":"low"}"#;
+        let patch: EntryPatch = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&patch).unwrap(), text);
+    }
+}

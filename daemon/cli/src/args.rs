@@ -1,0 +1,266 @@
+//! What can be typed.
+
+mod cluster;
+mod dev;
+mod doctor;
+mod help;
+mod lists;
+mod pki;
+mod process;
+mod token;
+
+pub(crate) use cluster::{Events, LogLevel, MemberState, Members};
+pub(crate) use dev::{Dev, DevCommand, DevDir};
+pub(crate) use doctor::{Bundle, Debug, Doctor};
+pub use help::GROUPS;
+pub(crate) use lists::{Add, Durability, Edit, Entries, Move, Priority, RmList, Show};
+pub(crate) use pki::Pki;
+pub(crate) use process::{
+    Described, Group, GroupMembers, Link, Monitor, Named, Pair, Ps, Register, Run,
+};
+pub(crate) use token::{CreateToken, Token};
+
+use crate::program::Program;
+use clap::builder::NonEmptyStringValueParser;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Shared to-do lists, named processes, and the cluster of hosts that keeps them
+#[derive(Debug, Parser)]
+#[command(name = "muster", about, after_help = AFTER_HELP)]
+pub(crate) struct Cli {
+    /// How to reach the daemon and how to print.
+    #[command(flatten)]
+    pub(crate) global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The command line as it is typed and documented: the commands stand in headed groups.
+pub fn command(version: String) -> clap::Command {
+    help::grouped(Cli::command().version(version))
+}
+
+/// Reads the command line, the program's name first.
+pub(crate) fn parse(
+    args: impl IntoIterator<Item = OsString>,
+    program: &Program,
+) -> Result<Cli, clap::Error> {
+    let matches = command((program.version)()).try_get_matches_from(args);
+    matches
+        .and_then(|matches| Cli::from_arg_matches(&matches))
+        .map_err(help::without_risky_tip)
+}
+
+const AFTER_HELP: &str = "\
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 conflict, 5 timeout, 6 daemon not \
+    reachable.
+At a terminal times are in your time zone; in a pipe fields are separated by tabs and times are \
+    RFC 3339.
+Ids may be shortened to any unique beginning or end of 3 or more characters.
+Dates: 2026-10-01, today, tomorrow, mon … sun, +3d, +2w, 2026-10-01T14:00, none.";
+
+/// Options of every command.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
+pub(crate) struct Global {
+    /// The daemon's socket
+    #[arg(long, global = true, value_name = "PATH", conflicts_with = "node")]
+    pub(crate) socket: Option<PathBuf>,
+    /// Ask this node of the development cluster (in $MUSTER_DEV_DIR, else ./muster-dev)
+    #[arg(long, global = true, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) node: Option<String>,
+    /// Print JSON, as the API answers it; problems on standard error too
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// How long to wait for the daemon, such as 500ms or 1m
+    #[arg(long, global = true, value_name = "TIME", value_parser = timeout)]
+    pub(crate) timeout: Option<Duration>,
+}
+
+/// The longest time that the API lets a call wait.
+const MAX_TIMEOUT: Duration = Duration::from_secs(300);
+
+fn timeout(text: &str) -> Result<Duration, String> {
+    crate::text::duration(text)
+        .filter(|time| (Duration::from_millis(1)..=MAX_TIMEOUT).contains(time))
+        .ok_or_else(|| "it must be a time from 1ms to 5m, such as 500ms, 5s or 2m".to_owned())
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a cluster on this machine, to try things out
+    Dev(Dev),
+    /// Make the certificates of a cluster
+    #[command(subcommand)]
+    Pki(Pki),
+    /// Show this node on one screen, and what needs attention
+    Status,
+    /// Show the same live: members, events, what is busy
+    Top,
+    /// Check this host and each member, and say what to do
+    ///
+    /// Exits with 0 only when nothing is wrong. Examines what it can when no daemon answers.
+    Doctor(Doctor),
+    /// Collect diagnostics for whoever helps you
+    #[command(subcommand)]
+    Debug(Debug),
+    /// Show the members of the cluster
+    Members(Members),
+    /// Join the cluster of the nodes at these addresses
+    Join {
+        /// host:port
+        #[arg(required = true, value_name = "ADDR")]
+        addresses: Vec<String>,
+    },
+    /// Leave the cluster and stop the daemon
+    ///
+    /// Waits until another node has all lists of this one.
+    Leave {
+        /// Even if lists that only this node has are lost
+        #[arg(long)]
+        force: bool,
+    },
+    /// Forget a member that is gone for good
+    Forget {
+        /// Its name or id
+        #[arg(value_name = "NODE")]
+        member: String,
+    },
+    /// Have the daemon read its configuration and certificates again
+    Reload,
+    /// Show or change what the daemon logs
+    LogLevel(LogLevel),
+    /// Show how much of the cluster this node reaches
+    Partition,
+    /// Follow events: members, processes, lists, partitions
+    Events(Events),
+    /// Show the to-do lists
+    Lists {
+        /// Only those whose names contain this text
+        #[arg(long = "match", value_name = "TEXT")]
+        matching: Option<String>,
+    },
+    /// Show the entries of a list
+    Show(Show),
+    /// Show the open entries of all lists by due date
+    Agenda {
+        /// Only what is due today or overdue
+        #[arg(long)]
+        today: bool,
+    },
+    /// Add an entry to a list
+    Add(Add),
+    /// Change an entry
+    Edit(Edit),
+    /// Complete entries
+    Done(Entries),
+    /// Reopen completed entries
+    Reopen(Entries),
+    /// Delete entries
+    Rm(Entries),
+    /// Move an entry to another place in its list
+    Move(Move),
+    /// Delete a list with all its entries
+    RmList(RmList),
+    /// Follow the changes of a list
+    Watch {
+        /// The list
+        list: String,
+    },
+    /// Make, show and revoke tokens for using the API over TCP
+    #[command(subcommand)]
+    Token(Token),
+    /// Print a link to this node's page in a browser
+    ///
+    /// It is good once, and for a minute.
+    Web {
+        /// Open the page in the browser of this desktop
+        #[arg(long)]
+        open: bool,
+    },
+    /// Show the registered processes
+    Ps(Ps),
+    /// Register a running process under a name
+    Register(Register),
+    /// Run a command as a registered process
+    Run(Box<Run>),
+    /// Find a process by name
+    Whereis(Named),
+    /// Unregister a process; it goes on running
+    Unregister(Named),
+    /// Show the groups, or the members of one
+    Groups {
+        /// The group
+        group: Option<String>,
+    },
+    /// Put processes into a group or take them out
+    #[command(subcommand)]
+    Group(Group),
+    /// Follow a process: up, down, unreachable, back
+    Monitor(Monitor),
+    /// Link a process to another one, whose end ends it
+    Link(Link),
+    /// Remove a link
+    Unlink(Pair),
+    /// Show the links of a process
+    Links(Named),
+    /// Print a completion script for a shell
+    Completions {
+        /// bash, zsh, fish, …
+        shell: clap_complete::Shell,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    /// A command's own argument of the same name would silently replace the global one: `--node a
+    /// forget b` would ask b.
+    #[test]
+    fn no_command_shadows_a_global_option() {
+        let command = Cli::command();
+        let globals: Vec<String> = command
+            .get_arguments()
+            .filter(|arg| arg.is_global_set())
+            .map(|arg| arg.get_id().to_string())
+            .collect();
+        let mut left: Vec<clap::Command> = command.get_subcommands().cloned().collect();
+        assert!(globals.len() == 4 && left.len() > 20);
+        while let Some(command) = left.pop() {
+            let shadowed = command
+                .get_arguments()
+                .find(|arg| globals.contains(&arg.get_id().to_string()));
+            assert!(
+                shadowed.is_none(),
+                "{} has {shadowed:?}",
+                command.get_name()
+            );
+            left.extend(command.get_subcommands().cloned());
+        }
+    }
+
+    #[test]
+    fn the_node_to_ask_and_the_node_to_forget_are_two() {
+        let cli = Cli::try_parse_from(["muster", "--node", "node1", "forget", "node2"]).unwrap();
+        assert_eq!(cli.global.node.as_deref(), Some("node1"));
+        assert!(matches!(cli.command, Command::Forget { member } if member == "node2"));
+    }
+
+    #[test]
+    fn a_mistyped_option_is_no_title() {
+        assert!(Cli::try_parse_from(["muster", "add", "bob", "--deu"]).is_err());
+        assert!(Cli::try_parse_from(["muster", "add", "bob", "-"]).is_ok());
+        assert!(Cli::try_parse_from(["muster", "add", "bob", "--", "--deu"]).is_ok());
+    }
+}

@@ -1,0 +1,52 @@
+//! What can be typed about the node and its cluster.
+
+use clap::{Args, ValueEnum};
+
+/// `muster log-level`.
+#[derive(Debug, Args)]
+pub(crate) struct LogLevel {
+    /// off, error, warn, info, debug, trace, or directives such as info,node=debug; without it,
+    /// shows what is logged
+    pub(crate) level: Option<String>,
+    /// Only for so long, such as 10m; up to 24h
+    #[arg(long = "for", value_name = "TIME", requires = "level")]
+    pub(crate) time: Option<String>,
+    /// Log again what the configuration says
+    #[arg(long, conflicts_with = "level")]
+    pub(crate) reset: bool,
+}
+
+/// `muster members`.
+#[derive(Debug, Args)]
+pub(crate) struct Members {
+    /// Go on, and print each change
+    #[arg(long)]
+    pub(crate) watch: bool,
+    /// Only those in this state
+    #[arg(long, value_enum)]
+    pub(crate) state: Option<MemberState>,
+    /// Only those with this tag
+    #[arg(long)]
+    pub(crate) tag: Option<String>,
+}
+
+/// States of a member, as the API names them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MemberState {
+    Alive,
+    Suspect,
+    Down,
+    Restarting,
+    Left,
+}
+
+/// `muster events`.
+#[derive(Debug, Args)]
+pub(crate) struct Events {
+    /// Only of these kinds: member, process, list, partition
+    #[arg(long, value_name = "KIND,…", value_delimiter = ',')]
+    pub(crate) kinds: Vec<String>,
+    /// Only about this member, list or process
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+}

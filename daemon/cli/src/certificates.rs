@@ -1,0 +1,4 @@
+//! Certificates of nodes, and tokens of programs: by what they prove who they are.
+
+pub(crate) mod pki;
+pub(crate) mod token;

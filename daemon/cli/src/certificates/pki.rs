@@ -1,0 +1,96 @@
+//! `muster pki`: certificates, made where the authority's key is.
+
+use crate::args::Pki;
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::text::printable;
+use data_encoding::HEXLOWER;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use pki::PkiError;
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Runs one of the commands. No daemon is asked.
+pub(crate) fn run(command: &Pki, output: &Output) -> Result<(), Failure> {
+    match command {
+        Pki::Init { dir } => {
+            let made = pki::init(dir).map_err(failure)?;
+            let words = format!(
+                "made the certificate authority of a new cluster in {}: keep ca.key \
+                    there, it belongs on no node",
+                dir.display()
+            );
+            told(
+                output,
+                &words,
+                &json!({ "cluster": HEXLOWER.encode(&made.cluster), "dir": dir, "not_after": expires(made.not_after) }),
+            )
+        }
+        Pki::Rotate { dir } => {
+            let made = pki::rotate(dir).map_err(failure)?;
+            let words = format!(
+                "made a new authority in {}; ca.pem holds both: bring it to all nodes and reload \
+                    them before you renew a certificate",
+                dir.display()
+            );
+            told(
+                output,
+                &words,
+                &json!({ "cluster": HEXLOWER.encode(&made.cluster), "dir": dir, "not_after": expires(made.not_after) }),
+            )
+        }
+        Pki::Issue {
+            name,
+            dir,
+            out,
+            renew,
+            days,
+        } => {
+            let out = out.clone().unwrap_or_else(|| PathBuf::from(name));
+            let life = Duration::from_secs(u64::from(*days) * 24 * 60 * 60);
+            let issued = if *renew {
+                pki::renew(dir, name, &out, life)
+            } else {
+                pki::issue(dir, name, &out, life)
+            };
+            let issued = issued.map_err(failure)?;
+            let words = format!(
+                "wrote ca.pem, node.pem and node.key of {} to {}, good until {}",
+                printable(name),
+                out.display(),
+                output.time(&expires(issued.not_after), &TimeZone::system())
+            );
+            let answer = json!({ "id": HEXLOWER.encode(&issued.id), "name": issued.name, "out": out, "not_after": expires(issued.not_after) });
+            told(output, &words, &answer)
+        }
+    }
+}
+
+/// A time of a certificate, in RFC 3339.
+fn expires(seconds: i64) -> String {
+    Timestamp::from_second(seconds).map_or_else(|_| String::new(), |at| at.to_string())
+}
+
+fn told(output: &Output, words: &str, json: &Value) -> Result<(), Failure> {
+    if output.is_json() {
+        output.json(json)
+    } else {
+        output.line(words)
+    }
+}
+
+fn failure(error: PkiError) -> Failure {
+    let words = error.to_string();
+    match error {
+        PkiError::Name(_) => Failure::Usage(words),
+        PkiError::NotIssued(_) => Failure::NotFound(words),
+        PkiError::Exists { .. } | PkiError::Issued { .. } => Failure::Conflict(words),
+        PkiError::File { .. }
+        | PkiError::Record { .. }
+        | PkiError::Authority(_)
+        | PkiError::Key { .. }
+        | PkiError::Generate(_) => Failure::Failed(words),
+    }
+}

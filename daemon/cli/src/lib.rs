@@ -1,0 +1,157 @@
+//! The command line, `muster`: parses, asks a node through [`client`], prints.
+//!
+//! What is printed has two forms. For people at a terminal: aligned tables, coloured. In a pipe:
+//! one record a line with tabs between its fields, no header, no colour; stable, so that scripts
+//! may rely on it. `--json` prints what the API answers.
+//!
+//! | module | has |
+//! | --- | --- |
+//! | `args` | what can be typed |
+//! | `lists`, `processes`, `cluster`, `certificates`, `upkeep`, `dev` | the commands, in the groups of `--help` |
+//! | `run`, `top` | the two commands that live for long |
+//! | `session`, `output`, `table`, `text`, `failure`, `ids`, `unreachable` | what the commands share |
+//!
+//! It knows the daemon by its API alone. What a program of the same name has besides, such as the
+//! daemon itself, it is handed as a [`Program`].
+
+mod args;
+mod certificates;
+mod cluster;
+mod dev;
+mod failure;
+mod ids;
+mod lists;
+mod output;
+mod processes;
+mod program;
+mod run;
+mod session;
+mod table;
+mod text;
+mod top;
+mod unreachable;
+mod upkeep;
+
+pub use args::{GROUPS, command};
+pub use program::Program;
+
+use args::{Cli, Command, Debug, Token};
+use certificates::{pki, token};
+use cluster::events;
+use failure::Failure;
+use lists::{edit, watch};
+use output::Output;
+use processes::{groups, links, monitor};
+use session::Session;
+use std::ffi::OsString;
+use std::io::Error;
+use std::path::Path;
+use std::process::ExitCode;
+use upkeep::{bundle, complete, doctor, status, web};
+
+/// The whole of `muster`, from its command line (the program's name first) to its exit code.
+///
+/// `muster daemon …` is `musterd …` under the name of this program, so that `muster dev` can start
+/// nodes by executing itself; `muster launch …` is what `muster run` starts; `muster manual DIR`
+/// writes the manual pages for packages.
+pub fn run(args: impl IntoIterator<Item = OsString>, program: &Program) -> ExitCode {
+    let mut args: Vec<OsString> = args.into_iter().collect();
+    match args.get(1) {
+        Some(word) if word == "daemon" => return (program.daemon)(args.split_off(1)),
+        Some(word) if word == run::LAUNCH => return run::launched(args.split_off(2)),
+        Some(word) if word == "manual" => return manual(program, args.get(2)),
+        Some(_) | None => {}
+    }
+    let cli = match args::parse(args.iter().cloned(), program) {
+        Ok(cli) => cli,
+        Err(error) => return parse_failed(&error, &args),
+    };
+    let output = Output::of_process(cli.global.json);
+    match act(cli, &output, program) {
+        Ok(code) => code,
+        Err(failure) => failure.report(&output),
+    }
+}
+
+fn manual(program: &Program, dir: Option<&OsString>) -> ExitCode {
+    let written = dir
+        .ok_or_else(|| Error::other("it takes a directory"))
+        .and_then(|dir| (program.manual)(Path::new(dir)));
+    written.map_or_else(
+        |error| {
+            eprintln!("muster: no manual pages were written: {error}");
+            ExitCode::FAILURE
+        },
+        |()| ExitCode::SUCCESS,
+    )
+}
+
+/// Help and version are printed with 0, mistakes with 2: as a problem where JSON is wanted. A
+/// terminal that is gone needs no more words.
+fn parse_failed(error: &clap::Error, args: &[OsString]) -> ExitCode {
+    let mut options = args.iter().take_while(|arg| *arg != "--");
+    if error.use_stderr() && options.any(|arg| arg == "--json") {
+        let words = error.to_string();
+        return Failure::Usage(words.trim().to_owned()).report(&Output::of_process(true));
+    }
+    let _ = error.print();
+    u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
+fn act(cli: Cli, output: &Output, program: &Program) -> Result<ExitCode, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let done = runtime.block_on(dispatch(cli, output, program));
+    // Reading standard input may hang for ever on a thread of the runtime: do not wait for it.
+    runtime.shutdown_background();
+    done
+}
+
+async fn dispatch(cli: Cli, output: &Output, program: &Program) -> Result<ExitCode, Failure> {
+    let session = || Session::new(&cli.global, output);
+    let done = match cli.command {
+        Command::Dev(dev) => dev::command::run(dev, &cli.global, output).await,
+        Command::Pki(pki) => pki::run(&pki, output),
+        Command::Completions { shell } => complete::run(shell, output, program),
+        Command::Status => status::status(&session()?).await,
+        Command::Top => return top::run(&session()?).await,
+        Command::Doctor(args) => return doctor::examine(&session()?, &args, program).await,
+        Command::Debug(Debug::Bundle(args)) => bundle::bundle(&session()?, &args, program).await,
+        Command::Members(args) => cluster::members(&session()?, &args).await,
+        Command::Join { addresses } => cluster::join(&session()?, &addresses).await,
+        Command::Leave { force } => cluster::leave(&session()?, force).await,
+        Command::Forget { member } => cluster::forget(&session()?, &member).await,
+        Command::Reload => cluster::reload(&session()?).await,
+        Command::LogLevel(args) => cluster::log_level(&session()?, &args).await,
+        Command::Partition => cluster::partition(&session()?).await,
+        Command::Events(args) => events::follow(&session()?, &args).await,
+        Command::Lists { matching } => lists::lists(&session()?, matching.as_deref()).await,
+        Command::Show(args) => lists::show(&session()?, &args).await,
+        Command::Agenda { today } => lists::agenda(&session()?, today).await,
+        Command::RmList(args) => edit::remove_list(&session()?, &args).await,
+        Command::Watch { list } => watch::follow(&session()?, &list).await,
+        Command::Add(args) => edit::add(&session()?, &args).await,
+        Command::Edit(args) => edit::edit(&session()?, &args).await,
+        Command::Done(args) => edit::complete(&session()?, &args, true).await,
+        Command::Reopen(args) => edit::complete(&session()?, &args, false).await,
+        Command::Rm(args) => edit::remove(&session()?, &args).await,
+        Command::Move(args) => edit::place(&session()?, &args).await,
+        Command::Token(Token::Create(args)) => token::create(&session()?, &args).await,
+        Command::Token(Token::List) => token::list(&session()?).await,
+        Command::Token(Token::Revoke { id }) => token::revoke(&session()?, &id).await,
+        Command::Web { open } => web::run(&session()?, open).await,
+        Command::Ps(args) => processes::list(&session()?, &args).await,
+        Command::Register(args) => processes::register(&session()?, &args).await,
+        Command::Run(args) => return Ok(run::run(&cli.global, output, &args).await),
+        Command::Whereis(args) => processes::whereis(&session()?, &args).await,
+        Command::Unregister(args) => processes::unregister(&session()?, &args).await,
+        Command::Groups { group } => groups::show(&session()?, group.as_deref()).await,
+        Command::Group(change) => groups::change(&session()?, &change).await,
+        Command::Monitor(args) => monitor::follow(&session()?, &args).await,
+        Command::Link(link) => links::make(&session()?, &link).await,
+        Command::Unlink(pair) => links::remove(&session()?, &pair).await,
+        Command::Links(args) => links::list(&session()?, &args).await,
+    };
+    done.map(|()| ExitCode::SUCCESS)
+}

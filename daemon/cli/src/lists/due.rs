@@ -1,0 +1,35 @@
+//! Due dates on the command line: in options and on paper.
+
+use crate::failure::Failure;
+use crate::lists::dates::{self, When};
+use crate::session::Session;
+use jiff::Zoned;
+use serde_json::Value;
+
+/// A due date to be written: a day, an instant, or null for `none`.
+pub(crate) fn to_write(text: &str, session: &Session<'_>) -> Result<Value, Failure> {
+    let when =
+        dates::parse(text, &now(session)).map_err(|why| Failure::Usage(format!("--due {why}")))?;
+    Ok(when.as_api().map_or(Value::Null, Value::String))
+}
+
+/// A day to look for, or `none` for entries without one.
+pub(crate) fn to_find(text: &str, session: &Session<'_>) -> Result<String, Failure> {
+    match dates::parse(text, &now(session)) {
+        Ok(When::Never) => Ok("none".to_owned()),
+        Ok(When::Day(day)) => Ok(day.to_string()),
+        Ok(When::Instant(_)) => Err(Failure::Usage(format!(
+            "--due {text:?} has a time of day; here it must be a day, or none"
+        ))),
+        Err(why) => Err(Failure::Usage(format!("--due {why}"))),
+    }
+}
+
+/// The user's today.
+pub(crate) fn today(session: &Session<'_>) -> String {
+    now(session).date().to_string()
+}
+
+fn now(session: &Session<'_>) -> Zoned {
+    Zoned::now().with_time_zone(session.zone.clone())
+}

@@ -1,0 +1,190 @@
+//! One run of a command that asks a daemon.
+
+use crate::args::Global;
+use crate::dev;
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::unreachable;
+use client::{ApiPath, Client, ClientError, EventStream, Reply, Search};
+use hyper::Method;
+use jiff::tz::TimeZone;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long a call may take when nobody says.
+pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A client with what is needed to explain its failures and to print its answers.
+#[derive(Debug)]
+pub(crate) struct Session<'a> {
+    client: Client,
+    search: Search,
+    /// The node of a development cluster that was asked for.
+    node: Option<dev::NodeRef>,
+    /// Where results go.
+    pub(crate) output: &'a Output,
+    /// Where the user is.
+    pub(crate) zone: TimeZone,
+}
+
+impl<'a> Session<'a> {
+    /// Chooses the socket; nothing is connected yet.
+    pub(crate) fn new(global: &Global, output: &'a Output) -> Result<Self, Failure> {
+        let node = match &global.node {
+            Some(name) => Some(dev::node(None, name)?),
+            None => None,
+        };
+        let explicit = node
+            .as_ref()
+            .map(|node| node.socket.as_path())
+            .or(global.socket.as_deref());
+        let var = |name: &str| {
+            std::env::var_os(name)
+                .filter(|value| !value.is_empty())
+                .map(Into::into)
+        };
+        // A directory that may not be read is no reason to look elsewhere.
+        let search = client::search(explicit, var, |path: &Path| {
+            path.try_exists().unwrap_or(true)
+        });
+        let client = Client::new(&search.socket, global.timeout.unwrap_or(DEFAULT_TIMEOUT));
+        Ok(Self {
+            client,
+            search,
+            node,
+            output,
+            zone: TimeZone::system(),
+        })
+    }
+
+    /// A time of the API as the reader of the output wants it.
+    pub(crate) fn time(&self, text: &str) -> String {
+        self.output.time(text, &self.zone)
+    }
+
+    /// The client, for calls whose failures are not the user's.
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The socket that was chosen.
+    pub(crate) fn socket(&self) -> &Path {
+        &self.search.socket
+    }
+
+    /// The configuration of the development node that was asked for.
+    pub(crate) fn node_config(&self) -> Option<PathBuf> {
+        self.node
+            .as_ref()
+            .map(|node| node.socket.with_file_name("muster.toml"))
+    }
+
+    /// The user's zone by its IANA name, for the calls that decide what a day is; UTC for a zone
+    /// without a name.
+    pub(crate) fn zone_name(&self) -> Option<&str> {
+        self.zone.iana_name()
+    }
+
+    /// How long the daemon may wait, as the API writes it.
+    pub(crate) fn timeout(&self) -> String {
+        format!("{}ms", self.client.timeout().as_millis())
+    }
+
+    /// The path of a call that waits, for as long as the user lets it.
+    pub(crate) fn timed(&self, path: ApiPath) -> ApiPath {
+        path.query("timeout", &self.timeout())
+    }
+
+    /// Asks for a resource.
+    pub(crate) async fn get(&self, path: &ApiPath) -> Result<Value, Failure> {
+        self.client
+            .get(path)
+            .await
+            .map(|reply| reply.body)
+            .map_err(|error| self.explain(error))
+    }
+
+    /// Asks for a resource, with its tag.
+    pub(crate) async fn get_tagged(&self, path: &ApiPath) -> Result<Reply, Failure> {
+        self.client
+            .get(path)
+            .await
+            .map_err(|error| self.explain(error))
+    }
+
+    /// Asks for all items of a list of things.
+    pub(crate) async fn items(&self, path: &ApiPath) -> Result<Vec<Value>, Failure> {
+        self.client
+            .items(path)
+            .await
+            .map_err(|error| self.explain(error))
+    }
+
+    /// Changes something.
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &ApiPath,
+        body: Option<&Value>,
+    ) -> Result<Value, Failure> {
+        let reply = self.change(method, path, body, None).await;
+        reply.map(|reply| reply.body)
+    }
+
+    /// Changes something, if it is still as its tag says. A change that too few nodes had in time
+    /// answers with the status 202.
+    pub(crate) async fn change(
+        &self,
+        method: Method,
+        path: &ApiPath,
+        body: Option<&Value>,
+        tag: Option<&str>,
+    ) -> Result<Reply, Failure> {
+        let reply = self.client.call(method, path, body, tag).await;
+        reply.map_err(|error| self.explain_write(error))
+    }
+
+    /// Opens a stream.
+    pub(crate) async fn stream(&self, path: &ApiPath) -> Result<EventStream, Failure> {
+        self.client
+            .stream(path, None)
+            .await
+            .map_err(|error| self.explain(error))
+    }
+
+    /// The same for a call that changes something: its outcome may be open.
+    fn explain_write(&self, error: ClientError) -> Failure {
+        let open = matches!(
+            error,
+            ClientError::Timeout(_) | ClientError::Broken(_) | ClientError::Answer(_)
+        );
+        let failure = self.explain(error);
+        if open {
+            Failure::with_code(
+                failure.code(),
+                format!(
+                    "{}; the change may have been made or \
+                not",
+                    failure.words()
+                ),
+            )
+        } else {
+            failure
+        }
+    }
+
+    /// What a client's error means to the user.
+    pub(crate) fn explain(&self, error: ClientError) -> Failure {
+        match error {
+            ClientError::Problem(problem) => Failure::Problem(problem),
+            ClientError::Unreachable { source, .. } => Failure::Unreachable(unreachable::explain(
+                &self.search,
+                self.node.as_ref(),
+                &source,
+            )),
+            ClientError::Timeout(_) => Failure::Timeout(error.to_string()),
+            ClientError::Broken(_) | ClientError::Answer(_) => Failure::Failed(error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,179 @@
+use super::super::feed::{Polled, Update};
+use super::super::state::Scroll;
+use super::*;
+use jiff::tz::TimeZone;
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use serde_json::json;
+use std::time::Instant;
+
+fn member(name: &str, state: &str) -> Value {
+    json!({ "name": name, "state": state, "rtt_ms": 0.3, "since": "2026-01-01T10:00:00Z", "self": false })
+}
+
+fn polled(members: Vec<Value>, attention: Value) -> Polled {
+    let status = json!({
+        "node": { "name": "node1", "version": "0.1.0", "started_at": "2026-01-01T00:00:00Z" },
+        "partition": { "verdict": "majority", "expected": 3, "reachable": 2 },
+        "lists": { "known": 3, "differing": 1, "lagging": [{ "name": "groceries", "member": "node2", "lag_ms": 72_000.0 }] },
+        "store": { "free_bytes": 1u64 << 30, "size_bytes": 4u64 << 30, "sync_p99_ms": 1.25 },
+        "processes": { "local": 1, "names": 2 }, "attention": attention,
+    });
+    Polled {
+        at: Instant::now(),
+        status,
+        members,
+        processes: Vec::new(),
+        metrics: String::new(),
+    }
+}
+
+fn state() -> State {
+    let attention = json!([{ "severity": "warning", "what": "node3 is down", "do": "look" }]);
+    State::new(
+        TimeZone::UTC,
+        polled(
+            vec![member("node2", "alive"), member("node3", "down")],
+            attention,
+        ),
+    )
+}
+
+fn screen(state: &State, width: u16, height: u16) -> Vec<String> {
+    let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+    terminal
+        .draw(|frame| draw(frame, state, Theme::new(false)))
+        .unwrap();
+    let buffer = terminal.backend().buffer();
+    let row = |y: u16| {
+        (0..width)
+            .filter_map(|x| buffer.cell((x, y)))
+            .map(|cell| cell.symbol().to_owned())
+            .collect::<String>()
+    };
+    (0..height).map(|y| row(y).trim_end().to_owned()).collect()
+}
+
+#[test]
+fn all_is_on_a_screen_of_80_by_24() {
+    let mut state = state();
+    state.take(Update::Happened(
+        json!({ "kind": "member", "type": "down", "name": "node3", "at": "2026-01-01T10:00:00Z" }),
+    ));
+    let screen = screen(&state, 80, 24);
+    for expected in [
+        "muster top   node1 (0.1.0)",
+        "majority: 2 of 3 members",
+        "disk 1.0 GiB free (25 %)   sync 1.2 ms",
+        "warning: node3 is down",
+        "groceries",
+        "72 s  from node2",
+        "2026-01-01 10:00:00 node3 is down",
+        "q quit",
+    ] {
+        assert!(
+            screen.iter().any(|line| line.contains(expected)),
+            "{expected:?} is not in \
+            {screen:#?}"
+        );
+    }
+    let at = |words: &str| screen.iter().position(|line| line.starts_with(words));
+    assert!(
+        at("node3            down") < at("node2            alive"),
+        "who is in trouble comes \
+        first: {screen:#?}"
+    );
+}
+
+#[test]
+fn more_members_than_fit_are_counted() {
+    let members = (0..100)
+        .map(|n| member(&format!("node{n}"), "alive"))
+        .collect();
+    let state = State::new(TimeZone::UTC, polled(members, json!([])));
+    let screen = screen(&state, 80, 24);
+    let shown = screen.iter().filter(|line| line.contains("alive")).count();
+    assert!(
+        screen
+            .iter()
+            .any(|line| line.starts_with(&format!("… {} more: muster members", 100 - shown))),
+        "{screen:#?}"
+    );
+    assert!(
+        screen.iter().any(|line| line == "EVENTS"),
+        "there is room for events: {screen:#?}"
+    );
+}
+
+#[test]
+fn a_terminal_that_is_too_small_is_told_so_and_none_panics() {
+    assert!(screen(&state(), 59, 24).join(" ").contains("too small"));
+    for width in 1..90 {
+        for height in 1..30 {
+            screen(&state(), width, height);
+        }
+    }
+}
+
+#[test]
+fn a_daemon_that_is_gone_is_told_and_what_was_known_stays() {
+    let mut state = state();
+    state.take(Update::Failed(client::ClientError::Broken(
+        "it ended".to_owned(),
+    )));
+    let gone = screen(&state, 80, 24);
+    assert!(
+        gone.iter()
+            .any(|line| line.contains("does not answer since"))
+            && gone.iter().any(|line| line.starts_with("node2")),
+        "{gone:#?}"
+    );
+    state.take(Update::Polled(Box::new(polled(Vec::new(), json!([])))));
+    let back = screen(&state, 80, 24);
+    assert!(
+        back.iter()
+            .any(|line| line.ends_with("the daemon answers again")),
+        "{back:#?}"
+    );
+}
+
+#[test]
+fn old_events_stay_in_sight_while_new_ones_come() {
+    let mut state = state();
+    let happen = |state: &mut State, name: &str| {
+        state.take(Update::Happened(json!({ "kind": "list", "type": "changed", "name": name, "at": "2026-01-01T10:00:00Z" })));
+    };
+    (0..50).for_each(|n| happen(&mut state, &format!("l{n}.")));
+    happen(&mut state, "l49.");
+    assert!(screen(&state, 80, 24).iter().any(|line| line.ends_with(
+        "list l49. was changed (2 \
+        times)"
+    )));
+    state.scroll(Scroll::Older(20));
+    let before = screen(&state, 80, 24);
+    assert!(
+        before.iter().any(|line| line.contains("l29."))
+            && !before.iter().any(|line| line.contains("l30.")),
+        "{before:#?}"
+    );
+    happen(&mut state, "l50.");
+    assert!(
+        screen(&state, 80, 24)
+            .iter()
+            .any(|line| line.contains("l29."))
+    );
+    state.scroll(Scroll::Newest);
+    state.toggle_hold();
+    happen(&mut state, "held");
+    assert!(
+        !screen(&state, 80, 24)
+            .iter()
+            .any(|line| line.contains("held was"))
+    );
+    state.toggle_hold();
+    assert!(
+        screen(&state, 80, 24)
+            .iter()
+            .any(|line| line.contains("held was"))
+    );
+}

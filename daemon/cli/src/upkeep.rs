@@ -1,0 +1,7 @@
+//! Looking after a node: how it does, what is wrong, and what those need who help.
+
+pub(crate) mod bundle;
+pub(crate) mod complete;
+pub(crate) mod doctor;
+pub(crate) mod status;
+pub(crate) mod web;

@@ -1,0 +1,271 @@
+//! The connections: which there are to whom, which is in use, and which are being dialled.
+
+use super::edge::{Edge, Timer};
+use super::io::{Output, Target};
+use super::message::Hello;
+use super::swim::Identity;
+use crate::time::Instant;
+use crate::wire::{CloseReason, ConnId, DialId, Peer, Protocol};
+use bytes::Bytes;
+use names::NodeId;
+use rand::seq::IteratorRandom;
+use rand_chacha::ChaCha8Rng;
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// How many packets wait for a connection; then the oldest goes.
+const MAX_WAITING: usize = 4;
+/// How many connections one peer may have: two that dial each other have two, a restart adds some.
+const MAX_PER_PEER: usize = 8;
+/// A connection whose hello was not accepted by then is closed.
+const GREETING: Duration = Duration::from_secs(5);
+
+/// One connection.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) peer: Peer,
+    pub(super) remote: SocketAddr,
+    /// The version of the protocol that both speak.
+    pub(super) protocol: Protocol,
+    /// Which attempt of this node's it answers, if it was this node that dialled.
+    pub(super) dial: Option<DialId>,
+    /// The peer's latest hello, accepted or not.
+    pub(super) hello: Option<Hello>,
+    pub(super) accepted: bool,
+    keep_alive: bool,
+}
+
+impl Connection {
+    pub(super) fn new(
+        peer: Peer,
+        remote: SocketAddr,
+        protocol: Protocol,
+        dial: Option<DialId>,
+    ) -> Self {
+        Self {
+            peer,
+            remote,
+            protocol,
+            dial,
+            hello: None,
+            accepted: false,
+            keep_alive: false,
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Connections {
+    by_id: BTreeMap<ConnId, Connection>,
+    /// The connections of each peer, the newest last: of those that are accepted the newest is in
+    /// use. Of two that dialled each other at once, the transport names the one it keeps last.
+    of: BTreeMap<NodeId, Vec<ConnId>>,
+    dialling: BTreeMap<NodeId, DialId>,
+    waiting: BTreeMap<NodeId, VecDeque<Bytes>>,
+    heard: BTreeMap<NodeId, Instant>,
+    last_dial: u64,
+}
+
+impl Connections {
+    /// Takes a new connection, or one that is to be preferred from now on; `false` if nothing is
+    /// new.
+    pub(super) fn add(&mut self, edge: &mut Edge, conn: ConnId, connection: Connection) -> bool {
+        let (node, dial) = (connection.peer.id, connection.dial);
+        let conns = self.of.entry(node).or_default();
+        if self.by_id.contains_key(&conn) {
+            conns.retain(|other| *other != conn);
+            conns.push(conn);
+            return false;
+        }
+        if conns.len() >= MAX_PER_PEER {
+            edge.close(conn, CloseReason::Abuse);
+            return false;
+        }
+        conns.push(conn);
+        if self
+            .dialling
+            .get(&node)
+            .is_some_and(|dialling| dial == Some(*dialling))
+        {
+            self.dialling.remove(&node);
+        }
+        self.by_id.insert(conn, connection);
+        edge.after(GREETING, Timer::Greeting(conn));
+        edge.stats.connections = self.by_id.len() as u64;
+        true
+    }
+
+    pub(super) fn get(&self, conn: ConnId) -> Option<&Connection> {
+        self.by_id.get(&conn)
+    }
+
+    pub(super) fn get_mut(&mut self, conn: ConnId) -> Option<&mut Connection> {
+        self.by_id.get_mut(&conn)
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = ConnId> {
+        self.by_id.keys().copied()
+    }
+
+    /// All connections of one peer, accepted or not, the newest last.
+    pub(super) fn of(
+        &self,
+        node: NodeId,
+    ) -> impl DoubleEndedIterator<Item = (ConnId, &Connection)> {
+        self.of
+            .get(&node)
+            .into_iter()
+            .flatten()
+            .filter_map(|conn| Some((*conn, self.by_id.get(conn)?)))
+    }
+
+    /// The connection in use to a peer.
+    pub(super) fn current(&self, node: NodeId) -> Option<ConnId> {
+        self.of(node)
+            .rfind(|(_, connection)| connection.accepted)
+            .map(|(conn, _)| conn)
+    }
+
+    /// The connection in use to each peer.
+    pub(super) fn currents(&self) -> impl Iterator<Item = ConnId> {
+        self.of.keys().filter_map(|node| self.current(*node))
+    }
+
+    pub(super) fn random(&self, rng: &mut ChaCha8Rng) -> Option<ConnId> {
+        self.currents().choose(rng)
+    }
+
+    /// The peer's hello was accepted: the connection comes into use, and what waited for it goes
+    /// out.
+    pub(super) fn accept(&mut self, edge: &mut Edge, conn: ConnId) {
+        let Some(connection) = self
+            .by_id
+            .get_mut(&conn)
+            .filter(|connection| !connection.accepted)
+        else {
+            return;
+        };
+        let node = connection.peer.id;
+        (connection.accepted, connection.keep_alive) = (true, true);
+        tracing::debug!(peer = %connection.peer.name, conn = conn.0, "a peer's hello is accepted");
+        edge.put(Output::KeepAlive { conn, on: true });
+        for bytes in self.waiting.remove(&node).unwrap_or_default() {
+            edge.put(Output::Datagram { conn, bytes });
+        }
+        self.hear(edge, node);
+    }
+
+    pub(super) fn remove(&mut self, edge: &mut Edge, conn: ConnId) -> Option<Connection> {
+        let connection = self.by_id.remove(&conn)?;
+        if let Some(conns) = self.of.get_mut(&connection.peer.id) {
+            conns.retain(|other| *other != conn);
+            if conns.is_empty() {
+                self.of.remove(&connection.peer.id);
+            }
+        }
+        if !self.is_reached(connection.peer.id) && !self.is_dialling(connection.peer.id) {
+            self.waiting.remove(&connection.peer.id);
+        }
+        edge.stats.connections = self.by_id.len() as u64;
+        Some(connection)
+    }
+
+    pub(super) fn close(
+        &mut self,
+        edge: &mut Edge,
+        conn: ConnId,
+        reason: CloseReason,
+    ) -> Option<Connection> {
+        let connection = self.remove(edge, conn);
+        if connection.is_some() {
+            edge.close(conn, reason);
+        }
+        connection
+    }
+
+    /// Something came from that node itself.
+    pub(super) fn hear(&mut self, edge: &Edge, node: NodeId) {
+        self.heard.insert(node, edge.instant());
+    }
+
+    /// How long ago that was.
+    pub(super) fn silence(&self, edge: &Edge, node: NodeId) -> Option<Duration> {
+        self.heard
+            .get(&node)
+            .map(|heard| edge.instant().since(*heard))
+    }
+
+    /// Pings on the connections to a node that is up; for one that is down they end, and idleness
+    /// closes them: closing at once would throw away the proof that it lives.
+    pub(super) fn keep_alive(&mut self, edge: &mut Edge, node: NodeId, on: bool) {
+        for conn in self.of.get(&node).into_iter().flatten() {
+            if let Some(connection) = self
+                .by_id
+                .get_mut(conn)
+                .filter(|connection| connection.accepted && connection.keep_alive != on)
+            {
+                connection.keep_alive = on;
+                edge.put(Output::KeepAlive { conn: *conn, on });
+            }
+        }
+    }
+
+    pub(super) fn dial(&mut self, edge: &mut Edge, target: Target) -> DialId {
+        self.last_dial += 1;
+        let dial = DialId(self.last_dial);
+        edge.stats.dials += 1;
+        edge.put(Output::Dial { dial, target });
+        dial
+    }
+
+    /// Dials a node that is neither connected nor being dialled.
+    pub(super) fn ensure(&mut self, edge: &mut Edge, node: NodeId, addr: SocketAddr) {
+        if self.is_reached(node) || self.dialling.contains_key(&node) {
+            return;
+        }
+        tracing::debug!(%node, %addr, "dials a member");
+        let dial = self.dial(edge, Target::Node(node, addr));
+        self.dialling.insert(node, dial);
+    }
+
+    /// Whether there is a connection, accepted or about to be.
+    pub(super) fn is_reached(&self, node: NodeId) -> bool {
+        self.of.contains_key(&node)
+    }
+
+    pub(super) fn is_dialling(&self, node: NodeId) -> bool {
+        self.dialling.contains_key(&node)
+    }
+
+    pub(super) fn dial_failed(&mut self, edge: &mut Edge, dial: DialId) {
+        edge.stats.dials_failed += 1;
+        self.dial_over(dial);
+    }
+
+    /// An attempt brought no connection.
+    pub(super) fn dial_over(&mut self, dial: DialId) {
+        if let Some(node) = self
+            .dialling
+            .iter()
+            .find(|(_, d)| **d == dial)
+            .map(|(node, _)| *node)
+        {
+            self.dialling.remove(&node);
+            self.waiting.remove(&node);
+        }
+    }
+
+    /// Sends a packet, or lets it wait while a connection is dialled.
+    pub(super) fn packet(&mut self, edge: &mut Edge, to: Identity, bytes: Bytes) {
+        if let Some(conn) = self.current(to.node) {
+            return edge.put(Output::Datagram { conn, bytes });
+        }
+        let waiting = self.waiting.entry(to.node).or_default();
+        if waiting.len() == MAX_WAITING {
+            waiting.pop_front();
+        }
+        waiting.push_back(bytes);
+        self.ensure(edge, to.node, to.addr);
+    }
+}

@@ -1,0 +1,53 @@
+//! What clients can ask of the lists machine, each question with the kind of its answer.
+
+use super::io::{Command, Edited, Lagging as ListLagging, Precondition, Replicas, Reply};
+use crate::machine::asks;
+use crdt::entry::{self, Entry};
+use names::{ChangeHash, ListName};
+use std::time::Duration;
+
+/// Change a list: one change of its document.
+#[derive(Clone, Debug)]
+pub struct Edit {
+    /// Which list; `Add` creates it.
+    pub list: ListName,
+    /// What to do.
+    pub edit: entry::Edit,
+    /// Only if the list or entry is as the client saw it.
+    pub expect: Option<Precondition>,
+    /// Wait until so many nodes have the change on disk.
+    pub replicas: Option<Replicas>,
+    /// How long to wait, for the list to load and for the replicas.
+    pub timeout: Duration,
+}
+
+/// Wait until some other member has all that this node has: asked before leaving. The answer is the
+/// number of lists that no other member is known to have whole; 0 is success.
+#[derive(Clone, Copy, Debug)]
+pub struct Depart {
+    /// How long to wait.
+    pub timeout: Duration,
+}
+
+/// The list as it was when these were its heads: its entries, in order.
+#[derive(Clone, Debug)]
+pub struct EntriesAt {
+    /// Which list.
+    pub list: ListName,
+    /// A change; the list as of it and all that it depends on.
+    pub change: ChangeHash,
+    /// How long to wait for the list to load.
+    pub timeout: Duration,
+}
+
+/// Which lists have differed from a connected peer's while one side stood still: a bounded number
+/// for each peer, in no order.
+#[derive(Clone, Copy, Debug)]
+pub struct Lagging;
+
+asks!(Command => Reply {
+    Edit: Command::Edit => Edited: Reply::Edited(edited) => edited,
+    Depart: Command::Depart => u64: Reply::Unconfirmed(lists) => lists,
+    EntriesAt: Command::EntriesAt => Vec<Entry>: Reply::Entries(entries) => entries,
+    Lagging: Command::Lagging => Vec<ListLagging>: Reply::Lagging(lists) => lists,
+});

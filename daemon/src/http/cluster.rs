@@ -1,0 +1,335 @@
+//! `/v1/node`, `/v1/members`, `/v1/leave`, `/v1/partition`: this node and its cluster.
+
+use crate::http::Api;
+use crate::http::connections::gate::Conn;
+use crate::http::json::{self, Json};
+use crate::http::lists::write::in_time;
+use crate::http::operations::openapi::{
+    ForgetProblems, JoinProblems, LeaveProblems, PageParams, PageProblems, PlainProblems,
+    TimeoutParams,
+};
+use crate::http::page::{Page, PageWriter, Room};
+use crate::http::path::MemberPath;
+use crate::http::problem::{Kind, Problem};
+use crate::http::query::Query;
+use crate::http::time::take_timeout;
+use crate::service::{ClusterAsk, NodeInfo as Info};
+use api::cluster::{
+    ClusterMember, ClusterMemberPage, JoinOutcomes, JoinRequest, LeaveResult, MemberRole,
+    MemberState, MissingMember, PartitionView,
+};
+use api::node::NodeInfo;
+use api::time::Millis;
+use axum::Extension;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use names::NodeId;
+use node::cluster::ask::{Forget, Join, Leave};
+use node::cluster::{JoinOutcome, JoinResult, MemberView, RosterView};
+use node::lists::ask::Depart;
+use std::sync::Arc;
+use std::time::Duration;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// The most addresses that one call may join.
+const MAX_ADDRESSES: usize = 64;
+
+/// Every node of this version is a full member.
+const ROLE: MemberRole = MemberRole::Member;
+
+/// The calls of this folder.
+pub(crate) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .routes(routes!(node))
+        .routes(routes!(members))
+        .routes(routes!(join))
+        .routes(routes!(forget))
+        .routes(routes!(leave))
+        .routes(routes!(partition))
+}
+
+pub(crate) fn node_info(info: &Info) -> NodeInfo {
+    NodeInfo {
+        id: info.id.to_string(),
+        name: info.name.to_string(),
+        address: info.address.to_string(),
+        http: info.http.map(|address| address.to_string()),
+        pid: info.pid,
+        version: info.version.to_owned(),
+        protocol: info.protocol,
+        role: ROLE,
+        started_at: Millis(info.started_at),
+        // A cluster's id is as long as a node's, and written alike.
+        cluster: NodeId(info.cluster).to_string(),
+    }
+}
+
+/// This node.
+#[utoipa::path(
+    get, path = "/v1/node", tag = "node and cluster", operation_id = "node",
+    responses((status = 200, description = "This node", body = NodeInfo), PlainProblems)
+)]
+pub(crate) async fn node(State(api): State<Api>, query: Query) -> Result<Response, Problem> {
+    query.end()?;
+    json::respond(StatusCode::OK, &node_info(api.service().info()))
+}
+
+fn member_info(member: &MemberView, me: NodeId, rtt: Option<Duration>) -> ClusterMember {
+    ClusterMember {
+        id: member.id.to_string(),
+        name: member.profile.name.to_string(),
+        address: member.profile.address.to_string(),
+        is_self: member.id == me,
+        state: member.state.as_str().into(),
+        run: member.run,
+        since: Millis(member.since.0),
+        rtt_ms: rtt.map(in_ms),
+        version: member.profile.version.clone(),
+        protocol: member.protocol.map(|protocol| protocol.0),
+        role: ROLE,
+        tags: member.profile.tags.clone(),
+    }
+}
+
+/// A span in milliseconds, to the microsecond.
+pub(crate) fn in_ms(span: Duration) -> f64 {
+    (span.as_secs_f64() * 1e6).round() / 1e3
+}
+
+/// The nodes that belong to the cluster or left it in order, by name.
+#[utoipa::path(
+    get, path = "/v1/members", tag = "node and cluster", operation_id = "members", params(PageParams),
+    responses((status = 200, description = "A page of members", body = ClusterMemberPage), PageProblems)
+)]
+pub(crate) async fn members(State(api): State<Api>, mut query: Query) -> Result<Response, Problem> {
+    let page = Page::take(&mut query)?;
+    query.end()?;
+    let after = page.after_text()?;
+    let view = api.service().view();
+    let mut writer = PageWriter::new(&page);
+    for member in view
+        .members
+        .iter()
+        .filter(|member| after.is_none_or(|after| member.profile.name.as_str() > after))
+    {
+        let rtt = member
+            .conn
+            .filter(|_| member.state.is_reachable())
+            .and_then(|conn| api.service().rtt(conn));
+        let key = || member.profile.name.as_str().as_bytes().to_vec();
+        if writer.push(&member_info(member, view.me, rtt), key)? == Room::Full {
+            break;
+        }
+    }
+    Ok(writer.respond())
+}
+
+fn outcome(outcome: JoinOutcome) -> api::cluster::JoinOutcome {
+    use api::cluster::JoinResult as Told;
+    api::cluster::JoinOutcome {
+        address: outcome.address,
+        result: match outcome.result {
+            JoinResult::Joined => Told::Joined,
+            JoinResult::Already => Told::Already,
+            JoinResult::Refused => Told::Refused,
+            JoinResult::Unreachable => Told::Unreachable,
+        },
+        detail: outcome.detail,
+    }
+}
+
+/// Joins the cluster by the nodes at these addresses.
+#[utoipa::path(
+    post, path = "/v1/members/join", tag = "node and cluster", operation_id = "join",
+    params(TimeoutParams), request_body = JoinRequest,
+    responses((status = 200, description = "What became of each address", body = JoinOutcomes), JoinProblems)
+)]
+pub(crate) async fn join(
+    State(api): State<Api>,
+    Extension(conn): Extension<Arc<Conn>>,
+    mut query: Query,
+    Json(body): Json<JoinRequest>,
+) -> Result<Response, Problem> {
+    conn.caller().must_be_admin(&api.policy())?;
+    let timeout = take_timeout(&mut query)?;
+    query.end()?;
+    let count = body.addresses.len();
+    if count == 0 || count > MAX_ADDRESSES {
+        return Err(Problem::invalid(format!(
+            "\"addresses\" has {count} addresses; it must have 1 to {MAX_ADDRESSES}"
+        )));
+    }
+    if let Some(bad) = body
+        .addresses
+        .iter()
+        .find(|address| !is_host_and_port(address))
+    {
+        return Err(Problem::invalid(format!(
+            "\"addresses\" has {bad:?}; each must be host:port, such as 10.0.0.7:6878 or [::1]:6878"
+        )));
+    }
+    let outcomes = ask(&api, Join(body.addresses), timeout).await?;
+    let items = outcomes.into_iter().map(outcome).collect();
+    json::respond(StatusCode::OK, &JoinOutcomes { items })
+}
+
+pub(crate) fn is_host_and_port(address: &str) -> bool {
+    let Some((host, port)) = address.rsplit_once(':') else {
+        return false;
+    };
+    let is_host = match host.strip_prefix('[') {
+        Some(rest) => rest
+            .strip_suffix(']')
+            .is_some_and(|ip| ip.parse::<std::net::Ipv6Addr>().is_ok()),
+        None => {
+            !host.is_empty()
+                && host.len() <= 253
+                && host
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+        }
+    };
+    is_host && !port.starts_with('+') && port.parse::<u16>().is_ok_and(|port| port > 0)
+}
+
+/// Asks the cluster machine, for no longer than `timeout`.
+pub(crate) async fn ask<A: ClusterAsk>(
+    api: &Api,
+    question: A,
+    timeout: Duration,
+) -> Result<A::Answer, Problem> {
+    match tokio::time::timeout(timeout, api.service().ask_cluster(question)).await {
+        Ok(answer) => Ok(answer?),
+        Err(_) => Err(Problem::new(
+            Kind::Unknown,
+            "the deadline passed while it was being done; \
+            it may still succeed",
+        )
+        .retry_after(1)),
+    }
+}
+
+/// Leaves the cluster: waits until another member has all lists of this node, then the daemon ends.
+/// Its next start joins again.
+#[utoipa::path(
+    post, path = "/v1/leave", tag = "node and cluster", operation_id = "leave",
+    params(("force" = Option<bool>, Query, description = "Leave even with lists that are only \
+        here"), TimeoutParams),
+    responses((status = 200, description = "Left; the daemon ends", body = LeaveResult), LeaveProblems)
+)]
+pub(crate) async fn leave(
+    State(api): State<Api>,
+    Extension(conn): Extension<Arc<Conn>>,
+    mut query: Query,
+) -> Result<Response, Problem> {
+    conn.caller().must_be_admin(&api.policy())?;
+    let (force, timeout) = (query.flag("force")?, take_timeout(&mut query)?);
+    query.end()?;
+    // A list that is changed after it was found elsewhere would be lost with this node: no changes
+    // from here on.
+    let leaving = api.start_leaving();
+    if !force {
+        find_lists_elsewhere(&api, timeout).await?;
+    }
+    ask(&api, Leave, timeout).await?;
+    leaving.done();
+    let left = LeaveResult {
+        name: api.service().info().name.to_string(),
+        state: MemberState::Left,
+    };
+    json::respond(StatusCode::OK, &left)
+}
+
+async fn find_lists_elsewhere(api: &Api, timeout: Duration) -> Result<(), Problem> {
+    let asked = api.service().ask_all(Depart { timeout });
+    let lists: u64 = in_time(timeout, asked).await?.into_iter().sum();
+    if lists == 0 {
+        return Ok(());
+    }
+    let detail =
+        format!("{lists} lists are on no other member for certain; force=true leaves all the same");
+    Err(Problem::new(Kind::OnlyHere, detail))
+}
+
+/// Forgets a member that is gone for good. This revokes nothing: it may come back.
+#[utoipa::path(
+    delete, path = "/v1/members/{member}", tag = "node and cluster", operation_id = "forget",
+    params(("member" = String, Path, description = "The member's name or id"), TimeoutParams),
+    responses((status = 204, description = "Forgotten"), ForgetProblems)
+)]
+pub(crate) async fn forget(
+    State(api): State<Api>,
+    Extension(conn): Extension<Arc<Conn>>,
+    MemberPath(member): MemberPath,
+    mut query: Query,
+) -> Result<StatusCode, Problem> {
+    conn.caller().must_be_admin(&api.policy())?;
+    let timeout = take_timeout(&mut query)?;
+    query.end()?;
+    ask(&api, Forget(member), timeout).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(crate) fn partition_view(view: &RosterView) -> PartitionView {
+    let expected = view.expected().count();
+    let missed = view
+        .expected()
+        .filter(|member| member.id != view.me && !member.state.is_reachable());
+    let missing: Vec<_> = missed
+        .map(|member| MissingMember {
+            name: member.profile.name.to_string(),
+            since: Millis(member.since.0),
+        })
+        .collect();
+    PartitionView {
+        verdict: view.verdict.as_str().into(),
+        expected: expected as u64,
+        reachable: expected.saturating_sub(missing.len()) as u64,
+        missing,
+        since: Millis(view.since.0),
+    }
+}
+
+/// How much of the cluster this node reaches.
+#[utoipa::path(
+    get, path = "/v1/partition", tag = "node and cluster", operation_id = "partition",
+    responses((status = 200, description = "As this node sees it", body = PartitionView), PlainProblems)
+)]
+pub(crate) async fn partition(State(api): State<Api>, query: Query) -> Result<Response, Problem> {
+    query.end()?;
+    json::respond(StatusCode::OK, &partition_view(&api.service().view()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_a_host_and_a_port() {
+        for good in [
+            "10.0.0.7:6878",
+            "host-1.example:1",
+            "[::1]:6878",
+            "localhost:65535",
+        ] {
+            assert!(is_host_and_port(good), "{good}");
+        }
+        for bad in [
+            "",
+            "host",
+            "host:",
+            ":1",
+            "host:0",
+            "host:65536",
+            "host:+1",
+            "::1:6878",
+            "[::1]",
+            "a b:1",
+            "http://a:1",
+        ] {
+            assert!(!is_host_and_port(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! Connections: accepting them, who is at their other end, their bounds, and what protects the TCP
+//! listener from web pages.
+
+pub(crate) mod body;
+pub(crate) mod gate;
+pub(crate) mod guard;
+pub(crate) mod serve;
+pub(crate) mod who;

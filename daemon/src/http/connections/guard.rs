@@ -1,0 +1,235 @@
+//! What protects the TCP listener from web pages that a user of this host happens to look at.
+//!
+//! A page from elsewhere can make a browser send requests to this host. `Host` must name this
+//! listener, which a name that was pointed here (DNS rebinding) does not; and an `Origin`, which
+//! browsers send along, must be this listener's own. A body must be declared as JSON, which a page
+//! cannot do unasked: tokens are what keeps strangers out, this is a second wall.
+
+use crate::http::Api;
+use crate::http::connections::serve::LocalAddress;
+use crate::http::problem::{Kind, Problem};
+use axum::body::HttpBody;
+use axum::extract::{Request, State};
+use axum::http::header;
+use axum::http::uri::Authority;
+use axum::middleware::Next;
+use axum::response::Response;
+use std::net::IpAddr;
+
+/// Checks `Host`, `Origin` and `Content-Type` of a request by TCP.
+pub(crate) async fn check(
+    State(api): State<Api>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let local = request
+        .extensions()
+        .get::<LocalAddress>()
+        .map(|LocalAddress(address)| address.ip());
+    let (host, policy) = (host(&request)?, api.policy());
+    if !is_ours(&host, local, &policy.hosts) {
+        let right = "it must be this listener's address, localhost or a name in [http] hosts";
+        return Err(Problem::new(
+            Kind::Forbidden,
+            format!("Host is {host:?}; {right}", host = host.as_str()),
+        ));
+    }
+    if let Some(origin) = request.headers().get(header::ORIGIN) {
+        let origin = origin.to_str().unwrap_or_default();
+        if !is_same_origin(origin, &host, local, &policy.hosts) {
+            return Err(Problem::new(
+                Kind::Forbidden,
+                format!(
+                    "Origin is {origin:?}, another \
+                site"
+                ),
+            ));
+        }
+    }
+    must_be_json(&request)?;
+    Ok(next.run(request).await)
+}
+
+fn must_be_json(request: &Request) -> Result<(), Problem> {
+    if request.body().is_end_stream() {
+        return Ok(());
+    }
+    let kind = request
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .map(|kind| kind.to_str().unwrap_or_default());
+    match kind {
+        Some(kind) if is_json(kind) => Ok(()),
+        Some(kind) => Err(Problem::new(
+            Kind::MediaType,
+            format!("Content-Type is {kind:?}; by TCP it must be application/json"),
+        )),
+        None => Err(Problem::new(
+            Kind::MediaType,
+            "the body has no Content-Type; by TCP it must be application/json",
+        )),
+    }
+}
+
+/// JSON, or something that is written as JSON, such as `application/merge-patch+json` (RFC 6839,
+/// section 3.1).
+fn is_json(kind: &str) -> bool {
+    let bare = kind
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
+    bare.strip_prefix("application/")
+        .is_some_and(|kind| kind == "json" || kind.ends_with("+json"))
+}
+
+/// Where the client believes to be: in the request line, if that has a whole URL, else in `Host`.
+fn host(request: &Request) -> Result<Authority, Problem> {
+    if let Some(authority) = request.uri().authority() {
+        return Ok(authority.clone());
+    }
+    let mut values = request.headers().get_all(header::HOST).iter();
+    let host = values
+        .next()
+        .and_then(|host| host.to_str().ok())
+        .and_then(|host| host.parse::<Authority>().ok());
+    match (host, values.next()) {
+        (Some(host), None) => Ok(host),
+        (Some(_) | None, _) => Err(Problem::malformed(
+            "the request has not exactly one valid \
+            Host",
+        )),
+    }
+}
+
+/// The port is not compared: it differs behind a forwarded port, and proves nothing.
+fn is_ours(authority: &Authority, local: Option<IpAddr>, hosts: &[String]) -> bool {
+    let host = authority.host();
+    let bare = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(host);
+    match bare.parse::<IpAddr>() {
+        Ok(address) => {
+            local.is_some_and(|local| local.to_canonical() == address.to_canonical())
+                || is_named(bare, hosts)
+        }
+        Err(_) => host.eq_ignore_ascii_case("localhost") || is_named(host, hosts),
+    }
+}
+
+fn is_named(host: &str, hosts: &[String]) -> bool {
+    hosts.iter().any(|name| name.eq_ignore_ascii_case(host))
+}
+
+fn is_same_origin(origin: &str, host: &Authority, local: Option<IpAddr>, hosts: &[String]) -> bool {
+    let bare = origin
+        .strip_prefix("http://")
+        .or_else(|| origin.strip_prefix("https://"));
+    let Some(origin) = bare.and_then(|rest| rest.parse::<Authority>().ok()) else {
+        return false;
+    };
+    // Another port of this host is another site: anybody's program may listen there.
+    origin.port_u16() == host.port_u16() && is_ours(&origin, local, hosts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOCAL: Option<IpAddr> = Some(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST));
+
+    fn ours(host: &str) -> bool {
+        is_ours(
+            &host.parse().unwrap(),
+            LOCAL,
+            &["muster.example".to_owned()],
+        )
+    }
+
+    #[test]
+    fn a_host_is_the_address_localhost_or_configured() {
+        for host in [
+            "127.0.0.1:6879",
+            "127.0.0.1",
+            "localhost:1",
+            "LOCALHOST",
+            "muster.example:80",
+            "Muster.Example",
+        ] {
+            assert!(ours(host), "{host}");
+        }
+        for host in [
+            "evil.example:6879",
+            "127.0.0.2:6879",
+            "localhost.evil.example",
+            "[::1]:6879",
+            "0x7f000001",
+        ] {
+            assert!(!ours(host), "{host}");
+        }
+        assert!(is_ours(
+            &"[::1]:6879".parse().unwrap(),
+            Some(IpAddr::V6(std::net::Ipv6Addr::LOCALHOST)),
+            &[]
+        ));
+    }
+
+    #[test]
+    fn a_body_is_json_or_written_as_json() {
+        for kind in [
+            "application/json",
+            "Application/JSON; charset=utf-8",
+            "application/merge-patch+json",
+        ] {
+            assert!(is_json(kind), "{kind}");
+        }
+        for kind in [
+            "",
+            "json",
+            "text/plain",
+            "text/json",
+            "application/x-www-form-urlencoded",
+            "text/plain; application/json",
+        ] {
+            assert!(!is_json(kind), "{kind}");
+        }
+    }
+
+    #[test]
+    fn a_body_needs_a_type_and_nothing_needs_none() {
+        let request = |kind: Option<&str>, body: &'static str| {
+            let request = kind
+                .into_iter()
+                .fold(axum::http::Request::post("/"), |request, kind| {
+                    request.header(header::CONTENT_TYPE, kind)
+                });
+            must_be_json(&request.body(axum::body::Body::from(body)).unwrap())
+                .map_err(|problem| problem.status())
+        };
+        assert_eq!(request(None, ""), Ok(()));
+        assert_eq!(request(Some("text/plain"), ""), Ok(()));
+        assert_eq!(request(Some("application/json"), "{}"), Ok(()));
+        assert_eq!(
+            (request(None, "{}"), request(Some("text/plain"), "{}")),
+            (Err(415), Err(415))
+        );
+    }
+
+    #[test]
+    fn an_origin_is_ours_with_the_same_port_only() {
+        let same = |origin| is_same_origin(origin, &"127.0.0.1:6879".parse().unwrap(), LOCAL, &[]);
+        assert!(same("http://127.0.0.1:6879") && same("http://localhost:6879"));
+        for origin in [
+            "null",
+            "",
+            "http://127.0.0.1:3000",
+            "http://evil.example:6879",
+            "file://",
+            "http://127.0.0.1",
+        ] {
+            assert!(!same(origin), "{origin}");
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! `/v1/lists/{list}/entries`: to see, add, change and delete entries.
+
+use crate::http::connections::gate::Conn;
+use crate::http::json::{self, Json, RawJson};
+use crate::http::lists::body::{Added, check_patch};
+use crate::http::lists::entry_page::{Effort, parse_place, read_page, unbounded, write_page};
+use crate::http::lists::filter::Filter;
+use crate::http::lists::shown::todo_entry;
+use crate::http::lists::write::{IfMatch, Options, Written, etag, in_time};
+use crate::http::operations::openapi::{
+    AddAnswers, AddProblems, AtParams, DeleteAnswers, DeleteProblems, EditAnswers, EditProblems,
+    EntriesProblems, EntryProblems, FilterParams, IfMatchHeader, PageParams, WriteParams,
+};
+use crate::http::page::{Page, PageWriter};
+use crate::http::path::{self, EntryPath, ListPath};
+use crate::http::problem::{Kind, Problem};
+use crate::http::query::Query;
+use crate::http::time::take_timeout;
+use crate::http::{Api, no_list};
+use api::lists::{AddedEntries, EntryPatch, NewEntryOrEntries, TodoEntry, TodoEntryPage};
+use axum::Extension;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use crdt::entry::{Author, Edit, Entry};
+use names::{ChangeHash, EntryId, ListId, ListName};
+use node::lists::ask::EntriesAt;
+use node::lists::{ListRow, Precondition, Refusal};
+use std::sync::Arc;
+use std::time::Duration;
+use store::Reader;
+
+/// A list's entries, in order.
+#[utoipa::path(
+    get, path = "/v1/lists/{list}/entries", tag = "to-do lists", operation_id = "entries",
+    params(
+        ("list" = String, Path, description = "The list's name, percent-encoded"),
+        FilterParams, PageParams, AtParams,
+    ),
+    responses(
+        (
+            status = 200, description = "A page of entries, each with its \
+                `position`", body = TodoEntryPage,
+            headers(("ETag" = String, description = "The list's tag; not with `at`")),
+        ),
+        EntriesProblems,
+    )
+)]
+pub(crate) async fn list(
+    State(api): State<Api>,
+    ListPath(name): ListPath,
+    mut query: Query,
+) -> Result<Response, Problem> {
+    let (filter, page) = (Filter::take(&mut query)?, Page::take(&mut query)?);
+    let (at, timeout) = (
+        query
+            .one("at")?
+            .map(|text| parse_change(&text))
+            .transpose()?,
+        take_timeout(&mut query)?,
+    );
+    query.end()?;
+    let after = page.after.as_deref().map(parse_place).transpose()?;
+    if let Some(change) = at {
+        let entries = entries_at(&api, name, change, timeout)
+            .await?
+            .into_iter()
+            .map(Ok::<_, Problem>);
+        return write_page(entries, 0, &filter, &page, after.as_ref(), Effort::Any)?
+            .ok_or_else(unbounded)
+            .map(PageWriter::respond);
+    }
+    let id = ListId::of(&name);
+    let row = api.row(id)?.ok_or_else(|| no_list(&name))?;
+    let tag = row.tag();
+    let read = move |reader: &Reader, effort| {
+        read_page(reader, id, &filter, &page, after.as_ref(), effort)
+    };
+    let on_the_spot = if api.is_small(&row) {
+        read(api.reader(), Effort::Little)?
+    } else {
+        None
+    };
+    let page = match on_the_spot {
+        Some(page) => page,
+        None => {
+            api.scan(move |reader| read(reader, Effort::Any)?.ok_or_else(unbounded))
+                .await?
+        }
+    };
+    Ok(tagged(page.respond(), tag))
+}
+
+async fn entries_at(
+    api: &Api,
+    list: ListName,
+    change: ChangeHash,
+    timeout: Duration,
+) -> Result<Vec<Entry>, Problem> {
+    // Reading leaves no trace, so that it does not matter who asks.
+    let (id, by) = (ListId::of(&list), Author(String::new()));
+    let question = EntriesAt {
+        list,
+        change,
+        timeout,
+    };
+    in_time(timeout, api.service().ask_owner(id, by, question)).await
+}
+
+fn parse_change(text: &str) -> Result<ChangeHash, Problem> {
+    text.parse()
+        .map_err(|error| Problem::invalid(format!("\"at\": {error}")))
+}
+
+/// Adds one entry or several, all or none; the first creates the list.
+///
+/// An entry with the client's own `id` that is there already is left as it is.
+#[utoipa::path(
+    post, path = "/v1/lists/{list}/entries", tag = "to-do lists", operation_id = "add",
+    params(
+        ("list" = String, Path, description = "The list's name, percent-encoded"),
+        WriteParams, IfMatchHeader,
+    ),
+    request_body(content = NewEntryOrEntries, description = "One entry, or `entries`"),
+    responses(AddAnswers, AddProblems)
+)]
+pub(crate) async fn add(
+    State(api): State<Api>,
+    Extension(conn): Extension<Arc<Conn>>,
+    ListPath(list): ListPath,
+    mut query: Query,
+    headers: HeaderMap,
+    RawJson(body): RawJson,
+) -> Result<Response, Problem> {
+    let options = Options::take(&mut query)?;
+    query.end()?;
+    let expect = match IfMatch::of(&headers)? {
+        Some(wanted) => Some(Precondition::List(
+            wanted.resolve(api.row(ListId::of(&list))?.as_ref().map(ListRow::tag))?,
+        )),
+        None => None,
+    };
+    let (entries, is_one) = match Added::parse(&body)? {
+        Added::One(entry) => (vec![entry], true),
+        Added::Several(entries) => (entries, false),
+    };
+    let written = api
+        .write(
+            &conn.caller(),
+            list.clone(),
+            Edit::Add(entries),
+            expect,
+            options,
+        )
+        .await?;
+    let done = if written.change.is_some() {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    };
+    if !is_one {
+        let entries = written.entries.iter();
+        let added = AddedEntries {
+            items: entries
+                .map(|entry| todo_entry(entry.as_ref().clone()))
+                .collect(),
+            replicas: written.replicas(),
+        };
+        return written.respond(done, &added);
+    }
+    let mut response = respond_entry(&written, done)?;
+    let path = written
+        .entries
+        .first()
+        .and_then(|entry| HeaderValue::from_str(&path::of_entry(&list, entry.id)).ok());
+    path.map(|path| response.headers_mut().insert(header::LOCATION, path));
+    Ok(response)
+}
+
+fn respond_entry(written: &Written, done: StatusCode) -> Result<Response, Problem> {
+    let Some(entry) = written.entries.first() else {
+        return Err(Problem::internal("a write was answered without its entry"));
+    };
+    let shown = TodoEntry {
+        replicas: written.replicas(),
+        ..todo_entry(entry.as_ref().clone())
+    };
+    let response = written.respond(done, &shown)?;
+    Ok(tagged(response, entry.tag()))
+}
+
+fn tagged(mut response: Response, tag: u64) -> Response {
+    response.headers_mut().insert(header::ETAG, etag(tag));
+    response
+}
+
+/// One entry.
+#[utoipa::path(
+    get, path = "/v1/lists/{list}/entries/{id}", tag = "to-do lists", operation_id = "entry",
+    params(("list" = String, Path, description = "The list's name, percent-encoded"), ("id" = String, Path, description = "The entry's id")),
+    responses(
+        (
+            status = 200, description = "The entry", body = TodoEntry,
+            headers(("ETag" = String, description = "The entry's tag")),
+        ),
+        EntryProblems,
+    )
+)]
+pub(crate) async fn show(
+    State(api): State<Api>,
+    EntryPath(list, id): EntryPath,
+    query: Query,
+) -> Result<Response, Problem> {
+    query.end()?;
+    let entry = api
+        .reader()
+        .entry(ListId::of(&list), id)?
+        .ok_or_else(|| Problem::from(Refusal::NoEntry(id)))?;
+    let tag = entry.tag();
+    let response = json::respond(StatusCode::OK, &todo_entry(entry))?;
+    Ok(tagged(response, tag))
+}
+
+/// Changes an entry by a JSON merge patch (RFC 7396), or moves it.
+#[utoipa::path(
+    patch, path = "/v1/lists/{list}/entries/{id}", tag = "to-do lists", operation_id = "edit",
+    params(
+        ("list" = String, Path, description = "The list's name, percent-encoded"), ("id" = String, Path, description = "The entry's id"),
+        WriteParams, IfMatchHeader,
+    ),
+    request_body = EntryPatch,
+    responses(EditAnswers, EditProblems)
+)]
+pub(crate) async fn edit(
+    State(api): State<Api>,
+    Extension(conn): Extension<Arc<Conn>>,
+    EntryPath(list, id): EntryPath,
+    mut query: Query,
+    headers: HeaderMap,
+    Json(body): Json<EntryPatch>,
+) -> Result<Response, Problem> {
+    let options = Options::take(&mut query)?;
+    query.end()?;
+    let edit = Edit::Patch(id, check_patch(body)?);
+    let expect = expect_entry(&api, ListId::of(&list), id, &headers)?;
+    let written = api
+        .write(&conn.caller(), list, edit, expect, options)
+        .await
+        .map_err(|problem| gone(problem, id))?;
+    respond_entry(&written, StatusCode::OK)
+}
+
+/// Deletes an entry. One that is edited elsewhere at the same time stays, marked.
+#[utoipa::path(
+    delete, path = "/v1/lists/{list}/entries/{id}", tag = "to-do lists", operation_id = "delete",
+    params(
+        ("list" = String, Path, description = "The list's name, percent-encoded"), ("id" = String, Path, description = "The entry's id"),
+        WriteParams, IfMatchHeader,
+    ),
+    responses(DeleteAnswers, DeleteProblems)
+)]
+pub(crate) async fn delete(
+    State(api): State<Api>,
+    Extension(conn): Extension<Arc<Conn>>,
+    EntryPath(list, id): EntryPath,
+    mut query: Query,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let options = Options::take(&mut query)?;
+    query.end()?;
+    let expect = expect_entry(&api, ListId::of(&list), id, &headers)?;
+    let written = api
+        .write(&conn.caller(), list, Edit::Delete(id), expect, options)
+        .await
+        .map_err(|problem| gone(problem, id))?;
+    written.respond_gone()
+}
+
+/// The precondition of a call on an entry.
+fn expect_entry(
+    api: &Api,
+    list: ListId,
+    id: EntryId,
+    headers: &HeaderMap,
+) -> Result<Option<Precondition>, Problem> {
+    let Some(wanted) = IfMatch::of(headers)? else {
+        return Ok(None);
+    };
+    let entry = api
+        .reader()
+        .entry(list, id)?
+        .ok_or_else(|| Problem::from(Refusal::NoEntry(id)))?;
+    wanted
+        .resolve(Some(entry.tag()))
+        .map(|tag| Some(Precondition::Entry(tag)))
+}
+
+/// To a call on an entry, one that was deleted is one that is not there; it is a conflict only for
+/// one who adds it.
+fn gone(problem: Problem, id: EntryId) -> Problem {
+    if problem.is(Kind::Deleted) {
+        Refusal::NoEntry(id).into()
+    } else {
+        problem
+    }
+}

@@ -1,0 +1,355 @@
+//! Which entries a client wants to see.
+
+use crate::http::problem::Problem;
+use crate::http::query::Query;
+use crate::http::time::parse_date;
+use api::lists::EntryStateFilter;
+use crdt::entry::{Due, Entry};
+use jiff::ToSpan;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use std::ops::Range;
+
+/// The filters of a call, all of which an entry must pass.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Filter {
+    done: Option<bool>,
+    due: DueFilter,
+    tags: Vec<String>,
+    assignee: Option<String>,
+    /// In lower case.
+    text: Option<String>,
+}
+
+/// Which due dates pass.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+enum DueFilter {
+    #[default]
+    Any,
+    /// Only entries without.
+    Undated,
+    /// Only these days, and the instants on them.
+    Days(Days),
+}
+
+/// A run of days, in some time zone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Days {
+    first: Date,
+    last: Date,
+    /// From the first moment of the first day to the first moment after the last.
+    instants_ms: Range<i64>,
+}
+
+impl Filter {
+    /// Takes `state`, `due`, `due_from`, `due_to`, `tag`, `assignee`, `text` and `tz`.
+    pub(crate) fn take(query: &mut Query) -> Result<Self, Problem> {
+        let state = query.one("state")?;
+        let done = match state.as_deref().map(EntryStateFilter::from) {
+            None | Some(EntryStateFilter::All) => None,
+            Some(EntryStateFilter::Open) => Some(false),
+            Some(EntryStateFilter::Done) => Some(true),
+            Some(EntryStateFilter::Other(other)) => {
+                return Err(Problem::invalid(format!(
+                    "\"state\" is {other:?}; it must be open, done or all"
+                )));
+            }
+        };
+        let due = DueFilter::take(query)?;
+        let text = query.one("text")?.map(|text| text.to_lowercase());
+        Ok(Self {
+            done,
+            due,
+            tags: query.all("tag"),
+            assignee: query.one("assignee")?,
+            text,
+        })
+    }
+
+    /// Only entries that are due on that day in UTC.
+    pub(crate) fn due_on(date: Date) -> Self {
+        Self {
+            due: DueFilter::Days(Days::new(date, date, &TimeZone::UTC)),
+            ..Self::default()
+        }
+    }
+
+    /// Whether an entry passes.
+    pub(crate) fn admits(&self, entry: &Entry) -> bool {
+        self.done.is_none_or(|done| done != entry.is_open())
+            && self.due.admits(entry.due)
+            && self.tags.iter().all(|tag| entry.tags.contains(tag))
+            && self
+                .assignee
+                .as_ref()
+                .is_none_or(|wanted| entry.assignee.as_ref() == Some(wanted))
+            && self.text.as_ref().is_none_or(|text| has_text(entry, text))
+    }
+
+    /// The sort times of all dated entries that can pass, both ends included; `None` without a
+    /// bound.
+    pub(crate) fn due_range_ms(&self) -> Option<(i64, i64)> {
+        match &self.due {
+            DueFilter::Any | DueFilter::Undated => None,
+            DueFilter::Days(days) => Some(days.sort_range_ms()),
+        }
+    }
+
+    /// Whether only entries without a due date can pass.
+    pub(crate) fn is_undated(&self) -> bool {
+        self.due == DueFilter::Undated
+    }
+}
+
+fn has_text(entry: &Entry, lower: &str) -> bool {
+    entry.title.to_lowercase().contains(lower) || entry.notes.to_lowercase().contains(lower)
+}
+
+impl DueFilter {
+    fn take(query: &mut Query) -> Result<Self, Problem> {
+        let (due, from, to) = (
+            query.one("due")?,
+            query.one("due_from")?,
+            query.one("due_to")?,
+        );
+        let zone = take_zone(query)?;
+        if due.is_some() && (from.is_some() || to.is_some()) {
+            return Err(Problem::invalid(
+                "\"due\" cannot be given together with \"due_from\" or \"due_to\"",
+            ));
+        }
+        let day =
+            |name: &str, text: Option<String>| text.map(|text| parse_date(name, &text)).transpose();
+        match due {
+            Some(due) if due == "none" => Ok(Self::Undated),
+            Some(due) => {
+                let date = parse_date("due", &due)?;
+                Ok(Self::Days(Days::new(date, date, &zone)))
+            }
+            None if from.is_none() && to.is_none() => Ok(Self::Any),
+            None => {
+                let first = day("due_from", from)?.unwrap_or(jiff::civil::date(0, 1, 1));
+                let last = day("due_to", to)?.unwrap_or(jiff::civil::date(9999, 12, 31));
+                Ok(Self::Days(Days::new(first, last, &zone)))
+            }
+        }
+    }
+
+    fn admits(&self, due: Option<Due>) -> bool {
+        match (self, due) {
+            (Self::Any, _) | (Self::Undated, None) => true,
+            (Self::Undated, Some(_)) | (Self::Days(_), None) => false,
+            (Self::Days(days), Some(due)) => days.contain(due),
+        }
+    }
+}
+
+fn take_zone(query: &mut Query) -> Result<TimeZone, Problem> {
+    match query.one("tz")? {
+        None => Ok(TimeZone::UTC),
+        Some(name) => TimeZone::get(&name).map_err(|_| {
+            Problem::invalid(format!(
+                "\"tz\" is {name:?}; it must be the name of a time zone, such as Europe/Berlin"
+            ))
+        }),
+    }
+}
+
+impl Days {
+    fn new(first: Date, last: Date, zone: &TimeZone) -> Self {
+        let after_last = last.checked_add(1.day()).ok();
+        let from_ms = start_ms(first, zone).unwrap_or(i64::MIN);
+        let to_ms = after_last
+            .and_then(|day| start_ms(day, zone))
+            .unwrap_or(i64::MAX);
+        Self {
+            first,
+            last,
+            instants_ms: from_ms..to_ms,
+        }
+    }
+
+    fn contain(&self, due: Due) -> bool {
+        match due {
+            Due::Date(date) => (self.first..=self.last).contains(&date),
+            Due::Instant(ms) => self.instants_ms.contains(&ms),
+        }
+    }
+
+    fn sort_range_ms(&self) -> (i64, i64) {
+        let (first, last) = (
+            Due::Date(self.first).sort_ms(),
+            Due::Date(self.last).sort_ms(),
+        );
+        (
+            first.min(self.instants_ms.start),
+            last.max(self.instants_ms.end.saturating_sub(1)),
+        )
+    }
+}
+
+/// The first moment of a day; where a zone skips midnight, that is later.
+fn start_ms(day: Date, zone: &TimeZone) -> Option<i64> {
+    let start = day.to_zoned(zone.clone()).ok()?.start_of_day().ok()?;
+    Some(start.timestamp().as_millisecond())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::lists::shown::tests::entry;
+    use crate::http::time::parse_due;
+
+    fn filter(text: &str) -> Filter {
+        let mut query = Query::parse(Some(text)).unwrap();
+        let filter = Filter::take(&mut query).unwrap();
+        query.end().unwrap();
+        filter
+    }
+
+    fn admits(text: &str, due: &str) -> bool {
+        let due = if due == "none" {
+            None
+        } else {
+            Some(parse_due("due", due).unwrap())
+        };
+        filter(text).admits(&Entry { due, ..entry(1) })
+    }
+
+    #[test]
+    fn a_zone_decides_the_day_of_an_instant() {
+        assert!(admits(
+            "due=2026-03-01&tz=Europe/Berlin",
+            "2026-02-28T23:00:00Z"
+        ));
+        assert!(!admits(
+            "due=2026-03-01&tz=Europe/Berlin",
+            "2026-02-28T22:59:59.999Z"
+        ));
+        assert!(admits(
+            "due=2026-03-01&tz=Europe/Berlin",
+            "2026-03-01T22:59:59.999Z"
+        ));
+        assert!(!admits(
+            "due=2026-03-01&tz=Europe/Berlin",
+            "2026-03-01T23:00:00Z"
+        ));
+        assert!(admits("due=2026-03-01", "2026-03-01T23:00:00Z"));
+        assert!(admits(
+            "due=2026-03-01&tz=America/New_York",
+            "2026-03-02T04:59:59Z"
+        ));
+    }
+
+    #[test]
+    fn a_day_with_a_changing_clock_has_23_hours() {
+        assert!(admits(
+            "due=2026-03-29&tz=Europe/Berlin",
+            "2026-03-28T23:00:00Z"
+        ));
+        assert!(admits(
+            "due=2026-03-29&tz=Europe/Berlin",
+            "2026-03-29T21:59:59Z"
+        ));
+        assert!(!admits(
+            "due=2026-03-29&tz=Europe/Berlin",
+            "2026-03-29T22:00:00Z"
+        ));
+    }
+
+    #[test]
+    fn a_date_is_that_day_in_every_zone() {
+        for zone in ["UTC", "Pacific/Kiritimati", "Pacific/Pago_Pago"] {
+            assert!(admits(&format!("due=2026-03-01&tz={zone}"), "2026-03-01"));
+            assert!(!admits(&format!("due=2026-03-01&tz={zone}"), "2026-03-02"));
+        }
+    }
+
+    #[test]
+    fn both_ends_of_a_range_belong_to_it() {
+        for (due, inside) in [
+            ("2026-02-28", false),
+            ("2026-03-01", true),
+            ("2026-03-03T23:59:59Z", true),
+            ("2026-03-04", false),
+            ("none", false),
+        ] {
+            assert_eq!(
+                admits("due_from=2026-03-01&due_to=2026-03-03", due),
+                inside,
+                "{due}"
+            );
+        }
+        assert!(
+            admits("due_from=2026-03-01", "9999-12-31")
+                && admits("due_to=2026-03-01", "0000-01-01")
+        );
+    }
+
+    #[test]
+    fn none_is_no_due_date() {
+        assert!(admits("due=none", "none") && !admits("due=none", "2026-03-01"));
+        assert!(filter("due=none").is_undated() && filter("due=none").due_range_ms().is_none());
+    }
+
+    #[test]
+    fn the_index_range_covers_all_that_passes() {
+        for zone in ["UTC", "Pacific/Kiritimati", "Pacific/Pago_Pago"] {
+            let filter = filter(&format!("due=2026-03-01&tz={zone}"));
+            let (from, to) = filter.due_range_ms().unwrap();
+            for hour in -30..60 {
+                let due = Due::Instant(1_772_323_200_000 + hour * 3_600_000);
+                assert!(
+                    !filter.due.admits(Some(due)) || (from..=to).contains(&due.sort_ms()),
+                    "{zone} {hour}"
+                );
+            }
+            assert!((from..=to).contains(&Due::Date(jiff::civil::date(2026, 3, 1)).sort_ms()));
+        }
+    }
+
+    #[test]
+    fn the_other_filters_are_all_demanded() {
+        let entry = Entry {
+            tags: vec!["a".into(), "b".into()],
+            assignee: Some("Zoë".into()),
+            notes: "Straße ÄÖ".into(),
+            ..entry(1)
+        };
+        for text in [
+            "",
+            "state=open",
+            "state=all",
+            "tag=a&tag=b",
+            "assignee=Zo%C3%AB",
+            "text=DENT",
+            "text=stra%C3%9Fe+%C3%A4",
+        ] {
+            assert!(filter(text).admits(&entry), "{text}");
+        }
+        for text in [
+            "state=done",
+            "tag=a&tag=c",
+            "assignee=zo%C3%AB",
+            "text=doctor",
+            "state=open&text=x",
+        ] {
+            assert!(!filter(text).admits(&entry), "{text}");
+        }
+    }
+
+    #[test]
+    fn filters_that_mean_nothing_are_refused() {
+        for text in [
+            "state=closed",
+            "due=2026-02-30",
+            "due=tomorrow",
+            "due_from=none",
+            "tz=Mars/Base",
+            "due=2026-03-01&due_to=2026-03-02",
+        ] {
+            let problem = Filter::take(&mut Query::parse(Some(text)).unwrap()).unwrap_err();
+            assert_eq!(problem.status(), 422, "{text}");
+        }
+    }
+}

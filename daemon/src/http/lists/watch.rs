@@ -1,0 +1,378 @@
+//! `/v1/lists/{list}/watch`: a list as it is, then as it changes.
+
+use crate::http::connections::gate::Conn;
+use crate::http::lists::shown::{at, todo_entry};
+use crate::http::operations::openapi::{LastEventId, WatchProblems};
+use crate::http::page::{Page, PageWriter, Room};
+use crate::http::path::ListPath;
+use crate::http::problem::Problem;
+use crate::http::query::Query;
+use crate::http::streams::events::SNAPSHOT_ITEMS;
+use crate::http::streams::sse::{self, Feed};
+use crate::http::{Api, no_list};
+use crate::hub::{News, Watcher};
+use api::events::{EntryEvent, EntryRemoved, ListStreamEvent, NoDetails};
+use axum::Extension;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use bytes::Bytes;
+use crdt::entry::Entry;
+use names::{EntryId, ListId};
+use node::lists::Change;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use store::Reader;
+
+/// A list as it is and as it changes: a stream of server-sent events.
+///
+/// `added` and `changed` with `{"entry"}`, `removed` with `{"id"}`, `deleted` when the last entry
+/// is gone (the stream stays open: the list may come back). Without a usable `Last-Event-ID` first
+/// come `snapshot` events, `{"items": […], "last": true|false}` with all entries in order. A reader
+/// that is 10,000 events behind gets `lagged`, and the stream ends.
+#[utoipa::path(
+    get, path = "/v1/lists/{list}/watch", tag = "to-do lists", operation_id = "watch",
+    params(("list" = String, Path, description = "The list's name, percent-encoded"), LastEventId),
+    responses((status = 200, description = "The stream: events such as these", body = ListStreamEvent, content_type = "text/event-stream"), WatchProblems)
+)]
+pub(crate) async fn stream(
+    State(api): State<Api>,
+    Extension(conn): Extension<Arc<Conn>>,
+    ListPath(name): ListPath,
+    query: Query,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    query.end()?;
+    let list = ListId::of(&name);
+    let last = sse::last_event_id(&headers).and_then(Position::parse);
+    // Watching begins before the list is read, so that nothing falls between.
+    let (watcher, missed) = match last.and_then(|last| api.hub().resume(list, last.tag)) {
+        Some((watcher, missed)) => (watcher, Some(missed)),
+        None => (api.hub().watch(list), None),
+    };
+    let row = api.row(list)?;
+    let is_unchanged = || {
+        last.is_some_and(|last| {
+            last.index.is_none() && row.as_ref().is_some_and(|row| row.tag() == last.tag)
+        })
+    };
+    let (first, pending) = match missed {
+        Some(missed) => (None, missed_events(&missed, last)?),
+        None if is_unchanged() => (None, VecDeque::new()),
+        None => (
+            Some(Snapshot {
+                after: None,
+                position: 0,
+                tag: row.ok_or_else(|| no_list(&name))?.tag(),
+            }),
+            VecDeque::new(),
+        ),
+    };
+    let streaming = conn.stream()?;
+    Ok(sse::respond(
+        Watch {
+            api,
+            list,
+            watcher,
+            first,
+            pending,
+            ended: false,
+        },
+        streaming,
+    ))
+}
+
+/// How far a client has read, as the ids of events tell: to the end of the change that made the
+/// list's tag this, or only to one of its events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Position {
+    tag: u64,
+    index: Option<usize>,
+}
+
+impl Position {
+    fn parse(id: &str) -> Option<Self> {
+        let (tag, index) = id
+            .split_once('.')
+            .map_or((id, None), |(tag, index)| (tag, Some(index)));
+        let index = index.map(str::parse).transpose().ok()?;
+        Some(Self {
+            tag: u64::from_str_radix(tag, 16).ok()?,
+            index,
+        })
+    }
+
+    fn write(self) -> String {
+        match self.index {
+            None => format!("{:016x}", self.tag),
+            Some(index) => format!("{:016x}.{index}", self.tag),
+        }
+    }
+}
+
+/// What a client that comes back has missed. The first change is the one that it saw last, perhaps
+/// not to its end.
+fn missed_events(
+    changes: &[Arc<Change>],
+    last: Option<Position>,
+) -> Result<VecDeque<Bytes>, Problem> {
+    let mut events = VecDeque::new();
+    for (n, change) in changes.iter().enumerate() {
+        let seen = match last.and_then(|last| last.index) {
+            _ if n > 0 => 0,
+            Some(index) => index + 1,
+            None => usize::MAX,
+        };
+        events.extend(write(change)?.into_iter().skip(seen));
+    }
+    Ok(events)
+}
+
+/// The events of a change. All have ids; the last one's stands for the whole change.
+fn write(change: &Change) -> Result<Vec<Bytes>, Problem> {
+    let is_seen =
+        |(_, entry, before): &&(EntryId, Option<Arc<Entry>>, bool)| entry.is_some() || *before;
+    let touched: Vec<_> = change.entries.iter().filter(is_seen).collect();
+    let is_deleted = change.row.total == 0 && change.total_before > 0;
+    let count = touched.len() + usize::from(is_deleted);
+    let id = |n: usize| {
+        Position {
+            tag: change.row.tag(),
+            index: (n + 1 < count).then_some(n),
+        }
+        .write()
+    };
+    let mut events = Vec::with_capacity(count);
+    for (n, (entry_id, entry, before)) in touched.into_iter().enumerate() {
+        events.push(Bytes::from(match entry {
+            Some(entry) => {
+                let name = if *before { "changed" } else { "added" };
+                sse::json_event(
+                    Some(name),
+                    Some(&id(n)),
+                    &EntryEvent {
+                        entry: todo_entry(entry.as_ref().clone()),
+                    },
+                )?
+            }
+            None => sse::json_event(
+                Some("removed"),
+                Some(&id(n)),
+                &EntryRemoved {
+                    id: entry_id.to_string(),
+                },
+            )?,
+        }));
+    }
+    if is_deleted {
+        events.push(Bytes::from(sse::json_event(
+            Some("deleted"),
+            Some(&id(count - 1)),
+            &NoDetails {},
+        )?));
+    }
+    Ok(events)
+}
+
+/// The stream's state.
+struct Watch {
+    api: Api,
+    list: ListId,
+    watcher: Watcher<Change>,
+    /// What is to come of the snapshot.
+    first: Option<Snapshot>,
+    pending: VecDeque<Bytes>,
+    ended: bool,
+}
+
+/// How far a snapshot has been sent.
+#[derive(Clone, Debug)]
+struct Snapshot {
+    after: Option<(String, EntryId)>,
+    position: u64,
+    /// The list's tag when the snapshot began.
+    tag: u64,
+}
+
+impl Snapshot {
+    /// Writes the next part, and what then remains.
+    fn read(mut self, reader: &Reader, list: ListId) -> Result<(Bytes, Option<Self>), Problem> {
+        let mut writer = PageWriter::new(&Page {
+            limit: SNAPSHOT_ITEMS,
+            after: None,
+        });
+        let mut is_last = true;
+        let after = self.after.take();
+        for entry in reader.entries(
+            list,
+            after.as_ref().map(|(order, id)| (order.as_str(), *id)),
+        ) {
+            let entry = entry?;
+            let id = entry.id;
+            let shown = at(todo_entry(entry), self.position);
+            if writer.push(&shown, Vec::new)? == Room::Full {
+                is_last = false;
+                break;
+            }
+            self.position += 1;
+            self.after = Some((shown.order, id));
+        }
+        let id = is_last.then(|| {
+            Position {
+                tag: self.tag,
+                index: None,
+            }
+            .write()
+        });
+        let event = Bytes::from(sse::event(
+            Some("snapshot"),
+            id.as_deref(),
+            &writer.finish_snapshot(),
+        ));
+        Ok((event, (!is_last).then_some(self)))
+    }
+}
+
+impl Feed for Watch {
+    async fn next(&mut self) -> Option<Bytes> {
+        if self.ended {
+            return None;
+        }
+        if let Some(snapshot) = self.first.clone() {
+            let list = self.list;
+            let read = self
+                .api
+                .scan(move |reader| snapshot.read(reader, list))
+                .await;
+            // The head of the answer has been sent: a store that fails now can only end the stream.
+            let (event, rest) = read.ok()?;
+            self.first = rest;
+            return Some(event);
+        }
+        while self.pending.is_empty() {
+            match self.watcher.next().await {
+                News::Happened(change) => self.pending = write(&change).ok()?.into(),
+                News::Lagged => {
+                    self.ended = true;
+                    return Some(sse::lagged());
+                }
+            }
+        }
+        self.pending.pop_front()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::lists::shown::tests::entry;
+    use names::ListName;
+    use node::lists::ListRow;
+    use node::time::Wall;
+
+    fn change(
+        total_before: u64,
+        total: u64,
+        entries: Vec<(EntryId, Option<Arc<Entry>>, bool)>,
+    ) -> Change {
+        let name = ListName::new("a").unwrap();
+        let row = ListRow {
+            name: name.clone(),
+            total,
+            open: total,
+            modified_at: 0,
+            heads: vec![],
+            sum: 0xab,
+        };
+        Change {
+            list: ListId::of(&name),
+            name,
+            at: Wall(0),
+            total_before,
+            row,
+            entries,
+        }
+    }
+
+    fn heads(events: &[Bytes]) -> Vec<String> {
+        let head = |event: &Bytes| {
+            std::str::from_utf8(event)
+                .unwrap()
+                .lines()
+                .take(2)
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        events.iter().map(head).collect()
+    }
+
+    fn three() -> Change {
+        let some = |id| Some(Arc::new(entry(id)));
+        change(
+            2,
+            2,
+            vec![
+                (EntryId(1), some(1), false),
+                (EntryId(2), some(2), true),
+                (EntryId(3), None, true),
+                (EntryId(4), None, false),
+            ],
+        )
+    }
+
+    #[test]
+    fn each_entry_is_an_event_and_the_last_has_the_changes_id() {
+        let expected = [
+            "event: added id: 00000000000000ab.0",
+            "event: changed id: 00000000000000ab.1",
+            "event: removed id: 00000000000000ab",
+        ];
+        assert_eq!(heads(&write(&three()).unwrap()), expected);
+    }
+
+    #[test]
+    fn a_list_that_loses_its_last_entry_is_deleted() {
+        let events = write(&change(1, 0, vec![(EntryId(3), None, true)])).unwrap();
+        assert_eq!(
+            heads(&events),
+            [
+                "event: removed id: 00000000000000ab.0",
+                "event: deleted id: 00000000000000ab"
+            ]
+        );
+        assert!(
+            write(&change(0, 0, vec![(EntryId(3), None, false)]))
+                .unwrap()
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn a_client_goes_on_in_the_middle_of_a_change() {
+        let changes = [
+            Arc::new(three()),
+            Arc::new(change(1, 0, vec![(EntryId(3), None, true)])),
+        ];
+        let missed = |id: &str| missed_events(&changes, Position::parse(id)).unwrap().len();
+        assert_eq!((missed("ab.0"), missed("ab.1"), missed("ab")), (4, 3, 2));
+    }
+
+    #[test]
+    fn an_id_reads_back() {
+        for position in [
+            Position {
+                tag: 7,
+                index: None,
+            },
+            Position {
+                tag: u64::MAX,
+                index: Some(12),
+            },
+        ] {
+            assert_eq!(Position::parse(&position.write()), Some(position));
+        }
+        for id in ["", "x", "1.x", "1.", ".1"] {
+            assert_eq!(Position::parse(id), None, "{id}");
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! What all calls that change a list have in common: preconditions, replicas, deadlines, and how
+//! they are answered.
+
+use crate::http::Api;
+use crate::http::connections::who::Caller;
+use crate::http::json;
+use crate::http::lists::shown;
+use crate::http::problem::{Kind, Problem};
+use crate::http::query::Query;
+use crate::http::time::take_timeout;
+use crate::machines::AskError;
+use api::lists::{DeleteResult, ReplicaConfirmations};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use crdt::entry::{Edit, Entry};
+use names::{ChangeHash, ListId, ListName};
+use node::lists::{Confirmations, Edited, Precondition, Refusal, Replicas, ask};
+use serde::Serialize;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The header that names the change that a write made.
+pub(crate) static MUSTER_CHANGE: HeaderName = HeaderName::from_static("muster-change");
+
+/// How much longer than the client's deadline we wait for the machine, which keeps that deadline
+/// itself: only a disk that does not answer makes it miss.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// What a client may say beside the change itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Options {
+    replicas: Option<Replicas>,
+    timeout: Duration,
+}
+
+impl Options {
+    /// Takes `replicas` and `timeout`.
+    pub(crate) fn take(query: &mut Query) -> Result<Self, Problem> {
+        let replicas = query
+            .one("replicas")?
+            .map(|text| parse_replicas(&text))
+            .transpose()?;
+        Ok(Self {
+            replicas,
+            timeout: take_timeout(query)?,
+        })
+    }
+}
+
+fn parse_replicas(text: &str) -> Result<Replicas, Problem> {
+    match text {
+        "majority" => Ok(Replicas::Majority),
+        "all" => Ok(Replicas::All),
+        _ => match text.parse() {
+            Ok(count @ 1..) if text.bytes().all(|byte| byte.is_ascii_digit()) => {
+                Ok(Replicas::Count(count))
+            }
+            Ok(_) | Err(_) => Err(Problem::invalid(format!(
+                "\"replicas\" is {text:?}; it must be a number of nodes from 1, majority or all"
+            ))),
+        },
+    }
+}
+
+/// An entity tag, as `ETag` and `If-Match` write it.
+pub(crate) fn etag(tag: u64) -> HeaderValue {
+    HeaderValue::from_str(&format!("\"{tag:016x}\""))
+        .unwrap_or_else(|_| HeaderValue::from_static("\"\""))
+}
+
+/// An `If-Match` header.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum IfMatch {
+    /// `*`: it must exist.
+    Any,
+    /// It must have one of these tags. Tags that are not ours match nothing and are not here.
+    Tags(Vec<u64>),
+}
+
+impl IfMatch {
+    /// Reads the header (RFC 9110, section 13.1.1); weak tags never match.
+    pub(crate) fn of(headers: &HeaderMap) -> Result<Option<Self>, Problem> {
+        if !headers.contains_key(header::IF_MATCH) {
+            return Ok(None);
+        }
+        let mut tags = Vec::new();
+        for value in headers.get_all(header::IF_MATCH) {
+            let text = value.to_str().map_err(|_| bad_if_match())?.trim();
+            if text == "*" {
+                return Ok(Some(Self::Any));
+            }
+            for tag in text.split(',') {
+                tags.extend(parse_tag(tag.trim())?);
+            }
+        }
+        Ok(Some(Self::Tags(tags)))
+    }
+
+    /// The precondition that the machine is to check, given what this node has now (`None`:
+    /// nothing): of several tags the one that fits now, since the machine compares one.
+    pub(crate) fn resolve(&self, now: Option<u64>) -> Result<u64, Problem> {
+        let stale = || {
+            Problem::new(
+                Kind::Stale,
+                "If-Match names a state that is not the present \
+            one",
+            )
+        };
+        let now = now.ok_or_else(stale)?;
+        match self {
+            Self::Any => Ok(now),
+            Self::Tags(tags) if tags.contains(&now) => Ok(now),
+            Self::Tags(_) => Err(stale()),
+        }
+    }
+}
+
+fn bad_if_match() -> Problem {
+    Problem::malformed("If-Match is not * or a list of tags in double quotes")
+}
+
+fn parse_tag(text: &str) -> Result<Option<u64>, Problem> {
+    let quoted = text.strip_prefix("W/").unwrap_or(text);
+    let inner = quoted
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'))
+        .ok_or_else(bad_if_match)?;
+    let ours = text.starts_with('"') && inner.len() == 16 && !inner.starts_with('+');
+    Ok(u64::from_str_radix(inner, 16).ok().filter(|_| ours))
+}
+
+/// What a write came to.
+#[derive(Debug)]
+pub(crate) struct Written {
+    /// The change that it made; `None` for a retry that found everything there.
+    pub(crate) change: Option<ChangeHash>,
+    /// The entries that it added or changed.
+    pub(crate) entries: Vec<Arc<Entry>>,
+    replicas: Option<Confirmations>,
+}
+
+impl Api {
+    /// Has a change of a list made.
+    pub(crate) async fn write(
+        &self,
+        caller: &Caller,
+        list: ListName,
+        edit: Edit,
+        expect: Option<Precondition>,
+        options: Options,
+    ) -> Result<Written, Problem> {
+        if self.is_leaving() {
+            return Err(Problem::new(
+                Kind::Busy,
+                "this node is leaving the cluster and takes no \
+                changes",
+            )
+            .retry_after(1));
+        }
+        let by = caller.author(&self.service().info().name);
+        let (id, timeout) = (ListId::of(&list), options.timeout);
+        let question = ask::Edit {
+            list,
+            edit,
+            expect,
+            replicas: options.replicas,
+            timeout,
+        };
+        let asked = self.service().ask_owner(id, by, question);
+        let Edited {
+            change,
+            entries,
+            replicas,
+        } = in_time(timeout, asked).await?;
+        Ok(Written {
+            change,
+            entries,
+            replicas,
+        })
+    }
+}
+
+/// Waits for an answer of the lists machines, which know the deadline; never much longer than
+/// `timeout`.
+pub(crate) async fn in_time<T>(
+    timeout: Duration,
+    asked: impl Future<Output = Result<T, AskError<Refusal>>>,
+) -> Result<T, Problem> {
+    match tokio::time::timeout(timeout + GRACE, asked).await {
+        Ok(answer) => Ok(answer?),
+        Err(_) => Err(Refusal::Unknown(node::wire::WriteError::Failed).into()),
+    }
+}
+
+impl Written {
+    /// What became of waiting for replicas, if that was asked for.
+    pub(crate) fn replicas(&self) -> Option<ReplicaConfirmations> {
+        self.replicas.as_ref().map(shown::replicas)
+    }
+
+    /// The status: `done`, unless replicas were asked for and the deadline passed first.
+    pub(crate) fn status(&self, done: StatusCode) -> StatusCode {
+        match &self.replicas {
+            Some(replicas) if !replicas.reached => StatusCode::ACCEPTED,
+            _ => done,
+        }
+    }
+
+    /// A response with that body, naming the change.
+    pub(crate) fn respond(
+        &self,
+        done: StatusCode,
+        body: &impl Serialize,
+    ) -> Result<Response, Problem> {
+        json::respond(self.status(done), body).map(|response| self.name_change(response))
+    }
+
+    /// The answer to a deletion: 204, or what became of the replicas if they were asked for.
+    pub(crate) fn respond_gone(&self) -> Result<Response, Problem> {
+        if let Some(replicas) = self.replicas() {
+            return self.respond(StatusCode::OK, &DeleteResult { replicas });
+        }
+        let mut response = Response::default();
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        Ok(self.name_change(response))
+    }
+
+    fn name_change(&self, mut response: Response) -> Response {
+        let value = self
+            .change
+            .and_then(|change| HeaderValue::from_str(&change.to_string()).ok());
+        value.map(|value| response.headers_mut().insert(MUSTER_CHANGE.clone(), value));
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn if_match(values: &[&'static str]) -> Result<Option<IfMatch>, Problem> {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(header::IF_MATCH, HeaderValue::from_static(value));
+        }
+        IfMatch::of(&headers)
+    }
+
+    #[test]
+    fn a_tag_reads_back_as_it_is_written() {
+        assert_eq!(etag(0xab), "\"00000000000000ab\"");
+        assert_eq!(
+            if_match(&["\"00000000000000ab\""]).unwrap(),
+            Some(IfMatch::Tags(vec![0xab]))
+        );
+    }
+
+    #[test]
+    fn of_several_tags_one_must_fit() {
+        let tags = if_match(&["\"0000000000000001\", \"0000000000000002\"", "\"other\""])
+            .unwrap()
+            .unwrap();
+        assert_eq!(tags.resolve(Some(2)).unwrap(), 2);
+        assert_eq!(tags.resolve(Some(3)).unwrap_err().status(), 412);
+        assert_eq!(tags.resolve(None).unwrap_err().status(), 412);
+    }
+
+    #[test]
+    fn a_star_fits_whatever_exists() {
+        let any = if_match(&["*"]).unwrap().unwrap();
+        assert_eq!(any.resolve(Some(9)).unwrap(), 9);
+        assert_eq!(any.resolve(None).unwrap_err().status(), 412);
+    }
+
+    #[test]
+    fn weak_and_foreign_tags_fit_nothing_and_bare_words_are_refused() {
+        for value in ["W/\"0000000000000001\"", "\"1\"", "\"+000000000000001\""] {
+            assert_eq!(
+                if_match(&[value]).unwrap(),
+                Some(IfMatch::Tags(vec![])),
+                "{value}"
+            );
+        }
+        for value in ["abc", "", "\"a"] {
+            assert_eq!(if_match(&[value]).unwrap_err().status(), 400, "{value}");
+        }
+        assert_eq!(if_match(&[]).unwrap(), None);
+    }
+
+    #[test]
+    fn replicas_are_a_number_or_a_word() {
+        assert_eq!(parse_replicas("2").unwrap(), Replicas::Count(2));
+        assert_eq!(parse_replicas("majority").unwrap(), Replicas::Majority);
+        assert_eq!(parse_replicas("all").unwrap(), Replicas::All);
+        for text in ["0", "-1", "+1", "x", "", "1.5"] {
+            assert_eq!(parse_replicas(text).unwrap_err().status(), 422, "{text}");
+        }
+    }
+}

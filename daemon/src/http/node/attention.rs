@@ -1,0 +1,226 @@
+//! What needs somebody's attention, and what is to be done about it: judged from numbers alone.
+
+use crate::doctor::{Level, disk, expiry, expiry::Whose};
+use crate::metrics::Snapshot;
+use api::node::{Attention, AttentionSeverity as Severity};
+use node::cluster::{MemberState, RosterView, Verdict};
+use node::wire::WriteError;
+use std::time::Duration;
+
+/// When one of 100 syncs takes longer than this, people notice.
+const SLOW_SYNC: Duration = Duration::from_millis(250);
+/// Repair takes seconds: a list that lags longer than this is stuck.
+const LONG_LAG: Duration = Duration::from_secs(60);
+/// From this local health on, the node's own probes fail one after the other.
+const POOR_HEALTH: u64 = 3;
+
+/// Unless it is good.
+fn of_level(level: Level, what: String, remedy: &str) -> Option<Attention> {
+    match level {
+        Level::Good | Level::Other(_) => None,
+        Level::Warning => Some(warning(what, remedy)),
+        Level::Critical => Some(critical(what, remedy)),
+    }
+}
+
+fn critical(what: impl Into<String>, remedy: impl Into<String>) -> Attention {
+    Attention {
+        severity: Severity::Critical,
+        what: what.into(),
+        remedy: remedy.into(),
+    }
+}
+
+fn warning(what: impl Into<String>, remedy: impl Into<String>) -> Attention {
+    Attention {
+        severity: Severity::Warning,
+        what: what.into(),
+        remedy: remedy.into(),
+    }
+}
+
+/// All that needs attention, the worst first. `now_s` is the time in Unix seconds.
+pub(crate) fn judge(
+    snapshot: &Snapshot,
+    trouble: Option<WriteError>,
+    now_s: i64,
+) -> Vec<Attention> {
+    let mut all = Vec::new();
+    all.extend(store(snapshot, trouble));
+    all.extend(reach(&snapshot.views));
+    all.extend(members(&snapshot.views));
+    all.extend(lists(&snapshot.lists));
+    all.extend(certificates(&snapshot.transport, now_s));
+    all.extend(processes(snapshot));
+    all.sort_by(|one, other| one.severity.cmp(&other.severity));
+    all
+}
+
+fn store(snapshot: &Snapshot, trouble: Option<WriteError>) -> Vec<Attention> {
+    let mut found = Vec::new();
+    match trouble {
+        Some(WriteError::Full) => found.push(critical(
+            "the disk is full: this node takes no \
+                writes",
+            "make room where data_dir is; it goes on by itself",
+        )),
+        Some(WriteError::Failed) => {
+            found.push(critical(
+                "the disk failed: this node takes no writes",
+                "look at the disk and at the log (journalctl -u muster -p warning)",
+            ));
+        }
+        None => {}
+    }
+    if let (Some(free), Some(size), None) = (
+        snapshot.store.disk_free_bytes,
+        snapshot.store.disk_size_bytes,
+        trouble,
+    ) {
+        let (level, percent) = disk::judge_space(free, size);
+        found.extend(of_level(
+            level,
+            format!(
+                "only {percent} % of the disk is \
+            free"
+            ),
+            disk::MAKE_ROOM,
+        ));
+    }
+    let slow = snapshot
+        .store
+        .sync_quantiles
+        .map(|(_, p99)| p99)
+        .filter(|p99| *p99 > SLOW_SYNC);
+    found.extend(slow.map(|p99| {
+        warning(
+            format!(
+                "the disk takes up to {} ms to sync: writes wait for it",
+                p99.as_millis()
+            ),
+            "see what else writes there (iostat -x 1), or use a faster disk",
+        )
+    }));
+    found
+}
+
+fn reach(view: &RosterView) -> Option<Attention> {
+    let what = match view.verdict {
+        Verdict::Whole | Verdict::Majority => return None,
+        Verdict::Even => "this node reaches only half of the cluster",
+        Verdict::Minority => "this node reaches only a minority of the cluster",
+        Verdict::Alone => "this node reaches nobody",
+    };
+    Some(critical(
+        what,
+        "muster doctor tells which way packets do not pass; lists go on here and \
+        merge later",
+    ))
+}
+
+fn members(view: &RosterView) -> Vec<Attention> {
+    let others = view.expected().filter(|member| member.id != view.me);
+    let judged = others.filter_map(|member| {
+        let name = &member.profile.name;
+        match member.state {
+            MemberState::Down => Some(warning(
+                format!("{name} is down"),
+                format!(
+                    "see whether its host and its musterd run; muster doctor tells more; if \
+                    it is gone for good: muster forget {name}"
+                ),
+            )),
+            MemberState::Suspect => Some(warning(
+                format!(
+                    "{name} did not answer a \
+                    probe"
+                ),
+                "nothing yet: within \
+                    seconds it is alive again, or down",
+            )),
+            MemberState::Alive | MemberState::Restarting | MemberState::Left => None,
+        }
+    });
+    judged.collect()
+}
+
+fn lists(stats: &node::lists::Stats) -> Vec<Attention> {
+    let mut found = Vec::new();
+    if stats.quarantined > 0 {
+        let what = format!(
+            "{} lists cannot be loaded and are set aside",
+            stats.quarantined
+        );
+        found.push(critical(
+            what,
+            "other members still have them; the log says why (journalctl -u muster -p warning); \
+                send a maintainer muster debug bundle",
+        ));
+    }
+    if stats.lag > LONG_LAG {
+        let what = format!(
+            "a list has differed from another member's for {} \
+            s",
+            stats.lag.as_secs()
+        );
+        found.push(warning(
+            what,
+            "muster top shows which and from whose; look there for a full \
+            disk or an overloaded host",
+        ));
+    }
+    found
+}
+
+fn certificates(stats: &transport::Stats, now_s: i64) -> Vec<Attention> {
+    let both = [
+        (Whose::Node, "the node's certificate", stats.node_expires_at),
+        (
+            Whose::Authority,
+            "the authority's certificate",
+            stats.authority_expires_at,
+        ),
+    ];
+    let judged = both.into_iter().filter_map(|(whose, name, at_s)| {
+        let (level, words) = expiry::judge(whose, at_s, now_s);
+        of_level(level, format!("{name} {words}"), expiry::remedy(whose))
+    });
+    judged.collect()
+}
+
+fn processes(snapshot: &Snapshot) -> Vec<Attention> {
+    let (registry, mut found) = (snapshot.cluster.registry, Vec::new());
+    if registry.contested > 0 {
+        let what = format!(
+            "{} process names are claimed by several",
+            registry.contested
+        );
+        found.push(warning(
+            what,
+            "muster ps --state contested names them: stop or rename all but \
+            one",
+        ));
+    }
+    if registry.registered.saturating_mul(10) > snapshot.capacity.saturating_mul(9) {
+        let what = format!(
+            "{} of at most {} processes are registered \
+            here",
+            registry.registered, snapshot.capacity
+        );
+        found.push(warning(
+            what,
+            "raise the daemon's hard limit of open files (LimitNOFILE), then \
+            restart it",
+        ));
+    }
+    if snapshot.cluster.health >= POOR_HEALTH {
+        found.push(warning(
+            "this node's own probes fail one after the other",
+            "see whether this host is overloaded or its network loses packets",
+        ));
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,176 @@
+use super::*;
+use crdt::roster::Profile;
+use names::{NodeId, NodeName};
+use node::cluster::MemberView;
+use node::time::Wall;
+use std::sync::Arc;
+
+const NOW_S: i64 = 1_700_000_000;
+const DAY_S: i64 = 86_400;
+
+fn member(id: u8, state: MemberState) -> MemberView {
+    let name = NodeName::new(&format!("n{id}")).unwrap();
+    let profile = Profile {
+        name,
+        address: ([127, 0, 0, 1], 6878).into(),
+        version: "1".into(),
+        tags: Vec::new(),
+    };
+    MemberView {
+        id: NodeId([id; 16]),
+        profile,
+        state,
+        run: 1,
+        since: Wall(0),
+        conn: None,
+        protocol: None,
+    }
+}
+
+/// A node that is well: three members, half of the disk free, a year until anything expires.
+fn well() -> Snapshot {
+    let members = [1, 2, 3].map(|id| member(id, MemberState::Alive)).to_vec();
+    let views = RosterView {
+        me: NodeId([1; 16]),
+        members,
+        verdict: Verdict::Whole,
+        since: Wall(0),
+    };
+    let mut snapshot = Snapshot::of(views);
+    (
+        snapshot.store.disk_free_bytes,
+        snapshot.store.disk_size_bytes,
+    ) = (Some(500), Some(1000));
+    (
+        snapshot.transport.node_expires_at,
+        snapshot.transport.authority_expires_at,
+    ) = (NOW_S + 365 * DAY_S, NOW_S + 3650 * DAY_S);
+    snapshot
+}
+
+fn judged(change: impl FnOnce(&mut Snapshot)) -> Vec<Attention> {
+    let mut snapshot = well();
+    change(&mut snapshot);
+    judge(&snapshot, None, NOW_S)
+}
+
+fn one(change: impl FnOnce(&mut Snapshot)) -> (Severity, String) {
+    let judged = judged(change);
+    assert_eq!(judged.len(), 1, "{judged:?}");
+    assert!(judged.iter().all(|attention| !attention.remedy.is_empty()));
+    judged
+        .into_iter()
+        .map(|attention| (attention.severity, attention.what))
+        .next()
+        .unwrap()
+}
+
+#[test]
+fn a_node_that_is_well_needs_nobody() {
+    assert_eq!(judged(|_| {}), []);
+}
+
+#[test]
+fn a_disk_that_fills_up_is_told_in_time_and_then_urgent() {
+    assert_eq!(judged(|s| s.store.disk_free_bytes = Some(100)), []);
+    assert_eq!(
+        one(|s| s.store.disk_free_bytes = Some(99)).0,
+        Severity::Warning
+    );
+    assert_eq!(
+        one(|s| s.store.disk_free_bytes = Some(20)),
+        (
+            Severity::Critical,
+            "only 2 % of the disk is free".to_owned()
+        )
+    );
+    let full = judge(&well(), Some(WriteError::Full), NOW_S);
+    assert!(
+        full.iter()
+            .all(|attention| attention.severity == Severity::Critical)
+            && full.len() == 1,
+        "{full:?}"
+    );
+}
+
+#[test]
+fn a_slow_disk_is_told() {
+    let half = Duration::from_millis(1);
+    assert_eq!(
+        judged(|s| s.store.sync_quantiles = Some((half, SLOW_SYNC))),
+        []
+    );
+    let (severity, what) =
+        one(|s| s.store.sync_quantiles = Some((half, Duration::from_millis(900))));
+    assert!(
+        severity == Severity::Warning && what.contains("900 ms"),
+        "{what}"
+    );
+}
+
+#[test]
+fn a_certificate_is_to_be_renewed_before_it_expires() {
+    let (severity, what) = one(|s| s.transport.node_expires_at = NOW_S + 29 * DAY_S);
+    assert_eq!(
+        (severity, what.as_str()),
+        (
+            Severity::Warning,
+            "the node's certificate expires in \
+        29 days"
+        )
+    );
+    assert_eq!(
+        one(|s| s.transport.node_expires_at = NOW_S).0,
+        Severity::Critical
+    );
+    assert_eq!(
+        one(|s| s.transport.authority_expires_at = NOW_S + 89 * DAY_S).0,
+        Severity::Warning
+    );
+}
+
+#[test]
+fn a_member_that_is_down_is_named_and_a_cut_is_worse() {
+    let view = |verdict, states: [MemberState; 2]| {
+        let members = std::iter::once(member(1, MemberState::Alive)).chain(
+            states
+                .into_iter()
+                .zip(2..)
+                .map(|(state, id)| member(id, state)),
+        );
+        Arc::new(RosterView {
+            me: NodeId([1; 16]),
+            members: members.collect(),
+            verdict,
+            since: Wall(0),
+        })
+    };
+    let (severity, what) =
+        one(|s| s.views = view(Verdict::Majority, [MemberState::Alive, MemberState::Down]));
+    assert_eq!((severity, what.as_str()), (Severity::Warning, "n3 is down"));
+    assert_eq!(
+        judged(|s| s.views = view(Verdict::Whole, [MemberState::Alive, MemberState::Left])),
+        []
+    );
+    let alone = judged(|s| s.views = view(Verdict::Alone, [MemberState::Down, MemberState::Down]));
+    assert_eq!(
+        alone.iter().map(|a| a.severity.clone()).collect::<Vec<_>>(),
+        [Severity::Critical, Severity::Warning, Severity::Warning]
+    );
+}
+
+#[test]
+fn lists_and_processes_that_are_in_trouble_are_told() {
+    assert_eq!(one(|s| s.lists.quarantined = 2).0, Severity::Critical);
+    assert_eq!(judged(|s| s.lists.lag = LONG_LAG), []);
+    assert_eq!(one(|s| s.lists.lag = 2 * LONG_LAG).0, Severity::Warning);
+    assert_eq!(
+        one(|s| s.cluster.registry.contested = 1).0,
+        Severity::Warning
+    );
+    assert_eq!(
+        one(|s| s.cluster.registry.registered = 901).0,
+        Severity::Warning
+    );
+    assert_eq!(one(|s| s.cluster.health = POOR_HEALTH).0, Severity::Warning);
+}

@@ -1,0 +1,137 @@
+//! `/v1/status`: this node on one page. The numbers are those of the metrics.
+
+use crate::host::wall_ms;
+use crate::http::cluster::{in_ms, node_info, partition_view};
+use crate::http::node::attention;
+use crate::http::operations::openapi::PlainProblems;
+use crate::http::problem::Problem;
+use crate::http::query::Query;
+use crate::http::{Api, json};
+use crate::metrics::Snapshot;
+use api::node::{
+    CertificateKind, CertificateStatus, LaggingList, MemberCounts, NodeStatus, StatusOfLists,
+    StatusOfProcesses, StatusOfStore,
+};
+use api::time::Millis;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use node::cluster::{MemberState, RosterView};
+use node::lists::ask::Lagging;
+use std::time::Duration;
+
+/// The most lists that are named as lagging.
+const MAX_LAGGING: usize = 20;
+/// How long the lists machines may take to say which lists lag; then none is named.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+fn counts(view: &RosterView) -> MemberCounts {
+    let mut counts = MemberCounts::default();
+    for member in &view.members {
+        *match member.state {
+            MemberState::Alive => &mut counts.alive,
+            MemberState::Suspect => &mut counts.suspect,
+            MemberState::Down => &mut counts.down,
+            MemberState::Restarting => &mut counts.restarting,
+            MemberState::Left => &mut counts.left,
+        } += 1;
+    }
+    counts
+}
+
+/// This node, its cluster, lists, disk and certificates, and what of it needs attention.
+#[utoipa::path(
+    get, path = "/v1/status", tag = "node and cluster", operation_id = "status",
+    responses((status = 200, description = "As this node sees it", body = NodeStatus), PlainProblems)
+)]
+pub(crate) async fn status(State(api): State<Api>, query: Query) -> Result<Response, Problem> {
+    query.end()?;
+    let lagging = lagging(&api).await?;
+    let reading = api.clone();
+    // Asks the file system.
+    let snapshot = tokio::task::spawn_blocking(move || reading.service().snapshot())
+        .await
+        .map_err(Problem::internal)?;
+    let trouble = api.service().trouble();
+    let shown = NodeStatus {
+        node: node_info(api.service().info()),
+        partition: partition_view(&snapshot.views),
+        members: counts(&snapshot.views),
+        lists: StatusOfLists {
+            known: snapshot.lists.lists,
+            differing: snapshot.lists.differing,
+            lag_ms: in_ms(snapshot.lists.lag),
+            lagging,
+            quarantined: snapshot.lists.quarantined,
+        },
+        processes: registry(&snapshot),
+        store: store(&snapshot),
+        certificates: certificates(&snapshot),
+        attention: attention::judge(&snapshot, trouble, wall_ms() / 1000),
+    };
+    json::respond(StatusCode::OK, &shown)
+}
+
+/// A lists machine that is busy does not keep the rest from being shown.
+async fn lagging(api: &Api) -> Result<Vec<LaggingList>, Problem> {
+    let answer = tokio::time::timeout(PATIENCE, api.service().ask_all(Lagging)).await;
+    let Ok(Ok(answers)) = answer else {
+        return Ok(Vec::new());
+    };
+    let mut all: Vec<_> = answers.into_iter().flatten().collect();
+    all.sort_by_key(|lagging| std::cmp::Reverse(lagging.lag));
+    all.truncate(MAX_LAGGING);
+    let view = api.service().view();
+    let shown = all.into_iter().map(|lagging| {
+        let name = api
+            .reader()
+            .list(lagging.list)?
+            .map(|row| row.name.as_str().to_owned());
+        let member = view.member(lagging.peer).map_or_else(
+            || lagging.peer.to_string(),
+            |member| member.profile.name.to_string(),
+        );
+        Ok(LaggingList {
+            name,
+            member,
+            lag_ms: in_ms(lagging.lag),
+        })
+    });
+    shown.collect()
+}
+
+fn registry(snapshot: &Snapshot) -> StatusOfProcesses {
+    let stats = snapshot.cluster.registry;
+    StatusOfProcesses {
+        local: stats.registered,
+        names: stats.names,
+        contested: stats.contested,
+        capacity: snapshot.capacity,
+    }
+}
+
+fn store(snapshot: &Snapshot) -> StatusOfStore {
+    let stats = &snapshot.store;
+    StatusOfStore {
+        writable: snapshot.writable,
+        disk_bytes: stats.disk_bytes,
+        free_bytes: stats.disk_free_bytes,
+        size_bytes: stats.disk_size_bytes,
+        sync_p50_ms: stats.sync_quantiles.map(|(half, _)| in_ms(half)),
+        sync_p99_ms: stats.sync_quantiles.map(|(_, most)| in_ms(most)),
+    }
+}
+
+fn certificates(snapshot: &Snapshot) -> Vec<CertificateStatus> {
+    let of = |which, seconds: i64| CertificateStatus {
+        which,
+        expires_at: Millis(seconds.saturating_mul(1000)),
+    };
+    vec![
+        of(CertificateKind::Node, snapshot.transport.node_expires_at),
+        of(
+            CertificateKind::Authority,
+            snapshot.transport.authority_expires_at,
+        ),
+    ]
+}

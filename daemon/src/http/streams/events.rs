@@ -1,0 +1,304 @@
+//! `/v1/events`: what happens to members, lists and the cluster as a whole.
+
+use crate::event::{Event, Subscription, partition_event};
+use crate::http::Api;
+use crate::http::cluster::partition_view;
+use crate::http::connections::gate::Conn;
+use crate::http::operations::openapi::{LastEventId, StreamProblems};
+use crate::http::page::{Page, PageWriter, Room};
+use crate::http::problem::Problem;
+use crate::http::query::Query;
+use crate::http::streams::sse::{self, Feed};
+use api::events::{ClusterEvent, ClusterStreamEvent, EventDetails, EventKind, MissingMembers};
+use api::time::Millis;
+use axum::Extension;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use bytes::Bytes;
+use node::cluster::RosterView;
+use serde::Serialize;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
+
+/// How many things one snapshot event holds at most.
+pub(crate) const SNAPSHOT_ITEMS: usize = 1000;
+
+/// Which events a client wants.
+#[derive(Clone, Debug, Default)]
+struct Wanted {
+    kinds: Option<Vec<EventKind>>,
+    name: Option<String>,
+}
+
+impl Wanted {
+    fn take(query: &mut Query) -> Result<Self, Problem> {
+        let kinds: Option<Vec<EventKind>> = query
+            .one("kinds")?
+            .map(|kinds| kinds.split(',').map(EventKind::from).collect());
+        if let Some(EventKind::Other(unknown)) =
+            kinds.iter().flatten().find(|kind| !kind.is_known())
+        {
+            let known: Vec<&str> = EventKind::KNOWN.iter().map(EventKind::as_str).collect();
+            return Err(Problem::invalid(format!(
+                "\"kinds\" has {unknown:?}; some of {} are right",
+                known.join(",")
+            )));
+        }
+        Ok(Self {
+            kinds,
+            name: query.one("name")?,
+        })
+    }
+
+    fn admits(&self, event: &ClusterEvent) -> bool {
+        let is_kind = self
+            .kinds
+            .as_ref()
+            .is_none_or(|kinds| kinds.contains(&event.kind));
+        is_kind
+            && self
+                .name
+                .as_ref()
+                .is_none_or(|wanted| *wanted == event.name)
+    }
+}
+
+/// What happens: a stream of server-sent events.
+///
+/// The data of an event is `{at, kind, type, name, …}`. Kind `member`: `joined`, `suspect`,
+/// `alive`, `down`, `restarting`, `left`, `forgotten`; kind `list`: `created`, `changed`,
+/// `deleted`; kind `partition`: `changed`, `healed`; kind `process`: `up`, `down`, `unreachable`,
+/// `back`, `contested`, `lost`, as a monitor of the process gets them. Without a usable
+/// `Last-Event-ID` the first event is `snapshot`, `{"items": […], "last": true|false}`, whose items
+/// are written alike: each member with its present state as type, and the partition's verdict.
+/// Lists and processes are not in it: there can be very many, and they have calls and streams of
+/// their own. A reader that is 10,000 events behind gets `lagged`, and the stream ends.
+#[utoipa::path(
+    get, path = "/v1/events", tag = "node and cluster", operation_id = "events",
+    params(
+        ("kinds" = Option<String>, Query, description = "Some of member,process,list,partition; \
+            all without"),
+        ("name" = Option<String>, Query, description = "Only of the member, process or list of \
+            that name"),
+        LastEventId,
+    ),
+    responses((status = 200, description = "The stream: events such as these", body = ClusterStreamEvent, content_type = "text/event-stream"), StreamProblems)
+)]
+pub(crate) async fn stream(
+    State(api): State<Api>,
+    Extension(conn): Extension<Arc<Conn>>,
+    mut query: Query,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let wanted = Wanted::take(&mut query)?;
+    query.end()?;
+    let streaming = conn.stream()?;
+    let run = api.run_id();
+    let events = api.service().events();
+    let last = sse::last_event_id(&headers).and_then(|id| parse_id(&run, id));
+    let feed = match last.and_then(|last| events.resume(last)) {
+        Some(Subscription { past, live }) => Events {
+            wanted,
+            run,
+            first: VecDeque::new(),
+            past: past.into(),
+            live,
+            ended: false,
+        },
+        None => {
+            let Subscription { past, live } = events.follow();
+            let id = event_id(&run, past.last().map_or(0, |event| event.id));
+            let first = snapshot(&api.service().view(), &wanted, &id)?;
+            Events {
+                wanted,
+                run,
+                first,
+                past: VecDeque::new(),
+                live,
+                ended: false,
+            }
+        }
+    };
+    Ok(sse::respond(feed, streaming))
+}
+
+/// An event's id: numbers begin anew with each run of the daemon.
+fn event_id(run: &str, number: u64) -> String {
+    format!("{run}-{number}")
+}
+
+fn parse_id(run: &str, id: &str) -> Option<u64> {
+    id.strip_prefix(run)?.strip_prefix('-')?.parse().ok()
+}
+
+/// The cluster as it is, as if each thing in it had just happened.
+fn snapshot(view: &RosterView, wanted: &Wanted, id: &str) -> Result<VecDeque<Bytes>, Problem> {
+    let members = view.members.iter().map(|member| ClusterEvent {
+        at: Millis(member.since.0),
+        kind: EventKind::Member,
+        what: member.state.as_str().into(),
+        name: member.profile.name.to_string(),
+        more: EventDetails {
+            id: Some(member.id.to_string()),
+            ..EventDetails::default()
+        },
+    });
+    let mut things: Vec<ClusterEvent> = members.collect();
+    let partition = partition_view(view);
+    things.push(ClusterEvent {
+        at: partition.since,
+        kind: EventKind::Partition,
+        what: partition_event(view.verdict),
+        name: partition.verdict.to_string(),
+        more: EventDetails {
+            verdict: Some(partition.verdict),
+            missing: Some(MissingMembers::Members(partition.missing)),
+            ..EventDetails::default()
+        },
+    });
+    things.retain(|thing| wanted.admits(thing));
+    chunks(&things, id)
+}
+
+/// Snapshot events of at most [`SNAPSHOT_ITEMS`] things each; at least one, the last of which has
+/// the id.
+fn chunks<T: Serialize>(things: &[T], id: &str) -> Result<VecDeque<Bytes>, Problem> {
+    let mut events = VecDeque::new();
+    let mut rest = things;
+    loop {
+        let mut writer = PageWriter::new(&Page {
+            limit: SNAPSHOT_ITEMS,
+            after: None,
+        });
+        let mut written = 0;
+        for thing in rest {
+            if writer.push(thing, Vec::new)? == Room::Full {
+                break;
+            }
+            written += 1;
+        }
+        rest = rest.get(written..).unwrap_or_default();
+        let id = rest.is_empty().then_some(id);
+        events.push_back(Bytes::from(sse::event(
+            Some("snapshot"),
+            id,
+            &writer.finish_snapshot(),
+        )));
+        if rest.is_empty() {
+            return Ok(events);
+        }
+    }
+}
+
+/// The stream's state.
+struct Events {
+    wanted: Wanted,
+    run: String,
+    /// The snapshot.
+    first: VecDeque<Bytes>,
+    /// What happened while the client was away.
+    past: VecDeque<Arc<Event>>,
+    live: Receiver<Arc<Event>>,
+    ended: bool,
+}
+
+impl Events {
+    fn write(&self, event: &Event) -> Option<Bytes> {
+        if !self.wanted.admits(&event.told) {
+            return None;
+        }
+        let id = event_id(&self.run, event.id);
+        sse::json_event(None, Some(&id), &event.told)
+            .ok()
+            .map(Bytes::from)
+    }
+}
+
+impl Feed for Events {
+    async fn next(&mut self) -> Option<Bytes> {
+        if self.ended {
+            return None;
+        }
+        if let Some(snapshot) = self.first.pop_front() {
+            return Some(snapshot);
+        }
+        while let Some(event) = self.past.pop_front() {
+            if let Some(written) = self.write(&event) {
+                return Some(written);
+            }
+        }
+        loop {
+            match self.live.recv().await {
+                Ok(event) => {
+                    if let Some(written) = self.write(&event) {
+                        return Some(written);
+                    }
+                }
+                Err(RecvError::Lagged(_)) => {
+                    self.ended = true;
+                    return Some(sse::lagged());
+                }
+                Err(RecvError::Closed) => return None,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use api::events::EventType;
+
+    fn wanted(text: &str) -> Result<Wanted, Problem> {
+        Wanted::take(&mut Query::parse(Some(text)).unwrap())
+    }
+
+    #[test]
+    fn kinds_and_name_choose_the_events() {
+        let event = ClusterEvent {
+            at: Millis(0),
+            kind: EventKind::List,
+            what: EventType::Created,
+            name: "x".into(),
+            more: EventDetails::default(),
+        };
+        assert!(wanted("").unwrap().admits(&event));
+        assert!(wanted("kinds=member,list").unwrap().admits(&event));
+        assert!(!wanted("kinds=member,partition").unwrap().admits(&event));
+        assert!(!wanted("name=y").unwrap().admits(&event));
+        assert_eq!(wanted("kinds=members").unwrap_err().status(), 422);
+    }
+
+    #[test]
+    fn an_id_of_another_run_is_of_no_use() {
+        assert_eq!(parse_id("19a", &event_id("19a", 7)), Some(7));
+        for id in ["19b-7", "7", "", "19a-", "19a-x"] {
+            assert_eq!(parse_id("19a", id), None, "{id}");
+        }
+    }
+
+    #[test]
+    fn a_large_snapshot_comes_in_parts() {
+        let numbers: Vec<u32> = (0..2001).collect();
+        let parts = chunks(&numbers, "19a-7").unwrap();
+        let text: Vec<_> = parts
+            .iter()
+            .map(|part| std::str::from_utf8(part).unwrap())
+            .collect();
+        assert_eq!(text.len(), 3);
+        assert!(
+            text[0].starts_with("event: snapshot\ndata: ")
+                && text[0].ends_with(",999],\"last\":false}\n\n")
+        );
+        assert_eq!(
+            text[2],
+            "event: snapshot\nid: 19a-7\ndata: \
+            {\"items\":[2000],\"last\":true}\n\n"
+        );
+        let none: Vec<u32> = Vec::new();
+        assert!(chunks(&none, "19a-0").unwrap()[0].ends_with(b"{\"items\":[],\"last\":true}\n\n"));
+    }
+}

@@ -1,0 +1,95 @@
+//! Times in requests, and what is wrong with one.
+
+use crate::http::problem::Problem;
+use crate::http::query::Query;
+use crdt::entry::Due;
+use jiff::civil::Date;
+use std::time::Duration;
+
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
+const MAX_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// Reads a due date or instant of the field `field`.
+pub(crate) fn parse_due(field: &str, text: &str) -> Result<Due, Problem> {
+    match text.parse() {
+        Ok(api::time::Due::Date(date)) => Ok(Due::Date(date)),
+        Ok(api::time::Due::Instant(at)) => Ok(Due::Instant(at.0)),
+        // What is no longer than a date was meant as one.
+        Err(_) if text.len() <= "YYYY-MM-DD".len() => parse_date(field, text).map(Due::Date),
+        Err(right) => Err(Problem::invalid(format!("{field:?} is {text:?}; {right}"))),
+    }
+}
+
+/// Reads a day of the calendar.
+pub(crate) fn parse_date(field: &str, text: &str) -> Result<Date, Problem> {
+    api::time::parse_date(text).map_err(|_| {
+        let right = "it must be a date of the calendar, such as 2026-03-01";
+        Problem::invalid(format!("{field:?} is {text:?}; {right}"))
+    })
+}
+
+/// Takes `timeout`: how long a call may wait.
+pub(crate) fn take_timeout(query: &mut Query) -> Result<Duration, Problem> {
+    let Some(text) = query.one("timeout")? else {
+        return Ok(DEFAULT_TIMEOUT);
+    };
+    let right = "it must be at most 5m, such as 500ms, 5s or 2m";
+    parse_timeout(&text).ok_or_else(|| {
+        Problem::invalid(format!(
+            "\"timeout\" is {text:?}; \
+        {right}"
+        ))
+    })
+}
+
+fn parse_timeout(text: &str) -> Option<Duration> {
+    let (number, unit_ms) = if let Some(number) = text.strip_suffix("ms") {
+        (number, 1)
+    } else if let Some(number) = text.strip_suffix('s') {
+        (number, 1000)
+    } else {
+        (text.strip_suffix('m')?, 60_000)
+    };
+    let number: u64 = number
+        .parse()
+        .ok()
+        .filter(|_| number.bytes().all(|byte| byte.is_ascii_digit()))?;
+    let timeout = Duration::from_millis(number.checked_mul(unit_ms)?);
+    (!timeout.is_zero() && timeout <= MAX_TIMEOUT).then_some(timeout)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_time_is_refused() {
+        for text in ["", "today", "2026-02-30", "2026-03-01T17:00:00"] {
+            let problem = parse_due("due", text).unwrap_err();
+            assert_eq!(problem.status(), 422, "{text}");
+            assert!(problem.detail().contains("\"due\" is"), "{problem:?}");
+        }
+    }
+
+    #[test]
+    fn a_timeout_has_a_unit_and_a_bound() {
+        assert_eq!(parse_timeout("500ms"), Some(Duration::from_millis(500)));
+        assert_eq!(parse_timeout("5s"), Some(Duration::from_secs(5)));
+        assert_eq!(parse_timeout("5m"), Some(MAX_TIMEOUT));
+        for text in [
+            "",
+            "5",
+            "s",
+            "0s",
+            "-1s",
+            "+1s",
+            "301s",
+            "6m",
+            "1h",
+            "1.5s",
+            "99999999999999999999s",
+        ] {
+            assert_eq!(parse_timeout(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! `/v1/tokens`: what programs need to use the API by TCP. Served on the unix socket only, where
+//! the kernel says who asks.
+
+pub(crate) mod access;
+pub(crate) mod bearer;
+pub(crate) mod web;
+
+use crate::http::Api;
+use crate::http::connections::gate::Conn;
+use crate::http::json::{self, Json};
+use crate::http::operations::openapi::{
+    CreateTokenProblems, PageParams, PageProblems, RevokeProblems, TimeoutParams,
+};
+use crate::http::page::{Page, PageWriter, Room};
+use crate::http::path::TokenPath;
+use crate::http::problem::{Kind, Problem};
+use crate::http::query::Query;
+use crate::http::time::take_timeout;
+use crate::tokens::{CreateError, Scope, TokenView, parse_ttl, show_ttl};
+use api::time::Millis;
+use api::tokens::{CreatedToken, NewToken, TokenInfo, TokenInfoPage};
+use axum::Extension;
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// The calls of this folder.
+pub(crate) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .routes(routes!(list, create))
+        .routes(routes!(revoke))
+        .routes(routes!(web::create))
+        .routes(routes!(web::show))
+        .routes(routes!(web::trade, web::end))
+}
+
+pub(crate) fn created(token: TokenView, text: String) -> CreatedToken {
+    CreatedToken {
+        id: token.id.to_string(),
+        token: text,
+        scope: token.scope.as_str().into(),
+        uid: token.uid,
+        expires_at: Millis(token.expires_ms),
+    }
+}
+
+fn token_info(token: &TokenView) -> TokenInfo {
+    TokenInfo {
+        id: token.id.to_string(),
+        scope: token.scope.as_str().into(),
+        uid: token.uid,
+        expires_at: Millis(token.expires_ms),
+    }
+}
+
+/// Makes a token that acts for the caller's user. On the unix socket only.
+#[utoipa::path(
+    post, path = "/v1/tokens", tag = "tokens", operation_id = "create_token", params(TimeoutParams), request_body = NewToken,
+    responses((status = 201, description = "Made, and on the disk", body = CreatedToken), CreateTokenProblems)
+)]
+pub(crate) async fn create(
+    State(api): State<Api>,
+    Extension(conn): Extension<Arc<Conn>>,
+    mut query: Query,
+    Json(body): Json<NewToken>,
+) -> Result<Response, Problem> {
+    let (uid, _) = conn.caller().on_this_host()?;
+    let timeout = take_timeout(&mut query)?;
+    query.end()?;
+    let scope = parse_scope(body.scope.as_str())?;
+    let ttl = body
+        .ttl
+        .as_deref()
+        .map_or(Ok(scope.default_ttl()), |text| parse(text, scope))?;
+    let (token, text) = within(timeout, api.service().tokens().create(uid, scope, ttl)).await??;
+    json::respond(StatusCode::CREATED, &created(token, text)).map(unkept)
+}
+
+/// No cache may keep what is told once.
+pub(crate) fn unkept(mut response: Response) -> Response {
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+fn parse_scope(text: &str) -> Result<Scope, Problem> {
+    Scope::named(text).ok_or_else(|| {
+        Problem::invalid(format!(
+            "\"scope\" is {text:?}; it must be page, read or sd"
+        ))
+    })
+}
+
+fn parse(text: &str, scope: Scope) -> Result<Duration, Problem> {
+    let max = scope.max_ttl();
+    parse_ttl(text)
+        .filter(|ttl| !ttl.is_zero() && *ttl <= max)
+        .ok_or_else(|| {
+            let max = show_ttl(max);
+            Problem::invalid(format!(
+                "\"ttl\" is {text:?}; for the scope {scope} it must be between 1s and {max}, such as 90s, 15m, 12h or 30d"
+            ))
+        })
+}
+
+pub(crate) async fn within<T>(
+    timeout: Duration,
+    work: impl Future<Output = T>,
+) -> Result<T, Problem> {
+    let late = |_| {
+        Problem::new(
+            Kind::Unknown,
+            "the deadline passed while the disk was at it; it \
+        may still succeed",
+        )
+        .retry_after(1)
+    };
+    tokio::time::timeout(timeout, work).await.map_err(late)
+}
+
+/// The caller's tokens, or those of all users for those who may change the node; by id, and never
+/// their texts. On the unix socket only.
+#[utoipa::path(
+    get, path = "/v1/tokens", tag = "tokens", operation_id = "tokens", params(PageParams),
+    responses((status = 200, description = "A page of tokens", body = TokenInfoPage), PageProblems)
+)]
+pub(crate) async fn list(
+    State(api): State<Api>,
+    Extension(conn): Extension<Arc<Conn>>,
+    mut query: Query,
+) -> Result<Response, Problem> {
+    let (uid, _) = conn.caller().on_this_host()?;
+    let page = Page::take(&mut query)?;
+    query.end()?;
+    let is_admin = conn.caller().must_be_admin(&api.policy()).is_ok();
+    let mut writer = PageWriter::new(&page);
+    for token in api.service().tokens().list() {
+        let is_seen = page
+            .after
+            .as_deref()
+            .is_some_and(|after| token.id.0.as_slice() <= after);
+        if is_seen || !(is_admin || token.uid == uid) {
+            continue;
+        }
+        if writer.push(&token_info(&token), || token.id.0.to_vec())? == Room::Full {
+            break;
+        }
+    }
+    Ok(writer.respond())
+}
+
+/// Revokes a token: one's own, or anybody's for those who may change the node. It is good no
+/// longer, and streams that were opened with it end. On the unix socket only.
+#[utoipa::path(
+    delete, path = "/v1/tokens/{id}", tag = "tokens", operation_id = "revoke_token",
+    params(("id" = String, Path, description = "The token's id"), TimeoutParams),
+    responses((status = 204, description = "Revoked"), RevokeProblems)
+)]
+pub(crate) async fn revoke(
+    State(api): State<Api>,
+    Extension(conn): Extension<Arc<Conn>>,
+    TokenPath(id): TokenPath,
+    mut query: Query,
+) -> Result<StatusCode, Problem> {
+    let (uid, _) = conn.caller().on_this_host()?;
+    let timeout = take_timeout(&mut query)?;
+    query.end()?;
+    let tokens = api.service().tokens();
+    let token = tokens
+        .find(id)
+        .ok_or_else(|| Problem::new(Kind::NoToken, format!("no token has the id {id}")))?;
+    if token.uid != uid && conn.caller().must_be_admin(&api.policy()).is_err() {
+        let words = format!(
+            "the token {id} is uid {}'s; only that user, root, the daemon's own user and those in \
+                [api] admins may revoke it",
+            token.uid
+        );
+        return Err(Problem::new(Kind::Forbidden, words));
+    }
+    let revoked = within(timeout, tokens.revoke(id)).await?;
+    let words = |error| {
+        format!(
+            "the token is good no longer, but would be again after a restart: \
+        {error}; try again"
+        )
+    };
+    revoked.map_err(|error| Problem::unavailable(error, &words(error)))?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+impl From<CreateError> for Problem {
+    fn from(error: CreateError) -> Self {
+        match &error {
+            CreateError::UserFull(_) | CreateError::Full => Self::new(Kind::TooMany, error),
+            CreateError::Random(_) => Self::internal(error),
+            CreateError::Write(cause) => Self::unavailable(*cause, &error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_more_a_token_allows_the_shorter_it_lives() {
+        let good = [
+            (Scope::Page, "12h"),
+            (Scope::Read, "30d"),
+            (Scope::Sd, "1y"),
+            (Scope::Sd, "365d"),
+            (Scope::Page, "1s"),
+        ];
+        for (scope, ttl) in good {
+            assert!(parse(ttl, scope).is_ok(), "{scope} {ttl}");
+        }
+        for (scope, ttl) in [
+            (Scope::Page, "13h"),
+            (Scope::Read, "31d"),
+            (Scope::Sd, "366d"),
+            (Scope::Read, "0s"),
+            (Scope::Read, "soon"),
+        ] {
+            assert_eq!(
+                parse(ttl, scope).unwrap_err().status(),
+                422,
+                "{scope} {ttl}"
+            );
+        }
+        let words = parse("2d", Scope::Page).unwrap_err();
+        assert!(
+            words.detail().contains("from 1s to 12h"),
+            "{}",
+            words.detail()
+        );
+        assert_eq!(parse_scope("admin").unwrap_err().status(), 422);
+    }
+}

@@ -1,0 +1,180 @@
+//! `/v1/web`: how the page in a browser gets its token. `muster web` has a code made, on the unix
+//! socket; the link that it prints carries the code in its fragment, which browsers send nowhere;
+//! the page trades it for a token.
+
+use crate::http::Api;
+use crate::http::connections::gate::Conn;
+use crate::http::connections::who::Caller;
+use crate::http::json::{self, Json};
+use crate::http::operations::openapi::{
+    CodeProblems, CodeStateProblems, EndProblems, TimeoutParams, TradeProblems,
+};
+use crate::http::path::CodePath;
+use crate::http::problem::{Kind, Problem};
+use crate::http::query::Query;
+use crate::http::time::take_timeout;
+use crate::http::tokens::{created, unkept, within};
+use crate::tokens::{CodeError, Scope};
+use api::time::Millis;
+use api::tokens::{CreatedToken, PageCode, PageCodeState, PageCodeTrade};
+use axum::Extension;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+
+/// Makes a link that opens the page for the caller's user, by a code that is good once and for 60
+/// s. On the unix socket only.
+#[utoipa::path(
+    post, path = "/v1/web/codes", tag = "page", operation_id = "create_code",
+    responses((status = 201, description = "Made", body = PageCode), CodeProblems)
+)]
+pub(crate) async fn create(
+    State(api): State<Api>,
+    Extension(conn): Extension<Arc<Conn>>,
+    query: Query,
+) -> Result<Response, Problem> {
+    let (uid, _) = conn.caller().on_this_host()?;
+    query.end()?;
+    let listener = api.service().info().http.ok_or_else(|| {
+        Problem::new(
+            Kind::NoListener,
+            "the page is served by TCP, and this node has no listener: \
+            set [http] listen, and restart musterd",
+        )
+    })?;
+    let made = api.service().tokens().codes().create(uid)?;
+    let url = format!("http://{}/#code={}", reachable(listener), made.text);
+    let shown = PageCode {
+        id: made.id.to_string(),
+        code: made.text,
+        url,
+        expires_at: Millis(made.expires_ms),
+    };
+    json::respond(StatusCode::CREATED, &shown).map(unkept)
+}
+
+/// Where a browser on this host finds the listener: one that listens on all addresses is found on
+/// the loopback.
+fn reachable(listener: SocketAddr) -> SocketAddr {
+    let ip = match listener.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
+    };
+    SocketAddr::new(ip, listener.port())
+}
+
+/// Whether a code of the caller's is still to be used: 404 once it was traded, or is older than 60
+/// s. On the unix socket only.
+#[utoipa::path(
+    get, path = "/v1/web/codes/{id}", tag = "page", operation_id = "code",
+    params(("id" = String, Path, description = "The code's id")),
+    responses((status = 200, description = "It waits to be used", body = PageCodeState), CodeStateProblems)
+)]
+pub(crate) async fn show(
+    State(api): State<Api>,
+    Extension(conn): Extension<Arc<Conn>>,
+    CodePath(id): CodePath,
+    query: Query,
+) -> Result<Response, Problem> {
+    let (uid, _) = conn.caller().on_this_host()?;
+    query.end()?;
+    if !api.service().tokens().codes().waits(id, uid) {
+        return Err(Problem::new(
+            Kind::NoCode,
+            format!(
+                "no code of yours with the id {id} waits to \
+            be used"
+            ),
+        ));
+    }
+    json::respond(StatusCode::OK, &PageCodeState { id: id.to_string() })
+}
+
+/// Trades the code of a link for a token of the scope `page` that acts for the user who had the
+/// link made, for 12 hours. By TCP it needs no token, only the code, which it ends whatever comes
+/// of it.
+#[utoipa::path(
+    post, path = "/v1/web/token", tag = "page", operation_id = "trade_code", params(TimeoutParams), request_body = PageCodeTrade,
+    responses((status = 201, description = "Made, and on the disk", body = CreatedToken), TradeProblems)
+)]
+pub(crate) async fn trade(
+    State(api): State<Api>,
+    mut query: Query,
+    Json(body): Json<PageCodeTrade>,
+) -> Result<Response, Problem> {
+    let timeout = take_timeout(&mut query)?;
+    query.end()?;
+    let tokens = api.service().tokens();
+    let uid = tokens.codes().spend(&body.code).ok_or_else(|| {
+        Problem::new(
+            Kind::BadCode,
+            "the code is unknown, was used already, or is older than a \
+            minute; `muster web` prints a new link",
+        )
+    })?;
+    // People look at a page for a working day; whoever leaves earlier ends the session.
+    let (token, text) = within(
+        timeout,
+        tokens.create(uid, Scope::Page, Scope::Page.max_ttl()),
+    )
+    .await??;
+    json::respond(StatusCode::CREATED, &created(token, text)).map(unkept)
+}
+
+/// Revokes the token that this request bears, which ends the page's session. By TCP only.
+#[utoipa::path(
+    delete, path = "/v1/web/token", tag = "page", operation_id = "end_session", params(TimeoutParams),
+    responses((status = 204, description = "Revoked"), EndProblems)
+)]
+pub(crate) async fn end(
+    State(api): State<Api>,
+    Extension(conn): Extension<Arc<Conn>>,
+    mut query: Query,
+) -> Result<StatusCode, Problem> {
+    let timeout = take_timeout(&mut query)?;
+    query.end()?;
+    let Caller::Bearer { token, .. } = conn.caller() else {
+        return Err(Problem::new(
+            Kind::Forbidden,
+            "only a request by TCP that bears a token can \
+            end it",
+        ));
+    };
+    let revoked = within(timeout, api.service().tokens().revoke(token)).await?;
+    let words = |error| {
+        format!(
+            "the token is good no longer, but would be again after a restart: \
+        {error}; try again"
+        )
+    };
+    revoked.map_err(|error| Problem::unavailable(error, &words(error)))?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+impl From<CodeError> for Problem {
+    fn from(error: CodeError) -> Self {
+        match &error {
+            CodeError::UserFull(_) | CodeError::Full => {
+                Self::new(Kind::TooMany, error).retry_after(60)
+            }
+            CodeError::Random(_) => Self::internal(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_names_an_address_that_a_browser_can_reach() {
+        let link = |listener: &str| reachable(listener.parse().unwrap()).to_string();
+        assert_eq!(link("127.0.0.1:6879"), "127.0.0.1:6879");
+        assert_eq!(link("10.0.0.7:6879"), "10.0.0.7:6879");
+        assert_eq!(link("0.0.0.0:6879"), "127.0.0.1:6879");
+        assert_eq!(link("[::]:6879"), "[::1]:6879");
+    }
+}

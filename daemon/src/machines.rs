@@ -1,0 +1,11 @@
+//! Drives the machines of this node: the real world's clocks, threads, sockets and disk, without a
+//! decision of its own.
+
+pub(crate) mod cluster;
+mod connections;
+pub(crate) mod lists;
+mod mailbox;
+
+pub(crate) use cluster::Inbox;
+pub(crate) use lists::ListsInbox;
+pub(crate) use mailbox::{AskError, answer};

@@ -1,0 +1,266 @@
+//! Runs many seeds of the simulator on all cores, or one of them again.
+//!
+//! ```text
+//! sweep --seeds 0..500 [--minutes N] [--jobs N] [--writes N] [--uses N] [--keep-going]
+//! sweep --seed N [--trace] [--log debug]
+//! ```
+//!
+//! With `--minutes` it begins no further seed after that time; `tests/soak` builds upon it.
+
+use sim::scenario::Scenario;
+use sim::{Options, Report, replay_command, run};
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+const USAGE: &str = "usage: sweep --seeds A..B [--minutes N] [--jobs N] [--writes N] [--uses N] \
+    [--keep-going]  |  sweep --seed N [--trace] [--log LEVEL]";
+
+#[derive(Debug)]
+struct Arguments {
+    seeds: Range<u64>,
+    /// No seed is begun after that.
+    at_most: Duration,
+    jobs: usize,
+    keep_going: bool,
+    options: Options,
+}
+
+fn main() -> ExitCode {
+    let arguments = match parse(std::env::args().skip(1)) {
+        Ok(arguments) => arguments,
+        Err(problem) => {
+            eprintln!("{problem}\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    let begin = Instant::now();
+    let reports = sweep(&arguments, begin);
+    summarise(&reports, begin.elapsed());
+    if reports.iter().all(|report| report.problems.is_empty()) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
+    let jobs = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut arguments = Arguments {
+        seeds: 0..500,
+        at_most: Duration::MAX,
+        jobs,
+        keep_going: false,
+        options: Options::default(),
+    };
+    while let Some(word) = words.next() {
+        let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
+        match word.as_str() {
+            "--seeds" => arguments.seeds = range(&value()?)?,
+            "--seed" => {
+                let seed = number(&value()?)?;
+                (arguments.seeds, arguments.jobs) = (seed..seed + 1, 1);
+            }
+            "--jobs" => arguments.jobs = count(&value()?)?.max(1),
+            "--minutes" => arguments.at_most = Duration::from_secs(number(&value()?)? * 60),
+            "--writes" => arguments.options.writes = Some(count(&value()?)?),
+            "--uses" => arguments.options.uses = Some(count(&value()?)?),
+            "--keep-going" => arguments.keep_going = true,
+            "--trace" => arguments.options.trace = true,
+            "--log" => {
+                arguments.options.log = Some(
+                    value()?
+                        .parse()
+                        .map_err(|_| "--log takes error, warn, info, debug or trace")?,
+                )
+            }
+            _ => return Err(format!("unknown argument {word:?}")),
+        }
+    }
+    Ok(arguments)
+}
+
+fn range(text: &str) -> Result<Range<u64>, String> {
+    let (first, end) = text
+        .split_once("..")
+        .ok_or_else(|| format!("{text:?} is not A..B"))?;
+    Ok(number(first)?..number(end)?)
+}
+
+fn count(text: &str) -> Result<usize, String> {
+    number(text).map(|number| usize::try_from(number).unwrap_or(usize::MAX))
+}
+
+fn number(text: &str) -> Result<u64, String> {
+    text.parse()
+        .map_err(|_| format!("{text:?} is not a number"))
+}
+
+fn sweep(arguments: &Arguments, begin: Instant) -> Vec<Report> {
+    let (next, stop, reports) = (
+        AtomicU64::new(arguments.seeds.start),
+        AtomicBool::new(false),
+        Mutex::new(Vec::new()),
+    );
+    std::thread::scope(|scope| {
+        for _ in 0..arguments.jobs {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) && begin.elapsed() < arguments.at_most {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= arguments.seeds.end {
+                        return;
+                    }
+                    let report = run(seed, &arguments.options);
+                    if !report.problems.is_empty() {
+                        tell(&report);
+                        stop.store(!arguments.keep_going, Ordering::Relaxed);
+                    }
+                    reports
+                        .lock()
+                        .unwrap_or_else(std::sync::PoisonError::into_inner)
+                        .push(report);
+                }
+            });
+        }
+    });
+    reports.into_inner().unwrap_or_default()
+}
+
+fn tell(report: &Report) {
+    println!(
+        "seed {} FAILED\n  {}",
+        report.seed,
+        replay_command(report.seed)
+    );
+    report
+        .problems
+        .iter()
+        .take(5)
+        .for_each(|problem| println!("  {}", problem.chars().take(1_500).collect::<String>()));
+}
+
+fn summarise(reports: &[Report], took: Duration) {
+    summarise_work(reports, took);
+    summarise_speed(reports);
+    if let [report] = reports {
+        println!("trace {:016x}", report.trace);
+    }
+}
+
+fn summarise_work(reports: &[Report], took: Duration) {
+    let size = Scenario::calm(0);
+    let failed: Vec<u64> = reports
+        .iter()
+        .filter(|report| !report.problems.is_empty())
+        .map(|report| report.seed)
+        .collect();
+    let sum = |of: fn(&Report) -> u64| reports.iter().map(of).sum::<u64>();
+    let simulated: Duration = reports.iter().map(|report| report.simulated).sum();
+    println!(
+        "a seed: {} nodes, {} virtual seconds of faults and {} to agree, {} writes to lists, {} \
+            uses of the registry",
+        size.hosts,
+        size.safety.as_secs(),
+        size.liveness.as_secs(),
+        size.writes,
+        size.deeds
+    );
+    println!(
+        "{} seeds, {} failed{}; {:.0} virtual seconds in {:.1} s: {:.0} per second; {} inputs, {} \
+            writes, {} acknowledged",
+        reports.len(),
+        failed.len(),
+        if failed.is_empty() {
+            String::new()
+        } else {
+            format!(" {failed:?}")
+        },
+        simulated.as_secs_f64(),
+        took.as_secs_f64(),
+        simulated.as_secs_f64() / took.as_secs_f64().max(0.001),
+        sum(|report| report.inputs),
+        sum(|report| report.writes),
+        sum(|report| report.acknowledged),
+    );
+    println!(
+        "{:.1} virtual hours; struck and mended: {}",
+        simulated.as_secs_f64() / 3_600.0,
+        faults(reports)
+    );
+    println!(
+        "the registry was asked {} times and did \
+        {}",
+        sum(|report| report.asked),
+        sum(|report| report.done)
+    );
+}
+
+fn summarise_speed(reports: &[Report]) {
+    println!(
+        "a registration is everywhere after \
+        {}",
+        spread(reports.iter().flat_map(|report| report.ups.iter().copied()))
+    );
+    println!(
+        "an end is everywhere after \
+        {}",
+        spread(
+            reports
+                .iter()
+                .flat_map(|report| report.downs.iter().copied())
+        )
+    );
+    println!(
+        "all directories agree after \
+        {}",
+        spread(reports.iter().map(|report| report.registry_healing))
+    );
+    println!(
+        "a kill is seen after {}",
+        spread(
+            reports
+                .iter()
+                .flat_map(|report| report.detections.iter().copied())
+        )
+    );
+    println!(
+        "all agree after {}",
+        spread(reports.iter().map(|report| report.healing))
+    );
+}
+
+/// How often each kind of fault happened, the most frequent first.
+fn faults(reports: &[Report]) -> String {
+    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+    for (kind, count) in reports.iter().flat_map(|report| &report.faults) {
+        *counts.entry(kind).or_default() += count;
+    }
+    let mut counts: Vec<(&str, u64)> = counts.into_iter().collect();
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let texts: Vec<String> = counts
+        .into_iter()
+        .map(|(kind, count)| format!("{kind} {count}"))
+        .collect();
+    texts.join(", ")
+}
+
+fn spread(spans: impl Iterator<Item = Duration>) -> String {
+    let mut spans: Vec<Duration> = spans.collect();
+    spans.sort();
+    let at = |percent: usize| {
+        spans
+            .get((spans.len() * percent / 100).min(spans.len().saturating_sub(1)))
+            .map_or(0.0, Duration::as_secs_f64)
+    };
+    format!(
+        "{:.3} s p50, {:.3} s p99, {:.3} s at most ({} \
+        times)",
+        at(50),
+        at(99),
+        at(100),
+        spans.len()
+    )
+}
