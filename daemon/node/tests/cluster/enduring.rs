@@ -3,8 +3,8 @@
 use crate::world::World;
 use crate::world::processes::{name, registration};
 use crdt::registry::Reason;
-use node::cluster::ask;
-use node::cluster::registry::{Command, EventKind, Lifetime, ProcessState, SessionId, ask};
+use node::cluster::registry::{Command, EventKind, Lifetime, ProcessState, SessionId};
+use node::cluster::{ask, registry};
 
 #[test]
 fn a_daemon_that_starts_again_ends_nothing() {
@@ -164,7 +164,7 @@ fn a_disk_from_a_backup_takes_a_run_twice_and_all_say_what_its_node_says() {
     };
     restart(&mut world);
     let (group, join, uid) = (name("cache"), true, 1000);
-    let change = Command::Group(ask::Group {
+    let change = Command::Group(registry::ask::Group {
         name: name("web"),
         group,
         join,

@@ -354,7 +354,7 @@ mod tests {
     /// Where parts of this node's log went.
     fn pushed(edge: &mut Edge) -> Vec<ConnId> {
         let mut pushed = Vec::new();
-        for output in edge.outputs.drain(..) {
+        while let Some(output) = edge.next_output() {
             if let Output::Send {
                 conn,
                 channel: Channel::Registry,
