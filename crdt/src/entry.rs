@@ -8,6 +8,7 @@ use std::fmt;
 mod fields;
 pub(crate) mod kind;
 pub mod limits;
+mod row;
 
 pub use fields::{Entry, EntryPatch, Field, NewEntry};
 pub(crate) use fields::{Supply, Visit};
@@ -95,6 +96,7 @@ impl Entry {
             modified_at,
             modified_by,
             conflicts,
+            ..
         } = self;
         let mut hash = Sha256::new();
         // Each field is preceded by its length: what ends one is not what begins the next.

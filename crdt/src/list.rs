@@ -36,7 +36,7 @@ mod scan;
 mod write;
 
 pub use apply::{Applied, ApplyError};
-pub use document::{Document, LoadError, RawChange, Standing, Touched};
+pub use document::{Document, LoadError, RawChange, Standing, Touched, heads_tag};
 pub use edit::{EditRefusal, Edited};
 pub use judge::{CheckedChange, Fault, judge, start_op};
 pub(crate) use plain::Plain;

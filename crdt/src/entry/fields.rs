@@ -1,11 +1,17 @@
 //! The one table of an entry's fields. All that is done to each field alike follows from it: how
 //! entries are read from documents and written into them, what clients may send, what rows hold.
 //!
-//! A new field is one new line with a number that was never used. Beside the table stand what is
-//! not one value at one key: whether the entry is alive, when it was made, and its tags.
+//! A new field is one new line with a number from 1 to 99 that was never used. Beside the table
+//! stands what is not one value at one key: whether the entry is alive, when it was made, its tags.
+//!
+//! What a program does not know of an entry it keeps and forwards all the same, since it keeps and
+//! forwards changes as they are. So a program with a larger table needs no newer protocol, as long
+//! as a new field is a scalar or a text in the entry's map: [`crate::list::judge`] lets nothing
+//! else pass.
 
 use super::kind::{DueTime, Kind, Level, Line, OptionalLine, Position, Prose, Tick};
 use super::{Author, Due, Place, Priority};
+use crate::record::Number;
 use names::EntryId;
 use serde::Serialize;
 
@@ -51,6 +57,26 @@ macro_rules! fields {
         impl Field {
             /// The fields of the table, in order.
             pub const TABLE: &'static [Self] = &[$(Self::$Field),+];
+            /// All fields, those beside the table too.
+            pub const ALL: &'static [Self] = &[Self::Deleted, $(Self::$Field,)+ Self::Tags];
+
+            /// Its number in rows.
+            pub const fn number(self) -> Number {
+                match self {
+                    Self::Deleted => 100,
+                    $(Self::$Field => $number,)+
+                    Self::Tags => 101,
+                }
+            }
+
+            /// The field whose values stand at that key of an entry's map.
+            pub(crate) fn of_key(key: &str) -> Option<Self> {
+                match key {
+                    "life" => Some(Self::Deleted),
+                    $($key => Some(Self::$Field),)+
+                    _ => key.starts_with(Self::Tags.key()).then_some(Self::Tags),
+                }
+            }
 
             /// As JSON names it.
             pub fn as_str(self) -> &'static str {
@@ -90,6 +116,12 @@ macro_rules! fields {
             pub modified_by: Author,
             /// Fields with more than one concurrent value, sorted.
             pub conflicts: Vec<Field>,
+            /// Changes whenever anything does that is visible of the entry in the document, also
+            /// what this program does not know: its ETag.
+            pub tag: u64,
+            /// Whether the document has something at a key of the entry that is not in the table:
+            /// a newer program would show it.
+            pub has_unknown_keys: bool,
         }
 
         impl Entry {
@@ -104,7 +136,14 @@ macro_rules! fields {
                     modified_at: 0,
                     modified_by: Author::default(),
                     conflicts: Vec::new(),
+                    tag: 0,
+                    has_unknown_keys: false,
                 }
+            }
+
+            /// Shows all fields of the table.
+            pub(crate) fn each(&self, visit: &mut impl Visit) {
+                $(visit.field(Field::$Field, &$kind, &self.$name);)+
             }
 
             /// Takes all fields of the table from `supply`.

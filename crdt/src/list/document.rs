@@ -11,6 +11,7 @@ use bytes::Bytes;
 use names::{Actor, ChangeHash, ChangeId, EntryId, ListId, ListName};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use xxhash_rust::xxh3::xxh3_64;
 
 /// About what an empty document takes, in bytes.
 const BASE_BYTES: usize = 16 << 10;
@@ -20,6 +21,12 @@ const OPERATION_BYTES: usize = 24;
 const CHANGE_BYTES: usize = 280;
 /// About what the index takes for an entry, in bytes.
 const ENTRY_BYTES: usize = 340;
+
+/// The tag of a list with these heads, which changes whenever the list does: a hash of them.
+pub fn heads_tag(heads: &[ChangeHash]) -> u64 {
+    let bytes: Vec<u8> = heads.iter().flat_map(|hash| hash.0).collect();
+    xxh3_64(&bytes)
+}
 
 /// A change as it is stored and sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,6 +99,7 @@ pub struct Document {
     sum: u64,
     operations: u64,
     modified_at: i64,
+    has_unknown_keys: bool,
 }
 
 impl fmt::Debug for Document {
@@ -134,6 +142,7 @@ impl Document {
             sum: 0,
             operations: 1,
             modified_at: 0,
+            has_unknown_keys: false,
         }
     }
 
@@ -207,7 +216,9 @@ impl Document {
     }
 
     fn take_in_entries(&mut self) -> Result<(), AutomergeError> {
-        for entry in scan::scan(&self.doc)? {
+        let scan = scan::scan(&self.doc)?;
+        self.has_unknown_keys = scan.has_unknown_keys;
+        for entry in scan.entries {
             entry
                 .maps
                 .into_iter()
@@ -259,6 +270,7 @@ impl Document {
     pub(super) fn take_in(&mut self, id: EntryId, union: &Union) -> Touched {
         let before = self.index.is_alive(id);
         self.index.set(id, union.slot());
+        self.has_unknown_keys |= union.has_unknown_keys();
         let entry = union.entry(id, &self.authorship);
         debug_assert_eq!(entry, self.entry(id), "an entry is as the document has it");
         Touched { id, before, entry }
@@ -304,6 +316,12 @@ impl Document {
     /// Milliseconds since the epoch, of the newest change by its writer's clock; 0 without changes.
     pub fn modified_at(&self) -> i64 {
         self.modified_at
+    }
+
+    /// Whether its entries have, or had, something at a key that this program does not know. A
+    /// newer program shows more of the list: it has to read the entries anew.
+    pub fn has_unknown_keys(&self) -> bool {
+        self.has_unknown_keys
     }
 
     /// A live entry.

@@ -101,6 +101,13 @@ impl Plain {
         }
     }
 
+    pub(super) fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Null | Self::Integer(_) | Self::Time(_) | Self::Other => None,
+        }
+    }
+
     /// A text that may be cleared; an empty one is a cleared one.
     pub(crate) fn text(&self) -> Option<Option<String>> {
         match self {

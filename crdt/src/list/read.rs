@@ -16,6 +16,7 @@ use names::EntryId;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::ops::RangeBounds;
+use xxhash_rust::xxh3::xxh3_64;
 
 /// What tags' keys begin with.
 pub(super) const TAG: &str = Field::Tags.key();
@@ -23,6 +24,11 @@ pub(super) const TAG: &str = Field::Tags.key();
 pub(super) const LIFE: &str = Field::Deleted.key();
 /// The key that says when an entry was made.
 pub(super) const CREATED: &str = "created";
+
+/// Whether this program knows what a key of an entry's map stands for.
+pub(super) fn is_known(key: &str) -> bool {
+    key == CREATED || Field::of_key(key).is_some()
+}
 
 /// One visible value of a key.
 #[derive(Clone, Debug)]
@@ -244,7 +250,37 @@ impl Union {
         (entry.created_by, entry.created_at) = (made.0.author(), made.1);
         entry.modified_by = modified.author();
         entry.modified_at = modified.ms().max(entry.created_at);
+        entry.tag = self.tag();
+        entry.has_unknown_keys = self.has_unknown_keys();
         Some(entry)
+    }
+
+    /// Whether there is something at a key that this program does not know.
+    pub(super) fn has_unknown_keys(&self) -> bool {
+        self.fields.keys().any(|key| !is_known(key))
+    }
+
+    /// A hash of all that is visible: each value by its map, key and operation, which no two values
+    /// share, and of texts, which are edited in place, what they say. The same in all versions of
+    /// this program.
+    fn tag(&self) -> u64 {
+        let mut bytes = Vec::with_capacity(1024);
+        let maps: Vec<Option<OpName>> = self.maps.iter().map(OpName::of).collect();
+        for (key, values) in &self.fields {
+            for seen in values {
+                let map = maps.get(seen.map).copied().flatten();
+                for op in map.into_iter().chain([seen.op]) {
+                    bytes.extend_from_slice(&op.counter.to_be_bytes());
+                    bytes.extend_from_slice(&op.actor.0);
+                }
+                for text in [key, seen.value.as_text().unwrap_or_default()] {
+                    let length = u64::try_from(text.len()).unwrap_or(u64::MAX);
+                    bytes.extend_from_slice(&length.to_be_bytes());
+                    bytes.extend_from_slice(text.as_bytes());
+                }
+            }
+        }
+        xxh3_64(&bytes)
     }
 
     /// The change that made the first of its maps, and when that was by the clock of its node.

@@ -4,12 +4,20 @@
 use super::genesis;
 use super::index::Slot;
 use super::outline::{OpName, entry_id};
-use super::read::{LIFE, Union};
+use super::read::{LIFE, Union, is_known};
 use crate::entry::Field;
 use automerge::iter::{DocItem, MapRangeItem};
 use automerge::{Automerge, AutomergeError, ObjId, ObjType, ReadDoc, ValueRef};
 use names::EntryId;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// What a pass has found.
+#[derive(Default)]
+pub(super) struct Scan {
+    pub(super) entries: Vec<Scanned>,
+    /// Whether any entry, alive or not, has a key that this program does not know.
+    pub(super) has_unknown_keys: bool,
+}
 
 /// What the index has to know of an entry.
 pub(super) struct Scanned {
@@ -22,13 +30,13 @@ pub(super) struct Scanned {
 const KEYS: [&str; 3] = [LIFE, Field::Order.key(), Field::Done.key()];
 
 /// Scans all entries. Those with concurrent values, which the pass does not show, are looked up.
-pub(super) fn scan(doc: &Automerge) -> Result<Vec<Scanned>, AutomergeError> {
+pub(super) fn scan(doc: &Automerge) -> Result<Scan, AutomergeError> {
     let mut pass = Pass {
         doc,
         entries: BTreeMap::new(),
         current: None,
         conflicts: BTreeSet::new(),
-        scanned: Vec::new(),
+        scan: Scan::default(),
     };
     for found in doc.iter() {
         match found.item {
@@ -47,7 +55,7 @@ struct Pass<'a> {
     /// The entry whose map the pass is in.
     current: Option<(EntryId, OpName, Union)>,
     conflicts: BTreeSet<EntryId>,
-    scanned: Vec<Scanned>,
+    scan: Scan,
 }
 
 impl Pass<'_> {
@@ -63,12 +71,14 @@ impl Pass<'_> {
     }
 
     fn field(&mut self, object: &ObjId, item: &MapRangeItem<'_>) {
-        if !KEYS.contains(&item.key.as_ref()) {
-            return;
-        }
+        // The root has no name.
         let Some(map) = OpName::of(object) else {
             return;
         };
+        if !KEYS.contains(&item.key.as_ref()) {
+            self.scan.has_unknown_keys |= !is_known(&item.key);
+            return;
+        }
         if let Some(id) = self.entries.remove(&map) {
             self.flush();
             self.current = Some((id, map, Union::of_map(object.clone())));
@@ -92,7 +102,7 @@ impl Pass<'_> {
             return;
         };
         if !self.conflicts.contains(&id) {
-            self.scanned.push(Scanned {
+            self.scan.entries.push(Scanned {
                 id,
                 maps: vec![map],
                 slot: union.slot(),
@@ -100,10 +110,11 @@ impl Pass<'_> {
         }
     }
 
-    fn finish(mut self) -> Result<Vec<Scanned>, AutomergeError> {
+    fn finish(mut self) -> Result<Scan, AutomergeError> {
         self.flush();
         // Maps without any of the keys are left over: nothing says that they are alive.
-        self.scanned
+        self.scan
+            .entries
             .extend(self.entries.iter().map(|(map, id)| Scanned {
                 id: *id,
                 maps: vec![*map],
@@ -113,12 +124,13 @@ impl Pass<'_> {
             let Some(union) = Union::read(self.doc, id)? else {
                 continue;
             };
-            self.scanned.push(Scanned {
+            self.scan.has_unknown_keys |= union.has_unknown_keys();
+            self.scan.entries.push(Scanned {
                 id,
                 maps: union.maps.iter().filter_map(OpName::of).collect(),
                 slot: union.slot(),
             });
         }
-        Ok(self.scanned)
+        Ok(self.scan)
     }
 }

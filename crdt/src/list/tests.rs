@@ -6,6 +6,7 @@ mod edits;
 mod exchange;
 mod hostile;
 mod javascript;
+mod versions;
 
 use super::*;
 use crate::entry::{Author, Edit, Entry, EntryPatch, NewEntry, Place};

@@ -44,7 +44,6 @@ fn an_entry_reads_as_it_was_written() {
     };
     let edited = a.edit(&Edit::Add(vec![new.clone()]));
     let expected = Entry {
-        id: EntryId(7),
         title: new.title,
         due: new.due,
         done_at: Some(a.at_ms),
@@ -57,7 +56,8 @@ fn an_entry_reads_as_it_was_written() {
         created_by: a.author(),
         modified_at: a.at_ms,
         modified_by: a.author(),
-        conflicts: vec![],
+        tag: a.entry(EntryId(7)).tag,
+        ..Entry::new(EntryId(7))
     };
     assert_eq!(
         edited.touched,
@@ -102,6 +102,7 @@ fn clearing_leaves_nothing() {
     assert_eq!(
         Entry {
             modified_at: before.modified_at,
+            tag: before.tag,
             ..entry
         },
         before

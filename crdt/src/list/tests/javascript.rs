@@ -7,7 +7,7 @@ use automerge::{ActorId, Automerge, ObjId, ObjType, ReadDoc, ScalarValue};
 use bytes::Bytes;
 
 /// A change by another program, made on a copy of the document.
-fn foreign_edit(
+pub(super) fn foreign_edit(
     document: &Document,
     actor: u8,
     write: impl FnOnce(&mut Transaction<'_>, &ObjId),
@@ -21,11 +21,11 @@ fn foreign_edit(
     Bytes::copy_from_slice(copy.get_last_local_change().unwrap().raw_bytes())
 }
 
-fn map_of(transaction: &Transaction<'_>, entries: &ObjId, id: EntryId) -> ObjId {
+pub(super) fn map_of(transaction: &Transaction<'_>, entries: &ObjId, id: EntryId) -> ObjId {
     transaction.get(entries, id.to_string()).unwrap().unwrap().1
 }
 
-fn put_text(transaction: &mut Transaction<'_>, map: &ObjId, key: &str, text: &str) {
+pub(super) fn put_text(transaction: &mut Transaction<'_>, map: &ObjId, key: &str, text: &str) {
     let object = transaction.put_object(map, key, ObjType::Text).unwrap();
     transaction.splice_text(&object, 0, 0, text).unwrap();
 }

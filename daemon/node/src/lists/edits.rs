@@ -7,7 +7,7 @@ use super::wire::CHUNK_BYTES;
 use crate::time::{Instant, Wall};
 use crate::wire::{RequestId, WriteError};
 use crdt::entry::{Author, Edit, Entry};
-use crdt::list::{Document, EditRefusal, Edited};
+use crdt::list::{Document, EditRefusal, Edited, heads_tag};
 use crdt::vector::VersionVector;
 use names::{EntryId, ListId, ListName};
 use rand::Rng;
@@ -214,7 +214,7 @@ fn check(document: &Document, edit: &Edit, expect: Option<Precondition>) -> Resu
     }
     let unchanged = match expect {
         None => true,
-        Some(Precondition::List(tag)) => document.sum() == tag,
+        Some(Precondition::List(tag)) => heads_tag(&document.heads()) == tag,
         Some(Precondition::Entry(tag)) => {
             match addressed(edit).map(|id| (id, document.entry(id))) {
                 Some((_, Some(entry))) => entry.tag() == tag,

@@ -7,6 +7,7 @@ use crate::time::Wall;
 use crate::wire::{Channel, CloseReason, ConnId, RequestId, WriteError, WriteId};
 use bytes::Bytes;
 use crdt::entry::{Author, Entry};
+use crdt::list::heads_tag;
 use crdt::vector::VersionVector;
 use names::{ChangeHash, ChangeId, EntryId, ListId, ListName, NodeId, NodeName, Shard};
 use serde::{Deserialize, Serialize};
@@ -238,9 +239,9 @@ pub struct ListRow {
 }
 
 impl ListRow {
-    /// Changes whenever the list changes: the sum of its version vector.
+    /// Changes whenever the list changes: a hash of its heads, its ETag.
     pub fn tag(&self) -> u64 {
-        self.sum
+        heads_tag(&self.heads)
     }
 }
 

@@ -486,7 +486,7 @@ fn preconditions_are_compared_with_what_is_there() {
     world.run(SECOND);
     let id = added(&world, request);
     let tag = world.nodes[0].disk.entries[&(ListId::of(&name("bob")), id)].tag();
-    let sum = world.nodes[0].disk.known()[0].1;
+    let list_tag = world.nodes[0].disk.lists[&ListId::of(&name("bob"))].tag();
     let ask = |edit, expect| {
         Command::Edit(ask::Edit {
             list: name("bob"),
@@ -504,7 +504,10 @@ fn preconditions_are_compared_with_what_is_there() {
         0,
         ask(Edit::Patch(id, patch("cake")), Precondition::Entry(tag)),
     );
-    let stale_list = world.request(0, ask(Edit::Add(vec![entry("x")]), Precondition::List(sum)));
+    let stale_list = world.request(
+        0,
+        ask(Edit::Add(vec![entry("x")]), Precondition::List(list_tag)),
+    );
     world.run(SECOND);
     assert!(world.reply(good).unwrap().is_ok());
     assert_eq!(world.reply(stale).unwrap(), &Err(Refusal::Changed));

@@ -100,21 +100,30 @@ impl Shared {
 mod tests {
     use super::*;
     use crate::hub::News;
+    use crdt::list::heads_tag;
     use futures_util::FutureExt;
-    use names::{EntryId, ListName};
+    use names::{ChangeHash, EntryId, ListName};
     use node::lists::ListRow;
     use node::time::Wall;
     use tokio::sync::broadcast;
 
-    fn change(name: &str, tag: u64) -> Arc<Change> {
+    fn head(n: u8) -> ChangeHash {
+        ChangeHash([n; 32])
+    }
+
+    fn tag(n: u8) -> u64 {
+        heads_tag(&[head(n)])
+    }
+
+    fn change(name: &str, n: u8) -> Arc<Change> {
         let name = ListName::new(name).unwrap();
         let row = ListRow {
             name: name.clone(),
             total: 1,
             open: 1,
             modified_at: 0,
-            heads: vec![],
-            sum: tag,
+            heads: vec![head(n)],
+            sum: 0,
         };
         Arc::new(Change {
             list: ListId::of(&name),
@@ -147,36 +156,36 @@ mod tests {
         let News::Happened(change) = watcher.next().await else {
             panic!()
         };
-        assert_eq!(change.row.tag(), 2);
+        assert_eq!(change.row.tag(), tag(2));
     }
 
     #[tokio::test]
     async fn a_watcher_that_comes_back_misses_nothing() {
         let (hub, sender) = hub();
-        for tag in 1..=3 {
-            sender.send(change("a", tag)).unwrap();
-            sender.send(change("b", tag + 10)).unwrap();
+        for n in 1..=3 {
+            sender.send(change("a", n)).unwrap();
+            sender.send(change("b", n + 10)).unwrap();
         }
-        let (watcher, missed) = hub.resume(id("a"), 2).unwrap();
+        let (watcher, missed) = hub.resume(id("a"), tag(2)).unwrap();
         assert_eq!(
             missed
                 .iter()
                 .map(|change| change.row.tag())
                 .collect::<Vec<_>>(),
-            [2, 3]
+            [tag(2), tag(3)]
         );
         assert!(watcher.next().now_or_never().is_none());
-        assert!(hub.resume(id("a"), 7).is_none() && hub.resume(id("b"), 2).is_none());
+        assert!(hub.resume(id("a"), tag(7)).is_none() && hub.resume(id("b"), tag(2)).is_none());
     }
 
     #[tokio::test]
     async fn after_an_overflow_everybody_begins_anew() {
         let (hub, sender) = hub();
         let watcher = hub.watch(id("b"));
-        for tag in 0..40 {
-            sender.send(change("a", tag)).unwrap();
+        for n in 0..40 {
+            sender.send(change("a", n)).unwrap();
         }
-        assert!(hub.resume(id("a"), 1).is_none());
+        assert!(hub.resume(id("a"), tag(1)).is_none());
         assert!(matches!(watcher.next().now_or_never(), Some(News::Lagged)));
     }
 }
