@@ -16,6 +16,7 @@ mod file;
 mod flags;
 mod given;
 mod keys;
+mod level;
 mod nearest;
 mod resolve;
 
@@ -23,6 +24,7 @@ pub(crate) use describe::manual;
 pub use error::ConfigError;
 pub(crate) use flags::command;
 pub(crate) use keys::Applies;
+pub(crate) use level::{filter, plausible};
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

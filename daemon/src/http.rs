@@ -34,10 +34,10 @@ mod streams;
 mod time;
 mod tokens;
 
-pub use connections::gate::{Gate, Limits};
+pub use connections::gate::Gate;
 pub use connections::serve::{serve_tcp, serve_unix};
-pub use connections::who::Policy;
 
+use crate::reload::Policy;
 use crate::service::Service;
 use ::node::lists::{ListRow, Refusal};
 use axum::Router;
@@ -45,8 +45,7 @@ use axum::extract::Request;
 use axum::middleware;
 use bytes::Bytes;
 use lists::list_hub::ListHub;
-use names::ListId;
-use names::ListName;
+use names::{ListId, ListName};
 use operations::measure::{self, Operations};
 use operations::openapi;
 use problem::{Kind, Problem};

@@ -18,12 +18,14 @@ mod machines;
 mod manual;
 mod metrics;
 mod process;
-mod reload;
+pub mod reload;
 pub mod service;
 pub mod shell;
 mod systemd;
 pub mod tokens;
 mod version;
+
+pub use version::set_build;
 
 use mimalloc::MiMalloc;
 use std::ffi::OsString;

@@ -11,10 +11,10 @@ mod level;
 mod limiter;
 
 pub use level::Level;
-pub(crate) use level::{Levels, plausible};
+pub(crate) use level::Levels;
 pub(crate) use limiter::Limiter;
 
-use crate::config::{Log, LogFormat};
+use crate::config::{Log, LogFormat, filter};
 use crate::flight::Recorder;
 use std::io::IsTerminal;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
@@ -38,7 +38,7 @@ pub struct Logging {
 /// Times are RFC 3339 in UTC with microseconds, so that the logs of several nodes can be merged by
 /// sorting.
 pub fn init(log: &Log) -> Logging {
-    let (filter, handle) = reload::Layer::new(level::filter(&log.level));
+    let (filter, handle) = reload::Layer::new(filter(&log.level));
     let limiter = Limiter::default();
     let recorder = Recorder::default();
     let sink = sink(log.format)

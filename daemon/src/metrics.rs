@@ -23,9 +23,9 @@ mod recorded;
 
 pub(crate) use recorded::*;
 
-use crate::service::Inner;
 use anyhow::Context;
-pub(crate) use families::Snapshot;
+pub(crate) use families::{Snapshot, count, sum};
+pub(crate) use process::Process;
 
 use families::{COUNTERS, GAUGES, PROCESS, SECONDS, SPREAD_COUNTERS, SPREAD_GAUGES};
 use metrics::{counter, describe_counter, describe_gauge, gauge};
@@ -80,29 +80,28 @@ pub(crate) async fn upkeep(handle: PrometheusHandle) {
     }
 }
 
-/// All metrics in Prometheus' text format, as of now.
-pub(crate) fn render(node: &Inner) -> String {
-    let snapshot = Snapshot::take(node);
+/// All metrics in Prometheus' text format, with the parts' numbers as given.
+pub(crate) fn render(handle: &PrometheusHandle, snapshot: &Snapshot) -> String {
     for (name, _, value) in GAUGES.iter().chain(PROCESS) {
-        gauge!(*name).set(value(&snapshot) as f64);
+        gauge!(*name).set(value(snapshot) as f64);
     }
     SECONDS
         .iter()
-        .for_each(|(name, _, value)| gauge!(*name).set(value(&snapshot)));
+        .for_each(|(name, _, value)| gauge!(*name).set(value(snapshot)));
     COUNTERS
         .iter()
-        .for_each(|(name, _, value)| counter!(*name).absolute(value(&snapshot)));
+        .for_each(|(name, _, value)| counter!(*name).absolute(value(snapshot)));
     for (name, _, label, series) in SPREAD_GAUGES {
-        series(&snapshot)
+        series(snapshot)
             .into_iter()
             .for_each(|(of, value)| gauge!(*name, *label => of).set(value));
     }
     for (name, _, label, series) in SPREAD_COUNTERS {
-        series(&snapshot)
+        series(snapshot)
             .into_iter()
             .for_each(|(of, value)| counter!(*name, *label => of).absolute(value));
     }
-    let mut text = node.metrics.render();
+    let mut text = handle.render();
     // The one counter that is no whole number, for which the library has no kind.
     let seconds = snapshot.process.cpu.as_secs_f64();
     let help = "User and system time spent";

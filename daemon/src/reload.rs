@@ -5,12 +5,12 @@
 //! stay those of the start.
 
 use crate::config::{self, Applies, Config, Source, Start};
-use crate::http::{Limits, Policy};
 use crate::logging::Level;
 use crate::metrics;
 use crate::systemd;
 use anyhow::{Context, bail};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{Mutex, watch};
 
 /// What of the configuration the client side follows while it runs.
@@ -18,6 +18,54 @@ use tokio::sync::{Mutex, watch};
 pub(crate) struct InForce {
     pub(crate) policy: watch::Receiver<Arc<Policy>>,
     pub(crate) limits: watch::Receiver<Limits>,
+}
+
+/// Who may do what, and where the TCP listener may be reached: from the configuration.
+#[derive(Clone, Debug, Default)]
+pub struct Policy {
+    /// Users (by name or uid) that may change the node and the cluster, besides root and the
+    /// daemon's own.
+    pub admins: Vec<String>,
+    /// Names besides `localhost` and the listener's address by which browsers may reach the TCP
+    /// listener.
+    pub hosts: Vec<String>,
+    /// Whether the TCP listener serves the two routes of the example in *Elixir in Action* to anyone.
+    pub open: bool,
+}
+
+/// Bounds on the clients of the API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections in all, on the socket and by TCP.
+    pub connections: usize,
+    /// Connections of one user on the socket. All of one address on TCP may have half of
+    /// `connections`.
+    pub connections_per_user: usize,
+    /// Streams of one user or address.
+    pub streams_per_user: usize,
+    /// How long a client may take to send a request's head.
+    pub head: Duration,
+    /// How long a client may take to send a request's body.
+    pub body: Duration,
+    /// How long a connection may be idle between requests.
+    pub idle: Duration,
+    /// How long a client may leave an answer unread. Streams wait longer: they end when too much is
+    /// waiting.
+    pub unread: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 1024,
+            connections_per_user: 128,
+            streams_per_user: 64,
+            head: Duration::from_secs(10),
+            body: Duration::from_secs(30),
+            idle: Duration::from_secs(60),
+            unread: Duration::from_secs(30),
+        }
+    }
 }
 
 /// What came of a reload.

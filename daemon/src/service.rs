@@ -4,7 +4,7 @@ use crate::config::Config;
 use crate::event::EventLog;
 use crate::logging::Logging;
 use crate::machines::{AskError, Inbox, ListsInbox, answer};
-use crate::metrics::Snapshot;
+use crate::metrics::{self, Process, Snapshot, count};
 use crate::process::{Host, Replica, Watcher};
 use crate::reload::{self, Reloader};
 use crate::systemd::Part;
@@ -277,14 +277,57 @@ impl Service {
         self.inner.metrics.clone()
     }
 
-    /// The numbers of all parts, as the metrics show them.
+    /// The numbers of all parts now, as the metrics show them.
     pub(crate) fn snapshot(&self) -> Snapshot {
-        Snapshot::take(&self.inner)
+        let node = &self.inner;
+        let tokens = node.tokens.good();
+        Snapshot {
+            cluster: node.cluster.stats(),
+            views: self.view(),
+            lists: node
+                .workers
+                .iter()
+                .map(ListsInbox::stats)
+                .fold(lists::Stats::default(), metrics::sum),
+            store: node.store.stats(),
+            writable: node.trouble.now().is_none(),
+            transport: node.endpoint.stats(),
+            watcher: node.watcher.stats(),
+            capacity: count(node.capacity),
+            monitors: count(node.replica.monitors()),
+            happened: node.replica.events(),
+            tokens: tokens
+                .map(|(scope, number)| (scope.as_str(), count(number) as f64))
+                .to_vec(),
+            left_out: node.logging.limiter.left_out(),
+            process: Process::read(),
+            started_at: node.info.started_at,
+        }
+    }
+
+    /// What the service manager shows of this node: `5 of 5 members, 132 lists, whole`.
+    pub(crate) fn status_line(&self) -> String {
+        let view = self.view();
+        let expected = view.expected().count();
+        let reachable = view
+            .expected()
+            .filter(|member| member.id == view.me || member.state.is_reachable())
+            .count();
+        let mut line = format!(
+            "{reachable} of {expected} members, {} lists, {}",
+            self.known_lists(),
+            view.verdict.as_str()
+        );
+        for reason in self.unready() {
+            line += "; ";
+            line += &reason;
+        }
+        line
     }
 
     /// All metrics in Prometheus' text format.
     pub fn metrics(&self) -> String {
-        crate::metrics::render(&self.inner)
+        metrics::render(&self.inner.metrics, &self.snapshot())
     }
 
     /// Asks the machine that owns a list.

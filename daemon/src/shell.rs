@@ -203,8 +203,11 @@ impl Node {
             let parent = config
                 .parent_pipe
                 .then(|| tokio::spawn(end_with_parent(service.clone())));
-            let watchdog = Watchdog::start(&service, listeners.socket_path());
-            let status = tokio::spawn(systemd::tell_status(service.clone()));
+            let watchdog = Watchdog::start(service.parts(), listeners.socket_path());
+            let status = tokio::spawn(systemd::tell_status(service.views(), {
+                let service = service.clone();
+                move || service.status_line()
+            }));
             tell_ready(&service, listeners.socket_path());
             tokio::spawn(service.logging().limiter.clone().tell());
             let serving = tokio::spawn(listeners.serve(service, in_force, finished));

@@ -8,13 +8,15 @@ mod watchdog;
 
 pub(crate) use watchdog::{Part, Watchdog};
 
-use crate::service::Service;
 use anyhow::{Context, bail};
 use listenfd::ListenFd;
+use node::cluster::RosterView;
 use sd_notify::NotifyState;
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// How often the status line is made anew when nothing happens to the cluster.
 const STATUS_EVERY: Duration = Duration::from_secs(5);
@@ -97,14 +99,17 @@ impl Drop for Reloading {
     }
 }
 
-/// Keeps the manager's status line true: `5 of 5 members, 132 lists, whole`.
-pub(crate) async fn tell_status(service: Service) {
+/// Keeps the manager's status line true: makes it anew whenever the cluster changes, and now and then.
+pub(crate) async fn tell_status(
+    mut views: watch::Receiver<Arc<RosterView>>,
+    status: impl Fn() -> String,
+) {
     if std::env::var_os("NOTIFY_SOCKET").is_none() {
         return;
     }
-    let (mut views, mut told) = (service.views(), String::new());
+    let mut told = String::new();
     loop {
-        let status = status(&service);
+        let status = status();
         if status != told {
             tell(&[NotifyState::Status(&status)]);
             told = status;
@@ -113,26 +118,6 @@ pub(crate) async fn tell_status(service: Service) {
             return;
         }
     }
-}
-
-fn status(service: &Service) -> String {
-    let view = service.view();
-    let expected = view.expected().count();
-    let reachable = view
-        .expected()
-        .filter(|member| member.id == view.me || member.state.is_reachable())
-        .count();
-    let unready: String = service
-        .unready()
-        .iter()
-        .map(|reason| format!("; {reason}"))
-        .collect();
-    format!(
-        "{reachable} of {expected} members, {} lists, \
-        {}{unready}",
-        service.known_lists(),
-        view.verdict.as_str()
-    )
 }
 
 fn tell(state: &[NotifyState<'_>]) {

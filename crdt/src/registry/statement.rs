@@ -20,8 +20,7 @@ use super::{Entry, Process, Reason, Record, State};
 use crate::record::{Number, RecordError, Writer};
 use crate::relayed::{Rank, Relayed};
 use bytes::Bytes;
-use names::NodeId;
-use names::ProcessName;
+use names::{NodeId, ProcessName};
 use std::sync::Arc;
 
 const VERSION: u8 = 1;

@@ -96,8 +96,6 @@ mod edge;
 mod edits;
 #[cfg(test)]
 mod golden;
-#[cfg(test)]
-mod harness;
 mod incoming;
 mod io;
 mod job;
@@ -106,16 +104,10 @@ mod messages;
 mod outbox;
 mod peers;
 mod pulls;
-#[cfg(test)]
-mod quarantine;
 mod repair;
 mod replicas;
 mod resident;
 mod rounds;
-#[cfg(test)]
-mod scenarios;
-#[cfg(test)]
-mod storm;
 mod vectors;
 mod watchers;
 mod wire;

@@ -3,11 +3,11 @@
 use super::flags::DevFlags;
 use super::given::{Given, Setting, Value};
 use super::keys::{self, Default, Key, Kind};
+use super::level::plausible;
 use super::{
     Api, Config, Http, Limits, Log, LogFormat, Node, Processes, Quic, Surroundings, Tls, advertise,
     defaults, duration,
 };
-use crate::logging::plausible;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;

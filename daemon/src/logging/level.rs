@@ -1,12 +1,10 @@
 //! What is logged, and changing it while the daemon runs.
 
+use crate::config::filter;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
-use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::{Registry, reload};
-
-/// The crates of this program, which are the targets of its lines.
-const OUR_CRATES: [&str; 6] = ["crdt", "muster", "names", "node", "pki", "transport"];
 
 /// What is logged, and until when. Clones are of the same log.
 #[derive(Clone, Debug)]
@@ -75,7 +73,7 @@ impl Level {
         })
     }
 
-    /// Logs that, for so long or until it is changed again. It must have been [`plausible`].
+    /// Logs that, for so long or until it is changed again. It must have been [plausible](crate::config::plausible).
     ///
     /// Must be called in a runtime, which has the timer.
     pub(crate) fn set(&self, level: &str, time: Option<Duration>) -> Levels {
@@ -139,12 +137,6 @@ impl State {
     }
 }
 
-/// The filter that a text asks for; nothing is logged if it is not [`plausible`], which is asked
-/// before a text comes here.
-pub(super) fn filter(text: &str) -> Targets {
-    parse(text).unwrap_or_default()
-}
-
 /// Lets those libraries that log by the `log` crate, the database above all, make only the lines
 /// that can be wanted: what becomes of one is found out anew each time, and the database makes
 /// several for each row that it reads at a start.
@@ -158,41 +150,6 @@ fn most_of_libraries(level: &str) -> log::LevelFilter {
     } else {
         log::LevelFilter::Warn
     }
-}
-
-/// Whether a text says what is to be logged: levels and `TARGET=LEVEL`, separated by commas.
-pub(crate) fn plausible(text: &str) -> bool {
-    parse(text).is_some()
-}
-
-/// A level alone is about this program: the libraries below it log what somebody should look at,
-/// unless they are named.
-fn parse(text: &str) -> Option<Targets> {
-    let mut targets = Targets::new();
-    for part in text.split(',') {
-        targets = if let Some((target, word)) = part.split_once('=') {
-            targets.with_target(target.trim(), level_of(word)?)
-        } else {
-            let level = level_of(part)?;
-            targets
-                .with_default(level.min(LevelFilter::WARN))
-                .with_targets(OUR_CRATES.map(|name| (name, level)))
-        };
-    }
-    Some(targets)
-}
-
-/// [`LevelFilter`] itself would also read numbers, and an empty text as `error`.
-fn level_of(word: &str) -> Option<LevelFilter> {
-    Some(match word.trim().to_lowercase().as_str() {
-        "off" => LevelFilter::OFF,
-        "error" => LevelFilter::ERROR,
-        "warn" => LevelFilter::WARN,
-        "info" => LevelFilter::INFO,
-        "debug" => LevelFilter::DEBUG,
-        "trace" => LevelFilter::TRACE,
-        _ => return None,
-    })
 }
 
 #[cfg(test)]
@@ -240,42 +197,11 @@ mod tests {
     }
 
     #[test]
-    fn a_level_alone_is_about_this_program() {
-        let logs = |text: &str, target: &str, level| filter(text).would_enable(target, &level);
-        use tracing::Level as L;
-        assert!(logs("Debug", "node::cluster", L::DEBUG) && !logs("debug", "node", L::TRACE));
-        assert!(logs("debug", "quinn", L::WARN) && !logs("debug", "quinn", L::INFO));
-        assert!(!logs("off", "muster", L::ERROR) && !logs("off", "quinn", L::ERROR));
-        assert!(logs("error", "quinn", L::ERROR) && !logs("error", "quinn", L::WARN));
-        let chosen = "quinn=trace, info,node::lists=debug";
-        assert!(logs(chosen, "quinn::endpoint", L::TRACE) && !logs(chosen, "fjall", L::INFO));
-        assert!(logs(chosen, "node::lists", L::DEBUG) && !logs(chosen, "node::cluster", L::DEBUG));
-    }
-
-    #[test]
     fn libraries_make_no_lines_that_nobody_asked_for() {
         assert_eq!(most_of_libraries("debug"), log::LevelFilter::Warn);
         assert_eq!(
             most_of_libraries("info,fjall=trace"),
             log::LevelFilter::Trace
         );
-    }
-
-    #[test]
-    fn what_would_log_nothing_by_mistake_is_not_plausible() {
-        for good in ["info", "info,node=debug", "warn,transport=trace", "OFF"] {
-            assert!(plausible(good), "{good}");
-        }
-        for bad in [
-            "",
-            "inof",
-            "info,debgu",
-            "node=loud",
-            "node=",
-            "info,",
-            "[span]=info",
-        ] {
-            assert!(!plausible(bad), "{bad}");
-        }
     }
 }

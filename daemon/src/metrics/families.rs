@@ -2,7 +2,6 @@
 
 use super::process::Process;
 use crate::process::WatcherStats;
-use crate::service::Inner;
 use api::events::EventType;
 use node::cluster::{RosterView, Verdict};
 use node::{cluster, lists};
@@ -27,38 +26,9 @@ pub(crate) struct Snapshot {
     pub(crate) tokens: Vec<(&'static str, f64)>,
     /// Lines of the log.
     pub(crate) left_out: u64,
-    pub(super) process: Process,
+    pub(crate) process: Process,
     /// Milliseconds since the epoch.
     pub(crate) started_at: i64,
-}
-
-impl Snapshot {
-    pub(crate) fn take(node: &Inner) -> Self {
-        Self {
-            cluster: node.cluster.stats(),
-            views: Arc::clone(&node.views.borrow()),
-            lists: node
-                .workers
-                .iter()
-                .map(crate::machines::ListsInbox::stats)
-                .fold(lists::Stats::default(), sum),
-            store: node.store.stats(),
-            writable: node.trouble.now().is_none(),
-            transport: node.endpoint.stats(),
-            watcher: node.watcher.stats(),
-            capacity: count(node.capacity),
-            monitors: count(node.replica.monitors()),
-            happened: node.replica.events(),
-            tokens: node
-                .tokens
-                .good()
-                .map(|(scope, number)| (scope.as_str(), count(number) as f64))
-                .to_vec(),
-            left_out: node.logging.limiter.left_out(),
-            process: Process::read(),
-            started_at: node.info.started_at,
-        }
-    }
 }
 
 #[cfg(test)]
@@ -606,7 +576,8 @@ pub(super) const SPREAD_COUNTERS: &[Spread<u64>] = &[
     ),
 ];
 
-fn count(number: usize) -> u64 {
+/// A number of things, as metrics count.
+pub(crate) fn count(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
 }
 
@@ -615,7 +586,7 @@ fn both(received: u64, sent: u64) -> Vec<(&'static str, u64)> {
 }
 
 /// The numbers of several lists machines together.
-fn sum(a: lists::Stats, b: lists::Stats) -> lists::Stats {
+pub(crate) fn sum(a: lists::Stats, b: lists::Stats) -> lists::Stats {
     lists::Stats {
         lists: a.lists + b.lists,
         resident: a.resident + b.resident,

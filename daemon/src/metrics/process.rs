@@ -10,7 +10,7 @@ const TICK_MS: u64 = 10;
 
 /// What it takes of the host; 0 where the kernel does not say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Process {
+pub(crate) struct Process {
     pub(super) cpu: Duration,
     pub(super) resident_bytes: u64,
     pub(super) virtual_bytes: u64,
@@ -20,7 +20,7 @@ pub(super) struct Process {
 }
 
 impl Process {
-    pub(super) fn read() -> Self {
+    pub(crate) fn read() -> Self {
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
         let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
         Self {

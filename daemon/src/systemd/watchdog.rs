@@ -8,7 +8,6 @@
 
 use super::tell;
 use crate::metrics;
-use crate::service::Service;
 use sd_notify::NotifyState;
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -49,13 +48,13 @@ pub(crate) struct Watchdog {
 
 impl Watchdog {
     /// Starts to feed it, if the manager wants that.
-    pub(crate) fn start(service: &Service, socket: Option<PathBuf>) -> Self {
+    pub(crate) fn start(parts: Vec<Part>, socket: Option<PathBuf>) -> Self {
         let Some(allowed) = sd_notify::watchdog_enabled() else {
             return Self { _end: None };
         };
         let (end, ended) = channel();
         let feeder = Feeder {
-            parts: service.parts(),
+            parts,
             socket,
             allowed,
         };

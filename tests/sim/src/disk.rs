@@ -218,6 +218,8 @@ pub struct Disk {
     pub pace: (Duration, Duration),
     /// How the next batch fails, if it does, and what of it is there afterwards.
     pub failing: Option<(WriteError, Survival)>,
+    /// How all batches fail, as long as they do; nothing of them is there.
+    pub broken: Option<WriteError>,
     /// What was written against the contract.
     pub violations: Vec<String>,
     waiting: VecDeque<Commit>,
@@ -243,6 +245,7 @@ impl Disk {
             backup,
             pace,
             failing,
+            broken: None,
             violations,
             waiting,
             batch,
@@ -278,7 +281,8 @@ impl Disk {
 
     /// The batch is done: every commit of it, and if it failed every one behind it, returns.
     pub fn finish(&mut self) -> Vec<Returned> {
-        let Some((error, survival)) = self.failing.take() else {
+        let broken = self.broken.map(|error| (error, Survival::Nothing));
+        let Some((error, survival)) = self.failing.take().or(broken) else {
             let batch = std::mem::take(&mut self.batch);
             batch.iter().for_each(|commit| self.apply(commit));
             // One journal: what was written before is synced, too.
@@ -329,7 +333,7 @@ impl Disk {
         let broken = if self.reopening {
             Some(WriteError::Failed)
         } else {
-            self.failing.map(|(error, _)| error)
+            self.failing.map(|(error, _)| error).or(self.broken)
         };
         match broken {
             Some(error) => {

@@ -10,69 +10,147 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub enum Fault {
     /// A daemon starts.
-    Start(usize),
+    Start {
+        /// On which host.
+        host: usize,
+    },
     /// A daemon is killed; of what was not synced, so much survives.
-    Kill(usize, Survival),
+    Kill {
+        /// On which host.
+        host: usize,
+        /// How much.
+        survival: Survival,
+    },
     /// A whole host loses its power: its daemon is killed, its processes end, its next boot has
     /// another id.
-    Reboot(usize, Survival),
+    Reboot {
+        /// Which.
+        host: usize,
+        /// What of what was not synced survives.
+        survival: Survival,
+    },
     /// A daemon is killed, its data directory replaced by the backup, if there is one.
-    Restore(usize),
+    Restore {
+        /// On which host.
+        host: usize,
+    },
     /// A backup of a data directory is taken (of a running daemon: as a file system snapshot).
-    Backup(usize),
+    Backup {
+        /// On which host.
+        host: usize,
+    },
     /// A daemon is asked to end, and to come back later.
-    Shutdown(usize),
+    Shutdown {
+        /// On which host.
+        host: usize,
+    },
     /// A daemon is asked to leave the cluster.
-    Leave(usize),
-    /// Somebody asks the first host to forget the second.
-    Forget(usize, usize),
+    Leave {
+        /// On which host.
+        host: usize,
+    },
+    /// Somebody asks a host to forget a member.
+    Forget {
+        /// Who is asked.
+        host: usize,
+        /// The host of the member.
+        member: usize,
+    },
     /// The next commit of a host fails.
-    FailCommit(usize, WriteError, Survival),
+    FailCommit {
+        /// On which host.
+        host: usize,
+        /// How.
+        error: WriteError,
+        /// What of it is on the disk all the same.
+        survival: Survival,
+    },
     /// A host's disk takes so long for each batch.
-    SlowDisk(usize, Duration),
+    SlowDisk {
+        /// On which host.
+        host: usize,
+        /// At most.
+        most: Duration,
+    },
     /// A daemon is stopped for so long (SIGSTOP).
-    Pause(usize, Duration),
+    Pause {
+        /// On which host.
+        host: usize,
+        /// For how long.
+        span: Duration,
+    },
     /// A thread of a daemon does not get the processor for so long.
-    Stall(usize, usize, Duration),
+    Stall {
+        /// On which host.
+        host: usize,
+        /// Which machine's thread: 0 is the cluster machine's.
+        machine: usize,
+        /// For how long.
+        span: Duration,
+    },
     /// The hosts are parted in two: those in the set and the others.
-    Split(Vec<usize>),
+    Split {
+        /// The set.
+        side: Vec<usize>,
+    },
     /// One direction between two hosts is cut.
-    CutOneWay(usize, usize),
+    CutOneWay {
+        /// Whose packets are lost.
+        from: usize,
+        /// On their way to whom.
+        to: usize,
+    },
     /// Both directions between two hosts are cut.
-    Cut(usize, usize),
+    Cut {
+        /// One host.
+        a: usize,
+        /// The other.
+        b: usize,
+    },
     /// All cuts are mended.
     Heal,
     /// So many packets are lost from now on.
-    Loss(f64),
+    Loss {
+        /// Of 1.
+        share: f64,
+    },
     /// A wall clock jumps by so many milliseconds.
-    Jump(usize, i64),
+    Jump {
+        /// On which host.
+        host: usize,
+        /// Forward, or back if it is negative.
+        ms: i64,
+    },
     /// A daemon that is down gets another address.
-    Move(usize),
+    Move {
+        /// The host.
+        host: usize,
+    },
 }
 
 impl Fault {
     /// Its kind, in words for a summary.
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::Start(_) => "start",
-            Self::Kill(..) => "kill",
-            Self::Reboot(..) => "reboot",
-            Self::Restore(_) => "restored backup",
-            Self::Backup(_) => "backup",
-            Self::Shutdown(_) => "shutdown",
-            Self::Leave(_) => "leave",
-            Self::Forget(..) => "forget",
-            Self::FailCommit(..) => "failed commit",
-            Self::SlowDisk(..) => "disk's pace",
-            Self::Pause(..) => "stopped daemon",
-            Self::Stall(..) => "stalled thread",
-            Self::Split(_) => "partition",
-            Self::CutOneWay(..) => "cut one way",
-            Self::Cut(..) => "cut both ways",
+            Self::Start { .. } => "start",
+            Self::Kill { .. } => "kill",
+            Self::Reboot { .. } => "reboot",
+            Self::Restore { .. } => "restored backup",
+            Self::Backup { .. } => "backup",
+            Self::Shutdown { .. } => "shutdown",
+            Self::Leave { .. } => "leave",
+            Self::Forget { .. } => "forget",
+            Self::FailCommit { .. } => "failed commit",
+            Self::SlowDisk { .. } => "disk's pace",
+            Self::Pause { .. } => "stopped daemon",
+            Self::Stall { .. } => "stalled thread",
+            Self::Split { .. } => "partition",
+            Self::CutOneWay { .. } => "cut one way",
+            Self::Cut { .. } => "cut both ways",
             Self::Heal => "heal",
-            Self::Loss(_) => "packet loss",
-            Self::Jump(..) => "clock jump",
-            Self::Move(_) => "new address",
+            Self::Loss { .. } => "packet loss",
+            Self::Jump { .. } => "clock jump",
+            Self::Move { .. } => "new address",
         }
     }
 
@@ -80,31 +158,31 @@ impl Fault {
     /// machines may do what they like: membership does not depend on them.
     pub fn disturbs_membership(&self) -> bool {
         match self {
-            Self::Backup(_)
-            | Self::FailCommit(..)
-            | Self::SlowDisk(..)
-            | Self::Jump(..)
-            | Self::Move(_) => false,
-            Self::Stall(_, machine, _) => *machine == 0,
-            Self::Start(_)
-            | Self::Kill(..)
-            | Self::Reboot(..)
-            | Self::Restore(_)
-            | Self::Shutdown(_)
-            | Self::Leave(_)
-            | Self::Forget(..) => true,
-            Self::Pause(..)
-            | Self::Split(_)
-            | Self::CutOneWay(..)
-            | Self::Cut(..)
+            Self::Backup { .. }
+            | Self::FailCommit { .. }
+            | Self::SlowDisk { .. }
+            | Self::Jump { .. }
+            | Self::Move { .. } => false,
+            Self::Stall { machine, .. } => *machine == 0,
+            Self::Start { .. }
+            | Self::Kill { .. }
+            | Self::Reboot { .. }
+            | Self::Restore { .. }
+            | Self::Shutdown { .. }
+            | Self::Leave { .. }
+            | Self::Forget { .. } => true,
+            Self::Pause { .. }
+            | Self::Split { .. }
+            | Self::CutOneWay { .. }
+            | Self::Cut { .. }
             | Self::Heal
-            | Self::Loss(_) => true,
+            | Self::Loss { .. } => true,
         }
     }
 
     /// Cuts a fault that lasts down to so long.
     fn end_by(&mut self, most: Duration) {
-        if let Self::Pause(_, span) | Self::Stall(_, _, span) = self {
+        if let Self::Pause { span, .. } | Self::Stall { span, .. } = self {
             *span = most.min(*span);
         }
     }
@@ -187,8 +265,8 @@ impl Mix {
                 },
             );
             plan.extend([
-                (at, Fault::Reboot(host, survival)),
-                (at + chance.millis(200, 8_000), Fault::Start(host)),
+                (at, Fault::Reboot { host, survival }),
+                (at + chance.millis(200, 8_000), Fault::Start { host }),
             ]);
         }
         plan.retain(|(at, _)| *at < end);
@@ -210,67 +288,110 @@ impl Mix {
         };
         match chance.weighted(&self.weights) {
             0 => vec![
-                (at, Fault::Kill(host, survival)),
-                (later, Fault::Start(host)),
+                (at, Fault::Kill { host, survival }),
+                (later, Fault::Start { host }),
             ],
             1 => vec![
-                (at, Fault::Backup(host)),
-                (later, Fault::Restore(host)),
-                (later + chance.millis(10, 5_000), Fault::Start(host)),
+                (at, Fault::Backup { host }),
+                (later, Fault::Restore { host }),
+                (later + chance.millis(10, 5_000), Fault::Start { host }),
             ],
-            2 => vec![(at, Fault::Shutdown(host)), (later, Fault::Start(host))],
+            2 => vec![
+                (at, Fault::Shutdown { host }),
+                (later, Fault::Start { host }),
+            ],
             3 => vec![
-                (at, Fault::Leave(host)),
-                (later + Duration::from_secs(3), Fault::Start(host)),
+                (at, Fault::Leave { host }),
+                (later + Duration::from_secs(3), Fault::Start { host }),
             ],
             4 => {
                 let forget = at + chance.millis(100, 8_000);
                 vec![
-                    (at, Fault::Kill(host, survival)),
-                    (forget, Fault::Forget(other, host)),
-                    (forget.max(later), Fault::Start(host)),
+                    (at, Fault::Kill { host, survival }),
+                    (
+                        forget,
+                        Fault::Forget {
+                            host: other,
+                            member: host,
+                        },
+                    ),
+                    (forget.max(later), Fault::Start { host }),
                 ]
             }
             5 => (0..1 + chance.below(3))
                 .map(|n| {
                     (
                         at + Duration::from_millis(n as u64 * 300),
-                        Fault::FailCommit(host, error, survival),
+                        Fault::FailCommit {
+                            host,
+                            error,
+                            survival,
+                        },
                     )
                 })
                 .collect(),
-            6 => vec![(at, Fault::Pause(host, chance.millis(1_000, 20_000)))],
+            6 => vec![(
+                at,
+                Fault::Pause {
+                    host,
+                    span: chance.millis(1_000, 20_000),
+                },
+            )],
             7 => {
                 let side = (0..hosts).filter(|_| chance.happens(0.5)).collect();
-                vec![(at, Fault::Split(side)), (later, Fault::Heal)]
+                vec![(at, Fault::Split { side }), (later, Fault::Heal)]
             }
             8 => {
                 let cut = if chance.happens(0.5) {
-                    Fault::CutOneWay(host, other)
+                    Fault::CutOneWay {
+                        from: host,
+                        to: other,
+                    }
                 } else {
-                    Fault::Cut(host, other)
+                    Fault::Cut { a: host, b: other }
                 };
                 vec![(at, cut), (later, Fault::Heal)]
             }
             9 => vec![
-                (at, Fault::Loss([0.05, 0.1, 0.2, 0.3][chance.below(4)])),
-                (later, Fault::Loss(0.0)),
+                (
+                    at,
+                    Fault::Loss {
+                        share: [0.05, 0.1, 0.2, 0.3][chance.below(4)],
+                    },
+                ),
+                (later, Fault::Loss { share: 0.0 }),
             ],
             10 => {
                 let jump = [3_600_000, -3_600_000, 86_400_000, -40_000, 1_500][chance.below(5)];
                 vec![
-                    (at, Fault::Jump(host, jump)),
-                    (at, Fault::SlowDisk(other, chance.millis(20, 800))),
-                    (later, Fault::SlowDisk(other, Duration::ZERO)),
+                    (at, Fault::Jump { host, ms: jump }),
+                    (
+                        at,
+                        Fault::SlowDisk {
+                            host: other,
+                            most: chance.millis(20, 800),
+                        },
+                    ),
+                    (
+                        later,
+                        Fault::SlowDisk {
+                            host: other,
+                            most: Duration::ZERO,
+                        },
+                    ),
                 ]
             }
             _ => {
-                let stall = Fault::Stall(other, chance.below(3), chance.millis(50, 2_500));
+                let stall = Fault::Stall {
+                    host: other,
+                    machine: chance.below(3),
+                    span: chance.millis(50, 2_500),
+                };
                 vec![
-                    (at, Fault::Kill(host, survival)),
+                    (at, Fault::Kill { host, survival }),
                     (at, stall),
-                    (at, Fault::Move(host)),
-                    (later, Fault::Start(host)),
+                    (at, Fault::Move { host }),
+                    (later, Fault::Start { host }),
                 ]
             }
         }

@@ -91,6 +91,8 @@ pub struct Host {
     pub restored: bool,
     /// How many processes it has had.
     pub epoch: u64,
+    /// How many registrations its daemon can watch.
+    pub capacity: usize,
     chance: Chance,
 }
 
@@ -114,6 +116,7 @@ impl Host {
             stopped: None,
             restored: false,
             epoch: 0,
+            capacity: 10_000,
             chance,
         }
     }
@@ -179,7 +182,7 @@ impl Host {
         let kept = self.disk.image.kept.iter().map(row).collect();
         cluster::registry::Settings {
             kept,
-            capacity: 10_000,
+            capacity: self.capacity,
             kill_after: KILL_AFTER,
         }
     }

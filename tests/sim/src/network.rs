@@ -128,6 +128,46 @@ struct Station {
     paused_until: Instant,
 }
 
+/// Messages that do not get through although their connection stands, as a script has it.
+#[derive(Clone, Copy, Debug)]
+pub struct Drops {
+    channel: Channel,
+    /// The first message of so many is dropped.
+    one_of: u64,
+    /// Whether the sender is told, as of a full queue.
+    told: bool,
+    seen: u64,
+}
+
+impl Drops {
+    /// One of so many messages of a channel finds no room in its queue, and its sender is told.
+    pub fn told(channel: Channel, one_of: u64) -> Self {
+        Self {
+            channel,
+            one_of,
+            told: true,
+            seen: 0,
+        }
+    }
+
+    /// The same, and nobody is told: worse than what the transport promises.
+    pub fn silent(channel: Channel, one_of: u64) -> Self {
+        Self {
+            told: false,
+            ..Self::told(channel, one_of)
+        }
+    }
+
+    /// Whether the next message of a channel is dropped.
+    fn next(&mut self, channel: Channel) -> bool {
+        if channel != self.channel {
+            return false;
+        }
+        self.seen += 1;
+        self.seen % self.one_of == 1 % self.one_of
+    }
+}
+
 /// All hosts' addresses and all connections.
 #[derive(Debug)]
 pub struct Network {
@@ -135,6 +175,10 @@ pub struct Network {
     pub weather: Weather,
     /// Who cannot reach whom.
     pub cuts: Cuts,
+    /// Which messages are dropped.
+    pub drops: Option<Drops>,
+    /// A host that gets each datagram one to two seconds late.
+    pub laggard: Option<usize>,
     /// What machines did that the transport's contract forbids.
     pub violations: Vec<String>,
     stations: Vec<Station>,
@@ -151,6 +195,8 @@ impl Network {
         Self {
             weather,
             cuts: Cuts::default(),
+            drops: None,
+            laggard: None,
             violations: Vec::new(),
             stations: Vec::new(),
             sessions,
@@ -280,10 +326,16 @@ impl Network {
         } else {
             1
         };
+        let receiver = self.sessions[&id].ends[1 - from].host;
         for _ in 0..copies {
             if let Some(delay) = self.carry(id, from) {
+                let late = if self.laggard == Some(receiver) {
+                    self.chance.millis(1_000, 2_000)
+                } else {
+                    Duration::ZERO
+                };
                 queue.after(
-                    delay,
+                    delay + late,
                     Event::Network(Step::Datagram(id, 1 - from, bytes.clone())),
                 );
             }
@@ -314,6 +366,22 @@ impl Network {
         let end = &mut session.ends[from];
         end.active = queue.now();
         let epoch = end.epoch;
+        if let Some(drops) = &mut self.drops
+            && drops.next(channel)
+        {
+            let arrival = Arrival::Overflowed { conn, channel };
+            if drops.told {
+                queue.at(
+                    queue.now(),
+                    Event::Arrival {
+                        host,
+                        epoch,
+                        arrival,
+                    },
+                );
+            }
+            return;
+        }
         let outgoing = &mut end.channels[channel as usize];
         if !outgoing.waiting.is_empty()
             && outgoing.waiting_bytes + bytes.len() > self.weather.queue_bytes

@@ -46,7 +46,9 @@ pub struct Os {
     /// Whose ends the daemon that runs wants to hear of: it holds their pidfds.
     watched: BTreeSet<Process>,
     /// Whether this kernel tells others than the parent how a process ended.
-    tells: bool,
+    pub tells: bool,
+    /// How many processes have got a pid of their own.
+    plain: u32,
     chance: Chance,
 }
 
@@ -62,7 +64,32 @@ impl Os {
             ended,
             watched,
             tells,
+            plain: 0,
             chance,
+        }
+    }
+
+    /// Starts a process of an ordinary user that dies of SIGTERM, with a pid that nobody else gets.
+    pub fn spawn_plain(&mut self, now: Instant) -> Process {
+        self.plain += 1;
+        let process = Process {
+            boot: self.boot,
+            pid: 1_000 + self.plain,
+            start: u64::try_from(now.since(self.booted).as_nanos() / TICK.as_nanos())
+                .unwrap_or(u64::MAX),
+        };
+        let running = Running {
+            uid: 1000,
+            manners: Manners::Plain,
+        };
+        self.running.insert(process, running);
+        process
+    }
+
+    /// From now on a process takes no notice of SIGTERM.
+    pub fn make_stubborn(&mut self, process: Process) {
+        if let Some(running) = self.running.get_mut(&process) {
+            running.manners = Manners::Stubborn;
         }
     }
 

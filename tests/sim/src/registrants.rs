@@ -238,6 +238,7 @@ impl Registrants {
         let (ends, standing) = (Vec::new(), Standing::Gone);
         let fact = || Fact {
             registration: registration.clone(),
+            claim: None,
             is_plain: false,
             ends,
             reports: BTreeSet::new(),

@@ -4,8 +4,10 @@ mod breaking;
 mod carrying;
 mod registering;
 mod registry;
+mod scripting;
 
 pub use registry::KILL_AFTER;
+pub use scripting::Record;
 
 use crate::chance::Chance;
 use crate::check::membership::Watch;
@@ -60,6 +62,8 @@ pub struct World {
     pub problems: Vec<String>,
     /// Whether daemons with the same identity are about: one of them then stops.
     pub expects_clones: bool,
+    /// What the machines said, if a script wants to know.
+    pub record: Option<Record>,
     /// Whether a daemon that ends is started again at once.
     pub(crate) keep_running: bool,
     /// Commands to cluster machines that wait for an answer: which host's process.
@@ -100,6 +104,7 @@ impl World {
             watch,
             problems,
             expects_clones: false,
+            record: None,
             keep_running: false,
             commands,
             asked: 1 << 40,
@@ -117,7 +122,7 @@ impl World {
     pub fn start_all(&mut self) {
         for host in 0..self.hosts.len() {
             let delay = self.chance.millis(0, 1_500);
-            self.queue.after(delay, Event::Fault(Fault::Start(host)));
+            self.queue.after(delay, Event::Fault(Fault::Start { host }));
         }
     }
 

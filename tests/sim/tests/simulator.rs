@@ -99,9 +99,12 @@ fn every_kill_is_seen_everywhere_within_three_seconds() {
             world.start_all();
             world.run(Duration::from_secs(15));
             for victim in 0..5 {
-                world.strike(Fault::Kill(victim, sim::disk::Survival::Nothing));
+                world.strike(Fault::Kill {
+                    host: victim,
+                    survival: sim::disk::Survival::Nothing,
+                });
                 world.run(Duration::from_secs(5));
-                world.strike(Fault::Start(victim));
+                world.strike(Fault::Start { host: victim });
                 world.run(Duration::from_secs(15));
             }
             world.examine();
@@ -131,8 +134,12 @@ fn a_cluster_that_was_down_as_a_whole_comes_back_without_its_seeds() {
                 world.start_all();
                 world.plan();
                 world.run(Duration::from_secs(20));
-                (0..5)
-                    .for_each(|host| world.strike(Fault::Kill(host, sim::disk::Survival::Nothing)));
+                (0..5).for_each(|host| {
+                    world.strike(Fault::Kill {
+                        host,
+                        survival: sim::disk::Survival::Nothing,
+                    })
+                });
                 world.run(Duration::from_secs(30));
                 world.hosts.iter_mut().for_each(|host| host.seeds.clear());
                 let mut took = Duration::ZERO;
@@ -166,7 +173,7 @@ fn a_cloned_data_directory_stops_in_words_and_the_original_runs_on() {
             world.start_all();
             world.run(Duration::from_secs(10));
             let clone = world.clone_host(2);
-            world.strike(Fault::Start(clone));
+            world.strike(Fault::Start { host: clone });
             world.run(Duration::from_secs(10));
             let stopped = world.hosts[clone].stopped.as_ref().map(ToString::to_string);
             if !stopped

@@ -23,47 +23,13 @@ pub(crate) use conn::{Conn, Streaming};
 use crate::http::connections::who::{Caller, Owner, Program, Users};
 use crate::http::problem::{Kind, Problem};
 use crate::metrics;
+use crate::reload::Limits;
 use conn::Phase;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::sync::watch;
-
-/// Bounds on the clients of the API.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Connections in all, on the socket and by TCP.
-    pub connections: usize,
-    /// Connections of one user on the socket. All of one address on TCP may have half of
-    /// `connections`.
-    pub connections_per_user: usize,
-    /// Streams of one user or address.
-    pub streams_per_user: usize,
-    /// How long a client may take to send a request's head.
-    pub head: Duration,
-    /// How long a client may take to send a request's body.
-    pub body: Duration,
-    /// How long a connection may be idle between requests.
-    pub idle: Duration,
-    /// How long a client may leave an answer unread. Streams wait longer: they end when too much is
-    /// waiting.
-    pub unread: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            connections: 1024,
-            connections_per_user: 128,
-            streams_per_user: 64,
-            head: Duration::from_secs(10),
-            body: Duration::from_secs(30),
-            idle: Duration::from_secs(60),
-            unread: Duration::from_secs(30),
-        }
-    }
-}
 
 /// Admits connections; one for all listeners. Clones share it.
 #[derive(Clone, Debug)]

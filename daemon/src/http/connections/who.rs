@@ -2,6 +2,7 @@
 //! they may do.
 
 use crate::http::problem::{Kind, Problem};
+use crate::reload::Policy;
 use crate::tokens::TokenId;
 use crdt::entry::Author;
 use names::NodeName;
@@ -10,19 +11,6 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
-
-/// Who may do what, and where the TCP listener may be reached: from the configuration.
-#[derive(Clone, Debug, Default)]
-pub struct Policy {
-    /// Users (by name or uid) that may change the node and the cluster, besides root and the
-    /// daemon's own.
-    pub admins: Vec<String>,
-    /// Names besides `localhost` and the listener's address by which browsers may reach the TCP
-    /// listener.
-    pub hosts: Vec<String>,
-    /// Whether the TCP listener serves the two routes of the example in *Elixir in Action* to anyone.
-    pub open: bool,
-}
 
 /// The far end of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]

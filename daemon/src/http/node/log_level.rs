@@ -1,13 +1,14 @@
 //! `/v1/log-level`: what the daemon logs, for now.
 
 use crate::config::duration;
+use crate::config::plausible;
 use crate::http::Api;
 use crate::http::connections::gate::Conn;
 use crate::http::json::{self, Json};
 use crate::http::operations::openapi::{PlainProblems, ResetLevelProblems, SetLevelProblems};
 use crate::http::problem::Problem;
 use crate::http::query::Query;
-use crate::logging::{Levels, plausible};
+use crate::logging::Levels;
 use api::node::{LoggedLevel, NewLogLevel};
 use api::time::Millis;
 use axum::Extension;

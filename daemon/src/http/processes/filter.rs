@@ -5,8 +5,7 @@ use crate::http::Api;
 use crate::http::page::{PageWriter, Room};
 use crate::http::problem::Problem;
 use crate::http::query::Query;
-use names::NodeId;
-use names::{NodeName, ProcessName};
+use names::{NodeId, NodeName, ProcessName};
 use node::cluster::registry::{Directory, Found, ProcessState};
 use utoipa::IntoParams;
 

@@ -3,8 +3,7 @@
 use api::processes::{ProcessState, RegisteredProcess};
 use api::time::Millis;
 use crdt::registry::Process;
-use names::NodeId;
-use names::ProcessName;
+use names::{NodeId, ProcessName};
 use node::cluster::registry::{self, Found, Holder};
 
 /// The one that has the name, as the node `me` shows it.

@@ -27,45 +27,58 @@ impl World {
         *self.struck.entry(fault.kind()).or_default() += 1;
         let disturbs = fault.disturbs_membership();
         match fault {
-            Fault::Start(host) => self.start(host),
-            Fault::Kill(host, survival) => self.kill(host, survival),
-            Fault::Restore(host) => self.restore(host),
-            Fault::Backup(host) => {
+            Fault::Start { host } => self.start(host),
+            Fault::Kill { host, survival } => self.kill(host, survival),
+            Fault::Restore { host } => self.restore(host),
+            Fault::Backup { host } => {
                 self.hosts[host].disk.backup = Some(self.hosts[host].disk.image.clone())
             }
-            Fault::Reboot(host, survival) => {
+            Fault::Reboot { host, survival } => {
                 self.kill(host, survival);
                 self.reboot(host);
             }
-            Fault::Shutdown(host) => self.ask(host, ask::Shutdown),
-            Fault::Leave(host) => self.leave(host),
-            Fault::Forget(host, other) => {
+            Fault::Shutdown { host } => self.ask(host, ask::Shutdown),
+            Fault::Leave { host } => self.leave(host),
+            Fault::Forget {
+                host,
+                member: other,
+            } => {
                 self.registrants.excuse_all(other, (now, Cause::Left));
                 self.ask(
                     host,
                     ask::Forget(self.hosts[other].peer.name.as_str().to_owned()),
                 );
             }
-            Fault::FailCommit(host, error, survival) => {
+            Fault::FailCommit {
+                host,
+                error,
+                survival,
+            } => {
                 if self.hosts[host].process.is_some() {
                     self.hosts[host].disk.failing = Some((error, survival));
                 }
             }
-            Fault::SlowDisk(host, most) => {
+            Fault::SlowDisk { host, most } => {
                 self.hosts[host].disk.pace = (
                     Duration::from_micros(100),
                     most.max(Duration::from_millis(3)),
                 )
             }
-            Fault::Pause(host, span) => self.pause(host, span),
-            Fault::Stall(host, machine, span) => self.stall(host, machine, now + span),
-            Fault::Split(side) => self.split(&side),
-            Fault::CutOneWay(from, to) => self.network.cuts.one_way(from, to),
-            Fault::Cut(a, b) => self.network.cuts.both_ways(a, b),
+            Fault::Pause { host, span } => self.pause(host, span),
+            Fault::Stall {
+                host,
+                machine,
+                span,
+            } => self.stall(host, machine, now + span),
+            Fault::Split { side } => self.split(&side),
+            Fault::CutOneWay { from, to } => self.network.cuts.one_way(from, to),
+            Fault::Cut { a, b } => self.network.cuts.both_ways(a, b),
             Fault::Heal => self.network.cuts.heal(),
-            Fault::Loss(loss) => self.network.weather.loss = loss.max(self.scenario.weather.loss),
-            Fault::Jump(host, ms) => self.hosts[host].clock_error_ms += ms,
-            Fault::Move(host) => self.move_away(host),
+            Fault::Loss { share: loss } => {
+                self.network.weather.loss = loss.max(self.scenario.weather.loss)
+            }
+            Fault::Jump { host, ms } => self.hosts[host].clock_error_ms += ms,
+            Fault::Move { host } => self.move_away(host),
         }
         if disturbs {
             self.watch.trouble(now);
@@ -125,7 +138,11 @@ impl World {
         let now = self.queue.now();
         self.watch.trouble(now);
         self.watch.started(now, host);
-        let machines = 1 + self.chance.below(2);
+        // A script's host has one lists machine: so it knows whom it asks.
+        let machines = match self.record {
+            Some(_) => 1,
+            None => 1 + self.chance.below(2),
+        };
         self.hosts[host].start(now, machines, self.scenario.resident_bytes);
         let (epoch, address) = (self.hosts[host].epoch, self.hosts[host].address);
         self.network.start(host, epoch, address);

@@ -51,10 +51,15 @@ impl World {
                 },
             ),
             cluster::Output::View(view) => self.show(place, view),
-            cluster::Output::Event(event) => self.trace.note(
-                self.queue.now(),
-                &format_args!("n{host} -> {:?}", event.kind),
-            ),
+            cluster::Output::Event(event) => {
+                self.trace.note(
+                    self.queue.now(),
+                    &format_args!("n{host} -> {:?}", event.kind),
+                );
+                if let Some(record) = &mut self.record {
+                    record.events.push((host, event));
+                }
+            }
             cluster::Output::Reply { id, result } => {
                 self.trace.note(
                     self.queue.now(),
@@ -68,6 +73,9 @@ impl World {
                         .push(format!("host {host} answered command {id:?} twice"));
                 }
                 self.registry_answered(id.0, &result);
+                if let Some(record) = &mut self.record {
+                    record.replies.insert(id.0, result);
+                }
             }
             cluster::Output::Registry(output) => self.carry_registry(place, output),
             cluster::Output::Stop(reason) => self.ended(host, reason),
@@ -115,7 +123,7 @@ impl World {
         if self.keep_running {
             self.queue.after(
                 Duration::from_millis(100),
-                Event::Fault(crate::faults::Fault::Start(host)),
+                Event::Fault(crate::faults::Fault::Start { host }),
             );
         }
     }
@@ -127,13 +135,21 @@ impl World {
                 conn,
                 channel,
                 bytes,
-            } => self
-                .network
-                .send(&mut self.queue, host, conn, channel, bytes),
+            } => {
+                if let Some(record) = &mut self.record {
+                    record.messages.push((host, bytes.clone()));
+                }
+                self.network
+                    .send(&mut self.queue, host, conn, channel, bytes);
+            }
             lists::Output::Close { conn, reason } => {
-                // Nobody here breaks the protocol.
-                self.problems
-                    .push(format!("host {host} closed {conn:?}: {}", reason.as_str()));
+                match &mut self.record {
+                    Some(record) => record.closed.push((host, conn, reason)),
+                    // Nobody breaks the protocol unless a script does.
+                    None => self
+                        .problems
+                        .push(format!("host {host} closed {conn:?}: {}", reason.as_str())),
+                }
                 self.network.close(&mut self.queue, host, conn);
             }
             lists::Output::Write { id, rows } => {
@@ -178,6 +194,9 @@ impl World {
                         commit",
                         change.name
                     ));
+                }
+                if let Some(record) = &mut self.record {
+                    record.changes.push((host, change));
                 }
             }
         }
@@ -303,6 +322,10 @@ impl World {
                 place.host
             ),
         );
+        if let Some(record) = &mut self.record {
+            record.lists_replies.insert(id.0, result);
+            return;
+        }
         let Some(request) = self.clients.get(id.0).cloned() else {
             return;
         };

@@ -9,7 +9,7 @@ use crate::os::Manners;
 use crate::queue::{Event, Input, Place};
 use crate::registrants::{Asked, Deed, Key, Standing};
 use crdt::registry::{Process, Reason};
-use node::cluster::registry::{self, News, Output, SessionId, Signal, ask};
+use node::cluster::registry::{self, Holder, News, Output, SessionId, Signal, ask};
 use node::cluster::{self, Refusal, Reply};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -96,7 +96,10 @@ impl World {
         let Some(running) = os.running(&process) else {
             return;
         };
-        self.registrants.signals.push((process, signal));
+        match &mut self.record {
+            Some(record) => record.signals.push((host, process, signal)),
+            None => self.registrants.signals.push((process, signal)),
+        }
         if !os.watches(&process) {
             return self.problems.push(format!(
                 "host {host} signalled a process that it does not \
@@ -145,6 +148,16 @@ impl World {
         let Some(process) = self.hosts[host].process.as_mut() else {
             return;
         };
+        if let Some(record) = &mut self.record {
+            news.changes
+                .iter()
+                .for_each(|change| process.story.directory.apply(change));
+            let events = news.events.iter().cloned();
+            record
+                .registry_events
+                .extend(events.map(|event| (host, event)));
+            return;
+        }
         let (turns, wrong) = process.story.take(news, &self.registrants, now);
         if host >= self.scenario.hosts {
             // A clone's host is another one: there nobody runs.
@@ -316,11 +329,12 @@ impl World {
                     .registrants
                     .registered(asked, registration, (runs, told), now);
                 let key = (asked.host, registration.name.clone(), registration.process);
-                let held = self
-                    .registrants
-                    .facts
-                    .get(&key)
-                    .is_some_and(|fact| fact.standing(now) == Standing::Held);
+                let claim = self.listed(asked.host, &key).map(|it| it.entry.claim);
+                let fact = self.registrants.facts.get_mut(&key);
+                let held = fact.is_some_and(|fact| {
+                    fact.claim = claim;
+                    fact.standing(now) == Standing::Held
+                });
                 if fresh == Some(true) && held {
                     self.spread_new(key);
                 }
@@ -373,16 +387,17 @@ impl World {
     }
 
     /// Whether a host's daemon lists a registration.
-    fn lists(&self, host: usize, (owner, name, process): &Key) -> bool {
+    fn lists(&self, host: usize, key: &Key) -> bool {
+        self.listed(host, key).is_some()
+    }
+
+    /// A registration as a host's daemon lists it.
+    pub(super) fn listed(&self, host: usize, (owner, name, process): &Key) -> Option<Holder> {
         let owner = self.hosts[*owner].peer.id;
-        let found = self.hosts[host]
-            .process
-            .as_ref()
-            .and_then(|process| process.story.directory.whereis(name));
-        found
-            .into_iter()
-            .flat_map(crate::check::events::holders)
-            .any(|holder| (holder.owner, holder.process) == (owner, *process))
+        let daemon = self.hosts[host].process.as_ref()?;
+        let found = daemon.story.directory.whereis(name)?;
+        crate::check::events::holders(found)
+            .find(|holder| (holder.owner, holder.process) == (owner, *process))
     }
 
     pub(super) fn registry_daemon_started(&mut self, host: usize) {

@@ -1,9 +1,10 @@
 //! One connection: what it is doing, and whose turn it is.
 
-use super::{Limits, Shared};
+use super::Shared;
 use crate::http::connections::who::Caller;
 use crate::http::problem::{Kind, Problem};
 use crate::metrics;
+use crate::reload::Limits;
 use std::fmt;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};

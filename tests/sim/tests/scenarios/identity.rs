@@ -1,27 +1,25 @@
 //! Who a node is: runs, clones, restored directories, names.
 
-use crate::world::World;
+use crate::script::Script;
 use node::cluster::{MemberState, Reply, StopReason, ask};
+use sim::disk::Image;
 
 #[test]
 fn nothing_is_said_before_the_run_is_on_disk() {
-    let mut world = World::with_hosts(1, 0.0, 2);
+    let mut world = Script::with_hosts(1, 0.0, 2);
     world.start(0, &[]);
-    world.hosts[1].disk_works = false;
+    world.break_disk(1);
     world.start(1, &[0]);
     let request = world.request(1, ask::Join(vec!["10.0.0.1:6878".into()]));
     world.run_ms(10_000);
     assert_eq!((world.stats(1).dials, world.state(0, 1)), (0, None));
-    world.hosts[1].disk_works = true;
+    world.mend_disk(1);
     world.run_until(3_000, "it joins", |world| world.is_whole(2));
-    assert!(matches!(
-        world.replies.get(&request),
-        Some(Ok(Reply::Joined(_)))
-    ));
+    assert!(matches!(world.reply(request), Some(Ok(Reply::Joined(_)))));
 }
 
 /// A copy of a running node's data directory: `original` goes on, the copy is told.
-fn assert_clone_is_refused(world: &mut World, original: usize, copy: usize, others: &[usize]) {
+fn assert_clone_is_refused(world: &mut Script, original: usize, copy: usize, others: &[usize]) {
     world.run_until(5_000, "the copy stops", |world| {
         world.hosts[copy].stopped.is_some()
     });
@@ -40,9 +38,9 @@ fn assert_clone_is_refused(world: &mut World, original: usize, copy: usize, othe
 #[test]
 fn a_copy_of_a_running_node_is_refused() {
     for seed in 0..10 {
-        let mut world = World::cluster(seed, 0.02, 3);
+        let mut world = Script::cluster(seed, 0.02, 3);
         let copy = world.host("node3", 3);
-        world.hosts[copy].disk = world.hosts[2].disk.clone();
+        world.copy_disk(2, copy);
         world.start(copy, &[0]);
         assert_clone_is_refused(&mut world, 2, copy, &[0, 1]);
     }
@@ -50,11 +48,11 @@ fn a_copy_of_a_running_node_is_refused() {
 
 #[test]
 fn of_two_copies_of_a_stopped_node_the_second_is_refused() {
-    let mut world = World::cluster(1, 0.0, 3);
+    let mut world = Script::cluster(1, 0.0, 3);
     world.kill(2);
     world.run_ms(20_000);
     let copy = world.host("node3", 3);
-    world.hosts[copy].disk = world.hosts[2].disk.clone();
+    world.copy_disk(2, copy);
     world.start(2, &[0]);
     world.run_ms(3_000);
     world.start(copy, &[1]);
@@ -63,11 +61,11 @@ fn of_two_copies_of_a_stopped_node_the_second_is_refused() {
 
 #[test]
 fn a_copy_that_meets_only_the_original_is_refused() {
-    let mut world = World::with_hosts(1, 0.0, 1);
+    let mut world = Script::with_hosts(1, 0.0, 1);
     world.start(0, &[]);
     world.run_ms(1_000);
     let copy = world.host("node1", 1);
-    world.hosts[copy].disk = world.hosts[0].disk.clone();
+    world.copy_disk(0, copy);
     world.start(copy, &[0]);
     assert_clone_is_refused(&mut world, 0, copy, &[]);
 }
@@ -75,8 +73,8 @@ fn a_copy_that_meets_only_the_original_is_refused() {
 #[test]
 fn a_restored_data_directory_goes_above_its_last_run() {
     for wait_ms in [0, 20_000] {
-        let mut world = World::cluster(1, 0.02, 3);
-        let backup = world.hosts[2].disk.clone();
+        let mut world = Script::cluster(1, 0.02, 3);
+        let backup = world.hosts[2].disk.image.clone();
         for _ in 0..4 {
             world.kill(2);
             world.run_ms(100);
@@ -85,7 +83,7 @@ fn a_restored_data_directory_goes_above_its_last_run() {
         }
         assert_eq!(world.run_of(0, 2), 5);
         world.kill(2);
-        world.hosts[2].disk = backup;
+        world.hosts[2].disk.replace(backup);
         world.run_ms(wait_ms);
         world.start(2, &[0, 1]);
         world.run_until(6_000, "it is back", |world| {
@@ -96,12 +94,12 @@ fn a_restored_data_directory_goes_above_its_last_run() {
 
 #[test]
 fn a_lost_data_directory_goes_above_its_last_run() {
-    let mut world = World::cluster(1, 0.0, 3);
+    let mut world = Script::cluster(1, 0.0, 3);
     world.kill(2);
     world.start(2, &[0]);
     world.run_ms(3_000);
     world.kill(2);
-    world.hosts[2].disk = None;
+    world.hosts[2].disk.replace(Image::default());
     world.run_ms(20_000);
     world.start(2, &[0]);
     world.run_until(6_000, "it is back", |world| {
@@ -111,7 +109,8 @@ fn a_lost_data_directory_goes_above_its_last_run() {
 
 #[test]
 fn a_node_whose_name_another_bears_is_refused() {
-    let mut world = World::cluster(1, 0.0, 3);
+    let mut world = Script::cluster(1, 0.0, 3);
+    world.expects_clones = true;
     let newcomer = world.host("node2", 9);
     world.start(newcomer, &[0]);
     world.run_until(3_000, "it stops", |world| {

@@ -1,16 +1,17 @@
 //! Names of processes: registered here, found there, gone when they end.
 
-use crate::world::World;
-use crate::world::processes::{name, registration};
+use crate::programs::{name, registration};
+use crate::script::Script;
 use crdt::registry::Reason;
 use node::cluster::registry::{
-    Command, EventKind, Input, Lifetime, ProcessState, Refusal, Reply, SessionId, ask,
+    EventKind, Input, Lifetime, ProcessState, Refusal, Registration, SessionId, ask,
 };
-use node::wire::WriteError;
+use node::wire::{Channel, WriteError};
+use sim::network::Drops;
 
 #[test]
 fn a_name_registered_on_one_node_is_found_on_the_others() {
-    let mut world = World::cluster(1, 0.0, 3);
+    let mut world = Script::cluster(1, 0.0, 3);
     let process = world.register(0, "web");
     let took = world.run_until(100, "all know", |world| {
         (0..3).all(|host| world.found(host, "web").is_some())
@@ -29,7 +30,7 @@ fn a_name_registered_on_one_node_is_found_on_the_others() {
 
 #[test]
 fn a_process_that_ends_is_gone_everywhere_with_its_reason() {
-    let mut world = World::cluster(1, 0.0, 3);
+    let mut world = Script::cluster(1, 0.0, 3);
     let process = world.register(0, "web");
     world.run_ms(50);
     world.end(0, process, Reason::Killed(9));
@@ -41,22 +42,22 @@ fn a_process_that_ends_is_gone_everywhere_with_its_reason() {
         assert_eq!(world.ends(host, "web"), [Reason::Killed(9)]);
     }
     world.run_ms(10);
-    assert_eq!(world.hosts[0].processes.rows(), 0);
+    assert_eq!(world.kept_rows(0), 0);
 }
 
 #[test]
 fn a_registration_that_was_taken_back_is_gone_everywhere() {
-    let mut world = World::cluster(1, 0.0, 3);
+    let mut world = Script::cluster(1, 0.0, 3);
     world.register(0, "web");
     world.run_ms(50);
     assert!(
         world
             .asked(
                 0,
-                Command::Unregister(ask::Unregister {
+                ask::Unregister {
                     name: name("web"),
                     uid: 1000
-                })
+                }
             )
             .is_ok()
     );
@@ -70,15 +71,12 @@ fn a_registration_that_was_taken_back_is_gone_everywhere() {
 
 #[test]
 fn a_name_held_by_a_reachable_process_is_refused_with_its_holder() {
-    let mut world = World::cluster(1, 0.0, 3);
+    let mut world = Script::cluster(1, 0.0, 3);
     let process = world.register(0, "web");
     world.run_ms(50);
     for host in 0..3 {
         let other = world.spawn(host);
-        let answer = world.asked(
-            host,
-            Command::Register(Box::new(registration("web", other))),
-        );
+        let answer = world.asked(host, registration("web", other));
         let Err(Refusal::Held { holder, .. }) = answer else {
             panic!("{answer:?}")
         };
@@ -87,45 +85,42 @@ fn a_name_held_by_a_reachable_process_is_refused_with_its_holder() {
             ("node1", process.pid, process.start)
         );
     }
-    let answer = world.asked(0, Command::Register(Box::new(registration("web", process))));
-    assert_eq!(answer, Ok(Reply::Registered { fresh: false }));
+    let answer = world.asked(0, registration("web", process));
+    assert_eq!(answer, Ok(false));
 }
 
 #[test]
 fn of_two_that_ask_at_once_on_one_node_one_is_refused() {
-    let mut world = World::cluster(1, 0.0, 1);
+    let mut world = Script::cluster(1, 0.0, 1);
     let (a, b) = (world.spawn(0), world.spawn(0));
-    let first = world.ask(0, Command::Register(Box::new(registration("web", a))));
-    let second = world.ask(0, Command::Register(Box::new(registration("web", b))));
+    let first = world.request(0, registration("web", a));
+    let second = world.request(0, registration("web", b));
     world.run_ms(50);
-    assert_eq!(
-        world.answer(first),
-        Some(Ok(Reply::Registered { fresh: true }))
-    );
+    assert_eq!(world.answer::<Box<Registration>>(first), Some(Ok(true)));
     assert!(matches!(
-        world.answer(second),
+        world.answer::<Box<Registration>>(second),
         Some(Err(Refusal::Held { .. }))
     ));
 }
 
 #[test]
 fn a_registration_made_again_says_what_was_said_last_and_keeps_its_claim() {
-    let mut world = World::cluster(1, 0.0, 2);
+    let mut world = Script::cluster(1, 0.0, 2);
     let process = world.register(0, "web");
     world.run_ms(50);
     let claim = world.found(1, "web").unwrap().holder.entry.claim;
     let mut again = registration("web", process);
     again.metadata.insert("port".into(), "80".into());
-    world.asked(0, Command::Register(Box::new(again))).unwrap();
+    world.asked(0, again).unwrap();
     world
         .asked(
             0,
-            Command::Group(ask::Group {
+            ask::Group {
                 name: name("web"),
                 group: name("g"),
                 join: true,
                 uid: 1000,
-            }),
+            },
         )
         .unwrap();
     world.run_ms(50);
@@ -135,26 +130,17 @@ fn a_registration_made_again_says_what_was_said_last_and_keeps_its_claim() {
         (claim, 1, 1)
     );
     assert_eq!(world.heard(1, "web").len(), 1, "nothing ended");
-    assert_eq!(
-        world.hosts[1]
-            .processes
-            .directory
-            .group(&name("g"), None)
-            .count(),
-        1
-    );
+    assert_eq!(world.directory(1).group(&name("g"), None).count(), 1);
 }
 
 #[test]
 fn only_its_user_and_root_may_change_a_registration_and_only_on_its_node() {
-    let mut world = World::cluster(1, 0.0, 2);
+    let mut world = Script::cluster(1, 0.0, 2);
     world.register(0, "web");
     world.run_ms(50);
-    let take_back = |uid| {
-        Command::Unregister(ask::Unregister {
-            name: name("web"),
-            uid,
-        })
+    let take_back = |uid| ask::Unregister {
+        name: name("web"),
+        uid,
     };
     assert_eq!(
         world.asked(0, take_back(7)),
@@ -166,27 +152,25 @@ fn only_its_user_and_root_may_change_a_registration_and_only_on_its_node() {
     assert!(
         matches!(world.asked(1, take_back(1000)), Err(Refusal::Elsewhere { node, .. }) if node.as_str() == "node1")
     );
-    let unknown = Command::Unregister(ask::Unregister {
+    let unknown = ask::Unregister {
         name: name("other"),
         uid: 0,
-    });
+    };
     assert_eq!(
         world.asked(0, unknown),
         Err(Refusal::Unknown(name("other")))
     );
-    assert_eq!(world.asked(0, take_back(0)), Ok(Reply::Done));
+    assert_eq!(world.asked(0, take_back(0)), Ok(()));
 }
 
 #[test]
 fn a_registration_bound_to_a_connection_ends_with_it() {
-    let mut world = World::cluster(1, 0.0, 2);
+    let mut world = Script::cluster(1, 0.0, 2);
     let mut bound = registration("web", world.spawn(0));
     bound.lifetime = Lifetime::Connection(SessionId(7));
-    world
-        .asked(0, Command::Register(Box::new(bound.clone())))
-        .unwrap();
+    world.asked(0, bound.clone()).unwrap();
     world.run_ms(50);
-    world.tell(
+    world.tell_registry(
         0,
         Input::SessionEnded {
             session: SessionId(7),
@@ -196,34 +180,30 @@ fn a_registration_bound_to_a_connection_ends_with_it() {
     assert_eq!(world.ends(1, "web"), [Reason::Unregistered]);
     // One that closes while it is still being kept leaves nothing behind.
     bound.lifetime = Lifetime::Connection(SessionId(8));
-    world.ask(0, Command::Register(Box::new(bound)));
-    world.tell(
+    world.request(0, bound);
+    world.tell_registry(
         0,
         Input::SessionEnded {
             session: SessionId(8),
         },
     );
     world.run_ms(50);
-    assert!(world.found(0, "web").is_none() && world.hosts[0].processes.rows() == 0);
+    assert!(world.found(0, "web").is_none() && world.kept_rows(0) == 0);
 }
 
 #[test]
 fn a_reported_exit_is_the_reason_of_the_end() {
-    let mut world = World::cluster(1, 0.0, 2);
-    let report = |code| {
-        Command::Report(ask::Report {
-            name: name("web"),
-            reason: Reason::ExitedWith(code),
-            uid: 1000,
-        })
+    let mut world = Script::cluster(1, 0.0, 2);
+    let report = |code| ask::Report {
+        name: name("web"),
+        reason: Reason::ExitedWith(code),
+        uid: 1000,
     };
     for early in [true, false] {
         let mut reporting = registration("web", world.spawn(0));
         let process = reporting.process;
         reporting.reports_exit = true;
-        world
-            .asked(0, Command::Register(Box::new(reporting)))
-            .unwrap();
+        world.asked(0, reporting).unwrap();
         world.run_ms(50);
         if early {
             world.asked(0, report(3)).unwrap();
@@ -244,14 +224,12 @@ fn a_reported_exit_is_the_reason_of_the_end() {
 
 #[test]
 fn an_exit_that_nobody_reports_is_told_after_a_moment_and_holds_up_no_successor() {
-    let mut world = World::cluster(1, 0.0, 2);
+    let mut world = Script::cluster(1, 0.0, 2);
     for successor in [false, true] {
         let mut reporting = registration("web", world.spawn(0));
         let process = reporting.process;
         reporting.reports_exit = true;
-        world
-            .asked(0, Command::Register(Box::new(reporting)))
-            .unwrap();
+        world.asked(0, reporting).unwrap();
         world.end(0, process, Reason::Exited);
         world.run_ms(200);
         assert!(world.found(0, "web").is_some());
@@ -268,37 +246,25 @@ fn an_exit_that_nobody_reports_is_told_after_a_moment_and_holds_up_no_successor(
 
 #[test]
 fn what_cannot_be_kept_is_not_registered_and_all_is_written_anew_later() {
-    let mut world = World::cluster(1, 0.0, 2);
+    let mut world = Script::cluster(1, 0.0, 2);
     let process = world.register(0, "old");
-    world.hosts[0].disk_works = false;
-    let refused = Err(Refusal::Write(WriteError::Full));
+    world.break_disk(0);
     let fresh = world.spawn(0);
-    assert_eq!(
-        world.asked(0, Command::Register(Box::new(registration("new", fresh)))),
-        refused
-    );
-    assert_eq!(
-        world.asked(
-            0,
-            Command::Group(ask::Group {
-                name: name("old"),
-                group: name("g"),
-                join: true,
-                uid: 0
-            })
-        ),
-        refused
-    );
-    assert_eq!(
-        world.asked(
-            0,
-            Command::Unregister(ask::Unregister {
-                name: name("old"),
-                uid: 0
-            })
-        ),
-        refused
-    );
+    let (name, group) = (name("old"), name("g"));
+    let join = ask::Group {
+        name: name.clone(),
+        group,
+        join: true,
+        uid: 0,
+    };
+    let answers = [
+        world.asked(0, registration("new", fresh)).map(|_| ()),
+        world.asked(0, join),
+        world.asked(0, ask::Unregister { name, uid: 0 }),
+    ];
+    for answer in answers {
+        assert!(matches!(answer, Err(Refusal::Write(_))), "{answer:?}");
+    }
     world.run_ms(50);
     assert!((0..2).all(|host| {
         world.found(host, "new").is_none()
@@ -310,61 +276,60 @@ fn what_cannot_be_kept_is_not_registered_and_all_is_written_anew_later() {
                 .groups
                 .is_empty()
     }));
-    world.hosts[0].processes.lose_rows();
-    world.hosts[0].disk_works = true;
+    world.hosts[0].disk.image.kept.clear();
+    world.mend_disk(0);
     world.run_ms(2_500);
-    assert_eq!(world.hosts[0].processes.rows(), 1);
+    assert_eq!(world.kept_rows(0), 1);
     // An end is an end, whatever the disk does.
-    world.hosts[0].disk_works = false;
+    world.break_disk(0);
     world.end(0, process, Reason::Exited);
     world.run_ms(50);
     assert!((0..2).all(|host| world.found(host, "old").is_none()));
-    world.hosts[0].disk_works = true;
+    world.mend_disk(0);
     world.run_ms(2_500);
-    assert_eq!(world.hosts[0].processes.rows(), 0);
+    assert_eq!(world.kept_rows(0), 0);
 }
 
 #[test]
 fn more_than_the_node_can_watch_is_refused() {
-    let mut world = World::with_hosts(1, 0.0, 1);
-    world.hosts[0].processes.capacity = 2;
+    let mut world = Script::with_hosts(1, 0.0, 1);
+    world.hosts[0].capacity = 2;
     world.start(0, &[]);
     world.run_ms(100);
     world.register(0, "a");
     world.register(0, "b");
     let third = world.spawn(0);
-    let answer = world.asked(0, Command::Register(Box::new(registration("c", third))));
+    let answer = world.asked(0, registration("c", third));
     assert!(matches!(answer, Err(Refusal::Full { limit: 2, .. })));
 }
 
 #[test]
 fn a_lost_push_is_repaired() {
-    let mut world = World::cluster(1, 0.0, 5);
-    world.lossy_registry = true;
+    let mut world = Script::cluster(1, 0.0, 5);
+    world.network.drops = Some(Drops::told(Channel::Registry, 3));
     for n in 0..20 {
         world.register(n % 5, &format!("p{n}"));
         world.run_ms(20);
     }
-    world.lossy_registry = false;
+    world.network.drops = None;
     world.run_until(8_000, "all know all", |world| {
-        (0..5).all(|host| world.hosts[host].processes.directory.len() == 20)
+        (0..5).all(|host| world.directory(host).len() == 20)
     });
 }
 
 #[test]
 fn what_is_refused_waits_for_no_disk_and_what_waits_for_it_refuses_nobody() {
-    let mut world = World::cluster(1, 0.0, 2);
+    let mut world = Script::cluster(1, 0.0, 2);
     let holder = world.register(1, "web");
     world.run_ms(50);
-    world.hosts[0].disk_works = false;
-    let names = ["first", "db", "db", "web"];
-    let asked = names.map(|text| {
+    world.break_disk(0);
+    let asked = ["first", "db", "db", "web"].map(|text| {
         let process = world.spawn(0);
-        world.ask(0, Command::Register(Box::new(registration(text, process))))
+        world.request(0, registration(text, process))
     });
-    world.run_ms(10);
+    world.run_ms(50);
     // The first is written alone; meanwhile the others come together.
-    let [first, db, rival, web] = asked.map(|id| world.answer(id));
+    let [first, db, rival, web] = asked.map(|id| world.answer::<Box<Registration>>(id));
     for answer in [first, db, rival] {
         assert_eq!(answer, Some(Err(Refusal::Write(WriteError::Full))));
     }

@@ -1,17 +1,17 @@
 //! Going for a while, for good, and being forgotten.
 
-use crate::world::World;
+use crate::script::Script;
 use node::cluster::{MemberState, Refusal, Reply, StopReason, Verdict, ask};
 
 #[test]
 fn a_node_that_will_be_back_is_restarting_at_once_and_down_after_its_grace() {
-    let mut world = World::cluster(1, 0.0, 3);
+    let mut world = Script::cluster(1, 0.0, 3);
     let request = world.request(2, ask::Shutdown);
     world.run_until(100, "they know", |world| {
         world.all_say(&[0, 1], 2, MemberState::Restarting)
     });
     world.run_ms(1_000);
-    assert_eq!(world.replies.get(&request), Some(&Ok(Reply::Done)));
+    assert_eq!(world.reply(request), Some(&Ok(Reply::Done)));
     assert_eq!(world.hosts[2].stopped, Some(StopReason::Shutdown));
     assert_eq!(world.count("down", 2), 0);
     world.run_ms(50_000);
@@ -27,7 +27,7 @@ fn a_node_that_will_be_back_is_restarting_at_once_and_down_after_its_grace() {
 fn a_quick_restart_is_never_called_down() {
     // Where its farewell is lost, those who did not get it can only think that it died.
     for seed in 0..10 {
-        let mut world = World::cluster(seed, 0.0, 5);
+        let mut world = Script::cluster(seed, 0.0, 5);
         for host in 0..5 {
             world.request(host, ask::Shutdown);
             world.run_ms(400);
@@ -44,13 +44,13 @@ fn a_quick_restart_is_never_called_down() {
 
 #[test]
 fn a_node_that_left_is_not_missed_and_may_come_back() {
-    let mut world = World::cluster(1, 0.02, 3);
+    let mut world = Script::cluster(1, 0.02, 3);
     let request = world.request(2, ask::Leave);
     world.run_until(500, "they know", |world| {
         world.all_say(&[0, 1], 2, MemberState::Left)
     });
     world.run_ms(2_000);
-    assert_eq!(world.replies.get(&request), Some(&Ok(Reply::Done)));
+    assert_eq!(world.reply(request), Some(&Ok(Reply::Done)));
     assert_eq!(
         (&world.hosts[2].stopped, world.verdict(0)),
         (&Some(StopReason::Left), Verdict::Whole)
@@ -64,12 +64,12 @@ fn a_node_that_left_is_not_missed_and_may_come_back() {
 
 #[test]
 fn a_node_that_is_gone_for_good_is_forgotten_everywhere() {
-    let mut world = World::cluster(1, 0.02, 4);
+    let mut world = Script::cluster(1, 0.02, 4);
     let early = world.request(0, ask::Forget("node4".into()));
     world.kill(3);
     world.run_ms(4_000);
     assert!(matches!(
-        world.replies.get(&early),
+        world.reply(early),
         Some(Err(Refusal::Reachable(_)))
     ));
     let unknown = world.request(0, ask::Forget("node9".into()));
@@ -77,9 +77,9 @@ fn a_node_that_is_gone_for_good_is_forgotten_everywhere() {
     world.run_until(1_000, "all forgot", |world| {
         (0..3).all(|host| world.state(host, 3).is_none() && world.verdict(host) == Verdict::Whole)
     });
-    assert_eq!(world.replies.get(&request), Some(&Ok(Reply::Done)));
+    assert_eq!(world.reply(request), Some(&Ok(Reply::Done)));
     assert!(matches!(
-        world.replies.get(&unknown),
+        world.reply(unknown),
         Some(Err(Refusal::Unknown(_)))
     ));
     let dials = world.stats(0).dials;
@@ -95,7 +95,7 @@ fn a_node_that_is_gone_for_good_is_forgotten_everywhere() {
 
 #[test]
 fn a_forgotten_node_that_was_only_cut_off_comes_back_with_a_new_run() {
-    let mut world = World::cluster(1, 0.0, 4);
+    let mut world = Script::cluster(1, 0.0, 4);
     world.cut(&[3], &[0, 1, 2]);
     world.run_ms(20_000);
     world.request(0, ask::Forget(format!("{:02x}", 4).repeat(16)));
@@ -108,15 +108,12 @@ fn a_forgotten_node_that_was_only_cut_off_comes_back_with_a_new_run() {
 
 #[test]
 fn what_cannot_be_written_is_not_forgotten() {
-    let mut world = World::cluster(1, 0.0, 3);
+    let mut world = Script::cluster(1, 0.0, 3);
     world.kill(2);
     world.run_ms(4_000);
-    world.hosts[0].disk_works = false;
+    world.break_disk(0);
     let request = world.request(0, ask::Forget("node3".into()));
     world.run_ms(1_000);
-    assert!(matches!(
-        world.replies.get(&request),
-        Some(Err(Refusal::Write(_)))
-    ));
+    assert!(matches!(world.reply(request), Some(Err(Refusal::Write(_)))));
     assert_eq!(world.state(0, 2), Some(MemberState::Down));
 }

@@ -1,12 +1,12 @@
 //! Finding each other.
 
-use crate::world::World;
+use crate::script::Script;
 use node::cluster::{JoinResult, Reply, Verdict, ask};
 
 #[test]
 fn three_nodes_find_each_other_from_one_seed() {
     for seed in 0..20 {
-        let mut world = World::with_hosts(seed, 0.05, 3);
+        let mut world = Script::with_hosts(seed, 0.05, 3);
         (0..3).for_each(|host| world.start(host, &[0]));
         world.run_until(3_000, "all see all", |world| world.is_whole(3));
     }
@@ -14,7 +14,7 @@ fn three_nodes_find_each_other_from_one_seed() {
 
 #[test]
 fn a_seed_that_starts_last_is_found() {
-    let mut world = World::with_hosts(1, 0.0, 5);
+    let mut world = Script::with_hosts(1, 0.0, 5);
     (1..5).for_each(|host| world.start(host, &[0]));
     world.run_ms(10_000);
     world.start(0, &[]);
@@ -24,7 +24,7 @@ fn a_seed_that_starts_last_is_found() {
 #[test]
 fn seeds_in_a_row_make_no_islands() {
     for seed in 0..10 {
-        let mut world = World::with_hosts(seed, 0.05, 6);
+        let mut world = Script::with_hosts(seed, 0.05, 6);
         for host in 0..6 {
             world.start(host, &[host, (host + 1) % 6]);
         }
@@ -34,7 +34,7 @@ fn seeds_in_a_row_make_no_islands() {
 
 #[test]
 fn its_own_address_among_the_seeds_is_dropped() {
-    let mut world = World::with_hosts(1, 0.0, 1);
+    let mut world = Script::with_hosts(1, 0.0, 1);
     world.start(0, &[0]);
     world.run_ms(30_000);
     assert_eq!(
@@ -50,7 +50,7 @@ fn its_own_address_among_the_seeds_is_dropped() {
 #[test]
 fn a_cluster_that_was_down_as_a_whole_comes_back_without_seeds() {
     for seed in 0..5 {
-        let mut world = World::cluster(seed, 0.02, 5);
+        let mut world = Script::cluster(seed, 0.02, 5);
         (0..5).for_each(|host| world.kill(host));
         world.run_ms(60_000);
         for host in 0..5 {
@@ -74,7 +74,7 @@ fn a_cluster_that_was_down_as_a_whole_comes_back_without_seeds() {
 
 #[test]
 fn a_join_answers_for_each_address() {
-    let mut world = World::cluster(1, 0.0, 2);
+    let mut world = Script::cluster(1, 0.0, 2);
     let apart = world.host("node3", 3);
     world.start(apart, &[]);
     world.run_ms(1_000);
@@ -85,8 +85,8 @@ fn a_join_answers_for_each_address() {
         ask::Join(addresses.into_iter().chain([nobody]).collect()),
     );
     world.run_ms(3_000);
-    let Some(Ok(Reply::Joined(outcomes))) = world.replies.get(&request) else {
-        panic!("{:?}", world.replies)
+    let Some(Ok(Reply::Joined(outcomes))) = world.reply(request) else {
+        panic!("{:?}", world.record().replies)
     };
     let results: Vec<JoinResult> = outcomes.iter().map(|outcome| outcome.result).collect();
     assert_eq!(
@@ -103,7 +103,7 @@ fn a_join_answers_for_each_address() {
 
 #[test]
 fn two_nodes_end_with_one_connection_in_use() {
-    let mut world = World::cluster(2, 0.0, 5);
+    let mut world = Script::cluster(2, 0.0, 5);
     world.run_ms(5_000);
     assert_eq!(
         (0..5)

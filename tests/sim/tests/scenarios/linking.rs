@@ -1,19 +1,19 @@
 //! Links fire once, and only when the other is known to be down.
 
-use crate::world::World;
-use crate::world::processes::name;
+use crate::programs::name;
+use crate::script::Script;
 use crdt::registry::{Process, Reason};
 use names::Handle;
 use node::cluster::ask::Leave;
-use node::cluster::registry::{Command, LinkTarget, Refusal, Reply, Signal, ask};
+use node::cluster::registry::{LinkTarget, Refusal, Signal, ask};
 
-fn link(other: LinkTarget, unreachable: bool) -> Command {
-    Command::Link(ask::Link {
+fn link(other: LinkTarget, unreachable: bool) -> ask::Link {
+    ask::Link {
         name: name("worker"),
         other,
         unreachable,
         uid: 1000,
-    })
+    }
 }
 
 fn to_boss() -> LinkTarget {
@@ -21,36 +21,19 @@ fn to_boss() -> LinkTarget {
 }
 
 /// `worker` on node1, linked to `boss` on node3.
-fn linked(unreachable: bool) -> (World, Process, Process) {
-    let mut world = World::cluster(1, 0.0, 3);
+fn linked(unreachable: bool) -> (Script, Process, Process) {
+    let mut world = Script::cluster(1, 0.0, 3);
     let (worker, boss) = (world.register(0, "worker"), world.register(2, "boss"));
     world.run_ms(50);
-    assert_eq!(
-        world.asked(0, link(to_boss(), unreachable)),
-        Ok(Reply::Done)
-    );
+    assert_eq!(world.asked(0, link(to_boss(), unreachable)), Ok(()));
     (world, worker, boss)
-}
-
-fn signals(world: &World) -> Vec<(Process, Signal)> {
-    world
-        .hosts
-        .iter()
-        .flat_map(|host| host.processes.signals.clone())
-        .collect()
 }
 
 #[test]
 fn a_linked_process_is_signalled_once_when_the_other_ends() {
     let (mut world, worker, boss) = linked(false);
-    let Ok(Reply::Links(links)) = world.asked(
-        0,
-        Command::Links(ask::Links {
-            name: name("worker"),
-        }),
-    ) else {
-        panic!("no links")
-    };
+    let name = name("worker");
+    let links = world.asked(0, ask::Links { name }).unwrap();
     assert_eq!(
         links
             .iter()
@@ -60,27 +43,21 @@ fn a_linked_process_is_signalled_once_when_the_other_ends() {
     );
     world.end(2, boss, Reason::Exited);
     world.run_ms(10_000);
-    assert_eq!(signals(&world), [(worker, Signal::Term)]);
+    assert_eq!(world.signals(), [(worker, Signal::Term)]);
     assert_eq!(world.ends(2, "worker"), [Reason::Killed(15)]);
-    assert_eq!(
-        (
-            world.hosts[0].processes.rows(),
-            world.stats(0).registry.links
-        ),
-        (0, 0)
-    );
+    assert_eq!((world.kept_rows(0), world.stats(0).registry.links), (0, 0));
 }
 
 #[test]
 fn a_process_that_does_not_heed_the_signal_is_killed() {
     let (mut world, worker, boss) = linked(false);
-    world.hosts[0].processes.stubborn.insert(worker);
+    world.hosts[0].os.make_stubborn(worker);
     world.end(2, boss, Reason::Exited);
-    world.run_ms(4_000);
-    assert_eq!(signals(&world), [(worker, Signal::Term)]);
-    world.run_ms(2_000);
+    world.run_ms(1_500);
+    assert_eq!(world.signals(), [(worker, Signal::Term)]);
+    world.run_ms(1_000);
     assert_eq!(
-        signals(&world),
+        world.signals(),
         [(worker, Signal::Term), (worker, Signal::Kill)]
     );
 }
@@ -96,7 +73,7 @@ fn a_node_out_of_sight_fires_only_links_that_ask_for_it() {
         } else {
             vec![]
         };
-        assert_eq!(signals(&world), expected);
+        assert_eq!(world.signals(), expected);
     }
 }
 
@@ -105,7 +82,7 @@ fn a_node_that_left_is_down_for_good() {
     let (mut world, worker, _) = linked(false);
     world.request(2, Leave);
     world.run_ms(3_000);
-    assert_eq!(signals(&world), [(worker, Signal::Term)]);
+    assert_eq!(world.signals(), [(worker, Signal::Term)]);
 }
 
 #[test]
@@ -117,10 +94,10 @@ fn links_survive_a_restart_of_either_daemon() {
             world.run_ms(100);
             world.start(host, &[1]);
             world.run_ms(20_000);
-            assert_eq!(signals(&world), []);
+            assert_eq!(world.signals(), []);
             world.end(2, boss, Reason::Exited);
             world.run_ms(1_000);
-            assert_eq!(signals(&world), [(worker, Signal::Term)]);
+            assert_eq!(world.signals(), [(worker, Signal::Term)]);
         }
     }
 }
@@ -136,14 +113,14 @@ fn a_node_that_went_out_of_sight_during_a_restart_fires_once_all_had_time_to_com
         world.start(0, &[1]);
         world.run_ms(10_000);
         assert!(world.holder(0, "boss").is_some(), "it was told of");
-        assert_eq!(signals(&world), [], "it may come");
+        assert_eq!(world.signals(), [], "it may come");
         world.run_ms(10_000);
         let expected = if unreachable {
             vec![(worker, Signal::Term)]
         } else {
             vec![]
         };
-        assert_eq!(signals(&world), expected);
+        assert_eq!(world.signals(), expected);
     }
 }
 
@@ -155,13 +132,13 @@ fn an_end_that_was_missed_fires_after_the_restart() {
     world.run_ms(100);
     world.start(0, &[1]);
     world.run_until(10_000, "it fires", |world| {
-        signals(world) == [(worker, Signal::Term)]
+        world.signals() == [(worker, Signal::Term)]
     });
 }
 
 #[test]
 fn a_link_to_one_that_has_ended_fires_at_once() {
-    let mut world = World::cluster(1, 0.0, 3);
+    let mut world = Script::cluster(1, 0.0, 3);
     let (worker, boss) = (world.register(0, "worker"), world.register(2, "boss"));
     world.run_ms(50);
     let handle = world.holder(0, "boss").unwrap();
@@ -173,26 +150,26 @@ fn a_link_to_one_that_has_ended_fires_at_once() {
     );
     assert_eq!(
         world.asked(0, link(LinkTarget::Handle(handle), false)),
-        Ok(Reply::Done)
+        Ok(())
     );
     world.run_ms(50);
-    assert_eq!(signals(&world), [(worker, Signal::Term)]);
+    assert_eq!(world.signals(), [(worker, Signal::Term)]);
 }
 
 #[test]
 fn a_link_to_one_that_nobody_remembers_fires_once_its_node_was_asked() {
-    let mut world = World::cluster(1, 0.0, 3);
+    let mut world = Script::cluster(1, 0.0, 3);
     let worker = world.register(0, "worker");
     let never =
         |node: &str| LinkTarget::Handle(format!("boss@{node}#77.1").parse::<Handle>().unwrap());
     world.cut(&[2], &[0, 1]);
     world.run_ms(15_000);
-    assert_eq!(world.asked(0, link(never("node3"), false)), Ok(Reply::Done));
+    assert_eq!(world.asked(0, link(never("node3"), false)), Ok(()));
     world.run_ms(5_000);
-    assert_eq!(signals(&world), [], "its node may know it");
+    assert_eq!(world.signals(), [], "its node may know it");
     world.heal();
     world.run_until(10_000, "it fires", |world| {
-        signals(world) == [(worker, Signal::Term)]
+        world.signals() == [(worker, Signal::Term)]
     });
     world.register(1, "worker");
     assert!(matches!(
@@ -201,19 +178,19 @@ fn a_link_to_one_that_nobody_remembers_fires_once_its_node_was_asked() {
     ));
     world.asked(1, link(never("node1"), false)).unwrap();
     world.run_ms(50);
-    assert_eq!(signals(&world).len(), 2);
+    assert_eq!(world.signals().len(), 2);
 }
 
 #[test]
 fn a_link_taken_back_does_not_fire() {
     let (mut world, _, boss) = linked(false);
-    let unlink = Command::Unlink(ask::Unlink {
+    let unlink = ask::Unlink {
         name: name("worker"),
         other: to_boss(),
         uid: 1000,
-    });
-    assert_eq!(world.asked(0, unlink), Ok(Reply::Done));
+    };
+    assert_eq!(world.asked(0, unlink), Ok(()));
     world.end(2, boss, Reason::Exited);
     world.run_ms(10_000);
-    assert_eq!(signals(&world), []);
+    assert_eq!(world.signals(), []);
 }

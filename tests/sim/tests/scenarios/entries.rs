@@ -1,0 +1,140 @@
+//! What clients of a scripted world do with lists, and what its disks then hold.
+
+use crate::script::Script;
+use crdt::entry::{Edit, EntryPatch, NewEntry};
+use names::{EntryId, ListId, ListName};
+use node::lists::ask;
+use node::lists::{Edited, Refusal, Replicas, Reply, Stats};
+use sim::check::{convergence, views};
+use std::time::Duration;
+
+pub(crate) fn name(text: &str) -> ListName {
+    ListName::new(text).unwrap()
+}
+
+pub(crate) fn entry(title: &str) -> NewEntry {
+    NewEntry {
+        title: title.to_owned(),
+        ..NewEntry::default()
+    }
+}
+
+pub(crate) fn patch(title: &str) -> EntryPatch {
+    EntryPatch {
+        title: Some(title.to_owned()),
+        ..EntryPatch::default()
+    }
+}
+
+/// An addition with an id of the client's own.
+pub(crate) fn with_id(id: u128, title: &str) -> Edit {
+    Edit::Add(vec![NewEntry {
+        id: Some(EntryId(id)),
+        ..entry(title)
+    }])
+}
+
+/// An edit without conditions that waits for five seconds.
+pub(crate) fn edit(list: &str, edit: Edit) -> ask::Edit {
+    ask::Edit {
+        list: name(list),
+        edit,
+        expect: None,
+        replicas: None,
+        timeout: Duration::from_secs(5),
+    }
+}
+
+/// An edit that waits for replicas, for so many seconds.
+pub(crate) fn replicated(list: &str, what: Edit, replicas: Replicas, seconds: u64) -> ask::Edit {
+    ask::Edit {
+        replicas: Some(replicas),
+        timeout: Duration::from_secs(seconds),
+        ..edit(list, what)
+    }
+}
+
+impl Script {
+    /// A cluster in which all lists were compared.
+    pub(crate) fn compared(count: usize) -> Self {
+        let mut world = Self::cluster(1, 0.0, count);
+        world.run_ms(3_000);
+        world
+    }
+
+    /// The same, cut into single nodes, whose connections have died.
+    pub(crate) fn apart(count: usize) -> Self {
+        let mut world = Self::compared(count);
+        (0..count).for_each(|a| (0..a).for_each(|b| world.cut(&[a], &[b])));
+        world.run_until(20_000, "nobody is connected", |world| {
+            (0..count).all(|host| world.stats(host).connections == 0)
+        });
+        world
+    }
+
+    pub(crate) fn edit(&mut self, host: usize, ask: ask::Edit) -> u64 {
+        self.ask_lists(host, ListId::of(&ask.list), ask)
+    }
+
+    pub(crate) fn add(&mut self, host: usize, list: &str, title: &str) -> u64 {
+        self.edit(host, edit(list, Edit::Add(vec![entry(title)])))
+    }
+
+    pub(crate) fn list_reply(&self, request: u64) -> Option<&Result<Reply, Refusal>> {
+        self.record().lists_replies.get(&request)
+    }
+
+    /// What an edit came to that was carried out.
+    pub(crate) fn edited(&self, request: u64) -> &Edited {
+        match self.list_reply(request) {
+            Some(Ok(Reply::Edited(edited))) => edited,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The titles of a list in their order, as a host's disk has them.
+    pub(crate) fn titles(&self, host: usize, list: &str) -> Vec<String> {
+        let mut entries: Vec<_> = self.hosts[host]
+            .disk
+            .image
+            .entries_of(ListId::of(&name(list)))
+            .collect();
+        entries.sort_by_key(|entry| (entry.order.clone(), entry.id));
+        entries
+            .into_iter()
+            .map(|entry| entry.title.clone())
+            .collect()
+    }
+
+    /// The numbers of a host's one lists machine.
+    pub(crate) fn lists_stats(&self, host: usize) -> Stats {
+        let process = self.hosts[host].process.as_ref().unwrap();
+        process.lists_stats()[0]
+    }
+
+    /// Kills a daemon and starts it again, with nothing in memory; waits until all see it.
+    pub(crate) fn restart(&mut self, host: usize) {
+        self.kill(host);
+        self.start(host, &[0]);
+        let count = self.hosts.len();
+        self.run_until(8_000, "it is back", |world| {
+            world.is_whole(count)
+                && (0..count).all(|other| world.stats(other).connections + 1 == count as u64)
+        });
+        self.run_ms(1_000);
+    }
+
+    /// Runs until all disks hold the same, also what was asked a moment ago; then each view must be
+    /// what its changes make.
+    pub(crate) fn run_until_agreed(&mut self, limit_ms: u64) {
+        self.run_ms(20);
+        self.run_until(limit_ms, "all agree", |world| {
+            convergence::check(world).is_ok()
+        });
+        for host in 0..self.hosts.len() {
+            assert_eq!(views::check(self, host), Vec::<String>::new());
+            let stats = self.lists_stats(host);
+            assert_eq!((stats.orphans, stats.requests_waiting), (0, 0));
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! Scenarios of a few nodes that each show one promise.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a scenario is to stop at what is not so"
+)]
+
+mod contesting;
+mod enduring;
+mod entries;
+mod failing;
+mod hostile;
+mod identity;
+mod joining;
+mod leaving;
+mod linking;
+mod programs;
+mod quarantined;
+mod registering;
+mod replicating;
+mod script;
