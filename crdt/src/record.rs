@@ -214,7 +214,7 @@ pub struct Writer<'old> {
     error: Option<RecordError>,
 }
 
-impl Writer<'static> {
+impl<'old> Writer<'old> {
     /// Begins a record.
     pub fn new(version: u8) -> Self {
         Self::after(vec![version])
@@ -230,9 +230,7 @@ impl Writer<'static> {
             error: None,
         }
     }
-}
 
-impl<'old> Writer<'old> {
     /// Begins a record that replaces another one: fields of the old record whose numbers are above
     /// `known`, which this program does not know, are kept. Fields up to `known` are the
     /// program's own: what it does not write is gone.

@@ -5,6 +5,7 @@
 //! text of people is in it: nothing logs any, and fields that could name a list are left out.
 
 use crate::host::wall_ms;
+use crate::version::OUR_CRATES;
 use std::collections::VecDeque;
 use std::fmt::{Debug, Write};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,8 +21,6 @@ const KEPT_BYTES: usize = 1 << 20;
 const LINE_BYTES: usize = 64;
 /// The longest line.
 const MAX_LINE_BYTES: usize = 400;
-/// The crates whose decisions are kept.
-const OUR_CRATES: [&str; 4] = ["crdt", "muster", "node", "transport"];
 /// Fields that are left out.
 const LEFT_OUT: [&str; 2] = ["list", "token"];
 

@@ -115,11 +115,13 @@ impl Api {
     /// What is served on the unix socket: everything but the routes of *Elixir in Action*.
     pub fn socket_router(&self) -> Router {
         let (router, _) = socket_routes().split_for_parts();
+        let mend = middleware::from_fn_with_state(self.clone(), lists::rebuild::mend);
         let measured =
             middleware::from_fn_with_state(self.shared.operations.clone(), measure::measure);
         router
             .fallback(no_path)
             .method_not_allowed_fallback(no_method)
+            .layer(mend)
             .layer(measured)
             .with_state(self.clone())
     }
@@ -135,9 +137,11 @@ impl Api {
         let closed = middleware::from_fn_with_state(self.clone(), lists::book::check);
         let bearer = middleware::from_fn_with_state(self.clone(), tokens::bearer::check);
         let guard = middleware::from_fn_with_state(self.clone(), connections::guard::check);
+        let mend = middleware::from_fn_with_state(self.clone(), lists::rebuild::mend);
         let measured =
             middleware::from_fn_with_state(self.shared.operations.clone(), measure::measure);
         router
+            .layer(mend)
             .layer(closed)
             .layer(bearer)
             .layer(guard)

@@ -212,7 +212,15 @@ impl Service {
             {error}"
             )
         });
-        store.into_iter().collect()
+        let remaking: u64 = self
+            .inner
+            .workers
+            .iter()
+            .map(|worker| worker.stats().remaking_awaited)
+            .sum();
+        let remaking =
+            (remaking > 0).then(|| format!("what is shown of {remaking} lists is being made anew"));
+        store.into_iter().chain(remaking).collect()
     }
 
     /// Reads the configuration and the certificates again, and puts in force what needs no restart.

@@ -26,8 +26,9 @@ use anyhow::Context;
 use crdt::roster::Profile;
 use listen::Listeners;
 use names::{NodeId, NodeName, Shard};
-use node::cluster::StopReason;
 use node::cluster::ask::Shutdown;
+use node::cluster::registry::Rows;
+use node::cluster::{Kept, StopReason};
 use node::wire::{Channel, Peer, Protocol, WriteError};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -246,10 +247,14 @@ impl Node {
         capacity: usize,
     ) -> anyhow::Result<impl FnOnce(SocketAddr) -> node::cluster::Settings + Send + 'static> {
         let (nonce, seed) = (random()?, random()?);
-        let (me, kept) = (self.me.clone(), self.recovered.cluster.take());
+        let me = self.me.clone();
+        let kept = self.recovered.cluster.take();
+        let kept = kept.as_ref().map(Kept::read).transpose();
+        let kept = kept.with_context(|| self.unreadable("the state of the cluster"))?;
+        let rows = Rows::read(&std::mem::take(&mut self.recovered.processes));
         let (advertise, seeds) = (self.config.quic.advertise, self.config.quic.seeds.clone());
         let registry = node::cluster::registry::Settings {
-            kept: std::mem::take(&mut self.recovered.processes),
+            kept: rows.with_context(|| self.unreadable("the process registry"))?,
             capacity,
             kill_after: self.config.processes.kill_after,
         };
@@ -268,12 +273,20 @@ impl Node {
                 me,
                 profile,
                 seeds,
-                kept,
+                kept: kept.unwrap_or_default(),
                 nonce,
                 seed,
                 registry,
             }
         })
+    }
+
+    /// Begins the sentence of a row that this program cannot do without.
+    fn unreadable(&self, what: &str) -> String {
+        format!(
+            "the data directory {} cannot be used: {what} cannot be read",
+            self.config.data_dir.display()
+        )
     }
 
     fn start_workers(
@@ -304,6 +317,13 @@ impl Node {
                     .quarantined
                     .iter()
                     .filter(|list| mine(list))
+                    .copied()
+                    .collect(),
+                remake: self
+                    .recovered
+                    .remake
+                    .iter()
+                    .filter(|(list, _)| mine(list))
                     .copied()
                     .collect(),
             };

@@ -16,13 +16,11 @@ pub(crate) use scope::{parse_ttl, show_ttl};
 pub use text::TokenId;
 
 use crate::host::{random, wall_ms};
-use bytes::Bytes;
 use node::wire::WriteError;
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use store::{ReadError, Store};
+use store::{ReadError, Store, TokenRow};
 use subtle::ConstantTimeEq;
 use text::Secret;
 use tokio::sync::{oneshot, watch};
@@ -33,17 +31,55 @@ pub(crate) const MAX_PER_USER: usize = 100;
 pub(crate) const MAX_IN_ALL: usize = 1000;
 /// How often a bearer's time is looked at again: the host's clock may have been set.
 const RECHECK: Duration = Duration::from_secs(1);
-/// More than any record has.
-const MAX_RECORD_BYTES: usize = 256;
 
-/// What is kept of a token on the disk, encoded by bincode 2.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What is known of a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Record {
     uid: u32,
     scope: Scope,
     /// SHA-256 of the secret.
     hash: [u8; 32],
     expires_ms: i64,
+}
+
+impl Record {
+    fn row(&self) -> TokenRow {
+        TokenRow {
+            uid: self.uid,
+            scope: self.scope.as_str().to_owned(),
+            hash: self.hash,
+            expires_ms: self.expires_ms,
+        }
+    }
+
+    /// `None` if the row has a scope that this program does not know.
+    fn of(row: TokenRow) -> Option<Self> {
+        Some(Self {
+            uid: row.uid,
+            scope: Scope::named(&row.scope)?,
+            hash: row.hash,
+            expires_ms: row.expires_ms,
+        })
+    }
+}
+
+/// Why the tokens that a store has cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LoadError {
+    /// A row cannot be read.
+    #[error("the tokens cannot be read: {0}")]
+    Read(#[from] ReadError),
+    /// A newer program made the token.
+    #[error(
+        "the token {id} has the scope {scope:?}, which this version of Muster does not know: revoke \
+        it with the version that made it"
+    )]
+    Scope {
+        /// The token.
+        id: TokenId,
+        /// Its scope.
+        scope: String,
+    },
 }
 
 /// A token as its owner may see it.
@@ -153,22 +189,16 @@ impl Tokens {
     /// The tokens that the store has, but for those that have expired.
     ///
     /// # Errors
-    /// The store cannot be read.
-    pub fn load(store: Store) -> Result<Self, ReadError> {
+    /// The store cannot be read, or a token in it: this node must not start without it.
+    pub fn load(store: Store) -> Result<Self, LoadError> {
         let mut book = BTreeMap::new();
-        for (id, bytes) in store.reader().tokens()? {
-            let id = TokenId(id);
-            match decode(&bytes) {
-                Some(record) => drop(book.insert(
-                    id,
-                    Kept {
-                        record,
-                        alive: Some(watch::channel(()).0),
-                    },
-                )),
-                None => tracing::warn!(token = %id, "a token's record cannot be read: it is not \
-                    good"),
-            }
+        for (id, row) in store.reader().tokens()? {
+            let (id, scope) = (TokenId(id), row.scope.clone());
+            let kept = Kept {
+                record: Record::of(row).ok_or(LoadError::Scope { id, scope })?,
+                alive: Some(watch::channel(()).0),
+            };
+            book.insert(id, kept);
         }
         let tokens = Self {
             shared: Arc::new(Shared {
@@ -208,7 +238,7 @@ impl Tokens {
             hash: secret.hash(),
             expires_ms,
         };
-        let bytes = encode(&record).ok_or(WriteError::Failed)?;
+        let row = record.row();
         let view = self.enter(id, record)?;
         let shared = Arc::clone(&self.shared);
         let leave = move |result: Result<(), WriteError>| {
@@ -216,7 +246,7 @@ impl Tokens {
                 shared.book().remove(&id);
             }
         };
-        self.write(id, Some(bytes), leave).await?;
+        self.write(id, Some(row), leave).await?;
         Ok((view, secret.text(id)))
     }
 
@@ -302,11 +332,11 @@ impl Tokens {
         self.write(id, None, forget).await
     }
 
-    /// Commits a record or its removal; `then` is done even if nobody waits any more.
+    /// Commits a row or its removal; `then` is done even if nobody waits any more.
     async fn write(
         &self,
         id: TokenId,
-        record: Option<Bytes>,
+        row: Option<TokenRow>,
         then: impl FnOnce(Result<(), WriteError>) + Send + 'static,
     ) -> Result<(), WriteError> {
         let (tell, told) = oneshot::channel();
@@ -315,7 +345,7 @@ impl Tokens {
             // An error means that the client has gone away.
             let _ = tell.send(result);
         });
-        self.shared.store.keep_token(id.0, record, done);
+        self.shared.store.keep_token(id.0, row.as_ref(), done);
         told.await.unwrap_or(Err(WriteError::Failed))
     }
 
@@ -337,18 +367,6 @@ impl Tokens {
             self.shared.store.keep_token(id.0, None, Box::new(done));
         }
     }
-}
-
-fn encode(record: &Record) -> Option<Bytes> {
-    bincode::serde::encode_to_vec(record, bincode::config::standard())
-        .ok()
-        .map(Bytes::from)
-}
-
-fn decode(bytes: &[u8]) -> Option<Record> {
-    let config = bincode::config::standard().with_limit::<MAX_RECORD_BYTES>();
-    let (record, read) = bincode::serde::decode_from_slice(bytes, config).ok()?;
-    (read == bytes.len()).then_some(record)
 }
 
 #[cfg(test)]

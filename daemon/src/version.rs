@@ -4,6 +4,17 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::sync::OnceLock;
 
+/// The crates of this program, which are the targets of its lines.
+pub(crate) const OUR_CRATES: [&str; 7] = [
+    "crdt",
+    "muster",
+    "names",
+    "node",
+    "pki",
+    "store",
+    "transport",
+];
+
 /// The revision, and the time of the build in seconds since the Unix epoch.
 static BUILD: OnceLock<(&str, i64)> = OnceLock::new();
 

@@ -204,6 +204,13 @@ pub struct ReloadResult {
     pub certificate_expires_at: Millis,
 }
 
+/// What came of making the rows of lists anew.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
+pub struct RebuildResult {
+    /// Of how many lists the rows were made anew.
+    pub lists: u64,
+}
+
 /// What is to be logged for now.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -150,6 +150,7 @@ pub struct Problem {
 
 /// What some kinds of problems say beside the words.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize, ToSchema)]
+#[schema(as = ProblemDetails)]
 pub struct Extra {
     /// The handle of the process that has the name.
     #[serde(skip_serializing_if = "Option::is_none")]

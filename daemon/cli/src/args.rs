@@ -133,6 +133,11 @@ pub(crate) enum Command {
     },
     /// Have the daemon read its configuration and certificates again
     Reload,
+    /// Make what is shown of lists anew from their changes
+    Rebuild {
+        /// Only this list
+        list: Option<String>,
+    },
     /// Show or change what the daemon logs
     LogLevel(LogLevel),
     /// Show how much of the cluster this node reaches

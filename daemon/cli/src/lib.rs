@@ -123,6 +123,7 @@ async fn dispatch(cli: Cli, output: &Output, program: &Program) -> Result<ExitCo
         Command::Leave { force } => cluster::leave(&session()?, force).await,
         Command::Forget { member } => cluster::forget(&session()?, &member).await,
         Command::Reload => cluster::reload(&session()?).await,
+        Command::Rebuild { list } => cluster::rebuild(&session()?, list.as_deref()).await,
         Command::LogLevel(args) => cluster::log_level(&session()?, &args).await,
         Command::Partition => cluster::partition(&session()?).await,
         Command::Events(args) => events::follow(&session()?, &args).await,

@@ -38,6 +38,7 @@ pub use io::{
     Command, Event, EventKind, Input, JoinOutcome, JoinResult, MemberState, MemberView, Output,
     Refusal, Reply, RosterView, Settings, Stats, StopReason, Target, Verdict,
 };
+pub use kept::{Kept, convert_kept};
 
 use crate::machine::Machine;
 use crate::time::{Instant, Now};
@@ -48,7 +49,7 @@ use edge::{Edge, Timer};
 use farewell::Absences;
 use hello::Hellos;
 use join::{Requests, Seeds};
-use kept::{Keeper, Kept};
+use kept::Keeper;
 use message::{Hello, Message, Nonce};
 use names::NodeId;
 use rand::SeedableRng;
@@ -124,9 +125,8 @@ impl Cluster {
             registry,
         } = settings;
         let profile = message::sound(profile);
-        let kept = kept.as_ref().and_then(Kept::read);
-        let keeper = Keeper::after(kept.as_ref().map_or(0, |kept| kept.run));
-        let roster = Replica::new(kept.map(|kept| kept.roster).unwrap_or_default());
+        let (keeper, roster) = Keeper::after(kept);
+        let roster = Replica::new(roster);
         let mut rng = ChaCha8Rng::from_seed(seed);
         let swim = Swim::new(
             Identity::of_run(me.id, profile.address, keeper.wanted()),

@@ -8,7 +8,7 @@ use crate::codec;
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{Debug, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Demands that each sample is written and read as the file says, and that the file has no other
 /// lines.
@@ -18,10 +18,7 @@ pub(crate) fn check<T: PartialEq + Debug>(
     write: impl Fn(&T) -> Vec<u8>,
     read: impl Fn(&[u8]) -> Option<T>,
 ) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("golden")
-        .join(file)
-        .with_extension("txt");
+    let path = path(file);
     let text = std::fs::read_to_string(&path).unwrap_or_default();
     let mut lines: BTreeMap<&str, &str> = text
         .lines()
@@ -55,6 +52,23 @@ pub(crate) fn check<T: PartialEq + Debug>(
     }
 }
 
+/// Demands that what earlier programs wrote, and this one writes otherwise, is read as it was meant.
+pub(crate) fn check_old<T: PartialEq + Debug>(
+    file: &str,
+    samples: Vec<(&str, T)>,
+    read: impl Fn(&[u8]) -> Option<T>,
+) {
+    let text = std::fs::read_to_string(path(file)).unwrap();
+    let lines = text.lines().filter_map(|line| line.split_once(' '));
+    let found: BTreeMap<&str, Option<T>> = lines
+        .map(|(name, bytes)| (name, read(&unhex(bytes))))
+        .collect();
+    let expected = samples
+        .into_iter()
+        .map(|(name, sample)| (name, Some(sample)));
+    assert_eq!(found, expected.collect(), "{file} is read otherwise");
+}
+
 /// Demands that there is a sample of each kind that an enum has: its tag stands at `at` in the
 /// written bytes.
 pub(crate) fn covers<T: DeserializeOwned>(
@@ -78,6 +92,13 @@ pub(crate) fn covers<T: DeserializeOwned>(
         (0..=250).filter(is_known).collect(),
         "{file} lacks a kind"
     );
+}
+
+fn path(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("golden")
+        .join(file)
+        .with_extension("txt")
 }
 
 fn hex(bytes: &[u8]) -> String {

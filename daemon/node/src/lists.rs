@@ -104,6 +104,7 @@ mod messages;
 mod outbox;
 mod peers;
 mod pulls;
+mod rebuild;
 mod repair;
 mod replicas;
 mod resident;
@@ -114,9 +115,9 @@ mod wire;
 
 pub use io::{
     Change, Command, Confirmations, Edited, Input, Lagging, ListRow, Output, Precondition, Refusal,
-    Replicas, Reply, Row, Settings, Stats,
+    Remake, Replicas, Reply, Row, Settings, Stats,
 };
-pub use job::{Answer, Done, Job, JobError, Loaded, Source, SourceError};
+pub use job::{Answer, Done, Job, JobError, Loaded, Rebuilt, Source, SourceError};
 pub use wire::shards_of;
 
 use crate::cluster::RosterView;
@@ -139,6 +140,7 @@ use peers::Peers;
 use pulls::Pulls;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
+use rebuild::Rebuilds;
 use replicas::Waits;
 use resident::{Place, Resident};
 use rounds::Rounds;
@@ -189,6 +191,7 @@ pub struct Lists {
     watchers: Watchers,
     waits: Waits,
     departure: Departure,
+    rebuilds: Rebuilds,
     rng: ChaCha8Rng,
 }
 
@@ -203,6 +206,7 @@ impl Lists {
             resident_bytes,
             known,
             quarantined,
+            remake,
         } = settings;
         let mut rng = ChaCha8Rng::from_seed(seed);
         let mut edge = Edge::new(Now::default());
@@ -234,6 +238,7 @@ impl Lists {
             watchers: Watchers::default(),
             waits: Waits::default(),
             departure: Departure::default(),
+            rebuilds: Rebuilds::new(remake),
             rng,
         };
         lists.read_digest(known);
@@ -259,12 +264,14 @@ impl Machine for Lists {
             Input::Reopened { salt, known } => self.reopened(salt, known),
             Input::Worked { list, done } => self.worked(list, done),
         }
+        self.rebuild_next();
         self.evict();
     }
 
     fn wake(&mut self, now: Now) {
         self.edge.now = now;
         self.fire_due();
+        self.rebuild_next();
         self.evict();
     }
 
@@ -283,6 +290,7 @@ impl Machine for Lists {
         let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         let ((resident, bytes), (repairs, repairs_begun)) =
             (self.resident.size(), self.pulls.counts());
+        let (remaking, remaking_awaited) = self.rebuilds.remaking();
         Stats {
             lists: count(self.digest.len()),
             resident: count(resident),
@@ -293,12 +301,15 @@ impl Machine for Lists {
             differing: self.rounds.differing(),
             lag: self.rounds.lag(),
             quarantined: count(self.resident.quarantined().len()),
+            remaking: count(remaking),
+            remaking_awaited: count(remaking_awaited),
             writes_pending: count(self.commits.len()),
             requests_waiting: count(
                 self.edits.len()
                     + self.looking_back.len()
                     + self.commits.verdicts()
                     + self.waits.len()
+                    + self.rebuilds.requests()
                     + self.departure.len(),
             ),
             ..self.edge.stats
@@ -321,7 +332,10 @@ impl Lists {
     }
 
     fn expire(&mut self, request: RequestId) {
-        if self.edits.expire(request) || self.looking_back.remove(&request).is_some() {
+        if self.edits.expire(request)
+            || self.looking_back.remove(&request).is_some()
+            || self.rebuilds.expire(request)
+        {
             self.edge.reply(request, Err(Refusal::Timeout));
         } else if self.departure.expects(request) {
             let left = self
@@ -362,6 +376,7 @@ impl Lists {
                 change,
                 timeout,
             }) => self.look_back(list, change, id, timeout),
+            Command::Rebuild(ask::Rebuild { list, timeout }) => self.rebuild(id, list, timeout),
             Command::Lagging(ask::Lagging) => {
                 let lagging = self.rounds.lagging().collect();
                 self.edge.reply(id, Ok(Reply::Lagging(lagging)));
@@ -469,6 +484,7 @@ impl Lists {
             list,
             advance,
             verdicts,
+            is_view,
         }: Pending,
     ) {
         let confirm = verdicts
@@ -479,6 +495,9 @@ impl Lists {
             .for_each(|verdict| self.deliver(list, verdict));
         if let Some(advance) = advance {
             self.publish(list, advance, confirm);
+        }
+        if is_view {
+            self.rebuilt_or_not(list, Ok(()));
         }
         self.run_waiting(list);
     }
@@ -558,6 +577,7 @@ impl Lists {
             .edits
             .drain()
             .chain(std::mem::take(&mut self.looking_back).into_keys())
+            .chain(self.rebuilds.fail())
         {
             self.edge.reply(request, Err(Refusal::Unavailable(error)));
         }

@@ -256,13 +256,19 @@ mod tests {
                 "{}",
                 key.dotted()
             );
-            for text in [example(), manual().replace("\\-", "-")] {
-                assert!(
-                    text.contains(key.help) && text.contains(key.name),
-                    "{}",
-                    key.dotted()
-                );
-            }
+            let manual = manual().replace("\\-", "-");
+            assert!(
+                manual.contains(key.help) && manual.contains(key.name),
+                "{}",
+                key.dotted()
+            );
+            let setting = format!("\n#{} = ", key.name);
+            assert_eq!(
+                example().contains(key.help) && example().contains(&setting),
+                key.in_example,
+                "{}",
+                key.dotted()
+            );
             assert!(
                 TABLES.iter().any(|(table, _)| *table == key.table),
                 "{}",
@@ -286,7 +292,9 @@ mod tests {
             .collect();
         let all = file::parse(&uncommented, path, &mut mistakes);
         assert!(
-            KEYS.iter().all(|key| all.get(&key.dotted()).is_some()) && mistakes.is_empty(),
+            KEYS.iter()
+                .all(|key| all.get(&key.dotted()).is_some() == key.in_example)
+                && mistakes.is_empty(),
             "{mistakes:?}\n{uncommented}"
         );
     }

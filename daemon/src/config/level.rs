@@ -1,9 +1,7 @@
 //! What is logged, as people write it: `info`, `warn,node=debug`.
 
+use crate::version::OUR_CRATES;
 use tracing_subscriber::filter::{LevelFilter, Targets};
-
-/// The crates of this program, which are the targets of its lines.
-const OUR_CRATES: [&str; 6] = ["crdt", "muster", "names", "node", "pki", "transport"];
 
 /// The filter that a text asks for; nothing is logged if it is not [`plausible`], which is asked
 /// before a text comes here.
@@ -22,7 +20,8 @@ fn parse(text: &str) -> Option<Targets> {
     let mut targets = Targets::new();
     for part in text.split(',') {
         targets = if let Some((target, word)) = part.split_once('=') {
-            targets.with_target(target.trim(), level_of(word)?)
+            let target = Some(target.trim()).filter(|target| is_target(target))?;
+            targets.with_target(target, level_of(word)?)
         } else {
             let level = level_of(part)?;
             targets
@@ -31,6 +30,12 @@ fn parse(text: &str) -> Option<Targets> {
         };
     }
     Some(targets)
+}
+
+/// A part of a program is named like a module: `node::cluster`.
+fn is_target(text: &str) -> bool {
+    let is_of_a_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ':' | '-');
+    !text.is_empty() && text.chars().all(is_of_a_name)
 }
 
 /// [`LevelFilter`] itself would also read numbers, and an empty text as `error`.
@@ -56,6 +61,7 @@ mod tests {
         use tracing::Level as L;
         assert!(logs("Debug", "node::cluster", L::DEBUG) && !logs("debug", "node", L::TRACE));
         assert!(logs("debug", "quinn", L::WARN) && !logs("debug", "quinn", L::INFO));
+        assert!(logs("info", "store::commit", L::INFO));
         assert!(!logs("off", "muster", L::ERROR) && !logs("off", "quinn", L::ERROR));
         assert!(logs("error", "quinn", L::ERROR) && !logs("error", "quinn", L::WARN));
         let chosen = "quinn=trace, info,node::lists=debug";
@@ -76,6 +82,7 @@ mod tests {
             "node=",
             "info,",
             "[span]=info",
+            "=info",
         ] {
             assert!(!plausible(bad), "{bad}");
         }

@@ -6,6 +6,7 @@ pub(crate) mod entries;
 pub(crate) mod entry_page;
 pub(crate) mod filter;
 pub(crate) mod list_hub;
+pub(crate) mod rebuild;
 pub(crate) mod shown;
 pub(crate) mod watch;
 pub(crate) mod write;
@@ -46,6 +47,7 @@ pub(crate) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(entries::show, entries::edit, entries::delete))
         .routes(routes!(agenda))
         .routes(routes!(watch::stream))
+        .routes(routes!(rebuild::rebuild))
 }
 
 /// The lists that have entries, by name.

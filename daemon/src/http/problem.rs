@@ -2,6 +2,7 @@
 
 pub(crate) use api::problem::Kind;
 
+use crate::http::lists::rebuild::DamagedView;
 use crate::machines::AskError;
 use api::problem::Extra;
 use api::time::Millis;
@@ -21,6 +22,8 @@ pub(crate) struct Problem {
     /// Sent as `Retry-After`, in seconds.
     retry_after: Option<u32>,
     extra: Extra,
+    /// A row of that list is damaged.
+    damaged: Option<DamagedView>,
 }
 
 impl Problem {
@@ -30,6 +33,7 @@ impl Problem {
             detail: detail.to_string(),
             retry_after: None,
             extra: Extra::default(),
+            damaged: None,
         }
     }
 
@@ -61,7 +65,6 @@ impl Problem {
         self.kind
     }
 
-    #[cfg(test)]
     pub(crate) fn detail(&self) -> &str {
         &self.detail
     }
@@ -128,6 +131,9 @@ impl IntoResponse for Problem {
             HeaderValue::from_static("application/problem+json"),
         );
         response.headers_mut().extend(self.extra_headers());
+        if let Some(damaged) = self.damaged {
+            response.extensions_mut().insert(damaged);
+        }
         response
     }
 }
@@ -144,6 +150,7 @@ impl From<lists::Refusal> for Problem {
             R::TooLarge(_) => Kind::TooLarge,
             R::NoPlace(_) | R::TooManyReplicas { .. } => Kind::Invalid,
             R::Quarantined => return Self::new(Kind::Quarantined, refusal).retry_after(60),
+            R::Damaged(_) => return Self::new(Kind::Store, refusal).retry_after(60),
             R::Busy => return Self::new(Kind::Busy, refusal).retry_after(1),
             R::Unavailable(error) => return Self::unavailable(*error, &refusal),
             R::Unknown(_) => {
@@ -216,7 +223,12 @@ impl From<registry::Refusal> for Problem {
 
 impl From<ReadError> for Problem {
     fn from(error: ReadError) -> Self {
-        Self::new(Kind::Store, error).retry_after(1)
+        let damaged = match &error {
+            ReadError::View { list, .. } => Some(DamagedView(*list)),
+            ReadError::Reopening | ReadError::Failed(_) | ReadError::Row { .. } => None,
+        };
+        let problem = Self::new(Kind::Store, error).retry_after(1);
+        Self { damaged, ..problem }
     }
 }
 

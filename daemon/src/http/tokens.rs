@@ -235,7 +235,7 @@ mod tests {
         }
         let words = parse("2d", Scope::Page).unwrap_err();
         assert!(
-            words.detail().contains("from 1s to 12h"),
+            words.detail().contains("between 1s and 12h"),
             "{}",
             words.detail()
         );

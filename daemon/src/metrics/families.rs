@@ -602,6 +602,8 @@ pub(crate) fn sum(a: lists::Stats, b: lists::Stats) -> lists::Stats {
         differing: a.differing + b.differing,
         lag: a.lag.max(b.lag),
         quarantined: a.quarantined + b.quarantined,
+        remaking: a.remaking + b.remaking,
+        remaking_awaited: a.remaking_awaited + b.remaking_awaited,
         malformed: a.malformed + b.malformed,
         dropped: a.dropped + b.dropped,
         writes_pending: a.writes_pending + b.writes_pending,

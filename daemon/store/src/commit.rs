@@ -8,15 +8,19 @@
 //! on answering at once, with that error, and in between tries to open the database anew (see
 //! [`super::reopen`]).
 
+use super::batch::{Batch, kept_weight, weight};
 use super::db::{Db, Outlives};
 use super::open::Home;
 use super::reopen::{self, Outage};
-use super::rows::{Batch, kept_weight, weight};
-use super::{Done, Epoch, Notice, ReadError, Shared};
+use super::{Done, Epoch, Notice, ReadError, Shared, TABLE};
 use bytes::Bytes;
+use crdt::entry::Field;
+use crdt::record::RecordError;
+use names::ListId;
 use node::cluster::registry::KeptRow;
 use node::lists::Row;
 use node::wire::WriteError;
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
@@ -82,6 +86,16 @@ impl Work {
     fn bytes(&self) -> usize {
         let rows: usize = self.rows.iter().map(weight).sum();
         rows.saturating_add(self.kept.iter().map(kept_weight).sum())
+    }
+
+    /// Lists that need not be made anew any more: they are, or cannot be.
+    fn remade(&self) -> impl Iterator<Item = ListId> {
+        self.rows.iter().filter_map(|row| match row {
+            Row::View { list, .. } | Row::Quarantine { list, .. } => Some(*list),
+            Row::Change { .. } | Row::Entry { .. } | Row::List { .. } | Row::Snapshot { .. } => {
+                None
+            }
+        })
     }
 
     fn outlives(&self) -> Outlives {
@@ -218,7 +232,15 @@ impl Committer {
         let Some(db) = self.shared.slot.get() else {
             return Err(WriteError::Failed);
         };
-        let written = catch_unwind(AssertUnwindSafe(|| write(&db, group)));
+        let remade: BTreeSet<ListId> = group.iter().flat_map(Work::remade).collect();
+        let is_last = {
+            let left = self.shared.remake();
+            !left.is_empty() && left.is_subset(&remade)
+        };
+        let written = catch_unwind(AssertUnwindSafe(|| write(&db, group, is_last)));
+        if matches!(written, Ok(Ok(()))) && !remade.is_empty() {
+            self.shared.remake().retain(|list| !remade.contains(list));
+        }
         written.unwrap_or(Err(Failure::Panic)).map_err(|failure| {
             tracing::warn!(error = %failure, "a commit failed");
             if failure.is_full(self.home.dir()) {
@@ -263,6 +285,7 @@ impl Committer {
                 tracing::debug!(lists = recovered.lists.len(), "the store is open again");
                 self.shared.counters.reopens.fetch_add(1, Ordering::Relaxed);
                 self.epoch = recovered.epoch;
+                self.shared.await_remakes(&recovered);
                 (self.observers.notices)(Notice::Reopened(recovered));
             }
             Err(reason) => {
@@ -288,8 +311,12 @@ impl Committer {
     }
 }
 
-fn write(db: &Db, group: &[Work]) -> Result<(), Failure> {
+/// Writes a group. `is_remade`: with it all lists are of this program's table of fields.
+fn write(db: &Arc<Db>, group: &[Work], is_remade: bool) -> Result<(), Failure> {
     let mut batch = Batch::new(db);
+    if is_remade {
+        batch.set_meta(TABLE, Some(&Field::TABLE_NUMBER.to_be_bytes()));
+    }
     for work in group {
         batch.add(&work.rows)?;
         if let Some((key, value)) = &work.meta {
@@ -310,17 +337,19 @@ fn write(db: &Db, group: &[Work]) -> Result<(), Failure> {
 
 /// Why a group was not committed.
 #[derive(Debug, thiserror::Error)]
-enum Failure {
+pub(super) enum Failure {
     #[error(transparent)]
     Read(#[from] ReadError),
     #[error(transparent)]
     Write(#[from] fjall::Error),
+    #[error(transparent)]
+    Row(#[from] RecordError),
     #[error("the database panicked")]
     Panic,
 }
 
 impl Failure {
-    fn is_full(&self, dir: &Path) -> bool {
+    pub(super) fn is_full(&self, dir: &Path) -> bool {
         use std::io::ErrorKind::{QuotaExceeded, StorageFull};
         match self {
             Self::Write(
@@ -330,7 +359,7 @@ impl Failure {
             }
             // fjall's worker failed before, and does not say why.
             Self::Write(fjall::Error::Poisoned) => reopen::is_short_of_space(dir),
-            Self::Write(_) | Self::Read(_) | Self::Panic => false,
+            Self::Write(_) | Self::Read(_) | Self::Row(_) | Self::Panic => false,
         }
     }
 }

@@ -13,6 +13,7 @@ use fjall::config::{FilterPolicy, PartitioningPolicy};
 use fjall::{
     AbstractTree, Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Slice,
 };
+use names::{Actor, ListId};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -67,16 +68,16 @@ impl Space {
     fn name(self) -> &'static str {
         match self {
             Self::Changes => "changes",
-            Self::Vectors => "vectors",
-            Self::Lists => "lists",
+            Self::Vectors => "vectors-2",
+            Self::Lists => "lists-2",
             Self::Names => "names",
-            Self::Entries => "entries",
+            Self::Entries => "entries-2",
             Self::Ids => "ids",
             Self::Dues => "dues",
             Self::Agenda => "agenda",
-            Self::Snapshots => "snapshots",
-            Self::Processes => "processes",
-            Self::Meta => "meta",
+            Self::Snapshots => "snapshots-2",
+            Self::Processes => "processes-2",
+            Self::Meta => "meta-2",
         }
     }
 
@@ -175,6 +176,23 @@ impl Db {
             Space::Snapshots => snapshots,
             Space::Processes => processes,
             Space::Meta => meta,
+        }
+    }
+
+    /// A keyspace of an earlier format; `None` if there is none.
+    pub(super) fn old(&self, name: &str) -> Result<Option<Keyspace>, fjall::Error> {
+        if !self.database.keyspace_exists(name) {
+            return Ok(None);
+        }
+        let old = self.database.keyspace(name, KeyspaceCreateOptions::default);
+        old.map(Some)
+    }
+
+    /// Removes a keyspace of an earlier format, if it is there.
+    pub(super) fn drop_old(&self, name: &str) -> Result<(), fjall::Error> {
+        match self.old(name)? {
+            Some(old) => self.database.delete_keyspace(old),
+            None => Ok(()),
         }
     }
 
@@ -293,6 +311,14 @@ impl View {
             rows,
             _db: Arc::clone(&self.db),
         }
+    }
+
+    /// The number of the last change of an actor, by the changes themselves; 0 if there is none.
+    pub(super) fn last_change(&self, list: ListId, actor: Actor) -> Result<u64, ReadError> {
+        let bounds = keys::within(&keys::vector(list, actor));
+        let mut changes = self.snapshot.range(self.db.space(Space::Changes), bounds);
+        let key = changes.next_back().map(fjall::Guard::key).transpose()?;
+        Ok(key.and_then(|key| keys::seq_of(&key)).unwrap_or(0))
     }
 
     /// The rows whose keys begin with `prefix`.

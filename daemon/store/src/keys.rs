@@ -23,6 +23,11 @@ pub(super) fn change(list: ListId, id: ChangeId) -> Vec<u8> {
     [list.0.as_slice(), &id.actor.0, &id.seq.to_be_bytes()].concat()
 }
 
+/// The number in a key of `changes`.
+pub(super) fn seq_of(key: &[u8]) -> Option<u64> {
+    key.get(32..)?.try_into().ok().map(u64::from_be_bytes)
+}
+
 /// `vectors`: list ‖ actor.
 pub(super) fn vector(list: ListId, actor: Actor) -> Vec<u8> {
     [list.0, actor.0].concat()
@@ -91,16 +96,43 @@ pub(super) fn place_of_dated(key: &[u8]) -> Option<&[u8]> {
     key.get(16_usize.saturating_add(DUE_BYTES)..)
 }
 
+/// The due time in a key of `dues`.
+pub(super) fn due_of_dated(key: &[u8]) -> Option<&[u8]> {
+    key.get(16..)?.get(..DUE_BYTES)
+}
+
 /// `agenda`: due ‖ name ‖ `00` ‖ place.
 pub(super) fn agenda(due: &[u8], name: &ListName, place: &[u8]) -> Vec<u8> {
     [due, name.as_str().as_bytes(), &[0], place].concat()
 }
 
-/// The place in a key of `agenda`.
-pub(super) fn place_of_agenda(key: &[u8]) -> Option<&[u8]> {
-    let rest = key.get(DUE_BYTES..)?;
+/// The due time, the list's name and the place in a key of `agenda`.
+pub(super) fn split_agenda(key: &[u8]) -> Option<(&[u8], ListName, &[u8])> {
+    let (due, rest) = split_due(key)?;
     let end = rest.iter().position(|byte| *byte == 0)?;
-    rest.get(end.saturating_add(1)..)
+    let (name, place) = rest.split_at_checked(end)?;
+    Some((due, list_name(name)?, place.get(1..)?))
+}
+
+/// `names`: the name of a list.
+pub(super) fn list_name(key: &[u8]) -> Option<ListName> {
+    ListName::new(std::str::from_utf8(key).ok()?).ok()
+}
+
+/// The key in `meta` of a list in quarantine begins with this; the list's id follows.
+pub(super) const QUARANTINE: &[u8] = b"quarantine/";
+
+/// The key of a list's quarantine in `meta`.
+pub(super) fn quarantine(list: ListId) -> Vec<u8> {
+    [QUARANTINE, &list.0].concat()
+}
+
+/// The key in `meta` of a token's row begins with this; the token's id follows.
+pub(super) const TOKEN: &[u8] = b"token/";
+
+/// The key of a token's row in `meta`.
+pub(super) fn token(id: [u8; 8]) -> Vec<u8> {
+    [TOKEN, &id].concat()
 }
 
 /// All keys that begin with `prefix`.
@@ -175,8 +207,10 @@ mod tests {
         fn a_place_is_found_in_the_keys_that_hold_it(ms in dues(), name in names(), order in orders(), id: u128) {
             let place = place(&order, EntryId(id));
             let (agenda, dated) = (agenda(&due(ms), &name, &place), dated(ListId([9; 16]), &due(ms), &place));
-            prop_assert_eq!(place_of_agenda(&agenda), Some(place.as_slice()));
+            let due = due(ms);
+            prop_assert_eq!(split_agenda(&agenda), Some((due.as_slice(), name, place.as_slice())));
             prop_assert_eq!(place_of_dated(&dated), Some(place.as_slice()));
+            prop_assert_eq!(due_of_dated(&dated), Some(due.as_slice()));
         }
 
         #[test]

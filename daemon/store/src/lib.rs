@@ -13,7 +13,7 @@
 //! for entry in store.reader().entries(list, None) { … }    // never waits for a commit
 //! ```
 //!
-//! # On the disk: format 1
+//! # On the disk: format 2
 //!
 //! | in the data directory | is |
 //! | --- | --- |
@@ -23,28 +23,42 @@
 //!
 //! Integers are big endian. *place* = order (zero bytes as `00 ff`) ‖ `00 00` ‖ entry id (16);
 //! *due* = `00` ‖ milliseconds since the epoch (8, sign bit flipped), or `01` and eight zero bytes
-//! for none. Entries, rows and vectors are encoded by bincode 2, standard configuration.
+//! for none. A *record* has a version and numbered fields ([`crdt::record`]); their tables are in
+//! `rows.rs`, in `crdt/src/entry/row.rs`, and for what the cluster machine keeps in
+//! `daemon/node/src/cluster/kept.rs` and `registry/rows.rs` there.
 //!
 //! | keyspace | key | value |
 //! | --- | --- | --- |
 //! | `changes` | list id ‖ actor ‖ seq (8) | the raw Automerge change; never overwritten with other bytes, never deleted |
-//! | `vectors` | list id ‖ actor | the number of that actor's last change (8) |
-//! | `lists` | list id | sum of the vector (8) ‖ [`ListRow`](node::lists::ListRow) |
+//! | `vectors-2` | list id ‖ actor | record: the number of that actor's last change |
+//! | `lists-2` | list id | record: [`ListRow`](node::lists::ListRow) |
 //! | `names` | list name | list id |
-//! | `entries` | list id ‖ place | [`Entry`](crdt::entry::Entry) |
+//! | `entries-2` | list id ‖ place | record: [`Entry`](crdt::entry::Entry) |
 //! | `ids` | list id ‖ entry id | due ‖ place |
 //! | `dues` | list id ‖ due ‖ place, only entries with a due time | list id |
 //! | `agenda` | due ‖ list name ‖ `00` ‖ place | list id |
-//! | `snapshots` | list id | length of the vector (8) ‖ vector ‖ the saved document |
-//! | `processes` | as the process registry makes them | likewise: registrations and links of this host |
-//! | `meta` | `node`, `cluster`, `probe`, `quarantine/` ‖ list id, `token/` ‖ token id (8) | node id; the cluster machine's state; nothing; the reason; the record of a token, as the daemon makes it |
+//! | `snapshots-2` | list id | record: the vector that it covers, the saved document |
+//! | `processes-2` | as the process registry makes them | records: registrations and links of this host |
+//! | `meta-2` | `node` | node id |
+//! | | `cluster` | record: the cluster machine's state |
+//! | | `table` | the number of the table of entries' fields (2) by which all lists were made |
+//! | | `probe` | nothing |
+//! | | `quarantine/` ‖ list id | the reason |
+//! | | `token/` ‖ token id (8) | record: [`TokenRow`] |
+//!
+//! A row of the view that cannot be read is made anew from the list's changes. Any other, and one
+//! of a version that this program does not know, is an error in words that stops the start.
+//!
+//! Format 1 had other values in keyspaces without the `-2`. It is converted when the store is
+//! opened (see `convert`).
 //!
 //! `entries` to `agenda` are views: they follow from the documents, and the store keeps them equal
 //! to the entries that are committed.
 
+mod batch;
 mod commit;
+mod convert;
 mod db;
-mod format1;
 mod journal;
 mod keys;
 mod open;
@@ -52,23 +66,24 @@ mod read;
 mod reopen;
 mod rows;
 mod syncs;
-mod values;
 
 pub use open::OpenError;
 pub use read::{AgendaKey, ReadError, Reader};
+pub use rows::TokenRow;
 
 use bytes::Bytes;
 use commit::{Committer, Observers, Request, Work};
 use db::Slot;
 use names::{ListId, NodeId};
 use node::cluster::registry::KeptRow;
-use node::lists::Row;
+use node::lists::{Remake, Row};
 use node::wire::WriteError;
 use open::Home;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use syncs::Syncs;
@@ -77,6 +92,8 @@ use syncs::Syncs;
 const CLUSTER: &[u8] = b"cluster";
 /// The key of the node's id in `meta`.
 const NODE: &[u8] = b"node";
+/// The key in `meta` of the number of the table of fields by which all lists were made.
+const TABLE: &[u8] = b"table";
 
 /// Told what became of a commit, on the commit thread: must be quick and must not panic.
 pub type Done = Box<dyn FnOnce(Result<(), WriteError>) + Send>;
@@ -94,6 +111,8 @@ pub struct Recovered {
     pub lists: Vec<(ListId, u64)>,
     /// Those in quarantine.
     pub quarantined: Vec<ListId>,
+    /// Lists whose rows are to be made anew from their changes (by [`Row::View`]).
+    pub remake: Vec<(ListId, Remake)>,
     /// What was kept with [`Store::keep_processes`], by key.
     pub processes: Vec<KeptRow>,
     /// The format on the disk.
@@ -140,11 +159,13 @@ impl Store {
             slot: Arc::new(Slot::default()),
             counters: Counters::default(),
             dir: dir.to_owned(),
+            remake: Mutex::default(),
         });
         let epoch = Epoch::default();
         let (db, recovered) = home
             .open_database(epoch)
             .map_err(|reason| home.unusable(reason))?;
+        shared.await_remakes(&recovered);
         shared.slot.put(db);
         let (requests, queue) = channel();
         let observers = Observers {
@@ -239,10 +260,15 @@ impl Store {
         });
     }
 
-    /// Commits a token's record, replacing what was kept before; without a record, its removal.
-    pub fn keep_token(&self, id: [u8; 8], record: Option<Bytes>, done: Done) {
+    /// Commits a token's row, replacing what was kept before; without a row, its removal.
+    pub fn keep_token(&self, id: [u8; 8], row: Option<&TokenRow>, done: Done) {
+        let row = match row.map(TokenRow::encode).transpose() {
+            Ok(row) => row.map(Bytes::from),
+            // It would have to be larger than a record may be.
+            Err(_) => return done(Err(WriteError::Failed)),
+        };
         self.request(Work {
-            meta: Some((rows::token_key(id), record)),
+            meta: Some((keys::token(id), row)),
             ..Work::new(done)
         });
     }
@@ -335,6 +361,8 @@ struct Shared {
     slot: Arc<Slot>,
     counters: Counters,
     dir: PathBuf,
+    /// Lists that are still to be made anew before the directory is of this program's table.
+    remake: Mutex<BTreeSet<ListId>>,
 }
 
 #[derive(Default)]
@@ -352,6 +380,15 @@ struct Counters {
 }
 
 impl Shared {
+    fn await_remakes(&self, recovered: &Recovered) {
+        let lists = recovered.remake.iter().map(|(list, _)| *list);
+        *self.remake() = lists.collect();
+    }
+
+    fn remake(&self) -> MutexGuard<'_, BTreeSet<ListId>> {
+        self.remake.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn stats(&self) -> StoreStats {
         let (disk_free_bytes, disk_size_bytes) = open::disk(&self.dir).unzip();
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);

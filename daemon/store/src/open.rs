@@ -1,10 +1,14 @@
 //! The data directory: whose it is, in which format, and opening the database in it.
 
-use super::db::{Db, Space, View};
-use super::{CLUSTER, Epoch, NODE, ReadError, Reader, Recovered, journal, read, values};
+use super::db::{Db, Outlives, Space, View};
+use super::read::Known;
+use super::{CLUSTER, Epoch, NODE, ReadError, Reader, Recovered, TABLE};
+use super::{convert, journal, read, rows};
 use bytes::Bytes;
-use names::NodeId;
+use crdt::entry::Field;
+use names::{ListId, NodeId};
 use node::cluster::registry::KeptRow;
+use node::lists::Remake;
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
@@ -12,8 +16,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The format that this program writes, and the newest that it reads.
-pub(super) const FORMAT: u32 = 1;
+/// The format that this program writes, and the newest that it reads. Older ones are converted.
+pub(super) const FORMAT: u32 = 2;
 /// More than any file of the directory's own has.
 const SMALL_FILE_BYTES: u64 = 64;
 
@@ -106,7 +110,9 @@ impl Home {
         // Once more under the lock: a newer daemon may have come and gone in between.
         check_format(dir)?;
         std::fs::set_permissions(dir, Permissions::from_mode(0o700)).map_err(io)?;
-        write_format(dir).map_err(io)?;
+        if !dir.join("format").try_exists().map_err(io)? {
+            write_format(dir).map_err(io)?;
+        }
         Ok(Self {
             dir: dir.to_owned(),
             lock,
@@ -127,10 +133,34 @@ impl Home {
     pub(super) fn open_database(&self, epoch: Epoch) -> Result<(Arc<Db>, Recovered), String> {
         let opened = catch_unwind(AssertUnwindSafe(|| {
             let db = Arc::new(open_or_repair(&self.database())?);
+            self.convert(&db)?;
             let recovered = recovered(&db, epoch).map_err(|error| error.to_string())?;
             Ok((db, recovered))
         }));
         opened.unwrap_or_else(|_| Err("the database panicked".to_owned()))
+    }
+
+    /// Brings a directory of an earlier format to this one. The format is written last: whatever
+    /// interrupts this, the next start begins it again.
+    fn convert(&self, db: &Arc<Db>) -> Result<(), String> {
+        let io = |error: std::io::Error| error.to_string();
+        let old = read_format(&self.dir).map_err(io)?;
+        if old.is_some_and(|format| format.trim() == "1") {
+            tracing::info!(dir = %self.dir.display(), "converting the data directory to format 2");
+            convert::from_format_1(db).map_err(|error| {
+                let full = if error.is_full(&self.dir) {
+                    " (the disk is full: make room and start again)"
+                } else {
+                    ""
+                };
+                format!(
+                    "it cannot be converted from format 1 to format {FORMAT}, and stays as it is: \
+                    {error}{full}"
+                )
+            })?;
+            write_format(&self.dir).map_err(io)?;
+        }
+        convert::drop_format_1(db).map_err(|error| error.to_string())
     }
 
     /// The database cannot be opened.
@@ -147,8 +177,9 @@ impl Reader {
     pub(super) fn node(&self) -> Result<Option<NodeId>, ReadError> {
         self.view()?
             .get(Space::Meta, NODE)?
-            .map(|id| values::id(&id).map(NodeId))
+            .map(|id| rows::id(&id).map(NodeId))
             .transpose()
+            .map_err(|reason| ReadError::row("the node's id", reason))
     }
 }
 
@@ -164,18 +195,47 @@ fn open_or_repair(database: &Path) -> Result<Db, String> {
 }
 
 fn recovered(db: &Arc<Db>, epoch: Epoch) -> Result<Recovered, ReadError> {
-    let cluster = View::of(Arc::clone(db))
-        .get(Space::Meta, CLUSTER)?
-        .map(|bytes| Bytes::copy_from_slice(&bytes));
-    let (lists, quarantined, processes) = (read::sums(db)?, read::quarantined(db)?, processes(db)?);
+    let view = View::of(Arc::clone(db));
+    let cluster = view.get(Space::Meta, CLUSTER)?;
+    let (known, quarantined) = (read::known(db)?, read::quarantined(db)?);
+    let remake = remakes(db, &view, &known, &quarantined)?;
     Ok(Recovered {
-        cluster,
-        lists,
+        cluster: cluster.map(|bytes| Bytes::copy_from_slice(&bytes)),
+        lists: known.iter().map(|known| (known.list, known.sum)).collect(),
         quarantined,
-        processes,
+        remake,
+        processes: processes(db)?,
         format: FORMAT,
         epoch,
     })
+}
+
+/// The lists that are to be made anew. Where there are none, the directory is of this program's
+/// table of fields from now on; so it is also if a newer program had it: what this one writes lacks
+/// what that one knows.
+fn remakes(
+    db: &Db,
+    view: &View,
+    known: &[Known],
+    quarantined: &[ListId],
+) -> Result<Vec<(ListId, Remake)>, ReadError> {
+    let ours = Field::TABLE_NUMBER.to_be_bytes();
+    let table = view.get(Space::Meta, TABLE)?;
+    let is_older = table.as_deref().is_none_or(|table| *table < ours[..]);
+    let mut remake: Vec<(ListId, Remake)> = known
+        .iter()
+        .filter(|known| !quarantined.contains(&known.list))
+        .filter_map(|known| Some((known.list, known.remake(is_older)?)))
+        .collect();
+    remake.sort_by_key(|(_, remake)| *remake);
+    if table.as_deref() != Some(&ours[..]) && (remake.is_empty() || !is_older) {
+        let row = (
+            (Space::Meta, TABLE.to_vec()),
+            Some(fjall::Slice::from(ours)),
+        );
+        db.commit([row], Outlives::Host)?;
+    }
+    Ok(remake)
 }
 
 fn processes(db: &Arc<Db>) -> Result<Vec<KeptRow>, ReadError> {
@@ -189,20 +249,14 @@ fn processes(db: &Arc<Db>) -> Result<Vec<KeptRow>, ReadError> {
 
 /// Refuses what a newer program wrote. Changes nothing.
 fn check_format(dir: &Path) -> Result<(), OpenError> {
-    let text = match File::open(dir.join("format")) {
-        Ok(file) => read_small(&file).map_err(|source| OpenError::Io {
-            dir: dir.to_owned(),
-            source,
-        })?,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(source) => {
-            return Err(OpenError::Io {
-                dir: dir.to_owned(),
-                source,
-            });
-        }
+    let io = |source| OpenError::Io {
+        dir: dir.to_owned(),
+        source,
     };
-    match text.trim().parse() {
+    let Some(text) = read_format(dir).map_err(io)? else {
+        return Ok(());
+    };
+    match text.trim().parse::<u32>() {
         Ok(found) if found <= FORMAT => Ok(()),
         Ok(found) => Err(OpenError::Newer {
             dir: dir.to_owned(),
@@ -218,12 +272,18 @@ fn check_format(dir: &Path) -> Result<(), OpenError> {
     }
 }
 
-/// Writes the format of a new directory, as a whole or not at all.
+/// What the file `format` says; `None` if there is none.
+fn read_format(dir: &Path) -> std::io::Result<Option<String>> {
+    match File::open(dir.join("format")) {
+        Ok(file) => read_small(&file).map(Some),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Says that the directory has this program's format, as a whole or not at all.
 fn write_format(dir: &Path) -> std::io::Result<()> {
     let (path, draft) = (dir.join("format"), dir.join("format.new"));
-    if path.try_exists()? {
-        return Ok(());
-    }
     let mut file = File::create(&draft)?;
     writeln!(file, "{FORMAT}")?;
     file.sync_all()?;

@@ -2,12 +2,14 @@
 //! consistent view.
 
 use super::db::{Db, Scan, Slot, Space, View};
-use super::{keys, rows, values};
+use super::{TokenRow, keys, rows};
 use bytes::Bytes;
 use crdt::entry::Entry;
+use crdt::record::RecordError;
 use crdt::vector::{Range, VersionVector};
 use names::{ChangeId, EntryId, ListId, ListName};
-use node::lists::{ListRow, Source, SourceError};
+use node::lists::{ListRow, Remake, Source, SourceError};
+use std::fmt;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -20,9 +22,42 @@ pub enum ReadError {
     /// The disk, or the database on it, failed.
     #[error("{0}")]
     Failed(String),
-    /// A row does not hold what it should.
-    #[error("malformed row: {0}")]
-    Malformed(String),
+    /// A row of the list's view does not hold what it should. The view can be made anew from the
+    /// list's changes.
+    #[error("a row of the list {list} is damaged: {reason}")]
+    View {
+        /// Which list.
+        list: ListId,
+        /// What is wrong with the row.
+        reason: String,
+    },
+    /// A row that nothing can be made anew from does not hold what it should, or a newer program
+    /// wrote it.
+    #[error("{row} cannot be read: {reason}")]
+    Row {
+        /// Which row.
+        row: String,
+        /// What is wrong with it.
+        reason: RecordError,
+    },
+}
+
+impl ReadError {
+    /// A row of a list's view is damaged.
+    pub(super) fn view(list: ListId, reason: impl fmt::Display) -> Self {
+        Self::View {
+            list,
+            reason: reason.to_string(),
+        }
+    }
+
+    /// Another row is.
+    pub(super) fn row(row: impl Into<String>, reason: RecordError) -> Self {
+        Self::Row {
+            row: row.into(),
+            reason,
+        }
+    }
 }
 
 impl From<fjall::Error> for ReadError {
@@ -88,10 +123,7 @@ impl Reader {
     /// # Errors
     /// The store cannot be read.
     pub fn list(&self, id: ListId) -> Result<Option<ListRow>, ReadError> {
-        self.view()?
-            .get(Space::Lists, &id.0)?
-            .map(|row| values::decode_list(&row))
-            .transpose()
+        list_at(&self.view()?, id)
     }
 
     /// All lists by name, those after `after`; also those without entries.
@@ -105,10 +137,9 @@ impl Reader {
         walk(
             self.view(),
             move |view| view.scan(Space::Names, (from, Bound::Unbounded)),
-            |view, _, id| {
-                view.get(Space::Lists, id)?
-                    .map(|row| values::decode_list(&row))
-                    .transpose()
+            |view, name, _| {
+                // The id in the row follows from the name, which is what the row is found by.
+                keys::list_name(name).map_or(Ok(None), |name| list_at(view, ListId::of(&name)))
             },
         )
     }
@@ -122,9 +153,9 @@ impl Reader {
         let Some(stand) = view.get(Space::Ids, &keys::id(list, id))? else {
             return Ok(None);
         };
-        let (_, place) =
-            keys::split_due(&stand).ok_or_else(|| ReadError::Malformed("ids".to_owned()))?;
-        entry_at(&view, list, place)
+        let (_, place) = keys::split_due(&stand)
+            .ok_or_else(|| ReadError::view(list, "the place of an entry is too short"))?;
+        entry_at(&view, list, place).map(Some)
     }
 
     /// The live entries of a list by order and id, those after `after`.
@@ -141,7 +172,7 @@ impl Reader {
         walk(
             self.view(),
             move |view| view.scan(Space::Entries, bounds),
-            |_, _, row| values::decode_entry(row).map(Some),
+            move |_, _, row| entry_of(list, row).map(Some),
         )
     }
 
@@ -159,7 +190,11 @@ impl Reader {
             self.view(),
             move |view| view.scan(Space::Dues, bounds),
             move |view, key, _| {
-                keys::place_of_dated(key).map_or(Ok(None), |place| entry_at(view, list, place))
+                let (Some(due), Some(place)) = (keys::due_of_dated(key), keys::place_of_dated(key))
+                else {
+                    return Err(ReadError::view(list, "a due time is too short"));
+                };
+                entry_due(view, list, due, place).map(Some)
             },
         )
     }
@@ -177,18 +212,12 @@ impl Reader {
         walk(
             self.view(),
             move |view| view.scan(Space::Agenda, bounds),
-            |view, key, list| {
-                let list = ListId(values::id(list)?);
-                let Some(place) = keys::place_of_agenda(key) else {
+            |view, key, _| {
+                // Keys that are none are not of any list that could be made anew.
+                let Some((due, name, place)) = keys::split_agenda(key) else {
                     return Ok(None);
                 };
-                let (Some(row), Some(entry)) = (
-                    view.get(Space::Lists, &list.0)?,
-                    entry_at(view, list, place)?,
-                ) else {
-                    return Ok(None);
-                };
-                let name = values::decode_list_name(&row)?;
+                let entry = entry_due(view, ListId::of(&name), due, place)?;
                 Ok(Some((AgendaKey::of(&name, &entry), name, entry)))
             },
         )
@@ -211,7 +240,7 @@ impl Reader {
     /// # Errors
     /// The store cannot be read.
     pub fn quarantine(&self, list: ListId) -> Result<Option<String>, ReadError> {
-        let reason = self.view()?.get(Space::Meta, &rows::quarantine_key(list))?;
+        let reason = self.view()?.get(Space::Meta, &keys::quarantine(list))?;
         Ok(reason.map(|reason| String::from_utf8_lossy(&reason).into_owned()))
     }
 
@@ -226,46 +255,46 @@ impl Reader {
             .map(|bytes| Bytes::copy_from_slice(&bytes)))
     }
 
-    /// The records kept with [`super::Store::keep_token`], by id.
+    /// The rows kept with [`super::Store::keep_token`], by the tokens' ids.
     ///
     /// # Errors
-    /// The store cannot be read.
-    pub fn tokens(&self) -> Result<Vec<([u8; 8], Bytes)>, ReadError> {
-        let rows = self.view()?.scan_prefix(Space::Meta, rows::TOKEN);
-        let record = |(key, value): (fjall::Slice, fjall::Slice)| {
-            let id = key
-                .get(rows::TOKEN.len()..)
-                .and_then(|id| id.try_into().ok());
-            let id = id.ok_or_else(|| ReadError::Malformed("tokens".to_owned()))?;
-            Ok((id, Bytes::copy_from_slice(&value)))
+    /// The store cannot be read, or a row of it: this node must not start without the token.
+    pub fn tokens(&self) -> Result<Vec<([u8; 8], TokenRow)>, ReadError> {
+        let rows = self.view()?.scan_prefix(Space::Meta, keys::TOKEN);
+        let token = |(key, value): (fjall::Slice, fjall::Slice)| {
+            let id = key.get(keys::TOKEN.len()..).unwrap_or_default();
+            let title = || {
+                let digits: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
+                format!("the row of the token {digits}")
+            };
+            let row = TokenRow::decode(&value).map_err(|error| ReadError::row(title(), error))?;
+            let damaged = RecordError::Damaged("its key is none");
+            let id = id
+                .try_into()
+                .map_err(|_| ReadError::row(title(), damaged))?;
+            Ok((id, row))
         };
-        rows.map(|row| row.and_then(record)).collect()
+        rows.map(|row| row.and_then(token)).collect()
     }
 }
 
 impl Source for Reader {
     fn name(&self, list: ListId) -> Result<Option<ListName>, SourceError> {
-        let row = self.view()?.get(Space::Lists, &list.0)?;
-        Ok(row.map(|row| values::decode_list_name(&row)).transpose()?)
+        Ok(name_of(&self.view()?, list)?)
     }
 
     fn vector(&self, list: ListId) -> Result<VersionVector, SourceError> {
-        let rows = self.view()?.scan_prefix(Space::Vectors, &list.0);
-        let ids = rows.map(|row| {
-            let (key, seq) = row?;
-            let actor =
-                keys::actor_of(&key).ok_or_else(|| ReadError::Malformed("vectors".to_owned()))?;
-            Ok::<_, ReadError>(ChangeId {
-                actor,
-                seq: values::number(&seq)?,
-            })
-        });
-        Ok(ids.collect::<Result<_, _>>()?)
+        Ok(vector_of(&self.view()?, list)?)
     }
 
     fn snapshot(&self, list: ListId) -> Result<Option<(VersionVector, Bytes)>, SourceError> {
-        let row = self.view()?.get(Space::Snapshots, &list.0)?;
-        Ok(row.map(|row| values::decode_snapshot(&row)).transpose()?)
+        let Some(row) = self.view()?.get(Space::Snapshots, &list.0)? else {
+            return Ok(None);
+        };
+        // It is a cache: one that cannot be read is none.
+        Ok(rows::decode_snapshot(&row)
+            .inspect_err(|error| tracing::warn!(%list, %error, "a snapshot cannot be read"))
+            .ok())
     }
 
     fn changes(&self, list: ListId, range: Range) -> Result<Vec<Bytes>, SourceError> {
@@ -299,25 +328,104 @@ impl From<ReadError> for SourceError {
     }
 }
 
-/// The lists with the sums of their version vectors, and those in quarantine: what
-/// [`super::Recovered`] needs.
-pub(super) fn sums(db: &Arc<Db>) -> Result<Vec<(ListId, u64)>, ReadError> {
-    let rows = View::of(Arc::clone(db)).scan_prefix(Space::Lists, &[]);
-    rows.map(|row| {
-        row.and_then(|(key, row)| Ok((ListId(values::id(&key)?), values::decode_list_sum(&row)?)))
-    })
-    .collect()
+/// A list as its row says at opening.
+pub(super) struct Known {
+    pub(super) list: ListId,
+    /// The sum of its version vector.
+    pub(super) sum: u64,
+    /// Whether it has keys that the row's maker does not know; `None` if its maker did not look.
+    pub(super) has_unknown_keys: Option<bool>,
+    /// The row is damaged: the sum is that of the vector.
+    pub(super) is_damaged: bool,
+}
+
+impl Known {
+    /// Whether the list is to be made anew, and how soon. `is_older`: the directory is of a smaller
+    /// table of fields than this program's.
+    pub(super) fn remake(&self, is_older: bool) -> Option<Remake> {
+        match self.has_unknown_keys {
+            _ if self.is_damaged => Some(Remake::Damaged),
+            Some(true) if is_older => Some(Remake::UnknownKeys),
+            None => Some(Remake::Converted),
+            Some(_) => None,
+        }
+    }
+}
+
+/// All lists.
+pub(super) fn known(db: &Arc<Db>) -> Result<Vec<Known>, ReadError> {
+    let view = View::of(Arc::clone(db));
+    let known = |(key, row): (fjall::Slice, fjall::Slice)| {
+        let list = ListId(rows::id(&key).map_err(|reason| ReadError::row("a list's row", reason))?);
+        Ok(match rows::decode_list_sum(&row) {
+            Ok((sum, has_unknown_keys)) => Known {
+                list,
+                sum,
+                has_unknown_keys,
+                is_damaged: false,
+            },
+            Err(error) => {
+                tracing::warn!(%list, %error, "a list's row is damaged: the list is made anew");
+                Known {
+                    list,
+                    sum: vector_of(&view, list)?.sum(list),
+                    has_unknown_keys: None,
+                    is_damaged: true,
+                }
+            }
+        })
+    };
+    view.scan_prefix(Space::Lists, &[])
+        .map(|row| row.and_then(known))
+        .collect()
 }
 
 /// The lists in quarantine.
 pub(super) fn quarantined(db: &Arc<Db>) -> Result<Vec<ListId>, ReadError> {
-    let rows = View::of(Arc::clone(db)).scan_prefix(Space::Meta, rows::QUARANTINE);
+    let rows = View::of(Arc::clone(db)).scan_prefix(Space::Meta, keys::QUARANTINE);
     rows.map(|row| {
-        Ok(ListId(values::id(
-            row?.0.get(rows::QUARANTINE.len()..).unwrap_or_default(),
-        )?))
+        let (key, _) = row?;
+        let id = rows::id(key.get(keys::QUARANTINE.len()..).unwrap_or_default());
+        Ok(ListId(id.map_err(|reason| {
+            ReadError::row("the row of a quarantine", reason)
+        })?))
     })
     .collect()
+}
+
+/// The name of a list; where its row is damaged, that of the names which has this id.
+fn name_of(view: &View, list: ListId) -> Result<Option<ListName>, ReadError> {
+    let row = view.get(Space::Lists, &list.0)?;
+    match row.map(|row| rows::decode_list_name(&row)) {
+        Some(Ok(name)) => Ok(Some(name)),
+        Some(Err(_)) => {
+            for row in view.scan_prefix(Space::Names, &[]) {
+                let name = keys::list_name(&row?.0);
+                if let Some(name) = name.filter(|name| ListId::of(name) == list) {
+                    return Ok(Some(name));
+                }
+            }
+            Ok(None)
+        }
+        None => Ok(None),
+    }
+}
+
+/// The version vector of a list. What a damaged row should say follows from the changes.
+pub(super) fn vector_of(view: &View, list: ListId) -> Result<VersionVector, ReadError> {
+    let mut vector = VersionVector::default();
+    for row in view.scan_prefix(Space::Vectors, &list.0) {
+        let (key, row) = row?;
+        let Some(actor) = keys::actor_of(&key) else {
+            continue;
+        };
+        let seq = match rows::decode_vector(&row) {
+            Ok(seq) => seq,
+            Err(_) => view.last_change(list, actor)?,
+        };
+        vector.insert(ChangeId { actor, seq });
+    }
+    Ok(vector)
 }
 
 fn agenda_bounds(
@@ -339,10 +447,31 @@ fn agenda_bounds(
     (start, keys::after(&last))
 }
 
-fn entry_at(view: &View, list: ListId, place: &[u8]) -> Result<Option<Entry>, ReadError> {
-    view.get(Space::Entries, &keys::entry(list, place))?
-        .map(|row| values::decode_entry(&row))
+fn list_at(view: &View, list: ListId) -> Result<Option<ListRow>, ReadError> {
+    let row = view.get(Space::Lists, &list.0)?;
+    row.map(|row| rows::decode_list(&row).map_err(|error| ReadError::view(list, error)))
         .transpose()
+}
+
+fn entry_of(list: ListId, row: &[u8]) -> Result<Entry, ReadError> {
+    rows::decode_entry(row).map_err(|error| ReadError::view(list, error))
+}
+
+/// The entry at a place that another row names.
+fn entry_at(view: &View, list: ListId, place: &[u8]) -> Result<Entry, ReadError> {
+    let row = view.get(Space::Entries, &keys::entry(list, place))?;
+    let row = row.ok_or_else(|| ReadError::view(list, "an entry is missing"))?;
+    entry_of(list, &row)
+}
+
+/// The entry at a place that an index by due time names.
+fn entry_due(view: &View, list: ListId, due: &[u8], place: &[u8]) -> Result<Entry, ReadError> {
+    let entry = entry_at(view, list, place)?;
+    if keys::due(entry.due.map(|due| due.sort_ms())) == due {
+        Ok(entry)
+    } else {
+        Err(ReadError::view(list, "an entry stands at another due time"))
+    }
 }
 
 /// Makes one item of each row of a scan that has one. Ends after the first error.

@@ -1,248 +1,248 @@
-//! From the machine's rows to the database's: views and indexes follow the entries.
+//! What the rows of format 2 hold: [records](crdt::record) of version 1, with these fields.
 //!
-//! One [`Batch`] collects the writes of all commits of a group. It is also what later rows of the
-//! group are judged by: the entry that the first one added is the old entry of the second.
+//! | row | 1 | 2 | 3 | 4 | 5 | 6 | 7 |
+//! | --- | --- | --- | --- | --- | --- | --- | --- |
+//! | list | name | sum of the vector | entries | open entries | modified at (ms) | heads | whether it has keys that the row's maker does not know |
+//! | vector | number of the actor's last change | | | | | | |
+//! | snapshot | the vector that it covers | the saved document (raw) | | | | | |
+//! | token | uid | scope | SHA-256 of the secret (raw) | expires at (ms) | | | |
+//!
+//! An entry's row is described at [`crdt::entry::Entry::encode`]; the rows of `processes` and the
+//! cluster's state in `meta` by the machines that make them (`daemon/node/src/cluster`).
+//!
+//! Rows of lists, entries and vectors follow from the changes, so they are made anew and not written
+//! over: what a newer program put there does not survive an older one, and is there again when the
+//! newer one has remade the list. A token's row is written once.
 
-use super::db::{Db, Outlives, Space};
-use super::{ReadError, keys, values};
+use bytes::Bytes;
 use crdt::entry::Entry;
-use fjall::Slice;
-use names::{ChangeId, EntryId, ListId, ListName};
-use node::cluster::registry::KeptRow;
-use node::lists::{ListRow, Row};
-use std::collections::BTreeMap;
+use crdt::record::{Record, RecordError, Writer};
+use crdt::vector::VersionVector;
+use names::ListName;
+use node::lists::ListRow;
 
-/// The key in `meta` of a list in quarantine begins with this; the list's id follows.
-pub(super) const QUARANTINE: &[u8] = b"quarantine/";
+/// The version of all records that this module writes.
+const VERSION: u8 = 1;
 
-/// The key of a list's quarantine in `meta`.
-pub(super) fn quarantine_key(list: ListId) -> Vec<u8> {
-    [QUARANTINE, &list.0].concat()
+/// Sixteen bytes: an id.
+pub(super) fn id(bytes: &[u8]) -> Result<[u8; 16], RecordError> {
+    bytes
+        .try_into()
+        .map_err(|_| RecordError::Damaged("an id has 16 bytes"))
 }
 
-/// The key in `meta` of a token's record begins with this; the token's id follows.
-pub(super) const TOKEN: &[u8] = b"token/";
-
-/// The key of a token's record in `meta`.
-pub(super) fn token_key(id: [u8; 8]) -> Vec<u8> {
-    [TOKEN, &id].concat()
+/// An entry's row.
+pub(super) fn encode_entry(entry: &Entry) -> Result<Vec<u8>, RecordError> {
+    entry.encode()
 }
 
-/// About how many bytes a row adds to a batch.
-pub(super) fn weight(row: &Row) -> usize {
-    const KEYS: usize = 256;
-    let bytes = match row {
-        Row::Change { bytes, .. } | Row::Snapshot { bytes, .. } => bytes.len(),
-        Row::Entry { entry, .. } => entry.as_ref().map_or(0, |entry| {
-            entry.title.len().saturating_add(entry.notes.len())
-        }),
-        Row::List { .. } => 0,
-        Row::Quarantine { reason, .. } => reason.len(),
-    };
-    bytes.saturating_add(KEYS)
+/// Reads [`encode_entry`].
+pub(super) fn decode_entry(bytes: &[u8]) -> Result<Entry, RecordError> {
+    Entry::decode(bytes)
 }
 
-/// About how many bytes a row of the process registry adds to a batch.
-pub(super) fn kept_weight(row: &KeptRow) -> usize {
-    row.key
-        .len()
-        .saturating_add(row.value.as_ref().map_or(0, bytes::Bytes::len))
+/// A list's row. `has_unknown_keys` is left out by who does not know.
+pub(super) fn encode_list(
+    row: &ListRow,
+    has_unknown_keys: Option<bool>,
+) -> Result<Vec<u8>, RecordError> {
+    let mut writer = Writer::new(VERSION);
+    writer
+        .put(1, &row.name)
+        .put(2, &row.sum)
+        .put(3, &row.total)
+        .put(4, &row.open)
+        .put(5, &row.modified_at)
+        .put(6, &row.heads)
+        .put_some(7, has_unknown_keys.as_ref());
+    writer.finish()
 }
 
-/// Writes that are committed together.
-pub(super) struct Batch<'db> {
-    db: &'db Db,
-    /// What the keys will hold; `None` is a removal.
-    writes: BTreeMap<Space, BTreeMap<Vec<u8>, Option<Slice>>>,
+/// Reads [`encode_list`].
+pub(super) fn decode_list(bytes: &[u8]) -> Result<ListRow, RecordError> {
+    let record = Record::read(VERSION, bytes)?;
+    Ok(ListRow {
+        name: record.need(1)?,
+        sum: record.need(2)?,
+        total: record.need(3)?,
+        open: record.need(4)?,
+        modified_at: record.need(5)?,
+        heads: record.need(6)?,
+        has_unknown_keys: record.get(7)?.unwrap_or(true),
+    })
 }
 
-impl<'db> Batch<'db> {
-    pub(super) fn new(db: &'db Db) -> Self {
-        Self {
-            db,
-            writes: BTreeMap::new(),
-        }
+/// Only the name of [`encode_list`].
+pub(super) fn decode_list_name(bytes: &[u8]) -> Result<ListName, RecordError> {
+    Record::read(VERSION, bytes)?.need(1)
+}
+
+/// What opening a store needs of each list, and nothing else: the sum of its vector, and whether it
+/// has keys that the row's maker does not know (`None` if its maker did not look).
+pub(super) fn decode_list_sum(bytes: &[u8]) -> Result<(u64, Option<bool>), RecordError> {
+    let record = Record::read(VERSION, bytes)?;
+    Ok((record.need(2)?, record.get(7)?))
+}
+
+/// The number of an actor's last change.
+pub(super) fn encode_vector(seq: u64) -> Result<Vec<u8>, RecordError> {
+    let mut writer = Writer::new(VERSION);
+    writer.put(1, &seq);
+    writer.finish()
+}
+
+/// Reads [`encode_vector`].
+pub(super) fn decode_vector(bytes: &[u8]) -> Result<u64, RecordError> {
+    Record::read(VERSION, bytes)?.need(1)
+}
+
+/// A saved document and what it covers.
+pub(super) fn encode_snapshot(
+    covers: &VersionVector,
+    document: &[u8],
+) -> Result<Vec<u8>, RecordError> {
+    let mut writer = Writer::new(VERSION);
+    writer.put(1, covers).put_bytes(2, document);
+    writer.finish()
+}
+
+/// Reads [`encode_snapshot`].
+pub(super) fn decode_snapshot(bytes: &[u8]) -> Result<(VersionVector, Bytes), RecordError> {
+    let record = Record::read(VERSION, bytes)?;
+    let document = record.fields().bytes(2).ok_or(RecordError::Missing(2))?;
+    Ok((record.need(1)?, Bytes::copy_from_slice(document)))
+}
+
+/// What is kept of a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenRow {
+    /// Whose it is.
+    pub uid: u32,
+    /// The name of what it allows.
+    pub scope: String,
+    /// SHA-256 of its secret.
+    pub hash: [u8; 32],
+    /// When it ends, in milliseconds since the epoch.
+    pub expires_ms: i64,
+}
+
+impl TokenRow {
+    /// The token's row.
+    pub(super) fn encode(&self) -> Result<Vec<u8>, RecordError> {
+        let mut writer = Writer::new(VERSION);
+        writer
+            .put(1, &self.uid)
+            .put(2, &self.scope)
+            .put_bytes(3, &self.hash)
+            .put(4, &self.expires_ms);
+        writer.finish()
     }
 
-    /// Takes in the rows of one commit, after those of earlier ones.
-    ///
-    /// # Errors
-    /// The database cannot be read. Nothing is written, and the batch is of no use any more.
-    pub(super) fn add(&mut self, rows: &[Row]) -> Result<(), ReadError> {
-        // Lists first: the agenda sorts entries by their list's name.
-        let named = rows.iter().filter_map(|row| {
-            if let Row::List { list, row } = row {
-                Some((*list, &row.name))
-            } else {
-                None
-            }
-        });
-        let names: BTreeMap<ListId, &ListName> = named.collect();
-        let (lists, others): (Vec<_>, Vec<_>) =
-            rows.iter().partition(|row| matches!(row, Row::List { .. }));
-        lists
-            .into_iter()
-            .chain(others)
-            .try_for_each(|row| self.add_row(row, &names))
-    }
-
-    /// Writes a row of `meta`, or removes it.
-    pub(super) fn set_meta(&mut self, key: &[u8], value: Option<&[u8]>) {
-        match value {
-            Some(value) => self.put(Space::Meta, key.to_vec(), value),
-            None => self.remove(Space::Meta, key.to_vec()),
-        }
-    }
-
-    /// Writes or removes a row of the process registry.
-    pub(super) fn keep(&mut self, row: &KeptRow) {
-        match &row.value {
-            Some(value) => self.put(Space::Processes, row.key.to_vec(), value),
-            None => self.remove(Space::Processes, row.key.to_vec()),
-        }
-    }
-
-    /// Commits.
-    pub(super) fn commit(self, outlives: Outlives) -> Result<(), fjall::Error> {
-        let writes = self.writes.into_iter();
-        let rows = writes.flat_map(|(space, rows)| {
-            rows.into_iter()
-                .map(move |(key, value)| ((space, key), value))
-        });
-        self.db.commit(rows, outlives)
-    }
-
-    fn add_row(&mut self, row: &Row, names: &BTreeMap<ListId, &ListName>) -> Result<(), ReadError> {
-        match row {
-            Row::Change { list, id, bytes } => self.add_change(*list, *id, bytes)?,
-            Row::Entry { list, id, entry } => match names.get(list) {
-                Some(name) => self.add_entry(*list, Some(name), *id, entry.as_deref())?,
-                None => self.add_entry(*list, self.name(*list)?.as_ref(), *id, entry.as_deref())?,
-            },
-            Row::List { list, row } => self.add_list(*list, row)?,
-            Row::Snapshot {
-                list,
-                covers,
-                bytes,
-            } => {
-                self.put(
-                    Space::Snapshots,
-                    list.0.to_vec(),
-                    values::encode_snapshot(covers, bytes)?,
-                );
-            }
-            Row::Quarantine { list, reason } => {
-                self.set_meta(&quarantine_key(*list), Some(reason.as_bytes()))
-            }
-        }
-        Ok(())
-    }
-
-    fn add_change(&mut self, list: ListId, id: ChangeId, bytes: &[u8]) -> Result<(), ReadError> {
-        self.put(Space::Changes, keys::change(list, id), bytes);
-        let vector = keys::vector(list, id.actor);
-        let last = self
-            .get(Space::Vectors, &vector)?
-            .map_or(Ok(0), |last| values::number(&last))?;
-        if id.seq > last {
-            self.put(Space::Vectors, vector, id.seq.to_be_bytes());
-        }
-        Ok(())
-    }
-
-    fn add_list(&mut self, list: ListId, row: &ListRow) -> Result<(), ReadError> {
-        self.put(Space::Lists, list.0.to_vec(), values::encode_list(row)?);
-        let name = row.name.as_str().as_bytes();
-        if self.get(Space::Names, name)?.is_none() {
-            self.put(Space::Names, name.to_vec(), list.0);
-        }
-        Ok(())
-    }
-
-    /// Moves an entry from where it stands in all views to where it belongs.
-    fn add_entry(
-        &mut self,
-        list: ListId,
-        name: Option<&ListName>,
-        id: EntryId,
-        entry: Option<&Entry>,
-    ) -> Result<(), ReadError> {
-        let key = keys::id(list, id);
-        let old = self.get(Space::Ids, &key)?;
-        let new = entry.map(|entry| stand(entry, id));
-        if old.as_deref() != new.as_deref() {
-            if let Some((due, place)) = old.as_deref().and_then(keys::split_due) {
-                self.remove(Space::Entries, keys::entry(list, place));
-                index_keys(list, name, due, place).for_each(|(space, key)| self.remove(space, key));
-            }
-            if let Some((due, place)) = new.as_deref().and_then(keys::split_due) {
-                index_keys(list, name, due, place)
-                    .for_each(|(space, key)| self.put(space, key, list.0));
-            }
-            match &new {
-                Some(stand) => self.put(Space::Ids, key, stand),
-                None => self.remove(Space::Ids, key),
-            }
-        }
-        if let (Some(entry), Some((_, place))) = (entry, new.as_deref().and_then(keys::split_due)) {
-            self.put(
-                Space::Entries,
-                keys::entry(list, place),
-                values::encode_entry(entry)?,
-            );
-        }
-        Ok(())
-    }
-
-    /// The name of a list that has a row, be it in this batch.
-    fn name(&self, list: ListId) -> Result<Option<ListName>, ReadError> {
-        let name = self
-            .get(Space::Lists, &list.0)?
-            .map(|row| values::decode_list_name(&row))
-            .transpose()?;
-        if name.is_none() {
-            tracing::error!(%list, "an entry was written before its list");
-        }
-        Ok(name)
-    }
-
-    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Slice>, ReadError> {
-        match self.writes.get(&space).and_then(|rows| rows.get(key)) {
-            Some(written) => Ok(written.clone()),
-            None => Ok(self.db.get(space, key)?),
-        }
-    }
-
-    fn put(&mut self, space: Space, key: Vec<u8>, value: impl AsRef<[u8]>) {
-        self.writes
-            .entry(space)
-            .or_default()
-            .insert(key, Some(Slice::from(value.as_ref())));
-    }
-
-    fn remove(&mut self, space: Space, key: Vec<u8>) {
-        self.writes.entry(space).or_default().insert(key, None);
+    /// Reads [`TokenRow::encode`].
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
+        let record = Record::read(VERSION, bytes)?;
+        let hash = record.fields().bytes(3).ok_or(RecordError::Missing(3))?;
+        Ok(Self {
+            uid: record.need(1)?,
+            scope: record.need(2)?,
+            hash: hash
+                .try_into()
+                .map_err(|_| RecordError::Damaged("its hash has another length"))?,
+            expires_ms: record.need(4)?,
+        })
     }
 }
 
-/// The value in `ids`, from which the keys of an entry in all views can be made: due ‖ place.
-fn stand(entry: &Entry, id: EntryId) -> Vec<u8> {
-    [
-        keys::due(entry.due.map(|due| due.sort_ms())).as_slice(),
-        &keys::place(&entry.order, id),
-    ]
-    .concat()
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use names::{Actor, ChangeHash, ChangeId};
+    use proptest::prelude::*;
 
-/// The keys of an entry that stands there in the indexes by due time: its list's, if it is due at
-/// all, and the agenda.
-fn index_keys(
-    list: ListId,
-    name: Option<&ListName>,
-    due: &[u8],
-    place: &[u8],
-) -> impl Iterator<Item = (Space, Vec<u8>)> + use<> {
-    let dated = keys::is_dated(due).then(|| (Space::Dues, keys::dated(list, due, place)));
-    let agenda = name.map(|name| (Space::Agenda, keys::agenda(due, name, place)));
-    dated.into_iter().chain(agenda)
+    #[test]
+    fn a_list_row_reads_back() {
+        let row = ListRow {
+            name: ListName::new("groceries").unwrap(),
+            total: 3,
+            open: 2,
+            modified_at: -5,
+            heads: vec![ChangeHash([1; 32])],
+            sum: u64::MAX - 1,
+            has_unknown_keys: true,
+        };
+        for looked in [Some(true), None] {
+            let bytes = encode_list(&row, looked).unwrap();
+            assert_eq!(decode_list_sum(&bytes), Ok((row.sum, looked)));
+            assert_eq!(decode_list_name(&bytes).as_ref(), Ok(&row.name));
+            assert_eq!(decode_list(&bytes).as_ref(), Ok(&row));
+        }
+    }
+
+    #[test]
+    fn the_other_rows_read_back() {
+        let change = ChangeId {
+            actor: Actor([3; 16]),
+            seq: 9,
+        };
+        let covers: VersionVector = [change].into_iter().collect();
+        let bytes = encode_snapshot(&covers, b"document").unwrap();
+        assert_eq!(
+            decode_snapshot(&bytes),
+            Ok((covers, Bytes::from_static(b"document")))
+        );
+        assert_eq!(
+            decode_vector(&encode_vector(u64::MAX).unwrap()),
+            Ok(u64::MAX)
+        );
+        let token = TokenRow {
+            uid: 7,
+            scope: "sd".to_owned(),
+            hash: [9; 32],
+            expires_ms: 1,
+        };
+        assert_eq!(TokenRow::decode(&token.encode().unwrap()), Ok(token));
+    }
+
+    #[test]
+    fn rows_are_what_they_were() {
+        let token = TokenRow {
+            uid: 7,
+            scope: "sd".to_owned(),
+            hash: [9; 32],
+            expires_ms: 1,
+        };
+        let bytes = [
+            &[1, 1, 1, 7, 2, 3, 2, b's', b'd', 3, 32][..],
+            &[9; 32],
+            &[4, 1, 2],
+        ]
+        .concat();
+        assert_eq!(token.encode(), Ok(bytes));
+        assert_eq!(encode_vector(300), Ok(vec![1, 1, 3, 251, 44, 1]));
+        let row = ListRow {
+            name: ListName::new("a").unwrap(),
+            total: 3,
+            open: 2,
+            modified_at: -5,
+            heads: vec![ChangeHash([1; 32])],
+            sum: 8,
+            has_unknown_keys: false,
+        };
+        let fields = [
+            1, 1, 2, 1, b'a', 2, 1, 8, 3, 1, 3, 4, 1, 2, 5, 1, 9, 6, 33, 1,
+        ];
+        let bytes = [&fields[..], &[1; 32], &[7, 1, 0]].concat();
+        assert_eq!(encode_list(&row, Some(false)), Ok(bytes));
+        let covers = VersionVector::default();
+        let bytes = vec![1, 1, 1, 0, 2, 2, b'o', b'k'];
+        assert_eq!(encode_snapshot(&covers, b"ok"), Ok(bytes));
+    }
+
+    proptest! {
+        #[test]
+        fn damaged_rows_are_refused_and_never_a_panic(bytes: Vec<u8>) {
+            let _ = (decode_list(&bytes), decode_list_sum(&bytes), decode_snapshot(&bytes), decode_vector(&bytes));
+            let _ = (decode_entry(&bytes), TokenRow::decode(&bytes));
+        }
+    }
 }

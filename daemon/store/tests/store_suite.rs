@@ -7,6 +7,8 @@
     reason = "a test that cannot go on fails"
 )]
 
+#[path = "store_suite/convert.rs"]
+mod convert;
 #[path = "store_suite/crash.rs"]
 mod crash;
 #[path = "store_suite/full.rs"]

@@ -8,7 +8,7 @@ import * as outbox from "./outbox.ts";
 import { giveBack } from "./slots.ts";
 import { changed, speak, state } from "./state.ts";
 import { Stream } from "./stream.ts";
-import type { Happened, List, Member, NodeInfo, Page, Partition, Process, Status } from "./types.ts";
+import type { EventKind, Happened, List, Member, NodeInfo, Page, Partition, Process, Status } from "./types.ts";
 
 const KEPT = 300;
 /** Round trips have no event, nor has a disk that fills. */
@@ -148,6 +148,13 @@ export function refreshProcesses(): void {
   });
 }
 
+const FOLLOWED: Record<EventKind, (event: Happened) => void> = {
+  member: soonMembers,
+  process: soonProcesses,
+  list: listHappened,
+  partition: soonMembers,
+};
+
 function happened(name: string, data: unknown): void {
   if (name === "snapshot") {
     if ((data as { last: boolean }).last) refreshAll();
@@ -156,9 +163,7 @@ function happened(name: string, data: unknown): void {
   const event = data as Happened;
   note(event);
   if (isWorthSaying(event)) speak(describe(event));
-  if (event.kind === "list") listHappened(event);
-  else if (event.kind === "process") soonProcesses();
-  else soonMembers();
+  FOLLOWED[event.kind](event);
   changed();
 }
 

@@ -1,89 +1,21 @@
-// What the API answers, as its OpenAPI document describes it; only what the page uses.
+// What the API answers, under the names that the page uses. `document.ts` is made from the OpenAPI document
+// (see README.md), so that an answer that changes there does not compile here.
 
-export interface Entry {
-  id: string;
-  title: string;
-  due: string | null;
-  done: boolean;
-  priority: "high" | "medium" | "low" | null;
-  tags: string[];
-  notes: string;
-  assignee: string | null;
-  order: string;
-  created_at: string;
-  created_by: string;
-  modified_at: string;
-  modified_by: string;
-  conflicts: string[];
-}
+import type { components } from "./document.ts";
 
-export interface List {
-  name: string;
-  total: number;
-  open: number;
-  modified_at: string;
-}
+type Schemas = components["schemas"];
 
-export interface NodeInfo {
-  name: string;
-  version: string;
-  address: string;
-  started_at: string;
-}
-
-export interface Member {
-  id: string;
-  name: string;
-  address: string;
-  self: boolean;
-  state: "alive" | "suspect" | "down" | "restarting" | "left";
-  since: string;
-  rtt_ms: number | null;
-  version: string;
-  tags: string[];
-}
-
-export interface Partition {
-  verdict: "whole" | "majority" | "even" | "minority" | "alone";
-  expected: number;
-  reachable: number;
-  missing: { name: string; since: string }[];
-  since: string;
-}
-
-export interface Attention {
-  severity: "critical" | "warning";
-  what: string;
-  do: string;
-}
-
-export interface Status {
-  partition: Partition;
-  attention: Attention[];
-}
-
-export interface Process {
-  handle: string;
-  name: string;
-  node: string;
-  pid: number;
-  user: string | null;
-  exe: string | null;
-  state: "up" | "unreachable" | "contested";
-  since: string;
-  groups: string[];
-  metadata: Record<string, string>;
-  address: string | null;
-  others: string[];
-}
-
-export interface Happened {
-  at: string;
-  kind: "member" | "process" | "list" | "partition";
-  type: string;
-  name: string;
-  [more: string]: unknown;
-}
+/** Without what the page makes no use of: it shows entries and lists that no node has told yet. */
+export type Entry = Omit<Schemas["TodoEntry"], "done_at">;
+export type List = Omit<Schemas["TodoList"], "heads">;
+export type NodeInfo = Schemas["NodeInfo"];
+export type Member = Schemas["ClusterMember"];
+export type Partition = Schemas["PartitionView"];
+export type Attention = Schemas["Attention"];
+export type Status = Schemas["NodeStatus"];
+export type Process = Schemas["RegisteredProcess"];
+export type Happened = Schemas["ClusterEvent"];
+export type EventKind = Schemas["EventKind"];
 
 export interface Page<T> {
   items: T[];

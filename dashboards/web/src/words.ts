@@ -1,11 +1,10 @@
 // What happens, in sentences.
 
 import { printable } from "./text.ts";
-import type { Happened, Partition } from "./types.ts";
+import type { EventKind, Happened, Partition } from "./types.ts";
 
-function text(event: Happened, field: string): string {
-  const value = event[field];
-  return typeof value === "string" ? printable(value) : "";
+function text(value: string | undefined): string {
+  return printable(value ?? "");
 }
 
 function withDetail(words: string, detail: string): string {
@@ -14,20 +13,26 @@ function withDetail(words: string, detail: string): string {
 
 /** An event in words: `node3 is down (no answer for 1.9 s)`. */
 export function describe(event: Happened): string {
-  const name = printable(event.name);
-  const what = printable(event.type);
-  if (event.kind === "list") return `list “${name}” was ${what}`;
-  if (event.kind === "partition") return partition(event);
-  if (event.kind === "process") return process(event, what);
-  const verb = what === "joined" || what === "left" ? what : what === "forgotten" ? "was forgotten" : `is ${what}`;
-  return withDetail(`${name} ${verb}`, text(event, "detail"));
+  return SENTENCES[event.kind](event);
 }
 
-function process(event: Happened, what: string): string {
-  const handle = text(event, "handle");
-  if (what === "contested") return `${handle} has a name that is also claimed by ${text(event, "other")}`;
-  if (what === "lost") return `${handle} has lost its name to ${text(event, "other")}`;
-  return withDetail(`${handle} is ${what}`, text(event, "reason"));
+const SENTENCES: Record<EventKind, (event: Happened) => string> = { member, process, list, partition };
+
+function member(event: Happened): string {
+  const what = printable(event.type);
+  const verb = what === "joined" || what === "left" ? what : what === "forgotten" ? "was forgotten" : `is ${what}`;
+  return withDetail(`${printable(event.name)} ${verb}`, text(event.detail));
+}
+
+function list(event: Happened): string {
+  return `list “${printable(event.name)}” was ${printable(event.type)}`;
+}
+
+function process(event: Happened): string {
+  const handle = text(event.handle);
+  if (event.type === "contested") return `${handle} has a name that is also claimed by ${text(event.other)}`;
+  if (event.type === "lost") return `${handle} has lost its name to ${text(event.other)}`;
+  return withDetail(`${handle} is ${printable(event.type)}`, text(event.reason));
 }
 
 const REACH: Record<Partition["verdict"], string> = {
@@ -44,8 +49,8 @@ export function verdict(verdict: Partition["verdict"]): string {
 }
 
 function partition(event: Happened): string {
-  const missing = Array.isArray(event["missing"]) ? event["missing"].map((name) => printable(String(name))) : [];
-  const words = `this node ${REACH[event["verdict"] as Partition["verdict"]] ?? text(event, "verdict")}`;
+  const missing = (event.missing ?? []).map((member) => printable(typeof member === "string" ? member : member.name));
+  const words = `this node ${event.verdict === undefined ? text(event.name) : REACH[event.verdict]}`;
   return missing.length === 0 ? words : `${words}; missing: ${missing.join(", ")}`;
 }
 

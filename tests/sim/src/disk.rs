@@ -7,7 +7,7 @@ use crdt::entry::Entry;
 use crdt::vector::{Range, VersionVector};
 use names::{Actor, ChangeHash, ChangeId, EntryId, ListId, ListName};
 use node::cluster::registry::KeptRow;
-use node::lists::{ListRow, Row, Source, SourceError};
+use node::lists::{ListRow, Remake, Row, Source, SourceError};
 use node::time::Instant;
 use node::wire::{WriteError, WriteId};
 use sha2::{Digest, Sha256};
@@ -32,6 +32,8 @@ pub struct Image {
     pub snapshots: BTreeMap<ListId, (VersionVector, Bytes)>,
     /// Lists that cannot be loaded, with the reason.
     pub quarantined: BTreeMap<ListId, String>,
+    /// Lists whose rows are to be made anew after the next start.
+    pub remake: BTreeMap<ListId, Remake>,
     hashes: BTreeSet<ChangeHash>,
 }
 
@@ -125,6 +127,16 @@ impl Image {
             }
             Row::List { list, row } => {
                 self.lists.insert(*list, row.clone());
+            }
+            Row::View {
+                list, row, entries, ..
+            } => {
+                self.entries.retain(|(of, _), _| of != list);
+                for entry in entries {
+                    self.entries.insert((*list, entry.id), Arc::clone(entry));
+                }
+                self.lists.insert(*list, row.clone());
+                self.remake.remove(list);
             }
             Row::Snapshot {
                 list,

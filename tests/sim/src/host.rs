@@ -135,7 +135,8 @@ impl Host {
         self.epoch += 1;
         self.stopped = None;
         self.disk.reopen();
-        let kept: Option<Bytes> = self.disk.image.cluster.clone();
+        let kept = self.disk.image.cluster.as_ref();
+        let kept = kept.map(|bytes| cluster::Kept::read(bytes).expect("what was written"));
         let profile = Profile {
             name: self.peer.name.clone(),
             address: self.address,
@@ -148,7 +149,7 @@ impl Host {
             me: self.peer.clone(),
             profile,
             seeds: self.seeds.clone(),
-            kept,
+            kept: kept.unwrap_or_default(),
             nonce,
             seed,
             registry,
@@ -179,9 +180,9 @@ impl Host {
             key: key.clone(),
             value: Some(value.clone()),
         };
-        let kept = self.disk.image.kept.iter().map(row).collect();
+        let kept: Vec<_> = self.disk.image.kept.iter().map(row).collect();
         cluster::registry::Settings {
-            kept,
+            kept: cluster::registry::Rows::read(&kept).expect("what was written"),
             capacity: self.capacity,
             kill_after: KILL_AFTER,
         }
@@ -202,6 +203,14 @@ impl Host {
                 .keys()
                 .copied()
                 .filter(|list| owns(shards, *list))
+                .collect(),
+            remake: self
+                .disk
+                .image
+                .remake
+                .iter()
+                .map(|(list, remake)| (*list, *remake))
+                .filter(|(list, _)| owns(shards, *list))
                 .collect(),
         }
     }

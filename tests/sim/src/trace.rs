@@ -154,6 +154,8 @@ fn done_name(done: &lists::Done) -> &'static str {
         lists::Done::Applied(Ok(_)) => "applied",
         lists::Done::Applied(Err(_)) => "not applied",
         lists::Done::Saved(_) => "saved",
+        lists::Done::Rebuilt(Ok(_)) => "rebuilt",
+        lists::Done::Rebuilt(Err(_)) => "not rebuilt",
         lists::Done::Vector(_) => "vector",
         lists::Done::Changes { .. } => "changes",
         lists::Done::EntriesAt { .. } => "entries",

@@ -89,6 +89,8 @@ fn node_and_cluster() -> Vec<Try> {
         ),
         ask("/v1/debug/doctor", "GET", "/v1/debug/doctor?peer=n2", 400),
         ask("/v1/reload", "POST", "/v1/reload", 200),
+        ask("/v1/rebuild", "POST", "/v1/rebuild", 200),
+        ask("/v1/rebuild", "POST", "/v1/rebuild?list=nosuch", 404),
         ask("/v1/reload", "POST", "/v1/reload?x=1", 400),
         ask("/v1/log-level", "GET", "/v1/log-level", 200),
         ask("/v1/log-level", "PUT", "/v1/log-level", 200)
@@ -293,7 +295,7 @@ fn finding() -> Vec<Try> {
         ask("/v1/groups", "GET", "/v1/groups", 200),
         ask("/v1/groups", "GET", "/v1/groups?limit=1001", 422),
         ask("/v1/groups/{group}", "GET", "/v1/groups/eu", 200),
-        ask("/v1/groups/{group}", "GET", "/v1/groups/nobody", 200),
+        ask("/v1/groups/{group}", "GET", "/v1/groups/nobody", 404),
         ask("/v1/groups/{group}", "GET", "/v1/groups/eu?state=down", 422),
         ask("/v1/groups/{group}", "GET", "/v1/groups/eu?cursor=21", 400),
         ask(

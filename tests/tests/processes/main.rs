@@ -11,6 +11,7 @@ mod alerts;
 mod apart;
 mod booted;
 mod bundle;
+mod clients;
 mod contract;
 mod crash;
 mod dashboards;

@@ -1,5 +1,6 @@
 //! Everything that crosses the edge of the cluster machine, in both directions.
 
+use super::kept::Kept;
 use super::{ask, registry};
 use crate::time::Wall;
 use crate::wire::{
@@ -20,8 +21,8 @@ pub struct Settings {
     pub profile: Profile,
     /// Addresses to join, as configured: `host:port`.
     pub seeds: Vec<String>,
-    /// What the disk kept of an earlier run (see [`Output::Write`]); empty at the very first start.
-    pub kept: Option<Bytes>,
+    /// What the disk kept of an earlier run (see [`Output::Write`]).
+    pub kept: Kept,
     /// Drawn anew at each start; tells a clone from a restart.
     pub nonce: [u8; 16],
     /// For all random choices.

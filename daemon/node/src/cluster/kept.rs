@@ -1,61 +1,117 @@
 //! What the disk keeps: the run, and the roster with the last known addresses.
 //!
-//! | field | type | |
-//! | --- | --- | --- |
-//! | `version` | `u8` | 1 |
-//! | `run` | `u64` | the highest run that this node has taken |
-//! | `roster` | map | all lines |
+//! A [record](crdt::record) of version 1:
+//!
+//! | field | is |
+//! | --- | --- |
+//! | 1 | the highest run that this node has taken (`u64`) |
+//! | 2 | the bytes of all [lines](crdt::roster::Line) of the roster |
+//!
+//! Lines that this program does not understand, and fields that it does not know, are kept as they
+//! are.
 
 use super::edge::{Edge, Timer};
 use super::io::Output;
-use crate::codec::{decode, encode};
+use crate::codec::{Malformed, decode};
 use crate::wire::{RequestId, WriteError, WriteId};
 use bytes::Bytes;
-use crdt::roster::{Roster, RosterEntry, Standing};
+use crdt::record::{Number, Record, RecordError, Writer};
+use crdt::roster::{Line, Roster, RosterEntry, Standing};
 use names::NodeId;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 const VERSION: u8 = 1;
+const RUN: Number = 1;
+const LINES: Number = 2;
 /// A failed write is tried again after this.
 const REWRITE: Duration = Duration::from_secs(1);
 /// How many clients may wait for a change of the roster.
 const MAX_PENDING: usize = 64;
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Kept {
-    version: u8,
+/// What the disk kept of earlier runs; the default is that of the very first start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Kept {
     pub(super) run: u64,
     pub(super) roster: Roster,
+    foreign: Foreign,
+}
+
+/// What was read and is not understood here: it is written again as it was.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Foreign {
+    lines: Vec<Bytes>,
+    /// The record that was read, for its other fields.
+    record: Bytes,
 }
 
 impl Kept {
-    pub(super) fn new(run: u64, roster: Roster) -> Self {
-        Self {
-            version: VERSION,
-            run,
-            roster,
+    /// Reads what [`Output::Write`] wanted written.
+    ///
+    /// # Errors
+    /// A newer program wrote it, or it is damaged: this node must not start without it, as it would
+    /// take a run that it has had.
+    pub fn read(bytes: &Bytes) -> Result<Self, RecordError> {
+        let record = Record::read(VERSION, bytes)?;
+        let (mut roster, mut foreign) = (Roster::default(), Vec::new());
+        for bytes in record.need::<Vec<Bytes>>(LINES)? {
+            let line = Line::read(bytes)?;
+            match line.entry()? {
+                Some(entry) => drop(roster.merge_entry(line.subject(), entry)),
+                None => foreign.push(line.relayed().bytes().clone()),
+            }
         }
+        Ok(Self {
+            run: record.need(RUN)?,
+            roster,
+            foreign: Foreign {
+                lines: foreign,
+                record: bytes.clone(),
+            },
+        })
     }
+}
 
-    /// What is not readable counts as lost: then the peers know the run, and tell this node to go
-    /// above it.
-    pub(super) fn read(bytes: &Bytes) -> Option<Self> {
-        decode::<Self>(bytes)
-            .inspect_err(|error| tracing::warn!(%error, "the kept state is not readable"))
-            .ok()
-            .filter(|kept| kept.version == VERSION)
+impl Foreign {
+    /// The record of that run and roster.
+    fn record(&self, run: u64, roster: &Roster) -> Result<Bytes, RecordError> {
+        let lines = roster
+            .iter()
+            .map(|(node, entry)| Ok(Line::write(node, node, 0, entry)?.relayed().bytes().clone()));
+        let mut lines = lines.collect::<Result<Vec<_>, RecordError>>()?;
+        lines.extend(self.lines.iter().cloned());
+        let mut writer = match Record::read(VERSION, &self.record) {
+            Ok(old) => Writer::over(VERSION, old, LINES),
+            Err(_) => Writer::new(VERSION),
+        };
+        writer.put(RUN, &run).put(LINES, &lines);
+        writer.finish().map(Bytes::from)
     }
+}
 
-    /// A roster too large for one value is left out: the run is what must not be lost.
-    pub(super) fn bytes(mut self) -> Bytes {
-        let bytes = encode(&self).or_else(|error| {
-            tracing::warn!(%error, "the roster is too large to be kept");
-            self.roster = Roster::default();
-            encode(&self)
-        });
-        Bytes::from(bytes.unwrap_or_default())
+/// What a program of the store's format 1 kept, as this program keeps it.
+///
+/// # Errors
+/// It is not what such a program kept.
+pub fn convert_kept(bytes: &[u8]) -> Result<Bytes, Malformed> {
+    #[derive(Deserialize)]
+    struct Kept1 {
+        version: u8,
+        run: u64,
+        roster: BTreeMap<NodeId, RosterEntry>,
     }
+    let kept: Kept1 = decode(bytes)?;
+    if kept.version != 1 {
+        return Err(Malformed::rule("it has another version than 1"));
+    }
+    let mut roster = Roster::default();
+    for (node, entry) in kept.roster {
+        roster.merge_entry(node, entry);
+    }
+    Foreign::default()
+        .record(kept.run, &roster)
+        .map_err(|error| Malformed::rule(&error.to_string()))
 }
 
 /// A change of the roster that a client waits for: it is made when it is on disk.
@@ -103,19 +159,27 @@ pub(super) struct Keeper {
     pending: Vec<Pending>,
     flight: Option<Flight>,
     last_write: u64,
+    foreign: Foreign,
 }
 
 impl Keeper {
-    /// To be above `run`, the last one that the disk has kept.
-    pub(super) fn after(run: u64) -> Self {
-        Self {
+    /// To be above the last run that the disk has kept; gives the roster that it kept, too.
+    pub(super) fn after(kept: Kept) -> (Self, Roster) {
+        let Kept {
+            run,
+            roster,
+            foreign,
+        } = kept;
+        let keeper = Self {
             run: 0,
             wanted: run + 1,
             dirty: true,
             pending: Vec::new(),
             flight: None,
             last_write: 0,
-        }
+            foreign,
+        };
+        (keeper, roster)
     }
 
     /// The run that is taken, or shall be.
@@ -165,10 +229,16 @@ impl Keeper {
             run: self.wanted,
             carried: self.pending.len(),
         });
-        edge.put(Output::Write {
-            id,
-            bytes: Kept::new(self.wanted, roster).bytes(),
+        let bytes = self.foreign.record(self.wanted, &roster);
+        let bytes = bytes.unwrap_or_else(|error| {
+            // The bounds of a roster and of its lines do not admit this. The run is what must not
+            // be lost.
+            tracing::error!(%error, "the roster is too large to be kept");
+            self.foreign
+                .record(self.wanted, &Roster::default())
+                .unwrap_or_default()
         });
+        edge.put(Output::Write { id, bytes });
     }
 
     /// What the write that has ended brought; `None` if it is not the one in flight.
@@ -202,30 +272,79 @@ impl Keeper {
 }
 
 #[cfg(test)]
+impl Kept {
+    /// As a fresh program that has this run and this roster writes it.
+    pub(super) fn new(run: u64, roster: Roster) -> Self {
+        let record = Foreign::default().record(run, &roster).unwrap();
+        Self::read(&record).unwrap()
+    }
+
+    pub(super) fn bytes(&self) -> Bytes {
+        self.foreign.record(self.run, &self.roster).unwrap()
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
 
     #[test]
-    fn what_was_kept_reads_back() {
-        let kept = Kept::new(7, Roster::default());
-        assert_eq!(Kept::read(&kept.bytes()).map(|kept| kept.run), Some(7));
+    fn another_version_is_an_error_in_words() {
+        let mut bytes = Kept::new(7, Roster::default()).bytes().to_vec();
+        bytes[0] += 1;
+        let error = Kept::read(&bytes.into()).unwrap_err();
+        assert!(error.to_string().contains("version 2"), "{error}");
     }
 
     #[test]
-    fn another_version_counts_as_lost() {
-        let kept = Kept {
-            version: VERSION + 1,
-            run: 7,
-            roster: Roster::default(),
+    fn what_is_not_understood_is_kept() {
+        let mut line = Line::write(NodeId([1; 16]), NodeId([1; 16]), 4, &line(3)).unwrap();
+        let mut bytes = line.relayed().bytes().to_vec();
+        bytes[0] = 9;
+        line = Line::read(bytes.into()).unwrap();
+        let mut writer = Writer::new(VERSION);
+        writer
+            .put(RUN, &7_u64)
+            .put(LINES, &vec![line.relayed().bytes()])
+            .put(9, "later");
+        let bytes = Bytes::from(writer.finish().unwrap());
+        let kept = Kept::read(&bytes).unwrap();
+        assert_eq!((kept.run, kept.roster.iter().count()), (7, 0));
+        assert_eq!(kept.bytes(), bytes);
+    }
+
+    fn line(run: u64) -> RosterEntry {
+        let profile = crdt::roster::Profile {
+            name: names::NodeName::new("alpha").unwrap(),
+            address: ([10, 0, 0, 7], 6878).into(),
+            version: "0.1.0".to_owned(),
+            tags: Vec::new(),
         };
-        assert!(Kept::read(&kept.bytes()).is_none());
+        RosterEntry {
+            run,
+            standing: Standing::Member,
+            profile,
+        }
+    }
+
+    #[test]
+    fn what_an_older_program_kept_is_converted() {
+        let mut roster = Roster::default();
+        roster.merge_entry(NodeId([1; 16]), line(3));
+        let old = crate::codec::encode(&(1_u8, 7_u64, [(NodeId([1; 16]), line(3))])).unwrap();
+        // A map is written as its length and its pairs.
+        let old = [&old[..2], &[1], &old[2..]].concat();
+        let converted = convert_kept(&old).unwrap();
+        assert_eq!(Kept::read(&converted), Ok(Kept::new(7, roster)));
+        assert!(convert_kept(&[2, 7, 0]).is_err());
     }
 
     proptest! {
         #[test]
-        fn rubbish_counts_as_lost_or_reads(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = Kept::read(&Bytes::from(bytes));
+        fn rubbish_is_refused_or_reads(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let bytes = Bytes::from(bytes);
+            let _ = (Kept::read(&bytes), convert_kept(&bytes));
         }
     }
 }

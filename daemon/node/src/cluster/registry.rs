@@ -94,6 +94,7 @@ pub use io::{
     Change, Command, Event, EventKind, Input, KeptRow, Lifetime, LinkTarget, LinkView, News,
     OnConflict, Output, Refusal, Registration, Reply, SessionId, Settings, Signal, Stats,
 };
+pub use rows::{RowError, Rows, convert_row};
 
 use self::names::Names;
 use super::connections::Connections;
@@ -199,20 +200,16 @@ impl Registry {
         };
         registry.begin_log(run);
         registry.names.see(edge, (me.id, &me.name), true, &[]);
-        registry.resume(edge, &settings.kept);
+        registry.resume(edge, settings.kept);
         registry
     }
 
-    fn resume(&mut self, edge: &mut Edge, kept: &[KeptRow]) {
+    fn resume(&mut self, edge: &mut Edge, kept: Rows) {
         let mut links = Vec::new();
-        for row in kept {
-            match rows::read(row) {
-                Some(Row::Entry(name, registered)) => self.resume_entry(edge, name, registered),
-                Some(link @ Row::Link(..)) => links.push(link),
-                None => {
-                    tracing::warn!("a kept row of the registry is not readable");
-                    self.ledger.mark_junk(row.key.clone());
-                }
+        for row in kept.0 {
+            match row {
+                Row::Entry(name, registered) => self.resume_entry(edge, name, registered),
+                link @ Row::Link(..) => links.push(link),
             }
         }
         links.into_iter().for_each(|link| self.resume_link(link));

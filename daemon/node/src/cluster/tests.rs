@@ -33,7 +33,7 @@ fn settings() -> Settings {
         profile: profile("node1", 1),
         me,
         seeds: vec!["10.0.0.2:6878".into()],
-        kept: None,
+        kept: super::Kept::default(),
         nonce: [1; 16],
         seed: [7; 32],
         registry: registry::Settings::default(),

@@ -45,9 +45,20 @@ pub struct EntriesAt {
 #[derive(Clone, Copy, Debug)]
 pub struct Lagging;
 
+/// Make the rows of a list's view, or of all lists that the machine knows, anew from their changes.
+/// Goes on after the deadline. The answer is the number of lists.
+#[derive(Clone, Debug)]
+pub struct Rebuild {
+    /// Which list; all without.
+    pub list: Option<ListName>,
+    /// How long to wait for the end.
+    pub timeout: Duration,
+}
+
 asks!(Command => Reply {
     Edit: Command::Edit => Edited: Reply::Edited(edited) => edited,
     Depart: Command::Depart => u64: Reply::Unconfirmed(lists) => lists,
     EntriesAt: Command::EntriesAt => Vec<Entry>: Reply::Entries(entries) => entries,
+    Rebuild: Command::Rebuild => u64: Reply::Rebuilt(lists) => lists,
     Lagging: Command::Lagging => Vec<ListLagging>: Reply::Lagging(lists) => lists,
 });

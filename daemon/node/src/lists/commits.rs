@@ -39,14 +39,7 @@ impl Advance {
         changes: Vec<RawChange>,
         touched: Vec<Touched>,
     ) -> Self {
-        let row = ListRow {
-            name: document.name().clone(),
-            total: document.total(),
-            open: document.open(),
-            modified_at: document.modified_at(),
-            heads: document.heads(),
-            sum: document.sum(),
-        };
+        let row = ListRow::of(document);
         let entries = touched
             .into_iter()
             .map(|touched| (touched.id, touched.entry.map(Arc::new), touched.before))
@@ -94,9 +87,11 @@ pub(super) struct Verdict {
 #[derive(Debug)]
 pub(super) struct Pending {
     pub(super) list: ListId,
-    /// `None` for snapshots and quarantine.
+    /// `None` for snapshots, quarantine and views.
     pub(super) advance: Option<Advance>,
     pub(super) verdicts: Vec<Verdict>,
+    /// It replaces all rows of the list's view.
+    pub(super) is_view: bool,
 }
 
 #[derive(Debug)]
@@ -131,9 +126,21 @@ impl Commits {
                 list,
                 advance: Some(advance),
                 verdicts,
+                is_view: false,
             },
             rows,
         );
+    }
+
+    /// Writes all rows of a list's view.
+    pub(super) fn view(&mut self, edge: &mut Edge, list: ListId, row: Row) {
+        let pending = Pending {
+            list,
+            advance: None,
+            verdicts: Vec::new(),
+            is_view: true,
+        };
+        self.write(edge, pending, vec![row]);
     }
 
     /// Writes a row that nobody waits for.
@@ -144,6 +151,7 @@ impl Commits {
                 list,
                 advance: None,
                 verdicts: Vec::new(),
+                is_view: false,
             },
             vec![row],
         );

@@ -40,6 +40,11 @@ impl Lists {
         if self.commits.failed().is_some() {
             return;
         }
+        if self.rebuilds.is_under_way(list) {
+            // What waits for the list waits until it has been made anew.
+            self.begin_rebuild(list);
+            return self.continue_repair(list);
+        }
         if self.edits.waited_for(list).is_some() || self.incoming.waited_for(list).is_some() {
             match self.resident.place(list) {
                 Place::Away => return,
@@ -264,6 +269,11 @@ impl Lists {
                 },
             ),
             Done::Saved(None) => {}
+            Done::Rebuilt(result) => {
+                if !self.rebuilt(list, result) {
+                    return self.edge.after(RELOAD_AFTER, Timer::Reload(list));
+                }
+            }
             Done::Vector(found) => return self.vector_read(list, found),
             Done::Changes { to, found } => return self.serve(list, to, found),
             Done::EntriesAt { request, found } => return self.looked_back(request, found),

@@ -7,10 +7,9 @@ use crate::time::Wall;
 use crate::wire::{Channel, CloseReason, ConnId, RequestId, WriteError, WriteId};
 use bytes::Bytes;
 use crdt::entry::{Author, Entry};
-use crdt::list::heads_tag;
+use crdt::list::{Document, heads_tag};
 use crdt::vector::VersionVector;
 use names::{ChangeHash, ChangeId, EntryId, ListId, ListName, NodeId, NodeName, Shard};
-use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +31,8 @@ pub struct Settings {
     pub known: Vec<(ListId, u64)>,
     /// Those of them that are quarantined.
     pub quarantined: Vec<ListId>,
+    /// Those of them whose rows are to be made anew.
+    pub remake: Vec<(ListId, Remake)>,
 }
 
 /// What happens to the machine.
@@ -108,6 +109,8 @@ pub enum Command {
     EntriesAt(ask::EntriesAt),
     /// Tell which lists lag.
     Lagging(ask::Lagging),
+    /// Make the rows of lists anew.
+    Rebuild(ask::Rebuild),
 }
 
 /// An `If-Match`: the tag that the addressed thing must still have.
@@ -175,6 +178,37 @@ pub enum Output {
     Changed(Change),
 }
 
+/// Why all rows of a list's view are made anew from its changes; the more urgent ones first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Remake {
+    /// Somebody asked for it.
+    Asked,
+    /// A row of it is damaged.
+    Damaged,
+    /// It has keys that the maker of its rows did not know, and this program may.
+    UnknownKeys,
+    /// Its rows are of an earlier format of the store.
+    Converted,
+}
+
+impl Remake {
+    /// Whether rows that nothing leads to may be left: then they are looked for.
+    pub fn is_thorough(self) -> bool {
+        match self {
+            Self::Asked | Self::Damaged => true,
+            Self::UnknownKeys | Self::Converted => false,
+        }
+    }
+
+    /// Whether the node is not ready before.
+    pub fn is_awaited(self) -> bool {
+        match self {
+            Self::Damaged | Self::UnknownKeys => true,
+            Self::Asked | Self::Converted => false,
+        }
+    }
+}
+
 /// One row of the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Row {
@@ -203,6 +237,18 @@ pub enum Row {
         /// As it is now.
         row: ListRow,
     },
+    /// All of a list's view, made anew from its changes: it replaces every row of the view that is
+    /// there, whatever that says.
+    View {
+        /// Which list.
+        list: ListId,
+        /// What is known of the list as a whole.
+        row: ListRow,
+        /// All live entries.
+        entries: Vec<Arc<Entry>>,
+        /// Whether to look also for rows that no other row leads to; that reads the whole agenda.
+        thorough: bool,
+    },
     /// The document in compact form: a cache for loading, never the only copy of anything.
     Snapshot {
         /// Of which list.
@@ -222,7 +268,7 @@ pub enum Row {
 }
 
 /// The view's line for one list.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListRow {
     /// Its name.
     pub name: ListName,
@@ -236,9 +282,24 @@ pub struct ListRow {
     pub heads: Vec<ChangeHash>,
     /// The sum of its version vector.
     pub sum: u64,
+    /// Whether it has keys that the row's maker does not know: a newer program shows more.
+    pub has_unknown_keys: bool,
 }
 
 impl ListRow {
+    /// The row of a document as it is.
+    pub fn of(document: &Document) -> Self {
+        Self {
+            name: document.name().clone(),
+            total: document.total(),
+            open: document.open(),
+            modified_at: document.modified_at(),
+            heads: document.heads(),
+            sum: document.sum(),
+            has_unknown_keys: document.has_unknown_keys(),
+        }
+    }
+
     /// Changes whenever the list changes: a hash of its heads, its ETag.
     pub fn tag(&self) -> u64 {
         heads_tag(&self.heads)
@@ -257,6 +318,8 @@ pub enum Reply {
     Entries(Vec<Entry>),
     /// To `Lagging`: a bounded number for each peer, in no order.
     Lagging(Vec<Lagging>),
+    /// To `Rebuild`: of how many lists the rows were made anew.
+    Rebuilt(u64),
 }
 
 /// What an edit came to.
@@ -327,6 +390,9 @@ pub enum Refusal {
     /// The list is quarantined.
     #[error("the list is quarantined: its document cannot be loaded")]
     Quarantined,
+    /// The list's changes do not make its document, so that its rows cannot be made from them.
+    #[error("the rows of the list cannot be made anew: {0}")]
+    Damaged(String),
     /// Too much is waiting; try again in a moment.
     #[error("too many requests are waiting")]
     Busy,
@@ -393,6 +459,10 @@ pub struct Stats {
     pub lag: Duration,
     /// Lists in quarantine.
     pub quarantined: u64,
+    /// Lists whose rows are still to be made anew since the start.
+    pub remaking: u64,
+    /// Those of them before which the node is not ready.
+    pub remaking_awaited: u64,
     /// Changes and questions of peers that were dropped because a bound was reached; repair brings
     /// the changes back.
     pub dropped: u64,

@@ -1,6 +1,7 @@
 //! What runs on a blocking thread: all reading of the store, and whatever takes long in a large
 //! document.
 
+use super::io::ListRow;
 use crate::wire::RequestId;
 use bytes::Bytes;
 use crdt::entry::Entry;
@@ -8,6 +9,7 @@ use crdt::list::{self, Applied, ApplyError, CheckedChange, Document, LoadError};
 use crdt::vector::{Range, VersionVector};
 use names::{Actor, ChangeHash, ListId, ListName, NodeId};
 use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
 
 /// How many changes of an actor are read at once while several actors' changes are merged: a change
 /// may have 4 MiB.
@@ -34,6 +36,13 @@ pub enum Job {
     Save {
         /// The document, which does not come back.
         document: Box<Document>,
+    },
+    /// Make all rows of a list's view from its raw changes.
+    Rebuild {
+        /// The actor that will write to the document.
+        actor: Actor,
+        /// For [`Row::View`](super::Row::View), opaque to the job.
+        thorough: bool,
     },
     /// Read a list's name and version vector.
     Vector,
@@ -66,6 +75,8 @@ pub enum Done {
     Applied(Result<(Box<Document>, Applied), ApplyError>),
     /// What the snapshot covers, and its bytes; `None` if it did not load back equal.
     Saved(Option<(VersionVector, Bytes)>),
+    /// The rows, or why they cannot be made.
+    Rebuilt(Result<Box<Rebuilt>, JobError>),
     /// The list's name and vector; `None` for an unknown list.
     Vector(Result<Option<(ListName, VersionVector)>, SourceError>),
     /// The changes, in an order in which each follows those that it depends on.
@@ -91,6 +102,19 @@ pub struct Loaded {
     pub document: Box<Document>,
     /// How many changes had to be read besides the snapshot.
     pub beyond_snapshot: u64,
+}
+
+/// All rows of a list's view, made from its raw changes.
+#[derive(Debug)]
+pub struct Rebuilt {
+    /// The document that they were made from.
+    pub document: Box<Document>,
+    /// The list's row.
+    pub row: ListRow,
+    /// All live entries, in order.
+    pub entries: Vec<Arc<Entry>>,
+    /// As the job said.
+    pub thorough: bool,
 }
 
 /// Changes read from the store.
@@ -157,6 +181,9 @@ impl Job {
                 changes,
             } => Done::Applied(document.apply(changes).map(|applied| (document, applied))),
             Self::Save { document } => Done::Saved(save(&document)),
+            Self::Rebuild { actor, thorough } => {
+                Done::Rebuilt(rebuild(list, actor, thorough, source).map(Box::new))
+            }
             Self::Vector => Done::Vector(vector(list, source)),
             Self::Changes {
                 ranges,
@@ -204,6 +231,23 @@ fn load(
         return Ok(loaded);
     }
     assemble(list, name, actor, &vector, None, source)
+}
+
+fn rebuild(
+    list: ListId,
+    actor: Actor,
+    thorough: bool,
+    source: &dyn Source,
+) -> Result<Rebuilt, JobError> {
+    let name = source.name(list)?.ok_or(JobError::Gap)?;
+    let vector = source.vector(list)?;
+    let Loaded { document, .. } = assemble(list, &name, actor, &vector, None, source)?;
+    Ok(Rebuilt {
+        row: ListRow::of(&document),
+        entries: document.entries().into_iter().map(Arc::new).collect(),
+        document,
+        thorough,
+    })
 }
 
 fn assemble(

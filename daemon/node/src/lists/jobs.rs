@@ -99,9 +99,11 @@ impl Jobs {
 
 fn weigh(job: &Job) -> Weight {
     match job {
-        Job::Load { .. } | Job::Apply { .. } | Job::Save { .. } | Job::EntriesAt { .. } => {
-            Weight::Heavy
-        }
+        Job::Load { .. }
+        | Job::Apply { .. }
+        | Job::Save { .. }
+        | Job::Rebuild { .. }
+        | Job::EntriesAt { .. } => Weight::Heavy,
         Job::Vector | Job::Changes { .. } => Weight::Light,
     }
 }

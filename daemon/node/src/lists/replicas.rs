@@ -187,7 +187,10 @@ impl Wait {
                 replicas: Some(outcome),
                 ..edited
             }),
-            reply @ (Reply::Unconfirmed(_) | Reply::Entries(_) | Reply::Lagging(_)) => reply,
+            reply @ (Reply::Unconfirmed(_)
+            | Reply::Entries(_)
+            | Reply::Lagging(_)
+            | Reply::Rebuilt(_)) => reply,
         };
         edge.reply(request, Ok(reply));
     }

@@ -197,6 +197,7 @@ mod tests {
                 modified_at: 0,
                 heads: vec![],
                 sum: 1,
+                has_unknown_keys: false,
             },
         });
         let (sender, committed) = std::sync::mpsc::channel();

@@ -124,6 +124,7 @@ mod tests {
             modified_at: 0,
             heads: vec![head(n)],
             sum: 0,
+            has_unknown_keys: false,
         };
         Arc::new(Change {
             list: ListId::of(&name),

@@ -284,6 +284,7 @@ mod tests {
             modified_at: 0,
             heads: vec![],
             sum: 0,
+            has_unknown_keys: false,
         };
         Change {
             list: ListId::of(&name),

@@ -157,6 +157,17 @@ fn lists(stats: &node::lists::Stats) -> Vec<Attention> {
                 send a maintainer muster debug bundle",
         ));
     }
+    if stats.remaking > 0 {
+        let what = format!(
+            "what is shown of {} lists is being made anew from their changes",
+            stats.remaking
+        );
+        found.push(warning(
+            what,
+            "nothing: it goes on by itself; until then conditional changes (If-Match) of their \
+            entries may be refused",
+        ));
+    }
     if stats.lag > LONG_LAG {
         let what = format!(
             "a list has differed from another member's for {} \

@@ -31,7 +31,7 @@ use utoipa::{IntoParams, IntoResponses, OpenApi};
     ),
     servers((url = "http://muster", description = "The unix socket: curl --unix-socket \
         /run/muster/muster.sock http://muster/v1/node")),
-    components(schemas(Problem)),
+    components(schemas(Problem, AddedEntryOrEntries, DeleteResult, EntryStateFilter)),
     tags(
         (name = "node and cluster", description = "This node, its members, and how much of the \
             cluster it reaches"),
@@ -114,6 +114,8 @@ problems! {
     ForgetProblems: Malformed Forbidden Member Reachable Invalid Store Busy Unknown DiskFull;
     /// Of reloading.
     ReloadProblems: Malformed Forbidden Configuration;
+    /// Of making rows anew.
+    RebuildProblems: Malformed Forbidden List Invalid Store Quarantined Busy Unknown Deadline DiskFull;
     /// Of changing what is logged.
     SetLevelProblems: Malformed Forbidden Slow TooLarge Invalid;
     /// Of logging again what the configuration says.
@@ -393,10 +395,24 @@ pub(crate) struct LastEventId {
 mod tests {
     use super::*;
     use serde_json::Value;
+    use std::path::Path;
 
     fn document() -> Value {
         let (_, described) = crate::http::everything().split_for_parts();
         serde_json::from_slice(&render(described)).unwrap()
+    }
+
+    #[test]
+    fn the_document_that_clients_are_made_from_is_that_of_the_routes() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("api/openapi.json");
+        let written = serde_json::to_string_pretty(&document()).unwrap() + "\n";
+        if std::env::var_os("UPDATE_OPENAPI").is_some() {
+            std::fs::write(&path, &written).unwrap();
+        }
+        assert!(
+            std::fs::read_to_string(&path).unwrap() == written,
+            "daemon/api/openapi.json differs; UPDATE_OPENAPI=1 cargo test -p muster openapi"
+        );
     }
 
     /// All objects in it.

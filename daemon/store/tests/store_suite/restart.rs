@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
-use store::{OpenError, ReadError, Store};
+use store::{OpenError, ReadError, Store, TokenRow};
 
 fn vector(seq: u64) -> VersionVector {
     [ChangeId {
@@ -113,11 +113,20 @@ fn everything_committed_is_there_after_a_restart() {
     );
 }
 
-fn keep_token(store: &Store, id: u8, record: Option<&'static [u8]>) {
+fn token(uid: u32) -> TokenRow {
+    TokenRow {
+        uid,
+        scope: "sd".to_owned(),
+        hash: [9; 32],
+        expires_ms: 5,
+    }
+}
+
+fn keep_token(store: &Store, id: u8, row: Option<TokenRow>) {
     let (tell, told) = channel();
     store.keep_token(
         [id; 8],
-        record.map(Bytes::from_static),
+        row.as_ref(),
         Box::new(move |result| tell.send(result).unwrap()),
     );
     assert_eq!(told.recv().unwrap(), Ok(()));
@@ -129,13 +138,10 @@ fn a_removed_token_does_not_come_back() {
     let store = rows::open(dir.path()).0;
     [1, 2, 3]
         .into_iter()
-        .for_each(|id| keep_token(&store, id, Some(b"record")));
+        .for_each(|id| keep_token(&store, id, Some(token(1))));
     keep_token(&store, 2, None);
-    keep_token(&store, 3, Some(b"another"));
-    let tokens = vec![
-        ([1; 8], Bytes::from_static(b"record")),
-        ([3; 8], Bytes::from_static(b"another")),
-    ];
+    keep_token(&store, 3, Some(token(2)));
+    let tokens = vec![([1; 8], token(1)), ([3; 8], token(2))];
     assert_eq!(store.reader().tokens().unwrap(), tokens);
     store.close();
     assert_eq!(rows::open(dir.path()).0.reader().tokens().unwrap(), tokens);
@@ -229,11 +235,11 @@ fn the_directory_of_another_node_is_refused() {
 #[test]
 fn a_newer_format_is_refused_and_nothing_is_changed() {
     let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join("format"), "2\n").unwrap();
+    std::fs::write(dir.path().join("format"), "3\n").unwrap();
     std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o750)).unwrap();
     let refused = refusal(dir.path());
     assert!(
-        matches!(refused, OpenError::Newer { found: 2, .. }),
+        matches!(refused, OpenError::Newer { found: 3, .. }),
         "{refused}"
     );
     let files: Vec<_> = std::fs::read_dir(dir.path())

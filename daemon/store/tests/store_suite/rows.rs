@@ -57,6 +57,7 @@ pub(crate) fn list(list: u64, total: u64, vector: &VersionVector) -> Row {
         modified_at: 5,
         heads: Vec::new(),
         sum: vector.sum(id(list)),
+        has_unknown_keys: false,
     };
     Row::List {
         list: id(list),

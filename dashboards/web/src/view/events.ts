@@ -3,28 +3,28 @@
 import { h, type Child, type Described } from "../dom.ts";
 import { changed, state, type State } from "../state.ts";
 import { moment, short } from "../text.ts";
-import type { Happened } from "../types.ts";
+import type { EventKind } from "../types.ts";
 import { describe } from "../words.ts";
 
-const KINDS: [Happened["kind"], string][] = [
-  ["member", "Members"],
-  ["partition", "Partition"],
-  ["process", "Processes"],
-  ["list", "Lists"],
-];
+const KINDS: Record<EventKind, string> = {
+  member: "Members",
+  partition: "Partition",
+  process: "Processes",
+  list: "Lists",
+};
 const SHOWN = 100;
 
 export function events(): Child[] {
   const shown = state.happened.filter((event) => state.kinds.has(event.kind)).slice(0, SHOWN);
   return [
     h("h2", { id: "events-title" }, "Events"),
-    h("div", { class: "choice", role: "group", "aria-label": "Kinds of events" }, KINDS.map(kind)),
+    h("div", { class: "choice", role: "group", "aria-label": "Kinds of events" }, Object.entries(KINDS).map(kind)),
     shown.length === 0 && h("p", { class: "empty" }, "No events yet. New ones appear here."),
     h("ol", { class: "log scrolls", tabindex: 0, "aria-label": "Events, the newest first" }, shown.map(item)),
   ];
 }
 
-function kind([kind, name]: [Happened["kind"], string]): Described {
+function kind([kind, name]: [string, string]): Described {
   const isShown = state.kinds.has(kind);
   const toggle = () => {
     if (isShown) state.kinds.delete(kind);

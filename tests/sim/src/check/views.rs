@@ -55,7 +55,7 @@ fn check_list(image: &Image, list: ListId) -> Result<(), String> {
             row.name
         ));
     }
-    let line = line_of(&document);
+    let line = ListRow::of(&document);
     if *row != line {
         return Err(format!(
             "{:?} has the line {row:?}, its document says {line:?}",
@@ -76,7 +76,7 @@ fn check_snapshot(image: &Image, list: ListId, row: &ListRow) -> Result<(), Stri
         row,
         image.snapshots.get(&list).map(|(_, bytes)| bytes),
     )?;
-    let line = line_of(&document);
+    let line = ListRow::of(&document);
     if line == *row {
         Ok(())
     } else {
@@ -99,17 +99,6 @@ fn load(
     let snapshot = snapshot.map(|bytes| bytes.as_ref());
     Document::load(row.name.clone(), Actor([0xee; 16]), snapshot, &changes)
         .map_err(|error| format!("{:?} does not load: {error}", row.name))
-}
-
-fn line_of(document: &Document) -> ListRow {
-    ListRow {
-        name: document.name().clone(),
-        total: document.total(),
-        open: document.open(),
-        modified_at: document.modified_at(),
-        heads: document.heads(),
-        sum: document.sum(),
-    }
 }
 
 fn by_id(entries: impl IntoIterator<Item = Entry>) -> BTreeMap<names::EntryId, Entry> {

@@ -342,7 +342,12 @@ impl World {
         );
         let outcome = match result {
             Ok(Reply::Edited(Edited { change, .. })) => Outcome::Acknowledged(change),
-            Ok(other @ (Reply::Unconfirmed(_) | Reply::Entries(_) | Reply::Lagging(_))) => {
+            Ok(
+                other @ (Reply::Unconfirmed(_)
+                | Reply::Entries(_)
+                | Reply::Lagging(_)
+                | Reply::Rebuilt(_)),
+            ) => {
                 return self
                     .problems
                     .push(format!("an edit was answered by {other:?}"));

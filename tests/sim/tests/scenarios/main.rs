@@ -19,6 +19,7 @@ mod leaving;
 mod linking;
 mod programs;
 mod quarantined;
+mod rebuilding;
 mod registering;
 mod replicating;
 mod script;

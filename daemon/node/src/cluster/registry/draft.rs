@@ -118,10 +118,9 @@ impl<'a> Draft<'a> {
             on_conflict,
             reports_exit,
         } = registration;
-        let known = self
-            .own(&name)
-            .filter(|known| known.process == process)
-            .map(|known| Arc::clone(&known.entry));
+        let known = self.own(&name).filter(|known| known.process == process);
+        let kept = known.map_or_else(Bytes::new, |known| known.kept.clone());
+        let known = known.map(|known| Arc::clone(&known.entry));
         let fresh = known.is_none();
         if fresh {
             self.is_free(&name)?;
@@ -156,6 +155,7 @@ impl<'a> Draft<'a> {
             reports_exit,
             reported: None,
             ended: false,
+            kept,
         };
         Ok((
             Reply::Registered { fresh },

@@ -5,7 +5,7 @@ use super::message::Message;
 use super::own::{Life, Registered};
 use super::rows::{self, Row, RowKey};
 use super::{KeptRow, OnConflict};
-use crate::golden::{check, covers};
+use crate::golden::{check, check_old, covers};
 use bytes::Bytes;
 use crdt::registry::{Delta, Entry, Position, Process, Progress, Reason, Record, State};
 use names::{Handle, NodeId, ProcessName};
@@ -121,6 +121,7 @@ fn rows_are_what_they_were() {
         reports_exit: true,
         reported: None,
         ended: false,
+        kept: Bytes::new(),
     };
     let other: Handle = "db@beta#17.5".parse().unwrap();
     let link = Link::new(
@@ -133,18 +134,33 @@ fn rows_are_what_they_were() {
         true,
         1_790_000_000_000,
     );
-    let samples = vec![
-        (
-            "process",
-            Row::Entry(name("web"), registered(Life::Process, OnConflict::Notify)),
-        ),
-        (
-            "connection",
-            Row::Entry(name("web"), registered(Life::Orphan, OnConflict::Terminate)),
-        ),
-        ("link", Row::Link(name("web"), other, link)),
-    ];
-    check("rows", samples, |row| written(row).to_vec(), read);
+    let samples = || {
+        vec![
+            (
+                "process",
+                Row::Entry(name("web"), registered(Life::Process, OnConflict::Notify)),
+            ),
+            (
+                "connection",
+                Row::Entry(name("web"), registered(Life::Orphan, OnConflict::Terminate)),
+            ),
+            ("link", Row::Link(name("web"), other.clone(), link.clone())),
+        ]
+    };
+    check_old("rows", samples(), |bytes| {
+        let row = split(bytes)?;
+        let value = rows::convert_row(&row.key, row.value.as_ref()?).ok()??;
+        read(KeptRow {
+            key: row.key,
+            value: Some(value),
+        })
+    });
+    check(
+        "rows-2",
+        samples(),
+        |row| written(row).to_vec(),
+        |bytes| read(split(bytes)?),
+    );
 }
 
 /// The length of the key in one byte, the key, the value.
@@ -164,11 +180,28 @@ fn written(row: &Row) -> Bytes {
         .collect()
 }
 
-fn read(bytes: &[u8]) -> Option<Row> {
+fn split(bytes: &[u8]) -> Option<KeptRow> {
     let (length, rest) = bytes.split_first()?;
     let (key, value) = rest.split_at_checked((*length).into())?;
-    rows::read(&KeptRow {
+    Some(KeptRow {
         key: Bytes::copy_from_slice(key),
         value: Some(Bytes::copy_from_slice(value)),
+    })
+}
+
+/// A row, but for the bytes that it was read from.
+fn read(row: KeptRow) -> Option<Row> {
+    Some(match rows::Rows::read(&[row]).ok()?.0.pop()? {
+        Row::Entry(name, registered) => Row::Entry(
+            name,
+            Registered {
+                kept: Bytes::new(),
+                ..registered
+            },
+        ),
+        Row::Link(name, other, mut link) => {
+            link.kept = Bytes::new();
+            Row::Link(name, other, link)
+        }
     })
 }

@@ -1,6 +1,7 @@
 //! Everything that crosses the machine's edge for the process registry, in both directions.
 
 use super::ask;
+use super::rows::Rows;
 use crate::time::Wall;
 use crate::wire::{ConnId, WriteError, WriteId};
 use bytes::Bytes;
@@ -14,7 +15,7 @@ use std::time::Duration;
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// What the disk kept (see [`Output::Keep`]), in any order.
-    pub kept: Vec<KeptRow>,
+    pub kept: Rows,
     /// How many registrations this node can watch at most: one file descriptor each.
     pub capacity: usize,
     /// How long after SIGTERM a linked process that still lives gets SIGKILL; zero for never.

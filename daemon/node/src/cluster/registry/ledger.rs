@@ -83,8 +83,6 @@ pub(super) struct Ledger {
     asked: u64,
     /// Rows that differ from what was last written, or may.
     dirty: BTreeSet<RowKey>,
-    /// Rows that cannot be read.
-    junk: Vec<Bytes>,
     /// The last write failed: all that was written may be lost.
     failed: bool,
     /// And it is too early to try again.
@@ -121,10 +119,6 @@ impl Ledger {
         self.dirty.insert(key);
     }
 
-    pub(super) fn mark_junk(&mut self, key: Bytes) {
-        self.junk.push(key);
-    }
-
     /// How many requests have come.
     pub(super) fn asked(&self) -> u64 {
         self.asked
@@ -144,7 +138,7 @@ impl Ledger {
 
     /// Whether there is something to write, and nothing in flight.
     pub(super) fn wants_write(&self) -> bool {
-        let is_dirty = !self.dirty.is_empty() || !self.junk.is_empty();
+        let is_dirty = !self.dirty.is_empty();
         self.flight.is_none() && (!self.queue.is_empty() || is_dirty && !self.resting)
     }
 
@@ -175,14 +169,13 @@ impl Ledger {
             rows.insert(key, value);
         }
         let keys = rows.keys().cloned().collect();
-        let mut rows: Vec<KeptRow> = rows
+        let rows: Vec<KeptRow> = rows
             .into_iter()
             .map(|(key, value)| KeptRow {
                 key: key.bytes(),
                 value,
             })
             .collect();
-        rows.extend(self.junk.drain(..).map(|key| KeptRow { key, value: None }));
         if rows.is_empty() {
             return Some(steps);
         }

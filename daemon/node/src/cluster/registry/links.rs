@@ -13,9 +13,9 @@ use crate::cluster::connections::Connections;
 use crate::cluster::edge::Timer as ClusterTimer;
 use crate::time::Wall;
 use crate::wire::ConnId;
+use bytes::Bytes;
 use crdt::registry::{Position, Process, State};
 use names::{Handle, NodeId, NodeName, ProcessName};
-use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ pub(super) const MAX_LINKS: usize = 256;
 const LOOKOUT: Duration = Duration::from_secs(15);
 
 /// One link.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Link {
     /// Who would be signalled.
     pub(super) process: Process,
@@ -39,10 +39,10 @@ pub(super) struct Link {
     /// In milliseconds since the epoch.
     pub(super) since_ms: i64,
     /// It is of an earlier start, and the other was not seen since.
-    #[serde(skip)]
     pub(super) resumed: bool,
-    #[serde(skip)]
     fired: bool,
+    /// Its row as an earlier start kept it, for the fields that this program does not know.
+    pub(super) kept: Bytes,
 }
 
 impl Link {
@@ -61,6 +61,7 @@ impl Link {
             since_ms,
             resumed: false,
             fired: false,
+            kept: Bytes::new(),
         }
     }
 }

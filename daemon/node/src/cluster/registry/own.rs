@@ -1,6 +1,7 @@
 //! The registrations of this node.
 
 use super::{OnConflict, SessionId};
+use bytes::Bytes;
 use crdt::registry::{Entry, Process, Reason};
 use names::ProcessName;
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,6 +30,8 @@ pub(super) struct Registered {
     pub(super) reported: Option<Reason>,
     /// Its process has ended, and whoever reports how has a moment to do so.
     pub(super) ended: bool,
+    /// Its row as an earlier start kept it, for the fields that this program does not know.
+    pub(super) kept: Bytes,
 }
 
 #[derive(Debug, Default)]

@@ -1,11 +1,14 @@
 //! Entries as rows of format 1 have them: bincode of a struct, which cannot take another field.
+//!
+//! Such a row has no tag, and says nothing of keys that its maker did not know: the list is made
+//! anew from its changes after the conversion.
 
 use crdt::entry::{Author, Due, Entry, Field, Priority};
 use names::EntryId;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 /// The fields in the order in which they were first written.
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 pub(super) struct EntryRow {
     id: EntryId,
     title: String,
@@ -35,30 +38,6 @@ const FIELDS: [Field; 9] = [
     Field::Assignee,
     Field::Order,
 ];
-
-impl From<&Entry> for EntryRow {
-    fn from(entry: &Entry) -> Self {
-        let entry = entry.clone();
-        let number = |field| (0..).zip(FIELDS).find(|(_, known)| *known == field);
-        let conflicts = entry.conflicts.into_iter().filter_map(number);
-        Self {
-            id: entry.id,
-            title: entry.title,
-            due: entry.due,
-            done_at: entry.done_at,
-            priority: entry.priority,
-            tags: entry.tags,
-            notes: entry.notes,
-            assignee: entry.assignee,
-            order: entry.order,
-            created_at: entry.created_at,
-            created_by: entry.created_by,
-            modified_at: entry.modified_at,
-            modified_by: entry.modified_by,
-            conflicts: conflicts.map(|(number, _)| number).collect(),
-        }
-    }
-}
 
 impl From<EntryRow> for Entry {
     fn from(row: EntryRow) -> Self {

@@ -1,0 +1,239 @@
+//! Making the rows of a list's view anew from its changes: asked by an administrator, because a row
+//! is damaged, or because this program knows more than the one that made the rows.
+//!
+//! A few lists at a time, the urgent ones first. A list's turn comes when nothing of it is on its
+//! way to the disk; its document is away meanwhile, as while a job applies changes, so that nothing
+//! happens to it. A job makes another document from the raw changes, not from the snapshot, and all
+//! rows from that; one write replaces those that are there.
+
+use super::Lists;
+use super::edge::Timer;
+use super::io::{Refusal, Remake, Reply, Row};
+use super::job::{Job, JobError, Rebuilt};
+use super::resident::Place;
+use crate::wire::{RequestId, WriteError};
+use names::{Actor, ListId, ListName};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// Lists that are made anew at a time. Others' jobs need the rest of the heavy ones.
+const MAX_UNDER_WAY: usize = 2;
+/// Requests that can wait.
+const MAX_REQUESTS: usize = 64;
+
+/// A client that waits.
+#[derive(Debug)]
+struct Request {
+    /// Lists that are not done yet.
+    left: BTreeSet<ListId>,
+    /// How many are.
+    done: u64,
+    /// Why one of them could not be made anew, if one could not.
+    refusal: Option<Refusal>,
+}
+
+/// Which lists are to be made anew, and who waits for that.
+#[derive(Debug, Default)]
+pub(super) struct Rebuilds {
+    waiting: BTreeSet<(Remake, ListId)>,
+    under_way: BTreeMap<ListId, Remake>,
+    requests: BTreeMap<RequestId, Request>,
+}
+
+impl Rebuilds {
+    pub(super) fn new(remake: Vec<(ListId, Remake)>) -> Self {
+        let waiting = remake.into_iter().map(|(list, remake)| (remake, list));
+        Self {
+            waiting: waiting.collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Lists whose rows are of no use, or of less than there is, until they are made anew; and those
+    /// of them that readiness waits for.
+    pub(super) fn remaking(&self) -> (usize, usize) {
+        let waiting = self.waiting.iter().map(|(remake, _)| remake);
+        let all = waiting.chain(self.under_way.values());
+        let since_start: Vec<_> = all.filter(|remake| **remake != Remake::Asked).collect();
+        let awaited = since_start.iter().filter(|remake| remake.is_awaited());
+        (since_start.len(), awaited.count())
+    }
+
+    /// How many clients wait.
+    pub(super) fn requests(&self) -> usize {
+        self.requests.len()
+    }
+
+    pub(super) fn is_under_way(&self, list: ListId) -> bool {
+        self.under_way.contains_key(&list)
+    }
+
+    /// Takes a request out whose deadline has passed. False if it does not wait here.
+    pub(super) fn expire(&mut self, request: RequestId) -> bool {
+        self.requests.remove(&request).is_some()
+    }
+
+    /// A commit failed: what was under way is to be done again. Gives those that waited.
+    pub(super) fn fail(&mut self) -> impl Iterator<Item = RequestId> + use<> {
+        let again = std::mem::take(&mut self.under_way).into_iter();
+        self.waiting
+            .extend(again.map(|(list, remake)| (remake, list)));
+        std::mem::take(&mut self.requests).into_keys()
+    }
+
+    fn next(&mut self) -> Option<ListId> {
+        if self.under_way.len() >= MAX_UNDER_WAY {
+            return None;
+        }
+        let (remake, list) = self.waiting.pop_first()?;
+        // It may have been asked for twice, for unlike reasons.
+        self.waiting.retain(|(_, other)| *other != list);
+        self.under_way.insert(list, remake);
+        Some(list)
+    }
+}
+
+impl Lists {
+    /// A client asks.
+    pub(super) fn rebuild(
+        &mut self,
+        id: RequestId,
+        list: Option<ListName>,
+        timeout: Duration,
+    ) -> Result<(), Refusal> {
+        if self.rebuilds.requests.len() >= MAX_REQUESTS {
+            return Err(Refusal::Busy);
+        }
+        let lists: BTreeSet<ListId> = match list {
+            Some(name) => [self.open(&name, false)?].into(),
+            None if self.commits.failed().is_some() => {
+                return Err(Refusal::Unavailable(WriteError::Failed));
+            }
+            None => self.digest.iter().map(|(list, _)| list).collect(),
+        };
+        // One that is under way may have read what was there before.
+        let asked = lists.iter().map(|list| (Remake::Asked, *list));
+        self.rebuilds.waiting.extend(asked);
+        let request = Request {
+            left: lists,
+            done: 0,
+            refusal: None,
+        };
+        self.rebuilds.requests.insert(id, request);
+        self.edge.after(timeout, Timer::Deadline(id));
+        self.answer_rebuilds(None);
+        Ok(())
+    }
+
+    /// Begins with further lists, as many as may be at a time.
+    pub(super) fn rebuild_next(&mut self) {
+        while self.commits.failed().is_none()
+            && let Some(list) = self.rebuilds.next()
+        {
+            self.run_waiting(list);
+        }
+    }
+
+    /// Begins with a list whose turn it is, unless something of it is on its way.
+    pub(super) fn begin_rebuild(&mut self, list: ListId) {
+        let Some(remake) = self.rebuilds.under_way.get(&list).copied() else {
+            return;
+        };
+        if self.commits.any(list) {
+            return;
+        }
+        match self.resident.place(list) {
+            Place::Away => return,
+            Place::Quarantined => return self.rebuilt_or_not(list, Err(Refusal::Quarantined)),
+            // What it holds is on the disk: it is made anew, too.
+            Place::Here => drop(self.resident.lend(list)),
+            Place::Absent => self.resident.expect(list),
+        }
+        let actor = Actor::derive(list, self.me, self.salt);
+        let job = Job::Rebuild {
+            actor,
+            thorough: remake.is_thorough(),
+        };
+        self.jobs.push(&mut self.edge, list, job);
+    }
+
+    /// The job is done. False if the list is to be tried again later.
+    pub(super) fn rebuilt(&mut self, list: ListId, result: Result<Box<Rebuilt>, JobError>) -> bool {
+        match result {
+            Ok(rebuilt) => {
+                let Rebuilt {
+                    document,
+                    row,
+                    entries,
+                    thorough,
+                } = *rebuilt;
+                // The memory is for documents that somebody uses.
+                if self.edits.waited_for(list).is_some() || self.incoming.waited_for(list).is_some()
+                {
+                    self.resident.insert(list, document, 0);
+                } else {
+                    self.resident.discard(list);
+                }
+                let view = Row::View {
+                    list,
+                    row,
+                    entries,
+                    thorough,
+                };
+                self.commits.view(&mut self.edge, list, view);
+            }
+            Err(JobError::Source(_)) => {
+                self.resident.discard(list);
+                return false;
+            }
+            Err(error @ (JobError::Load(_) | JobError::Gap)) => {
+                tracing::error!(%list, %error, "the rows of a list cannot be made anew");
+                self.resident.discard(list);
+                self.rebuilt_or_not(list, Err(Refusal::Damaged(error.to_string())));
+            }
+        }
+        true
+    }
+
+    /// The rows of a list are on the disk, or it is known that there will be none.
+    pub(super) fn rebuilt_or_not(&mut self, list: ListId, result: Result<(), Refusal>) {
+        let Some(_) = self.rebuilds.under_way.remove(&list) else {
+            return;
+        };
+        // Asked for meanwhile: once more, then it is told.
+        if self.rebuilds.waiting.contains(&(Remake::Asked, list)) && result.is_ok() {
+            return self.rebuild_next();
+        }
+        self.rebuilds.waiting.remove(&(Remake::Asked, list));
+        self.answer_rebuilds(Some((list, result)));
+        self.rebuild_next();
+    }
+
+    /// Tells those for whom it was the last list.
+    fn answer_rebuilds(&mut self, done: Option<(ListId, Result<(), Refusal>)>) {
+        let mut answers = Vec::new();
+        for (id, request) in &mut self.rebuilds.requests {
+            if let Some((list, result)) = &done
+                && request.left.remove(list)
+            {
+                match result {
+                    Ok(()) => request.done += 1,
+                    Err(refusal) => {
+                        request.refusal.get_or_insert_with(|| refusal.clone());
+                    }
+                }
+            }
+            if request.left.is_empty() {
+                let result = match request.refusal.clone() {
+                    Some(refusal) => Err(refusal),
+                    None => Ok(Reply::Rebuilt(request.done)),
+                };
+                answers.push((*id, result));
+            }
+        }
+        for (id, result) in answers {
+            self.rebuilds.requests.remove(&id);
+            self.edge.reply(id, result);
+        }
+    }
+}

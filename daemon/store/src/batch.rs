@@ -1,0 +1,329 @@
+//! From the machine's rows to the database's: views and indexes follow the entries.
+//!
+//! One [`Batch`] collects the writes of all commits of a group. It is also what later rows of the
+//! group are judged by: the entry that the first one added is the old entry of the second.
+
+use super::commit::Failure;
+use super::db::{Db, Outlives, Space, View};
+use super::{ReadError, keys, rows};
+use crdt::entry::Entry;
+use fjall::Slice;
+use names::{Actor, ChangeId, EntryId, ListId, ListName};
+use node::cluster::registry::KeptRow;
+use node::lists::{ListRow, Row};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// About how many bytes a row adds to a batch.
+pub(super) fn weight(row: &Row) -> usize {
+    const KEYS: usize = 256;
+    let bytes = match row {
+        Row::Change { bytes, .. } | Row::Snapshot { bytes, .. } => bytes.len(),
+        Row::Entry { entry, .. } => entry.as_deref().map_or(0, entry_weight),
+        Row::View { entries, .. } => entries
+            .iter()
+            .map(|entry| entry_weight(entry).saturating_add(KEYS))
+            .sum(),
+        Row::List { .. } => 0,
+        Row::Quarantine { reason, .. } => reason.len(),
+    };
+    bytes.saturating_add(KEYS)
+}
+
+fn entry_weight(entry: &Entry) -> usize {
+    entry.title.len().saturating_add(entry.notes.len())
+}
+
+/// About how many bytes a row of the process registry adds to a batch.
+pub(super) fn kept_weight(row: &KeptRow) -> usize {
+    row.key
+        .len()
+        .saturating_add(row.value.as_ref().map_or(0, bytes::Bytes::len))
+}
+
+/// Writes that are committed together.
+pub(super) struct Batch<'db> {
+    db: &'db Arc<Db>,
+    /// What the keys will hold; `None` is a removal.
+    writes: BTreeMap<Space, BTreeMap<Vec<u8>, Option<Slice>>>,
+}
+
+impl<'db> Batch<'db> {
+    pub(super) fn new(db: &'db Arc<Db>) -> Self {
+        Self {
+            db,
+            writes: BTreeMap::new(),
+        }
+    }
+
+    /// Takes in the rows of one commit, after those of earlier ones.
+    ///
+    /// # Errors
+    /// The database cannot be read, or a row is too large. Nothing is written, and the batch is of
+    /// no use any more.
+    pub(super) fn add(&mut self, rows: &[Row]) -> Result<(), Failure> {
+        // Lists first: the agenda sorts entries by their list's name.
+        let named = rows.iter().filter_map(|row| {
+            if let Row::List { list, row } = row {
+                Some((*list, &row.name))
+            } else {
+                None
+            }
+        });
+        let names: BTreeMap<ListId, &ListName> = named.collect();
+        let (lists, others): (Vec<_>, Vec<_>) =
+            rows.iter().partition(|row| matches!(row, Row::List { .. }));
+        lists
+            .into_iter()
+            .chain(others)
+            .try_for_each(|row| self.add_row(row, &names))
+    }
+
+    /// Writes a row of `meta`, or removes it.
+    pub(super) fn set_meta(&mut self, key: &[u8], value: Option<&[u8]>) {
+        match value {
+            Some(value) => self.put(Space::Meta, key.to_vec(), value),
+            None => self.remove(Space::Meta, key.to_vec()),
+        }
+    }
+
+    /// Writes or removes a row of the process registry.
+    pub(super) fn keep(&mut self, row: &KeptRow) {
+        match &row.value {
+            Some(value) => self.put(Space::Processes, row.key.to_vec(), value),
+            None => self.remove(Space::Processes, row.key.to_vec()),
+        }
+    }
+
+    /// Commits.
+    pub(super) fn commit(self, outlives: Outlives) -> Result<(), fjall::Error> {
+        let writes = self.writes.into_iter();
+        let rows = writes.flat_map(|(space, rows)| {
+            rows.into_iter()
+                .map(move |(key, value)| ((space, key), value))
+        });
+        self.db.commit(rows, outlives)
+    }
+
+    fn add_row(&mut self, row: &Row, names: &BTreeMap<ListId, &ListName>) -> Result<(), Failure> {
+        match row {
+            Row::Change { list, id, bytes } => self.add_change(*list, *id, bytes)?,
+            Row::Entry { list, id, entry } => match names.get(list) {
+                Some(name) => self.add_entry(*list, Some(name), *id, entry.as_deref())?,
+                None => self.add_entry(*list, self.name(*list)?.as_ref(), *id, entry.as_deref())?,
+            },
+            Row::List { list, row } => self.add_list(*list, row)?,
+            Row::View {
+                list,
+                row,
+                entries,
+                thorough,
+            } => self.add_view(*list, row, entries, *thorough)?,
+            Row::Snapshot {
+                list,
+                covers,
+                bytes,
+            } => {
+                self.put(
+                    Space::Snapshots,
+                    list.0.to_vec(),
+                    rows::encode_snapshot(covers, bytes)?,
+                );
+            }
+            Row::Quarantine { list, reason } => {
+                self.set_meta(&keys::quarantine(*list), Some(reason.as_bytes()))
+            }
+        }
+        Ok(())
+    }
+
+    fn add_change(&mut self, list: ListId, id: ChangeId, bytes: &[u8]) -> Result<(), Failure> {
+        self.put(Space::Changes, keys::change(list, id), bytes);
+        let key = keys::vector(list, id.actor);
+        let last = match self.get(Space::Vectors, &key)? {
+            Some(row) => rows::decode_vector(&row).or_else(|_| self.last_change(list, id.actor))?,
+            None => 0,
+        };
+        if id.seq > last {
+            self.put(Space::Vectors, key, rows::encode_vector(id.seq)?);
+        }
+        Ok(())
+    }
+
+    /// The number of an actor's last change that is committed: what a damaged row should say.
+    fn last_change(&self, list: ListId, actor: Actor) -> Result<u64, ReadError> {
+        View::of(Arc::clone(self.db)).last_change(list, actor)
+    }
+
+    fn add_list(&mut self, list: ListId, row: &ListRow) -> Result<(), Failure> {
+        let value = rows::encode_list(row, Some(row.has_unknown_keys))?;
+        self.put(Space::Lists, list.0.to_vec(), value);
+        let name = row.name.as_str().as_bytes();
+        if self.get(Space::Names, name)?.as_deref() != Some(list.0.as_slice()) {
+            self.put(Space::Names, name.to_vec(), list.0);
+        }
+        Ok(())
+    }
+
+    /// Replaces all rows of a list's view. What a row says that is there is of no interest: it may
+    /// be damaged.
+    fn add_view(
+        &mut self,
+        list: ListId,
+        row: &ListRow,
+        entries: &[Arc<Entry>],
+        thorough: bool,
+    ) -> Result<(), Failure> {
+        for place in self.places(list, &row.name, thorough)? {
+            let (space, key) = place;
+            self.remove(space, key);
+        }
+        for key in self.keys(Space::Vectors, &list.0)? {
+            if let Some(actor) = keys::actor_of(&key) {
+                let seq = self.last_change(list, actor)?;
+                self.put(Space::Vectors, key, rows::encode_vector(seq)?);
+            }
+        }
+        self.add_list(list, row)?;
+        for entry in entries {
+            self.add_entry(list, Some(&row.name), entry.id, Some(entry))?;
+        }
+        Ok(())
+    }
+
+    /// The keys of all rows of a list's view, but for its own row. Those in the agenda are found by
+    /// the places of entries; with `thorough` all of the agenda is looked through for others.
+    fn places(
+        &self,
+        list: ListId,
+        name: &ListName,
+        thorough: bool,
+    ) -> Result<BTreeSet<(Space, Vec<u8>)>, Failure> {
+        let mut found = BTreeSet::new();
+        for space in [Space::Entries, Space::Ids, Space::Dues] {
+            found.extend(
+                self.keys(space, &list.0)?
+                    .into_iter()
+                    .map(|key| (space, key)),
+            );
+        }
+        for (_, key) in found
+            .clone()
+            .into_iter()
+            .filter(|(space, _)| *space == Space::Ids)
+        {
+            let stand = self.get(Space::Ids, &key)?;
+            if let Some((due, place)) = stand.as_deref().and_then(keys::split_due) {
+                found.insert((Space::Agenda, keys::agenda(due, name, place)));
+            }
+        }
+        if thorough {
+            let of_list = |key: &Vec<u8>| {
+                keys::split_agenda(key).is_none_or(|(_, of, _)| ListId::of(&of) == list)
+            };
+            let agenda = self.keys(Space::Agenda, &[])?.into_iter().filter(of_list);
+            found.extend(agenda.map(|key| (Space::Agenda, key)));
+        }
+        Ok(found)
+    }
+
+    /// All keys with a prefix, committed or in this batch.
+    fn keys(&self, space: Space, prefix: &[u8]) -> Result<BTreeSet<Vec<u8>>, ReadError> {
+        let view = View::of(Arc::clone(self.db));
+        let mut keys = BTreeSet::new();
+        for row in view.scan_prefix(space, prefix) {
+            keys.insert(row?.0.to_vec());
+        }
+        for (key, value) in self.writes.get(&space).into_iter().flatten() {
+            if key.starts_with(prefix) && value.is_some() {
+                keys.insert(key.clone());
+            }
+        }
+        Ok(keys)
+    }
+
+    /// Moves an entry from where it stands in all views to where it belongs.
+    fn add_entry(
+        &mut self,
+        list: ListId,
+        name: Option<&ListName>,
+        id: EntryId,
+        entry: Option<&Entry>,
+    ) -> Result<(), Failure> {
+        let key = keys::id(list, id);
+        let old = self.get(Space::Ids, &key)?;
+        let new = entry.map(|entry| stand(entry, id));
+        if old.as_deref() != new.as_deref() {
+            if let Some((due, place)) = old.as_deref().and_then(keys::split_due) {
+                self.remove(Space::Entries, keys::entry(list, place));
+                index_keys(list, name, due, place).for_each(|(space, key)| self.remove(space, key));
+            }
+            if let Some((due, place)) = new.as_deref().and_then(keys::split_due) {
+                index_keys(list, name, due, place)
+                    .for_each(|(space, key)| self.put(space, key, list.0));
+            }
+            match &new {
+                Some(stand) => self.put(Space::Ids, key, stand),
+                None => self.remove(Space::Ids, key),
+            }
+        }
+        if let (Some(entry), Some((_, place))) = (entry, new.as_deref().and_then(keys::split_due)) {
+            self.put(
+                Space::Entries,
+                keys::entry(list, place),
+                rows::encode_entry(entry)?,
+            );
+        }
+        Ok(())
+    }
+
+    /// The name of a list that has a row, be it in this batch.
+    fn name(&self, list: ListId) -> Result<Option<ListName>, ReadError> {
+        let Some(row) = self.get(Space::Lists, &list.0)? else {
+            tracing::error!(%list, "an entry was written before its list");
+            return Ok(None);
+        };
+        let name = rows::decode_list_name(&row);
+        name.map(Some).map_err(|error| ReadError::view(list, error))
+    }
+
+    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Slice>, ReadError> {
+        match self.writes.get(&space).and_then(|rows| rows.get(key)) {
+            Some(written) => Ok(written.clone()),
+            None => Ok(self.db.get(space, key)?),
+        }
+    }
+
+    fn put(&mut self, space: Space, key: Vec<u8>, value: impl AsRef<[u8]>) {
+        self.writes
+            .entry(space)
+            .or_default()
+            .insert(key, Some(Slice::from(value.as_ref())));
+    }
+
+    fn remove(&mut self, space: Space, key: Vec<u8>) {
+        self.writes.entry(space).or_default().insert(key, None);
+    }
+}
+
+/// The value in `ids`, from which the keys of an entry in all views can be made: due ‖ place.
+fn stand(entry: &Entry, id: EntryId) -> Vec<u8> {
+    [
+        keys::due(entry.due.map(|due| due.sort_ms())).as_slice(),
+        &keys::place(&entry.order, id),
+    ]
+    .concat()
+}
+
+/// The keys of an entry that stands there in the indexes by due time: its list's, if it is due at
+/// all, and the agenda.
+fn index_keys(
+    list: ListId,
+    name: Option<&ListName>,
+    due: &[u8],
+    place: &[u8],
+) -> impl Iterator<Item = (Space, Vec<u8>)> + use<> {
+    let dated = keys::is_dated(due).then(|| (Space::Dues, keys::dated(list, due, place)));
+    let agenda = name.map(|name| (Space::Agenda, keys::agenda(due, name, place)));
+    dated.into_iter().chain(agenda)
+}
