@@ -338,3 +338,26 @@ fn what_is_refused_waits_for_no_disk_and_what_waits_for_it_refuses_nobody() {
         "{web:?}"
     );
 }
+
+#[test]
+fn what_waits_for_another_of_its_name_is_not_overtaken() {
+    let mut world = Script::cluster(1, 0.0, 1);
+    let (before, first, after) = (world.register(0, "web"), world.spawn(0), world.spawn(0));
+    let take_back = || ask::Unregister {
+        name: name("web"),
+        uid: 1000,
+    };
+    // The first is written alone; meanwhile the others come together.
+    world.request(0, registration("first", first));
+    let (once, twice) = (world.request(0, take_back()), world.request(0, take_back()));
+    let anew = world.request(0, registration("web", after));
+    world.run_ms(50);
+    assert_ne!(before, after);
+    assert_eq!(world.answer::<ask::Unregister>(once), Some(Ok(())));
+    assert_eq!(
+        world.answer::<ask::Unregister>(twice),
+        Some(Err(Refusal::Unknown(name("web"))))
+    );
+    assert_eq!(world.answer::<Box<Registration>>(anew), Some(Ok(true)));
+    assert_eq!(world.found(0, "web").unwrap().holder.process, after);
+}

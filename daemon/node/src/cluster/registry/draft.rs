@@ -10,7 +10,7 @@ use crate::wire::RequestId;
 use bytes::Bytes;
 use crdt::registry::Entry;
 use names::{Handle, ProcessName};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 type Verdict = Result<(Reply, Act), Refusal>;
@@ -32,6 +32,9 @@ pub(super) struct Draft<'a> {
     registry: &'a Registry,
     now: Wall,
     staged: BTreeMap<ProcessName, Option<Registered>>,
+    /// Names of requests that are deferred. What was asked later about one of them is, too: nobody
+    /// is to take back, as one asked for the registration before, what was registered after that.
+    deferred: BTreeSet<ProcessName>,
     /// How many of these are new.
     added: usize,
     pub(super) clock: u64,
@@ -44,6 +47,7 @@ impl<'a> Draft<'a> {
             registry,
             now,
             staged: BTreeMap::new(),
+            deferred: BTreeSet::new(),
             added: 0,
             clock: registry.clock,
             rows: BTreeMap::new(),
@@ -52,7 +56,11 @@ impl<'a> Draft<'a> {
 
     /// Judges a request.
     pub(super) fn judge(&mut self, asked: Asked) -> Judgement {
-        let rests_on_draft = self.staged.contains_key(asked.command.name());
+        let name = asked.command.name();
+        if self.deferred.contains(name) {
+            return Judgement::Defer(asked);
+        }
+        let rests_on_draft = self.staged.contains_key(name);
         let verdict = self.verdict(&asked.command);
         let Asked {
             number, request, ..
@@ -64,7 +72,10 @@ impl<'a> Draft<'a> {
                 reply,
                 act,
             }),
-            Err(_) if rests_on_draft => Judgement::Defer(asked),
+            Err(_) if rests_on_draft => {
+                self.deferred.insert(asked.command.name().clone());
+                Judgement::Defer(asked)
+            }
             Err(refusal) => Judgement::Refuse(request, refusal),
         }
     }
