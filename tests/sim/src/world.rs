@@ -320,7 +320,7 @@ impl World {
                 epoch,
                 arrival,
             } => self.arrive(host, epoch, arrival),
-            Event::Input(place, input) => self.admit(place, input),
+            Event::Input(place, input) => self.admit(place, *input),
             Event::Wake(place) => self.wake(place),
             Event::Committed { host, epoch } => self.committed(host, epoch),
             Event::Reopened { host, epoch } => self.reopened(host, epoch),
@@ -555,7 +555,8 @@ impl World {
             return;
         };
         let at = process.arrival(machine, at);
-        self.queue.at(at, Event::Input(place, Input::Lists(input)));
+        self.queue
+            .at(at, Event::Input(place, Box::new(Input::Lists(input))));
     }
 
     fn collect_violations(&mut self) {

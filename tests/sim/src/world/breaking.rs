@@ -128,7 +128,8 @@ impl World {
             id: RequestId(self.asked),
             command: command.into(),
         });
-        self.queue.at(self.queue.now(), Event::Input(place, input));
+        self.queue
+            .at(self.queue.now(), Event::Input(place, Box::new(input)));
     }
 
     fn start(&mut self, host: usize) {

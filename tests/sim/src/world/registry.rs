@@ -83,7 +83,10 @@ impl World {
                 .span(Duration::ZERO, Duration::from_micros(500));
         self.queue.at(
             at,
-            Event::Input(place, Input::Cluster(cluster::Input::Registry(input))),
+            Event::Input(
+                place,
+                Box::new(Input::Cluster(cluster::Input::Registry(input))),
+            ),
         );
     }
 
@@ -286,7 +289,7 @@ impl World {
             let input = Input::Cluster(cluster::Input::Registry(registry::Input::SessionEnded {
                 session,
             }));
-            self.queue.at(now, Event::Input(place, input));
+            self.queue.at(now, Event::Input(place, Box::new(input)));
         }
     }
 
