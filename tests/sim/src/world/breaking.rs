@@ -24,6 +24,7 @@ impl World {
     pub fn strike(&mut self, fault: Fault) {
         let now = self.queue.now();
         self.trace.note(now, &format_args!("*** {fault:?}"));
+        *self.struck.entry(fault.kind()).or_default() += 1;
         let disturbs = fault.disturbs_membership();
         match fault {
             Fault::Start { host } => self.start(host),
