@@ -58,7 +58,7 @@ pub struct Config {
     /// QUIC addresses that are blocked from the first packet on: the present split of a development
     /// cluster.
     pub dev_block: Vec<SocketAddr>,
-    /// Whether the daemon ends when its standard input closes: see [`crate::host::watch_parent`].
+    /// Whether the daemon ends when its standard input closes: see `host::watch_parent`.
     pub parent_pipe: bool,
 }
 
