@@ -2,7 +2,6 @@
 
 use names::EntryId;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::fmt;
 
 mod fields;
@@ -77,62 +76,6 @@ impl Entry {
     /// Whether it is still to do.
     pub fn is_open(&self) -> bool {
         self.done_at.is_none()
-    }
-
-    /// Changes whenever the entry does, and is equal on all nodes with equal documents: its ETag.
-    pub fn tag(&self) -> u64 {
-        let Self {
-            id,
-            title,
-            due,
-            done_at,
-            priority,
-            tags,
-            notes,
-            assignee,
-            order,
-            created_at,
-            created_by,
-            modified_at,
-            modified_by,
-            conflicts,
-            ..
-        } = self;
-        let mut hash = Sha256::new();
-        // Each field is preceded by its length: what ends one is not what begins the next.
-        let mut add = |field: &[u8]| hash.update([&field.len().to_be_bytes(), field].concat());
-        let due = due.map_or_else(String::new, |due| match due {
-            Due::Date(date) => date.to_string(),
-            Due::Instant(ms) => ms.to_string(),
-        });
-        let done_at = done_at.map_or_else(String::new, |ms| ms.to_string());
-        let priority = priority.map_or("", Priority::as_str);
-        add(&id.0.to_be_bytes());
-        for text in [
-            title,
-            due.as_str(),
-            done_at.as_str(),
-            priority,
-            notes,
-            assignee.as_deref().unwrap_or_default(),
-            order,
-            &created_by.0,
-            &modified_by.0,
-        ] {
-            add(text.as_bytes());
-        }
-        [created_at, modified_at]
-            .iter()
-            .for_each(|ms| add(&ms.to_be_bytes()));
-        add(&tags.len().to_be_bytes());
-        tags.iter().for_each(|tag| add(tag.as_bytes()));
-        conflicts
-            .iter()
-            .for_each(|field| add(field.as_str().as_bytes()));
-        hash.finalize()
-            .iter()
-            .take(8)
-            .fold(0, |sum, byte| sum << 8 | u64::from(*byte))
     }
 }
 

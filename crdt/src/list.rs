@@ -1,16 +1,14 @@
 //! A to-do list: one Automerge document, and what a node needs to know about it besides.
 //!
 //! ```text
-//! root ── entries ── <ULID> ── title, notes, pos, due, done, priority, assignee, created, life, tag:<name>
+//! root ── entries ── <ULID> ── title, pos, due, …, created, life, tag:<name>
 //! ```
 //!
-//! | field | value |
+//! | key | value |
 //! | --- | --- |
-//! | `title`, `notes`, `priority`, `assignee` | string |
-//! | `pos` | string: a fractional index of base-62 digits; entries are ordered by (`pos`, id) |
-//! | `due` | string `YYYY-MM-DD`, or a timestamp (ms) |
-//! | `done`, `created` | timestamp (ms) |
+//! | `created` | timestamp (ms) |
 //! | `life`, `tag:<name>` | integer: even = alive, present; odd = dead, absent |
+//! | all others | as the table of fields says (`entry/fields.rs`): a text, a timestamp (ms) or an integer |
 //!
 //! Fields are plain registers, cleared by writing null. The same id made on two nodes gives two
 //! maps at one key, of which Automerge shows one; here an entry is the union of all of them, and a

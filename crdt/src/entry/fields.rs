@@ -9,7 +9,7 @@
 //! as a new field is a scalar or a text in the entry's map: [`crate::list::judge`] lets nothing
 //! else pass.
 
-use super::kind::{DueTime, Kind, Level, Line, OptionalLine, Position, Prose, Tick};
+use super::kind::{DueTime, Kind, Level, Line, OptionalLine, Position, Prose, Tick, Whole};
 use super::{Author, Due, Place, Priority};
 use crate::record::Number;
 use names::EntryId;
@@ -219,4 +219,7 @@ fields! {
     /// Who is to do it.
     7 Assignee assignee: Option<String> = OptionalLine { max_bytes: 200 },
         "assignee" as "assignee", set assignee;
+    /// How many minutes it will take.
+    8 Estimate estimate: Option<i64> = Whole { min: 1, max: 525_600 },
+        "estimate" as "estimate", set estimate;
 }

@@ -206,6 +206,44 @@ impl Kind for Level {
     }
 }
 
+/// A whole number within bounds, if any; one beyond them is none.
+pub(crate) struct Whole {
+    pub(crate) min: i64,
+    pub(crate) max: i64,
+}
+
+impl Whole {
+    fn admits(&self, number: i64) -> bool {
+        (self.min..=self.max).contains(&number)
+    }
+}
+
+impl Kind for Whole {
+    type Value = Option<i64>;
+
+    fn read(&self, value: &Plain) -> Option<Option<i64>> {
+        match value {
+            Plain::Null => Some(None),
+            Plain::Integer(number) => self.admits(*number).then_some(Some(*number)),
+            Plain::Text(_) | Plain::Time(_) | Plain::Other => None,
+        }
+    }
+
+    fn write(&self, value: &Option<i64>) -> ScalarValue {
+        value.map_or(ScalarValue::Null, ScalarValue::Int)
+    }
+
+    fn check(&self, value: &Option<i64>) -> Result<(), String> {
+        match value {
+            Some(number) if !self.admits(*number) => Err(format!(
+                "is {number}; a whole number from {} to {} is right",
+                self.min, self.max
+            )),
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
 /// A text that may be cleared; an empty one is a cleared one.
 fn text_value(text: &str) -> ScalarValue {
     if text.is_empty() {
@@ -223,4 +261,35 @@ fn check_length(text: &str, most: usize) -> Result<(), String> {
         "has {} bytes; at most {most} are allowed",
         text.len()
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTES: Whole = Whole {
+        min: 1,
+        max: 525_600,
+    };
+
+    #[test]
+    fn a_whole_number_beyond_its_bounds_is_refused_from_clients_and_none_from_documents() {
+        for (number, is_right) in [(0, false), (1, true), (525_600, true), (525_601, false)] {
+            assert_eq!(MINUTES.check(&Some(number)).is_ok(), is_right, "{number}");
+            let read = MINUTES.read(&Plain::Integer(number));
+            assert_eq!(read, is_right.then_some(Some(number)), "{number}");
+        }
+        assert_eq!(
+            MINUTES.check(&Some(-5)),
+            Err("is -5; a whole number from 1 to 525600 is right".to_owned())
+        );
+    }
+
+    #[test]
+    fn null_clears_a_whole_number_and_other_types_are_none() {
+        assert_eq!(MINUTES.write(&None), ScalarValue::Null);
+        assert_eq!(MINUTES.read(&Plain::Null), Some(None));
+        assert_eq!(MINUTES.read(&Plain::Text("30".to_owned())), None);
+        assert_eq!(MINUTES.read(&Plain::Time(30)), None);
+    }
 }

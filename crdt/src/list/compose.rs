@@ -164,21 +164,22 @@ mod tests {
             any::<bool>(),
             proptest::option::of(priority),
             prop::collection::vec("[a-c]", 0..4),
+            proptest::option::of(1..=525_600_i64),
         );
-        let entry =
-            (texts, rest).prop_map(|((title, notes, assignee), (due, done, priority, tags))| {
-                NewEntry {
-                    id: None,
-                    place: None,
-                    title,
-                    due,
-                    done,
-                    priority,
-                    tags,
-                    notes,
-                    assignee,
-                }
-            });
+        let entry = (texts, rest).prop_map(
+            |((title, notes, assignee), (due, done, priority, tags, estimate))| NewEntry {
+                id: None,
+                place: None,
+                title,
+                due,
+                done,
+                priority,
+                tags,
+                notes,
+                assignee,
+                estimate,
+            },
+        );
         prop::collection::vec(entry, 1..5)
     }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Runs and versions stay below: nobody can bring them to their end.
-const MAX_COUNT: u64 = 1 << 48;
+pub(super) const MAX_COUNT: u64 = 1 << 48;
 
 /// How far a log has come: the run of its owner's daemon, then the number of its last change in
 /// that run.
@@ -16,7 +16,7 @@ const MAX_COUNT: u64 = 1 << 48;
 pub struct Position {
     /// The run.
     pub run: u64,
-    /// The last change, from 1; 0 before the first.
+    /// The last change; 0 for a replica that has nothing of that run yet.
     pub version: u64,
 }
 
@@ -98,8 +98,9 @@ pub struct Delta {
     pub upto: u64,
     /// The last change that the sender knows of.
     pub latest: u64,
-    /// The last tombstone that the sender has dropped: who has less than this may hold what that
-    /// one ended, and needs the log from its beginning; what is then not in it is gone.
+    /// The last tombstone that the sender has dropped, or the log's origin: who has less than this
+    /// may hold what that one ended, or another log of that run, and needs the log from its
+    /// beginning; what is then not in it is gone.
     pub horizon: u64,
     /// See above.
     pub records: Vec<Record>,

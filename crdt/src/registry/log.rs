@@ -1,5 +1,6 @@
 //! One node's registrations, each change numbered.
 
+use super::delta::MAX_COUNT;
 use super::{Delta, Position, Process, Progress, Reason, Record, State};
 use names::{NodeId, ProcessName};
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,8 +20,15 @@ struct Slot {
 /// A log, or a replica of it. Each change of a registration takes the next number; of each (name,
 /// process) only the newest record is kept, so a log is as large as what it says, and never as long
 /// as its history.
+///
+/// The numbers of a run begin after an *origin* that is drawn at random. A disk that was restored
+/// from a backup takes a run a second time, and the two logs of that run have nothing in common. By
+/// their origins their numbers are far apart, and because a log's horizon is never before its
+/// origin, a replica of the one log can only take the other one whole: the two are never mixed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Log {
+    /// Known to the owner alone; 0 in a replica.
+    origin: u64,
     position: Position,
     horizon: u64,
     records: BTreeMap<Key, Slot>,
@@ -30,20 +38,38 @@ pub struct Log {
 }
 
 impl Log {
-    /// An empty log of that run.
-    pub fn new(run: u64) -> Self {
+    /// The most that an origin may be.
+    pub const MAX_ORIGIN: u64 = MAX_COUNT / 2;
+
+    /// An owner's empty log of that run, whose changes are numbered from `origin + 1` on.
+    pub(super) fn new(run: u64, origin: u64) -> Self {
         Self {
-            position: Position { run, version: 0 },
+            origin,
+            position: Position {
+                run,
+                version: origin,
+            },
+            horizon: origin,
             ..Self::default()
         }
     }
 
-    /// An empty log of that run that is to take another one's records from its beginning.
+    /// An empty replica that is to take the records of a log of that run from its beginning.
     pub(super) fn whole(run: u64, horizon: u64) -> Self {
         Self {
+            position: Position { run, version: 0 },
             horizon,
-            ..Self::new(run)
+            ..Self::default()
         }
+    }
+
+    /// Whether a replica that is at that position can have come there by what this log's owner has
+    /// said since it opened the log. For the owner alone.
+    pub(super) fn has_been_at(&self, position: Position) -> bool {
+        let Position { run, version } = self.position;
+        position.run < run
+            || position.run == run
+                && (position.version == 0 || (self.origin..=version).contains(&position.version))
     }
 
     /// How far it has come.
@@ -102,8 +128,8 @@ impl Log {
     }
 
     /// The same log as that of another run: all is said anew, in the old order.
-    pub(super) fn renumbered(&self, run: u64) -> Self {
-        let mut log = Self::new(run);
+    pub(super) fn renumbered(&self, run: u64, origin: u64) -> Self {
+        let mut log = Self::new(run, origin);
         for key in self.order.values() {
             if let Some(slot) = self.records.get(key) {
                 log.put(key.0.clone(), key.1, slot.state.clone());

@@ -77,11 +77,12 @@ pub struct Logs {
 }
 
 impl Logs {
-    /// Begins a run of this node's own log: what it says stays, said anew.
-    pub fn begin(&mut self, owner: NodeId, run: u64) {
+    /// Begins a run of this node's own log: what it says stays, said anew, and numbered after
+    /// `origin`, which is random and at most [`Log::MAX_ORIGIN`].
+    pub fn begin(&mut self, owner: NodeId, run: u64, origin: u64) {
         let log = self
             .get(owner)
-            .map_or_else(|| Log::new(run), |log| log.renumbered(run));
+            .map_or_else(|| Log::new(run, origin), |log| log.renumbered(run, origin));
         self.change(owner, |held| held.install(log));
     }
 
@@ -121,6 +122,13 @@ impl Logs {
     pub fn position(&self, owner: NodeId) -> Position {
         self.get(owner)
             .map_or_else(Position::default, Log::position)
+    }
+
+    /// Whether a peer that is so far in this node's own log can have learnt that from this start of
+    /// its daemon. If not, an earlier start of which the disk knows nothing wrote a log of that run
+    /// or a later one: this node must take a run above that.
+    pub fn has_been_at(&self, owner: NodeId, position: Position) -> bool {
+        self.get(owner).is_none_or(|log| log.has_been_at(position))
     }
 
     /// From where on a log is lacking, what is kept aside included.

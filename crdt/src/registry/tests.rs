@@ -51,6 +51,11 @@ enum Step {
     },
     /// Its daemon starts again.
     Restart,
+    /// A copy of its disk is made.
+    Backup,
+    /// Its daemon starts again from that copy, or without one from its disk, and takes the run that
+    /// the start before had, too.
+    Restore,
     /// Tombstones are dropped, by the owner or by a replica.
     Forget {
         at: Index,
@@ -77,6 +82,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         4 => (name.clone(), process.clone(), 1u64..4).prop_map(|(name, process, claim)| Step::Put { name, process, claim }),
         2 => (name, process).prop_map(|(name, process)| Step::End { name, process }),
         1 => Just(Step::Restart),
+        1 => Just(Step::Backup),
+        1 => Just(Step::Restore),
         1 => (any::<Index>(), 0u64..4).prop_map(|(at, back)| Step::Forget { at, back }),
         5 => (any::<Index>(), any::<bool>(), any::<Index>(), prop_oneof![Just(1usize), Just(200), Just(ALL)])
             .prop_map(|(by, stale, to, bytes)| Step::Make { by, stale, to, bytes }),
@@ -92,17 +99,45 @@ struct World {
     told: Vec<BTreeMap<(ProcessName, Process), Arc<Entry>>>,
     parts: Vec<Delta>,
     run: u64,
+    backup: Option<BTreeMap<(ProcessName, Process), Arc<Entry>>>,
+    starts: u64,
 }
 
 impl World {
     fn new() -> Self {
-        let mut replicas = vec![Logs::default(); 4];
-        replicas[0].begin(OWNER, 1);
-        Self {
-            replicas,
+        let mut world = Self {
+            replicas: vec![Logs::default(); 4],
             told: vec![BTreeMap::new(); 4],
             parts: Vec::new(),
             run: 1,
+            backup: None,
+            starts: 0,
+        };
+        world.start(BTreeMap::new());
+        world
+    }
+
+    /// The owner's daemon starts with these registrations. Its origin is far from all others, now
+    /// before and now after them.
+    fn start(&mut self, kept: BTreeMap<(ProcessName, Process), Arc<Entry>>) {
+        self.starts += 1;
+        let origin = self.starts.wrapping_mul(0x9e37_79b9_7f4a_7c15) % Log::MAX_ORIGIN;
+        self.replicas[0] = Logs::default();
+        self.replicas[0].begin(OWNER, self.run, origin);
+        kept.into_iter().for_each(|((name, process), entry)| {
+            self.replicas[0].put(OWNER, name, process, State::Live(entry))
+        });
+    }
+
+    /// The owner hears how far the others are, and goes above what another start of its has said.
+    fn go_above(&mut self) {
+        let others = self.replicas.iter().map(|logs| logs.position(OWNER));
+        let parts = self.parts.iter().map(Delta::end);
+        let known = |position| self.replicas[0].has_been_at(OWNER, position);
+        if !others.chain(parts).all(known) {
+            self.run += 1;
+            let origin = self.starts;
+            self.replicas[0].begin(OWNER, self.run, origin);
         }
     }
 
@@ -132,12 +167,12 @@ impl World {
             }
             Step::Restart => {
                 self.run += 1;
-                let kept: Vec<_> = live(&self.replicas[0]).into_iter().collect();
-                self.replicas[0] = Logs::default();
-                self.replicas[0].begin(OWNER, self.run);
-                kept.into_iter().for_each(|((name, process), entry)| {
-                    self.replicas[0].put(OWNER, name, process, State::Live(entry))
-                });
+                self.start(live(&self.replicas[0]));
+            }
+            Step::Backup => self.backup = Some(live(&self.replicas[0])),
+            Step::Restore => {
+                let kept = self.backup.clone();
+                self.start(kept.unwrap_or_else(|| live(&self.replicas[0])));
             }
             Step::Forget { at, back } => {
                 let at = at.index(4);
@@ -234,6 +269,7 @@ proptest! {
     ) {
         let mut world = World::new();
         steps.into_iter().for_each(|step| world.step(step));
+        world.go_above();
         // The first hears the owner, the others hear the one before them: relayed is as good as
         // direct.
         world.catch_up(0, order[0], bytes);
@@ -252,6 +288,31 @@ proptest! {
             }
         }
         prop_assert_eq!(world.replicas.iter().map(live).collect::<Vec<_>>(), before);
+    }
+
+    #[test]
+    fn two_logs_of_one_run_are_never_mixed(
+        first in steps(), second in steps(), bytes in prop_oneof![Just(1usize), Just(200), Just(ALL)],
+    ) {
+        let writes = |steps: Vec<Step>| {
+            steps.into_iter().filter(|step| matches!(step, Step::Put { .. } | Step::End { .. }))
+        };
+        let mut world = World::new();
+        writes(first).for_each(|step| world.step(step));
+        let before = live(&world.replicas[0]);
+        world.catch_up(0, 1, ALL);
+        world.backup = Some(BTreeMap::new());
+        world.step(Step::Restore);
+        writes(second).for_each(|step| world.step(step));
+        let after = live(&world.replicas[0]);
+        world.catch_up(0, 2, ALL);
+        world.catch_up(1, 2, bytes);
+        world.catch_up(2, 1, bytes);
+        prop_assert_eq!(live(&world.replicas[1]), live(&world.replicas[2]));
+        prop_assert!([before, after.clone()].contains(&live(&world.replicas[1])));
+        world.go_above();
+        world.catch_up(0, 1, bytes);
+        prop_assert_eq!(live(&world.replicas[1]), after);
     }
 
     #[test]
@@ -372,7 +433,7 @@ fn who_missed_a_dropped_tombstone_gets_the_log_whole_and_the_reason_is_unknown()
 #[test]
 fn tombstones_are_bounded() {
     let mut logs = Logs::default();
-    logs.begin(OWNER, 1);
+    logs.begin(OWNER, 1, 0);
     for n in 0..20_000u32 {
         let process = Process {
             boot: [0; 16],

@@ -46,6 +46,8 @@ words! {
         Notes = "notes",
         /// Who is to do it.
         Assignee = "assignee",
+        /// How long it will take.
+        Estimate = "estimate",
         /// Its place in the list.
         Order = "order",
     }
@@ -81,6 +83,9 @@ pub struct TodoEntry {
     /// Who is to do it.
     #[schema(required = true)]
     pub assignee: Option<String>,
+    /// How many minutes it will take.
+    #[schema(required = true, minimum = 1, maximum = 525_600)]
+    pub estimate: Option<i64>,
     /// An opaque sort key: entries are ordered by it, then by id.
     pub order: String,
     /// When it was added.
@@ -168,6 +173,10 @@ pub struct NewEntry {
     /// Who is to do it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub assignee: Option<String>,
+    /// How many minutes it will take.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 525_600)]
+    pub estimate: Option<i64>,
     /// The id of an entry to be placed before; at the end without.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<String>,
@@ -191,7 +200,7 @@ pub struct NewEntries {
 #[serde(untagged)]
 pub enum NewEntryOrEntries {
     /// Answered with the entry.
-    One(NewEntry),
+    One(Box<NewEntry>),
     /// Answered with `items`.
     Several(NewEntries),
 }
@@ -281,6 +290,14 @@ pub struct EntryPatch {
     )]
     #[schema(value_type = Option<String>)]
     pub assignee: Given<String>,
+    /// How many minutes it will take, or null.
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(value_type = Option<i64>, minimum = 1, maximum = 525_600)]
+    pub estimate: Given<i64>,
     /// The id of an entry to be moved before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<String>,

@@ -13,7 +13,7 @@ pub(crate) use cluster::{Events, LogLevel, MemberState, Members};
 pub(crate) use dev::{Dev, DevCommand, DevDir};
 pub(crate) use doctor::{Bundle, Debug, Doctor};
 pub use help::GROUPS;
-pub(crate) use lists::{Add, Durability, Edit, Entries, Move, Priority, RmList, Show};
+pub(crate) use lists::{Add, Durability, Edit, Entries, Move, RmList, Show};
 pub(crate) use pki::Pki;
 pub(crate) use process::{
     Described, Group, GroupMembers, Link, Monitor, Named, Pair, Ps, Register, Run,

@@ -4,6 +4,7 @@ pub(crate) mod dates;
 pub(crate) mod due;
 pub(crate) mod edit;
 pub(crate) mod entry;
+pub(crate) mod fields;
 pub(crate) mod titles;
 pub(crate) mod watch;
 

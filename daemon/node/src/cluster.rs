@@ -134,7 +134,8 @@ impl Cluster {
         );
         let viewer = Viewer::new(roster.roster().members().map(|(node, _)| node).collect());
         let mut edge = Edge::new(now);
-        let registry = Registry::new(&mut edge, &me, keeper.wanted(), registry);
+        let registry_rng = ChaCha8Rng::from_rng(&mut rng);
+        let registry = Registry::new(&mut edge, &me, keeper.wanted(), (registry, registry_rng));
         let mut machine = Self {
             seeds: Seeds::new(me.id, seeds),
             edge,

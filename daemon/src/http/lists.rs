@@ -13,12 +13,12 @@ pub(crate) mod write;
 
 use crate::http::connections::gate::Conn;
 use crate::http::json;
-use crate::http::lists::filter::Filter;
+use crate::http::lists::filter::{Filter, FilterParams};
 use crate::http::lists::shown::{todo_entry, todo_list};
 use crate::http::lists::write::{IfMatch, Options, etag};
 use crate::http::operations::openapi::{
-    DeleteAnswers, DeleteProblems, FilterParams, IfMatchHeader, ListProblems, PageParams,
-    ScanProblems, WriteParams,
+    DeleteAnswers, DeleteProblems, IfMatchHeader, ListProblems, PageParams, ScanProblems,
+    WriteParams,
 };
 use crate::http::page::{Page, PageWriter, Room, bad_cursor};
 use crate::http::path::ListPath;

@@ -657,6 +657,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/rebuild": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Makes all that the node shows of a list, or of all lists, anew from their changes, which nothing
+         *     is lost from. It does so by itself where it finds a damaged row.
+         */
+        post: operations["rebuild"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/reload": {
         parameters: {
             query?: never;
@@ -1018,10 +1038,11 @@ export interface components {
          *     - `tags`: Its tags.
          *     - `notes`: Its notes.
          *     - `assignee`: Who is to do it.
+         *     - `estimate`: How long it will take.
          *     - `order`: Its place in the list.
          * @enum {string}
          */
-        EntryField: "deleted" | "title" | "done" | "due" | "priority" | "tags" | "notes" | "assignee" | "order";
+        EntryField: "deleted" | "title" | "done" | "due" | "priority" | "tags" | "notes" | "assignee" | "estimate" | "order";
         /** @description A merge patch (RFC 7396) of an entry: what is missing stays, null clears. */
         EntryPatch: {
             /** @description The id of an entry to be moved after. */
@@ -1034,6 +1055,11 @@ export interface components {
             done?: boolean | null;
             /** @description A date, an instant, or null. */
             due?: string | null;
+            /**
+             * Format: int64
+             * @description How many minutes it will take, or null.
+             */
+            estimate?: number | null;
             /** @description At most 64 KiB; null clears. */
             notes?: string | null;
             priority?: null | components["schemas"]["EntryPriority"];
@@ -1354,6 +1380,11 @@ export interface components {
             done?: boolean | null;
             /** @description A date (`YYYY-MM-DD`) or an instant (RFC 3339). */
             due?: string | null;
+            /**
+             * Format: int64
+             * @description How many minutes it will take.
+             */
+            estimate?: number | null;
             /** @description The client's own id (a ULID), which makes a retry harmless. */
             id?: string | null;
             /** @description Free text, at most 64 KiB. */
@@ -1644,6 +1675,14 @@ export interface components {
             /** @enum {string} */
             event: "lagged";
         };
+        /** @description What came of making the rows of lists anew. */
+        RebuildResult: {
+            /**
+             * Format: int64
+             * @description Of how many lists the rows were made anew.
+             */
+            lists: number;
+        };
         /** @description A decision of the last minutes. */
         RecordedDecision: {
             /**
@@ -1890,6 +1929,11 @@ export interface components {
             done_at: string | null;
             /** @description A date (`YYYY-MM-DD`), an instant (RFC 3339) or null. */
             due: string | null;
+            /**
+             * Format: int64
+             * @description How many minutes it will take.
+             */
+            estimate: number | null;
             /** @description A ULID, unique in its list. */
             id: string;
             /** @description The list that it is in; only in answers over several lists. */
@@ -2786,6 +2830,10 @@ export interface operations {
                 tag?: string[];
                 /** @description Who is to do it, exactly. */
                 assignee?: string;
+                /** @description The least estimate in minutes, included. */
+                estimate_min?: number;
+                /** @description The greatest estimate in minutes, included; what has none does not pass. */
+                estimate_max?: number;
                 /** @description A part of the title or the notes, in any case. */
                 text?: string;
                 /** @description The IANA name of the time zone that decides on which day an instant is; UTC without. */
@@ -3853,6 +3901,10 @@ export interface operations {
                 tag?: string[];
                 /** @description Who is to do it, exactly. */
                 assignee?: string;
+                /** @description The least estimate in minutes, included. */
+                estimate_min?: number;
+                /** @description The greatest estimate in minutes, included; what has none does not pass. */
+                estimate_max?: number;
                 /** @description A part of the title or the notes, in any case. */
                 text?: string;
                 /** @description The IANA name of the time zone that decides on which day an instant is; UTC without. */
@@ -6455,6 +6507,121 @@ export interface operations {
             };
             /** @description `/problems/internal`: The daemon failed */
             500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rebuild: {
+        parameters: {
+            query?: {
+                /** @description Only this list */
+                list?: string;
+                /** @description How long to wait for the end, such as `30s`; lists go on being made anew after it */
+                timeout?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How many lists */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RebuildResult"];
+                };
+            };
+            /** @description `/problems/malformed`: The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not good */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/forbidden`: Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/no-such-list`: There is no such list */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/invalid`: Invalid value */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/too-many`: Too many at once */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/internal`: The daemon failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/store-unavailable`: The store is not available; `/problems/quarantined`: The list is quarantined; `/problems/busy`: The node is busy; `/problems/outcome-unknown`: The outcome is unknown */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/deadline`: The deadline passed */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/disk-full`: The disk is full */
+            507: {
                 headers: {
                     [name: string]: unknown;
                 };

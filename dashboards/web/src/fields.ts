@@ -5,18 +5,21 @@ import { day, due, moment, printable, two } from "./text.ts";
 import type { Entry } from "./types.ts";
 import { icon } from "./view/icon.ts";
 
-interface Field<Name extends keyof Entry> {
+/** The fields of an entry that people type. */
+type Typed = Pick<Entry, "title" | "due" | "priority" | "assignee" | "estimate" | "tags" | "notes">;
+
+interface Field<Name extends keyof Typed> {
   label: string;
   /** What is typed into: a line of text with these attributes, a choice of these words, or several lines. */
   input: Record<string, string | boolean> | string[] | "lines";
   /** What an entry has that was given nothing. */
-  nothing: Entry[Name];
+  nothing: Typed[Name];
   /** The value as text to be edited. */
-  typed(value: Entry[Name]): string;
+  typed(value: Typed[Name]): string;
   /** What was typed, as the API takes it. What is wrong is the node's to refuse, in words. */
   value(text: string): unknown;
   /** The value in the entry's line. */
-  shown(value: Entry[Name], entry: Entry): Child;
+  shown(value: Typed[Name], entry: Entry): Child;
 }
 
 const FIELDS = {
@@ -52,6 +55,14 @@ const FIELDS = {
     value: (text) => text.trim() || null,
     shown: (value) => value !== null && h("span", { class: "who" }, `@${printable(value)}`),
   } satisfies Field<"assignee">,
+  estimate: {
+    label: "Estimate",
+    input: { placeholder: "30m, 1h30m or minutes" },
+    nothing: null,
+    typed: (value) => (value === null ? "" : inHours(value)),
+    value: minutesOf,
+    shown: (value) => Boolean(value) && h("span", { class: "estimate" }, inHours(value ?? 0)),
+  } satisfies Field<"estimate">,
   tags: {
     label: "Tags",
     input: { placeholder: "words, with spaces between" },
@@ -70,7 +81,7 @@ const FIELDS = {
   } satisfies Field<"notes">,
 };
 
-export type FieldName = keyof typeof FIELDS;
+export type FieldName = keyof Typed;
 /** What is typed of each field. */
 export type Draft = Record<FieldName, string>;
 
@@ -82,8 +93,8 @@ export function field<Name extends FieldName>(name: Name): Field<Name> {
 }
 
 /** The fields of an entry that was given nothing. */
-export function nothing(): Pick<Entry, FieldName> {
-  return Object.fromEntries(NAMES.map((name) => [name, field(name).nothing])) as Pick<Entry, FieldName>;
+export function nothing(): Typed {
+  return Object.fromEntries(NAMES.map((name) => [name, field(name).nothing])) as unknown as Typed;
 }
 
 export function draftOf(entry: Entry): Draft {
@@ -114,6 +125,19 @@ function dueOf(typed: string): string | null {
   const time = /^(\d{4}-\d{2}-\d{2})[ T](\d{1,2}:\d{2})$/.exec(text);
   const at = time ? new Date(`${time[1]}T${time[2]?.padStart(5, "0")}`) : null;
   return at && !Number.isNaN(at.getTime()) ? at.toISOString() : text === "" ? null : text;
+}
+
+/** `1h30m` of 90 minutes. */
+function inHours(minutes: number): string {
+  const hours = Math.floor(minutes / 60);
+  return `${hours > 0 ? `${hours}h` : ""}${minutes % 60 > 0 ? `${minutes % 60}m` : ""}`;
+}
+
+/** What is no time at all is the node's to refuse, in words. */
+function minutesOf(typed: string): number | string | null {
+  const text = typed.trim();
+  const time = /^(?:(\d+)h)?\s*(?:(\d+)m?)?$/.exec(text);
+  return text === "" ? null : time ? Number(time[1] ?? 0) * 60 + Number(time[2] ?? 0) : text;
 }
 
 function date(value: string | null, entry: Entry): Child {

@@ -304,6 +304,7 @@ impl Clients {
             },
             assignee: self.chance.happens(0.2).then(|| "alice".to_owned()),
             place: self.draw_place(there, 0.2),
+            ..NewEntry::default()
         }
     }
 
@@ -329,6 +330,7 @@ impl Clients {
                 .happens(0.1)
                 .then(|| self.chance.happens(0.5).then(|| "bob".to_owned())),
             place: self.draw_place(there, 0.3),
+            ..EntryPatch::default()
         }
     }
 
@@ -383,7 +385,7 @@ impl Clients {
                 Some(Precondition::List(image.lists.get(&list)?.tag()))
             }
             Edit::Patch(id, _) | Edit::Delete(id) => {
-                Some(Precondition::Entry(image.entries.get(&(list, *id))?.tag()))
+                Some(Precondition::Entry(image.entries.get(&(list, *id))?.tag))
             }
         }
     }

@@ -129,6 +129,31 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// Its kind, in words for a summary.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Start { .. } => "start",
+            Self::Kill { .. } => "kill",
+            Self::Reboot { .. } => "reboot",
+            Self::Restore { .. } => "restored backup",
+            Self::Backup { .. } => "backup",
+            Self::Shutdown { .. } => "shutdown",
+            Self::Leave { .. } => "leave",
+            Self::Forget { .. } => "forget",
+            Self::FailCommit { .. } => "failed commit",
+            Self::SlowDisk { .. } => "disk's pace",
+            Self::Pause { .. } => "stopped daemon",
+            Self::Stall { .. } => "stalled thread",
+            Self::Split { .. } => "partition",
+            Self::CutOneWay { .. } => "cut one way",
+            Self::Cut { .. } => "cut both ways",
+            Self::Heal => "heal",
+            Self::Loss { .. } => "packet loss",
+            Self::Jump { .. } => "clock jump",
+            Self::Move { .. } => "new address",
+        }
+    }
+
     /// Whether a healthy member may be taken for down because of it. Disks, wall clocks and lists
     /// machines may do what they like: membership does not depend on them.
     pub fn disturbs_membership(&self) -> bool {

@@ -164,6 +164,11 @@ impl Os {
         self.watched.contains(process)
     }
 
+    /// The processes whose pidfds the daemon holds.
+    pub fn watched(&self) -> impl Iterator<Item = &Process> {
+        self.watched.iter()
+    }
+
     /// The daemon has ended, its pidfds with it.
     pub fn daemon_ended(&mut self) {
         self.watched.clear();

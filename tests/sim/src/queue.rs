@@ -48,7 +48,7 @@ pub enum Event {
         arrival: Arrival,
     },
     /// A machine's next input.
-    Input(Place, Input),
+    Input(Place, Box<Input>),
     /// A machine that did not run runs again.
     Wake(Place),
     /// The disk finishes the batch that it writes.

@@ -79,27 +79,16 @@ pub struct Registrants {
     keys: BTreeMap<Handle, Key>,
     sessions: u64,
     closed: BTreeSet<SessionId>,
+    /// What ended with connections whose end their daemons have yet to handle.
+    closing: BTreeMap<SessionId, Vec<Key>>,
     /// Hosts whose daemons were asked to leave.
     leaving: BTreeSet<usize>,
-}
-
-/// The name of a node's command that is about one name.
-pub fn subject(command: &Command) -> &ProcessName {
-    match command {
-        Command::Register(registration) => &registration.name,
-        Command::Unregister(ask::Unregister { name, .. })
-        | Command::Report(ask::Report { name, .. })
-        | Command::Group(ask::Group { name, .. })
-        | Command::Link(ask::Link { name, .. })
-        | Command::Unlink(ask::Unlink { name, .. })
-        | Command::Links(ask::Links { name }) => name,
-    }
 }
 
 impl Registrants {
     /// Programs that have asked for nothing.
     pub fn new(chance: Chance) -> Self {
-        let (facts, links, spreading, waiting, keys, closed, leaving, signals) = Default::default();
+        let (facts, links, spreading, waiting, keys, leaving, signals) = Default::default();
         Self {
             facts,
             links,
@@ -112,7 +101,8 @@ impl Registrants {
             waiting,
             keys,
             sessions: 0,
-            closed,
+            closed: BTreeSet::new(),
+            closing: BTreeMap::new(),
             leaving,
         }
     }
@@ -164,12 +154,12 @@ impl Registrants {
         (command, rival): (Command, Option<Handle>),
     ) {
         self.asked += 1;
-        let name = subject(&command).clone();
+        let name = command.name().clone();
         let mut overlaps = false;
         for other in self
             .waiting
             .values_mut()
-            .filter(|other| other.host == host && *subject(&other.command) == name)
+            .filter(|other| other.host == host && *other.command.name() == name)
         {
             (other.overlaps, overlaps) = (true, true);
         }
@@ -248,6 +238,7 @@ impl Registrants {
         let (ends, standing) = (Vec::new(), Standing::Gone);
         let fact = || Fact {
             registration: registration.clone(),
+            claim: None,
             is_plain: false,
             ends,
             reports: BTreeSet::new(),
@@ -427,16 +418,32 @@ impl Registrants {
             for asked in self
                 .waiting
                 .values_mut()
-                .filter(|asked| asked.host == key.0 && *subject(&asked.command) == key.1)
+                .filter(|asked| asked.host == key.0 && *asked.command.name() == key.1)
             {
                 (asked.overlaps, waits) = (true, true);
             }
-            let end = Some((at, Cause::TakenBack));
-            if waits {
-                self.doubt(&key, end)
-            } else {
-                self.finish(&key, end)
+            self.doubt(&key, Some((at, Cause::TakenBack)));
+            if !waits {
+                self.stand(&key, Standing::Gone);
+                self.closing.entry(session).or_default().push(key);
             }
+        }
+    }
+
+    /// A daemon handles the end of a connection. Before, it did not know better, and acted upon the
+    /// links of the registrations that ended with it.
+    pub fn close_handled(&mut self, session: SessionId, at: Instant) {
+        for key in self.closing.remove(&session).unwrap_or_default() {
+            let fact = self.facts.get(&key);
+            if fact.is_some_and(|fact| fact.standing(at) == Standing::Gone) {
+                self.links.end(&key);
+            }
+        }
+    }
+
+    fn stand(&mut self, key: &Key, standing: Standing) {
+        if let Some(fact) = self.facts.get_mut(key) {
+            fact.stand(standing);
         }
     }
 
@@ -543,7 +550,7 @@ impl Registrants {
         let fact = self.facts.get(key).filter(surely);
         self.links.lost(
             key,
-            epoch,
+            (epoch, now),
             fact.is_some_and(|fact| fact.registration.on_conflict == OnConflict::Terminate),
         );
     }

@@ -4,6 +4,7 @@ use crate::logs::Logs;
 use crate::scenario::Scenario;
 use crate::world::World;
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::sync::Once;
 use std::time::Duration;
@@ -18,6 +19,8 @@ pub struct Options {
     pub log: Option<Level>,
     /// Another number of writes than the standard one.
     pub writes: Option<usize>,
+    /// Another number of uses of the registry than the standard one.
+    pub uses: Option<usize>,
 }
 
 /// What came of a run.
@@ -33,6 +36,8 @@ pub struct Report {
     pub inputs: u64,
     /// How much time passed in it.
     pub simulated: Duration,
+    /// What broke and was mended, how often.
+    pub faults: BTreeMap<&'static str, u64>,
     /// How many writes were tried.
     pub writes: u64,
     /// How many of them were acknowledged as a change.
@@ -64,6 +69,7 @@ pub fn run(seed: u64, options: &Options) -> Report {
     run_world(
         Scenario {
             writes: options.writes.unwrap_or(standard.writes),
+            deeds: options.uses.unwrap_or(standard.deeds),
             ..standard
         },
         options,
@@ -112,6 +118,7 @@ fn report(world: &World, healing: Duration) -> Report {
         trace: world.trace.hash(),
         inputs: world.trace.inputs(),
         simulated: world.now().since(node::time::Instant::default()),
+        faults: world.struck.clone(),
         writes: world.clients.requests.len() as u64,
         acknowledged: world.clients.acknowledged().count() as u64,
         asked: world.registrants.asked,

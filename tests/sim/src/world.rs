@@ -54,6 +54,8 @@ pub struct World {
     pub registrants: Registrants,
     /// What happened.
     pub trace: Trace,
+    /// What broke and was mended, how often.
+    pub struck: BTreeMap<&'static str, u64>,
     /// Who knows of whom.
     pub watch: Watch,
     /// Promises that were broken, in words.
@@ -89,7 +91,7 @@ impl World {
         );
         let registrants = Registrants::new(part("registrants"));
         let (watch, chance) = (Watch::default(), part("world"));
-        let (problems, commands, timeouts_at_once) = Default::default();
+        let (problems, commands, timeouts_at_once, struck) = Default::default();
         Self {
             scenario,
             queue,
@@ -98,6 +100,7 @@ impl World {
             clients,
             registrants,
             trace,
+            struck,
             watch,
             problems,
             expects_clones: false,
@@ -317,7 +320,7 @@ impl World {
                 epoch,
                 arrival,
             } => self.arrive(host, epoch, arrival),
-            Event::Input(place, input) => self.admit(place, input),
+            Event::Input(place, input) => self.admit(place, *input),
             Event::Wake(place) => self.wake(place),
             Event::Committed { host, epoch } => self.committed(host, epoch),
             Event::Reopened { host, epoch } => self.reopened(host, epoch),
@@ -383,6 +386,11 @@ impl World {
             return;
         };
         self.trace.input(at, place.host, place.machine, &input);
+        if let Input::Cluster(cluster::Input::Registry(input)) = &input
+            && let cluster::registry::Input::SessionEnded { session } = input
+        {
+            self.registrants.close_handled(*session, at);
+        }
         let outputs = process.handle(place.machine, now, input);
         self.carry_all(place, outputs);
     }
@@ -391,7 +399,7 @@ impl World {
         for output in outputs {
             // After a stop nothing more of that process counts.
             if self.process(place).is_none() {
-                return;
+                break;
             }
             match output {
                 Output::Cluster(output) => self.carry_cluster(place, output),
@@ -547,7 +555,8 @@ impl World {
             return;
         };
         let at = process.arrival(machine, at);
-        self.queue.at(at, Event::Input(place, Input::Lists(input)));
+        self.queue
+            .at(at, Event::Input(place, Box::new(Input::Lists(input))));
     }
 
     fn collect_violations(&mut self) {

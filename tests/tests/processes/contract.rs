@@ -156,7 +156,7 @@ fn adding() -> Vec<Try> {
     vec![
         add(201).body(json!({ "title": "bread" })),
         add(201)
-            .body(json!({ "id": ID, "title": "oat milk", "due": "2026-12-01", "tags": ["food"], "priority": "high", "assignee": "kim" })),
+            .body(json!({ "id": ID, "title": "oat milk", "due": "2026-12-01", "tags": ["food"], "priority": "high", "assignee": "kim", "estimate": 90 })),
         add(200).body(json!({ "id": ID, "title": "oat milk" })),
         add(201).body(json!({ "entries": [{ "title": "tea" }, { "title": "salt" }, { "id": GONE, "title": "to be deleted" }] })),
         add(400).body(json!({ "titel": "typo" })),
@@ -165,6 +165,7 @@ fn adding() -> Vec<Try> {
         add(422).body(json!({ "title": "two\nlines" })),
         add(422).body(json!({ "title": "x", "due": "2026-02-30" })),
         add(422).body(json!({ "title": "x", "priority": "urgent" })),
+        add(422).body(json!({ "title": "x", "estimate": 0 })),
         add(422).body(json!({ "title": "x", "before": "01JB00000000000000000N0NE9" })),
         add(413).body(json!({ "title": "x", "notes": "x".repeat(2 << 20) })),
         add(412).body(json!({ "title": "x" })).header("if-match", "\"0000000000000001\""),
@@ -199,6 +200,8 @@ fn reading() -> Vec<Try> {
             200,
         ),
         list("?due=none", 200),
+        list("?estimate_min=1&estimate_max=90", 200),
+        list("?estimate_max=soon", 422),
         list("?due_from=2026-01-01&due_to=2026-12-31", 200),
         list("?state=maybe", 422),
         list("?due=someday", 422),
@@ -228,7 +231,7 @@ fn changing() -> Vec<Try> {
     let path = format!("/v1/lists/groceries/entries/{ID}");
     let patch = |expected| ask(ENTRY, "PATCH", path.clone(), expected);
     vec![
-        patch(200).body(json!({ "title": "oat milk, two", "done": true, "tags": ["food", "drink"], "due": null, "notes": "a\nb" })),
+        patch(200).body(json!({ "title": "oat milk, two", "done": true, "tags": ["food", "drink"], "due": null, "notes": "a\nb", "estimate": null })),
         patch(400).body(json!({ "done": "yes" })),
         patch(400).body(json!({ "order": "a" })),
         patch(422).body(json!({ "title": null })),
@@ -295,7 +298,7 @@ fn finding() -> Vec<Try> {
         ask("/v1/groups", "GET", "/v1/groups", 200),
         ask("/v1/groups", "GET", "/v1/groups?limit=1001", 422),
         ask("/v1/groups/{group}", "GET", "/v1/groups/eu", 200),
-        ask("/v1/groups/{group}", "GET", "/v1/groups/nobody", 200),
+        ask("/v1/groups/{group}", "GET", "/v1/groups/nobody", 404),
         ask("/v1/groups/{group}", "GET", "/v1/groups/eu?state=down", 422),
         ask("/v1/groups/{group}", "GET", "/v1/groups/eu?cursor=21", 400),
         ask(

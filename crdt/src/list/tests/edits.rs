@@ -40,6 +40,7 @@ fn an_entry_reads_as_it_was_written() {
         tags: vec!["b".into(), "a".into(), "b".into()],
         notes: "two\nlitres".into(),
         assignee: Some("bob".into()),
+        estimate: Some(30),
         place: None,
     };
     let edited = a.edit(&Edit::Add(vec![new.clone()]));
@@ -51,6 +52,7 @@ fn an_entry_reads_as_it_was_written() {
         tags: vec!["a".into(), "b".into()],
         notes: new.notes,
         assignee: new.assignee,
+        estimate: new.estimate,
         order: a.entry(EntryId(7)).order,
         created_at: a.at_ms,
         created_by: a.author(),
@@ -85,6 +87,7 @@ fn clearing_leaves_nothing() {
     let set = EntryPatch {
         notes: Some("n".into()),
         assignee: Some(Some("bob".into())),
+        estimate: Some(Some(90)),
         due: Some(Some(crate::entry::Due::Instant(-1))),
         ..done(true)
     };
@@ -94,6 +97,7 @@ fn clearing_leaves_nothing() {
         EntryPatch {
             notes: Some(String::new()),
             assignee: Some(None),
+            estimate: Some(None),
             due: Some(None),
             ..done(false)
         },

@@ -39,7 +39,7 @@ fn lived() -> Replica {
     a
 }
 
-/// The changes of [`lived`], as the first version that wrote them did: `golden/changes.txt` has a
+/// The changes of [`lived`], and an addition with an estimate, as the first version that wrote them did: `golden/changes.txt` has a
 /// name, the change's bytes and the entry's tag after it on each line, and is never changed.
 fn golden() -> Vec<(Bytes, String)> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/golden/changes.txt");
@@ -111,6 +111,19 @@ fn whatever_is_visible_is_in_the_tag() {
     let bytes = colour(&a, id);
     a.document.apply(vec![judge(bytes).unwrap()]).unwrap();
     assert!(is_new(&a), "a key that is not known");
+}
+
+#[test]
+fn an_estimate_is_written_as_it_was() {
+    let mut a = Replica::new(1);
+    let entry = NewEntry {
+        estimate: Some(90),
+        ..with_id(ID, "milk")
+    };
+    let added = a.edit(&Edit::Add(vec![entry])).change.unwrap();
+    let (bytes, tag) = golden().pop().unwrap();
+    assert_eq!(added.bytes, bytes);
+    assert_eq!(format!("{:016x}", a.entry(ID).tag), tag);
 }
 
 /// What a program writes that knows one field more.

@@ -1,6 +1,7 @@
 //! What can be typed about lists and their entries.
 
-use clap::{Args, ValueEnum};
+use crate::lists::fields::Fields;
+use clap::Args;
 
 /// `muster show`.
 #[derive(Debug, Args)]
@@ -34,21 +35,11 @@ pub(crate) struct Add {
     pub(crate) list: String,
     /// What needs doing; - reads titles from standard input, one a line
     pub(crate) title: String,
-    /// When it is due
-    #[arg(long)]
-    pub(crate) due: Option<String>,
     /// A tag (may be repeated)
     #[arg(long = "tag", value_name = "TAG")]
     pub(crate) tags: Vec<String>,
-    /// How much it matters
-    #[arg(long, value_enum)]
-    pub(crate) priority: Option<Priority>,
-    /// More about it
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) note: Option<String>,
-    /// Who does it
-    #[arg(long, value_name = "WHO")]
-    pub(crate) assignee: Option<String>,
+    #[command(flatten)]
+    pub(crate) fields: Fields,
     #[command(flatten)]
     pub(crate) durability: Durability,
 }
@@ -79,18 +70,9 @@ pub(crate) struct RmList {
     pub(crate) durability: Durability,
 }
 
-/// Priorities, as the API names them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Priority {
-    High,
-    Medium,
-    Low,
-    None,
-}
-
 /// `muster edit`.
 #[derive(Debug, Args)]
-#[command(group = clap::ArgGroup::new("change").required(true).multiple(true).args(["title", "due", "tags", "untag", "priority", "note", "assignee"]))]
+#[command(group = clap::ArgGroup::new("change").required(true).multiple(true).args(["title", "tags", "untag"]).args(Fields::OPTIONS))]
 pub(crate) struct Edit {
     /// The list
     pub(crate) list: String,
@@ -99,24 +81,14 @@ pub(crate) struct Edit {
     /// What needs doing
     #[arg(long)]
     pub(crate) title: Option<String>,
-    /// When it is due; none clears
-    #[arg(long)]
-    pub(crate) due: Option<String>,
     /// Add a tag (may be repeated)
     #[arg(long = "tag", value_name = "TAG")]
     pub(crate) tags: Vec<String>,
     /// Remove a tag (may be repeated)
     #[arg(long, value_name = "TAG")]
     pub(crate) untag: Vec<String>,
-    /// How much it matters; none clears
-    #[arg(long, value_enum)]
-    pub(crate) priority: Option<Priority>,
-    /// More about it; an empty text clears
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) note: Option<String>,
-    /// Who does it; an empty text clears
-    #[arg(long, value_name = "WHO")]
-    pub(crate) assignee: Option<String>,
+    #[command(flatten)]
+    pub(crate) fields: Fields,
     #[command(flatten)]
     pub(crate) durability: Durability,
 }

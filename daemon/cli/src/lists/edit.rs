@@ -1,14 +1,12 @@
 //! Commands that change entries.
 
-use crate::args::{Add, Durability, Edit, Entries, Move, Priority, RmList};
+use crate::args::{Add, Durability, Edit, Entries, Move, RmList};
 use crate::failure::Failure;
 use crate::ids::{self, Match};
-use crate::lists::due;
 use crate::lists::entry::Entry;
 use crate::lists::titles;
 use crate::session::Session;
 use crate::text::printable;
-use clap::ValueEnum;
 use client::ApiPath;
 use hyper::{Method, StatusCode};
 use names::EntryId;
@@ -124,21 +122,9 @@ fn incomplete(failure: Failure, added: usize) -> Failure {
 }
 
 fn new_fields(session: &Session<'_>, args: &Add) -> Result<Map<String, Value>, Failure> {
-    let mut fields = Map::new();
-    if let Some(text) = &args.due {
-        fields.insert("due".to_owned(), due::to_write(text, session)?);
-    }
+    let mut fields = args.fields.as_api(session)?;
     if !args.tags.is_empty() {
         fields.insert("tags".to_owned(), json!(args.tags));
-    }
-    if let Some(priority) = args.priority {
-        fields.insert("priority".to_owned(), as_api(priority));
-    }
-    if let Some(note) = &args.note {
-        fields.insert("notes".to_owned(), json!(note));
-    }
-    if let Some(assignee) = &args.assignee {
-        fields.insert("assignee".to_owned(), json!(assignee));
     }
     Ok(fields)
 }
@@ -149,31 +135,11 @@ fn with_title(fields: &Map<String, Value>, title: &str) -> Value {
     Value::Object(entry)
 }
 
-fn as_api(priority: Priority) -> Value {
-    match (priority, priority.to_possible_value()) {
-        (Priority::None, _) | (_, None) => Value::Null,
-        (Priority::High | Priority::Medium | Priority::Low, Some(name)) => json!(name.get_name()),
-    }
-}
-
 /// `muster edit`.
 pub(crate) async fn edit(session: &Session<'_>, args: &Edit) -> Result<(), Failure> {
-    let mut patch = Map::new();
-    let mut set = |field: &str, value: Value| patch.insert(field.to_owned(), value);
+    let mut patch = args.fields.as_api(session)?;
     if let Some(title) = &args.title {
-        set("title", json!(title));
-    }
-    if let Some(text) = &args.due {
-        set("due", due::to_write(text, session)?);
-    }
-    if let Some(priority) = args.priority {
-        set("priority", as_api(priority));
-    }
-    if let Some(note) = &args.note {
-        set("notes", cleared_if_empty(note));
-    }
-    if let Some(assignee) = &args.assignee {
-        set("assignee", cleared_if_empty(assignee));
+        patch.insert("title".to_owned(), json!(title));
     }
     let path = entry_path(&args.list, &resolve(session, &args.list, &args.id).await?);
     let mut tag = None;
@@ -181,14 +147,8 @@ pub(crate) async fn edit(session: &Session<'_>, args: &Edit) -> Result<(), Failu
         // The API takes all tags; what another client changes between the two calls must not be
         // undone.
         let now = session.get_tagged(&path).await?;
-        set(
-            "tags",
-            json!(changed_tags(
-                Entry::read(&now.body).tags,
-                &args.tags,
-                &args.untag
-            )),
-        );
+        let tags = changed_tags(Entry::read(&now.body).tags, &args.tags, &args.untag);
+        patch.insert("tags".to_owned(), json!(tags));
         tag = now.etag;
     }
     let mut changes = Changes::new(session, &args.durability);
@@ -198,14 +158,6 @@ pub(crate) async fn edit(session: &Session<'_>, args: &Edit) -> Result<(), Failu
         .await?;
     print(session, &entry)?;
     changes.end()
-}
-
-fn cleared_if_empty(text: &str) -> Value {
-    if text.is_empty() {
-        Value::Null
-    } else {
-        json!(text)
-    }
 }
 
 fn changed_tags(mut tags: Vec<String>, add: &[String], remove: &[String]) -> Vec<String> {

@@ -1,5 +1,6 @@
 //! An entry as the API tells it, and its line.
 
+use crate::lists::fields::in_hours;
 use crate::table::{Cell, Paint, Table};
 use crate::text::local_due;
 use jiff::tz::TimeZone;
@@ -17,6 +18,7 @@ pub(crate) struct Entry {
     pub(crate) priority: Option<String>,
     pub(crate) tags: Vec<String>,
     pub(crate) assignee: Option<String>,
+    pub(crate) estimate: Option<u64>,
     pub(crate) conflicts: Vec<String>,
     pub(crate) list: Option<String>,
 }
@@ -30,12 +32,13 @@ pub(crate) fn table() -> Table {
         "DUE",
         "TAGS",
         "PRIORITY",
+        "ESTIMATE",
         "ASSIGNEE",
         "CONFLICTS",
     ];
     Table::new(COLUMNS)
         .cut(&["TITLE", "TAGS", "ASSIGNEE", "CONFLICTS"])
-        .spare(&["ASSIGNEE", "TAGS", "PRIORITY"])
+        .spare(&["ESTIMATE", "ASSIGNEE", "TAGS", "PRIORITY"])
 }
 
 impl Entry {
@@ -68,6 +71,7 @@ impl Entry {
             } else {
                 text(&self.priority)
             },
+            self.estimate.map(in_hours).unwrap_or_default().into(),
             text(&self.assignee),
             if self.conflicts.is_empty() {
                 Cell::default()

@@ -4,6 +4,7 @@ use super::connections::Connection;
 use super::hello::Judgement;
 use super::io::{MemberState, StopReason};
 use super::message::{Hello, MAX_RUN, Message};
+use super::registry::Heard;
 use super::swim::{Identity, Member, State};
 use super::{Cluster, Phase, registry};
 use crate::codec::Malformed;
@@ -83,11 +84,13 @@ impl Cluster {
                 let Some(node) = connection(conn) else { return };
                 self.connections.hear(&self.edge, node);
                 self.heard();
-                if let Err(error) =
-                    self.registry
-                        .hear(&mut self.edge, &self.connections, (node, conn), &bytes)
+                match self
+                    .registry
+                    .hear(&mut self.edge, &self.connections, (node, conn), &bytes)
                 {
-                    self.malformed(conn, &error);
+                    Ok(Heard::Fine) => {}
+                    Ok(Heard::AnotherStart { run }) => self.told_above(run),
+                    Err(error) => self.malformed(conn, &error),
                 }
             }
             registry::Input::Overflowed { conn } => {

@@ -4,6 +4,73 @@
 //! machine's edge for it. Each node writes the log of its own registrations (`own`, kept on disk
 //! through `ledger`) and has a replica of every other node's (`exchange`); from these logs, and
 //! from who is reachable, `names` makes the directory.
+//!
+//! # The protocol
+//!
+//! A log belongs to one node, and only that node writes it: replicas cannot disagree, only be
+//! behind. A replica's position in a log is a run of the owner's daemon and the number of a change
+//! in it. What follows a position travels as a part of the log ([`Delta`](crdt::registry::Delta)).
+//! The messages are in `message`, on channel 1.
+//!
+//! ## Who speaks first
+//!
+//! Either side, once it has accepted the other's hello: it tells how far all its logs are, and asks
+//! the same. From then on an owner pushes each change to every peer that is connected, and each
+//! second every node compares one number over all its logs with a peer chosen at random.
+//!
+//! ## Messages
+//!
+//! A connection comes into use, and then something is registered at `a`:
+//!
+//! ```text
+//! a → b   Vector { positions, answer: true }     how far all logs are here; and there?
+//! b → a   Vector { positions, answer: false }
+//! a → b   Part { delta, pushed: true }           what b lacks of a's own log
+//! b → a   Ack { progress }                       how far a's log is at b now
+//! a → b   Part …                                 what was registered meanwhile, all in one part
+//! ```
+//!
+//! Later `c`, which is cut off from `a`, meets `b`:
+//!
+//! ```text
+//! c → b   Hash { hash }                          over all positions
+//! b → c   Vector { positions, answer: true }     its hash is another one; else silence
+//! c → b   Pull { owner: a, from }                b is ahead with a's log
+//! b → c   Part { delta, pushed: false }          pulled on, part by part, until nothing is missing
+//! ```
+//!
+//! `Probe` and `Probed` ask an owner how far its log is at this moment: a link to a process that is
+//! not known here yet must not fire before the log has come so far.
+//!
+//! ## What may be lost
+//!
+//! Anything. A part that fits nowhere changes nothing, and its acknowledgement tells from where on
+//! to send again. What is not answered within 5 s counts as lost: the owner asks how far the peer
+//! is, and a pull goes to whoever is ahead then. Nothing is sent to a peer that has not spoken on
+//! the connection: it may have yet to accept this node's hello, and listens to nothing before.
+//!
+//! A new run of an owner's daemon begins its log anew, with all that is still registered. Its
+//! replica is put together aside, and replaces the one before when it is complete: a restart ends
+//! nothing. A tombstone is dropped after an hour, or when there are 10,000; whoever has less than
+//! the last one dropped (the *horizon*) gets the log from its beginning, in the same way.
+//!
+//! A disk that was restored from a backup takes a run a second time. Each start counts its changes
+//! from a random origin, which is its first horizon, so that the two logs of that run never mix;
+//! and an owner that hears of a position at which it never was takes a run above.
+//!
+//! ## Bounds
+//!
+//! A part has about 128 KiB, and one is on its way to a peer at a time; a log has at most 262,144
+//! records. An entry is bounded by [`Entry::excess`](crdt::registry::Entry::excess), the waiting
+//! requests by 4,096.
+//!
+//! ## Where it comes from
+//!
+//! Names, links and monitors are those of Erlang/OTP. One writer for each log and version vectors
+//! between replicas are Bayou's (Petersen et al. 1997, "Flexible update propagation for weakly
+//! consistent replication"), the comparison with a random peer is the anti-entropy of Demers et al.
+//! (1987, "Epidemic algorithms for replicated database maintenance"). The claims that decide who
+//! has a name are Lamport's logical clocks (1978).
 
 pub mod ask;
 mod commits;
@@ -38,12 +105,14 @@ use super::io::{
 use crate::time::{Instant, Wall};
 use crate::wire::{Peer, RequestId};
 use ::names::{NodeId, NodeName, ProcessName};
-use crdt::registry::{Entry, Logs, Position, Process, State};
+use crdt::registry::{Entry, Log, Logs, Position, Process, State};
 use exchange::Exchange;
 use ledger::Ledger;
 use links::Table;
 use own::{Own, Registered};
-pub(super) use peers::Sight;
+pub(super) use peers::{Heard, Sight};
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
 use rows::Row;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -75,6 +144,7 @@ pub(super) enum Timer {
 #[derive(Debug)]
 pub(super) struct Registry {
     me: NodeId,
+    rng: ChaCha8Rng,
     own: Own,
     logs: Logs,
     names: Names,
@@ -103,8 +173,14 @@ pub(super) struct Registry {
 
 impl Registry {
     /// Takes over what the disk kept, as the log of `run`.
-    pub(super) fn new(edge: &mut Edge, me: &Peer, run: u64, settings: Settings) -> Self {
+    pub(super) fn new(
+        edge: &mut Edge,
+        me: &Peer,
+        run: u64,
+        (settings, rng): (Settings, ChaCha8Rng),
+    ) -> Self {
         let mut registry = Self {
+            rng,
             me: me.id,
             own: Own::default(),
             logs: Logs::default(),
@@ -122,7 +198,7 @@ impl Registry {
             changed: false,
             begun: false,
         };
-        registry.logs.begin(me.id, run);
+        registry.begin_log(run);
         registry.names.see(edge, (me.id, &me.name), true, &[]);
         registry.resume(edge, settings.kept);
         registry
@@ -160,9 +236,14 @@ impl Registry {
     pub(super) fn begin(&mut self, run: u64) {
         self.begun = true;
         if self.logs.position(self.me).run != run {
-            self.logs.begin(self.me, run);
+            self.begin_log(run);
             self.changed = true;
         }
+    }
+
+    fn begin_log(&mut self, run: u64) {
+        let origin = self.rng.random_range(0..=Log::MAX_ORIGIN);
+        self.logs.begin(self.me, run, origin);
     }
 
     /// Takes a client's wish.

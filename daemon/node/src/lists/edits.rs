@@ -217,7 +217,7 @@ fn check(document: &Document, edit: &Edit, expect: Option<Precondition>) -> Resu
         Some(Precondition::List(tag)) => heads_tag(&document.heads()) == tag,
         Some(Precondition::Entry(tag)) => {
             match addressed(edit).map(|id| (id, document.entry(id))) {
-                Some((_, Some(entry))) => entry.tag() == tag,
+                Some((_, Some(entry))) => entry.tag == tag,
                 Some((id, None)) => return Err(Refusal::NoEntry(id)),
                 None => false,
             }

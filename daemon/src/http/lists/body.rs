@@ -1,13 +1,10 @@
-//! What clients send to add and to change entries, checked.
+//! What clients send to add entries: one, or several.
 
 use crate::http::json::parse;
+use crate::http::lists::shown::new_entry;
 use crate::http::problem::Problem;
-use crate::http::time::parse_due;
-use api::lists::{
-    EntryPatch as PatchBody, EntryPriority, Given, NewEntries, NewEntry as EntryBody,
-};
-use crdt::entry::{EntryPatch, NewEntry, Place, Priority};
-use names::EntryId;
+use api::lists::{NewEntries, NewEntry as EntryBody};
+use crdt::entry::NewEntry;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::collections::BTreeSet;
@@ -34,7 +31,7 @@ impl Added {
         // Which of the two it is decides how errors are worded, so it is found out first.
         let Probe { entries } = parse(bytes)?;
         if entries.is_none() {
-            return check_new(parse::<EntryBody>(bytes)?, "").map(Self::One);
+            return new_entry(parse::<EntryBody>(bytes)?, "").map(Self::One);
         }
         let NewEntries { entries } = parse(bytes)?;
         if entries.is_empty() || entries.len() > MAX_ENTRIES {
@@ -45,7 +42,7 @@ impl Added {
         }
         let numbered = entries.into_iter().enumerate();
         let checked: Vec<NewEntry> = numbered
-            .map(|(n, body)| check_new(body, &format!("entries[{n}].")))
+            .map(|(n, body)| new_entry(body, &format!("entries[{n}].")))
             .collect::<Result<_, _>>()?;
         let mut ids = BTreeSet::new();
         match checked
@@ -61,109 +58,14 @@ impl Added {
     }
 }
 
-/// Checks the fields of an entry; `prefix` says where it stands in the body.
-fn check_new(body: EntryBody, prefix: &str) -> Result<NewEntry, Problem> {
-    let named = |field: &str| format!("{prefix}{field}");
-    let Some(title) = body.title else {
-        return Err(Problem::invalid(format!(
-            "{:?} is missing; one line of 1 to 4096 bytes is right",
-            named("title")
-        )));
-    };
-    let entry = NewEntry {
-        id: body.id.map(|id| parse_id(&named("id"), &id)).transpose()?,
-        title,
-        due: body
-            .due
-            .map(|due| parse_due(&named("due"), &due))
-            .transpose()?,
-        done: body.done.unwrap_or(false),
-        priority: body
-            .priority
-            .map(|priority| parse_priority(&named("priority"), priority))
-            .transpose()?,
-        tags: body.tags.unwrap_or_default(),
-        notes: body.notes.unwrap_or_default(),
-        assignee: body.assignee,
-        place: parse_place(body.before, body.after)?,
-    };
-    entry
-        .check()
-        .map_err(|error| Problem::invalid(format!("{:?} {}", named(error.field), error.detail)))?;
-    Ok(entry)
-}
-
-/// Checks the fields of a patch.
-pub(crate) fn check_patch(body: PatchBody) -> Result<EntryPatch, Problem> {
-    let title = match body.title {
-        Some(None) => {
-            return Err(Problem::invalid(
-                "\"title\" is null, but a title cannot be \
-                cleared",
-            ));
-        }
-        Some(title) => title,
-        None => None,
-    };
-    let patch = EntryPatch {
-        title,
-        due: parse_given(body.due, |due| parse_due("due", &due))?,
-        done: body.done.map(Option::unwrap_or_default),
-        priority: parse_given(body.priority, |priority| {
-            parse_priority("priority", priority)
-        })?,
-        tags: body.tags.map(Option::unwrap_or_default),
-        notes: body.notes.map(Option::unwrap_or_default),
-        assignee: body.assignee,
-        place: parse_place(body.before, body.after)?,
-    };
-    patch
-        .check()
-        .map_err(|error| Problem::invalid(format!("{:?} {}", error.field, error.detail)))?;
-    Ok(patch)
-}
-
-fn parse_given<G, T>(
-    given: Given<G>,
-    parse: impl Fn(G) -> Result<T, Problem>,
-) -> Result<Given<T>, Problem> {
-    given.map(|value| value.map(&parse).transpose()).transpose()
-}
-
-fn parse_id(field: &str, text: &str) -> Result<EntryId, Problem> {
-    text.parse()
-        .map_err(|error| Problem::invalid(format!("{field:?}: {error}")))
-}
-
-fn parse_priority(field: &str, priority: EntryPriority) -> Result<Priority, Problem> {
-    match priority {
-        EntryPriority::High => Ok(Priority::High),
-        EntryPriority::Medium => Ok(Priority::Medium),
-        EntryPriority::Low => Ok(Priority::Low),
-        EntryPriority::Other(text) => Err(Problem::invalid(format!(
-            "{field:?} is {text:?}; it must be high, medium, low or null"
-        ))),
-    }
-}
-
-fn parse_place(before: Option<String>, after: Option<String>) -> Result<Option<Place>, Problem> {
-    match (before, after) {
-        (None, None) => Ok(None),
-        (Some(id), None) => parse_id("before", &id).map(|id| Some(Place::Before(id))),
-        (None, Some(id)) => parse_id("after", &id).map(|id| Some(Place::After(id))),
-        (Some(_), Some(_)) => Err(Problem::invalid(
-            "\"before\" and \"after\" cannot both be given",
-        )),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crdt::entry::Due;
+    use crate::http::lists::shown::entry_patch;
+    use crdt::entry::{Due, EntryPatch, Place};
 
     fn patch(text: &str) -> Result<EntryPatch, Problem> {
-        check_patch(parse(text.as_bytes())?)
+        entry_patch(parse(text.as_bytes())?)
     }
 
     fn added(text: &str) -> Result<Added, Problem> {
@@ -181,7 +83,7 @@ mod tests {
                 ..NewEntry::default()
             })
         );
-        let nulls = r#"{"title":"x","id":null,"due":null,"done":null,"priority":null,"tags":null,"notes":null,"assignee":null}"#;
+        let nulls = r#"{"title":"x","id":null,"due":null,"done":null,"priority":null,"tags":null,"notes":null,"assignee":null,"estimate":null}"#;
         assert_eq!(added(nulls).unwrap(), added(r#"{"title":"x"}"#).unwrap());
     }
 
@@ -219,6 +121,8 @@ mod tests {
             r#"{"entries":[[]]}"#,
             r#"{"entries":[{"title":"a"}],"title":"b"}"#,
             r#"{"title":"x","due":5}"#,
+            r#"{"title":"x","estimate":"1h"}"#,
+            r#"{"title":"x","estimate":1.5}"#,
         ];
         for text in wrong {
             assert_eq!(added(text).unwrap_err().status(), 400, "{text}");
@@ -238,6 +142,8 @@ mod tests {
             (r#"{"title":"x","before":"7"}"#, "before"),
             (r#"{"title":"x","tags":[""]}"#, "tags"),
             (r#"{"title":"x","assignee":""}"#, "assignee"),
+            (r#"{"title":"x","estimate":0}"#, "estimate"),
+            (r#"{"title":"x","estimate":525601}"#, "estimate"),
             (r#"{"entries":[]}"#, "entries"),
             (r#"{"entries":[{"title":"a"},{}]}"#, "entries[1].title"),
         ];
@@ -275,7 +181,7 @@ mod tests {
     fn a_patch_tells_clearing_from_leaving_alone() {
         assert_eq!(patch("{}").unwrap(), EntryPatch::default());
         let cleared = patch(
-            r#"{"due":null,"done":null,"priority":null,"tags":null,"notes":null,"assignee":null}"#,
+            r#"{"due":null,"done":null,"priority":null,"tags":null,"notes":null,"assignee":null,"estimate":null}"#,
         )
         .unwrap();
         let expected = EntryPatch {
@@ -285,6 +191,7 @@ mod tests {
             tags: Some(vec![]),
             notes: Some(String::new()),
             assignee: Some(None),
+            estimate: Some(None),
             ..EntryPatch::default()
         };
         assert_eq!(cleared, expected);
@@ -301,6 +208,7 @@ mod tests {
             (r#"{"title":null}"#, 422),
             (r#"{"title":""}"#, 422),
             (r#"{"priority":"x"}"#, 422),
+            (r#"{"estimate":-5}"#, 422),
             (r#"{"due":"x"}"#, 422),
             (
                 r#"{"before":"01ARZ3NDEKTSV4RRFFQ69G5FAV","after":"01ARZ3NDEKTSV4RRFFQ69G5FAV"}"#,

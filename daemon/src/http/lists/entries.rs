@@ -2,14 +2,14 @@
 
 use crate::http::connections::gate::Conn;
 use crate::http::json::{self, Json, RawJson};
-use crate::http::lists::body::{Added, check_patch};
+use crate::http::lists::body::Added;
 use crate::http::lists::entry_page::{Effort, parse_place, read_page, unbounded, write_page};
-use crate::http::lists::filter::Filter;
-use crate::http::lists::shown::todo_entry;
+use crate::http::lists::filter::{Filter, FilterParams};
+use crate::http::lists::shown::{entry_patch, todo_entry};
 use crate::http::lists::write::{IfMatch, Options, Written, etag, in_time};
 use crate::http::operations::openapi::{
     AddAnswers, AddProblems, AtParams, DeleteAnswers, DeleteProblems, EditAnswers, EditProblems,
-    EntriesProblems, EntryProblems, FilterParams, IfMatchHeader, PageParams, WriteParams,
+    EntriesProblems, EntryProblems, IfMatchHeader, PageParams, WriteParams,
 };
 use crate::http::page::{Page, PageWriter};
 use crate::http::path::{self, EntryPath, ListPath};
@@ -186,7 +186,7 @@ fn respond_entry(written: &Written, done: StatusCode) -> Result<Response, Proble
         ..todo_entry(entry.as_ref().clone())
     };
     let response = written.respond(done, &shown)?;
-    Ok(tagged(response, entry.tag()))
+    Ok(tagged(response, entry.tag))
 }
 
 fn tagged(mut response: Response, tag: u64) -> Response {
@@ -216,7 +216,7 @@ pub(crate) async fn show(
         .reader()
         .entry(ListId::of(&list), id)?
         .ok_or_else(|| Problem::from(Refusal::NoEntry(id)))?;
-    let tag = entry.tag();
+    let tag = entry.tag;
     let response = json::respond(StatusCode::OK, &todo_entry(entry))?;
     Ok(tagged(response, tag))
 }
@@ -241,7 +241,7 @@ pub(crate) async fn edit(
 ) -> Result<Response, Problem> {
     let options = Options::take(&mut query)?;
     query.end()?;
-    let edit = Edit::Patch(id, check_patch(body)?);
+    let edit = Edit::Patch(id, entry_patch(body)?);
     let expect = expect_entry(&api, ListId::of(&list), id, &headers)?;
     let written = api
         .write(&conn.caller(), list, edit, expect, options)
@@ -291,7 +291,7 @@ fn expect_entry(
         .entry(list, id)?
         .ok_or_else(|| Problem::from(Refusal::NoEntry(id)))?;
     wanted
-        .resolve(Some(entry.tag()))
+        .resolve(Some(entry.tag))
         .map(|tag| Some(Precondition::Entry(tag)))
 }
 

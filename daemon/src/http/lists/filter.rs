@@ -9,6 +9,40 @@ use jiff::ToSpan;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use std::ops::Range;
+use utoipa::IntoParams;
+
+/// Which entries.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes what Filter::take reads")]
+pub(crate) struct FilterParams {
+    /// Whether they are done.
+    state: Option<EntryStateFilter>,
+    /// A day (`YYYY-MM-DD`), or `none` for entries without one. Not together with `due_from` or
+    /// `due_to`.
+    due: Option<String>,
+    /// The first day, included.
+    #[param(format = Date)]
+    due_from: Option<String>,
+    /// The last day, included.
+    #[param(format = Date)]
+    due_to: Option<String>,
+    /// A tag that the entry must have; repeated, all of them.
+    #[param(explode = true)]
+    tag: Option<Vec<String>>,
+    /// Who is to do it, exactly.
+    assignee: Option<String>,
+    /// The least estimate in minutes, included.
+    #[param(minimum = 0)]
+    estimate_min: Option<u32>,
+    /// The greatest estimate in minutes, included; what has none does not pass.
+    #[param(minimum = 0)]
+    estimate_max: Option<u32>,
+    /// A part of the title or the notes, in any case.
+    text: Option<String>,
+    /// The IANA name of the time zone that decides on which day an instant is; UTC without.
+    tz: Option<String>,
+}
 
 /// The filters of a call, all of which an entry must pass.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,6 +51,8 @@ pub(crate) struct Filter {
     due: DueFilter,
     tags: Vec<String>,
     assignee: Option<String>,
+    /// In minutes; entries without an estimate pass only where there is no bound.
+    estimate: (Option<i64>, Option<i64>),
     /// In lower case.
     text: Option<String>,
 }
@@ -42,7 +78,7 @@ struct Days {
 }
 
 impl Filter {
-    /// Takes `state`, `due`, `due_from`, `due_to`, `tag`, `assignee`, `text` and `tz`.
+    /// Takes what [`FilterParams`] describes.
     pub(crate) fn take(query: &mut Query) -> Result<Self, Problem> {
         let state = query.one("state")?;
         let done = match state.as_deref().map(EntryStateFilter::from) {
@@ -62,6 +98,10 @@ impl Filter {
             due,
             tags: query.all("tag"),
             assignee: query.one("assignee")?,
+            estimate: (
+                take_minutes(query, "estimate_min")?,
+                take_minutes(query, "estimate_max")?,
+            ),
             text,
         })
     }
@@ -83,7 +123,18 @@ impl Filter {
                 .assignee
                 .as_ref()
                 .is_none_or(|wanted| entry.assignee.as_ref() == Some(wanted))
+            && self.admits_estimate(entry.estimate)
             && self.text.as_ref().is_none_or(|text| has_text(entry, text))
+    }
+
+    fn admits_estimate(&self, estimate: Option<i64>) -> bool {
+        let (min, max) = self.estimate;
+        match estimate {
+            Some(minutes) => {
+                min.is_none_or(|min| minutes >= min) && max.is_none_or(|max| minutes <= max)
+            }
+            None => min.or(max).is_none(),
+        }
     }
 
     /// The sort times of all dated entries that can pass, both ends included; `None` without a
@@ -99,6 +150,16 @@ impl Filter {
     pub(crate) fn is_undated(&self) -> bool {
         self.due == DueFilter::Undated
     }
+}
+
+fn take_minutes(query: &mut Query, name: &'static str) -> Result<Option<i64>, Problem> {
+    let minutes = |text: String| match text.parse::<u32>() {
+        Ok(minutes) => Ok(i64::from(minutes)),
+        Err(_) => Err(Problem::invalid(format!(
+            "{name:?} is {text:?}; it must be a whole number of minutes"
+        ))),
+    };
+    query.one(name)?.map(minutes).transpose()
 }
 
 fn has_text(entry: &Entry, lower: &str) -> bool {
@@ -313,6 +374,7 @@ mod tests {
         let entry = Entry {
             tags: vec!["a".into(), "b".into()],
             assignee: Some("Zoë".into()),
+            estimate: Some(30),
             notes: "Straße ÄÖ".into(),
             ..entry(1)
         };
@@ -323,6 +385,8 @@ mod tests {
             "tag=a&tag=b",
             "assignee=Zo%C3%AB",
             "text=DENT",
+            "estimate_min=30&estimate_max=30",
+            "estimate_max=45",
             "text=stra%C3%9Fe+%C3%A4",
         ] {
             assert!(filter(text).admits(&entry), "{text}");
@@ -332,10 +396,23 @@ mod tests {
             "tag=a&tag=c",
             "assignee=zo%C3%AB",
             "text=doctor",
+            "estimate_max=29",
+            "estimate_min=31",
             "state=open&text=x",
         ] {
             assert!(!filter(text).admits(&entry), "{text}");
         }
+    }
+
+    #[test]
+    fn what_has_no_estimate_passes_no_bound() {
+        let entry = Entry {
+            estimate: None,
+            ..entry(1)
+        };
+        assert!(filter("").admits(&entry));
+        assert!(!filter("estimate_max=30").admits(&entry));
+        assert!(!filter("estimate_min=0").admits(&entry));
     }
 
     #[test]
@@ -346,6 +423,8 @@ mod tests {
             "due=tomorrow",
             "due_from=none",
             "tz=Mars/Base",
+            "estimate_max=1h",
+            "estimate_min=-1",
             "due=2026-03-01&due_to=2026-03-02",
         ] {
             let problem = Filter::take(&mut Query::parse(Some(text)).unwrap()).unwrap_err();

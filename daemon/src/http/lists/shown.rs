@@ -1,8 +1,14 @@
-//! Entries and lists as the API writes them.
+//! Entries and lists between the forms of the API and those of the node.
 
-use api::lists::{EntryField, EntryPriority, ReplicaConfirmations, TodoEntry, TodoList};
+use crate::http::problem::Problem;
+use crate::http::time::parse_due;
+use api::lists::{
+    EntryField, EntryPatch as PatchBody, EntryPriority, Given, NewEntry as EntryBody,
+    ReplicaConfirmations, TodoEntry, TodoList,
+};
 use api::time::{Due, Millis};
-use crdt::entry::{self, Entry};
+use crdt::entry::{self, Entry, EntryPatch, NewEntry, Place, Priority};
+use names::EntryId;
 use node::lists::{Confirmations, ListRow};
 
 /// An entry by itself.
@@ -24,6 +30,7 @@ pub(crate) fn todo_entry(entry: Entry) -> TodoEntry {
         tags: entry.tags,
         notes: entry.notes,
         assignee: entry.assignee,
+        estimate: entry.estimate,
         order: entry.order,
         created_at: Millis(entry.created_at),
         created_by: entry.created_by.0,
@@ -46,6 +53,104 @@ pub(crate) fn at(entry: TodoEntry, position: u64) -> TodoEntry {
     TodoEntry {
         position: Some(position),
         ..entry
+    }
+}
+
+/// Checks the fields of an entry; `prefix` says where it stands in the body.
+pub(crate) fn new_entry(body: EntryBody, prefix: &str) -> Result<NewEntry, Problem> {
+    let named = |field: &str| format!("{prefix}{field}");
+    let Some(title) = body.title else {
+        return Err(Problem::invalid(format!(
+            "{:?} is missing; one line of 1 to 4096 bytes is right",
+            named("title")
+        )));
+    };
+    let entry = NewEntry {
+        id: body.id.map(|id| parse_id(&named("id"), &id)).transpose()?,
+        title,
+        due: body
+            .due
+            .map(|due| parse_due(&named("due"), &due))
+            .transpose()?,
+        done: body.done.unwrap_or(false),
+        priority: body
+            .priority
+            .map(|priority| parse_priority(&named("priority"), priority))
+            .transpose()?,
+        tags: body.tags.unwrap_or_default(),
+        notes: body.notes.unwrap_or_default(),
+        assignee: body.assignee,
+        estimate: body.estimate,
+        place: parse_place(body.before, body.after)?,
+    };
+    entry
+        .check()
+        .map_err(|error| Problem::invalid(format!("{:?} {}", named(error.field), error.detail)))?;
+    Ok(entry)
+}
+
+/// Checks the fields of a patch.
+pub(crate) fn entry_patch(body: PatchBody) -> Result<EntryPatch, Problem> {
+    let title = match body.title {
+        Some(None) => {
+            return Err(Problem::invalid(
+                "\"title\" is null, but a title cannot be \
+                cleared",
+            ));
+        }
+        Some(title) => title,
+        None => None,
+    };
+    let patch = EntryPatch {
+        title,
+        due: parse_given(body.due, |due| parse_due("due", &due))?,
+        done: body.done.map(Option::unwrap_or_default),
+        priority: parse_given(body.priority, |priority| {
+            parse_priority("priority", priority)
+        })?,
+        tags: body.tags.map(Option::unwrap_or_default),
+        notes: body.notes.map(Option::unwrap_or_default),
+        assignee: body.assignee,
+        estimate: body.estimate,
+        place: parse_place(body.before, body.after)?,
+    };
+    patch
+        .check()
+        .map_err(|error| Problem::invalid(format!("{:?} {}", error.field, error.detail)))?;
+    Ok(patch)
+}
+
+fn parse_given<G, T>(
+    given: Given<G>,
+    parse: impl Fn(G) -> Result<T, Problem>,
+) -> Result<Given<T>, Problem> {
+    given.map(|value| value.map(&parse).transpose()).transpose()
+}
+
+fn parse_id(field: &str, text: &str) -> Result<EntryId, Problem> {
+    text.parse()
+        .map_err(|error| Problem::invalid(format!("{field:?}: {error}")))
+}
+
+fn parse_priority(field: &str, priority: EntryPriority) -> Result<Priority, Problem> {
+    match priority {
+        EntryPriority::High => Ok(Priority::High),
+        EntryPriority::Medium => Ok(Priority::Medium),
+        EntryPriority::Low => Ok(Priority::Low),
+        EntryPriority::Other(text) => Err(Problem::invalid(format!(
+            "{field:?} is {text:?}; it must be high, medium, low or null"
+        ))),
+    }
+}
+
+fn parse_place(before: Option<String>, after: Option<String>) -> Result<Option<Place>, Problem> {
+    match (before, after) {
+        (None, None) => Ok(None),
+        (Some(id), None) => parse_id("before", &id).map(|id| Some(Place::Before(id))),
+        (None, Some(id)) => parse_id("after", &id).map(|id| Some(Place::After(id))),
+        (Some(_), Some(_)) => Err(Problem::invalid(
+            "\"before\" and \"after\" cannot both be given",
+        )),
     }
 }
 
@@ -73,8 +178,7 @@ pub(crate) fn todo_list(row: &ListRow) -> TodoList {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crdt::entry::{Author, Due, Field, Priority};
-    use names::EntryId;
+    use crdt::entry::{Author, Due, Field};
 
     /// An entry to test with.
     pub(crate) fn entry(id: u128) -> Entry {
@@ -83,6 +187,7 @@ pub(crate) mod tests {
             due: Some(Due::Date(jiff::civil::date(2018, 12, 19))),
             priority: Some(Priority::High),
             tags: vec!["health".into()],
+            estimate: Some(90),
             order: "a0".into(),
             created_at: 1_545_000_000_000,
             created_by: Author("alice@node1".into()),
@@ -99,7 +204,7 @@ pub(crate) mod tests {
         let shown = serde_json::to_value(at(todo_entry(entry), 3)).unwrap();
         let expected = serde_json::json!({
             "id": "00000000000000000000000001", "title": "Dentist", "due": "2018-12-19", "done": false, "done_at": null,
-            "priority": "high", "tags": ["health"], "notes": "", "assignee": null, "order": "a0",
+            "priority": "high", "tags": ["health"], "notes": "", "assignee": null, "estimate": 90, "order": "a0",
             "created_at": "2018-12-16T22:40:00.000Z", "created_by": "alice@node1",
             "modified_at": "2018-12-16T22:40:00.001Z", "modified_by": "bob@node2",
             "conflicts": ["deleted", "title"], "position": 3

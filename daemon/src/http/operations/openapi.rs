@@ -297,33 +297,6 @@ pub(crate) enum DeleteAnswers {
     Waiting(DeleteResult),
 }
 
-/// Which entries.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "describes what Filter::take reads")]
-pub(crate) struct FilterParams {
-    /// Whether they are done.
-    state: Option<EntryStateFilter>,
-    /// A day (`YYYY-MM-DD`), or `none` for entries without one. Not together with `due_from` or
-    /// `due_to`.
-    due: Option<String>,
-    /// The first day, included.
-    #[param(format = Date)]
-    due_from: Option<String>,
-    /// The last day, included.
-    #[param(format = Date)]
-    due_to: Option<String>,
-    /// A tag that the entry must have; repeated, all of them.
-    #[param(explode = true)]
-    tag: Option<Vec<String>>,
-    /// Who is to do it, exactly.
-    assignee: Option<String>,
-    /// A part of the title or the notes, in any case.
-    text: Option<String>,
-    /// The IANA name of the time zone that decides on which day an instant is; UTC without.
-    tz: Option<String>,
-}
-
 /// Which page.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]

@@ -1,24 +1,29 @@
 //! Runs many seeds of the simulator on all cores, or one of them again.
 //!
 //! ```text
-//! sweep --seeds 0..500 [--jobs N] [--writes N] [--keep-going]
+//! sweep --seeds 0..500 [--minutes N] [--jobs N] [--writes N] [--uses N] [--keep-going]
 //! sweep --seed N [--trace] [--log debug]
 //! ```
+//!
+//! With `--minutes` it begins no further seed after that time; `tests/soak` builds upon it.
 
 use sim::scenario::Scenario;
 use sim::{Options, Report, replay_command, run};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-const USAGE: &str = "usage: sweep --seeds A..B [--jobs N] [--writes N] [--keep-going]  |  sweep \
-    --seed N [--trace] [--log LEVEL]";
+const USAGE: &str = "usage: sweep --seeds A..B [--minutes N] [--jobs N] [--writes N] [--uses N] \
+    [--keep-going]  |  sweep --seed N [--trace] [--log LEVEL]";
 
 #[derive(Debug)]
 struct Arguments {
     seeds: Range<u64>,
+    /// No seed is begun after that.
+    at_most: Duration,
     jobs: usize,
     keep_going: bool,
     options: Options,
@@ -33,7 +38,7 @@ fn main() -> ExitCode {
         }
     };
     let begin = Instant::now();
-    let reports = sweep(&arguments);
+    let reports = sweep(&arguments, begin);
     summarise(&reports, begin.elapsed());
     if reports.iter().all(|report| report.problems.is_empty()) {
         ExitCode::SUCCESS
@@ -46,6 +51,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
     let jobs = std::thread::available_parallelism().map_or(1, usize::from);
     let mut arguments = Arguments {
         seeds: 0..500,
+        at_most: Duration::MAX,
         jobs,
         keep_going: false,
         options: Options::default(),
@@ -58,10 +64,10 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
                 let seed = number(&value()?)?;
                 (arguments.seeds, arguments.jobs) = (seed..seed + 1, 1);
             }
-            "--jobs" => arguments.jobs = usize::try_from(number(&value()?)?).unwrap_or(1).max(1),
-            "--writes" => {
-                arguments.options.writes = Some(usize::try_from(number(&value()?)?).unwrap_or(0))
-            }
+            "--jobs" => arguments.jobs = count(&value()?)?.max(1),
+            "--minutes" => arguments.at_most = Duration::from_secs(number(&value()?)? * 60),
+            "--writes" => arguments.options.writes = Some(count(&value()?)?),
+            "--uses" => arguments.options.uses = Some(count(&value()?)?),
             "--keep-going" => arguments.keep_going = true,
             "--trace" => arguments.options.trace = true,
             "--log" => {
@@ -84,12 +90,16 @@ fn range(text: &str) -> Result<Range<u64>, String> {
     Ok(number(first)?..number(end)?)
 }
 
+fn count(text: &str) -> Result<usize, String> {
+    number(text).map(|number| usize::try_from(number).unwrap_or(usize::MAX))
+}
+
 fn number(text: &str) -> Result<u64, String> {
     text.parse()
         .map_err(|_| format!("{text:?} is not a number"))
 }
 
-fn sweep(arguments: &Arguments) -> Vec<Report> {
+fn sweep(arguments: &Arguments, begin: Instant) -> Vec<Report> {
     let (next, stop, reports) = (
         AtomicU64::new(arguments.seeds.start),
         AtomicBool::new(false),
@@ -98,7 +108,7 @@ fn sweep(arguments: &Arguments) -> Vec<Report> {
     std::thread::scope(|scope| {
         for _ in 0..arguments.jobs {
             scope.spawn(|| {
-                while !stop.load(Ordering::Relaxed) {
+                while !stop.load(Ordering::Relaxed) && begin.elapsed() < arguments.at_most {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
                     if seed >= arguments.seeds.end {
                         return;
@@ -133,6 +143,14 @@ fn tell(report: &Report) {
 }
 
 fn summarise(reports: &[Report], took: Duration) {
+    summarise_work(reports, took);
+    summarise_speed(reports);
+    if let [report] = reports {
+        println!("trace {:016x}", report.trace);
+    }
+}
+
+fn summarise_work(reports: &[Report], took: Duration) {
     let size = Scenario::calm(0);
     let failed: Vec<u64> = reports
         .iter()
@@ -168,11 +186,19 @@ fn summarise(reports: &[Report], took: Duration) {
         sum(|report| report.acknowledged),
     );
     println!(
+        "{:.1} virtual hours; struck and mended: {}",
+        simulated.as_secs_f64() / 3_600.0,
+        faults(reports)
+    );
+    println!(
         "the registry was asked {} times and did \
         {}",
         sum(|report| report.asked),
         sum(|report| report.done)
     );
+}
+
+fn summarise_speed(reports: &[Report]) {
     println!(
         "a registration is everywhere after \
         {}",
@@ -204,9 +230,21 @@ fn summarise(reports: &[Report], took: Duration) {
         "all agree after {}",
         spread(reports.iter().map(|report| report.healing))
     );
-    if let [report] = reports {
-        println!("trace {:016x}", report.trace);
+}
+
+/// How often each kind of fault happened, the most frequent first.
+fn faults(reports: &[Report]) -> String {
+    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+    for (kind, count) in reports.iter().flat_map(|report| &report.faults) {
+        *counts.entry(kind).or_default() += count;
     }
+    let mut counts: Vec<(&str, u64)> = counts.into_iter().collect();
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let texts: Vec<String> = counts
+        .into_iter()
+        .map(|(kind, count)| format!("{kind} {count}"))
+        .collect();
+    texts.join(", ")
 }
 
 fn spread(spans: impl Iterator<Item = Duration>) -> String {

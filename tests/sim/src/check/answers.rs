@@ -1,6 +1,6 @@
 //! What a client is told is true at that moment on the node that says so.
 
-use crate::registrants::{Asked, Standing, subject};
+use crate::registrants::{Asked, Standing};
 use crate::world::World;
 use node::cluster::registry::{self, Command, Refusal};
 use node::cluster::{self, Reply};
@@ -16,7 +16,7 @@ pub fn at_reply(
     asked: &Asked,
     result: &Result<Reply, cluster::Refusal>,
 ) -> Vec<String> {
-    let name = subject(&asked.command);
+    let name = asked.command.name();
     let wrong = match (&asked.command, result) {
         (Command::Register(_), Ok(Reply::Registry(registry::Reply::Registered { fresh }))) => {
             registered(world, asked, *fresh)
@@ -43,7 +43,7 @@ pub fn at_reply(
 }
 
 fn registered(world: &World, asked: &Asked, fresh: bool) -> Option<String> {
-    let name = subject(&asked.command);
+    let name = asked.command.name();
     let process = world.hosts[asked.host].process.as_ref()?;
     let found = process.story.directory.whereis(name);
     let rival = asked
@@ -64,7 +64,7 @@ fn registered(world: &World, asked: &Asked, fresh: bool) -> Option<String> {
 }
 
 fn refused(world: &World, asked: &Asked, refusal: &Refusal) -> Option<String> {
-    let name = subject(&asked.command);
+    let name = asked.command.name();
     let stands = || {
         let mut here = world.registrants.named(asked.host, name);
         here.any(|((_, _, process), fact)| {

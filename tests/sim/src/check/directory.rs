@@ -32,14 +32,14 @@ pub fn check(world: &World) -> Result<(), Vec<String>> {
         let names = all(directory);
         if index == 0 {
             differences.extend(compare_truth(world, &names));
-            differences.extend(groups(directory, &names));
         } else if let Some(text) = difference(&first, &names) {
             differences.push(format!(
                 "host {index} has another directory than host 0: {text}"
             ));
         }
+        differences.extend(groups(index, directory, &names));
         differences.extend(watches(world, index, host));
-        differences.extend(machine(index, process));
+        differences.extend(machine(index, host, process));
     }
     if differences.is_empty() {
         Ok(())
@@ -48,8 +48,8 @@ pub fn check(world: &World) -> Result<(), Vec<String>> {
     }
 }
 
-/// The replica that the news made is the machine's own.
-fn machine(index: usize, process: &Process) -> Option<String> {
+/// The replica that the news made is the machine's own, and lists all that is registered there.
+fn machine(index: usize, host: &Host, process: &Process) -> Option<String> {
     let (own, names) = (
         process.cluster_stats().registry,
         all(&process.story.directory),
@@ -58,13 +58,14 @@ fn machine(index: usize, process: &Process) -> Option<String> {
         .values()
         .filter(|found| found.state == ProcessState::Contested)
         .count();
-    let replica = (names.len() as u64, contested as u64);
-    ((own.names, own.contested) != replica).then(|| {
-        format!(
-            "the machine of host {index} counts \
-        {own:?}, its replica {replica:?}"
-        )
-    })
+    let registered = names
+        .values()
+        .flat_map(|found| std::iter::once(&found.holder).chain(&found.others))
+        .filter(|holder| holder.owner == host.peer.id)
+        .count();
+    let replica = (names.len() as u64, contested as u64, registered as u64);
+    ((own.names, own.contested, own.registered) != replica)
+        .then(|| format!("the machine of host {index} counts {own:?}, its replica {replica:?}"))
 }
 
 fn all(directory: &Directory) -> BTreeMap<ProcessName, Found> {
@@ -145,14 +146,18 @@ fn wrong_entry(world: &World, key: &Key, fact: Option<&Fact>, entry: &Entry) -> 
         return Some("it was taken back".into());
     }
     let wanted = &fact.registration;
-    let same = wanted.groups == entry.groups
-        && wanted.metadata == entry.metadata
-        && wanted.uid == entry.uid;
+    let same = (&wanted.groups, &wanted.metadata, &wanted.address)
+        == (&entry.groups, &entry.metadata, &entry.address)
+        && (wanted.uid, &wanted.user, &wanted.exe) == (entry.uid, &entry.user, &entry.exe);
     (fact.is_plain && !same).then(|| format!("{entry:?} is not {wanted:?}"))
 }
 
 /// The groups are those that the entries name.
-fn groups(directory: &Directory, names: &BTreeMap<ProcessName, Found>) -> Option<String> {
+fn groups(
+    index: usize,
+    directory: &Directory,
+    names: &BTreeMap<ProcessName, Found>,
+) -> Option<String> {
     let mut meant: BTreeMap<&ProcessName, BTreeSet<&ProcessName>> = BTreeMap::new();
     for (name, found) in names {
         for holder in std::iter::once(&found.holder).chain(&found.others) {
@@ -165,18 +170,34 @@ fn groups(directory: &Directory, names: &BTreeMap<ProcessName, Found>) -> Option
         .groups(None)
         .map(|group| (group, directory.group(group, None).collect()))
         .collect();
-    (told != meant).then(|| format!("the groups are {told:?}, not {meant:?}"))
+    (told != meant).then(|| format!("the groups of host {index} are {told:?}, not {meant:?}"))
 }
 
-/// Each node watches the registered processes of its host that live.
-fn watches(world: &World, index: usize, host: &Host) -> Option<String> {
-    let unwatched =
-        held(world).find(|((on, _, process), _)| *on == index && !host.os.watches(process));
-    unwatched.map(|((_, name, process), _)| {
-        format!(
-            "host {index} does not watch \
-        {name}#{}",
-            process.pid
-        )
-    })
+/// Each node watches the registered processes of its host that live, and no other.
+fn watches(world: &World, index: usize, host: &Host) -> Vec<String> {
+    let unwatched = held(world)
+        .find(|((on, _, process), _)| *on == index && !host.os.watches(process))
+        .map(|((_, name, process), _)| {
+            format!("host {index} does not watch {name}#{}", process.pid)
+        });
+    let names = host
+        .process
+        .iter()
+        .flat_map(|daemon| all(&daemon.story.directory));
+    let registered: BTreeSet<registry::Process> = names
+        .flat_map(|(_, found)| holders(found))
+        .filter(|holder| holder.owner == host.peer.id)
+        .map(|holder| holder.process)
+        .collect();
+    let idle = host
+        .os
+        .watched()
+        .find(|process| !registered.contains(process))
+        .map(|process| {
+            format!(
+                "host {index} watches process {}, which nothing names",
+                process.pid
+            )
+        });
+    unwatched.into_iter().chain(idle).collect()
 }

@@ -8,7 +8,7 @@ use crdt::registry::Process;
 use names::Handle;
 use node::cluster::registry::{OnConflict, Signal};
 use node::time::Instant;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// For how long after its start a daemon waits for nodes to come in sight, before it acts upon that
@@ -31,12 +31,33 @@ struct Link {
     shaky: bool,
 }
 
-/// Signals that a daemon sent to one process.
+/// A signal that a daemon sent to one process.
 #[derive(Clone, Debug)]
 struct Sent {
     at: Instant,
     epoch: u64,
     signal: Signal,
+    /// Why it may have been sent.
+    reasons: BTreeSet<Why>,
+}
+
+/// A reason for a signal.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Why {
+    /// The link of that registration to that one, asked for then.
+    Link(Key, Handle, Instant),
+    /// That registration lost its name then.
+    Lost(Key, Instant),
+}
+
+/// A registration's loss of its name.
+#[derive(Clone, Copy, Debug)]
+struct Loss {
+    at: Instant,
+    /// Which daemon said so.
+    epoch: u64,
+    /// Whether the process then surely had to end.
+    must_end: bool,
 }
 
 /// All links and all signals of a run.
@@ -44,9 +65,8 @@ struct Sent {
 pub struct Links {
     links: BTreeMap<Key, Vec<Link>>,
     sent: BTreeMap<(usize, Process), Vec<Sent>>,
-    /// Registrations that lost their names, by the daemon that said so, and whether they then
-    /// surely had to end.
-    lost: BTreeMap<Key, (u64, bool)>,
+    /// Registrations that lost their names, the last time that they did.
+    lost: BTreeMap<Key, Loss>,
     /// How many links were made.
     pub made: u64,
 }
@@ -145,8 +165,13 @@ impl Links {
     }
 
     /// A daemon told that a registration has lost its name.
-    pub fn lost(&mut self, key: &Key, epoch: u64, must_end: bool) {
-        self.lost.insert(key.clone(), (epoch, must_end));
+    pub fn lost(&mut self, key: &Key, (epoch, at): (u64, Instant), must_end: bool) {
+        let loss = Loss {
+            at,
+            epoch,
+            must_end,
+        };
+        self.lost.insert(key.clone(), loss);
     }
 
     /// A host's daemon told that the node of a registration went out of sight.
@@ -211,27 +236,32 @@ pub fn at_signal(
     kill_after: Duration,
 ) -> Vec<String> {
     let reasons = reasons(registrants, now, (host, epoch), process);
+    let has_reason = !reasons.is_empty();
     let sent = registrants.links.sent.entry((host, process)).or_default();
     sent.push(Sent {
         at: now,
         epoch,
         signal,
+        reasons,
     });
     let of = |kind: Signal| {
         sent.iter()
             .filter(move |sent| sent.epoch == epoch && sent.signal == kind)
     };
     let (terms, kills) = (of(Signal::Term).count(), of(Signal::Kill).count());
+    // Each signal has a reason of its own, though its registration may have ended since.
+    let known: BTreeSet<&Why> = of(Signal::Term).flat_map(|sent| &sent.reasons).collect();
     let late = kill_after.is_zero()
         || !sent
             .iter()
             .any(|sent| sent.signal == Signal::Term && now.since(sent.at) >= kill_after);
     let wrong = match signal {
-        Signal::Term if terms > reasons => format!("the {terms}th SIGTERM, with {reasons} reasons"),
-        Signal::Kill if late || kills > terms => format!(
-            "SIGKILL, with no SIGTERM {kill_after:?} \
-            before"
-        ),
+        Signal::Term if !has_reason || terms > known.len() => {
+            format!("the {terms}th SIGTERM, with these reasons for all: {known:?}")
+        }
+        Signal::Kill if late || kills > terms => {
+            format!("SIGKILL, with no SIGTERM {kill_after:?} before")
+        }
         Signal::Term | Signal::Kill => return Vec::new(),
     };
     vec![format!(
@@ -240,31 +270,33 @@ pub fn at_signal(
     )]
 }
 
-/// For how many reasons a process may have been signalled.
+/// Why a process may be signalled now.
 fn reasons(
     registrants: &Registrants,
     now: Instant,
     (host, epoch): (usize, u64),
     process: Process,
-) -> usize {
+) -> BTreeSet<Why> {
     let links = registrants.links.of(host, process);
+    let fires = |link: &Link| {
+        link.standing != Standing::Gone && (link.hidden || may_fire(registrants, now, link))
+    };
     let linked = links
-        .filter(|(_, link)| {
-            link.standing != Standing::Gone && (link.hidden || may_fire(registrants, now, link))
-        })
-        .count();
+        .filter(|(_, link)| fires(link))
+        .map(|(key, link)| Why::Link(key.clone(), link.other.clone(), link.since));
+    let ends_when_lost = |key: &Key| {
+        let fact = registrants.facts.get(key);
+        fact.is_some_and(|fact| fact.registration.on_conflict == OnConflict::Terminate)
+    };
     let lost = registrants
         .links
         .lost
         .iter()
-        .filter(|((at, _, its), (by, _))| *at == host && *its == process && *by == epoch);
-    let lost = lost.filter(|(key, _)| {
-        registrants
-            .facts
-            .get(*key)
-            .is_some_and(|fact| fact.registration.on_conflict == OnConflict::Terminate)
-    });
-    linked + lost.count()
+        .filter(|((at, _, its), loss)| *at == host && *its == process && loss.epoch == epoch);
+    let lost = lost
+        .filter(|(key, _)| ends_when_lost(key))
+        .map(|(key, loss)| Why::Lost(key.clone(), loss.at));
+    linked.chain(lost).collect()
 }
 
 /// Whether a link's other end may be seen as down for good, or as out of sight where that counts.
@@ -327,11 +359,11 @@ pub fn check(world: &World) -> Vec<String> {
             }
         }
     }
-    for (key, (epoch, _)) in registrants
+    for (key, loss) in registrants
         .links
         .lost
         .iter()
-        .filter(|(key, (_, must_end))| *must_end && stands(key))
+        .filter(|(key, loss)| loss.must_end && stands(key))
     {
         if !registrants
             .links
@@ -339,7 +371,7 @@ pub fn check(world: &World) -> Vec<String> {
             .get(&(key.0, key.2))
             .into_iter()
             .flatten()
-            .any(|sent| sent.epoch == *epoch)
+            .any(|sent| sent.epoch == loss.epoch)
         {
             found.push(format!(
                 "{} on host {} lost its name, and was not told to \

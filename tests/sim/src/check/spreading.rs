@@ -104,13 +104,15 @@ impl Spreading {
         }
     }
 
-    /// So long after it began everybody must have heard, unless something went wrong meanwhile.
+    /// So long after it began everybody must have heard, unless something went wrong meanwhile. Who
+    /// never heard of a registration has nothing to hear of its end: there it must merely not be
+    /// listed.
     pub fn expect(
         &mut self,
         since: Instant,
-        key: &Key,
-        what: What,
+        (key, what): (&Key, What),
         undisturbed: bool,
+        lists: impl Fn(usize) -> bool,
     ) -> Vec<String> {
         let Some(wave) = self
             .waves
@@ -119,7 +121,10 @@ impl Spreading {
         else {
             return Vec::new();
         };
-        let missing: Vec<usize> = wave.missing.iter().map(|(host, _)| *host).collect();
+        let mut missing: Vec<usize> = wave.missing.iter().map(|(host, _)| *host).collect();
+        if what == What::Down {
+            missing.retain(|host| lists(*host));
+        }
         self.waves.remove(&(key.clone(), what));
         let (host, name, process) = key;
         let text = format!(
@@ -127,6 +132,10 @@ impl Spreading {
             host {host} is {what:?}",
             process.pid
         );
-        if undisturbed { vec![text] } else { Vec::new() }
+        if undisturbed && !missing.is_empty() {
+            vec![text]
+        } else {
+            Vec::new()
+        }
     }
 }

@@ -34,6 +34,8 @@ pub enum Cause {
 pub struct Fact {
     /// What it was last registered with.
     pub registration: Registration,
+    /// Its claim, when its node last said that it is there: another one is another registration.
+    pub claim: Option<u64>,
     /// Whether its entry says that, as far as groups and metadata go.
     pub is_plain: bool,
     /// Why and when it may have ended, once for each time.

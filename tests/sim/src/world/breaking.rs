@@ -24,6 +24,7 @@ impl World {
     pub fn strike(&mut self, fault: Fault) {
         let now = self.queue.now();
         self.trace.note(now, &format_args!("*** {fault:?}"));
+        *self.struck.entry(fault.kind()).or_default() += 1;
         let disturbs = fault.disturbs_membership();
         match fault {
             Fault::Start { host } => self.start(host),
@@ -127,7 +128,8 @@ impl World {
             id: RequestId(self.asked),
             command: command.into(),
         });
-        self.queue.at(self.queue.now(), Event::Input(place, input));
+        self.queue
+            .at(self.queue.now(), Event::Input(place, Box::new(input)));
     }
 
     fn start(&mut self, host: usize) {

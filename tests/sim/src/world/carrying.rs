@@ -238,7 +238,7 @@ impl World {
             return;
         };
         let at = process.arrival(place.machine, at);
-        self.queue.at(at, Event::Input(place, input));
+        self.queue.at(at, Event::Input(place, Box::new(input)));
     }
 
     pub(super) fn committed(&mut self, host: usize, epoch: u64) {
@@ -309,7 +309,10 @@ impl World {
             .span(Duration::from_micros(50), self.scenario.slowest_job / 2);
         self.queue.after(
             takes,
-            Event::Input(place, Input::Lists(lists::Input::Worked { list, done })),
+            Event::Input(
+                place,
+                Box::new(Input::Lists(lists::Input::Worked { list, done })),
+            ),
         );
     }
 

@@ -3,7 +3,7 @@
 use super::World;
 use crate::os::{Manners, Running};
 use crate::queue::Event;
-use crate::registrants::{Asked, Deed, Key, Standing, subject};
+use crate::registrants::{Asked, Deed, Fact, Key, Standing};
 use crdt::registry::{Process, Reason};
 use names::{Handle, ProcessName};
 use node::cluster::Command as ClusterCommand;
@@ -311,9 +311,9 @@ impl World {
             return;
         };
         let own = self.hosts[host].peer.id;
-        let found = process.story.directory.whereis(subject(&command));
+        let found = process.story.directory.whereis(command.name());
         let rival = found.filter(|found| found.holder.reachable && found.holder.owner != own);
-        let rival = rival.map(|found| found.holder.handle(subject(&command)));
+        let rival = rival.map(|found| found.holder.handle(command.name()));
         let (epoch, node) = (process.epoch, self.hosts[host].peer.name.clone());
         let others = self.coming_targets(host, &command);
         self.trace
@@ -379,8 +379,17 @@ impl World {
                 .key(handle)
                 .and_then(|key| registrants.facts.get(key))
         };
-        let shaky =
-            |handle: &Handle| fact(handle).is_none_or(|fact| fact.standing(now) != Standing::Held);
+        // Whose end is not known there yet, though it has begun anew since, will be seen to end.
+        let is_known = |key: &Key, fact: &Fact| {
+            let listed = self.listed(host, key);
+            listed.is_none_or(|it| Some(it.entry.claim) == fact.claim)
+        };
+        let shaky = |handle: &Handle| {
+            let fact = registrants.key(handle).zip(fact(handle));
+            fact.is_none_or(|(key, fact)| {
+                fact.standing(now) != Standing::Held || !is_known(key, fact)
+            })
+        };
         self.targets(host, command)
             .into_iter()
             .map(|handle| (handle.clone(), shaky(&handle)))

@@ -9,8 +9,9 @@ use crate::os::Manners;
 use crate::queue::{Event, Input, Place};
 use crate::registrants::{Asked, Deed, Key, Standing};
 use crdt::registry::{Process, Reason};
-use node::cluster::registry::{self, News, Output, SessionId, Signal, ask};
+use node::cluster::registry::{self, Holder, News, Output, SessionId, Signal, ask};
 use node::cluster::{self, Refusal, Reply};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// How long after SIGTERM a process that still runs gets SIGKILL.
@@ -82,7 +83,10 @@ impl World {
                 .span(Duration::ZERO, Duration::from_micros(500));
         self.queue.at(
             at,
-            Event::Input(place, Input::Cluster(cluster::Input::Registry(input))),
+            Event::Input(
+                place,
+                Box::new(Input::Cluster(cluster::Input::Registry(input))),
+            ),
         );
     }
 
@@ -263,10 +267,15 @@ impl World {
                 Standing::Gone
             });
         let undisturbed = stays && self.watch.is_calm(now, now.since(since));
+        let listing: BTreeSet<usize> = (0..self.hosts.len())
+            .filter(|host| self.lists(*host, key))
+            .collect();
         let found = self
             .registrants
             .spreading
-            .expect(since, key, what, undisturbed);
+            .expect(since, (key, what), undisturbed, |host| {
+                listing.contains(&host)
+            });
         self.problems.extend(found);
     }
 
@@ -280,7 +289,7 @@ impl World {
             let input = Input::Cluster(cluster::Input::Registry(registry::Input::SessionEnded {
                 session,
             }));
-            self.queue.at(now, Event::Input(place, input));
+            self.queue.at(now, Event::Input(place, Box::new(input)));
         }
     }
 
@@ -323,11 +332,12 @@ impl World {
                     .registrants
                     .registered(asked, registration, (runs, told), now);
                 let key = (asked.host, registration.name.clone(), registration.process);
-                let held = self
-                    .registrants
-                    .facts
-                    .get(&key)
-                    .is_some_and(|fact| fact.standing(now) == Standing::Held);
+                let claim = self.listed(asked.host, &key).map(|it| it.entry.claim);
+                let fact = self.registrants.facts.get_mut(&key);
+                let held = fact.is_some_and(|fact| {
+                    fact.claim = claim;
+                    fact.standing(now) == Standing::Held
+                });
                 if fresh == Some(true) && held {
                     self.spread_new(key);
                 }
@@ -380,16 +390,17 @@ impl World {
     }
 
     /// Whether a host's daemon lists a registration.
-    fn lists(&self, host: usize, (owner, name, process): &Key) -> bool {
+    fn lists(&self, host: usize, key: &Key) -> bool {
+        self.listed(host, key).is_some()
+    }
+
+    /// A registration as a host's daemon lists it.
+    pub(super) fn listed(&self, host: usize, (owner, name, process): &Key) -> Option<Holder> {
         let owner = self.hosts[*owner].peer.id;
-        let found = self.hosts[host]
-            .process
-            .as_ref()
-            .and_then(|process| process.story.directory.whereis(name));
-        found
-            .into_iter()
-            .flat_map(crate::check::events::holders)
-            .any(|holder| (holder.owner, holder.process) == (owner, *process))
+        let daemon = self.hosts[host].process.as_ref()?;
+        let found = daemon.story.directory.whereis(name)?;
+        crate::check::events::holders(found)
+            .find(|holder| (holder.owner, holder.process) == (owner, *process))
     }
 
     pub(super) fn registry_daemon_started(&mut self, host: usize) {

@@ -124,7 +124,8 @@ impl World {
 
     fn tell_machine(&mut self, host: usize, machine: usize, input: Input) {
         if let Some(place) = self.hosts[host].place(host, machine) {
-            self.queue.at(self.now(), Event::Input(place, input));
+            self.queue
+                .at(self.now(), Event::Input(place, Box::new(input)));
         }
     }
 

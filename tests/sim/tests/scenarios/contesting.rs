@@ -4,6 +4,7 @@ use crate::programs::{name, registration};
 use crate::script::Script;
 use crdt::registry::{Process, Reason};
 use node::cluster::registry::{EventKind, OnConflict, ProcessState, Signal};
+use sim::faults::Fault;
 
 /// Two sides that do not see each other, and a name registered on each: first on node1, then on
 /// node4.
@@ -65,6 +66,53 @@ fn after_a_partition_all_pick_the_same_winner_and_the_loser_is_told() {
             assert_eq!(world.stats(host).registry.contested, 1);
         }
         assert_eq!(world.signals(), []);
+    }
+}
+
+#[test]
+fn a_loser_that_registers_anew_with_an_earlier_claim_is_not_back_but_another() {
+    let mut world = Script::cluster(1, 0.0, 5);
+    world.strike(Fault::Backup { host: 3 });
+    (0..20).for_each(|n| {
+        world.register(0, &format!("other{n}"));
+    });
+    let (_, loser) = both_sides(&mut world, OnConflict::Notify);
+    heal(&mut world);
+    let loser_handle = world.found(0, "web").unwrap().others[0].handle(&name("web"));
+    // Its daemon starts again from an old disk, and hears of nobody until the process has
+    // registered: by a clock that has forgotten all claims.
+    world.strike(Fault::Restore { host: 3 });
+    world.cut(&[3], &[0, 1, 2, 4]);
+    world.start(3, &[0]);
+    world.run_ms(100);
+    assert_eq!(world.asked(3, registration("web", loser)), Ok(true));
+    world.heal();
+    world.run_until(15_000, "it has the name", |world| {
+        world.is_whole(5)
+            && (0..5).all(|host| {
+                let found = world.found(host, "web").unwrap();
+                found.holder.node.as_str() == "node4" && found.others.len() == 1
+            })
+    });
+    for host in [0, 1, 2, 4] {
+        let heard = world.heard(host, "web");
+        let its = heard.iter().filter(|(_, handle)| *handle == loser_handle);
+        let its: Vec<&EventKind> = its.map(|(kind, _)| kind).collect();
+        let is_end = |kind: &&EventKind| matches!(kind, EventKind::Down(_));
+        let anew = &its[its.iter().position(is_end).unwrap()..];
+        assert_eq!(
+            anew[..2],
+            [&EventKind::Down(Reason::Unregistered), &EventKind::Up]
+        );
+        // It may be back from out of sight, but it never had the name to lose.
+        let hidden = anew
+            .iter()
+            .position(|kind| **kind == EventKind::Unreachable);
+        let back = anew.iter().position(|kind| **kind == EventKind::Back);
+        assert!(
+            back.is_none() || hidden.is_some() && hidden < back,
+            "{its:?}"
+        );
     }
 }
 

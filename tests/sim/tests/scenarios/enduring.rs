@@ -1,10 +1,11 @@
 //! Registrations and the daemons under which they were made.
 
-use crate::programs::registration;
+use crate::programs::{name, registration};
 use crate::script::Script;
 use crdt::registry::Reason;
 use node::cluster::ask;
-use node::cluster::registry::{EventKind, Lifetime, ProcessState, SessionId};
+use node::cluster::registry::{self, EventKind, Lifetime, ProcessState, SessionId};
+use sim::faults::Fault;
 
 #[test]
 fn a_daemon_that_starts_again_ends_nothing() {
@@ -148,6 +149,48 @@ fn a_node_forgotten_while_cut_off_says_all_anew_in_its_next_run() {
         })
     });
     assert_eq!(world.ends(2, "web"), []);
+}
+
+#[test]
+fn a_disk_from_a_backup_takes_a_run_twice_and_all_say_what_its_node_says() {
+    let mut world = Script::cluster(1, 0.0, 3);
+    world.register(2, "web");
+    world.run_ms(50);
+    world.strike(Fault::Backup { host: 2 });
+    world.kill(2);
+    world.run_ms(100);
+    world.start(2, &[0]);
+    world.run_until(8_000, "its second run", |world| {
+        world.is_whole(3) && world.run_of(0, 2) == 2
+    });
+    let join = registry::ask::Group {
+        name: name("web"),
+        group: name("cache"),
+        join: true,
+        uid: 1000,
+    };
+    world.asked(2, join).unwrap();
+    world.run_ms(50);
+    world.kill(2);
+    // Who starts anew has met no start of it, and has its log by hearsay.
+    world.kill(1);
+    world.start(1, &[0]);
+    world.run_until(8_000, "it knows", |world| world.found(1, "web").is_some());
+    world.cut(&[0], &[1, 2]);
+    world.strike(Fault::Restore { host: 2 });
+    world.start(2, &[1]);
+    world.run_ms(20);
+    world.register(2, "db");
+    world.run_ms(8_000);
+    world.heal();
+    world.run_until(15_000, "all agree", |world| {
+        world.is_whole(3)
+            && (0..3).all(|host| {
+                let web = world.found(host, "web").unwrap();
+                world.found(host, "db").is_some() && web.holder.entry.groups.is_empty()
+            })
+    });
+    assert!((0..3).all(|host| world.run_of(host, 2) == 3));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crdt::registry::Reason;
 use node::cluster::registry::{
     EventKind, Input, Lifetime, ProcessState, Refusal, Registration, SessionId, ask,
 };
-use node::wire::Channel;
+use node::wire::{Channel, WriteError};
 use sim::network::Drops;
 
 #[test]
@@ -315,4 +315,49 @@ fn a_lost_push_is_repaired() {
     world.run_until(8_000, "all know all", |world| {
         (0..5).all(|host| world.directory(host).len() == 20)
     });
+}
+
+#[test]
+fn what_is_refused_waits_for_no_disk_and_what_waits_for_it_refuses_nobody() {
+    let mut world = Script::cluster(1, 0.0, 2);
+    let holder = world.register(1, "web");
+    world.run_ms(50);
+    world.break_disk(0);
+    let asked = ["first", "db", "db", "web"].map(|text| {
+        let process = world.spawn(0);
+        world.request(0, registration(text, process))
+    });
+    world.run_ms(50);
+    // The first is written alone; meanwhile the others come together.
+    let [first, db, rival, web] = asked.map(|id| world.answer::<Box<Registration>>(id));
+    for answer in [first, db, rival] {
+        assert_eq!(answer, Some(Err(Refusal::Write(WriteError::Full))));
+    }
+    assert!(
+        matches!(&web, Some(Err(Refusal::Held { holder: it, .. })) if it.pid == holder.pid),
+        "{web:?}"
+    );
+}
+
+#[test]
+fn what_waits_for_another_of_its_name_is_not_overtaken() {
+    let mut world = Script::cluster(1, 0.0, 1);
+    let (before, first, after) = (world.register(0, "web"), world.spawn(0), world.spawn(0));
+    let take_back = || ask::Unregister {
+        name: name("web"),
+        uid: 1000,
+    };
+    // The first is written alone; meanwhile the others come together.
+    world.request(0, registration("first", first));
+    let (once, twice) = (world.request(0, take_back()), world.request(0, take_back()));
+    let anew = world.request(0, registration("web", after));
+    world.run_ms(50);
+    assert_ne!(before, after);
+    assert_eq!(world.answer::<ask::Unregister>(once), Some(Ok(())));
+    assert_eq!(
+        world.answer::<ask::Unregister>(twice),
+        Some(Err(Refusal::Unknown(name("web"))))
+    );
+    assert_eq!(world.answer::<Box<Registration>>(anew), Some(Ok(true)));
+    assert_eq!(world.found(0, "web").unwrap().holder.process, after);
 }

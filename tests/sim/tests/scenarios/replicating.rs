@@ -394,7 +394,7 @@ fn preconditions_are_compared_with_what_is_there() {
         ListId::of(&name("bob")),
     );
     let image = &world.hosts[0].disk.image;
-    let (tag, list_tag) = (image.entries[&(bob, id)].tag(), image.lists[&bob].tag());
+    let (tag, list_tag) = (image.entries[&(bob, id)].tag, image.lists[&bob].tag());
     let ask = |what, expect| ask::Edit {
         expect: Some(expect),
         ..edit("bob", what)

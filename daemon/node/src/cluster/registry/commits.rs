@@ -1,7 +1,7 @@
 //! What clients asked, from the disk to the log: judged, kept, and only then carried out and
 //! answered.
 
-use super::draft::Draft;
+use super::draft::{Draft, Judgement};
 use super::ledger::{Act, Step};
 use super::own::Registered;
 use super::rows::{self, RowKey};
@@ -45,12 +45,20 @@ impl Registry {
             let due = self.ledger.due();
             self.make_way(edge, &due);
             let mut draft = Draft::new(self, edge.now.wall);
-            let steps: Vec<Step> = due
-                .into_iter()
-                .map(|(request, command)| draft.step(request, command))
-                .collect();
+            let (mut steps, mut refused, mut deferred) = (Vec::new(), Vec::new(), Vec::new());
+            for asked in due {
+                match draft.judge(asked) {
+                    Judgement::Carry(step) => steps.push(step),
+                    Judgement::Refuse(request, refusal) => refused.push((request, refusal)),
+                    Judgement::Defer(asked) => deferred.push(asked),
+                }
+            }
             let (clock, rows) = (draft.clock, draft.rows);
             self.clock = clock;
+            for (request, refusal) in refused {
+                self.reply(edge, request, Err(refusal));
+            }
+            self.ledger.defer(deferred);
             let (own, links) = (&self.own, &self.links);
             let current = |key: &RowKey| match key {
                 RowKey::Entry(name) => own.get(name).and_then(rows::entry_row),
@@ -60,8 +68,9 @@ impl Registry {
                 self.commit(edge, steps);
             }
         }
-        let answered = self.ledger.answered();
-        self.closed_sessions.retain(|_, asked| *asked > answered);
+        let waiting = self.ledger.first_waiting();
+        self.closed_sessions
+            .retain(|_, asked| waiting.is_some_and(|first| first <= *asked));
     }
 
     /// Carries out what is kept now, then answers.
@@ -71,35 +80,38 @@ impl Registry {
             request,
             reply,
             act,
+            ..
         } in steps
         {
-            let reply = match act {
-                Act::Nothing => reply,
-                Act::Put {
-                    name,
-                    registered,
-                    fresh,
-                } => self.put(edge, name, registered, fresh).and(reply),
-                Act::Link { name, other, link } => {
-                    self.link(edge, name, other, link);
-                    reply
-                }
-                Act::Unlink { name, others } => {
-                    others.iter().for_each(|other| self.unlink(&name, other));
-                    reply
-                }
-                Act::Remove { name, process } => {
-                    if self.own.of(&name, process).is_some() {
-                        self.end(edge, &name, Reason::Unregistered);
-                    }
-                    reply
-                }
-            };
-            replies.push((request, reply));
+            let refused = self.carry_out(edge, act).err();
+            replies.push((request, refused.map_or(Ok(reply), Err)));
         }
         replies
             .into_iter()
             .for_each(|(request, reply)| self.reply(edge, request, reply));
+    }
+
+    fn carry_out(&mut self, edge: &mut Edge, act: Act) -> Result<(), Refusal> {
+        match act {
+            Act::Nothing => {}
+            Act::Put {
+                name,
+                registered,
+                fresh,
+            } => self.put(edge, name, registered, fresh)?,
+            Act::Link { name, other, link } => self.link(edge, name, other, link),
+            Act::Unlink { name, others } => {
+                for other in &others {
+                    self.unlink(&name, other);
+                }
+            }
+            Act::Remove { name, process } => {
+                if self.own.of(&name, process).is_some() {
+                    self.end(edge, &name, Reason::Unregistered);
+                }
+            }
+        }
+        Ok(())
     }
 
     fn put(

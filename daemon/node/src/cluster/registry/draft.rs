@@ -1,6 +1,6 @@
 //! Judging what clients ask: what it would change, and what of that is to be kept first.
 
-use super::ledger::{Act, Step};
+use super::ledger::{Act, Asked, Step};
 use super::links::{Link, MAX_LINKS};
 use super::own::{Life, Registered};
 use super::rows::{RowKey, entry_row, link_row};
@@ -10,16 +10,31 @@ use crate::wire::RequestId;
 use bytes::Bytes;
 use crdt::registry::Entry;
 use names::{Handle, ProcessName};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 type Verdict = Result<(Reply, Act), Refusal>;
+
+/// What becomes of a request.
+pub(super) enum Judgement {
+    /// It is to be carried out and answered once the write has landed.
+    Carry(Step),
+    /// It is refused for what is there already. That is to be said at once: when the write has
+    /// landed it may not be true any more.
+    Refuse(RequestId, Refusal),
+    /// It would be refused for what a request before it in the same write is about to change. That
+    /// one may still fail, so this one is to be judged again once the write has landed.
+    Defer(Asked),
+}
 
 /// The requests of one write, each judged as if those before it were carried out.
 pub(super) struct Draft<'a> {
     registry: &'a Registry,
     now: Wall,
     staged: BTreeMap<ProcessName, Option<Registered>>,
+    /// Names of requests that are deferred. What was asked later about one of them is, too: nobody
+    /// is to take back, as one asked for the registration before, what was registered after that.
+    deferred: BTreeSet<ProcessName>,
     /// How many of these are new.
     added: usize,
     pub(super) clock: u64,
@@ -32,43 +47,58 @@ impl<'a> Draft<'a> {
             registry,
             now,
             staged: BTreeMap::new(),
+            deferred: BTreeSet::new(),
             added: 0,
             clock: registry.clock,
             rows: BTreeMap::new(),
         }
     }
 
-    pub(super) fn step(&mut self, request: RequestId, command: Command) -> Step {
-        let verdict = match command {
-            Command::Register(registration) => self.register(*registration),
-            Command::Unregister(ask::Unregister { name, uid }) => self.unregister(name, uid),
+    /// Judges a request.
+    pub(super) fn judge(&mut self, asked: Asked) -> Judgement {
+        let name = asked.command.name();
+        if self.deferred.contains(name) {
+            return Judgement::Defer(asked);
+        }
+        let rests_on_draft = self.staged.contains_key(name);
+        let verdict = self.verdict(&asked.command);
+        let Asked {
+            number, request, ..
+        } = asked;
+        match verdict {
+            Ok((reply, act)) => Judgement::Carry(Step {
+                number,
+                request,
+                reply,
+                act,
+            }),
+            Err(_) if rests_on_draft => {
+                self.deferred.insert(asked.command.name().clone());
+                Judgement::Defer(asked)
+            }
+            Err(refusal) => Judgement::Refuse(request, refusal),
+        }
+    }
+
+    fn verdict(&mut self, command: &Command) -> Verdict {
+        match command {
+            Command::Register(registration) => self.register(Registration::clone(registration)),
+            Command::Unregister(ask::Unregister { name, uid }) => self.unregister(name, *uid),
             Command::Group(ask::Group {
                 name,
                 group,
                 join,
                 uid,
-            }) => self.group(name, group, join, uid),
+            }) => self.group(name, group, *join, *uid),
             Command::Link(ask::Link {
                 name,
                 other,
                 unreachable,
                 uid,
-            }) => self.link(name, other, unreachable, uid),
-            Command::Unlink(ask::Unlink { name, other, uid }) => self.unlink(name, &other, uid),
+            }) => self.link(name, other, *unreachable, *uid),
+            Command::Unlink(ask::Unlink { name, other, uid }) => self.unlink(name, other, *uid),
             // These change nothing that is kept, and do not come here.
             Command::Report(_) | Command::Links(_) => Ok((Reply::Done, Act::Nothing)),
-        };
-        match verdict {
-            Ok((reply, act)) => Step {
-                request,
-                reply: Ok(reply),
-                act,
-            },
-            Err(refusal) => Step {
-                request,
-                reply: Err(refusal),
-                act: Act::Nothing,
-            },
         }
     }
 
@@ -161,26 +191,21 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
-    fn unregister(&mut self, name: ProcessName, uid: u32) -> Verdict {
-        let registered = self.find(&name, uid)?;
+    fn unregister(&mut self, name: &ProcessName, uid: u32) -> Verdict {
+        let process = self.find(name, uid)?.process;
         self.rows.insert(RowKey::Entry(name.clone()), None);
         self.staged.insert(name.clone(), None);
-        Ok((
-            Reply::Done,
-            Act::Remove {
-                name,
-                process: registered.process,
-            },
-        ))
+        let name = name.clone();
+        Ok((Reply::Done, Act::Remove { name, process }))
     }
 
-    fn group(&mut self, name: ProcessName, group: ProcessName, join: bool, uid: u32) -> Verdict {
-        let mut registered = self.find(&name, uid)?;
+    fn group(&mut self, name: &ProcessName, group: &ProcessName, join: bool, uid: u32) -> Verdict {
+        let mut registered = self.find(name, uid)?;
         let mut entry = Entry::clone(&registered.entry);
         let changed = if join {
-            entry.groups.insert(group)
+            entry.groups.insert(group.clone())
         } else {
-            entry.groups.remove(&group)
+            entry.groups.remove(group)
         };
         if let Some((what, limit)) = entry.excess() {
             return Err(Refusal::Full { what, limit });
@@ -189,7 +214,7 @@ impl<'a> Draft<'a> {
         Ok((
             Reply::Done,
             if changed {
-                self.put(name, registered, false)
+                self.put(name.clone(), registered, false)
             } else {
                 Act::Nothing
             },
@@ -198,25 +223,25 @@ impl<'a> Draft<'a> {
 
     fn link(
         &mut self,
-        name: ProcessName,
-        other: LinkTarget,
+        name: &ProcessName,
+        other: &LinkTarget,
         unreachable: bool,
         uid: u32,
     ) -> Verdict {
-        let process = self.find(&name, uid)?.process;
+        let process = self.find(name, uid)?.process;
         let (owner, other) = match other {
-            LinkTarget::Name(other) => self.registry.holder(&other)?,
-            LinkTarget::Handle(other) => (self.registry.node_of(&other.node)?, other),
+            LinkTarget::Name(other) => self.registry.holder(other)?,
+            LinkTarget::Handle(other) => (self.registry.node_of(&other.node)?, other.clone()),
         };
-        let known = self.registry.links.get(&name, &other);
+        let known = self.registry.links.get(name, &other);
         let staged = self
             .rows
             .iter()
             .filter(|(key, row)| {
-                row.is_some() && matches!(key, RowKey::Link(linked, _) if *linked == name)
+                row.is_some() && matches!(key, RowKey::Link(linked, _) if linked == name)
             })
             .count();
-        if known.is_none() && self.registry.links.of(&name).count() + staged >= MAX_LINKS {
+        if known.is_none() && self.registry.links.of(name).count() + staged >= MAX_LINKS {
             return Err(Refusal::Full {
                 what: "links of a process",
                 limit: MAX_LINKS,
@@ -232,11 +257,12 @@ impl<'a> Draft<'a> {
         );
         self.rows
             .insert(RowKey::Link(name.clone(), other.clone()), link_row(&link));
+        let name = name.clone();
         Ok((Reply::Done, Act::Link { name, other, link }))
     }
 
-    fn unlink(&mut self, name: ProcessName, other: &LinkTarget, uid: u32) -> Verdict {
-        self.find(&name, uid)?;
+    fn unlink(&mut self, name: &ProcessName, other: &LinkTarget, uid: u32) -> Verdict {
+        self.find(name, uid)?;
         let is_it = |handle: &Handle| match other {
             LinkTarget::Name(other) => handle.name == *other,
             LinkTarget::Handle(other) => handle == other,
@@ -244,7 +270,7 @@ impl<'a> Draft<'a> {
         let others: Vec<Handle> = self
             .registry
             .links
-            .of(&name)
+            .of(name)
             .map(|(other, _)| other)
             .filter(|other| is_it(other))
             .cloned()
@@ -253,6 +279,7 @@ impl<'a> Draft<'a> {
             self.rows
                 .insert(RowKey::Link(name.clone(), other.clone()), None);
         }
+        let name = name.clone();
         Ok((Reply::Done, Act::Unlink { name, others }))
     }
 

@@ -1,12 +1,12 @@
 //! How registrations of this node end.
 
+use super::ledger::Asked;
 use super::own::Life;
 use super::rows::RowKey;
 use super::{
     ClusterOutput, Command, Edge, Output, Refusal, Registry, Reply, SessionId, Timer, may_change,
 };
 use crate::cluster::edge::Timer as ClusterTimer;
-use crate::wire::RequestId;
 use crdt::registry::{Process, Reason, State};
 use names::ProcessName;
 use std::time::Duration;
@@ -87,9 +87,9 @@ impl Registry {
     }
 
     /// A name whose process has ended is free for the next one, whether it was told how or not.
-    pub(super) fn make_way(&mut self, edge: &mut Edge, due: &[(RequestId, Command)]) {
-        for (_, command) in due {
-            let Command::Register(registration) = command else {
+    pub(super) fn make_way(&mut self, edge: &mut Edge, due: &[Asked]) {
+        for asked in due {
+            let Command::Register(registration) = &asked.command else {
                 continue;
             };
             let ended = self

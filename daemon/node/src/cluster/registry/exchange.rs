@@ -9,7 +9,7 @@ use crate::wire::ConnId;
 use bytes::Bytes;
 use crdt::registry::{Delta, Logs, Position, Progress};
 use names::NodeId;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// About how large the parts of a log are, in bytes.
@@ -44,6 +44,9 @@ pub(super) struct Exchange {
     peers: BTreeMap<NodeId, Peer>,
     /// For each owner the pull that is not answered.
     pulls: BTreeMap<NodeId, Flight>,
+    /// Connections on which the peer has said something: it listens there. What is sent to one that
+    /// has yet to accept this node's hello is lost.
+    spoken: BTreeSet<ConnId>,
 }
 
 impl Exchange {
@@ -52,7 +55,19 @@ impl Exchange {
             me,
             peers: BTreeMap::new(),
             pulls: BTreeMap::new(),
+            spoken: BTreeSet::new(),
         }
+    }
+
+    /// Something has come on that connection, which is accepted here.
+    pub(super) fn spoke(&mut self, conn: ConnId) {
+        self.spoken.insert(conn);
+    }
+
+    /// The connection in use to a peer, if the peer listens there by now.
+    fn open(&self, links: &Links, node: NodeId) -> Option<ConnId> {
+        let current = links.current(node);
+        current.filter(|conn| self.spoken.contains(conn))
     }
 
     /// A connection has come into use: both sides tell how far they are.
@@ -73,6 +88,7 @@ impl Exchange {
     }
 
     pub(super) fn closed(&mut self, edge: &mut Edge, links: &Links, logs: &Logs, conn: ConnId) {
+        self.spoken.remove(&conn);
         self.pulls.retain(|_, pull| pull.conn != conn);
         self.peers.retain(|node, _| links.current(*node).is_some());
         let cut: Vec<NodeId> = self.interrupt(conn);
@@ -117,6 +133,7 @@ impl Exchange {
         node: NodeId,
         made: &mut BTreeMap<Progress, Option<Bytes>>,
     ) {
+        let open = self.open(links, node);
         let Some(peer) = self
             .peers
             .get_mut(&node)
@@ -124,7 +141,7 @@ impl Exchange {
         else {
             return;
         };
-        let (Some(acked), Some(conn)) = (peer.acked, links.current(node)) else {
+        let (Some(acked), Some(conn)) = (peer.acked, open) else {
             return;
         };
         let part = || {
@@ -198,7 +215,7 @@ impl Exchange {
             .filter(|(owner, _)| *owner != me && *owner != node)
         {
             if *position > logs.progress(*owner).position && !self.pulls.contains_key(owner) {
-                self.pull(edge, logs, *owner, links.current(*owner).unwrap_or(conn));
+                self.pull(edge, logs, *owner, self.open(links, *owner).unwrap_or(conn));
             }
         }
     }
@@ -319,4 +336,68 @@ pub(super) fn vector(logs: &Logs, answer: bool) -> Bytes {
         answer,
     }
     .bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::connections::Connection;
+    use crate::cluster::io::Output;
+    use crate::time::{Now, Wall};
+    use crate::wire::{Channel, Peer, Protocol};
+    use crdt::registry::{Process, Reason, State};
+    use names::{NodeName, ProcessName};
+
+    const ME: NodeId = NodeId([1; 16]);
+    const PEER: NodeId = NodeId([2; 16]);
+
+    /// Where parts of this node's log went.
+    fn pushed(edge: &mut Edge) -> Vec<ConnId> {
+        let mut pushed = Vec::new();
+        while let Some(output) = edge.next_output() {
+            if let Output::Send {
+                conn,
+                channel: Channel::Registry,
+                bytes,
+            } = output
+                && let Message::Part { pushed: true, .. } = Message::read(&bytes).unwrap()
+            {
+                pushed.push(conn);
+            }
+        }
+        pushed
+    }
+
+    /// Of two connections the newer one is in use, and the peer may have yet to accept it.
+    #[test]
+    fn nothing_is_pushed_where_the_peer_has_yet_to_listen() {
+        let (instant, wall) = (Instant::default(), Wall(0));
+        let mut edge = Edge::new(Now { instant, wall });
+        let (mut links, mut exchange) = (Links::default(), Exchange::new(ME));
+        let mut logs = Logs::default();
+        logs.begin(ME, 1, 0);
+        let process = Process {
+            boot: [0; 16],
+            pid: 1,
+            start: 1,
+        };
+        let name = ProcessName::new("web").unwrap();
+        logs.put(ME, name, process, State::Gone(Reason::Exited));
+        for conn in [ConnId(1), ConnId(2)] {
+            let peer = Peer {
+                id: PEER,
+                name: NodeName::new("node2").unwrap(),
+            };
+            let remote = ([10, 0, 0, 2], 6878).into();
+            let connection = Connection::new(peer, remote, Protocol(1), None);
+            links.add(&mut edge, conn, connection);
+            links.accept(&mut edge, conn);
+            exchange.accepted(&mut edge, &logs, conn, PEER);
+        }
+        for (conn, went) in [(ConnId(1), vec![]), (ConnId(2), vec![ConnId(2)])] {
+            exchange.spoke(conn);
+            exchange.compare(&mut edge, &links, &logs, (PEER, conn), &[]);
+            assert_eq!(pushed(&mut edge), went);
+        }
+    }
 }

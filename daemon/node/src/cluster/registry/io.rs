@@ -147,6 +147,21 @@ pub enum Command {
     Links(ask::Links),
 }
 
+impl Command {
+    /// The name that it is about.
+    pub fn name(&self) -> &ProcessName {
+        match self {
+            Self::Register(registration) => &registration.name,
+            Self::Unregister(ask::Unregister { name, .. })
+            | Self::Report(ask::Report { name, .. })
+            | Self::Group(ask::Group { name, .. })
+            | Self::Link(ask::Link { name, .. })
+            | Self::Unlink(ask::Unlink { name, .. })
+            | Self::Links(ask::Links { name }) => name,
+        }
+    }
+}
+
 /// What the registry wants done.
 #[derive(Clone, Debug)]
 pub enum Output {

@@ -5,7 +5,7 @@ use super::super::io::Output as ClusterOutput;
 use super::links::Link;
 use super::own::Registered;
 use super::rows::RowKey;
-use super::{Command, KeptRow, Output, Refusal, Reply, Timer};
+use super::{Command, KeptRow, Output, Reply, Timer};
 use crate::wire::{RequestId, WriteId};
 use bytes::Bytes;
 use crdt::registry::Process;
@@ -25,7 +25,7 @@ const REWRITE: Duration = Duration::from_secs(1);
 /// What is done once it is kept.
 #[derive(Debug)]
 pub(super) enum Act {
-    /// Nothing: it was so already, or was refused.
+    /// Nothing: it was so already.
     Nothing,
     /// A registration, or another state of one.
     Put {
@@ -48,11 +48,22 @@ pub(super) enum Act {
     },
 }
 
+/// A request that waits to be judged.
+#[derive(Debug)]
+pub(super) struct Asked {
+    /// Which of all requests it is, from 1.
+    pub(super) number: u64,
+    pub(super) request: RequestId,
+    pub(super) command: Command,
+}
+
 /// One request on its way.
 #[derive(Debug)]
 pub(super) struct Step {
+    /// See [`Asked::number`].
+    pub(super) number: u64,
     pub(super) request: RequestId,
-    pub(super) reply: Result<Reply, Refusal>,
+    pub(super) reply: Reply,
     pub(super) act: Act,
 }
 
@@ -65,7 +76,7 @@ struct Flight {
 
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
-    queue: VecDeque<(RequestId, Command)>,
+    queue: VecDeque<Asked>,
     flight: Option<Flight>,
     last: u64,
     /// How many requests have come.
@@ -83,10 +94,21 @@ impl Ledger {
     pub(super) fn ask(&mut self, request: RequestId, command: Command) -> bool {
         let room = self.queue.len() < MAX_QUEUED;
         if room {
-            self.queue.push_back((request, command));
             self.asked += 1;
+            self.queue.push_back(Asked {
+                number: self.asked,
+                request,
+                command,
+            });
         }
         room
+    }
+
+    /// Judges these again when the write that is made now has landed, before all others.
+    pub(super) fn defer(&mut self, deferred: Vec<Asked>) {
+        for asked in deferred.into_iter().rev() {
+            self.queue.push_front(asked);
+        }
     }
 
     pub(super) fn limit() -> usize {
@@ -102,11 +124,16 @@ impl Ledger {
         self.asked
     }
 
-    /// How many of them are answered, at least.
-    pub(super) fn answered(&self) -> u64 {
-        let waiting =
-            self.queue.len() + self.flight.as_ref().map_or(0, |flight| flight.steps.len());
-        self.asked.saturating_sub(waiting as u64)
+    /// The first request that is not answered. Both the write in flight and the queue are in order.
+    pub(super) fn first_waiting(&self) -> Option<u64> {
+        let steps = self.flight.as_ref().map(|flight| flight.steps.iter());
+        let in_flight = steps.and_then(|mut steps| steps.next());
+        let queued = self.queue.front().map(|asked| asked.number);
+        in_flight
+            .map(|step| step.number)
+            .into_iter()
+            .chain(queued)
+            .min()
     }
 
     /// Whether there is something to write, and nothing in flight.
@@ -116,7 +143,7 @@ impl Ledger {
     }
 
     /// The requests for the next write.
-    pub(super) fn due(&mut self) -> Vec<(RequestId, Command)> {
+    pub(super) fn due(&mut self) -> Vec<Asked> {
         self.queue
             .drain(..self.queue.len().min(MAX_STEPS))
             .collect()

@@ -98,19 +98,35 @@ impl Names {
             before,
             after,
         } = shift;
-        let ranked = self.rank(&name);
-        self.put(owner, &name, process, after.entry().cloned());
-        match (before, after) {
-            (None, State::Live(_)) => self.up(edge, owner, &name, process),
-            (Some(_), State::Gone(reason)) => self.down(edge, owner, &name, process, reason),
-            // A claim is for the life of a registration: between these two it was taken back.
-            (Some(before), State::Live(after)) if before.claim != after.claim => {
-                self.down(edge, owner, &name, process, Reason::Unregistered);
-                self.up(edge, owner, &name, process);
+        match (&before, &after) {
+            // A claim is for the life of a registration: between these two it was taken back, and
+            // whoever had a right to the name then had it for that moment.
+            (Some(known), State::Live(entry)) if known.claim != entry.claim => {
+                let end = State::Gone(Reason::Unregistered);
+                self.step(edge, owner, &name, process, (before, end));
+                self.step(edge, owner, &name, process, (None, after));
             }
+            _ => self.step(edge, owner, &name, process, (before, after)),
+        }
+    }
+
+    /// One beginning, end or change of a registration.
+    fn step(
+        &mut self,
+        edge: &Edge,
+        owner: NodeId,
+        name: &ProcessName,
+        process: Process,
+        (before, after): (Option<Arc<Entry>>, State),
+    ) {
+        let ranked = self.rank(name);
+        self.put(owner, name, process, after.entry().cloned());
+        match (before, after) {
+            (None, State::Live(_)) => self.up(edge, owner, name, process),
+            (Some(_), State::Gone(reason)) => self.down(edge, owner, name, process, reason),
             (Some(_), State::Live(_)) | (None, State::Gone(_)) => {}
         }
-        self.compare(edge, &name, &ranked);
+        self.compare(edge, name, &ranked);
     }
 
     /// A node with these registrations can be reached now, or no longer, or bears another name.

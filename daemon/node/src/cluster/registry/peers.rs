@@ -48,9 +48,12 @@ impl Registry {
         links: &Connections,
         from: (NodeId, ConnId),
         bytes: &[u8],
-    ) -> Result<(), Malformed> {
+    ) -> Result<Heard, Malformed> {
         let (node, conn) = from;
-        match Message::read(bytes)? {
+        self.exchange.spoke(conn);
+        let message = Message::read(bytes)?;
+        let heard = self.look_at_own_log(&message);
+        match message {
             Message::Part {
                 delta,
                 pushed: true,
@@ -91,7 +94,33 @@ impl Registry {
                 }
             }
         }
-        Ok(())
+        Ok(heard)
+    }
+
+    /// How far a peer is in this node's own log, as far as a message tells.
+    fn look_at_own_log(&self, message: &Message) -> Heard {
+        let position = match message {
+            Message::Ack(progress) => Some(progress.position),
+            Message::Pull { owner, from } => (*owner == self.me).then_some(from.position),
+            Message::Vector { positions, .. } => {
+                let own = positions.iter().find(|(owner, _)| *owner == self.me);
+                own.map(|(_, position)| *position)
+            }
+            Message::Part { .. }
+            | Message::Hash(_)
+            | Message::Probe(_)
+            | Message::Probed { .. } => None,
+        };
+        match position {
+            Some(position) if !self.logs.has_been_at(self.me, position) => {
+                tracing::info!(
+                    run = position.run,
+                    "a peer has a log of this node that it forgot"
+                );
+                Heard::AnotherStart { run: position.run }
+            }
+            Some(_) | None => Heard::Fine,
+        }
     }
 
     /// Asks the nodes of which it matters how far their logs are.
@@ -203,6 +232,20 @@ impl Registry {
         }
         self.check_unsettled(edge, node);
     }
+}
+
+/// What a message means to membership.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(in crate::cluster) enum Heard {
+    /// Nothing.
+    Fine,
+    /// Another start of this very node, which its disk knows nothing of, has written a log in that
+    /// run: it must go above.
+    AnotherStart {
+        /// The run.
+        run: u64,
+    },
 }
 
 /// What the cluster machine knows of a node.
