@@ -11,6 +11,8 @@
 mod convert;
 #[path = "store_suite/crash.rs"]
 mod crash;
+#[path = "store_suite/damage.rs"]
+mod damage;
 #[path = "store_suite/full.rs"]
 mod full;
 #[path = "store_suite/mounts.rs"]
