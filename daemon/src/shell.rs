@@ -373,8 +373,10 @@ fn watch_store(
 ) {
     let on_notice = move |notice| match notice {
         Notice::Failed(error) => {
-            tracing::error!(%error, "a commit failed; writes are refused until the store is \
-                reopened");
+            tracing::error!(
+                %error,
+                "a commit failed; writes are refused until the store is reopened"
+            );
             trouble.set(Some(error));
         }
         Notice::Reopened(recovered) => match random() {

@@ -70,8 +70,8 @@ fn members_table(items: &[Value], session: &Session<'_>) -> Table {
     let mut table = Table::new(&[
         "NAME", "STATE", "ADDRESS", "SINCE", "RTT", "VERSION", "TAGS", "ID",
     ])
-    .cut(&["TAGS", "ADDRESS"])
-    .spare(&["ID", "TAGS", "VERSION", "SINCE", "ADDRESS"]);
+    .cut(&["TAGS"])
+    .spare(&["ID", "VERSION", "TAGS", "SINCE", "ADDRESS"]);
     for member in items {
         let own = member.get("self").and_then(Value::as_bool).unwrap_or(false);
         let name = text(member, "name");
