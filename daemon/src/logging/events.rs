@@ -24,7 +24,7 @@ fn the_table_of_the_log_is_that_of_the_source() {
         "transport/src",
     ] {
         for file in sources(&root.join(dir)) {
-            let text = std::fs::read_to_string(&file).unwrap();
+            let text = joined(&std::fs::read_to_string(&file).unwrap());
             logged.extend(lines(
                 text.split("#[cfg(test)]\nmod tests {")
                     .next()
@@ -42,6 +42,13 @@ fn the_table_of_the_log_is_that_of_the_source() {
         "not in docs/log.md: {missing:#?}\nonly there: \
         {gone:#?}"
     );
+}
+
+/// The source with its strings on one line each, where they go on after a backslash.
+fn joined(source: &str) -> String {
+    let mut parts = source.split("\\\n");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| text + part.trim_start())
 }
 
 #[test]
