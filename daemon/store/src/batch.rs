@@ -192,7 +192,8 @@ impl<'db> Batch<'db> {
     }
 
     /// The keys of all rows of a list's view, but for its own row. Those in the agenda are found by
-    /// the places of entries; with `thorough` all of the agenda is looked through for others.
+    /// the places of entries; with `thorough` all of the agenda is looked through for others, and
+    /// for rows that no entry of any list leads to.
     fn places(
         &self,
         list: ListId,
@@ -218,13 +219,33 @@ impl<'db> Batch<'db> {
             }
         }
         if thorough {
-            let of_list = |key: &Vec<u8>| {
-                keys::split_agenda(key).is_none_or(|(_, of, _)| ListId::of(&of) == list)
-            };
-            let agenda = self.keys(Space::Agenda, &[])?.into_iter().filter(of_list);
-            found.extend(agenda.map(|key| (Space::Agenda, key)));
+            for row in View::of(Arc::clone(self.db)).scan_prefix(Space::Agenda, &[]) {
+                let (key, _) = row?;
+                if self.is_stray(list, &key)? {
+                    found.insert((Space::Agenda, key.to_vec()));
+                }
+            }
         }
         Ok(found)
+    }
+
+    /// Whether a row of the agenda has to go when that list is made anew: it is of the list, or no
+    /// entry leads to it. Where the row that should lead to it is damaged, it stays until its own
+    /// list is made anew.
+    fn is_stray(&self, list: ListId, key: &[u8]) -> Result<bool, ReadError> {
+        let Some((due, name, place)) = keys::split_agenda(key) else {
+            return Ok(true);
+        };
+        let of = ListId::of(&name);
+        let Some(id) = keys::entry_of_place(place).filter(|_| of != list) else {
+            return Ok(true);
+        };
+        let Some(stand) = self.get(Space::Ids, &keys::id(of, id))? else {
+            return Ok(true);
+        };
+        Ok(keys::split_due(&stand).is_some_and(|(due_now, place_now)| {
+            keys::entry_of_place(place_now) == Some(id) && (due_now, place_now) != (due, place)
+        }))
     }
 
     /// All keys with a prefix, committed or in this batch.
