@@ -10,7 +10,7 @@ use crdt::entry::Entry;
 use fjall::Slice;
 use names::{Actor, ChangeId, EntryId, ListId, ListName};
 use node::cluster::registry::KeptRow;
-use node::lists::{ListRow, Row};
+use node::lists::{ListRow, Remake, Row};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -44,14 +44,21 @@ pub(super) fn kept_weight(row: &KeptRow) -> usize {
 /// Writes that are committed together.
 pub(super) struct Batch<'db> {
     db: &'db Arc<Db>,
+    /// Lists whose rows are to be made anew: the others of a list that is written to are still as
+    /// they were.
+    remake: &'db BTreeMap<ListId, Remake>,
+    /// Those that this batch makes anew.
+    remade: BTreeSet<ListId>,
     /// What the keys will hold; `None` is a removal.
     writes: BTreeMap<Space, BTreeMap<Vec<u8>, Option<Slice>>>,
 }
 
 impl<'db> Batch<'db> {
-    pub(super) fn new(db: &'db Arc<Db>) -> Self {
+    pub(super) fn new(db: &'db Arc<Db>, remake: &'db BTreeMap<ListId, Remake>) -> Self {
         Self {
             db,
+            remake,
+            remade: BTreeSet::new(),
             writes: BTreeMap::new(),
         }
     }
@@ -156,13 +163,24 @@ impl<'db> Batch<'db> {
     }
 
     fn add_list(&mut self, list: ListId, row: &ListRow) -> Result<(), Failure> {
-        let value = rows::encode_list(row, Some(row.has_unknown_keys))?;
+        let value = rows::encode_list(row, self.has_unknown_keys(list, row))?;
         self.put(Space::Lists, list.0.to_vec(), value);
         let name = row.name.as_str().as_bytes();
         if self.get(Space::Names, name)?.as_deref() != Some(list.0.as_slice()) {
             self.put(Space::Names, name.to_vec(), list.0);
         }
         Ok(())
+    }
+
+    /// What a list's row says of keys that the makers of all its rows did not know. Where the list
+    /// waits for being made anew that must outlast this write, and a restart after it.
+    fn has_unknown_keys(&self, list: ListId, row: &ListRow) -> Option<bool> {
+        let waiting = self.remake.get(&list);
+        match waiting.filter(|_| !self.remade.contains(&list)) {
+            None | Some(Remake::Asked) => Some(row.has_unknown_keys),
+            Some(Remake::UnknownKeys) => Some(true),
+            Some(Remake::Damaged | Remake::Converted) => None,
+        }
     }
 
     /// Replaces all rows of a list's view. What a row says that is there is of no interest: it may
@@ -174,6 +192,7 @@ impl<'db> Batch<'db> {
         entries: &[Arc<Entry>],
         thorough: bool,
     ) -> Result<(), Failure> {
+        self.remade.insert(list);
         for place in self.places(list, &row.name, thorough)? {
             let (space, key) = place;
             self.remove(space, key);

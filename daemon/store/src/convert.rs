@@ -23,7 +23,6 @@ use node::cluster::{convert_kept, registry};
 use node::lists::ListRow;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use std::path::Path;
 use std::sync::Arc;
 
 /// The keyspaces of format 1 whose rows have another form now, and where these go.
@@ -55,13 +54,6 @@ pub(super) enum ConvertError {
     /// A row that must not be lost is not what format 1 has.
     #[error("{row} cannot be read: {reason}")]
     Row { row: &'static str, reason: String },
-}
-
-impl ConvertError {
-    /// Whether there was no space left.
-    pub(super) fn is_full(&self, dir: &Path) -> bool {
-        matches!(self, Self::Database(failure) if failure.is_full(dir))
-    }
 }
 
 impl From<fjall::Error> for ConvertError {

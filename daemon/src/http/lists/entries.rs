@@ -5,6 +5,7 @@ use crate::http::json::{self, Json, RawJson};
 use crate::http::lists::body::Added;
 use crate::http::lists::entry_page::{Effort, parse_place, read_page, unbounded, write_page};
 use crate::http::lists::filter::{Filter, FilterParams};
+use crate::http::lists::rebuild;
 use crate::http::lists::shown::{entry_patch, todo_entry};
 use crate::http::lists::write::{IfMatch, Options, Written, etag, in_time};
 use crate::http::operations::openapi::{
@@ -242,7 +243,7 @@ pub(crate) async fn edit(
     let options = Options::take(&mut query)?;
     query.end()?;
     let edit = Edit::Patch(id, entry_patch(body)?);
-    let expect = expect_entry(&api, ListId::of(&list), id, &headers)?;
+    let expect = expect_entry(&api, ListId::of(&list), id, &headers).await?;
     let written = api
         .write(&conn.caller(), list, edit, expect, options)
         .await
@@ -268,7 +269,7 @@ pub(crate) async fn delete(
 ) -> Result<Response, Problem> {
     let options = Options::take(&mut query)?;
     query.end()?;
-    let expect = expect_entry(&api, ListId::of(&list), id, &headers)?;
+    let expect = expect_entry(&api, ListId::of(&list), id, &headers).await?;
     let written = api
         .write(&conn.caller(), list, Edit::Delete(id), expect, options)
         .await
@@ -277,7 +278,7 @@ pub(crate) async fn delete(
 }
 
 /// The precondition of a call on an entry.
-fn expect_entry(
+async fn expect_entry(
     api: &Api,
     list: ListId,
     id: EntryId,
@@ -286,9 +287,8 @@ fn expect_entry(
     let Some(wanted) = IfMatch::of(headers)? else {
         return Ok(None);
     };
-    let entry = api
-        .reader()
-        .entry(list, id)?
+    let entry = rebuild::read(api, |reader| reader.entry(list, id))
+        .await?
         .ok_or_else(|| Problem::from(Refusal::NoEntry(id)))?;
     wanted
         .resolve(Some(entry.tag))
