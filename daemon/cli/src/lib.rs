@@ -33,7 +33,7 @@ mod unreachable;
 mod upkeep;
 
 pub use args::{GROUPS, command};
-pub use program::Program;
+pub use program::{OfflineError, Program, Rebuilt};
 
 use args::{Cli, Command, Debug, Token};
 use certificates::{pki, token};
@@ -47,7 +47,7 @@ use std::ffi::OsString;
 use std::io::Error;
 use std::path::Path;
 use std::process::ExitCode;
-use upkeep::{bundle, complete, doctor, status, web};
+use upkeep::{bundle, complete, doctor, rebuild, status, web};
 
 /// The whole of `muster`, from its command line (the program's name first) to its exit code.
 ///
@@ -123,7 +123,10 @@ async fn dispatch(cli: Cli, output: &Output, program: &Program) -> Result<ExitCo
         Command::Leave { force } => cluster::leave(&session()?, force).await,
         Command::Forget { member } => cluster::forget(&session()?, &member).await,
         Command::Reload => cluster::reload(&session()?).await,
-        Command::Rebuild { list } => cluster::rebuild(&session()?, list.as_deref()).await,
+        Command::Rebuild(args) if args.offline => {
+            rebuild::offline(&cli.global, &args, output, program)
+        }
+        Command::Rebuild(args) => rebuild::online(&session()?, args.list.as_deref()).await,
         Command::LogLevel(args) => cluster::log_level(&session()?, &args).await,
         Command::Partition => cluster::partition(&session()?).await,
         Command::Events(args) => events::follow(&session()?, &args).await,

@@ -29,6 +29,7 @@ mod metrics;
 mod packages;
 mod page;
 mod prometheus;
+mod rebuild;
 mod registry;
 mod registry_lives;
 mod registry_many;
