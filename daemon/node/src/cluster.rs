@@ -15,8 +15,8 @@
 
 pub mod ask;
 mod command;
-mod connections;
-mod edge;
+pub(crate) mod connections;
+pub(crate) mod edge;
 mod farewell;
 #[cfg(test)]
 mod golden;
@@ -26,7 +26,6 @@ mod join;
 mod kept;
 mod message;
 mod peer;
-pub mod registry;
 mod roster;
 mod swim;
 #[cfg(test)]
@@ -41,6 +40,7 @@ pub use io::{
 pub use kept::{Kept, convert_kept};
 
 use crate::machine::Machine;
+use crate::registry::{Registry, Sight};
 use crate::time::{Instant, Now};
 use crate::wire::{ConnId, DialId, Peer, RequestId, WriteError, WriteId};
 use connections::{Connection, Connections};
@@ -54,7 +54,6 @@ use message::{Hello, Message, Nonce};
 use names::NodeId;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use registry::{Registry, Sight};
 use roster::Replica;
 use std::fmt;
 use swim::{Identity, Sighting, Swim};

@@ -1,8 +1,9 @@
 //! What a part of the machine may touch besides its own state.
 
 use super::io::{Output, Stats};
-use super::{registry, swim};
+use super::swim;
 use crate::machine;
+use crate::registry;
 use crate::wire::{Channel, CloseReason, ConnId, RequestId};
 use bytes::Bytes;
 use names::NodeId;
@@ -10,7 +11,7 @@ use names::NodeId;
 /// All deadlines of the machine. The derived order decides ties: SWIM first, and there foca's own
 /// order.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Timer {
+pub(crate) enum Timer {
     /// One of foca's.
     Swim(swim::Timer),
     /// Four times a second: has anybody been heard?
@@ -36,7 +37,7 @@ pub(super) enum Timer {
 }
 
 /// The way out of the cluster machine.
-pub(super) type Edge = machine::Edge<Output, Timer, Stats>;
+pub(crate) type Edge = machine::Edge<Output, Timer, Stats>;
 
 impl Edge {
     pub(super) fn send(&mut self, conn: ConnId, bytes: Bytes) {
@@ -48,7 +49,7 @@ impl Edge {
     }
 
     /// Sends a message of the registry.
-    pub(super) fn tell(&mut self, conn: ConnId, bytes: Bytes) {
+    pub(crate) fn tell(&mut self, conn: ConnId, bytes: Bytes) {
         self.put(Output::Send {
             conn,
             channel: Channel::Registry,

@@ -6,7 +6,7 @@ use crate::http::page::{PageWriter, Room};
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 use names::{NodeId, NodeName, ProcessName};
-use node::cluster::registry::{Directory, Found, ProcessState};
+use node::registry::{Directory, Found, ProcessState};
 use utoipa::IntoParams;
 
 /// How many names are looked at before others get their turn at the directory.
@@ -193,7 +193,7 @@ impl Source {
 mod tests {
     use super::*;
     use crdt::registry::{Entry, Process};
-    use node::cluster::registry::Change;
+    use node::registry::Change;
     use std::sync::Arc;
 
     const ME: NodeId = NodeId([1; 16]);

@@ -17,8 +17,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use names::ProcessName;
-use node::cluster::registry::ProcessState;
-use node::cluster::registry::ask::Group;
+use node::registry::ProcessState;
+use node::registry::ask::Group;
 use std::sync::Arc;
 
 /// The groups that somebody is in, by name.

@@ -18,7 +18,7 @@ use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use node::cluster::registry::ask::{Link, Links, Unlink};
+use node::registry::ask::{Link, Links, Unlink};
 use std::sync::Arc;
 
 /// The links of a process of this node, by handle.

@@ -83,7 +83,7 @@ mod golden;
 mod io;
 mod ledger;
 mod links;
-pub(super) mod message;
+pub(crate) mod message;
 mod names;
 mod own;
 mod peers;
@@ -97,9 +97,9 @@ pub use io::{
 pub use rows::{RowError, Rows, convert_row};
 
 use self::names::Names;
-use super::connections::Connections;
-use super::edge::{Edge, Timer as ClusterTimer};
-use super::io::{
+use crate::cluster::connections::Connections;
+use crate::cluster::edge::{Edge, Timer as ClusterTimer};
+use crate::cluster::{
     MemberState, Output as ClusterOutput, Refusal as ClusterRefusal, Reply as ClusterReply,
 };
 use crate::time::{Instant, Wall};
@@ -110,7 +110,7 @@ use exchange::Exchange;
 use ledger::Ledger;
 use links::Table;
 use own::{Own, Registered};
-pub(super) use peers::{Heard, Sight};
+pub(crate) use peers::{Heard, Sight};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rows::Row;
@@ -125,7 +125,7 @@ const AGING: Duration = Duration::from_secs(600);
 
 /// Deadlines of the registry.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Timer {
+pub(crate) enum Timer {
     /// A failed write is tried again.
     Rewrite,
     /// Whoever reports how a process ended had the time to do so.
@@ -142,7 +142,7 @@ pub(super) enum Timer {
 
 /// The registry of one node.
 #[derive(Debug)]
-pub(super) struct Registry {
+pub(crate) struct Registry {
     me: NodeId,
     rng: ChaCha8Rng,
     own: Own,
@@ -173,7 +173,7 @@ pub(super) struct Registry {
 
 impl Registry {
     /// Takes over what the disk kept, as the log of `run`.
-    pub(super) fn new(
+    pub(crate) fn new(
         edge: &mut Edge,
         me: &Peer,
         run: u64,
@@ -233,7 +233,7 @@ impl Registry {
     }
 
     /// The node has another run: all is said anew in that one.
-    pub(super) fn begin(&mut self, run: u64) {
+    pub(crate) fn begin(&mut self, run: u64) {
         self.begun = true;
         if self.logs.position(self.me).run != run {
             self.begin_log(run);
@@ -247,7 +247,7 @@ impl Registry {
     }
 
     /// Takes a client's wish.
-    pub(super) fn ask(&mut self, edge: &mut Edge, request: RequestId, command: Command) {
+    pub(crate) fn ask(&mut self, edge: &mut Edge, request: RequestId, command: Command) {
         match command {
             Command::Report(ask::Report { name, reason, uid }) => {
                 let result = self.report(edge, &name, reason, uid);
@@ -285,7 +285,7 @@ impl Registry {
         });
     }
 
-    pub(super) fn fire(&mut self, edge: &mut Edge, timer: Timer) {
+    pub(crate) fn fire(&mut self, edge: &mut Edge, timer: Timer) {
         match timer {
             Timer::Rewrite => self.ledger.rested(),
             Timer::Report(name, process) => self.unreported(edge, &name, process),
@@ -355,7 +355,7 @@ impl Registry {
     }
 
     /// Carries on until nothing is left to carry; then writes, publishes and tells.
-    pub(super) fn settle(&mut self, edge: &mut Edge, connections: &Connections) {
+    pub(crate) fn settle(&mut self, edge: &mut Edge, connections: &Connections) {
         self.react(edge);
         self.write(edge);
         self.react(edge);
@@ -367,7 +367,7 @@ impl Registry {
     }
 
     /// What there is now.
-    pub(super) fn count(&self, stats: &mut Stats) {
+    pub(crate) fn count(&self, stats: &mut Stats) {
         stats.registered = self.own.len() as u64;
         stats.names = self.names.directory().len() as u64;
         stats.contested = self.names.contested();

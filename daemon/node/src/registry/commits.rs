@@ -12,12 +12,7 @@ use names::ProcessName;
 use std::sync::Arc;
 
 impl Registry {
-    pub(in crate::cluster) fn kept(
-        &mut self,
-        edge: &mut Edge,
-        id: WriteId,
-        result: Result<(), WriteError>,
-    ) {
+    pub(crate) fn kept(&mut self, edge: &mut Edge, id: WriteId, result: Result<(), WriteError>) {
         let Some(steps) = self.ledger.landed(edge, id, result.is_ok()) else {
             return;
         };

@@ -36,7 +36,7 @@ impl Registry {
     }
 
     /// A process is not there any more.
-    pub(in crate::cluster) fn ended(&mut self, edge: &mut Edge, process: Process, reason: Reason) {
+    pub(crate) fn ended(&mut self, edge: &mut Edge, process: Process, reason: Reason) {
         for name in self.own.names(process) {
             let Some(registered) = self.own.get_mut(&name) else {
                 continue;
@@ -103,7 +103,7 @@ impl Registry {
     }
 
     /// A client's connection has closed.
-    pub(in crate::cluster) fn session_ended(&mut self, edge: &mut Edge, session: SessionId) {
+    pub(crate) fn session_ended(&mut self, edge: &mut Edge, session: SessionId) {
         for name in self.own.session(session) {
             self.end(edge, &name, Reason::Unregistered);
         }

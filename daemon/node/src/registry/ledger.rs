@@ -1,11 +1,11 @@
 //! What is to be kept on disk: one write at a time, and meanwhile what is asked waits for the next.
 
-use super::super::edge::{Edge, Timer as ClusterTimer};
-use super::super::io::Output as ClusterOutput;
 use super::links::Link;
 use super::own::Registered;
 use super::rows::RowKey;
 use super::{Command, KeptRow, Output, Reply, Timer};
+use crate::cluster::Output as ClusterOutput;
+use crate::cluster::edge::{Edge, Timer as ClusterTimer};
 use crate::wire::{RequestId, WriteId};
 use bytes::Bytes;
 use crdt::registry::Process;

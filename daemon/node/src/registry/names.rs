@@ -1,7 +1,7 @@
 //! Who holds which name, and what is told when that changes.
 
-use super::super::edge::Edge;
 use super::{Change, Directory, Event, EventKind, News, Output};
+use crate::cluster::edge::Edge;
 use crdt::registry::{Entry, Process, Reason, Shift, State};
 use names::{Handle, NodeId, NodeName, ProcessName};
 use std::collections::VecDeque;
@@ -60,7 +60,7 @@ impl Names {
     pub(super) fn flush(&mut self, edge: &mut Edge) {
         let news = std::mem::take(&mut self.news);
         if news != News::default() {
-            edge.put(super::super::io::Output::Registry(Output::News(news)));
+            edge.put(crate::cluster::Output::Registry(Output::News(news)));
         }
     }
 

@@ -11,29 +11,19 @@ use names::{NodeId, NodeName, ProcessName};
 
 impl Registry {
     /// A connection has come into use.
-    pub(in crate::cluster) fn accepted(&mut self, edge: &mut Edge, conn: ConnId, node: NodeId) {
+    pub(crate) fn accepted(&mut self, edge: &mut Edge, conn: ConnId, node: NodeId) {
         self.exchange.accepted(edge, &self.logs, conn, node);
     }
 
-    pub(in crate::cluster) fn closed(
-        &mut self,
-        edge: &mut Edge,
-        links: &Connections,
-        conn: ConnId,
-    ) {
+    pub(crate) fn closed(&mut self, edge: &mut Edge, links: &Connections, conn: ConnId) {
         self.exchange.closed(edge, links, &self.logs, conn);
     }
 
-    pub(in crate::cluster) fn overflowed(&mut self, conn: ConnId, node: NodeId) {
+    pub(crate) fn overflowed(&mut self, conn: ConnId, node: NodeId) {
         self.exchange.overflowed(conn, node);
     }
 
-    pub(in crate::cluster) fn round(
-        &mut self,
-        edge: &mut Edge,
-        links: &Connections,
-        random: Option<ConnId>,
-    ) {
+    pub(crate) fn round(&mut self, edge: &mut Edge, links: &Connections, random: Option<ConnId>) {
         self.exchange.round(edge, links, &self.logs, random);
         self.send_probes(edge, links, true);
     }
@@ -42,7 +32,7 @@ impl Registry {
     ///
     /// # Errors
     /// It breaks the protocol.
-    pub(in crate::cluster) fn hear(
+    pub(crate) fn hear(
         &mut self,
         edge: &mut Edge,
         links: &Connections,
@@ -176,11 +166,7 @@ impl Registry {
 
     /// Looks at all nodes of the roster: their names, runs, and states; without one they were
     /// forgotten. Costs next to nothing for nodes of which nothing changed.
-    pub(in crate::cluster) fn look<'a>(
-        &mut self,
-        edge: &mut Edge,
-        seen: impl Iterator<Item = Sight<'a>>,
-    ) {
+    pub(crate) fn look<'a>(&mut self, edge: &mut Edge, seen: impl Iterator<Item = Sight<'a>>) {
         let me = self.me;
         for Sight {
             node,
@@ -237,7 +223,7 @@ impl Registry {
 /// What a message means to membership.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
-pub(in crate::cluster) enum Heard {
+pub(crate) enum Heard {
     /// Nothing.
     Fine,
     /// Another start of this very node, which its disk knows nothing of, has written a log in that
@@ -250,10 +236,10 @@ pub(in crate::cluster) enum Heard {
 
 /// What the cluster machine knows of a node.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::cluster) struct Sight<'a> {
-    pub(in crate::cluster) node: NodeId,
-    pub(in crate::cluster) name: &'a NodeName,
-    pub(in crate::cluster) run: u64,
+pub(crate) struct Sight<'a> {
+    pub(crate) node: NodeId,
+    pub(crate) name: &'a NodeName,
+    pub(crate) run: u64,
     /// `None` for a node that was forgotten.
-    pub(in crate::cluster) state: Option<MemberState>,
+    pub(crate) state: Option<MemberState>,
 }

@@ -1,9 +1,9 @@
 //! Keeping the replicas of the logs up to date: pushes of this node's own, pulls of what others are
 //! ahead with, and the comparison that finds what both have missed.
 
-use super::super::connections::Connections as Links;
-use super::super::edge::Edge;
 use super::message::Message;
+use crate::cluster::connections::Connections as Links;
+use crate::cluster::edge::Edge;
 use crate::time::Instant;
 use crate::wire::ConnId;
 use bytes::Bytes;
@@ -341,8 +341,8 @@ pub(super) fn vector(logs: &Logs, answer: bool) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::Output;
     use crate::cluster::connections::Connection;
-    use crate::cluster::io::Output;
     use crate::time::{Now, Wall};
     use crate::wire::{Channel, Peer, Protocol};
     use crdt::registry::{Process, Reason, State};
