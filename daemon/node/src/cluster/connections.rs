@@ -23,7 +23,7 @@ const GREETING: Duration = Duration::from_secs(5);
 
 /// One connection.
 #[derive(Debug)]
-pub(crate) struct Connection {
+pub(super) struct Connection {
     pub(super) peer: Peer,
     pub(super) remote: SocketAddr,
     /// The version of the protocol that both speak.
@@ -37,7 +37,7 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(
+    pub(super) fn new(
         peer: Peer,
         remote: SocketAddr,
         protocol: Protocol,
@@ -56,7 +56,7 @@ impl Connection {
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Connections {
+pub(super) struct Connections {
     by_id: BTreeMap<ConnId, Connection>,
     /// The connections of each peer, the newest last: of those that are accepted the newest is in
     /// use. Of two that dialled each other at once, the transport names the one it keeps last.
@@ -70,7 +70,7 @@ pub(crate) struct Connections {
 impl Connections {
     /// Takes a new connection, or one that is to be preferred from now on; `false` if nothing is
     /// new.
-    pub(crate) fn add(&mut self, edge: &mut Edge, conn: ConnId, connection: Connection) -> bool {
+    pub(super) fn add(&mut self, edge: &mut Edge, conn: ConnId, connection: Connection) -> bool {
         let (node, dial) = (connection.peer.id, connection.dial);
         let conns = self.of.entry(node).or_default();
         if self.by_id.contains_key(&conn) {
@@ -121,7 +121,7 @@ impl Connections {
     }
 
     /// The connection in use to a peer.
-    pub(crate) fn current(&self, node: NodeId) -> Option<ConnId> {
+    pub(super) fn current(&self, node: NodeId) -> Option<ConnId> {
         self.of(node)
             .rfind(|(_, connection)| connection.accepted)
             .map(|(conn, _)| conn)
@@ -138,7 +138,7 @@ impl Connections {
 
     /// The peer's hello was accepted: the connection comes into use, and what waited for it goes
     /// out.
-    pub(crate) fn accept(&mut self, edge: &mut Edge, conn: ConnId) {
+    pub(super) fn accept(&mut self, edge: &mut Edge, conn: ConnId) {
         let Some(connection) = self
             .by_id
             .get_mut(&conn)

@@ -3,7 +3,6 @@
 use super::io::{Output, Stats};
 use super::swim;
 use crate::machine;
-use crate::registry;
 use crate::wire::{Channel, CloseReason, ConnId, RequestId};
 use bytes::Bytes;
 use names::NodeId;
@@ -11,7 +10,7 @@ use names::NodeId;
 /// All deadlines of the machine. The derived order decides ties: SWIM first, and there foca's own
 /// order.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Timer {
+pub(super) enum Timer {
     /// One of foca's.
     Swim(swim::Timer),
     /// Four times a second: has anybody been heard?
@@ -28,8 +27,6 @@ pub(crate) enum Timer {
     Grace(NodeId),
     /// A failed write is tried again.
     Rewrite,
-    /// One of the registry's.
-    Registry(registry::Timer),
     /// SWIM's own farewell, after the messages had time to arrive.
     Leave,
     /// The end.
@@ -37,22 +34,13 @@ pub(crate) enum Timer {
 }
 
 /// The way out of the cluster machine.
-pub(crate) type Edge = machine::Edge<Output, Timer, Stats>;
+pub(super) type Edge = machine::Edge<Output, Timer, Stats>;
 
 impl Edge {
     pub(super) fn send(&mut self, conn: ConnId, bytes: Bytes) {
         self.put(Output::Send {
             conn,
             channel: Channel::Cluster,
-            bytes,
-        });
-    }
-
-    /// Sends a message of the registry.
-    pub(crate) fn tell(&mut self, conn: ConnId, bytes: Bytes) {
-        self.put(Output::Send {
-            conn,
-            channel: Channel::Registry,
             bytes,
         });
     }

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 /// A node in one of its runs. Its address is metadata: two identities are of the same node if the
 /// ids are equal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Identity {
+pub(in crate::cluster) struct Identity {
     pub(in crate::cluster) node: NodeId,
     pub(in crate::cluster) addr: SocketAddr,
     /// The run in the upper half, the renewals of this run in the lower one: foca renews
