@@ -5,7 +5,7 @@ use crate::tokens::TokenId;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use names::{EntryId, ListName, ProcessName};
-use node::cluster::registry::LinkTarget;
+use node::registry::LinkTarget;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// What RFC 3986 leaves as it is in a path.

@@ -8,7 +8,7 @@ use api::problem::Extra;
 use api::time::Millis;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use node::cluster::registry;
+use node::registry;
 use node::wire::WriteError;
 use node::{cluster, lists};
 use std::fmt::Display;

@@ -7,7 +7,7 @@ use crate::http::problem::Problem;
 use crate::http::query::Group;
 use api::processes::ProcessesQuery;
 use names::{NodeId, NodeName, ProcessName};
-use node::cluster::registry::{Directory, Found, ProcessState};
+use node::registry::{Directory, Found, ProcessState};
 
 /// How many names are looked at before others get their turn at the directory.
 const SLICE: usize = 256;
@@ -166,7 +166,7 @@ mod tests {
     use super::*;
     use crate::http::query::Query;
     use crdt::registry::{Entry, Process};
-    use node::cluster::registry::Change;
+    use node::registry::Change;
     use std::sync::Arc;
 
     const ME: NodeId = NodeId([1; 16]);

@@ -15,8 +15,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use names::ProcessName;
-use node::cluster::registry::ProcessState;
-use node::cluster::registry::ask::Group;
+use node::registry::ProcessState;
+use node::registry::ask::Group;
 
 /// The groups that somebody is in, by name.
 #[utoipa::path(

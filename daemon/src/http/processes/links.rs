@@ -15,7 +15,7 @@ use api::time::Millis;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use node::cluster::registry::ask::{Link, Links, Unlink};
+use node::registry::ask::{Link, Links, Unlink};
 
 /// The links of a process of this node, by handle.
 #[utoipa::path(

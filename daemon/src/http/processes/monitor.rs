@@ -21,7 +21,7 @@ use axum::extract::State;
 use axum::response::Response;
 use bytes::Bytes;
 use names::{NodeId, ProcessName};
-use node::cluster::registry::Found;
+use node::registry::Found;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -165,7 +165,7 @@ impl Feed for Follow {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use node::cluster::registry::{Event, EventKind};
+    use node::registry::{Event, EventKind};
     use node::time::Wall;
 
     #[test]

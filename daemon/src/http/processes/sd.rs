@@ -21,7 +21,7 @@ use axum::extract::State;
 use axum::response::Response;
 use names::{NodeId, ProcessName};
 use node::cluster::RosterView;
-use node::cluster::registry::{Found, Holder, ProcessState};
+use node::registry::{Found, Holder, ProcessState};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
