@@ -3,8 +3,8 @@
 use crate::rows;
 use names::{Actor, ListId};
 use node::cluster::Kept;
-use node::cluster::registry::Rows;
 use node::lists::{Done, Job, Remake, Row, Source};
+use node::registry::Rows;
 use std::path::Path;
 use std::sync::Arc;
 use store::{ReadError, Reader, Store};
