@@ -24,7 +24,7 @@ pub enum Fault {
     /// A whole host loses its power: its daemon is killed, its processes end, its next boot has
     /// another id.
     Reboot {
-        /// Which.
+        /// The index of the host.
         host: usize,
         /// What of what was not synced survives.
         survival: Survival,
@@ -60,7 +60,7 @@ pub enum Fault {
     FailCommit {
         /// On which host.
         host: usize,
-        /// How.
+        /// How its writes fail.
         error: WriteError,
         /// What of it is on the disk all the same.
         survival: Survival,
