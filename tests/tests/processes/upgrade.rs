@@ -68,6 +68,30 @@ async fn write(path: &Path) -> anyhow::Result<()> {
     let node = &mut fleet.nodes[0];
     node.configure(&[])?;
     node.start()?;
+    let _web = fill(node).await?;
+    node.stop()?;
+    node.start()?;
+    node.add("groceries", "salt").await?;
+    let answers = answers(node).await?;
+    let id = node.get("/v1/node").await?.json()["id"]
+        .as_str()
+        .context("an id")?
+        .to_owned();
+    node.kill()?;
+    state_row(&node.data, |meta| {
+        let row = meta.get("cluster")?.context("the state is kept")?;
+        Ok(meta.insert("cluster", [&row[..], &UNKNOWN_FIELD].concat())?)
+    })?;
+    Directory {
+        id,
+        answers,
+        files: Directory::read(&node.data)?,
+    }
+    .write(path)
+}
+
+/// Entries of all kinds, a token, and a process that is registered as long as it lives.
+async fn fill(node: &Node) -> anyhow::Result<Sleeper> {
     let full = json!({
         "title": "oat milk", "due": "2026-12-24", "priority": "high", "tags": ["food", "urgent"], "notes": "two\nlitres", "assignee": "alice",
         "estimate": 90
@@ -119,25 +143,7 @@ async fn write(path: &Path) -> anyhow::Result<()> {
     let registration =
         json!({ "pid": web.pid(), "groups": ["eu"], "metadata": { "port": "8080" } });
     register(node, "web", registration).await?;
-    node.stop()?;
-    node.start()?;
-    node.add("groceries", "salt").await?;
-    let answers = answers(node).await?;
-    let id = node.get("/v1/node").await?.json()["id"]
-        .as_str()
-        .context("an id")?
-        .to_owned();
-    node.kill()?;
-    state_row(&node.data, |meta| {
-        let row = meta.get("cluster")?.context("the state is kept")?;
-        Ok(meta.insert("cluster", [&row[..], &UNKNOWN_FIELD].concat())?)
-    })?;
-    Directory {
-        id,
-        answers,
-        files: Directory::read(&node.data)?,
-    }
-    .write(path)
+    Ok(web)
 }
 
 /// Whether an answer says what it said then, and nothing besides: what has come since is null.
