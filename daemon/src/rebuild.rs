@@ -61,25 +61,28 @@ fn lists(recovered: &Recovered, list: Option<&ListName>) -> Result<Vec<ListId>, 
     Ok(vec![id])
 }
 
+/// What became of a list's rows.
+type Written = Result<(), WriteError>;
+
 /// The rows that are on their way to the disk.
 struct Rebuild<'a> {
     store: &'a Store,
     reader: Reader,
     /// One for each list whose rows are not written yet, so that there are few.
-    results: (
-        SyncSender<Result<(), WriteError>>,
-        Receiver<Result<(), WriteError>>,
-    ),
+    tell: SyncSender<Written>,
+    told: Receiver<Written>,
     written: u64,
     begun: u64,
 }
 
 impl<'a> Rebuild<'a> {
     fn new(store: &'a Store) -> Self {
+        let (tell, told) = sync_channel(IN_FLIGHT);
         Self {
             store,
             reader: store.reader(),
-            results: sync_channel(IN_FLIGHT),
+            tell,
+            told,
             written: 0,
             begun: 0,
         }
@@ -139,7 +142,7 @@ impl<'a> Rebuild<'a> {
         while self.begun.saturating_sub(self.written) >= limit {
             self.await_one()?;
         }
-        let tell = self.results.0.clone();
+        let tell = self.tell.clone();
         let done = Box::new(move |result| {
             // Never blocks: there is room for all that are on their way.
             let _ = tell.send(result);
@@ -150,7 +153,7 @@ impl<'a> Rebuild<'a> {
     }
 
     fn await_one(&mut self) -> Result<(), OfflineError> {
-        let result = self.results.1.recv().unwrap_or(Err(WriteError::Failed));
+        let result = self.told.recv().unwrap_or(Err(WriteError::Failed));
         result.map_err(|error| {
             OfflineError::Failed(format!(
                 "the rows of {} lists were made anew, then {error}; run it again",

@@ -86,7 +86,7 @@ fn remade(reader: &Reader, list: ListId) -> Row {
         thorough: false,
     };
     let Done::Rebuilt(Ok(rebuilt)) = job.run(list, reader) else {
-        panic!("it can be made anew");
+        unreachable!("it can be made anew");
     };
     Row::View {
         list,
