@@ -17,7 +17,7 @@ mod flags;
 mod given;
 mod keys;
 mod level;
-mod nearest;
+pub(crate) mod nearest;
 mod resolve;
 
 pub(crate) use describe::manual;

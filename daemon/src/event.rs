@@ -6,8 +6,9 @@ use api::events::{
 use api::time::Millis;
 use crdt::registry::Reason;
 use names::Handle;
-use node::cluster::{Verdict, registry};
+use node::cluster::Verdict;
 use node::lists::Change;
+use node::registry;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::broadcast;

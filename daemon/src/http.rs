@@ -96,8 +96,9 @@ impl Api {
         let hub = ListHub::start(service.list_changes(), service.list_changes());
         let scans = Arc::new(Semaphore::new(SCANS_AT_ONCE));
         let (_, described) = everything().split_for_parts();
-        let operations = Operations::of(&described);
-        let document = openapi::render(described);
+        let document = openapi::document(described);
+        let operations = Operations::of(&document);
+        let document = openapi::render(&document);
         Self {
             shared: Arc::new(Shared {
                 service,

@@ -27,8 +27,8 @@ use crdt::roster::Profile;
 use listen::Listeners;
 use names::{NodeId, NodeName, Shard};
 use node::cluster::ask::Shutdown;
-use node::cluster::registry::Rows;
 use node::cluster::{Kept, StopReason};
+use node::registry::Rows;
 use node::wire::{Channel, Peer, Protocol, WriteError};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -253,7 +253,7 @@ impl Node {
         let kept = kept.with_context(|| self.unreadable("the state of the cluster"))?;
         let rows = Rows::read(&std::mem::take(&mut self.recovered.processes));
         let (advertise, seeds) = (self.config.quic.advertise, self.config.quic.seeds.clone());
-        let registry = node::cluster::registry::Settings {
+        let registry = node::registry::Settings {
             kept: rows.with_context(|| self.unreadable("the process registry"))?,
             capacity,
             kill_after: self.config.processes.kill_after,

@@ -4,7 +4,7 @@ use crate::page::Page;
 use crate::time::Millis;
 use crate::words::words;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 words! {
     /// What a node knows of a member.
@@ -115,6 +115,14 @@ pub struct JoinOutcome {
     pub result: JoinResult,
     /// In words: who answered, or why not.
     pub detail: String,
+}
+
+/// How to leave.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct LeaveQuery {
+    /// Leave even with lists that are only here.
+    pub force: Option<bool>,
 }
 
 /// This node has left.

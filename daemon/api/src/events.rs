@@ -7,7 +7,7 @@ use crate::processes::RegisteredProcess;
 use crate::time::Millis;
 use crate::words::words;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 words! {
     /// What something happened to.
@@ -57,6 +57,16 @@ words! {
         /// The name belongs to another process.
         Lost = "lost",
     }
+}
+
+/// Which events.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct EventsQuery {
+    /// Some of member,process,list,partition; all without.
+    pub kinds: Option<String>,
+    /// Only of the member, process or list of that name.
+    pub name: Option<String>,
 }
 
 /// Something that happened in the cluster. Which of the further fields it has follows from its kind

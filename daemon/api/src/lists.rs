@@ -5,7 +5,7 @@ use crate::request::objects;
 use crate::time::{Due, Millis};
 use crate::words::words;
 use serde::{Deserialize, Deserializer, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 words! {
     /// How much an entry matters.
@@ -139,6 +139,75 @@ pub struct TodoList {
     pub modified_at: Millis,
     /// The hashes of its newest changes.
     pub heads: Vec<String>,
+}
+
+/// Which lists.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ListsQuery {
+    /// A part of the name, in any case.
+    #[serde(rename = "match")]
+    pub part: Option<String>,
+}
+
+/// Which entries: those that pass all of it.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct EntriesQuery {
+    /// Whether they are done.
+    pub state: Option<EntryStateFilter>,
+    /// A day (`YYYY-MM-DD`), or `none` for entries without one. Not together with `due_from` or
+    /// `due_to`.
+    pub due: Option<String>,
+    /// The first day, included.
+    #[param(format = Date)]
+    pub due_from: Option<String>,
+    /// The last day, included.
+    #[param(format = Date)]
+    pub due_to: Option<String>,
+    /// A tag that the entry must have; repeated, all of them.
+    #[param(explode = true)]
+    pub tag: Option<Vec<String>>,
+    /// Who is to do it, exactly.
+    pub assignee: Option<String>,
+    /// The least estimate in minutes, included.
+    #[param(minimum = 0)]
+    pub estimate_min: Option<u32>,
+    /// The greatest estimate in minutes, included; what has none does not pass.
+    #[param(minimum = 0)]
+    pub estimate_max: Option<u32>,
+    /// A part of the title or the notes, in any case.
+    pub text: Option<String>,
+    /// The IANA name of the time zone that decides on which day an instant is; UTC without.
+    pub tz: Option<String>,
+}
+
+/// A list as it was.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct AtQuery {
+    /// The hash of a change: the list as it was with that change and all that it builds upon.
+    #[param(pattern = "^[0-9a-fA-F]{64}$")]
+    pub at: Option<String>,
+}
+
+/// How a change is confirmed.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct WriteQuery {
+    /// Wait until so many nodes in all have the change on disk: a number from 1, `majority` or
+    /// `all` of the roster.
+    pub replicas: Option<String>,
+    /// How long to wait: `500ms`, `5s` (the default) or `2m`, at most 5 min.
+    pub timeout: Option<String>,
+}
+
+/// Which lists are made anew.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct RebuildQuery {
+    /// Only this list.
+    pub list: Option<String>,
 }
 
 /// A page of lists.

@@ -5,7 +5,7 @@ use crate::time::Millis;
 use crate::words::words;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 words! {
     /// How a name stands.
@@ -73,6 +73,57 @@ pub struct RegisteredProcess {
     /// The handles of all others that claim the name, also of those out of sight, the earliest
     /// claim first.
     pub others: Vec<String>,
+}
+
+/// Which processes: those that pass all of it.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ProcessesQuery {
+    /// Only names that begin so.
+    pub prefix: Option<String>,
+    /// Only processes of the node of that name.
+    pub node: Option<String>,
+    /// Only members of that group.
+    pub group: Option<String>,
+    /// `true` for processes of the node that answers only.
+    pub local: Option<bool>,
+    /// Some of `up`, `unreachable` and `contested`, with commas between them; all without.
+    pub state: Option<String>,
+}
+
+/// Which members of a group.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct GroupQuery {
+    /// `true` for processes of the node that answers only.
+    pub local: Option<bool>,
+    /// Some of `up`, `unreachable` and `contested`, with commas between them; `up,contested`
+    /// without.
+    pub state: Option<String>,
+}
+
+/// When a link fires.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct LinkQuery {
+    /// Also when the other's node is merely out of sight.
+    pub unreachable: Option<bool>,
+}
+
+/// How a name is monitored.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct MonitorQuery {
+    /// Also of a name that nobody has yet.
+    pub wait: Option<bool>,
+}
+
+/// Which processes are scraped.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct TargetsQuery {
+    /// Only members of that group.
+    pub group: Option<String>,
 }
 
 /// A page of processes.

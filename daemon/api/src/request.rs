@@ -1,11 +1,20 @@
-//! What requests are read from: objects only, though serde by itself also takes an array of a
-//! struct's values.
+//! What requests have in common: how long they may wait; and bodies, which are objects only, though
+//! serde by itself also takes an array of a struct's values.
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
 use std::marker::PhantomData;
+use utoipa::IntoParams;
+
+/// How long a call may wait.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct TimeoutQuery {
+    /// How long to wait: `500ms`, `5s` (the default) or `2m`, at most 5 min.
+    pub timeout: Option<String>,
+}
 
 /// A struct that is read from an object only.
 #[derive(Debug)]

@@ -26,7 +26,7 @@ mod join;
 mod kept;
 mod message;
 mod peer;
-pub mod registry;
+mod processes;
 mod roster;
 mod swim;
 #[cfg(test)]
@@ -41,6 +41,7 @@ pub use io::{
 pub use kept::{Kept, convert_kept};
 
 use crate::machine::Machine;
+use crate::registry::Registry;
 use crate::time::{Instant, Now};
 use crate::wire::{ConnId, DialId, Peer, RequestId, WriteError, WriteId};
 use connections::{Connection, Connections};
@@ -54,7 +55,6 @@ use message::{Hello, Message, Nonce};
 use names::NodeId;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use registry::{Registry, Sight};
 use roster::Replica;
 use std::fmt;
 use swim::{Identity, Sighting, Swim};
@@ -133,12 +133,11 @@ impl Cluster {
             ChaCha8Rng::from_rng(&mut rng),
         );
         let viewer = Viewer::new(roster.roster().members().map(|(node, _)| node).collect());
-        let mut edge = Edge::new(now);
         let registry_rng = ChaCha8Rng::from_rng(&mut rng);
-        let registry = Registry::new(&mut edge, &me, keeper.wanted(), (registry, registry_rng));
+        let registry = Registry::new(now, &me, keeper.wanted(), (registry, registry_rng));
         let mut machine = Self {
             seeds: Seeds::new(me.id, seeds),
-            edge,
+            edge: Edge::new(now),
             registry,
             phase: Phase::Starting,
             connections: Connections::default(),
@@ -172,7 +171,7 @@ impl Machine for Cluster {
 
     /// After [`Output::Stop`] nothing happens any more.
     fn handle(&mut self, now: Now, input: Input) {
-        self.edge.now = now;
+        self.set_now(now);
         if self.phase == Phase::Stopped {
             return;
         }
@@ -201,7 +200,7 @@ impl Machine for Cluster {
     }
 
     fn wake(&mut self, now: Now) {
-        self.edge.now = now;
+        self.set_now(now);
         if self.phase != Phase::Stopped {
             self.fire_due();
             self.route_and_publish();
@@ -216,14 +215,16 @@ impl Machine for Cluster {
         if self.phase == Phase::Stopped {
             None
         } else {
-            self.edge.next_deadline()
+            let deadlines = [self.edge.next_deadline(), self.registry.next_deadline()];
+            deadlines.into_iter().flatten().min()
         }
     }
 
     fn stats(&self) -> Stats {
-        let mut stats = self.edge.stats;
-        self.registry.count(&mut stats.registry);
-        stats
+        Stats {
+            registry: self.registry.stats(),
+            ..self.edge.stats
+        }
     }
 }
 
@@ -253,9 +254,25 @@ impl Cluster {
         })
     }
 
+    fn set_now(&mut self, now: Now) {
+        self.edge.now = now;
+        self.registry.set_now(now);
+    }
+
+    /// Fires what is due, the earlier first; of two at the same moment the registry's is the later.
     fn fire_due(&mut self) {
-        while let Some(timer) = self.edge.next_due() {
-            self.fire(timer);
+        while self.phase != Phase::Stopped {
+            let own = self.edge.next_deadline();
+            let registrys = self.registry.next_deadline();
+            if registrys.is_some_and(|at| own.is_none_or(|own| at < own)) {
+                if !self.with_registry(|registry, _| registry.fire_next_due()) {
+                    return;
+                }
+            } else if let Some(timer) = self.edge.next_due() {
+                self.fire(timer);
+            } else {
+                return;
+            }
             self.route_packets();
         }
     }
@@ -273,7 +290,6 @@ impl Cluster {
                 self.changed = true;
             }
             Timer::Rewrite => self.keeper.mark_dirty(),
-            Timer::Registry(timer) => self.registry.fire(&mut self.edge, timer),
             Timer::Leave => self.swim.leave(&mut self.edge),
             Timer::Stop => {
                 if let Phase::Going(reason) = self.phase.clone() {
@@ -328,8 +344,7 @@ impl Cluster {
             self.edge
                 .send(conn, Message::RosterHash(self.roster.hash()).bytes());
         }
-        self.registry
-            .round(&mut self.edge, &self.connections, random);
+        self.with_registry(|registry, links| registry.round(links, random));
     }
 
     fn written(&mut self, id: WriteId, result: Result<(), WriteError>) {
@@ -352,7 +367,7 @@ impl Cluster {
             self.swim.become_identity(&mut self.edge, identity);
         }
         self.roster.merge(vec![self.own_line()]);
-        self.registry.begin(run);
+        self.with_registry(|registry, _| registry.begin(run));
         self.changed = true;
         let starts = self.phase == Phase::Starting;
         if starts {
@@ -408,17 +423,10 @@ impl Cluster {
                 isolated: self.silence.is_total(),
             };
             self.viewer.refresh(&mut self.edge, &sources);
-            let lines = self.roster.roster().iter();
-            let sights = lines.map(|(node, line)| Sight {
-                node,
-                name: &line.profile.name,
-                run: line.run,
-                state: self.viewer.state(node),
-            });
-            self.registry.look(&mut self.edge, sights);
+            self.show_members_to_registry();
         }
         self.joins.answer_finished(&mut self.edge, &self.viewer);
-        self.registry.settle(&mut self.edge, &self.connections);
+        self.with_registry(|registry, links| registry.finish_step(links));
     }
 
     fn route_packets(&mut self) {

@@ -19,5 +19,6 @@ mod golden;
 pub mod inquiry;
 pub mod lists;
 pub mod machine;
+pub mod registry;
 pub mod time;
 pub mod wire;

@@ -1,26 +1,22 @@
 //! `/v1/node`, `/v1/members`, `/v1/leave`, `/v1/partition`: this node and its cluster.
 
 use crate::http::Api;
-use crate::http::connections::gate::Conn;
+use crate::http::connections::who::Admin;
 use crate::http::json::{self, Json};
 use crate::http::lists::write::in_time;
-use crate::http::operations::openapi::{
-    ForgetProblems, JoinProblems, LeaveProblems, PageParams, PageProblems, PlainProblems,
-    TimeoutParams,
-};
+use crate::http::operations::openapi::Problems;
 use crate::http::page::{Page, PageWriter, Room};
 use crate::http::path::MemberPath;
-use crate::http::problem::{Kind, Problem};
+use crate::http::problem::{Kind, Own, Problem};
 use crate::http::query::Query;
-use crate::http::time::take_timeout;
+use crate::http::time::Timeout;
 use crate::service::{ClusterAsk, NodeInfo as Info};
 use api::cluster::{
-    ClusterMember, ClusterMemberPage, JoinOutcomes, JoinRequest, LeaveResult, MemberRole,
-    MemberState, MissingMember, PartitionView,
+    ClusterMember, ClusterMemberPage, JoinOutcomes, JoinRequest, LeaveQuery, LeaveResult,
+    MemberRole, MemberState, MissingMember, PartitionView,
 };
 use api::node::NodeInfo;
 use api::time::Millis;
-use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -28,7 +24,6 @@ use names::NodeId;
 use node::cluster::ask::{Forget, Join, Leave};
 use node::cluster::{JoinOutcome, JoinResult, MemberView, RosterView};
 use node::lists::ask::Depart;
-use std::sync::Arc;
 use std::time::Duration;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -69,10 +64,9 @@ pub(crate) fn node_info(info: &Info) -> NodeInfo {
 /// This node.
 #[utoipa::path(
     get, path = "/v1/node", tag = "node and cluster", operation_id = "node",
-    responses((status = 200, description = "This node", body = NodeInfo), PlainProblems)
+    responses((status = 200, description = "This node", body = NodeInfo), Problems<Query<()>>)
 )]
-pub(crate) async fn node(State(api): State<Api>, query: Query) -> Result<Response, Problem> {
-    query.end()?;
+pub(crate) async fn node(State(api): State<Api>, _: Query<()>) -> Result<Response, Problem> {
     json::respond(StatusCode::OK, &node_info(api.service().info()))
 }
 
@@ -100,12 +94,13 @@ pub(crate) fn in_ms(span: Duration) -> f64 {
 
 /// The nodes that belong to the cluster or left it in order, by name.
 #[utoipa::path(
-    get, path = "/v1/members", tag = "node and cluster", operation_id = "members", params(PageParams),
-    responses((status = 200, description = "A page of members", body = ClusterMemberPage), PageProblems)
+    get, path = "/v1/members", tag = "node and cluster", operation_id = "members", params(Query<(Page,)>),
+    responses((status = 200, description = "A page of members", body = ClusterMemberPage), Problems<Query<(Page,)>>)
 )]
-pub(crate) async fn members(State(api): State<Api>, mut query: Query) -> Result<Response, Problem> {
-    let page = Page::take(&mut query)?;
-    query.end()?;
+pub(crate) async fn members(
+    State(api): State<Api>,
+    Query((page,)): Query<(Page,)>,
+) -> Result<Response, Problem> {
     let after = page.after_text()?;
     let view = api.service().view();
     let mut writer = PageWriter::new(&page);
@@ -143,18 +138,18 @@ fn outcome(outcome: JoinOutcome) -> api::cluster::JoinOutcome {
 /// Joins the cluster by the nodes at these addresses.
 #[utoipa::path(
     post, path = "/v1/members/join", tag = "node and cluster", operation_id = "join",
-    params(TimeoutParams), request_body = JoinRequest,
-    responses((status = 200, description = "What became of each address", body = JoinOutcomes), JoinProblems)
+    params(Query<(Timeout,)>), request_body = JoinRequest,
+    responses(
+        (status = 200, description = "What became of each address", body = JoinOutcomes),
+        Problems<(Admin, Query<(Timeout,)>, Json<JoinRequest>, Join)>,
+    )
 )]
 pub(crate) async fn join(
     State(api): State<Api>,
-    Extension(conn): Extension<Arc<Conn>>,
-    mut query: Query,
+    _: Admin,
+    Query((Timeout(timeout),)): Query<(Timeout,)>,
     Json(body): Json<JoinRequest>,
 ) -> Result<Response, Problem> {
-    conn.caller().must_be_admin(&api.policy())?;
-    let timeout = take_timeout(&mut query)?;
-    query.end()?;
     let count = body.addresses.len();
     if count == 0 || count > MAX_ADDRESSES {
         return Err(Problem::invalid(format!(
@@ -215,22 +210,21 @@ pub(crate) async fn ask<A: ClusterAsk>(
 /// Its next start joins again.
 #[utoipa::path(
     post, path = "/v1/leave", tag = "node and cluster", operation_id = "leave",
-    params(("force" = Option<bool>, Query, description = "Leave even with lists that are only \
-        here"), TimeoutParams),
-    responses((status = 200, description = "Left; the daemon ends", body = LeaveResult), LeaveProblems)
+    params(Query<(LeaveQuery, Timeout)>),
+    responses(
+        (status = 200, description = "Left; the daemon ends", body = LeaveResult),
+        Problems<(Admin, Query<(LeaveQuery, Timeout)>, Depart, Leave, Own<{ Kind::OnlyHere as usize }>)>,
+    )
 )]
 pub(crate) async fn leave(
     State(api): State<Api>,
-    Extension(conn): Extension<Arc<Conn>>,
-    mut query: Query,
+    _: Admin,
+    Query((how, Timeout(timeout))): Query<(LeaveQuery, Timeout)>,
 ) -> Result<Response, Problem> {
-    conn.caller().must_be_admin(&api.policy())?;
-    let (force, timeout) = (query.flag("force")?, take_timeout(&mut query)?);
-    query.end()?;
     // A list that is changed after it was found elsewhere would be lost with this node: no changes
     // from here on.
     let leaving = api.start_leaving();
-    if !force {
+    if !how.force.unwrap_or(false) {
         find_lists_elsewhere(&api, timeout).await?;
     }
     ask(&api, Leave, timeout).await?;
@@ -256,18 +250,15 @@ async fn find_lists_elsewhere(api: &Api, timeout: Duration) -> Result<(), Proble
 /// Forgets a member that is gone for good. This revokes nothing: it may come back.
 #[utoipa::path(
     delete, path = "/v1/members/{member}", tag = "node and cluster", operation_id = "forget",
-    params(("member" = String, Path, description = "The member's name or id"), TimeoutParams),
-    responses((status = 204, description = "Forgotten"), ForgetProblems)
+    params(("member" = String, Path, description = "The member's name or id"), Query<(Timeout,)>),
+    responses((status = 204, description = "Forgotten"), Problems<(Admin, MemberPath, Query<(Timeout,)>, Forget)>)
 )]
 pub(crate) async fn forget(
     State(api): State<Api>,
-    Extension(conn): Extension<Arc<Conn>>,
+    _: Admin,
     MemberPath(member): MemberPath,
-    mut query: Query,
+    Query((Timeout(timeout),)): Query<(Timeout,)>,
 ) -> Result<StatusCode, Problem> {
-    conn.caller().must_be_admin(&api.policy())?;
-    let timeout = take_timeout(&mut query)?;
-    query.end()?;
     ask(&api, Forget(member), timeout).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -295,10 +286,9 @@ pub(crate) fn partition_view(view: &RosterView) -> PartitionView {
 /// How much of the cluster this node reaches.
 #[utoipa::path(
     get, path = "/v1/partition", tag = "node and cluster", operation_id = "partition",
-    responses((status = 200, description = "As this node sees it", body = PartitionView), PlainProblems)
+    responses((status = 200, description = "As this node sees it", body = PartitionView), Problems<Query<()>>)
 )]
-pub(crate) async fn partition(State(api): State<Api>, query: Query) -> Result<Response, Problem> {
-    query.end()?;
+pub(crate) async fn partition(State(api): State<Api>, _: Query<()>) -> Result<Response, Problem> {
     json::respond(StatusCode::OK, &partition_view(&api.service().view()))
 }
 

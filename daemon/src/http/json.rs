@@ -2,7 +2,7 @@
 
 use crate::http::connections::body::MAX_BODY_BYTES;
 use crate::http::connections::gate::Conn;
-use crate::http::problem::{Kind, Problem};
+use crate::http::problem::{Kind, Problem, Refuses, refuses};
 use api::request::Object;
 use axum::body::{Body, HttpBody};
 use axum::extract::{FromRequest, Request};
@@ -12,7 +12,6 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::sync::Arc;
 
 /// The bytes of a request's body, whatever its content type says. The body must have come within
 /// the listener's bound.
@@ -23,10 +22,7 @@ impl<S: Sync> FromRequest<S> for RawJson {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
-        let conn = parts
-            .extensions
-            .get::<Arc<Conn>>()
-            .ok_or_else(|| Problem::internal("a request without its connection"))?;
+        let conn = Conn::of(&parts.extensions)?;
         if body.size_hint().lower() > MAX_BODY_BYTES as u64
             && parts.headers.contains_key(header::EXPECT)
         {
@@ -87,6 +83,14 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let RawJson(bytes) = RawJson::from_request(request, state).await?;
         parse(&bytes).map(Self)
+    }
+}
+
+refuses! { RawJson: Malformed Slow TooLarge; }
+
+impl<T> Refuses for Json<T> {
+    fn kinds() -> Vec<Kind> {
+        RawJson::kinds()
     }
 }
 

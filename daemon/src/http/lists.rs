@@ -11,30 +11,25 @@ pub(crate) mod shown;
 pub(crate) mod watch;
 pub(crate) mod write;
 
-use crate::http::connections::gate::Conn;
+use crate::http::connections::who::Caller;
 use crate::http::json;
-use crate::http::lists::filter::{Filter, FilterParams};
+use crate::http::lists::filter::Filter;
 use crate::http::lists::shown::{todo_entry, todo_list};
-use crate::http::lists::write::{IfMatch, Options, etag};
-use crate::http::operations::openapi::{
-    DeleteAnswers, DeleteProblems, IfMatchHeader, ListProblems, PageParams, ScanProblems,
-    WriteParams,
-};
+use crate::http::lists::write::{DeleteAnswers, IfMatchHeader, Options, etag};
+use crate::http::operations::openapi::Problems;
 use crate::http::page::{Page, PageWriter, Room, bad_cursor};
 use crate::http::path::ListPath;
-use crate::http::problem::Problem;
+use crate::http::problem::{Kind, Own, Problem};
 use crate::http::query::Query;
 use crate::http::{Api, no_list};
-use api::lists::{TodoEntry, TodoEntryPage, TodoList, TodoListPage};
-use axum::Extension;
+use api::lists::{ListsQuery, TodoEntry, TodoEntryPage, TodoList, TodoListPage};
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::response::Response;
 use crdt::entry::Edit;
 use names::{EntryId, ListId, ListName};
-use node::lists::{ListRow, Precondition};
-use std::sync::Arc;
-use store::{AgendaKey, Reader};
+use node::lists::{ListRow, Precondition, ask};
+use store::{AgendaKey, ReadError, Reader};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -53,14 +48,17 @@ pub(crate) fn routes() -> OpenApiRouter<Api> {
 /// The lists that have entries, by name.
 #[utoipa::path(
     get, path = "/v1/lists", tag = "to-do lists", operation_id = "lists",
-    params(("match" = Option<String>, Query, description = "A part of the name, in any \
-        case"), PageParams),
-    responses((status = 200, description = "A page of lists", body = TodoListPage), ScanProblems)
+    params(Query<(ListsQuery, Page)>),
+    responses(
+        (status = 200, description = "A page of lists", body = TodoListPage),
+        Problems<(Query<(ListsQuery, Page)>, ReadError, Own<{ Kind::Busy as usize }>)>,
+    )
 )]
-pub(crate) async fn list(State(api): State<Api>, mut query: Query) -> Result<Response, Problem> {
-    let page = Page::take(&mut query)?;
-    let part = query.one("match")?.map(|part| part.to_lowercase());
-    query.end()?;
+pub(crate) async fn list(
+    State(api): State<Api>,
+    Query((lists, page)): Query<(ListsQuery, Page)>,
+) -> Result<Response, Problem> {
+    let part = lists.part.map(|part| part.to_lowercase());
     let after = page
         .after_text()?
         .map(|name| ListName::new(name).map_err(|_| bad_cursor()))
@@ -96,15 +94,14 @@ fn read_lists(
     params(("list" = String, Path, description = "The list's name, percent-encoded")),
     responses(
         (status = 200, description = "The list", body = TodoList, headers(("ETag" = String, description = "The list's tag"))),
-        ListProblems,
+        Problems<(ListPath, Query<()>, ReadError, Own<{ Kind::List as usize }>)>,
     )
 )]
 pub(crate) async fn show(
     State(api): State<Api>,
     ListPath(name): ListPath,
-    query: Query,
+    _: Query<()>,
 ) -> Result<Response, Problem> {
-    query.end()?;
     let row = api.row(ListId::of(&name))?.ok_or_else(|| no_list(&name))?;
     let mut response = json::respond(StatusCode::OK, &todo_list(&row))?;
     response.headers_mut().insert(header::ETAG, etag(row.tag()));
@@ -117,19 +114,20 @@ pub(crate) async fn show(
 /// alone.
 #[utoipa::path(
     delete, path = "/v1/lists/{list}", tag = "to-do lists", operation_id = "delete_list",
-    params(("list" = String, Path, description = "The list's name, percent-encoded"), WriteParams, IfMatchHeader),
-    responses(DeleteAnswers, DeleteProblems)
+    params(("list" = String, Path, description = "The list's name, percent-encoded"), Query<(Options,)>, IfMatchHeader),
+    responses(
+        DeleteAnswers,
+        Problems<(ListPath, Query<(Options,)>, IfMatchHeader, ReadError, ask::Edit, Own<{ Kind::List as usize }>)>,
+    )
 )]
 pub(crate) async fn delete(
     State(api): State<Api>,
-    Extension(conn): Extension<Arc<Conn>>,
+    caller: Caller,
     ListPath(name): ListPath,
-    mut query: Query,
-    headers: HeaderMap,
+    Query((options,)): Query<(Options,)>,
+    IfMatchHeader { if_match }: IfMatchHeader,
 ) -> Result<Response, Problem> {
-    let options = Options::take(&mut query)?;
-    query.end()?;
-    let expect = match IfMatch::of(&headers)? {
+    let expect = match if_match {
         None => None,
         Some(wanted) => {
             let row = api.row(ListId::of(&name))?.ok_or_else(|| no_list(&name))?;
@@ -138,7 +136,7 @@ pub(crate) async fn delete(
             ))
         }
     };
-    api.write(&conn.caller(), name, Edit::DeleteAll, expect, options)
+    api.write(&caller, name, Edit::DeleteAll, expect, options)
         .await?
         .respond_gone()
 }
@@ -146,13 +144,16 @@ pub(crate) async fn delete(
 /// The entries of all lists, by due date (those without last), list and order.
 #[utoipa::path(
     get, path = "/v1/entries", tag = "to-do lists", operation_id = "agenda",
-    params(FilterParams, PageParams),
-    responses((status = 200, description = "A page of entries, each with its \
-        `list`", body = TodoEntryPage), ScanProblems)
+    params(Query<(Filter, Page)>),
+    responses(
+        (status = 200, description = "A page of entries, each with its `list`", body = TodoEntryPage),
+        Problems<(Query<(Filter, Page)>, ReadError, Own<{ Kind::Busy as usize }>)>,
+    )
 )]
-pub(crate) async fn agenda(State(api): State<Api>, mut query: Query) -> Result<Response, Problem> {
-    let (filter, page) = (Filter::take(&mut query)?, Page::take(&mut query)?);
-    query.end()?;
+pub(crate) async fn agenda(
+    State(api): State<Api>,
+    Query((filter, page)): Query<(Filter, Page)>,
+) -> Result<Response, Problem> {
     let after = match &page.after {
         Some(key) => Some(node::codec::decode(key).map_err(|_| bad_cursor())?),
         None if filter.is_undated() => last_dated(),

@@ -6,8 +6,8 @@ pub(crate) mod openapi;
 
 use crate::http::Api;
 use crate::http::json;
-use crate::http::operations::openapi::ReadyProblems;
-use crate::http::problem::{Kind, Problem};
+use crate::http::operations::openapi::Problems;
+use crate::http::problem::{Kind, Own, Problem};
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
@@ -50,7 +50,7 @@ pub(crate) async fn healthz() -> &'static str {
 /// Whether the node can do its work.
 #[utoipa::path(
     get, path = "/readyz", tag = "operation", operation_id = "readyz",
-    responses((status = 200, description = "`ready`", body = String, content_type = "text/plain"), ReadyProblems)
+    responses((status = 200, description = "`ready`", body = String, content_type = "text/plain"), Problems<Own<{ Kind::NotReady as usize }>>)
 )]
 pub(crate) async fn readyz(State(api): State<Api>) -> Result<&'static str, Problem> {
     let reasons = api.service().not_ready().await;

@@ -1,7 +1,8 @@
 //! Lists of things, a page at a time.
 
 use crate::http::problem::Problem;
-use crate::http::query::Query;
+use crate::http::query::Group;
+use api::page::PageQuery;
 use axum::response::Response;
 use serde::Serialize;
 
@@ -20,20 +21,20 @@ pub(crate) struct Page {
     pub(crate) after: Option<Vec<u8>>,
 }
 
-impl Page {
-    /// Takes `limit` and `cursor`.
-    pub(crate) fn take(query: &mut Query) -> Result<Self, Problem> {
-        let limit = match query.one("limit")? {
+impl Group for Page {
+    type Written = PageQuery;
+
+    fn check(written: PageQuery) -> Result<Self, Problem> {
+        let limit = match written.limit {
             None => DEFAULT_LIMIT,
-            Some(text) => parse_limit(&text)?,
+            Some(limit) => check_limit(limit)?,
         };
-        let after = query
-            .one("cursor")?
-            .map(|text| parse_cursor(&text))
-            .transpose()?;
+        let after = written.cursor.map(|text| parse_cursor(&text)).transpose()?;
         Ok(Self { limit, after })
     }
+}
 
+impl Page {
     /// The text that a cursor holds, where keys are text.
     pub(crate) fn after_text(&self) -> Result<Option<&str>, Problem> {
         self.after
@@ -43,17 +44,13 @@ impl Page {
     }
 }
 
-fn parse_limit(text: &str) -> Result<usize, Problem> {
-    let limit = text
-        .parse()
-        .ok()
-        .filter(|limit| (1..=MAX_LIMIT).contains(limit));
-    limit.ok_or_else(|| {
-        Problem::invalid(format!(
-            "\"limit\" is {text:?}; 1 to {MAX_LIMIT} is \
-        right"
-        ))
-    })
+fn check_limit(limit: u32) -> Result<usize, Problem> {
+    let limit = limit as usize;
+    if (1..=MAX_LIMIT).contains(&limit) {
+        return Ok(limit);
+    }
+    let detail = format!("\"limit\" is {limit}; it must be from 1 to {MAX_LIMIT}");
+    Err(Problem::invalid(detail))
 }
 
 /// The answer to a cursor that this node did not make.
@@ -171,9 +168,10 @@ impl PageWriter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::query::Query;
 
     fn take(text: &str) -> Result<Page, Problem> {
-        Page::take(&mut Query::parse(Some(text)).unwrap())
+        Query::<(Page,)>::parse(Some(text)).map(|Query((page,))| page)
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! Names and ids in paths, percent-decoded and checked.
 
-use crate::http::problem::{Kind, Problem};
+use crate::http::problem::{Kind, Problem, refuses};
 use crate::tokens::TokenId;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use names::{EntryId, ListName, ProcessName};
-use node::cluster::registry::LinkTarget;
+use node::registry::LinkTarget;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// What RFC 3986 leaves as it is in a path.
@@ -38,6 +38,17 @@ pub(crate) struct GroupPath(pub(crate) ProcessName);
 
 /// `{other}` in a path: whom a link waits for, by name or handle.
 pub(crate) struct OtherPath(pub(crate) LinkTarget);
+
+refuses! {
+    ListPath: Malformed Invalid;
+    EntryPath: Malformed Invalid Entry;
+    MemberPath: Malformed;
+    TokenPath: Malformed NoToken;
+    CodePath: Malformed NoCode;
+    ProcessPath: Malformed Invalid;
+    GroupPath: Malformed Invalid;
+    OtherPath: Malformed Invalid;
+}
 
 async fn param<S: Send + Sync>(
     parts: &mut Parts,

@@ -8,11 +8,76 @@ use api::problem::Extra;
 use api::time::Millis;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use node::cluster::registry;
+use node::registry;
 use node::wire::WriteError;
 use node::{cluster, lists};
 use std::fmt::Display;
 use store::ReadError;
+
+/// What may refuse a call: an extractor, what a machine is asked, reading the store.
+pub(crate) trait Refuses {
+    /// The kinds of problems that come of it. What every call may be answered is not among them.
+    fn kinds() -> Vec<Kind>;
+}
+
+/// Declares the kinds of problems that come of types.
+macro_rules! refuses {
+    ($($source:ty: $($kind:ident)*;)+) => {$(
+        impl $crate::http::problem::Refuses for $source {
+            fn kinds() -> Vec<$crate::http::problem::Kind> {
+                vec![$($crate::http::problem::Kind::$kind),*]
+            }
+        }
+    )+};
+}
+pub(crate) use refuses;
+
+macro_rules! tuples {
+    ($($source:ident)+) => {
+        impl<$($source: Refuses),+> Refuses for ($($source,)+) {
+            fn kinds() -> Vec<Kind> {
+                [$($source::kinds()),+].concat()
+            }
+        }
+    };
+}
+
+tuples!(A B);
+tuples!(A B C);
+tuples!(A B C D);
+tuples!(A B C D E);
+tuples!(A B C D E F);
+tuples!(A B C D E F G);
+
+/// The kind of that place in [`Kind::ALL`], which a call answers by itself:
+/// `Own<{ Kind::OnlyHere as usize }>`.
+pub(crate) struct Own<const KIND: usize>;
+
+impl<const KIND: usize> Refuses for Own<KIND> {
+    fn kinds() -> Vec<Kind> {
+        Kind::ALL.get(KIND).copied().into_iter().collect()
+    }
+}
+
+refuses! {
+    ReadError: Store;
+    // What the lists machines are asked.
+    lists::ask::Edit: TooLarge Invalid Store Busy Quarantined Unknown Deadline DiskFull;
+    lists::ask::EntriesAt: List Change Store Busy Quarantined Unknown Deadline;
+    lists::ask::Depart: Store Busy Unknown Deadline;
+    lists::ask::Rebuild: List Store Busy Quarantined Unknown Deadline DiskFull;
+    // What the cluster machine is asked.
+    cluster::ask::Join: Store Busy Unknown DiskFull;
+    cluster::ask::Leave: Store Busy Unknown DiskFull;
+    cluster::ask::Forget: Member Reachable Store Busy Unknown DiskFull;
+    registry::Registration: Held Full Store Busy Unknown DiskFull;
+    registry::ask::Unregister: Forbidden Process Elsewhere Store Busy Unknown DiskFull;
+    registry::ask::Report: Forbidden Process Elsewhere Reported Store Busy Unknown DiskFull;
+    registry::ask::Group: Forbidden Process Elsewhere Full Store Busy Unknown DiskFull;
+    registry::ask::Link: Forbidden Process Member Elsewhere Full Store Busy Unknown DiskFull;
+    registry::ask::Unlink: Forbidden Process Member Elsewhere Store Busy Unknown DiskFull;
+    registry::ask::Links: Process Elsewhere Busy Unknown;
+}
 
 /// One problem: its kind, and what exactly is wrong in this call.
 #[derive(Clone, Debug)]
@@ -131,6 +196,8 @@ impl IntoResponse for Problem {
             HeaderValue::from_static("application/problem+json"),
         );
         response.headers_mut().extend(self.extra_headers());
+        // Where assertions are checked, this is compared with what the call has declared.
+        response.extensions_mut().insert(self.kind);
         if let Some(damaged) = self.damaged {
             response.extensions_mut().insert(damaged);
         }

@@ -15,17 +15,14 @@ mod shown;
 use crate::http::Api;
 use crate::http::cluster::ask;
 use crate::http::connections::gate::Conn;
-use crate::http::json;
-use crate::http::json::RawJson;
-use crate::http::operations::openapi::{
-    OwnProcessProblems, PageParams, PageProblems, ProcessProblems, RegisterProblems,
-    ReportProblems, TimeoutParams,
-};
+use crate::http::connections::who::OnThisHost;
+use crate::http::json::{self, Json, RawJson};
+use crate::http::operations::openapi::Problems;
 use crate::http::page::{Page, bad_cursor};
 use crate::http::path::ProcessPath;
-use crate::http::problem::{Kind, Problem};
+use crate::http::problem::{Kind, Own, Problem};
 use crate::http::query::Query;
-use crate::http::time::take_timeout;
+use crate::http::time::Timeout;
 use crate::process::Sighting;
 use crate::service::ClusterAsk;
 use api::processes::{ExitReport, RegisterRequest, RegisteredProcess, RegisteredProcessPage};
@@ -34,10 +31,10 @@ use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use body::{Wish, reason};
-use filter::{Filter, FilterParams, Source};
+use filter::{Filter, Source};
 use names::ProcessName;
-use node::cluster::registry::ask::{Report, Unregister};
-use node::cluster::registry::{Lifetime, Registration, SessionId};
+use node::registry::ask::{Report, Unregister};
+use node::registry::{Lifetime, Registration, SessionId};
 use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -60,11 +57,9 @@ pub(crate) fn routes() -> OpenApiRouter<Api> {
 /// A call that changes something of a process of this node and has nothing to show for it.
 async fn change(
     api: &Api,
-    mut query: Query,
+    Timeout(timeout): Timeout,
     wish: impl ClusterAsk<Answer = ()>,
 ) -> Result<StatusCode, Problem> {
-    let timeout = take_timeout(&mut query)?;
-    query.end()?;
     ask(api, wish, timeout).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -82,25 +77,24 @@ fn no_process(name: &ProcessName) -> Problem {
 /// winner, the earlier claim. Names: `[A-Za-z0-9][A-Za-z0-9._:-]{0,127}`.
 #[utoipa::path(
     put, path = "/v1/processes/{name}", tag = "processes", operation_id = "register",
-    params(("name" = String, Path, description = "The name"), TimeoutParams), request_body = RegisterRequest,
+    params(("name" = String, Path, description = "The name"), Query<(Timeout,)>), request_body = RegisterRequest,
     responses(
         (status = 201, description = "Registered", body = RegisteredProcess),
         (status = 200, description = "The same process had the name: all that it says of itself \
             was replaced", body = RegisteredProcess),
-        RegisterProblems,
+        Problems<(OnThisHost, ProcessPath, Query<(Timeout,)>, RawJson, Registration)>,
     )
 )]
 pub(crate) async fn register(
     State(api): State<Api>,
     Extension(conn): Extension<Arc<Conn>>,
+    caller: OnThisHost,
     ProcessPath(name): ProcessPath,
-    mut query: Query,
+    Query((Timeout(timeout),)): Query<(Timeout,)>,
     RawJson(bytes): RawJson,
 ) -> Result<Response, Problem> {
-    let timeout = take_timeout(&mut query)?;
-    query.end()?;
     let wish = Wish::read(&bytes)?;
-    let seen = sight(&api, &conn, wish.pid)?;
+    let seen = sight(&api, caller, wish.pid)?;
     let process = seen.process;
     let registration = Box::new(registration(&api, &conn, name.clone(), wish, seen));
     let is_fresh = ask(&api, registration, timeout).await?;
@@ -128,9 +122,9 @@ pub(crate) async fn register(
 }
 
 /// Finds the process that is to be registered, and checks that the caller may speak for it.
-fn sight(api: &Api, conn: &Conn, pid: Option<u32>) -> Result<Sighting, Problem> {
-    let (uid, own) = conn.caller().on_this_host()?;
-    let pid = match (pid, u32::try_from(own)) {
+fn sight(api: &Api, caller: OnThisHost, pid: Option<u32>) -> Result<Sighting, Problem> {
+    let uid = caller.uid;
+    let pid = match (pid, u32::try_from(caller.pid)) {
         (Some(pid), _) => pid,
         (None, Ok(own)) if own > 0 => own,
         (None, _) => {
@@ -193,12 +187,16 @@ fn bind(api: &Api, conn: &Conn) -> SessionId {
 
 /// The registered processes of all nodes, by name; also those whose node is out of sight.
 #[utoipa::path(
-    get, path = "/v1/processes", tag = "processes", operation_id = "processes", params(FilterParams, PageParams),
-    responses((status = 200, description = "A page of processes", body = RegisteredProcessPage), PageProblems)
+    get, path = "/v1/processes", tag = "processes", operation_id = "processes", params(Query<(Filter, Page)>),
+    responses(
+        (status = 200, description = "A page of processes", body = RegisteredProcessPage),
+        Problems<Query<(Filter, Page)>>,
+    )
 )]
-pub(crate) async fn list(State(api): State<Api>, mut query: Query) -> Result<Response, Problem> {
-    let (filter, page) = (Filter::take(&mut query)?, Page::take(&mut query)?);
-    query.end()?;
+pub(crate) async fn list(
+    State(api): State<Api>,
+    Query((filter, page)): Query<(Filter, Page)>,
+) -> Result<Response, Problem> {
     let after = page
         .after_text()?
         .map(|name| ProcessName::new(name).map_err(|_| bad_cursor()))
@@ -216,14 +214,13 @@ pub(crate) async fn list(State(api): State<Api>, mut query: Query) -> Result<Res
     get, path = "/v1/processes/{name}", tag = "processes", operation_id = "whereis",
     params(("name" = String, Path, description = "The name")),
     responses((status = 200, description = "Who has it, and in `others` who claims it \
-        besides", body = RegisteredProcess), ProcessProblems)
+        besides", body = RegisteredProcess), Problems<(ProcessPath, Query<()>, Own<{ Kind::Process as usize }>)>)
 )]
 pub(crate) async fn show(
     State(api): State<Api>,
     ProcessPath(name): ProcessPath,
-    query: Query,
+    _: Query<()>,
 ) -> Result<Response, Problem> {
-    query.end()?;
     let found = api
         .service()
         .processes()
@@ -238,18 +235,19 @@ pub(crate) async fn show(
 /// Takes the registration of a process of this node back. The process itself is left alone.
 #[utoipa::path(
     delete, path = "/v1/processes/{name}", tag = "processes", operation_id = "unregister",
-    params(("name" = String, Path, description = "The name"), TimeoutParams),
-    responses((status = 204, description = "Taken back: monitors hear \
-        `unregistered`"), OwnProcessProblems)
+    params(("name" = String, Path, description = "The name"), Query<(Timeout,)>),
+    responses(
+        (status = 204, description = "Taken back: monitors hear `unregistered`"),
+        Problems<(OnThisHost, ProcessPath, Query<(Timeout,)>, Unregister)>,
+    )
 )]
 pub(crate) async fn delete(
     State(api): State<Api>,
-    Extension(conn): Extension<Arc<Conn>>,
+    OnThisHost { uid, .. }: OnThisHost,
     ProcessPath(name): ProcessPath,
-    query: Query,
+    Query((timeout,)): Query<(Timeout,)>,
 ) -> Result<StatusCode, Problem> {
-    let (uid, _) = conn.caller().on_this_host()?;
-    change(&api, query, Unregister { name, uid }).await
+    change(&api, timeout, Unregister { name, uid }).await
 }
 
 /// Reports how a process of this node that was registered with `reports_exit` has ended.
@@ -257,17 +255,19 @@ pub(crate) async fn delete(
 /// May come before its end is seen, or up to 250 ms after: its `down` waits for it.
 #[utoipa::path(
     post, path = "/v1/processes/{name}/exit", tag = "processes", operation_id = "report_exit",
-    params(("name" = String, Path, description = "The name"), TimeoutParams), request_body = ExitReport,
-    responses((status = 204, description = "Noted"), ReportProblems)
+    params(("name" = String, Path, description = "The name"), Query<(Timeout,)>), request_body = ExitReport,
+    responses(
+        (status = 204, description = "Noted"),
+        Problems<(OnThisHost, ProcessPath, Query<(Timeout,)>, Json<ExitReport>, Report)>,
+    )
 )]
 pub(crate) async fn exit(
     State(api): State<Api>,
-    Extension(conn): Extension<Arc<Conn>>,
+    OnThisHost { uid, .. }: OnThisHost,
     ProcessPath(name): ProcessPath,
-    query: Query,
-    json::Json(body): json::Json<ExitReport>,
+    Query((timeout,)): Query<(Timeout,)>,
+    Json(body): Json<ExitReport>,
 ) -> Result<StatusCode, Problem> {
-    let (uid, _) = conn.caller().on_this_host()?;
     let reason = reason(&body)?;
-    change(&api, query, Report { name, reason, uid }).await
+    change(&api, timeout, Report { name, reason, uid }).await
 }

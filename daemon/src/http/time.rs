@@ -1,12 +1,12 @@
 //! Times in requests, and what is wrong with one.
 
 use crate::http::problem::Problem;
-use crate::http::query::Query;
+use crate::http::query::Group;
+use api::request::TimeoutQuery;
 use crdt::entry::Due;
 use jiff::civil::Date;
 use std::time::Duration;
 
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Reads a due date or instant of the field `field`.
@@ -28,18 +28,36 @@ pub(crate) fn parse_date(field: &str, text: &str) -> Result<Date, Problem> {
     })
 }
 
-/// Takes `timeout`: how long a call may wait.
-pub(crate) fn take_timeout(query: &mut Query) -> Result<Duration, Problem> {
-    let Some(text) = query.one("timeout")? else {
-        return Ok(DEFAULT_TIMEOUT);
-    };
-    let right = "it must be at most 5m, such as 500ms, 5s or 2m";
-    parse_timeout(&text).ok_or_else(|| {
-        Problem::invalid(format!(
-            "\"timeout\" is {text:?}; \
-        {right}"
-        ))
-    })
+/// How long a call may wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Timeout(pub(crate) Duration);
+
+impl Default for Timeout {
+    fn default() -> Self {
+        Self(Duration::from_secs(5))
+    }
+}
+
+impl Timeout {
+    /// Reads the parameter `timeout`.
+    pub(crate) fn read(timeout: Option<&str>) -> Result<Self, Problem> {
+        let Some(text) = timeout else {
+            return Ok(Self::default());
+        };
+        let right = "it must be at most 5m, such as 500ms, 5s or 2m";
+        let timeout = parse_timeout(text);
+        let timeout =
+            timeout.ok_or_else(|| Problem::invalid(format!("\"timeout\" is {text:?}; {right}")))?;
+        Ok(Self(timeout))
+    }
+}
+
+impl Group for Timeout {
+    type Written = TimeoutQuery;
+
+    fn check(written: TimeoutQuery) -> Result<Self, Problem> {
+        Self::read(written.timeout.as_deref())
+    }
 }
 
 fn parse_timeout(text: &str) -> Option<Duration> {

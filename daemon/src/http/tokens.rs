@@ -6,25 +6,22 @@ pub(crate) mod bearer;
 pub(crate) mod web;
 
 use crate::http::Api;
-use crate::http::connections::gate::Conn;
+use crate::http::connections::who::{Caller, OnThisHost};
 use crate::http::json::{self, Json};
-use crate::http::operations::openapi::{
-    CreateTokenProblems, PageParams, PageProblems, RevokeProblems, TimeoutParams,
-};
+use crate::http::operations::openapi::Problems;
 use crate::http::page::{Page, PageWriter, Room};
 use crate::http::path::TokenPath;
-use crate::http::problem::{Kind, Problem};
+use crate::http::problem::{Kind, Problem, refuses};
 use crate::http::query::Query;
-use crate::http::time::take_timeout;
+use crate::http::time::Timeout;
 use crate::tokens::{CreateError, Scope, TokenView, parse_ttl, show_ttl};
 use api::time::Millis;
 use api::tokens::{CreatedToken, NewToken, TokenInfo, TokenInfoPage};
-use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
+use node::wire::WriteError;
 use std::future::Future;
-use std::sync::Arc;
 use std::time::Duration;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -60,18 +57,18 @@ fn token_info(token: &TokenView) -> TokenInfo {
 
 /// Makes a token that acts for the caller's user. On the unix socket only.
 #[utoipa::path(
-    post, path = "/v1/tokens", tag = "tokens", operation_id = "create_token", params(TimeoutParams), request_body = NewToken,
-    responses((status = 201, description = "Made, and on the disk", body = CreatedToken), CreateTokenProblems)
+    post, path = "/v1/tokens", tag = "tokens", operation_id = "create_token", params(Query<(Timeout,)>), request_body = NewToken,
+    responses(
+        (status = 201, description = "Made, and on the disk", body = CreatedToken),
+        Problems<(OnThisHost, Query<(Timeout,)>, Json<NewToken>, CreateError)>,
+    )
 )]
 pub(crate) async fn create(
     State(api): State<Api>,
-    Extension(conn): Extension<Arc<Conn>>,
-    mut query: Query,
+    OnThisHost { uid, .. }: OnThisHost,
+    Query((Timeout(timeout),)): Query<(Timeout,)>,
     Json(body): Json<NewToken>,
 ) -> Result<Response, Problem> {
-    let (uid, _) = conn.caller().on_this_host()?;
-    let timeout = take_timeout(&mut query)?;
-    query.end()?;
     let scope = parse_scope(body.scope.as_str())?;
     let ttl = body
         .ttl
@@ -127,18 +124,19 @@ pub(crate) async fn within<T>(
 /// The caller's tokens, or those of all users for those who may change the node; by id, and never
 /// their texts. On the unix socket only.
 #[utoipa::path(
-    get, path = "/v1/tokens", tag = "tokens", operation_id = "tokens", params(PageParams),
-    responses((status = 200, description = "A page of tokens", body = TokenInfoPage), PageProblems)
+    get, path = "/v1/tokens", tag = "tokens", operation_id = "tokens", params(Query<(Page,)>),
+    responses(
+        (status = 200, description = "A page of tokens", body = TokenInfoPage),
+        Problems<(OnThisHost, Query<(Page,)>)>,
+    )
 )]
 pub(crate) async fn list(
     State(api): State<Api>,
-    Extension(conn): Extension<Arc<Conn>>,
-    mut query: Query,
+    caller: Caller,
+    OnThisHost { uid, .. }: OnThisHost,
+    Query((page,)): Query<(Page,)>,
 ) -> Result<Response, Problem> {
-    let (uid, _) = conn.caller().on_this_host()?;
-    let page = Page::take(&mut query)?;
-    query.end()?;
-    let is_admin = conn.caller().must_be_admin(&api.policy()).is_ok();
+    let is_admin = caller.must_be_admin(&api.policy()).is_ok();
     let mut writer = PageWriter::new(&page);
     for token in api.service().tokens().list() {
         let is_seen = page
@@ -159,23 +157,21 @@ pub(crate) async fn list(
 /// longer, and streams that were opened with it end. On the unix socket only.
 #[utoipa::path(
     delete, path = "/v1/tokens/{id}", tag = "tokens", operation_id = "revoke_token",
-    params(("id" = String, Path, description = "The token's id"), TimeoutParams),
-    responses((status = 204, description = "Revoked"), RevokeProblems)
+    params(("id" = String, Path, description = "The token's id"), Query<(Timeout,)>),
+    responses((status = 204, description = "Revoked"), Problems<(OnThisHost, TokenPath, Query<(Timeout,)>, RevokeError)>)
 )]
 pub(crate) async fn revoke(
     State(api): State<Api>,
-    Extension(conn): Extension<Arc<Conn>>,
+    caller: Caller,
+    OnThisHost { uid, .. }: OnThisHost,
     TokenPath(id): TokenPath,
-    mut query: Query,
+    Query((Timeout(timeout),)): Query<(Timeout,)>,
 ) -> Result<StatusCode, Problem> {
-    let (uid, _) = conn.caller().on_this_host()?;
-    let timeout = take_timeout(&mut query)?;
-    query.end()?;
     let tokens = api.service().tokens();
     let token = tokens
         .find(id)
         .ok_or_else(|| Problem::new(Kind::NoToken, format!("no token has the id {id}")))?;
-    if token.uid != uid && conn.caller().must_be_admin(&api.policy()).is_err() {
+    if token.uid != uid && caller.must_be_admin(&api.policy()).is_err() {
         let words = format!(
             "the token {id} is uid {}'s; only that user, root, the daemon's own user and those in \
                 [api] admins may revoke it",
@@ -183,15 +179,26 @@ pub(crate) async fn revoke(
         );
         return Err(Problem::new(Kind::Forbidden, words));
     }
-    let revoked = within(timeout, tokens.revoke(id)).await?;
-    let words = |error| {
-        format!(
-            "the token is good no longer, but would be again after a restart: \
-        {error}; try again"
-        )
-    };
-    revoked.map_err(|error| Problem::unavailable(error, &words(error)))?;
+    within(timeout, tokens.revoke(id))
+        .await?
+        .map_err(RevokeError)?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// A token that was revoked in memory only.
+#[derive(Debug, thiserror::Error)]
+#[error("the token is no longer valid, but would be again after a restart: {0}; try again")]
+pub(crate) struct RevokeError(pub(crate) WriteError);
+
+refuses! {
+    CreateError: TooMany Store Unknown DiskFull;
+    RevokeError: Store Unknown DiskFull;
+}
+
+impl From<RevokeError> for Problem {
+    fn from(error: RevokeError) -> Self {
+        Self::unavailable(error.0, &error)
+    }
 }
 
 impl From<CreateError> for Problem {

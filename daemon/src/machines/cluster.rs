@@ -8,10 +8,9 @@ use crate::host::{Clock, wall_ms};
 use crate::process::{Host, Replica, Watcher};
 use anyhow::Context;
 use names::{NodeId, NodeName};
-use node::cluster::{
-    Cluster, Input, Output, RosterView, Settings, StopReason, Target, Verdict, registry,
-};
+use node::cluster::{Cluster, Input, Output, RosterView, Settings, StopReason, Target, Verdict};
 use node::machine::Machine;
+use node::registry;
 use node::wire::{Channel, CloseReason, ConnId, DialId, Peer, Protocol};
 use pki::Identity;
 use std::net::SocketAddr;

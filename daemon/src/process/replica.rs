@@ -8,7 +8,7 @@ use crate::event::EventLog;
 use crate::hub::{Happening, Hub, Watcher};
 use api::events::EventType;
 use names::ProcessName;
-use node::cluster::registry::{Directory, Event, Found, News};
+use node::registry::{Directory, Event, Found, News};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -174,7 +174,7 @@ mod tests {
     use crdt::registry::{Entry, Process, Reason};
     use futures_util::FutureExt;
     use names::{Handle, NodeId, NodeName};
-    use node::cluster::registry::{Change, EventKind, ProcessState};
+    use node::registry::{Change, EventKind, ProcessState};
     use node::time::Wall;
 
     fn name(text: &str) -> ProcessName {

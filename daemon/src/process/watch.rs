@@ -6,7 +6,7 @@
 use super::exits::{Exit, Exits, Next};
 use super::host::Host;
 use crdt::registry::{Process, Reason};
-use node::cluster::registry::Signal;
+use node::registry::Signal;
 use rustix::buffer::spare_capacity;
 use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 use rustix::fd::OwnedFd;

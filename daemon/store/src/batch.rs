@@ -9,8 +9,8 @@ use super::{ReadError, keys, rows};
 use crdt::entry::Entry;
 use fjall::Slice;
 use names::{Actor, ChangeId, EntryId, ListId, ListName};
-use node::cluster::registry::KeptRow;
 use node::lists::{ListRow, Row};
+use node::registry::KeptRow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 

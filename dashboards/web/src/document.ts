@@ -668,7 +668,8 @@ export interface paths {
         put?: never;
         /**
          * Makes all that the node shows of a list, or of all lists, anew from their changes, which nothing
-         *     is lost from. It does so by itself where it finds a damaged row.
+         *     is lost from. It does so by itself where it finds a damaged row. Lists go on
+         *     being made anew after the timeout.
          */
         post: operations["rebuild"];
         delete?: never;
@@ -2050,11 +2051,11 @@ export interface operations {
     example_add_entry: {
         parameters: {
             query: {
-                /** @description The list's name */
+                /** @description The list's name. */
                 list: string;
-                /** @description When it is due */
+                /** @description The day. */
                 date: string;
-                /** @description What needs doing */
+                /** @description What needs doing. */
                 title: string;
             };
             header?: never;
@@ -2083,6 +2084,15 @@ export interface operations {
             };
             /** @description `/problems/forbidden`: Not allowed */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/no-such-path`: There is no such path */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2126,7 +2136,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/store-unavailable`: The store is not available; `/problems/busy`: The node is busy; `/problems/quarantined`: The list is quarantined; `/problems/outcome-unknown`: The outcome is unknown */
+            /** @description `/problems/busy`: The node is busy; `/problems/store-unavailable`: The store is not available; `/problems/quarantined`: The list is quarantined; `/problems/outcome-unknown`: The outcome is unknown */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2158,9 +2168,9 @@ export interface operations {
     example_entries: {
         parameters: {
             query: {
-                /** @description The list's name */
+                /** @description The list's name. */
                 list: string;
-                /** @description The day */
+                /** @description The day. */
                 date: string;
             };
             header?: never;
@@ -2196,6 +2206,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `/problems/no-such-path`: There is no such path */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `/problems/invalid`: Invalid value */
             422: {
                 headers: {
@@ -2223,7 +2242,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/store-unavailable`: The store is not available; `/problems/busy`: The node is busy */
+            /** @description `/problems/busy`: The node is busy; `/problems/store-unavailable`: The store is not available */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2250,6 +2269,15 @@ export interface operations {
                 };
                 content: {
                     "text/plain": string;
+                };
+            };
+            /** @description `/problems/malformed`: The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description `/problems/forbidden`: Not allowed */
@@ -2299,6 +2327,15 @@ export interface operations {
                     "text/plain": string;
                 };
             };
+            /** @description `/problems/malformed`: The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `/problems/forbidden`: Not allowed */
             403: {
                 headers: {
@@ -2344,6 +2381,15 @@ export interface operations {
                 };
                 content: {
                     "text/plain": string;
+                };
+            };
+            /** @description `/problems/malformed`: The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description `/problems/forbidden`: Not allowed */
@@ -2420,7 +2466,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2485,7 +2531,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2559,7 +2605,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2626,7 +2672,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2738,7 +2784,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2912,7 +2958,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/store-unavailable`: The store is not available; `/problems/busy`: The node is busy */
+            /** @description `/problems/busy`: The node is busy; `/problems/store-unavailable`: The store is not available */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2926,9 +2972,9 @@ export interface operations {
     events: {
         parameters: {
             query?: {
-                /** @description Some of member,process,list,partition; all without */
+                /** @description Some of member,process,list,partition; all without. */
                 kinds?: string;
-                /** @description Only of the member, process or list of that name */
+                /** @description Only of the member, process or list of that name. */
                 name?: string;
             };
             header?: {
@@ -3090,9 +3136,12 @@ export interface operations {
     group: {
         parameters: {
             query?: {
-                /** @description `true` for processes of the node that answers only */
+                /** @description `true` for processes of the node that answers only. */
                 local?: boolean;
-                /** @description Some of `up`, `unreachable` and `contested`, with commas between them; `up,contested` without */
+                /**
+                 * @description Some of `up`, `unreachable` and `contested`, with commas between them; `up,contested`
+                 *     without.
+                 */
                 state?: string;
                 /** @description How many at most. A page of large things may have fewer. */
                 limit?: number;
@@ -3224,7 +3273,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3233,7 +3282,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/no-such-process`: There is no such process; `/problems/no-such-member`: There is no such member */
+            /** @description `/problems/no-such-process`: There is no such process */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3278,7 +3327,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/store-unavailable`: The store is not available; `/problems/busy`: The node is busy; `/problems/full`: The node has no room; `/problems/outcome-unknown`: The outcome is unknown */
+            /** @description `/problems/busy`: The node is busy; `/problems/full`: The node has no room; `/problems/store-unavailable`: The store is not available; `/problems/outcome-unknown`: The outcome is unknown */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3340,7 +3389,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3349,7 +3398,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/no-such-process`: There is no such process; `/problems/no-such-member`: There is no such member */
+            /** @description `/problems/no-such-process`: There is no such process */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3394,7 +3443,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/store-unavailable`: The store is not available; `/problems/busy`: The node is busy; `/problems/full`: The node has no room; `/problems/outcome-unknown`: The outcome is unknown */
+            /** @description `/problems/busy`: The node is busy; `/problems/full`: The node has no room; `/problems/store-unavailable`: The store is not available; `/problems/outcome-unknown`: The outcome is unknown */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3417,7 +3466,7 @@ export interface operations {
     leave: {
         parameters: {
             query?: {
-                /** @description Leave even with lists that are only here */
+                /** @description Leave even with lists that are only here. */
                 force?: boolean;
                 /** @description How long to wait: `500ms`, `5s` (the default) or `2m`, at most 5 min. */
                 timeout?: string;
@@ -3455,7 +3504,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3500,7 +3549,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/store-unavailable`: The store is not available; `/problems/busy`: The node is busy; `/problems/outcome-unknown`: The outcome is unknown */
+            /** @description `/problems/busy`: The node is busy; `/problems/store-unavailable`: The store is not available; `/problems/outcome-unknown`: The outcome is unknown */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3532,7 +3581,7 @@ export interface operations {
     lists: {
         parameters: {
             query?: {
-                /** @description A part of the name, in any case */
+                /** @description A part of the name, in any case. */
                 match?: string;
                 /** @description How many at most. A page of large things may have fewer. */
                 limit?: number;
@@ -3608,7 +3657,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/store-unavailable`: The store is not available; `/problems/busy`: The node is busy */
+            /** @description `/problems/busy`: The node is busy; `/problems/store-unavailable`: The store is not available */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3800,7 +3849,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/no-such-list`: There is no such list; `/problems/no-such-entry`: There is no such entry */
+            /** @description `/problems/no-such-list`: There is no such list */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3854,7 +3903,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/store-unavailable`: The store is not available; `/problems/busy`: The node is busy; `/problems/quarantined`: The list is quarantined; `/problems/outcome-unknown`: The outcome is unknown */
+            /** @description `/problems/busy`: The node is busy; `/problems/store-unavailable`: The store is not available; `/problems/quarantined`: The list is quarantined; `/problems/outcome-unknown`: The outcome is unknown */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3915,7 +3964,7 @@ export interface operations {
                 cursor?: string;
                 /** @description The hash of a change: the list as it was with that change and all that it builds upon. */
                 at?: string;
-                /** @description How long to wait with `at`: `500ms`, `5s` (the default) or `2m`, at most 5 min. */
+                /** @description How long to wait: `500ms`, `5s` (the default) or `2m`, at most 5 min. */
                 timeout?: string;
             };
             header?: never;
@@ -4001,7 +4050,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/store-unavailable`: The store is not available; `/problems/busy`: The node is busy; `/problems/quarantined`: The list is quarantined; `/problems/outcome-unknown`: The outcome is unknown */
+            /** @description `/problems/busy`: The node is busy; `/problems/store-unavailable`: The store is not available; `/problems/quarantined`: The list is quarantined; `/problems/outcome-unknown`: The outcome is unknown */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4182,7 +4231,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/store-unavailable`: The store is not available; `/problems/busy`: The node is busy; `/problems/quarantined`: The list is quarantined; `/problems/outcome-unknown`: The outcome is unknown */
+            /** @description `/problems/busy`: The node is busy; `/problems/store-unavailable`: The store is not available; `/problems/quarantined`: The list is quarantined; `/problems/outcome-unknown`: The outcome is unknown */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4450,7 +4499,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/store-unavailable`: The store is not available; `/problems/busy`: The node is busy; `/problems/quarantined`: The list is quarantined; `/problems/outcome-unknown`: The outcome is unknown */
+            /** @description `/problems/busy`: The node is busy; `/problems/store-unavailable`: The store is not available; `/problems/quarantined`: The list is quarantined; `/problems/outcome-unknown`: The outcome is unknown */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4634,7 +4683,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/store-unavailable`: The store is not available; `/problems/busy`: The node is busy; `/problems/quarantined`: The list is quarantined; `/problems/outcome-unknown`: The outcome is unknown */
+            /** @description `/problems/busy`: The node is busy; `/problems/store-unavailable`: The store is not available; `/problems/quarantined`: The list is quarantined; `/problems/outcome-unknown`: The outcome is unknown */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4869,7 +4918,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4970,7 +5019,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5121,7 +5170,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5184,7 +5233,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/store-unavailable`: The store is not available; `/problems/busy`: The node is busy; `/problems/outcome-unknown`: The outcome is unknown */
+            /** @description `/problems/busy`: The node is busy; `/problems/store-unavailable`: The store is not available; `/problems/outcome-unknown`: The outcome is unknown */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5244,7 +5293,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5298,7 +5347,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/store-unavailable`: The store is not available; `/problems/busy`: The node is busy; `/problems/outcome-unknown`: The outcome is unknown */
+            /** @description `/problems/busy`: The node is busy; `/problems/store-unavailable`: The store is not available; `/problems/outcome-unknown`: The outcome is unknown */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5399,6 +5448,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": Record<string, never>;
+                };
+            };
+            /** @description `/problems/malformed`: The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description `/problems/forbidden`: Not allowed */
@@ -5725,7 +5783,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5797,7 +5855,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/store-unavailable`: The store is not available; `/problems/busy`: The node is busy; `/problems/full`: The node has no room; `/problems/outcome-unknown`: The outcome is unknown */
+            /** @description `/problems/busy`: The node is busy; `/problems/full`: The node has no room; `/problems/store-unavailable`: The store is not available; `/problems/outcome-unknown`: The outcome is unknown */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5857,7 +5915,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5866,7 +5924,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/no-such-process`: There is no such process; `/problems/no-such-member`: There is no such member */
+            /** @description `/problems/no-such-process`: There is no such process */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5911,7 +5969,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/store-unavailable`: The store is not available; `/problems/busy`: The node is busy; `/problems/full`: The node has no room; `/problems/outcome-unknown`: The outcome is unknown */
+            /** @description `/problems/busy`: The node is busy; `/problems/store-unavailable`: The store is not available; `/problems/outcome-unknown`: The outcome is unknown */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5975,7 +6033,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6056,7 +6114,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/store-unavailable`: The store is not available; `/problems/busy`: The node is busy; `/problems/outcome-unknown`: The outcome is unknown */
+            /** @description `/problems/busy`: The node is busy; `/problems/store-unavailable`: The store is not available; `/problems/outcome-unknown`: The outcome is unknown */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6190,7 +6248,7 @@ export interface operations {
     link: {
         parameters: {
             query?: {
-                /** @description Also when the other's node is merely out of sight */
+                /** @description Also when the other's node is merely out of sight. */
                 unreachable?: boolean;
                 /** @description How long to wait: `500ms`, `5s` (the default) or `2m`, at most 5 min. */
                 timeout?: string;
@@ -6231,7 +6289,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6285,7 +6343,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/store-unavailable`: The store is not available; `/problems/busy`: The node is busy; `/problems/full`: The node has no room; `/problems/outcome-unknown`: The outcome is unknown */
+            /** @description `/problems/busy`: The node is busy; `/problems/full`: The node has no room; `/problems/store-unavailable`: The store is not available; `/problems/outcome-unknown`: The outcome is unknown */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6347,7 +6405,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6401,7 +6459,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/store-unavailable`: The store is not available; `/problems/busy`: The node is busy; `/problems/full`: The node has no room; `/problems/outcome-unknown`: The outcome is unknown */
+            /** @description `/problems/busy`: The node is busy; `/problems/store-unavailable`: The store is not available; `/problems/outcome-unknown`: The outcome is unknown */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6424,7 +6482,7 @@ export interface operations {
     monitor: {
         parameters: {
             query?: {
-                /** @description Also of a name that nobody has yet */
+                /** @description Also of a name that nobody has yet. */
                 wait?: boolean;
             };
             header?: {
@@ -6519,9 +6577,9 @@ export interface operations {
     rebuild: {
         parameters: {
             query?: {
-                /** @description Only this list */
+                /** @description Only this list. */
                 list?: string;
-                /** @description How long to wait for the end, such as `30s`; lists go on being made anew after it */
+                /** @description How long to wait: `500ms`, `5s` (the default) or `2m`, at most 5 min. */
                 timeout?: string;
             };
             header?: never;
@@ -6557,7 +6615,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6602,7 +6660,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/store-unavailable`: The store is not available; `/problems/quarantined`: The list is quarantined; `/problems/busy`: The node is busy; `/problems/outcome-unknown`: The outcome is unknown */
+            /** @description `/problems/busy`: The node is busy; `/problems/store-unavailable`: The store is not available; `/problems/quarantined`: The list is quarantined; `/problems/outcome-unknown`: The outcome is unknown */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6667,7 +6725,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6708,7 +6766,7 @@ export interface operations {
     prometheus_sd: {
         parameters: {
             query?: {
-                /** @description Only members of that group */
+                /** @description Only members of that group. */
                 group?: string;
             };
             header?: never;
@@ -6838,6 +6896,15 @@ export interface operations {
             };
             /** @description `/problems/internal`: The daemon failed */
             500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/store-unavailable`: The store is not available */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -7092,7 +7159,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7193,7 +7260,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7270,7 +7337,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7342,7 +7409,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/bad-code`: The code is not good */
+            /** @description `/problems/bad-code`: The code is not good; `/problems/forbidden`: Not allowed */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7462,7 +7529,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
             403: {
                 headers: {
                     [name: string]: unknown;

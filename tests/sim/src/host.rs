@@ -13,6 +13,7 @@ use names::{ListId, Shard};
 use node::cluster::{self, Cluster, RosterView, StopReason};
 use node::lists::{self, Lists};
 use node::machine::Machine as _;
+use node::registry;
 use node::time::{Instant, Now, Wall};
 use node::wire::Peer;
 use std::collections::{BTreeSet, VecDeque};
@@ -175,14 +176,14 @@ impl Host {
         });
     }
 
-    fn registry_settings(&self) -> cluster::registry::Settings {
-        let row = |(key, value): (&Bytes, &Bytes)| cluster::registry::KeptRow {
+    fn registry_settings(&self) -> registry::Settings {
+        let row = |(key, value): (&Bytes, &Bytes)| registry::KeptRow {
             key: key.clone(),
             value: Some(value.clone()),
         };
         let kept: Vec<_> = self.disk.image.kept.iter().map(row).collect();
-        cluster::registry::Settings {
-            kept: cluster::registry::Rows::read(&kept).expect("what was written"),
+        registry::Settings {
+            kept: registry::Rows::read(&kept).expect("what was written"),
             capacity: self.capacity,
             kill_after: KILL_AFTER,
         }

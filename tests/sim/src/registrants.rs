@@ -10,9 +10,7 @@ use crate::check::links::Links;
 use crate::check::spreading::Spreading;
 use crdt::registry::{Process, Reason};
 use names::{Handle, NodeName, ProcessName};
-use node::cluster::registry::{
-    Command, Lifetime, OnConflict, Registration, SessionId, Signal, ask,
-};
+use node::registry::{Command, Lifetime, OnConflict, Registration, SessionId, Signal, ask};
 use node::time::Instant;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -387,7 +387,7 @@ impl World {
         };
         self.trace.input(at, place.host, place.machine, &input);
         if let Input::Cluster(cluster::Input::Registry(input)) = &input
-            && let cluster::registry::Input::SessionEnded { session } = input
+            && let node::registry::Input::SessionEnded { session } = input
         {
             self.registrants.close_handled(*session, at);
         }
@@ -484,9 +484,10 @@ impl World {
             } => {
                 self.admit(
                     cluster,
-                    Input::Cluster(cluster::Input::Registry(
-                        cluster::registry::Input::Message { conn, bytes },
-                    )),
+                    Input::Cluster(cluster::Input::Registry(node::registry::Input::Message {
+                        conn,
+                        bytes,
+                    })),
                 );
             }
             Arrival::Message {
@@ -531,7 +532,7 @@ impl World {
                 self.admit(
                     cluster,
                     Input::Cluster(cluster::Input::Registry(
-                        cluster::registry::Input::Overflowed { conn },
+                        node::registry::Input::Overflowed { conn },
                     )),
                 );
             }

@@ -1,8 +1,10 @@
 //! What clients can ask of the cluster machine, each question with the kind of its answer. Those
-//! that concern the process registry are in [`registry::ask`](super::registry::ask).
+//! that concern the process registry are in [`registry::ask`](crate::registry::ask).
 
 use super::io::{Command, JoinOutcome, Reply};
 use crate::machine::asks;
+use crate::registry;
+use crate::registry::ask::{Group, Link, Links, Report, Unlink, Unregister};
 
 /// Dial these addresses (`host:port`) now and join whoever answers. The answer comes when each has
 /// an outcome, and has them in the same order.
@@ -26,4 +28,19 @@ asks!(Command => Reply {
     Forget: Command::Forget => (): Reply::Done => (),
     Leave: Command::Leave => (): Reply::Done => (),
     Shutdown: Command::Shutdown => (): Reply::Done => (),
+    // Whether it is fresh: not so if the same process had that name already.
+    Box<registry::Registration>: |ask| Command::Registry(registry::Command::Register(ask))
+        => bool: Reply::Registry(registry::Reply::Registered { fresh }) => fresh,
+    Unregister: |ask| Command::Registry(registry::Command::Unregister(ask))
+        => (): Reply::Registry(registry::Reply::Done) => (),
+    Report: |ask| Command::Registry(registry::Command::Report(ask))
+        => (): Reply::Registry(registry::Reply::Done) => (),
+    Group: |ask| Command::Registry(registry::Command::Group(ask))
+        => (): Reply::Registry(registry::Reply::Done) => (),
+    Link: |ask| Command::Registry(registry::Command::Link(ask))
+        => (): Reply::Registry(registry::Reply::Done) => (),
+    Unlink: |ask| Command::Registry(registry::Command::Unlink(ask))
+        => (): Reply::Registry(registry::Reply::Done) => (),
+    Links: |ask| Command::Registry(registry::Command::Links(ask))
+        => Vec<registry::LinkView>: Reply::Registry(registry::Reply::Links(links)) => links,
 });

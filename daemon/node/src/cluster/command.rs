@@ -31,7 +31,9 @@ impl Cluster {
             ),
             Command::Forget(ask::Forget(text)) => self.forget(id, &text),
             Command::Leave(ask::Leave) => self.change(id, self.me.id, Standing::Left),
-            Command::Registry(command) => self.registry.ask(&mut self.edge, id, command),
+            Command::Registry(command) => {
+                self.with_registry(|registry, _| registry.request(id, command))
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! What a part of the machine may touch besides its own state.
 
 use super::io::{Output, Stats};
-use super::{registry, swim};
+use super::swim;
 use crate::machine;
 use crate::wire::{Channel, CloseReason, ConnId, RequestId};
 use bytes::Bytes;
@@ -27,8 +27,6 @@ pub(super) enum Timer {
     Grace(NodeId),
     /// A failed write is tried again.
     Rewrite,
-    /// One of the registry's.
-    Registry(registry::Timer),
     /// SWIM's own farewell, after the messages had time to arrive.
     Leave,
     /// The end.
@@ -43,15 +41,6 @@ impl Edge {
         self.put(Output::Send {
             conn,
             channel: Channel::Cluster,
-            bytes,
-        });
-    }
-
-    /// Sends a message of the registry.
-    pub(super) fn tell(&mut self, conn: ConnId, bytes: Bytes) {
-        self.put(Output::Send {
-            conn,
-            channel: Channel::Registry,
             bytes,
         });
     }

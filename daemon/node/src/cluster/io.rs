@@ -1,7 +1,8 @@
 //! Everything that crosses the edge of the cluster machine, in both directions.
 
+use super::ask;
 use super::kept::Kept;
-use super::{ask, registry};
+use crate::registry;
 use crate::time::Wall;
 use crate::wire::{
     Channel, CloseReason, ConnId, DialId, Peer, Protocol, RequestId, WriteError, WriteId,

@@ -4,9 +4,8 @@ use super::connections::Connection;
 use super::hello::Judgement;
 use super::io::{MemberState, StopReason};
 use super::message::{Hello, MAX_RUN, Message};
-use super::registry::Heard;
 use super::swim::{Identity, Member, State};
-use super::{Cluster, Phase, registry};
+use super::{Cluster, Phase};
 use crate::codec::Malformed;
 use crate::wire::{CloseReason, ConnId};
 use bytes::Bytes;
@@ -70,43 +69,6 @@ impl Cluster {
         }
     }
 
-    /// What concerns the registry is heard only from a peer whose hello was accepted.
-    pub(super) fn registry_input(&mut self, input: registry::Input) {
-        let is_going = matches!(self.phase, Phase::Going(_));
-        let connection = |conn| {
-            self.connections
-                .get(conn)
-                .filter(|connection| connection.accepted && !is_going)
-                .map(|connection| connection.peer.id)
-        };
-        match input {
-            registry::Input::Message { conn, bytes } => {
-                let Some(node) = connection(conn) else { return };
-                self.connections.hear(&self.edge, node);
-                self.heard();
-                match self
-                    .registry
-                    .hear(&mut self.edge, &self.connections, (node, conn), &bytes)
-                {
-                    Ok(Heard::Fine) => {}
-                    Ok(Heard::AnotherStart { run }) => self.told_above(run),
-                    Err(error) => self.malformed(conn, &error),
-                }
-            }
-            registry::Input::Overflowed { conn } => {
-                let Some(node) = connection(conn) else { return };
-                self.registry.overflowed(conn, node);
-            }
-            registry::Input::Kept { id, result } => self.registry.kept(&mut self.edge, id, result),
-            registry::Input::Ended { process, reason } => {
-                self.registry.ended(&mut self.edge, process, reason)
-            }
-            registry::Input::SessionEnded { session } => {
-                self.registry.session_ended(&mut self.edge, session)
-            }
-        }
-    }
-
     /// Greetings are heard from everybody, all else only from a peer whose hello was accepted.
     fn said(&mut self, conn: ConnId, node: NodeId, accepted: bool, message: Message) {
         match message {
@@ -133,7 +95,7 @@ impl Cluster {
         }
     }
 
-    fn malformed(&mut self, conn: ConnId, error: &Malformed) {
+    pub(super) fn malformed(&mut self, conn: ConnId, error: &Malformed) {
         tracing::warn!(conn = conn.0, %error, "a peer breaks the protocol");
         self.edge.stats.malformed += 1;
         self.close(conn, CloseReason::Malformed);
@@ -153,8 +115,7 @@ impl Cluster {
     pub(super) fn connection_ended(&mut self, conn: ConnId) {
         self.changed = true;
         self.joins.closed(conn);
-        self.registry
-            .closed(&mut self.edge, &self.connections, conn);
+        self.with_registry(|registry, links| registry.closed(links, conn));
         for newcomer in self.hellos.closed(conn) {
             self.judge_again(newcomer);
         }
@@ -282,7 +243,7 @@ impl Cluster {
         };
         self.merge_lines(vec![(node, line)]);
         self.send_state(conn);
-        self.registry.accepted(&mut self.edge, conn, node);
+        self.with_registry(|registry, _| registry.accepted(conn, node));
         self.swim.greet(&mut self.edge, identity);
         self.swim.announce(&mut self.edge, identity);
         self.heard();
@@ -323,7 +284,7 @@ impl Cluster {
         }
     }
 
-    fn told_above(&mut self, run: u64) {
+    pub(super) fn told_above(&mut self, run: u64) {
         if run < MAX_RUN {
             self.keeper.go_above(run);
         }

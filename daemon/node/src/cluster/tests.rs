@@ -3,6 +3,7 @@
 use super::message::{Hello, MAX_RUN, Message};
 use super::swim::{Identity, Member, State};
 use super::*;
+use crate::registry;
 use crate::time::Wall;
 use crate::wire::Protocol;
 use bytes::Bytes;

@@ -129,7 +129,7 @@ impl Lists {
         }
     }
 
-    fn sever(&mut self, conn: ConnId, reason: CloseReason) {
+    pub(super) fn sever(&mut self, conn: ConnId, reason: CloseReason) {
         self.edge.stats.malformed += 1;
         self.edge.close(conn, reason);
         self.closed(conn);

@@ -1,9 +1,13 @@
 //! Who calls: the uid and process behind a connection, the name under which they write, and what
 //! they may do.
 
-use crate::http::problem::{Kind, Problem};
+use crate::http::Api;
+use crate::http::connections::gate::Conn;
+use crate::http::problem::{Kind, Problem, refuses};
 use crate::reload::Policy;
 use crate::tokens::TokenId;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
 use crdt::entry::Author;
 use names::NodeName;
 use std::collections::BTreeMap;
@@ -37,6 +41,48 @@ pub(crate) enum Caller {
     },
 }
 
+/// Whoever calls is a process of this host: its user, and its pid (0 when the kernel does not tell).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OnThisHost {
+    pub(crate) uid: u32,
+    pub(crate) pid: i32,
+}
+
+/// Whoever calls may change the node and the cluster.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Admin;
+
+refuses! {
+    Caller: ;
+    OnThisHost: Forbidden;
+    Admin: Forbidden;
+}
+
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Ok(Conn::of(&parts.extensions)?.caller())
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for OnThisHost {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Conn::of(&parts.extensions)?.caller().on_this_host()
+    }
+}
+
+impl FromRequestParts<Api> for Admin {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        let caller = Conn::of(&parts.extensions)?.caller();
+        caller.must_be_admin(&api.policy()).map(|()| Self)
+    }
+}
+
 /// What tells the programs of one user or address apart, as far as can be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Program {
@@ -63,11 +109,12 @@ impl Caller {
         }
     }
 
-    /// The process's user and pid (0 when the kernel does not tell); refuses whoever is not on this
-    /// host.
-    pub(crate) fn on_this_host(&self) -> Result<(u32, i32), Problem> {
+    fn on_this_host(&self) -> Result<OnThisHost, Problem> {
         match self {
-            Self::Process { uid, pid, .. } => Ok((*uid, *pid)),
+            Self::Process { uid, pid, .. } => Ok(OnThisHost {
+                uid: *uid,
+                pid: *pid,
+            }),
             Self::Bearer { .. } | Self::Address(_) => Err(Problem::new(
                 Kind::Forbidden,
                 "only programs of this host may do this, on the \

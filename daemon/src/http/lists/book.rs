@@ -2,44 +2,72 @@
 //! listener that is open.
 
 use crate::http::Api;
-use crate::http::connections::gate::Conn;
+use crate::http::connections::who::Caller;
 use crate::http::lists::filter::Filter;
 use crate::http::lists::write::Options;
-use crate::http::operations::openapi::{BookProblems, ScanProblems};
-use crate::http::problem::Problem;
-use crate::http::query::Query;
+use crate::http::operations::openapi::Problems;
+use crate::http::problem::{Kind, Own, Problem};
+use crate::http::query::{Group, Query};
 use crate::http::time::parse_date;
-use axum::Extension;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use crdt::entry::{Due, Edit, NewEntry};
 use jiff::civil::Date;
 use names::{ListId, ListName};
+use node::lists::ask;
+use serde::Deserialize;
 use std::fmt::Write;
-use std::sync::Arc;
-use store::Reader;
+use store::{ReadError, Reader};
+use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 /// The longest answer: what follows is left out. The route has no pages.
 const MAX_ANSWER_BYTES: usize = 16 << 20;
 
-struct Asked {
+/// A list and a day.
+pub(crate) struct Asked {
     list: ListName,
     date: Date,
 }
 
-fn required(query: &mut Query, name: &'static str) -> Result<String, Problem> {
-    query
-        .one(name)?
-        .ok_or_else(|| Problem::malformed(format!("the parameter {name:?} is missing")))
+/// The same as it is written.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct AskedQuery {
+    /// The list's name.
+    list: String,
+    /// The day.
+    #[param(format = Date)]
+    date: String,
 }
 
-fn take(query: &mut Query) -> Result<Asked, Problem> {
-    let list = ListName::new(&required(query, "list")?).map_err(Problem::invalid)?;
-    let date = parse_date("date", &required(query, "date")?)?;
-    Ok(Asked { list, date })
+/// An entry for that day.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Title {
+    /// What needs doing.
+    title: String,
+}
+
+impl Group for Asked {
+    type Written = AskedQuery;
+
+    fn check(written: AskedQuery) -> Result<Self, Problem> {
+        Ok(Self {
+            list: ListName::new(&written.list).map_err(Problem::invalid)?,
+            date: parse_date("date", &written.date)?,
+        })
+    }
+}
+
+impl Group for Title {
+    type Written = Self;
+
+    fn check(written: Self) -> Result<Self, Problem> {
+        Ok(written)
+    }
 }
 
 /// The calls of this file.
@@ -62,21 +90,18 @@ pub(crate) async fn check(State(api): State<Api>, request: Request, next: Next) 
 /// Adds an entry.
 #[utoipa::path(
     post, path = "/add_entry", tag = "example", operation_id = "example_add_entry",
-    params(
-        ("list" = String, Query, description = "The list's name"), ("date" = String, Query, format = Date, description = "When it is due"),
-        ("title" = String, Query, description = "What needs doing"),
-    ),
-    responses((status = 200, description = "`OK`", body = String, content_type = "text/plain"), BookProblems)
+    params(Query<(Asked, Title)>),
+    responses(
+        (status = 200, description = "`OK`", body = String, content_type = "text/plain"),
+        Problems<(Query<(Asked, Title)>, ask::Edit, Own<{ Kind::Path as usize }>)>,
+    )
 )]
 pub(crate) async fn add_entry(
     State(api): State<Api>,
-    Extension(conn): Extension<Arc<Conn>>,
-    mut query: Query,
+    caller: Caller,
+    Query((Asked { list, date }, Title { title })): Query<(Asked, Title)>,
 ) -> Result<&'static str, Problem> {
-    let Asked { list, date } = take(&mut query)?;
-    let title = required(&mut query, "title")?;
-    let options = Options::take(&mut Query::default())?;
-    query.end()?;
+    let options = Options::default();
     let entry = NewEntry {
         title,
         due: Some(Due::Date(date)),
@@ -85,7 +110,7 @@ pub(crate) async fn add_entry(
     entry
         .check()
         .map_err(|error| Problem::invalid(format!("{:?} {}", error.field, error.detail)))?;
-    api.write(&conn.caller(), list, Edit::Add(vec![entry]), None, options)
+    api.write(&caller, list, Edit::Add(vec![entry]), None, options)
         .await?;
     Ok("OK")
 }
@@ -93,15 +118,16 @@ pub(crate) async fn add_entry(
 /// The entries that are due on a day, one a line.
 #[utoipa::path(
     get, path = "/entries", tag = "example", operation_id = "example_entries",
-    params(
-        ("list" = String, Query, description = "The list's name"), ("date" = String, Query, format = Date, description = "The day"),
-    ),
-    responses((status = 200, description = "Lines such as `2018-12-19 \
-        Dentist`", body = String, content_type = "text/plain"), ScanProblems)
+    params(Query<(Asked,)>),
+    responses(
+        (status = 200, description = "Lines such as `2018-12-19 Dentist`", body = String, content_type = "text/plain"),
+        Problems<(Query<(Asked,)>, ReadError, Own<{ Kind::Busy as usize }>, Own<{ Kind::Path as usize }>)>,
+    )
 )]
-pub(crate) async fn entries(State(api): State<Api>, mut query: Query) -> Result<String, Problem> {
-    let Asked { list, date } = take(&mut query)?;
-    query.end()?;
+pub(crate) async fn entries(
+    State(api): State<Api>,
+    Query((Asked { list, date },)): Query<(Asked,)>,
+) -> Result<String, Problem> {
     let filter = Filter::due_on(date);
     let id = ListId::of(&list);
     let read = move |reader: &Reader| lines(reader, id, date, &filter);

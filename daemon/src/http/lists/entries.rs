@@ -1,41 +1,54 @@
 //! `/v1/lists/{list}/entries`: to see, add, change and delete entries.
 
-use crate::http::connections::gate::Conn;
+use crate::http::connections::who::Caller;
 use crate::http::json::{self, Json, RawJson};
 use crate::http::lists::body::Added;
 use crate::http::lists::entry_page::{Effort, parse_place, read_page, unbounded, write_page};
-use crate::http::lists::filter::{Filter, FilterParams};
+use crate::http::lists::filter::Filter;
 use crate::http::lists::shown::{entry_patch, todo_entry};
-use crate::http::lists::write::{IfMatch, Options, Written, etag, in_time};
-use crate::http::operations::openapi::{
-    AddAnswers, AddProblems, AtParams, DeleteAnswers, DeleteProblems, EditAnswers, EditProblems,
-    EntriesProblems, EntryProblems, IfMatchHeader, PageParams, WriteParams,
+use crate::http::lists::write::{
+    AddAnswers, DeleteAnswers, EditAnswers, IfMatch, IfMatchHeader, Options, Written, etag, in_time,
 };
+use crate::http::operations::openapi::Problems;
 use crate::http::page::{Page, PageWriter};
 use crate::http::path::{self, EntryPath, ListPath};
-use crate::http::problem::{Kind, Problem};
-use crate::http::query::Query;
-use crate::http::time::take_timeout;
+use crate::http::problem::{Kind, Own, Problem};
+use crate::http::query::{Group, Query};
+use crate::http::time::Timeout;
 use crate::http::{Api, no_list};
-use api::lists::{AddedEntries, EntryPatch, NewEntryOrEntries, TodoEntry, TodoEntryPage};
-use axum::Extension;
+use api::lists::{AddedEntries, AtQuery, EntryPatch, NewEntryOrEntries, TodoEntry, TodoEntryPage};
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use crdt::entry::{Author, Edit, Entry};
 use names::{ChangeHash, EntryId, ListId, ListName};
-use node::lists::ask::EntriesAt;
+use node::lists::ask::{self, EntriesAt};
 use node::lists::{ListRow, Precondition, Refusal};
-use std::sync::Arc;
 use std::time::Duration;
-use store::Reader;
+use store::{ReadError, Reader};
+
+/// The change of the list's history that is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct At(Option<ChangeHash>);
+
+impl Group for At {
+    type Written = AtQuery;
+
+    fn check(written: AtQuery) -> Result<Self, Problem> {
+        let parse = |text: String| {
+            text.parse()
+                .map_err(|error| Problem::invalid(format!("\"at\": {error}")))
+        };
+        written.at.map(parse).transpose().map(Self)
+    }
+}
 
 /// A list's entries, in order.
 #[utoipa::path(
     get, path = "/v1/lists/{list}/entries", tag = "to-do lists", operation_id = "entries",
     params(
         ("list" = String, Path, description = "The list's name, percent-encoded"),
-        FilterParams, PageParams, AtParams,
+        Query<(Filter, Page, At, Timeout)>,
     ),
     responses(
         (
@@ -43,23 +56,14 @@ use store::Reader;
                 `position`", body = TodoEntryPage,
             headers(("ETag" = String, description = "The list's tag; not with `at`")),
         ),
-        EntriesProblems,
+        Problems<(ListPath, Query<(Filter, Page, At, Timeout)>, ReadError, EntriesAt)>,
     )
 )]
 pub(crate) async fn list(
     State(api): State<Api>,
     ListPath(name): ListPath,
-    mut query: Query,
+    Query((filter, page, At(at), Timeout(timeout))): Query<(Filter, Page, At, Timeout)>,
 ) -> Result<Response, Problem> {
-    let (filter, page) = (Filter::take(&mut query)?, Page::take(&mut query)?);
-    let (at, timeout) = (
-        query
-            .one("at")?
-            .map(|text| parse_change(&text))
-            .transpose()?,
-        take_timeout(&mut query)?,
-    );
-    query.end()?;
     let after = page.after.as_deref().map(parse_place).transpose()?;
     if let Some(change) = at {
         let entries = entries_at(&api, name, change, timeout)
@@ -107,11 +111,6 @@ async fn entries_at(
     in_time(timeout, api.service().ask_owner(id, by, question)).await
 }
 
-fn parse_change(text: &str) -> Result<ChangeHash, Problem> {
-    text.parse()
-        .map_err(|error| Problem::invalid(format!("\"at\": {error}")))
-}
-
 /// Adds one entry or several, all or none; the first creates the list.
 ///
 /// An entry with the client's own `id` that is there already is left as it is.
@@ -119,22 +118,23 @@ fn parse_change(text: &str) -> Result<ChangeHash, Problem> {
     post, path = "/v1/lists/{list}/entries", tag = "to-do lists", operation_id = "add",
     params(
         ("list" = String, Path, description = "The list's name, percent-encoded"),
-        WriteParams, IfMatchHeader,
+        Query<(Options,)>, IfMatchHeader,
     ),
     request_body(content = NewEntryOrEntries, description = "One entry, or `entries`"),
-    responses(AddAnswers, AddProblems)
+    responses(
+        AddAnswers,
+        Problems<(ListPath, Query<(Options,)>, IfMatchHeader, RawJson, ReadError, ask::Edit, Own<{ Kind::Deleted as usize }>)>,
+    )
 )]
 pub(crate) async fn add(
     State(api): State<Api>,
-    Extension(conn): Extension<Arc<Conn>>,
+    caller: Caller,
     ListPath(list): ListPath,
-    mut query: Query,
-    headers: HeaderMap,
+    Query((options,)): Query<(Options,)>,
+    IfMatchHeader { if_match }: IfMatchHeader,
     RawJson(body): RawJson,
 ) -> Result<Response, Problem> {
-    let options = Options::take(&mut query)?;
-    query.end()?;
-    let expect = match IfMatch::of(&headers)? {
+    let expect = match if_match {
         Some(wanted) => Some(Precondition::List(
             wanted.resolve(api.row(ListId::of(&list))?.as_ref().map(ListRow::tag))?,
         )),
@@ -145,13 +145,7 @@ pub(crate) async fn add(
         Added::Several(entries) => (entries, false),
     };
     let written = api
-        .write(
-            &conn.caller(),
-            list.clone(),
-            Edit::Add(entries),
-            expect,
-            options,
-        )
+        .write(&caller, list.clone(), Edit::Add(entries), expect, options)
         .await?;
     let done = if written.change.is_some() {
         StatusCode::CREATED
@@ -203,15 +197,14 @@ fn tagged(mut response: Response, tag: u64) -> Response {
             status = 200, description = "The entry", body = TodoEntry,
             headers(("ETag" = String, description = "The entry's tag")),
         ),
-        EntryProblems,
+        Problems<(EntryPath, Query<()>, ReadError)>,
     )
 )]
 pub(crate) async fn show(
     State(api): State<Api>,
     EntryPath(list, id): EntryPath,
-    query: Query,
+    _: Query<()>,
 ) -> Result<Response, Problem> {
-    query.end()?;
     let entry = api
         .reader()
         .entry(ListId::of(&list), id)?
@@ -226,25 +219,26 @@ pub(crate) async fn show(
     patch, path = "/v1/lists/{list}/entries/{id}", tag = "to-do lists", operation_id = "edit",
     params(
         ("list" = String, Path, description = "The list's name, percent-encoded"), ("id" = String, Path, description = "The entry's id"),
-        WriteParams, IfMatchHeader,
+        Query<(Options,)>, IfMatchHeader,
     ),
     request_body = EntryPatch,
-    responses(EditAnswers, EditProblems)
+    responses(
+        EditAnswers,
+        Problems<(EntryPath, Query<(Options,)>, IfMatchHeader, Json<EntryPatch>, ReadError, ask::Edit, Own<{ Kind::List as usize }>)>,
+    )
 )]
 pub(crate) async fn edit(
     State(api): State<Api>,
-    Extension(conn): Extension<Arc<Conn>>,
+    caller: Caller,
     EntryPath(list, id): EntryPath,
-    mut query: Query,
-    headers: HeaderMap,
+    Query((options,)): Query<(Options,)>,
+    IfMatchHeader { if_match }: IfMatchHeader,
     Json(body): Json<EntryPatch>,
 ) -> Result<Response, Problem> {
-    let options = Options::take(&mut query)?;
-    query.end()?;
     let edit = Edit::Patch(id, entry_patch(body)?);
-    let expect = expect_entry(&api, ListId::of(&list), id, &headers)?;
+    let expect = expect_entry(&api, ListId::of(&list), id, if_match)?;
     let written = api
-        .write(&conn.caller(), list, edit, expect, options)
+        .write(&caller, list, edit, expect, options)
         .await
         .map_err(|problem| gone(problem, id))?;
     respond_entry(&written, StatusCode::OK)
@@ -255,22 +249,23 @@ pub(crate) async fn edit(
     delete, path = "/v1/lists/{list}/entries/{id}", tag = "to-do lists", operation_id = "delete",
     params(
         ("list" = String, Path, description = "The list's name, percent-encoded"), ("id" = String, Path, description = "The entry's id"),
-        WriteParams, IfMatchHeader,
+        Query<(Options,)>, IfMatchHeader,
     ),
-    responses(DeleteAnswers, DeleteProblems)
+    responses(
+        DeleteAnswers,
+        Problems<(EntryPath, Query<(Options,)>, IfMatchHeader, ReadError, ask::Edit, Own<{ Kind::List as usize }>)>,
+    )
 )]
 pub(crate) async fn delete(
     State(api): State<Api>,
-    Extension(conn): Extension<Arc<Conn>>,
+    caller: Caller,
     EntryPath(list, id): EntryPath,
-    mut query: Query,
-    headers: HeaderMap,
+    Query((options,)): Query<(Options,)>,
+    IfMatchHeader { if_match }: IfMatchHeader,
 ) -> Result<Response, Problem> {
-    let options = Options::take(&mut query)?;
-    query.end()?;
-    let expect = expect_entry(&api, ListId::of(&list), id, &headers)?;
+    let expect = expect_entry(&api, ListId::of(&list), id, if_match)?;
     let written = api
-        .write(&conn.caller(), list, Edit::Delete(id), expect, options)
+        .write(&caller, list, Edit::Delete(id), expect, options)
         .await
         .map_err(|problem| gone(problem, id))?;
     written.respond_gone()
@@ -281,9 +276,9 @@ fn expect_entry(
     api: &Api,
     list: ListId,
     id: EntryId,
-    headers: &HeaderMap,
+    if_match: Option<IfMatch>,
 ) -> Result<Option<Precondition>, Problem> {
-    let Some(wanted) = IfMatch::of(headers)? else {
+    let Some(wanted) = if_match else {
         return Ok(None);
     };
     let entry = api

@@ -212,11 +212,7 @@ mod tests {
         text: &str,
         effort: Effort,
     ) -> Option<serde_json::Value> {
-        let mut query = Query::parse(Some(text)).unwrap();
-        let (filter, page) = (
-            Filter::take(&mut query).unwrap(),
-            Page::take(&mut query).unwrap(),
-        );
+        let Query((filter, page)) = Query::<(Filter, Page)>::parse(Some(text)).unwrap();
         let after = page.after.as_deref().map(|key| parse_place(key).unwrap());
         let writer = read_page(reader, list, &filter, &page, after.as_ref(), effort).unwrap();
         writer.map(|writer| serde_json::from_slice(&writer.finish()).unwrap())

@@ -1,48 +1,14 @@
 //! Which entries a client wants to see.
 
 use crate::http::problem::Problem;
-use crate::http::query::Query;
+use crate::http::query::Group;
 use crate::http::time::parse_date;
-use api::lists::EntryStateFilter;
+use api::lists::{EntriesQuery, EntryStateFilter};
 use crdt::entry::{Due, Entry};
 use jiff::ToSpan;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use std::ops::Range;
-use utoipa::IntoParams;
-
-/// Which entries.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "describes what Filter::take reads")]
-pub(crate) struct FilterParams {
-    /// Whether they are done.
-    state: Option<EntryStateFilter>,
-    /// A day (`YYYY-MM-DD`), or `none` for entries without one. Not together with `due_from` or
-    /// `due_to`.
-    due: Option<String>,
-    /// The first day, included.
-    #[param(format = Date)]
-    due_from: Option<String>,
-    /// The last day, included.
-    #[param(format = Date)]
-    due_to: Option<String>,
-    /// A tag that the entry must have; repeated, all of them.
-    #[param(explode = true)]
-    tag: Option<Vec<String>>,
-    /// Who is to do it, exactly.
-    assignee: Option<String>,
-    /// The least estimate in minutes, included.
-    #[param(minimum = 0)]
-    estimate_min: Option<u32>,
-    /// The greatest estimate in minutes, included; what has none does not pass.
-    #[param(minimum = 0)]
-    estimate_max: Option<u32>,
-    /// A part of the title or the notes, in any case.
-    text: Option<String>,
-    /// The IANA name of the time zone that decides on which day an instant is; UTC without.
-    tz: Option<String>,
-}
 
 /// The filters of a call, all of which an entry must pass.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -77,11 +43,11 @@ struct Days {
     instants_ms: Range<i64>,
 }
 
-impl Filter {
-    /// Takes what [`FilterParams`] describes.
-    pub(crate) fn take(query: &mut Query) -> Result<Self, Problem> {
-        let state = query.one("state")?;
-        let done = match state.as_deref().map(EntryStateFilter::from) {
+impl Group for Filter {
+    type Written = EntriesQuery;
+
+    fn check(written: EntriesQuery) -> Result<Self, Problem> {
+        let done = match &written.state {
             None | Some(EntryStateFilter::All) => None,
             Some(EntryStateFilter::Open) => Some(false),
             Some(EntryStateFilter::Done) => Some(true),
@@ -91,21 +57,21 @@ impl Filter {
                 )));
             }
         };
-        let due = DueFilter::take(query)?;
-        let text = query.one("text")?.map(|text| text.to_lowercase());
         Ok(Self {
             done,
-            due,
-            tags: query.all("tag"),
-            assignee: query.one("assignee")?,
+            due: DueFilter::of(&written)?,
+            tags: written.tag.unwrap_or_default(),
+            assignee: written.assignee,
             estimate: (
-                take_minutes(query, "estimate_min")?,
-                take_minutes(query, "estimate_max")?,
+                written.estimate_min.map(i64::from),
+                written.estimate_max.map(i64::from),
             ),
-            text,
+            text: written.text.map(|text| text.to_lowercase()),
         })
     }
+}
 
+impl Filter {
     /// Only entries that are due on that day in UTC.
     pub(crate) fn due_on(date: Date) -> Self {
         Self {
@@ -152,39 +118,26 @@ impl Filter {
     }
 }
 
-fn take_minutes(query: &mut Query, name: &'static str) -> Result<Option<i64>, Problem> {
-    let minutes = |text: String| match text.parse::<u32>() {
-        Ok(minutes) => Ok(i64::from(minutes)),
-        Err(_) => Err(Problem::invalid(format!(
-            "{name:?} is {text:?}; it must be a whole number of minutes"
-        ))),
-    };
-    query.one(name)?.map(minutes).transpose()
-}
-
 fn has_text(entry: &Entry, lower: &str) -> bool {
     entry.title.to_lowercase().contains(lower) || entry.notes.to_lowercase().contains(lower)
 }
 
 impl DueFilter {
-    fn take(query: &mut Query) -> Result<Self, Problem> {
-        let (due, from, to) = (
-            query.one("due")?,
-            query.one("due_from")?,
-            query.one("due_to")?,
-        );
-        let zone = take_zone(query)?;
+    fn of(written: &EntriesQuery) -> Result<Self, Problem> {
+        let [due, from, to] =
+            [&written.due, &written.due_from, &written.due_to].map(Option::as_deref);
+        let zone = parse_zone(written.tz.as_deref())?;
         if due.is_some() && (from.is_some() || to.is_some()) {
             return Err(Problem::invalid(
                 "\"due\" cannot be given together with \"due_from\" or \"due_to\"",
             ));
         }
         let day =
-            |name: &str, text: Option<String>| text.map(|text| parse_date(name, &text)).transpose();
+            |name: &str, text: Option<&str>| text.map(|text| parse_date(name, text)).transpose();
         match due {
-            Some(due) if due == "none" => Ok(Self::Undated),
+            Some("none") => Ok(Self::Undated),
             Some(due) => {
-                let date = parse_date("due", &due)?;
+                let date = parse_date("due", due)?;
                 Ok(Self::Days(Days::new(date, date, &zone)))
             }
             None if from.is_none() && to.is_none() => Ok(Self::Any),
@@ -205,10 +158,10 @@ impl DueFilter {
     }
 }
 
-fn take_zone(query: &mut Query) -> Result<TimeZone, Problem> {
-    match query.one("tz")? {
+fn parse_zone(tz: Option<&str>) -> Result<TimeZone, Problem> {
+    match tz {
         None => Ok(TimeZone::UTC),
-        Some(name) => TimeZone::get(&name).map_err(|_| {
+        Some(name) => TimeZone::get(name).map_err(|_| {
             Problem::invalid(format!(
                 "\"tz\" is {name:?}; it must be the name of a time zone, such as Europe/Berlin"
             ))
@@ -259,13 +212,15 @@ fn start_ms(day: Date, zone: &TimeZone) -> Option<i64> {
 mod tests {
     use super::*;
     use crate::http::lists::shown::tests::entry;
+    use crate::http::query::Query;
     use crate::http::time::parse_due;
 
+    fn read(text: &str) -> Result<Filter, Problem> {
+        Query::<(Filter,)>::parse(Some(text)).map(|Query((filter,))| filter)
+    }
+
     fn filter(text: &str) -> Filter {
-        let mut query = Query::parse(Some(text)).unwrap();
-        let filter = Filter::take(&mut query).unwrap();
-        query.end().unwrap();
-        filter
+        read(text).unwrap()
     }
 
     fn admits(text: &str, due: &str) -> bool {
@@ -427,8 +382,7 @@ mod tests {
             "estimate_min=-1",
             "due=2026-03-01&due_to=2026-03-02",
         ] {
-            let problem = Filter::take(&mut Query::parse(Some(text)).unwrap()).unwrap_err();
-            assert_eq!(problem.status(), 422, "{text}");
+            assert_eq!(read(text).unwrap_err().status(), 422, "{text}");
         }
     }
 }

@@ -1,15 +1,15 @@
 //! `/v1/rebuild`: the rows of lists, made anew from their changes; and the same by itself, where a
 //! row that was read is damaged.
 
-use crate::http::connections::gate::Conn;
+use crate::http::connections::who::Admin;
 use crate::http::lists::write::in_time;
-use crate::http::operations::openapi::RebuildProblems;
+use crate::http::operations::openapi::Problems;
 use crate::http::problem::Problem;
-use crate::http::query::Query;
-use crate::http::time::take_timeout;
+use crate::http::query::{Group, Query};
+use crate::http::time::Timeout;
 use crate::http::{Api, json};
+use api::lists::RebuildQuery;
 use api::node::RebuildResult;
-use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode};
@@ -19,7 +19,6 @@ use crdt::entry::Author;
 use names::{ListId, ListName};
 use node::lists::Source;
 use node::lists::ask::Rebuild;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a reader waits for the rows of its list.
@@ -29,28 +28,34 @@ const READERS_PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct DamagedView(pub(crate) ListId);
 
+/// The list that is to be made anew; all without.
+pub(crate) struct Only(Option<ListName>);
+
+impl Group for Only {
+    type Written = RebuildQuery;
+
+    fn check(written: RebuildQuery) -> Result<Self, Problem> {
+        let name = |name: String| ListName::new(&name).map_err(Problem::invalid);
+        written.list.map(name).transpose().map(Self)
+    }
+}
+
 /// Makes all that the node shows of a list, or of all lists, anew from their changes, which nothing
-/// is lost from. It does so by itself where it finds a damaged row.
+/// is lost from. It does so by itself where it finds a damaged row. Lists go on
+/// being made anew after the timeout.
 #[utoipa::path(
     post, path = "/v1/rebuild", tag = "operation", operation_id = "rebuild",
-    params(
-        ("list" = Option<String>, Query, description = "Only this list"),
-        ("timeout" = Option<String>, Query, description = "How long to wait for the end, such as \
-            `30s`; lists go on being made anew after it")
-    ),
-    responses((status = 200, description = "How many lists", body = RebuildResult), RebuildProblems)
+    params(Query<(Only, Timeout)>),
+    responses(
+        (status = 200, description = "How many lists", body = RebuildResult),
+        Problems<(Admin, Query<(Only, Timeout)>, Rebuild)>,
+    )
 )]
 pub(crate) async fn rebuild(
     State(api): State<Api>,
-    Extension(conn): Extension<Arc<Conn>>,
-    mut query: Query,
+    _: Admin,
+    Query((Only(list), Timeout(timeout))): Query<(Only, Timeout)>,
 ) -> Result<Response, Problem> {
-    conn.caller().must_be_admin(&api.policy())?;
-    let (list, timeout) = (query.one("list")?, take_timeout(&mut query)?);
-    query.end()?;
-    let list = list
-        .map(|name| ListName::new(&name).map_err(Problem::invalid))
-        .transpose()?;
     let lists = rebuilt(&api, list, timeout).await?;
     json::respond(StatusCode::OK, &RebuildResult { lists })
 }

@@ -2,19 +2,18 @@
 
 use crate::http::connections::gate::Conn;
 use crate::http::lists::shown::{at, todo_entry};
-use crate::http::operations::openapi::{LastEventId, WatchProblems};
+use crate::http::operations::openapi::Problems;
 use crate::http::page::{Page, PageWriter, Room};
 use crate::http::path::ListPath;
-use crate::http::problem::Problem;
+use crate::http::problem::{Kind, Own, Problem};
 use crate::http::query::Query;
 use crate::http::streams::events::SNAPSHOT_ITEMS;
-use crate::http::streams::sse::{self, Feed};
+use crate::http::streams::sse::{self, Feed, LastEventId};
 use crate::http::{Api, no_list};
 use crate::hub::{News, Watcher};
 use api::events::{EntryEvent, EntryRemoved, ListStreamEvent, NoDetails};
 use axum::Extension;
 use axum::extract::State;
-use axum::http::HeaderMap;
 use axum::response::Response;
 use bytes::Bytes;
 use crdt::entry::Entry;
@@ -22,7 +21,7 @@ use names::{EntryId, ListId};
 use node::lists::Change;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use store::Reader;
+use store::{ReadError, Reader};
 
 /// A list as it is and as it changes: a stream of server-sent events.
 ///
@@ -33,18 +32,17 @@ use store::Reader;
 #[utoipa::path(
     get, path = "/v1/lists/{list}/watch", tag = "to-do lists", operation_id = "watch",
     params(("list" = String, Path, description = "The list's name, percent-encoded"), LastEventId),
-    responses((status = 200, description = "The stream: events such as these", body = ListStreamEvent, content_type = "text/event-stream"), WatchProblems)
+    responses((status = 200, description = "The stream: events such as these", body = ListStreamEvent, content_type = "text/event-stream"), Problems<(ListPath, Query<()>, ReadError, Own<{ Kind::List as usize }>)>)
 )]
 pub(crate) async fn stream(
     State(api): State<Api>,
     Extension(conn): Extension<Arc<Conn>>,
     ListPath(name): ListPath,
-    query: Query,
-    headers: HeaderMap,
+    _: Query<()>,
+    LastEventId { last_event_id }: LastEventId,
 ) -> Result<Response, Problem> {
-    query.end()?;
     let list = ListId::of(&name);
-    let last = sse::last_event_id(&headers).and_then(Position::parse);
+    let last = last_event_id.as_deref().and_then(Position::parse);
     // Watching begins before the list is read, so that nothing falls between.
     let (watcher, missed) = match last.and_then(|last| api.hub().resume(list, last.tag)) {
         Some((watcher, missed)) => (watcher, Some(missed)),

@@ -5,11 +5,13 @@ use crate::http::Api;
 use crate::http::connections::who::Caller;
 use crate::http::json;
 use crate::http::lists::shown;
-use crate::http::problem::{Kind, Problem};
-use crate::http::query::Query;
-use crate::http::time::take_timeout;
+use crate::http::problem::{Kind, Problem, refuses};
+use crate::http::query::Group;
+use crate::http::time::Timeout;
 use crate::machines::AskError;
-use api::lists::{DeleteResult, ReplicaConfirmations};
+use api::lists::{AddedEntryOrEntries, DeleteResult, ReplicaConfirmations, TodoEntry, WriteQuery};
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use crdt::entry::{Edit, Entry};
@@ -18,6 +20,7 @@ use node::lists::{Confirmations, Edited, Precondition, Refusal, Replicas, ask};
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
+use utoipa::{IntoParams, IntoResponses};
 
 /// The header that names the change that a write made.
 pub(crate) static MUSTER_CHANGE: HeaderName = HeaderName::from_static("muster-change");
@@ -33,17 +36,26 @@ pub(crate) struct Options {
     timeout: Duration,
 }
 
-impl Options {
-    /// Takes `replicas` and `timeout`.
-    pub(crate) fn take(query: &mut Query) -> Result<Self, Problem> {
-        let replicas = query
-            .one("replicas")?
-            .map(|text| parse_replicas(&text))
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            replicas: None,
+            timeout: Timeout::default().0,
+        }
+    }
+}
+
+impl Group for Options {
+    type Written = WriteQuery;
+
+    fn check(written: WriteQuery) -> Result<Self, Problem> {
+        let replicas = written
+            .replicas
+            .as_deref()
+            .map(parse_replicas)
             .transpose()?;
-        Ok(Self {
-            replicas,
-            timeout: take_timeout(query)?,
-        })
+        let Timeout(timeout) = Timeout::read(written.timeout.as_deref())?;
+        Ok(Self { replicas, timeout })
     }
 }
 
@@ -66,6 +78,27 @@ fn parse_replicas(text: &str) -> Result<Replicas, Problem> {
 pub(crate) fn etag(tag: u64) -> HeaderValue {
     HeaderValue::from_str(&format!("\"{tag:016x}\""))
         .unwrap_or_else(|_| HeaderValue::from_static("\"\""))
+}
+
+/// A precondition.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Header)]
+pub(crate) struct IfMatchHeader {
+    /// Only if the addressed thing (on adding: the list) has one of these tags, as this node has
+    /// seen it.
+    #[param(rename = "If-Match", value_type = Option<String>)]
+    pub(crate) if_match: Option<IfMatch>,
+}
+
+refuses! { IfMatchHeader: Malformed Stale; }
+
+impl<S: Sync> FromRequestParts<S> for IfMatchHeader {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let if_match = IfMatch::of(&parts.headers)?;
+        Ok(Self { if_match })
+    }
 }
 
 /// An `If-Match` header.
@@ -232,6 +265,59 @@ impl Written {
         value.map(|value| response.headers_mut().insert(MUSTER_CHANGE.clone(), value));
         response
     }
+}
+
+/// The answers to adding.
+#[derive(IntoResponses)]
+#[expect(
+    dead_code,
+    reason = "describes answers whose status and headers differ"
+)]
+pub(crate) enum AddAnswers {
+    /// Added. One entry has an `ETag` and a `Location`.
+    #[response(status = 201, headers(("Muster-Change" = String, description = "The hash of the change")))]
+    Created(AddedEntryOrEntries),
+    /// A retry: everything was there already and is as it is now.
+    #[response(status = 200)]
+    Retried(AddedEntryOrEntries),
+    /// Added and durable here, but the deadline passed before enough replicas confirmed.
+    #[response(status = 202, headers(("Muster-Change" = String, description = "The hash of the change")))]
+    Waiting(AddedEntryOrEntries),
+}
+
+/// The answers to changing an entry.
+#[derive(IntoResponses)]
+#[expect(
+    dead_code,
+    reason = "describes answers whose status and headers differ"
+)]
+pub(crate) enum EditAnswers {
+    /// Changed.
+    #[response(status = 200, headers(
+        ("Muster-Change" = String, description = "The hash of the change"), ("ETag" = String, description = "The entry's new tag"),
+    ))]
+    Changed(TodoEntry),
+    /// Changed and durable here, but the deadline passed before enough replicas confirmed.
+    #[response(status = 202, headers(("Muster-Change" = String, description = "The hash of the change")))]
+    Waiting(TodoEntry),
+}
+
+/// The answers to deleting.
+#[derive(IntoResponses)]
+#[expect(
+    dead_code,
+    reason = "describes answers whose status and headers differ"
+)]
+pub(crate) enum DeleteAnswers {
+    /// Deleted.
+    #[response(status = 204, headers(("Muster-Change" = String, description = "The hash of the change")))]
+    Deleted,
+    /// Deleted; only with `replicas`.
+    #[response(status = 200, headers(("Muster-Change" = String, description = "The hash of the change")))]
+    Confirmed(DeleteResult),
+    /// Deleted and durable here, but the deadline passed before enough replicas confirmed.
+    #[response(status = 202, headers(("Muster-Change" = String, description = "The hash of the change")))]
+    Waiting(DeleteResult),
 }
 
 #[cfg(test)]

@@ -1,31 +1,27 @@
 //! `/v1/debug`: what a maintainer needs to see. On the unix socket, for administrators only.
 
-use crate::http::connections::gate::Conn;
-use crate::http::operations::openapi::DebugProblems;
+use crate::http::connections::who::Admin;
+use crate::http::operations::openapi::Problems;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::http::{Api, json};
 use api::node::{ConfiguredValue, FlightRecording, NodeConfiguration, RecordedDecision};
 use api::time::Millis;
-use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use std::sync::Arc;
 
 /// What this node decided in the last minutes about members, connections, registrations and
 /// repairs, whatever is logged.
 #[utoipa::path(
     get, path = "/v1/debug/events", tag = "operation", operation_id = "recorder",
-    responses((status = 200, description = "The flight recorder", body = FlightRecording), DebugProblems)
+    responses((status = 200, description = "The flight recorder", body = FlightRecording), Problems<(Admin, Query<()>)>)
 )]
 pub(crate) async fn events(
     State(api): State<Api>,
-    Extension(conn): Extension<Arc<Conn>>,
-    query: Query,
+    _: Admin,
+    _: Query<()>,
 ) -> Result<Response, Problem> {
-    conn.caller().must_be_admin(&api.policy())?;
-    query.end()?;
     let shown = api
         .service()
         .logging()
@@ -53,15 +49,13 @@ pub(crate) async fn events(
 /// no key.
 #[utoipa::path(
     get, path = "/v1/debug/configuration", tag = "operation", operation_id = "configuration",
-    responses((status = 200, description = "Every key with its value", body = NodeConfiguration), DebugProblems)
+    responses((status = 200, description = "Every key with its value", body = NodeConfiguration), Problems<(Admin, Query<()>)>)
 )]
 pub(crate) async fn configuration(
     State(api): State<Api>,
-    Extension(conn): Extension<Arc<Conn>>,
-    query: Query,
+    _: Admin,
+    _: Query<()>,
 ) -> Result<Response, Problem> {
-    conn.caller().must_be_admin(&api.policy())?;
-    query.end()?;
     let values = crate::config::values(&api.service().config().await);
     let items = values
         .into_iter()

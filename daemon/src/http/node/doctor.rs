@@ -2,17 +2,15 @@
 
 use crate::doctor::{Finding, Level, host, peers};
 use crate::host::wall_ms;
-use crate::http::connections::gate::Conn;
-use crate::http::operations::openapi::DoctorProblems;
-use crate::http::problem::{Kind, Problem};
+use crate::http::connections::who::Admin;
+use crate::http::operations::openapi::Problems;
+use crate::http::problem::{Kind, Own, Problem};
 use crate::http::query::Query;
 use crate::http::{Api, json};
 use api::node::Examination;
-use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use std::sync::Arc;
 
 /// Examines this node: its certificates, permissions, disk (a small file is written and synced) and
 /// limits; and for each member whether packets pass both ways, the path, the clocks, versions and
@@ -20,15 +18,13 @@ use std::sync::Arc;
 /// one does not answer.
 #[utoipa::path(
     get, path = "/v1/debug/doctor", tag = "operation", operation_id = "doctor",
-    responses((status = 200, description = "What was found", body = Examination), DoctorProblems)
+    responses((status = 200, description = "What was found", body = Examination), Problems<(Admin, Query<()>, Own<{ Kind::Busy as usize }>)>)
 )]
 pub(crate) async fn examine(
     State(api): State<Api>,
-    Extension(conn): Extension<Arc<Conn>>,
-    query: Query,
+    _: Admin,
+    _: Query<()>,
 ) -> Result<Response, Problem> {
-    conn.caller().must_be_admin(&api.policy())?;
-    query.end()?;
     json::respond(StatusCode::OK, &examination(&api).await?)
 }
 

@@ -1,18 +1,16 @@
 //! `/v1/debug`: packets dropped and threads held up on purpose, for trying out what becomes of it;
 //! only in a daemon started for that.
 
-use crate::http::connections::gate::Conn;
+use crate::http::connections::who::Caller;
 use crate::http::json::RawJson;
-use crate::http::operations::openapi::FaultProblems;
-use crate::http::problem::{Kind, Problem};
+use crate::http::operations::openapi::Problems;
+use crate::http::problem::{Kind, Problem, refuses};
 use crate::http::query::Query;
 use crate::http::{Api, json};
 use api::node::{DaemonPart, InjectedFault, InjectedHang};
-use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// The most peers that one call may block.
@@ -21,32 +19,33 @@ const MAX_BLOCKED: usize = 1024;
 const MAX_HANG_MS: u64 = 60_000;
 
 /// The means to do harm on purpose, for those who may, in a daemon started for that.
-fn faults<'a>(api: &'a Api, conn: &Conn) -> Result<&'a transport::Fault, Problem> {
-    let faults = api.service().faults();
-    let faults = faults.ok_or_else(|| {
-        Problem::new(
-            Kind::Path,
-            "this daemon was not started with \
-        --dev-faults",
-        )
-    })?;
-    conn.caller().must_be_operator()?;
-    Ok(faults)
+pub(crate) struct Faults;
+
+refuses! { Faults: Path Forbidden Invalid; }
+
+impl Faults {
+    fn of<'a>(api: &'a Api, caller: &Caller) -> Result<&'a transport::Fault, Problem> {
+        let faults = api.service().faults().ok_or_else(|| {
+            let detail = "this daemon was not started with --dev-faults";
+            Problem::new(Kind::Path, detail)
+        })?;
+        caller.must_be_operator()?;
+        Ok(faults)
+    }
 }
 
 /// Holds up the threads of a part of the daemon. The answer may come only when it is over.
 #[utoipa::path(
     put, path = "/v1/debug/hang", tag = "development", operation_id = "hang", request_body = InjectedHang,
-    responses((status = 204, description = "In effect"), FaultProblems)
+    responses((status = 204, description = "In effect"), Problems<(Faults, Query<()>, RawJson)>)
 )]
 pub(crate) async fn hang(
     State(api): State<Api>,
-    Extension(conn): Extension<Arc<Conn>>,
-    query: Query,
+    caller: Caller,
+    _: Query<()>,
     RawJson(body): RawJson,
 ) -> Result<StatusCode, Problem> {
-    faults(&api, &conn)?;
-    query.end()?;
+    Faults::of(&api, &caller)?;
     let InjectedHang { part, ms } = json::parse(&body)?;
     if ms > MAX_HANG_MS {
         return Err(Problem::invalid(format!(
@@ -78,16 +77,15 @@ pub(crate) async fn hang(
 /// Replaces the set of peers whose packets are dropped.
 #[utoipa::path(
     put, path = "/v1/debug/fault", tag = "development", operation_id = "fault", request_body = InjectedFault,
-    responses((status = 204, description = "In effect"), FaultProblems)
+    responses((status = 204, description = "In effect"), Problems<(Faults, Query<()>, RawJson)>)
 )]
 pub(crate) async fn set(
     State(api): State<Api>,
-    Extension(conn): Extension<Arc<Conn>>,
-    query: Query,
+    caller: Caller,
+    _: Query<()>,
     RawJson(body): RawJson,
 ) -> Result<StatusCode, Problem> {
-    let faults = faults(&api, &conn)?;
-    query.end()?;
+    let faults = Faults::of(&api, &caller)?;
     let InjectedFault { block } = json::parse(&body)?;
     if block.len() > MAX_BLOCKED {
         return Err(Problem::invalid(format!(

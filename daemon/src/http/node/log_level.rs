@@ -3,19 +3,17 @@
 use crate::config::duration;
 use crate::config::plausible;
 use crate::http::Api;
-use crate::http::connections::gate::Conn;
+use crate::http::connections::who::Admin;
 use crate::http::json::{self, Json};
-use crate::http::operations::openapi::{PlainProblems, ResetLevelProblems, SetLevelProblems};
-use crate::http::problem::Problem;
+use crate::http::operations::openapi::Problems;
+use crate::http::problem::{Kind, Own, Problem};
 use crate::http::query::Query;
 use crate::logging::Levels;
 use api::node::{LoggedLevel, NewLogLevel};
 use api::time::Millis;
-use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The longest time that a level is set for.
@@ -24,26 +22,26 @@ const MAX_TIME: Duration = Duration::from_secs(24 * 3600);
 /// What the daemon logs now.
 #[utoipa::path(
     get, path = "/v1/log-level", tag = "operation", operation_id = "log_level",
-    responses((status = 200, description = "What is logged", body = LoggedLevel), PlainProblems)
+    responses((status = 200, description = "What is logged", body = LoggedLevel), Problems<Query<()>>)
 )]
-pub(crate) async fn show(State(api): State<Api>, query: Query) -> Result<Response, Problem> {
-    query.end()?;
+pub(crate) async fn show(State(api): State<Api>, _: Query<()>) -> Result<Response, Problem> {
     answer(api.service().logging().level.levels())
 }
 
 /// Changes what the daemon logs, for a time or until its end. The configuration stays as it is.
 #[utoipa::path(
     put, path = "/v1/log-level", tag = "operation", operation_id = "set_log_level", request_body = NewLogLevel,
-    responses((status = 200, description = "What is logged from now on", body = LoggedLevel), SetLevelProblems)
+    responses(
+        (status = 200, description = "What is logged from now on", body = LoggedLevel),
+        Problems<(Admin, Query<()>, Json<NewLogLevel>, Own<{ Kind::Invalid as usize }>)>,
+    )
 )]
 pub(crate) async fn set(
     State(api): State<Api>,
-    Extension(conn): Extension<Arc<Conn>>,
-    query: Query,
+    _: Admin,
+    _: Query<()>,
     Json(body): Json<NewLogLevel>,
 ) -> Result<Response, Problem> {
-    conn.caller().must_be_admin(&api.policy())?;
-    query.end()?;
     if !plausible(&body.level) {
         return Err(Problem::invalid(format!(
             "\"level\" is {:?}; it must be off, error, warn, info, debug, trace, or directives such as info,node=debug",
@@ -57,15 +55,13 @@ pub(crate) async fn set(
 /// Logs again what the configuration says.
 #[utoipa::path(
     delete, path = "/v1/log-level", tag = "operation", operation_id = "reset_log_level",
-    responses((status = 200, description = "What is logged from now on", body = LoggedLevel), ResetLevelProblems)
+    responses((status = 200, description = "What is logged from now on", body = LoggedLevel), Problems<(Admin, Query<()>)>)
 )]
 pub(crate) async fn reset(
     State(api): State<Api>,
-    Extension(conn): Extension<Arc<Conn>>,
-    query: Query,
+    _: Admin,
+    _: Query<()>,
 ) -> Result<Response, Problem> {
-    conn.caller().must_be_admin(&api.policy())?;
-    query.end()?;
     answer(api.service().logging().level.reset())
 }
 

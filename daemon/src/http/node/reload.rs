@@ -1,32 +1,28 @@
 //! `/v1/reload`: the configuration, read again.
 
-use crate::http::connections::gate::Conn;
-use crate::http::operations::openapi::ReloadProblems;
-use crate::http::problem::{Kind, Problem};
+use crate::http::connections::who::Admin;
+use crate::http::operations::openapi::Problems;
+use crate::http::problem::{Kind, Own, Problem};
 use crate::http::query::Query;
 use crate::http::{Api, json};
 use api::node::ReloadResult;
 use api::time::Millis;
-use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use std::sync::Arc;
 
 /// Reads the configuration file and the certificates again, and puts in force what needs no
 /// restart. If there is a mistake in them, nothing is changed. SIGHUP does the same.
 #[utoipa::path(
     post, path = "/v1/reload", tag = "operation", operation_id = "reload",
     responses((status = 200, description = "What took effect, and what did \
-        not", body = ReloadResult), ReloadProblems)
+        not", body = ReloadResult), Problems<(Admin, Query<()>, Own<{ Kind::Configuration as usize }>)>)
 )]
 pub(crate) async fn reload(
     State(api): State<Api>,
-    Extension(conn): Extension<Arc<Conn>>,
-    query: Query,
+    _: Admin,
+    _: Query<()>,
 ) -> Result<Response, Problem> {
-    conn.caller().must_be_admin(&api.policy())?;
-    query.end()?;
     let outcome = api.service().reload().await;
     let outcome = outcome.map_err(|error| {
         Problem::new(

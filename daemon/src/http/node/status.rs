@@ -3,7 +3,7 @@
 use crate::host::wall_ms;
 use crate::http::cluster::{in_ms, node_info, partition_view};
 use crate::http::node::attention;
-use crate::http::operations::openapi::PlainProblems;
+use crate::http::operations::openapi::Problems;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::http::{Api, json};
@@ -19,6 +19,7 @@ use axum::response::Response;
 use node::cluster::{MemberState, RosterView};
 use node::lists::ask::Lagging;
 use std::time::Duration;
+use store::ReadError;
 
 /// The most lists that are named as lagging.
 const MAX_LAGGING: usize = 20;
@@ -42,10 +43,9 @@ fn counts(view: &RosterView) -> MemberCounts {
 /// This node, its cluster, lists, disk and certificates, and what of it needs attention.
 #[utoipa::path(
     get, path = "/v1/status", tag = "node and cluster", operation_id = "status",
-    responses((status = 200, description = "As this node sees it", body = NodeStatus), PlainProblems)
+    responses((status = 200, description = "As this node sees it", body = NodeStatus), Problems<(Query<()>, ReadError)>)
 )]
-pub(crate) async fn status(State(api): State<Api>, query: Query) -> Result<Response, Problem> {
-    query.end()?;
+pub(crate) async fn status(State(api): State<Api>, _: Query<()>) -> Result<Response, Problem> {
     let lagging = lagging(&api).await?;
     let reading = api.clone();
     // Asks the file system.

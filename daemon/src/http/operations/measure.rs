@@ -1,12 +1,14 @@
 //! Counts and times the calls, by the operations of the OpenAPI document: a closed set, whatever
-//! clients ask for.
+//! clients ask for. Builds with assertions check that a problem which is answered is in the document.
 
+use crate::http::operations::openapi::declared;
+use crate::http::problem::Kind;
 use crate::metrics::Operation;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::Response;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 use utoipa::openapi::OpenApi;
@@ -21,8 +23,25 @@ pub(crate) struct Operations(Arc<Inner>);
 
 struct Inner {
     /// By path; a path has few methods.
-    by_path: HashMap<String, Vec<(Method, Operation)>>,
+    by_path: HashMap<String, Vec<Known>>,
     none: Operation,
+}
+
+/// An operation of the document.
+struct Known {
+    method: Method,
+    operation: Operation,
+    /// The kinds of problems that it may be answered with.
+    problems: BTreeSet<Kind>,
+}
+
+impl Known {
+    /// Whether an answer is one that the document tells of. By TCP also a call that takes no body is
+    /// refused one that is not declared as JSON.
+    fn has_declared(&self, response: &Response) -> bool {
+        let kind = response.extensions().get::<Kind>();
+        kind.is_none_or(|kind| *kind == Kind::MediaType || self.problems.contains(kind))
+    }
 }
 
 impl Operations {
@@ -40,7 +59,7 @@ impl Operations {
         }))
     }
 
-    fn find(&self, request: &Request) -> &Operation {
+    fn find(&self, request: &Request) -> Option<&Known> {
         // Whoever serves GET answers HEAD, too.
         let method = if request.method() == Method::HEAD {
             &Method::GET
@@ -51,12 +70,11 @@ impl Operations {
             .extensions()
             .get::<MatchedPath>()
             .and_then(|path| self.0.by_path.get(path.as_str()));
-        let found = methods.and_then(|methods| methods.iter().find(|(of, _)| of == method));
-        found.map_or(&self.0.none, |(_, operation)| operation)
+        methods?.iter().find(|known| known.method == method)
     }
 }
 
-fn methods(item: &PathItem) -> Vec<(Method, Operation)> {
+fn methods(item: &PathItem) -> Vec<Known> {
     let all = [
         (Method::GET, &item.get),
         (Method::PUT, &item.put),
@@ -65,10 +83,12 @@ fn methods(item: &PathItem) -> Vec<(Method, Operation)> {
         (Method::DELETE, &item.delete),
     ];
     let named = |(method, operation): (Method, &Option<utoipa::openapi::path::Operation>)| {
-        Some((
+        let operation = operation.as_ref()?;
+        Some(Known {
             method,
-            Operation::new(operation.as_ref()?.operation_id.as_deref()?),
-        ))
+            operation: Operation::new(operation.operation_id.as_deref()?),
+            problems: declared(operation),
+        })
     };
     all.into_iter().filter_map(named).collect()
 }
@@ -79,8 +99,14 @@ pub(crate) async fn measure(
     request: Request,
     next: Next,
 ) -> Response {
-    let (operation, begun) = (operations.find(&request), Instant::now());
+    let (known, begun) = (operations.find(&request), Instant::now());
     let response = next.run(request).await;
+    debug_assert!(
+        known.is_none_or(|known| known.has_declared(&response)),
+        "the call does not declare what it answers: {:?}",
+        response.extensions().get::<Kind>()
+    );
+    let operation = known.map_or(&operations.0.none, |known| &known.operation);
     operation.answered(response.status().as_u16(), begun.elapsed());
     response
 }

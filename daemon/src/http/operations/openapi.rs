@@ -1,18 +1,20 @@
 //! The OpenAPI document, made from the routes themselves, and the parts of it that several calls
 //! share.
 
-use crate::http::problem::Kind;
+use crate::http::problem::{Kind, Refuses};
 use crate::http::tokens::access::Access;
-use api::lists::{AddedEntryOrEntries, DeleteResult, EntryStateFilter, TodoEntry};
+use api::lists::{AddedEntryOrEntries, DeleteResult, EntryStateFilter};
 use api::problem::Problem;
 use axum::http::Method;
 use bytes::Bytes;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::marker::PhantomData;
 use utoipa::openapi::content::ContentBuilder;
+use utoipa::openapi::path::Operation;
 use utoipa::openapi::response::{Response, ResponseBuilder};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{Paths, Ref, RefOr};
-use utoipa::{IntoParams, IntoResponses, OpenApi};
+use utoipa::{IntoResponses, OpenApi};
 
 /// What the document says beside the routes.
 #[derive(OpenApi)]
@@ -51,121 +53,63 @@ pub(crate) struct Document;
 /// The name of the security scheme.
 const TOKEN: &str = "token";
 
-/// The document as JSON.
-pub(crate) fn render(paths: utoipa::openapi::OpenApi) -> Bytes {
+/// The document of these routes.
+pub(crate) fn document(paths: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
     let mut document = Document::openapi();
     document.info.version = env!("CARGO_PKG_VERSION").to_owned();
     document.merge(paths);
     add_common(&mut document.paths);
     add_scheme(&mut document);
+    document
+}
+
+/// The document as JSON.
+pub(crate) fn render(document: &utoipa::openapi::OpenApi) -> Bytes {
     Bytes::from(document.to_json().unwrap_or_else(|error| {
         tracing::error!(%error, "the OpenAPI document cannot be written");
         String::from("{}")
     }))
 }
 
-macro_rules! problems {
-    ($($(#[$doc:meta])* $name:ident: $($kind:ident)*;)*) => {
-        $(
-            $(#[$doc])*
-            pub(crate) struct $name;
+/// The problems of an operation, by what may refuse it: `Problems<(ListPath, Query<()>)>`.
+pub(crate) struct Problems<S>(PhantomData<S>);
 
-            impl IntoResponses for $name {
-                fn responses() -> BTreeMap<String, RefOr<Response>> {
-                    problems(&[$(Kind::$kind),*])
-                }
-            }
-        )*
-    };
+impl<S: Refuses> IntoResponses for Problems<S> {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        problems(S::kinds())
+    }
 }
 
-problems! {
-    /// Of calls that take no parameters.
-    PlainProblems: Malformed;
-    /// Of pages of things in memory.
-    PageProblems: Malformed Invalid;
-    /// Of pages of things on the disk.
-    ScanProblems: Malformed Invalid Store Busy;
-    /// Of a list's entries.
-    EntriesProblems: Malformed List Change Invalid Store Busy Quarantined Unknown Deadline;
-    /// Of the members of a group.
-    GroupProblems: Malformed Group Invalid;
-    /// Of one list.
-    ListProblems: Malformed List Invalid Store;
-    /// Of one entry.
-    EntryProblems: Malformed Entry Invalid Store;
-    /// Of adding entries.
-    AddProblems: Malformed Slow Deleted Stale TooLarge Invalid Store Busy Quarantined Unknown Deadline DiskFull;
-    /// Of changing an entry.
-    EditProblems: Malformed List Entry Slow Stale TooLarge Invalid Store Busy Quarantined Unknown Deadline DiskFull;
-    /// Of deleting an entry or a list.
-    DeleteProblems: Malformed List Entry Stale TooLarge Invalid Store Busy Quarantined Unknown Deadline DiskFull;
-    /// Of adding an entry by the route of *Elixir in Action*.
-    BookProblems: Malformed TooLarge Invalid Store Busy Quarantined Unknown Deadline DiskFull;
-    /// Of the stream of a list.
-    WatchProblems: Malformed List Invalid TooMany Store;
-    /// Of other streams.
-    StreamProblems: Malformed Invalid TooMany;
-    /// Of joining.
-    JoinProblems: Malformed Forbidden Slow TooLarge Invalid Store Busy Unknown DiskFull;
-    /// Of leaving.
-    LeaveProblems: Malformed Forbidden OnlyHere Invalid Store Busy Unknown Deadline DiskFull;
-    /// Of forgetting a member.
-    ForgetProblems: Malformed Forbidden Member Reachable Invalid Store Busy Unknown DiskFull;
-    /// Of reloading.
-    ReloadProblems: Malformed Forbidden Configuration;
-    /// Of making rows anew.
-    RebuildProblems: Malformed Forbidden List Invalid Store Quarantined Busy Unknown Deadline DiskFull;
-    /// Of changing what is logged.
-    SetLevelProblems: Malformed Forbidden Slow TooLarge Invalid;
-    /// Of logging again what the configuration says.
-    ResetLevelProblems: Malformed Forbidden;
-    /// Of what a maintainer needs to see.
-    DebugProblems: Malformed Forbidden;
-    /// Of an examination.
-    DoctorProblems: Malformed Forbidden Busy;
-    /// Of service discovery.
-    SdProblems: Malformed Invalid;
-    /// Of making a token.
-    CreateTokenProblems: Malformed Slow TooLarge Invalid TooMany Store Unknown DiskFull;
-    /// Of revoking a token.
-    RevokeProblems: Malformed Forbidden NoToken Invalid Store Unknown DiskFull;
-    /// Of making a link to the page.
-    CodeProblems: Malformed Forbidden NoListener TooMany;
-    /// Of asking after a link.
-    CodeStateProblems: Malformed Forbidden NoCode;
-    /// Of trading a code for a token.
-    TradeProblems: Malformed BadCode Slow TooLarge Invalid TooMany Store Unknown DiskFull;
-    /// Of ending the page's session.
-    EndProblems: Malformed Forbidden Invalid Store Unknown DiskFull;
-    /// Of looking a process up.
-    ProcessProblems: Malformed Process Invalid;
-    /// Of registering a process.
-    RegisterProblems: Malformed Forbidden Held Slow TooLarge Invalid Store Busy Full Unknown DiskFull;
-    /// Of changing what a process of this node is registered with.
-    OwnProcessProblems: Malformed Forbidden Process Member Elsewhere Invalid Store Busy Full Unknown DiskFull;
-    /// Of reporting how a process of this node ended.
-    ReportProblems: Malformed Forbidden Process Elsewhere Reported Slow TooLarge Invalid Store Busy Unknown DiskFull;
-    /// Of the links of a process of this node.
-    LinksProblems: Malformed Process Elsewhere Invalid Busy Unknown;
-    /// Of the stream of a name.
-    MonitorProblems: Malformed Process Invalid TooMany;
-    /// Of the development fault.
-    FaultProblems: Malformed Forbidden Path Slow TooLarge Invalid;
-    /// Of the readiness check.
-    ReadyProblems: NotReady;
-}
-
-/// What every call may be answered beside its own problems: who calls matters, or how many do.
-fn common(access: Access, has_body: bool) -> BTreeMap<String, RefOr<Response>> {
-    let by_tcp: &[Kind] = match access {
-        Access::Anyone => &[Kind::Forbidden],
-        Access::Token(_) | Access::SocketOnly => {
-            &[Kind::Token, Kind::BadToken, Kind::Forbidden, Kind::Scope]
-        }
+/// What every call may be answered beside its own problems: by what the listeners check before it,
+/// and by a bug.
+fn common(access: Access, has_body: bool) -> Vec<Kind> {
+    let token: &[Kind] = match access {
+        Access::Anyone => &[],
+        Access::Token(_) | Access::SocketOnly => &[Kind::Token, Kind::BadToken, Kind::Scope],
     };
     let body: &[Kind] = if has_body { &[Kind::MediaType] } else { &[] };
-    problems(&[by_tcp, body, &[Kind::TooMany, Kind::Internal]].concat())
+    let always = &[
+        Kind::Malformed,
+        Kind::Forbidden,
+        Kind::TooMany,
+        Kind::Internal,
+    ];
+    [token, body, always].concat()
+}
+
+/// The kinds of problems that an operation's responses tell of.
+pub(crate) fn declared(operation: &Operation) -> BTreeSet<Kind> {
+    let told = operation
+        .responses
+        .responses
+        .values()
+        .filter_map(|response| match response {
+            RefOr::T(response) => Some(response.description.as_str()),
+            RefOr::Ref(_) => None,
+        });
+    let told = told.collect::<Vec<_>>().concat();
+    let is_told = |kind: &Kind| told.contains(&format!("`{}`", kind.uri()));
+    Kind::ALL.iter().copied().filter(is_told).collect()
 }
 
 /// Who may make a call: on the socket anyone at this point, by TCP those that bear a token of such
@@ -196,13 +140,9 @@ fn add_common(paths: &mut Paths) {
             let Some(operation) = operation else { continue };
             let access = Access::of(&method, path);
             operation.security = Some(security(access));
-            for (status, response) in common(access, operation.request_body.is_some()) {
-                operation
-                    .responses
-                    .responses
-                    .entry(status)
-                    .or_insert(response);
-            }
+            let mut kinds = declared(operation);
+            kinds.extend(common(access, operation.request_body.is_some()));
+            operation.responses.responses.extend(problems(kinds));
         }
     }
 }
@@ -222,7 +162,8 @@ fn add_scheme(document: &mut utoipa::openapi::OpenApi) {
 }
 
 /// Responses for these kinds of problems; those of one status are told together.
-fn problems(kinds: &[Kind]) -> BTreeMap<String, RefOr<Response>> {
+fn problems(kinds: impl IntoIterator<Item = Kind>) -> BTreeMap<String, RefOr<Response>> {
+    let kinds: BTreeSet<Kind> = kinds.into_iter().collect();
     let mut told: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for kind in kinds {
         told.entry(kind.status().to_string())
@@ -244,126 +185,6 @@ fn problem(description: &str) -> Response {
         .build()
 }
 
-/// The answers to adding.
-#[derive(IntoResponses)]
-#[expect(
-    dead_code,
-    reason = "describes answers that are written from borrowed parts"
-)]
-pub(crate) enum AddAnswers {
-    /// Added. One entry has an `ETag` and a `Location`.
-    #[response(status = 201, headers(("Muster-Change" = String, description = "The hash of the change")))]
-    Created(AddedEntryOrEntries),
-    /// A retry: everything was there already and is as it is now.
-    #[response(status = 200)]
-    Retried(AddedEntryOrEntries),
-    /// Added and durable here, but the deadline passed before enough replicas confirmed.
-    #[response(status = 202, headers(("Muster-Change" = String, description = "The hash of the change")))]
-    Waiting(AddedEntryOrEntries),
-}
-
-/// The answers to changing an entry.
-#[derive(IntoResponses)]
-#[expect(
-    dead_code,
-    reason = "describes answers that are written from borrowed parts"
-)]
-pub(crate) enum EditAnswers {
-    /// Changed.
-    #[response(status = 200, headers(
-        ("Muster-Change" = String, description = "The hash of the change"), ("ETag" = String, description = "The entry's new tag"),
-    ))]
-    Changed(TodoEntry),
-    /// Changed and durable here, but the deadline passed before enough replicas confirmed.
-    #[response(status = 202, headers(("Muster-Change" = String, description = "The hash of the change")))]
-    Waiting(TodoEntry),
-}
-
-/// The answers to deleting.
-#[derive(IntoResponses)]
-#[expect(
-    dead_code,
-    reason = "describes answers that are written from borrowed parts"
-)]
-pub(crate) enum DeleteAnswers {
-    /// Deleted.
-    #[response(status = 204, headers(("Muster-Change" = String, description = "The hash of the change")))]
-    Deleted,
-    /// Deleted; only with `replicas`.
-    #[response(status = 200, headers(("Muster-Change" = String, description = "The hash of the change")))]
-    Confirmed(DeleteResult),
-    /// Deleted and durable here, but the deadline passed before enough replicas confirmed.
-    #[response(status = 202, headers(("Muster-Change" = String, description = "The hash of the change")))]
-    Waiting(DeleteResult),
-}
-
-/// Which page.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "describes what Page::take reads")]
-pub(crate) struct PageParams {
-    /// How many at most. A page of large things may have fewer.
-    #[param(minimum = 1, maximum = 1000, default = 100)]
-    limit: Option<u32>,
-    /// The `next` of the page before.
-    cursor: Option<String>,
-}
-
-/// A list as it was.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "describes what the call reads")]
-pub(crate) struct AtParams {
-    /// The hash of a change: the list as it was with that change and all that it builds upon.
-    #[param(pattern = "^[0-9a-fA-F]{64}$")]
-    at: Option<String>,
-    /// How long to wait with `at`: `500ms`, `5s` (the default) or `2m`, at most 5 min.
-    timeout: Option<String>,
-}
-
-/// How a write is confirmed.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "describes what Options::take reads")]
-pub(crate) struct WriteParams {
-    /// Wait until so many nodes in all have the change on disk: a number from 1, `majority` or
-    /// `all` of the roster.
-    replicas: Option<String>,
-    /// How long to wait: `500ms`, `5s` (the default) or `2m`, at most 5 min.
-    timeout: Option<String>,
-}
-
-/// How long a call may wait.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "describes what take_timeout reads")]
-pub(crate) struct TimeoutParams {
-    /// How long to wait: `500ms`, `5s` (the default) or `2m`, at most 5 min.
-    timeout: Option<String>,
-}
-
-/// A precondition.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Header)]
-#[expect(dead_code, reason = "describes what IfMatch::of reads")]
-pub(crate) struct IfMatchHeader {
-    /// Only if the addressed thing (on adding: the list) has one of these tags, as this node has
-    /// seen it.
-    #[param(rename = "If-Match")]
-    if_match: Option<String>,
-}
-
-/// Where a stream goes on.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Header)]
-#[expect(dead_code, reason = "describes what the streams read")]
-pub(crate) struct LastEventId {
-    /// The `id` of the last event that was seen: only what followed is sent. If it cannot be used,
-    /// the stream begins with a snapshot, as without it.
-    #[param(rename = "Last-Event-ID")]
-    last_event_id: Option<String>,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -372,7 +193,7 @@ mod tests {
 
     fn document() -> Value {
         let (_, described) = crate::http::everything().split_for_parts();
-        serde_json::from_slice(&render(described)).unwrap()
+        serde_json::from_slice(&render(&super::document(described))).unwrap()
     }
 
     #[test]

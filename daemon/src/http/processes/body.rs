@@ -7,7 +7,7 @@ use api::processes::{ConflictAction, ExitReport, RegisterRequest, RegistrationLi
 use bytes::Bytes;
 use crdt::registry::{Entry, Reason};
 use names::{ProcessName, is_unprintable};
-use node::cluster::registry::OnConflict;
+use node::registry::OnConflict;
 use std::collections::{BTreeMap, BTreeSet};
 
 const MAX_SIGNAL: i32 = 64;

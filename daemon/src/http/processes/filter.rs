@@ -4,10 +4,10 @@ use super::shown::{self, state};
 use crate::http::Api;
 use crate::http::page::{PageWriter, Room};
 use crate::http::problem::Problem;
-use crate::http::query::Query;
+use crate::http::query::Group;
+use api::processes::ProcessesQuery;
 use names::{NodeId, NodeName, ProcessName};
-use node::cluster::registry::{Directory, Found, ProcessState};
-use utoipa::IntoParams;
+use node::registry::{Directory, Found, ProcessState};
 
 /// How many names are looked at before others get their turn at the directory.
 const SLICE: usize = 256;
@@ -21,7 +21,7 @@ const STATES: [ProcessState; 3] = [
 /// The filters of a call, all of which a process must pass. What is asked of a name with several
 /// claims is asked of the one that has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Filter {
+pub(crate) struct Filter {
     pub(super) prefix: Option<ProcessName>,
     pub(super) node: Option<NodeName>,
     pub(super) group: Option<ProcessName>,
@@ -31,46 +31,23 @@ pub(super) struct Filter {
     pub(super) states: Option<Vec<ProcessState>>,
 }
 
-/// Which processes.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "describes what Filter::take reads")]
-pub(crate) struct FilterParams {
-    /// Only names that begin so.
-    prefix: Option<String>,
-    /// Only processes of the node of that name.
-    node: Option<String>,
-    /// Only members of that group.
-    group: Option<String>,
-    /// `true` for processes of the node that answers only.
-    local: Option<bool>,
-    /// Some of `up`, `unreachable` and `contested`, with commas between them; all without.
-    state: Option<String>,
+impl Group for Filter {
+    type Written = ProcessesQuery;
+
+    fn check(written: ProcessesQuery) -> Result<Self, Problem> {
+        let name = |name: String| ProcessName::new(&name).map_err(Problem::invalid);
+        let node = |name: String| NodeName::new(&name).map_err(Problem::invalid);
+        Ok(Self {
+            prefix: written.prefix.map(name).transpose()?,
+            node: written.node.map(node).transpose()?,
+            group: written.group.map(name).transpose()?,
+            local: written.local.filter(|local| *local),
+            states: written.state.as_deref().map(parse_states).transpose()?,
+        })
+    }
 }
 
 impl Filter {
-    /// Takes `prefix`, `node`, `group`, `local` and `state`.
-    pub(super) fn take(query: &mut Query) -> Result<Self, Problem> {
-        let mut name = |parameter| {
-            query
-                .one(parameter)?
-                .map(|name| ProcessName::new(&name).map_err(Problem::invalid))
-                .transpose()
-        };
-        let (prefix, group) = (name("prefix")?, name("group")?);
-        let node = query
-            .one("node")?
-            .map(|name| NodeName::new(&name).map_err(Problem::invalid))
-            .transpose()?;
-        Ok(Self {
-            prefix,
-            node,
-            group,
-            local: query.flag("local")?.then_some(true),
-            states: take_states(query)?,
-        })
-    }
-
     fn admits(&self, name: &ProcessName, found: &Found, me: NodeId) -> bool {
         let holder = &found.holder;
         self.prefix
@@ -119,11 +96,8 @@ impl Filter {
     }
 }
 
-/// Takes `state`.
-pub(super) fn take_states(query: &mut Query) -> Result<Option<Vec<ProcessState>>, Problem> {
-    let Some(text) = query.one("state")? else {
-        return Ok(None);
-    };
+/// Reads states with commas between them.
+pub(super) fn parse_states(text: &str) -> Result<Vec<ProcessState>, Problem> {
     let known = |word: &str| {
         STATES
             .into_iter()
@@ -131,9 +105,7 @@ pub(super) fn take_states(query: &mut Query) -> Result<Option<Vec<ProcessState>>
     };
     let states: Option<Vec<ProcessState>> = text.split(',').map(known).collect();
     let right = "it must be up, unreachable or contested, or several of them with commas between";
-    states
-        .map(Some)
-        .ok_or_else(|| Problem::invalid(format!("\"state\" is {text:?}; {right}")))
+    states.ok_or_else(|| Problem::invalid(format!("\"state\" is {text:?}; {right}")))
 }
 
 /// Which names are looked at.
@@ -192,8 +164,9 @@ impl Source {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::query::Query;
     use crdt::registry::{Entry, Process};
-    use node::cluster::registry::Change;
+    use node::registry::Change;
     use std::sync::Arc;
 
     const ME: NodeId = NodeId([1; 16]);
@@ -238,8 +211,12 @@ mod tests {
         directory
     }
 
+    fn read(text: &str) -> Result<Filter, Problem> {
+        Query::<(Filter,)>::parse(Some(text)).map(|Query((filter,))| filter)
+    }
+
     fn passing(directory: &Directory, query: &str) -> Vec<String> {
-        let filter = Filter::take(&mut Query::parse(Some(query)).unwrap()).unwrap();
+        let filter = read(query).unwrap();
         let slice = Source::of(&filter).slice(directory, None);
         slice
             .iter()
@@ -305,13 +282,7 @@ mod tests {
             "state=",
             "local=1",
         ] {
-            assert_eq!(
-                Filter::take(&mut Query::parse(Some(query)).unwrap())
-                    .unwrap_err()
-                    .status(),
-                422,
-                "{query}"
-            );
+            assert_eq!(read(query).unwrap_err().status(), 422, "{query}");
         }
     }
 }

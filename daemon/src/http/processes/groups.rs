@@ -1,34 +1,32 @@
 //! `/v1/groups`: groups of processes.
 
 use super::change;
-use super::filter::{Filter, Source, take_states};
+use super::filter::{Filter, Source, parse_states};
 use crate::http::Api;
-use crate::http::connections::gate::Conn;
-use crate::http::operations::openapi::{
-    GroupProblems, OwnProcessProblems, PageParams, PageProblems, TimeoutParams,
-};
+use crate::http::connections::who::OnThisHost;
+use crate::http::operations::openapi::Problems;
 use crate::http::page::{Page, PageWriter, Room, bad_cursor};
 use crate::http::path::{GroupPath, ProcessPath};
-use crate::http::problem::{Kind, Problem};
-use crate::http::query::Query;
-use api::processes::{ProcessGroup, ProcessGroupPage, RegisteredProcessPage};
-use axum::Extension;
+use crate::http::problem::{Kind, Own, Problem};
+use crate::http::query::{Group as QueryGroup, Query};
+use crate::http::time::Timeout;
+use api::processes::{GroupQuery, ProcessGroup, ProcessGroupPage, RegisteredProcessPage};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use names::ProcessName;
-use node::cluster::registry::ProcessState;
-use node::cluster::registry::ask::Group;
-use std::sync::Arc;
+use node::registry::ProcessState;
+use node::registry::ask::Group;
 
 /// The groups that somebody is in, by name.
 #[utoipa::path(
-    get, path = "/v1/groups", tag = "processes", operation_id = "groups", params(PageParams),
-    responses((status = 200, description = "A page of groups", body = ProcessGroupPage), PageProblems)
+    get, path = "/v1/groups", tag = "processes", operation_id = "groups", params(Query<(Page,)>),
+    responses((status = 200, description = "A page of groups", body = ProcessGroupPage), Problems<Query<(Page,)>>)
 )]
-pub(crate) async fn groups(State(api): State<Api>, mut query: Query) -> Result<Response, Problem> {
-    let page = Page::take(&mut query)?;
-    query.end()?;
+pub(crate) async fn groups(
+    State(api): State<Api>,
+    Query((page,)): Query<(Page,)>,
+) -> Result<Response, Problem> {
     let mut after = page
         .after_text()?
         .map(|name| ProcessName::new(name).map_err(|_| bad_cursor()))
@@ -54,31 +52,42 @@ pub(crate) async fn groups(State(api): State<Api>, mut query: Query) -> Result<R
     Ok(writer.respond())
 }
 
+/// Which members of a group.
+pub(crate) struct Wanted {
+    is_local_only: bool,
+    states: Vec<ProcessState>,
+}
+
+impl QueryGroup for Wanted {
+    type Written = GroupQuery;
+
+    fn check(written: GroupQuery) -> Result<Self, Problem> {
+        let states = written.state.as_deref().map(parse_states).transpose()?;
+        Ok(Self {
+            is_local_only: written.local.unwrap_or(false),
+            states: states.unwrap_or_else(|| vec![ProcessState::Up, ProcessState::Contested]),
+        })
+    }
+}
+
 /// The members of a group that are in sight: those of this node first, each part by name. A group
 /// whose members are all out of sight has none here; one that nobody is in is not found.
 #[utoipa::path(
     get, path = "/v1/groups/{group}", tag = "processes", operation_id = "group",
     params(
         ("group" = String, Path, description = "The group's name"),
-        ("local" = Option<bool>, Query, description = "`true` for processes of the node that \
-            answers only"),
-        ("state" = Option<String>, Query, description = "Some of `up`, `unreachable` and \
-            `contested`, with commas between them; \
-            `up,contested` without"),
-        PageParams,
+        Query<(Wanted, Page)>,
     ),
-    responses((status = 200, description = "A page of processes", body = RegisteredProcessPage), GroupProblems)
+    responses(
+        (status = 200, description = "A page of processes", body = RegisteredProcessPage),
+        Problems<(GroupPath, Query<(Wanted, Page)>, Own<{ Kind::Group as usize }>)>,
+    )
 )]
 pub(crate) async fn members(
     State(api): State<Api>,
     GroupPath(group): GroupPath,
-    mut query: Query,
+    Query((wanted, page)): Query<(Wanted, Page)>,
 ) -> Result<Response, Problem> {
-    let page = Page::take(&mut query)?;
-    let is_local_only = query.flag("local")?;
-    let states =
-        take_states(&mut query)?.unwrap_or_else(|| vec![ProcessState::Up, ProcessState::Contested]);
-    query.end()?;
     let is_there = api
         .service()
         .processes()
@@ -103,7 +112,7 @@ pub(crate) async fn members(
         let filter = Filter {
             group: Some(group.clone()),
             local: Some(local),
-            states: Some(states.clone()),
+            states: Some(wanted.states.clone()),
             ..Filter::default()
         };
         let key = |name: &ProcessName| {
@@ -116,7 +125,7 @@ pub(crate) async fn members(
         let room = filter
             .scan(&api, &Source::Group(group.clone()), after, &mut writer, key)
             .await?;
-        if is_local_only || room == Room::Full {
+        if wanted.is_local_only || room == Room::Full {
             break;
         }
     }
@@ -154,21 +163,20 @@ impl Position {
 #[utoipa::path(
     put, path = "/v1/groups/{group}/{name}", tag = "processes", operation_id = "join_group",
     params(
-        ("group" = String, Path, description = "The group's name"), ("name" = String, Path, description = "The process's name"), TimeoutParams,
+        ("group" = String, Path, description = "The group's name"), ("name" = String, Path, description = "The process's name"), Query<(Timeout,)>,
     ),
-    responses((status = 204, description = "It is in the group"), OwnProcessProblems)
+    responses((status = 204, description = "It is in the group"), Problems<(OnThisHost, GroupPath, ProcessPath, Query<(Timeout,)>, Group)>)
 )]
 pub(crate) async fn join(
     State(api): State<Api>,
-    Extension(conn): Extension<Arc<Conn>>,
+    OnThisHost { uid, .. }: OnThisHost,
     GroupPath(group): GroupPath,
     ProcessPath(name): ProcessPath,
-    query: Query,
+    Query((timeout,)): Query<(Timeout,)>,
 ) -> Result<StatusCode, Problem> {
-    let (uid, _) = conn.caller().on_this_host()?;
     change(
         &api,
-        query,
+        timeout,
         Group {
             name,
             group,
@@ -183,21 +191,20 @@ pub(crate) async fn join(
 #[utoipa::path(
     delete, path = "/v1/groups/{group}/{name}", tag = "processes", operation_id = "leave_group",
     params(
-        ("group" = String, Path, description = "The group's name"), ("name" = String, Path, description = "The process's name"), TimeoutParams,
+        ("group" = String, Path, description = "The group's name"), ("name" = String, Path, description = "The process's name"), Query<(Timeout,)>,
     ),
-    responses((status = 204, description = "It is not in the group"), OwnProcessProblems)
+    responses((status = 204, description = "It is not in the group"), Problems<(OnThisHost, GroupPath, ProcessPath, Query<(Timeout,)>, Group)>)
 )]
 pub(crate) async fn leave(
     State(api): State<Api>,
-    Extension(conn): Extension<Arc<Conn>>,
+    OnThisHost { uid, .. }: OnThisHost,
     GroupPath(group): GroupPath,
     ProcessPath(name): ProcessPath,
-    query: Query,
+    Query((timeout,)): Query<(Timeout,)>,
 ) -> Result<StatusCode, Problem> {
-    let (uid, _) = conn.caller().on_this_host()?;
     change(
         &api,
-        query,
+        timeout,
         Group {
             name,
             group,

@@ -3,37 +3,34 @@
 use super::change;
 use crate::http::Api;
 use crate::http::cluster::ask;
-use crate::http::connections::gate::Conn;
-use crate::http::operations::openapi::{
-    LinksProblems, OwnProcessProblems, PageParams, TimeoutParams,
-};
+use crate::http::connections::who::OnThisHost;
+use crate::http::operations::openapi::Problems;
 use crate::http::page::{Page, PageWriter, Room};
 use crate::http::path::{OtherPath, ProcessPath};
 use crate::http::problem::Problem;
 use crate::http::query::Query;
-use crate::http::time::take_timeout;
-use api::processes::{ProcessLink, ProcessLinkPage};
+use crate::http::time::Timeout;
+use api::processes::{LinkQuery, ProcessLink, ProcessLinkPage};
 use api::time::Millis;
-use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use node::cluster::registry::ask::{Link, Links, Unlink};
-use std::sync::Arc;
+use node::registry::ask::{Link, Links, Unlink};
 
 /// The links of a process of this node, by handle.
 #[utoipa::path(
     get, path = "/v1/processes/{name}/links", tag = "processes", operation_id = "links",
-    params(("name" = String, Path, description = "The process's name"), TimeoutParams, PageParams),
-    responses((status = 200, description = "A page of links", body = ProcessLinkPage), LinksProblems)
+    params(("name" = String, Path, description = "The process's name"), Query<(Timeout, Page)>),
+    responses(
+        (status = 200, description = "A page of links", body = ProcessLinkPage),
+        Problems<(ProcessPath, Query<(Timeout, Page)>, Links)>,
+    )
 )]
 pub(crate) async fn links(
     State(api): State<Api>,
     ProcessPath(name): ProcessPath,
-    mut query: Query,
+    Query((Timeout(timeout), page)): Query<(Timeout, Page)>,
 ) -> Result<Response, Problem> {
-    let (timeout, page) = (take_timeout(&mut query)?, Page::take(&mut query)?);
-    query.end()?;
     let after = page.after_text()?;
     let mut links: Vec<_> = ask(&api, Links { name }, timeout)
         .await?
@@ -70,23 +67,24 @@ pub(crate) async fn links(
         ("name" = String, Path, description = "The name of the process that is signalled"),
         ("other" = String, Path, description = "The name, or the handle with # as %23, of the \
             process whose end it waits for"),
-        ("unreachable" = Option<bool>, Query, description = "Also when the other's node is merely \
-            out of sight"), TimeoutParams,
+        Query<(LinkQuery, Timeout)>,
     ),
-    responses((status = 204, description = "They are linked"), OwnProcessProblems)
+    responses(
+        (status = 204, description = "They are linked"),
+        Problems<(OnThisHost, ProcessPath, OtherPath, Query<(LinkQuery, Timeout)>, Link)>,
+    )
 )]
 pub(crate) async fn link(
     State(api): State<Api>,
-    Extension(conn): Extension<Arc<Conn>>,
+    OnThisHost { uid, .. }: OnThisHost,
     ProcessPath(name): ProcessPath,
     OtherPath(other): OtherPath,
-    mut query: Query,
+    Query((link, timeout)): Query<(LinkQuery, Timeout)>,
 ) -> Result<StatusCode, Problem> {
-    let (uid, _) = conn.caller().on_this_host()?;
-    let unreachable = query.flag("unreachable")?;
+    let unreachable = link.unreachable.unwrap_or(false);
     change(
         &api,
-        query,
+        timeout,
         Link {
             name,
             other,
@@ -104,17 +102,19 @@ pub(crate) async fn link(
         ("name" = String, Path, description = "The name of the process that is signalled"),
         ("other" = String, Path, description = "The name, or the handle with # as %23, of the \
             process whose end it waits for"),
-        TimeoutParams,
+        Query<(Timeout,)>,
     ),
-    responses((status = 204, description = "They are not linked"), OwnProcessProblems)
+    responses(
+        (status = 204, description = "They are not linked"),
+        Problems<(OnThisHost, ProcessPath, OtherPath, Query<(Timeout,)>, Unlink)>,
+    )
 )]
 pub(crate) async fn unlink(
     State(api): State<Api>,
-    Extension(conn): Extension<Arc<Conn>>,
+    OnThisHost { uid, .. }: OnThisHost,
     ProcessPath(name): ProcessPath,
     OtherPath(other): OtherPath,
-    query: Query,
+    Query((timeout,)): Query<(Timeout,)>,
 ) -> Result<StatusCode, Problem> {
-    let (uid, _) = conn.caller().on_this_host()?;
-    change(&api, query, Unlink { name, other, uid }).await
+    change(&api, timeout, Unlink { name, other, uid }).await
 }

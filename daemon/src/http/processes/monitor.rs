@@ -5,23 +5,23 @@ use super::shown;
 use crate::event::process_event;
 use crate::http::Api;
 use crate::http::connections::gate::Conn;
-use crate::http::operations::openapi::{LastEventId, MonitorProblems};
+use crate::http::operations::openapi::Problems;
 use crate::http::page::{Page, PageWriter};
 use crate::http::path::ProcessPath;
-use crate::http::problem::Problem;
+use crate::http::problem::{Kind, Own, Problem};
 use crate::http::query::Query;
-use crate::http::streams::sse::{self, Feed};
+use crate::http::streams::sse::{self, Feed, LastEventId};
 use crate::hub::{News, Watcher};
 use crate::process::{First, Told};
 use api::events::{ProcessEvent, ProcessStreamEvent};
+use api::processes::MonitorQuery;
 use api::time::Millis;
 use axum::Extension;
 use axum::extract::State;
-use axum::http::HeaderMap;
 use axum::response::Response;
 use bytes::Bytes;
 use names::{NodeId, ProcessName};
-use node::cluster::registry::Found;
+use node::registry::Found;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -39,28 +39,28 @@ use std::sync::Arc;
     get, path = "/v1/processes/{name}/monitor", tag = "processes", operation_id = "monitor",
     params(
         ("name" = String, Path, description = "The name"),
-        ("wait" = Option<bool>, Query, description = "Also of a name that nobody has yet"),
+        Query<(MonitorQuery,)>,
         LastEventId,
     ),
-    responses((status = 200, description = "The stream: events such as these", body = ProcessStreamEvent, content_type = "text/event-stream"), MonitorProblems)
+    responses((status = 200, description = "The stream: events such as these", body = ProcessStreamEvent, content_type = "text/event-stream"), Problems<(ProcessPath, Query<(MonitorQuery,)>, Own<{ Kind::Process as usize }>)>)
 )]
 pub(crate) async fn stream(
     State(api): State<Api>,
     Extension(conn): Extension<Arc<Conn>>,
     ProcessPath(name): ProcessPath,
-    mut query: Query,
-    headers: HeaderMap,
+    Query((how,)): Query<(MonitorQuery,)>,
+    LastEventId {
+        last_event_id: last,
+    }: LastEventId,
 ) -> Result<Response, Problem> {
-    let last = sse::last_event_id(&headers);
     // Whoever has seen an event knows the name: that its process is gone meanwhile is an answer,
     // and no mistake.
-    let wait = query.flag("wait")? || last.is_some();
-    query.end()?;
+    let wait = how.wait.unwrap_or(false) || last.is_some();
     let run = api.run_id();
     let monitor = api
         .service()
         .processes()
-        .monitor(name.clone(), last.and_then(|last| parse_id(&run, last)));
+        .monitor(name.clone(), last.and_then(|last| parse_id(&run, &last)));
     let (first, pending) = match monitor.first {
         First::Snapshot(None, _) if !wait => return Err(no_process(&name)),
         First::Snapshot(found, last) => (
@@ -165,7 +165,7 @@ impl Feed for Follow {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use node::cluster::registry::{Event, EventKind};
+    use node::registry::{Event, EventKind};
     use node::time::Wall;
 
     #[test]

@@ -13,20 +13,32 @@
 use super::filter::Source;
 use crate::http::Api;
 use crate::http::json;
-use crate::http::operations::openapi::SdProblems;
+use crate::http::operations::openapi::Problems;
 use crate::http::problem::Problem;
-use crate::http::query::Query;
-use api::processes::ScrapeTarget;
+use crate::http::query::{Group, Query};
+use api::processes::{ScrapeTarget, TargetsQuery};
 use axum::extract::State;
 use axum::response::Response;
 use names::{NodeId, ProcessName};
 use node::cluster::RosterView;
-use node::cluster::registry::{Found, Holder, ProcessState};
+use node::registry::{Found, Holder, ProcessState};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 /// The metadata that makes a target of a process without an address.
 const PORT: &str = "port";
+
+/// The group whose members are asked for; all processes without.
+pub(crate) struct Only(Option<ProcessName>);
+
+impl Group for Only {
+    type Written = TargetsQuery;
+
+    fn check(written: TargetsQuery) -> Result<Self, Problem> {
+        let name = |name: String| ProcessName::new(&name).map_err(Problem::invalid);
+        written.group.map(name).transpose().map(Self)
+    }
+}
 
 /// Targets for Prometheus' `http_sd_configs`: the processes that are `up` and say where they serve.
 ///
@@ -34,15 +46,13 @@ const PORT: &str = "port";
 /// certain host, such as `0.0.0.0:8080`, means that of their node, too.
 #[utoipa::path(
     get, path = "/v1/sd/prometheus", tag = "processes", operation_id = "prometheus_sd",
-    params(("group" = Option<String>, Query, description = "Only members of that group")),
-    responses((status = 200, description = "All targets, by name", body = Vec<ScrapeTarget>), SdProblems)
+    params(Query<(Only,)>),
+    responses((status = 200, description = "All targets, by name", body = Vec<ScrapeTarget>), Problems<Query<(Only,)>>)
 )]
-pub(crate) async fn targets(State(api): State<Api>, mut query: Query) -> Result<Response, Problem> {
-    let group = query
-        .one("group")?
-        .map(|name| ProcessName::new(&name).map_err(Problem::invalid))
-        .transpose()?;
-    query.end()?;
+pub(crate) async fn targets(
+    State(api): State<Api>,
+    Query((Only(group),)): Query<(Only,)>,
+) -> Result<Response, Problem> {
     let hosts = Hosts::of(&api.service().view());
     let source = group.clone().map_or(Source::All, Source::Group);
     let (mut body, mut after) = (vec![b'['], None);

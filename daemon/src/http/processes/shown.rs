@@ -4,7 +4,7 @@ use api::processes::{ProcessState, RegisteredProcess};
 use api::time::Millis;
 use crdt::registry::Process;
 use names::{NodeId, ProcessName};
-use node::cluster::registry::{self, Found, Holder};
+use node::registry::{self, Found, Holder};
 
 /// The one that has the name, as the node `me` shows it.
 pub(crate) fn holder(name: &ProcessName, found: &Found, me: NodeId) -> RegisteredProcess {

@@ -4,16 +4,17 @@ use crate::event::{Event, Subscription, partition_event};
 use crate::http::Api;
 use crate::http::cluster::partition_view;
 use crate::http::connections::gate::Conn;
-use crate::http::operations::openapi::{LastEventId, StreamProblems};
+use crate::http::operations::openapi::Problems;
 use crate::http::page::{Page, PageWriter, Room};
 use crate::http::problem::Problem;
-use crate::http::query::Query;
-use crate::http::streams::sse::{self, Feed};
-use api::events::{ClusterEvent, ClusterStreamEvent, EventDetails, EventKind, MissingMembers};
+use crate::http::query::{Group, Query};
+use crate::http::streams::sse::{self, Feed, LastEventId};
+use api::events::{
+    ClusterEvent, ClusterStreamEvent, EventDetails, EventKind, EventsQuery, MissingMembers,
+};
 use api::time::Millis;
 use axum::Extension;
 use axum::extract::State;
-use axum::http::HeaderMap;
 use axum::response::Response;
 use bytes::Bytes;
 use node::cluster::RosterView;
@@ -28,15 +29,17 @@ pub(crate) const SNAPSHOT_ITEMS: usize = 1000;
 
 /// Which events a client wants.
 #[derive(Clone, Debug, Default)]
-struct Wanted {
+pub(crate) struct Wanted {
     kinds: Option<Vec<EventKind>>,
     name: Option<String>,
 }
 
-impl Wanted {
-    fn take(query: &mut Query) -> Result<Self, Problem> {
-        let kinds: Option<Vec<EventKind>> = query
-            .one("kinds")?
+impl Group for Wanted {
+    type Written = EventsQuery;
+
+    fn check(written: EventsQuery) -> Result<Self, Problem> {
+        let kinds: Option<Vec<EventKind>> = written
+            .kinds
             .map(|kinds| kinds.split(',').map(EventKind::from).collect());
         if let Some(EventKind::Other(unknown)) =
             kinds.iter().flatten().find(|kind| !kind.is_known())
@@ -49,10 +52,12 @@ impl Wanted {
         }
         Ok(Self {
             kinds,
-            name: query.one("name")?,
+            name: written.name,
         })
     }
+}
 
+impl Wanted {
     fn admits(&self, event: &ClusterEvent) -> bool {
         let is_kind = self
             .kinds
@@ -79,26 +84,21 @@ impl Wanted {
 #[utoipa::path(
     get, path = "/v1/events", tag = "node and cluster", operation_id = "events",
     params(
-        ("kinds" = Option<String>, Query, description = "Some of member,process,list,partition; \
-            all without"),
-        ("name" = Option<String>, Query, description = "Only of the member, process or list of \
-            that name"),
+        Query<(Wanted,)>,
         LastEventId,
     ),
-    responses((status = 200, description = "The stream: events such as these", body = ClusterStreamEvent, content_type = "text/event-stream"), StreamProblems)
+    responses((status = 200, description = "The stream: events such as these", body = ClusterStreamEvent, content_type = "text/event-stream"), Problems<Query<(Wanted,)>>)
 )]
 pub(crate) async fn stream(
     State(api): State<Api>,
     Extension(conn): Extension<Arc<Conn>>,
-    mut query: Query,
-    headers: HeaderMap,
+    Query((wanted,)): Query<(Wanted,)>,
+    LastEventId { last_event_id }: LastEventId,
 ) -> Result<Response, Problem> {
-    let wanted = Wanted::take(&mut query)?;
-    query.end()?;
     let streaming = conn.stream()?;
     let run = api.run_id();
     let events = api.service().events();
-    let last = sse::last_event_id(&headers).and_then(|id| parse_id(&run, id));
+    let last = last_event_id.and_then(|id| parse_id(&run, &id));
     let feed = match last.and_then(|last| events.resume(last)) {
         Some(Subscription { past, live }) => Events {
             wanted,
@@ -253,7 +253,7 @@ mod tests {
     use api::events::EventType;
 
     fn wanted(text: &str) -> Result<Wanted, Problem> {
-        Wanted::take(&mut Query::parse(Some(text)).unwrap())
+        Query::<(Wanted,)>::parse(Some(text)).map(|Query((wanted,))| wanted)
     }
 
     #[test]

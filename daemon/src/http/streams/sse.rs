@@ -4,7 +4,9 @@ use crate::http::connections::gate::Streaming;
 use crate::http::problem::Problem;
 use crate::metrics;
 use axum::body::Body;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::stream;
@@ -12,6 +14,7 @@ use serde::Serialize;
 use std::convert::Infallible;
 use std::future::Future;
 use std::time::Duration;
+use utoipa::IntoParams;
 
 /// How often a quiet stream gets a comment, so that both ends notice when the other is gone.
 const COMMENT_EVERY: Duration = Duration::from_secs(15);
@@ -25,11 +28,26 @@ pub(crate) trait Feed: Send + 'static {
     fn next(&mut self) -> impl Future<Output = Option<Bytes>> + Send;
 }
 
-/// The event that a client saw last, if it says so.
-pub(crate) fn last_event_id(headers: &HeaderMap) -> Option<&str> {
-    headers
-        .get(&LAST_EVENT_ID)
-        .and_then(|value| value.to_str().ok())
+/// Where a stream goes on.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Header)]
+pub(crate) struct LastEventId {
+    /// The `id` of the last event that was seen: only what followed is sent. If it cannot be used,
+    /// the stream begins with a snapshot, as without it.
+    #[param(rename = "Last-Event-ID")]
+    pub(crate) last_event_id: Option<String>,
+}
+
+impl<S: Sync> FromRequestParts<S> for LastEventId {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let value = parts.headers.get(&LAST_EVENT_ID);
+        let id = value.and_then(|value| value.to_str().ok());
+        Ok(Self {
+            last_event_id: id.map(str::to_owned),
+        })
+    }
 }
 
 /// Writes one event. JSON has no line breaks of its own, so the data is one line.

@@ -14,7 +14,6 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use futures_util::StreamExt;
-use std::sync::Arc;
 
 /// Lets requests pass that need no token, or bear one that is enough.
 pub(crate) async fn check(
@@ -22,10 +21,7 @@ pub(crate) async fn check(
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let conn = request
-        .extensions()
-        .get::<Arc<Conn>>()
-        .ok_or_else(|| Problem::internal("a request without its connection"))?;
+    let conn = Conn::of(request.extensions())?;
     let scopes = match Access::of(request.method(), request.uri().path()) {
         Access::Anyone => {
             // An earlier request on the connection may have borne a token; this one speaks for the

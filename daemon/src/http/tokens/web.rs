@@ -3,40 +3,33 @@
 //! the page trades it for a token.
 
 use crate::http::Api;
-use crate::http::connections::gate::Conn;
-use crate::http::connections::who::Caller;
+use crate::http::connections::who::{Caller, OnThisHost};
 use crate::http::json::{self, Json};
-use crate::http::operations::openapi::{
-    CodeProblems, CodeStateProblems, EndProblems, TimeoutParams, TradeProblems,
-};
+use crate::http::operations::openapi::Problems;
 use crate::http::path::CodePath;
-use crate::http::problem::{Kind, Problem};
+use crate::http::problem::{Kind, Own, Problem};
 use crate::http::query::Query;
-use crate::http::time::take_timeout;
-use crate::http::tokens::{created, unkept, within};
-use crate::tokens::{CodeError, Scope};
+use crate::http::time::Timeout;
+use crate::http::tokens::{RevokeError, created, unkept, within};
+use crate::tokens::{CodeError, CreateError, Scope};
 use api::time::Millis;
 use api::tokens::{CreatedToken, PageCode, PageCodeState, PageCodeTrade};
-use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
 
 /// Makes a link that opens the page for the caller's user, by a code that is good once and for 60
 /// s. On the unix socket only.
 #[utoipa::path(
     post, path = "/v1/web/codes", tag = "page", operation_id = "create_code",
-    responses((status = 201, description = "Made", body = PageCode), CodeProblems)
+    responses((status = 201, description = "Made", body = PageCode), Problems<(OnThisHost, Query<()>, Own<{ Kind::NoListener as usize }>)>)
 )]
 pub(crate) async fn create(
     State(api): State<Api>,
-    Extension(conn): Extension<Arc<Conn>>,
-    query: Query,
+    OnThisHost { uid, .. }: OnThisHost,
+    _: Query<()>,
 ) -> Result<Response, Problem> {
-    let (uid, _) = conn.caller().on_this_host()?;
-    query.end()?;
     let listener = api.service().info().http.ok_or_else(|| {
         Problem::new(
             Kind::NoListener,
@@ -71,16 +64,14 @@ fn reachable(listener: SocketAddr) -> SocketAddr {
 #[utoipa::path(
     get, path = "/v1/web/codes/{id}", tag = "page", operation_id = "code",
     params(("id" = String, Path, description = "The code's id")),
-    responses((status = 200, description = "It waits to be used", body = PageCodeState), CodeStateProblems)
+    responses((status = 200, description = "It waits to be used", body = PageCodeState), Problems<(OnThisHost, CodePath, Query<()>)>)
 )]
 pub(crate) async fn show(
     State(api): State<Api>,
-    Extension(conn): Extension<Arc<Conn>>,
+    OnThisHost { uid, .. }: OnThisHost,
     CodePath(id): CodePath,
-    query: Query,
+    _: Query<()>,
 ) -> Result<Response, Problem> {
-    let (uid, _) = conn.caller().on_this_host()?;
-    query.end()?;
     if !api.service().tokens().codes().waits(id, uid) {
         return Err(Problem::new(
             Kind::NoCode,
@@ -97,16 +88,17 @@ pub(crate) async fn show(
 /// link made, for 12 hours. By TCP it needs no token, only the code, which it ends whatever comes
 /// of it.
 #[utoipa::path(
-    post, path = "/v1/web/token", tag = "page", operation_id = "trade_code", params(TimeoutParams), request_body = PageCodeTrade,
-    responses((status = 201, description = "Made, and on the disk", body = CreatedToken), TradeProblems)
+    post, path = "/v1/web/token", tag = "page", operation_id = "trade_code", params(Query<(Timeout,)>), request_body = PageCodeTrade,
+    responses(
+        (status = 201, description = "Made, and on the disk", body = CreatedToken),
+        Problems<(Query<(Timeout,)>, Json<PageCodeTrade>, CreateError, Own<{ Kind::BadCode as usize }>)>,
+    )
 )]
 pub(crate) async fn trade(
     State(api): State<Api>,
-    mut query: Query,
+    Query((Timeout(timeout),)): Query<(Timeout,)>,
     Json(body): Json<PageCodeTrade>,
 ) -> Result<Response, Problem> {
-    let timeout = take_timeout(&mut query)?;
-    query.end()?;
     let tokens = api.service().tokens();
     let uid = tokens.codes().spend(&body.code).ok_or_else(|| {
         Problem::new(
@@ -126,31 +118,24 @@ pub(crate) async fn trade(
 
 /// Revokes the token that this request bears, which ends the page's session. By TCP only.
 #[utoipa::path(
-    delete, path = "/v1/web/token", tag = "page", operation_id = "end_session", params(TimeoutParams),
-    responses((status = 204, description = "Revoked"), EndProblems)
+    delete, path = "/v1/web/token", tag = "page", operation_id = "end_session", params(Query<(Timeout,)>),
+    responses((status = 204, description = "Revoked"), Problems<(Query<(Timeout,)>, RevokeError)>)
 )]
 pub(crate) async fn end(
     State(api): State<Api>,
-    Extension(conn): Extension<Arc<Conn>>,
-    mut query: Query,
+    caller: Caller,
+    Query((Timeout(timeout),)): Query<(Timeout,)>,
 ) -> Result<StatusCode, Problem> {
-    let timeout = take_timeout(&mut query)?;
-    query.end()?;
-    let Caller::Bearer { token, .. } = conn.caller() else {
+    let Caller::Bearer { token, .. } = caller else {
         return Err(Problem::new(
             Kind::Forbidden,
             "only a request by TCP that bears a token can \
             end it",
         ));
     };
-    let revoked = within(timeout, api.service().tokens().revoke(token)).await?;
-    let words = |error| {
-        format!(
-            "the token is good no longer, but would be again after a restart: \
-        {error}; try again"
-        )
-    };
-    revoked.map_err(|error| Problem::unavailable(error, &words(error)))?;
+    within(timeout, api.service().tokens().revoke(token))
+        .await?
+        .map_err(RevokeError)?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -2,8 +2,8 @@
 
 use crate::rows;
 use node::cluster::Kept;
-use node::cluster::registry::Rows;
 use node::lists::{Remake, Source};
+use node::registry::Rows;
 use std::path::Path;
 use store::Store;
 

@@ -2,7 +2,7 @@
 
 use crate::{rows, writer};
 use bytes::Bytes;
-use node::cluster::registry::KeptRow;
+use node::registry::KeptRow;
 use node::wire::WriteError;
 use std::path::Path;
 use std::sync::mpsc::channel;

@@ -2,8 +2,8 @@
 
 use crate::registrants::{Asked, Standing};
 use crate::world::World;
-use node::cluster::registry::{self, Command, Refusal};
 use node::cluster::{self, Reply};
+use node::registry::{self, Command, Refusal};
 use std::time::Duration;
 
 /// An answer that took longer rests on another state than the one that was there when the client

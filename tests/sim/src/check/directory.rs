@@ -7,7 +7,7 @@ use crate::registrants::{Fact, Key, Standing};
 use crate::world::World;
 use crdt::registry::{self, Entry};
 use names::{NodeId, ProcessName};
-use node::cluster::registry::{Directory, Found, ProcessState};
+use node::registry::{Directory, Found, ProcessState};
 use std::collections::{BTreeMap, BTreeSet};
 
 type Listed = BTreeMap<(ProcessName, NodeId, registry::Process), std::sync::Arc<Entry>>;

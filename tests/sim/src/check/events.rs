@@ -5,7 +5,7 @@
 use crate::registrants::{Cause, Fact, Registrants, Standing};
 use crdt::registry::Reason;
 use names::Handle;
-use node::cluster::registry::{Change, Directory, Event, EventKind, News};
+use node::registry::{Change, Directory, Event, EventKind, News};
 use node::time::Instant;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -231,9 +231,7 @@ fn find(directory: &Directory, handle: &Handle) -> Option<bool> {
 }
 
 /// All who claim a name.
-pub fn holders(
-    found: node::cluster::registry::Found,
-) -> impl Iterator<Item = node::cluster::registry::Holder> {
+pub fn holders(found: node::registry::Found) -> impl Iterator<Item = node::registry::Holder> {
     std::iter::once(found.holder).chain(found.others)
 }
 

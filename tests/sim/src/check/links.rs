@@ -6,7 +6,7 @@ use crate::registrants::{Cause, Key, Registrants, Standing};
 use crate::world::World;
 use crdt::registry::Process;
 use names::Handle;
-use node::cluster::registry::{OnConflict, Signal};
+use node::registry::{OnConflict, Signal};
 use node::time::Instant;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! What is known of one registration, and why it may end.
 
 use crdt::registry::Reason;
-use node::cluster::registry::{Lifetime, Registration, SessionId};
+use node::registry::{Lifetime, Registration, SessionId};
 use node::time::Instant;
 use std::collections::BTreeSet;
 

@@ -7,7 +7,7 @@ use crate::registrants::{Asked, Deed, Fact, Key, Standing};
 use crdt::registry::{Process, Reason};
 use names::{Handle, ProcessName};
 use node::cluster::Command as ClusterCommand;
-use node::cluster::registry::{Command, Lifetime, LinkTarget, OnConflict, Registration, ask};
+use node::registry::{Command, Lifetime, LinkTarget, OnConflict, Registration, ask};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 

@@ -9,8 +9,8 @@ use crate::os::Manners;
 use crate::queue::{Event, Input, Place};
 use crate::registrants::{Asked, Deed, Key, Standing};
 use crdt::registry::{Process, Reason};
-use node::cluster::registry::{self, Holder, News, Output, SessionId, Signal, ask};
 use node::cluster::{self, Refusal, Reply};
+use node::registry::{self, Holder, News, Output, SessionId, Signal, ask};
 use std::collections::BTreeSet;
 use std::time::Duration;
 

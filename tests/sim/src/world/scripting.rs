@@ -13,8 +13,8 @@ use crdt::entry::Author;
 use crdt::registry::{Process, Reason};
 use names::{ListId, NodeId, NodeName};
 use node::cluster;
-use node::cluster::registry::{self, Signal};
 use node::lists;
+use node::registry::{self, Signal};
 use node::wire::{CloseReason, ConnId, Peer, RequestId};
 use std::collections::BTreeMap;
 

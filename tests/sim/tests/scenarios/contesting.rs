@@ -3,7 +3,7 @@
 use crate::programs::{name, registration};
 use crate::script::Script;
 use crdt::registry::{Process, Reason};
-use node::cluster::registry::{EventKind, OnConflict, ProcessState, Signal};
+use node::registry::{EventKind, OnConflict, ProcessState, Signal};
 use sim::faults::Fault;
 
 /// Two sides that do not see each other, and a name registered on each: first on node1, then on

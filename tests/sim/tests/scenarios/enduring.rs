@@ -4,7 +4,7 @@ use crate::programs::{name, registration};
 use crate::script::Script;
 use crdt::registry::Reason;
 use node::cluster::ask;
-use node::cluster::registry::{self, EventKind, Lifetime, ProcessState, SessionId};
+use node::registry::{self, EventKind, Lifetime, ProcessState, SessionId};
 use sim::faults::Fault;
 
 #[test]

@@ -5,7 +5,7 @@ use crate::script::Script;
 use crdt::registry::{Process, Reason};
 use names::Handle;
 use node::cluster::ask::Leave;
-use node::cluster::registry::{LinkTarget, Refusal, Signal, ask};
+use node::registry::{LinkTarget, Refusal, Signal, ask};
 
 fn link(other: LinkTarget, unreachable: bool) -> ask::Link {
     ask::Link {

@@ -3,11 +3,11 @@
 use crate::script::Script;
 use crdt::registry::{Process, Reason};
 use names::{Handle, ProcessName};
-use node::cluster::registry::{
-    Directory, EventKind, Found, Input, Lifetime, OnConflict, Refusal, Registration, Signal,
-};
 use node::cluster::{self, Input as ClusterInput};
 use node::machine::Ask;
+use node::registry::{
+    Directory, EventKind, Found, Input, Lifetime, OnConflict, Refusal, Registration, Signal,
+};
 use node::wire::WriteError;
 use sim::disk::Survival;
 use sim::faults::Fault;

@@ -3,7 +3,7 @@
 use crate::programs::{name, registration};
 use crate::script::Script;
 use crdt::registry::Reason;
-use node::cluster::registry::{
+use node::registry::{
     EventKind, Input, Lifetime, ProcessState, Refusal, Registration, SessionId, ask,
 };
 use node::wire::{Channel, WriteError};

@@ -5,6 +5,7 @@ use crate::http::connections::who::Caller;
 use crate::http::problem::{Kind, Problem};
 use crate::metrics;
 use crate::reload::Limits;
+use axum::http::Extensions;
 use std::fmt;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
@@ -89,6 +90,12 @@ impl Conn {
             close: Notify::new(),
             bound: Mutex::default(),
         }
+    }
+
+    /// That of a request.
+    pub(crate) fn of(extensions: &Extensions) -> Result<&Arc<Self>, Problem> {
+        let conn = extensions.get::<Arc<Self>>();
+        conn.ok_or_else(|| Problem::internal("a request without its connection"))
     }
 
     /// Who asks.

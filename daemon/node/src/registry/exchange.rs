@@ -1,8 +1,7 @@
 //! Keeping the replicas of the logs up to date: pushes of this node's own, pulls of what others are
 //! ahead with, and the comparison that finds what both have missed.
 
-use super::super::connections::Connections as Links;
-use super::super::edge::Edge;
+use super::edge::{Edge, Routes};
 use super::message::Message;
 use crate::time::Instant;
 use crate::wire::ConnId;
@@ -65,7 +64,7 @@ impl Exchange {
     }
 
     /// The connection in use to a peer, if the peer listens there by now.
-    fn open(&self, links: &Links, node: NodeId) -> Option<ConnId> {
+    fn open(&self, links: &dyn Routes, node: NodeId) -> Option<ConnId> {
         let current = links.current(node);
         current.filter(|conn| self.spoken.contains(conn))
     }
@@ -84,10 +83,16 @@ impl Exchange {
                 asked: edge.instant(),
             },
         );
-        edge.tell(conn, vector(logs, true));
+        edge.send(conn, vector(logs, true));
     }
 
-    pub(super) fn closed(&mut self, edge: &mut Edge, links: &Links, logs: &Logs, conn: ConnId) {
+    pub(super) fn closed(
+        &mut self,
+        edge: &mut Edge,
+        links: &dyn Routes,
+        logs: &Logs,
+        conn: ConnId,
+    ) {
         self.spoken.remove(&conn);
         self.pulls.retain(|_, pull| pull.conn != conn);
         self.peers.retain(|node, _| links.current(*node).is_some());
@@ -116,7 +121,7 @@ impl Exchange {
 
     /// Sends each peer what it lacks of this node's log, unless it has yet to acknowledge
     /// something.
-    pub(super) fn publish(&mut self, edge: &mut Edge, links: &Links, logs: &Logs) {
+    pub(super) fn publish(&mut self, edge: &mut Edge, links: &dyn Routes, logs: &Logs) {
         let mut made = BTreeMap::new();
         for node in self.peers.keys().copied().collect::<Vec<_>>() {
             self.push(edge, links, logs, node, &mut made);
@@ -128,7 +133,7 @@ impl Exchange {
     fn push(
         &mut self,
         edge: &mut Edge,
-        links: &Links,
+        links: &dyn Routes,
         logs: &Logs,
         node: NodeId,
         made: &mut BTreeMap<Progress, Option<Bytes>>,
@@ -156,8 +161,8 @@ impl Exchange {
         let Some(bytes) = made.entry(acked).or_insert_with(part) else {
             return;
         };
-        edge.tell(conn, bytes.clone());
-        edge.stats.registry.pushes += 1;
+        edge.send(conn, bytes.clone());
+        edge.stats.pushes += 1;
         peer.flight = Some(Flight {
             conn,
             at: edge.instant(),
@@ -167,7 +172,7 @@ impl Exchange {
     pub(super) fn acknowledged(
         &mut self,
         edge: &mut Edge,
-        links: &Links,
+        links: &dyn Routes,
         logs: &Logs,
         node: NodeId,
         progress: Progress,
@@ -191,7 +196,7 @@ impl Exchange {
     pub(super) fn compare(
         &mut self,
         edge: &mut Edge,
-        links: &Links,
+        links: &dyn Routes,
         logs: &Logs,
         from: (NodeId, ConnId),
         positions: &[(NodeId, Position)],
@@ -221,7 +226,7 @@ impl Exchange {
     }
 
     pub(super) fn pull(&mut self, edge: &mut Edge, logs: &Logs, owner: NodeId, conn: ConnId) {
-        edge.tell(
+        edge.send(
             conn,
             Message::Pull {
                 owner,
@@ -230,7 +235,7 @@ impl Exchange {
             .bytes(),
         );
         tracing::debug!(%owner, conn = conn.0, "asks for registrations");
-        edge.stats.registry.pulls += 1;
+        edge.stats.pulls += 1;
         self.pulls.insert(
             owner,
             Flight {
@@ -249,7 +254,7 @@ impl Exchange {
         from: Progress,
     ) {
         if let Some(delta) = logs.delta(owner, from, PART_BYTES) {
-            edge.tell(
+            edge.send(
                 conn,
                 Message::Part {
                     delta,
@@ -281,7 +286,7 @@ impl Exchange {
     pub(super) fn round(
         &mut self,
         edge: &mut Edge,
-        links: &Links,
+        links: &dyn Routes,
         logs: &Logs,
         random: Option<ConnId>,
     ) {
@@ -301,11 +306,11 @@ impl Exchange {
                 links
                     .current(*node)
                     .into_iter()
-                    .for_each(|conn| edge.tell(conn, vector(logs, true)));
+                    .for_each(|conn| edge.send(conn, vector(logs, true)));
             }
         }
         if let Some(conn) = random {
-            edge.tell(conn, Message::Hash(logs.hash()).bytes());
+            edge.send(conn, Message::Hash(logs.hash()).bytes());
         }
         self.publish(edge, links, logs);
     }
@@ -341,25 +346,28 @@ pub(super) fn vector(logs: &Logs, answer: bool) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::connections::Connection;
-    use crate::cluster::io::Output;
+    use crate::registry::Effect;
     use crate::time::{Now, Wall};
-    use crate::wire::{Channel, Peer, Protocol};
     use crdt::registry::{Process, Reason, State};
-    use names::{NodeName, ProcessName};
+    use names::ProcessName;
 
     const ME: NodeId = NodeId([1; 16]);
     const PEER: NodeId = NodeId([2; 16]);
 
+    /// The one connection in use.
+    struct Only(ConnId);
+
+    impl Routes for Only {
+        fn current(&self, _: NodeId) -> Option<ConnId> {
+            Some(self.0)
+        }
+    }
+
     /// Where parts of this node's log went.
     fn pushed(edge: &mut Edge) -> Vec<ConnId> {
         let mut pushed = Vec::new();
-        while let Some(output) = edge.next_output() {
-            if let Output::Send {
-                conn,
-                channel: Channel::Registry,
-                bytes,
-            } = output
+        while let Some(effect) = edge.next_output() {
+            if let Effect::Send { conn, bytes } = effect
                 && let Message::Part { pushed: true, .. } = Message::read(&bytes).unwrap()
             {
                 pushed.push(conn);
@@ -373,7 +381,7 @@ mod tests {
     fn nothing_is_pushed_where_the_peer_has_yet_to_listen() {
         let (instant, wall) = (Instant::default(), Wall(0));
         let mut edge = Edge::new(Now { instant, wall });
-        let (mut links, mut exchange) = (Links::default(), Exchange::new(ME));
+        let mut exchange = Exchange::new(ME);
         let mut logs = Logs::default();
         logs.begin(ME, 1, 0);
         let process = Process {
@@ -384,19 +392,12 @@ mod tests {
         let name = ProcessName::new("web").unwrap();
         logs.put(ME, name, process, State::Gone(Reason::Exited));
         for conn in [ConnId(1), ConnId(2)] {
-            let peer = Peer {
-                id: PEER,
-                name: NodeName::new("node2").unwrap(),
-            };
-            let remote = ([10, 0, 0, 2], 6878).into();
-            let connection = Connection::new(peer, remote, Protocol(1), None);
-            links.add(&mut edge, conn, connection);
-            links.accept(&mut edge, conn);
             exchange.accepted(&mut edge, &logs, conn, PEER);
         }
+        let newer = Only(ConnId(2));
         for (conn, went) in [(ConnId(1), vec![]), (ConnId(2), vec![ConnId(2)])] {
             exchange.spoke(conn);
-            exchange.compare(&mut edge, &links, &logs, (PEER, conn), &[]);
+            exchange.compare(&mut edge, &newer, &logs, (PEER, conn), &[]);
             assert_eq!(pushed(&mut edge), went);
         }
     }

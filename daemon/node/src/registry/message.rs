@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 /// See the module's table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(in crate::cluster) enum Message {
+pub(crate) enum Message {
     Part {
         delta: Delta,
         pushed: bool,
@@ -44,7 +44,7 @@ pub(in crate::cluster) enum Message {
 impl Message {
     /// As bytes. Empty, and logged, if it were larger than a frame: no message that this module's
     /// bounds admit is.
-    pub(in crate::cluster) fn bytes(&self) -> Bytes {
+    pub(crate) fn bytes(&self) -> Bytes {
         encode(self).map(Bytes::from).unwrap_or_else(|error| {
             tracing::error!(%error, "a message of ours is too large");
             Bytes::new()

@@ -1,7 +1,8 @@
 //! The process registry: names and groups of processes on all nodes, found without asking anybody.
 //!
-//! Part of the cluster machine. [`Input`], [`Output`] and [`Command`] are all that crosses the
-//! machine's edge for it. Each node writes the log of its own registrations (`own`, kept on disk
+//! A small machine beside membership: [`Cluster`](crate::cluster::Cluster) hands it what concerns
+//! it, lends it the connections that are in use, and passes on what it wants done. [`Input`],
+//! [`Output`] and [`Command`] are all that crosses the edge of both for it. Each node writes the log of its own registrations (`own`, kept on disk
 //! through `ledger`) and has a replica of every other node's (`exchange`); from these logs, and
 //! from who is reachable, `names` makes the directory.
 //!
@@ -76,6 +77,7 @@ pub mod ask;
 mod commits;
 mod directory;
 mod draft;
+mod edge;
 mod ends;
 mod exchange;
 #[cfg(test)]
@@ -83,7 +85,7 @@ mod golden;
 mod io;
 mod ledger;
 mod links;
-pub(super) mod message;
+pub(crate) mod message;
 mod names;
 mod own;
 mod peers;
@@ -97,20 +99,18 @@ pub use io::{
 pub use rows::{RowError, Rows, convert_row};
 
 use self::names::Names;
-use super::connections::Connections;
-use super::edge::{Edge, Timer as ClusterTimer};
-use super::io::{
-    MemberState, Output as ClusterOutput, Refusal as ClusterRefusal, Reply as ClusterReply,
-};
-use crate::time::{Instant, Wall};
+use crate::time::{Instant, Now, Wall};
 use crate::wire::{Peer, RequestId};
-use ::names::{NodeId, NodeName, ProcessName};
+use ::names::{NodeId, ProcessName};
 use crdt::registry::{Entry, Log, Logs, Position, Process, State};
+use edge::{Edge, Timer};
+pub(crate) use edge::{Effect, Routes};
 use exchange::Exchange;
 use ledger::Ledger;
 use links::Table;
 use own::{Own, Registered};
-pub(super) use peers::{Heard, Sight};
+use peers::Known;
+pub(crate) use peers::{Heard, Presence, Sight};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rows::Row;
@@ -123,27 +123,11 @@ const TOMBSTONES: Duration = Duration::from_secs(3_600);
 /// How often it is noted how far the logs are, so that their tombstones' age is known.
 const AGING: Duration = Duration::from_secs(600);
 
-/// Deadlines of the registry.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Timer {
-    /// A failed write is tried again.
-    Rewrite,
-    /// Whoever reports how a process ended had the time to do so.
-    Report(ProcessName, Process),
-    /// Registrations of connections to an earlier start were not made anew.
-    Orphans,
-    /// By now those who are there are in sight.
-    Lookout,
-    /// A linked process had its time to end by itself.
-    Kill(Process),
-    /// Tombstones have become older.
-    Age,
-}
-
 /// The registry of one node.
 #[derive(Debug)]
-pub(super) struct Registry {
+pub(crate) struct Registry {
     me: NodeId,
+    edge: Edge,
     rng: ChaCha8Rng,
     own: Own,
     logs: Logs,
@@ -151,13 +135,14 @@ pub(super) struct Registry {
     ledger: Ledger,
     exchange: Exchange,
     links: Table,
-    /// All nodes on the roster but this one, by the names that they bear.
-    nodes: BTreeMap<NodeId, (NodeName, MemberState)>,
-    /// Of nodes that have left or were forgotten: what they said up to this run is not listened to
-    /// any more.
+    /// All nodes on the roster that are expected, but this one.
+    nodes: BTreeMap<NodeId, Known>,
+    /// The nodes that have left or were forgotten, each with the run in which it did: what it wrote
+    /// up to that run is not accepted any more.
     gone: BTreeMap<NodeId, u64>,
-    /// Connections that have closed, until what was asked before that is answered: by how many
-    /// requests had come.
+    /// The sessions whose connection has closed. A registration for one of them may still wait for
+    /// the disk, and has to end as soon as it is kept. Each comes with the number of the last
+    /// request that arrived before it closed, and is dropped once that request is answered.
     closed_sessions: BTreeMap<SessionId, u64>,
     capacity: usize,
     kill_after: Duration,
@@ -165,16 +150,16 @@ pub(super) struct Registry {
     ages: VecDeque<(Instant, Vec<(NodeId, Position)>)>,
     /// The logical clock of claims: the latest that was seen.
     clock: u64,
-    /// This node's log has changed since it was last published.
+    /// Whether this node's log has changed since it was last published.
     changed: bool,
-    /// The run is on disk: from then on peers may hear of this node's log.
+    /// Whether the run is on disk: from then on peers may hear of this node's log.
     begun: bool,
 }
 
 impl Registry {
     /// Takes over what the disk kept, as the log of `run`.
-    pub(super) fn new(
-        edge: &mut Edge,
+    pub(crate) fn new(
+        now: Now,
         me: &Peer,
         run: u64,
         (settings, rng): (Settings, ChaCha8Rng),
@@ -182,6 +167,7 @@ impl Registry {
         let mut registry = Self {
             rng,
             me: me.id,
+            edge: Edge::new(now),
             own: Own::default(),
             logs: Logs::default(),
             names: Names::default(),
@@ -199,29 +185,31 @@ impl Registry {
             begun: false,
         };
         registry.begin_log(run);
-        registry.names.see(edge, (me.id, &me.name), true, &[]);
-        registry.resume(edge, settings.kept);
+        registry
+            .names
+            .note_node(&registry.edge, (me.id, &me.name), true, &[]);
+        registry.resume(settings.kept);
         registry
     }
 
-    fn resume(&mut self, edge: &mut Edge, kept: Rows) {
+    fn resume(&mut self, kept: Rows) {
         let mut links = Vec::new();
         for row in kept.0 {
             match row {
-                Row::Entry(name, registered) => self.resume_entry(edge, name, registered),
+                Row::Entry(name, registered) => self.resume_entry(name, registered),
                 link @ Row::Link(..) => links.push(link),
             }
         }
         links.into_iter().for_each(|link| self.resume_link(link));
-        self.await_orphans(edge);
-        self.await_lookout(edge);
-        edge.after(AGING, ClusterTimer::Registry(Timer::Age));
+        self.await_orphans();
+        self.begin_lookout();
+        self.edge.after(AGING, Timer::Age);
     }
 
-    fn resume_entry(&mut self, edge: &mut Edge, name: ProcessName, registered: Registered) {
+    fn resume_entry(&mut self, name: ProcessName, registered: Registered) {
         let (process, entry) = (registered.process, Arc::clone(&registered.entry));
         self.clock = self.clock.max(entry.claim);
-        self.watch(edge, process);
+        self.watch(process);
         self.own.insert(name.clone(), registered);
         self.logs.put(
             self.me,
@@ -233,7 +221,7 @@ impl Registry {
     }
 
     /// The node has another run: all is said anew in that one.
-    pub(super) fn begin(&mut self, run: u64) {
+    pub(crate) fn begin(&mut self, run: u64) {
         self.begun = true;
         if self.logs.position(self.me).run != run {
             self.begin_log(run);
@@ -246,60 +234,72 @@ impl Registry {
         self.logs.begin(self.me, run, origin);
     }
 
-    /// Takes a client's wish.
-    pub(super) fn ask(&mut self, edge: &mut Edge, request: RequestId, command: Command) {
+    /// Answers what a client asks, at once or when it is kept.
+    pub(crate) fn request(&mut self, request: RequestId, command: Command) {
         match command {
             Command::Report(ask::Report { name, reason, uid }) => {
-                let result = self.report(edge, &name, reason, uid);
-                self.reply(edge, request, result);
+                let result = self.report(&name, reason, uid);
+                self.reply(request, result);
             }
             Command::Links(ask::Links { name }) => {
                 let result = self.links_of(&name).map(Reply::Links);
-                self.reply(edge, request, result);
+                self.reply(request, result);
             }
             Command::Register(_)
             | Command::Unregister(_)
             | Command::Group(_)
             | Command::Link(_)
             | Command::Unlink(_) => {
-                if !self.ledger.ask(request, command) {
+                if !self.ledger.enqueue(request, command) {
                     let refusal = Refusal::Full {
                         what: "requests that wait for the \
                         disk",
                         limit: Ledger::limit(),
                     };
-                    self.reply(edge, request, Err(refusal));
+                    self.reply(request, Err(refusal));
                 }
             }
         }
     }
 
     /// What the reply rests on is told first.
-    fn reply(&mut self, edge: &mut Edge, id: RequestId, result: Result<Reply, Refusal>) {
-        self.names.flush(edge);
-        edge.put(ClusterOutput::Reply {
-            id,
-            result: result
-                .map(ClusterReply::Registry)
-                .map_err(ClusterRefusal::Registry),
-        });
+    fn reply(&mut self, id: RequestId, result: Result<Reply, Refusal>) {
+        self.names.flush(&mut self.edge);
+        self.edge.put(Effect::Reply { id, result });
     }
 
-    pub(super) fn fire(&mut self, edge: &mut Edge, timer: Timer) {
+    pub(crate) fn set_now(&mut self, now: Now) {
+        self.edge.now = now;
+    }
+
+    pub(crate) fn next_effect(&mut self) -> Option<Effect> {
+        self.edge.next_output()
+    }
+
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        self.edge.next_deadline()
+    }
+
+    /// Does one thing that is due; `false` if nothing is.
+    pub(crate) fn fire_next_due(&mut self) -> bool {
+        let Some(timer) = self.edge.next_due() else {
+            return false;
+        };
         match timer {
-            Timer::Rewrite => self.ledger.rested(),
-            Timer::Report(name, process) => self.unreported(edge, &name, process),
-            Timer::Orphans => self.end_orphans(edge),
-            Timer::Lookout => self.look_out(edge),
-            Timer::Kill(process) => self.kill(edge, process),
-            Timer::Age => self.age(edge),
+            Timer::Rewrite => self.ledger.end_rest(),
+            Timer::Report(name, process) => self.unreported(&name, process),
+            Timer::Orphans => self.end_orphans(),
+            Timer::Lookout => self.end_lookout(),
+            Timer::Kill(process) => self.kill(process),
+            Timer::Age => self.drop_old_tombstones(),
         }
+        true
     }
 
     /// Drops the tombstones that were there an hour ago.
-    fn age(&mut self, edge: &mut Edge) {
-        edge.after(AGING, ClusterTimer::Registry(Timer::Age));
-        let now = edge.instant();
+    fn drop_old_tombstones(&mut self) {
+        self.edge.after(AGING, Timer::Age);
+        let now = self.edge.instant();
         self.ages.push_back((now, self.logs.vector().collect()));
         while self
             .ages
@@ -354,25 +354,29 @@ impl Registry {
         )
     }
 
-    /// Carries on until nothing is left to carry; then writes, publishes and tells.
-    pub(super) fn settle(&mut self, edge: &mut Edge, connections: &Connections) {
-        self.react(edge);
-        self.write(edge);
-        self.react(edge);
-        self.send_probes(edge, connections, false);
+    /// What follows from what has just happened: signals, writes, what peers are sent, news. To be
+    /// called at the end of each step.
+    pub(crate) fn finish_step(&mut self, connections: &dyn Routes) {
+        self.act_on_facts();
+        self.judge_requests();
+        self.act_on_facts();
+        self.send_probes(connections, false);
         if std::mem::take(&mut self.changed) {
-            self.exchange.publish(edge, connections, &self.logs);
+            self.exchange
+                .publish(&mut self.edge, connections, &self.logs);
         }
-        self.names.flush(edge);
+        self.names.flush(&mut self.edge);
     }
 
-    /// What there is now.
-    pub(super) fn count(&self, stats: &mut Stats) {
-        stats.registered = self.own.len() as u64;
-        stats.names = self.names.directory().len() as u64;
-        stats.contested = self.names.contested();
-        stats.tombstones = self.logs.tombstones() as u64;
-        stats.links = self.links.len() as u64;
+    pub(crate) fn stats(&self) -> Stats {
+        Stats {
+            registered: self.own.len() as u64,
+            names: self.names.directory().len() as u64,
+            contested: self.names.contested(),
+            tombstones: self.logs.tombstones() as u64,
+            links: self.links.len() as u64,
+            ..self.edge.stats
+        }
     }
 }
 

@@ -5,20 +5,15 @@ use super::draft::{Draft, Judgement};
 use super::ledger::{Act, Step};
 use super::own::Registered;
 use super::rows::{self, RowKey};
-use super::{ClusterOutput, Edge, Output, Refusal, Registry};
+use super::{Output, Refusal, Registry};
 use crate::wire::{WriteError, WriteId};
 use crdt::registry::{Process, Reason, Shift, State};
 use names::ProcessName;
 use std::sync::Arc;
 
 impl Registry {
-    pub(in crate::cluster) fn kept(
-        &mut self,
-        edge: &mut Edge,
-        id: WriteId,
-        result: Result<(), WriteError>,
-    ) {
-        let Some(steps) = self.ledger.landed(edge, id, result.is_ok()) else {
+    pub(crate) fn kept(&mut self, id: WriteId, result: Result<(), WriteError>) {
+        let Some(steps) = self.ledger.landed(&mut self.edge, id, result.is_ok()) else {
             return;
         };
         match result {
@@ -31,20 +26,20 @@ impl Registry {
                         self.ledger.mark(RowKey::Link(name.clone(), other.clone()))
                     });
                 }
-                self.commit(edge, steps);
+                self.commit(steps);
             }
             Err(error) => steps
                 .into_iter()
-                .for_each(|step| self.reply(edge, step.request, Err(Refusal::Write(error)))),
+                .for_each(|step| self.reply(step.request, Err(Refusal::Write(error)))),
         }
     }
 
     /// Judges what was asked meanwhile, and writes what of it is to be kept.
-    pub(super) fn write(&mut self, edge: &mut Edge) {
+    pub(super) fn judge_requests(&mut self) {
         while self.ledger.wants_write() {
             let due = self.ledger.due();
-            self.make_way(edge, &due);
-            let mut draft = Draft::new(self, edge.now.wall);
+            self.free_ended_names(&due);
+            let mut draft = Draft::new(self, self.edge.now.wall);
             let (mut steps, mut refused, mut deferred) = (Vec::new(), Vec::new(), Vec::new());
             for asked in due {
                 match draft.judge(asked) {
@@ -56,7 +51,7 @@ impl Registry {
             let (clock, rows) = (draft.clock, draft.rows);
             self.clock = clock;
             for (request, refusal) in refused {
-                self.reply(edge, request, Err(refusal));
+                self.reply(request, Err(refusal));
             }
             self.ledger.defer(deferred);
             let (own, links) = (&self.own, &self.links);
@@ -64,8 +59,8 @@ impl Registry {
                 RowKey::Entry(name) => own.get(name).and_then(rows::entry_row),
                 RowKey::Link(name, other) => links.get(name, other).and_then(rows::link_row),
             };
-            if let Some(steps) = self.ledger.write(edge, steps, rows, current) {
-                self.commit(edge, steps);
+            if let Some(steps) = self.ledger.write(&mut self.edge, steps, rows, current) {
+                self.commit(steps);
             }
         }
         let waiting = self.ledger.first_waiting();
@@ -74,7 +69,7 @@ impl Registry {
     }
 
     /// Carries out what is kept now, then answers.
-    fn commit(&mut self, edge: &mut Edge, steps: Vec<Step>) {
+    fn commit(&mut self, steps: Vec<Step>) {
         let mut replies = Vec::new();
         for Step {
             request,
@@ -83,23 +78,23 @@ impl Registry {
             ..
         } in steps
         {
-            let refused = self.carry_out(edge, act).err();
+            let refused = self.carry_out(act).err();
             replies.push((request, refused.map_or(Ok(reply), Err)));
         }
         replies
             .into_iter()
-            .for_each(|(request, reply)| self.reply(edge, request, reply));
+            .for_each(|(request, reply)| self.reply(request, reply));
     }
 
-    fn carry_out(&mut self, edge: &mut Edge, act: Act) -> Result<(), Refusal> {
+    fn carry_out(&mut self, act: Act) -> Result<(), Refusal> {
         match act {
             Act::Nothing => {}
             Act::Put {
                 name,
                 registered,
                 fresh,
-            } => self.put(edge, name, registered, fresh)?,
-            Act::Link { name, other, link } => self.link(edge, name, other, link),
+            } => self.put(name, registered, fresh)?,
+            Act::Link { name, other, link } => self.link(name, other, link),
             Act::Unlink { name, others } => {
                 for other in &others {
                     self.unlink(&name, other);
@@ -107,7 +102,7 @@ impl Registry {
             }
             Act::Remove { name, process } => {
                 if self.own.of(&name, process).is_some() {
-                    self.end(edge, &name, Reason::Unregistered);
+                    self.end(&name, Reason::Unregistered);
                 }
             }
         }
@@ -116,7 +111,6 @@ impl Registry {
 
     fn put(
         &mut self,
-        edge: &mut Edge,
         name: ProcessName,
         mut registered: Registered,
         fresh: bool,
@@ -136,21 +130,15 @@ impl Registry {
             Arc::clone(&registered.entry),
             registered.life,
         );
-        self.watch(edge, process);
+        self.watch(process);
         self.own.insert(name.clone(), registered);
-        self.say(edge, name.clone(), process, State::Live(entry));
-        self.end_if_closed(edge, &name, life);
+        self.write_log(name.clone(), process, State::Live(entry));
+        self.end_if_closed(&name, life);
         Ok(())
     }
 
-    /// Writes this node's log.
-    pub(super) fn say(
-        &mut self,
-        edge: &mut Edge,
-        name: ProcessName,
-        process: Process,
-        state: State,
-    ) {
+    /// Writes into this node's log.
+    pub(super) fn write_log(&mut self, name: ProcessName, process: Process, state: State) {
         let before = self
             .logs
             .get(self.me)
@@ -158,8 +146,8 @@ impl Registry {
             .and_then(State::entry)
             .cloned();
         self.logs.put(self.me, name.clone(), process, state.clone());
-        self.names.shift(
-            edge,
+        self.names.apply(
+            &self.edge,
             self.me,
             Shift {
                 name,
@@ -171,9 +159,9 @@ impl Registry {
         self.changed = true;
     }
 
-    pub(super) fn watch(&mut self, edge: &mut Edge, process: Process) {
+    pub(super) fn watch(&mut self, process: Process) {
         if !self.own.is_watched(process) {
-            edge.put(ClusterOutput::Registry(Output::Watch(process)));
+            self.edge.put(Output::Watch(process).into());
         }
     }
 }

@@ -1,11 +1,10 @@
 //! What is to be kept on disk: one write at a time, and meanwhile what is asked waits for the next.
 
-use super::super::edge::{Edge, Timer as ClusterTimer};
-use super::super::io::Output as ClusterOutput;
+use super::edge::{Edge, Timer};
 use super::links::Link;
 use super::own::Registered;
 use super::rows::RowKey;
-use super::{Command, KeptRow, Output, Reply, Timer};
+use super::{Command, KeptRow, Output, Reply};
 use crate::wire::{RequestId, WriteId};
 use bytes::Bytes;
 use crdt::registry::Process;
@@ -91,7 +90,7 @@ pub(super) struct Ledger {
 
 impl Ledger {
     /// False if too many wait already.
-    pub(super) fn ask(&mut self, request: RequestId, command: Command) -> bool {
+    pub(super) fn enqueue(&mut self, request: RequestId, command: Command) -> bool {
         let room = self.queue.len() < MAX_QUEUED;
         if room {
             self.asked += 1;
@@ -182,7 +181,7 @@ impl Ledger {
         self.last += 1;
         let id = WriteId(self.last);
         self.flight = Some(Flight { id, steps, keys });
-        edge.put(ClusterOutput::Registry(Output::Keep { id, rows }));
+        edge.put(Output::Keep { id, rows }.into());
         None
     }
 
@@ -198,15 +197,15 @@ impl Ledger {
         if !succeeded {
             self.dirty.extend(keys);
             self.failed = true;
-            edge.stats.registry.writes_failed += 1;
+            edge.stats.writes_failed += 1;
             if !std::mem::replace(&mut self.resting, true) {
-                edge.after(REWRITE, ClusterTimer::Registry(Timer::Rewrite));
+                edge.after(REWRITE, Timer::Rewrite);
             }
         }
         Some(steps)
     }
 
-    pub(super) fn rested(&mut self) {
+    pub(super) fn end_rest(&mut self) {
         self.resting = false;
     }
 

@@ -2,8 +2,7 @@
 
 use super::exchange::{self, Header};
 use super::message::Message;
-use super::{Edge, MemberState, Registry};
-use crate::cluster::connections::Connections;
+use super::{Registry, Routes};
 use crate::codec::Malformed;
 use crate::wire::ConnId;
 use crdt::registry::{Delta, Merged, Process, Reason, Shift, State};
@@ -11,41 +10,33 @@ use names::{NodeId, NodeName, ProcessName};
 
 impl Registry {
     /// A connection has come into use.
-    pub(in crate::cluster) fn accepted(&mut self, edge: &mut Edge, conn: ConnId, node: NodeId) {
-        self.exchange.accepted(edge, &self.logs, conn, node);
+    pub(crate) fn accepted(&mut self, conn: ConnId, node: NodeId) {
+        self.exchange
+            .accepted(&mut self.edge, &self.logs, conn, node);
     }
 
-    pub(in crate::cluster) fn closed(
-        &mut self,
-        edge: &mut Edge,
-        links: &Connections,
-        conn: ConnId,
-    ) {
-        self.exchange.closed(edge, links, &self.logs, conn);
+    pub(crate) fn closed(&mut self, links: &dyn Routes, conn: ConnId) {
+        self.exchange
+            .closed(&mut self.edge, links, &self.logs, conn);
     }
 
-    pub(in crate::cluster) fn overflowed(&mut self, conn: ConnId, node: NodeId) {
+    pub(crate) fn overflowed(&mut self, conn: ConnId, node: NodeId) {
         self.exchange.overflowed(conn, node);
     }
 
-    pub(in crate::cluster) fn round(
-        &mut self,
-        edge: &mut Edge,
-        links: &Connections,
-        random: Option<ConnId>,
-    ) {
-        self.exchange.round(edge, links, &self.logs, random);
-        self.send_probes(edge, links, true);
+    pub(crate) fn round(&mut self, links: &dyn Routes, random: Option<ConnId>) {
+        self.exchange
+            .round(&mut self.edge, links, &self.logs, random);
+        self.send_probes(links, true);
     }
 
-    /// Takes what a peer says.
+    /// Does what a peer's message asks for.
     ///
     /// # Errors
     /// It breaks the protocol.
-    pub(in crate::cluster) fn hear(
+    pub(crate) fn receive(
         &mut self,
-        edge: &mut Edge,
-        links: &Connections,
+        links: &dyn Routes,
         from: (NodeId, ConnId),
         bytes: &[u8],
     ) -> Result<Heard, Malformed> {
@@ -60,18 +51,20 @@ impl Registry {
             } if delta.owner != node => {
                 return Err(Malformed::rule("another node's log was pushed"));
             }
-            Message::Part { delta, pushed } => self.learn(edge, conn, delta, pushed)?,
-            Message::Ack(position) => self
-                .exchange
-                .acknowledged(edge, links, &self.logs, node, position),
+            Message::Part { delta, pushed } => self.learn(conn, delta, pushed)?,
+            Message::Ack(position) => {
+                self.exchange
+                    .acknowledged(&mut self.edge, links, &self.logs, node, position)
+            }
             Message::Pull { owner, from } => {
-                self.exchange.answer(edge, &self.logs, conn, owner, from)
+                self.exchange
+                    .answer(&mut self.edge, &self.logs, conn, owner, from)
             }
             Message::Hash(hash) if hash != self.logs.hash() => {
-                edge.tell(conn, exchange::vector(&self.logs, true))
+                self.edge.send(conn, exchange::vector(&self.logs, true))
             }
             Message::Hash(_) => {}
-            Message::Probe(probe) => edge.tell(
+            Message::Probe(probe) => self.edge.send(
                 conn,
                 Message::Probed {
                     probe,
@@ -79,7 +72,7 @@ impl Registry {
                 }
                 .bytes(),
             ),
-            Message::Probed { probe, position } => self.probed(edge, node, probe, position),
+            Message::Probed { probe, position } => self.probed(node, probe, position),
             Message::Vector {
                 mut positions,
                 answer,
@@ -88,9 +81,9 @@ impl Registry {
                     *owner == self.me || self.is_listened_to(*owner, position.run)
                 });
                 self.exchange
-                    .compare(edge, links, &self.logs, from, &positions);
+                    .compare(&mut self.edge, links, &self.logs, from, &positions);
                 if answer {
-                    edge.tell(conn, exchange::vector(&self.logs, false));
+                    self.edge.send(conn, exchange::vector(&self.logs, false));
                 }
             }
         }
@@ -124,9 +117,9 @@ impl Registry {
     }
 
     /// Asks the nodes of which it matters how far their logs are.
-    pub(super) fn send_probes(&mut self, edge: &mut Edge, links: &Connections, again: bool) {
+    pub(super) fn send_probes(&mut self, links: &dyn Routes, again: bool) {
         for (conn, probe) in self.probe(links, again) {
-            edge.tell(conn, Message::Probe(probe).bytes());
+            self.edge.send(conn, Message::Probe(probe).bytes());
         }
     }
 
@@ -134,13 +127,7 @@ impl Registry {
         self.nodes.contains_key(&owner) && self.gone.get(&owner).is_none_or(|gone| run > *gone)
     }
 
-    fn learn(
-        &mut self,
-        edge: &mut Edge,
-        conn: ConnId,
-        delta: Delta,
-        pushed: bool,
-    ) -> Result<(), Malformed> {
+    fn learn(&mut self, conn: ConnId, delta: Delta, pushed: bool) -> Result<(), Malformed> {
         let header = Header::of(&delta);
         let mut was_of_use = false;
         if self.is_listened_to(delta.owner, delta.run) {
@@ -151,76 +138,75 @@ impl Registry {
                 .map_err(|fault| Malformed::rule(&fault.to_string()))?;
             was_of_use = self.logs.progress(header.owner) != before;
             if let Merged::News(shifts) = merged {
-                edge.stats.registry.parts += 1;
+                self.edge.stats.parts += 1;
                 shifts
                     .into_iter()
-                    .for_each(|shift| self.take(edge, header.owner, shift));
-                self.check_unsettled(edge, header.owner);
+                    .for_each(|shift| self.apply_shift(header.owner, shift));
+                self.check_unseen(header.owner);
             }
         }
         if pushed {
-            edge.tell(conn, Message::Ack(self.logs.progress(header.owner)).bytes());
+            self.edge
+                .send(conn, Message::Ack(self.logs.progress(header.owner)).bytes());
         } else {
             self.exchange
-                .pulled(edge, &self.logs, conn, &header, was_of_use);
+                .pulled(&mut self.edge, &self.logs, conn, &header, was_of_use);
         }
         Ok(())
     }
 
-    fn take(&mut self, edge: &mut Edge, owner: NodeId, shift: Shift) {
+    fn apply_shift(&mut self, owner: NodeId, shift: Shift) {
         self.clock = self
             .clock
             .max(shift.after.entry().map_or(0, |entry| entry.claim));
-        self.names.shift(edge, owner, shift);
+        self.names.apply(&self.edge, owner, shift);
     }
 
-    /// Looks at all nodes of the roster: their names, runs, and states; without one they were
-    /// forgotten. Costs next to nothing for nodes of which nothing changed.
-    pub(in crate::cluster) fn look<'a>(
-        &mut self,
-        edge: &mut Edge,
-        seen: impl Iterator<Item = Sight<'a>>,
-    ) {
+    /// Takes note of all nodes on the roster. Costs next to nothing for nodes of which nothing
+    /// changed.
+    pub(crate) fn note_members<'a>(&mut self, seen: impl Iterator<Item = Sight<'a>>) {
         let me = self.me;
         for Sight {
             node,
             name,
             run,
-            state,
+            presence,
         } in seen.filter(|sight| sight.node != me)
         {
-            match state.filter(|state| *state != MemberState::Left) {
-                Some(state) => self.see(edge, node, name, state),
-                None => self.drop_node(edge, node, run),
+            match presence {
+                Presence::Reachable => self.note_member(node, name, true),
+                Presence::OutOfSight => self.note_member(node, name, false),
+                Presence::Gone => self.drop_node(node, run),
             }
         }
     }
 
-    fn see(&mut self, edge: &mut Edge, node: NodeId, name: &NodeName, state: MemberState) {
-        let known = self.nodes.insert(node, (name.clone(), state));
-        if known.is_some_and(|(known, before)| {
-            known == *name && before.is_reachable() == state.is_reachable()
-        }) {
+    fn note_member(&mut self, node: NodeId, name: &NodeName, reachable: bool) {
+        let known = Known {
+            name: name.clone(),
+            reachable,
+        };
+        if self.nodes.get(&node) == Some(&known) {
             return;
         }
+        self.nodes.insert(node, known);
         let held = self.logs.get(node).into_iter().flat_map(|log| log.iter());
         let held: Vec<(ProcessName, Process)> = held
             .filter(|(.., state)| state.entry().is_some())
             .map(|(name, process, _)| (name.clone(), process))
             .collect();
         self.names
-            .see(edge, (node, name), state.is_reachable(), &held);
+            .note_node(&self.edge, (node, name), reachable, &held);
     }
 
     /// A node has left, or was forgotten, in that run.
-    fn drop_node(&mut self, edge: &mut Edge, node: NodeId, run: u64) {
+    fn drop_node(&mut self, node: NodeId, run: u64) {
         let was_here = self.nodes.remove(&node).is_some();
         if self.gone.insert(node, run) == Some(run) && !was_here {
             return;
         }
         for (name, process, entry) in self.logs.remove(node) {
-            self.take(
-                edge,
+            self.apply_shift(
                 node,
                 Shift {
                     name,
@@ -230,14 +216,14 @@ impl Registry {
                 },
             );
         }
-        self.check_unsettled(edge, node);
+        self.check_unseen(node);
     }
 }
 
 /// What a message means to membership.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
-pub(in crate::cluster) enum Heard {
+pub(crate) enum Heard {
     /// Nothing.
     Fine,
     /// Another start of this very node, which its disk knows nothing of, has written a log in that
@@ -250,10 +236,26 @@ pub(in crate::cluster) enum Heard {
 
 /// What the cluster machine knows of a node.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::cluster) struct Sight<'a> {
-    pub(in crate::cluster) node: NodeId,
-    pub(in crate::cluster) name: &'a NodeName,
-    pub(in crate::cluster) run: u64,
-    /// `None` for a node that was forgotten.
-    pub(in crate::cluster) state: Option<MemberState>,
+pub(crate) struct Sight<'a> {
+    pub(crate) node: NodeId,
+    pub(crate) name: &'a NodeName,
+    pub(crate) run: u64,
+    pub(crate) presence: Presence,
+}
+
+/// Where a node of the roster is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Presence {
+    Reachable,
+    /// It is expected back.
+    OutOfSight,
+    /// It has left, or was forgotten.
+    Gone,
+}
+
+/// What the registry keeps of a node that is expected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Known {
+    pub(super) name: NodeName,
+    pub(super) reachable: bool,
 }

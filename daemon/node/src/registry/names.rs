@@ -1,6 +1,6 @@
 //! Who holds which name, and what is told when that changes.
 
-use super::super::edge::Edge;
+use super::edge::Edge;
 use super::{Change, Directory, Event, EventKind, News, Output};
 use crdt::registry::{Entry, Process, Reason, Shift, State};
 use names::{Handle, NodeId, NodeName, ProcessName};
@@ -60,7 +60,7 @@ impl Names {
     pub(super) fn flush(&mut self, edge: &mut Edge) {
         let news = std::mem::take(&mut self.news);
         if news != News::default() {
-            edge.put(super::super::io::Output::Registry(Output::News(news)));
+            edge.put(Output::News(news).into());
         }
     }
 
@@ -91,7 +91,7 @@ impl Names {
     }
 
     /// Takes over what a log said.
-    pub(super) fn shift(&mut self, edge: &Edge, owner: NodeId, shift: Shift) {
+    pub(super) fn apply(&mut self, edge: &Edge, owner: NodeId, shift: Shift) {
         let Shift {
             name,
             process,
@@ -103,15 +103,15 @@ impl Names {
             // whoever had a right to the name then had it for that moment.
             (Some(known), State::Live(entry)) if known.claim != entry.claim => {
                 let end = State::Gone(Reason::Unregistered);
-                self.step(edge, owner, &name, process, (before, end));
-                self.step(edge, owner, &name, process, (None, after));
+                self.apply_step(edge, owner, &name, process, (before, end));
+                self.apply_step(edge, owner, &name, process, (None, after));
             }
-            _ => self.step(edge, owner, &name, process, (before, after)),
+            _ => self.apply_step(edge, owner, &name, process, (before, after)),
         }
     }
 
     /// One beginning, end or change of a registration.
-    fn step(
+    fn apply_step(
         &mut self,
         edge: &Edge,
         owner: NodeId,
@@ -122,15 +122,15 @@ impl Names {
         let ranked = self.rank(name);
         self.put(owner, name, process, after.entry().cloned());
         match (before, after) {
-            (None, State::Live(_)) => self.up(edge, owner, name, process),
-            (Some(_), State::Gone(reason)) => self.down(edge, owner, name, process, reason),
+            (None, State::Live(_)) => self.came_up(edge, owner, name, process),
+            (Some(_), State::Gone(reason)) => self.went_down(edge, owner, name, process, reason),
             (Some(_), State::Live(_)) | (None, State::Gone(_)) => {}
         }
         self.compare(edge, name, &ranked);
     }
 
     /// A node with these registrations can be reached now, or no longer, or bears another name.
-    pub(super) fn see(
+    pub(super) fn note_node(
         &mut self,
         edge: &Edge,
         node: (NodeId, &NodeName),
@@ -143,16 +143,16 @@ impl Names {
             name: name.clone(),
             reachable,
         };
-        let is_turn = self
+        let changes_reach = self
             .directory
             .node(owner)
             .is_some_and(|(_, before)| before != reachable);
-        let held = if is_turn { held } else { &[] };
+        let held = if changes_reach { held } else { &[] };
         let ranked: Vec<Vec<Claim>> = held.iter().map(|(name, _)| self.rank(name)).collect();
         self.directory.apply(&change);
         self.news.changes.push(change);
         for ((name, process), ranked) in held.iter().zip(ranked) {
-            self.tell(
+            self.push_event(
                 edge,
                 owner,
                 name,
@@ -165,23 +165,23 @@ impl Names {
             );
             self.compare(edge, name, &ranked);
         }
-        if is_turn && !reachable {
+        if changes_reach && !reachable {
             self.facts.push_back(Fact::Hidden { owner });
         }
     }
 
-    fn up(&mut self, edge: &Edge, owner: NodeId, name: &ProcessName, process: Process) {
-        self.tell(edge, owner, name, process, EventKind::Up);
+    fn came_up(&mut self, edge: &Edge, owner: NodeId, name: &ProcessName, process: Process) {
+        self.push_event(edge, owner, name, process, EventKind::Up);
         if self
             .directory
             .node(owner)
             .is_some_and(|(_, reachable)| !reachable)
         {
-            self.tell(edge, owner, name, process, EventKind::Unreachable);
+            self.push_event(edge, owner, name, process, EventKind::Unreachable);
         }
     }
 
-    fn down(
+    fn went_down(
         &mut self,
         edge: &Edge,
         owner: NodeId,
@@ -189,7 +189,7 @@ impl Names {
         process: Process,
         reason: Reason,
     ) {
-        self.tell(edge, owner, name, process, EventKind::Down(reason));
+        self.push_event(edge, owner, name, process, EventKind::Down(reason));
         self.facts.push_back(Fact::Down {
             owner,
             name: name.clone(),
@@ -241,7 +241,7 @@ impl Names {
         };
         let had_lost = |claim: &Claim| before.iter().skip(1).any(|lost| same(lost, claim));
         if had_lost(winner) {
-            self.tell(edge, winner.owner, name, winner.process, EventKind::Back);
+            self.push_event(edge, winner.owner, name, winner.process, EventKind::Back);
         }
         let is_new = |loser: &&Claim| {
             !had_lost(loser) || before.first().is_none_or(|had| !same(had, winner))
@@ -254,14 +254,14 @@ impl Names {
             let (Some(to), Some(other)) = handles else {
                 continue;
             };
-            self.tell(
+            self.push_event(
                 edge,
                 winner.owner,
                 name,
                 winner.process,
                 EventKind::Contested { other },
             );
-            self.tell(
+            self.push_event(
                 edge,
                 loser.owner,
                 name,
@@ -276,7 +276,7 @@ impl Names {
         }
     }
 
-    fn tell(
+    fn push_event(
         &mut self,
         edge: &Edge,
         owner: NodeId,

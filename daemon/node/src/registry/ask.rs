@@ -1,9 +1,7 @@
 //! What clients can ask of the registry, each question with the kind of its answer. `uid` is always
 //! the caller's: 0 may do everything, others what concerns a process of their own.
 
-use super::io::{Command, LinkTarget, LinkView, Registration, Reply};
-use crate::cluster::{Command as ClusterCommand, Reply as ClusterReply};
-use crate::machine::asks;
+use super::io::LinkTarget;
 use crdt::registry::Reason;
 use names::ProcessName;
 
@@ -70,21 +68,3 @@ pub struct Links {
     /// Its name.
     pub name: ProcessName,
 }
-
-asks!(ClusterCommand => ClusterReply {
-    // Whether it is fresh: not so if the same process had that name already.
-    Box<Registration>: |ask| ClusterCommand::Registry(Command::Register(ask))
-        => bool: ClusterReply::Registry(Reply::Registered { fresh }) => fresh,
-    Unregister: |ask| ClusterCommand::Registry(Command::Unregister(ask))
-        => (): ClusterReply::Registry(Reply::Done) => (),
-    Report: |ask| ClusterCommand::Registry(Command::Report(ask))
-        => (): ClusterReply::Registry(Reply::Done) => (),
-    Group: |ask| ClusterCommand::Registry(Command::Group(ask))
-        => (): ClusterReply::Registry(Reply::Done) => (),
-    Link: |ask| ClusterCommand::Registry(Command::Link(ask))
-        => (): ClusterReply::Registry(Reply::Done) => (),
-    Unlink: |ask| ClusterCommand::Registry(Command::Unlink(ask))
-        => (): ClusterReply::Registry(Reply::Done) => (),
-    Links: |ask| ClusterCommand::Registry(Command::Links(ask))
-        => Vec<LinkView>: ClusterReply::Registry(Reply::Links(links)) => links,
-});

@@ -111,15 +111,15 @@ impl Own {
 
     pub(super) fn remove(&mut self, name: &ProcessName) -> Option<Registered> {
         let registered = self.by_name.remove(name)?;
-        take(&mut self.by_process, registered.process, name);
+        unindex(&mut self.by_process, registered.process, name);
         if let Life::Session(session) = registered.life {
-            take(&mut self.by_session, session, name);
+            unindex(&mut self.by_session, session, name);
         }
         Some(registered)
     }
 }
 
-fn take<K: Ord>(index: &mut BTreeMap<K, BTreeSet<ProcessName>>, key: K, name: &ProcessName) {
+fn unindex<K: Ord>(index: &mut BTreeMap<K, BTreeSet<ProcessName>>, key: K, name: &ProcessName) {
     if let Some(names) = index.get_mut(&key) {
         names.remove(name);
         if names.is_empty() {

@@ -8,9 +8,7 @@
 
 use super::names::Fact;
 use super::rows::{Row, RowKey};
-use super::{ClusterOutput, Edge, LinkView, Output, Refusal, Registry, Signal, Timer};
-use crate::cluster::connections::Connections;
-use crate::cluster::edge::Timer as ClusterTimer;
+use super::{LinkView, Output, Refusal, Registry, Routes, Signal, Timer};
 use crate::time::Wall;
 use crate::wire::ConnId;
 use bytes::Bytes;
@@ -75,7 +73,7 @@ pub(super) struct Table {
     by_other: BTreeMap<NodeId, BTreeMap<Handle, BTreeSet<ProcessName>>>,
     /// By the other's node: links whose other was not seen alive since they were made, or since the
     /// start.
-    unsettled: BTreeMap<NodeId, BTreeSet<(ProcessName, Handle)>>,
+    unseen: BTreeMap<NodeId, BTreeSet<(ProcessName, Handle)>>,
     /// Nodes that were asked how far their log is, for marks.
     probes: BTreeMap<NodeId, u64>,
     last_probe: u64,
@@ -111,7 +109,7 @@ impl Table {
             .entry(other.clone())
             .or_default()
             .insert(name.clone());
-        self.unsettled
+        self.unseen
             .entry(owner)
             .or_default()
             .insert((name.clone(), other.clone()));
@@ -126,18 +124,18 @@ impl Table {
         if links.is_empty() {
             self.by_name.remove(name);
         }
-        self.settle(link.owner, name, other);
+        self.note_seen(link.owner, name, other);
         self.disarm(link.owner, name, other);
         Some(link)
     }
 
-    fn settle(&mut self, owner: NodeId, name: &ProcessName, other: &Handle) {
-        let Some(unsettled) = self.unsettled.get_mut(&owner) else {
+    fn note_seen(&mut self, owner: NodeId, name: &ProcessName, other: &Handle) {
+        let Some(unseen) = self.unseen.get_mut(&owner) else {
             return;
         };
-        unsettled.remove(&(name.clone(), other.clone()));
-        if unsettled.is_empty() {
-            self.unsettled.remove(&owner);
+        unseen.remove(&(name.clone(), other.clone()));
+        if unseen.is_empty() {
+            self.unseen.remove(&owner);
             self.probes.remove(&owner);
         }
     }
@@ -167,8 +165,8 @@ impl Table {
             .collect()
     }
 
-    fn unsettled(&self, owner: NodeId) -> Vec<(ProcessName, Handle)> {
-        self.unsettled
+    fn unseen(&self, owner: NodeId) -> Vec<(ProcessName, Handle)> {
+        self.unseen
             .get(&owner)
             .into_iter()
             .flatten()
@@ -188,7 +186,7 @@ enum Fate {
 
 impl Registry {
     /// What the registry does about what has happened to names.
-    pub(super) fn react(&mut self, edge: &mut Edge) {
+    pub(super) fn act_on_facts(&mut self) {
         while let Some(fact) = self.names.poll_fact() {
             match fact {
                 Fact::Down {
@@ -200,15 +198,15 @@ impl Registry {
                         continue;
                     };
                     for name in self.links.waiting_for(owner, &other) {
-                        self.fire_link(edge, &name, &other);
+                        self.fire_link(&name, &other);
                     }
                 }
-                Fact::Hidden { owner } => self.check_all(edge, owner),
+                Fact::Hidden { owner } => self.check_all(owner),
                 Fact::Lost {
                     owner,
                     name,
                     process,
-                } if owner == self.me => self.lost(edge, &name, process),
+                } if owner == self.me => self.lost(&name, process),
                 Fact::Lost { .. } => {}
             }
         }
@@ -228,14 +226,14 @@ impl Registry {
             .collect())
     }
 
-    pub(super) fn link(&mut self, edge: &mut Edge, name: ProcessName, other: Handle, link: Link) {
+    pub(super) fn link(&mut self, name: ProcessName, other: Handle, link: Link) {
         if self.own.of(&name, link.process).is_none() {
             return self.ledger.mark(RowKey::Link(name, other));
         }
         // An answer to an earlier question is too old for this one.
         self.links.probes.remove(&link.owner);
         self.links.insert(name.clone(), other.clone(), link);
-        self.check(edge, &name, &other);
+        self.check(&name, &other);
     }
 
     /// How far the log of a node must be to have that registration, if it is known here.
@@ -266,9 +264,9 @@ impl Registry {
         {
             return Ok(self.me);
         }
-        let named = self.nodes.iter().filter(|(_, (other, _))| other == name);
+        let named = self.nodes.iter().filter(|(_, known)| known.name == *name);
         let found = named
-            .min_by_key(|(_, (_, state))| !state.is_reachable())
+            .min_by_key(|(_, known)| !known.reachable)
             .map(|(node, _)| *node);
         found.ok_or_else(|| Refusal::UnknownNode(name.clone()))
     }
@@ -289,14 +287,14 @@ impl Registry {
         self.links.insert(name, other, link);
     }
 
-    pub(super) fn await_lookout(&mut self, edge: &mut Edge) {
+    pub(super) fn begin_lookout(&mut self) {
         if self.links.len() > 0 {
-            edge.after(LOOKOUT, ClusterTimer::Registry(Timer::Lookout));
+            self.edge.after(LOOKOUT, Timer::Lookout);
         }
     }
 
     /// Who is not in sight by now, is not, even if others have told what is registered there.
-    pub(super) fn look_out(&mut self, edge: &mut Edge) {
+    pub(super) fn end_lookout(&mut self) {
         for link in self
             .links
             .by_name
@@ -306,7 +304,7 @@ impl Registry {
             link.resumed = false;
         }
         for owner in self.links.by_other.keys().copied().collect::<Vec<_>>() {
-            self.check_all(edge, owner);
+            self.check_all(owner);
         }
     }
 
@@ -324,33 +322,33 @@ impl Registry {
     }
 
     /// The log of that node has come further, or the node is gone.
-    pub(super) fn check_unsettled(&mut self, edge: &mut Edge, owner: NodeId) {
-        for (name, other) in self.links.unsettled(owner) {
-            self.check(edge, &name, &other);
+    pub(super) fn check_unseen(&mut self, owner: NodeId) {
+        for (name, other) in self.links.unseen(owner) {
+            self.check(&name, &other);
         }
     }
 
     /// That node is out of sight, or may be.
-    fn check_all(&mut self, edge: &mut Edge, owner: NodeId) {
+    fn check_all(&mut self, owner: NodeId) {
         let others = self.links.by_other.get(&owner).into_iter().flatten();
         let pairs: Vec<(ProcessName, Handle)> = others
             .flat_map(|(other, names)| names.iter().map(|name| (name.clone(), other.clone())))
             .collect();
         pairs
             .iter()
-            .for_each(|(name, other)| self.check(edge, name, other));
+            .for_each(|(name, other)| self.check(name, other));
     }
 
-    fn check(&mut self, edge: &mut Edge, name: &ProcessName, other: &Handle) {
+    fn check(&mut self, name: &ProcessName, other: &Handle) {
         let Some(link) = self.links.get(name, other).cloned() else {
             return;
         };
         let is_hidden = link.unreachable && !link.resumed && !self.is_reachable(link.owner);
         match self.fate(other, &link) {
-            Fate::IsDown => self.fire_link(edge, name, other),
-            _ if is_hidden => self.fire_link(edge, name, other),
+            Fate::IsDown => self.fire_link(name, other),
+            _ if is_hidden => self.fire_link(name, other),
             Fate::Lives => {
-                self.links.settle(link.owner, name, other);
+                self.links.note_seen(link.owner, name, other);
                 if let Some(link) = self
                     .links
                     .by_name
@@ -393,16 +391,12 @@ impl Registry {
     }
 
     fn is_reachable(&self, node: NodeId) -> bool {
-        node == self.me
-            || self
-                .nodes
-                .get(&node)
-                .is_some_and(|(_, state)| state.is_reachable())
+        node == self.me || self.nodes.get(&node).is_some_and(|known| known.reachable)
     }
 
     /// A link that will end in SIGKILL is kept until then: a daemon that restarts in between begins
     /// again.
-    fn fire_link(&mut self, edge: &mut Edge, name: &ProcessName, other: &Handle) {
+    fn fire_link(&mut self, name: &ProcessName, other: &Handle) {
         let Some(link) = self
             .links
             .by_name
@@ -414,70 +408,66 @@ impl Registry {
         link.fired = true;
         let (process, owner) = (link.process, link.owner);
         tracing::info!(process = %name, %other, "a linked process is down");
-        self.links.settle(owner, name, other);
+        self.links.note_seen(owner, name, other);
         self.links.disarm(owner, name, other);
         if self.kill_after.is_zero() {
             self.links.remove(name, other);
             self.ledger.mark(RowKey::Link(name.clone(), other.clone()));
         }
-        self.terminate(edge, process);
+        self.terminate(process);
     }
 
-    fn lost(&mut self, edge: &mut Edge, name: &ProcessName, process: Process) {
-        edge.stats.registry.lost += 1;
+    fn lost(&mut self, name: &ProcessName, process: Process) {
+        self.edge.stats.lost += 1;
         if self
             .own
             .of(name, process)
             .is_some_and(|registered| registered.on_conflict == super::OnConflict::Terminate)
         {
-            self.terminate(edge, process);
+            self.terminate(process);
         }
     }
 
     /// SIGTERM, and later SIGKILL, to a process that is registered here and lives.
-    fn terminate(&mut self, edge: &mut Edge, process: Process) {
+    fn terminate(&mut self, process: Process) {
         if !self.own.is_watched(process) || self.links.doomed.contains(&process) {
             return;
         }
-        self.signal(edge, process, Signal::Term);
+        self.signal(process, Signal::Term);
         if !self.kill_after.is_zero() {
             self.links.doomed.insert(process);
-            edge.after(
-                self.kill_after,
-                ClusterTimer::Registry(Timer::Kill(process)),
-            );
+            self.edge.after(self.kill_after, Timer::Kill(process));
         }
     }
 
-    pub(super) fn kill(&mut self, edge: &mut Edge, process: Process) {
+    pub(super) fn kill(&mut self, process: Process) {
         if self.links.doomed.remove(&process) && self.own.is_watched(process) {
-            self.signal(edge, process, Signal::Kill);
+            self.signal(process, Signal::Kill);
         }
     }
 
     /// The process has ended.
-    pub(super) fn spare(&mut self, process: Process) {
+    pub(super) fn cancel_kill(&mut self, process: Process) {
         self.links.doomed.remove(&process);
     }
 
-    fn signal(&self, edge: &mut Edge, process: Process, signal: Signal) {
+    fn signal(&mut self, process: Process, signal: Signal) {
         tracing::debug!(pid = process.pid, ?signal, "a process is to be signalled");
-        edge.stats.registry.signals += 1;
-        edge.put(ClusterOutput::Registry(Output::Signal { process, signal }));
+        self.edge.stats.signals += 1;
+        self.edge.put(Output::Signal { process, signal }.into());
     }
 
     /// Nodes to be asked how far their logs are, with what: there are links without a mark to
     /// processes of theirs.
-    pub(super) fn probe(&mut self, connections: &Connections, again: bool) -> Vec<(ConnId, u64)> {
+    pub(super) fn probe(&mut self, connections: &dyn Routes, again: bool) -> Vec<(ConnId, u64)> {
         let mut probes = Vec::new();
-        for (owner, unsettled) in &self.links.unsettled {
+        for (owner, unseen) in &self.links.unseen {
             let is_unmarked = |(name, other): &(ProcessName, Handle)| {
                 self.links
                     .get(name, other)
                     .is_some_and(|link| link.mark.is_none())
             };
-            if (!again && self.links.probes.contains_key(owner))
-                || !unsettled.iter().any(is_unmarked)
+            if (!again && self.links.probes.contains_key(owner)) || !unseen.iter().any(is_unmarked)
             {
                 continue;
             }
@@ -491,18 +481,12 @@ impl Registry {
     }
 
     /// A node says how far its log was when it was asked.
-    pub(super) fn probed(
-        &mut self,
-        edge: &mut Edge,
-        owner: NodeId,
-        probe: u64,
-        position: Position,
-    ) {
+    pub(super) fn probed(&mut self, owner: NodeId, probe: u64, position: Position) {
         if self.links.probes.get(&owner) != Some(&probe) {
             return;
         }
         self.links.probes.remove(&owner);
-        for (name, other) in self.links.unsettled(owner) {
+        for (name, other) in self.links.unseen(owner) {
             let link = self
                 .links
                 .by_name
@@ -513,6 +497,6 @@ impl Registry {
                 self.ledger.mark(RowKey::Link(name, other));
             }
         }
-        self.check_unsettled(edge, owner);
+        self.check_unseen(owner);
     }
 }

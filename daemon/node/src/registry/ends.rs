@@ -3,10 +3,7 @@
 use super::ledger::Asked;
 use super::own::Life;
 use super::rows::RowKey;
-use super::{
-    ClusterOutput, Command, Edge, Output, Refusal, Registry, Reply, SessionId, Timer, may_change,
-};
-use crate::cluster::edge::Timer as ClusterTimer;
+use super::{Command, Output, Refusal, Registry, Reply, SessionId, Timer, may_change};
 use crdt::registry::{Process, Reason, State};
 use names::ProcessName;
 use std::time::Duration;
@@ -18,25 +15,25 @@ const ORPHANS: Duration = Duration::from_secs(10);
 
 impl Registry {
     /// Ends a registration for good.
-    pub(super) fn end(&mut self, edge: &mut Edge, name: &ProcessName, reason: Reason) {
+    pub(super) fn end(&mut self, name: &ProcessName, reason: Reason) {
         let Some(registered) = self.own.remove(name) else {
             return;
         };
         let process = registered.process;
         self.ledger.mark(RowKey::Entry(name.clone()));
-        self.say(edge, name.clone(), process, State::Gone(reason));
+        self.write_log(name.clone(), process, State::Gone(reason));
         self.unlink_all(name);
         if self.own.has(process) {
             return;
         }
-        self.spare(process);
+        self.cancel_kill(process);
         if !registered.ended && !reason.is_end() {
-            edge.put(ClusterOutput::Registry(Output::Unwatch(process)));
+            self.edge.put(Output::Unwatch(process).into());
         }
     }
 
     /// A process is not there any more.
-    pub(in crate::cluster) fn ended(&mut self, edge: &mut Edge, process: Process, reason: Reason) {
+    pub(crate) fn ended(&mut self, process: Process, reason: Reason) {
         for name in self.own.names(process) {
             let Some(registered) = self.own.get_mut(&name) else {
                 continue;
@@ -46,9 +43,9 @@ impl Registry {
                 // for alive meanwhile.
                 None if registered.reports_exit && reason == Reason::Exited && self.begun => {
                     registered.ended = true;
-                    edge.after(REPORT, ClusterTimer::Registry(Timer::Report(name, process)));
+                    self.edge.after(REPORT, Timer::Report(name, process));
                 }
-                reported => self.end(edge, &name, reported.unwrap_or(reason)),
+                reported => self.end(&name, reported.unwrap_or(reason)),
             }
         }
     }
@@ -56,7 +53,6 @@ impl Registry {
     /// Somebody tells how a process has ended, or will be seen to have.
     pub(super) fn report(
         &mut self,
-        edge: &mut Edge,
         name: &ProcessName,
         reason: Reason,
         uid: u32,
@@ -70,24 +66,24 @@ impl Registry {
         }
         registered.reported = Some(reason);
         if registered.ended {
-            self.end(edge, name, reason);
+            self.end(name, reason);
         }
         Ok(Reply::Done)
     }
 
     /// Nobody has told in time.
-    pub(super) fn unreported(&mut self, edge: &mut Edge, name: &ProcessName, process: Process) {
+    pub(super) fn unreported(&mut self, name: &ProcessName, process: Process) {
         if self
             .own
             .of(name, process)
             .is_some_and(|registered| registered.ended)
         {
-            self.end(edge, name, Reason::Exited);
+            self.end(name, Reason::Exited);
         }
     }
 
     /// A name whose process has ended is free for the next one, whether it was told how or not.
-    pub(super) fn make_way(&mut self, edge: &mut Edge, due: &[Asked]) {
+    pub(super) fn free_ended_names(&mut self, due: &[Asked]) {
         for asked in due {
             let Command::Register(registration) = &asked.command else {
                 continue;
@@ -97,45 +93,45 @@ impl Registry {
                 .get(&registration.name)
                 .is_some_and(|it| it.ended && it.process != registration.process);
             if ended {
-                self.end(edge, &registration.name, Reason::Exited);
+                self.end(&registration.name, Reason::Exited);
             }
         }
     }
 
     /// A client's connection has closed.
-    pub(in crate::cluster) fn session_ended(&mut self, edge: &mut Edge, session: SessionId) {
+    pub(crate) fn session_ended(&mut self, session: SessionId) {
         for name in self.own.session(session) {
-            self.end(edge, &name, Reason::Unregistered);
+            self.end(&name, Reason::Unregistered);
         }
         self.closed_sessions.insert(session, self.ledger.asked());
     }
 
     /// Ends what was registered for a connection that closed before it was kept.
-    pub(super) fn end_if_closed(&mut self, edge: &mut Edge, name: &ProcessName, life: Life) {
+    pub(super) fn end_if_closed(&mut self, name: &ProcessName, life: Life) {
         if let Life::Session(session) = life
             && self.closed_sessions.contains_key(&session)
         {
-            self.end(edge, name, Reason::Unregistered);
+            self.end(name, Reason::Unregistered);
         }
     }
 
-    pub(super) fn await_orphans(&mut self, edge: &mut Edge) {
+    pub(super) fn await_orphans(&mut self) {
         if self
             .own
             .iter()
             .any(|(_, registered)| registered.life == Life::Orphan)
         {
-            edge.after(ORPHANS, ClusterTimer::Registry(Timer::Orphans));
+            self.edge.after(ORPHANS, Timer::Orphans);
         }
     }
 
-    pub(super) fn end_orphans(&mut self, edge: &mut Edge) {
+    pub(super) fn end_orphans(&mut self) {
         let orphans = self
             .own
             .iter()
             .filter(|(_, registered)| registered.life == Life::Orphan);
         for name in orphans.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
-            self.end(edge, &name, Reason::Unregistered);
+            self.end(&name, Reason::Unregistered);
         }
     }
 }

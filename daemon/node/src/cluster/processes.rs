@@ -1,0 +1,113 @@
+//! The process registry beside membership: what it is told of connections and members, and where
+//! its outputs go.
+
+use super::connections::Connections;
+use super::io::{MemberState, Output, Refusal, Reply};
+use super::{Cluster, Phase};
+use crate::registry::{Effect, Heard, Input, Presence, Registry, Routes, Sight};
+use crate::wire::{Channel, ConnId};
+use names::NodeId;
+
+impl From<Effect> for Output {
+    fn from(effect: Effect) -> Self {
+        match effect {
+            Effect::Send { conn, bytes } => Self::Send {
+                conn,
+                channel: Channel::Registry,
+                bytes,
+            },
+            Effect::Reply { id, result } => Self::Reply {
+                id,
+                result: result.map(Reply::Registry).map_err(Refusal::Registry),
+            },
+            Effect::Host(output) => Self::Registry(output),
+        }
+    }
+}
+
+impl Routes for Connections {
+    fn current(&self, node: NodeId) -> Option<ConnId> {
+        Self::current(self, node)
+    }
+}
+
+impl Cluster {
+    /// Lends the registry the connections for one step, and passes on at once what it wants: the
+    /// outputs of both keep one order.
+    pub(super) fn with_registry<T>(
+        &mut self,
+        step: impl FnOnce(&mut Registry, &Connections) -> T,
+    ) -> T {
+        let result = step(&mut self.registry, &self.connections);
+        self.pass_on_effects();
+        result
+    }
+
+    fn pass_on_effects(&mut self) {
+        while let Some(effect) = self.registry.next_effect() {
+            self.edge.put(effect.into());
+        }
+    }
+
+    /// What concerns the registry is heard only from a peer whose hello was accepted.
+    pub(super) fn registry_input(&mut self, input: Input) {
+        match input {
+            Input::Message { conn, bytes } => {
+                let Some(node) = self.speaker(conn) else {
+                    return;
+                };
+                self.connections.hear(&self.edge, node);
+                self.heard();
+                let from = (node, conn);
+                match self.with_registry(|registry, links| registry.receive(links, from, &bytes)) {
+                    Ok(Heard::Fine) => {}
+                    Ok(Heard::AnotherStart { run }) => self.told_above(run),
+                    Err(error) => self.malformed(conn, &error),
+                }
+            }
+            Input::Overflowed { conn } => {
+                if let Some(node) = self.speaker(conn) {
+                    self.with_registry(|registry, _| registry.overflowed(conn, node));
+                }
+            }
+            Input::Kept { id, result } => {
+                self.with_registry(|registry, _| registry.kept(id, result));
+            }
+            Input::Ended { process, reason } => {
+                self.with_registry(|registry, _| registry.ended(process, reason));
+            }
+            Input::SessionEnded { session } => {
+                self.with_registry(|registry, _| registry.session_ended(session));
+            }
+        }
+    }
+
+    /// The peer on a connection, if it is listened to.
+    fn speaker(&self, conn: ConnId) -> Option<NodeId> {
+        let connection = self.connections.get(conn)?;
+        let is_heard = connection.accepted && !matches!(self.phase, Phase::Going(_));
+        is_heard.then_some(connection.peer.id)
+    }
+
+    /// Tells the registry of all nodes on the roster, as the view has them now.
+    pub(super) fn show_members_to_registry(&mut self) {
+        let lines = self.roster.roster().iter();
+        let sights = lines.map(|(node, line)| Sight {
+            node,
+            name: &line.profile.name,
+            run: line.run,
+            presence: presence(self.viewer.state(node)),
+        });
+        self.registry.note_members(sights);
+        self.pass_on_effects();
+    }
+}
+
+/// A node without a state was forgotten.
+fn presence(state: Option<MemberState>) -> Presence {
+    match state {
+        None | Some(MemberState::Left) => Presence::Gone,
+        Some(state) if state.is_reachable() => Presence::Reachable,
+        Some(_) => Presence::OutOfSight,
+    }
+}
