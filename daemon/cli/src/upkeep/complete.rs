@@ -124,11 +124,6 @@ impl Asked {
     }
 
     fn names(&self, named: Named) -> Result<Vec<(String, Option<String>)>, Failure> {
-        if matches!(named, Named::DevNode) {
-            let nodes = dev::running(None).map(|running| running.nodes);
-            let nodes = nodes.unwrap_or_default().into_iter();
-            return Ok(nodes.map(|node| (node, None)).collect());
-        }
         let typed = self.command.clone().ignore_errors(true);
         let Ok(typed) = typed.try_get_matches_from(&self.words) else {
             return Ok(Vec::new());
@@ -140,9 +135,13 @@ impl Asked {
             timeout: Some(PATIENCE),
         };
         let output = Output::of_process(true);
-        let session = Session::new(&global, &output)?;
         let path = match named {
-            Named::List | Named::DevNode => ApiPath::new(&["lists"]),
+            Named::DevNode => {
+                let nodes = dev::running(None).map(|running| running.nodes);
+                let nodes = nodes.unwrap_or_default().into_iter();
+                return Ok(nodes.map(|node| (node, None)).collect());
+            }
+            Named::List => ApiPath::new(&["lists"]),
             Named::Entry => {
                 let list = value::<String>(&typed, "list").unwrap_or_default();
                 ApiPath::new(&["lists", &list, "entries"])
@@ -151,6 +150,7 @@ impl Asked {
             Named::Group => ApiPath::new(&["groups"]),
             Named::Member => ApiPath::new(&["members"]),
         };
+        let session = Session::new(&global, &output)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
