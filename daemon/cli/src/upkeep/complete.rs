@@ -155,13 +155,11 @@ impl Asked {
             .enable_all()
             .build()?;
         let items = runtime.block_on(session.items(&path))?;
-        Ok(match named {
-            Named::Entry => entries(&items),
-            _ => items
-                .iter()
-                .map(|item| (text(item, "name"), None))
-                .collect(),
-        })
+        if matches!(named, Named::Entry) {
+            return Ok(entries(&items));
+        }
+        let names = items.iter().map(|item| (text(item, "name"), None));
+        Ok(names.collect())
     }
 }
 
