@@ -56,6 +56,9 @@ use upkeep::{bundle, complete, doctor, rebuild, status, web};
 /// writes the manual pages for packages.
 pub fn run(args: impl IntoIterator<Item = OsString>, program: &Program) -> ExitCode {
     let mut args: Vec<OsString> = args.into_iter().collect();
+    if let Some(code) = complete::asked(&args, program) {
+        return code;
+    }
     match args.get(1) {
         Some(word) if word == "daemon" => return (program.daemon)(args.split_off(1)),
         Some(word) if word == run::LAUNCH => return run::launched(args.split_off(2)),
@@ -113,7 +116,7 @@ async fn dispatch(cli: Cli, output: &Output, program: &Program) -> Result<ExitCo
     let done = match cli.command {
         Command::Dev(dev) => dev::command::run(dev, &cli.global, output).await,
         Command::Pki(pki) => pki::run(&pki, output),
-        Command::Completions { shell } => complete::run(shell, output, program),
+        Command::Completions { shell } => complete::run(shell, output),
         Command::Status => status::status(&session()?).await,
         Command::Top => return top::run(&session()?).await,
         Command::Doctor(args) => return doctor::examine(&session()?, &args, program).await,

@@ -12,6 +12,7 @@ mod apart;
 mod booted;
 mod bundle;
 mod clients;
+mod completion;
 mod contract;
 mod crash;
 mod dashboards;
