@@ -51,7 +51,7 @@ impl Registry {
             } if delta.owner != node => {
                 return Err(Malformed::rule("another node's log was pushed"));
             }
-            Message::Part { delta, pushed } => self.learn(conn, delta, pushed)?,
+            Message::Part { delta, pushed } => self.learn(links, from, delta, pushed)?,
             Message::Ack(position) => {
                 self.exchange
                     .acknowledged(&mut self.edge, links, &self.logs, node, position)
@@ -127,10 +127,21 @@ impl Registry {
         self.nodes.contains_key(&owner) && self.gone.get(&owner).is_none_or(|gone| run > *gone)
     }
 
-    fn learn(&mut self, conn: ConnId, delta: Delta, pushed: bool) -> Result<(), Malformed> {
+    fn learn(
+        &mut self,
+        links: &dyn Routes,
+        from: (NodeId, ConnId),
+        delta: Delta,
+        pushed: bool,
+    ) -> Result<(), Malformed> {
+        let (node, conn) = from;
         let header = Header::of(&delta);
         let mut was_of_use = false;
-        if self.is_listened_to(delta.owner, delta.run) {
+        // This peer was asked while the owner could not be. Now that the owner speaks for itself,
+        // its word goes first: what others keep may be the log of a start that its disk, restored
+        // from a backup, knows nothing of, in the same run and with a higher number.
+        let is_superseded = delta.owner != node && self.exchange.is_heard(links, delta.owner);
+        if !is_superseded && self.is_listened_to(delta.owner, delta.run) {
             let before = self.logs.progress(header.owner);
             let merged = self
                 .logs
