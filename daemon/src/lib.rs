@@ -84,7 +84,12 @@ pub fn daemon_main(args: Vec<OsString>) -> ExitCode {
         ) => {
             tracing::error!(%reason, "this node cannot be part of the cluster");
             eprintln!("musterd: {reason}");
-            ExitCode::from(UNUSABLE)
+            if matches!(reason, node::cluster::StopReason::Clone(_)) {
+                ExitCode::from(UNUSABLE)
+            } else {
+                // The name is free again when its bearer leaves: to be tried again.
+                ExitCode::FAILURE
+            }
         }
         Err(error) => {
             eprintln!("musterd: {error:#}");
