@@ -17,6 +17,8 @@
 //!
 //! `examples/` has a program that adds and reads entries, and one that follows events.
 
+#![warn(missing_docs)]
+
 mod connection;
 mod error;
 mod follow;
