@@ -18,6 +18,7 @@ mod machines;
 mod manual;
 mod metrics;
 mod process;
+mod rebuild;
 pub mod reload;
 pub mod service;
 pub mod shell;
@@ -46,6 +47,8 @@ pub fn program() -> cli::Program {
         version: version::full,
         daemon: daemon_main,
         examine_host: doctor::without_daemon,
+        data_dir: rebuild::data_dir,
+        rebuild: rebuild::offline,
         manual: manual::write,
     }
 }
