@@ -18,6 +18,7 @@ mod machines;
 mod manual;
 mod metrics;
 mod process;
+mod rebuild;
 pub mod reload;
 pub mod run;
 pub mod service;
@@ -46,6 +47,8 @@ pub fn program() -> cli::Program {
         version: version::full,
         daemon: daemon_main,
         examine_host: doctor::without_daemon,
+        data_dir: rebuild::data_dir,
+        rebuild: rebuild::offline,
         manual: manual::write,
     }
 }
@@ -84,7 +87,12 @@ pub fn daemon_main(args: Vec<OsString>) -> ExitCode {
         ) => {
             tracing::error!(%reason, "this node cannot be part of the cluster");
             eprintln!("musterd: {reason}");
-            ExitCode::from(UNUSABLE)
+            if matches!(reason, node::cluster::StopReason::Clone(_)) {
+                ExitCode::from(UNUSABLE)
+            } else {
+                // The name is free again when its bearer leaves: to be tried again.
+                ExitCode::FAILURE
+            }
         }
         Err(error) => {
             eprintln!("musterd: {error:#}");

@@ -188,21 +188,6 @@ pub(crate) async fn reload(session: &Session<'_>) -> Result<(), Failure> {
     session.output.table(&table)
 }
 
-/// `muster rebuild`.
-pub(crate) async fn rebuild(session: &Session<'_>, list: Option<&str>) -> Result<(), Failure> {
-    let path = ApiPath::new(&["rebuild"])
-        .query("timeout", &session.timeout())
-        .maybe("list", list);
-    let answer = session.send(Method::POST, &path, None).await?;
-    if session.output.is_json() {
-        return session.output.json(&answer);
-    }
-    let lists = answer.get("lists").and_then(Value::as_u64).unwrap_or(0);
-    session
-        .output
-        .line(&format!("what is shown of {lists} lists was made anew"))
-}
-
 /// `muster log-level`.
 pub(crate) async fn log_level(session: &Session<'_>, args: &LogLevel) -> Result<(), Failure> {
     let path = ApiPath::new(&["log-level"]);

@@ -39,6 +39,7 @@ pub(crate) fn table() -> Table {
     Table::new(COLUMNS)
         .cut(&["TITLE", "TAGS", "ASSIGNEE", "CONFLICTS"])
         .spare(&["ESTIMATE", "ASSIGNEE", "TAGS", "PRIORITY"])
+        .for_people(&["ESTIMATE"])
 }
 
 impl Entry {
