@@ -250,6 +250,11 @@ impl Exchange {
         );
     }
 
+    /// Whether somebody was asked on that connection for a log, and has not answered.
+    pub(super) fn is_open(&self, owner: NodeId, conn: ConnId) -> bool {
+        self.pulls.get(&owner).is_some_and(|pull| pull.conn == conn)
+    }
+
     pub(super) fn answer(
         &self,
         edge: &mut Edge,
