@@ -11,7 +11,7 @@
 //! | membership (SWIM) | `swim` | datagrams |
 //! | joining: dialling, hello, challenge | `join` | `message`, tags 0 to 6 and 9 |
 //! | the roster, leaving and forgetting | `roster` | `message`, tags 7, 8 and 10 |
-//! | the process registry | [`registry`] | `registry::message` |
+//! | the process registry | [`registry`](crate::registry) | `registry::message` |
 
 pub mod ask;
 mod command;
