@@ -101,6 +101,8 @@ pub struct Cluster {
     namesake: Option<(NodeId, SocketAddr)>,
     started: Instant,
     /// When it may next be looked who bears this node's identity or name.
+    /// The dial to where others say that this node's identity is borne.
+    rival: Option<(DialId, SocketAddr)>,
     next_look: Instant,
     /// What clients asked before the run was on disk.
     early: Vec<(RequestId, Command)>,
@@ -153,6 +155,7 @@ impl Cluster {
             absences: Absences::default(),
             namesake: None,
             started: now.instant,
+            rival: None,
             next_look: now.instant,
             early: Vec::new(),
             changed: true,
@@ -482,6 +485,7 @@ impl Cluster {
         self.connections.dial_over(dial);
         self.seeds.dialled_itself(&self.edge, dial);
         self.joins.dialled_itself(dial);
+        self.met_rival(dial);
     }
 
     fn closed(&mut self, conn: ConnId) {

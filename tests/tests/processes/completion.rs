@@ -17,7 +17,9 @@ printf '%s\n' "${COMPREPLY[@]}"
 async fn the_shell_completes_commands_and_names() -> anyhow::Result<()> {
     let fleet = Fleet::started(1).await?;
     let node = &fleet.nodes[0];
-    let entry = node.add("Weekly chores", "sweep the deck").await?;
+    let added = node.muster(&["add", "Weekly chores", "sweep the deck"])?;
+    let added = String::from_utf8(added.stdout)?;
+    let entry = added.split_whitespace().next().unwrap_or_default();
     node.add("groceries", "bread").await?;
     let path = program("muster");
     let path = path.parent().map(|dir| dir.display().to_string());

@@ -7,7 +7,7 @@ use super::message::{Hello, Message};
 use super::swim::{Identity, Known, Member, State};
 use super::{Cluster, Phase};
 use crate::codec::Malformed;
-use crate::wire::{CloseReason, ConnId, Peer};
+use crate::wire::{CloseReason, ConnId, DialId, Peer};
 use bytes::Bytes;
 use crdt::roster::{RosterEntry, Standing};
 use names::NodeId;
@@ -324,7 +324,22 @@ impl Cluster {
     /// where it is said to be: it proves itself in a handshake, or nothing follows.
     fn told_taken(&mut self, peer: NodeId, address: SocketAddr) {
         tracing::warn!(%peer, %address, "a peer says that another daemon has this node's identity");
-        self.look_for_rival(Target::Named(address.to_string()));
+        if let Some(dial) = self.look_for_rival(Target::Named(address.to_string())) {
+            self.rival = Some((dial, address));
+        }
+    }
+
+    /// A dial has met this node's own certificate. Where that was to be looked for, another daemon
+    /// has it, unless the address leads back to this one: a peer may say any.
+    pub(super) fn met_rival(&mut self, dial: DialId) {
+        let Some((_, address)) = self.rival.take_if(|(looked, _)| *looked == dial) else {
+            return;
+        };
+        let own = self.profile.address;
+        let may_be_own = address.ip() == own.ip() || address.ip().to_canonical().is_loopback();
+        if address.port() != own.port() || !may_be_own {
+            self.stop(cloned(address));
+        }
     }
 
     fn told_name_taken(&mut self, peer: NodeId, bearer: NodeId, address: SocketAddr) {
@@ -337,16 +352,19 @@ impl Cluster {
         let met = self.connections.of(bearer).next();
         match met.map(|(conn, connection)| (conn, connection.peer.clone())) {
             Some((conn, peer)) => self.met_namesake(&peer, conn),
-            None => self.look_for_rival(Target::Node(bearer, address)),
+            None => {
+                self.look_for_rival(Target::Node(bearer, address));
+            }
         }
     }
 
-    fn look_for_rival(&mut self, target: Target) {
+    fn look_for_rival(&mut self, target: Target) -> Option<DialId> {
         let now = self.edge.instant();
-        if self.next_look <= now {
-            self.next_look = now + LOOK_EACH;
-            self.connections.dial(&mut self.edge, target);
+        if now < self.next_look {
+            return None;
         }
+        self.next_look = now + LOOK_EACH;
+        Some(self.connections.dial(&mut self.edge, target))
     }
 
     /// A peer's certificate bears this node's name: if others see that node, this one is refused. It
