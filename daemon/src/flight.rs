@@ -131,7 +131,7 @@ mod tests {
     fn recorded(log: impl FnOnce()) -> Vec<Line> {
         let recorder = Recorder::default();
         let subscriber = tracing_subscriber::registry().with(recorder.layer());
-        tracing::subscriber::with_default(subscriber, log);
+        crate::logging::with_subscriber(subscriber, log);
         recorder.lines()
     }
 

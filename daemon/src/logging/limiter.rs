@@ -144,7 +144,7 @@ mod tests {
         let (limiter, sink) = (Limiter::default(), Sink::default());
         let subscriber =
             tracing_subscriber::registry().with(sink.clone().with_filter(limiter.clone()));
-        tracing::subscriber::with_default(subscriber, || {
+        crate::logging::with_subscriber(subscriber, || {
             for n in 0..MOST + 44 {
                 tracing::warn!(n, "a flood");
                 tracing::debug!(n, "asked for");

@@ -6,6 +6,7 @@
 //! | --- | --- |
 //! | handshake | three flights, each sent again when lost; given up after 1.5 s |
 //! | keep-alive, idle timeout | 3 s, 10 s: a cut or a killed peer closes a connection only then |
+//! | lost message | sent again after a pause that doubles, at once when another packet gets through |
 //! | close | at once here, after one packet there; what is in flight is lost; if the packet is lost, by a reset later |
 //! | full queue | the message is dropped and the process told once until the queue has drained |
 //! | two that dial each other | two connections; the one dialled by the larger id is closed when it was quiet for 1 s |
@@ -109,8 +110,8 @@ pub enum Step {
     Tick(u64, u64),
     /// A datagram arrives at an end.
     Datagram(u64, usize, Bytes),
-    /// An end sends the next message of a channel.
-    Pump(u64, usize, usize),
+    /// An end sends the next message of a channel; does nothing if a later step was planned.
+    Pump(u64, usize, usize, u64),
     /// The next message from an end arrives at the other.
     Message(u64, usize, usize),
     /// An end learns that the other has closed.
@@ -400,10 +401,11 @@ impl Network {
         }
         outgoing.waiting_bytes += bytes.len();
         outgoing.waiting.push_back(bytes);
-        if !std::mem::replace(&mut outgoing.pumping, true) {
+        if outgoing.planned.is_none() {
+            let plan = outgoing.plan();
             queue.at(
                 queue.now(),
-                Event::Network(Step::Pump(id, from, channel as usize)),
+                Event::Network(Step::Pump(id, from, channel as usize, plan)),
             );
         }
     }

@@ -3,8 +3,9 @@
 //!
 //! A link lives where the process runs that would be signalled, because only there is a `pidfd`
 //! that cannot name another one, and ends with that process's registration. It fires when the
-//! other's end is *known*: told by its node, or because a log that has come as far as the link's
-//! mark does not have it. A log that is merely behind fires nothing.
+//! other's end is *known*: its process has ended, or its node told the end while the link was there,
+//! or a log that has come as far as the link's mark does not have it. A log that is merely behind
+//! fires nothing: what was taken back before the link was made may have been registered again.
 
 use super::names::Fact;
 use super::rows::{Row, RowKey};
@@ -236,12 +237,24 @@ impl Registry {
         self.check(&name, &other);
     }
 
-    /// How far the log of a node must be to have that registration, if it is known here.
+    /// How far the log of a node must be to have that registration, if that is known here. Of a
+    /// registration that was taken back it is not: the same process may have registered again since.
     pub(super) fn mark(&self, owner: NodeId, other: &Handle) -> Option<Position> {
-        let mut known = self.logs.get(owner)?.of(&other.name);
-        known
-            .any(|(process, _)| (process.pid, process.start) == (other.pid, other.start))
+        let is_sure = |state: &State| match state {
+            State::Live(_) => true,
+            State::Gone(reason) => reason.is_of_the_process(),
+        };
+        self.known(owner, other)
+            .any(is_sure)
             .then(|| self.logs.position(owner))
+    }
+
+    /// What the log of that node says of a registration.
+    fn known<'a>(&'a self, owner: NodeId, other: &'a Handle) -> impl Iterator<Item = &'a State> {
+        let log = self.logs.get(owner).into_iter();
+        log.flat_map(|log| log.of(&other.name))
+            .filter(|(process, _)| (process.pid, process.start) == (other.pid, other.start))
+            .map(|(_, state)| state)
     }
 
     /// Whoever has that name.
@@ -363,19 +376,12 @@ impl Registry {
     }
 
     fn fate(&self, other: &Handle, link: &Link) -> Fate {
-        let log = self.logs.get(link.owner);
-        let is_it = |process: &Process| (process.pid, process.start) == (other.pid, other.start);
-        let mut known = log
-            .into_iter()
-            .flat_map(|log| log.of(&other.name))
-            .filter(|(process, _)| is_it(process))
-            .peekable();
-        if known.peek().is_some() {
-            return if known.any(|(_, state)| matches!(state, State::Live(_))) {
-                Fate::Lives
-            } else {
-                Fate::IsDown
-            };
+        let mut has_ended = false;
+        for state in self.known(link.owner, other) {
+            match state {
+                State::Live(_) => return Fate::Lives,
+                State::Gone(reason) => has_ended |= reason.is_of_the_process(),
+            }
         }
         let has_come = link
             .mark
@@ -383,7 +389,7 @@ impl Registry {
         let is_gone = link.owner != self.me
             && !self.nodes.contains_key(&link.owner)
             && self.gone.contains_key(&link.owner);
-        if link.owner == self.me || has_come || is_gone {
+        if has_ended || link.owner == self.me || has_come || is_gone {
             Fate::IsDown
         } else {
             Fate::Open

@@ -24,8 +24,10 @@ pub(super) struct Outgoing {
     pub(super) waiting_bytes: usize,
     /// Whether its process was told that the queue is full, and it has not drained since.
     pub(super) overflowed: bool,
-    /// Whether a step to send the next one is planned.
-    pub(super) pumping: bool,
+    /// Which step to send the next one is planned, if one is.
+    pub(super) planned: Option<u64>,
+    /// How many steps were planned.
+    pub(super) plans: u64,
     /// Under way; they arrive in this order.
     pub(super) in_flight: VecDeque<Bytes>,
     pub(super) last_arrival: Instant,
@@ -34,6 +36,13 @@ pub(super) struct Outgoing {
 }
 
 impl Outgoing {
+    /// Plans a step to send the next message instead of the one that was planned; gives its number.
+    pub(super) fn plan(&mut self) -> u64 {
+        self.plans += 1;
+        self.planned = Some(self.plans);
+        self.plans
+    }
+
     pub(super) fn clear(&mut self) {
         self.waiting.clear();
         self.waiting_bytes = 0;

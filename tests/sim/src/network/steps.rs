@@ -34,7 +34,7 @@ impl Network {
             Step::GiveUp(id) => self.give_up(queue, id),
             Step::Tick(id, count) => self.tick(queue, id, count),
             Step::Datagram(id, end, bytes) => self.land_datagram(queue, id, end, bytes),
-            Step::Pump(id, end, channel) => self.pump(queue, id, end, channel),
+            Step::Pump(id, end, channel, plan) => self.pump(queue, id, end, (channel, plan)),
             Step::Message(id, from, channel) => self.land_message(queue, id, from, channel),
             Step::PeerClosed(id, end) => self.peer_closed(queue, id, end),
         }
@@ -47,7 +47,7 @@ impl Network {
             Step::Landed(id, flight) => (id, 1 - flight % 2),
             Step::GiveUp(id) => (id, 0),
             Step::Tick(..) => return None,
-            Step::Datagram(id, end, _) | Step::Pump(id, end, _) | Step::PeerClosed(id, end) => {
+            Step::Datagram(id, end, _) | Step::Pump(id, end, ..) | Step::PeerClosed(id, end) => {
                 (id, end)
             }
             Step::Message(id, from, _) => (id, 1 - from),
@@ -299,6 +299,24 @@ impl Network {
         session.ends[end].heard = now;
         if answers {
             session.ends[1 - end].heard = now;
+            self.resend(queue, id, 1 - end);
+        }
+    }
+
+    /// A packet of that end was acknowledged: what was lost before is sent again at once, as
+    /// RFC 9002 has it (section 6.1), whatever pause its probe timeout had come to.
+    fn resend(&mut self, queue: &mut Queue, id: u64, end: usize) {
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        for (channel, outgoing) in session.ends[end].channels.iter_mut().enumerate() {
+            if std::mem::take(&mut outgoing.attempts) > 0 {
+                let plan = outgoing.plan();
+                queue.at(
+                    queue.now(),
+                    Event::Network(Step::Pump(id, end, channel, plan)),
+                );
+            }
         }
     }
 
@@ -323,14 +341,21 @@ impl Network {
         );
     }
 
-    fn pump(&mut self, queue: &mut Queue, id: u64, from: usize, channel: usize) {
+    fn pump(&mut self, queue: &mut Queue, id: u64, from: usize, (channel, plan): (usize, u64)) {
+        let planned = self
+            .sessions
+            .get(&id)
+            .and_then(|session| session.ends[from].channels[channel].planned);
+        if planned != Some(plan) {
+            return;
+        }
         let delay = self.carry(id, from);
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
         };
         let (here_open, there) = (session.ends[from].is_open(), session.ends[1 - from].state);
         let outgoing = &mut session.ends[from].channels[channel];
-        outgoing.pumping = false;
+        outgoing.planned = None;
         if !here_open || outgoing.waiting.is_empty() {
             return;
         }
@@ -364,8 +389,8 @@ impl Network {
             .ends[from]
             .channels[channel];
         if !outgoing.waiting.is_empty() {
-            outgoing.pumping = true;
-            queue.after(again, Event::Network(Step::Pump(id, from, channel)));
+            let plan = outgoing.plan();
+            queue.after(again, Event::Network(Step::Pump(id, from, channel, plan)));
         }
     }
 

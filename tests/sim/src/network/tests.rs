@@ -138,6 +138,40 @@ fn messages_arrive_in_order_and_wait_out_a_short_cut() {
 }
 
 #[test]
+fn what_a_cut_held_back_goes_out_with_the_first_packet_that_gets_through() {
+    let mut bench = Bench::new(2);
+    bench.dial(0, 1);
+    bench.run(1);
+    bench.network.cuts.one_way(0, 1);
+    let conn = bench.connected(0)[0];
+    let late = Bytes::from_static(b"late");
+    bench
+        .network
+        .send(&mut bench.queue, 0, conn, Channel::Lists, late);
+    // By now the pause before the next attempt is longer than what is left of this test.
+    bench.run(6);
+    bench.network.cuts.heal();
+    let healed = bench.queue.now();
+    let soon = Bytes::from_static(b"soon");
+    bench
+        .network
+        .send(&mut bench.queue, 0, conn, Channel::Cluster, soon);
+    bench.run(1);
+    let arrived = |(at, _, arrival): &(Instant, usize, Arrival)| {
+        let is_late = matches!(
+            arrival,
+            Arrival::Message {
+                channel: Channel::Lists,
+                ..
+            }
+        );
+        is_late.then(|| at.since(healed))
+    };
+    let after = bench.arrived.iter().find_map(arrived).unwrap();
+    assert!(after < Duration::from_millis(10), "{after:?}");
+}
+
+#[test]
 fn a_cut_closes_both_ends_late() {
     for one_way in [true, false] {
         let mut bench = Bench::new(2);
