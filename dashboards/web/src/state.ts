@@ -120,8 +120,10 @@ function show(): void {
   calls.forEach((call) => call());
 }
 
-/** Says something to those who cannot see it happen. */
+/** Says something to those who cannot see it happen, once it is shown: who acts upon what was said finds it there. */
 export function speak(words: string): void {
-  const place = document.getElementById("spoken");
-  if (place) place.textContent = words;
+  onceShown(() => {
+    const place = document.getElementById("spoken");
+    if (place) place.textContent = words;
+  });
 }
