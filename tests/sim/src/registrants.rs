@@ -236,6 +236,8 @@ impl Registrants {
         let (ends, standing) = (Vec::new(), Standing::Gone);
         let fact = || Fact {
             registration: registration.clone(),
+            ever_ends_when_lost: false,
+            is_of_older_disk: false,
             claim: None,
             is_plain: false,
             ends,
@@ -246,6 +248,7 @@ impl Registrants {
         let host = key.0;
         let fact = self.facts.entry(key).or_insert_with(fact);
         fact.is_plain = false;
+        fact.ever_ends_when_lost |= registration.on_conflict == OnConflict::Terminate;
         // While it is on its way it may be there.
         if fact.standing(at) == Standing::Gone {
             fact.stand(Standing::Doubtful);
@@ -297,6 +300,7 @@ impl Registrants {
         let ended = !runs || closed;
         fact.registration = registration.clone();
         fact.is_plain = !asked.overlaps;
+        fact.is_of_older_disk &= asked.overlaps;
         if told_fresh {
             self.links.begin(&key, asked.at);
         }
@@ -554,12 +558,15 @@ impl Registrants {
     }
 
     /// The disk of a host is an older one: its registrations may be forgotten, or be back, with
-    /// another lifetime; also those that had ended, until their ends are seen once more.
+    /// another lifetime and other wishes for when they lose their names; also those that had ended, until their ends are seen once more.
     pub fn restored(&mut self, host: usize, at: Instant, runs: impl Fn(&Process) -> bool) {
         self.excuse_all(host, (at, Cause::Lost));
         self.doubt_all(host, None, runs);
         let its = self.facts.iter_mut().filter(|((on, ..), _)| *on == host);
-        its.for_each(|(_, fact)| fact.registration.lifetime = Lifetime::Process);
+        for (_, fact) in its {
+            fact.registration.lifetime = Lifetime::Process;
+            fact.is_of_older_disk = true;
+        }
     }
 
     /// A daemon was asked to leave: whatever is registered there will be seen to end.

@@ -2,11 +2,11 @@
 //! and only if the other is really down (or out of sight, when the link says so), a loser if and
 //! only if it asked for that, nobody else.
 
-use crate::registrants::{Cause, Key, Registrants, Standing};
+use crate::registrants::{Cause, Fact, Key, Registrants, Standing};
 use crate::world::World;
 use crdt::registry::Process;
 use names::Handle;
-use node::registry::{OnConflict, Signal};
+use node::registry::Signal;
 use node::time::Instant;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -286,7 +286,7 @@ fn reasons(
         .map(|(key, link)| Why::Link(key.clone(), link.other.clone(), link.since));
     let ends_when_lost = |key: &Key| {
         let fact = registrants.facts.get(key);
-        fact.is_some_and(|fact| fact.registration.on_conflict == OnConflict::Terminate)
+        fact.is_some_and(Fact::may_end_when_lost)
     };
     let lost = registrants
         .links

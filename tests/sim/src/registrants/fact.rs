@@ -1,7 +1,7 @@
 //! What is known of one registration, and why it may end.
 
 use crdt::registry::Reason;
-use node::registry::{Lifetime, Registration, SessionId};
+use node::registry::{Lifetime, OnConflict, Registration, SessionId};
 use node::time::Instant;
 use std::collections::BTreeSet;
 
@@ -34,6 +34,10 @@ pub enum Cause {
 pub struct Fact {
     /// What it was last registered with.
     pub registration: Registration,
+    /// Whether it was ever asked to be ended when it loses its name.
+    pub(super) ever_ends_when_lost: bool,
+    /// Whether its host's disk was replaced by an older one since it was last registered.
+    pub(super) is_of_older_disk: bool,
     /// Its claim, when its node last said that it is there: another one is another registration.
     pub claim: Option<u64>,
     /// Whether its entry says that, as far as groups and metadata go.
@@ -55,6 +59,12 @@ impl Fact {
         } else {
             self.standing
         }
+    }
+
+    /// Whether its process may be signalled when it loses its name.
+    pub fn may_end_when_lost(&self) -> bool {
+        self.registration.on_conflict == OnConflict::Terminate
+            || self.is_of_older_disk && self.ever_ends_when_lost
     }
 
     pub(super) fn stand(&mut self, standing: Standing) {
