@@ -16,6 +16,8 @@
 //! let applied = other.apply(vec![checked])?;                    // which entries it touched there
 //! ```
 
+#![warn(missing_docs)]
+
 pub mod digest;
 pub mod entry;
 pub mod list;

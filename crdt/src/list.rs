@@ -27,6 +27,7 @@ mod genesis;
 mod index;
 mod judge;
 mod outline;
+mod past;
 mod plain;
 mod position;
 mod read;

@@ -103,10 +103,8 @@ impl Node {
     ) -> anyhow::Result<StopReason> {
         let cluster_id = identity.cluster();
         let events = EventLog::default();
-        let (replica, host) = (
-            Replica::default(),
-            Host::read().context("the host's boot id cannot be read")?,
-        );
+        let replica = Replica::default();
+        let host = Host::read().context("the host's boot id cannot be read")?;
         let capacity = process::capacity(self.config.limits.connections);
         let changes = broadcast::channel(CHANGES_KEPT).0;
         let (view, views) = watch::channel(cluster::empty_view(&self.me));
@@ -140,25 +138,11 @@ impl Node {
         let listeners = self
             .runtime
             .block_on(Listeners::bind(&self.config, origin.handed))?;
-        let info = NodeInfo {
-            id: self.me.id,
-            name: self.me.name.clone(),
-            cluster: cluster_id,
-            address: self.config.quic.advertise.unwrap_or(endpoint.local_addr()),
-            http: listeners.http(),
-            pid: std::process::id(),
-            version: env!("CARGO_PKG_VERSION"),
-            protocol: Protocol::newest().0,
-            started_at: wall_ms(),
-        };
-        let (reloader, in_force) = Reloader::new(
-            origin.source,
-            origin.logging.level.clone(),
-            endpoint.clone(),
-            self.config.clone(),
-        );
+        let level = origin.logging.level.clone();
+        let config = self.config.clone();
+        let (reloader, in_force) = Reloader::new(origin.source, level, endpoint.clone(), config);
         let service = Service::new(Inner {
-            info,
+            info: self.info(cluster_id, endpoint.local_addr(), &listeners),
             views,
             cluster: inbox,
             workers,
@@ -184,6 +168,21 @@ impl Node {
             .shutdown_timeout(std::time::Duration::from_secs(1));
         self.store.close();
         reason
+    }
+
+    /// What the node tells of itself for as long as it runs.
+    fn info(&self, cluster: [u8; 16], local: SocketAddr, listeners: &Listeners) -> NodeInfo {
+        NodeInfo {
+            id: self.me.id,
+            name: self.me.name.clone(),
+            cluster,
+            address: self.config.quic.advertise.unwrap_or(local),
+            http: listeners.http(),
+            pid: std::process::id(),
+            version: env!("CARGO_PKG_VERSION"),
+            protocol: Protocol::newest().0,
+            started_at: wall_ms(),
+        }
     }
 
     fn serve(

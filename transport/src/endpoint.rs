@@ -43,9 +43,9 @@ pub enum BindError {
     /// The address is in use, not this machine's, or not permitted.
     #[error("cannot listen on UDP {address}: {source}")]
     Socket {
-        /// Which.
+        /// The address to listen on.
         address: SocketAddr,
-        /// Why.
+        /// What the system said.
         source: io::Error,
     },
     /// A setting is out of its range.

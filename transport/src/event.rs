@@ -41,7 +41,7 @@ pub enum Event {
     },
     /// A dial of ours failed; on the urgent queue.
     DialFailed {
-        /// Which.
+        /// The attempt.
         dial: u64,
         /// What kind of failure.
         kind: DialErrorKind,
@@ -74,7 +74,7 @@ pub enum Event {
     },
     /// A connection is gone; on both queues, never lost.
     Closed {
-        /// Which.
+        /// The connection.
         conn: u64,
         /// Why, in words.
         reason: String,

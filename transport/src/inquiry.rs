@@ -41,7 +41,7 @@ const MAX_KNOCKS: usize = 256;
 pub struct Question {
     /// Who asks, by its certificate.
     pub peer: PeerName,
-    /// What.
+    /// The bytes of the question.
     pub bytes: Bytes,
     /// Takes the answer, of at most 16 KiB; without one the peer is told that there is none.
     pub reply: oneshot::Sender<Bytes>,

@@ -46,6 +46,8 @@
 //! finishes its handshake before the server has judged it), and the accepting side that the dialler
 //! has not given up meanwhile.
 
+#![warn(missing_docs)]
+
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 mod accept;

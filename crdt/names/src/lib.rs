@@ -8,6 +8,8 @@
 //!
 //! No documents and no protocol here, so that programs which only speak of them need neither.
 
+#![warn(missing_docs)]
+
 mod handle;
 mod id;
 mod name;

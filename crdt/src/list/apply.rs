@@ -1,9 +1,13 @@
 //! Applying changes from elsewhere, in batches.
+//!
+//! A change is accepted or refused by itself and by what it depends on, never by what else has come:
+//! otherwise replicas that the same changes reach in another order would differ for good.
 
 use super::document::{Document, RawChange, Touched};
 use super::genesis;
 use super::judge::{CheckedChange, Fault};
 use super::outline::{Kind, OpName};
+use super::past;
 use super::read::Union;
 use automerge::{ActorId, Automerge, ObjId, ObjType, ReadDoc};
 use bytes::Bytes;
@@ -12,9 +16,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// By how much a change's operations may be numbered above those that it depends on. Automerge
-/// numbers them above all that its writer has; without a bound a single change could use up all
-/// numbers.
-const MAX_NUMBERING_GAP: u64 = 1 << 24;
+/// numbers them above all that its writer has, also where the change builds on an older state.
+const MAX_NUMBERING_GAP: u64 = 1 << 16;
+/// From here on they follow without a gap, as all do that Muster makes: the other half of the 32
+/// bits can only be used up by operations, one by one.
+const LAST_GAP: u64 = 1 << 31;
+/// After so many changes that spoil the document, the rest of a batch is handed back: finding each
+/// costs as much as applying a few times.
+const MAX_SPOILERS: usize = 4;
 
 /// What came of applying a batch of changes.
 #[derive(Clone, Debug, Default)]
@@ -31,8 +40,8 @@ pub struct Applied {
     pub refused: Vec<(CheckedChange, Fault)>,
 }
 
-/// A batch could not be applied, and the document is not fit for use any more: load it again. Then
-/// apply the changes one by one to find the one that is to blame, if it is not named.
+/// Changes could not be applied. As the error of [`Document::apply`]: the document is not fit for use
+/// any more, load it again.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ApplyError {
     /// Automerge panicked.
@@ -44,6 +53,10 @@ pub enum ApplyError {
     /// The document does not give that change back as it was: saved, it would not load again.
     #[error("the change {} of actor {} refers to operations that are not there", .0.seq, .0.actor)]
     Altered(ChangeId),
+    /// The change overwrites, or writes to, something that its writer did not see, or its actor has
+    /// written another one before: what it depends on does not have that.
+    #[error("the change {} of actor {} refers to what was not there for it", .0.seq, .0.actor)]
+    Unfounded(ChangeId),
 }
 
 /// A batch on its way into a document: the changes that fit so far, and what they will have added.
@@ -52,7 +65,10 @@ struct Batch {
     fit: Vec<CheckedChange>,
     /// The number of the last operation of each.
     max_ops: BTreeMap<ChangeHash, u64>,
-    seqs: BTreeMap<Actor, u64>,
+    /// The number of each actor's last change, and its hash.
+    last: BTreeMap<Actor, (u64, ChangeHash)>,
+    /// Actors' changes before some of these, on which these do not depend directly.
+    before: BTreeMap<ChangeHash, ChangeHash>,
     maps: BTreeMap<OpName, EntryId>,
     texts: BTreeMap<OpName, EntryId>,
     touched: BTreeSet<EntryId>,
@@ -75,19 +91,50 @@ struct Fit {
     texts: BTreeMap<OpName, EntryId>,
 }
 
+impl Applied {
+    /// Adds what came of applying more of the same batch.
+    fn add(&mut self, next: Self) {
+        self.changes.extend(next.changes);
+        self.duplicates += next.duplicates;
+        self.orphans.extend(next.orphans);
+        self.refused.extend(next.refused);
+        for touched in next.touched {
+            match self.touched.binary_search_by_key(&touched.id, |one| one.id) {
+                Ok(at) => {
+                    if let Some(one) = self.touched.get_mut(at) {
+                        one.entry = touched.entry;
+                    }
+                }
+                Err(at) => self.touched.insert(at, touched),
+            }
+        }
+    }
+}
+
 impl Document {
     /// Applies changes in any order. What is there already is skipped, what lacks dependencies is
     /// handed back. A batch costs little more than a single change: the cost of one grows with the
     /// document.
     ///
+    /// A change that spoils the document is refused alone ([`Fault::Spoils`]): the others of its
+    /// batch are applied. After a few of them the rest of the batch is handed back with the orphans.
+    ///
     /// # Errors
-    /// Automerge failed. Afterwards the document must be dropped.
+    /// Automerge failed on changes that were thought harmless. Afterwards the document must be
+    /// dropped.
     pub fn apply(&mut self, changes: Vec<CheckedChange>) -> Result<Applied, ApplyError> {
-        catch_unwind(AssertUnwindSafe(|| self.apply_unguarded(changes)))
-            .unwrap_or(Err(ApplyError::Panicked))
+        let mut spoilers = MAX_SPOILERS;
+        catch_unwind(AssertUnwindSafe(|| {
+            self.apply_unguarded(changes, &mut spoilers)
+        }))
+        .unwrap_or(Err(ApplyError::Panicked))
     }
 
-    fn apply_unguarded(&mut self, mut changes: Vec<CheckedChange>) -> Result<Applied, ApplyError> {
+    fn apply_unguarded(
+        &mut self,
+        mut changes: Vec<CheckedChange>,
+        spoilers: &mut usize,
+    ) -> Result<Applied, ApplyError> {
         // A change's operations are numbered above those that it depends on.
         changes.sort_by_key(CheckedChange::start_op);
         let (mut batch, mut applied) = (Batch::default(), Applied::default());
@@ -102,7 +149,92 @@ impl Document {
         if batch.fit.is_empty() {
             return Ok(applied);
         }
-        self.apply_batch(&batch)?;
+        if !batch.is_suspect() {
+            self.put_in(&batch)?;
+        } else if let Err(error) = self.try_to_put_in(&batch) {
+            return self.apply_without_spoilers(batch.fit, error, applied, spoilers);
+        }
+        self.note(batch, &mut applied)?;
+        Ok(applied)
+    }
+
+    /// Something in a batch spoils the document: finds it by halves.
+    fn apply_without_spoilers(
+        &mut self,
+        mut changes: Vec<CheckedChange>,
+        error: ApplyError,
+        mut applied: Applied,
+        spoilers: &mut usize,
+    ) -> Result<Applied, ApplyError> {
+        let rest = changes.split_off(changes.len().div_ceil(2));
+        if rest.is_empty() {
+            *spoilers -= 1;
+            let spoilers = changes.into_iter();
+            applied
+                .refused
+                .extend(spoilers.map(|change| (change, Fault::Spoils(error.clone()))));
+            return Ok(applied);
+        }
+        for half in [changes, rest] {
+            if *spoilers == 0 {
+                applied.orphans.extend(half);
+            } else {
+                applied.add(self.apply_unguarded(half, spoilers)?);
+            }
+        }
+        Ok(applied)
+    }
+
+    /// As [`put_in`](Self::put_in), but leaves the document as it was if the changes spoil it.
+    fn try_to_put_in(&mut self, batch: &Batch) -> Result<(), ApplyError> {
+        let before = self.doc.clone();
+        let result = catch_unwind(AssertUnwindSafe(|| self.put_in(batch)))
+            .unwrap_or(Err(ApplyError::Panicked));
+        if result.is_err() {
+            self.doc = before;
+        }
+        result
+    }
+
+    /// Applies a batch to Automerge's document, and to nothing else.
+    fn put_in(&mut self, batch: &Batch) -> Result<(), ApplyError> {
+        // The tests look at additions, too.
+        let is_suspect = cfg!(debug_assertions) || batch.is_suspect();
+        let heads = self.doc.get_heads();
+        let changes: Vec<_> = batch
+            .fit
+            .iter()
+            .map(|change| change.change.clone())
+            .collect();
+        self.doc
+            .apply_changes(changes)
+            .map_err(|error| ApplyError::Automerge(error.to_string()))?;
+        if is_suspect {
+            self.check_unaltered(&heads, batch)?;
+        }
+        let unfounded = batch.fit.iter().find(|change| {
+            let before = batch.before.get(&change.hash());
+            before.is_some_and(|before| !past::has(&self.doc, &change.change, *before))
+                || !change.outline.only_adds() && !past::founds(&self.doc, &change.change)
+        });
+        unfounded.map_or(Ok(()), |change| Err(ApplyError::Unfounded(change.id())))
+    }
+
+    /// Notes what a batch has brought that is in the document now.
+    fn note(&mut self, batch: Batch, applied: &mut Applied) -> Result<(), ApplyError> {
+        batch
+            .maps
+            .iter()
+            .for_each(|(map, id)| self.index.add_map(*map, *id));
+        for change in &batch.fit {
+            self.record(
+                (change.id(), change.hash()),
+                change.start_op(),
+                change.max_op(),
+                change.change.timestamp(),
+                &change.author().0,
+            );
+        }
         applied.touched = batch
             .added
             .iter()
@@ -126,39 +258,6 @@ impl Document {
                 bytes: change.bytes().clone(),
             })
             .collect();
-        Ok(applied)
-    }
-
-    fn apply_batch(&mut self, batch: &Batch) -> Result<(), ApplyError> {
-        // What only adds refers to nothing: Automerge has nothing to drop. The tests look all the
-        // same.
-        let is_suspect =
-            cfg!(debug_assertions) || !batch.fit.iter().all(|change| change.outline.only_adds());
-        let heads = self.doc.get_heads();
-        let changes: Vec<_> = batch
-            .fit
-            .iter()
-            .map(|change| change.change.clone())
-            .collect();
-        self.doc
-            .apply_changes(changes)
-            .map_err(|error| ApplyError::Automerge(error.to_string()))?;
-        if is_suspect {
-            self.check_unaltered(&heads, batch)?;
-        }
-        batch
-            .maps
-            .iter()
-            .for_each(|(map, id)| self.index.add_map(*map, *id));
-        for change in &batch.fit {
-            self.record(
-                change.id(),
-                change.start_op(),
-                change.max_op(),
-                change.change.timestamp(),
-                &change.author().0,
-            );
-        }
         Ok(())
     }
 
@@ -199,10 +298,9 @@ impl Document {
     /// The number of an actor's last change that is here or in the batch.
     fn last_seq(&self, actor: Actor, batch: &Batch) -> u64 {
         batch
-            .seqs
+            .last
             .get(&actor)
-            .copied()
-            .unwrap_or_else(|| self.vector.seq(actor))
+            .map_or_else(|| self.vector.seq(actor), |(seq, _)| *seq)
     }
 
     /// The number of the last operation of a change that is here or in the batch.
@@ -242,6 +340,12 @@ impl Document {
 }
 
 impl Batch {
+    /// Whether a change may spoil the document. One that only adds refers to nothing that Automerge
+    /// could lack.
+    fn is_suspect(&self) -> bool {
+        !self.before.is_empty() || !self.fit.iter().all(|change| change.outline.only_adds())
+    }
+
     fn judge(&self, document: &Document, change: &CheckedChange) -> Verdict {
         let id = change.id();
         if document.has(&change.hash()) || self.max_ops.contains_key(&change.hash()) {
@@ -260,7 +364,7 @@ impl Batch {
             return Verdict::Orphan;
         };
         let (after, start_op) = (last_ops.into_iter().max().unwrap_or(0), change.start_op());
-        if start_op <= after || start_op - after > MAX_NUMBERING_GAP {
+        if !follows(start_op, after) {
             return Verdict::Refused(Fault::Numbering { start_op, after });
         }
         if id.seq != have + 1 {
@@ -329,7 +433,14 @@ impl Batch {
                 .for_each(|id| drop(self.added.remove(id)));
         }
         self.max_ops.insert(change.hash(), change.max_op());
-        self.seqs.insert(change.id().actor, change.id().seq);
+        let actor = change.id().actor;
+        let last = self.last.get(&actor).map(|(_, hash)| *hash);
+        if let Some(last) = last.or_else(|| document.last_change(actor))
+            && !change.deps().contains(&last)
+        {
+            self.before.insert(change.hash(), last);
+        }
+        self.last.insert(actor, (change.id().seq, change.hash()));
         self.maps.extend(change.outline.maps.iter().copied());
         self.texts.extend(fit.texts);
         self.touched.extend(fit.entries);
@@ -345,6 +456,17 @@ impl Batch {
             self.added.remove(&id);
         }
     }
+}
+
+/// Whether a change's operations may be numbered from `start_op`, if those that it depends on end
+/// with `after`.
+fn follows(start_op: u64, after: u64) -> bool {
+    let most = if start_op > LAST_GAP {
+        1
+    } else {
+        MAX_NUMBERING_GAP
+    };
+    start_op > after && start_op - after <= most
 }
 
 /// A change and all that it depends on, in order, without the first change of every list.
@@ -364,4 +486,28 @@ pub(super) fn history(doc: &Automerge, change: ChangeHash) -> Option<Vec<Bytes>>
     }
     found.reverse();
     (!found.is_empty()).then_some(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_next_number_always_follows(after in 0..u64::from(u32::MAX)) {
+            prop_assert!(follows(after + 1, after));
+            prop_assert!(!follows(after, after));
+        }
+    }
+
+    #[test]
+    fn half_of_the_numbers_is_out_of_reach_of_gaps() {
+        let mut after = 0;
+        while follows(after + MAX_NUMBERING_GAP, after) {
+            after += MAX_NUMBERING_GAP;
+        }
+        assert!(after <= LAST_GAP);
+        assert!((2..=MAX_NUMBERING_GAP).all(|gap| !follows(LAST_GAP + gap, LAST_GAP)));
+    }
 }

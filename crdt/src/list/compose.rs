@@ -63,7 +63,8 @@ impl Document {
             .maps
             .iter()
             .for_each(|(map, id)| self.index.add_map(*map, *id));
-        self.record(made.id, start_op, max_op, stamp.seconds(), &stamp.by.0);
+        let made_id = (made.id, made.hash);
+        self.record(made_id, start_op, max_op, stamp.seconds(), &stamp.by.0);
         let touched = outline
             .additions()
             .map(|(id, union)| self.take_in(id, &union))

@@ -9,6 +9,7 @@ use crate::vector::VersionVector;
 use automerge::{ActorId, Automerge, AutomergeError, Change, ROOT, ReadDoc};
 use bytes::Bytes;
 use names::{Actor, ChangeHash, ChangeId, EntryId, ListId, ListName};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use xxhash_rust::xxh3::xxh3_64;
@@ -92,6 +93,8 @@ pub struct Document {
     pub(super) authorship: Authorship,
     pub(super) actor: Actor,
     pub(super) vector: VersionVector,
+    /// Each actor's last change.
+    last: BTreeMap<Actor, ChangeHash>,
     /// The highest number of an operation.
     pub(super) max_op: u64,
     name: ListName,
@@ -136,6 +139,7 @@ impl Document {
             authorship,
             actor,
             vector,
+            last: BTreeMap::new(),
             max_op: genesis::ENTRIES.counter,
             name,
             id,
@@ -207,7 +211,14 @@ impl Document {
                     seq: change.seq,
                 };
                 let author = change.message.as_deref().unwrap_or_default();
-                self.record(id, change.start_op, change.max_op, change.timestamp, author);
+                let hash = ChangeHash(change.hash.0);
+                self.record(
+                    (id, hash),
+                    change.start_op,
+                    change.max_op,
+                    change.timestamp,
+                    author,
+                );
             } else if change.hash.0 != genesis::HASH.0 {
                 return Err(LoadError::Foreign);
             }
@@ -231,7 +242,7 @@ impl Document {
     /// Notes a change that the document now has.
     pub(super) fn record(
         &mut self,
-        id: ChangeId,
+        (id, hash): (ChangeId, ChangeHash),
         start_op: u64,
         max_op: u64,
         seconds: i64,
@@ -245,6 +256,7 @@ impl Document {
         }
         self.sum = self.sum.wrapping_add(VersionVector::term(self.id, id));
         self.vector.insert(id);
+        self.last.insert(id.actor, hash);
         self.authorship.insert(id.actor, start_op, seconds, author);
         self.operations += (max_op + 1).saturating_sub(start_op);
         self.max_op = self.max_op.max(max_op);
@@ -282,6 +294,11 @@ impl Document {
         self.doc
             .get_missing_deps(&[automerge::ChangeHash(hash.0)])
             .is_empty()
+    }
+
+    /// An actor's last change.
+    pub(super) fn last_change(&self, actor: Actor) -> Option<ChangeHash> {
+        self.last.get(&actor).copied()
     }
 
     /// The changes that it has. The first change of every list is not among them.

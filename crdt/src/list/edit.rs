@@ -400,7 +400,7 @@ impl Document {
             ));
         }
         self.record(
-            id,
+            (id, ChangeHash(change.hash().0)),
             change.start_op().get(),
             change.max_op(),
             change.timestamp(),

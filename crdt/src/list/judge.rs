@@ -4,6 +4,7 @@
 //! that no longer loads. So the limits are checked on the encoded form, Automerge decodes behind
 //! `catch_unwind`, and its own encoding of what it understood must be the very bytes that came.
 
+use super::apply::ApplyError;
 use super::chunk::{self, ChunkError};
 use super::outline::Outline;
 use super::{MAX_CHANGE_BYTES, MAX_OPERATIONS, genesis};
@@ -59,6 +60,9 @@ pub enum Fault {
     /// Another change of the same actor and number is here already.
     #[error("another change of the same actor and number is known")]
     Forked,
+    /// With it alone the document would not be fit for use.
+    #[error(transparent)]
+    Spoils(ApplyError),
 }
 
 impl From<ChunkError> for Fault {

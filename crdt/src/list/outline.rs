@@ -3,6 +3,10 @@
 //! A list's document has one shape; a change that would give it another is refused. Objects are
 //! only made in `entries` (maps, at a ULID) and in those maps (texts, which the JavaScript library
 //! writes for strings). Maps take scalars, texts take strings.
+//!
+//! A change writes a key of a map at most once, and inserts in texts only. Automerge's own libraries
+//! write nothing else, and many values of one key, one of them inserted, make a document that
+//! applies and saves, and never loads again.
 
 use super::genesis;
 use super::plain::Plain;
@@ -90,8 +94,17 @@ impl Outline {
             actors: Vec::new(),
             additions: is_plain.then(Vec::new),
         };
+        let mut keys = Vec::new();
         for (counter, op) in (change.start_op.get()..).zip(&change.operations) {
             outline.add(OpName { counter, actor }, op)?;
+            match (&op.obj, &op.key) {
+                (_, Key::Map(_)) if op.insert => return Err("inserts where it has to put"),
+                (ObjectId::Id(object), Key::Map(key)) => keys.push((object, key.as_str())),
+                (_, Key::Seq(_)) | (ObjectId::Root, Key::Map(_)) => {}
+            }
+        }
+        if has_twice(&mut keys) {
+            return Err("writes a key twice");
         }
         Ok(outline)
     }
@@ -115,7 +128,7 @@ impl Outline {
             (Kind::Map, OpType::Make(ObjType::Text)) => self.texts.push((name, object)),
             (Kind::Map, OpType::Put(value)) if is_plain(value) => {}
             (Kind::Text, OpType::Put(ScalarValue::Str(_))) if op.insert => {}
-            (_, OpType::Delete) => {}
+            (_, OpType::Delete) if !op.insert => {}
             _ => return Err("has an operation that a list does not have"),
         }
         if self.writes.last() != Some(&(object, kind)) {
@@ -159,6 +172,18 @@ impl Outline {
             (*id, Union::of_addition(*map, values))
         })
     }
+}
+
+/// Whether a key of an object is there more than once. Whoever adds entries writes one object after
+/// the other, so that the objects need no sorting.
+fn has_twice(keys: &mut [(&OpId, &str)]) -> bool {
+    if keys.is_sorted_by_key(|(object, _)| *object) {
+        keys.chunk_by_mut(|(a, _), (b, _)| a == b)
+            .for_each(<[_]>::sort_unstable);
+    } else {
+        keys.sort_unstable();
+    }
+    keys.windows(2).any(|pair| matches!(pair, [a, b] if a == b))
 }
 
 fn new_entry(op: &Op) -> Result<EntryId, &'static str> {

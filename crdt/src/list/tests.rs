@@ -6,6 +6,8 @@ mod edits;
 mod exchange;
 mod hostile;
 mod javascript;
+mod search;
+mod spoilers;
 mod versions;
 
 use super::*;

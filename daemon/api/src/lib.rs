@@ -14,6 +14,8 @@
 //! assert_eq!(missing.name, "n2");
 //! ```
 
+#![warn(missing_docs)]
+
 mod words;
 
 pub mod cluster;

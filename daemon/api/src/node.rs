@@ -37,7 +37,7 @@ words! {
     DaemonPart {
         /// Membership and the registry of processes.
         Cluster = "cluster",
-        /// Documents.
+        /// The machine that holds documents, one for each shard.
         Lists = "lists",
         /// The disk.
         Store = "store",
@@ -174,7 +174,7 @@ pub struct StatusOfStore {
 /// A certificate.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
 pub struct CertificateStatus {
-    /// Whose.
+    /// Whose certificate it is.
     pub which: CertificateKind,
     /// When it expires.
     #[schema(value_type = String, format = DateTime)]

@@ -40,7 +40,6 @@ use std::path::{Path, PathBuf};
 /// What `muster dev` is to run.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    /// Where.
     pub(crate) dir: PathBuf,
     /// How many nodes; without, as many as there were, or 3.
     pub(crate) nodes: Option<u16>,

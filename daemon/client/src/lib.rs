@@ -22,6 +22,8 @@
 //!
 //! `examples/` has a program that adds and reads entries, and one that follows events.
 
+#![warn(missing_docs)]
+
 mod calls;
 mod connection;
 mod error;

@@ -12,6 +12,8 @@
 //! sleep_until(machine.poll_timeout());                     // then machine.wake(now)
 //! ```
 
+#![warn(missing_docs)]
+
 pub mod cluster;
 pub mod codec;
 #[cfg(test)]

@@ -8,6 +8,8 @@
 //! Packagers set `MUSTER_REVISION` and `SOURCE_DATE_EPOCH`; otherwise git and the clock are asked.
 //! Without git, as in a tarball, the revision is unknown.
 
+#![warn(missing_docs)]
+
 use proc_macro::TokenStream;
 use std::env;
 use std::path::Path;

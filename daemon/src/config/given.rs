@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 pub(super) enum Value {
     /// One text: a path, an address, a number in a variable.
     Text(String),
-    /// Several.
     List(Vec<String>),
     /// A switch.
     Switch(bool),

@@ -26,7 +26,6 @@ const BURST: usize = 128;
 
 /// What comes along with an input.
 pub(crate) enum Attachment {
-    /// Nothing.
     None,
     /// Its share of [`WAITING_BYTES`], free again once the input was handled.
     Room(OwnedSemaphorePermit),

@@ -18,9 +18,9 @@ use rustix::net::{
 
 /// The connector's number for processes (CN_IDX_PROC, CN_VAL_PROC), also its multicast group.
 const PROCESSES: u32 = 1;
-/// PROC_CN_MCAST_LISTEN.
+/// `PROC_CN_MCAST_LISTEN` of `linux/cn_proc.h`.
 const LISTEN: u32 = 1;
-/// PROC_EVENT_EXIT.
+/// `PROC_EVENT_EXIT` of `linux/cn_proc.h`.
 const EXIT: u32 = 0x8000_0000;
 /// NLMSG_DONE: a single message.
 const DONE: u16 = 3;

@@ -16,7 +16,6 @@ pub(crate) struct Host {
 /// A process that is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Sighting {
-    /// Which.
     pub(crate) process: Process,
     /// Its real user: the one who may signal it, by the kernel's own rule.
     pub(crate) uid: u32,

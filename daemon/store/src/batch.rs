@@ -95,7 +95,7 @@ impl<'db> Batch<'db> {
         }
     }
 
-    /// Commits.
+    /// Commits the batch as one.
     pub(super) fn commit(self, outlives: Outlives) -> Result<(), fjall::Error> {
         let writes = self.writes.into_iter();
         let rows = writes.flat_map(|(space, rows)| {

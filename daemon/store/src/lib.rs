@@ -55,6 +55,8 @@
 //! `entries` to `agenda` are views: they follow from the documents, and the store keeps them equal
 //! to the entries that are committed.
 
+#![warn(missing_docs)]
+
 mod batch;
 mod commit;
 mod convert;

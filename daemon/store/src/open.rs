@@ -69,7 +69,7 @@ pub enum OpenError {
     Unusable {
         /// The directory.
         dir: PathBuf,
-        /// Why.
+        /// Why not, for people.
         reason: String,
     },
     /// The commit thread could not be started.

@@ -55,7 +55,7 @@ pub struct Request {
     pub host: usize,
     /// Which process of it.
     pub epoch: u64,
-    /// When.
+    /// When it was asked.
     pub at: Instant,
     /// How long the node may take.
     pub timeout: Duration,

@@ -24,7 +24,7 @@ pub enum Fault {
     /// A whole host loses its power: its daemon is killed, its processes end, its next boot has
     /// another id.
     Reboot {
-        /// Which.
+        /// The index of the host.
         host: usize,
         /// What of what was not synced survives.
         survival: Survival,
@@ -60,7 +60,7 @@ pub enum Fault {
     FailCommit {
         /// On which host.
         host: usize,
-        /// How.
+        /// How its writes fail.
         error: WriteError,
         /// What of it is on the disk all the same.
         survival: Survival,
@@ -305,95 +305,101 @@ impl Mix {
                 (later + Duration::from_secs(3), Fault::Start { host }),
             ],
             4 => {
-                let forget = at + chance.millis(100, 8_000);
+                let (forget, member) = (at + chance.millis(100, 8_000), host);
                 vec![
                     (at, Fault::Kill { host, survival }),
                     (
                         forget,
                         Fault::Forget {
                             host: other,
-                            member: host,
+                            member,
                         },
                     ),
                     (forget.max(later), Fault::Start { host }),
                 ]
             }
-            5 => (0..1 + chance.below(3))
-                .map(|n| {
-                    (
-                        at + Duration::from_millis(n as u64 * 300),
-                        Fault::FailCommit {
-                            host,
-                            error,
-                            survival,
-                        },
-                    )
-                })
-                .collect(),
-            6 => vec![(
-                at,
-                Fault::Pause {
-                    host,
-                    span: chance.millis(1_000, 20_000),
-                },
-            )],
+            5 => failing_commits(chance, at, host, error, survival),
+            6 => {
+                let span = chance.millis(1_000, 20_000);
+                vec![(at, Fault::Pause { host, span })]
+            }
             7 => {
                 let side = (0..hosts).filter(|_| chance.happens(0.5)).collect();
                 vec![(at, Fault::Split { side }), (later, Fault::Heal)]
             }
             8 => {
+                let (from, to) = (host, other);
                 let cut = if chance.happens(0.5) {
-                    Fault::CutOneWay {
-                        from: host,
-                        to: other,
-                    }
+                    Fault::CutOneWay { from, to }
                 } else {
-                    Fault::Cut { a: host, b: other }
+                    Fault::Cut { a: from, b: to }
                 };
                 vec![(at, cut), (later, Fault::Heal)]
             }
-            9 => vec![
-                (
-                    at,
-                    Fault::Loss {
-                        share: [0.05, 0.1, 0.2, 0.3][chance.below(4)],
-                    },
-                ),
-                (later, Fault::Loss { share: 0.0 }),
-            ],
-            10 => {
-                let jump = [3_600_000, -3_600_000, 86_400_000, -40_000, 1_500][chance.below(5)];
+            9 => {
+                let share = [0.05, 0.1, 0.2, 0.3][chance.below(4)];
                 vec![
-                    (at, Fault::Jump { host, ms: jump }),
-                    (
-                        at,
-                        Fault::SlowDisk {
-                            host: other,
-                            most: chance.millis(20, 800),
-                        },
-                    ),
-                    (
-                        later,
-                        Fault::SlowDisk {
-                            host: other,
-                            most: Duration::ZERO,
-                        },
-                    ),
+                    (at, Fault::Loss { share }),
+                    (later, Fault::Loss { share: 0.0 }),
                 ]
             }
-            _ => {
-                let stall = Fault::Stall {
-                    host: other,
-                    machine: chance.below(3),
-                    span: chance.millis(50, 2_500),
-                };
-                vec![
-                    (at, Fault::Kill { host, survival }),
-                    (at, stall),
-                    (at, Fault::Move { host }),
-                    (later, Fault::Start { host }),
-                ]
-            }
+            10 => strange_clock_and_disk(chance, (at, later), host, other),
+            _ => moved_past_a_stall(chance, (at, later), (host, survival), other),
         }
     }
+}
+
+/// One to three commits of a host that fail, a moment apart.
+fn failing_commits(
+    chance: &mut Chance,
+    at: Instant,
+    host: usize,
+    error: WriteError,
+    survival: Survival,
+) -> Vec<(Instant, Fault)> {
+    let fault = Fault::FailCommit {
+        host,
+        error,
+        survival,
+    };
+    (0..1 + chance.below(3))
+        .map(|n| (at + Duration::from_millis(n as u64 * 300), fault.clone()))
+        .collect()
+}
+
+/// The clock of a host jumps while another one's disk is slow.
+fn strange_clock_and_disk(
+    chance: &mut Chance,
+    (at, later): (Instant, Instant),
+    host: usize,
+    slow: usize,
+) -> Vec<(Instant, Fault)> {
+    let ms = [3_600_000, -3_600_000, 86_400_000, -40_000, 1_500][chance.below(5)];
+    let disk = |most| Fault::SlowDisk { host: slow, most };
+    let most = chance.millis(20, 800);
+    vec![
+        (at, Fault::Jump { host, ms }),
+        (at, disk(most)),
+        (later, disk(Duration::ZERO)),
+    ]
+}
+
+/// A host comes back at another address while a machine of another host is held up.
+fn moved_past_a_stall(
+    chance: &mut Chance,
+    (at, later): (Instant, Instant),
+    (host, survival): (usize, Survival),
+    other: usize,
+) -> Vec<(Instant, Fault)> {
+    let stall = Fault::Stall {
+        host: other,
+        machine: chance.below(3),
+        span: chance.millis(50, 2_500),
+    };
+    vec![
+        (at, Fault::Kill { host, survival }),
+        (at, stall),
+        (at, Fault::Move { host }),
+        (later, Fault::Start { host }),
+    ]
 }

@@ -11,6 +11,7 @@
 //! mended, and everything must agree within 10 virtual seconds. `src/bin/sweep.rs` runs many seeds;
 //! a failing one is replayed by its number alone.
 
+#![warn(missing_docs)]
 #![expect(
     clippy::expect_used,
     clippy::panic,

@@ -56,19 +56,19 @@ pub enum Arrival {
     },
     /// An attempt failed.
     DialFailed {
-        /// Which.
+        /// The attempt.
         dial: DialId,
         /// Whether somebody answered.
         refused: bool,
     },
     /// An attempt reached the process itself.
     DialledItself {
-        /// Which.
+        /// The attempt.
         dial: DialId,
     },
     /// A message.
     Message {
-        /// Where.
+        /// The connection on which it came.
         conn: ConnId,
         /// On which channel.
         channel: Channel,
@@ -77,21 +77,21 @@ pub enum Arrival {
     },
     /// A datagram.
     Datagram {
-        /// Where.
+        /// The connection on which it came.
         conn: ConnId,
         /// Its bytes.
         bytes: Bytes,
     },
     /// A message of this process was dropped.
     Overflowed {
-        /// Where.
+        /// The connection whose messages were dropped.
         conn: ConnId,
         /// On which channel.
         channel: Channel,
     },
     /// A connection is gone.
     Closed {
-        /// Which.
+        /// The connection.
         conn: ConnId,
     },
 }

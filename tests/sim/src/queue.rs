@@ -44,7 +44,7 @@ pub enum Event {
         host: usize,
         /// Which process of it.
         epoch: u64,
-        /// What.
+        /// What arrives.
         arrival: Arrival,
     },
     /// A machine's next input.
@@ -96,7 +96,7 @@ pub enum Event {
     },
     /// Everybody must know of a registration, or its end, by now.
     Expected {
-        /// Which.
+        /// What was expected.
         key: Key,
         /// That it is there, or not.
         what: What,
@@ -107,7 +107,7 @@ pub enum Event {
     Obituary {
         /// The host that was killed.
         host: usize,
-        /// When.
+        /// When the host was killed.
         killed: Instant,
     },
     /// A moment to compare a node's view with its documents.

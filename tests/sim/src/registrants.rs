@@ -42,9 +42,9 @@ pub struct Asked {
     pub host: usize,
     /// Of which daemon there.
     pub epoch: u64,
-    /// When.
+    /// When it was asked.
     pub at: Instant,
-    /// What.
+    /// What was asked.
     pub command: Command,
     /// Who else, in sight of that node, had the name that it is about.
     pub rival: Option<Handle>,

@@ -1,5 +1,6 @@
 //! The world: hosts, network, clients and time, in one thread, from one seed.
 
+mod arriving;
 mod breaking;
 mod carrying;
 mod registering;
@@ -16,7 +17,7 @@ use crate::clients::{Act, Clients};
 use crate::disk::Disk;
 use crate::faults::Fault;
 use crate::host::{Host, Output};
-use crate::network::{Arrival, Network};
+use crate::network::Network;
 use crate::os::Os;
 use crate::queue::{Event, Input, Place, Queue};
 use crate::registrants::{Deed, Registrants};
@@ -24,9 +25,8 @@ use crate::scenario::Scenario;
 use crate::trace::Trace;
 use names::{NodeId, NodeName};
 use node::cluster;
-use node::lists;
 use node::time::Instant;
-use node::wire::{Channel, Peer, Protocol};
+use node::wire::Peer;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -407,157 +407,6 @@ impl World {
             }
         }
         self.judge_signals(place);
-    }
-
-    /// Hands what the network has for a process to the machines that it concerns, in order.
-    fn arrive(&mut self, host: usize, epoch: u64, arrival: Arrival) {
-        let cluster = Place {
-            host,
-            epoch,
-            machine: 0,
-        };
-        let Some(machines) = self.process(cluster).map(|process| process.machines()) else {
-            return;
-        };
-        let all = 1..machines;
-        match arrival {
-            Arrival::Connected {
-                peer,
-                conn,
-                dial,
-                remote,
-            } => {
-                all.for_each(|machine| {
-                    self.later(
-                        cluster,
-                        machine,
-                        lists::Input::Connected {
-                            peer: peer.id,
-                            conn,
-                        },
-                    )
-                });
-                self.admit(
-                    cluster,
-                    Input::Cluster(cluster::Input::Connected {
-                        peer,
-                        conn,
-                        dial,
-                        remote,
-                        protocol: Protocol(1),
-                    }),
-                );
-            }
-            Arrival::DialFailed { dial, refused } => {
-                let reason = if refused {
-                    "refused".to_owned()
-                } else {
-                    "no answer".to_owned()
-                };
-                self.admit(
-                    cluster,
-                    Input::Cluster(cluster::Input::DialFailed {
-                        dial,
-                        refused,
-                        reason,
-                    }),
-                );
-            }
-            Arrival::DialledItself { dial } => self.admit(
-                cluster,
-                Input::Cluster(cluster::Input::DialledItself { dial }),
-            ),
-            Arrival::Message {
-                conn,
-                channel: Channel::Cluster,
-                bytes,
-            } => {
-                self.admit(
-                    cluster,
-                    Input::Cluster(cluster::Input::Message { conn, bytes }),
-                );
-            }
-            Arrival::Message {
-                conn,
-                channel: Channel::Registry,
-                bytes,
-            } => {
-                self.admit(
-                    cluster,
-                    Input::Cluster(cluster::Input::Registry(node::registry::Input::Message {
-                        conn,
-                        bytes,
-                    })),
-                );
-            }
-            Arrival::Message {
-                conn,
-                channel: Channel::Lists,
-                bytes,
-            } => {
-                let Some(shards) = lists::shards_of(&bytes) else {
-                    return self.problems.push("a message names no shards".into());
-                };
-                let owners: Vec<usize> = self
-                    .process(cluster)
-                    .map(|process| process.owners(shards).collect())
-                    .unwrap_or_default();
-                owners.into_iter().for_each(|machine| {
-                    self.later(
-                        cluster,
-                        machine,
-                        lists::Input::Message {
-                            conn,
-                            bytes: bytes.clone(),
-                        },
-                    )
-                });
-            }
-            Arrival::Datagram { conn, bytes } => self.admit(
-                cluster,
-                Input::Cluster(cluster::Input::Datagram { conn, bytes }),
-            ),
-            Arrival::Overflowed {
-                conn,
-                channel: Channel::Lists,
-            } => {
-                all.for_each(|machine| {
-                    self.later(cluster, machine, lists::Input::Overflowed { conn })
-                });
-            }
-            Arrival::Overflowed {
-                conn,
-                channel: Channel::Registry,
-            } => {
-                self.admit(
-                    cluster,
-                    Input::Cluster(cluster::Input::Registry(
-                        node::registry::Input::Overflowed { conn },
-                    )),
-                );
-            }
-            Arrival::Overflowed {
-                channel: Channel::Cluster,
-                ..
-            } => {}
-            Arrival::Closed { conn } => {
-                all.for_each(|machine| self.later(cluster, machine, lists::Input::Closed { conn }));
-                self.admit(cluster, Input::Cluster(cluster::Input::Closed { conn }));
-            }
-        }
-    }
-
-    /// Sends an input to another thread's machine: it arrives a little later, after all that was
-    /// sent there before.
-    pub(crate) fn later(&mut self, from: Place, machine: usize, input: lists::Input) {
-        let at = self.now() + self.chance.span(Duration::ZERO, Duration::from_micros(300));
-        let place = Place { machine, ..from };
-        let Some(process) = self.process(place) else {
-            return;
-        };
-        let at = process.arrival(machine, at);
-        self.queue
-            .at(at, Event::Input(place, Box::new(Input::Lists(input))));
     }
 
     fn collect_violations(&mut self) {

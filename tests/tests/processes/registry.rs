@@ -321,6 +321,25 @@ async fn without_a_pid_the_caller_itself_is_registered() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The status of a call that another user makes, about that process.
+fn curl_as(
+    uid: u32,
+    socket: &str,
+    method: &str,
+    path: &str,
+    pid: Option<u32>,
+) -> anyhow::Result<String> {
+    let (uid, url) = (uid.to_string(), format!("http://muster/v1/{path}"));
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid", &uid, "--regid", &uid, "--clear-groups", "curl"]);
+    command.args(["-s", "-o", "/dev/null", "-w", "%{http_code}"]);
+    command.args(["--unix-socket", socket, "-X", method, &url]);
+    if let Some(pid) = pid {
+        command.args(["-d", &json!({ "pid": pid }).to_string()]);
+    }
+    crate::fleet::run(&mut command)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_belongs_to_its_user_and_root() -> anyhow::Result<()> {
     use std::os::unix::fs::PermissionsExt;
@@ -340,30 +359,7 @@ async fn a_process_belongs_to_its_user_and_root() -> anyhow::Result<()> {
     }
     let (roots, theirs) = (Sleeper::start()?, Sleeper::of_uid(UID)?);
     let socket = node.socket().display().to_string();
-    let curl = |method: &str, path: &str, pid: Option<u32>| {
-        let (uid, url) = (UID.to_string(), format!("http://muster/v1/{path}"));
-        let mut command = Command::new("setpriv");
-        command.args([
-            "--reuid",
-            &uid,
-            "--regid",
-            &uid,
-            "--clear-groups",
-            "curl",
-            "-s",
-            "-o",
-            "/dev/null",
-            "-w",
-            "%{http_code}",
-        ]);
-        command.args(["--unix-socket", &socket, "-X", method, &url]);
-        command.args(
-            pid.map(|pid| ["-d".to_owned(), json!({ "pid": pid }).to_string()])
-                .into_iter()
-                .flatten(),
-        );
-        crate::fleet::run(&mut command)
-    };
+    let curl = |method: &str, path: &str, pid| curl_as(UID, &socket, method, path, pid);
     ensure!(
         curl("PUT", "processes/web", Some(roots.pid()))? == "403",
         "another user's process"

@@ -353,14 +353,32 @@ async fn what_scripts_read_has_a_fixed_form() -> anyhow::Result<()> {
         "{place:?}"
     );
     whereis(a, "db").await?;
-    let listed = |words: &[&str]| -> anyhow::Result<Vec<Vec<String>>> {
-        let text = good(b, words)?;
-        Ok(text
-            .lines()
-            .map(|line| line.split('\t').map(str::to_owned).collect())
-            .collect())
-    };
-    let ps = listed(&["ps"])?;
+    let web = ps_has_a_fixed_form(b)?;
+    ensure!(
+        place[0].starts_with(&format!("web@n1#{}.", web[2])),
+        "{web:?}"
+    );
+    groups_have_a_fixed_form(b)?;
+    let json: serde_json::Value = serde_json::from_str(&good(b, &["--json", "whereis", "web"])?)?;
+    ensure!(
+        json["handle"] == place[0].as_str() && json["metadata"]["port"] == "8080",
+        "{json}"
+    );
+    executable_is_the_commands(b, "db").await
+}
+
+/// The lines that a command prints, each by its columns.
+fn listed(node: &Node, words: &[&str]) -> anyhow::Result<Vec<Vec<String>>> {
+    let text = good(node, words)?;
+    Ok(text
+        .lines()
+        .map(|line| line.split('\t').map(str::to_owned).collect())
+        .collect())
+}
+
+/// The line of `web`.
+fn ps_has_a_fixed_form(b: &Node) -> anyhow::Result<Vec<String>> {
+    let ps = listed(b, &["ps"])?;
     ensure!(
         ps.len() == 2 && ps.iter().all(|line| line.len() == 10),
         "{ps:?}"
@@ -372,38 +390,38 @@ async fn what_scripts_read_has_a_fixed_form() -> anyhow::Result<()> {
             && web[6..9] == ["all,front", "127.0.0.1:8080", "port=8080,v=2"],
         "{web:?}"
     );
-    ensure!(
-        place[0].starts_with(&format!("web@n1#{}.", web[2])),
-        "{web:?}"
-    );
     for (words, expected) in [
         (["--prefix", "we"], vec!["web"]),
         (["--on", "n2"], vec!["db"]),
         (["--group", "front"], vec!["web"]),
         (["--state", "unreachable"], vec![]),
     ] {
-        let names: Vec<String> = listed(&[&["ps"], &words[..]].concat())?
+        let names: Vec<String> = listed(b, &[&["ps"], &words[..]].concat())?
             .into_iter()
             .filter_map(|line| line.into_iter().next())
             .collect();
         ensure!(names == expected, "{words:?}: {names:?}");
     }
     ensure!(
-        listed(&["ps", "--local"])?
+        listed(b, &["ps", "--local"])?
             .iter()
             .all(|line| line[0] == "db")
     );
+    Ok(web.clone())
+}
+
+fn groups_have_a_fixed_form(b: &Node) -> anyhow::Result<()> {
     ensure!(
-        listed(&["groups"])?
+        listed(b, &["groups"])?
             .iter()
             .map(|line| line[..2].join(" "))
             .eq(["all 1", "front 1"]),
         "{:?}",
-        listed(&["groups"])?
+        listed(b, &["groups"])?
     );
     good(b, &["group", "join", "front", "db"])?;
     ensure!(
-        listed(&["groups", "front"])?
+        listed(b, &["groups", "front"])?
             .iter()
             .map(|line| line[0].as_str())
             .eq(["db", "web"]),
@@ -411,17 +429,12 @@ async fn what_scripts_read_has_a_fixed_form() -> anyhow::Result<()> {
     );
     good(b, &["group", "leave", "front", "db"])?;
     ensure!(
-        listed(&["groups", "front"])?
+        listed(b, &["groups", "front"])?
             .iter()
             .map(|line| line[0].as_str())
             .eq(["web"])
     );
-    let json: serde_json::Value = serde_json::from_str(&good(b, &["--json", "whereis", "web"])?)?;
-    ensure!(
-        json["handle"] == place[0].as_str() && json["metadata"]["port"] == "8080",
-        "{json}"
-    );
-    executable_is_the_commands(b, "db").await
+    Ok(())
 }
 
 /// It is registered before it is executed; what is shown is the command all the same.

@@ -40,6 +40,26 @@ async fn write(path: &Path) -> anyhow::Result<()> {
     let node = &mut fleet.nodes[0];
     node.configure(&[])?;
     node.start()?;
+    fill(node).await?;
+    node.stop()?;
+    node.start()?;
+    node.add("groceries", "salt").await?;
+    let answers = answers(node).await?;
+    let id = node.get("/v1/node").await?.json()["id"]
+        .as_str()
+        .context("an id")?
+        .to_owned();
+    node.kill()?;
+    Directory {
+        id,
+        answers,
+        files: Directory::read(&node.data)?,
+    }
+    .write(path)
+}
+
+/// Entries of all kinds, a token and a registration.
+async fn fill(node: &Node) -> anyhow::Result<()> {
     let full = json!({
         "title": "oat milk", "due": "2026-12-24", "priority": "high", "tags": ["food", "urgent"], "notes": "two\nlitres", "assignee": "alice"
     });
@@ -96,21 +116,7 @@ async fn write(path: &Path) -> anyhow::Result<()> {
         .status
             == 201
     );
-    node.stop()?;
-    node.start()?;
-    node.add("groceries", "salt").await?;
-    let answers = answers(node).await?;
-    let id = node.get("/v1/node").await?.json()["id"]
-        .as_str()
-        .context("an id")?
-        .to_owned();
-    node.kill()?;
-    Directory {
-        id,
-        answers,
-        files: Directory::read(&node.data)?,
-    }
-    .write(path)
+    Ok(())
 }
 
 /// Whether an answer says what it said then, and nothing besides: what has come since is null.

@@ -45,15 +45,15 @@ pub enum PkiError {
     /// A file or directory cannot be read or written.
     #[error("cannot access {path}: {source}", path = path.display())]
     File {
-        /// Which.
+        /// The path of the file.
         path: PathBuf,
-        /// Why.
+        /// What the system said.
         source: io::Error,
     },
     /// A file is there already; none is ever overwritten without [`renew`] or [`rotate`].
     #[error("{path} exists already and is not overwritten", path = path.display())]
     Exists {
-        /// Which.
+        /// The path of the file.
         path: PathBuf,
     },
     /// Not a node name.
@@ -73,7 +73,7 @@ pub enum PkiError {
     /// The record of an issued name cannot be read.
     #[error("{path} does not hold a node id", path = path.display())]
     Record {
-        /// Which.
+        /// The path of the record.
         path: PathBuf,
     },
     /// The authority's certificate cannot be used.

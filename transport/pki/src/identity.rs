@@ -26,15 +26,15 @@ pub enum IdentityError {
     /// A file cannot be read.
     #[error("cannot read {file}: {source}", file = file.display())]
     Read {
-        /// Which.
+        /// The file that could not be read.
         file: PathBuf,
-        /// Why.
+        /// What the system said.
         source: io::Error,
     },
     /// A file holds nothing usable.
     #[error("{file} holds no {what} in PEM form", file = file.display())]
     Empty {
-        /// Which.
+        /// The file without a certificate or key.
         file: PathBuf,
         /// What was looked for.
         what: &'static str,
@@ -43,7 +43,7 @@ pub enum IdentityError {
     #[error("the key file {file} has mode {mode:04o}, others can read it; allow its owner only \
         (chmod 600)", file = file.display())]
     Exposed {
-        /// Which.
+        /// The file that others may read.
         file: PathBuf,
         /// Its permission bits.
         mode: u32,
@@ -51,16 +51,16 @@ pub enum IdentityError {
     /// A certificate cannot serve.
     #[error("a certificate in {file} cannot be used: {fault}", file = file.display())]
     Certificate {
-        /// Which.
+        /// The file of the certificate.
         file: PathBuf,
-        /// Why.
+        /// What is wrong with the certificate.
         fault: CertificateFault,
     },
     /// The authorities' file mixes clusters.
     #[error("{file} holds authorities of different clusters ({one} and {other}); it may hold \
         several of one cluster only", file = file.display())]
     Clusters {
-        /// Which.
+        /// The file of the authorities.
         file: PathBuf,
         /// One cluster's id.
         one: String,
@@ -70,7 +70,7 @@ pub enum IdentityError {
     /// All authorities have expired.
     #[error("every authority in {file} has expired", file = file.display())]
     AuthorityExpired {
-        /// Which.
+        /// The file of the authorities.
         file: PathBuf,
     },
     /// The key is of an unknown kind or belongs to another certificate.
@@ -108,7 +108,7 @@ pub enum IdentityError {
     #[error("the certificate {file} expired on {date}; issue it again (muster pki \
         issue)", file = file.display())]
     Expired {
-        /// Which.
+        /// The file of the certificate.
         file: PathBuf,
         /// Its last day.
         date: Date,
@@ -117,7 +117,7 @@ pub enum IdentityError {
     #[error("the certificate {file} is valid from {date} on only; is this machine's clock \
         right?", file = file.display())]
     NotYetValid {
-        /// Which.
+        /// The file of the certificate.
         file: PathBuf,
         /// Its first day.
         date: Date,

@@ -21,7 +21,6 @@ const MAX_WORDS: usize = 300;
 pub(super) enum End {
     /// SIGTERM: in order.
     Term,
-    /// SIGKILL.
     Kill,
 }
 

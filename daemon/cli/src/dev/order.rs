@@ -14,15 +14,9 @@ pub(crate) enum Order {
     /// End the split.
     Heal,
     /// Kill a node.
-    Kill {
-        /// Which.
-        node: String,
-    },
+    Kill { node: String },
     /// Start a node that does not run.
-    Start {
-        /// Which.
-        node: String,
-    },
+    Start { node: String },
 }
 
 /// How it went.

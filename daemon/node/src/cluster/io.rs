@@ -88,12 +88,12 @@ pub enum Input {
     },
     /// A connection is gone; nothing more comes from it.
     Closed {
-        /// Which.
+        /// The connection.
         conn: ConnId,
     },
     /// A write was committed, or failed.
     Written {
-        /// Which.
+        /// The id of the write, from [`Output::Write`].
         id: WriteId,
         /// How it went.
         result: Result<(), WriteError>,
@@ -131,7 +131,7 @@ pub enum Output {
     Dial {
         /// The attempt.
         dial: DialId,
-        /// Where.
+        /// Whom to dial.
         target: Target,
     },
     /// Send a SWIM datagram; may be lost.
@@ -152,16 +152,16 @@ pub enum Output {
     },
     /// Keep a connection alive by pings (or let it die of idleness when its peer is down).
     KeepAlive {
-        /// Which.
+        /// The connection.
         conn: ConnId,
-        /// Whether.
+        /// Whether pings are to be sent on it.
         on: bool,
     },
     /// Close a connection; answered by `Closed`.
     Close {
-        /// Which.
+        /// The connection.
         conn: ConnId,
-        /// Why.
+        /// What the peer is told.
         reason: CloseReason,
     },
     /// Replace what the disk keeps for [`Settings::kept`], durably; answered by `Written`.
@@ -177,7 +177,7 @@ pub enum Output {
     Event(Event),
     /// The answer to a request.
     Reply {
-        /// Which.
+        /// The request that it answers.
         id: RequestId,
         /// The answer.
         result: Result<Reply, Refusal>,
@@ -305,7 +305,7 @@ pub enum Verdict {
     Even,
     /// Less than half, but somebody.
     Minority,
-    /// Nobody.
+    /// Nobody but this node.
     Alone,
 }
 
@@ -374,7 +374,7 @@ pub struct MemberView {
 pub struct Event {
     /// When, by this node's clock.
     pub at: Wall,
-    /// What.
+    /// What happened.
     pub kind: EventKind,
 }
 

@@ -4,17 +4,16 @@ use super::Lists;
 use super::commits::{Advance, Origin, Verdict};
 use super::edge::Timer;
 use super::edits::Outcome;
-use super::incoming::{Batch, Incoming};
+use super::incoming::{Batch, Incoming, Senders};
 use super::io::{Refusal, Reply, Row};
 use super::job::{Done, Job, JobError};
 use super::pulls::Step;
 use super::resident::Place;
 use super::vectors::Purpose;
-use crate::wire::{RequestId, WriteError};
+use crate::wire::{CloseReason, RequestId, WriteError};
 use crdt::entry::Entry;
-use crdt::list::{Applied, Document};
-use names::{Actor, ChangeHash, ListId, NodeId};
-use std::collections::BTreeSet;
+use crdt::list::{Applied, CheckedChange, Document, Fault};
+use names::{Actor, ChangeHash, ListId};
 use std::time::Duration;
 
 /// How long after a failed read a list is read again.
@@ -30,7 +29,7 @@ const ORPHANS_UNTIL: Duration = Duration::from_secs(8);
 #[derive(Debug)]
 pub(super) struct Applying {
     total_before: u64,
-    senders: BTreeSet<NodeId>,
+    senders: Senders,
     only: Option<ChangeHash>,
     count: usize,
 }
@@ -164,9 +163,10 @@ impl Lists {
         } = applied;
         self.edge.stats.changes_duplicate += u64::try_from(duplicates).unwrap_or(0);
         self.edge.stats.changes_refused += u64::try_from(refused.len()).unwrap_or(0);
+        self.cut_off_spoilers(list, &refused, &applying.senders);
         if self
             .incoming
-            .keep(&mut self.edge, list, orphans, applying.senders)
+            .keep(&mut self.edge, list, orphans, &applying.senders)
         {
             self.edge.after(ORPHANS_AFTER, Timer::Orphans(list));
             self.edge.after(ORPHANS_UNTIL, Timer::Abandon(list));
@@ -187,6 +187,30 @@ impl Lists {
         // Only now is it known that the document is ahead of the disk, which alone may be told of.
         if duplicates > 0 && self.watchers.any(list) {
             self.with_vector(list, Purpose::Watch);
+        }
+    }
+
+    /// No node takes such a change, so none hands it on: who sent it has made it, or serves whoever
+    /// did.
+    fn cut_off_spoilers(
+        &mut self,
+        list: ListId,
+        refused: &[(CheckedChange, Fault)],
+        senders: &Senders,
+    ) {
+        for (change, fault) in refused {
+            if !matches!(fault, Fault::Spoils(_)) {
+                continue;
+            }
+            self.incoming.ban(change.hash());
+            let Some(peer) = senders.get(&change.hash()) else {
+                continue;
+            };
+            tracing::warn!(%peer, %list, change = %change.hash(), error = %fault,
+                "a peer sent a change that would spoil a list: it is cut off");
+            if let Some(conn) = self.peers.conn_of(*peer) {
+                self.sever(conn, CloseReason::Abuse);
+            }
         }
     }
 
@@ -220,7 +244,7 @@ impl Lists {
 
     /// Some changes still lack others: those who sent them have these, too.
     pub(super) fn fetch_missing(&mut self, list: ListId) {
-        let senders: Vec<NodeId> = self.incoming.senders_of_orphans(list).collect();
+        let senders = self.incoming.senders_of_orphans(list);
         senders.into_iter().for_each(|peer| self.repair(peer, list));
     }
 

@@ -20,15 +20,12 @@ fn vector() -> VersionVector {
         .collect()
 }
 
-#[test]
-fn messages_are_what_they_were() {
-    let changes = || vec![Bytes::from_static(b"one"), Bytes::from_static(b"two")];
-    let answer = |tail| Message::Changes {
-        name: name(),
-        changes: changes(),
-        tail,
-    };
-    let samples = vec![
+fn changes() -> Vec<Bytes> {
+    vec![Bytes::from_static(b"one"), Bytes::from_static(b"two")]
+}
+
+fn carrying() -> Vec<(&'static str, Message)> {
+    vec![
         (
             "push",
             Message::Push(vec![Pushed {
@@ -47,6 +44,11 @@ fn messages_are_what_they_were() {
                 bytes: Bytes::from_static(b"part"),
             }),
         ),
+    ]
+}
+
+fn comparing() -> Vec<(&'static str, Message)> {
+    vec![
         (
             "root",
             Message::Root {
@@ -72,6 +74,16 @@ fn messages_are_what_they_were() {
                 last: true,
             },
         ),
+    ]
+}
+
+fn about_one_list() -> Vec<(&'static str, Message)> {
+    let answer = |tail| Message::Changes {
+        name: name(),
+        changes: changes(),
+        tail,
+    };
+    vec![
         (
             "compare",
             Message::Compare {
@@ -106,7 +118,12 @@ fn messages_are_what_they_were() {
                 vector: vector(),
             },
         ),
-    ];
+    ]
+}
+
+#[test]
+fn messages_are_what_they_were() {
+    let samples = [carrying(), comparing(), about_one_list()].concat();
     let write = |message: &Message| encode(SHARDS, message).unwrap().to_vec();
     covers::<Message>(
         "lists",

@@ -48,15 +48,17 @@ struct Waiting {
     name: ListName,
     /// To be applied next.
     ready: Heap,
-    /// Who sent them.
-    senders: BTreeSet<NodeId>,
+    senders: Senders,
 }
 
 #[derive(Debug, Default)]
 struct Orphans {
     heap: Heap,
-    senders: BTreeSet<NodeId>,
+    senders: Senders,
 }
+
+/// Who sent a change, the first one who did.
+pub(super) type Senders = BTreeMap<ChangeHash, NodeId>;
 
 /// What waits, of all lists.
 #[derive(Debug, Default)]
@@ -74,7 +76,7 @@ pub(super) struct Incoming {
 #[derive(Debug)]
 pub(super) struct Batch {
     pub(super) changes: Vec<CheckedChange>,
-    pub(super) senders: BTreeSet<NodeId>,
+    pub(super) senders: Senders,
     /// Its hashes if it is small enough to tell which change was bad.
     pub(super) only: Option<ChangeHash>,
 }
@@ -125,9 +127,9 @@ impl Incoming {
         let waiting = waiting.or_insert_with(|| Waiting {
             name: name.clone(),
             ready: Heap::default(),
-            senders: BTreeSet::new(),
+            senders: Senders::new(),
         });
-        waiting.senders.insert(from);
+        waiting.senders.entry(change.hash()).or_insert(from);
         self.bytes += waiting.ready.add(change);
         Reception::Waits(id)
     }
@@ -158,19 +160,20 @@ impl Incoming {
         } else {
             None
         };
-        self.take_completed(list, document, &mut changes);
-        Some(Batch {
+        let mut batch = Batch {
             changes,
             senders: waiting.senders,
             only,
-        })
+        };
+        self.take_completed(list, document, &mut batch);
+        Some(batch)
     }
 
     fn put_back(
         &mut self,
         list: ListId,
         name: ListName,
-        senders: &BTreeSet<NodeId>,
+        senders: &Senders,
         changes: Vec<CheckedChange>,
     ) {
         if changes.is_empty() {
@@ -192,15 +195,11 @@ impl Incoming {
     }
 
     /// Orphans in the order of their operations, so that one pass finds whole chains.
-    fn take_completed(
-        &mut self,
-        list: ListId,
-        document: &Document,
-        changes: &mut Vec<CheckedChange>,
-    ) {
+    fn take_completed(&mut self, list: ListId, document: &Document, batch: &mut Batch) {
         let Some(orphans) = self.orphans.get_mut(&list) else {
             return;
         };
+        let changes = &mut batch.changes;
         let mut there: BTreeSet<ChangeHash> = changes.iter().map(CheckedChange::hash).collect();
         let heap = std::mem::take(&mut orphans.heap);
         self.bytes -= heap.bytes;
@@ -213,6 +212,10 @@ impl Incoming {
                 .all(|dep| there.contains(dep) || document.has(dep))
             {
                 there.insert(change.hash());
+                let sender = orphans.senders.remove(&change.hash());
+                batch
+                    .senders
+                    .extend(sender.map(|sender| (change.hash(), sender)));
                 changes.push(change);
             } else {
                 self.bytes += orphans.heap.add(change);
@@ -239,18 +242,20 @@ impl Incoming {
         edge: &mut Edge,
         list: ListId,
         orphans: Vec<CheckedChange>,
-        senders: BTreeSet<NodeId>,
+        senders: &Senders,
     ) -> bool {
         if orphans.is_empty() {
             return false;
         }
         let first = !self.orphans.contains_key(&list);
         let held = self.orphans.entry(list).or_default();
-        held.senders.extend(senders);
         for change in orphans {
             if held.heap.is_full() || self.bytes >= MAX_BYTES {
                 edge.stats.dropped += 1;
             } else {
+                let hash = change.hash();
+                held.senders
+                    .extend(senders.get(&hash).map(|sender| (hash, *sender)));
                 self.bytes += held.heap.add(change);
             }
         }
@@ -258,11 +263,20 @@ impl Incoming {
     }
 
     /// Those who sent changes that still lack others: they have those.
-    pub(super) fn senders_of_orphans(&self, list: ListId) -> impl Iterator<Item = NodeId> + '_ {
+    pub(super) fn senders_of_orphans(&self, list: ListId) -> BTreeSet<NodeId> {
         self.orphans
             .get(&list)
             .into_iter()
-            .flat_map(|orphans| orphans.senders.iter().copied())
+            .flat_map(|orphans| orphans.senders.values().copied())
+            .collect()
+    }
+
+    /// A change is never taken again.
+    pub(super) fn ban(&mut self, change: ChangeHash) {
+        if self.poison.len() >= MAX_POISON {
+            self.poison.pop_first();
+        }
+        self.poison.insert(change);
     }
 
     /// A batch made the document unfit: a single change is never taken again, several are tried
@@ -276,12 +290,7 @@ impl Incoming {
     ) {
         edge.stats.changes_refused += 1;
         match only {
-            Some(hash) if count == 1 => {
-                if self.poison.len() >= MAX_POISON {
-                    self.poison.pop_first();
-                }
-                self.poison.insert(hash);
-            }
+            Some(hash) if count == 1 => self.ban(hash),
             Some(_) | None => {
                 self.careful.insert(list, count);
             }

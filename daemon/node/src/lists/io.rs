@@ -59,7 +59,7 @@ pub enum Input {
     },
     /// A connection is gone.
     Closed {
-        /// Which.
+        /// The connection.
         conn: ConnId,
     },
     /// The cluster as it is now; only the latest matters.
@@ -75,7 +75,7 @@ pub enum Input {
     },
     /// A write was committed, or failed. After a failure no write succeeds until `Reopened`.
     Written {
-        /// Which.
+        /// The id of the write, from [`Output::Write`].
         id: WriteId,
         /// How it went.
         result: Result<(), WriteError>,
@@ -147,9 +147,9 @@ pub enum Output {
     },
     /// Close a connection whose peer breaks the protocol.
     Close {
-        /// Which.
+        /// The connection.
         conn: ConnId,
-        /// Why.
+        /// What the peer is told.
         reason: CloseReason,
     },
     /// Commit all rows or none, durably, after all writes before it; answered by `Written`.
@@ -169,7 +169,7 @@ pub enum Output {
     },
     /// The answer to a request.
     Reply {
-        /// Which.
+        /// The request that it answers.
         id: RequestId,
         /// The answer.
         result: Result<Reply, Refusal>,

@@ -6,7 +6,7 @@ use super::resident::Place;
 use super::rounds::{self, Difference, Finished, Urgency};
 use super::vectors::Purpose;
 use super::watchers::Answerable;
-use super::wire::{self, Chunk, Message, Pushed};
+use super::wire::{self, Chunk, Message, Pushed, Tail};
 use crate::wire::{CloseReason, ConnId};
 use bytes::Bytes;
 use crdt::vector::VersionVector;
@@ -37,24 +37,11 @@ impl Lists {
             Message::Push(items) => self.pushed(peer, items),
             Message::Chunk(chunk) => self.chunk(peer, conn, chunk),
             Message::Root { sum, wake } => {
-                rounds::answer_root(&mut self.edge, &self.digest, self.shards, conn, shards, sum);
-                if wake {
-                    self.fresh.insert(peer);
-                    self.rounds.cancel(peer);
-                    self.begin_rounds();
-                }
+                self.compare_root((peer, conn), shards, sum, wake);
             }
             Message::Equal(_) => self.end_round(peer, |lists| lists.rounds.equal(peer)),
             Message::Shards(sums) if sums.len() == count(shards) => {
-                self.end_round(peer, |lists| {
-                    lists.rounds.shards(
-                        &mut lists.edge,
-                        &lists.digest,
-                        (peer, conn),
-                        shards.0,
-                        &sums,
-                    )
-                });
+                self.compare_shards((peer, conn), shards.0, &sums);
             }
             Message::Buckets { shard, sums } if sums.len() == BUCKETS => {
                 if (self.shards.0..=self.shards.1).contains(&shard) {
@@ -69,11 +56,7 @@ impl Lists {
             } if buckets.len() <= BUCKETS => {
                 self.differ(peer, shard, &buckets.into_iter().collect(), &leaves);
                 if last {
-                    self.end_round(peer, |lists| {
-                        lists
-                            .rounds
-                            .shard_done(&mut lists.edge, &lists.digest, (peer, conn), shard)
-                    });
+                    self.finish_shard((peer, conn), shard);
                 }
             }
             // A wrong number of sums is as malformed as wrong bytes.
@@ -93,30 +76,14 @@ impl Lists {
             } => self.compared(peer, list, vector, answer),
             Message::Pull {
                 list,
-                vector: theirs,
+                vector,
                 most_bytes,
-            } => {
-                let most_bytes = usize::try_from(most_bytes).unwrap_or(usize::MAX);
-                self.with_vector(
-                    list,
-                    Purpose::Serve {
-                        peer,
-                        theirs,
-                        most_bytes,
-                    },
-                );
-            }
+            } => self.begin_serving(peer, list, vector, most_bytes),
             Message::Changes {
                 name,
                 changes,
                 tail,
-            } => {
-                let (list, some) = (ListId::of(&name), !changes.is_empty());
-                self.receive_changes(peer, list, &name, changes, false);
-                self.pulls
-                    .answered(self.edge.now.instant, peer, list, some, tail);
-                self.run_waiting(list);
-            }
+            } => self.receive_answer(peer, &name, changes, tail),
             Message::Nothing(list) => {
                 let step = self.pulls.nothing(peer, list);
                 self.repair_step(list, step);
@@ -129,7 +96,66 @@ impl Lists {
         }
     }
 
-    fn sever(&mut self, conn: ConnId, reason: CloseReason) {
+    fn compare_root(
+        &mut self,
+        (peer, conn): (NodeId, ConnId),
+        shards: (Shard, Shard),
+        sum: u64,
+        wake: bool,
+    ) {
+        rounds::answer_root(&mut self.edge, &self.digest, self.shards, conn, shards, sum);
+        if wake {
+            self.fresh.insert(peer);
+            self.rounds.cancel(peer);
+            self.begin_rounds();
+        }
+    }
+
+    fn compare_shards(&mut self, from: (NodeId, ConnId), first: Shard, sums: &[u64]) {
+        self.end_round(from.0, |lists| {
+            lists
+                .rounds
+                .shards(&mut lists.edge, &lists.digest, from, first, sums)
+        });
+    }
+
+    fn finish_shard(&mut self, from: (NodeId, ConnId), shard: Shard) {
+        self.end_round(from.0, |lists| {
+            lists
+                .rounds
+                .shard_done(&mut lists.edge, &lists.digest, from, shard)
+        });
+    }
+
+    /// Sends a peer what it lacks of a list.
+    fn begin_serving(
+        &mut self,
+        peer: NodeId,
+        list: ListId,
+        theirs: VersionVector,
+        most_bytes: u32,
+    ) {
+        let most_bytes = usize::try_from(most_bytes).unwrap_or(usize::MAX);
+        self.with_vector(
+            list,
+            Purpose::Serve {
+                peer,
+                theirs,
+                most_bytes,
+            },
+        );
+    }
+
+    /// Takes in what was pulled from a peer.
+    fn receive_answer(&mut self, peer: NodeId, name: &ListName, changes: Vec<Bytes>, tail: Tail) {
+        let (list, some) = (ListId::of(name), !changes.is_empty());
+        self.receive_changes(peer, list, name, changes, false);
+        self.pulls
+            .answered(self.edge.now.instant, peer, list, some, tail);
+        self.run_waiting(list);
+    }
+
+    pub(super) fn sever(&mut self, conn: ConnId, reason: CloseReason) {
         self.edge.stats.malformed += 1;
         self.edge.close(conn, reason);
         self.closed(conn);

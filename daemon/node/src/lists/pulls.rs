@@ -51,7 +51,7 @@ pub(super) enum Step {
     Look(NodeId),
     /// Nothing more: the repair is over.
     Over,
-    /// Wait.
+    /// It is to be tried again later.
     Wait,
 }
 

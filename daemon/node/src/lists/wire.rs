@@ -157,8 +157,11 @@ mod tests {
     }
 
     fn messages() -> impl Strategy<Value = Message> {
-        let list = any::<[u8; 16]>().prop_map(ListId);
-        let sums = vec(any::<u64>(), 0..256);
+        prop_oneof![carrying(), comparing(), asking()]
+    }
+
+    /// What carries changes.
+    fn carrying() -> impl Strategy<Value = Message> {
         let tail = prop_oneof![Just(Tail::Message), Just(Tail::Pull), Just(Tail::End)];
         prop_oneof![
             vec((names(), blobs(), any::<bool>()), 0..4).prop_map(|items| Message::Push(
@@ -187,6 +190,19 @@ mod tests {
                         bytes: bytes.into()
                     }
                 )),
+            (names(), blobs(), tail).prop_map(|(name, changes, tail)| Message::Changes {
+                name,
+                changes,
+                tail
+            }),
+        ]
+    }
+
+    /// What compares all lists.
+    fn comparing() -> impl Strategy<Value = Message> {
+        let list = any::<[u8; 16]>().prop_map(ListId);
+        let sums = vec(any::<u64>(), 0..256);
+        prop_oneof![
             (any::<u64>(), any::<bool>()).prop_map(|(sum, wake)| Message::Root { sum, wake }),
             any::<u64>().prop_map(Message::Equal),
             sums.clone().prop_map(Message::Shards),
@@ -197,7 +213,7 @@ mod tests {
             (
                 any::<u8>(),
                 vec(any::<u8>(), 0..9),
-                vec((list.clone(), any::<u64>()), 0..9),
+                vec((list, any::<u64>()), 0..9),
                 any::<bool>()
             )
                 .prop_map(|(shard, buckets, leaves, last)| Message::Leaves {
@@ -206,6 +222,13 @@ mod tests {
                     leaves,
                     last
                 }),
+        ]
+    }
+
+    /// What is asked and told of one list.
+    fn asking() -> impl Strategy<Value = Message> {
+        let list = any::<[u8; 16]>().prop_map(ListId);
+        prop_oneof![
             (list.clone(), vectors(), any::<bool>()).prop_map(|(list, vector, answer)| {
                 Message::Compare {
                     list,
@@ -219,11 +242,6 @@ mod tests {
                     vector,
                     most_bytes,
                 }
-            }),
-            (names(), blobs(), tail).prop_map(|(name, changes, tail)| Message::Changes {
-                name,
-                changes,
-                tail
             }),
             list.clone().prop_map(Message::Nothing),
             (list.clone(), vectors()).prop_map(|(list, vector)| Message::Confirm { list, vector }),

@@ -35,8 +35,8 @@ fn entry() -> Arc<Entry> {
     })
 }
 
-#[test]
-fn messages_are_what_they_were() {
+/// A part of a log with a record of each kind.
+fn delta() -> Delta {
     let reasons = [
         Reason::ExitedWith(1),
         Reason::Killed(9),
@@ -52,7 +52,7 @@ fn messages_are_what_they_were() {
         version,
         state,
     });
-    let delta = Delta {
+    Delta {
         owner: NODE,
         run: 3,
         after: 0,
@@ -60,7 +60,11 @@ fn messages_are_what_they_were() {
         latest: 300,
         horizon: 2,
         records: records.collect(),
-    };
+    }
+}
+
+#[test]
+fn messages_are_what_they_were() {
     let position = Position {
         run: 3,
         version: 300,
@@ -69,7 +73,7 @@ fn messages_are_what_they_were() {
         (
             "part",
             Message::Part {
-                delta,
+                delta: delta(),
                 pushed: true,
             },
         ),

@@ -48,12 +48,12 @@ pub enum Input {
     },
     /// Messages of ours on that channel were dropped for want of room.
     Overflowed {
-        /// Where.
+        /// The connection that they were meant for.
         conn: ConnId,
     },
     /// Rows were kept, or the disk failed.
     Kept {
-        /// Which.
+        /// The id of the write, from [`Output::Keep`].
         id: WriteId,
         /// How it went.
         result: Result<(), WriteError>,
@@ -61,14 +61,14 @@ pub enum Input {
     /// A watched process has ended; also the answer to a [`Output::Watch`] of one that is not
     /// there.
     Ended {
-        /// Which.
+        /// The process.
         process: Process,
         /// How, as far as the kernel tells: `ExitedWith`, `Killed` or `Exited`.
         reason: Reason,
     },
     /// A client's connection has closed.
     SessionEnded {
-        /// Which.
+        /// The connection's session.
         session: SessionId,
     },
 }
@@ -180,7 +180,7 @@ pub enum Output {
     Unwatch(Process),
     /// Signal a watched process.
     Signal {
-        /// Which.
+        /// The process that gets it.
         process: Process,
         /// With what.
         signal: Signal,
@@ -192,9 +192,9 @@ pub enum Output {
 /// Signals that the registry sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
-    /// SIGTERM.
+    /// SIGTERM: the process may end in its own way.
     Term,
-    /// SIGKILL.
+    /// SIGKILL: the kernel ends the process.
     Kill,
 }
 
@@ -224,11 +224,11 @@ pub enum Change {
     },
     /// A node's registrations can be reached, or not.
     Node {
-        /// Which.
+        /// The node.
         owner: NodeId,
         /// Its name.
         name: NodeName,
-        /// Whether.
+        /// Whether its registrations can be reached now.
         reachable: bool,
     },
 }
@@ -240,7 +240,7 @@ pub struct Event {
     pub at: Wall,
     /// To which.
     pub handle: Handle,
-    /// What.
+    /// What happened.
     pub kind: EventKind,
 }
 
@@ -298,7 +298,7 @@ pub enum Refusal {
     /// A reachable other has the name.
     #[error("the name is held by {holder}")]
     Held {
-        /// Who.
+        /// The process that has the name.
         holder: Handle,
         /// Since when.
         since: Wall,
@@ -311,7 +311,7 @@ pub enum Refusal {
     Elsewhere {
         /// The name.
         name: ProcessName,
-        /// Where.
+        /// The node on which the process runs.
         node: NodeName,
     },
     /// The process belongs to another user.

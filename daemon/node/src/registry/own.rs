@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// What a registration ends with, beside being taken back and its process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Life {
-    /// Nothing.
+    /// It ends with its process only.
     Process,
     /// This connection.
     Session(SessionId),

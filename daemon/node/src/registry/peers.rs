@@ -224,7 +224,7 @@ impl Registry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub(crate) enum Heard {
-    /// Nothing.
+    /// It means nothing to membership.
     Fine,
     /// Another start of this very node, which its disk knows nothing of, has written a log in that
     /// run: it must go above.

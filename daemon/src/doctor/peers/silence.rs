@@ -9,6 +9,9 @@ use std::time::Duration;
 /// something changed.
 const RECENT: Duration = Duration::from_secs(60);
 
+/// The check of packets that go out from here.
+const OUT: &str = "udp out";
+
 /// What can be known of it.
 #[derive(Debug, Default)]
 pub(super) struct Silence {
@@ -21,85 +24,64 @@ pub(super) struct Silence {
 }
 
 impl Silence {
+    /// What the silence of the member `name` at `theirs` means for this node at `own`.
     pub(super) fn judge(&self, name: &str, theirs: SocketAddr, own: SocketAddr) -> Finding {
-        let (check, port) = ("udp out", theirs.port());
+        self.one_way(name, theirs, own)
+            .or_else(|| self.both_ways(name, theirs))
+            .unwrap_or_else(|| self.is_down(name, theirs))
+    }
+
+    /// Packets pass in one direction only.
+    fn one_way(&self, name: &str, theirs: SocketAddr, own: SocketAddr) -> Option<Finding> {
         if self.is_connected {
             let what = "it has reached this node, but a new connection from here gets no answer: a \
-                    firewall lets packets pass only when it begins";
-            return Finding::warning(
-                check,
-                name,
-                what,
-                format!(
-                    "allow UDP to {theirs} (out here, \
-                in at {name})"
-                ),
-            );
+                firewall lets packets pass only when it begins";
+            let remedy = format!("allow UDP to {theirs} (out here, in at {name})");
+            return Some(Finding::warning(OUT, name, what, remedy));
         }
         if self.knocked.is_some_and(|ago| ago < RECENT) {
             let what = "it reaches this node, but this node does not reach it: its packets arrive \
                 here, the answers do not arrive there";
-            return Finding::critical(
-                check,
-                name,
-                what,
-                format!(
-                    "allow UDP from {} to {theirs} \
-                (out here, in at {name})",
-                    own.ip()
-                ),
-            );
+            let from = own.ip();
+            let remedy = format!("allow UDP from {from} to {theirs} (out here, in at {name})");
+            return Some(Finding::critical(OUT, name, what, remedy));
         }
-        if let Some((helper, ..)) = self
-            .told
-            .iter()
-            .find(|(_, _, of_us)| of_us.is_some_and(hears_us))
-        {
-            let what = format!(
-                "this node reaches it, but it does not reach this node: packets from here arrive \
-                    there ({helper} asked it), its answers do not arrive here"
-            );
-            return Finding::critical(
-                "udp in",
-                name,
-                what,
-                format!(
-                    "allow UDP from {theirs} to \
-                {own} (out at {name}, in here)"
-                ),
-            );
-        }
-        if let Some((helper, sight, _)) = self.told.iter().find(|(_, sight, _)| sight.is_reachable)
-        {
-            let rtt = sight
-                .rtt_us
-                .map_or_else(String::new, |us| format!(" in {:.1} ms", us as f64 / 1e3));
-            let what = format!(
-                "no packet passes between this node and it, in neither direction; \
-                {helper} reaches it{rtt}"
-            );
-            return Finding::critical(
-                check,
-                name,
-                what,
-                format!(
-                    "look for a firewall or a missing \
-                route between this host and {theirs}"
-                ),
-            );
-        }
+        let hear_us = |(_, _, of_us): &&(String, Sight, Option<Sight>)| of_us.is_some_and(hears_us);
+        let (helper, ..) = self.told.iter().find(hear_us)?;
+        let what = format!(
+            "this node reaches it, but it does not reach this node: packets from here arrive there \
+             ({helper} asked it), its answers do not arrive here"
+        );
+        let remedy = format!("allow UDP from {theirs} to {own} (out at {name}, in here)");
+        Some(Finding::critical("udp in", name, what, remedy))
+    }
+
+    /// Another member reaches it, and this node does not.
+    fn both_ways(&self, name: &str, theirs: SocketAddr) -> Option<Finding> {
+        let mut told = self.told.iter();
+        let (helper, sight, _) = told.find(|(_, sight, _)| sight.is_reachable)?;
+        let rtt = sight
+            .rtt_us
+            .map_or_else(String::new, |us| format!(" in {:.1} ms", us as f64 / 1e3));
+        let what = format!(
+            "no packet passes between this node and it, in neither direction; {helper} reaches \
+             it{rtt}"
+        );
+        let remedy =
+            format!("look for a firewall or a missing route between this host and {theirs}");
+        Some(Finding::critical(OUT, name, what, remedy))
+    }
+
+    /// Nobody who was asked reaches it.
+    fn is_down(&self, name: &str, theirs: SocketAddr) -> Finding {
         let remedy = format!(
-            "see whether its host is up, musterd runs there and UDP {port} is open; if it \
-                is gone for good: muster forget {name}"
+            "see whether its host is up, musterd runs there and UDP {} is open; if it is gone for \
+             good: muster forget {name}",
+            theirs.port()
         );
         if self.told.is_empty() {
-            return Finding::critical(
-                check,
-                name,
-                "it does not answer, and no other member can be \
-                asked about it",
-                remedy,
-            );
+            let what = "it does not answer, and no other member can be asked about it";
+            return Finding::critical(OUT, name, what, remedy);
         }
         let asked: Vec<&str> = self
             .told
@@ -107,11 +89,10 @@ impl Silence {
             .map(|(helper, ..)| helper.as_str())
             .collect();
         let what = format!(
-            "it does not answer, and {} does not reach it either: it is down, or \
-            cut off from all",
+            "it does not answer, and {} does not reach it either: it is down, or cut off from all",
             asked.join(" and ")
         );
-        Finding::critical(check, name, what, remedy)
+        Finding::critical(OUT, name, what, remedy)
     }
 }
 

@@ -15,7 +15,7 @@ pub(crate) const WEB_TOKEN: &str = "/v1/web/token";
 /// What a call by TCP needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
-    /// Nothing.
+    /// Everybody may call it, without a token.
     Anyone,
     /// A token of one of these scopes.
     Token(&'static [Scope]),

@@ -26,18 +26,15 @@ fn refusal(dir: &Path) -> OpenError {
     Store::open(dir, |_| {}, |_| {}).err().unwrap()
 }
 
-#[test]
-fn everything_committed_is_there_after_a_restart() {
-    let dir = tempfile::tempdir().unwrap();
-    let (store, fresh, _) = rows::open(dir.path());
-    assert!(fresh.lists.is_empty() && fresh.cluster.is_none());
+/// Commits rows of each kind.
+fn fill(store: &Store) {
     let snapshot = Row::Snapshot {
         list: rows::id(1),
         covers: vector(2),
         bytes: Bytes::from_static(b"saved"),
     };
     rows::commit(
-        &store,
+        store,
         vec![
             rows::list(1, 0, &vector(3)),
             rows::change(1, 1),
@@ -48,12 +45,12 @@ fn everything_committed_is_there_after_a_restart() {
     )
     .unwrap();
     rows::commit(
-        &store,
+        store,
         vec![rows::list(2, 0, &vector(1)), rows::change(2, 1)],
     )
     .unwrap();
     rows::commit(
-        &store,
+        store,
         vec![Row::Quarantine {
             list: rows::id(2),
             reason: "it is odd".to_owned(),
@@ -66,6 +63,14 @@ fn everything_committed_is_there_after_a_restart() {
         Box::new(move |result| tell.send(result).unwrap()),
     );
     assert_eq!(told.recv().unwrap(), Ok(()));
+}
+
+#[test]
+fn everything_committed_is_there_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, fresh, _) = rows::open(dir.path());
+    assert!(fresh.lists.is_empty() && fresh.cluster.is_none());
+    fill(&store);
     store.close();
 
     let (store, mut recovered, _) = rows::open(dir.path());
@@ -283,12 +288,11 @@ fn a_closed_store_refuses_commits_and_reads() {
     store.close();
 }
 
-#[test]
-fn many_overwritten_rows_are_right_after_compaction_and_reopening() {
-    const LISTS: u64 = 200;
-    const ROUNDS: u64 = 100;
-    let dir = tempfile::tempdir().unwrap();
-    let (store, ..) = rows::open(dir.path());
+const LISTS: u64 = 200;
+const ROUNDS: u64 = 100;
+
+/// Writes entries that move around in their lists, and ones that come and go.
+fn overwrite(store: &Store) {
     let (tell, told) = channel();
     for round in 1..=ROUNDS {
         for list in 0..LISTS {
@@ -322,58 +326,67 @@ fn many_overwritten_rows_are_right_after_compaction_and_reopening() {
     }
     drop(tell);
     assert!(told.iter().all(|result| result.is_ok()));
-    let check = |store: &Store| {
-        for list in 0..LISTS {
-            let mut expected: Vec<_> = (ROUNDS - 9..=ROUNDS)
-                .map(|round| {
-                    (
-                        format!("{:03}", (round * 7 + list) % 101),
-                        u128::from(round % 10),
-                    )
-                })
-                .collect();
-            expected.push((format!("{:03}", (ROUNDS * 7 + list) % 101), 99));
-            expected.sort();
-            let found: Vec<_> = store
-                .reader()
-                .entries(rows::id(list), None)
-                .map(Result::unwrap)
-                .map(|entry| (entry.order, entry.id.0))
-                .collect();
-            assert_eq!(found, expected);
-            let changes = store
-                .reader()
-                .changes(
-                    rows::id(list),
-                    Range {
-                        actor: rows::ACTOR,
-                        from: 1,
-                        to: ROUNDS,
-                    },
+}
+
+/// Each list has what the last rounds wrote, and all changes.
+fn has_the_last_rounds(store: &Store) {
+    for list in 0..LISTS {
+        let mut expected: Vec<_> = (ROUNDS - 9..=ROUNDS)
+            .map(|round| {
+                (
+                    format!("{:03}", (round * 7 + list) % 101),
+                    u128::from(round % 10),
                 )
-                .unwrap();
-            assert!(
-                changes
-                    .iter()
-                    .zip(1..)
-                    .all(|(bytes, seq)| *bytes == rows::change_bytes(list, seq))
-                    && changes.len() as u64 == ROUNDS
-            );
-            assert_eq!(
-                store.reader().vector(rows::id(list)).unwrap(),
-                vector(ROUNDS)
-            );
-        }
-        assert_eq!(
-            store
-                .reader()
-                .agenda(None, None, None)
-                .map(Result::unwrap)
-                .count() as u64,
-            LISTS * 11
+            })
+            .collect();
+        expected.push((format!("{:03}", (ROUNDS * 7 + list) % 101), 99));
+        expected.sort();
+        let found: Vec<_> = store
+            .reader()
+            .entries(rows::id(list), None)
+            .map(Result::unwrap)
+            .map(|entry| (entry.order, entry.id.0))
+            .collect();
+        assert_eq!(found, expected);
+        let changes = store
+            .reader()
+            .changes(
+                rows::id(list),
+                Range {
+                    actor: rows::ACTOR,
+                    from: 1,
+                    to: ROUNDS,
+                },
+            )
+            .unwrap();
+        assert!(
+            changes
+                .iter()
+                .zip(1..)
+                .all(|(bytes, seq)| *bytes == rows::change_bytes(list, seq))
+                && changes.len() as u64 == ROUNDS
         );
-    };
-    check(&store);
+        assert_eq!(
+            store.reader().vector(rows::id(list)).unwrap(),
+            vector(ROUNDS)
+        );
+    }
+    assert_eq!(
+        store
+            .reader()
+            .agenda(None, None, None)
+            .map(Result::unwrap)
+            .count() as u64,
+        LISTS * 11
+    );
+}
+
+#[test]
+fn many_overwritten_rows_are_right_after_compaction_and_reopening() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, ..) = rows::open(dir.path());
+    overwrite(&store);
+    has_the_last_rounds(&store);
     store.close();
-    check(&rows::open(dir.path()).0);
+    has_the_last_rounds(&rows::open(dir.path()).0);
 }

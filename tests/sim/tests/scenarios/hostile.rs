@@ -1,7 +1,12 @@
 //! Peers that break the protocol, or say nothing.
 
+use crate::entries::name;
 use crate::script::Script;
+use bytes::Bytes;
 use node::cluster::Input;
+use node::codec;
+use node::lists;
+use node::wire::CloseReason;
 
 #[test]
 fn rubbish_closes_the_connection_and_is_counted() {
@@ -43,4 +48,57 @@ fn a_connection_without_a_hello_is_not_kept() {
     );
     world.run_ms(6_000);
     assert_eq!(world.stats(0).connections, 1);
+}
+
+/// An addition of "milk", and an edit of it that says to overwrite an operation that never was.
+const ADDITION: &str = concat!(
+    "856f4a83a749c5d801bf0101deebea1dff6e54b784a969c23a5def8df3b8baf9bbac7d1657caeb70",
+    "5b7e07391001010101010101010101010101010101010281f7c4d5060a75736572406e6f64653101",
+    "100000000000000000000000000000000008010402041533340142045606571070027f0104007f01",
+    "04027b1a30314d33323530574a51433350474137593642504a4533464153057469746c6503706f73",
+    "0763726561746564046c696665057f0004017b00465669146d696c6b6130456642d7e4c1a28c3400",
+    "0500"
+);
+const SPOILER: &str = concat!(
+    "856f4a83f900cbb301830101a749c5d8638d87f1a5d875304f6d7340dfe5a6f7c18b4a4b852794d1",
+    "5f92ecd01001010101010101010101010101010101020783f7c4d5060a75736572406e6f64653100",
+    "0a01020202150c3401420256045709700271027305020002027e057469746c65046c696665020201",
+    "7e8601146f6174206d696c6b02020102007ee8079e78"
+);
+
+fn unhex(text: &str) -> Bytes {
+    let digits = |at: usize| u8::from_str_radix(&text[at..at + 2], 16).unwrap();
+    (0..text.len()).step_by(2).map(digits).collect()
+}
+
+#[test]
+fn who_sends_a_change_that_spoils_a_list_is_cut_off_and_the_list_lives_on() {
+    let mut world = Script::compared(2);
+    let view = world.hosts[0].process.as_ref().unwrap().view.clone();
+    let conn = view
+        .unwrap()
+        .member(world.hosts[1].peer.id)
+        .and_then(|member| member.conn)
+        .unwrap();
+    let push = |changes: &[&str]| {
+        let changes: Vec<Bytes> = changes.iter().map(|text| unhex(text)).collect();
+        // For all shards: a push, of one list, not to be confirmed.
+        let pushed = vec![(name("groceries"), changes, false)];
+        Bytes::from(codec::encode(&(0_u8, 255_u8, 0_u8, pushed)).unwrap())
+    };
+    let list = names::ListId::of(&name("groceries"));
+    let owner = world.hosts[0].process.as_ref().unwrap().owner_of(list);
+    let bytes = push(&[ADDITION, SPOILER]);
+    world.tell_lists(0, owner, lists::Input::Message { conn, bytes });
+    world.run_ms(100);
+    assert_eq!(world.record().closed, [(0, conn, CloseReason::Abuse)]);
+    assert_eq!(world.titles(0, "groceries"), ["milk"]);
+    let stats = world.lists_stats(0);
+    assert_eq!(
+        (stats.changes_refused, stats.loads, stats.quarantined),
+        (1, 0, 0)
+    );
+    world.add(1, "groceries", "bread");
+    world.run_until_agreed(20_000);
+    assert_eq!(world.titles(0, "groceries").len(), 2);
 }
