@@ -55,17 +55,20 @@ impl ApiPath {
         let Ok(Value::Object(fields)) = serde_json::to_value(query) else {
             return self;
         };
-        fields.into_iter().fold(self, |path, (name, value)| {
-            let values = match value {
-                Value::Array(values) => values,
-                value => vec![value],
+        let mut path = self;
+        for (name, value) in fields {
+            let values = match value.as_array() {
+                Some(values) => values.as_slice(),
+                None => std::slice::from_ref(&value),
             };
-            values.into_iter().fold(path, |path, value| match value {
-                Value::Null => path,
-                Value::String(text) => path.query(&name, &text),
-                other => path.query(&name, &other.to_string()),
-            })
-        })
+            for value in values.iter().filter(|value| !value.is_null()) {
+                path = match value.as_str() {
+                    Some(text) => path.query(&name, text),
+                    None => path.query(&name, &value.to_string()),
+                };
+            }
+        }
+        path
     }
 
     /// With a query parameter, if there is a value.

@@ -126,9 +126,10 @@ fn rows(
 
 /// How much of the cluster is in reach: `complete, 3 of 3`, `minority, 1 of 3`.
 fn reach(partition: &PartitionView) -> String {
-    let verdict = match &partition.verdict {
-        PartitionVerdict::Whole => "complete",
-        other => other.as_str(),
+    let verdict = if partition.verdict == PartitionVerdict::Whole {
+        "complete"
+    } else {
+        partition.verdict.as_str()
     };
     format!(
         "{}, {} of {}",
