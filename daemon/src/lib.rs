@@ -19,6 +19,7 @@ mod manual;
 mod metrics;
 pub mod once;
 mod process;
+mod rebuild;
 pub mod reload;
 pub mod service;
 pub mod shell;
@@ -47,6 +48,8 @@ pub fn program() -> cli::Program {
         version: version::full,
         daemon: daemon_main,
         examine_host: doctor::without_daemon,
+        data_dir: rebuild::data_dir,
+        rebuild: rebuild::offline,
         manual: manual::write,
     }
 }

@@ -16,4 +16,4 @@ mod name;
 
 pub use handle::{Handle, HandleError};
 pub use id::{Actor, ChangeHash, ChangeId, EntryId, ListId, NodeId, ParseIdError, Shard};
-pub use name::{ListName, NameError, NodeName, ProcessName, is_unprintable};
+pub use name::{ListName, NameError, NodeName, ProcessName, is_unprintable, with_unprintable};

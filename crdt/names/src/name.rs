@@ -61,6 +61,29 @@ pub fn is_unprintable(c: char) -> bool {
             | '\u{1d173}'..='\u{1d17a}' | '\u{e0001}' | '\u{e0020}'..='\u{e007f}')
 }
 
+/// Each character of a text for people, and whether it is unprintable where it stands: the joiners
+/// U+200C and U+200D are printable between two others, since several scripts and the emoji of
+/// families and professions are written with them (Unicode, section 23.2). At an edge, beside white
+/// space or in a row they would only hide that two texts differ.
+pub fn with_unprintable(text: &str) -> impl Iterator<Item = (char, bool)> {
+    let mut before = None;
+    let mut rest = text.chars().peekable();
+    std::iter::from_fn(move || {
+        let c = rest.next()?;
+        let joins = is_joiner(c) && is_joined(before) && is_joined(rest.peek().copied());
+        before = Some(c);
+        Some((c, is_unprintable(c) && !joins))
+    })
+}
+
+fn is_joiner(c: char) -> bool {
+    matches!(c, '\u{200c}' | '\u{200d}')
+}
+
+fn is_joined(neighbour: Option<char>) -> bool {
+    neighbour.is_some_and(|c| !c.is_whitespace() && !is_unprintable(c))
+}
+
 impl TryFrom<String> for ListName {
     type Error = NameError;
 
@@ -187,6 +210,30 @@ mod tests {
     #[test]
     fn two_ways_to_type_a_letter_are_one_name() {
         assert_eq!(ListName::new("cafe\u{301}"), ListName::new("café"));
+    }
+
+    #[test]
+    fn joiners_are_printable_between_what_they_join() {
+        let hidden = |text: &str| with_unprintable(text).any(|(_, hidden)| hidden);
+        for text in [
+            "\u{1f468}\u{200d}\u{1f469}\u{200d}\u{1f467}",
+            "\u{1f3f3}\u{fe0f}\u{200d}\u{1f308} flag",
+            "\u{645}\u{6cc}\u{200c}\u{62e}\u{648}\u{627}\u{647}\u{645}",
+            "\u{915}\u{94d}\u{200d}\u{937}",
+        ] {
+            assert!(!hidden(text), "{text:?}");
+        }
+        for text in [
+            "\u{200d}a",
+            "a\u{200c}",
+            "a \u{200d}b",
+            "a\u{200d}\nb",
+            "a\u{200d}\u{200d}b",
+            "a\u{200b}b",
+            "a\u{202e}b",
+        ] {
+            assert!(hidden(text), "{text:?}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use super::{Due, Priority};
 use crate::list::{Plain, is_position};
 use automerge::ScalarValue;
-use names::is_unprintable;
+use names::with_unprintable;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -55,7 +55,7 @@ impl Kind for Line {
             return Err("is empty: at least one visible character is needed".to_owned());
         }
         check_length(value, self.max_bytes)?;
-        match value.chars().find(|c| is_unprintable(*c)) {
+        match unprintable(value, &[]) {
             Some(bad) => Err(format!(
                 "has the control or format character {}: one line of plain text is allowed",
                 bad.escape_unicode()
@@ -107,8 +107,7 @@ impl Kind for Prose {
 
     fn check(&self, value: &String) -> Result<(), String> {
         check_length(value, self.max_bytes)?;
-        let mut chars = value.chars();
-        match chars.find(|c| is_unprintable(*c) && !matches!(c, '\n' | '\t')) {
+        match unprintable(value, &['\n', '\t']) {
             Some(bad) => Err(format!(
                 "has the control or format character {}: of these only \\n and \\t are allowed",
                 bad.escape_unicode()
@@ -253,6 +252,13 @@ fn text_value(text: &str) -> ScalarValue {
     }
 }
 
+/// The first character that may not stand where it does.
+fn unprintable(text: &str, allowed: &[char]) -> Option<char> {
+    with_unprintable(text)
+        .find(|(c, unprintable)| *unprintable && !allowed.contains(c))
+        .map(|(c, _)| c)
+}
+
 fn check_length(text: &str, most: usize) -> Result<(), String> {
     if text.len() <= most {
         return Ok(());
@@ -283,6 +289,21 @@ mod tests {
             MINUTES.check(&Some(-5)),
             Err("is -5; a whole number from 1 to 525600 is right".to_owned())
         );
+    }
+
+    #[test]
+    fn words_and_emoji_that_need_joiners_are_taken_from_clients() {
+        let (line, prose) = (Line { max_bytes: 99 }, Prose { max_bytes: 99 });
+        for (text, is_right) in [
+            ("\u{1f469}\u{200d}\u{1f4bb} at work", true),
+            ("a\u{200b}b", false),
+            ("ends\u{200d}", false),
+        ] {
+            assert_eq!(line.check(&text.to_owned()).is_ok(), is_right, "{text:?}");
+            assert_eq!(prose.check(&text.to_owned()).is_ok(), is_right, "{text:?}");
+        }
+        assert!(prose.check(&"two\n\tlines".to_owned()).is_ok());
+        assert!(line.check(&"two\nlines".to_owned()).is_err());
     }
 
     #[test]

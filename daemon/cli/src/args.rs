@@ -9,7 +9,7 @@ mod pki;
 mod process;
 mod token;
 
-pub(crate) use cluster::{Events, LogLevel, MemberState, Members};
+pub(crate) use cluster::{Events, LogLevel, MemberState, Members, Rebuild};
 pub(crate) use dev::{Dev, DevCommand, DevDir};
 pub(crate) use doctor::{Bundle, Debug, Doctor};
 pub use help::GROUPS;
@@ -135,10 +135,11 @@ pub(crate) enum Command {
     /// Have the daemon read its configuration and certificates again
     Reload,
     /// Rebuild what is shown of lists, from their changes
-    Rebuild {
-        /// Only this list
-        list: Option<String>,
-    },
+    ///
+    /// Should a disk have damaged it; nothing is lost by it. The daemon does it for an administrator,
+    /// and by itself where it finds damage. With --offline it is done while no daemon runs, as the
+    /// user whose data it is, or as root.
+    Rebuild(Rebuild),
     /// Show or change what the daemon logs
     LogLevel(LogLevel),
     /// Show how much of the cluster this node reaches

@@ -10,7 +10,6 @@ use crate::text::{by_name, printable};
 use api::cluster::{
     ClusterMember, JoinRequest, JoinResult, LeaveQuery, MemberState, PartitionVerdict,
 };
-use api::lists::RebuildQuery;
 use api::node::NewLogLevel;
 use client::ApiPath;
 use serde_json::{Value, json};
@@ -188,26 +187,6 @@ pub(crate) async fn reload(session: &Session<'_>) -> Result<(), Failure> {
         format!("valid until {expires}").into(),
     ]);
     session.output.table(&table)
-}
-
-/// `muster rebuild`.
-pub(crate) async fn rebuild(session: &Session<'_>, list: Option<&str>) -> Result<(), Failure> {
-    let (which, wait) = (
-        RebuildQuery {
-            list: list.map(str::to_owned),
-        },
-        session.wait(),
-    );
-    let answer = session
-        .make(session.client().rebuild(&which, &wait))
-        .await?;
-    if session.output.is_json() {
-        return session.output.json(&answer.raw);
-    }
-    let lists = answer.value.lists;
-    session
-        .output
-        .line(&format!("rebuilt what is shown of {lists} lists"))
 }
 
 /// `muster log-level`.

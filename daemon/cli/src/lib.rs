@@ -33,7 +33,7 @@ mod unreachable;
 mod upkeep;
 
 pub use args::{GROUPS, command};
-pub use program::Program;
+pub use program::{OfflineError, Program, Rebuilt};
 
 use args::{Cli, Command, Debug, Token};
 use certificates::{pki, token};
@@ -47,7 +47,7 @@ use std::ffi::OsString;
 use std::io::Error;
 use std::path::Path;
 use std::process::ExitCode;
-use upkeep::{bundle, complete, doctor, status, web};
+use upkeep::{bundle, complete, doctor, rebuild, status, web};
 
 /// The whole of `muster`, from its command line (the program's name first) to its exit code.
 ///
@@ -56,6 +56,9 @@ use upkeep::{bundle, complete, doctor, status, web};
 /// writes the manual pages for packages.
 pub fn run(args: impl IntoIterator<Item = OsString>, program: &Program) -> ExitCode {
     let mut args: Vec<OsString> = args.into_iter().collect();
+    if let Some(code) = complete::asked(&args, program) {
+        return code;
+    }
     match args.get(1) {
         Some(word) if word == "daemon" => return (program.daemon)(args.split_off(1)),
         Some(word) if word == run::LAUNCH => return run::launched(args.split_off(2)),
@@ -113,7 +116,7 @@ async fn dispatch(cli: Cli, output: &Output, program: &Program) -> Result<ExitCo
     let done = match cli.command {
         Command::Dev(dev) => dev::command::run(dev, &cli.global, output).await,
         Command::Pki(pki) => pki::run(&pki, output),
-        Command::Completions { shell } => complete::run(shell, output, program),
+        Command::Completions { shell } => complete::run(shell, output),
         Command::Status => status::status(&session()?).await,
         Command::Top => return top::run(&session()?).await,
         Command::Doctor(args) => return doctor::examine(&session()?, &args, program).await,
@@ -123,7 +126,10 @@ async fn dispatch(cli: Cli, output: &Output, program: &Program) -> Result<ExitCo
         Command::Leave { force } => cluster::leave(&session()?, force).await,
         Command::Forget { member } => cluster::forget(&session()?, &member).await,
         Command::Reload => cluster::reload(&session()?).await,
-        Command::Rebuild { list } => cluster::rebuild(&session()?, list.as_deref()).await,
+        Command::Rebuild(args) if args.offline => {
+            rebuild::offline(&cli.global, &args, output, program)
+        }
+        Command::Rebuild(args) => rebuild::online(&session()?, args.list.as_deref()).await,
         Command::LogLevel(args) => cluster::log_level(&session()?, &args).await,
         Command::Partition => cluster::partition(&session()?).await,
         Command::Events(args) => events::follow(&session()?, &args).await,

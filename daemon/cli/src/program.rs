@@ -1,6 +1,7 @@
 //! What the program that the command line is a part of has besides it.
 
 use api::node::Finding;
+use names::ListName;
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,30 @@ pub struct Program {
     /// What keeps a daemon from running on this host, as far as can be seen without one: with the
     /// configuration in this file, else with the one that `musterd` would find.
     pub examine_host: fn(Option<PathBuf>) -> Vec<Finding>,
+    /// Where a daemon keeps its data with the configuration in this file, else with the one that
+    /// `musterd` would find; or what is wrong with that configuration.
+    pub data_dir: fn(Option<PathBuf>) -> Result<PathBuf, String>,
+    /// Makes the rows of a list, or of all lists, anew from their changes in a data directory that no
+    /// daemon has.
+    pub rebuild: fn(&Path, Option<&ListName>) -> Result<Rebuilt, OfflineError>,
     /// Writes the manual pages into a directory, which is made if it is missing.
     pub manual: fn(&Path) -> io::Result<()>,
+}
+
+/// What was made anew without a daemon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rebuilt {
+    /// Of how many lists.
+    pub lists: u64,
+    /// How many lists cannot be: they are in quarantine.
+    pub quarantined: usize,
+}
+
+/// Why nothing, or not all, was made anew without a daemon.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OfflineError {
+    /// There is no such list, in words.
+    NoList(String),
+    /// Anything else, in words: what was made anew stays so.
+    Failed(String),
 }

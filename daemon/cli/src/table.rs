@@ -87,6 +87,7 @@ pub(crate) struct Table {
     rows: Vec<Vec<Cell>>,
     cut: &'static [&'static str],
     spare: &'static [&'static str],
+    for_people: &'static [&'static str],
 }
 
 impl Table {
@@ -97,6 +98,7 @@ impl Table {
             rows: Vec::new(),
             cut: &[],
             spare: &[],
+            for_people: &[],
         }
     }
 
@@ -112,6 +114,12 @@ impl Table {
         self
     }
 
+    /// These columns are not printed in a pipe: they came when scripts already counted the others.
+    pub(crate) fn for_people(mut self, columns: &'static [&'static str]) -> Self {
+        self.for_people = columns;
+        self
+    }
+
     /// Adds a record: a cell for each column.
     pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = Cell>) {
         self.rows.push(cells.into_iter().collect());
@@ -120,10 +128,19 @@ impl Table {
     /// All lines, each with its end; nothing when there is no record.
     pub(crate) fn render(&self, layout: Layout) -> String {
         match layout {
-            Layout::Plain => self.rows.iter().map(|row| plain(row)).collect(),
+            Layout::Plain => self.rows.iter().map(|row| self.plain(row)).collect(),
             Layout::Aligned { .. } if self.rows.is_empty() => String::new(),
             Layout::Aligned { colour, width } => self.aligned(colour, width),
         }
+    }
+
+    fn plain(&self, row: &[Cell]) -> String {
+        let columns = self.header.iter().zip(row);
+        let fields: Vec<&str> = columns
+            .filter(|(name, _)| !self.for_people.contains(name))
+            .map(|(_, cell)| cell.text.as_str())
+            .collect();
+        format!("{}\n", fields.join("\t"))
     }
 
     fn aligned(&self, colour: bool, terminal: Option<usize>) -> String {
@@ -214,11 +231,6 @@ pub(crate) fn padded(text: &str, width: usize) -> String {
     text
 }
 
-fn plain(row: &[Cell]) -> String {
-    let fields: Vec<&str> = row.iter().map(|cell| cell.text.as_str()).collect();
-    format!("{}\n", fields.join("\t"))
-}
-
 fn line(row: &[Cell], widths: &[Option<usize>], colour: bool) -> String {
     let mut line = String::new();
     // Spaces are written before the next cell, not after the last one: no line ends in white space.
@@ -268,6 +280,18 @@ mod tests {
             Cell::default(),
         ]);
         table
+    }
+
+    #[test]
+    fn a_pipe_keeps_the_columns_that_scripts_count() {
+        let mut table = Table::new(&["A", "NEW", "B"]).for_people(&["NEW"]);
+        table.row(["1".into(), "x".into(), "2".into()]);
+        assert_eq!(table.render(Layout::Plain), "1\t2\n");
+        let terminal = Layout::Aligned {
+            colour: false,
+            width: None,
+        };
+        assert_eq!(table.render(terminal), "A  NEW  B\n1  x    2\n");
     }
 
     #[test]

@@ -10,8 +10,8 @@ use std::time::Duration;
 /// `\u{1b}`. They could forge a line, hide text or drive the terminal.
 pub(crate) fn printable(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
-    for c in text.chars() {
-        if names::is_unprintable(c) {
+    for (c, is_unprintable) in names::with_unprintable(text) {
+        if is_unprintable {
             safe.extend(c.escape_unicode())
         } else {
             safe.push(c)
@@ -105,6 +105,8 @@ mod tests {
             printable("a\u{1b}[31mb\n\u{202e}c é 日"),
             "a\\u{1b}[31mb\\u{a}\\u{202e}c é 日"
         );
+        let family = "\u{1f468}\u{200d}\u{1f469}\u{200d}\u{1f467}";
+        assert_eq!(printable(family), family);
         assert_eq!(printable_lines("a\nb\u{7}"), "a\nb\\u{7}");
     }
 

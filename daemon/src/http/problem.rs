@@ -2,7 +2,7 @@
 
 pub(crate) use api::problem::Kind;
 
-use crate::http::lists::rebuild::DamagedView;
+use crate::http::lists::rebuild::Outdated;
 use crate::machines::AskError;
 use api::problem::Extra;
 use api::time::Millis;
@@ -87,8 +87,8 @@ pub(crate) struct Problem {
     /// Sent as `Retry-After`, in seconds.
     retry_after: Option<u32>,
     extra: Extra,
-    /// A row of that list is damaged.
-    damaged: Option<DamagedView>,
+    /// The rows of a list are to be made anew first.
+    outdated: Option<Outdated>,
 }
 
 impl Problem {
@@ -98,7 +98,7 @@ impl Problem {
             detail: detail.to_string(),
             retry_after: None,
             extra: Extra::default(),
-            damaged: None,
+            outdated: None,
         }
     }
 
@@ -198,8 +198,8 @@ impl IntoResponse for Problem {
         response.headers_mut().extend(self.extra_headers());
         // Where assertions are checked, this is compared with what the call has declared.
         response.extensions_mut().insert(self.kind);
-        if let Some(damaged) = self.damaged {
-            response.extensions_mut().insert(damaged);
+        if let Some(outdated) = self.outdated {
+            response.extensions_mut().insert(outdated);
         }
         response
     }
@@ -290,12 +290,12 @@ impl From<registry::Refusal> for Problem {
 
 impl From<ReadError> for Problem {
     fn from(error: ReadError) -> Self {
-        let damaged = match &error {
-            ReadError::View { list, .. } => Some(DamagedView(*list)),
-            ReadError::Reopening | ReadError::Failed(_) | ReadError::Row { .. } => None,
-        };
+        let outdated = Outdated::of(&error);
         let problem = Self::new(Kind::Store, error).retry_after(1);
-        Self { damaged, ..problem }
+        Self {
+            outdated,
+            ..problem
+        }
     }
 }
 

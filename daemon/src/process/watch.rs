@@ -26,8 +26,9 @@ const EVENTS: usize = 256;
 /// How many orders are carried out before events get their turn.
 const ORDERS: usize = 256;
 /// How long until it is tried again to watch a process for which no descriptor was left.
-const RETRY: Timespec = Timespec {
-    tv_sec: 1,
+const RETRY: Duration = Duration::from_secs(1);
+const RETRY_TIMESPEC: Timespec = Timespec {
+    tv_sec: RETRY.as_secs().cast_signed(),
     tv_nsec: 0,
 };
 
@@ -115,6 +116,7 @@ impl Watcher {
             tokens: BTreeMap::new(),
             last_token: EXITS,
             unopened: BTreeSet::new(),
+            tried: Instant::now(),
             numbers: Arc::clone(&numbers),
             recent: VecDeque::new(),
         };
@@ -183,6 +185,8 @@ struct Watch {
     last_token: u64,
     /// Those for which no descriptor was left.
     unopened: BTreeSet<Process>,
+    /// When it was tried last to watch them.
+    tried: Instant,
     numbers: Arc<Numbers>,
     /// The last ends that were told, of any processes.
     recent: VecDeque<(Exit, Instant)>,
@@ -203,7 +207,7 @@ impl Watch {
             let retry = if self.unopened.is_empty() {
                 None
             } else {
-                Some(&RETRY)
+                Some(&RETRY_TIMESPEC)
             };
             match epoll::wait(&self.epoll, spare_capacity(&mut events), retry) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
@@ -280,9 +284,7 @@ impl Watch {
 
     /// Carries out some orders; breaks at the last one.
     fn obey(&mut self) -> ControlFlow<()> {
-        std::mem::take(&mut self.unopened)
-            .into_iter()
-            .for_each(|process| self.watch(process));
+        self.retry();
         // Silenced first: an order that comes meanwhile rings again.
         let _ = rustix::io::read(&self.bell, &mut [0_u8; 8]);
         for _ in 0..ORDERS {
@@ -298,19 +300,37 @@ impl Watch {
         ControlFlow::Continue(())
     }
 
+    /// Tries again to watch those that could not be watched, if the last attempt is long enough
+    /// ago: orders and events may come at any rate.
+    fn retry(&mut self) {
+        if self.unopened.is_empty() || self.tried.elapsed() < RETRY {
+            return;
+        }
+        self.tried = Instant::now();
+        for process in self.unopened.clone() {
+            self.watch(process);
+        }
+    }
+
     fn watch(&mut self, process: Process) {
         if self.processes.contains_key(&process) {
             return;
         }
         match self.open(process) {
             Ok(Some(watched)) => {
+                self.unopened.remove(&process);
                 self.tokens.insert(watched.token, process);
                 self.processes.insert(process, watched);
             }
-            Ok(None) => self.was_not_there(process),
+            Ok(None) => {
+                self.unopened.remove(&process);
+                self.was_not_there(process);
+            }
             Err(error) => {
-                tracing::warn!(pid = process.pid, %error, "a process cannot be watched yet");
-                self.unopened.insert(process);
+                // Told once, however often it is tried.
+                if self.unopened.insert(process) {
+                    tracing::warn!(pid = process.pid, %error, "a process cannot be watched yet");
+                }
             }
         }
     }
@@ -337,7 +357,11 @@ impl Watch {
         };
         let pidfd = match pidfd_open(pid, PidfdFlags::empty()) {
             Ok(pidfd) => pidfd,
-            Err(rustix::io::Errno::SRCH | rustix::io::Errno::INVAL) => return Ok(None),
+            // The pid is nobody's, or that of a thread now: which of the latter two errors says so
+            // depends on the kernel.
+            Err(rustix::io::Errno::SRCH | rustix::io::Errno::INVAL | rustix::io::Errno::NOENT) => {
+                return Ok(None);
+            }
             Err(error) => return Err(error),
         };
         // Looked at after it was opened: from here on the pid can be reused, the descriptor cannot.
@@ -481,6 +505,30 @@ mod tests {
             watcher.watch(process);
             assert_eq!(told.recv_timeout(PATIENCE), Ok((process, Reason::Exited)));
         }
+    }
+
+    /// A registration may outlive its process, and its pid then be that of some thread.
+    #[test]
+    fn a_process_whose_pid_is_a_threads_now_has_ended() {
+        let (host, watcher, told) = watcher();
+        let me = host.sight(std::process::id()).unwrap().process;
+        let (tell, thread) = channel();
+        let (release, held) = channel::<()>();
+        let other = std::thread::spawn(move || {
+            tell.send(std::fs::read_link("/proc/thread-self").unwrap())
+                .unwrap();
+            held.recv().unwrap_err();
+        });
+        let thread = thread.recv().unwrap();
+        let pid = thread.file_name().unwrap().to_str().unwrap();
+        let ended = Process {
+            pid: pid.parse().unwrap(),
+            ..me
+        };
+        watcher.watch(ended);
+        assert_eq!(told.recv_timeout(PATIENCE), Ok((ended, Reason::Exited)));
+        drop(release);
+        other.join().unwrap();
     }
 
     #[test]

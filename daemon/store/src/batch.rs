@@ -9,7 +9,7 @@ use super::{ReadError, keys, rows};
 use crdt::entry::Entry;
 use fjall::Slice;
 use names::{Actor, ChangeId, EntryId, ListId, ListName};
-use node::lists::{ListRow, Row};
+use node::lists::{ListRow, Remake, Row};
 use node::registry::KeptRow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -44,14 +44,21 @@ pub(super) fn kept_weight(row: &KeptRow) -> usize {
 /// Writes that are committed together.
 pub(super) struct Batch<'db> {
     db: &'db Arc<Db>,
+    /// Lists whose rows are to be made anew: the others of a list that is written to are still as
+    /// they were.
+    remake: &'db BTreeMap<ListId, Remake>,
+    /// Those that this batch makes anew.
+    remade: BTreeSet<ListId>,
     /// What the keys will hold; `None` is a removal.
     writes: BTreeMap<Space, BTreeMap<Vec<u8>, Option<Slice>>>,
 }
 
 impl<'db> Batch<'db> {
-    pub(super) fn new(db: &'db Arc<Db>) -> Self {
+    pub(super) fn new(db: &'db Arc<Db>, remake: &'db BTreeMap<ListId, Remake>) -> Self {
         Self {
             db,
+            remake,
+            remade: BTreeSet::new(),
             writes: BTreeMap::new(),
         }
     }
@@ -156,13 +163,24 @@ impl<'db> Batch<'db> {
     }
 
     fn add_list(&mut self, list: ListId, row: &ListRow) -> Result<(), Failure> {
-        let value = rows::encode_list(row, Some(row.has_unknown_keys))?;
+        let value = rows::encode_list(row, self.has_unknown_keys(list, row))?;
         self.put(Space::Lists, list.0.to_vec(), value);
         let name = row.name.as_str().as_bytes();
         if self.get(Space::Names, name)?.as_deref() != Some(list.0.as_slice()) {
             self.put(Space::Names, name.to_vec(), list.0);
         }
         Ok(())
+    }
+
+    /// What a list's row says of keys that the makers of all its rows did not know. Where the list
+    /// waits for being made anew that must outlast this write, and a restart after it.
+    fn has_unknown_keys(&self, list: ListId, row: &ListRow) -> Option<bool> {
+        let waiting = self.remake.get(&list);
+        match waiting.filter(|_| !self.remade.contains(&list)) {
+            None | Some(Remake::Asked) => Some(row.has_unknown_keys),
+            Some(Remake::UnknownKeys) => Some(true),
+            Some(Remake::Damaged | Remake::Converted) => None,
+        }
     }
 
     /// Replaces all rows of a list's view. What a row says that is there is of no interest: it may
@@ -174,6 +192,7 @@ impl<'db> Batch<'db> {
         entries: &[Arc<Entry>],
         thorough: bool,
     ) -> Result<(), Failure> {
+        self.remade.insert(list);
         for place in self.places(list, &row.name, thorough)? {
             let (space, key) = place;
             self.remove(space, key);
@@ -192,7 +211,8 @@ impl<'db> Batch<'db> {
     }
 
     /// The keys of all rows of a list's view, but for its own row. Those in the agenda are found by
-    /// the places of entries; with `thorough` all of the agenda is looked through for others.
+    /// the places of entries; with `thorough` all of the agenda is looked through for others, and
+    /// for rows that no entry of any list leads to.
     fn places(
         &self,
         list: ListId,
@@ -218,13 +238,33 @@ impl<'db> Batch<'db> {
             }
         }
         if thorough {
-            let of_list = |key: &Vec<u8>| {
-                keys::split_agenda(key).is_none_or(|(_, of, _)| ListId::of(&of) == list)
-            };
-            let agenda = self.keys(Space::Agenda, &[])?.into_iter().filter(of_list);
-            found.extend(agenda.map(|key| (Space::Agenda, key)));
+            for row in View::of(Arc::clone(self.db)).scan_prefix(Space::Agenda, &[]) {
+                let (key, _) = row?;
+                if self.is_stray(list, &key)? {
+                    found.insert((Space::Agenda, key.to_vec()));
+                }
+            }
         }
         Ok(found)
+    }
+
+    /// Whether a row of the agenda has to go when that list is made anew: it is of the list, or no
+    /// entry leads to it. Where the row that should lead to it is damaged, it stays until its own
+    /// list is made anew.
+    fn is_stray(&self, list: ListId, key: &[u8]) -> Result<bool, ReadError> {
+        let Some((due, name, place)) = keys::split_agenda(key) else {
+            return Ok(true);
+        };
+        let of = ListId::of(&name);
+        let Some(id) = keys::entry_of_place(place).filter(|_| of != list) else {
+            return Ok(true);
+        };
+        let Some(stand) = self.get(Space::Ids, &keys::id(of, id))? else {
+            return Ok(true);
+        };
+        Ok(keys::split_due(&stand).is_some_and(|(due_now, place_now)| {
+            keys::entry_of_place(place_now) == Some(id) && (due_now, place_now) != (due, place)
+        }))
     }
 
     /// All keys with a prefix, committed or in this batch.

@@ -12,15 +12,15 @@ use super::batch::{Batch, kept_weight, weight};
 use super::db::{Db, Outlives};
 use super::open::Home;
 use super::reopen::{self, Outage};
-use super::{Done, Epoch, Notice, ReadError, Shared, TABLE};
+use super::{Done, Epoch, Notice, ReadError, Recovered, Shared, TABLE};
 use bytes::Bytes;
 use crdt::entry::Field;
 use crdt::record::RecordError;
 use names::ListId;
-use node::lists::Row;
+use node::lists::{Remake, Row};
 use node::registry::KeptRow;
 use node::wire::WriteError;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
@@ -123,6 +123,8 @@ pub(super) struct Committer {
     queue: Receiver<Request>,
     observers: Observers,
     pub(super) epoch: Epoch,
+    /// Lists that are still to be made anew before the directory is of this program's table.
+    remake: BTreeMap<ListId, Remake>,
     /// Set after a failed commit, until the database is open again.
     outage: Option<Outage>,
     closing: bool,
@@ -134,14 +136,15 @@ impl Committer {
         shared: Arc<Shared>,
         queue: Receiver<Request>,
         observers: Observers,
-        epoch: Epoch,
+        recovered: &Recovered,
     ) -> Self {
         Self {
             home,
             shared,
             queue,
             observers,
-            epoch,
+            epoch: recovered.epoch,
+            remake: recovered.remake.iter().copied().collect(),
             outage: None,
             closing: false,
         }
@@ -228,18 +231,19 @@ impl Committer {
     }
 
     /// Writes and syncs. A panic of the database is a failure like any other.
-    fn write(&self, group: &[Work]) -> Result<(), WriteError> {
+    fn write(&mut self, group: &[Work]) -> Result<(), WriteError> {
         let Some(db) = self.shared.slot.get() else {
             return Err(WriteError::Failed);
         };
         let remade: BTreeSet<ListId> = group.iter().flat_map(Work::remade).collect();
-        let is_last = {
-            let left = self.shared.remake();
-            !left.is_empty() && left.is_subset(&remade)
-        };
-        let written = catch_unwind(AssertUnwindSafe(|| write(&db, group, is_last)));
-        if matches!(written, Ok(Ok(()))) && !remade.is_empty() {
-            self.shared.remake().retain(|list| !remade.contains(list));
+        let is_last =
+            !self.remake.is_empty() && self.remake.keys().all(|list| remade.contains(list));
+        let batch = Batch::new(&db, &self.remake);
+        let written = catch_unwind(AssertUnwindSafe(|| write(&db, batch, group, is_last)));
+        if matches!(written, Ok(Ok(()))) {
+            for list in &remade {
+                self.remake.remove(list);
+            }
         }
         written.unwrap_or(Err(Failure::Panic)).map_err(|failure| {
             tracing::warn!(error = %failure, "a commit failed");
@@ -285,7 +289,7 @@ impl Committer {
                 tracing::debug!(lists = recovered.lists.len(), "the store is open again");
                 self.shared.counters.reopens.fetch_add(1, Ordering::Relaxed);
                 self.epoch = recovered.epoch;
-                self.shared.await_remakes(&recovered);
+                self.remake = recovered.remake.iter().copied().collect();
                 (self.observers.notices)(Notice::Reopened(recovered));
             }
             Err(reason) => {
@@ -312,8 +316,12 @@ impl Committer {
 }
 
 /// Writes a group. `is_remade`: with it all lists are of this program's table of fields.
-fn write(db: &Arc<Db>, group: &[Work], is_remade: bool) -> Result<(), Failure> {
-    let mut batch = Batch::new(db);
+fn write(
+    db: &Arc<Db>,
+    mut batch: Batch<'_>,
+    group: &[Work],
+    is_remade: bool,
+) -> Result<(), Failure> {
     if is_remade {
         batch.set_meta(TABLE, Some(&Field::TABLE_NUMBER.to_be_bytes()));
     }

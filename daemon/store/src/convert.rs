@@ -24,7 +24,6 @@ use node::lists::ListRow;
 use node::registry;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use std::path::Path;
 use std::sync::Arc;
 
 /// The keyspaces of format 1 whose rows have another form now, and where these go.
@@ -56,13 +55,6 @@ pub(super) enum ConvertError {
     /// A row that must not be lost is not what format 1 has.
     #[error("{row} cannot be read: {reason}")]
     Row { row: &'static str, reason: String },
-}
-
-impl ConvertError {
-    /// Whether there was no space left.
-    pub(super) fn is_full(&self, dir: &Path) -> bool {
-        matches!(self, Self::Database(failure) if failure.is_full(dir))
-    }
 }
 
 impl From<fjall::Error> for ConvertError {

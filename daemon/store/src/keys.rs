@@ -59,6 +59,13 @@ pub(super) fn place(order: &str, id: EntryId) -> Vec<u8> {
     key
 }
 
+/// The entry in what [`place`] made; `None` if it cannot have.
+pub(super) fn entry_of_place(place: &[u8]) -> Option<EntryId> {
+    let (rest, id) = place.split_last_chunk()?;
+    rest.ends_with(&[0, 0])
+        .then(|| EntryId(u128::from_be_bytes(*id)))
+}
+
 /// A due time in milliseconds: negative ones first, none at the end.
 pub(super) fn due(ms: Option<i64>) -> [u8; DUE_BYTES] {
     let mut key = [0; DUE_BYTES];

@@ -81,11 +81,10 @@ use node::lists::{Remake, Row};
 use node::registry::KeptRow;
 use node::wire::WriteError;
 use open::Home;
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use syncs::Syncs;
@@ -161,20 +160,17 @@ impl Store {
             slot: Arc::new(Slot::default()),
             counters: Counters::default(),
             dir: dir.to_owned(),
-            remake: Mutex::default(),
         });
-        let epoch = Epoch::default();
         let (db, recovered) = home
-            .open_database(epoch)
+            .open_database(Epoch::default())
             .map_err(|reason| home.unusable(reason))?;
-        shared.await_remakes(&recovered);
         shared.slot.put(db);
         let (requests, queue) = channel();
         let observers = Observers {
             notices: Box::new(notices),
             synced: Box::new(synced),
         };
-        let committer = Committer::new(home, Arc::clone(&shared), queue, observers, epoch);
+        let committer = Committer::new(home, Arc::clone(&shared), queue, observers, &recovered);
         let thread = std::thread::Builder::new()
             .name("store".to_owned())
             .spawn(move || committer.run())
@@ -187,6 +183,16 @@ impl Store {
             },
             recovered,
         ))
+    }
+
+    /// Opens a data directory that is there, for work on it while no daemon runs: what happens to
+    /// the store by itself is told nobody.
+    ///
+    /// # Errors
+    /// As [`Store::open`], and where there is none.
+    pub fn open_present(dir: &Path) -> Result<(Self, Recovered), OpenError> {
+        open::must_exist(dir)?;
+        Self::open(dir, |_| {}, |_| {})
     }
 
     /// Makes the directory this node's at its first start, and checks that it is at every later
@@ -363,8 +369,6 @@ struct Shared {
     slot: Arc<Slot>,
     counters: Counters,
     dir: PathBuf,
-    /// Lists that are still to be made anew before the directory is of this program's table.
-    remake: Mutex<BTreeSet<ListId>>,
 }
 
 #[derive(Default)]
@@ -382,15 +386,6 @@ struct Counters {
 }
 
 impl Shared {
-    fn await_remakes(&self, recovered: &Recovered) {
-        let lists = recovered.remake.iter().map(|(list, _)| *list);
-        *self.remake() = lists.collect();
-    }
-
-    fn remake(&self) -> MutexGuard<'_, BTreeSet<ListId>> {
-        self.remake.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn stats(&self) -> StoreStats {
         let (disk_free_bytes, disk_size_bytes) = open::disk(&self.dir).unzip();
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);

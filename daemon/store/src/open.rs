@@ -1,5 +1,7 @@
 //! The data directory: whose it is, in which format, and opening the database in it.
 
+use super::commit::Failure;
+use super::convert::ConvertError;
 use super::db::{Db, Outlives, Space, View};
 use super::read::Known;
 use super::{CLUSTER, Epoch, NODE, ReadError, Reader, Recovered, TABLE};
@@ -24,6 +26,12 @@ const SMALL_FILE_BYTES: u64 = 64;
 /// Why a data directory cannot be used, in words for people.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
+    /// It is not there.
+    #[error("there is no data directory at {dir}")]
+    Missing {
+        /// Where it should be.
+        dir: PathBuf,
+    },
     /// Another daemon runs on it.
     #[error("the data directory {dir} is in use by the daemon with pid {pid}")]
     InUse {
@@ -131,10 +139,11 @@ impl Home {
 
     /// Opens the database and reads what it has. A panic in it is an error like any other.
     pub(super) fn open_database(&self, epoch: Epoch) -> Result<(Arc<Db>, Recovered), String> {
+        let words = |failure: Failure| self.words(&failure);
         let opened = catch_unwind(AssertUnwindSafe(|| {
-            let db = Arc::new(open_or_repair(&self.database())?);
+            let db = Arc::new(open_or_repair(&self.database()).map_err(words)?);
             self.convert(&db)?;
-            let recovered = recovered(&db, epoch).map_err(|error| error.to_string())?;
+            let recovered = recovered(&db, epoch).map_err(words)?;
             Ok((db, recovered))
         }));
         opened.unwrap_or_else(|_| Err("the database panicked".to_owned()))
@@ -143,24 +152,33 @@ impl Home {
     /// Brings a directory of an earlier format to this one. The format is written last: whatever
     /// interrupts this, the next start begins it again.
     fn convert(&self, db: &Arc<Db>) -> Result<(), String> {
-        let io = |error: std::io::Error| error.to_string();
-        let old = read_format(&self.dir).map_err(io)?;
+        let old = read_format(&self.dir).map_err(|error| error.to_string())?;
         if old.is_some_and(|format| format.trim() == "1") {
             tracing::info!(dir = %self.dir.display(), "converting the data directory to format 2");
-            convert::from_format_1(db).map_err(|error| {
-                let full = if error.is_full(&self.dir) {
-                    " (the disk is full: make room and start again)"
-                } else {
-                    ""
+            let converted = convert::from_format_1(db).and_then(|()| {
+                write_format(&self.dir).map_err(|error| fjall::Error::Io(error).into())
+            });
+            converted.map_err(|error| {
+                let reason = match error {
+                    ConvertError::Database(failure) => self.words(&failure),
+                    ConvertError::Row { .. } => error.to_string(),
                 };
                 format!(
                     "it cannot be converted from format 1 to format {FORMAT}, and stays as it is: \
-                    {error}{full}"
+                    {reason}"
                 )
             })?;
-            write_format(&self.dir).map_err(io)?;
         }
-        convert::drop_format_1(db).map_err(|error| error.to_string())
+        convert::drop_format_1(db).map_err(|error| self.words(&error.into()))
+    }
+
+    /// Why the database failed, with what can be done about it where that is known.
+    fn words(&self, failure: &Failure) -> String {
+        if failure.is_full(&self.dir) {
+            "the disk is full: make room and start again".to_owned()
+        } else {
+            failure.to_string()
+        }
     }
 
     /// The database cannot be opened.
@@ -183,18 +201,18 @@ impl Reader {
     }
 }
 
-fn open_or_repair(database: &Path) -> Result<Db, String> {
+fn open_or_repair(database: &Path) -> Result<Db, Failure> {
     match Db::open(database) {
         Err(fjall::Error::JournalRecovery(damage)) => {
             tracing::warn!(%damage, "the database's journal is damaged");
-            journal::cut_damage(database).map_err(|error| error.to_string())?;
-            Db::open(database).map_err(|error| error.to_string())
+            journal::cut_damage(database).map_err(fjall::Error::Io)?;
+            Ok(Db::open(database)?)
         }
-        opened => opened.map_err(|error| error.to_string()),
+        opened => Ok(opened?),
     }
 }
 
-fn recovered(db: &Arc<Db>, epoch: Epoch) -> Result<Recovered, ReadError> {
+fn recovered(db: &Arc<Db>, epoch: Epoch) -> Result<Recovered, Failure> {
     let view = View::of(Arc::clone(db));
     let cluster = view.get(Space::Meta, CLUSTER)?;
     let (known, quarantined) = (read::known(db)?, read::quarantined(db)?);
@@ -218,7 +236,7 @@ fn remakes(
     view: &View,
     known: &[Known],
     quarantined: &[ListId],
-) -> Result<Vec<(ListId, Remake)>, ReadError> {
+) -> Result<Vec<(ListId, Remake)>, Failure> {
     let ours = Field::TABLE_NUMBER.to_be_bytes();
     let table = view.get(Space::Meta, TABLE)?;
     let is_older = table.as_deref().is_none_or(|table| *table < ours[..]);
@@ -245,6 +263,20 @@ fn processes(db: &Arc<Db>) -> Result<Vec<KeptRow>, ReadError> {
         value: Some(Bytes::copy_from_slice(&value)),
     };
     rows.map(|row| row.map(kept)).collect()
+}
+
+/// Refuses a directory that no node has made. Changes nothing.
+pub(super) fn must_exist(dir: &Path) -> Result<(), OpenError> {
+    match read_format(dir) {
+        Ok(Some(_)) => Ok(()),
+        Ok(None) => Err(OpenError::Missing {
+            dir: dir.to_owned(),
+        }),
+        Err(source) => Err(OpenError::Io {
+            dir: dir.to_owned(),
+            source,
+        }),
+    }
 }
 
 /// Refuses what a newer program wrote. Changes nothing.

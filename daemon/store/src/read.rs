@@ -31,6 +31,13 @@ pub enum ReadError {
         /// What is wrong with the row.
         reason: String,
     },
+    /// A row of the list's view was converted from an earlier format, and has not all that is asked
+    /// for until it is made anew from the list's changes.
+    #[error("the rows of the list {list} are of an earlier format, and are still to be made anew")]
+    Converted {
+        /// Which list.
+        list: ListId,
+    },
     /// A row that nothing can be made anew from does not hold what it should, or a newer program
     /// wrote it.
     #[error("{row} cannot be read: {reason}")]
@@ -144,10 +151,10 @@ impl Reader {
         )
     }
 
-    /// An entry that is alive.
+    /// An entry that is alive, with its tag.
     ///
     /// # Errors
-    /// The store cannot be read.
+    /// The store cannot be read, or the entry's row has no tag yet.
     pub fn entry(&self, list: ListId, id: EntryId) -> Result<Option<Entry>, ReadError> {
         let view = self.view()?;
         let Some(stand) = view.get(Space::Ids, &keys::id(list, id))? else {
@@ -155,10 +162,16 @@ impl Reader {
         };
         let (_, place) = keys::split_due(&stand)
             .ok_or_else(|| ReadError::view(list, "the place of an entry is too short"))?;
-        entry_at(&view, list, place).map(Some)
+        let entry = entry_at(&view, list, place)?;
+        // A hash may be 0, too.
+        if entry.tag == 0 && is_converted(&view, list)? {
+            return Err(ReadError::Converted { list });
+        }
+        Ok(Some(entry))
     }
 
-    /// The live entries of a list by order and id, those after `after`.
+    /// The live entries of a list by order and id, those after `after`. Here and in what follows,
+    /// entries of a list that was converted have no tags before it is made anew.
     pub fn entries(
         &self,
         list: ListId,
@@ -451,6 +464,15 @@ fn list_at(view: &View, list: ListId) -> Result<Option<ListRow>, ReadError> {
     let row = view.get(Space::Lists, &list.0)?;
     row.map(|row| rows::decode_list(&row).map_err(|error| ReadError::view(list, error)))
         .transpose()
+}
+
+/// Whether rows of the list may be as they were converted.
+fn is_converted(view: &View, list: ListId) -> Result<bool, ReadError> {
+    let row = view.get(Space::Lists, &list.0)?;
+    let row = row.ok_or_else(|| ReadError::view(list, "the list's row is missing"))?;
+    let (_, has_unknown_keys) =
+        rows::decode_list_sum(&row).map_err(|error| ReadError::view(list, error))?;
+    Ok(has_unknown_keys.is_none())
 }
 
 fn entry_of(list: ListId, row: &[u8]) -> Result<Entry, ReadError> {

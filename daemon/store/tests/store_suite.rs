@@ -9,6 +9,8 @@
 
 #[path = "store_suite/convert.rs"]
 mod convert;
+#[path = "store_suite/convert_faults.rs"]
+mod convert_faults;
 #[path = "store_suite/crash.rs"]
 mod crash;
 #[path = "store_suite/damage.rs"]

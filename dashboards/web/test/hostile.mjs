@@ -11,6 +11,7 @@ const HOSTILE = [
   "&lt;b&gt; &amp;",
   "שלום עולם and مرحبا",
   "🧭 e\u0301 ﷽",
+  "👩\u200d💻 می\u200cخواهم",
   "constructor",
   "__proto__",
 ];

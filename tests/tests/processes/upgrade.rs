@@ -3,6 +3,8 @@
 
 use crate::fleet::{Fleet, Node, eventually, items, program, run};
 use crate::kept::Directory;
+use crate::rebuild::tagged;
+use crate::registry::{Sleeper, register};
 use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -22,15 +24,41 @@ fn kept() -> anyhow::Result<Vec<PathBuf>> {
 /// What a client sees of a node's lists.
 async fn answers(node: &Node) -> anyhow::Result<Value> {
     let mut lists = serde_json::Map::new();
+    let mut tags = serde_json::Map::new();
     for (name, heads) in node.lists().await? {
         lists.insert(
             name.clone(),
             json!({ "heads": heads, "entries": node.entries(&name).await? }),
         );
+        let tagged = tagged(node, &name).await?.into_iter();
+        tags.insert(name, tagged.map(|(tag, _)| tag).collect());
     }
     let mut tokens = node.get("/v1/tokens").await?.json();
     let tokens = tokens.get_mut("items").map(Value::take);
-    Ok(json!({ "lists": lists, "tokens": tokens }))
+    Ok(json!({ "lists": lists, "tags": tags, "tokens": tokens }))
+}
+
+/// What a later version may have added to the row of the cluster machine's state: a field of a number
+/// that no program has.
+const UNKNOWN_FIELD: [u8; 5] = [250, 1, 2, 7, 7];
+
+fn state_row<T>(
+    data: &Path,
+    work: impl FnOnce(&fjall::Keyspace) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let database = fjall::Database::builder(data.join("db"))
+        .worker_threads(1)
+        .open()?;
+    let worked = work(&database.keyspace("meta-2", fjall::KeyspaceCreateOptions::default)?)?;
+    database.persist(fjall::PersistMode::SyncAll)?;
+    Ok(worked)
+}
+
+fn has_unknown_field(data: &Path) -> anyhow::Result<bool> {
+    state_row(data, |meta| {
+        let row = meta.get("cluster")?.context("the state is kept")?;
+        Ok(row.ends_with(&UNKNOWN_FIELD))
+    })
 }
 
 /// Writes a directory to be kept: everything that the store has a form for, most of it written out
@@ -40,7 +68,7 @@ async fn write(path: &Path) -> anyhow::Result<()> {
     let node = &mut fleet.nodes[0];
     node.configure(&[])?;
     node.start()?;
-    fill(node).await?;
+    let _web = fill(node).await?;
     node.stop()?;
     node.start()?;
     node.add("groceries", "salt").await?;
@@ -50,6 +78,10 @@ async fn write(path: &Path) -> anyhow::Result<()> {
         .context("an id")?
         .to_owned();
     node.kill()?;
+    state_row(&node.data, |meta| {
+        let row = meta.get("cluster")?.context("the state is kept")?;
+        Ok(meta.insert("cluster", [&row[..], &UNKNOWN_FIELD].concat())?)
+    })?;
     Directory {
         id,
         answers,
@@ -58,10 +90,11 @@ async fn write(path: &Path) -> anyhow::Result<()> {
     .write(path)
 }
 
-/// Entries of all kinds, a token and a registration.
-async fn fill(node: &Node) -> anyhow::Result<()> {
+/// Entries of all kinds, a token, and a process that is registered as long as it lives.
+async fn fill(node: &Node) -> anyhow::Result<Sleeper> {
     let full = json!({
-        "title": "oat milk", "due": "2026-12-24", "priority": "high", "tags": ["food", "urgent"], "notes": "two\nlitres", "assignee": "alice"
+        "title": "oat milk", "due": "2026-12-24", "priority": "high", "tags": ["food", "urgent"], "notes": "two\nlitres", "assignee": "alice",
+        "estimate": 90
     });
     let full = node
         .call("POST", "/v1/lists/groceries/entries", Some(&full))
@@ -106,17 +139,11 @@ async fn fill(node: &Node) -> anyhow::Result<()> {
         .status
             == 201
     );
-    ensure!(
-        node.call(
-            "PUT",
-            "/v1/processes/web",
-            Some(&json!({ "groups": ["eu"], "metadata": { "port": "8080" } }))
-        )
-        .await?
-        .status
-            == 201
-    );
-    Ok(())
+    let web = Sleeper::start()?;
+    let registration =
+        json!({ "pid": web.pid(), "groups": ["eu"], "metadata": { "port": "8080" } });
+    register(node, "web", registration).await?;
+    Ok(web)
 }
 
 /// Whether an answer says what it said then, and nothing besides: what has come since is null.
@@ -164,7 +191,15 @@ async fn directories_of_all_formats_are_read_and_written_on() -> anyhow::Result<
         let node = &mut fleet.nodes[0];
         directory.unpack(&node.data)?;
         node.start()?;
+        // Before the lists of a converted directory are made anew, or meanwhile.
         let mut before = answers(node).await?;
+        let rebuilt = node.call("POST", "/v1/rebuild", None).await?;
+        ensure!(rebuilt.status == 200, "{rebuilt:?}");
+        ensure!(answers(node).await? == before, "{}", file.display());
+        ensure!(
+            directory.answers["tags"].is_null() || directory.answers["tags"] == before["tags"],
+            "{before:#}"
+        );
         // It has long expired some day.
         let tokens = before["tokens"].take();
         ensure!(
@@ -180,6 +215,15 @@ async fn directories_of_all_formats_are_read_and_written_on() -> anyhow::Result<
         // A document of then takes a change of now.
         node.add("groceries", "pepper").await?;
         node.stop()?;
+        // Format 1 has no place for what a later version adds.
+        let is_first = directory
+            .files
+            .get("format")
+            .is_some_and(|text| text == b"1\n");
+        ensure!(
+            is_first || has_unknown_field(&node.data)?,
+            "what it does not know is lost"
+        );
         node.start()?;
         ensure!(node.entries("groceries").await?.len() == 5);
     }

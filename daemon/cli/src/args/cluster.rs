@@ -1,6 +1,7 @@
 //! What can be typed about the node and its cluster.
 
 use clap::{Args, ValueEnum};
+use std::path::PathBuf;
 
 /// `muster log-level`.
 #[derive(Debug, Args)]
@@ -14,6 +15,27 @@ pub(crate) struct LogLevel {
     /// Go back to the level of the configuration
     #[arg(long, conflicts_with = "level")]
     pub(crate) reset: bool,
+}
+
+/// `muster rebuild`.
+#[derive(Debug, Args)]
+pub(crate) struct Rebuild {
+    /// Only this list
+    pub(crate) list: Option<String>,
+    /// Do it in the data directory itself, while no daemon runs
+    #[arg(long)]
+    pub(crate) offline: bool,
+    /// The data directory [default: that of musterd]
+    #[arg(long, value_name = "DIR", requires = "offline")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// The configuration that says where the data is [default: that of musterd]
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "offline",
+        conflicts_with = "data_dir"
+    )]
+    pub(crate) config: Option<PathBuf>,
 }
 
 /// `muster members`.

@@ -138,7 +138,7 @@ pub(super) fn without_risky_tip(mut error: clap::Error) -> clap::Error {
 mod tests {
     use super::*;
     use crate::args::{command, parse};
-    use crate::program::Program;
+    use crate::program::{OfflineError, Program};
     use std::ffi::OsString;
 
     fn program() -> Program {
@@ -146,6 +146,8 @@ mod tests {
             version: || "1.2.3".to_owned(),
             daemon: |_| std::process::ExitCode::SUCCESS,
             examine_host: |_| Vec::new(),
+            data_dir: |_| Err(String::new()),
+            rebuild: |_, _| Err(OfflineError::Failed(String::new())),
             manual: |_| Ok(()),
         }
     }

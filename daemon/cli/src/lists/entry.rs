@@ -22,6 +22,7 @@ pub(crate) fn table() -> Table {
     Table::new(COLUMNS)
         .cut(&["TITLE", "TAGS", "ASSIGNEE", "CONFLICTS"])
         .spare(&["ESTIMATE", "ASSIGNEE", "TAGS", "PRIORITY"])
+        .for_people(&["ESTIMATE"])
 }
 
 /// `[x]` or `[ ]`.

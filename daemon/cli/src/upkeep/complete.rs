@@ -1,17 +1,258 @@
-//! `muster completions`.
+//! `muster completions`: a script that has the shell ask this program at each completion, so that
+//! also the names of lists, entries, processes, groups and members can be completed.
+//!
+//! The script calls `MUSTER_COMPLETE=SHELL muster -- WORD…`; what it calls it with is between the
+//! script and this version of the program alone.
 
+use crate::args::Global;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::program::Program;
+use crate::session::Session;
+use crate::{dev, ids};
+use clap::{Arg, ArgMatches, Command};
+use clap_complete::CompleteEnv;
+use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
+use clap_complete::env::Shells;
+use client::ApiPath;
+use serde_json::Value;
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+const VARIABLE: &str = "MUSTER_COMPLETE";
+
+/// Longer nobody waits for a completion.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Prints the script that teaches a shell to complete this command line.
-pub(crate) fn run(
-    shell: clap_complete::Shell,
-    output: &Output,
-    program: &Program,
-) -> Result<(), Failure> {
+pub(crate) fn run(shell: clap_complete::Shell, output: &Output) -> Result<(), Failure> {
+    let shells = Shells::builtins();
+    let shell = shells
+        .completer(&shell.to_string())
+        .ok_or_else(|| Failure::Failed(format!("{shell} has no completions")))?;
     let mut script = Vec::new();
-    let mut command = crate::command((program.version)());
-    clap_complete::generate(shell, &mut command, "muster", &mut script);
-    output.raw(&String::from_utf8_lossy(&script))
+    shell.write_registration(VARIABLE, "muster", "muster", "muster", &mut script)?;
+    // The function has the name that Bash's other completions give theirs.
+    let script = String::from_utf8_lossy(&script).replace("_clap_complete_muster", "_muster");
+    output.raw(&script)
+}
+
+/// Completes the words after `--` if a shell's script asks for it.
+pub(crate) fn asked(args: &[OsString], program: &Program) -> Option<ExitCode> {
+    let shell = std::env::var_os(VARIABLE).filter(|shell| !shell.is_empty())?;
+    let words = args.iter().skip_while(|arg| *arg != "--").skip(1).cloned();
+    let asked = Arc::new(Asked {
+        words: words.collect(),
+        is_bash: shell == "bash",
+        command: crate::command((program.version)()),
+    });
+    let done = CompleteEnv::with_factory(|| with_names(asked.command.clone(), &asked))
+        .var(VARIABLE)
+        .try_complete(args, std::env::current_dir().ok().as_deref());
+    Some(match done {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    })
+}
+
+/// What a value names, if a daemon can tell.
+#[derive(Clone, Copy, Debug)]
+enum Named {
+    List,
+    Entry,
+    Process,
+    Group,
+    Member,
+    DevNode,
+}
+
+/// By the identifiers of the arguments, which stand in `args` for the same things everywhere.
+fn named(command: &str, argument: &Arg) -> Option<Named> {
+    match (command, argument.get_id().as_str()) {
+        // A new name.
+        ("register" | "run", "process") => None,
+        (_, "list") => Some(Named::List),
+        (_, "id" | "ids" | "before" | "after") => Some(Named::Entry),
+        (_, "process" | "processes" | "other") => Some(Named::Process),
+        (_, "group") => Some(Named::Group),
+        (_, "member" | "on") => Some(Named::Member),
+        (_, "node") => Some(Named::DevNode),
+        _ => None,
+    }
+}
+
+fn with_names(command: Command, asked: &Arc<Asked>) -> Command {
+    let name = command.get_name().to_owned();
+    command
+        .mut_args(|argument| match named(&name, &argument) {
+            Some(named) => {
+                let asked = Arc::clone(asked);
+                argument.add(ArgValueCompleter::new(move |typed: &OsStr| {
+                    asked.candidates(named, typed)
+                }))
+            }
+            None => argument,
+        })
+        .mut_subcommands(|command| with_names(command, asked))
+}
+
+/// A command line that is being typed.
+#[derive(Debug)]
+struct Asked {
+    words: Vec<OsString>,
+    is_bash: bool,
+    command: Command,
+}
+
+impl Asked {
+    /// What fits what was typed; nothing where no daemon answers, since a completion has no place
+    /// for a reason.
+    fn candidates(&self, named: Named, typed: &OsStr) -> Vec<CompletionCandidate> {
+        let typed = unescaped(&typed.to_string_lossy());
+        let found = self.names(named).unwrap_or_default();
+        found
+            .into_iter()
+            .filter(|(name, _)| name.starts_with(&typed))
+            .map(|(name, about)| {
+                let name = if self.is_bash { escaped(&name) } else { name };
+                CompletionCandidate::new(name).help(about.map(Into::into))
+            })
+            .collect()
+    }
+
+    fn names(&self, named: Named) -> Result<Vec<(String, Option<String>)>, Failure> {
+        let typed = self.command.clone().ignore_errors(true);
+        let Ok(typed) = typed.try_get_matches_from(&self.words) else {
+            return Ok(Vec::new());
+        };
+        let global = Global {
+            socket: value::<PathBuf>(&typed, "socket"),
+            node: value::<String>(&typed, "node"),
+            json: true,
+            timeout: Some(PATIENCE),
+        };
+        let output = Output::of_process(true);
+        let path = match named {
+            Named::DevNode => {
+                let nodes = dev::running(None).map(|running| running.nodes);
+                let nodes = nodes.unwrap_or_default().into_iter();
+                return Ok(nodes.map(|node| (node, None)).collect());
+            }
+            Named::List => ApiPath::new(&["lists"]),
+            Named::Entry => {
+                let list = value::<String>(&typed, "list").unwrap_or_default();
+                ApiPath::new(&["lists", &list, "entries"])
+            }
+            Named::Process => ApiPath::new(&["processes"]),
+            Named::Group => ApiPath::new(&["groups"]),
+            Named::Member => ApiPath::new(&["members"]),
+        };
+        let session = Session::new(&global, &output)?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let items = runtime.block_on(session.ask(session.client().items(&path)))?;
+        if matches!(named, Named::Entry) {
+            return Ok(entries(&items));
+        }
+        let names = items.iter().map(|item| (text(item, "name"), None));
+        Ok(names.collect())
+    }
+}
+
+/// Entries by the ends of their ids that `muster show` prints, with their titles.
+fn entries(items: &[Value]) -> Vec<(String, Option<String>)> {
+    let all: Vec<String> = items.iter().map(|item| text(item, "id")).collect();
+    let all: Vec<&str> = all.iter().map(String::as_str).collect();
+    let short = ids::short(&all);
+    all.iter()
+        .zip(items)
+        .map(|(id, item)| {
+            let short = short.get(id).unwrap_or(id);
+            let title = crate::text::printable(&text(item, "title"));
+            ((*short).to_owned(), Some(title))
+        })
+        .collect()
+}
+
+fn text(item: &Value, field: &str) -> String {
+    item.get(field)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned()
+}
+
+/// The value of an option of every command, or of the innermost command.
+fn value<T: Clone + Send + Sync + 'static>(typed: &ArgMatches, name: &str) -> Option<T> {
+    let inner = typed.subcommand().and_then(|(_, inner)| value(inner, name));
+    inner.or_else(|| typed.try_get_one::<T>(name).ok().flatten().cloned())
+}
+
+/// As Bash takes a word without quotes.
+fn escaped(name: &str) -> String {
+    let mut word = String::new();
+    for c in name.chars() {
+        if c.is_ascii() && !c.is_ascii_alphanumeric() && !"._-+/:@%,".contains(c) {
+            word.push('\\');
+        }
+        word.push(c);
+    }
+    word
+}
+
+fn unescaped(word: &str) -> String {
+    let mut chars = word.chars();
+    let mut name = String::new();
+    while let Some(c) = chars.next() {
+        name.extend(if c == '\\' { chars.next() } else { Some(c) });
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_survive_being_words_of_a_shell() {
+        for name in ["plain", "Weekly chores", "a \"b\" $c `d` \\e", "日本 (x)"] {
+            assert_eq!(unescaped(&escaped(name)), name);
+        }
+        assert_eq!(escaped("Weekly chores"), "Weekly\\ chores");
+    }
+
+    #[test]
+    fn each_argument_that_takes_a_name_can_be_completed() {
+        let asked = Arc::new(Asked {
+            words: Vec::new(),
+            is_bash: true,
+            command: crate::command("0".to_owned()),
+        });
+        let command = with_names(asked.command.clone(), &asked);
+        let completes = |command: &str, argument: &str| {
+            let found = asked.command.find_subcommand(command);
+            let argument = found.and_then(|found| {
+                let mut all = found.get_arguments();
+                all.find(|arg| arg.get_id() == argument)
+            });
+            argument.map(|argument| named(command, argument).is_some())
+        };
+        for (command, argument, is_completed) in [
+            ("show", "list", true),
+            ("done", "ids", true),
+            ("move", "before", true),
+            ("whereis", "process", true),
+            ("register", "process", false),
+            ("link", "other", true),
+            ("groups", "group", true),
+            ("forget", "member", true),
+        ] {
+            let found = completes(command, argument);
+            assert_eq!(found, Some(is_completed), "{command} {argument}");
+        }
+        command.debug_assert();
+    }
 }

@@ -192,8 +192,8 @@ pub enum Remake {
 }
 
 impl Remake {
-    /// Whether rows that nothing leads to may be left: then they are looked for.
-    pub fn is_thorough(self) -> bool {
+    /// Whether rows may be left that nothing leads to: then they are looked for.
+    pub fn leaves_strays(self) -> bool {
         match self {
             Self::Asked | Self::Damaged => true,
             Self::UnknownKeys | Self::Converted => false,
@@ -246,7 +246,8 @@ pub enum Row {
         row: ListRow,
         /// All live entries.
         entries: Vec<Arc<Entry>>,
-        /// Whether to look also for rows that no other row leads to; that reads the whole agenda.
+        /// Whether to look also for rows that no other row leads to, of all lists; that reads the
+        /// whole agenda.
         thorough: bool,
     },
     /// The document in compact form: a cache for loading, never the only copy of anything.

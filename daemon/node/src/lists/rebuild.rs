@@ -4,7 +4,8 @@
 //! A few lists at a time, the urgent ones first. A list's turn comes when nothing of it is on its
 //! way to the disk; its document is away meanwhile, as while a job applies changes, so that nothing
 //! happens to it. A job makes another document from the raw changes, not from the snapshot, and all
-//! rows from that; one write replaces those that are there.
+//! rows from that; one write replaces those that are there. Rows that nothing leads to are looked for
+//! among those of all lists, which takes long: once, with the last list of those that may have some.
 
 use super::Lists;
 use super::edge::Timer;
@@ -37,14 +38,18 @@ struct Request {
 pub(super) struct Rebuilds {
     waiting: BTreeSet<(Remake, ListId)>,
     under_way: BTreeMap<ListId, Remake>,
+    /// Rows that nothing leads to may be left, and were not looked for.
+    strays: bool,
     requests: BTreeMap<RequestId, Request>,
 }
 
 impl Rebuilds {
     pub(super) fn new(remake: Vec<(ListId, Remake)>) -> Self {
+        let strays = remake.iter().any(|(_, remake)| remake.leaves_strays());
         let waiting = remake.into_iter().map(|(list, remake)| (remake, list));
         Self {
             waiting: waiting.collect(),
+            strays,
             ..Self::default()
         }
     }
@@ -75,10 +80,25 @@ impl Rebuilds {
 
     /// A commit failed: what was under way is to be done again. Gives those that waited.
     pub(super) fn fail(&mut self) -> impl Iterator<Item = RequestId> + use<> {
-        let again = std::mem::take(&mut self.under_way).into_iter();
-        self.waiting
-            .extend(again.map(|(list, remake)| (remake, list)));
+        for (list, remake) in std::mem::take(&mut self.under_way) {
+            self.give_back_strays(remake);
+            self.waiting.insert((remake, list));
+        }
         std::mem::take(&mut self.requests).into_keys()
+    }
+
+    /// Whether the job that begins now is to look for rows that nothing leads to: no other does.
+    fn take_strays(&mut self) -> bool {
+        let mut waiting = self.waiting.iter();
+        let is_last = !waiting.any(|(remake, _)| remake.leaves_strays());
+        let taken = self.strays && is_last;
+        self.strays &= !taken;
+        taken
+    }
+
+    /// What was under way with a list came to nothing.
+    fn give_back_strays(&mut self, remake: Remake) {
+        self.strays |= remake.leaves_strays();
     }
 
     fn next(&mut self) -> Option<ListId> {
@@ -114,6 +134,7 @@ impl Lists {
         // One that is under way may have read what was there before.
         let asked = lists.iter().map(|list| (Remake::Asked, *list));
         self.rebuilds.waiting.extend(asked);
+        self.rebuilds.strays = true;
         let request = Request {
             left: lists,
             done: 0,
@@ -136,10 +157,7 @@ impl Lists {
 
     /// Begins with a list whose turn it is, unless something of it is on its way.
     pub(super) fn begin_rebuild(&mut self, list: ListId) {
-        let Some(remake) = self.rebuilds.under_way.get(&list).copied() else {
-            return;
-        };
-        if self.commits.any(list) {
+        if !self.rebuilds.is_under_way(list) || self.commits.any(list) {
             return;
         }
         match self.resident.place(list) {
@@ -152,7 +170,7 @@ impl Lists {
         let actor = Actor::derive(list, self.me, self.salt);
         let job = Job::Rebuild {
             actor,
-            thorough: remake.is_thorough(),
+            thorough: self.rebuilds.take_strays(),
         };
         self.jobs.push(&mut self.edge, list, job);
     }
@@ -184,6 +202,9 @@ impl Lists {
             }
             Err(JobError::Source(_)) => {
                 self.resident.discard(list);
+                if let Some(remake) = self.rebuilds.under_way.get(&list).copied() {
+                    self.rebuilds.give_back_strays(remake);
+                }
                 return false;
             }
             Err(error @ (JobError::Load(_) | JobError::Gap)) => {
@@ -197,9 +218,12 @@ impl Lists {
 
     /// The rows of a list are on the disk, or it is known that there will be none.
     pub(super) fn rebuilt_or_not(&mut self, list: ListId, result: Result<(), Refusal>) {
-        let Some(_) = self.rebuilds.under_way.remove(&list) else {
+        let Some(remake) = self.rebuilds.under_way.remove(&list) else {
             return;
         };
+        if result.is_err() {
+            self.rebuilds.give_back_strays(remake);
+        }
         // Asked for meanwhile: once more, then it is told.
         if self.rebuilds.waiting.contains(&(Remake::Asked, list)) && result.is_ok() {
             return self.rebuild_next();

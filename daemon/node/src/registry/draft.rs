@@ -184,7 +184,7 @@ impl<'a> Draft<'a> {
         self.registry.is_free_elsewhere(name)?;
         if self.registry.own.len() + self.added >= self.registry.capacity {
             return Err(Refusal::Full {
-                what: "registrations on this node",
+                what: "registrations on this node within its limit of open files",
                 limit: self.registry.capacity,
             });
         }

@@ -5,6 +5,7 @@ use crate::http::json::{self, Json, RawJson};
 use crate::http::lists::body::Added;
 use crate::http::lists::entry_page::{Effort, parse_place, read_page, unbounded, write_page};
 use crate::http::lists::filter::Filter;
+use crate::http::lists::rebuild;
 use crate::http::lists::shown::{entry_patch, todo_entry};
 use crate::http::lists::write::{
     AddAnswers, DeleteAnswers, EditAnswers, IfMatch, IfMatchHeader, Options, Written, etag, in_time,
@@ -236,7 +237,7 @@ pub(crate) async fn edit(
     Json(body): Json<EntryPatch>,
 ) -> Result<Response, Problem> {
     let edit = Edit::Patch(id, entry_patch(body)?);
-    let expect = expect_entry(&api, ListId::of(&list), id, if_match)?;
+    let expect = expect_entry(&api, ListId::of(&list), id, if_match).await?;
     let written = api
         .write(&caller, list, edit, expect, options)
         .await
@@ -263,7 +264,7 @@ pub(crate) async fn delete(
     Query((options,)): Query<(Options,)>,
     IfMatchHeader { if_match }: IfMatchHeader,
 ) -> Result<Response, Problem> {
-    let expect = expect_entry(&api, ListId::of(&list), id, if_match)?;
+    let expect = expect_entry(&api, ListId::of(&list), id, if_match).await?;
     let written = api
         .write(&caller, list, Edit::Delete(id), expect, options)
         .await
@@ -272,7 +273,7 @@ pub(crate) async fn delete(
 }
 
 /// The precondition of a call on an entry.
-fn expect_entry(
+async fn expect_entry(
     api: &Api,
     list: ListId,
     id: EntryId,
@@ -281,9 +282,8 @@ fn expect_entry(
     let Some(wanted) = if_match else {
         return Ok(None);
     };
-    let entry = api
-        .reader()
-        .entry(list, id)?
+    let entry = rebuild::read(api, |reader| reader.entry(list, id))
+        .await?
         .ok_or_else(|| Problem::from(Refusal::NoEntry(id)))?;
     wanted
         .resolve(Some(entry.tag))

@@ -4,7 +4,7 @@
 use crate::http::connections::who::Admin;
 use crate::http::lists::write::in_time;
 use crate::http::operations::openapi::Problems;
-use crate::http::problem::Problem;
+use crate::http::problem::{Kind, Problem};
 use crate::http::query::{Group, Query};
 use crate::http::time::Timeout;
 use crate::http::{Api, json};
@@ -14,19 +14,54 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use crdt::entry::Author;
 use names::{ListId, ListName};
 use node::lists::Source;
 use node::lists::ask::Rebuild;
-use std::time::Duration;
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+use store::{ReadError, Reader};
 
-/// How long a reader waits for the rows of its list.
+/// How long a reader waits for the rows of its lists.
 const READERS_PATIENCE: Duration = Duration::from_secs(10);
+/// How many lists are made anew for one request.
+const LISTS_OF_A_REQUEST: usize = 16;
 
-/// Of a response that was to be made from a damaged row: the list whose rows it is one of.
+/// Of a response that could not be made from a row: the list whose rows are to be made anew first.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct DamagedView(pub(crate) ListId);
+pub(crate) struct Outdated {
+    list: ListId,
+    /// Whether a row is damaged; else it was converted, and lacks something.
+    is_damaged: bool,
+}
+
+impl Outdated {
+    /// The list whose rows are the reason for an error.
+    pub(crate) fn of(error: &ReadError) -> Option<Self> {
+        let (list, is_damaged) = match error {
+            ReadError::View { list, .. } => (*list, true),
+            ReadError::Converted { list } => (*list, false),
+            ReadError::Reopening | ReadError::Failed(_) | ReadError::Row { .. } => return None,
+        };
+        Some(Self { list, is_damaged })
+    }
+
+    /// Has the rows made anew.
+    async fn remake(self, api: &Api, patience: Duration) -> Result<(), Problem> {
+        let Self { list, is_damaged } = self;
+        if is_damaged {
+            tracing::warn!(%list, "a row of a list is damaged: its rows are made anew");
+        }
+        let name = api.reader().name(list);
+        let name = name.map_err(|error| Problem::new(Kind::Store, error).retry_after(1))?;
+        let name = name.ok_or_else(|| Problem::new(Kind::Store, "the list has no name"))?;
+        let remade = rebuilt(api, Some(name), patience).await;
+        remade.map(drop).inspect_err(|problem| {
+            tracing::error!(%list, detail = problem.detail(), "its rows cannot be made anew");
+        })
+    }
+}
 
 /// The list that is to be made anew; all without.
 pub(crate) struct Only(Option<ListName>);
@@ -75,29 +110,66 @@ async fn rebuilt(api: &Api, list: Option<ListName>, timeout: Duration) -> Result
     }
 }
 
-/// Where something cannot be shown because a row is damaged: has the list's rows made anew, and
-/// answers again.
-pub(crate) async fn mend(State(api): State<Api>, request: Request, next: Next) -> Response {
+/// Where something cannot be shown because rows are damaged or outdated: has the rows of those lists
+/// made anew, and answers again.
+pub(crate) async fn mend(State(api): State<Api>, mut request: Request, next: Next) -> Response {
     if request.method() != Method::GET {
         return next.run(request).await;
     }
+    let deadline = Instant::now() + READERS_PATIENCE;
+    let mut remade = BTreeSet::new();
+    loop {
+        let again = repeated(&request);
+        let response = next.clone().run(request).await;
+        let Some(outdated) = response.extensions().get::<Outdated>().copied() else {
+            return response;
+        };
+        if remade.len() >= LISTS_OF_A_REQUEST {
+            return more_than_a_request_remakes().into_response();
+        }
+        // What a row lacks after its list was made anew, it would lack again.
+        if !remade.insert(outdated.list) {
+            return response;
+        }
+        let patience = deadline.saturating_duration_since(Instant::now());
+        if outdated.remake(&api, patience).await.is_err() {
+            return response;
+        }
+        request = again;
+    }
+}
+
+/// A request that has no body, once more.
+fn repeated(request: &Request) -> Request {
     let mut again = Request::new(Body::empty());
     *again.uri_mut() = request.uri().clone();
     *again.headers_mut() = request.headers().clone();
     *again.extensions_mut() = request.extensions().clone();
-    let response = next.clone().run(request).await;
-    let Some(DamagedView(list)) = response.extensions().get().copied() else {
-        return response;
-    };
-    tracing::warn!(%list, "a row of a list is damaged: its rows are made anew");
-    let Ok(Some(name)) = api.reader().name(list) else {
-        return response;
-    };
-    match rebuilt(&api, Some(name), READERS_PATIENCE).await {
-        Ok(_) => next.run(again).await,
-        Err(problem) => {
-            tracing::error!(%list, detail = problem.detail(), "its rows cannot be made anew");
-            response
+    again
+}
+
+fn more_than_a_request_remakes() -> Problem {
+    let detail = format!(
+        "rows of more than {LISTS_OF_A_REQUEST} lists are damaged: those of {LISTS_OF_A_REQUEST} \
+        were made anew; ask again, or have all made anew with POST /v1/rebuild"
+    );
+    Problem::new(Kind::Store, detail).retry_after(1)
+}
+
+/// Reads what a write depends on; where rows of a list are damaged or outdated, they are made anew
+/// first.
+pub(crate) async fn read<T>(
+    api: &Api,
+    read: impl Fn(&Reader) -> Result<T, ReadError>,
+) -> Result<T, Problem> {
+    match read(api.reader()) {
+        Err(error) if let Some(outdated) = Outdated::of(&error) => {
+            // Why it could not be done is in the log; the client hears what it could not be told.
+            match outdated.remake(api, READERS_PATIENCE).await {
+                Ok(()) => Ok(read(api.reader())?),
+                Err(_) => Err(error.into()),
+            }
         }
+        result => Ok(result?),
     }
 }

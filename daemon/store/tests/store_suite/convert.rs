@@ -1,15 +1,17 @@
 //! A data directory of format 1 is opened, and what interrupts that does no harm.
 
 use crate::rows;
+use names::{Actor, ListId};
 use node::cluster::Kept;
-use node::lists::{Remake, Source};
+use node::lists::{Done, Job, Remake, Row, Source};
 use node::registry::Rows;
 use std::path::Path;
-use store::Store;
+use std::sync::Arc;
+use store::{ReadError, Reader, Store};
 
 /// The directory that the first program of format 1 has written, as the tests of whole programs
 /// keep it; see `tests/tests/processes/kept.rs` for its form.
-fn unpack(dir: &Path) {
+pub(crate) fn unpack(dir: &Path) {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/store-1.txt");
     let text = std::fs::read_to_string(golden).unwrap();
     for line in text.lines() {
@@ -28,12 +30,12 @@ fn unpack(dir: &Path) {
     }
 }
 
-fn format(dir: &Path) -> String {
+pub(crate) fn format(dir: &Path) -> String {
     std::fs::read_to_string(dir.join("format")).unwrap()
 }
 
 /// All that the directory has must be there.
-fn check(dir: &Path) {
+pub(crate) fn check(dir: &Path) {
     let (store, recovered, _) = rows::open(dir);
     assert_eq!(recovered.lists.len(), 2);
     let kept = Kept::read(recovered.cluster.as_ref().unwrap()).unwrap();
@@ -75,6 +77,87 @@ fn a_directory_of_format_1_is_converted_with_all_that_it_has() {
     assert_eq!(recovered.remake.len(), 2, "their rows have no tags yet");
     store.close();
     check(dir.path());
+}
+
+/// What the job that makes a list anew wants written.
+fn remade(reader: &Reader, list: ListId) -> Row {
+    let job = Job::Rebuild {
+        actor: Actor([0; 16]),
+        thorough: false,
+    };
+    let Done::Rebuilt(Ok(rebuilt)) = job.run(list, reader) else {
+        unreachable!("it can be made anew");
+    };
+    Row::View {
+        list,
+        row: rebuilt.row,
+        entries: rebuilt.entries,
+        thorough: false,
+    }
+}
+
+#[test]
+fn an_entry_that_was_converted_is_read_with_its_tag_or_not_at_all() {
+    let dir = tempfile::tempdir().unwrap();
+    unpack(dir.path());
+    let (store, recovered, _) = rows::open(dir.path());
+    let reader = store.reader();
+    for (list, _) in recovered.lists {
+        let ids: Vec<_> = reader
+            .entries(list, None)
+            .map(|entry| entry.unwrap().id)
+            .collect();
+        assert!(!ids.is_empty());
+        for id in &ids {
+            assert_eq!(reader.entry(list, *id), Err(ReadError::Converted { list }));
+        }
+        rows::commit(&store, vec![remade(&reader, list)]).unwrap();
+        for id in &ids {
+            assert_ne!(reader.entry(list, *id).unwrap().unwrap().tag, 0);
+        }
+    }
+    store.close();
+}
+
+/// A write makes the list's row and the entry's anew, but not those of the other entries.
+#[test]
+fn a_list_that_is_written_to_after_the_conversion_is_made_anew_all_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    unpack(dir.path());
+    let (store, recovered, _) = rows::open(dir.path());
+    let list = ListId::of(&names::ListName::new("groceries").unwrap());
+    let reader = store.reader();
+    let row = reader.list(list).unwrap().unwrap();
+    let mut entries = reader.entries(list, None).map(Result::unwrap);
+    let (written, other) = (entries.next().unwrap(), entries.next().unwrap());
+    drop(entries);
+    let written = crdt::entry::Entry { tag: 7, ..written };
+    let row = node::lists::ListRow {
+        has_unknown_keys: false,
+        ..row
+    };
+    let rows = vec![
+        Row::List { list, row },
+        Row::Entry {
+            list,
+            id: written.id,
+            entry: Some(Arc::new(written.clone())),
+        },
+    ];
+    rows::commit(&store, rows).unwrap();
+    store.close();
+    let (store, again, _) = rows::open(dir.path());
+    assert_eq!(again.remake, recovered.remake);
+    let reader = store.reader();
+    assert_eq!(reader.entry(list, written.id).unwrap().unwrap().tag, 7);
+    let converted = Err(ReadError::Converted { list });
+    assert_eq!(reader.entry(list, other.id), converted);
+    rows::commit(&store, vec![remade(&reader, list)]).unwrap();
+    assert_ne!(reader.entry(list, other.id).unwrap().unwrap().tag, 0);
+    store.close();
+    let (store, left, _) = rows::open(dir.path());
+    assert_eq!(left.remake.len(), recovered.remake.len() - 1);
+    store.close();
 }
 
 /// The state of a directory when the conversion is through but for the file `format`.

@@ -179,6 +179,52 @@ fn rows_that_nothing_leads_to_are_found() {
     store.close();
 }
 
+/// One list's turn is enough for rows of all lists, and takes none from a list whose own rows do not
+/// say which are right.
+#[test]
+fn rows_that_nothing_of_other_lists_leads_to_are_found() {
+    let dir = tempfile::tempdir().unwrap();
+    fill(dir.path());
+    let store = rows::open(dir.path()).0;
+    let due = Some(crdt::entry::Due::Instant(6));
+    for list in [2, 3] {
+        let entry = rows::entry_row(list, rows::entry(9, "salt", "a", due));
+        let row = rows::list(list, 1, &VersionVector::default());
+        rows::commit(&store, vec![row, entry]).unwrap();
+    }
+    store.close();
+    spoil(dir.path(), "agenda", |agenda| {
+        let keys: Vec<_> = agenda.iter().map(|row| row.key().unwrap()).collect();
+        let of_list = b"list 2\0";
+        let find = |key: &fjall::Slice| key.windows(of_list.len()).any(|part| part == of_list);
+        let mut stray = keys.into_iter().find(find).unwrap().to_vec();
+        stray[8] = stray[8].wrapping_add(1);
+        agenda.insert(stray, "").unwrap();
+    });
+    spoil(dir.path(), "ids", |ids| {
+        let of_list = rows::id(3).0;
+        let keys = ids.iter().map(|row| row.key().unwrap());
+        let keys: Vec<_> = keys.filter(|key| key.starts_with(&of_list)).collect();
+        for key in keys {
+            ids.insert(key, "rubbish which is long enough for a place")
+                .unwrap();
+        }
+    });
+    let store = rows::open(dir.path()).0;
+    assert!(meets_damage(&store.reader(), rows::id(2)));
+    replace(&store);
+    let reader = store.reader();
+    let agenda = reader.agenda(None, None, None).map(|row| {
+        let (_, list, entry) = row.unwrap();
+        (list, entry.title)
+    });
+    let titles: Vec<(names::ListName, String)> = agenda.collect();
+    let expected = [(1, "milk"), (2, "salt"), (3, "salt"), (1, "bread")];
+    let expected = expected.map(|(list, title)| (rows::name(list), title.to_owned()));
+    assert_eq!(titles, expected);
+    store.close();
+}
+
 #[test]
 fn a_row_of_a_token_of_another_version_is_told_in_words() {
     let dir = tempfile::tempdir().unwrap();

@@ -16,7 +16,7 @@ use store::{Notice, Store};
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Takes all space but this much.
-fn fill(path: &Path, leave: u64) {
+pub(crate) fn fill(path: &Path, leave: u64) {
     let stat = rustix::fs::statvfs(path.parent().unwrap()).unwrap();
     let mut file = File::create(path).unwrap();
     for _ in 0..(stat.f_bavail * stat.f_frsize).saturating_sub(leave) / 4096 {
