@@ -883,7 +883,7 @@ export interface components {
              * @description When it expires.
              */
             expires_at: string;
-            /** @description Whose. */
+            /** @description Whose certificate it is. */
             which: components["schemas"]["CertificateKind"];
         };
         /**
@@ -1011,7 +1011,7 @@ export interface components {
          * @description A part of the daemon that can be held up on purpose.
          *
          *     - `cluster`: Membership and the registry of processes.
-         *     - `lists`: Documents.
+         *     - `lists`: The machine that holds documents, one for each shard.
          *     - `store`: The disk.
          *     - `api`: This API.
          * @enum {string}
