@@ -65,6 +65,12 @@ impl Roster {
         }
     }
 
+    /// Puts a line in the place of another one, also of a higher one: for what a node itself has
+    /// proved against what others said of it.
+    pub fn replace(&mut self, id: NodeId, entry: RosterEntry) {
+        self.0.insert(id, entry);
+    }
+
     /// Merges all lines of another replica; gives the ids whose line changed.
     pub fn merge(&mut self, other: Self) -> Vec<NodeId> {
         other

@@ -1,6 +1,6 @@
 //! The settings of `musterd`: a file, the environment and flags, resolved into one value.
 //!
-//! Each key is described once, in `keys`; the three sources only yield texts and lists for it, and
+//! Each setting is one row, in `settings`; the three sources only yield texts and lists for it, and
 //! all that is written about it for people (`musterd --help`, the example file, the manual page) is
 //! made from that by `describe`. A flag wins over the environment, that over the file, that over
 //! the default. Every mistake is one sentence that names the key, where it was given and what would
@@ -19,134 +19,18 @@ mod keys;
 mod level;
 pub(crate) mod nearest;
 mod resolve;
+mod settings;
 
 pub(crate) use describe::manual;
 pub use error::ConfigError;
 pub(crate) use flags::command;
 pub(crate) use keys::Applies;
 pub(crate) use level::{filter, plausible};
+pub use settings::{Api, Config, Http, Limits, Log, Node, Processes, Quic, Tls};
 
+use flags::DevFlags;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::time::Duration;
-
-/// Everything that `musterd` needs to know, fully resolved and checked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Config {
-    /// Where the node keeps its data.
-    pub data_dir: PathBuf,
-    /// `[node]`: what the node says of itself.
-    pub node: Node,
-    /// `[api]`: the unix socket for local clients.
-    pub api: Api,
-    /// `[quic]`: how nodes reach each other.
-    pub quic: Quic,
-    /// `[tls]`: who this node is.
-    pub tls: Tls,
-    /// `[http]`: the TCP listener.
-    pub http: Http,
-    /// `[limits]`: bounds of the client side.
-    pub limits: Limits,
-    /// `[processes]`: the process registry.
-    pub processes: Processes,
-    /// `[log]`: what is logged.
-    pub log: Log,
-    /// Whether the fault call of the development cluster is served. A flag only, never in a file.
-    pub dev_faults: bool,
-    /// QUIC addresses that are blocked from the first packet on: the present split of a development
-    /// cluster.
-    pub dev_block: Vec<SocketAddr>,
-    /// Whether the daemon ends when its standard input closes: see `host::watch_parent`.
-    pub parent_pipe: bool,
-}
-
-/// `[node]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Node {
-    /// Tags, as they were given.
-    pub tags: Vec<String>,
-}
-
-/// `[api]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Api {
-    /// The socket's path.
-    pub socket: PathBuf,
-    /// The group that may use it, where one was named; without, `muster` is used if it exists.
-    pub group: Option<String>,
-    /// Users (names or uids) that may change the node and the cluster, besides root and the
-    /// daemon's own.
-    pub admins: Vec<String>,
-}
-
-/// `[quic]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Quic {
-    /// Where to listen, on UDP.
-    pub listen: SocketAddr,
-    /// Where peers are told to reach this node; `None`: where it listens, which then is one
-    /// address.
-    pub advertise: Option<SocketAddr>,
-    /// Nodes to join, `host:port` each.
-    pub seeds: Vec<String>,
-}
-
-/// `[tls]`: files in PEM.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tls {
-    /// The cluster's certificate authorities.
-    pub ca: PathBuf,
-    /// This node's certificate.
-    pub cert: PathBuf,
-    /// Its private key.
-    pub key: PathBuf,
-}
-
-/// `[http]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Http {
-    /// Where to listen; `None` for no listener.
-    pub listen: Option<SocketAddr>,
-    /// Names that a request's `Host` may bear besides the listener's address and `localhost`.
-    pub hosts: Vec<String>,
-    /// Whether the two routes of the example in *Elixir in Action* are served, without a token.
-    pub open: bool,
-}
-
-/// `[limits]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Client connections in all.
-    pub connections: usize,
-    /// Connections of one uid.
-    pub connections_per_uid: usize,
-    /// Streams of one uid.
-    pub streams_per_uid: usize,
-    /// How long a request's headers may take.
-    pub header_timeout: Duration,
-    /// How long a request's body may take.
-    pub body_timeout: Duration,
-    /// How much memory loaded to-do lists may take in all, in bytes, by estimate.
-    pub resident_bytes: usize,
-}
-
-/// `[processes]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Processes {
-    /// How long after SIGTERM a linked process that still lives gets SIGKILL; zero for never.
-    pub kill_after: Duration,
-}
-
-/// `[log]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Log {
-    /// A level or directives as `tracing-subscriber` reads them, already checked.
-    pub level: String,
-    /// Where it goes, in which form.
-    pub format: LogFormat,
-}
 
 /// Where the log goes, in which form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

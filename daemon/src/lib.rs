@@ -1,6 +1,6 @@
 //! The daemon: everything of a node that touches the world.
 //!
-//! `musterd` runs one node (`shell::run`): the two state machines of the `node` crate between QUIC
+//! `musterd` runs one node (`run::node`): the two state machines of the `node` crate between QUIC
 //! (`transport`), the [`store`] and the [`http`] on a unix socket. `muster` is its client, the crate
 //! [`cli`]. Both are one program under two names, see [`program`]. No protocol decision is made
 //! here: what arrives is carried to a machine, what the machine wants is carried out.
@@ -21,8 +21,8 @@ pub mod once;
 mod process;
 mod rebuild;
 pub mod reload;
+pub mod run;
 pub mod service;
-pub mod shell;
 mod systemd;
 pub mod tokens;
 mod version;
@@ -71,9 +71,9 @@ pub fn daemon_main(args: Vec<OsString>) -> ExitCode {
     // Takes its variables out of the environment, which is safe only before there are threads.
     let handed = systemd::Handed::take();
     let logging = logging::init(&config.log);
-    match shell::run(
+    match run::node(
         config,
-        shell::Origin {
+        run::Origin {
             source,
             logging,
             handed,
@@ -88,7 +88,12 @@ pub fn daemon_main(args: Vec<OsString>) -> ExitCode {
         ) => {
             tracing::error!(%reason, "this node cannot be part of the cluster");
             eprintln!("musterd: {reason}");
-            ExitCode::from(UNUSABLE)
+            if matches!(reason, node::cluster::StopReason::Clone(_)) {
+                ExitCode::from(UNUSABLE)
+            } else {
+                // The name is free again when its bearer leaves: to be tried again.
+                ExitCode::FAILURE
+            }
         }
         Err(error) => {
             eprintln!("musterd: {error:#}");

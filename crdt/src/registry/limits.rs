@@ -12,6 +12,8 @@ const MAX_ADDRESS_BYTES: usize = 261;
 const MAX_CLAIM: u64 = 1 << 48;
 
 impl Entry {
+    /// The highest claim that a node's clock may come to: what is claimed after it is sound, too.
+    pub const MAX_CLOCK: u64 = MAX_CLAIM / 2;
     /// The most groups of one process.
     pub const MAX_GROUPS: usize = 64;
     /// The most keys of its metadata.

@@ -11,7 +11,7 @@
 //! | membership (SWIM) | `swim` | datagrams |
 //! | joining: dialling, hello, challenge | `join` | `message`, tags 0 to 6 and 9 |
 //! | the roster, leaving and forgetting | `roster` | `message`, tags 7, 8 and 10 |
-//! | the process registry | [`registry`] | `registry::message` |
+//! | the process registry | [`registry`](crate::registry) | `registry::message` |
 
 pub mod ask;
 mod command;
@@ -57,6 +57,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use roster::Replica;
 use std::fmt;
+use std::net::SocketAddr;
 use swim::{Identity, Sighting, Swim};
 use verdict::Silence;
 use view::{Sources, Viewer};
@@ -96,6 +97,11 @@ pub struct Cluster {
     absences: Absences,
     viewer: Viewer,
     registry: Registry,
+    /// Who bears this node's name, as another node says.
+    namesake: Option<(NodeId, SocketAddr)>,
+    started: Instant,
+    /// When it may next be looked who bears this node's identity or name.
+    next_look: Instant,
     /// What clients asked before the run was on disk.
     early: Vec<(RequestId, Command)>,
     /// Something changed that the view is made of.
@@ -145,6 +151,9 @@ impl Cluster {
             joins: Requests::default(),
             silence: Silence::default(),
             absences: Absences::default(),
+            namesake: None,
+            started: now.instant,
+            next_look: now.instant,
             early: Vec::new(),
             changed: true,
             me,
@@ -156,7 +165,8 @@ impl Cluster {
             keeper,
             viewer,
         };
-        machine.roster.merge(vec![machine.own_line()]);
+        let (me, line) = machine.own_line();
+        machine.roster.prove(me, line);
         machine.edge.after(verdict::LISTEN, Timer::Listen);
         machine.edge.after(join::ROUND, Timer::Round);
         machine.route_and_publish();
@@ -286,7 +296,7 @@ impl Cluster {
             Timer::Greeting(conn) => self.greeting_expired(conn),
             Timer::Join(id) => self.joins.expire(id),
             Timer::Grace(node) => {
-                self.absences.expire(&self.edge, node);
+                self.absences.expire(&mut self.edge, node);
                 self.changed = true;
             }
             Timer::Rewrite => self.keeper.mark_dirty(),
@@ -366,7 +376,8 @@ impl Cluster {
         if identity != self.swim.identity() {
             self.swim.become_identity(&mut self.edge, identity);
         }
-        self.roster.merge(vec![self.own_line()]);
+        let (me, line) = self.own_line();
+        self.roster.prove(me, line);
         self.with_registry(|registry, _| registry.begin(run));
         self.changed = true;
         let starts = self.phase == Phase::Starting;
@@ -389,7 +400,7 @@ impl Cluster {
             );
         }
         for conn in self.connections.all().collect::<Vec<_>>() {
-            self.edge.send(conn, self.own_hello().bytes());
+            self.greet(conn);
             if starts {
                 self.judge(conn);
             }

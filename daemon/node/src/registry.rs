@@ -206,7 +206,13 @@ impl Registry {
         self.edge.after(AGING, Timer::Age);
     }
 
-    fn resume_entry(&mut self, name: ProcessName, registered: Registered) {
+    fn resume_entry(&mut self, name: ProcessName, mut registered: Registered) {
+        if registered.entry.claim > Entry::MAX_CLOCK {
+            // A lie had driven the clock so far. Peers would refuse the whole log.
+            let entry = Entry::clone(&registered.entry);
+            let claim = Entry::MAX_CLOCK;
+            registered.entry = Arc::new(Entry { claim, ..entry });
+        }
         let (process, entry) = (registered.process, Arc::clone(&registered.entry));
         self.clock = self.clock.max(entry.claim);
         self.watch(process);

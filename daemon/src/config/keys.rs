@@ -1,8 +1,6 @@
 //! What a key of the configuration is, and how its three sources and its documents call it.
 
-mod table;
-
-pub(super) use table::*;
+pub(super) use super::settings::{KEYS, TABLES};
 
 use super::Config;
 use super::duration;

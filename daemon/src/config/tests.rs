@@ -1,5 +1,6 @@
 use super::*;
 use std::path::Path;
+use std::time::Duration;
 
 /// A file's text, variables and flags, for a daemon that does not run as root unless told.
 struct Case {

@@ -9,6 +9,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use axum::routing::get;
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 use std::sync::LazyLock;
 
@@ -62,12 +63,9 @@ pub(crate) fn routes() -> Router<Api> {
 impl Asset {
     /// Names this content: another build of the page is another tag.
     fn tag(&self) -> HeaderValue {
-        let hash = Sha256::digest(self.text);
-        let digits: String = hash
-            .iter()
-            .take(16)
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let hash: [u8; 32] = Sha256::digest(self.text).into();
+        let (half, _) = hash.split_at(16);
+        let digits = HEXLOWER.encode(half);
         HeaderValue::from_str(&format!("\"{digits}\""))
             .unwrap_or_else(|_| HeaderValue::from_static("\"\""))
     }

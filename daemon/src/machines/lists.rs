@@ -19,6 +19,8 @@ use transport::{Endpoint, Event, Events};
 /// Bytes of peers' messages that may wait for one machine; beyond that the peers' streams are not
 /// read.
 const WAITING_BYTES: u32 = 8 << 20;
+/// About what a message takes besides its bytes, which may be two.
+const LETTER_BYTES: usize = 256;
 
 /// How many inputs are handled before outputs are carried out: what clients ask together is
 /// committed together.
@@ -102,7 +104,7 @@ impl ListsInbox {
     }
 
     async fn message(&self, conn: ConnId, bytes: bytes::Bytes) {
-        let size = u32::try_from(bytes.len())
+        let size = u32::try_from(bytes.len().saturating_add(LETTER_BYTES))
             .unwrap_or(WAITING_BYTES)
             .clamp(1, WAITING_BYTES);
         if let Ok(room) = Arc::clone(&self.room).acquire_many_owned(size).await {

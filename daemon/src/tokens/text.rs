@@ -2,6 +2,7 @@
 //! so that a double click takes it whole and scanners for leaked secrets know it by its beginning.
 //! The codes of links are written alike, without the beginning.
 
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::str::FromStr;
@@ -14,7 +15,7 @@ pub struct TokenId(pub [u8; 8]);
 
 impl fmt::Display for TokenId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex(&self.0))
+        f.write_str(&HEXLOWER.encode(&self.0))
     }
 }
 
@@ -42,7 +43,7 @@ impl Secret {
 
     /// The code of a link.
     pub(super) fn code(&self, id: TokenId) -> String {
-        format!("{id}_{}", hex(&self.0))
+        format!("{id}_{}", HEXLOWER.encode(&self.0))
     }
 }
 
@@ -57,33 +58,8 @@ pub(super) fn parse_code(text: &str) -> Option<(TokenId, Secret)> {
     Some((id.parse().ok()?, Secret(unhex(secret)?)))
 }
 
-fn hex(bytes: &[u8]) -> String {
-    use fmt::Write;
-    bytes
-        .iter()
-        .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-            // Writing to a string cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
-}
-
 fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let digit = |byte: &u8| match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
-    };
-    let pair = |pair: &[u8]| match pair {
-        [high, low] => Some(digit(high)? << 4 | digit(low)?),
-        _ => None,
-    };
-    text.as_bytes()
-        .chunks(2)
-        .map(pair)
-        .collect::<Option<Vec<u8>>>()?
-        .try_into()
-        .ok()
+    HEXLOWER.decode(text.as_bytes()).ok()?.try_into().ok()
 }
 
 #[cfg(test)]

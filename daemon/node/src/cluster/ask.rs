@@ -1,5 +1,5 @@
 //! What clients can ask of the cluster machine, each question with the kind of its answer. Those
-//! that concern the process registry are in [`registry::ask`](crate::registry::ask).
+//! that concern the process registry are in [`ask`](crate::registry::ask).
 
 use super::io::{Command, JoinOutcome, Reply};
 use crate::machine::asks;

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use names::NodeId;
 use rand::seq::IteratorRandom;
 use rand_chacha::ChaCha8Rng;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -18,6 +18,12 @@ use std::time::Duration;
 const MAX_WAITING: usize = 4;
 /// How many connections one peer may have: two that dial each other have two, a restart adds some.
 const MAX_PER_PEER: usize = 8;
+/// An address at which no member has ever answered is dialled once in this time, whoever is said to
+/// be there, and only so many of them: what others say must not make this node a flood.
+const STRANGERS_EACH: Duration = Duration::from_secs(1);
+const MAX_STRANGERS: usize = 64;
+/// How many addresses are remembered.
+const MAX_ANSWERED: usize = 20_000;
 /// A connection whose hello was not accepted by then is closed.
 const GREETING: Duration = Duration::from_secs(5);
 
@@ -33,6 +39,8 @@ pub(super) struct Connection {
     /// The peer's latest hello, accepted or not.
     pub(super) hello: Option<Hello>,
     pub(super) accepted: bool,
+    /// Whether this node's hello may still be answered there by a refusal.
+    asks: bool,
     keep_alive: bool,
 }
 
@@ -50,6 +58,7 @@ impl Connection {
             dial,
             hello: None,
             accepted: false,
+            asks: false,
             keep_alive: false,
         }
     }
@@ -65,6 +74,10 @@ pub(super) struct Connections {
     waiting: BTreeMap<NodeId, VecDeque<Bytes>>,
     heard: BTreeMap<NodeId, Instant>,
     last_dial: u64,
+    /// The addresses at which a member has answered.
+    answered: BTreeSet<SocketAddr>,
+    /// The others, that were dialled within the last [`STRANGERS_EACH`].
+    strangers: BTreeMap<SocketAddr, Instant>,
 }
 
 impl Connections {
@@ -89,6 +102,9 @@ impl Connections {
             .is_some_and(|dialling| dial == Some(*dialling))
         {
             self.dialling.remove(&node);
+        }
+        if dial.is_some() && self.answered.len() < MAX_ANSWERED {
+            self.answered.insert(connection.remote);
         }
         self.by_id.insert(conn, connection);
         edge.after(GREETING, Timer::Greeting(conn));
@@ -221,12 +237,42 @@ impl Connections {
 
     /// Dials a node that is neither connected nor being dialled.
     pub(super) fn ensure(&mut self, edge: &mut Edge, node: NodeId, addr: SocketAddr) {
-        if self.is_reached(node) || self.dialling.contains_key(&node) {
+        if self.is_reached(node) || self.dialling.contains_key(&node) || !self.may_dial(edge, addr)
+        {
             return;
         }
         tracing::debug!(%node, %addr, "dials a member");
         let dial = self.dial(edge, Target::Node(node, addr));
         self.dialling.insert(node, dial);
+    }
+
+    fn may_dial(&mut self, edge: &Edge, addr: SocketAddr) -> bool {
+        if self.answered.contains(&addr) {
+            return true;
+        }
+        let now = edge.instant();
+        self.strangers
+            .retain(|_, dialled| now.since(*dialled) < STRANGERS_EACH);
+        let may = self.strangers.len() < MAX_STRANGERS && !self.strangers.contains_key(&addr);
+        if may {
+            self.strangers.insert(addr, now);
+        }
+        may
+    }
+
+    /// Says this node's hello, which the peer may refuse once.
+    pub(super) fn greet(&mut self, edge: &mut Edge, conn: ConnId, hello: Bytes) {
+        if let Some(connection) = self.by_id.get_mut(&conn) {
+            connection.asks = true;
+            edge.send(conn, hello);
+        }
+    }
+
+    /// A peer refuses this node's hello. False if nobody has asked it.
+    pub(super) fn is_answer(&mut self, conn: ConnId) -> bool {
+        self.by_id
+            .get_mut(&conn)
+            .is_some_and(|connection| std::mem::take(&mut connection.asks))
     }
 
     /// Whether there is a connection, accepted or about to be.

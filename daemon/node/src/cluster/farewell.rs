@@ -43,8 +43,11 @@ pub(super) struct Absences(BTreeMap<NodeId, (u64, Instant)>);
 
 impl Absences {
     pub(super) fn note(&mut self, edge: &mut Edge, node: NodeId, run: u64) {
+        let has_timer = self.0.contains_key(&node);
         self.0.insert(node, (run, edge.instant() + GRACE));
-        edge.after(GRACE, Timer::Grace(node));
+        if !has_timer {
+            edge.after(GRACE, Timer::Grace(node));
+        }
     }
 
     /// Whether that run of the node said so and still has time.
@@ -52,9 +55,16 @@ impl Absences {
         self.0.get(&node).is_some_and(|(gone, _)| *gone == run)
     }
 
-    pub(super) fn expire(&mut self, edge: &Edge, node: NodeId) {
-        let now = edge.instant();
-        self.0
-            .retain(|other, (_, until)| *other != node || *until > now);
+    /// A node's timer has fired: it has no other one.
+    pub(super) fn expire(&mut self, edge: &mut Edge, node: NodeId) {
+        let Some((_, until)) = self.0.get(&node) else {
+            return;
+        };
+        let left = until.since(edge.instant());
+        if left.is_zero() {
+            self.0.remove(&node);
+        } else {
+            edge.after(left, Timer::Grace(node));
+        }
     }
 }

@@ -12,6 +12,7 @@
 
 use super::edge::{Edge, Timer};
 use super::io::Output;
+use super::roster::MAX_CLIMB;
 use crate::codec::{Malformed, decode};
 use crate::wire::{RequestId, WriteError, WriteId};
 use bytes::Bytes;
@@ -155,6 +156,8 @@ pub(super) struct Keeper {
     /// The run on disk; 0 before the first write of this start.
     run: u64,
     wanted: u64,
+    /// Others' word is believed up to this run.
+    highest: u64,
     dirty: bool,
     pending: Vec<Pending>,
     flight: Option<Flight>,
@@ -172,7 +175,8 @@ impl Keeper {
         } = kept;
         let keeper = Self {
             run: 0,
-            wanted: run + 1,
+            wanted: run.saturating_add(1),
+            highest: run.saturating_add(1).saturating_add(MAX_CLIMB),
             dirty: true,
             pending: Vec::new(),
             flight: None,
@@ -187,11 +191,22 @@ impl Keeper {
         self.wanted
     }
 
-    pub(super) fn go_above(&mut self, run: u64) {
-        if run >= self.wanted {
-            self.wanted = run + 1;
+    /// Others say that this node has had that run. False if that is too far above what the disk has
+    /// kept to be believed.
+    pub(super) fn go_above(&mut self, run: u64) -> bool {
+        let is_credible = run <= self.highest;
+        if is_credible && run >= self.wanted {
+            self.wanted = run.saturating_add(1);
             self.dirty = true;
         }
+        is_credible
+    }
+
+    /// Takes the next run, by this node's own decision.
+    pub(super) fn begin_anew(&mut self) {
+        self.wanted = self.wanted.saturating_add(1);
+        self.highest = self.highest.saturating_add(1);
+        self.dirty = true;
     }
 
     pub(super) fn mark_dirty(&mut self) {

@@ -2,19 +2,32 @@
 
 use super::connections::Connection;
 use super::hello::Judgement;
-use super::io::{MemberState, StopReason};
-use super::message::{Hello, MAX_RUN, Message};
-use super::swim::{Identity, Member, State};
+use super::io::{MemberState, StopReason, Target};
+use super::message::{Hello, Message};
+use super::swim::{Identity, Known, Member, State};
 use super::{Cluster, Phase};
 use crate::codec::Malformed;
-use crate::wire::{CloseReason, ConnId};
+use crate::wire::{CloseReason, ConnId, Peer};
 use bytes::Bytes;
 use crdt::roster::{RosterEntry, Standing};
 use names::NodeId;
 use std::net::SocketAddr;
+use std::time::Duration;
+
+/// How often this node looks where others say that its identity or name is borne.
+const LOOK_EACH: Duration = Duration::from_secs(3);
+/// A node whose name another bears ends no sooner after its start.
+const NAMESAKE_AFTER: Duration = Duration::from_secs(15);
 
 impl Cluster {
+    /// Says this node's hello.
+    pub(super) fn greet(&mut self, conn: ConnId) {
+        let hello = self.own_hello().bytes();
+        self.connections.greet(&mut self.edge, conn, hello);
+    }
+
     pub(super) fn connected(&mut self, conn: ConnId, connection: Connection) {
+        let peer = connection.peer.clone();
         if let Some(dial) = connection.dial {
             self.seeds.answered(dial, Some(connection.peer.id));
             self.joins
@@ -23,13 +36,14 @@ impl Cluster {
         #[cfg(feature = "next-protocol")]
         let speaks_next = connection.protocol >= crate::wire::Protocol(2);
         if self.connections.add(&mut self.edge, conn, connection) && self.phase == Phase::Up {
-            self.edge.send(conn, self.own_hello().bytes());
+            self.greet(conn);
             #[cfg(feature = "next-protocol")]
             if speaks_next {
                 self.edge.send(conn, Message::Next(self.me.id).bytes());
             }
         }
         self.changed = true;
+        self.met_namesake(&peer, conn);
     }
 
     pub(super) fn datagram(&mut self, conn: ConnId, bytes: &Bytes) {
@@ -43,7 +57,12 @@ impl Cluster {
         let node = connection.peer.id;
         self.connections.hear(&self.edge, node);
         self.heard();
-        if let Err(error) = self.swim.receive(&mut self.edge, node, bytes) {
+        let (connections, roster) = (&self.connections, &self.roster);
+        let known = |node| Known {
+            is_connected: connections.current(node).is_some(),
+            run: roster.run(node),
+        };
+        if let Err(error) = self.swim.receive(&mut self.edge, node, bytes, &known) {
             self.malformed(conn, &error);
         }
     }
@@ -73,13 +92,20 @@ impl Cluster {
     fn said(&mut self, conn: ConnId, node: NodeId, accepted: bool, message: Message) {
         match message {
             Message::Hello(hello) => self.greeted(conn, hello),
+            Message::Above { .. } | Message::Taken { .. } | Message::NameTaken { .. }
+                if !self.connections.is_answer(conn) =>
+            {
+                tracing::debug!(%node, conn = conn.0, "a peer refuses what nobody has asked");
+            }
             Message::Above { run } => self.told_above(run),
-            Message::Taken { address } => self.stop(cloned(address)),
-            Message::NameTaken { bearer, address } => self.told_name_taken(bearer, address),
+            Message::Taken { address } => self.told_taken(node, address),
+            Message::NameTaken { bearer, address } => self.told_name_taken(node, bearer, address),
             Message::Challenge => self.edge.send(conn, Message::Present.bytes()),
             Message::Present => self.present(conn),
             Message::Members(members) if accepted => self.learn_members(node, members),
-            Message::Roster { lines, answer } if accepted => self.learn_roster(conn, lines, answer),
+            Message::Roster { lines, answer } if accepted => {
+                self.learn_roster((node, conn), lines, answer)
+            }
             Message::RosterHash(hash) if accepted && hash != self.roster.hash() => {
                 self.send_roster(conn, true)
             }
@@ -164,18 +190,17 @@ impl Cluster {
         if let Some(taken) = self.name_taken(conn) {
             return self.edge.send(conn, taken.bytes());
         }
-        let Some(node) = self
-            .connections
-            .get(conn)
-            .map(|connection| connection.peer.id)
-        else {
+        let Some((node, run)) = self.connections.get(conn).and_then(|connection| {
+            let hello = connection.hello.as_ref()?;
+            Some((connection.peer.id, hello.run()))
+        }) else {
             return;
         };
         match self.hellos.judge(
             &mut self.edge,
             &self.connections,
             conn,
-            self.roster.run(node),
+            self.roster.run_beside(node, run),
         ) {
             Some(Judgement::Accept) => self.accept(conn),
             Some(Judgement::Above(run)) => {
@@ -241,7 +266,9 @@ impl Cluster {
             standing: Standing::Member,
             profile: hello.profile,
         };
-        self.merge_lines(vec![(node, line)]);
+        if self.roster.prove(node, line) {
+            self.roster_changed(&[node]);
+        }
         self.send_state(conn);
         self.with_registry(|registry, _| registry.accepted(conn, node));
         self.swim.greet(&mut self.edge, identity);
@@ -285,12 +312,58 @@ impl Cluster {
     }
 
     pub(super) fn told_above(&mut self, run: u64) {
-        if run < MAX_RUN {
-            self.keeper.go_above(run);
+        if !self.keeper.go_above(run) {
+            tracing::warn!(
+                run,
+                "a peer says that this node has had a run far above what its disk has kept"
+            );
         }
     }
 
-    fn told_name_taken(&mut self, bearer: NodeId, address: SocketAddr) {
+    /// A peer says that another daemon has this node's certificate and answers. That is looked into
+    /// where it is said to be: it proves itself in a handshake, or nothing follows.
+    fn told_taken(&mut self, peer: NodeId, address: SocketAddr) {
+        tracing::warn!(%peer, %address, "a peer says that another daemon has this node's identity");
+        self.look_for_rival(Target::Named(address.to_string()));
+    }
+
+    fn told_name_taken(&mut self, peer: NodeId, bearer: NodeId, address: SocketAddr) {
+        tracing::warn!(%peer, %bearer, %address, "a peer says that another node has this node's name");
+        if peer == bearer {
+            // Of two that bear one name each says so to the other. Others decide.
+            return;
+        }
+        self.namesake = Some((bearer, address));
+        let met = self.connections.of(bearer).next();
+        match met.map(|(conn, connection)| (conn, connection.peer.clone())) {
+            Some((conn, peer)) => self.met_namesake(&peer, conn),
+            None => self.look_for_rival(Target::Node(bearer, address)),
+        }
+    }
+
+    fn look_for_rival(&mut self, target: Target) {
+        let now = self.edge.instant();
+        if self.next_look <= now {
+            self.next_look = now + LOOK_EACH;
+            self.connections.dial(&mut self.edge, target);
+        }
+    }
+
+    /// A peer's certificate bears this node's name: if others see that node, this one is refused. It
+    /// ends a while after its start only, so that whoever starts it again does not do so in vain all
+    /// the time.
+    fn met_namesake(&mut self, peer: &Peer, conn: ConnId) {
+        let Some((bearer, address)) = self.namesake else {
+            return;
+        };
+        let is_early = self.edge.instant() < self.started + NAMESAKE_AFTER;
+        if peer.id != bearer || peer.name != self.me.name || self.phase != Phase::Up || is_early {
+            return;
+        }
+        tracing::debug!(
+            conn = conn.0,
+            "the bearer of this node's name has proved itself"
+        );
         let name = &self.me.name;
         let sentence = format!(
             "the name {name} belongs to another node of this cluster ({bearer} at {address}): \
@@ -318,6 +391,12 @@ impl Cluster {
         members.retain(|member| {
             member.state() != State::Down || self.roster.is_member(member.id().node)
         });
+        let (connections, roster) = (&self.connections, &self.roster);
+        self.swim
+            .drop_incredible(&mut members, from, &|node| Known {
+                is_connected: connections.current(node).is_some(),
+                run: roster.run(node),
+            });
         let me = self.swim.identity();
         let accused = members
             .iter()
@@ -340,7 +419,13 @@ impl Cluster {
         }
     }
 
-    fn learn_roster(&mut self, conn: ConnId, lines: Vec<(NodeId, RosterEntry)>, answer: bool) {
+    fn learn_roster(
+        &mut self,
+        (from, conn): (NodeId, ConnId),
+        mut lines: Vec<(NodeId, RosterEntry)>,
+        answer: bool,
+    ) {
+        lines.retain(|(node, line)| self.believes_end(from, *node, line));
         self.merge_lines(lines);
         self.look_at_own_line(conn);
         if answer {
@@ -353,23 +438,43 @@ impl Cluster {
     fn look_at_own_line(&mut self, conn: ConnId) {
         let wanted = self.keeper.wanted();
         match self.roster.roster().get(self.me.id) {
-            Some(line) if line.run > wanted => self.edge.send(conn, self.own_hello().bytes()),
+            Some(line) if line.run > wanted => self.greet(conn),
             Some(line) if line.run == wanted && line.standing != Standing::Member => {
-                self.keeper.go_above(wanted)
+                self.keeper.begin_anew()
             }
             Some(_) | None => {}
         }
     }
 
+    /// Whether a line may be taken that says that a node is gone. One that this node reaches says so
+    /// itself, or is told what is said of it: it is still there, and takes a higher run.
+    fn believes_end(&mut self, from: NodeId, node: NodeId, line: &RosterEntry) -> bool {
+        let is_here = node != self.me.id && node != from && self.swim.is_active(node);
+        if line.standing == Standing::Member || !is_here || line.run < self.roster.run(node) {
+            return true;
+        }
+        let Some(conn) = self.connections.current(node) else {
+            return true;
+        };
+        let lines = vec![(node, line.clone())];
+        let answer = false;
+        self.edge
+            .send(conn, Message::Roster { lines, answer }.bytes());
+        false
+    }
+
     pub(super) fn merge_lines(&mut self, lines: Vec<(NodeId, RosterEntry)>) {
         let changed = self.roster.merge(lines);
-        if changed.is_empty() {
-            return;
+        if !changed.is_empty() {
+            self.roster_changed(&changed);
         }
+    }
+
+    fn roster_changed(&mut self, nodes: &[NodeId]) {
         self.changed = true;
         self.keeper.mark_dirty();
-        for node in changed {
-            self.forget_in_swim(node);
+        for node in nodes {
+            self.forget_in_swim(*node);
         }
     }
 

@@ -63,6 +63,11 @@ impl Exchange {
         self.spoken.insert(conn);
     }
 
+    /// Whether a peer speaks for itself on the connection in use to it.
+    pub(super) fn is_heard(&self, links: &dyn Routes, node: NodeId) -> bool {
+        self.open(links, node).is_some()
+    }
+
     /// The connection in use to a peer, if the peer listens there by now.
     fn open(&self, links: &dyn Routes, node: NodeId) -> Option<ConnId> {
         let current = links.current(node);
@@ -243,6 +248,11 @@ impl Exchange {
                 at: edge.instant(),
             },
         );
+    }
+
+    /// Whether somebody was asked on that connection for a log, and has not answered.
+    pub(super) fn is_open(&self, owner: NodeId, conn: ConnId) -> bool {
+        self.pulls.get(&owner).is_some_and(|pull| pull.conn == conn)
     }
 
     pub(super) fn answer(

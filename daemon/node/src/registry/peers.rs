@@ -5,8 +5,10 @@ use super::message::Message;
 use super::{Registry, Routes};
 use crate::codec::Malformed;
 use crate::wire::ConnId;
-use crdt::registry::{Delta, Merged, Process, Reason, Shift, State};
+use crdt::registry::{Delta, Entry, Merged, Process, Reason, Shift, State};
 use names::{NodeId, NodeName, ProcessName};
+
+const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 
 impl Registry {
     /// A connection has come into use.
@@ -51,7 +53,10 @@ impl Registry {
             } if delta.owner != node => {
                 return Err(Malformed::rule("another node's log was pushed"));
             }
-            Message::Part { delta, pushed } => self.learn(conn, delta, pushed)?,
+            // Who owns a log speaks for itself; of others only what was asked for is heard.
+            Message::Part { delta, .. }
+                if delta.owner != node && !self.exchange.is_open(delta.owner, conn) => {}
+            Message::Part { delta, pushed } => self.learn(links, from, delta, pushed)?,
             Message::Ack(position) => {
                 self.exchange
                     .acknowledged(&mut self.edge, links, &self.logs, node, position)
@@ -124,13 +129,25 @@ impl Registry {
     }
 
     fn is_listened_to(&self, owner: NodeId, run: u64) -> bool {
-        self.nodes.contains_key(&owner) && self.gone.get(&owner).is_none_or(|gone| run > *gone)
+        self.nodes.get(&owner).is_some_and(|known| run <= known.run)
+            && self.gone.get(&owner).is_none_or(|gone| run > *gone)
     }
 
-    fn learn(&mut self, conn: ConnId, delta: Delta, pushed: bool) -> Result<(), Malformed> {
+    fn learn(
+        &mut self,
+        links: &dyn Routes,
+        from: (NodeId, ConnId),
+        delta: Delta,
+        pushed: bool,
+    ) -> Result<(), Malformed> {
+        let (node, conn) = from;
         let header = Header::of(&delta);
         let mut was_of_use = false;
-        if self.is_listened_to(delta.owner, delta.run) {
+        // This peer was asked while the owner could not be. Now that the owner speaks for itself,
+        // its word goes first: what others keep may be the log of a start that its disk, restored
+        // from a backup, knows nothing of, in the same run and with a higher number.
+        let is_superseded = delta.owner != node && self.exchange.is_heard(links, delta.owner);
+        if !is_superseded && self.is_listened_to(delta.owner, delta.run) {
             let before = self.logs.progress(header.owner);
             let merged = self
                 .logs
@@ -156,10 +173,16 @@ impl Registry {
     }
 
     fn apply_shift(&mut self, owner: NodeId, shift: Shift) {
-        self.clock = self
-            .clock
-            .max(shift.after.entry().map_or(0, |entry| entry.claim));
+        let claim = shift.after.entry().map_or(0, |entry| entry.claim);
+        self.clock = self.clock.max(claim.min(self.latest_credible_claim()));
         self.names.apply(&self.edge, owner, shift);
+    }
+
+    /// Others' claims move this node's clock no further than a day ahead of its wall clock, in
+    /// milliseconds: nobody registers so much, and it leaves room for claims above.
+    fn latest_credible_claim(&self) -> u64 {
+        let wall_ms = u64::try_from(self.edge.now.wall.0).unwrap_or(0);
+        wall_ms.saturating_add(DAY_MS).min(Entry::MAX_CLOCK)
     }
 
     /// Takes note of all nodes on the roster. Costs next to nothing for nodes of which nothing
@@ -174,22 +197,29 @@ impl Registry {
         } in seen.filter(|sight| sight.node != me)
         {
             match presence {
-                Presence::Reachable => self.note_member(node, name, true),
-                Presence::OutOfSight => self.note_member(node, name, false),
+                Presence::Reachable => self.note_member(node, name, run, true),
+                Presence::OutOfSight => self.note_member(node, name, run, false),
                 Presence::Gone => self.drop_node(node, run),
             }
         }
     }
 
-    fn note_member(&mut self, node: NodeId, name: &NodeName, reachable: bool) {
+    fn note_member(&mut self, node: NodeId, name: &NodeName, run: u64, reachable: bool) {
         let known = Known {
             name: name.clone(),
+            run,
             reachable,
         };
-        if self.nodes.get(&node) == Some(&known) {
+        let before = self.nodes.get(&node);
+        if before == Some(&known) {
             return;
         }
+        let is_newly_seen =
+            before.is_none_or(|before| before.reachable != reachable || before.name != *name);
         self.nodes.insert(node, known);
+        if !is_newly_seen {
+            return;
+        }
         let held = self.logs.get(node).into_iter().flat_map(|log| log.iter());
         let held: Vec<(ProcessName, Process)> = held
             .filter(|(.., state)| state.entry().is_some())
@@ -257,5 +287,130 @@ pub(crate) enum Presence {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Known {
     pub(super) name: NodeName,
+    /// The run that the roster has of it: nobody can have a log of a later one.
+    pub(super) run: u64,
     pub(super) reachable: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::Settings;
+    use crate::time::{Instant, Now, Wall};
+    use crate::wire::Peer;
+    use crdt::registry::{Position, Record, State};
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
+    use std::sync::Arc;
+
+    const OWNER: NodeId = NodeId([2; 16]);
+    const OTHER: NodeId = NodeId([3; 16]);
+
+    /// No connection is in use.
+    struct Nowhere;
+
+    impl Routes for Nowhere {
+        fn current(&self, _: NodeId) -> Option<ConnId> {
+            None
+        }
+    }
+
+    fn registry() -> Registry {
+        let now = Now {
+            instant: Instant::default(),
+            wall: Wall(1_000),
+        };
+        let me = Peer {
+            id: NodeId([1; 16]),
+            name: NodeName::new("node1").unwrap(),
+        };
+        let rng = ChaCha8Rng::from_seed([1; 32]);
+        let mut registry = Registry::new(now, &me, 1, (Settings::default(), rng));
+        let names = [
+            NodeName::new("node2").unwrap(),
+            NodeName::new("node3").unwrap(),
+        ];
+        let seen = [OWNER, OTHER].into_iter().zip(&names);
+        registry.note_members(seen.map(|(node, name)| Sight {
+            node,
+            name,
+            run: 1,
+            presence: Presence::Reachable,
+        }));
+        registry
+    }
+
+    fn part(run: u64, claim: u64, pushed: bool) -> Vec<u8> {
+        let process = Process {
+            boot: [0; 16],
+            pid: 7,
+            start: 7,
+        };
+        let entry = Entry {
+            uid: 0,
+            user: None,
+            exe: None,
+            groups: [].into(),
+            metadata: [].into(),
+            address: None,
+            claim,
+            since_ms: 0,
+        };
+        let record = Record {
+            name: ProcessName::new("db").unwrap(),
+            process,
+            version: 1,
+            state: State::Live(Arc::new(entry)),
+        };
+        let delta = Delta {
+            owner: OWNER,
+            run,
+            after: 0,
+            upto: 1,
+            latest: 1,
+            horizon: 0,
+            records: vec![record],
+        };
+        Message::Part { delta, pushed }.bytes().to_vec()
+    }
+
+    fn holders(registry: &Registry) -> usize {
+        let name = ProcessName::new("db").unwrap();
+        registry.names.directory().holders(&name).count()
+    }
+
+    #[test]
+    fn a_part_of_anothers_log_is_heard_from_its_owner_or_when_it_was_asked_for() {
+        let mut registry = registry();
+        let said = |registry: &mut Registry, node, conn, bytes: &[u8]| {
+            let heard = registry.receive(&Nowhere, (node, conn), bytes);
+            heard.map(|_| holders(registry))
+        };
+        let answer = part(1, 5, false);
+        assert_eq!(said(&mut registry, OTHER, ConnId(3), &answer), Ok(0));
+        assert!(said(&mut registry, OTHER, ConnId(3), &part(1, 5, true)).is_err());
+        // Not of a run either that its owner has never had.
+        assert_eq!(
+            said(&mut registry, OWNER, ConnId(2), &part(9, 5, true)),
+            Ok(0)
+        );
+        let position = Position { run: 1, version: 1 };
+        let ahead = Message::Vector {
+            positions: vec![(OWNER, position)],
+            answer: false,
+        };
+        assert_eq!(said(&mut registry, OTHER, ConnId(3), &ahead.bytes()), Ok(0));
+        assert_eq!(said(&mut registry, OTHER, ConnId(4), &answer), Ok(0));
+        assert_eq!(said(&mut registry, OTHER, ConnId(3), &answer), Ok(1));
+    }
+
+    #[test]
+    fn a_claim_from_far_ahead_leaves_room_for_others() {
+        let mut registry = registry();
+        let far = (1 << 48) - 1;
+        let heard = registry.receive(&Nowhere, (OWNER, ConnId(2)), &part(1, far, true));
+        assert!(heard.is_ok() && holders(&registry) == 1);
+        assert_eq!(registry.clock, 1_000 + DAY_MS);
+        assert!(Entry::MAX_CLOCK < far);
+    }
 }

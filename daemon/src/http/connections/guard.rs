@@ -3,15 +3,17 @@
 //! A page from elsewhere can make a browser send requests to this host. `Host` must name this
 //! listener, which a name that was pointed here (DNS rebinding) does not; and an `Origin`, which
 //! browsers send along, must be this listener's own. A body must be declared as JSON, which a page
-//! cannot do unasked: tokens are what keeps strangers out, this is a second wall.
+//! cannot do unasked: tokens are what keeps strangers out, this is a second wall. What a browser says to
+//! come from another site (`Sec-Fetch-Site`) is refused as well: it says so also where it sends no
+//! `Origin`.
 
 use crate::http::Api;
 use crate::http::connections::serve::LocalAddress;
 use crate::http::problem::{Kind, Problem};
 use axum::body::HttpBody;
 use axum::extract::{Request, State};
-use axum::http::header;
 use axum::http::uri::Authority;
+use axum::http::{Method, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use std::net::IpAddr;
@@ -46,13 +48,38 @@ pub(crate) async fn check(
             ));
         }
     }
+    must_be_from_here(&request)?;
     must_be_json(&request)?;
     Ok(next.run(request).await)
+}
+
+/// A link on another site may lead here; nothing else that such a site has a browser do.
+fn must_be_from_here(request: &Request) -> Result<(), Problem> {
+    let says = |name: &str, word: &str| {
+        let value = request.headers().get(name);
+        value.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(word.as_bytes()))
+    };
+    let is_visit = request.method() == Method::GET && says("sec-fetch-mode", "navigate");
+    if says("sec-fetch-site", "cross-site") && !is_visit {
+        return Err(Problem::new(
+            Kind::Forbidden,
+            "Sec-Fetch-Site is \"cross-site\": another site asked the browser for this",
+        ));
+    }
+    Ok(())
 }
 
 fn must_be_json(request: &Request) -> Result<(), Problem> {
     if request.body().is_end_stream() {
         return Ok(());
+    }
+    if let Some(coding) = request.headers().get(header::CONTENT_ENCODING)
+        && !coding.as_bytes().eq_ignore_ascii_case(b"identity")
+    {
+        return Err(Problem::new(
+            Kind::MediaType,
+            format!("Content-Encoding is {coding:?}; bodies are read as they are"),
+        ));
     }
     let kind = request
         .headers()
@@ -215,6 +242,35 @@ mod tests {
             (request(None, "{}"), request(Some("text/plain"), "{}")),
             (Err(415), Err(415))
         );
+    }
+
+    #[test]
+    fn a_body_is_not_encoded() {
+        let request = |coding: &str| {
+            let request = axum::http::Request::post("/")
+                .header(header::CONTENT_TYPE, "application/json")
+                .header(header::CONTENT_ENCODING, coding);
+            must_be_json(&request.body(axum::body::Body::from("{}")).unwrap())
+                .map_err(|problem| problem.status())
+        };
+        assert_eq!((request("gzip"), request("identity")), (Err(415), Ok(())));
+    }
+
+    #[test]
+    fn another_site_may_link_here_and_no_more() {
+        let request = |method: Method, site: &str, mode: &str| {
+            let request = axum::http::Request::builder()
+                .method(method)
+                .header("sec-fetch-site", site)
+                .header("sec-fetch-mode", mode);
+            must_be_from_here(&request.body(axum::body::Body::empty()).unwrap())
+                .map_err(|problem| problem.status())
+        };
+        assert_eq!(request(Method::POST, "cross-site", "no-cors"), Err(403));
+        assert_eq!(request(Method::POST, "cross-site", "navigate"), Err(403));
+        assert_eq!(request(Method::GET, "cross-site", "no-cors"), Err(403));
+        assert_eq!(request(Method::GET, "cross-site", "navigate"), Ok(()));
+        assert_eq!(request(Method::POST, "same-origin", "cors"), Ok(()));
     }
 
     #[test]

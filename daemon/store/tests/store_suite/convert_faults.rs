@@ -119,7 +119,7 @@ fn convert_and_kill(dir: &Path, after: Duration) -> Duration {
 
 #[test]
 fn a_conversion_that_is_killed_begins_again() {
-    const KILLS: usize = 5;
+    const KILLS: usize = 3;
     if let Some(dir) = std::env::var_os(DIR) {
         writeln!(stdout(), "{BEGINS}").unwrap();
         rows::open(Path::new(&dir)).0.close();

@@ -113,7 +113,8 @@ fn a_node_whose_name_another_bears_is_refused() {
     world.expects_clones = true;
     let newcomer = world.host("node2", 9);
     world.start(newcomer, &[0]);
-    world.run_until(3_000, "it stops", |world| {
+    // Not at once: whoever starts it again shall not do so all the time.
+    world.run_until(40_000, "it stops", |world| {
         world.hosts[newcomer].stopped.is_some()
     });
     let Some(StopReason::NameTaken(sentence)) = &world.hosts[newcomer].stopped else {

@@ -29,6 +29,31 @@ pub(super) fn read_header(bytes: &[u8]) -> Result<(Header<Identity>, usize), Mal
     decode_prefix::<_, MAX_ITEM_BYTES>(bytes)
 }
 
+/// A packet, whose header has `read` bytes, with those members alone that are to be kept; `None` if
+/// these are all. After the header comes the number of members, then each of them.
+pub(super) fn without_members(
+    packet: &[u8],
+    read: usize,
+    keep: impl Fn(&Member<Identity>) -> bool,
+) -> Result<Option<Vec<u8>>, Malformed> {
+    let (header, rest) = packet.split_at(read.min(packet.len()));
+    let Some((count, mut rest)) = rest.split_first_chunk() else {
+        return Ok(None);
+    };
+    let (count, mut kept, mut members) = (u16::from_be_bytes(*count), 0_u16, Vec::new());
+    for _ in 0..count {
+        let (member, length) = decode_prefix::<Member<Identity>, MAX_ITEM_BYTES>(rest)?;
+        let (bytes, others) = rest.split_at(length.min(rest.len()));
+        rest = others;
+        if keep(&member) {
+            kept += 1;
+            members.extend_from_slice(bytes);
+        }
+    }
+    let changed = kept < count;
+    Ok(changed.then(|| [header, &kept.to_be_bytes(), &members, rest].concat()))
+}
+
 impl foca::Codec<Identity> for Codec {
     type Error = Malformed;
 
