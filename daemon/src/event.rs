@@ -1,5 +1,6 @@
 //! What happened on this node and in its cluster, kept for a while for those who ask late.
 
+use crate::once::Once;
 use api::events::{
     ClusterEvent, EventDetails, EventKind, EventType, MissingMembers, ProcessDetails,
 };
@@ -28,17 +29,17 @@ pub struct Event {
 /// The log: a ring of the last [`KEPT`] events, and a channel for those to come. Clones share it.
 #[derive(Clone, Debug)]
 pub struct EventLog {
-    ring: Arc<Mutex<VecDeque<Arc<Event>>>>,
-    live: broadcast::Sender<Arc<Event>>,
+    ring: Arc<Mutex<VecDeque<Arc<Once<Event>>>>>,
+    live: broadcast::Sender<Arc<Once<Event>>>,
 }
 
 /// Past events that a reader asked for, and a receiver of all that follow without a gap.
 #[derive(Debug)]
 pub struct Subscription {
     /// Kept events after the one asked for, oldest first.
-    pub past: Vec<Arc<Event>>,
+    pub past: Vec<Arc<Once<Event>>>,
     /// What comes next.
-    pub live: broadcast::Receiver<Arc<Event>>,
+    pub live: broadcast::Receiver<Arc<Once<Event>>>,
 }
 
 impl Default for EventLog {
@@ -55,7 +56,7 @@ impl EventLog {
     pub fn append(&self, told: ClusterEvent) {
         let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
         let id = ring.back().map_or(1, |last| last.id.saturating_add(1));
-        let event = Arc::new(Event { id, told });
+        let event = Arc::new(Once::new(Event { id, told }));
         if ring.len() >= KEPT {
             ring.pop_front();
         }

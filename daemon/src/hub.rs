@@ -4,6 +4,7 @@
 //! nobody and keeps no other subject's happenings in memory. The newest ones are kept for watchers
 //! that come back.
 
+use crate::once::Once;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,6 +23,30 @@ pub(crate) trait Happening: Debug + Send + Sync + 'static {
 
     /// How many events of a stream it makes at most.
     fn events(&self) -> usize;
+}
+
+impl<T: Happening> Happening for Arc<T> {
+    type Subject = T::Subject;
+
+    fn subject(&self) -> &T::Subject {
+        T::subject(self)
+    }
+
+    fn events(&self) -> usize {
+        T::events(self)
+    }
+}
+
+impl<T: Happening> Happening for Once<T> {
+    type Subject = T::Subject;
+
+    fn subject(&self) -> &T::Subject {
+        T::subject(self)
+    }
+
+    fn events(&self) -> usize {
+        T::events(self)
+    }
 }
 
 /// The hub. Clones share it.

@@ -17,6 +17,7 @@ pub mod logging;
 mod machines;
 mod manual;
 mod metrics;
+pub mod once;
 mod process;
 mod rebuild;
 pub mod reload;

@@ -219,7 +219,7 @@ impl Service {
             .map(|worker| worker.stats().remaking_awaited)
             .sum();
         let remaking =
-            (remaking > 0).then(|| format!("what is shown of {remaking} lists is being made anew"));
+            (remaking > 0).then(|| format!("what is shown of {remaking} lists is being rebuilt"));
         store.into_iter().chain(remaking).collect()
     }
 

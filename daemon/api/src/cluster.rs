@@ -17,7 +17,7 @@ words! {
         Down = "down",
         /// It said that it will be back.
         Restarting = "restarting",
-        /// It left in order; it is not expected.
+        /// It said that it leaves the cluster; it is not expected.
         Left = "left",
     }
 
@@ -27,7 +27,7 @@ words! {
         Member = "member",
     }
 
-    /// What became of joining by an address.
+    /// What came of joining by an address.
     JoinResult {
         /// It was joined.
         Joined = "joined",
@@ -90,7 +90,7 @@ pub struct ClusterMember {
 /// A page of members.
 pub type ClusterMemberPage = Page<ClusterMember>;
 
-/// Whom to join.
+/// The nodes by which to join a cluster.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct JoinRequest {

@@ -34,7 +34,7 @@ words! {
         Down = "down",
         /// A member said that it will be back.
         Restarting = "restarting",
-        /// A member left in order.
+        /// A member left the cluster.
         Left = "left",
         /// A member was forgotten.
         Forgotten = "forgotten",
@@ -48,9 +48,9 @@ words! {
         Healed = "healed",
         /// A process was registered.
         Up = "up",
-        /// The node of a process went out of sight.
+        /// The node of a process became unreachable.
         Unreachable = "unreachable",
-        /// The node of a process came back into sight.
+        /// The node of a process is reachable again.
         Back = "back",
         /// Another process claims the name.
         Contested = "contested",
@@ -241,9 +241,9 @@ pub enum ProcessStreamEvent {
     Up(ProcessEvent),
     /// It has ended.
     Down(ProcessEvent),
-    /// Its node went out of sight.
+    /// Its node became unreachable.
     Unreachable(ProcessEvent),
-    /// Its node came back into sight.
+    /// Its node is reachable again.
     Back(ProcessEvent),
     /// Another process claims the name.
     Contested(ProcessEvent),

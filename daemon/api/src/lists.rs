@@ -63,7 +63,7 @@ pub struct TodoEntry {
     /// A ULID, unique in its list.
     #[schema(pattern = "^[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
     pub id: String,
-    /// What is to do: one line, at most 4 KiB.
+    /// What needs doing: one line, at most 4 KiB.
     pub title: String,
     /// A date (`YYYY-MM-DD`), an instant (RFC 3339) or null.
     #[schema(value_type = Option<String>, required = true)]
@@ -220,7 +220,7 @@ pub struct NewEntry {
     /// The client's own id (a ULID), which makes a retry harmless.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// What is to do: one line, at most 4 KiB.
+    /// What needs doing: one line, at most 4 KiB.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = true, nullable = false)]
     pub title: Option<String>,

@@ -23,7 +23,7 @@ words! {
         Authority = "authority",
     }
 
-    /// How bad it is what an examination found.
+    /// How bad a finding is.
     FindingLevel {
         /// As it should be.
         Good = "good",
@@ -88,9 +88,9 @@ pub struct NodeStatus {
     pub processes: StatusOfProcesses,
     /// Where it keeps its data.
     pub store: StatusOfStore,
-    /// What it proves itself by.
+    /// The certificates in use.
     pub certificates: Vec<CertificateStatus>,
-    /// What needs somebody, the worst first; empty when all is well.
+    /// What needs attention, the worst first; empty when all is well.
     pub attention: Vec<Attention>,
 }
 
@@ -105,7 +105,7 @@ pub struct MemberCounts {
     pub down: u64,
     /// They said that they will be back.
     pub restarting: u64,
-    /// They left in order; they are not expected.
+    /// They said that they leave the cluster; they are not expected.
     pub left: u64,
 }
 
@@ -116,21 +116,22 @@ pub struct StatusOfLists {
     pub known: u64,
     /// How many of them differed from some connected member's at the last comparison.
     pub differing: u64,
-    /// For how long the one has done so that has differed longest while one side stood still.
+    /// How long the list that is furthest behind has differed from a member's copy, counted while
+    /// one of the two made no progress.
     pub lag_ms: f64,
-    /// Those that lag so, the longest first; at most 20.
+    /// The lists that are behind so, the furthest first; at most 20.
     pub lagging: Vec<LaggingList>,
     /// How many cannot be loaded and are set aside.
     pub quarantined: u64,
 }
 
-/// A list that lags.
+/// A list that is behind: it still differs from a member's copy.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
 pub struct LaggingList {
     /// The list's name; null as long as nothing of it is here.
     #[schema(required = true)]
     pub name: Option<String>,
-    /// The member that has it otherwise.
+    /// The member whose copy differs.
     pub member: String,
     /// For how long.
     pub lag_ms: f64,
@@ -204,10 +205,10 @@ pub struct ReloadResult {
     pub certificate_expires_at: Millis,
 }
 
-/// What came of making the rows of lists anew.
+/// What came of rebuilding lists.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
 pub struct RebuildResult {
-    /// Of how many lists the rows were made anew.
+    /// How many lists were rebuilt.
     pub lists: u64,
 }
 
@@ -236,7 +237,7 @@ pub struct LoggedLevel {
     pub until: Option<Millis>,
 }
 
-/// The flight recorder.
+/// What the node decided lately: its flight recorder.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
 pub struct FlightRecording {
     /// The oldest first; about 1 MiB at most.
@@ -358,7 +359,7 @@ impl Finding {
     }
 }
 
-/// Whom to cut off.
+/// The peers that are to be cut off.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InjectedFault {
@@ -367,7 +368,7 @@ pub struct InjectedFault {
     pub block: Vec<String>,
 }
 
-/// What is to stand still.
+/// The part of the daemon that is to be held up.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InjectedHang {

@@ -10,9 +10,9 @@ use utoipa::{IntoParams, ToSchema};
 words! {
     /// How a name stands.
     ProcessState {
-        /// Somebody in sight has it.
+        /// A process on a reachable node has it.
         Up = "up",
-        /// All that have it are out of sight.
+        /// No node of those that have it is reachable.
         Unreachable = "unreachable",
         /// Several reachable ones claim it.
         Contested = "contested",
@@ -70,7 +70,7 @@ pub struct RegisteredProcess {
     /// Where it serves; null if it does not say.
     #[schema(required = true)]
     pub address: Option<String>,
-    /// The handles of all others that claim the name, also of those out of sight, the earliest
+    /// The handles of all others that claim the name, also of those on unreachable nodes, the earliest
     /// claim first.
     pub others: Vec<String>,
 }
@@ -106,7 +106,7 @@ pub struct GroupQuery {
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct LinkQuery {
-    /// Also when the other's node is merely out of sight.
+    /// Also when the other's node is merely unreachable.
     pub unreachable: Option<bool>,
 }
 
@@ -176,7 +176,7 @@ pub struct ExitReport {
 pub struct ProcessGroup {
     /// Its name.
     pub name: String,
-    /// How many names are in it, also those whose process is out of sight.
+    /// How many names are in it, also those of processes on unreachable nodes.
     pub members: u64,
 }
 
@@ -188,7 +188,7 @@ pub type ProcessGroupPage = Page<ProcessGroup>;
 pub struct ProcessLink {
     /// The handle of the one whose end it waits for.
     pub other: String,
-    /// Whether it also fires when that one is merely out of sight.
+    /// Whether it also fires when that one's node is merely unreachable.
     pub unreachable: bool,
     /// When it was made.
     #[schema(value_type = String, format = DateTime)]

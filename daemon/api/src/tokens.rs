@@ -24,7 +24,7 @@ words! {
 pub struct NewToken {
     /// What it allows.
     pub scope: TokenScope,
-    /// How long it is good: a whole number with `s`, `m`, `h`, `d` or `y` (365 days). `page`: up to
+    /// How long it is valid: a whole number with `s`, `m`, `h`, `d` or `y` (365 days). `page`: up to
     /// `12h`, `15m` if it is not given. `read`: up to `30d`, `15m` if it is not given. `sd`: up to
     /// `1y`, `30d` if it is not given.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -42,7 +42,7 @@ pub struct TokenInfo {
     /// The user that it acts for.
     #[schema(value_type = u64, maximum = 4_294_967_295u64)]
     pub uid: u32,
-    /// When it ends.
+    /// When it expires.
     #[schema(value_type = String, format = DateTime)]
     pub expires_at: Millis,
 }
@@ -62,7 +62,7 @@ pub struct CreatedToken {
     /// The user that it acts for.
     #[schema(value_type = u64, maximum = 4_294_967_295u64)]
     pub uid: u32,
-    /// When it ends.
+    /// When it expires.
     #[schema(value_type = String, format = DateTime)]
     pub expires_at: Millis,
 }
@@ -76,7 +76,7 @@ pub struct PageCode {
     pub code: String,
     /// The page's address with the code in its fragment.
     pub url: String,
-    /// When the code ends.
+    /// When the code expires.
     #[schema(value_type = String, format = DateTime)]
     pub expires_at: Millis,
 }

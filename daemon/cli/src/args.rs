@@ -16,9 +16,10 @@ pub use help::GROUPS;
 pub(crate) use lists::{Add, Durability, Edit, Entries, Move, RmList, Show};
 pub(crate) use pki::Pki;
 pub(crate) use process::{
-    Described, Group, GroupMembers, Link, Monitor, Named, Pair, Ps, Register, Run,
+    Described, Group, GroupMembers, Link, Monitor, Named, OnConflict, Pair, ProcessState, Ps,
+    Register, Run,
 };
-pub(crate) use token::{CreateToken, Token};
+pub(crate) use token::{CreateToken, Token, TokenScope};
 
 use crate::program::Program;
 use clap::builder::NonEmptyStringValueParser;
@@ -100,7 +101,7 @@ pub(crate) enum Command {
     Pki(Pki),
     /// Show this node on one screen, and what needs attention
     Status,
-    /// Show the same live: members, events, what is busy
+    /// Show this node live: members, events, what is busy
     Top,
     /// Check this host and each member, and say what to do
     ///
@@ -133,7 +134,7 @@ pub(crate) enum Command {
     },
     /// Have the daemon read its configuration and certificates again
     Reload,
-    /// Make what is shown of lists anew from their changes
+    /// Rebuild what is shown of lists, from their changes
     ///
     /// Should a disk have damaged it; nothing is lost by it. The daemon does it for an administrator,
     /// and by itself where it finds damage. With --offline it is done while no daemon runs, as the
@@ -183,7 +184,7 @@ pub(crate) enum Command {
     Token(Token),
     /// Print a link to this node's page in a browser
     ///
-    /// It is good once, and for a minute.
+    /// It can be used once, within a minute.
     Web {
         /// Open the page in the browser of this desktop
         #[arg(long)]

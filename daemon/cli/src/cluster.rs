@@ -2,14 +2,16 @@
 
 pub(crate) mod events;
 
-use crate::args::{LogLevel, MemberState, Members};
+use crate::args::{self, LogLevel, Members};
 use crate::failure::Failure;
 use crate::session::Session;
 use crate::table::{Cell, Paint, Table};
-use crate::text::{printable, sort_by_name};
-use clap::ValueEnum;
+use crate::text::{by_name, printable};
+use api::cluster::{
+    ClusterMember, JoinRequest, JoinResult, LeaveQuery, MemberState, PartitionVerdict,
+};
+use api::node::NewLogLevel;
 use client::ApiPath;
-use hyper::Method;
 use serde_json::{Value, json};
 
 /// `muster members`.
@@ -25,24 +27,29 @@ pub(crate) async fn members(session: &Session<'_>, args: &Members) -> Result<(),
     } else {
         None
     };
-    let mut items: Vec<Value> = session
-        .items(&ApiPath::new(&["members"]))
-        .await?
-        .into_iter()
-        .filter(|member| wanted(member, args))
+    let answer = session.ask(session.client().members()).await?;
+    let raw = answer.raw.get("items").and_then(Value::as_array);
+    let mut wanted: Vec<_> = answer
+        .value
+        .iter()
+        .zip(raw.into_iter().flatten())
+        .filter(|(member, _)| is_wanted(member, args))
         .collect();
     if session.output.is_json() {
+        let items: Vec<&Value> = wanted.into_iter().map(|(_, raw)| raw).collect();
         session
             .output
             .json(&json!({ "items": items, "next": null }))?;
     } else {
-        sort_by_name(&mut items);
-        session.output.table(&members_table(&items, session))?;
+        wanted.sort_by(|(a, _), (b, _)| by_name(&a.name, &b.name));
+        let members = wanted.into_iter().map(|(member, _)| member);
+        session.output.table(&members_table(members, session))?;
     }
     match stream {
         Some(stream) => {
             events::print(session, stream, |event| {
-                state_of(args).is_none_or(|state| text(event, "type") == state)
+                let what = event.get("type").and_then(Value::as_str);
+                state_of(args).is_none_or(|state| what == Some(state.as_str()))
             })
             .await
         }
@@ -50,100 +57,94 @@ pub(crate) async fn members(session: &Session<'_>, args: &Members) -> Result<(),
     }
 }
 
-fn wanted(member: &Value, args: &Members) -> bool {
-    let in_state = state_of(args).is_none_or(|state| text(member, "state") == state);
-    let tags = member.get("tags").and_then(Value::as_array);
-    in_state
-        && args.tag.as_ref().is_none_or(|tag| {
-            tags.is_some_and(|tags| tags.iter().any(|known| known.as_str() == Some(tag)))
-        })
+fn is_wanted(member: &ClusterMember, args: &Members) -> bool {
+    state_of(args).is_none_or(|state| member.state == state)
+        && args
+            .tag
+            .as_ref()
+            .is_none_or(|tag| member.tags.contains(tag))
 }
 
-fn state_of(args: &Members) -> Option<String> {
-    let value = args
-        .state
-        .and_then(|state: MemberState| state.to_possible_value())?;
-    Some(value.get_name().to_owned())
+fn state_of(args: &Members) -> Option<MemberState> {
+    args.state.map(|state| match state {
+        args::MemberState::Alive => MemberState::Alive,
+        args::MemberState::Suspect => MemberState::Suspect,
+        args::MemberState::Down => MemberState::Down,
+        args::MemberState::Restarting => MemberState::Restarting,
+        args::MemberState::Left => MemberState::Left,
+    })
 }
 
-fn members_table(items: &[Value], session: &Session<'_>) -> Table {
+fn members_table<'a>(
+    members: impl Iterator<Item = &'a ClusterMember>,
+    session: &Session<'_>,
+) -> Table {
     let mut table = Table::new(&[
         "NAME", "STATE", "ADDRESS", "SINCE", "RTT", "VERSION", "TAGS", "ID",
     ])
     .cut(&["TAGS"])
     .spare(&["ID", "VERSION", "TAGS", "SINCE", "ADDRESS"]);
-    for member in items {
-        let own = member.get("self").and_then(Value::as_bool).unwrap_or(false);
-        let name = text(member, "name");
-        let tags = member.get("tags").and_then(Value::as_array).map(|tags| {
-            tags.iter()
-                .filter_map(Value::as_str)
-                .collect::<Vec<_>>()
-                .join(",")
-        });
+    for member in members {
+        let rtt = member.rtt_ms.map(|ms| format!("{ms:.1} ms"));
         table.row([
-            if own {
-                Cell::painted(name, Paint::Bold)
+            if member.is_self {
+                Cell::painted(&member.name, Paint::Bold)
             } else {
-                name.into()
+                member.name.as_str().into()
             },
-            state_cell(text(member, "state")),
-            text(member, "address").into(),
-            session.time(text(member, "since")).into(),
-            member
-                .get("rtt_ms")
-                .and_then(Value::as_f64)
-                .map_or_else(Cell::default, |ms| format!("{ms:.1} ms").into()),
-            text(member, "version").into(),
-            tags.unwrap_or_default().into(),
-            Cell::painted(text(member, "id"), Paint::Dim),
+            state_cell(&member.state),
+            member.address.as_str().into(),
+            session.time(&member.since.to_string()).into(),
+            rtt.unwrap_or_default().into(),
+            member.version.as_str().into(),
+            member.tags.join(",").into(),
+            Cell::painted(&member.id, Paint::Dim),
         ]);
     }
     table
 }
 
-fn state_cell(state: &str) -> Cell {
-    match state {
-        "alive" => Cell::painted(state, Paint::Green),
-        "suspect" | "restarting" => Cell::painted(state, Paint::Yellow),
-        "down" => Cell::painted(state, Paint::Red),
-        _ => Cell::painted(state, Paint::Dim),
-    }
+fn state_cell(state: &MemberState) -> Cell {
+    let paint = match state {
+        MemberState::Alive => Paint::Green,
+        MemberState::Suspect | MemberState::Restarting => Paint::Yellow,
+        MemberState::Down => Paint::Red,
+        MemberState::Left | MemberState::Other(_) => Paint::Dim,
+    };
+    Cell::painted(state.as_str(), paint)
 }
 
 /// `muster join`.
 pub(crate) async fn join(session: &Session<'_>, addresses: &[String]) -> Result<(), Failure> {
-    let path = ApiPath::new(&["members", "join"]).query("timeout", &session.timeout());
-    let answer = session
-        .send(
-            Method::POST,
-            &path,
-            Some(&json!({ "addresses": addresses })),
-        )
-        .await?;
-    let outcomes = answer
-        .get("items")
-        .and_then(Value::as_array)
-        .map_or(&[][..], Vec::as_slice);
+    let (whom, wait) = (
+        JoinRequest {
+            addresses: addresses.to_vec(),
+        },
+        session.wait(),
+    );
+    let answer = session.make(session.client().join(&whom, &wait)).await?;
+    let outcomes = answer.value.items;
     if session.output.is_json() {
-        session.output.json(&answer)?;
+        session.output.json(&answer.raw)?;
     } else {
         let mut table = Table::new(&["ADDRESS", "RESULT", "DETAIL"]);
-        outcomes.iter().for_each(|outcome| {
-            table.row(["address", "result", "detail"].map(|field| Cell::from(text(outcome, field))))
-        });
+        for outcome in &outcomes {
+            let fields = [&outcome.address, outcome.result.as_str(), &outcome.detail];
+            table.row(fields.map(Cell::from));
+        }
         session.output.table(&table)?;
     }
+    let is_member =
+        |result: &JoinResult| matches!(result, JoinResult::Joined | JoinResult::Already);
     let failed = outcomes
         .iter()
-        .filter(|outcome| !matches!(text(outcome, "result"), "joined" | "already"))
+        .filter(|outcome| !is_member(&outcome.result))
         .count();
     if failed == 0 {
         Ok(())
     } else {
         Err(Failure::Failed(format!(
-            "{failed} of {} addresses could \
-        not be joined",
+            "{failed} of {} addresses could not be joined",
             outcomes.len()
         )))
     }
@@ -151,12 +152,15 @@ pub(crate) async fn join(session: &Session<'_>, addresses: &[String]) -> Result<
 
 /// `muster leave`.
 pub(crate) async fn leave(session: &Session<'_>, force: bool) -> Result<(), Failure> {
-    let path = ApiPath::new(&["leave"])
-        .query("timeout", &session.timeout())
-        .maybe("force", force.then_some("true"));
-    let answer = session.send(Method::POST, &path, None).await?;
+    let (how, wait) = (
+        LeaveQuery {
+            force: force.then_some(true),
+        },
+        session.wait(),
+    );
+    let answer = session.make(session.client().leave(&how, &wait)).await?;
     if session.output.is_json() {
-        session.output.json(&answer)
+        session.output.json(&answer.raw)
     } else {
         session.output.line("left the cluster; the daemon ends")
     }
@@ -164,121 +168,96 @@ pub(crate) async fn leave(session: &Session<'_>, force: bool) -> Result<(), Fail
 
 /// `muster reload`.
 pub(crate) async fn reload(session: &Session<'_>) -> Result<(), Failure> {
-    let answer = session
-        .send(Method::POST, &ApiPath::new(&["reload"]), None)
-        .await?;
+    let answer = session.make(session.client().reload()).await?;
     if session.output.is_json() {
-        return session.output.json(&answer);
+        return session.output.json(&answer.raw);
     }
+    let result = answer.value;
     let mut table = Table::new(&["KEY", "STATE"]);
-    for (field, words, paint) in [
-        ("applied", "in force", Paint::Green),
-        ("restart", "needs a restart", Paint::Yellow),
+    for (keys, words, paint) in [
+        (&result.applied, "in force", Paint::Green),
+        (&result.restart, "needs a restart", Paint::Yellow),
     ] {
-        let keys = answer
-            .get(field)
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str);
-        keys.for_each(|key| table.row([key.into(), Cell::painted(words, paint)]));
+        keys.iter()
+            .for_each(|key| table.row([key.into(), Cell::painted(words, paint)]));
     }
-    let expires = session.time(text(&answer, "certificate_expires_at"));
-    table.row(["certificate".into(), format!("good until {expires}").into()]);
+    let expires = session.time(&result.certificate_expires_at.to_string());
+    table.row([
+        "certificate".into(),
+        format!("valid until {expires}").into(),
+    ]);
     session.output.table(&table)
 }
 
 /// `muster log-level`.
 pub(crate) async fn log_level(session: &Session<'_>, args: &LogLevel) -> Result<(), Failure> {
-    let path = ApiPath::new(&["log-level"]);
-    let body = args.level.as_ref().map(|level| match &args.time {
-        Some(time) => json!({ "level": level, "for": time }),
-        None => json!({ "level": level }),
-    });
-    let levels = match (&body, args.reset) {
-        (Some(body), _) => session.send(Method::PUT, &path, Some(body)).await?,
-        (None, true) => session.send(Method::DELETE, &path, None).await?,
-        (None, false) => session.get(&path).await?,
+    let client = session.client();
+    let answer = match (&args.level, args.reset) {
+        (Some(level), _) => {
+            let wanted = NewLogLevel {
+                level: level.clone(),
+                time: args.time.clone(),
+            };
+            session.make(client.set_log_level(&wanted)).await?
+        }
+        (None, true) => session.make(client.reset_log_level()).await?,
+        (None, false) => session.ask(client.log_level()).await?,
     };
     if session.output.is_json() {
-        return session.output.json(&levels);
+        return session.output.json(&answer.raw);
     }
+    let levels = answer.value;
+    let until = levels.until.map(|until| session.time(&until.to_string()));
     let mut table = Table::new(&["LEVEL", "UNTIL", "CONFIGURED"]);
-    let until = levels
-        .get("until")
-        .and_then(Value::as_str)
-        .map(|until| session.time(until));
     table.row([
-        Cell::from(text(&levels, "level")),
+        levels.level.into(),
         until.unwrap_or_default().into(),
-        text(&levels, "configured").into(),
+        levels.configured.into(),
     ]);
     session.output.table(&table)
 }
 
 /// `muster forget`.
 pub(crate) async fn forget(session: &Session<'_>, node: &str) -> Result<(), Failure> {
-    let answer = session
-        .send(Method::DELETE, &ApiPath::new(&["members", node]), None)
-        .await?;
-    match (session.output.is_json(), answer.is_null()) {
-        (true, true) => Ok(()),
-        (true, false) => session.output.json(&answer),
-        (false, _) => session
-            .output
-            .line(&format!("{} is forgotten", printable(node))),
+    let wait = session.wait();
+    session.make(session.client().forget(node, &wait)).await?;
+    if session.output.is_json() {
+        return Ok(());
     }
+    session
+        .output
+        .line(&format!("{} is forgotten", printable(node)))
 }
 
 /// `muster partition`.
 pub(crate) async fn partition(session: &Session<'_>) -> Result<(), Failure> {
-    let partition = session.get(&ApiPath::new(&["partition"])).await?;
+    let answer = session.ask(session.client().partition()).await?;
     if session.output.is_json() {
-        return session.output.json(&partition);
+        return session.output.json(&answer.raw);
     }
-    let verdict = text(&partition, "verdict");
-    let paint = if verdict == "whole" {
+    let partition = answer.value;
+    let paint = if partition.verdict == PartitionVerdict::Whole {
         Paint::Green
     } else {
         Paint::Red
     };
-    let since = session.time(text(&partition, "since"));
+    let reach = format!(
+        "{}: {} of {} nodes reachable",
+        printable(partition.verdict.as_str()),
+        partition.reachable,
+        partition.expected
+    );
+    let since = session.time(&partition.since.to_string());
     session.output.line(&format!(
         "{} since {since}",
-        session.output.paint(&reach(&partition), paint)
+        session.output.paint(&reach, paint)
     ))?;
-    for member in missing(&partition) {
-        let since = session.time(text(member, "since"));
+    for member in &partition.missing {
+        let since = session.time(&member.since.to_string());
         session.output.line(&format!(
             "missing {} since {since}",
-            printable(text(member, "name"))
+            printable(&member.name)
         ))?;
     }
     Ok(())
-}
-
-fn reach(partition: &Value) -> String {
-    let (reachable, expected) = (
-        number(partition, "reachable"),
-        number(partition, "expected"),
-    );
-    format!(
-        "{}: {reachable} of {expected} nodes reachable",
-        printable(text(partition, "verdict"))
-    )
-}
-
-fn missing(partition: &Value) -> &[Value] {
-    partition
-        .get("missing")
-        .and_then(Value::as_array)
-        .map_or(&[], Vec::as_slice)
-}
-
-fn text<'a>(value: &'a Value, field: &str) -> &'a str {
-    value.get(field).and_then(Value::as_str).unwrap_or_default()
-}
-
-fn number(value: &Value, field: &str) -> u64 {
-    value.get(field).and_then(Value::as_u64).unwrap_or(0)
 }

@@ -13,36 +13,29 @@ use crate::failure::Failure;
 use crate::ids;
 use crate::session::Session;
 use crate::table::{Cell, Paint, Table};
-use crate::text::sort_by_name;
-use client::ApiPath;
-use entry::Entry;
-use serde_json::{Value, json};
+use crate::text::by_name;
+use api::lists::{AtQuery, EntriesQuery, EntryStateFilter, ListsQuery, TodoEntry};
 
 /// `muster lists`.
 pub(crate) async fn lists(session: &Session<'_>, matching: Option<&str>) -> Result<(), Failure> {
-    let mut items = session
-        .items(&ApiPath::new(&["lists"]).maybe("match", matching))
-        .await?;
+    let which = ListsQuery {
+        part: matching.map(str::to_owned),
+    };
+    let answer = session.ask(session.client().lists(&which)).await?;
     if session.output.is_json() {
-        return session.output.json(&page(items));
+        return session.output.json(&answer.raw);
     }
-    sort_by_name(&mut items);
+    let mut lists = answer.value;
+    lists.sort_by(|a, b| by_name(&a.name, &b.name));
     let mut table = Table::new(&["NAME", "OPEN", "TOTAL", "MODIFIED"])
         .cut(&["NAME"])
         .spare(&["MODIFIED"]);
-    for list in &items {
-        let text = |field: &str| list.get(field).and_then(Value::as_str).unwrap_or_default();
-        let number = |field: &str| {
-            list.get(field)
-                .and_then(Value::as_u64)
-                .unwrap_or(0)
-                .to_string()
-        };
-        let modified = session.time(text("modified_at"));
+    for list in &lists {
+        let modified = session.time(&list.modified_at.to_string());
         table.row([
-            text("name").into(),
-            number("open").into(),
-            number("total").into(),
+            list.name.as_str().into(),
+            list.open.to_string().into(),
+            list.total.to_string().into(),
             Cell::painted(&modified, Paint::Dim),
         ]);
     }
@@ -51,48 +44,57 @@ pub(crate) async fn lists(session: &Session<'_>, matching: Option<&str>) -> Resu
 
 /// `muster show`.
 pub(crate) async fn show(session: &Session<'_>, args: &Show) -> Result<(), Failure> {
-    let all = ApiPath::new(&["lists", &args.list, "entries"]).maybe("at", args.at.as_deref());
-    let mut filtered = all.clone();
-    if let Some(state) = if args.open {
-        Some("open")
-    } else {
-        args.done.then_some("done")
-    } {
-        filtered = filtered.query("state", state);
-    }
-    if let Some(text) = &args.due {
-        filtered = filtered
-            .query("due", &due::to_find(text, session)?)
-            .maybe("tz", session.zone_name());
-    }
-    for tag in &args.tags {
-        filtered = filtered.query("tag", tag);
-    }
-    let items = session.items(&filtered).await?;
+    let at = AtQuery {
+        at: args.at.clone(),
+    };
+    let which = which(session, args)?;
+    let answer = session
+        .ask(session.client().entries(&args.list, &which, &at))
+        .await?;
     if session.output.is_json() {
-        return session.output.json(&page(items));
+        return session.output.json(&answer.raw);
     }
     // What tells an entry from the others depends on all of them, also on those that are not shown.
-    let known = if filtered == all {
-        items.clone()
+    let all = EntriesQuery::default();
+    let known = if which == all {
+        answer.value.clone()
     } else {
-        session.items(&all).await?
+        session
+            .ask(session.client().entries(&args.list, &all, &at))
+            .await?
+            .value
     };
-    session.output.table(&table(&items, &known, session))
+    session.output.table(&table(&answer.value, &known, session))
+}
+
+fn which(session: &Session<'_>, args: &Show) -> Result<EntriesQuery, Failure> {
+    let state = if args.open {
+        Some(EntryStateFilter::Open)
+    } else {
+        args.done.then_some(EntryStateFilter::Done)
+    };
+    let due = args.due.as_deref();
+    let due = due.map(|text| due::to_find(text, session)).transpose()?;
+    Ok(EntriesQuery {
+        state,
+        tz: due.as_ref().and(session.zone_name()).map(str::to_owned),
+        due,
+        tag: (!args.tags.is_empty()).then(|| args.tags.clone()),
+        estimate_min: args.estimate_min,
+        estimate_max: args.estimate_max,
+        ..EntriesQuery::default()
+    })
 }
 
 /// The lines of entries, with ids that are as short as all `known` entries of the list allow.
-pub(crate) fn table(items: &[Value], known: &[Value], session: &Session<'_>) -> Table {
-    let ids: Vec<&str> = known
-        .iter()
-        .filter_map(|entry| entry.get("id").and_then(Value::as_str))
-        .collect();
+pub(crate) fn table(items: &[TodoEntry], known: &[TodoEntry], session: &Session<'_>) -> Table {
+    let ids: Vec<&str> = known.iter().map(|entry| entry.id.as_str()).collect();
     let short = ids::short(&ids);
     let today = due::today(session);
     let mut table = entry::table();
-    for entry in items.iter().map(Entry::read) {
+    for entry in items {
         let id = short.get(entry.id.as_str()).copied().unwrap_or(&entry.id);
-        table.row(entry.cells(id, &session.zone, &today));
+        table.row(entry::cells(entry, id, &session.zone, &today));
     }
     table
 }
@@ -100,33 +102,30 @@ pub(crate) fn table(items: &[Value], known: &[Value], session: &Session<'_>) -> 
 /// `muster agenda`.
 pub(crate) async fn agenda(session: &Session<'_>, only_today: bool) -> Result<(), Failure> {
     let today = due::today(session);
-    let path = ApiPath::new(&["entries"])
-        .query("state", "open")
-        .maybe("due_to", only_today.then_some(&today))
-        .maybe("tz", session.zone_name());
-    let items = session.items(&path).await?;
+    let which = EntriesQuery {
+        state: Some(EntryStateFilter::Open),
+        due_to: only_today.then(|| today.clone()),
+        tz: session.zone_name().map(str::to_owned),
+        ..EntriesQuery::default()
+    };
+    let answer = session.ask(session.client().agenda(&which)).await?;
     if session.output.is_json() {
-        return session.output.json(&page(items));
+        return session.output.json(&answer.raw);
     }
     let mut table = Table::new(&["DUE", "LIST", "ID", "TITLE", "TAGS", "PRIORITY", "ASSIGNEE"])
         .cut(&["TITLE", "LIST", "TAGS", "ASSIGNEE"])
         .spare(&["ASSIGNEE", "TAGS", "PRIORITY"]);
-    for entry in items.iter().map(Entry::read) {
-        let text = |field: &Option<String>| Cell::from(field.as_deref().unwrap_or_default());
+    for entry in &answer.value {
+        let priority = entry.priority.as_ref().map(|priority| priority.as_str());
         table.row([
-            entry.due_cell(&session.zone, &today),
-            text(&entry.list),
+            entry::due_cell(entry, &session.zone, &today),
+            entry.list.as_deref().unwrap_or_default().into(),
             Cell::painted(ids::likely(&entry.id), Paint::Dim),
             entry.title.as_str().into(),
             entry.tags.join(",").into(),
-            text(&entry.priority),
-            text(&entry.assignee),
+            priority.unwrap_or_default().into(),
+            entry.assignee.as_deref().unwrap_or_default().into(),
         ]);
     }
     session.output.table(&table)
-}
-
-/// All pages as one, in the form of the API.
-fn page(items: Vec<Value>) -> Value {
-    json!({ "items": items, "next": null })
 }

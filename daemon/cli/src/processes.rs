@@ -5,45 +5,52 @@ pub(crate) mod links;
 pub(crate) mod monitor;
 pub(crate) mod registered;
 
-use crate::args::{Described, Named, Ps, Register};
+use crate::args::{self, Described, Named, Ps, Register};
 use crate::failure::Failure;
 use crate::session::Session;
-use crate::text::{printable, sort_by_name};
-use clap::ValueEnum;
-use client::ApiPath;
-use hyper::Method;
-use serde_json::{Map, Value, json};
+use crate::text::{by_name, printable};
+use api::processes::{
+    ConflictAction, ProcessState, ProcessesQuery, RegisterRequest, RegisteredProcess,
+};
+use client::Answer;
+use std::collections::BTreeMap;
 
 /// `muster ps`.
 pub(crate) async fn list(session: &Session<'_>, args: &Ps) -> Result<(), Failure> {
-    let state = args.state.and_then(|state| state.to_possible_value());
-    let path = ApiPath::new(&["processes"])
-        .maybe("prefix", args.prefix.as_deref())
-        .maybe("node", args.on.as_deref())
-        .maybe("group", args.group.as_deref())
-        .maybe("state", state.as_ref().map(|state| state.get_name()))
-        .maybe("local", args.local.then_some("true"));
-    let mut items = session.items(&path).await?;
+    let state = args.state.map(|state| match state {
+        args::ProcessState::Up => ProcessState::Up,
+        args::ProcessState::Unreachable => ProcessState::Unreachable,
+        args::ProcessState::Contested => ProcessState::Contested,
+    });
+    let which = ProcessesQuery {
+        prefix: args.prefix.clone(),
+        node: args.on.clone(),
+        group: args.group.clone(),
+        local: args.local.then_some(true),
+        state: state.map(|state| state.to_string()),
+    };
+    let answer = session.ask(session.client().processes(&which)).await?;
     if session.output.is_json() {
-        return session
-            .output
-            .json(&json!({ "items": items, "next": null }));
+        return session.output.json(&answer.raw);
     }
-    sort_by_name(&mut items);
+    let mut processes = answer.value;
+    processes.sort_by(|a, b| by_name(&a.name, &b.name));
     session
         .output
-        .table(&registered::table(&items, &|at| session.time(at)))
+        .table(&registered::table(&processes, &|at| session.time(at)))
 }
 
 /// `muster register`.
 pub(crate) async fn register(session: &Session<'_>, args: &Register) -> Result<(), Failure> {
-    let mut registration = described(&args.described)?;
-    registration.insert("pid".to_owned(), json!(args.pid.map_or_else(caller, Ok)?));
-    let path = session.timed(ApiPath::new(&["processes", &args.process]));
-    let answer = session
-        .send(Method::PUT, &path, Some(&Value::Object(registration)))
-        .await?;
-    print(session, &answer)
+    let registration = RegisterRequest {
+        pid: Some(args.pid.map_or_else(caller, Ok)?),
+        ..described(&args.described)?
+    };
+    let wait = session.wait();
+    let call = session
+        .client()
+        .register(&args.process, &registration, &wait);
+    print(session, &session.make(call).await?)
 }
 
 /// Whoever runs this command: registering this process itself, which ends at once, would be of no
@@ -53,63 +60,51 @@ fn caller() -> Result<u32, Failure> {
         rustix::process::getppid().and_then(|pid| u32::try_from(pid.as_raw_nonzero().get()).ok());
     parent.ok_or_else(|| {
         Failure::Usage(
-            "nobody who runs this command can be seen from here: \
-        --pid is needed"
-                .to_owned(),
+            "nobody who runs this command can be seen from here: --pid is needed".to_owned(),
         )
     })
 }
 
-/// The fields of a registration that are given as options.
-pub(crate) fn described(args: &Described) -> Result<Map<String, Value>, Failure> {
-    let mut metadata = Map::new();
+/// What is said of a process in options.
+pub(crate) fn described(args: &Described) -> Result<RegisterRequest, Failure> {
+    let mut metadata = BTreeMap::new();
     for (key, value) in &args.metadata {
-        if metadata.insert(key.clone(), json!(value)).is_some() {
+        if metadata.insert(key.clone(), value.clone()).is_some() {
             return Err(Failure::Usage(format!("--meta gives {key:?} twice")));
         }
     }
-    let mut fields = Map::new();
-    let mut set = |field: &str, value: Value| fields.insert(field.to_owned(), value);
-    if !metadata.is_empty() {
-        set("metadata", Value::Object(metadata));
-    }
-    if !args.groups.is_empty() {
-        set("groups", json!(args.groups));
-    }
-    if let Some(address) = &args.address {
-        set("address", json!(address));
-    }
-    if let Some(what) = args.on_conflict.and_then(|what| what.to_possible_value()) {
-        set("on_conflict", json!(what.get_name()));
-    }
-    Ok(fields)
+    let on_conflict = args.on_conflict.map(|what| match what {
+        args::OnConflict::Notify => ConflictAction::Notify,
+        args::OnConflict::Terminate => ConflictAction::Terminate,
+    });
+    Ok(RegisterRequest {
+        metadata: (!metadata.is_empty()).then_some(metadata),
+        groups: (!args.groups.is_empty()).then(|| args.groups.clone()),
+        address: args.address.clone(),
+        on_conflict,
+        ..RegisterRequest::default()
+    })
 }
 
 /// `muster whereis`.
 pub(crate) async fn whereis(session: &Session<'_>, args: &Named) -> Result<(), Failure> {
-    let answer = session
-        .get(&ApiPath::new(&["processes", &args.process]))
-        .await?;
-    print(session, &answer)
+    let call = session.client().whereis(&args.process);
+    print(session, &session.ask(call).await?)
 }
 
-fn print(session: &Session<'_>, process: &Value) -> Result<(), Failure> {
+fn print(session: &Session<'_>, answer: &Answer<RegisteredProcess>) -> Result<(), Failure> {
     if session.output.is_json() {
-        session.output.json(process)
+        session.output.json(&answer.raw)
     } else {
-        session.output.table(&registered::places(process))
+        session.output.table(&registered::places(&answer.value))
     }
 }
 
 /// `muster unregister`.
 pub(crate) async fn unregister(session: &Session<'_>, args: &Named) -> Result<(), Failure> {
-    session
-        .send(
-            Method::DELETE,
-            &session.timed(ApiPath::new(&["processes", &args.process])),
-            None,
-        )
-        .await?;
+    let wait = session.wait();
+    let call = session.client().unregister(&args.process, &wait);
+    session.make(call).await?;
     if session.output.is_json() {
         Ok(())
     } else {
@@ -122,6 +117,7 @@ pub(crate) async fn unregister(session: &Session<'_>, args: &Named) -> Result<()
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::ValueEnum;
 
     fn args(metadata: &[(&str, &str)]) -> Described {
         let metadata = metadata
@@ -138,10 +134,10 @@ mod tests {
 
     #[test]
     fn what_is_typed_becomes_what_the_api_takes() {
-        let fields = described(&args(&[("port", "8080")])).unwrap();
+        let request = described(&args(&[("port", "8080")])).unwrap();
         assert_eq!(
-            Value::Object(fields),
-            json!({"groups": ["g"], "metadata": {"port": "8080"}, "on_conflict": "terminate"})
+            serde_json::to_value(request).unwrap(),
+            serde_json::json!({"groups": ["g"], "metadata": {"port": "8080"}, "on_conflict": "terminate"})
         );
         assert_eq!(
             described(&args(&[("a", "1"), ("a", "2")]))

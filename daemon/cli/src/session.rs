@@ -5,10 +5,9 @@ use crate::dev;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::unreachable;
-use client::{ApiPath, Client, ClientError, EventStream, Reply, Search};
-use hyper::Method;
+use api::request::TimeoutQuery;
+use client::{ApiPath, Client, ClientError, EventStream, Search};
 use jiff::tz::TimeZone;
-use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -91,58 +90,27 @@ impl<'a> Session<'a> {
         format!("{}ms", self.client.timeout().as_millis())
     }
 
-    /// The path of a call that waits, for as long as the user lets it.
-    pub(crate) fn timed(&self, path: ApiPath) -> ApiPath {
-        path.query("timeout", &self.timeout())
+    /// The same, for the calls that wait for nothing else.
+    pub(crate) fn wait(&self) -> TimeoutQuery {
+        TimeoutQuery {
+            timeout: Some(self.timeout()),
+        }
     }
 
-    /// Asks for a resource.
-    pub(crate) async fn get(&self, path: &ApiPath) -> Result<Value, Failure> {
-        self.client
-            .get(path)
-            .await
-            .map(|reply| reply.body)
-            .map_err(|error| self.explain(error))
-    }
-
-    /// Asks for a resource, with its tag.
-    pub(crate) async fn get_tagged(&self, path: &ApiPath) -> Result<Reply, Failure> {
-        self.client
-            .get(path)
-            .await
-            .map_err(|error| self.explain(error))
-    }
-
-    /// Asks for all items of a list of things.
-    pub(crate) async fn items(&self, path: &ApiPath) -> Result<Vec<Value>, Failure> {
-        self.client
-            .items(path)
-            .await
-            .map_err(|error| self.explain(error))
-    }
-
-    /// Changes something.
-    pub(crate) async fn send(
+    /// What a call answers.
+    pub(crate) async fn ask<T>(
         &self,
-        method: Method,
-        path: &ApiPath,
-        body: Option<&Value>,
-    ) -> Result<Value, Failure> {
-        let reply = self.change(method, path, body, None).await;
-        reply.map(|reply| reply.body)
+        call: impl Future<Output = Result<T, ClientError>>,
+    ) -> Result<T, Failure> {
+        call.await.map_err(|error| self.explain(error))
     }
 
-    /// Changes something, if it is still as its tag says. A change that too few nodes had in time
-    /// answers with the status 202.
-    pub(crate) async fn change(
+    /// What a call that changes something answers.
+    pub(crate) async fn make<T>(
         &self,
-        method: Method,
-        path: &ApiPath,
-        body: Option<&Value>,
-        tag: Option<&str>,
-    ) -> Result<Reply, Failure> {
-        let reply = self.client.call(method, path, body, tag).await;
-        reply.map_err(|error| self.explain_write(error))
+        call: impl Future<Output = Result<T, ClientError>>,
+    ) -> Result<T, Failure> {
+        call.await.map_err(|error| self.explain_write(error))
     }
 
     /// Opens a stream.

@@ -1,7 +1,6 @@
 //! Text of others on this user's terminal.
 
 use jiff::tz::TimeZone;
-use serde_json::Value;
 use std::cmp::Ordering;
 use std::iter::Peekable;
 use std::str::Chars;
@@ -61,15 +60,6 @@ fn local(text: &str, zone: &TimeZone, format: &str) -> String {
 pub(crate) fn duration(text: &str) -> Option<Duration> {
     let time: jiff::SignedDuration = text.parse().ok()?;
     Duration::try_from(time).ok()
-}
-
-/// Puts what the API answered into the order in which people read names.
-pub(crate) fn sort_by_name(items: &mut [Value]) {
-    let name = |item: &Value| {
-        let name = item.get("name").and_then(Value::as_str);
-        name.unwrap_or_default().to_owned()
-    };
-    items.sort_by(|a, b| by_name(&name(a), &name(b)));
 }
 
 /// Compares names as people read them: node2 before node10, and Zoe not before alice.

@@ -1,5 +1,5 @@
-//! A client of a node's HTTP API over its unix socket: JSON in and out, problems as a type, streams
-//! of events that go on when they break.
+//! A client of a node's HTTP API over its unix socket: calls with the types of the `api` crate,
+//! problems as a type, streams of events that go on when they break.
 //!
 //! The command line is built on it. Each call is a connection of its own: a connection to a unix
 //! socket costs less than the care for one that broke in between. It keeps nothing, retries no call
@@ -7,8 +7,13 @@
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), client::ClientError> {
+//! use api::lists::ListsQuery;
 //! use client::{ApiPath, Client};
 //! let client = Client::new("/run/muster/muster.sock", std::time::Duration::from_secs(5));
+//! for list in client.lists(&ListsQuery::default()).await?.value {
+//!     println!("{}: {} open", list.name, list.open);
+//! }
+//! // Any call as JSON.
 //! let node = client.get(&ApiPath::new(&["node"])).await?.body;
 //! println!("{}", node["name"]);
 //! # Ok(())
@@ -19,6 +24,7 @@
 
 #![warn(missing_docs)]
 
+mod calls;
 mod connection;
 mod error;
 mod follow;
@@ -27,6 +33,7 @@ mod socket;
 mod sse;
 mod stream;
 
+pub use calls::Answer;
 pub use error::{ClientError, Problem};
 pub use follow::Follow;
 pub use path::ApiPath;

@@ -1,6 +1,8 @@
 //! Paths of the API, with names of people's choice in them.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Serialize;
+use serde_json::Value;
 use std::fmt;
 
 /// What RFC 3986 leaves alone, but for the dot: a segment `..` must not be taken for a path.
@@ -46,6 +48,29 @@ impl ApiPath {
         self
     }
 
+    /// With the parameters of a query of the `api` crate: those that have a value, and each value
+    /// of a list.
+    #[must_use]
+    pub fn with(self, query: &impl Serialize) -> Self {
+        let Ok(Value::Object(fields)) = serde_json::to_value(query) else {
+            return self;
+        };
+        let mut path = self;
+        for (name, value) in fields {
+            let values = match value.as_array() {
+                Some(values) => values.as_slice(),
+                None => std::slice::from_ref(&value),
+            };
+            for value in values.iter().filter(|value| !value.is_null()) {
+                path = match value.as_str() {
+                    Some(text) => path.query(&name, text),
+                    None => path.query(&name, &value.to_string()),
+                };
+            }
+        }
+        path
+    }
+
     /// With a query parameter, if there is a value.
     #[must_use]
     pub fn maybe(self, name: &str, value: Option<&str>) -> Self {
@@ -65,6 +90,21 @@ impl fmt::Display for ApiPath {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use api::lists::EntriesQuery;
+
+    #[test]
+    fn a_query_is_written_as_the_daemon_reads_it() {
+        let query = EntriesQuery {
+            tag: Some(vec!["a b".into(), "c".into()]),
+            estimate_max: Some(90),
+            state: Some("open".into()),
+            ..EntriesQuery::default()
+        };
+        assert_eq!(
+            ApiPath::new(&["entries"]).with(&query).to_string(),
+            "/v1/entries?estimate_max=90&state=open&tag=a%20b&tag=c"
+        );
+    }
 
     #[test]
     fn names_cannot_change_the_path() {

@@ -1,5 +1,9 @@
 //! Server-sent events, as the HTML standard defines their format (section 9.2.6).
 
+use super::error::ClientError;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
 /// One event of a stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServerEvent {
@@ -9,6 +13,16 @@ pub struct ServerEvent {
     pub data: String,
     /// The last id that the stream told, to go on after this event.
     pub id: Option<String>,
+}
+
+impl ServerEvent {
+    /// The event as one of a stream, such as `api::events::ListStreamEvent`. One that is newer than
+    /// this program cannot be read.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, ClientError> {
+        let wrong = |error: serde_json::Error| ClientError::Answer(error.to_string());
+        let data: Value = serde_json::from_str(&self.data).map_err(wrong)?;
+        serde_json::from_value(json!({ "event": self.event, "data": data })).map_err(wrong)
+    }
 }
 
 /// Cuts bytes, however they come in, into events.

@@ -92,7 +92,7 @@ pub(crate) fn in_ms(span: Duration) -> f64 {
     (span.as_secs_f64() * 1e6).round() / 1e3
 }
 
-/// The nodes that belong to the cluster or left it in order, by name.
+/// The nodes that belong to the cluster, and those that said that they leave it, by name.
 #[utoipa::path(
     get, path = "/v1/members", tag = "node and cluster", operation_id = "members", params(Query<(Page,)>),
     responses((status = 200, description = "A page of members", body = ClusterMemberPage), Problems<Query<(Page,)>>)

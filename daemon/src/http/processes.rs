@@ -185,7 +185,7 @@ fn bind(api: &Api, conn: &Conn) -> SessionId {
     session
 }
 
-/// The registered processes of all nodes, by name; also those whose node is out of sight.
+/// The registered processes of all nodes, by name; also those on unreachable nodes.
 #[utoipa::path(
     get, path = "/v1/processes", tag = "processes", operation_id = "processes", params(Query<(Filter, Page)>),
     responses(
@@ -209,7 +209,7 @@ pub(crate) async fn list(
     Ok(writer.respond())
 }
 
-/// Who has a name: local and immediate.
+/// Finds a process by its name in what this node knows; no other node is asked.
 #[utoipa::path(
     get, path = "/v1/processes/{name}", tag = "processes", operation_id = "whereis",
     params(("name" = String, Path, description = "The name")),
@@ -232,12 +232,12 @@ pub(crate) async fn show(
     )
 }
 
-/// Takes the registration of a process of this node back. The process itself is left alone.
+/// Unregisters a process of this node. The process itself is left alone.
 #[utoipa::path(
     delete, path = "/v1/processes/{name}", tag = "processes", operation_id = "unregister",
     params(("name" = String, Path, description = "The name"), Query<(Timeout,)>),
     responses(
-        (status = 204, description = "Taken back: monitors hear `unregistered`"),
+        (status = 204, description = "Unregistered: monitors hear `unregistered`"),
         Problems<(OnThisHost, ProcessPath, Query<(Timeout,)>, Unregister)>,
     )
 )]

@@ -153,8 +153,8 @@ pub(crate) async fn list(
     Ok(writer.respond())
 }
 
-/// Revokes a token: one's own, or anybody's for those who may change the node. It is good no
-/// longer, and streams that were opened with it end. On the unix socket only.
+/// Revokes a token: one's own, or anybody's for those who may change the node. It is no longer
+/// valid, and streams that were opened with it end. On the unix socket only.
 #[utoipa::path(
     delete, path = "/v1/tokens/{id}", tag = "tokens", operation_id = "revoke_token",
     params(("id" = String, Path, description = "The token's id"), Query<(Timeout,)>),

@@ -254,8 +254,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * The members of a group that are in sight: those of this node first, each part by name. A group
-         *     whose members are all out of sight has none here; one that nobody is in is not found.
+         * The members of a group on reachable nodes: those of this node first, each part by name. A group
+         *     whose members are all unreachable has none here; one that nobody is in is not found.
          */
         get: operations["group"];
         put?: never;
@@ -418,7 +418,7 @@ export interface paths {
         /** Changes what the daemon logs, for a time or until its end. The configuration stays as it is. */
         put: operations["set_log_level"];
         post?: never;
-        /** Logs again what the configuration says. */
+        /** Goes back to the level of the configuration. */
         delete: operations["reset_log_level"];
         options?: never;
         head?: never;
@@ -432,7 +432,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The nodes that belong to the cluster or left it in order, by name. */
+        /** The nodes that belong to the cluster, and those that said that they leave it, by name. */
         get: operations["members"];
         put?: never;
         post?: never;
@@ -534,7 +534,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The registered processes of all nodes, by name; also those whose node is out of sight. */
+        /** The registered processes of all nodes, by name; also those on unreachable nodes. */
         get: operations["processes"];
         put?: never;
         post?: never;
@@ -551,7 +551,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Who has a name: local and immediate. */
+        /** Finds a process by its name in what this node knows; no other node is asked. */
         get: operations["whereis"];
         /**
          * Registers a process of this host under a name that no reachable other process has, or replaces
@@ -562,7 +562,7 @@ export interface paths {
          */
         put: operations["register"];
         post?: never;
-        /** Takes the registration of a process of this node back. The process itself is left alone. */
+        /** Unregisters a process of this node. The process itself is left alone. */
         delete: operations["unregister"];
         options?: never;
         head?: never;
@@ -623,7 +623,7 @@ export interface paths {
          */
         put: operations["link"];
         post?: never;
-        /** Takes the link of a process of this node to another one back. */
+        /** Removes the link of a process of this node to another one. */
         delete: operations["unlink"];
         options?: never;
         head?: never;
@@ -642,7 +642,7 @@ export interface paths {
          *     they end.
          * @description `up`; `down` with a `reason` (`exited code=1`, `killed signal=9`, `exited`, `unregistered`,
          *     `left`, or `unknown`; `code` and `signal` also by themselves), once for each end; `unreachable`
-         *     and `back` when the node of the process goes out of sight and returns; `contested` and `lost`
+         *     and `back` when the node of the process becomes unreachable and returns; `contested` and `lost`
          *     when two claim the name (`other` is the other one's handle). The data of each is `{at, handle,
          *     node, …}`. Without a usable `Last-Event-ID` the first event is `snapshot`, `{"items": […],
          *     "last": true}` with the process that has the name, or none. A reader that is 10,000 events
@@ -667,9 +667,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Makes all that the node shows of a list, or of all lists, anew from their changes, which nothing
-         *     is lost from. It does so by itself where it finds a damaged row. Lists go on
-         *     being made anew after the timeout.
+         * Rebuilds what the node shows of a list, or of all lists, from their changes; nothing is lost. The
+         *     node does so by itself where it finds a damaged row. Lists go on being rebuilt after the timeout.
          */
         post: operations["rebuild"];
         delete?: never;
@@ -768,8 +767,8 @@ export interface paths {
         put?: never;
         post?: never;
         /**
-         * Revokes a token: one's own, or anybody's for those who may change the node. It is good no
-         *     longer, and streams that were opened with it end. On the unix socket only.
+         * Revokes a token: one's own, or anybody's for those who may change the node. It is no longer
+         *     valid, and streams that were opened with it end. On the unix socket only.
          */
         delete: operations["revoke_token"];
         options?: never;
@@ -787,8 +786,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Makes a link that opens the page for the caller's user, by a code that is good once and for 60
-         *     s. On the unix socket only.
+         * Makes a link that opens the page for the caller's user, by a code that can be used once, within
+         *     60 s. On the unix socket only.
          */
         post: operations["create_code"];
         delete?: never;
@@ -993,7 +992,7 @@ export interface components {
         CreatedToken: {
             /**
              * Format: date-time
-             * @description When it ends.
+             * @description When it expires.
              */
             expires_at: string;
             /** @description 16 hexadecimal digits. */
@@ -1136,15 +1135,15 @@ export interface components {
          *     - `alive`: A member answers.
          *     - `down`: A member does not answer, or a process has ended.
          *     - `restarting`: A member said that it will be back.
-         *     - `left`: A member left in order.
+         *     - `left`: A member left the cluster.
          *     - `forgotten`: A member was forgotten.
          *     - `created`: A list got its first entry.
          *     - `changed`: A list has other entries, or the node reaches another part of the cluster.
          *     - `deleted`: A list lost its last entry.
          *     - `healed`: The node reaches all members again.
          *     - `up`: A process was registered.
-         *     - `unreachable`: The node of a process went out of sight.
-         *     - `back`: The node of a process came back into sight.
+         *     - `unreachable`: The node of a process became unreachable.
+         *     - `back`: The node of a process is reachable again.
          *     - `contested`: Another process claims the name.
          *     - `lost`: The name belongs to another process.
          * @enum {string}
@@ -1186,7 +1185,7 @@ export interface components {
             what: string;
         };
         /**
-         * @description How bad it is what an examination found.
+         * @description How bad a finding is.
          *
          *     - `good`: As it should be.
          *     - `warning`: It works, but not for ever, or not as it should.
@@ -1194,17 +1193,17 @@ export interface components {
          * @enum {string}
          */
         FindingLevel: "good" | "warning" | "critical";
-        /** @description The flight recorder. */
+        /** @description What the node decided lately: its flight recorder. */
         FlightRecording: {
             /** @description The oldest first; about 1 MiB at most. */
             items: components["schemas"]["RecordedDecision"][];
         };
-        /** @description Whom to cut off. */
+        /** @description The peers that are to be cut off. */
         InjectedFault: {
             /** @description The addresses of all peers whose packets are dropped in both directions; none heals. */
             block: string[];
         };
-        /** @description What is to stand still. */
+        /** @description The part of the daemon that is to be held up. */
         InjectedHang: {
             /**
              * Format: int64
@@ -1228,13 +1227,13 @@ export interface components {
             /** @description In the order of the call. */
             items: components["schemas"]["JoinOutcome"][];
         };
-        /** @description Whom to join. */
+        /** @description The nodes by which to join a cluster. */
         JoinRequest: {
             /** @description 1 to 64 times `host:port`. */
             addresses: string[];
         };
         /**
-         * @description What became of joining by an address.
+         * @description What came of joining by an address.
          *
          *     - `joined`: It was joined.
          *     - `already`: That node is a member already.
@@ -1243,14 +1242,14 @@ export interface components {
          * @enum {string}
          */
         JoinResult: "joined" | "already" | "refused" | "unreachable";
-        /** @description A list that lags. */
+        /** @description A list that is behind: it still differs from a member's copy. */
         LaggingList: {
             /**
              * Format: double
              * @description For how long.
              */
             lag_ms: number;
-            /** @description The member that has it otherwise. */
+            /** @description The member whose copy differs. */
             member: string;
             /** @description The list's name; null as long as nothing of it is here. */
             name: string | null;
@@ -1320,7 +1319,7 @@ export interface components {
             down: number;
             /**
              * Format: int64
-             * @description They left in order; they are not expected.
+             * @description They said that they leave the cluster; they are not expected.
              */
             left: number;
             /**
@@ -1348,7 +1347,7 @@ export interface components {
          *     - `suspect`: It did not answer a probe; it is still counted as reachable.
          *     - `down`: It does not answer.
          *     - `restarting`: It said that it will be back.
-         *     - `left`: It left in order; it is not expected.
+         *     - `left`: It said that it leaves the cluster; it is not expected.
          * @enum {string}
          */
         MemberState: "alive" | "suspect" | "down" | "restarting" | "left";
@@ -1393,7 +1392,7 @@ export interface components {
             priority?: null | components["schemas"]["EntryPriority"];
             /** @description At most 64 of 64 bytes each. */
             tags?: string[] | null;
-            /** @description What is to do: one line, at most 4 KiB. */
+            /** @description What needs doing: one line, at most 4 KiB. */
             title: string;
         };
         /** @description One entry to add, or several. */
@@ -1413,7 +1412,7 @@ export interface components {
             /** @description What it allows. */
             scope: components["schemas"]["TokenScope"];
             /**
-             * @description How long it is good: a whole number with `s`, `m`, `h`, `d` or `y` (365 days). `page`: up to
+             * @description How long it is valid: a whole number with `s`, `m`, `h`, `d` or `y` (365 days). `page`: up to
              *     `12h`, `15m` if it is not given. `read`: up to `30d`, `15m` if it is not given. `sd`: up to
              *     `1y`, `30d` if it is not given.
              */
@@ -1460,9 +1459,9 @@ export interface components {
         };
         /** @description A node on one page. */
         NodeStatus: {
-            /** @description What needs somebody, the worst first; empty when all is well. */
+            /** @description What needs attention, the worst first; empty when all is well. */
             attention: components["schemas"]["Attention"][];
-            /** @description What it proves itself by. */
+            /** @description The certificates in use. */
             certificates: components["schemas"]["CertificateStatus"][];
             /** @description Its to-do lists. */
             lists: components["schemas"]["StatusOfLists"];
@@ -1483,7 +1482,7 @@ export interface components {
             code: string;
             /**
              * Format: date-time
-             * @description When the code ends.
+             * @description When the code expires.
              */
             expires_at: string;
             /** @description 16 hexadecimal digits. */
@@ -1593,7 +1592,7 @@ export interface components {
         ProcessGroup: {
             /**
              * Format: int64
-             * @description How many names are in it, also those whose process is out of sight.
+             * @description How many names are in it, also those of processes on unreachable nodes.
              */
             members: number;
             /** @description Its name. */
@@ -1615,7 +1614,7 @@ export interface components {
              * @description When it was made.
              */
             since: string;
-            /** @description Whether it also fires when that one is merely out of sight. */
+            /** @description Whether it also fires when that one's node is merely unreachable. */
             unreachable: boolean;
         };
         /** @description A page of them. */
@@ -1628,8 +1627,8 @@ export interface components {
         /**
          * @description How a name stands.
          *
-         *     - `up`: Somebody in sight has it.
-         *     - `unreachable`: All that have it are out of sight.
+         *     - `up`: A process on a reachable node has it.
+         *     - `unreachable`: No node of those that have it is reachable.
          *     - `contested`: Several reachable ones claim it.
          * @enum {string}
          */
@@ -1651,12 +1650,12 @@ export interface components {
             /** @enum {string} */
             event: "down";
         } | {
-            /** @description Its node went out of sight. */
+            /** @description Its node became unreachable. */
             data: components["schemas"]["ProcessEvent"];
             /** @enum {string} */
             event: "unreachable";
         } | {
-            /** @description Its node came back into sight. */
+            /** @description Its node is reachable again. */
             data: components["schemas"]["ProcessEvent"];
             /** @enum {string} */
             event: "back";
@@ -1676,11 +1675,11 @@ export interface components {
             /** @enum {string} */
             event: "lagged";
         };
-        /** @description What came of making the rows of lists anew. */
+        /** @description What came of rebuilding lists. */
         RebuildResult: {
             /**
              * Format: int64
-             * @description Of how many lists the rows were made anew.
+             * @description How many lists were rebuilt.
              */
             lists: number;
         };
@@ -1742,7 +1741,7 @@ export interface components {
             /** @description The node that it runs on. */
             node: string;
             /**
-             * @description The handles of all others that claim the name, also of those out of sight, the earliest
+             * @description The handles of all others that claim the name, also of those on unreachable nodes, the earliest
              *     claim first.
              */
             others: string[];
@@ -1841,10 +1840,11 @@ export interface components {
             known: number;
             /**
              * Format: double
-             * @description For how long the one has done so that has differed longest while one side stood still.
+             * @description How long the list that is furthest behind has differed from a member's copy, counted while
+             *     one of the two made no progress.
              */
             lag_ms: number;
-            /** @description Those that lag so, the longest first; at most 20. */
+            /** @description The lists that are behind so, the furthest first; at most 20. */
             lagging: components["schemas"]["LaggingList"][];
             /**
              * Format: int64
@@ -1960,7 +1960,7 @@ export interface components {
             replicas?: components["schemas"]["ReplicaConfirmations"];
             /** @description Sorted; at most 64 of 64 bytes. */
             tags: string[];
-            /** @description What is to do: one line, at most 4 KiB. */
+            /** @description What needs doing: one line, at most 4 KiB. */
             title: string;
         };
         /** @description A page of them. */
@@ -2010,7 +2010,7 @@ export interface components {
         TokenInfo: {
             /**
              * Format: date-time
-             * @description When it ends.
+             * @description When it expires.
              */
             expires_at: string;
             /** @description 16 hexadecimal digits. */
@@ -2457,7 +2457,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not good */
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2522,7 +2522,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not good */
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2596,7 +2596,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not good */
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2663,7 +2663,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not good */
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2775,7 +2775,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not good */
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2913,7 +2913,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not good */
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3007,7 +3007,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not good */
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3086,7 +3086,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not good */
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3175,7 +3175,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not good */
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3264,7 +3264,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not good */
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3380,7 +3380,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not good */
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3495,7 +3495,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not good */
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3612,7 +3612,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not good */
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3700,7 +3700,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not good */
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3831,7 +3831,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not good */
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3996,7 +3996,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not good */
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4141,7 +4141,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not good */
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4294,7 +4294,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not good */
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4427,7 +4427,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not good */
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4593,7 +4593,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not good */
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4748,7 +4748,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not good */
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4840,7 +4840,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not good */
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4909,7 +4909,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not good */
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5010,7 +5010,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not good */
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5080,7 +5080,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not good */
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5161,7 +5161,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not good */
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5284,7 +5284,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not good */
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5394,7 +5394,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not good */
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5515,7 +5515,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not good */
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5595,7 +5595,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not good */
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5672,7 +5672,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not good */
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5774,7 +5774,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not good */
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5890,7 +5890,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Taken back: monitors hear `unregistered` */
+            /** @description Unregistered: monitors hear `unregistered` */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -5906,7 +5906,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not good */
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6024,7 +6024,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not good */
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6171,7 +6171,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not good */
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6248,7 +6248,7 @@ export interface operations {
     link: {
         parameters: {
             query?: {
-                /** @description Also when the other's node is merely out of sight. */
+                /** @description Also when the other's node is merely unreachable. */
                 unreachable?: boolean;
                 /** @description How long to wait: `500ms`, `5s` (the default) or `2m`, at most 5 min. */
                 timeout?: string;
@@ -6280,7 +6280,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not good */
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6396,7 +6396,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not good */
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6518,7 +6518,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not good */
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6606,7 +6606,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not good */
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6716,7 +6716,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not good */
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6793,7 +6793,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not good */
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6867,7 +6867,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not good */
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6946,7 +6946,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not good */
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -7027,7 +7027,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not good */
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -7150,7 +7150,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not good */
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -7251,7 +7251,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not good */
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -7328,7 +7328,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not good */
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -7409,7 +7409,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/bad-code`: The code is not good; `/problems/forbidden`: Not allowed */
+            /** @description `/problems/bad-code`: The code is not valid; `/problems/forbidden`: Not allowed */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7520,7 +7520,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not good */
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
             401: {
                 headers: {
                     [name: string]: unknown;

@@ -9,10 +9,10 @@ pub(crate) struct LogLevel {
     /// off, error, warn, info, debug, trace, or directives such as info,node=debug; without it,
     /// shows what is logged
     pub(crate) level: Option<String>,
-    /// Only for so long, such as 10m; up to 24h
+    /// Only for this long, such as 10m; up to 24h
     #[arg(long = "for", value_name = "TIME", requires = "level")]
     pub(crate) time: Option<String>,
-    /// Log again what the configuration says
+    /// Go back to the level of the configuration
     #[arg(long, conflicts_with = "level")]
     pub(crate) reset: bool,
 }

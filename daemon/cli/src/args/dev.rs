@@ -10,7 +10,7 @@ pub(crate) struct Dev {
     /// How many nodes to run (3, or as many as there were)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=32))]
     pub(crate) nodes: Option<u16>,
-    /// Begin anew: delete what an earlier cluster left there
+    /// Start over: delete what an earlier cluster left there
     #[arg(long)]
     pub(crate) fresh: bool,
     /// Where it is.

@@ -1,6 +1,6 @@
 //! What can be typed about lists and their entries.
 
-use crate::lists::fields::Fields;
+use crate::lists::fields::{Fields, minutes};
 use clap::Args;
 
 /// `muster show`.
@@ -23,6 +23,12 @@ pub(crate) struct Show {
     /// Only entries with this tag (several: with all of them)
     #[arg(long = "tag", value_name = "TAG")]
     pub(crate) tags: Vec<String>,
+    /// Only entries that take at least this long, such as 30m or 1h30m
+    #[arg(long, value_name = "TIME", value_parser = minutes)]
+    pub(crate) estimate_min: Option<u32>,
+    /// Only entries that take at most this long; not those without an estimate
+    #[arg(long, value_name = "TIME", value_parser = minutes)]
+    pub(crate) estimate_max: Option<u32>,
     /// The list as it was after this change
     #[arg(long, value_name = "HASH")]
     pub(crate) at: Option<String>,

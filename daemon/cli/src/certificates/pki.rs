@@ -57,7 +57,7 @@ pub(crate) fn run(command: &Pki, output: &Output) -> Result<(), Failure> {
             };
             let issued = issued.map_err(failure)?;
             let words = format!(
-                "wrote ca.pem, node.pem and node.key of {} to {}, good until {}",
+                "wrote ca.pem, node.pem and node.key of {} to {}, valid until {}",
                 printable(name),
                 out.display(),
                 output.time(&expires(issued.not_after), &TimeZone::system())

@@ -4,13 +4,12 @@ use crate::failure::Failure;
 use crate::lists::dates::{self, When};
 use crate::session::Session;
 use jiff::Zoned;
-use serde_json::Value;
 
-/// A due date to be written: a day, an instant, or null for `none`.
-pub(crate) fn to_write(text: &str, session: &Session<'_>) -> Result<Value, Failure> {
+/// A due date to be written: a day, an instant, or nothing for `none`.
+pub(crate) fn to_write(text: &str, session: &Session<'_>) -> Result<Option<String>, Failure> {
     let when =
         dates::parse(text, &now(session)).map_err(|why| Failure::Usage(format!("--due {why}")))?;
-    Ok(when.as_api().map_or(Value::Null, Value::String))
+    Ok(when.as_api())
 }
 
 /// A day to look for, or `none` for entries without one.

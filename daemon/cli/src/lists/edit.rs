@@ -3,50 +3,65 @@
 use crate::args::{Add, Durability, Edit, Entries, Move, RmList};
 use crate::failure::Failure;
 use crate::ids::{self, Match};
-use crate::lists::entry::Entry;
+use crate::lists::entry::mark;
 use crate::lists::titles;
 use crate::session::Session;
 use crate::text::printable;
-use client::ApiPath;
-use hyper::{Method, StatusCode};
+use api::lists::{
+    AtQuery, DeleteResult, EntriesQuery, EntryPatch, NewEntries, NewEntry, ReplicaConfirmations,
+    TodoEntry, WriteQuery,
+};
+use client::{Answer, ClientError};
+use hyper::StatusCode;
 use names::EntryId;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 /// Changes of a list by one command, each of which may have to be on several nodes.
 struct Changes<'a> {
     session: &'a Session<'a>,
-    durability: &'a Durability,
+    how: WriteQuery,
     /// The first change that too few nodes had in time. It stays, so those after it are made too.
     pending: Option<Failure>,
 }
 
 impl<'a> Changes<'a> {
-    fn new(session: &'a Session<'a>, durability: &'a Durability) -> Self {
+    fn new(session: &'a Session<'a>, durability: &Durability) -> Self {
+        let replicas = durability.replicas.clone();
         Self {
             session,
-            durability,
+            how: WriteQuery {
+                timeout: replicas.as_ref().map(|_| session.timeout()),
+                replicas,
+            },
             pending: None,
         }
     }
 
-    /// Makes one change; gives what the daemon answers.
-    async fn make(
+    /// Waits for one change, in whose answer `replicas` tells who has it.
+    async fn make<T>(
         &mut self,
-        method: Method,
-        path: ApiPath,
-        body: Option<&Value>,
-        tag: Option<&str>,
-    ) -> Result<Value, Failure> {
-        let replicas = self.durability.replicas.as_deref();
-        let path = match replicas {
-            Some(_) => self.session.timed(path).maybe("replicas", replicas),
-            None => path,
-        };
-        let reply = self.session.change(method, &path, body, tag).await?;
-        if reply.status == StatusCode::ACCEPTED && self.pending.is_none() {
-            self.pending = Some(unconfirmed(&reply.body));
+        call: impl Future<Output = Result<Answer<T>, ClientError>>,
+        replicas: impl FnOnce(&T) -> Option<&ReplicaConfirmations>,
+    ) -> Result<Answer<T>, Failure> {
+        let answer = self.session.make(call).await?;
+        if answer.status == StatusCode::ACCEPTED && self.pending.is_none() {
+            self.pending = Some(unconfirmed(replicas(&answer.value)));
         }
-        Ok(reply.body)
+        Ok(answer)
+    }
+
+    /// Changes an entry and prints it.
+    async fn edit(
+        &mut self,
+        list: &str,
+        id: &str,
+        patch: &EntryPatch,
+        tag: Option<&str>,
+    ) -> Result<(), Failure> {
+        let (client, how) = (self.session.client(), self.how.clone());
+        let call = client.edit(list, id, patch, &how, tag);
+        let answer = self.make(call, |entry| entry.replicas.as_ref()).await?;
+        print(self.session, &answer.value, &answer.raw)
     }
 
     /// The outcome of all of them.
@@ -55,15 +70,11 @@ impl<'a> Changes<'a> {
     }
 }
 
-fn unconfirmed(answer: &Value) -> Failure {
-    let names = answer.pointer("/replicas/confirmed");
-    let names = names.and_then(Value::as_array).into_iter().flatten();
-    let names: Vec<String> = names.filter_map(Value::as_str).map(printable).collect();
-    let asked = answer.pointer("/replicas/asked").and_then(Value::as_u64);
-    let asked = asked.map_or_else(
-        || "as many as asked for".to_owned(),
-        |asked| asked.to_string(),
-    );
+fn unconfirmed(replicas: Option<&ReplicaConfirmations>) -> Failure {
+    let (asked, names) = replicas.map_or(("as many as asked for".to_owned(), vec![]), |replicas| {
+        let names = replicas.confirmed.iter().map(|name| printable(name));
+        (replicas.asked.to_string(), names.collect())
+    });
     Failure::Timeout(format!(
         "the change is saved here and on its way, but not yet on {asked} nodes; it is on {}",
         names.join(", ")
@@ -73,12 +84,17 @@ fn unconfirmed(answer: &Value) -> Failure {
 /// `muster add`.
 pub(crate) async fn add(session: &Session<'_>, args: &Add) -> Result<(), Failure> {
     let fields = new_fields(session, args)?;
-    let path = ApiPath::new(&["lists", &args.list, "entries"]);
+    let with_title = |title: &String| NewEntry {
+        title: Some(title.clone()),
+        ..fields.clone()
+    };
     let mut changes = Changes::new(session, &args.durability);
+    let how = changes.how.clone();
     if args.title != "-" {
-        let body = with_title(&fields, &args.title);
-        let entry = changes.make(Method::POST, path, Some(&body), None).await?;
-        print(session, &entry)?;
+        let entry = with_title(&args.title);
+        let call = session.client().add(&args.list, &entry, &how);
+        let answer = changes.make(call, |entry| entry.replicas.as_ref()).await?;
+        print(session, &answer.value, &answer.raw)?;
         return changes.end();
     }
     let mut input = std::io::stdin().lock();
@@ -89,19 +105,16 @@ pub(crate) async fn add(session: &Session<'_>, args: &Add) -> Result<(), Failure
         if batch.is_empty() {
             return changes.end();
         }
-        let entries: Vec<Value> = batch
-            .iter()
-            .map(|title| with_title(&fields, title))
-            .collect();
-        let body = json!({ "entries": entries });
-        let sent = changes
-            .make(Method::POST, path.clone(), Some(&body), None)
-            .await;
+        let entries = NewEntries {
+            entries: batch.iter().map(with_title).collect(),
+        };
+        let call = session.client().add_all(&args.list, &entries, &how);
+        let sent = changes.make(call, |added| added.replicas.as_ref()).await;
         let answer = sent.map_err(|failure| incomplete(failure, added))?;
         added += batch.len();
-        let items = answer.get("items").and_then(Value::as_array);
-        for entry in items.into_iter().flatten() {
-            print(session, entry)?;
+        let raw = answer.raw.get("items").and_then(Value::as_array);
+        for (entry, raw) in answer.value.items.iter().zip(raw.into_iter().flatten()) {
+            print(session, entry, raw)?;
         }
     }
 }
@@ -121,42 +134,39 @@ fn incomplete(failure: Failure, added: usize) -> Failure {
     )
 }
 
-fn new_fields(session: &Session<'_>, args: &Add) -> Result<Map<String, Value>, Failure> {
-    let mut fields = args.fields.as_api(session)?;
-    if !args.tags.is_empty() {
-        fields.insert("tags".to_owned(), json!(args.tags));
-    }
-    Ok(fields)
-}
-
-fn with_title(fields: &Map<String, Value>, title: &str) -> Value {
-    let mut entry = fields.clone();
-    entry.insert("title".to_owned(), json!(title));
-    Value::Object(entry)
+fn new_fields(session: &Session<'_>, args: &Add) -> Result<NewEntry, Failure> {
+    let given = args.fields.as_api(session)?;
+    Ok(NewEntry {
+        due: given.due.flatten(),
+        priority: given.priority.flatten(),
+        tags: (!args.tags.is_empty()).then(|| args.tags.clone()),
+        notes: given.notes.flatten(),
+        assignee: given.assignee.flatten(),
+        estimate: given.estimate.flatten(),
+        ..NewEntry::default()
+    })
 }
 
 /// `muster edit`.
 pub(crate) async fn edit(session: &Session<'_>, args: &Edit) -> Result<(), Failure> {
-    let mut patch = args.fields.as_api(session)?;
-    if let Some(title) = &args.title {
-        patch.insert("title".to_owned(), json!(title));
-    }
-    let path = entry_path(&args.list, &resolve(session, &args.list, &args.id).await?);
+    let mut patch = EntryPatch {
+        title: args.title.clone().map(Some),
+        ..args.fields.as_api(session)?
+    };
+    let id = resolve(session, &args.list, &args.id).await?;
     let mut tag = None;
     if !(args.tags.is_empty() && args.untag.is_empty()) {
         // The API takes all tags; what another client changes between the two calls must not be
         // undone.
-        let now = session.get_tagged(&path).await?;
-        let tags = changed_tags(Entry::read(&now.body).tags, &args.tags, &args.untag);
-        patch.insert("tags".to_owned(), json!(tags));
+        let now = session.ask(session.client().entry(&args.list, &id)).await?;
+        let tags = changed_tags(now.value.tags, &args.tags, &args.untag);
+        patch.tags = Some(Some(tags));
         tag = now.etag;
     }
     let mut changes = Changes::new(session, &args.durability);
-    let patch = Value::Object(patch);
-    let entry = changes
-        .make(Method::PATCH, path, Some(&patch), tag.as_deref())
+    changes
+        .edit(&args.list, &id, &patch, tag.as_deref())
         .await?;
-    print(session, &entry)?;
     changes.end()
 }
 
@@ -174,14 +184,13 @@ pub(crate) async fn complete(
     args: &Entries,
     done: bool,
 ) -> Result<(), Failure> {
-    let patch = json!({ "done": done });
+    let patch = EntryPatch {
+        done: Some(Some(done)),
+        ..EntryPatch::default()
+    };
     let mut changes = Changes::new(session, &args.durability);
     for id in resolve_all(session, &args.list, &args.ids).await? {
-        let path = entry_path(&args.list, &id);
-        let entry = changes
-            .make(Method::PATCH, path, Some(&patch), None)
-            .await?;
-        print(session, &entry)?;
+        changes.edit(&args.list, &id, &patch, None).await?;
     }
     changes.end()
 }
@@ -189,9 +198,10 @@ pub(crate) async fn complete(
 /// `muster rm`.
 pub(crate) async fn remove(session: &Session<'_>, args: &Entries) -> Result<(), Failure> {
     let mut changes = Changes::new(session, &args.durability);
+    let how = changes.how.clone();
     for id in resolve_all(session, &args.list, &args.ids).await? {
-        let path = entry_path(&args.list, &id);
-        let answer = changes.make(Method::DELETE, path, None, None).await?;
+        let call = session.client().delete(&args.list, &id, &how);
+        let answer = changes.make(call, confirmations).await?;
         deleted(session, &answer, &id)?;
     }
     changes.end()
@@ -200,59 +210,60 @@ pub(crate) async fn remove(session: &Session<'_>, args: &Entries) -> Result<(), 
 /// `muster rm-list`.
 pub(crate) async fn remove_list(session: &Session<'_>, args: &RmList) -> Result<(), Failure> {
     let mut changes = Changes::new(session, &args.durability);
-    let path = ApiPath::new(&["lists", &args.list]);
-    let answer = changes.make(Method::DELETE, path, None, None).await?;
+    let how = changes.how.clone();
+    let call = session.client().delete_list(&args.list, &how);
+    let answer = changes.make(call, confirmations).await?;
     deleted(session, &answer, &format!("the list {}", args.list))?;
     changes.end()
 }
 
+fn confirmations(answer: &Option<DeleteResult>) -> Option<&ReplicaConfirmations> {
+    answer.as_ref().map(|answer| &answer.replicas)
+}
+
 /// The API answers nothing, or which nodes have it.
-fn deleted(session: &Session<'_>, answer: &Value, what: &str) -> Result<(), Failure> {
-    match (session.output.is_json(), answer.is_null()) {
-        (true, true) => Ok(()),
-        (true, false) => session.output.json(answer),
+fn deleted(
+    session: &Session<'_>,
+    answer: &Answer<Option<DeleteResult>>,
+    what: &str,
+) -> Result<(), Failure> {
+    match (session.output.is_json(), &answer.value) {
+        (true, None) => Ok(()),
+        (true, Some(_)) => session.output.json(&answer.raw),
         (false, _) => session.output.line(&format!("deleted {}", printable(what))),
     }
 }
 
 /// `muster move`.
 pub(crate) async fn place(session: &Session<'_>, args: &Move) -> Result<(), Failure> {
-    let (field, other) = match (&args.before, &args.after) {
-        (Some(other), _) => ("before", other),
-        (None, Some(other)) => ("after", other),
-        (None, None) => return Err(Failure::Usage("--before or --after is needed".to_owned())),
+    let Some(other) = args.before.as_ref().or(args.after.as_ref()) else {
+        return Err(Failure::Usage("--before or --after is needed".to_owned()));
     };
     let ids = resolve_all(session, &args.list, &[args.id.clone(), other.clone()]).await?;
     let [id, other] = ids.as_slice() else {
         return Err(Failure::Usage(
-            "an entry cannot be moved \
-        next to itself"
-                .to_owned(),
+            "an entry cannot be moved next to itself".to_owned(),
         ));
     };
     let mut changes = Changes::new(session, &args.durability);
-    let (path, patch) = (entry_path(&args.list, id), json!({ field: other }));
-    let entry = changes
-        .make(Method::PATCH, path, Some(&patch), None)
-        .await?;
-    print(session, &entry)?;
+    let patch = EntryPatch {
+        before: args.before.as_ref().map(|_| other.clone()),
+        after: args.after.as_ref().map(|_| other.clone()),
+        ..EntryPatch::default()
+    };
+    changes.edit(&args.list, id, &patch, None).await?;
     changes.end()
 }
 
-fn entry_path(list: &str, id: &str) -> ApiPath {
-    ApiPath::new(&["lists", list, "entries", id])
-}
-
 /// The entry as it is now, by its whole id: a shorter one may belong to another entry tomorrow.
-fn print(session: &Session<'_>, entry: &Value) -> Result<(), Failure> {
+fn print(session: &Session<'_>, entry: &TodoEntry, raw: &Value) -> Result<(), Failure> {
     if session.output.is_json() {
-        return session.output.json(entry);
+        return session.output.json(raw);
     }
-    let entry = Entry::read(entry);
     session.output.line(&format!(
         "{} {} {}",
         printable(&entry.id),
-        entry.mark(),
+        mark(entry),
         printable(&entry.title)
     ))
 }
@@ -272,12 +283,9 @@ async fn resolve_all(
     let whole = |text: &String| text.parse::<EntryId>().ok().map(|id| id.to_string());
     let mut entries = Vec::new();
     if !typed.iter().all(|text| whole(text).is_some()) {
-        entries = session
-            .items(&ApiPath::new(&["lists", list, "entries"]))
-            .await?
-            .iter()
-            .map(Entry::read)
-            .collect();
+        let (all, at) = (EntriesQuery::default(), AtQuery::default());
+        let call = session.client().entries(list, &all, &at);
+        entries = session.ask(call).await?.value;
     }
     let mut ids = Vec::new();
     for text in typed {
@@ -292,7 +300,7 @@ async fn resolve_all(
     Ok(ids)
 }
 
-fn pick(list: &str, typed: &str, entries: &[Entry]) -> Result<String, Failure> {
+fn pick(list: &str, typed: &str, entries: &[TodoEntry]) -> Result<String, Failure> {
     match ids::find(typed, entries.iter().map(|entry| entry.id.as_str())) {
         Match::One(id) => Ok(id),
         Match::TooShort => Err(Failure::Usage(format!(
@@ -324,16 +332,12 @@ fn pick(list: &str, typed: &str, entries: &[Entry]) -> Result<String, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lists::entry::sample;
 
-    fn entries() -> Vec<Entry> {
-        let entry = |id: &str, title: &str| Entry {
-            id: id.to_owned(),
-            title: title.to_owned(),
-            ..Entry::default()
-        };
+    fn entries() -> Vec<TodoEntry> {
         vec![
-            entry("01AAAAAAXYZ", "milk"),
-            entry("01AAAAABXYZ", "bread\u{1b}"),
+            sample("01AAAAAAXYZ", "milk"),
+            sample("01AAAAABXYZ", "bread\u{1b}"),
         ]
     }
 

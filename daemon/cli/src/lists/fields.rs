@@ -3,8 +3,8 @@
 use crate::failure::Failure;
 use crate::lists::due;
 use crate::session::Session;
+use api::lists::{EntryPatch, EntryPriority};
 use clap::{Args, ValueEnum};
-use serde_json::{Map, Value, json};
 
 /// The options of `muster add` and `muster edit` that set a field as it is.
 #[derive(Debug, Args)]
@@ -23,8 +23,12 @@ pub(crate) struct Fields {
     assignee: Option<String>,
     /// How long it takes, such as 30m, 1h30m or a number of minutes; none clears
     #[arg(long, value_name = "TIME", value_parser = estimate)]
-    estimate: Option<Value>,
+    estimate: Option<Estimate>,
 }
+
+/// Minutes; nothing for `none`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Estimate(Option<u32>);
 
 /// Priorities, as the API names them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -40,52 +44,47 @@ impl Fields {
     pub(crate) const OPTIONS: [&str; 5] = ["due", "priority", "note", "assignee", "estimate"];
 
     /// Those that were given, as the API takes them; null clears.
-    pub(crate) fn as_api(&self, session: &Session<'_>) -> Result<Map<String, Value>, Failure> {
-        let mut fields = Map::new();
-        let mut set = |field: &str, value: Value| fields.insert(field.to_owned(), value);
-        if let Some(text) = &self.due {
-            set("due", due::to_write(text, session)?);
-        }
-        if let Some(priority) = self.priority {
-            set("priority", priority.as_api());
-        }
-        if let Some(note) = &self.note {
-            set("notes", cleared_if_empty(note));
-        }
-        if let Some(assignee) = &self.assignee {
-            set("assignee", cleared_if_empty(assignee));
-        }
-        if let Some(estimate) = &self.estimate {
-            set("estimate", estimate.clone());
-        }
-        Ok(fields)
+    pub(crate) fn as_api(&self, session: &Session<'_>) -> Result<EntryPatch, Failure> {
+        let due = self.due.as_deref();
+        Ok(EntryPatch {
+            due: due.map(|text| due::to_write(text, session)).transpose()?,
+            priority: self.priority.map(Priority::as_api),
+            notes: self.note.as_deref().map(cleared_if_empty),
+            assignee: self.assignee.as_deref().map(cleared_if_empty),
+            estimate: self
+                .estimate
+                .map(|Estimate(minutes)| minutes.map(i64::from)),
+            ..EntryPatch::default()
+        })
     }
 }
 
 impl Priority {
-    fn as_api(self) -> Value {
-        match (self, self.to_possible_value()) {
-            (Self::None, _) | (_, None) => Value::Null,
-            (Self::High | Self::Medium | Self::Low, Some(name)) => json!(name.get_name()),
+    fn as_api(self) -> Option<EntryPriority> {
+        match self {
+            Self::High => Some(EntryPriority::High),
+            Self::Medium => Some(EntryPriority::Medium),
+            Self::Low => Some(EntryPriority::Low),
+            Self::None => None,
         }
     }
 }
 
-fn cleared_if_empty(text: &str) -> Value {
-    if text.is_empty() {
-        Value::Null
-    } else {
-        json!(text)
-    }
+fn cleared_if_empty(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
 }
 
-/// Minutes as the API takes them; null for `none`. Whether they are too many is the API's to say.
-fn estimate(text: &str) -> Result<Value, String> {
+/// Minutes as the API takes them, or `none`. Whether they are too many is the API's to say.
+fn estimate(text: &str) -> Result<Estimate, String> {
     if text == "none" {
-        return Ok(Value::Null);
+        return Ok(Estimate(None));
     }
-    let wrong =
-        || "it must be a time such as 30m or 1h30m, a number of minutes, or none".to_owned();
+    let minutes = minutes(text).map_err(|right| format!("{right}, or none"))?;
+    Ok(Estimate(Some(minutes)))
+}
+
+/// A time of work: `30m`, `1h30m` or a number of minutes.
+pub(crate) fn minutes(text: &str) -> Result<u32, String> {
     let (hours, rest) = text.split_once('h').unwrap_or(("0", text));
     let rest = rest.strip_suffix('m').unwrap_or(rest);
     let number = |text: &str| {
@@ -97,12 +96,12 @@ fn estimate(text: &str) -> Result<Value, String> {
     } else {
         number(rest)
     };
-    let (hours, minutes) = number(hours).zip(minutes).ok_or_else(wrong)?;
-    Ok(json!(u64::from(hours) * 60 + u64::from(minutes)))
+    let sum = || number(hours)?.checked_mul(60)?.checked_add(minutes?);
+    sum().ok_or_else(|| "it must be a time such as 30m or 1h30m, a number of minutes".to_owned())
 }
 
 /// `1h30m` of 90 minutes.
-pub(crate) fn in_hours(minutes: u64) -> String {
+pub(crate) fn in_hours(minutes: i64) -> String {
     match (minutes / 60, minutes % 60) {
         (0, minutes) => format!("{minutes}m"),
         (hours, 0) => format!("{hours}h"),
@@ -123,11 +122,23 @@ mod tests {
             ("45", 45),
             ("1h5", 65),
         ] {
-            assert_eq!(estimate(text), Ok(json!(minutes)), "{text}");
+            assert_eq!(estimate(text), Ok(Estimate(Some(minutes))), "{text}");
         }
-        assert_eq!(estimate("none"), Ok(Value::Null));
+        assert_eq!(estimate("none"), Ok(Estimate(None)));
+        assert!(minutes("none").is_err());
         for text in [
-            "", "m", "h", "h30m", "1h30s", "-5", "+5", "1.5h", "soon", "1hm", "30m1h",
+            "",
+            "m",
+            "h",
+            "h30m",
+            "1h30s",
+            "-5",
+            "+5",
+            "1.5h",
+            "soon",
+            "1hm",
+            "30m1h",
+            "99999999h",
         ] {
             assert!(estimate(text).is_err(), "{text}");
         }
@@ -136,7 +147,8 @@ mod tests {
     #[test]
     fn an_estimate_is_shown_as_it_is_typed() {
         for minutes in [1, 59, 60, 90, 525_600] {
-            assert_eq!(estimate(&in_hours(minutes)), Ok(json!(minutes)));
+            let typed = estimate(&in_hours(i64::from(minutes)));
+            assert_eq!(typed, Ok(Estimate(Some(minutes))));
         }
         assert_eq!(in_hours(90), "1h30m");
     }

@@ -4,10 +4,12 @@ use crate::cluster::events::{ended, told};
 use crate::failure::Failure;
 use crate::ids;
 use crate::lists;
-use crate::lists::entry::Entry;
+use crate::lists::entry::mark;
 use crate::session::Session;
 use crate::text::printable;
-use client::ApiPath;
+use api::events::ListStreamEvent;
+use api::lists::TodoEntry;
+use client::{ApiPath, ServerEvent};
 use serde_json::{Value, json};
 
 /// Prints the list as it is, then a line for each change.
@@ -16,7 +18,7 @@ pub(crate) async fn follow(session: &Session<'_>, list: &str) -> Result<(), Fail
         .stream(&ApiPath::new(&["lists", list, "watch"]))
         .await?;
     // A snapshot may come in several parts; short ids need all of it.
-    let mut first = Vec::new();
+    let mut first: Vec<TodoEntry> = Vec::new();
     while let Some(event) = stream
         .next()
         .await
@@ -26,24 +28,18 @@ pub(crate) async fn follow(session: &Session<'_>, list: &str) -> Result<(), Fail
         if session.output.is_json() {
             named(&mut data, &event.event);
             session.output.json(&data)?;
-        } else if event.event == "snapshot" {
-            first.extend(
-                data.get("items")
-                    .and_then(Value::as_array)
-                    .into_iter()
-                    .flatten()
-                    .cloned(),
-            );
-            if data.get("last").and_then(Value::as_bool).unwrap_or(true) {
+            continue;
+        }
+        if let Ok(ListStreamEvent::Snapshot(part)) = event.read() {
+            first.extend(part.items);
+            if part.last {
                 let all = std::mem::take(&mut first);
                 session.output.table(&lists::table(&all, &all, session))?;
             }
-        } else {
-            let now = session.time(&jiff::Timestamp::now().to_string());
-            session
-                .output
-                .happened(&now, &describe(&event.event, &data))?;
+            continue;
         }
+        let now = session.time(&jiff::Timestamp::now().to_string());
+        session.output.happened(&now, &describe(&event))?;
     }
     Err(ended())
 }
@@ -55,36 +51,52 @@ pub(crate) fn named(data: &mut Value, event: &str) {
     }
 }
 
-fn describe(event: &str, data: &Value) -> String {
+fn describe(event: &ServerEvent) -> String {
+    let name = printable(&event.event);
     let id = |id: &str| printable(ids::likely(id));
-    match data.get("entry").map(Entry::read) {
-        Some(entry) => format!(
-            "{event} {} {} {}",
-            id(&entry.id),
-            entry.mark(),
-            printable(&entry.title)
-        ),
-        None => match data.get("id").and_then(Value::as_str) {
-            Some(removed) => format!("{event} {}", id(removed)),
-            None => event.to_owned(),
-        },
+    match event.read() {
+        Ok(ListStreamEvent::Added(told) | ListStreamEvent::Changed(told)) => {
+            let entry = &told.entry;
+            let title = printable(&entry.title);
+            format!("{name} {} {} {title}", id(&entry.id), mark(entry))
+        }
+        Ok(ListStreamEvent::Removed(removed)) => format!("{name} {}", id(&removed.id)),
+        Ok(
+            ListStreamEvent::Snapshot(_) | ListStreamEvent::Deleted(_) | ListStreamEvent::Lagged(_),
+        )
+        | Err(_) => name,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lists::entry::sample;
 
     #[test]
     fn changes_read_as_lines() {
-        let entry =
-            json!({"entry": {"id": "01J9ZX0000AAAAAAAAAAAAABCD", "title": "milk\n", "done": true}});
-        assert_eq!(describe("changed", &entry), "changed AAABCD [x] milk\\u{a}");
+        let event = |event: &str, data: Value| ServerEvent {
+            event: event.to_owned(),
+            data: data.to_string(),
+            id: None,
+        };
+        let entry = TodoEntry {
+            done: true,
+            ..sample("01J9ZX0000AAAAAAAAAAAAABCD", "milk\n")
+        };
         assert_eq!(
-            describe("removed", &json!({"id": "01J9ZX0000AAAAAAAAAAAAABCD"})),
+            describe(&event("changed", json!({ "entry": entry }))),
+            "changed AAABCD [x] milk\\u{a}"
+        );
+        assert_eq!(
+            describe(&event(
+                "removed",
+                json!({"id": "01J9ZX0000AAAAAAAAAAAAABCD"})
+            )),
             "removed AAABCD"
         );
-        assert_eq!(describe("deleted", &json!({})), "deleted");
+        assert_eq!(describe(&event("deleted", json!({}))), "deleted");
+        assert_eq!(describe(&event("merged", json!({"id": 7}))), "merged");
     }
 
     #[test]

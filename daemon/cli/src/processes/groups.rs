@@ -5,67 +5,61 @@ use crate::failure::Failure;
 use crate::processes::registered;
 use crate::session::Session;
 use crate::table::{Cell, Paint, Table};
-use crate::text::{printable, sort_by_name};
-use client::ApiPath;
-use hyper::Method;
-use serde_json::{Value, json};
+use crate::text::{by_name, printable};
+use api::processes::{GroupQuery, ProcessGroup};
 
 /// `muster groups`: all with their sizes, or the members of one.
 pub(crate) async fn show(session: &Session<'_>, group: Option<&str>) -> Result<(), Failure> {
-    let path = match group {
-        Some(group) => ApiPath::new(&["groups", group]),
-        None => ApiPath::new(&["groups"]),
+    let Some(group) = group else {
+        let answer = session.ask(session.client().groups()).await?;
+        if session.output.is_json() {
+            return session.output.json(&answer.raw);
+        }
+        return session.output.table(&table(answer.value));
     };
-    let mut items = session.items(&path).await?;
+    let every = GroupQuery::default();
+    let answer = session.ask(session.client().group(group, &every)).await?;
     // A group is there as long as somebody is in it.
-    if let (Some(group), true) = (group, items.is_empty()) {
+    if answer.value.is_empty() {
         let words = format!("no process is in a group {}", printable(group));
         return Err(Failure::NotFound(words));
     }
     if session.output.is_json() {
-        return session
-            .output
-            .json(&json!({ "items": items, "next": null }));
+        return session.output.json(&answer.raw);
     }
-    if group.is_some() {
-        let members = registered::table(&items, &|at| session.time(at));
-        return session.output.table(&members);
-    }
-    sort_by_name(&mut items);
-    session.output.table(&table(&items))
+    let members = registered::table(&answer.value, &|at| session.time(at));
+    session.output.table(&members)
 }
 
-fn table(items: &[Value]) -> Table {
+fn table(mut groups: Vec<ProcessGroup>) -> Table {
+    groups.sort_by(|a, b| by_name(&a.name, &b.name));
     let mut table = Table::new(&["GROUP", "MEMBERS"]);
-    for group in items {
-        let members = group
-            .get("members")
-            .and_then(Value::as_u64)
-            .unwrap_or(0)
-            .to_string();
-        let name = group
-            .get("name")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
-        table.row([Cell::painted(name, Paint::Bold), members.into()]);
+    for group in &groups {
+        let members = group.members.to_string();
+        table.row([Cell::painted(&group.name, Paint::Bold), members.into()]);
     }
     table
 }
 
 /// `muster group join`, `muster group leave`.
 pub(crate) async fn change(session: &Session<'_>, change: &Group) -> Result<(), Failure> {
-    let (method, GroupMembers { group, processes }, what) = match change {
-        Group::Join(members) => (Method::PUT, members, "joined"),
-        Group::Leave(members) => (Method::DELETE, members, "left"),
+    let (is_joining, GroupMembers { group, processes }) = match change {
+        Group::Join(members) => (true, members),
+        Group::Leave(members) => (false, members),
     };
+    let (client, wait) = (session.client(), session.wait());
     for process in processes {
-        session
-            .send(
-                method.clone(),
-                &session.timed(ApiPath::new(&["groups", group, process])),
-                None,
-            )
-            .await?;
+        let what = if is_joining {
+            session
+                .make(client.join_group(group, process, &wait))
+                .await?;
+            "joined"
+        } else {
+            session
+                .make(client.leave_group(group, process, &wait))
+                .await?;
+            "left"
+        };
         if !session.output.is_json() {
             session.output.line(&format!(
                 "{} {what} {}",

@@ -4,7 +4,6 @@ use crate::args::Monitor;
 use crate::cluster::events::{ended, process, told};
 use crate::failure::Failure;
 use crate::lists::watch::named;
-use crate::processes::registered::Registered;
 use crate::session::Session;
 use client::{ApiPath, ServerEvent};
 use serde_json::Value;
@@ -39,10 +38,15 @@ fn print(session: &Session<'_>, event: &ServerEvent, data: &Value) -> Result<(),
             .get("items")
             .and_then(Value::as_array)
             .map_or(&[][..], Vec::as_slice);
-        return items.iter().try_for_each(|item| {
-            let known = Registered::read(item);
-            line(session, item, &known.since, &known.state)
-        });
+        let text = |item: &'_ Value, field: &str| {
+            item.get(field)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
+        return items
+            .iter()
+            .try_for_each(|item| line(session, item, &text(item, "since"), &text(item, "state")));
     }
     line(
         session,

@@ -6,9 +6,10 @@ use crate::args::Run;
 use crate::failure::Failure;
 use crate::processes;
 use crate::session::Session;
-use client::{ApiPath, ClientError};
-use hyper::Method;
-use serde_json::{Value, json};
+use api::processes::{ExitReport, LinkQuery, RegisterRequest, RegisteredProcess};
+use api::request::TimeoutQuery;
+use client::{Answer, ClientError};
+use serde_json::Value;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -24,9 +25,8 @@ const LOOKS: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(5
 /// Speaks of one command, whatever process it is.
 pub(super) struct Registrar<'a> {
     session: &'a Session<'a>,
-    path: ApiPath,
     name: &'a str,
-    registration: Value,
+    registration: RegisterRequest,
     bind_to: Option<&'a str>,
     /// The handle under which the command was registered last.
     handle: Option<String>,
@@ -34,30 +34,24 @@ pub(super) struct Registrar<'a> {
 
 impl<'a> Registrar<'a> {
     pub(super) fn new(session: &'a Session<'a>, args: &'a Run) -> Result<Self, Failure> {
-        let mut registration = processes::described(&args.described)?;
-        registration.insert("reports_exit".to_owned(), json!(true));
-        let path = session.timed(ApiPath::new(&["processes", &args.process]));
-        let bind_to = args.bind_to.as_deref();
+        let registration = RegisterRequest {
+            reports_exit: Some(true),
+            ..processes::described(&args.described)?
+        };
         Ok(Self {
             session,
-            path,
             name: &args.process,
-            registration: Value::Object(registration),
-            bind_to,
+            registration,
+            bind_to: args.bind_to.as_deref(),
             handle: None,
         })
     }
 
     /// Registers that process.
     pub(super) async fn register(&mut self, pid: u32) -> Result<(), Failure> {
-        let registration = self.of(pid);
         let deadline = Instant::now() + STALE_LIMIT;
         let answer = loop {
-            match self
-                .session
-                .send(Method::PUT, &self.path, Some(&registration))
-                .await
-            {
+            match self.send(pid).await {
                 // Its own last process is not a rival, but news that is under way.
                 Err(failure) if self.is_own(&failure) && Instant::now() < deadline => {
                     sleep(AGAIN).await
@@ -65,19 +59,21 @@ impl<'a> Registrar<'a> {
                 done => break done?,
             }
         };
-        self.handle = answer
-            .get("handle")
-            .and_then(Value::as_str)
-            .map(str::to_owned);
+        self.handle = Some(answer.value.handle);
         Ok(())
     }
 
-    fn of(&self, pid: u32) -> Value {
-        let mut registration = self.registration.clone();
-        if let Some(fields) = registration.as_object_mut() {
-            fields.insert("pid".to_owned(), json!(pid));
-        }
-        registration
+    async fn send(&self, pid: u32) -> Result<Answer<RegisteredProcess>, Failure> {
+        let registration = RegisterRequest {
+            pid: Some(pid),
+            ..self.registration.clone()
+        };
+        let wait = self.session.wait();
+        let call = self
+            .session
+            .client()
+            .register(self.name, &registration, &wait);
+        self.session.make(call).await
     }
 
     fn is_own(&self, failure: &Failure) -> bool {
@@ -100,10 +96,7 @@ impl<'a> Registrar<'a> {
             let seen = exe();
             if seen.is_some() && seen != known {
                 known = seen;
-                let _ = self
-                    .session
-                    .send(Method::PUT, &self.path, Some(&self.of(pid)))
-                    .await;
+                let _ = self.send(pid).await;
             }
         }
     }
@@ -113,29 +106,24 @@ impl<'a> Registrar<'a> {
         let Some(other) = self.bind_to else {
             return Ok(());
         };
-        let path = self
-            .session
-            .timed(ApiPath::new(&["processes", self.name, "links", other]));
-        self.session.send(Method::PUT, &path, None).await.map(drop)
+        let (when, wait) = (LinkQuery::default(), self.session.wait());
+        let call = self.session.client().link(self.name, other, &when, &wait);
+        self.session.make(call).await.map(drop)
     }
 
     /// Tells how it ended. A daemon that is away for longer than a moment will find out by itself
     /// that it did.
     pub(super) async fn report(&self, status: ExitStatus) {
-        let ending = match (status.code(), status.signal()) {
-            (Some(code), _) => json!({ "code": code }),
-            (None, Some(signal)) => json!({ "signal": signal }),
-            (None, None) => return,
-        };
-        let path = ApiPath::new(&["processes", self.name, "exit"]);
+        let (code, signal) = (status.code(), status.signal());
+        if code.is_none() && signal.is_none() {
+            return;
+        }
+        let ending = ExitReport { code, signal };
+        let wait = TimeoutQuery::default();
         let _ = timeout(REPORT_LIMIT, async {
             loop {
-                match self
-                    .session
-                    .client()
-                    .call(Method::POST, &path, Some(&ending), None)
-                    .await
-                {
+                let client = self.session.client();
+                match client.report_exit(self.name, &ending, &wait).await {
                     Err(ClientError::Unreachable { .. } | ClientError::Broken(_)) => {
                         sleep(AGAIN).await
                     }
@@ -210,7 +198,12 @@ mod tests {
         tokio::join!(serve(&socket, answers), act(registrar))
     }
 
-    const CREATED: (&str, &str) = ("201 Created", "{\"handle\": \"web@n1#7.8\"}");
+    const CREATED: (&str, &str) = (
+        "201 Created",
+        r#"{"handle": "web@n1#7.8", "name": "web", "node": "n1", "pid": 7, "uid": 0, "state": "up",
+            "local": true, "since": "2026-10-01T10:01:07Z", "groups": [], "metadata": {},
+            "others": []}"#,
+    );
 
     #[tokio::test]
     async fn a_name_that_its_own_last_process_still_has_is_waited_for() {

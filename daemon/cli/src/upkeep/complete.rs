@@ -154,7 +154,7 @@ impl Asked {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let items = runtime.block_on(session.items(&path))?;
+        let items = runtime.block_on(session.ask(session.client().items(&path)))?;
         if matches!(named, Named::Entry) {
             return Ok(entries(&items));
         }

@@ -8,8 +8,7 @@ use crate::table::Paint;
 use crate::text::{printable, printable_lines};
 use crate::upkeep::status::wrapped;
 use api::node::{Finding, FindingLevel as Level};
-use client::{ApiPath, ClientError};
-use serde::Deserialize;
+use client::ClientError;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -21,13 +20,6 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const HERE: &str = "here";
 /// How wide a line is at most.
 const WIDTH: usize = 78;
-
-/// What the daemon answers.
-#[derive(Deserialize)]
-struct Examination {
-    node: String,
-    items: Vec<Finding>,
-}
 
 /// `muster doctor`.
 pub(crate) async fn examine(
@@ -74,12 +66,8 @@ async fn ask(
     program: &Program,
 ) -> Result<(Option<String>, Vec<Finding>), Failure> {
     let client = session.client().with_patience(PATIENCE);
-    match client.get(&ApiPath::new(&["debug", "doctor"])).await {
-        Ok(reply) => {
-            let answer: Examination = serde_json::from_value(reply.body)
-                .map_err(|error| Failure::Failed(error.to_string()))?;
-            Ok((Some(answer.node), answer.items))
-        }
+    match client.doctor().await {
+        Ok(answer) => Ok((Some(answer.value.node), answer.value.items)),
         Err(
             error @ (ClientError::Unreachable { .. }
             | ClientError::Timeout(_)

@@ -6,11 +6,10 @@ use crate::output::Output;
 use crate::program::{OfflineError, Program, Rebuilt};
 use crate::session::Session;
 use crate::text::printable;
-use client::ApiPath;
-use hyper::Method;
+use api::lists::RebuildQuery;
 use names::ListName;
 use rustix::process::geteuid;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -18,15 +17,16 @@ use std::process::Command;
 
 /// Has the daemon do it.
 pub(crate) async fn online(session: &Session<'_>, list: Option<&str>) -> Result<(), Failure> {
-    let path = ApiPath::new(&["rebuild"])
-        .query("timeout", &session.timeout())
-        .maybe("list", list);
-    let answer = session.send(Method::POST, &path, None).await?;
+    let which = RebuildQuery {
+        list: list.map(str::to_owned),
+    };
+    let wait = session.wait();
+    let call = session.client().rebuild(&which, &wait);
+    let answer = session.make(call).await?;
     if session.output.is_json() {
-        return session.output.json(&answer);
+        return session.output.json(&answer.raw);
     }
-    let lists = answer.get("lists").and_then(Value::as_u64).unwrap_or(0);
-    session.output.line(&words(lists))
+    session.output.line(&words(answer.value.lists))
 }
 
 /// Does it without a daemon.

@@ -4,68 +4,62 @@ use crate::failure::Failure;
 use crate::session::Session;
 use crate::table::{Cell, Paint, Table};
 use crate::text::{local_day, printable};
-use client::ApiPath;
+use api::cluster::{PartitionVerdict, PartitionView};
+use api::node::{
+    Attention, AttentionSeverity, CertificateStatus, MemberCounts, NodeStatus, StatusOfLists,
+    StatusOfProcesses, StatusOfStore,
+};
+use api::time::Millis;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use serde_json::Value;
 
 /// How wide the advice is, so that it fits a terminal of 80 columns.
 const WIDTH: usize = 78;
 
 /// `muster status`.
 pub(crate) async fn status(session: &Session<'_>) -> Result<(), Failure> {
-    let status = session.get(&ApiPath::new(&["status"])).await?;
+    let answer = session.ask(session.client().status()).await?;
     if session.output.is_json() {
-        return session.output.json(&status);
+        return session.output.json(&answer.raw);
     }
+    let status = answer.value;
     let mut table = Table::new(&["", ""]);
     let time = |at: &str| session.time(at);
     for (name, value) in rows(&status, &session.zone, &time, Timestamp::now()) {
         table.row([Cell::painted(name, Paint::Dim), value]);
     }
     session.output.table(&table)?;
-    let attention = status
-        .get("attention")
-        .and_then(Value::as_array)
-        .map_or(&[][..], Vec::as_slice);
-    if attention.is_empty() && session.output.is_for_people() {
+    if status.attention.is_empty() && session.output.is_for_people() {
         return session.output.line(&format!(
             "\n{}",
             session.output.paint("all is well", Paint::Green)
         ));
     }
-    attention
-        .iter()
-        .try_for_each(|finding| tell(session, finding))
+    let mut attention = status.attention.iter();
+    attention.try_for_each(|finding| tell(session, finding))
 }
 
 /// What is the matter, and below it what to do.
-fn tell(session: &Session<'_>, finding: &Value) -> Result<(), Failure> {
-    let (severity, what, remedy) = (
-        text(finding, "/severity"),
-        text(finding, "/what"),
-        text(finding, "/do"),
-    );
-    session
-        .output
-        .record(&["attention", severity, what, remedy], || {
-            let paint = if severity == "critical" {
-                Paint::Red
-            } else {
-                Paint::Yellow
-            };
-            let advice: Vec<String> = wrapped(&printable(remedy), WIDTH - 4)
-                .into_iter()
-                .map(|line| format!("    {line}"))
-                .collect();
-            format!(
-                "\n{}\n{}",
-                session
-                    .output
-                    .paint(&format!("{severity}: {}", printable(what)), paint),
-                advice.join("\n")
-            )
-        })
+fn tell(session: &Session<'_>, finding: &Attention) -> Result<(), Failure> {
+    let Attention {
+        severity,
+        what,
+        remedy,
+    } = finding;
+    let fields = ["attention", severity.as_str(), what, remedy];
+    session.output.record(&fields, || {
+        let paint = match severity {
+            AttentionSeverity::Critical => Paint::Red,
+            AttentionSeverity::Warning | AttentionSeverity::Other(_) => Paint::Yellow,
+        };
+        let advice: Vec<String> = wrapped(&printable(remedy), WIDTH - 4)
+            .into_iter()
+            .map(|line| format!("    {line}"))
+            .collect();
+        let words = format!("{}: {}", printable(severity.as_str()), printable(what));
+        let words = session.output.paint(&words, paint);
+        format!("\n{words}\n{}", advice.join("\n"))
+    })
 }
 
 /// The words in lines of at most that many characters; a longer word has a line of its own.
@@ -84,128 +78,105 @@ pub(crate) fn wrapped(words: &str, width: usize) -> Vec<String> {
 }
 
 fn rows(
-    status: &Value,
+    status: &NodeStatus,
     zone: &TimeZone,
     time: &impl Fn(&str) -> String,
     now: Timestamp,
 ) -> Vec<(&'static str, Cell)> {
-    let partition = status.get("partition").cloned().unwrap_or_default();
-    let verdict = if text(&partition, "/verdict") == "whole" {
+    let (node, partition) = (&status.node, &status.partition);
+    let verdict = if partition.verdict == PartitionVerdict::Whole {
         Paint::Green
     } else {
         Paint::Red
     };
-    let since = time(text(&partition, "/since"));
-    let started = text(status, "/node/started_at");
+    let since = time(&partition.since.to_string());
+    let (started, age) = (
+        time(&node.started_at.to_string()),
+        (now.as_millisecond() - node.started_at.0) / 1000,
+    );
     vec![
-        (
-            "node",
-            Cell::painted(text(status, "/node/name"), Paint::Bold),
-        ),
-        ("id", text(status, "/node/id").into()),
-        ("cluster id", text(status, "/node/cluster").into()),
-        ("address", text(status, "/node/address").into()),
-        (
-            "http",
-            status
-                .pointer("/node/http")
-                .and_then(Value::as_str)
-                .unwrap_or("none")
-                .into(),
-        ),
+        ("node", Cell::painted(&node.name, Paint::Bold)),
+        ("id", node.id.as_str().into()),
+        ("cluster id", node.cluster.as_str().into()),
+        ("address", node.address.as_str().into()),
+        ("http", node.http.as_deref().unwrap_or("none").into()),
         (
             "version",
-            format!(
-                "{} (protocol {})",
-                text(status, "/node/version"),
-                number(status, "/node/protocol")
-            )
-            .into(),
+            format!("{} (protocol {})", node.version, node.protocol).into(),
         ),
         (
             "started",
-            format!("{}, {} ago", time(started), span(now, started)).into(),
+            format!("{started}, {} ago", in_words(age.max(0))).into(),
         ),
         (
             "cluster",
-            Cell::painted(&format!("{}, since {since}", reach(&partition)), verdict),
+            Cell::painted(&format!("{}, since {since}", reach(partition)), verdict),
         ),
-        ("members", members(status).into()),
-        ("lists", lists(status).into()),
-        ("processes", processes(status).into()),
-        ("disk", disk(status)),
-        ("disk sync", sync(status).into()),
-        ("certificates", certificates(status, zone, now).into()),
+        ("members", members(&status.members).into()),
+        ("lists", lists(&status.lists).into()),
+        ("processes", processes(&status.processes).into()),
+        ("disk", disk(&status.store)),
+        ("disk sync", sync(&status.store).into()),
+        (
+            "certificates",
+            certificates(&status.certificates, zone, now).into(),
+        ),
     ]
 }
 
 /// How much of the cluster is in reach: `complete, 3 of 3`, `minority, 1 of 3`.
-fn reach(partition: &Value) -> String {
-    let verdict = match text(partition, "/verdict") {
-        "whole" => "complete",
-        other => other,
+fn reach(partition: &PartitionView) -> String {
+    let verdict = if partition.verdict == PartitionVerdict::Whole {
+        "complete"
+    } else {
+        partition.verdict.as_str()
     };
-    let (reachable, expected) = (
-        number(partition, "/reachable"),
-        number(partition, "/expected"),
-    );
-    format!("{}, {reachable} of {expected}", printable(verdict))
+    format!(
+        "{}, {} of {}",
+        printable(verdict),
+        partition.reachable,
+        partition.expected
+    )
 }
 
-fn members(status: &Value) -> String {
-    let count = |state: &str| {
-        Some((
-            number(status, &format!("/members/{state}")),
-            state.to_owned(),
-        ))
-        .filter(|(count, _)| *count > 0)
-    };
-    let counts = ["alive", "suspect", "down", "restarting", "left"]
-        .iter()
-        .filter_map(|state| count(state));
-    counts
-        .map(|(count, state)| format!("{count} {state}"))
+fn members(members: &MemberCounts) -> String {
+    let counts = [
+        (members.alive, "alive"),
+        (members.suspect, "suspect"),
+        (members.down, "down"),
+        (members.restarting, "restarting"),
+        (members.left, "left"),
+    ];
+    let some = counts.iter().filter(|(count, _)| *count > 0);
+    some.map(|(count, state)| format!("{count} {state}"))
         .collect::<Vec<_>>()
         .join(", ")
 }
 
-fn lists(status: &Value) -> String {
-    let (known, differing) = (
-        number(status, "/lists/known"),
-        number(status, "/lists/differing"),
-    );
+fn lists(lists: &StatusOfLists) -> String {
+    let (known, differing) = (lists.known, lists.differing);
     let mut words = match differing {
         0 if known == 0 => "none".to_owned(),
         0 => format!("{known}, in step with all connected members"),
         _ => format!("{known}, {differing} of them not in step with a member yet"),
     };
-    let lag = status
-        .pointer("/lists/lag_ms")
-        .and_then(Value::as_f64)
-        .unwrap_or(0.0);
-    if lag >= 1000.0 {
-        words.push_str(&format!(" (for {:.0} s)", lag / 1000.0));
+    if lists.lag_ms >= 1000.0 {
+        words.push_str(&format!(" (for {:.0} s)", lists.lag_ms / 1000.0));
     }
-    match number(status, "/lists/quarantined") {
+    match lists.quarantined {
         0 => words,
         quarantined => format!("{words}, {quarantined} set aside"),
     }
 }
 
-fn processes(status: &Value) -> String {
-    let (local, names) = (
-        number(status, "/processes/local"),
-        number(status, "/processes/names"),
-    );
+fn processes(processes: &StatusOfProcesses) -> String {
+    let StatusOfProcesses { local, names, .. } = processes;
     format!("{local} here, {names} names on all nodes")
 }
 
-fn disk(status: &Value) -> Cell {
-    let used = format!("{} used", bytes(number(status, "/store/disk_bytes")));
-    let space = match (
-        status.pointer("/store/free_bytes").and_then(Value::as_u64),
-        number(status, "/store/size_bytes"),
-    ) {
+fn disk(store: &StatusOfStore) -> Cell {
+    let used = format!("{} used", bytes(store.disk_bytes));
+    let space = match (store.free_bytes, store.size_bytes.unwrap_or(0)) {
         (Some(free), size @ 1..) => format!(
             ", {} of {} free ({} %)",
             bytes(free),
@@ -215,51 +186,37 @@ fn disk(status: &Value) -> Cell {
         (Some(free), 0) => format!(", {} free", bytes(free)),
         (None, _) => String::new(),
     };
-    match status.pointer("/store/writable").and_then(Value::as_bool) {
-        Some(false) => Cell::painted(&format!("takes no writes, {used}{space}"), Paint::Red),
-        Some(true) | None => format!("{used}{space}").into(),
+    if store.writable {
+        format!("{used}{space}").into()
+    } else {
+        Cell::painted(&format!("takes no writes, {used}{space}"), Paint::Red)
     }
 }
 
-fn sync(status: &Value) -> String {
-    let ms = |field: &str| status.pointer(field).and_then(Value::as_f64);
-    match (ms("/store/sync_p50_ms"), ms("/store/sync_p99_ms")) {
+fn sync(store: &StatusOfStore) -> String {
+    match (store.sync_p50_ms, store.sync_p99_ms) {
         (Some(half), Some(most)) => format!("p50 {half:.1} ms, p99 {most:.1} ms"),
         (Some(_) | None, _) => "none yet".to_owned(),
     }
 }
 
-fn certificates(status: &Value, zone: &TimeZone, now: Timestamp) -> String {
-    let all = status
-        .get("certificates")
-        .and_then(Value::as_array)
-        .map_or(&[][..], Vec::as_slice);
+fn certificates(all: &[CertificateStatus], zone: &TimeZone, now: Timestamp) -> String {
     let told = all.iter().map(|certificate| {
-        let at = text(certificate, "/expires_at");
         format!(
             "{} until {} ({})",
-            printable(text(certificate, "/which")),
-            local_day(at, zone),
-            until(now, at)
+            printable(certificate.which.as_str()),
+            local_day(&certificate.expires_at.to_string(), zone),
+            until(now, certificate.expires_at)
         )
     });
     told.collect::<Vec<_>>().join(", ")
 }
 
-fn until(now: Timestamp, at: &str) -> String {
-    match at.parse::<Timestamp>() {
-        Ok(at) if at > now => in_words(at.as_second() - now.as_second()),
-        Ok(_) => "expired".to_owned(),
-        Err(_) => String::new(),
+fn until(now: Timestamp, at: Millis) -> String {
+    match (at.0 - now.as_millisecond()) / 1000 {
+        left @ 1.. => in_words(left),
+        _ => "expired".to_owned(),
     }
-}
-
-/// How long ago that was.
-fn span(now: Timestamp, at: &str) -> String {
-    at.parse::<Timestamp>().map_or_else(
-        |_| String::new(),
-        |at| in_words((now.as_second() - at.as_second()).max(0)),
-    )
 }
 
 /// A span of time in its two largest words at most.
@@ -287,17 +244,6 @@ pub(crate) fn bytes(count: u64) -> String {
         "{value:.digits$} {}",
         units.get(unit).copied().unwrap_or_default()
     )
-}
-
-fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
-    value
-        .pointer(pointer)
-        .and_then(Value::as_str)
-        .unwrap_or_default()
-}
-
-fn number(value: &Value, pointer: &str) -> u64 {
-    value.pointer(pointer).and_then(Value::as_u64).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -332,16 +278,18 @@ mod tests {
 
     #[test]
     fn no_row_is_wider_than_a_terminal() {
-        let status = json!({
+        let status: NodeStatus = serde_json::from_value(json!({
             "node": { "name": "n".repeat(63), "id": "0".repeat(32), "cluster": "f".repeat(32), "address": "[fe80:1111:2222:3333:4444:5555:6666:7777]:65535",
-                "http": "127.0.0.1:65535", "version": "10.20.30", "protocol": 12, "started_at": "2026-01-01T00:00:00Z" },
+                "http": "127.0.0.1:65535", "version": "10.20.30", "protocol": 12, "pid": 7, "role": "member", "started_at": "2026-01-01T00:00:00Z" },
             "partition": { "verdict": "majority", "expected": 1000, "reachable": 999, "since": "2026-01-01T00:00:00Z", "missing": [] },
             "members": { "alive": 900, "suspect": 50, "down": 40, "restarting": 9, "left": 1 },
-            "lists": { "known": 100_000, "differing": 1234, "lag_ms": 12_345.6, "quarantined": 0 },
-            "processes": { "local": 10_000, "names": 100_000 },
+            "lists": { "known": 100_000, "differing": 1234, "lag_ms": 12_345.6, "lagging": [], "quarantined": 0 },
+            "processes": { "local": 10_000, "names": 100_000, "contested": 0, "capacity": 1_000 },
             "store": { "writable": false, "disk_bytes": 987_654_321, "free_bytes": 1, "size_bytes": 999_999_999_999u64, "sync_p50_ms": 123.4, "sync_p99_ms": 999.9 },
             "certificates": [{ "which": "node", "expires_at": "2026-02-01T00:00:00Z" }, { "which": "authority", "expires_at": "2036-01-01T00:00:00Z" }],
-        });
+            "attention": [],
+        }))
+        .unwrap();
         let now = "2026-01-10T12:00:00Z".parse().unwrap();
         let time = |at: &str| local_time(at, &TimeZone::UTC);
         for (name, value) in rows(&status, &TimeZone::UTC, &time, now) {

@@ -4,9 +4,8 @@ use crate::failure::Failure;
 use crate::session::Session;
 use crate::table::Paint;
 use crate::text::printable;
-use client::ApiPath;
-use hyper::Method;
-use serde_json::Value;
+use api::tokens::PageCode;
+use client::Answer;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -19,18 +18,16 @@ const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// Prints the link, or opens it.
 pub(crate) async fn run(session: &Session<'_>, open: bool) -> Result<(), Failure> {
-    let made = session
-        .send(Method::POST, &ApiPath::new(&["web", "codes"]), None)
-        .await?;
+    let made = session.make(session.client().create_code()).await?;
     if open {
         return show(session, &made).await;
     }
     if session.output.is_json() {
-        return session.output.json(&made);
+        return session.output.json(&made.raw);
     }
-    session.output.line(&printable(text(&made, "url")))?;
+    session.output.line(&printable(&made.value.url))?;
     if session.output.is_for_people() {
-        let until = session.time(text(&made, "expires_at"));
+        let until = session.time(&made.value.expires_at.to_string());
         session.output.line(
             &session
                 .output
@@ -41,8 +38,8 @@ pub(crate) async fn run(session: &Session<'_>, open: bool) -> Result<(), Failure
 }
 
 /// Opens the link in the user's browser, and waits until the page has used it.
-async fn show(session: &Session<'_>, made: &Value) -> Result<(), Failure> {
-    let file = Redirect::write(&directory()?, text(made, "id"), text(made, "url"))?;
+async fn show(session: &Session<'_>, made: &Answer<PageCode>) -> Result<(), Failure> {
+    let file = Redirect::write(&directory()?, &made.value.id, &made.value.url)?;
     let opener = Command::new("xdg-open")
         .arg(&file.0)
         .stdin(Stdio::null())
@@ -61,10 +58,9 @@ async fn show(session: &Session<'_>, made: &Value) -> Result<(), Failure> {
             link"
         )));
     }
-    let path = ApiPath::new(&["web", "codes", text(made, "id")]);
     let begun = tokio::time::Instant::now();
     loop {
-        match session.get(&path).await {
+        match session.ask(session.client().code(&made.value.id)).await {
             Ok(_) => tokio::time::sleep(LOOK_AGAIN).await,
             Err(Failure::Problem(problem)) if problem.status == 404 && begun.elapsed() < LIFE => {
                 break;
@@ -80,7 +76,7 @@ async fn show(session: &Session<'_>, made: &Value) -> Result<(), Failure> {
         }
     }
     if session.output.is_json() {
-        session.output.json(made)
+        session.output.json(&made.raw)
     } else {
         session.output.line("the page is open in the browser")
     }
@@ -141,10 +137,6 @@ fn page(url: &str) -> String {
          <meta http-equiv=\"refresh\" content=\"0; url={url}\">\n<p><a href=\"{url}\">Open \
             Muster's page</a>\n"
     )
-}
-
-fn text<'a>(value: &'a Value, field: &str) -> &'a str {
-    value.get(field).and_then(Value::as_str).unwrap_or_default()
 }
 
 #[cfg(test)]

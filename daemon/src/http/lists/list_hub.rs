@@ -4,6 +4,7 @@
 //! them to a [`Hub`].
 
 use crate::hub::{Happening, Hub, Watcher};
+use crate::once::Once;
 use names::ListId;
 use node::lists::Change;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -22,6 +23,9 @@ impl Happening for Change {
     }
 }
 
+/// A change as streams tell of it.
+pub(crate) type Told = Once<Arc<Change>>;
+
 /// The hub of all lists. Clones share it.
 #[derive(Clone, Debug)]
 pub(crate) struct ListHub {
@@ -31,7 +35,7 @@ pub(crate) struct ListHub {
 #[derive(Debug)]
 struct Shared {
     changes: Mutex<Receiver<Arc<Change>>>,
-    hub: Hub<Change>,
+    hub: Hub<Told>,
 }
 
 impl ListHub {
@@ -47,17 +51,13 @@ impl ListHub {
     }
 
     /// Watches a list. What was announced before this call is not news, what comes after it is.
-    pub(crate) fn watch(&self, list: ListId) -> Watcher<Change> {
+    pub(crate) fn watch(&self, list: ListId) -> Watcher<Told> {
         self.shared.after_what_came(|hub| hub.watch(list))
     }
 
     /// Watches a list from where its tag was `tag`: also gives what has happened since, oldest
     /// first, beginning with the change that made it so. `None` if that is not known any more.
-    pub(crate) fn resume(
-        &self,
-        list: ListId,
-        tag: u64,
-    ) -> Option<(Watcher<Change>, Vec<Arc<Change>>)> {
+    pub(crate) fn resume(&self, list: ListId, tag: u64) -> Option<(Watcher<Told>, Vec<Arc<Told>>)> {
         self.shared.after_what_came(|hub| {
             hub.resume(list, |kept| {
                 let of_list = || kept.iter().filter(|change| change.list == list);
@@ -84,11 +84,11 @@ async fn pump(mut bell: Receiver<Arc<Change>>, shared: Weak<Shared>) {
 
 impl Shared {
     /// Delivers what is in the channel, then does this before anything else is delivered.
-    fn after_what_came<R>(&self, then: impl FnOnce(&Hub<Change>) -> R) -> R {
+    fn after_what_came<R>(&self, then: impl FnOnce(&Hub<Told>) -> R) -> R {
         let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             match changes.try_recv() {
-                Ok(change) => self.hub.deliver(change),
+                Ok(change) => self.hub.deliver(Arc::new(Once::new(change))),
                 Err(TryRecvError::Lagged(_)) => self.hub.lag(),
                 Err(TryRecvError::Empty | TryRecvError::Closed) => return then(&self.hub),
             }

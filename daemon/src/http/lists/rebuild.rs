@@ -75,9 +75,8 @@ impl Group for Only {
     }
 }
 
-/// Makes all that the node shows of a list, or of all lists, anew from their changes, which nothing
-/// is lost from. It does so by itself where it finds a damaged row. Lists go on
-/// being made anew after the timeout.
+/// Rebuilds what the node shows of a list, or of all lists, from their changes; nothing is lost. The
+/// node does so by itself where it finds a damaged row. Lists go on being rebuilt after the timeout.
 #[utoipa::path(
     post, path = "/v1/rebuild", tag = "operation", operation_id = "rebuild",
     params(Query<(Only, Timeout)>),

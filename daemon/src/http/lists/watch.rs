@@ -1,6 +1,7 @@
 //! `/v1/lists/{list}/watch`: a list as it is, then as it changes.
 
 use crate::http::connections::gate::Conn;
+use crate::http::lists::list_hub::Told;
 use crate::http::lists::shown::{at, todo_entry};
 use crate::http::operations::openapi::Problems;
 use crate::http::page::{Page, PageWriter, Room};
@@ -8,7 +9,7 @@ use crate::http::path::ListPath;
 use crate::http::problem::{Kind, Own, Problem};
 use crate::http::query::Query;
 use crate::http::streams::events::SNAPSHOT_ITEMS;
-use crate::http::streams::sse::{self, Feed, LastEventId};
+use crate::http::streams::sse::{self, Feed, LastEventId, Live, Next};
 use crate::http::{Api, no_list};
 use crate::hub::{News, Watcher};
 use api::events::{EntryEvent, EntryRemoved, ListStreamEvent, NoDetails};
@@ -54,30 +55,26 @@ pub(crate) async fn stream(
             last.index.is_none() && row.as_ref().is_some_and(|row| row.tag() == last.tag)
         })
     };
-    let (first, pending) = match missed {
+    let (snapshot, ready) = match missed {
         Some(missed) => (None, missed_events(&missed, last)?),
         None if is_unchanged() => (None, VecDeque::new()),
-        None => (
-            Some(Snapshot {
+        None => {
+            let snapshot = Snapshot {
                 after: None,
                 position: 0,
                 tag: row.ok_or_else(|| no_list(&name))?.tag(),
-            }),
-            VecDeque::new(),
-        ),
+            };
+            (Some(snapshot), VecDeque::new())
+        }
     };
     let streaming = conn.stream()?;
-    Ok(sse::respond(
-        Watch {
-            api,
-            list,
-            watcher,
-            first,
-            pending,
-            ended: false,
-        },
-        streaming,
-    ))
+    let watch = Watch {
+        api,
+        list,
+        watcher,
+        snapshot,
+    };
+    Ok(sse::respond(Feed::new(ready, watch), streaming))
 }
 
 /// How far a client has read, as the ids of events tell: to the end of the change that made the
@@ -111,7 +108,7 @@ impl Position {
 /// What a client that comes back has missed. The first change is the one that it saw last, perhaps
 /// not to its end.
 fn missed_events(
-    changes: &[Arc<Change>],
+    changes: &[Arc<Told>],
     last: Option<Position>,
 ) -> Result<VecDeque<Bytes>, Problem> {
     let mut events = VecDeque::new();
@@ -121,9 +118,13 @@ fn missed_events(
             Some(index) => index + 1,
             None => usize::MAX,
         };
-        events.extend(write(change)?.into_iter().skip(seen));
+        events.extend(written(change)?.iter().skip(seen).cloned());
     }
     Ok(events)
+}
+
+fn written(told: &Told) -> Result<&[Bytes], Problem> {
+    told.events(|change| write(change))
 }
 
 /// The events of a change. All have ids; the last one's stands for the whole change.
@@ -142,7 +143,7 @@ fn write(change: &Change) -> Result<Vec<Bytes>, Problem> {
     };
     let mut events = Vec::with_capacity(count);
     for (n, (entry_id, entry, before)) in touched.into_iter().enumerate() {
-        events.push(Bytes::from(match entry {
+        events.push(match entry {
             Some(entry) => {
                 let name = if *before { "changed" } else { "added" };
                 sse::json_event(
@@ -160,27 +161,24 @@ fn write(change: &Change) -> Result<Vec<Bytes>, Problem> {
                     id: entry_id.to_string(),
                 },
             )?,
-        }));
+        });
     }
     if is_deleted {
-        events.push(Bytes::from(sse::json_event(
+        events.push(sse::json_event(
             Some("deleted"),
             Some(&id(count - 1)),
             &NoDetails {},
-        )?));
+        )?);
     }
     Ok(events)
 }
 
-/// The stream's state.
+/// A list: what is to come of the snapshot, then what happens.
 struct Watch {
     api: Api,
     list: ListId,
-    watcher: Watcher<Change>,
-    /// What is to come of the snapshot.
-    first: Option<Snapshot>,
-    pending: VecDeque<Bytes>,
-    ended: bool,
+    watcher: Watcher<Told>,
+    snapshot: Option<Snapshot>,
 }
 
 /// How far a snapshot has been sent.
@@ -222,41 +220,32 @@ impl Snapshot {
             }
             .write()
         });
-        let event = Bytes::from(sse::event(
-            Some("snapshot"),
-            id.as_deref(),
-            &writer.finish_snapshot(),
-        ));
+        let event = sse::event(Some("snapshot"), id.as_deref(), &writer.finish_snapshot());
         Ok((event, (!is_last).then_some(self)))
     }
 }
 
-impl Feed for Watch {
-    async fn next(&mut self) -> Option<Bytes> {
-        if self.ended {
-            return None;
-        }
-        if let Some(snapshot) = self.first.clone() {
+impl Live for Watch {
+    async fn next(&mut self) -> Next {
+        if let Some(snapshot) = self.snapshot.clone() {
             let list = self.list;
             let read = self
                 .api
                 .scan(move |reader| snapshot.read(reader, list))
                 .await;
             // The head of the answer has been sent: a store that fails now can only end the stream.
-            let (event, rest) = read.ok()?;
-            self.first = rest;
-            return Some(event);
+            let Ok((event, rest)) = read else {
+                return Next::Over;
+            };
+            self.snapshot = rest;
+            return Next::Events(vec![event]);
         }
-        while self.pending.is_empty() {
-            match self.watcher.next().await {
-                News::Happened(change) => self.pending = write(&change).ok()?.into(),
-                News::Lagged => {
-                    self.ended = true;
-                    return Some(sse::lagged());
-                }
+        match self.watcher.next().await {
+            News::Happened(told) => {
+                written(&told).map_or(Next::Over, |events| Next::Events(events.to_vec()))
             }
+            News::Lagged => Next::Lagged,
         }
-        self.pending.pop_front()
     }
 }
 
@@ -264,6 +253,7 @@ impl Feed for Watch {
 mod tests {
     use super::*;
     use crate::http::lists::shown::tests::entry;
+    use crate::once::Once;
     use crdt::list::heads_tag;
     use names::ListName;
     use node::lists::ListRow;
@@ -356,10 +346,8 @@ mod tests {
 
     #[test]
     fn a_client_goes_on_in_the_middle_of_a_change() {
-        let changes = [
-            Arc::new(three()),
-            Arc::new(change(1, 0, vec![(EntryId(3), None, true)])),
-        ];
+        let changes = [three(), change(1, 0, vec![(EntryId(3), None, true)])]
+            .map(|change| Arc::new(Once::new(Arc::new(change))));
         let missed = |id: &str| missed_events(&changes, Position::parse(id)).unwrap().len();
         let tag = tag();
         let missed = |within: &str| missed(&format!("{tag}{within}"));

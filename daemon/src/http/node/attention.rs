@@ -159,7 +159,7 @@ fn lists(stats: &node::lists::Stats) -> Vec<Attention> {
     }
     if stats.remaking > 0 {
         let what = format!(
-            "what is shown of {} lists is being made anew from their changes",
+            "what is shown of {} lists is being rebuilt from their changes",
             stats.remaking
         );
         found.push(warning(

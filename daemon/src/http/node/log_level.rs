@@ -52,7 +52,7 @@ pub(crate) async fn set(
     answer(api.service().logging().level.set(&body.level, time))
 }
 
-/// Logs again what the configuration says.
+/// Goes back to the level of the configuration.
 #[utoipa::path(
     delete, path = "/v1/log-level", tag = "operation", operation_id = "reset_log_level",
     responses((status = 200, description = "What is logged from now on", body = LoggedLevel), Problems<(Admin, Query<()>)>)

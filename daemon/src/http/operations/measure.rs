@@ -110,3 +110,22 @@ pub(crate) async fn measure(
     operation.answered(response.status().as_u16(), begun.elapsed());
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::problem::Problem;
+    use axum::response::IntoResponse;
+
+    #[test]
+    fn what_the_document_does_not_tell_of_is_found() {
+        let known = Known {
+            method: Method::GET,
+            operation: Operation::new(NONE),
+            problems: [Kind::List].into(),
+        };
+        let is_declared = |kind| known.has_declared(&Problem::new(kind, "x").into_response());
+        assert!(is_declared(Kind::List) && !is_declared(Kind::Entry));
+        assert!(known.has_declared(&Response::default()));
+    }
+}

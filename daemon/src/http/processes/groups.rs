@@ -70,8 +70,8 @@ impl QueryGroup for Wanted {
     }
 }
 
-/// The members of a group that are in sight: those of this node first, each part by name. A group
-/// whose members are all out of sight has none here; one that nobody is in is not found.
+/// The members of a group on reachable nodes: those of this node first, each part by name. A group
+/// whose members are all unreachable has none here; one that nobody is in is not found.
 #[utoipa::path(
     get, path = "/v1/groups/{group}", tag = "processes", operation_id = "group",
     params(

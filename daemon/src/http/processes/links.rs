@@ -95,7 +95,7 @@ pub(crate) async fn link(
     .await
 }
 
-/// Takes the link of a process of this node to another one back.
+/// Removes the link of a process of this node to another one.
 #[utoipa::path(
     delete, path = "/v1/processes/{name}/links/{other}", tag = "processes", operation_id = "unlink",
     params(

@@ -10,8 +10,9 @@ use crate::http::page::{Page, PageWriter};
 use crate::http::path::ProcessPath;
 use crate::http::problem::{Kind, Own, Problem};
 use crate::http::query::Query;
-use crate::http::streams::sse::{self, Feed, LastEventId};
+use crate::http::streams::sse::{self, Feed, LastEventId, Live, Next};
 use crate::hub::{News, Watcher};
+use crate::once::Once;
 use crate::process::{First, Told};
 use api::events::{ProcessEvent, ProcessStreamEvent};
 use api::processes::MonitorQuery;
@@ -22,7 +23,6 @@ use axum::response::Response;
 use bytes::Bytes;
 use names::{NodeId, ProcessName};
 use node::registry::Found;
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// What becomes of the processes of a name: a stream of server-sent events, which stays open when
@@ -30,7 +30,7 @@ use std::sync::Arc;
 ///
 /// `up`; `down` with a `reason` (`exited code=1`, `killed signal=9`, `exited`, `unregistered`,
 /// `left`, or `unknown`; `code` and `signal` also by themselves), once for each end; `unreachable`
-/// and `back` when the node of the process goes out of sight and returns; `contested` and `lost`
+/// and `back` when the node of the process becomes unreachable and returns; `contested` and `lost`
 /// when two claim the name (`other` is the other one's handle). The data of each is `{at, handle,
 /// node, …}`. Without a usable `Last-Event-ID` the first event is `snapshot`, `{"items": […],
 /// "last": true}` with the process that has the name, or none. A reader that is 10,000 events
@@ -57,43 +57,27 @@ pub(crate) async fn stream(
     // and no mistake.
     let wait = how.wait.unwrap_or(false) || last.is_some();
     let run = api.run_id();
-    let monitor = api
-        .service()
-        .processes()
-        .monitor(name.clone(), last.and_then(|last| parse_id(&run, &last)));
-    let (first, pending) = match monitor.first {
+    let monitor = api.service().processes().monitor(
+        name.clone(),
+        last.and_then(|last| sse::number_of(&run, &last)),
+    );
+    let ready = match monitor.first {
         First::Snapshot(None, _) if !wait => return Err(no_process(&name)),
-        First::Snapshot(found, last) => (
-            Some(snapshot(
-                &name,
-                found.as_ref(),
-                api.service().info().id,
-                &event_id(&run, last),
-            )?),
-            VecDeque::new(),
-        ),
-        First::Missed(missed) => (None, missed.into()),
+        First::Snapshot(found, last) => {
+            let (me, id) = (api.service().info().id, sse::numbered(&run, last));
+            vec![snapshot(&name, found.as_ref(), me, &id)?]
+        }
+        First::Missed(missed) => {
+            let missed = missed.iter().map(|told| write(&run, told));
+            missed.collect::<Result<Vec<_>, _>>()?.concat()
+        }
     };
     let streaming = conn.stream()?;
-    Ok(sse::respond(
-        Follow {
-            run,
-            watcher: monitor.watcher,
-            first,
-            pending,
-            ended: false,
-        },
-        streaming,
-    ))
-}
-
-/// An event's id: numbers begin anew with each run of the daemon.
-fn event_id(run: &str, number: u64) -> String {
-    format!("{run}-{number}")
-}
-
-fn parse_id(run: &str, id: &str) -> Option<u64> {
-    id.strip_prefix(run)?.strip_prefix('-')?.parse().ok()
+    let monitored = Monitored {
+        run,
+        watcher: monitor.watcher,
+    };
+    Ok(sse::respond(Feed::new(ready.into(), monitored), streaming))
 }
 
 fn snapshot(
@@ -109,56 +93,35 @@ fn snapshot(
     if let Some(found) = found {
         writer.push(&shown::holder(name, found, me), Vec::new)?;
     }
-    Ok(Bytes::from(sse::event(
-        Some("snapshot"),
-        Some(id),
-        &writer.finish_snapshot(),
-    )))
+    let data = writer.finish_snapshot();
+    Ok(sse::event(Some("snapshot"), Some(id), &data))
 }
 
-fn write(run: &str, told: &Told) -> Result<Bytes, Problem> {
-    let (what, process) = process_event(&told.event);
-    let data = ProcessEvent {
-        at: Millis(told.event.at.0),
-        process,
-    };
-    sse::json_event(
-        Some(what.as_str()),
-        Some(&event_id(run, told.number)),
-        &data,
-    )
-    .map(Bytes::from)
-}
-
-/// The stream's state.
-struct Follow {
-    run: String,
-    watcher: Watcher<Told>,
-    first: Option<Bytes>,
-    /// What happened while the client was away.
-    pending: VecDeque<Arc<Told>>,
-    ended: bool,
-}
-
-impl Feed for Follow {
-    async fn next(&mut self) -> Option<Bytes> {
-        if self.ended {
-            return None;
-        }
-        if let Some(snapshot) = self.first.take() {
-            return Some(snapshot);
-        }
-        let told = match self.pending.pop_front() {
-            Some(told) => told,
-            None => match self.watcher.next().await {
-                News::Happened(told) => told,
-                News::Lagged => {
-                    self.ended = true;
-                    return Some(sse::lagged());
-                }
-            },
+fn write(run: &str, told: &Once<Told>) -> Result<Vec<Bytes>, Problem> {
+    let events = told.events(|told| {
+        let (what, process) = process_event(&told.event);
+        let data = ProcessEvent {
+            at: Millis(told.event.at.0),
+            process,
         };
-        write(&self.run, &told).ok()
+        let id = sse::numbered(run, told.number);
+        sse::json_event(Some(what.as_str()), Some(&id), &data).map(|event| vec![event])
+    });
+    events.map(<[Bytes]>::to_vec)
+}
+
+/// What happens to the processes of a name.
+struct Monitored {
+    run: String,
+    watcher: Watcher<Once<Told>>,
+}
+
+impl Live for Monitored {
+    async fn next(&mut self) -> Next {
+        match self.watcher.next().await {
+            News::Happened(told) => write(&self.run, &told).map_or(Next::Over, Next::Events),
+            News::Lagged => Next::Lagged,
+        }
     }
 }
 
@@ -176,8 +139,8 @@ mod tests {
             handle,
             kind: EventKind::Down(crdt::registry::Reason::ExitedWith(3)),
         };
-        let written = write("19a", &Told { number: 4, event }).unwrap();
-        let text = std::str::from_utf8(&written).unwrap();
+        let written = write("19a", &Once::new(Told { number: 4, event })).unwrap();
+        let text = std::str::from_utf8(&written[0]).unwrap();
         let (head, data) = text.split_once("data: ").unwrap();
         assert_eq!(head, "event: down\nid: 19a-4\n");
         let data: serde_json::Value = serde_json::from_str(data).unwrap();
@@ -185,7 +148,5 @@ mod tests {
             "at": "1970-01-01T00:00:00.000Z", "handle": "web@n1#7.8", "node": "n1", "reason": "exited code=3", "code": 3,
         });
         assert_eq!(data, expected);
-        assert_eq!(parse_id("19a", "19a-4"), Some(4));
-        assert_eq!(parse_id("19b", "19a-4"), None);
     }
 }

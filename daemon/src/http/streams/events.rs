@@ -8,7 +8,8 @@ use crate::http::operations::openapi::Problems;
 use crate::http::page::{Page, PageWriter, Room};
 use crate::http::problem::Problem;
 use crate::http::query::{Group, Query};
-use crate::http::streams::sse::{self, Feed, LastEventId};
+use crate::http::streams::sse::{self, Feed, LastEventId, Live, Next};
+use crate::once::Once;
 use api::events::{
     ClusterEvent, ClusterStreamEvent, EventDetails, EventKind, EventsQuery, MissingMembers,
 };
@@ -98,40 +99,21 @@ pub(crate) async fn stream(
     let streaming = conn.stream()?;
     let run = api.run_id();
     let events = api.service().events();
-    let last = last_event_id.and_then(|id| parse_id(&run, &id));
-    let feed = match last.and_then(|last| events.resume(last)) {
-        Some(Subscription { past, live }) => Events {
-            wanted,
-            run,
-            first: VecDeque::new(),
-            past: past.into(),
-            live,
-            ended: false,
-        },
+    let last = last_event_id.and_then(|id| sse::number_of(&run, &id));
+    let (ready, live, past) = match last.and_then(|last| events.resume(last)) {
+        Some(Subscription { past, live }) => (VecDeque::new(), live, past),
         None => {
             let Subscription { past, live } = events.follow();
-            let id = event_id(&run, past.last().map_or(0, |event| event.id));
-            let first = snapshot(&api.service().view(), &wanted, &id)?;
-            Events {
-                wanted,
-                run,
-                first,
-                past: VecDeque::new(),
-                live,
-                ended: false,
-            }
+            let id = sse::numbered(&run, past.last().map_or(0, |event| event.id));
+            let snapshot = snapshot(&api.service().view(), &wanted, &id)?;
+            (snapshot, live, Vec::new())
         }
     };
-    Ok(sse::respond(feed, streaming))
-}
-
-/// An event's id: numbers begin anew with each run of the daemon.
-fn event_id(run: &str, number: u64) -> String {
-    format!("{run}-{number}")
-}
-
-fn parse_id(run: &str, id: &str) -> Option<u64> {
-    id.strip_prefix(run)?.strip_prefix('-')?.parse().ok()
+    let events = Events { wanted, run, live };
+    let missed = past.iter().map(|event| events.write(event));
+    let missed = missed.collect::<Result<Vec<_>, _>>()?.concat();
+    let ready = ready.into_iter().chain(missed).collect();
+    Ok(sse::respond(Feed::new(ready, events), streaming))
 }
 
 /// The cluster as it is, as if each thing in it had just happened.
@@ -182,67 +164,39 @@ fn chunks<T: Serialize>(things: &[T], id: &str) -> Result<VecDeque<Bytes>, Probl
         }
         rest = rest.get(written..).unwrap_or_default();
         let id = rest.is_empty().then_some(id);
-        events.push_back(Bytes::from(sse::event(
-            Some("snapshot"),
-            id,
-            &writer.finish_snapshot(),
-        )));
+        events.push_back(sse::event(Some("snapshot"), id, &writer.finish_snapshot()));
         if rest.is_empty() {
             return Ok(events);
         }
     }
 }
 
-/// The stream's state.
+/// What happens, as far as a client wants it.
 struct Events {
     wanted: Wanted,
     run: String,
-    /// The snapshot.
-    first: VecDeque<Bytes>,
-    /// What happened while the client was away.
-    past: VecDeque<Arc<Event>>,
-    live: Receiver<Arc<Event>>,
-    ended: bool,
+    live: Receiver<Arc<Once<Event>>>,
 }
 
 impl Events {
-    fn write(&self, event: &Event) -> Option<Bytes> {
+    fn write(&self, event: &Once<Event>) -> Result<Vec<Bytes>, Problem> {
         if !self.wanted.admits(&event.told) {
-            return None;
+            return Ok(Vec::new());
         }
-        let id = event_id(&self.run, event.id);
-        sse::json_event(None, Some(&id), &event.told)
-            .ok()
-            .map(Bytes::from)
+        let events = event.events(|event| {
+            let id = sse::numbered(&self.run, event.id);
+            sse::json_event(None, Some(&id), &event.told).map(|event| vec![event])
+        });
+        events.map(<[Bytes]>::to_vec)
     }
 }
 
-impl Feed for Events {
-    async fn next(&mut self) -> Option<Bytes> {
-        if self.ended {
-            return None;
-        }
-        if let Some(snapshot) = self.first.pop_front() {
-            return Some(snapshot);
-        }
-        while let Some(event) = self.past.pop_front() {
-            if let Some(written) = self.write(&event) {
-                return Some(written);
-            }
-        }
-        loop {
-            match self.live.recv().await {
-                Ok(event) => {
-                    if let Some(written) = self.write(&event) {
-                        return Some(written);
-                    }
-                }
-                Err(RecvError::Lagged(_)) => {
-                    self.ended = true;
-                    return Some(sse::lagged());
-                }
-                Err(RecvError::Closed) => return None,
-            }
+impl Live for Events {
+    async fn next(&mut self) -> Next {
+        match self.live.recv().await {
+            Ok(event) => self.write(&event).map_or(Next::Over, Next::Events),
+            Err(RecvError::Lagged(_)) => Next::Lagged,
+            Err(RecvError::Closed) => Next::Over,
         }
     }
 }
@@ -270,14 +224,6 @@ mod tests {
         assert!(!wanted("kinds=member,partition").unwrap().admits(&event));
         assert!(!wanted("name=y").unwrap().admits(&event));
         assert_eq!(wanted("kinds=members").unwrap_err().status(), 422);
-    }
-
-    #[test]
-    fn an_id_of_another_run_is_of_no_use() {
-        assert_eq!(parse_id("19a", &event_id("19a", 7)), Some(7));
-        for id in ["19b-7", "7", "", "19a-", "19a-x"] {
-            assert_eq!(parse_id("19a", id), None, "{id}");
-        }
     }
 
     #[test]

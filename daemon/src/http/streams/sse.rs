@@ -11,6 +11,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use futures_util::stream;
 use serde::Serialize;
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::future::Future;
 use std::time::Duration;
@@ -21,11 +22,70 @@ const COMMENT_EVERY: Duration = Duration::from_secs(15);
 
 static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-/// Where the events of a stream come from.
-pub(crate) trait Feed: Send + 'static {
-    /// The next events as bytes; `None` ends the stream. It may be dropped while it waits and
-    /// called again.
-    fn next(&mut self) -> impl Future<Output = Option<Bytes>> + Send;
+/// A stream: what it begins with, then what happens.
+pub(crate) struct Feed<L> {
+    /// Events that are written already: a snapshot, or what the client has missed.
+    ready: VecDeque<Bytes>,
+    live: L,
+    is_over: bool,
+}
+
+/// What a stream goes on with.
+pub(crate) trait Live: Send + 'static {
+    /// Waits for what comes next. It may be dropped while it waits and called again.
+    fn next(&mut self) -> impl Future<Output = Next> + Send;
+}
+
+/// What comes next in a stream.
+pub(crate) enum Next {
+    /// These events; none if what happened is not wanted here.
+    Events(Vec<Bytes>),
+    /// The reader was too slow: the stream ends.
+    Lagged,
+    /// There will be nothing more.
+    Over,
+}
+
+impl<L: Live> Feed<L> {
+    /// A stream that begins with these events.
+    pub(crate) fn new(ready: VecDeque<Bytes>, live: L) -> Self {
+        Self {
+            ready,
+            live,
+            is_over: false,
+        }
+    }
+
+    /// The next event as bytes; `None` ends the stream. It may be dropped while it waits and called
+    /// again.
+    async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                return Some(event);
+            }
+            if self.is_over {
+                return None;
+            }
+            match self.live.next().await {
+                Next::Events(events) => self.ready.extend(events),
+                Next::Lagged => {
+                    self.is_over = true;
+                    return Some(lagged());
+                }
+                Next::Over => self.is_over = true,
+            }
+        }
+    }
+}
+
+/// The id of an event that has a number: numbers begin anew with each run of the daemon.
+pub(crate) fn numbered(run: &str, number: u64) -> String {
+    format!("{run}-{number}")
+}
+
+/// The number that an id tells, if it is one of this run.
+pub(crate) fn number_of(run: &str, id: &str) -> Option<u64> {
+    id.strip_prefix(run)?.strip_prefix('-')?.parse().ok()
 }
 
 /// Where a stream goes on.
@@ -51,7 +111,7 @@ impl<S: Sync> FromRequestParts<S> for LastEventId {
 }
 
 /// Writes one event. JSON has no line breaks of its own, so the data is one line.
-pub(crate) fn event(name: Option<&str>, id: Option<&str>, data: &[u8]) -> Vec<u8> {
+pub(crate) fn event(name: Option<&str>, id: Option<&str>, data: &[u8]) -> Bytes {
     let mut event = Vec::with_capacity(data.len() + 64);
     for (field, value) in [("event: ", name), ("id: ", id)] {
         if let Some(value) = value {
@@ -63,7 +123,7 @@ pub(crate) fn event(name: Option<&str>, id: Option<&str>, data: &[u8]) -> Vec<u8
     event.extend_from_slice(b"data: ");
     event.extend_from_slice(data);
     event.extend_from_slice(b"\n\n");
-    event
+    Bytes::from(event)
 }
 
 /// Writes one event of something that can be written as JSON.
@@ -71,20 +131,20 @@ pub(crate) fn json_event(
     name: Option<&str>,
     id: Option<&str>,
     data: &impl Serialize,
-) -> Result<Vec<u8>, Problem> {
+) -> Result<Bytes, Problem> {
     serde_json::to_vec(data)
         .map(|data| event(name, id, &data))
         .map_err(Problem::internal)
 }
 
 /// The last event of a stream whose reader was too slow.
-pub(crate) fn lagged() -> Bytes {
+fn lagged() -> Bytes {
     metrics::stream_lagged();
     Bytes::from_static(b"event: lagged\ndata: {}\n\n")
 }
 
 /// The answer that sends what `feed` gives for as long as the client reads.
-pub(crate) fn respond(feed: impl Feed, streaming: Streaming) -> Response {
+pub(crate) fn respond(feed: Feed<impl Live>, streaming: Streaming) -> Response {
     let chunks = stream::unfold((feed, streaming), |(mut feed, streaming)| async move {
         let next = tokio::time::timeout(COMMENT_EVERY, feed.next()).await;
         let chunk = next.unwrap_or(Some(Bytes::from_static(b":\n\n")))?;
@@ -113,10 +173,45 @@ mod tests {
         )
         .unwrap();
         assert_eq!(
-            String::from_utf8(written).unwrap(),
+            std::str::from_utf8(&written).unwrap(),
             "event: removed\nid: ab.1\ndata: \
             {\"id\":\"a\\nb\"}\n\n"
         );
-        assert_eq!(event(None, None, b"{}"), b"data: {}\n\n");
+        assert_eq!(event(None, None, b"{}"), "data: {}\n\n");
+    }
+
+    #[test]
+    fn an_id_of_another_run_is_of_no_use() {
+        assert_eq!(number_of("19a", &numbered("19a", 7)), Some(7));
+        for id in ["19b-7", "7", "", "19a-", "19a-x"] {
+            assert_eq!(number_of("19a", id), None, "{id}");
+        }
+    }
+
+    /// Gives these, then waits for ever.
+    struct Given(VecDeque<Next>);
+
+    impl Live for Given {
+        async fn next(&mut self) -> Next {
+            match self.0.pop_front() {
+                Some(next) => next,
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stream_ends_with_what_its_reader_was_too_slow_for() {
+        let given = [
+            Next::Events(vec![]),
+            Next::Events(vec!["b".into(), "c".into()]),
+            Next::Lagged,
+            Next::Events(vec!["never".into()]),
+        ];
+        let mut feed = Feed::new(["a".into()].into(), Given(given.into()));
+        for expected in ["a", "b", "c", "event: lagged\ndata: {}\n\n"] {
+            assert_eq!(feed.next().await.unwrap(), expected);
+        }
+        assert_eq!(feed.next().await, None);
     }
 }

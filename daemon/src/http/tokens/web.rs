@@ -19,8 +19,8 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// Makes a link that opens the page for the caller's user, by a code that is good once and for 60
-/// s. On the unix socket only.
+/// Makes a link that opens the page for the caller's user, by a code that can be used once, within
+/// 60 s. On the unix socket only.
 #[utoipa::path(
     post, path = "/v1/web/codes", tag = "page", operation_id = "create_code",
     responses((status = 201, description = "Made", body = PageCode), Problems<(OnThisHost, Query<()>, Own<{ Kind::NoListener as usize }>)>)

@@ -1,0 +1,61 @@
+//! The cluster, and the node's part in it.
+
+use super::{Answer, NOTHING};
+use crate::{ApiPath, Client, ClientError};
+use api::cluster::{
+    ClusterMember, JoinOutcomes, JoinRequest, LeaveQuery, LeaveResult, PartitionView,
+};
+use api::request::TimeoutQuery;
+use hyper::Method;
+
+/// The cluster.
+///
+/// ```no_run
+/// # async fn example(client: client::Client) -> Result<(), client::ClientError> {
+/// for member in client.members().await?.value {
+///     println!("{} is {}", member.name, member.state);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+impl Client {
+    /// The nodes that belong to the cluster or left it in order, by name.
+    pub async fn members(&self) -> Result<Answer<Vec<ClusterMember>>, ClientError> {
+        self.read_all(&ApiPath::new(&["members"])).await
+    }
+
+    /// How much of the cluster the node reaches.
+    pub async fn partition(&self) -> Result<Answer<PartitionView>, ClientError> {
+        self.read(&ApiPath::new(&["partition"])).await
+    }
+
+    /// Joins the cluster by the nodes at these addresses.
+    pub async fn join(
+        &self,
+        whom: &JoinRequest,
+        wait: &TimeoutQuery,
+    ) -> Result<Answer<JoinOutcomes>, ClientError> {
+        let path = ApiPath::new(&["members", "join"]).with(wait);
+        self.send(Method::POST, &path, Some(whom), None).await
+    }
+
+    /// Leaves the cluster; the daemon ends.
+    pub async fn leave(
+        &self,
+        how: &LeaveQuery,
+        wait: &TimeoutQuery,
+    ) -> Result<Answer<LeaveResult>, ClientError> {
+        let path = ApiPath::new(&["leave"]).with(how).with(wait);
+        self.send(Method::POST, &path, NOTHING, None).await
+    }
+
+    /// Forgets a member that is gone for good.
+    pub async fn forget(
+        &self,
+        member: &str,
+        wait: &TimeoutQuery,
+    ) -> Result<Answer<()>, ClientError> {
+        let path = ApiPath::new(&["members", member]).with(wait);
+        self.send(Method::DELETE, &path, NOTHING, None).await
+    }
+}

@@ -1,0 +1,126 @@
+//! To-do lists.
+
+use super::{Answer, NOTHING};
+use crate::{ApiPath, Client, ClientError};
+use api::lists::{
+    AddedEntries, AtQuery, DeleteResult, EntriesQuery, EntryPatch, ListsQuery, NewEntries,
+    NewEntry, RebuildQuery, TodoEntry, TodoList, WriteQuery,
+};
+use api::node::RebuildResult;
+use api::request::TimeoutQuery;
+use hyper::Method;
+
+/// To-do lists.
+///
+/// ```no_run
+/// # async fn example(client: client::Client) -> Result<(), client::ClientError> {
+/// use api::lists::{AtQuery, EntriesQuery, NewEntry, WriteQuery};
+///
+/// let entry = NewEntry { title: Some("milk".into()), ..NewEntry::default() };
+/// let added = client.add("shopping", &entry, &WriteQuery::default()).await?.value;
+/// println!("{} has the id {}", added.title, added.id);
+///
+/// let large = EntriesQuery { estimate_min: Some(60), ..EntriesQuery::default() };
+/// for entry in client.entries("shopping", &large, &AtQuery::default()).await?.value {
+///     println!("{}", entry.title);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+impl Client {
+    /// The lists that have entries, by name.
+    pub async fn lists(&self, which: &ListsQuery) -> Result<Answer<Vec<TodoList>>, ClientError> {
+        self.read_all(&ApiPath::new(&["lists"]).with(which)).await
+    }
+
+    /// A list's entries, in order.
+    pub async fn entries(
+        &self,
+        list: &str,
+        which: &EntriesQuery,
+        at: &AtQuery,
+    ) -> Result<Answer<Vec<TodoEntry>>, ClientError> {
+        let path = ApiPath::new(&["lists", list, "entries"]);
+        self.read_all(&path.with(which).with(at)).await
+    }
+
+    /// One entry.
+    pub async fn entry(&self, list: &str, id: &str) -> Result<Answer<TodoEntry>, ClientError> {
+        self.read(&ApiPath::new(&["lists", list, "entries", id]))
+            .await
+    }
+
+    /// The entries of all lists, by due date.
+    pub async fn agenda(
+        &self,
+        which: &EntriesQuery,
+    ) -> Result<Answer<Vec<TodoEntry>>, ClientError> {
+        self.read_all(&ApiPath::new(&["entries"]).with(which)).await
+    }
+
+    /// Adds an entry. Its own `id` makes a retry harmless.
+    pub async fn add(
+        &self,
+        list: &str,
+        entry: &NewEntry,
+        how: &WriteQuery,
+    ) -> Result<Answer<TodoEntry>, ClientError> {
+        let path = ApiPath::new(&["lists", list, "entries"]).with(how);
+        self.send(Method::POST, &path, Some(entry), None).await
+    }
+
+    /// Adds several entries, all or none.
+    pub async fn add_all(
+        &self,
+        list: &str,
+        entries: &NewEntries,
+        how: &WriteQuery,
+    ) -> Result<Answer<AddedEntries>, ClientError> {
+        let path = ApiPath::new(&["lists", list, "entries"]).with(how);
+        self.send(Method::POST, &path, Some(entries), None).await
+    }
+
+    /// Changes or moves an entry, if it still is as its tag says.
+    pub async fn edit(
+        &self,
+        list: &str,
+        id: &str,
+        patch: &EntryPatch,
+        how: &WriteQuery,
+        if_match: Option<&str>,
+    ) -> Result<Answer<TodoEntry>, ClientError> {
+        let path = ApiPath::new(&["lists", list, "entries", id]).with(how);
+        self.send(Method::PATCH, &path, Some(patch), if_match).await
+    }
+
+    /// Deletes an entry; answers something only where replicas were asked for.
+    pub async fn delete(
+        &self,
+        list: &str,
+        id: &str,
+        how: &WriteQuery,
+    ) -> Result<Answer<Option<DeleteResult>>, ClientError> {
+        let path = ApiPath::new(&["lists", list, "entries", id]).with(how);
+        self.send(Method::DELETE, &path, NOTHING, None).await
+    }
+
+    /// Deletes a list with all its entries, and answers as [`delete`](Self::delete) does.
+    pub async fn delete_list(
+        &self,
+        list: &str,
+        how: &WriteQuery,
+    ) -> Result<Answer<Option<DeleteResult>>, ClientError> {
+        let path = ApiPath::new(&["lists", list]).with(how);
+        self.send(Method::DELETE, &path, NOTHING, None).await
+    }
+
+    /// Makes all that the node shows of a list, or of all lists, anew from their changes.
+    pub async fn rebuild(
+        &self,
+        which: &RebuildQuery,
+        wait: &TimeoutQuery,
+    ) -> Result<Answer<RebuildResult>, ClientError> {
+        let path = ApiPath::new(&["rebuild"]).with(which).with(wait);
+        self.send(Method::POST, &path, NOTHING, None).await
+    }
+}
