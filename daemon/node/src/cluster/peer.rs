@@ -1,23 +1,19 @@
 //! What peers say, and what that brings about.
 
-use super::connections::Connection;
+use super::connections::{Connection, Connections};
 use super::hello::Judgement;
 use super::io::{MemberState, StopReason, Target};
 use super::message::{Hello, Message};
-use super::swim::{Identity, Known, Member, State};
+use super::roster::Replica;
+use super::swim::{Identity, Member, State};
 use super::{Cluster, Phase};
+use crate::belief::{Ending, Evidence, ending};
 use crate::codec::Malformed;
 use crate::wire::{CloseReason, ConnId, DialId, Peer};
 use bytes::Bytes;
 use crdt::roster::{RosterEntry, Standing};
 use names::NodeId;
 use std::net::SocketAddr;
-use std::time::Duration;
-
-/// How often this node looks where others say that its identity or name is borne.
-const LOOK_EACH: Duration = Duration::from_secs(3);
-/// A node whose name another bears ends no sooner after its start.
-const NAMESAKE_AFTER: Duration = Duration::from_secs(15);
 
 impl Cluster {
     /// Says this node's hello.
@@ -58,11 +54,8 @@ impl Cluster {
         self.connections.hear(&self.edge, node);
         self.heard();
         let (connections, roster) = (&self.connections, &self.roster);
-        let known = |node| Known {
-            is_connected: connections.current(node).is_some(),
-            run: roster.run(node),
-        };
-        if let Err(error) = self.swim.receive(&mut self.edge, node, bytes, &known) {
+        let evidence = |node| evidence(connections, roster, node);
+        if let Err(error) = self.swim.receive(&mut self.edge, node, bytes, &evidence) {
             self.malformed(conn, &error);
         }
     }
@@ -324,58 +317,45 @@ impl Cluster {
     /// where it is said to be: it proves itself in a handshake, or nothing follows.
     fn told_taken(&mut self, peer: NodeId, address: SocketAddr) {
         tracing::warn!(%peer, %address, "a peer says that another daemon has this node's identity");
-        if let Some(dial) = self.look_for_rival(Target::Named(address.to_string())) {
-            self.rival = Some((dial, address));
+        if let Some(dial) = self.look_for_impostor(Target::Named(address.to_string())) {
+            self.impostors.look_for_rival(dial, address);
         }
     }
 
-    /// A dial has met this node's own certificate. Where that was to be looked for, another daemon
-    /// has it, unless the address leads back to this one: a peer may say any.
-    pub(super) fn met_rival(&mut self, dial: DialId) {
-        let Some((_, address)) = self.rival.take_if(|(looked, _)| *looked == dial) else {
-            return;
-        };
+    /// A dial has met this node's own certificate.
+    pub(super) fn met_own_certificate(&mut self, dial: DialId) {
         let own = self.profile.address;
-        let may_be_own = address.ip() == own.ip() || address.ip().to_canonical().is_loopback();
-        if address.port() != own.port() || !may_be_own {
+        if let Some(address) = self.impostors.met_own_certificate(dial, own) {
             self.stop(cloned(address));
         }
     }
 
     fn told_name_taken(&mut self, peer: NodeId, bearer: NodeId, address: SocketAddr) {
         tracing::warn!(%peer, %bearer, %address, "a peer says that another node has this node's name");
-        if peer == bearer {
-            // Of two that bear one name each says so to the other. Others decide.
+        if !self.impostors.note_namesake(peer, bearer, address) {
             return;
         }
-        self.namesake = Some((bearer, address));
         let met = self.connections.of(bearer).next();
         match met.map(|(conn, connection)| (conn, connection.peer.clone())) {
             Some((conn, peer)) => self.met_namesake(&peer, conn),
             None => {
-                self.look_for_rival(Target::Node(bearer, address));
+                self.look_for_impostor(Target::Node(bearer, address));
             }
         }
     }
 
-    fn look_for_rival(&mut self, target: Target) -> Option<DialId> {
-        let now = self.edge.instant();
-        if now < self.next_look {
-            return None;
-        }
-        self.next_look = now + LOOK_EACH;
-        Some(self.connections.dial(&mut self.edge, target))
+    fn look_for_impostor(&mut self, target: Target) -> Option<DialId> {
+        let may_look = self.impostors.may_look(self.edge.instant());
+        may_look.then(|| self.connections.dial(&mut self.edge, target))
     }
 
-    /// A peer's certificate bears this node's name: if others see that node, this one is refused. It
-    /// ends a while after its start only, so that whoever starts it again does not do so in vain all
-    /// the time.
+    /// A peer has shown its certificate: if that bears this node's name, this node ends.
     fn met_namesake(&mut self, peer: &Peer, conn: ConnId) {
-        let Some((bearer, address)) = self.namesake else {
+        let now = self.edge.instant();
+        let Some((bearer, address)) = self.impostors.met_namesake(peer, &self.me, now) else {
             return;
         };
-        let is_early = self.edge.instant() < self.started + NAMESAKE_AFTER;
-        if peer.id != bearer || peer.name != self.me.name || self.phase != Phase::Up || is_early {
+        if self.phase != Phase::Up {
             return;
         }
         tracing::debug!(
@@ -410,11 +390,9 @@ impl Cluster {
             member.state() != State::Down || self.roster.is_member(member.id().node)
         });
         let (connections, roster) = (&self.connections, &self.roster);
-        self.swim
-            .drop_incredible(&mut members, from, &|node| Known {
-                is_connected: connections.current(node).is_some(),
-                run: roster.run(node),
-            });
+        self.swim.drop_incredible(&mut members, from, &|node| {
+            evidence(connections, roster, node)
+        });
         let me = self.swim.identity();
         let accused = members
             .iter()
@@ -464,21 +442,22 @@ impl Cluster {
         }
     }
 
-    /// Whether a line may be taken that says that a node is gone. One that this node reaches says so
-    /// itself, or is told what is said of it: it is still there, and takes a higher run.
+    /// Whether a line may be merged, as far as it says that its node is gone. A node that is asked
+    /// instead is told what is said of it: it is still there, and takes a higher run.
     fn believes_end(&mut self, from: NodeId, node: NodeId, line: &RosterEntry) -> bool {
-        let is_here = node != self.me.id && node != from && self.swim.is_active(node);
-        if line.standing == Standing::Member || !is_here || line.run < self.roster.run(node) {
-            return true;
+        let is_news = node != self.me.id && line.run >= self.roster.run(node);
+        let conn = self.connections.current(node).filter(|_| is_news);
+        let is_reached = conn.is_some() && self.swim.is_active(node);
+        match (ending(from, node, line.standing, is_reached), conn) {
+            (Ending::AskSubject, Some(conn)) => {
+                let lines = vec![(node, line.clone())];
+                let answer = false;
+                self.edge
+                    .send(conn, Message::Roster { lines, answer }.bytes());
+                false
+            }
+            (Ending::AskSubject | Ending::Believed, _) => true,
         }
-        let Some(conn) = self.connections.current(node) else {
-            return true;
-        };
-        let lines = vec![(node, line.clone())];
-        let answer = false;
-        self.edge
-            .send(conn, Message::Roster { lines, answer }.bytes());
-        false
     }
 
     pub(super) fn merge_lines(&mut self, lines: Vec<(NodeId, RosterEntry)>) {
@@ -523,6 +502,14 @@ impl Cluster {
         for conn in self.connections.currents() {
             self.edge.send(conn, message.clone());
         }
+    }
+}
+
+/// What this node knows of a node, to judge what others say of it.
+fn evidence(connections: &Connections, roster: &Replica, node: NodeId) -> Evidence {
+    Evidence {
+        is_connected: connections.current(node).is_some(),
+        rostered_run: roster.run(node),
     }
 }
 

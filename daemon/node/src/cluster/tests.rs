@@ -1,8 +1,9 @@
 //! What a peer may say, in any order, to one machine.
 
-use super::message::{Hello, MAX_RUN, Message};
+use super::message::{Hello, Message};
 use super::swim::{Identity, Member, State};
 use super::*;
+use crate::belief::MAX_RUN;
 use crate::registry;
 use crate::time::Wall;
 use crate::wire::Protocol;
