@@ -4,7 +4,8 @@
 //! [`Cluster`] owns the parts and routes between them. A part keeps its own state and reaches the
 //! outside through the `Edge`; what it needs of another part it is lent as an argument, so that
 //! each call says what it may touch. What follows in one part from what happened in another stands
-//! in the router's own files: here, in `peer` (what peers say) and in `command` (what clients ask).
+//! in the router's own files: here, in `greeting` (hellos), in `peer` (what peers say besides) and in
+//! `command` (what clients ask).
 //!
 //! | protocol | told in | messages |
 //! | --- | --- | --- |
@@ -20,6 +21,7 @@ mod edge;
 mod farewell;
 #[cfg(test)]
 mod golden;
+mod greeting;
 mod hello;
 mod io;
 mod join;

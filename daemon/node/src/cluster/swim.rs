@@ -52,20 +52,23 @@
 mod codec;
 mod config;
 mod identity;
+mod sighting;
+mod sink;
 
 pub(super) use foca::State;
 pub(super) use identity::Identity;
+pub(super) use sighting::{Seen, Sighting};
 
 use super::edge::{Edge, Timer as Deadline};
 use crate::belief::{Evidence, Generations, Proof};
 use crate::codec::Malformed;
 use bytes::Bytes;
 use codec::Codec;
-use foca::{Foca, Message, NoCustomBroadcast, Notification};
+use foca::{Foca, Message, NoCustomBroadcast};
 use names::NodeId;
 use rand_chacha::ChaCha8Rng;
+use sink::Sink;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::time::Duration;
 
 /// A deadline of foca's.
 pub(super) type Timer = foca::Timer<Identity>;
@@ -77,38 +80,6 @@ pub(super) type Member = foca::Member<Identity>;
 pub(super) const MAX_MEMBERS: usize = 10_000;
 /// The worst local health: suspicions last this many times longer than usual.
 const MAX_HEALTH: u32 = 6;
-
-/// What SWIM knows of a node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Seen {
-    pub(super) identity: Identity,
-    pub(super) state: State,
-}
-
-impl Seen {
-    pub(super) fn is_active(self) -> bool {
-        self.state != State::Down
-    }
-}
-
-/// A difference in what SWIM knows of a node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Sighting {
-    pub(super) node: NodeId,
-    pub(super) before: Option<Seen>,
-    pub(super) after: Option<Seen>,
-}
-
-impl Sighting {
-    pub(super) fn came_up(&self) -> Option<Identity> {
-        let up = self.after.filter(|seen| seen.is_active())?;
-        (!self.before.is_some_and(Seen::is_active)).then_some(up.identity)
-    }
-
-    pub(super) fn went_down(&self) -> bool {
-        self.before.is_some_and(Seen::is_active) && !self.after.is_some_and(Seen::is_active)
-    }
-}
 
 pub(super) struct Swim {
     foca: Foca<Identity, Codec, ChaCha8Rng, NoCustomBroadcast>,
@@ -514,36 +485,5 @@ impl Swim {
                 after: None,
             });
         }
-    }
-}
-
-/// What foca wants done, in the order in which it says so.
-#[derive(Default)]
-struct Sink {
-    packets: VecDeque<(Identity, Bytes)>,
-    timers: Vec<(Duration, Timer)>,
-    rejoins: u64,
-    downs: u64,
-}
-
-impl foca::Runtime<Identity> for Sink {
-    fn notify(&mut self, notification: Notification<'_, Identity>) {
-        match notification {
-            Notification::Rejoin(_) => self.rejoins += 1,
-            Notification::MemberDown(_) => self.downs += 1,
-            Notification::MemberUp(_)
-            | Notification::Rename(..)
-            | Notification::Active
-            | Notification::Idle
-            | Notification::Defunct => {}
-        }
-    }
-
-    fn send_to(&mut self, to: Identity, data: &[u8]) {
-        self.packets.push_back((to, Bytes::copy_from_slice(data)));
-    }
-
-    fn submit_after(&mut self, timer: Timer, after: Duration) {
-        self.timers.push((after, timer));
     }
 }
