@@ -378,6 +378,8 @@ impl Lists {
             // What was under way may be lost; another connection is there to find out.
             self.fresh.insert(peer);
             self.rounds.cancel(peer);
+            self.pulls.interrupted(peer);
+            self.pull_next();
             self.begin_rounds();
         }
     }

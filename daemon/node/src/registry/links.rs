@@ -242,7 +242,7 @@ impl Registry {
     pub(super) fn mark(&self, owner: NodeId, other: &Handle) -> Option<Position> {
         let is_sure = |state: &State| match state {
             State::Live(_) => true,
-            State::Gone(reason) => reason.is_of_the_process(),
+            State::Gone(reason) => reason.is_end(),
         };
         self.known(owner, other)
             .any(is_sure)
@@ -380,7 +380,7 @@ impl Registry {
         for state in self.known(link.owner, other) {
             match state {
                 State::Live(_) => return Fate::Lives,
-                State::Gone(reason) => has_ended |= reason.is_of_the_process(),
+                State::Gone(reason) => has_ended |= reason.is_end(),
             }
         }
         let has_come = link
