@@ -312,9 +312,9 @@ impl Cluster {
         self.changed |= before != self.silence.is_total();
     }
 
-    fn heard(&mut self) {
+    fn end_silence(&mut self) {
         self.changed |= self.silence.is_total();
-        self.silence.broken();
+        self.silence.end();
     }
 
     fn round(&mut self) {
@@ -328,7 +328,7 @@ impl Cluster {
             &mut self.swim,
             &self.roster,
         );
-        join::seek(
+        join::dial_missing_members(
             &mut self.edge,
             (&mut self.connections, &mut self.swim),
             &self.roster,
@@ -344,7 +344,7 @@ impl Cluster {
             self.connections
                 .ensure(&mut self.edge, identity.node, identity.addr);
         }
-        self.remind_suspects();
+        self.notify_suspects();
         let random = self.connections.random(&mut self.rng);
         if let Some(conn) = random {
             self.edge
@@ -381,7 +381,7 @@ impl Cluster {
             self.phase = Phase::Up;
             let others = self.roster.roster().members().count() > 1;
             self.seeds.start(&self.edge, others);
-            join::seek(
+            join::dial_missing_members(
                 &mut self.edge,
                 (&mut self.connections, &mut self.swim),
                 &self.roster,
@@ -430,7 +430,7 @@ impl Cluster {
                 isolated: self.silence.is_total(),
             };
             self.viewer.refresh(&mut self.edge, &sources);
-            self.show_members_to_registry();
+            self.pass_members_to_registry();
         }
         self.joins.answer_finished(&mut self.edge, &self.viewer);
         self.with_registry(|registry, links| registry.finish_step(links));

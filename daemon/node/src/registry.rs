@@ -110,7 +110,7 @@ use ledger::Ledger;
 use links::Table;
 use own::{Own, Registered};
 use peers::Known;
-pub(crate) use peers::{Heard, Presence, Sight};
+pub(crate) use peers::{OwnLog, Presence, Sight};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rows::Row;

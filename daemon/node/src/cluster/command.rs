@@ -58,7 +58,7 @@ impl Cluster {
             // Nobody knows of it yet.
             Phase::Starting => self.stop(StopReason::Shutdown),
             Phase::Up => {
-                farewell::say(&mut self.edge, &self.connections, &mut self.swim, true);
+                farewell::say_goodbye(&mut self.edge, &self.connections, &mut self.swim, true);
                 self.phase = Phase::Going(StopReason::Shutdown);
             }
             Phase::Going(_) | Phase::Stopped => {}
@@ -130,12 +130,12 @@ impl Cluster {
             && self.roster.set_standing(change.node, change.standing)
         {
             self.changed = true;
-            self.send_line(change.node);
+            self.broadcast_line(change.node);
             self.forget_in_swim(change.node);
         }
         self.reply(change.request, Ok(Reply::Done));
         if change.node == self.me.id && self.phase == Phase::Up {
-            farewell::say(&mut self.edge, &self.connections, &mut self.swim, false);
+            farewell::say_goodbye(&mut self.edge, &self.connections, &mut self.swim, false);
             self.phase = Phase::Going(StopReason::Left);
         }
     }

@@ -39,8 +39,8 @@ pub(super) struct Connection {
     /// The peer's latest hello, accepted or not.
     pub(super) hello: Option<Hello>,
     pub(super) accepted: bool,
-    /// Whether this node's hello may still be answered there by a refusal.
-    asks: bool,
+    /// Whether this node's latest hello there may still be answered by a refusal.
+    hello_open: bool,
     keep_alive: bool,
 }
 
@@ -58,7 +58,7 @@ impl Connection {
             dial,
             hello: None,
             accepted: false,
-            asks: false,
+            hello_open: false,
             keep_alive: false,
         }
     }
@@ -72,7 +72,8 @@ pub(super) struct Connections {
     of: BTreeMap<NodeId, Vec<ConnId>>,
     dialling: BTreeMap<NodeId, DialId>,
     waiting: BTreeMap<NodeId, VecDeque<Bytes>>,
-    heard: BTreeMap<NodeId, Instant>,
+    /// When something came from each node itself.
+    last_contact: BTreeMap<NodeId, Instant>,
     last_dial: u64,
     /// The addresses at which a member has answered.
     answered: BTreeSet<SocketAddr>,
@@ -169,7 +170,7 @@ impl Connections {
         for bytes in self.waiting.remove(&node).unwrap_or_default() {
             edge.put(Output::Datagram { conn, bytes });
         }
-        self.hear(edge, node);
+        self.note_contact(edge, node);
     }
 
     pub(super) fn remove(&mut self, edge: &mut Edge, conn: ConnId) -> Option<Connection> {
@@ -201,15 +202,15 @@ impl Connections {
     }
 
     /// Something came from that node itself.
-    pub(super) fn hear(&mut self, edge: &Edge, node: NodeId) {
-        self.heard.insert(node, edge.instant());
+    pub(super) fn note_contact(&mut self, edge: &Edge, node: NodeId) {
+        self.last_contact.insert(node, edge.instant());
     }
 
-    /// How long ago that was.
+    /// How long ago something came from that node itself; `None` if nothing ever did.
     pub(super) fn silence(&self, edge: &Edge, node: NodeId) -> Option<Duration> {
-        self.heard
+        self.last_contact
             .get(&node)
-            .map(|heard| edge.instant().since(*heard))
+            .map(|contact| edge.instant().since(*contact))
     }
 
     /// Pings on the connections to a node that is up; for one that is down they end, and idleness
@@ -263,19 +264,20 @@ impl Connections {
     /// Says this node's hello, which the peer may refuse once.
     pub(super) fn greet(&mut self, edge: &mut Edge, conn: ConnId, hello: Bytes) {
         if let Some(connection) = self.by_id.get_mut(&conn) {
-            connection.asks = true;
+            connection.hello_open = true;
             edge.send(conn, hello);
         }
     }
 
-    /// A peer refuses this node's hello. False if nobody has asked it.
-    pub(super) fn is_answer(&mut self, conn: ConnId) -> bool {
+    /// Whether a refusal that came on a connection answers a hello of this node's. Each hello may be
+    /// refused once, so that the next refusal on that connection answers nothing.
+    pub(super) fn answers_a_hello(&mut self, conn: ConnId) -> bool {
         self.by_id
             .get_mut(&conn)
-            .is_some_and(|connection| std::mem::take(&mut connection.asks))
+            .is_some_and(|connection| std::mem::take(&mut connection.hello_open))
     }
 
-    /// Whether there is a connection, accepted or about to be.
+    /// Whether there is a connection to that peer, whether it was accepted or has yet to be.
     pub(super) fn is_reached(&self, node: NodeId) -> bool {
         self.of.contains_key(&node)
     }

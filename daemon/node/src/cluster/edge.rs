@@ -13,23 +13,24 @@ use names::NodeId;
 pub(super) enum Timer {
     /// One of foca's.
     Swim(swim::Timer),
-    /// Four times a second: has anybody been heard?
+    /// Four times a second it is counted whether any peer has sent something since.
     Listen,
     /// Every second: seeds, missing members, missing connections, the roster's hash.
     Round,
-    /// The challenged connection had its time to answer; named is the newcomer's.
+    /// The time is over in which the older connection had to answer a challenge. The timer names the
+    /// newcomer's connection.
     Challenge(ConnId),
-    /// A connection had its time to be accepted.
+    /// The time in which a connection's hello has to be accepted is over.
     Greeting(ConnId),
-    /// A join had its time.
+    /// The time of a client's request to join is over.
     Join(RequestId),
-    /// A node that said it would be back had its time.
+    /// The time is over in which a node is not called down that said it would be back.
     Grace(NodeId),
     /// A failed write is tried again.
     Rewrite,
     /// SWIM's own farewell, after the messages had time to arrive.
     Leave,
-    /// The end.
+    /// After its farewell the machine stops.
     Stop,
 }
 

@@ -22,7 +22,12 @@ const RESTART_STOP: Duration = Duration::from_millis(200);
 const LEFT_STOP: Duration = Duration::from_secs(1);
 
 /// Says goodbye to everybody; from here on nothing that others say matters.
-pub(super) fn say(edge: &mut Edge, connections: &Connections, swim: &mut Swim, restart: bool) {
+pub(super) fn say_goodbye(
+    edge: &mut Edge,
+    connections: &Connections,
+    swim: &mut Swim,
+    restart: bool,
+) {
     for conn in connections.currents() {
         edge.send(conn, Message::Goodbye { restart }.bytes());
     }

@@ -147,7 +147,7 @@ impl Cluster {
         self.with_registry(|registry, _| registry.accepted(conn, node));
         self.swim.greet(&mut self.edge, identity);
         self.swim.announce(&mut self.edge, identity);
-        self.heard();
+        self.end_silence();
         self.changed = true;
     }
 
@@ -185,7 +185,7 @@ impl Cluster {
         }
     }
 
-    pub(super) fn told_above(&mut self, run: u64) {
+    pub(super) fn own_run_reported(&mut self, run: u64) {
         if !self.keeper.go_above(run) {
             tracing::warn!(
                 run,
@@ -196,7 +196,7 @@ impl Cluster {
 
     /// A peer says that another daemon has this node's certificate and answers. That is looked into
     /// where it is said to be: it proves itself in a handshake, or nothing follows.
-    pub(super) fn told_taken(&mut self, peer: NodeId, address: SocketAddr) {
+    pub(super) fn rival_reported(&mut self, peer: NodeId, address: SocketAddr) {
         tracing::warn!(%peer, %address, "a peer says that another daemon has this node's identity");
         if let Some(dial) = self.look_for_impostor(Target::Named(address.to_string())) {
             self.impostors.look_for_rival(dial, address);
@@ -211,7 +211,7 @@ impl Cluster {
         }
     }
 
-    pub(super) fn told_name_taken(&mut self, peer: NodeId, bearer: NodeId, address: SocketAddr) {
+    pub(super) fn namesake_reported(&mut self, peer: NodeId, bearer: NodeId, address: SocketAddr) {
         tracing::warn!(%peer, %bearer, %address, "a peer says that another node has this node's name");
         if !self.impostors.note_namesake(peer, bearer, address) {
             return;

@@ -63,7 +63,7 @@ use rand_chacha::ChaCha8Rng;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// How often [`Seeds::round`] and [`seek`] are to be called.
+/// How often [`Seeds::round`] and [`dial_missing_members`] are to be called.
 pub(super) const ROUND: Duration = Duration::from_secs(1);
 /// Between two attempts at a seed while this node knows nobody, and in its first minute.
 const EAGER: Duration = Duration::from_secs(1);
@@ -186,7 +186,7 @@ fn bearer(swim: &Swim, roster: &Replica, address: &str) -> Option<NodeId> {
 
 /// Looks for members that nobody else looks for: foca announces itself to members that it saw go
 /// down, but not when it has no active member left, and not to those that it never saw.
-pub(super) fn seek(
+pub(super) fn dial_missing_members(
     edge: &mut Edge,
     parts: (&mut Connections, &mut Swim),
     roster: &Replica,

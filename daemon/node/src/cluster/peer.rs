@@ -42,8 +42,8 @@ impl Cluster {
             return;
         };
         let node = connection.peer.id;
-        self.connections.hear(&self.edge, node);
-        self.heard();
+        self.connections.note_contact(&self.edge, node);
+        self.end_silence();
         let (connections, roster) = (&self.connections, &self.roster);
         let evidence = |node| evidence(connections, roster, node);
         if let Err(error) = self.swim.receive(&mut self.edge, node, bytes, &evidence) {
@@ -63,32 +63,32 @@ impl Cluster {
             return;
         }
         if accepted {
-            self.connections.hear(&self.edge, node);
-            self.heard();
+            self.connections.note_contact(&self.edge, node);
+            self.end_silence();
         }
         match Message::read(bytes) {
-            Ok(message) => self.said(conn, node, accepted, message),
+            Ok(message) => self.handle_message(conn, node, accepted, message),
             Err(error) => self.malformed(conn, &error),
         }
     }
 
     /// Greetings are heard from everybody, all else only from a peer whose hello was accepted.
-    fn said(&mut self, conn: ConnId, node: NodeId, accepted: bool, message: Message) {
+    fn handle_message(&mut self, conn: ConnId, node: NodeId, accepted: bool, message: Message) {
         match message {
             Message::Hello(hello) => self.greeted(conn, hello),
             Message::Above { .. } | Message::Taken { .. } | Message::NameTaken { .. }
-                if !self.connections.is_answer(conn) =>
+                if !self.connections.answers_a_hello(conn) =>
             {
                 tracing::debug!(%node, conn = conn.0, "a peer refuses what nobody has asked");
             }
-            Message::Above { run } => self.told_above(run),
-            Message::Taken { address } => self.told_taken(node, address),
-            Message::NameTaken { bearer, address } => self.told_name_taken(node, bearer, address),
+            Message::Above { run } => self.own_run_reported(run),
+            Message::Taken { address } => self.rival_reported(node, address),
+            Message::NameTaken { bearer, address } => self.namesake_reported(node, bearer, address),
             Message::Challenge => self.edge.send(conn, Message::Present.bytes()),
             Message::Present => self.present(conn),
-            Message::Members(members) if accepted => self.learn_members(node, members),
+            Message::Members(members) if accepted => self.merge_members(node, members),
             Message::Roster { lines, answer } if accepted => {
-                self.learn_roster((node, conn), lines, answer)
+                self.merge_roster((node, conn), lines, answer)
             }
             Message::RosterHash(hash) if accepted && hash != self.roster.hash() => {
                 self.send_roster(conn, true)
@@ -145,7 +145,7 @@ impl Cluster {
     }
 
     /// Those who are down count only as far as the roster expects them back.
-    fn learn_members(&mut self, from: NodeId, mut members: Vec<Member>) {
+    fn merge_members(&mut self, from: NodeId, mut members: Vec<Member>) {
         members.retain(|member| {
             member.state() != State::Down || self.roster.is_member(member.id().node)
         });
@@ -166,7 +166,7 @@ impl Cluster {
 
     /// Tells members that have been suspect for a while what is said of them, so that they can
     /// refute it.
-    pub(super) fn remind_suspects(&mut self) {
+    pub(super) fn notify_suspects(&mut self) {
         for suspect in self.swim.lasting_suspects() {
             if let Some(conn) = self.connections.current(suspect.id().node) {
                 self.edge
@@ -175,7 +175,7 @@ impl Cluster {
         }
     }
 
-    fn learn_roster(
+    fn merge_roster(
         &mut self,
         (from, conn): (NodeId, ConnId),
         mut lines: Vec<(NodeId, RosterEntry)>,
@@ -183,7 +183,7 @@ impl Cluster {
     ) {
         lines.retain(|(node, line)| self.believes_end(from, *node, line));
         self.merge_lines(lines);
-        self.look_at_own_line(conn);
+        self.refute_own_line(conn);
         if answer {
             self.send_roster(conn, false);
         }
@@ -191,7 +191,7 @@ impl Cluster {
 
     /// A higher run of this very node: whoever tells shall judge. Forgotten, or left in an earlier
     /// life: a new run makes it a member again.
-    fn look_at_own_line(&mut self, conn: ConnId) {
+    fn refute_own_line(&mut self, conn: ConnId) {
         let wanted = self.keeper.wanted();
         match self.roster.roster().get(self.me.id) {
             Some(line) if line.run > wanted => self.greet(conn),
@@ -250,7 +250,7 @@ impl Cluster {
     }
 
     /// Sends one line of the roster to everybody at once; the hashes would take a few seconds.
-    pub(super) fn send_line(&mut self, node: NodeId) {
+    pub(super) fn broadcast_line(&mut self, node: NodeId) {
         let Some(line) = self.roster.roster().get(node).cloned() else {
             return;
         };

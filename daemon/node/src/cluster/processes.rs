@@ -4,7 +4,7 @@
 use super::connections::Connections;
 use super::io::{MemberState, Output, Refusal, Reply};
 use super::{Cluster, Phase};
-use crate::registry::{Effect, Heard, Input, Presence, Registry, Routes, Sight};
+use crate::registry::{Effect, Input, OwnLog, Presence, Registry, Routes, Sight};
 use crate::wire::{Channel, ConnId};
 use names::NodeId;
 
@@ -56,12 +56,12 @@ impl Cluster {
                 let Some(node) = self.speaker(conn) else {
                     return;
                 };
-                self.connections.hear(&self.edge, node);
-                self.heard();
+                self.connections.note_contact(&self.edge, node);
+                self.end_silence();
                 let from = (node, conn);
                 match self.with_registry(|registry, links| registry.receive(links, from, &bytes)) {
-                    Ok(Heard::Fine) => {}
-                    Ok(Heard::AnotherStart { run }) => self.told_above(run),
+                    Ok(OwnLog::Consistent) => {}
+                    Ok(OwnLog::AnotherStart { run }) => self.own_run_reported(run),
                     Err(error) => self.malformed(conn, &error),
                 }
             }
@@ -90,7 +90,7 @@ impl Cluster {
     }
 
     /// Tells the registry of all nodes on the roster, as the view has them now.
-    pub(super) fn show_members_to_registry(&mut self) {
+    pub(super) fn pass_members_to_registry(&mut self) {
         let lines = self.roster.roster().iter();
         let sights = lines.map(|(node, line)| Sight {
             node,

@@ -217,7 +217,7 @@ fn a_member_that_stays_suspect_is_told_so() {
         .swim
         .apply(&mut machine.edge, vec![suspicion.clone()], false);
     let mut reminders = || {
-        machine.remind_suspects();
+        machine.notify_suspects();
         let outputs = std::iter::from_fn(|| machine.poll_output());
         outputs
             .filter(|output| matches!(output, Output::Send { bytes, .. } if *bytes == Message::Members(vec![suspicion.clone()]).bytes()))

@@ -29,8 +29,8 @@ pub(super) struct Silence {
 }
 
 impl Silence {
-    /// Somebody said something.
-    pub(super) fn broken(&mut self) {
+    /// A peer has sent something.
+    pub(super) fn end(&mut self) {
         self.ticks = 0;
     }
 
@@ -82,7 +82,7 @@ mod tests {
         assert!(!silence.is_total());
         silence.tick(true);
         assert!(silence.is_total());
-        silence.broken();
+        silence.end();
         assert!(!silence.is_total());
     }
 }

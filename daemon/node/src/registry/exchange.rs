@@ -59,12 +59,12 @@ impl Exchange {
     }
 
     /// Something has come on that connection, which is accepted here.
-    pub(super) fn spoke(&mut self, conn: ConnId) {
+    pub(super) fn note_message(&mut self, conn: ConnId) {
         self.spoken.insert(conn);
     }
 
     /// Whether a peer speaks for itself on the connection in use to it.
-    pub(super) fn is_heard(&self, links: &dyn Routes, node: NodeId) -> bool {
+    pub(super) fn speaks_for_itself(&self, links: &dyn Routes, node: NodeId) -> bool {
         self.open(links, node).is_some()
     }
 
@@ -406,7 +406,7 @@ mod tests {
         }
         let newer = Only(ConnId(2));
         for (conn, went) in [(ConnId(1), vec![]), (ConnId(2), vec![ConnId(2)])] {
-            exchange.spoke(conn);
+            exchange.note_message(conn);
             exchange.compare(&mut edge, &newer, &logs, (PEER, conn), &[]);
             assert_eq!(pushed(&mut edge), went);
         }

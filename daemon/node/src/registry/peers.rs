@@ -40,11 +40,11 @@ impl Registry {
         links: &dyn Routes,
         from: (NodeId, ConnId),
         bytes: &[u8],
-    ) -> Result<Heard, Malformed> {
+    ) -> Result<OwnLog, Malformed> {
         let (node, conn) = from;
-        self.exchange.spoke(conn);
+        self.exchange.note_message(conn);
         let message = Message::read(bytes)?;
-        let heard = self.look_at_own_log(&message);
+        let own_log = self.check_own_log(&message);
         match message {
             Message::Part { delta, pushed } => self.learn(links, from, delta, pushed)?,
             Message::Ack(position) => {
@@ -82,11 +82,11 @@ impl Registry {
                 }
             }
         }
-        Ok(heard)
+        Ok(own_log)
     }
 
     /// How far a peer is in this node's own log, as far as a message tells.
-    fn look_at_own_log(&self, message: &Message) -> Heard {
+    fn check_own_log(&self, message: &Message) -> OwnLog {
         let position = match message {
             Message::Ack(progress) => Some(progress.position),
             Message::Pull { owner, from } => (*owner == self.me).then_some(from.position),
@@ -105,9 +105,9 @@ impl Registry {
                     run = position.run,
                     "a peer has a log of this node that it forgot"
                 );
-                Heard::AnotherStart { run: position.run }
+                OwnLog::AnotherStart { run: position.run }
             }
-            Some(_) | None => Heard::Fine,
+            Some(_) | None => OwnLog::Consistent,
         }
     }
 
@@ -137,7 +137,7 @@ impl Registry {
             owner: delta.owner,
             is_pushed: pushed,
             was_asked: self.exchange.is_open(delta.owner, conn),
-            owner_speaks: self.exchange.is_heard(links, delta.owner),
+            owner_speaks: self.exchange.speaks_for_itself(links, delta.owner),
             is_expected: self.is_log_expected(delta.owner, delta.run),
         });
         let mut was_of_use = false;
@@ -241,12 +241,12 @@ impl Registry {
     }
 }
 
-/// What a message means to membership.
+/// What a peer's message has shown about this node's own log, as far as membership has to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
-pub(crate) enum Heard {
-    /// It means nothing to membership.
-    Fine,
+pub(crate) enum OwnLog {
+    /// The peer names no position in the log at which this node never was.
+    Consistent,
     /// Another start of this very node, which its disk knows nothing of, has written a log in that
     /// run: it must go above.
     AnotherStart {
