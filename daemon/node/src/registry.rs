@@ -296,7 +296,7 @@ impl Registry {
             Timer::Report(name, process) => self.unreported(&name, process),
             Timer::Orphans => self.end_orphans(),
             Timer::Lookout => self.end_lookout(),
-            Timer::Kill(process) => self.kill(process),
+            Timer::Kill(process, uid) => self.kill(process, uid),
             Timer::Age => self.drop_old_tombstones(),
         }
         true

@@ -66,6 +66,14 @@ pub enum Input {
         /// How, as far as the kernel tells: `ExitedWith`, `Killed` or `Exited`.
         reason: Reason,
     },
+    /// A process was not signalled: it is not that user's (any more), who could not signal it
+    /// either.
+    Estranged {
+        /// The process, which may well live.
+        process: Process,
+        /// The user, from [`Output::Signal`].
+        uid: u32,
+    },
     /// A client's connection has closed.
     SessionEnded {
         /// The connection's session.
@@ -178,10 +186,12 @@ pub enum Output {
     Watch(Process),
     /// No longer.
     Unwatch(Process),
-    /// Signal a watched process.
+    /// Signal a watched process, unless its registrant could not: then [`Input::Estranged`].
     Signal {
         /// The process that gets it.
         process: Process,
+        /// The user whose process it is registered as.
+        uid: u32,
         /// With what.
         signal: Signal,
     },
