@@ -72,13 +72,6 @@ pub enum Reason {
     Unknown,
 }
 
-impl Reason {
-    /// Whether the process itself has ended, so that no later registration can be of the same one.
-    pub fn is_of_the_process(self) -> bool {
-        matches!(self, Self::ExitedWith(_) | Self::Killed(_) | Self::Exited)
-    }
-}
-
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

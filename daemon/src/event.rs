@@ -10,8 +10,9 @@ use names::Handle;
 use node::cluster::Verdict;
 use node::lists::Change;
 use node::registry;
+use parking_lot::Mutex;
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use tokio::sync::broadcast;
 
 /// How many events are kept, and how far a reader may fall behind before it is told that it lagged.
@@ -54,7 +55,7 @@ impl Default for EventLog {
 impl EventLog {
     /// Appends an event and tells all readers.
     pub fn append(&self, told: ClusterEvent) {
-        let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ring = self.ring.lock();
         let id = ring.back().map_or(1, |last| last.id.saturating_add(1));
         let event = Arc::new(Once::new(Event { id, told }));
         if ring.len() >= KEPT {
@@ -68,7 +69,7 @@ impl EventLog {
     /// Everything after the event `after`. `None` if that one is not known here (any more): nothing
     /// can be resumed.
     pub fn resume(&self, after: u64) -> Option<Subscription> {
-        let ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+        let ring = self.ring.lock();
         let first = ring.front().map_or(1, |event| event.id);
         let last = ring.back().map_or(0, |event| event.id);
         if after.saturating_add(1) < first || after > last {
@@ -88,7 +89,7 @@ impl EventLog {
     /// What comes from now on; `past` holds the last event only, by which the reader can resume
     /// later.
     pub fn follow(&self) -> Subscription {
-        let ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+        let ring = self.ring.lock();
         Subscription {
             past: ring.back().cloned().into_iter().collect(),
             live: self.live.subscribe(),

@@ -6,9 +6,10 @@
 
 use crate::host::wall_ms;
 use crate::version::OUR_CRATES;
+use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::fmt::{Debug, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::filter::{FilterFn, filter_fn};
@@ -56,17 +57,11 @@ impl Recorder {
 
     /// All lines, the oldest first.
     pub(crate) fn lines(&self) -> Vec<Line> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .lines
-            .iter()
-            .cloned()
-            .collect()
+        self.0.lock().lines.iter().cloned().collect()
     }
 
     fn push(&self, line: Line) {
-        let mut ring = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ring = self.0.lock();
         ring.bytes += LINE_BYTES + line.text.len();
         ring.lines.push_back(line);
         while ring.bytes > KEPT_BYTES {

@@ -5,9 +5,10 @@
 //! that come back.
 
 use crate::once::Once;
+use parking_lot::Mutex;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Debug;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use tokio::sync::Notify;
 
 /// How many events are kept for watchers that come back, and how many one watcher may be behind.
@@ -119,10 +120,6 @@ pub(crate) struct Watcher<T: Happening> {
     queue: Arc<Queue<T>>,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl<T> Default for Backlog<T> {
     fn default() -> Self {
         Self {
@@ -148,7 +145,7 @@ impl<T: Happening> Backlog<T> {
 impl<T: Happening> Hub<T> {
     /// Watches a subject. What was delivered before this call is not news, what comes after it is.
     pub(crate) fn watch(&self, subject: T::Subject) -> Watcher<T> {
-        lock(&self.state).add(self, subject)
+        self.state.lock().add(self, subject)
     }
 
     /// The same for a watcher that comes back: `missed` picks, from all that is kept, oldest first,
@@ -158,19 +155,19 @@ impl<T: Happening> Hub<T> {
         subject: T::Subject,
         missed: impl FnOnce(&VecDeque<Arc<T>>) -> Option<Vec<Arc<T>>>,
     ) -> Option<(Watcher<T>, Vec<Arc<T>>)> {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         let missed = missed(&state.kept.happenings)?;
         Some((state.add(self, subject), missed))
     }
 
     /// Tells the watchers of its subject.
     pub(crate) fn deliver(&self, happening: Arc<T>) {
-        lock(&self.state).deliver(happening);
+        self.state.lock().deliver(happening);
     }
 
     /// Nobody knows what was missed: those who watch must begin anew, and nobody can resume.
     pub(crate) fn lag(&self) {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         state.kept = Backlog::default();
         state
             .watchers
@@ -181,7 +178,7 @@ impl<T: Happening> Hub<T> {
 
     /// How many watch.
     pub(crate) fn watchers(&self) -> usize {
-        lock(&self.state).watchers.values().map(BTreeMap::len).sum()
+        self.state.lock().watchers.values().map(BTreeMap::len).sum()
     }
 }
 
@@ -233,7 +230,7 @@ impl<T: Happening> State<T> {
 
 impl<T: Happening> Queue<T> {
     fn push(&self, happening: &Arc<T>) {
-        let mut pending = lock(&self.pending);
+        let mut pending = self.pending.lock();
         // One happening alone may be larger than the bound.
         let has_room = pending.backlog.happenings.is_empty()
             || pending.backlog.events + happening.events() <= KEPT_EVENTS;
@@ -252,7 +249,7 @@ impl<T: Happening> Queue<T> {
     }
 
     fn lag(&self) {
-        *lock(&self.pending) = Pending {
+        *self.pending.lock() = Pending {
             backlog: Backlog::default(),
             lagged: true,
         };
@@ -260,7 +257,7 @@ impl<T: Happening> Queue<T> {
     }
 
     fn pop(&self) -> Option<News<T>> {
-        let mut pending = lock(&self.pending);
+        let mut pending = self.pending.lock();
         if pending.lagged {
             Some(News::Lagged)
         } else {
@@ -283,7 +280,7 @@ impl<T: Happening> Watcher<T> {
 
 impl<T: Happening> Drop for Watcher<T> {
     fn drop(&mut self) {
-        lock(&self.hub.state).remove(&self.key);
+        self.hub.state.lock().remove(&self.key);
     }
 }
 
@@ -360,7 +357,7 @@ mod tests {
         let watcher = hub.watch('a');
         deliver(&hub, 'a', 0..11, 1000);
         assert_eq!(numbers(&watcher)[..1], [None]);
-        assert!(lock(&hub.state).kept.events <= KEPT_EVENTS);
+        assert!(hub.state.lock().kept.events <= KEPT_EVENTS);
     }
 
     #[test]
@@ -378,13 +375,13 @@ mod tests {
         deliver(&hub, 'a', 0..3, 1);
         hub.lag();
         assert_eq!(numbers(&watcher)[..1], [None]);
-        assert!(lock(&hub.state).kept.happenings.is_empty());
+        assert!(hub.state.lock().kept.happenings.is_empty());
     }
 
     #[test]
     fn a_watcher_that_is_gone_is_forgotten() {
         let hub: Hub<Sample> = Hub::default();
         drop(hub.watch('a'));
-        assert!(lock(&hub.state).watchers.is_empty());
+        assert!(hub.state.lock().watchers.is_empty());
     }
 }

@@ -16,8 +16,9 @@ use node::lists;
 use node::machine::Ask;
 use node::registry::{self, SessionId};
 use node::wire::{ConnId, WriteError};
+use parking_lot::Mutex;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{broadcast, oneshot, watch};
 use tokio::time::{Instant, timeout_at};
@@ -82,11 +83,11 @@ pub(crate) struct Trouble(Arc<Mutex<Option<WriteError>>>);
 
 impl Trouble {
     pub(crate) fn set(&self, trouble: Option<WriteError>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+        *self.0.lock() = trouble;
     }
 
     pub(crate) fn now(&self) -> Option<WriteError> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.0.lock()
     }
 }
 

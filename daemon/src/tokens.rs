@@ -17,8 +17,9 @@ pub use text::TokenId;
 
 use crate::host::{random, wall_ms};
 use node::wire::WriteError;
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use store::{ReadError, Store, TokenRow};
 use subtle::ConstantTimeEq;
@@ -143,7 +144,7 @@ struct Shared {
 
 impl Shared {
     fn book(&self) -> MutexGuard<'_, BTreeMap<TokenId, Kept>> {
-        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+        self.book.lock()
     }
 }
 

@@ -9,9 +9,10 @@ use crate::registry::Registry;
 use crate::settings::Settings;
 use crate::stats::{ConnectionStats, Counters, Stats};
 use crate::tls::{Tls, TlsError};
-use crate::{accept, dial, duplicate, locked};
+use crate::{accept, dial, duplicate};
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
+use parking_lot::Mutex;
 use pki::Identity;
 use quinn::udp::UdpSocketState;
 use quinn::{
@@ -19,8 +20,8 @@ use quinn::{
 };
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
@@ -209,8 +210,8 @@ impl Endpoint {
 
     /// What was counted so far.
     pub fn stats(&self) -> Stats {
-        let links = locked(&self.core().registry).all();
-        let identity = locked(&self.core().tls).identity.clone();
+        let links = self.core().registry.lock().all();
+        let identity = self.core().tls.lock().identity.clone();
         Stats {
             connections: u64::try_from(links.len()).unwrap_or(u64::MAX),
             queued_bytes: links.iter().map(|link| link.queued_bytes()).sum(),
@@ -233,7 +234,7 @@ impl Endpoint {
     /// Takes a renewed certificate, or other authorities, for handshakes from now on; connections
     /// that stand stay.
     pub fn reload(&self, identity: Identity) -> Result<(), ReloadError> {
-        let mut tls = locked(&self.core().tls);
+        let mut tls = self.core().tls.lock();
         let running = &tls.identity;
         if (identity.id(), identity.name(), identity.cluster())
             != (running.id(), running.name(), running.cluster())
@@ -265,7 +266,7 @@ impl Endpoint {
     /// about 300 ms at most. Afterwards the queues of events end. A second call does nothing.
     pub async fn shutdown(&self) {
         let core = self.core();
-        let links = locked(&core.registry).all();
+        let links = core.registry.lock().all();
         links.iter().for_each(|link| link.end_queues());
         let _ = timeout(core.settings.flush_limit, async {
             for link in &links {
@@ -295,7 +296,10 @@ impl Core {
             return quic.close(CloseCode::Shutdown.into(), SHUTDOWN);
         };
         let make = |conn| Link::new(self, conn, quic, peer, dial);
-        let inserted = locked(&self.registry).insert(self.settings.max_connections_per_peer, make);
+        let inserted = self
+            .registry
+            .lock()
+            .insert(self.settings.max_connections_per_peer, make);
         self.counters.connected.fetch_add(1, Relaxed);
         let link = &inserted.link;
         debug!(conn = link.conn, peer = link.peer.name, remote = %link.remote(), preferred = link.preferred, "connected");
@@ -316,19 +320,19 @@ impl Core {
 
     /// A connection has ended.
     pub(crate) fn forget(&self, link: &Link) {
-        if locked(&self.registry).remove(link.conn) {
+        if self.registry.lock().remove(link.conn) {
             self.counters.closed.fetch_add(1, Relaxed);
             debug!(conn = link.conn, peer = link.peer.name, "disconnected");
         }
     }
 
     pub(crate) fn outboxes(&self) -> Option<Outboxes> {
-        locked(&self.outboxes).clone()
+        self.outboxes.lock().clone()
     }
 
     /// At most once a second: anybody who can send a packet here can be refused.
     pub(crate) fn may_log_refusal(&self) -> bool {
-        let (mut last, now) = (locked(&self.refusal_logged), Instant::now());
+        let (mut last, now) = (self.refusal_logged.lock(), Instant::now());
         let may = last.is_none_or(|last| now.duration_since(last) >= REFUSAL_LOG_INTERVAL);
         if may {
             *last = Some(now);
@@ -337,7 +341,7 @@ impl Core {
     }
 
     pub(crate) fn connections(&self) -> usize {
-        locked(&self.registry).len()
+        self.registry.lock().len()
     }
 
     /// An IPv4 socket reaches only IPv4; one on a particular IPv6 address only IPv6; the IPv6
@@ -354,7 +358,7 @@ impl Core {
         expect: Option<[u8; 16]>,
         verdict: Verdict,
     ) -> Result<quinn::ClientConfig, TlsError> {
-        let tls = locked(&self.tls).clone();
+        let tls = self.tls.lock().clone();
         let mut config = quinn::ClientConfig::new(Arc::new(tls.client(expect, verdict)?));
         config.transport_config(self.transport.clone());
         Ok(config)
@@ -365,7 +369,7 @@ impl Core {
         expect: [u8; 16],
         verdict: Verdict,
     ) -> Result<quinn::ClientConfig, TlsError> {
-        let tls = locked(&self.tls).clone();
+        let tls = self.tls.lock().clone();
         let mut config = quinn::ClientConfig::new(Arc::new(tls.inquirer(expect, verdict)?));
         config.transport_config(self.transport.clone());
         Ok(config)
@@ -376,35 +380,35 @@ impl Core {
     }
 
     pub(crate) fn answer_by(&self, questions: mpsc::Sender<Question>) {
-        *locked(&self.questions) = Some(questions);
+        *self.questions.lock() = Some(questions);
     }
 
     pub(crate) fn questions(&self) -> Option<mpsc::Sender<Question>> {
-        locked(&self.questions).clone()
+        self.questions.lock().clone()
     }
 
     /// A handshake from there was not finished.
     pub(crate) fn knock(&self, from: SocketAddr) {
-        locked(&self.knocks).note(from);
+        self.knocks.lock().note(from);
     }
 
     pub(crate) fn knocked(&self, from: SocketAddr) -> Option<Duration> {
-        locked(&self.knocks).since(from)
+        self.knocks.lock().since(from)
     }
 
     pub(crate) fn server_config(&self, verdict: Verdict) -> Result<quinn::ServerConfig, TlsError> {
-        let tls = locked(&self.tls).clone();
+        let tls = self.tls.lock().clone();
         let mut config = self.server.clone();
         config.crypto = Arc::new(tls.server(verdict)?);
         Ok(config)
     }
 
     fn link(&self, conn: u64) -> Option<Arc<Link>> {
-        locked(&self.registry).get(conn)
+        self.registry.lock().get(conn)
     }
 
     fn close(&self) {
-        locked(&self.outboxes).take();
+        self.outboxes.lock().take();
         self.quic.close(CloseCode::Shutdown.into(), SHUTDOWN);
     }
 }

@@ -1,17 +1,17 @@
 //! The UDP socket under QUIC: counts packets and, on demand, drops those to and from some addresses
 //! like a cut cable.
 
-use crate::locked;
 use crate::stats::Counters;
+use parking_lot::Mutex;
 use quinn::udp::{RecvMeta, Transmit};
 use quinn::{AsyncUdpSocket, UdpPoller};
 use std::collections::BTreeSet;
 use std::io::{self, IoSliceMut};
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 
 /// A development aid: cuts this node off from some UDP addresses, in both directions, below QUIC.
@@ -29,7 +29,7 @@ struct Cut {
 impl Fault {
     /// From now on drops every packet to and from exactly these addresses; replaces an earlier cut.
     pub fn block(&self, peers: &[SocketAddr]) {
-        let mut blocked = locked(&self.0.blocked);
+        let mut blocked = self.0.blocked.lock();
         *blocked = peers.iter().copied().map(canonical).collect();
         self.0.on.store(!blocked.is_empty(), Release);
     }
@@ -40,7 +40,7 @@ impl Fault {
     }
 
     fn drops(&self, peer: SocketAddr) -> bool {
-        self.0.on.load(Acquire) && locked(&self.0.blocked).contains(&canonical(peer))
+        self.0.on.load(Acquire) && self.0.blocked.lock().contains(&canonical(peer))
     }
 }
 

@@ -48,8 +48,6 @@
 
 #![warn(missing_docs)]
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 mod accept;
 mod connection;
 mod dial;
@@ -75,9 +73,3 @@ pub use inquiry::{Inquiry, InquiryError, Question};
 pub use refusal::DialErrorKind;
 pub use settings::Settings;
 pub use stats::{ConnectionStats, Stats};
-
-/// Locks, also after a thread panicked while it held the lock: the data behind our locks is whole
-/// after every statement.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}

@@ -1,9 +1,8 @@
 //! What waits to be sent on one channel of one connection, bounded by bytes.
 
-use crate::locked;
 use bytes::Bytes;
+use parking_lot::Mutex;
 use std::collections::VecDeque;
-use std::sync::Mutex;
 use tokio::sync::Notify;
 
 /// A first-in-first-out queue with one reader. Messages count until they are
@@ -53,7 +52,7 @@ impl SendQueue {
 
     /// Queues a message, or drops it because there is no room or the queue has ended.
     pub(crate) fn push(&self, message: Bytes) -> Pushed {
-        let mut state = locked(&self.state);
+        let mut state = self.state.lock();
         if state.ended {
             return Pushed::Dropped;
         }
@@ -70,7 +69,7 @@ impl SendQueue {
 
     /// Counts a message that could never be queued as dropped.
     pub(crate) fn refuse(&self) -> Pushed {
-        locked(&self.state).drop_one()
+        self.state.lock().drop_one()
     }
 
     /// Takes the next messages, about `bytes` of them but at least one; `None` when the queue has
@@ -78,7 +77,7 @@ impl SendQueue {
     pub(crate) async fn take(&self, bytes: usize) -> Option<Vec<Bytes>> {
         loop {
             {
-                let mut state = locked(&self.state);
+                let mut state = self.state.lock();
                 if !state.messages.is_empty() {
                     return Some(state.take(bytes));
                 }
@@ -92,7 +91,7 @@ impl SendQueue {
 
     /// Tells that what was taken has been written: its room is free.
     pub(crate) fn written(&self) {
-        let mut state = locked(&self.state);
+        let mut state = self.state.lock();
         state.bytes = state.bytes.saturating_sub(state.taken);
         state.taken = 0;
         if state.bytes == 0 && state.messages.is_empty() {
@@ -102,7 +101,7 @@ impl SendQueue {
 
     /// Whether an overflow has yet to be told; it counts as told from now on.
     pub(crate) fn tell_overflow(&self) -> bool {
-        let mut state = locked(&self.state);
+        let mut state = self.state.lock();
         let untold = state.overflow == Overflow::Untold;
         if untold {
             state.overflow = Overflow::Told;
@@ -112,18 +111,18 @@ impl SendQueue {
 
     /// Takes no more messages; those in it are still sent.
     pub(crate) fn end(&self) {
-        locked(&self.state).ended = true;
+        self.state.lock().ended = true;
         self.changed.notify_one();
     }
 
     /// What waits, in bytes.
     pub(crate) fn bytes(&self) -> usize {
-        locked(&self.state).bytes
+        self.state.lock().bytes
     }
 
     /// Whether nothing waits and nothing is being written.
     pub(crate) fn is_idle(&self) -> bool {
-        let state = locked(&self.state);
+        let state = self.state.lock();
         state.messages.is_empty() && state.bytes == 0
     }
 }

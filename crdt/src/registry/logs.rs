@@ -301,7 +301,8 @@ pub(super) fn leaf(owner: NodeId, position: Position) -> u64 {
 }
 
 impl Reason {
-    /// Whether a process can be said to have ended so by somebody who watched it.
+    /// Whether the process itself has ended, which somebody who watched it can say: no later
+    /// registration can be of the same one.
     pub fn is_end(self) -> bool {
         matches!(self, Self::ExitedWith(_) | Self::Killed(_) | Self::Exited)
     }

@@ -48,8 +48,7 @@ pub(crate) async fn members(session: &Session<'_>, args: &Members) -> Result<(),
     match stream {
         Some(stream) => {
             events::print(session, stream, |event| {
-                let what = event.get("type").and_then(Value::as_str);
-                state_of(args).is_none_or(|state| what == Some(state.as_str()))
+                state_of(args).is_none_or(|state| event.what.as_str() == state.as_str())
             })
             .await
         }
@@ -260,4 +259,15 @@ pub(crate) async fn partition(session: &Session<'_>) -> Result<(), Failure> {
         ))?;
     }
     Ok(())
+}
+
+/// A member to test with.
+#[cfg(test)]
+pub(crate) fn sample(name: &str, state: &str, is_self: bool) -> ClusterMember {
+    serde_json::from_value(json!({
+        "id": "0".repeat(32), "name": name, "address": "127.0.0.1:1", "self": is_self,
+        "state": state, "run": 1, "since": "2026-01-01T10:00:00Z", "rtt_ms": 0.3,
+        "version": "0.1.0", "role": "member", "tags": [],
+    }))
+    .unwrap()
 }

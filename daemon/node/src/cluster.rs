@@ -4,7 +4,8 @@
 //! [`Cluster`] owns the parts and routes between them. A part keeps its own state and reaches the
 //! outside through the `Edge`; what it needs of another part it is lent as an argument, so that
 //! each call says what it may touch. What follows in one part from what happened in another stands
-//! in the router's own files: here, in `peer` (what peers say) and in `command` (what clients ask).
+//! in the router's own files: here, in `greeting` (hellos), in `peer` (what peers say besides) and in
+//! `command` (what clients ask).
 //!
 //! | protocol | told in | messages |
 //! | --- | --- | --- |
@@ -20,6 +21,7 @@ mod edge;
 mod farewell;
 #[cfg(test)]
 mod golden;
+mod greeting;
 mod hello;
 mod io;
 mod join;
@@ -40,6 +42,7 @@ pub use io::{
 };
 pub use kept::{Kept, convert_kept};
 
+use crate::belief::Impostors;
 use crate::machine::Machine;
 use crate::registry::Registry;
 use crate::time::{Instant, Now};
@@ -57,7 +60,6 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use roster::Replica;
 use std::fmt;
-use std::net::SocketAddr;
 use swim::{Identity, Sighting, Swim};
 use verdict::Silence;
 use view::{Sources, Viewer};
@@ -97,13 +99,7 @@ pub struct Cluster {
     absences: Absences,
     viewer: Viewer,
     registry: Registry,
-    /// Who bears this node's name, as another node says.
-    namesake: Option<(NodeId, SocketAddr)>,
-    started: Instant,
-    /// When it may next be looked who bears this node's identity or name.
-    /// The dial to where others say that this node's identity is borne.
-    rival: Option<(DialId, SocketAddr)>,
-    next_look: Instant,
+    impostors: Impostors,
     /// What clients asked before the run was on disk.
     early: Vec<(RequestId, Command)>,
     /// Something changed that the view is made of.
@@ -153,10 +149,7 @@ impl Cluster {
             joins: Requests::default(),
             silence: Silence::default(),
             absences: Absences::default(),
-            namesake: None,
-            started: now.instant,
-            rival: None,
-            next_look: now.instant,
+            impostors: Impostors::new(now.instant),
             early: Vec::new(),
             changed: true,
             me,
@@ -485,7 +478,7 @@ impl Cluster {
         self.connections.dial_over(dial);
         self.seeds.dialled_itself(&self.edge, dial);
         self.joins.dialled_itself(dial);
-        self.met_rival(dial);
+        self.met_own_certificate(dial);
     }
 
     fn closed(&mut self, conn: ConnId) {

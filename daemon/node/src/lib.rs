@@ -14,6 +14,7 @@
 
 #![warn(missing_docs)]
 
+mod belief;
 pub mod cluster;
 pub mod codec;
 #[cfg(test)]

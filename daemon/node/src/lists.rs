@@ -13,7 +13,8 @@
 //! | `replicas`, `watchers`, `departure` | who waits for whose confirmation |
 //!
 //! The router's own files follow what happens from part to part: `documents` runs what waits for a
-//! document, `messages` takes what peers say, `repair` keeps the peers in agreement.
+//! document, `messages` takes what peers say, `requests` what clients ask, `written` what the disk
+//! answers, and `repair` keeps the peers in agreement.
 //!
 //! One rule goes through all of them: a document in memory may be ahead of the disk, but nobody, no
 //! client, peer or digest, is shown anything whose commit has not returned.
@@ -107,11 +108,13 @@ mod pulls;
 mod rebuild;
 mod repair;
 mod replicas;
+mod requests;
 mod resident;
 mod rounds;
 mod vectors;
 mod watchers;
 mod wire;
+mod written;
 
 pub use io::{
     Change, Command, Confirmations, Edited, Input, Lagging, ListRow, Output, Precondition, Refusal,
@@ -123,18 +126,17 @@ pub use wire::shards_of;
 use crate::cluster::RosterView;
 use crate::machine::Machine;
 use crate::time::{Instant, Now};
-use crate::wire::{ConnId, RequestId, WriteError, WriteId};
+use crate::wire::{ConnId, RequestId};
 use chunks::Assemblies;
-use commits::{Commits, Origin, Pending, Verdict};
+use commits::Commits;
 use crdt::digest::Digest;
-use crdt::entry::{Author, Edit};
 use departure::Departure;
 use differing::Differing;
 use edge::{Edge, Timer};
-use edits::{Edits, Request};
+use edits::Edits;
 use incoming::Incoming;
 use jobs::Jobs;
-use names::{ChangeHash, ListId, ListName, NodeId, Shard};
+use names::{ChangeHash, ListId, NodeId, Shard};
 use outbox::Outbox;
 use peers::Peers;
 use pulls::Pulls;
@@ -146,14 +148,8 @@ use resident::{Place, Resident};
 use rounds::Rounds;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 use vectors::Vectors;
 use watchers::Watchers;
-
-/// Writes on their way; more are refused as [`Refusal::Busy`].
-const MAX_WRITES: usize = 16_384;
-/// Requests for lists as they were that can wait: each loads a document.
-const MAX_LOOKING_BACK: usize = 64;
 
 /// The machine that holds the lists of some shards. See [`Input`] and [`Output`] for all that happens
 /// at its edge.
@@ -348,272 +344,6 @@ impl Lists {
         }
     }
 
-    fn request(&mut self, id: RequestId, by: Author, command: Command) {
-        let accepted = match command {
-            Command::Depart(ask::Depart { timeout }) => {
-                self.depart(id, timeout);
-                Ok(())
-            }
-            Command::Edit(ask::Edit {
-                list,
-                edit,
-                expect,
-                replicas,
-                timeout,
-            }) => self.asked(replicas).and_then(|asked| {
-                let request = Request {
-                    id,
-                    by,
-                    edit,
-                    expect,
-                    asked,
-                    deadline: self.edge.now.instant + timeout,
-                };
-                self.edit(list, request)
-            }),
-            Command::EntriesAt(ask::EntriesAt {
-                list,
-                change,
-                timeout,
-            }) => self.look_back(list, change, id, timeout),
-            Command::Rebuild(ask::Rebuild { list, timeout }) => self.rebuild(id, list, timeout),
-            Command::Lagging(ask::Lagging) => {
-                let lagging = self.rounds.lagging().collect();
-                self.edge.reply(id, Ok(Reply::Lagging(lagging)));
-                Ok(())
-            }
-        };
-        if let Err(refusal) = accepted {
-            self.edge.reply(id, Err(refusal));
-        }
-    }
-
-    fn asked(&self, replicas: Option<Replicas>) -> Result<Option<usize>, Refusal> {
-        let Some(replicas) = replicas else {
-            return Ok(None);
-        };
-        // Without a roster nobody can say how many nodes there are: it comes within the first
-        // moments.
-        let view = self
-            .view
-            .as_ref()
-            .filter(|_| !self.waits.is_full())
-            .ok_or(Refusal::Busy)?;
-        replicas::asked(view, replicas).map(Some)
-    }
-
-    fn edit(&mut self, name: ListName, request: Request) -> Result<(), Refusal> {
-        let (id, deadline) = (request.id, request.deadline);
-        let list = self.open(&name, matches!(request.edit, Edit::Add(_)))?;
-        if self.commits.len() >= MAX_WRITES {
-            return Err(Refusal::Busy);
-        }
-        self.edits
-            .wait(list, name, request)
-            .map_err(|_| Refusal::Busy)?;
-        self.run_waiting(list);
-        if self.edits.holds(id) {
-            self.edge.at(deadline, Timer::Deadline(id));
-        }
-        Ok(())
-    }
-
-    /// Reads what is committed, in a document of its own: the one in memory may be ahead, and stays
-    /// free for others.
-    fn look_back(
-        &mut self,
-        name: ListName,
-        change: ChangeHash,
-        id: RequestId,
-        timeout: Duration,
-    ) -> Result<(), Refusal> {
-        let list = self.open(&name, false)?;
-        if self.looking_back.len() >= MAX_LOOKING_BACK {
-            return Err(Refusal::Busy);
-        }
-        self.looking_back.insert(id, change);
-        self.edge.after(timeout, Timer::Deadline(id));
-        self.jobs.push(
-            &mut self.edge,
-            list,
-            Job::EntriesAt {
-                name,
-                change,
-                request: id,
-            },
-        );
-        Ok(())
-    }
-
-    /// The id of a list that a client may use now.
-    fn open(&self, name: &ListName, create: bool) -> Result<ListId, Refusal> {
-        if let Some(error) = self.commits.failed() {
-            return Err(Refusal::Unavailable(error));
-        }
-        let list = ListId::of(name);
-        match self.resident.place(list) {
-            Place::Quarantined => Err(Refusal::Quarantined),
-            Place::Absent if !create && !self.is_known(list) => {
-                Err(Refusal::NoList(name.to_string()))
-            }
-            Place::Here | Place::Away | Place::Absent => Ok(list),
-        }
-    }
-
-    fn written(&mut self, id: WriteId, result: Result<(), WriteError>) {
-        let Some(pending) = self.commits.returned(id) else {
-            return;
-        };
-        match result {
-            Ok(()) => self.committed(pending),
-            Err(error) => {
-                let unknown = |verdict: Verdict| (verdict.request, Err(Refusal::Unknown(error)));
-                pending
-                    .verdicts
-                    .into_iter()
-                    .map(unknown)
-                    .for_each(|(request, refusal)| self.edge.reply(request, refusal));
-                self.fail(error);
-            }
-        }
-    }
-
-    fn committed(
-        &mut self,
-        Pending {
-            list,
-            advance,
-            verdicts,
-            is_view,
-        }: Pending,
-    ) {
-        let confirm = verdicts
-            .iter()
-            .any(|verdict| verdict.wish.as_ref().is_some_and(|wish| wish.asked > 1));
-        verdicts
-            .into_iter()
-            .for_each(|verdict| self.deliver(list, verdict));
-        if let Some(advance) = advance {
-            self.publish(list, advance, confirm);
-        }
-        if is_view {
-            self.rebuilt_or_not(list, Ok(()));
-        }
-        self.run_waiting(list);
-    }
-
-    /// What is on disk is now shown to everybody.
-    fn publish(&mut self, list: ListId, advance: commits::Advance, confirm: bool) {
-        let commits::Advance {
-            origin,
-            name,
-            changes,
-            total_before,
-            row,
-            entries,
-        } = advance;
-        if self.resident.place(list) != Place::Quarantined {
-            self.digest.set(list, row.sum);
-        }
-        self.rounds.changed(list);
-        let answerable = self
-            .watchers
-            .committed(list, changes.iter().map(|change| change.id));
-        self.answer_watchers(list, answerable);
-        let count = u64::try_from(changes.len()).unwrap_or(0);
-        match origin {
-            Origin::Local => {
-                self.edge.stats.changes_local += count;
-                changes.iter().for_each(|change| {
-                    self.outbox
-                        .push(&mut self.edge, &self.peers, &name, &change.bytes, confirm)
-                });
-            }
-            Origin::Remote => {
-                self.edge.stats.changes_remote += count;
-                self.pulls.advanced(self.edge.now.instant, list);
-            }
-        }
-        self.edge.put(Output::Changed(Change {
-            list,
-            name,
-            at: self.edge.now.wall,
-            total_before,
-            row,
-            entries,
-        }));
-    }
-
-    fn deliver(&mut self, list: ListId, verdict: Verdict) {
-        let Verdict {
-            request,
-            result,
-            wish,
-        } = verdict;
-        match (result, wish, &self.view) {
-            (Ok(reply), Some(wish), Some(view)) => self.waits.begin(
-                &mut self.edge,
-                view,
-                &self.peers,
-                request,
-                (list, wish, reply),
-            ),
-            (result, _, _) => self.edge.reply(request, result),
-        }
-    }
-
-    /// A commit failed: what is in memory may never have been, and nothing can be written until the
-    /// store is back.
-    fn fail(&mut self, error: WriteError) {
-        for verdict in self
-            .commits
-            .fail(error)
-            .flat_map(|pending| pending.verdicts)
-        {
-            self.edge
-                .reply(verdict.request, Err(Refusal::Unknown(error)));
-        }
-        for request in self
-            .edits
-            .drain()
-            .chain(std::mem::take(&mut self.looking_back).into_keys())
-            .chain(self.rebuilds.fail())
-        {
-            self.edge.reply(request, Err(Refusal::Unavailable(error)));
-        }
-        self.resident.clear();
-        self.incoming.clear();
-        self.applying.clear();
-        self.jobs.forget();
-        self.vectors.clear();
-        self.rounds.clear();
-        self.differing.clear();
-        self.pulls.clear();
-        self.serving.clear();
-    }
-
-    /// Begins anew with what the store has. The other machines of this daemon share that store: one
-    /// that saw no failure itself begins anew, too. Peers are to compare as well: a write whose
-    /// commit failed may be there after all, and was pushed to nobody.
-    fn reopened(&mut self, salt: [u8; 16], known: Vec<(ListId, u64)>) {
-        self.fail(WriteError::Failed);
-        self.commits.reopened();
-        self.salt = salt;
-        self.read_digest(known);
-        self.fresh.extend(self.peers.iter().map(|(peer, _)| peer));
-        self.to_wake.extend(self.peers.iter().map(|(peer, _)| peer));
-        self.begin_rounds();
-    }
-
-    fn read_digest(&mut self, known: Vec<(ListId, u64)>) {
-        self.digest = Digest::default();
-        for (list, sum) in known {
-            if self.owns(list) && self.resident.place(list) != Place::Quarantined {
-                self.digest.set(list, sum);
-            }
-        }
-    }
-
     /// Whether there is anything of that list, on disk or on its way there.
     fn is_known(&self, list: ListId) -> bool {
         self.digest.get(list).is_some()
@@ -648,6 +378,8 @@ impl Lists {
             // What was under way may be lost; another connection is there to find out.
             self.fresh.insert(peer);
             self.rounds.cancel(peer);
+            self.pulls.interrupted(peer);
+            self.pull_next();
             self.begin_rounds();
         }
     }

@@ -1,7 +1,8 @@
 //! What is logged, and changing it while the daemon runs.
 
 use crate::config::filter;
-use std::sync::{Arc, Mutex, PoisonError};
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::{Registry, reload};
@@ -108,7 +109,7 @@ impl Level {
     }
 
     fn change(&self, change: impl FnOnce(&mut State)) -> Levels {
-        let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.0.state.lock();
         let before = state.levels();
         change(&mut state);
         let levels = state.levels();

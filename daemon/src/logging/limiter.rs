@@ -1,9 +1,10 @@
 //! No place in the program can flood the log: a peer that dials for ever, or a disk that fails at
 //! every write, is worth some lines and a number.
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata, Subscriber, callsite};
@@ -61,7 +62,7 @@ impl Limiter {
     }
 
     fn ended(&self, now: Instant) -> Vec<LeftOut> {
-        let mut places = self.0.places.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut places = self.0.places.lock();
         let ended =
             places.extract_if(|_, place| now.saturating_duration_since(place.began) >= WINDOW);
         let mut left_out: Vec<LeftOut> = ended.filter_map(|(_, place)| place.left_out()).collect();
@@ -70,7 +71,7 @@ impl Limiter {
     }
 
     fn admits(&self, event: &Event<'_>, now: Instant) -> bool {
-        let mut places = self.0.places.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut places = self.0.places.lock();
         let new = || Place {
             message: message(event),
             began: now,
@@ -135,7 +136,7 @@ mod tests {
 
     impl<S: Subscriber> Layer<S> for Sink {
         fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-            *self.0.lock().unwrap().entry(message(event)).or_default() += 1;
+            *self.0.lock().entry(message(event)).or_default() += 1;
         }
     }
 
@@ -151,7 +152,7 @@ mod tests {
             }
             tracing::info!("another place");
         });
-        let lines = |message: &str| sink.0.lock().unwrap().get(message).copied();
+        let lines = |message: &str| sink.0.lock().get(message).copied();
         assert_eq!(
             (lines("a flood"), lines("asked for"), lines("another place")),
             (Some(MOST), Some(MOST + 44), Some(1))

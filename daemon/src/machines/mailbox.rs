@@ -4,8 +4,9 @@ use node::cluster::{self, Cluster};
 use node::lists::{self, Lists};
 use node::machine::{Ask, Machine};
 use node::wire::RequestId;
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use tokio::sync::oneshot;
 
 /// A machine that clients ask.
@@ -105,12 +106,12 @@ impl<M: Asked> Mailbox<M> {
 
     /// The machine's numbers, as of when it last had nothing to do.
     pub(crate) fn stats(&self) -> M::Stats {
-        *self.stats.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.stats.lock()
     }
 
     /// Shows the machine's numbers to the other threads.
     pub(super) fn publish(&self, stats: M::Stats) {
-        *self.stats.lock().unwrap_or_else(PoisonError::into_inner) = stats;
+        *self.stats.lock() = stats;
     }
 }
 

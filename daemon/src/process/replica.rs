@@ -10,8 +10,9 @@ use crate::once::Once;
 use api::events::EventType;
 use names::ProcessName;
 use node::registry::{Directory, Event, Found, News};
+use parking_lot::RwLock;
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 /// Something that happened to a registration, with its number in this run of the daemon, from 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,11 +75,7 @@ pub(crate) enum First {
 impl Replica {
     /// Takes news over: to the directory, to those who watch, and to the event log.
     pub(crate) fn apply(&self, news: News, events: &EventLog) {
-        let mut state = self
-            .shared
-            .state
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.shared.state.write();
         news.changes
             .iter()
             .for_each(|change| state.directory.apply(change));
@@ -95,23 +92,12 @@ impl Replica {
 
     /// Reads the directory. The cluster machine waits meanwhile: `read` must be quick.
     pub(crate) fn read<R>(&self, read: impl FnOnce(&Directory) -> R) -> R {
-        read(
-            &self
-                .shared
-                .state
-                .read()
-                .unwrap_or_else(PoisonError::into_inner)
-                .directory,
-        )
+        read(&self.shared.state.read().directory)
     }
 
     /// Watches a name, from after the event of that number if it is known what happened since.
     pub(crate) fn monitor(&self, name: ProcessName, after: Option<u64>) -> Monitor {
-        let state = self
-            .shared
-            .state
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
+        let state = self.shared.state.read();
         let resumed = after
             .filter(|after| *after <= state.last)
             .and_then(|after| {
@@ -136,12 +122,7 @@ impl Replica {
 
     /// How many events there were of each kind since the daemon's start.
     pub(crate) fn events(&self) -> BTreeMap<EventType, u64> {
-        self.shared
-            .state
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .events
-            .clone()
+        self.shared.state.read().events.clone()
     }
 
     /// How many watch a name.

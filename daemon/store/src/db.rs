@@ -14,9 +14,10 @@ use fjall::{
     AbstractTree, Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Slice,
 };
 use names::{Actor, ListId};
+use parking_lot::RwLock;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Cached blocks of all keyspaces.
@@ -359,14 +360,11 @@ pub(super) struct Slot(RwLock<Option<Arc<Db>>>);
 
 impl Slot {
     pub(super) fn put(&self, db: Arc<Db>) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(db);
+        *self.0.write() = Some(db);
     }
 
     pub(super) fn get(&self) -> Option<Arc<Db>> {
-        self.0
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.0.read().clone()
     }
 
     /// Empties the slot and closes the database as soon as its last reader is done.
@@ -374,12 +372,7 @@ impl Slot {
     /// # Errors
     /// Readers are still at work at the deadline: the database is in the slot as before.
     pub(super) fn close(&self, deadline: Duration) -> Result<(), StillRead> {
-        let Some(mut db) = self
-            .0
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
-        else {
+        let Some(mut db) = self.0.write().take() else {
             return Ok(());
         };
         let deadline = Instant::now() + deadline;

@@ -81,10 +81,11 @@ use node::lists::{Remake, Row};
 use node::registry::KeptRow;
 use node::wire::WriteError;
 use open::Home;
+use parking_lot::Mutex;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use syncs::Syncs;
@@ -316,11 +317,7 @@ impl Store {
     pub fn close(self) {
         // An error means that the thread has ended already.
         let _ = self.requests.send(Request::Close);
-        let thread = self
-            .thread
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let thread = self.thread.lock().take();
         if thread.is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the commit thread panicked");
         }

@@ -1,8 +1,8 @@
 //! How long the latest syncs took: a disk that gets slow shows here at once, however long it was
 //! quick before.
 
+use parking_lot::Mutex;
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// How many are kept.
@@ -14,7 +14,7 @@ pub(super) struct Syncs(Mutex<VecDeque<Duration>>);
 
 impl Syncs {
     pub(super) fn note(&self, took: Duration) {
-        let mut times = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut times = self.0.lock();
         if times.len() == KEPT {
             times.pop_front();
         }
@@ -24,7 +24,7 @@ impl Syncs {
     /// The time that half of them took at most, and that which 99 of 100 did; `None` before the
     /// first one.
     pub(super) fn quantiles(&self) -> Option<(Duration, Duration)> {
-        let times = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let times = self.0.lock();
         let mut sorted: Vec<Duration> = times.iter().copied().collect();
         drop(times);
         sorted.sort_unstable();

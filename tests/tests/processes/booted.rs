@@ -106,12 +106,11 @@ impl Booted {
             disk,
         };
         let children = format!("/proc/{0}/task/{0}/children", booted.nspawn.id());
-        booted.leader = until("the container has a first process", || {
-            let found = std::fs::read_to_string(&children)?.trim().to_owned();
-            ensure!(!found.is_empty());
-            Ok(found)
-        })?;
+        // The first process that nspawn starts only makes the container's first one, and ends.
         until("it has booted", || {
+            let found = std::fs::read_to_string(&children)?;
+            booted.leader = found.split_whitespace().last().unwrap_or_default().into();
+            ensure!(!booted.leader.is_empty(), "nspawn has no process yet");
             booted.inside("systemctl is-active basic.target")
         })?;
         Ok(booted)
@@ -181,7 +180,7 @@ impl Drop for Booted {
     }
 }
 
-fn until<T>(what: &str, attempt: impl Fn() -> anyhow::Result<T>) -> anyhow::Result<T> {
+fn until<T>(what: &str, mut attempt: impl FnMut() -> anyhow::Result<T>) -> anyhow::Result<T> {
     let begun = Instant::now();
     loop {
         match attempt() {

@@ -3,10 +3,10 @@
 
 use crate::fleet::{Fleet, Node, run};
 use anyhow::{Context, ensure};
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -26,7 +26,7 @@ fn cache(name: &str) -> PathBuf {
 /// One test at a time installs tools.
 fn turn() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+    TURN.lock()
 }
 
 /// Whether what that file lists is installed already.

@@ -5,11 +5,11 @@ use crate::fleet::{Fleet, Node, program, run};
 use crate::http::{Answer, Client};
 use crate::story::Dev;
 use anyhow::{Context, ensure};
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// More than the page may have in all.
 const MAX_BYTES: usize = 150_000;
@@ -295,7 +295,7 @@ fn web() -> PathBuf {
 /// installs serves all.
 fn turn() -> anyhow::Result<MutexGuard<'static, ()>> {
     static TURN: Mutex<()> = Mutex::new(());
-    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let turn = TURN.lock();
     let (wanted, installed) = (
         std::fs::read(web().join("package-lock.json"))?,
         web().join("node_modules/.installed"),

@@ -4,15 +4,22 @@ use crate::args::Events;
 use crate::failure::Failure;
 use crate::session::Session;
 use crate::text::printable;
+use api::cluster::PartitionVerdict;
+use api::events::{
+    ClusterEvent, ClusterStreamEvent, EventDetails, EventKind, EventType, EventsQuery,
+    MissingMembers, ProcessDetails,
+};
 use client::{ApiPath, EventStream, ServerEvent};
 use serde_json::Value;
 
 /// `muster events`.
 pub(crate) async fn follow(session: &Session<'_>, args: &Events) -> Result<(), Failure> {
     let kinds = args.kinds.join(",");
-    let path = ApiPath::new(&["events"])
-        .maybe("kinds", (!kinds.is_empty()).then_some(&kinds))
-        .maybe("name", args.name.as_deref());
+    let which = EventsQuery {
+        kinds: (!kinds.is_empty()).then_some(kinds),
+        name: args.name.clone(),
+    };
+    let path = ApiPath::new(&["events"]).with(&which);
     print(session, session.stream(&path).await?, |_| true).await
 }
 
@@ -20,7 +27,7 @@ pub(crate) async fn follow(session: &Session<'_>, args: &Events) -> Result<(), F
 pub(crate) async fn print(
     session: &Session<'_>,
     mut stream: EventStream,
-    wanted: impl Fn(&Value) -> bool,
+    wanted: impl Fn(&ClusterEvent) -> bool,
 ) -> Result<(), Failure> {
     while let Some(event) = stream
         .next()
@@ -28,15 +35,18 @@ pub(crate) async fn print(
         .map_err(|error| session.explain(error))?
     {
         let data = told(&event)?;
-        if event.event == "snapshot" || !wanted(&data) {
+        let read = event.read().map_err(|error| session.explain(error))?;
+        let ClusterStreamEvent::Message(event) = read else {
+            continue;
+        };
+        if !wanted(&event) {
             continue;
         }
         if session.output.is_json() {
             session.output.json(&data)?;
         } else {
-            let at = data.get("at").and_then(Value::as_str).unwrap_or_default();
-            let at = session.time(at);
-            session.output.happened(&at, &describe(&data))?;
+            let at = session.time(&event.at.to_string());
+            session.output.happened(&at, &describe(&event))?;
         }
     }
     Err(ended())
@@ -62,79 +72,78 @@ pub(crate) fn ended() -> Failure {
 }
 
 /// An event of `/v1/events` in words: `node3 is down (no answer for 1.9 s)`.
-pub(crate) fn describe(event: &Value) -> String {
-    let text =
-        |field: &str| printable(event.get(field).and_then(Value::as_str).unwrap_or_default());
-    let (name, what) = (text("name"), text("type"));
-    match (text("kind").as_str(), what.as_str()) {
-        ("member", "joined") => with_detail(format!("{name} joined"), &text("detail")),
-        ("member", "left") => with_detail(format!("{name} left"), &text("detail")),
-        ("member", "forgotten") => with_detail(format!("{name} was forgotten"), &text("detail")),
-        ("member", _) => with_detail(format!("{name} is {what}"), &text("detail")),
-        ("partition", _) => partition(event, &text),
-        ("list", _) => format!("list {name} was {what}"),
-        ("process", _) => process(event, &what),
-        (kind, _) => with_detail(format!("{kind} {name}: {what}"), &text("detail")),
-    }
+pub(crate) fn describe(event: &ClusterEvent) -> String {
+    let (name, what) = (printable(&event.name), printable(event.what.as_str()));
+    let more = &event.more;
+    let words = match (&event.kind, &event.what) {
+        (EventKind::Member, EventType::Joined | EventType::Left) => format!("{name} {what}"),
+        (EventKind::Member, EventType::Forgotten) => format!("{name} was {what}"),
+        (EventKind::Member, _) => format!("{name} is {what}"),
+        (EventKind::Partition, _) => return partition(more),
+        (EventKind::List, _) => return format!("list {name} was {what}"),
+        (EventKind::Process, _) => return process(&more.process, &[], &what),
+        (EventKind::Other(kind), _) => format!("{} {name}: {what}", printable(kind)),
+    };
+    with_detail(words, more.detail.as_deref())
 }
 
-/// What happened to a registered process: `web@node1#4711.889123 is down (killed signal=9)`.
-pub(crate) fn process(event: &Value, what: &str) -> String {
-    let text =
-        |field: &str| printable(event.get(field).and_then(Value::as_str).unwrap_or_default());
-    let (handle, what) = (text("handle"), printable(what));
-    // A process as it is has all others, an event the one that is new.
-    let others = event
-        .get("others")
-        .and_then(Value::as_array)
-        .map_or(&[][..], Vec::as_slice);
+/// What happened to a registered process: `web@node1#4711.889123 is down (killed signal=9)`. A
+/// process as it is has all others that claim its name, an event the one that is new.
+pub(crate) fn process(process: &ProcessDetails, others: &[String], what: &str) -> String {
+    let handle = printable(process.handle.as_deref().unwrap_or_default());
     let others: Vec<String> = others
         .iter()
-        .chain(event.get("other"))
-        .filter_map(Value::as_str)
-        .map(printable)
+        .chain(&process.other)
+        .map(|other| printable(other))
         .collect();
-    match what.as_str() {
-        "contested" => format!(
-            "{handle} has a name that is also claimed by {}",
-            others.join(", ")
-        ),
-        "lost" => format!("{handle} has lost its name to {}", text("other")),
-        _ => with_detail(format!("{handle} is {what}"), &text("reason")),
+    let others = others.join(", ");
+    match what {
+        "contested" => format!("{handle} has a name that is also claimed by {others}"),
+        "lost" => format!("{handle} has lost its name to {others}"),
+        _ => {
+            let words = format!("{handle} is {}", printable(what));
+            with_detail(words, process.reason.as_deref())
+        }
     }
 }
 
-fn with_detail(words: String, detail: &str) -> String {
-    if detail.is_empty() {
-        words
-    } else {
-        format!("{words} ({detail})")
+fn with_detail(words: String, detail: Option<&str>) -> String {
+    match detail {
+        Some(detail) if !detail.is_empty() => format!("{words} ({})", printable(detail)),
+        Some(_) | None => words,
     }
 }
 
-fn partition(event: &Value, text: &impl Fn(&str) -> String) -> String {
-    let names = event
-        .get("missing")
-        .and_then(Value::as_array)
-        .map_or(&[][..], Vec::as_slice);
-    let missing: Vec<String> = names
-        .iter()
-        .filter_map(Value::as_str)
-        .map(printable)
-        .collect();
-    let words = match text("verdict").as_str() {
-        "whole" => "reaches the whole cluster".to_owned(),
-        "majority" => "reaches a majority of the cluster".to_owned(),
-        "even" => "reaches half of the cluster".to_owned(),
-        "minority" => "reaches a minority of the cluster".to_owned(),
-        "alone" => "is cut off from all others".to_owned(),
-        other => format!("reaches: {other}"),
+fn partition(more: &EventDetails) -> String {
+    let words = match &more.verdict {
+        Some(PartitionVerdict::Whole) => "reaches the whole cluster".to_owned(),
+        Some(PartitionVerdict::Majority) => "reaches a majority of the cluster".to_owned(),
+        Some(PartitionVerdict::Even) => "reaches half of the cluster".to_owned(),
+        Some(PartitionVerdict::Minority) => "reaches a minority of the cluster".to_owned(),
+        Some(PartitionVerdict::Alone) => "is cut off from all others".to_owned(),
+        Some(PartitionVerdict::Other(other)) => format!("reaches: {}", printable(other)),
+        None => "reaches another part of the cluster".to_owned(),
+    };
+    let missing: Vec<String> = match &more.missing {
+        Some(MissingMembers::Names(names)) => names.iter().map(|name| printable(name)).collect(),
+        Some(MissingMembers::Members(members)) => members
+            .iter()
+            .map(|member| printable(&member.name))
+            .collect(),
+        None => Vec::new(),
     };
     if missing.is_empty() {
         words
     } else {
         format!("{words}; missing: {}", missing.join(", "))
     }
+}
+
+/// An event to test with, of these fields and a time.
+#[cfg(test)]
+pub(crate) fn sample(mut fields: Value) -> ClusterEvent {
+    fields["at"] = "2026-01-01T10:00:00.000Z".into();
+    serde_json::from_value(fields).unwrap()
 }
 
 #[cfg(test)]
@@ -144,6 +153,7 @@ mod tests {
 
     #[test]
     fn events_read_as_sentences() {
+        let describe = |fields: &Value| describe(&sample(fields.clone()));
         let member = json!({"kind": "member", "type": "down", "name": "node3", "detail": "no answer for 1.9 s"});
         assert_eq!(describe(&member), "node3 is down (no answer for 1.9 s)");
         let healed = json!({"kind": "partition", "type": "healed", "name": "whole", "verdict": "whole", "missing": []});
@@ -159,11 +169,14 @@ mod tests {
         );
         let down = json!({"kind": "process", "type": "down", "name": "web", "handle": "web@n1#7.8", "reason": "killed signal=9"});
         assert_eq!(describe(&down), "web@n1#7.8 is down (killed signal=9)");
-        let contested = json!({"handle": "web@n1#7.8", "state": "contested", "others": ["web@n2#1.2", "web@n3#1.2"]});
+        let contested = ProcessDetails {
+            handle: Some("web@n1#7.8".to_owned()),
+            ..ProcessDetails::default()
+        };
+        let others = ["web@n2#1.2", "web@n3#1.2"].map(str::to_owned);
         assert_eq!(
-            process(&contested, "contested"),
-            "web@n1#7.8 has a name that is also claimed \
-            by web@n2#1.2, web@n3#1.2"
+            process(&contested, &others, "contested"),
+            "web@n1#7.8 has a name that is also claimed by web@n2#1.2, web@n3#1.2"
         );
         let lost = json!({"kind": "process", "type": "lost", "name": "web", "handle": "web@n1#7.8", "other": "web@n2#1.2"});
         assert_eq!(

@@ -2,10 +2,10 @@
 
 use crate::cluster::events::describe;
 use crate::output::Output;
+use api::events::{ClusterEvent, ClusterStreamEvent, EventKind, EventType};
 use client::{ApiPath, Client};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use serde_json::Value;
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -35,43 +35,40 @@ pub(super) async fn follow(name: String, socket: PathBuf) {
         let Ok(event) = events.next().await else {
             continue;
         };
-        if event.event == "snapshot" {
-            continue;
-        }
-        let data = serde_json::from_str::<Value>(&event.data)
-            .ok()
-            .filter(|data| is_its_own(data, &name));
-        if let Some(data) = data {
-            let at = data.get("at").and_then(Value::as_str).unwrap_or_default();
-            print(&format!("{} {name}: {}", time(at), describe(&data)));
+        if let Ok(ClusterStreamEvent::Message(event)) = event.read()
+            && is_its_own(&event, &name)
+        {
+            let at = time(&event.at.to_string());
+            print(&format!("{at} {name}: {}", describe(&event)));
         }
     }
 }
 
 /// That a process is up or down all nodes say alike: the one that it runs on says it here. All else
 /// is each node's view.
-fn is_its_own(event: &Value, node: &str) -> bool {
-    let text = |field: &str| event.get(field).and_then(Value::as_str).unwrap_or_default();
-    text("kind") != "process" || !matches!(text("type"), "up" | "down") || text("node") == node
+fn is_its_own(event: &ClusterEvent, node: &str) -> bool {
+    event.kind != EventKind::Process
+        || !matches!(event.what, EventType::Up | EventType::Down)
+        || event.more.process.node.as_deref() == Some(node)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::events::sample;
     use serde_json::json;
 
     #[test]
     fn a_process_is_told_once_and_what_each_node_sees_by_each() {
-        let event =
-            |what: &str| json!({"kind": "process", "type": what, "name": "web", "node": "node1"});
+        let event = |what: &str| {
+            sample(json!({"kind": "process", "type": what, "name": "web", "node": "node1"}))
+        };
+        let member = sample(json!({"kind": "member", "type": "alive", "name": "node1"}));
         assert!(
             is_its_own(&event("up"), "node1")
                 && !is_its_own(&event("up"), "node2")
                 && !is_its_own(&event("down"), "node3")
         );
-        assert!(
-            is_its_own(&event("unreachable"), "node2")
-                && is_its_own(&json!({"kind": "member", "type": "up"}), "node2")
-        );
+        assert!(is_its_own(&event("unreachable"), "node2") && is_its_own(&member, "node2"));
     }
 }

@@ -2,8 +2,8 @@
 
 use super::layout::Layout;
 use super::mark::Mark;
-use client::{ApiPath, Client};
-use serde_json::Value;
+use api::cluster::{ClusterMember, MemberState};
+use client::Client;
 use std::path::Path;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -44,7 +44,7 @@ pub(super) async fn all_see_all(
 pub(super) async fn answers(socket: &Path, limit: Duration) -> bool {
     let client = Client::new(socket, Duration::from_secs(1));
     let deadline = Instant::now() + limit;
-    while client.get(&ApiPath::new(&["node"])).await.is_err() {
+    while client.node().await.is_err() {
         if Instant::now() >= deadline {
             return false;
         }
@@ -57,45 +57,31 @@ pub(super) async fn answers(socket: &Path, limit: Duration) -> bool {
 /// more.
 pub(super) async fn stays(socket: &Path) -> bool {
     let client = Client::new(socket, Duration::from_secs(1));
-    client
-        .items(&ApiPath::new(&["members"]))
-        .await
-        .is_ok_and(|members| !has_left(&members))
+    let members = client.members().await;
+    members.is_ok_and(|members| !has_left(&members.value))
 }
 
-fn has_left(members: &[Value]) -> bool {
-    let own = members
-        .iter()
-        .find(|member| member.get("self").and_then(Value::as_bool) == Some(true));
-    own.and_then(|own| own.get("state")).and_then(Value::as_str) == Some("left")
+fn has_left(members: &[ClusterMember]) -> bool {
+    let own = members.iter().find(|member| member.is_self);
+    own.is_some_and(|own| own.state == MemberState::Left)
 }
 
 async fn complaint(socket: &Path, name: &str, mark: &Mark) -> Option<String> {
     let client = Client::new(socket, Duration::from_secs(1));
-    match client.items(&ApiPath::new(&["members"])).await {
+    match client.members().await {
         Err(_) => Some(format!("{name} does not answer")),
-        Ok(members) => missing(&members, mark).map(|missing| {
-            format!(
-                "{name} does not see \
-            {missing}"
-            )
-        }),
+        Ok(members) => {
+            missing(&members.value, mark).map(|missing| format!("{name} does not see {missing}"))
+        }
     }
 }
 
 /// The names that a node does not see alive, or `None`.
-fn missing(members: &[Value], mark: &Mark) -> Option<String> {
+fn missing(members: &[ClusterMember], mark: &Mark) -> Option<String> {
     let alive = |name: &String| {
-        let text = |member: &Value, field| {
-            member
-                .get(field)
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .to_owned()
-        };
         members
             .iter()
-            .any(|member| text(member, "name") == *name && text(member, "state") == "alive")
+            .any(|member| member.name == *name && member.state == MemberState::Alive)
     };
     let missing: Vec<String> = mark
         .names()
@@ -109,12 +95,12 @@ fn missing(members: &[Value], mark: &Mark) -> Option<String> {
 mod tests {
     use super::super::mark::Marked;
     use super::*;
+    use crate::cluster::sample;
     use names::NodeName;
-    use serde_json::json;
 
     #[test]
     fn a_node_has_left_when_it_says_so_of_itself() {
-        let member = |own: bool, state: &str| json!({"self": own, "state": state});
+        let member = |own: bool, state: &str| sample("node1", state, own);
         assert!(has_left(&[member(false, "alive"), member(true, "left")]));
         assert!(!has_left(&[member(false, "left"), member(true, "alive")]));
         assert!(!has_left(&[]));
@@ -129,9 +115,9 @@ mod tests {
         let mark = Mark {
             nodes: (1..=3).map(node).collect(),
         };
-        let one = json!({"name": "node1", "state": "alive"});
-        let two = |state: &str| json!({"name": "node2", "state": state});
-        let three = json!({"name": "node3", "state": "alive"});
+        let one = sample("node1", "alive", true);
+        let two = |state: &str| sample("node2", state, false);
+        let three = sample("node3", "alive", false);
         assert_eq!(
             missing(&[one.clone(), two("down")], &mark).as_deref(),
             Some("node2, node3")

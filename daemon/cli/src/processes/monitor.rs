@@ -5,13 +5,18 @@ use crate::cluster::events::{ended, process, told};
 use crate::failure::Failure;
 use crate::lists::watch::named;
 use crate::session::Session;
+use api::events::{ProcessDetails, ProcessEvent, RegisteredProcessSnapshot};
+use api::processes::MonitorQuery;
 use client::{ApiPath, ServerEvent};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 /// Prints who has the name, then a line for each thing that happens to them.
 pub(crate) async fn follow(session: &Session<'_>, args: &Monitor) -> Result<(), Failure> {
-    let path = ApiPath::new(&["processes", &args.process, "monitor"])
-        .maybe("wait", args.wait.then_some("true"));
+    let how = MonitorQuery {
+        wait: args.wait.then_some(true),
+    };
+    let path = ApiPath::new(&["processes", &args.process, "monitor"]).with(&how);
     let mut stream = session.stream(&path).await?;
     while let Some(event) = stream
         .next()
@@ -23,7 +28,7 @@ pub(crate) async fn follow(session: &Session<'_>, args: &Monitor) -> Result<(), 
             named(&mut data, &event.event);
             session.output.json(&data)?;
         } else {
-            print(session, &event, &data)?;
+            print(session, &event, data)?;
         }
         if args.once && event.event == "down" {
             return Ok(());
@@ -32,40 +37,50 @@ pub(crate) async fn follow(session: &Session<'_>, args: &Monitor) -> Result<(), 
     Err(ended())
 }
 
-fn print(session: &Session<'_>, event: &ServerEvent, data: &Value) -> Result<(), Failure> {
+fn print(session: &Session<'_>, event: &ServerEvent, data: Value) -> Result<(), Failure> {
     if event.event == "snapshot" {
-        let items = data
-            .get("items")
-            .and_then(Value::as_array)
-            .map_or(&[][..], Vec::as_slice);
-        let text = |item: &'_ Value, field: &str| {
-            item.get(field)
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .to_owned()
-        };
-        return items
-            .iter()
-            .try_for_each(|item| line(session, item, &text(item, "since"), &text(item, "state")));
+        let snapshot: RegisteredProcessSnapshot = read(data)?;
+        return snapshot.items.into_iter().try_for_each(|known| {
+            let process = ProcessDetails {
+                handle: Some(known.handle),
+                ..ProcessDetails::default()
+            };
+            let what = known.state.as_str();
+            line(
+                session,
+                &known.since.to_string(),
+                &process,
+                &known.others,
+                what,
+            )
+        });
     }
-    line(
-        session,
-        data,
-        data.get("at").and_then(Value::as_str).unwrap_or_default(),
-        &event.event,
-    )
+    let ProcessEvent { at, process } = read(data)?;
+    line(session, &at.to_string(), &process, &[], &event.event)
+}
+
+fn read<T: DeserializeOwned>(data: Value) -> Result<T, Failure> {
+    serde_json::from_value(data).map_err(|error| {
+        Failure::Failed(format!("the daemon's event cannot be understood: {error}"))
+    })
 }
 
 /// One record: tabs for programs, a sentence for people.
-fn line(session: &Session<'_>, data: &Value, at: &str, what: &str) -> Result<(), Failure> {
-    let text = |field: &str| data.get(field).and_then(Value::as_str).unwrap_or_default();
+fn line(
+    session: &Session<'_>,
+    at: &str,
+    about: &ProcessDetails,
+    others: &[String],
+    what: &str,
+) -> Result<(), Failure> {
     let reason = if what == "down" {
-        text("reason")
+        &about.reason
     } else {
-        text("other")
+        &about.other
     };
-    let words = || format!("{} {}", session.time(at), process(data, what));
+    let text = |field: &Option<String>| field.clone().unwrap_or_default();
+    let words = || format!("{} {}", session.time(at), process(about, others, what));
     session
         .output
-        .record(&[at, text("handle"), what, reason], words)
+        .record(&[at, &text(&about.handle), what, &text(reason)], words)
 }

@@ -2,7 +2,7 @@
 //! node holds.
 
 use super::feed::OWN;
-use serde_json::Value;
+use api::processes::RegisteredProcess;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -27,7 +27,7 @@ pub(super) struct Rate {
 pub(super) struct Busy {
     last: Option<Instant>,
     requests: BTreeMap<String, f64>,
-    times: BTreeMap<u64, Duration>,
+    times: BTreeMap<u32, Duration>,
     counts: BTreeMap<String, f64>,
     pub(super) operations: Vec<Rate>,
     pub(super) processes: Vec<Rate>,
@@ -35,13 +35,16 @@ pub(super) struct Busy {
 
 impl Busy {
     /// Takes the numbers of a moment: rates are those since the moment before.
-    pub(super) fn measure(&mut self, at: Instant, metrics: &str, processes: &[Value]) {
+    pub(super) fn measure(&mut self, at: Instant, metrics: &str, processes: &[RegisteredProcess]) {
         let since = self
             .last
             .replace(at)
             .map(|last| at.duration_since(last).as_secs_f64())
             .filter(|seconds| *seconds > 0.0);
-        let (requests, times) = (requests(metrics), times(processes));
+        let (requests, times) = (
+            requests(metrics),
+            times(processes.iter().map(|process| process.pid)),
+        );
         if let Some(seconds) = since {
             self.operations = rates(requests.iter().map(|(name, now)| {
                 let own = if OWN.contains(&name.as_str()) {
@@ -56,11 +59,10 @@ impl Busy {
                 }
             }));
             let shares = processes.iter().filter_map(|process| {
-                let pid = process.get("pid")?.as_u64()?;
+                let pid = process.pid;
                 let spent = times.get(&pid)?.checked_sub(*self.times.get(&pid)?)?;
-                let name = process.get("name")?.as_str()?.to_owned();
                 Some(Rate {
-                    name,
+                    name: process.name.clone(),
                     value: spent.as_secs_f64() / seconds * 100.0,
                 })
             });
@@ -128,11 +130,8 @@ fn requests(metrics: &str) -> BTreeMap<String, f64> {
 }
 
 /// The processor time of each process so far, where the kernel lets this user know.
-fn times(processes: &[Value]) -> BTreeMap<u64, Duration> {
-    let pids = processes
-        .iter()
-        .filter_map(|process| process.get("pid")?.as_u64());
-    let stat = |pid: u64| std::fs::read_to_string(format!("/proc/{pid}/stat")).ok();
+fn times(pids: impl Iterator<Item = u32>) -> BTreeMap<u32, Duration> {
+    let stat = |pid: u32| std::fs::read_to_string(format!("/proc/{pid}/stat")).ok();
     pids.filter_map(|pid| Some((pid, processor_time(&stat(pid)?)?)))
         .collect()
 }
@@ -152,7 +151,6 @@ fn processor_time(stat: &str) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn requests_are_summed_over_their_statuses_without_ones_own() {
@@ -196,11 +194,8 @@ mod tests {
 
     #[test]
     fn the_time_of_a_process_is_read() {
-        let processes = [
-            json!({ "name": "me", "pid": std::process::id() }),
-            json!({ "name": "gone", "pid": 4_294_967_295u64 }),
-        ];
-        assert_eq!(times(&processes).len(), 1);
+        let pids = [std::process::id(), u32::MAX];
+        assert_eq!(times(pids.into_iter()).len(), 1);
         let stat = "7 (a) b (c)) S 1 7 7 0 -1 4194304 1 0 0 0 150 25 0 0 20 0 1 0 8 9 10";
         assert_eq!(processor_time(stat), Some(Duration::from_millis(1_750)));
         assert_eq!(processor_time("7 a"), None);

@@ -5,6 +5,9 @@ use super::state::State;
 use crate::table::padded;
 use crate::text::{by_name, local_day, local_time, printable, time_of_day};
 use crate::upkeep::status::{bytes, in_words};
+use api::cluster::{ClusterMember, MemberState, PartitionVerdict};
+use api::node::{AttentionSeverity, StatusOfStore};
+use api::time::Millis;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use ratatui::Frame;
@@ -12,7 +15,6 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
-use serde_json::Value;
 
 /// The smallest terminal on which anything can be read.
 const SMALLEST: (u16, u16) = (60, 16);
@@ -138,10 +140,8 @@ fn cut(mut lines: Vec<Line<'static>>, room: u16, what: &str, all: usize) -> Vec<
 }
 
 fn bar(state: &State, width: u16) -> Line<'static> {
-    let (name, version) = (
-        text(&state.status, "/node/name"),
-        text(&state.status, "/node/version"),
-    );
+    let node = &state.status.node;
+    let (name, version) = (printable(&node.name), printable(&node.version));
     let left = format!(" muster top   {name} ({version})");
     let right = format!(
         "{} ",
@@ -172,19 +172,20 @@ fn summary_lines(state: &State, theme: Theme) -> Vec<Line<'static>> {
         ];
     }
     let status = &state.status;
-    let verdict = text(status, "/partition/verdict");
+    let partition = &status.partition;
     let reach = format!(
-        "{verdict}: {} of {} members",
-        number(status, "/partition/reachable"),
-        number(status, "/partition/expected")
+        "{}: {} of {} members",
+        printable(partition.verdict.as_str()),
+        partition.reachable,
+        partition.expected
     );
-    let up = ago(&text(status, "/node/started_at"));
-    let known = number(status, "/lists/known");
-    let lists = match number(status, "/lists/differing") {
+    let up = ago(status.node.started_at);
+    let known = status.lists.known;
+    let lists = match status.lists.differing {
         0 => format!("lists {known}, in step"),
         differing => format!("lists {known}, {differing} not in step"),
     };
-    let style = if verdict == "whole" {
+    let style = if partition.verdict == PartitionVerdict::Whole {
         theme.good()
     } else {
         theme.bad()
@@ -196,41 +197,37 @@ fn summary_lines(state: &State, theme: Theme) -> Vec<Line<'static>> {
         ]),
         Line::raw(format!(
             "{}   processes {} here, {} names",
-            disk(status),
-            number(status, "/processes/local"),
-            number(status, "/processes/names")
+            disk(&status.store),
+            status.processes.local,
+            status.processes.names
         )),
     ]
 }
 
 /// How long ago that was.
-fn ago(at: &str) -> String {
-    at.parse::<Timestamp>().map_or_else(
-        |_| String::new(),
-        |at| in_words((Timestamp::now().as_second() - at.as_second()).max(0)),
-    )
+fn ago(at: Millis) -> String {
+    in_words(((Timestamp::now().as_millisecond() - at.0) / 1000).max(0))
 }
 
-fn disk(status: &Value) -> String {
-    let (free, size) = (
-        number(status, "/store/free_bytes"),
-        number(status, "/store/size_bytes"),
-    );
+fn disk(store: &StatusOfStore) -> String {
+    let free = store.free_bytes.unwrap_or(0);
+    let size = store.size_bytes.unwrap_or(0);
     let percent = free.saturating_mul(100).checked_div(size).unwrap_or(0);
-    let sync = status.pointer("/store/sync_p99_ms").and_then(Value::as_f64);
+    let sync = store.sync_p99_ms;
     let sync = sync.map_or_else(|| "none yet".to_owned(), |most| format!("{most:.1} ms"));
     format!("disk {} free ({percent} %)   sync {sync}", bytes(free))
 }
 
 fn attention(state: &State, theme: Theme) -> Vec<Line<'static>> {
-    let all = items(&state.status, "/attention");
+    let all = &state.status.attention;
     let told = all.iter().take(MAX_ATTENTION).map(|finding| {
-        let style = if text(finding, "/severity") == "critical" {
+        let style = if finding.severity == AttentionSeverity::Critical {
             theme.bad()
         } else {
             theme.warning()
         };
-        let (severity, what) = (text(finding, "/severity"), text(finding, "/what"));
+        let severity = printable(finding.severity.as_str());
+        let what = printable(&finding.what);
         Line::from(vec![
             Span::styled(format!("{severity}: {what}"), style),
             Span::styled("  → muster status", Theme::dim()),
@@ -251,34 +248,35 @@ fn members(state: &State, theme: Theme) -> Vec<Line<'static>> {
         format!("{:<16} {:<10} {:>8}  {}", "MEMBER", "STATE", "RTT", "FOR"),
         Theme::heading(),
     );
-    let mut members: Vec<&Value> = state.members.iter().collect();
+    let mut members: Vec<&ClusterMember> = state.members.iter().collect();
     // Those in trouble come first: a large cluster does not fit.
-    let rank = |member: &Value| match text(member, "/state").as_str() {
-        "down" => 0,
-        "suspect" => 1,
-        "restarting" => 2,
-        "alive" => 3,
-        _ => 4,
+    let rank = |member: &ClusterMember| match member.state {
+        MemberState::Down => 0,
+        MemberState::Suspect => 1,
+        MemberState::Restarting => 2,
+        MemberState::Alive => 3,
+        MemberState::Left | MemberState::Other(_) => 4,
     };
     members.sort_by(|a, b| {
-        let names = || by_name(&text(a, "/name"), &text(b, "/name"));
-        rank(a).cmp(&rank(b)).then_with(names)
+        rank(a)
+            .cmp(&rank(b))
+            .then_with(|| by_name(&a.name, &b.name))
     });
     let lines = members.into_iter().map(|member| {
-        let state_of = text(member, "/state");
-        let style = match state_of.as_str() {
-            "alive" => theme.good(),
-            "suspect" | "restarting" => theme.warning(),
-            "down" => theme.bad(),
-            _ => Theme::dim(),
+        let style = match member.state {
+            MemberState::Alive => theme.good(),
+            MemberState::Suspect | MemberState::Restarting => theme.warning(),
+            MemberState::Down => theme.bad(),
+            MemberState::Left | MemberState::Other(_) => Theme::dim(),
         };
-        let rtt = match member.get("rtt_ms").and_then(Value::as_f64) {
+        let rtt = match member.rtt_ms {
             Some(ms) => format!("{ms:.1} ms"),
-            None if member.get("self").and_then(Value::as_bool) == Some(true) => "self".to_owned(),
+            None if member.is_self => "self".to_owned(),
             None => "-".to_owned(),
         };
-        let since = ago(&text(member, "/since"));
-        let name = Span::raw(format!("{} ", padded(&text(member, "/name"), 16)));
+        let since = ago(member.since);
+        let state_of = printable(member.state.as_str());
+        let name = Span::raw(format!("{} ", padded(&printable(&member.name), 16)));
         Line::from(vec![
             name,
             Span::styled(format!("{state_of:<10} "), style),
@@ -331,17 +329,15 @@ fn busy(state: &State) -> Vec<Line<'static>> {
 }
 
 fn lagging(state: &State, theme: Theme) -> Vec<Line<'static>> {
-    let all = items(&state.status, "/lists/lagging");
+    let all = &state.status.lists.lagging;
     let lines = all.iter().take(MAX_LAGGING).map(|list| {
-        let name = list
-            .get("name")
-            .and_then(Value::as_str)
-            .map_or_else(|| "(not here yet)".to_owned(), printable);
-        let seconds = list.get("lag_ms").and_then(Value::as_f64).unwrap_or(0.0) / 1000.0;
+        let name = list.name.as_deref();
+        let name = name.map_or_else(|| "(not here yet)".to_owned(), printable);
+        let seconds = list.lag_ms / 1000.0;
         Line::from(vec![
             Span::raw(format!("{} ", padded(&name, 30))),
             Span::styled(format!("{seconds:>7.0} s"), theme.warning()),
-            Span::raw(format!("  from {}", text(list, "/member"))),
+            Span::raw(format!("  from {}", printable(&list.member))),
         ])
     });
     let heading = (!all.is_empty()).then(|| {
@@ -414,26 +410,6 @@ fn footer(state: &State) -> Line<'static> {
         );
     }
     Line::styled(words, Theme::bar())
-}
-
-fn items<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
-    value
-        .pointer(pointer)
-        .and_then(Value::as_array)
-        .map_or(&[], Vec::as_slice)
-}
-
-fn text(value: &Value, pointer: &str) -> String {
-    printable(
-        value
-            .pointer(pointer)
-            .and_then(Value::as_str)
-            .unwrap_or_default(),
-    )
-}
-
-fn number(value: &Value, pointer: &str) -> u64 {
-    value.pointer(pointer).and_then(Value::as_u64).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -1,14 +1,15 @@
 //! What the daemon tells: asked once a second, and its events as they come.
 
-use client::{ApiPath, Client, ClientError, ServerEvent};
-use serde_json::Value;
+use api::cluster::ClusterMember;
+use api::events::{ClusterEvent, ClusterStreamEvent};
+use api::node::NodeStatus;
+use api::processes::{ProcessesQuery, RegisteredProcess};
+use client::{ApiPath, Client, ClientError};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::Sender;
 
 /// How often the daemon is asked.
 const EVERY: Duration = Duration::from_secs(1);
-/// How many local processes are looked at.
-const MAX_PROCESSES: &str = "1000";
 
 /// The operations that [`poll`] and the stream of events use, as the metrics name them: they are
 /// not the node's load.
@@ -18,10 +19,10 @@ pub(super) const OWN: [&str; 5] = ["status", "members", "processes", "metrics", 
 #[derive(Debug)]
 pub(super) struct Polled {
     pub(super) at: Instant,
-    pub(super) status: Value,
-    pub(super) members: Vec<Value>,
+    pub(super) status: NodeStatus,
+    pub(super) members: Vec<ClusterMember>,
     /// Those registered on this node.
-    pub(super) processes: Vec<Value>,
+    pub(super) processes: Vec<RegisteredProcess>,
     /// All metrics, in Prometheus' text format.
     pub(super) metrics: String,
 }
@@ -34,22 +35,18 @@ pub(super) enum Update {
     /// The daemon did not answer.
     Failed(ClientError),
     /// Something happened.
-    Happened(Value),
+    Happened(Box<ClusterEvent>),
 }
 
 /// Asks for everything once.
 pub(super) async fn poll(client: &Client) -> Result<Polled, ClientError> {
-    let status = client.get(&ApiPath::new(&["status"])).await?.body;
-    let members = client.items(&ApiPath::new(&["members"])).await?;
-    let local = ApiPath::new(&["processes"])
-        .query("local", "true")
-        .query("limit", MAX_PROCESSES);
-    let mut page = client.get(&local).await?.body;
-    let processes = page
-        .get_mut("items")
-        .and_then(Value::as_array_mut)
-        .map(std::mem::take)
-        .unwrap_or_default();
+    let status = client.status().await?.value;
+    let members = client.members().await?.value;
+    let local = ProcessesQuery {
+        local: Some(true),
+        ..ProcessesQuery::default()
+    };
+    let processes = client.processes(&local).await?.value;
     let metrics = client.text(&ApiPath::outside("metrics")).await?;
     Ok(Polled {
         at: Instant::now(),
@@ -84,18 +81,11 @@ pub(super) async fn events(client: Client, updates: Sender<Update>) {
         let Ok(event) = events.next().await else {
             continue;
         };
-        if let Some(update) = happened(&event)
-            && updates.send(update).await.is_err()
+        // A snapshot tells what is, which the polls do; after `lagged` the stream goes on.
+        if let Ok(ClusterStreamEvent::Message(event)) = event.read()
+            && updates.send(Update::Happened(event)).await.is_err()
         {
             return;
         }
     }
-}
-
-/// A snapshot tells what is, which the polls do; after `lagged` the stream goes on.
-fn happened(event: &ServerEvent) -> Option<Update> {
-    if matches!(event.event.as_str(), "snapshot" | "lagged") {
-        return None;
-    }
-    serde_json::from_str(&event.data).ok().map(Update::Happened)
 }

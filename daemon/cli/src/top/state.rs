@@ -4,10 +4,12 @@ use super::busy::Busy;
 use super::feed::{Polled, Update};
 use crate::cluster::events::describe;
 use crate::text::printable;
+use api::cluster::ClusterMember;
+use api::events::{ClusterEvent, EventKind, EventType};
+use api::node::NodeStatus;
 use client::ClientError;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use serde_json::Value;
 use std::collections::VecDeque;
 use std::io::ErrorKind;
 
@@ -46,34 +48,34 @@ pub(super) struct Gone {
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) zone: TimeZone,
-    pub(super) status: Value,
-    pub(super) members: Vec<Value>,
+    pub(super) status: NodeStatus,
+    pub(super) members: Vec<ClusterMember>,
     /// The newest last.
     pub(super) events: VecDeque<Line>,
     pub(super) busy: Busy,
     pub(super) gone: Option<Gone>,
     /// The screen stands still; events that come meanwhile wait, as far as there is room.
     pub(super) hold: bool,
-    waiting: VecDeque<Value>,
+    waiting: VecDeque<Box<ClusterEvent>>,
     /// How many of the newest events are scrolled out of sight.
     pub(super) back: usize,
 }
 
 impl State {
     pub(super) fn new(zone: TimeZone, first: Polled) -> Self {
-        let mut state = Self {
+        let mut busy = Busy::default();
+        busy.measure(first.at, &first.metrics, &first.processes);
+        Self {
             zone,
-            status: Value::Null,
-            members: Vec::new(),
+            status: first.status,
+            members: first.members,
             events: VecDeque::new(),
-            busy: Busy::default(),
+            busy,
             gone: None,
             hold: false,
             waiting: VecDeque::new(),
             back: 0,
-        };
-        state.polled(first);
-        state
+        }
     }
 
     pub(super) fn take(&mut self, update: Update) {
@@ -133,22 +135,26 @@ impl State {
         }
     }
 
-    fn happened(&mut self, event: &Value) {
-        let text = |field: &str| event.get(field).and_then(Value::as_str).unwrap_or_default();
-        if text("kind") == "list" {
-            self.busy.changed(text("name"));
+    fn happened(&mut self, event: &ClusterEvent) {
+        let is_list = event.kind == EventKind::List;
+        if is_list {
+            self.busy.changed(&event.name);
         }
-        let is_bad = match text("kind") {
-            "partition" => text("type") != "healed",
-            "member" | "process" => matches!(
-                text("type"),
-                "down" | "suspect" | "unreachable" | "contested" | "lost"
+        let is_bad = match &event.kind {
+            EventKind::Partition => event.what != EventType::Healed,
+            EventKind::Member | EventKind::Process => matches!(
+                event.what,
+                EventType::Down
+                    | EventType::Suspect
+                    | EventType::Unreachable
+                    | EventType::Contested
+                    | EventType::Lost
             ),
-            _ => false,
+            EventKind::List | EventKind::Other(_) => false,
         };
-        let (time, words) = (text("at").to_owned(), describe(event));
+        let (time, words) = (event.at.to_string(), describe(event));
         // A list that is written all the time would push all else out of sight.
-        let same = |line: &&mut Line| text("kind") == "list" && line.words == words;
+        let same = |line: &&mut Line| is_list && line.words == words;
         match self.events.iter_mut().rev().take(MERGED).find(same) {
             Some(line) => (line.time, line.times) = (time, line.times + 1),
             None => self.push(Line {

@@ -10,12 +10,13 @@ use crate::output::Output;
 use crate::program::Program;
 use crate::session::Session;
 use crate::{dev, ids};
+use api::lists::{AtQuery, EntriesQuery, ListsQuery, TodoEntry};
+use api::processes::ProcessesQuery;
 use clap::{Arg, ArgMatches, Command};
 use clap_complete::CompleteEnv;
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 use clap_complete::env::Shells;
-use client::ApiPath;
-use serde_json::Value;
+use client::{Client, ClientError};
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -134,55 +135,69 @@ impl Asked {
             json: true,
             timeout: Some(PATIENCE),
         };
+        if matches!(named, Named::DevNode) {
+            let nodes = dev::running(None).map(|running| running.nodes);
+            return Ok(alone(nodes.unwrap_or_default()));
+        }
         let output = Output::of_process(true);
-        let path = match named {
-            Named::DevNode => {
-                let nodes = dev::running(None).map(|running| running.nodes);
-                let nodes = nodes.unwrap_or_default().into_iter();
-                return Ok(nodes.map(|node| (node, None)).collect());
-            }
-            Named::List => ApiPath::new(&["lists"]),
-            Named::Entry => {
-                let list = value::<String>(&typed, "list").unwrap_or_default();
-                ApiPath::new(&["lists", &list, "entries"])
-            }
-            Named::Process => ApiPath::new(&["processes"]),
-            Named::Group => ApiPath::new(&["groups"]),
-            Named::Member => ApiPath::new(&["members"]),
-        };
         let session = Session::new(&global, &output)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let items = runtime.block_on(session.ask(session.client().items(&path)))?;
-        if matches!(named, Named::Entry) {
-            return Ok(entries(&items));
-        }
-        let names = items.iter().map(|item| (text(item, "name"), None));
-        Ok(names.collect())
+        let list = value::<String>(&typed, "list").unwrap_or_default();
+        runtime.block_on(session.ask(told(session.client(), named, &list)))
     }
 }
 
-/// Entries by the ends of their ids that `muster show` prints, with their titles.
-fn entries(items: &[Value]) -> Vec<(String, Option<String>)> {
-    let all: Vec<String> = items.iter().map(|item| text(item, "id")).collect();
-    let all: Vec<&str> = all.iter().map(String::as_str).collect();
-    let short = ids::short(&all);
-    all.iter()
-        .zip(items)
-        .map(|(id, item)| {
-            let short = short.get(id).unwrap_or(id);
-            let title = crate::text::printable(&text(item, "title"));
-            ((*short).to_owned(), Some(title))
-        })
-        .collect()
+/// What the daemon has to tell of such a name; entries are those of `list`.
+async fn told(
+    client: &Client,
+    named: Named,
+    list: &str,
+) -> Result<Vec<(String, Option<String>)>, ClientError> {
+    Ok(match named {
+        Named::List => {
+            let lists = client.lists(&ListsQuery::default()).await?.value;
+            alone(lists.into_iter().map(|list| list.name))
+        }
+        Named::Entry => {
+            let (which, at) = (EntriesQuery::default(), AtQuery::default());
+            entries(&client.entries(list, &which, &at).await?.value)
+        }
+        Named::Process => {
+            let which = ProcessesQuery::default();
+            let processes = client.processes(&which).await?.value;
+            alone(processes.into_iter().map(|process| process.name))
+        }
+        Named::Group => {
+            let groups = client.groups().await?.value;
+            alone(groups.into_iter().map(|group| group.name))
+        }
+        Named::Member => {
+            let members = client.members().await?.value;
+            alone(members.into_iter().map(|member| member.name))
+        }
+        Named::DevNode => Vec::new(),
+    })
 }
 
-fn text(item: &Value, field: &str) -> String {
-    item.get(field)
-        .and_then(Value::as_str)
-        .unwrap_or_default()
-        .to_owned()
+/// Names without a word about them.
+fn alone(names: impl IntoIterator<Item = String>) -> Vec<(String, Option<String>)> {
+    names.into_iter().map(|name| (name, None)).collect()
+}
+
+/// Entries by the ends of their ids that `muster show` prints, with their titles.
+fn entries(entries: &[TodoEntry]) -> Vec<(String, Option<String>)> {
+    let ids: Vec<&str> = entries.iter().map(|entry| entry.id.as_str()).collect();
+    let short = ids::short(&ids);
+    entries
+        .iter()
+        .map(|entry| {
+            let id = entry.id.as_str();
+            let id = short.get(id).copied().unwrap_or(id);
+            (id.to_owned(), Some(crate::text::printable(&entry.title)))
+        })
+        .collect()
 }
 
 /// The value of an option of every command, or of the innermost command.

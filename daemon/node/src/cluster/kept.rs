@@ -12,7 +12,7 @@
 
 use super::edge::{Edge, Timer};
 use super::io::Output;
-use super::roster::MAX_CLIMB;
+use crate::belief::OwnRun;
 use crate::codec::{Malformed, decode};
 use crate::wire::{RequestId, WriteError, WriteId};
 use bytes::Bytes;
@@ -155,9 +155,7 @@ struct Flight {
 pub(super) struct Keeper {
     /// The run on disk; 0 before the first write of this start.
     run: u64,
-    wanted: u64,
-    /// Others' word is believed up to this run.
-    highest: u64,
+    own: OwnRun,
     dirty: bool,
     pending: Vec<Pending>,
     flight: Option<Flight>,
@@ -175,8 +173,7 @@ impl Keeper {
         } = kept;
         let keeper = Self {
             run: 0,
-            wanted: run.saturating_add(1),
-            highest: run.saturating_add(1).saturating_add(MAX_CLIMB),
+            own: OwnRun::after(run),
             dirty: true,
             pending: Vec::new(),
             flight: None,
@@ -188,24 +185,21 @@ impl Keeper {
 
     /// The run that is taken, or shall be.
     pub(super) fn wanted(&self) -> u64 {
-        self.wanted
+        self.own.wanted()
     }
 
     /// Others say that this node has had that run. False if that is too far above what the disk has
     /// kept to be believed.
     pub(super) fn go_above(&mut self, run: u64) -> bool {
-        let is_credible = run <= self.highest;
-        if is_credible && run >= self.wanted {
-            self.wanted = run.saturating_add(1);
-            self.dirty = true;
-        }
+        let before = self.own.wanted();
+        let is_credible = self.own.hear_of(run);
+        self.dirty |= self.own.wanted() != before;
         is_credible
     }
 
     /// Takes the next run, by this node's own decision.
     pub(super) fn begin_anew(&mut self) {
-        self.wanted = self.wanted.saturating_add(1);
-        self.highest = self.highest.saturating_add(1);
+        self.own.advance();
         self.dirty = true;
     }
 
@@ -241,16 +235,16 @@ impl Keeper {
         let id = WriteId(self.last_write);
         self.flight = Some(Flight {
             id,
-            run: self.wanted,
+            run: self.wanted(),
             carried: self.pending.len(),
         });
-        let bytes = self.foreign.record(self.wanted, &roster);
+        let bytes = self.foreign.record(self.wanted(), &roster);
         let bytes = bytes.unwrap_or_else(|error| {
             // The bounds of a roster and of its lines do not admit this. The run is what must not
             // be lost.
             tracing::error!(%error, "the roster is too large to be kept");
             self.foreign
-                .record(self.wanted, &Roster::default())
+                .record(self.wanted(), &Roster::default())
                 .unwrap_or_default()
         });
         edge.put(Output::Write { id, bytes });

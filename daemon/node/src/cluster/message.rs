@@ -19,6 +19,7 @@
 //! [speak](crate::wire::Protocol) it.
 
 use super::swim::Member;
+use crate::belief::{MAX_RUN, run_of};
 use crate::codec::{Malformed, decode, encode};
 use bytes::Bytes;
 use crdt::roster::{Profile, RosterEntry};
@@ -34,8 +35,6 @@ const LINES_PER_MESSAGE: usize = 200;
 const MAX_WORD_BYTES: usize = 64;
 /// The most tags.
 const MAX_TAGS: usize = 64;
-/// Runs are counted in the upper half of a generation; a number above this was never counted.
-pub(super) const MAX_RUN: u64 = 1 << 31;
 
 /// Tells one start of a daemon from all others.
 pub(super) type Nonce = [u8; 16];
@@ -50,7 +49,7 @@ pub(super) struct Hello {
 
 impl Hello {
     pub(super) fn run(&self) -> u64 {
-        self.generation >> 32
+        run_of(self.generation)
     }
 
     pub(super) fn is_sound(&self) -> bool {

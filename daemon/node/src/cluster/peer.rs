@@ -1,31 +1,18 @@
 //! What peers say, and what that brings about.
 
-use super::connections::Connection;
-use super::hello::Judgement;
-use super::io::{MemberState, StopReason, Target};
+use super::connections::{Connection, Connections};
 use super::message::{Hello, Message};
-use super::swim::{Identity, Known, Member, State};
+use super::roster::Replica;
+use super::swim::{Member, State};
 use super::{Cluster, Phase};
+use crate::belief::{Ending, Evidence, ending};
 use crate::codec::Malformed;
-use crate::wire::{CloseReason, ConnId, DialId, Peer};
+use crate::wire::{CloseReason, ConnId};
 use bytes::Bytes;
 use crdt::roster::{RosterEntry, Standing};
 use names::NodeId;
-use std::net::SocketAddr;
-use std::time::Duration;
-
-/// How often this node looks where others say that its identity or name is borne.
-const LOOK_EACH: Duration = Duration::from_secs(3);
-/// A node whose name another bears ends no sooner after its start.
-const NAMESAKE_AFTER: Duration = Duration::from_secs(15);
 
 impl Cluster {
-    /// Says this node's hello.
-    pub(super) fn greet(&mut self, conn: ConnId) {
-        let hello = self.own_hello().bytes();
-        self.connections.greet(&mut self.edge, conn, hello);
-    }
-
     pub(super) fn connected(&mut self, conn: ConnId, connection: Connection) {
         let peer = connection.peer.clone();
         if let Some(dial) = connection.dial {
@@ -58,11 +45,8 @@ impl Cluster {
         self.connections.hear(&self.edge, node);
         self.heard();
         let (connections, roster) = (&self.connections, &self.roster);
-        let known = |node| Known {
-            is_connected: connections.current(node).is_some(),
-            run: roster.run(node),
-        };
-        if let Err(error) = self.swim.receive(&mut self.edge, node, bytes, &known) {
+        let evidence = |node| evidence(connections, roster, node);
+        if let Err(error) = self.swim.receive(&mut self.edge, node, bytes, &evidence) {
             self.malformed(conn, &error);
         }
     }
@@ -127,7 +111,7 @@ impl Cluster {
         self.close(conn, CloseReason::Malformed);
     }
 
-    fn close(&mut self, conn: ConnId, reason: CloseReason) {
+    pub(super) fn close(&mut self, conn: ConnId, reason: CloseReason) {
         if self
             .connections
             .close(&mut self.edge, conn, reason)
@@ -145,250 +129,6 @@ impl Cluster {
         for newcomer in self.hellos.closed(conn) {
             self.judge_again(newcomer);
         }
-    }
-
-    fn greeted(&mut self, conn: ConnId, hello: Hello) {
-        let Some(connection) = self.connections.get_mut(conn) else {
-            return;
-        };
-        if !hello.is_sound() || hello.profile.name != connection.peer.name {
-            return self.malformed(
-                conn,
-                &Malformed::rule(
-                    "a hello that breaks the bounds or \
-                another's name",
-                ),
-            );
-        }
-        if connection.peer.id == self.me.id {
-            return self.met_oneself(conn, &hello);
-        }
-        let again = connection.hello.replace(hello).is_some();
-        match self.phase {
-            Phase::Up if again => self.judge_again(conn),
-            Phase::Up => self.judge(conn),
-            Phase::Starting | Phase::Going(_) | Phase::Stopped => {}
-        }
-    }
-
-    /// Somebody with this node's certificate: itself, by its own address among the seeds, or a
-    /// clone. Of two clones the one that dialled came later, and goes.
-    fn met_oneself(&mut self, conn: ConnId, hello: &Hello) {
-        let dialled = self
-            .connections
-            .get(conn)
-            .is_some_and(|connection| connection.dial.is_some());
-        if hello.nonce == self.nonce {
-            self.close(conn, CloseReason::Oneself);
-        } else if dialled {
-            self.stop(cloned(hello.profile.address));
-        }
-    }
-
-    /// Decides on the hello of a connection, if it has come.
-    pub(super) fn judge(&mut self, conn: ConnId) {
-        if let Some(taken) = self.name_taken(conn) {
-            return self.edge.send(conn, taken.bytes());
-        }
-        let Some((node, run)) = self.connections.get(conn).and_then(|connection| {
-            let hello = connection.hello.as_ref()?;
-            Some((connection.peer.id, hello.run()))
-        }) else {
-            return;
-        };
-        match self.hellos.judge(
-            &mut self.edge,
-            &self.connections,
-            conn,
-            self.roster.run_beside(node, run),
-        ) {
-            Some(Judgement::Accept) => self.accept(conn),
-            Some(Judgement::Above(run)) => {
-                tracing::debug!(%node, conn = conn.0, run, "a peer has to go above a run");
-                self.edge.send(conn, Message::Above { run }.bytes());
-            }
-            Some(Judgement::Wait) => {
-                tracing::debug!(%node, conn = conn.0, "a peer waits until its older start was \
-                    challenged")
-            }
-            None => {}
-        }
-    }
-
-    /// As [`judge`](Self::judge), when the first hello was not accepted at once: what the peer sent
-    /// since was not listened to.
-    fn judge_again(&mut self, conn: ConnId) {
-        self.judge(conn);
-        if self
-            .connections
-            .get(conn)
-            .is_some_and(|connection| connection.accepted)
-        {
-            self.edge.send(conn, Message::Ask.bytes());
-        }
-    }
-
-    /// The refusal of a newcomer whose name another node bears that can be reached.
-    fn name_taken(&self, conn: ConnId) -> Option<Message> {
-        let connection = self.connections.get(conn)?;
-        let name = &connection.hello.as_ref()?.profile.name;
-        let is_here = |node: NodeId| {
-            node == self.me.id
-                || self
-                    .viewer
-                    .state(node)
-                    .is_some_and(MemberState::is_reachable)
-        };
-        let bearer = self
-            .roster
-            .bearers(name)
-            .find(|node| *node != connection.peer.id && is_here(*node))?;
-        let address = self.roster.roster().get(bearer)?.profile.address;
-        Some(Message::NameTaken { bearer, address })
-    }
-
-    fn accept(&mut self, conn: ConnId) {
-        let Some(connection) = self.connections.get(conn) else {
-            return;
-        };
-        let (node, Some(hello)) = (connection.peer.id, connection.hello.clone()) else {
-            return;
-        };
-        self.connections.accept(&mut self.edge, conn);
-        self.close_older_starts(node, &hello);
-        let identity = Identity {
-            node,
-            addr: hello.profile.address,
-            generation: hello.generation,
-        };
-        let line = RosterEntry {
-            run: hello.run(),
-            standing: Standing::Member,
-            profile: hello.profile,
-        };
-        if self.roster.prove(node, line) {
-            self.roster_changed(&[node]);
-        }
-        self.send_state(conn);
-        self.with_registry(|registry, _| registry.accepted(conn, node));
-        self.swim.greet(&mut self.edge, identity);
-        self.swim.announce(&mut self.edge, identity);
-        self.heard();
-        self.changed = true;
-    }
-
-    fn close_older_starts(&mut self, node: NodeId, newest: &Hello) {
-        let is_older = |hello: &Hello| hello.nonce != newest.nonce && hello.run() <= newest.run();
-        let older = self.connections.of(node).filter(|(_, connection)| {
-            connection.accepted && connection.hello.as_ref().is_some_and(is_older)
-        });
-        for conn in older.map(|(conn, _)| conn).collect::<Vec<_>>() {
-            self.close(conn, CloseReason::Replaced);
-        }
-    }
-
-    /// A challenged process lives: those who say to be it are clones.
-    fn present(&mut self, conn: ConnId) {
-        for (newcomer, address) in self.hellos.present(&self.connections, conn) {
-            self.edge.send(newcomer, Message::Taken { address }.bytes());
-        }
-    }
-
-    pub(super) fn challenge_expired(&mut self, newcomer: ConnId) {
-        if let Some(older) = self.hellos.expired(newcomer) {
-            self.close(older, CloseReason::Replaced);
-            self.judge_again(newcomer);
-        }
-    }
-
-    pub(super) fn greeting_expired(&mut self, conn: ConnId) {
-        if self
-            .connections
-            .get(conn)
-            .is_some_and(|connection| !connection.accepted)
-        {
-            self.close(conn, CloseReason::Refused);
-        }
-    }
-
-    pub(super) fn told_above(&mut self, run: u64) {
-        if !self.keeper.go_above(run) {
-            tracing::warn!(
-                run,
-                "a peer says that this node has had a run far above what its disk has kept"
-            );
-        }
-    }
-
-    /// A peer says that another daemon has this node's certificate and answers. That is looked into
-    /// where it is said to be: it proves itself in a handshake, or nothing follows.
-    fn told_taken(&mut self, peer: NodeId, address: SocketAddr) {
-        tracing::warn!(%peer, %address, "a peer says that another daemon has this node's identity");
-        if let Some(dial) = self.look_for_rival(Target::Named(address.to_string())) {
-            self.rival = Some((dial, address));
-        }
-    }
-
-    /// A dial has met this node's own certificate. Where that was to be looked for, another daemon
-    /// has it, unless the address leads back to this one: a peer may say any.
-    pub(super) fn met_rival(&mut self, dial: DialId) {
-        let Some((_, address)) = self.rival.take_if(|(looked, _)| *looked == dial) else {
-            return;
-        };
-        let own = self.profile.address;
-        let may_be_own = address.ip() == own.ip() || address.ip().to_canonical().is_loopback();
-        if address.port() != own.port() || !may_be_own {
-            self.stop(cloned(address));
-        }
-    }
-
-    fn told_name_taken(&mut self, peer: NodeId, bearer: NodeId, address: SocketAddr) {
-        tracing::warn!(%peer, %bearer, %address, "a peer says that another node has this node's name");
-        if peer == bearer {
-            // Of two that bear one name each says so to the other. Others decide.
-            return;
-        }
-        self.namesake = Some((bearer, address));
-        let met = self.connections.of(bearer).next();
-        match met.map(|(conn, connection)| (conn, connection.peer.clone())) {
-            Some((conn, peer)) => self.met_namesake(&peer, conn),
-            None => {
-                self.look_for_rival(Target::Node(bearer, address));
-            }
-        }
-    }
-
-    fn look_for_rival(&mut self, target: Target) -> Option<DialId> {
-        let now = self.edge.instant();
-        if now < self.next_look {
-            return None;
-        }
-        self.next_look = now + LOOK_EACH;
-        Some(self.connections.dial(&mut self.edge, target))
-    }
-
-    /// A peer's certificate bears this node's name: if others see that node, this one is refused. It
-    /// ends a while after its start only, so that whoever starts it again does not do so in vain all
-    /// the time.
-    fn met_namesake(&mut self, peer: &Peer, conn: ConnId) {
-        let Some((bearer, address)) = self.namesake else {
-            return;
-        };
-        let is_early = self.edge.instant() < self.started + NAMESAKE_AFTER;
-        if peer.id != bearer || peer.name != self.me.name || self.phase != Phase::Up || is_early {
-            return;
-        }
-        tracing::debug!(
-            conn = conn.0,
-            "the bearer of this node's name has proved itself"
-        );
-        let name = &self.me.name;
-        let sentence = format!(
-            "the name {name} belongs to another node of this cluster ({bearer} at {address}): \
-                issue this node a certificate with another name, \
-             or let that node leave first"
-        );
-        self.stop(StopReason::NameTaken(sentence));
     }
 
     pub(super) fn send_state(&mut self, conn: ConnId) {
@@ -410,11 +150,9 @@ impl Cluster {
             member.state() != State::Down || self.roster.is_member(member.id().node)
         });
         let (connections, roster) = (&self.connections, &self.roster);
-        self.swim
-            .drop_incredible(&mut members, from, &|node| Known {
-                is_connected: connections.current(node).is_some(),
-                run: roster.run(node),
-            });
+        self.swim.drop_incredible(&mut members, from, &|node| {
+            evidence(connections, roster, node)
+        });
         let me = self.swim.identity();
         let accused = members
             .iter()
@@ -464,21 +202,22 @@ impl Cluster {
         }
     }
 
-    /// Whether a line may be taken that says that a node is gone. One that this node reaches says so
-    /// itself, or is told what is said of it: it is still there, and takes a higher run.
+    /// Whether a line may be merged, as far as it says that its node is gone. A node that is asked
+    /// instead is told what is said of it: it is still there, and takes a higher run.
     fn believes_end(&mut self, from: NodeId, node: NodeId, line: &RosterEntry) -> bool {
-        let is_here = node != self.me.id && node != from && self.swim.is_active(node);
-        if line.standing == Standing::Member || !is_here || line.run < self.roster.run(node) {
-            return true;
+        let is_news = node != self.me.id && line.run >= self.roster.run(node);
+        let conn = self.connections.current(node).filter(|_| is_news);
+        let is_reached = conn.is_some() && self.swim.is_active(node);
+        match (ending(from, node, line.standing, is_reached), conn) {
+            (Ending::AskSubject, Some(conn)) => {
+                let lines = vec![(node, line.clone())];
+                let answer = false;
+                self.edge
+                    .send(conn, Message::Roster { lines, answer }.bytes());
+                false
+            }
+            (Ending::AskSubject | Ending::Believed, _) => true,
         }
-        let Some(conn) = self.connections.current(node) else {
-            return true;
-        };
-        let lines = vec![(node, line.clone())];
-        let answer = false;
-        self.edge
-            .send(conn, Message::Roster { lines, answer }.bytes());
-        false
     }
 
     pub(super) fn merge_lines(&mut self, lines: Vec<(NodeId, RosterEntry)>) {
@@ -488,7 +227,7 @@ impl Cluster {
         }
     }
 
-    fn roster_changed(&mut self, nodes: &[NodeId]) {
+    pub(super) fn roster_changed(&mut self, nodes: &[NodeId]) {
         self.changed = true;
         self.keeper.mark_dirty();
         for node in nodes {
@@ -526,10 +265,10 @@ impl Cluster {
     }
 }
 
-fn cloned(address: SocketAddr) -> StopReason {
-    StopReason::Clone(format!(
-        "another daemon with this node's identity runs at {address}: this data directory or \
-            certificate was cloned; issue this node a certificate of its own and start it with an \
-            empty data directory"
-    ))
+/// What this node knows of a node, to judge what others say of it.
+fn evidence(connections: &Connections, roster: &Replica, node: NodeId) -> Evidence {
+    Evidence {
+        is_connected: connections.current(node).is_some(),
+        rostered_run: roster.run(node),
+    }
 }

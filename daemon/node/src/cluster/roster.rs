@@ -37,41 +37,28 @@
 //! # Bounds
 //!
 //! 10,000 lines; further nodes are not taken in. 200 lines a message. 64 clients that wait for a
-//! change. A run is below 2³¹, and what others say of a node's run is believed up to 1,000 above the
-//! one that the node itself has proved in a hello; a hello replaces a line that is further above.
-//!
-//! That a node which this one reaches has left is believed from itself alone, and that it was
-//! forgotten not at all: it is told what is said of it, and takes a higher run.
+//! change. A run is below 2³¹. How far others are believed on a node's run, and on its end, is decided
+//! in [`belief`](crate::belief).
 
-use super::message::{MAX_RUN, is_sound};
+use super::message::is_sound;
 use super::swim::MAX_MEMBERS;
+use crate::belief::{Runs, run_beside_proof};
 use crdt::roster::{Roster, RosterEntry, Standing};
 use names::{NodeId, NodeName};
-use std::collections::BTreeMap;
-
-/// How far above a run that was proved others may say that a node is: so many starts may have gone
-/// unseen here. Without a bound one lie would use up all runs of a node.
-pub(super) const MAX_CLIMB: u64 = 1_000;
 
 /// The roster with its hash at hand.
 #[derive(Clone, Debug)]
 pub(super) struct Replica {
     roster: Roster,
     hash: u64,
-    /// The run that each node has proved last; of those that have proved none since this node's start
-    /// the one that was kept, or heard of first.
-    proved: BTreeMap<NodeId, u64>,
+    runs: Runs,
 }
 
 impl Replica {
     pub(super) fn new(roster: Roster) -> Self {
         let hash = roster.hash();
-        let proved = roster.iter().map(|(node, entry)| (node, entry.run));
-        Self {
-            proved: proved.collect(),
-            roster,
-            hash,
-        }
+        let runs = Runs::kept(roster.iter().map(|(node, entry)| (node, entry.run)));
+        Self { runs, roster, hash }
     }
 
     pub(super) fn roster(&self) -> &Roster {
@@ -95,19 +82,14 @@ impl Replica {
 
     /// The run that others have told of a node, as far as it can be believed of one that proves `run`.
     pub(super) fn run_beside(&self, node: NodeId, run: u64) -> u64 {
-        let told = self.run(node);
-        if told > run.saturating_add(MAX_CLIMB) {
-            0
-        } else {
-            told
-        }
+        run_beside_proof(self.run(node), run)
     }
 
     /// Takes a line that its node itself has said; true if that changed anything.
     pub(super) fn prove(&mut self, node: NodeId, entry: RosterEntry) -> bool {
-        self.proved.insert(node, entry.run);
-        if self.run(node) > entry.run.saturating_add(MAX_CLIMB) {
-            tracing::warn!(%node, run = entry.run, told = self.run(node),
+        let told = self.run(node);
+        if self.runs.prove(node, entry.run, told) {
+            tracing::warn!(%node, run = entry.run, told,
                 "others have told a run of a node that it never had");
             self.roster.replace(node, entry);
             self.hash = self.roster.hash();
@@ -130,7 +112,7 @@ impl Replica {
         for (node, entry) in lines {
             let fresh = self.roster.get(node).is_none();
             let has_room = !fresh || count < MAX_MEMBERS;
-            if has_room && is_sound(&entry.profile) && self.is_credible(node, entry.run) {
+            if has_room && is_sound(&entry.profile) && self.runs.is_credible(node, entry.run) {
                 count += usize::from(fresh);
                 changed.extend(self.roster.merge_entry(node, entry).then_some(node));
             }
@@ -139,11 +121,6 @@ impl Replica {
             self.hash = self.roster.hash();
         }
         changed
-    }
-
-    fn is_credible(&mut self, node: NodeId, run: u64) -> bool {
-        let proved = *self.proved.entry(node).or_insert(run);
-        run < MAX_RUN && run <= proved.saturating_add(MAX_CLIMB)
     }
 
     /// Moves a line to a later standing of the same run.

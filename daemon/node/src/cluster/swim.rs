@@ -36,9 +36,7 @@
 //!
 //! # Bounds
 //!
-//! What others say of a node's generation is believed up to 1,000 renewals above what the node itself
-//! has proved, and while it is connected in that run only; where it is not, up to 1,000 runs above, for
-//! it may have been started again. What a node says of itself wins over what others said of it.
+//! How far others are believed on a node's generation is decided in [`belief`](crate::belief).
 //!
 //! Packets of 1,150 bytes, which fit a datagram at an MTU of 1,200. 10,000 members, beyond which no
 //! more are learnt. A node that is down is forgotten after a day.
@@ -54,19 +52,23 @@
 mod codec;
 mod config;
 mod identity;
+mod sighting;
+mod sink;
 
 pub(super) use foca::State;
 pub(super) use identity::Identity;
+pub(super) use sighting::{Seen, Sighting};
 
 use super::edge::{Edge, Timer as Deadline};
+use crate::belief::{Evidence, Generations, Proof};
 use crate::codec::Malformed;
 use bytes::Bytes;
 use codec::Codec;
-use foca::{Foca, Message, NoCustomBroadcast, Notification};
+use foca::{Foca, Message, NoCustomBroadcast};
 use names::NodeId;
 use rand_chacha::ChaCha8Rng;
+use sink::Sink;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::time::Duration;
 
 /// A deadline of foca's.
 pub(super) type Timer = foca::Timer<Identity>;
@@ -79,57 +81,11 @@ pub(super) const MAX_MEMBERS: usize = 10_000;
 /// The worst local health: suspicions last this many times longer than usual.
 const MAX_HEALTH: u32 = 6;
 
-/// How many renewals, and starts, of a node may go unseen here.
-const MAX_UNSEEN: u64 = 1_000;
-/// A node that is so many renewals behind what is known of it does not catch up by renewing: somebody
-/// has lied.
-const MAX_BEHIND: u64 = 8;
-
-/// What membership knows of a node besides: whether it is connected, and its run on the roster.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Known {
-    pub(super) is_connected: bool,
-    pub(super) run: u64,
-}
-
-/// What SWIM knows of a node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Seen {
-    pub(super) identity: Identity,
-    pub(super) state: State,
-}
-
-impl Seen {
-    pub(super) fn is_active(self) -> bool {
-        self.state != State::Down
-    }
-}
-
-/// A difference in what SWIM knows of a node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Sighting {
-    pub(super) node: NodeId,
-    pub(super) before: Option<Seen>,
-    pub(super) after: Option<Seen>,
-}
-
-impl Sighting {
-    pub(super) fn came_up(&self) -> Option<Identity> {
-        let up = self.after.filter(|seen| seen.is_active())?;
-        (!self.before.is_some_and(Seen::is_active)).then_some(up.identity)
-    }
-
-    pub(super) fn went_down(&self) -> bool {
-        self.before.is_some_and(Seen::is_active) && !self.after.is_some_and(Seen::is_active)
-    }
-}
-
 pub(super) struct Swim {
     foca: Foca<Identity, Codec, ChaCha8Rng, NoCustomBroadcast>,
     sink: Sink,
     seen: BTreeMap<NodeId, Seen>,
-    /// The generation that each node has told of itself last.
-    proved: BTreeMap<NodeId, u64>,
+    generations: Generations,
     sightings: VecDeque<Sighting>,
     health: u32,
     /// Who was suspect a round ago.
@@ -151,7 +107,7 @@ impl Swim {
             foca,
             sink,
             seen,
-            proved: BTreeMap::new(),
+            generations: Generations::default(),
             sightings,
             health: 0,
             suspects,
@@ -228,7 +184,7 @@ impl Swim {
         edge: &mut Edge,
         from: NodeId,
         packet: &[u8],
-        known: &impl Fn(NodeId) -> Known,
+        evidence: &impl Fn(NodeId) -> Evidence,
     ) -> Result<(), Malformed> {
         let (header, read) = codec::read_header(packet)?;
         if header.src.node != from {
@@ -239,7 +195,7 @@ impl Swim {
         }
         self.prove(edge, header.src);
         let is_credible =
-            |member: &Member| member.id().node == from || self.is_credible(member.id(), known);
+            |member: &Member| member.id().node == from || self.is_credible(member.id(), evidence);
         let filtered = codec::without_members(packet, read, is_credible)?;
         let packet = filtered.as_deref().unwrap_or(packet);
         let packet = if self.seen.len() < MAX_MEMBERS {
@@ -332,24 +288,9 @@ impl Swim {
         }
     }
 
-    /// Whether others can be believed that a node has come to that generation.
-    fn is_credible(&self, said: &Identity, known: &impl Fn(NodeId) -> Known) -> bool {
-        let known = known(said.node);
-        let (run, renewals) = said.run_and_renewals();
-        let Some(proved) = self.proved.get(&said.node) else {
-            return renewals <= MAX_UNSEEN
-                && (known.run == 0 || run <= known.run.saturating_add(MAX_UNSEEN));
-        };
-        let proved = Identity {
-            generation: *proved,
-            ..*said
-        };
-        let (proved_run, proved_renewals) = proved.run_and_renewals();
-        if known.is_connected || run <= proved_run {
-            return said.generation <= proved.generation.saturating_add(MAX_UNSEEN)
-                && (run < proved_run || renewals <= proved_renewals.saturating_add(MAX_UNSEEN));
-        }
-        renewals <= MAX_UNSEEN && run <= proved_run.max(known.run).saturating_add(MAX_UNSEEN)
+    fn is_credible(&self, said: &Identity, evidence: &impl Fn(NodeId) -> Evidence) -> bool {
+        self.generations
+            .is_credible(said.node, said.generation, evidence(said.node))
     }
 
     /// Leaves out what cannot be believed of what a peer says of others.
@@ -357,25 +298,22 @@ impl Swim {
         &self,
         members: &mut Vec<Member>,
         from: NodeId,
-        known: &impl Fn(NodeId) -> Known,
+        evidence: &impl Fn(NodeId) -> Evidence,
     ) {
         members.retain(|member| {
             [from, self.identity().node].contains(&member.id().node)
-                || self.is_credible(member.id(), known)
+                || self.is_credible(member.id(), evidence)
         });
     }
 
     /// A node tells its identity itself: that wins over one that others have told.
     fn prove(&mut self, edge: &mut Edge, identity: Identity) {
-        let proved = self.proved.entry(identity.node).or_default();
-        if identity.run_and_renewals().0 < (*proved >> 32) {
-            return;
-        }
-        *proved = identity.generation.max(*proved);
-        let proved = *proved;
-        let lie = self.seen(identity.node).map(|seen| seen.identity);
-        let ahead = lie.map_or(0, |lie| lie.generation.saturating_sub(proved));
-        if let Some(lie) = lie.filter(|_| ahead > MAX_BEHIND && !self.frozen) {
+        let told = self.seen(identity.node).map(|seen| seen.identity);
+        let generation = told.map(|told| told.generation);
+        let proof = self
+            .generations
+            .prove(identity.node, identity.generation, generation);
+        if let Some(lie) = told.filter(|_| proof == Proof::Refutes && !self.frozen) {
             tracing::debug!(node = %identity.node, "others have told a generation that a node never had");
             self.displace(edge, lie, identity);
         }
@@ -547,36 +485,5 @@ impl Swim {
                 after: None,
             });
         }
-    }
-}
-
-/// What foca wants done, in the order in which it says so.
-#[derive(Default)]
-struct Sink {
-    packets: VecDeque<(Identity, Bytes)>,
-    timers: Vec<(Duration, Timer)>,
-    rejoins: u64,
-    downs: u64,
-}
-
-impl foca::Runtime<Identity> for Sink {
-    fn notify(&mut self, notification: Notification<'_, Identity>) {
-        match notification {
-            Notification::Rejoin(_) => self.rejoins += 1,
-            Notification::MemberDown(_) => self.downs += 1,
-            Notification::MemberUp(_)
-            | Notification::Rename(..)
-            | Notification::Active
-            | Notification::Idle
-            | Notification::Defunct => {}
-        }
-    }
-
-    fn send_to(&mut self, to: Identity, data: &[u8]) {
-        self.packets.push_back((to, Bytes::copy_from_slice(data)));
-    }
-
-    fn submit_after(&mut self, timer: Timer, after: Duration) {
-        self.timers.push((after, timer));
     }
 }

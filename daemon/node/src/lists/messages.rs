@@ -107,6 +107,8 @@ impl Lists {
         if wake {
             self.fresh.insert(peer);
             self.rounds.cancel(peer);
+            self.pulls.interrupted(peer);
+            self.pull_next();
             self.begin_rounds();
         }
     }

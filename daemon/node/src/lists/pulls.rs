@@ -196,6 +196,13 @@ impl Pulls {
         }
     }
 
+    /// Messages to or from a peer were lost. Questions or their answers may be among them: whatever
+    /// does not come is found again by the comparison that follows.
+    pub(super) fn interrupted(&mut self, peer: NodeId) {
+        self.active
+            .retain(|_, pull| pull.peer != peer || pull.stage != Stage::Asked);
+    }
+
     /// A peer is gone.
     pub(super) fn gone(&mut self, peer: NodeId) {
         self.queued.remove(&peer);

@@ -115,15 +115,25 @@ impl Registry {
         mut registered: Registered,
         fresh: bool,
     ) -> Result<(), Refusal> {
-        if fresh && let Err(refusal) = self.is_free_elsewhere(&name) {
+        let mut is_new = fresh;
+        if let Some(known) = self.own.of(&name, registered.process) {
+            (registered.reported, registered.ended) = (known.reported, known.ended);
+        } else if !fresh {
+            // The registration that this one was to replace has ended while this was written.
+            if self.has_process_ended(&name, registered.process) || self.is_closed(registered.life)
+            {
+                return Ok(());
+            }
+            // Only the connection that it was bound to has: the process is registered anew.
+            is_new = true;
+            self.clock += 1;
+            let entry = Arc::make_mut(&mut registered.entry);
+            (entry.claim, entry.since_ms) = (self.clock, self.edge.now.wall.0);
+            self.ledger.mark(RowKey::Entry(name.clone()));
+        }
+        if is_new && let Err(refusal) = self.is_free_elsewhere(&name) {
             self.ledger.mark(RowKey::Entry(name));
             return Err(refusal);
-        }
-        match self.own.of(&name, registered.process) {
-            Some(known) => (registered.reported, registered.ended) = (known.reported, known.ended),
-            None if fresh => {}
-            // It has ended while this was written.
-            None => return Ok(()),
         }
         let (process, entry, life) = (
             registered.process,
@@ -135,6 +145,15 @@ impl Registry {
         self.write_log(name.clone(), process, State::Live(entry));
         self.end_if_closed(&name, life);
         Ok(())
+    }
+
+    /// Whether a registration of this node has ended because its process has.
+    fn has_process_ended(&self, name: &ProcessName, process: Process) -> bool {
+        let log = self.logs.get(self.me);
+        matches!(
+            log.and_then(|log| log.get(name, process)),
+            Some(State::Gone(reason)) if reason.is_end()
+        )
     }
 
     /// Writes into this node's log.

@@ -106,11 +106,14 @@ impl Registry {
         self.closed_sessions.insert(session, self.ledger.asked());
     }
 
+    /// Whether a registration is bound to a connection that closed while it was written.
+    pub(super) fn is_closed(&self, life: Life) -> bool {
+        matches!(life, Life::Session(session) if self.closed_sessions.contains_key(&session))
+    }
+
     /// Ends what was registered for a connection that closed before it was kept.
     pub(super) fn end_if_closed(&mut self, name: &ProcessName, life: Life) {
-        if let Life::Session(session) = life
-            && self.closed_sessions.contains_key(&session)
-        {
+        if self.is_closed(life) {
             self.end(name, Reason::Unregistered);
         }
     }

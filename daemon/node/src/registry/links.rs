@@ -7,176 +7,24 @@
 //! or a log that has come as far as the link's mark does not have it. A log that is merely behind
 //! fires nothing: what was taken back before the link was made may have been registered again.
 
+mod table;
+
+pub(super) use table::{Link, MAX_LINKS, Table};
+
 use super::names::Fact;
 use super::own::Registered;
 use super::rows::{Row, RowKey};
 use super::{LinkView, Output, Refusal, Registry, Routes, Signal, Timer};
 use crate::time::Wall;
 use crate::wire::ConnId;
-use bytes::Bytes;
 use crdt::registry::{Position, Process, Reason, State};
 use names::{Handle, NodeId, NodeName, ProcessName};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// The most links of one process.
-pub(super) const MAX_LINKS: usize = 256;
 /// How long after a start links do not fire for nodes that are merely out of sight: all are, at
 /// first.
 const LOOKOUT: Duration = Duration::from_secs(15);
-
-/// One link.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Link {
-    /// Who would be signalled.
-    pub(super) process: Process,
-    /// The other's node.
-    pub(super) owner: NodeId,
-    /// Once the log of that node has come so far, it has the other, unless that has ended.
-    pub(super) mark: Option<Position>,
-    /// Whether it fires also when that node is merely out of sight.
-    pub(super) unreachable: bool,
-    /// In milliseconds since the epoch.
-    pub(super) since_ms: i64,
-    /// It is of an earlier start, and the other was not seen since.
-    pub(super) resumed: bool,
-    fired: bool,
-    /// Its row as an earlier start kept it, for the fields that this program does not know.
-    pub(super) kept: Bytes,
-}
-
-impl Link {
-    pub(super) fn new(
-        process: Process,
-        owner: NodeId,
-        mark: Option<Position>,
-        unreachable: bool,
-        since_ms: i64,
-    ) -> Self {
-        Self {
-            process,
-            owner,
-            mark,
-            unreachable,
-            since_ms,
-            resumed: false,
-            fired: false,
-            kept: Bytes::new(),
-        }
-    }
-}
-
-/// The links of this node's processes.
-#[derive(Debug, Default)]
-pub(super) struct Table {
-    count: usize,
-    by_name: BTreeMap<ProcessName, BTreeMap<Handle, Link>>,
-    /// By the other's node and handle: the names of those that would be signalled.
-    by_other: BTreeMap<NodeId, BTreeMap<Handle, BTreeSet<ProcessName>>>,
-    /// By the other's node: links whose other was not seen alive since they were made, or since the
-    /// start.
-    unseen: BTreeMap<NodeId, BTreeSet<(ProcessName, Handle)>>,
-    /// Nodes that were asked how far their log is, for marks.
-    probes: BTreeMap<NodeId, u64>,
-    last_probe: u64,
-    /// Processes that got SIGTERM, and will get SIGKILL, each with the user as whose it is
-    /// registered.
-    doomed: BTreeSet<(Process, u32)>,
-}
-
-impl Table {
-    pub(super) fn of(&self, name: &ProcessName) -> impl Iterator<Item = (&Handle, &Link)> {
-        self.by_name.get(name).into_iter().flatten()
-    }
-
-    pub(super) fn get(&self, name: &ProcessName, other: &Handle) -> Option<&Link> {
-        self.by_name.get(name)?.get(other)
-    }
-
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&ProcessName, &Handle)> {
-        self.by_name
-            .iter()
-            .flat_map(|(name, links)| links.keys().map(move |other| (name, other)))
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.count
-    }
-
-    fn insert(&mut self, name: ProcessName, other: Handle, link: Link) {
-        self.remove(&name, &other);
-        let owner = link.owner;
-        self.by_other
-            .entry(owner)
-            .or_default()
-            .entry(other.clone())
-            .or_default()
-            .insert(name.clone());
-        self.unseen
-            .entry(owner)
-            .or_default()
-            .insert((name.clone(), other.clone()));
-        self.by_name.entry(name).or_default().insert(other, link);
-        self.count += 1;
-    }
-
-    fn remove(&mut self, name: &ProcessName, other: &Handle) -> Option<Link> {
-        let links = self.by_name.get_mut(name)?;
-        let link = links.remove(other)?;
-        self.count -= 1;
-        if links.is_empty() {
-            self.by_name.remove(name);
-        }
-        self.note_seen(link.owner, name, other);
-        self.disarm(link.owner, name, other);
-        Some(link)
-    }
-
-    fn note_seen(&mut self, owner: NodeId, name: &ProcessName, other: &Handle) {
-        let Some(unseen) = self.unseen.get_mut(&owner) else {
-            return;
-        };
-        unseen.remove(&(name.clone(), other.clone()));
-        if unseen.is_empty() {
-            self.unseen.remove(&owner);
-            self.probes.remove(&owner);
-        }
-    }
-
-    fn disarm(&mut self, owner: NodeId, name: &ProcessName, other: &Handle) {
-        let Some(others) = self.by_other.get_mut(&owner) else {
-            return;
-        };
-        if let Some(names) = others.get_mut(other) {
-            names.remove(name);
-            if names.is_empty() {
-                others.remove(other);
-            }
-        }
-        if others.is_empty() {
-            self.by_other.remove(&owner);
-        }
-    }
-
-    fn waiting_for(&self, owner: NodeId, other: &Handle) -> Vec<ProcessName> {
-        self.by_other
-            .get(&owner)
-            .and_then(|others| others.get(other))
-            .into_iter()
-            .flatten()
-            .cloned()
-            .collect()
-    }
-
-    fn unseen(&self, owner: NodeId) -> Vec<(ProcessName, Handle)> {
-        self.unseen
-            .get(&owner)
-            .into_iter()
-            .flatten()
-            .cloned()
-            .collect()
-    }
-}
 
 /// What is known of the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -244,7 +92,7 @@ impl Registry {
     pub(super) fn mark(&self, owner: NodeId, other: &Handle) -> Option<Position> {
         let is_sure = |state: &State| match state {
             State::Live(_) => true,
-            State::Gone(reason) => reason.is_of_the_process(),
+            State::Gone(reason) => reason.is_end(),
         };
         self.known(owner, other)
             .any(is_sure)
@@ -382,7 +230,7 @@ impl Registry {
         for state in self.known(link.owner, other) {
             match state {
                 State::Live(_) => return Fate::Lives,
-                State::Gone(reason) => has_ended |= reason.is_of_the_process(),
+                State::Gone(reason) => has_ended |= reason.is_end(),
             }
         }
         let has_come = link

@@ -3,12 +3,11 @@
 use super::exchange::{self, Header};
 use super::message::Message;
 use super::{Registry, Routes};
+use crate::belief::{LogPart, Use, is_log_expected, latest_claim, log_part};
 use crate::codec::Malformed;
 use crate::wire::ConnId;
-use crdt::registry::{Delta, Entry, Merged, Process, Reason, Shift, State};
+use crdt::registry::{Delta, Merged, Process, Reason, Shift, State};
 use names::{NodeId, NodeName, ProcessName};
-
-const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 
 impl Registry {
     /// A connection has come into use.
@@ -47,15 +46,6 @@ impl Registry {
         let message = Message::read(bytes)?;
         let heard = self.look_at_own_log(&message);
         match message {
-            Message::Part {
-                delta,
-                pushed: true,
-            } if delta.owner != node => {
-                return Err(Malformed::rule("another node's log was pushed"));
-            }
-            // Who owns a log speaks for itself; of others only what was asked for is heard.
-            Message::Part { delta, .. }
-                if delta.owner != node && !self.exchange.is_open(delta.owner, conn) => {}
             Message::Part { delta, pushed } => self.learn(links, from, delta, pushed)?,
             Message::Ack(position) => {
                 self.exchange
@@ -83,7 +73,7 @@ impl Registry {
                 answer,
             } => {
                 positions.retain(|(owner, position)| {
-                    *owner == self.me || self.is_listened_to(*owner, position.run)
+                    *owner == self.me || self.is_log_expected(*owner, position.run)
                 });
                 self.exchange
                     .compare(&mut self.edge, links, &self.logs, from, &positions);
@@ -128,9 +118,9 @@ impl Registry {
         }
     }
 
-    fn is_listened_to(&self, owner: NodeId, run: u64) -> bool {
-        self.nodes.get(&owner).is_some_and(|known| run <= known.run)
-            && self.gone.get(&owner).is_none_or(|gone| run > *gone)
+    fn is_log_expected(&self, owner: NodeId, run: u64) -> bool {
+        let rostered = self.nodes.get(&owner).map(|known| known.run);
+        is_log_expected(run, rostered, self.gone.get(&owner).copied())
     }
 
     fn learn(
@@ -142,12 +132,20 @@ impl Registry {
     ) -> Result<(), Malformed> {
         let (node, conn) = from;
         let header = Header::of(&delta);
+        let use_of_it = log_part(LogPart {
+            speaker: node,
+            owner: delta.owner,
+            is_pushed: pushed,
+            was_asked: self.exchange.is_open(delta.owner, conn),
+            owner_speaks: self.exchange.is_heard(links, delta.owner),
+            is_expected: self.is_log_expected(delta.owner, delta.run),
+        });
         let mut was_of_use = false;
-        // This peer was asked while the owner could not be. Now that the owner speaks for itself,
-        // its word goes first: what others keep may be the log of a start that its disk, restored
-        // from a backup, knows nothing of, in the same run and with a higher number.
-        let is_superseded = delta.owner != node && self.exchange.is_heard(links, delta.owner);
-        if !is_superseded && self.is_listened_to(delta.owner, delta.run) {
+        if use_of_it == Use::Breach {
+            return Err(Malformed::rule("another node's log was pushed"));
+        } else if use_of_it == Use::Ignore {
+            return Ok(());
+        } else if use_of_it == Use::Merge {
             let before = self.logs.progress(header.owner);
             let merged = self
                 .logs
@@ -174,15 +172,8 @@ impl Registry {
 
     fn apply_shift(&mut self, owner: NodeId, shift: Shift) {
         let claim = shift.after.entry().map_or(0, |entry| entry.claim);
-        self.clock = self.clock.max(claim.min(self.latest_credible_claim()));
+        self.clock = self.clock.max(claim.min(latest_claim(self.edge.now.wall)));
         self.names.apply(&self.edge, owner, shift);
-    }
-
-    /// Others' claims move this node's clock no further than a day ahead of its wall clock, in
-    /// milliseconds: nobody registers so much, and it leaves room for claims above.
-    fn latest_credible_claim(&self) -> u64 {
-        let wall_ms = u64::try_from(self.edge.now.wall.0).unwrap_or(0);
-        wall_ms.saturating_add(DAY_MS).min(Entry::MAX_CLOCK)
     }
 
     /// Takes note of all nodes on the roster. Costs next to nothing for nodes of which nothing
@@ -298,7 +289,7 @@ mod tests {
     use crate::registry::Settings;
     use crate::time::{Instant, Now, Wall};
     use crate::wire::Peer;
-    use crdt::registry::{Position, Record, State};
+    use crdt::registry::{Entry, Position, Record};
     use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
     use std::sync::Arc;
@@ -410,7 +401,8 @@ mod tests {
         let far = (1 << 48) - 1;
         let heard = registry.receive(&Nowhere, (OWNER, ConnId(2)), &part(1, far, true));
         assert!(heard.is_ok() && holders(&registry) == 1);
-        assert_eq!(registry.clock, 1_000 + DAY_MS);
+        assert_eq!(registry.clock, latest_claim(Wall(1_000)));
+        assert!(registry.clock > 1_000);
         assert!(Entry::MAX_CLOCK < far);
     }
 }

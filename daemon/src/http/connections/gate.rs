@@ -25,9 +25,10 @@ use crate::http::problem::{Kind, Problem};
 use crate::metrics;
 use crate::reload::Limits;
 use conn::Phase;
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use tokio::sync::watch;
 
@@ -70,7 +71,7 @@ impl Drop for Seat {
 
 impl Shared {
     fn table(&self) -> MutexGuard<'_, Table> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+        self.table.lock()
     }
 
     fn limits(&self) -> Limits {

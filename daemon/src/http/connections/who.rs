@@ -10,10 +10,11 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use crdt::entry::Author;
 use names::NodeName;
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 /// The far end of a connection.
@@ -208,7 +209,7 @@ impl Users {
             .metadata()
             .and_then(|file| file.modified())
             .ok();
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.lock();
         if known.version != version || version.is_none() {
             known.names = std::fs::read_to_string(ACCOUNTS)
                 .map(|text| parse_accounts(&text))

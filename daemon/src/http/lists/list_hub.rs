@@ -7,7 +7,8 @@ use crate::hub::{Happening, Hub, Watcher};
 use crate::once::Once;
 use names::ListId;
 use node::lists::Change;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use parking_lot::Mutex;
+use std::sync::{Arc, Weak};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
@@ -85,7 +86,7 @@ async fn pump(mut bell: Receiver<Arc<Change>>, shared: Weak<Shared>) {
 impl Shared {
     /// Delivers what is in the channel, then does this before anything else is delivered.
     fn after_what_came<R>(&self, then: impl FnOnce(&Hub<Told>) -> R) -> R {
-        let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut changes = self.changes.lock();
         loop {
             match changes.try_recv() {
                 Ok(change) => self.hub.deliver(Arc::new(Once::new(change))),

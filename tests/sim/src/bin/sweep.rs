@@ -12,8 +12,8 @@ use sim::{Options, Report, replay_command, run};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::process::ExitCode;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 const USAGE: &str = "usage: sweep --seeds A..B [--minutes N] [--jobs N] [--writes N] [--uses N] \
@@ -100,14 +100,14 @@ fn number(text: &str) -> Result<u64, String> {
 }
 
 fn sweep(arguments: &Arguments, begin: Instant) -> Vec<Report> {
-    let (next, stop, reports) = (
-        AtomicU64::new(arguments.seeds.start),
-        AtomicBool::new(false),
-        Mutex::new(Vec::new()),
-    );
+    let next = AtomicU64::new(arguments.seeds.start);
+    let stop = AtomicBool::new(false);
+    let (finished, reports) = mpsc::channel();
     std::thread::scope(|scope| {
         for _ in 0..arguments.jobs {
-            scope.spawn(|| {
+            let finished = finished.clone();
+            let (next, stop) = (&next, &stop);
+            scope.spawn(move || {
                 while !stop.load(Ordering::Relaxed) && begin.elapsed() < arguments.at_most {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
                     if seed >= arguments.seeds.end {
@@ -118,15 +118,15 @@ fn sweep(arguments: &Arguments, begin: Instant) -> Vec<Report> {
                         tell(&report);
                         stop.store(!arguments.keep_going, Ordering::Relaxed);
                     }
-                    reports
-                        .lock()
-                        .unwrap_or_else(std::sync::PoisonError::into_inner)
-                        .push(report);
+                    if finished.send(report).is_err() {
+                        return;
+                    }
                 }
             });
         }
     });
-    reports.into_inner().unwrap_or_default()
+    drop(finished);
+    reports.into_iter().collect()
 }
 
 fn tell(report: &Report) {

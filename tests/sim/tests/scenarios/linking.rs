@@ -1,6 +1,6 @@
 //! Links fire once, and only when the other is known to be down.
 
-use crate::programs::name;
+use crate::programs::{name, registration};
 use crate::script::Script;
 use crdt::registry::{Process, Reason};
 use names::Handle;
@@ -84,6 +84,41 @@ fn a_node_out_of_sight_fires_only_links_that_ask_for_it() {
             vec![(worker, Signal::Term)]
         } else {
             vec![]
+        };
+        assert_eq!(world.signals(), expected);
+    }
+}
+
+/// What was taken back may have been registered again, where nobody here can hear of it.
+#[test]
+fn a_link_does_not_fire_on_an_end_from_before_it_was_made() {
+    for again in [true, false] {
+        let mut world = Script::cluster(1, 0.0, 3);
+        let (worker, boss) = (world.register(0, "worker"), world.register(2, "boss"));
+        world.run_ms(50);
+        let handle = world.holder(0, "boss").unwrap();
+        let take_back = ask::Unregister {
+            name: name("boss"),
+            uid: 1000,
+        };
+        assert_eq!(world.asked(2, take_back), Ok(()));
+        world.run_ms(50);
+        world.cut(&[2], &[0, 1]);
+        if again {
+            world.asked(2, registration("boss", boss)).unwrap();
+        }
+        assert_eq!(
+            world.asked(0, link(LinkTarget::Handle(handle), false)),
+            Ok(())
+        );
+        world.run_ms(30_000);
+        assert_eq!(world.signals(), [], "its node cannot be asked");
+        world.heal();
+        world.run_ms(10_000);
+        let expected = if again {
+            vec![]
+        } else {
+            vec![(worker, Signal::Term)]
         };
         assert_eq!(world.signals(), expected);
     }

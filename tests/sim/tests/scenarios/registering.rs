@@ -191,6 +191,32 @@ fn a_registration_bound_to_a_connection_ends_with_it() {
     assert!(world.found(0, "web").is_none() && world.kept_rows(0) == 0);
 }
 
+/// The answer comes after the connection's end: what it says must be true.
+#[test]
+fn a_registration_made_anew_outlives_the_connection_of_the_one_before() {
+    let mut world = Script::cluster(1, 0.0, 2);
+    let mut bound = registration("web", world.spawn(0));
+    bound.lifetime = Lifetime::Connection(SessionId(7));
+    world.asked(0, bound.clone()).unwrap();
+    world.run_ms(50);
+    bound.lifetime = Lifetime::Process;
+    world.request(0, bound);
+    world.tell_registry(
+        0,
+        Input::SessionEnded {
+            session: SessionId(7),
+        },
+    );
+    world.run_ms(50);
+    assert!(world.found(0, "web").is_some() && world.found(1, "web").is_some());
+    assert_eq!(world.kept_rows(0), 1);
+    world.kill(0);
+    world.run_ms(100);
+    world.start(0, &[1]);
+    world.run_ms(20_000);
+    assert!(world.found(1, "web").is_some(), "it is kept as it is");
+}
+
 #[test]
 fn a_reported_exit_is_the_reason_of_the_end() {
     let mut world = Script::cluster(1, 0.0, 2);

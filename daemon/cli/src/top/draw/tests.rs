@@ -1,27 +1,35 @@
 use super::super::feed::{Polled, Update};
 use super::super::state::Scroll;
 use super::*;
+use crate::cluster::events::sample as event;
+use crate::cluster::sample as member;
 use jiff::tz::TimeZone;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::time::Instant;
 
-fn member(name: &str, state: &str) -> Value {
-    json!({ "name": name, "state": state, "rtt_ms": 0.3, "since": "2026-01-01T10:00:00Z", "self": false })
-}
-
-fn polled(members: Vec<Value>, attention: Value) -> Polled {
+fn polled(members: Vec<ClusterMember>, attention: Value) -> Polled {
     let status = json!({
-        "node": { "name": "node1", "version": "0.1.0", "started_at": "2026-01-01T00:00:00Z" },
-        "partition": { "verdict": "majority", "expected": 3, "reachable": 2 },
-        "lists": { "known": 3, "differing": 1, "lagging": [{ "name": "groceries", "member": "node2", "lag_ms": 72_000.0 }] },
-        "store": { "free_bytes": 1u64 << 30, "size_bytes": 4u64 << 30, "sync_p99_ms": 1.25 },
-        "processes": { "local": 1, "names": 2 }, "attention": attention,
+        "node": {
+            "id": "0", "name": "node1", "address": "127.0.0.1:1", "http": null, "pid": 1, "version": "0.1.0",
+            "protocol": 1, "role": "member", "started_at": "2026-01-01T00:00:00Z", "cluster": "0",
+        },
+        "partition": {
+            "verdict": "majority", "expected": 3, "reachable": 2, "missing": [], "since": "2026-01-01T00:00:00Z",
+        },
+        "members": { "alive": 2, "suspect": 0, "down": 1, "restarting": 0, "left": 0 },
+        "lists": {
+            "known": 3, "differing": 1, "lag_ms": 72_000.0, "quarantined": 0,
+            "lagging": [{ "name": "groceries", "member": "node2", "lag_ms": 72_000.0 }],
+        },
+        "store": { "writable": true, "disk_bytes": 1, "free_bytes": 1u64 << 30, "size_bytes": 4u64 << 30, "sync_p99_ms": 1.25 },
+        "processes": { "local": 1, "names": 2, "contested": 0, "capacity": 9 },
+        "certificates": [], "attention": attention,
     });
     Polled {
         at: Instant::now(),
-        status,
+        status: serde_json::from_value(status).unwrap(),
         members,
         processes: Vec::new(),
         metrics: String::new(),
@@ -33,7 +41,10 @@ fn state() -> State {
     State::new(
         TimeZone::UTC,
         polled(
-            vec![member("node2", "alive"), member("node3", "down")],
+            vec![
+                member("node2", "alive", false),
+                member("node3", "down", false),
+            ],
             attention,
         ),
     )
@@ -57,9 +68,8 @@ fn screen(state: &State, width: u16, height: u16) -> Vec<String> {
 #[test]
 fn all_is_on_a_screen_of_80_by_24() {
     let mut state = state();
-    state.take(Update::Happened(
-        json!({ "kind": "member", "type": "down", "name": "node3", "at": "2026-01-01T10:00:00Z" }),
-    ));
+    let down = event(json!({ "kind": "member", "type": "down", "name": "node3" }));
+    state.take(Update::Happened(Box::new(down)));
     let screen = screen(&state, 80, 24);
     for expected in [
         "muster top   node1 (0.1.0)",
@@ -88,7 +98,7 @@ fn all_is_on_a_screen_of_80_by_24() {
 #[test]
 fn more_members_than_fit_are_counted() {
     let members = (0..100)
-        .map(|n| member(&format!("node{n}"), "alive"))
+        .map(|n| member(&format!("node{n}"), "alive", false))
         .collect();
     let state = State::new(TimeZone::UTC, polled(members, json!([])));
     let screen = screen(&state, 80, 24);
@@ -141,7 +151,8 @@ fn a_daemon_that_is_gone_is_told_and_what_was_known_stays() {
 fn old_events_stay_in_sight_while_new_ones_come() {
     let mut state = state();
     let happen = |state: &mut State, name: &str| {
-        state.take(Update::Happened(json!({ "kind": "list", "type": "changed", "name": name, "at": "2026-01-01T10:00:00Z" })));
+        let changed = event(json!({ "kind": "list", "type": "changed", "name": name }));
+        state.take(Update::Happened(Box::new(changed)));
     };
     (0..50).for_each(|n| happen(&mut state, &format!("l{n}.")));
     happen(&mut state, "l49.");

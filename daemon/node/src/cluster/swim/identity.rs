@@ -18,11 +18,6 @@ pub(in crate::cluster) struct Identity {
 const RENEWALS: u64 = u32::MAX as u64;
 
 impl Identity {
-    /// The run of the node's daemon, and how often it has renewed its identity in that.
-    pub(in crate::cluster) fn run_and_renewals(&self) -> (u64, u64) {
-        (self.generation >> 32, self.generation & RENEWALS)
-    }
-
     /// The first identity of a run.
     pub(in crate::cluster) fn of_run(node: NodeId, addr: SocketAddr, run: u64) -> Self {
         Self {

@@ -6,10 +6,11 @@ use crate::http::problem::{Kind, Problem};
 use crate::metrics;
 use crate::reload::Limits;
 use axum::http::Extensions;
+use parking_lot::{Mutex, MutexGuard};
 use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 
@@ -104,7 +105,7 @@ impl Conn {
     }
 
     fn acting(&self) -> MutexGuard<'_, Caller> {
-        self.caller.lock().unwrap_or_else(PoisonError::into_inner)
+        self.caller.lock()
     }
 
     /// The far end, whatever its requests bear.
@@ -149,7 +150,7 @@ impl Conn {
     }
 
     fn bound(&self) -> MutexGuard<'_, Bound> {
-        self.bound.lock().unwrap_or_else(PoisonError::into_inner)
+        self.bound.lock()
     }
 
     /// Between requests, as it may be.

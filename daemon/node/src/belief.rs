@@ -1,0 +1,110 @@
+//! What is believed of whom: each decision whether this node acts on what another one says.
+//!
+//! # The rule
+//!
+//! **A member can spoil what it owns, and can be slow; it can neither end, nor speak for, nor starve
+//! another.**
+//!
+//! Every statement has a speaker and a subject. The speaker is known from the identity that its TLS
+//! certificate proves, never from the payload; the payload names the subject. What a node says of
+//! itself is *proof*. What it says of others is *hearsay*: a cluster cannot do without it, since a
+//! node that is cut off has nobody else to speak for it, but any member may lie. So hearsay is
+//! believed only as far as it may be true, and the subject's own word, when it comes, wins.
+//!
+//! # The decisions
+//!
+//! | statement | is believed | decided by |
+//! | --- | --- | --- |
+//! | a node has that run (roster) | from itself; from others up to 1,000 runs above the last proved one | [`Runs`] |
+//! | a node has that generation (SWIM) | from itself; from others up to 1,000 renewals above the last proved one, and up to 1,000 runs above it unless the node is connected | [`Generations`] |
+//! | a node that was met under a wrong generation | has the one that it proves: the wrong one is displaced | [`Generations::prove`] |
+//! | a node has left or was forgotten | from itself; from others only while this node does not reach it | [`ending`] |
+//! | this node's own log holds these registrations | from nobody: no run of it is expected from others | [`is_log_expected`] |
+//! | another node's log holds these registrations | from its owner; from others only if they were asked, and while the owner cannot speak for itself | [`log_part`] |
+//! | a node's log has a run | up to the run that the roster has, and above the run in which it left | [`is_log_expected`] |
+//! | a claim on a name was made at that time | as it stands; but it moves this node's own clock at most a day ahead of the time | [`latest_claim`] |
+//! | this node has had a higher run | as an answer to a hello, or of this node's log, up to 1,000 runs above what its disk has kept | [`OwnRun`] |
+//! | another daemon has this node's certificate | when that certificate was met there in a handshake | [`Impostors`] |
+//! | another node has this node's name | when that node was met with the name in its certificate | [`Impostors`] |
+//!
+//! A refusal of a hello is heard once for each hello that this node has sent on a connection; the
+//! connection counts that (`cluster::connections`). Whether the speaker of a hello is the node that
+//! it says to be, or a clone of it, is judged by challenging the older one (`cluster::hello`).
+//!
+//! # Bounds instead of proofs
+//!
+//! 1,000 is how many starts or renewals of a node may have gone unseen here. Without such a bound one
+//! lie would use up all runs of a node, since a run must only grow. A bound above what was *proved*
+//! cannot be climbed by steps: believed hearsay does not raise it.
+//!
+//! What still lacks a proof is said of nodes that this one does not reach: that such a node has left,
+//! or is down, is believed from any member. The owner's next hello ends it.
+//!
+//! # Starving
+//!
+//! Nobody starves another by number: hearsay names at most 10,000 nodes (`cluster::swim`), an address
+//! at which nobody has ever answered is dialled once a second (`cluster::connections`), and a look
+//! for an impostor takes place every 3 s at most ([`Impostors`]).
+//!
+//! Everything here is pure, and none of it sends anything. The machines ask, and act on the answer.
+
+mod generations;
+mod impostors;
+mod logs;
+mod runs;
+
+pub(crate) use generations::{Evidence, Generations, Proof, run_of};
+pub(crate) use impostors::Impostors;
+pub(crate) use logs::{LogPart, Use, is_log_expected, latest_claim, log_part};
+pub(crate) use runs::{MAX_RUN, OwnRun, Runs, run_beside_proof};
+
+use crdt::roster::Standing;
+use names::NodeId;
+
+/// How many starts, and how many renewals within one run, of a node may go unseen here: so far above
+/// what it has proved is hearsay believed.
+const MAX_UNSEEN: u64 = 1_000;
+
+/// What is to be done with a line of the roster, as far as it says that its node is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// The line may be merged.
+    Believed,
+    /// This node reaches the subject, so the subject is asked: it is told what is said of it. If it
+    /// is still a member, it takes a higher run.
+    AskSubject,
+}
+
+/// Decides whether to believe that a node has come to that standing. `is_reached` says whether this
+/// node reaches the subject, which is not itself.
+pub(crate) fn ending(
+    speaker: NodeId,
+    subject: NodeId,
+    standing: Standing,
+    is_reached: bool,
+) -> Ending {
+    if standing == Standing::Member || speaker == subject || !is_reached {
+        Ending::Believed
+    } else {
+        Ending::AskSubject
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_subject_ends_a_node_that_is_reached() {
+        let (speaker, subject) = (NodeId([1; 16]), NodeId([2; 16]));
+        for standing in [Standing::Left, Standing::Forgotten] {
+            assert_eq!(ending(speaker, subject, standing, true), Ending::AskSubject);
+            assert_eq!(ending(speaker, subject, standing, false), Ending::Believed);
+            assert_eq!(ending(subject, subject, standing, true), Ending::Believed);
+        }
+        assert_eq!(
+            ending(speaker, subject, Standing::Member, true),
+            Ending::Believed
+        );
+    }
+}

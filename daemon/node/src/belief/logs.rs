@@ -1,0 +1,143 @@
+//! Who is believed on a log of the process registry, and how far a claim moves the clock.
+
+use crate::time::Wall;
+use crdt::registry::Entry;
+use names::NodeId;
+
+/// How far ahead of the time others' claims move this node's clock of claims, in milliseconds. Nobody
+/// registers so much, and it leaves room for later claims.
+pub(super) const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
+
+/// A part of a log, and the circumstances in which it came.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LogPart {
+    /// The node that sent it.
+    pub(crate) speaker: NodeId,
+    /// The node whose log it is.
+    pub(crate) owner: NodeId,
+    /// Whether the speaker pushed it, rather than answered with it.
+    pub(crate) is_pushed: bool,
+    /// Whether this node has asked the speaker for that log and waits for the answer.
+    pub(crate) was_asked: bool,
+    /// Whether the owner speaks for itself on a connection that is in use.
+    pub(crate) owner_speaks: bool,
+    /// Whether a log of that owner in that run is expected: see [`is_log_expected`].
+    pub(crate) is_expected: bool,
+}
+
+/// What becomes of a part of a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// It is merged.
+    Merge,
+    /// It is answered, but changes nothing.
+    AnswerOnly,
+    /// Nobody has asked for it: it is passed over.
+    Ignore,
+    /// It breaks the protocol: only its owner pushes a log.
+    Breach,
+}
+
+/// Decides what becomes of a part of a log.
+///
+/// Where another node than the owner was asked while the owner could not be, and the owner speaks
+/// for itself by now, the owner's word goes first. What others keep may be the log of a start that the
+/// owner's disk, restored from a backup, knows nothing of: in the same run, and with a higher number.
+pub(crate) fn log_part(part: LogPart) -> Use {
+    let is_hearsay = part.speaker != part.owner;
+    if is_hearsay && part.is_pushed {
+        Use::Breach
+    } else if is_hearsay && !part.was_asked {
+        Use::Ignore
+    } else if (is_hearsay && part.owner_speaks) || !part.is_expected {
+        Use::AnswerOnly
+    } else {
+        Use::Merge
+    }
+}
+
+/// Decides whether a node can have a log of that run: not of a later run than the roster has
+/// (`None` if the node is not expected at all), nor of one up to the run in which it left.
+pub(crate) fn is_log_expected(run: u64, rostered: Option<u64>, left_in: Option<u64>) -> bool {
+    rostered.is_some_and(|rostered| run <= rostered) && left_in.is_none_or(|left| run > left)
+}
+
+/// The latest time of a claim that may move this node's clock of claims.
+pub(crate) fn latest_claim(now: Wall) -> u64 {
+    let wall_ms = u64::try_from(now.0).unwrap_or(0);
+    wall_ms.saturating_add(DAY_MS).min(Entry::MAX_CLOCK)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OWNER: NodeId = NodeId([2; 16]);
+    const OTHER: NodeId = NodeId([3; 16]);
+
+    fn part(speaker: NodeId) -> LogPart {
+        LogPart {
+            speaker,
+            owner: OWNER,
+            is_pushed: false,
+            was_asked: true,
+            owner_speaks: false,
+            is_expected: true,
+        }
+    }
+
+    #[test]
+    fn another_node_is_heard_on_a_log_only_when_asked_and_while_its_owner_is_silent() {
+        let by_other = part(OTHER);
+        let cases = [
+            (by_other, Use::Merge),
+            (
+                LogPart {
+                    was_asked: false,
+                    ..by_other
+                },
+                Use::Ignore,
+            ),
+            (
+                LogPart {
+                    owner_speaks: true,
+                    ..by_other
+                },
+                Use::AnswerOnly,
+            ),
+            (
+                LogPart {
+                    is_pushed: true,
+                    ..by_other
+                },
+                Use::Breach,
+            ),
+            (
+                LogPart {
+                    is_pushed: true,
+                    was_asked: false,
+                    owner_speaks: true,
+                    ..part(OWNER)
+                },
+                Use::Merge,
+            ),
+            (
+                LogPart {
+                    is_expected: false,
+                    ..part(OWNER)
+                },
+                Use::AnswerOnly,
+            ),
+        ];
+        for (case, use_of_it) in cases {
+            assert_eq!(log_part(case), use_of_it, "{case:?}");
+        }
+    }
+
+    #[test]
+    fn a_log_is_expected_between_the_run_of_leaving_and_the_rosters() {
+        assert!(!is_log_expected(1, None, None));
+        assert!(is_log_expected(3, Some(3), None) && !is_log_expected(4, Some(3), None));
+        assert!(is_log_expected(3, Some(3), Some(2)) && !is_log_expected(2, Some(3), Some(2)));
+    }
+}

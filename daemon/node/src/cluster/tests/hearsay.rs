@@ -1,0 +1,193 @@
+//! What a member may say of others without ending them, speaking for them or starving them.
+
+use super::super::message::{Hello, Message};
+use super::super::swim::{Identity, Member, State};
+use super::super::{Phase, Timer};
+use super::arbitrary::Act;
+use super::{Bench, address, greeted_bench, profile};
+use crate::belief::MAX_RUN;
+use crate::machine::Machine;
+use crdt::roster::{RosterEntry, Standing};
+use names::NodeId;
+use std::time::Duration;
+
+/// A bench with accepted connections of node2 and of node3, which lies; node3 speaks last.
+fn lied_to_bench() -> Bench {
+    let mut bench = greeted_bench();
+    bench.greet(3, 1);
+    bench
+}
+
+impl Bench {
+    fn greet(&mut self, n: u8, run: u64) {
+        self.act(Act::Connect(n));
+        self.say(Message::Hello(Hello {
+            generation: run << 32,
+            nonce: [n; 16],
+            profile: profile(&format!("node{n}"), n),
+        }));
+    }
+
+    fn say(&mut self, message: Message) {
+        self.act(Act::Say(0, message));
+    }
+
+    fn say_line(&mut self, n: u8, run: u64, standing: Standing) {
+        let profile = profile(&format!("node{n}"), n);
+        let line = RosterEntry {
+            run,
+            standing,
+            profile,
+        };
+        self.say(Message::Roster {
+            lines: vec![(NodeId([n; 16]), line)],
+            answer: false,
+        });
+    }
+
+    fn line(&self, n: u8) -> Option<(u64, Standing)> {
+        let line = self.machine.roster.roster().get(NodeId([n; 16]));
+        line.map(|line| (line.run, line.standing))
+    }
+
+    fn is_connected(&self, n: u8) -> bool {
+        self.machine.connections.current(NodeId([n; 16])).is_some()
+    }
+}
+
+#[test]
+fn nothing_that_a_peer_says_ends_the_machine_or_takes_its_runs() {
+    let far = MAX_RUN - 1;
+    let refusals = [
+        Message::Above { run: far },
+        Message::Taken {
+            address: address(9),
+        },
+        Message::NameTaken {
+            bearer: NodeId([3; 16]),
+            address: address(3),
+        },
+    ];
+    for refusal in refusals {
+        let mut bench = lied_to_bench();
+        bench.say(refusal.clone());
+        bench.say(refusal);
+        bench.say_line(1, far, Standing::Member);
+        bench.wait(20_000);
+        assert_eq!(bench.machine.phase, Phase::Up);
+        assert_eq!(
+            (bench.machine.keeper.wanted(), bench.line(1)),
+            (1, Some((1, Standing::Member)))
+        );
+    }
+}
+
+#[test]
+fn a_refusal_is_heard_once_for_each_hello() {
+    let mut bench = lied_to_bench();
+    bench.say(Message::Above { run: 1_000 });
+    assert_eq!(
+        bench.machine.keeper.wanted(),
+        1_001,
+        "as after a restored backup"
+    );
+    let mut bench = lied_to_bench();
+    bench.say(Message::Above { run: far_from(1) });
+    bench.say(Message::Above { run: 5 });
+    assert_eq!(bench.machine.keeper.wanted(), 1);
+}
+
+fn far_from(run: u64) -> u64 {
+    run + 1_001
+}
+
+#[test]
+fn what_is_said_of_a_node_counts_as_far_as_it_may_have_come() {
+    let mut bench = lied_to_bench();
+    bench.say_line(2, far_from(1), Standing::Member);
+    assert_eq!(bench.line(2), Some((1, Standing::Member)));
+    bench.say_line(2, far_from(1) - 1, Standing::Member);
+    bench.say_line(2, 2 * far_from(1) - 2, Standing::Member);
+    assert_eq!(
+        bench.line(2),
+        Some((1_001, Standing::Member)),
+        "it does not climb by steps"
+    );
+    // One that nobody has met yet.
+    bench.say_line(4, 1 << 30, Standing::Member);
+    bench.greet(4, 7);
+    assert_eq!(
+        (bench.line(4), bench.is_connected(4)),
+        (Some((7, Standing::Member)), true)
+    );
+}
+
+#[test]
+fn a_generation_that_nobody_beats_is_not_believed() {
+    let mut bench = lied_to_bench();
+    let node2 = Identity::of_run(NodeId([2; 16]), address(2), 1);
+    for generation in [u64::MAX, node2.generation + 1_001, 2 << 32] {
+        for state in [State::Alive, State::Down] {
+            let lie = Identity {
+                generation,
+                ..node2
+            };
+            bench.say(Message::Members(vec![Member::new(lie, 0, state)]));
+            let seen = bench.machine.swim.seen(node2.node).unwrap();
+            assert_eq!((seen.identity, seen.is_active()), (node2, true));
+        }
+    }
+}
+
+#[test]
+fn what_a_node_says_of_itself_wins_over_what_was_said_of_it() {
+    let mut bench = lied_to_bench();
+    let truth = Identity::of_run(NodeId([4; 16]), address(4), 3);
+    let lie = Identity {
+        generation: 900 << 32,
+        ..truth
+    };
+    bench.say(Message::Members(vec![Member::alive(lie)]));
+    assert_eq!(bench.machine.swim.seen(truth.node).unwrap().identity, lie);
+    bench.greet(4, 3);
+    let seen = bench.machine.swim.seen(truth.node).unwrap();
+    assert_eq!((seen.identity, seen.is_active()), (truth, true));
+}
+
+#[test]
+fn that_a_connected_node_is_gone_is_believed_from_itself_alone() {
+    for standing in [Standing::Left, Standing::Forgotten] {
+        let mut bench = lied_to_bench();
+        bench.say_line(2, 1, standing);
+        assert_eq!(bench.line(2), Some((1, Standing::Member)));
+        bench.say_line(3, 1, standing);
+        assert_eq!(bench.line(3), Some((1, standing)));
+    }
+}
+
+#[test]
+fn an_address_is_dialled_once_a_second_whoever_is_said_to_be_there() {
+    let mut bench = lied_to_bench();
+    let before = bench.machine.stats().dials;
+    let crowd = (0..200_u8).map(|n| Identity::of_run(NodeId([n.max(10); 16]), address(9), 1));
+    bench.say(Message::Members(crowd.map(Member::alive).collect()));
+    assert_eq!(bench.machine.stats().dials, before + 1);
+}
+
+#[test]
+fn farewells_have_one_timer_a_node() {
+    let mut bench = lied_to_bench();
+    for _ in 0..100 {
+        bench.say(Message::Goodbye { restart: true });
+    }
+    let timers = std::iter::from_fn(|| {
+        bench.machine.edge.now.instant = bench.now.instant + Duration::from_secs(61);
+        bench.machine.edge.next_due()
+    });
+    assert_eq!(
+        timers
+            .filter(|timer| matches!(timer, Timer::Grace(_)))
+            .count(),
+        1
+    );
+}
