@@ -20,4 +20,4 @@ mod watch;
 pub(crate) use files::capacity;
 pub(crate) use host::{Host, Sighting};
 pub(crate) use replica::{First, Replica, Told};
-pub(crate) use watch::{Watcher, WatcherStats};
+pub(crate) use watch::{Sign, Watcher, WatcherStats};

@@ -255,6 +255,7 @@ impl Node {
         let registry = node::registry::Settings {
             kept: rows.with_context(|| self.unreadable("the process registry"))?,
             capacity,
+            names_per_uid: self.config.limits.names_per_uid,
             kill_after: self.config.processes.kill_after,
         };
         let mut tags = self.config.node.tags.clone();

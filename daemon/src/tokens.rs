@@ -30,6 +30,10 @@ use tokio::sync::{oneshot, watch};
 pub(crate) const MAX_PER_USER: usize = 100;
 /// How many tokens a node may have.
 pub(crate) const MAX_IN_ALL: usize = 1000;
+/// Once so many of them are there, a user may have [`FEW`] only: some users with many are not to
+/// leave others without any.
+const MANY_IN_ALL: usize = MAX_IN_ALL / 2;
+const FEW: usize = 10;
 /// How often a bearer's time is looked at again: the host's clock may have been set.
 const RECHECK: Duration = Duration::from_secs(1);
 
@@ -101,10 +105,17 @@ pub struct TokenView {
 pub enum CreateError {
     /// The user has as many as may be.
     #[error(
-        "uid {0} has {MAX_PER_USER} tokens, which is as many as may be: revoke some, or wait \
-        until they expire"
+        "uid {uid} has {count} tokens, and may have {limit} now: revoke some, or wait until they \
+        expire"
     )]
-    UserFull(u32),
+    UserFull {
+        /// The user.
+        uid: u32,
+        /// How many it has.
+        count: usize,
+        /// How many a user may have: fewer on a node that has many.
+        limit: usize,
+    },
     /// The node has as many as may be.
     #[error(
         "this node has {MAX_IN_ALL} tokens, which is as many as may be: revoke some, or wait \
@@ -255,13 +266,15 @@ impl Tokens {
     /// once. Until its text is told nobody can use it.
     fn enter(&self, id: TokenId, record: Record) -> Result<TokenView, CreateError> {
         let mut book = self.shared.book();
-        if book
-            .values()
-            .filter(|kept| kept.record.uid == record.uid)
-            .count()
-            >= MAX_PER_USER
-        {
-            return Err(CreateError::UserFull(record.uid));
+        let uid = record.uid;
+        let count = book.values().filter(|kept| kept.record.uid == uid).count();
+        let limit = if book.len() < MANY_IN_ALL {
+            MAX_PER_USER
+        } else {
+            FEW
+        };
+        if count >= limit {
+            return Err(CreateError::UserFull { uid, count, limit });
         }
         if book.len() >= MAX_IN_ALL {
             return Err(CreateError::Full);

@@ -5,8 +5,12 @@ use super::{Delta, Position, Process, Progress, Reason, Record, State};
 use names::{NodeId, ProcessName};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// The most records of one log, tombstones included.
+pub(super) const MAX_RECORDS: usize = 1 << 18;
 /// The most tombstones of one log; beyond, the oldest are dropped.
 const MAX_TOMBSTONES: usize = 10_000;
+/// More records than a part of the usual size has.
+const PART_RECORDS: usize = 4_096;
 
 /// A name and the process under it.
 pub(super) type Key = (ProcessName, Process);
@@ -38,6 +42,9 @@ pub struct Log {
 }
 
 impl Log {
+    /// The most registrations of one log: so many are always accepted by replicas, which count
+    /// tombstones too, and count what is in a part beside what is there already.
+    pub const MAX_LIVE: usize = MAX_RECORDS - MAX_TOMBSTONES - PART_RECORDS;
     /// The most that an origin may be.
     pub const MAX_ORIGIN: u64 = MAX_COUNT / 2;
 

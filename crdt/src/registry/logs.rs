@@ -1,14 +1,11 @@
 //! The logs of all nodes, as one replica has them.
 
-use super::log::{Key, Log};
+use super::log::{Key, Log, MAX_RECORDS};
 use super::{Delta, Entry, Position, Process, Progress, Reason, Record, State};
 use names::{NodeId, ProcessName};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// The most records of one log, tombstones included.
-const MAX_RECORDS: usize = 1 << 18;
 
 /// What a merged part changed for one (name, process).
 #[derive(Clone, Debug, PartialEq, Eq)]

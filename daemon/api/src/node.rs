@@ -140,7 +140,7 @@ pub struct LaggingList {
 /// Registered processes.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
 pub struct StatusOfProcesses {
-    /// How many run on this node.
+    /// How many names of processes are registered on this node.
     pub local: u64,
     /// How many names there are on all nodes.
     pub names: u64,

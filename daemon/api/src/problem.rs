@@ -86,7 +86,7 @@ kinds! {
     Invalid 422 "invalid" "Invalid value"
         "A field's limit, no such date, an unknown `before`."
     TooMany 429 "too-many" "Too many at once"
-        "The caller's user has too many connections, streams, tokens or codes."
+        "The caller's user has too many connections, streams, tokens, codes or names of processes."
     Internal 500 "internal" "The daemon failed"
         "A bug of the daemon; its log tells more."
     Busy 503 "busy" "The node is busy"
@@ -164,6 +164,14 @@ pub struct Extra {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub node: Option<String>,
+    /// How many there are of what is bounded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub count: Option<u64>,
+    /// How many there may be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub limit: Option<u64>,
 }
 
 impl Problem {

@@ -52,7 +52,8 @@ pub struct RegisteredProcess {
     /// That user's name; null without.
     #[schema(required = true)]
     pub user: Option<String>,
-    /// Its executable; null where the kernel does not tell.
+    /// The executable that its node saw when it was registered; null where the kernel does not
+    /// tell. The process may run another one since.
     #[schema(required = true)]
     pub exe: Option<String>,
     /// How the name stands. Where it is contested this one has it, unless the call was about
@@ -63,11 +64,11 @@ pub struct RegisteredProcess {
     /// When it claimed the name.
     #[schema(value_type = String, format = DateTime)]
     pub since: Millis,
-    /// The groups that it is in, sorted.
+    /// The groups that it is in, sorted; as its registrant says.
     pub groups: Vec<String>,
     /// What its registrant says of it.
     pub metadata: BTreeMap<String, String>,
-    /// Where it serves; null if it does not say.
+    /// Where it serves, as its registrant says; null if it does not say.
     #[schema(required = true)]
     pub address: Option<String>,
     /// The handles of all others that claim the name, also of those on unreachable nodes, the earliest

@@ -191,6 +191,9 @@ pub(crate) enum Command {
         open: bool,
     },
     /// Show the registered processes
+    ///
+    /// Names, groups, addresses and programs are what the user who registered a process says of it;
+    /// its user is what the kernel of its node says.
     Ps(Ps),
     /// Register a running process under a name
     Register(Register),

@@ -62,7 +62,7 @@
 //! ## Bounds
 //!
 //! A part has about 128 KiB, and one is on its way to a peer at a time; a log has at most 262,144
-//! records. An entry is bounded by [`Entry::excess`](crdt::registry::Entry::excess), the waiting
+//! records. What of that one user and one process may take is in `room`. An entry is bounded by [`Entry::excess`](crdt::registry::Entry::excess), the waiting
 //! requests by 4,096.
 //!
 //! ## Where it comes from
@@ -89,11 +89,12 @@ pub(crate) mod message;
 mod names;
 mod own;
 mod peers;
+mod room;
 mod rows;
 
 pub use directory::{Directory, Found, Holder, ProcessState};
 pub use io::{
-    Change, Command, Event, EventKind, Input, KeptRow, Lifetime, LinkTarget, LinkView, News,
+    Bound, Change, Command, Event, EventKind, Input, KeptRow, Lifetime, LinkTarget, LinkView, News,
     OnConflict, Output, Refusal, Registration, Reply, SessionId, Settings, Signal, Stats,
 };
 pub use rows::{RowError, Rows, convert_row};
@@ -113,6 +114,7 @@ use peers::Known;
 pub(crate) use peers::{OwnLog, Presence, Sight};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
+use room::Room;
 use rows::Row;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -144,7 +146,7 @@ pub(crate) struct Registry {
     /// the disk, and has to end as soon as it is kept. Each comes with the number of the last
     /// request that arrived before it closed, and is dropped once that request is answered.
     closed_sessions: BTreeMap<SessionId, u64>,
-    capacity: usize,
+    room: Room,
     kill_after: Duration,
     /// How far the logs were at some times within the last hour.
     ages: VecDeque<(Instant, Vec<(NodeId, Position)>)>,
@@ -177,7 +179,7 @@ impl Registry {
             gone: BTreeMap::new(),
             closed_sessions: BTreeMap::new(),
             links: Table::default(),
-            capacity: settings.capacity,
+            room: Room::new(settings.capacity, settings.names_per_uid),
             kill_after: settings.kill_after,
             ages: VecDeque::new(),
             clock: 0,
@@ -296,7 +298,7 @@ impl Registry {
             Timer::Report(name, process) => self.unreported(&name, process),
             Timer::Orphans => self.end_orphans(),
             Timer::Lookout => self.end_lookout(),
-            Timer::Kill(process) => self.kill(process),
+            Timer::Kill(process, uid) => self.kill(process, uid),
             Timer::Age => self.drop_old_tombstones(),
         }
         true
@@ -377,6 +379,7 @@ impl Registry {
     pub(crate) fn stats(&self) -> Stats {
         Stats {
             registered: self.own.len() as u64,
+            processes: self.own.processes() as u64,
             names: self.names.directory().len() as u64,
             contested: self.names.contested(),
             tombstones: self.logs.tombstones() as u64,

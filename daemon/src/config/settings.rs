@@ -263,6 +263,12 @@ settings! {
             default: Default::Text("64"),
             applies: Applies::AtReload,
         }
+        names_per_uid: usize, COUNT, "N", Reader::number,
+            "Names of registered processes of one user on this node" => {
+            more: "Root's are not counted. One process has at most 64, and an eighth of all room \
+                is kept for root.",
+            default: Default::Text("1000"),
+        }
         header_timeout: Duration, Kind::Time(MOMENT, HOUR), "TIME", Reader::time,
             "How long a request's headers may take" => {
             default: Default::Text("10s"),

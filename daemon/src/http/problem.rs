@@ -70,7 +70,7 @@ refuses! {
     cluster::ask::Join: Store Busy Unknown DiskFull;
     cluster::ask::Leave: Store Busy Unknown DiskFull;
     cluster::ask::Forget: Member Reachable Store Busy Unknown DiskFull;
-    registry::Registration: Held Full Store Busy Unknown DiskFull;
+    registry::Registration: Held Full TooMany Store Busy Unknown DiskFull;
     registry::ask::Unregister: Forbidden Process Elsewhere Store Busy Unknown DiskFull;
     registry::ask::Report: Forbidden Process Elsewhere Reported Store Busy Unknown DiskFull;
     registry::ask::Group: Forbidden Process Elsewhere Full Store Busy Unknown DiskFull;
@@ -86,7 +86,8 @@ pub(crate) struct Problem {
     detail: String,
     /// Sent as `Retry-After`, in seconds.
     retry_after: Option<u32>,
-    extra: Extra,
+    /// Boxed, as few problems have it and every call may answer one.
+    extra: Box<Extra>,
     /// The rows of a list are to be made anew first.
     outdated: Option<Outdated>,
 }
@@ -97,7 +98,7 @@ impl Problem {
             kind,
             detail: detail.to_string(),
             retry_after: None,
-            extra: Extra::default(),
+            extra: Box::default(),
             outdated: None,
         }
     }
@@ -145,7 +146,7 @@ impl Problem {
             title: self.kind.title().to_owned(),
             status: self.status(),
             detail: self.detail.clone(),
-            extra: self.extra.clone(),
+            extra: Extra::clone(&self.extra),
         };
         serde_json::to_vec(&body).unwrap_or_default()
     }
@@ -257,21 +258,21 @@ impl From<registry::Refusal> for Problem {
         use registry::Refusal as R;
         let kind = match &refusal {
             R::Held { holder, since } => {
-                let extra = Extra {
+                let extra = Box::new(Extra {
                     holder: Some(holder.to_string()),
                     since: Some(Millis(since.0)),
-                    node: None,
-                };
+                    ..Extra::default()
+                });
                 return Self {
                     extra,
                     ..Self::new(Kind::Held, refusal)
                 };
             }
             R::Elsewhere { node, .. } => {
-                let extra = Extra {
+                let extra = Box::new(Extra {
                     node: Some(node.to_string()),
                     ..Extra::default()
-                };
+                });
                 return Self {
                     extra,
                     ..Self::new(Kind::Elsewhere, refusal)
@@ -281,6 +282,20 @@ impl From<registry::Refusal> for Problem {
             R::NotYours { .. } => Kind::Forbidden,
             R::UnknownNode(_) => Kind::Member,
             R::Full { .. } => return Self::new(Kind::Full, refusal).retry_after(60),
+            R::TooMany { bound, have, limit } => {
+                let kind = if bound.is_the_callers() {
+                    Kind::TooMany
+                } else {
+                    Kind::Full
+                };
+                let extra = Box::new(Extra {
+                    count: Some(*have as u64),
+                    limit: Some(*limit as u64),
+                    ..Extra::default()
+                });
+                let problem = Self::new(kind, refusal).retry_after(60);
+                return Self { extra, ..problem };
+            }
             R::Reported(_) => Kind::Reported,
             R::Write(error) => return Self::unavailable(*error, &refusal),
         };
@@ -367,6 +382,14 @@ mod tests {
         }
     }
 
+    fn too_many(bound: registry::Bound) -> registry::Refusal {
+        registry::Refusal::TooMany {
+            bound,
+            have: 65,
+            limit: 64,
+        }
+    }
+
     #[test]
     fn every_refusal_of_the_registry_has_its_status() {
         use registry::Refusal as R;
@@ -409,6 +432,8 @@ mod tests {
                 },
                 503,
             ),
+            (too_many(registry::Bound::Processes), 503),
+            (too_many(registry::Bound::OfUser { uid: 7 }), 429),
             (R::Reported(name.clone()), 409),
             (R::Write(WriteError::Full), 507),
         ];
@@ -422,6 +447,9 @@ mod tests {
         let body = |refusal: R| {
             serde_json::from_slice::<serde_json::Value>(&Problem::from(refusal).body()).unwrap()
         };
+        let full = body(too_many(registry::Bound::OfProcess { pid: 9 }));
+        assert_eq!((&full["count"], &full["limit"]), (&65.into(), &64.into()));
+        assert_eq!(full["detail"], "names of process 9: 65 of at most 64");
         let held = body(R::Held {
             holder,
             since: node::time::Wall(0),

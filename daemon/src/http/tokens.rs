@@ -204,7 +204,7 @@ impl From<RevokeError> for Problem {
 impl From<CreateError> for Problem {
     fn from(error: CreateError) -> Self {
         match &error {
-            CreateError::UserFull(_) | CreateError::Full => Self::new(Kind::TooMany, error),
+            CreateError::UserFull { .. } | CreateError::Full => Self::new(Kind::TooMany, error),
             CreateError::Random(_) => Self::internal(error),
             CreateError::Write(cause) => Self::unavailable(*cause, &error),
         }

@@ -5,7 +5,7 @@ use super::connections::Connections;
 use super::mailbox::{Letter, Mailbox, Waiting};
 use crate::event::EventLog;
 use crate::host::{Clock, wall_ms};
-use crate::process::{Host, Replica, Watcher};
+use crate::process::{Host, Replica, Sign, Watcher};
 use anyhow::Context;
 use names::{NodeId, NodeName};
 use node::cluster::{Cluster, Input, Output, RosterView, Settings, StopReason, Target, Verdict};
@@ -75,7 +75,12 @@ pub(crate) fn start(
     // The thread ends only with the process, or after it has said that it stops.
     let inbox = Inbox::new(move |letter| drop(letters.send(letter)));
     let ends = inbox.clone();
-    let tell = move |process, reason| ends.registry(registry::Input::Ended { process, reason });
+    let tell = move |process, sign| {
+        ends.registry(match sign {
+            Sign::Ended(reason) => registry::Input::Ended { process, reason },
+            Sign::Estranged { uid } => registry::Input::Estranged { process, uid },
+        });
+    };
     let watcher = Watcher::start(wires.host, tell).context("processes cannot be watched")?;
     let (bound, binding) = std::sync::mpsc::channel();
     let (mine, watch, listen) = (inbox.clone(), watcher.clone(), transport.listen);
@@ -314,7 +319,11 @@ impl Loop {
             }
             registry::Output::Watch(process) => self.watcher.watch(process),
             registry::Output::Unwatch(process) => self.watcher.unwatch(process),
-            registry::Output::Signal { process, signal } => self.watcher.signal(process, signal),
+            registry::Output::Signal {
+                process,
+                uid,
+                signal,
+            } => self.watcher.signal(process, uid, signal),
             registry::Output::News(news) => self.wires.replica.apply(news, &self.wires.events),
         }
     }

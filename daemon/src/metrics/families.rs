@@ -140,8 +140,8 @@ pub(super) const GAUGES: &[Row<u64>] = &[
     ),
     (
         "muster_processes_registered",
-        "Processes of this node that are \
-        registered",
+        "Names of processes that are registered on \
+        this node",
         |s| s.cluster.registry.registered,
     ),
     (

@@ -93,6 +93,14 @@ impl Host {
         })
     }
 
+    /// Whose that very process is now; `None` if it is not there.
+    pub(super) fn owner_of(self, process: Process) -> Option<Owner> {
+        let text = std::fs::read_to_string(path(process.pid, "status")).ok()?;
+        let owner = Owner::parse(&text)?;
+        // Read after it: the pid may have gone to another process.
+        self.stat_of(process).map(|_| owner)
+    }
+
     /// Whether another process has its pid now.
     pub(super) fn has_successor(process: Process) -> bool {
         stat(process.pid).is_some_and(|stat| stat.start != process.start)
@@ -171,6 +179,31 @@ impl Ids {
             leader: first("Tgid:")?,
             uid: first("Uid:")?,
         })
+    }
+}
+
+/// Whose a process is, as far as signals are concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Owner {
+    /// Its real user.
+    pub(super) real: u32,
+    /// The user that it can become again.
+    pub(super) saved: u32,
+}
+
+impl Owner {
+    /// The line has the real, effective, saved and file system's user (proc_pid_status(5)).
+    fn parse(text: &str) -> Option<Self> {
+        let line = text.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+        let mut uids = line.split_ascii_whitespace().map(str::parse);
+        let (real, saved) = (uids.next()?.ok()?, uids.nth(1)?.ok()?);
+        Some(Self { real, saved })
+    }
+
+    /// Root may signal all; others what is theirs altogether. kill(2) would be content with one of
+    /// the two, but a process that is half another user's may be his a moment later.
+    pub(super) fn may_be_signalled_by(self, uid: u32) -> bool {
+        uid == 0 || self.real == uid && self.saved == uid
     }
 }
 

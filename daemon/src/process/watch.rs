@@ -37,8 +37,17 @@ const RETRY_TIMESPEC: Timespec = Timespec {
 const RECENT_EXITS: usize = 1024;
 const RECENT: Duration = Duration::from_secs(1);
 
-/// Told of each end, on the watching thread: must be quick.
-type Tell = Box<dyn Fn(Process, Reason) + Send>;
+/// What is seen of a watched process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sign {
+    /// It has ended; the watch is over.
+    Ended(Reason),
+    /// It was to be signalled as this user's process, and is not his.
+    Estranged { uid: u32 },
+}
+
+/// Told of each of them, on the watching thread: must be quick.
+type Tell = Box<dyn Fn(Process, Sign) + Send>;
 
 /// The way to the watching thread, which ends when all clones of this are gone.
 #[derive(Clone)]
@@ -70,15 +79,16 @@ struct Numbers {
 enum Order {
     Watch(Process),
     Unwatch(Process),
-    Signal(Process, Signal),
+    Signal(Process, u32, Signal),
     End,
 }
 
 impl Watcher {
-    /// Starts the thread; `tell` hears of each watched process's end once.
+    /// Starts the thread; `tell` hears of each watched process's end once, and of each signal that
+    /// was not sent because the process is another user's.
     pub(crate) fn start(
         host: Host,
-        tell: impl Fn(Process, Reason) + Send + 'static,
+        tell: impl Fn(Process, Sign) + Send + 'static,
     ) -> std::io::Result<Self> {
         let (orders, inbox) = channel();
         let bell = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
@@ -142,9 +152,10 @@ impl Watcher {
         self.wire.order(Order::Unwatch(process));
     }
 
-    /// Signals a watched process; does nothing if it has ended.
-    pub(crate) fn signal(&self, process: Process, signal: Signal) {
-        self.wire.order(Order::Signal(process, signal));
+    /// Signals a watched process that is registered as that user's, if he could signal it himself;
+    /// does nothing if it has ended.
+    pub(crate) fn signal(&self, process: Process, uid: u32, signal: Signal) {
+        self.wire.order(Order::Signal(process, uid, signal));
     }
 
     /// Numbers for metrics.
@@ -272,7 +283,7 @@ impl Watch {
             .and_then(|watched| watched.status)
             .or_else(|| self.zombies_status(process));
         self.unwatch(process);
-        (self.tell)(process, status.map_or(Reason::Exited, reason));
+        (self.tell)(process, Sign::Ended(status.map_or(Reason::Exited, reason)));
     }
 
     /// Before its parent has asked for it, a process that ended can still be looked at. To those
@@ -291,7 +302,7 @@ impl Watch {
             match self.orders.try_recv() {
                 Ok(Order::Watch(process)) => self.watch(process),
                 Ok(Order::Unwatch(process)) => self.unwatch(process),
-                Ok(Order::Signal(process, signal)) => self.signal(process, signal),
+                Ok(Order::Signal(process, uid, signal)) => self.signal(process, uid, signal),
                 Err(TryRecvError::Empty) => return ControlFlow::Continue(()),
                 Ok(Order::End) | Err(TryRecvError::Disconnected) => return ControlFlow::Break(()),
             }
@@ -343,10 +354,8 @@ impl Watch {
         // Of another process that has the pid now, threads may have ended.
         let is_its = self.host.is_of_this_boot(process) && !Host::has_successor(process);
         let recent = self.recent.iter().rev().find(of_pid).filter(|_| is_its);
-        (self.tell)(
-            process,
-            recent.map_or(Reason::Exited, |(exit, _)| reason(exit.status)),
-        );
+        let how = recent.map_or(Reason::Exited, |(exit, _)| reason(exit.status));
+        (self.tell)(process, Sign::Ended(how));
     }
 
     /// Gives nothing if that process is not there.
@@ -392,10 +401,26 @@ impl Watch {
         }
     }
 
-    fn signal(&self, process: Process, signal: Signal) {
+    fn signal(&self, process: Process, uid: u32, signal: Signal) {
         let Some(watched) = self.processes.get(&process) else {
             return;
         };
+        match self.host.owner_of(process) {
+            Some(owner) if owner.may_be_signalled_by(uid) => {}
+            Some(owner) => {
+                tracing::warn!(
+                    pid = process.pid,
+                    ?signal,
+                    registered = uid,
+                    real = owner.real,
+                    saved = owner.saved,
+                    "a process is not its registrant's any more: it is not signalled"
+                );
+                return (self.tell)(process, Sign::Estranged { uid });
+            }
+            // It has ended: its end is about to be told.
+            None => return,
+        }
         let signal = match signal {
             Signal::Term => rustix::process::Signal::TERM,
             Signal::Kill => rustix::process::Signal::KILL,
@@ -424,6 +449,7 @@ fn reason(status: i32) -> Reason {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::{BufRead, BufReader, Write};
     use std::process::{Child, Command};
     use std::sync::mpsc::RecvTimeoutError;
 
@@ -432,11 +458,16 @@ mod tests {
     fn watcher() -> (Host, Watcher, Receiver<(Process, Reason)>) {
         let host = Host::read().unwrap();
         let (tell, told) = channel();
-        let watcher = Watcher::start(host, move |process, reason| {
-            tell.send((process, reason)).unwrap_or(())
+        let watcher = Watcher::start(host, move |process, sign| match sign {
+            Sign::Ended(reason) => tell.send((process, reason)).unwrap_or(()),
+            Sign::Estranged { .. } => tell.send((process, Reason::Unregistered)).unwrap_or(()),
         })
         .unwrap();
         (host, watcher, told)
+    }
+
+    fn me() -> u32 {
+        rustix::process::getuid().as_raw()
     }
 
     fn child(script: &str) -> Child {
@@ -539,15 +570,16 @@ mod tests {
         watcher.watch(first);
         watcher.watch(second);
         watcher.unwatch(second);
-        watcher.signal(second, Signal::Kill);
+        watcher.signal(second, me(), Signal::Kill);
         watcher.signal(
             Process {
                 start: first.start + 1,
                 ..first
             },
+            me(),
             Signal::Kill,
         );
-        watcher.signal(first, Signal::Term);
+        watcher.signal(first, me(), Signal::Term);
         assert_eq!(told.recv_timeout(PATIENCE), Ok((first, Reason::Killed(15))));
         assert_eq!(other.try_wait().unwrap(), None);
         other.kill().unwrap();
@@ -556,6 +588,56 @@ mod tests {
             told.recv_timeout(Duration::from_millis(20)),
             Err(RecvTimeoutError::Timeout)
         );
+    }
+
+    /// A setuid program is its caller's until it changes its real uid, which is when it may have
+    /// been registered. `kill(2)` would refuse the caller from then on.
+    #[test]
+    fn a_process_that_has_become_another_users_is_not_signalled() {
+        if me() != 0 {
+            return eprintln!("only root can change its uid");
+        }
+        const CHANGE: &str = "import os, sys
+os.setresuid(1001, 0, 0); print(flush=True); input()
+os.setresuid(0, 0, 0); print(flush=True); input()
+os.setresuid(1001, 1001, 0); print(flush=True); input()
+os.setresuid(0, 1001, 1001); print(flush=True); input()
+os.setresuid(1001, 1001, 1001); print(flush=True); input()";
+        let (host, watcher, told) = watcher();
+        let mut child = Command::new("python3")
+            .args(["-c", CHANGE])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut go_on = child.stdin.take().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        lines.next().unwrap().unwrap();
+        let changing = process(host, &child);
+        assert_eq!(host.sight(child.id()).unwrap().uid, 1001);
+        watcher.watch(changing);
+        for step in ["setuid", "root", "saved", "real"] {
+            watcher.signal(changing, 1001, Signal::Kill);
+            assert_eq!(
+                told.recv_timeout(PATIENCE),
+                Ok((changing, Reason::Unregistered)),
+                "{step}"
+            );
+            go_on.write_all(b"\n").unwrap();
+            lines.next().unwrap().unwrap();
+        }
+        watcher.signal(changing, 1002, Signal::Kill);
+        assert_eq!(
+            told.recv_timeout(PATIENCE),
+            Ok((changing, Reason::Unregistered))
+        );
+        watcher.signal(changing, 1001, Signal::Kill);
+        assert_eq!(
+            told.recv_timeout(PATIENCE),
+            Ok((changing, Reason::Killed(9))),
+            "his own again"
+        );
+        child.wait().unwrap();
     }
 
     #[test]

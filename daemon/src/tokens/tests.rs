@@ -135,13 +135,27 @@ async fn a_user_and_a_node_have_a_bounded_number() {
     }
     assert_eq!(
         tokens.create(1, Scope::Read, DAY).await,
-        Err(CreateError::UserFull(1))
+        Err(CreateError::UserFull {
+            uid: 1,
+            count: 100,
+            limit: 100
+        })
     );
     assert!(tokens.create(2, Scope::Read, DAY).await.is_ok());
-    for n in MAX_PER_USER..MAX_IN_ALL - 1 {
-        tokens
-            .enter(id(n), record(3 + (n / MAX_PER_USER) as u32))
-            .unwrap();
+    // Ten users take all that they can; all others still get theirs.
+    for n in 0..MAX_IN_ALL {
+        let _ = tokens.enter(id(1_000 + n), record(3 + (n % 10) as u32));
+    }
+    let full = Err(CreateError::UserFull {
+        uid: 3,
+        count: 40,
+        limit: 10,
+    });
+    assert_eq!(tokens.create(3, Scope::Read, DAY).await, full);
+    assert!(tokens.list().len() < MAX_IN_ALL / 2 + 10);
+    for n in tokens.list().len()..MAX_IN_ALL {
+        let user = record(20 + (n / FEW) as u32);
+        tokens.enter(id(5_000 + n), user).unwrap();
     }
     assert_eq!(
         tokens.create(2, Scope::Read, DAY).await,

@@ -708,6 +708,9 @@ export interface paths {
          * Targets for Prometheus' `http_sd_configs`: the processes that are `up` and say where they serve.
          * @description That is their `address`, or else metadata `port` at the host of their node. An address without a
          *     certain host, such as `0.0.0.0:8080`, means that of their node, too.
+         *
+         *     Any user may register any free name, group and address: who scrapes with credentials keeps those
+         *     of users that it trusts by `__meta_muster_uid`.
          */
         get: operations["prometheus_sd"];
         put?: never;
@@ -1549,8 +1552,18 @@ export interface components {
         };
         /** @description What some kinds of problems say beside the words. */
         ProblemDetails: {
+            /**
+             * Format: int64
+             * @description How many there are of what is bounded.
+             */
+            count?: number;
             /** @description The handle of the process that has the name. */
             holder?: string;
+            /**
+             * Format: int64
+             * @description How many there may be.
+             */
+            limit?: number;
             /** @description The node on which to ask. */
             node?: string;
             /**
@@ -1722,11 +1735,14 @@ export interface components {
         };
         /** @description A registered process. */
         RegisteredProcess: {
-            /** @description Where it serves; null if it does not say. */
+            /** @description Where it serves, as its registrant says; null if it does not say. */
             address: string | null;
-            /** @description Its executable; null where the kernel does not tell. */
+            /**
+             * @description The executable that its node saw when it was registered; null where the kernel does not
+             *     tell. The process may run another one since.
+             */
             exe: string | null;
-            /** @description The groups that it is in, sorted. */
+            /** @description The groups that it is in, sorted; as its registrant says. */
             groups: string[];
             /** @description `name@node#pid.start`: this very registration, the same on every node. */
             handle: string;
@@ -1866,7 +1882,7 @@ export interface components {
             contested: number;
             /**
              * Format: int64
-             * @description How many run on this node.
+             * @description How many names of processes are registered on this node.
              */
             local: number;
             /**

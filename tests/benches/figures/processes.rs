@@ -4,7 +4,7 @@ use crate::fleet::{Fleet, Node, eventually};
 use crate::load::{Measured, Wire, delete, drive, get, put};
 use crate::parts::{metric, row, seconds, value};
 use anyhow::{Context, ensure};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// How many names the second and the third node hold each: what a usual limit of open files leaves
@@ -13,6 +13,8 @@ const ELSEWHERE: usize = 18_000;
 const FEW: usize = 1_000;
 const PER_SIDE: usize = 10_000;
 const KILLS: usize = 200;
+/// Under how many names each process is registered; 64 are allowed.
+const NAMES_EACH: usize = 60;
 
 fn register(name: &str, pid: u32) -> Vec<u8> {
     put(
@@ -27,15 +29,39 @@ async fn registrations(
     prefix: &'static str,
     clients: usize,
     count: usize,
+    crowd: &mut Crowd,
 ) -> anyhow::Result<Measured> {
-    let pid = std::process::id();
+    let first = crowd.0.len();
+    for _ in 0..=count / NAMES_EACH {
+        let mut sleeper = Command::new("sleep");
+        crowd
+            .0
+            .push(sleeper.arg("3600").stdin(Stdio::null()).spawn()?);
+    }
+    let pids: Vec<u32> = crowd.0.iter().skip(first).map(Child::id).collect();
+    let pids: &'static [u32] = pids.leak();
     drive(
         &node.socket(),
         clients,
         move |done, _| done < count,
-        move |client, number| register(&format!("{prefix}-{client}-{number}"), pid),
+        move |client, number| {
+            let pid = pids[(number * clients + client) / NAMES_EACH];
+            register(&format!("{prefix}-{client}-{number}"), pid)
+        },
     )
     .await
+}
+
+/// Processes that are registered; they end with this.
+#[derive(Default)]
+struct Crowd(Vec<Child>);
+
+impl Drop for Crowd {
+    fn drop(&mut self) {
+        for child in &mut self.0 {
+            let _ = child.kill().and_then(|()| child.wait());
+        }
+    }
 }
 
 async fn names(node: &Node) -> anyhow::Result<f64> {
@@ -62,17 +88,18 @@ async fn level(fleet: &Fleet) -> anyhow::Result<()> {
 pub(crate) async fn registering() -> anyhow::Result<()> {
     let fleet = Fleet::started(3).await?;
     let (node, dir) = (&fleet.nodes[0], fleet.dir.path());
-    registrations(node, "few", 8, FEW).await?;
+    let mut crowd = Crowd::default();
+    registrations(node, "few", 8, FEW, &mut crowd).await?;
     for (clients, count, prefix) in [(1, 3_000, "one"), (64, 5_000, "all")] {
-        rate(&fleet, clients, count, prefix).await?;
+        rate(&fleet, (clients, count), prefix, &mut crowd).await?;
     }
     for other in &fleet.nodes[1..] {
         let prefix: &'static str = format!("most-{}", other.name).leak();
-        registrations(other, prefix, 64, ELSEWHERE).await?;
+        registrations(other, prefix, 64, ELSEWHERE, &mut crowd).await?;
     }
     level(&fleet).await?;
     for (clients, count, prefix) in [(1, 3_000, "later"), (64, 5_000, "last")] {
-        rate(&fleet, clients, count, prefix).await?;
+        rate(&fleet, (clients, count), prefix, &mut crowd).await?;
     }
     value(dir, "names known then", &format!("{}", names(node).await?))?;
     lookups(&fleet).await
@@ -80,14 +107,14 @@ pub(crate) async fn registering() -> anyhow::Result<()> {
 
 async fn rate(
     fleet: &Fleet,
-    clients: usize,
-    count: usize,
+    (clients, count): (usize, usize),
     prefix: &'static str,
+    crowd: &mut Crowd,
 ) -> anyhow::Result<()> {
     let node = &fleet.nodes[0];
     let known = names(node).await?;
     let begun = Instant::now();
-    let mut measured = registrations(node, prefix, clients, count).await?;
+    let mut measured = registrations(node, prefix, clients, count, crowd).await?;
     level(fleet).await?;
     let lag = begun.elapsed().saturating_sub(measured.span).as_secs_f64();
     row(
@@ -223,8 +250,9 @@ pub(crate) async fn gone() -> anyhow::Result<()> {
 pub(crate) async fn heal() -> anyhow::Result<()> {
     let fleet = Fleet::started(3).await?;
     fleet.split(&[2]).await?;
-    registrations(&fleet.nodes[0], "west", 16, PER_SIDE).await?;
-    registrations(&fleet.nodes[2], "east", 16, PER_SIDE).await?;
+    let mut crowd = Crowd::default();
+    registrations(&fleet.nodes[0], "west", 16, PER_SIDE, &mut crowd).await?;
+    registrations(&fleet.nodes[2], "east", 16, PER_SIDE, &mut crowd).await?;
     let apart = names(&fleet.nodes[2]).await?;
     let begun = Instant::now();
     fleet.split(&[]).await?;

@@ -94,6 +94,8 @@ pub struct Host {
     pub epoch: u64,
     /// How many registrations its daemon can watch.
     pub capacity: usize,
+    /// How many names one user's processes may have.
+    pub names_per_uid: usize,
     chance: Chance,
 }
 
@@ -118,6 +120,7 @@ impl Host {
             restored: false,
             epoch: 0,
             capacity: 10_000,
+            names_per_uid: 10_000,
             chance,
         }
     }
@@ -185,6 +188,7 @@ impl Host {
         registry::Settings {
             kept: registry::Rows::read(&kept).expect("what was written"),
             capacity: self.capacity,
+            names_per_uid: self.names_per_uid,
             kill_after: KILL_AFTER,
         }
     }

@@ -131,6 +131,13 @@ impl Os {
         self.running.contains_key(process)
     }
 
+    /// A process becomes that user's.
+    pub fn change_user(&mut self, process: Process, uid: u32) {
+        if let Some(running) = self.running.get_mut(&process) {
+            running.uid = uid;
+        }
+    }
+
     /// When and how a process ended.
     pub fn ended(&self, process: &Process) -> Option<(Instant, Reason)> {
         self.ended.get(process).copied()

@@ -76,6 +76,9 @@ impl Cluster {
             Input::Ended { process, reason } => {
                 self.with_registry(|registry, _| registry.ended(process, reason));
             }
+            Input::Estranged { process, uid } => {
+                self.with_registry(|registry, _| registry.estranged(process, uid));
+            }
             Input::SessionEnded { session } => {
                 self.with_registry(|registry, _| registry.session_ended(session));
             }

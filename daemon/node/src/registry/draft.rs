@@ -3,12 +3,13 @@
 use super::ledger::{Act, Asked, Step};
 use super::links::{Link, MAX_LINKS};
 use super::own::{Life, Registered};
+use super::room::Taken;
 use super::rows::{RowKey, entry_row, link_row};
 use super::{Command, Lifetime, LinkTarget, Refusal, Registration, Registry, Reply, ask};
 use crate::time::Wall;
 use crate::wire::RequestId;
 use bytes::Bytes;
-use crdt::registry::Entry;
+use crdt::registry::{Entry, Process};
 use names::{Handle, ProcessName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -35,8 +36,6 @@ pub(super) struct Draft<'a> {
     /// Names of requests that are deferred. What was asked later about one of them is, too: nobody
     /// is to take back, as one asked for the registration before, what was registered after that.
     deferred: BTreeSet<ProcessName>,
-    /// How many of these are new.
-    added: usize,
     pub(super) clock: u64,
     pub(super) rows: BTreeMap<RowKey, Option<Bytes>>,
 }
@@ -48,7 +47,6 @@ impl<'a> Draft<'a> {
             now,
             staged: BTreeMap::new(),
             deferred: BTreeSet::new(),
-            added: 0,
             clock: registry.clock,
             rows: BTreeMap::new(),
         }
@@ -135,6 +133,8 @@ impl<'a> Draft<'a> {
         let fresh = known.is_none();
         if fresh {
             self.is_free(&name)?;
+            let taken = self.taken(process, uid);
+            self.registry.room.admit((process.pid, uid), taken)?;
         }
         let (claim, since_ms) = known.map_or((self.clock + 1, self.now.0), |known| {
             (known.claim, known.since_ms)
@@ -153,7 +153,6 @@ impl<'a> Draft<'a> {
             return Err(Refusal::Full { what, limit });
         }
         self.clock = self.clock.max(claim);
-        self.added += usize::from(fresh);
         let life = match lifetime {
             Lifetime::Process => Life::Process,
             Lifetime::Connection(session) => Life::Session(session),
@@ -174,21 +173,42 @@ impl<'a> Draft<'a> {
         ))
     }
 
-    /// Whether nobody reachable has the name, and there is room for another registration.
+    /// Whether nobody reachable has the name.
     fn is_free(&self, name: &ProcessName) -> Result<(), Refusal> {
         if let Some(own) = self.own(name) {
             return Err(self
                 .registry
                 .held(self.registry.me, name, own.process, &own.entry));
         }
-        self.registry.is_free_elsewhere(name)?;
-        if self.registry.own.len() + self.added >= self.registry.capacity {
-            return Err(Refusal::Full {
-                what: "registrations on this node within its limit of open files",
-                limit: self.registry.capacity,
-            });
+        self.registry.is_free_elsewhere(name)
+    }
+
+    /// What is registered once this write has landed, as far as it bears on one more name of that
+    /// process.
+    fn taken(&self, process: Process, uid: u32) -> Taken {
+        let own = &self.registry.own;
+        let mut taken = Taken {
+            of_process: own.names_of(process),
+            of_user: own.names_of_user(uid),
+            names: own.len(),
+            processes: own.processes(),
+        };
+        let mut new_processes = BTreeSet::new();
+        for (name, after) in &self.staged {
+            let (before, after) = (own.get(name), after.as_ref());
+            let change = |count: &mut usize, counts: &dyn Fn(&Registered) -> bool| {
+                *count += usize::from(after.is_some_and(counts));
+                *count = count.saturating_sub(usize::from(before.is_some_and(counts)));
+            };
+            change(&mut taken.of_process, &|it| it.process == process);
+            change(&mut taken.of_user, &|it| it.entry.uid == uid);
+            change(&mut taken.names, &|_| true);
+            // A process that goes is counted until its name is gone.
+            let new = after.map(|after| after.process);
+            new_processes.extend(new.filter(|process| !own.has(*process)));
         }
-        Ok(())
+        taken.processes += new_processes.len();
+        taken
     }
 
     fn unregister(&mut self, name: &ProcessName, uid: u32) -> Verdict {

@@ -38,8 +38,8 @@ pub(super) enum Timer {
     Orphans,
     /// By now those who are there are in sight.
     Lookout,
-    /// A linked process had its time to end by itself.
-    Kill(Process),
+    /// A linked process, registered as that user's, had its time to end by itself.
+    Kill(Process, u32),
     /// Tombstones have become older.
     Age,
 }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use crdt::registry::{Entry, Process, Reason};
 use names::{Handle, NodeId, NodeName, ProcessName};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,8 +17,10 @@ use std::time::Duration;
 pub struct Settings {
     /// What the disk kept (see [`Output::Keep`]), in any order.
     pub kept: Rows,
-    /// How many registrations this node can watch at most: one file descriptor each.
+    /// How many processes this node can watch at most: one file descriptor each.
     pub capacity: usize,
+    /// How many names the processes of one user may have on this node; root's are not counted.
+    pub names_per_uid: usize,
     /// How long after SIGTERM a linked process that still lives gets SIGKILL; zero for never.
     pub kill_after: Duration,
 }
@@ -65,6 +68,14 @@ pub enum Input {
         process: Process,
         /// How, as far as the kernel tells: `ExitedWith`, `Killed` or `Exited`.
         reason: Reason,
+    },
+    /// A process was not signalled: it is not that user's (any more), who could not signal it
+    /// either.
+    Estranged {
+        /// The process, which may well live.
+        process: Process,
+        /// The user, from [`Output::Signal`].
+        uid: u32,
     },
     /// A client's connection has closed.
     SessionEnded {
@@ -178,10 +189,12 @@ pub enum Output {
     Watch(Process),
     /// No longer.
     Unwatch(Process),
-    /// Signal a watched process.
+    /// Signal a watched process, unless its registrant could not: then [`Input::Estranged`].
     Signal {
         /// The process that gets it.
         process: Process,
+        /// The user whose process it is registered as.
+        uid: u32,
         /// With what.
         signal: Signal,
     },
@@ -325,7 +338,17 @@ pub enum Refusal {
     /// No node of the cluster bears the name in the handle.
     #[error("no node {0} is known")]
     UnknownNode(NodeName),
-    /// [`Settings::capacity`], or another bound, is reached.
+    /// As many are registered as may be.
+    #[error("{bound}: {have} of at most {limit}")]
+    TooMany {
+        /// What is bounded.
+        bound: Bound,
+        /// How many there are.
+        have: usize,
+        /// How many there may be.
+        limit: usize,
+    },
+    /// Another bound is reached.
     #[error("{what}: at most {limit}")]
     Full {
         /// What there is too much of.
@@ -341,12 +364,51 @@ pub enum Refusal {
     Write(#[from] WriteError),
 }
 
+/// What of registrations is bounded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bound {
+    /// The names of one process.
+    OfProcess {
+        /// Its pid.
+        pid: u32,
+    },
+    /// The names of one user's processes.
+    OfUser {
+        /// The user.
+        uid: u32,
+    },
+    /// The processes of this node.
+    Processes,
+    /// The names on this node.
+    Names,
+}
+
+impl Bound {
+    /// Whether the caller himself has too many, and not the node.
+    pub fn is_the_callers(self) -> bool {
+        matches!(self, Self::OfProcess { .. } | Self::OfUser { .. })
+    }
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OfProcess { pid } => write!(f, "names of process {pid}"),
+            Self::OfUser { uid } => write!(f, "names of processes of uid {uid} on this node"),
+            Self::Processes => f.write_str("registered processes on this node"),
+            Self::Names => f.write_str("names of processes on this node"),
+        }
+    }
+}
+
 /// Plain numbers for metrics and for the simulator's checks; counters run from the start of the
 /// machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     /// Registrations of this node.
     pub registered: u64,
+    /// The processes of this node that are registered, under however many names.
+    pub processes: u64,
     /// Names known, of all nodes.
     pub names: u64,
     /// Names that several reachable processes claim.

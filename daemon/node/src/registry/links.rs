@@ -12,11 +12,12 @@ mod table;
 pub(super) use table::{Link, MAX_LINKS, Table};
 
 use super::names::Fact;
+use super::own::Registered;
 use super::rows::{Row, RowKey};
 use super::{LinkView, Output, Refusal, Registry, Routes, Signal, Timer};
 use crate::time::Wall;
 use crate::wire::ConnId;
-use crdt::registry::{Position, Process, State};
+use crdt::registry::{Position, Process, Reason, State};
 use names::{Handle, NodeId, NodeName, ProcessName};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -269,7 +270,7 @@ impl Registry {
             self.links.remove(name, other);
             self.ledger.mark(RowKey::Link(name.clone(), other.clone()));
         }
-        self.terminate(process);
+        self.terminate(name, process);
     }
 
     fn lost(&mut self, name: &ProcessName, process: Process) {
@@ -279,37 +280,59 @@ impl Registry {
             .of(name, process)
             .is_some_and(|registered| registered.on_conflict == super::OnConflict::Terminate)
         {
-            self.terminate(process);
+            self.terminate(name, process);
         }
     }
 
-    /// SIGTERM, and later SIGKILL, to a process that is registered here and lives.
-    fn terminate(&mut self, process: Process) {
-        if !self.own.is_watched(process) || self.links.doomed.contains(&process) {
+    /// SIGTERM, and later SIGKILL, to a process that is registered here under that name and lives.
+    fn terminate(&mut self, name: &ProcessName, process: Process) {
+        let Some(registered) = self.own.of(name, process) else {
+            return;
+        };
+        let uid = registered.entry.uid;
+        if !self.own.is_watched(process) || self.links.doomed.contains(&(process, uid)) {
             return;
         }
-        self.signal(process, Signal::Term);
+        self.signal(process, uid, Signal::Term);
         if !self.kill_after.is_zero() {
-            self.links.doomed.insert(process);
-            self.edge.after(self.kill_after, Timer::Kill(process));
+            self.links.doomed.insert((process, uid));
+            self.edge.after(self.kill_after, Timer::Kill(process, uid));
         }
     }
 
-    pub(super) fn kill(&mut self, process: Process) {
-        if self.links.doomed.remove(&process) && self.own.is_watched(process) {
-            self.signal(process, Signal::Kill);
+    pub(super) fn kill(&mut self, process: Process, uid: u32) {
+        if self.links.doomed.remove(&(process, uid)) && self.own.is_watched(process) {
+            self.signal(process, uid, Signal::Kill);
         }
     }
 
-    /// The process has ended.
+    /// The process has ended, or is registered no longer.
     pub(super) fn cancel_kill(&mut self, process: Process) {
-        self.links.doomed.remove(&process);
+        self.links.doomed.retain(|(doomed, _)| *doomed != process);
     }
 
-    fn signal(&mut self, process: Process, signal: Signal) {
+    /// That user's process it is not (any more): he can link it to nothing.
+    pub(crate) fn estranged(&mut self, process: Process, uid: u32) {
+        self.links.doomed.remove(&(process, uid));
+        for name in self.own.names(process) {
+            let is_his = |registered: &Registered| registered.entry.uid == uid;
+            if self.own.get(&name).is_some_and(is_his) {
+                self.end(&name, Reason::Unregistered);
+            }
+        }
+    }
+
+    fn signal(&mut self, process: Process, uid: u32, signal: Signal) {
         tracing::debug!(pid = process.pid, ?signal, "a process is to be signalled");
         self.edge.stats.signals += 1;
-        self.edge.put(Output::Signal { process, signal }.into());
+        self.edge.put(
+            Output::Signal {
+                process,
+                uid,
+                signal,
+            }
+            .into(),
+        );
     }
 
     /// Nodes to be asked how far their logs are, with what: there are links without a mark to

@@ -39,6 +39,8 @@ pub(super) struct Own {
     by_name: BTreeMap<ProcessName, Registered>,
     by_process: BTreeMap<Process, BTreeSet<ProcessName>>,
     by_session: BTreeMap<SessionId, BTreeSet<ProcessName>>,
+    /// How many names the processes of each user have.
+    by_user: BTreeMap<u32, usize>,
 }
 
 impl Own {
@@ -62,6 +64,21 @@ impl Own {
     pub(super) fn of(&self, name: &ProcessName, process: Process) -> Option<&Registered> {
         self.get(name)
             .filter(|registered| registered.process == process)
+    }
+
+    /// How many processes are registered.
+    pub(super) fn processes(&self) -> usize {
+        self.by_process.len()
+    }
+
+    /// How many names the processes of a user have.
+    pub(super) fn names_of_user(&self, uid: u32) -> usize {
+        self.by_user.get(&uid).copied().unwrap_or(0)
+    }
+
+    /// How many names a process has.
+    pub(super) fn names_of(&self, process: Process) -> usize {
+        self.by_process.get(&process).map_or(0, BTreeSet::len)
     }
 
     pub(super) fn has(&self, process: Process) -> bool {
@@ -96,6 +113,7 @@ impl Own {
 
     pub(super) fn insert(&mut self, name: ProcessName, registered: Registered) {
         self.remove(&name);
+        *self.by_user.entry(registered.entry.uid).or_default() += 1;
         self.by_process
             .entry(registered.process)
             .or_default()
@@ -111,6 +129,13 @@ impl Own {
 
     pub(super) fn remove(&mut self, name: &ProcessName) -> Option<Registered> {
         let registered = self.by_name.remove(name)?;
+        let uid = registered.entry.uid;
+        if let Some(names) = self.by_user.get_mut(&uid) {
+            *names -= 1;
+            if *names == 0 {
+                self.by_user.remove(&uid);
+            }
+        }
         unindex(&mut self.by_process, registered.process, name);
         if let Life::Session(session) = registered.life {
             unindex(&mut self.by_session, session, name);

@@ -212,11 +212,11 @@ fn processes(snapshot: &Snapshot) -> Vec<Attention> {
             one",
         ));
     }
-    if registry.registered.saturating_mul(10) > snapshot.capacity.saturating_mul(9) {
+    if registry.processes.saturating_mul(10) > snapshot.capacity.saturating_mul(9) {
         let what = format!(
             "{} of at most {} processes are registered \
             here",
-            registry.registered, snapshot.capacity
+            registry.processes, snapshot.capacity
         );
         found.push(warning(
             what,

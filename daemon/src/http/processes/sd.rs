@@ -5,6 +5,7 @@
 //! | `__meta_muster_name` | the name |
 //! | `__meta_muster_handle` | the handle: another process under the same name has another one |
 //! | `__meta_muster_node` | the node that it runs on |
+//! | `__meta_muster_uid` | whose process it is, by the word of its node; its name, groups, address and metadata are that user's word |
 //! | `__meta_muster_state` | `up` |
 //! | `__meta_muster_groups` | its groups with commas around each, such as `,eu,web,`: `.*,web,.*` matches a whole group |
 //! | `__meta_muster_group` | the group that was asked for, if one was |
@@ -44,6 +45,9 @@ impl Group for Only {
 ///
 /// That is their `address`, or else metadata `port` at the host of their node. An address without a
 /// certain host, such as `0.0.0.0:8080`, means that of their node, too.
+///
+/// Any user may register any free name, group and address: who scrapes with credentials keeps those
+/// of users that it trusts by `__meta_muster_uid`.
 #[utoipa::path(
     get, path = "/v1/sd/prometheus", tag = "processes", operation_id = "prometheus_sd",
     params(Query<(Only,)>),
@@ -155,6 +159,7 @@ fn labels(
         ("name", name.to_string()),
         ("handle", holder.handle(name).to_string()),
         ("node", holder.node.to_string()),
+        ("uid", holder.entry.uid.to_string()),
         ("state", super::shown::state(ProcessState::Up).to_string()),
         ("groups", groups),
     ];
@@ -294,7 +299,7 @@ mod tests {
         let shown =
             target_of(&name("api"), &found, Some(&name("web")), &hosts("10.0.0.7")).unwrap();
         let expected = serde_json::json!({ "targets": ["a:1"], "labels": {
-            "__meta_muster_name": "api", "__meta_muster_handle": "api@n1#7.8", "__meta_muster_node": "n1", "__meta_muster_state": "up",
+            "__meta_muster_name": "api", "__meta_muster_handle": "api@n1#7.8", "__meta_muster_node": "n1", "__meta_muster_uid": "0", "__meta_muster_state": "up",
             "__meta_muster_groups": ",eu,web,", "__meta_muster_group": "web",
             "__meta_muster_metadata_team": "deck", "__meta_muster_metadata_a_b": "2",
         } });

@@ -90,7 +90,7 @@ fn refused(world: &World, asked: &Asked, refusal: &Refusal) -> Option<String> {
         {
             Some(format!("{refusal}, although it is registered there"))
         }
-        Refusal::Full { .. } => Some(refusal.to_string()),
+        Refusal::Full { .. } | Refusal::TooMany { .. } => Some(refusal.to_string()),
         Refusal::Unknown(_) | Refusal::Elsewhere { .. } | Refusal::NotYours { .. } => None,
         Refusal::UnknownNode(_) | Refusal::Reported(_) | Refusal::Write(_) => None,
     }

@@ -41,7 +41,11 @@ impl World {
                 }
             }
             Output::Unwatch(process) => self.hosts[host].os.unwatch(&process),
-            Output::Signal { process, signal } => self.signal(place, process, signal),
+            Output::Signal {
+                process,
+                uid,
+                signal,
+            } => self.signal(place, (process, uid), signal),
             Output::News(news) => self.news(place, &news),
         }
     }
@@ -75,7 +79,10 @@ impl World {
     }
 
     fn tell_end(&mut self, place: Place, process: Process, reason: Reason) {
-        let input = registry::Input::Ended { process, reason };
+        self.tell_cluster(place, registry::Input::Ended { process, reason });
+    }
+
+    fn tell_cluster(&mut self, place: Place, input: registry::Input) {
         let at = self.queue.now()
             + self
                 .registrants
@@ -90,7 +97,7 @@ impl World {
         );
     }
 
-    fn signal(&mut self, place: Place, process: Process, signal: Signal) {
+    fn signal(&mut self, place: Place, (process, uid): (Process, u32), signal: Signal) {
         let (host, now) = (place.host, self.queue.now());
         self.trace
             .note(now, &format_args!("n{host} -> {signal:?} {process:?}"));
@@ -99,6 +106,10 @@ impl World {
         let Some(running) = os.running(&process) else {
             return;
         };
+        if running.uid != uid {
+            let input = registry::Input::Estranged { process, uid };
+            return self.tell_cluster(place, input);
+        }
         match &mut self.record {
             Some(record) => record.signals.push((host, process, signal)),
             None => self.registrants.signals.push((process, signal)),

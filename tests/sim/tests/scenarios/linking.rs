@@ -63,6 +63,18 @@ fn a_process_that_does_not_heed_the_signal_is_killed() {
 }
 
 #[test]
+fn a_process_that_has_become_another_users_is_registered_no_longer() {
+    let (mut world, worker, boss) = linked(false);
+    world.hosts[0].os.change_user(worker, 0);
+    world.end(2, boss, Reason::Exited);
+    world.run_ms(10_000);
+    assert_eq!(world.signals(), []);
+    assert_eq!(world.ends(2, "worker"), [Reason::Unregistered]);
+    assert!(world.hosts[0].os.runs(&worker) && !world.hosts[0].os.watches(&worker));
+    assert_eq!((world.kept_rows(0), world.stats(0).registry.links), (0, 0));
+}
+
+#[test]
 fn a_node_out_of_sight_fires_only_links_that_ask_for_it() {
     for unreachable in [false, true] {
         let (mut world, worker, _) = linked(unreachable);

@@ -4,7 +4,7 @@ use crate::programs::{name, registration};
 use crate::script::Script;
 use crdt::registry::Reason;
 use node::registry::{
-    EventKind, Input, Lifetime, ProcessState, Refusal, Registration, SessionId, ask,
+    Bound, EventKind, Input, Lifetime, ProcessState, Refusal, Registration, SessionId, ask,
 };
 use node::wire::{Channel, WriteError};
 use sim::network::Drops;
@@ -326,7 +326,30 @@ fn more_than_the_node_can_watch_is_refused() {
     world.register(0, "b");
     let third = world.spawn(0);
     let answer = world.asked(0, registration("c", third));
-    assert!(matches!(answer, Err(Refusal::Full { limit: 2, .. })));
+    let (bound, have, limit) = (Bound::Processes, 2, 2);
+    assert_eq!(answer, Err(Refusal::TooMany { bound, have, limit }));
+}
+
+#[test]
+fn processes_are_counted_by_what_they_cost_and_users_by_their_names() {
+    let mut world = Script::with_hosts(1, 0.0, 1);
+    (world.hosts[0].capacity, world.hosts[0].names_per_uid) = (1, 3);
+    world.start(0, &[]);
+    world.run_ms(100);
+    let process = world.register(0, "a");
+    // In one write with each other.
+    let asked = ["b", "c", "d"].map(|text| world.request(0, registration(text, process)));
+    world.run_ms(100);
+    let answers = asked.map(|request| world.answer::<Box<Registration>>(request).unwrap());
+    let (bound, have, limit) = (Bound::OfUser { uid: 1000 }, 3, 3);
+    let refused = Err(Refusal::TooMany { bound, have, limit });
+    assert_eq!(answers, [Ok(true), Ok(true), refused]);
+    let back = ask::Unregister {
+        name: name("a"),
+        uid: 1000,
+    };
+    assert_eq!(world.asked(0, back), Ok(()));
+    assert_eq!(world.asked(0, registration("d", process)), Ok(true));
 }
 
 #[test]

@@ -62,8 +62,9 @@ pub(in crate::registry) struct Table {
     /// Nodes that were asked how far their log is, for marks.
     pub(super) probes: BTreeMap<NodeId, u64>,
     pub(super) last_probe: u64,
-    /// Processes that got SIGTERM, and will get SIGKILL.
-    pub(super) doomed: BTreeSet<Process>,
+    /// Processes that got SIGTERM, and will get SIGKILL, each with the user as whose it is
+    /// registered.
+    pub(super) doomed: BTreeSet<(Process, u32)>,
 }
 
 impl Table {

@@ -169,7 +169,7 @@ fn lists_and_processes_that_are_in_trouble_are_told() {
         Severity::Warning
     );
     assert_eq!(
-        one(|s| s.cluster.registry.registered = 901).0,
+        one(|s| s.cluster.registry.processes = 901).0,
         Severity::Warning
     );
     assert_eq!(one(|s| s.cluster.health = POOR_HEALTH).0, Severity::Warning);
