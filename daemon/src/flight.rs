@@ -118,6 +118,21 @@ impl Visit for Words {
     }
 }
 
+/// Logs to that subscriber only.
+///
+/// Whether a place in the program logs at all is remembered for the whole process. While there is
+/// one subscriber only, it is found out by asking that of the thread which happens to ask
+/// (tracing-core 0.1.36, `callsite::dispatchers`): a test on another thread, which has none, would
+/// silence this one. With a second subscriber all are asked.
+#[cfg(test)]
+pub(crate) fn with_subscriber(
+    subscriber: impl tracing::Subscriber + Send + Sync + 'static,
+    log: impl FnOnce(),
+) {
+    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
+    tracing::subscriber::with_default(subscriber, log);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,7 +141,7 @@ mod tests {
     fn recorded(log: impl FnOnce()) -> Vec<Line> {
         let recorder = Recorder::default();
         let subscriber = tracing_subscriber::registry().with(recorder.layer());
-        crate::logging::with_subscriber(subscriber, log);
+        with_subscriber(subscriber, log);
         recorder.lines()
     }
 

@@ -57,21 +57,6 @@ pub fn init(log: &Log) -> Logging {
     }
 }
 
-/// Logs to that subscriber only.
-///
-/// Whether a place in the program logs at all is remembered for the whole process. While there is
-/// one subscriber only, it is found out by asking that of the thread which happens to ask
-/// (tracing-core 0.1.36, `callsite::dispatchers`): a test on another thread, which has none, would
-/// silence this one. With a second subscriber all are asked.
-#[cfg(test)]
-pub(crate) fn with_subscriber(
-    subscriber: impl tracing::Subscriber + Send + Sync + 'static,
-    log: impl FnOnce(),
-) {
-    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
-    tracing::subscriber::with_default(subscriber, log);
-}
-
 type Sink<S> = Box<dyn Layer<S> + Send + Sync>;
 
 fn sink<S: tracing::Subscriber + for<'a> LookupSpan<'a>>(format: LogFormat) -> Sink<S> {

@@ -145,7 +145,7 @@ mod tests {
         let (limiter, sink) = (Limiter::default(), Sink::default());
         let subscriber =
             tracing_subscriber::registry().with(sink.clone().with_filter(limiter.clone()));
-        crate::logging::with_subscriber(subscriber, || {
+        crate::flight::with_subscriber(subscriber, || {
             for n in 0..MOST + 44 {
                 tracing::warn!(n, "a flood");
                 tracing::debug!(n, "asked for");
