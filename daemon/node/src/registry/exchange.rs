@@ -35,6 +35,9 @@ struct Peer {
     vain: u32,
     /// When it was last asked how far it is.
     asked: Instant,
+    /// Messages for it were dropped, and more may be before its queue has drained, without a word:
+    /// nothing is pushed or pulled before the next round.
+    is_full: bool,
 }
 
 #[derive(Debug)]
@@ -86,6 +89,7 @@ impl Exchange {
                 flight: None,
                 vain: 0,
                 asked: edge.instant(),
+                is_full: false,
             },
         );
         edge.send(conn, vector(logs, true));
@@ -112,6 +116,7 @@ impl Exchange {
         self.pulls.retain(|_, pull| pull.conn != conn);
         if let Some(peer) = self.peers.get_mut(&node) {
             (peer.acked, peer.flight, peer.asked) = (None, None, Instant::default());
+            peer.is_full = true;
         }
     }
 
@@ -147,7 +152,7 @@ impl Exchange {
         let Some(peer) = self
             .peers
             .get_mut(&node)
-            .filter(|peer| peer.flight.is_none() && peer.vain < MAX_VAIN)
+            .filter(|peer| peer.flight.is_none() && peer.vain < MAX_VAIN && !peer.is_full)
         else {
             return;
         };
@@ -207,6 +212,9 @@ impl Exchange {
         positions: &[(NodeId, Position)],
     ) {
         let (node, conn) = from;
+        if self.peers.get(&node).is_some_and(|peer| peer.is_full) {
+            return;
+        }
         let known = positions
             .iter()
             .find(|(owner, _)| *owner == self.me)
@@ -310,7 +318,7 @@ impl Exchange {
             {
                 peer.acked = None;
             }
-            peer.vain = 0;
+            (peer.vain, peer.is_full) = (0, false);
             if peer.acked.is_none() && now.since(peer.asked) >= PATIENCE {
                 peer.asked = now;
                 links
@@ -386,12 +394,9 @@ mod tests {
         pushed
     }
 
-    /// Of two connections the newer one is in use, and the peer may have yet to accept it.
-    #[test]
-    fn nothing_is_pushed_where_the_peer_has_yet_to_listen() {
+    /// A node with one registration that has ended.
+    fn begun() -> (Edge, Exchange, Logs) {
         let (instant, wall) = (Instant::default(), Wall(0));
-        let mut edge = Edge::new(Now { instant, wall });
-        let mut exchange = Exchange::new(ME);
         let mut logs = Logs::default();
         logs.begin(ME, 1, 0);
         let process = Process {
@@ -401,6 +406,14 @@ mod tests {
         };
         let name = ProcessName::new("web").unwrap();
         logs.put(ME, name, process, State::Gone(Reason::Exited));
+        let edge = Edge::new(Now { instant, wall });
+        (edge, Exchange::new(ME), logs)
+    }
+
+    /// Of two connections the newer one is in use, and the peer may have yet to accept it.
+    #[test]
+    fn nothing_is_pushed_where_the_peer_has_yet_to_listen() {
+        let (mut edge, mut exchange, logs) = begun();
         for conn in [ConnId(1), ConnId(2)] {
             exchange.accepted(&mut edge, &logs, conn, PEER);
         }
@@ -410,5 +423,20 @@ mod tests {
             exchange.compare(&mut edge, &newer, &logs, (PEER, conn), &[]);
             assert_eq!(pushed(&mut edge), went);
         }
+    }
+
+    /// That a queue is full is told once, and until it has drained it drops without a word.
+    #[test]
+    fn nothing_is_pushed_into_a_full_queue_before_the_next_round() {
+        let (mut edge, mut exchange, logs) = begun();
+        let conn = ConnId(1);
+        exchange.accepted(&mut edge, &logs, conn, PEER);
+        exchange.note_message(conn);
+        exchange.overflowed(conn, PEER);
+        exchange.compare(&mut edge, &Only(conn), &logs, (PEER, conn), &[]);
+        assert_eq!(pushed(&mut edge), []);
+        exchange.round(&mut edge, &Only(conn), &logs, None);
+        exchange.compare(&mut edge, &Only(conn), &logs, (PEER, conn), &[]);
+        assert_eq!(pushed(&mut edge), [conn]);
     }
 }

@@ -116,15 +116,10 @@ impl Links {
         }
     }
 
-    /// All links of a registration to another were taken back, or may have been.
-    pub fn cut(&mut self, key: &Key, others: &[Handle], surely: bool) {
-        for link in self
-            .links
-            .get_mut(key)
-            .into_iter()
-            .flatten()
-            .filter(|link| others.contains(&link.other))
-        {
+    /// All links of a registration to these others were taken back, or may have been.
+    pub fn cut(&mut self, key: &Key, is_other: impl Fn(&Handle) -> bool, surely: bool) {
+        let links = self.links.get_mut(key).into_iter().flatten();
+        for link in links.filter(|link| is_other(&link.other)) {
             if link.standing != Standing::Gone {
                 link.standing = if surely {
                     Standing::Gone

@@ -348,10 +348,8 @@ impl World {
     }
 
     /// Which handles a link is about, as far as is known.
-    pub(super) fn targets(&self, host: usize, command: &Command) -> Vec<Handle> {
-        let (Command::Link(ask::Link { other, .. }) | Command::Unlink(ask::Unlink { other, .. })) =
-            command
-        else {
+    fn targets(&self, host: usize, command: &Command) -> Vec<Handle> {
+        let Command::Link(ask::Link { other, .. }) = command else {
             return Vec::new();
         };
         let directory = self.hosts[host]

@@ -9,8 +9,9 @@ use crate::os::Manners;
 use crate::queue::{Event, Input, Place};
 use crate::registrants::{Asked, Deed, Key, Standing};
 use crdt::registry::{Process, Reason};
+use names::Handle;
 use node::cluster::{self, Refusal, Reply};
-use node::registry::{self, Holder, News, Output, SessionId, Signal, ask};
+use node::registry::{self, Holder, LinkTarget, News, Output, SessionId, Signal, ask};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -370,12 +371,13 @@ impl World {
                     self.registrants.links.answer(&key, asked.at, true);
                 }
             }
-            registry::Command::Unlink(ask::Unlink { name, .. }) => {
-                let others = self.targets(asked.host, &asked.command);
+            registry::Command::Unlink(ask::Unlink { name, other, .. }) => {
+                let is_it = |handle: &Handle| match other {
+                    LinkTarget::Handle(other) => handle == other,
+                    LinkTarget::Name(other) => handle.name == *other,
+                };
                 for key in self.standing(asked.host, name) {
-                    self.registrants
-                        .links
-                        .cut(&key, &others, others.len() == 1 && !asked.overlaps);
+                    self.registrants.links.cut(&key, is_it, !asked.overlaps);
                 }
             }
         }
