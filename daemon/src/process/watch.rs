@@ -227,11 +227,12 @@ impl Watch {
             // How a process ended is told before its pidfd is readable: whoever is readable now has
             // been told of.
             self.hear_exits();
-            for event in events.drain(..) {
-                self.ended(event.data.u64());
-            }
+            // Before the ends: who is to be watched, and has ended since, is told of once.
             if self.obey().is_break() {
                 return;
+            }
+            for event in events.drain(..) {
+                self.ended(event.data.u64());
             }
             self.numbers.watched.store(
                 u64::try_from(self.processes.len()).unwrap_or(u64::MAX),

@@ -92,7 +92,7 @@ pub struct Host {
     pub restored: bool,
     /// How many processes it has had.
     pub epoch: u64,
-    /// How many registrations its daemon can watch.
+    /// How many processes its daemon can watch.
     pub capacity: usize,
     /// How many names one user's processes may have.
     pub names_per_uid: usize,
@@ -119,7 +119,7 @@ impl Host {
             stopped: None,
             restored: false,
             epoch: 0,
-            capacity: 10_000,
+            capacity: 20_000,
             names_per_uid: 10_000,
             chance,
         }

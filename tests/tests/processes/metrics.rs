@@ -2,6 +2,7 @@
 
 use crate::fleet::{Fleet, Node, eventually};
 use crate::http::Client;
+use crate::registry::Sleeper;
 use anyhow::{Context, ensure};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -332,11 +333,11 @@ async fn a_node_that_hangs_lives_and_says_why_it_is_not_ready() -> anyhow::Resul
     Ok(())
 }
 
-/// Lists that the cardinality is proved with.
-/// How many lists, and as many names of this process in as many groups.
+/// What the cardinality is proved with: lists, and names in as many groups.
 const LISTS: usize = 10_000;
-/// As many as one process may have.
-const NAMES: usize = 64;
+const NAMES: usize = 2_048;
+/// As many names as one process may have.
+const NAMES_PER_PROCESS: usize = 64;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_number_of_series_does_not_grow_with_what_a_node_holds() -> anyhow::Result<()> {
@@ -344,7 +345,9 @@ async fn the_number_of_series_does_not_grow_with_what_a_node_holds() -> anyhow::
     fleet.nodes[0].start()?;
     let node = &fleet.nodes[0];
     let before = scrape(node).await?;
-    fill(node).await?;
+    let sleepers = (0..NAMES / NAMES_PER_PROCESS).map(|_| Sleeper::start());
+    let sleepers = sleepers.collect::<anyhow::Result<Vec<_>>>()?;
+    fill(node, sleepers.iter().map(Sleeper::pid).collect()).await?;
     for path in [
         "/v1/lists/no-such",
         "/v1/nothing-here",
@@ -355,14 +358,12 @@ async fn the_number_of_series_does_not_grow_with_what_a_node_holds() -> anyhow::
     }
     let after = eventually("the node knows its lists and names", async || {
         let after = scrape(node).await?;
-        for family in ["muster_lists_known", "muster_processes_known_names"] {
-            ensure!(
-                after[family]
-                    .series
-                    .values()
-                    .all(|known| *known == LISTS as f64),
-                "{family}"
-            );
+        for (family, count) in [
+            ("muster_lists_known", LISTS),
+            ("muster_processes_known_names", NAMES),
+        ] {
+            let mut known = after[family].series.values();
+            ensure!(known.all(|known| *known == count as f64), "{family}");
         }
         Ok(after)
     })
@@ -396,21 +397,21 @@ async fn the_number_of_series_does_not_grow_with_what_a_node_holds() -> anyhow::
     Ok(())
 }
 
-/// Makes the lists and the names, by many clients at once.
-async fn fill(node: &Node) -> anyhow::Result<()> {
+/// Makes the lists, and the names of these processes, by many clients at once.
+async fn fill(node: &Node, pids: Vec<u32>) -> anyhow::Result<()> {
     const CLIENTS: usize = 64;
     let clients = (0..CLIENTS).map(|first| {
-        let socket = node.socket();
+        let (socket, pids) = (node.socket(), pids.clone());
         tokio::spawn(async move {
             let mut client = Client::connect(&socket).await?;
             for number in (first..LISTS).step_by(CLIENTS) {
                 let body = json!({ "title": format!("entry {number}"), "tags": [format!("tag{number}")] });
                 let answer = client.call("POST", &format!("/v1/lists/list{number}/entries"), Some(&body)).await?;
                 ensure!(answer.status == 201, "{answer:?}");
-                if number >= NAMES {
+                let Some(pid) = pids.get(number / NAMES_PER_PROCESS) else {
                     continue;
-                }
-                let body = json!({ "groups": [format!("group{number}")], "metadata": { "number": number.to_string() } });
+                };
+                let body = json!({ "pid": pid, "groups": [format!("group{number}")], "metadata": { "number": number.to_string() } });
                 let answer = client.call("PUT", &format!("/v1/processes/name{number}"), Some(&body)).await?;
                 ensure!(answer.status == 201, "{answer:?}");
             }
