@@ -25,10 +25,13 @@ struct Slot {
 /// process) only the newest record is kept, so a log is as large as what it says, and never as long
 /// as its history.
 ///
-/// The numbers of a run begin after an *origin* that is drawn at random. A disk that was restored
+/// The numbers of a run begin after an *origin*, which grows with the time. A disk that was restored
 /// from a backup takes a run a second time, and the two logs of that run have nothing in common. By
 /// their origins their numbers are far apart, and because a log's horizon is never before its
-/// origin, a replica of the one log can only take the other one whole: the two are never mixed.
+/// origin, a replica of the one log can only take the other one whole: the two are never mixed. The
+/// higher number is that of the later log, so of two replicas that meet while their owner is away the
+/// one with the earlier log takes the later one. A wall clock that was set back in between can make
+/// the earlier one win, until the owner is there again and takes a run above.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Log {
     /// Known to the owner alone; 0 in a replica.
@@ -46,7 +49,17 @@ impl Log {
     /// tombstones too, and count what is in a part beside what is there already.
     pub const MAX_LIVE: usize = MAX_RECORDS - MAX_TOMBSTONES - PART_RECORDS;
     /// The most that an origin may be.
-    pub const MAX_ORIGIN: u64 = MAX_COUNT / 2;
+    const MAX_ORIGIN: u64 = MAX_COUNT / 2;
+    /// How many changes a millisecond has room for, so that a log does not come to the origin of a
+    /// later one.
+    const ORIGINS_PER_MS: u64 = 32;
+
+    /// The origin of a log that begins at that time, in milliseconds since 1970. `random` tells the
+    /// starts of a host apart whose clock stands at the same time in each.
+    pub fn origin(wall_ms: u64, random: u64) -> u64 {
+        let last_ms = Self::MAX_ORIGIN / Self::ORIGINS_PER_MS - 1;
+        wall_ms.min(last_ms) * Self::ORIGINS_PER_MS + random % Self::ORIGINS_PER_MS
+    }
 
     /// An owner's empty log of that run, whose changes are numbered from `origin + 1` on.
     pub(super) fn new(run: u64, origin: u64) -> Self {

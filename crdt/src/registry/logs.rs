@@ -74,8 +74,8 @@ pub struct Logs {
 }
 
 impl Logs {
-    /// Begins a run of this node's own log: what it says stays, said anew, and numbered after
-    /// `origin`, which is random and at most [`Log::MAX_ORIGIN`].
+    /// Begins a run of this node's own log: what it says stays, said anew, and numbered after the
+    /// [origin](Log::origin).
     pub fn begin(&mut self, owner: NodeId, run: u64, origin: u64) {
         let log = self
             .get(owner)

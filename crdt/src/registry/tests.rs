@@ -118,10 +118,11 @@ impl World {
     }
 
     /// The owner's daemon starts with these registrations. Its origin is far from all others, now
-    /// before and now after them.
+    /// before and now after them, as if its clock had jumped.
     fn start(&mut self, kept: BTreeMap<(ProcessName, Process), Arc<Entry>>) {
         self.starts += 1;
-        let origin = self.starts.wrapping_mul(0x9e37_79b9_7f4a_7c15) % Log::MAX_ORIGIN;
+        let jumping_ms = self.starts.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 23;
+        let origin = Log::origin(jumping_ms, self.starts);
         self.replicas[0] = Logs::default();
         self.replicas[0].begin(OWNER, self.run, origin);
         kept.into_iter().for_each(|((name, process), entry)| {
@@ -480,4 +481,57 @@ fn an_entry_beyond_its_limits_is_refused() {
     assert!(refused(
         &|entry| entry.metadata = (0..5).map(|n| (n.to_string(), "x".repeat(1_000))).collect()
     ));
+}
+
+#[test]
+fn the_later_of_two_logs_of_one_run_has_the_higher_numbers() {
+    let long_ago = Log::origin(0, u64::MAX);
+    let today = Log::origin(1_800_000_000_000, 31);
+    let a_millisecond_later = Log::origin(1_800_000_000_001, 0);
+    let far = Log::origin(u64::MAX, u64::MAX);
+    assert!(long_ago < today && today < a_millisecond_later && a_millisecond_later < far);
+
+    // A clock that is far ahead leaves room for changes that all replicas take.
+    let mut owner = Logs::default();
+    owner.begin(OWNER, 1, far);
+    owner.put(OWNER, name(1), process(1), State::Live(entry(1, "text")));
+    let log = owner.get(OWNER).unwrap();
+    let from = Progress::default();
+    assert!(log.delta(OWNER, from, ALL).is_sound());
+}
+
+#[test]
+fn of_two_logs_of_one_run_a_replica_keeps_the_later_one() {
+    let replica_of = |log: &Logs| {
+        let mut replica = Logs::default();
+        let part = log
+            .get(OWNER)
+            .unwrap()
+            .delta(OWNER, Progress::default(), ALL);
+        replica.merge(part).unwrap();
+        replica
+    };
+    let (mut earlier, mut later) = (Logs::default(), Logs::default());
+    earlier.begin(OWNER, 1, Log::origin(1_000, 0));
+    later.begin(OWNER, 1, Log::origin(1_020, 0));
+    for (log, claim) in [(&mut earlier, 1), (&mut later, 2)] {
+        log.put(
+            OWNER,
+            name(1),
+            process(1),
+            State::Live(entry(claim, "text")),
+        );
+    }
+    let (mut behind, mut ahead) = (replica_of(&earlier), replica_of(&later));
+    let behind_says = behind.get(OWNER).unwrap();
+    let for_ahead = behind_says.delta(OWNER, ahead.progress(OWNER), ALL);
+    let ahead_says = ahead.get(OWNER).unwrap();
+    let for_behind = ahead_says.delta(OWNER, behind.progress(OWNER), ALL);
+    ahead.merge(for_ahead).unwrap();
+    behind.merge(for_behind).unwrap();
+    for replica in [&ahead, &behind] {
+        let log = replica.get(OWNER).unwrap();
+        let kept = log.get(&name(1), process(1)).unwrap().entry().unwrap();
+        assert_eq!(kept.claim, 2);
+    }
 }

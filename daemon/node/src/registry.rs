@@ -238,7 +238,8 @@ impl Registry {
     }
 
     fn begin_log(&mut self, run: u64) {
-        let origin = self.rng.random_range(0..=Log::MAX_ORIGIN);
+        let wall_ms = u64::try_from(self.edge.now.wall.0).unwrap_or(0);
+        let origin = Log::origin(wall_ms, self.rng.random());
         self.logs.begin(self.me, run, origin);
     }
 

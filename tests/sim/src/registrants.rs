@@ -71,6 +71,8 @@ pub struct Registrants {
     pub done: u64,
     /// How long it took until all directories agreed after all was mended.
     pub healing: Option<Duration>,
+    /// When a process last felt a signal.
+    pub(crate) last_signal: Option<Instant>,
     /// Signals of this moment that are to be judged.
     pub(crate) signals: Vec<(Process, Signal)>,
     pub(crate) chance: Chance,
@@ -95,6 +97,7 @@ impl Registrants {
             asked: 0,
             done: 0,
             healing: None,
+            last_signal: None,
             signals,
             chance,
             waiting,

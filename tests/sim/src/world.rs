@@ -12,7 +12,7 @@ pub use scripting::Record;
 
 use crate::chance::Chance;
 use crate::check::membership::Watch;
-use crate::check::{acknowledged, convergence, directory, links, views};
+use crate::check::{acknowledged, convergence, directory, links, spreading, views};
 use crate::clients::{Act, Clients};
 use crate::disk::Disk;
 use crate::faults::Fault;
@@ -241,8 +241,25 @@ impl World {
             }
         };
         self.run(SETTLING);
+        self.await_last_ends();
         self.examine();
         took
+    }
+
+    /// What an orphan's end sets off takes a while after all has agreed: the processes linked to it
+    /// are signalled, end, and set off more ends. Runs until none of this is under way, each end
+    /// having the time that [`spreading`] gives it; at most as long as convergence may take.
+    fn await_last_ends(&mut self) {
+        let latest = self.now() + self.scenario.liveness;
+        while self.problems.is_empty() && self.now() < latest {
+            let signalled = self.registrants.last_signal;
+            let all_ended = signalled
+                .is_none_or(|signalled| self.now() >= signalled + KILL_AFTER + spreading::BOUND);
+            if all_ended && self.registrants.spreading.is_done() {
+                return;
+            }
+            self.run(LOOK);
+        }
     }
 
     /// All that must hold when everything has agreed.

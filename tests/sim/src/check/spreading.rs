@@ -87,6 +87,11 @@ impl Spreading {
         true
     }
 
+    /// Whether everything has been heard of by all who must, or has had its time.
+    pub fn is_done(&self) -> bool {
+        self.waves.is_empty()
+    }
+
     /// A host's daemon has heard of it.
     pub fn heard(&mut self, now: Instant, host: (usize, u64), key: &Key, what: What) {
         let Some(wave) = self.waves.get_mut(&(key.clone(), what)) else {

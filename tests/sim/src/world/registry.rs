@@ -111,6 +111,7 @@ impl World {
             let input = registry::Input::Estranged { process, uid };
             return self.tell_cluster(place, input);
         }
+        self.registrants.last_signal = Some(now);
         match &mut self.record {
             Some(record) => record.signals.push((host, process, signal)),
             None => self.registrants.signals.push((process, signal)),
