@@ -5,7 +5,7 @@
 //! so also when this process is killed with SIGKILL. (`PR_SET_PDEATHSIG` would fire when the
 //! *thread* that forked ends.)
 //!
-//! | in its directory (0700) | holds |
+//! | in its directory (0700, its user's own) | holds |
 //! | --- | --- |
 //! | `muster-dev.toml` | the mark: by it the directory is known as ours, and which nodes with which ports it has |
 //! | `lock` | held while a cluster runs here |

@@ -49,7 +49,11 @@ pub(crate) async fn show(session: &Session<'_>, args: &Show) -> Result<(), Failu
     };
     let which = which(session, args)?;
     let answer = session
-        .ask(session.client().entries(&args.list, &which, &at))
+        .ask(
+            session
+                .client()
+                .entries(&args.list, &which, &at, &session.wait()),
+        )
         .await?;
     if session.output.is_json() {
         return session.output.json(&answer.raw);
@@ -60,7 +64,11 @@ pub(crate) async fn show(session: &Session<'_>, args: &Show) -> Result<(), Failu
         answer.value.clone()
     } else {
         session
-            .ask(session.client().entries(&args.list, &all, &at))
+            .ask(
+                session
+                    .client()
+                    .entries(&args.list, &all, &at, &session.wait()),
+            )
             .await?
             .value
     };

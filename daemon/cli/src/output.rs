@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use crate::table::{Layout, Paint, Table};
-use crate::text::{local_time, printable, printable_lines};
+use crate::text::{harmless_json, local_time, printable, printable_lines};
 use jiff::tz::TimeZone;
 use serde_json::Value;
 use std::io::{ErrorKind, IsTerminal, Write};
@@ -93,13 +93,17 @@ impl Output {
 
     /// Prints a JSON value on one line.
     pub(crate) fn json(&self, value: &Value) -> Result<(), Failure> {
-        write(&format!("{value}\n"))
+        let line = value.to_string();
+        match self.layout {
+            Layout::Plain => write(&format!("{line}\n")),
+            Layout::Aligned { .. } => write(&format!("{}\n", harmless_json(&line))),
+        }
     }
 
     /// Says on standard error what went wrong: the problem where JSON is wanted, else its words.
     pub(crate) fn problem(&self, words: &str, problem: impl FnOnce() -> Value) {
         let line = if self.json {
-            problem().to_string()
+            harmless_json(&problem().to_string())
         } else {
             format!("muster: {}", printable_lines(words))
         };

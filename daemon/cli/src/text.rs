@@ -28,6 +28,22 @@ pub(crate) fn printable_lines(text: &str) -> String {
         .join("\n")
 }
 
+/// The same JSON with all that could drive a terminal, hide text or turn its order as `\u009b`:
+/// serde_json writes all but the ASCII control characters as they are.
+pub(crate) fn harmless_json(json: &str) -> String {
+    let mut safe = String::with_capacity(json.len());
+    for (c, is_unprintable) in names::with_unprintable(json) {
+        if !is_unprintable {
+            safe.push(c);
+            continue;
+        }
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            safe.push_str(&format!("\\u{unit:04x}"));
+        }
+    }
+    safe
+}
+
 /// An RFC 3339 time in the user's zone, in the one form that people read at any later time:
 /// `2026-10-01 12:01:07 +02:00`. What cannot be read comes back as it is.
 pub(crate) fn local_time(text: &str, zone: &TimeZone) -> String {
@@ -108,6 +124,20 @@ mod tests {
         let family = "\u{1f468}\u{200d}\u{1f469}\u{200d}\u{1f467}";
         assert_eq!(printable(family), family);
         assert_eq!(printable_lines("a\nb\u{7}"), "a\nb\\u{7}");
+    }
+
+    #[test]
+    fn json_for_a_terminal_drives_none_and_is_the_same_json() {
+        let value = serde_json::json!({ "title": "a\u{9b}31mb\u{202e}c\u{e0041} é \"日\"\n" });
+        let written = harmless_json(&value.to_string());
+        assert_eq!(
+            written,
+            "{\"title\":\"a\\u009b31mb\\u202ec\\udb40\\udc41 é \\\"日\\\"\\n\"}"
+        );
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&written).unwrap(),
+            value
+        );
     }
 
     #[test]

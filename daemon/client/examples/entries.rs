@@ -2,6 +2,7 @@
 //! with `MUSTER_SOCKET` set.
 
 use api::lists::{AtQuery, EntriesQuery, NewEntry, WriteQuery};
+use api::request::TimeoutQuery;
 use client::{Client, ClientError};
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let all = EntriesQuery::default();
     for entry in client
-        .entries(&list, &all, &AtQuery::default())
+        .entries(&list, &all, &AtQuery::default(), &TimeoutQuery::default())
         .await?
         .value
     {

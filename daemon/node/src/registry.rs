@@ -91,6 +91,7 @@ mod own;
 mod peers;
 mod room;
 mod rows;
+mod staged;
 
 pub use directory::{Directory, Found, Holder, ProcessState};
 pub use io::{

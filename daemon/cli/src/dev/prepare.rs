@@ -10,7 +10,7 @@ use anyhow::Context;
 use names::NodeName;
 use pki::PkiError;
 use std::fs::{DirBuilder, File, TryLockError};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::Path;
 
 /// How many nodes a new cluster gets when nobody says.
@@ -29,6 +29,7 @@ pub(super) struct Prepared {
 /// Makes the directory ready.
 pub(super) async fn prepare(plan: &Plan) -> Result<Prepared, Failure> {
     make_private(&plan.dir)?;
+    refuse_shared(&plan.dir)?;
     // Nodes and messages name it by one absolute path, wherever they were started.
     let dir = plan
         .dir
@@ -65,6 +66,28 @@ fn make_private(dir: &Path) -> anyhow::Result<()> {
         .mode(0o700)
         .create(dir)
         .with_context(|| format!("cannot make the directory {}", dir.display()))
+}
+
+/// Whoever can write to the directory, or owns it, can put other configurations, keys or
+/// sockets there.
+fn refuse_shared(dir: &Path) -> Result<(), Failure> {
+    let about = std::fs::metadata(dir).with_context(|| format!("cannot read {}", dir.display()))?;
+    let me = rustix::process::geteuid().as_raw();
+    let why = if about.uid() != me {
+        format!("belongs to uid {}, not to uid {me}", about.uid())
+    } else if about.mode() & 0o022 != 0 {
+        format!(
+            "can be written by others (mode {:04o})",
+            about.mode() & 0o7777
+        )
+    } else {
+        return Ok(());
+    };
+    Err(Failure::Usage(format!(
+        "{} {why}: it will hold the keys of the cluster; choose another directory with --dir, or make \
+         it yours alone (chmod 700)",
+        dir.display()
+    )))
 }
 
 /// A directory with anything in it that is not marked as ours is left alone.

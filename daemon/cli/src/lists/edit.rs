@@ -26,12 +26,11 @@ struct Changes<'a> {
 
 impl<'a> Changes<'a> {
     fn new(session: &'a Session<'a>, durability: &Durability) -> Self {
-        let replicas = durability.replicas.clone();
         Self {
             session,
             how: WriteQuery {
-                timeout: replicas.as_ref().map(|_| session.timeout()),
-                replicas,
+                timeout: Some(session.timeout()),
+                replicas: durability.replicas.clone(),
             },
             pending: None,
         }
@@ -284,7 +283,8 @@ async fn resolve_all(
     let mut entries = Vec::new();
     if !typed.iter().all(|text| whole(text).is_some()) {
         let (all, at) = (EntriesQuery::default(), AtQuery::default());
-        let call = session.client().entries(list, &all, &at);
+        let wait = session.wait();
+        let call = session.client().entries(list, &all, &at, &wait);
         entries = session.ask(call).await?.value;
     }
     let mut ids = Vec::new();
@@ -332,13 +332,32 @@ fn pick(list: &str, typed: &str, entries: &[TodoEntry]) -> Result<String, Failur
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::args::{Cli, Command};
     use crate::lists::entry::sample;
+    use crate::output::Output;
+    use clap::Parser;
 
     fn entries() -> Vec<TodoEntry> {
         vec![
             sample("01AAAAAAXYZ", "milk"),
             sample("01AAAAABXYZ", "bread\u{1b}"),
         ]
+    }
+
+    #[test]
+    fn the_timeout_holds_for_changes_that_wait_for_no_other_node() {
+        for (replicas, asked) in [(&[][..], None), (&["--replicas", "2"][..], Some("2"))] {
+            let words = ["muster", "--timeout", "30s", "add", "bob", "milk"];
+            let cli = Cli::try_parse_from(words.iter().chain(replicas)).unwrap();
+            let Command::Add(args) = &cli.command else {
+                panic!("another command")
+            };
+            let output = Output::of_process(false);
+            let session = Session::new(&cli.global, &output).unwrap();
+            let how = Changes::new(&session, &args.durability).how;
+            assert_eq!(how.timeout.as_deref(), Some("30000ms"));
+            assert_eq!(how.replicas.as_deref(), asked);
+        }
     }
 
     #[test]

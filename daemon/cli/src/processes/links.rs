@@ -41,7 +41,9 @@ fn done(session: &Session<'_>, words: &str) -> Result<(), Failure> {
 
 /// `muster links`.
 pub(crate) async fn list(session: &Session<'_>, args: &Named) -> Result<(), Failure> {
-    let answer = session.ask(session.client().links(&args.process)).await?;
+    let answer = session
+        .ask(session.client().links(&args.process, &session.wait()))
+        .await?;
     if session.output.is_json() {
         return session.output.json(&answer.raw);
     }

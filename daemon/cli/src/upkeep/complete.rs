@@ -16,7 +16,7 @@ use clap::{Arg, ArgMatches, Command};
 use clap_complete::CompleteEnv;
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 use clap_complete::env::Shells;
-use client::{Client, ClientError};
+use client::ClientError;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -145,16 +145,17 @@ impl Asked {
             .enable_all()
             .build()?;
         let list = value::<String>(&typed, "list").unwrap_or_default();
-        runtime.block_on(session.ask(told(session.client(), named, &list)))
+        runtime.block_on(session.ask(told(&session, named, &list)))
     }
 }
 
 /// What the daemon has to tell of such a name; entries are those of `list`.
 async fn told(
-    client: &Client,
+    session: &Session<'_>,
     named: Named,
     list: &str,
 ) -> Result<Vec<(String, Option<String>)>, ClientError> {
+    let client = session.client();
     Ok(match named {
         Named::List => {
             let lists = client.lists(&ListsQuery::default()).await?.value;
@@ -162,7 +163,8 @@ async fn told(
         }
         Named::Entry => {
             let (which, at) = (EntriesQuery::default(), AtQuery::default());
-            entries(&client.entries(list, &which, &at).await?.value)
+            let wait = session.wait();
+            entries(&client.entries(list, &which, &at, &wait).await?.value)
         }
         Named::Process => {
             let which = ProcessesQuery::default();

@@ -21,7 +21,7 @@ use hyper::Method;
 /// println!("{} has the id {}", added.title, added.id);
 ///
 /// let large = EntriesQuery { estimate_min: Some(60), ..EntriesQuery::default() };
-/// for entry in client.entries("shopping", &large, &AtQuery::default()).await?.value {
+/// for entry in client.entries("shopping", &large, &AtQuery::default(), &TimeoutQuery::default()).await?.value {
 ///     println!("{}", entry.title);
 /// }
 /// # Ok(())
@@ -39,9 +39,10 @@ impl Client {
         list: &str,
         which: &EntriesQuery,
         at: &AtQuery,
+        wait: &TimeoutQuery,
     ) -> Result<Answer<Vec<TodoEntry>>, ClientError> {
         let path = ApiPath::new(&["lists", list, "entries"]);
-        self.read_all(&path.with(which).with(at)).await
+        self.read_all(&path.with(which).with(at).with(wait)).await
     }
 
     /// One entry.

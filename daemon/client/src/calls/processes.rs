@@ -108,8 +108,12 @@ impl Client {
     }
 
     /// The links of a process of the node.
-    pub async fn links(&self, name: &str) -> Result<Answer<Vec<ProcessLink>>, ClientError> {
-        self.read_all(&ApiPath::new(&["processes", name, "links"]))
+    pub async fn links(
+        &self,
+        name: &str,
+        wait: &TimeoutQuery,
+    ) -> Result<Answer<Vec<ProcessLink>>, ClientError> {
+        self.read_all(&ApiPath::new(&["processes", name, "links"]).with(wait))
             .await
     }
 

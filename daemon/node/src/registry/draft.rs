@@ -3,13 +3,13 @@
 use super::ledger::{Act, Asked, Step};
 use super::links::{Link, MAX_LINKS};
 use super::own::{Life, Registered};
-use super::room::Taken;
 use super::rows::{RowKey, entry_row, link_row};
+use super::staged::Staged;
 use super::{Command, Lifetime, LinkTarget, Refusal, Registration, Registry, Reply, ask};
 use crate::time::Wall;
 use crate::wire::RequestId;
 use bytes::Bytes;
-use crdt::registry::{Entry, Process};
+use crdt::registry::Entry;
 use names::{Handle, ProcessName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -32,7 +32,9 @@ pub(super) enum Judgement {
 pub(super) struct Draft<'a> {
     registry: &'a Registry,
     now: Wall,
-    staged: BTreeMap<ProcessName, Option<Registered>>,
+    staged: Staged,
+    /// How many links the write makes, by the name that they are of.
+    staged_links: BTreeMap<ProcessName, usize>,
     /// Names of requests that are deferred. What was asked later about one of them is, too: nobody
     /// is to take back, as one asked for the registration before, what was registered after that.
     deferred: BTreeSet<ProcessName>,
@@ -45,7 +47,8 @@ impl<'a> Draft<'a> {
         Self {
             registry,
             now,
-            staged: BTreeMap::new(),
+            staged: Staged::default(),
+            staged_links: BTreeMap::new(),
             deferred: BTreeSet::new(),
             clock: registry.clock,
             rows: BTreeMap::new(),
@@ -58,7 +61,7 @@ impl<'a> Draft<'a> {
         if self.deferred.contains(name) {
             return Judgement::Defer(asked);
         }
-        let rests_on_draft = self.staged.contains_key(name);
+        let rests_on_draft = self.staged.contains(name);
         let verdict = self.verdict(&asked.command);
         let Asked {
             number, request, ..
@@ -103,7 +106,7 @@ impl<'a> Draft<'a> {
     fn own(&self, name: &ProcessName) -> Option<&Registered> {
         self.staged
             .get(name)
-            .map_or_else(|| self.registry.own.get(name), Option::as_ref)
+            .unwrap_or_else(|| self.registry.own.get(name))
     }
 
     /// A registration of this node that the caller may change.
@@ -133,7 +136,7 @@ impl<'a> Draft<'a> {
         let fresh = known.is_none();
         if fresh {
             self.is_free(&name)?;
-            let taken = self.taken(process, uid);
+            let taken = self.staged.taken(&self.registry.own, process, uid);
             self.registry.room.admit((process.pid, uid), taken)?;
         }
         let (claim, since_ms) = known.map_or((self.clock + 1, self.now.0), |known| {
@@ -183,38 +186,10 @@ impl<'a> Draft<'a> {
         self.registry.is_free_elsewhere(name)
     }
 
-    /// What is registered once this write has landed, as far as it bears on one more name of that
-    /// process.
-    fn taken(&self, process: Process, uid: u32) -> Taken {
-        let own = &self.registry.own;
-        let mut taken = Taken {
-            of_process: own.names_of(process),
-            of_user: own.names_of_user(uid),
-            names: own.len(),
-            processes: own.processes(),
-        };
-        let mut new_processes = BTreeSet::new();
-        for (name, after) in &self.staged {
-            let (before, after) = (own.get(name), after.as_ref());
-            let change = |count: &mut usize, counts: &dyn Fn(&Registered) -> bool| {
-                *count += usize::from(after.is_some_and(counts));
-                *count = count.saturating_sub(usize::from(before.is_some_and(counts)));
-            };
-            change(&mut taken.of_process, &|it| it.process == process);
-            change(&mut taken.of_user, &|it| it.entry.uid == uid);
-            change(&mut taken.names, &|_| true);
-            // A process that goes is counted until its name is gone.
-            let new = after.map(|after| after.process);
-            new_processes.extend(new.filter(|process| !own.has(*process)));
-        }
-        taken.processes += new_processes.len();
-        taken
-    }
-
     fn unregister(&mut self, name: &ProcessName, uid: u32) -> Verdict {
         let process = self.find(name, uid)?.process;
         self.rows.insert(RowKey::Entry(name.clone()), None);
-        self.staged.insert(name.clone(), None);
+        self.staged.put(&self.registry.own, name.clone(), None);
         let name = name.clone();
         Ok((Reply::Done, Act::Remove { name, process }))
     }
@@ -254,13 +229,7 @@ impl<'a> Draft<'a> {
             LinkTarget::Handle(other) => (self.registry.node_of(&other.node)?, other.clone()),
         };
         let known = self.registry.links.get(name, &other);
-        let staged = self
-            .rows
-            .iter()
-            .filter(|(key, row)| {
-                row.is_some() && matches!(key, RowKey::Link(linked, _) if linked == name)
-            })
-            .count();
+        let staged = self.staged_links.get(name).copied().unwrap_or(0);
         if known.is_none() && self.registry.links.of(name).count() + staged >= MAX_LINKS {
             return Err(Refusal::Full {
                 what: "links of a process",
@@ -275,8 +244,7 @@ impl<'a> Draft<'a> {
             unreachable,
             since_ms,
         );
-        self.rows
-            .insert(RowKey::Link(name.clone(), other.clone()), link_row(&link));
+        self.put_link(name, &other, link_row(&link));
         let name = name.clone();
         Ok((Reply::Done, Act::Link { name, other, link }))
     }
@@ -296,17 +264,26 @@ impl<'a> Draft<'a> {
             .cloned()
             .collect();
         for other in &others {
-            self.rows
-                .insert(RowKey::Link(name.clone(), other.clone()), None);
+            self.put_link(name, other, None);
         }
         let name = name.clone();
         Ok((Reply::Done, Act::Unlink { name, others }))
     }
 
+    fn put_link(&mut self, name: &ProcessName, other: &Handle, row: Option<Bytes>) {
+        let staged = self.staged_links.entry(name.clone()).or_default();
+        *staged += usize::from(row.is_some());
+        let before = self
+            .rows
+            .insert(RowKey::Link(name.clone(), other.clone()), row);
+        *staged -= usize::from(before.flatten().is_some());
+    }
+
     fn put(&mut self, name: ProcessName, registered: Registered, fresh: bool) -> Act {
         self.rows
             .insert(RowKey::Entry(name.clone()), entry_row(&registered));
-        self.staged.insert(name.clone(), Some(registered.clone()));
+        let after = Some(registered.clone());
+        self.staged.put(&self.registry.own, name.clone(), after);
         Act::Put {
             name,
             registered,

@@ -21,6 +21,8 @@ const MAX_BACKOFF: Duration = Duration::from_secs(3);
 const QUIET: Duration = Duration::from_secs(1);
 /// A handshake that does not end is dropped by the listener after so many attempts.
 const MAX_FLIGHTS: u32 = 6;
+/// And after so many ticks.
+const LISTENER_TICKS: u64 = 10;
 
 impl Network {
     /// Does one step.
@@ -239,9 +241,11 @@ impl Network {
         let Some(session) = self.sessions.get(&id) else {
             return;
         };
-        let over =
-            |end: &End| end.state == State::Closed || (end.state == State::Opening && count > 10);
-        if session.ends.iter().all(over) {
+        // The dialler's end is given up by its own timer, which waits while its process is stopped.
+        let [dialler, listener] = &session.ends;
+        let listener_is_over = listener.state == State::Closed
+            || (listener.state == State::Opening && count > LISTENER_TICKS);
+        if dialler.state == State::Closed && listener_is_over {
             (0..2).for_each(|end| self.forget(id, end));
             self.sessions.remove(&id);
         } else {

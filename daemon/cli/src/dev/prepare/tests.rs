@@ -99,3 +99,22 @@ async fn a_path_that_is_too_long_for_a_socket_is_refused() {
     let dir: PathBuf = parent.path().join("x".repeat(100));
     assert_eq!(refused(&plan(&dir, None)).await, 2);
 }
+
+#[tokio::test]
+async fn a_directory_that_others_own_or_write_to_is_refused() {
+    let parent = tempfile::tempdir().unwrap();
+    let dir = parent.path().join("dev");
+    std::fs::create_dir(&dir).unwrap();
+    for mode in [0o777, 0o770, 0o707] {
+        std::fs::set_permissions(&dir, PermissionsExt::from_mode(mode)).unwrap();
+        assert_eq!(refused(&plan(&dir, None)).await, 2, "{mode:o}");
+        assert_eq!(dir.read_dir().unwrap().count(), 0, "nothing was made in it");
+    }
+    std::fs::set_permissions(&dir, PermissionsExt::from_mode(0o700)).unwrap();
+    if rustix::process::geteuid().is_root() {
+        std::os::unix::fs::chown(&dir, Some(1001), None).unwrap();
+        assert_eq!(refused(&plan(&dir, None)).await, 2);
+        std::os::unix::fs::chown(&dir, Some(0), None).unwrap();
+    }
+    prepare(&plan(&dir, None)).await.unwrap();
+}
