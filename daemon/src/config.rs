@@ -9,7 +9,6 @@
 mod advertise;
 mod defaults;
 mod describe;
-pub(crate) mod duration;
 mod environment;
 mod error;
 mod file;

@@ -142,7 +142,7 @@ impl Node {
         let config = self.config.clone();
         let (reloader, in_force) = Reloader::new(origin.source, level, endpoint.clone(), config);
         let service = Service::new(Inner {
-            info: self.info(cluster_id, endpoint.local_addr(), &listeners),
+            info: self.info(cluster_id, endpoint.local_addr()),
             views,
             cluster: inbox,
             workers,
@@ -157,6 +157,7 @@ impl Node {
             endpoint: endpoint.clone(),
             tokens: Tokens::load(self.store.clone())?,
             trouble,
+            listening: listeners.listening(),
             dev_faults: self.config.dev_faults,
             reloader,
             logging: origin.logging,
@@ -171,13 +172,12 @@ impl Node {
     }
 
     /// What the node tells of itself for as long as it runs.
-    fn info(&self, cluster: [u8; 16], local: SocketAddr, listeners: &Listeners) -> NodeInfo {
+    fn info(&self, cluster: [u8; 16], local: SocketAddr) -> NodeInfo {
         NodeInfo {
             id: self.me.id,
             name: self.me.name.clone(),
             cluster,
             address: self.config.quic.advertise.unwrap_or(local),
-            http: listeners.http(),
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION"),
             protocol: Protocol::newest().0,
@@ -346,8 +346,9 @@ impl Node {
 
 fn tell_ready(service: &Service, socket: Option<PathBuf>) {
     let info = service.info();
-    let http = info
-        .http
+    let http = service
+        .listening()
+        .address()
         .map_or_else(|| "none".to_owned(), |http| http.to_string());
     let socket = socket
         .map(|socket| socket.display().to_string())

@@ -37,8 +37,6 @@ pub struct NodeInfo {
     pub cluster: [u8; 16],
     /// Where peers reach it (QUIC).
     pub address: SocketAddr,
-    /// Where its TCP listener is, if it has one.
-    pub http: Option<SocketAddr>,
     /// Its process id.
     pub pid: u32,
     /// The version of the program.
@@ -71,10 +69,50 @@ pub(crate) struct Inner {
     pub(crate) endpoint: transport::Endpoint,
     pub(crate) tokens: Tokens,
     pub(crate) trouble: Trouble,
+    pub(crate) listening: Listening,
     pub(crate) dev_faults: bool,
     pub(crate) reloader: Reloader,
     pub(crate) logging: Logging,
     pub(crate) metrics: metrics_exporter_prometheus::PrometheusHandle,
+}
+
+/// What has become of the TCP listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum TcpListening {
+    /// The configuration wants none.
+    Unwanted,
+    At(SocketAddr),
+    /// It is tried again.
+    Failed {
+        address: SocketAddr,
+        reason: String,
+    },
+}
+
+/// What has become of the TCP listener by now. Clones share it.
+#[derive(Clone, Debug)]
+pub(crate) struct Listening(Arc<Mutex<TcpListening>>);
+
+impl Listening {
+    pub(crate) fn new(now: TcpListening) -> Self {
+        Self(Arc::new(Mutex::new(now)))
+    }
+
+    pub(crate) fn set(&self, now: TcpListening) {
+        *self.0.lock() = now;
+    }
+
+    pub(crate) fn now(&self) -> TcpListening {
+        self.0.lock().clone()
+    }
+
+    /// Where it is, if it is served.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        match *self.0.lock() {
+            TcpListening::At(address) => Some(address),
+            TcpListening::Unwanted | TcpListening::Failed { .. } => None,
+        }
+    }
 }
 
 /// What the store suffers from now, if anything.
@@ -189,6 +227,11 @@ impl Service {
     /// What the store suffers from now, if anything.
     pub(crate) fn trouble(&self) -> Option<WriteError> {
         self.inner.trouble.now()
+    }
+
+    /// The TCP listener of the API.
+    pub(crate) fn listening(&self) -> &Listening {
+        &self.inner.listening
     }
 
     /// Why this node cannot do its work now, in words; empty when it can. Its parts get a moment to

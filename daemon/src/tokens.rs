@@ -12,7 +12,6 @@ mod text;
 
 pub(crate) use codes::{CodeError, Codes};
 pub use scope::Scope;
-pub(crate) use scope::{parse_ttl, show_ttl};
 pub use text::TokenId;
 
 use crate::host::{random, wall_ms};

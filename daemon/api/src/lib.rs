@@ -19,6 +19,7 @@
 mod words;
 
 pub mod cluster;
+pub mod duration;
 pub mod events;
 pub mod lists;
 pub mod node;

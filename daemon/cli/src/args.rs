@@ -22,6 +22,7 @@ pub(crate) use process::{
 pub(crate) use token::{CreateToken, Token, TokenScope};
 
 use crate::program::Program;
+use api::duration;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
@@ -86,7 +87,7 @@ pub(crate) struct Global {
 const MAX_TIMEOUT: Duration = Duration::from_secs(300);
 
 fn timeout(text: &str) -> Result<Duration, String> {
-    crate::text::duration(text)
+    duration::parse(text)
         .filter(|time| (Duration::from_millis(1)..=MAX_TIMEOUT).contains(time))
         .ok_or_else(|| "it must be a time from 1ms to 5m, such as 500ms, 5s or 2m".to_owned())
 }

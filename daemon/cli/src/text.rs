@@ -4,7 +4,6 @@ use jiff::tz::TimeZone;
 use std::cmp::Ordering;
 use std::iter::Peekable;
 use std::str::Chars;
-use std::time::Duration;
 
 /// The text on one line: control, format and bidi characters, which other replicas may hold, as
 /// `\u{1b}`. They could forge a line, hide text or drive the terminal.
@@ -70,12 +69,6 @@ fn local(text: &str, zone: &TimeZone, format: &str) -> String {
         Ok(instant) => instant.to_zoned(zone.clone()).strftime(format).to_string(),
         Err(_) => printable(text),
     }
-}
-
-/// A time as people type it: `500ms`, `5s`, `2m`, `1h30m`.
-pub(crate) fn duration(text: &str) -> Option<Duration> {
-    let time: jiff::SignedDuration = text.parse().ok()?;
-    Duration::try_from(time).ok()
 }
 
 /// Compares names as people read them: node2 before node10, and Zoe not before alice.
@@ -152,16 +145,6 @@ mod tests {
         assert_eq!(local_time(at, &TimeZone::UTC), "2026-10-01 22:01:07 +00:00");
         assert_eq!(local_due("2026-10-01T22:30:00Z", &zone), "2026-10-02 00:30");
         assert_eq!(local_due("2026-10-01", &zone), "2026-10-01");
-    }
-
-    #[test]
-    fn times_are_read_with_their_units() {
-        for (text, ms) in [("500ms", 500), ("5s", 5_000), ("1h30m", 5_400_000)] {
-            assert_eq!(duration(text), Some(Duration::from_millis(ms)), "{text}");
-        }
-        for text in ["", "5", "s", "-5s", "soon", "99999999999999999999s"] {
-            assert_eq!(duration(text), None, "{text:?}");
-        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 pub(super) use super::settings::{KEYS, TABLES};
 
 use super::Config;
-use super::duration;
+use api::duration;
 use std::time::Duration;
 
 /// What a key holds.

@@ -10,7 +10,7 @@ use crate::http::path::MemberPath;
 use crate::http::problem::{Kind, Own, Problem};
 use crate::http::query::Query;
 use crate::http::time::Timeout;
-use crate::service::{ClusterAsk, NodeInfo as Info};
+use crate::service::ClusterAsk;
 use api::cluster::{
     ClusterMember, ClusterMemberPage, JoinOutcomes, JoinRequest, LeaveQuery, LeaveResult,
     MemberRole, MemberState, MissingMember, PartitionView,
@@ -45,12 +45,13 @@ pub(crate) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(partition))
 }
 
-pub(crate) fn node_info(info: &Info) -> NodeInfo {
+pub(crate) fn node_info(api: &Api) -> NodeInfo {
+    let (info, http) = (api.service().info(), api.service().listening().address());
     NodeInfo {
         id: info.id.to_string(),
         name: info.name.to_string(),
         address: info.address.to_string(),
-        http: info.http.map(|address| address.to_string()),
+        http: http.map(|address| address.to_string()),
         pid: info.pid,
         version: info.version.to_owned(),
         protocol: info.protocol,
@@ -67,7 +68,7 @@ pub(crate) fn node_info(info: &Info) -> NodeInfo {
     responses((status = 200, description = "This node", body = NodeInfo), Problems<Query<()>>)
 )]
 pub(crate) async fn node(State(api): State<Api>, _: Query<()>) -> Result<Response, Problem> {
-    json::respond(StatusCode::OK, &node_info(api.service().info()))
+    json::respond(StatusCode::OK, &node_info(&api))
 }
 
 fn member_info(member: &MemberView, me: NodeId, rtt: Option<Duration>) -> ClusterMember {

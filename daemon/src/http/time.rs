@@ -2,6 +2,7 @@
 
 use crate::http::problem::Problem;
 use crate::http::query::Group;
+use api::duration;
 use api::request::TimeoutQuery;
 use crdt::entry::Due;
 use jiff::civil::Date;
@@ -61,19 +62,7 @@ impl Group for Timeout {
 }
 
 fn parse_timeout(text: &str) -> Option<Duration> {
-    let (number, unit_ms) = if let Some(number) = text.strip_suffix("ms") {
-        (number, 1)
-    } else if let Some(number) = text.strip_suffix('s') {
-        (number, 1000)
-    } else {
-        (text.strip_suffix('m')?, 60_000)
-    };
-    let number: u64 = number
-        .parse()
-        .ok()
-        .filter(|_| number.bytes().all(|byte| byte.is_ascii_digit()))?;
-    let timeout = Duration::from_millis(number.checked_mul(unit_ms)?);
-    (!timeout.is_zero() && timeout <= MAX_TIMEOUT).then_some(timeout)
+    duration::parse(text).filter(|timeout| !timeout.is_zero() && *timeout <= MAX_TIMEOUT)
 }
 
 #[cfg(test)]
@@ -90,23 +79,10 @@ mod tests {
     }
 
     #[test]
-    fn a_timeout_has_a_unit_and_a_bound() {
-        assert_eq!(parse_timeout("500ms"), Some(Duration::from_millis(500)));
-        assert_eq!(parse_timeout("5s"), Some(Duration::from_secs(5)));
+    fn a_timeout_has_a_bound() {
+        assert_eq!(parse_timeout("1ms"), Some(Duration::from_millis(1)));
         assert_eq!(parse_timeout("5m"), Some(MAX_TIMEOUT));
-        for text in [
-            "",
-            "5",
-            "s",
-            "0s",
-            "-1s",
-            "+1s",
-            "301s",
-            "6m",
-            "1h",
-            "1.5s",
-            "99999999999999999999s",
-        ] {
+        for text in ["5", "0s", "-1s", "301s", "1h"] {
             assert_eq!(parse_timeout(text), None, "{text}");
         }
     }

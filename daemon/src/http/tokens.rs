@@ -14,7 +14,8 @@ use crate::http::path::TokenPath;
 use crate::http::problem::{Kind, Problem, refuses};
 use crate::http::query::Query;
 use crate::http::time::Timeout;
-use crate::tokens::{CreateError, Scope, TokenView, parse_ttl, show_ttl};
+use crate::tokens::{CreateError, Scope, TokenView};
+use api::duration;
 use api::time::Millis;
 use api::tokens::{CreatedToken, NewToken, TokenInfo, TokenInfoPage};
 use axum::extract::State;
@@ -25,6 +26,9 @@ use std::future::Future;
 use std::time::Duration;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+
+/// The shortest time to live of a token.
+const MIN_TTL: Duration = Duration::from_secs(1);
 
 /// The calls of this folder.
 pub(crate) fn routes() -> OpenApiRouter<Api> {
@@ -96,10 +100,10 @@ fn parse_scope(text: &str) -> Result<Scope, Problem> {
 
 fn parse(text: &str, scope: Scope) -> Result<Duration, Problem> {
     let max = scope.max_ttl();
-    parse_ttl(text)
-        .filter(|ttl| !ttl.is_zero() && *ttl <= max)
+    duration::parse(text)
+        .filter(|ttl| (MIN_TTL..=max).contains(ttl))
         .ok_or_else(|| {
-            let max = show_ttl(max);
+            let max = duration::write(max);
             Problem::invalid(format!(
                 "\"ttl\" is {text:?}; for the scope {scope} it must be between 1s and {max}, such as 90s, 15m, 12h or 30d"
             ))

@@ -3,7 +3,7 @@
 use crate::config::Config;
 use crate::http::{Api, Gate, serve_tcp, serve_unix};
 use crate::reload::InForce;
-use crate::service::Service;
+use crate::service::{Listening, Service, TcpListening};
 use crate::systemd::Handed;
 use anyhow::{Context, bail};
 use rustix::fs::{Gid, Mode, chmod, chown};
@@ -18,34 +18,42 @@ use tokio::sync::watch;
 /// other.
 const GROUP: &str = "muster";
 
+/// How often a TCP listener that could not be bound is tried again.
+const BIND_EACH: Duration = Duration::from_secs(5);
+
 /// Bound, and not served yet.
 pub(super) struct Listeners {
     socket: UnixListener,
     /// Removed at the end; not if the service manager made it.
     own: Option<PathBuf>,
-    tcp: Option<TcpListener>,
+    tcp: Tcp,
+    listening: Listening,
+}
+
+/// The TCP listener.
+enum Tcp {
+    Unwanted,
+    Bound(TcpListener),
+    /// It is tried again while the rest of the node works: who takes the port during a restart must
+    /// not keep the node from coming back.
+    Failed(SocketAddr),
 }
 
 impl Listeners {
-    /// Binds both, so that a mistake in their addresses ends the start.
+    /// Binds both. A socket that cannot be bound ends the start, a TCP listener is tried again.
     ///
     /// What the service manager has handed over is used instead; its permissions are the manager's
     /// affair.
     pub(super) async fn bind(config: &Config, handed: Handed) -> anyhow::Result<Self> {
         let (unix, tcp) = handed.listeners()?;
-        let tcp = match (tcp, config.http.listen) {
-            (Some(tcp), _) => Some(TcpListener::from_std(tcp)?),
-            (None, Some(address)) => {
-                let refused = || format!("[http] listen = \"{address}\" cannot be used");
-                Some(TcpListener::bind(address).await.with_context(refused)?)
-            }
-            (None, None) => None,
-        };
+        let (tcp, listening) = bind_tcp(config.http.listen, tcp).await?;
+        let listening = Listening::new(listening);
         if let Some(unix) = unix {
             return Ok(Self {
                 socket: UnixListener::from_std(unix)?,
                 own: None,
                 tcp,
+                listening,
             });
         }
         let path = &config.api.socket;
@@ -55,6 +63,7 @@ impl Listeners {
             socket,
             own: Some(path.clone()),
             tcp,
+            listening,
         })
     }
 
@@ -66,9 +75,9 @@ impl Listeners {
             .and_then(|address| address.as_pathname().map(Path::to_path_buf))
     }
 
-    /// Where the TCP listener is, if there is one.
-    pub(super) fn http(&self) -> Option<SocketAddr> {
-        self.tcp.as_ref().and_then(|tcp| tcp.local_addr().ok())
+    /// What has become of the TCP listener.
+    pub(super) fn listening(&self) -> Listening {
+        self.listening.clone()
     }
 
     /// Serves both until `finished` turns true.
@@ -92,14 +101,62 @@ impl Listeners {
             gate.clone(),
             end(finished.clone()),
         );
-        match self.tcp {
-            Some(tcp) => drop(tokio::join!(
-                unix,
-                serve_tcp(tcp, api.tcp_router(), gate, end(finished))
-            )),
-            None => unix.await,
-        }
+        let tcp = async {
+            let bound = match self.tcp {
+                Tcp::Unwanted => None,
+                Tcp::Bound(tcp) => Some(tcp),
+                Tcp::Failed(address) => tokio::select! {
+                    tcp = bind_at_last(address, &self.listening) => Some(tcp),
+                    () = end(finished.clone()) => None,
+                },
+            };
+            if let Some(tcp) = bound {
+                serve_tcp(tcp, api.tcp_router(), gate.clone(), end(finished.clone())).await;
+            }
+        };
+        tokio::join!(unix, tcp);
         let _ = self.own.map(std::fs::remove_file);
+    }
+}
+
+/// What was handed over, or else a listener at the configured address.
+async fn bind_tcp(
+    configured: Option<SocketAddr>,
+    handed: Option<std::net::TcpListener>,
+) -> anyhow::Result<(Tcp, TcpListening)> {
+    let bound = match (handed, configured) {
+        (Some(tcp), _) => TcpListener::from_std(tcp)?,
+        (None, None) => return Ok((Tcp::Unwanted, TcpListening::Unwanted)),
+        (None, Some(address)) => match TcpListener::bind(address).await {
+            Ok(tcp) => tcp,
+            Err(error) => {
+                tracing::error!(
+                    %address,
+                    %error,
+                    "the API is not served by TCP: [http] listen cannot be used; it is tried again"
+                );
+                let reason = error.to_string();
+                return Ok((
+                    Tcp::Failed(address),
+                    TcpListening::Failed { address, reason },
+                ));
+            }
+        },
+    };
+    let listening = TcpListening::At(bound.local_addr()?);
+    Ok((Tcp::Bound(bound), listening))
+}
+
+/// Tries until the address can be listened at.
+async fn bind_at_last(address: SocketAddr, listening: &Listening) -> TcpListener {
+    loop {
+        tokio::time::sleep(BIND_EACH).await;
+        if let Ok(tcp) = TcpListener::bind(address).await {
+            let at = tcp.local_addr().unwrap_or(address);
+            tracing::info!(address = %at, "the API is served by TCP");
+            listening.set(TcpListening::At(at));
+            return tcp;
+        }
     }
 }
 

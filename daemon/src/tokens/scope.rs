@@ -62,37 +62,6 @@ impl fmt::Display for Scope {
     }
 }
 
-/// Reads how long a token is to be good: a whole number with `s`, `m`, `h`, `d` or `y` (365 days).
-pub(crate) fn parse_ttl(text: &str) -> Option<Duration> {
-    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-    let number: u32 = digits
-        .parse()
-        .ok()
-        .filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
-    let unit = match unit {
-        "s" => Duration::from_secs(1),
-        "m" => MINUTE,
-        "h" => HOUR,
-        "d" => DAY,
-        "y" => 365 * DAY,
-        _ => return None,
-    };
-    unit.checked_mul(number)
-}
-
-/// Writes such a time in the largest unit that fits.
-pub(crate) fn show_ttl(ttl: Duration) -> String {
-    let units = [(365 * DAY, "y"), (DAY, "d"), (HOUR, "h"), (MINUTE, "m")];
-    let seconds = ttl.as_secs();
-    let fitting = units
-        .into_iter()
-        .find(|(unit, _)| seconds > 0 && seconds.is_multiple_of(unit.as_secs()));
-    fitting.map_or_else(
-        || format!("{seconds}s"),
-        |(unit, name)| format!("{}{name}", seconds / unit.as_secs()),
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,38 +83,5 @@ mod tests {
                 .into_iter()
                 .all(|scope| scope.default_ttl() <= scope.max_ttl())
         );
-    }
-
-    #[test]
-    fn a_time_to_live_has_a_unit() {
-        for (text, seconds) in [
-            ("90s", 90),
-            ("15m", 900),
-            ("12h", 43_200),
-            ("30d", 2_592_000),
-            ("1y", 31_536_000),
-        ] {
-            assert_eq!(
-                parse_ttl(text),
-                Some(Duration::from_secs(seconds)),
-                "{text}"
-            );
-            assert_eq!(show_ttl(Duration::from_secs(seconds)), text);
-        }
-        for text in [
-            "",
-            "s",
-            "15",
-            "-1s",
-            "+1s",
-            "1.5h",
-            "5ms",
-            "1w",
-            "1 h",
-            "99999999999d",
-            "1é",
-        ] {
-            assert_eq!(parse_ttl(text), None, "{text}");
-        }
     }
 }

@@ -133,7 +133,7 @@ fn report(world: &World, healing: Duration) -> Report {
 
 /// How to see a run again.
 pub fn replay_command(seed: u64) -> String {
-    format!("cargo run --release -p sim --bin sweep -- --seed {seed} --trace")
+    format!("cargo run --profile dist -p sim --bin sweep -- --seed {seed} --trace")
 }
 
 /// Panics of a run are told in its report, not on the terminal: some are provoked and caught inside

@@ -145,3 +145,47 @@ async fn a_token_that_reads_may_ask_for_it() -> anyhow::Result<()> {
     );
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_port_that_another_program_has_is_told_and_tried_again() -> anyhow::Result<()> {
+    let mut fleet = Fleet::started(1).await?;
+    let node = &mut fleet.nodes[0];
+    node.stop()?;
+    let squatter = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let address = squatter.local_addr()?.to_string();
+    let config = std::fs::read_to_string(node.config())?;
+    std::fs::write(node.config(), config.replace("127.0.0.1:0", &address))?;
+    node.start()?;
+
+    // The node works, and says what is missing.
+    node.add("groceries", "milk").await?;
+    let now = status(node).await?;
+    ensure!(now["node"]["http"].is_null(), "{now}");
+    let finding = &now["attention"][0];
+    ensure!(
+        finding["severity"] == "critical"
+            && finding["what"]
+                .as_str()
+                .is_some_and(|what| what.contains(&address)),
+        "{now}"
+    );
+    let refused = node.muster(&["web"])?;
+    let words = String::from_utf8_lossy(&refused.stderr).into_owned();
+    ensure!(
+        !refused.status.success() && words.contains(&address),
+        "{words}"
+    );
+
+    drop(squatter);
+    eventually("the node has its port", async || {
+        let now = status(node).await?;
+        ensure!(now["node"]["http"] == address.as_str(), "{now}");
+        ensure!(now["attention"] == serde_json::json!([]), "{now}");
+        Ok(())
+    })
+    .await?;
+    let mut client = Client::connect_tcp(&address).await?;
+    let answer = client.call("GET", "/healthz", None).await?;
+    ensure!(answer.status == 200, "{answer:?}");
+    Ok(())
+}

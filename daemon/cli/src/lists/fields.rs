@@ -3,6 +3,7 @@
 use crate::failure::Failure;
 use crate::lists::due;
 use crate::session::Session;
+use api::duration;
 use api::lists::{EntryPatch, EntryPriority};
 use clap::{Args, ValueEnum};
 
@@ -85,19 +86,13 @@ fn estimate(text: &str) -> Result<Estimate, String> {
 
 /// A time of work: `30m`, `1h30m` or a number of minutes.
 pub(crate) fn minutes(text: &str) -> Result<u32, String> {
-    let (hours, rest) = text.split_once('h').unwrap_or(("0", text));
-    let rest = rest.strip_suffix('m').unwrap_or(rest);
-    let number = |text: &str| {
-        let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        text.parse::<u32>().ok().filter(|_| is_number)
-    };
-    let minutes = if rest.is_empty() && text.ends_with('h') {
-        Some(0)
-    } else {
-        number(rest)
-    };
-    let sum = || number(hours)?.checked_mul(60)?.checked_add(minutes?);
-    sum().ok_or_else(|| "it must be a time such as 30m or 1h30m, a number of minutes".to_owned())
+    let has_unit = !text.ends_with(|c: char| c.is_ascii_digit());
+    let written = format!("{text}{}", if has_unit { "" } else { "m" });
+    let seconds = duration::parse(&written).map(|time| time.as_secs());
+    seconds
+        .filter(|seconds| seconds.is_multiple_of(60))
+        .and_then(|seconds| u32::try_from(seconds / 60).ok())
+        .ok_or_else(|| "it must be a time such as 30m or 1h30m, a number of minutes".to_owned())
 }
 
 /// `1h30m` of 90 minutes.

@@ -1,6 +1,6 @@
 //! When a command that failed is started again.
 
-use crate::text::duration;
+use api::duration;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -34,7 +34,7 @@ impl Restart {
                 .parse()
                 .ok()
                 .filter(|number| (1..=MOST_RESTARTS).contains(number))?;
-            let within = duration(within).filter(|time| !time.is_zero())?;
+            let within = duration::parse(within).filter(|time| !time.is_zero())?;
             Some(Limit { restarts, within })
         };
         if text == "on-failure" {

@@ -2,6 +2,7 @@
 
 use crate::doctor::{Level, disk, expiry, expiry::Whose};
 use crate::metrics::Snapshot;
+use crate::service::TcpListening;
 use api::node::{Attention, AttentionSeverity as Severity};
 use node::cluster::{MemberState, RosterView, Verdict};
 use node::wire::WriteError;
@@ -43,10 +44,12 @@ fn warning(what: impl Into<String>, remedy: impl Into<String>) -> Attention {
 pub(crate) fn judge(
     snapshot: &Snapshot,
     trouble: Option<WriteError>,
+    listening: &TcpListening,
     now_s: i64,
 ) -> Vec<Attention> {
     let mut all = Vec::new();
     all.extend(store(snapshot, trouble));
+    all.extend(listener(listening));
     all.extend(reach(&snapshot.views));
     all.extend(members(&snapshot.views));
     all.extend(lists(&snapshot.lists));
@@ -54,6 +57,17 @@ pub(crate) fn judge(
     all.extend(processes(snapshot));
     all.sort_by(|one, other| one.severity.cmp(&other.severity));
     all
+}
+
+fn listener(listening: &TcpListening) -> Option<Attention> {
+    match listening {
+        TcpListening::Unwanted | TcpListening::At(_) => None,
+        TcpListening::Failed { address, reason } => Some(critical(
+            format!("the API and the page are not served by TCP: {address}: {reason}"),
+            "another program may have the port, perhaps to be taken for this node: see ss -ltnp; \
+             or change [http] listen and restart. This node tries again every 5 s",
+        )),
+    }
 }
 
 fn store(snapshot: &Snapshot, trouble: Option<WriteError>) -> Vec<Attention> {

@@ -1,6 +1,5 @@
 //! `/v1/log-level`: what the daemon logs, for now.
 
-use crate::config::duration;
 use crate::config::plausible;
 use crate::http::Api;
 use crate::http::connections::who::Admin;
@@ -9,6 +8,7 @@ use crate::http::operations::openapi::Problems;
 use crate::http::problem::{Kind, Own, Problem};
 use crate::http::query::Query;
 use crate::logging::Levels;
+use api::duration;
 use api::node::{LoggedLevel, NewLogLevel};
 use api::time::Millis;
 use axum::extract::State;

@@ -52,9 +52,9 @@ pub(crate) async fn status(State(api): State<Api>, _: Query<()>) -> Result<Respo
     let snapshot = tokio::task::spawn_blocking(move || reading.service().snapshot())
         .await
         .map_err(Problem::internal)?;
-    let trouble = api.service().trouble();
+    let (trouble, listening) = (api.service().trouble(), api.service().listening().now());
     let shown = NodeStatus {
-        node: node_info(api.service().info()),
+        node: node_info(&api),
         partition: partition_view(&snapshot.views),
         members: counts(&snapshot.views),
         lists: StatusOfLists {
@@ -67,7 +67,7 @@ pub(crate) async fn status(State(api): State<Api>, _: Query<()>) -> Result<Respo
         processes: registry(&snapshot),
         store: store(&snapshot),
         certificates: certificates(&snapshot),
-        attention: attention::judge(&snapshot, trouble, wall_ms() / 1000),
+        attention: attention::judge(&snapshot, trouble, &listening, wall_ms() / 1000),
     };
     json::respond(StatusCode::OK, &shown)
 }

@@ -11,6 +11,7 @@ use crate::http::problem::{Kind, Own, Problem};
 use crate::http::query::Query;
 use crate::http::time::Timeout;
 use crate::http::tokens::{RevokeError, created, unkept, within};
+use crate::service::TcpListening;
 use crate::tokens::{CodeError, CreateError, Scope};
 use api::time::Millis;
 use api::tokens::{CreatedToken, PageCode, PageCodeState, PageCodeTrade};
@@ -30,13 +31,24 @@ pub(crate) async fn create(
     OnThisHost { uid, .. }: OnThisHost,
     _: Query<()>,
 ) -> Result<Response, Problem> {
-    let listener = api.service().info().http.ok_or_else(|| {
-        Problem::new(
-            Kind::NoListener,
-            "the page is served by TCP, and this node has no listener: \
-            set [http] listen, and restart musterd",
-        )
-    })?;
+    let listener = match api.service().listening().now() {
+        TcpListening::At(address) => address,
+        TcpListening::Unwanted => {
+            return Err(Problem::new(
+                Kind::NoListener,
+                "the page is served by TCP, and this node has no listener: set [http] listen, and \
+                 restart musterd",
+            ));
+        }
+        TcpListening::Failed { address, reason } => {
+            return Err(Problem::new(
+                Kind::NoListener,
+                format!(
+                    "the page is served by TCP, and this node cannot listen at {address}: {reason}"
+                ),
+            ));
+        }
+    };
     let made = api.service().tokens().codes().create(uid)?;
     let url = format!("http://{}/#code={}", reachable(listener), made.text);
     let shown = PageCode {

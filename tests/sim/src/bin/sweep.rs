@@ -19,6 +19,13 @@ use std::time::{Duration, Instant};
 const USAGE: &str = "usage: sweep --seeds A..B [--minutes N] [--jobs N] [--writes N] [--uses N] \
     [--keep-going]  |  sweep --seed N [--trace] [--log LEVEL]";
 
+/// After so many seeds it says on standard error how far it is.
+const TELL_EACH: u64 = 500;
+
+/// As in the daemon. Seeds take a fifth less time with it than with the C library's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[derive(Debug)]
 struct Arguments {
     seeds: Range<u64>,
@@ -102,11 +109,12 @@ fn number(text: &str) -> Result<u64, String> {
 fn sweep(arguments: &Arguments, begin: Instant) -> Vec<Report> {
     let next = AtomicU64::new(arguments.seeds.start);
     let stop = AtomicBool::new(false);
+    let (done, failed) = (AtomicU64::new(0), AtomicU64::new(0));
     let (finished, reports) = mpsc::channel();
     std::thread::scope(|scope| {
         for _ in 0..arguments.jobs {
             let finished = finished.clone();
-            let (next, stop) = (&next, &stop);
+            let (next, stop, done, failed) = (&next, &stop, &done, &failed);
             scope.spawn(move || {
                 while !stop.load(Ordering::Relaxed) && begin.elapsed() < arguments.at_most {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
@@ -116,7 +124,13 @@ fn sweep(arguments: &Arguments, begin: Instant) -> Vec<Report> {
                     let report = run(seed, &arguments.options);
                     if !report.problems.is_empty() {
                         tell(&report);
+                        failed.fetch_add(1, Ordering::Relaxed);
                         stop.store(!arguments.keep_going, Ordering::Relaxed);
+                    }
+                    let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+                    if done.is_multiple_of(TELL_EACH) {
+                        let failed = failed.load(Ordering::Relaxed);
+                        eprintln!("{done} seeds run, {failed} failed");
                     }
                     if finished.send(report).is_err() {
                         return;

@@ -51,7 +51,7 @@ fn well() -> Snapshot {
 fn judged(change: impl FnOnce(&mut Snapshot)) -> Vec<Attention> {
     let mut snapshot = well();
     change(&mut snapshot);
-    judge(&snapshot, None, NOW_S)
+    judge(&snapshot, None, &TcpListening::Unwanted, NOW_S)
 }
 
 fn one(change: impl FnOnce(&mut Snapshot)) -> (Severity, String) {
@@ -84,13 +84,35 @@ fn a_disk_that_fills_up_is_told_in_time_and_then_urgent() {
             "only 2 % of the disk is free".to_owned()
         )
     );
-    let full = judge(&well(), Some(WriteError::Full), NOW_S);
+    let full = judge(
+        &well(),
+        Some(WriteError::Full),
+        &TcpListening::Unwanted,
+        NOW_S,
+    );
     assert!(
         full.iter()
             .all(|attention| attention.severity == Severity::Critical)
             && full.len() == 1,
         "{full:?}"
     );
+}
+
+#[test]
+fn a_listener_that_cannot_be_had_is_told() {
+    let address = ([127, 0, 0, 1], 6879).into();
+    let at = TcpListening::At(address);
+    assert_eq!(judge(&well(), None, &at, NOW_S), []);
+    let failed = TcpListening::Failed {
+        address,
+        reason: "Address already in use".into(),
+    };
+    let told = judge(&well(), None, &failed, NOW_S);
+    let [finding] = &told[..] else {
+        panic!("{told:?}")
+    };
+    assert_eq!(finding.severity, Severity::Critical);
+    assert!(finding.what.contains("127.0.0.1:6879: Address already"));
 }
 
 #[test]
