@@ -202,6 +202,83 @@ impl<'a> Iterator for Fields<'a> {
     }
 }
 
+/// A record that is checked while it is read, for a reader that asks for its fields in the order of
+/// their numbers: each byte is looked at once.
+#[derive(Clone, Debug)]
+pub(crate) struct InOrder<'a> {
+    rest: &'a [u8],
+    last: Number,
+    next: Option<(Number, &'a [u8])>,
+}
+
+impl<'a> InOrder<'a> {
+    /// Begins to read a record of that version.
+    ///
+    /// # Errors
+    /// The record has another version, or its first field is damaged.
+    pub(crate) fn read(known: u8, bytes: &'a [u8]) -> Result<Self, RecordError> {
+        let (found, rest) = bytes
+            .split_first()
+            .ok_or(RecordError::Damaged("it is empty"))?;
+        if *found != known {
+            let found = *found;
+            return Err(RecordError::Version { found, known });
+        }
+        if rest.len() > MAX_BYTES {
+            return Err(RecordError::TooLarge);
+        }
+        let mut record = Self {
+            rest,
+            last: 0,
+            next: None,
+        };
+        record.advance()?;
+        Ok(record)
+    }
+
+    /// The bytes of a field's value; `None` if there is no such field, or one after it was asked for
+    /// already.
+    ///
+    /// # Errors
+    /// The record is damaged up to there.
+    pub(crate) fn bytes(&mut self, number: Number) -> Result<Option<&'a [u8]>, RecordError> {
+        while let Some((found, value)) = self.next
+            && found <= number
+        {
+            self.advance()?;
+            if found == number {
+                return Ok(Some(value));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Checks what was not asked for.
+    ///
+    /// # Errors
+    /// It is damaged.
+    pub(crate) fn finish(mut self) -> Result<(), RecordError> {
+        while self.next.is_some() {
+            self.advance()?;
+        }
+        Ok(())
+    }
+
+    fn advance(&mut self) -> Result<(), RecordError> {
+        if self.rest.is_empty() {
+            self.next = None;
+            return Ok(());
+        }
+        let (number, value) = take_field(&mut self.rest)?;
+        if number <= self.last {
+            return Err(RecordError::Damaged("its fields are not in order"));
+        }
+        self.last = number;
+        self.next = Some((number, value));
+        Ok(())
+    }
+}
+
 /// Writes a record, field by field in the order of their numbers.
 #[derive(Clone, Debug)]
 pub struct Writer<'old> {
@@ -254,6 +331,8 @@ impl<'old> Writer<'old> {
     pub fn put<T: Serialize + ?Sized>(&mut self, number: Number, value: &T) -> &mut Self {
         self.begin(number);
         let at = self.bytes.len();
+        // Most values are short: their length takes this one byte.
+        self.bytes.push(0);
         let written = bincode::serde::encode_into_std_write(
             value,
             &mut self.bytes,
@@ -328,12 +407,18 @@ impl<'old> Writer<'old> {
         self.count = self.count.saturating_add(1);
     }
 
-    /// Puts the length of what was written from `at` on before it.
+    /// Puts the length of what follows the byte at `at` in its place.
     fn insert_length(&mut self, at: usize) {
-        let length = self.bytes.len().saturating_sub(at);
-        let mut prefix = Vec::with_capacity(1);
+        let length = self.bytes.len().saturating_sub(at + 1);
+        if length < 0x80 {
+            if let Some(byte) = self.bytes.get_mut(at) {
+                *byte = low_bits(length);
+            }
+            return;
+        }
+        let mut prefix = Vec::with_capacity(4);
         put_varint(&mut prefix, length);
-        self.bytes.splice(at..at, prefix);
+        self.bytes.splice(at..=at, prefix);
     }
 
     fn fail(&mut self, error: RecordError) {
@@ -436,6 +521,26 @@ mod tests {
             for (number, value) in &fields {
                 prop_assert_eq!(record.fields().bytes(*number), Some(value.as_slice()));
             }
+        }
+
+        #[test]
+        fn one_pass_finds_what_is_there(fields in fields(), asked in prop::collection::btree_set(1..14_u16, 0..8)) {
+            let bytes = written(1, &fields);
+            let mut reader = InOrder::read(1, &bytes).unwrap();
+            for number in asked {
+                let found = reader.bytes(number).unwrap();
+                prop_assert_eq!(found, fields.get(&number).map(Vec::as_slice));
+            }
+            prop_assert_eq!(reader.finish(), Ok(()));
+        }
+
+        #[test]
+        fn one_pass_refuses_what_is_damaged(bytes in prop::collection::vec(0..8_u8, 0..12)) {
+            let checked = Record::read(1, &bytes).map(|_| ());
+            let mut reader = InOrder::read(1, &bytes);
+            let asked = reader.as_mut().map(|reader| reader.bytes(3).map(|_| ()));
+            let passed = asked.is_ok_and(|asked| asked.is_ok()) && reader.is_ok_and(|reader| reader.finish().is_ok());
+            prop_assert_eq!(passed, checked.is_ok());
         }
 
         #[test]

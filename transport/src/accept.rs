@@ -4,50 +4,47 @@ use crate::dial::peer_of;
 use crate::endpoint::Core;
 use crate::event::PeerName;
 use crate::inquiry;
+use crate::places::Place;
 use crate::refusal::{DialErrorKind, Failure, Verdict};
 use quinn::Incoming;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 use tracing::{debug, info};
 
 /// Accepts until the endpoint is closed.
 pub(crate) async fn run(core: Arc<Core>) {
     while let Some(incoming) = core.quic.accept().await {
-        if let Some((incoming, permit)) = admit(&core, incoming) {
-            core.runtime
-                .spawn(handshake(core.clone(), incoming, permit));
+        if let Some((incoming, place)) = admit(&core, incoming) {
+            core.runtime.spawn(handshake(core.clone(), incoming, place));
         }
     }
 }
 
 /// Turns a caller away when too many are there; when it gets crowded, callers must first prove that
 /// they own their address (RFC 9000, section 8.1.2), which forged ones cannot.
-fn admit(core: &Core, incoming: Incoming) -> Option<(Incoming, OwnedSemaphorePermit)> {
+fn admit(core: &Core, incoming: Incoming) -> Option<(Incoming, Place)> {
     let is_full = core.connections() >= core.settings.max_connections;
-    let permit = core.handshakes.clone().try_acquire_owned().ok();
-    let (Some(permit), false) = (permit, is_full) else {
+    let place = core.handshakes.take(incoming.remote_address().ip());
+    let (Some(place), false) = (place, is_full) else {
         core.counters.refused_limit.fetch_add(1, Relaxed);
         incoming.refuse();
         return None;
     };
-    if core.handshakes.available_permits() < core.settings.max_handshakes / 2
-        && incoming.may_retry()
-    {
+    if core.handshakes.are_crowded() && incoming.may_retry() {
         let _ = incoming.retry();
         return None;
     }
-    Some((incoming, permit))
+    Some((incoming, place))
 }
 
-async fn handshake(core: Arc<Core>, incoming: Incoming, permit: OwnedSemaphorePermit) {
+async fn handshake(core: Arc<Core>, incoming: Incoming, place: Place) {
     let remote = incoming.remote_address();
     let verdict = Verdict::default();
     let accepted = timeout(core.settings.accept_limit, shake(&core, incoming, &verdict)).await;
     match accepted.unwrap_or_else(|_| Err(Failure::unreachable("the handshake took too long"))) {
         Ok((quic, peer)) if inquiry::is_one(&core, &quic) => {
-            drop(permit);
+            drop(place);
             inquiry::serve(core, quic, peer).await;
         }
         Ok((quic, peer)) => core.adopt(quic, peer, None, None),

@@ -135,6 +135,8 @@ async fn handshake(
     address: SocketAddr,
     expect: Option<[u8; 16]>,
 ) -> Result<Answer, Failure> {
+    // Who answers there may dial this node as well.
+    core.handshakes.note_known(address.ip());
     let verdict = Verdict::default();
     let answer = shake(&core, address, expect, &verdict).await;
     if let Err(failure) = &answer {

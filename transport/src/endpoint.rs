@@ -4,6 +4,7 @@ use crate::connection::{self, CloseCode, Link, MAX_LARGE_DATAGRAMS};
 use crate::event::{self, Events, Outboxes, PeerName};
 use crate::fault::{Fault, Socket, canonical};
 use crate::inquiry::{self, Knocks, Question};
+use crate::places::Places;
 use crate::refusal::Verdict;
 use crate::registry::Registry;
 use crate::settings::Settings;
@@ -96,7 +97,7 @@ pub(crate) struct Core {
     pub(crate) local: SocketAddr,
     pub(crate) counters: Arc<Counters>,
     pub(crate) runtime: Handle,
-    pub(crate) handshakes: Arc<Semaphore>,
+    pub(crate) handshakes: Places,
     pub(crate) inquiries: Arc<Semaphore>,
     fault: Fault,
     questions: Mutex<Option<mpsc::Sender<Question>>>,
@@ -139,7 +140,7 @@ impl Endpoint {
             local,
             counters,
             runtime: runtime.clone(),
-            handshakes: Arc::new(Semaphore::new(settings.max_handshakes)),
+            handshakes: Places::new(settings.max_handshakes),
             inquiries: Arc::new(Semaphore::new(inquiry::MAX_INQUIRIES)),
             fault,
             questions: Mutex::default(),
@@ -302,6 +303,7 @@ impl Core {
             .insert(self.settings.max_connections_per_peer, make);
         self.counters.connected.fetch_add(1, Relaxed);
         let link = &inserted.link;
+        self.handshakes.note_known(link.remote().ip());
         debug!(conn = link.conn, peer = link.peer.name, remote = %link.remote(), preferred = link.preferred, "connected");
         connection::start(self, link, outboxes, first);
         for (loser, kept) in inserted.superseded {

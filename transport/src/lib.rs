@@ -57,6 +57,7 @@ mod event;
 mod fault;
 mod frame;
 mod inquiry;
+mod places;
 mod queue;
 mod reader;
 mod refusal;

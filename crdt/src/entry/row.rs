@@ -7,11 +7,10 @@
 
 use super::kind::Kind;
 use super::{Entry, Field, Supply, Visit};
-use crate::record::{Fields, Number, Record, RecordError, Writer, decode};
+use crate::record::{InOrder, Number, RecordError, Writer, decode};
 use names::EntryId;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::iter::Peekable;
 
 /// The version of an entry's row.
 const VERSION: u8 = 1;
@@ -63,12 +62,12 @@ impl Entry {
     /// # Errors
     /// The bytes are no such row.
     pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
-        let mut row = Reading(Record::read(VERSION, bytes)?.fields().peekable());
+        let mut row = Reading(InOrder::read(VERSION, bytes)?);
         // The id comes after the fields, and a row's fields are read in order.
         let mut entry = Self::new(EntryId(0));
         entry.fill(&mut row)?;
         entry.tags = row.value(Field::Tags.number())?;
-        let id = row.bytes(ID).ok_or(RecordError::Missing(ID))?;
+        let id = row.0.bytes(ID)?.ok_or(RecordError::Missing(ID))?;
         entry.id = decode(ID, id)?;
         entry.created_at = row.value(CREATED_AT)?;
         entry.created_by = row.value(CREATED_BY)?;
@@ -79,6 +78,7 @@ impl Entry {
         entry.conflicts = conflicts.into_iter().filter_map(field).copied().collect();
         entry.tag = row.value(TAG)?;
         entry.has_unknown_keys = row.value(HAS_UNKNOWN_KEYS)?;
+        row.0.finish()?;
         Ok(entry)
     }
 }
@@ -100,19 +100,15 @@ impl Visit for Row {
     }
 }
 
-/// The rest of a row that is being read, in the order of its numbers.
-struct Reading<'a>(Peekable<Fields<'a>>);
+/// The rest of a row that is being read.
+struct Reading<'a>(InOrder<'a>);
 
-impl<'a> Reading<'a> {
-    fn bytes(&mut self, number: Number) -> Option<&'a [u8]> {
-        while self.0.next_if(|(found, _)| *found < number).is_some() {}
-        let (_, value) = self.0.next_if(|(found, _)| *found == number)?;
-        Some(value)
-    }
-
+impl Reading<'_> {
     fn value<T: Default + DeserializeOwned>(&mut self, number: Number) -> Result<T, RecordError> {
-        self.bytes(number)
-            .map_or_else(|| Ok(T::default()), |value| decode(number, value))
+        match self.0.bytes(number)? {
+            Some(value) => decode(number, value),
+            None => Ok(T::default()),
+        }
     }
 }
 

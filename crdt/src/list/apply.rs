@@ -233,6 +233,7 @@ impl Document {
                 change.max_op(),
                 change.change.timestamp(),
                 &change.author().0,
+                change.bytes().len(),
             );
         }
         applied.touched = batch

@@ -64,7 +64,15 @@ impl Document {
             .iter()
             .for_each(|(map, id)| self.index.add_map(*map, *id));
         let made_id = (made.id, made.hash);
-        self.record(made_id, start_op, max_op, stamp.seconds(), &stamp.by.0);
+        let size = made.bytes.len();
+        self.record(
+            made_id,
+            start_op,
+            max_op,
+            stamp.seconds(),
+            &stamp.by.0,
+            size,
+        );
         let touched = outline
             .additions()
             .map(|(id, union)| self.take_in(id, &union))

@@ -101,6 +101,8 @@ pub struct Document {
     id: ListId,
     sum: u64,
     operations: u64,
+    /// How many bytes its changes take, uncompressed: its text, also what was overwritten.
+    content: usize,
     modified_at: i64,
     has_unknown_keys: bool,
 }
@@ -145,6 +147,7 @@ impl Document {
             id,
             sum: 0,
             operations: 1,
+            content: genesis::BYTES.len(),
             modified_at: 0,
             has_unknown_keys: false,
         }
@@ -186,6 +189,8 @@ impl Document {
             return Err(LoadError::Genesis);
         }
         document.take_in_changes()?;
+        // A hundred compressed bytes can stand for a hundred thousand.
+        document.content = document.doc.save_nocompress().len();
         document.take_in_entries().map_err(broken)?;
         Ok(document)
     }
@@ -218,6 +223,7 @@ impl Document {
                     change.max_op,
                     change.timestamp,
                     author,
+                    0,
                 );
             } else if change.hash.0 != genesis::HASH.0 {
                 return Err(LoadError::Foreign);
@@ -239,7 +245,7 @@ impl Document {
         Ok(())
     }
 
-    /// Notes a change that the document now has.
+    /// Notes a change that the document now has, and that takes `size` bytes.
     pub(super) fn record(
         &mut self,
         (id, hash): (ChangeId, ChangeHash),
@@ -247,6 +253,7 @@ impl Document {
         max_op: u64,
         seconds: i64,
         author: &str,
+        size: usize,
     ) {
         let before = self.vector.seq(id.actor);
         if before > 0 {
@@ -258,6 +265,7 @@ impl Document {
         self.vector.insert(id);
         self.last.insert(id.actor, hash);
         self.authorship.insert(id.actor, start_op, seconds, author);
+        self.content = self.content.saturating_add(size);
         self.operations += (max_op + 1).saturating_sub(start_op);
         self.max_op = self.max_op.max(max_op);
         self.modified_at = self.modified_at.max(seconds.saturating_mul(1000));
@@ -385,6 +393,7 @@ impl Document {
             (operations, OPERATION_BYTES),
             (self.authorship.len(), CHANGE_BYTES),
             (self.index.len(), ENTRY_BYTES),
+            (self.content, 1),
         ];
         parts.iter().fold(BASE_BYTES, |sum, (count, bytes)| {
             sum.saturating_add(count.saturating_mul(*bytes))

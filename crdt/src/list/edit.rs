@@ -405,6 +405,7 @@ impl Document {
             change.max_op(),
             change.timestamp(),
             &stamp.by.0,
+            change.raw_bytes().len(),
         );
         Ok(RawChange {
             id,

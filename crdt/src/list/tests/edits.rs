@@ -332,6 +332,32 @@ fn a_list_can_be_read_as_it_was() {
     assert_eq!(a.document.entries_at(names::ChangeHash([7; 32])), None);
 }
 
+/// What the memory is bounded by: notes of 50 kB that are overwritten nine times.
+#[test]
+fn text_counts_as_memory_however_it_came_also_when_it_was_overwritten() {
+    let (mut a, mut b, id) = two_with("milk");
+    let small = a.document.bytes();
+    for letter in 'a'..='j' {
+        let notes = letter.to_string().repeat(50_000);
+        a.patch(
+            id,
+            EntryPatch {
+                notes: Some(notes),
+                ..EntryPatch::default()
+            },
+        );
+    }
+    b.pull(&a);
+    let saved = a.document.save();
+    assert!(saved.len() < 10_000, "it is compressed");
+    let name = ListName::new("groceries").unwrap();
+    let loaded = Document::load(name, Actor([3; 16]), Some(&saved), &[]).unwrap();
+    for document in [&a.document, &b.document, &loaded] {
+        let grown = document.bytes() - small;
+        assert!((500_000..600_000).contains(&grown), "{grown}");
+    }
+}
+
 #[test]
 fn what_is_no_list_does_not_load() {
     let load = |snapshot: &[u8], changes: &[bytes::Bytes]| {
