@@ -155,7 +155,7 @@ mod tests {
         assert_eq!(strangers.len(), 128);
         assert!(places.take(v4(201, 1)).is_none());
         let known: Vec<_> = (0..8)
-            .flat_map(|host| (0..40).filter_map(move |_| Some(v4(200, host))))
+            .flat_map(|host| (0..40).map(move |_| v4(200, host)))
             .filter_map(|address| places.take(address))
             .collect();
         assert_eq!(known.len(), 128);

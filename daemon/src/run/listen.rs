@@ -130,7 +130,7 @@ async fn bind_tcp(
         (None, Some(address)) => match TcpListener::bind(address).await {
             Ok(tcp) => tcp,
             Err(error) => {
-                tracing::error!(
+                tracing::warn!(
                     %address,
                     %error,
                     "the API is not served by TCP: [http] listen cannot be used; it is tried again"
