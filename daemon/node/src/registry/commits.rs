@@ -2,7 +2,7 @@
 //! answered.
 
 use super::draft::{Draft, Judgement};
-use super::ledger::{Act, Step};
+use super::ledger::{Act, Occasion, Step};
 use super::own::Registered;
 use super::rows::{self, RowKey};
 use super::{Output, Refusal, Registry};
@@ -92,8 +92,8 @@ impl Registry {
             Act::Put {
                 name,
                 registered,
-                fresh,
-            } => self.put(name, registered, fresh)?,
+                occasion,
+            } => self.put(name, registered, occasion)?,
             Act::Link { name, other, link } => self.link(name, other, link),
             Act::Unlink { name, others } => {
                 for other in &others {
@@ -113,12 +113,15 @@ impl Registry {
         &mut self,
         name: ProcessName,
         mut registered: Registered,
-        fresh: bool,
+        occasion: Occasion,
     ) -> Result<(), Refusal> {
-        let mut is_new = fresh;
+        let mut is_new = occasion == Occasion::New;
         if let Some(known) = self.own.of(&name, registered.process) {
             (registered.reported, registered.ended) = (known.reported, known.ended);
-        } else if !fresh {
+        } else if occasion == Occasion::Change {
+            self.ledger.mark(RowKey::Entry(name.clone()));
+            return Err(self.not_here(&name));
+        } else if occasion == Occasion::Renewal {
             // The registration that this one was to replace has ended while this was written.
             if self.has_process_ended(&name, registered.process) || self.is_closed(registered.life)
             {

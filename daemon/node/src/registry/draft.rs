@@ -1,6 +1,6 @@
 //! Judging what clients ask: what it would change, and what of that is to be kept first.
 
-use super::ledger::{Act, Asked, Step};
+use super::ledger::{Act, Asked, Occasion, Step};
 use super::links::{Link, MAX_LINKS};
 use super::own::{Life, Registered};
 use super::rows::{RowKey, entry_row, link_row};
@@ -170,9 +170,14 @@ impl<'a> Draft<'a> {
             ended: false,
             kept,
         };
+        let occasion = if fresh {
+            Occasion::New
+        } else {
+            Occasion::Renewal
+        };
         Ok((
             Reply::Registered { fresh },
-            self.put(name, registered, fresh),
+            self.put(name, registered, occasion),
         ))
     }
 
@@ -209,7 +214,7 @@ impl<'a> Draft<'a> {
         Ok((
             Reply::Done,
             if changed {
-                self.put(name.clone(), registered, false)
+                self.put(name.clone(), registered, Occasion::Change)
             } else {
                 Act::Nothing
             },
@@ -279,7 +284,7 @@ impl<'a> Draft<'a> {
         *staged -= usize::from(before.flatten().is_some());
     }
 
-    fn put(&mut self, name: ProcessName, registered: Registered, fresh: bool) -> Act {
+    fn put(&mut self, name: ProcessName, registered: Registered, occasion: Occasion) -> Act {
         self.rows
             .insert(RowKey::Entry(name.clone()), entry_row(&registered));
         let after = Some(registered.clone());
@@ -287,7 +292,7 @@ impl<'a> Draft<'a> {
         Act::Put {
             name,
             registered,
-            fresh,
+            occasion,
         }
     }
 }

@@ -30,7 +30,7 @@ pub(super) enum Act {
     Put {
         name: ProcessName,
         registered: Registered,
-        fresh: bool,
+        occasion: Occasion,
     },
     /// The end of one.
     Remove { name: ProcessName, process: Process },
@@ -45,6 +45,17 @@ pub(super) enum Act {
         name: ProcessName,
         others: Vec<Handle>,
     },
+}
+
+/// Why a registration is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Occasion {
+    /// The process registers under that name.
+    New,
+    /// It does so again.
+    Renewal,
+    /// Its groups change. A registration that ends while this is written stays ended.
+    Change,
 }
 
 /// A request that waits to be judged.

@@ -218,6 +218,37 @@ fn a_registration_made_anew_outlives_the_connection_of_the_one_before() {
 }
 
 #[test]
+fn a_change_brings_no_registration_back_that_ended_while_it_was_written() {
+    let mut world = Script::cluster(1, 0.0, 2);
+    let mut bound = registration("web", world.spawn(0));
+    bound.lifetime = Lifetime::Connection(SessionId(7));
+    world.asked(0, bound).unwrap();
+    world.run_ms(50);
+    let joined = world.request(
+        0,
+        ask::Group {
+            name: name("web"),
+            group: name("cache"),
+            join: true,
+            uid: 1000,
+        },
+    );
+    world.tell_registry(
+        0,
+        Input::SessionEnded {
+            session: SessionId(7),
+        },
+    );
+    world.run_ms(50);
+    assert_eq!(
+        world.answer::<ask::Group>(joined),
+        Some(Err(Refusal::Unknown(name("web"))))
+    );
+    assert!(world.found(0, "web").is_none() && world.found(1, "web").is_none());
+    assert_eq!(world.kept_rows(0), 0);
+}
+
+#[test]
 fn a_reported_exit_is_the_reason_of_the_end() {
     let mut world = Script::cluster(1, 0.0, 2);
     let report = |code| ask::Report {
