@@ -25,7 +25,7 @@ pub(crate) async fn run(core: Arc<Core>) {
 /// they own their address (RFC 9000, section 8.1.2), which forged ones cannot.
 fn admit(core: &Core, incoming: Incoming) -> Option<(Incoming, Place)> {
     let is_full = core.connections() >= core.settings.max_connections;
-    let place = core.handshakes.take(incoming.remote_address().ip());
+    let place = core.handshakes.take(incoming.remote_address());
     let (Some(place), false) = (place, is_full) else {
         core.counters.refused_limit.fetch_add(1, Relaxed);
         incoming.refuse();

@@ -136,7 +136,7 @@ async fn handshake(
     expect: Option<[u8; 16]>,
 ) -> Result<Answer, Failure> {
     // Who answers there may dial this node as well.
-    core.handshakes.note_known(address.ip());
+    core.handshakes.note_known(address);
     let verdict = Verdict::default();
     let answer = shake(&core, address, expect, &verdict).await;
     if let Err(failure) = &answer {

@@ -303,7 +303,7 @@ impl Core {
             .insert(self.settings.max_connections_per_peer, make);
         self.counters.connected.fetch_add(1, Relaxed);
         let link = &inserted.link;
-        self.handshakes.note_known(link.remote().ip());
+        self.handshakes.note_known(link.remote());
         debug!(conn = link.conn, peer = link.peer.name, remote = %link.remote(), preferred = link.preferred, "connected");
         connection::start(self, link, outboxes, first);
         for (loser, kept) in inserted.superseded {

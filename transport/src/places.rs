@@ -1,17 +1,21 @@
 //! Places for incoming handshakes.
 //!
 //! Whoever has no certificate can begin a handshake and fall silent, and so hold a place until its
-//! time is over. So a network has only a part of all places, and half of all are kept for addresses
-//! at which a node of the cluster is known to be: strangers from however many networks do not keep a
-//! node of the cluster out.
+//! time is over. So one address has few places, and a network has only a part of all; half of all
+//! are kept for addresses at which a node of the cluster is known to be: strangers from however many
+//! networks do not keep a node of the cluster out. A node's handshakes all come from the port at
+//! which it can be reached itself.
 
+use crate::fault::canonical;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
-/// One network, or one known address, has at most this part of all places.
-const PART: usize = 8;
+/// The most places of one address and port.
+const MAX_PER_ADDRESS: usize = 16;
+/// One network of strangers has at most this part of all places.
+const NETWORK_PART: usize = 8;
 /// How many addresses of nodes are remembered; the smallest ones go first.
 const MAX_KNOWN: usize = 20_000;
 
@@ -24,18 +28,25 @@ pub(crate) struct Places {
 
 #[derive(Debug, Default)]
 struct State {
-    /// By networks of strangers, and by known addresses.
-    taken: BTreeMap<IpAddr, usize>,
+    taken: BTreeMap<Holder, usize>,
     by_strangers: usize,
     by_known: usize,
-    known: BTreeSet<IpAddr>,
+    known: BTreeSet<SocketAddr>,
+}
+
+/// Who holds places.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Holder {
+    Address(SocketAddr),
+    /// Its strangers together.
+    Network(IpAddr),
 }
 
 /// A place that is taken until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Place {
     places: Places,
-    of: IpAddr,
+    from: SocketAddr,
     is_known: bool,
 }
 
@@ -48,36 +59,41 @@ impl Places {
     }
 
     /// A node of the cluster is at that address, or is looked for there.
-    pub(crate) fn note_known(&self, address: IpAddr) {
+    pub(crate) fn note_known(&self, address: SocketAddr) {
         let known = &mut self.state.lock().known;
-        if known.insert(address.to_canonical()) && known.len() > MAX_KNOWN {
+        if known.insert(canonical(address)) && known.len() > MAX_KNOWN {
             known.pop_first();
         }
     }
 
     /// Takes a place for a handshake from that address, if there is one.
-    pub(crate) fn take(&self, from: IpAddr) -> Option<Place> {
+    pub(crate) fn take(&self, from: SocketAddr) -> Option<Place> {
         let mut state = self.state.lock();
-        let from = from.to_canonical();
+        let from = canonical(from);
         let is_known = state.known.contains(&from);
-        let of = if is_known { from } else { network(from) };
-        let is_full = state.by_strangers + state.by_known >= self.all
-            || (!is_known && state.by_strangers >= self.for_strangers());
-        let taken = state.taken.get(&of).copied().unwrap_or(0);
-        if is_full || taken >= (self.all / PART).max(1) {
+        let has_room = if is_known {
+            true
+        } else {
+            let of_network = (self.all / NETWORK_PART).max(1);
+            state.by_strangers < self.for_strangers()
+                && state.has(Holder::Network(network(from.ip()))) < of_network
+        };
+        if !has_room
+            || state.by_strangers + state.by_known >= self.all
+            || state.has(Holder::Address(from)) >= MAX_PER_ADDRESS
+        {
             return None;
         }
-        state.taken.insert(of, taken + 1);
-        if is_known {
-            state.by_known += 1;
-        } else {
-            state.by_strangers += 1;
-        }
-        Some(Place {
+        let place = Place {
             places: self.clone(),
-            of,
+            from,
             is_known,
-        })
+        };
+        for holder in place.holders() {
+            *state.taken.entry(holder).or_default() += 1;
+        }
+        *state.count(is_known) += 1;
+        Some(place)
     }
 
     /// Whether so many strangers are there that the next ones must prove their addresses first.
@@ -90,18 +106,37 @@ impl Places {
     }
 }
 
+impl State {
+    fn has(&self, holder: Holder) -> usize {
+        self.taken.get(&holder).copied().unwrap_or(0)
+    }
+
+    fn count(&mut self, is_known: bool) -> &mut usize {
+        if is_known {
+            &mut self.by_known
+        } else {
+            &mut self.by_strangers
+        }
+    }
+}
+
+impl Place {
+    fn holders(&self) -> impl Iterator<Item = Holder> + use<> {
+        let network = (!self.is_known).then(|| Holder::Network(network(self.from.ip())));
+        std::iter::once(Holder::Address(self.from)).chain(network)
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         let mut state = self.places.state.lock();
-        if self.is_known {
-            state.by_known -= 1;
-        } else {
-            state.by_strangers -= 1;
-        }
-        if let Some(taken) = state.taken.get_mut(&self.of) {
-            *taken -= 1;
-            if *taken == 0 {
-                state.taken.remove(&self.of);
+        *state.count(self.is_known) -= 1;
+        for holder in self.holders() {
+            if let Some(taken) = state.taken.get_mut(&holder) {
+                *taken -= 1;
+                if *taken == 0 {
+                    state.taken.remove(&holder);
+                }
             }
         }
     }
@@ -125,11 +160,11 @@ fn network(address: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
-    fn v4(network: u8, host: u8) -> IpAddr {
-        [10, 0, network, host].into()
+    fn v4(network: u8, host: u8) -> SocketAddr {
+        ([10, 0, network, host], 6878).into()
     }
 
-    fn take_all(places: &Places, from: impl Fn(u8) -> IpAddr) -> Vec<Place> {
+    fn take_all(places: &Places, from: impl Fn(u8) -> SocketAddr) -> Vec<Place> {
         (0..=255).filter_map(|n| places.take(from(n))).collect()
     }
 
@@ -139,24 +174,31 @@ mod tests {
         let one = take_all(&places, |host| v4(1, host));
         assert_eq!(one.len(), 32);
         assert!(places.take(v4(2, 1)).is_some());
-        let site = |n: u8| IpAddr::from([0x2001, 0xdb8, 1, u16::from(n), 0, 0, 0, 1]);
+        let site = |n: u8| ([0x2001, 0xdb8, 1, u16::from(n), 0, 0, 0, 1], 6878).into();
         assert_eq!(take_all(&places, site).len(), 32);
         drop(one);
         assert_eq!(take_all(&places, |host| v4(1, host)).len(), 32);
     }
 
     #[test]
+    fn one_address_does_not_keep_its_neighbours_out() {
+        let places = Places::new(256);
+        let held = take_all(&places, |_| v4(1, 1));
+        assert_eq!(held.len(), MAX_PER_ADDRESS);
+        assert!(places.take(([10, 0, 1, 1], 7000).into()).is_some());
+    }
+
+    #[test]
     fn strangers_leave_half_of_the_places_to_known_addresses() {
         let places = Places::new(256);
-        for host in 0..8 {
+        for host in 0..16 {
             places.note_known(v4(200, host));
         }
         let strangers = take_all(&places, |n| v4(n, 100));
         assert_eq!(strangers.len(), 128);
         assert!(places.take(v4(201, 1)).is_none());
-        let known: Vec<_> = (0..8)
-            .flat_map(|host| (0..40).map(move |_| v4(200, host)))
-            .filter_map(|address| places.take(address))
+        let known: Vec<_> = (0..16)
+            .flat_map(|host| take_all(&places, |_| v4(200, host)))
             .collect();
         assert_eq!(known.len(), 128);
         drop(strangers);
@@ -177,7 +219,8 @@ mod tests {
     #[test]
     fn an_address_is_known_in_either_form() {
         let places = Places::new(16);
-        places.note_known(Ipv4Addr::new(10, 0, 1, 1).to_ipv6_mapped().into());
+        let mapped = Ipv4Addr::new(10, 0, 1, 1).to_ipv6_mapped();
+        places.note_known((mapped, 6878).into());
         assert!(places.take(v4(1, 1)).unwrap().is_known);
     }
 

@@ -52,9 +52,9 @@ pub struct Settings {
     pub max_connections: usize,
     /// How many connections one peer may have; beyond it the oldest one is closed.
     pub max_connections_per_peer: usize,
-    /// How many incoming handshakes may be under way: half of them, and an eighth from one network,
-    /// from where no node of the cluster is known to be. From half of that on strangers must prove
-    /// their addresses first.
+    /// How many incoming handshakes may be under way. Of these at most 16 come from one address; and
+    /// half of them, an eighth from one network, from where no node of the cluster is known to be.
+    /// From half of that on such strangers must prove their addresses first.
     pub max_handshakes: usize,
     /// The kernel's UDP buffers in each direction, as far as the system permits, in bytes.
     pub socket_buffer_bytes: usize,

@@ -1,5 +1,6 @@
 //! What travels between replicas of a log.
 
+use super::log::weight;
 use super::{Entry, Process, Reason};
 use names::{NodeId, ProcessName};
 use serde::{Deserialize, Serialize};
@@ -77,7 +78,7 @@ pub struct Record {
 impl Record {
     /// About how many bytes it takes when it is encoded; at most a few too few.
     pub(super) fn weight(&self) -> usize {
-        64 + self.name.as_str().len() + self.state.entry().map_or(0, |entry| entry.weight())
+        weight(&self.name, &self.state)
     }
 }
 

@@ -84,7 +84,7 @@ impl Entry {
     }
 
     /// About how many bytes it takes when it is encoded; at most a few too few.
-    pub(super) fn weight(&self) -> usize {
+    pub fn weight(&self) -> usize {
         let texts = [&self.user, &self.exe, &self.address];
         let texts: usize = texts.into_iter().flatten().map(String::len).sum();
         let groups: usize = self

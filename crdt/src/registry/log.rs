@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The most records of one log, tombstones included.
 pub(super) const MAX_RECORDS: usize = 1 << 18;
+/// The most bytes of one log, as [`weight`] counts them.
+pub(super) const MAX_BYTES: usize = 128 << 20;
 /// The most tombstones of one log; beyond, the oldest are dropped.
 const MAX_TOMBSTONES: usize = 10_000;
 /// More records than a part of the usual size has.
@@ -42,12 +44,22 @@ pub struct Log {
     order: BTreeMap<u64, Key>,
     /// The versions of the tombstones.
     tombstones: BTreeSet<u64>,
+    /// What its records weigh.
+    bytes: usize,
+}
+
+/// About how many bytes a record takes when it is encoded; at most a few too few.
+pub(super) fn weight(name: &ProcessName, state: &State) -> usize {
+    64 + name.as_str().len() + state.entry().map_or(0, |entry| entry.weight())
 }
 
 impl Log {
     /// The most registrations of one log: so many are always accepted by replicas, which count
     /// tombstones too, and count what is in a part beside what is there already.
     pub const MAX_LIVE: usize = MAX_RECORDS - MAX_TOMBSTONES - PART_RECORDS;
+    /// The most bytes of an owner's own log, beyond which it takes nothing that makes it larger:
+    /// replicas take so much, and what is on its way beside it.
+    pub const MAX_OWN_BYTES: usize = MAX_BYTES / 2;
     /// The most that an origin may be.
     const MAX_ORIGIN: u64 = MAX_COUNT / 2;
     /// How many changes a millisecond has room for, so that a log does not come to the origin of a
@@ -234,9 +246,16 @@ impl Log {
         news
     }
 
-    /// How many records it would have at most with that part in it.
-    pub(super) fn size_with(&self, delta: &Delta) -> usize {
-        self.records.len() + delta.records.len()
+    /// Whether it stays within the bounds of a log with that part in it.
+    pub(super) fn has_room_for(&self, delta: &Delta) -> bool {
+        let bytes: usize = delta.records.iter().map(Record::weight).sum();
+        self.records.len() + delta.records.len() <= MAX_RECORDS
+            && self.bytes.saturating_add(bytes) <= MAX_BYTES
+    }
+
+    /// About how many bytes its records take.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     fn set(&mut self, key: Key, version: u64, state: State) -> Option<State> {
@@ -249,14 +268,23 @@ impl Log {
             .insert(version, key.clone())
             .filter(|other| *other != key)
         {
-            self.records.remove(&other);
+            self.remove(&other);
         }
+        self.bytes += weight(&key.0, &state);
+        let name = key.0.clone();
         let before = self.records.insert(key, Slot { version, state })?;
+        self.bytes -= weight(&name, &before.state);
         if before.version != version {
             self.order.remove(&before.version);
             self.tombstones.remove(&before.version);
         }
         Some(before.state)
+    }
+
+    fn remove(&mut self, key: &Key) {
+        if let Some(slot) = self.records.remove(key) {
+            self.bytes -= weight(&key.0, &slot.state);
+        }
     }
 
     /// Drops the tombstones of changes up to `version`.
@@ -283,7 +311,7 @@ impl Log {
     fn drop_tombstone(&mut self, version: u64) {
         self.tombstones.remove(&version);
         if let Some(key) = self.order.remove(&version) {
-            self.records.remove(&key);
+            self.remove(&key);
         }
         self.horizon = self.horizon.max(version);
     }

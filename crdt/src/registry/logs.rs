@@ -1,6 +1,6 @@
 //! The logs of all nodes, as one replica has them.
 
-use super::log::{Key, Log, MAX_RECORDS};
+use super::log::{Key, Log};
 use super::{Delta, Entry, Position, Process, Progress, Reason, Record, State};
 use names::{NodeId, ProcessName};
 use sha2::{Digest, Sha256};
@@ -199,9 +199,7 @@ impl Logs {
 impl Held {
     fn merge(&mut self, delta: Delta) -> Result<Merged, Fault> {
         match self.log.as_mut() {
-            Some(log) if log.takes(&delta) && log.size_with(&delta) > MAX_RECORDS => {
-                Err(Fault::TooMany)
-            }
+            Some(log) if log.takes(&delta) && !log.has_room_for(&delta) => Err(Fault::TooMany),
             Some(log) if log.takes(&delta) => {
                 let before = log.position();
                 let news: Vec<Shift> = log
@@ -235,7 +233,7 @@ impl Held {
         let Some(staged) = self.staged.as_mut() else {
             return Ok(Merged::Gap);
         };
-        if staged.size_with(&delta) > MAX_RECORDS {
+        if !staged.has_room_for(&delta) {
             return Err(Fault::TooMany);
         }
         staged.merge(delta);

@@ -531,3 +531,46 @@ fn of_two_logs_of_one_run_a_replica_keeps_the_later_one() {
     let kept = log.get(&name(1), process(1)).unwrap().entry().unwrap();
     assert_eq!(kept.claim, 2);
 }
+
+/// What a liar could fill the memory of all nodes with.
+#[test]
+fn a_log_is_bounded_in_bytes_and_counts_what_it_holds() {
+    let text = "x".repeat(1_000);
+    let part = |first: u64, count: u64| Delta {
+        owner: OWNER,
+        run: 1,
+        after: first - 1,
+        upto: first + count - 1,
+        latest: first + count - 1,
+        horizon: 0,
+        records: (first..first + count)
+            .map(|version| Record {
+                name: ProcessName::new(&format!("p{version}")).unwrap(),
+                process: process(1),
+                version,
+                state: State::Live(entry(1, &text)),
+            })
+            .collect(),
+    };
+    let mut replica = Logs::default();
+    let mut version = 1;
+    let refused = loop {
+        match replica.merge(part(version, 1_000)) {
+            Ok(_) => version += 1_000,
+            Err(fault) => break fault,
+        }
+    };
+    assert_eq!(refused, Fault::TooMany);
+    let bytes = replica.get(OWNER).unwrap().bytes();
+    assert!(
+        ((128 << 20) - 5_000_000..=128 << 20).contains(&bytes),
+        "{bytes}"
+    );
+    // The ends of all give the room back.
+    for ended in 1..version {
+        let key = ProcessName::new(&format!("p{ended}")).unwrap();
+        replica.put(OWNER, key, process(1), State::Gone(Reason::Exited));
+    }
+    let bytes = replica.get(OWNER).unwrap().bytes();
+    assert!(bytes < 1_000_000, "{bytes}");
+}

@@ -3,13 +3,14 @@
 use super::ledger::{Act, Asked, Occasion, Step};
 use super::links::{Link, MAX_LINKS};
 use super::own::{Life, Registered};
+use super::room::admit_bytes;
 use super::rows::{RowKey, entry_row, link_row};
 use super::staged::Staged;
 use super::{Command, Lifetime, LinkTarget, Refusal, Registration, Registry, Reply, ask};
 use crate::time::Wall;
 use crate::wire::RequestId;
 use bytes::Bytes;
-use crdt::registry::Entry;
+use crdt::registry::{Entry, Log};
 use names::{Handle, ProcessName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -109,6 +110,13 @@ impl<'a> Draft<'a> {
             .unwrap_or_else(|| self.registry.own.get(name))
     }
 
+    /// What this node's log takes by now. What this write adds is not counted yet: replicas have
+    /// room for that beside it.
+    fn own_bytes(&self) -> usize {
+        let log = self.registry.logs.get(self.registry.me);
+        log.map_or(0, Log::bytes)
+    }
+
     /// A registration of this node that the caller may change.
     fn find(&self, name: &ProcessName, uid: u32) -> Result<Registered, Refusal> {
         let registered = self.own(name).ok_or_else(|| self.registry.not_here(name))?;
@@ -133,6 +141,7 @@ impl<'a> Draft<'a> {
         let known = self.own(&name).filter(|known| known.process == process);
         let kept = known.map_or_else(Bytes::new, |known| known.kept.clone());
         let known = known.map(|known| Arc::clone(&known.entry));
+        let known_weight = known.as_ref().map_or(0, |known| known.weight());
         let fresh = known.is_none();
         if fresh {
             self.is_free(&name)?;
@@ -154,6 +163,9 @@ impl<'a> Draft<'a> {
         });
         if let Some((what, limit)) = entry.excess() {
             return Err(Refusal::Full { what, limit });
+        }
+        if entry.weight() > known_weight {
+            admit_bytes(uid, self.own_bytes())?;
         }
         self.clock = self.clock.max(claim);
         let life = match lifetime {
@@ -209,6 +221,9 @@ impl<'a> Draft<'a> {
         };
         if let Some((what, limit)) = entry.excess() {
             return Err(Refusal::Full { what, limit });
+        }
+        if changed && join {
+            admit_bytes(uid, self.own_bytes())?;
         }
         registered.entry = Arc::new(entry);
         Ok((

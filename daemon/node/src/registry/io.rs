@@ -381,6 +381,8 @@ pub enum Bound {
     Processes,
     /// The names on this node.
     Names,
+    /// What the registrations of this node take, in bytes.
+    Bytes,
 }
 
 impl Bound {
@@ -397,6 +399,7 @@ impl fmt::Display for Bound {
             Self::OfUser { uid } => write!(f, "names of processes of uid {uid} on this node"),
             Self::Processes => f.write_str("registered processes on this node"),
             Self::Names => f.write_str("names of processes on this node"),
+            Self::Bytes => f.write_str("bytes of registrations on this node"),
         }
     }
 }

@@ -1,9 +1,10 @@
 //! How much may be registered on this node: what one process and one user may take, and what the
 //! whole node has.
 //!
-//! A process costs a file descriptor, a name costs memory on every node. So processes are bounded by
-//! what this node can watch, and names by what replicas of its log accept. A last part of both is
-//! for root's processes alone, so that users cannot shut it out.
+//! A process costs a file descriptor, a name and what is said of its process cost memory on every
+//! node. So processes are bounded by what this node can watch, names and the bytes of all
+//! registrations by what replicas of its log accept. A last part of each is for root's processes
+//! alone, so that users cannot shut it out.
 
 use super::{Bound, Refusal};
 use crdt::registry::Log;
@@ -79,6 +80,21 @@ impl Room {
     }
 }
 
+/// Whether the node's log, which takes so many bytes, may grow for a user.
+pub(super) fn admit_bytes(uid: u32, have: usize) -> Result<(), Refusal> {
+    let all = Log::MAX_OWN_BYTES;
+    let limit = if uid == ROOT {
+        all
+    } else {
+        all - all / RESERVE_PART
+    };
+    if have < limit {
+        return Ok(());
+    }
+    let bound = Bound::Bytes;
+    Err(Refusal::TooMany { bound, have, limit })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,6 +158,22 @@ mod tests {
         assert_eq!(refused(USER, names(most - 1_024)), Some(full));
         assert_eq!(refused(ROOTS, names(most - 1)), None);
         assert_eq!(refused(ROOTS, names(most)), Some((Bound::Names, most)));
+    }
+
+    #[test]
+    fn the_last_bytes_are_for_root() {
+        let most = Log::MAX_OWN_BYTES;
+        assert_eq!(admit_bytes(1000, most / 8 * 7 - 1), Ok(()));
+        let refused = admit_bytes(1000, most / 8 * 7);
+        assert!(matches!(
+            refused,
+            Err(Refusal::TooMany {
+                bound: Bound::Bytes,
+                ..
+            })
+        ));
+        assert_eq!(admit_bytes(0, most - 1), Ok(()));
+        assert!(admit_bytes(0, most).is_err());
     }
 
     #[test]
