@@ -15,13 +15,15 @@ use hyper::Method;
 /// ```no_run
 /// # async fn example(client: client::Client) -> Result<(), client::ClientError> {
 /// use api::lists::{AtQuery, EntriesQuery, NewEntry, WriteQuery};
+/// use api::request::TimeoutQuery;
 ///
 /// let entry = NewEntry { title: Some("milk".into()), ..NewEntry::default() };
 /// let added = client.add("shopping", &entry, &WriteQuery::default()).await?.value;
 /// println!("{} has the id {}", added.title, added.id);
 ///
 /// let large = EntriesQuery { estimate_min: Some(60), ..EntriesQuery::default() };
-/// for entry in client.entries("shopping", &large, &AtQuery::default(), &TimeoutQuery::default()).await?.value {
+/// let (now, wait) = (AtQuery::default(), TimeoutQuery::default());
+/// for entry in client.entries("shopping", &large, &now, &wait).await?.value {
 ///     println!("{}", entry.title);
 /// }
 /// # Ok(())
