@@ -135,8 +135,6 @@ async fn handshake(
     address: SocketAddr,
     expect: Option<[u8; 16]>,
 ) -> Result<Answer, Failure> {
-    // Who answers there may dial this node as well.
-    core.handshakes.note_known(address);
     let verdict = Verdict::default();
     let answer = shake(&core, address, expect, &verdict).await;
     if let Err(failure) = &answer {

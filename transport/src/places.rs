@@ -2,7 +2,7 @@
 //!
 //! Whoever has no certificate can begin a handshake and fall silent, and so hold a place until its
 //! time is over. So one address has few places, and a network has only a part of all; half of all
-//! are kept for addresses at which a node of the cluster is known to be: strangers from however many
+//! are kept for addresses at which a node of the cluster has proved itself: strangers from however many
 //! networks do not keep a node of the cluster out. A node's handshakes all come from the port at
 //! which it can be reached itself.
 
@@ -58,7 +58,7 @@ impl Places {
         }
     }
 
-    /// A node of the cluster is at that address, or is looked for there.
+    /// A node of the cluster has proved itself at that address.
     pub(crate) fn note_known(&self, address: SocketAddr) {
         let known = &mut self.state.lock().known;
         if known.insert(canonical(address)) && known.len() > MAX_KNOWN {
