@@ -241,7 +241,7 @@ impl Registrants {
         let fact = || Fact {
             registration: registration.clone(),
             ever_ends_when_lost: false,
-            is_of_older_disk: false,
+            is_setting_unsure: false,
             claim: None,
             is_plain: false,
             ends,
@@ -304,7 +304,7 @@ impl Registrants {
         let ended = !runs || closed;
         fact.registration = registration.clone();
         fact.is_plain = !asked.overlaps;
-        fact.is_of_older_disk &= asked.overlaps;
+        fact.is_setting_unsure &= asked.overlaps;
         if told_fresh {
             self.links.begin(&key, asked.at);
         }

@@ -130,6 +130,7 @@ impl Registrants {
                 continue;
             };
             fact.is_plain = false;
+            fact.is_setting_unsure |= matches!(asked.command, Command::Register(_));
             let ended = fact
                 .ends
                 .iter()
@@ -204,7 +205,7 @@ impl Registrants {
         let its = self.facts.iter_mut().filter(|((on, ..), _)| *on == host);
         for (_, fact) in its {
             fact.registration.lifetime = Lifetime::Process;
-            fact.is_of_older_disk = true;
+            fact.is_setting_unsure = true;
         }
     }
 

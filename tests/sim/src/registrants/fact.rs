@@ -36,8 +36,9 @@ pub struct Fact {
     pub registration: Registration,
     /// Whether it was ever asked to be ended when it loses its name.
     pub(super) ever_ends_when_lost: bool,
-    /// Whether its host's disk was replaced by an older one since it was last registered.
-    pub(super) is_of_older_disk: bool,
+    /// Whether it may be as another request of it asked: its host's disk was replaced by an older one
+    /// since it was last registered, or nobody can know whether a later request was carried out.
+    pub(super) is_setting_unsure: bool,
     /// Its claim, when its node last said that it is there: another one is another registration.
     pub claim: Option<u64>,
     /// Whether its entry says that, as far as groups and metadata go.
@@ -64,7 +65,7 @@ impl Fact {
     /// Whether its process may be signalled when it loses its name.
     pub fn may_end_when_lost(&self) -> bool {
         self.registration.on_conflict == OnConflict::Terminate
-            || self.is_of_older_disk && self.ever_ends_when_lost
+            || self.is_setting_unsure && self.ever_ends_when_lost
     }
 
     pub(super) fn stand(&mut self, standing: Standing) {
