@@ -443,6 +443,7 @@ pub fn decode<T: DeserializeOwned>(number: Number, value: &[u8]) -> Result<T, Re
 }
 
 /// Takes a field from the front of `bytes`.
+#[inline]
 fn take_field<'a>(bytes: &mut &'a [u8]) -> Result<(Number, &'a [u8]), RecordError> {
     let number = Number::try_from(take_varint(bytes)?)
         .ok()
@@ -469,6 +470,7 @@ fn low_bits(value: usize) -> u8 {
     u8::try_from(value & 0x7f).unwrap_or_default()
 }
 
+#[inline]
 fn take_varint(bytes: &mut &[u8]) -> Result<usize, RecordError> {
     let mut value = 0_usize;
     // Four groups of seven bits hold any length up to the bound of a record.

@@ -4,7 +4,7 @@
 use super::db::{Db, Scan, Slot, Space, View};
 use super::{TokenRow, keys, rows};
 use bytes::Bytes;
-use crdt::entry::Entry;
+use crdt::entry::{Due, Entry};
 use crdt::record::RecordError;
 use crdt::vector::{Range, VersionVector};
 use names::{ChangeId, EntryId, ListId, ListName};
@@ -177,15 +177,31 @@ impl Reader {
         list: ListId,
         after: Option<(&str, EntryId)>,
     ) -> impl Iterator<Item = Result<Entry, ReadError>> + Send + use<> {
-        let all = keys::within(&list.0);
-        let from = after.map_or(all.0, |(order, id)| {
-            Bound::Excluded(keys::entry(list, &keys::place(order, id)))
-        });
-        let bounds = (from, all.1);
+        let bounds = entries_bounds(list, after);
         walk(
             self.view(),
             move |view| view.scan(Space::Entries, bounds),
             move |_, _, row| entry_of(list, row).map(Some),
+        )
+    }
+
+    /// The same, with `None` in the places of those whose due time is not wanted: their rows are not
+    /// decoded.
+    pub fn entries_due<F: Fn(Option<Due>) -> bool + Send>(
+        &self,
+        list: ListId,
+        after: Option<(&str, EntryId)>,
+        is_wanted: F,
+    ) -> impl Iterator<Item = Result<Option<Entry>, ReadError>> + Send + use<F> {
+        let bounds = entries_bounds(list, after);
+        walk(
+            self.view(),
+            move |view| view.scan(Space::Entries, bounds),
+            move |_, _, row| {
+                let due = Entry::due_in_row(row).map_err(|error| ReadError::view(list, error))?;
+                let entry = is_wanted(due).then(|| entry_of(list, row)).transpose()?;
+                Ok(Some(entry))
+            },
         )
     }
 
@@ -473,6 +489,15 @@ fn is_converted(view: &View, list: ListId) -> Result<bool, ReadError> {
     let (_, has_unknown_keys) =
         rows::decode_list_sum(&row).map_err(|error| ReadError::view(list, error))?;
     Ok(has_unknown_keys.is_none())
+}
+
+/// All entries of a list, or those that follow one.
+fn entries_bounds(list: ListId, after: Option<(&str, EntryId)>) -> keys::Bounds {
+    let all = keys::within(&list.0);
+    let from = after.map_or(all.0, |(order, id)| {
+        Bound::Excluded(keys::entry(list, &keys::place(order, id)))
+    });
+    (from, all.1)
 }
 
 fn entry_of(list: ListId, row: &[u8]) -> Result<Entry, ReadError> {

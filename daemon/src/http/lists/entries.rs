@@ -70,7 +70,7 @@ pub(crate) async fn list(
         let entries = entries_at(&api, name, change, timeout)
             .await?
             .into_iter()
-            .map(Ok::<_, Problem>);
+            .map(|entry| Ok::<_, Problem>(Some(entry)));
         return write_page(entries, 0, &filter, &page, after.as_ref(), Effort::Any)?
             .ok_or_else(unbounded)
             .map(PageWriter::respond);

@@ -62,28 +62,27 @@ pub(crate) fn read_page(
     {
         return write_found(reader, list, found, filter, page, after).map(Some);
     }
-    let Some((order, id)) = after else {
-        return write_page(reader.entries(list, None), 0, filter, page, None, effort);
-    };
-    let before = reader.position(list, order, *id)?;
-    let is_there = reader
-        .entry(list, *id)?
-        .is_some_and(|entry| entry.order == *order);
-    let first = before + u64::from(is_there);
-    write_page(
-        reader.entries(list, Some((order, *id))),
-        first,
-        filter,
-        page,
-        None,
-        effort,
-    )
+    let mut first = 0;
+    if let Some((order, id)) = after {
+        let is_there = reader
+            .entry(list, *id)?
+            .is_some_and(|entry| entry.order == *order);
+        first = reader.position(list, order, *id)? + u64::from(is_there);
+    }
+    let from = after.map(|(order, id)| (order.as_str(), *id));
+    if !filter.asks_for_due() {
+        let entries = reader.entries(list, from).map(|entry| entry.map(Some));
+        return write_page(entries, first, filter, page, None, effort);
+    }
+    let entries = reader.entries_due(list, from, |due| filter.admits_due(due));
+    write_page(entries, first, filter, page, None, effort)
 }
 
 /// Writes those of the entries that pass the filter and stand behind `after`; `first` is the first
-/// one's position. `None` if it takes more than `effort`.
+/// one's position, and `None` stands for an entry that does not pass. `None` if it takes more than
+/// `effort`.
 pub(crate) fn write_page<E>(
-    entries: impl Iterator<Item = Result<Entry, E>>,
+    entries: impl Iterator<Item = Result<Option<Entry>, E>>,
     first: u64,
     filter: &Filter,
     page: &Page,
@@ -96,7 +95,9 @@ where
     let mut writer = PageWriter::new(page);
     let mut read_bytes = 0;
     for (entry, position) in entries.zip(first..) {
-        let entry = entry?;
+        let Some(entry) = entry? else {
+            continue;
+        };
         read_bytes += entry.title.len() + entry.notes.len();
         if read_bytes > effort.bytes() {
             return Ok(None);
@@ -285,10 +286,10 @@ mod tests {
     #[test]
     fn little_effort_stops_at_large_entries() {
         let large = |n: u128| {
-            Ok::<_, Problem>(Entry {
+            Ok::<_, Problem>(Some(Entry {
                 notes: "x".repeat(60_000),
                 ..entry(n)
-            })
+            }))
         };
         let page = Page {
             limit: 10,

@@ -83,7 +83,7 @@ impl Filter {
     /// Whether an entry passes.
     pub(crate) fn admits(&self, entry: &Entry) -> bool {
         self.done.is_none_or(|done| done != entry.is_open())
-            && self.due.admits(entry.due)
+            && self.admits_due(entry.due)
             && self.tags.iter().all(|tag| entry.tags.contains(tag))
             && self
                 .assignee
@@ -91,6 +91,16 @@ impl Filter {
                 .is_none_or(|wanted| entry.assignee.as_ref() == Some(wanted))
             && self.admits_estimate(entry.estimate)
             && self.text.as_ref().is_none_or(|text| has_text(entry, text))
+    }
+
+    /// Whether it depends on its due date whether an entry passes.
+    pub(crate) fn asks_for_due(&self) -> bool {
+        self.due != DueFilter::Any
+    }
+
+    /// Whether an entry with that due date may pass.
+    pub(crate) fn admits_due(&self, due: Option<Due>) -> bool {
+        self.due.admits(due)
     }
 
     fn admits_estimate(&self, estimate: Option<i64>) -> bool {
