@@ -18,7 +18,8 @@
 //! | a node has that run (roster) | from itself; from others up to 1,000 runs above the last proved one | [`Runs`] |
 //! | a node has that generation (SWIM) | from itself; from others up to 1,000 renewals above the last proved one, and up to 1,000 runs above it unless the node is connected | [`Generations`] |
 //! | a node that was met under a wrong generation | has the one that it proves: the wrong one is displaced | [`Generations::prove`] |
-//! | a node has left or was forgotten | from itself; from others only while this node does not reach it | [`ending`] |
+//! | a node is down (SWIM) | from itself; from others unless it is connected and answers | [`death`] |
+//! | a node has left or was forgotten | from itself; from others unless it is connected and answers | [`ending`] |
 //! | this node's own log holds these registrations | from nobody: no run of it is expected from others | [`is_log_expected`] |
 //! | another node's log holds these registrations | from its owner; from others only if they were asked, and while the owner cannot speak for itself | [`log_part`] |
 //! | a node's log has a run | up to the run that the roster has, and above the run in which it left | [`is_log_expected`] |
@@ -75,18 +76,37 @@ pub(crate) enum Ending {
     AskSubject,
 }
 
-/// Decides whether to believe that a node has come to that standing. `is_reached` says whether this
-/// node reaches the subject, which is not itself.
+/// Decides whether to believe that a node has come to that standing. `is_present` says whether the
+/// subject, which is not this node, is connected and answers. That it is down by SWIM does not count:
+/// that may be hearsay, too.
 pub(crate) fn ending(
     speaker: NodeId,
     subject: NodeId,
     standing: Standing,
-    is_reached: bool,
+    is_present: bool,
 ) -> Ending {
-    if standing == Standing::Member || speaker == subject || !is_reached {
+    if standing == Standing::Member || speaker == subject || !is_present {
         Ending::Believed
     } else {
         Ending::AskSubject
+    }
+}
+
+/// What is to be done when others say that a node is down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Death {
+    /// It is down.
+    Believed,
+    /// It is asked whether it is there, and down only if it does not answer.
+    AskSubject,
+}
+
+/// Decides whether others are believed that a node is down.
+pub(crate) fn death(subject: Evidence) -> Death {
+    if subject.is_present() {
+        Death::AskSubject
+    } else {
+        Death::Believed
     }
 }
 
@@ -95,7 +115,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_subject_ends_a_node_that_is_reached() {
+    fn others_declare_nobody_down_who_is_connected_and_not_silent() {
+        let death = |is_connected, is_silent| {
+            death(Evidence {
+                is_connected,
+                is_silent,
+                rostered_run: 1,
+            })
+        };
+        assert_eq!(death(true, false), Death::AskSubject);
+        assert_eq!(death(true, true), Death::Believed);
+        assert_eq!(death(false, false), Death::Believed);
+    }
+
+    #[test]
+    fn only_the_subject_ends_a_node_that_is_connected() {
         let (speaker, subject) = (NodeId([1; 16]), NodeId([2; 16]));
         for standing in [Standing::Left, Standing::Forgotten] {
             assert_eq!(ending(speaker, subject, standing, true), Ending::AskSubject);

@@ -59,8 +59,9 @@ use names::NodeId;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use roster::Replica;
+use std::collections::BTreeMap;
 use std::fmt;
-use swim::{Identity, Sighting, Swim};
+use swim::{Identity, Member, Sighting, Swim};
 use verdict::Silence;
 use view::{Sources, Viewer};
 
@@ -100,6 +101,8 @@ pub struct Cluster {
     viewer: Viewer,
     registry: Registry,
     impostors: Impostors,
+    /// What others say of members that have yet to answer.
+    accusations: BTreeMap<NodeId, Member>,
     /// What clients asked before the run was on disk.
     early: Vec<(RequestId, Command)>,
     /// Something changed that the view is made of.
@@ -150,6 +153,7 @@ impl Cluster {
             silence: Silence::default(),
             absences: Absences::default(),
             impostors: Impostors::new(now.instant),
+            accusations: BTreeMap::new(),
             early: Vec::new(),
             changed: true,
             me,
@@ -290,6 +294,7 @@ impl Cluster {
             Timer::Round => self.round(),
             Timer::Challenge(newcomer) => self.challenge_expired(newcomer),
             Timer::Greeting(conn) => self.greeting_expired(conn),
+            Timer::Presence(node) => self.judge_accusation(node),
             Timer::Join(id) => self.joins.expire(id),
             Timer::Grace(node) => {
                 self.absences.expire(&mut self.edge, node);
@@ -437,6 +442,9 @@ impl Cluster {
     }
 
     fn route_packets(&mut self) {
+        while let Some(member) = self.swim.poll_accused() {
+            self.hear_accusation(member);
+        }
         while let Some(sighting) = self.swim.poll_sighting() {
             self.sighted(sighting);
         }
@@ -458,6 +466,9 @@ impl Cluster {
             self.connections
                 .keep_alive(&mut self.edge, sighting.node, false);
             self.forget_in_swim(sighting.node);
+        } else if sighting.is_suspect() {
+            // If others declare it down later, it had its time to answer.
+            self.connections.ask_presence(&mut self.edge, sighting.node);
         }
     }
 

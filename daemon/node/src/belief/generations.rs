@@ -24,8 +24,18 @@ fn renewals_of(generation: u64) -> u64 {
 pub(crate) struct Evidence {
     /// Whether a connection to the subject is in use.
     pub(crate) is_connected: bool,
+    /// Whether it was asked if it is there, because others said that it is not, and has not answered
+    /// in time: the connection to a node that died stands for some seconds more.
+    pub(crate) is_silent: bool,
     /// The subject's run on this node's roster; 0 if it is not there.
     pub(crate) rostered_run: u64,
+}
+
+impl Evidence {
+    /// Whether the subject can speak for itself.
+    pub(crate) fn is_present(self) -> bool {
+        self.is_connected && !self.is_silent
+    }
 }
 
 /// What a node's own word on its generation means.
@@ -90,6 +100,7 @@ mod tests {
     fn evidence(is_connected: bool, rostered_run: u64) -> Evidence {
         Evidence {
             is_connected,
+            is_silent: false,
             rostered_run,
         }
     }

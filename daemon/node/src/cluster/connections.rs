@@ -2,7 +2,7 @@
 
 use super::edge::{Edge, Timer};
 use super::io::{Output, Target};
-use super::message::Hello;
+use super::message::{Hello, Message};
 use super::swim::Identity;
 use crate::time::Instant;
 use crate::wire::{CloseReason, ConnId, DialId, Peer, Protocol};
@@ -10,6 +10,7 @@ use bytes::Bytes;
 use names::NodeId;
 use rand::seq::IteratorRandom;
 use rand_chacha::ChaCha8Rng;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -24,6 +25,8 @@ const STRANGERS_EACH: Duration = Duration::from_secs(1);
 const MAX_STRANGERS: usize = 64;
 /// How many addresses are remembered.
 const MAX_ANSWERED: usize = 20_000;
+/// How long a node has to answer when others say that it is gone.
+pub(super) const ANSWER: Duration = Duration::from_millis(500);
 /// A connection whose hello was not accepted by then is closed.
 const GREETING: Duration = Duration::from_secs(5);
 
@@ -74,6 +77,8 @@ pub(super) struct Connections {
     waiting: BTreeMap<NodeId, VecDeque<Bytes>>,
     /// When something came from each node itself.
     last_contact: BTreeMap<NodeId, Instant>,
+    /// When each node was asked whether it is there, and had not answered yet.
+    asked: BTreeMap<NodeId, Instant>,
     last_dial: u64,
     /// The addresses at which a member has answered.
     answered: BTreeSet<SocketAddr>,
@@ -179,6 +184,7 @@ impl Connections {
             conns.retain(|other| *other != conn);
             if conns.is_empty() {
                 self.of.remove(&connection.peer.id);
+                self.asked.remove(&connection.peer.id);
             }
         }
         if !self.is_reached(connection.peer.id) && !self.is_dialling(connection.peer.id) {
@@ -204,6 +210,24 @@ impl Connections {
     /// Something came from that node itself.
     pub(super) fn note_contact(&mut self, edge: &Edge, node: NodeId) {
         self.last_contact.insert(node, edge.instant());
+        self.asked.remove(&node);
+    }
+
+    /// Asks a connected node whether it is there, unless it was asked and has not answered yet.
+    pub(super) fn ask_presence(&mut self, edge: &mut Edge, node: NodeId) {
+        if let Some(conn) = self.current(node)
+            && let Entry::Vacant(asked) = self.asked.entry(node)
+        {
+            asked.insert(edge.instant());
+            edge.send(conn, Message::Challenge.bytes());
+        }
+    }
+
+    /// Whether a node was asked if it is there, and has not answered in time.
+    pub(super) fn is_silent(&self, now: Instant, node: NodeId) -> bool {
+        self.asked
+            .get(&node)
+            .is_some_and(|asked| now.since(*asked) >= ANSWER)
     }
 
     /// How long ago something came from that node itself; `None` if nothing ever did.

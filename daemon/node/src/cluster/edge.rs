@@ -22,6 +22,8 @@ pub(super) enum Timer {
     Challenge(ConnId),
     /// The time in which a connection's hello has to be accepted is over.
     Greeting(ConnId),
+    /// The time is over in which a node had to answer that is said to be down.
+    Presence(NodeId),
     /// The time of a client's request to join is over.
     Join(RequestId),
     /// The time is over in which a node is not called down that said it would be back.

@@ -1,12 +1,14 @@
 //! What peers say, and what that brings about.
 
-use super::connections::{Connection, Connections};
+use super::connections::{ANSWER, Connection, Connections};
+use super::edge::Timer;
 use super::message::{Hello, Message};
 use super::roster::Replica;
 use super::swim::{Member, State};
 use super::{Cluster, Phase};
 use crate::belief::{Ending, Evidence, ending};
 use crate::codec::Malformed;
+use crate::time::Instant;
 use crate::wire::{CloseReason, ConnId};
 use bytes::Bytes;
 use crdt::roster::{RosterEntry, Standing};
@@ -45,7 +47,8 @@ impl Cluster {
         self.connections.note_contact(&self.edge, node);
         self.end_silence();
         let (connections, roster) = (&self.connections, &self.roster);
-        let evidence = |node| evidence(connections, roster, node);
+        let now = self.edge.instant();
+        let evidence = |node| evidence(now, connections, roster, node);
         if let Err(error) = self.swim.receive(&mut self.edge, node, bytes, &evidence) {
             self.malformed(conn, &error);
         }
@@ -150,8 +153,9 @@ impl Cluster {
             member.state() != State::Down || self.roster.is_member(member.id().node)
         });
         let (connections, roster) = (&self.connections, &self.roster);
-        self.swim.drop_incredible(&mut members, from, &|node| {
-            evidence(connections, roster, node)
+        let now = self.edge.instant();
+        let members = self.swim.believed(members, from, &|node| {
+            evidence(now, connections, roster, node)
         });
         let me = self.swim.identity();
         let accused = members
@@ -161,6 +165,25 @@ impl Cluster {
         if let Some(accuser) = self.swim.seen(from).filter(|_| accused) {
             // Any packet carries the incarnation that refutes it.
             self.swim.announce(&mut self.edge, accuser.identity);
+        }
+    }
+
+    /// Others say that a member is down which may be there: it is asked, and has its time to answer.
+    pub(super) fn hear_accusation(&mut self, member: Member) {
+        let node = member.id().node;
+        self.connections.ask_presence(&mut self.edge, node);
+        if self.accusations.insert(node, member).is_none() {
+            self.edge.after(ANSWER, Timer::Presence(node));
+        }
+    }
+
+    /// The time is over that a member had to answer.
+    pub(super) fn judge_accusation(&mut self, node: NodeId) {
+        let now = self.edge.instant();
+        if let Some(member) = self.accusations.remove(&node)
+            && !evidence(now, &self.connections, &self.roster, node).is_present()
+        {
+            self.swim.apply(&mut self.edge, vec![member], false);
         }
     }
 
@@ -207,9 +230,11 @@ impl Cluster {
     fn believes_end(&mut self, from: NodeId, node: NodeId, line: &RosterEntry) -> bool {
         let is_news = node != self.me.id && line.run >= self.roster.run(node);
         let conn = self.connections.current(node).filter(|_| is_news);
-        let is_reached = conn.is_some() && self.swim.is_active(node);
-        match (ending(from, node, line.standing, is_reached), conn) {
+        let now = self.edge.instant();
+        let is_present = evidence(now, &self.connections, &self.roster, node).is_present();
+        match (ending(from, node, line.standing, is_present), conn) {
             (Ending::AskSubject, Some(conn)) => {
+                self.connections.ask_presence(&mut self.edge, node);
                 let lines = vec![(node, line.clone())];
                 let answer = false;
                 self.edge
@@ -266,9 +291,10 @@ impl Cluster {
 }
 
 /// What this node knows of a node, to judge what others say of it.
-fn evidence(connections: &Connections, roster: &Replica, node: NodeId) -> Evidence {
+fn evidence(now: Instant, connections: &Connections, roster: &Replica, node: NodeId) -> Evidence {
     Evidence {
         is_connected: connections.current(node).is_some(),
+        is_silent: connections.is_silent(now, node),
         rostered_run: roster.run(node),
     }
 }

@@ -60,7 +60,7 @@ pub(super) use identity::Identity;
 pub(super) use sighting::{Seen, Sighting};
 
 use super::edge::{Edge, Timer as Deadline};
-use crate::belief::{Evidence, Generations, Proof};
+use crate::belief::{self, Death, Evidence, Generations, Proof};
 use crate::codec::Malformed;
 use bytes::Bytes;
 use codec::Codec;
@@ -90,6 +90,8 @@ pub(super) struct Swim {
     health: u32,
     /// Who was suspect a round ago.
     suspects: BTreeSet<NodeId>,
+    /// Who is said to be down, and may be there.
+    accused: Vec<Member>,
     /// Set when this node goes: foca would answer the news of its own end by a renewal.
     frozen: bool,
 }
@@ -111,6 +113,7 @@ impl Swim {
             sightings,
             health: 0,
             suspects,
+            accused: Vec::new(),
             frozen: false,
         }
     }
@@ -194,9 +197,11 @@ impl Swim {
             return Ok(());
         }
         self.prove(edge, header.src);
-        let is_credible =
-            |member: &Member| member.id().node == from || self.is_credible(member.id(), evidence);
-        let filtered = codec::without_members(packet, read, is_credible)?;
+        let mut accused = Vec::new();
+        let filtered = codec::without_members(packet, read, |member| {
+            member.id().node == from || self.is_believed(member, evidence, &mut accused)
+        })?;
+        self.accused.extend(accused);
         let packet = filtered.as_deref().unwrap_or(packet);
         let packet = if self.seen.len() < MAX_MEMBERS {
             Some(packet)
@@ -288,22 +293,50 @@ impl Swim {
         }
     }
 
-    fn is_credible(&self, said: &Identity, evidence: &impl Fn(NodeId) -> Evidence) -> bool {
-        self.generations
-            .is_credible(said.node, said.generation, evidence(said.node))
-    }
-
-    /// Leaves out what cannot be believed of what a peer says of others.
-    pub(super) fn drop_incredible(
-        &self,
-        members: &mut Vec<Member>,
+    /// What a peer says of members, as far as it is believed.
+    pub(super) fn believed(
+        &mut self,
+        mut members: Vec<Member>,
         from: NodeId,
         evidence: &impl Fn(NodeId) -> Evidence,
-    ) {
+    ) -> Vec<Member> {
+        let mut accused = Vec::new();
         members.retain(|member| {
             [from, self.identity().node].contains(&member.id().node)
-                || self.is_credible(member.id(), evidence)
+                || self.is_believed(member, evidence, &mut accused)
         });
+        self.accused.extend(accused);
+        members
+    }
+
+    /// Whether hearsay of a member is believed. Who is said to be down and may be there is among the
+    /// accused then.
+    fn is_believed(
+        &self,
+        member: &Member,
+        evidence: &impl Fn(NodeId) -> Evidence,
+        accused: &mut Vec<Member>,
+    ) -> bool {
+        let said = *member.id();
+        let evidence = evidence(said.node);
+        if !self
+            .generations
+            .is_credible(said.node, said.generation, evidence)
+        {
+            return false;
+        }
+        let is_accused = member.state() == State::Down
+            && self.is_active(said.node)
+            && belief::death(evidence) == Death::AskSubject;
+        if is_accused {
+            accused.push(member.clone());
+        }
+        !is_accused
+    }
+
+    /// The next member that is said to be down, and may be there.
+    pub(super) fn poll_accused(&mut self) -> Option<Member> {
+        self.accused.pop()
     }
 
     /// A node tells its identity itself: that wins over one that others have told.

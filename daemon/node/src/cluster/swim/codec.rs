@@ -34,7 +34,7 @@ pub(super) fn read_header(bytes: &[u8]) -> Result<(Header<Identity>, usize), Mal
 pub(super) fn without_members(
     packet: &[u8],
     read: usize,
-    keep: impl Fn(&Member<Identity>) -> bool,
+    mut keep: impl FnMut(&Member<Identity>) -> bool,
 ) -> Result<Option<Vec<u8>>, Malformed> {
     let (header, rest) = packet.split_at(read.min(packet.len()));
     let Some((count, mut rest)) = rest.split_first_chunk() else {

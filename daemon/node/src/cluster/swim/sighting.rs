@@ -30,6 +30,10 @@ impl Sighting {
         (!self.before.is_some_and(Seen::is_active)).then_some(up.identity)
     }
 
+    pub(in crate::cluster) fn is_suspect(&self) -> bool {
+        self.after.is_some_and(|seen| seen.state == State::Suspect)
+    }
+
     pub(in crate::cluster) fn went_down(&self) -> bool {
         self.before.is_some_and(Seen::is_active) && !self.after.is_some_and(Seen::is_active)
     }

@@ -165,6 +165,42 @@ fn that_a_connected_node_is_gone_is_believed_from_itself_alone() {
     }
 }
 
+/// Node3 says that node2 is down and has left; node2 answers or does not, when it is asked. Whether
+/// it is active, and its standing, when its time to answer is over.
+fn accused(order: [fn(&mut Bench); 2], answers: bool) -> (bool, Option<(u64, Standing)>) {
+    let mut bench = lied_to_bench();
+    for lie in order {
+        lie(&mut bench);
+    }
+    bench.wait(100);
+    if answers {
+        bench.act(Act::Say(1, Message::Present));
+    }
+    bench.wait(450);
+    for lie in order {
+        lie(&mut bench);
+    }
+    (bench.machine.swim.is_active(NodeId([2; 16])), bench.line(2))
+}
+
+fn say_down(bench: &mut Bench) {
+    let node2 = Identity::of_run(NodeId([2; 16]), address(2), 1);
+    bench.say(Message::Members(vec![Member::down(node2)]));
+}
+
+fn say_left(bench: &mut Bench) {
+    bench.say_line(2, 1, Standing::Left);
+}
+
+#[test]
+fn a_connected_node_that_is_said_to_be_gone_is_there_if_it_answers() {
+    let orders: [[fn(&mut Bench); 2]; 2] = [[say_down, say_left], [say_left, say_down]];
+    for order in orders {
+        assert_eq!(accused(order, true), (true, Some((1, Standing::Member))));
+        assert_eq!(accused(order, false), (false, Some((1, Standing::Left))));
+    }
+}
+
 #[test]
 fn an_address_is_dialled_once_a_second_whoever_is_said_to_be_there() {
     let mut bench = lied_to_bench();
