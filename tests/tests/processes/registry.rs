@@ -62,6 +62,10 @@ impl Sleeper {
         drop(self.0.stdin.take());
     }
 
+    pub(crate) fn runs(&mut self) -> anyhow::Result<bool> {
+        Ok(self.0.try_wait()?.is_none())
+    }
+
     /// Waits for its end. (The child's own `wait` closes its input first.)
     pub(crate) async fn ended(&mut self) -> anyhow::Result<std::process::ExitStatus> {
         let ended = async || self.0.try_wait()?.context("it still runs");

@@ -1,0 +1,491 @@
+//! A member with a valid certificate that keeps to the protocol only as far as it likes. It speaks
+//! by the project's own transport, and says what a test tells it to.
+
+pub(crate) mod changes;
+pub(crate) mod wire;
+
+use crate::fleet::{Fleet, Node, PATIENCE, eventually};
+use crate::registry::{Sleeper, found, register};
+use anyhow::{Context, ensure};
+use bytes::Bytes;
+use crdt::registry::{Delta, Position};
+use crdt::roster::{Profile, RosterEntry};
+use names::{NodeId, NodeName};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+use transport::{Endpoint, Event, Events, Settings};
+use wire::{CLUSTER, Cluster, Hello, Identity, LISTS, Lists, Member, REGISTRY, Registry};
+
+/// The rogue, connected to some nodes.
+pub(crate) struct Rogue {
+    pub(crate) id: NodeId,
+    pub(crate) address: SocketAddr,
+    pub(crate) run: u64,
+    name: NodeName,
+    nonce: [u8; 16],
+    endpoint: Endpoint,
+    urgent: Events,
+    bulk: Events,
+    /// The connections that stand, each with its peer's name.
+    pub(crate) peers: BTreeMap<u64, String>,
+    /// Why connections were closed.
+    pub(crate) closed: Vec<String>,
+    /// What nodes have told.
+    pub(crate) roster: BTreeMap<NodeId, RosterEntry>,
+    pub(crate) members: BTreeMap<NodeId, Member>,
+    pub(crate) positions: BTreeMap<NodeId, Position>,
+    pub(crate) parts: Vec<Delta>,
+    pub(crate) lists: Vec<(u64, Lists)>,
+    /// The last question that each node has answered on each channel, by whichever of its connections.
+    answered: BTreeMap<(String, u8), u64>,
+    asked: u64,
+    /// How far the rogue says its own log to be.
+    pub(crate) position: Position,
+    /// Whether it says hello, answers probes and challenges.
+    is_polite: bool,
+}
+
+impl Rogue {
+    /// Joins all running nodes of the fleet, and has heard their rosters.
+    pub(crate) async fn join(fleet: &Fleet) -> anyhow::Result<Self> {
+        Self::connect(fleet, true).await
+    }
+
+    /// Connects to all running nodes and says nothing.
+    pub(crate) async fn lurk(fleet: &Fleet) -> anyhow::Result<Self> {
+        Self::connect(fleet, false).await
+    }
+
+    async fn connect(fleet: &Fleet, is_polite: bool) -> anyhow::Result<Self> {
+        let tls = fleet.dir.path().join("mallory");
+        if !tls.exists() {
+            fleet.issue("ca", "mallory", &tls)?;
+        }
+        let identity = pki::Identity::load(
+            &tls.join("ca.pem"),
+            &tls.join("node.pem"),
+            &tls.join("node.key"),
+        )?;
+        let (id, name) = (NodeId(identity.id()), NodeName::new(identity.name())?);
+        let settings = Settings {
+            channels: 3,
+            urgent_channels: 2,
+            send_queue_bytes: 64 << 20,
+            ..Settings::new(SocketAddr::from(([127, 0, 0, 1], 0)), ["muster/1"])
+        };
+        let (endpoint, urgent, bulk) = Endpoint::bind(settings, identity)?;
+        let mut rogue = Self {
+            id,
+            address: endpoint.local_addr(),
+            run: 1,
+            name,
+            nonce: rand::random(),
+            endpoint,
+            urgent,
+            bulk,
+            peers: BTreeMap::new(),
+            closed: Vec::new(),
+            roster: BTreeMap::new(),
+            members: BTreeMap::new(),
+            positions: BTreeMap::new(),
+            parts: Vec::new(),
+            lists: Vec::new(),
+            answered: BTreeMap::new(),
+            asked: 0,
+            position: Position::default(),
+            is_polite,
+        };
+        let targets: Vec<&Node> = fleet
+            .nodes
+            .iter()
+            .filter(|node| node.pid().is_some())
+            .collect();
+        for (dial, node) in (0..).zip(&targets) {
+            rogue.endpoint.dial(dial, node.address.to_string(), None);
+        }
+        let count = targets.len();
+        rogue
+            .until("connected to all", |rogue| rogue.peers.len() == count)
+            .await?;
+        if is_polite {
+            rogue
+                .until("the roster", |rogue| rogue.roster.len() > count)
+                .await?;
+            rogue.heard_everywhere().await?;
+        }
+        Ok(rogue)
+    }
+
+    fn hello(&self) -> Cluster {
+        Cluster::Hello(Hello {
+            generation: self.run << 32,
+            nonce: self.nonce,
+            profile: Profile {
+                name: self.name.clone(),
+                address: self.address,
+                version: "0.1.0".to_owned(),
+                tags: Vec::new(),
+            },
+        })
+    }
+
+    pub(crate) fn identity(&self) -> Identity {
+        Identity {
+            node: self.id,
+            addr: self.address,
+            generation: self.run << 32,
+        }
+    }
+
+    /// The id and the line of the node of that name.
+    pub(crate) fn line(&self, name: &str) -> anyhow::Result<(NodeId, RosterEntry)> {
+        self.roster
+            .iter()
+            .find(|(_, line)| line.profile.name.as_str() == name)
+            .map(|(id, line)| (*id, line.clone()))
+            .with_context(|| format!("{name} is not on the roster"))
+    }
+
+    /// The connections to the node of that name.
+    pub(crate) fn to(&self, name: &str) -> Vec<u64> {
+        self.peers
+            .iter()
+            .filter(|(_, peer)| *peer == name)
+            .map(|(conn, _)| *conn)
+            .collect()
+    }
+
+    pub(crate) fn all(&self) -> Vec<u64> {
+        self.peers.keys().copied().collect()
+    }
+
+    pub(crate) fn say(&self, conns: &[u64], message: &Cluster) -> anyhow::Result<()> {
+        self.send(conns, CLUSTER, wire::encode(message)?);
+        Ok(())
+    }
+
+    pub(crate) fn say_of_processes(&self, conns: &[u64], message: &Registry) -> anyhow::Result<()> {
+        self.send(conns, REGISTRY, wire::encode(message)?);
+        Ok(())
+    }
+
+    /// To all machines of the lists.
+    pub(crate) fn say_of_lists(&self, conns: &[u64], message: &Lists) -> anyhow::Result<()> {
+        self.send(conns, LISTS, wire::encode(&(0_u8, 255_u8, message))?);
+        Ok(())
+    }
+
+    fn send(&self, conns: &[u64], channel: u8, bytes: Bytes) {
+        for conn in conns {
+            self.endpoint.send(*conn, channel, bytes.clone());
+        }
+    }
+
+    /// Waits until what was accepted for sending is on its way, but for about 4 MiB.
+    pub(crate) async fn drain(&mut self) -> anyhow::Result<()> {
+        self.until("the queue drains", |rogue| {
+            rogue.peers.is_empty() || rogue.endpoint.stats().queued_bytes < 4 << 20
+        })
+        .await
+    }
+
+    /// Waits until each node has handled all that was said to it, or has closed the connection: the
+    /// messages of a channel are handled in their order, so that the answer to a question shows it.
+    pub(crate) async fn heard_everywhere(&mut self) -> anyhow::Result<()> {
+        self.asked += 1;
+        let (asked, begun) = (self.asked, Instant::now());
+        // An answer for which the node's queue has no room is lost: the question is put again.
+        while !self.is_heard(asked) {
+            ensure!(
+                begun.elapsed() < PATIENCE,
+                "not all is heard; connected: {:?}, closed: {:?}, asked {asked}, answered {:?}",
+                self.peers,
+                self.closed,
+                self.answered
+            );
+            let conns = self.all();
+            self.say(&conns, &Cluster::Ask)?;
+            self.say_of_processes(&conns, &Registry::Probe(asked))?;
+            self.say_of_lists(
+                &conns,
+                &Lists::Root {
+                    sum: asked,
+                    wake: false,
+                },
+            )?;
+            let put = Instant::now();
+            while !self.is_heard(asked) && put.elapsed() < Duration::from_secs(1) {
+                self.step(Duration::from_millis(20)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_heard(&self, asked: u64) -> bool {
+        let has_answered = |node: &String, channel| {
+            let last = self.answered.get(&(node.clone(), channel));
+            last.is_some_and(|last| *last >= asked)
+        };
+        let channels = [CLUSTER, REGISTRY, LISTS];
+        let mut nodes = self.peers.values();
+        nodes.all(|node| channels.iter().all(|channel| has_answered(node, *channel)))
+    }
+
+    /// Handles what comes in until that holds.
+    pub(crate) async fn until(
+        &mut self,
+        what: &str,
+        mut holds: impl FnMut(&Self) -> bool,
+    ) -> anyhow::Result<()> {
+        let begun = Instant::now();
+        while !holds(self) {
+            ensure!(
+                begun.elapsed() < PATIENCE,
+                "in vain: {what}; connected: {:?}, closed: {:?}",
+                self.peers,
+                self.closed
+            );
+            self.step(Duration::from_millis(20)).await?;
+        }
+        Ok(())
+    }
+
+    async fn step(&mut self, limit: Duration) -> anyhow::Result<()> {
+        let event = tokio::select! {
+            event = self.urgent.next() => event.map(|event| (true, event)),
+            event = self.bulk.next() => event.map(|event| (false, event)),
+            () = tokio::time::sleep(limit) => None,
+        };
+        let Some((is_urgent, event)) = event else {
+            return Ok(());
+        };
+        match event {
+            Event::Connected { conn, peer, .. } if is_urgent => {
+                self.peers.insert(conn, peer.name);
+                if self.is_polite {
+                    self.say(&[conn], &self.hello())?;
+                }
+            }
+            Event::Closed { conn, reason } if is_urgent => {
+                self.peers.remove(&conn);
+                self.closed.push(reason);
+            }
+            Event::Datagram { conn, bytes } if self.is_polite => self.answer_probe(conn, &bytes)?,
+            Event::Message {
+                conn,
+                channel,
+                bytes,
+            } => self.hear(conn, channel, &bytes)?,
+            Event::Connected { .. }
+            | Event::Closed { .. }
+            | Event::Datagram { .. }
+            | Event::DialFailed { .. }
+            | Event::Overflowed { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn note_answer(&mut self, conn: u64, channel: u8, asked: u64) {
+        if let Some(peer) = self.peers.get(&conn) {
+            self.answered.insert((peer.clone(), channel), asked);
+        }
+    }
+
+    fn answer_probe(&self, conn: u64, bytes: &[u8]) -> anyhow::Result<()> {
+        let header = wire::decode::<foca::Header<Identity>>(bytes);
+        if let Some(foca::Header {
+            src,
+            message: foca::Message::Ping(number),
+            ..
+        }) = header
+        {
+            let answer = foca::Header {
+                src: self.identity(),
+                src_incarnation: 0,
+                dst: src,
+                message: foca::Message::Ack(number),
+            };
+            self.endpoint.datagram(conn, wire::encode(&answer)?);
+        }
+        Ok(())
+    }
+
+    fn hear(&mut self, conn: u64, channel: u8, bytes: &[u8]) -> anyhow::Result<()> {
+        match channel {
+            CLUSTER => match wire::decode(bytes) {
+                Some(message) => self.hear_of_members(conn, message),
+                None => Ok(()),
+            },
+            REGISTRY => match wire::decode(bytes) {
+                Some(message) => self.hear_of_processes(conn, message),
+                None => Ok(()),
+            },
+            _ => {
+                if let Some((_, _, message)) = wire::decode::<(u8, u8, Lists)>(bytes) {
+                    if let Lists::Equal(_) | Lists::Shards(_) = message {
+                        self.note_answer(conn, LISTS, self.asked);
+                    }
+                    self.lists.push((conn, message));
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn hear_of_members(&mut self, conn: u64, message: Cluster) -> anyhow::Result<()> {
+        match message {
+            Cluster::Above { run } if self.is_polite => {
+                self.run = self.run.max(run + 1);
+                self.say(&self.all(), &self.hello())?;
+            }
+            Cluster::Challenge if self.is_polite => self.say(&[conn], &Cluster::Present)?,
+            Cluster::Members(members) => self
+                .members
+                .extend(members.into_iter().map(|member| (member.id().node, member))),
+            Cluster::Roster { lines, .. } => {
+                self.roster.extend(lines);
+                // It follows the members in the answer to `Ask`.
+                self.note_answer(conn, CLUSTER, self.asked);
+            }
+            Cluster::Hello(_)
+            | Cluster::Above { .. }
+            | Cluster::Taken { .. }
+            | Cluster::NameTaken { .. }
+            | Cluster::Challenge
+            | Cluster::Present
+            | Cluster::RosterHash(_)
+            | Cluster::Ask
+            | Cluster::Goodbye { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn hear_of_processes(&mut self, conn: u64, message: Registry) -> anyhow::Result<()> {
+        match message {
+            Registry::Vector { positions, answer } => {
+                self.positions.extend(positions);
+                if answer && self.is_polite {
+                    let positions = vec![(self.id, self.position)];
+                    let answer = false;
+                    self.say_of_processes(&[conn], &Registry::Vector { positions, answer })?;
+                }
+            }
+            Registry::Part { delta, pushed } => {
+                if pushed && self.is_polite {
+                    self.say_of_processes(&[conn], &Registry::Ack(delta.end().into()))?;
+                }
+                self.parts.push(delta);
+            }
+            Registry::Probe(probe) if self.is_polite => {
+                let position = self.position;
+                self.say_of_processes(&[conn], &Registry::Probed { probe, position })?;
+            }
+            Registry::Probed { probe, .. } => {
+                self.note_answer(conn, REGISTRY, probe);
+            }
+            Registry::Ack(_) | Registry::Pull { .. } | Registry::Hash(_) | Registry::Probe(_) => {}
+        }
+        Ok(())
+    }
+}
+
+/// Three nodes at work: `web` on n1, which ends when `db` on n2 does, and a list.
+pub(crate) struct Scene {
+    pub(crate) fleet: Fleet,
+    pub(crate) web: Sleeper,
+    pub(crate) db: Sleeper,
+}
+
+impl Scene {
+    pub(crate) async fn new() -> anyhow::Result<Self> {
+        let fleet = Fleet::started(3).await?;
+        let (web, db) = (Sleeper::start()?, Sleeper::start()?);
+        let [n1, n2, _] = &fleet.nodes[..] else {
+            anyhow::bail!("three nodes")
+        };
+        register(n2, "db", json!({ "pid": db.pid() })).await?;
+        found(n1, "db").await?;
+        register(n1, "web", json!({ "pid": web.pid() })).await?;
+        let link = n1.call("PUT", "/v1/processes/web/links/db", None).await?;
+        ensure!(link.status == 204, "{link:?}");
+        n1.add("bob", "milk").await?;
+        fleet.agree().await?;
+        Ok(Self { fleet, web, db })
+    }
+
+    /// All is as it has to be, whatever a member has said: every daemon runs and sees the others,
+    /// nobody's process was ended, every node finds every process, and takes writes to the list.
+    /// The same after all were killed and started from their disks.
+    pub(crate) async fn stands(&mut self) -> anyhow::Result<()> {
+        self.stands_now("before").await?;
+        for node in &mut self.fleet.nodes {
+            node.kill()?;
+        }
+        for node in &mut self.fleet.nodes {
+            node.start()?;
+        }
+        self.stands_now("after").await
+    }
+
+    async fn stands_now(&mut self, when: &str) -> anyhow::Result<()> {
+        for node in &self.fleet.nodes {
+            sees_all(&self.fleet, node).await?;
+            for name in ["web", "db"] {
+                crate::registry::stands(node, name, "up").await?;
+            }
+        }
+        for sleeper in [&mut self.web, &mut self.db] {
+            ensure!(sleeper.runs()?, "a process was ended {when} the restart");
+        }
+        let mut titles = Vec::new();
+        for node in &self.fleet.nodes {
+            let title = format!("{} {when}", node.name);
+            node.add("bob", &title).await?;
+            titles.push(title);
+        }
+        for node in &self.fleet.nodes {
+            eventually(&format!("{} has all entries", node.name), async || {
+                let entries = node.entries("bob").await?;
+                let has =
+                    |title: &String| entries.iter().any(|entry| entry["title"] == title.as_str());
+                ensure!(titles.iter().all(has), "{entries:?}");
+                Ok(())
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// The most resident memory of a node, in MiB.
+    pub(crate) fn memory_mib(&self) -> anyhow::Result<u64> {
+        let mut most = 0;
+        for node in &self.fleet.nodes {
+            let pid = node
+                .pid()
+                .with_context(|| format!("{} has ended", node.name))?;
+            let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+            let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+            let kib = line.and_then(|line| line.split_whitespace().next());
+            most = most.max(kib.context("a process has VmRSS")?.parse::<u64>()? / 1024);
+        }
+        Ok(most)
+    }
+}
+
+/// Waits until a node sees all nodes of the fleet alive, whomever else it sees.
+async fn sees_all(fleet: &Fleet, node: &Node) -> anyhow::Result<()> {
+    eventually(&format!("{} sees all nodes", node.name), async || {
+        let members = node.get("/v1/members?limit=1000").await?.json();
+        let all = crate::fleet::items(&members);
+        let is_alive = |node: &Node| {
+            let is_it = |member: &Value| member["name"] == node.name.as_str();
+            all.iter()
+                .any(|member| is_it(member) && member["state"] == "alive")
+        };
+        ensure!(fleet.nodes.iter().all(is_alive), "{members}");
+        Ok(())
+    })
+    .await
+}

@@ -1,0 +1,176 @@
+//! The wire of protocol version 1 as another program may write it: what a daemon must withstand does
+//! not depend on what its own types can express.
+
+use bytes::Bytes;
+use crdt::registry::{Delta, Position, Progress};
+use crdt::roster::{Profile, RosterEntry};
+use crdt::vector::VersionVector;
+use names::{ListId, ListName, NodeId};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+
+/// The channels.
+pub(crate) const CLUSTER: u8 = 0;
+pub(crate) const REGISTRY: u8 = 1;
+pub(crate) const LISTS: u8 = 2;
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Hello {
+    pub(crate) generation: u64,
+    pub(crate) nonce: [u8; 16],
+    pub(crate) profile: Profile,
+}
+
+/// A SWIM identity: a node in one of its runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Identity {
+    pub(crate) node: NodeId,
+    pub(crate) addr: SocketAddr,
+    pub(crate) generation: u64,
+}
+
+impl foca::Identity for Identity {
+    type Addr = NodeId;
+
+    fn renew(&self) -> Option<Self> {
+        None
+    }
+
+    fn addr(&self) -> NodeId {
+        self.node
+    }
+
+    fn win_addr_conflict(&self, other: &Self) -> bool {
+        self.generation > other.generation
+    }
+}
+
+pub(crate) type Member = foca::Member<Identity>;
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Cluster {
+    Hello(Hello),
+    Above {
+        run: u64,
+    },
+    Taken {
+        address: SocketAddr,
+    },
+    NameTaken {
+        bearer: NodeId,
+        address: SocketAddr,
+    },
+    Challenge,
+    Present,
+    Members(Vec<Member>),
+    Roster {
+        lines: Vec<(NodeId, RosterEntry)>,
+        answer: bool,
+    },
+    RosterHash(u64),
+    Ask,
+    Goodbye {
+        restart: bool,
+    },
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Registry {
+    Part {
+        delta: Delta,
+        pushed: bool,
+    },
+    Ack(Progress),
+    Pull {
+        owner: NodeId,
+        from: Progress,
+    },
+    Hash(u64),
+    Vector {
+        positions: Vec<(NodeId, Position)>,
+        answer: bool,
+    },
+    Probe(u64),
+    Probed {
+        probe: u64,
+        position: Position,
+    },
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Lists {
+    Push(Vec<Pushed>),
+    Chunk {
+        name: ListName,
+        number: u64,
+        index: u32,
+        count: u32,
+        bytes: Bytes,
+    },
+    Root {
+        sum: u64,
+        wake: bool,
+    },
+    Equal(u64),
+    Shards(Vec<u64>),
+    Buckets {
+        shard: u8,
+        sums: Vec<u64>,
+    },
+    Leaves {
+        shard: u8,
+        buckets: Vec<u8>,
+        leaves: Vec<(ListId, u64)>,
+        last: bool,
+    },
+    Compare {
+        list: ListId,
+        vector: VersionVector,
+        answer: bool,
+    },
+    Pull {
+        list: ListId,
+        vector: VersionVector,
+        most_bytes: u32,
+    },
+    Changes {
+        name: ListName,
+        changes: Vec<Bytes>,
+        tail: Tail,
+    },
+    Nothing(ListId),
+    Confirm {
+        list: ListId,
+        vector: VersionVector,
+    },
+    Have {
+        list: ListId,
+        vector: VersionVector,
+    },
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Pushed {
+    pub(crate) name: ListName,
+    pub(crate) changes: Vec<Bytes>,
+    pub(crate) confirm: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Tail {
+    Message,
+    Pull,
+    End,
+}
+
+pub(crate) fn encode<T: Serialize>(value: &T) -> anyhow::Result<Bytes> {
+    Ok(bincode::serde::encode_to_vec(value, bincode::config::standard())?.into())
+}
+
+/// `None` for what this program does not understand.
+pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+    bincode::serde::decode_from_slice(bytes, bincode::config::standard())
+        .ok()
+        .map(|(value, _)| value)
+}
