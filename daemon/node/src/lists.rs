@@ -1,22 +1,19 @@
 //! The to-do lists of some shards: documents, commits, replication.
 //!
-//! [`Lists`] owns the parts and routes between them. A part keeps its own state and reaches the
-//! outside through the `Edge`; what it needs of another part it is lent as an argument.
+//! [`Lists`] is a router between two machines that share its edge and know nothing of each other's
+//! state:
 //!
-//! | part | keeps |
+//! | machine | keeps |
 //! | --- | --- |
-//! | `resident`, `jobs`, `vectors` | documents in memory, work on blocking threads, what the disk has |
-//! | `edits`, `incoming` | requests and peers' changes that wait for their document |
-//! | `commits` | writes on their way, and who is told what when they return |
-//! | `peers`, `outbox`, `chunks` | connections, and new changes for them |
-//! | `rounds`, `differing`, `pulls` | finding out what differs, and repairing it |
-//! | `replicas`, `watchers`, `departure` | who waits for whose confirmation |
+//! | `documents` | documents, writes and jobs on their way, and the digest of what is on the disk |
+//! | `replication` | connections, what is said on them, and who waits for other nodes |
 //!
-//! The router's own files follow what happens from part to part: `documents` runs what waits for a
-//! document, `messages` takes what peers say, `requests` what clients ask, `written` what the disk
-//! answers, and `repair` keeps the peers in agreement.
+//! Replication stands on the documents: it is lent them, and they do not know it. What happens in
+//! the documents goes to replication as an `event`, which the router hands on after each of their
+//! steps. The router also names the next step: when changes of peers came, a write returned, or a
+//! job was done, and all events of that were handed on, what waits for that list goes on.
 //!
-//! One rule goes through all of them: a document in memory may be ahead of the disk, but nobody, no
+//! One rule goes through both: a document in memory may be ahead of the disk, but nobody, no
 //! client, peer or digest, is shown anything whose commit has not returned.
 //!
 //! # Replication
@@ -88,33 +85,15 @@
 //! counted, and found by a later round.
 
 pub mod ask;
-mod chunks;
-mod commits;
-mod departure;
-mod differing;
 mod documents;
 mod edge;
-mod edits;
+mod event;
 #[cfg(test)]
 mod golden;
-mod incoming;
 mod io;
 mod job;
-mod jobs;
-mod messages;
-mod outbox;
-mod peers;
-mod pulls;
-mod rebuild;
-mod repair;
-mod replicas;
-mod requests;
-mod resident;
-mod rounds;
-mod vectors;
-mod watchers;
+mod replication;
 mod wire;
-mod written;
 
 pub use io::{
     Change, Command, Confirmations, Edited, Input, Lagging, ListRow, Output, Precondition, Refusal,
@@ -123,122 +102,43 @@ pub use io::{
 pub use job::{Answer, Done, Job, JobError, Loaded, Rebuilt, Source, SourceError};
 pub use wire::shards_of;
 
-use crate::cluster::RosterView;
 use crate::machine::Machine;
 use crate::time::{Instant, Now};
-use crate::wire::{ConnId, RequestId};
-use chunks::Assemblies;
-use commits::Commits;
-use crdt::digest::Digest;
-use departure::Departure;
-use differing::Differing;
+use crate::wire::RequestId;
+use crdt::entry::Author;
+use documents::Documents;
 use edge::{Edge, Timer};
-use edits::Edits;
-use incoming::Incoming;
-use jobs::Jobs;
-use names::{ChangeHash, ListId, NodeId, Shard};
-use outbox::Outbox;
-use peers::Peers;
-use pulls::Pulls;
+use names::{ListId, Shard};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use rebuild::Rebuilds;
-use replicas::Waits;
-use resident::{Place, Resident};
-use rounds::Rounds;
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-use vectors::Vectors;
-use watchers::Watchers;
+use replication::Replication;
 
-/// The machine that holds the lists of some shards. See [`Input`] and [`Output`] for all that happens
-/// at its edge.
+/// Whether a list is in a machine's shards.
+fn owns(shards: (Shard, Shard), list: ListId) -> bool {
+    (shards.0..=shards.1).contains(&list.shard())
+}
+
+/// The machine that holds the lists of some shards. See [`Input`] and [`Output`] for all that
+/// happens at its edge.
 #[derive(Debug)]
 pub struct Lists {
-    me: NodeId,
-    shards: (Shard, Shard),
-    salt: [u8; 16],
-    view: Option<Arc<RosterView>>,
     edge: Edge,
-    /// What is committed, of every list that is not quarantined.
-    digest: Digest,
-    resident: Resident,
-    jobs: Jobs,
-    vectors: Vectors,
-    edits: Edits,
-    /// Requests for lists as they were, that jobs answer.
-    looking_back: BTreeMap<RequestId, ChangeHash>,
-    incoming: Incoming,
-    /// Batches that jobs apply.
-    applying: BTreeMap<ListId, documents::Applying>,
-    commits: Commits,
-    peers: Peers,
-    outbox: Outbox,
-    assemblies: Assemblies,
-    rounds: Rounds,
-    differing: Differing,
-    pulls: Pulls,
-    /// Peers with which all lists are to be compared, and differences repaired at once.
-    fresh: BTreeSet<NodeId>,
-    /// Those of them that are to do the same, because something for them was dropped.
-    to_wake: BTreeSet<NodeId>,
-    /// Answers to peers' pulls that are being read.
-    serving: BTreeSet<(ListId, NodeId)>,
-    watchers: Watchers,
-    waits: Waits,
-    departure: Departure,
-    rebuilds: Rebuilds,
-    rng: ChaCha8Rng,
+    documents: Documents,
+    replication: Replication,
 }
 
 impl Lists {
     /// A machine that has nothing in memory yet.
     pub fn new(settings: Settings) -> Self {
-        let Settings {
-            me,
-            shards,
-            salt,
-            seed,
-            resident_bytes,
-            known,
-            quarantined,
-            remake,
-        } = settings;
-        let mut rng = ChaCha8Rng::from_seed(seed);
+        let mut rng = ChaCha8Rng::from_seed(settings.seed);
+        let for_entries = ChaCha8Rng::from_rng(&mut rng);
         let mut edge = Edge::new(Now::default());
         edge.at(Instant::default(), Timer::Tick);
-        let mut lists = Self {
-            me,
-            shards,
-            salt,
-            view: None,
+        Self {
             edge,
-            digest: Digest::default(),
-            resident: Resident::new(resident_bytes, quarantined),
-            jobs: Jobs::default(),
-            vectors: Vectors::default(),
-            edits: Edits::new(ChaCha8Rng::from_rng(&mut rng)),
-            looking_back: BTreeMap::new(),
-            incoming: Incoming::default(),
-            applying: BTreeMap::new(),
-            commits: Commits::default(),
-            peers: Peers::default(),
-            outbox: Outbox::default(),
-            assemblies: Assemblies::default(),
-            rounds: Rounds::default(),
-            differing: Differing::default(),
-            pulls: Pulls::default(),
-            fresh: BTreeSet::new(),
-            to_wake: BTreeSet::new(),
-            serving: BTreeSet::new(),
-            watchers: Watchers::default(),
-            waits: Waits::default(),
-            departure: Departure::default(),
-            rebuilds: Rebuilds::new(remake),
-            rng,
-        };
-        lists.read_digest(known);
-        lists
+            replication: Replication::new(settings.shards, rng),
+            documents: Documents::new(settings, for_entries),
+        }
     }
 }
 
@@ -249,31 +149,21 @@ impl Machine for Lists {
 
     fn handle(&mut self, now: Now, input: Input) {
         self.edge.now = now;
-        match input {
-            Input::Connected { peer, conn } => self.connected(peer, conn),
-            Input::Message { conn, bytes } => self.receive(conn, &bytes),
-            Input::Overflowed { conn } => self.overflowed(conn),
-            Input::Closed { conn } => self.closed(conn),
-            Input::Cluster(view) => self.view = Some(view),
-            Input::Request { id, by, command } => self.request(id, by, command),
-            Input::Written { id, result } => self.written(id, result),
-            Input::Reopened { salt, known } => self.reopened(salt, known),
-            Input::Worked { list, done } => self.worked(list, done),
-        }
-        self.rebuild_next();
-        self.evict();
+        self.route(input);
+        self.finish();
     }
 
     fn wake(&mut self, now: Now) {
         self.edge.now = now;
-        self.fire_due();
-        self.rebuild_next();
-        self.evict();
+        while let Some(timer) = self.edge.next_due() {
+            self.fire(timer);
+        }
+        self.finish();
     }
 
     fn poll_output(&mut self) -> Option<Output> {
         self.edge.next_output().or_else(|| {
-            self.outbox.flush(&mut self.edge, &self.peers);
+            self.replication.flush(&mut self.edge);
             self.edge.next_output()
         })
     }
@@ -283,114 +173,113 @@ impl Machine for Lists {
     }
 
     fn stats(&self) -> Stats {
-        let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
-        let ((resident, bytes), (repairs, repairs_begun)) =
-            (self.resident.size(), self.pulls.counts());
-        let (remaking, remaking_awaited) = self.rebuilds.remaking();
-        Stats {
-            lists: count(self.digest.len()),
-            resident: count(resident),
-            resident_bytes: count(bytes),
-            orphans: count(self.incoming.orphans()),
-            repairs: count(repairs),
-            repairs_begun,
-            differing: self.rounds.differing(),
-            lag: self.rounds.lag(),
-            quarantined: count(self.resident.quarantined().len()),
-            remaking: count(remaking),
-            remaking_awaited: count(remaking_awaited),
-            writes_pending: count(self.commits.len()),
-            requests_waiting: count(
-                self.edits.len()
-                    + self.looking_back.len()
-                    + self.commits.verdicts()
-                    + self.waits.len()
-                    + self.rebuilds.requests()
-                    + self.departure.len(),
-            ),
-            ..self.edge.stats
-        }
+        let mut stats = self.edge.stats;
+        self.documents.count(&mut stats);
+        self.replication.count(&mut stats);
+        stats
     }
 }
 
 impl Lists {
-    fn fire_due(&mut self) {
-        while let Some(timer) = self.edge.next_due() {
-            match timer {
-                Timer::Deadline(request) => self.expire(request),
-                Timer::Orphans(list) => self.fetch_missing(list),
-                Timer::Abandon(list) => self.drop_orphans(list),
-                Timer::Reload(list) => self.run_waiting(list),
-                Timer::Recheck(list) => self.with_vector(list, vectors::Purpose::Recheck),
-                Timer::Tick => self.tick(),
+    fn route(&mut self, input: Input) {
+        let (edge, documents) = (&mut self.edge, &mut self.documents);
+        match input {
+            Input::Connected { peer, conn } => {
+                self.replication.connected(edge, documents, peer, conn);
+            }
+            Input::Message { conn, bytes } => {
+                for list in self.replication.receive(edge, documents, conn, &bytes) {
+                    self.run_waiting(list);
+                }
+            }
+            Input::Overflowed { conn } => self.replication.overflowed(conn),
+            Input::Closed { conn } => self.replication.closed(edge, documents, conn),
+            Input::Cluster(view) => self.replication.set_view(view),
+            Input::Request { id, by, command } => self.request(id, by, command),
+            Input::Written { id, result } => {
+                let ready = documents.written(edge, id, result);
+                self.run_ready(ready);
+            }
+            Input::Reopened { salt, known } => {
+                documents.reopened(edge, salt, known);
+                self.hand_on_events();
+                self.replication.reopened(&mut self.edge, &self.documents);
+            }
+            Input::Worked { list, done } => {
+                let ready = documents.worked(edge, list, done);
+                self.run_ready(ready);
             }
         }
     }
 
-    fn expire(&mut self, request: RequestId) {
-        if self.edits.expire(request)
-            || self.looking_back.remove(&request).is_some()
-            || self.rebuilds.expire(request)
-        {
-            self.edge.reply(request, Err(Refusal::Timeout));
-        } else if self.departure.expects(request) {
-            let left = self
-                .departure
-                .unconfirmed(&self.digest, self.resident.quarantined());
-            self.departure.expire(request);
-            self.edge.reply(request, Ok(Reply::Unconfirmed(left)));
-        } else if let Some(view) = &self.view {
-            self.waits.expire(&mut self.edge, view, request);
+    fn request(&mut self, id: RequestId, by: Author, command: Command) {
+        let (edge, documents) = (&mut self.edge, &mut self.documents);
+        let accepted = match command {
+            Command::Edit(edit) => self
+                .replication
+                .asked(edit.replicas)
+                .and_then(|asked| documents.edit(edge, id, by, edit, asked)),
+            Command::EntriesAt(entries_at) => documents.look_back(edge, id, entries_at),
+            Command::Rebuild(rebuild) => documents.rebuild(edge, id, rebuild),
+            Command::Depart(ask::Depart { timeout }) => {
+                self.replication.depart(edge, documents, id, timeout);
+                Ok(())
+            }
+            Command::Lagging(ask::Lagging) => {
+                edge.reply(id, Ok(Reply::Lagging(self.replication.lagging())));
+                Ok(())
+            }
+        };
+        if let Err(refusal) = accepted {
+            self.edge.reply(id, Err(refusal));
+        }
+        self.hand_on_events();
+    }
+
+    fn fire(&mut self, timer: Timer) {
+        let (edge, documents) = (&mut self.edge, &mut self.documents);
+        match timer {
+            Timer::Deadline(request) => {
+                if !documents.expire(edge, request) {
+                    self.replication.expire(edge, documents, request);
+                }
+            }
+            Timer::Orphans(list) => {
+                for peer in documents.senders_of_orphans(list) {
+                    self.replication.repair(edge, documents, peer, list);
+                }
+            }
+            Timer::Abandon(list) => documents.drop_orphans(edge, list),
+            Timer::Reload(list) => self.run_waiting(list),
+            Timer::Recheck(list) => self.replication.recheck(edge, documents, list),
+            Timer::Tick => self.replication.tick(edge, documents),
         }
     }
 
-    /// Whether there is anything of that list, on disk or on its way there.
-    fn is_known(&self, list: ListId) -> bool {
-        self.digest.get(list).is_some()
-            || self.commits.any(list)
-            || self.resident.place(list) != Place::Absent
-    }
-
-    fn owns(&self, list: ListId) -> bool {
-        (self.shards.0..=self.shards.1).contains(&list.shard())
-    }
-
-    fn connected(&mut self, peer: NodeId, conn: ConnId) {
-        self.peers.connected(peer, conn);
-        self.fresh.insert(peer);
-        self.rounds.cancel(peer);
-        self.begin_rounds();
-    }
-
-    fn closed(&mut self, conn: ConnId) {
-        self.assemblies.closed(conn);
-        let user = self
-            .peers
-            .peer_of(conn)
-            .filter(|peer| self.peers.conn_of(*peer) == Some(conn));
-        if let Some(peer) = self.peers.closed(conn) {
-            self.fresh.remove(&peer);
-            self.to_wake.remove(&peer);
-            self.rounds.gone(peer);
-            self.pulls.gone(peer);
-            self.pull_next();
-        } else if let Some(peer) = user {
-            // What was under way may be lost; another connection is there to find out.
-            self.fresh.insert(peer);
-            self.rounds.cancel(peer);
-            self.pulls.interrupted(peer);
-            self.pull_next();
-            self.begin_rounds();
+    /// A step of the documents is over: its events come first, then what waits for that list.
+    fn run_ready(&mut self, ready: Option<ListId>) {
+        self.hand_on_events();
+        if let Some(list) = ready {
+            self.run_waiting(list);
         }
     }
 
-    /// Something for a peer was dropped: with the next tick both compare all lists, when the queue
-    /// has had time to drain.
-    fn overflowed(&mut self, conn: ConnId) {
-        if let Some(peer) = self.peers.peer_of(conn) {
-            self.fresh.insert(peer);
-            self.to_wake.insert(peer);
-            self.rounds.cancel(peer);
+    fn run_waiting(&mut self, list: ListId) {
+        self.documents.run_waiting(&mut self.edge, list);
+        self.hand_on_events();
+    }
+
+    fn hand_on_events(&mut self) {
+        while let Some(event) = self.documents.next_event() {
+            self.replication
+                .handle(&mut self.edge, &mut self.documents, event);
         }
+    }
+
+    /// What follows each input and each deadline: further lists are made anew, and memory is freed.
+    fn finish(&mut self) {
+        self.documents.rebuild_next(&mut self.edge);
+        self.hand_on_events();
+        self.documents.evict(&mut self.edge);
     }
 }

@@ -1,339 +1,227 @@
-//! A list's turn: whatever waits for its document is done as soon as that is there, requests first.
+//! The documents of the lists: in memory, changed by clients and peers, written to the disk, read
+//! from it, and made anew.
+//!
+//! [`Documents`] is a machine within the lists machine. It knows nothing of replication: peers are
+//! to it those who sent changes, or for whom changes are read.
+//!
+//! | part | keeps |
+//! | --- | --- |
+//! | `resident` | documents in memory, and which ones are quarantined |
+//! | `jobs` | work on blocking threads |
+//! | `edits`, `looking_back` | requests of clients that wait for a document |
+//! | `incoming`, `applying` | changes of peers that wait for their document, or for other changes |
+//! | `commits` | writes on their way, and the answers that are due when they return |
+//! | `digest` | a sum over each list, of what is on the disk |
+//! | `rebuilds` | lists whose rows are made anew from their changes |
+//!
+//! It takes requests of clients, what the disk and the jobs answer, and from replication changes of
+//! peers ([`receive`](Documents::receive)) and questions for what is on the disk
+//! ([`vector`](Documents::vector), [`read_vector`](Documents::read_vector),
+//! [`read_changes`](Documents::read_changes)).
+//!
+//! It gives writes, jobs, and replies that wait for no commit to the edge, and an [`Event`] for
+//! everything that concerns replication, commits above all. The digest, and whether a list is known
+//! or quarantined, can be seen at any time.
+//!
+//! What waits for a list's document is done by [`run_waiting`](Documents::run_waiting) (in
+//! `waiting`). The router calls it after changes were received, a write returned, or a job was
+//! done, when it has handed on the events of that step: so a change is pushed before the next one
+//! is written.
 
-use super::Lists;
-use super::commits::{Advance, Origin, Verdict};
-use super::edge::Timer;
-use super::edits::Outcome;
-use super::incoming::{Batch, Incoming, Senders};
-use super::io::{Refusal, Reply, Row};
-use super::job::{Done, Job, JobError};
-use super::pulls::Step;
-use super::resident::Place;
-use super::vectors::Purpose;
-use crate::wire::{CloseReason, RequestId, WriteError};
-use crdt::entry::Entry;
-use crdt::list::{Applied, CheckedChange, Document, Fault};
-use names::{Actor, ChangeHash, ListId};
-use std::time::Duration;
+mod commits;
+mod edits;
+mod incoming;
+mod jobs;
+mod rebuild;
+mod requests;
+mod resident;
+mod waiting;
+mod worked;
+mod written;
 
-/// How long after a failed read a list is read again.
-const RELOAD_AFTER: Duration = Duration::from_millis(250);
-/// How long changes that are missing may still be on their way, before they are asked for.
-const ORPHANS_AFTER: Duration = Duration::from_millis(250);
-/// Changes that still lack others after this long are dropped: what they lack may be gone with a
-/// disk that was restored from a backup. If anybody has both, the next comparison of all lists
-/// brings them back.
-const ORPHANS_UNTIL: Duration = Duration::from_secs(8);
+use super::edge::Edge;
+use super::event::{Event, NamedVector, Received};
+use super::io::{Refusal, Settings, Stats};
+use super::job::Job;
+use crate::wire::{RequestId, WriteError};
+use bytes::Bytes;
+use commits::Commits;
+use crdt::digest::Digest;
+use crdt::vector::Range;
+use edits::Edits;
+use incoming::{Incoming, Reception};
+use jobs::Jobs;
+use names::{Actor, ChangeHash, ListId, ListName, NodeId, Shard};
+use rand_chacha::ChaCha8Rng;
+use rebuild::Rebuilds;
+use resident::{Place, Resident};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use waiting::Applying;
 
-/// What is to be remembered of a batch while it is applied.
+/// The documents of some shards' lists.
 #[derive(Debug)]
-pub(super) struct Applying {
-    total_before: u64,
-    senders: Senders,
-    only: Option<ChangeHash>,
-    count: usize,
+pub(super) struct Documents {
+    me: NodeId,
+    shards: (Shard, Shard),
+    salt: [u8; 16],
+    /// What is committed, of every list that is not quarantined.
+    digest: Digest,
+    resident: Resident,
+    jobs: Jobs,
+    edits: Edits,
+    /// Requests for lists as they were, that jobs answer.
+    looking_back: BTreeMap<RequestId, ChangeHash>,
+    incoming: Incoming,
+    /// Batches that jobs apply.
+    applying: BTreeMap<ListId, Applying>,
+    commits: Commits,
+    rebuilds: Rebuilds,
+    /// What happened in this step, for replication.
+    events: VecDeque<Event>,
 }
 
-impl Lists {
-    pub(super) fn run_waiting(&mut self, list: ListId) {
-        if self.commits.failed().is_some() {
-            return;
-        }
-        if self.rebuilds.is_under_way(list) {
-            // What waits for the list waits until it has been made anew.
-            self.begin_rebuild(list);
-            return self.continue_repair(list);
-        }
-        if self.edits.waited_for(list).is_some() || self.incoming.waited_for(list).is_some() {
-            match self.resident.place(list) {
-                Place::Away => return,
-                Place::Quarantined => return self.refuse(list),
-                Place::Absent => self.obtain_document(list),
-                Place::Here => {}
-            }
-            self.run_edits(list);
-            self.run_incoming(list);
-        }
-        self.continue_repair(list);
-    }
-
-    /// Gets a list's document: at once if the list is new, else from the store. Not before
-    /// everything of it is there.
-    fn obtain_document(&mut self, list: ListId) {
-        let name = self
-            .edits
-            .waited_for(list)
-            .or_else(|| self.incoming.waited_for(list))
-            .cloned();
-        let Some(name) = name.filter(|_| !self.commits.any(list)) else {
-            return;
+impl Documents {
+    /// Nothing is in memory yet. `rng` is for the ids of new entries.
+    pub(super) fn new(settings: Settings, rng: ChaCha8Rng) -> Self {
+        let mut documents = Self {
+            me: settings.me,
+            shards: settings.shards,
+            salt: settings.salt,
+            digest: Digest::default(),
+            resident: Resident::new(settings.resident_bytes, settings.quarantined),
+            jobs: Jobs::default(),
+            edits: Edits::new(rng),
+            looking_back: BTreeMap::new(),
+            incoming: Incoming::default(),
+            applying: BTreeMap::new(),
+            commits: Commits::default(),
+            rebuilds: Rebuilds::new(settings.remake),
+            events: VecDeque::new(),
         };
-        let actor = Actor::derive(list, self.me, self.salt);
-        if self.digest.get(list).is_some() {
-            self.resident.expect(list);
-            self.jobs
-                .push(&mut self.edge, list, Job::Load { name, actor });
-        } else {
-            self.resident
-                .insert(list, Box::new(Document::new(name, actor)), 0);
+        documents.read_digest(settings.known);
+        documents
+    }
+
+    /// What happened, in order. To be called until there is nothing more, after each step.
+    pub(super) fn next_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// What is committed, of every list that is not quarantined.
+    pub(super) fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
+    pub(super) fn quarantined(&self) -> &BTreeSet<ListId> {
+        self.resident.quarantined()
+    }
+
+    pub(super) fn is_quarantined(&self, list: ListId) -> bool {
+        self.resident.place(list) == Place::Quarantined
+    }
+
+    /// Whether there is anything of that list, on disk or on its way there.
+    pub(super) fn is_known(&self, list: ListId) -> bool {
+        self.digest.get(list).is_some()
+            || self.commits.any(list)
+            || self.resident.place(list) != Place::Absent
+    }
+
+    /// Why the disk takes no writes now. What it has is not known for sure then.
+    pub(super) fn failure(&self) -> Option<WriteError> {
+        self.commits.failed()
+    }
+
+    /// How far a list is on the disk, if memory and disk agree, or there is no such list. `None` if
+    /// that has to be read.
+    pub(super) fn vector(&self, list: ListId) -> Option<NamedVector> {
+        match self.resident.get(list).filter(|_| !self.commits.any(list)) {
+            Some(document) => Some(NamedVector {
+                name: Some(document.name().clone()),
+                vector: document.vector().clone(),
+            }),
+            None => (!self.is_known(list)).then(NamedVector::default),
         }
     }
 
-    fn run_edits(&mut self, list: ListId) {
-        while let Some(document) = self.resident.get_mut(list)
-            && let Some(request) = self.edits.next(list)
-        {
-            let (request, outcome) = self.edits.run(document, request, self.edge.now.wall);
-            match outcome {
-                Outcome::Answer(result, wish) => {
-                    self.resident.touch(list, 0);
-                    if let Some(verdict) = self.commits.hold_back(
-                        list,
-                        Verdict {
-                            request,
-                            result,
-                            wish,
-                        },
-                    ) {
-                        self.deliver(list, verdict);
-                    }
-                }
-                Outcome::Advanced(advance, reply, wish) => {
-                    self.resident.touch(list, 1);
-                    self.commits.advance(
-                        &mut self.edge,
-                        list,
-                        advance,
-                        vec![Verdict {
-                            request,
-                            result: Ok(reply),
-                            wish,
-                        }],
-                    );
-                }
-                Outcome::Broken(refusal) => {
-                    self.resident.discard(list);
-                    self.edge.reply(request, Err(refusal));
-                    self.obtain_document(list);
-                }
-            }
-        }
+    /// Reads how far a list is on the disk: [`Event::VectorRead`] follows, unless the disk fails.
+    /// To be asked for once at a time.
+    pub(super) fn read_vector(&mut self, edge: &mut Edge, list: ListId) {
+        self.jobs.push(edge, list, Job::Vector);
     }
 
-    /// Peers' changes wait while others of that list are being committed: applying many costs
-    /// little more than one.
-    fn run_incoming(&mut self, list: ListId) {
-        while !self.commits.any_remote(list)
-            && let Some(document) = self.resident.get_mut(list)
-            && let Some(Batch {
-                changes,
-                senders,
-                only,
-            }) = self.incoming.next_batch(list, document)
-        {
-            let applying = Applying {
-                total_before: document.total(),
-                senders,
-                only,
-                count: changes.len(),
-            };
-            if Incoming::is_long(document, changes.len()) {
-                let Some(document) = self.resident.lend(list) else {
-                    return;
-                };
-                self.applying.insert(list, applying);
-                return self
-                    .jobs
-                    .push(&mut self.edge, list, Job::Apply { document, changes });
-            }
-            match document.apply(changes) {
-                Ok(applied) => self.applied(list, applying, applied),
-                Err(_) => self.spoiled(list, &applying),
-            }
-        }
-    }
-
-    fn applied(&mut self, list: ListId, applying: Applying, applied: Applied) {
-        let Applied {
-            changes,
-            duplicates,
-            touched,
-            orphans,
-            refused,
-        } = applied;
-        self.edge.stats.changes_duplicate += u64::try_from(duplicates).unwrap_or(0);
-        self.edge.stats.changes_refused += u64::try_from(refused.len()).unwrap_or(0);
-        self.cut_off_spoilers(list, &refused, &applying.senders);
-        if self
-            .incoming
-            .keep(&mut self.edge, list, orphans, &applying.senders)
-        {
-            self.edge.after(ORPHANS_AFTER, Timer::Orphans(list));
-            self.edge.after(ORPHANS_UNTIL, Timer::Abandon(list));
-        }
-        self.resident
-            .touch(list, u64::try_from(changes.len()).unwrap_or(0));
-        if let Some(document) = self.resident.get(list).filter(|_| !changes.is_empty()) {
-            let advance = Advance::of(
-                Origin::Remote,
-                document,
-                applying.total_before,
-                changes,
-                touched,
-            );
-            self.commits
-                .advance(&mut self.edge, list, advance, Vec::new());
-        }
-        // Only now is it known that the document is ahead of the disk, which alone may be told of.
-        if duplicates > 0 && self.watchers.any(list) {
-            self.with_vector(list, Purpose::Watch);
-        }
-    }
-
-    /// No node takes such a change, so none hands it on: who sent it has made it, or serves whoever
-    /// did.
-    fn cut_off_spoilers(
+    /// Reads changes of a list for a peer, about `most_bytes` of them: [`Event::ChangesRead`]
+    /// follows, unless the disk fails. To be asked for once at a time for each peer.
+    pub(super) fn read_changes(
         &mut self,
+        edge: &mut Edge,
         list: ListId,
-        refused: &[(CheckedChange, Fault)],
-        senders: &Senders,
+        ranges: Vec<Range>,
+        most_bytes: usize,
+        to: NodeId,
     ) {
-        for (change, fault) in refused {
-            if !matches!(fault, Fault::Spoils(_)) {
-                continue;
-            }
-            self.incoming.ban(change.hash());
-            let Some(peer) = senders.get(&change.hash()) else {
-                continue;
-            };
-            tracing::warn!(%peer, %list, change = %change.hash(), error = %fault,
-                "a peer sent a change that would spoil a list: it is cut off");
-            if let Some(conn) = self.peers.conn_of(*peer) {
-                self.sever(conn, CloseReason::Abuse);
-            }
-        }
-    }
-
-    /// A batch made the document unfit for use: it is loaded again, and the batch's changes are
-    /// tried singly when they come again.
-    fn spoiled(&mut self, list: ListId, applying: &Applying) {
-        self.resident.discard(list);
-        self.incoming
-            .blame(&mut self.edge, list, applying.only, applying.count);
-        self.obtain_document(list);
-    }
-
-    /// When nothing of a list waits any more, its repair can go on.
-    fn continue_repair(&mut self, list: ListId) {
-        let waits = self.incoming.waited_for(list).is_some()
-            || self.commits.any_remote(list)
-            || self.applying.contains_key(&list);
-        if !waits {
-            let step = self.pulls.all_committed(self.edge.now.instant, list);
-            self.repair_step(list, step);
-        }
-    }
-
-    pub(super) fn repair_step(&mut self, list: ListId, step: Step) {
-        match step {
-            Step::Look(peer) => self.with_vector(list, Purpose::Pull(peer)),
-            Step::Over => self.pull_next(),
-            Step::Wait => {}
-        }
-    }
-
-    /// Some changes still lack others: those who sent them have these, too.
-    pub(super) fn fetch_missing(&mut self, list: ListId) {
-        let senders = self.incoming.senders_of_orphans(list);
-        senders.into_iter().for_each(|peer| self.repair(peer, list));
-    }
-
-    /// They lack them for too long.
-    pub(super) fn drop_orphans(&mut self, list: ListId) {
-        self.edge.stats.dropped += self.incoming.drop_orphans(list);
-    }
-
-    /// Something that took long is done.
-    pub(super) fn worked(&mut self, list: ListId, done: Done) {
-        if !self.jobs.done(&mut self.edge, list) {
-            return;
-        }
-        match done {
-            Done::Loaded(Ok(loaded)) => {
-                self.edge.stats.loads += 1;
-                self.resident
-                    .insert(list, loaded.document, loaded.beyond_snapshot);
-            }
-            Done::Loaded(Err(JobError::Source(_))) => {
-                self.resident.discard(list);
-                return self.edge.after(RELOAD_AFTER, Timer::Reload(list));
-            }
-            Done::Loaded(Err(error @ (JobError::Load(_) | JobError::Gap))) => {
-                self.quarantine(list, error.to_string())
-            }
-            Done::Applied(result) => {
-                let Some(applying) = self.applying.remove(&list) else {
-                    return;
-                };
-                match result {
-                    Ok((document, applied)) => {
-                        self.resident.insert(list, document, 0);
-                        self.applied(list, applying, applied);
-                    }
-                    Err(_) => self.spoiled(list, &applying),
-                }
-            }
-            Done::Saved(Some((covers, bytes))) => self.commits.write_row(
-                &mut self.edge,
-                list,
-                Row::Snapshot {
-                    list,
-                    covers,
-                    bytes,
-                },
-            ),
-            Done::Saved(None) => {}
-            Done::Rebuilt(result) => {
-                if !self.rebuilt(list, result) {
-                    return self.edge.after(RELOAD_AFTER, Timer::Reload(list));
-                }
-            }
-            Done::Vector(found) => return self.vector_read(list, found),
-            Done::Changes { to, found } => return self.serve(list, to, found),
-            Done::EntriesAt { request, found } => return self.looked_back(request, found),
-        }
-        self.run_waiting(list);
-    }
-
-    fn looked_back(&mut self, request: RequestId, found: Result<Option<Vec<Entry>>, JobError>) {
-        let Some(change) = self.looking_back.remove(&request) else {
-            return;
+        let job = Job::Changes {
+            ranges,
+            most_bytes,
+            to,
         };
-        let result = match found {
-            Ok(entries) => entries.map(Reply::Entries).ok_or(Refusal::NoChange(change)),
-            Err(JobError::Source(_)) => Err(Refusal::Unavailable(WriteError::Failed)),
-            Err(JobError::Load(_) | JobError::Gap) => Err(Refusal::Quarantined),
-        };
-        self.edge.reply(request, result);
+        self.jobs.push(edge, list, job);
     }
 
-    fn quarantine(&mut self, list: ListId, reason: String) {
-        tracing::error!(%list, reason, "a list is quarantined: its document cannot be loaded");
-        self.resident.quarantine(list);
-        self.digest.remove(list);
-        self.commits
-            .write_row(&mut self.edge, list, Row::Quarantine { list, reason });
-    }
-
-    fn refuse(&mut self, list: ListId) {
-        while let Some(request) = self.edits.next(list) {
-            self.edge.reply(request.id, Err(Refusal::Quarantined));
+    /// Accepts changes of a list that a peer sent. They wait until
+    /// [`run_waiting`](Self::run_waiting) is called for the list.
+    pub(super) fn receive(
+        &mut self,
+        edge: &mut Edge,
+        peer: NodeId,
+        (list, name): (ListId, &ListName),
+        changes: Vec<Bytes>,
+    ) -> Received {
+        let mut received = Received::default();
+        if self.is_quarantined(list) {
+            edge.stats.changes_refused += u64::try_from(changes.len()).unwrap_or(0);
+            return received;
         }
-        self.incoming.discard(&mut self.edge, list);
+        for change in changes {
+            let document = self.resident.get(list);
+            match self
+                .incoming
+                .receive(edge, (list, name), change, peer, document)
+            {
+                Reception::Waits(id) => received.accepted.insert(id),
+                Reception::Known(id) => {
+                    received.some_known = true;
+                    received.accepted.insert(id);
+                }
+                Reception::Dropped => {}
+            }
+        }
+        received
+    }
+
+    /// Those who sent changes that still lack others, which they have, too.
+    pub(super) fn senders_of_orphans(&self, list: ListId) -> BTreeSet<NodeId> {
+        self.incoming.senders_of_orphans(list)
+    }
+
+    /// Drops the changes of a list that have lacked others for too long.
+    pub(super) fn drop_orphans(&mut self, edge: &mut Edge, list: ListId) {
+        edge.stats.dropped += self.incoming.drop_orphans(list);
+    }
+
+    /// Answers a request whose deadline has passed. False if it does not wait here.
+    pub(super) fn expire(&mut self, edge: &mut Edge, request: RequestId) -> bool {
+        let waited = self.edits.expire(request)
+            || self.looking_back.remove(&request).is_some()
+            || self.rebuilds.expire(request);
+        if waited {
+            edge.reply(request, Err(Refusal::Timeout));
+        }
+        waited
     }
 
     /// Keeps the memory within its bound. Nothing leaves that anything waits for.
-    pub(super) fn evict(&mut self) {
+    pub(super) fn evict(&mut self, edge: &mut Edge) {
         let busy = |list| {
             self.commits.any(list)
                 || self.edits.waited_for(list).is_some()
@@ -341,8 +229,34 @@ impl Lists {
         };
         while let Some((list, document, deserving)) = self.resident.evict(busy) {
             if deserving {
-                self.jobs.push(&mut self.edge, list, Job::Save { document });
+                self.jobs.push(edge, list, Job::Save { document });
             }
         }
+    }
+
+    /// Adds the numbers of the documents.
+    pub(super) fn count(&self, stats: &mut Stats) {
+        let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        let (resident, resident_bytes) = self.resident.size();
+        let (remaking, remaking_awaited) = self.rebuilds.remaking();
+        stats.lists = count(self.digest.len());
+        stats.resident = count(resident);
+        stats.resident_bytes = count(resident_bytes);
+        stats.orphans = count(self.incoming.orphans());
+        stats.quarantined = count(self.quarantined().len());
+        stats.remaking = count(remaking);
+        stats.remaking_awaited = count(remaking_awaited);
+        stats.writes_pending = count(self.commits.len());
+        stats.requests_waiting += count(
+            self.edits.len()
+                + self.looking_back.len()
+                + self.commits.verdicts()
+                + self.rebuilds.requests(),
+        );
+    }
+
+    /// The actor that writes to a list.
+    fn actor(&self, list: ListId) -> Actor {
+        Actor::derive(list, self.me, self.salt)
     }
 }

@@ -1,9 +1,9 @@
 //! New changes on their way to the peers: coalesced, or cut up when they are large.
 
 use super::chunks;
-use super::edge::Edge;
 use super::peers::Peers;
-use super::wire::{CHUNK_BYTES, COALESCED_BYTES, Message, Pushed};
+use crate::lists::edge::Edge;
+use crate::lists::wire::{CHUNK_BYTES, COALESCED_BYTES, Message, Pushed};
 use crate::wire::ConnId;
 use bytes::Bytes;
 use names::{ListId, ListName, Shard};

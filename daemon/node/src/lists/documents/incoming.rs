@@ -1,7 +1,7 @@
 //! Changes from peers: judged one by one, coalesced per list, and held back while others that they
 //! need are missing.
 
-use super::edge::Edge;
+use crate::lists::edge::Edge;
 use bytes::Bytes;
 use crdt::list::{self, CheckedChange, Document};
 use names::{ChangeHash, ChangeId, ListId, ListName, NodeId};

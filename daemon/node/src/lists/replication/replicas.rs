@@ -1,11 +1,11 @@
 //! Clients that wait until other nodes have their change on disk, too.
 
-use super::edge::{Edge, Timer};
-use super::io::{Confirmations, Edited, Refusal, Replicas, Reply};
 use super::peers::Peers;
-use super::wire::Message;
 use crate::cluster::RosterView;
-use crate::time::Instant;
+use crate::lists::edge::{Edge, Timer};
+use crate::lists::event::Wish;
+use crate::lists::io::{Confirmations, Edited, Refusal, Replicas, Reply};
+use crate::lists::wire::Message;
 use crate::wire::RequestId;
 use crdt::vector::VersionVector;
 use names::{ListId, NodeId, NodeName};
@@ -13,16 +13,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Clients that can wait at once.
 const MAX_WAITS: usize = 4_096;
-
-/// On how many nodes in all something shall be, and until when the client waits.
-#[derive(Debug)]
-pub(super) struct Wish {
-    pub(super) asked: usize,
-    pub(super) goal: VersionVector,
-    pub(super) deadline: Instant,
-    /// Whether the push itself asks the peers to confirm it.
-    pub(super) pushed: bool,
-}
 
 #[derive(Debug)]
 struct Wait {

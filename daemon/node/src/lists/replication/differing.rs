@@ -2,7 +2,7 @@
 //! repair those would feed the load on itself. So each side remembers what the other had, and looks
 //! again a second later: only if that is still not covered was something lost.
 
-use super::edge::{Edge, Timer};
+use crate::lists::edge::{Edge, Timer};
 use crdt::vector::VersionVector;
 use names::{ListId, NodeId};
 use std::collections::BTreeMap;

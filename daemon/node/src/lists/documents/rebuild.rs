@@ -1,21 +1,22 @@
 //! Making the rows of a list's view anew from its changes: asked by an administrator, because a row
 //! is damaged, or because this program knows more than the one that made the rows.
 //!
-//! A few lists at a time, the urgent ones first. A list's turn comes when nothing of it is on its
-//! way to the disk; its document is away meanwhile, as while a job applies changes, so that nothing
+//! A few lists at a time, the urgent ones first. Each waits until nothing of it is on its way to
+//! the disk; its document is away meanwhile, as while a job applies changes, so that nothing
 //! happens to it. A job makes another document from the raw changes, not from the snapshot, and all
-//! rows from that; one write replaces those that are there. Rows that nothing leads to are looked for
-//! among those of all lists, which takes long: once, with the last list of those that may have some.
+//! rows from that; one write replaces those that are there. Rows that nothing leads to are looked
+//! for among those of all lists, which takes long: once, with the last list of those that may have
+//! some.
 
-use super::Lists;
-use super::edge::Timer;
-use super::io::{Refusal, Remake, Reply, Row};
-use super::job::{Job, JobError, Rebuilt};
+use super::Documents;
 use super::resident::Place;
+use crate::lists::ask;
+use crate::lists::edge::{Edge, Timer};
+use crate::lists::io::{Refusal, Remake, Reply, Row};
+use crate::lists::job::{Job, JobError, Rebuilt};
 use crate::wire::{RequestId, WriteError};
-use names::{Actor, ListId, ListName};
+use names::ListId;
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 /// Lists that are made anew at a time. Others' jobs need the rest of the heavy ones.
 const MAX_UNDER_WAY: usize = 2;
@@ -54,8 +55,8 @@ impl Rebuilds {
         }
     }
 
-    /// Lists whose rows are of no use, or of less than there is, until they are made anew; and those
-    /// of them that readiness waits for.
+    /// Lists whose rows are of no use, or of less than there is, until they are made anew; and
+    /// those of them that readiness waits for.
     pub(super) fn remaking(&self) -> (usize, usize) {
         let waiting = self.waiting.iter().map(|(remake, _)| remake);
         let all = waiting.chain(self.under_way.values());
@@ -113,14 +114,15 @@ impl Rebuilds {
     }
 }
 
-impl Lists {
+impl Documents {
     /// A client asks.
-    pub(super) fn rebuild(
+    pub(in crate::lists) fn rebuild(
         &mut self,
+        edge: &mut Edge,
         id: RequestId,
-        list: Option<ListName>,
-        timeout: Duration,
+        rebuild: ask::Rebuild,
     ) -> Result<(), Refusal> {
+        let ask::Rebuild { list, timeout } = rebuild;
         if self.rebuilds.requests.len() >= MAX_REQUESTS {
             return Err(Refusal::Busy);
         }
@@ -141,42 +143,48 @@ impl Lists {
             refusal: None,
         };
         self.rebuilds.requests.insert(id, request);
-        self.edge.after(timeout, Timer::Deadline(id));
-        self.answer_rebuilds(None);
+        edge.after(timeout, Timer::Deadline(id));
+        self.answer_rebuilds(edge, None);
         Ok(())
     }
 
     /// Begins with further lists, as many as may be at a time.
-    pub(super) fn rebuild_next(&mut self) {
+    pub(in crate::lists) fn rebuild_next(&mut self, edge: &mut Edge) {
         while self.commits.failed().is_none()
             && let Some(list) = self.rebuilds.next()
         {
-            self.run_waiting(list);
+            self.run_waiting(edge, list);
         }
     }
 
-    /// Begins with a list whose turn it is, unless something of it is on its way.
-    pub(super) fn begin_rebuild(&mut self, list: ListId) {
+    /// Begins with a list that is the next one, unless something of it is on its way.
+    pub(super) fn begin_rebuild(&mut self, edge: &mut Edge, list: ListId) {
         if !self.rebuilds.is_under_way(list) || self.commits.any(list) {
             return;
         }
         match self.resident.place(list) {
             Place::Away => return,
-            Place::Quarantined => return self.rebuilt_or_not(list, Err(Refusal::Quarantined)),
+            Place::Quarantined => {
+                return self.rebuild_ended(edge, list, Err(Refusal::Quarantined));
+            }
             // What it holds is on the disk: it is made anew, too.
             Place::Here => drop(self.resident.lend(list)),
             Place::Absent => self.resident.expect(list),
         }
-        let actor = Actor::derive(list, self.me, self.salt);
         let job = Job::Rebuild {
-            actor,
+            actor: self.actor(list),
             thorough: self.rebuilds.take_strays(),
         };
-        self.jobs.push(&mut self.edge, list, job);
+        self.jobs.push(edge, list, job);
     }
 
     /// The job is done. False if the list is to be tried again later.
-    pub(super) fn rebuilt(&mut self, list: ListId, result: Result<Box<Rebuilt>, JobError>) -> bool {
+    pub(super) fn rebuilt(
+        &mut self,
+        edge: &mut Edge,
+        list: ListId,
+        result: Result<Box<Rebuilt>, JobError>,
+    ) -> bool {
         match result {
             Ok(rebuilt) => {
                 let Rebuilt {
@@ -198,7 +206,7 @@ impl Lists {
                     entries,
                     thorough,
                 };
-                self.commits.view(&mut self.edge, list, view);
+                self.commits.view(edge, list, view);
             }
             Err(JobError::Source(_)) => {
                 self.resident.discard(list);
@@ -210,31 +218,36 @@ impl Lists {
             Err(error @ (JobError::Load(_) | JobError::Gap)) => {
                 tracing::error!(%list, %error, "the rows of a list cannot be made anew");
                 self.resident.discard(list);
-                self.rebuilt_or_not(list, Err(Refusal::Damaged(error.to_string())));
+                self.rebuild_ended(edge, list, Err(Refusal::Damaged(error.to_string())));
             }
         }
         true
     }
 
     /// The rows of a list are on the disk, or it is known that there will be none.
-    pub(super) fn rebuilt_or_not(&mut self, list: ListId, result: Result<(), Refusal>) {
+    pub(super) fn rebuild_ended(
+        &mut self,
+        edge: &mut Edge,
+        list: ListId,
+        result: Result<(), Refusal>,
+    ) {
         let Some(remake) = self.rebuilds.under_way.remove(&list) else {
             return;
         };
         if result.is_err() {
             self.rebuilds.give_back_strays(remake);
         }
-        // Asked for meanwhile: once more, then it is told.
+        // It was asked for meanwhile: it is made anew once more, and the client is answered then.
         if self.rebuilds.waiting.contains(&(Remake::Asked, list)) && result.is_ok() {
-            return self.rebuild_next();
+            return self.rebuild_next(edge);
         }
         self.rebuilds.waiting.remove(&(Remake::Asked, list));
-        self.answer_rebuilds(Some((list, result)));
-        self.rebuild_next();
+        self.answer_rebuilds(edge, Some((list, result)));
+        self.rebuild_next(edge);
     }
 
     /// Tells those for whom it was the last list.
-    fn answer_rebuilds(&mut self, done: Option<(ListId, Result<(), Refusal>)>) {
+    fn answer_rebuilds(&mut self, edge: &mut Edge, done: Option<(ListId, Result<(), Refusal>)>) {
         let mut answers = Vec::new();
         for (id, request) in &mut self.rebuilds.requests {
             if let Some((list, result)) = &done
@@ -257,7 +270,7 @@ impl Lists {
         }
         for (id, result) in answers {
             self.rebuilds.requests.remove(&id);
-            self.edge.reply(id, result);
+            edge.reply(id, result);
         }
     }
 }

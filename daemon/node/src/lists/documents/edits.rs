@@ -1,9 +1,9 @@
 //! What clients ask of a list: waiting for its document, then done on it.
 
-use super::commits::{Advance, Origin};
-use super::io::{self, Precondition, Refusal, Reply};
-use super::replicas::Wish;
-use super::wire::CHUNK_BYTES;
+use super::commits::Advance;
+use crate::lists::event::{Origin, Wish};
+use crate::lists::io::{self, Precondition, Refusal, Reply};
+use crate::lists::wire::CHUNK_BYTES;
 use crate::time::{Instant, Wall};
 use crate::wire::{RequestId, WriteError};
 use crdt::entry::{Author, Edit, Entry};

@@ -1,9 +1,9 @@
 //! Comparing all lists with a peer: root, shards, buckets, leaves. Equal ones cost one sum; a few
 //! that differ among a million are found in three round trips. The peer that answers keeps nothing.
 
-use super::edge::Edge;
-use super::io::Lagging;
-use super::wire::{MAX_LEAVES, Message};
+use crate::lists::edge::Edge;
+use crate::lists::io::Lagging;
+use crate::lists::wire::{MAX_LEAVES, Message};
 use crate::time::Instant;
 use crate::wire::ConnId;
 use crdt::digest::Digest;

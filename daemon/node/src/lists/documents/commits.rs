@@ -1,23 +1,14 @@
 //! Writes whose commit has not returned, and what is shown to anybody only when it has.
 
-use super::edge::Edge;
-use super::io::{ListRow, Output, Refusal, Reply, Row};
-use super::replicas::Wish;
-use crate::wire::{RequestId, WriteError, WriteId};
+use crate::lists::edge::Edge;
+use crate::lists::event::{Origin, Verdict};
+use crate::lists::io::{ListRow, Output, Row};
+use crate::wire::{WriteError, WriteId};
 use crdt::entry::Entry;
 use crdt::list::{Document, RawChange, Touched};
 use names::{EntryId, ListId, ListName};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// Whose changes a write carries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Origin {
-    /// A client's of this node: they are pushed to the peers.
-    Local,
-    /// Peers'.
-    Remote,
-}
 
 /// What a write does to a list.
 #[derive(Debug)]
@@ -72,15 +63,6 @@ impl Advance {
         });
         rows
     }
-}
-
-/// What a client is told once all that it could reveal is on disk.
-#[derive(Debug)]
-pub(super) struct Verdict {
-    pub(super) request: RequestId,
-    pub(super) result: Result<Reply, Refusal>,
-    /// Other nodes that shall have it first.
-    pub(super) wish: Option<Wish>,
 }
 
 /// A write on its way.

@@ -2,7 +2,7 @@
 //! until that was all. The peer keeps nothing between two questions, so there is nothing to clean
 //! up on its side.
 
-use super::wire::Tail;
+use crate::lists::wire::Tail;
 use crate::time::Instant;
 use names::{ListId, NodeId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -123,8 +123,8 @@ impl Pulls {
         Some(pull.claim_bytes)
     }
 
-    /// A part of a peer's answer came in, with `some` changes or none. After the last one see
-    /// whether it has settled.
+    /// A part of a peer's answer came in, with `some` changes or none. After the last one the
+    /// repair goes on when all of it is committed.
     pub(super) fn answered(
         &mut self,
         now: Instant,

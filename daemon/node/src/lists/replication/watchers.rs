@@ -1,6 +1,6 @@
 //! Peers that want to be told when this node has something on its disk.
 
-use super::edge::Edge;
+use crate::lists::edge::Edge;
 use crate::time::Instant;
 use crdt::vector::VersionVector;
 use names::{ChangeId, ListId, NodeId};

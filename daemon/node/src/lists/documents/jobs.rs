@@ -1,8 +1,8 @@
 //! Which jobs run: one per list, few large ones, many small ones.
 
-use super::edge::Edge;
-use super::io::Output;
-use super::job::Job;
+use crate::lists::edge::Edge;
+use crate::lists::io::Output;
+use crate::lists::job::Job;
 use names::ListId;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 

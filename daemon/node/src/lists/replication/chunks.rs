@@ -1,6 +1,6 @@
 //! Large changes in parts: cutting them up, and putting them together within bounds.
 
-use super::wire::{CHUNK_BYTES, Chunk};
+use crate::lists::wire::{CHUNK_BYTES, Chunk};
 use crate::wire::ConnId;
 use bytes::Bytes;
 use crdt::list::MAX_CHANGE_BYTES;

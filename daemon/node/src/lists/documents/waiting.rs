@@ -1,0 +1,245 @@
+//! Whatever waits for a list's document is done as soon as that is there, requests of clients
+//! first.
+
+use super::Documents;
+use super::commits::Advance;
+use super::edits::Outcome;
+use super::incoming::{Batch, Incoming, Senders};
+use super::resident::Place;
+use crate::lists::edge::{Edge, Timer};
+use crate::lists::event::{Event, Origin, Verdict};
+use crate::lists::io::Refusal;
+use crate::lists::job::Job;
+use crdt::list::{Applied, CheckedChange, Document, Fault};
+use names::{ChangeHash, ListId};
+use std::time::Duration;
+
+/// How long changes that are missing may still be on their way, before they are asked for.
+const ORPHANS_AFTER: Duration = Duration::from_millis(250);
+/// Changes that still lack others after this long are dropped: what they lack may be gone with a
+/// disk that was restored from a backup. If anybody has both, the next comparison of all lists
+/// brings them back.
+const ORPHANS_UNTIL: Duration = Duration::from_secs(8);
+
+/// What is to be remembered of a batch while it is applied.
+#[derive(Debug)]
+pub(super) struct Applying {
+    total_before: u64,
+    senders: Senders,
+    only: Option<ChangeHash>,
+    count: usize,
+}
+
+impl Documents {
+    /// Does what waits for a list's document, or begins to get the document.
+    pub(in crate::lists) fn run_waiting(&mut self, edge: &mut Edge, list: ListId) {
+        if self.commits.failed().is_some() {
+            return;
+        }
+        if self.rebuilds.is_under_way(list) {
+            // What waits for the list waits until it has been made anew.
+            self.begin_rebuild(edge, list);
+            return self.report_idle(list);
+        }
+        if self.edits.waited_for(list).is_some() || self.incoming.waited_for(list).is_some() {
+            match self.resident.place(list) {
+                Place::Away => return,
+                Place::Quarantined => return self.refuse(edge, list),
+                Place::Absent => self.obtain_document(edge, list),
+                Place::Here => {}
+            }
+            self.run_edits(edge, list);
+            self.run_incoming(edge, list);
+        }
+        self.report_idle(list);
+    }
+
+    /// Gets a list's document: at once if the list is new, else from the store. Not before
+    /// everything of it is there.
+    pub(super) fn obtain_document(&mut self, edge: &mut Edge, list: ListId) {
+        let name = self
+            .edits
+            .waited_for(list)
+            .or_else(|| self.incoming.waited_for(list))
+            .cloned();
+        let Some(name) = name.filter(|_| !self.commits.any(list)) else {
+            return;
+        };
+        let actor = self.actor(list);
+        if self.digest.get(list).is_some() {
+            self.resident.expect(list);
+            self.jobs.push(edge, list, Job::Load { name, actor });
+        } else {
+            self.resident
+                .insert(list, Box::new(Document::new(name, actor)), 0);
+        }
+    }
+
+    fn run_edits(&mut self, edge: &mut Edge, list: ListId) {
+        while let Some(document) = self.resident.get_mut(list)
+            && let Some(request) = self.edits.next(list)
+        {
+            let (request, outcome) = self.edits.run(document, request, edge.now.wall);
+            match outcome {
+                Outcome::Answer(result, wish) => {
+                    self.resident.touch(list, 0);
+                    if let Some(verdict) = self.commits.hold_back(
+                        list,
+                        Verdict {
+                            request,
+                            result,
+                            wish,
+                        },
+                    ) {
+                        self.answer(edge, list, verdict);
+                    }
+                }
+                Outcome::Advanced(advance, reply, wish) => {
+                    self.resident.touch(list, 1);
+                    self.commits.advance(
+                        edge,
+                        list,
+                        advance,
+                        vec![Verdict {
+                            request,
+                            result: Ok(reply),
+                            wish,
+                        }],
+                    );
+                }
+                Outcome::Broken(refusal) => {
+                    self.resident.discard(list);
+                    edge.reply(request, Err(refusal));
+                    self.obtain_document(edge, list);
+                }
+            }
+        }
+    }
+
+    /// Answers a client, unless that waits until other nodes have what it asked for, too.
+    fn answer(&mut self, edge: &mut Edge, list: ListId, verdict: Verdict) {
+        if verdict.wish.is_some() {
+            self.events.push_back(Event::Answer { list, verdict });
+        } else {
+            edge.reply(verdict.request, verdict.result);
+        }
+    }
+
+    /// Peers' changes wait while others of that list are being committed: applying many costs
+    /// little more than one.
+    fn run_incoming(&mut self, edge: &mut Edge, list: ListId) {
+        while !self.commits.any_remote(list)
+            && let Some(document) = self.resident.get_mut(list)
+            && let Some(Batch {
+                changes,
+                senders,
+                only,
+            }) = self.incoming.next_batch(list, document)
+        {
+            let applying = Applying {
+                total_before: document.total(),
+                senders,
+                only,
+                count: changes.len(),
+            };
+            if Incoming::is_long(document, changes.len()) {
+                let Some(document) = self.resident.lend(list) else {
+                    return;
+                };
+                self.applying.insert(list, applying);
+                return self.jobs.push(edge, list, Job::Apply { document, changes });
+            }
+            match document.apply(changes) {
+                Ok(applied) => self.applied(edge, list, applying, applied),
+                Err(_) => self.spoiled(edge, list, &applying),
+            }
+        }
+    }
+
+    pub(super) fn applied(
+        &mut self,
+        edge: &mut Edge,
+        list: ListId,
+        applying: Applying,
+        applied: Applied,
+    ) {
+        let Applied {
+            changes,
+            duplicates,
+            touched,
+            orphans,
+            refused,
+        } = applied;
+        edge.stats.changes_duplicate += u64::try_from(duplicates).unwrap_or(0);
+        edge.stats.changes_refused += u64::try_from(refused.len()).unwrap_or(0);
+        self.report_spoilers(list, &refused, &applying.senders);
+        if self.incoming.keep(edge, list, orphans, &applying.senders) {
+            edge.after(ORPHANS_AFTER, Timer::Orphans(list));
+            edge.after(ORPHANS_UNTIL, Timer::Abandon(list));
+        }
+        self.resident
+            .touch(list, u64::try_from(changes.len()).unwrap_or(0));
+        if let Some(document) = self.resident.get(list).filter(|_| !changes.is_empty()) {
+            let advance = Advance::of(
+                Origin::Remote,
+                document,
+                applying.total_before,
+                changes,
+                touched,
+            );
+            self.commits.advance(edge, list, advance, Vec::new());
+        }
+        if duplicates > 0 {
+            self.events.push_back(Event::Repeated(list));
+        }
+    }
+
+    /// No node takes such a change, so none hands it on: who sent it has made it, or serves whoever
+    /// did.
+    fn report_spoilers(
+        &mut self,
+        list: ListId,
+        refused: &[(CheckedChange, Fault)],
+        senders: &Senders,
+    ) {
+        for (change, fault) in refused {
+            if !matches!(fault, Fault::Spoils(_)) {
+                continue;
+            }
+            self.incoming.ban(change.hash());
+            let Some(peer) = senders.get(&change.hash()) else {
+                continue;
+            };
+            tracing::warn!(%peer, %list, change = %change.hash(), error = %fault,
+                "a peer sent a change that would spoil a list: it is cut off");
+            self.events.push_back(Event::Spoiling(*peer));
+        }
+    }
+
+    /// A batch made the document unfit for use: it is loaded again, and the batch's changes are
+    /// tried singly when they come again.
+    pub(super) fn spoiled(&mut self, edge: &mut Edge, list: ListId, applying: &Applying) {
+        self.resident.discard(list);
+        self.incoming
+            .blame(edge, list, applying.only, applying.count);
+        self.obtain_document(edge, list);
+    }
+
+    /// When nothing of a list waits any more, its repair can go on.
+    fn report_idle(&mut self, list: ListId) {
+        let waits = self.incoming.waited_for(list).is_some()
+            || self.commits.any_remote(list)
+            || self.applying.contains_key(&list);
+        if !waits {
+            self.events.push_back(Event::Idle(list));
+        }
+    }
+
+    /// Refuses all that waits for a list that is quarantined.
+    fn refuse(&mut self, edge: &mut Edge, list: ListId) {
+        while let Some(request) = self.edits.next(list) {
+            edge.reply(request.id, Err(Refusal::Quarantined));
+        }
+        self.incoming.discard(edge, list);
+    }
+}

@@ -1,0 +1,108 @@
+//! What follows when a job is done.
+
+use super::Documents;
+use crate::lists::edge::{Edge, Timer};
+use crate::lists::event::{Event, NamedVector};
+use crate::lists::io::{Refusal, Reply, Row};
+use crate::lists::job::{Done, JobError};
+use crate::wire::{RequestId, WriteError};
+use crdt::entry::Entry;
+use names::ListId;
+use std::time::Duration;
+
+/// How long after a failed read a list is read again.
+const RELOAD_AFTER: Duration = Duration::from_millis(250);
+
+impl Documents {
+    /// A job is done. Gives its list if what waits for that may go on now.
+    pub(in crate::lists) fn worked(
+        &mut self,
+        edge: &mut Edge,
+        list: ListId,
+        done: Done,
+    ) -> Option<ListId> {
+        if !self.jobs.done(edge, list) {
+            return None;
+        }
+        match done {
+            Done::Loaded(Ok(loaded)) => {
+                edge.stats.loads += 1;
+                self.resident
+                    .insert(list, loaded.document, loaded.beyond_snapshot);
+            }
+            Done::Loaded(Err(JobError::Source(_))) => {
+                self.resident.discard(list);
+                edge.after(RELOAD_AFTER, Timer::Reload(list));
+                return None;
+            }
+            Done::Loaded(Err(error @ (JobError::Load(_) | JobError::Gap))) => {
+                self.quarantine(edge, list, error.to_string());
+            }
+            Done::Applied(result) => {
+                let applying = self.applying.remove(&list)?;
+                match result {
+                    Ok((document, applied)) => {
+                        self.resident.insert(list, document, 0);
+                        self.applied(edge, list, applying, applied);
+                    }
+                    Err(_) => self.spoiled(edge, list, &applying),
+                }
+            }
+            Done::Saved(Some((covers, bytes))) => {
+                let row = Row::Snapshot {
+                    list,
+                    covers,
+                    bytes,
+                };
+                self.commits.write_row(edge, list, row);
+            }
+            Done::Saved(None) => {}
+            Done::Rebuilt(result) => {
+                if !self.rebuilt(edge, list, result) {
+                    edge.after(RELOAD_AFTER, Timer::Reload(list));
+                    return None;
+                }
+            }
+            Done::Vector(found) => {
+                let found = found.map(NamedVector::from);
+                self.events.push_back(Event::VectorRead { list, found });
+                return None;
+            }
+            Done::Changes { to, found } => {
+                self.events
+                    .push_back(Event::ChangesRead { list, to, found });
+                return None;
+            }
+            Done::EntriesAt { request, found } => {
+                self.looked_back(edge, request, found);
+                return None;
+            }
+        }
+        Some(list)
+    }
+
+    fn looked_back(
+        &mut self,
+        edge: &mut Edge,
+        request: RequestId,
+        found: Result<Option<Vec<Entry>>, JobError>,
+    ) {
+        let Some(change) = self.looking_back.remove(&request) else {
+            return;
+        };
+        let result = match found {
+            Ok(entries) => entries.map(Reply::Entries).ok_or(Refusal::NoChange(change)),
+            Err(JobError::Source(_)) => Err(Refusal::Unavailable(WriteError::Failed)),
+            Err(JobError::Load(_) | JobError::Gap) => Err(Refusal::Quarantined),
+        };
+        edge.reply(request, result);
+    }
+
+    fn quarantine(&mut self, edge: &mut Edge, list: ListId, reason: String) {
+        tracing::error!(%list, reason, "a list is quarantined: its document cannot be loaded");
+        self.resident.quarantine(list);
+        self.digest.remove(list);
+        self.commits
+            .write_row(edge, list, Row::Quarantine { list, reason });
+    }
+}

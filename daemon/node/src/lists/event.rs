@@ -1,0 +1,121 @@
+//! What goes between the documents and their replication.
+//!
+//! Replication is lent [`Documents`](super::documents::Documents) and calls them. Some calls are
+//! answered at once: by what became of a peer's changes ([`Received`]), or by a list's vector
+//! ([`NamedVector`]) if the disk need not be read for it. What else follows from a call, and what
+//! happens in the documents by themselves, is an [`Event`]: the router hands the events on after
+//! each step of the documents, in their order.
+
+use super::io::{Change, Refusal, Reply};
+use super::job::{Answer, SourceError};
+use crate::time::Instant;
+use crate::wire::RequestId;
+use crdt::list::RawChange;
+use crdt::vector::VersionVector;
+use names::{ListId, ListName, NodeId};
+
+/// What happened in the documents, for replication.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// A write is on the disk: now everybody may learn of it.
+    Committed(Committed),
+    /// What a client asked for was on the disk already; it waits until other nodes have it, too.
+    Answer { list: ListId, verdict: Verdict },
+    /// Changes came that the document had already: who asked for their confirmation may get it now.
+    Repeated(ListId),
+    /// That peer sent a change that would have spoiled a document.
+    Spoiling(NodeId),
+    /// No changes of peers wait for this list any more, neither to be applied nor to be committed.
+    Idle(ListId),
+    /// A list's vector was read, as
+    /// [`Documents::read_vector`](super::documents::Documents::read_vector) asked.
+    VectorRead {
+        list: ListId,
+        found: Result<NamedVector, SourceError>,
+    },
+    /// Changes were read for a peer, as
+    /// [`Documents::read_changes`](super::documents::Documents::read_changes) asked; `None` if
+    /// there is no such list.
+    ChangesRead {
+        list: ListId,
+        to: NodeId,
+        found: Result<Option<Answer>, SourceError>,
+    },
+    /// A commit failed: the documents forgot all that was not on the disk, and all that was to be
+    /// read.
+    Failed,
+}
+
+/// A write that is on the disk.
+#[derive(Debug)]
+pub(super) struct Committed {
+    pub(super) list: ListId,
+    /// The answers that waited for it, in their order.
+    pub(super) verdicts: Vec<Verdict>,
+    /// What it changed in the list, if it did.
+    pub(super) changed: Option<Changed>,
+}
+
+/// What a write changed in a list.
+#[derive(Debug)]
+pub(super) struct Changed {
+    pub(super) origin: Origin,
+    pub(super) changes: Vec<RawChange>,
+    /// For those who watch the list.
+    pub(super) shown: Change,
+}
+
+/// Who made the changes of a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// Clients of this node: they are pushed to the peers.
+    Local,
+    /// Others: they came from peers.
+    Remote,
+}
+
+/// What a client is told once all that it could reveal is on disk.
+#[derive(Debug)]
+pub(super) struct Verdict {
+    pub(super) request: RequestId,
+    pub(super) result: Result<Reply, Refusal>,
+    /// Other nodes that shall have it first.
+    pub(super) wish: Option<Wish>,
+}
+
+/// On how many nodes in all a change shall be, and until when the client waits.
+#[derive(Debug)]
+pub(super) struct Wish {
+    pub(super) asked: usize,
+    pub(super) goal: VersionVector,
+    pub(super) deadline: Instant,
+    /// Whether the push itself asks the peers to confirm it.
+    pub(super) pushed: bool,
+}
+
+/// How far a list is on the disk.
+#[derive(Debug, Default)]
+pub(super) struct NamedVector {
+    /// `None` if there is no such list.
+    pub(super) name: Option<ListName>,
+    pub(super) vector: VersionVector,
+}
+
+impl From<Option<(ListName, VersionVector)>> for NamedVector {
+    fn from(found: Option<(ListName, VersionVector)>) -> Self {
+        let (name, vector) = found.unzip();
+        Self {
+            name,
+            vector: vector.unwrap_or_default(),
+        }
+    }
+}
+
+/// What became of changes that a peer sent.
+#[derive(Debug, Default)]
+pub(super) struct Received {
+    /// Those that were accepted, or are in the document already.
+    pub(super) accepted: VersionVector,
+    /// Whether some of them are in the document already.
+    pub(super) some_known: bool,
+}

@@ -1,0 +1,301 @@
+//! Replication of the lists: what a peer lacks is sent to it, and what this node lacks is found.
+//!
+//! [`Replication`] is a machine within the lists machine. It knows the connections and speaks the
+//! protocol that the head of [`lists`](super) describes; it keeps nothing of what is in a list.
+//!
+//! | part | keeps |
+//! | --- | --- |
+//! | `peers` | connections, and which of each peer's is in use |
+//! | `outbox`, `assemblies` | new changes for the peers; large ones of theirs, in parts |
+//! | `rounds`, `fresh`, `to_wake` | comparisons of all lists, under way and urgent |
+//! | `differing`, `pulls` | lists that differed once; repairs under way, and waiting |
+//! | `vectors`, `serving` | what waits for a vector; peers for which changes are being read |
+//! | `watchers`, `waits`, `departure` | who waits for whose confirmation |
+//!
+//! It takes connections, messages of peers, the view of the cluster, and [`Event`]s of the
+//! documents. It is lent the documents with each of these: it sees their digest, hands them changes
+//! of peers, asks how far a list is on the disk, and has changes read for a peer.
+//!
+//! It gives messages to the edge, closes connections of peers that break the protocol, and
+//! announces what is on the disk: to the clients that wait for it, to the peers, and to those who
+//! watch the list. To the router it names the lists of which changes came.
+
+mod chunks;
+mod comparing;
+mod confirming;
+mod departure;
+mod differing;
+mod messages;
+mod outbox;
+mod peers;
+mod pulls;
+mod repair;
+mod replicas;
+mod rounds;
+mod serving;
+mod vectors;
+mod watchers;
+
+use super::documents::Documents;
+use super::edge::{Edge, Timer};
+use super::event::{Committed, Event, Origin};
+use super::io::{Lagging, Output, Stats};
+use super::wire::Message;
+use crate::cluster::RosterView;
+use crate::wire::{CloseReason, ConnId};
+use chunks::Assemblies;
+use departure::Departure;
+use differing::Differing;
+use names::{ListId, NodeId, Shard};
+use outbox::Outbox;
+use peers::Peers;
+use pulls::Pulls;
+use rand_chacha::ChaCha8Rng;
+use replicas::Waits;
+use rounds::Rounds;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+use vectors::{Purpose, Vectors};
+use watchers::Watchers;
+
+/// How often this node compares all lists with a peer, chosen at random.
+const TICK: Duration = Duration::from_secs(1);
+
+/// What some shards' lists have to do with the peers.
+#[derive(Debug)]
+pub(super) struct Replication {
+    shards: (Shard, Shard),
+    view: Option<Arc<RosterView>>,
+    peers: Peers,
+    outbox: Outbox,
+    assemblies: Assemblies,
+    rounds: Rounds,
+    /// Peers with which all lists are to be compared, and differences repaired at once.
+    fresh: BTreeSet<NodeId>,
+    /// Those of them that are to do the same, because something for them was dropped.
+    to_wake: BTreeSet<NodeId>,
+    differing: Differing,
+    pulls: Pulls,
+    vectors: Vectors,
+    /// Answers to peers' pulls that are being read.
+    serving: BTreeSet<(ListId, NodeId)>,
+    watchers: Watchers,
+    waits: Waits,
+    departure: Departure,
+    rng: ChaCha8Rng,
+}
+
+impl Replication {
+    /// No peer is connected yet. `rng` is for the choice of peers.
+    pub(super) fn new(shards: (Shard, Shard), rng: ChaCha8Rng) -> Self {
+        Self {
+            shards,
+            view: None,
+            peers: Peers::default(),
+            outbox: Outbox::default(),
+            assemblies: Assemblies::default(),
+            rounds: Rounds::default(),
+            fresh: BTreeSet::new(),
+            to_wake: BTreeSet::new(),
+            differing: Differing::default(),
+            pulls: Pulls::default(),
+            vectors: Vectors::default(),
+            serving: BTreeSet::new(),
+            watchers: Watchers::default(),
+            waits: Waits::default(),
+            departure: Departure::default(),
+            rng,
+        }
+    }
+
+    /// The cluster as it is now.
+    pub(super) fn set_view(&mut self, view: Arc<RosterView>) {
+        self.view = Some(view);
+    }
+
+    pub(super) fn connected(
+        &mut self,
+        edge: &mut Edge,
+        documents: &Documents,
+        peer: NodeId,
+        conn: ConnId,
+    ) {
+        self.peers.connected(peer, conn);
+        self.fresh.insert(peer);
+        self.rounds.cancel(peer);
+        self.begin_rounds(edge, documents);
+    }
+
+    pub(super) fn closed(&mut self, edge: &mut Edge, documents: &mut Documents, conn: ConnId) {
+        self.assemblies.closed(conn);
+        let user = self
+            .peers
+            .peer_of(conn)
+            .filter(|peer| self.peers.conn_of(*peer) == Some(conn));
+        if let Some(peer) = self.peers.closed(conn) {
+            self.fresh.remove(&peer);
+            self.to_wake.remove(&peer);
+            self.rounds.gone(peer);
+            self.pulls.gone(peer);
+            self.begin_repairs(edge, documents);
+        } else if let Some(peer) = user {
+            // What was under way may be lost; another connection is there to find out.
+            self.fresh.insert(peer);
+            self.rounds.cancel(peer);
+            self.pulls.interrupted(peer);
+            self.begin_repairs(edge, documents);
+            self.begin_rounds(edge, documents);
+        }
+    }
+
+    /// Something for a peer was dropped: with the next tick both compare all lists, when the queue
+    /// has had time to drain.
+    pub(super) fn overflowed(&mut self, conn: ConnId) {
+        if let Some(peer) = self.peers.peer_of(conn) {
+            self.fresh.insert(peer);
+            self.to_wake.insert(peer);
+            self.rounds.cancel(peer);
+        }
+    }
+
+    /// Something happened in the documents.
+    pub(super) fn handle(&mut self, edge: &mut Edge, documents: &mut Documents, event: Event) {
+        match event {
+            Event::Committed(committed) => self.announce(edge, committed),
+            Event::Answer { list, verdict } => self.answer(edge, list, verdict),
+            Event::Repeated(list) => {
+                if self.watchers.any(list) {
+                    self.with_vector(edge, documents, list, Purpose::Watch);
+                }
+            }
+            Event::Spoiling(peer) => {
+                if let Some(conn) = self.peers.conn_of(peer) {
+                    self.sever(edge, documents, conn, CloseReason::Abuse);
+                }
+            }
+            Event::Idle(list) => {
+                let step = self.pulls.all_committed(edge.now.instant, list);
+                self.repair_step(edge, documents, list, step);
+            }
+            Event::VectorRead { list, found } => self.vector_read(edge, documents, list, found),
+            Event::ChangesRead { list, to, found } => self.serve(edge, list, to, found),
+            Event::Failed => self.forget_work(),
+        }
+    }
+
+    /// A write is on the disk: answers the clients that waited for it, then says so to the peers,
+    /// and at last to those who watch the list.
+    fn announce(&mut self, edge: &mut Edge, committed: Committed) {
+        let Committed {
+            list,
+            verdicts,
+            changed,
+        } = committed;
+        let confirm = verdicts
+            .iter()
+            .any(|verdict| verdict.wish.as_ref().is_some_and(|wish| wish.asked > 1));
+        for verdict in verdicts {
+            self.answer(edge, list, verdict);
+        }
+        let Some(changed) = changed else {
+            return;
+        };
+        self.rounds.changed(list);
+        let ids = changed.changes.iter().map(|change| change.id);
+        let answerable = self.watchers.committed(list, ids);
+        self.answer_watchers(edge, list, answerable);
+        match changed.origin {
+            Origin::Local => {
+                let name = &changed.shown.name;
+                for change in &changed.changes {
+                    self.outbox
+                        .push(edge, &self.peers, name, &change.bytes, confirm);
+                }
+            }
+            Origin::Remote => self.pulls.advanced(edge.now.instant, list),
+        }
+        edge.put(Output::Changed(changed.shown));
+    }
+
+    /// Forgets what depended on a store that is away now.
+    fn forget_work(&mut self) {
+        self.vectors.clear();
+        self.rounds.clear();
+        self.differing.clear();
+        self.pulls.clear();
+        self.serving.clear();
+    }
+
+    /// The store is back. Peers are to compare, too: a write whose commit failed may be there after
+    /// all, and was pushed to nobody.
+    pub(super) fn reopened(&mut self, edge: &mut Edge, documents: &Documents) {
+        self.fresh.extend(self.peers.iter().map(|(peer, _)| peer));
+        self.to_wake.extend(self.peers.iter().map(|(peer, _)| peer));
+        self.begin_rounds(edge, documents);
+    }
+
+    /// Does what is due each second.
+    pub(super) fn tick(&mut self, edge: &mut Edge, documents: &mut Documents) {
+        edge.after(TICK, Timer::Tick);
+        let now = edge.now.instant;
+        edge.stats.dropped += u64::try_from(self.pulls.expire(now)).unwrap_or(0);
+        self.rounds.expire(now);
+        self.watchers.forget_old(now);
+        if documents.failure().is_some() {
+            return;
+        }
+        if let Some(view) = &self.view {
+            self.waits.ask_again(edge, view, &self.peers);
+        }
+        self.begin_rounds(edge, documents);
+        self.begin_random_round(edge, documents);
+        self.begin_repairs(edge, documents);
+    }
+
+    /// Looks at a list that differed a second time.
+    pub(super) fn recheck(&mut self, edge: &mut Edge, documents: &mut Documents, list: ListId) {
+        self.with_vector(edge, documents, list, Purpose::Recheck);
+    }
+
+    /// Sends the changes that were committed since it was called last.
+    pub(super) fn flush(&mut self, edge: &mut Edge) {
+        self.outbox.flush(edge, &self.peers);
+    }
+
+    /// The lists that have differed from a peer's for a while.
+    pub(super) fn lagging(&self) -> Vec<Lagging> {
+        self.rounds.lagging().collect()
+    }
+
+    /// Adds the numbers of replication.
+    pub(super) fn count(&self, stats: &mut Stats) {
+        let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        let (repairs, repairs_begun) = self.pulls.counts();
+        stats.repairs = count(repairs);
+        stats.repairs_begun = repairs_begun;
+        stats.differing = self.rounds.differing();
+        stats.lag = self.rounds.lag();
+        stats.requests_waiting += count(self.waits.len() + self.departure.len());
+    }
+
+    /// Closes the connection of a peer that breaks the protocol.
+    fn sever(
+        &mut self,
+        edge: &mut Edge,
+        documents: &mut Documents,
+        conn: ConnId,
+        reason: CloseReason,
+    ) {
+        edge.stats.malformed += 1;
+        edge.close(conn, reason);
+        self.closed(edge, documents, conn);
+    }
+
+    /// Sends a message about a list to a peer, if that is connected.
+    fn send_to(&self, edge: &mut Edge, peer: NodeId, list: ListId, message: &Message) {
+        if let Some(conn) = self.peers.conn_of(peer) {
+            edge.send_about(conn, list, message);
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Comparing all lists with the peers: when rounds begin, and what is done about a difference.
+
+use super::Replication;
+use super::rounds::{self, Difference, Finished, Opening, Urgency};
+use super::vectors::Purpose;
+use crate::lists::documents::Documents;
+use crate::lists::edge::Edge;
+use crate::wire::ConnId;
+use crdt::vector::VersionVector;
+use names::{ListId, NodeId, Shard};
+use rand::RngExt;
+use std::collections::BTreeSet;
+
+impl Replication {
+    /// Rounds with all peers with which it is urgent; once their earlier repairs are over.
+    pub(super) fn begin_rounds(&mut self, edge: &mut Edge, documents: &Documents) {
+        if documents.failure().is_some() {
+            return;
+        }
+        let departing = self.departure.is_wanted();
+        let urgent =
+            |peer: &NodeId| departing || self.fresh.contains(peer) && self.pulls.is_idle(*peer);
+        let due: Vec<_> = self
+            .peers
+            .iter()
+            .filter(|(peer, _)| !self.rounds.is_active(*peer) && urgent(peer))
+            .collect();
+        for to in due {
+            self.begin_round(edge, documents, to, Urgency::Now);
+        }
+    }
+
+    /// A round with one peer, with which it is not urgent.
+    pub(super) fn begin_random_round(&mut self, edge: &mut Edge, documents: &Documents) {
+        let free: Vec<_> = self
+            .peers
+            .iter()
+            .filter(|(peer, _)| !self.rounds.is_active(*peer) && !self.fresh.contains(peer))
+            .collect();
+        if free.is_empty() {
+            return;
+        }
+        let chosen = self.rng.random_range(0..free.len());
+        if let Some(to) = free.get(chosen) {
+            self.begin_round(edge, documents, *to, Urgency::Later);
+        }
+    }
+
+    fn begin_round(
+        &mut self,
+        edge: &mut Edge,
+        documents: &Documents,
+        to: (NodeId, ConnId),
+        urgency: Urgency,
+    ) {
+        // Said once: two that woke each other again and again would finish no round.
+        let opening = Opening {
+            urgency,
+            wake: self.to_wake.remove(&to.0),
+            record: self.departure.is_wanted(),
+        };
+        self.rounds
+            .begin(edge, documents.digest(), self.shards, to, opening);
+    }
+
+    /// A peer opens a round; with `wake` it wants one of this node, too.
+    pub(super) fn answer_root(
+        &mut self,
+        edge: &mut Edge,
+        documents: &mut Documents,
+        (peer, conn): (NodeId, ConnId),
+        shards: (Shard, Shard),
+        (sum, wake): (u64, bool),
+    ) {
+        rounds::answer_root(edge, documents.digest(), self.shards, conn, shards, sum);
+        if wake {
+            self.fresh.insert(peer);
+            self.rounds.cancel(peer);
+            self.pulls.interrupted(peer);
+            self.begin_repairs(edge, documents);
+            self.begin_rounds(edge, documents);
+        }
+    }
+
+    /// After a connection was made, repairs whatever differs at once; later only what is not here
+    /// at all, and gives the rest a second look. What the peer lacks altogether it finds by its own
+    /// rounds.
+    pub(super) fn differ(
+        &mut self,
+        edge: &mut Edge,
+        documents: &mut Documents,
+        peer: NodeId,
+        (shard, buckets): (Shard, &BTreeSet<u8>),
+        leaves: &[(ListId, u64)],
+    ) {
+        let urgency = self.rounds.urgency(peer);
+        let differing = self
+            .rounds
+            .leaves(edge, documents.digest(), peer, shard, buckets, leaves);
+        for Difference { list, ours, theirs } in differing.unwrap_or_default() {
+            if theirs.is_none() || ours.is_none() && documents.is_known(list) {
+                continue;
+            }
+            if urgency == Urgency::Now || ours.is_none() {
+                if !self.queue_repair(documents, peer, list) {
+                    self.rounds.truncate(peer);
+                }
+            } else if self.differing.note(edge, peer, list) {
+                let purpose = Purpose::Compare {
+                    peer,
+                    answer: false,
+                };
+                self.with_vector(edge, documents, list, purpose);
+            }
+        }
+        self.begin_repairs(edge, documents);
+    }
+
+    /// A peer has what this node has.
+    pub(super) fn equal(&mut self, edge: &mut Edge, documents: &mut Documents, peer: NodeId) {
+        let finished = self.rounds.equal(peer);
+        self.end_round(edge, documents, peer, finished);
+    }
+
+    /// A peer said the sums of some shards.
+    pub(super) fn compare_shards(
+        &mut self,
+        edge: &mut Edge,
+        documents: &mut Documents,
+        from: (NodeId, ConnId),
+        first: Shard,
+        sums: &[u64],
+    ) {
+        let finished = self
+            .rounds
+            .shards(edge, documents.digest(), from, first, sums);
+        self.end_round(edge, documents, from.0, finished);
+    }
+
+    /// A peer said all its lists of the buckets of a shard that differ.
+    pub(super) fn finish_shard(
+        &mut self,
+        edge: &mut Edge,
+        documents: &mut Documents,
+        from: (NodeId, ConnId),
+        shard: Shard,
+    ) {
+        let finished = self
+            .rounds
+            .shard_done(edge, documents.digest(), from, shard);
+        self.end_round(edge, documents, from.0, finished);
+    }
+
+    /// A message may have been the last one of a round.
+    fn end_round(
+        &mut self,
+        edge: &mut Edge,
+        documents: &mut Documents,
+        peer: NodeId,
+        finished: Option<Finished>,
+    ) {
+        let Some(finished) = finished else {
+            return;
+        };
+        if finished.urgency == Urgency::Now && !finished.truncated {
+            self.fresh.remove(&peer);
+        }
+        if let Some(record) = finished.record {
+            self.count_confirmed(edge, documents, peer, &record);
+        }
+    }
+
+    /// A peer saw that a list differs, and says what it has.
+    pub(super) fn compared(
+        &mut self,
+        edge: &mut Edge,
+        documents: &mut Documents,
+        (peer, list): (NodeId, ListId),
+        theirs: VersionVector,
+        answer: bool,
+    ) {
+        if documents.is_quarantined(list) {
+            return;
+        }
+        self.differing.theirs(edge, peer, list, theirs);
+        if !answer {
+            let purpose = Purpose::Compare { peer, answer: true };
+            self.with_vector(edge, documents, list, purpose);
+        }
+    }
+}

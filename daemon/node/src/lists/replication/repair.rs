@@ -1,0 +1,55 @@
+//! Repairs of single lists: which of them begin, and when they go on.
+
+use super::Replication;
+use super::pulls::Step;
+use super::vectors::Purpose;
+use crate::lists::documents::Documents;
+use crate::lists::edge::Edge;
+use names::{ListId, NodeId};
+
+impl Replication {
+    /// Has a list repaired with that peer, as soon as there is room.
+    pub(in crate::lists) fn repair(
+        &mut self,
+        edge: &mut Edge,
+        documents: &mut Documents,
+        peer: NodeId,
+        list: ListId,
+    ) {
+        self.queue_repair(documents, peer, list);
+        self.begin_repairs(edge, documents);
+    }
+
+    /// The same, but does not begin yet. False if too many wait.
+    pub(super) fn queue_repair(
+        &mut self,
+        documents: &Documents,
+        peer: NodeId,
+        list: ListId,
+    ) -> bool {
+        let possible = !documents.is_quarantined(list) && self.peers.conn_of(peer).is_some();
+        !possible || self.pulls.queue(peer, list)
+    }
+
+    /// Begins with the repairs for which there is room.
+    pub(super) fn begin_repairs(&mut self, edge: &mut Edge, documents: &mut Documents) {
+        while let Some((peer, list)) = self.pulls.next(edge.now.instant) {
+            self.with_vector(edge, documents, list, Purpose::Pull(peer));
+        }
+    }
+
+    /// Goes on with the repair of a list.
+    pub(super) fn repair_step(
+        &mut self,
+        edge: &mut Edge,
+        documents: &mut Documents,
+        list: ListId,
+        step: Step,
+    ) {
+        match step {
+            Step::Look(peer) => self.with_vector(edge, documents, list, Purpose::Pull(peer)),
+            Step::Over => self.begin_repairs(edge, documents),
+            Step::Wait => {}
+        }
+    }
+}
