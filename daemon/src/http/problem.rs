@@ -293,13 +293,29 @@ impl From<registry::Refusal> for Problem {
                     limit: Some(*limit as u64),
                     ..Extra::default()
                 });
-                let problem = Self::new(kind, refusal).retry_after(60);
+                let detail = format!("{refusal}; {}", remedy(*bound));
+                let problem = Self::new(kind, detail).retry_after(60);
                 return Self { extra, ..problem };
             }
             R::Reported(_) => Kind::Reported,
             R::Write(error) => return Self::unavailable(*error, &refusal),
         };
         Self::new(kind, refusal)
+    }
+}
+
+/// What to do about a bound that was reached.
+fn remedy(bound: registry::Bound) -> &'static str {
+    match bound {
+        registry::Bound::OfProcess { .. } => "unregister some, or register another process",
+        registry::Bound::OfUser { .. } => {
+            "unregister some; [limits] names_per_uid says how many a user may have"
+        }
+        registry::Bound::Processes => {
+            "each takes an open file of the daemon: raise its hard limit (LimitNOFILE=), and \
+            restart it"
+        }
+        registry::Bound::Names | registry::Bound::Bytes => "unregister some",
     }
 }
 
@@ -449,7 +465,12 @@ mod tests {
         };
         let full = body(too_many(registry::Bound::OfProcess { pid: 9 }));
         assert_eq!((&full["count"], &full["limit"]), (&65.into(), &64.into()));
-        assert_eq!(full["detail"], "names of process 9: 65 of at most 64");
+        assert_eq!(
+            full["detail"],
+            "names of process 9: 65 of at most 64; unregister some, or register another process"
+        );
+        let full = body(too_many(registry::Bound::Processes));
+        assert!(full["detail"].as_str().unwrap().contains("LimitNOFILE="));
         let held = body(R::Held {
             holder,
             since: node::time::Wall(0),
