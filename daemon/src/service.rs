@@ -8,6 +8,7 @@ use crate::metrics::{self, Process, Snapshot, count};
 use crate::process::{Host, Replica, Watcher};
 use crate::reload::{self, Reloader};
 use crate::systemd::Part;
+use crate::tls::Tls;
 use crate::tokens::Tokens;
 use crdt::entry::Author;
 use names::{ListId, NodeId, NodeName};
@@ -70,6 +71,7 @@ pub(crate) struct Inner {
     pub(crate) tokens: Tokens,
     pub(crate) trouble: Trouble,
     pub(crate) listening: Listening,
+    pub(crate) tls: watch::Receiver<Option<Tls>>,
     pub(crate) dev_faults: bool,
     pub(crate) reloader: Reloader,
     pub(crate) logging: Logging,
@@ -234,6 +236,26 @@ impl Service {
         &self.inner.listening
     }
 
+    /// When the certificate of the TCP listener expires, in Unix seconds; `None` while it speaks plain
+    /// HTTP.
+    pub(crate) fn tls_not_after(&self) -> Option<i64> {
+        self.inner.tls.borrow().as_ref().map(Tls::not_after)
+    }
+
+    /// Where the TCP listener is for a browser or program, if it is served: with the scheme.
+    pub(crate) fn http_url(&self) -> Option<String> {
+        let address = self.listening().address()?;
+        Some(format!("{}://{address}", self.scheme()))
+    }
+
+    /// The scheme of the TCP listener's addresses.
+    pub(crate) fn scheme(&self) -> &'static str {
+        match self.tls_not_after() {
+            Some(_) => "https",
+            None => "http",
+        }
+    }
+
     /// Why this node cannot do its work now, in words; empty when it can. Its parts get a moment to
     /// prove that they work.
     pub(crate) async fn not_ready(&self) -> Vec<String> {
@@ -348,6 +370,7 @@ impl Service {
             capacity: count(node.capacity),
             monitors: count(node.replica.monitors()),
             happened: node.replica.events(),
+            tls_not_after: self.tls_not_after(),
             tokens: tokens
                 .map(|(scope, number)| (scope.as_str(), count(number) as f64))
                 .to_vec(),

@@ -91,6 +91,7 @@ impl Listeners {
             Api::new(service, in_force.policy),
             Gate::new(in_force.limits),
         );
+        let tls = in_force.tls;
         let end = |mut finished: watch::Receiver<bool>| async move {
             // An error means that the sender is gone: the node has ended.
             let _ = finished.wait_for(|finished| *finished).await;
@@ -111,7 +112,14 @@ impl Listeners {
                 },
             };
             if let Some(tcp) = bound {
-                serve_tcp(tcp, api.tcp_router(), gate.clone(), end(finished.clone())).await;
+                serve_tcp(
+                    tcp,
+                    tls,
+                    api.tcp_router(),
+                    gate.clone(),
+                    end(finished.clone()),
+                )
+                .await;
             }
         };
         tokio::join!(unix, tcp);

@@ -876,9 +876,10 @@ export interface components {
          *
          *     - `node`: The node's own.
          *     - `authority`: Of the authorities in use the one that expires last.
+         *     - `http`: That of the TCP listener, where it speaks TLS.
          * @enum {string}
          */
-        CertificateKind: "node" | "authority";
+        CertificateKind: "node" | "authority" | "http";
         /** @description A certificate. */
         CertificateStatus: {
             /**
@@ -1436,6 +1437,8 @@ export interface components {
             cluster: string;
             /** @description Where its TCP listener is; null without. */
             http: string | null;
+            /** @description The same with the scheme that it speaks, `http://` or `https://`; null without. */
+            http_url: string | null;
             /** @description 32 hexadecimal digits. */
             id: string;
             /** @description Its name. */
@@ -1808,7 +1811,10 @@ export interface components {
         RegistrationLifetime: "process" | "connection";
         /** @description What came of reading the configuration again. */
         ReloadResult: {
-            /** @description Keys that have changed since the last reload, and whose new values are in force. */
+            /**
+             * @description Keys that have changed since the last reload, and whose new values are in force;
+             *     `http.tls_cert` also when another certificate lies at the same path.
+             */
             applied: string[];
             /**
              * Format: date-time

@@ -41,6 +41,7 @@ mod scraper;
 mod status;
 mod story;
 mod systemd;
+mod tls;
 mod tokens;
 mod top;
 mod upgrade;

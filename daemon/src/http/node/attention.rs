@@ -53,7 +53,7 @@ pub(crate) fn judge(
     all.extend(reach(&snapshot.views));
     all.extend(members(&snapshot.views));
     all.extend(lists(&snapshot.lists));
-    all.extend(certificates(&snapshot.transport, now_s));
+    all.extend(certificates(snapshot, now_s));
     all.extend(processes(snapshot));
     all.sort_by(|one, other| one.severity.cmp(&other.severity));
     all
@@ -197,7 +197,8 @@ fn lists(stats: &node::lists::Stats) -> Vec<Attention> {
     found
 }
 
-fn certificates(stats: &transport::Stats, now_s: i64) -> Vec<Attention> {
+fn certificates(snapshot: &Snapshot, now_s: i64) -> Vec<Attention> {
+    let stats = &snapshot.transport;
     let both = [
         (Whose::Node, "the node's certificate", stats.node_expires_at),
         (
@@ -206,10 +207,16 @@ fn certificates(stats: &transport::Stats, now_s: i64) -> Vec<Attention> {
             stats.authority_expires_at,
         ),
     ];
-    let judged = both.into_iter().filter_map(|(whose, name, at_s)| {
-        let (level, words) = expiry::judge(whose, at_s, now_s);
-        of_level(level, format!("{name} {words}"), expiry::remedy(whose))
-    });
+    let listener = snapshot
+        .tls_not_after
+        .map(|at_s| (Whose::Listener, "the TCP listener's certificate", at_s));
+    let judged = both
+        .into_iter()
+        .chain(listener)
+        .filter_map(|(whose, name, at_s)| {
+            let (level, words) = expiry::judge(whose, at_s, now_s);
+            of_level(level, format!("{name} {words}"), expiry::remedy(whose))
+        });
     judged.collect()
 }
 

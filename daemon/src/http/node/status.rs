@@ -127,11 +127,15 @@ fn certificates(snapshot: &Snapshot) -> Vec<CertificateStatus> {
         which,
         expires_at: Millis(seconds.saturating_mul(1000)),
     };
-    vec![
+    let always = [
         of(CertificateKind::Node, snapshot.transport.node_expires_at),
         of(
             CertificateKind::Authority,
             snapshot.transport.authority_expires_at,
         ),
-    ]
+    ];
+    let listener = snapshot
+        .tls_not_after
+        .map(|at_s| of(CertificateKind::Http, at_s));
+    always.into_iter().chain(listener).collect()
 }
