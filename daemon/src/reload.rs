@@ -34,6 +34,8 @@ pub struct Policy {
     pub hosts: Vec<String>,
     /// Whether the TCP listener serves the two routes of the example in *Elixir in Action* to anyone.
     pub open: bool,
+    /// Whether the TCP listener takes tokens from the network without TLS.
+    pub plain_tokens: bool,
 }
 
 /// Bounds on the clients of the API.
@@ -225,6 +227,7 @@ fn policy(config: &Config) -> Policy {
         admins: config.api.admins.clone(),
         hosts: config.http.hosts.clone(),
         open: config.http.open,
+        plain_tokens: config.http.plain_tokens,
     }
 }
 

@@ -250,10 +250,12 @@ impl Service {
 
     /// The scheme of the TCP listener's addresses.
     pub(crate) fn scheme(&self) -> &'static str {
-        match self.tls_not_after() {
-            Some(_) => "https",
-            None => "http",
-        }
+        if self.is_tls() { "https" } else { "http" }
+    }
+
+    /// Whether the TCP listener speaks TLS.
+    pub(crate) fn is_tls(&self) -> bool {
+        self.inner.tls.borrow().is_some()
     }
 
     /// Why this node cannot do its work now, in words; empty when it can. Its parts get a moment to

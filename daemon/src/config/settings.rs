@@ -252,6 +252,13 @@ settings! {
             example: "\"/etc/muster/http/key.pem\"",
             applies: Applies::AtReload,
         }
+        plain_tokens: bool, Kind::Switch, "true|false", Reader::switch,
+            "Take tokens from the network without TLS" => {
+            more: "Whoever sees the packets can read and use them: only for a network that \
+                encrypts by itself. The loopback interface needs no such leave.",
+            default: Default::Text("false"),
+            applies: Applies::AtReload,
+        }
         open: bool, Kind::Switch, "true|false", Reader::switch,
             "Serve the two routes of the example in Elixir in Action there, to anyone" => {
             more: "POST /add_entry and GET /entries. Whoever reaches the listener may then read \

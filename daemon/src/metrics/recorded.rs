@@ -132,10 +132,18 @@ pub(crate) enum Rejection {
     Unknown,
     /// The token's scope does not allow it.
     Scope,
+    /// It came over a network without TLS.
+    Readable,
 }
 
 impl Rejection {
-    const ALL: [Self; 4] = [Self::Missing, Self::Malformed, Self::Unknown, Self::Scope];
+    const ALL: [Self; 5] = [
+        Self::Missing,
+        Self::Malformed,
+        Self::Unknown,
+        Self::Scope,
+        Self::Readable,
+    ];
 
     fn as_str(self) -> &'static str {
         match self {
@@ -143,6 +151,7 @@ impl Rejection {
             Self::Malformed => "malformed",
             Self::Unknown => "unknown",
             Self::Scope => "scope",
+            Self::Readable => "readable",
         }
     }
 }

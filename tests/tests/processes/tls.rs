@@ -1,13 +1,14 @@
-//! The TCP listener with a certificate of its own, as browsers, programs and Prometheus meet it.
+//! The TCP listener with a certificate of its own, as browsers, programs and Prometheus meet it, and
+//! without one where others can read along.
 
 use crate::fleet::{Fleet, Node, PATIENCE, eventually, program, run};
 use crate::http::Client;
 use crate::scraper::Prometheus;
 use anyhow::{Context, ensure};
 use rcgen::{CertificateParams, KeyPair};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::{IpAddr, TcpStream, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -290,4 +291,131 @@ scrape_configs:
         Ok(())
     })
     .await
+}
+
+/// An address of this host that is not the loopback's; none on a host without a network.
+fn network_address() -> Option<IpAddr> {
+    let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
+    // Only looks the route up.
+    socket.connect("192.0.2.1:9").ok()?;
+    let ip = socket.local_addr().ok()?.ip();
+    (!ip.is_loopback() && !ip.is_unspecified()).then_some(ip)
+}
+
+/// The statuses of what a token belongs to, and of what it does not.
+async fn statuses(at: &str, token: &str) -> anyhow::Result<(Vec<u16>, Vec<u16>)> {
+    let bearer = format!("Bearer {token}");
+    let json = [("content-type", "application/json")];
+    let mut client = Client::connect_tcp(at).await?;
+    let (mut with, mut without) = (Vec::new(), Vec::new());
+    for path in ["/v1/node", "/v1/nothing", "/", "/page.js"] {
+        let bearing = [("authorization", bearer.as_str())];
+        let answer = client.call_with("GET", path, None, &bearing).await?;
+        let sentence = answer.status != 403 || answer.text.contains("[http] tls_cert");
+        ensure!(sentence, "{path}: {answer:?}");
+        with.push(answer.status);
+    }
+    let code = json!({ "code": "nonsense" });
+    let traded = client.call_with("POST", "/v1/web/token", Some(&code), &json);
+    let traded = traded.await?;
+    let kind = traded.json()["type"].as_str().map(str::to_owned);
+    with.push(if kind.as_deref() == Some("/problems/bad-code") {
+        200
+    } else {
+        traded.status
+    });
+    for path in ["/metrics", "/healthz", "/readyz", "/v1/openapi.json"] {
+        without.push(client.call("GET", path, None).await?.status);
+    }
+    Ok((with, without))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_others_could_read_is_refused() -> anyhow::Result<()> {
+    let Some(ip) = network_address() else {
+        eprintln!("NOT RUN, needs a network: a_token_that_others_could_read_is_refused");
+        return Ok(());
+    };
+    let mut fleet = Fleet::new(1)?;
+    let node = &mut fleet.nodes[0];
+    let text = std::fs::read_to_string(node.config())?;
+    let text = text.replace("listen = \"127.0.0.1:0\"", "listen = \"0.0.0.0:0\"");
+    std::fs::write(node.config(), text)?;
+    node.start()?;
+    let node = &fleet.nodes[0];
+    let made = node
+        .call("POST", "/v1/tokens", Some(&json!({ "scope": "page" })))
+        .await?;
+    let token = made.json()["token"]
+        .as_str()
+        .context("no token")?
+        .to_owned();
+    let port = listener(node)
+        .await?
+        .rsplit(':')
+        .next()
+        .context("no port")?
+        .to_owned();
+    let (near, far) = (format!("127.0.0.1:{port}"), format!("{ip}:{port}"));
+    let fine = (vec![200, 404, 200, 200, 200], vec![200; 4]);
+    ensure!(statuses(&near, &token).await? == fine);
+    let refused = (vec![403; 5], vec![200; 4]);
+    let told = statuses(&far, &token).await?;
+    ensure!(told == refused, "{told:?}");
+    // A link leads where it can be used.
+    let link = String::from_utf8(node.muster(&["web"])?.stdout)?;
+    ensure!(link.starts_with(&format!("http://{near}/")), "{link}");
+    ensure!(attention(node).await?.is_empty());
+
+    configure(node, "plain_tokens = true")?;
+    let answer = node.call("POST", "/v1/reload", None).await?;
+    ensure!(
+        answer.json()["applied"] == json!(["http.plain_tokens"]),
+        "{answer:?}"
+    );
+    ensure!(statuses(&far, &token).await? == fine);
+    let told = attention(node).await?;
+    ensure!(
+        told.len() == 1
+            && told[0]["what"]
+                .as_str()
+                .is_some_and(|what| what.contains("plain_tokens")),
+        "{told:?}"
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_cannot_be_used_has_no_link() -> anyhow::Result<()> {
+    let Some(ip) = network_address() else {
+        eprintln!("NOT RUN, needs a network: a_page_that_cannot_be_used_has_no_link");
+        return Ok(());
+    };
+    let mut fleet = Fleet::new(1)?;
+    let node = &mut fleet.nodes[0];
+    let text = std::fs::read_to_string(node.config())?;
+    let text = text.replace("listen = \"127.0.0.1:0\"", &format!("listen = \"{ip}:0\""));
+    std::fs::write(node.config(), text)?;
+    node.start()?;
+    let node = &fleet.nodes[0];
+    let refused = node.call("POST", "/v1/web/codes", None).await?;
+    ensure!(
+        refused.status == 409 && refused.text.contains("[http] tls_cert"),
+        "{refused:?}"
+    );
+    certify(node)?;
+    configure(
+        node,
+        &format!("{}\nhosts = [\"localhost\"]", tls_lines(node)),
+    )?;
+    ensure!(node.call("POST", "/v1/reload", None).await?.status == 200);
+    let made = node.call("POST", "/v1/web/codes", None).await?.json();
+    let link = made["url"].as_str().unwrap_or_default();
+    ensure!(link.starts_with("https://localhost:"), "{link}");
+    Ok(())
+}
+
+async fn attention(node: &Node) -> anyhow::Result<Vec<Value>> {
+    let status = node.get("/v1/status").await?.json();
+    Ok(status["attention"].as_array().cloned().unwrap_or_default())
 }

@@ -45,6 +45,14 @@ pub(crate) struct Reached {
     pub(crate) by_tls: bool,
 }
 
+impl Reached {
+    /// Whether others than this host's administrators can read what is sent: on a network, not on
+    /// the loopback interface.
+    pub(crate) fn is_readable(&self) -> bool {
+        !self.by_tls && !self.at.ip().to_canonical().is_loopback()
+    }
+}
+
 /// Serves the unix socket until `shutdown`, then ends its connections: idle ones and streams at
 /// once, calls in work with their answers, within 5 s.
 pub async fn serve_unix(

@@ -40,16 +40,24 @@ fn warning(what: impl Into<String>, remedy: impl Into<String>) -> Attention {
     }
 }
 
+/// The TCP listener, as far as it may need attention.
+pub(crate) struct Listener {
+    pub(crate) now: TcpListening,
+    /// Whether the policy lets it take tokens from the network without TLS.
+    pub(crate) plain_tokens: bool,
+}
+
 /// All that needs attention, the worst first. `now_s` is the time in Unix seconds.
 pub(crate) fn judge(
     snapshot: &Snapshot,
     trouble: Option<WriteError>,
-    listening: &TcpListening,
+    listener: &Listener,
     now_s: i64,
 ) -> Vec<Attention> {
     let mut all = Vec::new();
     all.extend(store(snapshot, trouble));
-    all.extend(listener(listening));
+    all.extend(served(&listener.now));
+    all.extend(readable(snapshot, listener));
     all.extend(reach(&snapshot.views));
     all.extend(members(&snapshot.views));
     all.extend(lists(&snapshot.lists));
@@ -59,7 +67,22 @@ pub(crate) fn judge(
     all
 }
 
-fn listener(listening: &TcpListening) -> Option<Attention> {
+/// Tokens that whoever sees the packets can use.
+fn readable(snapshot: &Snapshot, listener: &Listener) -> Option<Attention> {
+    let TcpListening::At(address) = &listener.now else {
+        return None;
+    };
+    let is_beyond = !address.ip().to_canonical().is_loopback();
+    (listener.plain_tokens && is_beyond && snapshot.tls_not_after.is_none()).then(|| {
+        warning(
+            format!("tokens cross the network without TLS: {address}, by [http] plain_tokens"),
+            "set [http] tls_cert and tls_key, and take plain_tokens out; then revoke the tokens \
+                that were sent (muster token list)",
+        )
+    })
+}
+
+fn served(listening: &TcpListening) -> Option<Attention> {
     match listening {
         TcpListening::Unwanted | TcpListening::At(_) => None,
         TcpListening::Failed { address, reason } => Some(critical(

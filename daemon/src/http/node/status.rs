@@ -52,7 +52,11 @@ pub(crate) async fn status(State(api): State<Api>, _: Query<()>) -> Result<Respo
     let snapshot = tokio::task::spawn_blocking(move || reading.service().snapshot())
         .await
         .map_err(Problem::internal)?;
-    let (trouble, listening) = (api.service().trouble(), api.service().listening().now());
+    let trouble = api.service().trouble();
+    let listener = attention::Listener {
+        now: api.service().listening().now(),
+        plain_tokens: api.policy().plain_tokens,
+    };
     let shown = NodeStatus {
         node: node_info(&api),
         partition: partition_view(&snapshot.views),
@@ -67,7 +71,7 @@ pub(crate) async fn status(State(api): State<Api>, _: Query<()>) -> Result<Respo
         processes: registry(&snapshot),
         store: store(&snapshot),
         certificates: certificates(&snapshot),
-        attention: attention::judge(&snapshot, trouble, &listening, wall_ms() / 1000),
+        attention: attention::judge(&snapshot, trouble, &listener, wall_ms() / 1000),
     };
     json::respond(StatusCode::OK, &shown)
 }

@@ -3,6 +3,7 @@
 //! the page trades it for a token.
 
 use crate::http::Api;
+use crate::http::connections::serve::Reached;
 use crate::http::connections::who::{Caller, OnThisHost};
 use crate::http::json::{self, Json};
 use crate::http::operations::openapi::Problems;
@@ -49,8 +50,9 @@ pub(crate) async fn create(
             ));
         }
     };
+    let place = place(&api, listener)?;
     let made = api.service().tokens().codes().create(uid)?;
-    let url = format!("http://{}/#code={}", reachable(listener), made.text);
+    let url = format!("{place}/#code={}", made.text);
     let shown = PageCode {
         id: made.id.to_string(),
         code: made.text,
@@ -58,6 +60,29 @@ pub(crate) async fn create(
         expires_at: Millis(made.expires_ms),
     };
     json::respond(StatusCode::CREATED, &shown).map(unkept)
+}
+
+/// Where a browser finds the page. A certificate is for a name, which is that by which browsers may
+/// reach the listener.
+fn place(api: &Api, listener: SocketAddr) -> Result<String, Problem> {
+    let (policy, by_tls) = (api.policy(), api.service().is_tls());
+    let at = reachable(listener);
+    let reached = Reached { at, by_tls };
+    if reached.is_readable() && !policy.plain_tokens {
+        return Err(Problem::new(
+            Kind::NoListener,
+            format!(
+                "the page is served at {at} by plain HTTP, which takes no tokens there: set [http] \
+                tls_cert and tls_key, or listen on the loopback address"
+            ),
+        ));
+    }
+    let named = policy
+        .hosts
+        .first()
+        .filter(|_| by_tls && !listener.ip().to_canonical().is_loopback());
+    let host = named.map_or_else(|| at.to_string(), |name| format!("{name}:{}", at.port()));
+    Ok(format!("{}://{host}", api.service().scheme()))
 }
 
 /// Where a browser on this host finds the listener: one that listens on all addresses is found on
