@@ -25,7 +25,7 @@ use crate::tls::Tls;
 use crate::tokens::Tokens;
 use anyhow::Context;
 use crdt::roster::Profile;
-use listen::Listeners;
+use listen::{Listeners, bind_quic};
 use names::{NodeId, NodeName, Shard};
 use node::cluster::ask::Shutdown;
 use node::cluster::{Kept, StopReason};
@@ -123,12 +123,14 @@ impl Node {
             blocked: self.config.dev_block.clone(),
             clock: self.clock,
         };
+        let mut sockets = origin.handed.sockets()?;
+        let quic = bind_quic(self.config.quic.listen, sockets.quic.take())?;
         let cluster::Started {
             inbox,
             endpoint,
             watcher,
         } = cluster::start(
-            self.transport_settings(),
+            (quic, self.transport_settings()),
             identity,
             self.cluster_settings(capacity)?,
             wires,
@@ -138,7 +140,7 @@ impl Node {
         watch_store(noticed, workers.clone(), trouble.clone());
         let listeners = self
             .runtime
-            .block_on(Listeners::bind(&self.config, origin.handed))?;
+            .block_on(Listeners::bind(&self.config, sockets))?;
         let level = origin.logging.level.clone();
         let (reloader, in_force) = self.reloader(origin.source, level, &endpoint)?;
         let service = Service::new(Inner {

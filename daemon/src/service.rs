@@ -84,6 +84,13 @@ pub(crate) enum TcpListening {
     /// The configuration wants none.
     Unwanted,
     At(SocketAddr),
+    /// A socket unit handed it over at another address than the configuration names.
+    Elsewhere {
+        at: SocketAddr,
+        configured: SocketAddr,
+    },
+    /// A socket unit handed it over, and the configuration wants none.
+    Unserved(SocketAddr),
     /// It is tried again.
     Failed {
         address: SocketAddr,
@@ -111,8 +118,10 @@ impl Listening {
     /// Where it is, if it is served.
     pub(crate) fn address(&self) -> Option<SocketAddr> {
         match *self.0.lock() {
-            TcpListening::At(address) => Some(address),
-            TcpListening::Unwanted | TcpListening::Failed { .. } => None,
+            TcpListening::At(at) | TcpListening::Elsewhere { at, .. } => Some(at),
+            TcpListening::Unwanted | TcpListening::Unserved(_) | TcpListening::Failed { .. } => {
+                None
+            }
         }
     }
 }

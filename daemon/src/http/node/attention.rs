@@ -69,7 +69,8 @@ pub(crate) fn judge(
 
 /// Tokens that whoever sees the packets can use.
 fn readable(snapshot: &Snapshot, listener: &Listener) -> Option<Attention> {
-    let TcpListening::At(address) = &listener.now else {
+    let (TcpListening::At(address) | TcpListening::Elsewhere { at: address, .. }) = &listener.now
+    else {
         return None;
     };
     let is_beyond = !address.ip().to_canonical().is_loopback();
@@ -85,6 +86,16 @@ fn readable(snapshot: &Snapshot, listener: &Listener) -> Option<Attention> {
 fn served(listening: &TcpListening) -> Option<Attention> {
     match listening {
         TcpListening::Unwanted | TcpListening::At(_) => None,
+        TcpListening::Elsewhere { at, configured } => Some(warning(
+            format!("a socket unit has the TCP listener at {at}, [http] listen is {configured}"),
+            "the unit's address is served: have ListenStream= (systemctl cat muster.socket) and \
+                [http] listen say the same",
+        )),
+        TcpListening::Unserved(at) => Some(warning(
+            format!("a socket unit listens at {at}, where nobody answers: [http] listen is none"),
+            "take ListenStream= out of the unit (systemctl cat muster.socket), or set [http] \
+                listen to its address",
+        )),
         TcpListening::Failed { address, reason } => Some(critical(
             format!("the API and the page are not served by TCP: {address}: {reason}"),
             "another program may have the port, perhaps to be taken for this node: see ss -ltnp; \

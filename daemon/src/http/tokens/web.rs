@@ -33,8 +33,8 @@ pub(crate) async fn create(
     _: Query<()>,
 ) -> Result<Response, Problem> {
     let listener = match api.service().listening().now() {
-        TcpListening::At(address) => address,
-        TcpListening::Unwanted => {
+        TcpListening::At(at) | TcpListening::Elsewhere { at, .. } => at,
+        TcpListening::Unwanted | TcpListening::Unserved(_) => {
             return Err(Problem::new(
                 Kind::NoListener,
                 "the page is served by TCP, and this node has no listener: set [http] listen, and \

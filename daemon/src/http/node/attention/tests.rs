@@ -120,6 +120,29 @@ fn a_listener_that_cannot_be_had_is_told() {
 }
 
 #[test]
+fn a_socket_unit_that_differs_from_the_configuration_is_told() {
+    let told = |now| {
+        let listener = Listener {
+            now,
+            plain_tokens: false,
+        };
+        let told = judge(&well(), None, &listener, NOW_S);
+        assert_eq!(told.len(), 1, "{told:?}");
+        told.into_iter()
+            .map(|finding| (finding.severity, finding.what))
+            .next()
+            .unwrap()
+    };
+    let (at, configured) = (([127, 0, 0, 1], 6879).into(), ([10, 0, 0, 7], 6879).into());
+    let (severity, what) = told(TcpListening::Elsewhere { at, configured });
+    assert_eq!(severity, Severity::Warning);
+    assert!(what.contains("127.0.0.1:6879") && what.contains("10.0.0.7:6879"));
+    let (severity, what) = told(TcpListening::Unserved(at));
+    assert_eq!(severity, Severity::Warning);
+    assert!(what.contains("127.0.0.1:6879"), "{what}");
+}
+
+#[test]
 fn tokens_that_cross_a_network_without_tls_are_told() {
     let told = |ip: [u8; 4], plain_tokens, tls_not_after| {
         let listener = Listener {
