@@ -1493,7 +1493,10 @@ export interface components {
             expires_at: string;
             /** @description 16 hexadecimal digits. */
             id: string;
-            /** @description The page's address with the code in its fragment. */
+            /**
+             * @description The page's address with the code in its fragment, and with the node's id, by which the page
+             *     notices that another node answers: `#code=CODE.ID`.
+             */
             url: string;
         };
         /** @description A code that nobody has used yet. */
@@ -1505,6 +1508,8 @@ export interface components {
         PageCodeTrade: {
             /** @description The code of a link. */
             code: string;
+            /** @description The id of the node that the link is of: another one leaves the code as it is. */
+            node?: string;
         };
         /**
          * @description How much of the cluster a node reaches, itself included.
@@ -7442,6 +7447,15 @@ export interface operations {
             };
             /** @description `/problems/body-too-slow`: The body did not arrive in time */
             408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/other-node`: Another node answers */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };

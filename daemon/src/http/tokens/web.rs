@@ -52,7 +52,7 @@ pub(crate) async fn create(
     };
     let place = place(&api, listener)?;
     let made = api.service().tokens().codes().create(uid)?;
-    let url = format!("{place}/#code={}", made.text);
+    let url = format!("{place}/#code={}.{}", made.text, api.service().info().id);
     let shown = PageCode {
         id: made.id.to_string(),
         code: made.text,
@@ -128,7 +128,7 @@ pub(crate) async fn show(
     post, path = "/v1/web/token", tag = "page", operation_id = "trade_code", params(Query<(Timeout,)>), request_body = PageCodeTrade,
     responses(
         (status = 201, description = "Made, and on the disk", body = CreatedToken),
-        Problems<(Query<(Timeout,)>, Json<PageCodeTrade>, CreateError, Own<{ Kind::BadCode as usize }>)>,
+        Problems<(Query<(Timeout,)>, Json<PageCodeTrade>, CreateError, Own<{ Kind::BadCode as usize }>, Own<{ Kind::OtherNode as usize }>)>,
     )
 )]
 pub(crate) async fn trade(
@@ -136,6 +136,7 @@ pub(crate) async fn trade(
     Query((Timeout(timeout),)): Query<(Timeout,)>,
     Json(body): Json<PageCodeTrade>,
 ) -> Result<Response, Problem> {
+    must_be_meant(&api, body.node.as_deref())?;
     let tokens = api.service().tokens();
     let uid = tokens.codes().spend(&body.code).ok_or_else(|| {
         Problem::new(
@@ -151,6 +152,21 @@ pub(crate) async fn trade(
     )
     .await??;
     json::respond(StatusCode::CREATED, &created(token, text)).map(unkept)
+}
+
+/// A link leads to an address, at which another node may answer by now.
+fn must_be_meant(api: &Api, node: Option<&str>) -> Result<(), Problem> {
+    let info = api.service().info();
+    match node {
+        Some(id) if id != info.id.to_string() => Err(Problem::new(
+            Kind::OtherNode,
+            format!(
+                "the link is of the node with the id {id:?}, and here is {} with the id {}",
+                info.name, info.id
+            ),
+        )),
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// Revokes the token that this request bears, which ends the page's session. By TCP only.
