@@ -7,6 +7,7 @@
 //! be right; all mistakes are told at once.
 
 mod advertise;
+mod certificate;
 mod defaults;
 mod describe;
 mod environment;

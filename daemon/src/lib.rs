@@ -24,6 +24,7 @@ pub mod reload;
 pub mod run;
 pub mod service;
 mod systemd;
+pub mod tls;
 pub mod tokens;
 mod version;
 

@@ -8,6 +8,7 @@ use crate::config::{self, Applies, Config, Source, Start};
 use crate::logging::Level;
 use crate::metrics;
 use crate::systemd;
+use crate::tls::Tls;
 use anyhow::{Context, bail};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,8 @@ use tokio::sync::{Mutex, watch};
 pub(crate) struct InForce {
     pub(crate) policy: watch::Receiver<Arc<Policy>>,
     pub(crate) limits: watch::Receiver<Limits>,
+    /// `None` while the TCP listener speaks plain HTTP.
+    pub(crate) tls: watch::Receiver<Option<Tls>>,
 }
 
 /// Who may do what, and where the TCP listener may be reached: from the configuration.
@@ -31,6 +34,8 @@ pub struct Policy {
     pub hosts: Vec<String>,
     /// Whether the TCP listener serves the two routes of the example in *Elixir in Action* to anyone.
     pub open: bool,
+    /// Whether the TCP listener takes tokens from the network without TLS.
+    pub plain_tokens: bool,
 }
 
 /// Bounds on the clients of the API.
@@ -79,6 +84,9 @@ pub(crate) struct Outcome {
     pub(crate) certificate_expires: i64,
 }
 
+/// Named as applied when what lies there has changed, and not the key itself.
+const CERTIFICATE: &str = "http.tls_cert";
+
 /// Reloads, one after the other.
 pub(crate) struct Reloader {
     source: Source,
@@ -86,6 +94,7 @@ pub(crate) struct Reloader {
     endpoint: transport::Endpoint,
     policy: watch::Sender<Arc<Policy>>,
     limits: watch::Sender<Limits>,
+    tls: watch::Sender<Option<Tls>>,
     /// The node's since its start.
     started: Config,
     /// As of the last reload.
@@ -98,14 +107,17 @@ impl Reloader {
         level: Level,
         endpoint: transport::Endpoint,
         started: Config,
+        tls: Option<Tls>,
     ) -> (Self, InForce) {
-        let (policy, limits) = (
+        let (policy, limits, tls) = (
             watch::channel(Arc::new(policy(&started))),
             watch::channel(limits(&started)),
+            watch::channel(tls),
         );
         let in_force = InForce {
             policy: policy.1,
             limits: limits.1,
+            tls: tls.1,
         };
         let latest = Mutex::new(started.clone());
         (
@@ -115,6 +127,7 @@ impl Reloader {
                 endpoint,
                 policy: policy.0,
                 limits: limits.0,
+                tls: tls.0,
                 started,
                 latest,
             },
@@ -133,7 +146,7 @@ impl Reloader {
     /// What is wrong with the configuration or the certificates.
     pub(crate) async fn pending(&self) -> anyhow::Result<Vec<String>> {
         let source = self.source.clone();
-        let (new, _) = tokio::task::spawn_blocking(move || read(&source))
+        let (new, ..) = tokio::task::spawn_blocking(move || read(&source))
             .await
             .context("reading was cut short")??;
         let mut keys = config::changed(&*self.latest.lock().await, &new, Applies::AtReload);
@@ -157,12 +170,16 @@ impl Reloader {
         let _told = systemd::Reloading::begin();
         let source = self.source.clone();
         // Files, and perhaps the resolver.
-        let (new, identity) = tokio::task::spawn_blocking(move || read(&source))
+        let (new, identity, tls) = tokio::task::spawn_blocking(move || read(&source))
             .await
             .context("reading was cut short")??;
         let certificate_expires = identity.not_after();
         self.endpoint.reload(identity)?;
-        let applied = config::changed(&latest, &new, Applies::AtReload);
+        let mut applied = config::changed(&latest, &new, Applies::AtReload);
+        if self.is_renewed(tls.as_ref()) && !applied.iter().any(|key| key == CERTIFICATE) {
+            applied.push(CERTIFICATE.to_owned());
+        }
+        self.tls.send_replace(tls);
         let restart = config::changed(&self.started, &new, Applies::AtRestart);
         if latest.log.level != new.log.level {
             self.level.configure(&new.log.level);
@@ -186,14 +203,23 @@ impl Reloader {
             certificate_expires,
         })
     }
+
+    /// Whether other certificates lie where the TCP listener's are.
+    fn is_renewed(&self, read: Option<&Tls>) -> bool {
+        match (&*self.tls.borrow(), read) {
+            (Some(used), Some(read)) => !used.is_same(read),
+            (Some(_) | None, _) => false,
+        }
+    }
 }
 
-fn read(source: &Source) -> anyhow::Result<(Config, pki::Identity)> {
+fn read(source: &Source) -> anyhow::Result<(Config, pki::Identity, Option<Tls>)> {
     let Start::Run(config) = source.load()? else {
         bail!("the command line asks for no node")
     };
     let identity = pki::Identity::load(&config.tls.ca, &config.tls.cert, &config.tls.key)?;
-    Ok((*config, identity))
+    let tls = Tls::load(&config.http)?;
+    Ok((*config, identity, tls))
 }
 
 fn policy(config: &Config) -> Policy {
@@ -201,6 +227,7 @@ fn policy(config: &Config) -> Policy {
         admins: config.api.admins.clone(),
         hosts: config.http.hosts.clone(),
         open: config.http.open,
+        plain_tokens: config.http.plain_tokens,
     }
 }
 

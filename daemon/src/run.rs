@@ -14,17 +14,18 @@ use crate::config::{Config, Source};
 use crate::event::EventLog;
 use crate::host::{self, Clock, random, wall_ms};
 use crate::inquiry;
-use crate::logging::Logging;
+use crate::logging::{Level, Logging};
 use crate::machines::{ListsInbox, cluster, lists};
 use crate::metrics;
 use crate::process::{self, Host, Replica};
 use crate::reload::{InForce, Reloader};
 use crate::service::{Inner, NodeInfo, Service, Trouble};
 use crate::systemd::{self, Handed, Watchdog};
+use crate::tls::Tls;
 use crate::tokens::Tokens;
 use anyhow::Context;
 use crdt::roster::Profile;
-use listen::Listeners;
+use listen::{Listeners, bind_quic};
 use names::{NodeId, NodeName, Shard};
 use node::cluster::ask::Shutdown;
 use node::cluster::{Kept, StopReason};
@@ -122,12 +123,14 @@ impl Node {
             blocked: self.config.dev_block.clone(),
             clock: self.clock,
         };
+        let mut sockets = origin.handed.sockets()?;
+        let quic = bind_quic(self.config.quic.listen, sockets.quic.take())?;
         let cluster::Started {
             inbox,
             endpoint,
             watcher,
         } = cluster::start(
-            self.transport_settings(),
+            (quic, self.transport_settings()),
             identity,
             self.cluster_settings(capacity)?,
             wires,
@@ -137,10 +140,9 @@ impl Node {
         watch_store(noticed, workers.clone(), trouble.clone());
         let listeners = self
             .runtime
-            .block_on(Listeners::bind(&self.config, origin.handed))?;
+            .block_on(Listeners::bind(&self.config, sockets))?;
         let level = origin.logging.level.clone();
-        let config = self.config.clone();
-        let (reloader, in_force) = Reloader::new(origin.source, level, endpoint.clone(), config);
+        let (reloader, in_force) = self.reloader(origin.source, level, &endpoint)?;
         let service = Service::new(Inner {
             info: self.info(cluster_id, endpoint.local_addr()),
             views,
@@ -158,6 +160,7 @@ impl Node {
             tokens: Tokens::load(self.store.clone())?,
             trouble,
             listening: listeners.listening(),
+            tls: in_force.tls.clone(),
             dev_faults: self.config.dev_faults,
             reloader,
             logging: origin.logging,
@@ -169,6 +172,17 @@ impl Node {
             .shutdown_timeout(std::time::Duration::from_secs(1));
         self.store.close();
         reason
+    }
+
+    /// What follows the configuration while the node runs.
+    fn reloader(
+        &self,
+        source: Source,
+        level: Level,
+        endpoint: &transport::Endpoint,
+    ) -> anyhow::Result<(Reloader, InForce)> {
+        let (config, tls) = (self.config.clone(), Tls::load(&self.config.http)?);
+        Ok(Reloader::new(source, level, endpoint.clone(), config, tls))
     }
 
     /// What the node tells of itself for as long as it runs.

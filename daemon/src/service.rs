@@ -8,6 +8,7 @@ use crate::metrics::{self, Process, Snapshot, count};
 use crate::process::{Host, Replica, Watcher};
 use crate::reload::{self, Reloader};
 use crate::systemd::Part;
+use crate::tls::Tls;
 use crate::tokens::Tokens;
 use crdt::entry::Author;
 use names::{ListId, NodeId, NodeName};
@@ -70,6 +71,7 @@ pub(crate) struct Inner {
     pub(crate) tokens: Tokens,
     pub(crate) trouble: Trouble,
     pub(crate) listening: Listening,
+    pub(crate) tls: watch::Receiver<Option<Tls>>,
     pub(crate) dev_faults: bool,
     pub(crate) reloader: Reloader,
     pub(crate) logging: Logging,
@@ -82,6 +84,13 @@ pub(crate) enum TcpListening {
     /// The configuration wants none.
     Unwanted,
     At(SocketAddr),
+    /// A socket unit handed it over at another address than the configuration names.
+    Elsewhere {
+        at: SocketAddr,
+        configured: SocketAddr,
+    },
+    /// A socket unit handed it over, and the configuration wants none.
+    Unserved(SocketAddr),
     /// It is tried again.
     Failed {
         address: SocketAddr,
@@ -109,8 +118,10 @@ impl Listening {
     /// Where it is, if it is served.
     pub(crate) fn address(&self) -> Option<SocketAddr> {
         match *self.0.lock() {
-            TcpListening::At(address) => Some(address),
-            TcpListening::Unwanted | TcpListening::Failed { .. } => None,
+            TcpListening::At(at) | TcpListening::Elsewhere { at, .. } => Some(at),
+            TcpListening::Unwanted | TcpListening::Unserved(_) | TcpListening::Failed { .. } => {
+                None
+            }
         }
     }
 }
@@ -234,6 +245,28 @@ impl Service {
         &self.inner.listening
     }
 
+    /// When the certificate of the TCP listener expires, in Unix seconds; `None` while it speaks plain
+    /// HTTP.
+    pub(crate) fn tls_not_after(&self) -> Option<i64> {
+        self.inner.tls.borrow().as_ref().map(Tls::not_after)
+    }
+
+    /// Where the TCP listener is for a browser or program, if it is served: with the scheme.
+    pub(crate) fn http_url(&self) -> Option<String> {
+        let address = self.listening().address()?;
+        Some(format!("{}://{address}", self.scheme()))
+    }
+
+    /// The scheme of the TCP listener's addresses.
+    pub(crate) fn scheme(&self) -> &'static str {
+        if self.is_tls() { "https" } else { "http" }
+    }
+
+    /// Whether the TCP listener speaks TLS.
+    pub(crate) fn is_tls(&self) -> bool {
+        self.inner.tls.borrow().is_some()
+    }
+
     /// Why this node cannot do its work now, in words; empty when it can. Its parts get a moment to
     /// prove that they work.
     pub(crate) async fn not_ready(&self) -> Vec<String> {
@@ -348,6 +381,7 @@ impl Service {
             capacity: count(node.capacity),
             monitors: count(node.replica.monitors()),
             happened: node.replica.events(),
+            tls_not_after: self.tls_not_after(),
             tokens: tokens
                 .map(|(scope, number)| (scope.as_str(), count(number) as f64))
                 .to_vec(),

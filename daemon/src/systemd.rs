@@ -1,72 +1,23 @@
-//! The service manager: sockets that it hands over, what it is told, and the watchdog.
+//! The service manager: sockets that it hands over and holds, what it is told, and the watchdog.
 //!
 //! All of it does nothing where there is no manager: `$LISTEN_FDS`, `$NOTIFY_SOCKET` and
 //! `$WATCHDOG_USEC` are how it makes itself known (sd_listen_fds(3), sd_notify(3),
 //! sd_watchdog_enabled(3)).
 
+mod handed;
 mod watchdog;
 
+pub(crate) use handed::{Handed, Held, Sockets, hold, let_go};
 pub(crate) use watchdog::{Part, Watchdog};
 
-use anyhow::{Context, bail};
-use listenfd::ListenFd;
 use node::cluster::RosterView;
 use sd_notify::NotifyState;
-use std::net::TcpListener;
-use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
 /// How often the status line is made anew when nothing happens to the cluster.
 const STATUS_EVERY: Duration = Duration::from_secs(5);
-
-/// The sockets that were handed over.
-pub(crate) struct Handed(ListenFd);
-
-impl std::fmt::Debug for Handed {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Handed").field(&self.0.len()).finish()
-    }
-}
-
-impl Handed {
-    /// Takes them; at most once, and before any thread is started.
-    pub(crate) fn take() -> Self {
-        Self(ListenFd::from_env())
-    }
-
-    /// The unix socket and the TCP listener among them.
-    ///
-    /// # Errors
-    /// There is something else, or two of a kind.
-    pub(crate) fn listeners(
-        mut self,
-    ) -> anyhow::Result<(Option<UnixListener>, Option<TcpListener>)> {
-        let (mut unix, mut tcp) = (None, None);
-        for index in 0..self.0.len() {
-            if let (None, Ok(Some(listener))) = (&unix, self.0.take_unix_listener(index)) {
-                listener.set_nonblocking(true).context(
-                    "a socket of the service manager cannot be \
-                    used",
-                )?;
-                unix = Some(listener);
-            } else if let (None, Ok(Some(listener))) = (&tcp, self.0.take_tcp_listener(index)) {
-                listener.set_nonblocking(true).context(
-                    "a socket of the service manager cannot be \
-                    used",
-                )?;
-                tcp = Some(listener);
-            } else {
-                bail!(
-                    "socket {index} of the service manager cannot be used: one unix stream \
-                    socket and one TCP listener can"
-                );
-            }
-        }
-        Ok((unix, tcp))
-    }
-}
 
 /// The node serves its clients.
 pub(crate) fn ready() {

@@ -120,12 +120,24 @@ impl Endpoint {
         settings: Settings,
         identity: Identity,
     ) -> Result<(Self, Events, Events), BindError> {
+        let address = settings.listen;
+        let socket =
+            UdpSocket::bind(address).map_err(|source| BindError::Socket { address, source })?;
+        Self::adopt(socket, settings, identity)
+    }
+
+    /// The same with a socket that is bound already, wherever [`Settings::listen`] is.
+    pub fn adopt(
+        socket: UdpSocket,
+        settings: Settings,
+        identity: Identity,
+    ) -> Result<(Self, Events, Events), BindError> {
         let runtime = Handle::try_current().map_err(|_| BindError::Runtime)?;
         let transport = Arc::new(transport(&settings)?);
         let tls = Arc::new(Tls::new(identity, &settings));
         let server = server(&tls, &transport).map_err(|error| BindError::Tls(error.to_string()))?;
         let (fault, counters) = (Fault::default(), Arc::new(Counters::default()));
-        let bound = bind(&settings, &fault, &counters, &server);
+        let bound = open(socket, &settings, &fault, &counters, &server);
         let (quic, local) = bound.map_err(|source| BindError::Socket {
             address: settings.listen,
             source,
@@ -461,13 +473,13 @@ fn server(tls: &Tls, transport: &Arc<TransportConfig>) -> Result<quinn::ServerCo
     Ok(config)
 }
 
-fn bind(
+fn open(
+    socket: UdpSocket,
     settings: &Settings,
     fault: &Fault,
     counters: &Arc<Counters>,
     server: &quinn::ServerConfig,
 ) -> io::Result<(quinn::Endpoint, SocketAddr)> {
-    let socket = UdpSocket::bind(settings.listen)?;
     let state = UdpSocketState::new((&socket).into())?;
     // The kernel gives what its own limits allow; less costs throughput only.
     let _ = state.set_recv_buffer_size((&socket).into(), settings.socket_buffer_bytes);

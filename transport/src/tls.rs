@@ -185,7 +185,7 @@ fn chain_fault(error: &CertificateError) -> ChainFault {
     }
 }
 
-/// TLS 1.2 is compiled out; QUIC never offers it.
+/// QUIC is TLS 1.3 only (RFC 9001, section 4.2).
 fn tls12_is_not_offered() -> rustls::Error {
     rustls::PeerIncompatible::Tls12NotOffered.into()
 }

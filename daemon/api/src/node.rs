@@ -21,6 +21,8 @@ words! {
         Node = "node",
         /// Of the authorities in use the one that expires last.
         Authority = "authority",
+        /// That of the TCP listener, where it speaks TLS.
+        Http = "http",
     }
 
     /// How bad a finding is.
@@ -58,6 +60,9 @@ pub struct NodeInfo {
     /// Where its TCP listener is; null without.
     #[schema(required = true)]
     pub http: Option<String>,
+    /// The same with the scheme that it speaks, `http://` or `https://`; null without.
+    #[schema(required = true)]
+    pub http_url: Option<String>,
     /// Its process id.
     pub pid: u32,
     /// The version of its program.
@@ -196,7 +201,8 @@ pub struct Attention {
 /// What came of reading the configuration again.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
 pub struct ReloadResult {
-    /// Keys that have changed since the last reload, and whose new values are in force.
+    /// Keys that have changed since the last reload, and whose new values are in force;
+    /// `http.tls_cert` also when another certificate lies at the same path.
     pub applied: Vec<String>,
     /// Keys that have changed since the start, and whose new values count only after a restart.
     pub restart: Vec<String>,

@@ -75,6 +75,8 @@ kinds! {
         "How that process ends was told before."
     NoListener 409 "no-listener" "The node has no TCP listener"
         "The page is served by TCP only; `[http] listen` makes a listener."
+    OtherNode 409 "other-node" "Another node answers"
+        "The link is of a node with another id."
     Stale 412 "stale" "It was changed in between"
         "`If-Match` names an older state."
     TooLarge 413 "too-large" "Too large"

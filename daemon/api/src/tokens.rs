@@ -74,7 +74,8 @@ pub struct PageCode {
     pub id: String,
     /// What can be traded for a token, once. It is told only here.
     pub code: String,
-    /// The page's address with the code in its fragment.
+    /// The page's address with the code in its fragment, and with the node's id, by which the page
+    /// notices that another node answers: `#code=CODE.ID`.
     pub url: String,
     /// When the code expires.
     #[schema(value_type = String, format = DateTime)]
@@ -94,4 +95,8 @@ pub struct PageCodeState {
 pub struct PageCodeTrade {
     /// The code of a link.
     pub code: String,
+    /// The id of the node that the link is of: another one leaves the code as it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub node: Option<String>,
 }

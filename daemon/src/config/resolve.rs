@@ -4,7 +4,7 @@ use super::flags::DevFlags;
 use super::given::{Given, Setting, Value};
 use super::keys::{Default, Key, Kind};
 use super::level::plausible;
-use super::{Config, LogFormat, Surroundings, advertise, defaults};
+use super::{Config, LogFormat, Surroundings, advertise, certificate, defaults};
 use api::duration;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -26,6 +26,7 @@ pub(super) fn resolve(
         mistakes,
     };
     let mut config = Config::read(&mut reader, dev)?;
+    mistakes.extend(certificate::mistake(&config.http));
     let quic = &mut config.quic;
     match &mut quic.advertise {
         Some(given) if given.port() == 0 => given.set_port(quic.listen.port()),
@@ -135,6 +136,14 @@ impl Reader<'_> {
                 .text(key, not_empty)
                 .and_then(|text| self.expanded(key, text)),
         }
+    }
+
+    /// The path of a key that need not be given.
+    pub(super) fn optional_path(&mut self, key: &Key) -> Option<Option<PathBuf>> {
+        if self.setting(key).is_none() {
+            return Some(None);
+        }
+        self.path(key).map(Some)
     }
 
     /// A path in the directory of the service's credentials may name its variable.

@@ -238,6 +238,27 @@ settings! {
             example: "[\"muster.example\"]",
             applies: Applies::AtReload,
         }
+        tls_cert: Option<PathBuf>, Kind::Path, "FILE", Reader::optional_path,
+            "The certificate with which that listener speaks TLS" => {
+            more: "In PEM, followed by those between it and its authority, which may be any that \
+                clients trust. With it and http.tls_key the listener speaks TLS 1.3 and 1.2, and \
+                nothing else. Read anew at a reload, even if no key has changed.",
+            example: "\"/etc/muster/http/cert.pem\"",
+            applies: Applies::AtReload,
+        }
+        tls_key: Option<PathBuf>, Kind::Path, "FILE", Reader::optional_path,
+            "The private key of that certificate" => {
+            more: "In PEM. Refused if others can read it.",
+            example: "\"/etc/muster/http/key.pem\"",
+            applies: Applies::AtReload,
+        }
+        plain_tokens: bool, Kind::Switch, "true|false", Reader::switch,
+            "Take tokens from the network without TLS" => {
+            more: "Whoever sees the packets can read and use them: only for a network that \
+                encrypts by itself. The loopback interface needs no such leave.",
+            default: Default::Text("false"),
+            applies: Applies::AtReload,
+        }
         open: bool, Kind::Switch, "true|false", Reader::switch,
             "Serve the two routes of the example in Elixir in Action there, to anyone" => {
             more: "POST /add_entry and GET /entries. Whoever reaches the listener may then read \

@@ -467,3 +467,26 @@ fn under_systemd_the_services_directories_are_the_defaults() {
         ]
     );
 }
+
+#[test]
+fn a_certificate_and_its_key_are_given_together() {
+    let mistakes = |file: &str| Case::new(file).mistakes();
+    assert_eq!(
+        mistakes("[http]\ntls_cert = \"cert.pem\""),
+        ["http.tls_cert is given and http.tls_key is not: TLS takes both, plain HTTP neither"]
+    );
+    assert_eq!(
+        mistakes("[http]\ntls_key = \"key.pem\""),
+        ["http.tls_key is given and http.tls_cert is not: TLS takes both, plain HTTP neither"]
+    );
+    let missing = mistakes("[http]\ntls_cert = \"cert.pem\"\ntls_key = \"key.pem\"");
+    assert!(
+        missing.len() == 1
+            && missing[0].starts_with(
+                "http.tls_cert and http.tls_key cannot be used: cannot read cert.pem: "
+            ),
+        "{missing:?}"
+    );
+    let none = Case::new("").load().http;
+    assert_eq!((none.tls_cert, none.tls_key), (None, None));
+}

@@ -11,6 +11,8 @@ pub(crate) enum Whose {
     Node,
     /// The authority's: changing it touches every node.
     Authority,
+    /// That of the TCP listener: often renewed by a program, when a third of its life is left.
+    Listener,
 }
 
 /// How bad it is that it expires then, and how long it is good, in words. Both times are Unix
@@ -19,6 +21,7 @@ pub(crate) fn judge(whose: Whose, at_s: i64, now_s: i64) -> (Level, String) {
     let early_s = match whose {
         Whose::Node => 30 * DAY_S,
         Whose::Authority => 90 * DAY_S,
+        Whose::Listener => 14 * DAY_S,
     };
     let left_s = at_s.saturating_sub(now_s);
     let level = match left_s {
@@ -44,6 +47,10 @@ pub(crate) fn remedy(whose: Whose) -> &'static str {
         Whose::Authority => {
             "muster pki rotate where ca.key is, bring the new ca.pem to all nodes and restart \
                 them one by one, then renew their certificates"
+        }
+        Whose::Listener => {
+            "put a renewed one and its key where [http] tls_cert and tls_key point, then muster \
+                reload"
         }
     }
 }
@@ -81,5 +88,7 @@ mod tests {
         );
         assert_eq!(node(0), (Level::Critical, "has expired".to_owned()));
         assert_eq!(judge(Whose::Authority, 89 * DAY_S, 0).0, Level::Warning);
+        assert_eq!(judge(Whose::Listener, 14 * DAY_S, 0).0, Level::Good);
+        assert_eq!(judge(Whose::Listener, 13 * DAY_S, 0).0, Level::Warning);
     }
 }

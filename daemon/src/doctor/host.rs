@@ -2,7 +2,7 @@
 
 use super::expiry::{self, Whose};
 use super::{Finding, HERE, Level, disk};
-use crate::config::Config;
+use crate::config::{Config, Http};
 use std::io::ErrorKind;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
@@ -13,6 +13,7 @@ const FEW_FILES: u64 = 4096;
 /// Examines it; blocks on the disk.
 pub(crate) fn examine(config: &Config, now_s: i64) -> Vec<Finding> {
     let mut findings = certificates(config, now_s);
+    findings.extend(listener(&config.http, now_s));
     findings.push(data_dir(&config.data_dir));
     findings.push(disk::space(&config.data_dir));
     findings.push(disk::sync(&config.data_dir));
@@ -61,6 +62,31 @@ fn certificates(config: &Config, now_s: i64) -> Vec<Finding> {
             ]
         }
     }
+}
+
+/// The certificate of the TCP listener, if it has one, likewise.
+fn listener(http: &Http, now_s: i64) -> Option<Finding> {
+    let check = "http certificate";
+    let (certificate, key) = (http.tls_cert.as_ref()?, http.tls_key.as_ref()?);
+    let found = match pki::Server::load(certificate, key) {
+        Err(error) => Finding::critical(
+            check,
+            HERE,
+            error.to_string(),
+            "a restart would fail: put right what it says",
+        ),
+        Ok(server) => {
+            let (level, words) = expiry::judge(Whose::Listener, server.not_after(), now_s);
+            Finding::of_level(
+                level,
+                check,
+                HERE,
+                format!("the TCP listener's certificate {words}"),
+                expiry::remedy(Whose::Listener),
+            )
+        }
+    };
+    Some(found)
 }
 
 fn data_dir(dir: &Path) -> Finding {

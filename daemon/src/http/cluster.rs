@@ -52,6 +52,7 @@ pub(crate) fn node_info(api: &Api) -> NodeInfo {
         name: info.name.to_string(),
         address: info.address.to_string(),
         http: http.map(|address| address.to_string()),
+        http_url: api.service().http_url(),
         pid: info.pid,
         version: info.version.to_owned(),
         protocol: info.protocol,

@@ -5,4 +5,5 @@ pub(crate) mod body;
 pub(crate) mod gate;
 pub(crate) mod guard;
 pub(crate) mod serve;
+mod tls;
 pub(crate) mod who;

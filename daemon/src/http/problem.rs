@@ -126,6 +126,11 @@ impl Problem {
         self
     }
 
+    /// When the client is told to try again, in seconds.
+    pub(crate) fn retry_seconds(&self) -> Option<u32> {
+        self.retry_after
+    }
+
     #[cfg(test)]
     pub(crate) fn kind(&self) -> Kind {
         self.kind

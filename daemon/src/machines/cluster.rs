@@ -13,7 +13,7 @@ use node::machine::Machine;
 use node::registry;
 use node::wire::{Channel, CloseReason, ConnId, DialId, Peer, Protocol};
 use pki::Identity;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use store::Store;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -66,7 +66,7 @@ pub(crate) struct Started {
 
 /// Binds QUIC and starts the thread. `settings` is made once the local address is known.
 pub(crate) fn start(
-    transport: transport::Settings,
+    (socket, transport): (UdpSocket, transport::Settings),
     identity: Identity,
     settings: impl FnOnce(SocketAddr) -> Settings + Send + 'static,
     wires: Wires,
@@ -90,7 +90,7 @@ pub(crate) fn start(
     let thread = std::thread::Builder::new().name("cluster".to_owned());
     thread.spawn(move || {
         runtime.block_on(async move {
-            let (endpoint, urgent, bulk) = match Endpoint::bind(transport, identity) {
+            let (endpoint, urgent, bulk) = match Endpoint::adopt(socket, transport, identity) {
                 Ok(parts) => parts,
                 Err(error) => return drop(bound.send(Err(error))),
             };

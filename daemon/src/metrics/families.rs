@@ -22,6 +22,8 @@ pub(crate) struct Snapshot {
     pub(crate) monitors: u64,
     /// What happened to registered processes, by kind; those that never happened are left out.
     pub(crate) happened: BTreeMap<EventType, u64>,
+    /// When the certificate of the TCP listener expires, in Unix seconds.
+    pub(crate) tls_not_after: Option<i64>,
     /// Good tokens, by what they allow.
     pub(crate) tokens: Vec<(&'static str, f64)>,
     /// Lines of the log.
@@ -46,6 +48,7 @@ impl Snapshot {
             capacity: 1000,
             monitors: 0,
             happened: BTreeMap::new(),
+            tls_not_after: None,
             tokens: Vec::new(),
             left_out: 0,
             process: Process::read(),
@@ -472,13 +475,16 @@ pub(super) const SPREAD_GAUGES: &[Spread<f64>] = &[
     ),
     (
         "muster_transport_certificate_expiry_timestamp_seconds",
-        "When the certificate in use expires: the node's, or the authority's that expires last",
+        "When the certificate in use expires: the node's, the authority's that expires last, the \
+        TCP listener's where it has one",
         "certificate",
         |s| {
-            vec![
+            let always = [
                 ("node", s.transport.node_expires_at as f64),
                 ("authority", s.transport.authority_expires_at as f64),
-            ]
+            ];
+            let listener = s.tls_not_after.map(|at_s| ("http", at_s as f64));
+            always.into_iter().chain(listener).collect()
         },
     ),
     (

@@ -16,6 +16,7 @@ const STREAMS: &str = "muster_api_streams";
 const STREAMS_LAGGED: &str = "muster_api_streams_lagged_total";
 const CONNECTIONS_REFUSED: &str = "muster_api_connections_refused_total";
 const CONNECTIONS_CUT: &str = "muster_api_connections_cut_total";
+const HANDSHAKES_FAILED: &str = "muster_api_handshakes_failed_total";
 const BEARERS_REJECTED: &str = "muster_tokens_rejected_total";
 const RELOADS: &str = "muster_reloads_total";
 const RELOAD_SUCCESSFUL: &str = "muster_reload_last_successful";
@@ -102,12 +103,22 @@ fn describe_api() {
         "Connections closed because their client was too slow, or \
         to make room for another one"
     );
+    describe_counter!(
+        HANDSHAKES_FAILED,
+        "Connections by TCP whose TLS handshake failed, also for \
+        want of TLS"
+    );
     [CONNECTIONS, STREAMS]
         .into_iter()
         .for_each(|name| gauge!(name).set(0.0));
-    [STREAMS_LAGGED, CONNECTIONS_REFUSED, CONNECTIONS_CUT]
-        .into_iter()
-        .for_each(|name| counter!(name).absolute(0));
+    [
+        STREAMS_LAGGED,
+        CONNECTIONS_REFUSED,
+        CONNECTIONS_CUT,
+        HANDSHAKES_FAILED,
+    ]
+    .into_iter()
+    .for_each(|name| counter!(name).absolute(0));
 }
 
 /// Why a request by TCP was not let in.
@@ -121,10 +132,18 @@ pub(crate) enum Rejection {
     Unknown,
     /// The token's scope does not allow it.
     Scope,
+    /// It came over a network without TLS.
+    Readable,
 }
 
 impl Rejection {
-    const ALL: [Self; 4] = [Self::Missing, Self::Malformed, Self::Unknown, Self::Scope];
+    const ALL: [Self; 5] = [
+        Self::Missing,
+        Self::Malformed,
+        Self::Unknown,
+        Self::Scope,
+        Self::Readable,
+    ];
 
     fn as_str(self) -> &'static str {
         match self {
@@ -132,6 +151,7 @@ impl Rejection {
             Self::Malformed => "malformed",
             Self::Unknown => "unknown",
             Self::Scope => "scope",
+            Self::Readable => "readable",
         }
     }
 }
@@ -176,6 +196,11 @@ pub(crate) fn connection_refused() {
 /// A client's connection is closed against its will.
 pub(crate) fn connection_cut() {
     counter!(CONNECTIONS_CUT).increment(1);
+}
+
+/// A client's TLS handshake failed.
+pub(crate) fn handshake_failed() {
+    counter!(HANDSHAKES_FAILED).increment(1);
 }
 
 /// A stream begins.

@@ -4,10 +4,11 @@ use crate::config::Config;
 use crate::http::{Api, Gate, serve_tcp, serve_unix};
 use crate::reload::InForce;
 use crate::service::{Listening, Service, TcpListening};
-use crate::systemd::Handed;
+use crate::systemd::{self, Held, Sockets};
 use anyhow::{Context, bail};
 use rustix::fs::{Gid, Mode, chmod, chown};
-use std::net::SocketAddr;
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -17,6 +18,9 @@ use tokio::sync::watch;
 /// The group whose members may use the socket, where it exists and the configuration names no
 /// other.
 const GROUP: &str = "muster";
+
+/// How many packets are thrown away at a start.
+const MAX_DRAINED: usize = 1 << 16;
 
 /// How often a TCP listener that could not be bound is tried again.
 const BIND_EACH: Duration = Duration::from_secs(5);
@@ -44,11 +48,10 @@ impl Listeners {
     ///
     /// What the service manager has handed over is used instead; its permissions are the manager's
     /// affair.
-    pub(super) async fn bind(config: &Config, handed: Handed) -> anyhow::Result<Self> {
-        let (unix, tcp) = handed.listeners()?;
-        let (tcp, listening) = bind_tcp(config.http.listen, tcp).await?;
+    pub(super) async fn bind(config: &Config, sockets: Sockets) -> anyhow::Result<Self> {
+        let (tcp, listening) = bind_tcp(config.http.listen, sockets.tcp, sockets.held).await?;
         let listening = Listening::new(listening);
-        if let Some(unix) = unix {
+        if let Some(unix) = sockets.unix {
             return Ok(Self {
                 socket: UnixListener::from_std(unix)?,
                 own: None,
@@ -91,6 +94,7 @@ impl Listeners {
             Api::new(service, in_force.policy),
             Gate::new(in_force.limits),
         );
+        let tls = in_force.tls;
         let end = |mut finished: watch::Receiver<bool>| async move {
             // An error means that the sender is gone: the node has ended.
             let _ = finished.wait_for(|finished| *finished).await;
@@ -111,7 +115,14 @@ impl Listeners {
                 },
             };
             if let Some(tcp) = bound {
-                serve_tcp(tcp, api.tcp_router(), gate.clone(), end(finished.clone())).await;
+                serve_tcp(
+                    tcp,
+                    tls,
+                    api.tcp_router(),
+                    gate.clone(),
+                    end(finished.clone()),
+                )
+                .await;
             }
         };
         tokio::join!(unix, tcp);
@@ -119,32 +130,91 @@ impl Listeners {
     }
 }
 
-/// What was handed over, or else a listener at the configured address.
+/// What a socket unit has, else what was held since before the restart, else a listener at the
+/// configured address, which is held from here on.
 async fn bind_tcp(
     configured: Option<SocketAddr>,
-    handed: Option<std::net::TcpListener>,
+    unit: Option<std::net::TcpListener>,
+    held: Option<std::net::TcpListener>,
 ) -> anyhow::Result<(Tcp, TcpListening)> {
-    let bound = match (handed, configured) {
-        (Some(tcp), _) => TcpListener::from_std(tcp)?,
-        (None, None) => return Ok((Tcp::Unwanted, TcpListening::Unwanted)),
-        (None, Some(address)) => match TcpListener::bind(address).await {
-            Ok(tcp) => tcp,
-            Err(error) => {
-                tracing::warn!(
-                    %address,
-                    %error,
-                    "the API is not served by TCP: [http] listen cannot be used; it is tried again"
-                );
-                let reason = error.to_string();
-                return Ok((
-                    Tcp::Failed(address),
-                    TcpListening::Failed { address, reason },
-                ));
-            }
-        },
+    let held = held
+        .filter(|held| unit.is_none() && configured.is_some_and(|at| is_at(held.local_addr(), at)));
+    if held.is_none() {
+        systemd::let_go(Held::Http);
+    }
+    let Some(configured) = configured else {
+        let unserved = unit.map(|unit| unit.local_addr()).transpose()?;
+        let listening = unserved.map_or(TcpListening::Unwanted, TcpListening::Unserved);
+        return Ok((Tcp::Unwanted, listening));
     };
-    let listening = TcpListening::At(bound.local_addr()?);
-    Ok((Tcp::Bound(bound), listening))
+    if let Some(unit) = unit {
+        let at = unit.local_addr()?;
+        let listening = if is_at(Ok(at), configured) {
+            TcpListening::At(at)
+        } else {
+            TcpListening::Elsewhere { at, configured }
+        };
+        return Ok((Tcp::Bound(TcpListener::from_std(unit)?), listening));
+    }
+    if let Some(held) = held {
+        let listening = TcpListening::At(held.local_addr()?);
+        return Ok((Tcp::Bound(TcpListener::from_std(held)?), listening));
+    }
+    match TcpListener::bind(configured).await {
+        Ok(tcp) => {
+            systemd::hold(Held::Http, &tcp);
+            let listening = TcpListening::At(tcp.local_addr()?);
+            Ok((Tcp::Bound(tcp), listening))
+        }
+        Err(error) => {
+            tracing::warn!(
+                address = %configured,
+                %error,
+                "the API is not served by TCP: [http] listen cannot be used; it is tried again"
+            );
+            let reason = error.to_string();
+            let listening = TcpListening::Failed {
+                address: configured,
+                reason,
+            };
+            Ok((Tcp::Failed(configured), listening))
+        }
+    }
+}
+
+/// Whether a socket is where the configuration wants it; port 0 is any.
+fn is_at(socket: io::Result<SocketAddr>, configured: SocketAddr) -> bool {
+    socket.is_ok_and(|at| at.ip() == configured.ip() && [0, at.port()].contains(&configured.port()))
+}
+
+/// The UDP socket of nodes: what was held since before the restart, else one at the configured
+/// address, which is held from here on.
+pub(super) fn bind_quic(
+    configured: SocketAddr,
+    held: Option<UdpSocket>,
+) -> anyhow::Result<UdpSocket> {
+    if let Some(held) = held.filter(|held| is_at(held.local_addr(), configured)) {
+        drain(&held)?;
+        return Ok(held);
+    }
+    systemd::let_go(Held::Quic);
+    let socket = UdpSocket::bind(configured)
+        .with_context(|| format!("cannot listen on UDP {configured}"))
+        .with_context(|| format!("[quic] listen = \"{configured}\" cannot be used"))?;
+    systemd::hold(Held::Quic, &socket);
+    Ok(socket)
+}
+
+/// Throws away what came while nobody read: it is of connections that are gone.
+fn drain(socket: &UdpSocket) -> io::Result<()> {
+    socket.set_nonblocking(true)?;
+    // More than a buffer holds: whoever sends as fast as this reads is not waited for.
+    for _ in 0..MAX_DRAINED {
+        if socket.recv_from(&mut [0]).is_err() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Tries until the address can be listened at.
@@ -152,6 +222,7 @@ async fn bind_at_last(address: SocketAddr, listening: &Listening) -> TcpListener
     loop {
         tokio::time::sleep(BIND_EACH).await;
         if let Ok(tcp) = TcpListener::bind(address).await {
+            systemd::hold(Held::Http, &tcp);
             let at = tcp.local_addr().unwrap_or(address);
             tracing::info!(address = %at, "the API is served by TCP");
             listening.set(TcpListening::At(at));

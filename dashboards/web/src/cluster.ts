@@ -5,6 +5,7 @@ import * as list from "./list.ts";
 import { describe, isWorthSaying } from "./words.ts";
 import { NO_ANSWER, onceBack, reachable, unreachable } from "./reach.ts";
 import * as outbox from "./outbox.ts";
+import { recognise } from "./session.ts";
 import { giveBack } from "./slots.ts";
 import { changed, speak, state } from "./state.ts";
 import { Stream } from "./stream.ts";
@@ -37,7 +38,9 @@ function debounced(ms: number, call: () => void): () => void {
 /** Begins, once there is a token. */
 export function start(): void {
   setInterval(() => {
-    if (!document.hidden && state.session === "good") refreshMembers();
+    if (document.hidden || state.session !== "good") return;
+    if (state.isSure) refreshMembers();
+    else retry();
   }, MEMBERS_EVERY_MS);
   onceBack(() => {
     retry();
@@ -58,6 +61,7 @@ export function forget(): void {
   events = null;
   list.close();
   state.node = null;
+  state.isSure = false;
   state.members = [];
   state.partition = null;
   state.attention = [];
@@ -73,8 +77,30 @@ export function retry(): void {
   if (state.session !== "good") return;
   events?.retry();
   list.retry();
-  outbox.hurry();
-  refreshMembers();
+  void identify().then(() => {
+    if (state.isSure) refreshMembers();
+  });
+}
+
+/** Asks who answers. What this page shows, and what it changes, is this node's only. */
+function identify(): Promise<void> {
+  return quietly(async () => {
+    const node = await get<NodeInfo>("/v1/node");
+    if (state.session !== "good") return;
+    if (!recognise(node.id)) return stop(node);
+    state.node = node;
+    state.isSure = true;
+    outbox.hurry();
+  });
+}
+
+/** Another node answers: nothing more is asked of it, and nothing sent. */
+function stop(stranger: NodeInfo): void {
+  state.session = "elsewhere";
+  state.isSure = false;
+  state.stranger = stranger;
+  pause();
+  speak("Another node answers here. This page has stopped.");
 }
 
 /** Gives the connections back until `retry`. */
@@ -98,12 +124,12 @@ async function quietly(work: () => Promise<void>): Promise<void> {
 
 /** Asks for all but the open list, which has a stream of its own. */
 export function refreshAll(): void {
-  void quietly(async () => {
-    state.node = await get<NodeInfo>("/v1/node");
+  void identify().then(() => {
+    if (!state.isSure) return;
+    refreshMembers();
+    refreshLists();
+    refreshProcesses();
   });
-  refreshMembers();
-  refreshLists();
-  refreshProcesses();
 }
 
 function refreshMembers(): void {

@@ -876,9 +876,10 @@ export interface components {
          *
          *     - `node`: The node's own.
          *     - `authority`: Of the authorities in use the one that expires last.
+         *     - `http`: That of the TCP listener, where it speaks TLS.
          * @enum {string}
          */
-        CertificateKind: "node" | "authority";
+        CertificateKind: "node" | "authority" | "http";
         /** @description A certificate. */
         CertificateStatus: {
             /**
@@ -1436,6 +1437,8 @@ export interface components {
             cluster: string;
             /** @description Where its TCP listener is; null without. */
             http: string | null;
+            /** @description The same with the scheme that it speaks, `http://` or `https://`; null without. */
+            http_url: string | null;
             /** @description 32 hexadecimal digits. */
             id: string;
             /** @description Its name. */
@@ -1490,7 +1493,10 @@ export interface components {
             expires_at: string;
             /** @description 16 hexadecimal digits. */
             id: string;
-            /** @description The page's address with the code in its fragment. */
+            /**
+             * @description The page's address with the code in its fragment, and with the node's id, by which the page
+             *     notices that another node answers: `#code=CODE.ID`.
+             */
             url: string;
         };
         /** @description A code that nobody has used yet. */
@@ -1502,6 +1508,8 @@ export interface components {
         PageCodeTrade: {
             /** @description The code of a link. */
             code: string;
+            /** @description The id of the node that the link is of: another one leaves the code as it is. */
+            node?: string;
         };
         /**
          * @description How much of the cluster a node reaches, itself included.
@@ -1808,7 +1816,10 @@ export interface components {
         RegistrationLifetime: "process" | "connection";
         /** @description What came of reading the configuration again. */
         ReloadResult: {
-            /** @description Keys that have changed since the last reload, and whose new values are in force. */
+            /**
+             * @description Keys that have changed since the last reload, and whose new values are in force;
+             *     `http.tls_cert` also when another certificate lies at the same path.
+             */
             applied: string[];
             /**
              * Format: date-time
@@ -7436,6 +7447,15 @@ export interface operations {
             };
             /** @description `/problems/body-too-slow`: The body did not arrive in time */
             408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/other-node`: Another node answers */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -2,7 +2,7 @@
 
 import { pause, retry } from "./cluster.ts";
 import { pending } from "./outbox.ts";
-import { takeCode, token } from "./session.ts";
+import { takeLink, token } from "./session.ts";
 import { drawWith } from "./state.ts";
 import { draw } from "./view/page.ts";
 import { begin, enter } from "./view/signin.ts";
@@ -11,8 +11,8 @@ import { begin, enter } from "./view/signin.ts";
 const HIDDEN_FOR_MS = 30_000;
 
 function arrive(): void {
-  const code = takeCode();
-  if (code) void enter(code);
+  const link = takeLink();
+  if (link) void enter(link);
   else if (token()) begin();
 }
 

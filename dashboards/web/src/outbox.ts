@@ -96,14 +96,21 @@ function push(change: Pick<Change, "list" | "entry" | "verb" | "title" | "body">
 
 async function send(): Promise<void> {
   if (isSending) return;
+  if (state.session === "good" && !state.isSure) return unsure();
   isSending = true;
   try {
-    for (let next = head(); next && state.session === "good"; next = head()) {
+    for (let next = head(); next && state.session === "good" && state.isSure; next = head()) {
       if (!(await attempt(next))) break;
     }
   } finally {
     isSending = false;
   }
+}
+
+/** Whoever finds out which node answers hurries the changes that wait. */
+function unsure(): void {
+  for (const change of changes) if (change.status === "waiting") change.why = "the node does not answer";
+  keep();
 }
 
 function head(): Change | undefined {

@@ -23,6 +23,8 @@ export function reachable(): void {
 export function unreachable(why: string): void {
   if (!state.reach.isUp || state.session !== "good") return;
   state.reach = { isUp: false, since: Date.now(), why };
+  // Whoever answers next may be another node.
+  state.isSure = false;
   speak("The node does not answer. Changes are kept and saved later.");
   changed();
 }

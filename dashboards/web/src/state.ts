@@ -33,9 +33,13 @@ export interface Editor {
 }
 
 export interface State {
-  session: "none" | "good" | "expired" | "ended";
+  session: "none" | "good" | "expired" | "ended" | "elsewhere";
   signIn: { error: string | null; isBusy: boolean };
   node: NodeInfo | null;
+  /** Whether it is certain that this node still answers: another one gets no change that is meant for it. */
+  isSure: boolean;
+  /** Another node that answers in its place. */
+  stranger: NodeInfo | null;
   members: Member[];
   partition: Partition | null;
   /** What needs somebody, the worst first. */
@@ -63,6 +67,8 @@ export const state: State = {
   session: "none",
   signIn: { error: null, isBusy: false },
   node: null,
+  isSure: false,
+  stranger: null,
   members: [],
   partition: null,
   attention: [],

@@ -32,12 +32,13 @@ fn a_package_is_installed_serves_is_upgraded_and_is_purged() -> anyhow::Result<(
 
 type Part = fn(&Booted) -> anyhow::Result<()>;
 
-const STORY: [(&str, Part); 13] = [
+const STORY: [(&str, Part); 14] = [
     ("installed", installed),
     ("given a certificate", given_a_certificate),
     ("activated", activated),
     ("used", used),
     ("reloaded", reloaded),
+    ("restarted", restarted),
     ("crashed", crashed),
     ("hung", hung),
     ("upgraded", upgraded),
@@ -205,9 +206,81 @@ fn reloaded(booted: &Booted) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What any user of a host can run: takes one of the daemon's ports as soon as it is free. Says
+/// whether it ever was, in so many seconds.
+const TAKER: &str = "
+import socket, sys, time
+end = time.monotonic() + float(sys.argv[1])
+kind, port = sys.argv[2].split(':')
+kind = {'tcp': socket.SOCK_STREAM, 'udp': socket.SOCK_DGRAM}[kind]
+while time.monotonic() < end:
+    for address in ('127.0.0.1', '0.0.0.0'):
+        with socket.socket(socket.AF_INET, kind) as taker:
+            taker.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                taker.bind((address, int(port)))
+                if kind == socket.SOCK_STREAM:
+                    taker.listen()
+                sys.exit('it was free')
+            except OSError:
+                pass
+print('it was never free')
+";
+
+fn taker(seconds: u8, port: &str) -> String {
+    format!("su bob -c 'python3 /var/tmp/taker {seconds} {port}'")
+}
+
+/// The ports stay the daemon's over restarts and crashes, follow the configuration, and are given
+/// back when the service stops, which no client by TCP starts again.
+fn restarted(booted: &Booted) -> anyhow::Result<()> {
+    booted.inside(&format!("cat >/var/tmp/taker <<'END'\n{TAKER}END"))?;
+    let healthy = |port| format!("curl -sf --max-time 10 http://127.0.0.1:{port}/healthz");
+    let takers: String = ["tcp:6879", "udp:6878"]
+        .map(|port| format!("{} >/run/{port} 2>&1 & ", taker(8, port)))
+        .concat();
+    let restarts = "systemctl restart muster; systemctl restart muster";
+    let crash = format!("kill -9 $({PID}); sleep 0.1; {}", healthy(6879));
+    let said = booted.inside(&format!(
+        "systemctl reset-failed muster; {takers} sleep 0.5; {restarts}; {crash}; wait; cat \
+        /run/tcp:6879 /run/udp:6878",
+    ))?;
+    // The client that came while the daemon was away was answered by its successor.
+    ensure!(
+        said == "ok\nit was never free\nit was never free\n",
+        "{said}"
+    );
+
+    booted.inside(
+        "printf '[http]\\nlisten = \"127.0.0.1:6880\"\\n' >>/etc/muster/muster.toml; systemctl \
+        restart muster",
+    )?;
+    booted.inside(&healthy(6880))?;
+    is_free(booted, "tcp:6879")?;
+    booted.inside("sed -i '/http/,$d' /etc/muster/muster.toml && systemctl restart muster")?;
+    booted.inside(&healthy(6879))?;
+
+    booted.inside("systemctl stop muster.service 2>&1")?;
+    booted.fails(&healthy(6879))?;
+    booted.prints(
+        "systemctl show -P ActiveState muster.service muster.socket | \
+        xargs",
+        "inactive active",
+    )?;
+    is_free(booted, "tcp:6879")?;
+    is_free(booted, "udp:6878")?;
+    booted.inside("systemctl start muster").map(drop)
+}
+
+fn is_free(booted: &Booted, port: &str) -> anyhow::Result<()> {
+    let said = booted.fails(&taker(5, port))?;
+    ensure!(said.contains("it was free"), "{port}: {said}");
+    Ok(())
+}
+
 /// Restarted; nothing is lost, and who was registered stays.
 fn crashed(booted: &Booted) -> anyhow::Result<()> {
-    booted.inside(&format!("kill -9 $({PID})"))?;
+    booted.inside(&format!("systemctl reset-failed muster; kill -9 $({PID})"))?;
     booted.prints(
         "systemctl show -P NRestarts muster; systemctl is-active muster",
         "1\nactive",

@@ -44,6 +44,7 @@ mod spoilers;
 mod status;
 mod story;
 mod systemd;
+mod tls;
 mod tokens;
 mod top;
 mod upgrade;

@@ -46,11 +46,16 @@ async fn a_code_is_traded_once_for_a_token_that_can_end_itself() -> anyhow::Resu
     let fleet = Fleet::started(1).await?;
     let node = &fleet.nodes[0];
     let (made, mut client) = (code(node).await?, tcp(node).await?);
+    let id = node.get("/v1/node").await?.json()["id"].clone();
     let state = format!("/v1/web/codes/{}", made["id"].as_str().context("no id")?);
     ensure!(
-        made["url"].as_str().is_some_and(
-            |url| url.ends_with(&format!("/#code={}", made["code"].as_str().unwrap_or("?")))
-        ),
+        made["url"]
+            .as_str()
+            .is_some_and(|url| url.ends_with(&format!(
+                "/#code={}.{}",
+                made["code"].as_str().unwrap_or("?"),
+                id.as_str().unwrap_or("?")
+            ))),
         "{made}"
     );
     ensure!(node.get(&state).await?.status == 200);
@@ -109,6 +114,24 @@ async fn a_code_is_traded_once_for_a_token_that_can_end_itself() -> anyhow::Resu
         node.call("DELETE", "/v1/web/token", None).await?.status == 403,
         "the socket has no token to end"
     );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_of_another_node_spends_no_code() -> anyhow::Result<()> {
+    let fleet = Fleet::started(1).await?;
+    let node = &fleet.nodes[0];
+    let (made, mut client) = (code(node).await?, tcp(node).await?);
+    let state = format!("/v1/web/codes/{}", made["id"].as_str().context("no id")?);
+    let meant = json!({ "code": made["code"], "node": "0".repeat(32) });
+    let declared = [("content-type", "application/json")];
+    let elsewhere = client.call_with("POST", "/v1/web/token", Some(&meant), &declared);
+    let elsewhere = elsewhere.await?;
+    ensure!(
+        elsewhere.status == 409 && elsewhere.json()["type"] == "/problems/other-node",
+        "{elsewhere:?}"
+    );
+    ensure!(node.get(&state).await?.status == 200, "it spends no code");
     Ok(())
 }
 
@@ -231,7 +254,8 @@ set -e
 stat -c %a "$1" > "$OUT/mode"
 tr '\0' ' ' < /proc/$$/cmdline > "$OUT/arguments"
 url=$(sed -n 's/.*url=\([^"]*\)".*/\1/p' "$1")
-curl -s --fail -o "$OUT/token" -H 'Content-Type: application/json' -d "{\"code\": \"${url#*#code=}\"}" "${url%%/\#*}/v1/web/token"
+link=${url#*#code=}
+curl -s --fail -o "$OUT/token" -H 'Content-Type: application/json' -d "{\"code\": \"${link%.*}\", \"node\": \"${link#*.}\"}" "${url%%/\#*}/v1/web/token"
 "#;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -359,6 +383,11 @@ fn the_page_outlives_the_daemon_and_saves_what_was_typed_meanwhile() -> anyhow::
 #[test]
 fn a_link_is_good_once_and_a_session_ends_in_order() -> anyhow::Result<()> {
     tell("signing-in").map(drop)
+}
+
+#[test]
+fn the_page_stops_when_another_node_answers() -> anyhow::Result<()> {
+    tell("another-node").map(drop)
 }
 
 #[test]

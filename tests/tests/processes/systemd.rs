@@ -5,6 +5,7 @@ use crate::fleet::{Fleet, Node, eventually, program};
 use anyhow::{Context, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
+use std::net::TcpListener;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -156,12 +157,13 @@ async fn whatever_hangs_the_watchdog_is_not_fed() -> anyhow::Result<()> {
 struct Activated(Child);
 
 impl Activated {
-    fn start(node: &Node) -> anyhow::Result<Self> {
+    fn start(node: &Node, more: &[&str]) -> anyhow::Result<Self> {
         let log = std::fs::File::create(node.dir.join("log"))?;
         let mut activate = Command::new("systemd-socket-activate");
         activate
             .arg("-l")
             .arg(node.dir.join("handed"))
+            .args(more)
             .arg(program("musterd"))
             .arg("--config")
             .arg(node.config());
@@ -187,7 +189,7 @@ async fn a_socket_that_was_handed_over_is_served_and_left_where_it_is() -> anyho
     let fleet = Fleet::new(1)?;
     let node = &fleet.nodes[0];
     let handed = node.dir.join("handed");
-    let mut activated = Activated::start(node)?;
+    let mut activated = Activated::start(node, &[])?;
     let answer = eventually("the first client starts the daemon", async || {
         let answer = crate::http::call(&handed, "GET", "/v1/node", None)
             .await
@@ -208,6 +210,73 @@ async fn a_socket_that_was_handed_over_is_served_and_left_where_it_is() -> anyho
     ensure!(activated.0.wait()?.success(), "{}", node.log());
     ensure!(handed.exists(), "the manager's socket outlives the daemon");
     ensure!(UnixStream::connect(&handed).is_err());
+    Ok(())
+}
+
+/// What becomes of a TCP socket that is handed over under that name: where the listener is, in terms
+/// of the socket, and what is said about it.
+async fn handed_tcp(name: &str, configured: &str) -> anyhow::Result<(Option<bool>, String)> {
+    let fleet = Fleet::new(1)?;
+    let node = &fleet.nodes[0];
+    let text = std::fs::read_to_string(node.config())?;
+    let text = text.replace(
+        "listen = \"127.0.0.1:0\"",
+        &format!("listen = {configured:?}"),
+    );
+    std::fs::write(node.config(), text)?;
+    let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
+    let names = format!("--fdname=unit:{name}");
+    let _activated = Activated::start(node, &["-l", &address, &names])?;
+    let status = eventually("the first client starts the daemon", async || {
+        let handed = node.dir.join("handed");
+        let answer = crate::http::call(&handed, "GET", "/v1/status", None)
+            .await
+            .with_context(|| node.log())?;
+        ensure!(answer.status == 200, "{answer:?}");
+        Ok(answer.json())
+    })
+    .await?;
+    let at = status["node"]["http"].as_str();
+    if let Some(at) = at {
+        let mut client = crate::http::Client::connect_tcp(at).await?;
+        ensure!(client.call("GET", "/healthz", None).await?.status == 200);
+    }
+    Ok((at.map(|at| at == address), status["attention"].to_string()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tcp_socket_that_is_handed_over_is_compared_with_the_configuration() -> anyhow::Result<()>
+{
+    let (at, told) = handed_tcp("unit", "127.0.0.1:0").await?;
+    ensure!(at == Some(true) && told == "[]", "{at:?} {told}");
+    let (at, told) = handed_tcp("unit", "127.0.0.2:0").await?;
+    ensure!(
+        at == Some(true) && told.contains("[http] listen is 127.0.0.2:0"),
+        "{at:?} {told}"
+    );
+    let (at, told) = handed_tcp("unit", "none").await?;
+    ensure!(
+        at.is_none() && told.contains("[http] listen is none"),
+        "{at:?} {told}"
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_held_over_a_restart_is_used_while_the_configuration_says_so() -> anyhow::Result<()>
+{
+    let held = "muster-http-held";
+    for (configured, at) in [
+        ("127.0.0.1:0", Some(true)),
+        ("127.0.0.2:0", Some(false)),
+        ("none", None),
+    ] {
+        let (found, told) = handed_tcp(held, configured).await?;
+        ensure!(
+            found == at && told == "[]",
+            "{configured}: {found:?} {told}"
+        );
+    }
     Ok(())
 }
 

@@ -74,6 +74,16 @@ pub fn node(der: &[u8]) -> Result<NodeFacts, CertificateFault> {
     })
 }
 
+/// Since when and until when a certificate is valid, in Unix seconds.
+pub(crate) fn validity(der: &[u8]) -> Result<(i64, i64), CertificateFault> {
+    let certificate = parse(der)?;
+    let validity = certificate.validity();
+    Ok((
+        validity.not_before.timestamp(),
+        validity.not_after.timestamp(),
+    ))
+}
+
 /// Reads an authority's certificate.
 pub(crate) fn authority(der: &[u8]) -> Result<AuthorityFacts, CertificateFault> {
     let certificate = parse(der)?;

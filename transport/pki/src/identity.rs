@@ -153,7 +153,7 @@ impl Identity {
             fault,
         };
         let facts = certificate::node(&leaf).map_err(fault)?;
-        check_validity(certificate, &facts)?;
+        check_validity(certificate, facts.not_before, facts.not_after)?;
         let key_der = private_key(key)?;
         let key = CertifiedKey::from_der(chain, key_der, &provider()).map_err(|_| {
             IdentityError::Pairing {
@@ -313,7 +313,8 @@ pub(crate) fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, 
     })
 }
 
-fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, IdentityError> {
+/// A key that only its owner, or the service that it is a credential of, can read.
+pub(crate) fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, IdentityError> {
     let metadata = fs::metadata(file).map_err(|source| IdentityError::Read {
         file: file.to_owned(),
         source,
@@ -345,21 +346,26 @@ fn read(file: &Path) -> Result<Vec<u8>, IdentityError> {
     fs::read(file).map_err(error)
 }
 
-fn check_validity(file: &Path, facts: &NodeFacts) -> Result<(), IdentityError> {
+/// Whether a certificate is valid now; its bounds are Unix seconds.
+pub(crate) fn check_validity(
+    file: &Path,
+    not_before: i64,
+    not_after: i64,
+) -> Result<(), IdentityError> {
     let now = OffsetDateTime::now_utc().unix_timestamp();
     let date = |seconds| {
         OffsetDateTime::from_unix_timestamp(seconds).map_or(Date::MAX, OffsetDateTime::date)
     };
-    if now > facts.not_after {
+    if now > not_after {
         return Err(IdentityError::Expired {
             file: file.to_owned(),
-            date: date(facts.not_after),
+            date: date(not_after),
         });
     }
-    if now < facts.not_before {
+    if now < not_before {
         return Err(IdentityError::NotYetValid {
             file: file.to_owned(),
-            date: date(facts.not_before),
+            date: date(not_before),
         });
     }
     Ok(())

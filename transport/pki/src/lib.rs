@@ -4,7 +4,8 @@
 //! An administrator makes an authority once ([`init`]) and issues each node's files with it
 //! ([`issue`], [`renew`]); [`rotate`] replaces the authority. A node loads its files as its
 //! [`Identity`] and judges a peer's certificate by [`Identity::verify`] and [`certificate::node`].
-//! What happens in a handshake is the business of `transport`.
+//! What happens in a handshake is the business of `transport`. [`Server`] is another certificate:
+//! that of a TLS server for browsers and programs, by whatever authority.
 //!
 //! ```no_run
 //! # fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -21,7 +22,9 @@
 mod authority;
 pub mod certificate;
 mod identity;
+mod server;
 
 pub use authority::{Authority, Issued, NODE_LIFE, PkiError, init, issue, renew, rotate};
 pub use certificate::CertificateFault;
 pub use identity::{Identity, IdentityError, provider};
+pub use server::{Server, ServerError};

@@ -6,8 +6,8 @@ use crate::table::{Cell, Paint, Table};
 use crate::text::{local_day, printable};
 use api::cluster::{PartitionVerdict, PartitionView};
 use api::node::{
-    Attention, AttentionSeverity, CertificateStatus, MemberCounts, NodeStatus, StatusOfLists,
-    StatusOfProcesses, StatusOfStore,
+    Attention, AttentionSeverity, CertificateKind, CertificateStatus, MemberCounts, NodeInfo,
+    NodeStatus, StatusOfLists, StatusOfProcesses, StatusOfStore,
 };
 use api::time::Millis;
 use jiff::Timestamp;
@@ -94,12 +94,16 @@ fn rows(
         time(&node.started_at.to_string()),
         (now.as_millisecond() - node.started_at.0) / 1000,
     );
-    vec![
+    let (of_http, of_node): (Vec<_>, Vec<_>) = status
+        .certificates
+        .iter()
+        .partition(|certificate| certificate.which == CertificateKind::Http);
+    let mut rows = vec![
         ("node", Cell::painted(&node.name, Paint::Bold)),
         ("id", node.id.as_str().into()),
         ("cluster id", node.cluster.as_str().into()),
         ("address", node.address.as_str().into()),
-        ("http", node.http.as_deref().unwrap_or("none").into()),
+        ("http", http(node).into()),
         (
             "version",
             format!("{} (protocol {})", node.version, node.protocol).into(),
@@ -117,11 +121,18 @@ fn rows(
         ("processes", processes(&status.processes).into()),
         ("disk", disk(&status.store)),
         ("disk sync", sync(&status.store).into()),
-        (
-            "certificates",
-            certificates(&status.certificates, zone, now).into(),
-        ),
-    ]
+        ("certificates", certificates(&of_node, zone, now).into()),
+    ];
+    if !of_http.is_empty() {
+        rows.push(("http TLS", certificates(&of_http, zone, now).into()));
+    }
+    rows
+}
+
+/// Where the TCP listener is; older daemons do not tell its scheme.
+fn http(node: &NodeInfo) -> &str {
+    let known = node.http_url.as_deref().or(node.http.as_deref());
+    known.unwrap_or("none")
 }
 
 /// How much of the cluster is in reach: `complete, 3 of 3`, `minority, 1 of 3`.
@@ -200,7 +211,7 @@ fn sync(store: &StatusOfStore) -> String {
     }
 }
 
-fn certificates(all: &[CertificateStatus], zone: &TimeZone, now: Timestamp) -> String {
+fn certificates(all: &[&CertificateStatus], zone: &TimeZone, now: Timestamp) -> String {
     let told = all.iter().map(|certificate| {
         format!(
             "{} until {} ({})",
@@ -280,13 +291,13 @@ mod tests {
     fn no_row_is_wider_than_a_terminal() {
         let status: NodeStatus = serde_json::from_value(json!({
             "node": { "name": "n".repeat(63), "id": "0".repeat(32), "cluster": "f".repeat(32), "address": "[fe80:1111:2222:3333:4444:5555:6666:7777]:65535",
-                "http": "127.0.0.1:65535", "version": "10.20.30", "protocol": 12, "pid": 7, "role": "member", "started_at": "2026-01-01T00:00:00Z" },
+                "http": "127.0.0.1:65535", "http_url": "https://127.0.0.1:65535", "version": "10.20.30", "protocol": 12, "pid": 7, "role": "member", "started_at": "2026-01-01T00:00:00Z" },
             "partition": { "verdict": "majority", "expected": 1000, "reachable": 999, "since": "2026-01-01T00:00:00Z", "missing": [] },
             "members": { "alive": 900, "suspect": 50, "down": 40, "restarting": 9, "left": 1 },
             "lists": { "known": 100_000, "differing": 1234, "lag_ms": 12_345.6, "lagging": [], "quarantined": 0 },
             "processes": { "local": 10_000, "names": 100_000, "contested": 0, "capacity": 1_000 },
             "store": { "writable": false, "disk_bytes": 987_654_321, "free_bytes": 1, "size_bytes": 999_999_999_999u64, "sync_p50_ms": 123.4, "sync_p99_ms": 999.9 },
-            "certificates": [{ "which": "node", "expires_at": "2026-02-01T00:00:00Z" }, { "which": "authority", "expires_at": "2036-01-01T00:00:00Z" }],
+            "certificates": [{ "which": "node", "expires_at": "2026-02-01T00:00:00Z" }, { "which": "authority", "expires_at": "2036-01-01T00:00:00Z" }, { "which": "http", "expires_at": "2026-02-01T00:00:00Z" }],
             "attention": [],
         }))
         .unwrap();

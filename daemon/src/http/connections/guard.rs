@@ -8,7 +8,7 @@
 //! `Origin`.
 
 use crate::http::Api;
-use crate::http::connections::serve::LocalAddress;
+use crate::http::connections::serve::Reached;
 use crate::http::problem::{Kind, Problem};
 use axum::body::HttpBody;
 use axum::extract::{Request, State};
@@ -24,10 +24,8 @@ pub(crate) async fn check(
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let local = request
-        .extensions()
-        .get::<LocalAddress>()
-        .map(|LocalAddress(address)| address.ip());
+    let reached = request.extensions().get::<Reached>().copied();
+    let local = reached.map(|reached| reached.at.ip());
     let (host, policy) = (host(&request)?, api.policy());
     if !is_ours(&host, local, &policy.hosts) {
         let right = "it must be this listener's address, localhost or a name in [http] hosts";
@@ -38,7 +36,10 @@ pub(crate) async fn check(
     }
     if let Some(origin) = request.headers().get(header::ORIGIN) {
         let origin = origin.to_str().unwrap_or_default();
-        if !is_same_origin(origin, &host, local, &policy.hosts) {
+        let by_tls = reached.is_some_and(|reached| reached.by_tls);
+        if !own_scheme(origin, by_tls)
+            .is_some_and(|origin| is_same_origin(origin, &host, local, &policy.hosts))
+        {
             return Err(Problem::new(
                 Kind::Forbidden,
                 format!(
@@ -150,11 +151,15 @@ fn is_named(host: &str, hosts: &[String]) -> bool {
     hosts.iter().any(|name| name.eq_ignore_ascii_case(host))
 }
 
+/// An origin without its scheme, if it may be this listener's. One that speaks no TLS may stand
+/// behind a proxy that does.
+fn own_scheme(origin: &str, by_tls: bool) -> Option<&str> {
+    let plain = origin.strip_prefix("http://").filter(|_| !by_tls);
+    plain.or_else(|| origin.strip_prefix("https://"))
+}
+
 fn is_same_origin(origin: &str, host: &Authority, local: Option<IpAddr>, hosts: &[String]) -> bool {
-    let bare = origin
-        .strip_prefix("http://")
-        .or_else(|| origin.strip_prefix("https://"));
-    let Some(origin) = bare.and_then(|rest| rest.parse::<Authority>().ok()) else {
+    let Ok(origin) = origin.parse::<Authority>() else {
         return false;
     };
     // Another port of this host is another site: anybody's program may listen there.
@@ -275,7 +280,11 @@ mod tests {
 
     #[test]
     fn an_origin_is_ours_with_the_same_port_only() {
-        let same = |origin| is_same_origin(origin, &"127.0.0.1:6879".parse().unwrap(), LOCAL, &[]);
+        let host = "127.0.0.1:6879".parse().unwrap();
+        let same = |origin| {
+            own_scheme(origin, false)
+                .is_some_and(|origin| is_same_origin(origin, &host, LOCAL, &[]))
+        };
         assert!(same("http://127.0.0.1:6879") && same("http://localhost:6879"));
         for origin in [
             "null",
@@ -287,5 +296,13 @@ mod tests {
         ] {
             assert!(!same(origin), "{origin}");
         }
+    }
+
+    #[test]
+    fn what_speaks_tls_is_another_site_than_what_does_not() {
+        assert_eq!(own_scheme("http://a:1", true), None);
+        assert_eq!(own_scheme("https://a:1", true), Some("a:1"));
+        assert_eq!(own_scheme("http://a:1", false), Some("a:1"));
+        assert_eq!(own_scheme("https://a:1", false), Some("a:1"));
     }
 }

@@ -2,8 +2,10 @@
 
 use crate::http::connections::body::{Lent, MAX_BODY_BYTES};
 use crate::http::connections::gate::{Conn, Gate, Seat};
+use crate::http::connections::tls;
 use crate::http::connections::who::Caller;
 use crate::http::problem::Problem;
+use crate::tls::Tls;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderValue, Request, header};
@@ -20,7 +22,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tower::Service;
 
@@ -35,9 +37,21 @@ const LINGER: Duration = Duration::from_secs(2);
 const MAX_DISMISSED_BYTES: u64 = (MAX_BODY_BYTES + MAX_BUFFER_BYTES) as u64;
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
-/// The address at which a TCP connection reached this node.
+/// How a TCP connection has reached this node.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct LocalAddress(pub(crate) SocketAddr);
+pub(crate) struct Reached {
+    /// This end's address.
+    pub(crate) at: SocketAddr,
+    pub(crate) by_tls: bool,
+}
+
+impl Reached {
+    /// Whether others than this host's administrators can read what is sent: on a network, not on
+    /// the loopback interface.
+    pub(crate) fn is_readable(&self) -> bool {
+        !self.by_tls && !self.at.ip().to_canonical().is_loopback()
+    }
+}
 
 /// Serves the unix socket until `shutdown`, then ends its connections: idle ones and streams at
 /// once, calls in work with their answers, within 5 s.
@@ -50,14 +64,22 @@ pub async fn serve_unix(
     serve(&listener, &router, &gate, shutdown).await;
 }
 
-/// Serves a TCP listener, as [`serve_unix`] does.
+/// Serves a TCP listener, as [`serve_unix`] does; new connections speak TLS while there is a
+/// certificate.
 pub async fn serve_tcp(
     listener: TcpListener,
+    tls: watch::Receiver<Option<Tls>>,
     router: Router,
     gate: Gate,
     shutdown: impl Future<Output = ()>,
 ) {
-    serve(&listener, &router, &gate, shutdown).await;
+    serve(&Front { listener, tls }, &router, &gate, shutdown).await;
+}
+
+/// The TCP listener and its certificate, as it is at each moment.
+struct Front {
+    listener: TcpListener,
+    tls: watch::Receiver<Option<Tls>>,
 }
 
 /// The two kinds of listeners.
@@ -65,10 +87,13 @@ trait Listener {
     type Stream: Stream;
 
     fn accept(&self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+
+    /// What a connection that comes now begins with, if not with a request.
+    fn tls(&self) -> Option<Tls>;
 }
 
 /// The two kinds of connections.
-trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
+pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     fn caller(&self, gate: &Gate) -> io::Result<Caller>;
     fn local_address(&self) -> Option<SocketAddr>;
 }
@@ -79,15 +104,23 @@ impl Listener for UnixListener {
     async fn accept(&self) -> io::Result<UnixStream> {
         self.accept().await.map(|(stream, _)| stream)
     }
+
+    fn tls(&self) -> Option<Tls> {
+        None
+    }
 }
 
-impl Listener for TcpListener {
+impl Listener for Front {
     type Stream = TcpStream;
 
     async fn accept(&self) -> io::Result<TcpStream> {
-        let (stream, _) = self.accept().await?;
+        let (stream, _) = self.listener.accept().await?;
         stream.set_nodelay(true)?;
         Ok(stream)
+    }
+
+    fn tls(&self) -> Option<Tls> {
+        self.tls.borrow().clone()
     }
 }
 
@@ -127,7 +160,9 @@ async fn serve<L: Listener>(
         tokio::select! {
             () = &mut shutdown => break,
             accepted = listener.accept() => match accepted {
-                Ok(stream) => admit(stream, router, gate, &mut connections, &lingering),
+                Ok(stream) => {
+                    admit(stream, listener.tls(), router, gate, &mut connections, &lingering);
+                }
                 Err(error) => {
                     // Mostly "too many open files": some will be closed in a moment.
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -145,6 +180,7 @@ async fn serve<L: Listener>(
 
 fn admit<S: Stream>(
     stream: S,
+    tls: Option<Tls>,
     router: &Router,
     gate: &Gate,
     connections: &mut JoinSet<()>,
@@ -155,19 +191,28 @@ fn admit<S: Stream>(
         return;
     };
     match gate.admit(caller) {
-        Ok(seat) => drop(connections.spawn(connection(stream, router.clone(), seat))),
+        Ok(seat) => drop(connections.spawn(connection(stream, tls, router.clone(), seat))),
+        // A handshake costs more than the answer is worth: they see the connection close.
+        Err(_) if tls.is_some() => {}
         Err(problem) => {
             // Of very many at once, some see the connection close.
             if let Ok(place) = Arc::clone(lingering).try_acquire_owned() {
-                connections.spawn(dismiss(stream, plain_answer(&problem), place));
+                connections.spawn(async move {
+                    dismiss(stream, &problem).await;
+                    drop(place);
+                });
             }
         }
     }
 }
 
-/// Answers whoever is not admitted, and takes for a moment what they send: closed at once, the
+/// Answers whoever cannot be served, and takes for a moment what they send: closed at once, the
 /// connection would break while they are still sending, and they would not see the answer.
-async fn dismiss<S: Stream>(mut stream: S, answer: Vec<u8>, _place: OwnedSemaphorePermit) {
+pub(super) async fn dismiss(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin + Send,
+    problem: &Problem,
+) {
+    let answer = plain_answer(problem);
     let told = async {
         stream.write_all(&answer).await?;
         stream.shutdown().await?;
@@ -181,9 +226,13 @@ async fn dismiss<S: Stream>(mut stream: S, answer: Vec<u8>, _place: OwnedSemapho
 /// An answer as bytes, where no HTTP server is at work yet.
 fn plain_answer(problem: &Problem) -> Vec<u8> {
     let body = problem.body();
+    let retry = problem
+        .retry_seconds()
+        .map(|seconds| format!("retry-after: {seconds}\r\n"))
+        .unwrap_or_default();
     let mut answer = format!(
-        "HTTP/1.1 {} Refused\r\ncontent-type: application/problem+json\r\nretry-after: \
-            1\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+        "HTTP/1.1 {} Refused\r\ncontent-type: application/problem+json\r\n{retry}\
+            connection: close\r\ncontent-length: {}\r\n\r\n",
         problem.status(),
         body.len()
     )
@@ -192,14 +241,39 @@ fn plain_answer(problem: &Problem) -> Vec<u8> {
     answer
 }
 
-async fn connection<S: Stream>(stream: S, router: Router, seat: Seat) {
+async fn connection<S: Stream>(stream: S, tls: Option<Tls>, router: Router, seat: Seat) {
     let conn = &seat.conn;
-    let local = stream.local_address();
-    let io = TokioIo::new(Watched {
+    let reached = stream.local_address().map(|at| Reached {
+        at,
+        by_tls: tls.is_some(),
+    });
+    let stream = Watched {
         stream,
         conn: Arc::clone(conn),
-    });
-    let service = service_fn(|request| answer(request, router.clone(), Arc::clone(conn), local));
+        ahead: None,
+    };
+    let Some(tls) = tls else {
+        return requests(stream, reached, &router, conn).await;
+    };
+    let secured = tokio::select! {
+        biased;
+        () = conn.closed() => None,
+        secured = tls::secure(stream, &tls) => secured,
+    };
+    if let Some(stream) = secured {
+        requests(stream, reached, &router, conn).await;
+    }
+}
+
+/// Serves one request after the other.
+async fn requests(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    reached: Option<Reached>,
+    router: &Router,
+    conn: &Arc<Conn>,
+) {
+    let io = TokioIo::new(stream);
+    let service = service_fn(|request| answer(request, router.clone(), Arc::clone(conn), reached));
     let mut http = pin!(
         http1::Builder::new()
             .max_buf_size(MAX_BUFFER_BYTES)
@@ -224,15 +298,15 @@ async fn answer(
     request: Request<Incoming>,
     mut router: Router,
     conn: Arc<Conn>,
-    local: Option<SocketAddr>,
+    reached: Option<Reached>,
 ) -> Result<axum::response::Response, std::convert::Infallible> {
     conn.begin();
     let begun = Instant::now();
     let (mut head, body) = request.into_parts();
     let body = Lent::new(body);
     head.extensions.insert(Arc::clone(&conn));
-    if let Some(local) = local {
-        head.extensions.insert(LocalAddress(local));
+    if let Some(reached) = reached {
+        head.extensions.insert(reached);
     }
     let Some(body) = body else {
         let response = router.call(Request::from_parts(head, Body::empty())).await;
@@ -250,9 +324,20 @@ async fn answer(
 }
 
 /// A connection's stream that tells the gate when bytes move.
-struct Watched<S> {
+pub(super) struct Watched<S> {
     stream: S,
     conn: Arc<Conn>,
+    /// A byte that was looked at and is still to be read.
+    ahead: Option<u8>,
+}
+
+impl<S: Stream> Watched<S> {
+    /// The next byte, which stays to be read.
+    pub(super) async fn look_ahead(&mut self) -> io::Result<u8> {
+        let byte = self.read_u8().await?;
+        self.ahead = Some(byte);
+        Ok(byte)
+    }
 }
 
 impl<S> Watched<S> {
@@ -271,6 +356,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if buf.remaining() > 0
+            && let Some(byte) = self.ahead.take()
+        {
+            buf.put_slice(&[byte]);
+            return Poll::Ready(Ok(()));
+        }
         let before = buf.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
         if buf.filled().len() > before {

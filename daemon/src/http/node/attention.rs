@@ -40,28 +40,62 @@ fn warning(what: impl Into<String>, remedy: impl Into<String>) -> Attention {
     }
 }
 
+/// The TCP listener, as far as it may need attention.
+pub(crate) struct Listener {
+    pub(crate) now: TcpListening,
+    /// Whether the policy lets it take tokens from the network without TLS.
+    pub(crate) plain_tokens: bool,
+}
+
 /// All that needs attention, the worst first. `now_s` is the time in Unix seconds.
 pub(crate) fn judge(
     snapshot: &Snapshot,
     trouble: Option<WriteError>,
-    listening: &TcpListening,
+    listener: &Listener,
     now_s: i64,
 ) -> Vec<Attention> {
     let mut all = Vec::new();
     all.extend(store(snapshot, trouble));
-    all.extend(listener(listening));
+    all.extend(served(&listener.now));
+    all.extend(readable(snapshot, listener));
     all.extend(reach(&snapshot.views));
     all.extend(members(&snapshot.views));
     all.extend(lists(&snapshot.lists));
-    all.extend(certificates(&snapshot.transport, now_s));
+    all.extend(certificates(snapshot, now_s));
     all.extend(processes(snapshot));
     all.sort_by(|one, other| one.severity.cmp(&other.severity));
     all
 }
 
-fn listener(listening: &TcpListening) -> Option<Attention> {
+/// Tokens that whoever sees the packets can use.
+fn readable(snapshot: &Snapshot, listener: &Listener) -> Option<Attention> {
+    let (TcpListening::At(address) | TcpListening::Elsewhere { at: address, .. }) = &listener.now
+    else {
+        return None;
+    };
+    let is_beyond = !address.ip().to_canonical().is_loopback();
+    (listener.plain_tokens && is_beyond && snapshot.tls_not_after.is_none()).then(|| {
+        warning(
+            format!("tokens cross the network without TLS: {address}, by [http] plain_tokens"),
+            "set [http] tls_cert and tls_key, and take plain_tokens out; then revoke the tokens \
+                that were sent (muster token list)",
+        )
+    })
+}
+
+fn served(listening: &TcpListening) -> Option<Attention> {
     match listening {
         TcpListening::Unwanted | TcpListening::At(_) => None,
+        TcpListening::Elsewhere { at, configured } => Some(warning(
+            format!("a socket unit has the TCP listener at {at}, [http] listen is {configured}"),
+            "the unit's address is served: have ListenStream= (systemctl cat muster.socket) and \
+                [http] listen say the same",
+        )),
+        TcpListening::Unserved(at) => Some(warning(
+            format!("a socket unit listens at {at}, where nobody answers: [http] listen is none"),
+            "take ListenStream= out of the unit (systemctl cat muster.socket), or set [http] \
+                listen to its address",
+        )),
         TcpListening::Failed { address, reason } => Some(critical(
             format!("the API and the page are not served by TCP: {address}: {reason}"),
             "another program may have the port, perhaps to be taken for this node: see ss -ltnp; \
@@ -197,7 +231,8 @@ fn lists(stats: &node::lists::Stats) -> Vec<Attention> {
     found
 }
 
-fn certificates(stats: &transport::Stats, now_s: i64) -> Vec<Attention> {
+fn certificates(snapshot: &Snapshot, now_s: i64) -> Vec<Attention> {
+    let stats = &snapshot.transport;
     let both = [
         (Whose::Node, "the node's certificate", stats.node_expires_at),
         (
@@ -206,10 +241,16 @@ fn certificates(stats: &transport::Stats, now_s: i64) -> Vec<Attention> {
             stats.authority_expires_at,
         ),
     ];
-    let judged = both.into_iter().filter_map(|(whose, name, at_s)| {
-        let (level, words) = expiry::judge(whose, at_s, now_s);
-        of_level(level, format!("{name} {words}"), expiry::remedy(whose))
-    });
+    let listener = snapshot
+        .tls_not_after
+        .map(|at_s| (Whose::Listener, "the TCP listener's certificate", at_s));
+    let judged = both
+        .into_iter()
+        .chain(listener)
+        .filter_map(|(whose, name, at_s)| {
+            let (level, words) = expiry::judge(whose, at_s, now_s);
+            of_level(level, format!("{name} {words}"), expiry::remedy(whose))
+        });
     judged.collect()
 }
 

@@ -52,7 +52,11 @@ pub(crate) async fn status(State(api): State<Api>, _: Query<()>) -> Result<Respo
     let snapshot = tokio::task::spawn_blocking(move || reading.service().snapshot())
         .await
         .map_err(Problem::internal)?;
-    let (trouble, listening) = (api.service().trouble(), api.service().listening().now());
+    let trouble = api.service().trouble();
+    let listener = attention::Listener {
+        now: api.service().listening().now(),
+        plain_tokens: api.policy().plain_tokens,
+    };
     let shown = NodeStatus {
         node: node_info(&api),
         partition: partition_view(&snapshot.views),
@@ -67,7 +71,7 @@ pub(crate) async fn status(State(api): State<Api>, _: Query<()>) -> Result<Respo
         processes: registry(&snapshot),
         store: store(&snapshot),
         certificates: certificates(&snapshot),
-        attention: attention::judge(&snapshot, trouble, &listening, wall_ms() / 1000),
+        attention: attention::judge(&snapshot, trouble, &listener, wall_ms() / 1000),
     };
     json::respond(StatusCode::OK, &shown)
 }
@@ -127,11 +131,15 @@ fn certificates(snapshot: &Snapshot) -> Vec<CertificateStatus> {
         which,
         expires_at: Millis(seconds.saturating_mul(1000)),
     };
-    vec![
+    let always = [
         of(CertificateKind::Node, snapshot.transport.node_expires_at),
         of(
             CertificateKind::Authority,
             snapshot.transport.authority_expires_at,
         ),
-    ]
+    ];
+    let listener = snapshot
+        .tls_not_after
+        .map(|at_s| of(CertificateKind::Http, at_s));
+    always.into_iter().chain(listener).collect()
 }

@@ -26,7 +26,7 @@ use utoipa::{IntoResponses, OpenApi};
             unix socket; the TCP listener serves the page at /, /metrics, /healthz, /readyz and \
             this document to anyone, the two routes of the example in *Elixir in Action* if it \
             is open, and the rest to those that bear a token whose scope allows the call (see \
-            `security` at each). All other calls \
+            `security` at each), over a network by TLS only. All other calls \
             are served on the unix socket only. A request's body must be declared as JSON by TCP; \
             the socket reads any.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
@@ -84,7 +84,7 @@ impl<S: Refuses> IntoResponses for Problems<S> {
 /// and by a bug.
 fn common(access: Access, has_body: bool) -> Vec<Kind> {
     let token: &[Kind] = match access {
-        Access::Anyone => &[],
+        Access::Anyone | Access::Page => &[],
         Access::Token(_) | Access::SocketOnly => &[Kind::Token, Kind::BadToken, Kind::Scope],
     };
     let body: &[Kind] = if has_body { &[Kind::MediaType] } else { &[] };
@@ -117,7 +117,7 @@ pub(crate) fn declared(operation: &Operation) -> BTreeSet<Kind> {
 fn security(access: Access) -> Vec<SecurityRequirement> {
     let on_the_socket = SecurityRequirement::default();
     match access {
-        Access::Anyone | Access::SocketOnly => vec![on_the_socket],
+        Access::Anyone | Access::Page | Access::SocketOnly => vec![on_the_socket],
         Access::Token(scopes) => {
             let scopes = scopes
                 .iter()

@@ -5,6 +5,7 @@
 //! | `__meta_muster_name` | the name |
 //! | `__meta_muster_handle` | the handle: another process under the same name has another one |
 //! | `__meta_muster_node` | the node that it runs on |
+//! | `__meta_muster_node_id` | the id of that node: it stays when the name is given to another one |
 //! | `__meta_muster_uid` | whose process it is, by the word of its node; its name, groups, address and metadata are that user's word |
 //! | `__meta_muster_state` | `up` |
 //! | `__meta_muster_groups` | its groups with commas around each, such as `,eu,web,`: `.*,web,.*` matches a whole group |
@@ -159,6 +160,7 @@ fn labels(
         ("name", name.to_string()),
         ("handle", holder.handle(name).to_string()),
         ("node", holder.node.to_string()),
+        ("node_id", holder.owner.to_string()),
         ("uid", holder.entry.uid.to_string()),
         ("state", super::shown::state(ProcessState::Up).to_string()),
         ("groups", groups),
@@ -299,7 +301,7 @@ mod tests {
         let shown =
             target_of(&name("api"), &found, Some(&name("web")), &hosts("10.0.0.7")).unwrap();
         let expected = serde_json::json!({ "targets": ["a:1"], "labels": {
-            "__meta_muster_name": "api", "__meta_muster_handle": "api@n1#7.8", "__meta_muster_node": "n1", "__meta_muster_uid": "0", "__meta_muster_state": "up",
+            "__meta_muster_name": "api", "__meta_muster_handle": "api@n1#7.8", "__meta_muster_node": "n1", "__meta_muster_node_id": "01".repeat(16), "__meta_muster_uid": "0", "__meta_muster_state": "up",
             "__meta_muster_groups": ",eu,web,", "__meta_muster_group": "web",
             "__meta_muster_metadata_team": "deck", "__meta_muster_metadata_a_b": "2",
         } });

@@ -17,6 +17,9 @@ pub(crate) const WEB_TOKEN: &str = "/v1/web/token";
 pub(crate) enum Access {
     /// Everybody may call it, without a token.
     Anyone,
+    /// So it is with the page and with how it gets its token, which makes sense only where a token
+    /// may be sent.
+    Page,
     /// A token of one of these scopes.
     Token(&'static [Scope]),
     /// Another way: it is served on the unix socket only, where the caller is known for certain.
@@ -34,10 +37,10 @@ impl Access {
         let is_reading = method == Method::GET || method == Method::HEAD;
         match path {
             "/v1/openapi.json" => Self::Anyone,
-            WEB_TOKEN if method == Method::POST => Self::Anyone,
+            WEB_TOKEN if method == Method::POST => Self::Page,
+            "/" | "/page.js" | "/page.css" => Self::Page,
             WEB_TOKEN => Self::Token(&[Scope::Page]),
             PROMETHEUS_SD if is_reading => Self::Token(&[Scope::Sd, Scope::Read, Scope::Page]),
-            // The page itself among them: there is nothing in it that is not in the program.
             _ if !is_below("/v1") => Self::Anyone,
             _ if ["/v1/tokens", "/v1/web", "/v1/debug"]
                 .into_iter()
@@ -61,8 +64,6 @@ mod tests {
     #[test]
     fn operation_is_for_anyone_and_all_of_the_api_is_not() {
         for path in [
-            "/",
-            "/page.js",
             "/metrics",
             "/healthz",
             "/readyz",
@@ -133,7 +134,10 @@ mod tests {
 
     #[test]
     fn a_code_is_traded_without_a_token_and_a_session_ended_with_its_own() {
-        assert_eq!(Access::of(&Method::POST, "/v1/web/token"), Access::Anyone);
+        for path in ["/", "/page.js", "/page.css"] {
+            assert_eq!(Access::of(&Method::GET, path), Access::Page, "{path}");
+        }
+        assert_eq!(Access::of(&Method::POST, "/v1/web/token"), Access::Page);
         assert_eq!(
             Access::of(&Method::DELETE, "/v1/web/token"),
             Access::Token(&[Scope::Page])

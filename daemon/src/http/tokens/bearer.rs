@@ -3,6 +3,7 @@
 
 use crate::http::Api;
 use crate::http::connections::gate::Conn;
+use crate::http::connections::serve::Reached;
 use crate::http::connections::who::Caller;
 use crate::http::problem::{Kind, Problem};
 use crate::http::tokens::access::{Access, PROMETHEUS_SD};
@@ -22,8 +23,13 @@ pub(crate) async fn check(
     next: Next,
 ) -> Result<Response, Problem> {
     let conn = Conn::of(request.extensions())?;
-    let scopes = match Access::of(request.method(), request.uri().path()) {
-        Access::Anyone => {
+    let access = Access::of(request.method(), request.uri().path());
+    let reached = request.extensions().get::<Reached>();
+    if access != Access::Anyone && !api.policy().plain_tokens {
+        must_be_private(reached)?;
+    }
+    let scopes = match access {
+        Access::Anyone | Access::Page => {
             // An earlier request on the connection may have borne a token; this one speaks for the
             // far end itself.
             conn.act_as(conn.peer().clone())?;
@@ -42,6 +48,20 @@ pub(crate) async fn check(
         token,
     })?;
     Ok(while_good(next.run(request).await, bearer))
+}
+
+/// Refuses what a token belongs to where others could read it, also before anybody has sent one.
+fn must_be_private(reached: Option<&Reached>) -> Result<(), Problem> {
+    match reached {
+        Some(reached) if reached.is_readable() => Err(reject(
+            Rejection::Readable,
+            Kind::Forbidden,
+            "without TLS whoever sees the packets could read and use the token: ask over the \
+                loopback interface (a tunnel will do), or have this node set [http] tls_cert and \
+                tls_key; [http] plain_tokens = true permits it as it is",
+        )),
+        Some(_) | None => Ok(()),
+    }
 }
 
 fn authenticate(api: &Api, path: &str, headers: &HeaderMap) -> Result<Bearer, Problem> {
@@ -121,6 +141,28 @@ fn while_good(response: Response, bearer: Bearer) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_token_is_taken_where_nobody_else_can_read_it() {
+        let status = |at: &str, by_tls| {
+            let at = at.parse().unwrap();
+            let judged = must_be_private(Some(&Reached { at, by_tls }));
+            judged.map_err(|problem| problem.status())
+        };
+        for loopback in [
+            "127.0.0.1:1",
+            "127.8.0.1:1",
+            "[::1]:1",
+            "[::ffff:127.0.0.1]:1",
+        ] {
+            assert_eq!(status(loopback, false), Ok(()), "{loopback}");
+        }
+        for network in ["10.0.0.7:1", "[fd00::7]:1", "[::ffff:10.0.0.7]:1"] {
+            assert_eq!(status(network, false), Err(403), "{network}");
+            assert_eq!(status(network, true), Ok(()), "{network}");
+        }
+        assert!(must_be_private(None).is_ok());
+    }
 
     #[test]
     fn a_token_comes_as_bearer_only() {

@@ -3,6 +3,7 @@
 //! the page trades it for a token.
 
 use crate::http::Api;
+use crate::http::connections::serve::Reached;
 use crate::http::connections::who::{Caller, OnThisHost};
 use crate::http::json::{self, Json};
 use crate::http::operations::openapi::Problems;
@@ -32,8 +33,8 @@ pub(crate) async fn create(
     _: Query<()>,
 ) -> Result<Response, Problem> {
     let listener = match api.service().listening().now() {
-        TcpListening::At(address) => address,
-        TcpListening::Unwanted => {
+        TcpListening::At(at) | TcpListening::Elsewhere { at, .. } => at,
+        TcpListening::Unwanted | TcpListening::Unserved(_) => {
             return Err(Problem::new(
                 Kind::NoListener,
                 "the page is served by TCP, and this node has no listener: set [http] listen, and \
@@ -49,8 +50,9 @@ pub(crate) async fn create(
             ));
         }
     };
+    let place = place(&api, listener)?;
     let made = api.service().tokens().codes().create(uid)?;
-    let url = format!("http://{}/#code={}", reachable(listener), made.text);
+    let url = format!("{place}/#code={}.{}", made.text, api.service().info().id);
     let shown = PageCode {
         id: made.id.to_string(),
         code: made.text,
@@ -58,6 +60,29 @@ pub(crate) async fn create(
         expires_at: Millis(made.expires_ms),
     };
     json::respond(StatusCode::CREATED, &shown).map(unkept)
+}
+
+/// Where a browser finds the page. A certificate is for a name, which is that by which browsers may
+/// reach the listener.
+fn place(api: &Api, listener: SocketAddr) -> Result<String, Problem> {
+    let (policy, by_tls) = (api.policy(), api.service().is_tls());
+    let at = reachable(listener);
+    let reached = Reached { at, by_tls };
+    if reached.is_readable() && !policy.plain_tokens {
+        return Err(Problem::new(
+            Kind::NoListener,
+            format!(
+                "the page is served at {at} by plain HTTP, which takes no tokens there: set [http] \
+                tls_cert and tls_key, or listen on the loopback address"
+            ),
+        ));
+    }
+    let named = policy
+        .hosts
+        .first()
+        .filter(|_| by_tls && !listener.ip().to_canonical().is_loopback());
+    let host = named.map_or_else(|| at.to_string(), |name| format!("{name}:{}", at.port()));
+    Ok(format!("{}://{host}", api.service().scheme()))
 }
 
 /// Where a browser on this host finds the listener: one that listens on all addresses is found on
@@ -103,7 +128,7 @@ pub(crate) async fn show(
     post, path = "/v1/web/token", tag = "page", operation_id = "trade_code", params(Query<(Timeout,)>), request_body = PageCodeTrade,
     responses(
         (status = 201, description = "Made, and on the disk", body = CreatedToken),
-        Problems<(Query<(Timeout,)>, Json<PageCodeTrade>, CreateError, Own<{ Kind::BadCode as usize }>)>,
+        Problems<(Query<(Timeout,)>, Json<PageCodeTrade>, CreateError, Own<{ Kind::BadCode as usize }>, Own<{ Kind::OtherNode as usize }>)>,
     )
 )]
 pub(crate) async fn trade(
@@ -111,6 +136,7 @@ pub(crate) async fn trade(
     Query((Timeout(timeout),)): Query<(Timeout,)>,
     Json(body): Json<PageCodeTrade>,
 ) -> Result<Response, Problem> {
+    must_be_meant(&api, body.node.as_deref())?;
     let tokens = api.service().tokens();
     let uid = tokens.codes().spend(&body.code).ok_or_else(|| {
         Problem::new(
@@ -126,6 +152,21 @@ pub(crate) async fn trade(
     )
     .await??;
     json::respond(StatusCode::CREATED, &created(token, text)).map(unkept)
+}
+
+/// A link leads to an address, at which another node may answer by now.
+fn must_be_meant(api: &Api, node: Option<&str>) -> Result<(), Problem> {
+    let info = api.service().info();
+    match node {
+        Some(id) if id != info.id.to_string() => Err(Problem::new(
+            Kind::OtherNode,
+            format!(
+                "the link is of the node with the id {id:?}, and here is {} with the id {}",
+                info.name, info.id
+            ),
+        )),
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// Revokes the token that this request bears, which ends the page's session. By TCP only.

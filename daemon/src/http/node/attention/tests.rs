@@ -51,8 +51,13 @@ fn well() -> Snapshot {
 fn judged(change: impl FnOnce(&mut Snapshot)) -> Vec<Attention> {
     let mut snapshot = well();
     change(&mut snapshot);
-    judge(&snapshot, None, &TcpListening::Unwanted, NOW_S)
+    judge(&snapshot, None, &UNWANTED, NOW_S)
 }
+
+const UNWANTED: Listener = Listener {
+    now: TcpListening::Unwanted,
+    plain_tokens: false,
+};
 
 fn one(change: impl FnOnce(&mut Snapshot)) -> (Severity, String) {
     let judged = judged(change);
@@ -84,12 +89,7 @@ fn a_disk_that_fills_up_is_told_in_time_and_then_urgent() {
             "only 2 % of the disk is free".to_owned()
         )
     );
-    let full = judge(
-        &well(),
-        Some(WriteError::Full),
-        &TcpListening::Unwanted,
-        NOW_S,
-    );
+    let full = judge(&well(), Some(WriteError::Full), &UNWANTED, NOW_S);
     assert!(
         full.iter()
             .all(|attention| attention.severity == Severity::Critical)
@@ -101,18 +101,72 @@ fn a_disk_that_fills_up_is_told_in_time_and_then_urgent() {
 #[test]
 fn a_listener_that_cannot_be_had_is_told() {
     let address = ([127, 0, 0, 1], 6879).into();
-    let at = TcpListening::At(address);
+    let listener = |now| Listener {
+        now,
+        plain_tokens: true,
+    };
+    let at = listener(TcpListening::At(address));
     assert_eq!(judge(&well(), None, &at, NOW_S), []);
-    let failed = TcpListening::Failed {
+    let failed = listener(TcpListening::Failed {
         address,
         reason: "Address already in use".into(),
-    };
+    });
     let told = judge(&well(), None, &failed, NOW_S);
     let [finding] = &told[..] else {
         panic!("{told:?}")
     };
     assert_eq!(finding.severity, Severity::Critical);
     assert!(finding.what.contains("127.0.0.1:6879: Address already"));
+}
+
+#[test]
+fn a_socket_unit_that_differs_from_the_configuration_is_told() {
+    let told = |now| {
+        let listener = Listener {
+            now,
+            plain_tokens: false,
+        };
+        let told = judge(&well(), None, &listener, NOW_S);
+        assert_eq!(told.len(), 1, "{told:?}");
+        told.into_iter()
+            .map(|finding| (finding.severity, finding.what))
+            .next()
+            .unwrap()
+    };
+    let (at, configured) = (([127, 0, 0, 1], 6879).into(), ([10, 0, 0, 7], 6879).into());
+    let (severity, what) = told(TcpListening::Elsewhere { at, configured });
+    assert_eq!(severity, Severity::Warning);
+    assert!(what.contains("127.0.0.1:6879") && what.contains("10.0.0.7:6879"));
+    let (severity, what) = told(TcpListening::Unserved(at));
+    assert_eq!(severity, Severity::Warning);
+    assert!(what.contains("127.0.0.1:6879"), "{what}");
+}
+
+#[test]
+fn tokens_that_cross_a_network_without_tls_are_told() {
+    let told = |ip: [u8; 4], plain_tokens, tls_not_after| {
+        let listener = Listener {
+            now: TcpListening::At((ip, 6879).into()),
+            plain_tokens,
+        };
+        let snapshot = Snapshot {
+            tls_not_after,
+            ..well()
+        };
+        let told = judge(&snapshot, None, &listener, NOW_S);
+        told.into_iter()
+            .map(|finding| finding.severity)
+            .collect::<Vec<_>>()
+    };
+    let nothing: Vec<Severity> = Vec::new();
+    let year = Some(NOW_S + 365 * DAY_S);
+    assert_eq!(told([0, 0, 0, 0], true, None), [Severity::Warning]);
+    assert_eq!(told([10, 0, 0, 7], true, None), [Severity::Warning]);
+    assert_eq!(told([10, 0, 0, 7], true, year), nothing);
+    assert_eq!(told([10, 0, 0, 7], false, None), nothing);
+    assert_eq!(told([127, 0, 0, 1], true, None), nothing);
+    let soon = Some(NOW_S + 13 * DAY_S);
+    assert_eq!(told([10, 0, 0, 7], false, soon), [Severity::Warning]);
 }
 
 #[test]

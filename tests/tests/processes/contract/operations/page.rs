@@ -15,6 +15,7 @@ pub(super) fn codes() -> Vec<Try> {
         trade(400).body(json!({ "code": 7 })),
         trade(400).body(json!({ "code": "x", "ttl": "1y" })),
         trade(403).body(json!({ "code": "nonsense" })),
+        trade(409).body(json!({ "code": "nonsense", "node": "0" })),
         trade(413).body(json!({ "code": "x".repeat(2 << 20) })),
         ask(token, "POST", "/v1/web/token?timeout=1h", 422).body(json!({ "code": "x" })),
         ask(token, "DELETE", token, 403),
