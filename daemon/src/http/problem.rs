@@ -412,6 +412,22 @@ mod tests {
     }
 
     #[test]
+    fn a_bound_that_is_reached_tells_what_to_do() {
+        let told = |bound| {
+            let problem = Problem::from(too_many(bound));
+            serde_json::from_slice::<serde_json::Value>(&problem.body()).unwrap()
+        };
+        let full = told(registry::Bound::OfProcess { pid: 9 });
+        assert_eq!((&full["count"], &full["limit"]), (&65.into(), &64.into()));
+        assert_eq!(
+            full["detail"],
+            "names of process 9: 65 of at most 64; unregister some, or register another process"
+        );
+        let full = told(registry::Bound::Processes);
+        assert!(full["detail"].as_str().unwrap().contains("LimitNOFILE="));
+    }
+
+    #[test]
     fn every_refusal_of_the_registry_has_its_status() {
         use registry::Refusal as R;
         let name = names::ProcessName::new("web").unwrap();
@@ -468,14 +484,6 @@ mod tests {
         let body = |refusal: R| {
             serde_json::from_slice::<serde_json::Value>(&Problem::from(refusal).body()).unwrap()
         };
-        let full = body(too_many(registry::Bound::OfProcess { pid: 9 }));
-        assert_eq!((&full["count"], &full["limit"]), (&65.into(), &64.into()));
-        assert_eq!(
-            full["detail"],
-            "names of process 9: 65 of at most 64; unregister some, or register another process"
-        );
-        let full = body(too_many(registry::Bound::Processes));
-        assert!(full["detail"].as_str().unwrap().contains("LimitNOFILE="));
         let held = body(R::Held {
             holder,
             since: node::time::Wall(0),

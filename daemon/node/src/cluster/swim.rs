@@ -36,7 +36,7 @@
 //!
 //! # Bounds
 //!
-//! How far others are believed on a node's generation is decided in [`belief`](crate::belief).
+//! How far others are believed on a node's generation is decided in [`belief`].
 //!
 //! Packets of 1,150 bytes, which fit a datagram at an MTU of 1,200. 10,000 members, beyond which no
 //! more are learnt. A node that is down is forgotten after a day.

@@ -1,4 +1,3 @@
-
 use super::*;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command};
