@@ -66,44 +66,39 @@ async fn who_spoils_a_list_is_cut_off_and_the_list_goes_on() -> anyhow::Result<(
     let mut rogue = Rogue::join(&scene.fleet).await?;
     let history = History::pull(&mut rogue, "n1", "bob").await?;
     let map = history.first_entry();
-    for _ in 0..50 {
-        let (actor, start_op): ([u8; 16], _) = (rand::random(), history.next_op() + 1000);
-        let mut operation = changes::put(&map, "title", ScalarValue::Str("y".into()));
-        // It overwrites an operation of its own actor that there is not.
-        operation.pred = vec![OpId::new(start_op - 1, &ActorId::from(actor))].into();
-        let made = changes::make(actor, 1, start_op, &history.heads(), vec![operation])?;
-        rogue.say_of_lists(
-            &rogue.all(),
-            &changes::push(&history.name, vec![made.bytes]),
-        )?;
-        rogue.heard_everywhere().await?;
-        if rogue.peers.is_empty() {
-            break;
-        }
+    let (actor, start_op): ([u8; 16], _) = (rand::random(), history.next_op() + 1000);
+    let mut operation = changes::put(&map, "title", ScalarValue::Str("y".into()));
+    // It overwrites an operation of its own actor that there is not.
+    operation.pred = vec![OpId::new(start_op - 1, &ActorId::from(actor))].into();
+    let made = changes::make(actor, 1, start_op, &history.heads(), vec![operation])?;
+    let spoiler = changes::push(&history.name, vec![made.bytes]);
+    for node in ["n1", "n2", "n3"] {
+        rogue.closed.clear();
+        rogue.say_of_lists(&rogue.to(node), &spoiler)?;
+        // The node may dial the rogue again at once: that it has closed the connection is what counts.
+        let was_cut_off = |reason: &String| reason.contains("a bound of the protocol");
+        rogue
+            .until("cut off", |rogue| rogue.closed.iter().any(was_cut_off))
+            .await?;
     }
-    ensure!(rogue.peers.is_empty(), "still connected: {:?}", rogue.peers);
     drop(rogue);
     scene.stands().await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_list_of_very_many_authors_still_takes_writes() -> anyhow::Result<()> {
+async fn a_list_with_five_hundred_heads_takes_writes() -> anyhow::Result<()> {
     let mut scene = Scene::new().await?;
     let mut rogue = Rogue::join(&scene.fleet).await?;
     let name = ListName::new("bob")?;
-    for first in (0..6_000_u64).step_by(500) {
-        let made = (first..first + 500)
-            .map(|number| {
-                let fields = [
-                    ("title", ScalarValue::Str("x".into())),
-                    ("life", ScalarValue::Int(0)),
-                ];
-                Ok(changes::entry(number, &fields)?.bytes)
-            })
-            .collect::<anyhow::Result<Vec<_>>>()?;
-        rogue.say_of_lists(&rogue.all(), &changes::push(&name, made))?;
-        rogue.drain().await?;
+    let mut made = Vec::new();
+    for number in 0..500 {
+        let fields = [
+            ("title", ScalarValue::Str("x".into())),
+            ("life", ScalarValue::Int(0)),
+        ];
+        made.push(changes::entry(number, &fields)?.bytes);
     }
+    rogue.say_of_lists(&rogue.all(), &changes::push(&name, made))?;
     rogue.heard_everywhere().await?;
     drop(rogue);
     scene.stands().await
