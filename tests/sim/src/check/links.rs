@@ -77,6 +77,12 @@ impl Links {
     pub fn ask(&mut self, key: &Key, others: &[(Handle, bool)], unreachable: bool, since: Instant) {
         let links = self.links.entry(key.clone()).or_default();
         for (other, shaky) in others {
+            // It takes the place of an earlier link to the same, which may count on other things.
+            for earlier in replaced(links, (other, unreachable), since) {
+                if earlier.standing == Standing::Held {
+                    earlier.standing = Standing::Doubtful;
+                }
+            }
             if !links
                 .iter()
                 .any(|link| link.other == *other && link.since == since)
@@ -106,12 +112,20 @@ impl Links {
             .filter(|link| link.since == since && link.standing == Standing::Doubtful)
             .collect();
         let sure = asked.len() == 1;
+        let only = asked
+            .first()
+            .map(|link| (link.other.clone(), link.unreachable));
         self.made += u64::from(made);
         for link in &mut asked {
             match (made, sure) {
                 (true, true) => link.standing = Standing::Held,
                 (true, false) => {}
                 (false, _) => link.standing = Standing::Gone,
+            }
+        }
+        if let Some((other, unreachable)) = only.filter(|_| made && sure) {
+            for earlier in replaced(links, (&other, unreachable), since) {
+                earlier.standing = Standing::Gone;
             }
         }
     }
@@ -220,6 +234,20 @@ impl Links {
             .filter(move |((at, _, its), _)| *at == host && *its == process);
         its.flat_map(|(key, links)| links.iter().map(move |link| (key, link)))
     }
+}
+
+/// The links to the same other on other terms, of which one that was asked for at `since` takes the
+/// place. Those that have counted already are not among them: their process was to be signalled
+/// before.
+fn replaced<'a>(
+    links: &'a mut [Link],
+    (other, unreachable): (&'a Handle, bool),
+    since: Instant,
+) -> impl Iterator<Item = &'a mut Link> {
+    links.iter_mut().filter(move |link| {
+        let is_earlier = link.other == *other && link.since < since;
+        is_earlier && link.unreachable != unreachable && !link.hidden
+    })
 }
 
 /// A daemon sends a signal: whether it may.
