@@ -2,7 +2,6 @@
 //! decision of its own.
 
 pub(crate) mod cluster;
-mod connections;
 pub(crate) mod lists;
 mod mailbox;
 

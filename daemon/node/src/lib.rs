@@ -22,6 +22,7 @@ mod golden;
 pub mod inquiry;
 pub mod lists;
 pub mod machine;
+pub mod preference;
 pub mod registry;
 pub mod time;
 pub mod wire;

@@ -1,7 +1,6 @@
 //! Carries the inputs and outputs of the cluster machine, beside QUIC's driver on one thread.
 
 use super::ListsInbox;
-use super::connections::Connections;
 use super::mailbox::{Letter, Mailbox, Waiting};
 use crate::event::EventLog;
 use crate::host::{Clock, wall_ms};
@@ -10,6 +9,7 @@ use anyhow::Context;
 use names::{NodeId, NodeName};
 use node::cluster::{Cluster, Input, Output, RosterView, Settings, StopReason, Target, Verdict};
 use node::machine::Machine;
+use node::preference::Preference;
 use node::registry;
 use node::wire::{Channel, CloseReason, ConnId, DialId, Peer, Protocol};
 use pki::Identity;
@@ -98,7 +98,7 @@ pub(crate) fn start(
             let _ = bound.send(Ok(endpoint.clone()));
             tokio::spawn(super::lists::deliver(bulk, wires.workers.clone()));
             let machine = Cluster::new(settings(endpoint.local_addr()), wires.clock.now());
-            let (connections, waiting) = (Connections::default(), Waiting::default());
+            let (preference, waiting) = (Preference::default(), Waiting::default());
             let own = Loop {
                 machine,
                 endpoint,
@@ -131,7 +131,7 @@ struct Loop {
     inbox: Inbox,
     watcher: Watcher,
     wires: Wires,
-    connections: Connections,
+    preference: Preference,
     waiting: Waiting<Cluster>,
 }
 
@@ -186,7 +186,7 @@ impl Loop {
                 let Some(protocol) = Protocol::of_alpn(&alpn) else {
                     return;
                 };
-                return self.connected((conn, preferred), &peer, dial, remote, protocol);
+                return self.connected((ConnId(conn), preferred), &peer, dial, remote, protocol);
             }
             Event::DialFailed {
                 dial,
@@ -215,8 +215,9 @@ impl Loop {
                 bytes,
             },
             Event::Closed { conn, .. } => {
-                self.connections.closed(conn);
-                Input::Closed { conn: ConnId(conn) }
+                let conn = ConnId(conn);
+                self.preference.closed(conn);
+                Input::Closed { conn }
             }
             Event::Overflowed { conn, channel } if channel == Channel::Registry as u8 => {
                 Input::Registry(registry::Input::Overflowed { conn: ConnId(conn) })
@@ -228,7 +229,7 @@ impl Loop {
 
     fn connected(
         &mut self,
-        (conn, preferred): (u64, bool),
+        (conn, preferred): (ConnId, bool),
         peer: &PeerName,
         dial: Option<u64>,
         remote: SocketAddr,
@@ -238,15 +239,15 @@ impl Loop {
             Ok(name) => name,
             Err(error) => {
                 tracing::warn!(%error, %remote, "a peer's certificate bears no valid name");
-                return self.endpoint.close(conn, CloseReason::Refused.as_str());
+                return self.endpoint.close(conn.0, CloseReason::Refused.as_str());
             }
         };
         let peer = Peer {
             id: NodeId(peer.id),
             name,
         };
-        for told in self.connections.connected(peer.id.0, conn, preferred) {
-            let dial = dial.filter(|_| told.0 == conn).map(DialId);
+        for told in self.preference.connected(peer.id, conn, preferred) {
+            let dial = dial.filter(|_| told == conn).map(DialId);
             self.machine.handle(
                 self.wires.clock.now(),
                 Input::Connected {

@@ -1,6 +1,5 @@
 //! Carries the inputs and outputs of the lists machines, each on a thread of its own.
 
-use super::connections::Connections;
 use super::mailbox::{Letter, Mailbox, Waiting};
 use crate::event::EventLog;
 use crate::host::Clock;
@@ -8,6 +7,7 @@ use names::{NodeId, Shard};
 use node::cluster::RosterView;
 use node::lists::{self, Change, Input, Lists, Output, Settings, Stats};
 use node::machine::Machine;
+use node::preference::Preference;
 use node::wire::ConnId;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -116,7 +116,7 @@ impl ListsInbox {
 
 /// Brings what peers send on the bulk channel to the machines that own its shards.
 pub(crate) async fn deliver(mut bulk: Events, workers: Vec<ListsInbox>) {
-    let mut connections = Connections::default();
+    let mut preference = Preference::default();
     let tell_all =
         |input: &dyn Fn() -> Input| workers.iter().for_each(|worker| worker.input(input()));
     while let Some(event) = bulk.next().await {
@@ -127,16 +127,15 @@ pub(crate) async fn deliver(mut bulk: Events, workers: Vec<ListsInbox>) {
                 preferred,
                 ..
             } => {
-                for conn in connections.connected(peer.id, conn, preferred) {
-                    tell_all(&|| Input::Connected {
-                        peer: NodeId(peer.id),
-                        conn,
-                    });
+                let peer = NodeId(peer.id);
+                for conn in preference.connected(peer, ConnId(conn), preferred) {
+                    tell_all(&|| Input::Connected { peer, conn });
                 }
             }
             Event::Closed { conn, .. } => {
-                connections.closed(conn);
-                tell_all(&|| Input::Closed { conn: ConnId(conn) });
+                let conn = ConnId(conn);
+                preference.closed(conn);
+                tell_all(&|| Input::Closed { conn });
             }
             Event::Overflowed { conn, .. } => {
                 tell_all(&|| Input::Overflowed { conn: ConnId(conn) })

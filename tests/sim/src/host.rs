@@ -13,6 +13,7 @@ use names::{ListId, Shard};
 use node::cluster::{self, Cluster, RosterView, StopReason};
 use node::lists::{self, Lists};
 use node::machine::Machine as _;
+use node::preference::Preference;
 use node::registry;
 use node::time::{Instant, Now, Wall};
 use node::wire::Peer;
@@ -66,6 +67,8 @@ pub struct Process {
     pub looked_out: bool,
     /// Until when it was stopped last.
     pub paused_until: Instant,
+    /// Which of several connections to a peer its machines use.
+    pub preference: Preference,
     workers: Vec<Worker>,
 }
 
@@ -175,6 +178,7 @@ impl Host {
             story: Story::default(),
             looked_out: false,
             paused_until: Instant::default(),
+            preference: Preference::default(),
             workers,
         });
     }

@@ -9,7 +9,7 @@
 //! | lost message | sent again after a pause that doubles, at once when another packet gets through |
 //! | close | at once here, after one packet there; what is in flight is lost; if the packet is lost, by a reset later |
 //! | full queue | the message is dropped and the process told once until the queue has drained |
-//! | two that dial each other | two connections; the one dialled by the larger id is closed when it was quiet for 1 s |
+//! | two that dial each other | two connections, of which both use the one dialled by the smaller id; the one dialled by the larger id is closed when it was quiet for 1 s |
 
 mod session;
 mod steps;
@@ -54,6 +54,8 @@ pub enum Arrival {
         dial: Option<DialId>,
         /// The other end's address.
         remote: SocketAddr,
+        /// Whether the one with the smaller id dialled it.
+        preferred: bool,
     },
     /// An attempt failed.
     DialFailed {

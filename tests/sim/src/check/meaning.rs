@@ -44,6 +44,19 @@ impl<T> Default for Writes<T> {
     }
 }
 
+/// The values of the last writes, of all or of those that a change had seen. `seen` is what each
+/// change had seen.
+fn last<'a, T>(seen: &[BTreeSet<usize>], writes: &'a Writes<T>, by: Option<usize>) -> Vec<&'a T> {
+    let within = |at: usize| by.is_none_or(|by| seen[by].contains(&at));
+    let known: Vec<&(usize, T)> = writes.0.iter().filter(|(at, _)| within(*at)).collect();
+    let overwritten = |at: usize| known.iter().any(|(later, _)| seen[*later].contains(&at));
+    known
+        .iter()
+        .filter(|(at, _)| !overwritten(*at))
+        .map(|(_, value)| value)
+        .collect()
+}
+
 /// All changes of a list, those that others had seen first, with all that each had seen.
 #[derive(Default)]
 struct History {
@@ -161,15 +174,18 @@ impl History {
                 .difference(&after)
                 .for_each(|tag| self.tag(at, id, tag, false));
         }
+        // Automerge leaves out what changes nothing: such a value is not written once more.
         if let Some(title) = &patch.title {
-            self.titles
-                .entry(id)
-                .or_default()
-                .0
-                .push((at, title.clone()));
+            let titles = self.titles.entry(id).or_default();
+            if last(&self.seen, titles, Some(at)) != [title] {
+                titles.0.push((at, title.clone()));
+            }
         }
         if let Some(done) = patch.done {
-            self.ticks.entry(id).or_default().0.push((at, done));
+            let ticks = self.ticks.entry(id).or_default();
+            if last(&self.seen, ticks, Some(at)) != [&done] {
+                ticks.0.push((at, done));
+            }
         }
         self.touch(at, id, true);
     }
@@ -188,31 +204,15 @@ impl History {
             .push((at, there));
     }
 
-    /// The values of the last writes, of all or of those that a change had seen.
-    fn last<'a, T>(&'a self, writes: &'a Writes<T>, by: Option<usize>) -> Vec<&'a T> {
-        let within = |at: usize| by.is_none_or(|by| self.seen[by].contains(&at));
-        let known: Vec<&(usize, T)> = writes.0.iter().filter(|(at, _)| within(*at)).collect();
-        let overwritten = |at: usize| {
-            known
-                .iter()
-                .any(|(later, _)| self.seen[*later].contains(&at))
-        };
-        known
-            .iter()
-            .filter(|(at, _)| !overwritten(*at))
-            .map(|(_, value)| value)
-            .collect()
-    }
-
     fn is_alive(&self, id: EntryId, by: Option<usize>) -> bool {
         self.alive
             .get(&id)
-            .is_some_and(|writes| self.last(writes, by).into_iter().any(|alive| *alive))
+            .is_some_and(|writes| last(&self.seen, writes, by).into_iter().any(|alive| *alive))
     }
 
     fn has_tag(&self, id: EntryId, tag: &str, by: Option<usize>) -> bool {
         let writes = self.tags.get(&id).and_then(|tags| tags.get(tag));
-        writes.is_some_and(|writes| self.last(writes, by).into_iter().any(|there| *there))
+        writes.is_some_and(|writes| last(&self.seen, writes, by).into_iter().any(|there| *there))
     }
 
     fn compare(&self, image: &Image, list: ListId) -> Vec<String> {
@@ -250,7 +250,7 @@ impl History {
         let titles: BTreeSet<&String> = self
             .titles
             .get(&entry.id)
-            .map(|writes| self.last(writes, None))
+            .map(|writes| last(&self.seen, writes, None))
             .unwrap_or_default()
             .into_iter()
             .collect();
@@ -265,7 +265,7 @@ impl History {
         let ticks: BTreeSet<&bool> = self
             .ticks
             .get(&entry.id)
-            .map(|writes| self.last(writes, None))
+            .map(|writes| last(&self.seen, writes, None))
             .unwrap_or_default()
             .into_iter()
             .collect();
@@ -294,7 +294,7 @@ impl History {
         let lives: BTreeSet<&bool> = self
             .alive
             .get(&entry.id)
-            .map(|writes| self.last(writes, None))
+            .map(|writes| last(&self.seen, writes, None))
             .unwrap_or_default()
             .into_iter()
             .collect();

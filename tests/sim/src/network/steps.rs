@@ -118,6 +118,8 @@ impl Network {
         let other = &self.stations[session.ends[1 - end].host];
         let (peer, remote) = (other.peer.clone(), other.address);
         let dial = (end == 0).then_some(session.dial);
+        let is_smaller = self.stations[session.ends[end].host].peer.id < peer.id;
+        let preferred = dial.is_some() == is_smaller;
         let here = &mut session.ends[end];
         (here.state, here.heard, here.active) = (State::Open, now, now);
         let (host, epoch, conn) = (here.host, here.epoch, here.conn);
@@ -131,6 +133,7 @@ impl Network {
                     conn,
                     dial,
                     remote,
+                    preferred,
                 },
             },
         );

@@ -4,8 +4,9 @@ use super::World;
 use crate::network::Arrival;
 use crate::queue::{Event, Input, Place};
 use bytes::Bytes;
-use node::wire::{Channel, ConnId, Protocol};
+use node::wire::{Channel, ConnId, DialId, Peer, Protocol};
 use node::{cluster, lists, registry};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 impl World {
@@ -25,18 +26,17 @@ impl World {
                 conn,
                 dial,
                 remote,
+                preferred,
             } => {
-                let id = peer.id;
-                self.tell_all_lists(place, || lists::Input::Connected { peer: id, conn });
-                let protocol = Protocol(1);
-                let input = cluster::Input::Connected {
-                    peer,
-                    conn,
-                    dial,
-                    remote,
-                    protocol,
-                };
-                self.admit(place, Input::Cluster(input));
+                let process = self.process(place);
+                let told = process.map(|process| {
+                    let preference = &mut process.preference;
+                    preference.connected(peer.id, conn, preferred)
+                });
+                for told in told.into_iter().flatten() {
+                    let dial = dial.filter(|_| told == conn);
+                    self.connection_stands(place, &peer, told, dial, remote);
+                }
             }
             Arrival::DialFailed { dial, refused } => {
                 let reason = if refused { "refused" } else { "no answer" }.to_owned();
@@ -70,10 +70,33 @@ impl World {
                 Channel::Cluster => {}
             },
             Arrival::Closed { conn } => {
+                if let Some(process) = self.process(place) {
+                    process.preference.closed(conn);
+                }
                 self.tell_all_lists(place, || lists::Input::Closed { conn });
                 self.admit(place, Input::Cluster(cluster::Input::Closed { conn }));
             }
         }
+    }
+
+    fn connection_stands(
+        &mut self,
+        place: Place,
+        peer: &Peer,
+        conn: ConnId,
+        dial: Option<DialId>,
+        remote: SocketAddr,
+    ) {
+        let id = peer.id;
+        self.tell_all_lists(place, || lists::Input::Connected { peer: id, conn });
+        let input = cluster::Input::Connected {
+            peer: peer.clone(),
+            conn,
+            dial,
+            remote,
+            protocol: Protocol(1),
+        };
+        self.admit(place, Input::Cluster(input));
     }
 
     fn message_arrives(&mut self, place: Place, conn: ConnId, channel: Channel, bytes: Bytes) {
