@@ -45,6 +45,7 @@ use axum::extract::Request;
 use axum::middleware;
 use bytes::Bytes;
 use lists::list_hub::ListHub;
+use lists::rebuild::mended;
 use names::{ListId, ListName};
 use operations::measure::{self, Operations};
 use operations::openapi;
@@ -116,13 +117,11 @@ impl Api {
     /// What is served on the unix socket: everything but the routes of *Elixir in Action*.
     pub fn socket_router(&self) -> Router {
         let (router, _) = socket_routes().split_for_parts();
-        let mend = middleware::from_fn_with_state(self.clone(), lists::rebuild::mend);
         let measured =
             middleware::from_fn_with_state(self.shared.operations.clone(), measure::measure);
         router
             .fallback(no_path)
             .method_not_allowed_fallback(no_method)
-            .layer(mend)
             .layer(measured)
             .with_state(self.clone())
     }
@@ -138,11 +137,9 @@ impl Api {
         let closed = middleware::from_fn_with_state(self.clone(), lists::book::check);
         let bearer = middleware::from_fn_with_state(self.clone(), tokens::bearer::check);
         let guard = middleware::from_fn_with_state(self.clone(), connections::guard::check);
-        let mend = middleware::from_fn_with_state(self.clone(), lists::rebuild::mend);
         let measured =
             middleware::from_fn_with_state(self.shared.operations.clone(), measure::measure);
         router
-            .layer(mend)
             .layer(closed)
             .layer(bearer)
             .layer(guard)
@@ -182,8 +179,9 @@ impl Api {
     }
 
     /// The line of a list that has entries.
-    pub(crate) fn row(&self, list: ListId) -> Result<Option<ListRow>, Problem> {
-        Ok(self.reader().list(list)?.filter(|row| row.total > 0))
+    pub(crate) async fn row(&self, list: ListId) -> Result<Option<ListRow>, Problem> {
+        let row = mended(self, async || Ok(self.reader().list(list)?)).await?;
+        Ok(row.filter(|row| row.total > 0))
     }
 
     /// Whether a list is to be read on the spot.

@@ -32,8 +32,8 @@ impl fmt::Display for NoTime {
     }
 }
 
-impl fmt::Display for Millis {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Millis {
+    fn text(self) -> String {
         // What another replica wrote may be no time at all.
         let out_of_range = if self.0 < 0 {
             Timestamp::MIN
@@ -41,7 +41,13 @@ impl fmt::Display for Millis {
             Timestamp::MAX
         };
         let at = Timestamp::from_millisecond(self.0).unwrap_or(out_of_range);
-        f.write_str(&PRINTER.timestamp_to_string(&at))
+        PRINTER.timestamp_to_string(&at)
+    }
+}
+
+impl fmt::Display for Millis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text())
     }
 }
 
@@ -102,7 +108,7 @@ pub fn parse_date(text: &str) -> Result<Date, NoTime> {
 
 impl Serialize for Millis {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(&self.text())
     }
 }
 

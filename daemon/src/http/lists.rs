@@ -14,6 +14,7 @@ pub(crate) mod write;
 use crate::http::connections::who::Caller;
 use crate::http::json;
 use crate::http::lists::filter::Filter;
+use crate::http::lists::rebuild::mended;
 use crate::http::lists::shown::{todo_entry, todo_list};
 use crate::http::lists::write::{DeleteAnswers, IfMatchHeader, Options, etag};
 use crate::http::operations::openapi::Problems;
@@ -63,8 +64,11 @@ pub(crate) async fn list(
         .after_text()?
         .map(|name| ListName::new(name).map_err(|_| bad_cursor()))
         .transpose()?;
-    let read = move |reader: &Reader| read_lists(reader, &page, after.as_ref(), part.as_deref());
-    api.scan(read).await.map(PageWriter::respond)
+    let scan = || {
+        let (page, after, part) = (page.clone(), after.clone(), part.clone());
+        api.scan(move |reader| read_lists(reader, &page, after.as_ref(), part.as_deref()))
+    };
+    mended(&api, scan).await.map(PageWriter::respond)
 }
 
 fn read_lists(
@@ -102,7 +106,8 @@ pub(crate) async fn show(
     ListPath(name): ListPath,
     _: Query<()>,
 ) -> Result<Response, Problem> {
-    let row = api.row(ListId::of(&name))?.ok_or_else(|| no_list(&name))?;
+    let row = api.row(ListId::of(&name)).await?;
+    let row = row.ok_or_else(|| no_list(&name))?;
     let mut response = json::respond(StatusCode::OK, &todo_list(&row))?;
     response.headers_mut().insert(header::ETAG, etag(row.tag()));
     Ok(response)
@@ -130,7 +135,8 @@ pub(crate) async fn delete(
     let expect = match if_match {
         None => None,
         Some(wanted) => {
-            let row = api.row(ListId::of(&name))?.ok_or_else(|| no_list(&name))?;
+            let row = api.row(ListId::of(&name)).await?;
+            let row = row.ok_or_else(|| no_list(&name))?;
             Some(Precondition::List(
                 wanted.resolve(Some(ListRow::tag(&row)))?,
             ))
@@ -159,8 +165,11 @@ pub(crate) async fn agenda(
         None if filter.is_undated() => last_dated(),
         None => None,
     };
-    let read = move |reader: &Reader| read_agenda(reader, &filter, &page, after.as_ref());
-    api.scan(read).await.map(PageWriter::respond)
+    let scan = || {
+        let (filter, page, after) = (filter.clone(), page.clone(), after.clone());
+        api.scan(move |reader| read_agenda(reader, &filter, &page, after.as_ref()))
+    };
+    mended(&api, scan).await.map(PageWriter::respond)
 }
 
 /// A key behind all entries that are due at a time that a client can give, before all that are not

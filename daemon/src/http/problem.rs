@@ -140,6 +140,11 @@ impl Problem {
         &self.detail
     }
 
+    /// The list whose rows are to be made anew first.
+    pub(crate) fn outdated(&self) -> Option<Outdated> {
+        self.outdated
+    }
+
     pub(crate) fn status(&self) -> u16 {
         self.kind.status()
     }
@@ -204,9 +209,6 @@ impl IntoResponse for Problem {
         response.headers_mut().extend(self.extra_headers());
         // Where assertions are checked, this is compared with what the call has declared.
         response.extensions_mut().insert(self.kind);
-        if let Some(outdated) = self.outdated {
-            response.extensions_mut().insert(outdated);
-        }
         response
     }
 }

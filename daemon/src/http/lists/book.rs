@@ -4,6 +4,7 @@
 use crate::http::Api;
 use crate::http::connections::who::Caller;
 use crate::http::lists::filter::Filter;
+use crate::http::lists::rebuild::mended;
 use crate::http::lists::write::Options;
 use crate::http::operations::openapi::Problems;
 use crate::http::problem::{Kind, Own, Problem};
@@ -130,12 +131,19 @@ pub(crate) async fn entries(
 ) -> Result<String, Problem> {
     let filter = Filter::due_on(date);
     let id = ListId::of(&list);
-    let read = move |reader: &Reader| lines(reader, id, date, &filter);
-    match api.row(id)? {
-        None => Ok(String::new()),
-        Some(row) if api.is_small(&row) => read(api.reader()),
-        Some(_) => api.scan(read).await,
-    }
+    let Some(row) = api.row(id).await? else {
+        return Ok(String::new());
+    };
+    let read = async || {
+        let filter = filter.clone();
+        let read = move |reader: &Reader| lines(reader, id, date, &filter);
+        if api.is_small(&row) {
+            read(api.reader())
+        } else {
+            api.scan(read).await
+        }
+    };
+    mended(&api, read).await
 }
 
 fn lines(reader: &Reader, list: ListId, date: Date, filter: &Filter) -> Result<String, Problem> {

@@ -3,9 +3,11 @@
 use crate::http::connections::who::Caller;
 use crate::http::json::{self, Json, RawJson};
 use crate::http::lists::body::Added;
-use crate::http::lists::entry_page::{Effort, parse_place, read_page, unbounded, write_page};
+use crate::http::lists::entry_page::{
+    Effort, Place, parse_place, read_page, unbounded, write_page,
+};
 use crate::http::lists::filter::Filter;
-use crate::http::lists::rebuild;
+use crate::http::lists::rebuild::mended;
 use crate::http::lists::shown::{entry_patch, todo_entry};
 use crate::http::lists::write::{
     AddAnswers, DeleteAnswers, EditAnswers, IfMatch, IfMatchHeader, Options, Written, etag, in_time,
@@ -76,24 +78,31 @@ pub(crate) async fn list(
             .map(PageWriter::respond);
     }
     let id = ListId::of(&name);
-    let row = api.row(id)?.ok_or_else(|| no_list(&name))?;
-    let tag = row.tag();
-    let read = move |reader: &Reader, effort| {
-        read_page(reader, id, &filter, &page, after.as_ref(), effort)
+    let row = api.row(id).await?.ok_or_else(|| no_list(&name))?;
+    let read = || read_shown(&api, (id, &row), &filter, &page, after.as_ref());
+    let shown = mended(&api, read).await?;
+    Ok(tagged(shown.respond(), row.tag()))
+}
+
+/// A page of a list, read on the spot if that takes little.
+async fn read_shown(
+    api: &Api,
+    (list, row): (ListId, &ListRow),
+    filter: &Filter,
+    page: &Page,
+    after: Option<&Place>,
+) -> Result<PageWriter, Problem> {
+    if api.is_small(row)
+        && let Some(shown) = read_page(api.reader(), list, filter, page, after, Effort::Little)?
+    {
+        return Ok(shown);
+    }
+    let (filter, page, after) = (filter.clone(), page.clone(), after.cloned());
+    let read = move |reader: &Reader| {
+        let shown = read_page(reader, list, &filter, &page, after.as_ref(), Effort::Any);
+        shown?.ok_or_else(unbounded)
     };
-    let on_the_spot = if api.is_small(&row) {
-        read(api.reader(), Effort::Little)?
-    } else {
-        None
-    };
-    let page = match on_the_spot {
-        Some(page) => page,
-        None => {
-            api.scan(move |reader| read(reader, Effort::Any)?.ok_or_else(unbounded))
-                .await?
-        }
-    };
-    Ok(tagged(page.respond(), tag))
+    api.scan(read).await
 }
 
 async fn entries_at(
@@ -137,7 +146,7 @@ pub(crate) async fn add(
 ) -> Result<Response, Problem> {
     let expect = match if_match {
         Some(wanted) => Some(Precondition::List(
-            wanted.resolve(api.row(ListId::of(&list))?.as_ref().map(ListRow::tag))?,
+            wanted.resolve(api.row(ListId::of(&list)).await?.as_ref().map(ListRow::tag))?,
         )),
         None => None,
     };
@@ -206,10 +215,7 @@ pub(crate) async fn show(
     EntryPath(list, id): EntryPath,
     _: Query<()>,
 ) -> Result<Response, Problem> {
-    let entry = api
-        .reader()
-        .entry(ListId::of(&list), id)?
-        .ok_or_else(|| Problem::from(Refusal::NoEntry(id)))?;
+    let entry = read_entry(&api, ListId::of(&list), id).await?;
     let tag = entry.tag;
     let response = json::respond(StatusCode::OK, &todo_entry(entry))?;
     Ok(tagged(response, tag))
@@ -272,6 +278,11 @@ pub(crate) async fn delete(
     written.respond_gone()
 }
 
+async fn read_entry(api: &Api, list: ListId, id: EntryId) -> Result<Entry, Problem> {
+    let entry = mended(api, async || Ok(api.reader().entry(list, id)?)).await?;
+    entry.ok_or_else(|| Refusal::NoEntry(id).into())
+}
+
 /// The precondition of a call on an entry.
 async fn expect_entry(
     api: &Api,
@@ -282,9 +293,7 @@ async fn expect_entry(
     let Some(wanted) = if_match else {
         return Ok(None);
     };
-    let entry = rebuild::read(api, |reader| reader.entry(list, id))
-        .await?
-        .ok_or_else(|| Problem::from(Refusal::NoEntry(id)))?;
+    let entry = read_entry(api, list, id).await?;
     wanted
         .resolve(Some(entry.tag))
         .map(|tag| Some(Precondition::Entry(tag)))

@@ -10,25 +10,23 @@ use crate::http::time::Timeout;
 use crate::http::{Api, json};
 use api::lists::RebuildQuery;
 use api::node::RebuildResult;
-use axum::body::Body;
-use axum::extract::{Request, State};
-use axum::http::{Method, StatusCode};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
 use crdt::entry::Author;
 use names::{ListId, ListName};
 use node::lists::Source;
 use node::lists::ask::Rebuild;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
-use store::{ReadError, Reader};
+use store::ReadError;
 
 /// How long a reader waits for the rows of its lists.
 const READERS_PATIENCE: Duration = Duration::from_secs(10);
 /// How many lists are made anew for one request.
 const LISTS_OF_A_REQUEST: usize = 16;
 
-/// Of a response that could not be made from a row: the list whose rows are to be made anew first.
+/// Of a read that failed for a row: the list whose rows are to be made anew first.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Outdated {
     list: ListId,
@@ -110,42 +108,34 @@ async fn rebuilt(api: &Api, list: Option<ListName>, timeout: Duration) -> Result
     }
 }
 
-/// Where something cannot be shown because rows are damaged or outdated: has the rows of those lists
-/// made anew, and answers again.
-pub(crate) async fn mend(State(api): State<Api>, mut request: Request, next: Next) -> Response {
-    if request.method() != Method::GET {
-        return next.run(request).await;
-    }
+/// Reads; where rows of lists are damaged or outdated, has them made anew and reads again.
+pub(crate) async fn mended<T, F>(api: &Api, read: impl Fn() -> F) -> Result<T, Problem>
+where
+    F: Future<Output = Result<T, Problem>>,
+{
     let deadline = Instant::now() + READERS_PATIENCE;
     let mut remade = BTreeSet::new();
     loop {
-        let again = repeated(&request);
-        let response = next.clone().run(request).await;
-        let Some(outdated) = response.extensions().get::<Outdated>().copied() else {
-            return response;
+        let problem = match read().await {
+            Ok(found) => return Ok(found),
+            Err(problem) => problem,
+        };
+        let Some(outdated) = problem.outdated() else {
+            return Err(problem);
         };
         if remade.len() >= LISTS_OF_A_REQUEST {
-            return more_than_a_request_remakes().into_response();
+            return Err(more_than_a_request_remakes());
         }
         // What a row lacks after its list was made anew, it would lack again.
         if !remade.insert(outdated.list) {
-            return response;
+            return Err(problem);
         }
         let patience = deadline.saturating_duration_since(Instant::now());
-        if outdated.remake(&api, patience).await.is_err() {
-            return response;
+        // Why it could not be done is in the log; the client hears what it could not be told.
+        if outdated.remake(api, patience).await.is_err() {
+            return Err(problem);
         }
-        request = again;
     }
-}
-
-/// A request that has no body, once more.
-fn repeated(request: &Request) -> Request {
-    let mut again = Request::new(Body::empty());
-    *again.uri_mut() = request.uri().clone();
-    *again.headers_mut() = request.headers().clone();
-    *again.extensions_mut() = request.extensions().clone();
-    again
 }
 
 fn more_than_a_request_remakes() -> Problem {
@@ -154,22 +144,4 @@ fn more_than_a_request_remakes() -> Problem {
         were made anew; ask again, or have all made anew with POST /v1/rebuild"
     );
     Problem::new(Kind::Store, detail).retry_after(1)
-}
-
-/// Reads what a write depends on; where rows of a list are damaged or outdated, they are made anew
-/// first.
-pub(crate) async fn read<T>(
-    api: &Api,
-    read: impl Fn(&Reader) -> Result<T, ReadError>,
-) -> Result<T, Problem> {
-    match read(api.reader()) {
-        Err(error) if let Some(outdated) = Outdated::of(&error) => {
-            // Why it could not be done is in the log; the client hears what it could not be told.
-            match outdated.remake(api, READERS_PATIENCE).await {
-                Ok(()) => Ok(read(api.reader())?),
-                Err(_) => Err(error.into()),
-            }
-        }
-        result => Ok(result?),
-    }
 }

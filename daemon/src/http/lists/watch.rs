@@ -2,6 +2,7 @@
 
 use crate::http::connections::gate::Conn;
 use crate::http::lists::list_hub::Told;
+use crate::http::lists::rebuild::mended;
 use crate::http::lists::shown::{at, todo_entry};
 use crate::http::operations::openapi::Problems;
 use crate::http::page::{Page, PageWriter, Room};
@@ -49,7 +50,7 @@ pub(crate) async fn stream(
         Some((watcher, missed)) => (watcher, Some(missed)),
         None => (api.hub().watch(list), None),
     };
-    let row = api.row(list)?;
+    let row = api.row(list).await?;
     let is_unchanged = || {
         last.is_some_and(|last| {
             last.index.is_none() && row.as_ref().is_some_and(|row| row.tag() == last.tag)
@@ -228,11 +229,12 @@ impl Snapshot {
 impl Live for Watch {
     async fn next(&mut self) -> Next {
         if let Some(snapshot) = self.snapshot.clone() {
-            let list = self.list;
-            let read = self
-                .api
-                .scan(move |reader| snapshot.read(reader, list))
-                .await;
+            let (list, api) = (self.list, &self.api);
+            let scan = || {
+                let snapshot = snapshot.clone();
+                api.scan(move |reader| snapshot.read(reader, list))
+            };
+            let read = mended(api, scan).await;
             // The head of the answer has been sent: a store that fails now can only end the stream.
             let Ok((event, rest)) = read else {
                 return Next::Over;
