@@ -108,8 +108,7 @@ pub(crate) fn render(handle: &PrometheusHandle, snapshot: &Snapshot) -> String {
     // Writing to a string does not fail.
     let _ = write!(
         text,
-        "# HELP {CPU_SECONDS} {help}\n# TYPE {CPU_SECONDS} \
-        counter\n{CPU_SECONDS} {seconds}\n"
+        "# HELP {CPU_SECONDS} {help}\n# TYPE {CPU_SECONDS} counter\n{CPU_SECONDS} {seconds}\n"
     );
     text
 }

@@ -326,8 +326,7 @@ impl Core {
             link.close(
                 self,
                 CloseCode::Duplicate,
-                "there are too many connections between these \
-                two nodes",
+                "there are too many connections between these two nodes",
             );
         }
     }

@@ -380,10 +380,7 @@ impl Batch {
             return Verdict::Refused(Fault::Shape("names an actor that is not there"));
         }
         self.fit(document, change).map_or(
-            Verdict::Refused(Fault::Shape(
-                "writes to an object that \
-            is not there",
-            )),
+            Verdict::Refused(Fault::Shape("writes to an object that is not there")),
             Verdict::Fits,
         )
     }

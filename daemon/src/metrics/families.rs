@@ -71,14 +71,12 @@ pub(super) type Spread<T> = (
 pub(super) const GAUGES: &[Row<u64>] = &[
     (
         "muster_cluster_reachable_members",
-        "Members that this node reaches, without \
-        itself",
+        "Members that this node reaches, without itself",
         |s| s.cluster.reachable,
     ),
     (
         "muster_cluster_expected_members",
-        "Members on the roster, with this \
-        node",
+        "Members on the roster, with this node",
         |s| s.cluster.expected,
     ),
     (
@@ -88,8 +86,7 @@ pub(super) const GAUGES: &[Row<u64>] = &[
     ),
     (
         "muster_cluster_health_score",
-        "Local health multiplier: 0 is healthy, 6 the \
-        worst",
+        "Local health multiplier: 0 is healthy, 6 the worst",
         |s| s.cluster.health,
     ),
     (
@@ -105,14 +102,12 @@ pub(super) const GAUGES: &[Row<u64>] = &[
     }),
     (
         "muster_lists_resident_bytes",
-        "Estimated memory of the documents in \
-        memory",
+        "Estimated memory of the documents in memory",
         |s| s.lists.resident_bytes,
     ),
     (
         "muster_lists_orphan_changes",
-        "Changes waiting for changes that they depend \
-        on",
+        "Changes waiting for changes that they depend on",
         |s| s.lists.orphans,
     ),
     ("muster_lists_repairs", "Lists being repaired now", |s| {
@@ -120,8 +115,7 @@ pub(super) const GAUGES: &[Row<u64>] = &[
     }),
     (
         "muster_lists_differing",
-        "Lists that differ from some connected \
-        member's",
+        "Lists that differ from some connected member's",
         |s| s.lists.differing,
     ),
     (
@@ -131,32 +125,27 @@ pub(super) const GAUGES: &[Row<u64>] = &[
     ),
     (
         "muster_lists_pending_writes",
-        "Writes whose commit has not \
-        returned",
+        "Writes whose commit has not returned",
         |s| s.lists.writes_pending,
     ),
     (
         "muster_lists_waiting_requests",
-        "Clients waiting for an answer about a \
-        list",
+        "Clients waiting for an answer about a list",
         |s| s.lists.requests_waiting,
     ),
     (
         "muster_processes_registered",
-        "Names of processes that are registered on \
-        this node",
+        "Names of processes that are registered on this node",
         |s| s.cluster.registry.registered,
     ),
     (
         "muster_processes_known_names",
-        "Names of processes of all \
-        nodes",
+        "Names of processes of all nodes",
         |s| s.cluster.registry.names,
     ),
     (
         "muster_processes_contested_names",
-        "Names that several reachable processes \
-        claim",
+        "Names that several reachable processes claim",
         |s| s.cluster.registry.contested,
     ),
     (
@@ -166,8 +155,7 @@ pub(super) const GAUGES: &[Row<u64>] = &[
     ),
     (
         "muster_processes_capacity",
-        "Processes that this node can watch; the limit of open files \
-        bounds it",
+        "Processes that this node can watch; the limit of open files bounds it",
         |s| s.capacity,
     ),
     (
@@ -187,20 +175,17 @@ pub(super) const GAUGES: &[Row<u64>] = &[
     ),
     (
         "muster_store_disk_free_bytes",
-        "What the file system has left; 0 where it does not \
-        say",
+        "What the file system has left; 0 where it does not say",
         |s| s.store.disk_free_bytes.unwrap_or(0),
     ),
     (
         "muster_store_disk_size_bytes",
-        "The size of the file system; 0 where it does not \
-        say",
+        "The size of the file system; 0 where it does not say",
         |s| s.store.disk_size_bytes.unwrap_or(0),
     ),
     (
         "muster_store_writable",
-        "1 while the store takes writes, 0 after a failed commit until it \
-        is reopened",
+        "1 while the store takes writes, 0 after a failed commit until it is reopened",
         |s| u64::from(s.writable),
     ),
     (
@@ -210,8 +195,7 @@ pub(super) const GAUGES: &[Row<u64>] = &[
     ),
     (
         "muster_transport_queued_bytes",
-        "Bytes of messages waiting to be \
-        sent",
+        "Bytes of messages waiting to be sent",
         |s| s.transport.queued_bytes,
     ),
 ];
@@ -219,38 +203,32 @@ pub(super) const GAUGES: &[Row<u64>] = &[
 pub(super) const COUNTERS: &[Row<u64>] = &[
     (
         "muster_log_lines_left_out_total",
-        "Lines of the log that were left out, as their place \
-        wrote too many",
+        "Lines of the log that were left out, as their place wrote too many",
         |s| s.left_out,
     ),
     (
         "muster_cluster_probes_failed_total",
-        "Probes of this node that nobody \
-        answered",
+        "Probes of this node that nobody answered",
         |s| s.cluster.probes_failed,
     ),
     (
         "muster_cluster_probes_answered_total",
-        "Probes of this node that were \
-        answered",
+        "Probes of this node that were answered",
         |s| s.cluster.probes_answered,
     ),
     (
         "muster_cluster_declared_down_total",
-        "Members that this node declared \
-        down",
+        "Members that this node declared down",
         |s| s.cluster.declared_down,
     ),
     (
         "muster_cluster_renewals_total",
-        "Times that this node had to refute being \
-        down",
+        "Times that this node had to refute being down",
         |s| s.cluster.renewals,
     ),
     (
         "muster_cluster_malformed_total",
-        "Datagrams and messages about membership that did not \
-        decode",
+        "Datagrams and messages about membership that did not decode",
         |s| s.cluster.malformed,
     ),
     (
@@ -260,8 +238,7 @@ pub(super) const COUNTERS: &[Row<u64>] = &[
     ),
     (
         "muster_cluster_dials_failed_total",
-        "Attempts to connect to a member that \
-        failed",
+        "Attempts to connect to a member that failed",
         |s| s.cluster.dials_failed,
     ),
     (
@@ -271,26 +248,22 @@ pub(super) const COUNTERS: &[Row<u64>] = &[
     ),
     (
         "muster_lists_local_changes_total",
-        "Changes made by clients of this node and \
-        committed",
+        "Changes made by clients of this node and committed",
         |s| s.lists.changes_local,
     ),
     (
         "muster_lists_remote_changes_total",
-        "Changes received from members and \
-        committed",
+        "Changes received from members and committed",
         |s| s.lists.changes_remote,
     ),
     (
         "muster_lists_duplicate_changes_total",
-        "Changes received that were here \
-        already",
+        "Changes received that were here already",
         |s| s.lists.changes_duplicate,
     ),
     (
         "muster_lists_refused_changes_total",
-        "Changes received and \
-        refused",
+        "Changes received and refused",
         |s| s.lists.changes_refused,
     ),
     (
@@ -300,38 +273,32 @@ pub(super) const COUNTERS: &[Row<u64>] = &[
     ),
     (
         "muster_lists_dropped_total",
-        "Changes and questions of members dropped at a bound; repair \
-        brings the changes back",
+        "Changes and questions of members dropped at a bound; repair brings the changes back",
         |s| s.lists.dropped,
     ),
     (
         "muster_lists_malformed_total",
-        "Messages about lists that did not \
-        decode",
+        "Messages about lists that did not decode",
         |s| s.lists.malformed,
     ),
     (
         "muster_processes_pushes_total",
-        "Messages with changes of registrations sent at \
-        once",
+        "Messages with changes of registrations sent at once",
         |s| s.cluster.registry.pushes,
     ),
     (
         "muster_processes_pulls_total",
-        "Times that registrations were asked for which a push did \
-        not bring",
+        "Times that registrations were asked for which a push did not bring",
         |s| s.cluster.registry.pulls,
     ),
     (
         "muster_processes_write_failures_total",
-        "Writes of registrations that the disk \
-        failed",
+        "Writes of registrations that the disk failed",
         |s| s.cluster.registry.writes_failed,
     ),
     (
         "muster_processes_signals_total",
-        "Signals sent to registered \
-        processes",
+        "Signals sent to registered processes",
         |s| s.watcher.signals,
     ),
     ("muster_store_commits_total", "Commits acknowledged", |s| {
@@ -339,8 +306,7 @@ pub(super) const COUNTERS: &[Row<u64>] = &[
     }),
     (
         "muster_store_groups_total",
-        "Groups of commits, each synced to the disk \
-        once",
+        "Groups of commits, each synced to the disk once",
         |s| s.store.groups,
     ),
     ("muster_store_rows_total", "Rows written", |s| s.store.rows),
@@ -356,14 +322,12 @@ pub(super) const COUNTERS: &[Row<u64>] = &[
     ),
     (
         "muster_store_reopens_total",
-        "Times that the store was reopened after a \
-        failure",
+        "Times that the store was reopened after a failure",
         |s| s.store.reopens,
     ),
     (
         "muster_transport_connected_total",
-        "Connections that came to \
-        stand",
+        "Connections that came to stand",
         |s| s.transport.connected,
     ),
     (
@@ -378,20 +342,17 @@ pub(super) const COUNTERS: &[Row<u64>] = &[
     ),
     (
         "muster_transport_dials_failed_total",
-        "QUIC handshakes begun by this node that \
-        failed",
+        "QUIC handshakes begun by this node that failed",
         |s| s.transport.dial_failures,
     ),
     (
         "muster_transport_duplicates_closed_total",
-        "Superseded second connections that this node \
-        closed",
+        "Superseded second connections that this node closed",
         |s| s.transport.duplicates_closed,
     ),
     (
         "muster_transport_violations_total",
-        "Connections closed because the peer broke the \
-        protocol",
+        "Connections closed because the peer broke the protocol",
         |s| s.transport.violations,
     ),
 ];
@@ -399,8 +360,7 @@ pub(super) const COUNTERS: &[Row<u64>] = &[
 pub(super) const SECONDS: &[Row<f64>] = &[
     (
         "muster_cluster_verdict_since_timestamp_seconds",
-        "Since when the present verdict \
-        holds",
+        "Since when the present verdict holds",
         |s| s.views.since.0 as f64 / 1e3,
     ),
     (
@@ -411,14 +371,12 @@ pub(super) const SECONDS: &[Row<f64>] = &[
     ),
     (
         "muster_transport_round_trip_max_seconds",
-        "The longest round trip to a connected \
-        member",
+        "The longest round trip to a connected member",
         |s| s.transport.rtt_max.as_secs_f64(),
     ),
     (
         "process_start_time_seconds",
-        "When the process started, in Unix \
-        time",
+        "When the process started, in Unix time",
         |s| s.started_at as f64 / 1e3,
     ),
 ];
@@ -446,15 +404,13 @@ pub(super) const PROCESS: &[Row<u64>] = &[
 pub(super) const SPREAD_GAUGES: &[Spread<f64>] = &[
     (
         "muster_build_info",
-        "Constant 1; the version is a \
-        label",
+        "Constant 1; the version is a label",
         "version",
         |_| vec![(env!("CARGO_PKG_VERSION"), 1.0)],
     ),
     (
         "muster_cluster_verdict",
-        "1 for the present verdict on the reach of the cluster, 0 for the \
-        others",
+        "1 for the present verdict on the reach of the cluster, 0 for the others",
         "verdict",
         |s| {
             let all = [
@@ -489,8 +445,7 @@ pub(super) const SPREAD_GAUGES: &[Spread<f64>] = &[
     ),
     (
         "muster_tokens_good",
-        "Tokens that have not expired, by what they \
-        allow",
+        "Tokens that have not expired, by what they allow",
         "scope",
         |s| s.tokens.clone(),
     ),
@@ -502,8 +457,7 @@ const HAPPENINGS: [&str; 6] = ["up", "down", "unreachable", "back", "contested",
 pub(super) const SPREAD_COUNTERS: &[Spread<u64>] = &[
     (
         "muster_processes_events_total",
-        "What happened to registered processes of all nodes, as \
-        this node saw it",
+        "What happened to registered processes of all nodes, as this node saw it",
         "type",
         |s| {
             HAPPENINGS
@@ -518,8 +472,7 @@ pub(super) const SPREAD_COUNTERS: &[Spread<u64>] = &[
     ),
     (
         "muster_transport_refused_total",
-        "Handshakes that were \
-        refused",
+        "Handshakes that were refused",
         "reason",
         |s| s.transport.refusals().to_vec(),
     ),
@@ -531,8 +484,7 @@ pub(super) const SPREAD_COUNTERS: &[Spread<u64>] = &[
     ),
     (
         "muster_transport_message_bytes_total",
-        "Bytes of these messages, without \
-        framing",
+        "Bytes of these messages, without framing",
         "direction",
         |s| {
             both(
@@ -566,8 +518,7 @@ pub(super) const SPREAD_COUNTERS: &[Spread<u64>] = &[
     ),
     (
         "muster_transport_dropped_total",
-        "What was not sent or not delivered because a queue was \
-        full or its connection gone",
+        "What was not sent or not delivered because a queue was full or its connection gone",
         "what",
         |s| {
             let datagrams = s

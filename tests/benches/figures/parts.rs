@@ -18,8 +18,7 @@ const SMALL_LISTS: usize = 1_000;
 pub(crate) async fn run(wanted: &[String]) -> anyhow::Result<()> {
     let is_wanted = |part: &str| wanted.is_empty() || wanted.iter().any(|name| name == part);
     println!(
-        "{:<58} {:>12} {:>9} {:>9}   disk: fdatasync \
-        p50",
+        "{:<58} {:>12} {:>9} {:>9}   disk: fdatasync p50",
         "figure", "per second", "p50 ms", "p99 ms"
     );
     if is_wanted("adds") || is_wanted("adds-1") {
@@ -98,8 +97,7 @@ pub(crate) fn row(dir: &Path, figure: &str, measured: &mut Measured) -> anyhow::
         measured.percentile(99),
     );
     println!(
-        "{figure:<58} {rate:>12.0} {p50:>9.2} {p99:>9.2}   {:.2} ms, \
-        {:.0}/s",
+        "{figure:<58} {rate:>12.0} {p50:>9.2} {p99:>9.2}   {:.2} ms, {:.0}/s",
         disk.percentile(50),
         disk.per_second()
     );
@@ -142,8 +140,7 @@ async fn adds(nodes: usize) -> anyhow::Result<()> {
         fleet.agree().await?;
         let lag = if nodes > 1 {
             format!(
-                ", replicas agree {:.1} s \
-            later",
+                ", replicas agree {:.1} s later",
                 behind.elapsed().as_secs_f64()
             )
         } else {
@@ -152,16 +149,12 @@ async fn adds(nodes: usize) -> anyhow::Result<()> {
         let micros = (cpu_of_all(&fleet)? - before) * 1e6 / measured.count() as f64;
         row(
             fleet.dir.path(),
-            &format!(
-                "durable adds, {nodes} node(s), {clients} client(s), small \
-            lists{lag}"
-            ),
+            &format!("durable adds, {nodes} node(s), {clients} client(s), small lists{lag}"),
             &mut measured,
         )?;
         value(
             fleet.dir.path(),
-            "    processor time of all nodes for one of \
-            them",
+            "    processor time of all nodes for one of them",
             &format!("{micros:.0} us"),
         )?;
     }
@@ -286,10 +279,7 @@ async fn reads() -> anyhow::Result<()> {
         .await?;
         row(
             fleet.dir.path(),
-            &format!(
-                "reads by date, lists of 10 entries, {clients} \
-            client(s)"
-            ),
+            &format!("reads by date, lists of 10 entries, {clients} client(s)"),
             &mut measured,
         )?;
         let mut empty = drive(
@@ -301,10 +291,7 @@ async fn reads() -> anyhow::Result<()> {
         .await?;
         row(
             fleet.dir.path(),
-            &format!(
-                "an empty request (GET /healthz), {clients} \
-            client(s)"
-            ),
+            &format!("an empty request (GET /healthz), {clients} client(s)"),
             &mut empty,
         )?;
     }
@@ -346,10 +333,7 @@ async fn visible() -> anyhow::Result<()> {
         measured.span = begun.elapsed();
         row(
             fleet.dir.path(),
-            &format!(
-                "acknowledged on A, readable on B (list of {size}+ \
-            entries)"
-            ),
+            &format!("acknowledged on A, readable on B (list of {size}+ entries)"),
             &mut measured,
         )?;
     }
@@ -379,8 +363,7 @@ async fn catch_up(missed: usize) -> anyhow::Result<()> {
     value(
         fleet.dir.path(),
         &format!(
-            "catch-up of {} missed writes in 100 \
-        lists",
+            "catch-up of {} missed writes in 100 lists",
             measured.count()
         ),
         &text,
@@ -406,8 +389,7 @@ async fn detection() -> anyhow::Result<()> {
     }
     value(
         fleet.dir.path(),
-        "a killed node is down on both \
-        others",
+        "a killed node is down on both others",
         &format!("{:.2} s", begun.elapsed().as_secs_f64()),
     )
 }
@@ -428,8 +410,7 @@ async fn cut(span: Duration) -> anyhow::Result<()> {
     value(
         fleet.dir.path(),
         &format!(
-            "members and lists agree after a cut of {} \
-        s",
+            "members and lists agree after a cut of {} s",
             span.as_secs()
         ),
         &text,
@@ -479,17 +460,13 @@ async fn memory(lists: usize) -> anyhow::Result<()> {
     tokio::time::sleep(Duration::from_secs(10)).await;
     let cpu = (cpu_seconds(pid)? - before) / 10.0 * 100.0;
     let figures = format!(
-        "{:.1} MB, {cpu:.2} % of a core, start {:.0} \
-        ms",
+        "{:.1} MB, {cpu:.2} % of a core, start {:.0} ms",
         resident_mb(pid)?,
         start.as_secs_f64() * 1e3
     );
     value(
         fleet.dir.path(),
-        &format!(
-            "idle after a restart, {lists} lists of 10 \
-        entries"
-        ),
+        &format!("idle after a restart, {lists} lists of 10 entries"),
         &figures,
     )?;
     scrapes(&fleet, lists).await
@@ -510,10 +487,7 @@ async fn scrapes(fleet: &Fleet, lists: usize) -> anyhow::Result<()> {
     let cpu = (cpu_seconds(pid)? - before) * 1e3 / measured.count() as f64;
     row(
         fleet.dir.path(),
-        &format!(
-            "scrapes of a node with {lists} lists, {cpu:.2} ms of \
-        processor time each"
-        ),
+        &format!("scrapes of a node with {lists} lists, {cpu:.2} ms of processor time each"),
         &mut measured,
     )
 }

@@ -148,10 +148,7 @@ async fn lookups(fleet: &Fleet) -> anyhow::Result<()> {
         .await?;
         row(
             dir,
-            &format!(
-                "lookups on another node, {clients} client(s), {known} \
-            names"
-            ),
+            &format!("lookups on another node, {clients} client(s), {known} names"),
             &mut measured,
         )?;
         let mut empty = drive(

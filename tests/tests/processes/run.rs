@@ -184,8 +184,7 @@ async fn a_command_whose_name_is_taken_is_not_run() -> anyhow::Result<()> {
     ensure!(output.status.code() == Some(4), "{output:?}");
     ensure!(
         String::from_utf8_lossy(&output.stderr).contains("web@n2#"),
-        "it names the holder: \
-        {output:?}"
+        "it names the holder: {output:?}"
     );
     ensure!(!mark.exists(), "the command was run");
     Ok(())
@@ -306,8 +305,7 @@ async fn a_monitor_on_another_node_tells_the_end_and_why() -> anyhow::Result<()>
             "--",
             "sh",
             "-c",
-            "echo ready; read line; \
-        exit 3",
+            "echo ready; read line; exit 3",
         ],
     )?;
     let handle = whereis(b, "web").await?[0].clone();

@@ -128,8 +128,7 @@ async fn a_scope_allows_what_it_says_and_nothing_else() -> anyhow::Result<()> {
             let answer = call(&mut client, &token.text, method, path, body.as_ref()).await?;
             ensure!(
                 answer.status == status,
-                "{scope}: {method} {path}: expected {status}, got \
-                {answer:?}"
+                "{scope}: {method} {path}: expected {status}, got {answer:?}"
             );
             let challenge = answer.header("www-authenticate");
             ensure!(
@@ -211,8 +210,7 @@ async fn only_the_header_counts(client: &mut Client, good: &str) -> anyhow::Resu
         .await?;
     ensure!(
         bare.status == 401,
-        "only service discovery takes a token without its scheme: \
-        {bare:?}"
+        "only service discovery takes a token without its scheme: {bare:?}"
     );
     let twice = [
         ("authorization", format!("Bearer {good}")),
@@ -325,8 +323,7 @@ async fn a_tokens_changes_are_its_users() -> anyhow::Result<()> {
     let anonymous = node.entries("carl").await?;
     ensure!(
         anonymous[0]["created_by"] == "http@n1",
-        "a later request without the token is not \
-        its user's: {anonymous:?}"
+        "a later request without the token is not its user's: {anonymous:?}"
     );
     Ok(())
 }
@@ -371,16 +368,10 @@ async fn a_stream_ends_with_its_token() -> anyhow::Result<()> {
     ensure!(revoke(node, &revoked.id).await? == 204);
     tokio::time::timeout(crate::fleet::PATIENCE, first)
         .await
-        .context(
-            "the revoked token's stream \
-        goes on",
-        )???;
+        .context("the revoked token's stream goes on")???;
     tokio::time::timeout(crate::fleet::PATIENCE, second)
         .await
-        .context(
-            "the expired token's \
-        stream goes on",
-        )???;
+        .context("the expired token's stream goes on")???;
     ensure!(!third.is_finished(), "another token's stream ended");
     ensure!(revoke(node, &other.id).await? == 204);
     third.await??;
