@@ -105,7 +105,7 @@ pub(crate) fn start(
                 inbox: mine,
                 watcher: watch,
                 wires,
-                connections,
+                preference,
                 waiting,
             };
             own.run(urgent, post).await;
