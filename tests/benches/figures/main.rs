@@ -16,9 +16,14 @@ mod fleet;
 #[path = "../../tests/processes/http.rs"]
 #[expect(dead_code, reason = "shared with the tests, which need more of it")]
 mod http;
+mod lists;
 mod load;
+mod membership;
+mod memory;
 mod parts;
 mod processes;
+mod table;
+mod usage;
 
 use std::process::ExitCode;
 

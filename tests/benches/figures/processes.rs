@@ -2,7 +2,8 @@
 
 use crate::fleet::{Fleet, Node, eventually};
 use crate::load::{Measured, Wire, delete, drive, get, put};
-use crate::parts::{metric, row, seconds, value};
+use crate::table::{row, seconds, value};
+use crate::usage::metric;
 use anyhow::{Context, ensure};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
