@@ -1,6 +1,6 @@
 //! The parts of the table, in their order.
 
-use crate::{lists, membership, memory, processes, table};
+use crate::{converting, lists, membership, memory, processes, table};
 use std::time::Duration;
 
 /// Prints the wanted parts of the table, all when none is named.
@@ -50,6 +50,9 @@ pub(crate) async fn run(wanted: &[String]) -> anyhow::Result<()> {
     }
     if is_wanted("memory") || is_wanted("memory-100000") {
         memory::memory(100_000).await?;
+    }
+    if is_wanted("converting") {
+        converting::converting()?;
     }
     Ok(())
 }
