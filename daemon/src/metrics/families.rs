@@ -28,7 +28,7 @@ pub(super) const GAUGES: &[Row<u64>] = &[
     ),
     (
         "muster_cluster_connections",
-        "Connections to members in use",
+        "Connections to members that are in use",
         |s| s.cluster.connections,
     ),
     ("muster_lists_known", "Lists that this node has", |s| {
@@ -77,7 +77,7 @@ pub(super) const GAUGES: &[Row<u64>] = &[
     ),
     (
         "muster_processes_known_names",
-        "Names of processes of all nodes",
+        "Names of registered processes on all nodes",
         |s| s.cluster.registry.names,
     ),
     (
@@ -107,12 +107,12 @@ pub(super) const GAUGES: &[Row<u64>] = &[
     ),
     (
         "muster_store_disk_bytes",
-        "What the database takes on the disk",
+        "Bytes that the database takes on the disk",
         |s| s.store.disk_bytes,
     ),
     (
         "muster_store_disk_free_bytes",
-        "What the file system has left; 0 where it does not say",
+        "Bytes that the file system has left; 0 where it does not say",
         |s| s.store.disk_free_bytes.unwrap_or(0),
     ),
     (
@@ -127,7 +127,7 @@ pub(super) const GAUGES: &[Row<u64>] = &[
     ),
     (
         "muster_transport_connections",
-        "QUIC connections that stand",
+        "QUIC connections that are open",
         |s| s.transport.connections,
     ),
     (
@@ -140,7 +140,7 @@ pub(super) const GAUGES: &[Row<u64>] = &[
 pub(super) const COUNTERS: &[Row<u64>] = &[
     (
         "muster_log_lines_left_out_total",
-        "Lines of the log that were left out, as their place wrote too many",
+        "Lines of the log that were left out because one place in the program wrote too many",
         |s| s.left_out,
     ),
     (
@@ -210,7 +210,7 @@ pub(super) const COUNTERS: &[Row<u64>] = &[
     ),
     (
         "muster_lists_dropped_total",
-        "Changes and questions of members dropped at a bound; repair brings the changes back",
+        "Changes and questions of members dropped because a limit was reached; repair brings the changes back",
         |s| s.lists.dropped,
     ),
     (
@@ -220,17 +220,17 @@ pub(super) const COUNTERS: &[Row<u64>] = &[
     ),
     (
         "muster_processes_pushes_total",
-        "Messages with changes of registrations sent at once",
+        "Messages that told members of changed registrations at once",
         |s| s.cluster.registry.pushes,
     ),
     (
         "muster_processes_pulls_total",
-        "Times that registrations were asked for which a push did not bring",
+        "Times that this node asked for registrations that no push had brought",
         |s| s.cluster.registry.pulls,
     ),
     (
         "muster_processes_write_failures_total",
-        "Writes of registrations that the disk failed",
+        "Writes of registrations that failed on the disk",
         |s| s.cluster.registry.writes_failed,
     ),
     (
@@ -249,12 +249,12 @@ pub(super) const COUNTERS: &[Row<u64>] = &[
     ("muster_store_rows_total", "Rows written", |s| s.store.rows),
     (
         "muster_store_written_bytes_total",
-        "Bytes of these rows, about",
+        "Bytes of the rows written, estimated",
         |s| s.store.bytes,
     ),
     (
         "muster_store_failures_total",
-        "Commits that the disk failed",
+        "Commits that failed on the disk",
         |s| s.store.failures,
     ),
     (
@@ -264,12 +264,12 @@ pub(super) const COUNTERS: &[Row<u64>] = &[
     ),
     (
         "muster_transport_connected_total",
-        "Connections that came to stand",
+        "QUIC connections established",
         |s| s.transport.connected,
     ),
     (
         "muster_transport_closed_total",
-        "Connections that ended",
+        "QUIC connections that ended",
         |s| s.transport.closed,
     ),
     (
@@ -284,7 +284,7 @@ pub(super) const COUNTERS: &[Row<u64>] = &[
     ),
     (
         "muster_transport_duplicates_closed_total",
-        "Superseded second connections that this node closed",
+        "Connections that this node closed because another one to the same member took their place",
         |s| s.transport.duplicates_closed,
     ),
     (
@@ -297,13 +297,13 @@ pub(super) const COUNTERS: &[Row<u64>] = &[
 pub(super) const SECONDS: &[Row<f64>] = &[
     (
         "muster_cluster_verdict_since_timestamp_seconds",
-        "Since when the present verdict holds",
+        "When the present verdict was reached, in Unix seconds",
         |s| s.views.since.0 as f64 / 1e3,
     ),
     (
         "muster_lists_lag_seconds",
-        "How long the list that has differed longest from a connected member's has done so, while \
-            one side stood still",
+        "The longest time that a list has differed from a connected member's copy of it while one \
+            of the two did not change",
         |s| s.lists.lag.as_secs_f64(),
     ),
     (

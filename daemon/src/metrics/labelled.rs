@@ -96,7 +96,7 @@ pub(super) const SPREAD_COUNTERS: &[Spread<u64>] = &[
     ),
     (
         "muster_transport_message_bytes_total",
-        "Bytes of these messages, without framing",
+        "Bytes of messages that went over a connection, without framing",
         "direction",
         |s| {
             both(
@@ -113,7 +113,7 @@ pub(super) const SPREAD_COUNTERS: &[Spread<u64>] = &[
     ),
     (
         "muster_transport_udp_packets_total",
-        "UDP packets",
+        "UDP packets received and sent",
         "direction",
         |s| {
             both(
@@ -124,13 +124,13 @@ pub(super) const SPREAD_COUNTERS: &[Spread<u64>] = &[
     ),
     (
         "muster_transport_udp_bytes_total",
-        "Bytes of these UDP packets",
+        "Bytes of UDP packets received and sent",
         "direction",
         |s| both(s.transport.udp_bytes_received, s.transport.udp_bytes_sent),
     ),
     (
         "muster_transport_dropped_total",
-        "What was not sent or not delivered because a queue was full or its connection gone",
+        "Messages and datagrams not sent or not delivered, as a queue was full or the connection gone",
         "what",
         |s| {
             let datagrams = s

@@ -6,7 +6,7 @@ use crate::list::judge::{CheckedChange, Fault};
 use crate::list::outline::{Kind, OpName};
 use crate::list::read::Union;
 use automerge::{ActorId, ObjId, ObjType, ReadDoc};
-use names::{Actor, ChangeHash, ChangeId, EntryId};
+use names::{Actor, ChangeHash, EntryId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// By how much a change's operations may be numbered above those that it depends on. Automerge
