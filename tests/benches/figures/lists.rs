@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 const SMALL_LISTS: usize = 1_000;
 
+/// Rates of adding to small lists, and the processor time that one addition takes.
 pub(crate) async fn adds(nodes: usize) -> anyhow::Result<()> {
     let fleet = Fleet::started(nodes).await?;
     let node = &fleet.nodes[0];
@@ -59,6 +60,7 @@ pub(crate) async fn adds(nodes: usize) -> anyhow::Result<()> {
     }
 }
 
+/// Adding to a short list and to a long one.
 pub(crate) async fn growing(size: usize) -> anyhow::Result<()> {
     let fleet = Fleet::started(1).await?;
     let node = &fleet.nodes[0];
@@ -77,6 +79,7 @@ pub(crate) async fn growing(size: usize) -> anyhow::Result<()> {
     )
 }
 
+/// Reading by date, beside requests that do nothing.
 pub(crate) async fn reads() -> anyhow::Result<()> {
     let fleet = Fleet::started(1).await?;
     let node = &fleet.nodes[0];
@@ -125,6 +128,7 @@ pub(crate) async fn reads() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// From the answer to an addition on A until B shows the entry.
 pub(crate) async fn visible() -> anyhow::Result<()> {
     let fleet = Fleet::started(3).await?;
     for size in [10, 1_000] {
@@ -167,6 +171,7 @@ pub(crate) async fn visible() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// From the start of a node that missed writes until all nodes agree.
 pub(crate) async fn catch_up(missed: usize) -> anyhow::Result<()> {
     let mut fleet = Fleet::started(3).await?;
     fleet.nodes[2].stop()?;

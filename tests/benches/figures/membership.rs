@@ -7,6 +7,7 @@ use anyhow::ensure;
 use rustix::process::Signal;
 use std::time::{Duration, Instant};
 
+/// From the kill of a node until the others call it down.
 pub(crate) async fn detection() -> anyhow::Result<()> {
     let fleet = Fleet::started(3).await?;
     let begun = Instant::now();

@@ -8,6 +8,7 @@ use anyhow::Context;
 use serde_json::json;
 use std::time::{Duration, Instant};
 
+/// What a node uses that has these lists, while they are made and after a restart.
 pub(crate) async fn memory(lists: usize) -> anyhow::Result<()> {
     let mut fleet = Fleet::started(1).await?;
     let entries: Vec<_> = (0..10)

@@ -197,6 +197,7 @@ impl Swim {
         self.finish(edge, result);
     }
 
+    /// Whether a timer is about a suspicion that its subject has refuted meanwhile.
     fn was_refuted(&self, timer: &Timer) -> bool {
         let Timer::ChangeSuspectToDown {
             member_id,
@@ -231,19 +232,20 @@ impl Swim {
         }
     }
 
-    /// The peer itself is there and says so: worth telling others.
+    /// Takes the word of the peer itself that it is there, which is worth telling others.
     pub(super) fn greet(&mut self, edge: &mut Edge, identity: Identity) {
         self.prove(edge, identity);
         self.apply(edge, vec![Member::alive(identity)], true);
     }
 
-    /// The peer itself says that it goes.
+    /// Takes the word of the peer itself that it goes.
     pub(super) fn dismiss(&mut self, edge: &mut Edge, node: NodeId) {
         if let Some(seen) = self.seen(node) {
             self.apply(edge, vec![Member::down(seen.identity)], false);
         }
     }
 
+    /// Takes what is said of members; tells others of it if `tell`.
     pub(super) fn apply(&mut self, edge: &mut Edge, members: Vec<Member>, tell: bool) {
         if !self.frozen {
             let result = self
@@ -271,7 +273,7 @@ impl Swim {
         }
     }
 
-    /// From here on nothing that others say changes anything.
+    /// Ignores all that others say from now on.
     pub(super) fn freeze(&mut self) {
         self.frozen = true;
     }
@@ -291,7 +293,7 @@ impl Swim {
         self.sightings.pop_front()
     }
 
-    /// Carries what a call of foca left in the sink to where it belongs.
+    /// Takes what a call of foca has left in the sink: timers, and what is counted.
     fn finish(&mut self, edge: &mut Edge, result: Result<(), foca::Error>) {
         if let Err(error) = result {
             tracing::debug!(%error, "swim refused an input");
