@@ -203,7 +203,12 @@ impl<'a> Iterator for Fields<'a> {
 }
 
 /// A record that is checked while it is read, for a reader that asks for its fields in the order of
-/// their numbers: each byte is looked at once.
+/// their numbers.
+///
+/// It stands beside [`Record`] for entries, of which one request may read thousands: a [`Record`] is
+/// passed over once to be checked and again for each field, but this is passed over once in all, no
+/// further than to the last field that is asked for, and no map of the fields is built. It does not
+/// count the fields up to [`MAX_FIELDS`], since it keeps none of them.
 #[derive(Clone, Debug)]
 pub(crate) struct InOrder<'a> {
     rest: &'a [u8],

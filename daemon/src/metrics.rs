@@ -2,7 +2,7 @@
 //!
 //! | part | prefix | from |
 //! | --- | --- | --- |
-//! | membership | `muster_cluster_` | the parts' plain numbers, read at each scrape (`families`) |
+//! | membership | `muster_cluster_` | the parts' plain numbers, read at each scrape (`snapshot`, shown by `families` and `labelled`) |
 //! | QUIC | `muster_transport_` | likewise |
 //! | to-do lists and their replication | `muster_lists_` | likewise |
 //! | registered processes | `muster_processes_` | likewise |
@@ -18,16 +18,19 @@
 //! exports.
 
 mod families;
+mod labelled;
 mod process;
 mod recorded;
+mod snapshot;
 
 pub(crate) use recorded::*;
 
 use anyhow::Context;
-pub(crate) use families::{Snapshot, count, sum};
 pub(crate) use process::Process;
+pub(crate) use snapshot::{Snapshot, count, sum};
 
-use families::{COUNTERS, GAUGES, PROCESS, SECONDS, SPREAD_COUNTERS, SPREAD_GAUGES};
+use families::{COUNTERS, GAUGES, PROCESS, SECONDS};
+use labelled::{SPREAD_COUNTERS, SPREAD_GAUGES};
 use metrics::{counter, describe_counter, describe_gauge, gauge};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use std::fmt::Write;
@@ -108,8 +111,7 @@ pub(crate) fn render(handle: &PrometheusHandle, snapshot: &Snapshot) -> String {
     // Writing to a string does not fail.
     let _ = write!(
         text,
-        "# HELP {CPU_SECONDS} {help}\n# TYPE {CPU_SECONDS} \
-        counter\n{CPU_SECONDS} {seconds}\n"
+        "# HELP {CPU_SECONDS} {help}\n# TYPE {CPU_SECONDS} counter\n{CPU_SECONDS} {seconds}\n"
     );
     text
 }

@@ -1,43 +1,35 @@
-//! The endpoint: what its user calls, and what its tasks share.
+//! The endpoint: what its user calls.
 
-use crate::connection::{self, CloseCode, Link, MAX_LARGE_DATAGRAMS};
-use crate::event::{self, Events, Outboxes, PeerName};
-use crate::fault::{Fault, Socket, canonical};
-use crate::inquiry::{self, Knocks, Question};
+mod parameters;
+mod shared;
+
+pub(crate) use shared::Core;
+
+use crate::connection::CloseCode;
+use crate::event::{self, Events, Outboxes};
+use crate::fault::Fault;
+use crate::inquiry;
 use crate::places::Places;
-use crate::refusal::Verdict;
-use crate::registry::Registry;
 use crate::settings::Settings;
 use crate::stats::{ConnectionStats, Counters, Stats};
-use crate::tls::{Tls, TlsError};
-use crate::{accept, dial, duplicate};
+use crate::tls::Tls;
+use crate::{accept, dial};
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
 use parking_lot::Mutex;
 use pki::Identity;
-use quinn::udp::UdpSocketState;
-use quinn::{
-    EndpointConfig, IdleTimeout, RecvStream, Runtime, TokioRuntime, TransportConfig, VarInt,
-};
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, mpsc};
-use tokio::time::{Instant, timeout};
-use tracing::{debug, info};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tracing::info;
 
 /// How long a shutdown waits for the closes to be sent, after the flush.
 const CLOSE_LIMIT: Duration = Duration::from_millis(150);
-/// How many bytes of datagrams wait in each direction of a connection; older ones are dropped for
-/// newer ones.
-const DATAGRAM_BUFFER_BYTES: usize = 256 << 10;
-/// How often a refused handshake is told to the operator; all are counted.
-const REFUSAL_LOG_INTERVAL: Duration = Duration::from_secs(1);
-/// More channels would leave no room for the other kinds of streams.
-const MAX_CHANNELS: u8 = 200;
 
 /// Why an endpoint could not be bound. Nothing was left behind.
 #[derive(Debug, thiserror::Error)]
@@ -87,31 +79,6 @@ impl Drop for Owner {
     }
 }
 
-/// What the tasks of an endpoint share.
-#[derive(Debug)]
-pub(crate) struct Core {
-    pub(crate) quic: quinn::Endpoint,
-    pub(crate) settings: Settings,
-    /// This node's id; a reload cannot change it.
-    pub(crate) id: [u8; 16],
-    pub(crate) local: SocketAddr,
-    pub(crate) counters: Arc<Counters>,
-    pub(crate) runtime: Handle,
-    pub(crate) handshakes: Places,
-    pub(crate) inquiries: Arc<Semaphore>,
-    fault: Fault,
-    questions: Mutex<Option<mpsc::Sender<Question>>>,
-    knocks: Mutex<Knocks>,
-    tls: Mutex<Arc<Tls>>,
-    transport: Arc<TransportConfig>,
-    /// Carries the key of address tokens, so it must stay the same one.
-    server: quinn::ServerConfig,
-    registry: Mutex<Registry>,
-    refusal_logged: Mutex<Option<Instant>>,
-    /// `None` after the shutdown: so the queues end when the last connection has.
-    outboxes: Mutex<Option<Outboxes>>,
-}
-
 impl Endpoint {
     /// Binds the socket and starts to accept. Gives the urgent queue of events (urgent channels,
     /// datagrams, failed dials) and the bulk queue (all other channels); both tell every
@@ -133,11 +100,12 @@ impl Endpoint {
         identity: Identity,
     ) -> Result<(Self, Events, Events), BindError> {
         let runtime = Handle::try_current().map_err(|_| BindError::Runtime)?;
-        let transport = Arc::new(transport(&settings)?);
+        let transport = Arc::new(parameters::transport(&settings)?);
         let tls = Arc::new(Tls::new(identity, &settings));
-        let server = server(&tls, &transport).map_err(|error| BindError::Tls(error.to_string()))?;
+        let server = parameters::server(&tls, &transport)
+            .map_err(|error| BindError::Tls(error.to_string()))?;
         let (fault, counters) = (Fault::default(), Arc::new(Counters::default()));
-        let bound = open(socket, &settings, &fault, &counters, &server);
+        let bound = parameters::open(socket, &settings, &fault, &counters, &server);
         let (quic, local) = bound.map_err(|source| BindError::Socket {
             address: settings.listen,
             source,
@@ -294,211 +262,6 @@ impl Endpoint {
     pub(crate) fn core(&self) -> &Arc<Core> {
         &self.0.0
     }
-}
-
-impl Core {
-    /// Makes a finished handshake a connection.
-    pub(crate) fn adopt(
-        self: &Arc<Self>,
-        quic: quinn::Connection,
-        peer: PeerName,
-        dial: Option<u64>,
-        first: Option<RecvStream>,
-    ) {
-        let Some(outboxes) = self.outboxes() else {
-            return quic.close(CloseCode::Shutdown.into(), SHUTDOWN);
-        };
-        let make = |conn| Link::new(self, conn, quic, peer, dial);
-        let inserted = self
-            .registry
-            .lock()
-            .insert(self.settings.max_connections_per_peer, make);
-        self.counters.connected.fetch_add(1, Relaxed);
-        let link = &inserted.link;
-        self.handshakes.note_known(link.remote());
-        debug!(conn = link.conn, peer = link.peer.name, remote = %link.remote(), preferred = link.preferred, "connected");
-        connection::start(self, link, outboxes, first);
-        for (loser, kept) in inserted.superseded {
-            self.runtime
-                .spawn(duplicate::retire(self.clone(), loser, kept));
-        }
-        for link in inserted.surplus {
-            link.close(
-                self,
-                CloseCode::Duplicate,
-                "there are too many connections between these \
-                two nodes",
-            );
-        }
-    }
-
-    /// A connection has ended.
-    pub(crate) fn forget(&self, link: &Link) {
-        if self.registry.lock().remove(link.conn) {
-            self.counters.closed.fetch_add(1, Relaxed);
-            debug!(conn = link.conn, peer = link.peer.name, "disconnected");
-        }
-    }
-
-    pub(crate) fn outboxes(&self) -> Option<Outboxes> {
-        self.outboxes.lock().clone()
-    }
-
-    /// At most once a second: anybody who can send a packet here can be refused.
-    pub(crate) fn may_log_refusal(&self) -> bool {
-        let (mut last, now) = (self.refusal_logged.lock(), Instant::now());
-        let may = last.is_none_or(|last| now.duration_since(last) >= REFUSAL_LOG_INTERVAL);
-        if may {
-            *last = Some(now);
-        }
-        may
-    }
-
-    pub(crate) fn connections(&self) -> usize {
-        self.registry.lock().len()
-    }
-
-    /// An IPv4 socket reaches only IPv4; one on a particular IPv6 address only IPv6; the IPv6
-    /// wildcard both.
-    pub(crate) fn can_reach(&self, address: SocketAddr) -> bool {
-        match self.local {
-            SocketAddr::V4(_) => address.is_ipv4(),
-            SocketAddr::V6(local) => address.is_ipv6() || local.ip().is_unspecified(),
-        }
-    }
-
-    pub(crate) fn client_config(
-        &self,
-        expect: Option<[u8; 16]>,
-        verdict: Verdict,
-    ) -> Result<quinn::ClientConfig, TlsError> {
-        let tls = self.tls.lock().clone();
-        let mut config = quinn::ClientConfig::new(Arc::new(tls.client(expect, verdict)?));
-        config.transport_config(self.transport.clone());
-        Ok(config)
-    }
-
-    pub(crate) fn inquiry_config(
-        &self,
-        expect: [u8; 16],
-        verdict: Verdict,
-    ) -> Result<quinn::ClientConfig, TlsError> {
-        let tls = self.tls.lock().clone();
-        let mut config = quinn::ClientConfig::new(Arc::new(tls.inquirer(expect, verdict)?));
-        config.transport_config(self.transport.clone());
-        Ok(config)
-    }
-
-    pub(crate) fn fault(&self) -> &Fault {
-        &self.fault
-    }
-
-    pub(crate) fn answer_by(&self, questions: mpsc::Sender<Question>) {
-        *self.questions.lock() = Some(questions);
-    }
-
-    pub(crate) fn questions(&self) -> Option<mpsc::Sender<Question>> {
-        self.questions.lock().clone()
-    }
-
-    /// A handshake from there was not finished.
-    pub(crate) fn knock(&self, from: SocketAddr) {
-        self.knocks.lock().note(from);
-    }
-
-    pub(crate) fn knocked(&self, from: SocketAddr) -> Option<Duration> {
-        self.knocks.lock().since(from)
-    }
-
-    pub(crate) fn server_config(&self, verdict: Verdict) -> Result<quinn::ServerConfig, TlsError> {
-        let tls = self.tls.lock().clone();
-        let mut config = self.server.clone();
-        config.crypto = Arc::new(tls.server(verdict)?);
-        Ok(config)
-    }
-
-    fn link(&self, conn: u64) -> Option<Arc<Link>> {
-        self.registry.lock().get(conn)
-    }
-
-    fn close(&self) {
-        self.outboxes.lock().take();
-        self.quic.close(CloseCode::Shutdown.into(), SHUTDOWN);
-    }
-}
-
-/// What the peers read when an endpoint shuts down.
-const SHUTDOWN: &[u8] = b"the node shuts down";
-
-/// The parameters of QUIC. Its own keep-alive stays off: it could not be switched for one
-/// connection.
-fn transport(settings: &Settings) -> Result<TransportConfig, BindError> {
-    if settings.urgent_channels == 0
-        || settings.urgent_channels > settings.channels
-        || settings.channels > MAX_CHANNELS
-    {
-        return Err(BindError::Setting("channels"));
-    }
-    let idle = IdleTimeout::try_from(settings.idle).map_err(|_| BindError::Setting("idle"))?;
-    let streams = u32::from(settings.channels) + u32::from(MAX_LARGE_DATAGRAMS);
-    let window = u64::from(settings.stream_window_bytes) * u64::from(streams);
-    let mut config = TransportConfig::default();
-    config
-        .initial_rtt(settings.initial_rtt)
-        .max_idle_timeout(Some(idle))
-        .max_concurrent_bidi_streams(0_u8.into())
-        .max_concurrent_uni_streams(streams.into())
-        .stream_receive_window(settings.stream_window_bytes.into())
-        // Room for every stream's window, so that a channel that is not read never holds up another
-        // one.
-        .receive_window(
-            VarInt::from_u64(window).map_err(|_| BindError::Setting("stream_window_bytes"))?,
-        )
-        .send_window(window)
-        .datagram_receive_buffer_size(Some(DATAGRAM_BUFFER_BYTES))
-        .datagram_send_buffer_size(DATAGRAM_BUFFER_BYTES);
-    Ok(config)
-}
-
-/// The parameters of the accepting side. Peers do not change their address while connected: a new
-/// one is a new dial.
-fn server(tls: &Tls, transport: &Arc<TransportConfig>) -> Result<quinn::ServerConfig, TlsError> {
-    let mut config = quinn::ServerConfig::with_crypto(Arc::new(tls.server(Verdict::default())?));
-    let mut tokens = quinn::ValidationTokenConfig::default();
-    tokens.sent(0);
-    config
-        .transport_config(transport.clone())
-        .migration(false)
-        .validation_token_config(tokens);
-    Ok(config)
-}
-
-fn open(
-    socket: UdpSocket,
-    settings: &Settings,
-    fault: &Fault,
-    counters: &Arc<Counters>,
-    server: &quinn::ServerConfig,
-) -> io::Result<(quinn::Endpoint, SocketAddr)> {
-    let state = UdpSocketState::new((&socket).into())?;
-    // The kernel gives what its own limits allow; less costs throughput only.
-    let _ = state.set_recv_buffer_size((&socket).into(), settings.socket_buffer_bytes);
-    let _ = state.set_send_buffer_size((&socket).into(), settings.socket_buffer_bytes);
-    let runtime = Arc::new(TokioRuntime);
-    let inner = runtime.wrap_udp_socket(socket)?;
-    let local = canonical(inner.local_addr()?);
-    let socket = Arc::new(Socket {
-        inner,
-        fault: fault.clone(),
-        counters: counters.clone(),
-    });
-    let quic = quinn::Endpoint::new_with_abstract_socket(
-        EndpointConfig::default(),
-        Some(server.clone()),
-        socket,
-        runtime,
-    )?;
-    Ok((quic, local))
 }
 
 fn describe(identity: &Identity) -> String {

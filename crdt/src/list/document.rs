@@ -3,7 +3,7 @@
 use super::authorship::Authorship;
 use super::index::{Index, Slot};
 use super::read::Union;
-use super::{apply, genesis, scan};
+use super::{genesis, past, scan};
 use crate::entry::Entry;
 use crate::vector::VersionVector;
 use automerge::{ActorId, Automerge, AutomergeError, Change, ROOT, ReadDoc};
@@ -376,7 +376,7 @@ impl Document {
     /// All live entries as they were in a document that has that change and what it depends on, and
     /// no more; `None` if it is not here. Costs as much as loading the document.
     pub fn entries_at(&self, change: ChangeHash) -> Option<Vec<Entry>> {
-        let changes = apply::history(&self.doc, change)?;
+        let changes = past::history(&self.doc, change)?;
         let then = Self::load(self.name.clone(), self.actor, None, &changes).ok()?;
         Some(then.entries())
     }

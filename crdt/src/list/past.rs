@@ -1,10 +1,12 @@
-//! What a change may refer to: what was there for its writer, and what it makes itself.
+//! The past of a change: what it depends on. It may refer to what was there for its writer, and to
+//! what it makes itself.
 //!
 //! One that refers to other operations would be whole on a replica that has them, and would not be on
 //! one that they reach later. So the state that the change depends on is asked, not the present one.
 
 use automerge::legacy::{ElementId, Key, ObjectId, Op, OpId};
 use automerge::{Automerge, Change, ChangeHash, Cursor, ExpandedChange, ObjId, ReadDoc};
+use bytes::Bytes;
 use std::collections::BTreeSet;
 
 /// Whether all that a change refers to was there in what it depends on. The document has both.
@@ -43,6 +45,26 @@ pub(super) fn has(doc: &Automerge, change: &Change, past: names::ChangeHash) -> 
         }
     }
     false
+}
+
+/// A change and all that it depends on, in order, without the first change of every list; `None` if
+/// the document does not have it.
+pub(super) fn history(doc: &Automerge, change: names::ChangeHash) -> Option<Vec<Bytes>> {
+    let changes = doc.get_changes(&[]);
+    let mut wanted = BTreeSet::from([change.0]);
+    let mut found = Vec::new();
+    for change in changes
+        .iter()
+        .rev()
+        .filter(|change| !change.deps().is_empty())
+    {
+        if wanted.remove(&change.hash().0) {
+            wanted.extend(change.deps().iter().map(|hash| hash.0));
+            found.push(Bytes::copy_from_slice(change.raw_bytes()));
+        }
+    }
+    found.reverse();
+    (!found.is_empty()).then_some(found)
 }
 
 struct Past<'a> {

@@ -1,84 +1,19 @@
-//! The families that show the parts' plain numbers, taken at the moment of a scrape.
+//! The families of one series each that show the numbers of a snapshot.
 
-use super::process::Process;
-use crate::process::WatcherStats;
-use api::events::EventType;
-use node::cluster::{RosterView, Verdict};
-use node::{cluster, lists};
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use store::StoreStats;
-
-/// The numbers of all parts at the moment of a scrape.
-pub(crate) struct Snapshot {
-    pub(crate) cluster: cluster::Stats,
-    pub(crate) views: Arc<RosterView>,
-    pub(crate) lists: lists::Stats,
-    pub(crate) store: StoreStats,
-    pub(crate) writable: bool,
-    pub(crate) transport: transport::Stats,
-    pub(crate) watcher: WatcherStats,
-    pub(crate) capacity: u64,
-    pub(crate) monitors: u64,
-    /// What happened to registered processes, by kind; those that never happened are left out.
-    pub(crate) happened: BTreeMap<EventType, u64>,
-    /// When the certificate of the TCP listener expires, in Unix seconds.
-    pub(crate) tls_not_after: Option<i64>,
-    /// Good tokens, by what they allow.
-    pub(crate) tokens: Vec<(&'static str, f64)>,
-    /// Lines of the log.
-    pub(crate) left_out: u64,
-    pub(crate) process: Process,
-    /// Milliseconds since the epoch.
-    pub(crate) started_at: i64,
-}
-
-#[cfg(test)]
-impl Snapshot {
-    /// One without numbers.
-    pub(crate) fn of(views: RosterView) -> Self {
-        Self {
-            cluster: cluster::Stats::default(),
-            views: Arc::new(views),
-            lists: lists::Stats::default(),
-            store: StoreStats::default(),
-            writable: true,
-            transport: transport::Stats::default(),
-            watcher: WatcherStats::default(),
-            capacity: 1000,
-            monitors: 0,
-            happened: BTreeMap::new(),
-            tls_not_after: None,
-            tokens: Vec::new(),
-            left_out: 0,
-            process: Process::read(),
-            started_at: 0,
-        }
-    }
-}
+use super::snapshot::Snapshot;
 
 /// A family of one series: its name, its help, its value.
 pub(super) type Row<T> = (&'static str, &'static str, fn(&Snapshot) -> T);
 
-/// A family with one label of a closed set of values: its name, its help, the label, its series.
-pub(super) type Spread<T> = (
-    &'static str,
-    &'static str,
-    &'static str,
-    fn(&Snapshot) -> Vec<(&'static str, T)>,
-);
-
 pub(super) const GAUGES: &[Row<u64>] = &[
     (
         "muster_cluster_reachable_members",
-        "Members that this node reaches, without \
-        itself",
+        "Members that this node reaches, without itself",
         |s| s.cluster.reachable,
     ),
     (
         "muster_cluster_expected_members",
-        "Members on the roster, with this \
-        node",
+        "Members on the roster, with this node",
         |s| s.cluster.expected,
     ),
     (
@@ -88,13 +23,12 @@ pub(super) const GAUGES: &[Row<u64>] = &[
     ),
     (
         "muster_cluster_health_score",
-        "Local health multiplier: 0 is healthy, 6 the \
-        worst",
+        "Local health multiplier: 0 is healthy, 6 the worst",
         |s| s.cluster.health,
     ),
     (
         "muster_cluster_connections",
-        "Connections to members in use",
+        "Connections to members that are in use",
         |s| s.cluster.connections,
     ),
     ("muster_lists_known", "Lists that this node has", |s| {
@@ -105,14 +39,12 @@ pub(super) const GAUGES: &[Row<u64>] = &[
     }),
     (
         "muster_lists_resident_bytes",
-        "Estimated memory of the documents in \
-        memory",
+        "Estimated memory of the documents in memory",
         |s| s.lists.resident_bytes,
     ),
     (
         "muster_lists_orphan_changes",
-        "Changes waiting for changes that they depend \
-        on",
+        "Changes waiting for changes that they depend on",
         |s| s.lists.orphans,
     ),
     ("muster_lists_repairs", "Lists being repaired now", |s| {
@@ -120,8 +52,7 @@ pub(super) const GAUGES: &[Row<u64>] = &[
     }),
     (
         "muster_lists_differing",
-        "Lists that differ from some connected \
-        member's",
+        "Lists that differ from some connected member's",
         |s| s.lists.differing,
     ),
     (
@@ -131,32 +62,27 @@ pub(super) const GAUGES: &[Row<u64>] = &[
     ),
     (
         "muster_lists_pending_writes",
-        "Writes whose commit has not \
-        returned",
+        "Writes whose commit has not returned",
         |s| s.lists.writes_pending,
     ),
     (
         "muster_lists_waiting_requests",
-        "Clients waiting for an answer about a \
-        list",
+        "Clients waiting for an answer about a list",
         |s| s.lists.requests_waiting,
     ),
     (
         "muster_processes_registered",
-        "Names of processes that are registered on \
-        this node",
+        "Names of processes that are registered on this node",
         |s| s.cluster.registry.registered,
     ),
     (
         "muster_processes_known_names",
-        "Names of processes of all \
-        nodes",
+        "Names of registered processes on all nodes",
         |s| s.cluster.registry.names,
     ),
     (
         "muster_processes_contested_names",
-        "Names that several reachable processes \
-        claim",
+        "Names that several reachable processes claim",
         |s| s.cluster.registry.contested,
     ),
     (
@@ -166,8 +92,7 @@ pub(super) const GAUGES: &[Row<u64>] = &[
     ),
     (
         "muster_processes_capacity",
-        "Processes that this node can watch; the limit of open files \
-        bounds it",
+        "Processes that this node can watch; the limit of open files bounds it",
         |s| s.capacity,
     ),
     (
@@ -182,36 +107,32 @@ pub(super) const GAUGES: &[Row<u64>] = &[
     ),
     (
         "muster_store_disk_bytes",
-        "What the database takes on the disk",
+        "Bytes that the database takes on the disk",
         |s| s.store.disk_bytes,
     ),
     (
         "muster_store_disk_free_bytes",
-        "What the file system has left; 0 where it does not \
-        say",
+        "Bytes that the file system has left; 0 where it does not say",
         |s| s.store.disk_free_bytes.unwrap_or(0),
     ),
     (
         "muster_store_disk_size_bytes",
-        "The size of the file system; 0 where it does not \
-        say",
+        "The size of the file system; 0 where it does not say",
         |s| s.store.disk_size_bytes.unwrap_or(0),
     ),
     (
         "muster_store_writable",
-        "1 while the store takes writes, 0 after a failed commit until it \
-        is reopened",
+        "1 while the store takes writes, 0 after a failed commit until it is reopened",
         |s| u64::from(s.writable),
     ),
     (
         "muster_transport_connections",
-        "QUIC connections that stand",
+        "QUIC connections that are open",
         |s| s.transport.connections,
     ),
     (
         "muster_transport_queued_bytes",
-        "Bytes of messages waiting to be \
-        sent",
+        "Bytes of messages waiting to be sent",
         |s| s.transport.queued_bytes,
     ),
 ];
@@ -219,38 +140,32 @@ pub(super) const GAUGES: &[Row<u64>] = &[
 pub(super) const COUNTERS: &[Row<u64>] = &[
     (
         "muster_log_lines_left_out_total",
-        "Lines of the log that were left out, as their place \
-        wrote too many",
+        "Lines of the log that were left out because one place in the program wrote too many",
         |s| s.left_out,
     ),
     (
         "muster_cluster_probes_failed_total",
-        "Probes of this node that nobody \
-        answered",
+        "Probes of this node that nobody answered",
         |s| s.cluster.probes_failed,
     ),
     (
         "muster_cluster_probes_answered_total",
-        "Probes of this node that were \
-        answered",
+        "Probes of this node that were answered",
         |s| s.cluster.probes_answered,
     ),
     (
         "muster_cluster_declared_down_total",
-        "Members that this node declared \
-        down",
+        "Members that this node declared down",
         |s| s.cluster.declared_down,
     ),
     (
         "muster_cluster_renewals_total",
-        "Times that this node had to refute being \
-        down",
+        "Times that this node had to refute being down",
         |s| s.cluster.renewals,
     ),
     (
         "muster_cluster_malformed_total",
-        "Datagrams and messages about membership that did not \
-        decode",
+        "Datagrams and messages about membership that did not decode",
         |s| s.cluster.malformed,
     ),
     (
@@ -260,8 +175,7 @@ pub(super) const COUNTERS: &[Row<u64>] = &[
     ),
     (
         "muster_cluster_dials_failed_total",
-        "Attempts to connect to a member that \
-        failed",
+        "Attempts to connect to a member that failed",
         |s| s.cluster.dials_failed,
     ),
     (
@@ -271,26 +185,22 @@ pub(super) const COUNTERS: &[Row<u64>] = &[
     ),
     (
         "muster_lists_local_changes_total",
-        "Changes made by clients of this node and \
-        committed",
+        "Changes made by clients of this node and committed",
         |s| s.lists.changes_local,
     ),
     (
         "muster_lists_remote_changes_total",
-        "Changes received from members and \
-        committed",
+        "Changes received from members and committed",
         |s| s.lists.changes_remote,
     ),
     (
         "muster_lists_duplicate_changes_total",
-        "Changes received that were here \
-        already",
+        "Changes received that were here already",
         |s| s.lists.changes_duplicate,
     ),
     (
         "muster_lists_refused_changes_total",
-        "Changes received and \
-        refused",
+        "Changes received and refused",
         |s| s.lists.changes_refused,
     ),
     (
@@ -300,38 +210,32 @@ pub(super) const COUNTERS: &[Row<u64>] = &[
     ),
     (
         "muster_lists_dropped_total",
-        "Changes and questions of members dropped at a bound; repair \
-        brings the changes back",
+        "Changes and questions of members dropped because a limit was reached; repair brings the changes back",
         |s| s.lists.dropped,
     ),
     (
         "muster_lists_malformed_total",
-        "Messages about lists that did not \
-        decode",
+        "Messages about lists that did not decode",
         |s| s.lists.malformed,
     ),
     (
         "muster_processes_pushes_total",
-        "Messages with changes of registrations sent at \
-        once",
+        "Messages that told members of changed registrations at once",
         |s| s.cluster.registry.pushes,
     ),
     (
         "muster_processes_pulls_total",
-        "Times that registrations were asked for which a push did \
-        not bring",
+        "Times that this node asked for registrations that no push had brought",
         |s| s.cluster.registry.pulls,
     ),
     (
         "muster_processes_write_failures_total",
-        "Writes of registrations that the disk \
-        failed",
+        "Writes of registrations that failed on the disk",
         |s| s.cluster.registry.writes_failed,
     ),
     (
         "muster_processes_signals_total",
-        "Signals sent to registered \
-        processes",
+        "Signals sent to registered processes",
         |s| s.watcher.signals,
     ),
     ("muster_store_commits_total", "Commits acknowledged", |s| {
@@ -339,36 +243,33 @@ pub(super) const COUNTERS: &[Row<u64>] = &[
     }),
     (
         "muster_store_groups_total",
-        "Groups of commits, each synced to the disk \
-        once",
+        "Groups of commits, each synced to the disk once",
         |s| s.store.groups,
     ),
     ("muster_store_rows_total", "Rows written", |s| s.store.rows),
     (
         "muster_store_written_bytes_total",
-        "Bytes of these rows, about",
+        "Bytes of the rows written, estimated",
         |s| s.store.bytes,
     ),
     (
         "muster_store_failures_total",
-        "Commits that the disk failed",
+        "Commits that failed on the disk",
         |s| s.store.failures,
     ),
     (
         "muster_store_reopens_total",
-        "Times that the store was reopened after a \
-        failure",
+        "Times that the store was reopened after a failure",
         |s| s.store.reopens,
     ),
     (
         "muster_transport_connected_total",
-        "Connections that came to \
-        stand",
+        "QUIC connections established",
         |s| s.transport.connected,
     ),
     (
         "muster_transport_closed_total",
-        "Connections that ended",
+        "QUIC connections that ended",
         |s| s.transport.closed,
     ),
     (
@@ -378,20 +279,17 @@ pub(super) const COUNTERS: &[Row<u64>] = &[
     ),
     (
         "muster_transport_dials_failed_total",
-        "QUIC handshakes begun by this node that \
-        failed",
+        "QUIC handshakes begun by this node that failed",
         |s| s.transport.dial_failures,
     ),
     (
         "muster_transport_duplicates_closed_total",
-        "Superseded second connections that this node \
-        closed",
+        "Connections that this node closed because another one to the same member took their place",
         |s| s.transport.duplicates_closed,
     ),
     (
         "muster_transport_violations_total",
-        "Connections closed because the peer broke the \
-        protocol",
+        "Connections closed because the peer broke the protocol",
         |s| s.transport.violations,
     ),
 ];
@@ -399,26 +297,23 @@ pub(super) const COUNTERS: &[Row<u64>] = &[
 pub(super) const SECONDS: &[Row<f64>] = &[
     (
         "muster_cluster_verdict_since_timestamp_seconds",
-        "Since when the present verdict \
-        holds",
+        "When the present verdict was reached, in Unix seconds",
         |s| s.views.since.0 as f64 / 1e3,
     ),
     (
         "muster_lists_lag_seconds",
-        "How long the list that has differed longest from a connected member's has done so, while \
-            one side stood still",
+        "The longest time that a list has differed from a connected member's copy of it while one \
+            of the two did not change",
         |s| s.lists.lag.as_secs_f64(),
     ),
     (
         "muster_transport_round_trip_max_seconds",
-        "The longest round trip to a connected \
-        member",
+        "The longest round trip to a connected member",
         |s| s.transport.rtt_max.as_secs_f64(),
     ),
     (
         "process_start_time_seconds",
-        "When the process started, in Unix \
-        time",
+        "When the process started, in Unix time",
         |s| s.started_at as f64 / 1e3,
     ),
 ];
@@ -442,177 +337,3 @@ pub(super) const PROCESS: &[Row<u64>] = &[
         |s| s.process.max_fds,
     ),
 ];
-
-pub(super) const SPREAD_GAUGES: &[Spread<f64>] = &[
-    (
-        "muster_build_info",
-        "Constant 1; the version is a \
-        label",
-        "version",
-        |_| vec![(env!("CARGO_PKG_VERSION"), 1.0)],
-    ),
-    (
-        "muster_cluster_verdict",
-        "1 for the present verdict on the reach of the cluster, 0 for the \
-        others",
-        "verdict",
-        |s| {
-            let all = [
-                Verdict::Whole,
-                Verdict::Majority,
-                Verdict::Even,
-                Verdict::Minority,
-                Verdict::Alone,
-            ];
-            all.map(|verdict| {
-                (
-                    verdict.as_str(),
-                    f64::from(u8::from(verdict == s.views.verdict)),
-                )
-            })
-            .to_vec()
-        },
-    ),
-    (
-        "muster_transport_certificate_expiry_timestamp_seconds",
-        "When the certificate in use expires: the node's, the authority's that expires last, the \
-        TCP listener's where it has one",
-        "certificate",
-        |s| {
-            let always = [
-                ("node", s.transport.node_expires_at as f64),
-                ("authority", s.transport.authority_expires_at as f64),
-            ];
-            let listener = s.tls_not_after.map(|at_s| ("http", at_s as f64));
-            always.into_iter().chain(listener).collect()
-        },
-    ),
-    (
-        "muster_tokens_good",
-        "Tokens that have not expired, by what they \
-        allow",
-        "scope",
-        |s| s.tokens.clone(),
-    ),
-];
-
-/// What happens to registered processes.
-const HAPPENINGS: [&str; 6] = ["up", "down", "unreachable", "back", "contested", "lost"];
-
-pub(super) const SPREAD_COUNTERS: &[Spread<u64>] = &[
-    (
-        "muster_processes_events_total",
-        "What happened to registered processes of all nodes, as \
-        this node saw it",
-        "type",
-        |s| {
-            HAPPENINGS
-                .map(|what| {
-                    (
-                        what,
-                        s.happened.get(&EventType::from(what)).copied().unwrap_or(0),
-                    )
-                })
-                .to_vec()
-        },
-    ),
-    (
-        "muster_transport_refused_total",
-        "Handshakes that were \
-        refused",
-        "reason",
-        |s| s.transport.refusals().to_vec(),
-    ),
-    (
-        "muster_transport_messages_total",
-        "Messages that went over a connection",
-        "direction",
-        |s| both(s.transport.messages_received, s.transport.messages_sent),
-    ),
-    (
-        "muster_transport_message_bytes_total",
-        "Bytes of these messages, without \
-        framing",
-        "direction",
-        |s| {
-            both(
-                s.transport.message_bytes_received,
-                s.transport.message_bytes_sent,
-            )
-        },
-    ),
-    (
-        "muster_transport_datagrams_total",
-        "Datagrams that went over a connection",
-        "direction",
-        |s| both(s.transport.datagrams_received, s.transport.datagrams_sent),
-    ),
-    (
-        "muster_transport_udp_packets_total",
-        "UDP packets",
-        "direction",
-        |s| {
-            both(
-                s.transport.udp_packets_received,
-                s.transport.udp_packets_sent,
-            )
-        },
-    ),
-    (
-        "muster_transport_udp_bytes_total",
-        "Bytes of these UDP packets",
-        "direction",
-        |s| both(s.transport.udp_bytes_received, s.transport.udp_bytes_sent),
-    ),
-    (
-        "muster_transport_dropped_total",
-        "What was not sent or not delivered because a queue was \
-        full or its connection gone",
-        "what",
-        |s| {
-            let datagrams = s
-                .transport
-                .datagrams_unsent
-                .saturating_add(s.transport.datagrams_dropped);
-            vec![
-                ("message", s.transport.messages_dropped),
-                ("datagram", datagrams),
-            ]
-        },
-    ),
-];
-
-/// A number of things, as metrics count.
-pub(crate) fn count(number: usize) -> u64 {
-    u64::try_from(number).unwrap_or(u64::MAX)
-}
-
-fn both(received: u64, sent: u64) -> Vec<(&'static str, u64)> {
-    vec![("received", received), ("sent", sent)]
-}
-
-/// The numbers of several lists machines together.
-pub(crate) fn sum(a: lists::Stats, b: lists::Stats) -> lists::Stats {
-    lists::Stats {
-        lists: a.lists + b.lists,
-        resident: a.resident + b.resident,
-        resident_bytes: a.resident_bytes + b.resident_bytes,
-        loads: a.loads + b.loads,
-        changes_local: a.changes_local + b.changes_local,
-        changes_remote: a.changes_remote + b.changes_remote,
-        changes_duplicate: a.changes_duplicate + b.changes_duplicate,
-        changes_refused: a.changes_refused + b.changes_refused,
-        orphans: a.orphans + b.orphans,
-        repairs: a.repairs + b.repairs,
-        repairs_begun: a.repairs_begun + b.repairs_begun,
-        differing: a.differing + b.differing,
-        lag: a.lag.max(b.lag),
-        quarantined: a.quarantined + b.quarantined,
-        remaking: a.remaking + b.remaking,
-        remaking_awaited: a.remaking_awaited + b.remaking_awaited,
-        malformed: a.malformed + b.malformed,
-        dropped: a.dropped + b.dropped,
-        writes_pending: a.writes_pending + b.writes_pending,
-        requests_waiting: a.requests_waiting + b.requests_waiting,
-    }
-}

@@ -33,8 +33,7 @@ pub(super) fn describe() {
     describe_api();
     describe_counter!(
         BEARERS_REJECTED,
-        "Requests by TCP that a token was needed for and that \
-        bore none that would do"
+        "Requests by TCP that needed a token and had none that allows them"
     );
     Rejection::ALL
         .into_iter()
@@ -62,16 +61,14 @@ pub(super) fn describe() {
     counter!(WATCHDOG_FED).absolute(0);
     describe_counter!(
         WATCHDOG_WITHHELD,
-        "Times that the watchdog was not fed, by the part that \
-        made no progress"
+        "Times that the watchdog was not fed, by the part that made no progress"
     );
     PARTS
         .into_iter()
         .for_each(|part| counter!(WATCHDOG_WITHHELD, "part" => part).absolute(0));
     describe_histogram!(
         SYNC_SECONDS,
-        "Time to write a group of commits and to sync it to the \
-        disk"
+        "Time to write a group of commits and to sync it to the disk"
     );
     let _ = histogram!(SYNC_SECONDS);
 }
@@ -79,8 +76,7 @@ pub(super) fn describe() {
 fn describe_api() {
     describe_counter!(
         REQUESTS,
-        "Requests answered, by operation of the OpenAPI document and \
-        class of status"
+        "Requests answered, by operation of the OpenAPI document and class of status"
     );
     describe_histogram!(
         REQUEST_SECONDS,
@@ -90,23 +86,19 @@ fn describe_api() {
     describe_gauge!(STREAMS, "Connections on which a client follows events");
     describe_counter!(
         STREAMS_LAGGED,
-        "Streams ended because their client was too many events \
-        behind"
+        "Streams ended because their client was too many events behind"
     );
     describe_counter!(
         CONNECTIONS_REFUSED,
-        "Connections refused because all that the user may \
-        have were in work"
+        "Connections refused because all that the user may have were in work"
     );
     describe_counter!(
         CONNECTIONS_CUT,
-        "Connections closed because their client was too slow, or \
-        to make room for another one"
+        "Connections closed because their client was too slow, or to make room for another one"
     );
     describe_counter!(
         HANDSHAKES_FAILED,
-        "Connections by TCP whose TLS handshake failed, also for \
-        want of TLS"
+        "Connections by TCP whose TLS handshake failed, also for want of TLS"
     );
     [CONNECTIONS, STREAMS]
         .into_iter()

@@ -75,8 +75,7 @@ pub(crate) fn delete(path: &str) -> Vec<u8> {
 
 fn with_body(method: &str, path: &str, body: &str) -> Vec<u8> {
     format!(
-        "{method} {path} HTTP/1.1\r\nhost: muster\r\ncontent-length: \
-        {}\r\n\r\n{body}",
+        "{method} {path} HTTP/1.1\r\nhost: muster\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     )
     .into_bytes()

@@ -2,7 +2,8 @@
 
 use crate::fleet::{Fleet, Node, eventually};
 use crate::load::{Measured, Wire, delete, drive, get, put};
-use crate::parts::{metric, row, seconds, value};
+use crate::table::{row, seconds, value};
+use crate::usage::metric;
 use anyhow::{Context, ensure};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -148,10 +149,7 @@ async fn lookups(fleet: &Fleet) -> anyhow::Result<()> {
         .await?;
         row(
             dir,
-            &format!(
-                "lookups on another node, {clients} client(s), {known} \
-            names"
-            ),
+            &format!("lookups on another node, {clients} client(s), {known} names"),
             &mut measured,
         )?;
         let mut empty = drive(

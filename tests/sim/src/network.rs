@@ -11,12 +11,16 @@
 //! | full queue | the message is dropped and the process told once until the queue has drained |
 //! | two that dial each other | two connections, of which both use the one dialled by the smaller id; the one dialled by the larger id is closed when it was quiet for 1 s |
 
+mod arrival;
+mod drops;
 mod session;
 mod steps;
 #[cfg(test)]
 mod tests;
 mod weather;
 
+pub use arrival::Arrival;
+pub use drops::Drops;
 pub use weather::{Cuts, Weather};
 
 use crate::chance::Chance;
@@ -41,80 +45,24 @@ const MAX_DATAGRAM: usize = 1150;
 /// The largest message, in bytes.
 const MAX_MESSAGE: usize = 1 << 20;
 
-/// What the network tells a process.
-#[derive(Clone, Debug)]
-pub enum Arrival {
-    /// A connection stands.
-    Connected {
-        /// Who is there.
-        peer: Peer,
-        /// The connection.
-        conn: ConnId,
-        /// Which attempt of this process it answers.
-        dial: Option<DialId>,
-        /// The other end's address.
-        remote: SocketAddr,
-        /// Whether the one with the smaller id dialled it.
-        preferred: bool,
-    },
-    /// An attempt failed.
-    DialFailed {
-        /// The attempt.
-        dial: DialId,
-        /// Whether somebody answered.
-        refused: bool,
-    },
-    /// An attempt reached the process itself.
-    DialledItself {
-        /// The attempt.
-        dial: DialId,
-    },
-    /// A message.
-    Message {
-        /// The connection on which it came.
-        conn: ConnId,
-        /// On which channel.
-        channel: Channel,
-        /// Its bytes.
-        bytes: Bytes,
-    },
-    /// A datagram.
-    Datagram {
-        /// The connection on which it came.
-        conn: ConnId,
-        /// Its bytes.
-        bytes: Bytes,
-    },
-    /// A message of this process was dropped.
-    Overflowed {
-        /// The connection whose messages were dropped.
-        conn: ConnId,
-        /// On which channel.
-        channel: Channel,
-    },
-    /// A connection is gone.
-    Closed {
-        /// The connection.
-        conn: ConnId,
-    },
-}
-
-/// Something inside the network that takes time.
+/// Something inside the network that takes time. The first number is the connection's; its ends are
+/// 0, which has dialled, and 1.
 #[derive(Clone, Debug)]
 pub enum Step {
-    /// A flight of a handshake is sent for the n-th time.
+    /// A flight of a handshake is sent, after so many times in vain.
     Flight(u64, usize, u32),
     /// A flight of a handshake arrives.
     Landed(u64, usize),
     /// A dial ends if nobody has answered.
     GiveUp(u64),
-    /// A connection looks at its timers; counts the seconds.
+    /// A connection looks at its timers, which it has done so many times before.
     Tick(u64, u64),
     /// A datagram arrives at an end.
     Datagram(u64, usize, Bytes),
-    /// An end sends the next message of a channel; does nothing if a later step was planned.
+    /// An end sends the next message of a channel. The last number is the plan's: the step does
+    /// nothing if a later one was planned.
     Pump(u64, usize, usize, u64),
-    /// The next message from an end arrives at the other.
+    /// The next message of a channel from an end arrives at the other one.
     Message(u64, usize, usize),
     /// An end learns that the other has closed.
     PeerClosed(u64, usize),
@@ -131,46 +79,6 @@ struct Station {
     paused_until: Instant,
 }
 
-/// Messages that do not get through although their connection stands, as a script has it.
-#[derive(Clone, Copy, Debug)]
-pub struct Drops {
-    channel: Channel,
-    /// The first message of so many is dropped.
-    one_of: u64,
-    /// Whether the sender is told, as of a full queue.
-    told: bool,
-    seen: u64,
-}
-
-impl Drops {
-    /// One of so many messages of a channel finds no room in its queue, and its sender is told.
-    pub fn told(channel: Channel, one_of: u64) -> Self {
-        Self {
-            channel,
-            one_of,
-            told: true,
-            seen: 0,
-        }
-    }
-
-    /// The same, and nobody is told: worse than what the transport promises.
-    pub fn silent(channel: Channel, one_of: u64) -> Self {
-        Self {
-            told: false,
-            ..Self::told(channel, one_of)
-        }
-    }
-
-    /// Whether the next message of a channel is dropped.
-    fn next(&mut self, channel: Channel) -> bool {
-        if channel != self.channel {
-            return false;
-        }
-        self.seen += 1;
-        self.seen % self.one_of == 1 % self.one_of
-    }
-}
-
 /// All hosts' addresses and all connections.
 #[derive(Debug)]
 pub struct Network {
@@ -182,7 +90,7 @@ pub struct Network {
     pub drops: Option<Drops>,
     /// A host that gets each datagram one to two seconds late.
     pub laggard: Option<usize>,
-    /// What machines did that the transport's contract forbids.
+    /// What processes did that the transport's contract forbids.
     pub violations: Vec<String>,
     stations: Vec<Station>,
     sessions: BTreeMap<u64, Session>,
@@ -260,7 +168,7 @@ impl Network {
             .count()
     }
 
-    /// Begins a handshake.
+    /// Begins a handshake with a target. What comes of it is told by an arrival.
     pub fn dial(&mut self, queue: &mut Queue, host: usize, dial: DialId, target: &Target) {
         let Some(epoch) = self.stations[host].epoch else {
             return;

@@ -1,11 +1,13 @@
-//! The API by TCP, for those who bear a token.
+//! The API by TCP for clients that bear a token.
 
-use crate::fleet::{Fleet, Node, eventually, items};
+mod lives;
+
+use crate::fleet::{Fleet, Node, eventually};
 use crate::http::{Answer, Client};
 use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 
-/// A token, as its maker has it.
+/// A token as it was told to whoever made it.
 struct Token {
     id: String,
     text: String,
@@ -40,13 +42,6 @@ async fn create(node: &Node, scope: &str, ttl: &str) -> anyhow::Result<Token> {
     })
 }
 
-async fn revoke(node: &Node, id: &str) -> anyhow::Result<u16> {
-    Ok(node
-        .call("DELETE", &format!("/v1/tokens/{id}"), None)
-        .await?
-        .status)
-}
-
 async fn listener(node: &Node) -> anyhow::Result<String> {
     Ok(node.get("/v1/node").await?.json()["http"]
         .as_str()
@@ -58,7 +53,7 @@ async fn tcp(node: &Node) -> anyhow::Result<Client> {
     Client::connect_tcp(&listener(node).await?).await
 }
 
-/// A call by TCP; a body is declared as JSON.
+/// Calls by TCP. A body is declared as JSON.
 async fn call(
     client: &mut Client,
     token: &str,
@@ -128,8 +123,7 @@ async fn a_scope_allows_what_it_says_and_nothing_else() -> anyhow::Result<()> {
             let answer = call(&mut client, &token.text, method, path, body.as_ref()).await?;
             ensure!(
                 answer.status == status,
-                "{scope}: {method} {path}: expected {status}, got \
-                {answer:?}"
+                "{scope}: {method} {path}: expected {status}, got {answer:?}"
             );
             let challenge = answer.header("www-authenticate");
             ensure!(
@@ -200,7 +194,7 @@ async fn without_a_good_token_nothing_is_told() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A good token that does not stand alone, with its scheme and in its header is as good as none.
+/// A good token counts only if it stands in the header `Authorization`, with its scheme, and alone.
 async fn only_the_header_counts(client: &mut Client, good: &str) -> anyhow::Result<()> {
     let in_query = client
         .call("GET", &format!("/v1/node?access_token={good}"), None)
@@ -211,8 +205,7 @@ async fn only_the_header_counts(client: &mut Client, good: &str) -> anyhow::Resu
         .await?;
     ensure!(
         bare.status == 401,
-        "only service discovery takes a token without its scheme: \
-        {bare:?}"
+        "only service discovery takes a token without its scheme: {bare:?}"
     );
     let twice = [
         ("authorization", format!("Bearer {good}")),
@@ -325,157 +318,7 @@ async fn a_tokens_changes_are_its_users() -> anyhow::Result<()> {
     let anonymous = node.entries("carl").await?;
     ensure!(
         anonymous[0]["created_by"] == "http@n1",
-        "a later request without the token is not \
-        its user's: {anonymous:?}"
-    );
-    Ok(())
-}
-
-/// Opens a stream; gives what it sent until it ended.
-async fn follow(
-    node: &Node,
-    token: &Token,
-) -> anyhow::Result<tokio::task::JoinHandle<anyhow::Result<usize>>> {
-    use http_body_util::BodyExt;
-    let mut client = tcp(node).await?;
-    let bearer = format!("Bearer {}", token.text);
-    let mut response = client
-        .open("GET", "/v1/events", None, &[("authorization", &bearer)])
-        .await?;
-    ensure!(response.status() == 200, "{response:?}");
-    response.body_mut().frame().await.context("a snapshot")??;
-    Ok(tokio::spawn(async move {
-        let _client = client;
-        let mut rest = 0;
-        while let Some(frame) = response.body_mut().frame().await {
-            rest += frame?.data_ref().map_or(0, bytes::Bytes::len);
-        }
-        Ok(rest)
-    }))
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_stream_ends_with_its_token() -> anyhow::Result<()> {
-    let fleet = Fleet::started(1).await?;
-    let node = &fleet.nodes[0];
-    let (revoked, expiring, other) = (
-        create(node, "read", "1h").await?,
-        create(node, "read", "3s").await?,
-        create(node, "read", "1h").await?,
-    );
-    let (first, second, third) = (
-        follow(node, &revoked).await?,
-        follow(node, &expiring).await?,
-        follow(node, &other).await?,
-    );
-    ensure!(revoke(node, &revoked.id).await? == 204);
-    tokio::time::timeout(crate::fleet::PATIENCE, first)
-        .await
-        .context(
-            "the revoked token's stream \
-        goes on",
-        )???;
-    tokio::time::timeout(crate::fleet::PATIENCE, second)
-        .await
-        .context(
-            "the expired token's \
-        stream goes on",
-        )???;
-    ensure!(!third.is_finished(), "another token's stream ended");
-    ensure!(revoke(node, &other.id).await? == 204);
-    third.await??;
-    Ok(())
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn tokens_survive_a_restart_and_revoked_ones_do_not() -> anyhow::Result<()> {
-    let mut fleet = Fleet::started(1).await?;
-    let node = &mut fleet.nodes[0];
-    let (kept, gone) = (
-        create(node, "read", "1h").await?,
-        create(node, "read", "1h").await?,
-    );
-    ensure!(revoke(node, &gone.id).await? == 204 && revoke(node, &gone.id).await? == 404);
-    node.kill()?;
-    node.start()?;
-    let mut client = tcp(node).await?;
-    ensure!(
-        call(&mut client, &kept.text, "GET", "/v1/node", None)
-            .await?
-            .status
-            == 200
-    );
-    ensure!(
-        call(&mut client, &gone.text, "GET", "/v1/node", None)
-            .await?
-            .status
-            == 401
-    );
-    let listed = node.get("/v1/tokens").await?;
-    let items = items(&listed.json()).to_vec();
-    ensure!(
-        items.len() == 1 && items[0]["id"] == kept.id.as_str(),
-        "{listed:?}"
-    );
-    ensure!(
-        !listed.text.contains(&kept.text) && items[0].get("token").is_none(),
-        "the token itself is told once"
-    );
-    Ok(())
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_user_has_a_bounded_number_of_tokens() -> anyhow::Result<()> {
-    let fleet = Fleet::started(1).await?;
-    let node = &fleet.nodes[0];
-    let mut client = Client::connect(&node.socket()).await?;
-    for _ in 0..100 {
-        ensure!(
-            client
-                .call("POST", "/v1/tokens", Some(&json!({ "scope": "read" })))
-                .await?
-                .status
-                == 201
-        );
-    }
-    let refused = client
-        .call("POST", "/v1/tokens", Some(&json!({ "scope": "read" })))
-        .await?;
-    ensure!(
-        refused.status == 429 && refused.text.contains("100 tokens"),
-        "{refused:?}"
-    );
-    Ok(())
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_command_line_prints_a_token_that_works() -> anyhow::Result<()> {
-    let fleet = Fleet::started(1).await?;
-    let node = &fleet.nodes[0];
-    let output = node.muster(&["token", "create", "--scope", "read", "--ttl", "1h"])?;
-    let printed = String::from_utf8(output.stdout)?;
-    let token = printed.strip_suffix('\n').context("a line")?;
-    let mut client = tcp(node).await?;
-    ensure!(
-        call(&mut client, token, "GET", "/v1/node", None)
-            .await?
-            .status
-            == 200,
-        "{printed:?}"
-    );
-    let listed = String::from_utf8(node.muster(&["token", "list"])?.stdout)?;
-    let id = listed.split('\t').next().unwrap_or_default();
-    ensure!(id.len() == 16 && token.contains(id), "{listed}");
-    let short = id.get(10..).unwrap_or_default().to_uppercase();
-    ensure!(
-        node.muster(&["token", "revoke", &short])?.status.success(),
-        "revoke {short}"
-    );
-    ensure!(
-        call(&mut client, token, "GET", "/v1/node", None)
-            .await?
-            .status
-            == 401
+        "a later request without the token is not its user's: {anonymous:?}"
     );
     Ok(())
 }

@@ -36,7 +36,7 @@
 //!
 //! # Bounds
 //!
-//! How far others are believed on a node's generation is decided in [`belief`].
+//! How far others are believed on a node's generation is decided in [`belief`](crate::belief).
 //!
 //! Packets of 1,150 bytes, which fit a datagram at an MTU of 1,200. 10,000 members, beyond which no
 //! more are learnt. A node that is down is forgotten after a day.
@@ -51,6 +51,7 @@
 
 mod codec;
 mod config;
+mod hearsay;
 mod identity;
 mod sighting;
 mod sink;
@@ -60,11 +61,10 @@ pub(super) use identity::Identity;
 pub(super) use sighting::{Seen, Sighting};
 
 use super::edge::{Edge, Timer as Deadline};
-use crate::belief::{self, Death, Evidence, Generations, Proof};
-use crate::codec::Malformed;
+use crate::belief::Generations;
 use bytes::Bytes;
 use codec::Codec;
-use foca::{Foca, Message, NoCustomBroadcast};
+use foca::{Foca, NoCustomBroadcast};
 use names::NodeId;
 use rand_chacha::ChaCha8Rng;
 use sink::Sink;
@@ -88,9 +88,9 @@ pub(super) struct Swim {
     generations: Generations,
     sightings: VecDeque<Sighting>,
     health: u32,
-    /// Who was suspect a round ago.
+    /// The members that were suspect a round ago.
     suspects: BTreeSet<NodeId>,
-    /// Who is said to be down, and may be there.
+    /// Members that others say are down although they may be there.
     accused: Vec<Member>,
     /// Set when this node goes: foca would answer the news of its own end by a renewal.
     frozen: bool,
@@ -178,69 +178,6 @@ impl Swim {
         self.finish(edge, result);
     }
 
-    /// Takes a packet that came from `from`, as its connection proves.
-    ///
-    /// # Errors
-    /// It is no packet, or it speaks for another node.
-    pub(super) fn receive(
-        &mut self,
-        edge: &mut Edge,
-        from: NodeId,
-        packet: &[u8],
-        evidence: &impl Fn(NodeId) -> Evidence,
-    ) -> Result<(), Malformed> {
-        let (header, read) = codec::read_header(packet)?;
-        if header.src.node != from {
-            return Err(Malformed::rule("a packet in another node's name"));
-        }
-        if self.frozen || self.is_stray(&header.message) {
-            return Ok(());
-        }
-        self.prove(edge, header.src);
-        let mut accused = Vec::new();
-        let filtered = codec::without_members(packet, read, |member| {
-            member.id().node == from || self.is_believed(member, evidence, &mut accused)
-        })?;
-        self.accused.extend(accused);
-        let packet = filtered.as_deref().unwrap_or(packet);
-        let packet = if self.seen.len() < MAX_MEMBERS {
-            Some(packet)
-        } else {
-            packet.get(..read)
-        };
-        let result = self
-            .foca
-            .handle_data(packet.unwrap_or_default(), &mut self.sink);
-        let refused = matches!(
-            result,
-            Err(foca::Error::Decode(_) | foca::Error::MalformedPacket | foca::Error::DataTooBig)
-        );
-        self.finish(edge, result);
-        if refused {
-            Err(Malformed::rule("not a packet of foca's"))
-        } else {
-            Ok(())
-        }
-    }
-
-    /// Whether a packet asks to be passed on to a node that is not known: it is not to make this
-    /// node dial anybody.
-    fn is_stray(&self, message: &Message<Identity>) -> bool {
-        let target = match message {
-            Message::PingReq { target, .. } | Message::IndirectAck { target, .. } => target,
-            Message::Ping(_)
-            | Message::Ack(_)
-            | Message::IndirectPing { .. }
-            | Message::ForwardedAck { .. } => return false,
-            Message::Announce
-            | Message::Feed
-            | Message::Gossip
-            | Message::Broadcast
-            | Message::TurnUndead => return false,
-        };
-        !self.seen.contains_key(&target.node)
-    }
-
     /// A deadline has passed.
     pub(super) fn fire(&mut self, edge: &mut Edge, timer: Timer) {
         if self.frozen || self.was_refuted(&timer) {
@@ -260,6 +197,7 @@ impl Swim {
         self.finish(edge, result);
     }
 
+    /// Whether a timer is about a suspicion that its subject has refuted meanwhile.
     fn was_refuted(&self, timer: &Timer) -> bool {
         let Timer::ChangeSuspectToDown {
             member_id,
@@ -277,7 +215,8 @@ impl Swim {
             .any(|member| accused(&member) && member.state() == State::Suspect)
     }
 
-    /// A probe that failed has just started a suspicion; one that did not has not.
+    /// Raises or lowers the local health by what the last probe came to: one that failed has just
+    /// started a suspicion.
     fn judge_own_health(&mut self, edge: &mut Edge) {
         if self
             .sink
@@ -293,111 +232,20 @@ impl Swim {
         }
     }
 
-    /// What a peer says of members, as far as it is believed.
-    pub(super) fn believed(
-        &mut self,
-        mut members: Vec<Member>,
-        from: NodeId,
-        evidence: &impl Fn(NodeId) -> Evidence,
-    ) -> Vec<Member> {
-        let mut accused = Vec::new();
-        members.retain(|member| {
-            [from, self.identity().node].contains(&member.id().node)
-                || self.is_believed(member, evidence, &mut accused)
-        });
-        self.accused.extend(accused);
-        members
-    }
-
-    /// Whether hearsay of a member is believed. Who is said to be down and may be there is among the
-    /// accused then.
-    fn is_believed(
-        &self,
-        member: &Member,
-        evidence: &impl Fn(NodeId) -> Evidence,
-        accused: &mut Vec<Member>,
-    ) -> bool {
-        let said = *member.id();
-        let evidence = evidence(said.node);
-        if !self
-            .generations
-            .is_credible(said.node, said.generation, evidence)
-        {
-            return false;
-        }
-        let is_accused = member.state() == State::Down
-            && self.is_active(said.node)
-            && belief::death(evidence) == Death::AskSubject;
-        if is_accused {
-            accused.push(member.clone());
-        }
-        !is_accused
-    }
-
-    /// The next member that is said to be down, and may be there.
-    pub(super) fn poll_accused(&mut self) -> Option<Member> {
-        self.accused.pop()
-    }
-
-    /// A node tells its identity itself: that wins over one that others have told.
-    fn prove(&mut self, edge: &mut Edge, identity: Identity) {
-        let told = self.seen(identity.node).map(|seen| seen.identity);
-        let generation = told.map(|told| told.generation);
-        let proof = self
-            .generations
-            .prove(identity.node, identity.generation, generation);
-        if let Some(lie) = told.filter(|_| proof == Proof::Refutes && !self.frozen) {
-            tracing::debug!(node = %identity.node, "others have told a generation that a node never had");
-            self.displace(edge, lie, identity);
-        }
-    }
-
-    fn displace(&mut self, edge: &mut Edge, lie: Identity, truth: Identity) {
-        let (foca, sink) = (&mut self.foca, &mut self.sink);
-        let result = foca
-            .apply_many(std::iter::once(Member::down(lie)), false, &mut *sink)
-            .and_then(|()| foca.handle_timer(Timer::RemoveDown(lie), &mut *sink))
-            .and_then(|()| {
-                foca.apply_many(std::iter::once(Member::alive(truth)), true, &mut *sink)
-            });
-        self.finish(edge, result);
-    }
-
-    /// The peer itself is there and says so: worth telling others.
+    /// Takes the word of the peer itself that it is there, which is worth telling others.
     pub(super) fn greet(&mut self, edge: &mut Edge, identity: Identity) {
         self.prove(edge, identity);
         self.apply(edge, vec![Member::alive(identity)], true);
     }
 
-    /// The peer itself says that it goes.
+    /// Takes the word of the peer itself that it goes.
     pub(super) fn dismiss(&mut self, edge: &mut Edge, node: NodeId) {
         if let Some(seen) = self.seen(node) {
             self.apply(edge, vec![Member::down(seen.identity)], false);
         }
     }
 
-    /// Takes a peer's whole state, which the others know already. Older identities of this node are
-    /// left out: foca would take them for another node that is down, and announce itself to it.
-    /// Others' suspicions are left to whoever has them: told to nobody, one would never be refuted,
-    /// and without its timer never end.
-    pub(super) fn absorb(&mut self, edge: &mut Edge, mut members: Vec<Member>) {
-        let me = self.identity();
-        let room = MAX_MEMBERS.saturating_sub(self.seen.len());
-        let mut fresh = 0;
-        members.retain(|member| {
-            let known = self.seen.contains_key(&member.id().node);
-            fresh += usize::from(!known);
-            (known || fresh <= room) && (member.id().node != me.node || *member.id() == me)
-        });
-        for member in members
-            .iter_mut()
-            .filter(|member| member.state() == State::Suspect && *member.id() != me)
-        {
-            *member = Member::new(*member.id(), member.incarnation(), State::Alive);
-        }
-        self.apply(edge, members, false);
-    }
-
+    /// Takes what is said of members; tells others of it if `tell`.
     pub(super) fn apply(&mut self, edge: &mut Edge, members: Vec<Member>, tell: bool) {
         if !self.frozen {
             let result = self
@@ -425,7 +273,7 @@ impl Swim {
         }
     }
 
-    /// From here on nothing that others say changes anything.
+    /// Ignores all that others say from now on.
     pub(super) fn freeze(&mut self) {
         self.frozen = true;
     }
@@ -445,7 +293,7 @@ impl Swim {
         self.sightings.pop_front()
     }
 
-    /// Carries what a call of foca left in the sink to where it belongs.
+    /// Takes what a call of foca has left in the sink: timers, and what is counted.
     fn finish(&mut self, edge: &mut Edge, result: Result<(), foca::Error>) {
         if let Err(error) = result {
             tracing::debug!(%error, "swim refused an input");

@@ -1,4 +1,4 @@
-//! What befalls a conversion of format 1: it is killed, or the disk is full. And what it costs.
+//! Conversions of format 1 that are killed, or for which the disk has no room.
 
 use crate::convert::{check, format, unpack};
 use crate::full::fill;
@@ -14,7 +14,7 @@ use store::Store;
 
 /// Rows enough for a dozen commits of the conversion.
 const MANY: usize = 80_000;
-/// A list that has nothing but entries in the view: none that `check` sees.
+/// A list of which there are only entries, so that `check` does not see it.
 const LIST: ListId = ListId([9; 16]);
 
 /// The keyspaces of format 1 that are converted, by their names.
@@ -130,7 +130,8 @@ fn a_conversion_that_is_killed_begins_again() {
     let took = convert_and_kill(dir.path(), Duration::MAX);
     check_many(dir.path());
 
-    // At several points; where one was missed because the conversion was through, all over again.
+    // It is killed at several points. Where the conversion was through before the kill, all begins
+    // again with another directory.
     let (mut interrupted, mut attempt) = (0, 0);
     let mut dir = tempfile::tempdir().unwrap();
     unpack_many(dir.path());
@@ -180,48 +181,4 @@ fn a_full_disk_stops_a_conversion_in_words_and_harms_nothing() {
     }
     check_many(&data);
     disk.unmount();
-}
-
-/// The processor time of this process so far.
-fn cpu_time() -> Duration {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split(' ').collect();
-    let ticks: u64 = [12, 13]
-        .map(|n| fields[n].parse::<u64>().unwrap())
-        .iter()
-        .sum();
-    Duration::from_millis(ticks * 10)
-}
-
-#[test]
-#[ignore = "a measurement, with --ignored --nocapture"]
-fn what_converting_100_000_lists_costs() {
-    const LISTS: usize = 100_000;
-    let dir = tempfile::tempdir().unwrap();
-    unpack(dir.path());
-    database(dir.path(), |database| {
-        let [vectors, lists, entries] =
-            ["vectors", "lists", "entries"].map(|name| space(database, name));
-        let [vector, list, entry] = [&vectors, &lists, &entries].map(first);
-        for number in 0..LISTS {
-            let id = ListId::of(&rows::name(number as u64));
-            vectors
-                .insert([id.0, [7; 16]].concat(), vector.clone())
-                .unwrap();
-            lists.insert(id.0, list.clone()).unwrap();
-            for entry_number in 0..3 {
-                let key = entry_key(id, entry_number);
-                entries.insert(key, entry.clone()).unwrap();
-            }
-        }
-    });
-    let (before, begun) = (cpu_time(), Instant::now());
-    let (store, recovered, _) = rows::open(dir.path());
-    println!(
-        "{} lists of 3 entries: {:?} of processor time, {:?} in all",
-        recovered.lists.len(),
-        cpu_time() - before,
-        begun.elapsed()
-    );
-    store.close();
 }

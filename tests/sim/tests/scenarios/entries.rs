@@ -1,10 +1,12 @@
 //! What clients of a scripted world do with lists, and what its disks then hold.
 
 use crate::script::Script;
+use bytes::Bytes;
 use crdt::entry::{Edit, EntryPatch, NewEntry};
 use names::{EntryId, ListId, ListName};
-use node::lists::ask;
-use node::lists::{Edited, Refusal, Replicas, Reply, Stats};
+use node::codec;
+use node::lists::{Edited, Refusal, Replicas, Reply, Stats, ask};
+use node::wire::ConnId;
 use sim::check::{convergence, views};
 use std::time::Duration;
 
@@ -52,6 +54,14 @@ pub(crate) fn replicated(list: &str, what: Edit, replicas: Replicas, seconds: u6
         timeout: Duration::from_secs(seconds),
         ..edit(list, what)
     }
+}
+
+/// A push in the first version of the protocol: the header's shards, the message's tag, and for each
+/// list its name, its changes and whether the sender wants them confirmed.
+pub(crate) fn push(list: ListName, changes: Vec<Bytes>, confirm: bool) -> Bytes {
+    let (first, last, tag) = (0u8, 255u8, 0u8);
+    let bytes = codec::encode(&(first, last, tag, vec![(list, changes, confirm)]));
+    bytes.unwrap().into()
 }
 
 impl Script {
@@ -104,6 +114,13 @@ impl Script {
             .into_iter()
             .map(|entry| entry.title.clone())
             .collect()
+    }
+
+    /// A host's connection to another one.
+    pub(crate) fn conn(&self, host: usize, other: usize) -> ConnId {
+        let view = self.hosts[host].process.as_ref().unwrap().view.clone();
+        let member = view.unwrap().member(self.hosts[other].peer.id).cloned();
+        member.unwrap().conn.unwrap()
     }
 
     /// The numbers of a host's one lists machine.

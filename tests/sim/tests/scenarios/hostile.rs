@@ -1,10 +1,9 @@
 //! Peers that break the protocol, or say nothing.
 
-use crate::entries::name;
+use crate::entries::{name, push};
 use crate::script::Script;
 use bytes::Bytes;
 use node::cluster::Input;
-use node::codec;
 use node::lists;
 use node::wire::CloseReason;
 
@@ -50,6 +49,24 @@ fn a_connection_without_a_hello_is_not_kept() {
     assert_eq!(world.stats(0).connections, 1);
 }
 
+#[test]
+fn malformed_bytes_close_the_connection_and_change_nothing() {
+    for bytes in [
+        &b""[..],
+        b"\x05",
+        b"\x05\x04",
+        b"\x00\xff\xff\xff",
+        b"\x00\xff\x04\x01\x02",
+    ] {
+        let mut world = Script::compared(2);
+        let (conn, bytes) = (world.conn(0, 1), Bytes::copy_from_slice(bytes));
+        world.tell_lists(0, 1, lists::Input::Message { conn, bytes });
+        world.run_ms(1);
+        assert_eq!(world.record().closed, [(0, conn, CloseReason::Malformed)]);
+        assert_eq!(world.lists_stats(0).malformed, 1);
+    }
+}
+
 /// An addition of "milk", and an edit of it that says to overwrite an operation that never was.
 const ADDITION: &str = concat!(
     "856f4a83a749c5d801bf0101deebea1dff6e54b784a969c23a5def8df3b8baf9bbac7d1657caeb70",
@@ -74,21 +91,11 @@ fn unhex(text: &str) -> Bytes {
 #[test]
 fn who_sends_a_change_that_spoils_a_list_is_cut_off_and_the_list_lives_on() {
     let mut world = Script::compared(2);
-    let view = world.hosts[0].process.as_ref().unwrap().view.clone();
-    let conn = view
-        .unwrap()
-        .member(world.hosts[1].peer.id)
-        .and_then(|member| member.conn)
-        .unwrap();
-    let push = |changes: &[&str]| {
-        let changes: Vec<Bytes> = changes.iter().map(|text| unhex(text)).collect();
-        // For all shards: a push, of one list, not to be confirmed.
-        let pushed = vec![(name("groceries"), changes, false)];
-        Bytes::from(codec::encode(&(0_u8, 255_u8, 0_u8, pushed)).unwrap())
-    };
+    let conn = world.conn(0, 1);
     let list = names::ListId::of(&name("groceries"));
     let owner = world.hosts[0].process.as_ref().unwrap().owner_of(list);
-    let bytes = push(&[ADDITION, SPOILER]);
+    let changes = vec![unhex(ADDITION), unhex(SPOILER)];
+    let bytes = push(name("groceries"), changes, false);
     world.tell_lists(0, owner, lists::Input::Message { conn, bytes });
     world.run_ms(100);
     assert_eq!(world.record().closed, [(0, conn, CloseReason::Abuse)]);

@@ -8,6 +8,8 @@
     reason = "a scenario is to stop at what is not so"
 )]
 
+mod answering;
+mod confirming;
 mod contesting;
 mod enduring;
 mod entries;

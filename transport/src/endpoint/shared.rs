@@ -1,0 +1,185 @@
+//! What the tasks of an endpoint share.
+
+use crate::connection::{self, CloseCode, Link};
+use crate::duplicate;
+use crate::event::{Outboxes, PeerName};
+use crate::fault::Fault;
+use crate::inquiry::{Knocks, Question};
+use crate::places::Places;
+use crate::refusal::Verdict;
+use crate::registry::Registry;
+use crate::settings::Settings;
+use crate::stats::Counters;
+use crate::tls::{Tls, TlsError};
+use parking_lot::Mutex;
+use quinn::{RecvStream, TransportConfig};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::Instant;
+use tracing::debug;
+
+/// How often a refused handshake is logged at most; all are counted.
+const REFUSAL_LOG_INTERVAL: Duration = Duration::from_secs(1);
+/// What the peers read when an endpoint shuts down.
+const SHUTDOWN: &[u8] = b"the node shuts down";
+
+/// What the tasks of an endpoint share.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) quic: quinn::Endpoint,
+    pub(crate) settings: Settings,
+    /// This node's id; a reload cannot change it.
+    pub(crate) id: [u8; 16],
+    pub(crate) local: SocketAddr,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) runtime: Handle,
+    pub(crate) handshakes: Places,
+    pub(crate) inquiries: Arc<Semaphore>,
+    pub(super) fault: Fault,
+    pub(super) questions: Mutex<Option<mpsc::Sender<Question>>>,
+    pub(super) knocks: Mutex<Knocks>,
+    pub(super) tls: Mutex<Arc<Tls>>,
+    pub(super) transport: Arc<TransportConfig>,
+    /// It carries the key of address tokens, so it is never made anew.
+    pub(super) server: quinn::ServerConfig,
+    pub(super) registry: Mutex<Registry>,
+    pub(super) refusal_logged: Mutex<Option<Instant>>,
+    /// `None` after the shutdown, so that the queues end when the last connection has ended.
+    pub(super) outboxes: Mutex<Option<Outboxes>>,
+}
+
+impl Core {
+    /// Makes a finished handshake a connection.
+    pub(crate) fn adopt(
+        self: &Arc<Self>,
+        quic: quinn::Connection,
+        peer: PeerName,
+        dial: Option<u64>,
+        first: Option<RecvStream>,
+    ) {
+        let Some(outboxes) = self.outboxes() else {
+            return quic.close(CloseCode::Shutdown.into(), SHUTDOWN);
+        };
+        let make = |conn| Link::new(self, conn, quic, peer, dial);
+        let inserted = self
+            .registry
+            .lock()
+            .insert(self.settings.max_connections_per_peer, make);
+        self.counters.connected.fetch_add(1, Relaxed);
+        let link = &inserted.link;
+        self.handshakes.note_known(link.remote());
+        debug!(conn = link.conn, peer = link.peer.name, remote = %link.remote(), preferred = link.preferred, "connected");
+        connection::start(self, link, outboxes, first);
+        for (loser, kept) in inserted.superseded {
+            self.runtime
+                .spawn(duplicate::retire(self.clone(), loser, kept));
+        }
+        for link in inserted.surplus {
+            link.close(
+                self,
+                CloseCode::Duplicate,
+                "there are too many connections between these two nodes",
+            );
+        }
+    }
+
+    /// Removes a connection that has ended.
+    pub(crate) fn forget(&self, link: &Link) {
+        if self.registry.lock().remove(link.conn) {
+            self.counters.closed.fetch_add(1, Relaxed);
+            debug!(conn = link.conn, peer = link.peer.name, "disconnected");
+        }
+    }
+
+    pub(crate) fn outboxes(&self) -> Option<Outboxes> {
+        self.outboxes.lock().clone()
+    }
+
+    /// Whether a refusal may be logged now: once a second at most, as anybody who can send a packet
+    /// here can be refused.
+    pub(crate) fn may_log_refusal(&self) -> bool {
+        let (mut last, now) = (self.refusal_logged.lock(), Instant::now());
+        let may = last.is_none_or(|last| now.duration_since(last) >= REFUSAL_LOG_INTERVAL);
+        if may {
+            *last = Some(now);
+        }
+        may
+    }
+
+    pub(crate) fn connections(&self) -> usize {
+        self.registry.lock().len()
+    }
+
+    /// Whether the socket can reach an address. An IPv4 socket reaches only IPv4, one on a particular
+    /// IPv6 address only IPv6, and one on the IPv6 wildcard both.
+    pub(crate) fn can_reach(&self, address: SocketAddr) -> bool {
+        match self.local {
+            SocketAddr::V4(_) => address.is_ipv4(),
+            SocketAddr::V6(local) => address.is_ipv6() || local.ip().is_unspecified(),
+        }
+    }
+
+    pub(crate) fn client_config(
+        &self,
+        expect: Option<[u8; 16]>,
+        verdict: Verdict,
+    ) -> Result<quinn::ClientConfig, TlsError> {
+        let tls = self.tls.lock().clone();
+        let mut config = quinn::ClientConfig::new(Arc::new(tls.client(expect, verdict)?));
+        config.transport_config(self.transport.clone());
+        Ok(config)
+    }
+
+    pub(crate) fn inquiry_config(
+        &self,
+        expect: [u8; 16],
+        verdict: Verdict,
+    ) -> Result<quinn::ClientConfig, TlsError> {
+        let tls = self.tls.lock().clone();
+        let mut config = quinn::ClientConfig::new(Arc::new(tls.inquirer(expect, verdict)?));
+        config.transport_config(self.transport.clone());
+        Ok(config)
+    }
+
+    pub(crate) fn fault(&self) -> &Fault {
+        &self.fault
+    }
+
+    pub(crate) fn answer_by(&self, questions: mpsc::Sender<Question>) {
+        *self.questions.lock() = Some(questions);
+    }
+
+    pub(crate) fn questions(&self) -> Option<mpsc::Sender<Question>> {
+        self.questions.lock().clone()
+    }
+
+    /// Notes that a handshake from that address was not finished.
+    pub(crate) fn knock(&self, from: SocketAddr) {
+        self.knocks.lock().note(from);
+    }
+
+    /// How long ago a handshake from that address was not finished.
+    pub(crate) fn knocked(&self, from: SocketAddr) -> Option<Duration> {
+        self.knocks.lock().since(from)
+    }
+
+    pub(crate) fn server_config(&self, verdict: Verdict) -> Result<quinn::ServerConfig, TlsError> {
+        let tls = self.tls.lock().clone();
+        let mut config = self.server.clone();
+        config.crypto = Arc::new(tls.server(verdict)?);
+        Ok(config)
+    }
+
+    pub(super) fn link(&self, conn: u64) -> Option<Arc<Link>> {
+        self.registry.lock().get(conn)
+    }
+
+    pub(super) fn close(&self) {
+        self.outboxes.lock().take();
+        self.quic.close(CloseCode::Shutdown.into(), SHUTDOWN);
+    }
+}
