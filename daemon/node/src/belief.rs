@@ -18,8 +18,7 @@
 //! | a node has that run (roster) | from itself; from others up to 1,000 runs above the last proved one | [`Runs`] |
 //! | a node has that generation (SWIM) | from itself; from others up to 1,000 renewals above the last proved one, and up to 1,000 runs above it unless the node is connected | [`Generations`] |
 //! | a node that was met under a wrong generation | has the one that it proves: the wrong one is displaced | [`Generations::prove`] |
-//! | a node is down (SWIM) | from itself; from others unless it is connected and answers | [`death`] |
-//! | a node has left or was forgotten | from itself; from others unless it is connected and answers | [`ending`] |
+//! | a node is down (SWIM), has left or was forgotten | from itself; from others unless it is connected and answers | [`absence`] |
 //! | this node's own log holds these registrations | from nobody: no run of it is expected from others | [`is_log_expected`] |
 //! | another node's log holds these registrations | from its owner; from others only if they were asked, and while the owner cannot speak for itself | [`log_part`] |
 //! | a node's log has a run | up to the run that the roster has, and above the run in which it left | [`is_log_expected`] |
@@ -59,54 +58,29 @@ pub(crate) use impostors::Impostors;
 pub(crate) use logs::{LogPart, Use, is_log_expected, latest_claim, log_part};
 pub(crate) use runs::{MAX_RUN, OwnRun, Runs, run_beside_proof};
 
-use crdt::roster::Standing;
 use names::NodeId;
 
 /// How many starts, and how many renewals within one run, of a node may go unseen here: so far above
 /// what it has proved is hearsay believed.
 const MAX_UNSEEN: u64 = 1_000;
 
-/// What is to be done with a line of the roster, as far as it says that its node is gone.
+/// What is to be done when a node is said to be down, to have left or to be forgotten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ending {
-    /// The line may be merged.
+pub(crate) enum Absence {
+    /// It is as it was said.
     Believed,
-    /// This node reaches the subject, so the subject is asked: it is told what is said of it. If it
-    /// is still a member, it takes a higher run.
+    /// This node reaches the subject, so the subject is asked. It is gone only if it does not answer.
     AskSubject,
 }
 
-/// Decides whether to believe that a node has come to that standing. `is_present` says whether the
-/// subject, which is not this node, is connected and answers. That it is down by SWIM does not count:
-/// that may be hearsay, too.
-pub(crate) fn ending(
-    speaker: NodeId,
-    subject: NodeId,
-    standing: Standing,
-    is_present: bool,
-) -> Ending {
-    if standing == Standing::Member || speaker == subject || !is_present {
-        Ending::Believed
+/// Decides whether it is believed that a node is gone. `is_present` says whether the subject, which is
+/// not this node, is connected and answers. That it is down by SWIM does not count: that may be
+/// hearsay, too.
+pub(crate) fn absence(speaker: NodeId, subject: NodeId, is_present: bool) -> Absence {
+    if speaker == subject || !is_present {
+        Absence::Believed
     } else {
-        Ending::AskSubject
-    }
-}
-
-/// What is to be done when others say that a node is down.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Death {
-    /// It is down.
-    Believed,
-    /// It is asked whether it is there, and down only if it does not answer.
-    AskSubject,
-}
-
-/// Decides whether others are believed that a node is down.
-pub(crate) fn death(subject: Evidence) -> Death {
-    if subject.is_present() {
-        Death::AskSubject
-    } else {
-        Death::Believed
+        Absence::AskSubject
     }
 }
 
@@ -115,30 +89,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn others_declare_nobody_down_who_is_connected_and_not_silent() {
-        let death = |is_connected, is_silent| {
-            death(Evidence {
+    fn only_the_subject_ends_a_node_that_is_connected_and_not_silent() {
+        let (speaker, subject) = (NodeId([1; 16]), NodeId([2; 16]));
+        let said = |by, is_connected, is_silent| {
+            let evidence = Evidence {
                 is_connected,
                 is_silent,
                 rostered_run: 1,
-            })
+            };
+            absence(by, subject, evidence.is_present())
         };
-        assert_eq!(death(true, false), Death::AskSubject);
-        assert_eq!(death(true, true), Death::Believed);
-        assert_eq!(death(false, false), Death::Believed);
-    }
-
-    #[test]
-    fn only_the_subject_ends_a_node_that_is_connected() {
-        let (speaker, subject) = (NodeId([1; 16]), NodeId([2; 16]));
-        for standing in [Standing::Left, Standing::Forgotten] {
-            assert_eq!(ending(speaker, subject, standing, true), Ending::AskSubject);
-            assert_eq!(ending(speaker, subject, standing, false), Ending::Believed);
-            assert_eq!(ending(subject, subject, standing, true), Ending::Believed);
-        }
-        assert_eq!(
-            ending(speaker, subject, Standing::Member, true),
-            Ending::Believed
-        );
+        assert_eq!(said(speaker, true, false), Absence::AskSubject);
+        assert_eq!(said(speaker, true, true), Absence::Believed);
+        assert_eq!(said(speaker, false, false), Absence::Believed);
+        assert_eq!(said(subject, true, false), Absence::Believed);
     }
 }

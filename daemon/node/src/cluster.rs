@@ -59,9 +59,9 @@ use names::NodeId;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use roster::Replica;
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt;
-use swim::{Identity, Member, Sighting, Swim};
+use swim::{Identity, Sighting, Swim};
 use verdict::Silence;
 use view::{Sources, Viewer};
 
@@ -101,8 +101,8 @@ pub struct Cluster {
     viewer: Viewer,
     registry: Registry,
     impostors: Impostors,
-    /// What others say of members that have yet to answer.
-    accusations: BTreeMap<NodeId, Member>,
+    /// Members that others say are down, and that have yet to answer.
+    accused: BTreeSet<NodeId>,
     /// What clients asked before the run was on disk.
     early: Vec<(RequestId, Command)>,
     /// Something changed that the view is made of.
@@ -153,7 +153,7 @@ impl Cluster {
             silence: Silence::default(),
             absences: Absences::default(),
             impostors: Impostors::new(now.instant),
-            accusations: BTreeMap::new(),
+            accused: BTreeSet::new(),
             early: Vec::new(),
             changed: true,
             me,
@@ -442,8 +442,8 @@ impl Cluster {
     }
 
     fn route_packets(&mut self) {
-        while let Some(member) = self.swim.poll_accused() {
-            self.hear_accusation(member);
+        while let Some(node) = self.swim.poll_accused() {
+            self.hear_accusation(node);
         }
         while let Some(sighting) = self.swim.poll_sighting() {
             self.sighted(sighting);

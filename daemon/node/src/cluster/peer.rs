@@ -6,7 +6,7 @@ use super::message::{Hello, Message};
 use super::roster::Replica;
 use super::swim::{Member, State};
 use super::{Cluster, Phase};
-use crate::belief::{Ending, Evidence, ending};
+use crate::belief::{Absence, Evidence, absence};
 use crate::codec::Malformed;
 use crate::time::Instant;
 use crate::wire::{CloseReason, ConnId};
@@ -169,10 +169,9 @@ impl Cluster {
     }
 
     /// Others say that a member is down which may be there: it is asked, and has its time to answer.
-    pub(super) fn hear_accusation(&mut self, member: Member) {
-        let node = member.id().node;
+    pub(super) fn hear_accusation(&mut self, node: NodeId) {
         self.connections.ask_presence(&mut self.edge, node);
-        if self.accusations.insert(node, member).is_none() {
+        if self.accused.insert(node) {
             self.edge.after(ANSWER, Timer::Presence(node));
         }
     }
@@ -180,10 +179,9 @@ impl Cluster {
     /// The time is over that a member had to answer.
     pub(super) fn judge_accusation(&mut self, node: NodeId) {
         let now = self.edge.instant();
-        if let Some(member) = self.accusations.remove(&node)
-            && !evidence(now, &self.connections, &self.roster, node).is_present()
-        {
-            self.swim.apply(&mut self.edge, vec![member], false);
+        let is_accused = self.accused.remove(&node);
+        if is_accused && !evidence(now, &self.connections, &self.roster, node).is_present() {
+            self.swim.declare_down(&mut self.edge, node);
         }
     }
 
@@ -228,12 +226,15 @@ impl Cluster {
     /// Whether a line may be merged, as far as it says that its node is gone. A node that is asked
     /// instead is told what is said of it: it is still there, and takes a higher run.
     fn believes_end(&mut self, from: NodeId, node: NodeId, line: &RosterEntry) -> bool {
+        if line.standing == Standing::Member {
+            return true;
+        }
         let is_news = node != self.me.id && line.run >= self.roster.run(node);
         let conn = self.connections.current(node).filter(|_| is_news);
         let now = self.edge.instant();
         let is_present = evidence(now, &self.connections, &self.roster, node).is_present();
-        match (ending(from, node, line.standing, is_present), conn) {
-            (Ending::AskSubject, Some(conn)) => {
+        match (absence(from, node, is_present), conn) {
+            (Absence::AskSubject, Some(conn)) => {
                 self.connections.ask_presence(&mut self.edge, node);
                 let lines = vec![(node, line.clone())];
                 let answer = false;
@@ -241,7 +242,7 @@ impl Cluster {
                     .send(conn, Message::Roster { lines, answer }.bytes());
                 false
             }
-            (Ending::AskSubject | Ending::Believed, _) => true,
+            (Absence::AskSubject | Absence::Believed, _) => true,
         }
     }
 

@@ -91,7 +91,7 @@ pub(super) struct Swim {
     /// The members that were suspect a round ago.
     suspects: BTreeSet<NodeId>,
     /// Members that others say are down although they may be there.
-    accused: Vec<Member>,
+    accused: Vec<NodeId>,
     /// Set when this node goes: foca would answer the news of its own end by a renewal.
     frozen: bool,
 }
@@ -242,6 +242,13 @@ impl Swim {
     pub(super) fn dismiss(&mut self, edge: &mut Edge, node: NodeId) {
         if let Some(seen) = self.seen(node) {
             self.apply(edge, vec![Member::down(seen.identity)], false);
+        }
+    }
+
+    /// Declares a member down that others have accused and that does not answer; tells others of it.
+    pub(super) fn declare_down(&mut self, edge: &mut Edge, node: NodeId) {
+        if let Some(seen) = self.seen(node).filter(|seen| seen.is_active()) {
+            self.apply(edge, vec![Member::down(seen.identity)], true);
         }
     }
 

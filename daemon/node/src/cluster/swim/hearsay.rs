@@ -5,8 +5,8 @@
 
 use super::codec;
 use super::identity::Identity;
-use super::{MAX_MEMBERS, Member, State, Swim, Timer};
-use crate::belief::{self, Death, Evidence, Proof};
+use super::{MAX_MEMBERS, Member, Seen, State, Swim, Timer};
+use crate::belief::{self, Absence, Evidence, Proof};
 use crate::cluster::edge::Edge;
 use crate::codec::Malformed;
 use foca::Message;
@@ -34,7 +34,7 @@ impl Swim {
         self.prove(edge, header.src);
         let mut accused = Vec::new();
         let filtered = codec::without_members(packet, read, |member| {
-            member.id().node == from || self.is_believed(member, evidence, &mut accused)
+            self.is_believed(from, member, evidence, &mut accused)
         })?;
         self.accused.extend(accused);
         let packet = filtered.as_deref().unwrap_or(packet);
@@ -85,22 +85,26 @@ impl Swim {
     ) -> Vec<Member> {
         let mut accused = Vec::new();
         members.retain(|member| {
-            [from, self.identity().node].contains(&member.id().node)
-                || self.is_believed(member, evidence, &mut accused)
+            member.id().node == self.identity().node
+                || self.is_believed(from, member, evidence, &mut accused)
         });
         self.accused.extend(accused);
         members
     }
 
-    /// Whether hearsay about a member is believed. A member that is said to be down although it may
-    /// be there is put among the accused.
+    /// Whether it is believed what `from` says of a member. A member that is said to be down although
+    /// it may be there is put among the accused.
     fn is_believed(
         &self,
+        from: NodeId,
         member: &Member,
         evidence: &impl Fn(NodeId) -> Evidence,
-        accused: &mut Vec<Member>,
+        accused: &mut Vec<NodeId>,
     ) -> bool {
         let said = *member.id();
+        if said.node == from {
+            return true;
+        }
         let evidence = evidence(said.node);
         if !self
             .generations
@@ -108,17 +112,19 @@ impl Swim {
         {
             return false;
         }
+        // What is said of an earlier generation is old news, which foca passes over.
+        let is_news = |seen: Seen| seen.is_active() && seen.identity.generation <= said.generation;
         let is_accused = member.state() == State::Down
-            && self.is_active(said.node)
-            && belief::death(evidence) == Death::AskSubject;
+            && self.seen(said.node).is_some_and(is_news)
+            && belief::absence(from, said.node, evidence.is_present()) == Absence::AskSubject;
         if is_accused {
-            accused.push(member.clone());
+            accused.push(said.node);
         }
         !is_accused
     }
 
     /// The next member that is said to be down although it may be there.
-    pub(in crate::cluster) fn poll_accused(&mut self) -> Option<Member> {
+    pub(in crate::cluster) fn poll_accused(&mut self) -> Option<NodeId> {
         self.accused.pop()
     }
 

@@ -202,6 +202,19 @@ fn a_connected_node_that_is_said_to_be_gone_is_there_if_it_answers() {
 }
 
 #[test]
+fn who_is_said_to_be_down_is_asked_unless_that_is_old_news() {
+    let mut bench = lied_to_bench();
+    bench.greet(2, 2);
+    bench.greet(3, 1);
+    let mut accused = |run| {
+        let node2 = Identity::of_run(NodeId([2; 16]), address(2), run);
+        bench.say(Message::Members(vec![Member::down(node2)]));
+        !bench.machine.accused.is_empty()
+    };
+    assert!(!accused(1) && accused(2));
+}
+
+#[test]
 fn an_address_is_dialled_once_a_second_whoever_is_said_to_be_there() {
     let mut bench = lied_to_bench();
     let before = bench.machine.stats().dials;
