@@ -115,6 +115,11 @@ pub(super) const GAUGES: &[Row<u64>] = &[
         on",
         |s| s.lists.orphans,
     ),
+    (
+        "muster_lists_in_line",
+        "Lists whose changes from members wait until there is memory for them",
+        |s| s.lists.in_line,
+    ),
     ("muster_lists_repairs", "Lists being repaired now", |s| {
         s.lists.repairs
     }),
@@ -603,6 +608,7 @@ pub(crate) fn sum(a: lists::Stats, b: lists::Stats) -> lists::Stats {
         changes_duplicate: a.changes_duplicate + b.changes_duplicate,
         changes_refused: a.changes_refused + b.changes_refused,
         orphans: a.orphans + b.orphans,
+        in_line: a.in_line + b.in_line,
         repairs: a.repairs + b.repairs,
         repairs_begun: a.repairs_begun + b.repairs_begun,
         differing: a.differing + b.differing,
