@@ -81,8 +81,12 @@
 //!
 //! 1 MiB a message, 4 MiB a change; 64 lists repaired at once, 16,384 waiting for each peer, 1 MiB
 //! under way from each; 64 lists under a second look; 16 MiB or 10,000 changes held back for a
-//! list, 128 MiB for all; 4,096 clients that wait for replicas. What finds no room is dropped,
-//! counted, and found by a later round.
+//! list; of one peer 32 MiB, of all 128 MiB, with what they take besides their bytes; 4,096 clients
+//! that wait for replicas. What finds no room is dropped, counted, and found by a later round.
+//!
+//! Lists whose documents are not in memory, and which no client waits for, stand in line while the
+//! documents take more than their bound (`documents/line.rs`): a peer that sends changes of very
+//! many lists makes them wait, and nobody else.
 
 pub mod ask;
 mod documents;
@@ -93,6 +97,8 @@ mod golden;
 mod io;
 mod job;
 mod replication;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 pub use io::{
@@ -112,6 +118,10 @@ use names::{ListId, Shard};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use replication::Replication;
+
+/// How many lists that stand in line are taken up by one call of [`Lists::wake`]: few, since what
+/// clients ask meanwhile waits for its end.
+const TAKEN_UP_AT_ONCE: usize = 16;
 
 /// Whether a list is in a machine's shards.
 fn owns(shards: (Shard, Shard), list: ListId) -> bool {
@@ -159,6 +169,7 @@ impl Machine for Lists {
             self.fire(timer);
         }
         self.finish();
+        self.move_line();
     }
 
     fn poll_output(&mut self) -> Option<Output> {
@@ -169,6 +180,9 @@ impl Machine for Lists {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
+        if self.documents.line_moves() {
+            return Some(self.edge.now.instant);
+        }
         self.edge.next_deadline()
     }
 
@@ -273,6 +287,18 @@ impl Lists {
         while let Some(event) = self.documents.next_event() {
             self.replication
                 .handle(&mut self.edge, &mut self.documents, event);
+        }
+    }
+
+    /// Takes up some of the lists that stand in line. Whoever drives the machine hands in what came
+    /// meanwhile before it wakes the machine for the next ones.
+    fn move_line(&mut self) {
+        for _ in 0..TAKEN_UP_AT_ONCE {
+            let Some(list) = self.documents.take_up() else {
+                return;
+            };
+            self.run_waiting(list);
+            self.documents.evict(&mut self.edge);
         }
     }
 

@@ -8,7 +8,9 @@ use node::cluster::RosterView;
 use node::lists::{self, Change, Input, Lists, Output, Settings, Stats};
 use node::machine::Machine;
 use node::preference::Preference;
+use node::time::Instant;
 use node::wire::ConnId;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
@@ -25,6 +27,9 @@ const LETTER_BYTES: usize = 256;
 /// How many inputs are handled before outputs are carried out: what clients ask together is
 /// committed together.
 const BURST: usize = 128;
+/// How long peers are heard before it is the clients' turn again, at least: a message may name
+/// thousands of changes.
+const HEARING: Duration = Duration::from_millis(2);
 
 /// What comes along with an input.
 pub(crate) enum Attachment {
@@ -172,6 +177,7 @@ pub(crate) fn start(settings: Settings, inputs: Inputs, wires: Wires) -> anyhow:
             machine: Lists::new(settings),
             wires,
             waiting: Waiting::default(),
+            said: VecDeque::new(),
         };
         own.run(&inputs.0);
     })?;
@@ -182,6 +188,27 @@ struct Loop {
     machine: Lists,
     wires: Wires,
     waiting: Waiting<Lists>,
+    /// What peers have said and nobody has heard yet, in order. Clients, the store and the jobs do
+    /// not stand behind it.
+    said: VecDeque<Letter<Lists>>,
+}
+
+/// Whether an input is about what a peer says; these keep their order among themselves.
+fn is_said(letter: &Letter<Lists>) -> bool {
+    let Letter::Input(input, _) = letter else {
+        return false;
+    };
+    match input {
+        Input::Connected { .. }
+        | Input::Message { .. }
+        | Input::Overflowed { .. }
+        | Input::Closed { .. } => true,
+        Input::Cluster(_)
+        | Input::Request { .. }
+        | Input::Written { .. }
+        | Input::Reopened { .. }
+        | Input::Worked { .. } => false,
+    }
 }
 
 impl Loop {
@@ -189,22 +216,54 @@ impl Loop {
         loop {
             self.drain();
             self.wires.inbox.mailbox.publish(self.machine.stats());
-            let now = self.wires.clock.now().instant;
-            let patience = self
-                .machine
-                .poll_timeout()
-                .map_or(Duration::from_secs(60), |at| at.since(now));
-            match inputs.recv_timeout(patience) {
-                Ok(letter) => self.letter(letter),
-                Err(RecvTimeoutError::Timeout) => {}
+            match inputs.recv_timeout(self.patience()) {
+                Ok(letter) => self.round(std::iter::once(letter).chain(inputs.try_iter())),
+                Err(RecvTimeoutError::Timeout) => self.round(std::iter::empty()),
                 Err(RecvTimeoutError::Disconnected) => return,
             }
-            inputs
-                .try_iter()
-                .take(BURST)
-                .for_each(|letter| self.letter(letter));
-            self.machine.wake(self.wires.clock.now());
         }
+    }
+
+    /// How long nothing has to be done unless something comes.
+    fn patience(&self) -> Duration {
+        if !self.said.is_empty() {
+            return Duration::ZERO;
+        }
+        let now = self.instant();
+        let deadline = self.machine.poll_timeout();
+        deadline.map_or(Duration::from_secs(60), |at| at.since(now))
+    }
+
+    /// Handles what has come: clients first, then peers for as long as that took.
+    fn round(&mut self, letters: impl Iterator<Item = Letter<Lists>>) {
+        let (begun, mut handled) = (self.instant(), 0);
+        for letter in letters {
+            if is_said(&letter) {
+                self.said.push_back(letter);
+                continue;
+            }
+            self.letter(letter);
+            handled += 1;
+            if handled == BURST {
+                break;
+            }
+        }
+        let turn = self.instant();
+        let most = turn.since(begun).max(HEARING);
+        for _ in 0..BURST {
+            let Some(letter) = self.said.pop_front() else {
+                break;
+            };
+            self.letter(letter);
+            if self.instant().since(turn) >= most {
+                break;
+            }
+        }
+        self.machine.wake(self.wires.clock.now());
+    }
+
+    fn instant(&self) -> Instant {
+        self.wires.clock.now().instant
     }
 
     fn letter(&mut self, letter: Letter<Lists>) {

@@ -47,6 +47,11 @@ pub(super) const GAUGES: &[Row<u64>] = &[
         "Changes waiting for changes that they depend on",
         |s| s.lists.orphans,
     ),
+    (
+        "muster_lists_in_line",
+        "Lists whose changes from members wait until there is memory for them",
+        |s| s.lists.in_line,
+    ),
     ("muster_lists_repairs", "Lists being repaired now", |s| {
         s.lists.repairs
     }),

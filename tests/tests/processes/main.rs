@@ -15,6 +15,7 @@ mod clients;
 mod completion;
 mod contract;
 mod crash;
+mod crowds;
 mod dashboards;
 mod disk;
 mod doctor;

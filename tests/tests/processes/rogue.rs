@@ -400,7 +400,20 @@ pub(crate) struct Scene {
 
 impl Scene {
     pub(crate) async fn new() -> anyhow::Result<Self> {
-        let fleet = Fleet::started(3).await?;
+        Self::with(&[]).await
+    }
+
+    /// The same, with these variables in the environment of all nodes.
+    pub(crate) async fn with(env: &[(&'static str, &str)]) -> anyhow::Result<Self> {
+        let mut fleet = Fleet::new(3)?;
+        for node in &mut fleet.nodes {
+            node.env = env
+                .iter()
+                .map(|(key, value)| (*key, value.into()))
+                .collect();
+            node.start()?;
+        }
+        fleet.whole().await?;
         let (web, db) = (Sleeper::start()?, Sleeper::start()?);
         let [n1, n2, _] = &fleet.nodes[..] else {
             anyhow::bail!("three nodes")
@@ -460,15 +473,24 @@ impl Scene {
 
     /// The most resident memory of a node, in MiB.
     pub(crate) fn memory_mib(&self) -> anyhow::Result<u64> {
+        self.most_mib("VmRSS:")
+    }
+
+    /// The most resident memory that a node has ever had, in MiB.
+    pub(crate) fn peak_mib(&self) -> anyhow::Result<u64> {
+        self.most_mib("VmHWM:")
+    }
+
+    fn most_mib(&self, what: &str) -> anyhow::Result<u64> {
         let mut most = 0;
         for node in &self.fleet.nodes {
             let pid = node
                 .pid()
                 .with_context(|| format!("{} has ended", node.name))?;
             let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-            let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+            let line = status.lines().find_map(|line| line.strip_prefix(what));
             let kib = line.and_then(|line| line.split_whitespace().next());
-            most = most.max(kib.context("a process has VmRSS")?.parse::<u64>()? / 1024);
+            most = most.max(kib.context("a process has memory")?.parse::<u64>()? / 1024);
         }
         Ok(most)
     }

@@ -10,6 +10,7 @@
 //! | `jobs` | work on blocking threads |
 //! | `edits`, `looking_back` | requests of clients that wait for a document |
 //! | `incoming`, `applying` | changes of peers that wait for their document, or for other changes |
+//! | `line` | lists for which only such changes wait, until there is memory for their documents |
 //! | `commits` | writes on their way, and the answers that are due when they return |
 //! | `digest` | a sum over each list, of what is on the disk |
 //! | `rebuilds` | lists whose rows are made anew from their changes |
@@ -30,8 +31,10 @@
 
 mod commits;
 mod edits;
+mod heap;
 mod incoming;
 mod jobs;
+mod line;
 mod rebuild;
 mod requests;
 mod resident;
@@ -51,6 +54,7 @@ use crdt::vector::Range;
 use edits::Edits;
 use incoming::{Incoming, Reception};
 use jobs::Jobs;
+use line::Line;
 use names::{Actor, ChangeHash, ListId, ListName, NodeId, Shard};
 use rand_chacha::ChaCha8Rng;
 use rebuild::Rebuilds;
@@ -72,6 +76,7 @@ pub(super) struct Documents {
     /// Requests for lists as they were, that jobs answer.
     looking_back: BTreeMap<RequestId, ChangeHash>,
     incoming: Incoming,
+    line: Line,
     /// Batches that jobs apply.
     applying: BTreeMap<ListId, Applying>,
     commits: Commits,
@@ -93,6 +98,7 @@ impl Documents {
             edits: Edits::new(rng),
             looking_back: BTreeMap::new(),
             incoming: Incoming::default(),
+            line: Line::default(),
             applying: BTreeMap::new(),
             commits: Commits::default(),
             rebuilds: Rebuilds::new(settings.remake),
@@ -124,6 +130,7 @@ impl Documents {
     pub(super) fn is_known(&self, list: ListId) -> bool {
         self.digest.get(list).is_some()
             || self.commits.any(list)
+            || self.incoming.waited_for(list).is_some()
             || self.resident.place(list) != Place::Absent
     }
 
@@ -228,7 +235,7 @@ impl Documents {
                 || self.incoming.waited_for(list).is_some()
         };
         while let Some((list, document, deserving)) = self.resident.evict(busy) {
-            if deserving {
+            if deserving && self.jobs.has_room_for_snapshot() {
                 self.jobs.push(edge, list, Job::Save { document });
             }
         }
@@ -243,6 +250,7 @@ impl Documents {
         stats.resident = count(resident);
         stats.resident_bytes = count(resident_bytes);
         stats.orphans = count(self.incoming.orphans());
+        stats.in_line = count(self.line.len());
         stats.quarantined = count(self.quarantined().len());
         stats.remaking = count(remaking);
         stats.remaking_awaited = count(remaking_awaited);

@@ -449,6 +449,8 @@ pub struct Stats {
     pub changes_refused: u64,
     /// Changes waiting for others that they depend on.
     pub orphans: u64,
+    /// Lists whose changes from peers wait until there is memory for their documents.
+    pub in_line: u64,
     /// Lists being repaired now.
     pub repairs: u64,
     /// Repairs begun.

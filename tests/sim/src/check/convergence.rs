@@ -148,8 +148,11 @@ pub fn check_rest(world: &World) -> Vec<String> {
             }
         }
         for (machine, stats) in process.lists_stats().iter().enumerate() {
-            let left =
-                stats.orphans + stats.repairs + stats.writes_pending + stats.requests_waiting;
+            let left = stats.orphans
+                + stats.in_line
+                + stats.repairs
+                + stats.writes_pending
+                + stats.requests_waiting;
             if left + stats.malformed + stats.quarantined + stats.changes_refused > 0 {
                 found.push(format!(
                     "lists machine {machine} of host {index} is not at rest: \

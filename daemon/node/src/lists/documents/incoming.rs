@@ -1,6 +1,7 @@
 //! Changes from peers: judged one by one, coalesced per list, and held back while others that they
 //! need are missing.
 
+use super::heap::{Heap, Held, Room};
 use crate::lists::edge::Edge;
 use bytes::Bytes;
 use crdt::list::{self, CheckedChange, Document};
@@ -8,11 +9,6 @@ use names::{ChangeHash, ChangeId, ListId, ListName, NodeId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// Changes of one list that wait to be applied, or for others; and their bytes.
-const MAX_CHANGES_PER_LIST: usize = 10_000;
-const MAX_BYTES_PER_LIST: usize = 16 << 20;
-/// Bytes of all lists' changes that wait.
-const MAX_BYTES: usize = 128 << 20;
 /// Changes that made a document unfit for use are remembered, so many of them.
 const MAX_POISON: usize = 1_024;
 /// What applying takes, measured: it walks the whole document once, then takes each change.
@@ -21,52 +17,23 @@ const NANOS_PER_CHANGE: u64 = 40_000;
 /// A longer apply is a job.
 const MAX_APPLY: Duration = Duration::from_millis(5);
 
-#[derive(Debug, Default)]
-struct Heap {
-    changes: BTreeMap<ChangeHash, CheckedChange>,
-    bytes: usize,
-}
-
-impl Heap {
-    /// Gives the bytes that it takes more than before.
-    fn add(&mut self, change: CheckedChange) -> usize {
-        let length = change.bytes().len();
-        if self.changes.insert(change.hash(), change).is_some() {
-            return 0;
-        }
-        self.bytes += length;
-        length
-    }
-
-    fn is_full(&self) -> bool {
-        self.changes.len() >= MAX_CHANGES_PER_LIST || self.bytes >= MAX_BYTES_PER_LIST
-    }
-}
-
 #[derive(Debug)]
 struct Waiting {
     name: ListName,
     /// To be applied next.
     ready: Heap,
-    senders: Senders,
 }
 
-#[derive(Debug, Default)]
-struct Orphans {
-    heap: Heap,
-    senders: Senders,
-}
-
-/// Who sent a change, the first one who did.
+/// Who sent each change, the first one who did.
 pub(super) type Senders = BTreeMap<ChangeHash, NodeId>;
 
 /// What waits, of all lists.
 #[derive(Debug, Default)]
 pub(super) struct Incoming {
     waiting: BTreeMap<ListId, Waiting>,
-    orphans: BTreeMap<ListId, Orphans>,
-    /// Of both.
-    bytes: usize,
+    orphans: BTreeMap<ListId, Heap>,
+    /// What both take.
+    room: Room,
     poison: BTreeSet<ChangeHash>,
     /// Lists whose last batch was bad somewhere: so many changes are applied singly, to find which.
     careful: BTreeMap<ListId, usize>,
@@ -114,23 +81,16 @@ impl Incoming {
             edge.stats.changes_duplicate += 1;
             return Reception::Known(id);
         }
-        if self.bytes >= MAX_BYTES
-            || self
-                .waiting
-                .get(&list)
-                .is_some_and(|waiting| waiting.ready.is_full())
-        {
+        let is_full = |waiting: &Waiting| waiting.ready.is_full();
+        if !self.room.is_left_for(from) || self.waiting.get(&list).is_some_and(is_full) {
             edge.stats.dropped += 1;
             return Reception::Dropped;
         }
-        let waiting = self.waiting.entry(list);
-        let waiting = waiting.or_insert_with(|| Waiting {
+        let waiting = self.waiting.entry(list).or_insert_with(|| Waiting {
             name: name.clone(),
             ready: Heap::default(),
-            senders: Senders::new(),
         });
-        waiting.senders.entry(change.hash()).or_insert(from);
-        self.bytes += waiting.ready.add(change);
+        waiting.ready.add(Held { change, from }, &mut self.room);
         Reception::Waits(id)
     }
 
@@ -141,88 +101,60 @@ impl Incoming {
 
     /// What can be applied to a document now: all that waits, and the orphans that it completes.
     pub(super) fn next_batch(&mut self, list: ListId, document: &Document) -> Option<Batch> {
-        let mut waiting = self.waiting.remove(&list)?;
-        let mut changes: Vec<CheckedChange> = std::mem::take(&mut waiting.ready.changes)
-            .into_values()
-            .collect();
-        self.bytes -= waiting.ready.bytes;
-        changes.sort_by_key(CheckedChange::start_op);
+        let Waiting { name, ready } = self.waiting.remove(&list)?;
+        let mut taken = ready.take(&mut self.room);
         if let Some(left) = self.careful.get_mut(&list) {
-            let rest = changes.split_off(changes.len().min(1));
+            let rest = taken.split_off(taken.len().min(1));
             *left = left.saturating_sub(1);
             if *left == 0 {
                 self.careful.remove(&list);
             }
-            self.put_back(list, waiting.name, &waiting.senders, rest);
+            self.put_back(list, name, rest);
         }
-        let only = if let [change] = changes.as_slice() {
-            Some(change.hash())
+        let only = if let [held] = taken.as_slice() {
+            Some(held.change.hash())
         } else {
             None
         };
-        let mut batch = Batch {
-            changes,
-            senders: waiting.senders,
+        self.take_completed(list, document, &mut taken);
+        let senders = taken.iter().map(|held| (held.change.hash(), held.from));
+        Some(Batch {
+            senders: senders.collect(),
+            changes: taken.into_iter().map(|held| held.change).collect(),
             only,
-        };
-        self.take_completed(list, document, &mut batch);
-        Some(batch)
+        })
     }
 
-    fn put_back(
-        &mut self,
-        list: ListId,
-        name: ListName,
-        senders: &Senders,
-        changes: Vec<CheckedChange>,
-    ) {
+    fn put_back(&mut self, list: ListId, name: ListName, changes: Vec<Held>) {
         if changes.is_empty() {
             return;
         }
         let mut ready = Heap::default();
-        self.bytes += changes
-            .into_iter()
-            .map(|change| ready.add(change))
-            .sum::<usize>();
-        self.waiting.insert(
-            list,
-            Waiting {
-                name,
-                ready,
-                senders: senders.clone(),
-            },
-        );
+        for held in changes {
+            ready.add(held, &mut self.room);
+        }
+        self.waiting.insert(list, Waiting { name, ready });
     }
 
     /// Orphans in the order of their operations, so that one pass finds whole chains.
-    fn take_completed(&mut self, list: ListId, document: &Document, batch: &mut Batch) {
-        let Some(orphans) = self.orphans.get_mut(&list) else {
+    fn take_completed(&mut self, list: ListId, document: &Document, taken: &mut Vec<Held>) {
+        let Some(orphans) = self.orphans.remove(&list) else {
             return;
         };
-        let changes = &mut batch.changes;
-        let mut there: BTreeSet<ChangeHash> = changes.iter().map(CheckedChange::hash).collect();
-        let heap = std::mem::take(&mut orphans.heap);
-        self.bytes -= heap.bytes;
-        let mut held: Vec<CheckedChange> = heap.changes.into_values().collect();
-        held.sort_by_key(CheckedChange::start_op);
-        for change in held {
-            if change
-                .deps()
-                .iter()
-                .all(|dep| there.contains(dep) || document.has(dep))
-            {
-                there.insert(change.hash());
-                let sender = orphans.senders.remove(&change.hash());
-                batch
-                    .senders
-                    .extend(sender.map(|sender| (change.hash(), sender)));
-                changes.push(change);
+        let hashes = taken.iter().map(|held| held.change.hash());
+        let mut there: BTreeSet<ChangeHash> = hashes.collect();
+        let mut rest = Heap::default();
+        for held in orphans.take(&mut self.room) {
+            let is_there = |dep: &ChangeHash| there.contains(dep) || document.has(dep);
+            if held.change.deps().iter().all(is_there) {
+                there.insert(held.change.hash());
+                taken.push(held);
             } else {
-                self.bytes += orphans.heap.add(change);
+                rest.add(held, &mut self.room);
             }
         }
-        if orphans.heap.changes.is_empty() {
-            self.orphans.remove(&list);
+        if !rest.is_empty() {
+            self.orphans.insert(list, rest);
         }
     }
 
@@ -248,15 +180,12 @@ impl Incoming {
             return false;
         }
         let first = !self.orphans.contains_key(&list);
-        let held = self.orphans.entry(list).or_default();
+        let heap = self.orphans.entry(list).or_default();
         for change in orphans {
-            if held.heap.is_full() || self.bytes >= MAX_BYTES {
-                edge.stats.dropped += 1;
-            } else {
-                let hash = change.hash();
-                held.senders
-                    .extend(senders.get(&hash).map(|sender| (hash, *sender)));
-                self.bytes += held.heap.add(change);
+            let from = senders.get(&change.hash()).copied();
+            match from.filter(|from| self.room.is_left_for(*from) && !heap.is_full()) {
+                Some(from) => heap.add(Held { change, from }, &mut self.room),
+                None => edge.stats.dropped += 1,
             }
         }
         first
@@ -264,11 +193,8 @@ impl Incoming {
 
     /// Those who sent changes that still lack others: they have those.
     pub(super) fn senders_of_orphans(&self, list: ListId) -> BTreeSet<NodeId> {
-        self.orphans
-            .get(&list)
-            .into_iter()
-            .flat_map(|orphans| orphans.senders.values().copied())
-            .collect()
+        let orphans = self.orphans.get(&list);
+        orphans.into_iter().flat_map(Heap::senders).collect()
     }
 
     /// A change is never taken again.
@@ -300,33 +226,27 @@ impl Incoming {
     /// Drops what waits for a list.
     pub(super) fn discard(&mut self, edge: &mut Edge, list: ListId) {
         if let Some(waiting) = self.waiting.remove(&list) {
-            self.bytes -= waiting.ready.bytes;
-            edge.stats.changes_refused += u64::try_from(waiting.ready.changes.len()).unwrap_or(0);
+            let refused = waiting.ready.take(&mut self.room);
+            edge.stats.changes_refused += u64::try_from(refused.len()).unwrap_or(0);
         }
         self.drop_orphans(list);
     }
 
     /// Drops the changes of a list that lack others; gives how many.
     pub(super) fn drop_orphans(&mut self, list: ListId) -> u64 {
-        let Some(orphans) = self.orphans.remove(&list) else {
-            return 0;
-        };
-        self.bytes -= orphans.heap.bytes;
-        u64::try_from(orphans.heap.changes.len()).unwrap_or(0)
+        let orphans = self.orphans.remove(&list).unwrap_or_default();
+        u64::try_from(orphans.take(&mut self.room).len()).unwrap_or(0)
     }
 
     /// Drops all that waits; what is known to be bad stays so.
     pub(super) fn clear(&mut self) {
         self.waiting.clear();
         self.orphans.clear();
-        self.bytes = 0;
+        self.room = Room::default();
     }
 
     /// How many changes wait for others.
     pub(super) fn orphans(&self) -> usize {
-        self.orphans
-            .values()
-            .map(|orphans| orphans.heap.changes.len())
-            .sum()
+        self.orphans.values().map(Heap::len).sum()
     }
 }

@@ -10,6 +10,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 const MAX_HEAVY: usize = 4;
 /// Reads of the store.
 const MAX_LIGHT: usize = 64;
+/// Documents that wait for their snapshot: they take memory, and a snapshot can be made later.
+const MAX_SNAPSHOTS: usize = 64;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Weight {
@@ -26,17 +28,25 @@ pub(super) struct Jobs {
     light: VecDeque<ListId>,
     running: BTreeMap<ListId, Weight>,
     stale: BTreeSet<ListId>,
+    /// How many of what is queued make snapshots.
+    snapshots: usize,
 }
 
 impl Jobs {
     pub(super) fn push(&mut self, edge: &mut Edge, list: ListId, job: Job) {
         let weight = weigh(&job);
+        self.snapshots += usize::from(matches!(job, Job::Save { .. }));
         let queue = self.queues.entry(list).or_default();
         queue.push_back(job);
         if queue.len() == 1 && !self.running.contains_key(&list) {
             self.line(weight).push_back(list);
         }
         self.start(edge);
+    }
+
+    /// Whether a document that leaves the memory can wait for its snapshot.
+    pub(super) fn has_room_for_snapshot(&self) -> bool {
+        self.snapshots < MAX_SNAPSHOTS
     }
 
     /// A job came back. False if it was started before [`Jobs::forget`]: its result means nothing
@@ -56,6 +66,7 @@ impl Jobs {
         self.queues.clear();
         self.heavy.clear();
         self.light.clear();
+        self.snapshots = 0;
         self.stale = self.running.keys().copied().collect();
     }
 
@@ -91,6 +102,7 @@ impl Jobs {
             self.queues.remove(&list);
         }
         let Some(job) = job else { return false };
+        self.snapshots -= usize::from(matches!(job, Job::Save { .. }));
         self.running.insert(list, weight);
         edge.put(Output::Work { list, job });
         true

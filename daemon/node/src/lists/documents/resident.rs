@@ -165,7 +165,7 @@ impl Resident {
         &mut self,
         busy: impl Fn(ListId) -> bool,
     ) -> Option<(ListId, Box<Document>, bool)> {
-        if self.bytes <= self.limit_bytes {
+        if self.has_room() {
             return None;
         }
         let list = self
@@ -184,6 +184,11 @@ impl Resident {
         let deserving =
             slot.unsaved >= SNAPSHOT_CHANGES && slot.unsaved.saturating_mul(SNAPSHOT_PART) > total;
         Some((list, document, deserving))
+    }
+
+    /// Whether the documents are within their bound, so that another one may come.
+    pub(super) fn has_room(&self) -> bool {
+        self.bytes <= self.limit_bytes
     }
 
     /// How many documents are in memory, and about how many bytes they take.

@@ -5,6 +5,7 @@ use super::Documents;
 use super::commits::Advance;
 use super::edits::Outcome;
 use super::incoming::{Batch, Incoming, Senders};
+use super::line;
 use super::resident::Place;
 use crate::lists::edge::{Edge, Timer};
 use crate::lists::event::{Event, Origin, Verdict};
@@ -45,13 +46,43 @@ impl Documents {
             match self.resident.place(list) {
                 Place::Away => return,
                 Place::Quarantined => return self.refuse(edge, list),
+                Place::Absent if self.has_to_stand_in_line(list) => {
+                    return self.line.join(list);
+                }
                 Place::Absent => self.obtain_document(edge, list),
                 Place::Here => {}
             }
+            self.line.leave(list);
             self.run_edits(edge, list);
             self.run_incoming(edge, list);
         }
         self.report_idle(list);
+    }
+
+    /// Whether the document that is not there is for peers only, and its turn has not come.
+    fn has_to_stand_in_line(&self, list: ListId) -> bool {
+        self.edits.waited_for(list).is_none() && !self.line.is_at_work(list)
+    }
+
+    /// The list that is to be taken up next, if one can be taken up now.
+    fn next_in_line(&self) -> Option<ListId> {
+        let list = self.line.first()?;
+        let is_new = self.digest.get(list).is_none();
+        let fits = self.line.at_work() < line::MIN_AT_WORK || is_new && self.resident.has_room();
+        (fits && self.commits.failed().is_none()).then_some(list)
+    }
+
+    /// Whether [`take_up`](Self::take_up) has something to do.
+    pub(in crate::lists) fn line_moves(&self) -> bool {
+        self.next_in_line().is_some()
+    }
+
+    /// Takes up the list that has stood in line longest, if its turn has come: what waits for it
+    /// may go on.
+    pub(in crate::lists) fn take_up(&mut self) -> Option<ListId> {
+        let list = self.next_in_line()?;
+        self.line.begin(list);
+        Some(list)
     }
 
     /// Gets a list's document: at once if the list is new, else from the store. Not before
@@ -231,6 +262,7 @@ impl Documents {
             || self.commits.any_remote(list)
             || self.applying.contains_key(&list);
         if !waits {
+            self.line.done(list);
             self.events.push_back(Event::Idle(list));
         }
     }
@@ -241,5 +273,6 @@ impl Documents {
             edge.reply(request.id, Err(Refusal::Quarantined));
         }
         self.incoming.discard(edge, list);
+        self.line.done(list);
     }
 }

@@ -68,7 +68,11 @@ impl Documents {
         let count = u64::try_from(changes.len()).unwrap_or(0);
         match origin {
             Origin::Local => edge.stats.changes_local += count,
-            Origin::Remote => edge.stats.changes_remote += count,
+            Origin::Remote => {
+                edge.stats.changes_remote += count;
+                // From now on its document can leave.
+                self.line.done(list);
+            }
         }
         Changed {
             origin,
@@ -104,6 +108,7 @@ impl Documents {
         }
         self.resident.clear();
         self.incoming.clear();
+        self.line.clear();
         self.applying.clear();
         self.jobs.forget();
         self.events.push_back(Event::Failed);
