@@ -74,6 +74,7 @@ pub(crate) fn sum(a: lists::Stats, b: lists::Stats) -> lists::Stats {
         changes_duplicate: a.changes_duplicate + b.changes_duplicate,
         changes_refused: a.changes_refused + b.changes_refused,
         orphans: a.orphans + b.orphans,
+        in_line: a.in_line + b.in_line,
         repairs: a.repairs + b.repairs,
         repairs_begun: a.repairs_begun + b.repairs_begun,
         differing: a.differing + b.differing,
