@@ -117,7 +117,7 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use room::Room;
 use rows::Row;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -155,8 +155,8 @@ pub(crate) struct Registry {
     clock: u64,
     /// Whether this node's log has changed since it was last published.
     changed: bool,
-    /// Whether the run is on disk: from then on peers may hear of this node's log.
-    begun: bool,
+    /// Processes that an earlier start has registered, until they end or are not registered any more.
+    resumed: BTreeSet<Process>,
 }
 
 impl Registry {
@@ -185,7 +185,7 @@ impl Registry {
             ages: VecDeque::new(),
             clock: 0,
             changed: false,
-            begun: false,
+            resumed: BTreeSet::new(),
         };
         registry.begin_log(run);
         registry
@@ -219,6 +219,7 @@ impl Registry {
         let (process, entry) = (registered.process, Arc::clone(&registered.entry));
         self.clock = self.clock.max(entry.claim);
         self.watch(process);
+        self.resumed.insert(process);
         self.own.insert(name.clone(), registered);
         self.logs.put(
             self.me,
@@ -231,7 +232,6 @@ impl Registry {
 
     /// The node has another run: all is said anew in that one.
     pub(crate) fn begin(&mut self, run: u64) {
-        self.begun = true;
         if self.logs.position(self.me).run != run {
             self.begin_log(run);
             self.changed = true;

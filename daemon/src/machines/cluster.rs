@@ -77,7 +77,11 @@ pub(crate) fn start(
     let ends = inbox.clone();
     let tell = move |process, sign| {
         ends.registry(match sign {
-            Sign::Ended(reason) => registry::Input::Ended { process, reason },
+            Sign::Ended { reason, was_there } => registry::Input::Ended {
+                process,
+                reason,
+                was_there,
+            },
             Sign::Estranged { uid } => registry::Input::Estranged { process, uid },
         });
     };

@@ -41,7 +41,11 @@ const RECENT: Duration = Duration::from_secs(1);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sign {
     /// It has ended; the watch is over.
-    Ended(Reason),
+    Ended {
+        reason: Reason,
+        /// Whether it was still there when the watch began.
+        was_there: bool,
+    },
     /// It was to be signalled as this user's process, and is not his.
     Estranged { uid: u32 },
 }
@@ -284,7 +288,11 @@ impl Watch {
             .and_then(|watched| watched.status)
             .or_else(|| self.zombies_status(process));
         self.unwatch(process);
-        (self.tell)(process, Sign::Ended(status.map_or(Reason::Exited, reason)));
+        let sign = Sign::Ended {
+            reason: status.map_or(Reason::Exited, reason),
+            was_there: true,
+        };
+        (self.tell)(process, sign);
     }
 
     /// Before its parent has asked for it, a process that ended can still be looked at. To those
@@ -355,8 +363,11 @@ impl Watch {
         // Of another process that has the pid now, threads may have ended.
         let is_its = self.host.is_of_this_boot(process) && !Host::has_successor(process);
         let recent = self.recent.iter().rev().find(of_pid).filter(|_| is_its);
-        let how = recent.map_or(Reason::Exited, |(exit, _)| reason(exit.status));
-        (self.tell)(process, Sign::Ended(how));
+        let sign = Sign::Ended {
+            reason: recent.map_or(Reason::Exited, |(exit, _)| reason(exit.status)),
+            was_there: false,
+        };
+        (self.tell)(process, sign);
     }
 
     /// Gives nothing if that process is not there.

@@ -19,6 +19,9 @@ use std::time::Duration;
 /// How long after its daemon's start a registration of a connection to the daemon before is gone,
 /// if it was not made anew.
 pub const ORPHANS: Duration = Duration::from_secs(11);
+/// For how long after the end of a process its registration may still be there, for somebody to
+/// report how it ended.
+const REPORT: Duration = Duration::from_millis(500);
 
 /// A registration: on which host, under which name, which process.
 pub type Key = (usize, ProcessName, Process);
@@ -185,11 +188,8 @@ impl Registrants {
             }
         }
         if matches!(command, Command::Unregister(_)) {
-            for (key, _) in before
-                .iter()
-                .filter(|(_, standing)| *standing != Standing::Gone)
-            {
-                self.doubt(key, Some((at, Cause::TakenBack)));
+            for (key, standing) in &before {
+                self.taking_back(key, *standing, at);
             }
         }
         self.waiting.insert(

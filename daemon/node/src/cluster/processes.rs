@@ -73,8 +73,12 @@ impl Cluster {
             Input::Kept { id, result } => {
                 self.with_registry(|registry, _| registry.kept(id, result));
             }
-            Input::Ended { process, reason } => {
-                self.with_registry(|registry, _| registry.ended(process, reason));
+            Input::Ended {
+                process,
+                reason,
+                was_there,
+            } => {
+                self.with_registry(|registry, _| registry.ended(process, reason, was_there));
             }
             Input::Estranged { process, uid } => {
                 self.with_registry(|registry, _| registry.estranged(process, uid));

@@ -27,13 +27,15 @@ impl Registry {
             return;
         }
         self.cancel_kill(process);
+        self.resumed.remove(&process);
         if !registered.ended && !reason.is_end() {
             self.edge.put(Output::Unwatch(process).into());
         }
     }
 
-    /// A process is not there any more.
-    pub(crate) fn ended(&mut self, process: Process, reason: Reason) {
+    /// A process is not there any more. `was_there` says whether it still was when its watch began.
+    pub(crate) fn ended(&mut self, process: Process, reason: Reason, was_there: bool) {
+        let was_resumed = self.resumed.remove(&process);
         for name in self.own.names(process) {
             let Some(registered) = self.own.get_mut(&name) else {
                 continue;
@@ -41,7 +43,10 @@ impl Registry {
             match registered.reported.filter(|_| reason == Reason::Exited) {
                 // Of those that were gone at the start nobody hears at all: peers would take them
                 // for alive meanwhile.
-                None if registered.reports_exit && reason == Reason::Exited && self.begun => {
+                None if registered.reports_exit
+                    && reason == Reason::Exited
+                    && (was_there || !was_resumed) =>
+                {
                     registered.ended = true;
                     self.edge.after(REPORT, Timer::Report(name, process));
                 }

@@ -68,6 +68,8 @@ pub enum Input {
         process: Process,
         /// How, as far as the kernel tells: `ExitedWith`, `Killed` or `Exited`.
         reason: Reason,
+        /// Whether it was still there when the watch began.
+        was_there: bool,
     },
     /// A process was not signalled: it is not that user's (any more), who could not signal it
     /// either.

@@ -9,7 +9,7 @@ fn watcher() -> (Host, Watcher, Receiver<(Process, Reason)>) {
     let host = Host::read().unwrap();
     let (tell, told) = channel();
     let watcher = Watcher::start(host, move |process, sign| match sign {
-        Sign::Ended(reason) => tell.send((process, reason)).unwrap_or(()),
+        Sign::Ended { reason, .. } => tell.send((process, reason)).unwrap_or(()),
         Sign::Estranged { .. } => tell.send((process, Reason::Unregistered)).unwrap_or(()),
     })
     .unwrap();

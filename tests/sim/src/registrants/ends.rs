@@ -1,6 +1,6 @@
 //! Ends: of processes, of connections and of daemons, and what must be true of the registrations then.
 
-use super::{Asked, Cause, Fact, Key, ORPHANS, Registrants, Standing};
+use super::{Asked, Cause, Fact, Key, ORPHANS, REPORT, Registrants, Standing};
 use crdt::registry::{Process, Reason};
 use node::registry::{Command, Lifetime, OnConflict, SessionId};
 use node::time::Instant;
@@ -51,6 +51,19 @@ impl Registrants {
             .filter(|(_, held)| *held)
             .map(|(key, _)| key)
             .collect()
+    }
+
+    /// A client wants a registration to end. One whose process has just ended may be there still:
+    /// then that it was taken back is how it is said to have ended.
+    pub(super) fn taking_back(&mut self, key: &Key, standing: Standing, at: Instant) {
+        if standing != Standing::Gone {
+            self.doubt(key, Some((at, Cause::TakenBack)));
+        } else if let Some(fact) = self.facts.get_mut(key)
+            && let Some((ended, Cause::Process(_))) = fact.ends.last()
+            && at.since(*ended) < REPORT
+        {
+            fact.reports.insert(Reason::Unregistered);
+        }
     }
 
     /// A connection has closed, and with it its registrations.

@@ -38,7 +38,7 @@ impl World {
             }
             Output::Watch(process) => {
                 if let Some(reason) = self.hosts[host].os.watch(process) {
-                    self.tell_end(place, process, reason);
+                    self.tell_end(place, (process, reason), false);
                 }
             }
             Output::Unwatch(process) => self.hosts[host].os.unwatch(&process),
@@ -79,8 +79,13 @@ impl World {
         }
     }
 
-    fn tell_end(&mut self, place: Place, process: Process, reason: Reason) {
-        self.tell_cluster(place, registry::Input::Ended { process, reason });
+    fn tell_end(&mut self, place: Place, (process, reason): (Process, Reason), was_there: bool) {
+        let input = registry::Input::Ended {
+            process,
+            reason,
+            was_there,
+        };
+        self.tell_cluster(place, input);
     }
 
     fn tell_cluster(&mut self, place: Place, input: registry::Input) {
@@ -233,7 +238,7 @@ impl World {
         let heard = self.hosts[host].os.end(now, process, how);
         let keys = self.registrants.process_ended(host, process, now, how);
         if let (Some(reason), Some(place)) = (heard, self.hosts[host].place(host, 0)) {
-            self.tell_end(place, process, reason);
+            self.tell_end(place, (process, reason), true);
         }
         for key in keys {
             let reports = self
