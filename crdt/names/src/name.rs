@@ -172,8 +172,8 @@ impl ProcessName {
             return Ok(Self(text.to_owned()));
         }
         Err(NameError(format!(
-            "the name {text:?} is not a letter or digit and up to 127 letters, \
-            digits, \".\", \"_\", \":\" or \"-\""
+            "the name {text:?} must begin with a letter or digit; up to 127 letters, digits, \
+            \".\", \"_\", \":\" or \"-\" may follow"
         )))
     }
 

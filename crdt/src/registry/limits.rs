@@ -8,7 +8,7 @@ const MAX_EXE_BYTES: usize = 4096;
 const MAX_USER_BYTES: usize = 256;
 /// The longest address: a host name, a colon and a port, in bytes.
 const MAX_ADDRESS_BYTES: usize = 261;
-/// The logical clock stays below: nobody can bring it to its end.
+/// The clock of claims stays below, in milliseconds: nobody can bring it to its end.
 const MAX_CLAIM: u64 = 1 << 48;
 
 impl Entry {

@@ -102,7 +102,7 @@ pub(crate) fn table(items: &[TodoEntry], known: &[TodoEntry], session: &Session<
     let mut table = entry::table();
     for entry in items {
         let id = short.get(entry.id.as_str()).copied().unwrap_or(&entry.id);
-        table.row(entry::cells(entry, id, &session.zone, &today));
+        table.row(entry::cells(entry, id, session, &today));
     }
     table
 }
@@ -126,7 +126,7 @@ pub(crate) async fn agenda(session: &Session<'_>, only_today: bool) -> Result<()
     for entry in &answer.value {
         let priority = entry.priority.as_ref().map(|priority| priority.as_str());
         table.row([
-            entry::due_cell(entry, &session.zone, &today),
+            entry::due_cell(entry, session, &today),
             entry.list.as_deref().unwrap_or_default().into(),
             Cell::painted(ids::likely(&entry.id), Paint::Dim),
             entry.title.as_str().into(),

@@ -7,6 +7,9 @@ use jiff::tz::TimeZone;
 use serde_json::Value;
 use std::io::{ErrorKind, IsTerminal, Write};
 
+/// The width of a terminal that does not tell it.
+const UNTOLD_COLUMNS: usize = 80;
+
 /// Where results go.
 #[derive(Clone, Debug)]
 pub(crate) struct Output {
@@ -126,9 +129,12 @@ impl Output {
 }
 
 /// How wide the terminal is; some say that they have no columns at all.
+/// How wide the terminal is. One that does not say so (a serial line, `script` in a pipe) is taken
+/// for as wide as terminals are by custom.
 fn columns() -> Option<usize> {
     let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
-    (size.ws_col > 0).then_some(usize::from(size.ws_col))
+    let told = usize::from(size.ws_col);
+    Some(if told > 0 { told } else { UNTOLD_COLUMNS })
 }
 
 fn write(text: &str) -> Result<(), Failure> {

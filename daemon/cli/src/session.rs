@@ -4,6 +4,7 @@ use crate::args::Global;
 use crate::dev;
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::text::{local_due, printable};
 use crate::unreachable;
 use api::request::TimeoutQuery;
 use client::{ApiPath, Client, ClientError, EventStream, Search};
@@ -60,6 +61,16 @@ impl<'a> Session<'a> {
     /// A time of the API as the reader of the output wants it.
     pub(crate) fn time(&self, text: &str) -> String {
         self.output.time(text, &self.zone)
+    }
+
+    /// When an entry is due, as the reader of the output wants it: a day as it is, an instant as RFC
+    /// 3339 for programs and to the minute in the user's zone for people.
+    pub(crate) fn due(&self, text: &str) -> String {
+        if self.output.is_for_people() {
+            local_due(text, &self.zone)
+        } else {
+            printable(text)
+        }
     }
 
     /// The client, for calls whose failures are not the user's.

@@ -55,7 +55,7 @@ mod runs;
 
 pub(crate) use generations::{Evidence, Generations, Proof, run_of};
 pub(crate) use impostors::Impostors;
-pub(crate) use logs::{LogPart, Use, is_log_expected, latest_claim, log_part};
+pub(crate) use logs::{LogPart, Use, is_log_expected, latest_claim, log_part, next_claim};
 pub(crate) use runs::{MAX_RUN, OwnRun, Runs, run_beside_proof};
 
 use names::NodeId;

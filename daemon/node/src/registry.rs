@@ -71,7 +71,8 @@
 //! between replicas are Bayou's (Petersen et al. 1997, "Flexible update propagation for weakly
 //! consistent replication"), the comparison with a random peer is the anti-entropy of Demers et al.
 //! (1987, "Epidemic algorithms for replicated database maintenance"). The claims that decide who
-//! has a name are Lamport's logical clocks (1978).
+//! has a name are times of a hybrid logical clock (Kulkarni et al. 2014, "Logical physical clocks"):
+//! milliseconds, and after every claim that the node has seen.
 
 pub mod ask;
 mod commits;
@@ -151,7 +152,7 @@ pub(crate) struct Registry {
     kill_after: Duration,
     /// How far the logs were at some times within the last hour.
     ages: VecDeque<(Instant, Vec<(NodeId, Position)>)>,
-    /// The logical clock of claims: the latest that was seen.
+    /// The clock of claims: the latest that was seen.
     clock: u64,
     /// Whether this node's log has changed since it was last published.
     changed: bool,

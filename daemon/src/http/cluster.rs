@@ -244,8 +244,9 @@ async fn find_lists_elsewhere(api: &Api, timeout: Duration) -> Result<(), Proble
     if lists == 0 {
         return Ok(());
     }
-    let detail =
-        format!("{lists} lists are on no other member for certain; force=true leaves all the same");
+    let detail = format!(
+        "{lists} lists are on no other member for certain: wait until the others are back, or leave all the same (muster leave --force, or force=true) and lose what only this node has"
+    );
     Err(Problem::new(Kind::OnlyHere, detail))
 }
 

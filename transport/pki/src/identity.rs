@@ -24,12 +24,12 @@ const MAX_FILE_BYTES: u64 = 1 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
     /// A file cannot be read.
-    #[error("cannot read {file}: {source}", file = file.display())]
+    #[error("cannot read {file}: {reason}", file = file.display())]
     Read {
         /// The file that could not be read.
         file: PathBuf,
         /// What the system said.
-        source: io::Error,
+        reason: io::Error,
     },
     /// A file holds nothing usable.
     #[error("{file} holds no {what} in PEM form", file = file.display())]
@@ -315,9 +315,9 @@ pub(crate) fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, 
 
 /// A key that only its owner, or the service that it is a credential of, can read.
 pub(crate) fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, IdentityError> {
-    let metadata = fs::metadata(file).map_err(|source| IdentityError::Read {
+    let metadata = fs::metadata(file).map_err(|reason| IdentityError::Read {
         file: file.to_owned(),
-        source,
+        reason,
     })?;
     let mode = metadata.permissions().mode() & 0o7777;
     // systemd's credentials are root's, and show the mask of an access list that names one user
@@ -336,9 +336,9 @@ pub(crate) fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, Identit
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, IdentityError> {
-    let error = |source| IdentityError::Read {
+    let error = |reason| IdentityError::Read {
         file: file.to_owned(),
-        source,
+        reason,
     };
     if fs::metadata(file).map_err(error)?.len() > MAX_FILE_BYTES {
         return Err(error(io::Error::other("it is larger than 1 MiB")));

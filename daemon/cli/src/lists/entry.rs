@@ -1,10 +1,9 @@
 //! An entry's line.
 
 use crate::lists::fields::in_hours;
+use crate::session::Session;
 use crate::table::{Cell, Paint, Table};
-use crate::text::local_due;
 use api::lists::{EntryField, EntryPriority, TodoEntry};
-use jiff::tz::TimeZone;
 
 /// An empty table for [`cells`].
 pub(crate) fn table() -> Table {
@@ -31,7 +30,7 @@ pub(crate) fn mark(entry: &TodoEntry) -> &'static str {
 }
 
 /// Its fields, with the id as it is to be shown.
-pub(crate) fn cells(entry: &TodoEntry, id: &str, zone: &TimeZone, today: &str) -> Vec<Cell> {
+pub(crate) fn cells(entry: &TodoEntry, id: &str, session: &Session<'_>, today: &str) -> Vec<Cell> {
     let title = entry.title.as_str();
     let priority = match &entry.priority {
         Some(EntryPriority::High) if !entry.done => Cell::painted("high", Paint::Yellow),
@@ -47,7 +46,7 @@ pub(crate) fn cells(entry: &TodoEntry, id: &str, zone: &TimeZone, today: &str) -
         } else {
             title.into()
         },
-        due_cell(entry, zone, today),
+        due_cell(entry, session, today),
         entry.tags.join(",").into(),
         priority,
         entry.estimate.map(in_hours).unwrap_or_default().into(),
@@ -61,11 +60,11 @@ pub(crate) fn cells(entry: &TodoEntry, id: &str, zone: &TimeZone, today: &str) -
 }
 
 /// When it is due; red when that is over.
-pub(crate) fn due_cell(entry: &TodoEntry, zone: &TimeZone, today: &str) -> Cell {
+pub(crate) fn due_cell(entry: &TodoEntry, session: &Session<'_>, today: &str) -> Cell {
     let Some(due) = entry.due else {
         return Cell::default();
     };
-    let due = local_due(&due.to_string(), zone);
+    let due = session.due(&due.to_string());
     if !entry.done && due.get(..10).is_some_and(|day| day < today) {
         Cell::painted(&due, Paint::Red)
     } else {

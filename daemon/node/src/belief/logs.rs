@@ -62,6 +62,14 @@ pub(crate) fn is_log_expected(run: u64, rostered: Option<u64>, left_in: Option<u
     rostered.is_some_and(|rostered| run <= rostered) && left_in.is_none_or(|left| run > left)
 }
 
+/// When a process claims its name: the time in milliseconds, but later than all claims that this
+/// node has seen (a hybrid logical clock, Kulkarni et al. 2014). So the earlier of two claims wins
+/// after a partition, too, as far as the hosts' clocks are right.
+pub(crate) fn next_claim(latest_seen: u64, now: Wall) -> u64 {
+    let wall_ms = u64::try_from(now.0).unwrap_or(0);
+    wall_ms.min(Entry::MAX_CLOCK).max(latest_seen + 1)
+}
+
 /// The latest time of a claim that may move this node's clock of claims.
 pub(crate) fn latest_claim(now: Wall) -> u64 {
     let wall_ms = u64::try_from(now.0).unwrap_or(0);
@@ -74,6 +82,15 @@ mod tests {
 
     const OWNER: NodeId = NodeId([2; 16]);
     const OTHER: NodeId = NodeId([3; 16]);
+
+    #[test]
+    fn a_claim_is_made_at_its_time_and_after_all_that_were_seen() {
+        assert_eq!(next_claim(5, Wall(1_000)), 1_000);
+        assert_eq!(next_claim(1_000, Wall(1_000)), 1_001);
+        // A clock that is wrong, and claims of a time before they were made at a time.
+        assert_eq!(next_claim(7, Wall(-1)), 8);
+        assert_eq!(next_claim(7, Wall(i64::MAX)), Entry::MAX_CLOCK);
+    }
 
     fn part(speaker: NodeId) -> LogPart {
         LogPart {

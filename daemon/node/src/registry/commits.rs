@@ -6,6 +6,7 @@ use super::ledger::{Act, Occasion, Step};
 use super::own::Registered;
 use super::rows::{self, RowKey};
 use super::{Output, Refusal, Registry};
+use crate::belief::next_claim;
 use crate::wire::{WriteError, WriteId};
 use crdt::registry::{Process, Reason, Shift, State};
 use names::ProcessName;
@@ -129,7 +130,7 @@ impl Registry {
             }
             // Only the connection that it was bound to has: the process is registered anew.
             is_new = true;
-            self.clock += 1;
+            self.clock = next_claim(self.clock, self.edge.now.wall);
             let entry = Arc::make_mut(&mut registered.entry);
             (entry.claim, entry.since_ms) = (self.clock, self.edge.now.wall.0);
             self.ledger.mark(RowKey::Entry(name.clone()));

@@ -7,6 +7,7 @@ use super::room::admit_bytes;
 use super::rows::{RowKey, entry_row, link_row};
 use super::staged::Staged;
 use super::{Command, Lifetime, LinkTarget, Refusal, Registration, Registry, Reply, ask};
+use crate::belief::next_claim;
 use crate::time::Wall;
 use crate::wire::RequestId;
 use bytes::Bytes;
@@ -148,9 +149,9 @@ impl<'a> Draft<'a> {
             let taken = self.staged.taken(&self.registry.own, process, uid);
             self.registry.room.admit((process.pid, uid), taken)?;
         }
-        let (claim, since_ms) = known.map_or((self.clock + 1, self.now.0), |known| {
-            (known.claim, known.since_ms)
-        });
+        let next = next_claim(self.clock, self.now);
+        let (claim, since_ms) =
+            known.map_or((next, self.now.0), |known| (known.claim, known.since_ms));
         let entry = Arc::new(Entry {
             uid,
             user,
