@@ -62,7 +62,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 conflict, 5 timeout,
     reachable.
 At a terminal times are in your time zone; in a pipe fields are separated by tabs and times are \
     RFC 3339.
-Ids may be shortened to any unique beginning or end of 3 or more characters.
+An id may be shortened to its first or last characters, 3 or more, as long as no other id has them.
 Dates: 2026-10-01, today, tomorrow, mon … sun, +3d, +2w, 2026-10-01T14:00, none.";
 
 /// Options of every command.
@@ -106,7 +106,7 @@ pub(crate) enum Command {
     Top,
     /// Check this host and each member, and say what to do
     ///
-    /// Exits with 0 only when nothing is wrong. Examines what it can when no daemon answers.
+    /// Exits with 0 only when nothing is wrong. Without a daemon it examines what can be seen without one.
     Doctor(Doctor),
     /// Collect diagnostics for whoever helps you
     #[command(subcommand)]
@@ -123,7 +123,7 @@ pub(crate) enum Command {
     ///
     /// Waits until another node has all lists of this one.
     Leave {
-        /// Even if lists that only this node has are lost
+        /// Leave at once, even if lists are lost that only this node has
         #[arg(long)]
         force: bool,
     },
@@ -137,7 +137,7 @@ pub(crate) enum Command {
     Reload,
     /// Rebuild what is shown of lists, from their changes
     ///
-    /// Should a disk have damaged it; nothing is lost by it. The daemon does it for an administrator,
+    /// For when a disk has damaged it; nothing is lost by it. The daemon does it for an administrator,
     /// and by itself where it finds damage. With --offline it is done while no daemon runs, as the
     /// user whose data it is, or as root.
     Rebuild(Rebuild),
@@ -214,7 +214,7 @@ pub(crate) enum Command {
     Group(Group),
     /// Follow a process: up, down, unreachable, back
     Monitor(Monitor),
-    /// Link a process to another one, whose end ends it
+    /// Have a process ended when another one ends
     Link(Link),
     /// Remove a link
     Unlink(Pair),

@@ -45,7 +45,8 @@ pub(crate) struct Described {
     /// Where it serves, host:port
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) address: Option<String>,
-    /// What to do if, after a partition, a process of another node has the earlier claim to the name
+    /// What happens to this process if, after a partition, another node's has claimed the name earlier;
+    /// notify if not said
     #[arg(long, value_enum)]
     pub(crate) on_conflict: Option<OnConflict>,
 }
@@ -122,10 +123,10 @@ pub(crate) struct Link {
 /// Two processes.
 #[derive(Debug, Args)]
 pub(crate) struct Pair {
-    /// The process that is ended (SIGTERM, then SIGKILL); it runs on the node that is asked
+    /// The process that the link ends (SIGTERM, then SIGKILL); it runs on the node that is asked
     #[arg(value_name = "NAME")]
     pub(crate) process: String,
-    /// The process whose end ends it, a name or a handle
+    /// The process whose end makes the link act, a name or a handle
     pub(crate) other: String,
 }
 

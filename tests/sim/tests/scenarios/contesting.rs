@@ -18,10 +18,13 @@ fn both_sides(world: &mut Script, on_conflict: OnConflict) -> (Process, Process)
         assert_eq!(world.asked(host, wanted), Ok(true));
         process
     };
-    // The other side's clock is ahead.
-    world.register(3, "else");
+    // The earlier claim is earlier by the time, however many were made before it on its side.
+    (0..5).for_each(|n| {
+        world.register(0, &format!("before{n}"));
+    });
+    let first = register(world, 0);
     world.run_ms(50);
-    (register(world, 0), register(world, 3))
+    (first, register(world, 3))
 }
 
 fn heal(world: &mut Script) {
@@ -73,15 +76,16 @@ fn after_a_partition_all_pick_the_same_winner_and_the_loser_is_told() {
 fn a_loser_that_registers_anew_with_an_earlier_claim_is_not_back_but_another() {
     let mut world = Script::cluster(1, 0.0, 5);
     world.strike(Fault::Backup { host: 3 });
-    (0..20).for_each(|n| {
-        world.register(0, &format!("other{n}"));
-    });
     let (_, loser) = both_sides(&mut world, OnConflict::Notify);
     heal(&mut world);
     let loser_handle = world.found(0, "web").unwrap().others[0].handle(&name("web"));
     // Its daemon starts again from an old disk, and hears of nobody until the process has
-    // registered: by a clock that has forgotten all claims.
+    // registered: by a clock that has forgotten all claims, on a host whose own was set back.
     world.strike(Fault::Restore { host: 3 });
+    world.strike(Fault::Jump {
+        host: 3,
+        ms: -3_600_000,
+    });
     world.cut(&[3], &[0, 1, 2, 4]);
     world.start(3, &[0]);
     world.run_ms(100);
