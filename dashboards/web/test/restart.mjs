@@ -6,6 +6,8 @@ await story(async (browser) => {
   muster("--node", "node2", "add", "chores", "sweep");
   const page = await visit(browser, "node2");
   await choose(page, "chores");
+  // What the page has not read yet it cannot show without the node.
+  await line(page, "sweep").waitFor();
   muster("dev", "kill", "node2");
   await page.getByRole("group", { name: /^No answer from node2/ }).waitFor();
   assert.match(await page.title(), /no answer/);
