@@ -48,8 +48,8 @@ pub struct Entry {
     pub metadata: BTreeMap<String, String>,
     /// Where it serves: `host:port`.
     pub address: Option<String>,
-    /// When it claimed its name, by the registry's logical clock: the earlier claim wins, ties go
-    /// to the smaller node id.
+    /// When it claimed its name, in milliseconds by its node's hybrid logical clock: the earlier
+    /// claim wins, ties go to the smaller node id.
     pub claim: u64,
     /// The same in milliseconds since the epoch, for people.
     pub since_ms: i64,
