@@ -106,7 +106,8 @@ pub(crate) enum Command {
     Top,
     /// Check this host and each member, and say what to do
     ///
-    /// Exits with 0 only when nothing is wrong. Without a daemon it examines what can be seen without one.
+    /// Exits with 0 only when nothing is wrong. Without a daemon it examines what can be seen
+    /// without one.
     Doctor(Doctor),
     /// Collect diagnostics for whoever helps you
     #[command(subcommand)]

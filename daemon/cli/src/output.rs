@@ -128,9 +128,8 @@ impl Output {
     }
 }
 
-/// How wide the terminal is; some say that they have no columns at all.
-/// How wide the terminal is. One that does not say so (a serial line, `script` in a pipe) is taken
-/// for as wide as terminals are by custom.
+/// How wide the terminal is, in columns. Some say that they have none at all (a serial line, `script`
+/// in a pipe): those are taken for as wide as terminals are by custom.
 fn columns() -> Option<usize> {
     let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
     let told = usize::from(size.ws_col);

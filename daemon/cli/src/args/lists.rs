@@ -29,7 +29,8 @@ pub(crate) struct Show {
     /// Only entries that take at most this long; not those without an estimate
     #[arg(long, value_name = "TIME", value_parser = minutes)]
     pub(crate) estimate_max: Option<u32>,
-    /// The list as it was after this change; `muster --json lists` tells the latest ones of each list
+    /// The list as it was after this change; `muster --json lists` tells the latest ones of each
+    /// list
     #[arg(long, value_name = "HASH")]
     pub(crate) at: Option<String>,
 }

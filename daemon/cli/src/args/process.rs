@@ -45,8 +45,8 @@ pub(crate) struct Described {
     /// Where it serves, host:port
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) address: Option<String>,
-    /// What happens to this process if, after a partition, another node's has claimed the name earlier;
-    /// notify if not said
+    /// What happens to this process if, after a partition, another node's has claimed the name
+    /// earlier; notify if not said
     #[arg(long, value_enum)]
     pub(crate) on_conflict: Option<OnConflict>,
 }
