@@ -140,6 +140,15 @@ fn gone(pids: &[i32]) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn an_instant_is_rfc_3339_in_a_pipe(dev: &Dev) -> anyhow::Result<()> {
+    let at = ["--node", "node1"];
+    let add = ["add", "bills", "rent", "--due", "2026-12-01T14:00"];
+    dev.good(&[&at[..], &add[..]].concat())?;
+    let rent = dev.good(&[&at[..], &["show", "bills"]].concat())?;
+    ensure!(rent.contains(":00:00.000Z"), "not RFC 3339: {rent}");
+    Ok(())
+}
+
 #[test]
 fn the_story_of_the_readme_happens() -> anyhow::Result<()> {
     let mut dev = Dev::start()?;
@@ -162,6 +171,7 @@ fn the_story_of_the_readme_happens() -> anyhow::Result<()> {
         .with_context(|| json.clone())?
         .to_owned();
     ensure!(shown.contains("food"), "{shown}");
+    an_instant_is_rfc_3339_in_a_pipe(&dev)?;
 
     dev.good(&["dev", "split", "node3"])?;
     dev.until(&["--node", "node3", "partition"], "alone")?;
