@@ -5,11 +5,7 @@ use sim::faults::{Fault, Mix};
 use sim::scenario::Scenario;
 use sim::world::World;
 use sim::{Options, Report, replay_command, run, run_world};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-
-/// How many seeds every change to the project goes through.
-const SEEDS: u64 = 500;
 
 fn expect_clean(report: &Report) {
     let text: String = report
@@ -27,35 +23,45 @@ fn expect_clean(report: &Report) {
     );
 }
 
-/// Runs seeds on all cores.
-fn expect_all_clean(seeds: Vec<u64>) {
-    let next = AtomicU64::new(0);
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..cores {
-            scope.spawn(|| {
-                while let Some(seed) = seeds.get(
-                    usize::try_from(next.fetch_add(1, Ordering::Relaxed)).unwrap_or(usize::MAX),
-                ) {
-                    expect_clean(&run(*seed, &Options::default()));
-                }
-            });
-        }
-    });
-}
+/// What takes minutes of all cores: `tests/run` lets it run behind the other tests.
+mod sweeps {
+    use super::expect_clean;
+    use sim::{Options, run};
+    use std::sync::atomic::{AtomicU64, Ordering};
 
-#[test]
-fn five_hundred_seeds_with_faults_keep_every_promise() {
-    expect_all_clean((0..SEEDS).collect());
-}
+    /// How many seeds every change to the project goes through.
+    const SEEDS: u64 = 500;
 
-#[test]
-fn seeds_that_once_failed_pass() {
-    let lines = include_str!("regression-seeds.txt").lines();
-    let seeds = lines
-        .filter(|line| !line.starts_with('#'))
-        .filter_map(|line| line.split_whitespace().next()?.parse().ok());
-    expect_all_clean(seeds.collect());
+    /// Runs seeds on all cores.
+    fn expect_all_clean(seeds: Vec<u64>) {
+        let next = AtomicU64::new(0);
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        std::thread::scope(|scope| {
+            for _ in 0..cores {
+                scope.spawn(|| {
+                    while let Some(seed) = seeds.get(
+                        usize::try_from(next.fetch_add(1, Ordering::Relaxed)).unwrap_or(usize::MAX),
+                    ) {
+                        expect_clean(&run(*seed, &Options::default()));
+                    }
+                });
+            }
+        });
+    }
+
+    #[test]
+    fn five_hundred_seeds_with_faults_keep_every_promise() {
+        expect_all_clean((0..SEEDS).collect());
+    }
+
+    #[test]
+    fn seeds_that_once_failed_pass() {
+        let lines = include_str!("regression-seeds.txt").lines();
+        let seeds = lines
+            .filter(|line| !line.starts_with('#'))
+            .filter_map(|line| line.split_whitespace().next()?.parse().ok());
+        expect_all_clean(seeds.collect());
+    }
 }
 
 #[test]
