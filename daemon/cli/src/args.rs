@@ -147,6 +147,8 @@ pub(crate) enum Command {
     /// Show how much of the cluster this node reaches
     Partition,
     /// Follow events: members, processes, lists, partitions
+    ///
+    /// Goes on when the daemon was restarted, as `watch`, `monitor` and `members --watch` do.
     Events(Events),
     /// Show the to-do lists
     Lists {

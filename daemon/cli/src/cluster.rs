@@ -5,6 +5,7 @@ pub(crate) mod events;
 use crate::args::{self, LogLevel, Members};
 use crate::failure::Failure;
 use crate::session::Session;
+use crate::stream::Stream;
 use crate::table::{Cell, Paint, Table};
 use crate::text::{by_name, printable};
 use api::cluster::{
@@ -19,11 +20,8 @@ pub(crate) async fn members(session: &Session<'_>, args: &Members) -> Result<(),
     // The stream comes first: what happens between the two calls is told twice rather than not at
     // all.
     let stream = if args.watch {
-        Some(
-            session
-                .stream(&ApiPath::new(&["events"]).query("kinds", "member"))
-                .await?,
-        )
+        let path = ApiPath::new(&["events"]).query("kinds", "member");
+        Some(Stream::open(session, &path).await?)
     } else {
         None
     };

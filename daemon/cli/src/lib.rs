@@ -26,6 +26,7 @@ mod processes;
 mod program;
 mod run;
 mod session;
+mod stream;
 mod table;
 mod text;
 mod top;

@@ -7,7 +7,7 @@ use crate::output::Output;
 use crate::text::{local_due, printable};
 use crate::unreachable;
 use api::request::TimeoutQuery;
-use client::{ApiPath, Client, ClientError, EventStream, Search};
+use client::{Client, ClientError, Search};
 use jiff::tz::TimeZone;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -122,14 +122,6 @@ impl<'a> Session<'a> {
         call: impl Future<Output = Result<T, ClientError>>,
     ) -> Result<T, Failure> {
         call.await.map_err(|error| self.explain_write(error))
-    }
-
-    /// Opens a stream.
-    pub(crate) async fn stream(&self, path: &ApiPath) -> Result<EventStream, Failure> {
-        self.client
-            .stream(path, None)
-            .await
-            .map_err(|error| self.explain(error))
     }
 
     /// The same for a call that changes something: its outcome may be open.

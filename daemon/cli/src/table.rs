@@ -125,11 +125,10 @@ impl Table {
         self.rows.push(cells.into_iter().collect());
     }
 
-    /// All lines, each with its end; nothing when there is no record.
+    /// All lines, each with its end; without a record only the header, for people.
     pub(crate) fn render(&self, layout: Layout) -> String {
         match layout {
             Layout::Plain => self.rows.iter().map(|row| self.plain(row)).collect(),
-            Layout::Aligned { .. } if self.rows.is_empty() => String::new(),
             Layout::Aligned { colour, width } => self.aligned(colour, width),
         }
     }
@@ -159,7 +158,7 @@ impl Table {
             .collect()
     }
 
-    /// Each column's width; `None` for one that is empty in every record.
+    /// Each column's width; `None` for one that is empty in every record, if there is a record.
     fn widths(&self) -> Vec<Option<usize>> {
         let mut widths = vec![0; self.header.len()];
         for row in &self.rows {
@@ -167,8 +166,10 @@ impl Table {
                 *width = (*width).max(cell.text.width());
             }
         }
-        let with_header =
-            |(width, name): (usize, &&str)| (width > 0).then(|| width.max(name.width()));
+        let with_header = |(width, name): (usize, &&str)| {
+            let is_shown = width > 0 || self.rows.is_empty();
+            is_shown.then(|| width.max(name.width()))
+        };
         widths
             .into_iter()
             .zip(self.header)

@@ -31,6 +31,14 @@ impl Follow {
         }
     }
 
+    /// Opens the stream now if it is not open, for who must know from when on it tells all.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub async fn open(&mut self) -> Result<(), ClientError> {
+        self.opened().await.map(drop)
+    }
+
     /// The next event, or why there is none just now; the call after a failure tries again. May be
     /// dropped while it waits.
     pub async fn next(&mut self) -> Result<ServerEvent, ClientError> {
@@ -55,14 +63,18 @@ impl Follow {
     }
 
     async fn read(&mut self) -> Result<Option<ServerEvent>, ClientError> {
-        let last = self.last_event_id.as_deref();
-        let stream = match &mut self.stream {
+        self.opened().await?.next().await
+    }
+
+    async fn opened(&mut self) -> Result<&mut EventStream, ClientError> {
+        let stream = match self.stream.take() {
             Some(stream) => stream,
-            None => self
-                .stream
-                .insert(self.client.stream(&self.path, last).await?),
+            None => {
+                let last = self.last_event_id.as_deref();
+                self.client.stream(&self.path, last).await?
+            }
         };
-        stream.next().await
+        Ok(self.stream.insert(stream))
     }
 
     fn fail(&mut self) {

@@ -217,6 +217,7 @@ export interface paths {
          *     `back`, `contested`, `lost`, as a monitor of the process gets them. Without a usable
          *     `Last-Event-ID` the first event is `snapshot`, `{"items": […], "last": true|false}`, whose items
          *     are written alike: each member with its present state as type, and the partition's verdict.
+         *     After the id of an earlier run of the daemon, what has happened since this run began follows it.
          *     Lists and processes are not in it: there can be very many, and they have calls and streams of
          *     their own. A reader that is 10,000 events behind gets `lagged`, and the stream ends.
          */

@@ -3,13 +3,14 @@
 use crate::args::Events;
 use crate::failure::Failure;
 use crate::session::Session;
+use crate::stream::Stream;
 use crate::text::printable;
 use api::cluster::PartitionVerdict;
 use api::events::{
     ClusterEvent, ClusterStreamEvent, EventDetails, EventKind, EventType, EventsQuery,
     MissingMembers, ProcessDetails,
 };
-use client::{ApiPath, EventStream, ServerEvent};
+use client::{ApiPath, ServerEvent};
 use serde_json::Value;
 
 /// `muster events`.
@@ -20,20 +21,17 @@ pub(crate) async fn follow(session: &Session<'_>, args: &Events) -> Result<(), F
         name: args.name.clone(),
     };
     let path = ApiPath::new(&["events"]).with(&which);
-    print(session, session.stream(&path).await?, |_| true).await
+    print(session, Stream::open(session, &path).await?, |_| true).await
 }
 
-/// Prints the events of a stream that are wanted, until it ends.
+/// Prints the events of a stream that are wanted.
 pub(crate) async fn print(
     session: &Session<'_>,
-    mut stream: EventStream,
+    mut stream: Stream<'_>,
     wanted: impl Fn(&ClusterEvent) -> bool,
 ) -> Result<(), Failure> {
-    while let Some(event) = stream
-        .next()
-        .await
-        .map_err(|error| session.explain(error))?
-    {
+    loop {
+        let event = stream.next().await?;
         let data = told(&event)?;
         let read = event.read().map_err(|error| session.explain(error))?;
         let ClusterStreamEvent::Message(event) = read else {
@@ -49,7 +47,6 @@ pub(crate) async fn print(
             session.output.happened(&at, &describe(&event))?;
         }
     }
-    Err(ended())
 }
 
 /// An event's data; the daemon's farewell to a reader who is too slow as a failure.
@@ -64,11 +61,6 @@ pub(crate) fn told(event: &ServerEvent) -> Result<Value, Failure> {
     serde_json::from_str(&event.data).map_err(|error| {
         Failure::Failed(format!("the daemon's event cannot be understood: {error}"))
     })
-}
-
-/// Streams end only with the daemon.
-pub(crate) fn ended() -> Failure {
-    Failure::Failed("the daemon has ended the stream".to_owned())
 }
 
 /// An event of `/v1/events` in words: `node3 is down (no answer for 1.9 s)`.

@@ -1,11 +1,12 @@
 //! `muster watch`: a list as it changes.
 
-use crate::cluster::events::{ended, told};
+use crate::cluster::events::told;
 use crate::failure::Failure;
 use crate::ids;
 use crate::lists;
 use crate::lists::entry::mark;
 use crate::session::Session;
+use crate::stream::Stream;
 use crate::text::printable;
 use api::events::ListStreamEvent;
 use api::lists::TodoEntry;
@@ -14,16 +15,12 @@ use serde_json::{Value, json};
 
 /// Prints the list as it is, then a line for each change.
 pub(crate) async fn follow(session: &Session<'_>, list: &str) -> Result<(), Failure> {
-    let mut stream = session
-        .stream(&ApiPath::new(&["lists", list, "watch"]))
-        .await?;
+    let path = ApiPath::new(&["lists", list, "watch"]);
+    let mut stream = Stream::open(session, &path).await?;
     // A snapshot may come in several parts; short ids need all of it.
     let mut first: Vec<TodoEntry> = Vec::new();
-    while let Some(event) = stream
-        .next()
-        .await
-        .map_err(|error| session.explain(error))?
-    {
+    loop {
+        let event = stream.next().await?;
         let mut data = told(&event)?;
         if session.output.is_json() {
             named(&mut data, &event.event);
@@ -41,7 +38,6 @@ pub(crate) async fn follow(session: &Session<'_>, list: &str) -> Result<(), Fail
         let now = session.time(&jiff::Timestamp::now().to_string());
         session.output.happened(&now, &describe(&event))?;
     }
-    Err(ended())
 }
 
 /// In a file of lines each object must say itself what it is.

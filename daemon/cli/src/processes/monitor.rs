@@ -1,10 +1,11 @@
 //! `muster monitor`: the life of a process as it happens.
 
 use crate::args::Monitor;
-use crate::cluster::events::{ended, process, told};
+use crate::cluster::events::{process, told};
 use crate::failure::Failure;
 use crate::lists::watch::named;
 use crate::session::Session;
+use crate::stream::Stream;
 use api::events::{ProcessDetails, ProcessEvent, RegisteredProcessSnapshot};
 use api::processes::MonitorQuery;
 use client::{ApiPath, ServerEvent};
@@ -17,12 +18,9 @@ pub(crate) async fn follow(session: &Session<'_>, args: &Monitor) -> Result<(), 
         wait: args.wait.then_some(true),
     };
     let path = ApiPath::new(&["processes", &args.process, "monitor"]).with(&how);
-    let mut stream = session.stream(&path).await?;
-    while let Some(event) = stream
-        .next()
-        .await
-        .map_err(|error| session.explain(error))?
-    {
+    let mut stream = Stream::open(session, &path).await?;
+    loop {
+        let event = stream.next().await?;
         let mut data = told(&event)?;
         if session.output.is_json() {
             named(&mut data, &event.event);
@@ -34,7 +32,6 @@ pub(crate) async fn follow(session: &Session<'_>, args: &Monitor) -> Result<(), 
             return Ok(());
         }
     }
-    Err(ended())
 }
 
 fn print(session: &Session<'_>, event: &ServerEvent, data: Value) -> Result<(), Failure> {

@@ -80,6 +80,7 @@ impl Wanted {
 /// `back`, `contested`, `lost`, as a monitor of the process gets them. Without a usable
 /// `Last-Event-ID` the first event is `snapshot`, `{"items": […], "last": true|false}`, whose items
 /// are written alike: each member with its present state as type, and the partition's verdict.
+/// After the id of an earlier run of the daemon, what has happened since this run began follows it.
 /// Lists and processes are not in it: there can be very many, and they have calls and streams of
 /// their own. A reader that is 10,000 events behind gets `lagged`, and the stream ends.
 #[utoipa::path(
@@ -99,9 +100,16 @@ pub(crate) async fn stream(
     let streaming = conn.stream()?;
     let run = api.run_id();
     let events = api.service().events();
-    let last = last_event_id.and_then(|id| sse::number_of(&run, &id));
-    let (ready, live, past) = match last.and_then(|last| events.resume(last)) {
-        Some(Subscription { past, live }) => (VecDeque::new(), live, past),
+    let last = last_event_id.map(|id| sse::number_of(&run, &id));
+    // Whoever comes from an earlier run of the daemon has missed all of this one.
+    let resumed = last.and_then(|last| events.resume(last.unwrap_or(0)));
+    let is_of_this_run = matches!(last, Some(Some(_)));
+    let (ready, live, past) = match resumed {
+        Some(Subscription { past, live }) if is_of_this_run => (VecDeque::new(), live, past),
+        Some(Subscription { past, live }) => {
+            let snapshot = snapshot(&api.service().view(), &wanted, &sse::numbered(&run, 0))?;
+            (snapshot, live, past)
+        }
         None => {
             let Subscription { past, live } = events.follow();
             let id = sse::numbered(&run, past.last().map_or(0, |event| event.id));
