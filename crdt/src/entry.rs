@@ -8,6 +8,7 @@ mod fields;
 pub(crate) mod kind;
 pub mod limits;
 mod row;
+mod size;
 
 pub use fields::{Entry, EntryPatch, Field, NewEntry};
 pub(crate) use fields::{Supply, Visit};

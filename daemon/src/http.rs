@@ -80,6 +80,7 @@ struct Shared {
     leaving: Arc<AtomicBool>,
     document: Bytes,
     examining: tokio::sync::Mutex<()>,
+    quotas: lists::Quotas,
     operations: Operations,
 }
 
@@ -108,6 +109,7 @@ impl Api {
                 scans,
                 leaving: Arc::default(),
                 examining: tokio::sync::Mutex::default(),
+                quotas: lists::Quotas::default(),
                 document,
                 operations,
             }),
@@ -154,6 +156,10 @@ impl Api {
     /// The policy at this moment.
     pub(crate) fn policy(&self) -> Arc<Policy> {
         Arc::clone(&self.shared.policy.borrow())
+    }
+
+    pub(crate) fn quotas(&self) -> &lists::Quotas {
+        &self.shared.quotas
     }
 
     pub(crate) fn reader(&self) -> &Reader {

@@ -36,6 +36,8 @@ pub struct Policy {
     pub open: bool,
     /// Whether the TCP listener takes tokens from the network without TLS.
     pub plain_tokens: bool,
+    /// How many bytes each user may write into lists within a day.
+    pub written_per_user: u64,
 }
 
 /// Bounds on the clients of the API.
@@ -217,9 +219,18 @@ fn read(source: &Source) -> anyhow::Result<(Config, pki::Identity, Option<Tls>)>
     let Start::Run(config) = source.load()? else {
         bail!("the command line asks for no node")
     };
+    let (identity, tls) = certificates(&config)?;
+    Ok((*config, identity, tls))
+}
+
+/// The node's certificate and that of the TCP listener, from the files that the configuration names.
+///
+/// # Errors
+/// They cannot be used.
+pub(crate) fn certificates(config: &Config) -> anyhow::Result<(pki::Identity, Option<Tls>)> {
     let identity = pki::Identity::load(&config.tls.ca, &config.tls.cert, &config.tls.key)?;
     let tls = Tls::load(&config.http)?;
-    Ok((*config, identity, tls))
+    Ok((identity, tls))
 }
 
 fn policy(config: &Config) -> Policy {
@@ -228,6 +239,7 @@ fn policy(config: &Config) -> Policy {
         hosts: config.http.hosts.clone(),
         open: config.http.open,
         plain_tokens: config.http.plain_tokens,
+        written_per_user: u64::try_from(config.limits.written_per_uid).unwrap_or(u64::MAX),
     }
 }
 

@@ -290,6 +290,13 @@ settings! {
                 is kept for root.",
             default: Default::Text("1000"),
         }
+        written_per_uid: usize, Kind::Number(1 << 20, 1 << 40), "BYTES", Reader::number,
+            "What one user may write into lists through this node within a day, in bytes" => {
+            more: "All nodes keep it, also when it is deleted. Root's is not counted, and a restart \
+                begins anew.",
+            default: Default::Text("268435456"),
+            applies: Applies::AtReload,
+        }
         header_timeout: Duration, Kind::Time(MOMENT, HOUR), "TIME", Reader::time,
             "How long a request's headers may take" => {
             default: Default::Text("10s"),

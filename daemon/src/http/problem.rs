@@ -64,7 +64,7 @@ impl Problem {
         self.retry_after
     }
 
-    #[cfg(test)]
+    /// Of which kind it is.
     pub(crate) fn kind(&self) -> Kind {
         self.kind
     }

@@ -325,28 +325,8 @@ async fn without_a_pid_the_caller_itself_is_registered() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The status of a call that another user makes, about that process.
-fn curl_as(
-    uid: u32,
-    socket: &str,
-    method: &str,
-    path: &str,
-    pid: Option<u32>,
-) -> anyhow::Result<String> {
-    let (uid, url) = (uid.to_string(), format!("http://muster/v1/{path}"));
-    let mut command = Command::new("setpriv");
-    command.args(["--reuid", &uid, "--regid", &uid, "--clear-groups", "curl"]);
-    command.args(["-s", "-o", "/dev/null", "-w", "%{http_code}"]);
-    command.args(["--unix-socket", socket, "-X", method, &url]);
-    if let Some(pid) = pid {
-        command.args(["-d", &json!({ "pid": pid }).to_string()]);
-    }
-    crate::fleet::run(&mut command)
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_belongs_to_its_user_and_root() -> anyhow::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
     if !rustix::process::geteuid().is_root() {
         eprintln!("skipped: changing the user needs root");
         return Ok(());
@@ -354,16 +334,12 @@ async fn a_process_belongs_to_its_user_and_root() -> anyhow::Result<()> {
     const UID: u32 = 65_534;
     let fleet = Fleet::started(1).await?;
     let node = &fleet.nodes[0];
-    for (path, mode) in [
-        (fleet.dir.path(), 0o755),
-        (node.dir.as_path(), 0o755),
-        (&node.socket(), 0o666),
-    ] {
-        std::fs::set_permissions(path, PermissionsExt::from_mode(mode))?;
-    }
+    node.let_others_in()?;
     let (roots, theirs) = (Sleeper::start()?, Sleeper::of_uid(UID)?);
-    let socket = node.socket().display().to_string();
-    let curl = |method: &str, path: &str, pid| curl_as(UID, &socket, method, path, pid);
+    let curl = |method: &str, path: &str, pid: Option<u32>| {
+        let body = pid.map(|pid| json!({ "pid": pid }));
+        node.status_as(UID, method, &format!("/v1/{path}"), body.as_ref())
+    };
     ensure!(
         curl("PUT", "processes/web", Some(roots.pid()))? == "403",
         "another user's process"

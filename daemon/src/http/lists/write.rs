@@ -190,6 +190,7 @@ impl Api {
             )
             .retry_after(1));
         }
+        let counted = self.count_written(caller, &edit)?;
         let by = caller.author(&self.service().info().name);
         let (id, timeout) = (ListId::of(&list), options.timeout);
         let question = ask::Edit {
@@ -204,7 +205,9 @@ impl Api {
             change,
             entries,
             replicas,
-        } = in_time(timeout, asked).await?;
+        } = in_time(timeout, asked)
+            .await
+            .inspect_err(|problem| self.count_unwritten(counted, problem))?;
         Ok(Written {
             change,
             entries,

@@ -1,0 +1,95 @@
+//! How much an edit writes: for who bounds what a user may write.
+
+use super::kind::Kind;
+use super::{Edit, EntryPatch, Field, NewEntry, Visit};
+use serde::Serialize;
+
+/// What a new entry, or a change of one, takes beside its values: ids, keys and places, by estimate.
+const OVERHEAD: usize = 100;
+
+impl Edit {
+    /// About how many bytes this adds to the history of its list, which all nodes keep. A deletion
+    /// counts as nothing, so that whoever may not write more may still tidy up.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Add(entries) => entries.iter().map(NewEntry::bytes).sum(),
+            Self::Patch(_, patch) => patch.bytes(),
+            Self::Delete(_) | Self::DeleteAll => 0,
+        }
+    }
+}
+
+impl NewEntry {
+    fn bytes(&self) -> usize {
+        let mut size = Size(OVERHEAD);
+        self.each(&mut size);
+        size.add(&self.tags);
+        size.0
+    }
+}
+
+impl EntryPatch {
+    fn bytes(&self) -> usize {
+        let mut size = Size(OVERHEAD);
+        self.each(&mut size);
+        size.add(&self.tags);
+        size.0
+    }
+}
+
+/// Counts the encoded bytes of values.
+struct Size(usize);
+
+impl Size {
+    fn add(&mut self, value: &impl Serialize) {
+        // Writing into a counter cannot fail.
+        let _ = bincode::serde::encode_into_std_write(value, self, bincode::config::standard());
+    }
+}
+
+impl std::io::Write for Size {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 = self.0.saturating_add(bytes.len());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Visit for Size {
+    fn field<K: Kind>(&mut self, _: Field, _: &K, value: &K::Value) {
+        self.add(value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use names::EntryId;
+
+    #[test]
+    fn all_texts_count_and_deletions_do_not() {
+        let text = "x".repeat(1_000);
+        let entry = NewEntry {
+            title: text.clone(),
+            notes: text.clone(),
+            assignee: Some(text.clone()),
+            tags: vec![text.clone(), text.clone()],
+            ..NewEntry::default()
+        };
+        let bytes = Edit::Add(vec![entry.clone(), entry]).bytes();
+        assert!((10_000..10_500).contains(&bytes), "{bytes}");
+        let patch = EntryPatch {
+            notes: Some(text),
+            ..EntryPatch::default()
+        };
+        let bytes = Edit::Patch(EntryId(1), patch).bytes();
+        assert!((1_000..1_200).contains(&bytes), "{bytes}");
+        assert_eq!(
+            Edit::DeleteAll.bytes() + Edit::Delete(EntryId(1)).bytes(),
+            0
+        );
+    }
+}
