@@ -50,6 +50,8 @@ pub enum LogFormat {
 pub enum Start {
     /// Run a node.
     Run(Box<Config>),
+    /// See whether a node could be run with this, say these words if so, and end.
+    Check(Box<Config>, String),
     /// Print this (the help, the version) and end.
     Print(String),
 }
@@ -134,7 +136,9 @@ fn load_in(surroundings: &Surroundings) -> Result<Start, ConfigError> {
     let environment = environment::read(&surroundings.env, &mut mistakes);
     let given = file.overlaid_by(environment).overlaid_by(flags.given);
     match resolve::resolve(&given, &flags.dev, surroundings, &mut mistakes) {
-        Some(_) if mistakes.is_empty() && flags.check => Ok(Start::Print(good(path.as_deref()))),
+        Some(config) if mistakes.is_empty() && flags.check => {
+            Ok(Start::Check(Box::new(config), good(path.as_deref())))
+        }
         Some(config) if mistakes.is_empty() => Ok(Start::Run(Box::new(config))),
         _ => Err(ConfigError::Mistakes(mistakes)),
     }

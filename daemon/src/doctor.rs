@@ -34,7 +34,7 @@ pub(crate) fn without_daemon(file: Option<PathBuf>) -> Vec<Finding> {
             findings.extend(absent::examine(&config));
             findings
         }
-        Ok(Start::Print(_)) => Vec::new(),
+        Ok(Start::Print(_) | Start::Check(..)) => Vec::new(),
         Err(error) => vec![Finding::critical(
             "configuration",
             HERE,

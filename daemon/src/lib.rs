@@ -60,6 +60,7 @@ pub fn daemon_main(args: Vec<OsString>) -> ExitCode {
     let source = config::Source::of_process(args);
     let config = match source.load() {
         Ok(config::Start::Run(config)) => *config,
+        Ok(config::Start::Check(config, good)) => return check(&config, &good),
         Ok(config::Start::Print(text)) => {
             print!("{text}");
             return ExitCode::SUCCESS;
@@ -103,6 +104,20 @@ pub fn daemon_main(args: Vec<OsString>) -> ExitCode {
             } else {
                 ExitCode::FAILURE
             }
+        }
+    }
+}
+
+/// Whether a node could start with these settings: they are good, and so must be what they name.
+fn check(config: &config::Config, good: &str) -> ExitCode {
+    match reload::certificates(config) {
+        Ok(_) => {
+            print!("{good}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("musterd: {error:#}");
+            ExitCode::from(UNUSABLE)
         }
     }
 }

@@ -22,7 +22,7 @@ pub(crate) fn data_dir(file: Option<PathBuf>) -> Result<PathBuf, String> {
     match Source::of_process(args).load() {
         Ok(Start::Run(config)) => Ok(config.data_dir),
         // Nothing that asks for a text is in these arguments.
-        Ok(Start::Print(text)) => Err(text),
+        Ok(Start::Print(text) | Start::Check(_, text)) => Err(text),
         Err(error) => Err(error.to_string()),
     }
 }

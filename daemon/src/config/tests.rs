@@ -41,7 +41,7 @@ impl Case {
     fn load(&self) -> Config {
         match load_in(&self.surroundings).unwrap() {
             Start::Run(config) => *config,
-            Start::Print(text) => panic!("{text}"),
+            Start::Print(text) | Start::Check(_, text) => panic!("{text}"),
         }
     }
 
@@ -369,7 +369,7 @@ fn help_is_printed_and_names_every_flag() {
 #[test]
 fn a_check_answers_in_a_sentence_and_runs_nothing() {
     let good = Case::new("[log]\nlevel = \"warn\"").flags(&["--check-config"]);
-    let Ok(Start::Print(text)) = load_in(&good.surroundings) else {
+    let Ok(Start::Check(_, text)) = load_in(&good.surroundings) else {
         panic!("it is good")
     };
     assert!(

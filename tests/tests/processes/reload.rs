@@ -124,6 +124,16 @@ async fn a_mistake_changes_nothing_and_is_told() -> anyhow::Result<()> {
 
     edit(node, "\nhots = [\"a\"]", "")?;
     std::fs::write(node.dir.join("tls/node.pem"), "rubbish")?;
+    let check = Command::new(program("musterd"))
+        .arg("--check-config")
+        .arg("--config")
+        .arg(node.config())
+        .output()?;
+    let told = String::from_utf8(check.stderr)?;
+    ensure!(
+        check.status.code() == Some(2) && told.contains("node.pem"),
+        "{told}"
+    );
     let answer = node.call("POST", "/v1/reload", None).await?;
     ensure!(
         answer.status == 422 && answer.text.contains("node.pem"),
