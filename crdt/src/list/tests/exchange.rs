@@ -176,3 +176,43 @@ fn a_change_that_names_an_unknown_actor_is_refused() {
         Fault::Shape("names an actor that is not there")
     );
 }
+
+/// Very many at once are put into a new document; a few into the one that is there.
+#[test]
+fn a_batch_of_many_new_actors_gives_the_same_document() {
+    let from_actor = |number: u16| {
+        let mut actor = [0; 16];
+        // In another order than that in which they come.
+        actor[..2].copy_from_slice(&number.wrapping_mul(0x9e37).to_be_bytes());
+        let name = ListName::new("groceries").unwrap();
+        let (mut document, mut drawn) = (Document::new(name, Actor(actor)), 1 << 40);
+        let mut draw = || {
+            drawn += u128::from(number) + 1;
+            drawn
+        };
+        let entry = NewEntry {
+            title: format!("by {number}"),
+            ..NewEntry::default()
+        };
+        let by = Author("a".into());
+        let edited = document.edit(&Edit::Add(vec![entry]), &by, 0, &mut draw);
+        checked(&edited.unwrap().change.unwrap())
+    };
+    let changes: Vec<CheckedChange> = (1..=300).map(from_actor).collect();
+    let (mut at_once, mut in_parts) = (Replica::new(1), Replica::new(2));
+    at_once.add("milk");
+    in_parts.pull(&at_once);
+    let applied = at_once.document.apply(changes.clone()).unwrap();
+    assert_eq!(applied.changes.len(), 300);
+    for part in changes.chunks(50) {
+        in_parts.document.apply(part.to_vec()).unwrap();
+    }
+    assert_same(&at_once.document, &in_parts.document);
+    // Both go on, each as its own actor.
+    in_parts.add("bread");
+    at_once.pull(&in_parts);
+    at_once.add("butter");
+    in_parts.pull(&at_once);
+    assert_same(&at_once.document, &in_parts.document);
+    assert_eq!(at_once.document.total(), 303);
+}
