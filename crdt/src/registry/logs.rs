@@ -63,6 +63,11 @@ impl Held {
             (leaf(owner, log.position()), log.tombstones())
         })
     }
+
+    fn bytes(&self) -> usize {
+        let logs = self.log.iter().chain(&self.staged);
+        logs.map(Log::bytes).sum()
+    }
 }
 
 /// One log for each node, with a hash over how far each has come that costs nothing to keep.
@@ -138,6 +143,12 @@ impl Logs {
     /// Equal for equal vectors.
     pub fn hash(&self) -> u64 {
         self.hash
+    }
+
+    /// About how many bytes the records of those owners take, of logs that are not complete yet too.
+    pub fn bytes_of(&self, mut is_counted: impl FnMut(NodeId) -> bool) -> usize {
+        let counted = self.logs.iter().filter(|(owner, _)| is_counted(**owner));
+        counted.map(|(_, held)| held.bytes()).sum()
     }
 
     /// How many tombstones there are in all.

@@ -62,7 +62,8 @@
 //! ## Bounds
 //!
 //! A part has about 128 KiB, and one is on its way to a peer at a time; a log has at most 262,144
-//! records. What of that one user and one process may take is in `room`. An entry is bounded by [`Entry::excess`](crdt::registry::Entry::excess), the waiting
+//! records. The logs of nodes that are not connected take some 256 MiB in all: then no more of them is
+//! asked for. What of that one user and one process may take is in `room`. An entry is bounded by [`Entry::excess`](crdt::registry::Entry::excess), the waiting
 //! requests by 4,096.
 //!
 //! ## Where it comes from

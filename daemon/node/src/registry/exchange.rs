@@ -16,6 +16,9 @@ const PART_BYTES: usize = 128 << 10;
 /// A part, a pull or a question without an answer for so long is given up.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// The logs of nodes that are not connected take about so many bytes in all; then others are asked for
+/// no more of them. For each node that is there its own log has a bound of its own.
+const MAX_ABSENT_BYTES: usize = 256 << 20;
 /// See [`Peer::vain`].
 const MAX_VAIN: u32 = 3;
 
@@ -49,12 +52,15 @@ pub(super) struct Exchange {
     /// Connections on which the peer has said something: it listens there. What is sent to one that
     /// has yet to accept this node's hello is lost.
     spoken: BTreeSet<ConnId>,
+    /// See [`MAX_ABSENT_BYTES`].
+    max_absent_bytes: usize,
 }
 
 impl Exchange {
     pub(super) fn new(me: NodeId) -> Self {
         Self {
             me,
+            max_absent_bytes: MAX_ABSENT_BYTES,
             peers: BTreeMap::new(),
             pulls: BTreeMap::new(),
             spoken: BTreeSet::new(),
@@ -233,12 +239,27 @@ impl Exchange {
             .filter(|(owner, _)| *owner != me && *owner != node)
         {
             if *position > logs.progress(*owner).position && !self.pulls.contains_key(owner) {
-                self.pull(edge, logs, *owner, self.open(links, *owner).unwrap_or(conn));
+                let conn = self.open(links, *owner).unwrap_or(conn);
+                self.pull(edge, links, logs, *owner, conn);
             }
         }
     }
 
-    pub(super) fn pull(&mut self, edge: &mut Edge, logs: &Logs, owner: NodeId, conn: ConnId) {
+    /// Asks for what is lacking of a log, unless it is one of a node that is not connected, and those
+    /// are too large already.
+    fn pull(
+        &mut self,
+        edge: &mut Edge,
+        links: &dyn Routes,
+        logs: &Logs,
+        owner: NodeId,
+        conn: ConnId,
+    ) {
+        let is_absent = |owner| owner != self.me && links.current(owner).is_none();
+        if is_absent(owner) && logs.bytes_of(is_absent) > self.max_absent_bytes {
+            tracing::debug!(%owner, "the registrations of nodes that are not connected are too many");
+            return;
+        }
         edge.send(
             conn,
             Message::Pull {
@@ -287,6 +308,7 @@ impl Exchange {
     pub(super) fn pulled(
         &mut self,
         edge: &mut Edge,
+        links: &dyn Routes,
         logs: &Logs,
         conn: ConnId,
         delta: &Header,
@@ -296,7 +318,7 @@ impl Exchange {
             && was_of_use
             && delta.latest > logs.progress(delta.owner).position
         {
-            self.pull(edge, logs, delta.owner, conn);
+            self.pull(edge, links, logs, delta.owner, conn);
         }
     }
 
@@ -438,5 +460,38 @@ mod tests {
         exchange.round(&mut edge, &Only(conn), &logs, None);
         exchange.compare(&mut edge, &Only(conn), &logs, (PEER, conn), &[]);
         assert_eq!(pushed(&mut edge), [conn]);
+    }
+
+    /// A peer that invents nodes can make this one keep their logs up to the bound, and no further.
+    #[test]
+    fn others_are_asked_for_logs_of_absent_nodes_up_to_a_bound() {
+        struct Nobody;
+        impl Routes for Nobody {
+            fn current(&self, _: NodeId) -> Option<ConnId> {
+                None
+            }
+        }
+        let (mut edge, mut exchange, mut logs) = begun();
+        let (conn, absent) = (ConnId(1), NodeId([3; 16]));
+        let far = Position { run: 9, version: 9 };
+        let mut asks = |exchange: &mut Exchange, links: &dyn Routes, logs: &Logs| {
+            exchange.pulls.clear();
+            exchange.compare(&mut edge, links, logs, (PEER, conn), &[(absent, far)]);
+            exchange.is_open(absent, conn)
+        };
+        // This node's own log does not count.
+        exchange.max_absent_bytes = 0;
+        assert!(asks(&mut exchange, &Nobody, &logs));
+        logs.begin(absent, 1, 0);
+        let process = Process {
+            boot: [0; 16],
+            pid: 1,
+            start: 1,
+        };
+        let name = ProcessName::new("web").unwrap();
+        logs.put(absent, name, process, State::Gone(Reason::Exited));
+        assert!(!asks(&mut exchange, &Nobody, &logs));
+        exchange.note_message(conn);
+        assert!(asks(&mut exchange, &Only(conn), &logs), "it is there");
     }
 }

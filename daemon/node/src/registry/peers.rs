@@ -165,7 +165,7 @@ impl Registry {
                 .send(conn, Message::Ack(self.logs.progress(header.owner)).bytes());
         } else {
             self.exchange
-                .pulled(&mut self.edge, &self.logs, conn, &header, was_of_use);
+                .pulled(&mut self.edge, links, &self.logs, conn, &header, was_of_use);
         }
         Ok(())
     }
