@@ -72,7 +72,7 @@ impl Entry {
 
     /// Whether a peer may say this: within the limits, and with a claim that somebody can have
     /// counted.
-    pub(super) fn is_sound(&self) -> bool {
+    pub fn is_sound(&self) -> bool {
         self.claim < MAX_CLAIM && self.excess().is_none()
     }
 

@@ -380,6 +380,12 @@ impl Registry {
         self.names.flush(&mut self.edge);
     }
 
+    /// How far the log of a node has come here.
+    #[cfg(test)]
+    pub(crate) fn position(&self, owner: NodeId) -> crdt::registry::Position {
+        self.logs.position(owner)
+    }
+
     pub(crate) fn stats(&self) -> Stats {
         Stats {
             registered: self.own.len() as u64,

@@ -79,6 +79,7 @@ pub(crate) fn latest_claim(now: Wall) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     const OWNER: NodeId = NodeId([2; 16]);
     const OTHER: NodeId = NodeId([3; 16]);
@@ -156,5 +157,34 @@ mod tests {
         assert!(!is_log_expected(1, None, None));
         assert!(is_log_expected(3, Some(3), None) && !is_log_expected(4, Some(3), None));
         assert!(is_log_expected(3, Some(3), Some(2)) && !is_log_expected(2, Some(3), Some(2)));
+    }
+
+    proptest! {
+        /// Whatever claims others make, and whatever the clock says.
+        #[test]
+        fn a_claim_of_this_node_is_later_than_it_must_be_and_taken_by_all(
+            heard in proptest::collection::vec(any::<u64>(), 0..5),
+            walls in proptest::collection::vec(any::<i64>(), 1..50),
+        ) {
+            let mut clock = 0;
+            for wall in walls.into_iter().map(Wall) {
+                for claim in heard.iter().map(|claim| claim % (2 * Entry::MAX_CLOCK)) {
+                    clock = clock.max(claim.min(latest_claim(wall)));
+                }
+                let claim = next_claim(clock, wall);
+                let entry = Entry {
+                    uid: 0,
+                    user: None,
+                    exe: None,
+                    groups: [].into(),
+                    metadata: [].into(),
+                    address: None,
+                    claim,
+                    since_ms: 0,
+                };
+                prop_assert!(claim > clock && entry.is_sound(), "{claim}");
+                clock = claim;
+            }
+        }
     }
 }

@@ -2,13 +2,14 @@
 
 mod arbitrary;
 mod hearsay;
+mod numbers;
 
 use super::message::{Hello, Message};
 use super::swim::{Identity, Member, State};
 use super::*;
 use crate::registry;
 use crate::time::Wall;
-use crate::wire::Protocol;
+use crate::wire::{Channel, Protocol};
 use arbitrary::{Act, acts};
 use bytes::Bytes;
 use names::NodeName;
@@ -48,6 +49,8 @@ struct Bench {
     machine: Cluster,
     now: Now,
     conns: u64,
+    /// What it sent on the cluster's channel.
+    sent: Vec<Bytes>,
 }
 
 impl Bench {
@@ -60,6 +63,7 @@ impl Bench {
             machine: Cluster::new(settings(), now),
             now,
             conns: 0,
+            sent: Vec::new(),
         }
     }
 
@@ -71,7 +75,12 @@ impl Bench {
                     .machine
                     .handle(self.now, Input::Written { id, result: Ok(()) }),
                 Output::Datagram { bytes, .. } => assert!(bytes.len() <= 1150),
-                Output::Send { bytes, .. } => assert!(!bytes.is_empty()),
+                Output::Send { channel, bytes, .. } => {
+                    assert!(!bytes.is_empty());
+                    if channel == Channel::Cluster {
+                        self.sent.push(bytes);
+                    }
+                }
                 Output::View(view) => {
                     assert!(view.member(NodeId([1; 16])).is_some() && view.members.len() <= 6)
                 }

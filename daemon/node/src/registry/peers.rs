@@ -205,6 +205,11 @@ impl Registry {
         if before == Some(&known) {
             return;
         }
+        if self.gone.get(&node).is_some_and(|gone| run <= *gone) {
+            // Runs only grow. So others have said that it left in a run that it never had, and it
+            // speaks for itself now.
+            self.gone.remove(&node);
+        }
         let is_newly_seen =
             before.is_none_or(|before| before.reachable != reachable || before.name != *name);
         self.nodes.insert(node, known);

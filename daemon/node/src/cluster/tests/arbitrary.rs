@@ -65,7 +65,13 @@ fn lines() -> impl Strategy<Value = (NodeId, RosterEntry)> {
         Just(Standing::Left),
         Just(Standing::Forgotten)
     ];
-    let run = prop_oneof![0u64..4, Just(MAX_RUN), Just(u64::MAX)];
+    let run = prop_oneof![
+        0u64..4,
+        0..MAX_RUN,
+        Just(MAX_RUN - 1),
+        Just(MAX_RUN),
+        Just(u64::MAX)
+    ];
     (0u8..6, run, standing).prop_map(|(n, run, standing)| {
         (
             NodeId([n; 16]),

@@ -12,7 +12,7 @@ use names::NodeId;
 use std::time::Duration;
 
 /// A bench with accepted connections of node2 and of node3, which lies; node3 speaks last.
-fn lied_to_bench() -> Bench {
+pub(super) fn lied_to_bench() -> Bench {
     let mut bench = greeted_bench();
     bench.greet(3, 1);
     bench
@@ -32,7 +32,7 @@ impl Bench {
         self.act(Act::Say(0, message));
     }
 
-    fn say_line(&mut self, n: u8, run: u64, standing: Standing) {
+    pub(super) fn say_line(&mut self, n: u8, run: u64, standing: Standing) {
         let profile = profile(&format!("node{n}"), n);
         let line = RosterEntry {
             run,

@@ -1,0 +1,141 @@
+//! Every number has room above it: whatever members have said, the next number of an honest node is
+//! taken by all.
+
+use super::super::Phase;
+use super::super::message::{Hello, Message};
+use super::arbitrary::{Act, acts};
+use super::hearsay::lied_to_bench;
+use super::{Bench, profile};
+use crate::registry;
+use crdt::registry::{Delta, Position};
+use crdt::roster::Standing;
+use names::NodeId;
+use proptest::prelude::*;
+
+/// The one of whom others speak and that has said nothing itself: no [`Act`] connects as it.
+const HONEST: u8 = 5;
+const NODE: NodeId = NodeId([HONEST; 16]);
+
+impl Bench {
+    /// The honest node says its hello on a new connection; gives the run that it has to go above.
+    fn greeted_by_honest(&mut self, run: u64) -> Option<u64> {
+        self.act(Act::Connect(HONEST));
+        self.sent.clear();
+        self.act(Act::Say(
+            0,
+            Message::Hello(Hello {
+                generation: run << 32,
+                nonce: [HONEST; 16],
+                profile: profile("node5", HONEST),
+            }),
+        ));
+        let answers = self.sent.iter().map(|bytes| Message::read(bytes));
+        let above = answers.filter_map(|answer| {
+            if let Ok(Message::Above { run }) = answer {
+                Some(run)
+            } else {
+                None
+            }
+        });
+        above.last()
+    }
+
+    fn is_honest_accepted(&self) -> bool {
+        self.machine.connections.current(NODE).is_some()
+    }
+}
+
+/// The number of the last change of a log.
+const VERSION: u64 = 1 << 40;
+
+impl Bench {
+    /// The honest node says what is registered there, on its latest connection; gives how far that has
+    /// come here.
+    fn told_of_registrations(&mut self, run: u64) -> Position {
+        let delta = Delta {
+            owner: NODE,
+            run,
+            after: 0,
+            upto: VERSION,
+            latest: VERSION,
+            horizon: 0,
+            records: Vec::new(),
+        };
+        let pushed = true;
+        let part = registry::message::Message::Part { delta, pushed };
+        self.act(Act::Registry(0, part));
+        self.machine.registry.position(NODE)
+    }
+}
+
+#[test]
+fn that_a_node_left_in_a_run_that_it_never_had_hides_no_registration() {
+    let mut bench = lied_to_bench();
+    bench.say_line(HONEST, 1_004, Standing::Left);
+    assert_eq!(bench.greeted_by_honest(1), None);
+    let position = Position {
+        run: 1,
+        version: VERSION,
+    };
+    assert_eq!(bench.told_of_registrations(1), position);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn a_node_of_which_others_have_spoken_is_taken_at_its_word(
+        acts in proptest::collection::vec(acts(), 0..60), first in 1u64..5,
+    ) {
+        let mut bench = lied_to_bench();
+        for act in acts {
+            bench.act(act);
+        }
+        prop_assert_eq!(&bench.machine.phase, &Phase::Up);
+        let mut run = first;
+        if let Some(above) = bench.greeted_by_honest(run) {
+            prop_assert!(above <= first + 1_000, "it has to go above {above}");
+            run = above + 1;
+            prop_assert_eq!(bench.greeted_by_honest(run), None);
+        }
+        if !bench.machine.roster.is_member(NODE) {
+            // It is told that it has left in this very run, and takes the next one.
+            run += 1;
+            prop_assert_eq!(bench.greeted_by_honest(run), None);
+        }
+        prop_assert!(bench.is_honest_accepted() && bench.machine.roster.is_member(NODE));
+        prop_assert_eq!(bench.machine.roster.run(NODE), run);
+
+        // Its registrations, and those of its next start.
+        for run in [run, run + 1] {
+            prop_assert_eq!(bench.greeted_by_honest(run), None);
+            prop_assert!(bench.is_honest_accepted());
+            let position = Position { run, version: VERSION };
+            prop_assert_eq!(bench.told_of_registrations(run), position);
+        }
+    }
+
+    #[test]
+    fn what_the_machine_says_of_itself_stays_within_the_bounds(
+        acts in proptest::collection::vec(acts(), 0..60),
+    ) {
+        let mut bench = lied_to_bench();
+        let refusals = acts.iter().filter(|act| matches!(act, Act::Say(_, Message::Above { .. })));
+        let most = 2 + 1_001 * u64::try_from(refusals.count()).unwrap();
+        for act in acts {
+            bench.act(act);
+        }
+        bench.wait(2_000);
+        bench.sent.clear();
+        bench.act(Act::Connect(HONEST));
+        let hellos = bench.sent.iter().filter_map(|bytes| match Message::read(bytes) {
+            Ok(Message::Hello(hello)) => Some(hello),
+            Ok(_) | Err(_) => None,
+        });
+        let hellos: Vec<Hello> = hellos.collect();
+        prop_assert_eq!(hellos.len(), 1);
+        for hello in hellos {
+            prop_assert!(hello.is_sound() && hello.run() <= most + 60, "{hello:?}");
+        }
+    }
+}
