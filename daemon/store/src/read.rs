@@ -1,14 +1,18 @@
 //! What the API and the jobs read. All reads are of committed and synced rows, each call on one
 //! consistent view.
 
-use super::db::{Db, Scan, Slot, Space, View};
+mod opening;
+
+pub(super) use opening::{Known, known, quarantined};
+
+use super::db::{Scan, Slot, Space, View};
 use super::{TokenRow, keys, rows};
 use bytes::Bytes;
 use crdt::entry::{Due, Entry};
 use crdt::record::RecordError;
 use crdt::vector::{Range, VersionVector};
 use names::{ChangeId, EntryId, ListId, ListName};
-use node::lists::{ListRow, Remake, Source, SourceError};
+use node::lists::{ListRow, Source, SourceError};
 use std::fmt;
 use std::ops::Bound;
 use std::sync::Arc;
@@ -355,71 +359,6 @@ impl From<ReadError> for SourceError {
     fn from(error: ReadError) -> Self {
         Self(error.to_string())
     }
-}
-
-/// A list as its row says at opening.
-pub(super) struct Known {
-    pub(super) list: ListId,
-    /// The sum of its version vector.
-    pub(super) sum: u64,
-    /// Whether it has keys that the row's maker does not know; `None` if its maker did not look.
-    pub(super) has_unknown_keys: Option<bool>,
-    /// The row is damaged: the sum is that of the vector.
-    pub(super) is_damaged: bool,
-}
-
-impl Known {
-    /// Whether the list is to be made anew, and how soon. `is_older`: the directory is of a smaller
-    /// table of fields than this program's.
-    pub(super) fn remake(&self, is_older: bool) -> Option<Remake> {
-        match self.has_unknown_keys {
-            _ if self.is_damaged => Some(Remake::Damaged),
-            Some(true) if is_older => Some(Remake::UnknownKeys),
-            None => Some(Remake::Converted),
-            Some(_) => None,
-        }
-    }
-}
-
-/// All lists.
-pub(super) fn known(db: &Arc<Db>) -> Result<Vec<Known>, ReadError> {
-    let view = View::of(Arc::clone(db));
-    let known = |(key, row): (fjall::Slice, fjall::Slice)| {
-        let list = ListId(rows::id(&key).map_err(|reason| ReadError::row("a list's row", reason))?);
-        Ok(match rows::decode_list_sum(&row) {
-            Ok((sum, has_unknown_keys)) => Known {
-                list,
-                sum,
-                has_unknown_keys,
-                is_damaged: false,
-            },
-            Err(error) => {
-                tracing::warn!(%list, %error, "a list's row is damaged: the list is made anew");
-                Known {
-                    list,
-                    sum: vector_of(&view, list)?.sum(list),
-                    has_unknown_keys: None,
-                    is_damaged: true,
-                }
-            }
-        })
-    };
-    view.scan_prefix(Space::Lists, &[])
-        .map(|row| row.and_then(known))
-        .collect()
-}
-
-/// The lists in quarantine.
-pub(super) fn quarantined(db: &Arc<Db>) -> Result<Vec<ListId>, ReadError> {
-    let rows = View::of(Arc::clone(db)).scan_prefix(Space::Meta, keys::QUARANTINE);
-    rows.map(|row| {
-        let (key, _) = row?;
-        let id = rows::id(key.get(keys::QUARANTINE.len()..).unwrap_or_default());
-        Ok(ListId(id.map_err(|reason| {
-            ReadError::row("the row of a quarantine", reason)
-        })?))
-    })
-    .collect()
 }
 
 /// The name of a list; where its row is damaged, that of the names which has this id.
