@@ -9,6 +9,9 @@ const SNAPSHOT_CHANGES: u64 = 64;
 /// And only if they are more than this part of all changes: each snapshot rewrites the whole
 /// document.
 const SNAPSHOT_PART: u64 = 4;
+/// The document of a list without entries leaves memory at once if it is larger than this: it holds what
+/// was deleted, and nobody is likely to ask for it soon.
+const EMPTY_BYTES: usize = 64 << 10;
 /// How many of the oldest documents are looked at for one that can leave.
 const EVICTION_LOOKS: usize = 16;
 
@@ -40,6 +43,8 @@ struct Slot {
 pub(super) struct Resident {
     slots: BTreeMap<ListId, Slot>,
     ages: BTreeMap<u64, ListId>,
+    /// The ages of documents that are to leave whether there is room or not: see [`EMPTY_BYTES`].
+    emptied: BTreeSet<u64>,
     next_age: u64,
     bytes: usize,
     limit_bytes: usize,
@@ -52,6 +57,7 @@ impl Resident {
         Self {
             slots: BTreeMap::new(),
             ages: BTreeMap::new(),
+            emptied: BTreeSet::new(),
             next_age: 0,
             bytes: 0,
             limit_bytes,
@@ -85,10 +91,9 @@ impl Resident {
         let unsaved = before
             .map_or(0, |slot| slot.unsaved)
             .saturating_add(unsaved);
-        let (bytes, age) = (document.bytes(), self.next_age);
-        self.next_age += 1;
+        let bytes = document.bytes();
+        let age = self.age_anew(list, document.total(), bytes);
         self.bytes += bytes;
-        self.ages.insert(age, list);
         self.slots.insert(
             list,
             Slot {
@@ -108,14 +113,31 @@ impl Resident {
         let Some(document) = &slot.document else {
             return;
         };
-        self.ages.remove(&slot.age);
-        slot.age = self.next_age;
-        self.next_age += 1;
-        self.ages.insert(slot.age, list);
-        self.bytes = self.bytes.saturating_sub(slot.bytes);
-        slot.bytes = document.bytes();
-        self.bytes += slot.bytes;
+        let (before, total, bytes) = (slot.age, document.total(), document.bytes());
+        self.bytes = self.bytes.saturating_sub(slot.bytes) + bytes;
+        slot.bytes = bytes;
         slot.unsaved = slot.unsaved.saturating_add(changes);
+        self.forget_age(before);
+        let age = self.age_anew(list, total, bytes);
+        if let Some(slot) = self.slots.get_mut(&list) {
+            slot.age = age;
+        }
+    }
+
+    /// Makes a document the one that was used last; gives its age.
+    fn age_anew(&mut self, list: ListId, total: u64, bytes: usize) -> u64 {
+        let age = self.next_age;
+        self.next_age += 1;
+        self.ages.insert(age, list);
+        if total == 0 && bytes > EMPTY_BYTES {
+            self.emptied.insert(age);
+        }
+        age
+    }
+
+    fn forget_age(&mut self, age: u64) {
+        self.ages.remove(&age);
+        self.emptied.remove(&age);
     }
 
     /// A job makes the document.
@@ -134,8 +156,9 @@ impl Resident {
     /// Hands the document to a job. It counts as in memory, and is not evicted.
     pub(super) fn lend(&mut self, list: ListId) -> Option<Box<Document>> {
         let slot = self.slots.get_mut(&list)?;
-        self.ages.remove(&slot.age);
-        slot.document.take()
+        let (age, document) = (slot.age, slot.document.take());
+        self.forget_age(age);
+        document
     }
 
     /// Drops the document, here or away.
@@ -147,6 +170,7 @@ impl Resident {
     pub(super) fn clear(&mut self) {
         self.slots.clear();
         self.ages.clear();
+        self.emptied.clear();
         self.bytes = 0;
     }
 
@@ -160,20 +184,17 @@ impl Resident {
     }
 
     /// While too much is in memory: takes out the oldest document that is not `busy`, and tells
-    /// whether it deserves a snapshot.
+    /// whether it deserves a snapshot. Large documents of lists without entries leave in any case.
     pub(super) fn evict(
         &mut self,
         busy: impl Fn(ListId) -> bool,
     ) -> Option<(ListId, Box<Document>, bool)> {
-        if self.has_room() {
-            return None;
-        }
-        let list = self
-            .ages
-            .values()
-            .take(EVICTION_LOOKS)
-            .copied()
-            .find(|list| !busy(*list))?;
+        let is_idle = |list: &ListId| !busy(*list);
+        let emptied = self.emptied.iter().take(EVICTION_LOOKS);
+        let emptied = emptied.filter_map(|age| self.ages.get(age).copied());
+        let oldest = self.ages.values().take(EVICTION_LOOKS).copied();
+        let oldest = oldest.filter(|_| !self.has_room());
+        let list = emptied.chain(oldest).find(is_idle)?;
         let slot = self.remove(list)?;
         let document = slot.document?;
         let total: u64 = document
@@ -198,8 +219,68 @@ impl Resident {
 
     fn remove(&mut self, list: ListId) -> Option<Slot> {
         let slot = self.slots.remove(&list)?;
-        self.ages.remove(&slot.age);
+        self.forget_age(slot.age);
         self.bytes = self.bytes.saturating_sub(slot.bytes);
         Some(slot)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crdt::entry::{Author, Edit, NewEntry};
+    use names::{Actor, ListName};
+
+    /// A list that has had an entry with such a note, and has it still or not.
+    fn document(name: &str, note: usize, is_deleted: bool) -> (ListId, Box<Document>) {
+        let name = ListName::new(name).unwrap();
+        let mut document = Document::new(name.clone(), Actor([1; 16]));
+        let entry = NewEntry {
+            title: "milk".to_owned(),
+            notes: "x".repeat(note),
+            ..NewEntry::default()
+        };
+        let edits = [Edit::Add(vec![entry]), Edit::DeleteAll];
+        for edit in edits.iter().take(1 + usize::from(is_deleted)) {
+            let by = Author("ann".to_owned());
+            document.edit(edit, &by, 0, &mut || 7).unwrap();
+        }
+        (ListId::of(&name), Box::new(document))
+    }
+
+    #[test]
+    fn what_was_deleted_leaves_memory_though_there_is_room() {
+        let mut resident = Resident::new(1 << 30, Vec::new());
+        let documents = [
+            document("kept", EMPTY_BYTES, false),
+            document("small", 10, true),
+            document("large", EMPTY_BYTES, true),
+        ];
+        let large = documents[2].0;
+        for (list, document) in documents {
+            resident.insert(list, document, 0);
+            resident.touch(list, 1);
+        }
+        assert!(resident.evict(|list| list == large).is_none(), "it is busy");
+        let evicted = resident.evict(|_| false).map(|(list, ..)| list);
+        assert_eq!(evicted, Some(large));
+        assert!(resident.evict(|_| false).is_none());
+        assert_eq!((resident.size().0, resident.emptied.len()), (2, 0));
+    }
+
+    #[test]
+    fn a_list_that_has_entries_again_stays() {
+        let mut resident = Resident::new(1 << 30, Vec::new());
+        let (list, document) = document("large", EMPTY_BYTES, true);
+        resident.insert(list, document, 0);
+        let by = Author("ann".to_owned());
+        let again = Edit::Add(vec![NewEntry {
+            title: "bread".to_owned(),
+            ..NewEntry::default()
+        }]);
+        let document = resident.get_mut(list).unwrap();
+        document.edit(&again, &by, 1, &mut || 8).unwrap();
+        resident.touch(list, 1);
+        assert!(resident.evict(|_| false).is_none());
     }
 }
