@@ -23,6 +23,7 @@ mod early;
 mod fleet;
 mod http;
 mod identity;
+mod joining;
 mod kept;
 mod lies;
 mod lifecycle;
