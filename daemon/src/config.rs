@@ -23,6 +23,7 @@ mod settings;
 
 pub(crate) use describe::manual;
 pub use error::ConfigError;
+pub(crate) use file::DEFAULT_PATH;
 pub(crate) use flags::command;
 pub(crate) use keys::Applies;
 pub(crate) use level::{filter, plausible};
@@ -31,6 +32,7 @@ pub use settings::{Api, Config, Http, Limits, Log, Node, Processes, Quic, Tls};
 use flags::DevFlags;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 /// Where the log goes, in which form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +95,26 @@ impl Source {
     /// Those of this process; the first argument is the program's name.
     pub fn of_process(args: impl IntoIterator<Item = OsString>) -> Self {
         Self(Surroundings::of_process(args))
+    }
+
+    /// Where the file is that is read when no other one is named, also where it is missing.
+    pub(crate) fn usual_file() -> PathBuf {
+        file::usual(&Surroundings::of_process([]))
+    }
+
+    /// The settings if the file at that path had this text.
+    ///
+    /// # Errors
+    /// Every mistake, one sentence a line.
+    pub(crate) fn resolve(&self, path: &Path, text: &str) -> Result<Config, ConfigError> {
+        let mut mistakes = Vec::new();
+        let file = file::parse(text, path, &mut mistakes);
+        let environment = environment::read(&self.0.env, &mut mistakes);
+        let given = file.overlaid_by(environment);
+        match resolve::resolve(&given, &DevFlags::default(), &self.0, &mut mistakes) {
+            Some(config) if mistakes.is_empty() => Ok(config),
+            _ => Err(ConfigError::Mistakes(mistakes)),
+        }
     }
 
     /// What is asked for. Reads the file anew each time.

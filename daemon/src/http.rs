@@ -9,7 +9,7 @@
 //! | [`socket_router`](Api::socket_router), [`tcp_router`](Api::tcp_router) | what is served where |
 //! | [`Gate`], [`serve_unix`], [`serve_tcp`] | connections and their bounds |
 //! | `connections` | who calls, the bounds, and what protects the TCP listener from web pages |
-//! | `node`, `cluster`, `lists`, `processes`, `tokens`, `streams`, `operations` | the calls, a folder for each kind of path, with what is read and written for it |
+//! | `node`, `cluster`, `authority`, `lists`, `processes`, `tokens`, `streams`, `operations` | the calls, a folder for each kind of path, with what is read and written for it |
 //! | `query`, `json`, `path`, `page`, `time`, `problem` | how all requests are read and answers written |
 //! | `assets` | the page in the browser |
 //!
@@ -19,6 +19,7 @@
 //! ```
 
 mod assets;
+mod authority;
 mod cluster;
 mod connections;
 mod json;
@@ -256,6 +257,7 @@ fn everything() -> OpenApiRouter<Api> {
 fn socket_routes() -> OpenApiRouter<Api> {
     [
         cluster::routes(),
+        authority::routes(),
         node::routes(),
         lists::routes(),
         processes::routes(),

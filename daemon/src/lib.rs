@@ -5,6 +5,8 @@
 //! [`cli`]. Both are one program under two names, see [`program`]. No protocol decision is made
 //! here: what arrives is carried to a machine, what the machine wants is carried out.
 
+mod admission;
+pub mod authority;
 pub mod config;
 mod doctor;
 pub mod event;
@@ -21,8 +23,10 @@ pub mod once;
 mod process;
 mod rebuild;
 pub mod reload;
+mod renewal;
 pub mod run;
 pub mod service;
+mod setup;
 mod systemd;
 pub mod tls;
 pub mod tokens;
@@ -51,6 +55,8 @@ pub fn program() -> cli::Program {
         examine_host: doctor::without_daemon,
         data_dir: rebuild::data_dir,
         rebuild: rebuild::offline,
+        init: setup::init,
+        join: setup::join,
         manual: manual::write,
     }
 }

@@ -10,6 +10,8 @@
 
 mod listen;
 
+use crate::admission;
+use crate::authority::Authority;
 use crate::config::{Config, Source};
 use crate::event::EventLog;
 use crate::host::{self, Clock, random, wall_ms};
@@ -19,6 +21,7 @@ use crate::machines::{ListsInbox, cluster, lists};
 use crate::metrics;
 use crate::process::{self, Host, Replica};
 use crate::reload::{InForce, Reloader};
+use crate::renewal;
 use crate::service::{Inner, NodeInfo, Service, Trouble};
 use crate::systemd::{self, Handed, Watchdog};
 use crate::tls::Tls;
@@ -103,8 +106,7 @@ impl Node {
         origin: Origin,
     ) -> anyhow::Result<StopReason> {
         let cluster_id = identity.cluster();
-        let events = EventLog::default();
-        let replica = Replica::default();
+        let (events, replica) = (EventLog::default(), Replica::default());
         let host = Host::read().context("the host's boot id cannot be read")?;
         let capacity = process::capacity(self.config.limits.connections);
         let changes = broadcast::channel(CHANGES_KEPT).0;
@@ -158,6 +160,7 @@ impl Node {
             changes,
             endpoint: endpoint.clone(),
             tokens: Tokens::load(self.store.clone())?,
+            authority: self.authority()?,
             trouble,
             listening: listeners.listening(),
             tls: in_force.tls.clone(),
@@ -172,6 +175,11 @@ impl Node {
             .shutdown_timeout(std::time::Duration::from_secs(1));
         self.store.close();
         reason
+    }
+
+    /// Its authority, if it has one.
+    fn authority(&self) -> anyhow::Result<Authority> {
+        Authority::load(&self.config.data_dir).with_context(|| self.unreadable("its authority"))
     }
 
     /// What follows the configuration while the node runs.
@@ -213,7 +221,11 @@ impl Node {
             let (questions, asked_by_peers) = mpsc::channel(inquiry::WAITING);
             service.endpoint().answer_by(questions);
             let answering = tokio::spawn(inquiry::answer(service.clone(), asked_by_peers));
+            let (applicants, applying) = mpsc::channel(admission::WAITING);
+            service.endpoint().admit_by(applicants);
+            let admitting = tokio::spawn(admission::answer(service.clone(), applying));
             let upkeep = tokio::spawn(metrics::upkeep(service.recorder()));
+            let renewing = tokio::spawn(renewal::keep_up(service.clone()));
             let parent = config
                 .parent_pipe
                 .then(|| tokio::spawn(end_with_parent(service.clone())));
@@ -236,6 +248,8 @@ impl Node {
             asked.abort();
             upkeep.abort();
             answering.abort();
+            admitting.abort();
+            renewing.abort();
             parent.inspect(tokio::task::JoinHandle::abort);
             reason
         })
@@ -243,12 +257,15 @@ impl Node {
 
     fn transport_settings(&self) -> transport::Settings {
         let inquiry_alpn = node::inquiry::ALPN.to_vec();
+        let join_alpn = node::admission::ALPN.to_vec();
         let usual = transport::Settings::new(
             self.config.quic.listen,
             Protocol::SPOKEN.iter().map(|version| version.alpn()),
         );
         transport::Settings {
             inquiry_alpn,
+            join_alpn,
+            join_exporter: node::admission::EXPORTER.to_vec(),
             channels: Channel::COUNT,
             urgent_channels: Channel::URGENT,
             ..usual

@@ -1,5 +1,6 @@
 //! The running node as the API sees it: ask the machines, read the view, follow what happens.
 
+use crate::authority::Authority;
 use crate::config::Config;
 use crate::event::EventLog;
 use crate::logging::Logging;
@@ -69,6 +70,7 @@ pub(crate) struct Inner {
     pub(crate) changes: broadcast::Sender<Arc<lists::Change>>,
     pub(crate) endpoint: transport::Endpoint,
     pub(crate) tokens: Tokens,
+    pub(crate) authority: Authority,
     pub(crate) trouble: Trouble,
     pub(crate) listening: Listening,
     pub(crate) tls: watch::Receiver<Option<Tls>>,
@@ -233,6 +235,11 @@ impl Service {
     /// The tokens by which programs use the API by TCP.
     pub fn tokens(&self) -> &Tokens {
         &self.inner.tokens
+    }
+
+    /// Who is invited, and the key that signs for them; also on nodes that have none.
+    pub(crate) fn authority(&self) -> &Authority {
+        &self.inner.authority
     }
 
     /// What the store suffers from now, if anything.

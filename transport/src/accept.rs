@@ -1,16 +1,21 @@
 //! Incoming connections: the limits before the handshake, and the handshake.
 
+use crate::admission;
+use crate::connection::CloseCode;
 use crate::dial::peer_of;
 use crate::endpoint::Core;
-use crate::event::PeerName;
 use crate::inquiry;
 use crate::places::Place;
 use crate::refusal::{DialErrorKind, Failure, Verdict};
 use quinn::Incoming;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use tokio::time::timeout;
 use tracing::{debug, info};
+
+/// What those read that showed no certificate where one is needed.
+const NO_CERTIFICATE: &[u8] = b"it got no certificate from this node";
 
 /// Accepts until the endpoint is closed.
 pub(crate) async fn run(core: Arc<Core>) {
@@ -43,22 +48,39 @@ async fn handshake(core: Arc<Core>, incoming: Incoming, place: Place) {
     let verdict = Verdict::default();
     let accepted = timeout(core.settings.accept_limit, shake(&core, incoming, &verdict)).await;
     match accepted.unwrap_or_else(|_| Err(Failure::unreachable("the handshake took too long"))) {
-        Ok((quic, peer)) if inquiry::is_one(&core, &quic) => {
+        Ok(quic) => {
             drop(place);
-            inquiry::serve(core, quic, peer).await;
+            serve(core, quic).await;
         }
-        Ok((quic, peer)) => core.adopt(quic, peer, None, None),
+        Err(failure) => failed(&core, remote, &failure),
+    }
+}
+
+/// Goes on with a handshake that is finished. TLS has judged the other end's certificate if it showed
+/// one; those that showed none may join, and nothing else: not a byte of theirs is read.
+async fn serve(core: Arc<Core>, quic: quinn::Connection) {
+    if admission::is_one(&core, &quic) {
+        return admission::serve(core, quic).await;
+    }
+    match peer_of(&quic) {
+        Ok(peer) if inquiry::is_one(&core, &quic) => inquiry::serve(core, quic, peer).await,
+        Ok(peer) => core.adopt(quic, peer, None, None),
         Err(failure) => {
-            failure.count(&core.counters);
-            if failure.kind == DialErrorKind::Unreachable {
-                core.knock(remote);
-            }
-            if failure.kind == DialErrorKind::Refused && core.may_log_refusal() {
-                info!(%remote, reason = failure.reason, "a connection was refused");
-            } else {
-                debug!(%remote, reason = failure.reason, "an incoming handshake failed");
-            }
+            quic.close(CloseCode::Violation.into(), NO_CERTIFICATE);
+            failed(&core, quic.remote_address(), &failure);
         }
+    }
+}
+
+fn failed(core: &Core, remote: SocketAddr, failure: &Failure) {
+    failure.count(&core.counters);
+    if failure.kind == DialErrorKind::Unreachable {
+        core.knock(remote);
+    }
+    if failure.kind == DialErrorKind::Refused && core.may_log_refusal() {
+        info!(%remote, reason = failure.reason, "a connection was refused");
+    } else {
+        debug!(%remote, reason = failure.reason, "an incoming handshake failed");
     }
 }
 
@@ -66,16 +88,14 @@ async fn shake(
     core: &Core,
     incoming: Incoming,
     verdict: &Verdict,
-) -> Result<(quinn::Connection, PeerName), Failure> {
+) -> Result<quinn::Connection, Failure> {
     let config = core
         .server_config(verdict.clone())
         .map_err(|error| Failure::unreachable(error.to_string()))?;
     let connecting = incoming
         .accept_with(Arc::new(config))
         .map_err(|error| Failure::new(&error, verdict))?;
-    let quic = connecting
+    connecting
         .await
-        .map_err(|error| Failure::new(&error, verdict))?;
-    let peer = peer_of(&quic)?;
-    Ok((quic, peer))
+        .map_err(|error| Failure::new(&error, verdict))
 }

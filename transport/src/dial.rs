@@ -171,7 +171,11 @@ async fn shake(
 
 /// Who is at the other end, by the certificate that the handshake has already judged.
 pub(crate) fn peer_of(quic: &quinn::Connection) -> Result<PeerName, Failure> {
-    let facts = certificate::node(&leaf_of(quic)).map_err(Refusal::Certificate)?;
+    let leaf = leaf_of(quic);
+    if leaf.is_empty() {
+        return Err(Refusal::NoCertificate.into());
+    }
+    let facts = certificate::node(&leaf).map_err(Refusal::Certificate)?;
     Ok(PeerName {
         id: facts.id,
         name: facts.name,

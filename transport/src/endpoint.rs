@@ -13,7 +13,7 @@ use crate::places::Places;
 use crate::settings::Settings;
 use crate::stats::{ConnectionStats, Counters, Stats};
 use crate::tls::Tls;
-use crate::{accept, dial};
+use crate::{accept, admission, dial};
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
 use parking_lot::Mutex;
@@ -122,8 +122,10 @@ impl Endpoint {
             runtime: runtime.clone(),
             handshakes: Places::new(settings.max_handshakes),
             inquiries: Arc::new(Semaphore::new(inquiry::MAX_INQUIRIES)),
+            joins: Places::new(admission::MAX_JOINS),
             fault,
             questions: Mutex::default(),
+            applications: Mutex::default(),
             knocks: Mutex::default(),
             tls: Mutex::new(tls),
             transport,
@@ -231,6 +233,11 @@ impl Endpoint {
         );
         *tls = Arc::new(Tls::new(identity, &self.core().settings));
         Ok(())
+    }
+
+    /// This node's certificate, key and authorities, as of the last reload.
+    pub fn identity(&self) -> Identity {
+        self.core().identity()
     }
 
     /// The address that the socket is bound to.

@@ -13,6 +13,7 @@ use crate::endpoint::{self, Core};
 use crate::event::PeerName;
 use crate::fault::Socket;
 use crate::refusal::{DialErrorKind, Failure, Verdict};
+use crate::tls::About;
 use bytes::Bytes;
 use pki::certificate;
 use quinn::{EndpointConfig, Runtime, TokioRuntime};
@@ -24,9 +25,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout};
 
 /// The longest question, in bytes.
-const MAX_QUESTION_BYTES: usize = 1 << 10;
+pub(crate) const MAX_QUESTION_BYTES: usize = 1 << 10;
 /// The longest answer, in bytes.
-const MAX_ANSWER_BYTES: usize = 16 << 10;
+pub(crate) const MAX_ANSWER_BYTES: usize = 16 << 10;
 /// How many questions of one inquiry are answered at the same time.
 const MAX_OPEN: u32 = 4;
 /// How many inquiries are answered at the same time; others are turned away.
@@ -122,12 +123,13 @@ impl Drop for Inquiry {
 /// Begins an inquiry with a node.
 pub(crate) async fn begin(
     core: &Core,
+    about: About,
     address: SocketAddr,
     expect: [u8; 16],
 ) -> Result<Inquiry, InquiryError> {
     let verdict = Verdict::default();
     let config = core
-        .inquiry_config(expect, verdict.clone())
+        .inquiry_config(about, expect, verdict.clone())
         .map_err(broken)?;
     let endpoint = fresh(core, address).map_err(broken)?;
     let begun = Instant::now();
@@ -264,7 +266,7 @@ impl endpoint::Endpoint {
         address: SocketAddr,
         expect: [u8; 16],
     ) -> Result<Inquiry, InquiryError> {
-        begin(self.core(), address, expect).await
+        begin(self.core(), About::Inquiry, address, expect).await
     }
 
     /// Puts the questions of peers there from now on. Before, and where there is no room, they get

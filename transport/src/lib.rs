@@ -30,8 +30,8 @@
 //!
 //! # On the wire
 //!
-//! QUIC version 1, ALPN by [`Settings::alpn`], both sides with a certificate. Unidirectional
-//! streams only:
+//! QUIC version 1, ALPN by [`Settings::alpn`], both sides with a certificate ([`Settings::join_alpn`]
+//! is the only name that a host without one may speak). Unidirectional streams only:
 //!
 //! | first byte | then |
 //! | --- | --- |
@@ -41,6 +41,10 @@
 //! A second ALPN name, [`Settings::inquiry_alpn`], is for inquiries: each bidirectional stream is
 //! one question (at most 1 KiB) and its answer (at most 16 KiB).
 //!
+//! A third one, [`Settings::join_alpn`], is for hosts that want to join ([`Newcomer`]) and for members
+//! that ask on behalf of such ([`Endpoint::apply`]); its streams have the same form. To whoever offers
+//! that name a node shows the authorities after its own certificates.
+//!
 //! Both sides greet: they open channel 0 with a keep-alive at once, the dialler when it has the
 //! other one's. By it the dialler knows that its certificate was accepted (in TLS 1.3 a client
 //! finishes its handshake before the server has judged it), and the accepting side that the dialler
@@ -49,6 +53,7 @@
 #![warn(missing_docs)]
 
 mod accept;
+mod admission;
 mod connection;
 mod dial;
 mod duplicate;
@@ -57,6 +62,7 @@ mod event;
 mod fault;
 mod frame;
 mod inquiry;
+mod newcomer;
 mod places;
 mod queue;
 mod reader;
@@ -67,10 +73,12 @@ mod stats;
 mod tls;
 mod writer;
 
+pub use admission::Applicant;
 pub use endpoint::{BindError, Endpoint, ReloadError};
 pub use event::{Event, Events, PeerName};
 pub use fault::Fault;
 pub use inquiry::{Inquiry, InquiryError, Question};
+pub use newcomer::{Newcomer, NewcomerError};
 pub use refusal::DialErrorKind;
 pub use settings::Settings;
 pub use stats::{ConnectionStats, Stats};

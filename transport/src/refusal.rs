@@ -31,6 +31,8 @@ pub(crate) enum Refusal {
     Validity,
     #[error("its certificate cannot be used: {0}")]
     Certificate(CertificateFault),
+    #[error("it shows no certificate")]
+    NoCertificate,
     #[error("it is node {}, but node {} was expected there", HEXLOWER.encode(.found),
         HEXLOWER.encode(.expected))]
     Unexpected { found: [u8; 16], expected: [u8; 16] },
@@ -48,7 +50,7 @@ impl Refusal {
         let error = match self {
             Self::OtherCluster { .. } | Self::Untrusted => CertificateError::UnknownIssuer,
             Self::Validity => CertificateError::Expired,
-            Self::Certificate(_) => CertificateError::BadEncoding,
+            Self::Certificate(_) | Self::NoCertificate => CertificateError::BadEncoding,
             Self::Unexpected { .. } => CertificateError::ApplicationVerificationFailure,
             Self::Itself => CertificateError::Revoked,
             Self::OtherProtocol => return rustls::Error::NoApplicationProtocol,
@@ -182,7 +184,9 @@ impl From<Refusal> for Failure {
             Refusal::OtherCluster { .. } => (DialErrorKind::Refused, Some(CountedAs::OtherCluster)),
             Refusal::Untrusted => (DialErrorKind::Refused, Some(CountedAs::Untrusted)),
             Refusal::Validity => (DialErrorKind::Refused, Some(CountedAs::Validity)),
-            Refusal::Certificate(_) => (DialErrorKind::Refused, Some(CountedAs::Certificate)),
+            Refusal::Certificate(_) | Refusal::NoCertificate => {
+                (DialErrorKind::Refused, Some(CountedAs::Certificate))
+            }
             Refusal::Unexpected { .. } => (DialErrorKind::Refused, Some(CountedAs::Unexpected)),
             Refusal::OtherProtocol => (DialErrorKind::Refused, Some(CountedAs::OtherProtocol)),
             Refusal::Itself => (DialErrorKind::Itself, None),

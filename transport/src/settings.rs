@@ -16,6 +16,10 @@ pub struct Settings {
     pub alpn: Vec<Vec<u8>>,
     /// The name of inquiries; empty: none is answered.
     pub inquiry_alpn: Vec<u8>,
+    /// The name of joining, by which alone hosts without a certificate are heard; empty: none is.
+    pub join_alpn: Vec<u8>,
+    /// The label of the exporter (RFC 8446, section 7.5) over which proofs in such a session are made.
+    pub join_exporter: Vec<u8>,
     /// How many message channels there are, at most 200; channel 0 is sent before all others.
     pub channels: u8,
     /// How many of them, from 0 on, are told on the urgent queue of events; at least 1.
@@ -67,6 +71,8 @@ impl Settings {
             listen,
             alpn: alpn.into_iter().map(Into::into).collect(),
             inquiry_alpn: Vec::new(),
+            join_alpn: Vec::new(),
+            join_exporter: Vec::new(),
             channels: 2,
             urgent_channels: 1,
             max_frame_bytes: 1 << 20,

@@ -8,9 +8,9 @@ use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::server::NoServerSessionStorage;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::sign::SingleCertAndKey;
+use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, SignatureScheme};
 use std::sync::Arc;
 
@@ -23,26 +23,77 @@ pub(crate) enum TlsError {
     Suite(#[from] NoInitialCipherSuite),
 }
 
+/// What a short connection beside the usual ones is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum About {
+    /// An examination of the cluster.
+    Inquiry,
+    /// Joining, and renewing certificates.
+    Joining,
+}
+
 /// What handshakes are made with until the next reload.
 #[derive(Debug)]
 pub(crate) struct Tls {
     pub(crate) identity: Identity,
     alpn: Vec<Vec<u8>>,
     inquiry_alpn: Vec<u8>,
+    join_alpn: Vec<u8>,
     provider: Arc<CryptoProvider>,
-    resolver: Arc<SingleCertAndKey>,
+    /// What is shown to those that are dialled.
+    dialling: Arc<SingleCertAndKey>,
+    /// What is shown to those that dial.
+    accepting: Arc<Shown>,
+}
+
+/// What is shown to those that dial: to those that want to join the authorities too, since all that
+/// they know of the cluster is the fingerprint of one.
+#[derive(Debug)]
+struct Shown {
+    usual: Arc<CertifiedKey>,
+    joining: Arc<CertifiedKey>,
+    join_alpn: Vec<u8>,
+}
+
+impl Shown {
+    fn new(identity: &Identity, join_alpn: Vec<u8>) -> Self {
+        let usual = identity.certified_key();
+        let mut joining = CertifiedKey::clone(&usual);
+        joining.cert.extend_from_slice(identity.authorities());
+        Self {
+            usual,
+            joining: Arc::new(joining),
+            join_alpn,
+        }
+    }
+}
+
+impl ResolvesServerCert for Shown {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let mut offered = hello.alpn().into_iter().flatten();
+        let wants_to_join =
+            !self.join_alpn.is_empty() && offered.any(|name| name == self.join_alpn);
+        let shown = if wants_to_join {
+            &self.joining
+        } else {
+            &self.usual
+        };
+        Some(shown.clone())
+    }
 }
 
 impl Tls {
     pub(crate) fn new(identity: Identity, settings: &Settings) -> Self {
-        let resolver = Arc::new(SingleCertAndKey::from(identity.certified_key()));
-        let (alpn, inquiry_alpn) = (settings.alpn.clone(), settings.inquiry_alpn.clone());
+        let dialling = Arc::new(SingleCertAndKey::from(identity.certified_key()));
+        let accepting = Arc::new(Shown::new(&identity, settings.join_alpn.clone()));
         Self {
             identity,
-            alpn,
-            inquiry_alpn,
+            alpn: settings.alpn.clone(),
+            inquiry_alpn: settings.inquiry_alpn.clone(),
+            join_alpn: settings.join_alpn.clone(),
             provider: pki::provider(),
-            resolver,
+            dialling,
+            accepting,
         }
     }
 
@@ -52,9 +103,10 @@ impl Tls {
         let mut config = rustls::ServerConfig::builder_with_provider(self.provider.clone())
             .with_protocol_versions(&[&rustls::version::TLS13])?
             .with_client_cert_verifier(Arc::new(self.verifier(None, verdict)))
-            .with_cert_resolver(self.resolver.clone());
-        let inquiry = Some(&self.inquiry_alpn).filter(|name| !name.is_empty());
-        config.alpn_protocols = self.alpn.iter().chain(inquiry).cloned().collect();
+            .with_cert_resolver(self.accepting.clone());
+        let others = [&self.inquiry_alpn, &self.join_alpn];
+        let others = others.into_iter().filter(|name| !name.is_empty());
+        config.alpn_protocols = self.alpn.iter().chain(others).cloned().collect();
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
         Ok(config.try_into()?)
@@ -69,13 +121,18 @@ impl Tls {
         self.client_of(self.alpn.clone(), expect, verdict)
     }
 
-    /// For one inquiry.
+    /// For one conversation of another kind.
     pub(crate) fn inquirer(
         &self,
+        about: About,
         expect: [u8; 16],
         verdict: Verdict,
     ) -> Result<QuicClientConfig, TlsError> {
-        self.client_of(vec![self.inquiry_alpn.clone()], Some(expect), verdict)
+        let alpn = match about {
+            About::Inquiry => &self.inquiry_alpn,
+            About::Joining => &self.join_alpn,
+        };
+        self.client_of(vec![alpn.clone()], Some(expect), verdict)
     }
 
     fn client_of(
@@ -88,7 +145,7 @@ impl Tls {
             .with_protocol_versions(&[&rustls::version::TLS13])?
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(self.verifier(expect, verdict)))
-            .with_client_cert_resolver(self.resolver.clone());
+            .with_client_cert_resolver(self.dialling.clone());
         config.alpn_protocols = alpn;
         config.enable_sni = false;
         config.resumption = Resumption::disabled();
@@ -102,6 +159,7 @@ impl Tls {
             algorithms,
             expect,
             verdict,
+            is_mandatory: self.join_alpn.is_empty(),
         }
     }
 }
@@ -115,6 +173,9 @@ struct Verifier {
     algorithms: WebPkiSupportedAlgorithms,
     expect: Option<[u8; 16]>,
     verdict: Verdict,
+    /// Whether TLS itself refuses those that show no certificate. Which protocol they want is known
+    /// only later (see `accept`), so where hosts may join it cannot.
+    is_mandatory: bool,
 }
 
 impl Verifier {
@@ -170,15 +231,7 @@ enum ChainFault {
 }
 
 fn chain_fault(error: &CertificateError) -> ChainFault {
-    let early = matches!(
-        error,
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. }
-    );
-    let late = matches!(
-        error,
-        CertificateError::Expired | CertificateError::ExpiredContext { .. }
-    );
-    if early || late {
+    if pki::is_untimely(error) {
         ChainFault::Validity
     } else {
         ChainFault::Untrusted
@@ -186,7 +239,7 @@ fn chain_fault(error: &CertificateError) -> ChainFault {
 }
 
 /// QUIC is TLS 1.3 only (RFC 9001, section 4.2).
-fn tls12_is_not_offered() -> rustls::Error {
+pub(crate) fn tls12_is_not_offered() -> rustls::Error {
     rustls::PeerIncompatible::Tls12NotOffered.into()
 }
 
@@ -227,6 +280,10 @@ impl ServerCertVerifier for Verifier {
 }
 
 impl ClientCertVerifier for Verifier {
+    fn client_auth_mandatory(&self) -> bool {
+        self.is_mandatory
+    }
+
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         &[]
     }

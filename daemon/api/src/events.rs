@@ -24,6 +24,8 @@ words! {
 
     /// What happened to it.
     EventType {
+        /// A host was given a certificate, by an invitation.
+        Admitted = "admitted",
         /// A member is new.
         Joined = "joined",
         /// A member did not answer a probe.

@@ -18,6 +18,7 @@
 
 mod words;
 
+pub mod authority;
 pub mod cluster;
 pub mod duration;
 pub mod events;

@@ -1,5 +1,6 @@
 //! What can be typed.
 
+mod authority;
 mod cluster;
 mod dev;
 mod doctor;
@@ -9,6 +10,7 @@ mod pki;
 mod process;
 mod token;
 
+pub(crate) use authority::{Authority, Init, Invite, Join};
 pub(crate) use cluster::{Events, LogLevel, MemberState, Members, Rebuild};
 pub(crate) use dev::{Dev, DevCommand, DevDir};
 pub(crate) use doctor::{Bundle, Debug, Doctor};
@@ -114,12 +116,37 @@ pub(crate) enum Command {
     Debug(Debug),
     /// Show the members of the cluster
     Members(Members),
-    /// Join the cluster of the nodes at these addresses
-    Join {
-        /// host:port
-        #[arg(required = true, value_name = "ADDR")]
-        addresses: Vec<String>,
+    /// Make this host the first node of a new cluster
+    ///
+    /// Makes the cluster's certificate authority, this node's certificate and its configuration, and
+    /// starts the service where systemd runs. What is there already stays: a host that is a node is
+    /// left as it is.
+    Init(Init),
+    /// Invite a host to join: print a token
+    ///
+    /// On a node that can sign for others, as the one of muster init can. The token is good for some
+    /// minutes, and for one host.
+    Invite(Invite),
+    /// Show who is invited, and who has joined
+    Invitations,
+    /// End an invitation; hosts that have joined by it stay
+    Uninvite {
+        /// Its id
+        id: String,
     },
+    /// Show who can sign for new nodes, and the certificates of all
+    Authority {
+        /// What to do instead.
+        #[command(subcommand)]
+        command: Option<Authority>,
+    },
+    /// Make this host a node by a token, or join the cluster of nodes
+    ///
+    /// With --token: makes this host's key, gets its certificate from the node at that address or by
+    /// way of it, writes its configuration, starts the service where systemd runs, and waits until the
+    /// others see it. Without: has the daemon that runs join the nodes at these addresses, for which
+    /// it must have a certificate of their cluster.
+    Join(Join),
     /// Leave the cluster and stop the daemon
     ///
     /// Waits until another node has all lists of this one.

@@ -1,6 +1,8 @@
 //! Commands about the node and its cluster.
 
 pub(crate) mod events;
+pub(crate) mod founding;
+pub(crate) mod invitations;
 
 use crate::args::{self, LogLevel, Members};
 use crate::failure::Failure;

@@ -34,11 +34,11 @@ mod unreachable;
 mod upkeep;
 
 pub use args::{GROUPS, command};
-pub use program::{OfflineError, Program, Rebuilt};
+pub use program::{Founded, Joined, Joining, OfflineError, Placing, Program, Rebuilt, SetupError};
 
-use args::{Cli, Command, Debug, Token};
+use args::{Authority, Cli, Command, Debug, Token};
 use certificates::{pki, token};
-use cluster::events;
+use cluster::{events, founding, invitations};
 use failure::Failure;
 use lists::{edit, watch};
 use output::Output;
@@ -123,7 +123,18 @@ async fn dispatch(cli: Cli, output: &Output, program: &Program) -> Result<ExitCo
         Command::Doctor(args) => return doctor::examine(&session()?, &args, program).await,
         Command::Debug(Debug::Bundle(args)) => bundle::bundle(&session()?, &args, program).await,
         Command::Members(args) => cluster::members(&session()?, &args).await,
-        Command::Join { addresses } => cluster::join(&session()?, &addresses).await,
+        Command::Init(args) => founding::init(&args, cli.global.timeout, output, program).await,
+        Command::Join(args) => match &args.token {
+            Some(token) => founding::join(&args, token, cli.global.timeout, output, program).await,
+            None => cluster::join(&session()?, &args.addresses).await,
+        },
+        Command::Invite(args) => invitations::invite(&session()?, &args).await,
+        Command::Invitations => invitations::list(&session()?).await,
+        Command::Uninvite { id } => invitations::revoke(&session()?, &id).await,
+        Command::Authority { command: None } => invitations::authority(&session()?).await,
+        Command::Authority {
+            command: Some(Authority::Renew),
+        } => invitations::renew(&session()?).await,
         Command::Leave { force } => cluster::leave(&session()?, force).await,
         Command::Forget { member } => cluster::forget(&session()?, &member).await,
         Command::Reload => cluster::reload(&session()?).await,

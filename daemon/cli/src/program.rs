@@ -24,8 +24,83 @@ pub struct Program {
     /// Makes the rows of a list, or of all lists, anew from their changes in a data directory that no
     /// daemon has.
     pub rebuild: fn(&Path, Option<&ListName>) -> Result<Rebuilt, OfflineError>,
+    /// Makes this host the first node of a new cluster.
+    pub init: fn(&Placing) -> Result<Founded, SetupError>,
+    /// Makes this host a further node of a cluster.
+    pub join: fn(&Joining) -> Result<Joined, SetupError>,
     /// Writes the manual pages into a directory, which is made if it is missing.
     pub manual: fn(&Path) -> io::Result<()>,
+}
+
+/// What a new node is to be called, and where its configuration is.
+#[derive(Clone, Debug, Default)]
+pub struct Placing {
+    /// Its name, if it was chosen; else the host's is taken.
+    pub name: Option<String>,
+    /// Its configuration, if it is not the one that `musterd` would find.
+    pub config: Option<PathBuf>,
+}
+
+/// By whom a host joins.
+#[derive(Clone, Debug)]
+pub struct Joining {
+    /// What the node is to be called, and where its configuration is.
+    pub placing: Placing,
+    /// `host:port` of a node of the cluster.
+    pub address: String,
+    /// The token that the host was given.
+    pub token: String,
+}
+
+/// A cluster's first node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Founded {
+    /// Its name.
+    pub name: String,
+    /// Its id.
+    pub id: String,
+    /// The id of the cluster.
+    pub cluster: String,
+    /// Its configuration.
+    pub config: PathBuf,
+    /// Whether that is the one that the service reads.
+    pub is_default: bool,
+    /// Its key.
+    pub key: PathBuf,
+    /// Where the daemon will be asked.
+    pub socket: PathBuf,
+    /// The key of the cluster's authority.
+    pub authority_key: PathBuf,
+}
+
+/// A node that has joined a cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Joined {
+    /// Its name.
+    pub name: String,
+    /// Its id.
+    pub id: String,
+    /// The name of the node that signed its certificate.
+    pub by: String,
+    /// Its configuration.
+    pub config: PathBuf,
+    /// Whether that is the one that the service reads.
+    pub is_default: bool,
+    /// Its key.
+    pub key: PathBuf,
+    /// Where the daemon will be asked.
+    pub socket: PathBuf,
+}
+
+/// Why a host is no node, in words; nothing was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SetupError {
+    /// What was typed makes no sense.
+    Usage(String),
+    /// It is a node already, or the name is taken.
+    Conflict(String),
+    /// Anything else.
+    Failed(String),
 }
 
 /// What was made anew without a daemon.

@@ -1,5 +1,6 @@
 //! The calls of the API with their types, each named after its operation in `openapi.json`.
 
+mod authority;
 mod cluster;
 mod lists;
 mod node;

@@ -126,7 +126,7 @@ impl Answer {
     /// As bytes; words that are too long are cut.
     pub fn bytes(mut self) -> Vec<u8> {
         if let Some(words) = self.words() {
-            cut(words);
+            cut(words, MAX_WORDS_BYTES);
         }
         encode(&self).unwrap_or_default()
     }
@@ -152,8 +152,9 @@ impl Answer {
     }
 }
 
-fn cut(words: &mut String) {
-    let end = (0..=MAX_WORDS_BYTES)
+/// Cuts words to so many bytes, where a character ends.
+pub(crate) fn cut(words: &mut String, max_bytes: usize) {
+    let end = (0..=max_bytes)
         .rev()
         .find(|end| words.is_char_boundary(*end))
         .unwrap_or(0);

@@ -14,6 +14,7 @@
 
 #![warn(missing_docs)]
 
+pub mod admission;
 mod belief;
 pub mod cluster;
 pub mod codec;

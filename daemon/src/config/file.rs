@@ -8,7 +8,7 @@ use super::nearest::nearest;
 use std::path::{Path, PathBuf};
 
 /// Read when no other file is named, if it exists.
-const DEFAULT_PATH: &str = "/etc/muster/muster.toml";
+pub(crate) const DEFAULT_PATH: &str = "/etc/muster/muster.toml";
 
 /// Which file to read: `--config`, else `$MUSTERD_CONFIG`, else the default where it exists. A file
 /// that was named must exist.
@@ -17,6 +17,12 @@ pub(super) fn path(flag: Option<&Path>, surroundings: &Surroundings) -> Option<P
         .map(Path::to_path_buf)
         .or_else(|| surroundings.var(CONFIG_VARIABLE).map(PathBuf::from));
     named.or_else(|| Some(PathBuf::from(DEFAULT_PATH)).filter(|path| path.exists()))
+}
+
+/// The file that counts when no flag names another one.
+pub(super) fn usual(surroundings: &Surroundings) -> PathBuf {
+    let named = surroundings.var(CONFIG_VARIABLE).map(PathBuf::from);
+    named.unwrap_or_else(|| PathBuf::from(DEFAULT_PATH))
 }
 
 /// Reads the file's values.

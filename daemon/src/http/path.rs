@@ -7,6 +7,7 @@ use axum::http::request::Parts;
 use names::{EntryId, ListName, ProcessName};
 use node::registry::LinkTarget;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use pki::InvitationId;
 
 /// What RFC 3986 leaves as it is in a path.
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
@@ -27,6 +28,9 @@ pub(crate) struct MemberPath(pub(crate) String);
 /// `{id}` of a token in a path.
 pub(crate) struct TokenPath(pub(crate) TokenId);
 
+/// `{id}` of an invitation in a path.
+pub(crate) struct InvitationPath(pub(crate) InvitationId);
+
 /// `{id}` of a code in a path.
 pub(crate) struct CodePath(pub(crate) TokenId);
 
@@ -44,6 +48,7 @@ refuses! {
     EntryPath: Malformed Invalid Entry;
     MemberPath: Malformed;
     TokenPath: Malformed NoToken;
+    InvitationPath: Malformed NoInvitation;
     CodePath: Malformed NoCode;
     ProcessPath: Malformed Invalid;
     GroupPath: Malformed Invalid;
@@ -110,6 +115,23 @@ impl<S: Send + Sync> FromRequestParts<S> for TokenPath {
             .map(Self)
             .map_err(|()| Problem::new(Kind::NoToken, format!("no token has the id {id:?}")))
     }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for InvitationPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let id = param(parts, state, "id").await?;
+        id.parse().map(Self).map_err(|()| no_invitation(&id))
+    }
+}
+
+/// The problem of an id that no invitation has.
+pub(crate) fn no_invitation(id: &str) -> Problem {
+    Problem::new(
+        Kind::NoInvitation,
+        format!("no invitation of this node has the id {id:?}"),
+    )
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for CodePath {

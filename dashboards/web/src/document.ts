@@ -89,6 +89,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/authority": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Which nodes can sign and until when, and the certificates of all members. Members are asked; those
+         *     that do not answer within two seconds are without a time.
+         */
+        get: operations["authority"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/authority/renew": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Has this node's own certificate renewed now, by an authority that it reaches, and puts it in
+         *     force. A node does so by itself at two thirds of its certificate's life.
+         */
+        post: operations["renew_certificate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/debug/configuration": {
         parameters: {
             query?: never;
@@ -280,6 +320,47 @@ export interface paths {
         post?: never;
         /** Takes a process of this node out of a group. */
         delete: operations["leave_group"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/invitations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The invitations of this node, by id, with the hosts that have joined by them; never their tokens.
+         *     They are forgotten a week after their end.
+         */
+        get: operations["invitations"];
+        put?: never;
+        /**
+         * Invites hosts to join: makes a token, by which they get a certificate from this node. On an
+         *     authority only.
+         */
+        post: operations["invite"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/invitations/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Revokes an invitation: its token is good no longer. Hosts that have joined by it stay. */
+        delete: operations["revoke_invitation"];
         options?: never;
         head?: never;
         patch?: never;
@@ -872,6 +953,15 @@ export interface components {
          * @enum {string}
          */
         AttentionSeverity: "critical" | "warning";
+        /** @description Who can sign, and which certificates there are. */
+        AuthorityView: {
+            /** @description The nodes that can sign, this one first, the others as far as they answer. */
+            authorities: components["schemas"]["SigningNode"][];
+            /** @description The certificates of all members, by name. */
+            certificates: components["schemas"]["MemberCertificate"][];
+            /** @description Whether this node can sign. */
+            is_authority: boolean;
+        };
         /**
          * @description Which certificate.
          *
@@ -993,6 +1083,29 @@ export interface components {
          * @enum {string}
          */
         ConflictAction: "notify" | "terminate";
+        /** @description A new invitation. */
+        CreatedInvitation: {
+            /** @description Where the new host reaches this node; it may join by any other one. */
+            address: string;
+            /**
+             * Format: date-time
+             * @description When the token expires.
+             */
+            expires_at: string;
+            /** @description 12 hexadecimal digits. */
+            id: string;
+            /** @description The name that the host must have; null: any. */
+            name: string | null;
+            /** @description What the host becomes. */
+            role: components["schemas"]["InvitedRole"];
+            /** @description What the new host needs to join. It is told only here. */
+            token: string;
+            /**
+             * Format: int32
+             * @description How many hosts may join by it.
+             */
+            uses: number;
+        };
         /** @description A new token. */
         CreatedToken: {
             /**
@@ -1135,6 +1248,7 @@ export interface components {
         /**
          * @description What happened to it.
          *
+         *     - `admitted`: A host was given a certificate, by an invitation.
          *     - `joined`: A member is new.
          *     - `suspect`: A member did not answer a probe.
          *     - `alive`: A member answers.
@@ -1153,7 +1267,7 @@ export interface components {
          *     - `lost`: The name belongs to another process.
          * @enum {string}
          */
-        EventType: "joined" | "suspect" | "alive" | "down" | "restarting" | "left" | "forgotten" | "created" | "changed" | "deleted" | "healed" | "up" | "unreachable" | "back" | "contested" | "lost";
+        EventType: "admitted" | "joined" | "suspect" | "alive" | "down" | "restarting" | "left" | "forgotten" | "created" | "changed" | "deleted" | "healed" | "up" | "unreachable" | "back" | "contested" | "lost";
         /** @description What an examination of a node found. */
         Examination: {
             /** @description Whether all findings are good. */
@@ -1218,6 +1332,76 @@ export interface components {
             /** @description Which threads. */
             part: components["schemas"]["DaemonPart"];
         };
+        /** @description An invitation, without its token. */
+        Invitation: {
+            /** @description Who invited, such as `alice@alpha`. */
+            by: string;
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When its token expires.
+             */
+            expires_at: string;
+            /** @description 12 hexadecimal digits. */
+            id: string;
+            /** @description The name that the host must have; null: any. */
+            name: string | null;
+            /** @description What the host becomes. */
+            role: components["schemas"]["InvitedRole"];
+            /** @description What it is good for now. */
+            state: components["schemas"]["InvitationState"];
+            /** @description What the new node says of itself. */
+            tags: string[];
+            /** @description Who has joined by it. */
+            used: components["schemas"]["InvitationUse"][];
+            /**
+             * Format: int32
+             * @description How many hosts may join by it.
+             */
+            uses: number;
+        };
+        /** @description A page of them. */
+        InvitationPage: {
+            /** @description In the order of the call. */
+            items: components["schemas"]["Invitation"][];
+            /** @description To be given as `cursor` for what follows; null at the end. */
+            next: string | null;
+        };
+        /**
+         * @description What an invitation is good for now.
+         *
+         *     - `open`: Hosts can join by it.
+         *     - `used`: As many hosts have joined by it as may.
+         *     - `expired`: Its time is over.
+         *     - `revoked`: It was revoked.
+         * @enum {string}
+         */
+        InvitationState: "open" | "used" | "expired" | "revoked";
+        /** @description A host that has joined. */
+        InvitationUse: {
+            /** @description From where it came. */
+            address: string;
+            /**
+             * Format: date-time
+             * @description When it was admitted.
+             */
+            at: string;
+            /** @description The name that it got. */
+            name: string;
+            /** @description The id that it got. */
+            node: string;
+        };
+        /**
+         * @description What a host becomes that joins.
+         *
+         *     - `member`: A member, which counts in verdicts and majorities.
+         * @enum {string}
+         */
+        InvitedRole: "member";
         /** @description What became of one address. */
         JoinOutcome: {
             /** @description As it was given. */
@@ -1309,6 +1493,18 @@ export interface components {
              * @description When that is, if it was said.
              */
             until: string | null;
+        };
+        /** @description A member's certificate. */
+        MemberCertificate: {
+            /**
+             * Format: date-time
+             * @description When its certificate expires; null for a member that did not answer.
+             */
+            expires_at: string | null;
+            /** @description The member's id. */
+            id: string;
+            /** @description Its name. */
+            name: string;
         };
         /** @description Members by state. */
         MemberCounts: {
@@ -1402,6 +1598,27 @@ export interface components {
         };
         /** @description One entry to add, or several. */
         NewEntryOrEntries: components["schemas"]["NewEntry"] | components["schemas"]["NewEntries"];
+        /** @description Whom to invite. Each field may be missing. */
+        NewInvitation: {
+            /** @description The name that the host must have; null or missing: any that is free. */
+            name?: string | null;
+            /** @description What the host becomes; `member` if it is not given. */
+            role?: components["schemas"]["InvitedRole"];
+            /** @description What the new node says of itself: `{"rack": "7"}` is the tag `rack=7`. */
+            tags?: {
+                [key: string]: string;
+            };
+            /**
+             * @description How long the token is valid: a whole number with `s`, `m`, `h` or `d`, from `10s` to `30d`;
+             *     `10m` if it is not given.
+             */
+            ttl?: string;
+            /**
+             * Format: int32
+             * @description How many hosts may join by it; 1 if it is not given.
+             */
+            uses?: number;
+        };
         /** @description What is to be logged for now. */
         NewLogLevel: {
             /**
@@ -1830,6 +2047,16 @@ export interface components {
             /** @description Keys that have changed since the start, and whose new values count only after a restart. */
             restart: string[];
         };
+        /** @description A certificate that was renewed. */
+        RenewedCertificate: {
+            /** @description The name of the node that signed. */
+            by: string;
+            /**
+             * Format: date-time
+             * @description When the new certificate expires.
+             */
+            expires_at: string;
+        };
         /** @description What became of waiting until several nodes have a change on disk. */
         ReplicaConfirmations: {
             /**
@@ -1853,6 +2080,20 @@ export interface components {
             };
             /** @description Its `host:port`: one. */
             targets: string[];
+        };
+        /** @description A node that can sign. */
+        SigningNode: {
+            /** @description Where it is reached. */
+            address: string;
+            /**
+             * Format: date-time
+             * @description Until when: when the certificate of its signing key expires.
+             */
+            expires_at: string;
+            /** @description Its id. */
+            id: string;
+            /** @description Its name. */
+            name: string;
         };
         /** @description To-do lists. */
         StatusOfLists: {
@@ -2449,6 +2690,145 @@ export interface operations {
             };
             /** @description `/problems/not-ready`: The node is not ready */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    authority: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As far as it is known */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuthorityView"];
+                };
+            };
+            /** @description `/problems/malformed`: The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/too-many`: Too many at once */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/internal`: The daemon failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    renew_certificate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Renewed, and in force */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RenewedCertificate"];
+                };
+            };
+            /** @description `/problems/malformed`: The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/no-renewal`: The certificate cannot be renewed */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/too-many`: Too many at once */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/internal`: The daemon failed */
+            500: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3482,6 +3862,319 @@ export interface operations {
             };
             /** @description `/problems/disk-full`: The disk is full */
             507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    invitations: {
+        parameters: {
+            query?: {
+                /** @description How many at most. A page of large things may have fewer. */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of invitations */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InvitationPage"];
+                };
+            };
+            /** @description `/problems/malformed`: The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/no-authority`: The node is no authority */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/invalid`: Invalid value */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/too-many`: Too many at once */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/internal`: The daemon failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/full`: The node has no room; `/problems/store-unavailable`: The store is not available */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    invite: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewInvitation"];
+            };
+        };
+        responses: {
+            /** @description Made, and on the disk */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreatedInvitation"];
+                };
+            };
+            /** @description `/problems/malformed`: The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/body-too-slow`: The body did not arrive in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/no-authority`: The node is no authority */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/too-large`: Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/not-json`: The body is not declared as JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/invalid`: Invalid value */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/too-many`: Too many at once */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/internal`: The daemon failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/full`: The node has no room; `/problems/store-unavailable`: The store is not available */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    revoke_invitation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The invitation's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Revoked */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `/problems/malformed`: The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/no-such-invitation`: There is no such invitation */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/no-authority`: The node is no authority */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/too-many`: Too many at once */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/internal`: The daemon failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/full`: The node has no room; `/problems/store-unavailable`: The store is not available */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };

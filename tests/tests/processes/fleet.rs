@@ -79,20 +79,12 @@ impl Fleet {
 
     /// Makes one more node.
     pub(crate) fn add(&mut self, name: &str) -> anyhow::Result<&mut Node> {
-        let address = UdpSocket::bind("127.0.0.1:0")?.local_addr()?;
-        let seed = self.nodes.first().map_or(address, |first| first.address);
-        let dir = self.dir.path().join(name);
-        self.issue("ca", name, &dir.join("tls"))?;
-        let node = Node {
-            name: name.to_owned(),
-            data: dir.join("data"),
-            dir,
-            address,
-            daemon: "musterd",
-            launcher: Vec::new(),
-            env: Vec::new(),
-            child: None,
-        };
+        let node = Node::bare(self.dir.path(), name)?;
+        let seed = self
+            .nodes
+            .first()
+            .map_or(node.address, |first| first.address);
+        self.issue("ca", name, &node.dir.join("tls"))?;
         node.configure(&[seed])?;
         self.nodes.push(node);
         self.nodes.last_mut().context("a node was added")
@@ -211,6 +203,21 @@ impl Fleet {
 }
 
 impl Node {
+    /// One below that directory of which nothing is made yet.
+    pub(crate) fn bare(below: &Path, name: &str) -> anyhow::Result<Self> {
+        let dir = below.join(name);
+        Ok(Self {
+            name: name.to_owned(),
+            data: dir.join("data"),
+            dir,
+            address: UdpSocket::bind("127.0.0.1:0")?.local_addr()?,
+            daemon: "musterd",
+            launcher: Vec::new(),
+            env: Vec::new(),
+            child: None,
+        })
+    }
+
     /// Writes the configuration, with these seeds.
     pub(crate) fn configure(&self, seeds: &[SocketAddr]) -> anyhow::Result<()> {
         let seeds: Vec<String> = seeds.iter().map(|seed| format!("\"{seed}\"")).collect();

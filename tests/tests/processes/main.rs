@@ -24,6 +24,7 @@ mod fleet;
 mod followed;
 mod http;
 mod identity;
+mod joining;
 mod kept;
 mod lies;
 mod lifecycle;

@@ -6,21 +6,27 @@
 //! | `ca.pem` | the authority's certificate, self-signed, valid for 10 years; after a [`rotate`] also the earlier ones |
 //! | `ca.key` | its key (mode 0600) |
 //! | `issued/NAME` | the id of the node of that name, as 32 hexadecimal digits: names and ids are never given twice |
+//! | `issued/NAME.pem` | the latest certificate of that node, with those between it and `ca.pem` |
+//!
+//! The authority may make others below itself ([`delegate`]), which sign for nodes that join
+//! ([`Signer`]); `ca.key` itself then belongs where nobody but an administrator gets at it.
 //!
 //! The cluster's id is 16 random bytes in the authority's distinguished name, `O=muster, CN=muster
 //! cluster <32 hex>`, so that authorities can be replaced without making another cluster. A node's
 //! certificate is valid for 2 years unless told otherwise, from a day back.
 
-mod files;
+mod signer;
+
+pub use signer::{Certified, Delegated, IssuedName, SIGNER_LIFE, Signer, delegate, list};
 
 use crate::certificate::{self, AuthorityFacts};
+use crate::files::{self, Mode, Replace};
 use crate::identity::{self, Identity, IdentityError};
 use data_encoding::HEXLOWER;
-use files::{Mode, Replace};
 use names::{NameError, NodeName};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose, PKCS_ED25519,
+    Issuer, KeyPair, KeyUsagePurpose, PKCS_ED25519, PublicKeyData, SerialNumber, SigningKey,
 };
 use std::fs;
 use std::io;
@@ -70,6 +76,24 @@ pub enum PkiError {
     /// The name was never issued here.
     #[error("the name {0} was never issued by this authority")]
     NotIssued(String),
+    /// The authority may not have others below it.
+    #[error(
+        "the authority in {path} is of a kind that allows no other below it; make a new one first \
+         (muster pki rotate), which does",
+        path = path.display()
+    )]
+    NoDelegates {
+        /// The certificates' file.
+        path: PathBuf,
+    },
+    /// A signer of another cluster, or one whose authority this node does not trust.
+    #[error("what {path} signs is not trusted here: {reason}", path = path.display())]
+    Distrusted {
+        /// The signer's certificate.
+        path: PathBuf,
+        /// Why not.
+        reason: rustls::CertificateError,
+    },
     /// The record of an issued name cannot be read.
     #[error("{path} does not hold a node id", path = path.display())]
     Record {
@@ -190,6 +214,7 @@ pub fn issue(
         Mode::Public,
         Replace::No,
     )?;
+    keep_issued(dir, name, &made.pem)?;
     write_node(dir, &made, out, Replace::No)?;
     Ok(made.issued)
 }
@@ -206,6 +231,7 @@ pub fn renew(
     let id = issued_id(&dir.join(ISSUED_DIRECTORY).join(name))?
         .ok_or_else(|| PkiError::NotIssued(name.to_owned()))?;
     let made = make_node(dir, id, name, life)?;
+    keep_issued(dir, name, &made.pem)?;
     write_node(dir, &made, out, Replace::Yes)?;
     Ok(made.issued)
 }
@@ -246,7 +272,8 @@ fn authority_params(cluster: [u8; 16]) -> CertificateParams {
     name.push(DnType::CommonName, certificate::authority_name(cluster));
     let mut params = CertificateParams::default();
     params.distinguished_name = name;
-    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    // One authority below it, and the nodes below that one.
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(1));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params
 }
@@ -259,6 +286,29 @@ fn make_node(
 ) -> Result<MadeNode, PkiError> {
     let (signing_key, authority) = signing_authority(dir)?;
     let key = KeyPair::generate_for(&PKCS_ED25519)?;
+    let issuer = Issuer::new(authority_params(authority.cluster), signing_key);
+    let certified = sign_node(&issuer, &key, (id, name), life, authority.not_after)?;
+    let issued = Issued {
+        id,
+        name: name.to_owned(),
+        cluster: authority.cluster,
+        not_after: certified.1,
+    };
+    Ok(MadeNode {
+        issued,
+        key,
+        pem: certified.0,
+    })
+}
+
+/// A node's certificate in PEM, and when it expires: after `life`, or with its issuer.
+fn sign_node(
+    issuer: &Issuer<'_, impl SigningKey>,
+    key: &impl PublicKeyData,
+    (id, name): ([u8; 16], &str),
+    life: std::time::Duration,
+    issuer_not_after: i64,
+) -> Result<(String, i64), PkiError> {
     let mut params = CertificateParams::new(certificate::dns_names(id, name))?;
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, name);
@@ -269,19 +319,20 @@ fn make_node(
         ExtendedKeyUsagePurpose::ClientAuth,
     ];
     params.use_authority_key_identifier_extension = true;
+    // By default it follows from the key, which a renewed certificate has as well.
+    params.serial_number = Some(SerialNumber::from_slice(&rand::random::<[u8; 16]>()));
     let now = OffsetDateTime::now_utc();
     params.not_before = now - BACKDATED;
     params.not_after =
-        (now + life).min(OffsetDateTime::from_unix_timestamp(authority.not_after).unwrap_or(now));
-    let issued = Issued {
-        id,
-        name: name.to_owned(),
-        cluster: authority.cluster,
-        not_after: params.not_after.unix_timestamp(),
-    };
-    let issuer = Issuer::new(authority_params(authority.cluster), signing_key);
-    let pem = params.signed_by(&key, &issuer)?.pem();
-    Ok(MadeNode { issued, key, pem })
+        (now + life).min(OffsetDateTime::from_unix_timestamp(issuer_not_after).unwrap_or(now));
+    let not_after = params.not_after.unix_timestamp();
+    Ok((params.signed_by(key, issuer)?.pem(), not_after))
+}
+
+/// Keeps the latest certificate of a name, for [`list`].
+fn keep_issued(dir: &Path, name: &str, pem: &str) -> Result<(), PkiError> {
+    let file = dir.join(ISSUED_DIRECTORY).join(format!("{name}.pem"));
+    files::write(&file, pem.as_bytes(), Mode::Public, Replace::Yes)
 }
 
 /// Writes a node's files and loads them back, so that what is handed out is known to work.

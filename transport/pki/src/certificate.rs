@@ -43,6 +43,8 @@ pub struct NodeFacts {
     pub not_before: i64,
     /// When it expires, in Unix seconds.
     pub not_after: i64,
+    /// The key's bytes, where it is an Ed25519 key, as those of nodes are.
+    pub public_key: Option<[u8; 32]>,
 }
 
 /// What an authority's certificate says.
@@ -53,6 +55,10 @@ pub(crate) struct AuthorityFacts {
     pub(crate) not_after: i64,
     /// The public key, in DER.
     pub(crate) public_key: Vec<u8>,
+    /// Which of the cluster's authorities it is, where it is one below another.
+    pub(crate) unit: Option<String>,
+    /// Whether another authority may stand below it.
+    pub(crate) may_delegate: bool,
 }
 
 /// Reads a node's certificate, in DER. Says nothing about who signed it.
@@ -71,6 +77,13 @@ pub fn node(der: &[u8]) -> Result<NodeFacts, CertificateFault> {
         name,
         not_before: validity.not_before.timestamp(),
         not_after: validity.not_after.timestamp(),
+        public_key: certificate
+            .public_key()
+            .subject_public_key
+            .data
+            .as_ref()
+            .try_into()
+            .ok(),
     })
 }
 
@@ -94,6 +107,22 @@ pub(crate) fn authority(der: &[u8]) -> Result<AuthorityFacts, CertificateFault> 
         cluster: cluster(certificate.subject()).ok_or(CertificateFault::NoCluster)?,
         not_after: certificate.validity().not_after.timestamp(),
         public_key: certificate.public_key().raw.to_vec(),
+        unit: certificate
+            .subject()
+            .iter_organizational_unit()
+            .next()
+            .and_then(|unit| unit.as_str().ok())
+            .map(str::to_owned),
+        may_delegate: certificate
+            .basic_constraints()
+            .ok()
+            .flatten()
+            .is_some_and(|basic| {
+                basic
+                    .value
+                    .path_len_constraint
+                    .is_none_or(|below| below > 0)
+            }),
     })
 }
 

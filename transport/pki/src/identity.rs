@@ -133,14 +133,20 @@ pub struct Identity {
     authority_not_after: i64,
     key: Arc<CertifiedKey>,
     roots: Arc<RootCertStore>,
+    authorities: Arc<[CertificateDer<'static>]>,
 }
 
 impl Identity {
     /// Loads a node's identity from three PEM files: the authorities (several during a rotation,
-    /// all of one cluster; expired ones are left out), the certificate and its key, which only its
-    /// owner may read.
+    /// all of one cluster; expired ones are left out), the certificate, followed by those between it
+    /// and its authority, and its key, which only its owner may read.
     pub fn load(ca: &Path, certificate: &Path, key: &Path) -> Result<Self, IdentityError> {
-        let (cluster, authority_not_after, roots) = authorities(ca)?;
+        let Authorities {
+            cluster,
+            last: authority_not_after,
+            roots,
+            certificates: trusted,
+        } = authorities(ca)?;
         let chain = certificates(certificate)?;
         let Some(leaf) = chain.first().cloned() else {
             return Err(IdentityError::Empty {
@@ -154,6 +160,7 @@ impl Identity {
         };
         let facts = certificate::node(&leaf).map_err(fault)?;
         check_validity(certificate, facts.not_before, facts.not_after)?;
+        let between: Vec<_> = chain.iter().skip(1).cloned().collect();
         let key_der = private_key(key)?;
         let key = CertifiedKey::from_der(chain, key_der, &provider()).map_err(|_| {
             IdentityError::Pairing {
@@ -167,8 +174,9 @@ impl Identity {
             authority_not_after,
             key: Arc::new(key),
             roots: Arc::new(roots),
+            authorities: trusted.into(),
         };
-        identity.check_signature(certificate, ca, &leaf)?;
+        identity.check_signature(certificate, ca, &leaf, &between)?;
         Ok(identity)
     }
 
@@ -190,6 +198,22 @@ impl Identity {
     /// When the certificate expires, in Unix seconds.
     pub fn not_after(&self) -> i64 {
         self.facts.not_after
+    }
+
+    /// When the certificate began to be valid, in Unix seconds.
+    pub fn not_before(&self) -> i64 {
+        self.facts.not_before
+    }
+
+    /// The key's bytes, where it is an Ed25519 key.
+    pub fn public_key(&self) -> Option<[u8; 32]> {
+        self.facts.public_key
+    }
+
+    /// The cluster's authorities that have not expired, in the order of their file: the one that
+    /// signs new certificates first.
+    pub fn authorities(&self) -> &[CertificateDer<'static>] {
+        &self.authorities
     }
 
     /// When the last of the authorities expires, in Unix seconds.
@@ -232,6 +256,7 @@ impl Identity {
         file: &Path,
         ca: &Path,
         leaf: &CertificateDer<'_>,
+        between: &[CertificateDer<'_>],
     ) -> Result<(), IdentityError> {
         if let Some(found) =
             certificate::claimed_cluster(leaf).filter(|found| *found != self.cluster)
@@ -244,7 +269,7 @@ impl Identity {
                 expected,
             });
         }
-        match self.verify(leaf, &[]) {
+        match self.verify(leaf, between) {
             Ok(()) => Ok(()),
             Err(CertificateError::BadEncoding) => Err(IdentityError::Certificate {
                 file: file.to_owned(),
@@ -263,11 +288,19 @@ pub fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
-/// Reads the authorities that are still valid, all of one cluster, and when the last of them
-/// expires.
-fn authorities(file: &Path) -> Result<([u8; 16], i64, RootCertStore), IdentityError> {
+/// The authorities of a file that are still valid.
+struct Authorities {
+    cluster: [u8; 16],
+    /// When the last of them expires.
+    last: i64,
+    roots: RootCertStore,
+    certificates: Vec<CertificateDer<'static>>,
+}
+
+/// Reads the authorities that are still valid, all of one cluster.
+fn authorities(file: &Path) -> Result<Authorities, IdentityError> {
     let now = OffsetDateTime::now_utc().unix_timestamp();
-    let mut roots = RootCertStore::empty();
+    let (mut roots, mut valid) = (RootCertStore::empty(), Vec::new());
     let (mut cluster, mut last) = (None, now);
     for der in certificates(file)? {
         let fault = |fault| IdentityError::Certificate {
@@ -286,8 +319,9 @@ fn authorities(file: &Path) -> Result<([u8; 16], i64, RootCertStore), IdentityEr
         }
         if facts.not_after >= now {
             roots
-                .add(der)
+                .add(der.clone())
                 .map_err(|_| fault(CertificateFault::Malformed))?;
+            valid.push(der);
             last = last.max(facts.not_after);
         }
     }
@@ -296,10 +330,15 @@ fn authorities(file: &Path) -> Result<([u8; 16], i64, RootCertStore), IdentityEr
             file: file.to_owned(),
             what: "certificate",
         }),
-        Some(_) if roots.is_empty() => Err(IdentityError::AuthorityExpired {
+        Some(_) if valid.is_empty() => Err(IdentityError::AuthorityExpired {
             file: file.to_owned(),
         }),
-        Some(cluster) => Ok((cluster, last, roots)),
+        Some(cluster) => Ok(Authorities {
+            cluster,
+            last,
+            roots,
+            certificates: valid,
+        }),
     }
 }
 

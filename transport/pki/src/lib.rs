@@ -4,6 +4,8 @@
 //! An administrator makes an authority once ([`init`]) and issues each node's files with it
 //! ([`issue`], [`renew`]); [`rotate`] replaces the authority. A node loads its files as its
 //! [`Identity`] and judges a peer's certificate by [`Identity::verify`] and [`certificate::node`].
+//! Nodes join without copied files by way of an authority below that one ([`delegate`], [`Signer`])
+//! and a [`Token`]; [`install`] writes what they get.
 //! What happens in a handshake is the business of `transport`. [`Server`] is another certificate:
 //! that of a TLS server for browsers and programs, by whatever authority.
 //!
@@ -21,10 +23,20 @@
 
 mod authority;
 pub mod certificate;
+pub mod files;
 mod identity;
+mod installed;
+mod invitation;
 mod server;
 
-pub use authority::{Authority, Issued, NODE_LIFE, PkiError, init, issue, renew, rotate};
+pub use authority::{
+    Authority, Certified, Delegated, Issued, IssuedName, NODE_LIFE, PkiError, SIGNER_LIFE, Signer,
+    delegate, init, issue, list, renew, rotate,
+};
 pub use certificate::CertificateFault;
 pub use identity::{Identity, IdentityError, provider};
+pub use installed::{NodeKey, install, replace_certificate};
+pub use invitation::{
+    Claim, Fingerprint, InvitationId, JoinKey, PinError, Pinned, Token, TokenError, is_untimely,
+};
 pub use server::{Server, ServerError};

@@ -1,5 +1,6 @@
 //! What the tasks of an endpoint share.
 
+use crate::admission::Applicant;
 use crate::connection::{self, CloseCode, Link};
 use crate::duplicate;
 use crate::event::{Outboxes, PeerName};
@@ -10,8 +11,9 @@ use crate::refusal::Verdict;
 use crate::registry::Registry;
 use crate::settings::Settings;
 use crate::stats::Counters;
-use crate::tls::{Tls, TlsError};
+use crate::tls::{About, Tls, TlsError};
 use parking_lot::Mutex;
+use pki::Identity;
 use quinn::{RecvStream, TransportConfig};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -39,8 +41,11 @@ pub(crate) struct Core {
     pub(crate) runtime: Handle,
     pub(crate) handshakes: Places,
     pub(crate) inquiries: Arc<Semaphore>,
+    /// For those that join, and for members that ask on behalf of such.
+    pub(crate) joins: Places,
     pub(super) fault: Fault,
     pub(super) questions: Mutex<Option<mpsc::Sender<Question>>>,
+    pub(super) applications: Mutex<Option<mpsc::Sender<Applicant>>>,
     pub(super) knocks: Mutex<Knocks>,
     pub(super) tls: Mutex<Arc<Tls>>,
     pub(super) transport: Arc<TransportConfig>,
@@ -136,11 +141,12 @@ impl Core {
 
     pub(crate) fn inquiry_config(
         &self,
+        about: About,
         expect: [u8; 16],
         verdict: Verdict,
     ) -> Result<quinn::ClientConfig, TlsError> {
         let tls = self.tls.lock().clone();
-        let mut config = quinn::ClientConfig::new(Arc::new(tls.inquirer(expect, verdict)?));
+        let mut config = quinn::ClientConfig::new(Arc::new(tls.inquirer(about, expect, verdict)?));
         config.transport_config(self.transport.clone());
         Ok(config)
     }
@@ -155,6 +161,19 @@ impl Core {
 
     pub(crate) fn questions(&self) -> Option<mpsc::Sender<Question>> {
         self.questions.lock().clone()
+    }
+
+    pub(crate) fn admit_by(&self, applications: mpsc::Sender<Applicant>) {
+        *self.applications.lock() = Some(applications);
+    }
+
+    pub(crate) fn applications(&self) -> Option<mpsc::Sender<Applicant>> {
+        self.applications.lock().clone()
+    }
+
+    /// This node's identity, as of the last reload.
+    pub(crate) fn identity(&self) -> Identity {
+        self.tls.lock().identity.clone()
     }
 
     /// Notes that a handshake from that address was not finished.

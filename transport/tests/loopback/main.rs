@@ -10,6 +10,7 @@
 mod datagrams;
 mod handshake;
 mod inquiries;
+mod joining;
 mod life;
 mod messages;
 mod rogue;

@@ -32,9 +32,20 @@ pub const GROUPS: &[(&str, &[&str])] = &[
     ),
     (
         "Cluster",
-        &["members", "partition", "events", "join", "leave", "forget"],
+        &[
+            "init",
+            "invite",
+            "invitations",
+            "uninvite",
+            "join",
+            "members",
+            "partition",
+            "events",
+            "leave",
+            "forget",
+        ],
     ),
-    ("Certificates and tokens", &["pki", "token"]),
+    ("Certificates and tokens", &["authority", "pki", "token"]),
     (
         "Looking after it",
         &[
@@ -62,6 +73,7 @@ const RISKY: &[&str] = &[
     "forget",
     "heal",
     "init",
+    "invite",
     "issue",
     "join",
     "kill",
@@ -71,6 +83,7 @@ const RISKY: &[&str] = &[
     "register",
     "rebuild",
     "reload",
+    "renew",
     "reopen",
     "revoke",
     "rm",
@@ -79,6 +92,7 @@ const RISKY: &[&str] = &[
     "run",
     "split",
     "start",
+    "uninvite",
     "unlink",
     "unregister",
 ];
@@ -138,7 +152,7 @@ pub(super) fn without_risky_tip(mut error: clap::Error) -> clap::Error {
 mod tests {
     use super::*;
     use crate::args::{command, parse};
-    use crate::program::{OfflineError, Program};
+    use crate::program::{OfflineError, Program, SetupError};
     use std::ffi::OsString;
 
     fn program() -> Program {
@@ -147,6 +161,8 @@ mod tests {
             daemon: |_| std::process::ExitCode::SUCCESS,
             examine_host: |_| Vec::new(),
             data_dir: |_| Err(String::new()),
+            init: |_| Err(SetupError::Failed(String::new())),
+            join: |_| Err(SetupError::Failed(String::new())),
             rebuild: |_, _| Err(OfflineError::Failed(String::new())),
             manual: |_| Ok(()),
         }

@@ -21,6 +21,30 @@ pub(crate) enum Pki {
         #[arg(long, value_name = "DIR", default_value = "ca")]
         dir: PathBuf,
     },
+    /// Make or renew the key with which a node signs for hosts that join
+    ///
+    /// Bring the directory to that node as authority/ in its data directory, for the daemon's user only.
+    /// To renew it, give the directory with the key that is there already: it stays.
+    Authority {
+        /// The name of the node that will sign
+        name: String,
+        /// Where the certificate authority is
+        #[arg(long, value_name = "DIR", default_value = "ca")]
+        dir: PathBuf,
+        /// Where to write authority.pem and authority.key
+        #[arg(long, value_name = "DIR", default_value = "authority")]
+        out: PathBuf,
+        /// For how many days it is valid; it never outlives the certificate authority
+        #[arg(long, value_name = "DAYS", default_value_t = 1825, value_parser = clap::value_parser!(u16).range(1..=3650))]
+        days: u16,
+    },
+    /// Show whom an authority has given certificates
+    List {
+        /// Where the authority is: that of the cluster, or authority/ in the data directory of a node
+        /// that signs
+        #[arg(long, value_name = "DIR", default_value = "ca")]
+        dir: PathBuf,
+    },
     /// Make a node's certificate and key
     Issue {
         /// The node's name, unique in the cluster

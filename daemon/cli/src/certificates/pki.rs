@@ -3,13 +3,14 @@
 use crate::args::Pki;
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::table::{Cell, Paint, Table};
 use crate::text::printable;
 use data_encoding::HEXLOWER;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use pki::PkiError;
+use pki::{Issued, PkiError};
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Runs one of the commands. No daemon is asked.
@@ -41,6 +42,26 @@ pub(crate) fn run(command: &Pki, output: &Output) -> Result<(), Failure> {
                 &json!({ "cluster": HEXLOWER.encode(&made.cluster), "dir": dir, "not_after": expires(made.not_after) }),
             )
         }
+        Pki::Authority {
+            name,
+            dir,
+            out,
+            days,
+        } => {
+            let made = pki::delegate(dir, name, out, days_long(*days)).map_err(failure)?;
+            let words = format!(
+                "wrote authority.pem and authority.key of {} to {}, valid until {}",
+                printable(name),
+                out.display(),
+                output.time(&expires(made.not_after), &TimeZone::system())
+            );
+            told(
+                output,
+                &words,
+                &json!({ "cluster": HEXLOWER.encode(&made.cluster), "out": out, "not_after": expires(made.not_after) }),
+            )
+        }
+        Pki::List { dir } => list(dir, output),
         Pki::Issue {
             name,
             dir,
@@ -49,23 +70,51 @@ pub(crate) fn run(command: &Pki, output: &Output) -> Result<(), Failure> {
             days,
         } => {
             let out = out.clone().unwrap_or_else(|| PathBuf::from(name));
-            let life = Duration::from_secs(u64::from(*days) * 24 * 60 * 60);
+            let life = days_long(*days);
             let issued = if *renew {
                 pki::renew(dir, name, &out, life)
             } else {
                 pki::issue(dir, name, &out, life)
             };
-            let issued = issued.map_err(failure)?;
-            let words = format!(
-                "wrote ca.pem, node.pem and node.key of {} to {}, valid until {}",
-                printable(name),
-                out.display(),
-                output.time(&expires(issued.not_after), &TimeZone::system())
-            );
-            let answer = json!({ "id": HEXLOWER.encode(&issued.id), "name": issued.name, "out": out, "not_after": expires(issued.not_after) });
-            told(output, &words, &answer)
+            told_issued(&issued.map_err(failure)?, &out, output)
         }
     }
+}
+
+fn told_issued(issued: &Issued, out: &Path, output: &Output) -> Result<(), Failure> {
+    let words = format!(
+        "wrote ca.pem, node.pem and node.key of {} to {}, valid until {}",
+        printable(&issued.name),
+        out.display(),
+        output.time(&expires(issued.not_after), &TimeZone::system())
+    );
+    let answer = json!({ "id": HEXLOWER.encode(&issued.id), "name": issued.name, "out": out, "not_after": expires(issued.not_after) });
+    told(output, &words, &answer)
+}
+
+fn days_long(days: u16) -> Duration {
+    Duration::from_secs(u64::from(days) * 24 * 60 * 60)
+}
+
+/// Whom an authority has given certificates.
+fn list(dir: &Path, output: &Output) -> Result<(), Failure> {
+    let issued = pki::list(dir).map_err(failure)?;
+    if output.is_json() {
+        let item = |one: &pki::IssuedName| json!({ "name": one.name, "id": HEXLOWER.encode(&one.id), "not_after": one.not_after.map(expires) });
+        let items: Vec<Value> = issued.iter().map(item).collect();
+        return output.json(&json!({ "items": items, "next": null }));
+    }
+    let mut table = Table::new(&["NAME", "UNTIL", "ID"]);
+    for one in &issued {
+        let until = one.not_after.map(expires);
+        let until = until.map(|at| output.time(&at, &TimeZone::system()));
+        table.row([
+            one.name.as_str().into(),
+            until.unwrap_or_default().into(),
+            Cell::painted(&HEXLOWER.encode(&one.id), Paint::Dim),
+        ]);
+    }
+    output.table(&table)
 }
 
 /// A time of a certificate, in RFC 3339.
@@ -91,6 +140,8 @@ fn failure(error: PkiError) -> Failure {
         | PkiError::Record { .. }
         | PkiError::Authority(_)
         | PkiError::Key { .. }
+        | PkiError::NoDelegates { .. }
+        | PkiError::Distrusted { .. }
         | PkiError::Generate(_) => Failure::Failed(words),
     }
 }

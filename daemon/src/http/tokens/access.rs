@@ -42,7 +42,7 @@ impl Access {
             WEB_TOKEN => Self::Token(&[Scope::Page]),
             PROMETHEUS_SD if is_reading => Self::Token(&[Scope::Sd, Scope::Read, Scope::Page]),
             _ if !is_below("/v1") => Self::Anyone,
-            _ if ["/v1/tokens", "/v1/web", "/v1/debug"]
+            _ if ["/v1/tokens", "/v1/web", "/v1/debug", "/v1/invitations"]
                 .into_iter()
                 .any(is_below) =>
             {
@@ -122,6 +122,8 @@ mod tests {
                 "/v1/web/codes",
                 "/v1/web/token/",
                 "/v1/debug/fault",
+                "/v1/invitations",
+                "/v1/invitations/001122334455",
             ] {
                 assert_eq!(
                     Access::of(&method, path),

@@ -1,5 +1,6 @@
 //! Every path and status, against a running node and its OpenAPI document.
 
+mod authority;
 mod page;
 
 use crate::fleet::Fleet;
@@ -377,6 +378,7 @@ async fn every_path_and_status_is_as_the_openapi_document_says() -> anyhow::Resu
     let mut seen = BTreeSet::new();
     for attempt in [
         node_and_cluster(),
+        authority::authority(),
         tokens(),
         page::codes(),
         adding(),

@@ -1,6 +1,6 @@
 //! Files that are there whole or not at all, with the right mode from their first byte on.
 
-use super::PkiError;
+use crate::PkiError;
 use data_encoding::HEXLOWER;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
@@ -9,7 +9,7 @@ use std::path::Path;
 
 /// Who may read a file.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Mode {
+pub enum Mode {
     /// Its owner only: 0600.
     Secret,
     /// Everybody: 0644.
@@ -18,13 +18,18 @@ pub(super) enum Mode {
 
 /// What happens to a file of the same name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Replace {
+pub enum Replace {
+    /// It stays, and nothing is written.
     No,
+    /// It is replaced in one step.
     Yes,
 }
 
 /// Makes a directory (mode 0700) and its parents if they are missing.
-pub(super) fn directory(path: &Path) -> Result<(), PkiError> {
+///
+/// # Errors
+/// It cannot be made.
+pub fn directory(path: &Path) -> Result<(), PkiError> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
     made.map_err(|source| PkiError::File {
         path: path.to_owned(),
@@ -33,12 +38,10 @@ pub(super) fn directory(path: &Path) -> Result<(), PkiError> {
 }
 
 /// Writes a file under a name of its own, syncs it, and gives it its name in one step.
-pub(super) fn write(
-    path: &Path,
-    bytes: &[u8],
-    mode: Mode,
-    replace: Replace,
-) -> Result<(), PkiError> {
+///
+/// # Errors
+/// It cannot be written, or is there already and shall stay.
+pub fn write(path: &Path, bytes: &[u8], mode: Mode, replace: Replace) -> Result<(), PkiError> {
     let error = |source: io::Error| {
         let path = path.to_owned();
         if source.kind() == io::ErrorKind::AlreadyExists {

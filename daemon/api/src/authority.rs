@@ -1,0 +1,167 @@
+//! Who can sign for hosts that join, who is invited, and which certificates there are.
+
+use crate::page::Page;
+use crate::time::Millis;
+use crate::words::words;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+
+words! {
+    /// What a host becomes that joins.
+    InvitedRole {
+        /// A member, which counts in verdicts and majorities.
+        Member = "member",
+    }
+
+    /// What an invitation is good for now.
+    InvitationState {
+        /// Hosts can join by it.
+        Open = "open",
+        /// As many hosts have joined by it as may.
+        Used = "used",
+        /// Its time is over.
+        Expired = "expired",
+        /// It was revoked.
+        Revoked = "revoked",
+    }
+}
+
+/// Whom to invite. Each field may be missing.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewInvitation {
+    /// How long the token is valid: a whole number with `s`, `m`, `h` or `d`, from `10s` to `30d`;
+    /// `10m` if it is not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, pattern = "^[0-9]+[smhd]$")]
+    pub ttl: Option<String>,
+    /// How many hosts may join by it; 1 if it is not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, minimum = 1, maximum = 1000)]
+    pub uses: Option<u32>,
+    /// The name that the host must have; null or missing: any that is free.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// What the host becomes; `member` if it is not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub role: Option<InvitedRole>,
+    /// What the new node says of itself: `{"rack": "7"}` is the tag `rack=7`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub tags: Option<BTreeMap<String, String>>,
+}
+
+/// A new invitation.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
+pub struct CreatedInvitation {
+    /// 12 hexadecimal digits.
+    pub id: String,
+    /// What the new host needs to join. It is told only here.
+    pub token: String,
+    /// Where the new host reaches this node; it may join by any other one.
+    pub address: String,
+    /// When the token expires.
+    #[schema(value_type = String, format = DateTime)]
+    pub expires_at: Millis,
+    /// How many hosts may join by it.
+    pub uses: u32,
+    /// The name that the host must have; null: any.
+    #[schema(required = true)]
+    pub name: Option<String>,
+    /// What the host becomes.
+    pub role: InvitedRole,
+}
+
+/// An invitation, without its token.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
+pub struct Invitation {
+    /// 12 hexadecimal digits.
+    pub id: String,
+    /// What it is good for now.
+    pub state: InvitationState,
+    /// Who invited, such as `alice@alpha`.
+    pub by: String,
+    /// When it was made.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Millis,
+    /// When its token expires.
+    #[schema(value_type = String, format = DateTime)]
+    pub expires_at: Millis,
+    /// How many hosts may join by it.
+    pub uses: u32,
+    /// The name that the host must have; null: any.
+    #[schema(required = true)]
+    pub name: Option<String>,
+    /// What the host becomes.
+    pub role: InvitedRole,
+    /// What the new node says of itself.
+    pub tags: Vec<String>,
+    /// Who has joined by it.
+    pub used: Vec<InvitationUse>,
+}
+
+/// A page of invitations.
+pub type InvitationPage = Page<Invitation>;
+
+/// A host that has joined.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
+pub struct InvitationUse {
+    /// When it was admitted.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Millis,
+    /// The name that it got.
+    pub name: String,
+    /// The id that it got.
+    pub node: String,
+    /// From where it came.
+    pub address: String,
+}
+
+/// Who can sign, and which certificates there are.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
+pub struct AuthorityView {
+    /// Whether this node can sign.
+    pub is_authority: bool,
+    /// The nodes that can sign, this one first, the others as far as they answer.
+    pub authorities: Vec<SigningNode>,
+    /// The certificates of all members, by name.
+    pub certificates: Vec<MemberCertificate>,
+}
+
+/// A node that can sign.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
+pub struct SigningNode {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Where it is reached.
+    pub address: String,
+    /// Until when: when the certificate of its signing key expires.
+    #[schema(value_type = String, format = DateTime)]
+    pub expires_at: Millis,
+}
+
+/// A member's certificate.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
+pub struct MemberCertificate {
+    /// The member's id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// When its certificate expires; null for a member that did not answer.
+    #[schema(value_type = Option<String>, format = DateTime, required = true)]
+    pub expires_at: Option<Millis>,
+}
+
+/// A certificate that was renewed.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
+pub struct RenewedCertificate {
+    /// The name of the node that signed.
+    pub by: String,
+    /// When the new certificate expires.
+    #[schema(value_type = String, format = DateTime)]
+    pub expires_at: Millis,
+}

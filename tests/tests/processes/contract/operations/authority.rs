@@ -1,0 +1,30 @@
+//! Invitations and certificates.
+
+use super::{Try, ask};
+use serde_json::json;
+
+/// On a node that is no authority; what an authority answers is seen where hosts join.
+pub(super) fn authority() -> Vec<Try> {
+    let (all, one) = ("/v1/invitations", "/v1/invitations/{id}");
+    vec![
+        ask(all, "POST", all, 409).body(json!({})),
+        ask(all, "POST", all, 400).body(json!({ "for": "10m" })),
+        ask(all, "POST", all, 422).body(json!({ "ttl": "1s" })),
+        ask(all, "POST", all, 422).body(json!({ "role": "observer" })),
+        ask(all, "GET", all, 409),
+        ask(all, "GET", "/v1/invitations?limit=0", 422),
+        ask(all, "GET", "/v1/invitations?cursor=%21", 400),
+        ask(one, "DELETE", "/v1/invitations/001122334455", 409),
+        ask(one, "DELETE", "/v1/invitations/nonsense", 404),
+        ask(one, "DELETE", "/v1/invitations/001122334455?x=1", 400),
+        ask("/v1/authority", "GET", "/v1/authority", 200),
+        ask("/v1/authority", "GET", "/v1/authority?x=1", 400),
+        ask("/v1/authority/renew", "POST", "/v1/authority/renew", 409),
+        ask(
+            "/v1/authority/renew",
+            "POST",
+            "/v1/authority/renew?x=1",
+            400,
+        ),
+    ]
+}
