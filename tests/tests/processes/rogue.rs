@@ -6,7 +6,7 @@ mod scene;
 pub(crate) mod wire;
 
 use crate::fleet::{Fleet, Node, PATIENCE};
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use bytes::Bytes;
 use crdt::registry::{Delta, Position};
 use crdt::roster::{Profile, RosterEntry};
