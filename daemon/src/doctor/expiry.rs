@@ -11,6 +11,8 @@ pub(crate) enum Whose {
     Node,
     /// The authority's: changing it touches every node.
     Authority,
+    /// That of the key with which this node signs for others: renewing it takes the cluster's own.
+    Signer,
     /// That of the TCP listener: often renewed by a program, when a third of its life is left.
     Listener,
 }
@@ -20,7 +22,7 @@ pub(crate) enum Whose {
 pub(crate) fn judge(whose: Whose, at_s: i64, now_s: i64) -> (Level, String) {
     let early_s = match whose {
         Whose::Node => 30 * DAY_S,
-        Whose::Authority => 90 * DAY_S,
+        Whose::Authority | Whose::Signer => 90 * DAY_S,
         Whose::Listener => 14 * DAY_S,
     };
     let left_s = at_s.saturating_sub(now_s);
@@ -41,12 +43,16 @@ pub(crate) fn judge(whose: Whose, at_s: i64, now_s: i64) -> (Level, String) {
 pub(crate) fn remedy(whose: Whose) -> &'static str {
     match whose {
         Whose::Node => {
-            "issue it again (muster pki issue NAME --renew), bring it to this host, \
-            then restart musterd"
+            "muster authority renew; or, where its files were carried here, issue it again (muster \
+                pki issue NAME --renew), bring it to this host, then restart musterd"
         }
         Whose::Authority => {
             "muster pki rotate where ca.key is, bring the new ca.pem to all nodes and restart \
                 them one by one, then renew their certificates"
+        }
+        Whose::Signer => {
+            "where the cluster's key is: muster pki authority NAME, with authority/ of this node's \
+                data directory; then bring authority.pem back"
         }
         Whose::Listener => {
             "put a renewed one and its key where [http] tls_cert and tls_key point, then muster \

@@ -167,8 +167,8 @@ async fn answered(service: &Service, name: &str, inquiry: &Inquiry) -> Vec<Findi
         wall_ms() / 1000,
     );
     let remedy = format!(
-        "issue it again (muster pki issue {name} --renew), bring it to {name}, \
-        then restart its musterd"
+        "muster authority renew on {name}; or, where its files were carried there, issue it again \
+         (muster pki issue {name} --renew), bring it to {name}, then restart its musterd"
     );
     findings.push(Finding::of_level(
         level,

@@ -35,6 +35,13 @@ impl Place {
         let named = named.unwrap_or_else(Source::usual_file);
         let config = std::path::absolute(&named).map_err(failed)?;
         let is_default = config == Path::new(DEFAULT_PATH);
+        if is_default && !rustix::process::geteuid().is_root() {
+            return Err(SetupError::Failed(
+                "the node of a host is made by root; as another user name a configuration of your own \
+                 (--config FILE), and all will be beside it"
+                    .to_owned(),
+            ));
+        }
         let text = match std::fs::read_to_string(&config) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -117,12 +124,7 @@ impl Place {
     pub(super) fn make_directories(&self, made: &mut Leftovers) -> Result<(), SetupError> {
         let (dir, data) = (self.directory(), &self.resolved.data_dir);
         let cannot = |path: &Path, error: &dyn std::fmt::Display| {
-            let hint = if rustix::process::geteuid().is_root() {
-                ""
-            } else {
-                "; run this as root, or name another configuration (--config)"
-            };
-            SetupError::Failed(format!("cannot make {}: {error}{hint}", path.display()))
+            SetupError::Failed(format!("cannot make {}: {error}", path.display()))
         };
         made.note(dir);
         std::fs::create_dir_all(dir).map_err(|error| cannot(dir, &error))?;

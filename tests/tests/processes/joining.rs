@@ -1,5 +1,8 @@
 //! From nothing to a second host by two commands, and all that can go wrong on the way.
 
+mod renewal;
+mod service;
+
 use crate::fleet::{Node, eventually, items, program, run};
 use crate::http::Events;
 use anyhow::{Context, ensure};
@@ -360,6 +363,50 @@ async fn a_node_that_is_no_authority_relays() -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn each_authority_knows_its_own_tokens_and_passes_others_on() -> anyhow::Result<()> {
+    let hosts = Hosts::new()?;
+    let alpha = hosts.first("alpha")?;
+    let beta = hosts.further("beta", &alpha)?;
+    whole(&[&alpha, &beta]).await?;
+    // Where the cluster's key is; a running node needs no more than the files.
+    let ca = alpha.dir.join("ca");
+    run(Command::new(program("muster"))
+        .args(["pki", "authority", "beta", "--dir"])
+        .arg(&ca)
+        .arg("--out")
+        .arg(beta.data.join("authority")))?;
+    let told = alpha.get("/v1/authority").await?.json();
+    let signing: Vec<&Value> = told["authorities"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .collect();
+    ensure!(signing.len() == 2 && signing[1]["name"] == "beta", "{told}");
+    let token = invite(&beta, &[])?;
+    let gamma = hosts.bare("gamma")?;
+    let joined = join(&gamma, &alpha, &token)?;
+    ensure!(
+        words(&joined).contains("joined by beta, as gamma"),
+        "{}",
+        words(&joined)
+    );
+    let issued = |dir: PathBuf| {
+        run(Command::new(program("muster"))
+            .args(["pki", "list", "--dir"])
+            .arg(dir))
+    };
+    ensure!(issued(beta.data.join("authority"))?.starts_with("gamma\t20"));
+    ensure!(issued(alpha.data.join("authority"))?.starts_with("beta\t20"));
+    ensure!(issued(ca)?.starts_with("alpha\t20"));
+    // A token that nobody knows.
+    let stranger = hosts.first("stranger")?;
+    let foreign = invite(&stranger, &[])?;
+    let delta = hosts.bare("delta")?;
+    let joined = join(&delta, &alpha, &foreign)?;
+    is_refused(&delta, &joined, 1, "is of another cluster than the token")
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn of_two_joins_with_one_token_at_once_one_succeeds() -> anyhow::Result<()> {
     let hosts = Hosts::new()?;
     let alpha = hosts.first("alpha")?;
@@ -422,52 +469,5 @@ async fn an_authority_that_dies_half_way_has_used_the_token_once_or_not_at_all()
             ensure!(joined.status.success(), "{}", words(&joined));
         }
     }
-    Ok(())
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_certificate_is_renewed_without_a_restart() -> anyhow::Result<()> {
-    let hosts = Hosts::new()?;
-    let alpha = hosts.first("alpha")?;
-    let beta = hosts.further("beta", &alpha)?;
-    whole(&[&alpha, &beta]).await?;
-    let before = std::fs::read(beta.data.join("tls/node.pem"))?;
-    let key = std::fs::read(beta.data.join("tls/node.key"))?;
-    for node in [&beta, &alpha] {
-        let renewed = node.call("POST", "/v1/authority/renew", None).await?;
-        ensure!(renewed.status == 200, "{renewed:?}");
-        ensure!(renewed.json()["by"] == "alpha", "{renewed:?}");
-    }
-    let after = std::fs::read(beta.data.join("tls/node.pem"))?;
-    ensure!(before != after && key == std::fs::read(beta.data.join("tls/node.key"))?);
-    let info = beta.get("/v1/node").await?.json();
-    ensure!(info["pid"] == json!(beta.pid()), "it was not restarted");
-    // New connections are made with what is in force now.
-    let gamma = hosts.further("gamma", &alpha)?;
-    whole(&[&alpha, &beta, &gamma]).await
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_certificate_is_renewed_by_itself_at_two_thirds_of_its_life() -> anyhow::Result<()> {
-    let hosts = Hosts::new()?;
-    let mut alpha = hosts.made("alpha")?;
-    // It began a day ago, and ends in an hour.
-    let (ca, tls) = (alpha.dir.join("ca"), alpha.data.join("tls"));
-    let hour = std::time::Duration::from_secs(3600);
-    let short = pki::renew(&ca, "alpha", &tls, hour)?;
-    alpha.start()?;
-    eventually("it has a new one", async || {
-        let told = alpha.get("/v1/status").await?.json();
-        let expires = told["certificates"][0]["expires_at"].to_string();
-        ensure!(
-            alpha.log().contains("this node's certificate was renewed"),
-            "{expires}"
-        );
-        Ok(())
-    })
-    .await?;
-    let files = ["ca.pem", "node.pem", "node.key"].map(|file| tls.join(file));
-    let identity = pki::Identity::load(&files[0], &files[1], &files[2])?;
-    ensure!(identity.not_after() > short.not_after + 300 * 24 * 3600);
     Ok(())
 }

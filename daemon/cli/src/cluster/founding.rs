@@ -52,7 +52,7 @@ pub(crate) async fn init(
     output.line(&format!("made {name} the first node of a new cluster"))?;
     output.line(&format!(
         "the cluster's key is {key}: take it off this host, to where you keep such keys; {name} signs \
-         for new nodes with a key below it, until that one is renewed (muster pki authority)"
+         for new nodes with a key of its own below that one"
     ))?;
     if !is_started {
         output.line(&to_start(&founded.config))?;

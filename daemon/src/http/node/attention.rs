@@ -254,6 +254,23 @@ fn certificates(snapshot: &Snapshot, now_s: i64) -> Vec<Attention> {
     judged.collect()
 }
 
+/// The key with which this node signs for others, with what is known of it: until when it can, in Unix
+/// seconds, or why it cannot.
+pub(crate) fn signer(not_after: Result<Option<i64>, String>, now_s: i64) -> Option<Attention> {
+    match not_after {
+        Ok(None) => None,
+        Ok(Some(at_s)) => {
+            let (level, words) = expiry::judge(Whose::Signer, at_s, now_s);
+            let what = format!("the certificate of the key that signs for others {words}");
+            of_level(level, what, expiry::remedy(Whose::Signer))
+        }
+        Err(reason) => Some(warning(
+            format!("this node cannot sign for others any more: {reason}"),
+            expiry::remedy(Whose::Signer),
+        )),
+    }
+}
+
 fn processes(snapshot: &Snapshot) -> Vec<Attention> {
     let (registry, mut found) = (snapshot.cluster.registry, Vec::new());
     if registry.contested > 0 {

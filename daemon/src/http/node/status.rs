@@ -49,7 +49,15 @@ pub(crate) async fn status(State(api): State<Api>, _: Query<()>) -> Result<Respo
     let lagging = lagging(&api).await?;
     let reading = api.clone();
     // Asks the file system.
-    let snapshot = tokio::task::spawn_blocking(move || reading.service().snapshot())
+    let read = move || {
+        let service = reading.service();
+        let signer = service.authority().not_after();
+        (
+            service.snapshot(),
+            signer.map_err(|error| error.to_string()),
+        )
+    };
+    let (snapshot, signer) = tokio::task::spawn_blocking(read)
         .await
         .map_err(Problem::internal)?;
     let trouble = api.service().trouble();
@@ -57,6 +65,10 @@ pub(crate) async fn status(State(api): State<Api>, _: Query<()>) -> Result<Respo
         now: api.service().listening().now(),
         plain_tokens: api.policy().plain_tokens,
     };
+    let now_s = wall_ms() / 1000;
+    let mut attention = attention::judge(&snapshot, trouble, &listener, now_s);
+    attention.extend(attention::signer(signer, now_s));
+    attention.sort_by(|one, other| one.severity.cmp(&other.severity));
     let shown = NodeStatus {
         node: node_info(&api),
         partition: partition_view(&snapshot.views),
@@ -71,7 +83,7 @@ pub(crate) async fn status(State(api): State<Api>, _: Query<()>) -> Result<Respo
         processes: registry(&snapshot),
         store: store(&snapshot),
         certificates: certificates(&snapshot),
-        attention: attention::judge(&snapshot, trouble, &listener, wall_ms() / 1000),
+        attention,
     };
     json::respond(StatusCode::OK, &shown)
 }

@@ -250,3 +250,21 @@ fn lists_and_processes_that_are_in_trouble_are_told() {
     );
     assert_eq!(one(|s| s.cluster.health = POOR_HEALTH).0, Severity::Warning);
 }
+
+#[test]
+fn a_key_that_signs_is_told_of_before_it_ends() {
+    let now_s = 1_000_000;
+    let until = |days: i64| signer(Ok(Some(now_s + days * 86_400)), now_s);
+    assert_eq!((signer(Ok(None), now_s), until(91)), (None, None));
+    let soon = until(89).unwrap();
+    assert_eq!(
+        soon.what,
+        "the certificate of the key that signs for others expires in 89 days"
+    );
+    assert!(soon.remedy.contains("muster pki authority"), "{soon:?}");
+    let broken = signer(Err("its files do not fit".to_owned()), now_s).unwrap();
+    assert!(
+        broken.what.ends_with("any more: its files do not fit"),
+        "{broken:?}"
+    );
+}
