@@ -4,7 +4,7 @@ use crate::fleet::{Fleet, Node, eventually, program, run};
 use anyhow::{Context, ensure};
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use std::process::Command;
+use std::process::{Command, Output};
 
 /// Appends lines to a node's file, or replaces some.
 fn edit(node: &Node, from: &str, to: &str) -> anyhow::Result<()> {
@@ -82,6 +82,12 @@ async fn a_reload_says_what_took_effect_and_what_needs_a_restart() -> anyhow::Re
     Ok(())
 }
 
+fn check_config(node: &Node) -> anyhow::Result<Output> {
+    let mut check = Command::new(program("musterd"));
+    check.args(["--check-config", "--config"]);
+    Ok(check.arg(node.config()).output()?)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mistake_changes_nothing_and_is_told() -> anyhow::Result<()> {
     let fleet = Fleet::started(1).await?;
@@ -101,11 +107,7 @@ async fn a_mistake_changes_nothing_and_is_told() -> anyhow::Result<()> {
         "{words}"
     );
     ensure!(node.muster(&["reload"])?.status.code() == Some(2));
-    let check = Command::new(program("musterd"))
-        .arg("--check-config")
-        .arg("--config")
-        .arg(node.config())
-        .output()?;
+    let check = check_config(node)?;
     let told = String::from_utf8(check.stderr)?;
     ensure!(
         check.status.code() == Some(2)
@@ -124,11 +126,7 @@ async fn a_mistake_changes_nothing_and_is_told() -> anyhow::Result<()> {
 
     edit(node, "\nhots = [\"a\"]", "")?;
     std::fs::write(node.dir.join("tls/node.pem"), "rubbish")?;
-    let check = Command::new(program("musterd"))
-        .arg("--check-config")
-        .arg("--config")
-        .arg(node.config())
-        .output()?;
+    let check = check_config(node)?;
     let told = String::from_utf8(check.stderr)?;
     ensure!(
         check.status.code() == Some(2) && told.contains("node.pem"),
