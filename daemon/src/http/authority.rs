@@ -70,9 +70,11 @@ pub(crate) async fn invite(
     let by = caller.author(&api.service().info().name).0;
     let wanted = wanted(body, by)?;
     let identity = api.service().endpoint().identity();
-    let newest = identity.authorities().first();
-    let fingerprint = newest.map(|der| Fingerprint::of(der));
-    let fingerprint = fingerprint.ok_or_else(|| Problem::internal("there is no authority"))?;
+    // The one that a new host can check while an authority is being replaced: it leads to what nodes show.
+    let own = identity.own_authority();
+    let fingerprint = own.map(|der| Fingerprint::of(der));
+    let fingerprint = fingerprint
+        .ok_or_else(|| Problem::internal("this node's certificate ends at no authority"))?;
     let book = api.service().authority().clone();
     let made = on_disk(move || book.invite(wanted, fingerprint)).await?;
     let (id, invitation, token) = match made {

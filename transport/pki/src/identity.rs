@@ -235,20 +235,18 @@ impl Identity {
         leaf: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
     ) -> Result<(), CertificateError> {
-        let algorithms = provider().signature_verification_algorithms.all;
-        let parsed =
-            ParsedCertificate::try_from(leaf).map_err(|_| CertificateError::BadEncoding)?;
-        match rustls::client::verify_server_cert_signed_by_trust_anchor(
-            &parsed,
-            &self.roots,
-            intermediates,
-            UnixTime::now(),
-            algorithms,
-        ) {
-            Ok(()) => Ok(()),
-            Err(rustls::Error::InvalidCertificate(error)) => Err(error),
-            Err(_) => Err(CertificateError::BadEncoding),
-        }
+        verify(&self.roots, leaf, intermediates)
+    }
+
+    /// The one of the cluster's authorities at which this node's own certificate ends: while an
+    /// authority is replaced, not always the first.
+    pub fn own_authority(&self) -> Option<&CertificateDer<'static>> {
+        let (leaf, between) = self.key.cert.split_first()?;
+        let is_own = |der: &&CertificateDer<'static>| {
+            let mut alone = RootCertStore::empty();
+            alone.add((*der).clone()).is_ok() && verify(&alone, leaf, between).is_ok()
+        };
+        self.authorities.iter().find(is_own)
     }
 
     fn check_signature(
@@ -280,6 +278,26 @@ impl Identity {
                 authority: ca.to_owned(),
             }),
         }
+    }
+}
+
+fn verify(
+    roots: &RootCertStore,
+    leaf: &CertificateDer<'_>,
+    intermediates: &[CertificateDer<'_>],
+) -> Result<(), CertificateError> {
+    let algorithms = provider().signature_verification_algorithms.all;
+    let parsed = ParsedCertificate::try_from(leaf).map_err(|_| CertificateError::BadEncoding)?;
+    match rustls::client::verify_server_cert_signed_by_trust_anchor(
+        &parsed,
+        roots,
+        intermediates,
+        UnixTime::now(),
+        algorithms,
+    ) {
+        Ok(()) => Ok(()),
+        Err(rustls::Error::InvalidCertificate(error)) => Err(error),
+        Err(_) => Err(CertificateError::BadEncoding),
     }
 }
 

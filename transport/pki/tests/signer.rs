@@ -226,3 +226,19 @@ fn a_node_is_known_by_the_fingerprint_of_its_authority() {
         PinError::Untrusted
     );
 }
+
+#[test]
+fn while_an_authority_is_replaced_a_node_knows_which_one_is_its_own() {
+    let world = World::new();
+    let before = world.first();
+    assert_eq!(before.own_authority(), before.authorities().first());
+    pki::rotate(&world.files("ca")).unwrap();
+    fs::copy(world.files("ca/ca.pem"), world.files("first/ca.pem")).unwrap();
+    let between = world.first();
+    assert_eq!(between.authorities().len(), 2);
+    assert_eq!(between.own_authority(), before.authorities().first());
+    pki::renew(&world.files("ca"), "first", &world.files("first"), LIFE).unwrap();
+    let after = world.first();
+    assert_eq!(after.own_authority(), after.authorities().first());
+    assert_ne!(after.own_authority(), between.own_authority());
+}
