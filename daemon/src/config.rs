@@ -27,6 +27,7 @@ pub(crate) use file::DEFAULT_PATH;
 pub(crate) use flags::command;
 pub(crate) use keys::Applies;
 pub(crate) use level::{filter, plausible};
+pub(crate) use resolve::host_port;
 pub use settings::{Api, Config, Http, Limits, Log, Node, Processes, Quic, Tls};
 
 use flags::DevFlags;

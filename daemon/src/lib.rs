@@ -116,8 +116,10 @@ pub fn daemon_main(args: Vec<OsString>) -> ExitCode {
 
 /// Whether a node could start with these settings: they are good, and so must be what they name.
 fn check(config: &config::Config, good: &str) -> ExitCode {
-    match reload::certificates(config) {
-        Ok(_) => {
+    let usable = reload::certificates(config)
+        .and_then(|_| run::socket_group(config.api.group.as_deref()).map(drop));
+    match usable {
+        Ok(()) => {
             print!("{good}");
             ExitCode::SUCCESS
         }

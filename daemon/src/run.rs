@@ -28,6 +28,7 @@ use crate::tls::Tls;
 use crate::tokens::Tokens;
 use anyhow::Context;
 use crdt::roster::Profile;
+pub(crate) use listen::socket_group;
 use listen::{Listeners, bind_quic};
 use names::{NodeId, NodeName, Shard};
 use node::cluster::ask::Shutdown;

@@ -247,7 +247,7 @@ pub(super) fn address_or_none(text: &str) -> Option<Option<SocketAddr>> {
 }
 
 /// `host:port`; a host alone gets the port that nodes have by default.
-pub(super) fn host_port(text: &str) -> Option<String> {
+pub(crate) fn host_port(text: &str) -> Option<String> {
     if text.parse::<SocketAddr>().is_ok() {
         return Some(text.to_owned());
     }

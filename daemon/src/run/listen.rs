@@ -253,18 +253,25 @@ fn bind_socket(path: &Path, group: Option<&str>) -> anyhow::Result<UnixListener>
         std::fs::remove_file(path)?;
     }
     let listener = UnixListener::bind(path)?;
-    match group_id(group.unwrap_or(GROUP))? {
+    match socket_group(group)? {
         // A service whose own group it is need not have the right to change it.
         Some(gid) if std::fs::metadata(path)?.gid() == gid.as_raw() => {}
         Some(gid) => chown(path, None, Some(gid)).context("the socket's group cannot be set")?,
-        None => {
-            if let Some(group) = group {
-                bail!("[api] group = {group:?} is no group of this host");
-            }
-        }
+        None => {}
     }
     chmod(path, Mode::from_raw_mode(0o660))?;
     Ok(listener)
+}
+
+/// The group that the socket is to have, if this host has it.
+///
+/// # Errors
+/// The configuration names one that this host does not have.
+pub(crate) fn socket_group(group: Option<&str>) -> anyhow::Result<Option<Gid>> {
+    match (group_id(group.unwrap_or(GROUP))?, group) {
+        (None, Some(group)) => bail!("[api] group = {group:?} is no group of this host"),
+        (gid, _) => Ok(gid),
+    }
 }
 
 fn group_id(name: &str) -> anyhow::Result<Option<Gid>> {

@@ -2,6 +2,7 @@
 
 use super::failed;
 use super::place::{self, Leftovers, Place};
+use crate::config::host_port;
 use api::time::Millis;
 use cli::{Joined, Joining, SetupError};
 use names::NodeId;
@@ -39,8 +40,14 @@ pub(crate) fn join(joining: &Joining) -> Result<Joined, SetupError> {
     let place = Place::find(&joining.placing)?;
     let name = place::node_name(joining.placing.name.as_deref())?;
     let key = NodeKey::generate().map_err(failed)?;
+    let address = host_port(&joining.address).ok_or_else(|| {
+        SetupError::Usage(format!(
+            "{:?} is not a host and a port, such as alpha.example:6878",
+            joining.address
+        ))
+    })?;
     let wish = Wish {
-        target: &joining.address,
+        target: &address,
         token: &token,
         key: &key,
         name: name.as_str(),
@@ -59,13 +66,8 @@ pub(crate) fn join(joining: &Joining) -> Result<Joined, SetupError> {
         ))
     })?;
     place.hand_over()?;
-    let mut seeds = vec![joining.address.clone()];
-    seeds.extend(
-        grant
-            .seeds
-            .into_iter()
-            .filter(|seed| *seed != joining.address),
-    );
+    let others = grant.seeds.into_iter().filter(|seed| *seed != address);
+    let seeds: Vec<String> = std::iter::once(address.clone()).chain(others).collect();
     place.configure(&seeds, &grant.tags)?;
     made.keep();
     Ok(Joined {
@@ -109,6 +111,10 @@ async fn ask(wish: &Wish<'_>) -> Result<Grant, SetupError> {
                 tokio::time::sleep(PAUSE).await;
             }
             Ok(outcome) => return outcome,
+            // It was there, so that it may have let this host join before it went.
+            Err(NewcomerError::Silent(reason)) if reached => {
+                return Err(explained(wish.target, NewcomerError::Broken(reason)));
+            }
             Err(error) => return Err(explained(wish.target, error)),
         }
     }
@@ -196,8 +202,8 @@ fn explained(target: &str, error: NewcomerError) -> SetupError {
         ),
         NewcomerError::Refused(reason) => format!("{target} refuses: {reason}"),
         NewcomerError::Broken(reason) => format!(
-            "{target} gave no answer, also when it was asked again: {reason}; look there whether the \
-             token was used (muster invitations)"
+            "{target} was there and gave no answer, also when it was asked again ({reason}): look there \
+             whether the token was used (muster invitations), and if so join with a new one"
         ),
         NewcomerError::Local(reason) => format!("this host cannot ask anybody: {reason}"),
     };

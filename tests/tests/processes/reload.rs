@@ -125,6 +125,14 @@ async fn a_mistake_changes_nothing_and_is_told() -> anyhow::Result<()> {
     );
 
     edit(node, "\nhots = [\"a\"]", "")?;
+    edit(node, "[api]\n", "[api]\ngroup = \"nosuchgroup\"\n")?;
+    let check = check_config(node)?;
+    let told = String::from_utf8(check.stderr)?;
+    ensure!(
+        check.status.code() == Some(2) && told.contains("nosuchgroup"),
+        "{told}"
+    );
+    edit(node, "group = \"nosuchgroup\"\n", "")?;
     std::fs::write(node.dir.join("tls/node.pem"), "rubbish")?;
     let check = check_config(node)?;
     let told = String::from_utf8(check.stderr)?;

@@ -57,7 +57,15 @@ pub(crate) async fn init(
     if !is_started {
         output.line(&to_start(&founded.config))?;
     }
-    output.line("invite the next host: muster invite")
+    let at = if founded.is_default {
+        String::new()
+    } else {
+        format!(
+            "--socket {} ",
+            printable(&founded.socket.display().to_string())
+        )
+    };
+    output.line(&format!("invite the next host: muster {at}invite"))
 }
 
 /// `muster join` with a token.
