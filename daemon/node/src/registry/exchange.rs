@@ -233,33 +233,31 @@ impl Exchange {
             peer.acked = Some(known.unwrap_or_default());
             self.push(edge, links, logs, node, &mut BTreeMap::new());
         }
-        let me = self.me;
+        let (me, has_room) = (self.me, self.has_room_for_absent(links, logs));
         for (owner, position) in positions
             .iter()
             .filter(|(owner, _)| *owner != me && *owner != node)
         {
             if *position > logs.progress(*owner).position && !self.pulls.contains_key(owner) {
+                if self.is_absent(links, *owner) && !has_room {
+                    continue;
+                }
                 let conn = self.open(links, *owner).unwrap_or(conn);
-                self.pull(edge, links, logs, *owner, conn);
+                self.pull(edge, logs, *owner, conn);
             }
         }
     }
 
-    /// Asks for what is lacking of a log, unless it is one of a node that is not connected, and those
-    /// are too large already.
-    fn pull(
-        &mut self,
-        edge: &mut Edge,
-        links: &dyn Routes,
-        logs: &Logs,
-        owner: NodeId,
-        conn: ConnId,
-    ) {
-        let is_absent = |owner| owner != self.me && links.current(owner).is_none();
-        if is_absent(owner) && logs.bytes_of(is_absent) > self.max_absent_bytes {
-            tracing::debug!(%owner, "the registrations of nodes that are not connected are too many");
-            return;
-        }
+    /// Whether others may be asked for logs of nodes that are not connected. Goes over all logs.
+    fn has_room_for_absent(&self, links: &dyn Routes, logs: &Logs) -> bool {
+        logs.bytes_of(|owner| self.is_absent(links, owner)) <= self.max_absent_bytes
+    }
+
+    fn is_absent(&self, links: &dyn Routes, owner: NodeId) -> bool {
+        owner != self.me && links.current(owner).is_none()
+    }
+
+    fn pull(&mut self, edge: &mut Edge, logs: &Logs, owner: NodeId, conn: ConnId) {
         edge.send(
             conn,
             Message::Pull {
@@ -317,8 +315,9 @@ impl Exchange {
         if self.pulls.remove(&delta.owner).is_some()
             && was_of_use
             && delta.latest > logs.progress(delta.owner).position
+            && (!self.is_absent(links, delta.owner) || self.has_room_for_absent(links, logs))
         {
-            self.pull(edge, links, logs, delta.owner, conn);
+            self.pull(edge, logs, delta.owner, conn);
         }
     }
 

@@ -9,9 +9,11 @@ const SNAPSHOT_CHANGES: u64 = 64;
 /// And only if they are more than this part of all changes: each snapshot rewrites the whole
 /// document.
 const SNAPSHOT_PART: u64 = 4;
-/// The document of a list without entries leaves memory at once if it is larger than this: it holds what
-/// was deleted, and nobody is likely to ask for it soon.
+/// The document of a list without entries leaves memory soon if it is larger than this: it holds what
+/// was deleted, and nobody is likely to ask for it.
 const EMPTY_BYTES: usize = 64 << 10;
+/// Unless it is among so many that were used last: a list may be emptied and filled again and again.
+const KEPT_EMPTY: u64 = 16;
 /// How many of the oldest documents are looked at for one that can leave.
 const EVICTION_LOOKS: usize = 16;
 
@@ -190,7 +192,8 @@ impl Resident {
         busy: impl Fn(ListId) -> bool,
     ) -> Option<(ListId, Box<Document>, bool)> {
         let is_idle = |list: &ListId| !busy(*list);
-        let emptied = self.emptied.iter().take(EVICTION_LOOKS);
+        let is_old = |age: &&u64| **age + KEPT_EMPTY < self.next_age;
+        let emptied = self.emptied.iter().take_while(is_old).take(EVICTION_LOOKS);
         let emptied = emptied.filter_map(|age| self.ages.get(age).copied());
         let oldest = self.ages.values().take(EVICTION_LOOKS).copied();
         let oldest = oldest.filter(|_| !self.has_room());
@@ -257,9 +260,14 @@ mod tests {
             document("large", EMPTY_BYTES, true),
         ];
         let large = documents[2].0;
+        let kept = documents[0].0;
         for (list, document) in documents {
             resident.insert(list, document, 0);
             resident.touch(list, 1);
+        }
+        assert!(resident.evict(|_| false).is_none(), "it was used just now");
+        for _ in 0..KEPT_EMPTY {
+            resident.touch(kept, 0);
         }
         assert!(resident.evict(|list| list == large).is_none(), "it is busy");
         let evicted = resident.evict(|_| false).map(|(list, ..)| list);
@@ -280,7 +288,9 @@ mod tests {
         }]);
         let document = resident.get_mut(list).unwrap();
         document.edit(&again, &by, 1, &mut || 8).unwrap();
-        resident.touch(list, 1);
+        for _ in 0..=KEPT_EMPTY {
+            resident.touch(list, 1);
+        }
         assert!(resident.evict(|_| false).is_none());
     }
 }
