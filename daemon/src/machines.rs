@@ -4,7 +4,9 @@
 pub(crate) mod cluster;
 pub(crate) mod lists;
 mod mailbox;
+mod proofs;
 
 pub(crate) use cluster::Inbox;
 pub(crate) use lists::ListsInbox;
 pub(crate) use mailbox::{AskError, answer};
+pub(crate) use proofs::Certified;

@@ -94,6 +94,7 @@ pub(crate) struct Reloader {
     source: Source,
     level: Level,
     endpoint: transport::Endpoint,
+    proofs: Arc<pki::Proofs>,
     policy: watch::Sender<Arc<Policy>>,
     limits: watch::Sender<Limits>,
     tls: watch::Sender<Option<Tls>>,
@@ -107,7 +108,7 @@ impl Reloader {
     pub(crate) fn new(
         source: Source,
         level: Level,
-        endpoint: transport::Endpoint,
+        (endpoint, proofs): (transport::Endpoint, Arc<pki::Proofs>),
         started: Config,
         tls: Option<Tls>,
     ) -> (Self, InForce) {
@@ -127,6 +128,7 @@ impl Reloader {
                 source,
                 level,
                 endpoint,
+                proofs,
                 policy: policy.0,
                 limits: limits.0,
                 tls: tls.0,
@@ -176,7 +178,8 @@ impl Reloader {
             .await
             .context("reading was cut short")??;
         let certificate_expires = identity.not_after();
-        self.endpoint.reload(identity)?;
+        self.endpoint.reload(identity.clone())?;
+        self.proofs.reload(identity);
         let mut applied = config::changed(&latest, &new, Applies::AtReload);
         if self.is_renewed(tls.as_ref()) && !applied.iter().any(|key| key == CERTIFICATE) {
             applied.push(CERTIFICATE.to_owned());

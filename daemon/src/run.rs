@@ -17,7 +17,7 @@ use crate::event::EventLog;
 use crate::host::{self, Clock, random, wall_ms};
 use crate::inquiry;
 use crate::logging::{Level, Logging};
-use crate::machines::{ListsInbox, cluster, lists};
+use crate::machines::{Certified, ListsInbox, cluster, lists};
 use crate::metrics;
 use crate::process::{self, Host, Replica};
 use crate::reload::{InForce, Reloader};
@@ -107,6 +107,7 @@ impl Node {
         origin: Origin,
     ) -> anyhow::Result<StopReason> {
         let cluster_id = identity.cluster();
+        let proofs = Arc::new(pki::Proofs::new(identity.clone()));
         let (events, replica) = (EventLog::default(), Replica::default());
         let host = Host::read().context("the host's boot id cannot be read")?;
         let capacity = process::capacity(self.config.limits.connections);
@@ -135,7 +136,7 @@ impl Node {
         } = cluster::start(
             (quic, self.transport_settings()),
             identity,
-            self.cluster_settings(capacity)?,
+            self.cluster_settings(capacity, Certified(proofs.clone()))?,
             wires,
         )?;
         let workers = self.start_workers(workers, &endpoint, &events, &changes)?;
@@ -145,7 +146,7 @@ impl Node {
             .runtime
             .block_on(Listeners::bind(&self.config, sockets))?;
         let level = origin.logging.level.clone();
-        let (reloader, in_force) = self.reloader(origin.source, level, &endpoint)?;
+        let (reloader, in_force) = self.reloader(origin.source, level, (&endpoint, proofs))?;
         let service = Service::new(Inner {
             info: self.info(cluster_id, endpoint.local_addr()),
             views,
@@ -188,10 +189,16 @@ impl Node {
         &self,
         source: Source,
         level: Level,
-        endpoint: &transport::Endpoint,
+        (endpoint, proofs): (&transport::Endpoint, Arc<pki::Proofs>),
     ) -> anyhow::Result<(Reloader, InForce)> {
         let (config, tls) = (self.config.clone(), Tls::load(&self.config.http)?);
-        Ok(Reloader::new(source, level, endpoint.clone(), config, tls))
+        Ok(Reloader::new(
+            source,
+            level,
+            (endpoint.clone(), proofs),
+            config,
+            tls,
+        ))
     }
 
     /// What the node tells of itself for as long as it runs.
@@ -204,6 +211,7 @@ impl Node {
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION"),
             protocol: Protocol::newest().0,
+            accepts_v1: self.config.cluster.accept_v1,
             started_at: wall_ms(),
         }
     }
@@ -261,7 +269,7 @@ impl Node {
         let join_alpn = node::admission::ALPN.to_vec();
         let usual = transport::Settings::new(
             self.config.quic.listen,
-            Protocol::SPOKEN.iter().map(|version| version.alpn()),
+            Protocol::spoken(self.config.cluster.accept_v1).map(Protocol::alpn),
         );
         transport::Settings {
             inquiry_alpn,
@@ -276,6 +284,7 @@ impl Node {
     fn cluster_settings(
         &mut self,
         capacity: usize,
+        proofs: Certified,
     ) -> anyhow::Result<impl FnOnce(SocketAddr) -> node::cluster::Settings + Send + 'static> {
         let (nonce, seed) = (random()?, random()?);
         let me = self.me.clone();
@@ -290,6 +299,7 @@ impl Node {
             names_per_uid: self.config.limits.names_per_uid,
             kill_after: self.config.processes.kill_after,
         };
+        let accept_v1 = self.config.cluster.accept_v1;
         let mut tags = self.config.node.tags.clone();
         tags.sort();
         tags.dedup();
@@ -308,6 +318,8 @@ impl Node {
                 kept: kept.unwrap_or_default(),
                 nonce,
                 seed,
+                proofs: Arc::new(proofs),
+                accept_v1,
                 registry,
             }
         })

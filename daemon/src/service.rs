@@ -45,6 +45,8 @@ pub struct NodeInfo {
     pub version: &'static str,
     /// The version of the wire protocol.
     pub protocol: u32,
+    /// Whether the first version is spoken with members that know nothing newer.
+    pub accepts_v1: bool,
     /// Milliseconds since the epoch.
     pub started_at: i64,
 }
@@ -392,6 +394,7 @@ impl Service {
             tokens: tokens
                 .map(|(scope, number)| (scope.as_str(), count(number) as f64))
                 .to_vec(),
+            accepts_v1: node.info.accepts_v1,
             left_out: node.logging.limiter.left_out(),
             process: Process::read(),
             started_at: node.info.started_at,

@@ -129,6 +129,8 @@ impl Cluster {
             kept,
             nonce,
             seed,
+            proofs,
+            accept_v1,
             registry,
         } = settings;
         let profile = message::sound(profile);

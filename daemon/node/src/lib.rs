@@ -24,6 +24,7 @@ pub mod inquiry;
 pub mod lists;
 pub mod machine;
 pub mod preference;
+pub mod proof;
 pub mod registry;
 pub mod time;
 pub mod wire;

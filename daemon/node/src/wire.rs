@@ -14,24 +14,44 @@ use names::{NodeId, NodeName};
 /// A version of the protocol between nodes. Two nodes speak the newest one that both know, on each
 /// connection anew.
 ///
+/// | version | is |
+/// | --- | --- |
+/// | 1 | what is said of third nodes is believed within bounds ([`belief`](crate::belief)) |
+/// | 2 | what is said of third nodes carries their [proofs](crate::proof) |
+///
 /// What a version may change is what one connection carries: messages, their tags and their fields.
-/// What is passed on to third nodes (SWIM's packets, lines of the roster, logs of the registry,
-/// changes of lists) reaches nodes that the sender has no connection with, so its form may change
-/// only when no node speaks the older version any more.
+/// What goes on to third nodes in the form of [`crdt::relayed`] is handed on by programs that do not
+/// understand it, so its fields may grow at any time; SWIM's packets and changes of lists may change
+/// their form only when no node speaks the older version any more.
+///
+/// From version 2 on a message of a kind that a program does not know is passed over, so that messages
+/// can be added without a new version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Protocol(pub u32);
 
 impl Protocol {
-    /// The versions that this program speaks, the newest first.
-    pub const SPOKEN: &[Self] = if cfg!(feature = "next-protocol") {
-        &[Self(2), Self(1)]
+    /// The first one, of programs whose statements about third nodes prove nothing.
+    pub const UNPROVED: Self = Self(1);
+    /// The one in which statements about third nodes carry proofs.
+    pub const PROVED: Self = Self(2);
+
+    /// The versions that this program knows, the newest first.
+    const KNOWN: &[Self] = if cfg!(feature = "protocol-1") {
+        &[Self::UNPROVED]
     } else {
-        &[Self(1)]
+        &[Self::PROVED, Self::UNPROVED]
     };
+
+    /// The versions that this node speaks, the newest first. The first one only where the cluster's
+    /// administrators accept it.
+    pub fn spoken(accept_v1: bool) -> impl Iterator<Item = Self> {
+        let spoken = Self::KNOWN.iter().copied();
+        spoken.filter(move |version| accept_v1 || *version == Self::newest())
+    }
 
     /// The newest that this program speaks.
     pub fn newest() -> Self {
-        Self::SPOKEN.first().copied().unwrap_or(Self(1))
+        Self::KNOWN.first().copied().unwrap_or(Self::UNPROVED)
     }
 
     /// Its name in the handshake (ALPN, RFC 7301).
@@ -39,9 +59,9 @@ impl Protocol {
         format!("{ALPN}{}", self.0)
     }
 
-    /// The version of that name, if this program speaks it.
+    /// The version of that name, if this program knows it.
     pub fn of_alpn(name: &[u8]) -> Option<Self> {
-        Self::SPOKEN
+        Self::KNOWN
             .iter()
             .copied()
             .find(|version| version.alpn().as_bytes() == name)

@@ -192,6 +192,15 @@ settings! {
             example: "[\"alpha.example:6878\", \"beta.example:6878\"]",
         }
     }
+    cluster Cluster "How the nodes of the cluster speak with each other." {
+        accept_v1: bool, Kind::Switch, "true|false", Reader::switch,
+            "Speak protocol 1 with members that know nothing newer" => {
+            more: "For the time in which a cluster of such members is upgraded node by node. What \
+                they say of other nodes proves nothing, and is believed within bounds. Take it out \
+                again when all are upgraded.",
+            default: Default::Text("false"),
+        }
+    }
     tls Tls "Who this node is: files in PEM, made by \"muster pki\". They are read anew at a \
         reload, even if no key has changed. $CREDENTIALS_DIRECTORY at the begin of a path is \
         the directory of the service's credentials (LoadCredential= in muster.service), \

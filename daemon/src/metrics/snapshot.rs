@@ -26,6 +26,8 @@ pub(crate) struct Snapshot {
     pub(crate) tls_not_after: Option<i64>,
     /// How many tokens have not expired, by what they allow.
     pub(crate) tokens: Vec<(&'static str, f64)>,
+    /// Whether this node speaks the first version of the protocol, too.
+    pub(crate) accepts_v1: bool,
     /// How many lines of the log were left out.
     pub(crate) left_out: u64,
     pub(crate) process: Process,
@@ -50,6 +52,7 @@ impl Snapshot {
             happened: BTreeMap::new(),
             tls_not_after: None,
             tokens: Vec::new(),
+            accepts_v1: false,
             left_out: 0,
             process: Process::read(),
             started_at: 0,

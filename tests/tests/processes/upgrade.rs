@@ -254,9 +254,11 @@ async fn a_newer_directory_is_refused_in_words_and_left_as_it_is() -> anyhow::Re
     Ok(())
 }
 
-/// Runs the other version of the program, which `tests/run` builds with the feature
-/// `next-protocol`.
-fn upgrade(node: &mut Node, daemon: &'static str) -> anyhow::Result<()> {
+/// The program that speaks protocol 1 alone, which `tests/run` builds with the feature `protocol-1`.
+const OLD: &str = "musterd-1";
+
+/// Stops a node, and starts that program on its directory.
+fn run_with(node: &mut Node, daemon: &'static str, accept_v1: bool) -> anyhow::Result<()> {
     ensure!(
         program(daemon).exists(),
         "there is no {}: tests/run builds \
@@ -265,6 +267,7 @@ fn upgrade(node: &mut Node, daemon: &'static str) -> anyhow::Result<()> {
     );
     node.stop()?;
     node.daemon = daemon;
+    node.env = vec![("MUSTER_CLUSTER_ACCEPT_V1", accept_v1.to_string().into())];
     node.start()
 }
 
@@ -325,23 +328,31 @@ async fn works(fleet: &Fleet, round: &str) -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cluster_is_upgraded_node_by_node_and_back() -> anyhow::Result<()> {
-    const NEXT: &str = "musterd-next";
-    let mut fleet = Fleet::started(3).await?;
+async fn a_cluster_is_upgraded_node_by_node() -> anyhow::Result<()> {
+    let mut fleet = Fleet::new(3)?;
+    for node in &mut fleet.nodes {
+        node.daemon = OLD;
+        node.start()?;
+    }
     works(&fleet, "old").await?;
-    upgrade(&mut fleet.nodes[2], NEXT)?;
+    run_with(&mut fleet.nodes[2], "musterd", true)?;
     works(&fleet, "one").await?;
     speaks(&fleet.nodes[0], &[("n2", 1), ("n3", 1)]).await?;
-    upgrade(&mut fleet.nodes[1], NEXT)?;
+    run_with(&mut fleet.nodes[1], "musterd", true)?;
     works(&fleet, "two").await?;
     speaks(&fleet.nodes[1], &[("n1", 1), ("n3", 2)]).await?;
-    upgrade(&mut fleet.nodes[0], NEXT)?;
+    run_with(&mut fleet.nodes[1], OLD, true)?;
+    works(&fleet, "back").await?;
+    speaks(&fleet.nodes[2], &[("n1", 1), ("n2", 1)]).await?;
+    run_with(&mut fleet.nodes[1], "musterd", true)?;
+    run_with(&mut fleet.nodes[0], "musterd", true)?;
     works(&fleet, "all").await?;
     speaks(&fleet.nodes[0], &[("n2", 2), ("n3", 2)]).await?;
-    upgrade(&mut fleet.nodes[1], "musterd")?;
-    works(&fleet, "back").await?;
-    speaks(&fleet.nodes[0], &[("n2", 1), ("n3", 2)]).await?;
-    ensure!(fleet.nodes[0].entries("log").await?.len() == 15);
+    for number in [0, 1, 2] {
+        run_with(&mut fleet.nodes[number], "musterd", false)?;
+        works(&fleet, &format!("proved {number}")).await?;
+    }
+    ensure!(fleet.nodes[0].entries("log").await?.len() == 24);
     for node in &fleet.nodes {
         let metrics = node.get("/metrics").await?.text;
         for counter in [
@@ -355,5 +366,18 @@ async fn a_cluster_is_upgraded_node_by_node_and_back() -> anyhow::Result<()> {
             );
         }
     }
-    Ok(())
+    // Who knows nothing newer is no member any more, and disturbs nobody.
+    run_with(&mut fleet.nodes[2], OLD, false)?;
+    eventually("the old one is out", async || {
+        let members = fleet.nodes[0].get("/v1/members").await?.json();
+        let states: Vec<_> = items(&members)
+            .iter()
+            .map(|member| member["state"].as_str().unwrap_or_default().to_owned())
+            .collect();
+        (states == ["alive", "alive", "down"])
+            .then_some(())
+            .with_context(|| format!("{states:?}"))
+    })
+    .await?;
+    fleet.nodes[0].add("log", "without it").await.map(drop)
 }

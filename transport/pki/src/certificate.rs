@@ -87,6 +87,13 @@ pub fn node(der: &[u8]) -> Result<NodeFacts, CertificateFault> {
     })
 }
 
+/// The key of a certificate, as its algorithm writes it.
+pub(crate) fn key(der: &[u8]) -> Result<Vec<u8>, CertificateFault> {
+    let certificate = parse(der)?;
+    let key = &certificate.public_key().subject_public_key;
+    Ok(key.data.to_vec())
+}
+
 /// Since when and until when a certificate is valid, in Unix seconds.
 pub(crate) fn validity(der: &[u8]) -> Result<(i64, i64), CertificateFault> {
     let certificate = parse(der)?;

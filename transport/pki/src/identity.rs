@@ -235,7 +235,20 @@ impl Identity {
         leaf: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
     ) -> Result<(), CertificateError> {
-        verify(&self.roots, leaf, intermediates)
+        verify(&self.roots, leaf, intermediates, UnixTime::now())
+    }
+
+    /// As [`verify`](Self::verify), at another time.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn verify_at(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        at: UnixTime,
+    ) -> Result<(), CertificateError> {
+        verify(&self.roots, leaf, intermediates, at)
     }
 
     /// The one of the cluster's authorities at which this node's own certificate ends: while an
@@ -244,7 +257,8 @@ impl Identity {
         let (leaf, between) = self.key.cert.split_first()?;
         let is_own = |der: &&CertificateDer<'static>| {
             let mut alone = RootCertStore::empty();
-            alone.add((*der).clone()).is_ok() && verify(&alone, leaf, between).is_ok()
+            alone.add((*der).clone()).is_ok()
+                && verify(&alone, leaf, between, UnixTime::now()).is_ok()
         };
         self.authorities.iter().find(is_own)
     }
@@ -285,6 +299,7 @@ fn verify(
     roots: &RootCertStore,
     leaf: &CertificateDer<'_>,
     intermediates: &[CertificateDer<'_>],
+    at: UnixTime,
 ) -> Result<(), CertificateError> {
     let algorithms = provider().signature_verification_algorithms.all;
     let parsed = ParsedCertificate::try_from(leaf).map_err(|_| CertificateError::BadEncoding)?;
@@ -292,7 +307,7 @@ fn verify(
         &parsed,
         roots,
         intermediates,
-        UnixTime::now(),
+        at,
         algorithms,
     ) {
         Ok(()) => Ok(()),

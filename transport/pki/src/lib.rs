@@ -27,6 +27,7 @@ pub mod files;
 mod identity;
 mod installed;
 mod invitation;
+mod proofs;
 mod server;
 
 pub use authority::{
@@ -39,4 +40,5 @@ pub use installed::{NodeKey, install, replace_certificate};
 pub use invitation::{
     Claim, Fingerprint, InvitationId, JoinKey, PinError, Pinned, Token, TokenError, is_untimely,
 };
+pub use proofs::{MAX_CHAIN_BYTES, Proofs};
 pub use server::{Server, ServerError};

@@ -80,15 +80,12 @@ fn messages_are_what_they_were() {
         ("roster-hash", Message::RosterHash(0x0123_4567_89ab_cdef)),
         ("ask", Message::Ask),
         ("goodbye", Message::Goodbye { restart: true }),
-        #[cfg(feature = "next-protocol")]
-        ("next", Message::Next(NODE)),
     ];
     covers::<Message>(
         "cluster",
         0,
         samples.iter().map(|(_, message)| message.bytes().to_vec()),
     );
-    #[cfg(not(feature = "next-protocol"))]
     check(
         "cluster",
         samples,

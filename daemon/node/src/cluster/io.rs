@@ -2,6 +2,7 @@
 
 use super::ask;
 use super::kept::Kept;
+use crate::proof::Proofs;
 use crate::registry;
 use crate::time::Wall;
 use crate::wire::{
@@ -28,6 +29,11 @@ pub struct Settings {
     pub nonce: [u8; 16],
     /// For all random choices.
     pub seed: [u8; 32],
+    /// Signs as this node, and judges what others have signed.
+    pub proofs: Arc<dyn Proofs>,
+    /// Whether this node speaks the first version of the protocol, too, in which what is said of third
+    /// nodes proves nothing.
+    pub accept_v1: bool,
     /// For the process registry.
     pub registry: registry::Settings,
 }

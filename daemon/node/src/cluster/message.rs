@@ -83,9 +83,6 @@ pub(super) enum Message {
     Goodbye {
         restart: bool,
     },
-    /// Stands for what the next version adds: a node of this version does not know it.
-    #[cfg(feature = "next-protocol")]
-    Next(NodeId),
 }
 
 impl Message {

@@ -22,14 +22,8 @@ impl Cluster {
             self.joins
                 .connected(&self.viewer, dial, conn, &connection.peer);
         }
-        #[cfg(feature = "next-protocol")]
-        let speaks_next = connection.protocol >= crate::wire::Protocol(2);
         if self.connections.add(&mut self.edge, conn, connection) && self.phase == Phase::Up {
             self.greet(conn);
-            #[cfg(feature = "next-protocol")]
-            if speaks_next {
-                self.edge.send(conn, Message::Next(self.me.id).bytes());
-            }
         }
         self.changed = true;
         self.met_namesake(&peer, conn);
@@ -98,8 +92,6 @@ impl Cluster {
             }
             Message::Ask if accepted => self.send_state(conn),
             Message::Goodbye { restart } if accepted => self.goodbye(conn, node, restart),
-            #[cfg(feature = "next-protocol")]
-            Message::Next(_) => {}
             Message::Members(_)
             | Message::Roster { .. }
             | Message::RosterHash(_)

@@ -7,6 +7,7 @@ mod numbers;
 use super::message::{Hello, Message};
 use super::swim::{Identity, Member, State};
 use super::*;
+use crate::proof::testing::Cheap;
 use crate::registry;
 use crate::time::Wall;
 use crate::wire::{Channel, Protocol};
@@ -14,6 +15,7 @@ use arbitrary::{Act, acts};
 use bytes::Bytes;
 use names::NodeName;
 use proptest::prelude::*;
+use std::sync::Arc;
 use std::time::Duration;
 
 fn address(n: u8) -> std::net::SocketAddr {
@@ -36,11 +38,13 @@ fn settings() -> Settings {
     };
     Settings {
         profile: profile("node1", 1),
+        proofs: Arc::new(Cheap(me.clone())),
         me,
         seeds: vec!["10.0.0.2:6878".into()],
         kept: super::Kept::default(),
         nonce: [1; 16],
         seed: [7; 32],
+        accept_v1: false,
         registry: registry::Settings::default(),
     }
 }

@@ -5,7 +5,7 @@ use crate::metrics::Snapshot;
 use crate::service::TcpListening;
 use api::node::{Attention, AttentionSeverity as Severity};
 use node::cluster::{MemberState, RosterView, Verdict};
-use node::wire::WriteError;
+use node::wire::{Protocol, WriteError};
 use std::time::Duration;
 
 /// When one of 100 syncs takes longer than this, people notice.
@@ -60,6 +60,7 @@ pub(crate) fn judge(
     all.extend(readable(snapshot, listener));
     all.extend(reach(&snapshot.views));
     all.extend(members(&snapshot.views));
+    all.extend(unproved(snapshot));
     all.extend(lists(&snapshot.lists));
     all.extend(certificates(snapshot, now_s));
     all.extend(processes(snapshot));
@@ -190,6 +191,36 @@ fn members(view: &RosterView) -> Vec<Attention> {
         }
     });
     judged.collect()
+}
+
+/// Members that are believed without proofs.
+fn unproved(snapshot: &Snapshot) -> Option<Attention> {
+    if !snapshot.accepts_v1 {
+        return None;
+    }
+    let view = &snapshot.views;
+    let others = view.expected().filter(|member| member.id != view.me);
+    let speaks_older = others.filter(|member| {
+        member
+            .protocol
+            .is_none_or(|spoken| spoken < Protocol::PROVED)
+    });
+    let older: Vec<&str> = speaks_older
+        .map(|member| member.profile.name.as_str())
+        .collect();
+    let remedy = if older.is_empty() {
+        "all members speak protocol 2: take [cluster] accept_v1 out on each node, and restart it"
+            .to_owned()
+    } else {
+        format!(
+            "upgrade those that do not speak protocol 2 ({}); then take [cluster] accept_v1 out",
+            older.join(", ")
+        )
+    };
+    Some(warning(
+        "protocol 1 is accepted: what its members say of other nodes proves nothing",
+        remedy,
+    ))
 }
 
 fn lists(stats: &node::lists::Stats) -> Vec<Attention> {

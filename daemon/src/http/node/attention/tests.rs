@@ -170,6 +170,24 @@ fn tokens_that_cross_a_network_without_tls_are_told() {
 }
 
 #[test]
+fn that_members_are_believed_without_proofs_is_told() {
+    let told = |accepts_v1, protocol| {
+        let judged = judged(|snapshot| {
+            snapshot.accepts_v1 = accepts_v1;
+            for member in &mut Arc::make_mut(&mut snapshot.views).members {
+                member.protocol = Some(Protocol(protocol));
+            }
+        });
+        judged.into_iter().map(|told| told.remedy).next()
+    };
+    assert_eq!(told(false, 1), None);
+    let older = told(true, 1).unwrap();
+    assert!(older.contains("upgrade those"), "{older}");
+    let newer = told(true, 2).unwrap();
+    assert!(newer.contains("all members speak protocol 2"), "{newer}");
+}
+
+#[test]
 fn a_slow_disk_is_told() {
     let half = Duration::from_millis(1);
     assert_eq!(

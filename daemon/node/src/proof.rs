@@ -1,0 +1,74 @@
+//! Proofs: what a node has signed with the key of its certificate.
+//!
+//! Who sends a message is known from the connection. What goes on to third nodes (lines of the roster,
+//! heads of registry logs) carries its author's proof instead, and is believed from whoever brings
+//! it: a signature over
+//!
+//! ```text
+//! length of the domain's name (1 byte) ‖ its name ‖ the cluster's id (16 bytes) ‖ what is said
+//! ```
+//!
+//! so that what was signed as one thing, or in one cluster, is never taken for another. What is said
+//! is the last part, and says itself where it ends.
+//!
+//! Machines have no keys: the daemon gives them a [`Proofs`] made of the node's certificate, and the
+//! simulator and tests a cheap one ([`testing`]).
+
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+
+use crate::wire::Peer;
+use bytes::Bytes;
+use std::fmt;
+
+/// What kind of thing is signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Domain {
+    /// A [line](crdt::roster::Line) of the roster.
+    Line,
+    /// The head of a log of the process registry.
+    LogHead,
+}
+
+impl Domain {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Line => "muster roster line",
+            Self::LogHead => "muster registry head",
+        }
+    }
+
+    /// The bytes that are signed.
+    pub fn message(self, cluster: [u8; 16], said: &[u8]) -> Vec<u8> {
+        let name = self.name();
+        let length = u8::try_from(name.len()).unwrap_or(u8::MAX);
+        [&[length], name.as_bytes(), &cluster, said].concat()
+    }
+}
+
+/// Signs as this node, and judges what other nodes have signed. Neither is random, nor depends on the
+/// time.
+pub trait Proofs: fmt::Debug + Send + Sync {
+    /// What others need to judge what this node signs now: its certificate and those above it. A later
+    /// certificate of a node does not spoil what an earlier one has proved.
+    fn chain(&self) -> Bytes;
+
+    /// Signs as this node. Empty if its key cannot.
+    fn sign(&self, domain: Domain, said: &[u8]) -> Bytes;
+
+    /// Who has signed that, if the chain is that of a node of this cluster.
+    fn signer(&self, chain: &[u8], domain: Domain, said: &[u8], proof: &[u8]) -> Option<Peer>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_signed_is_what_it_was() {
+        let message = Domain::Line.message([9; 16], b"said");
+        let expected = [b"\x12muster roster line", &[9; 16][..], b"said"].concat();
+        assert_eq!(message, expected);
+        assert_ne!(message, Domain::LogHead.message([9; 16], b"said"));
+    }
+}

@@ -1,0 +1,35 @@
+//! The cluster machine's proofs, made of this node's certificate and key.
+
+use bytes::Bytes;
+use names::{NodeId, NodeName};
+use node::proof::{Domain, Proofs};
+use node::wire::Peer;
+use std::sync::Arc;
+
+/// Those of the certificate in force.
+#[derive(Clone, Debug)]
+pub(crate) struct Certified(pub(crate) Arc<pki::Proofs>);
+
+impl Proofs for Certified {
+    fn chain(&self) -> Bytes {
+        self.0.chain().into()
+    }
+
+    fn sign(&self, domain: Domain, said: &[u8]) -> Bytes {
+        let proof = self.0.sign(&domain.message(self.0.cluster(), said));
+        if proof.is_none() {
+            tracing::error!(
+                "this node's key is of a kind that cannot sign what goes to third nodes"
+            );
+        }
+        proof.unwrap_or_default().into()
+    }
+
+    fn signer(&self, chain: &[u8], domain: Domain, said: &[u8], proof: &[u8]) -> Option<Peer> {
+        let message = domain.message(self.0.cluster(), said);
+        let facts = self.0.signer(chain, &message, proof)?;
+        let name = NodeName::new(&facts.name).ok()?;
+        let id = NodeId(facts.id);
+        Some(Peer { id, name })
+    }
+}

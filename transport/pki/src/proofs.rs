@@ -1,0 +1,149 @@
+//! What a node has signed with the key of its certificate, for nodes that have no connection with it.
+//!
+//! A chain is the signer's certificate and those between it and its authority, in order, each as its
+//! length (4 bytes, the highest first) and its DER. A proof is the number of TLS's signature scheme
+//! (2 bytes, RFC 8446, section 4.2.3) and the signature.
+//!
+//! A certificate proves what was signed with it also after it has expired: whoever is down for longer
+//! than its certificate lasts has still said what it said. So chains are judged as of the moment when
+//! the latest certificate in them began.
+
+use crate::certificate::{self, NodeFacts};
+use crate::identity::{Identity, provider};
+use parking_lot::{Mutex, RwLock};
+use ring::digest::{SHA256, digest};
+use rustls::SignatureScheme;
+use rustls::pki_types::{CertificateDer, UnixTime};
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// The schemes with which nodes sign, the preferred one first: those of Ed25519, which this program
+/// makes, and of keys that other authorities make.
+const SCHEMES: [SignatureScheme; 3] = [
+    SignatureScheme::ED25519,
+    SignatureScheme::ECDSA_NISTP256_SHA256,
+    SignatureScheme::ECDSA_NISTP384_SHA384,
+];
+/// The most certificates of one chain.
+const MAX_CERTIFICATES: usize = 4;
+/// The most bytes of one chain.
+pub const MAX_CHAIN_BYTES: usize = 16 << 10;
+/// How many chains are remembered as good.
+const MAX_KNOWN: usize = 20_000;
+
+/// Signs with a node's key, and judges what others have signed.
+#[derive(Debug)]
+pub struct Proofs {
+    identity: RwLock<Identity>,
+    /// By the hash of its chain. A chain of another node is judged once, until the next reload.
+    known: Mutex<HashMap<[u8; 32], Owner>>,
+}
+
+/// Whose a chain is.
+#[derive(Clone, Debug)]
+struct Owner {
+    facts: NodeFacts,
+    key: Vec<u8>,
+}
+
+impl Proofs {
+    /// Signs as `identity`.
+    pub fn new(identity: Identity) -> Self {
+        Self {
+            identity: RwLock::new(identity),
+            known: Mutex::default(),
+        }
+    }
+
+    /// Signs with the certificate of that identity from now on, and trusts its authorities.
+    pub fn reload(&self, identity: Identity) {
+        *self.identity.write() = identity;
+        self.known.lock().clear();
+    }
+
+    /// The cluster's id.
+    pub fn cluster(&self) -> [u8; 16] {
+        self.identity.read().cluster()
+    }
+
+    /// The chain of this node's certificate.
+    pub fn chain(&self) -> Vec<u8> {
+        let key = self.identity.read().certified_key();
+        let mut chain = Vec::new();
+        for certificate in &key.cert {
+            let length = u32::try_from(certificate.len()).unwrap_or(u32::MAX);
+            chain.extend_from_slice(&length.to_be_bytes());
+            chain.extend_from_slice(certificate);
+        }
+        chain
+    }
+
+    /// Signs a message; `None` if this node's key is of a kind that does not sign such.
+    pub fn sign(&self, message: &[u8]) -> Option<Vec<u8>> {
+        let key = self.identity.read().certified_key();
+        let signer = key.key.choose_scheme(&SCHEMES)?;
+        let signature = signer.sign(message).ok()?;
+        let scheme = u16::from(signer.scheme()).to_be_bytes();
+        Some([&scheme[..], &signature].concat())
+    }
+
+    /// Who has signed a message, as its chain shows; `None` if the chain does not end at an authority
+    /// of this cluster, or the proof is not that certificate's of that message.
+    pub fn signer(&self, chain: &[u8], message: &[u8], proof: &[u8]) -> Option<NodeFacts> {
+        let owner = self.owner(chain)?;
+        let (scheme, signature) = proof.split_first_chunk::<2>()?;
+        let scheme = SignatureScheme::from(u16::from_be_bytes(*scheme));
+        let mapping = provider().signature_verification_algorithms.mapping;
+        let (_, algorithms) = mapping.iter().find(|(known, _)| *known == scheme)?;
+        let is_good = SCHEMES.contains(&scheme)
+            && algorithms.iter().any(|algorithm| {
+                let verified = algorithm.verify_signature(&owner.key, message, signature);
+                verified.is_ok()
+            });
+        is_good.then_some(owner.facts)
+    }
+
+    fn owner(&self, chain: &[u8]) -> Option<Owner> {
+        let hash: [u8; 32] = digest(&SHA256, chain).as_ref().try_into().ok()?;
+        if let Some(known) = self.known.lock().get(&hash) {
+            return Some(known.clone());
+        }
+        let owner = self.judge(chain)?;
+        let mut known = self.known.lock();
+        if known.len() >= MAX_KNOWN {
+            known.clear();
+        }
+        known.insert(hash, owner.clone());
+        Some(owner)
+    }
+
+    fn judge(&self, chain: &[u8]) -> Option<Owner> {
+        let certificates = read_chain(chain)?;
+        let (leaf, between) = certificates.split_first()?;
+        let mut began = 0;
+        for der in &certificates {
+            began = began.max(certificate::validity(der).ok()?.0);
+        }
+        let then = UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(began).ok()?));
+        self.identity.read().verify_at(leaf, between, then).ok()?;
+        Some(Owner {
+            facts: certificate::node(leaf).ok()?,
+            key: certificate::key(leaf).ok()?,
+        })
+    }
+}
+
+fn read_chain(mut chain: &[u8]) -> Option<Vec<CertificateDer<'_>>> {
+    if chain.len() > MAX_CHAIN_BYTES {
+        return None;
+    }
+    let mut certificates = Vec::new();
+    while let Some((length, rest)) = chain.split_first_chunk::<4>() {
+        let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+        let (der, rest) = rest.split_at_checked(length)?;
+        certificates.push(CertificateDer::from(der));
+        chain = rest;
+    }
+    let is_whole = chain.is_empty() && certificates.len() <= MAX_CERTIFICATES;
+    is_whole.then_some(certificates)
+}
