@@ -6,7 +6,7 @@
 
 mod line;
 
-pub use line::Line;
+pub use line::{Author, Line};
 
 use names::{NodeId, NodeName};
 use serde::{Deserialize, Serialize};

@@ -20,7 +20,7 @@ use crate::logging::{Level, Logging};
 use crate::machines::{Certified, ListsInbox, cluster, lists};
 use crate::metrics;
 use crate::process::{self, Host, Replica};
-use crate::reload::{InForce, Reloader};
+use crate::reload::{Identities, InForce, Reloader};
 use crate::renewal;
 use crate::service::{Inner, NodeInfo, Service, Trouble};
 use crate::systemd::{self, Handed, Watchdog};
@@ -146,7 +146,12 @@ impl Node {
             .runtime
             .block_on(Listeners::bind(&self.config, sockets))?;
         let level = origin.logging.level.clone();
-        let (reloader, in_force) = self.reloader(origin.source, level, (&endpoint, proofs))?;
+        let identities = Identities {
+            endpoint: endpoint.clone(),
+            proofs,
+            cluster: inbox.clone(),
+        };
+        let (reloader, in_force) = self.reloader(origin.source, level, identities)?;
         let service = Service::new(Inner {
             info: self.info(cluster_id, endpoint.local_addr()),
             views,
@@ -189,16 +194,10 @@ impl Node {
         &self,
         source: Source,
         level: Level,
-        (endpoint, proofs): (&transport::Endpoint, Arc<pki::Proofs>),
+        identities: Identities,
     ) -> anyhow::Result<(Reloader, InForce)> {
         let (config, tls) = (self.config.clone(), Tls::load(&self.config.http)?);
-        Ok(Reloader::new(
-            source,
-            level,
-            (endpoint.clone(), proofs),
-            config,
-            tls,
-        ))
+        Ok(Reloader::new(source, level, identities, config, tls))
     }
 
     /// What the node tells of itself for as long as it runs.

@@ -317,6 +317,14 @@ impl Service {
         self.inner.reloader.reload().await
     }
 
+    /// Acts with another certificate of this node from now on.
+    ///
+    /// # Errors
+    /// It is another node's; then nothing was changed.
+    pub(crate) fn recertify(&self, identity: pki::Identity) -> Result<(), transport::ReloadError> {
+        self.inner.reloader.identities().replace(identity)
+    }
+
     /// The log, as it can be changed while the node runs.
     pub(crate) fn logging(&self) -> &Logging {
         &self.inner.logging

@@ -96,6 +96,7 @@ mod tests {
                 is_connected,
                 is_silent,
                 rostered_run: 1,
+                needs_proof: false,
             };
             absence(by, subject, evidence.is_present())
         };

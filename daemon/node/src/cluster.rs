@@ -46,19 +46,19 @@ use crate::belief::Impostors;
 use crate::machine::Machine;
 use crate::registry::Registry;
 use crate::time::{Instant, Now};
-use crate::wire::{ConnId, DialId, Peer, RequestId, WriteError, WriteId};
+use crate::wire::{ConnId, DialId, Peer, Protocol, RequestId, WriteError, WriteId};
 use connections::{Connection, Connections};
-use crdt::roster::{Profile, RosterEntry, Standing};
+use crdt::roster::{Profile, Standing};
 use edge::{Edge, Timer};
 use farewell::Absences;
 use hello::Hellos;
 use join::{Requests, Seeds};
 use kept::Keeper;
-use message::{Hello, Message, Nonce};
+use message::{Message, Nonce};
 use names::NodeId;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use roster::Replica;
+use roster::{Own, Replica};
 use std::collections::BTreeSet;
 use std::fmt;
 use swim::{Identity, Sighting, Swim};
@@ -103,6 +103,11 @@ pub struct Cluster {
     impostors: Impostors,
     /// Members that others say are down, and that have yet to answer.
     accused: BTreeSet<NodeId>,
+    accept_v1: bool,
+    /// Others have said that this node is forgotten: it says its line again in the next round.
+    is_contradicted: bool,
+    /// Whether a timer runs after which lines go on to peers.
+    is_spreading: bool,
     /// What clients asked before the run was on disk.
     early: Vec<(RequestId, Command)>,
     /// Something changed that the view is made of.
@@ -134,8 +139,13 @@ impl Cluster {
             registry,
         } = settings;
         let profile = message::sound(profile);
-        let (keeper, roster) = Keeper::after(kept);
-        let roster = Replica::new(roster);
+        let (keeper, lines) = Keeper::after(kept);
+        let own = Own {
+            me: me.id,
+            start: nonce,
+            profile: profile.clone(),
+        };
+        let roster = Replica::new(own, proofs, accept_v1, lines);
         let mut rng = ChaCha8Rng::from_seed(seed);
         let swim = Swim::new(
             Identity::of_run(me.id, profile.address, keeper.wanted()),
@@ -156,6 +166,9 @@ impl Cluster {
             absences: Absences::default(),
             impostors: Impostors::new(now.instant),
             accused: BTreeSet::new(),
+            accept_v1,
+            is_contradicted: false,
+            is_spreading: false,
             early: Vec::new(),
             changed: true,
             me,
@@ -167,8 +180,9 @@ impl Cluster {
             keeper,
             viewer,
         };
-        let (me, line) = machine.own_line();
-        machine.roster.prove(me, line);
+        machine
+            .roster
+            .speak(machine.keeper.wanted(), Standing::Member);
         machine.edge.after(verdict::LISTEN, Timer::Listen);
         machine.edge.after(join::ROUND, Timer::Round);
         machine.route_and_publish();
@@ -205,6 +219,7 @@ impl Machine for Cluster {
             Input::Datagram { conn, bytes } => self.datagram(conn, &bytes),
             Input::Closed { conn } => self.closed(conn),
             Input::Written { id, result } => self.written(id, result),
+            Input::Recertified => self.recertified(),
             Input::Request { id, command } => self.request(id, command),
             Input::Registry(input) => self.registry_input(input),
         }
@@ -241,29 +256,22 @@ impl Machine for Cluster {
 }
 
 impl Cluster {
-    fn own_line(&self) -> (NodeId, RosterEntry) {
-        let standing = if self.phase == Phase::Going(StopReason::Left) {
+    fn own_standing(&self) -> Standing {
+        if self.phase == Phase::Going(StopReason::Left) {
             Standing::Left
         } else {
             Standing::Member
-        };
-        (
-            self.me.id,
-            RosterEntry {
-                run: self.keeper.wanted(),
-                standing,
-                profile: self.profile.clone(),
-            },
-        )
+        }
     }
 
-    fn own_hello(&self) -> Message {
-        let generation = self.swim.identity().generation;
-        Message::Hello(Hello {
-            generation,
-            nonce: self.nonce,
-            profile: self.profile.clone(),
-        })
+    /// This node's line carries its new certificate from now on.
+    fn recertified(&mut self) {
+        if self.phase == Phase::Up {
+            self.roster
+                .speak(self.roster.run(self.me.id), Standing::Member);
+            self.roster_changed(&[self.me.id]);
+            self.broadcast_line(self.me.id);
+        }
     }
 
     fn set_now(&mut self, now: Now) {
@@ -302,6 +310,7 @@ impl Cluster {
                 self.absences.expire(&mut self.edge, node);
                 self.changed = true;
             }
+            Timer::Spread => self.spread(),
             Timer::Rewrite => self.keeper.mark_dirty(),
             Timer::Leave => self.swim.leave(&mut self.edge),
             Timer::Stop => {
@@ -352,12 +361,24 @@ impl Cluster {
                 .ensure(&mut self.edge, identity.node, identity.addr);
         }
         self.notify_suspects();
+        self.contradict();
         let random = self.connections.random(&mut self.rng);
         if let Some(conn) = random {
-            self.edge
-                .send(conn, Message::RosterHash(self.roster.hash()).bytes());
+            self.send_hash(conn);
         }
         self.with_registry(|registry, links| registry.round(links, random));
+    }
+
+    fn send_hash(&mut self, conn: ConnId) {
+        let is_proved = self.connections.protocol(conn) >= Protocol::PROVED;
+        if is_proved {
+            let hash = Message::LinesHash(self.roster.proved_hash());
+            self.edge.send(conn, hash.bytes());
+        }
+        if self.accept_v1 || !is_proved {
+            let hash = Message::RosterHash(self.roster.hash());
+            self.edge.send(conn, hash.bytes());
+        }
     }
 
     fn written(&mut self, id: WriteId, result: Result<(), WriteError>) {
@@ -379,8 +400,7 @@ impl Cluster {
         if identity != self.swim.identity() {
             self.swim.become_identity(&mut self.edge, identity);
         }
-        let (me, line) = self.own_line();
-        self.roster.prove(me, line);
+        self.roster.speak(run, self.own_standing());
         self.with_registry(|registry, _| registry.begin(run));
         self.changed = true;
         let starts = self.phase == Phase::Starting;
@@ -425,8 +445,17 @@ impl Cluster {
             return;
         }
         self.route_packets();
-        let me = self.own_line();
-        self.keeper.write(&mut self.edge, self.roster.roster(), me);
+        let (roster, me, standing) = (&self.roster, self.me.id, self.own_standing());
+        self.keeper.write(&mut self.edge, |run, changes| {
+            let leaves = changes
+                .iter()
+                .any(|change| change.node == me && change.run == run);
+            let standing = if leaves { Standing::Left } else { standing };
+            let others = changes
+                .iter()
+                .filter(|change| change.node != me && change.applies_to(roster.roster()));
+            roster.kept_lines(run, standing, others.map(|change| change.node))
+        });
         if std::mem::take(&mut self.changed) {
             let sources = Sources {
                 me: self.me.id,

@@ -26,6 +26,11 @@ const BURST: usize = 256;
 pub(crate) type Inbox = Mailbox<Cluster>;
 
 impl Inbox {
+    /// Tells the machine that this node signs with another certificate from now on.
+    pub(crate) fn recertified(&self) {
+        self.input(Input::Recertified, ());
+    }
+
     /// Tells the machine something that concerns the process registry.
     pub(crate) fn registry(&self, input: registry::Input) {
         self.input(Input::Registry(input), ());

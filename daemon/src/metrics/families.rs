@@ -174,6 +174,11 @@ pub(super) const COUNTERS: &[Row<u64>] = &[
         |s| s.cluster.malformed,
     ),
     (
+        "muster_cluster_lines_refused_total",
+        "Lines of the roster that members have brought and that carry no good proof",
+        |s| s.cluster.lines_refused,
+    ),
+    (
         "muster_cluster_dials_total",
         "Attempts to connect to a member",
         |s| s.cluster.dials,

@@ -43,21 +43,14 @@ async fn nobody_ends_a_daemon_by_saying_that_its_identity_or_name_is_taken() -> 
 async fn nobody_brings_the_runs_of_others_to_their_end() -> anyhow::Result<()> {
     let mut scene = Scene::new().await?;
     let mut rogue = Rogue::join(&scene.fleet).await?;
-    let mut lines = Vec::new();
-    for name in ["n1", "n2", "n3"] {
-        let (id, mut line) = rogue.line(name)?;
-        line.run = LAST_RUN;
-        lines.push((id, line));
-    }
     for _ in 0..2 {
-        let answer = false;
-        rogue.say(
-            &rogue.all(),
-            &Cluster::Roster {
-                lines: lines.clone(),
-                answer,
-            },
-        )?;
+        for name in ["n1", "n2", "n3"] {
+            let (id, mut line) = rogue.line(name)?;
+            line.run = LAST_RUN;
+            rogue.say_line(&rogue.all(), id, &line)?;
+            let above = rogue.sign((id, id), 1, &line)?;
+            rogue.say(&rogue.to(name), &Cluster::AboveLine(above))?;
+        }
         rogue.say(&rogue.all(), &Cluster::Above { run: LAST_RUN })?;
         rogue.heard_everywhere().await?;
     }
@@ -97,16 +90,9 @@ async fn a_node_that_is_connected_is_neither_down_nor_gone_by_hearsay() -> anyho
     };
     for standing in [Standing::Left, Standing::Forgotten] {
         line.standing = standing;
-        let lines = vec![(node, line.clone())];
         // To one node alone, so that nobody else contradicts it.
         let n1 = rogue.to("n1");
-        rogue.say(
-            &n1,
-            &Cluster::Roster {
-                lines,
-                answer: false,
-            },
-        )?;
+        rogue.say_line(&n1, node, &line)?;
         rogue.say(&n1, &Cluster::Members(vec![Member::down(of_run)]))?;
         rogue.heard_everywhere().await?;
     }

@@ -9,14 +9,15 @@ use crate::fleet::{Fleet, Node, PATIENCE};
 use anyhow::{Context, ensure};
 use bytes::Bytes;
 use crdt::registry::{Delta, Position};
-use crdt::roster::{Profile, RosterEntry};
+use crdt::roster::{Author, Line, Profile, RosterEntry, Standing};
 use names::{NodeId, NodeName};
+use node::proof::Domain;
 pub(crate) use scene::Scene;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use transport::{Endpoint, Event, Events, Settings};
-use wire::{CLUSTER, Cluster, Hello, Identity, LISTS, Lists, Member, REGISTRY, Registry};
+use wire::{CLUSTER, Cluster, Identity, LISTS, Lists, Member, REGISTRY, Registry};
 
 /// The rogue, connected to some nodes.
 pub(crate) struct Rogue {
@@ -25,6 +26,7 @@ pub(crate) struct Rogue {
     pub(crate) run: u64,
     name: NodeName,
     nonce: [u8; 16],
+    proofs: pki::Proofs,
     endpoint: Endpoint,
     urgent: Events,
     bulk: Events,
@@ -34,6 +36,8 @@ pub(crate) struct Rogue {
     pub(crate) closed: Vec<String>,
     /// What nodes have told.
     pub(crate) roster: BTreeMap<NodeId, RosterEntry>,
+    /// The lines of which that is read, as their nodes have signed them.
+    pub(crate) lines: BTreeMap<NodeId, Line>,
     pub(crate) members: BTreeMap<NodeId, Member>,
     pub(crate) positions: BTreeMap<NodeId, Position>,
     pub(crate) parts: Vec<Delta>,
@@ -73,8 +77,9 @@ impl Rogue {
             channels: 3,
             urgent_channels: 2,
             send_queue_bytes: 64 << 20,
-            ..Settings::new(SocketAddr::from(([127, 0, 0, 1], 0)), ["muster/1"])
+            ..Settings::new(SocketAddr::from(([127, 0, 0, 1], 0)), ["muster/2"])
         };
+        let proofs = pki::Proofs::new(identity.clone());
         let (endpoint, urgent, bulk) = Endpoint::bind(settings, identity)?;
         let mut rogue = Self {
             id,
@@ -82,12 +87,14 @@ impl Rogue {
             run: 1,
             name,
             nonce: rand::random(),
+            proofs,
             endpoint,
             urgent,
             bulk,
             peers: BTreeMap::new(),
             closed: Vec::new(),
             roster: BTreeMap::new(),
+            lines: BTreeMap::new(),
             members: BTreeMap::new(),
             positions: BTreeMap::new(),
             parts: Vec::new(),
@@ -118,17 +125,69 @@ impl Rogue {
         Ok(rogue)
     }
 
-    fn hello(&self) -> Cluster {
-        Cluster::Hello(Hello {
+    fn hello(&self) -> anyhow::Result<Cluster> {
+        let profile = Profile {
+            name: self.name.clone(),
+            address: self.address,
+            version: "0.1.0".to_owned(),
+            tags: Vec::new(),
+        };
+        let entry = RosterEntry {
+            run: self.run,
+            standing: Standing::Member,
+            profile,
+        };
+        let line = self.sign((self.id, self.id), 1, &entry)?;
+        Ok(Cluster::Greeting {
             generation: self.run << 32,
             nonce: self.nonce,
-            profile: Profile {
-                name: self.name.clone(),
-                address: self.address,
-                version: "0.1.0".to_owned(),
-                tags: Vec::new(),
-            },
+            line,
         })
+    }
+
+    /// A line of `owner` about `subject`, whoever that is, with the rogue's own proof.
+    pub(crate) fn sign(
+        &self,
+        (owner, subject): (NodeId, NodeId),
+        serial: u64,
+        entry: &RosterEntry,
+    ) -> anyhow::Result<Bytes> {
+        let author = Author {
+            owner,
+            chain: &self.proofs.chain(),
+            start: (owner == subject).then_some(self.nonce),
+        };
+        let line = Line::write(author, subject, serial, entry)?;
+        let cluster = self.proofs.cluster();
+        let message = Domain::Line.message(cluster, line.relayed().said());
+        let proof = self.proofs.sign(&message).context("it cannot sign")?;
+        let line = line.signed(|_| proof.into())?;
+        Ok(line.relayed().bytes().clone())
+    }
+
+    /// All that may be tried to have a node said to be so in that run: the bare words, with the rogue's
+    /// proof, with the node's own proof of something else, and as another node's word.
+    pub(crate) fn say_line(
+        &self,
+        conns: &[u64],
+        node: NodeId,
+        entry: &RosterEntry,
+    ) -> anyhow::Result<()> {
+        let answer = false;
+        let lines = vec![(node, entry.clone())];
+        self.say(conns, &Cluster::Roster { lines, answer })?;
+        let mut lines = Vec::new();
+        if let Some(known) = self.lines.get(&node) {
+            let serial = known.relayed().rank().serial;
+            for serial in [serial, serial + 1, (1 << 48) - 1] {
+                let line = self.sign((node, node), serial, entry)?;
+                let proof = known.relayed().proof().unwrap_or_default();
+                let stolen = Line::read(line.clone())?.relayed().with_proof(proof)?;
+                lines.extend([line, stolen.bytes().clone()]);
+                lines.push(self.sign((self.id, node), serial, entry)?);
+            }
+        }
+        self.say(conns, &Cluster::Lines { lines, answer })
     }
 
     pub(crate) fn identity(&self) -> Identity {
@@ -265,7 +324,7 @@ impl Rogue {
             Event::Connected { conn, peer, .. } if is_urgent => {
                 self.peers.insert(conn, peer.name);
                 if self.is_polite {
-                    self.say(&[conn], &self.hello())?;
+                    self.say(&[conn], &self.hello()?)?;
                 }
             }
             Event::Closed { conn, reason } if is_urgent => {
@@ -336,20 +395,34 @@ impl Rogue {
 
     fn hear_of_members(&mut self, conn: u64, message: Cluster) -> anyhow::Result<()> {
         match message {
-            Cluster::Above { run } if self.is_polite => {
+            Cluster::AboveLine(line) if self.is_polite => {
+                let run = Line::read(line)?.relayed().rank().run;
                 self.run = self.run.max(run + 1);
-                self.say(&self.all(), &self.hello())?;
+                self.say(&self.all(), &self.hello()?)?;
             }
             Cluster::Challenge if self.is_polite => self.say(&[conn], &Cluster::Present)?,
-            Cluster::Members(members) => self
-                .members
-                .extend(members.into_iter().map(|member| (member.id().node, member))),
-            Cluster::Roster { lines, .. } => {
-                self.roster.extend(lines);
-                // It follows the members in the answer to `Ask`.
+            Cluster::Members(members) => {
+                let members = members.into_iter().map(|member| (member.id().node, member));
+                self.members.extend(members);
+                // They follow the lines in the answer to `Ask`.
                 self.note_answer(conn, CLUSTER, self.asked);
             }
+            Cluster::Lines { lines, .. } => {
+                for line in lines {
+                    let line = Line::read(line)?;
+                    if let (Some(entry), true) =
+                        (line.entry()?, line.subject() == line.relayed().owner())
+                    {
+                        self.roster.insert(line.subject(), entry);
+                        self.lines.insert(line.subject(), line);
+                    }
+                }
+            }
             Cluster::Hello(_)
+            | Cluster::Greeting { .. }
+            | Cluster::LinesHash(_)
+            | Cluster::AboveLine(_)
+            | Cluster::Roster { .. }
             | Cluster::Above { .. }
             | Cluster::Taken { .. }
             | Cluster::NameTaken { .. }

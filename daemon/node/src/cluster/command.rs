@@ -126,12 +126,14 @@ impl Cluster {
         if let Err(error) = result {
             return self.reply(change.request, Err(Refusal::Write(error)));
         }
-        if change.applies_to(self.roster.roster())
-            && self.roster.set_standing(change.node, change.standing)
-        {
-            self.changed = true;
+        if change.applies_to(self.roster.roster()) {
+            if change.node == self.me.id {
+                self.roster.speak(change.run, change.standing);
+            } else {
+                self.roster.forget(change.node);
+            }
+            self.roster_changed(&[change.node]);
             self.broadcast_line(change.node);
-            self.forget_in_swim(change.node);
         }
         self.reply(change.request, Ok(Reply::Done));
         if change.node == self.me.id && self.phase == Phase::Up {

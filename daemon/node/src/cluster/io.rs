@@ -104,6 +104,8 @@ pub enum Input {
         /// How it went.
         result: Result<(), WriteError>,
     },
+    /// This node has a new certificate, with which it signs from now on.
+    Recertified,
     /// A client asks.
     Request {
         /// To be named in the reply.
@@ -431,6 +433,8 @@ pub struct Stats {
     pub renewals: u64,
     /// Datagrams or messages that did not decode.
     pub malformed: u64,
+    /// Lines of the roster that were passed over because they carry no good proof.
+    pub lines_refused: u64,
     /// Connections in use.
     pub connections: u64,
     /// Attempts to dial.

@@ -1,4 +1,4 @@
-//! The wire of protocol version 1 as another program may write it: what a daemon must withstand does
+//! The wire of protocol version 2 as another program may write it: what a daemon must withstand does
 //! not depend on what its own types can express.
 
 use bytes::Bytes;
@@ -73,6 +73,17 @@ pub(crate) enum Cluster {
     Goodbye {
         restart: bool,
     },
+    Greeting {
+        generation: u64,
+        nonce: [u8; 16],
+        line: Bytes,
+    },
+    Lines {
+        lines: Vec<Bytes>,
+        answer: bool,
+    },
+    LinesHash(u64),
+    AboveLine(Bytes),
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
