@@ -298,7 +298,7 @@ impl Node {
             names_per_uid: self.config.limits.names_per_uid,
             kill_after: self.config.processes.kill_after,
         };
-        let accept_v1 = self.config.cluster.accept_v1;
+        let accept_v1 = Protocol::is_v1_spoken(self.config.cluster.accept_v1);
         let mut tags = self.config.node.tags.clone();
         tags.sort();
         tags.dedup();

@@ -267,7 +267,7 @@ fn run_with(node: &mut Node, daemon: &'static str, accept_v1: bool) -> anyhow::R
     );
     node.stop()?;
     node.daemon = daemon;
-    node.env = vec![("MUSTER_CLUSTER_ACCEPT_V1", accept_v1.to_string().into())];
+    node.env = vec![("MUSTERD_CLUSTER__ACCEPT_V1", accept_v1.to_string().into())];
     node.start()
 }
 
