@@ -70,6 +70,8 @@ pub enum Reason {
     Left,
     /// It ended while nobody here could hear why, too long ago for the node to remember.
     Unknown,
+    /// An authority has shut its node out. No log says this: it follows from the revocation.
+    Revoked,
 }
 
 impl fmt::Display for Reason {
@@ -80,6 +82,7 @@ impl fmt::Display for Reason {
             Self::Exited => f.write_str("exited"),
             Self::Unregistered => f.write_str("unregistered"),
             Self::Left => f.write_str("left"),
+            Self::Revoked => f.write_str("revoked"),
             Self::Unknown => f.write_str("unknown"),
         }
     }

@@ -217,7 +217,11 @@ fn down(reason: Reason, about: ProcessDetails) -> ProcessDetails {
     let (code, signal) = match reason {
         Reason::ExitedWith(code) => (Some(code), None),
         Reason::Killed(signal) => (None, Some(signal)),
-        Reason::Exited | Reason::Unregistered | Reason::Left | Reason::Unknown => (None, None),
+        Reason::Exited
+        | Reason::Unregistered
+        | Reason::Left
+        | Reason::Unknown
+        | Reason::Revoked => (None, None),
     };
     ProcessDetails {
         reason: Some(reason.to_string()),

@@ -113,6 +113,7 @@ impl Node {
         let capacity = process::capacity(self.config.limits.connections);
         let changes = broadcast::channel(CHANGES_KEPT).0;
         let (view, views) = watch::channel(cluster::empty_view(&self.me));
+        let (revoked, revocations) = watch::channel(Arc::from([]));
         let (stopped, stop) = oneshot::channel();
         let workers: Vec<(ListsInbox, lists::Inputs)> =
             shares(WORKERS).into_iter().map(ListsInbox::new).collect();
@@ -123,6 +124,7 @@ impl Node {
             replica: replica.clone(),
             host,
             view,
+            revoked,
             stopped,
             blocked: self.config.dev_block.clone(),
             clock: self.clock,
@@ -155,6 +157,7 @@ impl Node {
         let service = Service::new(Inner {
             info: self.info(cluster_id, endpoint.local_addr()),
             views,
+            revoked: revocations,
             cluster: inbox,
             workers,
             reader: self.store.reader(),

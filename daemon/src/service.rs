@@ -12,6 +12,7 @@ use crate::systemd::Part;
 use crate::tls::Tls;
 use crate::tokens::Tokens;
 use crdt::entry::Author;
+use crdt::roster::Revocation;
 use names::{ListId, NodeId, NodeName};
 use node::cluster::{self, RosterView};
 use node::lists;
@@ -60,6 +61,7 @@ pub struct Service {
 pub(crate) struct Inner {
     pub(crate) info: NodeInfo,
     pub(crate) views: watch::Receiver<Arc<RosterView>>,
+    pub(crate) revoked: watch::Receiver<Arc<[Revocation]>>,
     pub(crate) cluster: Inbox,
     pub(crate) workers: Vec<ListsInbox>,
     pub(crate) store: store::Store,
@@ -209,6 +211,11 @@ impl Service {
     /// The round trip to the peer of a connection, as QUIC measures it.
     pub fn rtt(&self, conn: ConnId) -> Option<Duration> {
         self.inner.endpoint.rtt(conn.0)
+    }
+
+    /// The nodes that are shut out, by id.
+    pub(crate) fn revocations(&self) -> Arc<[Revocation]> {
+        self.inner.revoked.borrow().clone()
     }
 
     /// The QUIC endpoint.

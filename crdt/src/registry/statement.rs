@@ -13,7 +13,7 @@
 //! | 25 | the exit code or the signal, where the reason has one |
 //!
 //! Reasons: 1 exited with a code, 2 killed by a signal, 3 exited, 4 unregistered, 5 the node left,
-//! 6 unknown. A reason that a program does not know is an unknown one there, and stays what it is
+//! 6 unknown, 7 the node was revoked. A reason that a program does not know is an unknown one there, and stays what it is
 //! for others.
 
 use super::{Entry, Process, Reason, Record, State};
@@ -140,6 +140,7 @@ impl Statement {
             3 => Reason::Exited,
             4 => Reason::Unregistered,
             5 => Reason::Left,
+            7 => Reason::Revoked,
             _ => Reason::Unknown,
         })
     }
@@ -165,6 +166,7 @@ fn put_reason(writer: &mut Writer<'_>, reason: Reason) {
         Reason::Unregistered => (4, None),
         Reason::Left => (5, None),
         Reason::Unknown => (6, None),
+        Reason::Revoked => (7, None),
     };
     writer
         .put(REASON, &number)

@@ -40,6 +40,8 @@ words! {
         Left = "left",
         /// A member was forgotten.
         Forgotten = "forgotten",
+        /// A node was shut out for ever.
+        Revoked = "revoked",
         /// A list got its first entry.
         Created = "created",
         /// A list has other entries, or the node reaches another part of the cluster.

@@ -29,6 +29,7 @@ mod kept;
 mod message;
 mod peer;
 mod processes;
+mod revoking;
 mod roster;
 mod swim;
 #[cfg(test)]
@@ -48,12 +49,12 @@ use crate::registry::Registry;
 use crate::time::{Instant, Now};
 use crate::wire::{ConnId, DialId, Peer, Protocol, RequestId, WriteError, WriteId};
 use connections::{Connection, Connections};
-use crdt::roster::{Profile, Standing};
+use crdt::roster::{Profile, Revocation, Standing};
 use edge::{Edge, Timer};
 use farewell::Absences;
 use hello::Hellos;
 use join::{Requests, Seeds};
-use kept::Keeper;
+use kept::{Change, Keeper};
 use message::{Message, Nonce};
 use names::NodeId;
 use rand::SeedableRng;
@@ -183,6 +184,7 @@ impl Cluster {
         machine
             .roster
             .speak(machine.keeper.wanted(), Standing::Member);
+        machine.tell_revoked();
         machine.edge.after(verdict::LISTEN, Timer::Listen);
         machine.edge.after(join::ROUND, Timer::Round);
         machine.route_and_publish();
@@ -447,14 +449,17 @@ impl Cluster {
         self.route_packets();
         let (roster, me, standing) = (&self.roster, self.me.id, self.own_standing());
         self.keeper.write(&mut self.edge, |run, changes| {
-            let leaves = changes
-                .iter()
-                .any(|change| change.node == me && change.run == run);
-            let standing = if leaves { Standing::Left } else { standing };
-            let others = changes
-                .iter()
-                .filter(|change| change.node != me && change.applies_to(roster.roster()));
-            roster.kept_lines(run, standing, others.map(|change| change.node))
+            let changes = || changes.iter().map(|pending| &pending.change);
+            let leaves = |change: &Change| matches!(change, Change::Standing { node, run: of, .. } if *node == me && *of == run);
+            let standing = if changes().any(leaves) { Standing::Left } else { standing };
+            let changed = changes().filter_map(|change| change.node_of_run(roster.roster()));
+            let forgotten = changed.filter(|node| *node != me);
+            let revoked = changes().filter_map(|change| match change {
+                Change::Revocation(revocation) => Some(revocation),
+                Change::Standing { .. } => None,
+            });
+            let revoked: Vec<&Revocation> = revoked.collect();
+            roster.kept_lines(run, standing, (forgotten, &revoked))
         });
         if std::mem::take(&mut self.changed) {
             let sources = Sources {

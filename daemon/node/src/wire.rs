@@ -129,6 +129,8 @@ pub enum CloseReason {
     Shutdown,
     /// The node at the other end is this one.
     Oneself,
+    /// An authority has revoked the peer.
+    Revoked,
 }
 
 impl CloseReason {
@@ -141,6 +143,7 @@ impl CloseReason {
             Self::Refused => "name or id belongs to another node",
             Self::Shutdown => "shutting down",
             Self::Oneself => "this node's own address",
+            Self::Revoked => "an authority of the cluster has revoked this node's id",
         }
     }
 }

@@ -4,11 +4,11 @@ use super::kept::{Kept, convert_kept};
 use super::message::{Hello, Message};
 use super::swim::{Identity, Member, State};
 use crate::golden::{check, check_old, covers};
-use crate::proof::testing::Cheap;
+use crate::proof::testing::{AUTHORITY, Cheap, sign_as_authority};
 use crate::proof::{Domain, Proofs};
 use crate::wire::Peer;
 use bytes::Bytes;
-use crdt::roster::{Author, Line, Profile, Roster, RosterEntry, Standing};
+use crdt::roster::{Author, Line, Profile, Revocation, Roster, RosterEntry, Standing, Told};
 use names::{NodeId, NodeName};
 use std::net::SocketAddr;
 
@@ -48,6 +48,19 @@ fn signed() -> Bytes {
     let line = Line::write(author, NODE, 4, &line(Standing::Member)).unwrap();
     let line = line.signed(|said| node.sign(Domain::Line, said)).unwrap();
     line.relayed().bytes().clone()
+}
+
+/// A revocation as the authority of the tests signs it.
+fn revoked() -> Bytes {
+    let told = Told {
+        name: "beta".to_owned(),
+        reason: "stolen".to_owned(),
+        at_ms: 1_790_000_000_000,
+        by: "root@alpha".to_owned(),
+    };
+    let sign = |said: &[u8]| sign_as_authority(Domain::Revocation, said);
+    let revocation = Revocation::write((NODE, AUTHORITY), NodeId([8; 16]), &told, sign);
+    revocation.unwrap().relayed().bytes().clone()
 }
 
 fn identity() -> Identity {
@@ -114,6 +127,7 @@ fn messages_are_what_they_were() {
         ),
         ("lines-hash", Message::LinesHash(0x0123_4567_89ab_cdef)),
         ("above-line", Message::AboveLine(signed())),
+        ("revocations", Message::Revocations(vec![revoked()])),
     ];
     covers::<Message>(
         "cluster",

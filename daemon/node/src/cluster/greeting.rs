@@ -216,6 +216,9 @@ impl Cluster {
         let Some(connection) = self.connections.get(conn) else {
             return;
         };
+        if self.roster.is_revoked(connection.peer.id) {
+            return self.close(conn, CloseReason::Revoked);
+        }
         let (node, Some(hello)) = (connection.peer.id, connection.hello.clone()) else {
             return;
         };

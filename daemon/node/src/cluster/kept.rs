@@ -6,6 +6,7 @@
 //! | --- | --- |
 //! | 1 | the highest run that this node has taken (`u64`) |
 //! | 2 | the bytes of all [lines](crdt::roster::Line) of the roster |
+//! | 3 | the bytes of all [revocations](crdt::roster::Revocation); absent where there is none |
 //!
 //! Lines that this program does not understand, and fields that it does not know, are kept as they
 //! are.
@@ -17,7 +18,7 @@ use crate::codec::{Malformed, decode};
 use crate::wire::{RequestId, WriteError, WriteId};
 use bytes::Bytes;
 use crdt::record::{Number, Record, RecordError, Writer};
-use crdt::roster::{Author, Line, Roster, RosterEntry, Standing};
+use crdt::roster::{Author, Line, Revocation, Roster, RosterEntry, Standing};
 use names::NodeId;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -26,6 +27,7 @@ use std::time::Duration;
 const VERSION: u8 = 1;
 const RUN: Number = 1;
 const LINES: Number = 2;
+const REVOCATIONS: Number = 3;
 /// A failed write is tried again after this.
 const REWRITE: Duration = Duration::from_secs(1);
 /// How many clients may wait for a change of the roster.
@@ -36,8 +38,16 @@ const MAX_PENDING: usize = 64;
 pub struct Kept {
     run: u64,
     lines: Vec<Line>,
+    revocations: Vec<Revocation>,
     /// The record that was read, for its other fields.
     record: Bytes,
+}
+
+/// What is kept of the roster.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Lines {
+    pub(super) lines: Vec<Bytes>,
+    pub(super) revocations: Vec<Bytes>,
 }
 
 impl Kept {
@@ -54,31 +64,40 @@ impl Kept {
             line.entry()?;
             lines.push(line);
         }
+        let revocations = record.get::<Vec<Bytes>>(REVOCATIONS)?.unwrap_or_default();
+        let revocations = revocations.into_iter().map(Revocation::read);
         Ok(Self {
             run: record.need(RUN)?,
             lines,
+            revocations: revocations.collect::<Result<_, _>>()?,
             record: bytes.clone(),
         })
     }
 }
 
 /// The record of that run and those lines, with the other fields of the one before.
-fn record(before: &Bytes, run: u64, lines: &[Bytes]) -> Result<Bytes, RecordError> {
+fn record(before: &Bytes, run: u64, kept: &Lines) -> Result<Bytes, RecordError> {
     let mut writer = match Record::read(VERSION, before) {
-        Ok(old) => Writer::over(VERSION, old, LINES),
+        Ok(old) => Writer::over(VERSION, old, REVOCATIONS),
         Err(_) => Writer::new(VERSION),
     };
-    writer.put(RUN, &run).put(LINES, lines);
+    writer.put(RUN, &run).put(LINES, &kept.lines);
+    if !kept.revocations.is_empty() {
+        writer.put(REVOCATIONS, &kept.revocations);
+    }
     writer.finish().map(Bytes::from)
 }
 
 /// The lines of a roster without proofs.
-fn unproved(roster: &Roster) -> Result<Vec<Bytes>, RecordError> {
+fn unproved(roster: &Roster) -> Result<Lines, RecordError> {
     let lines = roster.iter().map(|(node, entry)| {
         let line = Line::write(Author::unproved(node), node, 0, entry)?;
         Ok(line.relayed().bytes().clone())
     });
-    lines.collect()
+    Ok(Lines {
+        lines: lines.collect::<Result<_, RecordError>>()?,
+        revocations: Vec::new(),
+    })
 }
 
 /// What a program of the store's format 1 kept, as this program keeps it.
@@ -109,17 +128,33 @@ pub fn convert_kept(bytes: &[u8]) -> Result<Bytes, Malformed> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Pending {
     pub(super) request: RequestId,
-    pub(super) node: NodeId,
-    /// The run that it is about: a newer one is not touched.
-    pub(super) run: u64,
-    pub(super) standing: Standing,
+    pub(super) change: Change,
 }
 
-impl Pending {
-    pub(super) fn applies_to(&self, roster: &Roster) -> bool {
-        roster
-            .get(self.node)
-            .is_some_and(|entry| entry.run == self.run)
+/// What is to change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    /// A node leaves, or is forgotten.
+    Standing {
+        node: NodeId,
+        /// The run that it is about: a newer one is not touched.
+        run: u64,
+        standing: Standing,
+    },
+    /// A node is shut out.
+    Revocation(Revocation),
+}
+
+impl Change {
+    /// The node that leaves or is forgotten, if it is still in the run that this is about.
+    pub(super) fn node_of_run(&self, roster: &Roster) -> Option<NodeId> {
+        match self {
+            Self::Standing { node, run, .. } => {
+                let entry = roster.get(*node)?;
+                (entry.run == *run).then_some(*node)
+            }
+            Self::Revocation(_) => None,
+        }
     }
 }
 
@@ -156,8 +191,13 @@ pub(super) struct Keeper {
 
 impl Keeper {
     /// To be above the last run that the disk has kept; gives the lines that it kept, too.
-    pub(super) fn after(kept: Kept) -> (Self, Vec<Line>) {
-        let Kept { run, lines, record } = kept;
+    pub(super) fn after(kept: Kept) -> (Self, (Vec<Line>, Vec<Revocation>)) {
+        let Kept {
+            run,
+            lines,
+            revocations,
+            record,
+        } = kept;
         let keeper = Self {
             run: 0,
             own: OwnRun::after(run),
@@ -167,7 +207,7 @@ impl Keeper {
             last_write: 0,
             before: record,
         };
-        (keeper, lines)
+        (keeper, (lines, revocations))
     }
 
     /// The run that is taken, or shall be.
@@ -213,11 +253,7 @@ impl Keeper {
 
     /// Writes if there is something to write and nothing in flight. `lines` gives the roster in the
     /// wanted run, as if those changes had been made.
-    pub(super) fn write(
-        &mut self,
-        edge: &mut Edge,
-        lines: impl FnOnce(u64, &[Pending]) -> Vec<Bytes>,
-    ) {
+    pub(super) fn write(&mut self, edge: &mut Edge, lines: impl FnOnce(u64, &[Pending]) -> Lines) {
         if !self.dirty || self.flight.is_some() {
             return;
         }
@@ -235,7 +271,7 @@ impl Keeper {
             // The bounds of a roster and of its lines do not admit this. The run is what must not
             // be lost.
             tracing::error!(%error, "the roster is too large to be kept");
-            record(&self.before, self.wanted(), &[]).unwrap_or_default()
+            record(&self.before, self.wanted(), &Lines::default()).unwrap_or_default()
         });
         edge.put(Output::Write { id, bytes });
     }
@@ -281,7 +317,14 @@ impl Kept {
     /// As it is written anew.
     pub(super) fn bytes(&self) -> Bytes {
         let lines = self.lines.iter().map(|line| line.relayed().bytes().clone());
-        record(&self.record, self.run, &lines.collect::<Vec<_>>()).unwrap()
+        let revocations = self.revocations.iter();
+        let kept = Lines {
+            lines: lines.collect(),
+            revocations: revocations
+                .map(|one| one.relayed().bytes().clone())
+                .collect(),
+        };
+        record(&self.record, self.run, &kept).unwrap()
     }
 }
 

@@ -18,6 +18,7 @@
 //! | 12 | `Lines` | in protocol 2 what `Roster` is in 1 |
 //! | 13 | `LinesHash` | in protocol 2 what `RosterHash` is in 1 |
 //! | 14 | `AboveLine` | in protocol 2 what `Above` is in 1: the line that shows the higher run |
+//! | 15 | `Revocations` | with `Lines`; and one at once when it is made |
 //!
 //! The first five and `Above`, `Roster` and `RosterHash` in protocol 1 prove nothing about third nodes:
 //! where that protocol is not accepted, what `Above`, `Roster` and `RosterHash` say is passed over. In
@@ -40,7 +41,7 @@ const LINES_PER_MESSAGE: usize = 200;
 /// About how many bytes of lines with proofs go in one message.
 const LINE_BYTES_PER_MESSAGE: usize = 256 << 10;
 /// How many kinds of messages this program knows.
-const KINDS: u8 = 15;
+const KINDS: u8 = 16;
 /// The longest version and tag, in bytes.
 const MAX_WORD_BYTES: usize = 64;
 /// The most tags.
@@ -104,6 +105,7 @@ pub(super) enum Message {
     },
     LinesHash(u64),
     AboveLine(Bytes),
+    Revocations(Vec<Bytes>),
 }
 
 impl Message {
@@ -127,22 +129,24 @@ impl Message {
 
     /// Lines with proofs; the last message asks for the other's, if an answer is wanted.
     pub(super) fn lines(lines: Vec<Bytes>, answer: bool) -> Vec<Self> {
-        let (mut messages, mut part, mut bytes) = (Vec::new(), Vec::new(), 0);
-        for line in lines {
-            if bytes + line.len() > LINE_BYTES_PER_MESSAGE && !part.is_empty() {
-                let lines = std::mem::take(&mut part);
-                let answer = false;
-                messages.push(Self::Lines { lines, answer });
-                bytes = 0;
-            }
-            bytes += line.len();
-            part.push(line);
+        let mut parts = parts(lines);
+        if answer && parts.is_empty() {
+            parts.push(Vec::new());
         }
-        if !part.is_empty() || answer {
-            let lines = part;
-            messages.push(Self::Lines { lines, answer });
-        }
-        messages
+        let last = parts.len();
+        let numbered = (1..).zip(parts);
+        let message = |(number, lines)| {
+            let answer = answer && number == last;
+            Self::Lines { lines, answer }
+        };
+        numbered.map(message).collect()
+    }
+
+    pub(super) fn revocations(revocations: Vec<Bytes>) -> Vec<Self> {
+        parts(revocations)
+            .into_iter()
+            .map(Self::Revocations)
+            .collect()
     }
 
     pub(super) fn members(members: &[Member]) -> impl Iterator<Item = Self> {
@@ -163,6 +167,23 @@ impl Message {
             answer: answer && i + 1 == last,
         })
     }
+}
+
+/// Cuts what goes in several messages.
+fn parts(all: Vec<Bytes>) -> Vec<Vec<Bytes>> {
+    let (mut parts, mut part, mut bytes) = (Vec::new(), Vec::new(), 0);
+    for one in all {
+        if bytes + one.len() > LINE_BYTES_PER_MESSAGE && !part.is_empty() {
+            parts.push(std::mem::take(&mut part));
+            bytes = 0;
+        }
+        bytes += one.len();
+        part.push(one);
+    }
+    if !part.is_empty() {
+        parts.push(part);
+    }
+    parts
 }
 
 /// Whether a profile keeps to the bounds of the protocol.

@@ -27,6 +27,9 @@ impl Cluster {
             self.joins
                 .connected(&self.viewer, dial, conn, &connection.peer);
         }
+        if self.roster.is_revoked(peer.id) {
+            return self.edge.close(conn, CloseReason::Revoked);
+        }
         if self.connections.add(&mut self.edge, conn, connection) && self.phase == Phase::Up {
             self.greet(conn);
         }
@@ -107,7 +110,10 @@ impl Cluster {
             Message::Members(members) if accepted => self.merge_members(node, members),
             Message::Lines { lines, answer } if accepted => self.merge_proved(conn, lines, answer),
             Message::LinesHash(hash) if accepted && hash != self.roster.proved_hash() => {
-                self.send_lines(conn, true);
+                self.send_proved(conn, true);
+            }
+            Message::Revocations(revocations) if accepted => {
+                self.merge_revocations(conn, revocations);
             }
             Message::Roster { lines, answer } if accepted && self.accept_v1 => {
                 self.merge_roster((node, conn), lines, answer)
@@ -122,6 +128,7 @@ impl Cluster {
             Message::Above { .. }
             | Message::Lines { .. }
             | Message::LinesHash(_)
+            | Message::Revocations(_)
             | Message::Members(_)
             | Message::Roster { .. }
             | Message::RosterHash(_)
@@ -159,7 +166,7 @@ impl Cluster {
     pub(super) fn send_state(&mut self, conn: ConnId) {
         let is_proved = self.connections.protocol(conn) >= Protocol::PROVED;
         if is_proved {
-            self.send_lines(conn, false);
+            self.send_proved(conn, false);
         }
         if self.accept_v1 || !is_proved {
             self.send_roster(conn, false);
@@ -169,7 +176,14 @@ impl Cluster {
         }
     }
 
-    fn send_lines(&mut self, conn: ConnId, answer: bool) {
+    fn send_proved(&mut self, conn: ConnId, answer: bool) {
+        let revocations = self.roster.revocations();
+        let revocations = revocations
+            .map(|one| one.relayed().bytes().clone())
+            .collect();
+        for message in Message::revocations(revocations) {
+            self.edge.send(conn, message.bytes());
+        }
         for message in Message::lines(self.roster.proved_lines(), answer) {
             self.edge.send(conn, message.bytes());
         }
@@ -200,7 +214,7 @@ impl Cluster {
             self.roster_changed(&changed);
         }
         if answer {
-            self.send_lines(conn, false);
+            self.send_proved(conn, false);
         }
     }
 
@@ -228,8 +242,12 @@ impl Cluster {
     pub(super) fn spread(&mut self) {
         self.is_spreading = false;
         let fresh = self.roster.take_fresh();
+        let revocations = self.roster.revocations_of(&fresh);
         let lines = self.roster.proved_lines_of(fresh);
         for conn in self.connections.sample_proved(&mut self.rng, SPREAD_TO) {
+            for message in Message::revocations(revocations.clone()) {
+                self.edge.send(conn, message.bytes());
+            }
             for message in Message::lines(lines.clone(), false) {
                 self.edge.send(conn, message.bytes());
             }

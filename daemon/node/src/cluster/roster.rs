@@ -26,6 +26,10 @@
 //! So replicas agree: a slot for each node, with two registers that only grow, of which the second
 //! counts only with the very line that it names.
 //!
+//! A revocation shuts a node's id out for ever: an authority has signed it ([`Revocation`]). It takes the
+//! place of all lines of that node, which is on no roster any more; connections with it are closed, and
+//! handshakes refused. It is kept on the disk without end.
+//!
 //! What comes without a proof counts in two cases: lines that a program which spoke protocol 1 has left
 //! on this disk, until their node shows a line; and where protocol 1 is accepted, within the bounds
 //! that [`belief`](crate::belief) tells.
@@ -37,7 +41,8 @@
 //! ```text
 //! a → b   Lines { lines }            on each new connection, and when a client has changed a line
 //! a → b   Lines { lines }            lines that are news to a, within 100 ms, to three peers
-//! a → b   LinesHash(h)               each second to one peer, chosen at random
+//! a → b   Revocations([…])           all on each new connection and where hashes differ, a new one at once
+//! a → b   LinesHash(h)               over both, each second to one peer, chosen at random
 //! b → a   Lines { lines, answer }    b's hash differs: its lines, and
 //! a → b   Lines { lines }            a's lines in return
 //! a → b   Goodbye { restart }        a goes: for good, or to be back within 60 s, and not down till then
@@ -54,21 +59,24 @@
 //!
 //! # Bounds
 //!
-//! 10,000 nodes; further ones are not taken in. 64 KiB a line, about 256 KiB a message. 64 clients that
+//! 10,000 nodes, and as many revocations of at most 8 KiB; further ones are not taken in. 64 KiB a line, about 256 KiB a message. 64 clients that
 //! wait for a change. A run is below 2³¹, a serial below 2⁴⁸. A line without a good proof, or beyond
 //! the bounds, is passed over and counted.
 
+use super::kept::Lines;
 use super::message::{Nonce, is_sound};
 use super::swim::MAX_MEMBERS;
 use crate::belief::{MAX_RUN, Runs, run_beside_proof};
 use crate::proof::{Domain, Proofs};
 use bytes::Bytes;
 use crdt::relayed::Relayed;
-use crdt::roster::{Author, Line, Profile, Roster, RosterEntry, Standing};
+use crdt::roster::{Author, Line, Profile, Revocation, Roster, RosterEntry, Standing};
 use names::{NodeId, NodeName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+/// The most revocations that are kept.
+pub(super) const MAX_REVOCATIONS: usize = 10_000;
 /// Serials stay below: nobody can bring them to their end.
 const MAX_SERIAL: u64 = 1 << 48;
 
@@ -147,6 +155,14 @@ impl Slot {
     }
 }
 
+/// Revocations, by the node that each is about.
+#[derive(Debug, Default)]
+struct Revocations {
+    of: BTreeMap<NodeId, Revocation>,
+    /// The sum of their digests.
+    digest: u64,
+}
+
 /// What became of a line that carries a proof.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Merged {
@@ -164,6 +180,10 @@ pub(super) enum Merged {
     Refused,
 }
 
+/// It proves nothing.
+#[derive(Debug)]
+pub(super) struct Unproved;
+
 /// This node's replica of the roster.
 #[derive(Debug)]
 pub(super) struct Replica {
@@ -178,6 +198,7 @@ pub(super) struct Replica {
     hash: u64,
     proved_hash: u64,
     runs: Runs,
+    revocations: Revocations,
     /// The nodes whose lines others may not have yet.
     fresh: BTreeSet<NodeId>,
 }
@@ -185,7 +206,13 @@ pub(super) struct Replica {
 impl Replica {
     /// With the lines that the disk has kept. They are not judged again: this node has judged them
     /// before.
-    pub(super) fn new(own: Own, proofs: Arc<dyn Proofs>, accept_v1: bool, kept: Vec<Line>) -> Self {
+    pub(super) fn new(
+        own: Own,
+        proofs: Arc<dyn Proofs>,
+        accept_v1: bool,
+        kept: (Vec<Line>, Vec<Revocation>),
+    ) -> Self {
+        let (kept, revoked) = kept;
         let mut slots: BTreeMap<NodeId, Slot> = BTreeMap::new();
         let mut foreign = Vec::new();
         for line in kept {
@@ -213,6 +240,7 @@ impl Replica {
             hash: 0,
             proved_hash: slots.values().map(Slot::digest).fold(0, u64::wrapping_add),
             runs: Runs::default(),
+            revocations: Revocations::default(),
             fresh: BTreeSet::new(),
             slots,
         };
@@ -224,6 +252,10 @@ impl Replica {
         let runs = replica.roster.iter().map(|(node, entry)| (node, entry.run));
         replica.runs = Runs::kept(runs);
         replica.hash = replica.roster.hash();
+        for revocation in revoked {
+            replica.put_revocation(revocation);
+        }
+        replica.fresh.clear();
         replica
     }
 
@@ -238,7 +270,7 @@ impl Replica {
 
     /// Equal for equal lines with proofs.
     pub(super) fn proved_hash(&self) -> u64 {
-        self.proved_hash
+        self.proved_hash.wrapping_add(self.revocations.digest)
     }
 
     /// All lines as protocol 1 has them.
@@ -258,13 +290,38 @@ impl Replica {
             .collect()
     }
 
-    /// Those of some nodes.
+    /// The revocations of some nodes.
+    pub(super) fn revocations_of(&self, nodes: &BTreeSet<NodeId>) -> Vec<Bytes> {
+        let revoked = nodes
+            .iter()
+            .filter_map(|node| self.revocations.of.get(node));
+        revoked
+            .map(|revocation| revocation.relayed().bytes().clone())
+            .collect()
+    }
+
+    /// The lines of some nodes.
     pub(super) fn proved_lines_of(&self, nodes: impl IntoIterator<Item = NodeId>) -> Vec<Bytes> {
         let slots = nodes.into_iter().filter_map(|node| self.slots.get(&node));
         slots
             .flat_map(Slot::proved)
             .map(|line| line.bytes().clone())
             .collect()
+    }
+
+    /// All revocations that are known.
+    pub(super) fn revocations(&self) -> impl Iterator<Item = &Revocation> {
+        self.revocations.of.values()
+    }
+
+    /// By what a node is shut out.
+    pub(super) fn revocation(&self, node: NodeId) -> Option<&Revocation> {
+        self.revocations.of.get(&node)
+    }
+
+    /// Whether a node is shut out.
+    pub(super) fn is_revoked(&self, node: NodeId) -> bool {
+        self.revocations.of.contains_key(&node)
     }
 
     /// The nodes whose lines have changed since this was asked last.
@@ -318,8 +375,8 @@ impl Replica {
         &self,
         run: u64,
         standing: Standing,
-        forgotten: impl Iterator<Item = NodeId>,
-    ) -> Vec<Bytes> {
+        (forgotten, revoked): (impl Iterator<Item = NodeId>, &[&Revocation]),
+    ) -> Lines {
         let mut slots = self.slots.clone();
         if let Some(line) = self.draft(run, standing) {
             let slot = slots.entry(self.own.me).or_default();
@@ -330,6 +387,9 @@ impl Replica {
                 slot.end = Some(end);
             }
         }
+        for one in revoked {
+            slots.remove(&one.subject());
+        }
         let mut lines = Vec::new();
         for (node, slot) in &slots {
             lines.extend(slot.proved().map(|line| line.bytes().clone()));
@@ -339,7 +399,17 @@ impl Replica {
             lines.extend(told.map(|line| line.relayed().bytes().clone()));
         }
         lines.extend(self.foreign.iter().cloned());
-        lines
+        let mut revocations = self.revocations.of.clone();
+        for one in revoked {
+            revocations.insert(one.subject(), (*one).clone());
+        }
+        let revocations = revocations
+            .values()
+            .map(|one| one.relayed().bytes().clone());
+        Lines {
+            lines,
+            revocations: revocations.collect(),
+        }
     }
 }
 
@@ -475,6 +545,7 @@ impl Replica {
         let mut changed = Vec::new();
         for (node, entry) in lines {
             let has_room = self.slots.contains_key(&node) || self.slots.len() < MAX_MEMBERS;
+            let has_room = has_room && !self.is_revoked(node);
             if has_room && is_sound(&entry.profile) && self.runs.is_credible(node, entry.run) {
                 let before = self.roster.get(node).cloned();
                 let told = self.slots.get(&node).and_then(|slot| slot.told.as_ref());
@@ -508,7 +579,8 @@ impl Replica {
     fn merge_own(&mut self, node: NodeId, line: Line) -> Merged {
         let known = self.own_line(node);
         let has_room = self.slots.contains_key(&node) || self.slots.len() < MAX_MEMBERS;
-        if known.is_some_and(|known| *known >= line) || !has_room {
+        let is_known = known.is_some_and(|known| *known >= line);
+        if is_known || !has_room || self.is_revoked(node) {
             return Merged::Known;
         }
         if !self.is_good(&line) {
@@ -548,6 +620,51 @@ impl Replica {
             self.put_end(node, line);
             Merged::News(node)
         }
+    }
+
+    /// Takes a revocation, whoever brings it; gives the node that is shut out if that is news.
+    pub(super) fn merge_revocation(&mut self, bytes: Bytes) -> Result<Option<NodeId>, Unproved> {
+        let revocation = Revocation::read(bytes).map_err(|_| Unproved)?;
+        let node = revocation.subject();
+        let known = self.revocations.of.get(&node);
+        let has_room = known.is_some() || self.revocations.of.len() < MAX_REVOCATIONS;
+        if known.is_some_and(|known| *known >= revocation) || !has_room {
+            return Ok(None);
+        }
+        if !self.is_of_authority(&revocation) {
+            return Err(Unproved);
+        }
+        self.put_revocation(revocation);
+        Ok(Some(node))
+    }
+
+    /// Whether an authority has signed a revocation.
+    pub(super) fn is_of_authority(&self, revocation: &Revocation) -> bool {
+        let relayed = revocation.relayed();
+        let (said, proof) = (relayed.said(), relayed.proof().unwrap_or_default());
+        let domain = Domain::Revocation;
+        self.proofs
+            .is_of_authority(revocation.chain(), domain, said, proof)
+    }
+
+    /// The node's lines are gone for good: the revocation stands in their place. Only this node itself
+    /// stays on its own roster, where nobody else answers it any more.
+    fn put_revocation(&mut self, revocation: Revocation) {
+        let node = revocation.subject();
+        if node != self.own.me {
+            let slot = self.slots.remove(&node).unwrap_or_default();
+            self.proved_hash = self.proved_hash.wrapping_sub(slot.digest());
+            self.roster.remove(node);
+        }
+        if self.accept_v1 {
+            self.hash = self.roster.hash();
+        }
+        let digest = revocation.relayed().digest();
+        let before = self.revocations.of.insert(node, revocation);
+        let before = before.map_or(0, |before| before.relayed().digest());
+        let change = digest.wrapping_sub(before);
+        self.revocations.digest = self.revocations.digest.wrapping_add(change);
+        self.fresh.insert(node);
     }
 
     /// Whether a line keeps to the rules and carries its author's proof.

@@ -135,6 +135,7 @@ impl Bench {
                 Output::Dial { .. }
                 | Output::KeepAlive { .. }
                 | Output::Close { .. }
+                | Output::Revoked(_)
                 | Output::Event(_)
                 | Output::Reply { .. }
                 | Output::Registry(_)

@@ -190,7 +190,7 @@ impl Registry {
             match presence {
                 Presence::Reachable => self.note_member(node, name, run, true),
                 Presence::OutOfSight => self.note_member(node, name, run, false),
-                Presence::Gone => self.drop_node(node, run),
+                Presence::Gone => self.drop_node(node, run, Reason::Left),
             }
         }
     }
@@ -225,8 +225,13 @@ impl Registry {
             .note_node(&self.edge, (node, name), reachable, &held);
     }
 
+    /// A node is shut out for ever.
+    pub(crate) fn revoke(&mut self, node: NodeId) {
+        self.drop_node(node, u64::MAX, Reason::Revoked);
+    }
+
     /// A node has left, or was forgotten, in that run.
-    fn drop_node(&mut self, node: NodeId, run: u64) {
+    fn drop_node(&mut self, node: NodeId, run: u64, reason: Reason) {
         let was_here = self.nodes.remove(&node).is_some();
         if self.gone.insert(node, run) == Some(run) && !was_here {
             return;
@@ -238,7 +243,7 @@ impl Registry {
                     name,
                     process,
                     before: Some(entry),
-                    after: State::Gone(Reason::Left),
+                    after: State::Gone(reason),
                 },
             );
         }

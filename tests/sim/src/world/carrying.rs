@@ -50,6 +50,8 @@ impl World {
                     content: Content::Cluster(bytes),
                 },
             ),
+            // Handshakes are not simulated: the machine itself closes what they would refuse.
+            cluster::Output::Revoked(_) => {}
             cluster::Output::View(view) => self.show(place, view),
             cluster::Output::Event(event) => {
                 self.trace.note(

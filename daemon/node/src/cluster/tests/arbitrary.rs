@@ -140,6 +140,8 @@ fn messages() -> impl Strategy<Value = Message> {
             .prop_map(|(lines, answer)| Message::Lines { lines, answer }),
         1 => any::<u64>().prop_map(Message::LinesHash),
         1 => proved_lines().prop_map(Message::AboveLine),
+        1 => proptest::collection::vec(any::<u8>(), 0..80)
+            .prop_map(|bytes| Message::Revocations(vec![bytes.into()])),
         1 => Just(Message::Ask),
         1 => any::<bool>().prop_map(|restart| Message::Goodbye { restart }),
     ]

@@ -7,12 +7,12 @@ use super::{Bench, address, greeted_bench, peer, profile, settings, signed_line,
 use super::{Cluster, Input, Kept, Output, lied_to_bench};
 use crate::belief::MAX_RUN;
 use crate::machine::Machine;
-use crate::proof::testing::Cheap;
+use crate::proof::testing::{AUTHORITY, Cheap, sign_as_authority};
 use crate::proof::{Domain, Proofs};
 use crate::time::Now;
 use crate::wire::Protocol;
 use bytes::Bytes;
-use crdt::roster::{Author, Line, Roster, RosterEntry, Standing};
+use crdt::roster::{Author, Line, Revocation, Roster, RosterEntry, Standing, Told};
 use names::NodeId;
 
 const MEMBER: Standing = Standing::Member;
@@ -257,6 +257,61 @@ fn what_is_news_goes_on_to_others() {
     assert_eq!(passed_on.count(), 2);
 }
 
+/// That an authority has shut a node out, or somebody who is none.
+fn revoked(subject: u8, reason: &str, is_signed: bool) -> Bytes {
+    let told = Told {
+        reason: reason.to_owned(),
+        ..Told::default()
+    };
+    let authority = (NodeId([3; 16]), AUTHORITY);
+    let revocation = Revocation::write(authority, NodeId([subject; 16]), &told, |said| {
+        if is_signed {
+            sign_as_authority(Domain::Revocation, said)
+        } else {
+            Cheap(peer(3)).sign(Domain::Revocation, said)
+        }
+    });
+    revocation.unwrap().relayed().bytes().clone()
+}
+
+#[test]
+fn who_is_revoked_is_shut_out_for_good() {
+    let mut bench = bench();
+    let say = |bench: &mut Bench, revocation| {
+        bench.say(Message::Revocations(vec![revocation]));
+    };
+    say(&mut bench, revoked(2, "stolen", false));
+    assert!(bench.is_connected(2) && bench.refused() == 1);
+    say(&mut bench, revoked(2, "stolen", true));
+    assert!(!bench.is_connected(2) && bench.line(2).is_none());
+    assert!(bench.machine.swim.seen(NodeId([2; 16])).is_none());
+    // It comes back, others speak of it, and itself with a later line.
+    bench.greet(2, 9);
+    assert!(!bench.is_connected(2) && bench.line(2).is_none());
+    bench.greet(3, 1);
+    bench.say_lines([signed_line(2, (9, 1), 2, MEMBER)]);
+    let member = Identity::of_run(NodeId([2; 16]), address(2), 9);
+    bench.say(Message::Members(vec![Member::alive(member)]));
+    assert!(bench.line(2).is_none() && bench.machine.swim.seen(member.node).is_none());
+    // Of two about one node the same one stays everywhere.
+    let mut other = lied_to_bench(Protocol::PROVED);
+    for revocation in [revoked(2, "a", true), revoked(2, "stolen", true)] {
+        say(&mut bench, revocation.clone());
+        other.say(Message::Revocations(vec![revocation]));
+    }
+    say(&mut other, revoked(2, "a", true));
+    let hashes = [&bench, &other].map(|bench| bench.machine.roster.proved_hash());
+    assert_eq!(hashes[0], hashes[1]);
+}
+
+#[test]
+fn a_node_reads_that_it_is_revoked_and_ends_nothing() {
+    let mut bench = bench();
+    bench.say(Message::Revocations(vec![revoked(1, "", true)]));
+    bench.wait(3_000);
+    assert!(bench.is_connected(2) && bench.is_connected(3));
+}
+
 /// What the machine has written last.
 fn written(machine: &mut Cluster) -> Option<Bytes> {
     let outputs = std::iter::from_fn(|| machine.poll_output());
@@ -293,6 +348,8 @@ fn the_disk_keeps_lines_with_their_proofs_and_those_of_programs_before() {
     machine.roster.prove_line(&line);
     machine.roster_changed(&[NodeId([2; 16])]);
     machine.roster.forget(NodeId([4; 16]));
+    let revocation = revoked(5, "stolen", true);
+    machine.roster.merge_revocation(revocation.clone()).unwrap();
     machine.route_and_publish();
     let kept = Kept::read(&written(&mut machine).unwrap()).unwrap();
     let mut again = Cluster::new(settings(kept), Now::default());
@@ -304,5 +361,17 @@ fn the_disk_keeps_lines_with_their_proofs_and_those_of_programs_before() {
     assert_eq!(line(&again, 2), (3, MEMBER));
     assert_eq!(line(&again, 4), (9, Standing::Forgotten));
     assert_eq!(again.keeper.wanted(), 9);
+    let told = std::iter::from_fn(|| again.poll_output()).find_map(|output| match output {
+        Output::Revoked(revocations) => Some(revocations),
+        _ => None,
+    });
+    let told: Vec<Bytes> = told
+        .iter()
+        .flat_map(|all| all.iter())
+        .map(|one| one.relayed().bytes().clone())
+        .collect();
+    assert_eq!(told, [revocation]);
+    again.keeper.mark_dirty();
+    again.route_and_publish();
     assert!(written(&mut again).is_some());
 }
