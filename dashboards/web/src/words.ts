@@ -20,7 +20,7 @@ const SENTENCES: Record<EventKind, (event: Happened) => string> = { member, proc
 
 function member(event: Happened): string {
   const what = printable(event.type);
-  const verb = what === "joined" || what === "left" ? what : what === "forgotten" ? "was forgotten" : `is ${what}`;
+  const verb = what === "joined" || what === "left" ? what : what === "forgotten" || what === "revoked" ? `was ${what}` : `is ${what}`;
   return withDetail(`${printable(event.name)} ${verb}`, text(event.detail));
 }
 
