@@ -44,7 +44,7 @@ pub use kept::{Kept, convert_kept};
 
 use crate::belief::Impostors;
 use crate::machine::Machine;
-use crate::registry::Registry;
+use crate::registry::{Registry, Trust};
 use crate::time::{Instant, Now};
 use crate::wire::{ConnId, DialId, Peer, RequestId, WriteError, WriteId};
 use connections::{Connection, Connections};
@@ -61,6 +61,7 @@ use rand_chacha::ChaCha8Rng;
 use roster::Replica;
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 use swim::{Identity, Sighting, Swim};
 use verdict::Silence;
 use view::{Sources, Viewer};
@@ -133,6 +134,7 @@ impl Cluster {
             accept_v1,
             registry,
         } = settings;
+        let trust = Trust::new(Arc::clone(&proofs), accept_v1);
         let profile = message::sound(profile);
         let (keeper, roster) = Keeper::after(kept);
         let roster = Replica::new(roster);
@@ -143,7 +145,7 @@ impl Cluster {
         );
         let viewer = Viewer::new(roster.roster().members().map(|(node, _)| node).collect());
         let registry_rng = ChaCha8Rng::from_rng(&mut rng);
-        let registry = Registry::new(now, &me, keeper.wanted(), (registry, registry_rng));
+        let registry = Registry::new(now, &me, keeper.wanted(), (registry, registry_rng, trust));
         let mut machine = Self {
             seeds: Seeds::new(me.id, seeds),
             edge: Edge::new(now),

@@ -85,6 +85,7 @@ mod exchange;
 #[cfg(test)]
 mod golden;
 mod io;
+mod learning;
 mod ledger;
 mod links;
 pub(crate) mod message;
@@ -94,6 +95,7 @@ mod peers;
 mod room;
 mod rows;
 mod staged;
+mod trust;
 
 pub use directory::{Directory, Found, Holder, ProcessState};
 pub use io::{
@@ -122,6 +124,7 @@ use rows::Row;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
+pub(crate) use trust::Trust;
 
 /// How long tombstones are kept at least, and at most by [`AGING`] longer.
 const TOMBSTONES: Duration = Duration::from_secs(3_600);
@@ -140,6 +143,7 @@ pub(crate) struct Registry {
     ledger: Ledger,
     exchange: Exchange,
     links: Table,
+    trust: Trust,
     /// All nodes on the roster that are expected, but this one.
     nodes: BTreeMap<NodeId, Known>,
     /// The nodes that have left or were forgotten, each with the run in which it did: what it wrote
@@ -155,7 +159,7 @@ pub(crate) struct Registry {
     ages: VecDeque<(Instant, Vec<(NodeId, Position)>)>,
     /// The clock of claims: the latest that was seen.
     clock: u64,
-    /// Whether this node's log has changed since it was last published.
+    /// Whether this node's log has changed since it was last proved and published.
     changed: bool,
     /// Processes that an earlier start has registered, until they end or are not registered any more.
     resumed: BTreeSet<Process>,
@@ -167,7 +171,7 @@ impl Registry {
         now: Now,
         me: &Peer,
         run: u64,
-        (settings, rng): (Settings, ChaCha8Rng),
+        (settings, rng, trust): (Settings, ChaCha8Rng, Trust),
     ) -> Self {
         let mut registry = Self {
             rng,
@@ -177,7 +181,8 @@ impl Registry {
             logs: Logs::default(),
             names: Names::default(),
             ledger: Ledger::default(),
-            exchange: Exchange::new(me.id),
+            exchange: Exchange::new(me.id, trust.accept_v1),
+            trust,
             nodes: BTreeMap::new(),
             gone: BTreeMap::new(),
             closed_sessions: BTreeMap::new(),
@@ -186,7 +191,7 @@ impl Registry {
             kill_after: settings.kill_after,
             ages: VecDeque::new(),
             clock: 0,
-            changed: false,
+            changed: true,
             resumed: BTreeSet::new(),
         };
         registry.begin_log(run);
@@ -374,10 +379,20 @@ impl Registry {
         self.act_on_facts();
         self.send_probes(connections, false);
         if std::mem::take(&mut self.changed) {
+            self.prove_log();
             self.exchange
                 .publish(&mut self.edge, connections, &self.logs);
         }
         self.names.flush(&mut self.edge);
+    }
+
+    /// Whatever goes out from here on proves what it says.
+    fn prove_log(&mut self) {
+        let trust = &self.trust;
+        let proved = self.logs.prove(self.me, |said| trust.sign(said));
+        if let Err(error) = proved {
+            tracing::error!(%error, "this node's registrations cannot be proved");
+        }
     }
 
     /// How far the log of a node has come here.

@@ -5,7 +5,7 @@ use super::connections::Connections;
 use super::io::{MemberState, Output, Refusal, Reply};
 use super::{Cluster, Phase};
 use crate::registry::{Effect, Input, OwnLog, Presence, Registry, Routes, Sight};
-use crate::wire::{Channel, ConnId};
+use crate::wire::{Channel, ConnId, Protocol};
 use names::NodeId;
 
 impl From<Effect> for Output {
@@ -28,6 +28,11 @@ impl From<Effect> for Output {
 impl Routes for Connections {
     fn current(&self, node: NodeId) -> Option<ConnId> {
         Self::current(self, node)
+    }
+
+    fn protocol(&self, conn: ConnId) -> Protocol {
+        let connection = self.get(conn);
+        connection.map_or(Protocol::UNPROVED, |connection| connection.protocol)
     }
 }
 
@@ -103,6 +108,11 @@ impl Cluster {
             node,
             name: &line.profile.name,
             run: line.run,
+            chain: cfg!(any(test, feature = "testing")).then(|| {
+                [node.0.as_slice(), line.profile.name.as_str().as_bytes()]
+                    .concat()
+                    .into()
+            }), // Until lines carry their chains.
             presence: presence(self.viewer.state(node)),
         });
         self.registry.note_members(sights);

@@ -1,13 +1,17 @@
 //! What registries say and keep, as it was first written.
 
 use super::links::Link;
-use super::message::Message;
+use super::message::{Claimed, Message};
 use super::own::{Life, Registered};
 use super::rows::{self, Row, RowKey};
 use super::{KeptRow, OnConflict};
 use crate::golden::{check, check_old, covers};
+use crate::proof::Domain;
+use crate::wire::Protocol;
 use bytes::Bytes;
-use crdt::registry::{Delta, Entry, Position, Process, Progress, Reason, Record, State};
+use crdt::registry::{
+    Delta, Entry, Logs, Position, Process, Progress, ProvedDelta, Reason, Record, State,
+};
 use names::{Handle, NodeId, ProcessName};
 use std::sync::Arc;
 
@@ -102,17 +106,61 @@ fn messages_are_what_they_were() {
         ("probe", Message::Probe(5)),
         ("probed", Message::Probed { probe: 5, position }),
     ];
+    let since_2 = vec![
+        (
+            "proved",
+            Message::Proved {
+                delta: proved_delta(),
+                pushed: true,
+            },
+        ),
+        (
+            "heads",
+            Message::Heads {
+                heads: vec![Claimed {
+                    owner: NODE,
+                    position,
+                    tag: 0x0123_4567_89ab_cdef,
+                }],
+                answer: true,
+            },
+        ),
+    ];
+    let all = samples.iter().chain(&since_2);
     covers::<Message>(
         "registry",
         0,
-        samples.iter().map(|(_, message)| message.bytes().to_vec()),
+        all.map(|(_, message)| message.bytes().to_vec()),
     );
-    check(
-        "registry",
-        samples,
-        |message| message.bytes().to_vec(),
-        |bytes| Message::read(bytes).ok(),
-    );
+    let files = [
+        ("registry", samples, Protocol::UNPROVED),
+        ("registry-2", since_2, Protocol::PROVED),
+    ];
+    for (file, samples, protocol) in files {
+        check(
+            file,
+            samples,
+            |message| message.bytes().to_vec(),
+            |bytes| Message::read(bytes, protocol).ok()?,
+        );
+    }
+}
+
+/// A log with a live record and a tombstone, with its head.
+fn proved_delta() -> ProvedDelta {
+    let mut logs = Logs::default();
+    logs.begin(NODE, 3, 5);
+    let states = [State::Live(entry()), State::Gone(Reason::Killed(9))];
+    for (text, state) in ["web", "db"].into_iter().zip(states) {
+        logs.put(NODE, name(text), PROCESS, state);
+    }
+    let sign = |said: &[u8]| {
+        let proof = Domain::LogHead.message(NODE.0, said);
+        Bytes::from(proof)
+    };
+    logs.prove(NODE, sign).unwrap();
+    logs.proved_delta(NODE, Progress::default(), usize::MAX)
+        .unwrap()
 }
 
 #[test]

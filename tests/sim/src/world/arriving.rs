@@ -94,7 +94,7 @@ impl World {
             conn,
             dial,
             remote,
-            protocol: Protocol(1),
+            protocol: Protocol::PROVED,
         };
         self.admit(place, Input::Cluster(input));
     }
