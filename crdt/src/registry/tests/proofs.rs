@@ -397,9 +397,11 @@ fn of_two_logs_that_an_owner_proves_for_one_position_the_same_stays_everywhere()
         take(&mut first, RELAY, whole(&other)).unwrap(),
         take(&mut second, RELAY, whole(&one)).unwrap(),
     ];
-    let changes = crossed.map(|merged| match merged {
-        Merged::Forked(shifts) => shifts.len(),
-        other => panic!("{other:?}"),
+    let changes = crossed.map(|merged| {
+        let Merged::Forked(shifts) = merged else {
+            panic!("{merged:?}");
+        };
+        shifts.len()
     });
     assert_eq!(changes.iter().sum::<usize>(), 2, "one of them changes");
     assert_eq!(whole(&first), whole(&second));

@@ -67,13 +67,14 @@ fn delta() -> Delta {
     }
 }
 
-#[test]
-fn messages_are_what_they_were() {
-    let position = Position {
-        run: 3,
-        version: 300,
-    };
-    let samples = vec![
+const POSITION: Position = Position {
+    run: 3,
+    version: 300,
+};
+
+fn samples_of_1() -> Vec<(&'static str, Message)> {
+    let position = POSITION;
+    vec![
         (
             "part",
             Message::Part {
@@ -105,8 +106,16 @@ fn messages_are_what_they_were() {
         ),
         ("probe", Message::Probe(5)),
         ("probed", Message::Probed { probe: 5, position }),
-    ];
-    let since_2 = vec![
+    ]
+}
+
+fn samples_since_2() -> Vec<(&'static str, Message)> {
+    let claimed = Claimed {
+        owner: NODE,
+        position: POSITION,
+        tag: 0x0123_4567_89ab_cdef,
+    };
+    vec![
         (
             "proved",
             Message::Proved {
@@ -117,23 +126,24 @@ fn messages_are_what_they_were() {
         (
             "heads",
             Message::Heads {
-                heads: vec![Claimed {
-                    owner: NODE,
-                    position,
-                    tag: 0x0123_4567_89ab_cdef,
-                }],
+                heads: vec![claimed],
                 answer: true,
             },
         ),
-    ];
-    let all = samples.iter().chain(&since_2);
+    ]
+}
+
+#[test]
+fn messages_are_what_they_were() {
+    let (of_1, since_2) = (samples_of_1(), samples_since_2());
+    let all = of_1.iter().chain(&since_2);
     covers::<Message>(
         "registry",
         0,
         all.map(|(_, message)| message.bytes().to_vec()),
     );
     let files = [
-        ("registry", samples, Protocol::UNPROVED),
+        ("registry", of_1, Protocol::UNPROVED),
         ("registry-2", since_2, Protocol::PROVED),
     ];
     for (file, samples, protocol) in files {

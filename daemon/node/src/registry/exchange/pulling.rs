@@ -245,10 +245,13 @@ impl Exchange {
 
     /// Gives up what was not answered in time.
     pub(super) fn give_up_pulls(&mut self, now: Instant) {
-        let late = |pull: &Pull| now.since(pull.at) >= PATIENCE;
-        let given_up: Vec<_> = self.pulls.extract_if(.., |_, pull| late(pull)).collect();
-        for (owner, pull) in given_up {
-            self.note_vain(owner, pull, now);
+        let pulls = std::mem::take(&mut self.pulls);
+        for (owner, pull) in pulls {
+            if now.since(pull.at) < PATIENCE {
+                self.pulls.insert(owner, pull);
+            } else {
+                self.note_vain(owner, pull, now);
+            }
         }
         self.vain.retain(|_, at| now.since(*at) < VAIN);
     }
