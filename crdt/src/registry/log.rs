@@ -209,6 +209,11 @@ impl Log {
         self.bury();
     }
 
+    /// Takes the next number for no change, so that its head is signed and told anew.
+    pub(super) fn advance(&mut self) {
+        self.position.version += 1;
+    }
+
     /// The same log as that of another run: all is said anew, in the old order.
     pub(super) fn renumbered(&self, owner: NodeId, run: u64, origin: u64) -> Self {
         let mut log = Self::new(run, origin);

@@ -126,6 +126,15 @@ impl Logs {
         });
     }
 
+    /// Takes the next number of this node's own log for no change: its head is to be signed anew.
+    pub fn advance(&mut self, owner: NodeId) {
+        self.change(owner, |held| {
+            if let Some(log) = held.log.as_mut() {
+                log.advance();
+            }
+        });
+    }
+
     /// Changes a log, and with it the hash and the number of tombstones.
     pub(super) fn change<T>(&mut self, owner: NodeId, change: impl FnOnce(&mut Held) -> T) -> T {
         let held = self.logs.entry(owner).or_default();

@@ -35,6 +35,7 @@ impl Registry {
     }
 
     pub(crate) fn round(&mut self, links: &dyn Routes, random: Option<ConnId>) {
+        self.renew_proof();
         self.exchange
             .round(&mut self.edge, links, &self.logs, random);
         self.drop_incomplete(links);

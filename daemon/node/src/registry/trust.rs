@@ -18,6 +18,11 @@ impl Trust {
         Self { proofs, accept_v1 }
     }
 
+    /// The certificates by which others judge what is signed now.
+    pub(super) fn chain(&self) -> Bytes {
+        self.proofs.chain()
+    }
+
     /// Signs a head of this node's own log.
     pub(super) fn sign(&self, said: &[u8]) -> Bytes {
         self.proofs.sign(Domain::LogHead, said)

@@ -36,22 +36,28 @@ fn peer(node: usize) -> Peer {
 struct In {
     cluster: [u8; 16],
     me: Peer,
+    /// The number of its key.
+    key: u8,
 }
 
 impl Proofs for In {
     fn chain(&self) -> Bytes {
-        Bytes::copy_from_slice(&self.me.id.0)
+        [&self.me.id.0[..], &[self.key]].concat().into()
     }
 
     fn sign(&self, domain: Domain, said: &[u8]) -> Bytes {
         let message = domain.message(self.cluster, said);
-        Bytes::copy_from_slice(&Sha256::digest([&self.me.id.0, &message[..]].concat()))
+        Bytes::copy_from_slice(&Sha256::digest([self.chain().to_vec(), message].concat()))
     }
 
     fn signer(&self, chain: &[u8], domain: Domain, said: &[u8], proof: &[u8]) -> Option<Peer> {
-        let cluster = self.cluster;
-        let me = (0..5).map(peer).find(|peer| peer.id.0 == chain)?;
-        let signer = Self { cluster, me };
+        let (key, id) = chain.split_last()?;
+        let me = (0..5).map(peer).find(|peer| peer.id.0 == id)?;
+        let signer = Self {
+            cluster: self.cluster,
+            me,
+            key: *key,
+        };
         (signer.sign(domain, said) == proof).then_some(signer.me)
     }
 }
@@ -242,33 +248,32 @@ impl World {
 
 fn registry(now: Now, node: usize, accept_v1: bool) -> Registry {
     let me = peer(node);
-    let proofs = In {
-        cluster: CLUSTER,
-        me: me.clone(),
-    };
     let rng = ChaCha8Rng::from_seed([1; 32]);
-    let trust = Trust::new(Arc::new(proofs.clone()), accept_v1);
+    let trust = Trust::new(Arc::new(proofs(node, 1)), accept_v1);
     let mut registry = Registry::new(now, &me, 1, (Settings::default(), rng, trust));
-    note_members(&mut registry, Some(()));
+    note_members(&mut registry, Some(1));
     registry
 }
 
-/// All nodes are known, and how what they sign is judged.
-fn note_members(registry: &mut Registry, chains: Option<()>) {
+fn proofs(node: usize, key: u8) -> In {
+    In {
+        cluster: CLUSTER,
+        me: peer(node),
+        key,
+    }
+}
+
+/// All nodes are known, and by which key what they sign is judged.
+fn note_members(registry: &mut Registry, key: Option<u8>) {
     let peers: Vec<Peer> = (0..4).map(peer).collect();
-    registry.note_members(peers.iter().map(|peer| {
-        let proofs = In {
-            cluster: CLUSTER,
-            me: peer.clone(),
-        };
-        Sight {
-            node: peer.id,
-            name: &peer.name,
-            run: 1,
-            chain: chains.map(|()| proofs.chain()),
-            presence: Presence::Reachable,
-        }
-    }));
+    let sights = peers.iter().enumerate().map(|(node, peer)| Sight {
+        node: peer.id,
+        name: &peer.name,
+        run: 1,
+        chain: key.map(|key| proofs(node, key).chain()),
+        presence: Presence::Reachable,
+    });
+    registry.note_members(sights);
 }
 
 fn name(text: &str) -> ProcessName {

@@ -49,8 +49,10 @@ fn rewrite(statement: &Bytes, state: State) -> Bytes {
 /// The head with another proof.
 fn signed(delta: &ProvedDelta, by: usize, cluster: [u8; 16], domain: Domain) -> Option<Bytes> {
     let head = Head::read(delta.head.clone()?).unwrap();
-    let me = peer(by);
-    let signer = In { cluster, me };
+    let signer = In {
+        cluster,
+        ..proofs(by, 1)
+    };
     let sign = |said: &[u8]| signer.sign(domain, said);
     let (owner, position) = (head.owner(), head.position());
     let head = Head::write(owner, position, head.horizon(), head.hash(), sign);
@@ -148,13 +150,28 @@ fn without_the_owners_certificates_nothing_is_proved() {
     world.connect(RELAY, LAST);
     assert_eq!(world.holders(LAST, "db"), 0);
     // A node does not relay what it cannot judge, so that nobody blames it.
-    note_members(&mut world.nodes[LAST], Some(()));
+    note_members(&mut world.nodes[LAST], Some(1));
     note_members(&mut world.nodes[RELAY], None);
     world.parts = 0;
     world.pass(15);
     assert_eq!((world.parts, world.holders(LAST, "db")), (0, 0));
-    note_members(&mut world.nodes[RELAY], Some(()));
+    note_members(&mut world.nodes[RELAY], Some(1));
     world.pass(17);
+    assert_eq!(world.holders(LAST, "db"), 1);
+}
+
+#[test]
+fn a_node_that_has_another_key_signs_its_log_anew() {
+    let mut world = World::new();
+    world.connect(OWNER, RELAY);
+    world.register(OWNER, "db");
+    world.nodes[OWNER].trust = Trust::new(Arc::new(proofs(OWNER, 2)), false);
+    for node in &mut world.nodes {
+        note_members(node, Some(2));
+    }
+    world.pass(1);
+    world.disconnect(OWNER, RELAY);
+    world.connect(RELAY, LAST);
     assert_eq!(world.holders(LAST, "db"), 1);
 }
 
