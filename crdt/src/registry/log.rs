@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The most records of one log, tombstones included.
 pub(super) const MAX_RECORDS: usize = 1 << 18;
-/// The most bytes of one log, as [`weight`] counts them.
+/// The most bytes of one log, as [`Slot::weight`] counts them.
 pub(super) const MAX_BYTES: usize = 128 << 20;
 /// The most tombstones of one log; beyond, the oldest are dropped.
 const MAX_TOMBSTONES: usize = 10_000;
@@ -48,11 +48,11 @@ impl Slot {
         counts.then_some(&self.statement)
     }
 
+    /// About how many bytes of memory it takes: where the statement is there, it is there beside what it
+    /// says.
     pub(super) fn weight(&self, name: &ProcessName) -> usize {
-        match &self.state {
-            Some(state) if self.statement.is_empty() => weight(name, state),
-            Some(_) | None => 64 + self.statement.len(),
-        }
+        let said = self.state.as_ref().map_or(64, |state| weight(name, state));
+        said + self.statement.len()
     }
 }
 

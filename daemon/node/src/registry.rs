@@ -93,8 +93,7 @@
 //! ## Bounds
 //!
 //! A part has about 128 KiB, and one is on its way to a peer at a time; a log has at most 262,144
-//! records and 128 MiB of them, those included that wait for their head. In memory a record is there twice,
-//! as bytes and decoded. The logs of nodes that are not connected take some 256 MiB in all: then no more of them is
+//! records that take 128 MiB, each as its bytes and decoded, those included that wait for their head. The logs of nodes that are not connected take some 256 MiB in all: then no more of them is
 //! asked for. What of that one user and one process may take is in `room`. An entry is bounded by [`Entry::excess`](crdt::registry::Entry::excess), the waiting
 //! requests by 4,096.
 //!
