@@ -194,6 +194,11 @@ impl Held {
     /// Where the records of that part go: to those that came before it from the same node, or a new
     /// place; `None` if something before it is missing.
     fn place_for(&mut self, by: NodeId, part: &Part) -> Option<Aside> {
+        let is_of_owner = |aside: &Aside| aside.by == part.owner;
+        if by != part.owner && self.aside.as_ref().is_some_and(is_of_owner) {
+            // Nobody gets in the way of what the owner is just sending.
+            return None;
+        }
         let proved = self.proved().map(|(log, _)| log);
         let follows = |log: &Log, reach: u64| {
             log.position().run == part.run && part.horizon <= reach.max(log.reach())

@@ -357,6 +357,11 @@ fn what_one_node_has_sent_of_a_log_is_not_mixed_with_what_another_sends() {
     assert_eq!(logs.proved_progress(OWNER, RELAY).position, first.end());
     logs.drop_incomplete(|_, _| false);
     assert_eq!(logs.proved_progress(OWNER, RELAY), Progress::default());
+    // Nobody gets in the way of the owner.
+    let staged = take(&mut logs, OWNER, first.clone());
+    assert_eq!(staged, Ok(Merged::Staged));
+    assert_eq!(take(&mut logs, RELAY, first.clone()), Ok(Merged::Gap));
+    assert_eq!(logs.proved_progress(OWNER, OWNER).position, first.end());
     take(&mut logs, OWNER, whole(&owner)).unwrap();
     assert_eq!(names(&logs), names(&owner));
 }

@@ -223,6 +223,8 @@ impl World {
     /// One replica asks another for what follows, part by part, until nothing does, as the protocol
     /// has it: from the beginning where what follows does not come to what is proved.
     fn catch_up(&mut self, by: usize, to: usize, bytes: usize) {
+        let by_whom = id(by);
+        self.replicas[to].drop_incomplete(|_, sender| sender == by_whom);
         let mut from_beginning = false;
         for _ in 0..1_000 {
             let from = if std::mem::take(&mut from_beginning) {
