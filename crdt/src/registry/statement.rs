@@ -5,7 +5,7 @@
 //! | field | is |
 //! | --- | --- |
 //! | 2 | the number of the change in its owner's log |
-//! | 3 | 10 registered, 20 registered no longer; others are for later |
+//! | 3 | 10 registered; 20 registered no longer (a tombstone), in all versions; others are for later |
 //! | 4 | the name of the process, in all versions |
 //! | 5 | the process: boot id, pid and start, in all versions |
 //! | 16 to 23 | of what is registered: uid, user, executable, groups, metadata, address, claim, since |
@@ -99,18 +99,28 @@ impl Statement {
     /// # Errors
     /// It is of a known version, but does not hold what such a statement holds.
     pub fn record(&self) -> Result<Option<Record>, RecordError> {
-        let state = match (self.relayed.version(), self.relayed.rank().standing) {
-            (VERSION, REGISTERED) => State::Live(Arc::new(self.entry()?)),
-            (VERSION, ENDED) => State::Gone(self.reason()?),
-            _ => return Ok(None),
-        };
         let (_, name, process) = self.about.clone();
-        Ok(Some(Record {
+        Ok(self.state()?.map(|state| Record {
             name,
             process,
             version: self.relayed.rank().serial,
             state,
         }))
+    }
+
+    /// What it says of the process, as [`record`](Self::record) has it.
+    ///
+    /// # Errors
+    /// As for the record.
+    pub fn state(&self) -> Result<Option<State>, RecordError> {
+        Ok(
+            match (self.relayed.version(), self.relayed.rank().standing) {
+                (VERSION, REGISTERED) => Some(State::Live(Arc::new(self.entry()?))),
+                (VERSION, ENDED) => Some(State::Gone(self.reason()?)),
+                (_, ENDED) => Some(State::Gone(Reason::Unknown)),
+                _ => None,
+            },
+        )
     }
 
     /// As it is merged and handed on.

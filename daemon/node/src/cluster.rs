@@ -45,7 +45,7 @@ pub use kept::{Kept, convert_kept};
 
 use crate::belief::Impostors;
 use crate::machine::Machine;
-use crate::registry::Registry;
+use crate::registry::{Registry, Trust};
 use crate::time::{Instant, Now};
 use crate::wire::{ConnId, DialId, Peer, Protocol, RequestId, WriteError, WriteId};
 use connections::{Connection, Connections};
@@ -62,6 +62,7 @@ use rand_chacha::ChaCha8Rng;
 use roster::{Own, Replica};
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 use swim::{Identity, Sighting, Swim};
 use verdict::Silence;
 use view::{Sources, Viewer};
@@ -139,6 +140,7 @@ impl Cluster {
             accept_v1,
             registry,
         } = settings;
+        let trust = Trust::new(Arc::clone(&proofs), accept_v1);
         let profile = message::sound(profile);
         let (keeper, lines) = Keeper::after(kept);
         let own = Own {
@@ -154,7 +156,7 @@ impl Cluster {
         );
         let viewer = Viewer::new(roster.roster().members().map(|(node, _)| node).collect());
         let registry_rng = ChaCha8Rng::from_rng(&mut rng);
-        let registry = Registry::new(now, &me, keeper.wanted(), (registry, registry_rng));
+        let registry = Registry::new(now, &me, keeper.wanted(), (registry, registry_rng, trust));
         let mut machine = Self {
             seeds: Seeds::new(me.id, seeds),
             edge: Edge::new(now),

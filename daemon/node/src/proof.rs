@@ -26,7 +26,7 @@ use std::fmt;
 pub enum Domain {
     /// A [line](crdt::roster::Line) of the roster.
     Line,
-    /// The head of a log of the process registry.
+    /// The [head](crdt::registry::Head) of a log of the process registry.
     LogHead,
     /// A [revocation](crdt::roster::Revocation), which authorities sign.
     Revocation,

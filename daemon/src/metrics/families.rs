@@ -239,6 +239,16 @@ pub(super) const COUNTERS: &[Row<u64>] = &[
         |s| s.cluster.registry.pulls,
     ),
     (
+        "muster_processes_unproved_total",
+        "Registrations of third nodes, told by a member, that these nodes had not signed",
+        |s| s.cluster.registry.unproved,
+    ),
+    (
+        "muster_processes_forked_total",
+        "Times that a member was found to have signed two unlike states of its registrations as one",
+        |s| s.cluster.registry.forked,
+    ),
+    (
         "muster_processes_write_failures_total",
         "Writes of registrations that failed on the disk",
         |s| s.cluster.registry.writes_failed,

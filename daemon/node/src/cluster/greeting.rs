@@ -247,7 +247,7 @@ impl Cluster {
             self.roster_changed(&[node]);
         }
         self.send_state(conn);
-        self.with_registry(|registry, _| registry.accepted(conn, node));
+        self.with_registry(|registry, links| registry.accepted(links, conn, node));
         self.swim.greet(&mut self.edge, identity);
         self.swim.announce(&mut self.edge, identity);
         self.end_silence();

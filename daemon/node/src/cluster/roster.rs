@@ -355,6 +355,12 @@ impl Replica {
         self.slots.get(&node)?.own.as_ref()
     }
 
+    /// The chain of the certificate with which a node has signed that.
+    pub(super) fn chain(&self, node: NodeId) -> Option<Bytes> {
+        let line = self.own_line(node)?;
+        Some(line.relayed().bytes().slice_ref(line.chain()))
+    }
+
     pub(super) fn is_member(&self, node: NodeId) -> bool {
         self.roster
             .get(node)

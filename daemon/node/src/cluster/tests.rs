@@ -15,6 +15,7 @@ use crate::time::Wall;
 use crate::wire::{Channel, Protocol};
 use arbitrary::{Act, acts, protocols};
 use bytes::Bytes;
+use crdt::registry::{Logs, Progress, ProvedDelta};
 use crdt::roster::{Author, Line, RosterEntry};
 use names::NodeName;
 use proptest::prelude::*;
@@ -71,6 +72,16 @@ fn signed_profile(
     let line = Line::write(author, node.0.id, serial, &entry).unwrap();
     let line = line.signed(|said| node.sign(Domain::Line, said)).unwrap();
     line.relayed().bytes().clone()
+}
+
+/// The empty log of a node in that run, which has come to that change, as the node has signed it.
+fn proved_log(n: u8, run: u64, version: u64) -> ProvedDelta {
+    let (node, mut logs) = (Cheap(peer(n)), Logs::default());
+    logs.begin(node.0.id, run, version);
+    logs.prove(node.0.id, |said| node.sign(Domain::LogHead, said))
+        .unwrap();
+    let delta = logs.proved_delta(node.0.id, Progress::default(), usize::MAX);
+    delta.unwrap()
 }
 
 fn settings(accept_v1: bool) -> Settings {

@@ -23,5 +23,6 @@ mod programs;
 mod quarantined;
 mod rebuilding;
 mod registering;
+mod relaying;
 mod replicating;
 mod script;

@@ -2,7 +2,7 @@
 
 use super::super::message::{Hello, Message};
 use super::super::swim::{Identity, Member, State};
-use super::{address, profile, signed_line};
+use super::{address, profile, proved_log, signed_line};
 use crate::belief::MAX_RUN;
 use crate::registry;
 use crate::wire::Protocol;
@@ -261,7 +261,24 @@ fn registry_messages() -> impl Strategy<Value = registry::message::Message> {
             records,
         }
     });
+    let proved = (2u8..5, number(), 1u64..1 << 46, number(), any::<bool>());
+    let proved = proved.prop_map(|(n, run, version, altered, is_whole)| {
+        let mut delta = proved_log(n, run % MAX_RUN, version);
+        if !is_whole {
+            (delta.run, delta.horizon) = (altered, altered);
+        }
+        delta
+    });
+    let claimed = (node(), position(), any::<u64>());
+    let claimed = claimed.prop_map(|(owner, position, tag)| registry::message::Claimed {
+        owner,
+        position,
+        tag,
+    });
     prop_oneof![
+        3 => (proved, any::<bool>()).prop_map(|(delta, pushed)| M::Proved { delta, pushed }),
+        1 => (proptest::collection::vec(claimed, 0..6), any::<bool>())
+            .prop_map(|(heads, answer)| M::Heads { heads, answer }),
         4 => (delta, any::<bool>()).prop_map(|(delta, pushed)| M::Part { delta, pushed }),
         1 => progress().prop_map(M::Ack),
         1 => (node(), progress()).prop_map(|(owner, from)| M::Pull { owner, from }),

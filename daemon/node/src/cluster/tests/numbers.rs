@@ -4,7 +4,7 @@
 use super::super::Phase;
 use super::super::message::Message;
 use super::arbitrary::{Act, acts, protocols};
-use super::{Bench, lied_to_bench};
+use super::{Bench, lied_to_bench, proved_log};
 use crate::belief::{MAX_RUN, run_of};
 use crate::registry;
 use crate::wire::Protocol;
@@ -44,6 +44,15 @@ impl Bench {
     /// The honest node says what is registered there, on its latest connection; gives how far that has
     /// come here.
     fn told_of_registrations(&mut self, run: u64) -> Position {
+        let pushed = true;
+        if self.protocol >= Protocol::PROVED {
+            let delta = proved_log(HONEST, run, VERSION);
+            self.act(Act::Registry(
+                0,
+                registry::message::Message::Proved { delta, pushed },
+            ));
+            return self.machine.registry.position(NODE);
+        }
         let delta = Delta {
             owner: NODE,
             run,
@@ -53,7 +62,6 @@ impl Bench {
             horizon: 0,
             records: Vec::new(),
         };
-        let pushed = true;
         let part = registry::message::Message::Part { delta, pushed };
         self.act(Act::Registry(0, part));
         self.machine.registry.position(NODE)
