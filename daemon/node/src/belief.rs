@@ -40,9 +40,8 @@
 //! lie would use up all runs of a node, since a run must only grow. A bound above what was *proved*
 //! cannot be climbed by steps: believed hearsay does not raise it.
 //!
-//! What registrations a node has is proved by the node itself, whoever tells it. What still lacks a
-//! proof is said of nodes that this one does not reach: that such a node has left, or is down, is believed
-//! from any member. The owner's next hello ends it.
+//! What still lacks a proof is said of nodes that this one does not reach: that such a node has left,
+//! or is down, is believed from any member. The owner's next hello ends it.
 //!
 //! # Starving
 //!
