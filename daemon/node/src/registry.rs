@@ -178,6 +178,8 @@ pub(crate) struct Registry {
     trust: Trust,
     /// All nodes on the roster that are expected, but this one.
     nodes: BTreeMap<NodeId, Known>,
+    /// The certificates by which what nodes sign is judged, as far as they are known.
+    chains: BTreeMap<NodeId, Bytes>,
     /// The nodes that have left or were forgotten, each with the run in which it did: what it wrote
     /// up to that run is not accepted any more.
     gone: BTreeMap<NodeId, u64>,
@@ -218,6 +220,7 @@ impl Registry {
             exchange: Exchange::new(me.id, trust.accept_v1),
             trust,
             nodes: BTreeMap::new(),
+            chains: BTreeMap::new(),
             gone: BTreeMap::new(),
             closed_sessions: BTreeMap::new(),
             links: Table::default(),

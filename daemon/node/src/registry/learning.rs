@@ -5,15 +5,12 @@ mod tests;
 
 use super::exchange::{Header, Usefulness};
 use super::message::Message;
-use super::peers::Known;
 use super::{Registry, Routes};
 use crate::belief::{LogPart, Use, latest_claim, log_part};
 use crate::codec::Malformed;
 use crate::wire::ConnId;
-use bytes::Bytes;
 use crdt::registry::{Delta, Fault, Head, Merged, ProvedDelta, Shift};
 use names::NodeId;
-use std::collections::BTreeMap;
 
 impl Registry {
     /// Takes a part of a log that its owner sends, or that comes with its owner's proof.
@@ -60,7 +57,7 @@ impl Registry {
     fn take(&mut self, node: NodeId, delta: ProvedDelta) -> Result<Usefulness, Malformed> {
         let owner = delta.owner;
         let before = self.logs.proved_progress(owner, node);
-        let (trust, chain) = (&self.trust, chain_of(&self.nodes, owner));
+        let (trust, chain) = (&self.trust, self.chains.get(&owner));
         let is_proved = |head: &Head| trust.is_signed(head, chain);
         match self.logs.take(node, delta, is_proved) {
             Ok(merged) => {
@@ -146,16 +143,11 @@ impl Registry {
 
     /// Whether what is here of a node's log has that node's own proof.
     pub(super) fn can_relay(&self, owner: NodeId) -> bool {
-        let chain = chain_of(&self.nodes, owner);
-        let head = self.logs.head(owner);
+        let (head, chain) = (self.logs.head(owner), self.chains.get(&owner));
         head.is_some_and(|head| self.trust.is_signed(head, chain))
     }
 }
 
 fn breach() -> Malformed {
     Malformed::rule("another node's log was pushed")
-}
-
-fn chain_of(nodes: &BTreeMap<NodeId, Known>, owner: NodeId) -> Option<&Bytes> {
-    nodes.get(&owner)?.chain.as_ref()
 }

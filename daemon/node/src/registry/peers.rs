@@ -179,22 +179,29 @@ impl Registry {
             presence,
         } in seen.filter(|sight| sight.node != me)
         {
-            let known = |reachable| Known {
-                name: name.clone(),
-                run,
-                chain,
-                reachable,
-            };
+            self.note_chain(node, chain);
             match presence {
-                Presence::Reachable => self.note_member(node, known(true)),
-                Presence::OutOfSight => self.note_member(node, known(false)),
+                Presence::Reachable => self.note_member(node, name, run, true),
+                Presence::OutOfSight => self.note_member(node, name, run, false),
                 Presence::Gone => self.drop_node(node, run, Reason::Left),
             }
         }
     }
 
-    fn note_member(&mut self, node: NodeId, known: Known) {
-        let (name, run, reachable) = (known.name.clone(), known.run, known.reachable);
+    fn note_chain(&mut self, node: NodeId, chain: Option<Bytes>) {
+        match chain {
+            Some(chain) if self.chains.get(&node) == Some(&chain) => {}
+            Some(chain) => drop(self.chains.insert(node, chain)),
+            None => drop(self.chains.remove(&node)),
+        }
+    }
+
+    fn note_member(&mut self, node: NodeId, name: &NodeName, run: u64, reachable: bool) {
+        let known = Known {
+            name: name.clone(),
+            run,
+            reachable,
+        };
         let before = self.nodes.get(&node);
         if before == Some(&known) {
             return;
@@ -205,7 +212,7 @@ impl Registry {
             self.gone.remove(&node);
         }
         let is_newly_seen =
-            before.is_none_or(|before| before.reachable != reachable || before.name != name);
+            before.is_none_or(|before| before.reachable != reachable || before.name != *name);
         self.nodes.insert(node, known);
         if !is_newly_seen {
             return;
@@ -216,7 +223,7 @@ impl Registry {
             .map(|(name, process, _)| (name.clone(), process))
             .collect();
         self.names
-            .note_node(&self.edge, (node, &name), reachable, &held);
+            .note_node(&self.edge, (node, name), reachable, &held);
     }
 
     /// A node is shut out for ever.
@@ -286,7 +293,5 @@ pub(super) struct Known {
     pub(super) name: NodeName,
     /// The run that the roster has of it: nobody can have a log of a later one.
     pub(super) run: u64,
-    /// See [`Sight`].
-    pub(super) chain: Option<Bytes>,
     pub(super) reachable: bool,
 }

@@ -9,6 +9,7 @@ use crate::proof::{Domain, Proofs};
 use crate::registry::{Effect, Presence, Settings, Sight, Stats, Trust};
 use crate::time::{Instant, Now, Wall};
 use crate::wire::{Peer, Protocol};
+use bytes::Bytes;
 use crdt::registry::{Entry, Position, Process, Reason, State};
 use names::{NodeName, ProcessName};
 use rand::SeedableRng;
