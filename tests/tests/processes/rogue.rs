@@ -8,16 +8,16 @@ pub(crate) mod wire;
 use crate::fleet::{Fleet, Node, PATIENCE};
 use anyhow::{Context, ensure};
 use bytes::Bytes;
-use crdt::registry::{Delta, Position};
+use crdt::registry::{Logs, Position, Process, Progress, ProvedDelta, State};
 use crdt::roster::{Author, Line, Profile, RosterEntry, Standing};
-use names::{NodeId, NodeName};
+use names::{NodeId, NodeName, ProcessName};
 use node::proof::Domain;
 pub(crate) use scene::Scene;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use transport::{Endpoint, Event, Events, Settings};
-use wire::{CLUSTER, Cluster, Identity, LISTS, Lists, Member, REGISTRY, Registry};
+use wire::{CLUSTER, Claimed, Cluster, Identity, LISTS, Lists, Member, REGISTRY, Registry};
 
 /// The rogue, connected to some nodes.
 pub(crate) struct Rogue {
@@ -40,13 +40,13 @@ pub(crate) struct Rogue {
     pub(crate) lines: BTreeMap<NodeId, Line>,
     pub(crate) members: BTreeMap<NodeId, Member>,
     pub(crate) positions: BTreeMap<NodeId, Position>,
-    pub(crate) parts: Vec<Delta>,
+    pub(crate) parts: Vec<ProvedDelta>,
     pub(crate) lists: Vec<(u64, Lists)>,
     /// The last question that each node has answered on each channel, by whichever of its connections.
     answered: BTreeMap<(String, u8), u64>,
     asked: u64,
-    /// How far the rogue says its own log to be.
-    pub(crate) position: Position,
+    /// Its own log.
+    log: Logs,
     /// Whether it says hello, answers probes and challenges.
     is_polite: bool,
 }
@@ -101,7 +101,7 @@ impl Rogue {
             lists: Vec::new(),
             answered: BTreeMap::new(),
             asked: 0,
-            position: Position::default(),
+            log: Logs::default(),
             is_polite,
         };
         let targets: Vec<&Node> = fleet
@@ -223,6 +223,33 @@ impl Rogue {
     pub(crate) fn say(&self, conns: &[u64], message: &Cluster) -> anyhow::Result<()> {
         self.send(conns, CLUSTER, wire::encode(message)?);
         Ok(())
+    }
+
+    /// Signs the head of a log with the rogue's own key.
+    pub(crate) fn sign_head(&self, said: &[u8]) -> Bytes {
+        let message = Domain::LogHead.message(self.proofs.cluster(), said);
+        self.proofs.sign(&message).unwrap_or_default().into()
+    }
+
+    /// Registers that on itself, and pushes it to all.
+    pub(crate) fn register(
+        &mut self,
+        records: impl IntoIterator<Item = (ProcessName, Process, State)>,
+    ) -> anyhow::Result<()> {
+        let mut log = std::mem::take(&mut self.log);
+        if log.get(self.id).is_none() {
+            log.begin(self.id, self.run, 0);
+        }
+        let from = Progress::from(log.position(self.id));
+        for (name, process, state) in records {
+            log.put(self.id, name, process, state);
+        }
+        log.prove(self.id, |said| self.sign_head(said))?;
+        let delta = log.proved_delta(self.id, from, usize::MAX);
+        self.log = log;
+        let delta = delta.context("there is something to push")?;
+        let pushed = true;
+        self.say_of_processes(&self.all(), &Registry::Proved { delta, pushed })
     }
 
     pub(crate) fn say_of_processes(&self, conns: &[u64], message: &Registry) -> anyhow::Result<()> {
@@ -437,28 +464,38 @@ impl Rogue {
 
     fn hear_of_processes(&mut self, conn: u64, message: Registry) -> anyhow::Result<()> {
         match message {
-            Registry::Vector { positions, answer } => {
+            Registry::Heads { heads, answer } => {
+                let positions = heads.iter().map(|head| (head.owner, head.position));
                 self.positions.extend(positions);
                 if answer && self.is_polite {
-                    let positions = vec![(self.id, self.position)];
-                    let answer = false;
-                    self.say_of_processes(&[conn], &Registry::Vector { positions, answer })?;
+                    let own = self.log.head(self.id).map(|head| Claimed {
+                        owner: self.id,
+                        position: head.position(),
+                        tag: head.tag(),
+                    });
+                    let (heads, answer) = (own.into_iter().collect(), false);
+                    self.say_of_processes(&[conn], &Registry::Heads { heads, answer })?;
                 }
             }
-            Registry::Part { delta, pushed } => {
+            Registry::Proved { delta, pushed } => {
                 if pushed && self.is_polite {
                     self.say_of_processes(&[conn], &Registry::Ack(delta.end().into()))?;
                 }
                 self.parts.push(delta);
             }
             Registry::Probe(probe) if self.is_polite => {
-                let position = self.position;
+                let position = self.log.position(self.id);
                 self.say_of_processes(&[conn], &Registry::Probed { probe, position })?;
             }
             Registry::Probed { probe, .. } => {
                 self.note_answer(conn, REGISTRY, probe);
             }
-            Registry::Ack(_) | Registry::Pull { .. } | Registry::Hash(_) | Registry::Probe(_) => {}
+            Registry::Part { .. }
+            | Registry::Vector { .. }
+            | Registry::Ack(_)
+            | Registry::Pull { .. }
+            | Registry::Hash(_)
+            | Registry::Probe(_) => {}
         }
         Ok(())
     }

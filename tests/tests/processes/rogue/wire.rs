@@ -2,7 +2,7 @@
 //! not depend on what its own types can express.
 
 use bytes::Bytes;
-use crdt::registry::{Delta, Position, Progress};
+use crdt::registry::{Delta, Position, Progress, ProvedDelta};
 use crdt::roster::{Profile, RosterEntry};
 use crdt::vector::VersionVector;
 use names::{ListId, ListName, NodeId};
@@ -86,6 +86,14 @@ pub(crate) enum Cluster {
     AboveLine(Bytes),
 }
 
+/// A log as its speaker says that it has it.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Claimed {
+    pub(crate) owner: NodeId,
+    pub(crate) position: Position,
+    pub(crate) tag: u64,
+}
+
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Registry {
     Part {
@@ -106,6 +114,14 @@ pub(crate) enum Registry {
     Probed {
         probe: u64,
         position: Position,
+    },
+    Proved {
+        delta: ProvedDelta,
+        pushed: bool,
+    },
+    Heads {
+        heads: Vec<Claimed>,
+        answer: bool,
     },
 }
 
