@@ -37,7 +37,7 @@ mod write;
 pub use apply::{Applied, ApplyError};
 pub use document::{Document, LoadError, RawChange, Standing, Touched, heads_tag};
 pub use edit::{EditRefusal, Edited};
-pub use judge::{CheckedChange, Fault, judge, start_op};
+pub use judge::{CheckedChange, Fault, hash_of, judge, start_op};
 pub(crate) use plain::Plain;
 pub(crate) use position::is_valid as is_position;
 

@@ -54,7 +54,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Frame, ChunkError> {
         return Err(ChunkError::Bytes);
     }
     let (checksum, mut body) = open(bytes)?;
-    let hash = ChangeHash(Sha256::digest(bytes.get(8..).unwrap_or_default()).into());
+    let hash = hash(bytes);
     if hash.0.get(..4) != Some(checksum) {
         return Err(ChunkError::Checksum);
     }
@@ -66,6 +66,11 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Frame, ChunkError> {
     }
     check_columns(&mut body)?;
     Ok(Frame { hash, start_op })
+}
+
+/// The hash of a change chunk, without checking anything.
+pub(super) fn hash(bytes: &[u8]) -> ChangeHash {
+    ChangeHash(Sha256::digest(bytes.get(8..).unwrap_or_default()).into())
 }
 
 /// The counter of the first operation, without checking anything but the way to it.

@@ -5,7 +5,7 @@ use super::index::{Index, Slot};
 use super::read::Union;
 use super::{genesis, past, scan};
 use crate::entry::Entry;
-use crate::vector::VersionVector;
+use crate::vector::{Sums, Tip, VersionVector};
 use automerge::{ActorId, Automerge, AutomergeError, Change, ROOT, ReadDoc};
 use bytes::Bytes;
 use names::{Actor, ChangeHash, ChangeId, EntryId, ListId, ListName};
@@ -99,7 +99,7 @@ pub struct Document {
     pub(super) max_op: u64,
     name: ListName,
     id: ListId,
-    sum: u64,
+    sums: Sums,
     operations: u64,
     /// How many bytes its changes take, uncompressed: its text, also what was overwritten.
     content: usize,
@@ -145,7 +145,7 @@ impl Document {
             max_op: genesis::ENTRIES.counter,
             name,
             id,
-            sum: 0,
+            sums: Sums::default(),
             operations: 1,
             content: genesis::BYTES.len(),
             modified_at: 0,
@@ -255,14 +255,9 @@ impl Document {
         author: &str,
         size: usize,
     ) {
-        let before = self.vector.seq(id.actor);
-        if before > 0 {
-            self.sum = self
-                .sum
-                .wrapping_sub(VersionVector::term(self.id, ChangeId { seq: before, ..id }));
-        }
-        self.sum = self.sum.wrapping_add(VersionVector::term(self.id, id));
-        self.vector.insert(id);
+        let (last, tip) = (self.vector.tip(id.actor), Tip::of(id, hash));
+        self.sums.advance(self.id, last, tip);
+        self.vector.insert(tip);
         self.last.insert(id.actor, hash);
         self.authorship.insert(id.actor, start_op, seconds, author);
         self.content = self.content.saturating_add(size);
@@ -314,9 +309,9 @@ impl Document {
         &self.vector
     }
 
-    /// [`VersionVector::sum`] of its vector.
-    pub fn sum(&self) -> u64 {
-        self.sum
+    /// [`VersionVector::sums`] of its vector.
+    pub fn sums(&self) -> Sums {
+        self.sums
     }
 
     /// The hashes of the changes that no other depends on, sorted.

@@ -167,6 +167,11 @@ pub fn start_op(bytes: &[u8]) -> Option<u64> {
     chunk::start_op(bytes)
 }
 
+/// The hash by which a change chunk is known. Checks nothing.
+pub fn hash_of(bytes: &[u8]) -> ChangeHash {
+    chunk::hash(bytes)
+}
+
 /// All that needs Automerge, which may panic.
 fn decode(bytes: &Bytes) -> Result<(Change, Outline, ChangeId), Fault> {
     let change =

@@ -68,6 +68,13 @@
 //! b → a   Have { list, vector }                when all of that is on b's disk
 //! ```
 //!
+//! A vector says of each actor the number of its last change and the first 16 bytes of that change's
+//! hash, its mark: so replicas agree on what they hold, and not on how much. On connections that
+//! speak protocol 1 vectors have numbers only (`Compare`, `Pull`, `Confirm`, `Have`), and the sums of
+//! rounds are over numbers; in protocol 2 vectors have marks (`CompareMarked` …), and so have the
+//! sums. Either is said only where it is spoken: a vector without marks would be believed for its
+//! numbers.
+//!
 //! ## What may be lost
 //!
 //! Anything: a full queue drops messages, a connection ends with what is in flight. A lost push is
@@ -198,8 +205,13 @@ impl Lists {
     fn route(&mut self, input: Input) {
         let (edge, documents) = (&mut self.edge, &mut self.documents);
         match input {
-            Input::Connected { peer, conn } => {
-                self.replication.connected(edge, documents, peer, conn);
+            Input::Connected {
+                peer,
+                conn,
+                protocol,
+            } => {
+                self.replication
+                    .connected(edge, documents, (peer, conn), protocol);
             }
             Input::Message { conn, bytes } => {
                 for list in self.replication.receive(edge, documents, conn, &bytes) {

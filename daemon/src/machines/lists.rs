@@ -9,8 +9,8 @@ use node::lists::{self, Change, Input, Lists, Output, Settings, Stats};
 use node::machine::Machine;
 use node::preference::Preference;
 use node::time::Instant;
-use node::wire::ConnId;
-use std::collections::VecDeque;
+use node::wire::{ConnId, Protocol};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
@@ -122,6 +122,7 @@ impl ListsInbox {
 /// Brings what peers send on the bulk channel to the machines that own its shards.
 pub(crate) async fn deliver(mut bulk: Events, workers: Vec<ListsInbox>) {
     let mut preference = Preference::default();
+    let mut protocols = BTreeMap::new();
     let tell_all =
         |input: &dyn Fn() -> Input| workers.iter().for_each(|worker| worker.input(input()));
     while let Some(event) = bulk.next().await {
@@ -129,17 +130,28 @@ pub(crate) async fn deliver(mut bulk: Events, workers: Vec<ListsInbox>) {
             Event::Connected {
                 conn,
                 peer,
+                alpn,
                 preferred,
                 ..
             } => {
+                let Some(protocol) = Protocol::of_alpn(&alpn) else {
+                    continue;
+                };
                 let peer = NodeId(peer.id);
+                protocols.insert(ConnId(conn), protocol);
                 for conn in preference.connected(peer, ConnId(conn), preferred) {
-                    tell_all(&|| Input::Connected { peer, conn });
+                    let protocol = protocols.get(&conn).copied().unwrap_or(protocol);
+                    tell_all(&|| Input::Connected {
+                        peer,
+                        conn,
+                        protocol,
+                    });
                 }
             }
             Event::Closed { conn, .. } => {
                 let conn = ConnId(conn);
                 preference.closed(conn);
+                protocols.remove(&conn);
                 tell_all(&|| Input::Closed { conn });
             }
             Event::Overflowed { conn, .. } => {

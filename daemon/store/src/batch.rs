@@ -7,8 +7,9 @@ use super::commit::Failure;
 use super::db::{Db, Outlives, Space, View};
 use super::{ReadError, keys, rows};
 use crdt::entry::Entry;
+use crdt::vector::Tip;
 use fjall::Slice;
-use names::{Actor, ChangeId, EntryId, ListId, ListName};
+use names::{Actor, EntryId, ListId, ListName};
 use node::lists::{ListRow, Remake, Row};
 use node::registry::KeptRow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -114,7 +115,12 @@ impl<'db> Batch<'db> {
 
     fn add_row(&mut self, row: &Row, names: &BTreeMap<ListId, &ListName>) -> Result<(), Failure> {
         match row {
-            Row::Change { list, id, bytes } => self.add_change(*list, *id, bytes)?,
+            Row::Change {
+                list,
+                id,
+                hash,
+                bytes,
+            } => self.add_change(*list, Tip::of(*id, *hash), bytes)?,
             Row::Entry { list, id, entry } => match names.get(list) {
                 Some(name) => self.add_entry(*list, Some(name), *id, entry.as_deref())?,
                 None => self.add_entry(*list, self.name(*list)?.as_ref(), *id, entry.as_deref())?,
@@ -144,21 +150,27 @@ impl<'db> Batch<'db> {
         Ok(())
     }
 
-    fn add_change(&mut self, list: ListId, id: ChangeId, bytes: &[u8]) -> Result<(), Failure> {
+    fn add_change(&mut self, list: ListId, tip: Tip, bytes: &[u8]) -> Result<(), Failure> {
+        let Tip { id, mark } = tip;
         self.put(Space::Changes, keys::change(list, id), bytes);
         let key = keys::vector(list, id.actor);
         let last = match self.get(Space::Vectors, &key)? {
-            Some(row) => rows::decode_vector(&row).or_else(|_| self.last_change(list, id.actor))?,
+            Some(row) => match rows::decode_vector(&row) {
+                Ok((seq, _)) => seq,
+                Err(_) => self
+                    .last_change(list, id.actor)?
+                    .map_or(0, |tip| tip.id.seq),
+            },
             None => 0,
         };
         if id.seq > last {
-            self.put(Space::Vectors, key, rows::encode_vector(id.seq)?);
+            self.put(Space::Vectors, key, rows::encode_vector(id.seq, mark)?);
         }
         Ok(())
     }
 
-    /// The number of an actor's last change that is committed: what a damaged row should say.
-    fn last_change(&self, list: ListId, actor: Actor) -> Result<u64, ReadError> {
+    /// An actor's last change that is committed: what a damaged row should say.
+    fn last_change(&self, list: ListId, actor: Actor) -> Result<Option<Tip>, ReadError> {
         View::of(Arc::clone(self.db)).last_change(list, actor)
     }
 
@@ -198,9 +210,12 @@ impl<'db> Batch<'db> {
             self.remove(space, key);
         }
         for key in self.keys(Space::Vectors, &list.0)? {
-            if let Some(actor) = keys::actor_of(&key) {
-                let seq = self.last_change(list, actor)?;
-                self.put(Space::Vectors, key, rows::encode_vector(seq)?);
+            let Some(actor) = keys::actor_of(&key) else {
+                continue;
+            };
+            if let Some(tip) = self.last_change(list, actor)? {
+                let row = rows::encode_vector(tip.id.seq, tip.mark)?;
+                self.put(Space::Vectors, key, row);
             }
         }
         self.add_list(list, row)?;

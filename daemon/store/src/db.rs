@@ -9,11 +9,13 @@
 
 use super::ReadError;
 use super::keys::{self, Bounds};
+use crdt::list;
+use crdt::vector::Tip;
 use fjall::config::{FilterPolicy, PartitioningPolicy};
 use fjall::{
     AbstractTree, Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Slice,
 };
-use names::{Actor, ListId};
+use names::{Actor, ChangeId, ListId};
 use parking_lot::RwLock;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -314,12 +316,16 @@ impl View {
         }
     }
 
-    /// The number of the last change of an actor, by the changes themselves; 0 if there is none.
-    pub(super) fn last_change(&self, list: ListId, actor: Actor) -> Result<u64, ReadError> {
+    /// The last change of an actor, by the changes themselves.
+    pub(super) fn last_change(&self, list: ListId, actor: Actor) -> Result<Option<Tip>, ReadError> {
         let bounds = keys::within(&keys::vector(list, actor));
         let mut changes = self.snapshot.range(self.db.space(Space::Changes), bounds);
-        let key = changes.next_back().map(fjall::Guard::key).transpose()?;
-        Ok(key.and_then(|key| keys::seq_of(&key)).unwrap_or(0))
+        let Some(row) = changes.next_back() else {
+            return Ok(None);
+        };
+        let (key, bytes) = row.into_inner()?;
+        let id = keys::seq_of(&key).map(|seq| ChangeId { actor, seq });
+        Ok(id.map(|id| Tip::of(id, list::hash_of(&bytes))))
     }
 
     /// The rows whose keys begin with `prefix`.

@@ -10,7 +10,7 @@ use super::{TokenRow, keys, rows};
 use bytes::Bytes;
 use crdt::entry::{Due, Entry};
 use crdt::record::RecordError;
-use crdt::vector::{Range, VersionVector};
+use crdt::vector::{Range, Tip, VersionVector};
 use names::{ChangeId, EntryId, ListId, ListName};
 use node::lists::{ListRow, Source, SourceError};
 use std::fmt;
@@ -379,7 +379,8 @@ fn name_of(view: &View, list: ListId) -> Result<Option<ListName>, ReadError> {
     }
 }
 
-/// The version vector of a list. What a damaged row should say follows from the changes.
+/// The version vector of a list. What a row should say that is damaged, or that knows the number
+/// only, follows from the changes.
 pub(super) fn vector_of(view: &View, list: ListId) -> Result<VersionVector, ReadError> {
     let mut vector = VersionVector::default();
     for row in view.scan_prefix(Space::Vectors, &list.0) {
@@ -387,11 +388,14 @@ pub(super) fn vector_of(view: &View, list: ListId) -> Result<VersionVector, Read
         let Some(actor) = keys::actor_of(&key) else {
             continue;
         };
-        let seq = match rows::decode_vector(&row) {
-            Ok(seq) => seq,
-            Err(_) => view.last_change(list, actor)?,
+        let tip = match rows::decode_vector(&row) {
+            Ok((seq, mark @ Some(_))) => Some(Tip {
+                id: ChangeId { actor, seq },
+                mark,
+            }),
+            Ok((_, None)) | Err(_) => view.last_change(list, actor)?,
         };
-        vector.insert(ChangeId { actor, seq });
+        tip.into_iter().for_each(|tip| vector.insert(tip));
     }
     Ok(vector)
 }
@@ -426,7 +430,7 @@ fn is_converted(view: &View, list: ListId) -> Result<bool, ReadError> {
     let row = view.get(Space::Lists, &list.0)?;
     let row = row.ok_or_else(|| ReadError::view(list, "the list's row is missing"))?;
     let (_, has_unknown_keys) =
-        rows::decode_list_sum(&row).map_err(|error| ReadError::view(list, error))?;
+        rows::decode_list_sums(&row).map_err(|error| ReadError::view(list, error))?;
     Ok(has_unknown_keys.is_none())
 }
 

@@ -4,7 +4,7 @@
 use crate::chance::Chance;
 use bytes::Bytes;
 use crdt::entry::Entry;
-use crdt::vector::{Range, VersionVector};
+use crdt::vector::{Range, Sums, Tip, VersionVector};
 use names::{Actor, ChangeHash, ChangeId, EntryId, ListId, ListName};
 use node::lists::{ListRow, Remake, Row, Source, SourceError};
 use node::registry::KeptRow;
@@ -49,14 +49,18 @@ impl Image {
             (list, Actor([0; 16]), 0),
             (list, Actor([255; 16]), u64::MAX),
         );
-        self.changes
-            .range(first..=last)
-            .map(|(&(_, actor, seq), _)| ChangeId { actor, seq })
+        let mut last_of: BTreeMap<Actor, (u64, &Bytes)> = BTreeMap::new();
+        for (&(_, actor, seq), bytes) in self.changes.range(first..=last) {
+            last_of.insert(actor, (seq, bytes));
+        }
+        last_of
+            .into_iter()
+            .map(|(actor, (seq, bytes))| Tip::of(ChangeId { actor, seq }, hash_of(bytes)))
             .collect()
     }
 
     /// All lists with the sums of their vectors, as a store tells them at its start.
-    pub fn known(&self) -> Vec<(ListId, u64)> {
+    pub fn known(&self) -> Vec<(ListId, Sums)> {
         let lists: BTreeSet<ListId> = self
             .changes
             .keys()
@@ -65,7 +69,7 @@ impl Image {
             .collect();
         lists
             .into_iter()
-            .map(|list| (list, self.vector(list).sum(list)))
+            .map(|list| (list, self.vector(list).sums(list)))
             .collect()
     }
 
@@ -110,7 +114,9 @@ impl Image {
     /// Puts a row in; tells what about it breaks the store's contract.
     fn put(&mut self, row: &Row) -> Result<(), String> {
         match row {
-            Row::Change { list, id, bytes } => return self.put_change(*list, *id, bytes),
+            Row::Change {
+                list, id, bytes, ..
+            } => return self.put_change(*list, *id, bytes),
             Row::Entry {
                 list,
                 id,

@@ -46,11 +46,11 @@ use super::edge::Edge;
 use super::event::{Event, NamedVector, Received};
 use super::io::{Refusal, Settings, Stats};
 use super::job::Job;
-use crate::wire::{RequestId, WriteError};
+use crate::wire::{Protocol, RequestId, WriteError};
 use bytes::Bytes;
 use commits::Commits;
 use crdt::digest::Digest;
-use crdt::vector::Range;
+use crdt::vector::{Range, Sums};
 use edits::Edits;
 use incoming::{Incoming, Reception};
 use jobs::Jobs;
@@ -70,6 +70,8 @@ pub(super) struct Documents {
     salt: [u8; 16],
     /// What is committed, of every list that is not quarantined.
     digest: Digest,
+    /// The same for peers that compare numbers only, if there may be any.
+    numbers: Option<Digest>,
     resident: Resident,
     jobs: Jobs,
     edits: Edits,
@@ -93,6 +95,7 @@ impl Documents {
             shards: settings.shards,
             salt: settings.salt,
             digest: Digest::default(),
+            numbers: settings.compares_numbers.then(Digest::default),
             resident: Resident::new(settings.resident_bytes, settings.quarantined),
             jobs: Jobs::default(),
             edits: Edits::new(rng),
@@ -116,6 +119,30 @@ impl Documents {
     /// What is committed, of every list that is not quarantined.
     pub(super) fn digest(&self) -> &Digest {
         &self.digest
+    }
+
+    /// The same as it is compared in that version of the protocol.
+    pub(super) fn digest_in(&self, protocol: Protocol) -> &Digest {
+        match &self.numbers {
+            Some(numbers) if protocol < Protocol::PROVED => numbers,
+            Some(_) | None => &self.digest,
+        }
+    }
+
+    /// Notes what is committed of a list.
+    fn note_sums(&mut self, list: ListId, sums: Sums) {
+        self.digest.set(list, sums.content);
+        if let Some(numbers) = &mut self.numbers {
+            numbers.set(list, sums.numbers);
+        }
+    }
+
+    /// Takes a list out of what is compared with peers.
+    fn forget_sums(&mut self, list: ListId) {
+        self.digest.remove(list);
+        if let Some(numbers) = &mut self.numbers {
+            numbers.remove(list);
+        }
     }
 
     pub(super) fn quarantined(&self) -> &BTreeSet<ListId> {
@@ -195,10 +222,10 @@ impl Documents {
                 .incoming
                 .receive(edge, (list, name), change, peer, document)
             {
-                Reception::Waits(id) => received.accepted.insert(id),
-                Reception::Known(id) => {
+                Reception::Waits(tip) => received.accepted.insert(tip),
+                Reception::Known(tip) => {
                     received.some_known = true;
-                    received.accepted.insert(id);
+                    received.accepted.insert(tip);
                 }
                 Reception::Dropped => {}
             }

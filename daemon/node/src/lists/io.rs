@@ -4,11 +4,11 @@ use super::ask;
 use super::job::{Done, Job};
 use crate::cluster::RosterView;
 use crate::time::Wall;
-use crate::wire::{Channel, CloseReason, ConnId, RequestId, WriteError, WriteId};
+use crate::wire::{Channel, CloseReason, ConnId, Protocol, RequestId, WriteError, WriteId};
 use bytes::Bytes;
 use crdt::entry::{Author, Entry};
 use crdt::list::{Document, heads_tag};
-use crdt::vector::VersionVector;
+use crdt::vector::{Sums, VersionVector};
 use names::{ChangeHash, ChangeId, EntryId, ListId, ListName, NodeId, NodeName, Shard};
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,8 +27,10 @@ pub struct Settings {
     pub seed: [u8; 32],
     /// How many bytes of loaded documents to keep in memory, about.
     pub resident_bytes: usize,
-    /// The lists that the store has, with the sum of their version vectors.
-    pub known: Vec<(ListId, u64)>,
+    /// The lists that the store has, with the sums of their version vectors.
+    pub known: Vec<(ListId, Sums)>,
+    /// Whether connections may speak protocol 1, in which lists are compared by numbers only.
+    pub compares_numbers: bool,
     /// Those of them that are quarantined.
     pub quarantined: Vec<ListId>,
     /// Those of them whose rows are to be made anew.
@@ -44,6 +46,8 @@ pub enum Input {
         peer: NodeId,
         /// The connection.
         conn: ConnId,
+        /// Which version of the protocol it speaks.
+        protocol: Protocol,
     },
     /// A message on [`Channel::Lists`].
     Message {
@@ -85,9 +89,9 @@ pub enum Input {
     Reopened {
         /// A new salt, never used before.
         salt: [u8; 16],
-        /// The lists of this machine's shards that the store has, with the sum of their version
+        /// The lists of this machine's shards that the store has, with the sums of their version
         /// vectors.
-        known: Vec<(ListId, u64)>,
+        known: Vec<(ListId, Sums)>,
     },
     /// A job is done.
     Worked {
@@ -218,6 +222,8 @@ pub enum Row {
         list: ListId,
         /// Which change.
         id: ChangeId,
+        /// Its hash.
+        hash: ChangeHash,
         /// The raw change chunk.
         bytes: Bytes,
     },
@@ -281,8 +287,8 @@ pub struct ListRow {
     pub modified_at: i64,
     /// The document's heads, sorted.
     pub heads: Vec<ChangeHash>,
-    /// The sum of its version vector.
-    pub sum: u64,
+    /// The sums of its version vector.
+    pub sums: Sums,
     /// Whether it has keys that the row's maker does not know: a newer program shows more.
     pub has_unknown_keys: bool,
 }
@@ -296,7 +302,7 @@ impl ListRow {
             open: document.open(),
             modified_at: document.modified_at(),
             heads: document.heads(),
-            sum: document.sum(),
+            sums: document.sums(),
             has_unknown_keys: document.has_unknown_keys(),
         }
     }

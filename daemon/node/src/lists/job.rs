@@ -280,7 +280,7 @@ fn assemble(
 fn save(document: &Document) -> Option<(VersionVector, Bytes)> {
     let bytes = Bytes::from(document.save());
     let again = Document::load(document.name().clone(), Actor([0; 16]), Some(&bytes), &[]).ok()?;
-    let equal = again.heads() == document.heads() && again.sum() == document.sum();
+    let equal = again.heads() == document.heads() && again.sums() == document.sums();
     equal.then(|| (document.vector().clone(), bytes))
 }
 

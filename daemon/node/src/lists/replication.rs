@@ -42,7 +42,7 @@ use super::event::{Committed, Event, Origin};
 use super::io::{Lagging, Output, Stats};
 use super::wire::Message;
 use crate::cluster::RosterView;
-use crate::wire::{CloseReason, ConnId};
+use crate::wire::{CloseReason, ConnId, Protocol};
 use chunks::Assemblies;
 use departure::Departure;
 use differing::Differing;
@@ -118,10 +118,10 @@ impl Replication {
         &mut self,
         edge: &mut Edge,
         documents: &Documents,
-        peer: NodeId,
-        conn: ConnId,
+        (peer, conn): (NodeId, ConnId),
+        protocol: Protocol,
     ) {
-        self.peers.connected(peer, conn);
+        self.peers.connected(peer, conn, protocol);
         self.fresh.insert(peer);
         self.rounds.cancel(peer);
         self.begin_rounds(edge, documents);
@@ -202,8 +202,7 @@ impl Replication {
             return;
         };
         self.rounds.changed(list);
-        let ids = changed.changes.iter().map(|change| change.id);
-        let answerable = self.watchers.committed(list, ids);
+        let answerable = self.watchers.committed(list, &changed.changes);
         self.answer_watchers(edge, list, answerable);
         match changed.origin {
             Origin::Local => {
@@ -292,10 +291,17 @@ impl Replication {
         self.closed(edge, documents, conn);
     }
 
-    /// Sends a message about a list to a peer, if that is connected.
-    fn send_to(&self, edge: &mut Edge, peer: NodeId, list: ListId, message: &Message) {
+    /// Sends a message about a list to a peer, if that is connected, in the form of the protocol that
+    /// both speak.
+    fn send_to(
+        &self,
+        edge: &mut Edge,
+        peer: NodeId,
+        list: ListId,
+        message: impl FnOnce(Protocol) -> Message,
+    ) {
         if let Some(conn) = self.peers.conn_of(peer) {
-            edge.send_about(conn, list, message);
+            edge.send_about(conn, list, &message(self.peers.protocol_of(conn)));
         }
     }
 }

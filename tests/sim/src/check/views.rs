@@ -5,6 +5,7 @@ use crate::world::World;
 use bytes::Bytes;
 use crdt::entry::Entry;
 use crdt::list::{Document, start_op};
+use crdt::vector::Sums;
 use names::{Actor, ListId};
 use node::lists::ListRow;
 use std::collections::BTreeMap;
@@ -17,8 +18,8 @@ pub fn check(world: &World, host: usize) -> Vec<String> {
         .iter()
         .map(|(list, why)| format!("host {host} quarantined {list}: {why}"))
         .collect();
-    for (list, sum) in image.known() {
-        if sum != 0 {
+    for (list, sums) in image.known() {
+        if sums != Sums::default() {
             found.extend(
                 check_list(image, list)
                     .err()

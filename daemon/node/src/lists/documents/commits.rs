@@ -50,6 +50,7 @@ impl Advance {
         rows.extend(self.changes.iter().map(|change| Row::Change {
             list,
             id: change.id,
+            hash: change.hash,
             bytes: change.bytes.clone(),
         }));
         rows.extend(self.entries.iter().map(|(id, entry, _)| Row::Entry {

@@ -101,7 +101,7 @@ impl Documents {
     fn quarantine(&mut self, edge: &mut Edge, list: ListId, reason: String) {
         tracing::error!(%list, reason, "a list is quarantined: its document cannot be loaded");
         self.resident.quarantine(list);
-        self.digest.remove(list);
+        self.forget_sums(list);
         self.commits
             .write_row(edge, list, Row::Quarantine { list, reason });
     }

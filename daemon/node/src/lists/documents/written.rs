@@ -10,6 +10,7 @@ use crate::lists::io::{Change, Refusal};
 use crate::lists::owns;
 use crate::wire::{WriteError, WriteId};
 use crdt::digest::Digest;
+use crdt::vector::Sums;
 use names::ListId;
 
 impl Documents {
@@ -63,7 +64,7 @@ impl Documents {
             entries,
         } = advance;
         if self.resident.place(list) != Place::Quarantined {
-            self.digest.set(list, row.sum);
+            self.note_sums(list, row.sums);
         }
         let count = u64::try_from(changes.len()).unwrap_or(0);
         match origin {
@@ -120,7 +121,7 @@ impl Documents {
         &mut self,
         edge: &mut Edge,
         salt: [u8; 16],
-        known: Vec<(ListId, u64)>,
+        known: Vec<(ListId, Sums)>,
     ) {
         self.fail(edge, WriteError::Failed);
         self.commits.reopened();
@@ -128,11 +129,12 @@ impl Documents {
         self.read_digest(known);
     }
 
-    pub(super) fn read_digest(&mut self, known: Vec<(ListId, u64)>) {
+    pub(super) fn read_digest(&mut self, known: Vec<(ListId, Sums)>) {
         self.digest = Digest::default();
-        for (list, sum) in known {
+        self.numbers = self.numbers.is_some().then(Digest::default);
+        for (list, sums) in known {
             if owns(self.shards, list) && self.resident.place(list) != Place::Quarantined {
-                self.digest.set(list, sum);
+                self.note_sums(list, sums);
             }
         }
     }
@@ -161,6 +163,7 @@ mod tests {
             seed: [3; 32],
             resident_bytes: 1 << 20,
             known: Vec::new(),
+            compares_numbers: false,
             quarantined: Vec::new(),
             remake: Vec::new(),
         };

@@ -59,8 +59,8 @@ impl Replication {
             wake: self.to_wake.remove(&to.0),
             record: self.departure.is_wanted(),
         };
-        self.rounds
-            .begin(edge, documents.digest(), self.shards, to, opening);
+        let digest = documents.digest_in(self.peers.protocol_of(to.1));
+        self.rounds.begin(edge, digest, self.shards, to, opening);
     }
 
     /// A peer opens a round; with `wake` it wants one of this node, too.
@@ -72,7 +72,8 @@ impl Replication {
         shards: (Shard, Shard),
         (sum, wake): (u64, bool),
     ) {
-        rounds::answer_root(edge, documents.digest(), self.shards, conn, shards, sum);
+        let digest = documents.digest_in(self.peers.protocol_of(conn));
+        rounds::answer_root(edge, digest, self.shards, conn, shards, sum);
         if wake {
             self.fresh.insert(peer);
             self.rounds.cancel(peer);
@@ -89,14 +90,15 @@ impl Replication {
         &mut self,
         edge: &mut Edge,
         documents: &mut Documents,
-        peer: NodeId,
+        (peer, conn): (NodeId, ConnId),
         (shard, buckets): (Shard, &BTreeSet<u8>),
         leaves: &[(ListId, u64)],
     ) {
         let urgency = self.rounds.urgency(peer);
+        let digest = documents.digest_in(self.peers.protocol_of(conn));
         let differing = self
             .rounds
-            .leaves(edge, documents.digest(), peer, shard, buckets, leaves);
+            .leaves(edge, digest, peer, shard, buckets, leaves);
         for Difference { list, ours, theirs } in differing.unwrap_or_default() {
             if theirs.is_none() || ours.is_none() && documents.is_known(list) {
                 continue;
@@ -131,9 +133,8 @@ impl Replication {
         first: Shard,
         sums: &[u64],
     ) {
-        let finished = self
-            .rounds
-            .shards(edge, documents.digest(), from, first, sums);
+        let digest = documents.digest_in(self.peers.protocol_of(from.1));
+        let finished = self.rounds.shards(edge, digest, from, first, sums);
         self.end_round(edge, documents, from.0, finished);
     }
 
@@ -145,9 +146,8 @@ impl Replication {
         from: (NodeId, ConnId),
         shard: Shard,
     ) {
-        let finished = self
-            .rounds
-            .shard_done(edge, documents.digest(), from, shard);
+        let digest = documents.digest_in(self.peers.protocol_of(from.1));
+        let finished = self.rounds.shard_done(edge, digest, from, shard);
         self.end_round(edge, documents, from.0, finished);
     }
 

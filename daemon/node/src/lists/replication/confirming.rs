@@ -71,7 +71,9 @@ impl Replication {
         answerable: Vec<Answerable>,
     ) {
         for (peer, vector) in answerable {
-            self.send_to(edge, peer, list, &Message::Have { list, vector });
+            self.send_to(edge, peer, list, |protocol| {
+                Message::have(protocol, list, &vector)
+            });
         }
     }
 

@@ -121,21 +121,15 @@ impl Replication {
             Purpose::Pull(peer) => {
                 if let Some(most) = self.pulls.ask(edge.now.instant, peer, list) {
                     let most_bytes = u32::try_from(most).unwrap_or(u32::MAX);
-                    let message = Message::Pull {
-                        list,
-                        vector: ours.vector.clone(),
-                        most_bytes,
-                    };
-                    self.send_to(edge, peer, list, &message);
+                    self.send_to(edge, peer, list, |protocol| {
+                        Message::pull(protocol, list, &ours.vector, most_bytes)
+                    });
                 }
             }
             Purpose::Compare { peer, answer } => {
-                let message = Message::Compare {
-                    list,
-                    vector: ours.vector.clone(),
-                    answer,
-                };
-                self.send_to(edge, peer, list, &message);
+                self.send_to(edge, peer, list, |protocol| {
+                    Message::compare(protocol, list, &ours.vector, answer)
+                });
             }
             Purpose::Recheck => {
                 if let Some(peer) = self.differing.recheck(list, &ours.vector) {
@@ -147,9 +141,10 @@ impl Replication {
                 self.answer_watchers(edge, list, answerable);
             }
             Purpose::Depart(peer) => {
-                let vector = ours.vector.clone();
-                self.departure.asked(peer, list, vector.clone());
-                self.send_to(edge, peer, list, &Message::Confirm { list, vector });
+                self.departure.asked(peer, list, ours.vector.clone());
+                self.send_to(edge, peer, list, |protocol| {
+                    Message::confirm(protocol, list, &ours.vector)
+                });
             }
         }
     }

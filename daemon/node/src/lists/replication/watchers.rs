@@ -2,8 +2,9 @@
 
 use crate::lists::edge::Edge;
 use crate::time::Instant;
-use crdt::vector::VersionVector;
-use names::{ChangeId, ListId, NodeId};
+use crdt::list::RawChange;
+use crdt::vector::{Tip, VersionVector};
+use names::{Actor, ListId, NodeId};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -16,7 +17,8 @@ const FORGET_AFTER: Duration = Duration::from_secs(5);
 struct Watcher {
     peer: NodeId,
     goal: VersionVector,
-    have: VersionVector,
+    /// What of it is not known to be on the disk.
+    open: BTreeMap<Actor, Tip>,
     asked_at: Instant,
 }
 
@@ -40,10 +42,11 @@ impl Watchers {
         {
             known.asked_at = asked_at;
         } else if self.open < MAX_OPEN {
+            let open = goal.iter().map(|tip| (tip.id.actor, tip)).collect();
             watchers.push(Watcher {
                 peer,
                 goal,
-                have: VersionVector::default(),
+                open,
                 asked_at,
             });
             self.open += 1;
@@ -58,13 +61,15 @@ impl Watchers {
     }
 
     /// Those changes of a list were committed.
-    pub(super) fn committed(
-        &mut self,
-        list: ListId,
-        ids: impl Iterator<Item = ChangeId> + Clone,
-    ) -> Vec<Answerable> {
+    pub(super) fn committed(&mut self, list: ListId, changes: &[RawChange]) -> Vec<Answerable> {
         self.advance(list, |watcher| {
-            ids.clone().for_each(|id| watcher.have.insert(id))
+            for change in changes {
+                let tip = Tip::of(change.id, change.hash);
+                let open = watcher.open.get(&tip.id.actor);
+                if open.is_some_and(|open| open.id == tip.id && !open.is_unlike(&tip)) {
+                    watcher.open.remove(&tip.id.actor);
+                }
+            }
         })
     }
 
@@ -75,7 +80,9 @@ impl Watchers {
         vector: &VersionVector,
     ) -> Vec<Answerable> {
         self.advance(list, |watcher| {
-            vector.iter().for_each(|id| watcher.have.insert(id))
+            watcher
+                .open
+                .retain(|_, open| !vector.covers(&[*open].into_iter().collect()));
         })
     }
 
@@ -95,7 +102,7 @@ impl Watchers {
         };
         watchers.iter_mut().for_each(update);
         let done: Vec<Watcher> = watchers
-            .extract_if(.., |watcher| watcher.have.covers(&watcher.goal))
+            .extract_if(.., |watcher| watcher.open.is_empty())
             .collect();
         self.open -= done.len();
         if watchers.is_empty() {
