@@ -6,10 +6,11 @@ use api::events::{
 };
 use api::time::Millis;
 use crdt::registry::Reason;
-use names::Handle;
+use names::{Handle, ListName};
 use node::cluster::Verdict;
-use node::lists::Change;
+use node::lists::{Change, Fork};
 use node::registry;
+use node::time::Wall;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -158,6 +159,30 @@ impl EventLog {
             },
         });
         what
+    }
+
+    /// Appends that a member has another branch of a list.
+    pub fn append_fork(&self, at: Wall, name: Option<&ListName>, fork: &Fork) {
+        let member = fork.member.as_ref().map(ToString::to_string);
+        let whose = if fork.is_own { ", this node's own" } else { "" };
+        let detail = format!(
+            "{} has another change {} of the actor {}{whose}",
+            member.unwrap_or_else(|| fork.peer.to_string()),
+            fork.seq,
+            fork.actor
+        );
+        let id = fork.list.to_string();
+        self.append(ClusterEvent {
+            at: Millis(at.0),
+            kind: EventKind::List,
+            what: EventType::Forked,
+            name: name.map_or_else(|| id.clone(), ToString::to_string),
+            more: EventDetails {
+                id: Some(id),
+                detail: Some(detail),
+                ..EventDetails::default()
+            },
+        });
     }
 
     /// Appends what a lists machine reports.

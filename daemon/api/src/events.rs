@@ -46,6 +46,9 @@ words! {
         Changed = "changed",
         /// A list lost its last entry.
         Deleted = "deleted",
+        /// A member has other changes of a list where this node has some: somebody has written a change
+        /// that is not his own.
+        Forked = "forked",
         /// The node reaches all members again.
         Healed = "healed",
         /// A process was registered.
@@ -97,7 +100,7 @@ pub struct EventDetails {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub id: Option<String>,
-    /// Of a member: why, in words.
+    /// Of a member: why, in words. Of a list that is forked: who has what.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub detail: Option<String>,

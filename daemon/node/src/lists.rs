@@ -75,6 +75,23 @@
 //! sums. Either is said only where it is spoken: a vector without marks would be believed for its
 //! numbers.
 //!
+//! ## Forks
+//!
+//! Nobody honest writes two changes with one number, so no replica takes both: the second one that
+//! comes is refused (`Fault::Forked`, counted, its sender named). Whoever hears a vector compares it
+//! with what is here: at equal numbers by the marks, and where it is ahead itself by the change that
+//! it has at the other's number. What is unlike it tells:
+//!
+//! ```text
+//! a → b   CompareMarked, PullMarked, ConfirmMarked, or a change whose number is taken
+//! b → a   Unlike { list, vector }              what b has at those numbers
+//! ```
+//!
+//! So both ends raise the alarm, whichever is ahead: an event, an attention, a metric and a line in
+//! the log name the list, the actor and the peer. As long as that stands neither says `Have` of that
+//! list to the other, neither counts what the other has, and of that actor nothing is sent. It is over
+//! when a round with the peer finds the list equal.
+//!
 //! ## What may be lost
 //!
 //! Anything: a full queue drops messages, a connection ends with what is in flight. A lost push is
@@ -85,6 +102,9 @@
 //! comes.
 //!
 //! ## Bounds
+//!
+//! 4,096 earlier changes looked up for what a peer says of a list, the rest is not confirmed; 1,024
+//! forks noted at once.
 //!
 //! 1 MiB a message, 4 MiB a change; 64 lists repaired at once, 16,384 waiting for each peer, 1 MiB
 //! under way from each; 64 lists under a second look; 16 MiB or 10,000 changes held back for a
@@ -112,7 +132,8 @@ pub use io::{
     Change, Command, Confirmations, Edited, Input, Lagging, ListRow, Output, Precondition, Refusal,
     Remake, Replicas, Reply, Row, Settings, Stats,
 };
-pub use job::{Answer, Done, Job, JobError, Loaded, Rebuilt, Source, SourceError};
+pub use job::{Answer, Done, Job, JobError, Loaded, Progress, Rebuilt, Source, SourceError};
+pub use replication::Fork;
 pub use wire::shards_of;
 
 use crate::machine::Machine;
@@ -253,6 +274,11 @@ impl Lists {
             }
             Command::Lagging(ask::Lagging) => {
                 edge.reply(id, Ok(Reply::Lagging(self.replication.lagging())));
+                Ok(())
+            }
+            Command::Forks(ask::Forks) => {
+                let forks = self.replication.forks(documents);
+                edge.reply(id, Ok(Reply::Forks(forks)));
                 Ok(())
             }
         };

@@ -326,6 +326,12 @@ impl Loop {
                     self.wires.blocking.spawn_blocking(work);
                 }
                 Output::Reply { id, result } => self.waiting.reply(id, result),
+                Output::Forked(fork) => {
+                    let row = self.wires.store.reader().list(fork.list).ok().flatten();
+                    let name = row.as_ref().map(|row| &row.name);
+                    let at = self.wires.clock.now().wall;
+                    self.wires.events.append_fork(at, name, &fork);
+                }
                 Output::Changed(change) => {
                     self.wires.events.append_list(&change);
                     // Nobody watching is no error.

@@ -55,7 +55,7 @@ use edits::Edits;
 use incoming::{Incoming, Reception};
 use jobs::Jobs;
 use line::Line;
-use names::{Actor, ChangeHash, ListId, ListName, NodeId, Shard};
+use names::{Actor, ChangeHash, ChangeId, ListId, ListName, NodeId, Shard};
 use rand_chacha::ChaCha8Rng;
 use rebuild::Rebuilds;
 use resident::{Place, Resident};
@@ -173,15 +173,16 @@ impl Documents {
             Some(document) => Some(NamedVector {
                 name: Some(document.name().clone()),
                 vector: document.vector().clone(),
+                earlier: BTreeMap::new(),
             }),
             None => (!self.is_known(list)).then(NamedVector::default),
         }
     }
 
-    /// Reads how far a list is on the disk: [`Event::VectorRead`] follows, unless the disk fails.
-    /// To be asked for once at a time.
-    pub(super) fn read_vector(&mut self, edge: &mut Edge, list: ListId) {
-        self.jobs.push(edge, list, Job::Vector);
+    /// Reads how far a list is on the disk, and which changes these are there:
+    /// [`Event::VectorRead`] follows, unless the disk fails. To be asked for once at a time.
+    pub(super) fn read_vector(&mut self, edge: &mut Edge, list: ListId, earlier: Vec<ChangeId>) {
+        self.jobs.push(edge, list, Job::Vector { earlier });
     }
 
     /// Reads changes of a list for a peer, about `most_bytes` of them: [`Event::ChangesRead`]
@@ -291,7 +292,7 @@ impl Documents {
     }
 
     /// The actor that writes to a list.
-    fn actor(&self, list: ListId) -> Actor {
+    pub(super) fn actor(&self, list: ListId) -> Actor {
         Actor::derive(list, self.me, self.salt)
     }
 }

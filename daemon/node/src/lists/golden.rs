@@ -121,6 +121,13 @@ fn about_one_list_marked() -> Vec<(&'static str, Message)> {
             Message::confirm(protocol, LIST, &vector()),
         ),
         ("have-marked", Message::have(protocol, LIST, &vector())),
+        (
+            "unlike",
+            Message::Unlike {
+                list: LIST,
+                vector: (&vector()).into(),
+            },
+        ),
     ]
 }
 

@@ -2,6 +2,7 @@
 
 use super::ask;
 use super::job::{Done, Job};
+use super::replication::Fork;
 use crate::cluster::RosterView;
 use crate::time::Wall;
 use crate::wire::{Channel, CloseReason, ConnId, Protocol, RequestId, WriteError, WriteId};
@@ -113,6 +114,8 @@ pub enum Command {
     EntriesAt(ask::EntriesAt),
     /// Tell which lists lag.
     Lagging(ask::Lagging),
+    /// Tell which lists are forked.
+    Forks(ask::Forks),
     /// Make the rows of lists anew.
     Rebuild(ask::Rebuild),
 }
@@ -180,6 +183,8 @@ pub enum Output {
     },
     /// A list changed, here or elsewhere, and the change is on this node's disk.
     Changed(Change),
+    /// A connected peer was found to have another branch of a list.
+    Forked(Fork),
 }
 
 /// Why all rows of a list's view are made anew from its changes; the more urgent ones first.
@@ -325,6 +330,8 @@ pub enum Reply {
     Entries(Vec<Entry>),
     /// To `Lagging`: a bounded number for each peer, in no order.
     Lagging(Vec<Lagging>),
+    /// To `Forks`: a bounded number, in no order.
+    Forks(Vec<Fork>),
     /// To `Rebuild`: of how many lists the rows were made anew.
     Rebuilt(u64),
 }
@@ -453,6 +460,8 @@ pub struct Stats {
     pub changes_duplicate: u64,
     /// Changes received and refused.
     pub changes_refused: u64,
+    /// Those of them whose numbers other changes of their actors have.
+    pub changes_forked: u64,
     /// Changes waiting for others that they depend on.
     pub orphans: u64,
     /// Lists whose changes from peers wait until there is memory for their documents.
@@ -466,6 +475,8 @@ pub struct Stats {
     /// How long the list that has differed longest from a connected peer's has done so, while one
     /// side stood still.
     pub lag: Duration,
+    /// Lists of which some connected peer has another branch.
+    pub forked: u64,
     /// Lists in quarantine.
     pub quarantined: u64,
     /// Lists whose rows are still to be made anew since the start.

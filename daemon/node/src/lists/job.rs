@@ -6,14 +6,17 @@ use crate::wire::RequestId;
 use bytes::Bytes;
 use crdt::entry::Entry;
 use crdt::list::{self, Applied, ApplyError, CheckedChange, Document, LoadError};
-use crdt::vector::{Range, VersionVector};
-use names::{Actor, ChangeHash, ListId, ListName, NodeId};
+use crdt::vector::{Range, Tip, VersionVector};
+use names::{Actor, ChangeHash, ChangeId, ListId, ListName, NodeId};
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// How many changes of an actor are read at once while several actors' changes are merged: a change
 /// may have 4 MiB.
 const READ_AHEAD: u64 = 16;
+/// How many earlier changes are looked up for what a peer said of a list. The others stay unknown: they
+/// are not confirmed.
+const MAX_EARLIER: usize = 4_096;
 
 /// Work that takes too long for the machine's own thread.
 #[derive(Debug)]
@@ -44,8 +47,12 @@ pub enum Job {
         /// For [`Row::View`](super::Row::View), opaque to the job.
         thorough: bool,
     },
-    /// Read a list's name and version vector.
-    Vector,
+    /// Read a list's name and version vector, and which changes these are of those before its last
+    /// ones.
+    Vector {
+        /// Which ones; those that are not before an actor's last one are passed over.
+        earlier: Vec<ChangeId>,
+    },
     /// Read changes of a list.
     Changes {
         /// Which ones.
@@ -77,8 +84,8 @@ pub enum Done {
     Saved(Option<(VersionVector, Bytes)>),
     /// The rows, or why they cannot be made.
     Rebuilt(Result<Box<Rebuilt>, JobError>),
-    /// The list's name and vector; `None` for an unknown list.
-    Vector(Result<Option<(ListName, VersionVector)>, SourceError>),
+    /// How far the list has come; `None` for an unknown list.
+    Vector(Result<Option<Progress>, SourceError>),
     /// The changes, in an order in which each follows those that it depends on.
     Changes {
         /// As the job named it.
@@ -115,6 +122,17 @@ pub struct Rebuilt {
     pub entries: Vec<Arc<Entry>>,
     /// As the job said.
     pub thorough: bool,
+}
+
+/// How far a list is on the disk.
+#[derive(Debug)]
+pub struct Progress {
+    /// The list's name.
+    pub name: ListName,
+    /// Its version vector.
+    pub vector: VersionVector,
+    /// Earlier changes, those that the job asked for.
+    pub earlier: Vec<Tip>,
 }
 
 /// Changes read from the store.
@@ -184,7 +202,7 @@ impl Job {
             Self::Rebuild { actor, thorough } => {
                 Done::Rebuilt(rebuild(list, actor, thorough, source).map(Box::new))
             }
-            Self::Vector => Done::Vector(vector(list, source)),
+            Self::Vector { earlier } => Done::Vector(progress(list, &earlier, source)),
             Self::Changes {
                 ranges,
                 most_bytes,
@@ -284,14 +302,35 @@ fn save(document: &Document) -> Option<(VersionVector, Bytes)> {
     equal.then(|| (document.vector().clone(), bytes))
 }
 
-fn vector(
+fn progress(
     list: ListId,
+    earlier: &[ChangeId],
     source: &dyn Source,
-) -> Result<Option<(ListName, VersionVector)>, SourceError> {
+) -> Result<Option<Progress>, SourceError> {
     let Some(name) = source.name(list)? else {
         return Ok(None);
     };
-    Ok(Some((name, source.vector(list)?)))
+    let vector = source.vector(list)?;
+    let is_earlier = |id: &&ChangeId| id.seq < vector.seq(id.actor);
+    let mut found = Vec::new();
+    for id in earlier.iter().filter(is_earlier).take(MAX_EARLIER) {
+        let range = Range {
+            actor: id.actor,
+            from: id.seq,
+            to: id.seq,
+        };
+        let changes = source.changes(list, range)?;
+        found.extend(
+            changes
+                .first()
+                .map(|bytes| Tip::of(*id, list::hash_of(bytes))),
+        );
+    }
+    Ok(Some(Progress {
+        name,
+        vector,
+        earlier: found,
+    }))
 }
 
 fn read(

@@ -93,6 +93,8 @@ pub(super) enum Message {
     ConfirmMarked { list: ListId, vector: Marked },
     /// [`Message::Have`] in protocol 2.
     HaveMarked { list: ListId, vector: Marked },
+    /// Answers whatever says a vector: at these numbers the sender has other changes.
+    Unlike { list: ListId, vector: Marked },
 }
 
 /// What a message says of a vector.
@@ -106,6 +108,8 @@ pub(super) enum About {
     Confirm,
     /// All of it is on the sender's disk.
     Have,
+    /// The sender has this where the receiver said to have something else.
+    Unlike,
 }
 
 /// A vector in the form of a version of the protocol.
@@ -210,6 +214,7 @@ impl Message {
             Self::ConfirmMarked { list, vector } => (list, vector.into(), About::Confirm),
             Self::Have { list, vector } => (list, vector.into(), About::Have),
             Self::HaveMarked { list, vector } => (list, vector.into(), About::Have),
+            Self::Unlike { list, vector } => (list, vector.into(), About::Unlike),
             other @ (Self::Push(_)
             | Self::Chunk(_)
             | Self::Root { .. }
@@ -242,7 +247,8 @@ impl Message {
             Self::CompareMarked { .. }
             | Self::PullMarked { .. }
             | Self::ConfirmMarked { .. }
-            | Self::HaveMarked { .. } => protocol >= Protocol::PROVED,
+            | Self::HaveMarked { .. }
+            | Self::Unlike { .. } => protocol >= Protocol::PROVED,
         }
     }
 }
@@ -412,6 +418,10 @@ mod tests {
             list.prop_map(Message::Nothing),
             about().prop_map(|(list, vector, protocol)| Message::confirm(protocol, list, &vector)),
             about().prop_map(|(list, vector, protocol)| Message::have(protocol, list, &vector)),
+            about().prop_map(|(list, vector, _)| Message::Unlike {
+                list,
+                vector: (&vector).into()
+            }),
         ]
     }
 

@@ -128,6 +128,14 @@ impl World {
         }
     }
 
+    /// Nobody writes a number twice unless a script does.
+    fn forked(&mut self, host: usize, fork: lists::Fork) {
+        match &mut self.record {
+            Some(record) => record.forks.push((host, fork)),
+            None => self.problems.push(format!("host {host} says {fork:?}")),
+        }
+    }
+
     pub(super) fn carry_lists(&mut self, place: Place, output: lists::Output) {
         let host = place.host;
         match output {
@@ -182,6 +190,7 @@ impl World {
             }
             lists::Output::Work { list, job } => self.begin_job(place, list, job),
             lists::Output::Reply { id, result } => self.answered(place, id, result),
+            lists::Output::Forked(fork) => self.forked(host, fork),
             lists::Output::Changed(change) => {
                 let image = &self.hosts[host].disk.image;
                 let there = image
@@ -349,6 +358,7 @@ impl World {
                 other @ (Reply::Unconfirmed(_)
                 | Reply::Entries(_)
                 | Reply::Lagging(_)
+                | Reply::Forks(_)
                 | Reply::Rebuilt(_)),
             ) => {
                 return self

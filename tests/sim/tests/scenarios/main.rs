@@ -14,6 +14,7 @@ mod contesting;
 mod enduring;
 mod entries;
 mod failing;
+mod forking;
 mod hostile;
 mod identity;
 mod joining;

@@ -116,6 +116,6 @@ fn weigh(job: &Job) -> Weight {
         | Job::Save { .. }
         | Job::Rebuild { .. }
         | Job::EntriesAt { .. } => Weight::Heavy,
-        Job::Vector | Job::Changes { .. } => Weight::Light,
+        Job::Vector { .. } | Job::Changes { .. } => Weight::Light,
     }
 }

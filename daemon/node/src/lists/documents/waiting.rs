@@ -12,6 +12,7 @@ use crate::lists::event::{Event, Origin, Verdict};
 use crate::lists::io::Refusal;
 use crate::lists::job::Job;
 use crdt::list::{Applied, CheckedChange, Document, Fault};
+use crdt::vector::Tip;
 use names::{ChangeHash, ListId};
 use std::time::Duration;
 
@@ -204,6 +205,7 @@ impl Documents {
         edge.stats.changes_duplicate += u64::try_from(duplicates).unwrap_or(0);
         edge.stats.changes_refused += u64::try_from(refused.len()).unwrap_or(0);
         self.report_spoilers(list, &refused, &applying.senders);
+        self.report_forks(edge, list, &refused, &applying.senders);
         if self.incoming.keep(edge, list, orphans, &applying.senders) {
             edge.after(ORPHANS_AFTER, Timer::Orphans(list));
             edge.after(ORPHANS_UNTIL, Timer::Abandon(list));
@@ -244,6 +246,29 @@ impl Documents {
             tracing::warn!(%peer, %list, change = %change.hash(), error = %fault,
                 "a peer sent a change that would spoil a list: it is cut off");
             self.events.push_back(Event::Spoiling(*peer));
+        }
+    }
+
+    /// Changes whose numbers are taken: nobody honest writes a number twice, and no node takes both.
+    fn report_forks(
+        &mut self,
+        edge: &mut Edge,
+        list: ListId,
+        refused: &[(CheckedChange, Fault)],
+        senders: &Senders,
+    ) {
+        let forked = refused
+            .iter()
+            .filter(|(_, fault)| matches!(fault, Fault::Forked));
+        for (change, _) in forked {
+            edge.stats.changes_forked += 1;
+            if let Some(peer) = senders.get(&change.hash()) {
+                self.events.push_back(Event::Forking {
+                    peer: *peer,
+                    list,
+                    change: Tip::of(change.id(), change.hash()),
+                });
+            }
         }
     }
 

@@ -53,6 +53,7 @@ impl Replication {
         to: (NodeId, ConnId),
         urgency: Urgency,
     ) {
+        self.forks.round_begins(to.0);
         // Said once: two that woke each other again and again would finish no round.
         let opening = Opening {
             urgency,
@@ -100,6 +101,7 @@ impl Replication {
             .rounds
             .leaves(edge, digest, peer, shard, buckets, leaves);
         for Difference { list, ours, theirs } in differing.unwrap_or_default() {
+            self.forks.differs(peer, list);
             if theirs.is_none() || ours.is_none() && documents.is_known(list) {
                 continue;
             }
@@ -165,6 +167,9 @@ impl Replication {
         if finished.urgency == Urgency::Now && !finished.truncated {
             self.fresh.remove(&peer);
         }
+        if !finished.truncated {
+            self.forks.round_ends(peer);
+        }
         if let Some(record) = finished.record {
             self.count_confirmed(edge, documents, peer, &record);
         }
@@ -182,7 +187,8 @@ impl Replication {
         if documents.is_quarantined(list) {
             return;
         }
-        self.differing.theirs(edge, peer, list, theirs);
+        self.differing.theirs(edge, peer, list, theirs.clone());
+        self.with_vector(edge, documents, list, Purpose::Check { peer, theirs });
         if !answer {
             let purpose = Purpose::Compare { peer, answer: true };
             self.with_vector(edge, documents, list, purpose);

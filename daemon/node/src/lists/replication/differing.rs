@@ -53,11 +53,11 @@ impl Differing {
     }
 
     /// The second look, with what this node has by now: the peer to repair with, if something was
-    /// lost.
+    /// lost. What is here on another branch was not.
     pub(super) fn recheck(&mut self, list: ListId, ours: &VersionVector) -> Option<NodeId> {
         let look = self.0.remove(&list)?;
         look.theirs
-            .is_some_and(|theirs| !ours.covers(&theirs))
+            .is_some_and(|theirs| !theirs.missing_in(ours).is_empty())
             .then_some(look.peer)
     }
 

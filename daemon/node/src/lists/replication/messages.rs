@@ -72,6 +72,14 @@ impl Replication {
             }
             About::Confirm => self.watch(edge, documents, about, vector),
             About::Have => self.have(edge, documents, about, &vector),
+            About::Unlike => {
+                let (peer, list) = about;
+                let purpose = Purpose::Check {
+                    peer,
+                    theirs: vector,
+                };
+                self.with_vector(edge, documents, list, purpose);
+            }
         }
     }
 
@@ -138,7 +146,8 @@ impl Replication {
             | Message::Confirm { .. }
             | Message::ConfirmMarked { .. }
             | Message::Have { .. }
-            | Message::HaveMarked { .. } => {}
+            | Message::HaveMarked { .. }
+            | Message::Unlike { .. } => {}
         }
         changed
     }
@@ -221,7 +230,7 @@ impl Replication {
         if confirm && !received.accepted.is_empty() {
             self.watchers.add(edge, list, peer, received.accepted);
             if received.some_known {
-                self.with_vector(edge, documents, list, Purpose::Watch);
+                self.answer_watchers_now(edge, documents, list);
             }
         }
     }

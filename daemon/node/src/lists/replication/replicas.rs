@@ -175,6 +175,7 @@ impl Wait {
             reply @ (Reply::Unconfirmed(_)
             | Reply::Entries(_)
             | Reply::Lagging(_)
+            | Reply::Forks(_)
             | Reply::Rebuilt(_)) => reply,
         };
         edge.reply(request, Ok(reply));

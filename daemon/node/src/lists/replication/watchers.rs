@@ -1,10 +1,11 @@
 //! Peers that want to be told when this node has something on its disk.
 
 use crate::lists::edge::Edge;
+use crate::lists::event::NamedVector;
 use crate::time::Instant;
 use crdt::list::RawChange;
 use crdt::vector::{Tip, VersionVector};
-use names::{Actor, ListId, NodeId};
+use names::{Actor, ChangeId, ListId, NodeId};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -55,9 +56,19 @@ impl Watchers {
         }
     }
 
-    /// Whether anybody asks about that list.
-    pub(super) fn any(&self, list: ListId) -> bool {
-        self.lists.contains_key(&list)
+    /// The changes of that list that somebody asks about, and that are not known to be on the disk.
+    pub(super) fn open(&self, list: ListId) -> Vec<ChangeId> {
+        let watchers = self.lists.get(&list).into_iter().flatten();
+        let open = watchers.flat_map(|watcher| watcher.open.values());
+        open.map(|tip| tip.id).collect()
+    }
+
+    /// Who asks about changes of that list in whose places this node has others, and which.
+    pub(super) fn unlike(&self, list: ListId, ours: &NamedVector) -> Vec<(NodeId, VersionVector)> {
+        let watchers = self.lists.get(&list).into_iter().flatten();
+        let unlike =
+            watchers.map(|watcher| (watcher.peer, ours.unlike(watcher.open.values().copied())));
+        unlike.filter(|(_, unlike)| !unlike.is_empty()).collect()
     }
 
     /// Those changes of a list were committed.
@@ -74,15 +85,9 @@ impl Watchers {
     }
 
     /// All of that was committed some time before.
-    pub(super) fn committed_before(
-        &mut self,
-        list: ListId,
-        vector: &VersionVector,
-    ) -> Vec<Answerable> {
+    pub(super) fn committed_before(&mut self, list: ListId, ours: &NamedVector) -> Vec<Answerable> {
         self.advance(list, |watcher| {
-            watcher
-                .open
-                .retain(|_, open| !vector.covers(&[*open].into_iter().collect()));
+            watcher.open.retain(|_, open| !ours.has(*open));
         })
     }
 
