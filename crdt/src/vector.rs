@@ -79,6 +79,16 @@ pub struct Sums {
 }
 
 impl Sums {
+    /// Takes into account that the list is without a change.
+    pub fn leave_out(&mut self, list: ListId, ChangeHash(hash): ChangeHash) {
+        let digest = Sha256::new()
+            .chain_update(b"left out")
+            .chain_update(list.0)
+            .chain_update(hash)
+            .finalize();
+        self.content = self.content.wrapping_add(first_number(&digest));
+    }
+
     /// Takes the next change of an actor into account, instead of its last one.
     pub fn advance(&mut self, list: ListId, last: Option<Tip>, next: Tip) {
         let numbered = |tip: Tip| Tip { mark: None, ..tip };
@@ -156,6 +166,15 @@ impl VersionVector {
         self.0.iter().map(|(&actor, last)| last.tip(actor))
     }
 
+    /// The same without some actors.
+    pub fn without(&self, actors: impl IntoIterator<Item = Actor>) -> Self {
+        let mut rest = self.clone();
+        actors.into_iter().for_each(|actor| {
+            rest.0.remove(&actor);
+        });
+        rest
+    }
+
     /// How many actors it names.
     pub fn len(&self) -> usize {
         self.0.len()
@@ -183,10 +202,15 @@ impl VersionVector {
             .chain_update(tip.id.seq.to_be_bytes())
             .chain_update(mark)
             .finalize();
-        hash.iter()
-            .take(8)
-            .fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+        first_number(&hash)
     }
+}
+
+/// The first eight bytes of a hash.
+fn first_number(hash: &[u8]) -> u64 {
+    hash.iter()
+        .take(8)
+        .fold(0, |sum, byte| sum << 8 | u64::from(*byte))
 }
 
 impl Last {

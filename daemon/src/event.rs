@@ -8,7 +8,7 @@ use api::time::Millis;
 use crdt::registry::Reason;
 use names::{Handle, ListName};
 use node::cluster::Verdict;
-use node::lists::{Change, Fork};
+use node::lists::{Change, Fork, Left};
 use node::registry;
 use node::time::Wall;
 use parking_lot::Mutex;
@@ -179,6 +179,31 @@ impl EventLog {
             name: name.map_or_else(|| id.clone(), ToString::to_string),
             more: EventDetails {
                 id: Some(id),
+                detail: Some(detail),
+                ..EventDetails::default()
+            },
+        });
+    }
+
+    /// Appends that changes have left a list.
+    pub fn append_left(&self, left: &Left) {
+        let done = left.changes.iter().filter(|(_, is_done)| *is_done);
+        let hashes: Vec<String> = done.map(|(hash, _)| hash.to_string()).collect();
+        let count = left.changes.len();
+        let changes = if count == 1 { "change" } else { "changes" };
+        let detail = if hashes.is_empty() {
+            format!("{count} {changes} moved aside")
+        } else {
+            let hashes = hashes.join(", ");
+            format!("{count} {changes} moved aside, of these acknowledged by this node: {hashes}")
+        };
+        self.append(ClusterEvent {
+            at: Millis(left.at.0),
+            kind: EventKind::List,
+            what: EventType::LeftOut,
+            name: left.name.to_string(),
+            more: EventDetails {
+                id: Some(left.list.to_string()),
                 detail: Some(detail),
                 ..EventDetails::default()
             },

@@ -2,6 +2,7 @@
 
 use super::authorship::Authorship;
 use super::index::{Index, Slot};
+use super::judge::CheckedChange;
 use super::read::Union;
 use super::{genesis, past, scan};
 use crate::entry::Entry;
@@ -9,7 +10,7 @@ use crate::vector::{Sums, Tip, VersionVector};
 use automerge::{ActorId, Automerge, AutomergeError, Change, ROOT, ReadDoc};
 use bytes::Bytes;
 use names::{Actor, ChangeHash, ChangeId, EntryId, ListId, ListName};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use xxhash_rust::xxh3::xxh3_64;
@@ -20,6 +21,8 @@ const BASE_BYTES: usize = 16 << 10;
 const OPERATION_BYTES: usize = 24;
 /// About what a change takes, in Automerge's graph and in ours, in bytes.
 const CHANGE_BYTES: usize = 280;
+/// So many changes are remembered that depend on some that are left out.
+const MAX_ASIDE: usize = 10_000;
 /// About what the index takes for an entry, in bytes.
 const ENTRY_BYTES: usize = 340;
 
@@ -105,6 +108,10 @@ pub struct Document {
     content: usize,
     modified_at: i64,
     has_unknown_keys: bool,
+    /// The changes that the list is without.
+    left_out: BTreeSet<ChangeHash>,
+    /// Changes that came and depend on those.
+    aside: BTreeSet<ChangeHash>,
 }
 
 impl fmt::Debug for Document {
@@ -150,6 +157,8 @@ impl Document {
             content: genesis::BYTES.len(),
             modified_at: 0,
             has_unknown_keys: false,
+            left_out: BTreeSet::new(),
+            aside: BTreeSet::new(),
         }
     }
 
@@ -309,7 +318,34 @@ impl Document {
         &self.vector
     }
 
-    /// [`VersionVector::sums`] of its vector.
+    /// Says that the list is without these changes, none of which the document has.
+    pub fn leave_out(&mut self, hashes: impl IntoIterator<Item = ChangeHash>) {
+        for hash in hashes {
+            if self.left_out.insert(hash) {
+                self.sums.leave_out(self.id, hash);
+            }
+        }
+    }
+
+    /// The changes that the list is without.
+    pub fn left_out(&self) -> &BTreeSet<ChangeHash> {
+        &self.left_out
+    }
+
+    /// Whether the list is without a change, or without what that depends on.
+    pub(super) fn is_left_out(&self, change: &CheckedChange) -> bool {
+        let is_out = |hash: &ChangeHash| self.left_out.contains(hash) || self.aside.contains(hash);
+        is_out(&change.hash()) || change.deps().iter().any(is_out)
+    }
+
+    /// Remembers changes that depend on some that are left out: what depends on them does not wait for
+    /// them.
+    pub fn leave_aside(&mut self, hashes: impl IntoIterator<Item = ChangeHash>) {
+        let room = MAX_ASIDE.saturating_sub(self.aside.len());
+        self.aside.extend(hashes.into_iter().take(room));
+    }
+
+    /// [`VersionVector::sums`] of its vector, and of what is left out.
     pub fn sums(&self) -> Sums {
         self.sums
     }

@@ -89,8 +89,25 @@
 //!
 //! So both ends raise the alarm, whichever is ahead: an event, an attention, a metric and a line in
 //! the log name the list, the actor and the peer. As long as that stands neither says `Have` of that
-//! list to the other, neither counts what the other has, and of that actor nothing is sent. It is over
-//! when a round with the peer finds the list equal.
+//! list to the other, and neither counts what the other has. It is over when a round with the peer
+//! finds the list equal.
+//!
+//! Until then each pulls what the other has of that actor, from its first change on. Where two changes
+//! with one number meet, and what the one depends on is in the document of the other, the one with the
+//! smaller hash stays. The other one is *left out* (`crdt/src/list/left_out.rs`): it, and all that
+//! depends on it, is moved aside in one write, the view is made anew from what stays, and none of it
+//! is taken again. What a list is without is a set that only grows, counts in its sum, and is told
+//! with the vector of a list that differed:
+//!
+//! ```text
+//! a → b   CompareMarked { list, vector }       what a had when the sums differed
+//! a → b   LeftOut { list, left_out }…          what it is without there, each with its evidence
+//! ```
+//!
+//! The evidence is the two changes themselves. Whoever has read it leaves the same one out, though he
+//! may have seen neither: so all end with the same set, and with the same document. A node whose own
+//! actor was forked writes by another one from then on. Which branch is its owner's the hash does not
+//! tell: a proof of that is to be a further field of what is told.
 //!
 //! ## What may be lost
 //!
@@ -103,7 +120,8 @@
 //!
 //! ## Bounds
 //!
-//! 4,096 earlier changes looked up for what a peer says of a list, the rest is not confirmed; 1,024
+//! 1,024 changes of a list left out, beside those that depend on them; 256 looked at together, for 64
+//! lists at once. 4,096 earlier changes looked up for what a peer says of a list, the rest is not confirmed; 1,024
 //! forks noted at once.
 //!
 //! 1 MiB a message, 4 MiB a change; 64 lists repaired at once, 16,384 waiting for each peer, 1 MiB
@@ -129,10 +147,12 @@ mod tests;
 mod wire;
 
 pub use io::{
-    Change, Command, Confirmations, Edited, Input, Lagging, ListRow, Output, Precondition, Refusal,
-    Remake, Replicas, Reply, Row, Settings, Stats,
+    Change, Command, Confirmations, Edited, Input, Lagging, Left, ListRow, Output, Precondition,
+    Refusal, Remake, Replicas, Reply, Row, Settings, Stats,
 };
-pub use job::{Answer, Done, Job, JobError, Loaded, Progress, Rebuilt, Source, SourceError};
+pub use job::{
+    Answer, Done, Job, JobError, Loaded, Progress, Rebuilt, Source, SourceError, Without,
+};
 pub use replication::Fork;
 pub use wire::shards_of;
 

@@ -332,6 +332,7 @@ impl Loop {
                     let at = self.wires.clock.now().wall;
                     self.wires.events.append_fork(at, name, &fork);
                 }
+                Output::LeftOut(left) => self.wires.events.append_left(&left),
                 Output::Changed(change) => {
                     self.wires.events.append_list(&change);
                     // Nobody watching is no error.

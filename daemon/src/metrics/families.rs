@@ -219,6 +219,11 @@ pub(super) const COUNTERS: &[Row<u64>] = &[
         |s| s.lists.changes_forked,
     ),
     (
+        "muster_lists_left_out_changes_total",
+        "Changes that were moved out of lists, since another branch stays",
+        |s| s.lists.changes_left_out,
+    ),
+    (
         "muster_lists_repairs_total",
         "Repairs of lists begun",
         |s| s.lists.repairs_begun,

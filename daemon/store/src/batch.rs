@@ -7,7 +7,8 @@ use super::commit::Failure;
 use super::db::{Db, Outlives, Space, View};
 use super::{ReadError, keys, rows};
 use crdt::entry::Entry;
-use crdt::vector::Tip;
+use crdt::list::{LeftOut, RawChange};
+use crdt::vector::{Tip, VersionVector};
 use fjall::Slice;
 use names::{Actor, EntryId, ListId, ListName};
 use node::lists::{ListRow, Remake, Row};
@@ -25,6 +26,19 @@ pub(super) fn weight(row: &Row) -> usize {
             .iter()
             .map(|entry| entry_weight(entry).saturating_add(KEYS))
             .sum(),
+        Row::LeaveOut {
+            entries,
+            added,
+            moved,
+            ..
+        } => {
+            let entries = entries
+                .iter()
+                .map(|entry| entry_weight(entry).saturating_add(KEYS));
+            let added = added.iter().map(|one| one.bytes().len());
+            let moved = moved.iter().map(|change| change.bytes.len());
+            entries.chain(added).chain(moved).sum()
+        }
         Row::List { .. } => 0,
         Row::Quarantine { reason, .. } => reason.len(),
     };
@@ -143,6 +157,17 @@ impl<'db> Batch<'db> {
                     rows::encode_snapshot(covers, bytes)?,
                 );
             }
+            Row::LeaveOut {
+                list,
+                row,
+                entries,
+                vector,
+                added,
+                moved,
+            } => {
+                self.add_view(*list, row, entries, false)?;
+                self.leave_out(*list, vector, added, moved)?;
+            }
             Row::Quarantine { list, reason } => {
                 self.set_meta(&keys::quarantine(*list), Some(reason.as_bytes()))
             }
@@ -222,6 +247,37 @@ impl<'db> Batch<'db> {
         for entry in entries {
             self.add_entry(list, Some(&row.name), entry.id, Some(entry))?;
         }
+        Ok(())
+    }
+
+    /// Moves changes of a list aside. Nothing of them is deleted.
+    fn leave_out(
+        &mut self,
+        list: ListId,
+        vector: &VersionVector,
+        added: &[LeftOut],
+        moved: &[RawChange],
+    ) -> Result<(), Failure> {
+        for change in moved {
+            self.remove(Space::Changes, keys::change(list, change.id));
+            let key = keys::aside(list, change.id, change.hash);
+            self.put(Space::Aside, key, &change.bytes);
+        }
+        for one in added {
+            let key = keys::left_out(list, one.goes().hash);
+            self.put(Space::LeftOut, key, one.bytes());
+        }
+        for key in self.keys(Space::Vectors, &list.0)? {
+            match keys::actor_of(&key).and_then(|actor| vector.tip(actor)) {
+                Some(tip) => {
+                    let row = rows::encode_vector(tip.id.seq, tip.mark)?;
+                    self.put(Space::Vectors, key, row);
+                }
+                None => self.remove(Space::Vectors, key),
+            }
+        }
+        // It may hold what has left.
+        self.remove(Space::Snapshots, list.0.to_vec());
         Ok(())
     }
 

@@ -49,12 +49,14 @@ pub(super) enum Space {
     Dues,
     Agenda,
     Snapshots,
+    LeftOut,
+    Aside,
     Processes,
     Meta,
 }
 
 impl Space {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 13] = [
         Self::Changes,
         Self::Vectors,
         Self::Lists,
@@ -64,6 +66,8 @@ impl Space {
         Self::Dues,
         Self::Agenda,
         Self::Snapshots,
+        Self::LeftOut,
+        Self::Aside,
         Self::Processes,
         Self::Meta,
     ];
@@ -79,6 +83,8 @@ impl Space {
             Self::Dues => "dues",
             Self::Agenda => "agenda",
             Self::Snapshots => "snapshots-2",
+            Self::LeftOut => "left-out",
+            Self::Aside => "aside",
             Self::Processes => "processes-2",
             Self::Meta => "meta-2",
         }
@@ -93,9 +99,13 @@ impl Space {
         let options = options.index_block_partitioning_policy(PartitioningPolicy::all(true));
         let options = options.filter_block_partitioning_policy(PartitioningPolicy::all(true));
         match self {
-            Self::Changes | Self::Names | Self::Dues | Self::Agenda | Self::Processes => {
-                options.filter_policy(FilterPolicy::disabled())
-            }
+            Self::Changes
+            | Self::Names
+            | Self::Dues
+            | Self::Agenda
+            | Self::LeftOut
+            | Self::Aside
+            | Self::Processes => options.filter_policy(FilterPolicy::disabled()),
             Self::Entries | Self::Snapshots | Self::Meta => options.expect_point_read_hits(true),
             Self::Vectors | Self::Lists | Self::Ids => options,
         }
@@ -139,12 +149,14 @@ impl Db {
             dues,
             agenda,
             snapshots,
+            left_out,
+            aside,
             processes,
             meta,
         ] = Space::ALL.map(open);
         let spaces = [
             changes?, vectors?, lists?, names?, entries?, ids?, dues?, agenda?, snapshots?,
-            processes?, meta?,
+            left_out?, aside?, processes?, meta?,
         ];
         Ok(Self {
             database,
@@ -164,6 +176,8 @@ impl Db {
             dues,
             agenda,
             snapshots,
+            left_out,
+            aside,
             processes,
             meta,
         ] = &self.spaces;
@@ -177,6 +191,8 @@ impl Db {
             Space::Dues => dues,
             Space::Agenda => agenda,
             Space::Snapshots => snapshots,
+            Space::LeftOut => left_out,
+            Space::Aside => aside,
             Space::Processes => processes,
             Space::Meta => meta,
         }

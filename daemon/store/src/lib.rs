@@ -29,7 +29,7 @@
 //!
 //! | keyspace | key | value |
 //! | --- | --- | --- |
-//! | `changes` | list id ‖ actor ‖ seq (8) | the raw Automerge change; never overwritten with other bytes, never deleted |
+//! | `changes` | list id ‖ actor ‖ seq (8) | the raw Automerge change; never overwritten with other bytes; moved to `aside` when it leaves its list, never deleted |
 //! | `vectors-2` | list id ‖ actor | record: the number of that actor's last change, and the first bytes of its hash |
 //! | `lists-2` | list id | record: [`ListRow`](node::lists::ListRow) |
 //! | `names` | list name | list id |
@@ -38,6 +38,8 @@
 //! | `dues` | list id ‖ due ‖ place, only entries with a due time | list id |
 //! | `agenda` | due ‖ list name ‖ `00` ‖ place | list id |
 //! | `snapshots-2` | list id | record: the vector that it covers, the saved document |
+//! | `left-out` | list id ‖ hash | a change that the list is without: [`LeftOut`](crdt::list::LeftOut), as it was first written |
+//! | `aside` | list id ‖ actor ‖ seq (8) ‖ hash | a raw change that was in the list once |
 //! | `processes-2` | as the process registry makes them | records: registrations and links of this host |
 //! | `meta-2` | `node` | node id |
 //! | | `cluster` | record: the cluster machine's state |

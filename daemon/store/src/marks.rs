@@ -8,7 +8,7 @@
 use super::commit::Failure;
 use super::db::{Db, Outlives, Space, View};
 use super::read::Known;
-use super::{keys, rows};
+use super::{keys, read, rows};
 use crdt::vector::VersionVector;
 use fjall::Slice;
 use names::ListId;
@@ -61,7 +61,7 @@ fn complete_list(view: &View, list: ListId, writes: &mut Vec<Write>) -> Result<u
         }
         vector.insert(tip);
     }
-    let content = vector.sums(list).content;
+    let content = read::sums_of(view, list, &vector)?.content;
     if let Some(row) = view.get(Space::Lists, &list.0)? {
         let row = rows::with_content_sum(&row, content)?;
         writes.push(((Space::Lists, list.0.to_vec()), Some(Slice::from(row))));

@@ -1214,7 +1214,10 @@ export interface components {
         EntryStateFilter: "open" | "done" | "all";
         /** @description What an event says beside its kind, type and name. */
         EventDetails: components["schemas"]["ProcessDetails"] & {
-            /** @description Of a member: why, in words. Of a list that is forked: who has what. */
+            /**
+             * @description Of a member: why, in words. Of a list that is forked: who has what; of one from which
+             *     changes were moved aside: how many, and the hashes of those that clients of this node made.
+             */
             detail?: string;
             /** @description Of a partition: what the verdict was. */
             from?: components["schemas"]["PartitionVerdict"];
@@ -1260,6 +1263,7 @@ export interface components {
          *     - `changed`: A list has other entries, or the node reaches another part of the cluster.
          *     - `deleted`: A list lost its last entry.
          *     - `forked`: A member has other changes of a list where this node has some: somebody has written a change that is not his own.
+         *     - `left_out`: Changes of a list were moved aside, since another branch of it stays.
          *     - `healed`: The node reaches all members again.
          *     - `up`: A process was registered.
          *     - `unreachable`: The node of a process became unreachable.
@@ -1268,7 +1272,7 @@ export interface components {
          *     - `lost`: The name belongs to another process.
          * @enum {string}
          */
-        EventType: "admitted" | "joined" | "suspect" | "alive" | "down" | "restarting" | "left" | "forgotten" | "created" | "changed" | "deleted" | "forked" | "healed" | "up" | "unreachable" | "back" | "contested" | "lost";
+        EventType: "admitted" | "joined" | "suspect" | "alive" | "down" | "restarting" | "left" | "forgotten" | "created" | "changed" | "deleted" | "forked" | "left_out" | "healed" | "up" | "unreachable" | "back" | "contested" | "lost";
         /** @description What an examination of a node found. */
         Examination: {
             /** @description Whether all findings are good. */

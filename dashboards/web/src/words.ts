@@ -27,6 +27,7 @@ function member(event: Happened): string {
 function list(event: Happened): string {
   const words = `list “${printable(event.name)}”`;
   if (event.type === "forked") return withDetail(`${words} is forked`, text(event.detail));
+  if (event.type === "left_out") return withDetail(`${words} has lost changes`, text(event.detail));
   return `${words} was ${printable(event.type)}`;
 }
 
@@ -58,7 +59,7 @@ function partition(event: Happened): string {
 
 /** Whether an event is to be read out: what the cluster is about, not each entry. */
 export function isWorthSaying(event: Happened): boolean {
-  return event.kind === "partition" || event.type === "forked" || (event.kind === "member" && event.type !== "suspect");
+  return event.kind === "partition" || event.type === "forked" || event.type === "left_out" || (event.kind === "member" && event.type !== "suspect");
 }
 
 /** A field in conflict, in a word. */

@@ -1,12 +1,17 @@
 //! A disk as the store shows it: commits in order and in groups, durable when they return and not
 //! before.
 
+mod reader;
+
+pub use reader::Reader;
+
 use crate::chance::Chance;
 use bytes::Bytes;
 use crdt::entry::Entry;
-use crdt::vector::{Range, Sums, Tip, VersionVector};
-use names::{Actor, ChangeHash, ChangeId, EntryId, ListId, ListName};
-use node::lists::{ListRow, Remake, Row, Source, SourceError};
+use crdt::list::{LeftOut, RawChange};
+use crdt::vector::{Sums, Tip, VersionVector};
+use names::{Actor, ChangeHash, ChangeId, EntryId, ListId};
+use node::lists::{ListRow, Remake, Row};
 use node::registry::KeptRow;
 use node::time::Instant;
 use node::wire::{WriteError, WriteId};
@@ -34,6 +39,10 @@ pub struct Image {
     pub quarantined: BTreeMap<ListId, String>,
     /// Lists whose rows are to be made anew after the next start.
     pub remake: BTreeMap<ListId, Remake>,
+    /// What lists are without, by the hash of the change that is left out.
+    pub left_out: BTreeMap<(ListId, ChangeHash), LeftOut>,
+    /// Changes that were in a list once.
+    pub aside: BTreeMap<(ListId, ChangeHash), Bytes>,
     hashes: BTreeSet<ChangeHash>,
 }
 
@@ -69,8 +78,15 @@ impl Image {
             .collect();
         lists
             .into_iter()
-            .map(|list| (list, self.vector(list).sums(list)))
+            .map(|list| (list, self.sums(list)))
             .collect()
+    }
+
+    fn sums(&self, list: ListId) -> Sums {
+        let mut sums = self.vector(list).sums(list);
+        let left_out = self.left_out.keys().filter(|(of, _)| *of == list);
+        left_out.for_each(|(_, hash)| sums.leave_out(list, *hash));
+        sums
     }
 
     /// All raw changes of a list.
@@ -144,6 +160,14 @@ impl Image {
                 self.lists.insert(*list, row.clone());
                 self.remake.remove(list);
             }
+            Row::LeaveOut {
+                list,
+                row,
+                entries,
+                added,
+                moved,
+                ..
+            } => return self.leave_out(*list, (row, entries), added, moved),
             Row::Snapshot {
                 list,
                 covers,
@@ -156,6 +180,35 @@ impl Image {
                 self.quarantined.insert(*list, reason.clone());
             }
         }
+        Ok(())
+    }
+
+    /// Moves changes of a list aside, and makes its view anew.
+    fn leave_out(
+        &mut self,
+        list: ListId,
+        (row, entries): (&ListRow, &[Arc<Entry>]),
+        added: &[LeftOut],
+        moved: &[RawChange],
+    ) -> Result<(), String> {
+        for change in moved {
+            let key = (list, change.id.actor, change.id.seq);
+            if self.changes.remove(&key).as_ref() != Some(&change.bytes) {
+                return Err(format!("{key:?} was moved aside and is not there"));
+            }
+            self.hashes.remove(&change.hash);
+            let key = (list, change.hash);
+            self.aside.insert(key, change.bytes.clone());
+        }
+        for one in added {
+            self.left_out.insert((list, one.goes().hash), one.clone());
+        }
+        self.snapshots.remove(&list);
+        self.entries.retain(|(of, _), _| *of != list);
+        for entry in entries {
+            self.entries.insert((list, entry.id), Arc::clone(entry));
+        }
+        self.lists.insert(list, row.clone());
         Ok(())
     }
 
@@ -431,10 +484,7 @@ impl Disk {
     /// What jobs read; fails now and then while the store is being reopened.
     pub fn reader(&mut self) -> Reader<'_> {
         let broken = self.reopening && self.chance.happens(0.5);
-        Reader {
-            image: &self.image,
-            broken,
-        }
+        Reader::new(&self.image, broken)
     }
 
     fn apply(&mut self, commit: &Commit) {
@@ -445,46 +495,5 @@ impl Disk {
                 self.violations.extend(wrong);
             }
         }
-    }
-}
-
-/// Reads committed rows.
-#[derive(Debug)]
-pub struct Reader<'a> {
-    image: &'a Image,
-    broken: bool,
-}
-
-impl Reader<'_> {
-    fn image(&self) -> Result<&Image, SourceError> {
-        if self.broken {
-            Err(SourceError("it is being reopened".into()))
-        } else {
-            Ok(self.image)
-        }
-    }
-}
-
-impl Source for Reader<'_> {
-    fn name(&self, list: ListId) -> Result<Option<ListName>, SourceError> {
-        Ok(self.image()?.lists.get(&list).map(|row| row.name.clone()))
-    }
-
-    fn vector(&self, list: ListId) -> Result<VersionVector, SourceError> {
-        Ok(self.image()?.vector(list))
-    }
-
-    fn snapshot(&self, list: ListId) -> Result<Option<(VersionVector, Bytes)>, SourceError> {
-        Ok(self.image()?.snapshots.get(&list).cloned())
-    }
-
-    fn changes(&self, list: ListId, range: Range) -> Result<Vec<Bytes>, SourceError> {
-        let keys = (list, range.actor, range.from)..=(list, range.actor, range.to);
-        Ok(self
-            .image()?
-            .changes
-            .range(keys)
-            .map(|(_, bytes)| bytes.clone())
-            .collect())
     }
 }

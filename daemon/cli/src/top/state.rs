@@ -150,7 +150,7 @@ impl State {
                     | EventType::Contested
                     | EventType::Lost
             ),
-            EventKind::List => event.what == EventType::Forked,
+            EventKind::List => matches!(event.what, EventType::Forked | EventType::LeftOut),
             EventKind::Other(_) => false,
         };
         let (time, words) = (event.at.to_string(), describe(event));

@@ -14,6 +14,7 @@
 //! | `commits` | writes on their way, and the answers that are due when they return |
 //! | `digest` | a sum over each list, of what is on the disk |
 //! | `rebuilds` | lists whose rows are made anew from their changes |
+//! | `leaving` | lists from which changes are to be left out |
 //!
 //! It takes requests of clients, what the disk and the jobs answer, and from replication changes of
 //! peers ([`receive`](Documents::receive)) and questions for what is on the disk
@@ -34,6 +35,7 @@ mod edits;
 mod heap;
 mod incoming;
 mod jobs;
+mod leaving;
 mod line;
 mod rebuild;
 mod requests;
@@ -54,6 +56,7 @@ use crdt::vector::{Range, Sums};
 use edits::Edits;
 use incoming::{Incoming, Reception};
 use jobs::Jobs;
+use leaving::Leaving;
 use line::Line;
 use names::{Actor, ChangeHash, ChangeId, ListId, ListName, NodeId, Shard};
 use rand_chacha::ChaCha8Rng;
@@ -83,6 +86,9 @@ pub(super) struct Documents {
     applying: BTreeMap<ListId, Applying>,
     commits: Commits,
     rebuilds: Rebuilds,
+    leaving: BTreeMap<ListId, Leaving>,
+    /// How often this node has taken another actor for a list.
+    renewed: BTreeMap<ListId, u64>,
     /// What happened in this step, for replication.
     events: VecDeque<Event>,
 }
@@ -105,6 +111,8 @@ impl Documents {
             applying: BTreeMap::new(),
             commits: Commits::default(),
             rebuilds: Rebuilds::new(settings.remake),
+            leaving: BTreeMap::new(),
+            renewed: BTreeMap::new(),
             events: VecDeque::new(),
         };
         documents.read_digest(settings.known);
@@ -169,11 +177,15 @@ impl Documents {
     /// How far a list is on the disk, if memory and disk agree, or there is no such list. `None` if
     /// that has to be read.
     pub(super) fn vector(&self, list: ListId) -> Option<NamedVector> {
-        match self.resident.get(list).filter(|_| !self.commits.any(list)) {
+        let document = self.resident.get(list).filter(|_| !self.commits.any(list));
+        match document {
+            // What it is without is on the disk only.
+            Some(document) if !document.left_out().is_empty() => None,
             Some(document) => Some(NamedVector {
                 name: Some(document.name().clone()),
                 vector: document.vector().clone(),
                 earlier: BTreeMap::new(),
+                left_out: Vec::new(),
             }),
             None => (!self.is_known(list)).then(NamedVector::default),
         }
@@ -293,6 +305,8 @@ impl Documents {
 
     /// The actor that writes to a list.
     pub(super) fn actor(&self, list: ListId) -> Actor {
-        Actor::derive(list, self.me, self.salt)
+        let renewed = self.renewed.get(&list).copied().unwrap_or_default();
+        let salt = u128::from_be_bytes(self.salt) ^ u128::from(renewed);
+        Actor::derive(list, self.me, salt.to_be_bytes())
     }
 }

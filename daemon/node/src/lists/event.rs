@@ -10,6 +10,7 @@ use super::io::{Change, Refusal, Reply};
 use super::job::{Answer, Progress, SourceError};
 use crate::time::Instant;
 use crate::wire::RequestId;
+use bytes::Bytes;
 use crdt::list::RawChange;
 use crdt::vector::{Mark, Tip, VersionVector};
 use names::{ChangeId, ListId, ListName, NodeId};
@@ -108,6 +109,8 @@ pub(super) struct NamedVector {
     pub(super) vector: VersionVector,
     /// Which changes are before its last ones, as far as somebody wanted to know.
     pub(super) earlier: BTreeMap<ChangeId, Mark>,
+    /// What the list is without, as records.
+    pub(super) left_out: Vec<Bytes>,
 }
 
 impl NamedVector {
@@ -154,6 +157,7 @@ impl From<Option<Progress>> for NamedVector {
             name,
             vector,
             earlier,
+            left_out,
         }) = found
         else {
             return Self::default();
@@ -165,6 +169,7 @@ impl From<Option<Progress>> for NamedVector {
             name: Some(name),
             vector,
             earlier: earlier.collect(),
+            left_out,
         }
     }
 }

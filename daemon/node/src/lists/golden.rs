@@ -122,6 +122,13 @@ fn about_one_list_marked() -> Vec<(&'static str, Message)> {
         ),
         ("have-marked", Message::have(protocol, LIST, &vector())),
         (
+            "left-out",
+            Message::LeftOut {
+                list: LIST,
+                left_out: changes(),
+            },
+        ),
+        (
             "unlike",
             Message::Unlike {
                 list: LIST,

@@ -1,5 +1,9 @@
 //! Everything that crosses the edge of the lists machine, in both directions.
 
+mod stats;
+
+pub use stats::Stats;
+
 use super::ask;
 use super::job::{Done, Job};
 use super::replication::Fork;
@@ -8,7 +12,7 @@ use crate::time::Wall;
 use crate::wire::{Channel, CloseReason, ConnId, Protocol, RequestId, WriteError, WriteId};
 use bytes::Bytes;
 use crdt::entry::{Author, Entry};
-use crdt::list::{Document, heads_tag};
+use crdt::list::{Document, LeftOut, RawChange, heads_tag};
 use crdt::vector::{Sums, VersionVector};
 use names::{ChangeHash, ChangeId, EntryId, ListId, ListName, NodeId, NodeName, Shard};
 use std::sync::Arc;
@@ -185,6 +189,8 @@ pub enum Output {
     Changed(Change),
     /// A connected peer was found to have another branch of a list.
     Forked(Fork),
+    /// Changes have left a list.
+    LeftOut(Left),
 }
 
 /// Why all rows of a list's view are made anew from its changes; the more urgent ones first.
@@ -269,6 +275,21 @@ pub enum Row {
         covers: VersionVector,
         /// The saved document.
         bytes: Bytes,
+    },
+    /// Changes leave the list, and all rows of its view are made anew without them.
+    LeaveOut {
+        /// Which list.
+        list: ListId,
+        /// What is known of the list as a whole.
+        row: ListRow,
+        /// All live entries.
+        entries: Vec<Arc<Entry>>,
+        /// The changes that stay.
+        vector: VersionVector,
+        /// What the list is without from now on.
+        added: Vec<LeftOut>,
+        /// The changes that leave it: they are kept aside.
+        moved: Vec<RawChange>,
     },
     /// The list's document cannot be loaded; it takes no more changes. Its rows stay.
     Quarantine {
@@ -440,56 +461,15 @@ pub struct Change {
     pub entries: Vec<(EntryId, Option<Arc<Entry>>, bool)>,
 }
 
-/// Plain numbers for metrics and for the simulator's checks; counters run from the start of the
-/// machine.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stats {
-    /// Lists that this machine knows.
-    pub lists: u64,
-    /// Documents in memory.
-    pub resident: u64,
-    /// About how many bytes they take.
-    pub resident_bytes: u64,
-    /// Documents loaded from the store.
-    pub loads: u64,
-    /// Changes made by clients of this node and committed.
-    pub changes_local: u64,
-    /// Changes received from peers and committed.
-    pub changes_remote: u64,
-    /// Changes received that were there already.
-    pub changes_duplicate: u64,
-    /// Changes received and refused.
-    pub changes_refused: u64,
-    /// Those of them whose numbers other changes of their actors have.
-    pub changes_forked: u64,
-    /// Changes waiting for others that they depend on.
-    pub orphans: u64,
-    /// Lists whose changes from peers wait until there is memory for their documents.
-    pub in_line: u64,
-    /// Lists being repaired now.
-    pub repairs: u64,
-    /// Repairs begun.
-    pub repairs_begun: u64,
-    /// Lists known to differ from some connected peer's.
-    pub differing: u64,
-    /// How long the list that has differed longest from a connected peer's has done so, while one
-    /// side stood still.
-    pub lag: Duration,
-    /// Lists of which some connected peer has another branch.
-    pub forked: u64,
-    /// Lists in quarantine.
-    pub quarantined: u64,
-    /// Lists whose rows are still to be made anew since the start.
-    pub remaking: u64,
-    /// Those of them before which the node is not ready.
-    pub remaking_awaited: u64,
-    /// Changes and questions of peers that were dropped because a bound was reached; repair brings
-    /// the changes back.
-    pub dropped: u64,
-    /// Messages that did not decode.
-    pub malformed: u64,
-    /// Writes whose commit has not returned.
-    pub writes_pending: u64,
-    /// Clients waiting for a reply.
-    pub requests_waiting: u64,
+/// Changes have left a list, of which another branch stays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// Which list.
+    pub list: ListId,
+    /// Its name.
+    pub name: ListName,
+    /// When this node committed it.
+    pub at: Wall,
+    /// The changes that have left it, and whether clients of this node were told that they are done.
+    pub changes: Vec<(ChangeHash, bool)>,
 }

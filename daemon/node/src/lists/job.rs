@@ -1,12 +1,19 @@
 //! What runs on a blocking thread: all reading of the store, and whatever takes long in a large
 //! document.
 
+mod leaving;
+
+pub use leaving::Without;
+
 use super::io::ListRow;
 use crate::wire::RequestId;
 use bytes::Bytes;
 use crdt::entry::Entry;
-use crdt::list::{self, Applied, ApplyError, CheckedChange, Document, LoadError};
+use crdt::list::{
+    self, Applied, ApplyError, CheckedChange, Document, LeftOut, LoadError, RawChange,
+};
 use crdt::vector::{Range, Tip, VersionVector};
+use leaving::{known_left_out, leave_out};
 use names::{Actor, ChangeHash, ChangeId, ListId, ListName, NodeId};
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -47,6 +54,15 @@ pub enum Job {
         /// For [`Row::View`](super::Row::View), opaque to the job.
         thorough: bool,
     },
+    /// Find what the list is to be without, and make all rows of its view from the changes that stay.
+    LeaveOut {
+        /// The actor that will write to the document.
+        actor: Actor,
+        /// Changes whose numbers others may have here.
+        challengers: Vec<RawChange>,
+        /// What others leave out.
+        told: Vec<LeftOut>,
+    },
     /// Read a list's name and version vector, and which changes these are of those before its last
     /// ones.
     Vector {
@@ -84,6 +100,8 @@ pub enum Done {
     Saved(Option<(VersionVector, Bytes)>),
     /// The rows, or why they cannot be made.
     Rebuilt(Result<Box<Rebuilt>, JobError>),
+    /// What is left out from now on; `None` if that is nothing new.
+    LeftOut(Result<Option<Box<Without>>, JobError>),
     /// How far the list has come; `None` for an unknown list.
     Vector(Result<Option<Progress>, SourceError>),
     /// The changes, in an order in which each follows those that it depends on.
@@ -133,6 +151,8 @@ pub struct Progress {
     pub vector: VersionVector,
     /// Earlier changes, those that the job asked for.
     pub earlier: Vec<Tip>,
+    /// What the list is without, as records.
+    pub left_out: Vec<Bytes>,
 }
 
 /// Changes read from the store.
@@ -182,6 +202,16 @@ pub trait Source {
     /// # Errors
     /// The store cannot be read.
     fn changes(&self, list: ListId, range: Range) -> Result<Vec<Bytes>, SourceError>;
+    /// What the list is without: records of [`LeftOut`].
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn left_out(&self, list: ListId) -> Result<Vec<Bytes>, SourceError>;
+    /// The changes that were in the list once, and are kept aside.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn aside(&self, list: ListId) -> Result<Vec<ChangeHash>, SourceError>;
 }
 
 /// The store cannot be read now.
@@ -202,6 +232,11 @@ impl Job {
             Self::Rebuild { actor, thorough } => {
                 Done::Rebuilt(rebuild(list, actor, thorough, source).map(Box::new))
             }
+            Self::LeaveOut {
+                actor,
+                challengers,
+                told,
+            } => Done::LeftOut(leave_out(list, actor, &challengers, told, source)),
             Self::Vector { earlier } => Done::Vector(progress(list, &earlier, source)),
             Self::Changes {
                 ranges,
@@ -280,12 +315,14 @@ fn assemble(
         .map(|(covers, _)| covers.clone())
         .unwrap_or_default();
     let changes = merged(list, &vector.missing_in(&covered), usize::MAX, source)?.0;
-    let document = Document::load(
+    let mut document = Document::load(
         name.clone(),
         actor,
         snapshot.map(|(_, bytes)| bytes.as_ref()),
         &changes,
     )?;
+    document.leave_out(known_left_out(list, source)?.into_keys());
+    document.leave_aside(source.aside(list)?);
     if document.vector() != vector {
         return Err(JobError::Gap);
     }
@@ -297,7 +334,9 @@ fn assemble(
 
 fn save(document: &Document) -> Option<(VersionVector, Bytes)> {
     let bytes = Bytes::from(document.save());
-    let again = Document::load(document.name().clone(), Actor([0; 16]), Some(&bytes), &[]).ok()?;
+    let mut again =
+        Document::load(document.name().clone(), Actor([0; 16]), Some(&bytes), &[]).ok()?;
+    again.leave_out(document.left_out().iter().copied());
     let equal = again.heads() == document.heads() && again.sums() == document.sums();
     equal.then(|| (document.vector().clone(), bytes))
 }
@@ -330,6 +369,7 @@ fn progress(
         name,
         vector,
         earlier: found,
+        left_out: source.left_out(list)?,
     }))
 }
 

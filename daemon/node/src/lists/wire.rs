@@ -95,6 +95,8 @@ pub(super) enum Message {
     HaveMarked { list: ListId, vector: Marked },
     /// Answers whatever says a vector: at these numbers the sender has other changes.
     Unlike { list: ListId, vector: Marked },
+    /// Goes with the sender's vector of a list that differed: what the list is without, as records.
+    LeftOut { list: ListId, left_out: Vec<Bytes> },
 }
 
 /// What a message says of a vector.
@@ -223,6 +225,7 @@ impl Message {
             | Self::Buckets { .. }
             | Self::Leaves { .. }
             | Self::Changes { .. }
+            | Self::LeftOut { .. }
             | Self::Nothing(_)) => return Err(other),
         };
         Ok((list, vector, about))
@@ -248,7 +251,8 @@ impl Message {
             | Self::PullMarked { .. }
             | Self::ConfirmMarked { .. }
             | Self::HaveMarked { .. }
-            | Self::Unlike { .. } => protocol >= Protocol::PROVED,
+            | Self::Unlike { .. }
+            | Self::LeftOut { .. } => protocol >= Protocol::PROVED,
         }
     }
 }
@@ -416,6 +420,8 @@ mod tests {
                 Message::pull(protocol, list, &vector, most_bytes)
             }),
             list.prop_map(Message::Nothing),
+            (any::<[u8; 16]>().prop_map(ListId), blobs())
+                .prop_map(|(list, left_out)| Message::LeftOut { list, left_out }),
             about().prop_map(|(list, vector, protocol)| Message::confirm(protocol, list, &vector)),
             about().prop_map(|(list, vector, protocol)| Message::have(protocol, list, &vector)),
             about().prop_map(|(list, vector, _)| Message::Unlike {

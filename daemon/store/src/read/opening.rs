@@ -1,6 +1,6 @@
 //! What opening a store reads of its lists.
 
-use super::{ReadError, vector_of};
+use super::{ReadError, sums_of, vector_of};
 use crate::db::{Db, Space, View};
 use crate::{keys, rows};
 use crdt::vector::Sums;
@@ -51,7 +51,7 @@ pub(crate) fn known(db: &Arc<Db>) -> Result<Vec<Known>, ReadError> {
                 tracing::warn!(%list, %error, "a list's row is damaged: the list is made anew");
                 Known {
                     list,
-                    sums: vector_of(&view, list)?.sums(list),
+                    sums: sums_of(&view, list, &vector_of(&view, list)?)?,
                     lacks_marks: false,
                     has_unknown_keys: None,
                     is_damaged: true,

@@ -8,7 +8,7 @@ use crate::queue::{Event, Input, Place};
 use names::ListId;
 use node::cluster::{self, StopReason};
 use node::lists::{self, Edited, Job, Refusal, Reply, Row};
-use node::wire::RequestId;
+use node::wire::{CloseReason, ConnId, RequestId};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -128,11 +128,30 @@ impl World {
         }
     }
 
+    fn severs(&mut self, host: usize, conn: ConnId, reason: CloseReason) {
+        match &mut self.record {
+            Some(record) => record.closed.push((host, conn, reason)),
+            // Nobody breaks the protocol unless a script does.
+            None => self
+                .problems
+                .push(format!("host {host} closed {conn:?}: {}", reason.as_str())),
+        }
+        self.network.close(&mut self.queue, host, conn);
+    }
+
     /// Nobody writes a number twice unless a script does.
     fn forked(&mut self, host: usize, fork: lists::Fork) {
         match &mut self.record {
             Some(record) => record.forks.push((host, fork)),
             None => self.problems.push(format!("host {host} says {fork:?}")),
+        }
+    }
+
+    /// So nothing leaves a list either.
+    fn left(&mut self, host: usize, left: lists::Left) {
+        match &mut self.record {
+            Some(record) => record.left.push((host, left)),
+            None => self.problems.push(format!("host {host} says {left:?}")),
         }
     }
 
@@ -150,16 +169,7 @@ impl World {
                 self.network
                     .send(&mut self.queue, host, conn, channel, bytes);
             }
-            lists::Output::Close { conn, reason } => {
-                match &mut self.record {
-                    Some(record) => record.closed.push((host, conn, reason)),
-                    // Nobody breaks the protocol unless a script does.
-                    None => self
-                        .problems
-                        .push(format!("host {host} closed {conn:?}: {}", reason.as_str())),
-                }
-                self.network.close(&mut self.queue, host, conn);
-            }
+            lists::Output::Close { conn, reason } => self.severs(host, conn, reason),
             lists::Output::Write { id, rows } => {
                 self.trace.aside(self.queue.now(), &|| {
                     format!(
@@ -191,6 +201,7 @@ impl World {
             lists::Output::Work { list, job } => self.begin_job(place, list, job),
             lists::Output::Reply { id, result } => self.answered(place, id, result),
             lists::Output::Forked(fork) => self.forked(host, fork),
+            lists::Output::LeftOut(left) => self.left(host, left),
             lists::Output::Changed(change) => {
                 let image = &self.hosts[host].disk.image;
                 let there = image

@@ -233,6 +233,18 @@ impl Incoming {
         self.drop_orphans(list);
     }
 
+    /// Looks again at the changes of a list that lacked others.
+    pub(super) fn retry_orphans(&mut self, list: ListId, name: &ListName) {
+        let orphans = self.orphans.remove(&list).unwrap_or_default();
+        for held in orphans.take(&mut self.room) {
+            let waiting = self.waiting.entry(list).or_insert_with(|| Waiting {
+                name: name.clone(),
+                ready: Heap::default(),
+            });
+            waiting.ready.add(held, &mut self.room);
+        }
+    }
+
     /// Drops the changes of a list that lack others; gives how many.
     pub(super) fn drop_orphans(&mut self, list: ListId) -> u64 {
         let orphans = self.orphans.remove(&list).unwrap_or_default();

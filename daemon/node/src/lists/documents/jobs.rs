@@ -115,6 +115,7 @@ fn weigh(job: &Job) -> Weight {
         | Job::Apply { .. }
         | Job::Save { .. }
         | Job::Rebuild { .. }
+        | Job::LeaveOut { .. }
         | Job::EntriesAt { .. } => Weight::Heavy,
         Job::Vector { .. } | Job::Changes { .. } => Weight::Light,
     }

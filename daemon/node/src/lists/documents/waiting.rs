@@ -43,6 +43,11 @@ impl Documents {
             self.begin_rebuild(edge, list);
             return self.report_idle(list);
         }
+        if self.is_leaving(list) {
+            // What waits for the list waits until it is without what leaves it.
+            self.begin_leaving(edge, list);
+            return self.report_idle(list);
+        }
         if self.edits.waited_for(list).is_some() || self.incoming.waited_for(list).is_some() {
             match self.resident.place(list) {
                 Place::Away => return,
@@ -56,6 +61,9 @@ impl Documents {
             self.line.leave(list);
             self.run_edits(edge, list);
             self.run_incoming(edge, list);
+            if self.is_leaving(list) {
+                self.begin_leaving(edge, list);
+            }
         }
         self.report_idle(list);
     }
@@ -263,6 +271,7 @@ impl Documents {
         for (change, _) in forked {
             edge.stats.changes_forked += 1;
             if let Some(peer) = senders.get(&change.hash()) {
+                self.challenge(list, change, *peer);
                 self.events.push_back(Event::Forking {
                     peer: *peer,
                     list,
@@ -285,7 +294,8 @@ impl Documents {
     fn report_idle(&mut self, list: ListId) {
         let waits = self.incoming.waited_for(list).is_some()
             || self.commits.any_remote(list)
-            || self.applying.contains_key(&list);
+            || self.applying.contains_key(&list)
+            || self.is_leaving(list);
         if !waits {
             self.line.done(list);
             self.events.push_back(Event::Idle(list));

@@ -63,6 +63,11 @@ impl Documents {
                     return None;
                 }
             }
+            Done::LeftOut(result) => {
+                if !self.left_out(edge, list, result) {
+                    return None;
+                }
+            }
             Done::Vector(found) => {
                 let found = found.map(NamedVector::from);
                 self.events.push_back(Event::VectorRead { list, found });

@@ -6,7 +6,7 @@ use super::commits::{Advance, Pending};
 use super::resident::Place;
 use crate::lists::edge::Edge;
 use crate::lists::event::{Changed, Committed, Event, Origin};
-use crate::lists::io::{Change, Refusal};
+use crate::lists::io::{Change, Left, Output, Refusal};
 use crate::lists::owns;
 use crate::wire::{WriteError, WriteId};
 use crdt::digest::Digest;
@@ -40,6 +40,7 @@ impl Documents {
             advance,
             verdicts,
             is_view,
+            left,
         } = pending;
         let changed = advance.map(|advance| self.advanced(edge, list, advance));
         self.events.push_back(Event::Committed(Committed {
@@ -47,6 +48,13 @@ impl Documents {
             verdicts,
             changed,
         }));
+        if let Some(left) = left {
+            edge.stats.changes_left_out += u64::try_from(left.changes.len()).unwrap_or(0);
+            if !left.changes.is_empty() {
+                report_left(&left);
+                edge.put(Output::LeftOut(left));
+            }
+        }
         if is_view {
             self.rebuild_ended(edge, list, Ok(()));
         }
@@ -111,6 +119,7 @@ impl Documents {
         self.incoming.clear();
         self.line.clear();
         self.applying.clear();
+        self.leaving.clear();
         self.jobs.forget();
         self.events.push_back(Event::Failed);
     }
@@ -140,11 +149,17 @@ impl Documents {
     }
 }
 
+fn report_left(left: &Left) {
+    let own = left.changes.iter().filter(|(_, is_own)| *is_own).count();
+    tracing::error!(list = %left.list, changes = left.changes.len(), own,
+        "changes have left a list: another branch stays");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::lists::ask;
-    use crate::lists::io::{Output, Settings};
+    use crate::lists::io::Settings;
     use crate::time::Now;
     use crate::wire::RequestId;
     use crdt::entry::{Author, Edit, NewEntry};

@@ -1,7 +1,8 @@
 //! What is done about lists of which a peer has another branch.
 //!
 //! Whoever hears a vector compares it with what it has, also at the numbers where it is ahead itself,
-//! and says so where the two are unlike: so both sides know, whichever of them is ahead.
+//! and says so where the two are unlike: so both sides know, whichever of them is ahead. Then each pulls
+//! the other's branch; where the two changes meet, the documents leave one of them out (`leaving`).
 
 use super::Replication;
 use super::forks::Fork;
@@ -9,7 +10,11 @@ use crate::lists::documents::Documents;
 use crate::lists::edge::Edge;
 use crate::lists::event::NamedVector;
 use crate::lists::io::Output;
-use crate::lists::wire::Message;
+use crate::lists::owns;
+use crate::lists::wire::{ANSWER_BYTES, Message};
+use crate::wire::{CloseReason, ConnId, Protocol};
+use bytes::Bytes;
+use crdt::list::LeftOut;
 use crdt::vector::VersionVector;
 use names::{ChangeId, ListId, NodeId};
 
@@ -42,12 +47,70 @@ impl Replication {
                 self.report(edge, documents, (peer, list), ours.id);
             }
         }
+        // Its changes of that actor are asked for, too: one of the two branches stays.
+        if is_news {
+            self.queue_repair(documents, peer, list);
+        }
         if is_news && let Some(conn) = self.peers.conn_of(peer) {
             let message = Message::Unlike {
                 list,
                 vector: unlike.into(),
             };
             edge.send_about(conn, list, &message);
+        }
+    }
+
+    /// A peer says what a list is without. Gives the list if something is to be done with it.
+    pub(super) fn left_out(
+        &mut self,
+        edge: &mut Edge,
+        documents: &mut Documents,
+        (peer, conn): (NodeId, ConnId),
+        list: ListId,
+        left_out: Vec<Bytes>,
+    ) -> Option<ListId> {
+        if !owns(self.shards, list) || documents.is_quarantined(list) {
+            return None;
+        }
+        let read: Result<Vec<LeftOut>, _> = left_out.into_iter().map(LeftOut::read).collect();
+        match read {
+            Ok(told) => {
+                documents.leave_out(list, told, peer);
+                Some(list)
+            }
+            Err(_) => {
+                self.sever(edge, documents, conn, CloseReason::Abuse);
+                None
+            }
+        }
+    }
+
+    /// Tells a peer what a list is without, in as many messages as it takes.
+    pub(super) fn tell_left_out(
+        &self,
+        edge: &mut Edge,
+        (peer, list): (NodeId, ListId),
+        left_out: &[Bytes],
+    ) {
+        let Some(conn) = self.peers.conn_of(peer) else {
+            return;
+        };
+        if self.peers.protocol_of(conn) < Protocol::PROVED {
+            return;
+        }
+        let (mut told, mut bytes) = (Vec::new(), 0);
+        for one in left_out {
+            if bytes + one.len() > ANSWER_BYTES && !told.is_empty() {
+                let left_out = std::mem::take(&mut told);
+                bytes = 0;
+                edge.send_about(conn, list, &Message::LeftOut { list, left_out });
+            }
+            bytes += one.len();
+            told.push(one.clone());
+        }
+        if !told.is_empty() {
+            let left_out = told;
+            edge.send_about(conn, list, &Message::LeftOut { list, left_out });
         }
     }
 

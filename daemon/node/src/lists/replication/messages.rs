@@ -132,6 +132,9 @@ impl Replication {
             Message::Shards(_) | Message::Buckets { .. } | Message::Leaves { .. } => {
                 self.sever(edge, documents, conn, CloseReason::Malformed)
             }
+            Message::LeftOut { list, left_out } => {
+                changed.extend(self.left_out(edge, documents, from, list, left_out));
+            }
             Message::Nothing(list) => {
                 if owns(self.shards, list) {
                     let step = self.pulls.nothing(peer, list);

@@ -49,10 +49,7 @@ impl Replication {
         if !theirs.missing_in(&ours.vector).is_empty() {
             self.repair(edge, documents, peer, list);
         }
-        let mut ranges = ours.vector.missing_in(theirs);
-        // What follows on another branch would fit nothing that the peer has.
-        let forked: Vec<_> = self.forks.of(peer, list).collect();
-        ranges.retain(|range| !forked.contains(&range.actor));
+        let ranges = ours.vector.missing_in(theirs);
         let name = ours.name.as_ref();
         match name.filter(|_| !documents.is_quarantined(list)) {
             None => edge.send_about(conn, list, &Message::Nothing(list)),

@@ -170,18 +170,23 @@ impl Replication {
             Purpose::Pull(peer) => {
                 if let Some(most) = self.pulls.ask(edge.now.instant, peer, list) {
                     let most_bytes = u32::try_from(most).unwrap_or(u32::MAX);
+                    // Where the peer's branch leaves ours is not known.
+                    let vector = ours.vector.without(self.forks.of(peer, list));
                     self.send_to(edge, peer, list, |protocol| {
-                        Message::pull(protocol, list, &ours.vector, most_bytes)
+                        Message::pull(protocol, list, &vector, most_bytes)
                     });
                 }
             }
             Purpose::Compare { peer, answer } => {
+                self.tell_left_out(edge, (peer, list), &ours.left_out);
                 self.send_to(edge, peer, list, |protocol| {
                     Message::compare(protocol, list, &ours.vector, answer)
                 });
             }
             Purpose::Recheck => {
-                if let Some(peer) = self.differing.recheck(list, &ours.vector) {
+                let forks = &self.forks;
+                let is_forked = |peer| forks.any(peer, list);
+                if let Some(peer) = self.differing.recheck(list, &ours.vector, is_forked) {
                     self.repair(edge, documents, peer, list);
                 }
             }
