@@ -358,6 +358,8 @@ impl Node {
                     .filter(|(list, _)| mine(list))
                     .copied()
                     .collect(),
+                compares_numbers: Protocol::spoken(self.config.cluster.accept_v1)
+                    .any(|spoken| spoken < Protocol::PROVED),
                 quarantined: self
                     .recovered
                     .quarantined

@@ -61,6 +61,11 @@ pub(super) const GAUGES: &[Row<u64>] = &[
         |s| s.lists.differing,
     ),
     (
+        "muster_lists_forked",
+        "Lists of which some connected member has other changes with the numbers of this node's",
+        |s| s.lists.forked,
+    ),
+    (
         "muster_lists_quarantined",
         "Lists whose document cannot be loaded",
         |s| s.lists.quarantined,
@@ -212,6 +217,16 @@ pub(super) const COUNTERS: &[Row<u64>] = &[
         "muster_lists_refused_changes_total",
         "Changes received and refused",
         |s| s.lists.changes_refused,
+    ),
+    (
+        "muster_lists_forked_changes_total",
+        "Changes received and refused whose numbers are those of other changes",
+        |s| s.lists.changes_forked,
+    ),
+    (
+        "muster_lists_left_out_changes_total",
+        "Changes that were moved out of lists, since another branch stays",
+        |s| s.lists.changes_left_out,
     ),
     (
         "muster_lists_repairs_total",

@@ -83,7 +83,7 @@ fn roster_of(process: &Process) -> Vec<(NodeId, u64, &Profile)> {
 fn lists(index: usize, host: &Host, first: &Host) -> Vec<String> {
     let (ours, theirs) = (&host.disk.image, &first.disk.image);
     let mut differences = Vec::new();
-    if !ours.changes.keys().eq(theirs.changes.keys()) {
+    if ours.changes != theirs.changes {
         let lacking = |a: &crate::disk::Image, b: &crate::disk::Image| {
             let missing: Vec<_> = b
                 .changes

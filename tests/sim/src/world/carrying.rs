@@ -8,7 +8,7 @@ use crate::queue::{Event, Input, Place};
 use names::ListId;
 use node::cluster::{self, StopReason};
 use node::lists::{self, Edited, Job, Refusal, Reply, Row};
-use node::wire::RequestId;
+use node::wire::{CloseReason, ConnId, RequestId};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -130,6 +130,33 @@ impl World {
         }
     }
 
+    fn severs(&mut self, host: usize, conn: ConnId, reason: CloseReason) {
+        match &mut self.record {
+            Some(record) => record.closed.push((host, conn, reason)),
+            // Nobody breaks the protocol unless a script does.
+            None => self
+                .problems
+                .push(format!("host {host} closed {conn:?}: {}", reason.as_str())),
+        }
+        self.network.close(&mut self.queue, host, conn);
+    }
+
+    /// Nobody writes a number twice unless a script does.
+    fn forked(&mut self, host: usize, fork: lists::Fork) {
+        match &mut self.record {
+            Some(record) => record.forks.push((host, fork)),
+            None => self.problems.push(format!("host {host} says {fork:?}")),
+        }
+    }
+
+    /// So nothing leaves a list either.
+    fn left(&mut self, host: usize, left: lists::Left) {
+        match &mut self.record {
+            Some(record) => record.left.push((host, left)),
+            None => self.problems.push(format!("host {host} says {left:?}")),
+        }
+    }
+
     pub(super) fn carry_lists(&mut self, place: Place, output: lists::Output) {
         let host = place.host;
         match output {
@@ -144,16 +171,7 @@ impl World {
                 self.network
                     .send(&mut self.queue, host, conn, channel, bytes);
             }
-            lists::Output::Close { conn, reason } => {
-                match &mut self.record {
-                    Some(record) => record.closed.push((host, conn, reason)),
-                    // Nobody breaks the protocol unless a script does.
-                    None => self
-                        .problems
-                        .push(format!("host {host} closed {conn:?}: {}", reason.as_str())),
-                }
-                self.network.close(&mut self.queue, host, conn);
-            }
+            lists::Output::Close { conn, reason } => self.severs(host, conn, reason),
             lists::Output::Write { id, rows } => {
                 self.trace.aside(self.queue.now(), &|| {
                     format!(
@@ -184,6 +202,8 @@ impl World {
             }
             lists::Output::Work { list, job } => self.begin_job(place, list, job),
             lists::Output::Reply { id, result } => self.answered(place, id, result),
+            lists::Output::Forked(fork) => self.forked(host, fork),
+            lists::Output::LeftOut(left) => self.left(host, left),
             lists::Output::Changed(change) => {
                 let image = &self.hosts[host].disk.image;
                 let there = image
@@ -351,6 +371,7 @@ impl World {
                 other @ (Reply::Unconfirmed(_)
                 | Reply::Entries(_)
                 | Reply::Lagging(_)
+                | Reply::Forks(_)
                 | Reply::Rebuilt(_)),
             ) => {
                 return self

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use crdt::registry::{Delta, Position, Progress, ProvedDelta};
 use crdt::roster::{Profile, RosterEntry};
-use crdt::vector::VersionVector;
+use crdt::vector::{Marked, Numbers};
 use names::{ListId, ListName, NodeId};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -153,12 +153,12 @@ pub(crate) enum Lists {
     },
     Compare {
         list: ListId,
-        vector: VersionVector,
+        vector: Numbers,
         answer: bool,
     },
     Pull {
         list: ListId,
-        vector: VersionVector,
+        vector: Numbers,
         most_bytes: u32,
     },
     Changes {
@@ -169,11 +169,29 @@ pub(crate) enum Lists {
     Nothing(ListId),
     Confirm {
         list: ListId,
-        vector: VersionVector,
+        vector: Numbers,
     },
     Have {
         list: ListId,
-        vector: VersionVector,
+        vector: Numbers,
+    },
+    CompareMarked {
+        list: ListId,
+        vector: Marked,
+        answer: bool,
+    },
+    PullMarked {
+        list: ListId,
+        vector: Marked,
+        most_bytes: u32,
+    },
+    ConfirmMarked {
+        list: ListId,
+        vector: Marked,
+    },
+    HaveMarked {
+        list: ListId,
+        vector: Marked,
     },
 }
 
