@@ -31,6 +31,8 @@ mod peer;
 mod processes;
 mod roster;
 mod swim;
+#[cfg(any(test, feature = "testing"))]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod verdict;
