@@ -13,7 +13,9 @@ use crate::wire::Channel;
 use crate::{cluster, lists};
 use bytes::Bytes;
 use crdt::registry::Delta;
+use crdt::roster::RosterEntry;
 use maker::Maker;
+use names::NodeId;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt::{self, Debug, Write};
@@ -72,6 +74,12 @@ pub fn alter_part(bytes: &[u8], alter: impl FnOnce(&mut Delta, &mut bool)) -> Op
     encode(&message).ok().map(Bytes::from)
 }
 
+/// Keeps those lines of a roster that `keep` approves of; `None` if the bytes are no roster that has
+/// others.
+pub fn keep_lines(bytes: &[u8], keep: impl FnMut(&NodeId, &RosterEntry) -> bool) -> Option<Bytes> {
+    cluster::testing::keep_lines(bytes, keep)
+}
+
 /// A value made of dice, encoded.
 pub(crate) fn invented<T: Serialize + DeserializeOwned>(dice: &mut dyn Dice) -> Option<Vec<u8>> {
     let value = T::deserialize(Maker::new(dice)).ok()?;
@@ -110,7 +118,10 @@ mod tests {
 
     impl Dice for Counter {
         fn below(&mut self, limit: usize) -> usize {
-            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            self.0 = self
+                .0
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
             (self.0 >> 33) % limit.max(1)
         }
 

@@ -25,6 +25,7 @@ pub mod clients;
 pub mod disk;
 pub mod faults;
 pub mod host;
+pub mod liar;
 pub mod logs;
 pub mod network;
 pub mod os;

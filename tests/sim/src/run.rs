@@ -1,5 +1,7 @@
 //! One run from one seed, with whatever goes wrong caught and told.
 
+use crate::faults::Mix;
+use crate::liar::{Liars, exempt};
 use crate::logs::Logs;
 use crate::scenario::Scenario;
 use crate::world::World;
@@ -21,6 +23,8 @@ pub struct Options {
     pub writes: Option<usize>,
     /// Another number of uses of the registry than the standard one.
     pub uses: Option<usize>,
+    /// Whether there is a liar.
+    pub liars: Liars,
 }
 
 /// What came of a run.
@@ -38,6 +42,8 @@ pub struct Report {
     pub simulated: Duration,
     /// What broke and was mended, how often.
     pub faults: BTreeMap<&'static str, u64>,
+    /// How many lies were told, by kind; nothing if there was no liar.
+    pub lies: Option<BTreeMap<&'static str, u64>>,
     /// How many writes were tried.
     pub writes: u64,
     /// How many of them were acknowledged as a change.
@@ -65,7 +71,15 @@ thread_local! {
 
 /// The standard run of a seed.
 pub fn run(seed: u64, options: &Options) -> Report {
-    let standard = Scenario::draw(seed);
+    let mut standard = Scenario::draw(seed);
+    standard.liar = options.liars.draw(seed);
+    if standard
+        .liar
+        .as_ref()
+        .is_some_and(|habits| !habits.among_faults)
+    {
+        standard.mix = Mix::none();
+    }
     run_world(
         Scenario {
             writes: options.writes.unwrap_or(standard.writes),
@@ -103,9 +117,11 @@ pub fn run_world(
             ..Report::default()
         }
     });
+    let has_liar = report.lies.is_some();
     report.problems.extend(
         logs.errors()
             .into_iter()
+            .filter(|error| !(has_liar && exempt::is_about_refused_bytes(error)))
             .map(|error| format!("logged {error}")),
     );
     report
@@ -119,6 +135,7 @@ fn report(world: &World, healing: Duration) -> Report {
         inputs: world.trace.inputs(),
         simulated: world.now().since(node::time::Instant::default()),
         faults: world.struck.clone(),
+        lies: world.liar.as_ref().map(|liar| liar.told.clone()),
         writes: world.clients.requests.len() as u64,
         acknowledged: world.clients.acknowledged().count() as u64,
         asked: world.registrants.asked,

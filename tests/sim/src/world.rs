@@ -3,6 +3,7 @@
 mod arriving;
 mod breaking;
 mod carrying;
+mod lying;
 mod registering;
 mod registry;
 mod scripting;
@@ -17,6 +18,7 @@ use crate::clients::{Act, Clients};
 use crate::disk::Disk;
 use crate::faults::Fault;
 use crate::host::{Host, Output};
+use crate::liar::Liar;
 use crate::network::Network;
 use crate::os::Os;
 use crate::queue::{Event, Input, Place, Queue};
@@ -52,6 +54,8 @@ pub struct World {
     pub clients: Clients,
     /// Programs that use the registry.
     pub registrants: Registrants,
+    /// The liar, if there is one.
+    pub liar: Option<Liar>,
     /// What happened.
     pub trace: Trace,
     /// What broke and was mended, how often.
@@ -92,13 +96,15 @@ impl World {
         let registrants = Registrants::new(part("registrants"));
         let (watch, chance) = (Watch::default(), part("world"));
         let (problems, commands, timeouts_at_once, struck) = Default::default();
-        Self {
+        let liar = scenario.liar.clone();
+        let mut world = Self {
             scenario,
             queue,
             network,
             hosts,
             clients,
             registrants,
+            liar: None,
             trace,
             struck,
             watch,
@@ -110,7 +116,11 @@ impl World {
             asked: 1 << 40,
             chance,
             timeouts_at_once,
+        };
+        if let Some(habits) = liar {
+            world.add_liar(habits);
         }
+        world
     }
 
     /// The time.
@@ -131,7 +141,7 @@ impl World {
         let end = self.now() + self.scenario.safety;
         for (at, fault) in self.scenario.mix.plan(
             &mut Chance::new(self.scenario.seed, "faults"),
-            self.hosts.len(),
+            self.scenario.hosts,
             end,
         ) {
             self.queue.at(at, Event::Fault(fault));
@@ -162,7 +172,7 @@ impl World {
         }
         for (at, fault) in self.scenario.mix.plan_reboots(
             &mut Chance::new(self.scenario.seed, "reboots"),
-            self.hosts.len(),
+            self.scenario.hosts,
             end,
         ) {
             self.queue.at(at, Event::Fault(fault));
@@ -273,7 +283,7 @@ impl World {
         found.extend(convergence::check_rest(self));
         found.extend(acknowledged::check(self));
         found.extend(crate::check::meaning::check(self));
-        (0..self.hosts.len()).for_each(|host| found.extend(views::check(self, host)));
+        (0..self.honest().len()).for_each(|host| found.extend(views::check(self, host)));
         self.problems.extend(found);
     }
 
@@ -345,15 +355,16 @@ impl World {
             Event::Fault(fault) => self.strike(fault),
             Event::Client(act) => self.act(act),
             Event::Obituary { host, killed } => {
-                let found = self.watch.obituary(&self.hosts, host, killed);
+                let found = self.watch.obituary(self.honest(), host, killed);
                 self.problems.extend(found);
             }
             Event::Program(deed) => self.deed(deed),
             Event::Kept { host, epoch } => self.kept(host, epoch),
             Event::LookedOut { host, epoch } => self.looked_out(host, epoch),
             Event::Expected { key, what, since } => self.expected(&key, what, since),
+            Event::Lie => self.lie(),
             Event::Inspect => {
-                let host = self.chance.below(self.hosts.len());
+                let host = self.chance.below(self.scenario.hosts);
                 let found = views::check(self, host);
                 self.problems.extend(found);
             }

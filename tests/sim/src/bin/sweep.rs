@@ -7,6 +7,7 @@
 //!
 //! With `--minutes` it begins no further seed after that time; `tests/soak` builds upon it.
 
+use sim::liar::Liars;
 use sim::scenario::Scenario;
 use sim::{Options, Report, replay_command, run};
 use std::collections::BTreeMap;
@@ -75,6 +76,8 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
             "--minutes" => arguments.at_most = Duration::from_secs(number(&value()?)? * 60),
             "--writes" => arguments.options.writes = Some(count(&value()?)?),
             "--uses" => arguments.options.uses = Some(count(&value()?)?),
+            "--liars" => arguments.options.liars = Liars::All,
+            "--honest" => arguments.options.liars = Liars::None,
             "--keep-going" => arguments.keep_going = true,
             "--trace" => arguments.options.trace = true,
             "--log" => {
@@ -204,6 +207,7 @@ fn summarise_work(reports: &[Report], took: Duration) {
         simulated.as_secs_f64() / 3_600.0,
         faults(reports)
     );
+    println!("{}", lies(reports));
     println!(
         "the registry was asked {} times and did \
         {}",
@@ -246,12 +250,31 @@ fn summarise_speed(reports: &[Report]) {
     );
 }
 
+/// How many seeds had a liar, and what it did.
+fn lies(reports: &[Report]) -> String {
+    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+    let liars: Vec<_> = reports.iter().filter_map(|it| it.lies.as_ref()).collect();
+    for (kind, count) in liars.iter().copied().flatten() {
+        *counts.entry(kind).or_default() += count;
+    }
+    let told: u64 = counts.values().sum();
+    format!(
+        "{} seeds had a liar, which told {told} lies: {}",
+        liars.len(),
+        by_frequency(counts)
+    )
+}
+
 /// How often each kind of fault happened, the most frequent first.
 fn faults(reports: &[Report]) -> String {
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
     for (kind, count) in reports.iter().flat_map(|report| &report.faults) {
         *counts.entry(kind).or_default() += count;
     }
+    by_frequency(counts)
+}
+
+fn by_frequency(counts: BTreeMap<&str, u64>) -> String {
     let mut counts: Vec<(&str, u64)> = counts.into_iter().collect();
     counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     let texts: Vec<String> = counts

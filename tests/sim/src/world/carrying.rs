@@ -4,6 +4,7 @@
 use super::World;
 use crate::clients::{Act, Outcome};
 use crate::disk::{Commit, Content};
+use crate::liar::Speech;
 use crate::queue::{Event, Input, Place};
 use names::ListId;
 use node::cluster::{self, StopReason};
@@ -23,15 +24,13 @@ impl World {
                 self.network.dial(&mut self.queue, host, dial, &target)
             }
             cluster::Output::Datagram { conn, bytes } => {
-                self.network.datagram(&mut self.queue, host, conn, &bytes)
+                self.send(host, conn, Speech::Datagram(bytes));
             }
             cluster::Output::Send {
                 conn,
                 channel,
                 bytes,
-            } => self
-                .network
-                .send(&mut self.queue, host, conn, channel, bytes),
+            } => self.send(host, conn, Speech::Message(channel, bytes)),
             cluster::Output::KeepAlive { conn, on } => self.network.keep_alive(host, conn, on),
             cluster::Output::Close { conn, reason } => {
                 self.trace.aside(self.queue.now(), &|| {
@@ -97,7 +96,16 @@ impl World {
             )
         });
         let calm = self.is_calm();
-        let found = self.watch.view(&self.hosts, now, place.host, &view, calm);
+        let honest = self
+            .liar
+            .as_ref()
+            .map_or(self.hosts.len(), |liar| liar.host);
+        let found = if place.host < honest {
+            self.watch
+                .view(&self.hosts[..honest], now, place.host, &view, calm)
+        } else {
+            Vec::new()
+        };
         self.problems.extend(found);
         let Some(process) = self.process(place) else {
             return;
@@ -113,7 +121,9 @@ impl World {
             self.queue.now(),
             &format_args!("n{host} -> Stop {reason:?}"),
         );
-        if matches!(reason, StopReason::Clone(_) | StopReason::NameTaken(_)) && !self.expects_clones
+        if matches!(reason, StopReason::Clone(_) | StopReason::NameTaken(_))
+            && !self.expects_clones
+            && !self.is_liar(host)
         {
             self.problems.push(format!("host {host} stopped: {reason}"));
         }
@@ -139,13 +149,14 @@ impl World {
                 if let Some(record) = &mut self.record {
                     record.messages.push((host, bytes.clone()));
                 }
-                self.network
-                    .send(&mut self.queue, host, conn, channel, bytes);
+                self.send(host, conn, Speech::Message(channel, bytes));
             }
             lists::Output::Close { conn, reason } => {
+                let is_with_liar = self.is_with_liar(host, conn);
                 match &mut self.record {
                     Some(record) => record.closed.push((host, conn, reason)),
-                    // Nobody breaks the protocol unless a script does.
+                    None if is_with_liar => {}
+                    // Nobody else breaks the protocol unless a script does.
                     None => self
                         .problems
                         .push(format!("host {host} closed {conn:?}: {}", reason.as_str())),
@@ -336,8 +347,12 @@ impl World {
             self.problems
                 .push(format!("request {} was answered twice", request.number));
         }
-        let found =
-            crate::check::acknowledged::at_reply(&self.hosts, self.queue.now(), &request, &result);
+        let found = crate::check::acknowledged::at_reply(
+            self.honest(),
+            self.queue.now(),
+            &request,
+            &result,
+        );
         self.problems.extend(found);
         let unsure = matches!(
             result,
@@ -369,7 +384,7 @@ impl World {
         if self.keep_running || !self.chance.happens(RETRIES) {
             return;
         }
-        let host = self.chance.below(self.hosts.len());
+        let host = self.chance.below(self.scenario.hosts);
         let delay = self.chance.millis(10, 3_000);
         self.queue
             .after(delay, Event::Client(Act::Retry(number, host)));
@@ -378,7 +393,7 @@ impl World {
     pub(super) fn act(&mut self, act: Act) {
         let now = self.queue.now();
         let host = match act {
-            Act::Write => self.chance.below(self.hosts.len()),
+            Act::Write => self.chance.below(self.scenario.hosts),
             Act::Retry(_, host) => host,
         };
         let here = &self.hosts[host];
