@@ -38,7 +38,7 @@ use crdt::roster::RosterEntry;
 use names::{Actor, NodeId};
 use node::testing;
 use node::time::Instant;
-use node::wire::{Channel, ConnId, DialId};
+use node::wire::{Channel, ConnId, DialId, Peer};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use words::Words;
@@ -106,12 +106,6 @@ pub struct Habits {
     pub goes_on: bool,
     /// Whether the usual faults strike, too. If not, every honest node reaches all others.
     pub among_faults: bool,
-    /// Whether it also tells lines of the roster that their nodes never said. Not yet: what a line says
-    /// of a third node needs no proof (see [`exempt`]).
-    pub forges_lines: bool,
-    /// Whether it also writes changes of other nodes' actors, so that a list has two branches. Not yet:
-    /// version vectors tell no two changes of one number apart.
-    pub forks_actors: bool,
 }
 
 impl Habits {
@@ -125,7 +119,11 @@ impl Habits {
         lies[chance.below(Lie::ALL.len())] += 2;
         // Whoever talks much rubbish is cut off all the time, and says nothing else.
         for (weight, lie) in lies.iter_mut().zip(Lie::ALL) {
-            *weight = if lie == Lie::Rubbish { u32::from(*weight > 2) } else { *weight * 20 };
+            *weight = if lie == Lie::Rubbish {
+                u32::from(*weight > 2)
+            } else {
+                *weight * 20
+            };
         }
         let among_faults = chance.happens(0.5);
         // Where nodes start while it lies, they cannot speak for themselves.
@@ -141,8 +139,6 @@ impl Habits {
             restarts: chance.happens(0.4),
             goes_on: chance.happens(0.5),
             among_faults,
-            forges_lines: false,
-            forks_actors: false,
         }
     }
 }
@@ -174,7 +170,7 @@ pub struct Liar {
     parts: BTreeSet<Bytes>,
     /// The last of them.
     last_parts: Vec<Bytes>,
-    id: NodeId,
+    me: Peer,
     /// Lines of the roster that it has heard.
     lines: BTreeSet<(NodeId, RosterEntry)>,
     /// When it last looked at what is there.
@@ -183,7 +179,7 @@ pub struct Liar {
 
 impl Liar {
     /// The liar of a seed.
-    pub fn new(seed: u64, (host, id): (usize, NodeId), habits: Habits) -> Self {
+    pub fn new(seed: u64, (host, me): (usize, Peer), habits: Habits) -> Self {
         let (told, actors, words, memory, hello, conns) = Default::default();
         Self {
             host,
@@ -200,7 +196,7 @@ impl Liar {
             dials: FIRST_DIAL,
             parts: BTreeSet::new(),
             last_parts: Vec::new(),
-            id,
+            me,
             lines: BTreeSet::new(),
             looked: None,
         }
@@ -279,17 +275,18 @@ impl Liar {
         let Speech::Message(channel, bytes) = &speech else {
             return Some(speech);
         };
-        if *channel == Channel::Registry && self.habits.among_faults {
-            let (me, mut is_forged) = (self.id, false);
+        if *channel == Channel::Registry
+            && self.habits.among_faults
+            && exempt::LOGS_OF_ABSENT_BY_HEARSAY
+        {
+            let (me, mut is_forged) = (self.me.id, false);
             testing::alter_part(bytes, |delta, _| is_forged = delta.owner != me);
             return (!is_forged || self.parts.contains(bytes)).then_some(speech);
         }
-        if self.habits.forges_lines {
-            return Some(speech);
-        }
-        let (me, heard) = (self.id, &self.lines);
-        let kept = testing::keep_lines(bytes, |node, line| {
-            *node == me || heard.contains(&(*node, line.clone()))
+        let (me, name, heard) = (self.me.id, &self.me.name, &self.lines);
+        let kept = testing::keep_lines(bytes, |node, line| match *node == me {
+            true => !exempt::NAMES_BY_OWN_WORD || line.profile.name == *name,
+            false => !exempt::LINES_BY_HEARSAY || heard.contains(&(*node, line.clone())),
         });
         Some(kept.map_or(speech, |bytes| Speech::Message(Channel::Cluster, bytes)))
     }

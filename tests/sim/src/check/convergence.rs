@@ -25,10 +25,14 @@ const COMMAND_PATIENCE: Duration = Duration::from_secs(10);
 /// The differences, in words.
 pub fn check(world: &World) -> Result<(), Vec<String>> {
     let hosts = &world.hosts[..world.scenario.hosts];
+    let liar = world
+        .liar
+        .as_ref()
+        .map(|liar| world.hosts[liar.host].peer.id);
     let mut differences: Vec<String> = hosts
         .iter()
         .enumerate()
-        .filter_map(|(index, host)| members(index, host, hosts, world.liar.is_some()).err())
+        .filter_map(|(index, host)| members(index, host, hosts, liar).err())
         .collect();
     let exempted = exempt::lists_of_liar(world);
     for (index, host) in hosts.iter().enumerate().skip(1) {
@@ -41,7 +45,9 @@ pub fn check(world: &World) -> Result<(), Vec<String>> {
     }
 }
 
-fn members(index: usize, host: &Host, hosts: &[Host], has_liar: bool) -> Result<(), String> {
+/// Whether a host knows all others, and nobody else but the liar, if there is one: whether that is to be
+/// seen, and how it stands, is its own affair.
+fn members(index: usize, host: &Host, hosts: &[Host], liar: Option<NodeId>) -> Result<(), String> {
     let process = host.process.as_ref().ok_or_else(|| {
         format!(
             "host {index} does not run \
@@ -55,8 +61,8 @@ fn members(index: usize, host: &Host, hosts: &[Host], has_liar: bool) -> Result<
         cluster"
         )
     })?;
-    let is_judged = |id: NodeId| !has_liar || hosts.iter().any(|host| host.peer.id == id);
-    if view.verdict != Verdict::Whole && !(has_liar && exempt::NODES_BY_HEARSAY) {
+    let is_judged = |id: NodeId| liar != Some(id);
+    if view.verdict != Verdict::Whole && liar.is_none() {
         return Err(format!("host {index} says {:?}", view.verdict));
     }
     // A suspicion is no disagreement: it comes and goes wherever packets are lost.
@@ -90,12 +96,7 @@ fn roster_of(process: &Process) -> Vec<(NodeId, u64, &Profile)> {
         .collect()
 }
 
-fn lists(
-    index: usize,
-    host: &Host,
-    first: &Host,
-    exempted: &BTreeSet<ListId>,
-) -> Vec<String> {
+fn lists(index: usize, host: &Host, first: &Host, exempted: &BTreeSet<ListId>) -> Vec<String> {
     let (ours, theirs) = (&host.disk.image, &first.disk.image);
     let mut differences = Vec::new();
     let is_judged = |list: &ListId| !exempted.contains(list);
@@ -174,11 +175,12 @@ pub fn check_rest(world: &World) -> Vec<String> {
             }
         }
         for (machine, stats) in process.lists_stats().iter().enumerate() {
-            let left = stats.orphans
-                + stats.in_line
-                + stats.repairs
-                + stats.writes_pending
-                + stats.requests_waiting;
+            // Who lies on says that it has what others lack, and keeps them asking for it.
+            let asked = match world.liar_goes_on() {
+                true => 0,
+                false => stats.orphans + stats.in_line + stats.repairs,
+            };
+            let left = asked + stats.writes_pending + stats.requests_waiting;
             // What the liar sends is refused, and is not the fault of who refuses it.
             let refused = match world.liar {
                 Some(_) => 0,

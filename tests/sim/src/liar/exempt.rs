@@ -1,20 +1,43 @@
-//! What is not demanded in a run with a liar, and why.
+//! What is not demanded in a run with a liar, or not told by it, and why.
 //!
-//! What the liar owns it may spoil: its own registrations, how it stands itself, lists that it writes
-//! to. Beside that there are two gaps, which proofs close that the wire does not carry yet.
-//!
-//! * [`NODES_BY_HEARSAY`]: a node that nobody has met is a member because somebody says so. It counts
-//!   in the verdict, and its log is whatever is said of it.
-//! * [`lists_of_liar`]: a change that is refused leaves an empty document in memory, and its list is
-//!   then not pulled when a comparison finds it elsewhere. A list that some client has written to is
-//!   pushed all the same.
-//! * [`ABSENT_BY_HEARSAY`]: a node that cannot speak for itself is what others say of it: that it has
-//!   left, what is registered there.
+//! What the liar owns it may spoil: its own registrations, how it stands itself, lists to which nobody
+//! else has written. Beside that the nodes have gaps: what is said of third nodes proves nothing yet.
+//! Each gap is a constant here that says what is believed and must not be; it is set to `false` when
+//! the gap is closed, and the liar then tells these lies, too, and the checks demand what they left
+//! out.
 
 use crate::disk::Image;
 use crate::world::World;
 use names::ListId;
 use std::collections::BTreeSet;
+
+/// A line of the roster needs no proof. Up to 1,000 runs above the proved one, or in the same run if it
+/// is the greater, a line gives another node any name, address and run on all nodes; and who hears
+/// that it has itself left in a higher run tells that to others as its own word, which ends its
+/// registrations there. So the liar tells no lines of others that these have not said.
+pub const LINES_BY_HEARSAY: bool = true;
+
+/// The name in a node's own line is not compared with its certificate: under the name of another
+/// node it is told to clients that wait for replicas. So the liar keeps its name.
+pub const NAMES_BY_OWN_WORD: bool = true;
+
+/// What is registered on a node that cannot speak for itself is whatever the one says that was asked
+/// for it. So among faults the liar tells no parts of others' logs that these have not said.
+pub const LOGS_OF_ABSENT_BY_HEARSAY: bool = true;
+
+/// Up to 1,000 renewals above the proved one, SWIM takes another identity of a node that is connected.
+/// The node is down for a moment when that identity does not answer; and as long as somebody says so,
+/// a dead one is alive. So neither false suspicions nor late ones are faults in a run with a liar.
+pub const GENERATIONS_BY_HEARSAY: bool = true;
+
+/// A change that is refused leaves an empty document in memory, and then its list is not pulled when a
+/// comparison finds it elsewhere: which a client's first write to the list mends, since that is
+/// pushed. So lists of the liar alone need not be equal.
+pub const REFUSED_LISTS_ARE_KNOWN: bool = true;
+
+/// Version vectors tell no two changes of one number apart. So the liar writes no changes of other
+/// nodes' actors, nor two of one number of its own.
+pub const FORKS_BY_ANYBODY: bool = true;
 
 /// Whether a logged error is Automerge's word on bytes that are refused, as they must be.
 pub fn is_about_refused_bytes(error: &str) -> bool {
@@ -28,9 +51,9 @@ pub fn is_written_by_liar(world: &World, image: &Image, list: ListId) -> bool {
     actors.any(|first| image.changes.contains_key(&first))
 }
 
-/// The lists to which nobody but the liar has written.
+/// The lists that need not be equal: those to which nobody but the liar has written.
 pub fn lists_of_liar(world: &World) -> BTreeSet<ListId> {
-    let Some(liar) = &world.liar else {
+    let Some(liar) = world.liar.as_ref().filter(|_| REFUSED_LISTS_ARE_KNOWN) else {
         return BTreeSet::new();
     };
     let (mut all, mut honest) = (BTreeSet::new(), BTreeSet::new());
@@ -44,8 +67,3 @@ pub fn lists_of_liar(world: &World) -> BTreeSet<ListId> {
     }
     &all - &honest
 }
-
-/// A member is there because somebody says so.
-pub const NODES_BY_HEARSAY: bool = true;
-/// What is said of a node that cannot speak for itself is believed.
-pub const ABSENT_BY_HEARSAY: bool = true;

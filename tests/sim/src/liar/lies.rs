@@ -1,6 +1,7 @@
 //! Lies as they are made.
 
 use super::Liar;
+use super::exempt;
 use super::words::Drawing;
 use bytes::Bytes;
 use crdt::registry::{Delta, Reason, Record, State};
@@ -294,7 +295,7 @@ impl Liar {
             return None;
         }
         let mut change = self.chance.pick(&self.words.changes)?.clone();
-        if !self.habits.forks_actors {
+        if exempt::FORKS_BY_ANYBODY {
             let actor: [u8; 16] = self.chance.bytes();
             self.actors.insert(Actor(actor));
             let old = actor_of(&change)?;

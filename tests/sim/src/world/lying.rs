@@ -2,7 +2,7 @@
 
 use super::World;
 use crate::host::Host;
-use crate::liar::{Habits, Liar, Speech};
+use crate::liar::{Habits, Liar, Speech, exempt};
 use crate::network::Arrival;
 use crate::queue::{Event, Place};
 use names::NodeName;
@@ -19,13 +19,13 @@ impl World {
     pub(super) fn add_liar(&mut self, habits: Habits) {
         let (host, seed) = (self.hosts.len(), self.scenario.seed);
         let new = super::new_host(seed, host, self.scenario.hosts);
-        let id = new.peer.id;
+        let peer = new.peer.clone();
         self.network.add(new.peer.clone(), new.address);
         self.hosts.push(new);
         self.queue.after(habits.begin, Event::Lie);
         self.trace
             .note(self.queue.now(), &format_args!("n{host} lies: {habits:?}"));
-        self.liar = Some(Liar::new(seed, (host, id), habits));
+        self.liar = Some(Liar::new(seed, (host, peer), habits));
     }
 
     /// All hosts but the liar's.
@@ -40,6 +40,16 @@ impl World {
     /// Whether a host is the liar's.
     pub fn is_liar(&self, host: usize) -> bool {
         self.liar.as_ref().is_some_and(|liar| liar.host == host)
+    }
+
+    /// Whether suspicions are nobody's fault but the liar's.
+    pub(super) fn suspects_by_hearsay(&self) -> bool {
+        exempt::GENERATIONS_BY_HEARSAY && self.liar.is_some()
+    }
+
+    /// Whether the liar goes on while all must agree.
+    pub fn liar_goes_on(&self) -> bool {
+        self.liar.as_ref().is_some_and(|liar| liar.habits.goes_on)
     }
 
     /// The names of those who are honest, if anybody is not.
