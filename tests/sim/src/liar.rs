@@ -31,8 +31,10 @@ mod words;
 pub use lies::{Lie, Speech};
 
 use crate::chance::Chance;
+use crate::faults::Mix;
 use crate::host::Host;
 use crate::network::Arrival;
+use crate::scenario::Scenario;
 use bytes::Bytes;
 use crdt::roster::RosterEntry;
 use names::{Actor, NodeId};
@@ -53,6 +55,8 @@ const MEMORY: usize = 500;
 const MAX_LURKING: usize = 6;
 /// How many parts of logs it goes on from.
 const MAX_PARTS: usize = 100;
+/// The least room of a queue.
+const MIN_QUEUE_BYTES: usize = 20_000;
 /// How often it looks at what is there.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -109,6 +113,16 @@ pub struct Habits {
 }
 
 impl Habits {
+    /// Makes the scenario one in which such a liar can be judged.
+    pub fn shape(&self, scenario: &mut Scenario) {
+        if !self.among_faults {
+            scenario.mix = Mix::none();
+        }
+        // The liar's lists are so many that what two nodes ask when they compare them must fit.
+        let queue_bytes = &mut scenario.weather.queue_bytes;
+        *queue_bytes = MIN_QUEUE_BYTES.max(*queue_bytes);
+    }
+
     fn draw(chance: &mut Chance) -> Self {
         let mut lies = [0; Lie::ALL.len()];
         for weight in &mut lies {
@@ -130,8 +144,8 @@ impl Habits {
         let least = if among_faults { 0 } else { 2 };
         Self {
             lies,
-            pause: Duration::from_millis([15, 50, 200][chance.below(3)]),
-            burst: [1, 4, 15][chance.below(3)],
+            pause: Duration::from_millis([40, 80, 200][chance.below(3)]),
+            burst: [1, 4, 10][chance.below(3)],
             begin: Duration::from_secs([0, 3, 6, 12][least + chance.below(4 - least)]),
             alters: [0.0, 0.0, 0.1, 0.5][chance.below(4)],
             withholds: [0.0, 0.0, 0.3, 1.0][chance.below(4)],
@@ -170,6 +184,8 @@ pub struct Liar {
     parts: BTreeSet<Bytes>,
     /// The last of them.
     last_parts: Vec<Bytes>,
+    /// Changes of lists that it has made.
+    changes: Vec<Vec<u8>>,
     me: Peer,
     /// Lines of the roster that it has heard.
     lines: BTreeSet<(NodeId, RosterEntry)>,
@@ -196,6 +212,7 @@ impl Liar {
             dials: FIRST_DIAL,
             parts: BTreeSet::new(),
             last_parts: Vec::new(),
+            changes: Vec::new(),
             me,
             lines: BTreeSet::new(),
             looked: None,

@@ -1,6 +1,5 @@
 //! One run from one seed, with whatever goes wrong caught and told.
 
-use crate::faults::Mix;
 use crate::liar::{Liars, exempt};
 use crate::logs::Logs;
 use crate::scenario::Scenario;
@@ -72,13 +71,9 @@ thread_local! {
 /// The standard run of a seed.
 pub fn run(seed: u64, options: &Options) -> Report {
     let mut standard = Scenario::draw(seed);
-    standard.liar = options.liars.draw(seed);
-    if standard
-        .liar
-        .as_ref()
-        .is_some_and(|habits| !habits.among_faults)
-    {
-        standard.mix = Mix::none();
+    if let Some(habits) = options.liars.draw(seed) {
+        habits.shape(&mut standard);
+        standard.liar = Some(habits);
     }
     run_world(
         Scenario {

@@ -13,6 +13,8 @@ use std::sync::Arc;
 
 /// How often an invention is tried until it is a message.
 const TRIES: usize = 12;
+/// The most changes of lists that it makes: each is an actor more in every vector.
+const MAX_CHANGES: usize = 300;
 /// No datagram is longer: the transport would refuse it.
 const MAX_DATAGRAM: usize = 1_150;
 
@@ -294,6 +296,9 @@ impl Liar {
         if self.makes_no_changes {
             return None;
         }
+        if self.actors.len() >= MAX_CHANGES {
+            return self.chance.pick(&self.changes).cloned();
+        }
         let mut change = self.chance.pick(&self.words.changes)?.clone();
         if exempt::FORKS_BY_ANYBODY {
             let actor: [u8; 16] = self.chance.bytes();
@@ -316,6 +321,7 @@ impl Liar {
         }
         let checksum = Sha256::digest(&change[8..]);
         change[4..8].copy_from_slice(&checksum[..4]);
+        self.changes.push(change.clone());
         Some(change)
     }
 

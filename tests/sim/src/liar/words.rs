@@ -197,8 +197,8 @@ impl Dice for Drawing<'_> {
             Some(Channel::Cluster) | None => self.chance.pick(&words.node_names).cloned(),
         };
         match text {
-            Some(text) if self.chance.happens(0.9) => text,
-            Some(_) | None => "x".repeat(self.chance.below(70)),
+            Some(text) if self.chance.happens(0.95) => text,
+            Some(_) | None => "x".repeat([0, 1, 2, 70][self.chance.below(4)]),
         }
     }
 

@@ -115,7 +115,7 @@ impl World {
     /// Its daemon is killed now and then, and comes back in a higher run.
     fn restart_liar(&mut self, liar: &mut Liar) {
         let span = liar.habits.pause.as_secs_f64() / 15.0;
-        if !liar.habits.restarts || !liar.chance.happens(span) {
+        if !liar.habits.restarts || self.keep_running || !liar.chance.happens(span) {
             return;
         }
         let delay = liar.chance.millis(10, DOWN_MS);
