@@ -31,6 +31,8 @@ pub struct Options {
 pub struct Report {
     /// Its seed.
     pub seed: u64,
+    /// Whether it was to have a liar.
+    pub liars: Liars,
     /// What went wrong; empty if nothing.
     pub problems: Vec<String>,
     /// The hash of its trace.
@@ -94,7 +96,7 @@ pub fn run_world(
     live: impl FnOnce(&mut World) -> Duration,
 ) -> Report {
     keep_panics();
-    let seed = scenario.seed;
+    let (seed, has_liar) = (scenario.seed, scenario.liar.is_some());
     let logs = Logs::collect(options.log);
     let trace = options.trace;
     RUNNING.set(true);
@@ -112,7 +114,7 @@ pub fn run_world(
             ..Report::default()
         }
     });
-    let has_liar = report.lies.is_some();
+    report.liars = options.liars;
     report.problems.extend(
         logs.errors()
             .into_iter()
@@ -125,6 +127,7 @@ pub fn run_world(
 fn report(world: &World, healing: Duration) -> Report {
     Report {
         seed: world.scenario.seed,
+        liars: Liars::default(),
         problems: world.problems.clone(),
         trace: world.trace.hash(),
         inputs: world.trace.inputs(),
@@ -144,8 +147,14 @@ fn report(world: &World, healing: Duration) -> Report {
 }
 
 /// How to see a run again.
-pub fn replay_command(seed: u64) -> String {
-    format!("cargo run --profile dist -p sim --bin sweep -- --seed {seed} --trace")
+pub fn replay_command(report: &Report) -> String {
+    let liars = match report.liars {
+        Liars::Some => "",
+        Liars::All => " --liars",
+        Liars::None => " --no-liars",
+    };
+    let seed = report.seed;
+    format!("cargo run --profile dist -p sim --bin sweep -- --seed {seed}{liars} --trace")
 }
 
 /// Panics of a run are told in its report, not on the terminal: some are provoked and caught inside

@@ -3,8 +3,10 @@
 //! ```text
 //! sweep --seeds 0..500 [--minutes N] [--jobs N] [--writes N] [--uses N] [--keep-going]
 //! sweep --seed N [--trace] [--log debug]
+//! with either: [--liars | --no-liars]
 //! ```
 //!
+//! With `--liars` every seed has a liar ([`sim::liar`]), with `--no-liars` none has; else one of ten.
 //! With `--minutes` it begins no further seed after that time; `tests/soak` builds upon it.
 
 use sim::liar::Liars;
@@ -18,7 +20,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 const USAGE: &str = "usage: sweep --seeds A..B [--minutes N] [--jobs N] [--writes N] [--uses N] \
-    [--keep-going]  |  sweep --seed N [--trace] [--log LEVEL]";
+    [--keep-going]  |  sweep --seed N [--trace] [--log LEVEL]  (with either: --liars | --no-liars)";
 
 /// After so many seeds it says on standard error how far it is.
 const TELL_EACH: u64 = 500;
@@ -77,7 +79,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
             "--writes" => arguments.options.writes = Some(count(&value()?)?),
             "--uses" => arguments.options.uses = Some(count(&value()?)?),
             "--liars" => arguments.options.liars = Liars::All,
-            "--honest" => arguments.options.liars = Liars::None,
+            "--no-liars" => arguments.options.liars = Liars::None,
             "--keep-going" => arguments.keep_going = true,
             "--trace" => arguments.options.trace = true,
             "--log" => {
@@ -147,11 +149,7 @@ fn sweep(arguments: &Arguments, begin: Instant) -> Vec<Report> {
 }
 
 fn tell(report: &Report) {
-    println!(
-        "seed {} FAILED\n  {}",
-        report.seed,
-        replay_command(report.seed)
-    );
+    println!("seed {} FAILED\n  {}", report.seed, replay_command(report));
     report
         .problems
         .iter()

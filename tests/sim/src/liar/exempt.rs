@@ -35,6 +35,11 @@ pub const GENERATIONS_BY_HEARSAY: bool = true;
 /// pushed. So lists of the liar alone need not be equal.
 pub const REFUSED_LISTS_ARE_KNOWN: bool = true;
 
+/// A list is repaired with one peer at a time, of several that have it with the one of the smallest id,
+/// and one that does not answer is given up after 5 s, only to be asked first again. So all may take
+/// longer to agree while the liar goes on.
+pub const SILENT_PEERS_ARE_ASKED_FIRST: bool = true;
+
 /// Version vectors tell no two changes of one number apart. So the liar writes no changes of other
 /// nodes' actors, nor two of one number of its own.
 pub const FORKS_BY_ANYBODY: bool = true;

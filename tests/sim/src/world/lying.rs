@@ -173,7 +173,8 @@ impl World {
         liar.is_off = true;
         let host = liar.host;
         self.hosts[host].disk.settle(crate::disk::Survival::Nothing);
-        self.end_process(host, false);
+        // In order, so that nobody waits for what was asked of it.
+        self.end_process(host, true);
     }
 
     /// Whether a host is switched off for good.

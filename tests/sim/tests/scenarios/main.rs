@@ -19,6 +19,7 @@ mod identity;
 mod joining;
 mod leaving;
 mod linking;
+mod lying;
 mod programs;
 mod quarantined;
 mod rebuilding;
