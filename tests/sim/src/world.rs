@@ -15,7 +15,7 @@ use crate::chance::Chance;
 use crate::check::membership::Watch;
 use crate::check::{acknowledged, convergence, directory, links, spreading, views};
 use crate::clients::{Act, Clients};
-use crate::disk::{Disk, Survival};
+use crate::disk::Disk;
 use crate::faults::Fault;
 use crate::host::{Host, Output};
 use crate::liar::Liar;
@@ -257,28 +257,6 @@ impl World {
             self.live_again();
         }
         took
-    }
-
-    /// What a liar has said must not be on the disks either: all daemons are killed and start again,
-    /// and everything must hold as before.
-    fn live_again(&mut self) {
-        let honest = self.honest().len();
-        for host in 0..honest {
-            self.strike(Fault::Kill {
-                host,
-                survival: Survival::Nothing,
-            });
-        }
-        self.run(LOOK);
-        (0..honest).for_each(|host| self.strike(Fault::Start { host }));
-        if let Err(differences) = self.run_until_converged(self.scenario.liveness) {
-            let texts = differences.into_iter();
-            self.problems
-                .extend(texts.map(|text| format!("not converged after a restart: {text}")));
-        }
-        self.run(SETTLING);
-        self.await_last_ends();
-        self.examine();
     }
 
     /// What an orphan's end sets off takes a while after all has agreed: the processes linked to it

@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// How often an invention is tried until it is a message.
 const TRIES: usize = 12;
 /// The most changes of lists that it makes: each is an actor more in every vector.
-const MAX_CHANGES: usize = 300;
+const MAX_CHANGES: usize = 100;
 /// No datagram is longer: the transport would refuse it.
 const MAX_DATAGRAM: usize = 1_150;
 

@@ -1,6 +1,8 @@
 //! The liar at work: what its host says beside, and instead of, what its machines say.
 
-use super::World;
+use super::{LOOK, SETTLING, World};
+use crate::disk::Survival;
+use crate::faults::Fault;
 use crate::host::Host;
 use crate::liar::{Habits, Liar, Speech, exempt};
 use crate::network::Arrival;
@@ -121,13 +123,12 @@ impl World {
         let delay = liar.chance.millis(10, DOWN_MS);
         let host = liar.host;
         if self.hosts[host].process.is_some() {
-            let survival = crate::disk::Survival::Nothing;
+            let survival = Survival::Nothing;
             self.queue.at(
                 self.queue.now(),
-                Event::Fault(crate::faults::Fault::Kill { host, survival }),
+                Event::Fault(Fault::Kill { host, survival }),
             );
-            self.queue
-                .after(delay, Event::Fault(crate::faults::Fault::Start { host }));
+            self.queue.after(delay, Event::Fault(Fault::Start { host }));
         }
     }
 
@@ -172,7 +173,7 @@ impl World {
         }
         liar.is_off = true;
         let host = liar.host;
-        self.hosts[host].disk.settle(crate::disk::Survival::Nothing);
+        self.hosts[host].disk.settle(Survival::Nothing);
         // In order, so that nobody waits for what was asked of it.
         self.end_process(host, true);
     }
@@ -180,5 +181,27 @@ impl World {
     /// Whether a host is switched off for good.
     pub(super) fn is_off(&self, host: usize) -> bool {
         self.is_liar(host) && self.liar.as_ref().is_some_and(|liar| liar.is_off)
+    }
+
+    /// What a liar has said must not be on the disks either: all daemons are killed and start again,
+    /// and everything must hold as before.
+    pub(super) fn live_again(&mut self) {
+        let honest = self.honest().len();
+        for host in 0..honest {
+            self.strike(Fault::Kill {
+                host,
+                survival: Survival::Nothing,
+            });
+        }
+        self.run(LOOK);
+        (0..honest).for_each(|host| self.strike(Fault::Start { host }));
+        if let Err(differences) = self.run_until_converged(self.scenario.liveness) {
+            let texts = differences.into_iter();
+            self.problems
+                .extend(texts.map(|text| format!("not converged after a restart: {text}")));
+        }
+        self.run(SETTLING);
+        self.await_last_ends();
+        self.examine();
     }
 }
