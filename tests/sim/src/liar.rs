@@ -338,7 +338,7 @@ impl Liar {
     pub(crate) fn look(&mut self, hosts: &[Host], now: Instant) {
         if self.looked.is_none_or(|last| now.since(last) >= LOOK) {
             self.looked = Some(now);
-            let now_ms = u64::try_from(now.as_nanos() / 1_000_000).unwrap_or(0);
+            let now_ms = now.as_nanos() / 1_000_000;
             self.words.look(hosts, now_ms);
         }
     }

@@ -9,7 +9,7 @@ use crate::queue::{Event, Input, Place};
 use names::ListId;
 use node::cluster::{self, StopReason};
 use node::lists::{self, Edited, Job, Refusal, Reply, Row};
-use node::wire::RequestId;
+use node::wire::{CloseReason, ConnId, RequestId};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -151,18 +151,7 @@ impl World {
                 }
                 self.send(host, conn, Speech::Message(channel, bytes));
             }
-            lists::Output::Close { conn, reason } => {
-                let is_with_liar = self.is_with_liar(host, conn);
-                match &mut self.record {
-                    Some(record) => record.closed.push((host, conn, reason)),
-                    None if is_with_liar => {}
-                    // Nobody else breaks the protocol unless a script does.
-                    None => self
-                        .problems
-                        .push(format!("host {host} closed {conn:?}: {}", reason.as_str())),
-                }
-                self.network.close(&mut self.queue, host, conn);
-            }
+            lists::Output::Close { conn, reason } => self.close(host, conn, reason),
             lists::Output::Write { id, rows } => {
                 self.trace.aside(self.queue.now(), &|| {
                     format!(
@@ -211,6 +200,20 @@ impl World {
                 }
             }
         }
+    }
+
+    /// A lists machine closes a connection, which it does only if its peer breaks the protocol: as the
+    /// liar does, and scripts.
+    fn close(&mut self, host: usize, conn: ConnId, reason: CloseReason) {
+        let is_with_liar = self.is_with_liar(host, conn);
+        match &mut self.record {
+            Some(record) => record.closed.push((host, conn, reason)),
+            None if is_with_liar => {}
+            None => self
+                .problems
+                .push(format!("host {host} closed {conn:?}: {}", reason.as_str())),
+        }
+        self.network.close(&mut self.queue, host, conn);
     }
 
     fn commit(&mut self, place: Place, commit: Commit) {
