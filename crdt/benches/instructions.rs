@@ -7,9 +7,11 @@
 
 use crdt::entry::{Author, Edit, NewEntry};
 use crdt::list::{CheckedChange, Document, judge};
-use names::{Actor, ListName};
+use crdt::registry::{Entry, Logs, Process, Progress, State};
+use names::{Actor, ListName, NodeId, ProcessName};
 use std::hint::black_box;
 use std::process::Command;
+use std::sync::Arc;
 
 const CASES: &[(&str, usize)] = &[
     ("add", 10),
@@ -20,6 +22,10 @@ const CASES: &[(&str, usize)] = &[
     ("apply-one", 10_000),
     ("apply-100", 10_000),
     ("load", 1_000),
+    ("register", 10_000),
+    ("pushed", 10_000),
+    ("relayed", 10_000),
+    ("unproved", 10_000),
 ];
 
 fn main() {
@@ -121,6 +127,7 @@ fn run(name: &str, size: usize) {
     match name {
         "add" => drop(measured(|| writer.add(1))),
         "judge" => drop(measured(|| judge(filled.bytes().clone()))),
+        "register" | "pushed" | "relayed" | "unproved" => registry(name, size),
         "load" => {
             let (name, bytes) = (writer.document.name().clone(), filled.bytes().clone());
             drop(
@@ -137,4 +144,63 @@ fn run(name: &str, size: usize) {
             drop(measured(|| other.document.apply(changes)).expect("sound changes"));
         }
     }
+}
+
+const OWNER: NodeId = NodeId([1; 16]);
+const RELAY: NodeId = NodeId([2; 16]);
+
+/// A log of so many registrations, and one more: `register` writes that and the log's head, but for the
+/// signature; with `pushed` a replica takes it from its owner. With `relayed` a replica takes the log from
+/// another node, and with `unproved` in the form of protocol 1.
+fn registry(name: &str, size: usize) {
+    let mut owner = Logs::default();
+    owner.begin(OWNER, 1, 0);
+    (0..size).for_each(|n| register(&mut owner, n));
+    let prove = |logs: &mut Logs| logs.prove(OWNER, |_| vec![0; 64].into()).expect("a head");
+    prove(&mut owner);
+    let whole = owner.proved_delta(OWNER, Progress::default(), usize::MAX);
+    let whole = whole.expect("a log");
+    let (end, mut replica) = (whole.end(), Logs::default());
+    let take = |replica: &mut Logs, delta| {
+        drop(replica.take(RELAY, delta, |_| true).expect("it is proved"));
+    };
+    match name {
+        "register" => measured(|| {
+            register(&mut owner, size);
+            prove(&mut owner);
+        }),
+        "pushed" => {
+            take(&mut replica, whole);
+            register(&mut owner, size);
+            prove(&mut owner);
+            let next = owner.proved_delta(OWNER, Progress::from(end), usize::MAX);
+            measured(|| take(&mut replica, next.expect("a part")));
+        }
+        "relayed" => measured(|| take(&mut replica, whole)),
+        _ => {
+            let delta = owner.delta(OWNER, Progress::default(), usize::MAX);
+            let delta = delta.expect("a log");
+            drop(measured(|| replica.merge(delta)).expect("a sound part"));
+        }
+    }
+}
+
+fn register(logs: &mut Logs, n: usize) {
+    let process = Process {
+        boot: [3; 16],
+        pid: 7,
+        start: n as u64,
+    };
+    let entry = Entry {
+        uid: 1000,
+        user: Some("alice".to_owned()),
+        exe: Some("/usr/bin/web".to_owned()),
+        groups: [].into(),
+        metadata: [("port".to_owned(), "8080".to_owned())].into(),
+        address: Some("10.0.0.7:8080".to_owned()),
+        claim: 12,
+        since_ms: 1_790_000_000_000,
+    };
+    let name = ProcessName::new(&format!("web{n}")).expect("a valid name");
+    logs.put(OWNER, name, process, State::Live(Arc::new(entry)));
 }

@@ -4,7 +4,7 @@
 //! as arguments. A to-do list is one Automerge document ([`list::Document`]); the roster of the
 //! cluster's nodes is a map merged by taking the larger pair ([`roster::Roster`]); each node's
 //! registered processes are a log that it alone writes ([`registry`]); two replicas find out what
-//! they lack by digests and version vectors ([`digest`], [`vector`]). What lies on disks is in a form
+//! they lack by digests and version vectors ([`digest`], [`vector`], [`lthash`]). What lies on disks is in a form
 //! that later programs can add to ([`record`]); what goes to third nodes, in its owner's very bytes
 //! ([`relayed`]). Ids and names
 //! are the crate `names`.
@@ -21,6 +21,7 @@
 pub mod digest;
 pub mod entry;
 pub mod list;
+pub mod lthash;
 pub mod record;
 pub mod registry;
 pub mod relayed;

@@ -26,6 +26,7 @@ mod edit;
 mod genesis;
 mod index;
 mod judge;
+mod left_out;
 mod outline;
 mod past;
 mod plain;
@@ -37,7 +38,8 @@ mod write;
 pub use apply::{Applied, ApplyError};
 pub use document::{Document, LoadError, RawChange, Standing, Touched, heads_tag};
 pub use edit::{EditRefusal, Edited};
-pub use judge::{CheckedChange, Fault, judge, start_op};
+pub use judge::{CheckedChange, Fault, Head, hash_of, head_of, judge, start_op};
+pub use left_out::{LeftOut, MAX_LEFT_OUT};
 pub(crate) use plain::Plain;
 pub(crate) use position::is_valid as is_position;
 

@@ -2,19 +2,25 @@
 //!
 //! Each node owns the log of its own processes; nobody else writes it, so two replicas cannot
 //! disagree about an entry, only be behind. A [`Log`] numbers its owner's changes; what another
-//! replica lacks of it travels as a [`Delta`]; [`Logs`] are the logs of all nodes.
+//! replica lacks of it travels as a [`ProvedDelta`], which comes down to what the owner has signed (a
+//! [`Head`]), whoever brings it; [`Logs`] are the logs of all nodes. A [`Delta`] is the same without a
+//! proof, as the first version of the protocol has it.
 
 mod delta;
+mod head;
 mod limits;
 mod log;
 mod logs;
+mod proved;
 mod statement;
 #[cfg(test)]
 mod tests;
 
 pub use delta::{Delta, Position, Progress, Record, State};
+pub use head::Head;
 pub use log::Log;
 pub use logs::{Fault, Logs, Merged, Shift};
+pub use proved::ProvedDelta;
 pub use statement::{About, Statement};
 
 use names::ProcessName;
@@ -70,6 +76,8 @@ pub enum Reason {
     Left,
     /// It ended while nobody here could hear why, too long ago for the node to remember.
     Unknown,
+    /// An authority has shut its node out. No log says this: it follows from the revocation.
+    Revoked,
 }
 
 impl fmt::Display for Reason {
@@ -80,6 +88,7 @@ impl fmt::Display for Reason {
             Self::Exited => f.write_str("exited"),
             Self::Unregistered => f.write_str("unregistered"),
             Self::Left => f.write_str("left"),
+            Self::Revoked => f.write_str("revoked"),
             Self::Unknown => f.write_str("unknown"),
         }
     }

@@ -26,6 +26,7 @@
 use crate::record::{Fields, Number, RecordError, Writer};
 use bytes::Bytes;
 use names::NodeId;
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
@@ -98,6 +99,34 @@ impl Relayed {
         Self::read(writer.finish()?.into())
     }
 
+    /// The same with its owner's proof, which is over all bytes that are there now.
+    ///
+    /// # Errors
+    /// It is too large with it.
+    pub fn with_proof(&self, proof: &[u8]) -> Result<Self, RecordError> {
+        let mut writer = Writer::after(Vec::new());
+        writer.put_bytes(PROOF, proof);
+        let proof = writer.finish()?;
+        Self::read([self.said(), &proof].concat().into())
+    }
+
+    /// The owner's proof, if there is one; it is over [`said`](Self::said).
+    pub fn proof(&self) -> Option<&[u8]> {
+        self.fields().bytes(PROOF)
+    }
+
+    /// All bytes but the proof.
+    pub fn said(&self) -> &[u8] {
+        let Some(proof) = self.proof() else {
+            return &self.bytes;
+        };
+        let mut writer = Writer::after(Vec::new());
+        writer.put_bytes(PROOF, proof);
+        let field = writer.finish().map_or(0, |field| field.len());
+        let end = self.bytes.len().saturating_sub(field);
+        self.bytes.get(..end).unwrap_or_default()
+    }
+
     /// The version that it was written in.
     pub fn version(&self) -> u8 {
         self.bytes.first().copied().unwrap_or_default()
@@ -116,6 +145,14 @@ impl Relayed {
     /// What decides which of two stays.
     pub fn rank(&self) -> Rank {
         self.rank
+    }
+
+    /// A number that is another one for other bytes.
+    pub fn digest(&self) -> u64 {
+        let hash = Sha256::digest(&self.bytes);
+        hash.iter()
+            .take(8)
+            .fold(0, |sum, byte| sum << 8 | u64::from(*byte))
     }
 
     /// Its fields.
@@ -193,6 +230,13 @@ mod tests {
         };
         let (bare, proved) = (signed(b""), signed(b"proof"));
         assert!(proved.bytes().starts_with(bare.bytes()));
+        assert_eq!((bare.said(), bare.proof()), (&bare.bytes()[..], None));
+        assert_eq!(bare.with_proof(b"proof"), Ok(proved.clone()));
+        assert_eq!(proved.with_proof(b"proof"), Ok(proved.clone()));
+        assert_eq!(
+            (proved.said(), proved.proof()),
+            (&bare.bytes()[..], Some(&b"proof"[..]))
+        );
         assert_eq!(proved.fields().bytes(PROOF), Some(b"proof".as_slice()));
         assert_eq!((proved.owner(), proved.rank()), (NodeId([7; 16]), rank));
     }

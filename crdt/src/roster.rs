@@ -5,8 +5,10 @@
 //! makes a node a member again, and anybody may forget one.
 
 mod line;
+mod revocation;
 
-pub use line::Line;
+pub use line::{Author, Line};
+pub use revocation::{MAX_BYTES as MAX_REVOCATION_BYTES, Revocation, Told};
 
 use names::{NodeId, NodeName};
 use serde::{Deserialize, Serialize};
@@ -69,6 +71,11 @@ impl Roster {
     /// proved against what others said of it.
     pub fn replace(&mut self, id: NodeId, entry: RosterEntry) {
         self.0.insert(id, entry);
+    }
+
+    /// Takes a node off, as if it had never been heard of.
+    pub fn remove(&mut self, id: NodeId) {
+        self.0.remove(&id);
     }
 
     /// Merges all lines of another replica; gives the ids whose line changed.

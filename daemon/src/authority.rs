@@ -12,7 +12,10 @@ pub(crate) use admit::{Admitted, Around, Asked, LIFE};
 pub(crate) use invitation::{Invitation, State, Use};
 
 use crate::host::wall_ms;
+use crdt::record::RecordError;
+use crdt::roster::{Revocation, Told};
 use names::NodeId;
+use node::proof::Domain;
 use parking_lot::Mutex;
 use pki::files::{self, Mode, Replace};
 use pki::{Certified, Fingerprint, Identity, InvitationId, PkiError, Signer, Token};
@@ -38,6 +41,9 @@ pub enum AuthorityError {
          some have been over for a week"
     )]
     Full,
+    /// What is to be signed is too large.
+    #[error("a revocation cannot be written: {0}")]
+    Form(RecordError),
     /// A file cannot be read or written, or the key cannot be used.
     #[error(transparent)]
     Files(#[from] PkiError),
@@ -154,6 +160,33 @@ impl Authority {
         let certified = signer.certify((id.0, name), key, life, identity)?;
         signer.record(&certified)?;
         Ok(certified)
+    }
+
+    /// Signs that a node is shut out. Reads files.
+    ///
+    /// # Errors
+    /// This node is no authority, or cannot sign.
+    pub(crate) fn shut_out(
+        &self,
+        (me, cluster): (NodeId, [u8; 16]),
+        subject: NodeId,
+        told: &Told,
+    ) -> Result<Revocation, AuthorityError> {
+        let signer = Signer::load(&self.shared.dir)?.ok_or(AuthorityError::None)?;
+        let mut failed = None;
+        let revocation = Revocation::write((me, &signer.chain()), subject, told, |said| {
+            let signed = signer.sign(&Domain::Revocation.message(cluster, said));
+            signed
+                .unwrap_or_else(|error| {
+                    failed = Some(error);
+                    Vec::new()
+                })
+                .into()
+        });
+        match failed {
+            Some(error) => Err(error.into()),
+            None => revocation.map_err(AuthorityError::Form),
+        }
     }
 
     fn write(&self, id: InvitationId, invitation: &Invitation) -> Result<(), PkiError> {

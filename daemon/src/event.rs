@@ -6,10 +6,11 @@ use api::events::{
 };
 use api::time::Millis;
 use crdt::registry::Reason;
-use names::Handle;
+use names::{Handle, ListName};
 use node::cluster::Verdict;
-use node::lists::Change;
+use node::lists::{Change, Fork, Left};
 use node::registry;
+use node::time::Wall;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -160,6 +161,55 @@ impl EventLog {
         what
     }
 
+    /// Appends that a member has another branch of a list.
+    pub fn append_fork(&self, at: Wall, name: Option<&ListName>, fork: &Fork) {
+        let member = fork.member.as_ref().map(ToString::to_string);
+        let whose = if fork.is_own { ", this node's own" } else { "" };
+        let detail = format!(
+            "{} has another change {} of the actor {}{whose}",
+            member.unwrap_or_else(|| fork.peer.to_string()),
+            fork.seq,
+            fork.actor
+        );
+        let id = fork.list.to_string();
+        self.append(ClusterEvent {
+            at: Millis(at.0),
+            kind: EventKind::List,
+            what: EventType::Forked,
+            name: name.map_or_else(|| id.clone(), ToString::to_string),
+            more: EventDetails {
+                id: Some(id),
+                detail: Some(detail),
+                ..EventDetails::default()
+            },
+        });
+    }
+
+    /// Appends that changes have left a list.
+    pub fn append_left(&self, left: &Left) {
+        let done = left.changes.iter().filter(|(_, is_done)| *is_done);
+        let hashes: Vec<String> = done.map(|(hash, _)| hash.to_string()).collect();
+        let count = left.changes.len();
+        let changes = if count == 1 { "change" } else { "changes" };
+        let detail = if hashes.is_empty() {
+            format!("{count} {changes} moved aside")
+        } else {
+            let hashes = hashes.join(", ");
+            format!("{count} {changes} moved aside, of these acknowledged by this node: {hashes}")
+        };
+        self.append(ClusterEvent {
+            at: Millis(left.at.0),
+            kind: EventKind::List,
+            what: EventType::LeftOut,
+            name: left.name.to_string(),
+            more: EventDetails {
+                id: Some(left.list.to_string()),
+                detail: Some(detail),
+                ..EventDetails::default()
+            },
+        });
+    }
+
     /// Appends what a lists machine reports.
     pub fn append_list(&self, change: &Change) {
         let what = match (change.total_before, change.row.total) {
@@ -217,7 +267,11 @@ fn down(reason: Reason, about: ProcessDetails) -> ProcessDetails {
     let (code, signal) = match reason {
         Reason::ExitedWith(code) => (Some(code), None),
         Reason::Killed(signal) => (None, Some(signal)),
-        Reason::Exited | Reason::Unregistered | Reason::Left | Reason::Unknown => (None, None),
+        Reason::Exited
+        | Reason::Unregistered
+        | Reason::Left
+        | Reason::Unknown
+        | Reason::Revoked => (None, None),
     };
     ProcessDetails {
         reason: Some(reason.to_string()),

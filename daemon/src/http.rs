@@ -31,6 +31,7 @@ mod path;
 mod problem;
 mod processes;
 mod query;
+mod revocations;
 mod streams;
 mod time;
 mod tokens;
@@ -258,6 +259,7 @@ fn socket_routes() -> OpenApiRouter<Api> {
     [
         cluster::routes(),
         authority::routes(),
+        revocations::routes(),
         node::routes(),
         lists::routes(),
         processes::routes(),

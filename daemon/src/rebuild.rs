@@ -131,6 +131,7 @@ impl<'a> Rebuild<'a> {
             Done::Loaded(_)
             | Done::Applied(_)
             | Done::Saved(_)
+            | Done::LeftOut(_)
             | Done::Vector(_)
             | Done::Changes { .. }
             | Done::EntriesAt { .. } => Err(format!("{name}: another job was done")),

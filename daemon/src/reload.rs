@@ -6,6 +6,7 @@
 
 use crate::config::{self, Applies, Config, Source, Start};
 use crate::logging::Level;
+use crate::machines::Inbox;
 use crate::metrics;
 use crate::systemd;
 use crate::tls::Tls;
@@ -93,8 +94,7 @@ const CERTIFICATE: &str = "http.tls_cert";
 pub(crate) struct Reloader {
     source: Source,
     level: Level,
-    endpoint: transport::Endpoint,
-    proofs: Arc<pki::Proofs>,
+    identities: Identities,
     policy: watch::Sender<Arc<Policy>>,
     limits: watch::Sender<Limits>,
     tls: watch::Sender<Option<Tls>>,
@@ -104,11 +104,37 @@ pub(crate) struct Reloader {
     latest: Mutex<Config>,
 }
 
+/// All that acts with this node's certificate and key.
+#[derive(Clone)]
+pub(crate) struct Identities {
+    pub(crate) endpoint: transport::Endpoint,
+    pub(crate) proofs: Arc<pki::Proofs>,
+    pub(crate) cluster: Inbox,
+}
+
+impl Identities {
+    /// Connections that are made from now on show another certificate, and what this node says is
+    /// signed with it.
+    ///
+    /// # Errors
+    /// It is another node's; then nothing was changed.
+    pub(crate) fn replace(&self, identity: pki::Identity) -> Result<(), transport::ReloadError> {
+        self.endpoint.reload(identity.clone())?;
+        self.proofs.reload(identity);
+        self.cluster.recertified();
+        Ok(())
+    }
+}
+
 impl Reloader {
+    pub(crate) fn identities(&self) -> &Identities {
+        &self.identities
+    }
+
     pub(crate) fn new(
         source: Source,
         level: Level,
-        (endpoint, proofs): (transport::Endpoint, Arc<pki::Proofs>),
+        identities: Identities,
         started: Config,
         tls: Option<Tls>,
     ) -> (Self, InForce) {
@@ -127,8 +153,7 @@ impl Reloader {
             Self {
                 source,
                 level,
-                endpoint,
-                proofs,
+                identities,
                 policy: policy.0,
                 limits: limits.0,
                 tls: tls.0,
@@ -178,8 +203,7 @@ impl Reloader {
             .await
             .context("reading was cut short")??;
         let certificate_expires = identity.not_after();
-        self.endpoint.reload(identity.clone())?;
-        self.proofs.reload(identity);
+        self.identities.replace(identity)?;
         let mut applied = config::changed(&latest, &new, Applies::AtReload);
         if self.is_renewed(tls.as_ref()) && !applied.iter().any(|key| key == CERTIFICATE) {
             applied.push(CERTIFICATE.to_owned());

@@ -110,8 +110,8 @@ pub(crate) async fn renew(service: &Service) -> Result<Renewed, RenewalError> {
         .map_err(|error| unusable(&error))?
         .map_err(|error| unusable(&error))?;
     let not_after = identity.not_after();
-    let reloaded = service.endpoint().reload(identity);
-    reloaded.map_err(|error| unusable(&error))?;
+    let replaced = service.recertify(identity);
+    replaced.map_err(|error| unusable(&error))?;
     Ok(Renewed { by, not_after })
 }
 

@@ -20,7 +20,7 @@ use crate::logging::{Level, Logging};
 use crate::machines::{Certified, ListsInbox, cluster, lists};
 use crate::metrics;
 use crate::process::{self, Host, Replica};
-use crate::reload::{InForce, Reloader};
+use crate::reload::{Identities, InForce, Reloader};
 use crate::renewal;
 use crate::service::{Inner, NodeInfo, Service, Trouble};
 use crate::systemd::{self, Handed, Watchdog};
@@ -113,6 +113,7 @@ impl Node {
         let capacity = process::capacity(self.config.limits.connections);
         let changes = broadcast::channel(CHANGES_KEPT).0;
         let (view, views) = watch::channel(cluster::empty_view(&self.me));
+        let (revoked, revocations) = watch::channel(Arc::from([]));
         let (stopped, stop) = oneshot::channel();
         let workers: Vec<(ListsInbox, lists::Inputs)> =
             shares(WORKERS).into_iter().map(ListsInbox::new).collect();
@@ -123,6 +124,7 @@ impl Node {
             replica: replica.clone(),
             host,
             view,
+            revoked,
             stopped,
             blocked: self.config.dev_block.clone(),
             clock: self.clock,
@@ -146,10 +148,16 @@ impl Node {
             .runtime
             .block_on(Listeners::bind(&self.config, sockets))?;
         let level = origin.logging.level.clone();
-        let (reloader, in_force) = self.reloader(origin.source, level, (&endpoint, proofs))?;
+        let identities = Identities {
+            endpoint: endpoint.clone(),
+            proofs,
+            cluster: inbox.clone(),
+        };
+        let (reloader, in_force) = self.reloader(origin.source, level, identities)?;
         let service = Service::new(Inner {
             info: self.info(cluster_id, endpoint.local_addr()),
             views,
+            revoked: revocations,
             cluster: inbox,
             workers,
             reader: self.store.reader(),
@@ -189,16 +197,10 @@ impl Node {
         &self,
         source: Source,
         level: Level,
-        (endpoint, proofs): (&transport::Endpoint, Arc<pki::Proofs>),
+        identities: Identities,
     ) -> anyhow::Result<(Reloader, InForce)> {
         let (config, tls) = (self.config.clone(), Tls::load(&self.config.http)?);
-        Ok(Reloader::new(
-            source,
-            level,
-            (endpoint.clone(), proofs),
-            config,
-            tls,
-        ))
+        Ok(Reloader::new(source, level, identities, config, tls))
     }
 
     /// What the node tells of itself for as long as it runs.
@@ -299,7 +301,7 @@ impl Node {
             names_per_uid: self.config.limits.names_per_uid,
             kill_after: self.config.processes.kill_after,
         };
-        let accept_v1 = self.config.cluster.accept_v1;
+        let accept_v1 = Protocol::is_v1_spoken(self.config.cluster.accept_v1);
         let mut tags = self.config.node.tags.clone();
         tags.sort();
         tags.dedup();
@@ -356,6 +358,8 @@ impl Node {
                     .filter(|(list, _)| mine(list))
                     .copied()
                     .collect(),
+                compares_numbers: Protocol::spoken(self.config.cluster.accept_v1)
+                    .any(|spoken| spoken < Protocol::PROVED),
                 quarantined: self
                     .recovered
                     .quarantined

@@ -12,6 +12,7 @@ use crate::systemd::Part;
 use crate::tls::Tls;
 use crate::tokens::Tokens;
 use crdt::entry::Author;
+use crdt::roster::Revocation;
 use names::{ListId, NodeId, NodeName};
 use node::cluster::{self, RosterView};
 use node::lists;
@@ -60,6 +61,7 @@ pub struct Service {
 pub(crate) struct Inner {
     pub(crate) info: NodeInfo,
     pub(crate) views: watch::Receiver<Arc<RosterView>>,
+    pub(crate) revoked: watch::Receiver<Arc<[Revocation]>>,
     pub(crate) cluster: Inbox,
     pub(crate) workers: Vec<ListsInbox>,
     pub(crate) store: store::Store,
@@ -211,6 +213,11 @@ impl Service {
         self.inner.endpoint.rtt(conn.0)
     }
 
+    /// The nodes that are shut out, by id.
+    pub(crate) fn revocations(&self) -> Arc<[Revocation]> {
+        self.inner.revoked.borrow().clone()
+    }
+
     /// The QUIC endpoint.
     pub(crate) fn endpoint(&self) -> &transport::Endpoint {
         &self.inner.endpoint
@@ -315,6 +322,14 @@ impl Service {
     /// What is wrong with them, in words; then nothing was changed.
     pub(crate) async fn reload(&self) -> anyhow::Result<reload::Outcome> {
         self.inner.reloader.reload().await
+    }
+
+    /// Acts with another certificate of this node from now on.
+    ///
+    /// # Errors
+    /// It is another node's; then nothing was changed.
+    pub(crate) fn recertify(&self, identity: pki::Identity) -> Result<(), transport::ReloadError> {
+        self.inner.reloader.identities().replace(identity)
     }
 
     /// The log, as it can be changed while the node runs.

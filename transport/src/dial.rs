@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::net::lookup_host;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
-use tracing::debug;
+use tracing::{debug, info};
 
 /// How many of a name's addresses are tried.
 const MAX_ADDRESSES: usize = 4;
@@ -41,7 +41,11 @@ pub(crate) async fn run(core: Arc<Core>, dial: u64, target: String, expect: Opti
             if failure.kind != DialErrorKind::Itself {
                 core.counters.dial_failures.fetch_add(1, Relaxed);
             }
-            debug!(target, reason = failure.reason, "a dial failed");
+            if failure.kind == DialErrorKind::Refused && core.may_log_refusal() {
+                info!(target, reason = failure.reason, "a dial was refused");
+            } else {
+                debug!(target, reason = failure.reason, "a dial failed");
+            }
             if let Some(outboxes) = core.outboxes() {
                 outboxes
                     .urgent

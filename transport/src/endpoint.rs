@@ -12,7 +12,7 @@ use crate::inquiry;
 use crate::places::Places;
 use crate::settings::Settings;
 use crate::stats::{ConnectionStats, Counters, Stats};
-use crate::tls::Tls;
+use crate::tls::{Revoked, Tls};
 use crate::{accept, admission, dial};
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
@@ -101,7 +101,7 @@ impl Endpoint {
     ) -> Result<(Self, Events, Events), BindError> {
         let runtime = Handle::try_current().map_err(|_| BindError::Runtime)?;
         let transport = Arc::new(parameters::transport(&settings)?);
-        let tls = Arc::new(Tls::new(identity, &settings));
+        let tls = Arc::new(Tls::new(identity, &settings, Revoked::default()));
         let server = parameters::server(&tls, &transport)
             .map_err(|error| BindError::Tls(error.to_string()))?;
         let (fault, counters) = (Fault::default(), Arc::new(Counters::default()));
@@ -231,8 +231,16 @@ impl Endpoint {
             not_after = identity.not_after(),
             "certificates were reloaded"
         );
-        *tls = Arc::new(Tls::new(identity, &self.core().settings));
+        let revoked = tls.revoked().clone();
+        *tls = Arc::new(Tls::new(identity, &self.core().settings, revoked));
         Ok(())
+    }
+
+    /// Refuses handshakes with these nodes from now on, and with no others for that reason. Connections
+    /// that stand stay.
+    pub fn revoke(&self, ids: impl IntoIterator<Item = [u8; 16]>) {
+        let revoked = self.core().tls.lock().revoked().clone();
+        *revoked.write() = ids.into_iter().collect();
     }
 
     /// This node's certificate, key and authorities, as of the last reload.

@@ -36,6 +36,8 @@ pub(crate) enum Refusal {
     #[error("it is node {}, but node {} was expected there", HEXLOWER.encode(.found),
         HEXLOWER.encode(.expected))]
     Unexpected { found: [u8; 16], expected: [u8; 16] },
+    #[error("an authority of the cluster has revoked it")]
+    Revoked,
     #[error("that is this node itself")]
     Itself,
     #[error("it speaks another protocol version")]
@@ -44,15 +46,16 @@ pub(crate) enum Refusal {
 
 impl Refusal {
     /// The error that makes rustls end the handshake with the alert by which the other end can tell
-    /// the reason. Nobody revokes certificates here, so that alert is free to tell the other end of
-    /// a handshake with itself what it is.
+    /// the reason. Certificates are always made for what they are used for here, so the alert that says
+    /// otherwise is free to tell the other end of a handshake with itself what it is.
     pub(crate) fn into_tls(self) -> rustls::Error {
         let error = match self {
             Self::OtherCluster { .. } | Self::Untrusted => CertificateError::UnknownIssuer,
             Self::Validity => CertificateError::Expired,
             Self::Certificate(_) | Self::NoCertificate => CertificateError::BadEncoding,
             Self::Unexpected { .. } => CertificateError::ApplicationVerificationFailure,
-            Self::Itself => CertificateError::Revoked,
+            Self::Revoked => CertificateError::Revoked,
+            Self::Itself => CertificateError::InvalidPurpose,
             Self::OtherProtocol => return rustls::Error::NoApplicationProtocol,
         };
         error.into()
@@ -86,6 +89,7 @@ enum CountedAs {
     Validity,
     Certificate,
     Unexpected,
+    Revoked,
     OtherProtocol,
     ByPeer,
 }
@@ -116,7 +120,7 @@ impl Failure {
             }
             ConnectionError::VersionMismatch => Refusal::OtherProtocol.into(),
             ConnectionError::ConnectionClosed(close)
-                if close.error_code == CERTIFICATE_REVOKED.into() =>
+                if close.error_code == UNSUPPORTED_CERTIFICATE.into() =>
             {
                 Refusal::Itself.into()
             }
@@ -161,6 +165,7 @@ impl Failure {
             Some(CountedAs::Validity) => &counters.refused_validity,
             Some(CountedAs::Certificate) => &counters.refused_certificate,
             Some(CountedAs::Unexpected) => &counters.refused_unexpected,
+            Some(CountedAs::Revoked) => &counters.refused_revoked,
             Some(CountedAs::OtherProtocol) => &counters.refused_protocol,
             Some(CountedAs::ByPeer) => &counters.refused_by_peer,
         };
@@ -188,6 +193,7 @@ impl From<Refusal> for Failure {
                 (DialErrorKind::Refused, Some(CountedAs::Certificate))
             }
             Refusal::Unexpected { .. } => (DialErrorKind::Refused, Some(CountedAs::Unexpected)),
+            Refusal::Revoked => (DialErrorKind::Refused, Some(CountedAs::Revoked)),
             Refusal::OtherProtocol => (DialErrorKind::Refused, Some(CountedAs::OtherProtocol)),
             Refusal::Itself => (DialErrorKind::Itself, None),
         };
@@ -203,7 +209,7 @@ impl From<Refusal> for Failure {
 #[derive(Clone, Copy)]
 struct Alert(u8);
 
-const CERTIFICATE_REVOKED: Alert = Alert(44);
+const UNSUPPORTED_CERTIFICATE: Alert = Alert(43);
 const NO_COMMON_PROTOCOL: Alert = Alert(120);
 
 impl From<Alert> for TransportErrorCode {
@@ -225,6 +231,7 @@ fn close_words(code: TransportErrorCode) -> &'static str {
     match u64::from(code).checked_sub(u64::from(TransportErrorCode::crypto(0))) {
         Some(48) => "this node's certificate is not signed by the peer's cluster's CA",
         Some(45) => "this node's certificate has expired, or is not valid yet by the peer's clock",
+        Some(44) => "an authority of the cluster has revoked this node",
         Some(42 | 43 | 46) => "this node's certificate cannot be used",
         Some(49) => "it expected another node here",
         Some(116) => "it got no certificate from this node",

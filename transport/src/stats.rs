@@ -61,6 +61,8 @@ counters! {
     refused_certificate,
     /// Handshakes refused here: another node than the dialled one.
     refused_unexpected,
+    /// Handshakes refused here: with a node that an authority has revoked.
+    refused_revoked,
     /// Handshakes that failed because the two ends speak different versions.
     refused_protocol,
     /// Handshakes that the other end refused.
@@ -104,7 +106,7 @@ counters! {
 
 impl Stats {
     /// The refused handshakes by reason: a closed set, fit for a metric's label.
-    pub fn refusals(&self) -> [(&'static str, u64); 8] {
+    pub fn refusals(&self) -> [(&'static str, u64); 9] {
         [
             ("limit", self.refused_limit),
             ("other_cluster", self.refused_other_cluster),
@@ -112,6 +114,7 @@ impl Stats {
             ("validity", self.refused_validity),
             ("certificate", self.refused_certificate),
             ("unexpected_node", self.refused_unexpected),
+            ("revoked", self.refused_revoked),
             ("protocol", self.refused_protocol),
             ("by_peer", self.refused_by_peer),
         ]

@@ -2,6 +2,7 @@
 
 use crate::refusal::{Refusal, Verdict};
 use crate::settings::Settings;
+use parking_lot::RwLock;
 use pki::{Identity, certificate};
 use quinn::crypto::rustls::{NoInitialCipherSuite, QuicClientConfig, QuicServerConfig};
 use rustls::client::Resumption;
@@ -12,6 +13,7 @@ use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, SignatureScheme};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// Why TLS cannot be set up: a fault of the build, not of its input.
@@ -44,7 +46,11 @@ pub(crate) struct Tls {
     dialling: Arc<SingleCertAndKey>,
     /// What is shown to those that dial.
     accepting: Arc<Shown>,
+    revoked: Revoked,
 }
+
+/// The ids of nodes that no handshake is finished with, whatever certificates they show.
+pub(crate) type Revoked = Arc<RwLock<HashSet<[u8; 16]>>>;
 
 /// What is shown to those that dial: to those that want to join the authorities too, since all that
 /// they know of the cluster is the fingerprint of one.
@@ -83,7 +89,7 @@ impl ResolvesServerCert for Shown {
 }
 
 impl Tls {
-    pub(crate) fn new(identity: Identity, settings: &Settings) -> Self {
+    pub(crate) fn new(identity: Identity, settings: &Settings, revoked: Revoked) -> Self {
         let dialling = Arc::new(SingleCertAndKey::from(identity.certified_key()));
         let accepting = Arc::new(Shown::new(&identity, settings.join_alpn.clone()));
         Self {
@@ -94,7 +100,12 @@ impl Tls {
             provider: pki::provider(),
             dialling,
             accepting,
+            revoked,
         }
+    }
+
+    pub(crate) fn revoked(&self) -> &Revoked {
+        &self.revoked
     }
 
     /// For one incoming handshake. No tickets: a resumed session would skip the check of the
@@ -159,6 +170,7 @@ impl Tls {
             algorithms,
             expect,
             verdict,
+            revoked: self.revoked.clone(),
             is_mandatory: self.join_alpn.is_empty(),
         }
     }
@@ -173,6 +185,7 @@ struct Verifier {
     algorithms: WebPkiSupportedAlgorithms,
     expect: Option<[u8; 16]>,
     verdict: Verdict,
+    revoked: Revoked,
     /// Whether TLS itself refuses those that show no certificate. Which protocol they want is known
     /// only later (see `accept`), so where hosts may join it cannot.
     is_mandatory: bool,
@@ -208,6 +221,9 @@ impl Verifier {
         let found = certificate::node(leaf).map_err(Refusal::Certificate)?.id;
         if found == self.identity.id() {
             return Err(Refusal::Itself);
+        }
+        if self.revoked.read().contains(&found) {
+            return Err(Refusal::Revoked);
         }
         match self.expect {
             Some(expected) if expected != found => Err(Refusal::Unexpected { found, expected }),

@@ -110,7 +110,12 @@ impl Document {
                 Verdict::Fits(fit) => batch.take(self, change, fit),
                 Verdict::Duplicate => applied.duplicates += 1,
                 Verdict::Orphan => applied.orphans.push(change),
-                Verdict::Refused(fault) => applied.refused.push((change, fault)),
+                Verdict::Refused(fault) => {
+                    if fault == Fault::LeftOut {
+                        self.leave_aside([change.hash()]);
+                    }
+                    applied.refused.push((change, fault));
+                }
             }
         }
         if batch.fit.is_empty() {

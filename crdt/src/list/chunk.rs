@@ -11,7 +11,7 @@
 //! would expand to is therefore added up from the run lengths before Automerge sees them.
 
 use super::{MAX_CHANGE_BYTES, MAX_OPERATIONS};
-use names::ChangeHash;
+use names::{Actor, ChangeHash, ChangeId};
 use sha2::{Digest, Sha256};
 
 const MAGIC: [u8; 4] = [0x85, 0x6f, 0x4a, 0x83];
@@ -54,7 +54,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Frame, ChunkError> {
         return Err(ChunkError::Bytes);
     }
     let (checksum, mut body) = open(bytes)?;
-    let hash = ChangeHash(Sha256::digest(bytes.get(8..).unwrap_or_default()).into());
+    let hash = hash(bytes);
     if hash.0.get(..4) != Some(checksum) {
         return Err(ChunkError::Checksum);
     }
@@ -66,6 +66,34 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Frame, ChunkError> {
     }
     check_columns(&mut body)?;
     Ok(Frame { hash, start_op })
+}
+
+/// The hash of a change chunk, without checking anything.
+pub(super) fn hash(bytes: &[u8]) -> ChangeHash {
+    ChangeHash(Sha256::digest(bytes.get(8..).unwrap_or_default()).into())
+}
+
+/// What a change chunk says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// The changes that it depends on directly.
+    pub deps: Vec<ChangeHash>,
+    /// Its actor and number.
+    pub id: ChangeId,
+}
+
+/// What a change chunk says of itself, without checking anything but the way to it.
+pub(super) fn head(bytes: &[u8]) -> Option<Head> {
+    let (_, mut body) = open(bytes).ok()?;
+    let mut deps = Vec::new();
+    for _ in 0..body.count("dependencies").ok()? {
+        let hash = body.take(32, "dependency").ok()?;
+        deps.push(ChangeHash(hash.try_into().ok()?));
+    }
+    let actor = Actor(body.block("actor").ok()?.try_into().ok()?);
+    let seq = body.unsigned("sequence number").ok()?;
+    let id = ChangeId { actor, seq };
+    Some(Head { deps, id })
 }
 
 /// The counter of the first operation, without checking anything but the way to it.

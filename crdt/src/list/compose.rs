@@ -207,7 +207,7 @@ mod tests {
             }
             prop_assert_eq!(composed.save(), drafted.save());
             prop_assert_eq!(&composed.index, &drafted.index);
-            prop_assert_eq!(composed.sum(), drafted.sum());
+            prop_assert_eq!(composed.sums(), drafted.sums());
         }
     }
 }

@@ -2,14 +2,15 @@
 
 use super::authorship::Authorship;
 use super::index::{Index, Slot};
+use super::judge::CheckedChange;
 use super::read::Union;
 use super::{genesis, past, scan};
 use crate::entry::Entry;
-use crate::vector::VersionVector;
+use crate::vector::{Sums, Tip, VersionVector};
 use automerge::{ActorId, Automerge, AutomergeError, Change, ROOT, ReadDoc};
 use bytes::Bytes;
 use names::{Actor, ChangeHash, ChangeId, EntryId, ListId, ListName};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use xxhash_rust::xxh3::xxh3_64;
@@ -20,6 +21,8 @@ const BASE_BYTES: usize = 16 << 10;
 const OPERATION_BYTES: usize = 24;
 /// About what a change takes, in Automerge's graph and in ours, in bytes.
 const CHANGE_BYTES: usize = 280;
+/// So many changes are remembered that depend on some that are left out.
+const MAX_ASIDE: usize = 10_000;
 /// About what the index takes for an entry, in bytes.
 const ENTRY_BYTES: usize = 340;
 
@@ -99,12 +102,16 @@ pub struct Document {
     pub(super) max_op: u64,
     name: ListName,
     id: ListId,
-    sum: u64,
+    sums: Sums,
     operations: u64,
     /// How many bytes its changes take, uncompressed: its text, also what was overwritten.
     content: usize,
     modified_at: i64,
     has_unknown_keys: bool,
+    /// The changes that the list is without.
+    left_out: BTreeSet<ChangeHash>,
+    /// Changes that came and depend on those.
+    aside: BTreeSet<ChangeHash>,
 }
 
 impl fmt::Debug for Document {
@@ -145,11 +152,13 @@ impl Document {
             max_op: genesis::ENTRIES.counter,
             name,
             id,
-            sum: 0,
+            sums: Sums::default(),
             operations: 1,
             content: genesis::BYTES.len(),
             modified_at: 0,
             has_unknown_keys: false,
+            left_out: BTreeSet::new(),
+            aside: BTreeSet::new(),
         }
     }
 
@@ -255,14 +264,9 @@ impl Document {
         author: &str,
         size: usize,
     ) {
-        let before = self.vector.seq(id.actor);
-        if before > 0 {
-            self.sum = self
-                .sum
-                .wrapping_sub(VersionVector::term(self.id, ChangeId { seq: before, ..id }));
-        }
-        self.sum = self.sum.wrapping_add(VersionVector::term(self.id, id));
-        self.vector.insert(id);
+        let (last, tip) = (self.vector.tip(id.actor), Tip::of(id, hash));
+        self.sums.advance(self.id, last, tip);
+        self.vector.insert(tip);
         self.last.insert(id.actor, hash);
         self.authorship.insert(id.actor, start_op, seconds, author);
         self.content = self.content.saturating_add(size);
@@ -314,9 +318,36 @@ impl Document {
         &self.vector
     }
 
-    /// [`VersionVector::sum`] of its vector.
-    pub fn sum(&self) -> u64 {
-        self.sum
+    /// Says that the list is without these changes, none of which the document has.
+    pub fn leave_out(&mut self, hashes: impl IntoIterator<Item = ChangeHash>) {
+        for hash in hashes {
+            if self.left_out.insert(hash) {
+                self.sums.leave_out(self.id, hash);
+            }
+        }
+    }
+
+    /// The changes that the list is without.
+    pub fn left_out(&self) -> &BTreeSet<ChangeHash> {
+        &self.left_out
+    }
+
+    /// Whether the list is without a change, or without what that depends on.
+    pub(super) fn is_left_out(&self, change: &CheckedChange) -> bool {
+        let is_out = |hash: &ChangeHash| self.left_out.contains(hash) || self.aside.contains(hash);
+        is_out(&change.hash()) || change.deps().iter().any(is_out)
+    }
+
+    /// Remembers changes that depend on some that are left out: what depends on them does not wait for
+    /// them.
+    pub fn leave_aside(&mut self, hashes: impl IntoIterator<Item = ChangeHash>) {
+        let room = MAX_ASIDE.saturating_sub(self.aside.len());
+        self.aside.extend(hashes.into_iter().take(room));
+    }
+
+    /// [`VersionVector::sums`] of its vector, and of what is left out.
+    pub fn sums(&self) -> Sums {
+        self.sums
     }
 
     /// The hashes of the changes that no other depends on, sorted.

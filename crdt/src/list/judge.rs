@@ -5,6 +5,7 @@
 //! `catch_unwind`, and its own encoding of what it understood must be the very bytes that came.
 
 use super::apply::ApplyError;
+pub use super::chunk::Head;
 use super::chunk::{self, ChunkError};
 use super::outline::Outline;
 use super::{MAX_CHANGE_BYTES, MAX_OPERATIONS, genesis};
@@ -60,6 +61,9 @@ pub enum Fault {
     /// Another change of the same actor and number is here already.
     #[error("another change of the same actor and number is known")]
     Forked,
+    /// The list is without it, or without what it depends on.
+    #[error("the change is left out of the list, or depends on one that is")]
+    LeftOut,
     /// With it alone the document would not be fit for use.
     #[error(transparent)]
     Spoils(ApplyError),
@@ -165,6 +169,16 @@ pub fn judge(bytes: Bytes) -> Result<CheckedChange, Fault> {
 /// that it depends on. Checks little; `None` if the bytes are no change.
 pub fn start_op(bytes: &[u8]) -> Option<u64> {
     chunk::start_op(bytes)
+}
+
+/// What a change chunk says of itself. Checks little; `None` if the bytes are no change.
+pub fn head_of(bytes: &[u8]) -> Option<Head> {
+    chunk::head(bytes)
+}
+
+/// The hash by which a change chunk is known. Checks nothing.
+pub fn hash_of(bytes: &[u8]) -> ChangeHash {
+    chunk::hash(bytes)
 }
 
 /// All that needs Automerge, which may panic.

@@ -104,8 +104,8 @@ impl Replica {
 fn assert_same(a: &Document, b: &Document) {
     assert_eq!(a.entries(), b.entries());
     assert_eq!(
-        (a.heads(), a.vector(), a.sum()),
-        (b.heads(), b.vector(), b.sum())
+        (a.heads(), a.vector(), a.sums()),
+        (b.heads(), b.vector(), b.sums())
     );
     assert_eq!(
         (a.total(), a.open(), a.modified_at(), a.operations()),

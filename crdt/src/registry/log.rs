@@ -1,13 +1,19 @@
 //! One node's registrations, each change numbered.
 
+mod joining;
+
 use super::delta::MAX_COUNT;
-use super::{Delta, Position, Process, Progress, Reason, Record, State};
+use super::{
+    Delta, Head, Position, Process, Progress, ProvedDelta, Reason, Record, State, Statement,
+};
+use crate::lthash::LtHash;
+use bytes::Bytes;
 use names::{NodeId, ProcessName};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The most records of one log, tombstones included.
 pub(super) const MAX_RECORDS: usize = 1 << 18;
-/// The most bytes of one log, as [`weight`] counts them.
+/// The most bytes of one log, as [`Slot::weight`] counts them.
 pub(super) const MAX_BYTES: usize = 128 << 20;
 /// The most tombstones of one log; beyond, the oldest are dropped.
 const MAX_TOMBSTONES: usize = 10_000;
@@ -17,10 +23,37 @@ const PART_RECORDS: usize = 4_096;
 /// A name and the process under it.
 pub(super) type Key = (ProcessName, Process);
 
+/// What a log keeps of a process under a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Slot {
-    version: u64,
-    state: State,
+pub(super) struct Slot {
+    pub(super) version: u64,
+    /// `None` if this program does not understand what the owner says: it is shown nowhere.
+    pub(super) state: Option<State>,
+    /// The bytes that the owner wrote; empty in a log that came without a proof.
+    pub(super) statement: Bytes,
+}
+
+impl Slot {
+    fn entry(&self) -> Option<&std::sync::Arc<super::Entry>> {
+        self.state.as_ref()?.entry()
+    }
+
+    fn is_tombstone(&self) -> bool {
+        matches!(self.state, Some(State::Gone(_)))
+    }
+
+    /// What of it the owner's head proves.
+    fn proved(&self) -> Option<&[u8]> {
+        let counts = !self.is_tombstone() && !self.statement.is_empty();
+        counts.then_some(&self.statement)
+    }
+
+    /// About how many bytes of memory it takes: where the statement is there, it is there beside what it
+    /// says.
+    pub(super) fn weight(&self, name: &ProcessName) -> usize {
+        let said = self.state.as_ref().map_or(64, |state| weight(name, state));
+        said + self.statement.len()
+    }
 }
 
 /// A log, or a replica of it. Each change of a registration takes the next number; of each (name,
@@ -44,6 +77,8 @@ pub struct Log {
     order: BTreeMap<u64, Key>,
     /// The versions of the tombstones.
     tombstones: BTreeSet<u64>,
+    /// Over the statements that are no tombstones.
+    sum: LtHash,
     /// What its records weigh.
     bytes: usize,
 }
@@ -128,16 +163,15 @@ impl Log {
 
     /// What it says of a process under a name.
     pub fn get(&self, name: &ProcessName, process: Process) -> Option<&State> {
-        self.records
-            .get(&(name.clone(), process))
-            .map(|slot| &slot.state)
+        let slot = self.records.get(&(name.clone(), process))?;
+        slot.state.as_ref()
     }
 
     /// All that it says, in order of name and process.
     pub fn iter(&self) -> impl Iterator<Item = (&ProcessName, Process, &State)> {
         self.records
             .iter()
-            .map(|((name, process), slot)| (name, *process, &slot.state))
+            .filter_map(|((name, process), slot)| Some((name, *process, slot.state.as_ref()?)))
     }
 
     /// The processes that it knows under a name.
@@ -149,22 +183,44 @@ impl Log {
         };
         let from = self.records.range((name.clone(), first)..);
         from.take_while(move |((other, _), _)| other == name)
-            .map(|((_, process), slot)| (*process, &slot.state))
+            .filter_map(|((_, process), slot)| Some((*process, slot.state.as_ref()?)))
     }
 
-    /// Writes the next change. For the owner alone.
-    pub(super) fn put(&mut self, name: ProcessName, process: Process, state: State) {
-        self.position.version += 1;
-        self.set((name, process), self.position.version, state);
+    /// Writes the next change. For the owner alone. What is too large for a statement, which no
+    /// [entry within its limits](super::Entry::excess) is, is not written.
+    pub(super) fn put(&mut self, owner: NodeId, name: ProcessName, process: Process, state: State) {
+        let Position { run, version } = self.position;
+        let record = Record {
+            name,
+            process,
+            version: version + 1,
+            state,
+        };
+        let Ok(statement) = Statement::write(owner, run, &record) else {
+            return;
+        };
+        self.position.version = record.version;
+        let slot = Slot {
+            version: record.version,
+            state: Some(record.state),
+            statement: statement.relayed().bytes().clone(),
+        };
+        self.set((record.name, process), slot);
         self.bury();
     }
 
+    /// Takes the next number for no change, so that its head is signed and told anew.
+    pub(super) fn advance(&mut self) {
+        self.position.version += 1;
+    }
+
     /// The same log as that of another run: all is said anew, in the old order.
-    pub(super) fn renumbered(&self, run: u64, origin: u64) -> Self {
+    pub(super) fn renumbered(&self, owner: NodeId, run: u64, origin: u64) -> Self {
         let mut log = Self::new(run, origin);
         for key in self.order.values() {
-            if let Some(slot) = self.records.get(key) {
-                log.put(key.0.clone(), key.1, slot.state.clone());
+            let slot = self.records.get(key);
+            if let Some(state) = slot.and_then(|slot| slot.state.clone()) {
+                log.put(owner, key.0.clone(), key.1, state);
             }
         }
         log
@@ -173,12 +229,7 @@ impl Log {
     /// What a replica that is so far in this run lacks, as far as it fits in about `max_bytes`, but
     /// at least one record. From the beginning, if it may hold what a dropped tombstone ended.
     pub(super) fn delta(&self, owner: NodeId, from: Progress, max_bytes: usize) -> Delta {
-        let after = from.position.version;
-        let after = if after < self.horizon && from.horizon < self.horizon {
-            0
-        } else {
-            after
-        };
+        let after = self.first_lacked(from);
         let Position {
             run,
             version: latest,
@@ -201,18 +252,65 @@ impl Log {
                     .map_or(latest, |record: &Record| record.version);
                 break;
             }
-            let Some(slot) = self.records.get(key) else {
+            let slot = self.records.get(key);
+            let Some(state) = slot.and_then(|slot| slot.state.clone()) else {
                 continue;
             };
             let record = Record {
                 name: key.0.clone(),
                 process: key.1,
                 version: *version,
-                state: slot.state.clone(),
+                state,
             };
             bytes += record.weight();
             delta.records.push(record);
         }
+        delta
+    }
+
+    /// After which change such a replica lacks what this log has.
+    fn first_lacked(&self, from: Progress) -> u64 {
+        let after = from.position.version;
+        if after < self.horizon && from.horizon < self.horizon {
+            0
+        } else {
+            after
+        }
+    }
+
+    /// The same as [`delta`](Self::delta), as its owner wrote it; `head` is that of this position.
+    pub(super) fn proved_delta(
+        &self,
+        head: &Head,
+        from: Progress,
+        max_bytes: usize,
+    ) -> ProvedDelta {
+        let after = self.first_lacked(from);
+        let latest = self.position.version;
+        let mut delta = ProvedDelta {
+            owner: head.owner(),
+            run: self.position.run,
+            after,
+            upto: after,
+            latest,
+            horizon: self.horizon,
+            statements: Vec::new(),
+            head: None,
+        };
+        let mut bytes = 0;
+        for (version, key) in self.order.range(after.saturating_add(1)..) {
+            if bytes >= max_bytes {
+                return delta;
+            }
+            let Some(slot) = self.records.get(key) else {
+                continue;
+            };
+            bytes += slot.statement.len() + 2;
+            delta.upto = *version;
+            delta.statements.push(slot.statement.clone());
+        }
+        delta.upto = latest;
+        delta.head = Some(head.relayed().bytes().clone());
         delta
     }
 
@@ -234,12 +332,13 @@ impl Log {
             .into_iter()
             .filter(|record| record.version > known)
         {
-            let before = self.set(
-                (record.name.clone(), record.process),
-                record.version,
-                record.state.clone(),
-            );
-            news.push((record, before));
+            let slot = Slot {
+                version: record.version,
+                state: Some(record.state.clone()),
+                statement: Bytes::new(),
+            };
+            let before = self.set((record.name.clone(), record.process), slot);
+            news.push((record, before.and_then(|slot| slot.state)));
         }
         self.position.version = self.position.version.max(delta.upto);
         self.bury();
@@ -258,8 +357,21 @@ impl Log {
         self.bytes
     }
 
-    fn set(&mut self, key: Key, version: u64, state: State) -> Option<State> {
-        if matches!(state, State::Gone(_)) {
+    fn set(&mut self, key: Key, slot: Slot) -> Option<Slot> {
+        if let Some(statement) = slot.proved() {
+            self.sum.insert(statement);
+        }
+        let before = self.place(key, slot);
+        if let Some(statement) = before.as_ref().and_then(Slot::proved) {
+            self.sum.remove(statement);
+        }
+        before
+    }
+
+    /// The same for one whose hash was counted already.
+    fn place(&mut self, key: Key, slot: Slot) -> Option<Slot> {
+        let version = slot.version;
+        if slot.is_tombstone() {
             self.tombstones.insert(version);
         }
         // Of two keys under one number, which no sound owner gives, the later one stays.
@@ -270,20 +382,23 @@ impl Log {
         {
             self.remove(&other);
         }
-        self.bytes += weight(&key.0, &state);
+        self.bytes += slot.weight(&key.0);
         let name = key.0.clone();
-        let before = self.records.insert(key, Slot { version, state })?;
-        self.bytes -= weight(&name, &before.state);
+        let before = self.records.insert(key, slot)?;
+        self.bytes -= before.weight(&name);
         if before.version != version {
             self.order.remove(&before.version);
             self.tombstones.remove(&before.version);
         }
-        Some(before.state)
+        Some(before)
     }
 
     fn remove(&mut self, key: &Key) {
         if let Some(slot) = self.records.remove(key) {
-            self.bytes -= weight(&key.0, &slot.state);
+            self.bytes -= slot.weight(&key.0);
+            if let Some(statement) = slot.proved() {
+                self.sum.remove(statement);
+            }
         }
     }
 
@@ -299,7 +414,7 @@ impl Log {
         }
     }
 
-    fn bury(&mut self) {
+    pub(super) fn bury(&mut self) {
         while self.tombstones.len() > MAX_TOMBSTONES {
             let Some(first) = self.tombstones.first().copied() else {
                 return;
@@ -318,7 +433,7 @@ impl Log {
 
     /// Why a process is not registered here.
     pub(super) fn reason(&self, key: &Key) -> Reason {
-        match self.records.get(key).map(|slot| &slot.state) {
+        match self.records.get(key).and_then(|slot| slot.state.as_ref()) {
             Some(State::Gone(reason)) => *reason,
             Some(State::Live(_)) | None => Reason::Unknown,
         }
@@ -328,6 +443,6 @@ impl Log {
     pub(super) fn entries(&self) -> impl Iterator<Item = (&Key, &std::sync::Arc<super::Entry>)> {
         self.records
             .iter()
-            .filter_map(|(key, slot)| Some((key, slot.state.entry()?)))
+            .filter_map(|(key, slot)| Some((key, slot.entry()?)))
     }
 }

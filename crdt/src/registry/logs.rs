@@ -1,7 +1,8 @@
 //! The logs of all nodes, as one replica has them.
 
 use super::log::{Key, Log};
-use super::{Delta, Entry, Position, Process, Progress, Reason, Record, State};
+use super::proved::Aside;
+use super::{Delta, Entry, Head, Position, Process, Progress, Reason, Record, State};
 use names::{NodeId, ProcessName};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -32,6 +33,9 @@ pub enum Merged {
     Known,
     /// Something before it is missing.
     Gap,
+    /// The owner has proved two unlike logs for one position, which no sound owner does. The one with the
+    /// smaller hash stays everywhere; these are the changes where that was not the one that was here.
+    Forked(Vec<Shift>),
 }
 
 /// Why a part was refused; nothing was changed.
@@ -43,13 +47,30 @@ pub enum Fault {
     /// The log would become too large.
     #[error("a log with too many records")]
     TooMany,
+    /// The log that it would make is not the one that its owner has proved. Parts before it are
+    /// dropped, too.
+    #[error("a log that its owner has not proved")]
+    Unproved,
 }
 
 #[derive(Clone, Debug, Default)]
-struct Held {
-    log: Option<Log>,
+pub(super) struct Held {
+    pub(super) log: Option<Log>,
+    /// What proves the log. Without it the log came in the form of protocol 1. Of this node's own log it
+    /// may be of an earlier position.
+    pub(super) head: Option<Head>,
     /// A newer run, or the same one from its beginning, that is not complete yet.
     staged: Option<Log>,
+    /// The same with a proof to come, and what follows the log.
+    pub(super) aside: Option<Aside>,
+}
+
+/// What a log contributes to the sums over all logs.
+#[derive(Clone, Copy, Debug, Default)]
+struct Share {
+    hash: u64,
+    proved_hash: u64,
+    tombstones: usize,
 }
 
 impl Held {
@@ -57,24 +78,31 @@ impl Held {
         self.log.as_ref().map(Log::position)
     }
 
-    /// What it contributes to the hash, and to the number of tombstones.
-    fn share(&self, owner: NodeId) -> (u64, usize) {
-        self.log.as_ref().map_or((0, 0), |log| {
-            (leaf(owner, log.position()), log.tombstones())
-        })
+    fn share(&self, owner: NodeId) -> Share {
+        let Some(log) = &self.log else {
+            return Share::default();
+        };
+        let proved = self.head.as_ref();
+        Share {
+            hash: leaf(owner, log.position(), &[]),
+            proved_hash: proved.map_or(0, |head| leaf(owner, head.position(), &head.hash())),
+            tombstones: log.tombstones(),
+        }
     }
 
     fn bytes(&self) -> usize {
-        let logs = self.log.iter().chain(&self.staged);
+        let aside = self.aside.as_ref().map(Aside::log);
+        let logs = self.log.iter().chain(&self.staged).chain(aside);
         logs.map(Log::bytes).sum()
     }
 }
 
-/// One log for each node, with a hash over how far each has come that costs nothing to keep.
+/// One log for each node, with hashes over how far each has come that cost nothing to keep.
 #[derive(Clone, Debug, Default)]
 pub struct Logs {
-    logs: BTreeMap<NodeId, Held>,
+    pub(super) logs: BTreeMap<NodeId, Held>,
     hash: u64,
+    pub(super) proved_hash: u64,
     tombstones: usize,
 }
 
@@ -82,9 +110,10 @@ impl Logs {
     /// Begins a run of this node's own log: what it says stays, said anew, and numbered after the
     /// [origin](Log::origin).
     pub fn begin(&mut self, owner: NodeId, run: u64, origin: u64) {
-        let log = self
-            .get(owner)
-            .map_or_else(|| Log::new(run, origin), |log| log.renumbered(run, origin));
+        let log = self.get(owner).map_or_else(
+            || Log::new(run, origin),
+            |log| log.renumbered(owner, run, origin),
+        );
         self.change(owner, |held| held.install(log));
     }
 
@@ -92,19 +121,30 @@ impl Logs {
     pub fn put(&mut self, owner: NodeId, name: ProcessName, process: Process, state: State) {
         self.change(owner, |held| {
             if let Some(log) = held.log.as_mut() {
-                log.put(name, process, state);
+                log.put(owner, name, process, state);
+            }
+        });
+    }
+
+    /// Takes the next number of this node's own log for no change: its head is to be signed anew.
+    pub fn advance(&mut self, owner: NodeId) {
+        self.change(owner, |held| {
+            if let Some(log) = held.log.as_mut() {
+                log.advance();
             }
         });
     }
 
     /// Changes a log, and with it the hash and the number of tombstones.
-    fn change<T>(&mut self, owner: NodeId, change: impl FnOnce(&mut Held) -> T) -> T {
+    pub(super) fn change<T>(&mut self, owner: NodeId, change: impl FnOnce(&mut Held) -> T) -> T {
         let held = self.logs.entry(owner).or_default();
-        let (hash, tombstones) = held.share(owner);
+        let before = held.share(owner);
         let result = change(held);
-        let (new_hash, new_tombstones) = held.share(owner);
-        self.hash = self.hash.wrapping_sub(hash).wrapping_add(new_hash);
-        self.tombstones = self.tombstones.saturating_sub(tombstones) + new_tombstones;
+        let after = held.share(owner);
+        let replace = |sum: u64, old: u64, new: u64| sum.wrapping_sub(old).wrapping_add(new);
+        self.hash = replace(self.hash, before.hash, after.hash);
+        self.proved_hash = replace(self.proved_hash, before.proved_hash, after.proved_hash);
+        self.tombstones = self.tombstones.saturating_sub(before.tombstones) + after.tombstones;
         result
     }
 
@@ -140,7 +180,7 @@ impl Logs {
         log.map(Log::progress).unwrap_or_default()
     }
 
-    /// Equal for equal vectors.
+    /// Equal for equal vectors, of protocol 1.
     pub fn hash(&self) -> u64 {
         self.hash
     }
@@ -172,7 +212,8 @@ impl Logs {
         Some(log.delta(owner, from, max_bytes))
     }
 
-    /// Merges a part, whoever sent it.
+    /// Merges a part without a proof, whoever sent it. A log of that run that is proved stays as it
+    /// is.
     ///
     /// # Errors
     /// The part breaks the protocol, or the log's bound; nothing was changed.
@@ -209,6 +250,13 @@ impl Logs {
 
 impl Held {
     fn merge(&mut self, delta: Delta) -> Result<Merged, Fault> {
+        if self
+            .head
+            .as_ref()
+            .is_some_and(|head| head.position().run == delta.run)
+        {
+            return Ok(Merged::Known);
+        }
         match self.log.as_mut() {
             Some(log) if log.takes(&delta) && !log.has_room_for(&delta) => Err(Fault::TooMany),
             Some(log) if log.takes(&delta) => {
@@ -256,10 +304,11 @@ impl Held {
         Ok(complete.map_or(Merged::Staged, |log| Merged::News(self.install(log))))
     }
 
-    /// Puts a complete log in the place of the one before; gives what that changes, ends first.
-    fn install(&mut self, log: Log) -> Vec<Shift> {
+    /// Puts a complete log in the place of the one before; gives what that changes, ends first. Its
+    /// head is not known yet.
+    pub(super) fn install(&mut self, log: Log) -> Vec<Shift> {
         let before = self.log.take().unwrap_or_default();
-        self.staged = None;
+        (self.head, self.staged, self.aside) = (None, None, None);
         difference(&before, self.log.insert(log))
     }
 }
@@ -297,12 +346,13 @@ fn shift(key: &Key, before: Option<Arc<Entry>>, after: State) -> Shift {
     }
 }
 
-/// What a log contributes to the hash.
-pub(super) fn leaf(owner: NodeId, position: Position) -> u64 {
+/// What a log contributes to a hash over all: by its position, and by its content where that is proved.
+pub(super) fn leaf(owner: NodeId, position: Position, content: &[u8]) -> u64 {
     let hash = Sha256::new()
         .chain_update(owner.0)
         .chain_update(position.run.to_be_bytes())
-        .chain_update(position.version.to_be_bytes());
+        .chain_update(position.version.to_be_bytes())
+        .chain_update(content);
     hash.finalize()
         .iter()
         .take(8)

@@ -5,7 +5,7 @@
 //! | field | is |
 //! | --- | --- |
 //! | 2 | the number of the change in its owner's log |
-//! | 3 | 10 registered, 20 registered no longer; others are for later |
+//! | 3 | 10 registered; 20 registered no longer (a tombstone), in all versions; others are for later |
 //! | 4 | the name of the process, in all versions |
 //! | 5 | the process: boot id, pid and start, in all versions |
 //! | 16 to 23 | of what is registered: uid, user, executable, groups, metadata, address, claim, since |
@@ -13,7 +13,7 @@
 //! | 25 | the exit code or the signal, where the reason has one |
 //!
 //! Reasons: 1 exited with a code, 2 killed by a signal, 3 exited, 4 unregistered, 5 the node left,
-//! 6 unknown. A reason that a program does not know is an unknown one there, and stays what it is
+//! 6 unknown, 7 the node was revoked. A reason that a program does not know is an unknown one there, and stays what it is
 //! for others.
 
 use super::{Entry, Process, Reason, Record, State};
@@ -99,18 +99,28 @@ impl Statement {
     /// # Errors
     /// It is of a known version, but does not hold what such a statement holds.
     pub fn record(&self) -> Result<Option<Record>, RecordError> {
-        let state = match (self.relayed.version(), self.relayed.rank().standing) {
-            (VERSION, REGISTERED) => State::Live(Arc::new(self.entry()?)),
-            (VERSION, ENDED) => State::Gone(self.reason()?),
-            _ => return Ok(None),
-        };
         let (_, name, process) = self.about.clone();
-        Ok(Some(Record {
+        Ok(self.state()?.map(|state| Record {
             name,
             process,
             version: self.relayed.rank().serial,
             state,
         }))
+    }
+
+    /// What it says of the process, as [`record`](Self::record) has it.
+    ///
+    /// # Errors
+    /// As for the record.
+    pub fn state(&self) -> Result<Option<State>, RecordError> {
+        Ok(
+            match (self.relayed.version(), self.relayed.rank().standing) {
+                (VERSION, REGISTERED) => Some(State::Live(Arc::new(self.entry()?))),
+                (VERSION, ENDED) => Some(State::Gone(self.reason()?)),
+                (_, ENDED) => Some(State::Gone(Reason::Unknown)),
+                _ => None,
+            },
+        )
     }
 
     /// As it is merged and handed on.
@@ -140,6 +150,7 @@ impl Statement {
             3 => Reason::Exited,
             4 => Reason::Unregistered,
             5 => Reason::Left,
+            7 => Reason::Revoked,
             _ => Reason::Unknown,
         })
     }
@@ -165,6 +176,7 @@ fn put_reason(writer: &mut Writer<'_>, reason: Reason) {
         Reason::Unregistered => (4, None),
         Reason::Left => (5, None),
         Reason::Unknown => (6, None),
+        Reason::Revoked => (7, None),
     };
     writer
         .put(REASON, &number)

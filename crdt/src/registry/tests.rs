@@ -3,6 +3,8 @@
 mod bounds;
 mod histories;
 mod origins;
+mod proofs;
+mod relaying;
 
 use super::*;
 use names::NodeId;

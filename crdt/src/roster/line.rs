@@ -6,10 +6,12 @@
 //! | --- | --- |
 //! | 3 | the standing: 10 member, 20 left, 30 forgotten; others are for later |
 //! | 4 | the node that it is about (16 bytes), in all versions; absent where a node speaks of itself |
+//! | 5 | the chain of certificates by which the writer's proof is judged, in all versions; absent where there is no proof |
 //! | 16 | the node's name |
 //! | 17 | its address |
 //! | 18 | the version of its program |
 //! | 19 | its tags, sorted |
+//! | 20 | what tells one start of the node's daemon from all others (16 bytes); absent where another node is spoken of |
 //!
 //! A node writes its own line. Others can write one about it too (that it is forgotten), in the run
 //! and with the serial that they know; they repeat what the node said of itself.
@@ -22,10 +24,12 @@ use names::NodeId;
 
 const VERSION: u8 = 1;
 const SUBJECT: Number = 4;
+const CHAIN: Number = 5;
 const NAME: Number = 16;
 const ADDRESS: Number = 17;
 const PROGRAM: Number = 18;
 const TAGS: Number = 19;
+const START: Number = 20;
 
 impl Standing {
     /// Its number in a line, with room between for those to come.
@@ -41,6 +45,28 @@ impl Standing {
         [Self::Member, Self::Left, Self::Forgotten]
             .into_iter()
             .find(|standing| standing.number() == number)
+    }
+}
+
+/// Who writes a line, and what stands in it beside the [entry](RosterEntry).
+#[derive(Clone, Copy, Debug)]
+pub struct Author<'a> {
+    /// The writer's id.
+    pub owner: NodeId,
+    /// Its chain of certificates; empty for a line without proof.
+    pub chain: &'a [u8],
+    /// Of a line about the writer itself: what tells this start of its daemon from all others.
+    pub start: Option<[u8; 16]>,
+}
+
+impl Author<'_> {
+    /// Of a line without a proof.
+    pub fn unproved(owner: NodeId) -> Self {
+        Self {
+            owner,
+            chain: &[],
+            start: None,
+        }
     }
 }
 
@@ -62,12 +88,12 @@ impl Line {
         Ok(line)
     }
 
-    /// Writes what `owner` says about `subject`, which may be itself.
+    /// Writes what its author says about `subject`, which may be itself.
     ///
     /// # Errors
     /// It is too large for a line.
     pub fn write(
-        owner: NodeId,
+        author: Author<'_>,
         subject: NodeId,
         serial: u64,
         entry: &RosterEntry,
@@ -82,17 +108,42 @@ impl Line {
             serial,
             standing: standing.number(),
         };
-        let relayed = Relayed::write(VERSION, owner, rank, |writer| {
-            if subject != owner {
+        let relayed = Relayed::write(VERSION, author.owner, rank, |writer| {
+            if subject != author.owner {
                 writer.put_bytes(SUBJECT, &subject.0);
+            }
+            if !author.chain.is_empty() {
+                writer.put_bytes(CHAIN, author.chain);
             }
             writer
                 .put(NAME, &profile.name)
                 .put(ADDRESS, &profile.address)
                 .put(PROGRAM, &profile.version)
                 .put(TAGS, &profile.tags);
+            if let Some(start) = author.start {
+                writer.put_bytes(START, &start);
+            }
         })?;
         Ok(Self(relayed))
+    }
+
+    /// The same with its author's proof.
+    ///
+    /// # Errors
+    /// It is too large with it.
+    pub fn signed(&self, sign: impl FnOnce(&[u8]) -> Bytes) -> Result<Self, RecordError> {
+        let proof = sign(self.0.said());
+        self.0.with_proof(&proof).map(Self)
+    }
+
+    /// The chain of certificates by which its proof is judged; empty if it has none.
+    pub fn chain(&self) -> &[u8] {
+        self.0.fields().bytes(CHAIN).unwrap_or_default()
+    }
+
+    /// Of a line of a node about itself: what tells the start of its daemon from all others.
+    pub fn start(&self) -> Option<[u8; 16]> {
+        self.0.fields().bytes(START)?.try_into().ok()
     }
 
     /// The node that it is about.
@@ -168,7 +219,13 @@ mod tests {
     #[test]
     fn a_line_says_what_was_written() {
         for standing in [Standing::Member, Standing::Left, Standing::Forgotten] {
-            let line = Line::write(NodeId([1; 16]), NODE, 5, &entry(3, standing)).unwrap();
+            let line = Line::write(
+                Author::unproved(NodeId([1; 16])),
+                NODE,
+                5,
+                &entry(3, standing),
+            )
+            .unwrap();
             let line = Line::read(line.relayed().bytes().clone()).unwrap();
             assert_eq!(line.entry(), Ok(Some(entry(3, standing))));
             assert_eq!(line.subject(), NODE);
@@ -178,7 +235,8 @@ mod tests {
 
     #[test]
     fn the_form_is_what_it_was() {
-        let line = Line::write(NODE, NODE, 2, &entry(3, Standing::Member)).unwrap();
+        let line =
+            Line::write(Author::unproved(NODE), NODE, 2, &entry(3, Standing::Member)).unwrap();
         let head = [&[1_u8][..], &[7; 16], &[1, 1, 3, 2, 1, 2, 3, 1, 10]].concat();
         let name = [&[16, 6, 5][..], b"alpha"].concat();
         let address = [17, 8, 0, 10, 0, 0, 7, 251, 0xde, 0x1a];
@@ -192,6 +250,25 @@ mod tests {
             Line::read(line.relayed().bytes().clone()).unwrap().entry(),
             Ok(Some(entry(3, Standing::Member)))
         );
+    }
+
+    #[test]
+    fn a_proof_is_over_the_whole_line_and_the_chain_is_part_of_it() {
+        let author = Author {
+            owner: NODE,
+            chain: b"chain",
+            start: Some([9; 16]),
+        };
+        let bare = Line::write(author, NODE, 2, &entry(3, Standing::Member)).unwrap();
+        assert_eq!((bare.chain(), bare.start()), (&b"chain"[..], Some([9; 16])));
+        let signed = bare.signed(|said| {
+            assert_eq!(said, bare.relayed().bytes());
+            Bytes::from_static(b"proof")
+        });
+        let signed = Line::read(signed.unwrap().relayed().bytes().clone()).unwrap();
+        assert_eq!(signed.relayed().proof(), Some(&b"proof"[..]));
+        assert_eq!(signed.relayed().said(), bare.relayed().bytes());
+        assert_eq!(signed.entry(), Ok(Some(entry(3, Standing::Member))));
     }
 
     /// A line as a program of any version may write it.

@@ -156,6 +156,36 @@ pub struct MemberCertificate {
     pub expires_at: Option<Millis>,
 }
 
+/// Why a node is shut out.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewRevocation {
+    /// In words, for all who are told: at most 500 bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// A node that is shut out for ever.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
+pub struct Revocation {
+    /// The node's id.
+    pub id: String,
+    /// The name that it had; empty if the authority had never seen it.
+    pub name: String,
+    /// Why; may be empty.
+    pub reason: String,
+    /// When, by the clock of the authority.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Millis,
+    /// Who has asked for it, such as `alice@alpha`.
+    pub by: String,
+    /// The id of the node whose authority has signed it.
+    pub authority: String,
+}
+
+/// A page of revocations.
+pub type RevocationPage = Page<Revocation>;
+
 /// A certificate that was renewed.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
 pub struct RenewedCertificate {

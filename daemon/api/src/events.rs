@@ -40,12 +40,19 @@ words! {
         Left = "left",
         /// A member was forgotten.
         Forgotten = "forgotten",
+        /// A node was shut out for ever.
+        Revoked = "revoked",
         /// A list got its first entry.
         Created = "created",
         /// A list has other entries, or the node reaches another part of the cluster.
         Changed = "changed",
         /// A list lost its last entry.
         Deleted = "deleted",
+        /// A member has other changes of a list where this node has some: somebody has written a change
+        /// that is not his own.
+        Forked = "forked",
+        /// Changes of a list were moved aside, since another branch of it stays.
+        LeftOut = "left_out",
         /// The node reaches all members again.
         Healed = "healed",
         /// A process was registered.
@@ -97,7 +104,8 @@ pub struct EventDetails {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub id: Option<String>,
-    /// Of a member: why, in words.
+    /// Of a member: why, in words. Of a list that is forked: who has what; of one from which
+    /// changes were moved aside: how many, and the hashes of those that clients of this node made.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub detail: Option<String>,

@@ -126,8 +126,29 @@ pub struct StatusOfLists {
     pub lag_ms: f64,
     /// The lists that are behind so, the furthest first; at most 20.
     pub lagging: Vec<LaggingList>,
+    /// Where a connected member has other changes than this node, which nobody honest writes: nothing
+    /// of such a list is confirmed between the two. At most 20.
+    #[serde(default)]
+    pub forked: Vec<ForkedList>,
     /// How many cannot be loaded and are set aside.
     pub quarantined: u64,
+}
+
+/// A list of which two nodes have unlike changes with one number.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
+pub struct ForkedList {
+    /// The list's name; null as long as nothing of it is here.
+    #[schema(required = true)]
+    pub name: Option<String>,
+    /// The member that has another change than this node.
+    pub member: String,
+    /// The actor that both changes say to be of.
+    pub actor: String,
+    /// The node whose actor that is; null where this node cannot tell.
+    #[schema(required = true)]
+    pub node: Option<String>,
+    /// The number of both changes, or of a later one where that is not known.
+    pub change: u64,
 }
 
 /// A list that is behind: it still differs from a member's copy.

@@ -161,6 +161,21 @@ pub(crate) enum Command {
         #[arg(value_name = "NODE")]
         member: String,
     },
+    /// Shut a node out for ever: a host that was stolen, or that nobody trusts any more
+    ///
+    /// On a node that can sign for others. All nodes close their connections with it and refuse it from
+    /// then on, also those that were apart; what it wrote stays. It cannot be taken back: the host needs a
+    /// new certificate, with a new id.
+    Revoke {
+        /// Its name or id
+        #[arg(value_name = "NODE")]
+        member: String,
+        /// Why, for all who are told
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Show which nodes are shut out
+    Revocations,
     /// Have the daemon read its configuration and certificates again
     Reload,
     /// Rebuild what is shown of lists, from their changes

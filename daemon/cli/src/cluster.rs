@@ -3,6 +3,7 @@
 pub(crate) mod events;
 pub(crate) mod founding;
 pub(crate) mod invitations;
+pub(crate) mod revoking;
 
 use crate::args::{self, LogLevel, Members};
 use crate::failure::Failure;

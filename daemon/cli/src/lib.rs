@@ -38,7 +38,7 @@ pub use program::{Founded, Joined, Joining, OfflineError, Placing, Program, Rebu
 
 use args::{Authority, Cli, Command, Debug, Token};
 use certificates::{pki, token};
-use cluster::{events, founding, invitations};
+use cluster::{events, founding, invitations, revoking};
 use failure::Failure;
 use lists::{edit, watch};
 use output::Output;
@@ -137,6 +137,8 @@ async fn dispatch(cli: Cli, output: &Output, program: &Program) -> Result<ExitCo
         } => invitations::renew(&session()?).await,
         Command::Leave { force } => cluster::leave(&session()?, force).await,
         Command::Forget { member } => cluster::forget(&session()?, &member).await,
+        Command::Revoke { member, reason } => revoking::revoke(&session()?, &member, reason).await,
+        Command::Revocations => revoking::list(&session()?).await,
         Command::Reload => cluster::reload(&session()?).await,
         Command::Rebuild(args) if args.offline => {
             rebuild::offline(&cli.global, &args, output, program)

@@ -11,19 +11,26 @@
 //! node that is cut off has nobody else to speak for it, but any member may lie. So hearsay is
 //! believed only as far as it may be true, and the subject's own word, when it comes, wins.
 //!
+//! In protocol 2 what is said of a third node's place in the cluster carries that node's signature, and is
+//! judged by it alone ([`cluster::roster`](crate::cluster), [`proof`](crate::proof)). What follows is about
+//! what cannot be signed, and about protocol 1, where it is accepted.
+//!
 //! # The decisions
 //!
 //! | statement | is believed | decided by |
 //! | --- | --- | --- |
-//! | a node has that run (roster) | from itself; from others up to 1,000 runs above the last proved one | [`Runs`] |
-//! | a node has that generation (SWIM) | from itself; from others up to 1,000 renewals above the last proved one, and up to 1,000 runs above it unless the node is connected | [`Generations`] |
+//! | a node has that run (roster), protocol 1 | from itself; from others up to 1,000 runs above the last proved one | [`Runs`] |
+//! | a node has that generation (SWIM) | from itself; from others in protocol 2 in a run that the roster has proved; up to 1,000 renewals above the last proved one, and up to 1,000 runs above it unless the node is connected | [`Generations`] |
 //! | a node that was met under a wrong generation | has the one that it proves: the wrong one is displaced | [`Generations::prove`] |
-//! | a node is down (SWIM), has left or was forgotten | from itself; from others unless it is connected and answers | [`absence`] |
+//! | a node is down (SWIM), is forgotten, and in protocol 1 has left | from itself; from others unless it is connected and answers | [`absence`] |
 //! | this node's own log holds these registrations | from nobody: no run of it is expected from others | [`is_log_expected`] |
-//! | another node's log holds these registrations | from its owner; from others only if they were asked, and while the owner cannot speak for itself | [`log_part`] |
+//! | another node's log holds these registrations | from its owner; from others what the owner has signed, if they were asked, and while the owner cannot speak for itself | [`log_part`], `registry::learning` |
+//! | the same, on a connection of protocol 1 | from its owner; from others only where `accept_v1` is set, if they were asked, and while the owner cannot speak for itself | [`log_part`] |
+//! | a registration of another node has ended for that reason | from its owner; from others without the reason | [`crdt::registry::Logs::take`] |
+//! | a node has two unlike logs of one position | when it has signed both: the one with the smaller hash is its log | [`crdt::registry::Logs::take`] |
 //! | a node's log has a run | up to the run that the roster has, and above the run in which it left | [`is_log_expected`] |
 //! | a claim on a name was made at that time | as it stands; but it moves this node's own clock at most a day ahead of the time | [`latest_claim`] |
-//! | this node has had a higher run | as an answer to a hello, or of this node's log, up to 1,000 runs above what its disk has kept | [`OwnRun`] |
+//! | this node has had a higher run | by its own line of another start; in protocol 1 as an answer to a hello, or of this node's log, up to 1,000 runs above what its disk has kept | [`OwnRun`] |
 //! | another daemon has this node's certificate | when that certificate was met there in a handshake | [`Impostors`] |
 //! | another node has this node's name | when that node was met with the name in its certificate | [`Impostors`] |
 //!
@@ -37,8 +44,9 @@
 //! lie would use up all runs of a node, since a run must only grow. A bound above what was *proved*
 //! cannot be climbed by steps: believed hearsay does not raise it.
 //!
-//! What still lacks a proof is said of nodes that this one does not reach: that such a node has left,
-//! or is down, is believed from any member. The owner's next hello ends it.
+//! What registrations a node has is proved by the node itself, whoever tells it. What still lacks a
+//! proof is said of nodes that this one does not reach: that such a node is down is believed from any
+//! member. The owner's next hello ends it.
 //!
 //! # Starving
 //!
@@ -96,6 +104,7 @@ mod tests {
                 is_connected,
                 is_silent,
                 rostered_run: 1,
+                needs_proof: false,
             };
             absence(by, subject, evidence.is_present())
         };

@@ -29,6 +29,7 @@ mod kept;
 mod message;
 mod peer;
 mod processes;
+mod revoking;
 mod roster;
 mod swim;
 #[cfg(any(test, feature = "testing"))]
@@ -46,23 +47,24 @@ pub use kept::{Kept, convert_kept};
 
 use crate::belief::Impostors;
 use crate::machine::Machine;
-use crate::registry::Registry;
+use crate::registry::{Registry, Trust};
 use crate::time::{Instant, Now};
-use crate::wire::{ConnId, DialId, Peer, RequestId, WriteError, WriteId};
+use crate::wire::{ConnId, DialId, Peer, Protocol, RequestId, WriteError, WriteId};
 use connections::{Connection, Connections};
-use crdt::roster::{Profile, RosterEntry, Standing};
+use crdt::roster::{Profile, Revocation, Standing};
 use edge::{Edge, Timer};
 use farewell::Absences;
 use hello::Hellos;
 use join::{Requests, Seeds};
-use kept::Keeper;
-use message::{Hello, Message, Nonce};
+use kept::{Change, Keeper};
+use message::{Message, Nonce};
 use names::NodeId;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use roster::Replica;
+use roster::{Own, Replica};
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 use swim::{Identity, Sighting, Swim};
 use verdict::Silence;
 use view::{Sources, Viewer};
@@ -105,6 +107,11 @@ pub struct Cluster {
     impostors: Impostors,
     /// Members that others say are down, and that have yet to answer.
     accused: BTreeSet<NodeId>,
+    accept_v1: bool,
+    /// Others have said that this node is forgotten: it says its line again in the next round.
+    is_contradicted: bool,
+    /// Whether a timer runs after which lines go on to peers.
+    is_spreading: bool,
     /// What clients asked before the run was on disk.
     early: Vec<(RequestId, Command)>,
     /// Something changed that the view is made of.
@@ -135,9 +142,15 @@ impl Cluster {
             accept_v1,
             registry,
         } = settings;
+        let trust = Trust::new(Arc::clone(&proofs), accept_v1);
         let profile = message::sound(profile);
-        let (keeper, roster) = Keeper::after(kept);
-        let roster = Replica::new(roster);
+        let (keeper, lines) = Keeper::after(kept);
+        let own = Own {
+            me: me.id,
+            start: nonce,
+            profile: profile.clone(),
+        };
+        let roster = Replica::new(own, proofs, accept_v1, lines);
         let mut rng = ChaCha8Rng::from_seed(seed);
         let swim = Swim::new(
             Identity::of_run(me.id, profile.address, keeper.wanted()),
@@ -145,7 +158,7 @@ impl Cluster {
         );
         let viewer = Viewer::new(roster.roster().members().map(|(node, _)| node).collect());
         let registry_rng = ChaCha8Rng::from_rng(&mut rng);
-        let registry = Registry::new(now, &me, keeper.wanted(), (registry, registry_rng));
+        let registry = Registry::new(now, &me, keeper.wanted(), (registry, registry_rng, trust));
         let mut machine = Self {
             seeds: Seeds::new(me.id, seeds),
             edge: Edge::new(now),
@@ -158,6 +171,9 @@ impl Cluster {
             absences: Absences::default(),
             impostors: Impostors::new(now.instant),
             accused: BTreeSet::new(),
+            accept_v1,
+            is_contradicted: false,
+            is_spreading: false,
             early: Vec::new(),
             changed: true,
             me,
@@ -169,8 +185,10 @@ impl Cluster {
             keeper,
             viewer,
         };
-        let (me, line) = machine.own_line();
-        machine.roster.prove(me, line);
+        machine
+            .roster
+            .speak(machine.keeper.wanted(), Standing::Member);
+        machine.tell_revoked();
         machine.edge.after(verdict::LISTEN, Timer::Listen);
         machine.edge.after(join::ROUND, Timer::Round);
         machine.route_and_publish();
@@ -207,6 +225,7 @@ impl Machine for Cluster {
             Input::Datagram { conn, bytes } => self.datagram(conn, &bytes),
             Input::Closed { conn } => self.closed(conn),
             Input::Written { id, result } => self.written(id, result),
+            Input::Recertified => self.recertified(),
             Input::Request { id, command } => self.request(id, command),
             Input::Registry(input) => self.registry_input(input),
         }
@@ -243,29 +262,22 @@ impl Machine for Cluster {
 }
 
 impl Cluster {
-    fn own_line(&self) -> (NodeId, RosterEntry) {
-        let standing = if self.phase == Phase::Going(StopReason::Left) {
+    fn own_standing(&self) -> Standing {
+        if self.phase == Phase::Going(StopReason::Left) {
             Standing::Left
         } else {
             Standing::Member
-        };
-        (
-            self.me.id,
-            RosterEntry {
-                run: self.keeper.wanted(),
-                standing,
-                profile: self.profile.clone(),
-            },
-        )
+        }
     }
 
-    fn own_hello(&self) -> Message {
-        let generation = self.swim.identity().generation;
-        Message::Hello(Hello {
-            generation,
-            nonce: self.nonce,
-            profile: self.profile.clone(),
-        })
+    /// This node's line carries its new certificate from now on.
+    fn recertified(&mut self) {
+        if self.phase == Phase::Up {
+            self.roster
+                .speak(self.roster.run(self.me.id), Standing::Member);
+            self.roster_changed(&[self.me.id]);
+            self.broadcast_line(self.me.id);
+        }
     }
 
     fn set_now(&mut self, now: Now) {
@@ -304,6 +316,7 @@ impl Cluster {
                 self.absences.expire(&mut self.edge, node);
                 self.changed = true;
             }
+            Timer::Spread => self.spread(),
             Timer::Rewrite => self.keeper.mark_dirty(),
             Timer::Leave => self.swim.leave(&mut self.edge),
             Timer::Stop => {
@@ -354,12 +367,24 @@ impl Cluster {
                 .ensure(&mut self.edge, identity.node, identity.addr);
         }
         self.notify_suspects();
+        self.contradict();
         let random = self.connections.random(&mut self.rng);
         if let Some(conn) = random {
-            self.edge
-                .send(conn, Message::RosterHash(self.roster.hash()).bytes());
+            self.send_hash(conn);
         }
         self.with_registry(|registry, links| registry.round(links, random));
+    }
+
+    fn send_hash(&mut self, conn: ConnId) {
+        let is_proved = self.connections.protocol(conn) >= Protocol::PROVED;
+        if is_proved {
+            let hash = Message::LinesHash(self.roster.proved_hash());
+            self.edge.send(conn, hash.bytes());
+        }
+        if self.accept_v1 || !is_proved {
+            let hash = Message::RosterHash(self.roster.hash());
+            self.edge.send(conn, hash.bytes());
+        }
     }
 
     fn written(&mut self, id: WriteId, result: Result<(), WriteError>) {
@@ -381,8 +406,7 @@ impl Cluster {
         if identity != self.swim.identity() {
             self.swim.become_identity(&mut self.edge, identity);
         }
-        let (me, line) = self.own_line();
-        self.roster.prove(me, line);
+        self.roster.speak(run, self.own_standing());
         self.with_registry(|registry, _| registry.begin(run));
         self.changed = true;
         let starts = self.phase == Phase::Starting;
@@ -427,8 +451,20 @@ impl Cluster {
             return;
         }
         self.route_packets();
-        let me = self.own_line();
-        self.keeper.write(&mut self.edge, self.roster.roster(), me);
+        let (roster, me, standing) = (&self.roster, self.me.id, self.own_standing());
+        self.keeper.write(&mut self.edge, |run, changes| {
+            let changes = || changes.iter().map(|pending| &pending.change);
+            let leaves = |change: &Change| matches!(change, Change::Standing { node, run: of, .. } if *node == me && *of == run);
+            let standing = if changes().any(leaves) { Standing::Left } else { standing };
+            let changed = changes().filter_map(|change| change.node_of_run(roster.roster()));
+            let forgotten = changed.filter(|node| *node != me);
+            let revoked = changes().filter_map(|change| match change {
+                Change::Revocation(revocation) => Some(revocation),
+                Change::Standing { .. } => None,
+            });
+            let revoked: Vec<&Revocation> = revoked.collect();
+            roster.kept_lines(run, standing, (forgotten, &revoked))
+        });
         if std::mem::take(&mut self.changed) {
             let sources = Sources {
                 me: self.me.id,

@@ -68,6 +68,47 @@
 //! b → a   Have { list, vector }                when all of that is on b's disk
 //! ```
 //!
+//! A vector says of each actor the number of its last change and the first 16 bytes of that change's
+//! hash, its mark: so replicas agree on what they hold, and not on how much. On connections that
+//! speak protocol 1 vectors have numbers only (`Compare`, `Pull`, `Confirm`, `Have`), and the sums of
+//! rounds are over numbers; in protocol 2 vectors have marks (`CompareMarked` …), and so have the
+//! sums. Either is said only where it is spoken: a vector without marks would be believed for its
+//! numbers.
+//!
+//! ## Forks
+//!
+//! Nobody honest writes two changes with one number, so no replica takes both: the second one that
+//! comes is refused (`Fault::Forked`, counted, its sender named). Whoever hears a vector compares it
+//! with what is here: at equal numbers by the marks, and where it is ahead itself by the change that
+//! it has at the other's number. What is unlike it tells:
+//!
+//! ```text
+//! a → b   CompareMarked, PullMarked, ConfirmMarked, or a change whose number is taken
+//! b → a   Unlike { list, vector }              what b has at those numbers
+//! ```
+//!
+//! So both ends raise the alarm, whichever is ahead: an event, an attention, a metric and a line in
+//! the log name the list, the actor and the peer. As long as that stands neither says `Have` of that
+//! list to the other, and neither counts what the other has. It is over when a round with the peer
+//! finds the list equal.
+//!
+//! Until then each pulls what the other has of that actor, from its first change on. Where two changes
+//! with one number meet, and what the one depends on is in the document of the other, the one with the
+//! smaller hash stays. The other one is *left out* (`crdt/src/list/left_out.rs`): it, and all that
+//! depends on it, is moved aside in one write, the view is made anew from what stays, and none of it
+//! is taken again. What a list is without is a set that only grows, counts in its sum, and is told
+//! with the vector of a list that differed:
+//!
+//! ```text
+//! a → b   CompareMarked { list, vector }       what a had when the sums differed
+//! a → b   LeftOut { list, left_out }…          what it is without there, each with its evidence
+//! ```
+//!
+//! The evidence is the two changes themselves. Whoever has read it leaves the same one out, though he
+//! may have seen neither: so all end with the same set, and with the same document. A node whose own
+//! actor was forked writes by another one from then on. Which branch is its owner's the hash does not
+//! tell: a proof of that is to be a further field of what is told.
+//!
 //! ## What may be lost
 //!
 //! Anything: a full queue drops messages, a connection ends with what is in flight. A lost push is
@@ -78,6 +119,10 @@
 //! comes.
 //!
 //! ## Bounds
+//!
+//! 1,024 changes of a list left out, beside those that depend on them; 256 looked at together, for 64
+//! lists at once. 4,096 earlier changes looked up for what a peer says of a list, the rest is not confirmed; 1,024
+//! forks noted at once.
 //!
 //! 1 MiB a message, 4 MiB a change; 64 lists repaired at once, 16,384 waiting for each peer, 1 MiB
 //! under way from each; 64 lists under a second look; 16 MiB or 10,000 changes held back for a
@@ -104,10 +149,13 @@ mod tests;
 mod wire;
 
 pub use io::{
-    Change, Command, Confirmations, Edited, Input, Lagging, ListRow, Output, Precondition, Refusal,
-    Remake, Replicas, Reply, Row, Settings, Stats,
+    Change, Command, Confirmations, Edited, Input, Lagging, Left, ListRow, Output, Precondition,
+    Refusal, Remake, Replicas, Reply, Row, Settings, Stats,
 };
-pub use job::{Answer, Done, Job, JobError, Loaded, Rebuilt, Source, SourceError};
+pub use job::{
+    Answer, Done, Job, JobError, Loaded, Progress, Rebuilt, Source, SourceError, Without,
+};
+pub use replication::Fork;
 pub use wire::shards_of;
 
 use crate::machine::Machine;
@@ -200,8 +248,13 @@ impl Lists {
     fn route(&mut self, input: Input) {
         let (edge, documents) = (&mut self.edge, &mut self.documents);
         match input {
-            Input::Connected { peer, conn } => {
-                self.replication.connected(edge, documents, peer, conn);
+            Input::Connected {
+                peer,
+                conn,
+                protocol,
+            } => {
+                self.replication
+                    .connected(edge, documents, (peer, conn), protocol);
             }
             Input::Message { conn, bytes } => {
                 for list in self.replication.receive(edge, documents, conn, &bytes) {
@@ -243,6 +296,11 @@ impl Lists {
             }
             Command::Lagging(ask::Lagging) => {
                 edge.reply(id, Ok(Reply::Lagging(self.replication.lagging())));
+                Ok(())
+            }
+            Command::Forks(ask::Forks) => {
+                let forks = self.replication.forks(documents);
+                edge.reply(id, Ok(Reply::Forks(forks)));
                 Ok(())
             }
         };

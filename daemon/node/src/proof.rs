@@ -26,8 +26,10 @@ use std::fmt;
 pub enum Domain {
     /// A [line](crdt::roster::Line) of the roster.
     Line,
-    /// The head of a log of the process registry.
+    /// The [head](crdt::registry::Head) of a log of the process registry.
     LogHead,
+    /// A [revocation](crdt::roster::Revocation), which authorities sign.
+    Revocation,
 }
 
 impl Domain {
@@ -35,6 +37,7 @@ impl Domain {
         match self {
             Self::Line => "muster roster line",
             Self::LogHead => "muster registry head",
+            Self::Revocation => "muster revocation",
         }
     }
 
@@ -58,6 +61,10 @@ pub trait Proofs: fmt::Debug + Send + Sync {
 
     /// Who has signed that, if the chain is that of a node of this cluster.
     fn signer(&self, chain: &[u8], domain: Domain, said: &[u8], proof: &[u8]) -> Option<Peer>;
+
+    /// Whether an authority of this cluster has signed that: the cluster's own, or one below it. `chain`
+    /// is its certificate.
+    fn is_of_authority(&self, chain: &[u8], domain: Domain, said: &[u8], proof: &[u8]) -> bool;
 }
 
 #[cfg(test)]

@@ -2,16 +2,40 @@
 //!
 //! A small machine beside membership: [`Cluster`](crate::cluster::Cluster) hands it what concerns
 //! it, lends it the connections that are in use, and passes on what it wants done. [`Input`],
-//! [`Output`] and [`Command`] are all that crosses the edge of both for it. Each node writes the log of its own registrations (`own`, kept on disk
-//! through `ledger`) and has a replica of every other node's (`exchange`); from these logs, and
-//! from who is reachable, `names` makes the directory.
+//! [`Output`] and [`Command`] are all that crosses the edge of both for it. Each node writes the log
+//! of its own registrations (`own`, kept on disk through `ledger`) and has a replica of every other
+//! node's (`exchange`; `learning` decides what of it is believed); from these logs, and from who is
+//! reachable, `names` makes the directory.
 //!
 //! # The protocol
 //!
 //! A log belongs to one node, and only that node writes it: replicas cannot disagree, only be
 //! behind. A replica's position in a log is a run of the owner's daemon and the number of a change
-//! in it. What follows a position travels as a part of the log ([`Delta`](crdt::registry::Delta)).
-//! The messages are in `message`, on channel 1.
+//! in it. What follows a position travels as a part of the log
+//! ([`ProvedDelta`](crdt::registry::ProvedDelta)): its records as the owner wrote them, byte for byte,
+//! whatever this program understands of them. The messages are in `message`, on channel 1.
+//!
+//! ## What is proved
+//!
+//! With each push the owner signs its log's [head](crdt::registry::Head): (owner, run, number of the last
+//! change, horizon, hash of the live records), in its cluster and as nothing else
+//! ([`proof`](crate::proof)). The hash is one over the set of the records ([`crdt::lthash`]), so that a
+//! registration costs the same in a log of any size. A replica puts parts together aside until the
+//! last one comes, with the head, and then puts all in place as one: what it has is always what some head
+//! proves, and it can pass that on.
+//!
+//! From its owner's connection a log is taken without a look at the signature, but it must come to its
+//! head: one that does not is a breach of the protocol. From another node it must come to a head that the
+//! owner has signed, by the certificates in the owner's line of the roster; else nothing changes, and it
+//! is counted and logged with who sent it. What proves nothing in it is the tombstones, since replicas
+//! drop them at times of their own: a relayed one says no reason. Where one was left out on the way, what
+//! follows does not come to the head: then the log is asked for once more from its beginning, which
+//! needs no tombstones. A node relays only what it could prove to itself. A node that has got another
+//! certificate signs its head anew, with the next number.
+//!
+//! Two heads of one position and unlike hashes show that an owner tells one thing here and another there. Peers
+//! tell the first bytes of the hashes with the positions, so they find it, count it and log it; the one
+//! with the smaller hash stays everywhere.
 //!
 //! ## Who speaks first
 //!
@@ -24,21 +48,26 @@
 //! A connection comes into use, and then something is registered at `a`:
 //!
 //! ```text
-//! a → b   Vector { positions, answer: true }     how far all logs are here; and there?
-//! b → a   Vector { positions, answer: false }
-//! a → b   Part { delta, pushed: true }           what b lacks of a's own log
+//! a → b   Heads { heads, answer: true }          how far all logs are here, and there?
+//! b → a   Heads { heads, answer: false }
+//! a → b   Proved { delta, pushed: true }         what b lacks of a's own log
 //! b → a   Ack { progress }                       how far a's log is at b now
-//! a → b   Part …                                 what was registered meanwhile, all in one part
+//! a → b   Proved …                               what was registered meanwhile, all in one part
 //! ```
 //!
 //! Later `c`, which is cut off from `a`, meets `b`:
 //!
 //! ```text
-//! c → b   Hash { hash }                          over all positions
-//! b → c   Vector { positions, answer: true }     its hash is another one; else silence
+//! c → b   Hash { hash }                          over all positions and contents
+//! b → c   Heads { heads, answer: true }          its hash is another one; else silence
 //! c → b   Pull { owner: a, from }                b is ahead with a's log
-//! b → c   Part { delta, pushed: false }          pulled on, part by part, until nothing is missing
+//! b → c   Proved { delta, pushed: false }        pulled on, part by part, until the last with the head
 //! ```
+//!
+//! On connections of protocol 1 `Vector` is spoken in place of `Heads`, and `Part` in place of `Proved`:
+//! records without their owner's bytes or proof. A log that came so is used, since the node that sent it is
+//! its owner, or since `accept_v1` is set; it is told on such connections only, and takes the place of
+//! nothing that is proved in that run.
 //!
 //! `Probe` and `Probed` ask an owner how far its log is at this moment: a link to a process that is
 //! not known here yet must not fire before the log has come so far.
@@ -47,7 +76,9 @@
 //!
 //! Anything. A part that fits nowhere changes nothing, and its acknowledgement tells from where on
 //! to send again. What is not answered within 5 s counts as lost: the owner asks how far the peer
-//! is, and a pull goes to whoever is ahead then. Nothing is sent to a peer that has not spoken on
+//! is, and a pull goes to whoever is ahead then. Another node than the owner that was asked for a log in
+//! vain is not asked for it again for 10 s, so that one that says to be ahead hinders nobody. Parts whose
+//! rest does not come, as their sender's connection has closed, are dropped. Nothing is sent to a peer that has not spoken on
 //! the connection: it may have yet to accept this node's hello, and listens to nothing before.
 //!
 //! A new run of an owner's daemon begins its log anew, with all that is still registered. Its
@@ -62,7 +93,7 @@
 //! ## Bounds
 //!
 //! A part has about 128 KiB, and one is on its way to a peer at a time; a log has at most 262,144
-//! records. The logs of nodes that are not connected take some 256 MiB in all: then no more of them is
+//! records that take 128 MiB, each as its bytes and decoded, those included that wait for their head. The logs of nodes that are not connected take some 256 MiB in all: then no more of them is
 //! asked for. What of that one user and one process may take is in `room`. An entry is bounded by [`Entry::excess`](crdt::registry::Entry::excess), the waiting
 //! requests by 4,096.
 //!
@@ -85,6 +116,7 @@ mod exchange;
 #[cfg(test)]
 mod golden;
 mod io;
+mod learning;
 mod ledger;
 mod links;
 pub(crate) mod message;
@@ -94,6 +126,7 @@ mod peers;
 mod room;
 mod rows;
 mod staged;
+mod trust;
 
 pub use directory::{Directory, Found, Holder, ProcessState};
 pub use io::{
@@ -106,6 +139,7 @@ use self::names::Names;
 use crate::time::{Instant, Now, Wall};
 use crate::wire::{Peer, RequestId};
 use ::names::{NodeId, ProcessName};
+use bytes::Bytes;
 use crdt::registry::{Entry, Log, Logs, Position, Process, State};
 use edge::{Edge, Timer};
 pub(crate) use edge::{Effect, Routes};
@@ -122,6 +156,7 @@ use rows::Row;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
+pub(crate) use trust::Trust;
 
 /// How long tombstones are kept at least, and at most by [`AGING`] longer.
 const TOMBSTONES: Duration = Duration::from_secs(3_600);
@@ -140,8 +175,11 @@ pub(crate) struct Registry {
     ledger: Ledger,
     exchange: Exchange,
     links: Table,
+    trust: Trust,
     /// All nodes on the roster that are expected, but this one.
     nodes: BTreeMap<NodeId, Known>,
+    /// The certificates by which what nodes sign is judged, as far as they are known.
+    chains: BTreeMap<NodeId, Bytes>,
     /// The nodes that have left or were forgotten, each with the run in which it did: what it wrote
     /// up to that run is not accepted any more.
     gone: BTreeMap<NodeId, u64>,
@@ -155,8 +193,10 @@ pub(crate) struct Registry {
     ages: VecDeque<(Instant, Vec<(NodeId, Position)>)>,
     /// The clock of claims: the latest that was seen.
     clock: u64,
-    /// Whether this node's log has changed since it was last published.
+    /// Whether this node's log has changed since it was last proved and published.
     changed: bool,
+    /// The certificates by which others judge its head.
+    signed_by: Bytes,
     /// Processes that an earlier start has registered, until they end or are not registered any more.
     resumed: BTreeSet<Process>,
 }
@@ -167,7 +207,7 @@ impl Registry {
         now: Now,
         me: &Peer,
         run: u64,
-        (settings, rng): (Settings, ChaCha8Rng),
+        (settings, rng, trust): (Settings, ChaCha8Rng, Trust),
     ) -> Self {
         let mut registry = Self {
             rng,
@@ -177,8 +217,10 @@ impl Registry {
             logs: Logs::default(),
             names: Names::default(),
             ledger: Ledger::default(),
-            exchange: Exchange::new(me.id),
+            exchange: Exchange::new(me.id, trust.accept_v1),
+            trust,
             nodes: BTreeMap::new(),
+            chains: BTreeMap::new(),
             gone: BTreeMap::new(),
             closed_sessions: BTreeMap::new(),
             links: Table::default(),
@@ -186,7 +228,8 @@ impl Registry {
             kill_after: settings.kill_after,
             ages: VecDeque::new(),
             clock: 0,
-            changed: false,
+            changed: true,
+            signed_by: Bytes::new(),
             resumed: BTreeSet::new(),
         };
         registry.begin_log(run);
@@ -374,10 +417,30 @@ impl Registry {
         self.act_on_facts();
         self.send_probes(connections, false);
         if std::mem::take(&mut self.changed) {
+            self.prove_log();
             self.exchange
                 .publish(&mut self.edge, connections, &self.logs);
         }
         self.names.flush(&mut self.edge);
+    }
+
+    /// Whatever goes out from here on proves what it says.
+    fn prove_log(&mut self) {
+        self.signed_by = self.trust.chain();
+        let trust = &self.trust;
+        let proved = self.logs.prove(self.me, |said| trust.sign(said));
+        if let Err(error) = proved {
+            tracing::error!(%error, "this node's registrations cannot be proved");
+        }
+    }
+
+    /// A key may have come with new certificates, by which nobody can judge what an earlier one has
+    /// signed.
+    fn renew_proof(&mut self) {
+        if self.trust.chain() != self.signed_by {
+            self.logs.advance(self.me);
+            self.changed = true;
+        }
     }
 
     /// How far the log of a node has come here.

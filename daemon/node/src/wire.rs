@@ -45,8 +45,14 @@ impl Protocol {
     /// The versions that this node speaks, the newest first. The first one only where the cluster's
     /// administrators accept it.
     pub fn spoken(accept_v1: bool) -> impl Iterator<Item = Self> {
-        let spoken = Self::KNOWN.iter().copied();
-        spoken.filter(move |version| accept_v1 || *version == Self::newest())
+        let known = Self::KNOWN.iter().copied();
+        known.filter(move |version| *version >= Self::PROVED || Self::is_v1_spoken(accept_v1))
+    }
+
+    /// Whether the first version is spoken: where it is accepted, and by a program that knows nothing
+    /// newer.
+    pub fn is_v1_spoken(accept_v1: bool) -> bool {
+        accept_v1 || Self::newest() == Self::UNPROVED
     }
 
     /// The newest that this program speaks.
@@ -123,6 +129,8 @@ pub enum CloseReason {
     Shutdown,
     /// The node at the other end is this one.
     Oneself,
+    /// An authority has revoked the peer.
+    Revoked,
 }
 
 impl CloseReason {
@@ -135,6 +143,7 @@ impl CloseReason {
             Self::Refused => "name or id belongs to another node",
             Self::Shutdown => "shutting down",
             Self::Oneself => "this node's own address",
+            Self::Revoked => "an authority of the cluster has revoked this node's id",
         }
     }
 }

@@ -162,7 +162,7 @@ fn tags(given: &BTreeMap<String, String>) -> Result<Vec<String>, Problem> {
 }
 
 /// Does what reads and writes files on a thread that may block.
-async fn on_disk<T: Send + 'static>(
+pub(crate) async fn on_disk<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Problem> {
     tokio::task::spawn_blocking(work)
@@ -171,7 +171,7 @@ async fn on_disk<T: Send + 'static>(
 }
 
 /// Names those that are.
-async fn no_authority(api: &Api) -> Problem {
+pub(crate) async fn no_authority(api: &Api) -> Problem {
     let name = &api.service().info().name;
     let known: Vec<String> = admission::authorities(api.service())
         .await
@@ -363,7 +363,7 @@ pub(crate) async fn renew(
 }
 
 refuses! {
-    AuthorityError: Full Store;
+    AuthorityError: Full Store Invalid;
     RenewalError: NoRenewal;
 }
 
@@ -378,6 +378,7 @@ impl From<AuthorityError> for Problem {
         match &error {
             AuthorityError::None => Self::new(Kind::NoAuthority, error),
             AuthorityError::Full => Self::new(Kind::Full, error).retry_after(3600),
+            AuthorityError::Form(_) => Self::new(Kind::Invalid, error),
             AuthorityError::Files(_) => Self::new(Kind::Store, error).retry_after(60),
         }
     }

@@ -6,6 +6,7 @@ use crate::event::EventLog;
 use crate::host::{Clock, wall_ms};
 use crate::process::{Host, Replica, Sign, Watcher};
 use anyhow::Context;
+use crdt::roster::Revocation;
 use names::{NodeId, NodeName};
 use node::cluster::{Cluster, Input, Output, RosterView, Settings, StopReason, Target, Verdict};
 use node::machine::Machine;
@@ -26,6 +27,11 @@ const BURST: usize = 256;
 pub(crate) type Inbox = Mailbox<Cluster>;
 
 impl Inbox {
+    /// Tells the machine that this node signs with another certificate from now on.
+    pub(crate) fn recertified(&self) {
+        self.input(Input::Recertified, ());
+    }
+
     /// Tells the machine something that concerns the process registry.
     pub(crate) fn registry(&self, input: registry::Input) {
         self.input(Input::Registry(input), ());
@@ -40,6 +46,7 @@ pub(crate) struct Wires {
     pub(crate) replica: Replica,
     pub(crate) host: Host,
     pub(crate) view: watch::Sender<Arc<RosterView>>,
+    pub(crate) revoked: watch::Sender<Arc<[Revocation]>>,
     pub(crate) stopped: oneshot::Sender<StopReason>,
     /// Peers whose packets are dropped from the first one on: a development cluster's split.
     pub(crate) blocked: Vec<SocketAddr>,
@@ -305,6 +312,11 @@ impl Loop {
                         .iter()
                         .for_each(|worker| worker.cluster(Arc::clone(&view)));
                     self.wires.view.send_replace(view);
+                }
+                Output::Revoked(revocations) => {
+                    let ids = revocations.iter().map(|revoked| revoked.subject().0);
+                    self.endpoint.revoke(ids);
+                    self.wires.revoked.send_replace(revocations);
                 }
                 Output::Event(event) => self.wires.events.append_cluster(event),
                 Output::Reply { id, result } => self.waiting.reply(id, result),

@@ -9,8 +9,8 @@ use node::lists::{self, Change, Input, Lists, Output, Settings, Stats};
 use node::machine::Machine;
 use node::preference::Preference;
 use node::time::Instant;
-use node::wire::ConnId;
-use std::collections::VecDeque;
+use node::wire::{ConnId, Protocol};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
@@ -122,6 +122,7 @@ impl ListsInbox {
 /// Brings what peers send on the bulk channel to the machines that own its shards.
 pub(crate) async fn deliver(mut bulk: Events, workers: Vec<ListsInbox>) {
     let mut preference = Preference::default();
+    let mut protocols = BTreeMap::new();
     let tell_all =
         |input: &dyn Fn() -> Input| workers.iter().for_each(|worker| worker.input(input()));
     while let Some(event) = bulk.next().await {
@@ -129,17 +130,28 @@ pub(crate) async fn deliver(mut bulk: Events, workers: Vec<ListsInbox>) {
             Event::Connected {
                 conn,
                 peer,
+                alpn,
                 preferred,
                 ..
             } => {
+                let Some(protocol) = Protocol::of_alpn(&alpn) else {
+                    continue;
+                };
                 let peer = NodeId(peer.id);
+                protocols.insert(ConnId(conn), protocol);
                 for conn in preference.connected(peer, ConnId(conn), preferred) {
-                    tell_all(&|| Input::Connected { peer, conn });
+                    let protocol = protocols.get(&conn).copied().unwrap_or(protocol);
+                    tell_all(&|| Input::Connected {
+                        peer,
+                        conn,
+                        protocol,
+                    });
                 }
             }
             Event::Closed { conn, .. } => {
                 let conn = ConnId(conn);
                 preference.closed(conn);
+                protocols.remove(&conn);
                 tell_all(&|| Input::Closed { conn });
             }
             Event::Overflowed { conn, .. } => {
@@ -314,6 +326,13 @@ impl Loop {
                     self.wires.blocking.spawn_blocking(work);
                 }
                 Output::Reply { id, result } => self.waiting.reply(id, result),
+                Output::Forked(fork) => {
+                    let row = self.wires.store.reader().list(fork.list).ok().flatten();
+                    let name = row.as_ref().map(|row| &row.name);
+                    let at = self.wires.clock.now().wall;
+                    self.wires.events.append_fork(at, name, &fork);
+                }
+                Output::LeftOut(left) => self.wires.events.append_left(&left),
                 Output::Changed(change) => {
                     self.wires.events.append_list(&change);
                     // Nobody watching is no error.

@@ -32,4 +32,9 @@ impl Proofs for Certified {
         let id = NodeId(facts.id);
         Some(Peer { id, name })
     }
+
+    fn is_of_authority(&self, chain: &[u8], domain: Domain, said: &[u8], proof: &[u8]) -> bool {
+        let message = domain.message(self.0.cluster(), said);
+        self.0.is_of_authority(chain, &message, proof)
+    }
 }

@@ -61,6 +61,11 @@ pub(super) const GAUGES: &[Row<u64>] = &[
         |s| s.lists.differing,
     ),
     (
+        "muster_lists_forked",
+        "Lists of which some connected member has other changes with the numbers of this node's",
+        |s| s.lists.forked,
+    ),
+    (
         "muster_lists_quarantined",
         "Lists whose document cannot be loaded",
         |s| s.lists.quarantined,
@@ -174,6 +179,11 @@ pub(super) const COUNTERS: &[Row<u64>] = &[
         |s| s.cluster.malformed,
     ),
     (
+        "muster_cluster_lines_refused_total",
+        "Lines of the roster that members have brought and that carry no good proof",
+        |s| s.cluster.lines_refused,
+    ),
+    (
         "muster_cluster_dials_total",
         "Attempts to connect to a member",
         |s| s.cluster.dials,
@@ -209,6 +219,16 @@ pub(super) const COUNTERS: &[Row<u64>] = &[
         |s| s.lists.changes_refused,
     ),
     (
+        "muster_lists_forked_changes_total",
+        "Changes received and refused whose numbers are those of other changes",
+        |s| s.lists.changes_forked,
+    ),
+    (
+        "muster_lists_left_out_changes_total",
+        "Changes that were moved out of lists, since another branch stays",
+        |s| s.lists.changes_left_out,
+    ),
+    (
         "muster_lists_repairs_total",
         "Repairs of lists begun",
         |s| s.lists.repairs_begun,
@@ -232,6 +252,16 @@ pub(super) const COUNTERS: &[Row<u64>] = &[
         "muster_processes_pulls_total",
         "Times that this node asked for registrations that no push had brought",
         |s| s.cluster.registry.pulls,
+    ),
+    (
+        "muster_processes_unproved_total",
+        "Registrations of third nodes, told by a member, that these nodes had not signed",
+        |s| s.cluster.registry.unproved,
+    ),
+    (
+        "muster_processes_forked_total",
+        "Times that a member was found to have signed two unlike states of its registrations as one",
+        |s| s.cluster.registry.forked,
     ),
     (
         "muster_processes_write_failures_total",

@@ -7,8 +7,10 @@ use super::commit::Failure;
 use super::db::{Db, Outlives, Space, View};
 use super::{ReadError, keys, rows};
 use crdt::entry::Entry;
+use crdt::list::{LeftOut, RawChange};
+use crdt::vector::{Tip, VersionVector};
 use fjall::Slice;
-use names::{Actor, ChangeId, EntryId, ListId, ListName};
+use names::{Actor, EntryId, ListId, ListName};
 use node::lists::{ListRow, Remake, Row};
 use node::registry::KeptRow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +26,19 @@ pub(super) fn weight(row: &Row) -> usize {
             .iter()
             .map(|entry| entry_weight(entry).saturating_add(KEYS))
             .sum(),
+        Row::LeaveOut {
+            entries,
+            added,
+            moved,
+            ..
+        } => {
+            let entries = entries
+                .iter()
+                .map(|entry| entry_weight(entry).saturating_add(KEYS));
+            let added = added.iter().map(|one| one.bytes().len());
+            let moved = moved.iter().map(|change| change.bytes.len());
+            entries.chain(added).chain(moved).sum()
+        }
         Row::List { .. } => 0,
         Row::Quarantine { reason, .. } => reason.len(),
     };
@@ -114,7 +129,12 @@ impl<'db> Batch<'db> {
 
     fn add_row(&mut self, row: &Row, names: &BTreeMap<ListId, &ListName>) -> Result<(), Failure> {
         match row {
-            Row::Change { list, id, bytes } => self.add_change(*list, *id, bytes)?,
+            Row::Change {
+                list,
+                id,
+                hash,
+                bytes,
+            } => self.add_change(*list, Tip::of(*id, *hash), bytes)?,
             Row::Entry { list, id, entry } => match names.get(list) {
                 Some(name) => self.add_entry(*list, Some(name), *id, entry.as_deref())?,
                 None => self.add_entry(*list, self.name(*list)?.as_ref(), *id, entry.as_deref())?,
@@ -137,6 +157,17 @@ impl<'db> Batch<'db> {
                     rows::encode_snapshot(covers, bytes)?,
                 );
             }
+            Row::LeaveOut {
+                list,
+                row,
+                entries,
+                vector,
+                added,
+                moved,
+            } => {
+                self.add_view(*list, row, entries, false)?;
+                self.leave_out(*list, vector, added, moved)?;
+            }
             Row::Quarantine { list, reason } => {
                 self.set_meta(&keys::quarantine(*list), Some(reason.as_bytes()))
             }
@@ -144,21 +175,27 @@ impl<'db> Batch<'db> {
         Ok(())
     }
 
-    fn add_change(&mut self, list: ListId, id: ChangeId, bytes: &[u8]) -> Result<(), Failure> {
+    fn add_change(&mut self, list: ListId, tip: Tip, bytes: &[u8]) -> Result<(), Failure> {
+        let Tip { id, mark } = tip;
         self.put(Space::Changes, keys::change(list, id), bytes);
         let key = keys::vector(list, id.actor);
         let last = match self.get(Space::Vectors, &key)? {
-            Some(row) => rows::decode_vector(&row).or_else(|_| self.last_change(list, id.actor))?,
+            Some(row) => match rows::decode_vector(&row) {
+                Ok((seq, _)) => seq,
+                Err(_) => self
+                    .last_change(list, id.actor)?
+                    .map_or(0, |tip| tip.id.seq),
+            },
             None => 0,
         };
         if id.seq > last {
-            self.put(Space::Vectors, key, rows::encode_vector(id.seq)?);
+            self.put(Space::Vectors, key, rows::encode_vector(id.seq, mark)?);
         }
         Ok(())
     }
 
-    /// The number of an actor's last change that is committed: what a damaged row should say.
-    fn last_change(&self, list: ListId, actor: Actor) -> Result<u64, ReadError> {
+    /// An actor's last change that is committed: what a damaged row should say.
+    fn last_change(&self, list: ListId, actor: Actor) -> Result<Option<Tip>, ReadError> {
         View::of(Arc::clone(self.db)).last_change(list, actor)
     }
 
@@ -198,15 +235,49 @@ impl<'db> Batch<'db> {
             self.remove(space, key);
         }
         for key in self.keys(Space::Vectors, &list.0)? {
-            if let Some(actor) = keys::actor_of(&key) {
-                let seq = self.last_change(list, actor)?;
-                self.put(Space::Vectors, key, rows::encode_vector(seq)?);
+            let Some(actor) = keys::actor_of(&key) else {
+                continue;
+            };
+            if let Some(tip) = self.last_change(list, actor)? {
+                let row = rows::encode_vector(tip.id.seq, tip.mark)?;
+                self.put(Space::Vectors, key, row);
             }
         }
         self.add_list(list, row)?;
         for entry in entries {
             self.add_entry(list, Some(&row.name), entry.id, Some(entry))?;
         }
+        Ok(())
+    }
+
+    /// Moves changes of a list aside. Nothing of them is deleted.
+    fn leave_out(
+        &mut self,
+        list: ListId,
+        vector: &VersionVector,
+        added: &[LeftOut],
+        moved: &[RawChange],
+    ) -> Result<(), Failure> {
+        for change in moved {
+            self.remove(Space::Changes, keys::change(list, change.id));
+            let key = keys::aside(list, change.id, change.hash);
+            self.put(Space::Aside, key, &change.bytes);
+        }
+        for one in added {
+            let key = keys::left_out(list, one.goes().hash);
+            self.put(Space::LeftOut, key, one.bytes());
+        }
+        for key in self.keys(Space::Vectors, &list.0)? {
+            match keys::actor_of(&key).and_then(|actor| vector.tip(actor)) {
+                Some(tip) => {
+                    let row = rows::encode_vector(tip.id.seq, tip.mark)?;
+                    self.put(Space::Vectors, key, row);
+                }
+                None => self.remove(Space::Vectors, key),
+            }
+        }
+        // It may hold what has left.
+        self.remove(Space::Snapshots, list.0.to_vec());
         Ok(())
     }
 

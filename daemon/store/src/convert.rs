@@ -15,7 +15,7 @@ use super::db::{Db, Outlives, Space, View};
 use super::{CLUSTER, TokenRow, keys, rows};
 use crdt::entry::Entry;
 use crdt::record::RecordError;
-use crdt::vector::VersionVector;
+use crdt::vector::{Numbers, Sums, VersionVector};
 use entry::EntryRow;
 use fjall::Slice;
 use names::{ChangeHash, ListName};
@@ -153,7 +153,7 @@ fn number(bytes: &[u8]) -> Option<u64> {
 
 fn vector(_: &[u8], value: &[u8]) -> Result<Option<Vec<u8>>, Refused> {
     match number(value) {
-        Some(seq) => Ok(Some(rows::encode_vector(seq)?)),
+        Some(seq) => Ok(Some(rows::encode_vector(seq, None)?)),
         None => Ok(Some(value.to_vec())),
     }
 }
@@ -179,10 +179,13 @@ fn list(_: &[u8], value: &[u8]) -> Result<Option<Vec<u8>>, Refused> {
         open: row.open,
         modified_at: row.modified_at,
         heads: row.heads,
-        sum: row.sum,
+        sums: Sums {
+            numbers: row.sum,
+            content: 0,
+        },
         has_unknown_keys: true,
     };
-    Ok(Some(rows::encode_list(&row, None)?))
+    Ok(Some(rows::encode_converted_list(&row)?))
 }
 
 fn entry(_: &[u8], value: &[u8]) -> Result<Option<Vec<u8>>, Refused> {
@@ -198,7 +201,7 @@ fn snapshot(_: &[u8], value: &[u8]) -> Result<Option<Vec<u8>>, Refused> {
         let (length, rest) = value.split_at_checked(8)?;
         let length = usize::try_from(number(length)?).ok()?;
         let (vector, document) = rest.split_at_checked(length)?;
-        Some((decode::<VersionVector>(vector)?, document))
+        Some((VersionVector::from(decode::<Numbers>(vector)?), document))
     };
     match read() {
         Some((covers, document)) => Ok(Some(rows::encode_snapshot(&covers, document)?)),

@@ -9,11 +9,13 @@
 
 use super::ReadError;
 use super::keys::{self, Bounds};
+use crdt::list;
+use crdt::vector::Tip;
 use fjall::config::{FilterPolicy, PartitioningPolicy};
 use fjall::{
     AbstractTree, Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Slice,
 };
-use names::{Actor, ListId};
+use names::{Actor, ChangeId, ListId};
 use parking_lot::RwLock;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -47,12 +49,14 @@ pub(super) enum Space {
     Dues,
     Agenda,
     Snapshots,
+    LeftOut,
+    Aside,
     Processes,
     Meta,
 }
 
 impl Space {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 13] = [
         Self::Changes,
         Self::Vectors,
         Self::Lists,
@@ -62,6 +66,8 @@ impl Space {
         Self::Dues,
         Self::Agenda,
         Self::Snapshots,
+        Self::LeftOut,
+        Self::Aside,
         Self::Processes,
         Self::Meta,
     ];
@@ -77,6 +83,8 @@ impl Space {
             Self::Dues => "dues",
             Self::Agenda => "agenda",
             Self::Snapshots => "snapshots-2",
+            Self::LeftOut => "left-out",
+            Self::Aside => "aside",
             Self::Processes => "processes-2",
             Self::Meta => "meta-2",
         }
@@ -91,9 +99,13 @@ impl Space {
         let options = options.index_block_partitioning_policy(PartitioningPolicy::all(true));
         let options = options.filter_block_partitioning_policy(PartitioningPolicy::all(true));
         match self {
-            Self::Changes | Self::Names | Self::Dues | Self::Agenda | Self::Processes => {
-                options.filter_policy(FilterPolicy::disabled())
-            }
+            Self::Changes
+            | Self::Names
+            | Self::Dues
+            | Self::Agenda
+            | Self::LeftOut
+            | Self::Aside
+            | Self::Processes => options.filter_policy(FilterPolicy::disabled()),
             Self::Entries | Self::Snapshots | Self::Meta => options.expect_point_read_hits(true),
             Self::Vectors | Self::Lists | Self::Ids => options,
         }
@@ -137,12 +149,14 @@ impl Db {
             dues,
             agenda,
             snapshots,
+            left_out,
+            aside,
             processes,
             meta,
         ] = Space::ALL.map(open);
         let spaces = [
             changes?, vectors?, lists?, names?, entries?, ids?, dues?, agenda?, snapshots?,
-            processes?, meta?,
+            left_out?, aside?, processes?, meta?,
         ];
         Ok(Self {
             database,
@@ -162,6 +176,8 @@ impl Db {
             dues,
             agenda,
             snapshots,
+            left_out,
+            aside,
             processes,
             meta,
         ] = &self.spaces;
@@ -175,6 +191,8 @@ impl Db {
             Space::Dues => dues,
             Space::Agenda => agenda,
             Space::Snapshots => snapshots,
+            Space::LeftOut => left_out,
+            Space::Aside => aside,
             Space::Processes => processes,
             Space::Meta => meta,
         }
@@ -314,12 +332,16 @@ impl View {
         }
     }
 
-    /// The number of the last change of an actor, by the changes themselves; 0 if there is none.
-    pub(super) fn last_change(&self, list: ListId, actor: Actor) -> Result<u64, ReadError> {
+    /// The last change of an actor, by the changes themselves.
+    pub(super) fn last_change(&self, list: ListId, actor: Actor) -> Result<Option<Tip>, ReadError> {
         let bounds = keys::within(&keys::vector(list, actor));
         let mut changes = self.snapshot.range(self.db.space(Space::Changes), bounds);
-        let key = changes.next_back().map(fjall::Guard::key).transpose()?;
-        Ok(key.and_then(|key| keys::seq_of(&key)).unwrap_or(0))
+        let Some(row) = changes.next_back() else {
+            return Ok(None);
+        };
+        let (key, bytes) = row.into_inner()?;
+        let id = keys::seq_of(&key).map(|seq| ChangeId { actor, seq });
+        Ok(id.map(|id| Tip::of(id, list::hash_of(&bytes))))
     }
 
     /// The rows whose keys begin with `prefix`.

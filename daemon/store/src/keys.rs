@@ -5,7 +5,7 @@
 //! with a zero byte; an order, which comes from other replicas and may be any text, has its zero
 //! bytes escaped as `00 ff` and ends with `00 00`.
 
-use names::{Actor, ChangeId, EntryId, ListId, ListName};
+use names::{Actor, ChangeHash, ChangeId, EntryId, ListId, ListName};
 use std::ops::Bound;
 
 /// An order longer than this counts by its first bytes only: fjall's keys end at 65,535 bytes, a
@@ -21,6 +21,22 @@ pub(super) type Bounds = (Bound<Vec<u8>>, Bound<Vec<u8>>);
 /// `changes`: list ‖ actor ‖ seq.
 pub(super) fn change(list: ListId, id: ChangeId) -> Vec<u8> {
     [list.0.as_slice(), &id.actor.0, &id.seq.to_be_bytes()].concat()
+}
+
+/// `left-out`: list ‖ hash.
+pub(super) fn left_out(list: ListId, hash: ChangeHash) -> Vec<u8> {
+    [list.0.as_slice(), &hash.0].concat()
+}
+
+/// `aside`: list ‖ actor ‖ seq ‖ hash.
+pub(super) fn aside(list: ListId, id: ChangeId, hash: ChangeHash) -> Vec<u8> {
+    [change(list, id).as_slice(), &hash.0].concat()
+}
+
+/// The hash at the end of a key of `left-out` or `aside`.
+pub(super) fn hash_of(key: &[u8]) -> Option<ChangeHash> {
+    let (_, hash) = key.split_last_chunk()?;
+    Some(ChangeHash(*hash))
 }
 
 /// The number in a key of `changes`.

@@ -29,8 +29,8 @@
 //!
 //! | keyspace | key | value |
 //! | --- | --- | --- |
-//! | `changes` | list id ‖ actor ‖ seq (8) | the raw Automerge change; never overwritten with other bytes, never deleted |
-//! | `vectors-2` | list id ‖ actor | record: the number of that actor's last change |
+//! | `changes` | list id ‖ actor ‖ seq (8) | the raw Automerge change; never overwritten with other bytes; moved to `aside` when it leaves its list, never deleted |
+//! | `vectors-2` | list id ‖ actor | record: the number of that actor's last change, and the first bytes of its hash |
 //! | `lists-2` | list id | record: [`ListRow`](node::lists::ListRow) |
 //! | `names` | list name | list id |
 //! | `entries-2` | list id ‖ place | record: [`Entry`](crdt::entry::Entry) |
@@ -38,6 +38,8 @@
 //! | `dues` | list id ‖ due ‖ place, only entries with a due time | list id |
 //! | `agenda` | due ‖ list name ‖ `00` ‖ place | list id |
 //! | `snapshots-2` | list id | record: the vector that it covers, the saved document |
+//! | `left-out` | list id ‖ hash | a change that the list is without: [`LeftOut`](crdt::list::LeftOut), as it was first written |
+//! | `aside` | list id ‖ actor ‖ seq (8) ‖ hash | a raw change that was in the list once |
 //! | `processes-2` | as the process registry makes them | records: registrations and links of this host |
 //! | `meta-2` | `node` | node id |
 //! | | `cluster` | record: the cluster machine's state |
@@ -63,6 +65,7 @@ mod convert;
 mod db;
 mod journal;
 mod keys;
+mod marks;
 mod open;
 mod read;
 mod reopen;
@@ -75,6 +78,7 @@ pub use rows::TokenRow;
 
 use bytes::Bytes;
 use commit::{Committer, Observers, Request, Work};
+use crdt::vector::Sums;
 use db::Slot;
 use names::{ListId, NodeId};
 use node::lists::{Remake, Row};
@@ -109,8 +113,8 @@ pub struct Epoch(u64);
 pub struct Recovered {
     /// What was kept last with [`Store::keep_cluster`].
     pub cluster: Option<Bytes>,
-    /// All lists with the sum of their version vectors.
-    pub lists: Vec<(ListId, u64)>,
+    /// All lists with the sums of their version vectors.
+    pub lists: Vec<(ListId, Sums)>,
     /// Those in quarantine.
     pub quarantined: Vec<ListId>,
     /// Lists whose rows are to be made anew from their changes (by [`Row::View`]).

@@ -5,7 +5,7 @@ use super::convert::ConvertError;
 use super::db::{Db, Outlives, Space, View};
 use super::read::Known;
 use super::{CLUSTER, Epoch, NODE, ReadError, Reader, Recovered, TABLE};
-use super::{convert, journal, read, rows};
+use super::{convert, journal, marks, read, rows};
 use bytes::Bytes;
 use crdt::entry::Field;
 use names::{ListId, NodeId};
@@ -215,11 +215,12 @@ fn open_or_repair(database: &Path) -> Result<Db, Failure> {
 fn recovered(db: &Arc<Db>, epoch: Epoch) -> Result<Recovered, Failure> {
     let view = View::of(Arc::clone(db));
     let cluster = view.get(Space::Meta, CLUSTER)?;
-    let (known, quarantined) = (read::known(db)?, read::quarantined(db)?);
+    let (mut known, quarantined) = (read::known(db)?, read::quarantined(db)?);
+    marks::complete(db, &mut known)?;
     let remake = remakes(db, &view, &known, &quarantined)?;
     Ok(Recovered {
         cluster: cluster.map(|bytes| Bytes::copy_from_slice(&bytes)),
-        lists: known.iter().map(|known| (known.list, known.sum)).collect(),
+        lists: known.iter().map(|known| (known.list, known.sums)).collect(),
         quarantined,
         remake,
         processes: processes(db)?,

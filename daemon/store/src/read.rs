@@ -2,6 +2,7 @@
 //! consistent view.
 
 mod opening;
+mod source;
 
 pub(super) use opening::{Known, known, quarantined};
 
@@ -10,9 +11,9 @@ use super::{TokenRow, keys, rows};
 use bytes::Bytes;
 use crdt::entry::{Due, Entry};
 use crdt::record::RecordError;
-use crdt::vector::{Range, VersionVector};
+use crdt::vector::{Sums, Tip, VersionVector};
 use names::{ChangeId, EntryId, ListId, ListName};
-use node::lists::{ListRow, Source, SourceError};
+use node::lists::ListRow;
 use std::fmt;
 use std::ops::Bound;
 use std::sync::Arc;
@@ -311,54 +312,19 @@ impl Reader {
     }
 }
 
-impl Source for Reader {
-    fn name(&self, list: ListId) -> Result<Option<ListName>, SourceError> {
-        Ok(name_of(&self.view()?, list)?)
-    }
-
-    fn vector(&self, list: ListId) -> Result<VersionVector, SourceError> {
-        Ok(vector_of(&self.view()?, list)?)
-    }
-
-    fn snapshot(&self, list: ListId) -> Result<Option<(VersionVector, Bytes)>, SourceError> {
-        let Some(row) = self.view()?.get(Space::Snapshots, &list.0)? else {
-            return Ok(None);
-        };
-        // It is a cache: one that cannot be read is none.
-        Ok(rows::decode_snapshot(&row)
-            .inspect_err(|error| tracing::warn!(%list, %error, "a snapshot cannot be read"))
-            .ok())
-    }
-
-    fn changes(&self, list: ListId, range: Range) -> Result<Vec<Bytes>, SourceError> {
-        let key = |seq| {
-            keys::change(
-                list,
-                ChangeId {
-                    actor: range.actor,
-                    seq,
-                },
-            )
-        };
-        if range.from > range.to {
-            return Ok(Vec::new());
+/// The sums of a list: over its vector, and what it is without.
+pub(super) fn sums_of(
+    view: &View,
+    list: ListId,
+    vector: &VersionVector,
+) -> Result<Sums, ReadError> {
+    let mut sums = vector.sums(list);
+    for row in view.scan_prefix(Space::LeftOut, &list.0) {
+        if let Some(hash) = keys::hash_of(&row?.0) {
+            sums.leave_out(list, hash);
         }
-        let rows = self.view()?.scan(
-            Space::Changes,
-            (
-                Bound::Included(key(range.from)),
-                Bound::Included(key(range.to)),
-            ),
-        );
-        let bytes = rows.map(|row| row.map(|(_, bytes)| Bytes::copy_from_slice(&bytes)));
-        Ok(bytes.collect::<Result<_, ReadError>>()?)
     }
-}
-
-impl From<ReadError> for SourceError {
-    fn from(error: ReadError) -> Self {
-        Self(error.to_string())
-    }
+    Ok(sums)
 }
 
 /// The name of a list; where its row is damaged, that of the names which has this id.
@@ -379,7 +345,8 @@ fn name_of(view: &View, list: ListId) -> Result<Option<ListName>, ReadError> {
     }
 }
 
-/// The version vector of a list. What a damaged row should say follows from the changes.
+/// The version vector of a list. What a row should say that is damaged, or that knows the number
+/// only, follows from the changes.
 pub(super) fn vector_of(view: &View, list: ListId) -> Result<VersionVector, ReadError> {
     let mut vector = VersionVector::default();
     for row in view.scan_prefix(Space::Vectors, &list.0) {
@@ -387,11 +354,14 @@ pub(super) fn vector_of(view: &View, list: ListId) -> Result<VersionVector, Read
         let Some(actor) = keys::actor_of(&key) else {
             continue;
         };
-        let seq = match rows::decode_vector(&row) {
-            Ok(seq) => seq,
-            Err(_) => view.last_change(list, actor)?,
+        let tip = match rows::decode_vector(&row) {
+            Ok((seq, mark @ Some(_))) => Some(Tip {
+                id: ChangeId { actor, seq },
+                mark,
+            }),
+            Ok((_, None)) | Err(_) => view.last_change(list, actor)?,
         };
-        vector.insert(ChangeId { actor, seq });
+        tip.into_iter().for_each(|tip| vector.insert(tip));
     }
     Ok(vector)
 }
@@ -426,7 +396,7 @@ fn is_converted(view: &View, list: ListId) -> Result<bool, ReadError> {
     let row = view.get(Space::Lists, &list.0)?;
     let row = row.ok_or_else(|| ReadError::view(list, "the list's row is missing"))?;
     let (_, has_unknown_keys) =
-        rows::decode_list_sum(&row).map_err(|error| ReadError::view(list, error))?;
+        rows::decode_list_sums(&row).map_err(|error| ReadError::view(list, error))?;
     Ok(has_unknown_keys.is_none())
 }
 

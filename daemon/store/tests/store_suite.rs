@@ -17,6 +17,10 @@ mod crash;
 mod damage;
 #[path = "store_suite/full.rs"]
 mod full;
+#[path = "store_suite/leaving.rs"]
+mod leaving;
+#[path = "store_suite/marks.rs"]
+mod marks;
 #[path = "store_suite/mounts.rs"]
 mod mounts;
 #[path = "store_suite/power.rs"]

@@ -1214,7 +1214,10 @@ export interface components {
         EntryStateFilter: "open" | "done" | "all";
         /** @description What an event says beside its kind, type and name. */
         EventDetails: components["schemas"]["ProcessDetails"] & {
-            /** @description Of a member: why, in words. */
+            /**
+             * @description Of a member: why, in words. Of a list that is forked: who has what; of one from which
+             *     changes were moved aside: how many, and the hashes of those that clients of this node made.
+             */
             detail?: string;
             /** @description Of a partition: what the verdict was. */
             from?: components["schemas"]["PartitionVerdict"];
@@ -1259,6 +1262,8 @@ export interface components {
          *     - `created`: A list got its first entry.
          *     - `changed`: A list has other entries, or the node reaches another part of the cluster.
          *     - `deleted`: A list lost its last entry.
+         *     - `forked`: A member has other changes of a list where this node has some: somebody has written a change that is not his own.
+         *     - `left_out`: Changes of a list were moved aside, since another branch of it stays.
          *     - `healed`: The node reaches all members again.
          *     - `up`: A process was registered.
          *     - `unreachable`: The node of a process became unreachable.
@@ -1267,7 +1272,7 @@ export interface components {
          *     - `lost`: The name belongs to another process.
          * @enum {string}
          */
-        EventType: "admitted" | "joined" | "suspect" | "alive" | "down" | "restarting" | "left" | "forgotten" | "created" | "changed" | "deleted" | "healed" | "up" | "unreachable" | "back" | "contested" | "lost";
+        EventType: "admitted" | "joined" | "suspect" | "alive" | "down" | "restarting" | "left" | "forgotten" | "created" | "changed" | "deleted" | "forked" | "left_out" | "healed" | "up" | "unreachable" | "back" | "contested" | "lost";
         /** @description What an examination of a node found. */
         Examination: {
             /** @description Whether all findings are good. */
@@ -1316,6 +1321,22 @@ export interface components {
         FlightRecording: {
             /** @description The oldest first; about 1 MiB at most. */
             items: components["schemas"]["RecordedDecision"][];
+        };
+        /** @description A list of which two nodes have unlike changes with one number. */
+        ForkedList: {
+            /** @description The actor that both changes say to be of. */
+            actor: string;
+            /**
+             * Format: int64
+             * @description The number of both changes, or of a later one where that is not known.
+             */
+            change: number;
+            /** @description The member that has another change than this node. */
+            member: string;
+            /** @description The list's name; null as long as nothing of it is here. */
+            name: string | null;
+            /** @description The node whose actor that is; null where this node cannot tell. */
+            node: string | null;
         };
         /** @description The peers that are to be cut off. */
         InjectedFault: {
@@ -2102,6 +2123,11 @@ export interface components {
              * @description How many of them differed from some connected member's at the last comparison.
              */
             differing: number;
+            /**
+             * @description Where a connected member has other changes than this node, which nobody honest writes: nothing
+             *     of such a list is confirmed between the two. At most 20.
+             */
+            forked?: components["schemas"]["ForkedList"][];
             /**
              * Format: int64
              * @description How many this node has.

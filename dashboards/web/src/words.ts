@@ -20,12 +20,15 @@ const SENTENCES: Record<EventKind, (event: Happened) => string> = { member, proc
 
 function member(event: Happened): string {
   const what = printable(event.type);
-  const verb = what === "joined" || what === "left" ? what : what === "forgotten" ? "was forgotten" : `is ${what}`;
+  const verb = what === "joined" || what === "left" ? what : what === "forgotten" || what === "revoked" ? `was ${what}` : `is ${what}`;
   return withDetail(`${printable(event.name)} ${verb}`, text(event.detail));
 }
 
 function list(event: Happened): string {
-  return `list “${printable(event.name)}” was ${printable(event.type)}`;
+  const words = `list “${printable(event.name)}”`;
+  if (event.type === "forked") return withDetail(`${words} is forked`, text(event.detail));
+  if (event.type === "left_out") return withDetail(`${words} has lost changes`, text(event.detail));
+  return `${words} was ${printable(event.type)}`;
 }
 
 function process(event: Happened): string {
@@ -56,7 +59,7 @@ function partition(event: Happened): string {
 
 /** Whether an event is to be read out: what the cluster is about, not each entry. */
 export function isWorthSaying(event: Happened): boolean {
-  return event.kind === "partition" || (event.kind === "member" && event.type !== "suspect");
+  return event.kind === "partition" || event.type === "forked" || event.type === "left_out" || (event.kind === "member" && event.type !== "suspect");
 }
 
 /** A field in conflict, in a word. */

@@ -1,12 +1,17 @@
 //! A disk as the store shows it: commits in order and in groups, durable when they return and not
 //! before.
 
+mod reader;
+
+pub use reader::Reader;
+
 use crate::chance::Chance;
 use bytes::Bytes;
 use crdt::entry::Entry;
-use crdt::vector::{Range, VersionVector};
-use names::{Actor, ChangeHash, ChangeId, EntryId, ListId, ListName};
-use node::lists::{ListRow, Remake, Row, Source, SourceError};
+use crdt::list::{LeftOut, RawChange};
+use crdt::vector::{Sums, Tip, VersionVector};
+use names::{Actor, ChangeHash, ChangeId, EntryId, ListId};
+use node::lists::{ListRow, Remake, Row};
 use node::registry::KeptRow;
 use node::time::Instant;
 use node::wire::{WriteError, WriteId};
@@ -34,6 +39,10 @@ pub struct Image {
     pub quarantined: BTreeMap<ListId, String>,
     /// Lists whose rows are to be made anew after the next start.
     pub remake: BTreeMap<ListId, Remake>,
+    /// What lists are without, by the hash of the change that is left out.
+    pub left_out: BTreeMap<(ListId, ChangeHash), LeftOut>,
+    /// Changes that were in a list once.
+    pub aside: BTreeMap<(ListId, ChangeHash), Bytes>,
     hashes: BTreeSet<ChangeHash>,
 }
 
@@ -49,14 +58,18 @@ impl Image {
             (list, Actor([0; 16]), 0),
             (list, Actor([255; 16]), u64::MAX),
         );
-        self.changes
-            .range(first..=last)
-            .map(|(&(_, actor, seq), _)| ChangeId { actor, seq })
+        let mut last_of: BTreeMap<Actor, (u64, &Bytes)> = BTreeMap::new();
+        for (&(_, actor, seq), bytes) in self.changes.range(first..=last) {
+            last_of.insert(actor, (seq, bytes));
+        }
+        last_of
+            .into_iter()
+            .map(|(actor, (seq, bytes))| Tip::of(ChangeId { actor, seq }, hash_of(bytes)))
             .collect()
     }
 
     /// All lists with the sums of their vectors, as a store tells them at its start.
-    pub fn known(&self) -> Vec<(ListId, u64)> {
+    pub fn known(&self) -> Vec<(ListId, Sums)> {
         let lists: BTreeSet<ListId> = self
             .changes
             .keys()
@@ -65,8 +78,15 @@ impl Image {
             .collect();
         lists
             .into_iter()
-            .map(|list| (list, self.vector(list).sum(list)))
+            .map(|list| (list, self.sums(list)))
             .collect()
+    }
+
+    fn sums(&self, list: ListId) -> Sums {
+        let mut sums = self.vector(list).sums(list);
+        let left_out = self.left_out.keys().filter(|(of, _)| *of == list);
+        left_out.for_each(|(_, hash)| sums.leave_out(list, *hash));
+        sums
     }
 
     /// All raw changes of a list.
@@ -110,7 +130,9 @@ impl Image {
     /// Puts a row in; tells what about it breaks the store's contract.
     fn put(&mut self, row: &Row) -> Result<(), String> {
         match row {
-            Row::Change { list, id, bytes } => return self.put_change(*list, *id, bytes),
+            Row::Change {
+                list, id, bytes, ..
+            } => return self.put_change(*list, *id, bytes),
             Row::Entry {
                 list,
                 id,
@@ -138,6 +160,14 @@ impl Image {
                 self.lists.insert(*list, row.clone());
                 self.remake.remove(list);
             }
+            Row::LeaveOut {
+                list,
+                row,
+                entries,
+                added,
+                moved,
+                ..
+            } => return self.leave_out(*list, (row, entries), added, moved),
             Row::Snapshot {
                 list,
                 covers,
@@ -150,6 +180,35 @@ impl Image {
                 self.quarantined.insert(*list, reason.clone());
             }
         }
+        Ok(())
+    }
+
+    /// Moves changes of a list aside, and makes its view anew.
+    fn leave_out(
+        &mut self,
+        list: ListId,
+        (row, entries): (&ListRow, &[Arc<Entry>]),
+        added: &[LeftOut],
+        moved: &[RawChange],
+    ) -> Result<(), String> {
+        for change in moved {
+            let key = (list, change.id.actor, change.id.seq);
+            if self.changes.remove(&key).as_ref() != Some(&change.bytes) {
+                return Err(format!("{key:?} was moved aside and is not there"));
+            }
+            self.hashes.remove(&change.hash);
+            let key = (list, change.hash);
+            self.aside.insert(key, change.bytes.clone());
+        }
+        for one in added {
+            self.left_out.insert((list, one.goes().hash), one.clone());
+        }
+        self.snapshots.remove(&list);
+        self.entries.retain(|(of, _), _| *of != list);
+        for entry in entries {
+            self.entries.insert((list, entry.id), Arc::clone(entry));
+        }
+        self.lists.insert(list, row.clone());
         Ok(())
     }
 
@@ -425,10 +484,7 @@ impl Disk {
     /// What jobs read; fails now and then while the store is being reopened.
     pub fn reader(&mut self) -> Reader<'_> {
         let broken = self.reopening && self.chance.happens(0.5);
-        Reader {
-            image: &self.image,
-            broken,
-        }
+        Reader::new(&self.image, broken)
     }
 
     fn apply(&mut self, commit: &Commit) {
@@ -439,46 +495,5 @@ impl Disk {
                 self.violations.extend(wrong);
             }
         }
-    }
-}
-
-/// Reads committed rows.
-#[derive(Debug)]
-pub struct Reader<'a> {
-    image: &'a Image,
-    broken: bool,
-}
-
-impl Reader<'_> {
-    fn image(&self) -> Result<&Image, SourceError> {
-        if self.broken {
-            Err(SourceError("it is being reopened".into()))
-        } else {
-            Ok(self.image)
-        }
-    }
-}
-
-impl Source for Reader<'_> {
-    fn name(&self, list: ListId) -> Result<Option<ListName>, SourceError> {
-        Ok(self.image()?.lists.get(&list).map(|row| row.name.clone()))
-    }
-
-    fn vector(&self, list: ListId) -> Result<VersionVector, SourceError> {
-        Ok(self.image()?.vector(list))
-    }
-
-    fn snapshot(&self, list: ListId) -> Result<Option<(VersionVector, Bytes)>, SourceError> {
-        Ok(self.image()?.snapshots.get(&list).cloned())
-    }
-
-    fn changes(&self, list: ListId, range: Range) -> Result<Vec<Bytes>, SourceError> {
-        let keys = (list, range.actor, range.from)..=(list, range.actor, range.to);
-        Ok(self
-            .image()?
-            .changes
-            .range(keys)
-            .map(|(_, bytes)| bytes.clone())
-            .collect())
     }
 }

@@ -9,6 +9,7 @@ use crate::queue::{Input, Place};
 use crate::world::KILL_AFTER;
 use bytes::Bytes;
 use crdt::roster::Profile;
+use crdt::vector::Sums;
 use names::{ListId, Shard};
 use node::cluster::{self, Cluster, RosterView, StopReason};
 use node::lists::{self, Lists};
@@ -208,6 +209,7 @@ impl Host {
             seed: self.chance.bytes(),
             resident_bytes,
             known: self.known(shards),
+            compares_numbers: true,
             quarantined: self
                 .disk
                 .image
@@ -227,7 +229,7 @@ impl Host {
         }
     }
 
-    fn known(&self, shards: (Shard, Shard)) -> Vec<(ListId, u64)> {
+    fn known(&self, shards: (Shard, Shard)) -> Vec<(ListId, Sums)> {
         self.disk
             .image
             .known()

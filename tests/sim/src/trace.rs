@@ -156,6 +156,7 @@ fn done_name(done: &lists::Done) -> &'static str {
         lists::Done::Saved(_) => "saved",
         lists::Done::Rebuilt(Ok(_)) => "rebuilt",
         lists::Done::Rebuilt(Err(_)) => "not rebuilt",
+        lists::Done::LeftOut(_) => "left out",
         lists::Done::Vector(_) => "vector",
         lists::Done::Changes { .. } => "changes",
         lists::Done::EntriesAt { .. } => "entries",

@@ -29,7 +29,7 @@ use names::{NodeId, NodeName};
 use node::cluster;
 use node::time::Instant;
 use node::wire::Peer;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// How often a machine may see its deadline at one instant without moving it.
@@ -66,6 +66,8 @@ pub struct World {
     pub problems: Vec<String>,
     /// Whether daemons with the same identity are about: one of them then stops.
     pub expects_clones: bool,
+    /// Hosts that speak protocol 1 of lists.
+    pub numbering: BTreeSet<usize>,
     /// What the machines said, if a script wants to know.
     pub record: Option<Record>,
     /// Whether a daemon that ends is started again at once.
@@ -110,6 +112,7 @@ impl World {
             watch,
             problems,
             expects_clones: false,
+            numbering: BTreeSet::new(),
             record: None,
             keep_running: false,
             commands,

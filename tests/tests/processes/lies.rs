@@ -5,7 +5,7 @@ use crate::registry::{Sleeper, found, register};
 use crate::rogue::wire::{Cluster, Identity, Member, Registry};
 use crate::rogue::{Rogue, Scene};
 use anyhow::{Context, ensure};
-use crdt::registry::{Delta, Entry, Position, Process, Progress, Reason, Record, State};
+use crdt::registry::{Entry, Logs, Process, Progress, ProvedDelta, Reason, State};
 use crdt::roster::Standing;
 use names::ProcessName;
 use serde_json::json;
@@ -43,21 +43,14 @@ async fn nobody_ends_a_daemon_by_saying_that_its_identity_or_name_is_taken() -> 
 async fn nobody_brings_the_runs_of_others_to_their_end() -> anyhow::Result<()> {
     let mut scene = Scene::new().await?;
     let mut rogue = Rogue::join(&scene.fleet).await?;
-    let mut lines = Vec::new();
-    for name in ["n1", "n2", "n3"] {
-        let (id, mut line) = rogue.line(name)?;
-        line.run = LAST_RUN;
-        lines.push((id, line));
-    }
     for _ in 0..2 {
-        let answer = false;
-        rogue.say(
-            &rogue.all(),
-            &Cluster::Roster {
-                lines: lines.clone(),
-                answer,
-            },
-        )?;
+        for name in ["n1", "n2", "n3"] {
+            let (id, mut line) = rogue.line(name)?;
+            line.run = LAST_RUN;
+            rogue.say_line(&rogue.all(), id, &line)?;
+            let above = rogue.sign((id, id), 1, &line)?;
+            rogue.say(&rogue.to(name), &Cluster::AboveLine(above))?;
+        }
         rogue.say(&rogue.all(), &Cluster::Above { run: LAST_RUN })?;
         rogue.heard_everywhere().await?;
     }
@@ -97,16 +90,9 @@ async fn a_node_that_is_connected_is_neither_down_nor_gone_by_hearsay() -> anyho
     };
     for standing in [Standing::Left, Standing::Forgotten] {
         line.standing = standing;
-        let lines = vec![(node, line.clone())];
         // To one node alone, so that nobody else contradicts it.
         let n1 = rogue.to("n1");
-        rogue.say(
-            &n1,
-            &Cluster::Roster {
-                lines,
-                answer: false,
-            },
-        )?;
+        rogue.say_line(&n1, node, &line)?;
         rogue.say(&n1, &Cluster::Members(vec![Member::down(of_run)]))?;
         rogue.heard_everywhere().await?;
     }
@@ -121,16 +107,13 @@ async fn nobody_writes_the_log_of_another_node() -> anyhow::Result<()> {
     let told = watch(&scene).await?;
     let mut rogue = Rogue::join(&scene.fleet).await?;
     let lies = lies_about_the_log(&mut rogue, "n2").await?;
-    for delta in lies {
-        for pushed in [false, true] {
-            let delta = delta.clone();
-            // A node may close the connection for it: the next lie comes by another one.
-            if rogue.peers.len() < 3 {
-                rogue = Rogue::join(&scene.fleet).await?;
-            }
-            rogue.say_of_processes(&rogue.all(), &Registry::Part { delta, pushed })?;
-            rogue.heard_everywhere().await?;
+    for lie in lies {
+        // A node may close the connection for it: the next lie comes by another one.
+        if rogue.peers.len() < 3 {
+            rogue = Rogue::join(&scene.fleet).await?;
         }
+        rogue.say_of_processes(&rogue.all(), &lie)?;
+        rogue.heard_everywhere().await?;
     }
     drop(rogue);
     nobody_has_ended(&scene, told).await?;
@@ -147,31 +130,7 @@ async fn the_last_claim_leaves_room_for_those_of_others() -> anyhow::Result<()> 
     let mut scene = Scene::new().await?;
     let mut rogue = Rogue::join(&scene.fleet).await?;
     let claimed = State::Live(Arc::new(claimed_at(LAST_CLAIM)));
-    let record = Record {
-        name: ProcessName::new("clock")?,
-        process: invented(),
-        version: 1,
-        state: claimed,
-    };
-    let (owner, run) = (rogue.id, rogue.run);
-    let records = vec![record];
-    let delta = Delta {
-        owner,
-        run,
-        after: 0,
-        upto: 1,
-        latest: 1,
-        horizon: 0,
-        records,
-    };
-    rogue.position = Position { run, version: 1 };
-    rogue.say_of_processes(
-        &rogue.all(),
-        &Registry::Part {
-            delta,
-            pushed: true,
-        },
-    )?;
+    rogue.register([(ProcessName::new("clock")?, invented(), claimed)])?;
     rogue.heard_everywhere().await?;
     let honest = Sleeper::start()?;
     register(
@@ -194,52 +153,59 @@ async fn the_last_claim_leaves_room_for_those_of_others() -> anyhow::Result<()> 
     Ok(())
 }
 
-/// What that node could have written itself next: an end, a registration, and logs that have nothing.
-async fn lies_about_the_log(rogue: &mut Rogue, node: &str) -> anyhow::Result<Vec<Delta>> {
+/// What that node could have written itself next (an end, a registration, and logs that have nothing),
+/// with the rogue's proof, with the node's own one of what it has really written, and with none.
+async fn lies_about_the_log(rogue: &mut Rogue, node: &str) -> anyhow::Result<Vec<Registry>> {
     let (owner, line) = rogue.line(node)?;
     let from = Progress::default();
     rogue.say_of_processes(&rogue.to(node), &Registry::Pull { owner, from })?;
-    let is_its = |part: &&Delta| part.owner == owner;
-    let has_come = |rogue: &Rogue| rogue.parts.iter().any(|part| is_its(&part));
+    let has_come = |rogue: &Rogue| rogue.parts.iter().any(|part| part.owner == owner);
     rogue.until("the log of the node", has_come).await?;
-    let log: Vec<&Delta> = rogue.parts.iter().filter(is_its).collect();
-    let last = log.iter().map(|part| (part.run, part.latest)).max();
-    let (run, version) = last.unwrap_or((line.run, 0));
-    let mut records = log.iter().flat_map(|part| &part.records);
-    let db = records
-        .find(|record| record.name.as_str() == "db")
+    let mut log = Logs::default();
+    for part in rogue.parts.iter().filter(|part| part.owner == owner) {
+        log.take(owner, part.clone(), |_| true)?;
+    }
+    let head = log.head(owner).context("the log is proved")?;
+    let true_head = head.relayed().bytes().clone();
+    let db = log.get(owner).into_iter().flat_map(|log| log.iter());
+    let db = db.map(|(name, process, _)| (name.clone(), process));
+    let (name, process) = { db }
+        .find(|(name, _)| name.as_str() == "db")
         .context("db is registered")?;
-    let next = |name, process, state| Delta {
-        owner,
-        run,
-        after: version,
-        upto: version + 1,
-        latest: version + 1,
-        horizon: 0,
-        records: vec![Record {
-            name,
-            process,
-            version: version + 1,
-            state,
-        }],
-    };
-    let empty = |run| Delta {
-        owner,
-        run,
-        after: 0,
-        upto: 1,
-        latest: 1,
-        horizon: 0,
-        records: vec![],
-    };
     let planted = State::Live(Arc::new(claimed_at(1)));
-    Ok(vec![
-        next(db.name.clone(), db.process, State::Gone(Reason::Killed(9))),
-        next(ProcessName::new("payments")?, invented(), planted),
-        empty(run + 1),
-        empty(LAST_RUN),
-        empty(LAST_CLAIM),
-    ])
+    let changes = [
+        (name, process, State::Gone(Reason::Killed(9))),
+        (ProcessName::new("payments")?, invented(), planted),
+    ];
+    let (mut lies, before) = (Vec::new(), Progress::from(log.position(owner)));
+    for (name, process, state) in changes {
+        let mut forged = log.clone();
+        forged.put(owner, name, process, state);
+        forged.prove(owner, |said| rogue.sign_head(said))?;
+        lies.extend(forged.proved_delta(owner, before, usize::MAX));
+        lies.extend(forged.proved_delta(owner, from, usize::MAX));
+    }
+    for run in [line.run + 1, LAST_RUN, LAST_CLAIM - 1] {
+        let mut empty = Logs::default();
+        empty.begin(owner, run, 1);
+        empty.prove(owner, |said| rogue.sign_head(said))?;
+        lies.extend(empty.proved_delta(owner, from, usize::MAX));
+    }
+    let heads = |delta: &ProvedDelta| [delta.head.clone(), Some(true_head.clone()), None];
+    let said = |delta: ProvedDelta| {
+        let with_head = heads(&delta).map(|head| ProvedDelta {
+            head,
+            ..delta.clone()
+        });
+        let pushed_or_not = with_head.into_iter().flat_map(|delta| {
+            [false, true].map(|pushed| Registry::Proved {
+                delta: delta.clone(),
+                pushed,
+            })
+        });
+        pushed_or_not.collect::<Vec<_>>()
+    };
+    Ok(lies.into_iter().flat_map(said).collect())
 }
 
 fn invented() -> Process {

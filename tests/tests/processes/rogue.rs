@@ -8,15 +8,16 @@ pub(crate) mod wire;
 use crate::fleet::{Fleet, Node, PATIENCE};
 use anyhow::{Context, ensure};
 use bytes::Bytes;
-use crdt::registry::{Delta, Position};
-use crdt::roster::{Profile, RosterEntry};
-use names::{NodeId, NodeName};
+use crdt::registry::{Logs, Position, Process, Progress, ProvedDelta, State};
+use crdt::roster::{Author, Line, Profile, RosterEntry, Standing};
+use names::{NodeId, NodeName, ProcessName};
+use node::proof::Domain;
 pub(crate) use scene::Scene;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use transport::{Endpoint, Event, Events, Settings};
-use wire::{CLUSTER, Cluster, Hello, Identity, LISTS, Lists, Member, REGISTRY, Registry};
+use wire::{CLUSTER, Claimed, Cluster, Identity, LISTS, Lists, Member, REGISTRY, Registry};
 
 /// The rogue, connected to some nodes.
 pub(crate) struct Rogue {
@@ -25,6 +26,7 @@ pub(crate) struct Rogue {
     pub(crate) run: u64,
     name: NodeName,
     nonce: [u8; 16],
+    proofs: pki::Proofs,
     endpoint: Endpoint,
     urgent: Events,
     bulk: Events,
@@ -34,15 +36,17 @@ pub(crate) struct Rogue {
     pub(crate) closed: Vec<String>,
     /// What nodes have told.
     pub(crate) roster: BTreeMap<NodeId, RosterEntry>,
+    /// The lines of which that is read, as their nodes have signed them.
+    pub(crate) lines: BTreeMap<NodeId, Line>,
     pub(crate) members: BTreeMap<NodeId, Member>,
     pub(crate) positions: BTreeMap<NodeId, Position>,
-    pub(crate) parts: Vec<Delta>,
+    pub(crate) parts: Vec<ProvedDelta>,
     pub(crate) lists: Vec<(u64, Lists)>,
     /// The last question that each node has answered on each channel, by whichever of its connections.
     answered: BTreeMap<(String, u8), u64>,
     asked: u64,
-    /// How far the rogue says its own log to be.
-    pub(crate) position: Position,
+    /// Its own log.
+    log: Logs,
     /// Whether it says hello, answers probes and challenges.
     is_polite: bool,
 }
@@ -73,8 +77,9 @@ impl Rogue {
             channels: 3,
             urgent_channels: 2,
             send_queue_bytes: 64 << 20,
-            ..Settings::new(SocketAddr::from(([127, 0, 0, 1], 0)), ["muster/1"])
+            ..Settings::new(SocketAddr::from(([127, 0, 0, 1], 0)), ["muster/2"])
         };
+        let proofs = pki::Proofs::new(identity.clone());
         let (endpoint, urgent, bulk) = Endpoint::bind(settings, identity)?;
         let mut rogue = Self {
             id,
@@ -82,19 +87,21 @@ impl Rogue {
             run: 1,
             name,
             nonce: rand::random(),
+            proofs,
             endpoint,
             urgent,
             bulk,
             peers: BTreeMap::new(),
             closed: Vec::new(),
             roster: BTreeMap::new(),
+            lines: BTreeMap::new(),
             members: BTreeMap::new(),
             positions: BTreeMap::new(),
             parts: Vec::new(),
             lists: Vec::new(),
             answered: BTreeMap::new(),
             asked: 0,
-            position: Position::default(),
+            log: Logs::default(),
             is_polite,
         };
         let targets: Vec<&Node> = fleet
@@ -118,17 +125,69 @@ impl Rogue {
         Ok(rogue)
     }
 
-    fn hello(&self) -> Cluster {
-        Cluster::Hello(Hello {
+    fn hello(&self) -> anyhow::Result<Cluster> {
+        let profile = Profile {
+            name: self.name.clone(),
+            address: self.address,
+            version: "0.1.0".to_owned(),
+            tags: Vec::new(),
+        };
+        let entry = RosterEntry {
+            run: self.run,
+            standing: Standing::Member,
+            profile,
+        };
+        let line = self.sign((self.id, self.id), 1, &entry)?;
+        Ok(Cluster::Greeting {
             generation: self.run << 32,
             nonce: self.nonce,
-            profile: Profile {
-                name: self.name.clone(),
-                address: self.address,
-                version: "0.1.0".to_owned(),
-                tags: Vec::new(),
-            },
+            line,
         })
+    }
+
+    /// A line of `owner` about `subject`, whoever that is, with the rogue's own proof.
+    pub(crate) fn sign(
+        &self,
+        (owner, subject): (NodeId, NodeId),
+        serial: u64,
+        entry: &RosterEntry,
+    ) -> anyhow::Result<Bytes> {
+        let author = Author {
+            owner,
+            chain: &self.proofs.chain(),
+            start: (owner == subject).then_some(self.nonce),
+        };
+        let line = Line::write(author, subject, serial, entry)?;
+        let cluster = self.proofs.cluster();
+        let message = Domain::Line.message(cluster, line.relayed().said());
+        let proof = self.proofs.sign(&message).context("it cannot sign")?;
+        let line = line.signed(|_| proof.into())?;
+        Ok(line.relayed().bytes().clone())
+    }
+
+    /// All that may be tried to have a node said to be so in that run: the bare words, with the rogue's
+    /// proof, with the node's own proof of something else, and as another node's word.
+    pub(crate) fn say_line(
+        &self,
+        conns: &[u64],
+        node: NodeId,
+        entry: &RosterEntry,
+    ) -> anyhow::Result<()> {
+        let answer = false;
+        let lines = vec![(node, entry.clone())];
+        self.say(conns, &Cluster::Roster { lines, answer })?;
+        let mut lines = Vec::new();
+        if let Some(known) = self.lines.get(&node) {
+            let serial = known.relayed().rank().serial;
+            for serial in [serial, serial + 1, (1 << 48) - 1] {
+                let line = self.sign((node, node), serial, entry)?;
+                let proof = known.relayed().proof().unwrap_or_default();
+                let stolen = Line::read(line.clone())?.relayed().with_proof(proof)?;
+                lines.extend([line, stolen.bytes().clone()]);
+                lines.push(self.sign((self.id, node), serial, entry)?);
+            }
+        }
+        self.say(conns, &Cluster::Lines { lines, answer })
     }
 
     pub(crate) fn identity(&self) -> Identity {
@@ -164,6 +223,33 @@ impl Rogue {
     pub(crate) fn say(&self, conns: &[u64], message: &Cluster) -> anyhow::Result<()> {
         self.send(conns, CLUSTER, wire::encode(message)?);
         Ok(())
+    }
+
+    /// Signs the head of a log with the rogue's own key.
+    pub(crate) fn sign_head(&self, said: &[u8]) -> Bytes {
+        let message = Domain::LogHead.message(self.proofs.cluster(), said);
+        self.proofs.sign(&message).unwrap_or_default().into()
+    }
+
+    /// Registers that on itself, and pushes it to all.
+    pub(crate) fn register(
+        &mut self,
+        records: impl IntoIterator<Item = (ProcessName, Process, State)>,
+    ) -> anyhow::Result<()> {
+        let mut log = std::mem::take(&mut self.log);
+        if log.get(self.id).is_none() {
+            log.begin(self.id, self.run, 0);
+        }
+        let from = Progress::from(log.position(self.id));
+        for (name, process, state) in records {
+            log.put(self.id, name, process, state);
+        }
+        log.prove(self.id, |said| self.sign_head(said))?;
+        let delta = log.proved_delta(self.id, from, usize::MAX);
+        self.log = log;
+        let delta = delta.context("there is something to push")?;
+        let pushed = true;
+        self.say_of_processes(&self.all(), &Registry::Proved { delta, pushed })
     }
 
     pub(crate) fn say_of_processes(&self, conns: &[u64], message: &Registry) -> anyhow::Result<()> {
@@ -265,7 +351,7 @@ impl Rogue {
             Event::Connected { conn, peer, .. } if is_urgent => {
                 self.peers.insert(conn, peer.name);
                 if self.is_polite {
-                    self.say(&[conn], &self.hello())?;
+                    self.say(&[conn], &self.hello()?)?;
                 }
             }
             Event::Closed { conn, reason } if is_urgent => {
@@ -336,20 +422,34 @@ impl Rogue {
 
     fn hear_of_members(&mut self, conn: u64, message: Cluster) -> anyhow::Result<()> {
         match message {
-            Cluster::Above { run } if self.is_polite => {
+            Cluster::AboveLine(line) if self.is_polite => {
+                let run = Line::read(line)?.relayed().rank().run;
                 self.run = self.run.max(run + 1);
-                self.say(&self.all(), &self.hello())?;
+                self.say(&self.all(), &self.hello()?)?;
             }
             Cluster::Challenge if self.is_polite => self.say(&[conn], &Cluster::Present)?,
-            Cluster::Members(members) => self
-                .members
-                .extend(members.into_iter().map(|member| (member.id().node, member))),
-            Cluster::Roster { lines, .. } => {
-                self.roster.extend(lines);
-                // It follows the members in the answer to `Ask`.
+            Cluster::Members(members) => {
+                let members = members.into_iter().map(|member| (member.id().node, member));
+                self.members.extend(members);
+                // They follow the lines in the answer to `Ask`.
                 self.note_answer(conn, CLUSTER, self.asked);
             }
+            Cluster::Lines { lines, .. } => {
+                for line in lines {
+                    let line = Line::read(line)?;
+                    if let (Some(entry), true) =
+                        (line.entry()?, line.subject() == line.relayed().owner())
+                    {
+                        self.roster.insert(line.subject(), entry);
+                        self.lines.insert(line.subject(), line);
+                    }
+                }
+            }
             Cluster::Hello(_)
+            | Cluster::Greeting { .. }
+            | Cluster::LinesHash(_)
+            | Cluster::AboveLine(_)
+            | Cluster::Roster { .. }
             | Cluster::Above { .. }
             | Cluster::Taken { .. }
             | Cluster::NameTaken { .. }
@@ -364,28 +464,38 @@ impl Rogue {
 
     fn hear_of_processes(&mut self, conn: u64, message: Registry) -> anyhow::Result<()> {
         match message {
-            Registry::Vector { positions, answer } => {
+            Registry::Heads { heads, answer } => {
+                let positions = heads.iter().map(|head| (head.owner, head.position));
                 self.positions.extend(positions);
                 if answer && self.is_polite {
-                    let positions = vec![(self.id, self.position)];
-                    let answer = false;
-                    self.say_of_processes(&[conn], &Registry::Vector { positions, answer })?;
+                    let own = self.log.head(self.id).map(|head| Claimed {
+                        owner: self.id,
+                        position: head.position(),
+                        tag: head.tag(),
+                    });
+                    let (heads, answer) = (own.into_iter().collect(), false);
+                    self.say_of_processes(&[conn], &Registry::Heads { heads, answer })?;
                 }
             }
-            Registry::Part { delta, pushed } => {
+            Registry::Proved { delta, pushed } => {
                 if pushed && self.is_polite {
                     self.say_of_processes(&[conn], &Registry::Ack(delta.end().into()))?;
                 }
                 self.parts.push(delta);
             }
             Registry::Probe(probe) if self.is_polite => {
-                let position = self.position;
+                let position = self.log.position(self.id);
                 self.say_of_processes(&[conn], &Registry::Probed { probe, position })?;
             }
             Registry::Probed { probe, .. } => {
                 self.note_answer(conn, REGISTRY, probe);
             }
-            Registry::Ack(_) | Registry::Pull { .. } | Registry::Hash(_) | Registry::Probe(_) => {}
+            Registry::Part { .. }
+            | Registry::Vector { .. }
+            | Registry::Ack(_)
+            | Registry::Pull { .. }
+            | Registry::Hash(_)
+            | Registry::Probe(_) => {}
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use crate::rogue::{Rogue, Scene};
 use anyhow::ensure;
 use automerge::legacy::{Op, OpId};
 use automerge::{ActorId, ScalarValue};
-use crdt::registry::{Delta, Entry, Position, Process, Record, State};
+use crdt::registry::{Entry, Process, State};
 use names::{ListName, NodeId, ProcessName};
 use serde_json::json;
 use std::net::UdpSocket;
@@ -109,29 +109,11 @@ async fn the_log_of_one_node_takes_bounded_memory() -> anyhow::Result<()> {
     let mut scene = Scene::new().await?;
     let mut rogue = Rogue::join(&scene.fleet).await?;
     let before = scene.memory_mib()?;
-    let (owner, run, mut version) = (rogue.id, rogue.run, 0);
+    let mut version = 0;
     while version < 16_000 && !rogue.peers.is_empty() {
         let records = (version + 1..=version + 40).map(large_record);
-        let records = records.collect::<anyhow::Result<Vec<_>>>()?;
-        let (after, upto) = (version, version + 40);
-        version = upto;
-        let delta = Delta {
-            owner,
-            run,
-            after,
-            upto,
-            latest: upto,
-            horizon: 0,
-            records,
-        };
-        rogue.position = Position { run, version };
-        rogue.say_of_processes(
-            &rogue.all(),
-            &Registry::Part {
-                delta,
-                pushed: true,
-            },
-        )?;
+        rogue.register(records.collect::<anyhow::Result<Vec<_>>>()?)?;
+        version += 40;
         rogue.heard_everywhere().await?;
     }
     let after = scene.memory_mib()?;
@@ -144,7 +126,7 @@ async fn the_log_of_one_node_takes_bounded_memory() -> anyhow::Result<()> {
 }
 
 /// As large as the protocol allows.
-fn large_record(version: u64) -> anyhow::Result<Record> {
+fn large_record(version: u64) -> anyhow::Result<(ProcessName, Process, State)> {
     let group = |number: usize| ProcessName::new(&format!("{number:0128}"));
     let metadata = (0..4).map(|key| (format!("k{key}"), "x".repeat(1000)));
     let entry = Entry {
@@ -157,16 +139,13 @@ fn large_record(version: u64) -> anyhow::Result<Record> {
         claim: 5,
         since_ms: 1,
     };
-    Ok(Record {
-        name: ProcessName::new(&format!("p{version}"))?,
-        process: Process {
-            boot: [9; 16],
-            pid: 7,
-            start: version,
-        },
-        version,
-        state: State::Live(Arc::new(entry)),
-    })
+    let process = Process {
+        boot: [9; 16],
+        pid: 7,
+        start: version,
+    };
+    let name = ProcessName::new(&format!("p{version}"))?;
+    Ok((name, process, State::Live(Arc::new(entry))))
 }
 
 #[tokio::test(flavor = "multi_thread")]

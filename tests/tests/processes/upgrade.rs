@@ -267,7 +267,7 @@ fn run_with(node: &mut Node, daemon: &'static str, accept_v1: bool) -> anyhow::R
     );
     node.stop()?;
     node.daemon = daemon;
-    node.env = vec![("MUSTER_CLUSTER_ACCEPT_V1", accept_v1.to_string().into())];
+    node.env = vec![("MUSTERD_CLUSTER__ACCEPT_V1", accept_v1.to_string().into())];
     node.start()
 }
 
@@ -350,7 +350,7 @@ async fn a_cluster_is_upgraded_node_by_node() -> anyhow::Result<()> {
     speaks(&fleet.nodes[0], &[("n2", 2), ("n3", 2)]).await?;
     for number in [0, 1, 2] {
         run_with(&mut fleet.nodes[number], "musterd", false)?;
-        works(&fleet, &format!("proved {number}")).await?;
+        works(&fleet, &format!("proved-{number}")).await?;
     }
     ensure!(fleet.nodes[0].entries("log").await?.len() == 24);
     for node in &fleet.nodes {

@@ -3,6 +3,7 @@
 
 use data_encoding::HEXLOWER;
 use names::NodeName;
+use x509_parser::oid_registry::OID_SIG_ED25519;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate, X509Name};
 
 /// The end of the DNS name that carries a node's id.
@@ -92,6 +93,19 @@ pub(crate) fn key(der: &[u8]) -> Result<Vec<u8>, CertificateFault> {
     let certificate = parse(der)?;
     let key = &certificate.public_key().subject_public_key;
     Ok(key.data.to_vec())
+}
+
+/// Whether the key of one certificate has signed the other, whatever the time. Authorities' keys are
+/// Ed25519 keys.
+pub(crate) fn is_signed_by(der: &[u8], issuer: &[u8]) -> bool {
+    let (Ok(certificate), Ok(key)) = (parse(der), key(issuer)) else {
+        return false;
+    };
+    let signed = certificate.tbs_certificate.as_ref();
+    let signature = certificate.signature_value.data.as_ref();
+    let key = ring::signature::UnparsedPublicKey::new(&ring::signature::ED25519, key);
+    certificate.signature_algorithm.algorithm == OID_SIG_ED25519
+        && key.verify(signed, signature).is_ok()
 }
 
 /// Since when and until when a certificate is valid, in Unix seconds.

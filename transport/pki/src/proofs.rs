@@ -69,13 +69,7 @@ impl Proofs {
     /// The chain of this node's certificate.
     pub fn chain(&self) -> Vec<u8> {
         let key = self.identity.read().certified_key();
-        let mut chain = Vec::new();
-        for certificate in &key.cert {
-            let length = u32::try_from(certificate.len()).unwrap_or(u32::MAX);
-            chain.extend_from_slice(&length.to_be_bytes());
-            chain.extend_from_slice(certificate);
-        }
-        chain
+        chain_of(&key.cert)
     }
 
     /// Signs a message; `None` if this node's key is of a kind that does not sign such.
@@ -91,16 +85,27 @@ impl Proofs {
     /// of this cluster, or the proof is not that certificate's of that message.
     pub fn signer(&self, chain: &[u8], message: &[u8], proof: &[u8]) -> Option<NodeFacts> {
         let owner = self.owner(chain)?;
-        let (scheme, signature) = proof.split_first_chunk::<2>()?;
-        let scheme = SignatureScheme::from(u16::from_be_bytes(*scheme));
-        let mapping = provider().signature_verification_algorithms.mapping;
-        let (_, algorithms) = mapping.iter().find(|(known, _)| *known == scheme)?;
-        let is_good = SCHEMES.contains(&scheme)
-            && algorithms.iter().any(|algorithm| {
-                let verified = algorithm.verify_signature(&owner.key, message, signature);
-                verified.is_ok()
-            });
-        is_good.then_some(owner.facts)
+        is_signed(&owner.key, message, proof).then_some(owner.facts)
+    }
+
+    /// Whether an authority of this cluster has signed a message: one that this node trusts itself, or
+    /// one directly below such, with that certificate in `chain`. It may have expired.
+    pub fn is_of_authority(&self, chain: &[u8], message: &[u8], proof: &[u8]) -> bool {
+        let Some([der]) = read_chain(chain)
+            .as_deref()
+            .and_then(|chain| chain.first_chunk().cloned())
+        else {
+            return false;
+        };
+        let Ok(facts) = certificate::authority(&der) else {
+            return false;
+        };
+        let identity = self.identity.read();
+        let roots = identity.authorities();
+        let is_below = |root: &CertificateDer<'_>| certificate::is_signed_by(&der, root);
+        facts.cluster == identity.cluster()
+            && (roots.contains(&der) || roots.iter().any(is_below))
+            && certificate::key(&der).is_ok_and(|key| is_signed(&key, message, proof))
     }
 
     fn owner(&self, chain: &[u8]) -> Option<Owner> {
@@ -131,6 +136,33 @@ impl Proofs {
             key: certificate::key(leaf).ok()?,
         })
     }
+}
+
+/// Whether a proof is of that message and by that key.
+fn is_signed(key: &[u8], message: &[u8], proof: &[u8]) -> bool {
+    let Some((scheme, signature)) = proof.split_first_chunk::<2>() else {
+        return false;
+    };
+    let scheme = SignatureScheme::from(u16::from_be_bytes(*scheme));
+    let mapping = provider().signature_verification_algorithms.mapping;
+    let known = mapping
+        .iter()
+        .filter(|(known, _)| *known == scheme && SCHEMES.contains(known));
+    let mut algorithms = known.flat_map(|(_, algorithms)| algorithms.iter());
+    algorithms.any(|algorithm| algorithm.verify_signature(key, message, signature).is_ok())
+}
+
+/// A chain of those certificates, in DER.
+pub(crate) fn chain_of<'a>(
+    certificates: impl IntoIterator<Item = &'a CertificateDer<'a>>,
+) -> Vec<u8> {
+    let mut chain = Vec::new();
+    for certificate in certificates {
+        let length = u32::try_from(certificate.len()).unwrap_or(u32::MAX);
+        chain.extend_from_slice(&length.to_be_bytes());
+        chain.extend_from_slice(certificate);
+    }
+    chain
 }
 
 fn read_chain(mut chain: &[u8]) -> Option<Vec<CertificateDer<'_>>> {

@@ -63,9 +63,8 @@ impl Batch {
         if document.has(&change.hash()) || self.max_ops.contains_key(&change.hash()) {
             return Verdict::Duplicate;
         }
-        let have = document.last_seq(id.actor, self);
-        if id.seq <= have {
-            return Verdict::Refused(Fault::Forked);
+        if document.is_left_out(change) {
+            return Verdict::Refused(Fault::LeftOut);
         }
         let last_ops: Option<Vec<u64>> = change
             .deps()
@@ -75,6 +74,12 @@ impl Batch {
         let Some(last_ops) = last_ops else {
             return Verdict::Orphan;
         };
+        // What it depends on is here: so it is another change than the one that is in its place, and
+        // not one that follows on another branch.
+        let have = document.last_seq(id.actor, self);
+        if id.seq <= have {
+            return Verdict::Refused(Fault::Forked);
+        }
         let (after, start_op) = (last_ops.into_iter().max().unwrap_or(0), change.start_op());
         if !follows(start_op, after) {
             return Verdict::Refused(Fault::Numbering { start_op, after });

@@ -149,7 +149,7 @@ impl Node {
             document.open(),
             view.iter().filter(|entry| entry.is_open()).count() as u64
         );
-        assert_eq!(document.sum(), document.vector().sum(document.id()));
+        assert_eq!(document.sums(), document.vector().sums(document.id()));
     }
 }
 

@@ -1,16 +1,17 @@
 //! What edits do on one node.
 
 use super::*;
+use crate::vector::Sums;
 use automerge::transaction::Transactable;
 
 /// All that an edit could leave behind.
-fn state(replica: &Replica) -> (Vec<u8>, index::Index, Vec<names::ChangeHash>, u64) {
+fn state(replica: &Replica) -> (Vec<u8>, index::Index, Vec<names::ChangeHash>, Sums) {
     let document = &replica.document;
     (
         document.save(),
         document.index.clone(),
         document.heads(),
-        document.sum(),
+        document.sums(),
     )
 }
 

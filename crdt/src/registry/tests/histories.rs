@@ -315,7 +315,7 @@ proptest! {
         for replica in &mut world.replicas {
             let _ = replica.merge(delta.clone());
             let _ = replica.merge(delta.clone());
-            let anew = replica.vector().fold(0u64, |sum, (owner, position)| sum.wrapping_add(logs::leaf(owner, position)));
+            let anew = replica.vector().fold(0u64, |sum, (owner, position)| sum.wrapping_add(logs::leaf(owner, position, &[])));
             prop_assert_eq!(replica.hash(), anew);
         }
     }

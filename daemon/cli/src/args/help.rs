@@ -43,6 +43,8 @@ pub const GROUPS: &[(&str, &[&str])] = &[
             "events",
             "leave",
             "forget",
+            "revoke",
+            "revocations",
         ],
     ),
     ("Certificates and tokens", &["authority", "pki", "token"]),

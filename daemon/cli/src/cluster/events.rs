@@ -72,6 +72,8 @@ pub(crate) fn describe(event: &ClusterEvent) -> String {
         (EventKind::Member, EventType::Forgotten) => format!("{name} was {what}"),
         (EventKind::Member, _) => format!("{name} is {what}"),
         (EventKind::Partition, _) => return partition(more),
+        (EventKind::List, EventType::Forked) => format!("list {name} is {what}"),
+        (EventKind::List, EventType::LeftOut) => format!("list {name} has lost changes"),
         (EventKind::List, _) => return format!("list {name} was {what}"),
         (EventKind::Process, _) => return process(&more.process, &[], &what),
         (EventKind::Other(kind), _) => format!("{} {name}: {what}", printable(kind)),

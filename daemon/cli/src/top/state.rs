@@ -150,7 +150,8 @@ impl State {
                     | EventType::Contested
                     | EventType::Lost
             ),
-            EventKind::List | EventKind::Other(_) => false,
+            EventKind::List => matches!(event.what, EventType::Forked | EventType::LeftOut),
+            EventKind::Other(_) => false,
         };
         let (time, words) = (event.at.to_string(), describe(event));
         // A list that is written all the time would push all else out of sight.

@@ -3,8 +3,10 @@
 use super::{Answer, NOTHING};
 use crate::{ApiPath, Client, ClientError};
 use api::authority::{
-    AuthorityView, CreatedInvitation, Invitation, NewInvitation, RenewedCertificate,
+    AuthorityView, CreatedInvitation, Invitation, NewInvitation, NewRevocation, RenewedCertificate,
+    Revocation,
 };
+use api::request::TimeoutQuery;
 use hyper::Method;
 
 /// Inviting hosts, and certificates.
@@ -18,6 +20,22 @@ impl Client {
     pub async fn renew_certificate(&self) -> Result<Answer<RenewedCertificate>, ClientError> {
         let path = ApiPath::new(&["authority", "renew"]);
         self.send(Method::POST, &path, NOTHING, None).await
+    }
+
+    /// Shuts a node out for ever, by its name or id.
+    pub async fn revoke(
+        &self,
+        node: &str,
+        why: &NewRevocation,
+        wait: &TimeoutQuery,
+    ) -> Result<Answer<Revocation>, ClientError> {
+        let path = ApiPath::new(&["members", node, "revoke"]).with(wait);
+        self.send(Method::POST, &path, Some(why), None).await
+    }
+
+    /// The nodes that are shut out.
+    pub async fn revocations(&self) -> Result<Answer<Vec<Revocation>>, ClientError> {
+        self.read_all(&ApiPath::new(&["revocations"])).await
     }
 
     /// The invitations of the node.

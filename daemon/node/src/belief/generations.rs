@@ -29,6 +29,8 @@ pub(crate) struct Evidence {
     pub(crate) is_silent: bool,
     /// The subject's run on this node's roster; 0 if it is not there.
     pub(crate) rostered_run: u64,
+    /// Whether only those nodes and runs count that the roster has, with their proofs.
+    pub(crate) needs_proof: bool,
 }
 
 impl Evidence {
@@ -58,6 +60,9 @@ impl Generations {
     /// Decides whether others are believed that a node has come to that generation.
     pub(crate) fn is_credible(&self, subject: NodeId, generation: u64, evidence: Evidence) -> bool {
         let (run, renewals) = (run_of(generation), renewals_of(generation));
+        if evidence.needs_proof && (run > evidence.rostered_run || evidence.rostered_run == 0) {
+            return false;
+        }
         let Some(proved) = self.0.get(&subject).copied() else {
             return renewals <= MAX_UNSEEN
                 && (evidence.rostered_run == 0
@@ -102,7 +107,22 @@ mod tests {
             is_connected,
             is_silent: false,
             rostered_run,
+            needs_proof: false,
         }
+    }
+
+    #[test]
+    fn a_node_counts_once_the_roster_has_its_line() {
+        let generations = Generations::default();
+        let believes = |run: u64, rostered| {
+            let evidence = Evidence {
+                needs_proof: true,
+                ..evidence(false, rostered)
+            };
+            generations.is_credible(NODE, run * RUN, evidence)
+        };
+        assert!(!believes(1, 0) && !believes(0, 0));
+        assert!(believes(3, 3) && believes(2, 3) && !believes(4, 3));
     }
 
     #[test]

@@ -23,12 +23,14 @@ pub(crate) struct LogPart {
     pub(crate) owner_speaks: bool,
     /// Whether a log of that owner in that run is expected: see [`is_log_expected`].
     pub(crate) is_expected: bool,
+    /// Whether it proves itself, or this node accepts from others what does not.
+    pub(crate) is_credible: bool,
 }
 
 /// What becomes of a part of a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Use {
-    /// It is merged.
+    /// It is merged; what proves itself, if its proof is good.
     Merge,
     /// It is answered, but changes nothing.
     AnswerOnly,
@@ -49,7 +51,7 @@ pub(crate) fn log_part(part: LogPart) -> Use {
         Use::Breach
     } else if is_hearsay && !part.was_asked {
         Use::Ignore
-    } else if (is_hearsay && part.owner_speaks) || !part.is_expected {
+    } else if is_hearsay && (part.owner_speaks || !part.is_credible) || !part.is_expected {
         Use::AnswerOnly
     } else {
         Use::Merge
@@ -101,6 +103,7 @@ mod tests {
             was_asked: true,
             owner_speaks: false,
             is_expected: true,
+            is_credible: true,
         }
     }
 
@@ -122,6 +125,20 @@ mod tests {
                     ..by_other
                 },
                 Use::AnswerOnly,
+            ),
+            (
+                LogPart {
+                    is_credible: false,
+                    ..by_other
+                },
+                Use::AnswerOnly,
+            ),
+            (
+                LogPart {
+                    is_credible: false,
+                    ..part(OWNER)
+                },
+                Use::Merge,
             ),
             (
                 LogPart {

@@ -75,6 +75,14 @@ impl OwnRun {
         is_credible
     }
 
+    /// This node itself has signed that it had that run.
+    pub(crate) fn learn(&mut self, run: u64) {
+        if run >= self.wanted && run < MAX_RUN - 1 {
+            self.wanted = run + 1;
+            self.highest = self.highest.max(self.wanted.saturating_add(MAX_UNSEEN));
+        }
+    }
+
     /// Takes the next run, by this node's own decision.
     pub(crate) fn advance(&mut self) {
         self.wanted = self.wanted.saturating_add(1);

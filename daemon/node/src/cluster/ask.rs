@@ -5,6 +5,7 @@ use super::io::{Command, JoinOutcome, Reply};
 use crate::machine::asks;
 use crate::registry;
 use crate::registry::ask::{Group, Link, Links, Report, Unlink, Unregister};
+use crdt::roster::Revocation;
 
 /// Dial these addresses (`host:port`) now and join whoever answers. The answer comes when each has
 /// an outcome, and has them in the same order.
@@ -14,6 +15,10 @@ pub struct Join(pub Vec<String>);
 /// Declare a member gone for good, by its name or id.
 #[derive(Clone, Debug)]
 pub struct Forget(pub String);
+
+/// Shut a node out for ever, as an authority of the cluster has signed it.
+#[derive(Clone, Debug)]
+pub struct Revoke(pub Revocation);
 
 /// Write `left` into the roster, tell everybody, and stop after about a second.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +31,7 @@ pub struct Shutdown;
 asks!(Command => Reply {
     Join: Command::Join => Vec<JoinOutcome>: Reply::Joined(outcomes) => outcomes,
     Forget: Command::Forget => (): Reply::Done => (),
+    Revoke: Command::Revoke => (): Reply::Done => (),
     Leave: Command::Leave => (): Reply::Done => (),
     Shutdown: Command::Shutdown => (): Reply::Done => (),
     // Whether it is fresh: not so if the same process had that name already.

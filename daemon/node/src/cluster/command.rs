@@ -3,11 +3,12 @@
 use super::ask;
 use super::farewell;
 use super::io::{Command, MemberState, Output, Refusal, Reply, StopReason};
-use super::kept::Pending;
+use super::kept::{Change, Pending};
 use super::{Cluster, Phase};
 use crate::wire::{RequestId, WriteError};
-use crdt::roster::Standing;
+use crdt::roster::{Revocation, Standing};
 use names::NodeId;
+use std::collections::BTreeSet;
 
 /// How many requests wait for the run to be on disk.
 const MAX_EARLY: usize = 64;
@@ -16,7 +17,11 @@ impl Cluster {
     pub(super) fn request(&mut self, id: RequestId, command: Command) {
         match command {
             Command::Shutdown(ask::Shutdown) => self.shut_down(id),
-            Command::Join(_) | Command::Forget(_) | Command::Leave(_) | Command::Registry(_)
+            Command::Join(_)
+            | Command::Forget(_)
+            | Command::Revoke(_)
+            | Command::Leave(_)
+            | Command::Registry(_)
                 if self.phase != Phase::Up =>
             {
                 self.request_early_or_late(id, command);
@@ -30,6 +35,7 @@ impl Cluster {
                 addresses,
             ),
             Command::Forget(ask::Forget(text)) => self.forget(id, &text),
+            Command::Revoke(ask::Revoke(revocation)) => self.revoke(id, revocation),
             Command::Leave(ask::Leave) => self.change(id, self.me.id, Standing::Left),
             Command::Registry(command) => {
                 self.with_registry(|registry, _| registry.request(id, command))
@@ -110,33 +116,69 @@ impl Cluster {
 
     /// Begins a change of the roster; it is made and answered when it is on disk.
     fn change(&mut self, request: RequestId, node: NodeId, standing: Standing) {
-        let change = Pending {
-            request,
+        let run = self.roster.run(node);
+        let change = Change::Standing {
             node,
-            run: self.roster.run(node),
+            run,
             standing,
         };
-        if !self.keeper.change(change) {
+        self.begin(request, change);
+    }
+
+    /// Begins to shut a node out, as an authority has signed it.
+    fn revoke(&mut self, request: RequestId, revocation: Revocation) {
+        if revocation.subject() == self.me.id {
+            self.reply(request, Err(Refusal::Oneself));
+        } else if !self.roster.is_of_authority(&revocation) {
+            self.reply(request, Err(Refusal::Unsigned));
+        } else {
+            self.begin(request, Change::Revocation(revocation));
+        }
+    }
+
+    fn begin(&mut self, request: RequestId, change: Change) {
+        if !self.keeper.change(Pending { request, change }) {
             self.reply(request, Err(Refusal::Write(WriteError::Failed)));
         }
     }
 
     /// A change of the roster is on disk, or could not be written.
-    pub(super) fn carried_out(&mut self, change: Pending, result: Result<(), WriteError>) {
+    pub(super) fn carried_out(&mut self, pending: Pending, result: Result<(), WriteError>) {
+        let Pending { request, change } = pending;
         if let Err(error) = result {
-            return self.reply(change.request, Err(Refusal::Write(error)));
+            return self.reply(request, Err(Refusal::Write(error)));
         }
-        if change.applies_to(self.roster.roster())
-            && self.roster.set_standing(change.node, change.standing)
-        {
-            self.changed = true;
-            self.broadcast_line(change.node);
-            self.forget_in_swim(change.node);
-        }
-        self.reply(change.request, Ok(Reply::Done));
-        if change.node == self.me.id && self.phase == Phase::Up {
-            farewell::say_goodbye(&mut self.edge, &self.connections, &mut self.swim, false);
-            self.phase = Phase::Going(StopReason::Left);
+        let is_of_run = change.node_of_run(self.roster.roster()).is_some();
+        match change {
+            Change::Standing {
+                node,
+                run,
+                standing,
+            } => {
+                if is_of_run && node == self.me.id {
+                    self.roster.speak(run, standing);
+                } else if is_of_run {
+                    self.roster.forget(node);
+                }
+                if is_of_run {
+                    self.roster_changed(&[node]);
+                    self.broadcast_line(node);
+                }
+                self.reply(request, Ok(Reply::Done));
+                if node == self.me.id && self.phase == Phase::Up {
+                    let (connections, swim) = (&self.connections, &mut self.swim);
+                    farewell::say_goodbye(&mut self.edge, connections, swim, false);
+                    self.phase = Phase::Going(StopReason::Left);
+                }
+            }
+            Change::Revocation(revocation) => {
+                let bytes = revocation.relayed().bytes().clone();
+                if let Ok(Some(node)) = self.roster.merge_revocation(bytes) {
+                    self.revoked(&BTreeSet::from([node]));
+                    self.broadcast_revocation(node);
+                }
+                self.reply(request, Ok(Reply::Done));
+            }
         }
     }
 }

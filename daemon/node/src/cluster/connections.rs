@@ -7,6 +7,7 @@ use super::swim::Identity;
 use crate::time::Instant;
 use crate::wire::{CloseReason, ConnId, DialId, Peer, Protocol};
 use bytes::Bytes;
+use crdt::roster::Line;
 use names::NodeId;
 use rand::seq::IteratorRandom;
 use rand_chacha::ChaCha8Rng;
@@ -41,6 +42,8 @@ pub(super) struct Connection {
     pub(super) dial: Option<DialId>,
     /// The peer's latest hello, accepted or not.
     pub(super) hello: Option<Hello>,
+    /// The line of the roster that came with it, in protocol 2.
+    pub(super) line: Option<Line>,
     pub(super) accepted: bool,
     /// Whether this node's latest hello there may still be answered by a refusal.
     hello_open: bool,
@@ -60,6 +63,7 @@ impl Connection {
             protocol,
             dial,
             hello: None,
+            line: None,
             accepted: false,
             hello_open: false,
             keep_alive: false,
@@ -152,6 +156,20 @@ impl Connections {
     /// The connection in use to each peer.
     pub(super) fn currents(&self) -> impl Iterator<Item = ConnId> {
         self.of.keys().filter_map(|node| self.current(*node))
+    }
+
+    /// Some connections in use to different peers that speak protocol 2.
+    pub(super) fn sample_proved(&self, rng: &mut ChaCha8Rng, count: usize) -> Vec<ConnId> {
+        let is_proved = |conn: &ConnId| self.protocol(*conn) >= Protocol::PROVED;
+        let mut sample = self.currents().filter(is_proved).sample(rng, count);
+        sample.sort_unstable();
+        sample
+    }
+
+    /// The version of the protocol that a connection speaks.
+    pub(super) fn protocol(&self, conn: ConnId) -> Protocol {
+        let connection = self.by_id.get(&conn);
+        connection.map_or(Protocol::UNPROVED, |connection| connection.protocol)
     }
 
     pub(super) fn random(&self, rng: &mut ChaCha8Rng) -> Option<ConnId> {

@@ -28,6 +28,8 @@ pub(super) enum Timer {
     Join(RequestId),
     /// The time is over in which a node is not called down that said it would be back.
     Grace(NodeId),
+    /// Lines of the roster that are news go on to some peers.
+    Spread,
     /// A failed write is tried again.
     Rewrite,
     /// SWIM's own farewell, after the messages had time to arrive.

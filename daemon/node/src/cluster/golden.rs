@@ -4,8 +4,11 @@ use super::kept::{Kept, convert_kept};
 use super::message::{Hello, Message};
 use super::swim::{Identity, Member, State};
 use crate::golden::{check, check_old, covers};
+use crate::proof::testing::{AUTHORITY, Cheap, sign_as_authority};
+use crate::proof::{Domain, Proofs};
+use crate::wire::Peer;
 use bytes::Bytes;
-use crdt::roster::{Profile, Roster, RosterEntry, Standing};
+use crdt::roster::{Author, Line, Profile, Revocation, Roster, RosterEntry, Standing, Told};
 use names::{NodeId, NodeName};
 use std::net::SocketAddr;
 
@@ -31,6 +34,33 @@ fn line(standing: Standing) -> RosterEntry {
         standing,
         profile: profile(),
     }
+}
+
+/// A line as its node signs it.
+fn signed() -> Bytes {
+    let name = NodeName::new("alpha").unwrap();
+    let node = Cheap(Peer { id: NODE, name });
+    let author = Author {
+        owner: NODE,
+        chain: &node.chain(),
+        start: Some([9; 16]),
+    };
+    let line = Line::write(author, NODE, 4, &line(Standing::Member)).unwrap();
+    let line = line.signed(|said| node.sign(Domain::Line, said)).unwrap();
+    line.relayed().bytes().clone()
+}
+
+/// A revocation as the authority of the tests signs it.
+fn revoked() -> Bytes {
+    let told = Told {
+        name: "beta".to_owned(),
+        reason: "stolen".to_owned(),
+        at_ms: 1_790_000_000_000,
+        by: "root@alpha".to_owned(),
+    };
+    let sign = |said: &[u8]| sign_as_authority(Domain::Revocation, said);
+    let revocation = Revocation::write((NODE, AUTHORITY), NodeId([8; 16]), &told, sign);
+    revocation.unwrap().relayed().bytes().clone()
 }
 
 fn identity() -> Identity {
@@ -80,6 +110,24 @@ fn messages_are_what_they_were() {
         ("roster-hash", Message::RosterHash(0x0123_4567_89ab_cdef)),
         ("ask", Message::Ask),
         ("goodbye", Message::Goodbye { restart: true }),
+        (
+            "greeting",
+            Message::Greeting {
+                generation: 3 << 32,
+                nonce: [9; 16],
+                line: signed(),
+            },
+        ),
+        (
+            "lines",
+            Message::Lines {
+                lines: vec![signed()],
+                answer: true,
+            },
+        ),
+        ("lines-hash", Message::LinesHash(0x0123_4567_89ab_cdef)),
+        ("above-line", Message::AboveLine(signed())),
+        ("revocations", Message::Revocations(vec![revoked()])),
     ];
     covers::<Message>(
         "cluster",
@@ -98,7 +146,7 @@ fn messages_are_what_they_were() {
 fn the_kept_state_is_what_it_was() {
     let mut roster = Roster::default();
     roster.merge_entry(NODE, line(Standing::Member));
-    let samples = || vec![("kept", Kept::new(7, roster.clone()))];
+    let samples = || vec![("kept", Kept::new(7, &roster))];
     check_old("kept", samples(), |bytes| {
         Kept::read(&convert_kept(bytes).ok()?).ok()
     });

@@ -5,26 +5,86 @@
 
 use super::hello::Judgement;
 use super::io::{MemberState, StopReason, Target};
-use super::message::{Hello, Message};
+use super::message::{Hello, Message, Nonce};
 use super::swim::Identity;
 use super::{Cluster, Phase};
+use crate::belief::run_of;
 use crate::codec::Malformed;
-use crate::wire::{CloseReason, ConnId, DialId, Peer};
-use crdt::roster::{RosterEntry, Standing};
+use crate::wire::{CloseReason, ConnId, DialId, Peer, Protocol};
+use bytes::Bytes;
+use crdt::roster::{Line, RosterEntry, Standing};
 use names::NodeId;
 use std::net::SocketAddr;
 
 impl Cluster {
     /// Says this node's hello.
     pub(super) fn greet(&mut self, conn: ConnId) {
-        let hello = self.own_hello().bytes();
-        self.connections.greet(&mut self.edge, conn, hello);
+        let (generation, nonce) = (self.swim.identity().generation, self.nonce);
+        let hello = if self.connections.protocol(conn) >= Protocol::PROVED {
+            let line = self.roster.own_bytes();
+            Message::Greeting {
+                generation,
+                nonce,
+                line,
+            }
+        } else {
+            let profile = self.profile.clone();
+            Message::Hello(Hello {
+                generation,
+                nonce,
+                profile,
+            })
+        };
+        self.connections.greet(&mut self.edge, conn, hello.bytes());
     }
 
-    pub(super) fn greeted(&mut self, conn: ConnId, hello: Hello) {
+    /// A peer says hello, in protocol 2.
+    pub(super) fn greeted_with_proof(
+        &mut self,
+        conn: ConnId,
+        (generation, nonce): (u64, Nonce),
+        line: Bytes,
+    ) {
+        let Some(peer) = self
+            .connections
+            .get(conn)
+            .map(|connection| connection.peer.id)
+        else {
+            return;
+        };
+        let read = Line::read(line).ok().and_then(|line| {
+            let entry = line.entry().ok().flatten()?;
+            Some((line, entry))
+        });
+        let is_peers = |(line, entry): &(Line, RosterEntry)| {
+            let relayed = line.relayed();
+            let is_own = relayed.owner() == peer && line.subject() == peer;
+            let is_of_start = entry.run == run_of(generation) && line.start() == Some(nonce);
+            is_own && is_of_start && entry.standing == Standing::Member
+        };
+        match read.filter(is_peers) {
+            Some((line, entry)) if self.roster.is_good(&line) => {
+                let profile = entry.profile;
+                let hello = Hello {
+                    generation,
+                    nonce,
+                    profile,
+                };
+                self.greeted(conn, hello, Some(line));
+            }
+            Some(_) | None => {
+                self.malformed(conn, &Malformed::rule("a hello that does not prove itself"));
+            }
+        }
+    }
+
+    pub(super) fn greeted(&mut self, conn: ConnId, hello: Hello, line: Option<Line>) {
         let Some(connection) = self.connections.get_mut(conn) else {
             return;
         };
+        if line.is_none() && connection.protocol >= Protocol::PROVED {
+            return self.malformed(conn, &Malformed::rule("a hello without a proof"));
+        }
         if !hello.is_sound() || hello.profile.name != connection.peer.name {
             return self.malformed(
                 conn,
@@ -37,6 +97,7 @@ impl Cluster {
         if connection.peer.id == self.me.id {
             return self.met_oneself(conn, &hello);
         }
+        connection.line = line;
         let again = connection.hello.replace(hello).is_some();
         match self.phase {
             Phase::Up if again => self.judge_again(conn),
@@ -79,13 +140,43 @@ impl Cluster {
             Some(Judgement::Accept) => self.accept(conn),
             Some(Judgement::Above(run)) => {
                 tracing::debug!(%node, conn = conn.0, run, "a peer has to go above a run");
-                self.edge.send(conn, Message::Above { run }.bytes());
+                self.send_above(conn, node, run);
             }
             Some(Judgement::Wait) => {
                 tracing::debug!(%node, conn = conn.0, "a peer waits until its older start was \
                     challenged")
             }
             None => {}
+        }
+    }
+
+    /// Tells a peer that it has to go above that run; in protocol 2 by its own line of that run, from
+    /// another start.
+    fn send_above(&mut self, conn: ConnId, node: NodeId, run: u64) {
+        let hello = self.connections.get(conn).and_then(|it| it.hello.as_ref());
+        let start = hello.map(|hello| hello.nonce);
+        let lines = [self.hellos.line(node), self.roster.own_line(node)];
+        let shows = |line: &&Line| line.relayed().rank().run >= run && line.start() != start;
+        let line = lines.into_iter().flatten().find(shows);
+        let is_proved = self.connections.protocol(conn) >= Protocol::PROVED;
+        match line.filter(|_| is_proved) {
+            Some(line) => {
+                let line = line.relayed().bytes().clone();
+                self.edge.send(conn, Message::AboveLine(line).bytes());
+            }
+            None => self.edge.send(conn, Message::Above { run }.bytes()),
+        }
+    }
+
+    /// A peer answers a hello with a line by which this node has had a higher run.
+    pub(super) fn own_run_proved(&mut self, line: Bytes) {
+        let Ok(line) = Line::read(line) else {
+            return;
+        };
+        let (me, rank) = (self.me.id, line.relayed().rank());
+        let is_own = line.subject() == me && line.relayed().owner() == me;
+        if is_own && line.start() != Some(self.nonce) && self.roster.is_good(&line) {
+            self.keeper.go_above_proved(rank.run);
         }
     }
 
@@ -125,9 +216,13 @@ impl Cluster {
         let Some(connection) = self.connections.get(conn) else {
             return;
         };
+        if self.roster.is_revoked(connection.peer.id) {
+            return self.close(conn, CloseReason::Revoked);
+        }
         let (node, Some(hello)) = (connection.peer.id, connection.hello.clone()) else {
             return;
         };
+        let line = connection.line.clone();
         self.connections.accept(&mut self.edge, conn);
         self.close_older_starts(node, &hello);
         let identity = Identity {
@@ -135,16 +230,24 @@ impl Cluster {
             addr: hello.profile.address,
             generation: hello.generation,
         };
-        let line = RosterEntry {
-            run: hello.run(),
-            standing: Standing::Member,
-            profile: hello.profile,
+        let is_news = match line {
+            Some(line) => self.roster.prove_line(&line),
+            None => {
+                let (run, standing) = (hello.run(), Standing::Member);
+                let profile = hello.profile;
+                let entry = RosterEntry {
+                    run,
+                    standing,
+                    profile,
+                };
+                self.roster.prove(node, entry)
+            }
         };
-        if self.roster.prove(node, line) {
+        if is_news {
             self.roster_changed(&[node]);
         }
         self.send_state(conn);
-        self.with_registry(|registry, _| registry.accepted(conn, node));
+        self.with_registry(|registry, links| registry.accepted(links, conn, node));
         self.swim.greet(&mut self.edge, identity);
         self.swim.announce(&mut self.edge, identity);
         self.end_silence();

@@ -7,10 +7,11 @@
 //! connection not yet closed, as after a crash: then the runs decide. One that is not above all
 //! that was seen is a restored directory, and is told to go above it.
 
-use super::connections::Connections;
+use super::connections::{Connection, Connections};
 use super::edge::{Edge, Timer};
 use super::message::{Hello, Message, Nonce};
 use crate::wire::ConnId;
+use crdt::roster::Line;
 use names::NodeId;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -20,10 +21,12 @@ use std::time::Duration;
 const CHALLENGE: Duration = Duration::from_secs(1);
 
 /// The newest start of a node that was accepted here.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Start {
     run: u64,
     nonce: Nonce,
+    /// The line that it has shown, in protocol 2.
+    line: Option<Line>,
 }
 
 /// What becomes of a hello.
@@ -63,11 +66,17 @@ impl Hellos {
             }
             return Some(Judgement::Wait);
         }
-        Some(self.compare(connection.peer.id, hello, rostered))
+        Some(self.compare(connection, hello, rostered))
     }
 
-    fn compare(&mut self, node: NodeId, hello: &Hello, rostered: u64) -> Judgement {
-        let known = self.starts.get(&node).copied();
+    /// The line of the newest start of a node.
+    pub(super) fn line(&self, node: NodeId) -> Option<&Line> {
+        self.starts.get(&node)?.line.as_ref()
+    }
+
+    fn compare(&mut self, connection: &Connection, hello: &Hello, rostered: u64) -> Judgement {
+        let node = connection.peer.id;
+        let known = self.starts.get(&node);
         let seen = known.map_or(0, |start| start.run).max(rostered);
         let itself = known.is_some_and(|start| start.nonce == hello.nonce && start.run >= rostered);
         // The roster tells no nonce: an equal run is the same start, unless another start of that
@@ -83,6 +92,7 @@ impl Hellos {
                 Start {
                     run: hello.run(),
                     nonce: hello.nonce,
+                    line: connection.line.clone(),
                 },
             );
         }
@@ -135,7 +145,7 @@ impl Hellos {
 
 /// An accepted connection of the same node and another start.
 fn rival(connections: &Connections, conn: ConnId, node: NodeId, nonce: Nonce) -> Option<ConnId> {
-    let other = |connection: &super::connections::Connection| {
+    let other = |connection: &Connection| {
         connection.accepted
             && connection
                 .hello

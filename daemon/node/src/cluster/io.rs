@@ -9,7 +9,7 @@ use crate::wire::{
     Channel, CloseReason, ConnId, DialId, Peer, Protocol, RequestId, WriteError, WriteId,
 };
 use bytes::Bytes;
-use crdt::roster::Profile;
+use crdt::roster::{Profile, Revocation};
 use names::{NodeId, NodeName};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -104,6 +104,8 @@ pub enum Input {
         /// How it went.
         result: Result<(), WriteError>,
     },
+    /// This node has a new certificate, with which it signs from now on.
+    Recertified,
     /// A client asks.
     Request {
         /// To be named in the reply.
@@ -122,6 +124,8 @@ pub enum Command {
     Join(ask::Join),
     /// Declare a member gone for good.
     Forget(ask::Forget),
+    /// Shut a node out for ever.
+    Revoke(ask::Revoke),
     /// Leave the cluster and stop.
     Leave(ask::Leave),
     /// Stop, to be back later.
@@ -177,6 +181,9 @@ pub enum Output {
         /// All that is to be kept.
         bytes: Bytes,
     },
+    /// Those nodes are shut out, all that are known: whoever shows a certificate with such an id is to
+    /// be refused. Told at the start, and when one comes to it.
+    Revoked(Arc<[Revocation]>),
     /// The view changed; the newest one replaces all before it.
     View(Arc<RosterView>),
     /// Something that people and programs want to know happened.
@@ -216,7 +223,7 @@ pub enum StopReason {
 pub enum Reply {
     /// To `Join`: one outcome for each address, in their order.
     Joined(Vec<JoinOutcome>),
-    /// To `Forget`, `Leave` and `Shutdown`.
+    /// To `Forget`, `Revoke`, `Leave` and `Shutdown`.
     Done,
     /// To `Registry`.
     Registry(registry::Reply),
@@ -255,6 +262,12 @@ pub enum Refusal {
     /// The node is reachable (or this one) and cannot be forgotten.
     #[error("{0} is reachable: use leave on that node")]
     Reachable(NodeName),
+    /// The node that is to be revoked is this one.
+    #[error("a node cannot revoke itself: use leave, or revoke it on another authority")]
+    Oneself,
+    /// The revocation is not signed by an authority that this node trusts.
+    #[error("this node's authority is not one that the cluster trusts now")]
+    Unsigned,
     /// The node is stopping.
     #[error("this node is stopping")]
     Stopping,
@@ -431,6 +444,8 @@ pub struct Stats {
     pub renewals: u64,
     /// Datagrams or messages that did not decode.
     pub malformed: u64,
+    /// Lines of the roster that were passed over because they carry no good proof.
+    pub lines_refused: u64,
     /// Connections in use.
     pub connections: u64,
     /// Attempts to dial.

@@ -6,6 +6,7 @@
 //! | --- | --- |
 //! | 1 | the highest run that this node has taken (`u64`) |
 //! | 2 | the bytes of all [lines](crdt::roster::Line) of the roster |
+//! | 3 | the bytes of all [revocations](crdt::roster::Revocation); absent where there is none |
 //!
 //! Lines that this program does not understand, and fields that it does not know, are kept as they
 //! are.
@@ -17,7 +18,7 @@ use crate::codec::{Malformed, decode};
 use crate::wire::{RequestId, WriteError, WriteId};
 use bytes::Bytes;
 use crdt::record::{Number, Record, RecordError, Writer};
-use crdt::roster::{Line, Roster, RosterEntry, Standing};
+use crdt::roster::{Author, Line, Revocation, Roster, RosterEntry, Standing};
 use names::NodeId;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -26,6 +27,7 @@ use std::time::Duration;
 const VERSION: u8 = 1;
 const RUN: Number = 1;
 const LINES: Number = 2;
+const REVOCATIONS: Number = 3;
 /// A failed write is tried again after this.
 const REWRITE: Duration = Duration::from_secs(1);
 /// How many clients may wait for a change of the roster.
@@ -34,17 +36,18 @@ const MAX_PENDING: usize = 64;
 /// What the disk kept of earlier runs; the default is that of the very first start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Kept {
-    pub(super) run: u64,
-    pub(super) roster: Roster,
-    foreign: Foreign,
-}
-
-/// What was read and is not understood here: it is written again as it was.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Foreign {
-    lines: Vec<Bytes>,
+    run: u64,
+    lines: Vec<Line>,
+    revocations: Vec<Revocation>,
     /// The record that was read, for its other fields.
     record: Bytes,
+}
+
+/// What is kept of the roster.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Lines {
+    pub(super) lines: Vec<Bytes>,
+    pub(super) revocations: Vec<Bytes>,
 }
 
 impl Kept {
@@ -55,40 +58,46 @@ impl Kept {
     /// take a run that it has had.
     pub fn read(bytes: &Bytes) -> Result<Self, RecordError> {
         let record = Record::read(VERSION, bytes)?;
-        let (mut roster, mut foreign) = (Roster::default(), Vec::new());
+        let mut lines = Vec::new();
         for bytes in record.need::<Vec<Bytes>>(LINES)? {
             let line = Line::read(bytes)?;
-            match line.entry()? {
-                Some(entry) => drop(roster.merge_entry(line.subject(), entry)),
-                None => foreign.push(line.relayed().bytes().clone()),
-            }
+            line.entry()?;
+            lines.push(line);
         }
+        let revocations = record.get::<Vec<Bytes>>(REVOCATIONS)?.unwrap_or_default();
+        let revocations = revocations.into_iter().map(Revocation::read);
         Ok(Self {
             run: record.need(RUN)?,
-            roster,
-            foreign: Foreign {
-                lines: foreign,
-                record: bytes.clone(),
-            },
+            lines,
+            revocations: revocations.collect::<Result<_, _>>()?,
+            record: bytes.clone(),
         })
     }
 }
 
-impl Foreign {
-    /// The record of that run and roster.
-    fn record(&self, run: u64, roster: &Roster) -> Result<Bytes, RecordError> {
-        let lines = roster
-            .iter()
-            .map(|(node, entry)| Ok(Line::write(node, node, 0, entry)?.relayed().bytes().clone()));
-        let mut lines = lines.collect::<Result<Vec<_>, RecordError>>()?;
-        lines.extend(self.lines.iter().cloned());
-        let mut writer = match Record::read(VERSION, &self.record) {
-            Ok(old) => Writer::over(VERSION, old, LINES),
-            Err(_) => Writer::new(VERSION),
-        };
-        writer.put(RUN, &run).put(LINES, &lines);
-        writer.finish().map(Bytes::from)
+/// The record of that run and those lines, with the other fields of the one before.
+fn record(before: &Bytes, run: u64, kept: &Lines) -> Result<Bytes, RecordError> {
+    let mut writer = match Record::read(VERSION, before) {
+        Ok(old) => Writer::over(VERSION, old, REVOCATIONS),
+        Err(_) => Writer::new(VERSION),
+    };
+    writer.put(RUN, &run).put(LINES, &kept.lines);
+    if !kept.revocations.is_empty() {
+        writer.put(REVOCATIONS, &kept.revocations);
     }
+    writer.finish().map(Bytes::from)
+}
+
+/// The lines of a roster without proofs.
+fn unproved(roster: &Roster) -> Result<Lines, RecordError> {
+    let lines = roster.iter().map(|(node, entry)| {
+        let line = Line::write(Author::unproved(node), node, 0, entry)?;
+        Ok(line.relayed().bytes().clone())
+    });
+    Ok(Lines {
+        lines: lines.collect::<Result<_, RecordError>>()?,
+        revocations: Vec::new(),
+    })
 }
 
 /// What a program of the store's format 1 kept, as this program keeps it.
@@ -110,8 +119,8 @@ pub fn convert_kept(bytes: &[u8]) -> Result<Bytes, Malformed> {
     for (node, entry) in kept.roster {
         roster.merge_entry(node, entry);
     }
-    Foreign::default()
-        .record(kept.run, &roster)
+    unproved(&roster)
+        .and_then(|lines| record(&Bytes::new(), kept.run, &lines))
         .map_err(|error| Malformed::rule(&error.to_string()))
 }
 
@@ -119,17 +128,33 @@ pub fn convert_kept(bytes: &[u8]) -> Result<Bytes, Malformed> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Pending {
     pub(super) request: RequestId,
-    pub(super) node: NodeId,
-    /// The run that it is about: a newer one is not touched.
-    pub(super) run: u64,
-    pub(super) standing: Standing,
+    pub(super) change: Change,
 }
 
-impl Pending {
-    pub(super) fn applies_to(&self, roster: &Roster) -> bool {
-        roster
-            .get(self.node)
-            .is_some_and(|entry| entry.run == self.run)
+/// What is to change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    /// A node leaves, or is forgotten.
+    Standing {
+        node: NodeId,
+        /// The run that it is about: a newer one is not touched.
+        run: u64,
+        standing: Standing,
+    },
+    /// A node is shut out.
+    Revocation(Revocation),
+}
+
+impl Change {
+    /// The node that leaves or is forgotten, if it is still in the run that this is about.
+    pub(super) fn node_of_run(&self, roster: &Roster) -> Option<NodeId> {
+        match self {
+            Self::Standing { node, run, .. } => {
+                let entry = roster.get(*node)?;
+                (entry.run == *run).then_some(*node)
+            }
+            Self::Revocation(_) => None,
+        }
     }
 }
 
@@ -160,16 +185,18 @@ pub(super) struct Keeper {
     pending: Vec<Pending>,
     flight: Option<Flight>,
     last_write: u64,
-    foreign: Foreign,
+    /// The record that was read at the start.
+    before: Bytes,
 }
 
 impl Keeper {
-    /// To be above the last run that the disk has kept; gives the roster that it kept, too.
-    pub(super) fn after(kept: Kept) -> (Self, Roster) {
+    /// To be above the last run that the disk has kept; gives the lines that it kept, too.
+    pub(super) fn after(kept: Kept) -> (Self, (Vec<Line>, Vec<Revocation>)) {
         let Kept {
             run,
-            roster,
-            foreign,
+            lines,
+            revocations,
+            record,
         } = kept;
         let keeper = Self {
             run: 0,
@@ -178,9 +205,9 @@ impl Keeper {
             pending: Vec::new(),
             flight: None,
             last_write: 0,
-            foreign,
+            before: record,
         };
-        (keeper, roster)
+        (keeper, (lines, revocations))
     }
 
     /// The run that is taken, or shall be.
@@ -195,6 +222,13 @@ impl Keeper {
         let is_credible = self.own.hear_of(run);
         self.dirty |= self.own.wanted() != before;
         is_credible
+    }
+
+    /// This node itself has signed that it had that run, in a start that its disk knows nothing of.
+    pub(super) fn go_above_proved(&mut self, run: u64) {
+        let before = self.own.wanted();
+        self.own.learn(run);
+        self.dirty |= self.own.wanted() != before;
     }
 
     /// Takes the next run, by this node's own decision.
@@ -217,19 +251,13 @@ impl Keeper {
         room
     }
 
-    /// Writes if there is something to write and nothing in flight. `me` is this node's line in the
-    /// wanted run.
-    pub(super) fn write(&mut self, edge: &mut Edge, roster: &Roster, me: (NodeId, RosterEntry)) {
+    /// Writes if there is something to write and nothing in flight. `lines` gives the roster in the
+    /// wanted run, as if those changes had been made.
+    pub(super) fn write(&mut self, edge: &mut Edge, lines: impl FnOnce(u64, &[Pending]) -> Lines) {
         if !self.dirty || self.flight.is_some() {
             return;
         }
-        let mut roster = roster.clone();
-        roster.merge_entry(me.0, me.1);
-        for change in self.pending.iter() {
-            if change.applies_to(&roster) {
-                roster.set_standing(change.node, change.standing);
-            }
-        }
+        let lines = lines(self.wanted(), &self.pending);
         self.dirty = false;
         self.last_write += 1;
         let id = WriteId(self.last_write);
@@ -238,14 +266,12 @@ impl Keeper {
             run: self.wanted(),
             carried: self.pending.len(),
         });
-        let bytes = self.foreign.record(self.wanted(), &roster);
+        let bytes = record(&self.before, self.wanted(), &lines);
         let bytes = bytes.unwrap_or_else(|error| {
             // The bounds of a roster and of its lines do not admit this. The run is what must not
             // be lost.
             tracing::error!(%error, "the roster is too large to be kept");
-            self.foreign
-                .record(self.wanted(), &Roster::default())
-                .unwrap_or_default()
+            record(&self.before, self.wanted(), &Lines::default()).unwrap_or_default()
         });
         edge.put(Output::Write { id, bytes });
     }
@@ -282,14 +308,23 @@ impl Keeper {
 
 #[cfg(test)]
 impl Kept {
-    /// As a fresh program that has this run and this roster writes it.
-    pub(super) fn new(run: u64, roster: Roster) -> Self {
-        let record = Foreign::default().record(run, &roster).unwrap();
-        Self::read(&record).unwrap()
+    /// As a program that has this run, and knows this roster without proofs, writes it.
+    pub(super) fn new(run: u64, roster: &Roster) -> Self {
+        let lines = unproved(roster).unwrap();
+        Self::read(&record(&Bytes::new(), run, &lines).unwrap()).unwrap()
     }
 
+    /// As it is written anew.
     pub(super) fn bytes(&self) -> Bytes {
-        self.foreign.record(self.run, &self.roster).unwrap()
+        let lines = self.lines.iter().map(|line| line.relayed().bytes().clone());
+        let revocations = self.revocations.iter();
+        let kept = Lines {
+            lines: lines.collect(),
+            revocations: revocations
+                .map(|one| one.relayed().bytes().clone())
+                .collect(),
+        };
+        record(&self.record, self.run, &kept).unwrap()
     }
 }
 
@@ -300,7 +335,7 @@ mod tests {
 
     #[test]
     fn another_version_is_an_error_in_words() {
-        let mut bytes = Kept::new(7, Roster::default()).bytes().to_vec();
+        let mut bytes = Kept::new(7, &Roster::default()).bytes().to_vec();
         bytes[0] += 1;
         let error = Kept::read(&bytes.into()).unwrap_err();
         assert!(error.to_string().contains("version 2"), "{error}");
@@ -308,7 +343,13 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_kept() {
-        let mut line = Line::write(NodeId([1; 16]), NodeId([1; 16]), 4, &line(3)).unwrap();
+        let mut line = Line::write(
+            Author::unproved(NodeId([1; 16])),
+            NodeId([1; 16]),
+            4,
+            &line(3),
+        )
+        .unwrap();
         let mut bytes = line.relayed().bytes().to_vec();
         bytes[0] = 9;
         line = Line::read(bytes.into()).unwrap();
@@ -319,7 +360,7 @@ mod tests {
             .put(9, "later");
         let bytes = Bytes::from(writer.finish().unwrap());
         let kept = Kept::read(&bytes).unwrap();
-        assert_eq!((kept.run, kept.roster.iter().count()), (7, 0));
+        assert_eq!((kept.run, kept.lines.len()), (7, 1));
         assert_eq!(kept.bytes(), bytes);
     }
 
@@ -345,7 +386,7 @@ mod tests {
         // A map is written as its length and its pairs.
         let old = [&old[..2], &[1], &old[2..]].concat();
         let converted = convert_kept(&old).unwrap();
-        assert_eq!(Kept::read(&converted), Ok(Kept::new(7, roster)));
+        assert_eq!(Kept::read(&converted), Ok(Kept::new(7, &roster)));
         assert!(convert_kept(&[2, 7, 0]).is_err());
     }
 

@@ -14,9 +14,16 @@
 //! | 8 | `RosterHash` | once a second to one peer |
 //! | 9 | `Ask` | send `Members` and `Roster` again: yours came before your hello was accepted |
 //! | 10 | `Goodbye` | the sender goes |
+//! | 11 | `Greeting` | in protocol 2 what `Hello` is in 1 |
+//! | 12 | `Lines` | in protocol 2 what `Roster` is in 1 |
+//! | 13 | `LinesHash` | in protocol 2 what `RosterHash` is in 1 |
+//! | 14 | `AboveLine` | in protocol 2 what `Above` is in 1: the line that shows the higher run |
+//! | 15 | `Revocations` | with `Lines`; and one at once when it is made |
 //!
-//! A later version appends messages, and says them only on connections that
-//! [speak](crate::wire::Protocol) it.
+//! The first five and `Above`, `Roster` and `RosterHash` in protocol 1 prove nothing about third nodes:
+//! where that protocol is not accepted, what `Above`, `Roster` and `RosterHash` say is passed over. In
+//! protocol 2 messages may be added at any time: one of a kind that a program does not know is passed
+//! over.
 
 use super::swim::Member;
 use crate::belief::{MAX_RUN, run_of};
@@ -31,6 +38,10 @@ use std::net::SocketAddr;
 const MEMBERS_PER_MESSAGE: usize = 1_000;
 /// The most lines of the roster in one message: at 4.4 kB each (see [`is_sound`]) below a frame.
 const LINES_PER_MESSAGE: usize = 200;
+/// About how many bytes of lines with proofs go in one message.
+const LINE_BYTES_PER_MESSAGE: usize = 256 << 10;
+/// How many kinds of messages this program knows.
+const KINDS: u8 = 16;
 /// The longest version and tag, in bytes.
 const MAX_WORD_BYTES: usize = 64;
 /// The most tags.
@@ -83,6 +94,18 @@ pub(super) enum Message {
     Goodbye {
         restart: bool,
     },
+    Greeting {
+        generation: u64,
+        nonce: Nonce,
+        line: Bytes,
+    },
+    Lines {
+        lines: Vec<Bytes>,
+        answer: bool,
+    },
+    LinesHash(u64),
+    AboveLine(Bytes),
+    Revocations(Vec<Bytes>),
 }
 
 impl Message {
@@ -97,6 +120,33 @@ impl Message {
 
     pub(super) fn read(bytes: &[u8]) -> Result<Self, Malformed> {
         decode(bytes)
+    }
+
+    /// Whether bytes are a message of a kind that this program does not know.
+    pub(super) fn is_unknown(bytes: &[u8]) -> bool {
+        bytes.first().is_some_and(|kind| *kind >= KINDS)
+    }
+
+    /// Lines with proofs; the last message asks for the other's, if an answer is wanted.
+    pub(super) fn lines(lines: Vec<Bytes>, answer: bool) -> Vec<Self> {
+        let mut parts = parts(lines);
+        if answer && parts.is_empty() {
+            parts.push(Vec::new());
+        }
+        let last = parts.len();
+        let numbered = (1..).zip(parts);
+        let message = |(number, lines)| {
+            let answer = answer && number == last;
+            Self::Lines { lines, answer }
+        };
+        numbered.map(message).collect()
+    }
+
+    pub(super) fn revocations(revocations: Vec<Bytes>) -> Vec<Self> {
+        parts(revocations)
+            .into_iter()
+            .map(Self::Revocations)
+            .collect()
     }
 
     pub(super) fn members(members: &[Member]) -> impl Iterator<Item = Self> {
@@ -117,6 +167,23 @@ impl Message {
             answer: answer && i + 1 == last,
         })
     }
+}
+
+/// Cuts what goes in several messages.
+fn parts(all: Vec<Bytes>) -> Vec<Vec<Bytes>> {
+    let (mut parts, mut part, mut bytes) = (Vec::new(), Vec::new(), 0);
+    for one in all {
+        if bytes + one.len() > LINE_BYTES_PER_MESSAGE && !part.is_empty() {
+            parts.push(std::mem::take(&mut part));
+            bytes = 0;
+        }
+        bytes += one.len();
+        part.push(one);
+    }
+    if !part.is_empty() {
+        parts.push(part);
+    }
+    parts
 }
 
 /// Whether a profile keeps to the bounds of the protocol.

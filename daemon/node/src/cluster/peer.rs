@@ -3,16 +3,21 @@
 use super::connections::{ANSWER, Connection, Connections};
 use super::edge::Timer;
 use super::message::{Hello, Message};
-use super::roster::Replica;
+use super::roster::{Merged, Replica};
 use super::swim::{Member, State};
 use super::{Cluster, Phase};
 use crate::belief::{Absence, Evidence, absence};
 use crate::codec::Malformed;
 use crate::time::Instant;
-use crate::wire::{CloseReason, ConnId};
+use crate::wire::{CloseReason, ConnId, Protocol};
 use bytes::Bytes;
 use crdt::roster::{RosterEntry, Standing};
 use names::NodeId;
+use std::time::Duration;
+
+/// Lines that are news wait so long for others to go with them, and go to so many peers.
+const SPREAD_AFTER: Duration = Duration::from_millis(100);
+const SPREAD_TO: usize = 3;
 
 impl Cluster {
     pub(super) fn connected(&mut self, conn: ConnId, connection: Connection) {
@@ -21,6 +26,9 @@ impl Cluster {
             self.seeds.answered(dial, Some(connection.peer.id));
             self.joins
                 .connected(&self.viewer, dial, conn, &connection.peer);
+        }
+        if self.roster.is_revoked(peer.id) {
+            return self.edge.close(conn, CloseReason::Revoked);
         }
         if self.connections.add(&mut self.edge, conn, connection) && self.phase == Phase::Up {
             self.greet(conn);
@@ -40,9 +48,9 @@ impl Cluster {
         let node = connection.peer.id;
         self.connections.note_contact(&self.edge, node);
         self.end_silence();
-        let (connections, roster) = (&self.connections, &self.roster);
+        let (connections, roster, accept_v1) = (&self.connections, &self.roster, self.accept_v1);
         let now = self.edge.instant();
-        let evidence = |node| evidence(now, connections, roster, node);
+        let evidence = |node| evidence(now, (connections, accept_v1), roster, node);
         if let Err(error) = self.swim.receive(&mut self.edge, node, bytes, &evidence) {
             self.malformed(conn, &error);
         }
@@ -65,34 +73,63 @@ impl Cluster {
         }
         match Message::read(bytes) {
             Ok(message) => self.handle_message(conn, node, accepted, message),
+            Err(_) if self.is_for_later(conn, bytes) => {
+                tracing::debug!(%node, conn = conn.0, "a message of a kind that is not known");
+            }
             Err(error) => self.malformed(conn, &error),
         }
+    }
+
+    fn is_for_later(&self, conn: ConnId, bytes: &[u8]) -> bool {
+        self.connections.protocol(conn) >= Protocol::PROVED && Message::is_unknown(bytes)
     }
 
     /// Greetings are heard from everybody, all else only from a peer whose hello was accepted.
     fn handle_message(&mut self, conn: ConnId, node: NodeId, accepted: bool, message: Message) {
         match message {
-            Message::Hello(hello) => self.greeted(conn, hello),
-            Message::Above { .. } | Message::Taken { .. } | Message::NameTaken { .. }
+            Message::Hello(hello) => self.greeted(conn, hello, None),
+            Message::Greeting {
+                generation,
+                nonce,
+                line,
+            } => self.greeted_with_proof(conn, (generation, nonce), line),
+            Message::Above { .. }
+            | Message::AboveLine(_)
+            | Message::Taken { .. }
+            | Message::NameTaken { .. }
                 if !self.connections.answers_a_hello(conn) =>
             {
                 tracing::debug!(%node, conn = conn.0, "a peer refuses what nobody has asked");
             }
-            Message::Above { run } => self.own_run_reported(run),
+            Message::AboveLine(line) => self.own_run_proved(line),
+            Message::Above { run } if self.accept_v1 => self.own_run_reported(run),
             Message::Taken { address } => self.rival_reported(node, address),
             Message::NameTaken { bearer, address } => self.namesake_reported(node, bearer, address),
             Message::Challenge => self.edge.send(conn, Message::Present.bytes()),
             Message::Present => self.present(conn),
             Message::Members(members) if accepted => self.merge_members(node, members),
-            Message::Roster { lines, answer } if accepted => {
+            Message::Lines { lines, answer } if accepted => self.merge_proved(conn, lines, answer),
+            Message::LinesHash(hash) if accepted && hash != self.roster.proved_hash() => {
+                self.send_proved(conn, true);
+            }
+            Message::Revocations(revocations) if accepted => {
+                self.merge_revocations(conn, revocations);
+            }
+            Message::Roster { lines, answer } if accepted && self.accept_v1 => {
                 self.merge_roster((node, conn), lines, answer)
             }
-            Message::RosterHash(hash) if accepted && hash != self.roster.hash() => {
+            Message::RosterHash(hash)
+                if accepted && self.accept_v1 && hash != self.roster.hash() =>
+            {
                 self.send_roster(conn, true)
             }
             Message::Ask if accepted => self.send_state(conn),
             Message::Goodbye { restart } if accepted => self.goodbye(conn, node, restart),
-            Message::Members(_)
+            Message::Above { .. }
+            | Message::Lines { .. }
+            | Message::LinesHash(_)
+            | Message::Revocations(_)
+            | Message::Members(_)
             | Message::Roster { .. }
             | Message::RosterHash(_)
             | Message::Ask
@@ -127,9 +164,93 @@ impl Cluster {
     }
 
     pub(super) fn send_state(&mut self, conn: ConnId) {
-        self.send_roster(conn, false);
+        let is_proved = self.connections.protocol(conn) >= Protocol::PROVED;
+        if is_proved {
+            self.send_proved(conn, false);
+        }
+        if self.accept_v1 || !is_proved {
+            self.send_roster(conn, false);
+        }
         for message in Message::members(&self.swim.state()) {
             self.edge.send(conn, message.bytes());
+        }
+    }
+
+    fn send_proved(&mut self, conn: ConnId, answer: bool) {
+        let revocations = self.roster.revocations();
+        let revocations = revocations
+            .map(|one| one.relayed().bytes().clone())
+            .collect();
+        for message in Message::revocations(revocations) {
+            self.edge.send(conn, message.bytes());
+        }
+        for message in Message::lines(self.roster.proved_lines(), answer) {
+            self.edge.send(conn, message.bytes());
+        }
+    }
+
+    /// Takes lines that carry proofs.
+    fn merge_proved(&mut self, conn: ConnId, lines: Vec<Bytes>, answer: bool) {
+        let mut changed = Vec::new();
+        for bytes in lines {
+            let now = self.edge.instant();
+            let (connections, roster) = (&self.connections, &mut self.roster);
+            let is_present =
+                |node| connections.current(node).is_some() && !connections.is_silent(now, node);
+            match roster.merge_line(bytes.clone(), is_present) {
+                Merged::News(node) => changed.push(node),
+                Merged::Known => {}
+                Merged::AskSubject(node) => self.ask_about(node, bytes),
+                Merged::AnotherStart(run) => self.keeper.go_above_proved(run),
+                Merged::Forgotten if self.accept_v1 => self.keeper.begin_anew(),
+                Merged::Forgotten => self.is_contradicted = true,
+                Merged::Refused => {
+                    tracing::debug!(conn = conn.0, "a line of the roster that proves nothing");
+                    self.edge.stats.lines_refused += 1;
+                }
+            }
+        }
+        if !changed.is_empty() {
+            self.roster_changed(&changed);
+        }
+        if answer {
+            self.send_proved(conn, false);
+        }
+    }
+
+    /// Somebody says that a node is forgotten which is here: it is told, and has its time to answer.
+    fn ask_about(&mut self, node: NodeId, line: Bytes) {
+        if let Some(conn) = self.connections.current(node) {
+            self.connections.ask_presence(&mut self.edge, node);
+            let lines = vec![line];
+            let answer = false;
+            self.edge
+                .send(conn, Message::Lines { lines, answer }.bytes());
+        }
+    }
+
+    /// Says this node's line again if others have said that it is forgotten.
+    pub(super) fn contradict(&mut self) {
+        if std::mem::take(&mut self.is_contradicted) {
+            self.roster.refute();
+            self.roster_changed(&[self.me.id]);
+            self.broadcast_line(self.me.id);
+        }
+    }
+
+    /// Passes on to some peers what is news; they do the same.
+    pub(super) fn spread(&mut self) {
+        self.is_spreading = false;
+        let fresh = self.roster.take_fresh();
+        let revocations = self.roster.revocations_of(&fresh);
+        let lines = self.roster.proved_lines_of(fresh);
+        for conn in self.connections.sample_proved(&mut self.rng, SPREAD_TO) {
+            for message in Message::revocations(revocations.clone()) {
+                self.edge.send(conn, message.bytes());
+            }
+            for message in Message::lines(lines.clone(), false) {
+                self.edge.send(conn, message.bytes());
+            }
         }
     }
 
@@ -144,10 +265,10 @@ impl Cluster {
         members.retain(|member| {
             member.state() != State::Down || self.roster.is_member(member.id().node)
         });
-        let (connections, roster) = (&self.connections, &self.roster);
+        let (connections, roster, accept_v1) = (&self.connections, &self.roster, self.accept_v1);
         let now = self.edge.instant();
         let members = self.swim.believed(members, from, &|node| {
-            evidence(now, connections, roster, node)
+            evidence(now, (connections, accept_v1), roster, node)
         });
         let me = self.swim.identity();
         let accused = members
@@ -172,7 +293,9 @@ impl Cluster {
     pub(super) fn judge_accusation(&mut self, node: NodeId) {
         let now = self.edge.instant();
         let is_accused = self.accused.remove(&node);
-        if is_accused && !evidence(now, &self.connections, &self.roster, node).is_present() {
+        if is_accused
+            && !evidence(now, (&self.connections, self.accept_v1), &self.roster, node).is_present()
+        {
             self.swim.declare_down(&mut self.edge, node);
         }
     }
@@ -224,7 +347,8 @@ impl Cluster {
         let is_news = node != self.me.id && line.run >= self.roster.run(node);
         let conn = self.connections.current(node).filter(|_| is_news);
         let now = self.edge.instant();
-        let is_present = evidence(now, &self.connections, &self.roster, node).is_present();
+        let is_present =
+            evidence(now, (&self.connections, self.accept_v1), &self.roster, node).is_present();
         match (absence(from, node, is_present), conn) {
             (Absence::AskSubject, Some(conn)) => {
                 self.connections.ask_presence(&mut self.edge, node);
@@ -251,6 +375,10 @@ impl Cluster {
         for node in nodes {
             self.forget_in_swim(*node);
         }
+        if self.roster.has_fresh() && !self.is_spreading {
+            self.is_spreading = true;
+            self.edge.after(SPREAD_AFTER, Timer::Spread);
+        }
     }
 
     fn goodbye(&mut self, conn: ConnId, node: NodeId, restart: bool) {
@@ -272,20 +400,30 @@ impl Cluster {
         let Some(line) = self.roster.roster().get(node).cloned() else {
             return;
         };
-        let message = Message::Roster {
-            lines: vec![(node, line)],
-            answer: false,
-        }
-        .bytes();
+        let answer = false;
+        let lines = self.roster.proved_lines_of([node]);
+        let proved = Message::Lines { lines, answer }.bytes();
+        let lines = vec![(node, line)];
+        let unproved = Message::Roster { lines, answer }.bytes();
         for conn in self.connections.currents() {
-            self.edge.send(conn, message.clone());
+            if self.connections.protocol(conn) >= Protocol::PROVED {
+                self.edge.send(conn, proved.clone());
+            } else {
+                self.edge.send(conn, unproved.clone());
+            }
         }
     }
 }
 
 /// What this node knows of a node, to judge what others say of it.
-fn evidence(now: Instant, connections: &Connections, roster: &Replica, node: NodeId) -> Evidence {
+fn evidence(
+    now: Instant,
+    (connections, accept_v1): (&Connections, bool),
+    roster: &Replica,
+    node: NodeId,
+) -> Evidence {
     Evidence {
+        needs_proof: !accept_v1,
         is_connected: connections.current(node).is_some(),
         is_silent: connections.is_silent(now, node),
         rostered_run: roster.run(node),

@@ -5,7 +5,7 @@ use super::connections::Connections;
 use super::io::{MemberState, Output, Refusal, Reply};
 use super::{Cluster, Phase};
 use crate::registry::{Effect, Input, OwnLog, Presence, Registry, Routes, Sight};
-use crate::wire::{Channel, ConnId};
+use crate::wire::{Channel, ConnId, Protocol};
 use names::NodeId;
 
 impl From<Effect> for Output {
@@ -28,6 +28,10 @@ impl From<Effect> for Output {
 impl Routes for Connections {
     fn current(&self, node: NodeId) -> Option<ConnId> {
         Self::current(self, node)
+    }
+
+    fn protocol(&self, conn: ConnId) -> Protocol {
+        Self::protocol(self, conn)
     }
 }
 
@@ -103,6 +107,7 @@ impl Cluster {
             node,
             name: &line.profile.name,
             run: line.run,
+            chain: self.roster.chain(node),
             presence: presence(self.viewer.state(node)),
         });
         self.registry.note_members(sights);

@@ -3,16 +3,20 @@
 mod arbitrary;
 mod hearsay;
 mod numbers;
+mod proved;
 
 use super::message::{Hello, Message};
 use super::swim::{Identity, Member, State};
 use super::*;
 use crate::proof::testing::Cheap;
+use crate::proof::{Domain, Proofs};
 use crate::registry;
 use crate::time::Wall;
 use crate::wire::{Channel, Protocol};
-use arbitrary::{Act, acts};
+use arbitrary::{Act, acts, protocols};
 use bytes::Bytes;
+use crdt::registry::{Logs, Progress, ProvedDelta};
+use crdt::roster::{Author, Line, RosterEntry};
 use names::NodeName;
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -31,11 +35,57 @@ fn profile(name: &str, n: u8) -> Profile {
     }
 }
 
-fn settings() -> Settings {
-    let me = Peer {
-        id: NodeId([1; 16]),
-        name: NodeName::new("node1").unwrap(),
+fn peer(n: u8) -> Peer {
+    Peer {
+        id: NodeId([n; 16]),
+        name: NodeName::new(&format!("node{n}")).unwrap(),
+    }
+}
+
+/// The line that a node has signed about itself, in the start of that nonce.
+fn signed_line(n: u8, (run, serial): (u64, u64), nonce: u8, standing: Standing) -> Bytes {
+    signed_profile(
+        n,
+        (run, serial),
+        nonce,
+        (standing, profile(&format!("node{n}"), n)),
+    )
+}
+
+fn signed_profile(
+    n: u8,
+    (run, serial): (u64, u64),
+    nonce: u8,
+    (standing, profile): (Standing, Profile),
+) -> Bytes {
+    let node = Cheap(peer(n));
+    let author = Author {
+        owner: node.0.id,
+        chain: &node.chain(),
+        start: Some([nonce; 16]),
     };
+    let entry = RosterEntry {
+        run,
+        standing,
+        profile,
+    };
+    let line = Line::write(author, node.0.id, serial, &entry).unwrap();
+    let line = line.signed(|said| node.sign(Domain::Line, said)).unwrap();
+    line.relayed().bytes().clone()
+}
+
+/// The empty log of a node in that run, which has come to that change, as the node has signed it.
+fn proved_log(n: u8, run: u64, version: u64) -> ProvedDelta {
+    let (node, mut logs) = (Cheap(peer(n)), Logs::default());
+    logs.begin(node.0.id, run, version);
+    logs.prove(node.0.id, |said| node.sign(Domain::LogHead, said))
+        .unwrap();
+    let delta = logs.proved_delta(node.0.id, Progress::default(), usize::MAX);
+    delta.unwrap()
+}
+
+fn settings(accept_v1: bool) -> Settings {
+    let me = peer(1);
     Settings {
         profile: profile("node1", 1),
         proofs: Arc::new(Cheap(me.clone())),
@@ -44,12 +94,14 @@ fn settings() -> Settings {
         kept: super::Kept::default(),
         nonce: [1; 16],
         seed: [7; 32],
-        accept_v1: false,
+        accept_v1,
         registry: registry::Settings::default(),
     }
 }
 
 struct Bench {
+    /// Which protocol its peers speak.
+    protocol: Protocol,
     machine: Cluster,
     now: Now,
     conns: u64,
@@ -58,13 +110,16 @@ struct Bench {
 }
 
 impl Bench {
-    fn new() -> Self {
+    /// A machine that accepts protocol 1 and whose peers speak it, or one that speaks protocol 2 alone.
+    fn new(protocol: Protocol) -> Self {
         let now = Now {
             instant: Instant::from_nanos(0),
             wall: Wall(0),
         };
+        let settings = settings(protocol == Protocol::UNPROVED);
         Self {
-            machine: Cluster::new(settings(), now),
+            protocol,
+            machine: Cluster::new(settings, now),
             now,
             conns: 0,
             sent: Vec::new(),
@@ -91,6 +146,7 @@ impl Bench {
                 Output::Dial { .. }
                 | Output::KeepAlive { .. }
                 | Output::Close { .. }
+                | Output::Revoked(_)
                 | Output::Event(_)
                 | Output::Reply { .. }
                 | Output::Registry(_)
@@ -103,16 +159,12 @@ impl Bench {
         let input = match act {
             Act::Connect(n) => {
                 self.conns += 1;
-                let peer = Peer {
-                    id: NodeId([n; 16]),
-                    name: NodeName::new(&format!("node{n}")).unwrap(),
-                };
                 Input::Connected {
-                    peer,
+                    peer: peer(n),
                     conn: ConnId(self.conns),
                     dial: None,
                     remote: address(n),
-                    protocol: Protocol(1),
+                    protocol: self.protocol,
                 }
             }
             Act::Say(conn, message) => Input::Message {
@@ -171,8 +223,8 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn whatever_peers_say_the_machine_goes_on(acts in proptest::collection::vec(acts(), 1..80)) {
-        let mut bench = Bench::new();
+    fn whatever_peers_say_the_machine_goes_on(acts in proptest::collection::vec(acts(), 1..80), protocol in protocols()) {
+        let mut bench = Bench::new(protocol);
         bench.drain();
         for act in acts {
             bench.act(act);
@@ -183,24 +235,64 @@ proptest! {
     }
 }
 
-fn greeted_bench() -> Bench {
-    let mut bench = Bench::new();
+impl Bench {
+    /// A node says its hello on a new connection.
+    fn greet(&mut self, n: u8, run: u64) {
+        self.act(Act::Connect(n));
+        self.say(self.hello(n, run));
+    }
+
+    fn hello(&self, n: u8, run: u64) -> Message {
+        let (generation, nonce) = (run << 32, [n; 16]);
+        if self.protocol == Protocol::UNPROVED {
+            let profile = profile(&format!("node{n}"), n);
+            Message::Hello(Hello {
+                generation,
+                nonce,
+                profile,
+            })
+        } else {
+            let line = signed_line(n, (run, 1), n, Standing::Member);
+            Message::Greeting {
+                generation,
+                nonce,
+                line,
+            }
+        }
+    }
+
+    /// On the latest connection.
+    fn say(&mut self, message: Message) {
+        self.act(Act::Say(0, message));
+    }
+
+    fn line(&self, n: u8) -> Option<(u64, Standing)> {
+        let line = self.machine.roster.roster().get(NodeId([n; 16]));
+        line.map(|line| (line.run, line.standing))
+    }
+
+    fn is_connected(&self, n: u8) -> bool {
+        self.machine.connections.current(NodeId([n; 16])).is_some()
+    }
+}
+
+fn greeted_bench(protocol: Protocol) -> Bench {
+    let mut bench = Bench::new(protocol);
     bench.drain();
-    bench.act(Act::Connect(2));
-    bench.act(Act::Say(
-        0,
-        Message::Hello(Hello {
-            generation: 1 << 32,
-            nonce: [2; 16],
-            profile: profile("node2", 2),
-        }),
-    ));
+    bench.greet(2, 1);
+    bench
+}
+
+/// A bench with accepted connections of node2 and of node3, which lies; node3 speaks last.
+fn lied_to_bench(protocol: Protocol) -> Bench {
+    let mut bench = greeted_bench(protocol);
+    bench.greet(3, 1);
     bench
 }
 
 #[test]
 fn a_node_that_was_forgotten_lists_itself_and_takes_a_new_run() {
-    let mut bench = greeted_bench();
+    let mut bench = greeted_bench(Protocol::UNPROVED);
     let forgotten = RosterEntry {
         run: 1,
         standing: Standing::Forgotten,
@@ -220,7 +312,7 @@ fn a_node_that_was_forgotten_lists_itself_and_takes_a_new_run() {
 
 #[test]
 fn a_member_that_stays_suspect_is_told_so() {
-    let mut machine = greeted_bench().machine;
+    let mut machine = greeted_bench(Protocol::UNPROVED).machine;
     let suspicion = Member::new(
         Identity::of_run(NodeId([2; 16]), address(2), 1),
         0,
@@ -241,7 +333,7 @@ fn a_member_that_stays_suspect_is_told_so() {
 
 #[test]
 fn an_accusation_is_refuted_to_the_accuser_at_once() {
-    let mut machine = greeted_bench().machine;
+    let mut machine = greeted_bench(Protocol::UNPROVED).machine;
     let (now, me) = (Now::default(), machine.swim.identity());
     let bytes = Message::Members(vec![Member::new(me, 0, State::Suspect)]).bytes();
     machine.handle(

@@ -116,7 +116,11 @@ impl Viewer {
             .collect();
         for node in gone {
             if let Some(line) = self.lines.remove(&node) {
-                put_event(edge, "forgotten", node, &line.name, String::new());
+                let (kind, reason) = match sources.roster.revocation(node) {
+                    Some(revocation) => ("revoked", revocation.told().reason),
+                    None => ("forgotten", String::new()),
+                };
+                put_event(edge, kind, node, &line.name, reason);
             }
             self.kept.remove(&node);
         }

@@ -1,6 +1,7 @@
 //! What clients can ask of the lists machine, each question with the kind of its answer.
 
 use super::io::{Command, Edited, Lagging as ListLagging, Precondition, Replicas, Reply};
+use super::replication::Fork;
 use crate::machine::asks;
 use crdt::entry::{self, Entry};
 use names::{ChangeHash, ListName};
@@ -45,6 +46,10 @@ pub struct EntriesAt {
 #[derive(Clone, Copy, Debug)]
 pub struct Lagging;
 
+/// Of which lists connected peers have other branches: a bounded number, in no order.
+#[derive(Clone, Copy, Debug)]
+pub struct Forks;
+
 /// Make the rows of a list's view, or of all lists that the machine knows, anew from their changes.
 /// Goes on after the deadline. The answer is the number of lists.
 #[derive(Clone, Debug)]
@@ -60,5 +65,6 @@ asks!(Command => Reply {
     Depart: Command::Depart => u64: Reply::Unconfirmed(lists) => lists,
     EntriesAt: Command::EntriesAt => Vec<Entry>: Reply::Entries(entries) => entries,
     Rebuild: Command::Rebuild => u64: Reply::Rebuilt(lists) => lists,
+    Forks: Command::Forks => Vec<Fork>: Reply::Forks(forks) => forks,
     Lagging: Command::Lagging => Vec<ListLagging>: Reply::Lagging(lists) => lists,
 });

@@ -14,6 +14,7 @@
 //! | `commits` | writes on their way, and the answers that are due when they return |
 //! | `digest` | a sum over each list, of what is on the disk |
 //! | `rebuilds` | lists whose rows are made anew from their changes |
+//! | `leaving` | lists from which changes are to be left out |
 //!
 //! It takes requests of clients, what the disk and the jobs answer, and from replication changes of
 //! peers ([`receive`](Documents::receive)) and questions for what is on the disk
@@ -34,6 +35,7 @@ mod edits;
 mod heap;
 mod incoming;
 mod jobs;
+mod leaving;
 mod line;
 mod rebuild;
 mod requests;
@@ -46,16 +48,17 @@ use super::edge::Edge;
 use super::event::{Event, NamedVector, Received};
 use super::io::{Refusal, Settings, Stats};
 use super::job::Job;
-use crate::wire::{RequestId, WriteError};
+use crate::wire::{Protocol, RequestId, WriteError};
 use bytes::Bytes;
 use commits::Commits;
 use crdt::digest::Digest;
-use crdt::vector::Range;
+use crdt::vector::{Range, Sums};
 use edits::Edits;
 use incoming::{Incoming, Reception};
 use jobs::Jobs;
+use leaving::Leaving;
 use line::Line;
-use names::{Actor, ChangeHash, ListId, ListName, NodeId, Shard};
+use names::{Actor, ChangeHash, ChangeId, ListId, ListName, NodeId, Shard};
 use rand_chacha::ChaCha8Rng;
 use rebuild::Rebuilds;
 use resident::{Place, Resident};
@@ -70,6 +73,8 @@ pub(super) struct Documents {
     salt: [u8; 16],
     /// What is committed, of every list that is not quarantined.
     digest: Digest,
+    /// The same for peers that compare numbers only, if there may be any.
+    numbers: Option<Digest>,
     resident: Resident,
     jobs: Jobs,
     edits: Edits,
@@ -81,6 +86,9 @@ pub(super) struct Documents {
     applying: BTreeMap<ListId, Applying>,
     commits: Commits,
     rebuilds: Rebuilds,
+    leaving: BTreeMap<ListId, Leaving>,
+    /// How often this node has taken another actor for a list.
+    renewed: BTreeMap<ListId, u64>,
     /// What happened in this step, for replication.
     events: VecDeque<Event>,
 }
@@ -93,6 +101,7 @@ impl Documents {
             shards: settings.shards,
             salt: settings.salt,
             digest: Digest::default(),
+            numbers: settings.compares_numbers.then(Digest::default),
             resident: Resident::new(settings.resident_bytes, settings.quarantined),
             jobs: Jobs::default(),
             edits: Edits::new(rng),
@@ -102,6 +111,8 @@ impl Documents {
             applying: BTreeMap::new(),
             commits: Commits::default(),
             rebuilds: Rebuilds::new(settings.remake),
+            leaving: BTreeMap::new(),
+            renewed: BTreeMap::new(),
             events: VecDeque::new(),
         };
         documents.read_digest(settings.known);
@@ -116,6 +127,30 @@ impl Documents {
     /// What is committed, of every list that is not quarantined.
     pub(super) fn digest(&self) -> &Digest {
         &self.digest
+    }
+
+    /// The same as it is compared in that version of the protocol.
+    pub(super) fn digest_in(&self, protocol: Protocol) -> &Digest {
+        match &self.numbers {
+            Some(numbers) if protocol < Protocol::PROVED => numbers,
+            Some(_) | None => &self.digest,
+        }
+    }
+
+    /// Notes what is committed of a list.
+    fn note_sums(&mut self, list: ListId, sums: Sums) {
+        self.digest.set(list, sums.content);
+        if let Some(numbers) = &mut self.numbers {
+            numbers.set(list, sums.numbers);
+        }
+    }
+
+    /// Takes a list out of what is compared with peers.
+    fn forget_sums(&mut self, list: ListId) {
+        self.digest.remove(list);
+        if let Some(numbers) = &mut self.numbers {
+            numbers.remove(list);
+        }
     }
 
     pub(super) fn quarantined(&self) -> &BTreeSet<ListId> {
@@ -142,19 +177,24 @@ impl Documents {
     /// How far a list is on the disk, if memory and disk agree, or there is no such list. `None` if
     /// that has to be read.
     pub(super) fn vector(&self, list: ListId) -> Option<NamedVector> {
-        match self.resident.get(list).filter(|_| !self.commits.any(list)) {
+        let document = self.resident.get(list).filter(|_| !self.commits.any(list));
+        match document {
+            // What it is without is on the disk only.
+            Some(document) if !document.left_out().is_empty() => None,
             Some(document) => Some(NamedVector {
                 name: Some(document.name().clone()),
                 vector: document.vector().clone(),
+                earlier: BTreeMap::new(),
+                left_out: Vec::new(),
             }),
             None => (!self.is_known(list)).then(NamedVector::default),
         }
     }
 
-    /// Reads how far a list is on the disk: [`Event::VectorRead`] follows, unless the disk fails.
-    /// To be asked for once at a time.
-    pub(super) fn read_vector(&mut self, edge: &mut Edge, list: ListId) {
-        self.jobs.push(edge, list, Job::Vector);
+    /// Reads how far a list is on the disk, and which changes these are there:
+    /// [`Event::VectorRead`] follows, unless the disk fails. To be asked for once at a time.
+    pub(super) fn read_vector(&mut self, edge: &mut Edge, list: ListId, earlier: Vec<ChangeId>) {
+        self.jobs.push(edge, list, Job::Vector { earlier });
     }
 
     /// Reads changes of a list for a peer, about `most_bytes` of them: [`Event::ChangesRead`]
@@ -195,10 +235,10 @@ impl Documents {
                 .incoming
                 .receive(edge, (list, name), change, peer, document)
             {
-                Reception::Waits(id) => received.accepted.insert(id),
-                Reception::Known(id) => {
+                Reception::Waits(tip) => received.accepted.insert(tip),
+                Reception::Known(tip) => {
                     received.some_known = true;
-                    received.accepted.insert(id);
+                    received.accepted.insert(tip);
                 }
                 Reception::Dropped => {}
             }
@@ -264,7 +304,9 @@ impl Documents {
     }
 
     /// The actor that writes to a list.
-    fn actor(&self, list: ListId) -> Actor {
-        Actor::derive(list, self.me, self.salt)
+    pub(super) fn actor(&self, list: ListId) -> Actor {
+        let renewed = self.renewed.get(&list).copied().unwrap_or_default();
+        let salt = u128::from_be_bytes(self.salt) ^ u128::from(renewed);
+        Actor::derive(list, self.me, salt.to_be_bytes())
     }
 }

@@ -7,12 +7,14 @@
 //! each step of the documents, in their order.
 
 use super::io::{Change, Refusal, Reply};
-use super::job::{Answer, SourceError};
+use super::job::{Answer, Progress, SourceError};
 use crate::time::Instant;
 use crate::wire::RequestId;
+use bytes::Bytes;
 use crdt::list::RawChange;
-use crdt::vector::VersionVector;
-use names::{ListId, ListName, NodeId};
+use crdt::vector::{Mark, Tip, VersionVector};
+use names::{ChangeId, ListId, ListName, NodeId};
+use std::collections::BTreeMap;
 
 /// What happened in the documents, for replication.
 #[derive(Debug)]
@@ -25,6 +27,12 @@ pub(super) enum Event {
     Repeated(ListId),
     /// That peer sent a change that would have spoiled a document.
     Spoiling(NodeId),
+    /// That peer sent a change whose number is taken by another one.
+    Forking {
+        peer: NodeId,
+        list: ListId,
+        change: Tip,
+    },
     /// No changes of peers wait for this list any more, neither to be applied nor to be committed.
     Idle(ListId),
     /// A list's vector was read, as
@@ -99,14 +107,69 @@ pub(super) struct NamedVector {
     /// `None` if there is no such list.
     pub(super) name: Option<ListName>,
     pub(super) vector: VersionVector,
+    /// Which changes are before its last ones, as far as somebody wanted to know.
+    pub(super) earlier: BTreeMap<ChangeId, Mark>,
+    /// What the list is without, as records.
+    pub(super) left_out: Vec<Bytes>,
 }
 
-impl From<Option<(ListName, VersionVector)>> for NamedVector {
-    fn from(found: Option<(ListName, VersionVector)>) -> Self {
-        let (name, vector) = found.unzip();
-        Self {
+impl NamedVector {
+    /// Whether it is known what is here at all those numbers that are here.
+    pub(super) fn knows(&self, ids: &[ChangeId]) -> bool {
+        let is_known = |id: &ChangeId| {
+            self.vector.seq(id.actor) <= id.seq || id.seq == 0 || self.earlier.contains_key(id)
+        };
+        ids.iter().all(is_known)
+    }
+
+    /// The change that is here at that number, if that is known.
+    fn at(&self, id: ChangeId) -> Option<Tip> {
+        let last = self.vector.tip(id.actor).filter(|last| last.id == id);
+        let earlier = || {
+            let mark = Some(*self.earlier.get(&id)?);
+            Some(Tip { id, mark })
+        };
+        last.or_else(earlier)
+    }
+
+    /// Whether that change is here. A peer that knows numbers only is answered by the number.
+    pub(super) fn has(&self, theirs: Tip) -> bool {
+        match theirs.mark {
+            None => self.vector.seq(theirs.id.actor) >= theirs.id.seq,
+            Some(_) => self
+                .at(theirs.id)
+                .is_some_and(|ours| !ours.is_unlike(&theirs)),
+        }
+    }
+
+    /// The changes that are here in the places of those.
+    pub(super) fn unlike(&self, theirs: impl IntoIterator<Item = Tip>) -> VersionVector {
+        theirs
+            .into_iter()
+            .filter_map(|theirs| self.at(theirs.id).filter(|ours| ours.is_unlike(&theirs)))
+            .collect()
+    }
+}
+
+impl From<Option<Progress>> for NamedVector {
+    fn from(found: Option<Progress>) -> Self {
+        let Some(Progress {
             name,
-            vector: vector.unwrap_or_default(),
+            vector,
+            earlier,
+            left_out,
+        }) = found
+        else {
+            return Self::default();
+        };
+        let earlier = earlier
+            .into_iter()
+            .filter_map(|tip| Some((tip.id, tip.mark?)));
+        Self {
+            name: Some(name),
+            vector,
+            earlier: earlier.collect(),
+            left_out,
         }
     }
 }

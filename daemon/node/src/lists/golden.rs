@@ -2,9 +2,10 @@
 
 use super::wire::{Chunk, Message, Pushed, Tail, decode, encode};
 use crate::golden::{check, covers};
+use crate::wire::Protocol;
 use bytes::Bytes;
-use crdt::vector::VersionVector;
-use names::{Actor, ChangeId, ListId, ListName, Shard};
+use crdt::vector::{Tip, VersionVector};
+use names::{Actor, ChangeHash, ChangeId, ListId, ListName, Shard};
 
 const LIST: ListId = ListId([5; 16]);
 const SHARDS: (Shard, Shard) = (Shard(3), Shard(200));
@@ -16,7 +17,7 @@ fn name() -> ListName {
 fn vector() -> VersionVector {
     [(Actor([1; 16]), 3), (Actor([2; 16]), 300)]
         .into_iter()
-        .map(|(actor, seq)| ChangeId { actor, seq })
+        .map(|(actor, seq)| Tip::of(ChangeId { actor, seq }, ChangeHash([9; 32])))
         .collect()
 }
 
@@ -86,19 +87,11 @@ fn about_one_list() -> Vec<(&'static str, Message)> {
     vec![
         (
             "compare",
-            Message::Compare {
-                list: LIST,
-                vector: vector(),
-                answer: false,
-            },
+            Message::compare(Protocol::UNPROVED, LIST, &vector(), false),
         ),
         (
             "pull",
-            Message::Pull {
-                list: LIST,
-                vector: vector(),
-                most_bytes: 262_144,
-            },
+            Message::pull(Protocol::UNPROVED, LIST, &vector(), 262_144),
         ),
         ("changes-and-a-message", answer(Tail::Message)),
         ("changes-and-more", answer(Tail::Pull)),
@@ -106,16 +99,40 @@ fn about_one_list() -> Vec<(&'static str, Message)> {
         ("nothing", Message::Nothing(LIST)),
         (
             "confirm",
-            Message::Confirm {
+            Message::confirm(Protocol::UNPROVED, LIST, &vector()),
+        ),
+        ("have", Message::have(Protocol::UNPROVED, LIST, &vector())),
+    ]
+}
+
+fn about_one_list_marked() -> Vec<(&'static str, Message)> {
+    let protocol = Protocol::PROVED;
+    vec![
+        (
+            "compare-marked",
+            Message::compare(protocol, LIST, &vector(), true),
+        ),
+        (
+            "pull-marked",
+            Message::pull(protocol, LIST, &vector(), 262_144),
+        ),
+        (
+            "confirm-marked",
+            Message::confirm(protocol, LIST, &vector()),
+        ),
+        ("have-marked", Message::have(protocol, LIST, &vector())),
+        (
+            "left-out",
+            Message::LeftOut {
                 list: LIST,
-                vector: vector(),
+                left_out: changes(),
             },
         ),
         (
-            "have",
-            Message::Have {
+            "unlike",
+            Message::Unlike {
                 list: LIST,
-                vector: vector(),
+                vector: (&vector()).into(),
             },
         ),
     ]
@@ -123,7 +140,13 @@ fn about_one_list() -> Vec<(&'static str, Message)> {
 
 #[test]
 fn messages_are_what_they_were() {
-    let samples = [carrying(), comparing(), about_one_list()].concat();
+    let samples = [
+        carrying(),
+        comparing(),
+        about_one_list(),
+        about_one_list_marked(),
+    ]
+    .concat();
     let write = |message: &Message| encode(SHARDS, message).unwrap().to_vec();
     covers::<Message>(
         "lists",

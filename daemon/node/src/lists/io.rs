@@ -1,14 +1,19 @@
 //! Everything that crosses the edge of the lists machine, in both directions.
 
+mod stats;
+
+pub use stats::Stats;
+
 use super::ask;
 use super::job::{Done, Job};
+use super::replication::Fork;
 use crate::cluster::RosterView;
 use crate::time::Wall;
-use crate::wire::{Channel, CloseReason, ConnId, RequestId, WriteError, WriteId};
+use crate::wire::{Channel, CloseReason, ConnId, Protocol, RequestId, WriteError, WriteId};
 use bytes::Bytes;
 use crdt::entry::{Author, Entry};
-use crdt::list::{Document, heads_tag};
-use crdt::vector::VersionVector;
+use crdt::list::{Document, LeftOut, RawChange, heads_tag};
+use crdt::vector::{Sums, VersionVector};
 use names::{ChangeHash, ChangeId, EntryId, ListId, ListName, NodeId, NodeName, Shard};
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,8 +32,10 @@ pub struct Settings {
     pub seed: [u8; 32],
     /// How many bytes of loaded documents to keep in memory, about.
     pub resident_bytes: usize,
-    /// The lists that the store has, with the sum of their version vectors.
-    pub known: Vec<(ListId, u64)>,
+    /// The lists that the store has, with the sums of their version vectors.
+    pub known: Vec<(ListId, Sums)>,
+    /// Whether connections may speak protocol 1, in which lists are compared by numbers only.
+    pub compares_numbers: bool,
     /// Those of them that are quarantined.
     pub quarantined: Vec<ListId>,
     /// Those of them whose rows are to be made anew.
@@ -44,6 +51,8 @@ pub enum Input {
         peer: NodeId,
         /// The connection.
         conn: ConnId,
+        /// Which version of the protocol it speaks.
+        protocol: Protocol,
     },
     /// A message on [`Channel::Lists`].
     Message {
@@ -85,9 +94,9 @@ pub enum Input {
     Reopened {
         /// A new salt, never used before.
         salt: [u8; 16],
-        /// The lists of this machine's shards that the store has, with the sum of their version
+        /// The lists of this machine's shards that the store has, with the sums of their version
         /// vectors.
-        known: Vec<(ListId, u64)>,
+        known: Vec<(ListId, Sums)>,
     },
     /// A job is done.
     Worked {
@@ -109,6 +118,8 @@ pub enum Command {
     EntriesAt(ask::EntriesAt),
     /// Tell which lists lag.
     Lagging(ask::Lagging),
+    /// Tell which lists are forked.
+    Forks(ask::Forks),
     /// Make the rows of lists anew.
     Rebuild(ask::Rebuild),
 }
@@ -176,6 +187,10 @@ pub enum Output {
     },
     /// A list changed, here or elsewhere, and the change is on this node's disk.
     Changed(Change),
+    /// A connected peer was found to have another branch of a list.
+    Forked(Fork),
+    /// Changes have left a list.
+    LeftOut(Left),
 }
 
 /// Why all rows of a list's view are made anew from its changes; the more urgent ones first.
@@ -218,6 +233,8 @@ pub enum Row {
         list: ListId,
         /// Which change.
         id: ChangeId,
+        /// Its hash.
+        hash: ChangeHash,
         /// The raw change chunk.
         bytes: Bytes,
     },
@@ -259,6 +276,21 @@ pub enum Row {
         /// The saved document.
         bytes: Bytes,
     },
+    /// Changes leave the list, and all rows of its view are made anew without them.
+    LeaveOut {
+        /// Which list.
+        list: ListId,
+        /// What is known of the list as a whole.
+        row: ListRow,
+        /// All live entries.
+        entries: Vec<Arc<Entry>>,
+        /// The changes that stay.
+        vector: VersionVector,
+        /// What the list is without from now on.
+        added: Vec<LeftOut>,
+        /// The changes that leave it: they are kept aside.
+        moved: Vec<RawChange>,
+    },
     /// The list's document cannot be loaded; it takes no more changes. Its rows stay.
     Quarantine {
         /// Which list.
@@ -281,8 +313,8 @@ pub struct ListRow {
     pub modified_at: i64,
     /// The document's heads, sorted.
     pub heads: Vec<ChangeHash>,
-    /// The sum of its version vector.
-    pub sum: u64,
+    /// The sums of its version vector.
+    pub sums: Sums,
     /// Whether it has keys that the row's maker does not know: a newer program shows more.
     pub has_unknown_keys: bool,
 }
@@ -296,7 +328,7 @@ impl ListRow {
             open: document.open(),
             modified_at: document.modified_at(),
             heads: document.heads(),
-            sum: document.sum(),
+            sums: document.sums(),
             has_unknown_keys: document.has_unknown_keys(),
         }
     }
@@ -319,6 +351,8 @@ pub enum Reply {
     Entries(Vec<Entry>),
     /// To `Lagging`: a bounded number for each peer, in no order.
     Lagging(Vec<Lagging>),
+    /// To `Forks`: a bounded number, in no order.
+    Forks(Vec<Fork>),
     /// To `Rebuild`: of how many lists the rows were made anew.
     Rebuilt(u64),
 }
@@ -427,52 +461,15 @@ pub struct Change {
     pub entries: Vec<(EntryId, Option<Arc<Entry>>, bool)>,
 }
 
-/// Plain numbers for metrics and for the simulator's checks; counters run from the start of the
-/// machine.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stats {
-    /// Lists that this machine knows.
-    pub lists: u64,
-    /// Documents in memory.
-    pub resident: u64,
-    /// About how many bytes they take.
-    pub resident_bytes: u64,
-    /// Documents loaded from the store.
-    pub loads: u64,
-    /// Changes made by clients of this node and committed.
-    pub changes_local: u64,
-    /// Changes received from peers and committed.
-    pub changes_remote: u64,
-    /// Changes received that were there already.
-    pub changes_duplicate: u64,
-    /// Changes received and refused.
-    pub changes_refused: u64,
-    /// Changes waiting for others that they depend on.
-    pub orphans: u64,
-    /// Lists whose changes from peers wait until there is memory for their documents.
-    pub in_line: u64,
-    /// Lists being repaired now.
-    pub repairs: u64,
-    /// Repairs begun.
-    pub repairs_begun: u64,
-    /// Lists known to differ from some connected peer's.
-    pub differing: u64,
-    /// How long the list that has differed longest from a connected peer's has done so, while one
-    /// side stood still.
-    pub lag: Duration,
-    /// Lists in quarantine.
-    pub quarantined: u64,
-    /// Lists whose rows are still to be made anew since the start.
-    pub remaking: u64,
-    /// Those of them before which the node is not ready.
-    pub remaking_awaited: u64,
-    /// Changes and questions of peers that were dropped because a bound was reached; repair brings
-    /// the changes back.
-    pub dropped: u64,
-    /// Messages that did not decode.
-    pub malformed: u64,
-    /// Writes whose commit has not returned.
-    pub writes_pending: u64,
-    /// Clients waiting for a reply.
-    pub requests_waiting: u64,
+/// Changes have left a list, of which another branch stays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// Which list.
+    pub list: ListId,
+    /// Its name.
+    pub name: ListName,
+    /// When this node committed it.
+    pub at: Wall,
+    /// The changes that have left it, and whether clients of this node were told that they are done.
+    pub changes: Vec<(ChangeHash, bool)>,
 }

@@ -1,19 +1,29 @@
 //! What runs on a blocking thread: all reading of the store, and whatever takes long in a large
 //! document.
 
+mod leaving;
+
+pub use leaving::Without;
+
 use super::io::ListRow;
 use crate::wire::RequestId;
 use bytes::Bytes;
 use crdt::entry::Entry;
-use crdt::list::{self, Applied, ApplyError, CheckedChange, Document, LoadError};
-use crdt::vector::{Range, VersionVector};
-use names::{Actor, ChangeHash, ListId, ListName, NodeId};
+use crdt::list::{
+    self, Applied, ApplyError, CheckedChange, Document, LeftOut, LoadError, RawChange,
+};
+use crdt::vector::{Range, Tip, VersionVector};
+use leaving::{known_left_out, leave_out};
+use names::{Actor, ChangeHash, ChangeId, ListId, ListName, NodeId};
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// How many changes of an actor are read at once while several actors' changes are merged: a change
 /// may have 4 MiB.
 const READ_AHEAD: u64 = 16;
+/// How many earlier changes are looked up for what a peer said of a list. The others stay unknown: they
+/// are not confirmed.
+const MAX_EARLIER: usize = 4_096;
 
 /// Work that takes too long for the machine's own thread.
 #[derive(Debug)]
@@ -44,8 +54,21 @@ pub enum Job {
         /// For [`Row::View`](super::Row::View), opaque to the job.
         thorough: bool,
     },
-    /// Read a list's name and version vector.
-    Vector,
+    /// Find what the list is to be without, and make all rows of its view from the changes that stay.
+    LeaveOut {
+        /// The actor that will write to the document.
+        actor: Actor,
+        /// Changes whose numbers others may have here.
+        challengers: Vec<RawChange>,
+        /// What others leave out.
+        told: Vec<LeftOut>,
+    },
+    /// Read a list's name and version vector, and which changes these are of those before its last
+    /// ones.
+    Vector {
+        /// Which ones; those that are not before an actor's last one are passed over.
+        earlier: Vec<ChangeId>,
+    },
     /// Read changes of a list.
     Changes {
         /// Which ones.
@@ -77,8 +100,10 @@ pub enum Done {
     Saved(Option<(VersionVector, Bytes)>),
     /// The rows, or why they cannot be made.
     Rebuilt(Result<Box<Rebuilt>, JobError>),
-    /// The list's name and vector; `None` for an unknown list.
-    Vector(Result<Option<(ListName, VersionVector)>, SourceError>),
+    /// What is left out from now on; `None` if that is nothing new.
+    LeftOut(Result<Option<Box<Without>>, JobError>),
+    /// How far the list has come; `None` for an unknown list.
+    Vector(Result<Option<Progress>, SourceError>),
     /// The changes, in an order in which each follows those that it depends on.
     Changes {
         /// As the job named it.
@@ -115,6 +140,19 @@ pub struct Rebuilt {
     pub entries: Vec<Arc<Entry>>,
     /// As the job said.
     pub thorough: bool,
+}
+
+/// How far a list is on the disk.
+#[derive(Debug)]
+pub struct Progress {
+    /// The list's name.
+    pub name: ListName,
+    /// Its version vector.
+    pub vector: VersionVector,
+    /// Earlier changes, those that the job asked for.
+    pub earlier: Vec<Tip>,
+    /// What the list is without, as records.
+    pub left_out: Vec<Bytes>,
 }
 
 /// Changes read from the store.
@@ -164,6 +202,16 @@ pub trait Source {
     /// # Errors
     /// The store cannot be read.
     fn changes(&self, list: ListId, range: Range) -> Result<Vec<Bytes>, SourceError>;
+    /// What the list is without: records of [`LeftOut`].
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn left_out(&self, list: ListId) -> Result<Vec<Bytes>, SourceError>;
+    /// The changes that were in the list once, and are kept aside.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn aside(&self, list: ListId) -> Result<Vec<ChangeHash>, SourceError>;
 }
 
 /// The store cannot be read now.
@@ -184,7 +232,12 @@ impl Job {
             Self::Rebuild { actor, thorough } => {
                 Done::Rebuilt(rebuild(list, actor, thorough, source).map(Box::new))
             }
-            Self::Vector => Done::Vector(vector(list, source)),
+            Self::LeaveOut {
+                actor,
+                challengers,
+                told,
+            } => Done::LeftOut(leave_out(list, actor, &challengers, told, source)),
+            Self::Vector { earlier } => Done::Vector(progress(list, &earlier, source)),
             Self::Changes {
                 ranges,
                 most_bytes,
@@ -262,12 +315,14 @@ fn assemble(
         .map(|(covers, _)| covers.clone())
         .unwrap_or_default();
     let changes = merged(list, &vector.missing_in(&covered), usize::MAX, source)?.0;
-    let document = Document::load(
+    let mut document = Document::load(
         name.clone(),
         actor,
         snapshot.map(|(_, bytes)| bytes.as_ref()),
         &changes,
     )?;
+    document.leave_out(known_left_out(list, source)?.into_keys());
+    document.leave_aside(source.aside(list)?);
     if document.vector() != vector {
         return Err(JobError::Gap);
     }
@@ -279,19 +334,43 @@ fn assemble(
 
 fn save(document: &Document) -> Option<(VersionVector, Bytes)> {
     let bytes = Bytes::from(document.save());
-    let again = Document::load(document.name().clone(), Actor([0; 16]), Some(&bytes), &[]).ok()?;
-    let equal = again.heads() == document.heads() && again.sum() == document.sum();
+    let mut again =
+        Document::load(document.name().clone(), Actor([0; 16]), Some(&bytes), &[]).ok()?;
+    again.leave_out(document.left_out().iter().copied());
+    let equal = again.heads() == document.heads() && again.sums() == document.sums();
     equal.then(|| (document.vector().clone(), bytes))
 }
 
-fn vector(
+fn progress(
     list: ListId,
+    earlier: &[ChangeId],
     source: &dyn Source,
-) -> Result<Option<(ListName, VersionVector)>, SourceError> {
+) -> Result<Option<Progress>, SourceError> {
     let Some(name) = source.name(list)? else {
         return Ok(None);
     };
-    Ok(Some((name, source.vector(list)?)))
+    let vector = source.vector(list)?;
+    let is_earlier = |id: &&ChangeId| id.seq < vector.seq(id.actor);
+    let mut found = Vec::new();
+    for id in earlier.iter().filter(is_earlier).take(MAX_EARLIER) {
+        let range = Range {
+            actor: id.actor,
+            from: id.seq,
+            to: id.seq,
+        };
+        let changes = source.changes(list, range)?;
+        found.extend(
+            changes
+                .first()
+                .map(|bytes| Tip::of(*id, list::hash_of(bytes))),
+        );
+    }
+    Ok(Some(Progress {
+        name,
+        vector,
+        earlier: found,
+        left_out: source.left_out(list)?,
+    }))
 }
 
 fn read(

@@ -10,6 +10,7 @@
 //! | `rounds`, `fresh`, `to_wake` | comparisons of all lists, under way and urgent |
 //! | `differing`, `pulls` | lists that differed once; repairs under way, and waiting |
 //! | `vectors`, `serving` | what waits for a vector; peers for which changes are being read |
+//! | `forks` | lists of which a peer has another branch |
 //! | `watchers`, `waits`, `departure` | who waits for whose confirmation |
 //!
 //! It takes connections, messages of peers, the view of the cluster, and [`Event`]s of the
@@ -25,6 +26,8 @@ mod comparing;
 mod confirming;
 mod departure;
 mod differing;
+mod forking;
+mod forks;
 mod messages;
 mod outbox;
 mod peers;
@@ -41,11 +44,14 @@ use super::edge::{Edge, Timer};
 use super::event::{Committed, Event, Origin};
 use super::io::{Lagging, Output, Stats};
 use super::wire::Message;
+pub use forks::Fork;
+
 use crate::cluster::RosterView;
-use crate::wire::{CloseReason, ConnId};
+use crate::wire::{CloseReason, ConnId, Protocol};
 use chunks::Assemblies;
 use departure::Departure;
 use differing::Differing;
+use forks::Forks;
 use names::{ListId, NodeId, Shard};
 use outbox::Outbox;
 use peers::Peers;
@@ -77,6 +83,7 @@ pub(super) struct Replication {
     to_wake: BTreeSet<NodeId>,
     differing: Differing,
     pulls: Pulls,
+    forks: Forks,
     vectors: Vectors,
     /// Answers to peers' pulls that are being read.
     serving: BTreeSet<(ListId, NodeId)>,
@@ -100,6 +107,7 @@ impl Replication {
             to_wake: BTreeSet::new(),
             differing: Differing::default(),
             pulls: Pulls::default(),
+            forks: Forks::default(),
             vectors: Vectors::default(),
             serving: BTreeSet::new(),
             watchers: Watchers::default(),
@@ -118,10 +126,10 @@ impl Replication {
         &mut self,
         edge: &mut Edge,
         documents: &Documents,
-        peer: NodeId,
-        conn: ConnId,
+        (peer, conn): (NodeId, ConnId),
+        protocol: Protocol,
     ) {
-        self.peers.connected(peer, conn);
+        self.peers.connected(peer, conn, protocol);
         self.fresh.insert(peer);
         self.rounds.cancel(peer);
         self.begin_rounds(edge, documents);
@@ -138,6 +146,7 @@ impl Replication {
             self.to_wake.remove(&peer);
             self.rounds.gone(peer);
             self.pulls.gone(peer);
+            self.forks.gone(peer);
             self.begin_repairs(edge, documents);
         } else if let Some(peer) = user {
             // What was under way may be lost; another connection is there to find out.
@@ -165,14 +174,16 @@ impl Replication {
             Event::Committed(committed) => self.announce(edge, committed),
             Event::Answer { list, verdict } => self.answer(edge, list, verdict),
             Event::Repeated(list) => {
-                if self.watchers.any(list) {
-                    self.with_vector(edge, documents, list, Purpose::Watch);
-                }
+                self.answer_watchers_now(edge, documents, list);
             }
             Event::Spoiling(peer) => {
                 if let Some(conn) = self.peers.conn_of(peer) {
                     self.sever(edge, documents, conn, CloseReason::Abuse);
                 }
+            }
+            Event::Forking { peer, list, change } => {
+                let theirs = [change].into_iter().collect();
+                self.with_vector(edge, documents, list, Purpose::Check { peer, theirs });
             }
             Event::Idle(list) => {
                 let step = self.pulls.all_committed(edge.now.instant, list);
@@ -202,8 +213,7 @@ impl Replication {
             return;
         };
         self.rounds.changed(list);
-        let ids = changed.changes.iter().map(|change| change.id);
-        let answerable = self.watchers.committed(list, ids);
+        let answerable = self.watchers.committed(list, &changed.changes);
         self.answer_watchers(edge, list, answerable);
         match changed.origin {
             Origin::Local => {
@@ -224,6 +234,7 @@ impl Replication {
         self.rounds.clear();
         self.differing.clear();
         self.pulls.clear();
+        self.forks.clear();
         self.serving.clear();
     }
 
@@ -275,6 +286,7 @@ impl Replication {
         stats.repairs = count(repairs);
         stats.repairs_begun = repairs_begun;
         stats.differing = self.rounds.differing();
+        stats.forked = count(self.forks.lists());
         stats.lag = self.rounds.lag();
         stats.requests_waiting += count(self.waits.len() + self.departure.len());
     }
@@ -292,10 +304,17 @@ impl Replication {
         self.closed(edge, documents, conn);
     }
 
-    /// Sends a message about a list to a peer, if that is connected.
-    fn send_to(&self, edge: &mut Edge, peer: NodeId, list: ListId, message: &Message) {
+    /// Sends a message about a list to a peer, if that is connected, in the form of the protocol that
+    /// both speak.
+    fn send_to(
+        &self,
+        edge: &mut Edge,
+        peer: NodeId,
+        list: ListId,
+        message: impl FnOnce(Protocol) -> Message,
+    ) {
         if let Some(conn) = self.peers.conn_of(peer) {
-            edge.send_about(conn, list, message);
+            edge.send_about(conn, list, &message(self.peers.protocol_of(conn)));
         }
     }
 }

@@ -4,10 +4,11 @@ use super::wire::{self, Message, Pushed};
 use super::{Command, Input, Job, Lists, Output, Reply, Row, Settings, ask};
 use crate::machine::Machine;
 use crate::time::{Instant, Now, Wall};
-use crate::wire::{ConnId, RequestId, WriteId};
+use crate::wire::{ConnId, Protocol, RequestId, WriteId};
 use bytes::Bytes;
 use crdt::entry::{Author, Edit, NewEntry};
 use crdt::list::Document;
+use crdt::vector::Sums;
 use names::{Actor, ListId, ListName, NodeId, Shard};
 use std::time::Duration;
 
@@ -53,7 +54,7 @@ struct Bench {
 
 impl Bench {
     /// With room for so many bytes of documents, and these lists on the disk.
-    fn new(resident_bytes: usize, known: Vec<(ListId, u64)>) -> Self {
+    fn new(resident_bytes: usize, known: Vec<(ListId, Sums)>) -> Self {
         let lists = Lists::new(Settings {
             me: NodeId([1; 16]),
             shards: ALL,
@@ -61,6 +62,7 @@ impl Bench {
             seed: [3; 32],
             resident_bytes,
             known,
+            compares_numbers: false,
             quarantined: Vec::new(),
             remake: Vec::new(),
         });
@@ -76,7 +78,11 @@ impl Bench {
             replies: 0,
         };
         let peer = NodeId([9; 16]);
-        bench.handle(Input::Connected { peer, conn: CONN });
+        bench.handle(Input::Connected {
+            peer,
+            conn: CONN,
+            protocol: Protocol::PROVED,
+        });
         bench
     }
 
@@ -245,7 +251,13 @@ fn one_call_takes_up_a_few_lists_only() {
 
 #[test]
 fn lists_on_the_disk_are_loaded_a_few_at_a_time() {
-    let known = (0..300).map(|list| (ListId::of(&name(list)), 1)).collect();
+    let sums = Sums {
+        content: 1,
+        numbers: 1,
+    };
+    let known = (0..300)
+        .map(|list| (ListId::of(&name(list)), sums))
+        .collect();
     let mut bench = Bench::new(1 << 30, known);
     bench.pushed(0..300);
     bench.settle();

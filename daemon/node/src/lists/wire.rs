@@ -13,8 +13,9 @@
 //! believed.
 
 use crate::codec::{self, Malformed};
+use crate::wire::Protocol;
 use bytes::Bytes;
-use crdt::vector::VersionVector;
+use crdt::vector::{Marked, Numbers, VersionVector};
 use names::{ListId, ListName, Shard};
 use serde::{Deserialize, Serialize};
 
@@ -55,13 +56,13 @@ pub(super) enum Message {
     /// What the sender has of a list that differed; an `answer` is not answered.
     Compare {
         list: ListId,
-        vector: VersionVector,
+        vector: Numbers,
         answer: bool,
     },
     /// Asks for what `vector` lacks, up to about that many bytes.
     Pull {
         list: ListId,
-        vector: VersionVector,
+        vector: Numbers,
         most_bytes: u32,
     },
     /// Answers a pull.
@@ -73,9 +74,187 @@ pub(super) enum Message {
     /// Answers a pull: there is nothing to be had of this list here.
     Nothing(ListId),
     /// Asks to be told when the receiver has all of `vector` on its disk.
-    Confirm { list: ListId, vector: VersionVector },
+    Confirm { list: ListId, vector: Numbers },
     /// The sender has all of that on its disk.
-    Have { list: ListId, vector: VersionVector },
+    Have { list: ListId, vector: Numbers },
+    /// [`Message::Compare`] in protocol 2.
+    CompareMarked {
+        list: ListId,
+        vector: Marked,
+        answer: bool,
+    },
+    /// [`Message::Pull`] in protocol 2.
+    PullMarked {
+        list: ListId,
+        vector: Marked,
+        most_bytes: u32,
+    },
+    /// [`Message::Confirm`] in protocol 2.
+    ConfirmMarked { list: ListId, vector: Marked },
+    /// [`Message::Have`] in protocol 2.
+    HaveMarked { list: ListId, vector: Marked },
+    /// Answers whatever says a vector: at these numbers the sender has other changes.
+    Unlike { list: ListId, vector: Marked },
+    /// Goes with the sender's vector of a list that differed: what the list is without, as records.
+    LeftOut { list: ListId, left_out: Vec<Bytes> },
+}
+
+/// What a message says of a vector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum About {
+    /// The sender has it; an `answer` is not answered.
+    Compare { answer: bool },
+    /// What is missing in it?
+    Pull { most_bytes: u32 },
+    /// Tell when all of it is there.
+    Confirm,
+    /// All of it is on the sender's disk.
+    Have,
+    /// The sender has this where the receiver said to have something else.
+    Unlike,
+}
+
+/// A vector in the form of a version of the protocol.
+enum Form {
+    Numbers(Numbers),
+    Marked(Marked),
+}
+
+impl Form {
+    fn of(protocol: Protocol, vector: &VersionVector) -> Self {
+        if protocol < Protocol::PROVED {
+            Self::Numbers(vector.into())
+        } else {
+            Self::Marked(vector.into())
+        }
+    }
+}
+
+impl Message {
+    /// What this node has of a list that differed.
+    pub(super) fn compare(
+        protocol: Protocol,
+        list: ListId,
+        vector: &VersionVector,
+        answer: bool,
+    ) -> Self {
+        match Form::of(protocol, vector) {
+            Form::Numbers(vector) => Self::Compare {
+                list,
+                vector,
+                answer,
+            },
+            Form::Marked(vector) => Self::CompareMarked {
+                list,
+                vector,
+                answer,
+            },
+        }
+    }
+
+    /// Asks for what `vector` lacks.
+    pub(super) fn pull(
+        protocol: Protocol,
+        list: ListId,
+        vector: &VersionVector,
+        most_bytes: u32,
+    ) -> Self {
+        match Form::of(protocol, vector) {
+            Form::Numbers(vector) => Self::Pull {
+                list,
+                vector,
+                most_bytes,
+            },
+            Form::Marked(vector) => Self::PullMarked {
+                list,
+                vector,
+                most_bytes,
+            },
+        }
+    }
+
+    /// Asks to be told when the receiver has all of `vector`.
+    pub(super) fn confirm(protocol: Protocol, list: ListId, vector: &VersionVector) -> Self {
+        match Form::of(protocol, vector) {
+            Form::Numbers(vector) => Self::Confirm { list, vector },
+            Form::Marked(vector) => Self::ConfirmMarked { list, vector },
+        }
+    }
+
+    /// This node has all of `vector` on its disk.
+    pub(super) fn have(protocol: Protocol, list: ListId, vector: &VersionVector) -> Self {
+        match Form::of(protocol, vector) {
+            Form::Numbers(vector) => Self::Have { list, vector },
+            Form::Marked(vector) => Self::HaveMarked { list, vector },
+        }
+    }
+
+    /// What it says of a list's vector, whichever form that has; any other message as it is.
+    pub(super) fn about_vector(self) -> Result<(ListId, VersionVector, About), Self> {
+        let (list, vector, about) = match self {
+            Self::Compare {
+                list,
+                vector,
+                answer,
+            } => (list, vector.into(), About::Compare { answer }),
+            Self::CompareMarked {
+                list,
+                vector,
+                answer,
+            } => (list, vector.into(), About::Compare { answer }),
+            Self::Pull {
+                list,
+                vector,
+                most_bytes,
+            } => (list, vector.into(), About::Pull { most_bytes }),
+            Self::PullMarked {
+                list,
+                vector,
+                most_bytes,
+            } => (list, vector.into(), About::Pull { most_bytes }),
+            Self::Confirm { list, vector } => (list, vector.into(), About::Confirm),
+            Self::ConfirmMarked { list, vector } => (list, vector.into(), About::Confirm),
+            Self::Have { list, vector } => (list, vector.into(), About::Have),
+            Self::HaveMarked { list, vector } => (list, vector.into(), About::Have),
+            Self::Unlike { list, vector } => (list, vector.into(), About::Unlike),
+            other @ (Self::Push(_)
+            | Self::Chunk(_)
+            | Self::Root { .. }
+            | Self::Equal(_)
+            | Self::Shards(_)
+            | Self::Buckets { .. }
+            | Self::Leaves { .. }
+            | Self::Changes { .. }
+            | Self::LeftOut { .. }
+            | Self::Nothing(_)) => return Err(other),
+        };
+        Ok((list, vector, about))
+    }
+
+    /// Whether a peer that speaks this version may say it: a vector without marks would be believed
+    /// for its numbers.
+    pub(super) fn is_spoken_in(&self, protocol: Protocol) -> bool {
+        match self {
+            Self::Push(_)
+            | Self::Chunk(_)
+            | Self::Root { .. }
+            | Self::Equal(_)
+            | Self::Shards(_)
+            | Self::Buckets { .. }
+            | Self::Leaves { .. }
+            | Self::Changes { .. }
+            | Self::Nothing(_) => true,
+            Self::Compare { .. } | Self::Pull { .. } | Self::Confirm { .. } | Self::Have { .. } => {
+                protocol < Protocol::PROVED
+            }
+            Self::CompareMarked { .. }
+            | Self::PullMarked { .. }
+            | Self::ConfirmMarked { .. }
+            | Self::HaveMarked { .. }
+            | Self::Unlike { .. }
+            | Self::LeftOut { .. } => protocol >= Protocol::PROVED,
+        }
+    }
 }
 
 /// New changes of one list.
@@ -133,18 +312,18 @@ pub fn shards_of(bytes: &[u8]) -> Option<(Shard, Shard)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use names::{Actor, ChangeId};
+    use crdt::vector::Tip;
+    use names::{Actor, ChangeHash, ChangeId};
     use proptest::collection::vec;
     use proptest::prelude::*;
 
     fn vectors() -> impl Strategy<Value = VersionVector> {
-        vec((any::<[u8; 16]>(), any::<u64>()), 0..5).prop_map(|ids| {
-            ids.into_iter()
-                .map(|(actor, seq)| ChangeId {
-                    actor: Actor(actor),
-                    seq,
-                })
-                .collect()
+        vec((any::<[u8; 16]>(), any::<u64>(), any::<[u8; 32]>()), 0..5).prop_map(|tips| {
+            let tip = |(actor, seq, hash)| {
+                let actor = Actor(actor);
+                Tip::of(ChangeId { actor, seq }, ChangeHash(hash))
+            };
+            tips.into_iter().map(tip).collect()
         })
     }
 
@@ -158,6 +337,10 @@ mod tests {
 
     fn messages() -> impl Strategy<Value = Message> {
         prop_oneof![carrying(), comparing(), asking()]
+    }
+
+    fn protocols() -> impl Strategy<Value = Protocol> {
+        prop_oneof![Just(Protocol::UNPROVED), Just(Protocol::PROVED)]
     }
 
     /// What carries changes.
@@ -228,24 +411,23 @@ mod tests {
     /// What is asked and told of one list.
     fn asking() -> impl Strategy<Value = Message> {
         let list = any::<[u8; 16]>().prop_map(ListId);
+        let about = || (any::<[u8; 16]>().prop_map(ListId), vectors(), protocols());
         prop_oneof![
-            (list.clone(), vectors(), any::<bool>()).prop_map(|(list, vector, answer)| {
-                Message::Compare {
-                    list,
-                    vector,
-                    answer,
-                }
+            (about(), any::<bool>()).prop_map(|((list, vector, protocol), answer)| {
+                Message::compare(protocol, list, &vector, answer)
             }),
-            (list.clone(), vectors(), any::<u32>()).prop_map(|(list, vector, most_bytes)| {
-                Message::Pull {
-                    list,
-                    vector,
-                    most_bytes,
-                }
+            (about(), any::<u32>()).prop_map(|((list, vector, protocol), most_bytes)| {
+                Message::pull(protocol, list, &vector, most_bytes)
             }),
-            list.clone().prop_map(Message::Nothing),
-            (list.clone(), vectors()).prop_map(|(list, vector)| Message::Confirm { list, vector }),
-            (list, vectors()).prop_map(|(list, vector)| Message::Have { list, vector }),
+            list.prop_map(Message::Nothing),
+            (any::<[u8; 16]>().prop_map(ListId), blobs())
+                .prop_map(|(list, left_out)| Message::LeftOut { list, left_out }),
+            about().prop_map(|(list, vector, protocol)| Message::confirm(protocol, list, &vector)),
+            about().prop_map(|(list, vector, protocol)| Message::have(protocol, list, &vector)),
+            about().prop_map(|(list, vector, _)| Message::Unlike {
+                list,
+                vector: (&vector).into()
+            }),
         ]
     }
 

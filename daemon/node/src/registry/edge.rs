@@ -2,7 +2,7 @@
 
 use super::io::{Output, Refusal, Reply, Stats};
 use crate::machine;
-use crate::wire::{ConnId, RequestId};
+use crate::wire::{ConnId, Protocol, RequestId};
 use bytes::Bytes;
 use crdt::registry::Process;
 use names::{NodeId, ProcessName};
@@ -57,4 +57,7 @@ impl Edge {
 pub(crate) trait Routes {
     /// The connection to a node, if there is one.
     fn current(&self, node: NodeId) -> Option<ConnId>;
+
+    /// The version of the protocol that a connection speaks.
+    fn protocol(&self, conn: ConnId) -> Protocol;
 }

@@ -1,12 +1,18 @@
 //! Keeping the replicas of the logs up to date: pushes of this node's own, pulls of what others are
 //! ahead with, and the comparison that finds what both have missed.
 
+mod pulling;
+#[cfg(test)]
+mod tests;
+
+pub(super) use pulling::{Header, Told, Usefulness};
+
 use super::edge::{Edge, Routes};
-use super::message::Message;
+use super::message::{Claimed, Message};
 use crate::time::Instant;
-use crate::wire::ConnId;
+use crate::wire::{ConnId, Protocol};
 use bytes::Bytes;
-use crdt::registry::{Delta, Logs, Position, Progress};
+use crdt::registry::{Logs, Progress};
 use names::NodeId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -29,6 +35,17 @@ struct Flight {
     at: Instant,
 }
 
+/// A log that is asked for.
+#[derive(Clone, Copy, Debug)]
+struct Pull {
+    /// Who is asked.
+    by: NodeId,
+    conn: ConnId,
+    at: Instant,
+    /// Whether it is asked for from its beginning, whatever is here.
+    is_whole: bool,
+}
+
 #[derive(Debug)]
 struct Peer {
     /// How far this node's log has come there; unknown until the peer says.
@@ -48,7 +65,11 @@ pub(super) struct Exchange {
     me: NodeId,
     peers: BTreeMap<NodeId, Peer>,
     /// For each owner the pull that is not answered.
-    pulls: BTreeMap<NodeId, Flight>,
+    pulls: BTreeMap<NodeId, Pull>,
+    /// Which connections were asked in vain for a log of which owner, and when: others come first.
+    vain: BTreeMap<(NodeId, ConnId), Instant>,
+    /// Whether logs of third nodes are taken in the form of protocol 1.
+    accept_v1: bool,
     /// Connections on which the peer has said something: it listens there. What is sent to one that
     /// has yet to accept this node's hello is lost.
     spoken: BTreeSet<ConnId>,
@@ -57,9 +78,11 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    pub(super) fn new(me: NodeId) -> Self {
+    pub(super) fn new(me: NodeId, accept_v1: bool) -> Self {
         Self {
             me,
+            accept_v1,
+            vain: BTreeMap::new(),
             max_absent_bytes: MAX_ABSENT_BYTES,
             peers: BTreeMap::new(),
             pulls: BTreeMap::new(),
@@ -87,7 +110,14 @@ impl Exchange {
     ///
     /// Of two that accept each other one is later, and the other does not listen before: the later
     /// one's question and its answer bring both up to date.
-    pub(super) fn accepted(&mut self, edge: &mut Edge, logs: &Logs, conn: ConnId, node: NodeId) {
+    pub(super) fn accepted(
+        &mut self,
+        edge: &mut Edge,
+        links: &dyn Routes,
+        logs: &Logs,
+        conn: ConnId,
+        node: NodeId,
+    ) {
         self.peers.insert(
             node,
             Peer {
@@ -98,7 +128,7 @@ impl Exchange {
                 is_full: false,
             },
         );
-        edge.send(conn, vector(logs, true));
+        edge.send(conn, vector(links, logs, conn, true));
     }
 
     pub(super) fn closed(
@@ -110,6 +140,7 @@ impl Exchange {
     ) {
         self.spoken.remove(&conn);
         self.pulls.retain(|_, pull| pull.conn != conn);
+        self.vain.retain(|(_, other), _| *other != conn);
         self.peers.retain(|node, _| links.current(*node).is_some());
         let cut: Vec<NodeId> = self.interrupt(conn);
         cut.into_iter()
@@ -152,7 +183,7 @@ impl Exchange {
         links: &dyn Routes,
         logs: &Logs,
         node: NodeId,
-        made: &mut BTreeMap<Progress, Option<Bytes>>,
+        made: &mut BTreeMap<(Protocol, Progress), Option<Bytes>>,
     ) {
         let open = self.open(links, node);
         let Some(peer) = self
@@ -165,16 +196,9 @@ impl Exchange {
         let (Some(acked), Some(conn)) = (peer.acked, open) else {
             return;
         };
-        let part = || {
-            logs.delta(self.me, acked, PART_BYTES).map(|delta| {
-                Message::Part {
-                    delta,
-                    pushed: true,
-                }
-                .bytes()
-            })
-        };
-        let Some(bytes) = made.entry(acked).or_insert_with(part) else {
+        let protocol = links.protocol(conn);
+        let made = made.entry((protocol, acked));
+        let Some(bytes) = made.or_insert_with(|| part(logs, protocol, self.me, acked, true)) else {
             return;
         };
         edge.send(conn, bytes.clone());
@@ -206,121 +230,6 @@ impl Exchange {
         self.push(edge, links, logs, node, &mut BTreeMap::new());
     }
 
-    /// Compares a peer's vector with this node's: sends it what it lacks of this node's own log,
-    /// pulls what it is ahead with; from the owner, if that is connected. The sender's own log
-    /// comes by itself.
-    pub(super) fn compare(
-        &mut self,
-        edge: &mut Edge,
-        links: &dyn Routes,
-        logs: &Logs,
-        from: (NodeId, ConnId),
-        positions: &[(NodeId, Position)],
-    ) {
-        let (node, conn) = from;
-        if self.peers.get(&node).is_some_and(|peer| peer.is_full) {
-            return;
-        }
-        let known = positions
-            .iter()
-            .find(|(owner, _)| *owner == self.me)
-            .map(|(_, position)| Progress::from(*position));
-        if let Some(peer) = self
-            .peers
-            .get_mut(&node)
-            .filter(|peer| peer.flight.is_none())
-        {
-            peer.acked = Some(known.unwrap_or_default());
-            self.push(edge, links, logs, node, &mut BTreeMap::new());
-        }
-        let (me, has_room) = (self.me, self.has_room_for_absent(links, logs));
-        for (owner, position) in positions
-            .iter()
-            .filter(|(owner, _)| *owner != me && *owner != node)
-        {
-            if *position > logs.progress(*owner).position && !self.pulls.contains_key(owner) {
-                if self.is_absent(links, *owner) && !has_room {
-                    continue;
-                }
-                let conn = self.open(links, *owner).unwrap_or(conn);
-                self.pull(edge, logs, *owner, conn);
-            }
-        }
-    }
-
-    /// Whether others may be asked for logs of nodes that are not connected. Goes over all logs.
-    fn has_room_for_absent(&self, links: &dyn Routes, logs: &Logs) -> bool {
-        logs.bytes_of(|owner| self.is_absent(links, owner)) <= self.max_absent_bytes
-    }
-
-    fn is_absent(&self, links: &dyn Routes, owner: NodeId) -> bool {
-        owner != self.me && links.current(owner).is_none()
-    }
-
-    fn pull(&mut self, edge: &mut Edge, logs: &Logs, owner: NodeId, conn: ConnId) {
-        edge.send(
-            conn,
-            Message::Pull {
-                owner,
-                from: logs.progress(owner),
-            }
-            .bytes(),
-        );
-        tracing::debug!(%owner, conn = conn.0, "asks for registrations");
-        edge.stats.pulls += 1;
-        self.pulls.insert(
-            owner,
-            Flight {
-                conn,
-                at: edge.instant(),
-            },
-        );
-    }
-
-    /// Whether somebody was asked on that connection for a log, and has not answered.
-    pub(super) fn is_open(&self, owner: NodeId, conn: ConnId) -> bool {
-        self.pulls.get(&owner).is_some_and(|pull| pull.conn == conn)
-    }
-
-    pub(super) fn answer(
-        &self,
-        edge: &mut Edge,
-        logs: &Logs,
-        conn: ConnId,
-        owner: NodeId,
-        from: Progress,
-    ) {
-        if let Some(delta) = logs.delta(owner, from, PART_BYTES) {
-            edge.send(
-                conn,
-                Message::Part {
-                    delta,
-                    pushed: false,
-                }
-                .bytes(),
-            );
-        }
-    }
-
-    /// A pulled part has come, and was merged: pulls what follows, if that one was of use.
-    pub(super) fn pulled(
-        &mut self,
-        edge: &mut Edge,
-        links: &dyn Routes,
-        logs: &Logs,
-        conn: ConnId,
-        delta: &Header,
-        was_of_use: bool,
-    ) {
-        if self.pulls.remove(&delta.owner).is_some()
-            && was_of_use
-            && delta.latest > logs.progress(delta.owner).position
-            && (!self.is_absent(links, delta.owner) || self.has_room_for_absent(links, logs))
-        {
-            self.pull(edge, logs, delta.owner, conn);
-        }
-    }
-
     /// Each second: gives up what was not answered, and compares with one peer.
     pub(super) fn round(
         &mut self,
@@ -330,7 +239,7 @@ impl Exchange {
         random: Option<ConnId>,
     ) {
         let now = edge.instant();
-        self.pulls.retain(|_, pull| now.since(pull.at) < PATIENCE);
+        self.give_up_pulls(now);
         for (node, peer) in &mut self.peers {
             if peer
                 .flight
@@ -345,152 +254,55 @@ impl Exchange {
                 links
                     .current(*node)
                     .into_iter()
-                    .for_each(|conn| edge.send(conn, vector(logs, true)));
+                    .for_each(|conn| edge.send(conn, vector(links, logs, conn, true)));
             }
         }
         if let Some(conn) = random {
-            edge.send(conn, Message::Hash(logs.hash()).bytes());
+            edge.send(conn, Message::Hash(hash(links, logs, conn)).bytes());
         }
         self.publish(edge, links, logs);
     }
 }
 
-/// What is left of a part once it was merged.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Header {
-    pub(super) owner: NodeId,
-    pub(super) latest: Position,
+/// What that replica lacks of a log, in the form of that protocol.
+fn part(
+    logs: &Logs,
+    protocol: Protocol,
+    owner: NodeId,
+    from: Progress,
+    pushed: bool,
+) -> Option<Bytes> {
+    let message = if protocol >= Protocol::PROVED {
+        let delta = logs.proved_delta(owner, from, PART_BYTES)?;
+        Message::Proved { delta, pushed }
+    } else {
+        let delta = logs.delta(owner, from, PART_BYTES)?;
+        Message::Part { delta, pushed }
+    };
+    Some(message.bytes())
 }
 
-impl Header {
-    pub(super) fn of(delta: &Delta) -> Self {
-        Self {
-            owner: delta.owner,
-            latest: Position {
-                run: delta.run,
-                version: delta.latest,
-            },
+/// How far the logs are here, as it is said on that connection.
+pub(super) fn vector(links: &dyn Routes, logs: &Logs, conn: ConnId, answer: bool) -> Bytes {
+    let message = if links.protocol(conn) >= Protocol::PROVED {
+        Message::Heads {
+            heads: logs.heads().map(Claimed::from).collect(),
+            answer,
         }
-    }
+    } else {
+        Message::Vector {
+            positions: logs.vector().collect(),
+            answer,
+        }
+    };
+    message.bytes()
 }
 
-pub(super) fn vector(logs: &Logs, answer: bool) -> Bytes {
-    Message::Vector {
-        positions: logs.vector().collect(),
-        answer,
-    }
-    .bytes()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::registry::Effect;
-    use crate::time::{Now, Wall};
-    use crdt::registry::{Process, Reason, State};
-    use names::ProcessName;
-
-    const ME: NodeId = NodeId([1; 16]);
-    const PEER: NodeId = NodeId([2; 16]);
-
-    /// The one connection in use.
-    struct Only(ConnId);
-
-    impl Routes for Only {
-        fn current(&self, _: NodeId) -> Option<ConnId> {
-            Some(self.0)
-        }
-    }
-
-    /// Where parts of this node's log went.
-    fn pushed(edge: &mut Edge) -> Vec<ConnId> {
-        let mut pushed = Vec::new();
-        while let Some(effect) = edge.next_output() {
-            if let Effect::Send { conn, bytes } = effect
-                && let Message::Part { pushed: true, .. } = Message::read(&bytes).unwrap()
-            {
-                pushed.push(conn);
-            }
-        }
-        pushed
-    }
-
-    /// A node with one registration that has ended.
-    fn begun() -> (Edge, Exchange, Logs) {
-        let (instant, wall) = (Instant::default(), Wall(0));
-        let mut logs = Logs::default();
-        logs.begin(ME, 1, 0);
-        let process = Process {
-            boot: [0; 16],
-            pid: 1,
-            start: 1,
-        };
-        let name = ProcessName::new("web").unwrap();
-        logs.put(ME, name, process, State::Gone(Reason::Exited));
-        let edge = Edge::new(Now { instant, wall });
-        (edge, Exchange::new(ME), logs)
-    }
-
-    /// Of two connections the newer one is in use, and the peer may have yet to accept it.
-    #[test]
-    fn nothing_is_pushed_where_the_peer_has_yet_to_listen() {
-        let (mut edge, mut exchange, logs) = begun();
-        for conn in [ConnId(1), ConnId(2)] {
-            exchange.accepted(&mut edge, &logs, conn, PEER);
-        }
-        let newer = Only(ConnId(2));
-        for (conn, went) in [(ConnId(1), vec![]), (ConnId(2), vec![ConnId(2)])] {
-            exchange.note_message(conn);
-            exchange.compare(&mut edge, &newer, &logs, (PEER, conn), &[]);
-            assert_eq!(pushed(&mut edge), went);
-        }
-    }
-
-    /// That a queue is full is told once, and until it has drained it drops without a word.
-    #[test]
-    fn nothing_is_pushed_into_a_full_queue_before_the_next_round() {
-        let (mut edge, mut exchange, logs) = begun();
-        let conn = ConnId(1);
-        exchange.accepted(&mut edge, &logs, conn, PEER);
-        exchange.note_message(conn);
-        exchange.overflowed(conn, PEER);
-        exchange.compare(&mut edge, &Only(conn), &logs, (PEER, conn), &[]);
-        assert_eq!(pushed(&mut edge), []);
-        exchange.round(&mut edge, &Only(conn), &logs, None);
-        exchange.compare(&mut edge, &Only(conn), &logs, (PEER, conn), &[]);
-        assert_eq!(pushed(&mut edge), [conn]);
-    }
-
-    /// A peer that invents nodes can make this one keep their logs up to the bound, and no further.
-    #[test]
-    fn others_are_asked_for_logs_of_absent_nodes_up_to_a_bound() {
-        struct Nobody;
-        impl Routes for Nobody {
-            fn current(&self, _: NodeId) -> Option<ConnId> {
-                None
-            }
-        }
-        let (mut edge, mut exchange, mut logs) = begun();
-        let (conn, absent) = (ConnId(1), NodeId([3; 16]));
-        let far = Position { run: 9, version: 9 };
-        let mut asks = |exchange: &mut Exchange, links: &dyn Routes, logs: &Logs| {
-            exchange.pulls.clear();
-            exchange.compare(&mut edge, links, logs, (PEER, conn), &[(absent, far)]);
-            exchange.is_open(absent, conn)
-        };
-        // This node's own log does not count.
-        exchange.max_absent_bytes = 0;
-        assert!(asks(&mut exchange, &Nobody, &logs));
-        logs.begin(absent, 1, 0);
-        let process = Process {
-            boot: [0; 16],
-            pid: 1,
-            start: 1,
-        };
-        let name = ProcessName::new("web").unwrap();
-        logs.put(absent, name, process, State::Gone(Reason::Exited));
-        assert!(!asks(&mut exchange, &Nobody, &logs));
-        exchange.note_message(conn);
-        assert!(asks(&mut exchange, &Only(conn), &logs), "it is there");
+/// Over the logs, as it is said on that connection.
+pub(super) fn hash(links: &dyn Routes, logs: &Logs, conn: ConnId) -> u64 {
+    if links.protocol(conn) >= Protocol::PROVED {
+        logs.proved_hash()
+    } else {
+        logs.hash()
     }
 }

@@ -1,13 +1,17 @@
 //! What registries say and keep, as it was first written.
 
 use super::links::Link;
-use super::message::Message;
+use super::message::{Claimed, Message};
 use super::own::{Life, Registered};
 use super::rows::{self, Row, RowKey};
 use super::{KeptRow, OnConflict};
 use crate::golden::{check, check_old, covers};
+use crate::proof::Domain;
+use crate::wire::Protocol;
 use bytes::Bytes;
-use crdt::registry::{Delta, Entry, Position, Process, Progress, Reason, Record, State};
+use crdt::registry::{
+    Delta, Entry, Logs, Position, Process, Progress, ProvedDelta, Reason, Record, State,
+};
 use names::{Handle, NodeId, ProcessName};
 use std::sync::Arc;
 
@@ -63,13 +67,14 @@ fn delta() -> Delta {
     }
 }
 
-#[test]
-fn messages_are_what_they_were() {
-    let position = Position {
-        run: 3,
-        version: 300,
-    };
-    let samples = vec![
+const POSITION: Position = Position {
+    run: 3,
+    version: 300,
+};
+
+fn samples_of_1() -> Vec<(&'static str, Message)> {
+    let position = POSITION;
+    vec![
         (
             "part",
             Message::Part {
@@ -101,18 +106,71 @@ fn messages_are_what_they_were() {
         ),
         ("probe", Message::Probe(5)),
         ("probed", Message::Probed { probe: 5, position }),
-    ];
+    ]
+}
+
+fn samples_since_2() -> Vec<(&'static str, Message)> {
+    let claimed = Claimed {
+        owner: NODE,
+        position: POSITION,
+        tag: 0x0123_4567_89ab_cdef,
+    };
+    vec![
+        (
+            "proved",
+            Message::Proved {
+                delta: proved_delta(),
+                pushed: true,
+            },
+        ),
+        (
+            "heads",
+            Message::Heads {
+                heads: vec![claimed],
+                answer: true,
+            },
+        ),
+    ]
+}
+
+#[test]
+fn messages_are_what_they_were() {
+    let (of_1, since_2) = (samples_of_1(), samples_since_2());
+    let all = of_1.iter().chain(&since_2);
     covers::<Message>(
         "registry",
         0,
-        samples.iter().map(|(_, message)| message.bytes().to_vec()),
+        all.map(|(_, message)| message.bytes().to_vec()),
     );
-    check(
-        "registry",
-        samples,
-        |message| message.bytes().to_vec(),
-        |bytes| Message::read(bytes).ok(),
-    );
+    let files = [
+        ("registry", of_1, Protocol::UNPROVED),
+        ("registry-2", since_2, Protocol::PROVED),
+    ];
+    for (file, samples, protocol) in files {
+        check(
+            file,
+            samples,
+            |message| message.bytes().to_vec(),
+            |bytes| Message::read(bytes, protocol).ok()?,
+        );
+    }
+}
+
+/// A log with a live record and a tombstone, with its head.
+fn proved_delta() -> ProvedDelta {
+    let mut logs = Logs::default();
+    logs.begin(NODE, 3, 5);
+    let states = [State::Live(entry()), State::Gone(Reason::Killed(9))];
+    for (text, state) in ["web", "db"].into_iter().zip(states) {
+        logs.put(NODE, name(text), PROCESS, state);
+    }
+    let sign = |said: &[u8]| {
+        let proof = Domain::LogHead.message(NODE.0, said);
+        Bytes::from(proof)
+    };
+    logs.prove(NODE, sign).unwrap();
+    logs.proved_delta(NODE, Progress::default(), usize::MAX)
+        .unwrap()
 }
 
 #[test]

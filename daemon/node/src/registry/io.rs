@@ -424,6 +424,10 @@ pub struct Stats {
     pub pulls: u64,
     /// Parts of logs that came, and were news.
     pub parts: u64,
+    /// Logs that a peer relayed, and that were not what their node has proved.
+    pub unproved: u64,
+    /// Times that a node was found to have proved two unlike logs for one position.
+    pub forked: u64,
     /// Tombstones of all nodes' logs.
     pub tombstones: u64,
     /// Links of processes of this node.

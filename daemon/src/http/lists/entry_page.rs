@@ -197,7 +197,7 @@ mod tests {
                 open: count.into(),
                 modified_at: 0,
                 heads: vec![],
-                sum: 1,
+                sums: crdt::vector::Sums::default(),
                 has_unknown_keys: false,
             },
         });

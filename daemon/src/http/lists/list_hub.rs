@@ -124,7 +124,7 @@ mod tests {
             open: 1,
             modified_at: 0,
             heads: vec![head(n)],
-            sum: 0,
+            sums: crdt::vector::Sums::default(),
             has_unknown_keys: false,
         };
         Arc::new(Change {

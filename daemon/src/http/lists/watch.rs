@@ -273,7 +273,7 @@ mod tests {
             open: total,
             modified_at: 0,
             heads: vec![],
-            sum: 0,
+            sums: crdt::vector::Sums::default(),
             has_unknown_keys: false,
         };
         Change {

@@ -3,7 +3,7 @@
 use crate::doctor::{Level, disk, expiry, expiry::Whose};
 use crate::metrics::Snapshot;
 use crate::service::TcpListening;
-use api::node::{Attention, AttentionSeverity as Severity};
+use api::node::{Attention, AttentionSeverity as Severity, ForkedList};
 use node::cluster::{MemberState, RosterView, Verdict};
 use node::wire::{Protocol, WriteError};
 use std::time::Duration;
@@ -300,6 +300,27 @@ pub(crate) fn signer(not_after: Result<Option<i64>, String>, now_s: i64) -> Opti
             expiry::remedy(Whose::Signer),
         )),
     }
+}
+
+/// Lists of which a member has other changes with the same numbers.
+pub(crate) fn forks(forked: &[ForkedList], me: &str) -> Vec<Attention> {
+    let told = forked.iter().map(|fork| {
+        let (member, change, actor) = (&fork.member, fork.change, &fork.actor);
+        let list = fork.name.as_deref().unwrap_or("that is not here yet");
+        let whose = match &fork.node {
+            Some(node) => format!("{node} (actor {actor})"),
+            None => format!("the actor {actor}"),
+        };
+        critical(
+            format!(
+                "the list {list} is forked: {me} and {member} have unlike changes {change} of {whose}"
+            ),
+            "nothing of the list is confirmed between the two: no honest node writes a number twice, so \
+                somebody has the key of a node and lies. Look on both for what the list should not have \
+                (muster show), keep both data directories, and see SECURITY.md",
+        )
+    });
+    told.collect()
 }
 
 fn processes(snapshot: &Snapshot) -> Vec<Attention> {

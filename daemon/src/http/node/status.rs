@@ -9,20 +9,22 @@ use crate::http::query::Query;
 use crate::http::{Api, json};
 use crate::metrics::Snapshot;
 use api::node::{
-    CertificateKind, CertificateStatus, LaggingList, MemberCounts, NodeStatus, StatusOfLists,
-    StatusOfProcesses, StatusOfStore,
+    CertificateKind, CertificateStatus, ForkedList, LaggingList, MemberCounts, NodeStatus,
+    StatusOfLists, StatusOfProcesses, StatusOfStore,
 };
 use api::time::Millis;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use node::cluster::{MemberState, RosterView};
-use node::lists::ask::Lagging;
+use node::lists::ask::{Forks, Lagging};
 use std::time::Duration;
 use store::ReadError;
 
 /// The most lists that are named as lagging.
 const MAX_LAGGING: usize = 20;
+/// The most forks that are named.
+const MAX_FORKED: usize = 20;
 /// How long the lists machines may take to say which lists lag; then none is named.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -46,7 +48,7 @@ fn counts(view: &RosterView) -> MemberCounts {
     responses((status = 200, description = "As this node sees it", body = NodeStatus), Problems<(Query<()>, ReadError)>)
 )]
 pub(crate) async fn status(State(api): State<Api>, _: Query<()>) -> Result<Response, Problem> {
-    let lagging = lagging(&api).await?;
+    let (lagging, forked) = (lagging(&api).await?, forked(&api).await?);
     let reading = api.clone();
     // Asks the file system.
     let read = move || {
@@ -68,6 +70,10 @@ pub(crate) async fn status(State(api): State<Api>, _: Query<()>) -> Result<Respo
     let now_s = wall_ms() / 1000;
     let mut attention = attention::judge(&snapshot, trouble, &listener, now_s);
     attention.extend(attention::signer(signer, now_s));
+    attention.extend(attention::forks(
+        &forked,
+        api.service().info().name.as_str(),
+    ));
     attention.sort_by(|one, other| one.severity.cmp(&other.severity));
     let shown = NodeStatus {
         node: node_info(&api),
@@ -78,6 +84,7 @@ pub(crate) async fn status(State(api): State<Api>, _: Query<()>) -> Result<Respo
             differing: snapshot.lists.differing,
             lag_ms: in_ms(snapshot.lists.lag),
             lagging,
+            forked,
             quarantined: snapshot.lists.quarantined,
         },
         processes: registry(&snapshot),
@@ -111,6 +118,31 @@ async fn lagging(api: &Api) -> Result<Vec<LaggingList>, Problem> {
             name,
             member,
             lag_ms: in_ms(lagging.lag),
+        })
+    });
+    shown.collect()
+}
+
+/// As [`lagging`].
+async fn forked(api: &Api) -> Result<Vec<ForkedList>, Problem> {
+    let answer = tokio::time::timeout(PATIENCE, api.service().ask_all(Forks)).await;
+    let Ok(Ok(answers)) = answer else {
+        return Ok(Vec::new());
+    };
+    let view = api.service().view();
+    let all = answers.into_iter().flatten().take(MAX_FORKED);
+    let shown = all.map(|fork| {
+        let row = api.reader().list(fork.list)?;
+        let member = fork.member.as_ref().map(ToString::to_string);
+        let me = view.member(view.me);
+        Ok(ForkedList {
+            name: row.map(|row| row.name.as_str().to_owned()),
+            member: member.unwrap_or_else(|| fork.peer.to_string()),
+            actor: fork.actor.to_string(),
+            node: me
+                .filter(|_| fork.is_own)
+                .map(|me| me.profile.name.to_string()),
+            change: fork.seq,
         })
     });
     shown.collect()

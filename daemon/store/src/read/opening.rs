@@ -1,8 +1,9 @@
 //! What opening a store reads of its lists.
 
-use super::{ReadError, vector_of};
+use super::{ReadError, sums_of, vector_of};
 use crate::db::{Db, Space, View};
 use crate::{keys, rows};
+use crdt::vector::Sums;
 use names::ListId;
 use node::lists::Remake;
 use std::sync::Arc;
@@ -10,11 +11,13 @@ use std::sync::Arc;
 /// A list as its row says at opening.
 pub(crate) struct Known {
     pub(crate) list: ListId,
-    /// The sum of its version vector.
-    pub(crate) sum: u64,
+    /// The sums of its version vector.
+    pub(crate) sums: Sums,
+    /// A program wrote its rows that knew numbers only.
+    pub(crate) lacks_marks: bool,
     /// Whether it has keys that the row's maker does not know; `None` if its maker did not look.
     pub(crate) has_unknown_keys: Option<bool>,
-    /// The row is damaged: the sum is that of the vector.
+    /// The row is damaged: the sums are those of the vector.
     pub(crate) is_damaged: bool,
 }
 
@@ -36,10 +39,11 @@ pub(crate) fn known(db: &Arc<Db>) -> Result<Vec<Known>, ReadError> {
     let view = View::of(Arc::clone(db));
     let known = |(key, row): (fjall::Slice, fjall::Slice)| {
         let list = ListId(rows::id(&key).map_err(|reason| ReadError::row("a list's row", reason))?);
-        Ok(match rows::decode_list_sum(&row) {
-            Ok((sum, has_unknown_keys)) => Known {
+        Ok(match rows::decode_list_sums(&row) {
+            Ok((sums, has_unknown_keys)) => Known {
                 list,
-                sum,
+                sums,
+                lacks_marks: !rows::has_content_sum(&row),
                 has_unknown_keys,
                 is_damaged: false,
             },
@@ -47,7 +51,8 @@ pub(crate) fn known(db: &Arc<Db>) -> Result<Vec<Known>, ReadError> {
                 tracing::warn!(%list, %error, "a list's row is damaged: the list is made anew");
                 Known {
                     list,
-                    sum: vector_of(&view, list)?.sum(list),
+                    sums: sums_of(&view, list, &vector_of(&view, list)?)?,
+                    lacks_marks: false,
                     has_unknown_keys: None,
                     is_damaged: true,
                 }

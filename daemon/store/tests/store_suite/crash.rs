@@ -58,6 +58,7 @@ fn a_torn_commit_at_the_end_does_not_keep_the_store_from_opening() {
             vec![Row::Change {
                 list: rows::id(1),
                 id,
+                hash: crdt::list::hash_of(&bytes),
                 bytes: bytes.into(),
             }],
         )

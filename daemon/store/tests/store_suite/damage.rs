@@ -9,7 +9,7 @@ use std::sync::Arc;
 use store::{ReadError, Reader, Store};
 
 /// Overwrites or adds a row while the store is closed.
-fn spoil(dir: &Path, space: &str, change: impl Fn(&fjall::Keyspace)) {
+pub(crate) fn spoil(dir: &Path, space: &str, change: impl Fn(&fjall::Keyspace)) {
     let db = fjall::Database::builder(dir.join("db"))
         .worker_threads(1)
         .open()
@@ -31,12 +31,7 @@ fn in_all_rows(space: &fjall::Keyspace) {
 }
 
 fn vector() -> VersionVector {
-    [names::ChangeId {
-        actor: rows::ACTOR,
-        seq: 2,
-    }]
-    .into_iter()
-    .collect()
+    rows::vector(1, 2)
 }
 
 fn entries() -> Vec<Arc<crdt::entry::Entry>> {
@@ -131,7 +126,7 @@ fn rubbish_in_rows_is_seen_on_reading_and_gone_when_the_view_is_replaced() {
         assert_eq!(recovered.remake, expected, "{space}");
         assert_eq!(
             recovered.lists,
-            [(rows::id(1), vector().sum(rows::id(1)))],
+            [(rows::id(1), vector().sums(rows::id(1)))],
             "{space}"
         );
         assert!(meets_damage(&store.reader(), rows::id(1)), "{space}");

@@ -2,8 +2,8 @@
 
 use crate::rows;
 use bytes::Bytes;
-use crdt::vector::{Range, VersionVector};
-use names::{Actor, ChangeId, NodeId};
+use crdt::vector::{Numbers, Range, VersionVector};
+use names::{Actor, NodeId};
 use node::lists::{Row, Source};
 use node::wire::WriteError;
 use std::os::unix::fs::PermissionsExt;
@@ -14,12 +14,12 @@ use std::sync::mpsc::channel;
 use store::{OpenError, ReadError, Store, TokenRow};
 
 fn vector(seq: u64) -> VersionVector {
-    [ChangeId {
-        actor: rows::ACTOR,
-        seq,
-    }]
-    .into_iter()
-    .collect()
+    rows::vector(1, seq)
+}
+
+/// A vector as it is read from where only its numbers are kept.
+fn numbered(vector: &VersionVector) -> VersionVector {
+    Numbers::from(vector).into()
 }
 
 fn refusal(dir: &Path) -> OpenError {
@@ -46,7 +46,7 @@ fn fill(store: &Store) {
     .unwrap();
     rows::commit(
         store,
-        vec![rows::list(2, 0, &vector(1)), rows::change(2, 1)],
+        vec![rows::list(2, 0, &rows::vector(2, 1)), rows::change(2, 1)],
     )
     .unwrap();
     rows::commit(
@@ -74,12 +74,12 @@ fn everything_committed_is_there_after_a_restart() {
     store.close();
 
     let (store, mut recovered, _) = rows::open(dir.path());
-    recovered.lists.sort();
+    recovered.lists.sort_by_key(|(list, _)| *list);
     let mut lists = vec![
-        (rows::id(1), vector(3).sum(rows::id(1))),
-        (rows::id(2), vector(1).sum(rows::id(2))),
+        (rows::id(1), vector(3).sums(rows::id(1))),
+        (rows::id(2), rows::vector(2, 1).sums(rows::id(2))),
     ];
-    lists.sort();
+    lists.sort_by_key(|(list, _)| *list);
     assert_eq!(recovered.lists, lists);
     assert_eq!(recovered.quarantined, [rows::id(2)]);
     assert_eq!(recovered.cluster, Some(Bytes::from_static(b"roster")));
@@ -93,7 +93,7 @@ fn everything_committed_is_there_after_a_restart() {
     assert_eq!(reader.vector(rows::id(1)).unwrap(), vector(3));
     assert_eq!(
         reader.snapshot(rows::id(1)).unwrap(),
-        Some((vector(2), Bytes::from_static(b"saved")))
+        Some((numbered(&vector(2)), Bytes::from_static(b"saved")))
     );
     let range = Range {
         actor: rows::ACTOR,
@@ -368,7 +368,7 @@ fn has_the_last_rounds(store: &Store) {
         );
         assert_eq!(
             store.reader().vector(rows::id(list)).unwrap(),
-            vector(ROUNDS)
+            rows::vector(list, ROUNDS)
         );
     }
     assert_eq!(

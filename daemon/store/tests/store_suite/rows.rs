@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use crdt::entry::{Author, Due, Entry};
-use crdt::vector::VersionVector;
+use crdt::list::hash_of;
+use crdt::vector::{Tip, VersionVector};
 use names::{Actor, ChangeId, EntryId, ListId, ListName};
 use node::lists::{ListRow, Row};
 use node::wire::WriteError;
@@ -40,8 +41,17 @@ pub(crate) fn change(list: u64, seq: u64) -> Row {
     Row::Change {
         list: id(list),
         id: ChangeId { actor: ACTOR, seq },
+        hash: hash_of(&change_bytes(list, seq)),
         bytes: change_bytes(list, seq),
     }
+}
+
+/// The vector of a list that has so many of these changes.
+pub(crate) fn vector(list: u64, seq: u64) -> VersionVector {
+    let id = ChangeId { actor: ACTOR, seq };
+    [Tip::of(id, hash_of(&change_bytes(list, seq)))]
+        .into_iter()
+        .collect()
 }
 
 /// About as long as a real change.
@@ -56,7 +66,7 @@ pub(crate) fn list(list: u64, total: u64, vector: &VersionVector) -> Row {
         open: total,
         modified_at: 5,
         heads: Vec::new(),
-        sum: vector.sum(id(list)),
+        sums: vector.sums(id(list)),
         has_unknown_keys: false,
     };
     Row::List {

@@ -5,8 +5,7 @@
 //! whatever happens, what is there is a prefix.
 
 use crate::rows;
-use crdt::vector::{Range, VersionVector};
-use names::ChangeId;
+use crdt::vector::{Range, Sums, VersionVector};
 use node::lists::{Row, Source};
 use node::wire::WriteError;
 use std::collections::BTreeSet;
@@ -70,19 +69,17 @@ fn rows_of(n: u64) -> Vec<Row> {
     );
     vec![
         rows::change(list, seq),
-        rows::list(list, seq.min(ENTRIES), &vector(seq)),
+        rows::list(list, seq.min(ENTRIES), &vector(list, seq)),
         rows::entry_row(list, entry),
     ]
 }
 
-fn vector(seq: u64) -> VersionVector {
-    [ChangeId {
-        actor: rows::ACTOR,
-        seq,
-    }]
-    .into_iter()
-    .filter(|id| id.seq > 0)
-    .collect()
+fn vector(list: u64, seq: u64) -> VersionVector {
+    if seq > 0 {
+        rows::vector(list, seq)
+    } else {
+        VersionVector::default()
+    }
 }
 
 /// A writer in a process of its own.
@@ -151,7 +148,7 @@ pub(crate) fn check(store: &Store, acknowledged: Option<u64>) {
     );
     for list in 0..LISTS {
         let seq = count / LISTS + u64::from(list < count % LISTS);
-        assert_eq!(reader.vector(rows::id(list)).unwrap(), vector(seq));
+        assert_eq!(reader.vector(rows::id(list)).unwrap(), vector(list, seq));
         let changes = reader
             .changes(
                 rows::id(list),
@@ -172,8 +169,8 @@ pub(crate) fn check(store: &Store, acknowledged: Option<u64>) {
         let sum = reader
             .list(rows::id(list))
             .unwrap()
-            .map_or(0, |row| row.sum);
-        assert_eq!(sum, vector(seq).sum(rows::id(list)));
+            .map_or(Sums::default(), |row| row.sums);
+        assert_eq!(sum, vector(list, seq).sums(rows::id(list)));
         let titles: BTreeSet<_> = reader
             .entries(rows::id(list), None)
             .map(|entry| entry.unwrap().title)

@@ -5,6 +5,7 @@ use crate::clients::Request;
 use crate::host::Host;
 use crate::world::World;
 use crdt::entry::Edit;
+use crdt::vector::Sums;
 use names::{ChangeHash, ListId};
 use node::lists::{Confirmations, Edited, Refusal, Reply};
 use node::time::Instant;
@@ -45,9 +46,12 @@ pub fn at_reply(
             let missing = entries
                 .iter()
                 .find(|entry| !image.entries.contains_key(&(list, entry.id)));
-            if let Some(entry) =
-                missing.filter(|_| image.lists.get(&list).is_none_or(|row| row.sum == 0))
-            {
+            if let Some(entry) = missing.filter(|_| {
+                image
+                    .lists
+                    .get(&list)
+                    .is_none_or(|row| row.sums == Sums::default())
+            }) {
                 wrong(format!(
                     "acknowledged as there already, but entry {} is not on the \
                     disk",

@@ -9,7 +9,7 @@ use crate::world::World;
 use crdt::roster::Profile;
 use names::{ListId, NodeId};
 use node::cluster::{MemberState, Verdict};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// How much later than its deadline a request may be answered.
@@ -100,9 +100,12 @@ fn lists(index: usize, host: &Host, first: &Host, exempted: &BTreeSet<ListId>) -
     let (ours, theirs) = (&host.disk.image, &first.disk.image);
     let mut differences = Vec::new();
     let is_judged = |list: &ListId| !exempted.contains(list);
-    let changes = |image: &Image| -> Vec<_> {
-        let keys = image.changes.keys().filter(|(list, ..)| is_judged(list));
-        keys.copied().collect()
+    let changes = |image: &'_ Image| -> BTreeMap<_, _> {
+        let judged = image
+            .changes
+            .iter()
+            .filter(|((list, ..), _)| is_judged(list));
+        judged.map(|(key, change)| (*key, change.clone())).collect()
     };
     if changes(ours) != changes(theirs) {
         let lacking = |a: &Image, b: &Image| {

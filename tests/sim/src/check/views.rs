@@ -5,6 +5,7 @@ use crate::world::World;
 use bytes::Bytes;
 use crdt::entry::Entry;
 use crdt::list::{Document, start_op};
+use crdt::vector::Sums;
 use names::{Actor, ListId};
 use node::lists::ListRow;
 use std::collections::BTreeMap;
@@ -17,8 +18,8 @@ pub fn check(world: &World, host: usize) -> Vec<String> {
         .iter()
         .map(|(list, why)| format!("host {host} quarantined {list}: {why}"))
         .collect();
-    for (list, sum) in image.known() {
-        if sum != 0 {
+    for (list, sums) in image.known() {
+        if sums != Sums::default() {
             found.extend(
                 check_list(image, list)
                     .err()
@@ -97,8 +98,11 @@ fn load(
     let mut changes: Vec<Bytes> = image.changes_of(list).cloned().collect();
     changes.sort_by_key(|change| start_op(change));
     let snapshot = snapshot.map(|bytes| bytes.as_ref());
-    Document::load(row.name.clone(), Actor([0xee; 16]), snapshot, &changes)
-        .map_err(|error| format!("{:?} does not load: {error}", row.name))
+    let mut document = Document::load(row.name.clone(), Actor([0xee; 16]), snapshot, &changes)
+        .map_err(|error| format!("{:?} does not load: {error}", row.name))?;
+    let left_out = image.left_out.keys().filter(|(of, _)| *of == list);
+    document.leave_out(left_out.map(|(_, hash)| *hash));
+    Ok(document)
 }
 
 fn by_id(entries: impl IntoIterator<Item = Entry>) -> BTreeMap<names::EntryId, Entry> {

@@ -89,13 +89,26 @@ impl World {
         remote: SocketAddr,
     ) {
         let id = peer.id;
-        self.tell_all_lists(place, || lists::Input::Connected { peer: id, conn });
+        let is_numbering = |host: &usize| {
+            let peer_of = self.hosts.get(*host).map(|host| host.peer.id);
+            *host == place.host || peer_of == Some(id)
+        };
+        let spoken = if self.numbering.iter().any(is_numbering) {
+            Protocol::UNPROVED
+        } else {
+            Protocol::PROVED
+        };
+        self.tell_all_lists(place, || lists::Input::Connected {
+            peer: id,
+            conn,
+            protocol: spoken,
+        });
         let input = cluster::Input::Connected {
             peer: peer.clone(),
             conn,
             dial,
             remote,
-            protocol: Protocol(1),
+            protocol: Protocol::PROVED,
         };
         self.admit(place, Input::Cluster(input));
     }

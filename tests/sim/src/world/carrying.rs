@@ -49,6 +49,8 @@ impl World {
                     content: Content::Cluster(bytes),
                 },
             ),
+            // Handshakes are not simulated: the machine itself closes what they would refuse.
+            cluster::Output::Revoked(_) => {}
             cluster::Output::View(view) => self.show(place, view),
             cluster::Output::Event(event) => {
                 self.trace.note(
@@ -138,6 +140,22 @@ impl World {
         }
     }
 
+    /// Nobody writes a number twice unless a script does.
+    fn forked(&mut self, host: usize, fork: lists::Fork) {
+        match &mut self.record {
+            Some(record) => record.forks.push((host, fork)),
+            None => self.problems.push(format!("host {host} says {fork:?}")),
+        }
+    }
+
+    /// So nothing leaves a list either.
+    fn left(&mut self, host: usize, left: lists::Left) {
+        match &mut self.record {
+            Some(record) => record.left.push((host, left)),
+            None => self.problems.push(format!("host {host} says {left:?}")),
+        }
+    }
+
     pub(super) fn carry_lists(&mut self, place: Place, output: lists::Output) {
         let host = place.host;
         match output {
@@ -182,6 +200,8 @@ impl World {
             }
             lists::Output::Work { list, job } => self.begin_job(place, list, job),
             lists::Output::Reply { id, result } => self.answered(place, id, result),
+            lists::Output::Forked(fork) => self.forked(host, fork),
+            lists::Output::LeftOut(left) => self.left(host, left),
             lists::Output::Changed(change) => {
                 let image = &self.hosts[host].disk.image;
                 let there = image
@@ -367,6 +387,7 @@ impl World {
                 other @ (Reply::Unconfirmed(_)
                 | Reply::Entries(_)
                 | Reply::Lagging(_)
+                | Reply::Forks(_)
                 | Reply::Rebuilt(_)),
             ) => {
                 return self

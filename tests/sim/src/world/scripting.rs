@@ -35,6 +35,10 @@ pub struct Record {
     pub signals: Vec<(usize, Process, Signal)>,
     /// Changes of lists that are on disk.
     pub changes: Vec<(usize, lists::Change)>,
+    /// Other branches of lists that peers were found to have.
+    pub forks: Vec<(usize, lists::Fork)>,
+    /// Changes that have left lists.
+    pub left: Vec<(usize, lists::Left)>,
     /// Connections that a lists machine closed.
     pub closed: Vec<(usize, ConnId, CloseReason)>,
     /// Messages that lists machines sent.

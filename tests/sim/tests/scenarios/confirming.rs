@@ -12,7 +12,7 @@ use std::time::Duration;
 
 /// How many times a host has told others that it has changes on its disk.
 fn haves(world: &Script, host: usize) -> usize {
-    const TAG_OF_HAVE: u8 = 12;
+    const TAG_OF_HAVE: u8 = 16;
     let messages = world.record().messages.iter();
     messages
         .filter(|(by, bytes)| *by == host && bytes.get(2) == Some(&TAG_OF_HAVE))

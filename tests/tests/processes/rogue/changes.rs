@@ -6,7 +6,7 @@ use anyhow::{Context, ensure};
 use automerge::legacy::{Key, ObjectId, Op, OpId, OpType, SortedVec};
 use automerge::{ActorId, Change, ExpandedChange, ObjType, ScalarValue};
 use bytes::Bytes;
-use crdt::vector::VersionVector;
+use crdt::vector::Marked;
 use names::{ListId, ListName};
 use std::collections::BTreeSet;
 use std::num::NonZeroU64;
@@ -32,9 +32,9 @@ impl History {
         let conn = *conns.first().context("no connection to the node")?;
         let (mut changes, mut is_over) = (Vec::new(), false);
         rogue.lists.clear();
-        let pull = Lists::Pull {
+        let pull = Lists::PullMarked {
             list: id,
-            vector: VersionVector::default(),
+            vector: Marked::default(),
             most_bytes: 1 << 20,
         };
         rogue.say_of_lists(&[conn], &pull)?;

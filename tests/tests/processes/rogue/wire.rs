@@ -1,10 +1,10 @@
-//! The wire of protocol version 1 as another program may write it: what a daemon must withstand does
+//! The wire of protocol version 2 as another program may write it: what a daemon must withstand does
 //! not depend on what its own types can express.
 
 use bytes::Bytes;
-use crdt::registry::{Delta, Position, Progress};
+use crdt::registry::{Delta, Position, Progress, ProvedDelta};
 use crdt::roster::{Profile, RosterEntry};
-use crdt::vector::VersionVector;
+use crdt::vector::{Marked, Numbers};
 use names::{ListId, ListName, NodeId};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -73,6 +73,25 @@ pub(crate) enum Cluster {
     Goodbye {
         restart: bool,
     },
+    Greeting {
+        generation: u64,
+        nonce: [u8; 16],
+        line: Bytes,
+    },
+    Lines {
+        lines: Vec<Bytes>,
+        answer: bool,
+    },
+    LinesHash(u64),
+    AboveLine(Bytes),
+}
+
+/// A log as its speaker says that it has it.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Claimed {
+    pub(crate) owner: NodeId,
+    pub(crate) position: Position,
+    pub(crate) tag: u64,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -95,6 +114,14 @@ pub(crate) enum Registry {
     Probed {
         probe: u64,
         position: Position,
+    },
+    Proved {
+        delta: ProvedDelta,
+        pushed: bool,
+    },
+    Heads {
+        heads: Vec<Claimed>,
+        answer: bool,
     },
 }
 
@@ -126,12 +153,12 @@ pub(crate) enum Lists {
     },
     Compare {
         list: ListId,
-        vector: VersionVector,
+        vector: Numbers,
         answer: bool,
     },
     Pull {
         list: ListId,
-        vector: VersionVector,
+        vector: Numbers,
         most_bytes: u32,
     },
     Changes {
@@ -142,11 +169,29 @@ pub(crate) enum Lists {
     Nothing(ListId),
     Confirm {
         list: ListId,
-        vector: VersionVector,
+        vector: Numbers,
     },
     Have {
         list: ListId,
-        vector: VersionVector,
+        vector: Numbers,
+    },
+    CompareMarked {
+        list: ListId,
+        vector: Marked,
+        answer: bool,
+    },
+    PullMarked {
+        list: ListId,
+        vector: Marked,
+        most_bytes: u32,
+    },
+    ConfirmMarked {
+        list: ListId,
+        vector: Marked,
+    },
+    HaveMarked {
+        list: ListId,
+        vector: Marked,
     },
 }
 

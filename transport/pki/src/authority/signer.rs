@@ -19,12 +19,14 @@ use super::{
 use crate::certificate::{self, AuthorityFacts};
 use crate::files::{self, Mode, Replace};
 use crate::identity::{self, Identity, IdentityError};
+use crate::proofs::chain_of;
 use data_encoding::HEXLOWER;
 use names::NodeName;
 use rcgen::{
     BasicConstraints, DnType, Issuer, KeyPair, PKCS_ED25519, PublicKeyData, SerialNumber,
-    SignatureAlgorithm,
+    SignatureAlgorithm, SigningKey,
 };
+use rustls::SignatureScheme;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use std::fs;
@@ -191,6 +193,21 @@ impl Signer {
     /// When its certificate expires, in Unix seconds.
     pub fn not_after(&self) -> i64 {
         self.facts.not_after
+    }
+
+    /// Its certificate, by which nodes judge what it signs (see [`Proofs`](crate::Proofs)).
+    pub fn chain(&self) -> Vec<u8> {
+        chain_of([&self.der])
+    }
+
+    /// Signs a message as this authority.
+    ///
+    /// # Errors
+    /// The key cannot sign.
+    pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, PkiError> {
+        let signature = SigningKey::sign(&self.key, message)?;
+        let scheme = u16::from(SignatureScheme::ED25519).to_be_bytes();
+        Ok([&scheme[..], &signature].concat())
     }
 
     /// Signs for the holder of that key (Ed25519). The certificate ends after `life`, or with this

@@ -2,9 +2,11 @@
 
 use super::super::message::{Hello, Message};
 use super::super::swim::{Identity, Member, State};
-use super::{address, profile};
+use super::{address, profile, proved_log, signed_line};
 use crate::belief::MAX_RUN;
 use crate::registry;
+use crate::wire::Protocol;
+use bytes::Bytes;
 use crdt::registry::{Delta, Entry, Position, Process, Progress, Reason, Record};
 use crdt::roster::{RosterEntry, Standing};
 use names::{NodeId, ProcessName};
@@ -21,6 +23,30 @@ pub(super) enum Act {
     RegistryRubbish(u64, Vec<u8>),
     Close(u64),
     Wait(u64),
+}
+
+pub(super) fn protocols() -> impl Strategy<Value = Protocol> {
+    prop_oneof![Just(Protocol::UNPROVED), Just(Protocol::PROVED)]
+}
+
+/// A line with a proof, in whatever run, good or not. Node 5 has signed none.
+fn proved_lines() -> impl Strategy<Value = Bytes> {
+    let standing = prop_oneof![
+        Just(Standing::Member),
+        Just(Standing::Left),
+        Just(Standing::Forgotten)
+    ];
+    let number = || prop_oneof![0u64..4, Just(1_000), Just(MAX_RUN - 1), any::<u64>()];
+    let good = (2u8..5, (number(), number()), 0u8..6, standing);
+    let good = good.prop_map(|(n, rank, nonce, standing)| signed_line(n, rank, nonce, standing));
+    let bad =
+        (0u8..6, (number(), number()), 0u8..6, 0usize..200).prop_map(|(n, rank, nonce, at)| {
+            let mut line = signed_line(n, rank, nonce, Standing::Member).to_vec();
+            let at = at % line.len();
+            line[at] ^= 1;
+            Bytes::from(line)
+        });
+    prop_oneof![good, bad]
 }
 
 pub(super) fn acts() -> impl Strategy<Value = Act> {
@@ -107,6 +133,15 @@ fn messages() -> impl Strategy<Value = Message> {
         2 => proptest::collection::vec(members(), 0..6).prop_map(Message::Members),
         2 => (proptest::collection::vec(lines(), 0..6), any::<bool>()).prop_map(|(lines, answer)| Message::Roster { lines, answer }),
         1 => any::<u64>().prop_map(Message::RosterHash),
+        2 => (1u64..4, 1u8..4, 0u8..3).prop_map(|(run, n, nonce)| Message::Greeting {
+            generation: run << 32, nonce: [nonce; 16], line: signed_line(n, (run, 1), nonce, Standing::Member),
+        }),
+        3 => (proptest::collection::vec(proved_lines(), 0..6), any::<bool>())
+            .prop_map(|(lines, answer)| Message::Lines { lines, answer }),
+        1 => any::<u64>().prop_map(Message::LinesHash),
+        1 => proved_lines().prop_map(Message::AboveLine),
+        1 => proptest::collection::vec(any::<u8>(), 0..80)
+            .prop_map(|bytes| Message::Revocations(vec![bytes.into()])),
         1 => Just(Message::Ask),
         1 => any::<bool>().prop_map(|restart| Message::Goodbye { restart }),
     ]
@@ -226,7 +261,24 @@ fn registry_messages() -> impl Strategy<Value = registry::message::Message> {
             records,
         }
     });
+    let proved = (2u8..5, number(), 1u64..1 << 46, number(), any::<bool>());
+    let proved = proved.prop_map(|(n, run, version, altered, is_whole)| {
+        let mut delta = proved_log(n, run % MAX_RUN, version);
+        if !is_whole {
+            (delta.run, delta.horizon) = (altered, altered);
+        }
+        delta
+    });
+    let claimed = (node(), position(), any::<u64>());
+    let claimed = claimed.prop_map(|(owner, position, tag)| registry::message::Claimed {
+        owner,
+        position,
+        tag,
+    });
     prop_oneof![
+        3 => (proved, any::<bool>()).prop_map(|(delta, pushed)| M::Proved { delta, pushed }),
+        1 => (proptest::collection::vec(claimed, 0..6), any::<bool>())
+            .prop_map(|(heads, answer)| M::Heads { heads, answer }),
         4 => (delta, any::<bool>()).prop_map(|(delta, pushed)| M::Part { delta, pushed }),
         1 => progress().prop_map(M::Ack),
         1 => (node(), progress()).prop_map(|(owner, from)| M::Pull { owner, from }),

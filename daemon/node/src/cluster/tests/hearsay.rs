@@ -1,37 +1,18 @@
-//! What a member may say of others without ending them, speaking for them or starving them.
+//! What a member that speaks protocol 1 may say of others without ending them, speaking for them or starving them.
 
-use super::super::message::{Hello, Message};
+use super::super::message::Message;
 use super::super::swim::{Identity, Member, State};
 use super::super::{Phase, Timer};
 use super::arbitrary::Act;
-use super::{Bench, address, greeted_bench, profile};
+use super::{Bench, address, lied_to_bench, profile};
 use crate::belief::MAX_RUN;
 use crate::machine::Machine;
+use crate::wire::Protocol;
 use crdt::roster::{RosterEntry, Standing};
 use names::NodeId;
 use std::time::Duration;
 
-/// A bench with accepted connections of node2 and of node3, which lies; node3 speaks last.
-pub(super) fn lied_to_bench() -> Bench {
-    let mut bench = greeted_bench();
-    bench.greet(3, 1);
-    bench
-}
-
 impl Bench {
-    fn greet(&mut self, n: u8, run: u64) {
-        self.act(Act::Connect(n));
-        self.say(Message::Hello(Hello {
-            generation: run << 32,
-            nonce: [n; 16],
-            profile: profile(&format!("node{n}"), n),
-        }));
-    }
-
-    fn say(&mut self, message: Message) {
-        self.act(Act::Say(0, message));
-    }
-
     pub(super) fn say_line(&mut self, n: u8, run: u64, standing: Standing) {
         let profile = profile(&format!("node{n}"), n);
         let line = RosterEntry {
@@ -43,15 +24,6 @@ impl Bench {
             lines: vec![(NodeId([n; 16]), line)],
             answer: false,
         });
-    }
-
-    fn line(&self, n: u8) -> Option<(u64, Standing)> {
-        let line = self.machine.roster.roster().get(NodeId([n; 16]));
-        line.map(|line| (line.run, line.standing))
-    }
-
-    fn is_connected(&self, n: u8) -> bool {
-        self.machine.connections.current(NodeId([n; 16])).is_some()
     }
 }
 
@@ -69,7 +41,7 @@ fn nothing_that_a_peer_says_ends_the_machine_or_takes_its_runs() {
         },
     ];
     for refusal in refusals {
-        let mut bench = lied_to_bench();
+        let mut bench = lied_to_bench(Protocol::UNPROVED);
         bench.say(refusal.clone());
         bench.say(refusal);
         bench.say_line(1, far, Standing::Member);
@@ -84,14 +56,14 @@ fn nothing_that_a_peer_says_ends_the_machine_or_takes_its_runs() {
 
 #[test]
 fn a_refusal_is_heard_once_for_each_hello() {
-    let mut bench = lied_to_bench();
+    let mut bench = lied_to_bench(Protocol::UNPROVED);
     bench.say(Message::Above { run: 1_000 });
     assert_eq!(
         bench.machine.keeper.wanted(),
         1_001,
         "as after a restored backup"
     );
-    let mut bench = lied_to_bench();
+    let mut bench = lied_to_bench(Protocol::UNPROVED);
     bench.say(Message::Above { run: far_from(1) });
     bench.say(Message::Above { run: 5 });
     assert_eq!(bench.machine.keeper.wanted(), 1);
@@ -103,7 +75,7 @@ fn far_from(run: u64) -> u64 {
 
 #[test]
 fn what_is_said_of_a_node_counts_as_far_as_it_may_have_come() {
-    let mut bench = lied_to_bench();
+    let mut bench = lied_to_bench(Protocol::UNPROVED);
     bench.say_line(2, far_from(1), Standing::Member);
     assert_eq!(bench.line(2), Some((1, Standing::Member)));
     bench.say_line(2, far_from(1) - 1, Standing::Member);
@@ -124,7 +96,7 @@ fn what_is_said_of_a_node_counts_as_far_as_it_may_have_come() {
 
 #[test]
 fn a_generation_that_nobody_beats_is_not_believed() {
-    let mut bench = lied_to_bench();
+    let mut bench = lied_to_bench(Protocol::UNPROVED);
     let node2 = Identity::of_run(NodeId([2; 16]), address(2), 1);
     for generation in [u64::MAX, node2.generation + 1_001, 2 << 32] {
         for state in [State::Alive, State::Down] {
@@ -141,7 +113,7 @@ fn a_generation_that_nobody_beats_is_not_believed() {
 
 #[test]
 fn what_a_node_says_of_itself_wins_over_what_was_said_of_it() {
-    let mut bench = lied_to_bench();
+    let mut bench = lied_to_bench(Protocol::UNPROVED);
     let truth = Identity::of_run(NodeId([4; 16]), address(4), 3);
     let lie = Identity {
         generation: 900 << 32,
@@ -157,7 +129,7 @@ fn what_a_node_says_of_itself_wins_over_what_was_said_of_it() {
 #[test]
 fn that_a_connected_node_is_gone_is_believed_from_itself_alone() {
     for standing in [Standing::Left, Standing::Forgotten] {
-        let mut bench = lied_to_bench();
+        let mut bench = lied_to_bench(Protocol::UNPROVED);
         bench.say_line(2, 1, standing);
         assert_eq!(bench.line(2), Some((1, Standing::Member)));
         bench.say_line(3, 1, standing);
@@ -168,7 +140,7 @@ fn that_a_connected_node_is_gone_is_believed_from_itself_alone() {
 /// Node3 says that node2 is down and has left; node2 answers or does not, when it is asked. Whether
 /// it is active, and its standing, when its time to answer is over.
 fn accused(order: [fn(&mut Bench); 2], answers: bool) -> (bool, Option<(u64, Standing)>) {
-    let mut bench = lied_to_bench();
+    let mut bench = lied_to_bench(Protocol::UNPROVED);
     for lie in order {
         lie(&mut bench);
     }
@@ -203,7 +175,7 @@ fn a_connected_node_that_is_said_to_be_gone_is_there_if_it_answers() {
 
 #[test]
 fn who_is_said_to_be_down_is_asked_unless_that_is_old_news() {
-    let mut bench = lied_to_bench();
+    let mut bench = lied_to_bench(Protocol::UNPROVED);
     bench.greet(2, 2);
     bench.greet(3, 1);
     let mut accused = |run| {
@@ -216,7 +188,7 @@ fn who_is_said_to_be_down_is_asked_unless_that_is_old_news() {
 
 #[test]
 fn an_address_is_dialled_once_a_second_whoever_is_said_to_be_there() {
-    let mut bench = lied_to_bench();
+    let mut bench = lied_to_bench(Protocol::UNPROVED);
     let before = bench.machine.stats().dials;
     let crowd = (0..200_u8).map(|n| Identity::of_run(NodeId([n.max(10); 16]), address(9), 1));
     bench.say(Message::Members(crowd.map(Member::alive).collect()));
@@ -225,7 +197,7 @@ fn an_address_is_dialled_once_a_second_whoever_is_said_to_be_there() {
 
 #[test]
 fn farewells_have_one_timer_a_node() {
-    let mut bench = lied_to_bench();
+    let mut bench = lied_to_bench(Protocol::UNPROVED);
     for _ in 0..100 {
         bench.say(Message::Goodbye { restart: true });
     }

@@ -2,13 +2,14 @@
 //! taken by all.
 
 use super::super::Phase;
-use super::super::message::{Hello, Message};
-use super::arbitrary::{Act, acts};
-use super::hearsay::lied_to_bench;
-use super::{Bench, profile};
+use super::super::message::Message;
+use super::arbitrary::{Act, acts, protocols};
+use super::{Bench, lied_to_bench, proved_log};
+use crate::belief::{MAX_RUN, run_of};
 use crate::registry;
+use crate::wire::Protocol;
 use crdt::registry::{Delta, Position};
-use crdt::roster::Standing;
+use crdt::roster::{Line, Standing};
 use names::NodeId;
 use proptest::prelude::*;
 
@@ -21,21 +22,12 @@ impl Bench {
     fn greeted_by_honest(&mut self, run: u64) -> Option<u64> {
         self.act(Act::Connect(HONEST));
         self.sent.clear();
-        self.act(Act::Say(
-            0,
-            Message::Hello(Hello {
-                generation: run << 32,
-                nonce: [HONEST; 16],
-                profile: profile("node5", HONEST),
-            }),
-        ));
+        self.say(self.hello(HONEST, run));
         let answers = self.sent.iter().map(|bytes| Message::read(bytes));
-        let above = answers.filter_map(|answer| {
-            if let Ok(Message::Above { run }) = answer {
-                Some(run)
-            } else {
-                None
-            }
+        let above = answers.filter_map(|answer| match answer {
+            Ok(Message::Above { run }) => Some(run),
+            Ok(Message::AboveLine(line)) => Some(Line::read(line).ok()?.relayed().rank().run),
+            Ok(_) | Err(_) => None,
         });
         above.last()
     }
@@ -52,6 +44,15 @@ impl Bench {
     /// The honest node says what is registered there, on its latest connection; gives how far that has
     /// come here.
     fn told_of_registrations(&mut self, run: u64) -> Position {
+        let pushed = true;
+        if self.protocol >= Protocol::PROVED {
+            let delta = proved_log(HONEST, run, VERSION);
+            self.act(Act::Registry(
+                0,
+                registry::message::Message::Proved { delta, pushed },
+            ));
+            return self.machine.registry.position(NODE);
+        }
         let delta = Delta {
             owner: NODE,
             run,
@@ -61,7 +62,6 @@ impl Bench {
             horizon: 0,
             records: Vec::new(),
         };
-        let pushed = true;
         let part = registry::message::Message::Part { delta, pushed };
         self.act(Act::Registry(0, part));
         self.machine.registry.position(NODE)
@@ -70,7 +70,7 @@ impl Bench {
 
 #[test]
 fn that_a_node_left_in_a_run_that_it_never_had_hides_no_registration() {
-    let mut bench = lied_to_bench();
+    let mut bench = lied_to_bench(Protocol::UNPROVED);
     bench.say_line(HONEST, 1_004, Standing::Left);
     assert_eq!(bench.greeted_by_honest(1), None);
     let position = Position {
@@ -85,9 +85,9 @@ proptest! {
 
     #[test]
     fn a_node_of_which_others_have_spoken_is_taken_at_its_word(
-        acts in proptest::collection::vec(acts(), 0..60), first in 1u64..5,
+        acts in proptest::collection::vec(acts(), 0..60), first in 1u64..5, protocol in protocols(),
     ) {
-        let mut bench = lied_to_bench();
+        let mut bench = lied_to_bench(protocol);
         for act in acts {
             bench.act(act);
         }
@@ -117,9 +117,9 @@ proptest! {
 
     #[test]
     fn what_the_machine_says_of_itself_stays_within_the_bounds(
-        acts in proptest::collection::vec(acts(), 0..60),
+        acts in proptest::collection::vec(acts(), 0..60), protocol in protocols(),
     ) {
-        let mut bench = lied_to_bench();
+        let mut bench = lied_to_bench(protocol);
         let refusals = acts.iter().filter(|act| matches!(act, Act::Say(_, Message::Above { .. })));
         let most = 2 + 1_001 * u64::try_from(refusals.count()).unwrap();
         for act in acts {
@@ -129,13 +129,19 @@ proptest! {
         bench.sent.clear();
         bench.act(Act::Connect(HONEST));
         let hellos = bench.sent.iter().filter_map(|bytes| match Message::read(bytes) {
-            Ok(Message::Hello(hello)) => Some(hello),
+            Ok(Message::Hello(hello)) => hello.is_sound().then_some(hello.generation),
+            Ok(Message::Greeting { generation, line, .. }) => {
+                let line = Line::read(line).ok()?;
+                let is_taken = line.relayed().rank().run == run_of(generation)
+                    && run_of(generation) < MAX_RUN;
+                is_taken.then_some(generation)
+            }
             Ok(_) | Err(_) => None,
         });
-        let hellos: Vec<Hello> = hellos.collect();
-        prop_assert_eq!(hellos.len(), 1);
-        for hello in hellos {
-            prop_assert!(hello.is_sound() && hello.run() <= most + 60, "{hello:?}");
+        let generations: Vec<u64> = hellos.collect();
+        prop_assert_eq!(generations.len(), 1);
+        for generation in generations {
+            prop_assert!(run_of(generation) <= most + 60, "{generation}");
         }
     }
 }

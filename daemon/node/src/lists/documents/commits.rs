@@ -2,7 +2,7 @@
 
 use crate::lists::edge::Edge;
 use crate::lists::event::{Origin, Verdict};
-use crate::lists::io::{ListRow, Output, Row};
+use crate::lists::io::{Left, ListRow, Output, Row};
 use crate::wire::{WriteError, WriteId};
 use crdt::entry::Entry;
 use crdt::list::{Document, RawChange, Touched};
@@ -50,6 +50,7 @@ impl Advance {
         rows.extend(self.changes.iter().map(|change| Row::Change {
             list,
             id: change.id,
+            hash: change.hash,
             bytes: change.bytes.clone(),
         }));
         rows.extend(self.entries.iter().map(|(id, entry, _)| Row::Entry {
@@ -74,6 +75,8 @@ pub(super) struct Pending {
     pub(super) verdicts: Vec<Verdict>,
     /// It replaces all rows of the list's view.
     pub(super) is_view: bool,
+    /// What leaves the list by it.
+    pub(super) left: Option<Left>,
 }
 
 #[derive(Debug)]
@@ -109,9 +112,29 @@ impl Commits {
                 advance: Some(advance),
                 verdicts,
                 is_view: false,
+                left: None,
             },
             rows,
         );
+    }
+
+    /// Writes a list without what is left out of it.
+    pub(super) fn leave_out(
+        &mut self,
+        edge: &mut Edge,
+        list: ListId,
+        advance: Advance,
+        left: Left,
+        row: Row,
+    ) {
+        let pending = Pending {
+            list,
+            advance: Some(advance),
+            verdicts: Vec::new(),
+            is_view: false,
+            left: Some(left),
+        };
+        self.write(edge, pending, vec![row]);
     }
 
     /// Writes all rows of a list's view.
@@ -121,6 +144,7 @@ impl Commits {
             advance: None,
             verdicts: Vec::new(),
             is_view: true,
+            left: None,
         };
         self.write(edge, pending, vec![row]);
     }
@@ -134,6 +158,7 @@ impl Commits {
                 advance: None,
                 verdicts: Vec::new(),
                 is_view: false,
+                left: None,
             },
             vec![row],
         );

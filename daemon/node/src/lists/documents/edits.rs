@@ -8,7 +8,7 @@ use crate::time::{Instant, Wall};
 use crate::wire::{RequestId, WriteError};
 use crdt::entry::{Author, Edit, Entry};
 use crdt::list::{Document, EditRefusal, Edited, heads_tag};
-use crdt::vector::VersionVector;
+use crdt::vector::{Tip, VersionVector};
 use names::{EntryId, ListId, ListName};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -161,7 +161,7 @@ impl Edits {
             Err(refusal) => return Outcome::Answer(Err(refused(refusal)), None),
         };
         let goal = match &change {
-            Some(change) => VersionVector::from_iter([change.id]),
+            Some(change) => VersionVector::from_iter([Tip::of(change.id, change.hash)]),
             None => document.vector().clone(),
         };
         let pushed = change

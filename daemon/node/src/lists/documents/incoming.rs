@@ -5,7 +5,8 @@ use super::heap::{Heap, Held, Room};
 use crate::lists::edge::Edge;
 use bytes::Bytes;
 use crdt::list::{self, CheckedChange, Document};
-use names::{ChangeHash, ChangeId, ListId, ListName, NodeId};
+use crdt::vector::Tip;
+use names::{ChangeHash, ListId, ListName, NodeId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -52,9 +53,9 @@ pub(super) struct Batch {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reception {
     /// It waits to be applied.
-    Waits(ChangeId),
+    Waits(Tip),
     /// The document has it.
-    Known(ChangeId),
+    Known(Tip),
     /// It was refused, or there was no room.
     Dropped,
 }
@@ -76,10 +77,10 @@ impl Incoming {
                 return Reception::Dropped;
             }
         };
-        let id = change.id();
+        let tip = Tip::of(change.id(), change.hash());
         if document.is_some_and(|document| document.has(&change.hash())) {
             edge.stats.changes_duplicate += 1;
-            return Reception::Known(id);
+            return Reception::Known(tip);
         }
         let is_full = |waiting: &Waiting| waiting.ready.is_full();
         if !self.room.is_left_for(from) || self.waiting.get(&list).is_some_and(is_full) {
@@ -91,7 +92,7 @@ impl Incoming {
             ready: Heap::default(),
         });
         waiting.ready.add(Held { change, from }, &mut self.room);
-        Reception::Waits(id)
+        Reception::Waits(tip)
     }
 
     /// The name of a list for which changes wait to be applied.
@@ -230,6 +231,18 @@ impl Incoming {
             edge.stats.changes_refused += u64::try_from(refused.len()).unwrap_or(0);
         }
         self.drop_orphans(list);
+    }
+
+    /// Looks again at the changes of a list that lacked others.
+    pub(super) fn retry_orphans(&mut self, list: ListId, name: &ListName) {
+        let orphans = self.orphans.remove(&list).unwrap_or_default();
+        for held in orphans.take(&mut self.room) {
+            let waiting = self.waiting.entry(list).or_insert_with(|| Waiting {
+                name: name.clone(),
+                ready: Heap::default(),
+            });
+            waiting.ready.add(held, &mut self.room);
+        }
     }
 
     /// Drops the changes of a list that lack others; gives how many.

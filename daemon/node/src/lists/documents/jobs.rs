@@ -115,7 +115,8 @@ fn weigh(job: &Job) -> Weight {
         | Job::Apply { .. }
         | Job::Save { .. }
         | Job::Rebuild { .. }
+        | Job::LeaveOut { .. }
         | Job::EntriesAt { .. } => Weight::Heavy,
-        Job::Vector | Job::Changes { .. } => Weight::Light,
+        Job::Vector { .. } | Job::Changes { .. } => Weight::Light,
     }
 }

@@ -203,7 +203,7 @@ impl Resident {
         let total: u64 = document
             .vector()
             .iter()
-            .map(|id| id.seq)
+            .map(|tip| tip.id.seq)
             .fold(0, u64::saturating_add);
         let deserving =
             slot.unsaved >= SNAPSHOT_CHANGES && slot.unsaved.saturating_mul(SNAPSHOT_PART) > total;

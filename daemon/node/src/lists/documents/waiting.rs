@@ -12,6 +12,7 @@ use crate::lists::event::{Event, Origin, Verdict};
 use crate::lists::io::Refusal;
 use crate::lists::job::Job;
 use crdt::list::{Applied, CheckedChange, Document, Fault};
+use crdt::vector::Tip;
 use names::{ChangeHash, ListId};
 use std::time::Duration;
 
@@ -42,6 +43,11 @@ impl Documents {
             self.begin_rebuild(edge, list);
             return self.report_idle(list);
         }
+        if self.is_leaving(list) {
+            // What waits for the list waits until it is without what leaves it.
+            self.begin_leaving(edge, list);
+            return self.report_idle(list);
+        }
         if self.edits.waited_for(list).is_some() || self.incoming.waited_for(list).is_some() {
             match self.resident.place(list) {
                 Place::Away => return,
@@ -55,6 +61,9 @@ impl Documents {
             self.line.leave(list);
             self.run_edits(edge, list);
             self.run_incoming(edge, list);
+            if self.is_leaving(list) {
+                self.begin_leaving(edge, list);
+            }
         }
         self.report_idle(list);
     }
@@ -204,6 +213,7 @@ impl Documents {
         edge.stats.changes_duplicate += u64::try_from(duplicates).unwrap_or(0);
         edge.stats.changes_refused += u64::try_from(refused.len()).unwrap_or(0);
         self.report_spoilers(list, &refused, &applying.senders);
+        self.report_forks(edge, list, &refused, &applying.senders);
         if self.incoming.keep(edge, list, orphans, &applying.senders) {
             edge.after(ORPHANS_AFTER, Timer::Orphans(list));
             edge.after(ORPHANS_UNTIL, Timer::Abandon(list));
@@ -247,6 +257,30 @@ impl Documents {
         }
     }
 
+    /// Changes whose numbers are taken: nobody honest writes a number twice, and no node takes both.
+    fn report_forks(
+        &mut self,
+        edge: &mut Edge,
+        list: ListId,
+        refused: &[(CheckedChange, Fault)],
+        senders: &Senders,
+    ) {
+        let forked = refused
+            .iter()
+            .filter(|(_, fault)| matches!(fault, Fault::Forked));
+        for (change, _) in forked {
+            edge.stats.changes_forked += 1;
+            if let Some(peer) = senders.get(&change.hash()) {
+                self.challenge(list, change, *peer);
+                self.events.push_back(Event::Forking {
+                    peer: *peer,
+                    list,
+                    change: Tip::of(change.id(), change.hash()),
+                });
+            }
+        }
+    }
+
     /// A batch made the document unfit for use: it is loaded again, and the batch's changes are
     /// tried singly when they come again.
     pub(super) fn spoiled(&mut self, edge: &mut Edge, list: ListId, applying: &Applying) {
@@ -260,7 +294,8 @@ impl Documents {
     fn report_idle(&mut self, list: ListId) {
         let waits = self.incoming.waited_for(list).is_some()
             || self.commits.any_remote(list)
-            || self.applying.contains_key(&list);
+            || self.applying.contains_key(&list)
+            || self.is_leaving(list);
         if !waits {
             self.line.done(list);
             self.events.push_back(Event::Idle(list));

@@ -63,6 +63,11 @@ impl Documents {
                     return None;
                 }
             }
+            Done::LeftOut(result) => {
+                if !self.left_out(edge, list, result) {
+                    return None;
+                }
+            }
             Done::Vector(found) => {
                 let found = found.map(NamedVector::from);
                 self.events.push_back(Event::VectorRead { list, found });
@@ -101,7 +106,7 @@ impl Documents {
     fn quarantine(&mut self, edge: &mut Edge, list: ListId, reason: String) {
         tracing::error!(%list, reason, "a list is quarantined: its document cannot be loaded");
         self.resident.quarantine(list);
-        self.digest.remove(list);
+        self.forget_sums(list);
         self.commits
             .write_row(edge, list, Row::Quarantine { list, reason });
     }

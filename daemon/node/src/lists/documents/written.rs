@@ -6,10 +6,11 @@ use super::commits::{Advance, Pending};
 use super::resident::Place;
 use crate::lists::edge::Edge;
 use crate::lists::event::{Changed, Committed, Event, Origin};
-use crate::lists::io::{Change, Refusal};
+use crate::lists::io::{Change, Left, Output, Refusal};
 use crate::lists::owns;
 use crate::wire::{WriteError, WriteId};
 use crdt::digest::Digest;
+use crdt::vector::Sums;
 use names::ListId;
 
 impl Documents {
@@ -39,6 +40,7 @@ impl Documents {
             advance,
             verdicts,
             is_view,
+            left,
         } = pending;
         let changed = advance.map(|advance| self.advanced(edge, list, advance));
         self.events.push_back(Event::Committed(Committed {
@@ -46,6 +48,13 @@ impl Documents {
             verdicts,
             changed,
         }));
+        if let Some(left) = left {
+            edge.stats.changes_left_out += u64::try_from(left.changes.len()).unwrap_or(0);
+            if !left.changes.is_empty() {
+                report_left(&left);
+                edge.put(Output::LeftOut(left));
+            }
+        }
         if is_view {
             self.rebuild_ended(edge, list, Ok(()));
         }
@@ -63,7 +72,7 @@ impl Documents {
             entries,
         } = advance;
         if self.resident.place(list) != Place::Quarantined {
-            self.digest.set(list, row.sum);
+            self.note_sums(list, row.sums);
         }
         let count = u64::try_from(changes.len()).unwrap_or(0);
         match origin {
@@ -110,6 +119,7 @@ impl Documents {
         self.incoming.clear();
         self.line.clear();
         self.applying.clear();
+        self.leaving.clear();
         self.jobs.forget();
         self.events.push_back(Event::Failed);
     }
@@ -120,7 +130,7 @@ impl Documents {
         &mut self,
         edge: &mut Edge,
         salt: [u8; 16],
-        known: Vec<(ListId, u64)>,
+        known: Vec<(ListId, Sums)>,
     ) {
         self.fail(edge, WriteError::Failed);
         self.commits.reopened();
@@ -128,21 +138,28 @@ impl Documents {
         self.read_digest(known);
     }
 
-    pub(super) fn read_digest(&mut self, known: Vec<(ListId, u64)>) {
+    pub(super) fn read_digest(&mut self, known: Vec<(ListId, Sums)>) {
         self.digest = Digest::default();
-        for (list, sum) in known {
+        self.numbers = self.numbers.is_some().then(Digest::default);
+        for (list, sums) in known {
             if owns(self.shards, list) && self.resident.place(list) != Place::Quarantined {
-                self.digest.set(list, sum);
+                self.note_sums(list, sums);
             }
         }
     }
+}
+
+fn report_left(left: &Left) {
+    let own = left.changes.iter().filter(|(_, is_own)| *is_own).count();
+    tracing::error!(list = %left.list, changes = left.changes.len(), own,
+        "changes have left a list: another branch stays");
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::lists::ask;
-    use crate::lists::io::{Output, Settings};
+    use crate::lists::io::Settings;
     use crate::time::Now;
     use crate::wire::RequestId;
     use crdt::entry::{Author, Edit, NewEntry};
@@ -161,6 +178,7 @@ mod tests {
             seed: [3; 32],
             resident_bytes: 1 << 20,
             known: Vec::new(),
+            compares_numbers: false,
             quarantined: Vec::new(),
             remake: Vec::new(),
         };

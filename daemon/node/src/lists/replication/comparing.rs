@@ -53,14 +53,15 @@ impl Replication {
         to: (NodeId, ConnId),
         urgency: Urgency,
     ) {
+        self.forks.round_begins(to.0);
         // Said once: two that woke each other again and again would finish no round.
         let opening = Opening {
             urgency,
             wake: self.to_wake.remove(&to.0),
             record: self.departure.is_wanted(),
         };
-        self.rounds
-            .begin(edge, documents.digest(), self.shards, to, opening);
+        let digest = documents.digest_in(self.peers.protocol_of(to.1));
+        self.rounds.begin(edge, digest, self.shards, to, opening);
     }
 
     /// A peer opens a round; with `wake` it wants one of this node, too.
@@ -72,7 +73,8 @@ impl Replication {
         shards: (Shard, Shard),
         (sum, wake): (u64, bool),
     ) {
-        rounds::answer_root(edge, documents.digest(), self.shards, conn, shards, sum);
+        let digest = documents.digest_in(self.peers.protocol_of(conn));
+        rounds::answer_root(edge, digest, self.shards, conn, shards, sum);
         if wake {
             self.fresh.insert(peer);
             self.rounds.cancel(peer);
@@ -89,15 +91,17 @@ impl Replication {
         &mut self,
         edge: &mut Edge,
         documents: &mut Documents,
-        peer: NodeId,
+        (peer, conn): (NodeId, ConnId),
         (shard, buckets): (Shard, &BTreeSet<u8>),
         leaves: &[(ListId, u64)],
     ) {
         let urgency = self.rounds.urgency(peer);
+        let digest = documents.digest_in(self.peers.protocol_of(conn));
         let differing = self
             .rounds
-            .leaves(edge, documents.digest(), peer, shard, buckets, leaves);
+            .leaves(edge, digest, peer, shard, buckets, leaves);
         for Difference { list, ours, theirs } in differing.unwrap_or_default() {
+            self.forks.differs(peer, list);
             if theirs.is_none() || ours.is_none() && documents.is_known(list) {
                 continue;
             }
@@ -131,9 +135,8 @@ impl Replication {
         first: Shard,
         sums: &[u64],
     ) {
-        let finished = self
-            .rounds
-            .shards(edge, documents.digest(), from, first, sums);
+        let digest = documents.digest_in(self.peers.protocol_of(from.1));
+        let finished = self.rounds.shards(edge, digest, from, first, sums);
         self.end_round(edge, documents, from.0, finished);
     }
 
@@ -145,9 +148,8 @@ impl Replication {
         from: (NodeId, ConnId),
         shard: Shard,
     ) {
-        let finished = self
-            .rounds
-            .shard_done(edge, documents.digest(), from, shard);
+        let digest = documents.digest_in(self.peers.protocol_of(from.1));
+        let finished = self.rounds.shard_done(edge, digest, from, shard);
         self.end_round(edge, documents, from.0, finished);
     }
 
@@ -164,6 +166,9 @@ impl Replication {
         };
         if finished.urgency == Urgency::Now && !finished.truncated {
             self.fresh.remove(&peer);
+        }
+        if !finished.truncated {
+            self.forks.round_ends(peer);
         }
         if let Some(record) = finished.record {
             self.count_confirmed(edge, documents, peer, &record);
@@ -182,7 +187,8 @@ impl Replication {
         if documents.is_quarantined(list) {
             return;
         }
-        self.differing.theirs(edge, peer, list, theirs);
+        self.differing.theirs(edge, peer, list, theirs.clone());
+        self.with_vector(edge, documents, list, Purpose::Check { peer, theirs });
         if !answer {
             let purpose = Purpose::Compare { peer, answer: true };
             self.with_vector(edge, documents, list, purpose);

@@ -8,7 +8,7 @@ use super::vectors::Purpose;
 use super::watchers::Answerable;
 use crate::lists::documents::Documents;
 use crate::lists::edge::{Edge, Timer};
-use crate::lists::event::Verdict;
+use crate::lists::event::{NamedVector, Verdict};
 use crate::lists::io::{Refusal, Replicas, Reply};
 use crate::lists::wire::Message;
 use crate::wire::RequestId;
@@ -60,22 +60,55 @@ impl Replication {
         goal: VersionVector,
     ) {
         self.watchers.add(edge, list, peer, goal);
-        self.with_vector(edge, documents, list, Purpose::Watch);
+        self.answer_watchers_now(edge, documents, list);
     }
 
-    /// Tells peers that what they asked for is on this node's disk.
+    /// Tells peers what they asked for if it is on this node's disk already.
+    pub(super) fn answer_watchers_now(
+        &mut self,
+        edge: &mut Edge,
+        documents: &mut Documents,
+        list: ListId,
+    ) {
+        let open = self.watchers.open(list);
+        if !open.is_empty() {
+            self.with_vector(edge, documents, list, Purpose::Watch { open });
+        }
+    }
+
+    /// It is known how far the list is on the disk.
+    pub(super) fn check_watchers(
+        &mut self,
+        edge: &mut Edge,
+        documents: &Documents,
+        list: ListId,
+        ours: &NamedVector,
+    ) {
+        for (peer, unlike) in self.watchers.unlike(list, ours) {
+            self.note_forks(edge, documents, (peer, list), &unlike);
+        }
+        let answerable = self.watchers.committed_before(list, ours);
+        self.answer_watchers(edge, list, answerable);
+    }
+
+    /// Tells peers that what they asked for is on this node's disk; not those that have another branch
+    /// of the list.
     pub(super) fn answer_watchers(
         &self,
         edge: &mut Edge,
         list: ListId,
         answerable: Vec<Answerable>,
     ) {
-        for (peer, vector) in answerable {
-            self.send_to(edge, peer, list, &Message::Have { list, vector });
+        let is_like = |(peer, _): &Answerable| !self.forks.any(*peer, list);
+        for (peer, vector) in answerable.into_iter().filter(is_like) {
+            self.send_to(edge, peer, list, |protocol| {
+                Message::have(protocol, list, &vector)
+            });
         }
     }
 
-    /// A peer has all of that on its disk.
+    /// A peer has all of that on its disk. Where it has another branch of the list, nothing of it is
+    /// counted.
     pub(super) fn have(
         &mut self,
         edge: &mut Edge,
@@ -83,6 +116,9 @@ impl Replication {
         (peer, list): (NodeId, ListId),
         vector: &VersionVector,
     ) {
+        if self.forks.any(peer, list) {
+            return;
+        }
         if let Some(view) = &self.view {
             self.waits.have(edge, view, peer, list, vector);
         }

@@ -82,7 +82,7 @@ impl Departure {
         else {
             return false;
         };
-        self.confirmed.insert(list, asked.sum(list));
+        self.confirmed.insert(list, asked.sums(list).content);
         self.asked.remove(&(peer, list));
         self.asked.is_empty()
     }

@@ -53,11 +53,16 @@ impl Differing {
     }
 
     /// The second look, with what this node has by now: the peer to repair with, if something was
-    /// lost.
-    pub(super) fn recheck(&mut self, list: ListId, ours: &VersionVector) -> Option<NodeId> {
+    /// lost, or it is on another branch.
+    pub(super) fn recheck(
+        &mut self,
+        list: ListId,
+        ours: &VersionVector,
+        is_forked: impl Fn(NodeId) -> bool,
+    ) -> Option<NodeId> {
         let look = self.0.remove(&list)?;
         look.theirs
-            .is_some_and(|theirs| !ours.covers(&theirs))
+            .is_some_and(|theirs| !theirs.missing_in(ours).is_empty() || is_forked(look.peer))
             .then_some(look.peer)
     }
 

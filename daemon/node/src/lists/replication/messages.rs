@@ -6,9 +6,10 @@ use super::vectors::Purpose;
 use crate::lists::documents::Documents;
 use crate::lists::edge::Edge;
 use crate::lists::owns;
-use crate::lists::wire::{self, Chunk, Message, Pushed, Tail};
+use crate::lists::wire::{self, About, Chunk, Message, Pushed, Tail};
 use crate::wire::{CloseReason, ConnId};
 use bytes::Bytes;
+use crdt::vector::VersionVector;
 use names::{ListId, ListName, NodeId, Shard};
 use std::collections::BTreeSet;
 
@@ -33,15 +34,53 @@ impl Replication {
         let Some(peer) = self.peers.peer_of(conn) else {
             return BTreeSet::new();
         };
-        let Some((shards, message)) = wire::decode(bytes) else {
+        let protocol = self.peers.protocol_of(conn);
+        let decoded = wire::decode(bytes);
+        let spoken = decoded.filter(|(_, message)| message.is_spoken_in(protocol));
+        let Some((shards, message)) = spoken else {
             self.sever(edge, documents, conn, CloseReason::Malformed);
             return BTreeSet::new();
         };
         // While the store is away nothing can be taken in, and what it has is not known for sure.
-        if documents.failure().is_some() && !matches!(message, Message::Have { .. }) {
+        let is_have = matches!(message, Message::Have { .. } | Message::HaveMarked { .. });
+        if documents.failure().is_some() && !is_have {
             return BTreeSet::new();
         }
-        self.act_on(edge, documents, (peer, conn), shards, message)
+        match message.about_vector() {
+            Ok((list, vector, about)) => {
+                if owns(self.shards, list) {
+                    self.act_on_vector(edge, documents, (peer, list), vector, about);
+                }
+                BTreeSet::new()
+            }
+            Err(message) => self.act_on(edge, documents, (peer, conn), shards, message),
+        }
+    }
+
+    fn act_on_vector(
+        &mut self,
+        edge: &mut Edge,
+        documents: &mut Documents,
+        about: (NodeId, ListId),
+        vector: VersionVector,
+        what: About,
+    ) {
+        match what {
+            About::Compare { answer } => self.compared(edge, documents, about, vector, answer),
+            About::Pull { most_bytes } => {
+                self.begin_serving(edge, documents, about, vector, most_bytes);
+            }
+            About::Confirm => self.watch(edge, documents, about, vector),
+            About::Have => self.have(edge, documents, about, &vector),
+            About::Unlike => {
+                let (peer, list) = about;
+                let purpose = Purpose::Check {
+                    peer,
+                    theirs: vector,
+                };
+                self.with_vector(edge, documents, list, purpose);
+            }
+        }
     }
 
     fn act_on(
@@ -73,7 +112,8 @@ impl Replication {
             }
             Message::Buckets { shard, sums } if sums.len() == BUCKETS => {
                 if (self.shards.0..=self.shards.1).contains(&shard) {
-                    rounds::answer_buckets(edge, documents.digest(), conn, shard, &sums);
+                    let digest = documents.digest_in(self.peers.protocol_of(conn));
+                    rounds::answer_buckets(edge, digest, conn, shard, &sums);
                 }
             }
             Message::Leaves {
@@ -83,7 +123,7 @@ impl Replication {
                 last,
             } if buckets.len() <= BUCKETS => {
                 let buckets = buckets.into_iter().collect();
-                self.differ(edge, documents, peer, (shard, &buckets), &leaves);
+                self.differ(edge, documents, from, (shard, &buckets), &leaves);
                 if last {
                     self.finish_shard(edge, documents, from, shard);
                 }
@@ -92,30 +132,25 @@ impl Replication {
             Message::Shards(_) | Message::Buckets { .. } | Message::Leaves { .. } => {
                 self.sever(edge, documents, conn, CloseReason::Malformed)
             }
-            Message::Compare { list, .. }
-            | Message::Pull { list, .. }
-            | Message::Nothing(list)
-            | Message::Confirm { list, .. }
-            | Message::Have { list, .. }
-                if !owns(self.shards, list) => {}
-            Message::Compare {
-                list,
-                vector,
-                answer,
-            } => self.compared(edge, documents, (peer, list), vector, answer),
-            Message::Pull {
-                list,
-                vector,
-                most_bytes,
-            } => self.begin_serving(edge, documents, (peer, list), vector, most_bytes),
+            Message::LeftOut { list, left_out } => {
+                changed.extend(self.left_out(edge, documents, from, list, left_out));
+            }
             Message::Nothing(list) => {
-                let step = self.pulls.nothing(peer, list);
-                self.repair_step(edge, documents, list, step);
+                if owns(self.shards, list) {
+                    let step = self.pulls.nothing(peer, list);
+                    self.repair_step(edge, documents, list, step);
+                }
             }
-            Message::Confirm { list, vector } => {
-                self.watch(edge, documents, (peer, list), vector);
-            }
-            Message::Have { list, vector } => self.have(edge, documents, (peer, list), &vector),
+            // What is about a vector was taken out before.
+            Message::Compare { .. }
+            | Message::CompareMarked { .. }
+            | Message::Pull { .. }
+            | Message::PullMarked { .. }
+            | Message::Confirm { .. }
+            | Message::ConfirmMarked { .. }
+            | Message::Have { .. }
+            | Message::HaveMarked { .. }
+            | Message::Unlike { .. } => {}
         }
         changed
     }
@@ -198,7 +233,7 @@ impl Replication {
         if confirm && !received.accepted.is_empty() {
             self.watchers.add(edge, list, peer, received.accepted);
             if received.some_known {
-                self.with_vector(edge, documents, list, Purpose::Watch);
+                self.answer_watchers_now(edge, documents, list);
             }
         }
     }

@@ -138,16 +138,11 @@ impl Wait {
         let open = peers.iter().filter(|(peer, _)| {
             !self.confirmed.contains(peer) && view.expected().any(|member| member.id == *peer)
         });
-        let conns: Vec<_> = open.map(|(_, conn)| conn).collect();
-        let shard = self.list.shard();
-        edge.send_all(
-            conns.into_iter(),
-            (shard, shard),
-            &Message::Confirm {
-                list: self.list,
-                vector: self.wish.goal.clone(),
-            },
-        );
+        for (_, conn) in open {
+            let protocol = peers.protocol_of(conn);
+            let message = Message::confirm(protocol, self.list, &self.wish.goal);
+            edge.send_about(conn, self.list, &message);
+        }
     }
 
     /// This node's name, then those of the members that confirmed.
@@ -180,6 +175,7 @@ impl Wait {
             reply @ (Reply::Unconfirmed(_)
             | Reply::Entries(_)
             | Reply::Lagging(_)
+            | Reply::Forks(_)
             | Reply::Rebuilt(_)) => reply,
         };
         edge.reply(request, Ok(reply));

@@ -45,7 +45,8 @@ impl Replication {
         let Some(conn) = self.peers.conn_of(peer) else {
             return;
         };
-        if !ours.vector.covers(theirs) {
+        self.check(edge, documents, (peer, list), ours, theirs);
+        if !theirs.missing_in(&ours.vector).is_empty() {
             self.repair(edge, documents, peer, list);
         }
         let ranges = ours.vector.missing_in(theirs);

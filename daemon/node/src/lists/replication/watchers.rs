@@ -1,9 +1,11 @@
 //! Peers that want to be told when this node has something on its disk.
 
 use crate::lists::edge::Edge;
+use crate::lists::event::NamedVector;
 use crate::time::Instant;
-use crdt::vector::VersionVector;
-use names::{ChangeId, ListId, NodeId};
+use crdt::list::RawChange;
+use crdt::vector::{Tip, VersionVector};
+use names::{Actor, ChangeId, ListId, NodeId};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -16,7 +18,8 @@ const FORGET_AFTER: Duration = Duration::from_secs(5);
 struct Watcher {
     peer: NodeId,
     goal: VersionVector,
-    have: VersionVector,
+    /// What of it is not known to be on the disk.
+    open: BTreeMap<Actor, Tip>,
     asked_at: Instant,
 }
 
@@ -40,10 +43,11 @@ impl Watchers {
         {
             known.asked_at = asked_at;
         } else if self.open < MAX_OPEN {
+            let open = goal.iter().map(|tip| (tip.id.actor, tip)).collect();
             watchers.push(Watcher {
                 peer,
                 goal,
-                have: VersionVector::default(),
+                open,
                 asked_at,
             });
             self.open += 1;
@@ -52,30 +56,38 @@ impl Watchers {
         }
     }
 
-    /// Whether anybody asks about that list.
-    pub(super) fn any(&self, list: ListId) -> bool {
-        self.lists.contains_key(&list)
+    /// The changes of that list that somebody asks about, and that are not known to be on the disk.
+    pub(super) fn open(&self, list: ListId) -> Vec<ChangeId> {
+        let watchers = self.lists.get(&list).into_iter().flatten();
+        let open = watchers.flat_map(|watcher| watcher.open.values());
+        open.map(|tip| tip.id).collect()
+    }
+
+    /// Who asks about changes of that list in whose places this node has others, and which.
+    pub(super) fn unlike(&self, list: ListId, ours: &NamedVector) -> Vec<(NodeId, VersionVector)> {
+        let watchers = self.lists.get(&list).into_iter().flatten();
+        let unlike =
+            watchers.map(|watcher| (watcher.peer, ours.unlike(watcher.open.values().copied())));
+        unlike.filter(|(_, unlike)| !unlike.is_empty()).collect()
     }
 
     /// Those changes of a list were committed.
-    pub(super) fn committed(
-        &mut self,
-        list: ListId,
-        ids: impl Iterator<Item = ChangeId> + Clone,
-    ) -> Vec<Answerable> {
+    pub(super) fn committed(&mut self, list: ListId, changes: &[RawChange]) -> Vec<Answerable> {
         self.advance(list, |watcher| {
-            ids.clone().for_each(|id| watcher.have.insert(id))
+            for change in changes {
+                let tip = Tip::of(change.id, change.hash);
+                let open = watcher.open.get(&tip.id.actor);
+                if open.is_some_and(|open| open.id == tip.id && !open.is_unlike(&tip)) {
+                    watcher.open.remove(&tip.id.actor);
+                }
+            }
         })
     }
 
     /// All of that was committed some time before.
-    pub(super) fn committed_before(
-        &mut self,
-        list: ListId,
-        vector: &VersionVector,
-    ) -> Vec<Answerable> {
+    pub(super) fn committed_before(&mut self, list: ListId, ours: &NamedVector) -> Vec<Answerable> {
         self.advance(list, |watcher| {
-            vector.iter().for_each(|id| watcher.have.insert(id))
+            watcher.open.retain(|_, open| !ours.has(*open));
         })
     }
 
@@ -95,7 +107,7 @@ impl Watchers {
         };
         watchers.iter_mut().for_each(update);
         let done: Vec<Watcher> = watchers
-            .extract_if(.., |watcher| watcher.have.covers(&watcher.goal))
+            .extract_if(.., |watcher| watcher.open.is_empty())
             .collect();
         self.open -= done.len();
         if watchers.is_empty() {

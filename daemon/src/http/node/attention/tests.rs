@@ -270,6 +270,27 @@ fn lists_and_processes_that_are_in_trouble_are_told() {
 }
 
 #[test]
+fn a_fork_names_the_list_both_nodes_and_whose_it_is() {
+    let fork = |node: Option<&str>| ForkedList {
+        name: Some("bob".to_owned()),
+        member: "n2".to_owned(),
+        actor: "a1".to_owned(),
+        node: node.map(str::to_owned),
+        change: 5,
+    };
+    let told = forks(&[fork(Some("n1")), fork(None)], "n1");
+    let words: Vec<&str> = told.iter().map(|one| one.what.as_str()).collect();
+    assert_eq!(
+        words,
+        [
+            "the list bob is forked: n1 and n2 have unlike changes 5 of n1 (actor a1)",
+            "the list bob is forked: n1 and n2 have unlike changes 5 of the actor a1"
+        ]
+    );
+    assert!(told.iter().all(|one| one.severity == Severity::Critical));
+}
+
+#[test]
 fn a_key_that_signs_is_told_of_before_it_ends() {
     let now_s = 1_000_000;
     let until = |days: i64| signer(Ok(Some(now_s + days * 86_400)), now_s);

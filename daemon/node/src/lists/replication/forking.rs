@@ -1,0 +1,149 @@
+//! What is done about lists of which a peer has another branch.
+//!
+//! Whoever hears a vector compares it with what it has, also at the numbers where it is ahead itself,
+//! and says so where the two are unlike: so both sides know, whichever of them is ahead. Then each pulls
+//! the other's branch; where the two changes meet, the documents leave one of them out (`leaving`).
+
+use super::Replication;
+use super::forks::Fork;
+use crate::lists::documents::Documents;
+use crate::lists::edge::Edge;
+use crate::lists::event::NamedVector;
+use crate::lists::io::Output;
+use crate::lists::owns;
+use crate::lists::wire::{ANSWER_BYTES, Message};
+use crate::wire::{CloseReason, ConnId, Protocol};
+use bytes::Bytes;
+use crdt::list::LeftOut;
+use crdt::vector::VersionVector;
+use names::{ChangeId, ListId, NodeId};
+
+impl Replication {
+    /// Compares what a peer has with what is here: notes where they are unlike, and tells the peer.
+    pub(super) fn check(
+        &mut self,
+        edge: &mut Edge,
+        documents: &Documents,
+        (peer, list): (NodeId, ListId),
+        ours: &NamedVector,
+        theirs: &VersionVector,
+    ) {
+        let unlike = ours.unlike(theirs.iter());
+        self.note_forks(edge, documents, (peer, list), &unlike);
+    }
+
+    /// Notes that a peer has other changes than these, and tells it.
+    pub(super) fn note_forks(
+        &mut self,
+        edge: &mut Edge,
+        documents: &Documents,
+        (peer, list): (NodeId, ListId),
+        unlike: &VersionVector,
+    ) {
+        let mut is_news = false;
+        for ours in unlike.iter() {
+            if self.forks.note(peer, list, ours) {
+                is_news = true;
+                self.report(edge, documents, (peer, list), ours.id);
+            }
+        }
+        // Its changes of that actor are asked for, too: one of the two branches stays.
+        if is_news {
+            self.queue_repair(documents, peer, list);
+        }
+        if is_news && let Some(conn) = self.peers.conn_of(peer) {
+            let message = Message::Unlike {
+                list,
+                vector: unlike.into(),
+            };
+            edge.send_about(conn, list, &message);
+        }
+    }
+
+    /// A peer says what a list is without. Gives the list if something is to be done with it.
+    pub(super) fn left_out(
+        &mut self,
+        edge: &mut Edge,
+        documents: &mut Documents,
+        (peer, conn): (NodeId, ConnId),
+        list: ListId,
+        left_out: Vec<Bytes>,
+    ) -> Option<ListId> {
+        if !owns(self.shards, list) || documents.is_quarantined(list) {
+            return None;
+        }
+        let read: Result<Vec<LeftOut>, _> = left_out.into_iter().map(LeftOut::read).collect();
+        match read {
+            Ok(told) => {
+                documents.leave_out(list, told, peer);
+                Some(list)
+            }
+            Err(_) => {
+                self.sever(edge, documents, conn, CloseReason::Abuse);
+                None
+            }
+        }
+    }
+
+    /// Tells a peer what a list is without, in as many messages as it takes.
+    pub(super) fn tell_left_out(
+        &self,
+        edge: &mut Edge,
+        (peer, list): (NodeId, ListId),
+        left_out: &[Bytes],
+    ) {
+        let Some(conn) = self.peers.conn_of(peer) else {
+            return;
+        };
+        if self.peers.protocol_of(conn) < Protocol::PROVED {
+            return;
+        }
+        let (mut told, mut bytes) = (Vec::new(), 0);
+        for one in left_out {
+            if bytes + one.len() > ANSWER_BYTES && !told.is_empty() {
+                let left_out = std::mem::take(&mut told);
+                bytes = 0;
+                edge.send_about(conn, list, &Message::LeftOut { list, left_out });
+            }
+            bytes += one.len();
+            told.push(one.clone());
+        }
+        if !told.is_empty() {
+            let left_out = told;
+            edge.send_about(conn, list, &Message::LeftOut { list, left_out });
+        }
+    }
+
+    /// All that is noted.
+    pub(in crate::lists) fn forks(&self, documents: &Documents) -> Vec<Fork> {
+        let all = self.forks.iter();
+        all.map(|(peer, list, id)| self.fork(documents, (peer, list), id))
+            .collect()
+    }
+
+    fn fork(&self, documents: &Documents, (peer, list): (NodeId, ListId), id: ChangeId) -> Fork {
+        let member = self.view.as_ref().and_then(|view| view.member(peer));
+        Fork {
+            list,
+            actor: id.actor,
+            seq: id.seq,
+            peer,
+            member: member.map(|member| member.profile.name.clone()),
+            is_own: documents.actor(list) == id.actor,
+        }
+    }
+
+    /// Raises the alarm.
+    fn report(
+        &self,
+        edge: &mut Edge,
+        documents: &Documents,
+        (peer, list): (NodeId, ListId),
+        id: ChangeId,
+    ) {
+        let fork = self.fork(documents, (peer, list), id);
+        tracing::error!(%peer, %list, actor = %id.actor, change = id.seq, own = fork.is_own,
+            "a list is forked: a peer has another change of that actor and number");
+        edge.put(Output::Forked(fork));
+    }
+}

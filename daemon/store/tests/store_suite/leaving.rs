@@ -1,0 +1,121 @@
+//! Changes that leave a list are moved aside, in one write with all rows of its view.
+
+use crate::rows;
+use crdt::entry::{Author, Edit, NewEntry};
+use crdt::list::{Document, LeftOut, RawChange};
+use names::Actor;
+use node::lists::{Done, Job, ListRow, Row, Source};
+use std::sync::Arc;
+
+/// The changes of one actor in list 1.
+fn branch(drawn: u128, count: usize) -> (Document, Vec<RawChange>) {
+    let mut document = Document::new(rows::name(1), rows::ACTOR);
+    let mut drawn = drawn;
+    let mut draw = || {
+        drawn += 1;
+        drawn
+    };
+    let entry = NewEntry {
+        title: "milk".to_owned(),
+        ..NewEntry::default()
+    };
+    let by = Author("ann@n1".to_owned());
+    let changes = (0..count)
+        .map(|_| {
+            let edited = document.edit(&Edit::Add(vec![entry.clone()]), &by, 0, &mut draw);
+            edited.unwrap().change.unwrap()
+        })
+        .collect();
+    (document, changes)
+}
+
+fn written(document: &Document, changes: &[RawChange]) -> Vec<Row> {
+    let list = rows::id(1);
+    let changes = changes.iter().map(|change| Row::Change {
+        list,
+        id: change.id,
+        hash: change.hash,
+        bytes: change.bytes.clone(),
+    });
+    let entries = document.entries().into_iter().map(|entry| Row::Entry {
+        list,
+        id: entry.id,
+        entry: Some(Arc::new(entry)),
+    });
+    let row = Row::List {
+        list,
+        row: ListRow::of(document),
+    };
+    changes.chain(entries).chain([row]).collect()
+}
+
+#[test]
+fn a_branch_leaves_its_list_and_is_kept() {
+    let (dir, list) = (tempfile::tempdir().unwrap(), rows::id(1));
+    let (one, other) = (branch(1, 3), branch(100, 3));
+    // The one with the larger hash is here.
+    let (ours, theirs) = if one.1[0].hash > other.1[0].hash {
+        (one, other)
+    } else {
+        (other, one)
+    };
+    let (store, ..) = rows::open(dir.path());
+    rows::commit(&store, written(&ours.0, &ours.1)).unwrap();
+    let snapshot = Row::Snapshot {
+        list,
+        covers: ours.0.vector().clone(),
+        bytes: ours.0.save().into(),
+    };
+    rows::commit(&store, vec![snapshot]).unwrap();
+
+    let job = || Job::LeaveOut {
+        actor: Actor([9; 16]),
+        challengers: vec![theirs.1[0].clone()],
+        told: Vec::new(),
+    };
+    let Done::LeftOut(Ok(Some(without))) = job().run(list, &store.reader()) else {
+        panic!("nothing was left out");
+    };
+    assert_eq!(without.moved, ours.1);
+    assert_eq!((without.document.total(), without.before.len()), (0, 3));
+    let left = LeftOut::of_two(&ours.1[0], &theirs.1[0]).unwrap();
+    assert_eq!(without.added, std::slice::from_ref(&left));
+    let row = Row::LeaveOut {
+        list,
+        row: without.row,
+        entries: without.entries,
+        vector: without.document.vector().clone(),
+        added: without.added,
+        moved: without.moved,
+    };
+    rows::commit(&store, vec![row]).unwrap();
+    rows::commit(&store, written(&theirs.0, &theirs.1[..1])).unwrap();
+    store.close();
+
+    let (store, recovered, _) = rows::open(dir.path());
+    let reader = store.reader();
+    assert_eq!(reader.left_out(list).unwrap(), [left.bytes().clone()]);
+    let aside: Vec<_> = ours.1.iter().map(|change| change.hash).collect();
+    assert_eq!(reader.aside(list).unwrap(), aside);
+    assert_eq!(
+        reader.snapshot(list).unwrap(),
+        None,
+        "it holds what has left"
+    );
+    let tip = reader.vector(list).unwrap().tip(rows::ACTOR).unwrap();
+    assert_eq!(tip, crdt::vector::Tip::of(theirs.1[0].id, theirs.1[0].hash));
+    assert_eq!(recovered.lists.len(), 1);
+    let Done::Loaded(Ok(loaded)) = (Job::Load {
+        name: rows::name(1),
+        actor: Actor([9; 16]),
+    })
+    .run(list, &reader) else {
+        panic!("the list does not load");
+    };
+    assert!(loaded.document.left_out().contains(&ours.1[0].hash));
+    let Done::LeftOut(Ok(None)) = job().run(list, &reader) else {
+        panic!("it is left out already");
+    };
+    assert!(reader.left_out(rows::id(2)).unwrap().is_empty());
+    store.close();
+}
