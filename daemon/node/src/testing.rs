@@ -12,10 +12,8 @@ use crate::registry::message::Message as RegistryMessage;
 use crate::wire::Channel;
 use crate::{cluster, lists};
 use bytes::Bytes;
-use crdt::registry::Delta;
-use crdt::roster::RosterEntry;
+use crdt::registry::{Delta, ProvedDelta, Statement};
 use maker::Maker;
-use names::NodeId;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt::{self, Debug, Write};
@@ -64,20 +62,54 @@ pub fn packet_kind(bytes: &[u8]) -> Option<String> {
 }
 
 /// Changes a part of a registry's log, with whether it says to be pushed; `None` if the bytes are
-/// no such part.
+/// no such part. A head that proves it stays as it is.
 pub fn alter_part(bytes: &[u8], alter: impl FnOnce(&mut Delta, &mut bool)) -> Option<Bytes> {
     let mut message = decode::<RegistryMessage>(bytes).ok()?;
-    let RegistryMessage::Part { delta, pushed, .. } = &mut message else {
-        return None;
-    };
-    alter(delta, pushed);
+    match &mut message {
+        RegistryMessage::Part { delta, pushed } => alter(delta, pushed),
+        RegistryMessage::Proved { delta, pushed } => {
+            let mut plain = plain(delta)?;
+            alter(&mut plain, pushed);
+            let written = plain.records.iter();
+            let written = written.map(|record| Statement::write(plain.owner, plain.run, record));
+            let statements = written.map(|one| Some(one.ok()?.relayed().bytes().clone()));
+            *delta = ProvedDelta {
+                owner: plain.owner,
+                run: plain.run,
+                after: plain.after,
+                upto: plain.upto,
+                latest: plain.latest,
+                horizon: plain.horizon,
+                statements: statements.collect::<Option<_>>()?,
+                head: delta.head.take(),
+            };
+        }
+        RegistryMessage::Ack(_)
+        | RegistryMessage::Pull { .. }
+        | RegistryMessage::Hash(_)
+        | RegistryMessage::Vector { .. }
+        | RegistryMessage::Probe(_)
+        | RegistryMessage::Probed { .. }
+        | RegistryMessage::Heads { .. } => return None,
+    }
     encode(&message).ok().map(Bytes::from)
 }
 
-/// Keeps those lines of a roster that `keep` approves of; `None` if the bytes are no roster that has
-/// others.
-pub fn keep_lines(bytes: &[u8], keep: impl FnMut(&NodeId, &RosterEntry) -> bool) -> Option<Bytes> {
-    cluster::testing::keep_lines(bytes, keep)
+/// What a part says that carries proofs.
+fn plain(delta: &ProvedDelta) -> Option<Delta> {
+    let records = delta.statements.iter().map(|bytes| {
+        let statement = Statement::read(bytes.clone()).ok()?;
+        statement.record().ok().flatten()
+    });
+    Some(Delta {
+        owner: delta.owner,
+        run: delta.run,
+        after: delta.after,
+        upto: delta.upto,
+        latest: delta.latest,
+        horizon: delta.horizon,
+        records: records.collect::<Option<_>>()?,
+    })
 }
 
 /// A value made of dice, encoded.
@@ -168,9 +200,14 @@ mod tests {
             .filter_map(|_| invent(Channel::Registry, &mut dice))
             .collect();
         for bytes in messages {
-            let is_part = kind(Channel::Registry, &bytes).as_deref() == Some("Part");
+            let kind = kind(Channel::Registry, &bytes);
             let altered = alter_part(&bytes, |delta, _| delta.run = 77);
-            assert_eq!(altered.is_some(), is_part);
+            match kind.as_deref() {
+                Some("Part") => assert!(altered.is_some()),
+                // What is invented is rarely a statement.
+                Some("Proved") => {}
+                _ => assert!(altered.is_none()),
+            }
         }
     }
 }

@@ -186,15 +186,11 @@ pub struct Liar {
     /// Its open connections, and whether its machines know of them.
     conns: BTreeMap<ConnId, bool>,
     dials: u64,
-    /// Parts of logs that it has heard.
-    parts: BTreeSet<Bytes>,
-    /// The last of them.
+    /// The last parts of logs that it has heard.
     last_parts: Vec<Bytes>,
     /// Changes of lists that it has made.
     changes: Vec<Vec<u8>>,
     me: Peer,
-    /// Lines of the roster that it has heard.
-    lines: BTreeSet<(NodeId, RosterEntry)>,
     /// When it last looked at what is there.
     looked: Option<Instant>,
 }
@@ -216,11 +212,9 @@ impl Liar {
             hello,
             conns,
             dials: FIRST_DIAL,
-            parts: BTreeSet::new(),
             last_parts: Vec::new(),
             changes: Vec::new(),
             me,
-            lines: BTreeSet::new(),
             looked: None,
         }
     }
@@ -246,12 +240,7 @@ impl Liar {
                 channel,
                 bytes,
             } => {
-                testing::keep_lines(bytes, |node, line| {
-                    self.lines.insert((*node, line.clone()));
-                    false
-                });
                 if testing::alter_part(bytes, |_, _| {}).is_some() {
-                    self.parts.insert(bytes.clone());
                     self.last_parts.push(bytes.clone());
                     let surplus = self.last_parts.len().saturating_sub(MAX_PARTS);
                     self.last_parts.drain(..surplus);
@@ -275,12 +264,12 @@ impl Liar {
     /// What becomes of something that its machines say.
     pub(crate) fn says(&mut self, said: Speech) -> Option<Speech> {
         if let Speech::Message(Channel::Cluster, bytes) = &said
-            && said.kind().as_deref() == Some("Hello")
+            && is_hello(&said)
         {
             self.hello = Some(bytes.clone());
         }
         self.remember(said.clone());
-        if self.chance.happens(self.habits.withholds) && said.kind().as_deref() != Some("Hello") {
+        if self.chance.happens(self.habits.withholds) && !is_hello(&said) {
             self.count("withheld");
             return None;
         }
@@ -291,27 +280,6 @@ impl Liar {
             return Some(altered);
         }
         Some(said)
-    }
-
-    /// What it really says, of what it would say.
-    pub(crate) fn dares(&mut self, speech: Speech) -> Option<Speech> {
-        let Speech::Message(channel, bytes) = &speech else {
-            return Some(speech);
-        };
-        if *channel == Channel::Registry
-            && self.habits.among_faults
-            && exempt::LOGS_OF_ABSENT_BY_HEARSAY
-        {
-            let (me, mut is_forged) = (self.me.id, false);
-            testing::alter_part(bytes, |delta, _| is_forged = delta.owner != me);
-            return (!is_forged || self.parts.contains(bytes)).then_some(speech);
-        }
-        let (me, name, heard) = (self.me.id, &self.me.name, &self.lines);
-        let kept = testing::keep_lines(bytes, |node, line| match *node == me {
-            true => !exempt::NAMES_BY_OWN_WORD || line.profile.name == *name,
-            false => !exempt::LINES_BY_HEARSAY || heard.contains(&(*node, line.clone())),
-        });
-        Some(kept.map_or(speech, |bytes| Speech::Message(Channel::Cluster, bytes)))
     }
 
     fn remember(&mut self, speech: Speech) {
@@ -352,4 +320,8 @@ impl Liar {
         self.dials += 1;
         Some(DialId(self.dials))
     }
+}
+
+fn is_hello(said: &Speech) -> bool {
+    matches!(said.kind().as_deref(), Some("Hello" | "Greeting"))
 }

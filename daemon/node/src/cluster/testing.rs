@@ -5,28 +5,13 @@ use super::swim::{Identity, Member};
 use crate::codec::decode_prefix;
 use crate::testing::{Dice, invented, word};
 use bytes::Bytes;
-use crdt::roster::RosterEntry;
 use foca::Header;
-use names::NodeId;
 
 /// The most members in an invented packet.
 const MAX_MEMBERS: usize = 3;
 
 pub(crate) fn invent(dice: &mut dyn Dice) -> Option<Bytes> {
     invented::<Message>(dice).map(Bytes::from)
-}
-
-/// Keeps those lines of a roster that `keep` approves of; `None` if there were no others.
-pub(crate) fn keep_lines(
-    bytes: &[u8],
-    mut keep: impl FnMut(&NodeId, &RosterEntry) -> bool,
-) -> Option<Bytes> {
-    let Ok(Message::Roster { mut lines, answer }) = Message::read(bytes) else {
-        return None;
-    };
-    let before = lines.len();
-    lines.retain(|(node, line)| keep(node, line));
-    (lines.len() < before).then(|| Message::Roster { lines, answer }.bytes())
 }
 
 pub(crate) fn kind(bytes: &[u8]) -> Option<String> {

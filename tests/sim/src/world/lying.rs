@@ -9,6 +9,7 @@ use crate::network::Arrival;
 use crate::queue::{Event, Place};
 use names::NodeName;
 use node::cluster::Target;
+use node::lists::Fork;
 use node::wire::ConnId;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -96,9 +97,7 @@ impl World {
                 now,
                 &format_args!("n{host} lies on {conn:?}: {:?}", lie.kind()),
             );
-            if let Some(lie) = liar.dares(lie) {
-                self.say(host, conn, lie);
-            }
+            self.say(host, conn, lie);
         }
     }
 
@@ -150,7 +149,7 @@ impl World {
     /// A machine says something; the liar's may mean something else.
     pub(super) fn send(&mut self, host: usize, conn: ConnId, speech: Speech) {
         let said = match self.liar.as_mut().filter(|liar| liar.host == host) {
-            Some(liar) if !liar.is_off => liar.says(speech).and_then(|said| liar.dares(said)),
+            Some(liar) if !liar.is_off => liar.says(speech),
             Some(_) | None => Some(speech),
         };
         if let Some(speech) = said {
@@ -162,6 +161,12 @@ impl World {
     pub(super) fn is_with_liar(&self, host: usize, conn: ConnId) -> bool {
         let there = self.network.other_end(host, conn);
         self.liar.is_some() && there.is_none_or(|there| self.is_liar(there))
+    }
+
+    /// Whether the liar says that it has another branch of a list, which an alarm is right to tell.
+    pub(super) fn is_liars_word(&self, fork: &Fork) -> bool {
+        let mut hosts = self.hosts.iter().enumerate();
+        hosts.any(|(host, one)| one.peer.id == fork.peer && self.is_liar(host))
     }
 
     /// All is to be mended: the liar is switched off, unless it goes on.

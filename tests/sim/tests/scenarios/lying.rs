@@ -101,7 +101,6 @@ fn line(world: &Script, of: usize, run: u64, standing: Standing) -> Bytes {
 }
 
 #[test]
-#[ignore = "a node tells what it was told of itself as its own word: exempt::LINES_BY_HEARSAY"]
 fn that_a_node_has_left_is_not_its_word_because_it_was_told_so() {
     let mut world = Script::cluster(1, 0.0, 3);
     let (conn, left) = (world.conn_to(0, 2), world.run_of(0, 0) + 5);
