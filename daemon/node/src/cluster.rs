@@ -32,6 +32,8 @@ mod processes;
 mod revoking;
 mod roster;
 mod swim;
+#[cfg(any(test, feature = "testing"))]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod verdict;

@@ -26,5 +26,7 @@ pub mod machine;
 pub mod preference;
 pub mod proof;
 pub mod registry;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod time;
 pub mod wire;

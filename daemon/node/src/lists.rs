@@ -142,6 +142,8 @@ mod golden;
 mod io;
 mod job;
 mod replication;
+#[cfg(any(test, feature = "testing"))]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod wire;

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// List names as people type them; the second and the third are one list.
-const LISTS: [&str; 8] = [
+pub(crate) const LISTS: [&str; 8] = [
     "bob",
     "café",
     "cafe\u{301}",

@@ -7,6 +7,8 @@
 //! assert!(report.problems.is_empty());
 //! ```
 //!
+//! In one seed of ten a member lies ([`liar`]).
+//!
 //! A run has two phases: in the first, things break and only safety is asked for; then all is
 //! mended, and everything must agree within 10 virtual seconds. `src/bin/sweep.rs` runs many seeds;
 //! a failing one is replayed by its number alone.
@@ -25,6 +27,7 @@ pub mod clients;
 pub mod disk;
 pub mod faults;
 pub mod host;
+pub mod liar;
 pub mod logs;
 pub mod network;
 pub mod os;

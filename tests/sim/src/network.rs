@@ -337,6 +337,14 @@ impl Network {
         }
     }
 
+    /// The host at the other end of an open connection.
+    pub fn other_end(&self, host: usize, conn: ConnId) -> Option<usize> {
+        let (id, end) = self.open_end(host, conn)?;
+        self.sessions
+            .get(&id)
+            .map(|session| session.ends[1 - end].host)
+    }
+
     fn draw(&mut self) -> u64 {
         self.drawn += 1;
         self.drawn

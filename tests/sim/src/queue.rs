@@ -110,6 +110,8 @@ pub enum Event {
         /// When the host was killed.
         killed: Instant,
     },
+    /// The liar tells lies.
+    Lie,
     /// A moment to compare a node's view with its documents.
     Inspect,
 }

@@ -1,5 +1,6 @@
 //! One run from one seed, with whatever goes wrong caught and told.
 
+use crate::liar::{Liars, exempt};
 use crate::logs::Logs;
 use crate::scenario::Scenario;
 use crate::world::World;
@@ -21,6 +22,8 @@ pub struct Options {
     pub writes: Option<usize>,
     /// Another number of uses of the registry than the standard one.
     pub uses: Option<usize>,
+    /// Whether there is a liar.
+    pub liars: Liars,
 }
 
 /// What came of a run.
@@ -28,6 +31,8 @@ pub struct Options {
 pub struct Report {
     /// Its seed.
     pub seed: u64,
+    /// Whether it was to have a liar.
+    pub liars: Liars,
     /// What went wrong; empty if nothing.
     pub problems: Vec<String>,
     /// The hash of its trace.
@@ -38,6 +43,8 @@ pub struct Report {
     pub simulated: Duration,
     /// What broke and was mended, how often.
     pub faults: BTreeMap<&'static str, u64>,
+    /// How many lies were told, by kind; nothing if there was no liar.
+    pub lies: Option<BTreeMap<&'static str, u64>>,
     /// How many writes were tried.
     pub writes: u64,
     /// How many of them were acknowledged as a change.
@@ -65,7 +72,11 @@ thread_local! {
 
 /// The standard run of a seed.
 pub fn run(seed: u64, options: &Options) -> Report {
-    let standard = Scenario::draw(seed);
+    let mut standard = Scenario::draw(seed);
+    if let Some(habits) = options.liars.draw(seed) {
+        habits.shape(&mut standard);
+        standard.liar = Some(habits);
+    }
     run_world(
         Scenario {
             writes: options.writes.unwrap_or(standard.writes),
@@ -85,7 +96,7 @@ pub fn run_world(
     live: impl FnOnce(&mut World) -> Duration,
 ) -> Report {
     keep_panics();
-    let seed = scenario.seed;
+    let (seed, has_liar) = (scenario.seed, scenario.liar.is_some());
     let logs = Logs::collect(options.log);
     let trace = options.trace;
     RUNNING.set(true);
@@ -103,9 +114,11 @@ pub fn run_world(
             ..Report::default()
         }
     });
+    report.liars = options.liars;
     report.problems.extend(
         logs.errors()
             .into_iter()
+            .filter(|error| !(has_liar && exempt::is_about_lies(error)))
             .map(|error| format!("logged {error}")),
     );
     report
@@ -114,11 +127,13 @@ pub fn run_world(
 fn report(world: &World, healing: Duration) -> Report {
     Report {
         seed: world.scenario.seed,
+        liars: Liars::default(),
         problems: world.problems.clone(),
         trace: world.trace.hash(),
         inputs: world.trace.inputs(),
         simulated: world.now().since(node::time::Instant::default()),
         faults: world.struck.clone(),
+        lies: world.liar.as_ref().map(|liar| liar.told.clone()),
         writes: world.clients.requests.len() as u64,
         acknowledged: world.clients.acknowledged().count() as u64,
         asked: world.registrants.asked,
@@ -132,8 +147,14 @@ fn report(world: &World, healing: Duration) -> Report {
 }
 
 /// How to see a run again.
-pub fn replay_command(seed: u64) -> String {
-    format!("cargo run --profile dist -p sim --bin sweep -- --seed {seed} --trace")
+pub fn replay_command(report: &Report) -> String {
+    let liars = match report.liars {
+        Liars::Some => "",
+        Liars::All => " --liars",
+        Liars::None => " --no-liars",
+    };
+    let seed = report.seed;
+    format!("cargo run --profile dist -p sim --bin sweep -- --seed {seed}{liars} --trace")
 }
 
 /// Panics of a run are told in its report, not on the terminal: some are provoked and caught inside

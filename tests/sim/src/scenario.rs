@@ -2,6 +2,7 @@
 
 use crate::chance::Chance;
 use crate::faults::Mix;
+use crate::liar::Habits;
 use crate::network::Weather;
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ pub struct Scenario {
     pub mix: Mix,
     /// How many bytes of documents a machine keeps loaded.
     pub resident_bytes: usize,
+    /// The liar beyond the hosts, if there is one.
+    pub liar: Option<Habits>,
     /// How long jobs take at most.
     pub slowest_job: Duration,
 }
@@ -63,6 +66,7 @@ impl Scenario {
             weather: Weather::fair(),
             mix: Mix::none(),
             resident_bytes: 64 << 20,
+            liar: None,
             slowest_job: Duration::from_millis(5),
         }
     }

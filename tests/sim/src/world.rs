@@ -3,6 +3,7 @@
 mod arriving;
 mod breaking;
 mod carrying;
+mod lying;
 mod registering;
 mod registry;
 mod scripting;
@@ -17,6 +18,7 @@ use crate::clients::{Act, Clients};
 use crate::disk::Disk;
 use crate::faults::Fault;
 use crate::host::{Host, Output};
+use crate::liar::Liar;
 use crate::network::Network;
 use crate::os::Os;
 use crate::queue::{Event, Input, Place, Queue};
@@ -52,6 +54,8 @@ pub struct World {
     pub clients: Clients,
     /// Programs that use the registry.
     pub registrants: Registrants,
+    /// The liar, if there is one.
+    pub liar: Option<Liar>,
     /// What happened.
     pub trace: Trace,
     /// What broke and was mended, how often.
@@ -94,13 +98,15 @@ impl World {
         let registrants = Registrants::new(part("registrants"));
         let (watch, chance) = (Watch::default(), part("world"));
         let (problems, commands, timeouts_at_once, struck) = Default::default();
-        Self {
+        let liar = scenario.liar.clone();
+        let mut world = Self {
             scenario,
             queue,
             network,
             hosts,
             clients,
             registrants,
+            liar: None,
             trace,
             struck,
             watch,
@@ -113,7 +119,11 @@ impl World {
             asked: 1 << 40,
             chance,
             timeouts_at_once,
+        };
+        if let Some(habits) = liar {
+            world.add_liar(habits);
         }
+        world
     }
 
     /// The time.
@@ -134,7 +144,7 @@ impl World {
         let end = self.now() + self.scenario.safety;
         for (at, fault) in self.scenario.mix.plan(
             &mut Chance::new(self.scenario.seed, "faults"),
-            self.hosts.len(),
+            self.scenario.hosts,
             end,
         ) {
             self.queue.at(at, Event::Fault(fault));
@@ -165,7 +175,7 @@ impl World {
         }
         for (at, fault) in self.scenario.mix.plan_reboots(
             &mut Chance::new(self.scenario.seed, "reboots"),
-            self.hosts.len(),
+            self.scenario.hosts,
             end,
         ) {
             self.queue.at(at, Event::Fault(fault));
@@ -246,6 +256,9 @@ impl World {
         self.run(SETTLING);
         self.await_last_ends();
         self.examine();
+        if self.liar.is_some() && self.problems.is_empty() {
+            self.live_again();
+        }
         took
     }
 
@@ -270,13 +283,17 @@ impl World {
         if !self.problems.is_empty() {
             return;
         }
-        let mut found = convergence::check(self).err().unwrap_or_default();
-        found.extend(directory::check(self).err().unwrap_or_default());
+        let mut found = Vec::new();
+        // Where somebody lies on, all have agreed, but may be put in doubt again for a moment.
+        if !self.liar_goes_on() {
+            found.extend(convergence::check(self).err().into_iter().flatten());
+            found.extend(directory::check(self).err().into_iter().flatten());
+        }
         found.extend(links::check(self));
         found.extend(convergence::check_rest(self));
         found.extend(acknowledged::check(self));
         found.extend(crate::check::meaning::check(self));
-        (0..self.hosts.len()).for_each(|host| found.extend(views::check(self, host)));
+        (0..self.honest().len()).for_each(|host| found.extend(views::check(self, host)));
         self.problems.extend(found);
     }
 
@@ -348,15 +365,18 @@ impl World {
             Event::Fault(fault) => self.strike(fault),
             Event::Client(act) => self.act(act),
             Event::Obituary { host, killed } => {
-                let found = self.watch.obituary(&self.hosts, host, killed);
-                self.problems.extend(found);
+                let found = self.watch.obituary(self.honest(), host, killed);
+                if !self.suspects_by_hearsay() {
+                    self.problems.extend(found);
+                }
             }
             Event::Program(deed) => self.deed(deed),
             Event::Kept { host, epoch } => self.kept(host, epoch),
             Event::LookedOut { host, epoch } => self.looked_out(host, epoch),
             Event::Expected { key, what, since } => self.expected(&key, what, since),
+            Event::Lie => self.lie(),
             Event::Inspect => {
-                let host = self.chance.below(self.hosts.len());
+                let host = self.chance.below(self.scenario.hosts);
                 let found = views::check(self, host);
                 self.problems.extend(found);
             }

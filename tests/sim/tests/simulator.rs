@@ -2,6 +2,7 @@
 //! one promise.
 
 use sim::faults::{Fault, Mix};
+use sim::liar::Liars;
 use sim::scenario::Scenario;
 use sim::world::World;
 use sim::{Options, Report, replay_command, run, run_world};
@@ -19,21 +20,29 @@ fn expect_clean(report: &Report) {
         "seed {} failed; see it again: \
         {}{text}",
         report.seed,
-        replay_command(report.seed)
+        replay_command(report)
     );
 }
 
 /// What takes minutes of all cores: `tests/run` lets it run behind the other tests.
 mod sweeps {
     use super::expect_clean;
+    use sim::liar::Liars;
     use sim::{Options, run};
     use std::sync::atomic::{AtomicU64, Ordering};
 
     /// How many seeds every change to the project goes through.
     const SEEDS: u64 = 500;
 
+    /// How many seeds with a liar, beside the tenth of those above.
+    const LIARS: u64 = 100;
+
     /// Runs seeds on all cores.
-    fn expect_all_clean(seeds: Vec<u64>) {
+    fn expect_all_clean(seeds: Vec<u64>, liars: Liars) {
+        let options = Options {
+            liars,
+            ..Options::default()
+        };
         let next = AtomicU64::new(0);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         std::thread::scope(|scope| {
@@ -42,7 +51,7 @@ mod sweeps {
                     while let Some(seed) = seeds.get(
                         usize::try_from(next.fetch_add(1, Ordering::Relaxed)).unwrap_or(usize::MAX),
                     ) {
-                        expect_clean(&run(*seed, &Options::default()));
+                        expect_clean(&run(*seed, &options));
                     }
                 });
             }
@@ -51,7 +60,12 @@ mod sweeps {
 
     #[test]
     fn five_hundred_seeds_with_faults_keep_every_promise() {
-        expect_all_clean((0..SEEDS).collect());
+        expect_all_clean((0..SEEDS).collect(), Liars::Some);
+    }
+
+    #[test]
+    fn a_member_that_lies_ends_nobody_and_speaks_for_nobody() {
+        expect_all_clean((0..LIARS).collect(), Liars::All);
     }
 
     #[test]
@@ -60,17 +74,24 @@ mod sweeps {
         let seeds = lines
             .filter(|line| !line.starts_with('#'))
             .filter_map(|line| line.split_whitespace().next()?.parse().ok());
-        expect_all_clean(seeds.collect());
+        // They failed when no seed had a liar.
+        expect_all_clean(seeds.collect(), Liars::None);
     }
 }
 
 #[test]
 fn the_same_seed_replays_the_same_trace() {
-    for seed in [0, 1, 2, 3] {
-        let (first, second) = (
-            run(seed, &Options::default()),
-            run(seed, &Options::default()),
-        );
+    for (seed, liars) in [
+        (0, Liars::None),
+        (1, Liars::None),
+        (2, Liars::None),
+        (3, Liars::All),
+    ] {
+        let options = Options {
+            liars,
+            ..Options::default()
+        };
+        let (first, second) = (run(seed, &options), run(seed, &options));
         assert!(first.inputs > 1_000);
         assert_eq!(
             (first.trace, first.inputs),

@@ -3,10 +3,13 @@
 //! ```text
 //! sweep --seeds 0..500 [--minutes N] [--jobs N] [--writes N] [--uses N] [--keep-going]
 //! sweep --seed N [--trace] [--log debug]
+//! with either: [--liars | --no-liars]
 //! ```
 //!
+//! With `--liars` every seed has a liar ([`sim::liar`]), with `--no-liars` none has; else one of ten.
 //! With `--minutes` it begins no further seed after that time; `tests/soak` builds upon it.
 
+use sim::liar::Liars;
 use sim::scenario::Scenario;
 use sim::{Options, Report, replay_command, run};
 use std::collections::BTreeMap;
@@ -17,7 +20,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 const USAGE: &str = "usage: sweep --seeds A..B [--minutes N] [--jobs N] [--writes N] [--uses N] \
-    [--keep-going]  |  sweep --seed N [--trace] [--log LEVEL]";
+    [--keep-going]  |  sweep --seed N [--trace] [--log LEVEL]  (with either: --liars | --no-liars)";
 
 /// After so many seeds it says on standard error how far it is.
 const TELL_EACH: u64 = 500;
@@ -75,6 +78,8 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
             "--minutes" => arguments.at_most = Duration::from_secs(number(&value()?)? * 60),
             "--writes" => arguments.options.writes = Some(count(&value()?)?),
             "--uses" => arguments.options.uses = Some(count(&value()?)?),
+            "--liars" => arguments.options.liars = Liars::All,
+            "--no-liars" => arguments.options.liars = Liars::None,
             "--keep-going" => arguments.keep_going = true,
             "--trace" => arguments.options.trace = true,
             "--log" => {
@@ -144,11 +149,7 @@ fn sweep(arguments: &Arguments, begin: Instant) -> Vec<Report> {
 }
 
 fn tell(report: &Report) {
-    println!(
-        "seed {} FAILED\n  {}",
-        report.seed,
-        replay_command(report.seed)
-    );
+    println!("seed {} FAILED\n  {}", report.seed, replay_command(report));
     report
         .problems
         .iter()
@@ -204,6 +205,7 @@ fn summarise_work(reports: &[Report], took: Duration) {
         simulated.as_secs_f64() / 3_600.0,
         faults(reports)
     );
+    println!("{}", lies(reports));
     println!(
         "the registry was asked {} times and did \
         {}",
@@ -246,12 +248,31 @@ fn summarise_speed(reports: &[Report]) {
     );
 }
 
+/// How many seeds had a liar, and what it did.
+fn lies(reports: &[Report]) -> String {
+    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+    let liars: Vec<_> = reports.iter().filter_map(|it| it.lies.as_ref()).collect();
+    for (kind, count) in liars.iter().copied().flatten() {
+        *counts.entry(kind).or_default() += count;
+    }
+    let told: u64 = counts.values().sum();
+    format!(
+        "{} seeds had a liar, which told {told} lies: {}",
+        liars.len(),
+        by_frequency(counts)
+    )
+}
+
 /// How often each kind of fault happened, the most frequent first.
 fn faults(reports: &[Report]) -> String {
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
     for (kind, count) in reports.iter().flat_map(|report| &report.faults) {
         *counts.entry(kind).or_default() += count;
     }
+    by_frequency(counts)
+}
+
+fn by_frequency(counts: BTreeMap<&str, u64>) -> String {
     let mut counts: Vec<(&str, u64)> = counts.into_iter().collect();
     counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     let texts: Vec<String> = counts

@@ -2,11 +2,14 @@
 //! left to do.
 
 use crate::clients::Outcome;
+use crate::disk::Image;
 use crate::host::{Host, Process};
+use crate::liar::exempt;
 use crate::world::World;
 use crdt::roster::Profile;
-use names::NodeId;
+use names::{ListId, NodeId};
 use node::cluster::{MemberState, Verdict};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// How much later than its deadline a request may be answered.
@@ -22,13 +25,18 @@ const COMMAND_PATIENCE: Duration = Duration::from_secs(10);
 /// The differences, in words.
 pub fn check(world: &World) -> Result<(), Vec<String>> {
     let hosts = &world.hosts[..world.scenario.hosts];
+    let liar = world
+        .liar
+        .as_ref()
+        .map(|liar| world.hosts[liar.host].peer.id);
     let mut differences: Vec<String> = hosts
         .iter()
         .enumerate()
-        .filter_map(|(index, host)| members(index, host, hosts).err())
+        .filter_map(|(index, host)| members(index, host, hosts, liar).err())
         .collect();
+    let exempted = exempt::lists_of_liar(world);
     for (index, host) in hosts.iter().enumerate().skip(1) {
-        differences.extend(lists(index, host, &hosts[0]));
+        differences.extend(lists(index, host, &hosts[0], &exempted));
     }
     if differences.is_empty() {
         Ok(())
@@ -37,7 +45,9 @@ pub fn check(world: &World) -> Result<(), Vec<String>> {
     }
 }
 
-fn members(index: usize, host: &Host, hosts: &[Host]) -> Result<(), String> {
+/// Whether a host knows all others, and nobody else but the liar, if there is one: whether that is to be
+/// seen, and how it stands, is its own affair.
+fn members(index: usize, host: &Host, hosts: &[Host], liar: Option<NodeId>) -> Result<(), String> {
     let process = host.process.as_ref().ok_or_else(|| {
         format!(
             "host {index} does not run \
@@ -51,22 +61,28 @@ fn members(index: usize, host: &Host, hosts: &[Host]) -> Result<(), String> {
         cluster"
         )
     })?;
-    if view.verdict != Verdict::Whole {
+    let is_judged = |id: NodeId| liar != Some(id);
+    if view.verdict != Verdict::Whole && liar.is_none() {
         return Err(format!("host {index} says {:?}", view.verdict));
     }
     // A suspicion is no disagreement: it comes and goes wherever packets are lost.
     let bad = view
         .members
         .iter()
-        .find(|member| !member.state.is_reachable());
+        .find(|member| is_judged(member.id) && !member.state.is_reachable());
     if let Some(member) = bad {
         return Err(format!(
             "host {index} takes {} for {:?}",
             member.profile.name, member.state
         ));
     }
-    let roster = roster_of(process);
-    let first = hosts[0].process.as_ref().map(roster_of).unwrap_or_default();
+    let honest_of = |process| {
+        let mut roster = roster_of(process);
+        roster.retain(|(id, ..)| is_judged(*id));
+        roster
+    };
+    let roster = honest_of(process);
+    let first = hosts[0].process.as_ref().map(honest_of).unwrap_or_default();
     if roster.len() != hosts.len() || roster != first {
         return Err(format!("host {index} knows {roster:?}, host 0 {first:?}"));
     }
@@ -80,15 +96,23 @@ fn roster_of(process: &Process) -> Vec<(NodeId, u64, &Profile)> {
         .collect()
 }
 
-fn lists(index: usize, host: &Host, first: &Host) -> Vec<String> {
+fn lists(index: usize, host: &Host, first: &Host, exempted: &BTreeSet<ListId>) -> Vec<String> {
     let (ours, theirs) = (&host.disk.image, &first.disk.image);
     let mut differences = Vec::new();
-    if ours.changes != theirs.changes {
-        let lacking = |a: &crate::disk::Image, b: &crate::disk::Image| {
+    let is_judged = |list: &ListId| !exempted.contains(list);
+    let changes = |image: &'_ Image| -> BTreeMap<_, _> {
+        let judged = image
+            .changes
+            .iter()
+            .filter(|((list, ..), _)| is_judged(list));
+        judged.map(|(key, change)| (*key, change.clone())).collect()
+    };
+    if changes(ours) != changes(theirs) {
+        let lacking = |a: &Image, b: &Image| {
             let missing: Vec<_> = b
                 .changes
                 .keys()
-                .filter(|key| !a.changes.contains_key(*key))
+                .filter(|key| is_judged(&key.0) && !a.changes.contains_key(*key))
                 .collect();
             format!("{} changes, such as {:?}", missing.len(), missing.first())
         };
@@ -102,8 +126,9 @@ fn lists(index: usize, host: &Host, first: &Host) -> Vec<String> {
     let unequal_rows = theirs
         .lists
         .iter()
-        .find(|(list, row)| ours.lists.get(list) != Some(row));
-    if ours.lists.len() != theirs.lists.len() || unequal_rows.is_some() {
+        .find(|(list, row)| is_judged(list) && ours.lists.get(list) != Some(row));
+    let count = |image: &Image| image.lists.keys().filter(|list| is_judged(list)).count();
+    if count(ours) != count(theirs) || unequal_rows.is_some() {
         let other = unequal_rows.map(|(list, _)| ours.lists.get(list));
         differences.push(format!(
             "host {index} has another line of a list: {other:?}, host 0 \
@@ -113,8 +138,12 @@ fn lists(index: usize, host: &Host, first: &Host) -> Vec<String> {
     let unequal_entry = theirs
         .entries
         .iter()
-        .find(|(key, entry)| ours.entries.get(key) != Some(entry));
-    if ours.entries.len() != theirs.entries.len() || unequal_entry.is_some() {
+        .find(|(key, entry)| is_judged(&key.0) && ours.entries.get(key) != Some(entry));
+    let count = |image: &Image| {
+        let keys = image.entries.keys();
+        keys.filter(|(list, _)| is_judged(list)).count()
+    };
+    if count(ours) != count(theirs) || unequal_entry.is_some() {
         let other = unequal_entry.map(|(key, _)| ours.entries.get(key));
         differences.push(format!(
             "host {index} shows another entry: {other:?}, host 0 \
@@ -127,7 +156,7 @@ fn lists(index: usize, host: &Host, first: &Host) -> Vec<String> {
 /// Some time after convergence: nothing is left to do, nobody waits for an answer.
 pub fn check_rest(world: &World) -> Vec<String> {
     let mut found = Vec::new();
-    for (index, host) in world.hosts.iter().enumerate() {
+    for (index, host) in world.honest().iter().enumerate() {
         let Some(process) = &host.process else {
             continue;
         };
@@ -137,6 +166,7 @@ pub fn check_rest(world: &World) -> Vec<String> {
             .iter()
             .flat_map(|view| &view.members)
             .filter(|member| member.state == MemberState::Suspect)
+            .filter(|member| world.honest().iter().any(|host| host.peer.id == member.id))
         {
             if u128::from(wall.abs_diff(member.since.0)) > SUSPICION.as_millis() {
                 found.push(format!(
@@ -148,19 +178,25 @@ pub fn check_rest(world: &World) -> Vec<String> {
             }
         }
         for (machine, stats) in process.lists_stats().iter().enumerate() {
-            let left = stats.orphans
-                + stats.in_line
-                + stats.repairs
-                + stats.writes_pending
-                + stats.requests_waiting;
-            if left + stats.malformed + stats.quarantined + stats.changes_refused > 0 {
+            // Who lies on says that it has what others lack, and keeps them asking for it.
+            let asked = match world.liar_goes_on() {
+                true => 0,
+                false => stats.orphans + stats.in_line + stats.repairs,
+            };
+            let left = asked + stats.writes_pending + stats.requests_waiting;
+            // What the liar sends is refused, and is not the fault of who refuses it.
+            let refused = match world.liar {
+                Some(_) => 0,
+                None => stats.malformed + stats.changes_refused,
+            };
+            if left + stats.quarantined + refused > 0 {
                 found.push(format!(
                     "lists machine {machine} of host {index} is not at rest: \
                     {stats:?}"
                 ));
             }
         }
-        if process.cluster_stats().malformed > 0 {
+        if process.cluster_stats().malformed > 0 && world.liar.is_none() {
             found.push(format!(
                 "host {index} got malformed messages: \
                 {:?}",

@@ -21,7 +21,7 @@ pub fn check(world: &World) -> Result<(), Vec<String>> {
     let first: BTreeMap<ProcessName, Found> = hosts[0]
         .process
         .as_ref()
-        .map(|process| all(&process.story.directory))
+        .map(|process| honest(world, all(&process.story.directory)))
         .unwrap_or_default();
     let mut differences = Vec::new();
     for (index, host) in hosts.iter().enumerate() {
@@ -30,9 +30,10 @@ pub fn check(world: &World) -> Result<(), Vec<String>> {
         };
         let directory = &process.story.directory;
         let names = all(directory);
+        let told = honest(world, names.clone());
         if index == 0 {
-            differences.extend(compare_truth(world, &names));
-        } else if let Some(text) = difference(&first, &names) {
+            differences.extend(compare_truth(world, &told));
+        } else if let Some(text) = difference(&first, &told) {
             differences.push(format!(
                 "host {index} has another directory than host 0: {text}"
             ));
@@ -73,6 +74,35 @@ fn all(directory: &Directory) -> BTreeMap<ProcessName, Found> {
         .names(None)
         .filter_map(|name| Some((name.clone(), directory.whereis(name)?)))
         .collect()
+}
+
+/// What a directory says of those who are honest. Who is the first of a name, and whether others want
+/// it, may be the liar's doing where it claims the name, too.
+fn honest(world: &World, mut names: BTreeMap<ProcessName, Found>) -> BTreeMap<ProcessName, Found> {
+    if world.liar.is_none() {
+        return names;
+    }
+    let owners: BTreeSet<NodeId> = world.honest().iter().map(|host| host.peer.id).collect();
+    for found in std::mem::take(&mut names) {
+        let (name, found) = found;
+        let mut its = holders(found).filter(|holder| owners.contains(&holder.owner));
+        let Some(holder) = its.next() else { continue };
+        let others: Vec<_> = its.collect();
+        let state = if others.is_empty() {
+            ProcessState::Up
+        } else {
+            ProcessState::Contested
+        };
+        names.insert(
+            name,
+            Found {
+                holder,
+                others,
+                state,
+            },
+        );
+    }
+    names
 }
 
 fn difference(

@@ -4,7 +4,7 @@
 
 use crate::registrants::{Cause, Fact, Registrants, Standing};
 use crdt::registry::Reason;
-use names::Handle;
+use names::{Handle, NodeName};
 use node::registry::{Change, Directory, Event, EventKind, News};
 use node::time::Instant;
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +24,8 @@ pub struct Story {
     pub directory: Directory,
     seen: BTreeMap<Handle, Seen>,
     begun: bool,
+    /// Whose registrations are judged, if not everybody's.
+    judged: Option<BTreeSet<NodeName>>,
 }
 
 /// What an event means to whoever keeps count.
@@ -44,6 +46,16 @@ pub enum Turn {
 }
 
 impl Story {
+    /// From now on only what is told of the registrations of these nodes is judged.
+    pub fn judge_only(&mut self, nodes: BTreeSet<NodeName>) {
+        self.judged = Some(nodes);
+    }
+
+    fn is_judged(&self, handle: &Handle) -> bool {
+        let judged = self.judged.as_ref();
+        judged.is_none_or(|nodes| nodes.contains(&handle.node))
+    }
+
     /// Takes the next news; gives what is new, and what is wrong with it.
     pub fn take(
         &mut self,
@@ -52,7 +64,8 @@ impl Story {
         now: Instant,
     ) -> (Vec<Turn>, Vec<String>) {
         let (mut turns, mut wrong) = (Vec::new(), Vec::new());
-        let touched = self.touched(news);
+        let mut touched = self.touched(news);
+        touched.retain(|handle| self.is_judged(handle));
         news.changes
             .iter()
             .for_each(|change| self.directory.apply(change));
@@ -71,7 +84,12 @@ impl Story {
                 );
             }
         }
-        for event in &news.events {
+        let events: Vec<&Event> = news
+            .events
+            .iter()
+            .filter(|event| self.is_judged(&event.handle))
+            .collect();
+        for event in &events {
             wrong.extend(
                 self.turn(event)
                     .err()
@@ -86,7 +104,7 @@ impl Story {
         }
         for handle in touched
             .iter()
-            .chain(news.events.iter().map(|event| &event.handle))
+            .chain(events.iter().map(|event| &event.handle))
         {
             wrong.extend(
                 self.compare(handle)

@@ -4,6 +4,7 @@ use super::World;
 use crate::network::Arrival;
 use crate::queue::{Event, Input, Place};
 use bytes::Bytes;
+use names::Shard;
 use node::wire::{Channel, ConnId, DialId, Peer, Protocol};
 use node::{cluster, lists, registry};
 use std::net::SocketAddr;
@@ -17,7 +18,7 @@ impl World {
             epoch,
             machine: 0,
         };
-        if self.process(place).is_none() {
+        if self.process(place).is_none() || self.liar_hears(place, &arrival) {
             return;
         }
         match arrival {
@@ -122,9 +123,12 @@ impl World {
                 self.admit_to_registry(place, registry::Input::Message { conn, bytes });
             }
             Channel::Lists => {
-                let Some(shards) = lists::shards_of(&bytes) else {
+                let shards = lists::shards_of(&bytes);
+                if shards.is_none() && self.liar.is_none() {
                     return self.problems.push("a message names no shards".into());
-                };
+                }
+                // As the daemon has it: the first machine closes the connection.
+                let shards = shards.unwrap_or((Shard(0), Shard(0)));
                 let process = self.process(place);
                 let owners: Vec<usize> = process
                     .map(|process| process.owners(shards).collect())

@@ -102,10 +102,13 @@ impl World {
         self.network.cuts.heal();
         self.network.weather.loss = self.scenario.weather.loss;
         self.watch.trouble(now);
+        self.mend_liar();
         for host in 0..self.hosts.len() {
             self.hosts[host].disk.failing = None;
             self.hosts[host].disk.pace.1 = Duration::from_millis(3);
-            self.start(host);
+            if !self.is_off(host) {
+                self.start(host);
+            }
         }
         // A host whose every read takes a second is broken, too.
         self.scenario.slowest_job = self.scenario.slowest_job.min(MENDED_JOB);
@@ -133,7 +136,7 @@ impl World {
     }
 
     fn start(&mut self, host: usize) {
-        if self.hosts[host].process.is_some() {
+        if self.hosts[host].process.is_some() || self.is_off(host) {
             return;
         }
         let now = self.queue.now();
@@ -145,6 +148,9 @@ impl World {
             None => 1 + self.chance.below(2),
         };
         self.hosts[host].start(now, machines, self.scenario.resident_bytes);
+        if let (Some(names), Some(process)) = (self.honest_names(), &mut self.hosts[host].process) {
+            process.story.judge_only(names);
+        }
         let (epoch, address) = (self.hosts[host].epoch, self.hosts[host].address);
         self.network.start(host, epoch, address);
         for machine in 0..=machines {
@@ -170,7 +176,13 @@ impl World {
         }
         let now = self.queue.now();
         let calm = self.is_calm();
-        self.watch.killed(&self.hosts, now, host, calm);
+        let honest = self
+            .liar
+            .as_ref()
+            .map_or(self.hosts.len(), |liar| liar.host);
+        if host < honest {
+            self.watch.killed(&self.hosts[..honest], now, host, calm);
+        }
         self.queue
             .after(DETECTION, Event::Obituary { host, killed: now });
         self.hosts[host].disk.settle(survival);
@@ -190,7 +202,7 @@ impl World {
             .copied()
             .collect();
         let elsewhere = |hash: &ChangeHash| {
-            self.hosts
+            self.honest()
                 .iter()
                 .enumerate()
                 .any(|(other, h)| other != host && h.disk.image.has(hash))
@@ -212,6 +224,9 @@ impl World {
         self.watch.trouble(now);
         self.hosts[host].disk.failing = None;
         self.network.stop(&mut self.queue, host, orderly);
+        if let Some(liar) = self.liar.as_mut().filter(|liar| liar.host == host) {
+            liar.ended();
+        }
         self.commands
             .retain(|_, (of, epoch, _)| (*of, *epoch) != (host, process.epoch));
         self.registry_daemon_ended(host, process.epoch);

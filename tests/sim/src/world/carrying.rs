@@ -4,6 +4,7 @@
 use super::World;
 use crate::clients::{Act, Outcome};
 use crate::disk::{Commit, Content};
+use crate::liar::Speech;
 use crate::queue::{Event, Input, Place};
 use names::ListId;
 use node::cluster::{self, StopReason};
@@ -23,15 +24,13 @@ impl World {
                 self.network.dial(&mut self.queue, host, dial, &target)
             }
             cluster::Output::Datagram { conn, bytes } => {
-                self.network.datagram(&mut self.queue, host, conn, &bytes)
+                self.send(host, conn, Speech::Datagram(bytes));
             }
             cluster::Output::Send {
                 conn,
                 channel,
                 bytes,
-            } => self
-                .network
-                .send(&mut self.queue, host, conn, channel, bytes),
+            } => self.send(host, conn, Speech::Message(channel, bytes)),
             cluster::Output::KeepAlive { conn, on } => self.network.keep_alive(host, conn, on),
             cluster::Output::Close { conn, reason } => {
                 self.trace.aside(self.queue.now(), &|| {
@@ -99,7 +98,16 @@ impl World {
             )
         });
         let calm = self.is_calm();
-        let found = self.watch.view(&self.hosts, now, place.host, &view, calm);
+        let honest = self
+            .liar
+            .as_ref()
+            .map_or(self.hosts.len(), |liar| liar.host);
+        let found = if place.host < honest && !self.suspects_by_hearsay() {
+            self.watch
+                .view(&self.hosts[..honest], now, place.host, &view, calm)
+        } else {
+            Vec::new()
+        };
         self.problems.extend(found);
         let Some(process) = self.process(place) else {
             return;
@@ -115,7 +123,9 @@ impl World {
             self.queue.now(),
             &format_args!("n{host} -> Stop {reason:?}"),
         );
-        if matches!(reason, StopReason::Clone(_) | StopReason::NameTaken(_)) && !self.expects_clones
+        if matches!(reason, StopReason::Clone(_) | StopReason::NameTaken(_))
+            && !self.expects_clones
+            && !self.is_liar(host)
         {
             self.problems.push(format!("host {host} stopped: {reason}"));
         }
@@ -130,21 +140,12 @@ impl World {
         }
     }
 
-    fn severs(&mut self, host: usize, conn: ConnId, reason: CloseReason) {
-        match &mut self.record {
-            Some(record) => record.closed.push((host, conn, reason)),
-            // Nobody breaks the protocol unless a script does.
-            None => self
-                .problems
-                .push(format!("host {host} closed {conn:?}: {}", reason.as_str())),
-        }
-        self.network.close(&mut self.queue, host, conn);
-    }
-
     /// Nobody writes a number twice unless a script does.
     fn forked(&mut self, host: usize, fork: lists::Fork) {
+        let is_of_liar = self.is_liars_word(&fork);
         match &mut self.record {
             Some(record) => record.forks.push((host, fork)),
+            None if is_of_liar => {}
             None => self.problems.push(format!("host {host} says {fork:?}")),
         }
     }
@@ -168,10 +169,9 @@ impl World {
                 if let Some(record) = &mut self.record {
                     record.messages.push((host, bytes.clone()));
                 }
-                self.network
-                    .send(&mut self.queue, host, conn, channel, bytes);
+                self.send(host, conn, Speech::Message(channel, bytes));
             }
-            lists::Output::Close { conn, reason } => self.severs(host, conn, reason),
+            lists::Output::Close { conn, reason } => self.close(host, conn, reason),
             lists::Output::Write { id, rows } => {
                 self.trace.aside(self.queue.now(), &|| {
                     format!(
@@ -222,6 +222,20 @@ impl World {
                 }
             }
         }
+    }
+
+    /// A lists machine closes a connection, which it does only if its peer breaks the protocol: as the
+    /// liar does, and scripts.
+    fn close(&mut self, host: usize, conn: ConnId, reason: CloseReason) {
+        let is_with_liar = self.is_with_liar(host, conn);
+        match &mut self.record {
+            Some(record) => record.closed.push((host, conn, reason)),
+            None if is_with_liar => {}
+            None => self
+                .problems
+                .push(format!("host {host} closed {conn:?}: {}", reason.as_str())),
+        }
+        self.network.close(&mut self.queue, host, conn);
     }
 
     fn commit(&mut self, place: Place, commit: Commit) {
@@ -358,8 +372,12 @@ impl World {
             self.problems
                 .push(format!("request {} was answered twice", request.number));
         }
-        let found =
-            crate::check::acknowledged::at_reply(&self.hosts, self.queue.now(), &request, &result);
+        let found = crate::check::acknowledged::at_reply(
+            self.honest(),
+            self.queue.now(),
+            &request,
+            &result,
+        );
         self.problems.extend(found);
         let unsure = matches!(
             result,
@@ -392,7 +410,7 @@ impl World {
         if self.keep_running || !self.chance.happens(RETRIES) {
             return;
         }
-        let host = self.chance.below(self.hosts.len());
+        let host = self.chance.below(self.scenario.hosts);
         let delay = self.chance.millis(10, 3_000);
         self.queue
             .after(delay, Event::Client(Act::Retry(number, host)));
@@ -401,7 +419,7 @@ impl World {
     pub(super) fn act(&mut self, act: Act) {
         let now = self.queue.now();
         let host = match act {
-            Act::Write => self.chance.below(self.hosts.len()),
+            Act::Write => self.chance.below(self.scenario.hosts),
             Act::Retry(_, host) => host,
         };
         let here = &self.hosts[host];

@@ -181,7 +181,7 @@ impl World {
         }
         let (turns, wrong) = process.story.take(news, &self.registrants, now);
         if host >= self.scenario.hosts {
-            // A clone's host is another one: there nobody runs.
+            // Of a clone or of the liar: nothing runs there.
             return;
         }
         self.problems.extend(
@@ -253,12 +253,13 @@ impl World {
     /// From now on everybody is to hear of something.
     fn spread(&mut self, key: Key, what: (What, bool)) {
         let now = self.queue.now();
+        let honest = self.honest().len();
         let promised = self.is_calm() && self.watch.is_calm(now, CALM_BEFORE);
         if promised
             && self
                 .registrants
                 .spreading
-                .begin(&self.hosts, now, &key, what)
+                .begin(&self.hosts[..honest], now, &key, what)
         {
             self.queue.after(
                 BOUND,
@@ -285,7 +286,7 @@ impl World {
                 Standing::Gone
             });
         let undisturbed = stays && self.watch.is_calm(now, now.since(since));
-        let listing: BTreeSet<usize> = (0..self.hosts.len())
+        let listing: BTreeSet<usize> = (0..self.honest().len())
             .filter(|host| self.lists(*host, key))
             .collect();
         let found = self

@@ -76,14 +76,14 @@ const ADDITION: &str = concat!(
     "0763726561746564046c696665057f0004017b00465669146d696c6b6130456642d7e4c1a28c3400",
     "0500"
 );
-const SPOILER: &str = concat!(
+pub(crate) const SPOILER: &str = concat!(
     "856f4a83f900cbb301830101a749c5d8638d87f1a5d875304f6d7340dfe5a6f7c18b4a4b852794d1",
     "5f92ecd01001010101010101010101010101010101020783f7c4d5060a75736572406e6f64653100",
     "0a01020202150c3401420256045709700271027305020002027e057469746c65046c696665020201",
     "7e8601146f6174206d696c6b02020102007ee8079e78"
 );
 
-fn unhex(text: &str) -> Bytes {
+pub(crate) fn unhex(text: &str) -> Bytes {
     let digits = |at: usize| u8::from_str_radix(&text[at..at + 2], 16).unwrap();
     (0..text.len()).step_by(2).map(digits).collect()
 }

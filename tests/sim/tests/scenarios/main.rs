@@ -20,6 +20,7 @@ mod identity;
 mod joining;
 mod leaving;
 mod linking;
+mod lying;
 mod numbering;
 mod programs;
 mod quarantined;

@@ -7,7 +7,7 @@ use crate::belief::MAX_RUN;
 use crate::registry;
 use crate::wire::Protocol;
 use bytes::Bytes;
-use crdt::registry::{Delta, Entry, Position, Process, Progress, Reason, Record};
+use crdt::registry::{Delta, Entry, Position, Process, Progress, ProvedDelta, Reason, Record};
 use crdt::roster::{RosterEntry, Standing};
 use names::{NodeId, ProcessName};
 use proptest::prelude::*;
@@ -207,6 +207,19 @@ fn packets() -> impl Strategy<Value = Vec<u8>> {
     (header, rest).prop_map(|(header, rest)| [header, rest].concat())
 }
 
+/// A log that its node has signed, or that says something else in its name. Node 5 has signed none.
+fn proved_logs() -> impl Strategy<Value = ProvedDelta> {
+    let number = || prop_oneof![0u64..5, any::<u64>()];
+    let proved = (2u8..5, number(), 1u64..1 << 46, number(), any::<bool>());
+    proved.prop_map(|(n, run, version, altered, is_whole)| {
+        let mut delta = proved_log(n, run % MAX_RUN, version);
+        if !is_whole {
+            (delta.run, delta.horizon) = (altered, altered);
+        }
+        delta
+    })
+}
+
 /// What a registry may say of anybody's log.
 fn registry_messages() -> impl Strategy<Value = registry::message::Message> {
     use registry::message::Message as M;
@@ -261,14 +274,6 @@ fn registry_messages() -> impl Strategy<Value = registry::message::Message> {
             records,
         }
     });
-    let proved = (2u8..5, number(), 1u64..1 << 46, number(), any::<bool>());
-    let proved = proved.prop_map(|(n, run, version, altered, is_whole)| {
-        let mut delta = proved_log(n, run % MAX_RUN, version);
-        if !is_whole {
-            (delta.run, delta.horizon) = (altered, altered);
-        }
-        delta
-    });
     let claimed = (node(), position(), any::<u64>());
     let claimed = claimed.prop_map(|(owner, position, tag)| registry::message::Claimed {
         owner,
@@ -276,7 +281,7 @@ fn registry_messages() -> impl Strategy<Value = registry::message::Message> {
         tag,
     });
     prop_oneof![
-        3 => (proved, any::<bool>()).prop_map(|(delta, pushed)| M::Proved { delta, pushed }),
+        3 => (proved_logs(), any::<bool>()).prop_map(|(delta, pushed)| M::Proved { delta, pushed }),
         1 => (proptest::collection::vec(claimed, 0..6), any::<bool>())
             .prop_map(|(heads, answer)| M::Heads { heads, answer }),
         4 => (delta, any::<bool>()).prop_map(|(delta, pushed)| M::Part { delta, pushed }),

@@ -315,9 +315,11 @@ fn a_node_reads_that_it_is_revoked_and_ends_nothing() {
 /// What the machine has written last.
 fn written(machine: &mut Cluster) -> Option<Bytes> {
     let outputs = std::iter::from_fn(|| machine.poll_output());
-    let writes = outputs.filter_map(|output| match output {
-        Output::Write { id, bytes } => Some((id, bytes)),
-        _ => None,
+    let writes = outputs.filter_map(|output| {
+        let Output::Write { id, bytes } = output else {
+            return None;
+        };
+        Some((id, bytes))
     });
     let (id, bytes) = writes.last()?;
     machine.handle(Now::default(), Input::Written { id, result: Ok(()) });
@@ -361,9 +363,11 @@ fn the_disk_keeps_lines_with_their_proofs_and_those_of_programs_before() {
     assert_eq!(line(&again, 2), (3, MEMBER));
     assert_eq!(line(&again, 4), (9, Standing::Forgotten));
     assert_eq!(again.keeper.wanted(), 9);
-    let told = std::iter::from_fn(|| again.poll_output()).find_map(|output| match output {
-        Output::Revoked(revocations) => Some(revocations),
-        _ => None,
+    let told = std::iter::from_fn(|| again.poll_output()).find_map(|output| {
+        let Output::Revoked(revocations) = output else {
+            return None;
+        };
+        Some(revocations)
     });
     let told: Vec<Bytes> = told
         .iter()
