@@ -6,7 +6,7 @@
 
 use crate::config::{self, Applies, Config, Source, Start};
 use crate::logging::Level;
-use crate::machines::Inbox;
+use crate::machines::Identities;
 use crate::metrics;
 use crate::systemd;
 use crate::tls::Tls;
@@ -102,28 +102,6 @@ pub(crate) struct Reloader {
     started: Config,
     /// As of the last reload.
     latest: Mutex<Config>,
-}
-
-/// All that acts with this node's certificate and key.
-#[derive(Clone)]
-pub(crate) struct Identities {
-    pub(crate) endpoint: transport::Endpoint,
-    pub(crate) proofs: Arc<pki::Proofs>,
-    pub(crate) cluster: Inbox,
-}
-
-impl Identities {
-    /// Connections that are made from now on show another certificate, and what this node says is
-    /// signed with it.
-    ///
-    /// # Errors
-    /// It is another node's; then nothing was changed.
-    pub(crate) fn replace(&self, identity: pki::Identity) -> Result<(), transport::ReloadError> {
-        self.endpoint.reload(identity.clone())?;
-        self.proofs.reload(identity);
-        self.cluster.recertified();
-        Ok(())
-    }
 }
 
 impl Reloader {

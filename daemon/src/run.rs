@@ -16,11 +16,11 @@ use crate::config::{Config, Source};
 use crate::event::EventLog;
 use crate::host::{self, Clock, random, wall_ms};
 use crate::inquiry;
-use crate::logging::{Level, Logging};
-use crate::machines::{Certified, ListsInbox, cluster, lists};
+use crate::logging::Logging;
+use crate::machines::{Certified, Identities, ListsInbox, cluster, lists};
 use crate::metrics;
 use crate::process::{self, Host, Replica};
-use crate::reload::{Identities, InForce, Reloader};
+use crate::reload::{InForce, Reloader};
 use crate::renewal;
 use crate::service::{Inner, NodeInfo, Service, Trouble};
 use crate::systemd::{self, Handed, Watchdog};
@@ -106,8 +106,6 @@ impl Node {
         noticed: std::sync::mpsc::Receiver<Notice>,
         origin: Origin,
     ) -> anyhow::Result<StopReason> {
-        let cluster_id = identity.cluster();
-        let proofs = Arc::new(pki::Proofs::new(identity.clone()));
         let (events, replica) = (EventLog::default(), Replica::default());
         let host = Host::read().context("the host's boot id cannot be read")?;
         let capacity = process::capacity(self.config.limits.connections);
@@ -135,27 +133,20 @@ impl Node {
             inbox,
             endpoint,
             watcher,
+            identities,
         } = cluster::start(
             (quic, self.transport_settings()),
             identity,
-            self.cluster_settings(capacity, Certified(proofs.clone()))?,
+            self.cluster_settings(capacity)?,
             wires,
         )?;
         let workers = self.start_workers(workers, &endpoint, &events, &changes)?;
-        let trouble = Trouble::default();
-        watch_store(noticed, workers.clone(), trouble.clone());
-        let listeners = self
-            .runtime
-            .block_on(Listeners::bind(&self.config, sockets))?;
-        let level = origin.logging.level.clone();
-        let identities = Identities {
-            endpoint: endpoint.clone(),
-            proofs,
-            cluster: inbox.clone(),
-        };
-        let (reloader, in_force) = self.reloader(origin.source, level, identities)?;
+        let trouble = watch_store(noticed, workers.clone());
+        let listeners = Listeners::bind(&self.config, sockets);
+        let listeners = self.runtime.block_on(listeners)?;
+        let (reloader, in_force) = self.reloader(origin.source, &origin.logging, identities)?;
         let service = Service::new(Inner {
-            info: self.info(cluster_id, endpoint.local_addr()),
+            info: self.info(&endpoint),
             views,
             revoked: revocations,
             cluster: inbox,
@@ -196,20 +187,26 @@ impl Node {
     fn reloader(
         &self,
         source: Source,
-        level: Level,
+        logging: &Logging,
         identities: Identities,
     ) -> anyhow::Result<(Reloader, InForce)> {
         let (config, tls) = (self.config.clone(), Tls::load(&self.config.http)?);
-        Ok(Reloader::new(source, level, identities, config, tls))
+        Ok(Reloader::new(
+            source,
+            logging.level.clone(),
+            identities,
+            config,
+            tls,
+        ))
     }
 
     /// What the node tells of itself for as long as it runs.
-    fn info(&self, cluster: [u8; 16], local: SocketAddr) -> NodeInfo {
+    fn info(&self, endpoint: &transport::Endpoint) -> NodeInfo {
         NodeInfo {
             id: self.me.id,
             name: self.me.name.clone(),
-            cluster,
-            address: self.config.quic.advertise.unwrap_or(local),
+            cluster: endpoint.identity().cluster(),
+            address: self.config.quic.advertise.unwrap_or(endpoint.local_addr()),
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION"),
             protocol: Protocol::newest().0,
@@ -286,8 +283,9 @@ impl Node {
     fn cluster_settings(
         &mut self,
         capacity: usize,
-        proofs: Certified,
-    ) -> anyhow::Result<impl FnOnce(SocketAddr) -> node::cluster::Settings + Send + 'static> {
+    ) -> anyhow::Result<
+        impl FnOnce(SocketAddr, Certified) -> node::cluster::Settings + Send + 'static,
+    > {
         let (nonce, seed) = (random()?, random()?);
         let me = self.me.clone();
         let kept = self.recovered.cluster.take();
@@ -305,7 +303,7 @@ impl Node {
         let mut tags = self.config.node.tags.clone();
         tags.sort();
         tags.dedup();
-        Ok(move |local: SocketAddr| {
+        Ok(move |local: SocketAddr, proofs: Certified| {
             let version = env!("CARGO_PKG_VERSION").to_owned();
             let profile = Profile {
                 name: me.name.clone(),
@@ -414,19 +412,17 @@ fn shares(workers: u8) -> Vec<(Shard, Shard)> {
         .collect()
 }
 
-/// Tells the machines and the readiness check what becomes of the store.
-fn watch_store(
-    noticed: std::sync::mpsc::Receiver<Notice>,
-    workers: Vec<ListsInbox>,
-    trouble: Trouble,
-) {
+/// Tells the machines and the readiness check, by what is given back, what becomes of the store.
+fn watch_store(noticed: std::sync::mpsc::Receiver<Notice>, workers: Vec<ListsInbox>) -> Trouble {
+    let trouble = Trouble::default();
+    let told = trouble.clone();
     let on_notice = move |notice| match notice {
         Notice::Failed(error) => {
             tracing::error!(
                 %error,
                 "a commit failed; writes are refused until the store is reopened"
             );
-            trouble.set(Some(error));
+            told.set(Some(error));
         }
         Notice::Reopened(recovered) => match random() {
             Ok(salt) => {
@@ -438,15 +434,16 @@ fn watch_store(
                 workers
                     .iter()
                     .for_each(|worker| worker.reopened(salt, &recovered));
-                trouble.set(None);
+                told.set(None);
             }
             Err(error) => {
                 tracing::error!(%error, "the store was reopened, but writes stay refused");
-                trouble.set(Some(WriteError::Failed));
+                told.set(Some(WriteError::Failed));
             }
         },
     };
     std::thread::spawn(move || noticed.into_iter().for_each(on_notice));
+    trouble
 }
 
 /// SIGTERM and SIGINT end the node in order; SIGHUP reads the configuration and the certificates

@@ -2,6 +2,7 @@
 
 use super::ListsInbox;
 use super::mailbox::{Letter, Mailbox, Waiting};
+use super::proofs::{Certified, Identities};
 use crate::event::EventLog;
 use crate::host::{Clock, wall_ms};
 use crate::process::{Host, Replica, Sign, Watcher};
@@ -69,13 +70,14 @@ pub(crate) struct Started {
     pub(crate) inbox: Inbox,
     pub(crate) endpoint: Endpoint,
     pub(crate) watcher: Watcher,
+    pub(crate) identities: Identities,
 }
 
 /// Binds QUIC and starts the thread. `settings` is made once the local address is known.
 pub(crate) fn start(
     (socket, transport): (UdpSocket, transport::Settings),
     identity: Identity,
-    settings: impl FnOnce(SocketAddr) -> Settings + Send + 'static,
+    settings: impl FnOnce(SocketAddr, Certified) -> Settings + Send + 'static,
     wires: Wires,
 ) -> anyhow::Result<Started> {
     let (letters, post) = mpsc::unbounded_channel();
@@ -93,6 +95,8 @@ pub(crate) fn start(
         });
     };
     let watcher = Watcher::start(wires.host, tell).context("processes cannot be watched")?;
+    let proofs = Arc::new(pki::Proofs::new(identity.clone()));
+    let certified = Certified(proofs.clone());
     let (bound, binding) = std::sync::mpsc::channel();
     let (mine, watch, listen) = (inbox.clone(), watcher.clone(), transport.listen);
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -108,7 +112,10 @@ pub(crate) fn start(
             endpoint.fault().block(&wires.blocked);
             let _ = bound.send(Ok(endpoint.clone()));
             tokio::spawn(super::lists::deliver(bulk, wires.workers.clone()));
-            let machine = Cluster::new(settings(endpoint.local_addr()), wires.clock.now());
+            let machine = Cluster::new(
+                settings(endpoint.local_addr(), certified),
+                wires.clock.now(),
+            );
             let (preference, waiting) = (Preference::default(), Waiting::default());
             let own = Loop {
                 machine,
@@ -129,10 +136,16 @@ pub(crate) fn start(
         used"
         )
     })?;
+    let identities = Identities {
+        endpoint: endpoint.clone(),
+        proofs,
+        cluster: inbox.clone(),
+    };
     Ok(Started {
         inbox,
         endpoint,
         watcher,
+        identities,
     })
 }
 

@@ -1,5 +1,7 @@
-//! The cluster machine's proofs, made of this node's certificate and key.
+//! The cluster machine's proofs, made of this node's certificate and key, and what follows when that
+//! is replaced.
 
+use super::Inbox;
 use bytes::Bytes;
 use names::{NodeId, NodeName};
 use node::proof::{Domain, Proofs};
@@ -36,5 +38,27 @@ impl Proofs for Certified {
     fn is_of_authority(&self, chain: &[u8], domain: Domain, said: &[u8], proof: &[u8]) -> bool {
         let message = domain.message(self.0.cluster(), said);
         self.0.is_of_authority(chain, &message, proof)
+    }
+}
+
+/// All that acts with this node's certificate and key.
+#[derive(Clone)]
+pub(crate) struct Identities {
+    pub(crate) endpoint: transport::Endpoint,
+    pub(crate) proofs: Arc<pki::Proofs>,
+    pub(crate) cluster: Inbox,
+}
+
+impl Identities {
+    /// Connections that are made from now on show another certificate, and what this node says is
+    /// signed with it.
+    ///
+    /// # Errors
+    /// It is another node's; then nothing was changed.
+    pub(crate) fn replace(&self, identity: pki::Identity) -> Result<(), transport::ReloadError> {
+        self.endpoint.reload(identity.clone())?;
+        self.proofs.reload(identity);
+        self.cluster.recertified();
+        Ok(())
     }
 }

@@ -37,11 +37,10 @@ use crate::host::Host;
 use crate::network::Arrival;
 use crate::scenario::Scenario;
 use bytes::Bytes;
-use crdt::roster::RosterEntry;
-use names::{Actor, NodeId};
+use names::Actor;
 use node::testing;
 use node::time::Instant;
-use node::wire::{Channel, ConnId, DialId, Peer};
+use node::wire::{Channel, ConnId, DialId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use words::Words;
@@ -190,14 +189,13 @@ pub struct Liar {
     last_parts: Vec<Bytes>,
     /// Changes of lists that it has made.
     changes: Vec<Vec<u8>>,
-    me: Peer,
     /// When it last looked at what is there.
     looked: Option<Instant>,
 }
 
 impl Liar {
     /// The liar of a seed.
-    pub fn new(seed: u64, (host, me): (usize, Peer), habits: Habits) -> Self {
+    pub fn new(seed: u64, host: usize, habits: Habits) -> Self {
         let (told, actors, words, memory, hello, conns) = Default::default();
         Self {
             host,
@@ -214,7 +212,6 @@ impl Liar {
             dials: FIRST_DIAL,
             last_parts: Vec::new(),
             changes: Vec::new(),
-            me,
             looked: None,
         }
     }

@@ -22,13 +22,12 @@ impl World {
     pub(super) fn add_liar(&mut self, habits: Habits) {
         let (host, seed) = (self.hosts.len(), self.scenario.seed);
         let new = super::new_host(seed, host, self.scenario.hosts);
-        let peer = new.peer.clone();
         self.network.add(new.peer.clone(), new.address);
         self.hosts.push(new);
         self.queue.after(habits.begin, Event::Lie);
         self.trace
             .note(self.queue.now(), &format_args!("n{host} lies: {habits:?}"));
-        self.liar = Some(Liar::new(seed, (host, peer), habits));
+        self.liar = Some(Liar::new(seed, host, habits));
     }
 
     /// All hosts but the liar's.
