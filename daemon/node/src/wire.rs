@@ -16,7 +16,7 @@ use names::{NodeId, NodeName};
 ///
 /// | version | is |
 /// | --- | --- |
-/// | 1 | what is said of third nodes is believed within bounds ([`belief`](crate::belief)) |
+/// | 1 | what is said of third nodes is believed within bounds (`belief`) |
 /// | 2 | what is said of third nodes carries their [proofs](crate::proof) |
 ///
 /// What a version may change is what one connection carries: messages, their tags and their fields.
