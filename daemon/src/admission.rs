@@ -156,6 +156,11 @@ fn around(service: &Service) -> Around {
             .iter()
             .map(|member| (member.profile.name.to_string(), member.id))
             .collect(),
+        revoked: service
+            .revocations()
+            .iter()
+            .map(|revoked| revoked.subject().to_string())
+            .collect(),
         seeds: std::iter::once(own)
             .chain(others)
             .take(SEEDS_TOLD)

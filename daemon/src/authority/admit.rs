@@ -7,7 +7,7 @@ use api::time::Millis;
 use names::{NodeId, NodeName};
 use node::admission::{Application, Grant, Refusal, RefusalKind, Sealed};
 use pki::{Certified, Claim, Identity, InvitationId, Signer};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// How long the certificate of a node that has joined is valid. It is renewed by itself.
@@ -30,6 +30,8 @@ pub(crate) struct Around {
     pub(crate) identity: Identity,
     /// The names of all that are or were members and were not forgotten.
     pub(crate) taken: BTreeMap<String, NodeId>,
+    /// The ids of the nodes that are shut out: their names are free.
+    pub(crate) revoked: BTreeSet<String>,
     /// Where nodes of the cluster are.
     pub(crate) seeds: Vec<String>,
 }
@@ -190,7 +192,8 @@ fn choose_name(
     }
     let since_ms = wall_ms() - i64::try_from(ARRIVAL.as_millis()).unwrap_or(i64::MAX);
     let mut uses = book.values().flat_map(|one| &one.used);
-    if uses.any(|used| used.name == wanted && used.at_ms > since_ms) {
+    let is_arriving = |used: &Use| used.at_ms > since_ms && !around.revoked.contains(&used.node);
+    if uses.any(|used| used.name == wanted && is_arriving(used)) {
         let words = format!(
             "the name {wanted} was given to another host within the last hour: choose another one \
              (--name), or wait"

@@ -3,7 +3,7 @@
 use super::*;
 use node::admission::{Application, Grant, Refusal, RefusalKind};
 use pki::{Claim, Identity, NodeKey};
-use std::collections::BTreeMap as Map;
+use std::collections::{BTreeMap as Map, BTreeSet};
 use tempfile::TempDir;
 
 struct World {
@@ -30,6 +30,7 @@ impl World {
         let around = Around {
             identity,
             taken: Map::from([("alpha".to_owned(), NodeId([1; 16]))]),
+            revoked: BTreeSet::new(),
             seeds: vec!["10.0.0.1:6878".to_owned()],
         };
         Self {

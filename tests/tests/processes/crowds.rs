@@ -12,7 +12,7 @@ const GHOSTS: usize = 20_000;
 
 /// Documents of new lists take more than they are counted with, and so does what was written last
 /// in the store.
-const MOST_MIB: u64 = 200;
+const MOST_MIB: u64 = 300;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_lists_of_a_member_take_bounded_memory_and_hold_up_nobody() -> anyhow::Result<()> {
