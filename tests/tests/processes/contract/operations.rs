@@ -68,29 +68,6 @@ fn node_and_cluster() -> Vec<Try> {
             .body(json!({ "addresses": ["no port"] })),
         ask("/v1/members/{member}", "DELETE", "/v1/members/nobody", 404),
         ask("/v1/members/{member}", "DELETE", "/v1/members/n2", 409),
-        ask(
-            "/v1/members/{member}/revoke",
-            "POST",
-            "/v1/members/n2/revoke",
-            409,
-        )
-        .body(json!({})),
-        ask(
-            "/v1/members/{member}/revoke",
-            "POST",
-            "/v1/members/nobody/revoke",
-            404,
-        )
-        .body(json!({})),
-        ask(
-            "/v1/members/{member}/revoke",
-            "POST",
-            "/v1/members/n2/revoke",
-            422,
-        )
-        .body(json!({ "reason": "two\nlines" })),
-        ask("/v1/revocations", "GET", "/v1/revocations", 200),
-        ask("/v1/revocations", "GET", "/v1/revocations?limit=0", 422),
         ask("/v1/partition", "GET", "/v1/partition", 200),
         ask("/v1/status", "GET", "/v1/status", 200),
         ask("/v1/status", "GET", "/v1/status?verbose=1", 400),
@@ -402,6 +379,7 @@ async fn every_path_and_status_is_as_the_openapi_document_says() -> anyhow::Resu
     for attempt in [
         node_and_cluster(),
         authority::authority(),
+        authority::revoking(),
         tokens(),
         page::codes(),
         adding(),

@@ -28,3 +28,32 @@ pub(super) fn authority() -> Vec<Try> {
         ),
     ]
 }
+
+/// Shutting nodes out, where nobody is an authority.
+pub(super) fn revoking() -> Vec<Try> {
+    vec![
+        ask(
+            "/v1/members/{member}/revoke",
+            "POST",
+            "/v1/members/n2/revoke",
+            409,
+        )
+        .body(json!({})),
+        ask(
+            "/v1/members/{member}/revoke",
+            "POST",
+            "/v1/members/nobody/revoke",
+            404,
+        )
+        .body(json!({})),
+        ask(
+            "/v1/members/{member}/revoke",
+            "POST",
+            "/v1/members/n2/revoke",
+            422,
+        )
+        .body(json!({ "reason": "two\nlines" })),
+        ask("/v1/revocations", "GET", "/v1/revocations", 200),
+        ask("/v1/revocations", "GET", "/v1/revocations?limit=0", 422),
+    ]
+}
