@@ -161,7 +161,7 @@ pub(crate) enum Command {
         #[arg(value_name = "NODE")]
         member: String,
     },
-    /// Shut a node out for ever: a host that was stolen, or that nobody trusts any more
+    /// Shut a node out for ever, such as a stolen host
     ///
     /// On a node that can sign for others. All nodes close their connections with it and refuse it from
     /// then on, also those that were apart; what it wrote stays. It cannot be taken back: the host needs a

@@ -62,7 +62,7 @@ use names::NodeId;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use roster::{Own, Replica};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use swim::{Identity, Sighting, Swim};
@@ -108,6 +108,8 @@ pub struct Cluster {
     /// Members that others say are down, and that have yet to answer.
     accused: BTreeSet<NodeId>,
     accept_v1: bool,
+    /// How much each peer has brought since the last round that proves nothing.
+    refused: BTreeMap<NodeId, u32>,
     /// Others have said that this node is forgotten: it says its line again in the next round.
     is_contradicted: bool,
     /// Whether a timer runs after which lines go on to peers.
@@ -172,6 +174,7 @@ impl Cluster {
             impostors: Impostors::new(now.instant),
             accused: BTreeSet::new(),
             accept_v1,
+            refused: BTreeMap::new(),
             is_contradicted: false,
             is_spreading: false,
             early: Vec::new(),
@@ -368,6 +371,7 @@ impl Cluster {
         }
         self.notify_suspects();
         self.contradict();
+        self.refused.clear();
         let random = self.connections.random(&mut self.rng);
         if let Some(conn) = random {
             self.send_hash(conn);

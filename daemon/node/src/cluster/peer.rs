@@ -18,6 +18,8 @@ use std::time::Duration;
 /// Lines that are news wait so long for others to go with them, and go to so many peers.
 const SPREAD_AFTER: Duration = Duration::from_millis(100);
 const SPREAD_TO: usize = 3;
+/// How many lines and revocations without a good proof are judged for one peer in a round.
+const MAX_REFUSED: u32 = 16;
 
 impl Cluster {
     pub(super) fn connected(&mut self, conn: ConnId, connection: Connection) {
@@ -193,6 +195,9 @@ impl Cluster {
     fn merge_proved(&mut self, conn: ConnId, lines: Vec<Bytes>, answer: bool) {
         let mut changed = Vec::new();
         for bytes in lines {
+            if !self.may_prove(conn) {
+                break;
+            }
             let now = self.edge.instant();
             let (connections, roster) = (&self.connections, &mut self.roster);
             let is_present =
@@ -204,10 +209,7 @@ impl Cluster {
                 Merged::AnotherStart(run) => self.keeper.go_above_proved(run),
                 Merged::Forgotten if self.accept_v1 => self.keeper.begin_anew(),
                 Merged::Forgotten => self.is_contradicted = true,
-                Merged::Refused => {
-                    tracing::debug!(conn = conn.0, "a line of the roster that proves nothing");
-                    self.edge.stats.lines_refused += 1;
-                }
+                Merged::Refused => self.note_refused(conn),
             }
         }
         if !changed.is_empty() {
@@ -215,6 +217,26 @@ impl Cluster {
         }
         if answer {
             self.send_proved(conn, false);
+        }
+    }
+
+    /// Whether what a peer brings is judged: judging costs time, so whoever has brought much that proves
+    /// nothing has to wait for the next round.
+    pub(super) fn may_prove(&self, conn: ConnId) -> bool {
+        let peer = self
+            .connections
+            .get(conn)
+            .map(|connection| connection.peer.id);
+        let refused = peer.and_then(|peer| self.refused.get(&peer));
+        refused.is_none_or(|refused| *refused < MAX_REFUSED)
+    }
+
+    /// A peer has brought something that no proof goes with.
+    pub(super) fn note_refused(&mut self, conn: ConnId) {
+        tracing::debug!(conn = conn.0, "a line or revocation that proves nothing");
+        self.edge.stats.lines_refused += 1;
+        if let Some(connection) = self.connections.get(conn) {
+            *self.refused.entry(connection.peer.id).or_default() += 1;
         }
     }
 

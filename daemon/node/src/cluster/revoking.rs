@@ -22,12 +22,12 @@ impl Cluster {
     pub(super) fn merge_revocations(&mut self, conn: ConnId, revocations: Vec<Bytes>) {
         let mut news = BTreeSet::new();
         for bytes in revocations {
+            if !self.may_prove(conn) {
+                break;
+            }
             match self.roster.merge_revocation(bytes) {
                 Ok(node) => news.extend(node),
-                Err(Unproved) => {
-                    tracing::debug!(conn = conn.0, "a revocation that no authority has signed");
-                    self.edge.stats.lines_refused += 1;
-                }
+                Err(Unproved) => self.note_refused(conn),
             }
         }
         if !news.is_empty() {

@@ -61,7 +61,8 @@
 //!
 //! 10,000 nodes, and as many revocations of at most 8 KiB; further ones are not taken in. 64 KiB a line, about 256 KiB a message. 64 clients that
 //! wait for a change. A run is below 2³¹, a serial below 2⁴⁸. A line without a good proof, or beyond
-//! the bounds, is passed over and counted.
+//! the bounds, is passed over and counted; of one peer 16 such are judged a second, and then nothing
+//! that it brings.
 
 mod heard;
 mod said;

@@ -4,12 +4,10 @@
 use crate::clients::Outcome;
 use crate::disk::Image;
 use crate::host::{Host, Process};
-use crate::liar::exempt;
 use crate::world::World;
 use crdt::roster::Profile;
-use names::{ListId, NodeId};
+use names::NodeId;
 use node::cluster::{MemberState, Verdict};
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// How much later than its deadline a request may be answered.
@@ -34,9 +32,8 @@ pub fn check(world: &World) -> Result<(), Vec<String>> {
         .enumerate()
         .filter_map(|(index, host)| members(index, host, hosts, liar).err())
         .collect();
-    let exempted = exempt::lists_of_liar(world);
     for (index, host) in hosts.iter().enumerate().skip(1) {
-        differences.extend(lists(index, host, &hosts[0], &exempted));
+        differences.extend(lists(index, host, &hosts[0]));
     }
     if differences.is_empty() {
         Ok(())
@@ -96,23 +93,15 @@ fn roster_of(process: &Process) -> Vec<(NodeId, u64, &Profile)> {
         .collect()
 }
 
-fn lists(index: usize, host: &Host, first: &Host, exempted: &BTreeSet<ListId>) -> Vec<String> {
+fn lists(index: usize, host: &Host, first: &Host) -> Vec<String> {
     let (ours, theirs) = (&host.disk.image, &first.disk.image);
     let mut differences = Vec::new();
-    let is_judged = |list: &ListId| !exempted.contains(list);
-    let changes = |image: &'_ Image| -> BTreeMap<_, _> {
-        let judged = image
-            .changes
-            .iter()
-            .filter(|((list, ..), _)| is_judged(list));
-        judged.map(|(key, change)| (*key, change.clone())).collect()
-    };
-    if changes(ours) != changes(theirs) {
+    if ours.changes != theirs.changes {
         let lacking = |a: &Image, b: &Image| {
             let missing: Vec<_> = b
                 .changes
                 .keys()
-                .filter(|key| is_judged(&key.0) && !a.changes.contains_key(*key))
+                .filter(|key| !a.changes.contains_key(*key))
                 .collect();
             format!("{} changes, such as {:?}", missing.len(), missing.first())
         };
@@ -126,9 +115,8 @@ fn lists(index: usize, host: &Host, first: &Host, exempted: &BTreeSet<ListId>) -
     let unequal_rows = theirs
         .lists
         .iter()
-        .find(|(list, row)| is_judged(list) && ours.lists.get(list) != Some(row));
-    let count = |image: &Image| image.lists.keys().filter(|list| is_judged(list)).count();
-    if count(ours) != count(theirs) || unequal_rows.is_some() {
+        .find(|(list, row)| ours.lists.get(list) != Some(row));
+    if ours.lists.len() != theirs.lists.len() || unequal_rows.is_some() {
         let other = unequal_rows.map(|(list, _)| ours.lists.get(list));
         differences.push(format!(
             "host {index} has another line of a list: {other:?}, host 0 \
@@ -138,12 +126,8 @@ fn lists(index: usize, host: &Host, first: &Host, exempted: &BTreeSet<ListId>) -
     let unequal_entry = theirs
         .entries
         .iter()
-        .find(|(key, entry)| is_judged(&key.0) && ours.entries.get(key) != Some(entry));
-    let count = |image: &Image| {
-        let keys = image.entries.keys();
-        keys.filter(|(list, _)| is_judged(list)).count()
-    };
-    if count(ours) != count(theirs) || unequal_entry.is_some() {
+        .find(|(key, entry)| ours.entries.get(key) != Some(entry));
+    if ours.entries.len() != theirs.entries.len() || unequal_entry.is_some() {
         let other = unequal_entry.map(|(key, _)| ours.entries.get(key));
         differences.push(format!(
             "host {index} shows another entry: {other:?}, host 0 \

@@ -1,7 +1,4 @@
 //! A member that lies, and what it has done in the sweeps of liars' seeds.
-//!
-//! Those that are ignored fail: the gap that each names is exempted from the sweeps, and they pass when
-//! it is closed.
 
 use crate::entries::{name, push};
 use crate::hostile::{SPOILER, unhex};
@@ -112,7 +109,6 @@ fn that_a_node_has_left_is_not_its_word_because_it_was_told_so() {
 }
 
 #[test]
-#[ignore = "a list of which a change was kept back is not pulled: exempt::REFUSED_LISTS_ARE_KNOWN"]
 fn a_change_of_no_use_does_not_keep_a_list_away() {
     let mut world = Script::compared(2);
     let (conn, list) = (world.conn_to(0, 1), ListId::of(&name("groceries")));

@@ -138,6 +138,21 @@ fn a_line_of_a_third_node_counts_by_its_own_proof() {
 }
 
 #[test]
+fn who_brings_much_that_proves_nothing_has_to_wait() {
+    let mut bench = bench();
+    let lie = |serial| {
+        let line = Line::read(signed_line(4, (3, serial), 4, MEMBER)).unwrap();
+        line.relayed().with_proof(b"none").unwrap().bytes().clone()
+    };
+    let good = signed_line(4, (3, 1), 4, MEMBER);
+    bench.say_lines((1..100).map(lie).chain([good.clone()]));
+    assert_eq!((bench.refused(), bench.line(4)), (16, None));
+    bench.wait(1_000);
+    bench.say_lines([good]);
+    assert_eq!(bench.line(4), Some((3, MEMBER)));
+}
+
+#[test]
 fn of_two_lines_of_one_run_the_later_one_counts() {
     let mut bench = bench();
     let at = |serial, host: u8| {

@@ -102,10 +102,13 @@ impl Replication {
             .leaves(edge, digest, peer, shard, buckets, leaves);
         for Difference { list, ours, theirs } in differing.unwrap_or_default() {
             self.forks.differs(peer, list);
-            if theirs.is_none() || ours.is_none() && documents.is_known(list) {
+            if theirs.is_none() || documents.is_quarantined(list) {
                 continue;
             }
-            if urgency == Urgency::Now || ours.is_none() {
+            // One that is known and has nothing yet is being written for the first time, or what came of
+            // it was of no use.
+            let is_missing = ours.is_none() && !documents.is_known(list);
+            if urgency == Urgency::Now || is_missing {
                 if !self.queue_repair(documents, peer, list) {
                     self.rounds.truncate(peer);
                 }
