@@ -102,7 +102,7 @@ pub struct Clients {
     /// Acknowledged changes that a restored backup has since destroyed on the only disk that had
     /// them.
     pub excused: BTreeSet<ChangeHash>,
-    created: BTreeMap<u64, BTreeSet<EntryId>>,
+    created: BTreeMap<u64, BTreeSet<(ListId, EntryId)>>,
     lists: Vec<ListName>,
     recurring: Vec<EntryId>,
     chance: Chance,
@@ -212,10 +212,13 @@ impl Clients {
         Some(request)
     }
 
-    /// Notes an entry that a node has shown.
-    pub fn shown(&mut self, entry: &Entry) {
+    /// Notes an entry that a node has shown in a list.
+    pub fn shown(&mut self, list: ListId, entry: &Entry) {
         if let Some(number) = request_of(&entry.created_by) {
-            self.created.entry(number).or_default().insert(entry.id);
+            self.created
+                .entry(number)
+                .or_default()
+                .insert((list, entry.id));
         }
     }
 
@@ -225,10 +228,14 @@ impl Clients {
         let Edit::Add(entries) = &request.edit else {
             return None;
         };
-        let created = self.created.get(&request.number)?;
-        created
-            .iter()
-            .copied()
+        // Under its name somebody else may have written to another list.
+        let (created, list) = (
+            self.created.get(&request.number)?,
+            ListId::of(&request.list),
+        );
+        let of_list = created.iter().filter(|(of, _)| *of == list);
+        of_list
+            .map(|(_, id)| *id)
             .find(|id| !entries.iter().any(|entry| entry.id == Some(*id)))
     }
 

@@ -182,15 +182,17 @@ impl World {
                 });
                 let shown = rows.iter().filter_map(|row| {
                     if let Row::Entry {
-                        entry: Some(entry), ..
+                        list,
+                        entry: Some(entry),
+                        ..
                     } = row
                     {
-                        Some(entry)
+                        Some((*list, entry))
                     } else {
                         None
                     }
                 });
-                shown.for_each(|entry| self.clients.shown(entry));
+                shown.for_each(|(list, entry)| self.clients.shown(list, entry));
                 self.commit(
                     place,
                     Commit {
