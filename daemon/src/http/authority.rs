@@ -186,7 +186,7 @@ pub(crate) async fn no_authority(api: &Api) -> Problem {
     };
     Problem::new(
         Kind::NoAuthority,
-        format!("{name} is no authority, so nobody can be invited here; {where_else}"),
+        format!("{name} is no authority, so it can invite and revoke nobody; {where_else}"),
     )
 }
 
