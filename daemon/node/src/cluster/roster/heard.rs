@@ -78,7 +78,7 @@ impl Replica {
         }
     }
 
-    pub(super) fn merge_own(&mut self, node: NodeId, line: Line) -> Merged {
+    fn merge_own(&mut self, node: NodeId, line: Line) -> Merged {
         let known = self.own_line(node);
         let has_room = self.slots.contains_key(&node) || self.slots.len() < MAX_MEMBERS;
         let is_known = known.is_some_and(|known| *known >= line);
@@ -98,7 +98,7 @@ impl Replica {
         Merged::AnotherStart(line.relayed().rank().run)
     }
 
-    pub(super) fn merge_end(
+    fn merge_end(
         &mut self,
         node: NodeId,
         line: Line,
@@ -193,51 +193,49 @@ impl Replica {
         signer.is_some_and(|signer| signer.id == owner && is_named(&signer.name))
     }
 
-    pub(super) fn put_told(&mut self, node: NodeId, told: RosterEntry) {
+    /// Changes what is known of a node, and with it the hash.
+    fn change(&mut self, node: NodeId, change: impl FnOnce(&mut Slot)) {
         let slot = self.slots.entry(node).or_default();
-        let digest = slot.digest();
-        slot.told = Some(told);
+        let before = slot.digest();
+        change(slot);
         slot.drop_outdated_end();
-        let change = slot.digest().wrapping_sub(digest);
+        let change = slot.digest().wrapping_sub(before);
         self.proved_hash = self.proved_hash.wrapping_add(change);
+    }
+
+    fn put_told(&mut self, node: NodeId, told: RosterEntry) {
+        self.change(node, |slot| slot.told = Some(told));
     }
 
     pub(super) fn put_own(&mut self, node: NodeId, line: Line) {
         let before = self.roster.get(node).cloned();
-        let rank = line.relayed().rank();
-        let accept_v1 = self.accept_v1;
+        let run = line.relayed().rank().run;
         let told = self.run(node);
-        let is_refuted = self.runs.prove(node, rank.run, told);
-        let slot = self.slots.entry(node).or_default();
-        let digest = slot.digest();
-        // What was said without a proof is over when there is one, but where protocol 1 is accepted:
-        // there a node may have been started with an older program since.
-        slot.told
-            .take_if(|told| !accept_v1 || is_refuted || told.run <= rank.run);
-        if let Ok(Some(entry)) = line.entry() {
-            slot.entry = Some(entry);
-        }
-        slot.own = Some(line);
-        slot.drop_outdated_end();
-        let change = slot.digest().wrapping_sub(digest);
-        self.proved_hash = self.proved_hash.wrapping_add(change);
+        let is_refuted = self.runs.prove(node, run, told);
+        let accept_v1 = self.accept_v1;
+        self.change(node, |slot| {
+            // What was said without a proof is over when there is one, but where protocol 1 is
+            // accepted: there a node may have been started with an older program since.
+            slot.told
+                .take_if(|told| !accept_v1 || is_refuted || told.run <= run);
+            if let Ok(Some(entry)) = line.entry() {
+                slot.entry = Some(entry);
+            }
+            slot.own = Some(line);
+        });
         self.fresh.insert(node);
         self.refresh(node, before);
     }
 
     pub(super) fn put_end(&mut self, node: NodeId, end: Line) {
         let before = self.roster.get(node).cloned();
-        let slot = self.slots.entry(node).or_default();
-        let digest = slot.digest();
-        slot.end = Some(end);
-        let change = slot.digest().wrapping_sub(digest);
-        self.proved_hash = self.proved_hash.wrapping_add(change);
+        self.change(node, |slot| slot.end = Some(end));
         self.fresh.insert(node);
         self.refresh(node, before);
     }
 
     /// Brings the roster up to date with what is known of a node; true if it was another line before.
-    pub(super) fn refresh(&mut self, node: NodeId, before: Option<RosterEntry>) -> bool {
+    fn refresh(&mut self, node: NodeId, before: Option<RosterEntry>) -> bool {
         let Some(outcome) = self.slots.get(&node).and_then(Slot::outcome) else {
             return false;
         };
