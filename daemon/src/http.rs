@@ -183,7 +183,7 @@ impl Api {
 
     /// Names this run of the daemon in the ids of events.
     pub(crate) fn run_id(&self) -> String {
-        format!("{:x}", self.service().info().started_at)
+        self.service().events().run().to_string()
     }
 
     /// The line of a list that has entries.

@@ -5,6 +5,7 @@
 //! | `cluster` | the cluster machine and QUIC's driver, on a runtime of their own |
 //! | `lists-N` | one lists machine each, for its share of the shards |
 //! | `commit` | the store's group commit |
+//! | `events` | writes the events to the disk |
 //! | `processes` | the pidfds of registered processes |
 //! | `api-N` | HTTP, on another runtime; its blocking threads run the lists machines' jobs |
 
@@ -13,7 +14,7 @@ mod listen;
 use crate::admission;
 use crate::authority::Authority;
 use crate::config::{Config, Source};
-use crate::event::EventLog;
+use crate::event::{EventLog, Keeper, Past};
 use crate::host::{self, Clock, random, wall_ms};
 use crate::inquiry;
 use crate::logging::Logging;
@@ -71,6 +72,8 @@ pub(crate) fn node(config: Config, origin: Origin) -> anyhow::Result<StopReason>
     };
     let (notices, noticed) = std::sync::mpsc::channel();
     let tell = move |notice| drop(notices.send(notice));
+    let data_dir = config.data_dir.clone();
+    let past = std::thread::spawn(move || Past::read(&data_dir));
     let (store, recovered) = Store::open(&config.data_dir, tell, metrics::synced)?;
     store.claim(me.id)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -78,15 +81,21 @@ pub(crate) fn node(config: Config, origin: Origin) -> anyhow::Result<StopReason>
         .thread_name("api")
         .enable_all()
         .build()?;
+    let started = u64::try_from(wall_ms()).unwrap_or_default();
+    let events = EventLog::new(past.join().unwrap_or_default(), started);
+    let keeper = Keeper::start(&events, &config.data_dir)?;
     let node = Node {
         config,
         me,
         store,
         recovered,
+        events,
         clock: Clock::new(),
         runtime,
     };
-    node.run(identity, noticed, origin)
+    let reason = node.run(identity, noticed, origin);
+    keeper.stop();
+    reason
 }
 
 /// What a start needs, together.
@@ -95,6 +104,7 @@ struct Node {
     me: Peer,
     store: Store,
     recovered: Recovered,
+    events: EventLog,
     clock: Clock,
     runtime: tokio::runtime::Runtime,
 }
@@ -106,7 +116,7 @@ impl Node {
         noticed: std::sync::mpsc::Receiver<Notice>,
         origin: Origin,
     ) -> anyhow::Result<StopReason> {
-        let (events, replica) = (EventLog::default(), Replica::default());
+        let (events, replica) = (self.events.clone(), Replica::default());
         let host = Host::read().context("the host's boot id cannot be read")?;
         let capacity = process::capacity(self.config.limits.connections);
         let changes = broadcast::channel(CHANGES_KEPT).0;

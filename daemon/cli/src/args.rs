@@ -190,7 +190,9 @@ pub(crate) enum Command {
     Partition,
     /// Follow events: members, processes, lists, partitions
     ///
-    /// Goes on when the daemon was restarted, as `watch`, `monitor` and `members --watch` do.
+    /// Goes on when the daemon was restarted, as `watch`, `monitor` and `members --watch` do. The
+    /// daemon keeps the last 10,000 events, also over restarts: --since and --last begin with these,
+    /// and with --until the command ends.
     Events(Events),
     /// Show the to-do lists
     Lists {

@@ -254,12 +254,14 @@ export interface paths {
          * @description The data of an event is `{at, kind, type, name, …}`. Kind `member`: `joined`, `suspect`,
          *     `alive`, `down`, `restarting`, `left`, `forgotten`; kind `list`: `created`, `changed`,
          *     `deleted`; kind `partition`: `changed`, `healed`; kind `process`: `up`, `down`, `unreachable`,
-         *     `back`, `contested`, `lost`, as a monitor of the process gets them. Without a usable
-         *     `Last-Event-ID` the first event is `snapshot`, `{"items": […], "last": true|false}`, whose items
-         *     are written alike: each member with its present state as type, and the partition's verdict.
-         *     After the id of an earlier run of the daemon, what has happened since this run began follows it.
-         *     Lists and processes are not in it: there can be very many, and they have calls and streams of
-         *     their own. A reader that is 10,000 events behind gets `lagged`, and the stream ends.
+         *     `back`, `contested`, `lost`, as a monitor of the process gets them. The last 10,000 events are kept,
+         *     also over restarts of the daemon: after a `Last-Event-ID` that is kept comes all that followed.
+         *     Without one comes first what `since` or `last` ask for, then `snapshot`, `{"items": […],
+         *     "last": true|false}`, whose items are written like events: each member with its present state as
+         *     type, and the partition's verdict; with `until` there is no snapshot, and the stream ends. After an
+         *     id of an earlier run of the daemon that is not kept, the snapshot comes first, then all of this
+         *     run. Lists and processes are not in a snapshot: there can be very many, and they have calls and
+         *     streams of their own. A reader that is 10,000 events behind gets `lagged`, and the stream ends.
          */
         get: operations["events"];
         put?: never;
@@ -3479,6 +3481,15 @@ export interface operations {
                 kinds?: string;
                 /** @description Only of the member, process or list of that name. */
                 name?: string;
+                /**
+                 * @description What is kept from then on comes first: a time such as `2026-03-01T17:00:00Z`, or how long ago,
+                 *     such as `8h`.
+                 */
+                since?: string;
+                /** @description The stream ends with what happened until then; a time, or how long ago: `0s` is now. */
+                until?: string;
+                /** @description So many of the newest events that are kept come first, 1 to 1,000. */
+                last?: number;
             };
             header?: {
                 /**

@@ -33,6 +33,7 @@ mod logs;
 mod metrics;
 mod packages;
 mod page;
+mod past;
 mod prometheus;
 mod quota;
 mod rebuild;
