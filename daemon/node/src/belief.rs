@@ -51,8 +51,8 @@
 //! # Starving
 //!
 //! Nobody starves another by number: hearsay names at most 10,000 nodes (`cluster::swim`), an address
-//! at which nobody has ever answered is dialled once a second (`cluster::connections`), and a look
-//! for an impostor takes place every 3 s at most ([`Impostors`]).
+//! at which its node has never proved itself is dialled ever more rarely, few such at once
+//! (`cluster::dials`), and a look for an impostor takes place every 3 s at most ([`Impostors`]).
 //!
 //! Everything here is pure, and none of it sends anything. The machines ask, and act on the answer.
 

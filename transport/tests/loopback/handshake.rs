@@ -245,6 +245,7 @@ async fn where_nobody_answers_a_dial_fails_at_its_limit() {
     let world = World::new();
     let mut hasty = settings();
     hasty.dial_limit = Duration::from_millis(200);
+    hasty.member_dial_limit = Duration::from_millis(300);
     let mut a = Node::bind(hasty, world.identity("a"));
     let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
     let (kind, reason) = a
@@ -254,6 +255,11 @@ async fn where_nobody_answers_a_dial_fails_at_its_limit() {
         (kind, reason.as_str()),
         (DialErrorKind::Unreachable, "no answer within 0.2 s")
     );
+    let member = Some([7; 16]);
+    let (_, reason) = a
+        .fails(&silent.local_addr().unwrap().to_string(), member)
+        .await;
+    assert_eq!(reason, "no answer within 0.3 s");
     assert_eq!(
         a.fails("a name without a port", None).await.0,
         DialErrorKind::Unreachable

@@ -59,6 +59,7 @@ pub(crate) fn settings() -> Settings {
     settings.duplicate_quiet = Duration::from_millis(200);
     // The first packets of many handshakes at once may take their time here.
     settings.dial_limit = Duration::from_secs(10);
+    settings.member_dial_limit = Duration::from_secs(10);
     settings.accept_limit = Duration::from_secs(10);
     settings.flush_limit = Duration::from_secs(10);
     settings

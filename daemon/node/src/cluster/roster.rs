@@ -70,6 +70,7 @@ mod slot;
 
 use super::kept::Lines;
 use super::message::Nonce;
+use super::swim::Identity;
 use crate::belief::{Runs, run_beside_proof};
 use crate::proof::Proofs;
 use bytes::Bytes;
@@ -77,6 +78,7 @@ use crdt::roster::{Author, Line, Profile, Revocation, Roster, RosterEntry, Stand
 use names::{NodeId, NodeName};
 use slot::Slot;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// The most revocations that are kept.
@@ -194,6 +196,11 @@ impl Replica {
         replica
     }
 
+    /// What this node says of itself.
+    pub(super) fn own(&self) -> &Own {
+        &self.own
+    }
+
     pub(super) fn roster(&self) -> &Roster {
         &self.roster
     }
@@ -283,6 +290,14 @@ impl Replica {
         } else {
             proved
         }
+    }
+
+    /// Where a node is to be dialled: where its own line says, if that is here, or else where others say.
+    pub(super) fn address(&self, told: Identity) -> SocketAddr {
+        let signed = self
+            .own_line(told.node)
+            .and_then(|_| self.roster.get(told.node));
+        signed.map_or(told.addr, |entry| entry.profile.address)
     }
 
     /// The latest line that a node has signed itself.

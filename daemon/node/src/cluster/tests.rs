@@ -1,6 +1,7 @@
 //! What a peer may say, in any order, to one machine.
 
 mod arbitrary;
+mod dialling;
 mod hearsay;
 mod numbers;
 mod proved;
@@ -16,7 +17,7 @@ use crate::wire::{Channel, Protocol};
 use arbitrary::{Act, acts, protocols};
 use bytes::Bytes;
 use crdt::registry::{Logs, Progress, ProvedDelta};
-use crdt::roster::{Author, Line, RosterEntry};
+use crdt::roster::{Author, Line, Profile, RosterEntry};
 use names::NodeName;
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -107,6 +108,8 @@ struct Bench {
     conns: u64,
     /// What it sent on the cluster's channel.
     sent: Vec<Bytes>,
+    /// The nodes and addresses that it dialled.
+    dialled: Vec<(DialId, Target)>,
 }
 
 impl Bench {
@@ -123,6 +126,7 @@ impl Bench {
             now,
             conns: 0,
             sent: Vec::new(),
+            dialled: Vec::new(),
         }
     }
 
@@ -143,8 +147,8 @@ impl Bench {
                 Output::View(view) => {
                     assert!(view.member(NodeId([1; 16])).is_some() && view.members.len() <= 6)
                 }
-                Output::Dial { .. }
-                | Output::KeepAlive { .. }
+                Output::Dial { dial, target } => self.dialled.push((dial, target)),
+                Output::KeepAlive { .. }
                 | Output::Close { .. }
                 | Output::Revoked(_)
                 | Output::Event(_)
