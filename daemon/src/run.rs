@@ -9,13 +9,14 @@
 //! | `processes` | the pidfds of registered processes |
 //! | `api-N` | HTTP, on another runtime; its blocking threads run the lists machines' jobs |
 
+mod ending;
 mod listen;
 
 use crate::admission;
 use crate::authority::Authority;
 use crate::config::{Config, Source};
 use crate::event::{EventLog, Keeper, Past};
-use crate::host::{self, Clock, random, wall_ms};
+use crate::host::{Clock, random, wall_ms};
 use crate::inquiry;
 use crate::logging::Logging;
 use crate::machines::{Certified, Identities, ListsInbox, cluster, lists};
@@ -29,10 +30,10 @@ use crate::tls::Tls;
 use crate::tokens::Tokens;
 use anyhow::Context;
 use crdt::roster::Profile;
+use ending::{end_with_parent, signals};
 pub(crate) use listen::socket_group;
 use listen::{Listeners, bind_quic};
 use names::{NodeId, NodeName, Shard};
-use node::cluster::ask::Shutdown;
 use node::cluster::{Kept, StopReason};
 use node::registry::Rows;
 use node::wire::{Channel, Peer, Protocol, WriteError};
@@ -454,44 +455,6 @@ fn watch_store(noticed: std::sync::mpsc::Receiver<Notice>, workers: Vec<ListsInb
     };
     std::thread::spawn(move || noticed.into_iter().for_each(on_notice));
     trouble
-}
-
-/// SIGTERM and SIGINT end the node in order; SIGHUP reads the configuration and the certificates
-/// anew.
-async fn signals(service: Service) -> anyhow::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (mut term, mut int, mut hup) = (
-        signal(SignalKind::terminate())?,
-        signal(SignalKind::interrupt())?,
-        signal(SignalKind::hangup())?,
-    );
-    loop {
-        tokio::select! {
-            _ = term.recv() => break,
-            _ = int.recv() => break,
-            _ = hup.recv() => if let Err(error) = service.reload().await {
-                tracing::error!(error = format!("{error:#}"), "all stays as it was: the \
-                    configuration cannot be reloaded");
-            },
-        }
-    }
-    tracing::info!("stopping");
-    systemd::stopping();
-    shut_down(&service).await;
-    Ok(())
-}
-
-/// Ends the node when the process that started it ends, however it ends.
-async fn end_with_parent(service: Service) {
-    host::watch_parent().await;
-    tracing::info!("the parent process has ended");
-    shut_down(&service).await;
-}
-
-async fn shut_down(service: &Service) {
-    if let Err(error) = service.ask_cluster(Shutdown).await {
-        tracing::debug!(%error, "already stopping");
-    }
 }
 
 #[cfg(test)]

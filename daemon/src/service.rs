@@ -412,7 +412,6 @@ impl Service {
             accepts_v1: node.info.accepts_v1,
             left_out: node.logging.limiter.left_out(),
             process: Process::read(),
-            me: node.info.id,
             started_at: node.info.started_at,
         }
     }

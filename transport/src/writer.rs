@@ -23,7 +23,8 @@ enum Step {
 }
 
 /// Sends a channel's messages until its queue has ended, then waits until the last byte is
-/// acknowledged, or until an older program has refused the channel. `_alive` tells by its drop that this writer is done.
+/// acknowledged, or until an older program has refused the channel. `_alive` tells by its drop that
+/// this writer is done.
 pub(crate) async fn run(
     core: Arc<Core>,
     link: Arc<Link>,

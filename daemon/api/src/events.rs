@@ -81,7 +81,7 @@ pub struct EventsQuery {
     pub since: Option<String>,
     /// The stream ends with what happened until then; a time, or how long ago: `0s` is now.
     pub until: Option<String>,
-    /// So many of the newest events that are kept come first, 1 to 1,000.
+    /// So many of the newest of these events that are kept come first, 1 to 1,000.
     pub last: Option<u32>,
 }
 

@@ -3,30 +3,25 @@
 //! The library keeps every series that it has ever had; members come, are forgotten, and take others'
 //! names.
 
-use names::NodeId;
-use node::cluster::{MemberState, RosterView};
+use node::cluster::RosterView;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
 const UP: &str = "muster_member_up";
 
 /// Writes for each member whether this node reaches it. One that left is expected by nobody.
-pub(super) fn write(text: &mut String, view: &RosterView, me: NodeId) {
+pub(super) fn write(text: &mut String, view: &RosterView) {
     let mut members = BTreeMap::new();
-    for member in view.members.iter().filter(|member| member.id != me) {
-        let is_up = match member.state {
-            MemberState::Alive | MemberState::Suspect => 1,
-            MemberState::Down | MemberState::Restarting => 0,
-            MemberState::Left => continue,
-        };
+    for member in view.expected().filter(|member| member.id != view.me) {
+        let is_up = member.state.is_reachable();
         // For a while two may have one name.
-        let up = members.entry(&member.profile.name).or_insert(is_up);
-        *up = is_up.min(*up);
+        *members.entry(&member.profile.name).or_insert(is_up) &= is_up;
     }
     // Writing to a string does not fail.
     let help = "Whether this node reaches that member, 1 or 0; there is none for itself";
     let _ = writeln!(text, "# HELP {UP} {help}\n# TYPE {UP} gauge");
-    for (name, up) in members {
+    for (name, is_up) in members {
+        let up = u8::from(is_up);
         let _ = writeln!(text, "{UP}{{member=\"{name}\"}} {up}");
     }
 }

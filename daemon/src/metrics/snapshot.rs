@@ -3,7 +3,6 @@
 use super::process::Process;
 use crate::process::WatcherStats;
 use api::events::EventType;
-use names::NodeId;
 use node::cluster::RosterView;
 use node::{cluster, lists};
 use std::collections::BTreeMap;
@@ -12,8 +11,6 @@ use store::StoreStats;
 
 /// The numbers of all parts at the moment of a scrape.
 pub(crate) struct Snapshot {
-    /// Which node it is of.
-    pub(crate) me: NodeId,
     pub(crate) cluster: cluster::Stats,
     pub(crate) views: Arc<RosterView>,
     pub(crate) lists: lists::Stats,
@@ -43,7 +40,6 @@ impl Snapshot {
     /// A snapshot in which nothing has happened yet.
     pub(crate) fn of(views: RosterView) -> Self {
         Self {
-            me: NodeId([0; 16]),
             cluster: cluster::Stats::default(),
             views: Arc::new(views),
             lists: lists::Stats::default(),

@@ -3488,7 +3488,7 @@ export interface operations {
                 since?: string;
                 /** @description The stream ends with what happened until then; a time, or how long ago: `0s` is now. */
                 until?: string;
-                /** @description So many of the newest events that are kept come first, 1 to 1,000. */
+                /** @description So many of the newest of these events that are kept come first, 1 to 1,000. */
                 last?: number;
             };
             header?: {

@@ -58,6 +58,12 @@ async fn what_happened_before_the_daemon_was_killed_can_be_asked_for() -> anyhow
     ensure!(times.is_sorted(), "{times:?}");
     let one = events(node, &["--last", "1", "--kinds", "list", "--until", "now"])?;
     ensure!(lists(&one) == ["third"], "{one:?}");
+    let older = ["--last", "1", "--name", "first", "--until", "now"];
+    let older = events(node, &older)?;
+    ensure!(
+        lists(&older) == ["first"],
+        "the last of those that are wanted: {older:?}"
+    );
     let none = events(node, &["--since", "1h", "--until", "30m"])?;
     ensure!(none.is_empty(), "{none:?}");
     let wrong = node.muster(&["events", "--since", "soon"])?;

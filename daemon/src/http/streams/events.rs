@@ -10,8 +10,8 @@ use crate::http::page::{Page, PageWriter, Room};
 use crate::http::problem::Problem;
 use crate::http::query::{Group, Query};
 use crate::http::streams::sse::{self, Feed, LastEventId, Live, Next};
+use crate::http::time::parse_moment;
 use crate::once::Once;
-use api::duration;
 use api::events::{
     ClusterEvent, ClusterStreamEvent, EventDetails, EventKind, EventsQuery, MissingMembers,
 };
@@ -73,26 +73,15 @@ impl Group for Wanted {
         Ok(Self {
             kinds,
             name: written.name,
-            since: since.map(|since| moment("since", since)).transpose()?,
-            until: until.map(|until| moment("until", until)).transpose()?,
+            since: since
+                .map(|since| parse_moment("since", since))
+                .transpose()?,
+            until: until
+                .map(|until| parse_moment("until", until))
+                .transpose()?,
             last,
         })
     }
-}
-
-/// Reads a time, or how long ago it was.
-fn moment(field: &str, text: &str) -> Result<Millis, Problem> {
-    if let Ok(at) = text.parse() {
-        return Ok(at);
-    }
-    let ago = duration::parse(text).and_then(|ago| i64::try_from(ago.as_millis()).ok());
-    let now = wall_ms();
-    ago.map(|ago| Millis(now.saturating_sub(ago)))
-        .ok_or_else(|| {
-            let right =
-                "it must be a time such as 2026-03-01T17:00:00Z, or how long ago, such as 8h";
-            Problem::invalid(format!("{field:?} is {text:?}; {right}"))
-        })
 }
 
 impl Wanted {
@@ -111,14 +100,15 @@ impl Wanted {
 
     /// What has happened already and comes first.
     fn begin(&self, events: &EventLog) -> Subscription {
-        let Some(since) = self.since else {
-            return events.follow(self.last.unwrap_or_default());
-        };
+        if self.since.is_none() && self.last.is_none() {
+            return events.follow();
+        }
         let mut all = events.all();
-        all.past.retain(|event| event.told.at >= since);
+        let is_late = |event: &Event| self.since.is_none_or(|since| event.told.at >= since);
+        all.past
+            .retain(|event| is_late(event) && self.admits(&event.told));
         let most = self.last.unwrap_or(usize::MAX);
-        let more = all.past.len().saturating_sub(most);
-        all.past.drain(..more);
+        all.past.drain(..all.past.len().saturating_sub(most));
         all
     }
 }

@@ -6,7 +6,7 @@ use super::super::swim::{Identity, Member};
 use super::arbitrary::Act;
 use super::{Bench, address, lied_to_bench, profile, signed_profile};
 use crate::machine::Machine;
-use crate::wire::Protocol;
+use crate::wire::{DialId, Protocol};
 use crdt::roster::Standing;
 use names::NodeId;
 use std::net::SocketAddr;
@@ -16,15 +16,20 @@ impl Bench {
     fn fail_dials(&mut self) -> usize {
         let dialled = std::mem::take(&mut self.dialled);
         for (dial, _) in &dialled {
-            let input = Input::DialFailed {
-                dial: *dial,
-                refused: false,
-                reason: String::new(),
-            };
-            self.machine.handle(self.now, input);
-            self.drain();
+            self.fail(*dial);
         }
         dialled.len()
+    }
+
+    /// Nobody answers an attempt.
+    fn fail(&mut self, dial: DialId) {
+        let input = Input::DialFailed {
+            dial,
+            refused: false,
+            reason: String::new(),
+        };
+        self.machine.handle(self.now, input);
+        self.drain();
     }
 
     /// How many attempts at nodes were begun within ten minutes in which node3 says something each
@@ -112,13 +117,7 @@ fn a_member_that_was_met_and_is_down_is_dialled_within_three_seconds_beside_olde
         assert!(begun.iter().any(is_node4), "at {:?}", bench.now.instant);
         // The attempt before the latest one is given up only now.
         if let Some((dial, _)) = begun.first() {
-            let input = Input::DialFailed {
-                dial: *dial,
-                refused: false,
-                reason: String::new(),
-            };
-            bench.machine.handle(bench.now, input);
-            bench.drain();
+            bench.fail(*dial);
         }
     }
 }
