@@ -149,6 +149,7 @@ impl Cluster {
         let (keeper, lines) = Keeper::after(kept);
         let own = Own {
             me: me.id,
+            role: me.role,
             start: nonce,
             profile: profile.clone(),
         };

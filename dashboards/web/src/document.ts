@@ -1135,7 +1135,7 @@ export interface components {
             /** @description The name that the host must have; null: any. */
             name: string | null;
             /** @description What the host becomes. */
-            role: components["schemas"]["InvitedRole"];
+            role: components["schemas"]["MemberRole"];
             /** @description What the new host needs to join. It is told only here. */
             token: string;
             /**
@@ -1268,6 +1268,8 @@ export interface components {
              * @description Of a list: how many of them are not done.
              */
             open?: number;
+            /** @description Of a member: what it is. */
+            role?: components["schemas"]["MemberRole"];
             /**
              * Format: int64
              * @description Of a list: how many entries it has.
@@ -1411,7 +1413,7 @@ export interface components {
             /** @description The name that the host must have; null: any. */
             name: string | null;
             /** @description What the host becomes. */
-            role: components["schemas"]["InvitedRole"];
+            role: components["schemas"]["MemberRole"];
             /** @description What it is good for now. */
             state: components["schemas"]["InvitationState"];
             /** @description What the new node says of itself. */
@@ -1455,13 +1457,6 @@ export interface components {
             /** @description The id that it got. */
             node: string;
         };
-        /**
-         * @description What a host becomes that joins.
-         *
-         *     - `member`: A member, which counts in verdicts and majorities.
-         * @enum {string}
-         */
-        InvitedRole: "member";
         /** @description What became of one address. */
         JoinOutcome: {
             /** @description As it was given. */
@@ -1585,6 +1580,11 @@ export interface components {
             left: number;
             /**
              * Format: int64
+             * @description Observers, which are in none of the other counts, as long as they have not left.
+             */
+            observers?: number;
+            /**
+             * Format: int64
              * @description They said that they will be back.
              */
             restarting: number;
@@ -1595,12 +1595,13 @@ export interface components {
             suspect: number;
         };
         /**
-         * @description What a member is.
+         * @description What a node is, by its certificate.
          *
          *     - `member`: It counts in verdicts and majorities.
+         *     - `observer`: It sees all that members see, counts nowhere and changes nothing.
          * @enum {string}
          */
-        MemberRole: "member";
+        MemberRole: "member" | "observer";
         /**
          * @description What a node knows of a member.
          *
@@ -1663,7 +1664,7 @@ export interface components {
             /** @description The name that the host must have; null or missing: any that is free. */
             name?: string | null;
             /** @description What the host becomes; `member` if it is not given. */
-            role?: components["schemas"]["InvitedRole"];
+            role?: components["schemas"]["MemberRole"];
             /** @description What the new node says of itself: `{"rack": "7"}` is the tag `rack=7`. */
             tags?: {
                 [key: string]: string;
@@ -1809,14 +1810,14 @@ export interface components {
         PartitionView: {
             /**
              * Format: int64
-             * @description How many members there should be, this node among them.
+             * @description How many members there should be, this node among them, observers not.
              */
             expected: number;
             /** @description Those that it does not reach. */
             missing: components["schemas"]["MissingMember"][];
             /**
              * Format: int64
-             * @description How many of them this node reaches, itself among them.
+             * @description How many of them this node reaches, itself among them unless it is an observer.
              */
             reachable: number;
             /**
@@ -2446,7 +2447,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/observer`: The node is an observer */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3776,7 +3777,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this; `/problems/observer`: The node is an observer */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3892,7 +3893,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this; `/problems/observer`: The node is an observer */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4103,7 +4104,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this; `/problems/observer`: The node is an observer */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4223,7 +4224,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this; `/problems/observer`: The node is an observer */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4665,7 +4666,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this; `/problems/observer`: The node is an observer */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4975,7 +4976,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this; `/problems/observer`: The node is an observer */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5261,7 +5262,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this; `/problems/observer`: The node is an observer */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5427,7 +5428,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this; `/problems/observer`: The node is an observer */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6118,7 +6119,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this; `/problems/observer`: The node is an observer */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6238,7 +6239,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this; `/problems/observer`: The node is an observer */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6755,7 +6756,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this; `/problems/observer`: The node is an observer */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6887,7 +6888,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this; `/problems/observer`: The node is an observer */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7005,7 +7006,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this; `/problems/observer`: The node is an observer */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7261,7 +7262,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this; `/problems/observer`: The node is an observer */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7377,7 +7378,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this; `/problems/observer`: The node is an observer */
             403: {
                 headers: {
                     [name: string]: unknown;

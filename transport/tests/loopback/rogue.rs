@@ -57,7 +57,13 @@ async fn without_a_certificate_nobody_connects() {
 async fn is_disconnected(streams: &[&[u8]], reason: &str) {
     let world = World::new();
     let mut node = world.node("node");
-    pki::issue(&world.ca(), "rogue", &world.files("rogue"), pki::NODE_LIFE).unwrap();
+    pki::issue(
+        &world.ca(),
+        ("rogue", pki::Role::Member),
+        &world.files("rogue"),
+        pki::NODE_LIFE,
+    )
+    .unwrap();
     let rogue = rogue(&world.files("rogue"), &node).await;
     node.connected().await;
     for bytes in streams {

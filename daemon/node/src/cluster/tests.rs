@@ -3,6 +3,7 @@
 mod arbitrary;
 mod hearsay;
 mod numbers;
+mod observing;
 mod proved;
 
 use super::message::{Hello, Message};
@@ -17,7 +18,7 @@ use arbitrary::{Act, acts, protocols};
 use bytes::Bytes;
 use crdt::registry::{Logs, Progress, ProvedDelta};
 use crdt::roster::{Author, Line, RosterEntry};
-use names::NodeName;
+use names::{NodeName, Role};
 use proptest::prelude::*;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,10 +36,18 @@ fn profile(name: &str, n: u8) -> Profile {
     }
 }
 
+/// The number of an observer.
+const OBSERVER: u8 = 6;
+
 fn peer(n: u8) -> Peer {
+    let role = match n {
+        OBSERVER => Role::Observer,
+        _ => Role::Member,
+    };
     Peer {
         id: NodeId([n; 16]),
         name: NodeName::new(&format!("node{n}")).unwrap(),
+        role,
     }
 }
 
@@ -107,6 +116,8 @@ struct Bench {
     conns: u64,
     /// What it sent on the cluster's channel.
     sent: Vec<Bytes>,
+    /// What it has shown last.
+    view: Option<Arc<RosterView>>,
 }
 
 impl Bench {
@@ -123,6 +134,7 @@ impl Bench {
             now,
             conns: 0,
             sent: Vec::new(),
+            view: None,
         }
     }
 
@@ -141,7 +153,8 @@ impl Bench {
                     }
                 }
                 Output::View(view) => {
-                    assert!(view.member(NodeId([1; 16])).is_some() && view.members.len() <= 6)
+                    assert!(view.member(NodeId([1; 16])).is_some() && view.members.len() <= 6);
+                    self.view = Some(view);
                 }
                 Output::Dial { .. }
                 | Output::KeepAlive { .. }
