@@ -70,6 +70,7 @@ pub(crate) fn node(config: Config, origin: Origin) -> anyhow::Result<StopReason>
     let me = Peer {
         id: NodeId(identity.id()),
         name: NodeName::new(identity.name())?,
+        role: identity.role(),
     };
     let (notices, noticed) = std::sync::mpsc::channel();
     let tell = move |notice| drop(notices.send(notice));
@@ -221,6 +222,7 @@ impl Node {
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION"),
             protocol: Protocol::newest().0,
+            role: self.me.role,
             accepts_v1: self.config.cluster.accept_v1,
             started_at: wall_ms(),
         }

@@ -182,6 +182,7 @@ pub(crate) fn peer_of(quic: &quinn::Connection) -> Result<PeerName, Failure> {
     Ok(PeerName {
         id: facts.id,
         name: facts.name,
+        role: facts.role,
     })
 }
 

@@ -1,6 +1,6 @@
 //! What streams carry: server-sent events, each with a name (`event`), mostly an id, and data.
 
-use crate::cluster::{MissingMember, PartitionVerdict};
+use crate::cluster::{MemberRole, MissingMember, PartitionVerdict};
 use crate::lists::TodoEntry;
 use crate::page::Snapshot;
 use crate::processes::RegisteredProcess;
@@ -116,6 +116,10 @@ pub struct EventDetails {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub detail: Option<String>,
+    /// Of a member: what it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub role: Option<MemberRole>,
     /// Of a list: how many entries it has.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]

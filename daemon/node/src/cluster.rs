@@ -146,6 +146,7 @@ impl Cluster {
         let address = profile.address;
         let own = Own {
             me: me.id,
+            role: me.role,
             start: nonce,
             profile,
         };

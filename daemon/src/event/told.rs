@@ -21,9 +21,10 @@ impl EventLog {
                 kind,
                 name,
                 id,
+                role,
                 detail,
             } => {
-                tracing::info!(member = %name, state = kind, detail, "a member changed");
+                tracing::info!(member = %name, %role, state = kind, detail, "a member changed");
                 self.append(ClusterEvent {
                     at,
                     kind: EventKind::Member,
@@ -32,6 +33,7 @@ impl EventLog {
                     more: EventDetails {
                         id: Some(id.to_string()),
                         detail: Some(detail),
+                        role: Some(role.as_str().into()),
                         ..EventDetails::default()
                     },
                 });

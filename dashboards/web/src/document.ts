@@ -1137,7 +1137,7 @@ export interface components {
             /** @description The name that the host must have; null: any. */
             name: string | null;
             /** @description What the host becomes. */
-            role: components["schemas"]["InvitedRole"];
+            role: components["schemas"]["MemberRole"];
             /** @description What the new host needs to join. It is told only here. */
             token: string;
             /**
@@ -1270,6 +1270,8 @@ export interface components {
              * @description Of a list: how many of them are not done.
              */
             open?: number;
+            /** @description Of a member: what it is. */
+            role?: components["schemas"]["MemberRole"];
             /**
              * Format: int64
              * @description Of a list: how many entries it has.
@@ -1413,7 +1415,7 @@ export interface components {
             /** @description The name that the host must have; null: any. */
             name: string | null;
             /** @description What the host becomes. */
-            role: components["schemas"]["InvitedRole"];
+            role: components["schemas"]["MemberRole"];
             /** @description What it is good for now. */
             state: components["schemas"]["InvitationState"];
             /** @description What the new node says of itself. */
@@ -1457,13 +1459,6 @@ export interface components {
             /** @description The id that it got. */
             node: string;
         };
-        /**
-         * @description What a host becomes that joins.
-         *
-         *     - `member`: A member, which counts in verdicts and majorities.
-         * @enum {string}
-         */
-        InvitedRole: "member";
         /** @description What became of one address. */
         JoinOutcome: {
             /** @description As it was given. */
@@ -1587,6 +1582,11 @@ export interface components {
             left: number;
             /**
              * Format: int64
+             * @description Observers, which are in none of the other counts, as long as they have not left.
+             */
+            observers?: number;
+            /**
+             * Format: int64
              * @description They said that they will be back.
              */
             restarting: number;
@@ -1597,12 +1597,13 @@ export interface components {
             suspect: number;
         };
         /**
-         * @description What a member is.
+         * @description What a node is, by its certificate.
          *
          *     - `member`: It counts in verdicts and majorities.
+         *     - `observer`: It sees all that members see, counts nowhere and changes nothing.
          * @enum {string}
          */
-        MemberRole: "member";
+        MemberRole: "member" | "observer";
         /**
          * @description What a node knows of a member.
          *
@@ -1665,7 +1666,7 @@ export interface components {
             /** @description The name that the host must have; null or missing: any that is free. */
             name?: string | null;
             /** @description What the host becomes; `member` if it is not given. */
-            role?: components["schemas"]["InvitedRole"];
+            role?: components["schemas"]["MemberRole"];
             /** @description What the new node says of itself: `{"rack": "7"}` is the tag `rack=7`. */
             tags?: {
                 [key: string]: string;
@@ -1811,14 +1812,14 @@ export interface components {
         PartitionView: {
             /**
              * Format: int64
-             * @description How many members there should be, this node among them.
+             * @description How many members there should be, this node among them, observers not.
              */
             expected: number;
             /** @description Those that it does not reach. */
             missing: components["schemas"]["MissingMember"][];
             /**
              * Format: int64
-             * @description How many of them this node reaches, itself among them.
+             * @description How many of them this node reaches, itself among them unless it is an observer.
              */
             reachable: number;
             /**
@@ -2448,7 +2449,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/observer`: The node is an observer */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3787,7 +3788,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this; `/problems/observer`: The node is an observer */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3903,7 +3904,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this; `/problems/observer`: The node is an observer */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4114,7 +4115,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this; `/problems/observer`: The node is an observer */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4234,7 +4235,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this; `/problems/observer`: The node is an observer */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4676,7 +4677,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this; `/problems/observer`: The node is an observer */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4986,7 +4987,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this; `/problems/observer`: The node is an observer */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5272,7 +5273,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this; `/problems/observer`: The node is an observer */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5438,7 +5439,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this; `/problems/observer`: The node is an observer */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6129,7 +6130,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this; `/problems/observer`: The node is an observer */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6249,7 +6250,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this; `/problems/observer`: The node is an observer */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6766,7 +6767,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this; `/problems/observer`: The node is an observer */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6898,7 +6899,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this; `/problems/observer`: The node is an observer */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7016,7 +7017,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this; `/problems/observer`: The node is an observer */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7272,7 +7273,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this; `/problems/observer`: The node is an observer */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7388,7 +7389,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this; `/problems/observer`: The node is an observer */
             403: {
                 headers: {
                     [name: string]: unknown;

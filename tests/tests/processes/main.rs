@@ -31,6 +31,7 @@ mod lifecycle;
 mod load;
 mod logs;
 mod metrics;
+mod observers;
 mod packages;
 mod page;
 mod past;

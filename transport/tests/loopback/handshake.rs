@@ -29,7 +29,8 @@ async fn both_ends_learn_who_the_other_is() {
         (
             PeerName {
                 id: b.id,
-                name: "b".into()
+                name: "b".into(),
+                role: pki::Role::Member
             },
             Some(5),
             b.endpoint.local_addr()
@@ -51,7 +52,8 @@ async fn both_ends_learn_who_the_other_is() {
         (
             PeerName {
                 id: a.id,
-                name: "a".into()
+                name: "a".into(),
+                role: pki::Role::Member
             },
             None,
             a.endpoint.local_addr()
@@ -108,7 +110,13 @@ async fn a_dialler_that_the_other_end_refuses_is_never_connected() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nodes_of_two_authorities_connect_while_both_trust_both() {
     let world = World::new();
-    pki::issue(&world.ca(), "old", &world.files("old"), pki::NODE_LIFE).unwrap();
+    pki::issue(
+        &world.ca(),
+        ("old", pki::Role::Member),
+        &world.files("old"),
+        pki::NODE_LIFE,
+    )
+    .unwrap();
     pki::rotate(&world.ca()).unwrap();
     std::fs::copy(world.ca().join("ca.pem"), world.files("old").join("ca.pem")).unwrap();
     let mut old = Node::bind(settings(), load(&world.files("old")));

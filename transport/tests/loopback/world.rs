@@ -36,7 +36,13 @@ impl World {
     }
 
     pub(crate) fn identity(&self, name: &str) -> Identity {
-        pki::issue(&self.ca(), name, &self.files(name), pki::NODE_LIFE).unwrap();
+        pki::issue(
+            &self.ca(),
+            (name, pki::Role::Member),
+            &self.files(name),
+            pki::NODE_LIFE,
+        )
+        .unwrap();
         load(&self.files(name))
     }
 

@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::session::Session;
 use crate::stream::Stream;
 use crate::text::printable;
-use api::cluster::PartitionVerdict;
+use api::cluster::{MemberRole, PartitionVerdict};
 use api::events::{
     ClusterEvent, ClusterStreamEvent, EventDetails, EventKind, EventType, EventsQuery,
     MissingMembers, ProcessDetails,
@@ -97,6 +97,12 @@ pub(crate) fn told(event: &ServerEvent) -> Result<Value, Failure> {
 pub(crate) fn describe(event: &ClusterEvent) -> String {
     let (name, what) = (printable(&event.name), printable(event.what.as_str()));
     let more = &event.more;
+    let name = match &more.role {
+        Some(role) if *role != MemberRole::Member => {
+            format!("{} {name}", printable(role.as_str()))
+        }
+        Some(_) | None => name,
+    };
     let words = match (&event.kind, &event.what) {
         (EventKind::Member, EventType::Joined | EventType::Left) => format!("{name} {what}"),
         (EventKind::Member, EventType::Forgotten) => format!("{name} was {what}"),

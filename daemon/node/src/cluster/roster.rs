@@ -26,6 +26,10 @@
 //! So replicas agree: a slot for each node, with two registers that only grow, of which the second
 //! counts only with the very line that it names.
 //!
+//! What a node is, a member or an observer, stands in its certificate, and so in the chain that its line
+//! carries. An observer's line is as good as a member's; but nobody takes a line of another node from it,
+//! nor its word that another one is forgotten.
+//!
 //! A revocation shuts a node's id out for ever: an authority has signed it ([`Revocation`]). It takes the
 //! place of all lines of that node, which is on no roster any more; connections with it are closed, and
 //! handshakes refused. It is kept on the disk without end.
@@ -75,7 +79,7 @@ use crate::belief::{Runs, run_beside_proof};
 use crate::proof::Proofs;
 use bytes::Bytes;
 use crdt::roster::{Author, Line, Profile, Revocation, Roster, RosterEntry, Standing};
-use names::{NodeId, NodeName};
+use names::{NodeId, NodeName, Role};
 use slot::Slot;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -88,6 +92,7 @@ pub(super) const MAX_REVOCATIONS: usize = 10_000;
 #[derive(Clone, Debug)]
 pub(super) struct Own {
     pub(super) me: NodeId,
+    pub(super) role: Role,
     pub(super) start: Nonce,
     pub(super) profile: Profile,
 }
@@ -163,6 +168,7 @@ impl Replica {
             if !is_proved {
                 slot.told = entry;
             } else if line.subject() == line.relayed().owner() {
+                slot.role = proofs.role(line.chain());
                 (slot.own, slot.entry) = (Some(line), entry);
             } else {
                 slot.end = Some(line);
@@ -273,6 +279,17 @@ impl Replica {
 
     pub(super) fn has_fresh(&self) -> bool {
         !self.fresh.is_empty()
+    }
+
+    /// What a node is, by the certificate with which it has signed its latest line.
+    pub(super) fn role(&self, node: NodeId) -> Role {
+        if node == self.own.me {
+            return self.own.role;
+        }
+        self.slots
+            .get(&node)
+            .map(|slot| slot.role)
+            .unwrap_or_default()
     }
 
     pub(super) fn run(&self, node: NodeId) -> u64 {

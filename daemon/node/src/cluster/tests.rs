@@ -4,6 +4,7 @@ mod arbitrary;
 mod dialling;
 mod hearsay;
 mod numbers;
+mod observing;
 mod proved;
 
 use super::message::{Hello, Message};
@@ -18,7 +19,7 @@ use arbitrary::{Act, acts, protocols};
 use bytes::Bytes;
 use crdt::registry::{Logs, Progress, ProvedDelta};
 use crdt::roster::{Author, Line, Profile, RosterEntry};
-use names::NodeName;
+use names::{NodeName, Role};
 use proptest::prelude::*;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,10 +37,18 @@ fn profile(name: &str, n: u8) -> Profile {
     }
 }
 
+/// The number of an observer.
+const OBSERVER: u8 = 6;
+
 fn peer(n: u8) -> Peer {
+    let role = match n {
+        OBSERVER => Role::Observer,
+        _ => Role::Member,
+    };
     Peer {
         id: NodeId([n; 16]),
         name: NodeName::new(&format!("node{n}")).unwrap(),
+        role,
     }
 }
 
@@ -110,6 +119,8 @@ struct Bench {
     sent: Vec<Bytes>,
     /// The nodes and addresses that it dialled.
     dialled: Vec<(DialId, Target)>,
+    /// What it has shown last.
+    view: Option<Arc<RosterView>>,
 }
 
 impl Bench {
@@ -127,6 +138,7 @@ impl Bench {
             conns: 0,
             sent: Vec::new(),
             dialled: Vec::new(),
+            view: None,
         }
     }
 
@@ -145,7 +157,8 @@ impl Bench {
                     }
                 }
                 Output::View(view) => {
-                    assert!(view.member(NodeId([1; 16])).is_some() && view.members.len() <= 6)
+                    assert!(view.member(NodeId([1; 16])).is_some() && view.members.len() <= 6);
+                    self.view = Some(view);
                 }
                 Output::Dial { dial, target } => self.dialled.push((dial, target)),
                 Output::KeepAlive { .. }

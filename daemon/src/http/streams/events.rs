@@ -186,6 +186,7 @@ fn snapshot(view: &RosterView, wanted: &Wanted, id: &str) -> Result<VecDeque<Byt
         name: member.profile.name.to_string(),
         more: EventDetails {
             id: Some(member.id.to_string()),
+            role: Some(member.role.as_str().into()),
             ..EventDetails::default()
         },
     });
