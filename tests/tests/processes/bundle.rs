@@ -50,7 +50,7 @@ async fn a_bundle_tells_what_happened_and_no_secret() -> anyhow::Result<()> {
         ensure!(
             recorded.contains(
                 "a member changed member=n2 \
-            state=\\\"down\\\""
+            role=member state=\\\"down\\\""
             ) || recorded.contains("state=down"),
             "{recorded}"
         );
