@@ -61,21 +61,31 @@ pub(crate) async fn answer(service: Service, mut applicants: mpsc::Receiver<Appl
 
 /// A request that is not understood, or that only members may make, gets no answer.
 async fn reply(service: Service, found: Found, applicant: Applicant) {
-    let asked = |application, exporter, address| Asked {
-        application,
-        exporter,
-        address,
-    };
     let remote = applicant.remote;
+    let from = remote.to_string();
+    let asked = |application, chain| Asked {
+        application,
+        chain,
+        exporter: applicant.exporter,
+        address: from,
+    };
+    let passed_on = |relayed: Relayed, chain| Asked {
+        application: relayed.application,
+        chain,
+        exporter: relayed.exporter,
+        address: relayed.address,
+    };
     let answer = match (Request::read(&applicant.bytes), &applicant.peer) {
         (Ok(Request::Who), Some(_)) => Answer::Who(term(&service).await),
         (Ok(Request::Join(application)), None) => {
-            let asked = asked(application, applicant.exporter, remote.to_string());
-            join(&service, &found, asked).await
+            join(&service, &found, asked(application, None)).await
         }
-        (Ok(Request::Relay(relayed)), Some(_)) => {
-            let asked = asked(relayed.application, relayed.exporter, relayed.address);
-            admit(&service, asked).await
+        (Ok(Request::Rename { application, chain }), None) => {
+            join(&service, &found, asked(application, Some(chain))).await
+        }
+        (Ok(Request::Relay(relayed)), Some(_)) => admit(&service, passed_on(relayed, None)).await,
+        (Ok(Request::RelayRename { relayed, chain }), Some(_)) => {
+            admit(&service, passed_on(relayed, Some(chain))).await
         }
         (Ok(Request::Renew), Some(peer)) => match applicant.public_key {
             Some(key) => renew(&service, peer.clone(), key).await,
@@ -173,13 +183,17 @@ fn tell(service: &Service, admitted: &Admitted) {
     let Some((invitation, used)) = &admitted.fresh else {
         return;
     };
-    tracing::info!(
-        %invitation,
-        member = used.name,
-        id = used.node,
-        address = used.address,
-        "a host was admitted"
-    );
+    let (name, earlier) = (used.name.as_str(), admitted.earlier_name.as_deref());
+    match earlier {
+        None => tracing::info!(
+            %invitation, member = name, id = used.node, address = used.address, "a host was admitted"
+        ),
+        Some(earlier) => tracing::info!(
+            %invitation, member = name, earlier, id = used.node, address = used.address,
+            "a node was given another name"
+        ),
+    }
+    let renamed = earlier.map(|earlier| format!(", {earlier} before"));
     service.events().append(ClusterEvent {
         at: Millis(used.at_ms),
         kind: EventKind::Member,
@@ -188,8 +202,9 @@ fn tell(service: &Service, admitted: &Admitted) {
         more: EventDetails {
             id: Some(used.node.clone()),
             detail: Some(format!(
-                "by the invitation {invitation}, from {}",
-                used.address
+                "by the invitation {invitation}, from {}{}",
+                used.address,
+                renamed.unwrap_or_default()
             )),
             ..EventDetails::default()
         },
@@ -207,11 +222,15 @@ async fn relay(service: &Service, found: &Found, asked: Asked, here: Answer) -> 
         );
         return Answer::Refused(Refusal::new(RefusalKind::Authority, words));
     }
-    let relayed = Request::Relay(Relayed {
+    let relayed = Relayed {
         application: asked.application,
         exporter: asked.exporter,
         address: asked.address,
-    });
+    };
+    let relayed = match asked.chain {
+        Some(chain) => Request::RelayRename { relayed, chain },
+        None => Request::Relay(relayed),
+    };
     let mut answer = here;
     for signing in authorities {
         match ask(service, &signing.member, &relayed, SIGN_PATIENCE).await {

@@ -57,6 +57,7 @@ pub fn program() -> cli::Program {
         rebuild: rebuild::offline,
         init: setup::init,
         join: setup::join,
+        rename: setup::rename,
         manual: manual::write,
     }
 }

@@ -1,5 +1,5 @@
 //! Making a host a node: the first one of a cluster (`muster init`), or a further one (`muster join`
-//! with a token). No daemon runs meanwhile. Whatever fails leaves nothing behind.
+//! with a token); and giving a node another name (`--rename`), which replaces its certificate only. No daemon runs meanwhile. Whatever fails leaves nothing behind.
 //!
 //! | made | where | whose |
 //! | --- | --- | --- |
@@ -12,7 +12,7 @@ mod join;
 mod owner;
 mod place;
 
-pub(crate) use join::join;
+pub(crate) use join::{join, rename};
 
 use crate::authority::LIFE;
 use cli::{Founded, Placing, SetupError};

@@ -9,7 +9,7 @@ use crate::dial::{leaf_of, peer_of};
 use crate::endpoint::{self, Core};
 use crate::event::PeerName;
 use crate::fault::canonical;
-use crate::inquiry::{self, Inquiry, InquiryError, MAX_ANSWER_BYTES, MAX_QUESTION_BYTES};
+use crate::inquiry::{self, Inquiry, InquiryError, MAX_ANSWER_BYTES};
 use crate::tls::About;
 use bytes::Bytes;
 use std::net::SocketAddr;
@@ -25,6 +25,8 @@ pub(crate) const MAX_JOINS: usize = 32;
 const LIMIT: Duration = Duration::from_secs(20);
 /// How long a request may take to begin, and to arrive.
 const REQUEST_LIMIT: Duration = Duration::from_secs(5);
+/// The longest request, in bytes: with the chain of a certificate.
+const MAX_REQUEST_BYTES: usize = 8 << 10;
 /// How long the other end may take to read its answer and go.
 const FAREWELL: Duration = Duration::from_secs(5);
 
@@ -94,7 +96,7 @@ async fn find_answer(
     applications: &mpsc::Sender<Applicant>,
     mut recv: quinn::RecvStream,
 ) -> Option<Bytes> {
-    let read = timeout(REQUEST_LIMIT, recv.read_to_end(MAX_QUESTION_BYTES));
+    let read = timeout(REQUEST_LIMIT, recv.read_to_end(MAX_REQUEST_BYTES));
     let bytes = read.await.ok()?.ok()?;
     let (reply, answered) = oneshot::channel();
     let applicant = Applicant {

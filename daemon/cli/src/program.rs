@@ -28,6 +28,8 @@ pub struct Program {
     pub init: fn(&Placing) -> Result<Founded, SetupError>,
     /// Makes this host a further node of a cluster.
     pub join: fn(&Joining) -> Result<Joined, SetupError>,
+    /// Gives the node of this host another name; its id and its data stay.
+    pub rename: fn(&Joining) -> Result<Joined, SetupError>,
     /// Writes the manual pages into a directory, which is made if it is missing.
     pub manual: fn(&Path) -> io::Result<()>,
 }
@@ -73,11 +75,13 @@ pub struct Founded {
     pub authority_key: PathBuf,
 }
 
-/// A node that has joined a cluster.
+/// A node that has joined a cluster, or has another name in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Joined {
     /// Its name.
     pub name: String,
+    /// What it was called before, of a node that has another name now.
+    pub earlier_name: Option<String>,
     /// Its id.
     pub id: String,
     /// What it is in the cluster.

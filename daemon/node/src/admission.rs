@@ -15,13 +15,19 @@
 //! | 1 | `Join` | new hosts | `Granted`, `Refused` |
 //! | 2 | `Relay` | members | the same: a node that is no authority passes a `Join` on, with what it saw of the new host's TLS session |
 //! | 3 | `Renew` | members | `Renewed`, `Refused`: a new certificate for the key, id and name of the one that was shown |
+//! | 4 | `Rename` | hosts that are nodes already | `Granted`, `Refused`: a certificate for the same key and id under another name |
+//! | 5 | `RelayRename` | members | the same, passed on |
+//!
+//! A host that is to have another name asks as a new host does, with a token, for the key that it has,
+//! and shows the chain of its certificate: the authority takes its id and role from there. Whoever else
+//! has a token can have such a certificate made, too, but only the holder of the key can use it.
 //!
 //! # The proof
 //!
 //! A token's secret never crosses the wire. Both ends derive a key from it, and the new host proves
 //! with it (`pki::JoinKey`) that it has the token: over the exporter of the TLS session (RFC 8446,
-//! section 7.5), the cluster, the invitation, its public key and its name. So a relay can change
-//! neither, and a request that was overheard is good in no other session. The authority seals what
+//! section 7.5), the cluster, the invitation, its public key, its name and its chain. So a relay can
+//! change none of them, and a request that was overheard is good in no other session. The authority seals what
 //! it grants with the same key: a relay can change nothing of that either.
 //!
 //! # An example
@@ -45,7 +51,7 @@
 //!
 //! # Bounds
 //!
-//! Requests of 1 KiB, answers of 16 KiB, words of 400 bytes; 32 connections at once, of strangers 16,
+//! Requests of 8 KiB, answers of 16 KiB, words of 400 bytes; 32 connections at once, of strangers 16,
 //! of one network's strangers 4; one request and 20 s for each. Who the authorities are a node asks all
 //! members at most once in 3 s, however many hosts ask it to pass something on. A node is never made to send to an address that is
 //! not a member's.
@@ -72,6 +78,20 @@ pub enum Request {
     Relay(Relayed),
     /// Renew the certificate that I show.
     Renew,
+    /// Give me another name: my key is that of my certificate, and my id stays.
+    Rename {
+        /// What I ask for.
+        application: Application,
+        /// The chain of my certificate (see `pki::Proofs`).
+        chain: Vec<u8>,
+    },
+    /// Give this host another name, which asks me.
+    RelayRename {
+        /// What came.
+        relayed: Relayed,
+        /// The chain that came with it.
+        chain: Vec<u8>,
+    },
 }
 
 /// What a new host asks for.
@@ -283,6 +303,20 @@ mod tests {
             ("join", Request::Join(application())),
             ("relay", Request::Relay(relayed())),
             ("renew", Request::Renew),
+            (
+                "rename",
+                Request::Rename {
+                    application: application(),
+                    chain: b"its chain".to_vec(),
+                },
+            ),
+            (
+                "relay-rename",
+                Request::RelayRename {
+                    relayed: relayed(),
+                    chain: b"its chain".to_vec(),
+                },
+            ),
         ];
         let bytes = |request: &Request| request.bytes().unwrap();
         let written = requests.iter().map(|(_, request)| bytes(request));

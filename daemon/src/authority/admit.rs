@@ -6,7 +6,8 @@ use crate::host::{random, wall_ms};
 use api::time::Millis;
 use names::{NodeId, NodeName, Role};
 use node::admission::{Application, Grant, Refusal, RefusalKind, Sealed};
-use pki::{Bearer, Certified, Claim, Identity, InvitationId, Signer};
+use pki::certificate::NodeFacts;
+use pki::{Bearer, Certified, Claim, Identity, InvitationId, Proofs, Signer};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -19,6 +20,8 @@ const ARRIVAL: Duration = Duration::from_secs(60 * 60);
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
     pub(crate) application: Application,
+    /// Of a node that is to have another name, the chain of its certificate.
+    pub(crate) chain: Option<Vec<u8>>,
     pub(crate) exporter: [u8; 32],
     /// From where it asks.
     pub(crate) address: String,
@@ -42,6 +45,8 @@ pub(crate) struct Admitted {
     pub(crate) sealed: Sealed,
     /// The use of the invitation, unless it is one that was asked for again.
     pub(crate) fresh: Option<(InvitationId, Use)>,
+    /// What it was called before, of a node that got another name.
+    pub(crate) earlier_name: Option<String>,
 }
 
 fn refuse<T>(kind: RefusalKind, words: impl Into<String>) -> Result<T, Refusal> {
@@ -71,9 +76,11 @@ impl Authority {
             return Ok(Admitted {
                 sealed,
                 fresh: None,
+                earlier_name: None,
             });
         }
         check_state(invitation)?;
+        let holder = holder(asked, around)?;
         let signer = match Signer::load(&self.shared.dir) {
             Ok(Some(signer)) => signer,
             Ok(None) => {
@@ -82,8 +89,12 @@ impl Authority {
             }
             Err(error) => return refuse(RefusalKind::Authority, cannot_sign(around, &error)),
         };
-        let name = choose_name(asked, around, invitation, &book)?;
-        let certified = certify((&name, invitation.role), asked, around, &signer)?;
+        let name = choose_name(asked, around, invitation, (&book, holder.as_ref()))?;
+        let bearer = match &holder {
+            Some(holder) => (holder.id, holder.role),
+            None => (draw_id(around)?, invitation.role),
+        };
+        let certified = certify((&name, bearer), asked, around, &signer)?;
         let used = Use {
             at_ms: wall_ms(),
             name: certified.name.clone(),
@@ -107,8 +118,34 @@ impl Authority {
         Ok(Admitted {
             sealed,
             fresh: Some((id, used)),
+            earlier_name: holder.map(|holder| holder.name),
         })
     }
+}
+
+/// Who a node is that is to have another name: it asks for the key of the certificate that it shows.
+fn holder(asked: &Asked, around: &Around) -> Result<Option<NodeFacts>, Refusal> {
+    let Some(chain) = &asked.chain else {
+        return Ok(None);
+    };
+    let Some(holder) = Proofs::new(around.identity.clone()).holder(chain) else {
+        let words = "the certificate of this host is of another cluster, or of an authority that is not \
+                     trusted any more";
+        return refuse(RefusalKind::Malformed, words);
+    };
+    if holder.public_key != Some(asked.application.public_key) {
+        let words = "the certificate of this host is of another key than the one that it asks for";
+        return refuse(RefusalKind::Malformed, words);
+    }
+    if around.revoked.contains(&NodeId(holder.id).to_string()) {
+        let words = format!(
+            "the node {} was revoked, which is for ever: empty its data directory and let the host join \
+             as a new node",
+            holder.name
+        );
+        return refuse(RefusalKind::Invitation, words);
+    }
+    Ok(Some(holder))
 }
 
 /// In which words a joining host hears of a fault at the authority.
@@ -130,6 +167,7 @@ fn check_proof(
         public_key: &application.public_key,
         name: &application.name,
         is_chosen: application.is_chosen,
+        chain: asked.chain.as_deref(),
     };
     if kept.key().is_proof(&claim, &application.proof) {
         Ok(())
@@ -174,7 +212,7 @@ fn choose_name(
     asked: &Asked,
     around: &Around,
     invitation: &Invitation,
-    book: &BTreeMap<InvitationId, Invitation>,
+    (book, holder): (&BTreeMap<InvitationId, Invitation>, Option<&NodeFacts>),
 ) -> Result<NodeName, Refusal> {
     let wanted = wanted_name(asked, invitation);
     let name = NodeName::new(wanted);
@@ -183,17 +221,25 @@ fn choose_name(
         let words = format!("the token is for the name {invited}, and not for {wanted}");
         return refuse(RefusalKind::Name, words);
     }
-    if let Some(holder) = around.taken.get(wanted) {
+    let own = holder.map(|holder| NodeId(holder.id));
+    if let Some(other) = around.taken.get(wanted).filter(|id| Some(**id) != own) {
         let words = format!(
-            "the name {wanted} is taken by the member {holder}: choose another one (--name), or forget \
+            "the name {wanted} is taken by the member {other}: choose another one (--name), or forget \
              that member first if it is gone (muster forget {wanted})"
         );
         return refuse(RefusalKind::Name, words);
     }
     let since_ms = wall_ms() - i64::try_from(ARRIVAL.as_millis()).unwrap_or(i64::MAX);
-    let mut uses = book.values().flat_map(|one| &one.used);
-    let is_arriving = |used: &Use| used.at_ms > since_ms && !around.revoked.contains(&used.node);
-    if uses.any(|used| used.name == wanted && is_arriving(used)) {
+    let uses = || book.values().flat_map(|one| &one.used);
+    let has_later =
+        |used: &Use| uses().any(|other| other.node == used.node && other.at_ms > used.at_ms);
+    let own = own.map(|own| own.to_string());
+    let is_arriving = |used: &Use| {
+        used.at_ms > since_ms
+            && !around.revoked.contains(&used.node)
+            && Some(&used.node) != own.as_ref()
+    };
+    if uses().any(|used| used.name == wanted && is_arriving(used) && !has_later(used)) {
         let words = format!(
             "the name {wanted} was given to another host within the last hour: choose another one \
              (--name), or wait"
@@ -203,8 +249,12 @@ fn choose_name(
     Ok(name)
 }
 
+fn draw_id(around: &Around) -> Result<[u8; 16], Refusal> {
+    random().map_err(|error| Refusal::new(RefusalKind::Authority, cannot_sign(around, &error)))
+}
+
 fn certify(
-    (name, role): (&NodeName, Role),
+    (name, (id, role)): (&NodeName, ([u8; 16], Role)),
     asked: &Asked,
     around: &Around,
     signer: &Signer,
@@ -212,7 +262,6 @@ fn certify(
     let failed = |error: &dyn std::fmt::Display| {
         Refusal::new(RefusalKind::Authority, cannot_sign(around, error))
     };
-    let id = random().map_err(|error| failed(&error))?;
     let name = name.as_str();
     let bearer = Bearer { id, name, role };
     let (key, identity) = (&asked.application.public_key, &around.identity);

@@ -79,6 +79,8 @@ struct Host {
     key: NodeKey,
     name: &'static str,
     is_chosen: bool,
+    /// Of a node that is to have another name.
+    chain: Option<Vec<u8>>,
 }
 
 fn host(name: &'static str) -> Host {
@@ -86,6 +88,7 @@ fn host(name: &'static str) -> Host {
         key: NodeKey::generate().unwrap(),
         name,
         is_chosen: true,
+        chain: None,
     }
 }
 
@@ -100,6 +103,7 @@ impl Host {
             public_key: self.key.public(),
             name: self.name,
             is_chosen: self.is_chosen,
+            chain: self.chain.as_deref(),
         };
         let application = Application {
             invitation: token.id.0,
@@ -110,6 +114,7 @@ impl Host {
         };
         Asked {
             application,
+            chain: self.chain.clone(),
             exporter,
             address: "10.0.0.7:40001".to_owned(),
         }
@@ -239,6 +244,103 @@ fn an_invitation_for_a_name_gives_that_one() {
     assert_eq!(world.ask(&named(), &unnamed).unwrap().name, "gamma");
 }
 
+/// A node that was let in by an invitation, and is to have another name now.
+fn renamed(world: &World, from: &'static str, to: &'static str) -> (Host, Identity) {
+    let host = host(from);
+    let grant = world.ask(&world.invite(|_| ()), &host).unwrap();
+    let dir = world.dir.path().join(from);
+    let identity = pki::install(&dir, &host.key, &grant.certificate, &grant.authorities).unwrap();
+    let chain = Some(identity.chain());
+    let host = Host {
+        name: to,
+        chain,
+        ..host
+    };
+    (host, identity)
+}
+
+#[test]
+fn a_node_gets_another_name_and_keeps_its_key_and_id() {
+    let mut world = World::new();
+    let (node, before) = renamed(&world, "beta", "gamma");
+    let id = NodeId(before.id());
+    world.around.taken.insert("beta".to_owned(), id);
+    let token = world.invite(|wanted| wanted.role = Role::Observer);
+    let grant = world.ask(&token, &node).unwrap();
+    let tls = world.dir.path().join("beta");
+    let files = ["ca.pem", "node.pem", "node.key"].map(|file| tls.join(file));
+    let pem = &grant.certificate;
+    let after = pki::replace_certificate((&files[0], &files[1], &files[2]), pem).unwrap();
+    assert_eq!((after.name(), after.id()), ("gamma", before.id()));
+    assert_eq!(
+        after.role(),
+        Role::Member,
+        "a token does not change what it is"
+    );
+    // The same request again, and the way back, also within the hour.
+    assert_eq!(world.ask(&token, &node).unwrap(), grant);
+    let back = Host {
+        name: "beta",
+        chain: Some(after.chain()),
+        ..node
+    };
+    assert_eq!(
+        world.ask(&world.invite(|_| ()), &back).unwrap().name,
+        "beta"
+    );
+}
+
+#[test]
+fn a_node_gets_no_name_of_another_one() {
+    let world = World::new();
+    let (node, _) = renamed(&world, "beta", "alpha");
+    let (kind, words) = world.refuses(&world.invite(|_| ()), &node);
+    assert_eq!(kind, RefusalKind::Name);
+    assert!(words.contains("taken by the member"), "{words}");
+    world.ask(&world.invite(|_| ()), &host("delta")).unwrap();
+    let node = Host {
+        name: "delta",
+        ..node
+    };
+    let words = world.refuses(&world.invite(|_| ()), &node).1;
+    assert!(words.contains("within the last hour"), "{words}");
+}
+
+#[test]
+fn only_the_holder_of_its_key_gets_a_node_renamed() {
+    let mut world = World::new();
+    let (node, identity) = renamed(&world, "beta", "gamma");
+    let token = world.invite(|_| ());
+    let thief = Host {
+        chain: node.chain.clone(),
+        ..host("gamma")
+    };
+    let (kind, words) = world.refuses(&token, &thief);
+    assert_eq!(kind, RefusalKind::Malformed);
+    assert!(words.contains("of another key"), "{words}");
+    let stranger = World::new();
+    let foreign = Host {
+        chain: Some(renamed(&stranger, "beta", "gamma").1.chain()),
+        ..host("gamma")
+    };
+    let words = world.refuses(&token, &foreign).1;
+    assert!(words.contains("of another cluster"), "{words}");
+    // A relay that takes the chain away makes the request one that nobody has proved.
+    let mut asked = node.asks(&token, &world.around.identity);
+    asked.chain = None;
+    let refusal = world.authority.admit(&asked, &world.around).unwrap_err();
+    assert_eq!(refusal.kind, RefusalKind::Invitation);
+    world
+        .around
+        .revoked
+        .insert(NodeId(identity.id()).to_string());
+    let words = world.refuses(&token, &node).1;
+    assert!(words.contains("was revoked"), "{words}");
+    let used = world.authority.list();
+    let used = used.iter().find(|(id, _)| *id == token.id).unwrap();
+    assert!(used.1.used.is_empty(), "what is refused uses nothing");
+}
+
 #[test]
 fn a_relay_can_change_nothing() {
     let world = World::new();
@@ -255,6 +357,7 @@ fn a_relay_can_change_nothing() {
     change(|asked| asked.application.is_chosen = false);
     change(|asked| asked.exporter[0] ^= 1);
     change(|asked| asked.application.proof[31] ^= 1);
+    change(|asked| asked.chain = Some(Vec::new()));
     world.authority.admit(&good, &world.around).unwrap();
 }
 

@@ -7,7 +7,8 @@ use api::time::Millis;
 use cli::{Joined, Joining, SetupError};
 use names::NodeId;
 use node::admission::{ALPN, Answer, Application, EXPORTER, Grant, Refusal, RefusalKind, Request};
-use pki::{Claim, NodeKey, PinError, Token};
+use pki::{Claim, Identity, NodeKey, PinError, PkiError, Token};
+use std::path::PathBuf;
 use std::time::Duration;
 use transport::{Newcomer, NewcomerError};
 
@@ -22,9 +23,11 @@ const PAUSE: Duration = Duration::from_secs(2);
 struct Wish<'a> {
     target: &'a str,
     token: &'a Token,
-    key: &'a NodeKey,
+    public_key: &'a [u8; 32],
     name: &'a str,
     is_chosen: bool,
+    /// Of a host that is a node already, the chain of its certificate.
+    chain: Option<&'a [u8]>,
 }
 
 /// Makes this host a node of the cluster that the token is of.
@@ -32,52 +35,102 @@ struct Wish<'a> {
 /// # Errors
 /// It is a node already, or nobody lets it join; then nothing was made.
 pub(crate) fn join(joining: &Joining) -> Result<Joined, SetupError> {
-    let token: Token = joining
-        .token
-        .trim()
-        .parse()
-        .map_err(|error: pki::TokenError| SetupError::Usage(error.to_string()))?;
+    let token = token(joining)?;
     let place = Place::find(&joining.placing)?;
     let name = place::node_name(joining.placing.name.as_deref())?;
     let key = NodeKey::generate().map_err(failed)?;
-    let address = host_port(&joining.address).ok_or_else(|| {
-        SetupError::Usage(format!(
-            "{:?} is not a host and a port, such as alpha.example:6878",
-            joining.address
-        ))
-    })?;
+    let address = address(joining)?;
     let wish = Wish {
         target: &address,
         token: &token,
-        key: &key,
+        public_key: key.public(),
         name: name.as_str(),
         is_chosen: joining.placing.name.is_some(),
+        chain: None,
     };
     let grant = on_a_runtime(&wish)?;
     let mut made = Leftovers::default();
     place.make_directories(&mut made)?;
     made.note(&place.tls());
     let identity = pki::install(&place.tls(), &key, &grant.certificate, &grant.authorities);
-    let identity = identity.map_err(|error| {
-        SetupError::Failed(format!(
-            "what {} gave cannot be used: {error}; this host's clock says {}",
-            grant.by,
-            Millis(crate::host::wall_ms())
-        ))
-    })?;
+    let identity = identity.map_err(|error| unusable(&grant.by, &error))?;
     place.hand_over()?;
     let others = grant.seeds.into_iter().filter(|seed| *seed != address);
     let seeds: Vec<String> = std::iter::once(address.clone()).chain(others).collect();
     place.configure(&seeds, &grant.tags)?;
     made.keep();
+    let key = place.tls().join("node.key");
+    joined(&identity, grant.by, None, (&place, key))
+}
+
+/// Gives the node of this host another name; its key, its id and its data stay.
+///
+/// # Errors
+/// There is no node, or nobody gives it that name; then it is as it was.
+pub(crate) fn rename(joining: &Joining) -> Result<Joined, SetupError> {
+    let token = token(joining)?;
+    let place = Place::of_node(&joining.placing)?;
+    let before = place.identity()?;
+    let name = place::node_name(joining.placing.name.as_deref())?;
+    let Some(public_key) = before.public_key() else {
+        return Err(SetupError::Failed(
+            "the key of this node is of another kind than Ed25519: only whoever made its certificate \
+             can make one with another name"
+                .to_owned(),
+        ));
+    };
+    let (address, chain) = (address(joining)?, before.chain());
+    let wish = Wish {
+        target: &address,
+        token: &token,
+        public_key: &public_key,
+        name: name.as_str(),
+        is_chosen: true,
+        chain: Some(&chain),
+    };
+    let grant = on_a_runtime(&wish)?;
+    let identity = place.replace_certificate(&grant.certificate);
+    let identity = identity.map_err(|error| unusable(&grant.by, &error))?;
+    let earlier = before.name().to_owned();
+    joined(&identity, grant.by, Some(earlier), (&place, place.key()))
+}
+
+fn token(joining: &Joining) -> Result<Token, SetupError> {
+    let parsed = joining.token.trim().parse();
+    parsed.map_err(|error: pki::TokenError| SetupError::Usage(error.to_string()))
+}
+
+fn address(joining: &Joining) -> Result<String, SetupError> {
+    host_port(&joining.address).ok_or_else(|| {
+        SetupError::Usage(format!(
+            "{:?} is not a host and a port, such as alpha.example:6878",
+            joining.address
+        ))
+    })
+}
+
+fn unusable(by: &str, error: &PkiError) -> SetupError {
+    SetupError::Failed(format!(
+        "what {by} gave cannot be used: {error}; this host's clock says {}",
+        Millis(crate::host::wall_ms())
+    ))
+}
+
+fn joined(
+    identity: &Identity,
+    by: String,
+    earlier_name: Option<String>,
+    (place, key): (&Place, PathBuf),
+) -> Result<Joined, SetupError> {
     Ok(Joined {
         name: identity.name().to_owned(),
+        earlier_name,
         id: NodeId(identity.id()).to_string(),
         role: identity.role(),
-        by: grant.by,
+        by,
         config: place.config.clone(),
         is_default: place.is_default,
-        key: place.tls().join("node.key"),
+        key,
         socket: place.socket()?,
     })
 }
@@ -131,18 +184,26 @@ async fn ask_once(
         exporter: &node.exporter,
         cluster: &node.peer.cluster,
         invitation: wish.token.id,
-        public_key: wish.key.public(),
+        public_key: wish.public_key,
         name: wish.name,
         is_chosen: wish.is_chosen,
+        chain: wish.chain,
     };
     let proof = wish.token.key().prove(&claim);
-    let request = Request::Join(Application {
+    let application = Application {
         invitation: wish.token.id.0,
-        public_key: *wish.key.public(),
+        public_key: *wish.public_key,
         name: wish.name.to_owned(),
         is_chosen: wish.is_chosen,
         proof,
-    });
+    };
+    let request = match wish.chain {
+        Some(chain) => Request::Rename {
+            application,
+            chain: chain.to_vec(),
+        },
+        None => Request::Join(application),
+    };
     let Ok(bytes) = request.bytes() else {
         return Ok(Err(failed("the request is too large")));
     };
@@ -161,15 +222,19 @@ async fn ask_once(
         Ok(Answer::Granted(_)) => Err(SetupError::Failed(format!(
             "{by} answers with something that no authority made for this token: do not trust that node"
         ))),
-        Ok(Answer::Refused(refusal)) => Err(refused(&by, refusal)),
+        Ok(Answer::Refused(refusal)) => Err(refused(&by, wish, refusal)),
         Ok(Answer::Who(_) | Answer::Renewed(_)) | Err(_) => Err(SetupError::Failed(format!(
             "{by} gives an answer that this version does not understand"
         ))),
     })
 }
 
-fn refused(by: &str, refusal: Refusal) -> SetupError {
-    let words = format!("{by} does not let this host join: {}", refusal.words);
+fn refused(by: &str, wish: &Wish<'_>, refusal: Refusal) -> SetupError {
+    let what = match wish.chain {
+        Some(_) => "does not give this node another name",
+        None => "does not let this host join",
+    };
+    let words = format!("{by} {what}: {}", refusal.words);
     match refusal.kind {
         RefusalKind::Name => SetupError::Conflict(words),
         RefusalKind::Malformed => SetupError::Usage(words),

@@ -6,6 +6,7 @@ use crate::config::{Config, DEFAULT_PATH, Source};
 use cli::{Placing, SetupError};
 use names::NodeName;
 use pki::files::{self, Mode, Replace};
+use pki::{Identity, PkiError};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -31,6 +32,28 @@ impl Place {
     /// # Errors
     /// There is one already, or the configuration has a mistake.
     pub(super) fn find(placing: &Placing) -> Result<Self, SetupError> {
+        let place = Self::read(placing)?;
+        place.refuse_existing()?;
+        Ok(place)
+    }
+
+    /// Where a node is already.
+    ///
+    /// # Errors
+    /// There is none, or the configuration has a mistake.
+    pub(super) fn of_node(placing: &Placing) -> Result<Self, SetupError> {
+        let place = Self::read(placing)?;
+        let certificate = &place.resolved.tls.cert;
+        if certificate.exists() {
+            return Ok(place);
+        }
+        Err(SetupError::Conflict(format!(
+            "this host is no node yet: there is no {}; without --rename it joins as a new one",
+            certificate.display()
+        )))
+    }
+
+    fn read(placing: &Placing) -> Result<Self, SetupError> {
         let named = placing.config.clone();
         let named = named.unwrap_or_else(Source::usual_file);
         let config = std::path::absolute(&named).map_err(failed)?;
@@ -55,14 +78,32 @@ impl Place {
             }
         };
         let resolved = resolve(&config, &text)?;
-        let place = Self {
+        Ok(Self {
             config,
             is_default,
             text,
             resolved,
-        };
-        place.refuse_existing()?;
-        Ok(place)
+        })
+    }
+
+    /// Who the node is that is here.
+    pub(super) fn identity(&self) -> Result<Identity, SetupError> {
+        let tls = &self.resolved.tls;
+        Identity::load(&tls.ca, &tls.cert, &tls.key).map_err(failed)
+    }
+
+    /// Puts another certificate of its key in the place of the node's.
+    ///
+    /// # Errors
+    /// It does not fit, or cannot be written; the earlier one is in place.
+    pub(super) fn replace_certificate(&self, pem: &str) -> Result<Identity, PkiError> {
+        let tls = &self.resolved.tls;
+        pki::replace_certificate((&tls.ca, &tls.cert, &tls.key), pem)
+    }
+
+    /// Its key.
+    pub(super) fn key(&self) -> PathBuf {
+        self.resolved.tls.key.clone()
     }
 
     fn refuse_existing(&self) -> Result<(), SetupError> {
@@ -71,8 +112,9 @@ impl Place {
         let tls = &self.resolved.tls;
         if table.contains_key("tls") && has_values(&table, "tls") {
             return Err(SetupError::Conflict(format!(
-                "this host is a node already, by the certificate that {file} names in [tls]; for \
-                 another one take these lines out, or name another configuration (--config)"
+                "this host is a node already, by the certificate that {file} names in [tls]; to call it \
+                 otherwise: muster join … --rename; for another node take these lines out, or name \
+                 another configuration (--config)"
             )));
         }
         let files = [&tls.cert, &tls.key].map(PathBuf::as_path);
@@ -81,7 +123,7 @@ impl Place {
         if let Some(found) = found.find(|path| path.exists()) {
             return Err(SetupError::Conflict(format!(
                 "this host is a node already: there is {}; a node keeps its certificate also when it \
-                 has left",
+                 has left; to call it otherwise: muster join … --rename",
                 found.display()
             )));
         }

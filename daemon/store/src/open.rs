@@ -54,7 +54,7 @@ pub enum OpenError {
     /// It belongs to a node with another certificate. Nothing was changed.
     #[error(
         "the data directory {dir} belongs to node {owner}, but the certificate is that of \
-        node {node}"
+        node {node}; a node keeps its id when it is renamed (muster join … --rename, muster pki issue … --rename)"
     )]
     OtherNode {
         /// The directory.

@@ -1,6 +1,7 @@
 //! From nothing to a second host by two commands, and all that can go wrong on the way.
 
 mod observing;
+mod renaming;
 mod renewal;
 mod revoking;
 mod service;

@@ -239,6 +239,45 @@ pub fn renew(
     Ok(made.issued)
 }
 
+/// Issues a certificate for an earlier issued node under another name, with a new key and the same id,
+/// into `out`, which is made if missing. The earlier name stays that node's: no other one gets it.
+pub fn rename(
+    dir: &Path,
+    (old, new): (&str, &str),
+    out: &Path,
+    life: std::time::Duration,
+) -> Result<Issued, PkiError> {
+    NodeName::new(old)?;
+    NodeName::new(new)?;
+    refuse_existing(&[
+        out.join(NODE_FILE),
+        out.join(NODE_KEY_FILE),
+        out.join(AUTHORITY_FILE),
+    ])?;
+    let issued = dir.join(ISSUED_DIRECTORY);
+    let id = issued_id(&issued.join(old))?.ok_or_else(|| PkiError::NotIssued(old.to_owned()))?;
+    let taken = issued_id(&issued.join(new))?;
+    if let Some(other) = taken.filter(|other| *other != id) {
+        return Err(PkiError::Issued {
+            name: new.to_owned(),
+            id: HEXLOWER.encode(&other),
+        });
+    }
+    let role = issued_role(dir, old)?;
+    let name = new;
+    let made = make_node(dir, Bearer { id, name, role }, life)?;
+    let record = format!("{}\n", HEXLOWER.encode(&id));
+    files::write(
+        &issued.join(new),
+        record.as_bytes(),
+        Mode::Public,
+        Replace::Yes,
+    )?;
+    keep_issued(dir, new, &made.pem)?;
+    write_node(dir, &made, out, Replace::No)?;
+    Ok(made.issued)
+}
+
 struct MadeAuthority {
     authority: Authority,
     key: KeyPair,

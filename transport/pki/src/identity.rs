@@ -2,6 +2,7 @@
 //! checked in words.
 
 use crate::certificate::{self, Bearer, CertificateFault, NodeFacts};
+use crate::proofs::chain_of;
 use data_encoding::HEXLOWER;
 use names::Role;
 use rustls::crypto::CryptoProvider;
@@ -223,6 +224,11 @@ impl Identity {
     /// The key's bytes, where it is an Ed25519 key.
     pub fn public_key(&self) -> Option<[u8; 32]> {
         self.facts.public_key
+    }
+
+    /// The chain of its certificate, as [`Proofs`](crate::Proofs) judges it.
+    pub fn chain(&self) -> Vec<u8> {
+        chain_of(&self.certified_key().cert)
     }
 
     /// The cluster's authorities that have not expired, in the order of their file: the one that

@@ -35,6 +35,7 @@ const TOKEN_LETTERS: usize = TOKEN_BYTES * 8 / 5;
 /// The salt of the derivation: what the key is for.
 const SALT: &[u8] = b"muster-join/1 key";
 const REQUEST: &[u8] = b"muster-join/1 request";
+const RENAMING: &[u8] = b"muster-join/1 rename";
 const GRANT: &[u8] = b"muster-join/1 grant";
 
 /// Names an invitation. It is part of the token's text, but no secret.
@@ -207,6 +208,8 @@ pub struct Claim<'a> {
     pub name: &'a str,
     /// Whether somebody chose that name, or it is only the host's.
     pub is_chosen: bool,
+    /// Of a host that is a node already: the chain of its certificate (see [`crate::Proofs`]).
+    pub chain: Option<&'a [u8]>,
 }
 
 /// A key that is derived from a token's secret.
@@ -261,16 +264,21 @@ impl JoinKey {
     }
 }
 
-fn claim_parts<'a>(claim: &'a Claim<'a>) -> [&'a [u8]; 7] {
-    [
-        REQUEST,
+fn claim_parts<'a>(claim: &'a Claim<'a>) -> Vec<&'a [u8]> {
+    let parts = [
+        if claim.chain.is_some() {
+            RENAMING
+        } else {
+            REQUEST
+        },
         claim.exporter,
         claim.cluster,
         &claim.invitation.0,
         claim.public_key,
         claim.name.as_bytes(),
         if claim.is_chosen { b"chosen" } else { b"host" },
-    ]
+    ];
+    parts.into_iter().chain(claim.chain).collect()
 }
 
 /// Each part with its length before it, in 8 bytes, big endian.
@@ -387,6 +395,7 @@ mod tests {
             public_key: &[3; 32],
             name: "beta",
             is_chosen: true,
+            chain: None,
         }
     }
 
@@ -455,6 +464,10 @@ mod tests {
             },
             Claim {
                 invitation: InvitationId([0; 6]),
+                ..claim
+            },
+            Claim {
+                chain: Some(b""),
                 ..claim
             },
         ];

@@ -32,7 +32,7 @@ mod server;
 
 pub use authority::{
     Authority, Certified, Delegated, Issued, IssuedName, NODE_LIFE, PkiError, SIGNER_LIFE, Signer,
-    delegate, init, issue, list, renew, rotate,
+    delegate, init, issue, list, rename, renew, rotate,
 };
 pub use certificate::{Bearer, CertificateFault};
 pub use identity::{Identity, IdentityError, provider};

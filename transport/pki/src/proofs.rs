@@ -69,8 +69,7 @@ impl Proofs {
 
     /// The chain of this node's certificate.
     pub fn chain(&self) -> Vec<u8> {
-        let key = self.identity.read().certified_key();
-        chain_of(&key.cert)
+        self.identity.read().chain()
     }
 
     /// Signs a message; `None` if this node's key is of a kind that does not sign such.
@@ -88,6 +87,12 @@ impl Proofs {
         let certificates = read_chain(chain)?;
         let facts = certificate::node(certificates.first()?).ok()?;
         Some(facts.role)
+    }
+
+    /// Whose certificate a chain has; `None` if it does not end at an authority of this cluster. Anybody
+    /// may show it: it proves nothing about who does.
+    pub fn holder(&self, chain: &[u8]) -> Option<NodeFacts> {
+        self.owner(chain).map(|owner| owner.facts)
     }
 
     /// Who has signed a message, as its chain shows; `None` if the chain does not end at an authority

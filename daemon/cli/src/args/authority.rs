@@ -28,6 +28,9 @@ pub(crate) struct Join {
     /// The new node's name, unique in the cluster [default: the host's name]
     #[arg(long, requires = "token")]
     pub(crate) name: Option<String>,
+    /// Give the node of this host that name (--name) instead; its id and its data stay
+    #[arg(long, requires_all = ["token", "name"])]
+    pub(crate) rename: bool,
     /// The configuration to write or to extend [default: that of musterd]
     #[arg(long, value_name = "FILE", requires = "token")]
     pub(crate) config: Option<PathBuf>,

@@ -165,6 +165,7 @@ mod tests {
             data_dir: |_| Err(String::new()),
             init: |_| Err(SetupError::Failed(String::new())),
             join: |_| Err(SetupError::Failed(String::new())),
+            rename: |_| Err(SetupError::Failed(String::new())),
             rebuild: |_, _| Err(OfflineError::Failed(String::new())),
             manual: |_| Ok(()),
         }

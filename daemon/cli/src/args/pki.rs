@@ -59,8 +59,12 @@ pub(crate) enum Pki {
         /// Issue a new certificate for a node that has one; it keeps its id
         #[arg(long)]
         renew: bool,
-        /// What the node is; a renewed certificate keeps it [default: member]
-        #[arg(long, conflicts_with = "renew")]
+        /// Issue a certificate for the node that was issued under this name; it keeps its id and its
+        /// data under the new one
+        #[arg(long, value_name = "OLD", conflicts_with = "renew")]
+        rename: Option<String>,
+        /// What the node is; one that has a certificate keeps it [default: member]
+        #[arg(long, conflicts_with_all = ["renew", "rename"])]
         role: Option<NodeRole>,
         /// For how many days it is valid; it never outlives its authority
         #[arg(long, value_name = "DAYS", default_value_t = 730, value_parser = clap::value_parser!(u16).range(1..=3650))]

@@ -68,16 +68,17 @@ pub(crate) fn run(command: &Pki, output: &Output) -> Result<(), Failure> {
             dir,
             out,
             renew,
+            rename,
             role,
             days,
         } => {
             let role = role.map(Role::from).unwrap_or_default();
             let out = out.clone().unwrap_or_else(|| PathBuf::from(name));
             let life = days_long(*days);
-            let issued = if *renew {
-                pki::renew(dir, name, &out, life)
-            } else {
-                pki::issue(dir, (name, role), &out, life)
+            let issued = match rename {
+                Some(old) => pki::rename(dir, (old, name), &out, life),
+                None if *renew => pki::renew(dir, name, &out, life),
+                None => pki::issue(dir, (name, role), &out, life),
             };
             told_issued(&issued.map_err(failure)?, &out, output)
         }

@@ -88,11 +88,18 @@ pub(crate) async fn join(
         address: address.clone(),
         token: read_token(token)?,
     };
-    let joined = (program.join)(&joining)?;
-    let is_started = start(joined.is_default, &joined.key)?;
+    let (joined, is_started) = if args.rename {
+        let renamed = (program.rename)(&joining)?;
+        let is_started = restart(renamed.is_default)?;
+        (renamed, is_started)
+    } else {
+        let joined = (program.join)(&joining)?;
+        let is_started = start(joined.is_default, &joined.key)?;
+        (joined, is_started)
+    };
     if !is_started && args.wait {
         // Whoever starts it must hear that it can be started.
-        eprintln!("muster: {}", to_start(&joined.config));
+        eprintln!("muster: {}", to_start_anew(&joined));
     }
     let partition = if is_started || args.wait {
         // An observer does not count itself.
@@ -107,26 +114,40 @@ pub(crate) async fn join(
 fn tell(output: &Output, joined: &Joined, seen: Option<&PartitionView>) -> Result<(), Failure> {
     if output.is_json() {
         return output.json(&json!({
-            "name": joined.name, "id": joined.id, "role": joined.role, "by": joined.by, "config": joined.config,
+            "name": joined.name, "earlier_name": joined.earlier_name, "id": joined.id, "role": joined.role, "by": joined.by, "config": joined.config,
             "started": seen.is_some(),
             "expected": seen.map(|seen| seen.expected), "reachable": seen.map(|seen| seen.reachable),
         }));
     }
     let (by, name) = (printable(&joined.by), printable(&joined.name));
-    let by = if joined.role.is_observer() {
-        format!("{by} as an observer")
-    } else {
-        by
+    let done = match &joined.earlier_name {
+        Some(earlier) => format!("{} is renamed {name} by {by}", printable(earlier)),
+        None if joined.role.is_observer() => format!("joined by {by} as an observer"),
+        None => format!("joined by {by}"),
     };
-    match seen {
-        Some(seen) => output.line(&format!(
-            "joined by {by}: {} of {} nodes reached",
+    match (seen, &joined.earlier_name) {
+        (Some(seen), _) => output.line(&format!(
+            "{done}: {} of {} nodes reached",
             seen.reachable, seen.expected
         )),
-        None => {
-            output.line(&format!("joined by {by}, as {name}"))?;
-            output.line(&to_start(&joined.config))
+        (None, Some(_)) => {
+            output.line(&done)?;
+            output.line(&to_start_anew(joined))
         }
+        (None, None) => {
+            output.line(&format!("{done}, as {name}"))?;
+            output.line(&to_start_anew(joined))
+        }
+    }
+}
+
+fn to_start_anew(joined: &Joined) -> String {
+    match joined.earlier_name {
+        Some(_) => format!(
+            "the name counts from the daemon's next start on; re{}",
+            to_start(&joined.config)
+        ),
+        None => to_start(&joined.config),
     }
 }
 
@@ -164,6 +185,15 @@ fn start(is_default: bool, key: &Path) -> Result<bool, Failure> {
     systemctl(&["daemon-reload"])?;
     systemctl(&["enable", "--quiet", "muster.socket", "muster.service"])?;
     systemctl(&["restart", "muster.socket", "muster.service"])?;
+    Ok(true)
+}
+
+/// Restarts the service, where systemd runs and the service reads that configuration; whether it did.
+fn restart(is_default: bool) -> Result<bool, Failure> {
+    if !is_default || !Path::new(SYSTEMD).is_dir() || !has_unit() {
+        return Ok(false);
+    }
+    systemctl(&["restart", "muster.service"])?;
     Ok(true)
 }
 
