@@ -31,6 +31,14 @@ fn failed(error: impl std::fmt::Display) -> SetupError {
 pub(crate) fn init(placing: &Placing) -> Result<Founded, SetupError> {
     let place = Place::find(placing)?;
     let name = place::node_name(placing.name.as_deref())?;
+    let begun = place.unfinished();
+    if begun.exists() {
+        return Err(SetupError::Conflict(format!(
+            "this host has begun to join another cluster: finish that (muster join), or remove {} and \
+             what lies beside it",
+            begun.display()
+        )));
+    }
     let ca = place.authority_of_cluster();
     if ca.exists() {
         return Err(SetupError::Conflict(format!(

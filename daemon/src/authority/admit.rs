@@ -238,6 +238,7 @@ fn choose_name(
         used.at_ms > since_ms
             && !around.revoked.contains(&used.node)
             && Some(&used.node) != own.as_ref()
+            && used.public_key.0 != asked.application.public_key
     };
     if uses().any(|used| used.name == wanted && is_arriving(used) && !has_later(used)) {
         let words = format!(

@@ -231,6 +231,17 @@ fn a_name_has_one_host() {
 }
 
 #[test]
+fn a_host_that_was_interrupted_has_the_name_also_by_another_token() {
+    let world = World::new();
+    let beta = host("beta");
+    world.ask(&world.invite(|_| ()), &beta).unwrap();
+    assert_eq!(
+        world.ask(&world.invite(|_| ()), &beta).unwrap().name,
+        "beta"
+    );
+}
+
+#[test]
 fn an_invitation_for_a_name_gives_that_one() {
     let world = World::new();
     let named = || world.invite(|wanted| wanted.name = Some("gamma".to_owned()));

@@ -38,8 +38,11 @@ pub(crate) fn join(joining: &Joining) -> Result<Joined, SetupError> {
     let token = token(joining)?;
     let place = Place::find(&joining.placing)?;
     let name = place::node_name(joining.placing.name.as_deref())?;
-    let key = NodeKey::generate().map_err(failed)?;
     let address = address(joining)?;
+    let mut made = Leftovers::default();
+    place.make_directories(&mut made)?;
+    made.note(&place.unfinished());
+    let key = NodeKey::kept(&place.unfinished()).map_err(failed)?;
     let wish = Wish {
         target: &address,
         token: &token,
@@ -49,8 +52,7 @@ pub(crate) fn join(joining: &Joining) -> Result<Joined, SetupError> {
         chain: None,
     };
     let grant = on_a_runtime(&wish)?;
-    let mut made = Leftovers::default();
-    place.make_directories(&mut made)?;
+    place.begin_anew()?;
     made.note(&place.tls());
     let identity = pki::install(&place.tls(), &key, &grant.certificate, &grant.authorities);
     let identity = identity.map_err(|error| unusable(&grant.by, &error))?;
@@ -59,6 +61,7 @@ pub(crate) fn join(joining: &Joining) -> Result<Joined, SetupError> {
     let seeds: Vec<String> = std::iter::once(address.clone()).chain(others).collect();
     place.configure(&seeds, &grant.tags)?;
     made.keep();
+    place.finish()?;
     let key = place.tls().join("node.key");
     joined(&identity, grant.by, None, (&place, key))
 }

@@ -110,6 +110,11 @@ impl Place {
         let file = self.config.display();
         let table: toml::Table = self.text.parse().map_err(failed)?;
         let tls = &self.resolved.tls;
+        let data = &self.resolved.data_dir;
+        let has_run = data.join("format").exists();
+        if self.unfinished().exists() && !has_run {
+            return Ok(());
+        }
         if table.contains_key("tls") && has_values(&table, "tls") {
             return Err(SetupError::Conflict(format!(
                 "this host is a node already, by the certificate that {file} names in [tls]; to call it \
@@ -127,14 +132,32 @@ impl Place {
                 found.display()
             )));
         }
-        let data = &self.resolved.data_dir;
-        if data.join("format").exists() {
+        if has_run {
             return Err(SetupError::Conflict(format!(
                 "the data directory {} belongs to a node already; for a new one it must be empty",
                 data.display()
             )));
         }
         Ok(())
+    }
+
+    /// Where the key of a host lies while it joins. What was interrupted goes on with that key, so that
+    /// it gets the certificate that it was given already, and uses no token twice.
+    pub(super) fn unfinished(&self) -> PathBuf {
+        self.resolved.data_dir.join("joining")
+    }
+
+    /// Takes away what an interrupted attempt has installed.
+    pub(super) fn begin_anew(&self) -> Result<(), SetupError> {
+        match std::fs::remove_dir_all(self.tls()) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(failed(error)),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// The host is a node now.
+    pub(super) fn finish(&self) -> Result<(), SetupError> {
+        std::fs::remove_dir_all(self.unfinished()).map_err(failed)
     }
 
     /// The cluster's own authority.

@@ -34,12 +34,37 @@ impl NodeKey {
     /// # Errors
     /// The system gives no random bytes.
     pub fn generate() -> Result<Self, PkiError> {
-        let key = KeyPair::generate_for(&PKCS_ED25519)?;
+        Self::of(KeyPair::generate_for(&PKCS_ED25519)?)
+    }
+
+    fn of(key: KeyPair) -> Result<Self, PkiError> {
         let public = key
             .public_key_raw()
             .try_into()
             .map_err(|_| rcgen::Error::KeyGenerationUnavailable)?;
         Ok(Self { key, public })
+    }
+
+    /// The one that lies in `dir`, which is made with a new one if it is missing: whoever is interrupted
+    /// goes on with the key that it had.
+    ///
+    /// # Errors
+    /// It can be neither read nor written.
+    pub fn kept(dir: &Path) -> Result<Self, PkiError> {
+        let path = dir.join(KEY);
+        if !path.exists() {
+            let made = Self::generate()?;
+            files::directory(dir)?;
+            let secret = made.key.serialize_pem();
+            files::write(&path, secret.as_bytes(), Mode::Secret, Replace::Yes)?;
+            return Ok(made);
+        }
+        let pem = fs::read_to_string(&path).map_err(|source| PkiError::File {
+            path: path.clone(),
+            source,
+        })?;
+        let key = KeyPair::from_pem(&pem).map_err(|_| PkiError::Key { path: path.clone() })?;
+        Self::of(key)
     }
 
     /// Its public half.
