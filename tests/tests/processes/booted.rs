@@ -116,6 +116,29 @@ impl Booted {
         Ok(booted)
     }
 
+    /// Joins the networks of two containers by a cable, with these addresses at its ends.
+    pub(crate) fn connect(&self, other: &Self, addresses: [&str; 2]) -> anyhow::Result<()> {
+        let mut cable = Command::new("ip");
+        cable
+            .args([
+                "link",
+                "add",
+                "cable",
+                "netns",
+                &self.leader,
+                "type",
+                "veth",
+            ])
+            .args(["peer", "name", "cable", "netns", &other.leader]);
+        run(&mut cable)?;
+        for (end, address) in [self, other].into_iter().zip(addresses) {
+            end.inside(&format!(
+                "ip link set lo up && ip address add {address} dev cable && ip link set cable up"
+            ))?;
+        }
+        Ok(())
+    }
+
     /// Whether there is such a path.
     pub(crate) fn has(&self, path: &str) -> bool {
         self.disk.root().join(path.trim_start_matches('/')).exists()

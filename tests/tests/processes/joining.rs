@@ -2,6 +2,7 @@
 
 mod interrupted;
 mod observing;
+mod packaged;
 mod renaming;
 mod renewal;
 mod revoking;
