@@ -71,3 +71,46 @@ fn a_node_signs_with_its_latest_certificate_and_trusts_its_latest_authorities() 
     assert!(beta.signer(&chain, b"said", &proof).is_none());
     assert_eq!(beta.chain(), other.chain());
 }
+
+/// An authority for nodes below the cluster's own in `ca`.
+fn signer(dir: &TempDir, ca: &str, out: &str) -> pki::Signer {
+    let out = dir.path().join(out);
+    pki::delegate(&dir.path().join(ca), "alpha", &out, pki::SIGNER_LIFE).unwrap();
+    pki::Signer::load(&out).unwrap().unwrap()
+}
+
+#[test]
+fn only_an_authority_of_the_cluster_signs_as_one() {
+    let dir = TempDir::new().unwrap();
+    let beta = node(&dir, "ca", "beta", pki::NODE_LIFE);
+    let below = signer(&dir, "ca", "below");
+    let proof = below.sign(b"said").unwrap();
+    assert!(beta.is_of_authority(&below.chain(), b"said", &proof));
+    assert!(!beta.is_of_authority(&below.chain(), b"Said", &proof));
+    assert!(!beta.is_of_authority(&below.chain(), b"said", &proof[..proof.len() - 1]));
+    assert!(!beta.is_of_authority(&[], b"said", &proof));
+
+    // A node signs for itself only.
+    let alpha = node(&dir, "ca", "alpha", pki::NODE_LIFE);
+    let own = alpha.sign(b"said").unwrap();
+    assert!(!beta.is_of_authority(&alpha.chain(), b"said", &own));
+
+    // One of another cluster.
+    node(&dir, "other", "gamma", pki::NODE_LIFE);
+    let foreign = signer(&dir, "other", "foreign");
+    let proof = foreign.sign(b"said").unwrap();
+    assert!(!beta.is_of_authority(&foreign.chain(), b"said", &proof));
+
+    // One that says that it is of this cluster, below an authority that nobody here trusts.
+    let forged = dir.path().join("forged");
+    std::fs::create_dir(&forged).unwrap();
+    for file in ["ca.pem", "ca.key"] {
+        std::fs::copy(dir.path().join("ca").join(file), forged.join(file)).unwrap();
+    }
+    pki::rotate(&forged).unwrap();
+    let untrusted = signer(&dir, "forged", "untrusted");
+    let proof = untrusted.sign(b"said").unwrap();
+    assert!(!beta.is_of_authority(&untrusted.chain(), b"said", &proof));
+    // The authority that is trusted, with the signature of the one that is not.
+    assert!(!beta.is_of_authority(&below.chain(), b"said", &proof));
+}
