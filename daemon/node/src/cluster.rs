@@ -26,6 +26,7 @@ mod greeting;
 mod hello;
 mod io;
 mod join;
+mod judging;
 mod kept;
 mod message;
 mod peer;
@@ -58,6 +59,7 @@ use edge::{Edge, Timer};
 use farewell::Absences;
 use hello::Hellos;
 use join::{Requests, Seeds};
+use judging::Waiting;
 use kept::{Change, Keeper};
 use names::NodeId;
 use rand::SeedableRng;
@@ -106,6 +108,7 @@ pub struct Cluster {
     accept_v1: bool,
     /// How much each peer has brought since the last round that proves nothing.
     refused: BTreeMap<NodeId, u32>,
+    waiting: Waiting,
     /// Others have said that this node is forgotten: it says its line again in the next round.
     is_contradicted: bool,
     /// Whether a timer runs after which lines go on to peers.
@@ -173,6 +176,7 @@ impl Cluster {
             accused: BTreeSet::new(),
             accept_v1,
             refused: BTreeMap::new(),
+            waiting: Waiting::default(),
             is_contradicted: false,
             is_spreading: false,
             early: Vec::new(),
@@ -316,6 +320,7 @@ impl Cluster {
                 self.absences.expire(&mut self.edge, node);
                 self.changed = true;
             }
+            Timer::Judge => self.judge_more(),
             Timer::Spread => self.spread(),
             Timer::Rewrite => self.keeper.mark_dirty(),
             Timer::Leave => self.swim.leave(&mut self.edge),

@@ -28,6 +28,8 @@ pub(super) enum Timer {
     Join(RequestId),
     /// The time is over in which a node is not called down that said it would be back.
     Grace(NodeId),
+    /// What waits to be judged has its next turn.
+    Judge,
     /// Lines of the roster that are news go on to some peers.
     Spread,
     /// A failed write is tried again.

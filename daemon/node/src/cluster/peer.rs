@@ -2,24 +2,23 @@
 
 use super::connections::{ANSWER, Connection, Connections};
 use super::edge::Timer;
+use super::judging::Brought;
 use super::message::{Hello, Message};
-use super::roster::{Merged, Replica};
+use super::roster::Replica;
 use super::swim::{Member, State};
 use super::{Cluster, Phase};
-use crate::belief::{Absence, Evidence, absence, is_heard};
+use crate::belief::{Absence, Evidence, absence};
 use crate::codec::Malformed;
 use crate::time::Instant;
 use crate::wire::{CloseReason, ConnId, Protocol};
 use bytes::Bytes;
-use crdt::roster::{Line, RosterEntry, Standing};
+use crdt::roster::{RosterEntry, Standing};
 use names::{NodeId, Role};
 use std::time::Duration;
 
 /// Lines that are news wait so long for others to go with them, and go to so many peers.
 const SPREAD_AFTER: Duration = Duration::from_millis(100);
 const SPREAD_TO: usize = 3;
-/// How many lines and revocations without a good proof are judged for one peer in a round.
-const MAX_REFUSED: u32 = 16;
 
 impl Cluster {
     pub(super) fn connected(&mut self, conn: ConnId, connection: Connection) {
@@ -66,24 +65,19 @@ impl Cluster {
     }
 
     pub(super) fn message(&mut self, conn: ConnId, bytes: &Bytes) {
-        let Some((peer, accepted)) = self.connections.get(conn).map(|connection| {
-            (
-                (connection.peer.id, connection.peer.role),
-                connection.accepted,
-            )
-        }) else {
+        let Some(connection) = self.connections.get(conn) else {
             return;
         };
+        let (node, accepted) = (connection.peer.id, connection.accepted);
         if matches!(self.phase, Phase::Going(_)) {
             return;
         }
-        let (node, _) = peer;
         if accepted {
             self.connections.note_contact(&self.edge, node);
             self.end_silence();
         }
         match Message::read(bytes) {
-            Ok(message) => self.handle_message(conn, peer, accepted, message),
+            Ok(message) => self.handle_message((conn, node), accepted, message),
             Err(_) if self.is_for_later(conn, bytes) => {
                 tracing::debug!(%node, conn = conn.0, "a message of a kind that is not known");
             }
@@ -96,14 +90,7 @@ impl Cluster {
     }
 
     /// Greetings are heard from everybody, all else only from a peer whose hello was accepted.
-    fn handle_message(
-        &mut self,
-        conn: ConnId,
-        peer: (NodeId, Role),
-        accepted: bool,
-        message: Message,
-    ) {
-        let (node, role) = peer;
+    fn handle_message(&mut self, (conn, node): (ConnId, NodeId), accepted: bool, message: Message) {
         match message {
             Message::Hello(hello) => self.greeted(conn, hello, None),
             Message::Greeting {
@@ -125,15 +112,20 @@ impl Cluster {
             Message::NameTaken { bearer, address } => self.namesake_reported(node, bearer, address),
             Message::Challenge => self.edge.send(conn, Message::Present.bytes()),
             Message::Present => self.present(conn),
-            Message::Members(members) if accepted => self.merge_members(peer, members),
+            Message::Members(members) if accepted => {
+                self.hear_proofs(conn, [Brought::Members(members)]);
+            }
             Message::Lines { lines, answer } if accepted => {
-                self.merge_proved((conn, node, role), lines, answer)
+                self.hear_proofs(conn, lines.into_iter().map(Brought::Line));
+                if answer {
+                    self.send_proved(conn, false);
+                }
             }
             Message::LinesHash(hash) if accepted && hash != self.roster.proved_hash() => {
                 self.send_proved(conn, true);
             }
             Message::Revocations(revocations) if accepted => {
-                self.merge_revocations(conn, revocations);
+                self.hear_proofs(conn, revocations.into_iter().map(Brought::Revocation));
             }
             Message::Roster { lines, answer } if accepted && self.accept_v1 => {
                 self.merge_roster((node, conn), lines, answer)
@@ -177,6 +169,7 @@ impl Cluster {
     pub(super) fn connection_ended(&mut self, conn: ConnId) {
         self.changed = true;
         self.joins.closed(conn);
+        self.waiting.closed(conn);
         self.with_registry(|registry, links| registry.closed(links, conn));
         for newcomer in self.hellos.closed(conn) {
             self.judge_again(newcomer);
@@ -206,78 +199,6 @@ impl Cluster {
         }
         for message in Message::lines(self.roster.proved_lines(), answer) {
             self.edge.send(conn, message.bytes());
-        }
-    }
-
-    /// Takes lines that carry proofs.
-    fn merge_proved(
-        &mut self,
-        (conn, peer, role): (ConnId, NodeId, Role),
-        lines: Vec<Bytes>,
-        answer: bool,
-    ) {
-        let mut changed = Vec::new();
-        let me = self.me.id;
-        let is_heard = |bytes: &Bytes| {
-            let line = Line::read(bytes.clone());
-            let subject = line.map(|line| line.subject());
-            role == Role::Member
-                || subject.is_ok_and(|node| node != me && is_heard((peer, role), node, me))
-        };
-        for bytes in lines.into_iter().filter(is_heard) {
-            if !self.may_prove(conn) {
-                break;
-            }
-            let now = self.edge.instant();
-            let (connections, roster) = (&self.connections, &mut self.roster);
-            let is_present =
-                |node| connections.current(node).is_some() && !connections.is_silent(now, node);
-            match roster.merge_line(bytes.clone(), is_present) {
-                Merged::News(node) => changed.push(node),
-                Merged::Known => {}
-                Merged::AskSubject(node) => self.ask_about(node, bytes),
-                Merged::AnotherStart(run) => self.keeper.go_above_proved(run),
-                Merged::Forgotten if self.accept_v1 => self.keeper.begin_anew(),
-                Merged::Forgotten => self.is_contradicted = true,
-                Merged::Refused => self.note_refused(conn),
-            }
-        }
-        if !changed.is_empty() {
-            self.roster_changed(&changed);
-        }
-        if answer {
-            self.send_proved(conn, false);
-        }
-    }
-
-    /// Whether what a peer brings is judged: judging costs time, so whoever has brought much that proves
-    /// nothing has to wait for the next round.
-    pub(super) fn may_prove(&self, conn: ConnId) -> bool {
-        let peer = self
-            .connections
-            .get(conn)
-            .map(|connection| connection.peer.id);
-        let refused = peer.and_then(|peer| self.refused.get(&peer));
-        refused.is_none_or(|refused| *refused < MAX_REFUSED)
-    }
-
-    /// A peer has brought something that no proof goes with.
-    pub(super) fn note_refused(&mut self, conn: ConnId) {
-        tracing::debug!(conn = conn.0, "a line or revocation that proves nothing");
-        self.edge.stats.lines_refused += 1;
-        if let Some(connection) = self.connections.get(conn) {
-            *self.refused.entry(connection.peer.id).or_default() += 1;
-        }
-    }
-
-    /// Somebody says that a node is forgotten which is here: it is told, and has its time to answer.
-    fn ask_about(&mut self, node: NodeId, line: Bytes) {
-        if let Some(conn) = self.connections.current(node) {
-            self.connections.ask_presence(&mut self.edge, node);
-            let lines = vec![line];
-            let answer = false;
-            self.edge
-                .send(conn, Message::Lines { lines, answer }.bytes());
         }
     }
 
@@ -313,7 +234,7 @@ impl Cluster {
     }
 
     /// Those who are down count only as far as the roster expects them back.
-    fn merge_members(&mut self, from: (NodeId, Role), mut members: Vec<Member>) {
+    pub(super) fn merge_members(&mut self, from: (NodeId, Role), mut members: Vec<Member>) {
         members.retain(|member| {
             member.state() != State::Down || self.roster.is_member(member.id().node)
         });

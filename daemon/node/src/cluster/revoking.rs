@@ -4,9 +4,7 @@
 use super::Cluster;
 use super::io::Output;
 use super::message::Message;
-use super::roster::Unproved;
 use crate::wire::{CloseReason, ConnId, Protocol};
-use bytes::Bytes;
 use crdt::roster::Revocation;
 use names::NodeId;
 use std::collections::BTreeSet;
@@ -17,22 +15,6 @@ impl Cluster {
         let revocations = self.roster.revocations().cloned();
         self.edge
             .put(Output::Revoked(revocations.collect::<Vec<_>>().into()));
-    }
-
-    pub(super) fn merge_revocations(&mut self, conn: ConnId, revocations: Vec<Bytes>) {
-        let mut news = BTreeSet::new();
-        for bytes in revocations {
-            if !self.may_prove(conn) {
-                break;
-            }
-            match self.roster.merge_revocation(bytes) {
-                Ok(node) => news.extend(node),
-                Err(Unproved) => self.note_refused(conn),
-            }
-        }
-        if !news.is_empty() {
-            self.revoked(&news);
-        }
     }
 
     /// Those nodes are shut out from now on. The view tells of it, and the registry ends what they had.

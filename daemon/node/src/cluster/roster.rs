@@ -66,7 +66,8 @@
 //! 10,000 nodes, and as many revocations of at most 8 KiB; further ones are not taken in. 64 KiB a line, about 256 KiB a message. 64 clients that
 //! wait for a change. A run is below 2³¹, a serial below 2⁴⁸. A line without a good proof, or beyond
 //! the bounds, is passed over and counted; of one peer 16 such are judged a second, and then nothing
-//! that it brings.
+//! that it brings. Of one node 10 changes of its line are taken at once, then one a second. 128 lines are
+//! judged in one step, the rest waits its turn.
 
 mod heard;
 mod said;

@@ -3,6 +3,7 @@
 mod arbitrary;
 mod dialling;
 mod hearsay;
+mod judging;
 mod numbers;
 mod observing;
 mod proved;

@@ -6,6 +6,7 @@ use crate::belief::{self, MAX_RUN};
 use crate::cluster::message::is_sound;
 use crate::cluster::swim::MAX_MEMBERS;
 use crate::proof::Domain;
+use crate::time::Instant;
 use bytes::Bytes;
 use crdt::roster::{Line, Revocation, RosterEntry};
 use names::{NodeId, NodeName};
@@ -64,6 +65,7 @@ impl Replica {
     /// connected and answers.
     pub(in crate::cluster) fn merge_line(
         &mut self,
+        now: Instant,
         bytes: Bytes,
         is_present: impl FnOnce(NodeId) -> bool,
     ) -> Merged {
@@ -72,15 +74,18 @@ impl Replica {
         };
         let subject = line.subject();
         if subject == line.relayed().owner() {
-            self.merge_own(subject, line)
+            self.merge_own(now, subject, line)
         } else {
             self.merge_end(subject, line, is_present)
         }
     }
 
-    fn merge_own(&mut self, node: NodeId, line: Line) -> Merged {
+    fn merge_own(&mut self, now: Instant, node: NodeId, line: Line) -> Merged {
         let known = self.own_line(node);
-        let has_room = self.slots.contains_key(&node) || self.slots.len() < MAX_MEMBERS;
+        let has_room = match self.slots.get(&node) {
+            Some(slot) => slot.pace.has_room(now),
+            None => self.slots.len() < MAX_MEMBERS,
+        };
         let is_known = known.is_some_and(|known| *known >= line);
         if is_known || !has_room || self.is_revoked(node) {
             return Merged::Known;
@@ -90,6 +95,7 @@ impl Replica {
         }
         if node != self.own.me {
             self.put_own(node, line);
+            self.change(node, |slot| slot.pace.take(now));
             return Merged::News(node);
         }
         if line.start() == Some(self.own.start) {

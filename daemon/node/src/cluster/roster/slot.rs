@@ -1,8 +1,10 @@
 //! What is known of one node, of all that was said.
 
+use crate::time::Instant;
 use crdt::relayed::Relayed;
 use crdt::roster::{Line, RosterEntry};
 use names::Role;
+use std::time::Duration;
 
 /// All that is known of one node.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +20,49 @@ pub(super) struct Slot {
     /// What was said of it without a proof: by members that speak protocol 1, or kept on the disk by a
     /// program that did.
     pub(super) told: Option<RosterEntry>,
+    /// How often the node has changed its line.
+    pub(super) pace: Pace,
+}
+
+/// How many of a node's lines are taken at once, each of which costs all nodes a signature to check, a
+/// write and a few messages; after that one a [`LINE_EVERY`]. What is passed over comes again while the
+/// hashes of two rosters differ, and by then is the latest one.
+const LINES_AT_ONCE: u32 = 10;
+const LINE_EVERY: Duration = Duration::from_secs(1);
+
+/// How many more lines of a node may be taken.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Pace {
+    /// How many were taken of those that may be taken at once.
+    taken: u32,
+    /// Since when that is so.
+    since: Option<Instant>,
+}
+
+impl Pace {
+    /// How it is by now.
+    fn by(mut self, now: Instant) -> Self {
+        let since = self.since.unwrap_or(now);
+        let gone = now.since(since);
+        let regained = gone.as_nanos() / LINE_EVERY.as_nanos();
+        let regained = u32::try_from(regained).unwrap_or(u32::MAX).min(self.taken);
+        self.taken -= regained;
+        self.since = match self.taken {
+            0 => None,
+            _ => Some(since + LINE_EVERY * regained),
+        };
+        self
+    }
+
+    pub(super) fn has_room(self, now: Instant) -> bool {
+        self.by(now).taken < LINES_AT_ONCE
+    }
+
+    pub(super) fn take(&mut self, now: Instant) {
+        *self = self.by(now);
+        self.taken += 1;
+        self.since.get_or_insert(now);
+    }
 }
 
 impl Slot {
