@@ -310,6 +310,7 @@ impl Cluster {
     fn fire(&mut self, timer: Timer) {
         match timer {
             Timer::Swim(timer) => self.swim.fire(&mut self.edge, timer),
+            Timer::Prober(timer) => self.probe(timer),
             Timer::Listen => self.listen(),
             Timer::Round => self.round(),
             Timer::Challenge(newcomer) => self.challenge_expired(newcomer),
@@ -357,6 +358,7 @@ impl Cluster {
         let starts = self.phase == Phase::Starting;
         if starts {
             self.phase = Phase::Up;
+            self.swim.start_probing(&mut self.edge);
             let others = self.roster.roster().members().count() > 1;
             self.seeds.start(&self.edge, others);
             self.dial_missing();
@@ -427,6 +429,9 @@ impl Cluster {
         while let Some(sighting) = self.swim.poll_sighting() {
             self.sighted(sighting);
         }
+        while let Some(suspect) = self.swim.poll_suspected() {
+            self.notify_suspect(suspect);
+        }
         while let Some((to, bytes)) = self.swim.poll_packet() {
             if to.node != self.me.id {
                 let to = (to.node, self.roster.address(to));
@@ -448,7 +453,7 @@ impl Cluster {
             self.forget_in_swim(sighting.node);
         } else if sighting.is_suspect() {
             // If others declare it down later, it had its time to answer.
-            self.connections.ask_presence(&mut self.edge, sighting.node);
+            self.ask_presence(sighting.node);
         }
     }
 

@@ -21,7 +21,7 @@ mod weather;
 
 pub use arrival::Arrival;
 pub use drops::Drops;
-pub use weather::{Cuts, Weather};
+pub use weather::{Cuts, Link, Links, Weather};
 
 use crate::chance::Chance;
 use crate::queue::{Event, Queue};
@@ -85,6 +85,8 @@ struct Station {
 pub struct Network {
     /// What happens to packets.
     pub weather: Weather,
+    /// Which links are slower or worse than the weather.
+    pub links: Links,
     /// Who cannot reach whom.
     pub cuts: Cuts,
     /// Which messages are dropped.
@@ -106,6 +108,7 @@ impl Network {
         let (sessions, ends) = (BTreeMap::new(), BTreeMap::new());
         Self {
             weather,
+            links: Links::default(),
             cuts: Cuts::default(),
             drops: None,
             laggard: None,
@@ -367,9 +370,19 @@ impl Network {
     fn carry(&mut self, session: u64, from: usize) -> Option<Duration> {
         let (a, b) = self.sessions.get(&session)?.hosts();
         let (from, to) = if from == 0 { (a, b) } else { (b, a) };
-        let lost =
-            !self.cuts.passes(from, to) || (from != to && self.chance.happens(self.weather.loss));
-        (!lost).then(|| self.weather.latency(&mut self.chance))
+        let link = self.links.get(from, to);
+        let lost = !self.cuts.passes(from, to)
+            || (from != to && self.chance.happens(self.weather.loss))
+            || (link.loss > 0.0 && self.chance.happens(link.loss));
+        if lost {
+            return None;
+        }
+        let jitter = if link.jitter.is_zero() {
+            Duration::ZERO
+        } else {
+            self.chance.span(Duration::ZERO, link.jitter)
+        };
+        Some(self.weather.latency(&mut self.chance) + link.latency + jitter)
     }
 
     /// Whether an acknowledgement from that end would reach the other: it is sent so often that

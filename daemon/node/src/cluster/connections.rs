@@ -20,8 +20,6 @@ use std::time::Duration;
 const MAX_WAITING: usize = 4;
 /// How many connections one peer may have: two that dial each other have two, a restart adds some.
 const MAX_PER_PEER: usize = 8;
-/// How long a node has to answer when others say that it is gone.
-pub(super) const ANSWER: Duration = Duration::from_millis(500);
 /// A connection whose hello was not accepted by then is closed.
 const GREETING: Duration = Duration::from_secs(5);
 
@@ -75,7 +73,7 @@ pub(super) struct Connections {
     waiting: BTreeMap<NodeId, VecDeque<Bytes>>,
     /// When something came from each node itself.
     last_contact: BTreeMap<NodeId, Instant>,
-    /// When each node was asked whether it is there, and had not answered yet.
+    /// By when each node is to answer that was asked whether it is there, and has not answered yet.
     asked: BTreeMap<NodeId, Instant>,
 }
 
@@ -138,6 +136,12 @@ impl Connections {
     /// The connection in use to each peer.
     pub(super) fn currents(&self) -> impl Iterator<Item = ConnId> {
         self.of.keys().filter_map(|node| self.current(*node))
+    }
+
+    /// The peers to which a connection is in use.
+    pub(super) fn current_peers(&self) -> impl Iterator<Item = NodeId> {
+        let peers = self.of.keys().copied();
+        peers.filter(|node| self.current(*node).is_some())
     }
 
     /// Some connections in use to different peers that speak protocol 2.
@@ -217,21 +221,25 @@ impl Connections {
         self.asked.remove(&node);
     }
 
-    /// Asks a connected node whether it is there, unless it was asked and has not answered yet.
-    pub(super) fn ask_presence(&mut self, edge: &mut Edge, node: NodeId) {
+    /// Asks a connected node whether it is there, unless it was asked and has not answered yet; it has
+    /// so long for the answer.
+    pub(super) fn ask_presence(&mut self, edge: &mut Edge, node: NodeId, limit: Duration) {
         if let Some(conn) = self.current(node)
             && let Entry::Vacant(asked) = self.asked.entry(node)
         {
-            asked.insert(edge.instant());
+            asked.insert(edge.instant() + limit);
             edge.send(conn, Message::Challenge.bytes());
         }
     }
 
     /// Whether a node was asked if it is there, and has not answered in time.
     pub(super) fn is_silent(&self, now: Instant, node: NodeId) -> bool {
-        self.asked
-            .get(&node)
-            .is_some_and(|asked| now.since(*asked) >= ANSWER)
+        self.asked.get(&node).is_some_and(|until| *until <= now)
+    }
+
+    /// When something came from that node itself.
+    pub(super) fn last_contact(&self, node: NodeId) -> Option<Instant> {
+        self.last_contact.get(&node).copied()
     }
 
     /// How long ago something came from that node itself; `None` if nothing ever did.

@@ -13,6 +13,8 @@ use names::NodeId;
 pub(super) enum Timer {
     /// One of foca's.
     Swim(swim::Timer),
+    /// One of the prober's.
+    Prober(swim::ProberTimer),
     /// Four times a second it is counted whether any peer has sent something since.
     Listen,
     /// Every second: seeds, missing members, missing connections, the roster's hash.

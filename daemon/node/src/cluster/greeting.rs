@@ -250,6 +250,7 @@ impl Cluster {
         self.with_registry(|registry, links| registry.accepted(links, conn, node));
         self.swim.greet(&mut self.edge, identity);
         self.swim.announce(&mut self.edge, identity);
+        self.swim.measure(&mut self.edge, node);
         self.end_silence();
         self.changed = true;
     }

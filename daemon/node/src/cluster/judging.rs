@@ -210,7 +210,7 @@ impl Cluster {
     /// Somebody says that a node is forgotten which is here: it is told, and has its time to answer.
     fn ask_about(&mut self, node: NodeId, line: Bytes) {
         if let Some(conn) = self.connections.current(node) {
-            self.connections.ask_presence(&mut self.edge, node);
+            self.ask_presence(node);
             let lines = vec![line];
             let answer = false;
             self.edge

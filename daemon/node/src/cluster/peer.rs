@@ -1,6 +1,6 @@
 //! What peers say, and what that brings about.
 
-use super::connections::{ANSWER, Connection, Connections};
+use super::connections::{Connection, Connections};
 use super::edge::Timer;
 use super::judging::Brought;
 use super::message::{Hello, Message};
@@ -256,10 +256,17 @@ impl Cluster {
 
     /// Others say that a member is down which may be there: it is asked, and has its time to answer.
     pub(super) fn hear_accusation(&mut self, node: NodeId) {
-        self.connections.ask_presence(&mut self.edge, node);
+        let limit = self.ask_presence(node);
         if self.accused.insert(node) {
-            self.edge.after(ANSWER, Timer::Presence(node));
+            self.edge.after(limit, Timer::Presence(node));
         }
+    }
+
+    /// Asks a connected node whether it is there; gives how long it has to answer.
+    pub(super) fn ask_presence(&mut self, node: NodeId) -> Duration {
+        let limit = self.swim.answer_limit(node);
+        self.connections.ask_presence(&mut self.edge, node, limit);
+        limit
     }
 
     /// The time is over that a member had to answer.
@@ -277,10 +284,14 @@ impl Cluster {
     /// refute it.
     pub(super) fn notify_suspects(&mut self) {
         for suspect in self.swim.lasting_suspects() {
-            if let Some(conn) = self.connections.current(suspect.id().node) {
-                self.edge
-                    .send(conn, Message::Members(vec![suspect]).bytes());
-            }
+            self.notify_suspect(suspect);
+        }
+    }
+
+    pub(super) fn notify_suspect(&mut self, suspect: Member) {
+        if let Some(conn) = self.connections.current(suspect.id().node) {
+            self.edge
+                .send(conn, Message::Members(vec![suspect]).bytes());
         }
     }
 
@@ -324,7 +335,7 @@ impl Cluster {
             evidence(now, (&self.connections, self.accept_v1), &self.roster, node).is_present();
         match (absence(from, node, is_present), conn) {
             (Absence::AskSubject, Some(conn)) => {
-                self.connections.ask_presence(&mut self.edge, node);
+                self.ask_presence(node);
                 let lines = vec![(node, line.clone())];
                 let answer = false;
                 self.edge

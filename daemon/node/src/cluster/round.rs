@@ -1,8 +1,10 @@
 //! What the machine does by the clock: each second, and four times a second.
 
 use super::message::Message;
+use super::swim::{Contact, ProberTimer};
 use super::{Cluster, Phase, Timer, join, verdict};
 use crate::wire::{ConnId, Protocol};
+use names::NodeId;
 
 impl Cluster {
     /// The addresses that need not prove themselves: seeds, and what the disk has kept of members, who
@@ -25,10 +27,30 @@ impl Cluster {
         );
     }
 
+    /// A deadline of the prober has passed.
+    pub(super) fn probe(&mut self, timer: ProberTimer) {
+        let (connections, roster) = (&self.connections, &self.roster);
+        let contact = |node| Contact {
+            last: connections.last_contact(node),
+            is_connected: connections.current(node).is_some(),
+            role: roster.role(node),
+        };
+        self.swim.probe(&mut self.edge, timer, &contact);
+    }
+
+    /// Pings the peers that have not answered a ping yet.
+    fn measure_links(&mut self) {
+        let peers: Vec<NodeId> = self.connections.current_peers().collect();
+        for node in peers {
+            self.swim.measure(&mut self.edge, node);
+        }
+    }
+
     pub(super) fn listen(&mut self) {
         self.edge.after(verdict::LISTEN, Timer::Listen);
         let before = self.silence.is_total();
-        self.silence.tick(self.swim.active_count() > 0);
+        let nearest = self.swim.nearest();
+        self.silence.tick(self.swim.active_count() > 0, nearest);
         self.changed |= before != self.silence.is_total();
     }
 
@@ -55,6 +77,7 @@ impl Cluster {
             &mut self.rng,
         );
         self.dial_missing();
+        self.measure_links();
         self.notify_suspects();
         self.contradict();
         self.refused.clear();

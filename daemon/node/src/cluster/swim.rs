@@ -1,9 +1,9 @@
 //! Membership by SWIM (Das et al. 2002), on datagrams: the only module that knows foca.
 //!
-//! Every member probes another one four times a second, in an order that it shuffles for each pass
-//! through all. Whoever does not answer is asked for by others, then suspected, then declared down.
-//! What a member learns it passes on with the packets that it sends anyway, so that nobody needs to
-//! talk to everybody.
+//! Every member begins to probe another one four times a second (`prober` tells whom and for how
+//! long). Whoever does not answer in the time that its link needs is asked for by others, then
+//! suspected, then declared down. What a member learns it passes on with packets of its own and with
+//! its answers, so that nobody needs to talk to everybody.
 //!
 //! # Messages
 //!
@@ -12,11 +12,13 @@
 //! but the way between them is cut:
 //!
 //! ```text
-//! a → b   Ping             every 250 ms one member; the answer is due after 110 ms
-//! a → c   PingReq(b)       no answer: three others are asked to try
+//! a → b   Ping             four times within the time that b has, without updates
+//! b → a   Ack              with the ping's number: so a learns how long b takes
+//! a → c   PingReq(b)       nothing has come from b: three others are asked to try
 //! c → b   IndirectPing
 //! b → c   IndirectAck
 //! c → a   ForwardedAck     b is alive; without this, a suspects b
+//! a → b   Members([b])     by message: b hears at once that it is suspected
 //! a → …   Gossip           { b, incarnation 4, suspect }: three members each 100 ms
 //! b → …   Gossip           { b, incarnation 5, alive }: the accused alone may refute it
 //! ```
@@ -28,11 +30,16 @@
 //!
 //! # What may be lost
 //!
-//! Any packet may be lost, late, doubled or out of order. A lost probe is made good by the indirect
-//! ones; a lost update by its repetitions, and by `Message::Members`, the whole state that the
-//! joining protocol sends on each new connection. A suspicion ends after 1 s, times the local
-//! health, in the suspect's death, unless the suspect refutes it; one that has lasted for a second
-//! is told to the accused itself by message.
+//! Any packet may be lost, late, doubled or out of order. A lost ping is made good by the three that
+//! repeat it, and by anything else that comes from its member: at 5 % loss each way all four go
+//! unanswered once in ten thousand probes, and then helpers are asked. A lost update is made good by
+//! its repetitions, and by `Message::Members`, the whole state that the joining protocol sends on each
+//! new connection. Pings carry no updates, so that each is as small as can be; what that costs is the
+//! few copies that they would have carried of the 15 that each member sends of an update.
+//!
+//! A suspicion of this node's own ends in the suspect's death after a second, and after four round
+//! trips at least, times the local health, unless the suspect refutes it or something comes from it;
+//! one that has lasted for a second is told to the accused again by message.
 //!
 //! # Bounds
 //!
@@ -43,21 +50,24 @@
 //!
 //! # What foca lacks
 //!
-//! Two wrappers stand around foca 2.0.0. It sends `TurnUndead` to a member that refuted its
-//! suspicion in time, so that the healthy member renews for nothing: the timer behind it is dropped
-//! unless the member is still suspect in the same incarnation. And it has nothing of Lifeguard
-//! (Dadgar et al. 2018): a node that is slow itself accuses everybody; a local health multiplier
-//! stretches the suspicions of a node whose own probes fail.
+//! foca 2.0.0 keeps members, their incarnations and what is to be passed on, and answers the pings of
+//! others. It would probe one member at a time, with one time for all answers: so a far member would
+//! always be suspected, and would slow down the probing of near ones. Its probing is never begun; the
+//! prober speaks by foca's own messages, which programs with foca's prober answer, too.
 
 mod codec;
 mod config;
 mod hearsay;
 mod identity;
+mod link;
+mod prober;
+mod probing;
 mod sighting;
 mod sink;
 
 pub(super) use foca::State;
 pub(super) use identity::Identity;
+pub(super) use prober::{Contact, Timer as ProberTimer};
 pub(super) use sighting::{Seen, Sighting};
 
 use super::edge::{Edge, Timer as Deadline};
@@ -66,6 +76,8 @@ use bytes::Bytes;
 use codec::Codec;
 use foca::{Foca, NoCustomBroadcast};
 use names::NodeId;
+use prober::Prober;
+use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use sink::Sink;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -78,8 +90,6 @@ pub(super) type Member = foca::Member<Identity>;
 /// The most members that are learnt from others. At this number packets are read without the
 /// updates they carry.
 pub(super) const MAX_MEMBERS: usize = 10_000;
-/// The worst local health: suspicions last this many times longer than usual.
-const MAX_HEALTH: u32 = 6;
 
 pub(super) struct Swim {
     foca: Foca<Identity, Codec, ChaCha8Rng, NoCustomBroadcast>,
@@ -87,7 +97,9 @@ pub(super) struct Swim {
     seen: BTreeMap<NodeId, Seen>,
     generations: Generations,
     sightings: VecDeque<Sighting>,
-    health: u32,
+    prober: Prober,
+    /// Members that this node has made suspect, who are to hear of it at once.
+    suspected: VecDeque<Member>,
     /// The members that were suspect a round ago.
     suspects: BTreeSet<NodeId>,
     /// Members that others say are down although they may be there.
@@ -97,7 +109,8 @@ pub(super) struct Swim {
 }
 
 impl Swim {
-    pub(super) fn new(identity: Identity, rng: ChaCha8Rng) -> Self {
+    pub(super) fn new(identity: Identity, mut rng: ChaCha8Rng) -> Self {
+        let prober = Prober::new(ChaCha8Rng::from_rng(&mut rng));
         let foca = Foca::new(identity, config::config(), rng, Codec);
         let (sink, seen, sightings, suspects) = (
             Sink::default(),
@@ -111,7 +124,8 @@ impl Swim {
             seen,
             generations: Generations::default(),
             sightings,
-            health: 0,
+            prober,
+            suspected: VecDeque::new(),
             suspects,
             accused: Vec::new(),
             frozen: false,
@@ -174,61 +188,16 @@ impl Swim {
 
     /// Goes on as a newer identity of the same node.
     pub(super) fn become_identity(&mut self, edge: &mut Edge, identity: Identity) {
+        self.prober.begin_anew();
         let result = self.foca.change_identity(identity, &mut self.sink);
         self.finish(edge, result);
     }
 
-    /// A deadline has passed.
+    /// A deadline of foca's has passed.
     pub(super) fn fire(&mut self, edge: &mut Edge, timer: Timer) {
-        if self.frozen || self.was_refuted(&timer) {
-            return;
-        }
-        let (probes, accuses) = (
-            matches!(timer, Timer::ProbeRandomMember(_)),
-            matches!(timer, Timer::ChangeSuspectToDown { .. }),
-        );
-        let result = self.foca.handle_timer(timer, &mut self.sink);
-        if probes && result.is_ok() {
-            self.judge_own_health(edge);
-        }
-        if accuses {
-            edge.stats.declared_down += u64::from(self.sink.downs > 0);
-        }
-        self.finish(edge, result);
-    }
-
-    /// Whether a timer is about a suspicion that its subject has refuted meanwhile.
-    fn was_refuted(&self, timer: &Timer) -> bool {
-        let Timer::ChangeSuspectToDown {
-            member_id,
-            incarnation,
-            ..
-        } = timer
-        else {
-            return false;
-        };
-        let accused =
-            |member: &&Member| member.id() == member_id && member.incarnation() == *incarnation;
-        !self
-            .foca
-            .iter_membership_state()
-            .any(|member| accused(&member) && member.state() == State::Suspect)
-    }
-
-    /// Raises or lowers the local health by what the last probe came to: one that failed has just
-    /// started a suspicion.
-    fn judge_own_health(&mut self, edge: &mut Edge) {
-        if self
-            .sink
-            .timers
-            .iter()
-            .any(|(_, timer)| matches!(timer, Timer::ChangeSuspectToDown { .. }))
-        {
-            self.health = (self.health + 1).min(MAX_HEALTH);
-            edge.stats.probes_failed += 1;
-        } else {
-            self.health = self.health.saturating_sub(1);
-            edge.stats.probes_answered += 1;
+        if !self.frozen {
+            let result = self.foca.handle_timer(timer, &mut self.sink);
+            self.finish(edge, result);
         }
     }
 
@@ -306,15 +275,13 @@ impl Swim {
             tracing::debug!(%error, "swim refused an input");
         }
         for (after, timer) in std::mem::take(&mut self.sink.timers) {
-            let stretch = if matches!(timer, Timer::ChangeSuspectToDown { .. }) {
-                self.health.max(1)
-            } else {
-                1
-            };
-            edge.after(after * stretch, Deadline::Swim(timer));
+            edge.after(after, Deadline::Swim(timer));
         }
-        edge.stats.renewals += std::mem::take(&mut self.sink.rejoins);
-        edge.stats.health = u64::from(self.health);
+        let renewals = std::mem::take(&mut self.sink.rejoins);
+        if renewals > 0 {
+            self.prober.begin_anew();
+        }
+        edge.stats.renewals += renewals;
         self.sink.downs = 0;
         self.compare();
     }
@@ -365,6 +332,7 @@ impl Swim {
             .filter(|(node, _)| !left.contains(*node))
             .map(|(n, s)| (*n, *s))
             .collect();
+        self.prober.retain(|node| left.contains(&node));
         for (node, before) in gone {
             self.seen.remove(&node);
             self.sightings.push_back(Sighting {

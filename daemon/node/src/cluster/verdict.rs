@@ -6,8 +6,10 @@ use std::time::Duration;
 
 /// How often [`Silence::tick`] is to be called.
 pub(super) const LISTEN: Duration = Duration::from_millis(250);
-/// After so many ticks without a word this node is isolated: 2 s, eight probes.
-const SILENT_TICKS: u32 = 8;
+/// After so long without a word this node is isolated, if its nearest member is not far: eight probes.
+const SILENT: Duration = Duration::from_secs(2);
+/// The round trip of members of whom none has been measured.
+const UNMEASURED: Duration = Duration::from_secs(1);
 
 /// The verdict on `reachable` of `expected` nodes. A member counts itself in both, an observer in
 /// neither.
@@ -32,26 +34,29 @@ pub(super) fn verdict(reachable: usize, expected: usize, role: Role) -> Verdict 
 #[derive(Debug, Default)]
 pub(super) struct Silence {
     ticks: u32,
+    is_total: bool,
 }
 
 impl Silence {
     /// A peer has sent something.
     pub(super) fn end(&mut self) {
-        self.ticks = 0;
+        *self = Self::default();
     }
 
-    /// Another quarter of a second has passed, in which members were probed or not.
-    pub(super) fn tick(&mut self, probing: bool) {
-        self.ticks = if probing {
-            self.ticks.saturating_add(1).min(SILENT_TICKS)
-        } else {
-            0
-        };
+    /// Another quarter of a second has passed, in which members were probed or not. A member who lives
+    /// is heard of within two round trips; the nearest one has to be silent for that much longer.
+    pub(super) fn tick(&mut self, probing: bool, nearest: Option<Duration>) {
+        if !probing {
+            return self.end();
+        }
+        self.ticks = self.ticks.saturating_add(1);
+        let limit = SILENT + nearest.unwrap_or(UNMEASURED) * 2;
+        self.is_total |= LISTEN * self.ticks >= limit;
     }
 
     /// Whether this node is cut off from everybody.
     pub(super) fn is_total(&self) -> bool {
-        self.ticks >= SILENT_TICKS
+        self.is_total
     }
 }
 
@@ -90,14 +95,35 @@ mod tests {
         assert_eq!(sees(3, 3), Verdict::Whole);
     }
 
-    #[test]
-    fn silence_is_total_after_two_seconds_and_broken_by_one_word() {
+    /// After how many ticks without a word a node is isolated.
+    fn ticks(nearest_ms: u64) -> usize {
         let mut silence = Silence::default();
-        (0..7).for_each(|_| silence.tick(true));
-        assert!(!silence.is_total());
-        silence.tick(true);
-        assert!(silence.is_total());
-        silence.end();
-        assert!(!silence.is_total());
+        let nearest = Some(Duration::from_millis(nearest_ms));
+        let is_total = |_: &usize| {
+            silence.tick(true, nearest);
+            silence.is_total()
+        };
+        (1..1_000).find(is_total).unwrap()
+    }
+
+    #[test]
+    fn silence_is_total_after_two_seconds_and_two_round_trips() {
+        assert_eq!((ticks(0), ticks(100), ticks(1_500)), (8, 9, 20));
+    }
+
+    #[test]
+    fn silence_is_broken_by_one_word_and_by_having_nobody_to_ask() {
+        let nearest = Some(Duration::ZERO);
+        for probing in [true, false] {
+            let mut silence = Silence::default();
+            (0..20).for_each(|_| silence.tick(true, nearest));
+            assert!(silence.is_total());
+            if probing {
+                silence.end();
+            } else {
+                silence.tick(false, nearest);
+            }
+            assert!(!silence.is_total());
+        }
     }
 }

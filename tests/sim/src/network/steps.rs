@@ -402,13 +402,14 @@ impl Network {
     }
 
     fn backoff(&mut self, id: u64, from: usize, channel: usize) -> Duration {
-        let base = (self.weather.most * 3).max(Duration::from_millis(20));
-        let outgoing = &mut self
+        let session = self
             .sessions
             .get_mut(&id)
-            .expect("only called for a session")
-            .ends[from]
-            .channels[channel];
+            .expect("only called for a session");
+        let (a, b) = session.hosts();
+        let round_trip = (self.weather.most + self.links.get(a, b).latency) * 2;
+        let base = (round_trip * 3 / 2).max(Duration::from_millis(20));
+        let outgoing = &mut session.ends[from].channels[channel];
         outgoing.attempts += 1;
         (base * 2u32.pow(outgoing.attempts.min(10) - 1)).min(MAX_BACKOFF)
     }

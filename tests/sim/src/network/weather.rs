@@ -1,7 +1,7 @@
 //! What the network does to packets: delay, loss, cuts.
 
 use crate::chance::Chance;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// The state of the whole network.
@@ -48,6 +48,50 @@ impl Weather {
             self.most
         };
         chance.span(self.least, most)
+    }
+}
+
+/// What one link does to packets beside the weather that all have.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Link {
+    /// By how much longer a packet takes, each way.
+    pub latency: Duration,
+    /// By how much more at most, drawn for each packet.
+    pub jitter: Duration,
+    /// How often a packet is lost.
+    pub loss: f64,
+}
+
+impl Link {
+    /// A link with that round trip.
+    pub fn of_round_trip(round_trip: Duration) -> Self {
+        Self {
+            latency: round_trip / 2,
+            ..Self::default()
+        }
+    }
+}
+
+/// The links that are unlike the others, by their two hosts.
+#[derive(Clone, Debug, Default)]
+pub struct Links(BTreeMap<(usize, usize), Link>);
+
+impl Links {
+    /// From now on the link between two hosts is like that.
+    pub fn set(&mut self, a: usize, b: usize, link: Link) {
+        self.0.insert((a.min(b), a.max(b)), link);
+    }
+
+    /// The longest round trip of those links, without jitter.
+    pub fn longest_round_trip(&self) -> Duration {
+        let latencies = self.0.values().map(|link| link.latency);
+        latencies.max().unwrap_or_default() * 2
+    }
+
+    /// The link between two hosts.
+    pub fn get(&self, a: usize, b: usize) -> Link {
+        let link = self.0.get(&(a.min(b), a.max(b)));
+        link.copied().unwrap_or_default()
     }
 }
 

@@ -11,8 +11,9 @@ use node::time::Instant;
 use node::wire::RequestId;
 use std::time::Duration;
 
-/// How long after a kill every node must know of it.
+/// How long after a kill every node must know of it, and so many round trips of the longest link.
 const DETECTION: Duration = Duration::from_secs(3);
+const DETECTION_ROUND_TRIPS: u32 = 6;
 /// The most loss under which detection keeps its promises.
 pub(crate) const CALM_LOSS: f64 = 0.05;
 
@@ -183,8 +184,9 @@ impl World {
         if host < honest {
             self.watch.killed(&self.hosts[..honest], now, host, calm);
         }
+        let far = self.network.links.longest_round_trip() * DETECTION_ROUND_TRIPS;
         self.queue
-            .after(DETECTION, Event::Obituary { host, killed: now });
+            .after(DETECTION + far, Event::Obituary { host, killed: now });
         self.hosts[host].disk.settle(survival);
         self.end_process(host, false);
     }

@@ -2,7 +2,9 @@
 
 use crate::script::Script;
 use node::cluster::{MemberState, Reply, StopReason, ask};
+use node::time::Instant;
 use sim::disk::Image;
+use std::time::Duration;
 
 #[test]
 fn nothing_is_said_before_the_run_is_on_disk() {
@@ -113,6 +115,10 @@ fn a_node_whose_name_another_bears_is_refused() {
     world.expects_clones = true;
     let newcomer = world.host("node2", 9);
     world.start(newcomer, &[0]);
+    // Nobody answers the newcomer's pings: for it the others are down, sooner or later.
+    world
+        .watch
+        .trouble(Instant::default() + Duration::from_secs(60));
     // Not at once: whoever starts it again shall not do so all the time.
     world.run_until(40_000, "it stops", |world| {
         world.hosts[newcomer].stopped.is_some()

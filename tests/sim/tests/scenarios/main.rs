@@ -11,6 +11,7 @@
 mod answering;
 mod confirming;
 mod contesting;
+mod distant;
 mod enduring;
 mod entries;
 mod failing;

@@ -29,6 +29,12 @@ pub(super) fn read_header(bytes: &[u8]) -> Result<(Header<Identity>, usize), Mal
     decode_prefix::<_, MAX_ITEM_BYTES>(bytes)
 }
 
+/// A packet without updates.
+pub(super) fn header_bytes(header: &Header<Identity>) -> Result<Vec<u8>, Malformed> {
+    let mut scratch = [0; MAX_ITEM_BYTES];
+    encode_into(header, &mut scratch).map(<[u8]>::to_vec)
+}
+
 /// A packet, whose header has `read` bytes, with those members alone that are to be kept; `None` if
 /// these are all. After the header comes the number of members, then each of them.
 pub(super) fn without_members(

@@ -34,6 +34,7 @@ impl Swim {
         {
             return Ok(());
         }
+        self.hear_answer(edge, &header);
         self.prove(edge, header.src);
         let mut accused = Vec::new();
         let filtered = codec::without_members(packet, read, |member| {

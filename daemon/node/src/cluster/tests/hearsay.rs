@@ -148,7 +148,7 @@ fn accused(order: [fn(&mut Bench); 2], answers: bool) -> (bool, Option<(u64, Sta
     if answers {
         bench.act(Act::Say(1, Message::Present));
     }
-    bench.wait(450);
+    bench.wait(5_000);
     for lie in order {
         lie(&mut bench);
     }

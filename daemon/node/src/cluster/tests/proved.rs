@@ -193,7 +193,7 @@ fn who_is_connected_is_asked_whether_it_is_forgotten() {
         answer: false,
     };
     assert!(bench.sent.contains(&told.bytes()), "it is told");
-    bench.wait(1_000);
+    bench.wait(5_000);
     bench.say_lines([forgotten(3, 2, (1, 1))]);
     assert_eq!(
         bench.line(2),
