@@ -15,5 +15,5 @@ mod id;
 mod name;
 
 pub use handle::{Handle, HandleError};
-pub use id::{Actor, ChangeHash, ChangeId, EntryId, ListId, NodeId, ParseIdError, Shard};
+pub use id::{Actor, ChangeHash, ChangeId, EntryId, ListId, NodeId, ParseIdError, SaltHint, Shard};
 pub use name::{ListName, NameError, NodeName, ProcessName, is_unprintable, with_unprintable};

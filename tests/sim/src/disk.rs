@@ -8,9 +8,9 @@ pub use reader::Reader;
 use crate::chance::Chance;
 use bytes::Bytes;
 use crdt::entry::Entry;
-use crdt::list::{LeftOut, RawChange};
+use crdt::list::{LeftOut, RawChange, Salt};
 use crdt::vector::{Sums, Tip, VersionVector};
-use names::{Actor, ChangeHash, ChangeId, EntryId, ListId};
+use names::{Actor, ChangeHash, ChangeId, EntryId, ListId, NodeId};
 use node::lists::{ListRow, Remake, Row};
 use node::registry::KeptRow;
 use node::time::Instant;
@@ -39,8 +39,10 @@ pub struct Image {
     pub quarantined: BTreeMap<ListId, String>,
     /// Lists whose rows are to be made anew after the next start.
     pub remake: BTreeMap<ListId, Remake>,
-    /// What lists are without, by the hash of the change that is left out.
-    pub left_out: BTreeMap<(ListId, ChangeHash), LeftOut>,
+    /// What stays of changes with one number.
+    pub left_out: BTreeMap<(ListId, Vec<u8>), LeftOut>,
+    /// Salts of actors, by their nodes.
+    pub salts: BTreeMap<(NodeId, [u8; 16]), Salt>,
     /// Changes that were in a list once.
     pub aside: BTreeMap<(ListId, ChangeHash), Bytes>,
     hashes: BTreeSet<ChangeHash>,
@@ -84,8 +86,8 @@ impl Image {
 
     fn sums(&self, list: ListId) -> Sums {
         let mut sums = self.vector(list).sums(list);
-        let left_out = self.left_out.keys().filter(|(of, _)| *of == list);
-        left_out.for_each(|(_, hash)| sums.leave_out(list, *hash));
+        let left_out = self.left_out.iter().filter(|((of, _), _)| *of == list);
+        left_out.for_each(|(_, one)| sums.leave_out(list, one.ruling()));
         sums
     }
 
@@ -164,10 +166,19 @@ impl Image {
                 list,
                 row,
                 entries,
-                added,
+                settled,
                 moved,
+                added,
                 ..
-            } => return self.leave_out(*list, (row, entries), added, moved),
+            } => return self.leave_out(*list, (row, entries), settled, (moved, added)),
+            Row::Salts { learned, dropped } => {
+                let key = |salt: &Salt| (salt.owner(), salt.salt());
+                for salt in dropped {
+                    self.salts.remove(&key(salt));
+                }
+                self.salts
+                    .extend(learned.iter().map(|salt| (key(salt), salt.clone())));
+            }
             Row::Snapshot {
                 list,
                 covers,
@@ -188,8 +199,8 @@ impl Image {
         &mut self,
         list: ListId,
         (row, entries): (&ListRow, &[Arc<Entry>]),
-        added: &[LeftOut],
-        moved: &[RawChange],
+        settled: &[LeftOut],
+        (moved, added): (&[RawChange], &[RawChange]),
     ) -> Result<(), String> {
         for change in moved {
             let key = (list, change.id.actor, change.id.seq);
@@ -200,8 +211,13 @@ impl Image {
             let key = (list, change.hash);
             self.aside.insert(key, change.bytes.clone());
         }
-        for one in added {
-            self.left_out.insert((list, one.goes().hash), one.clone());
+        self.left_out.retain(|(of, _), _| *of != list);
+        for one in settled {
+            self.left_out.insert((list, one.key()), one.clone());
+        }
+        for change in added {
+            self.aside.remove(&(list, change.hash));
+            self.put_change(list, change.id, &change.bytes)?;
         }
         self.snapshots.remove(&list);
         self.entries.retain(|(of, _), _| *of != list);

@@ -49,6 +49,18 @@ pub(super) enum Event {
         to: NodeId,
         found: Result<Option<Answer>, SourceError>,
     },
+    /// This node derives its actors from another salt: peers are to know it.
+    Salted,
+    /// What stays of changes with one number was settled, and is on the disk: peers are to know it, and
+    /// what this node has written anew.
+    Settled {
+        list: ListId,
+        name: ListName,
+        settled: Vec<Bytes>,
+        changes: Vec<RawChange>,
+    },
+    /// That node has said of two changes with one number that they are its own.
+    Lying { node: NodeId, list: ListId },
     /// A commit failed: the documents forgot all that was not on the disk, and all that was to be
     /// read.
     Failed,

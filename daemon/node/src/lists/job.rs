@@ -6,6 +6,7 @@ mod leaving;
 pub use leaving::Without;
 
 use super::io::ListRow;
+use super::own::Own;
 use crate::wire::RequestId;
 use bytes::Bytes;
 use crdt::entry::Entry;
@@ -13,7 +14,7 @@ use crdt::list::{
     self, Applied, ApplyError, CheckedChange, Document, LeftOut, LoadError, RawChange,
 };
 use crdt::vector::{Range, Tip, VersionVector};
-use leaving::{known_left_out, leave_out};
+use leaving::{leave_out, rulings};
 use names::{Actor, ChangeHash, ChangeId, ListId, ListName, NodeId};
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -56,8 +57,11 @@ pub enum Job {
     },
     /// Find what the list is to be without, and make all rows of its view from the changes that stay.
     LeaveOut {
-        /// The actor that will write to the document.
-        actor: Actor,
+        /// The actor that writes to the document, and the one that will if others write by that, or
+        /// what it wrote leaves the list.
+        actors: (Actor, Actor),
+        /// This node, which says which changes are its own.
+        own: Own,
         /// Changes whose numbers others may have here.
         challengers: Vec<RawChange>,
         /// What others leave out.
@@ -212,6 +216,11 @@ pub trait Source {
     /// # Errors
     /// The store cannot be read.
     fn aside(&self, list: ListId) -> Result<Vec<ChangeHash>, SourceError>;
+    /// The same as their bytes.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn changes_aside(&self, list: ListId) -> Result<Vec<Bytes>, SourceError>;
 }
 
 /// The store cannot be read now.
@@ -233,10 +242,14 @@ impl Job {
                 Done::Rebuilt(rebuild(list, actor, thorough, source).map(Box::new))
             }
             Self::LeaveOut {
-                actor,
+                actors,
+                own,
                 challengers,
                 told,
-            } => Done::LeftOut(leave_out(list, actor, &challengers, told, source)),
+            } => {
+                let found = leave_out(list, actors, &own, (&challengers, told), source);
+                Done::LeftOut(found)
+            }
             Self::Vector { earlier } => Done::Vector(progress(list, &earlier, source)),
             Self::Changes {
                 ranges,
@@ -321,7 +334,7 @@ fn assemble(
         snapshot.map(|(_, bytes)| bytes.as_ref()),
         &changes,
     )?;
-    document.leave_out(known_left_out(list, source)?.into_keys());
+    document.leave_out(rulings(list, source)?);
     document.leave_aside(source.aside(list)?);
     if document.vector() != vector {
         return Err(JobError::Gap);

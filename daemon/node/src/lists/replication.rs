@@ -11,6 +11,7 @@
 //! | `differing`, `pulls` | lists that differed once; repairs under way, and waiting |
 //! | `vectors`, `serving` | what waits for a vector; peers for which changes are being read |
 //! | `forks` | lists of which a peer has another branch |
+//! | `owning` | whom this node has asked whose an actor is |
 //! | `watchers`, `waits`, `departure` | who waits for whose confirmation |
 //!
 //! It takes connections, messages of peers, the view of the cluster, and [`Event`]s of the
@@ -30,6 +31,7 @@ mod forking;
 mod forks;
 mod messages;
 mod outbox;
+mod owning;
 mod peers;
 mod pulls;
 mod repair;
@@ -54,6 +56,7 @@ use differing::Differing;
 use forks::Forks;
 use names::{ListId, NodeId, Shard};
 use outbox::Outbox;
+use owning::Owning;
 use peers::Peers;
 use pulls::Pulls;
 use rand_chacha::ChaCha8Rng;
@@ -84,6 +87,7 @@ pub(super) struct Replication {
     differing: Differing,
     pulls: Pulls,
     forks: Forks,
+    owning: Owning,
     vectors: Vectors,
     /// Answers to peers' pulls that are being read.
     serving: BTreeSet<(ListId, NodeId)>,
@@ -108,6 +112,7 @@ impl Replication {
             differing: Differing::default(),
             pulls: Pulls::default(),
             forks: Forks::default(),
+            owning: Owning::default(),
             vectors: Vectors::default(),
             serving: BTreeSet::new(),
             watchers: Watchers::default(),
@@ -130,6 +135,7 @@ impl Replication {
         protocol: Protocol,
     ) {
         self.peers.connected(peer, conn, protocol);
+        self.tell_own_salt(edge, documents, conn);
         self.fresh.insert(peer);
         self.rounds.cancel(peer);
         self.begin_rounds(edge, documents);
@@ -191,6 +197,14 @@ impl Replication {
             }
             Event::VectorRead { list, found } => self.vector_read(edge, documents, list, found),
             Event::ChangesRead { list, to, found } => self.serve(edge, list, to, found),
+            Event::Salted => self.tell_all_own_salt(edge, documents),
+            Event::Settled {
+                list,
+                name,
+                settled,
+                changes,
+            } => self.settled(edge, (list, &name), &settled, &changes),
+            Event::Lying { node, list } => self.cut_off_liar(edge, documents, node, list),
             Event::Failed => self.forget_work(),
         }
     }
@@ -252,6 +266,7 @@ impl Replication {
         let now = edge.now.instant;
         edge.stats.dropped += u64::try_from(self.pulls.expire(now)).unwrap_or(0);
         self.rounds.expire(now);
+        self.owning.tick(now);
         self.watchers.forget_old(now);
         if documents.failure().is_some() {
             return;

@@ -5,6 +5,14 @@ use crate::testing::{Dice, invented, word};
 use bytes::Bytes;
 use names::Shard;
 
+/// The proofs of node 1 in tests.
+#[cfg(test)]
+pub(super) fn proofs() -> std::sync::Arc<dyn crate::proof::Proofs> {
+    let name = names::NodeName::new("node1").unwrap();
+    let id = names::NodeId([1; 16]);
+    std::sync::Arc::new(crate::proof::testing::Cheap(crate::wire::Peer { id, name }))
+}
+
 /// A message about all shards, or about some.
 pub(crate) fn invent(dice: &mut dyn Dice) -> Option<Bytes> {
     let message = crate::codec::decode::<Message>(&invented::<Message>(dice)?).ok()?;

@@ -63,6 +63,12 @@ impl Source for Reader {
         let hashes = rows.filter_map(|row| row.map(|(key, _)| keys::hash_of(&key)).transpose());
         Ok(hashes.collect::<Result<_, ReadError>>()?)
     }
+
+    fn changes_aside(&self, list: ListId) -> Result<Vec<Bytes>, SourceError> {
+        let rows = self.view()?.scan_prefix(Space::Aside, &list.0);
+        let bytes = rows.map(|row| row.map(|(_, bytes)| Bytes::copy_from_slice(&bytes)));
+        Ok(bytes.collect::<Result<_, ReadError>>()?)
+    }
 }
 
 impl From<ReadError> for SourceError {

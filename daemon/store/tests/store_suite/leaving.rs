@@ -1,10 +1,13 @@
 //! Changes that leave a list are moved aside, in one write with all rows of its view.
 
 use crate::rows;
+use bytes::Bytes;
 use crdt::entry::{Author, Edit, NewEntry};
 use crdt::list::{Document, LeftOut, RawChange};
-use names::Actor;
-use node::lists::{Done, Job, ListRow, Row, Source};
+use names::{Actor, NodeId, SaltHint};
+use node::lists::{Done, Job, ListRow, Own, Row, Source, Without};
+use node::proof::{Domain, Proofs};
+use node::wire::Peer;
 use std::sync::Arc;
 
 /// The changes of one actor in list 1.
@@ -27,6 +30,52 @@ fn branch(drawn: u128, count: usize) -> (Document, Vec<RawChange>) {
         })
         .collect();
     (document, changes)
+}
+
+/// Signs all alike.
+#[derive(Debug)]
+struct Signs;
+
+impl Proofs for Signs {
+    fn chain(&self) -> Bytes {
+        Bytes::from_static(b"chain")
+    }
+
+    fn sign(&self, _: Domain, _: &[u8]) -> Bytes {
+        Bytes::from_static(b"proof")
+    }
+
+    fn signer(&self, _: &[u8], _: Domain, _: &[u8], _: &[u8]) -> Option<Peer> {
+        None
+    }
+
+    fn is_of_authority(&self, _: &[u8], _: Domain, _: &[u8], _: &[u8]) -> bool {
+        false
+    }
+}
+
+/// Node 1, whose salt is 2.
+fn own() -> Own {
+    let me = NodeId([1; 16]);
+    let salts = [(SaltHint::of(me, [2; 16]), [2; 16])];
+    Own {
+        me,
+        salts: Arc::new(salts.into()),
+        proofs: Arc::new(Signs),
+    }
+}
+
+fn row(without: Without) -> Row {
+    let written = without.anew.into_iter().flat_map(|anew| anew.changes);
+    Row::LeaveOut {
+        list: rows::id(1),
+        row: without.row,
+        entries: without.entries,
+        vector: without.document.vector().clone(),
+        settled: without.settled,
+        moved: without.moved,
+        added: without.returned.into_iter().chain(written).collect(),
+    }
 }
 
 fn written(document: &Document, changes: &[RawChange]) -> Vec<Row> {
@@ -69,7 +118,8 @@ fn a_branch_leaves_its_list_and_is_kept() {
     rows::commit(&store, vec![snapshot]).unwrap();
 
     let job = || Job::LeaveOut {
-        actor: Actor([9; 16]),
+        actors: (Actor([9; 16]), Actor([8; 16])),
+        own: own(),
         challengers: vec![theirs.1[0].clone()],
         told: Vec::new(),
     };
@@ -79,16 +129,8 @@ fn a_branch_leaves_its_list_and_is_kept() {
     assert_eq!(without.moved, ours.1);
     assert_eq!((without.document.total(), without.before.len()), (0, 3));
     let left = LeftOut::of_two(&ours.1[0], &theirs.1[0]).unwrap();
-    assert_eq!(without.added, std::slice::from_ref(&left));
-    let row = Row::LeaveOut {
-        list,
-        row: without.row,
-        entries: without.entries,
-        vector: without.document.vector().clone(),
-        added: without.added,
-        moved: without.moved,
-    };
-    rows::commit(&store, vec![row]).unwrap();
+    assert_eq!(without.settled, std::slice::from_ref(&left));
+    rows::commit(&store, vec![row(*without)]).unwrap();
     rows::commit(&store, written(&theirs.0, &theirs.1[..1])).unwrap();
     store.close();
 
@@ -112,7 +154,7 @@ fn a_branch_leaves_its_list_and_is_kept() {
     .run(list, &reader) else {
         panic!("the list does not load");
     };
-    assert!(loaded.document.left_out().contains(&ours.1[0].hash));
+    assert!(loaded.document.left_out().contains(&left.ruling()));
     let Done::LeftOut(Ok(None)) = job().run(list, &reader) else {
         panic!("it is left out already");
     };

@@ -54,6 +54,12 @@ impl Source for Reader<'_> {
             .collect())
     }
 
+    fn changes_aside(&self, list: ListId) -> Result<Vec<Bytes>, SourceError> {
+        let all = self.image()?.aside.iter();
+        let here = all.filter(|((of, _), _)| *of == list);
+        Ok(here.map(|(_, bytes)| bytes.clone()).collect())
+    }
+
     fn changes(&self, list: ListId, range: Range) -> Result<Vec<Bytes>, SourceError> {
         let keys = (list, range.actor, range.from)..=(list, range.actor, range.to);
         Ok(self

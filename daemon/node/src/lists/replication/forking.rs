@@ -14,9 +14,9 @@ use crate::lists::owns;
 use crate::lists::wire::{ANSWER_BYTES, Message};
 use crate::wire::{CloseReason, ConnId, Protocol};
 use bytes::Bytes;
-use crdt::list::LeftOut;
+use crdt::list::{LeftOut, RawChange};
 use crdt::vector::VersionVector;
-use names::{ChangeId, ListId, NodeId};
+use names::{ChangeId, ListId, ListName, NodeId};
 
 impl Replication {
     /// Compares what a peer has with what is here: notes where they are unlike, and tells the peer.
@@ -72,16 +72,56 @@ impl Replication {
         if !owns(self.shards, list) || documents.is_quarantined(list) {
             return None;
         }
-        let read: Result<Vec<LeftOut>, _> = left_out.into_iter().map(LeftOut::read).collect();
-        match read {
-            Ok(told) => {
-                documents.leave_out(list, told, peer);
-                Some(list)
+        let mut told = Vec::new();
+        for bytes in left_out {
+            if !self.owning.may_prove(peer) {
+                break;
             }
-            Err(_) => {
-                self.sever(edge, documents, conn, CloseReason::Abuse);
-                None
+            match LeftOut::read(bytes) {
+                Ok(one) if documents.is_proved(list, &one) => told.push(one),
+                Ok(_) => self.owning.note_unproved(peer),
+                // No version of this program says so.
+                Err(error) if !error.is_newer() => {
+                    self.sever(edge, documents, conn, CloseReason::Abuse);
+                    return None;
+                }
+                Err(_) => {}
             }
+        }
+        documents.leave_out(list, told, peer);
+        Some(list)
+    }
+
+    /// What stays of changes with one number was settled here: tells all peers what they could not find
+    /// out themselves, and what was written anew.
+    pub(super) fn settled(
+        &mut self,
+        edge: &mut Edge,
+        (list, name): (ListId, &ListName),
+        settled: &[Bytes],
+        changes: &[RawChange],
+    ) {
+        let peers: Vec<NodeId> = self.peers.iter().map(|(peer, _)| peer).collect();
+        for peer in peers {
+            self.tell_left_out(edge, (peer, list), settled);
+        }
+        for change in changes {
+            self.outbox
+                .push(edge, &self.peers, name, &change.bytes, false);
+        }
+    }
+
+    /// A node has said of two changes with one number that they are its own: it is cut off.
+    pub(super) fn cut_off_liar(
+        &mut self,
+        edge: &mut Edge,
+        documents: &mut Documents,
+        node: NodeId,
+        list: ListId,
+    ) {
+        tracing::error!(%node, %list, "a node has signed two changes of one actor and number: it is cut off");
+        if let Some(conn) = self.peers.conn_of(node) {
+            self.sever(edge, documents, conn, CloseReason::Abuse);
         }
     }
 
@@ -129,7 +169,7 @@ impl Replication {
             seq: id.seq,
             peer,
             member: member.map(|member| member.profile.name.clone()),
-            is_own: documents.actor(list) == id.actor,
+            is_own: documents.is_own(list, id.actor),
         }
     }
 

@@ -24,7 +24,7 @@ pub struct Fork {
     pub peer: NodeId,
     /// Its name, if the roster has it.
     pub member: Option<NodeName>,
-    /// Whether the actor is the one that this node writes by.
+    /// Whether the actor is one of this node's own.
     pub is_own: bool,
 }
 
