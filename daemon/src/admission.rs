@@ -5,15 +5,15 @@ use crate::authority::{Admitted, Around, Asked, LIFE};
 use crate::service::Service;
 use api::events::{ClusterEvent, EventDetails, EventKind, EventType};
 use api::time::Millis;
-use names::NodeId;
 use node::admission::{Answer, AuthorityTerm, Refusal, RefusalKind, Relayed, Request};
 use node::cluster::MemberView;
+use pki::Bearer;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use transport::Applicant;
+use transport::{Applicant, PeerName};
 
 /// How many requests may wait: as many as the transport lets in at once.
 pub(crate) const WAITING: usize = 32;
@@ -78,7 +78,7 @@ async fn reply(service: Service, found: Found, applicant: Applicant) {
             admit(&service, asked).await
         }
         (Ok(Request::Renew), Some(peer)) => match applicant.public_key {
-            Some(key) => renew(&service, (NodeId(peer.id), &peer.name), key).await,
+            Some(key) => renew(&service, peer.clone(), key).await,
             None => Answer::Refused(Refusal::new(
                 RefusalKind::Malformed,
                 "the certificate has a key of another kind than Ed25519",
@@ -333,12 +333,17 @@ pub(crate) async fn certificates(service: &Service) -> Vec<Certificates> {
 }
 
 /// Signs a member's key again.
-async fn renew(service: &Service, (id, name): (NodeId, &str), key: [u8; 32]) -> Answer {
+async fn renew(service: &Service, peer: PeerName, key: [u8; 32]) -> Answer {
     let (authority, identity) = (service.authority().clone(), service.endpoint().identity());
     let by = identity.name().to_owned();
-    let name = name.to_owned();
-    let signed =
-        tokio::task::spawn_blocking(move || authority.renew((id, &name), &key, LIFE, &identity));
+    let signed = tokio::task::spawn_blocking(move || {
+        let bearer = Bearer {
+            id: peer.id,
+            name: &peer.name,
+            role: peer.role,
+        };
+        authority.renew(bearer, &key, LIFE, &identity)
+    });
     let refused = |words: String| Answer::Refused(Refusal::new(RefusalKind::Authority, words));
     match signed.await {
         Ok(Ok(certified)) => {

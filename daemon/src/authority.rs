@@ -14,11 +14,11 @@ pub(crate) use invitation::{Invitation, State, Use};
 use crate::host::wall_ms;
 use crdt::record::RecordError;
 use crdt::roster::{Revocation, Told};
-use names::NodeId;
+use names::{NodeId, Role};
 use node::proof::Domain;
 use parking_lot::Mutex;
 use pki::files::{self, Mode, Replace};
-use pki::{Certified, Fingerprint, Identity, InvitationId, PkiError, Signer, Token};
+use pki::{Bearer, Certified, Fingerprint, Identity, InvitationId, PkiError, Signer, Token};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -55,6 +55,7 @@ pub(crate) struct Wanted {
     pub(crate) ttl: Duration,
     pub(crate) uses: u32,
     pub(crate) name: Option<String>,
+    pub(crate) role: Role,
     pub(crate) tags: Vec<String>,
     /// Who invites.
     pub(crate) by: String,
@@ -145,19 +146,19 @@ impl Authority {
         Ok(true)
     }
 
-    /// Signs a member's key again, under the name and id that it has. Reads and writes files.
+    /// Signs a member's key again, under the name, id and role that it has. Reads and writes files.
     ///
     /// # Errors
     /// This node is no authority, or cannot sign.
     pub(crate) fn renew(
         &self,
-        (id, name): (NodeId, &str),
+        bearer: Bearer<'_>,
         key: &[u8; 32],
         life: Duration,
         identity: &Identity,
     ) -> Result<Certified, AuthorityError> {
         let signer = Signer::load(&self.shared.dir)?.ok_or(AuthorityError::None)?;
-        let certified = signer.certify((id.0, name), key, life, identity)?;
+        let certified = signer.certify(bearer, key, life, identity)?;
         signer.record(&certified)?;
         Ok(certified)
     }

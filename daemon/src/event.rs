@@ -1,29 +1,62 @@
-//! What happened on this node and in its cluster, kept for a while for those who ask late.
+//! What happened on this node and in its cluster, kept for those who ask late, over restarts too.
+
+mod keeper;
+mod kept;
+mod told;
+
+pub(crate) use keeper::Keeper;
+pub(crate) use kept::Past;
+pub(crate) use told::{partition_event, process_event};
 
 use crate::once::Once;
-use api::events::{
-    ClusterEvent, EventDetails, EventKind, EventType, MissingMembers, ProcessDetails,
-};
-use api::time::Millis;
-use crdt::registry::Reason;
-use names::{Handle, ListName};
-use node::cluster::Verdict;
-use node::lists::{Change, Fork, Gone, Left};
-use node::registry;
-use node::time::Wall;
+use api::events::ClusterEvent;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
+use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
 use tokio::sync::broadcast;
 
 /// How many events are kept, and how far a reader may fall behind before it is told that it lagged.
 pub const KEPT: usize = 10_000;
 
+/// Which event, over all runs of the daemon.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventId {
+    /// Which run of the daemon it happened in.
+    pub run: Arc<str>,
+    /// Its number there, from 1.
+    pub number: u64,
+}
+
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.run, self.number)
+    }
+}
+
+/// A text that is no event's id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoEventId;
+
+impl FromStr for EventId {
+    type Err = NoEventId;
+
+    fn from_str(text: &str) -> Result<Self, NoEventId> {
+        let (run, number) = text.rsplit_once('-').ok_or(NoEventId)?;
+        Ok(Self {
+            run: run.into(),
+            number: number.parse().map_err(|_| NoEventId)?,
+        })
+    }
+}
+
 /// One event.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
-    /// Its number in this run of the daemon, from 1.
-    pub id: u64,
+    /// Which one.
+    pub id: EventId,
     /// What happened.
     pub told: ClusterEvent,
 }
@@ -31,330 +64,230 @@ pub struct Event {
 /// The log: a ring of the last [`KEPT`] events, and a channel for those to come. Clones share it.
 #[derive(Clone, Debug)]
 pub struct EventLog {
-    ring: Arc<Mutex<VecDeque<Arc<Once<Event>>>>>,
+    /// Names this run of the daemon in the ids of events.
+    run: Arc<str>,
+    ring: Arc<Mutex<Ring>>,
     live: broadcast::Sender<Arc<Once<Event>>>,
+}
+
+#[derive(Debug)]
+struct Ring {
+    events: VecDeque<Arc<Once<Event>>>,
+    /// The number that the next event gets.
+    next: u64,
+    /// Whoever writes them to the disk.
+    keeper: Option<SyncSender<Arc<Once<Event>>>>,
+}
+
+impl Ring {
+    /// How many of the kept events come up to that one; `None` if what follows it is not known here (any
+    /// more).
+    fn up_to(&self, after: &EventId, run: &str) -> Option<usize> {
+        let is_of_run = |event: &&Arc<Once<Event>>| *event.id.run == *after.run;
+        let is_this_run = *after.run == *run;
+        if is_this_run && after.number >= self.next {
+            return None;
+        }
+        let Some(start) = self.events.iter().position(|event| is_of_run(&event)) else {
+            return (is_this_run && self.next == 1).then_some(self.events.len());
+        };
+        let of_run = self.events.iter().skip(start).take_while(is_of_run);
+        let first = of_run.clone().next()?.id.number;
+        // What an earlier run told last may not have come to the disk before it ended: whoever has seen
+        // that goes on with the next run.
+        let seen = of_run.filter(|event| event.id.number <= after.number);
+        (after.number.saturating_add(1) >= first).then(|| start + seen.count())
+    }
 }
 
 /// Past events that a reader asked for, and a receiver of all that follow without a gap.
 #[derive(Debug)]
 pub struct Subscription {
-    /// Kept events after the one asked for, oldest first.
+    /// The kept events that were asked for, oldest first.
     pub past: Vec<Arc<Once<Event>>>,
+    /// By which the reader can resume later what follows `past`.
+    pub last: EventId,
     /// What comes next.
     pub live: broadcast::Receiver<Arc<Once<Event>>>,
 }
 
-impl Default for EventLog {
-    fn default() -> Self {
+impl EventLog {
+    /// A log that goes on from what earlier runs of the daemon have told. `started` tells this run
+    /// from them.
+    pub fn new(past: Past, started: u64) -> Self {
+        let is_taken = |run: &str| past.events.iter().any(|event| *event.id.run == *run);
+        // A clock that was set back may show the time of an earlier start.
+        let runs = (0..).map(|more| format!("{:x}", started.wrapping_add(more)));
+        let run = runs.into_iter().find(|run| !is_taken(run));
         Self {
-            ring: Arc::default(),
+            run: run.unwrap_or_default().into(),
+            ring: Arc::new(Mutex::new(Ring {
+                events: past.events,
+                next: 1,
+                keeper: None,
+            })),
             live: broadcast::channel(KEPT).0,
         }
     }
-}
 
-impl EventLog {
+    /// Names this run of the daemon in the ids of events.
+    pub fn run(&self) -> &Arc<str> {
+        &self.run
+    }
+
     /// Appends an event and tells all readers.
     pub fn append(&self, told: ClusterEvent) {
         let mut ring = self.ring.lock();
-        let id = ring.back().map_or(1, |last| last.id.saturating_add(1));
+        let id = EventId {
+            run: Arc::clone(&self.run),
+            number: ring.next,
+        };
+        ring.next = ring.next.saturating_add(1);
         let event = Arc::new(Once::new(Event { id, told }));
-        if ring.len() >= KEPT {
-            ring.pop_front();
+        if ring.events.len() >= KEPT {
+            ring.events.pop_front();
         }
-        ring.push_back(Arc::clone(&event));
+        ring.events.push_back(Arc::clone(&event));
+        if let Some(keeper) = &ring.keeper {
+            // Its disk may be stuck: it sees by the numbers that some are missing, and says so.
+            let _ = keeper.try_send(Arc::clone(&event));
+        }
         // Nobody listening is no error. Sent under the lock, so that a subscription has no gap.
         let _ = self.live.send(event);
     }
 
     /// Everything after the event `after`. `None` if that one is not known here (any more): nothing
     /// can be resumed.
-    pub fn resume(&self, after: u64) -> Option<Subscription> {
+    pub fn resume(&self, after: &EventId) -> Option<Subscription> {
         let ring = self.ring.lock();
-        let first = ring.front().map_or(1, |event| event.id);
-        let last = ring.back().map_or(0, |event| event.id);
-        if after.saturating_add(1) < first || after > last {
-            return None;
-        }
-        let past = ring
-            .iter()
-            .filter(|event| event.id > after)
-            .cloned()
-            .collect();
-        Some(Subscription {
-            past,
-            live: self.live.subscribe(),
+        let seen = ring.up_to(after, &self.run)?;
+        Some(self.subscribe(&ring, seen))
+    }
+
+    /// Everything of this run, for whoever knows an earlier one only. `None` if not all of it is kept.
+    pub fn restarted(&self) -> Option<Subscription> {
+        self.resume(&EventId {
+            run: Arc::clone(&self.run),
+            number: 0,
         })
     }
 
-    /// What comes from now on; `past` holds the last event only, by which the reader can resume
-    /// later.
+    /// What comes from now on.
     pub fn follow(&self) -> Subscription {
         let ring = self.ring.lock();
+        self.subscribe(&ring, ring.events.len())
+    }
+
+    /// All kept events, and what comes from now on.
+    pub fn all(&self) -> Subscription {
+        self.subscribe(&self.ring.lock(), 0)
+    }
+
+    fn subscribe(&self, ring: &Ring, skipped: usize) -> Subscription {
+        let last = ring.events.back().map(|event| event.id.clone());
         Subscription {
-            past: ring.back().cloned().into_iter().collect(),
+            past: ring.events.iter().skip(skipped).cloned().collect(),
+            last: last.unwrap_or_else(|| EventId {
+                run: Arc::clone(&self.run),
+                number: 0,
+            }),
             live: self.live.subscribe(),
         }
     }
 
-    /// Appends what the cluster machine reports.
-    pub fn append_cluster(&self, event: node::cluster::Event) {
-        let at = Millis(event.at.0);
-        match event.kind {
-            node::cluster::EventKind::Member {
-                kind,
-                name,
-                id,
-                detail,
-            } => {
-                tracing::info!(member = %name, state = kind, detail, "a member changed");
-                self.append(ClusterEvent {
-                    at,
-                    kind: EventKind::Member,
-                    what: kind.into(),
-                    name: name.to_string(),
-                    more: EventDetails {
-                        id: Some(id.to_string()),
-                        detail: Some(detail),
-                        ..EventDetails::default()
-                    },
-                });
-            }
-            node::cluster::EventKind::Partition { from, to, missing } => {
-                let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
-                tracing::info!(
-                    from = from.as_str(),
-                    to = to.as_str(),
-                    ?missing,
-                    "reach of the cluster changed"
-                );
-                self.append(ClusterEvent {
-                    at,
-                    kind: EventKind::Partition,
-                    what: partition_event(to),
-                    name: to.as_str().to_owned(),
-                    more: EventDetails {
-                        from: Some(from.as_str().into()),
-                        verdict: Some(to.as_str().into()),
-                        missing: Some(MissingMembers::Names(missing)),
-                        ..EventDetails::default()
-                    },
-                });
-            }
-        }
-    }
-
-    /// Appends what the cluster machine reports of a registered process; gives the event's type.
-    pub fn append_process(&self, event: &registry::Event) -> EventType {
-        let (what, process) = process_event(event);
-        tracing::debug!(process = %event.handle, ?event.kind, "process is {what}");
-        self.append(ClusterEvent {
-            at: Millis(event.at.0),
-            kind: EventKind::Process,
-            what: what.clone(),
-            name: event.handle.name.to_string(),
-            more: EventDetails {
-                process,
-                ..EventDetails::default()
-            },
-        });
-        what
-    }
-
-    /// Appends that a member has another branch of a list.
-    pub fn append_fork(&self, at: Wall, name: Option<&ListName>, fork: &Fork) {
-        let member = fork.member.as_ref().map(ToString::to_string);
-        let whose = if fork.is_own { ", this node's own" } else { "" };
-        let detail = format!(
-            "{} has another change {} of the actor {}{whose}",
-            member.unwrap_or_else(|| fork.peer.to_string()),
-            fork.seq,
-            fork.actor
-        );
-        let id = fork.list.to_string();
-        self.append(ClusterEvent {
-            at: Millis(at.0),
-            kind: EventKind::List,
-            what: EventType::Forked,
-            name: name.map_or_else(|| id.clone(), ToString::to_string),
-            more: EventDetails {
-                id: Some(id),
-                detail: Some(detail),
-                ..EventDetails::default()
-            },
-        });
-    }
-
-    /// Appends that changes have left a list.
-    pub fn append_left(&self, left: &Left) {
-        let done = left.changes.iter().filter(|gone| gone.is_own);
-        let hashes: Vec<String> = done.map(in_words).collect();
-        let count = left.changes.len();
-        let changes = if count == 1 { "change" } else { "changes" };
-        let detail = if hashes.is_empty() {
-            format!("{count} {changes} moved aside")
-        } else {
-            let hashes = hashes.join(", ");
-            format!("{count} {changes} moved aside, of these acknowledged by this node: {hashes}")
-        };
-        self.append(ClusterEvent {
-            at: Millis(left.at.0),
-            kind: EventKind::List,
-            what: EventType::LeftOut,
-            name: left.name.to_string(),
-            more: EventDetails {
-                id: Some(left.list.to_string()),
-                detail: Some(detail),
-                ..EventDetails::default()
-            },
-        });
-    }
-
-    /// Appends what a lists machine reports.
-    pub fn append_list(&self, change: &Change) {
-        let what = match (change.total_before, change.row.total) {
-            (0, 1..) => EventType::Created,
-            (1.., 0) => EventType::Deleted,
-            _ => EventType::Changed,
-        };
-        self.append(ClusterEvent {
-            at: Millis(change.at.0),
-            kind: EventKind::List,
-            what,
-            name: change.name.to_string(),
-            more: EventDetails {
-                id: Some(change.list.to_string()),
-                total: Some(change.row.total),
-                open: Some(change.row.open),
-                ..EventDetails::default()
-            },
-        });
-    }
-}
-
-/// A change of this node that was moved aside, and where what it said is now.
-fn in_words(gone: &Gone) -> String {
-    let anew: Vec<String> = gone.anew.iter().map(ToString::to_string).collect();
-    if anew.is_empty() {
-        gone.hash.to_string()
-    } else {
-        format!("{}, written anew as {}", gone.hash, anew.join(" and "))
-    }
-}
-
-/// What it is called that the node now reaches so much of the cluster.
-pub(crate) fn partition_event(verdict: Verdict) -> EventType {
-    match verdict {
-        Verdict::Whole => EventType::Healed,
-        Verdict::Majority | Verdict::Even | Verdict::Minority | Verdict::Alone => {
-            EventType::Changed
-        }
-    }
-}
-
-/// What happened to a process, and what is said of it.
-pub(crate) fn process_event(event: &registry::Event) -> (EventType, ProcessDetails) {
-    let about = ProcessDetails {
-        handle: Some(event.handle.to_string()),
-        node: Some(event.handle.node.to_string()),
-        ..ProcessDetails::default()
-    };
-    let with = |other: &Handle| ProcessDetails {
-        other: Some(other.to_string()),
-        ..about.clone()
-    };
-    match &event.kind {
-        registry::EventKind::Up => (EventType::Up, about),
-        registry::EventKind::Down(reason) => (EventType::Down, down(*reason, about)),
-        registry::EventKind::Unreachable => (EventType::Unreachable, about),
-        registry::EventKind::Back => (EventType::Back, about),
-        registry::EventKind::Contested { other } => (EventType::Contested, with(other)),
-        registry::EventKind::Lost { to } => (EventType::Lost, with(to)),
-    }
-}
-
-fn down(reason: Reason, about: ProcessDetails) -> ProcessDetails {
-    let (code, signal) = match reason {
-        Reason::ExitedWith(code) => (Some(code), None),
-        Reason::Killed(signal) => (None, Some(signal)),
-        Reason::Exited
-        | Reason::Unregistered
-        | Reason::Left
-        | Reason::Unknown
-        | Reason::Revoked => (None, None),
-    };
-    ProcessDetails {
-        reason: Some(reason.to_string()),
-        code,
-        signal,
-        ..about
+    /// From now on tells `keeper` as well; with none, those that it has had so far are its last.
+    fn keep_by(&self, keeper: Option<SyncSender<Arc<Once<Event>>>>) {
+        self.ring.lock().keeper = keeper;
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use api::events::{EventDetails, EventKind, EventType};
+    use api::time::Millis;
+
+    pub(super) fn member_event(name: &str) -> ClusterEvent {
+        ClusterEvent {
+            at: Millis(0),
+            kind: EventKind::Member,
+            what: EventType::Alive,
+            name: name.to_owned(),
+            more: EventDetails {
+                id: Some("0".repeat(32)),
+                ..EventDetails::default()
+            },
+        }
+    }
 
     fn log(events: usize) -> EventLog {
-        let log = EventLog::default();
-        (0..events).for_each(|n| {
-            log.append(ClusterEvent {
-                at: Millis(0),
-                kind: EventKind::Member,
-                what: EventType::Alive,
-                name: format!("n{n}"),
-                more: EventDetails::default(),
-            })
-        });
+        let log = EventLog::new(Past::default(), 7);
+        (0..events).for_each(|n| log.append(member_event(&format!("n{n}"))));
         log
+    }
+
+    /// The log of the next run of the daemon, whose disk has all but the newest `lost` events.
+    fn restart(log: &EventLog, lost: usize) -> EventLog {
+        let mut events = log.all().past;
+        events.truncate(events.len() - lost);
+        let events = events.into();
+        EventLog::new(Past { events }, 7)
+    }
+
+    fn after(log: &EventLog, id: &str) -> Option<Vec<String>> {
+        let resumed = log.resume(&id.parse().unwrap())?;
+        Some(resumed.past.iter().map(|e| e.told.name.clone()).collect())
     }
 
     #[test]
     fn a_reader_resumes_after_the_event_that_it_saw_last() {
-        let names = |s: Subscription| {
-            s.past
-                .iter()
-                .map(|e| e.told.name.clone())
-                .collect::<Vec<_>>()
-        };
         assert_eq!(
-            log(3).resume(1).map(names),
+            after(&log(3), "7-1"),
             Some(vec!["n1".to_owned(), "n2".to_owned()])
         );
-        assert_eq!(log(3).resume(3).map(names), Some(vec![]));
+        assert_eq!(after(&log(3), "7-3"), Some(vec![]));
+        assert_eq!(after(&log(0), "7-0"), Some(vec![]));
     }
 
     #[test]
-    fn the_end_of_a_process_says_why() {
-        let handle: names::Handle = "web@n1#7.8".parse().unwrap();
-        let told = |kind| {
-            process_event(&registry::Event {
-                at: node::time::Wall(0),
-                handle: handle.clone(),
-                kind,
-            })
-        };
-        let (what, about) = told(registry::EventKind::Down(Reason::Killed(9)));
-        assert_eq!(what, EventType::Down);
+    fn a_reader_resumes_after_an_event_of_an_earlier_run() {
+        let second = restart(&log(3), 0);
+        assert_eq!(&**second.run(), "8", "each run has an id of its own");
+        assert_eq!(after(&second, "8-0"), Some(vec![]));
+        second.append(member_event("new"));
+        let third = restart(&second, 0);
+        third.append(member_event("newer"));
         assert_eq!(
-            serde_json::to_value(about).unwrap(),
-            serde_json::json!({
-                "handle": "web@n1#7.8", "node": "n1", "reason": "killed signal=9", "signal": 9,
-            })
+            after(&third, "7-2").unwrap(),
+            ["n2", "new", "newer"].map(str::to_owned)
         );
-        let (what, about) = told(registry::EventKind::Lost {
-            to: "web@n2#1.2".parse().unwrap(),
-        });
+        assert_eq!(after(&third, "8-1").unwrap(), ["newer".to_owned()]);
+        assert_eq!(after(&third, "9-0").unwrap(), ["newer".to_owned()]);
+        assert_eq!(after(&third, "9-1").unwrap(), Vec::<String>::new());
+        assert_eq!(after(&third, "9-2"), None, "it has not happened yet");
+        assert_eq!(after(&third, "a-1"), None, "there was no such run");
+    }
+
+    #[test]
+    fn what_was_told_last_before_a_crash_may_be_missing_and_nothing_else() {
+        let second = restart(&log(3), 1);
+        second.append(member_event("new"));
+        assert_eq!(after(&second, "7-3").unwrap(), ["new".to_owned()]);
         assert_eq!(
-            (what, about.other.as_deref()),
-            (EventType::Lost, Some("web@n2#1.2"))
+            after(&second, "7-1").unwrap(),
+            ["n1", "new"].map(str::to_owned)
         );
     }
 
     #[test]
     fn what_was_forgotten_or_never_was_cannot_be_resumed() {
-        assert!(log(3).resume(4).is_none());
-        assert!(log(KEPT + 5).resume(3).is_none());
-        assert!(log(KEPT + 5).resume(5).is_some());
+        assert_eq!(after(&log(3), "7-4"), None);
+        assert_eq!(after(&log(KEPT + 5), "7-3"), None);
+        assert_eq!(after(&log(KEPT + 5), "7-5").unwrap().len(), KEPT);
+        assert_eq!(log(KEPT + 5).restarted().map(|kept| kept.past.len()), None);
+        let second = restart(&log(KEPT), 0);
+        second.append(member_event("new"));
+        assert_eq!(after(&second, "7-0"), None);
+        assert_eq!(after(&second, "7-1").unwrap().len(), KEPT);
     }
 }

@@ -25,6 +25,7 @@ mod connections;
 mod json;
 mod lists;
 mod node;
+mod observer;
 mod operations;
 mod page;
 mod path;
@@ -123,9 +124,11 @@ impl Api {
         let (router, _) = socket_routes().split_for_parts();
         let measured =
             middleware::from_fn_with_state(self.shared.operations.clone(), measure::measure);
+        let changes = middleware::from_fn_with_state(self.clone(), observer::check);
         router
             .fallback(no_path)
             .method_not_allowed_fallback(no_method)
+            .layer(changes)
             .layer(measured)
             .with_state(self.clone())
     }
@@ -143,7 +146,9 @@ impl Api {
         let guard = middleware::from_fn_with_state(self.clone(), connections::guard::check);
         let measured =
             middleware::from_fn_with_state(self.shared.operations.clone(), measure::measure);
+        let changes = middleware::from_fn_with_state(self.clone(), observer::check);
         router
+            .layer(changes)
             .layer(closed)
             .layer(bearer)
             .layer(guard)
@@ -183,7 +188,7 @@ impl Api {
 
     /// Names this run of the daemon in the ids of events.
     pub(crate) fn run_id(&self) -> String {
-        format!("{:x}", self.service().info().started_at)
+        self.service().events().run().to_string()
     }
 
     /// The line of a list that has entries.

@@ -13,12 +13,14 @@
 //! | the process | `process_` | the kernel, at each scrape |
 //!
 //! Labels have few values, all known when the node starts, and every series is there from the
-//! start: their number does not depend on how many lists, processes, members or clients there are.
+//! start: their number does not depend on how many lists, processes or clients there are. The one
+//! family with a series for each other member is written by `members`.
 //! `dashboards/METRICS.md` is the table of all of them, which a test compares with what a node
 //! exports.
 
 mod families;
 mod labelled;
+mod members;
 mod process;
 mod recorded;
 mod snapshot;
@@ -113,5 +115,6 @@ pub(crate) fn render(handle: &PrometheusHandle, snapshot: &Snapshot) -> String {
         text,
         "# HELP {CPU_SECONDS} {help}\n# TYPE {CPU_SECONDS} counter\n{CPU_SECONDS} {seconds}\n"
     );
+    members::write(&mut text, &snapshot.views);
     text
 }

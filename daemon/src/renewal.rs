@@ -152,8 +152,7 @@ fn sign_own(
     let Some(key) = identity.public_key() else {
         return Ok(None);
     };
-    let node = (names::NodeId(identity.id()), identity.name());
-    match authority.renew(node, &key, LIFE, identity) {
+    match authority.renew(identity.bearer(), &key, LIFE, identity) {
         Ok(certified) => Ok(Some(certified.pem)),
         Err(AuthorityError::None) => Ok(None),
         Err(error) => Err(RenewalError::Unusable(error.to_string())),

@@ -5,16 +5,18 @@
 //! | `cluster` | the cluster machine and QUIC's driver, on a runtime of their own |
 //! | `lists-N` | one lists machine each, for its share of the shards |
 //! | `commit` | the store's group commit |
+//! | `events` | writes the events to the disk |
 //! | `processes` | the pidfds of registered processes |
 //! | `api-N` | HTTP, on another runtime; its blocking threads run the lists machines' jobs |
 
+mod ending;
 mod listen;
 
 use crate::admission;
 use crate::authority::Authority;
 use crate::config::{Config, Source};
-use crate::event::EventLog;
-use crate::host::{self, Clock, random, wall_ms};
+use crate::event::{EventLog, Keeper, Past};
+use crate::host::{Clock, random, wall_ms};
 use crate::inquiry;
 use crate::logging::Logging;
 use crate::machines::{Certified, Identities, ListsInbox, cluster, lists};
@@ -28,10 +30,10 @@ use crate::tls::Tls;
 use crate::tokens::Tokens;
 use anyhow::Context;
 use crdt::roster::Profile;
+use ending::{end_with_parent, signals};
 pub(crate) use listen::socket_group;
 use listen::{Listeners, bind_quic};
 use names::{NodeId, NodeName, Shard};
-use node::cluster::ask::Shutdown;
 use node::cluster::{Kept, StopReason};
 use node::proof::Proofs;
 use node::registry::Rows;
@@ -69,9 +71,12 @@ pub(crate) fn node(config: Config, origin: Origin) -> anyhow::Result<StopReason>
     let me = Peer {
         id: NodeId(identity.id()),
         name: NodeName::new(identity.name())?,
+        role: identity.role(),
     };
     let (notices, noticed) = std::sync::mpsc::channel();
     let tell = move |notice| drop(notices.send(notice));
+    let data_dir = config.data_dir.clone();
+    let past = std::thread::spawn(move || Past::read(&data_dir));
     let (store, recovered) = Store::open(&config.data_dir, tell, metrics::synced)?;
     store.claim(me.id)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -79,16 +84,22 @@ pub(crate) fn node(config: Config, origin: Origin) -> anyhow::Result<StopReason>
         .thread_name("api")
         .enable_all()
         .build()?;
+    let started = u64::try_from(wall_ms()).unwrap_or_default();
+    let events = EventLog::new(past.join().unwrap_or_default(), started);
+    let keeper = Keeper::start(&events, &config.data_dir)?;
     let node = Node {
         config,
         me,
         store,
         recovered,
         run: 0,
+        events,
         clock: Clock::new(),
         runtime,
     };
-    node.run(identity, noticed, origin)
+    let reason = node.run(identity, noticed, origin);
+    keeper.stop();
+    reason
 }
 
 /// What a start needs, together.
@@ -99,6 +110,7 @@ struct Node {
     recovered: Recovered,
     /// The run in which it starts.
     run: u64,
+    events: EventLog,
     clock: Clock,
     runtime: tokio::runtime::Runtime,
 }
@@ -110,7 +122,7 @@ impl Node {
         noticed: std::sync::mpsc::Receiver<Notice>,
         origin: Origin,
     ) -> anyhow::Result<StopReason> {
-        let (events, replica) = (EventLog::default(), Replica::default());
+        let (events, replica) = (self.events.clone(), Replica::default());
         let host = Host::read().context("the host's boot id cannot be read")?;
         let capacity = process::capacity(self.config.limits.connections);
         let changes = broadcast::channel(CHANGES_KEPT).0;
@@ -214,6 +226,7 @@ impl Node {
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION"),
             protocol: Protocol::newest().0,
+            role: self.me.role,
             accepts_v1: self.config.cluster.accept_v1,
             started_at: wall_ms(),
         }
@@ -458,44 +471,6 @@ fn watch_store(noticed: std::sync::mpsc::Receiver<Notice>, workers: Vec<ListsInb
     };
     std::thread::spawn(move || noticed.into_iter().for_each(on_notice));
     trouble
-}
-
-/// SIGTERM and SIGINT end the node in order; SIGHUP reads the configuration and the certificates
-/// anew.
-async fn signals(service: Service) -> anyhow::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (mut term, mut int, mut hup) = (
-        signal(SignalKind::terminate())?,
-        signal(SignalKind::interrupt())?,
-        signal(SignalKind::hangup())?,
-    );
-    loop {
-        tokio::select! {
-            _ = term.recv() => break,
-            _ = int.recv() => break,
-            _ = hup.recv() => if let Err(error) = service.reload().await {
-                tracing::error!(error = format!("{error:#}"), "all stays as it was: the \
-                    configuration cannot be reloaded");
-            },
-        }
-    }
-    tracing::info!("stopping");
-    systemd::stopping();
-    shut_down(&service).await;
-    Ok(())
-}
-
-/// Ends the node when the process that started it ends, however it ends.
-async fn end_with_parent(service: Service) {
-    host::watch_parent().await;
-    tracing::info!("the parent process has ended");
-    shut_down(&service).await;
-}
-
-async fn shut_down(service: &Service) {
-    if let Err(error) = service.ask_cluster(Shutdown).await {
-        tracing::debug!(%error, "already stopping");
-    }
 }
 
 #[cfg(test)]

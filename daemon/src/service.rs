@@ -13,7 +13,7 @@ use crate::tls::Tls;
 use crate::tokens::Tokens;
 use crdt::entry::Author;
 use crdt::roster::Revocation;
-use names::{ListId, NodeId, NodeName};
+use names::{ListId, NodeId, NodeName, Role};
 use node::cluster::{self, RosterView};
 use node::lists;
 use node::machine::Ask;
@@ -36,6 +36,8 @@ pub struct NodeInfo {
     pub id: NodeId,
     /// Its name.
     pub name: NodeName,
+    /// What it is in its cluster.
+    pub role: Role,
     /// The id of its cluster.
     pub cluster: [u8; 16],
     /// Where peers reach it (QUIC).

@@ -47,7 +47,8 @@ pub(crate) fn init(placing: &Placing) -> Result<Founded, SetupError> {
     let signer = pki::delegate(&ca, name.as_str(), &place.authority(), pki::SIGNER_LIFE);
     signer.map_err(failed)?;
     made.note(&place.tls());
-    let issued = pki::issue(&ca, name.as_str(), &place.tls(), LIFE).map_err(failed)?;
+    let issued =
+        pki::issue(&ca, (name.as_str(), pki::Role::Member), &place.tls(), LIFE).map_err(failed)?;
     place.hand_over()?;
     place.configure(&[], &[])?;
     made.keep();

@@ -56,7 +56,7 @@ pub(crate) struct Link {
     pub(crate) quic: quinn::Connection,
     /// By channel.
     pub(crate) queues: Box<[SendQueue]>,
-    /// Which channels the peer has opened.
+    /// Which channels the peer has opened, also of those that are not known here.
     pub(crate) opened: Box<[AtomicBool]>,
     pub(crate) keep_alive: AtomicBool,
     /// Asks for a keep-alive now.
@@ -95,7 +95,7 @@ impl Link {
             queues: (0..settings.channels)
                 .map(|_| SendQueue::new(settings.send_queue_bytes))
                 .collect(),
-            opened: (0..settings.channels)
+            opened: (0..frame::ONE_DATAGRAM)
                 .map(|_| AtomicBool::new(false))
                 .collect(),
             keep_alive: AtomicBool::new(true),

@@ -65,13 +65,12 @@ async fn attempt(
     target: &str,
     expect: Option<[u8; 16]>,
 ) -> Result<Answer, Failure> {
-    let deadline = Instant::now() + core.settings.dial_limit;
-    let late = || {
-        Failure::unreachable(format!(
-            "no answer within {} s",
-            core.settings.dial_limit.as_secs_f32()
-        ))
+    let limit = match expect {
+        Some(_) => core.settings.member_dial_limit,
+        None => core.settings.dial_limit,
     };
+    let deadline = Instant::now() + limit;
+    let late = || Failure::unreachable(format!("no answer within {} s", limit.as_secs_f32()));
     let resolved = timeout_at(deadline, lookup_host(target))
         .await
         .map_err(|_| late())?;
@@ -183,6 +182,7 @@ pub(crate) fn peer_of(quic: &quinn::Connection) -> Result<PeerName, Failure> {
     Ok(PeerName {
         id: facts.id,
         name: facts.name,
+        role: facts.role,
     })
 }
 

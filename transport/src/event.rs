@@ -3,6 +3,7 @@
 use crate::refusal::DialErrorKind;
 use crate::settings::Lane;
 use bytes::Bytes;
+use pki::Role;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -14,6 +15,8 @@ pub struct PeerName {
     pub id: [u8; 16],
     /// The node's name.
     pub name: String,
+    /// What it is in its cluster.
+    pub role: Role,
 }
 
 /// What happened. For one connection and on one queue: `Connected` first, `Closed` last, messages

@@ -36,6 +36,7 @@
 //! | first byte | then |
 //! | --- | --- |
 //! | channel number | frames: length (4 bytes, big endian, at most 1 MiB), body. Length `0xffff_ffff` has no body: a keep-alive. One such stream per channel and direction |
+//! | the number of a channel that only a later program has | is not read: the stream is refused with STOP_SENDING and code 1, and the connection goes on. Each number once |
 //! | `0xff` | to the end of the stream (at most 64 KiB): one datagram that was too large for a packet |
 //!
 //! A second ALPN name, [`Settings::inquiry_alpn`], is for inquiries: each bidirectional stream is

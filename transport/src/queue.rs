@@ -115,6 +115,15 @@ impl SendQueue {
         self.changed.notify_one();
     }
 
+    /// Takes no more messages, and drops those in it.
+    pub(crate) fn discard(&self) {
+        let mut state = self.state.lock();
+        *state = State {
+            ended: true,
+            ..State::default()
+        };
+    }
+
     /// What waits, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.state.lock().bytes

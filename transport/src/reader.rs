@@ -10,9 +10,12 @@ use quinn::{ReadError, ReadExactError, ReadToEndError, RecvStream};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use tokio::sync::watch;
+use tracing::debug;
 
 /// How much is read from QUIC at once, in bytes.
 const CHUNK_BYTES: usize = 64 << 10;
+/// The code with which the stream of a channel is refused that a later program may have.
+pub(crate) const UNKNOWN_CHANNEL: u32 = 1;
 
 /// Closed until `Connected` was told on a lane; `Closed` waits until nobody holds them (see
 /// [`crate::connection::start`]).
@@ -146,14 +149,17 @@ impl Reader {
     }
 
     async fn channel(self, channel: u8, mut stream: RecvStream) -> Result<(), End> {
-        let Some(opened) = self.link.opened.get(usize::from(channel)) else {
-            return Err(End::Violation(format!(
-                "it opened channel {channel}, which does not \
-                exist"
-            )));
-        };
-        if opened.swap(true, Relaxed) {
+        let opened = self.link.opened.get(usize::from(channel));
+        if opened.is_none_or(|opened| opened.swap(true, Relaxed)) {
             return Err(End::Violation(format!("it opened channel {channel} twice")));
+        }
+        if channel >= self.core.settings.channels {
+            debug!(
+                conn = self.link.conn,
+                channel, "a peer opened a channel that is not known here"
+            );
+            let _ = stream.stop(UNKNOWN_CHANNEL.into());
+            return Ok(());
         }
         let lane = self.core.settings.lane(channel);
         let gate = pass(self.gates.of(lane)).await;

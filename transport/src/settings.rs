@@ -39,6 +39,8 @@ pub struct Settings {
     pub event_queue_bytes: usize,
     /// From the begin of a dial to its failure, including the resolution of the name.
     pub dial_limit: Duration,
+    /// The same where it is known which node is to answer: longer, since other attempts run beside it.
+    pub member_dial_limit: Duration,
     /// How long an accepted handshake may take.
     pub accept_limit: Duration,
     /// The round trip assumed before one was measured: it decides how soon a lost first packet is
@@ -81,6 +83,7 @@ impl Settings {
             event_queue_len: 4096,
             event_queue_bytes: 16 << 20,
             dial_limit: Duration::from_millis(1500),
+            member_dial_limit: Duration::from_secs(6),
             accept_limit: Duration::from_secs(3),
             initial_rtt: Duration::from_millis(100),
             keep_alive: Duration::from_secs(3),

@@ -3,8 +3,9 @@
 use crate::connection::Link;
 use crate::endpoint::Core;
 use crate::frame;
+use crate::reader::UNKNOWN_CHANNEL;
 use bytes::Bytes;
-use quinn::{SendStream, WriteError};
+use quinn::{SendStream, VarInt, WriteError};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use tokio::sync::watch;
@@ -22,7 +23,8 @@ enum Step {
 }
 
 /// Sends a channel's messages until its queue has ended, then waits until the last byte is
-/// acknowledged. `_alive` tells by its drop that this writer is done.
+/// acknowledged, or until an older program has refused the channel. `_alive` tells by its drop that
+/// this writer is done.
 pub(crate) async fn run(
     core: Arc<Core>,
     link: Arc<Link>,
@@ -30,6 +32,15 @@ pub(crate) async fn run(
     _alive: watch::Receiver<()>,
 ) {
     match write_all(&core, &link, channel).await {
+        Err(WriteError::Stopped(code)) if code == VarInt::from_u32(UNKNOWN_CHANNEL) => {
+            debug!(
+                conn = link.conn,
+                channel, "the peer does not know a channel"
+            );
+            if let Some(queue) = link.queues.get(usize::from(channel)) {
+                queue.discard();
+            }
+        }
         Err(WriteError::Stopped(_)) => link.violated(&core, "it stopped reading a channel"),
         Err(error) => debug!(conn = link.conn, channel, %error, "a channel has ended"),
         Ok(()) => {}

@@ -13,7 +13,9 @@
 mod handle;
 mod id;
 mod name;
+mod role;
 
 pub use handle::{Handle, HandleError};
 pub use id::{Actor, ChangeHash, ChangeId, EntryId, ListId, NodeId, ParseIdError, SaltHint, Shard};
 pub use name::{ListName, NameError, NodeName, ProcessName, is_unprintable, with_unprintable};
+pub use role::Role;

@@ -59,10 +59,18 @@ pub(super) struct Held {
     /// What proves the log. Without it the log came in the form of protocol 1. Of this node's own log it
     /// may be of an earlier position.
     pub(super) head: Option<Head>,
-    /// A newer run, or the same one from its beginning, that is not complete yet.
-    staged: Option<Log>,
+    staged: Option<Staged>,
     /// The same with a proof to come, and what follows the log.
     pub(super) aside: Option<Aside>,
+}
+
+/// A newer run, or the same one from its beginning, that is not complete yet.
+#[derive(Clone, Debug)]
+struct Staged {
+    log: Log,
+    /// The last change that any sender of a part of it knew of: what changed again up to there may be
+    /// missing before it.
+    latest: u64,
 }
 
 /// What a log contributes to the sums over all logs.
@@ -92,7 +100,8 @@ impl Held {
 
     fn bytes(&self) -> usize {
         let aside = self.aside.as_ref().map(Aside::log);
-        let logs = self.log.iter().chain(&self.staged).chain(aside);
+        let staged = self.staged.as_ref().map(|staged| &staged.log);
+        let logs = self.log.iter().chain(staged).chain(aside);
         logs.map(Log::bytes).sum()
     }
 }
@@ -176,7 +185,10 @@ impl Logs {
     /// From where on a log is lacking, what is kept aside included.
     pub fn progress(&self, owner: NodeId) -> Progress {
         let held = self.logs.get(&owner);
-        let log = held.and_then(|held| held.staged.as_ref().or(held.log.as_ref()));
+        let log = held.and_then(|held| {
+            let staged = held.staged.as_ref().map(|staged| &staged.log);
+            staged.or(held.log.as_ref())
+        });
         log.map(Log::progress).unwrap_or_default()
     }
 
@@ -267,7 +279,7 @@ impl Held {
                     .filter_map(|(record, known)| news(record, known.as_ref()))
                     .collect();
                 let after = log.position();
-                self.staged.take_if(|staged| staged.position() <= after);
+                self.staged.take_if(|staged| staged.log.position() <= after);
                 Ok(if before == after && news.is_empty() {
                     Merged::Known
                 } else {
@@ -280,28 +292,31 @@ impl Held {
     }
 
     fn stage(&mut self, delta: Delta) -> Result<Merged, Fault> {
-        let (end, latest) = (delta.end(), delta.latest);
         match self.staged.as_ref() {
-            Some(staged) if staged.position().run > delta.run => return Ok(Merged::Known),
-            Some(staged) if staged.takes(&delta) => {}
+            Some(staged) if staged.log.position().run > delta.run => return Ok(Merged::Known),
+            Some(staged) if staged.log.takes(&delta) => {}
             Some(_) | None if delta.after == 0 => {
-                self.staged = Some(Log::whole(delta.run, delta.horizon))
+                self.staged = Some(Staged {
+                    log: Log::whole(delta.run, delta.horizon),
+                    latest: 0,
+                });
             }
             Some(_) | None => return Ok(Merged::Gap),
         }
         let Some(staged) = self.staged.as_mut() else {
             return Ok(Merged::Gap);
         };
-        if !staged.has_room_for(&delta) {
+        if !staged.log.has_room_for(&delta) {
             return Err(Fault::TooMany);
         }
-        staged.merge(delta);
-        // A part that ends before what was staged is an old one: at its end the log was not yet
-        // what is staged.
+        staged.latest = staged.latest.max(delta.latest);
+        staged.log.merge(delta);
         let complete = self
             .staged
-            .take_if(|staged| staged.position() == end && end.version == latest);
-        Ok(complete.map_or(Merged::Staged, |log| Merged::News(self.install(log))))
+            .take_if(|staged| staged.log.position().version >= staged.latest);
+        Ok(complete.map_or(Merged::Staged, |staged| {
+            Merged::News(self.install(staged.log))
+        }))
     }
 
     /// Puts a complete log in the place of the one before; gives what that changes, ends first. Its

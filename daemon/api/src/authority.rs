@@ -1,5 +1,6 @@
 //! Who can sign for hosts that join, who is invited, and which certificates there are.
 
+use crate::cluster::MemberRole;
 use crate::page::Page;
 use crate::time::Millis;
 use crate::words::words;
@@ -8,12 +9,6 @@ use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 words! {
-    /// What a host becomes that joins.
-    InvitedRole {
-        /// A member, which counts in verdicts and majorities.
-        Member = "member",
-    }
-
     /// What an invitation is good for now.
     InvitationState {
         /// Hosts can join by it.
@@ -46,7 +41,7 @@ pub struct NewInvitation {
     /// What the host becomes; `member` if it is not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    pub role: Option<InvitedRole>,
+    pub role: Option<MemberRole>,
     /// What the new node says of itself: `{"rack": "7"}` is the tag `rack=7`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -71,7 +66,7 @@ pub struct CreatedInvitation {
     #[schema(required = true)]
     pub name: Option<String>,
     /// What the host becomes.
-    pub role: InvitedRole,
+    pub role: MemberRole,
 }
 
 /// An invitation, without its token.
@@ -95,7 +90,7 @@ pub struct Invitation {
     #[schema(required = true)]
     pub name: Option<String>,
     /// What the host becomes.
-    pub role: InvitedRole,
+    pub role: MemberRole,
     /// What the new node says of itself.
     pub tags: Vec<String>,
     /// Who has joined by it.

@@ -21,10 +21,12 @@ words! {
         Left = "left",
     }
 
-    /// What a member is.
+    /// What a node is, by its certificate.
     MemberRole {
         /// It counts in verdicts and majorities.
         Member = "member",
+        /// It sees all that members see, counts nowhere and changes nothing.
+        Observer = "observer",
     }
 
     /// What came of joining by an address.
@@ -139,9 +141,9 @@ pub struct LeaveResult {
 pub struct PartitionView {
     /// How much that is.
     pub verdict: PartitionVerdict,
-    /// How many members there should be, this node among them.
+    /// How many members there should be, this node among them, observers not.
     pub expected: u64,
-    /// How many of them this node reaches, itself among them.
+    /// How many of them this node reaches, itself among them unless it is an observer.
     pub reachable: u64,
     /// Those that it does not reach.
     pub missing: Vec<MissingMember>,

@@ -1,6 +1,6 @@
 //! What streams carry: server-sent events, each with a name (`event`), mostly an id, and data.
 
-use crate::cluster::{MissingMember, PartitionVerdict};
+use crate::cluster::{MemberRole, MissingMember, PartitionVerdict};
 use crate::lists::TodoEntry;
 use crate::page::Snapshot;
 use crate::processes::RegisteredProcess;
@@ -76,6 +76,13 @@ pub struct EventsQuery {
     pub kinds: Option<String>,
     /// Only of the member, process or list of that name.
     pub name: Option<String>,
+    /// What is kept from then on comes first: a time such as `2026-03-01T17:00:00Z`, or how long ago,
+    /// such as `8h`.
+    pub since: Option<String>,
+    /// The stream ends with what happened until then; a time, or how long ago: `0s` is now.
+    pub until: Option<String>,
+    /// So many of the newest of these events that are kept come first, 1 to 1,000.
+    pub last: Option<u32>,
 }
 
 /// Something that happened in the cluster. Which of the further fields it has follows from its kind
@@ -109,6 +116,10 @@ pub struct EventDetails {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub detail: Option<String>,
+    /// Of a member: what it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub role: Option<MemberRole>,
     /// Of a list: how many entries it has.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]

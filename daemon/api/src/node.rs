@@ -112,6 +112,9 @@ pub struct MemberCounts {
     pub restarting: u64,
     /// They said that they leave the cluster; they are not expected.
     pub left: u64,
+    /// Observers, which are in none of the other counts, as long as they have not left.
+    #[serde(default)]
+    pub observers: u64,
 }
 
 /// To-do lists.

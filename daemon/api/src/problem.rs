@@ -39,6 +39,8 @@ kinds! {
         "The caller may not do this."
     Scope 403 "scope-too-small" "The token does not allow this"
         "Over TCP, with a token that allows other calls only."
+    Observer 403 "observer" "The node is an observer"
+        "It shows the cluster and changes nothing in it; members do."
     Path 404 "no-such-path" "There is no such path"
         "Nothing is served there."
     List 404 "no-such-list" "There is no such list"

@@ -10,7 +10,7 @@ mod pki;
 mod process;
 mod token;
 
-pub(crate) use authority::{Authority, Init, Invite, Join};
+pub(crate) use authority::{Authority, Init, Invite, Join, NodeRole};
 pub(crate) use cluster::{Events, LogLevel, MemberState, Members, Rebuild};
 pub(crate) use dev::{Dev, DevCommand, DevDir};
 pub(crate) use doctor::{Bundle, Debug, Doctor};
@@ -190,7 +190,9 @@ pub(crate) enum Command {
     Partition,
     /// Follow events: members, processes, lists, partitions
     ///
-    /// Goes on when the daemon was restarted, as `watch`, `monitor` and `members --watch` do.
+    /// Goes on when the daemon was restarted, as `watch`, `monitor` and `members --watch` do. The
+    /// daemon keeps the last 10,000 events, also over restarts: --since and --last begin with these,
+    /// and with --until the command ends.
     Events(Events),
     /// Show the to-do lists
     Lists {

@@ -12,7 +12,7 @@ use crate::stream::Stream;
 use crate::table::{Cell, Paint, Table};
 use crate::text::{by_name, printable};
 use api::cluster::{
-    ClusterMember, JoinRequest, JoinResult, LeaveQuery, MemberState, PartitionVerdict,
+    ClusterMember, JoinRequest, JoinResult, LeaveQuery, MemberRole, MemberState, PartitionVerdict,
 };
 use api::node::NewLogLevel;
 use client::ApiPath;
@@ -80,10 +80,10 @@ fn members_table<'a>(
     session: &Session<'_>,
 ) -> Table {
     let mut table = Table::new(&[
-        "NAME", "STATE", "ADDRESS", "SINCE", "RTT", "VERSION", "TAGS", "ID",
+        "NAME", "STATE", "ADDRESS", "SINCE", "RTT", "VERSION", "TAGS", "ID", "ROLE",
     ])
     .cut(&["TAGS"])
-    .spare(&["ID", "VERSION", "TAGS", "SINCE", "ADDRESS"]);
+    .spare(&["ID", "VERSION", "TAGS", "SINCE", "ROLE", "ADDRESS"]);
     for member in members {
         let rtt = member.rtt_ms.map(|ms| format!("{ms:.1} ms"));
         table.row([
@@ -99,9 +99,17 @@ fn members_table<'a>(
             member.version.as_str().into(),
             member.tags.join(",").into(),
             Cell::painted(&member.id, Paint::Dim),
+            role_cell(&member.role),
         ]);
     }
     table
+}
+
+fn role_cell(role: &MemberRole) -> Cell {
+    match role {
+        MemberRole::Member => role.as_str().into(),
+        MemberRole::Observer | MemberRole::Other(_) => Cell::painted(role.as_str(), Paint::Yellow),
+    }
 }
 
 fn state_cell(state: &MemberState) -> Cell {

@@ -146,7 +146,7 @@ async fn dispatch(cli: Cli, output: &Output, program: &Program) -> Result<ExitCo
         Command::Rebuild(args) => rebuild::online(&session()?, args.list.as_deref()).await,
         Command::LogLevel(args) => cluster::log_level(&session()?, &args).await,
         Command::Partition => cluster::partition(&session()?).await,
-        Command::Events(args) => events::follow(&session()?, &args).await,
+        Command::Events(args) => events::events(&session()?, &args).await,
         Command::Lists { matching } => lists::lists(&session()?, matching.as_deref()).await,
         Command::Show(args) => lists::show(&session()?, &args).await,
         Command::Agenda { today } => lists::agenda(&session()?, today).await,

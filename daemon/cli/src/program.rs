@@ -1,7 +1,7 @@
 //! What the program that the command line is a part of has besides it.
 
 use api::node::Finding;
-use names::ListName;
+use names::{ListName, Role};
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -80,6 +80,8 @@ pub struct Joined {
     pub name: String,
     /// Its id.
     pub id: String,
+    /// What it is in the cluster.
+    pub role: Role,
     /// The name of the node that signed its certificate.
     pub by: String,
     /// Its configuration.

@@ -33,6 +33,11 @@
 //! | this node has had a higher run | by its own line of another start; in protocol 1 as an answer to a hello, or of this node's log, up to 1,000 runs above what its disk has kept | [`OwnRun`] |
 //! | another daemon has this node's certificate | when that certificate was met there in a handshake | [`Impostors`] |
 //! | another node has this node's name | when that node was met with the name in its certificate | [`Impostors`] |
+//! | a node is an observer | by its certificate only, which its line carries | `cluster::roster` |
+//! | a third node has that run, generation or state, answers, is forgotten, or has these registrations | from members only, as above; from no observer | [`is_heard`], [`log_part`] |
+//! | an observer has registrations | from nobody | [`log_part`] |
+//! | a list has these changes, or is forked; a node has them on its disk | from members only, by what is checked there | `lists::replication` |
+//! | a node is revoked | from everybody, observers too: an authority has signed it | `cluster::roster` |
 //!
 //! A refusal of a hello is heard once for each hello that this node has sent on a connection; the
 //! connection counts that (`cluster::connections`). Whether the speaker of a hello is the node that
@@ -51,19 +56,21 @@
 //! # Starving
 //!
 //! Nobody starves another by number: hearsay names at most 10,000 nodes (`cluster::swim`), an address
-//! at which nobody has ever answered is dialled once a second (`cluster::connections`), and a look
-//! for an impostor takes place every 3 s at most ([`Impostors`]).
+//! at which its node has never proved itself is dialled ever more rarely, few such at once
+//! (`cluster::dials`), and a look for an impostor takes place every 3 s at most ([`Impostors`]).
 //!
 //! Everything here is pure, and none of it sends anything. The machines ask, and act on the answer.
 
 mod generations;
 mod impostors;
 mod logs;
+mod observers;
 mod runs;
 
 pub(crate) use generations::{Evidence, Generations, Proof, run_of};
 pub(crate) use impostors::Impostors;
 pub(crate) use logs::{LogPart, Use, is_log_expected, latest_claim, log_part, next_claim};
+pub(crate) use observers::is_heard;
 pub(crate) use runs::{MAX_RUN, OwnRun, Runs, run_beside_proof};
 
 use names::NodeId;

@@ -17,6 +17,7 @@
 pub mod ask;
 mod command;
 mod connections;
+mod dials;
 mod edge;
 mod farewell;
 #[cfg(test)]
@@ -31,6 +32,7 @@ mod peer;
 mod processes;
 mod revoking;
 mod roster;
+mod round;
 mod swim;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) mod testing;
@@ -49,15 +51,14 @@ use crate::belief::Impostors;
 use crate::machine::Machine;
 use crate::registry::{Registry, Trust};
 use crate::time::{Instant, Now};
-use crate::wire::{ConnId, DialId, Peer, Protocol, RequestId, WriteError, WriteId};
+use crate::wire::{ConnId, DialId, Peer, RequestId, WriteError, WriteId};
 use connections::{Connection, Connections};
-use crdt::roster::{Profile, Revocation, Standing};
+use crdt::roster::{Revocation, Standing};
 use edge::{Edge, Timer};
 use farewell::Absences;
 use hello::Hellos;
 use join::{Requests, Seeds};
 use kept::{Change, Keeper};
-use message::{Message, Nonce};
 use names::NodeId;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -68,9 +69,6 @@ use std::sync::Arc;
 use swim::{Identity, Sighting, Swim};
 use verdict::Silence;
 use view::{Sources, Viewer};
-
-/// The most connections that one round begins to dial.
-const DIALS_PER_ROUND: usize = 64;
 
 /// Where the machine is in its life.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,8 +86,6 @@ enum Phase {
 /// The cluster machine of one node. See [`Input`] and [`Output`] for all that happens at its edge.
 pub struct Cluster {
     me: Peer,
-    profile: Profile,
-    nonce: Nonce,
     phase: Phase,
     edge: Edge,
     rng: ChaCha8Rng,
@@ -147,15 +143,17 @@ impl Cluster {
         let trust = Trust::new(Arc::clone(&proofs), accept_v1);
         let profile = message::sound(profile);
         let (keeper, lines) = Keeper::after(kept);
+        let address = profile.address;
         let own = Own {
             me: me.id,
+            role: me.role,
             start: nonce,
-            profile: profile.clone(),
+            profile,
         };
         let roster = Replica::new(own, proofs, accept_v1, lines);
         let mut rng = ChaCha8Rng::from_seed(seed);
         let swim = Swim::new(
-            Identity::of_run(me.id, profile.address, keeper.wanted()),
+            Identity::of_run(me.id, address, keeper.wanted()),
             ChaCha8Rng::from_rng(&mut rng),
         );
         let viewer = Viewer::new(roster.roster().members().map(|(node, _)| node).collect());
@@ -180,8 +178,6 @@ impl Cluster {
             early: Vec::new(),
             changed: true,
             me,
-            profile,
-            nonce,
             rng,
             swim,
             roster,
@@ -192,6 +188,7 @@ impl Cluster {
             .roster
             .speak(machine.keeper.wanted(), Standing::Member);
         machine.tell_revoked();
+        machine.trust_addresses();
         machine.edge.after(verdict::LISTEN, Timer::Listen);
         machine.edge.after(join::ROUND, Timer::Round);
         machine.route_and_publish();
@@ -330,67 +327,6 @@ impl Cluster {
         }
     }
 
-    fn listen(&mut self) {
-        self.edge.after(verdict::LISTEN, Timer::Listen);
-        let before = self.silence.is_total();
-        self.silence.tick(self.swim.active_count() > 0);
-        self.changed |= before != self.silence.is_total();
-    }
-
-    fn end_silence(&mut self) {
-        self.changed |= self.silence.is_total();
-        self.silence.end();
-    }
-
-    fn round(&mut self) {
-        self.edge.after(join::ROUND, Timer::Round);
-        if self.phase != Phase::Up {
-            return;
-        }
-        self.seeds.round(
-            &mut self.edge,
-            &mut self.connections,
-            &mut self.swim,
-            &self.roster,
-        );
-        join::dial_missing_members(
-            &mut self.edge,
-            (&mut self.connections, &mut self.swim),
-            &self.roster,
-            &mut self.rng,
-            false,
-        );
-        let unreached: Vec<Identity> = self
-            .swim
-            .active()
-            .filter(|identity| !self.connections.is_reached(identity.node))
-            .collect();
-        for identity in unreached.into_iter().take(DIALS_PER_ROUND) {
-            self.connections
-                .ensure(&mut self.edge, identity.node, identity.addr);
-        }
-        self.notify_suspects();
-        self.contradict();
-        self.refused.clear();
-        let random = self.connections.random(&mut self.rng);
-        if let Some(conn) = random {
-            self.send_hash(conn);
-        }
-        self.with_registry(|registry, links| registry.round(links, random));
-    }
-
-    fn send_hash(&mut self, conn: ConnId) {
-        let is_proved = self.connections.protocol(conn) >= Protocol::PROVED;
-        if is_proved {
-            let hash = Message::LinesHash(self.roster.proved_hash());
-            self.edge.send(conn, hash.bytes());
-        }
-        if self.accept_v1 || !is_proved {
-            let hash = Message::RosterHash(self.roster.hash());
-            self.edge.send(conn, hash.bytes());
-        }
-    }
-
     fn written(&mut self, id: WriteId, result: Result<(), WriteError>) {
         let Some(outcome) = self.keeper.written(&mut self.edge, id, result) else {
             return;
@@ -406,7 +342,7 @@ impl Cluster {
     /// The run is on disk: now it may be spoken of.
     fn adopt(&mut self, run: u64) {
         tracing::info!(node = %self.me.name, id = %self.me.id, run, "this node has a new run");
-        let identity = Identity::of_run(self.me.id, self.profile.address, run);
+        let identity = Identity::of_run(self.me.id, self.roster.own().profile.address, run);
         if identity != self.swim.identity() {
             self.swim.become_identity(&mut self.edge, identity);
         }
@@ -418,13 +354,7 @@ impl Cluster {
             self.phase = Phase::Up;
             let others = self.roster.roster().members().count() > 1;
             self.seeds.start(&self.edge, others);
-            join::dial_missing_members(
-                &mut self.edge,
-                (&mut self.connections, &mut self.swim),
-                &self.roster,
-                &mut self.rng,
-                true,
-            );
+            self.dial_missing();
             self.seeds.round(
                 &mut self.edge,
                 &mut self.connections,
@@ -494,6 +424,7 @@ impl Cluster {
         }
         while let Some((to, bytes)) = self.swim.poll_packet() {
             if to.node != self.me.id {
+                let to = (to.node, self.roster.address(to));
                 self.connections.packet(&mut self.edge, to, bytes);
             }
         }
@@ -502,8 +433,8 @@ impl Cluster {
     fn sighted(&mut self, sighting: Sighting) {
         self.changed = true;
         if let Some(identity) = sighting.came_up() {
-            self.connections
-                .ensure(&mut self.edge, identity.node, identity.addr);
+            let addr = self.roster.address(identity);
+            self.connections.ensure(&mut self.edge, identity.node, addr);
             self.connections
                 .keep_alive(&mut self.edge, identity.node, true);
         } else if sighting.went_down() {
@@ -530,7 +461,7 @@ impl Cluster {
     }
 
     fn dialled_itself(&mut self, dial: DialId) {
-        self.connections.dial_over(dial);
+        self.connections.dial_over(&self.edge, dial);
         self.seeds.dialled_itself(&self.edge, dial);
         self.joins.dialled_itself(dial);
         self.met_own_certificate(dial);

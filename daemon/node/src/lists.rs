@@ -75,6 +75,13 @@
 //! sums. Either is said only where it is spoken: a vector without marks would be believed for its
 //! numbers.
 //!
+//! ## Observers
+//!
+//! An observer replicates the lists to read them. Changes are pushed to it, and what it lacks it finds by
+//! rounds of its own with members; nobody opens a round with an observer, asks it for changes, counts
+//! what it has, or takes from it that a list is forked or without something. Where it sends changes its connection is
+//! closed.
+//!
 //! ## Forks
 //!
 //! Nobody honest writes two changes with one number, so no replica takes both: the second one that
@@ -263,11 +270,12 @@ impl Lists {
         match input {
             Input::Connected {
                 peer,
+                role,
                 conn,
                 protocol,
             } => {
                 self.replication
-                    .connected(edge, documents, (peer, conn), protocol);
+                    .connected(edge, documents, (peer, role, conn), protocol);
             }
             Input::Message { conn, bytes } => {
                 for list in self.replication.receive(edge, documents, conn, &bytes) {

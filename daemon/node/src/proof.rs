@@ -19,6 +19,7 @@ pub mod testing;
 
 use crate::wire::Peer;
 use bytes::Bytes;
+use names::Role;
 use std::fmt;
 
 /// What kind of thing is signed.
@@ -64,6 +65,9 @@ pub trait Proofs: fmt::Debug + Send + Sync {
 
     /// Signs as this node. Empty if its key cannot.
     fn sign(&self, domain: Domain, said: &[u8]) -> Bytes;
+
+    /// What the node is whose certificate a chain has that was judged before.
+    fn role(&self, chain: &[u8]) -> Role;
 
     /// Who has signed that, if the chain is that of a node of this cluster.
     fn signer(&self, chain: &[u8], domain: Domain, said: &[u8], proof: &[u8]) -> Option<Peer>;

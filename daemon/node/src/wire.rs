@@ -9,7 +9,7 @@
 //! A datagram is always SWIM's and goes to `Cluster`. Messages of one channel arrive in the order
 //! in which they were sent, until the connection closes.
 
-use names::{NodeId, NodeName};
+use names::{NodeId, NodeName, Role};
 
 /// A version of the protocol between nodes. Two nodes speak the newest one that both know, on each
 /// connection anew.
@@ -92,6 +92,8 @@ pub struct Peer {
     pub id: NodeId,
     /// Its name.
     pub name: NodeName,
+    /// What it is in the cluster.
+    pub role: Role,
 }
 
 /// The channels of a connection.

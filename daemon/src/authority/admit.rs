@@ -4,9 +4,9 @@ use super::invitation::Digits;
 use super::{Authority, Invitation, State, Use};
 use crate::host::{random, wall_ms};
 use api::time::Millis;
-use names::{NodeId, NodeName};
+use names::{NodeId, NodeName, Role};
 use node::admission::{Application, Grant, Refusal, RefusalKind, Sealed};
-use pki::{Certified, Claim, Identity, InvitationId, Signer};
+use pki::{Bearer, Certified, Claim, Identity, InvitationId, Signer};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -83,7 +83,7 @@ impl Authority {
             Err(error) => return refuse(RefusalKind::Authority, cannot_sign(around, &error)),
         };
         let name = choose_name(asked, around, invitation, &book)?;
-        let certified = certify(&name, asked, around, &signer)?;
+        let certified = certify((&name, invitation.role), asked, around, &signer)?;
         let used = Use {
             at_ms: wall_ms(),
             name: certified.name.clone(),
@@ -204,7 +204,7 @@ fn choose_name(
 }
 
 fn certify(
-    name: &NodeName,
+    (name, role): (&NodeName, Role),
     asked: &Asked,
     around: &Around,
     signer: &Signer,
@@ -213,9 +213,11 @@ fn certify(
         Refusal::new(RefusalKind::Authority, cannot_sign(around, error))
     };
     let id = random().map_err(|error| failed(&error))?;
+    let name = name.as_str();
+    let bearer = Bearer { id, name, role };
     let (key, identity) = (&asked.application.public_key, &around.identity);
     signer
-        .certify((id, name.as_str()), key, LIFE, identity)
+        .certify(bearer, key, LIFE, identity)
         .map_err(|error| failed(&error))
 }
 

@@ -2,14 +2,18 @@
 
 use super::Wanted;
 use data_encoding::HEXLOWER;
+use names::Role;
 use pki::{InvitationId, JoinKey, Token};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
-/// The form in which invitations are written now.
+/// The form of invitations of members.
 const VERSION: u32 = 1;
+/// The form of invitations of observers: a program that knows only members cannot read them, so that it
+/// does not make members by them.
+const OBSERVERS: u32 = 2;
 
 /// What is kept of an invitation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +27,9 @@ pub(crate) struct Invitation {
     pub(crate) uses: u32,
     /// The only name that a host may have that joins by it.
     pub(crate) name: Option<String>,
+    /// What a host becomes that joins by it.
+    #[serde(default)]
+    pub(crate) role: Role,
     pub(crate) tags: Vec<String>,
     /// Who invited.
     pub(crate) by: String,
@@ -85,12 +92,16 @@ impl Invitation {
     pub(super) fn new(token: &Token, wanted: Wanted, now_ms: i64) -> Self {
         let ttl_ms = i64::try_from(wanted.ttl.as_millis()).unwrap_or(i64::MAX);
         Self {
-            version: VERSION,
+            version: match wanted.role {
+                Role::Member => VERSION,
+                Role::Observer => OBSERVERS,
+            },
             key: Digits(token.key().0),
             created_ms: now_ms,
             expires_ms: now_ms.saturating_add(ttl_ms),
             uses: wanted.uses,
             name: wanted.name,
+            role: wanted.role,
             tags: wanted.tags,
             by: wanted.by,
             revoked_ms: None,
@@ -160,7 +171,7 @@ fn read(path: &Path) -> Result<Invitation, String> {
     let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
     let invitation: Invitation =
         serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
-    if invitation.version == VERSION {
+    if (VERSION..=OBSERVERS).contains(&invitation.version) {
         Ok(invitation)
     } else {
         let version = invitation.version;

@@ -24,7 +24,7 @@ impl World {
             pki::SIGNER_LIFE,
         )
         .unwrap();
-        pki::issue(&ca, "alpha", &tls, LIFE).unwrap();
+        pki::issue(&ca, ("alpha", pki::Role::Member), &tls, LIFE).unwrap();
         let files = ["ca.pem", "node.pem", "node.key"].map(|file| tls.join(file));
         let identity = Identity::load(&files[0], &files[1], &files[2]).unwrap();
         let around = Around {
@@ -51,6 +51,7 @@ impl World {
             ttl: Duration::from_secs(600),
             uses: 1,
             name: None,
+            role: Role::Member,
             tags: vec!["rack=7".to_owned()],
             by: "root@alpha".to_owned(),
         };
@@ -282,6 +283,7 @@ fn a_node_without_a_key_invites_nobody() {
         ttl: Duration::from_secs(600),
         uses: 1,
         name: None,
+        role: Role::Member,
         tags: Vec::new(),
         by: String::new(),
     };

@@ -13,15 +13,16 @@ use crate::http::query::Query;
 use crate::http::tokens::unkept;
 use crate::renewal::{self, RenewalError};
 use api::authority::{
-    AuthorityView, CreatedInvitation, InvitationPage, InvitationState, InvitationUse, InvitedRole,
+    AuthorityView, CreatedInvitation, InvitationPage, InvitationState, InvitationUse,
     MemberCertificate, NewInvitation, RenewedCertificate, SigningNode,
 };
+use api::cluster::MemberRole;
 use api::duration;
 use api::time::Millis;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use names::NodeName;
+use names::{NodeName, Role};
 use pki::{Fingerprint, InvitationId};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -89,18 +90,21 @@ pub(crate) async fn invite(
         expires_at: Millis(invitation.expires_ms),
         uses: invitation.uses,
         name: invitation.name,
-        role: InvitedRole::Member,
+        role: invitation.role.as_str().into(),
     };
     json::respond(StatusCode::CREATED, &created).map(unkept)
 }
 
 fn wanted(body: NewInvitation, by: String) -> Result<Wanted, Problem> {
-    if let Some(role) = body.role.filter(|role| *role != InvitedRole::Member) {
-        return Err(Problem::invalid(format!(
-            "\"role\" is {:?}; this version of Muster knows members only: it must be \"member\"",
-            role.as_str()
-        )));
-    }
+    let role = match body.role {
+        None | Some(MemberRole::Member) => Role::Member,
+        Some(MemberRole::Observer) => Role::Observer,
+        Some(MemberRole::Other(role)) => {
+            return Err(Problem::invalid(format!(
+                "\"role\" is {role:?}; it must be \"member\" or \"observer\""
+            )));
+        }
+    };
     let uses = body.uses.unwrap_or(1);
     if !(1..=MAX_USES).contains(&uses) {
         return Err(Problem::invalid(format!(
@@ -119,6 +123,7 @@ fn wanted(body: NewInvitation, by: String) -> Result<Wanted, Problem> {
         ttl: body.ttl.as_deref().map_or(Ok(DEFAULT_TTL), ttl)?,
         uses,
         name: body.name,
+        role,
         tags: tags(&body.tags.unwrap_or_default())?,
         by,
     })
@@ -204,7 +209,7 @@ fn shown(id: InvitationId, invitation: Invitation, now_ms: i64) -> api::authorit
         expires_at: Millis(invitation.expires_ms),
         uses: invitation.uses,
         name: invitation.name,
-        role: InvitedRole::Member,
+        role: invitation.role.as_str().into(),
         tags: invitation.tags,
         used: invitation
             .used
@@ -404,11 +409,11 @@ mod tests {
     #[test]
     fn what_cannot_be_is_refused_in_words() {
         let body = NewInvitation::default;
-        let observer = NewInvitation {
-            role: Some("observer".into()),
+        let king = NewInvitation {
+            role: Some("king".into()),
             ..body()
         };
-        assert!(refused(observer).contains("members only"));
+        assert!(refused(king).contains("\"member\" or \"observer\""));
         for text in ["1s", "31d", "soon"] {
             let ttl = Some(text.to_owned());
             assert!(refused(NewInvitation { ttl, ..body() }).contains("between 10s and 30d"));
@@ -428,6 +433,20 @@ mod tests {
         assert!(refused(NewInvitation { name, ..body() }).contains("\"name\""));
         let tags = Some([("k".to_owned(), "v".repeat(63))].into());
         assert!(refused(NewInvitation { tags, ..body() }).contains("1 to 64 bytes"));
+    }
+
+    #[test]
+    fn an_observer_is_invited_where_somebody_says_so() {
+        let role = |role: Option<&str>| {
+            let body = NewInvitation {
+                role: role.map(Into::into),
+                ..NewInvitation::default()
+            };
+            wanted(body, "root@alpha".to_owned()).unwrap().role
+        };
+        assert_eq!(role(Some("observer")), Role::Observer);
+        assert_eq!(role(Some("member")), Role::Member);
+        assert_eq!(role(None), Role::Member);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::http::time::Timeout;
 use crate::service::ClusterAsk;
 use api::cluster::{
     ClusterMember, ClusterMemberPage, JoinOutcomes, JoinRequest, LeaveQuery, LeaveResult,
-    MemberRole, MemberState, MissingMember, PartitionView,
+    MemberState, MissingMember, PartitionView,
 };
 use api::node::NodeInfo;
 use api::time::Millis;
@@ -30,9 +30,6 @@ use utoipa_axum::routes;
 
 /// The most addresses that one call may join.
 const MAX_ADDRESSES: usize = 64;
-
-/// Every node of this version is a full member.
-const ROLE: MemberRole = MemberRole::Member;
 
 /// The calls of this folder.
 pub(crate) fn routes() -> OpenApiRouter<Api> {
@@ -56,7 +53,7 @@ pub(crate) fn node_info(api: &Api) -> NodeInfo {
         pid: info.pid,
         version: info.version.to_owned(),
         protocol: info.protocol,
-        role: ROLE,
+        role: info.role.as_str().into(),
         started_at: Millis(info.started_at),
         // A cluster's id is as long as a node's, and written alike.
         cluster: NodeId(info.cluster).to_string(),
@@ -84,7 +81,7 @@ fn member_info(member: &MemberView, me: NodeId, rtt: Option<Duration>) -> Cluste
         rtt_ms: rtt.map(in_ms),
         version: member.profile.version.clone(),
         protocol: member.protocol.map(|protocol| protocol.0),
-        role: ROLE,
+        role: member.role.as_str().into(),
         tags: member.profile.tags.clone(),
     }
 }

@@ -1,9 +1,11 @@
 //! Times in requests, and what is wrong with one.
 
+use crate::host::wall_ms;
 use crate::http::problem::Problem;
 use crate::http::query::Group;
 use api::duration;
 use api::request::TimeoutQuery;
+use api::time::Millis;
 use crdt::entry::Due;
 use jiff::civil::Date;
 use std::time::Duration;
@@ -25,6 +27,16 @@ pub(crate) fn parse_due(field: &str, text: &str) -> Result<Due, Problem> {
 pub(crate) fn parse_date(field: &str, text: &str) -> Result<Date, Problem> {
     api::time::parse_date(text).map_err(|_| {
         let right = "it must be a date of the calendar, such as 2026-03-01";
+        Problem::invalid(format!("{field:?} is {text:?}; {right}"))
+    })
+}
+
+/// Reads a moment of the field `field`: a time, or how long ago it was.
+pub(crate) fn parse_moment(field: &str, text: &str) -> Result<Millis, Problem> {
+    let ago = duration::parse(text).and_then(|ago| i64::try_from(ago.as_millis()).ok());
+    let ago = ago.map(|ago| Millis(wall_ms().saturating_sub(ago)));
+    text.parse().ok().or(ago).ok_or_else(|| {
+        let right = "it must be a time such as 2026-03-01T17:00:00Z, or how long ago, such as 8h";
         Problem::invalid(format!("{field:?} is {text:?}; {right}"))
     })
 }
@@ -75,6 +87,18 @@ mod tests {
             let problem = parse_due("due", text).unwrap_err();
             assert_eq!(problem.status(), 422, "{text}");
             assert!(problem.detail().contains("\"due\" is"), "{problem:?}");
+        }
+    }
+
+    #[test]
+    fn a_moment_is_a_time_or_how_long_ago() {
+        let at = parse_moment("since", "2026-03-01T17:00:00Z").unwrap();
+        assert_eq!(at.to_string(), "2026-03-01T17:00:00.000Z");
+        let (ago, now) = (parse_moment("since", "8h").unwrap(), wall_ms());
+        assert!((now - 8 * 3_600_000 - 60_000..=now - 8 * 3_600_000).contains(&ago.0));
+        for text in ["", "8", "-8h", "soon", "2026-03-01"] {
+            let problem = parse_moment("since", text).unwrap_err();
+            assert_eq!(problem.status(), 422, "{text}");
         }
     }
 

@@ -269,6 +269,7 @@ impl Loop {
         let peer = Peer {
             id: NodeId(peer.id),
             name,
+            role: peer.role,
         };
         for told in self.preference.connected(peer.id, conn, preferred) {
             let dial = dial.filter(|_| told == conn).map(DialId);

@@ -137,12 +137,13 @@ pub(crate) async fn deliver(mut bulk: Events, workers: Vec<ListsInbox>) {
                 let Some(protocol) = Protocol::of_alpn(&alpn) else {
                     continue;
                 };
-                let peer = NodeId(peer.id);
+                let (peer, role) = (NodeId(peer.id), peer.role);
                 protocols.insert(ConnId(conn), protocol);
                 for conn in preference.connected(peer, ConnId(conn), preferred) {
                     let protocol = protocols.get(&conn).copied().unwrap_or(protocol);
                     tell_all(&|| Input::Connected {
                         peer,
+                        role,
                         conn,
                         protocol,
                     });

@@ -3,7 +3,7 @@
 
 use super::Inbox;
 use bytes::Bytes;
-use names::{NodeId, NodeName};
+use names::{NodeId, NodeName, Role};
 use node::proof::{Domain, Proofs};
 use node::wire::Peer;
 use std::sync::Arc;
@@ -15,6 +15,10 @@ pub(crate) struct Certified(pub(crate) Arc<pki::Proofs>);
 impl Proofs for Certified {
     fn chain(&self) -> Bytes {
         self.0.chain().into()
+    }
+
+    fn role(&self, chain: &[u8]) -> Role {
+        pki::Proofs::role(chain).unwrap_or_default()
     }
 
     fn sign(&self, domain: Domain, said: &[u8]) -> Bytes {
@@ -31,8 +35,11 @@ impl Proofs for Certified {
         let message = domain.message(self.0.cluster(), said);
         let facts = self.0.signer(chain, &message, proof)?;
         let name = NodeName::new(&facts.name).ok()?;
-        let id = NodeId(facts.id);
-        Some(Peer { id, name })
+        Some(Peer {
+            id: NodeId(facts.id),
+            name,
+            role: facts.role,
+        })
     }
 
     fn is_of_authority(&self, chain: &[u8], domain: Domain, said: &[u8], proof: &[u8]) -> bool {

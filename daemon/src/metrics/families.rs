@@ -8,17 +8,22 @@ pub(super) type Row<T> = (&'static str, &'static str, fn(&Snapshot) -> T);
 pub(super) const GAUGES: &[Row<u64>] = &[
     (
         "muster_cluster_reachable_members",
-        "Members that this node reaches, without itself",
+        "Members that this node reaches, without itself and observers",
         |s| s.cluster.reachable,
     ),
     (
         "muster_cluster_expected_members",
-        "Members on the roster, with this node",
+        "Members on the roster, with this node, without other observers",
         |s| s.cluster.expected,
     ),
     (
+        "muster_cluster_observers",
+        "Observers on the roster, with this node if it is one",
+        |s| s.cluster.observers,
+    ),
+    (
         "muster_cluster_suspect_members",
-        "Members that are suspect now",
+        "Members that are suspect now, without observers",
         |s| s.cluster.suspects,
     ),
     (

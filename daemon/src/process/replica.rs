@@ -154,6 +154,7 @@ fn missed(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Past;
     use crdt::registry::{Entry, Process, Reason};
     use futures_util::FutureExt;
     use names::{Handle, NodeId, NodeName};
@@ -237,7 +238,7 @@ mod tests {
 
     #[test]
     fn who_watches_sees_what_is_and_then_what_comes() {
-        let (replica, log) = (Replica::default(), EventLog::default());
+        let (replica, log) = (Replica::default(), EventLog::new(Past::default(), 7));
         up(&replica, &log, "web");
         up(&replica, &log, "db");
         let monitor = replica.monitor(name("web"), None);
@@ -260,14 +261,14 @@ mod tests {
             BTreeMap::from([(EventType::Down, 2), (EventType::Up, 2)])
         );
         assert_eq!(
-            log.follow().past.first().map(|event| &event.told.what),
+            log.all().past.last().map(|event| &event.told.what),
             Some(&EventType::Down)
         );
     }
 
     #[test]
     fn who_comes_back_gets_what_happened_to_his_name_meanwhile() {
-        let (replica, log) = (Replica::default(), EventLog::default());
+        let (replica, log) = (Replica::default(), EventLog::new(Past::default(), 7));
         up(&replica, &log, "web");
         down(&replica, &log, "web");
         up(&replica, &log, "db");
@@ -286,7 +287,7 @@ mod tests {
 
     #[test]
     fn what_is_not_kept_any_more_cannot_be_resumed() {
-        let (replica, log) = (Replica::default(), EventLog::default());
+        let (replica, log) = (Replica::default(), EventLog::new(Past::default(), 7));
         (0..crate::hub::KEPT_EVENTS / 2 + 1).for_each(|_| {
             up(&replica, &log, "web");
             down(&replica, &log, "web");

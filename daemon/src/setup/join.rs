@@ -73,6 +73,7 @@ pub(crate) fn join(joining: &Joining) -> Result<Joined, SetupError> {
     Ok(Joined {
         name: identity.name().to_owned(),
         id: NodeId(identity.id()).to_string(),
+        role: identity.role(),
         by: grant.by,
         config: place.config.clone(),
         is_default: place.is_default,

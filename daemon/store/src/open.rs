@@ -201,15 +201,17 @@ impl Reader {
     }
 }
 
+/// Opens the database; where it stumbles over its journal, again after first aid. fjall returns an error
+/// for some kinds of torn batches, and builds of it with assertions panic for others.
 fn open_or_repair(database: &Path) -> Result<Db, Failure> {
-    match Db::open(database) {
-        Err(fjall::Error::JournalRecovery(damage)) => {
-            tracing::warn!(%damage, "the database's journal is damaged");
-            journal::cut_damage(database).map_err(fjall::Error::Io)?;
-            Ok(Db::open(database)?)
-        }
-        opened => Ok(opened?),
-    }
+    let damage = match catch_unwind(AssertUnwindSafe(|| Db::open(database))) {
+        Ok(Err(fjall::Error::JournalRecovery(damage))) => damage.to_string(),
+        Ok(opened) => return Ok(opened?),
+        Err(_) => "reading it panicked".to_owned(),
+    };
+    tracing::warn!(damage, "the database's journal is damaged");
+    journal::cut_damage(database).map_err(fjall::Error::Io)?;
+    Ok(Db::open(database)?)
 }
 
 fn recovered(db: &Arc<Db>, epoch: Epoch) -> Result<Recovered, Failure> {

@@ -12,6 +12,8 @@ import { Stream } from "./stream.ts";
 import type { EventKind, Happened, List, Member, NodeInfo, Page, Partition, Process, Status } from "./types.ts";
 
 const KEPT = 300;
+/** How many events that the node has kept are shown from the start. */
+const PAST = 200;
 /** Round trips have no event, nor has a disk that fills. */
 const MEMBERS_EVERY_MS = 5_000;
 /** What happens together is asked for once. */
@@ -21,6 +23,8 @@ const LISTS = 200;
 const PROCESSES = 200;
 
 let events: Stream | null = null;
+/** The kept events come before the snapshot: they are shown, and say nothing of how things are. */
+let isPast = true;
 let number = 0;
 const soonMembers = debounced(MEMBERS_AFTER_MS, () => refreshMembers());
 const soonProcesses = debounced(PROCESSES_AFTER_MS, () => refreshProcesses());
@@ -51,8 +55,14 @@ export function start(): void {
 
 /** Goes on with a new token. All else is asked for when the stream is there, so that nothing falls between. */
 export function restart(): void {
-  events ??= new Stream("/v1/events", { event: happened, up: reachable, down: unreachable, missing: () => {} });
+  events ??= new Stream(`/v1/events?last=${PAST}`, { event: happened, up: opened, down: unreachable, missing: () => {} });
   retry();
+}
+
+function opened(begins: boolean): void {
+  isPast = begins;
+  if (begins) state.happened = [];
+  reachable();
 }
 
 /** Keeps nothing of what the node has told. */
@@ -183,11 +193,13 @@ const FOLLOWED: Record<EventKind, (event: Happened) => void> = {
 
 function happened(name: string, data: unknown): void {
   if (name === "snapshot") {
+    isPast = false;
     if ((data as { last: boolean }).last) refreshAll();
     return;
   }
   const event = data as Happened;
   note(event);
+  if (isPast) return changed();
   if (isWorthSaying(event)) speak(describe(event));
   FOLLOWED[event.kind](event);
   changed();

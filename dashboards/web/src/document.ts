@@ -254,12 +254,14 @@ export interface paths {
          * @description The data of an event is `{at, kind, type, name, …}`. Kind `member`: `joined`, `suspect`,
          *     `alive`, `down`, `restarting`, `left`, `forgotten`; kind `list`: `created`, `changed`,
          *     `deleted`; kind `partition`: `changed`, `healed`; kind `process`: `up`, `down`, `unreachable`,
-         *     `back`, `contested`, `lost`, as a monitor of the process gets them. Without a usable
-         *     `Last-Event-ID` the first event is `snapshot`, `{"items": […], "last": true|false}`, whose items
-         *     are written alike: each member with its present state as type, and the partition's verdict.
-         *     After the id of an earlier run of the daemon, what has happened since this run began follows it.
-         *     Lists and processes are not in it: there can be very many, and they have calls and streams of
-         *     their own. A reader that is 10,000 events behind gets `lagged`, and the stream ends.
+         *     `back`, `contested`, `lost`, as a monitor of the process gets them. The last 10,000 events are kept,
+         *     also over restarts of the daemon: after a `Last-Event-ID` that is kept comes all that followed.
+         *     Without one comes first what `since` or `last` ask for, then `snapshot`, `{"items": […],
+         *     "last": true|false}`, whose items are written like events: each member with its present state as
+         *     type, and the partition's verdict; with `until` there is no snapshot, and the stream ends. After an
+         *     id of an earlier run of the daemon that is not kept, the snapshot comes first, then all of this
+         *     run. Lists and processes are not in a snapshot: there can be very many, and they have calls and
+         *     streams of their own. A reader that is 10,000 events behind gets `lagged`, and the stream ends.
          */
         get: operations["events"];
         put?: never;
@@ -1135,7 +1137,7 @@ export interface components {
             /** @description The name that the host must have; null: any. */
             name: string | null;
             /** @description What the host becomes. */
-            role: components["schemas"]["InvitedRole"];
+            role: components["schemas"]["MemberRole"];
             /** @description What the new host needs to join. It is told only here. */
             token: string;
             /**
@@ -1268,6 +1270,8 @@ export interface components {
              * @description Of a list: how many of them are not done.
              */
             open?: number;
+            /** @description Of a member: what it is. */
+            role?: components["schemas"]["MemberRole"];
             /**
              * Format: int64
              * @description Of a list: how many entries it has.
@@ -1411,7 +1415,7 @@ export interface components {
             /** @description The name that the host must have; null: any. */
             name: string | null;
             /** @description What the host becomes. */
-            role: components["schemas"]["InvitedRole"];
+            role: components["schemas"]["MemberRole"];
             /** @description What it is good for now. */
             state: components["schemas"]["InvitationState"];
             /** @description What the new node says of itself. */
@@ -1455,13 +1459,6 @@ export interface components {
             /** @description The id that it got. */
             node: string;
         };
-        /**
-         * @description What a host becomes that joins.
-         *
-         *     - `member`: A member, which counts in verdicts and majorities.
-         * @enum {string}
-         */
-        InvitedRole: "member";
         /** @description What became of one address. */
         JoinOutcome: {
             /** @description As it was given. */
@@ -1585,6 +1582,11 @@ export interface components {
             left: number;
             /**
              * Format: int64
+             * @description Observers, which are in none of the other counts, as long as they have not left.
+             */
+            observers?: number;
+            /**
+             * Format: int64
              * @description They said that they will be back.
              */
             restarting: number;
@@ -1595,12 +1597,13 @@ export interface components {
             suspect: number;
         };
         /**
-         * @description What a member is.
+         * @description What a node is, by its certificate.
          *
          *     - `member`: It counts in verdicts and majorities.
+         *     - `observer`: It sees all that members see, counts nowhere and changes nothing.
          * @enum {string}
          */
-        MemberRole: "member";
+        MemberRole: "member" | "observer";
         /**
          * @description What a node knows of a member.
          *
@@ -1663,7 +1666,7 @@ export interface components {
             /** @description The name that the host must have; null or missing: any that is free. */
             name?: string | null;
             /** @description What the host becomes; `member` if it is not given. */
-            role?: components["schemas"]["InvitedRole"];
+            role?: components["schemas"]["MemberRole"];
             /** @description What the new node says of itself: `{"rack": "7"}` is the tag `rack=7`. */
             tags?: {
                 [key: string]: string;
@@ -1809,14 +1812,14 @@ export interface components {
         PartitionView: {
             /**
              * Format: int64
-             * @description How many members there should be, this node among them.
+             * @description How many members there should be, this node among them, observers not.
              */
             expected: number;
             /** @description Those that it does not reach. */
             missing: components["schemas"]["MissingMember"][];
             /**
              * Format: int64
-             * @description How many of them this node reaches, itself among them.
+             * @description How many of them this node reaches, itself among them unless it is an observer.
              */
             reachable: number;
             /**
@@ -2446,7 +2449,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/observer`: The node is an observer */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3479,6 +3482,15 @@ export interface operations {
                 kinds?: string;
                 /** @description Only of the member, process or list of that name. */
                 name?: string;
+                /**
+                 * @description What is kept from then on comes first: a time such as `2026-03-01T17:00:00Z`, or how long ago,
+                 *     such as `8h`.
+                 */
+                since?: string;
+                /** @description The stream ends with what happened until then; a time, or how long ago: `0s` is now. */
+                until?: string;
+                /** @description So many of the newest of these events that are kept come first, 1 to 1,000. */
+                last?: number;
             };
             header?: {
                 /**
@@ -3776,7 +3788,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this; `/problems/observer`: The node is an observer */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3892,7 +3904,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this; `/problems/observer`: The node is an observer */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4103,7 +4115,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this; `/problems/observer`: The node is an observer */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4223,7 +4235,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this; `/problems/observer`: The node is an observer */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4665,7 +4677,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this; `/problems/observer`: The node is an observer */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4975,7 +4987,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this; `/problems/observer`: The node is an observer */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5261,7 +5273,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this; `/problems/observer`: The node is an observer */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5427,7 +5439,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this; `/problems/observer`: The node is an observer */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6118,7 +6130,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this; `/problems/observer`: The node is an observer */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6238,7 +6250,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this; `/problems/observer`: The node is an observer */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6755,7 +6767,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this; `/problems/observer`: The node is an observer */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6887,7 +6899,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this; `/problems/observer`: The node is an observer */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7005,7 +7017,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this; `/problems/observer`: The node is an observer */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7261,7 +7273,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this; `/problems/observer`: The node is an observer */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7377,7 +7389,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this; `/problems/observer`: The node is an observer */
             403: {
                 headers: {
                     [name: string]: unknown;

@@ -13,8 +13,8 @@ const SILENCE_MS = 40_000;
 export interface Listener {
   /** An event came. */
   event(name: string, data: unknown): void;
-  /** The stream is open. */
-  up(): void;
+  /** The stream is open. `begins`: it does not go on after an event that was told. */
+  up(begins: boolean): void;
   /** The stream broke; it will be tried again. */
   down(why: string): void;
   /** There is nothing to stream (404). It is tried again when `retry` is called. */
@@ -69,7 +69,7 @@ export class Stream {
       if (this.lastId !== null) headers["Last-Event-ID"] = this.lastId;
       const response = await fetch(this.path, { headers, cache: "no-store", credentials: "omit", signal: abort.signal });
       if (!response.ok || !response.body) throw await problem(response);
-      this.listener.up();
+      this.listener.up(this.lastId === null);
       this.wait = FIRST_WAIT_MS;
       await this.read(response.body, abort);
     } catch (error) {

@@ -52,4 +52,6 @@ await story(async (browser) => {
     assert.ok(asked("node1", "show", "chores").items.some((entry) => entry.title.startsWith("typed before"))),
   );
   assert.equal(asked("node1", "show", "chores").items.length, 5);
+  // What had happened before the daemon was killed is shown from the start.
+  await page.getByText("list “chores” was created").first().waitFor();
 });

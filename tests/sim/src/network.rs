@@ -4,7 +4,7 @@
 //!
 //! | the world | here |
 //! | --- | --- |
-//! | handshake | three flights, each sent again when lost; given up after 1.5 s |
+//! | handshake | three flights, each sent again when lost; given up after 1.5 s, or after 6 s where it is known which node is to answer |
 //! | keep-alive, idle timeout | 3 s, 10 s: a cut or a killed peer closes a connection only then |
 //! | lost message | sent again after a pause that doubles, at once when another packet gets through |
 //! | close | at once here, after one packet there; what is in flight is lost; if the packet is lost, by a reset later |
@@ -34,8 +34,9 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// When an attempt to dial is given up.
+/// When an attempt to dial is given up; and one where it is known which node is to answer.
 const GIVE_UP: Duration = Duration::from_millis(1500);
+const GIVE_UP_MEMBER: Duration = Duration::from_secs(6);
 /// How long until an address that is no node's is known to be wrong.
 const RESOLVING: Duration = Duration::from_millis(5);
 /// How often a connection looks at its timers.
@@ -217,7 +218,12 @@ impl Network {
         self.ends.insert((host, near), (id, 0));
         self.sessions.insert(id, Session { dial, expect, ends });
         queue.at(now, Event::Network(Step::Flight(id, 0, 0)));
-        queue.after(GIVE_UP, Event::Network(Step::GiveUp(id)));
+        let give_up = if expect.is_some() {
+            GIVE_UP_MEMBER
+        } else {
+            GIVE_UP
+        };
+        queue.after(give_up, Event::Network(Step::GiveUp(id)));
         queue.after(TICK, Event::Network(Step::Tick(id, 0)));
     }
 

@@ -25,7 +25,7 @@ use crate::queue::{Event, Input, Place, Queue};
 use crate::registrants::{Deed, Registrants};
 use crate::scenario::Scenario;
 use crate::trace::Trace;
-use names::{NodeId, NodeName};
+use names::{NodeId, NodeName, Role};
 use node::cluster;
 use node::time::Instant;
 use node::wire::Peer;
@@ -463,6 +463,7 @@ fn new_host(seed: u64, index: usize, hosts: usize) -> Host {
     let peer = Peer {
         id: NodeId(chance.bytes()),
         name,
+        role: Role::Member,
     };
     // Everybody is told of host 0 or 1, or of both, and these two of each other: one cluster, not
     // islands.

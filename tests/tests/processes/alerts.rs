@@ -128,7 +128,7 @@ fn hasty_rules() -> anyhow::Result<[(&'static str, String); 2]> {
     ])
 }
 
-/// The alerts that fire, each with the node that it is about, if it is about one.
+/// The alerts that fire, each with the node or the member that it is about, if it is about one.
 async fn firing(prometheus: &Prometheus) -> anyhow::Result<BTreeSet<(String, String)>> {
     let firing = prometheus.series("ALERTS{alertstate=\"firing\"}").await?;
     let label = |alert: &serde_json::Value, label: &str| {
@@ -139,7 +139,10 @@ async fn firing(prometheus: &Prometheus) -> anyhow::Result<BTreeSet<(String, Str
     };
     Ok(firing
         .iter()
-        .map(|alert| (label(alert, "alertname"), label(alert, "instance")))
+        .map(|alert| {
+            let about = label(alert, "instance") + &label(alert, "member");
+            (label(alert, "alertname"), about)
+        })
         .collect())
 }
 
@@ -184,7 +187,7 @@ async fn a_cluster_that_is_well_is_quiet_and_one_that_is_cut_or_loses_a_member_i
     fleet.split(&[2]).await?;
     fire(
         &prometheus,
-        &[("MusterMemberDown", ""), ("MusterPartition", "n3")],
+        &[("MusterMemberDown", "n3"), ("MusterPartition", "n3")],
     )
     .await?;
     fleet.split(&[]).await?;
@@ -192,7 +195,7 @@ async fn a_cluster_that_is_well_is_quiet_and_one_that_is_cut_or_loses_a_member_i
     fleet.nodes[1].kill()?;
     fire(
         &prometheus,
-        &[("MusterMemberDown", ""), ("MusterNotScraped", "n2")],
+        &[("MusterMemberDown", "n2"), ("MusterNotScraped", "n2")],
     )
     .await
 }

@@ -2,6 +2,7 @@
 
 use crate::http::{self, Answer};
 use anyhow::{Context, bail, ensure};
+use names::Role;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -84,16 +85,21 @@ impl Fleet {
             .nodes
             .first()
             .map_or(node.address, |first| first.address);
-        self.issue("ca", name, &node.dir.join("tls"))?;
+        self.issue("ca", (name, Role::Member), &node.dir.join("tls"))?;
         node.configure(&[seed])?;
         self.nodes.push(node);
         self.nodes.last_mut().context("a node was added")
     }
 
     /// Issues a certificate by the authority in that directory.
-    pub(crate) fn issue(&self, ca: &str, name: &str, out: &Path) -> anyhow::Result<()> {
+    pub(crate) fn issue(
+        &self,
+        ca: &str,
+        (name, role): (&str, Role),
+        out: &Path,
+    ) -> anyhow::Result<()> {
         run(Command::new(program("muster"))
-            .args(["pki", "issue", name, "--dir"])
+            .args(["pki", "issue", name, "--role", role.as_str(), "--dir"])
             .arg(self.dir.path().join(ca))
             .arg("--out")
             .arg(out))?;

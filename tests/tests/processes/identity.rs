@@ -2,6 +2,7 @@
 
 use crate::fleet::{Fleet, eventually, items, program, run};
 use anyhow::{Context, ensure};
+use names::Role;
 use std::path::Path;
 use std::process::Command;
 
@@ -124,7 +125,7 @@ async fn a_node_of_another_cluster_is_refused_and_seen_by_nobody() -> anyhow::Re
     fleet.add("stranger")?;
     let tls = fleet.nodes[2].dir.join("tls");
     std::fs::remove_dir_all(&tls)?;
-    fleet.issue("other-ca", "stranger", &tls)?;
+    fleet.issue("other-ca", ("stranger", Role::Member), &tls)?;
     fleet.nodes[2].start()?;
     let address = fleet.nodes[0].address.to_string();
     let joined = fleet.nodes[2]
@@ -159,7 +160,7 @@ async fn a_node_that_bears_anothers_name_is_refused_in_words() -> anyhow::Result
     run(Command::new("chmod").arg("700").arg(&copy_dir))?;
     let tls = fleet.nodes[2].dir.join("tls");
     std::fs::remove_dir_all(&tls)?;
-    fleet.issue("ca2", "n2", &tls)?;
+    fleet.issue("ca2", ("n2", Role::Member), &tls)?;
     let twin = &mut fleet.nodes[2];
     if twin.start().is_ok() {
         ensure!(!twin.wait()?.success());

@@ -1,5 +1,6 @@
 //! From nothing to a second host by two commands, and all that can go wrong on the way.
 
+mod observing;
 mod renewal;
 mod revoking;
 mod service;

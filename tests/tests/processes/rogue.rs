@@ -10,7 +10,7 @@ use anyhow::{Context, ensure};
 use bytes::Bytes;
 use crdt::registry::{Logs, Position, Process, Progress, ProvedDelta, State};
 use crdt::roster::{Author, Line, Profile, RosterEntry, Standing};
-use names::{NodeId, NodeName, ProcessName};
+use names::{NodeId, NodeName, ProcessName, Role};
 use node::proof::Domain;
 pub(crate) use scene::Scene;
 use std::collections::BTreeMap;
@@ -54,18 +54,23 @@ pub(crate) struct Rogue {
 impl Rogue {
     /// Joins all running nodes of the fleet, and has heard their rosters.
     pub(crate) async fn join(fleet: &Fleet) -> anyhow::Result<Self> {
-        Self::connect(fleet, true).await
+        Self::connect(fleet, true, Role::Member).await
+    }
+
+    /// Joins all running nodes of the fleet with an observer's certificate.
+    pub(crate) async fn observe(fleet: &Fleet) -> anyhow::Result<Self> {
+        Self::connect(fleet, true, Role::Observer).await
     }
 
     /// Connects to all running nodes and says nothing.
     pub(crate) async fn lurk(fleet: &Fleet) -> anyhow::Result<Self> {
-        Self::connect(fleet, false).await
+        Self::connect(fleet, false, Role::Member).await
     }
 
-    async fn connect(fleet: &Fleet, is_polite: bool) -> anyhow::Result<Self> {
+    async fn connect(fleet: &Fleet, is_polite: bool, role: Role) -> anyhow::Result<Self> {
         let tls = fleet.dir.path().join("mallory");
         if !tls.exists() {
-            fleet.issue("ca", "mallory", &tls)?;
+            fleet.issue("ca", ("mallory", role), &tls)?;
         }
         let identity = pki::Identity::load(
             &tls.join("ca.pem"),

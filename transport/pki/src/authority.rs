@@ -19,11 +19,11 @@ mod signer;
 
 pub use signer::{Certified, Delegated, IssuedName, SIGNER_LIFE, Signer, delegate, list};
 
-use crate::certificate::{self, AuthorityFacts};
+use crate::certificate::{self, AuthorityFacts, Bearer, NodeFacts};
 use crate::files::{self, Mode, Replace};
 use crate::identity::{self, Identity, IdentityError};
 use data_encoding::HEXLOWER;
-use names::{NameError, NodeName};
+use names::{NameError, NodeName, Role};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
     Issuer, KeyPair, KeyUsagePurpose, PKCS_ED25519, PublicKeyData, SerialNumber, SigningKey,
@@ -130,6 +130,8 @@ pub struct Issued {
     pub id: [u8; 16],
     /// Its name.
     pub name: String,
+    /// What it is in the cluster.
+    pub role: Role,
     /// Its cluster's id.
     pub cluster: [u8; 16],
     /// When its certificate expires, in Unix seconds.
@@ -185,7 +187,7 @@ pub fn rotate(dir: &Path) -> Result<Authority, PkiError> {
 /// its authority.
 pub fn issue(
     dir: &Path,
-    name: &str,
+    (name, role): (&str, Role),
     out: &Path,
     life: std::time::Duration,
 ) -> Result<Issued, PkiError> {
@@ -203,7 +205,7 @@ pub fn issue(
         });
     }
     let id = rand::random();
-    let made = make_node(dir, id, name, life)?;
+    let made = make_node(dir, Bearer { id, name, role }, life)?;
     files::directory(out)?;
     files::directory(&dir.join(ISSUED_DIRECTORY))?;
     // The name is taken before the files are there: an interrupted issue can be renewed, a name is
@@ -230,7 +232,8 @@ pub fn renew(
     NodeName::new(name)?;
     let id = issued_id(&dir.join(ISSUED_DIRECTORY).join(name))?
         .ok_or_else(|| PkiError::NotIssued(name.to_owned()))?;
-    let made = make_node(dir, id, name, life)?;
+    let role = issued_role(dir, name)?;
+    let made = make_node(dir, Bearer { id, name, role }, life)?;
     keep_issued(dir, name, &made.pem)?;
     write_node(dir, &made, out, Replace::Yes)?;
     Ok(made.issued)
@@ -280,17 +283,17 @@ fn authority_params(cluster: [u8; 16]) -> CertificateParams {
 
 fn make_node(
     dir: &Path,
-    id: [u8; 16],
-    name: &str,
+    bearer: Bearer<'_>,
     life: std::time::Duration,
 ) -> Result<MadeNode, PkiError> {
     let (signing_key, authority) = signing_authority(dir)?;
     let key = KeyPair::generate_for(&PKCS_ED25519)?;
     let issuer = Issuer::new(authority_params(authority.cluster), signing_key);
-    let certified = sign_node(&issuer, &key, (id, name), life, authority.not_after)?;
+    let certified = sign_node(&issuer, &key, bearer, life, authority.not_after)?;
     let issued = Issued {
-        id,
-        name: name.to_owned(),
+        id: bearer.id,
+        name: bearer.name.to_owned(),
+        role: bearer.role,
         cluster: authority.cluster,
         not_after: certified.1,
     };
@@ -305,13 +308,15 @@ fn make_node(
 fn sign_node(
     issuer: &Issuer<'_, impl SigningKey>,
     key: &impl PublicKeyData,
-    (id, name): ([u8; 16], &str),
+    bearer: Bearer<'_>,
     life: std::time::Duration,
     issuer_not_after: i64,
 ) -> Result<(String, i64), PkiError> {
-    let mut params = CertificateParams::new(certificate::dns_names(id, name))?;
+    let mut params = CertificateParams::new(certificate::dns_names(bearer))?;
     params.distinguished_name = DistinguishedName::new();
-    params.distinguished_name.push(DnType::CommonName, name);
+    params
+        .distinguished_name
+        .push(DnType::CommonName, bearer.name);
     params.is_ca = IsCa::ExplicitNoCa;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![
@@ -329,9 +334,28 @@ fn sign_node(
     Ok((params.signed_by(key, issuer)?.pem(), not_after))
 }
 
+/// The role in the latest certificate of a name; earlier programs, which kept none, knew members only.
+fn issued_role(dir: &Path, name: &str) -> Result<Role, PkiError> {
+    let facts = issued_facts(&issued_file(dir, name))?;
+    Ok(facts.map(|facts| facts.role).unwrap_or_default())
+}
+
+/// What the certificate in that file says, if there is one.
+fn issued_facts(file: &Path) -> Result<Option<NodeFacts>, PkiError> {
+    if !file.exists() {
+        return Ok(None);
+    }
+    let chain = identity::certificates(file)?;
+    Ok(chain.first().and_then(|der| certificate::node(der).ok()))
+}
+
+fn issued_file(dir: &Path, name: &str) -> PathBuf {
+    dir.join(ISSUED_DIRECTORY).join(format!("{name}.pem"))
+}
+
 /// Keeps the latest certificate of a name, for [`list`].
 fn keep_issued(dir: &Path, name: &str, pem: &str) -> Result<(), PkiError> {
-    let file = dir.join(ISSUED_DIRECTORY).join(format!("{name}.pem"));
+    let file = issued_file(dir, name);
     files::write(&file, pem.as_bytes(), Mode::Public, Replace::Yes)
 }
 

@@ -2,14 +2,17 @@
 //! authority's.
 
 use data_encoding::HEXLOWER;
-use names::NodeName;
+use names::{NodeName, Role};
 use x509_parser::oid_registry::OID_SIG_ED25519;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate, X509Name};
 
 /// The end of the DNS name that carries a node's id.
 const ID_SUFFIX: &str = ".id.muster";
-/// The end of the DNS name that carries a node's name.
+/// The end of the DNS name that carries a member's name.
 const NAME_SUFFIX: &str = ".name.muster";
+/// The end of the DNS name that carries an observer's name. It is another one than a member's, so that
+/// a program that does not know observers refuses such a certificate rather than take it for a member's.
+const OBSERVER_SUFFIX: &str = ".observer.muster";
 /// What stands before the cluster's id in the authority's common name.
 const AUTHORITY_PREFIX: &str = "muster cluster ";
 
@@ -25,7 +28,8 @@ pub enum CertificateFault {
     /// It stands where an authority's certificate should be, and is none.
     #[error("it is not the certificate of an authority")]
     NotAnAuthority,
-    /// Not exactly one `<32 hex>.id.muster` and one `NAME.name.muster` among its DNS names.
+    /// Not exactly one `<32 hex>.id.muster`, and one `NAME.name.muster` or `NAME.observer.muster`, among its
+    /// DNS names.
     #[error("its DNS names do not hold exactly one node id and one node name")]
     Names,
     /// It must serve both as a client's and as a server's.
@@ -40,12 +44,25 @@ pub struct NodeFacts {
     pub id: [u8; 16],
     /// The node's name: one DNS label in lower case.
     pub name: String,
+    /// What it is in the cluster.
+    pub role: Role,
     /// When it begins to be valid, in Unix seconds.
     pub not_before: i64,
     /// When it expires, in Unix seconds.
     pub not_after: i64,
     /// The key's bytes, where it is an Ed25519 key, as those of nodes are.
     pub public_key: Option<[u8; 32]>,
+}
+
+/// For whom a certificate is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bearer<'a> {
+    /// The node's id.
+    pub id: [u8; 16],
+    /// The node's name.
+    pub name: &'a str,
+    /// What it is in the cluster.
+    pub role: Role,
 }
 
 /// What an authority's certificate says.
@@ -71,11 +88,12 @@ pub fn node(der: &[u8]) -> Result<NodeFacts, CertificateFault> {
     if !usage.is_some_and(|usage| usage.value.client_auth && usage.value.server_auth) {
         return Err(CertificateFault::Purpose);
     }
-    let (id, name) = names(&certificate)?;
+    let (id, name, role) = names(&certificate)?;
     let validity = certificate.validity();
     Ok(NodeFacts {
         id,
         name,
+        role,
         not_before: validity.not_before.timestamp(),
         not_after: validity.not_after.timestamp(),
         public_key: certificate
@@ -159,10 +177,14 @@ pub(crate) fn authority_name(cluster: [u8; 16]) -> String {
 }
 
 /// The DNS names of a node's certificate.
-pub(crate) fn dns_names(id: [u8; 16], name: &str) -> Vec<String> {
+pub(crate) fn dns_names(bearer: Bearer<'_>) -> Vec<String> {
+    let suffix = match bearer.role {
+        Role::Member => NAME_SUFFIX,
+        Role::Observer => OBSERVER_SUFFIX,
+    };
     vec![
-        format!("{}{ID_SUFFIX}", HEXLOWER.encode(&id)),
-        format!("{name}{NAME_SUFFIX}"),
+        format!("{}{ID_SUFFIX}", HEXLOWER.encode(&bearer.id)),
+        format!("{}{suffix}", bearer.name),
     ]
 }
 
@@ -187,7 +209,7 @@ fn cluster(name: &X509Name<'_>) -> Option<[u8; 16]> {
     id(text.strip_prefix(AUTHORITY_PREFIX)?)
 }
 
-fn names(certificate: &X509Certificate<'_>) -> Result<([u8; 16], String), CertificateFault> {
+fn names(certificate: &X509Certificate<'_>) -> Result<([u8; 16], String, Role), CertificateFault> {
     let extension = certificate
         .subject_alternative_name()
         .map_err(|_| CertificateFault::Malformed)?;
@@ -200,11 +222,15 @@ fn names(certificate: &X509Certificate<'_>) -> Result<([u8; 16], String), Certif
         if let Some(digits) = text.strip_suffix(ID_SUFFIX) {
             ids.push(id(digits).ok_or(CertificateFault::Names)?);
         } else if let Some(name) = text.strip_suffix(NAME_SUFFIX) {
-            names.push(name);
+            names.push((name, Role::Member));
+        } else if let Some(name) = text.strip_suffix(OBSERVER_SUFFIX) {
+            names.push((name, Role::Observer));
         }
     }
     match (ids.as_slice(), names.as_slice()) {
-        ([id], [name]) if NodeName::new(name).is_ok() => Ok((*id, (*name).to_owned())),
+        ([id], [(name, role)]) if NodeName::new(name).is_ok() => {
+            Ok((*id, (*name).to_owned(), *role))
+        }
         _ => Err(CertificateFault::Names),
     }
 }

@@ -1,8 +1,9 @@
 //! Who this node is: its certificate, its key and the authorities it trusts, loaded from files and
 //! checked in words.
 
-use crate::certificate::{self, CertificateFault, NodeFacts};
+use crate::certificate::{self, Bearer, CertificateFault, NodeFacts};
 use data_encoding::HEXLOWER;
+use names::Role;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
@@ -188,6 +189,20 @@ impl Identity {
     /// The node's name: one DNS label in lower case.
     pub fn name(&self) -> &str {
         &self.facts.name
+    }
+
+    /// What the node is in its cluster.
+    pub fn role(&self) -> Role {
+        self.facts.role
+    }
+
+    /// The node, as its certificate names it.
+    pub fn bearer(&self) -> Bearer<'_> {
+        Bearer {
+            id: self.facts.id,
+            name: &self.facts.name,
+            role: self.facts.role,
+        }
     }
 
     /// The cluster's id.

@@ -13,7 +13,7 @@
 //! # fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! use pki::Identity;
 //! pki::init("ca".as_ref())?;
-//! pki::issue("ca".as_ref(), "n1", "n1".as_ref(), pki::NODE_LIFE)?;
+//! pki::issue("ca".as_ref(), ("n1", pki::Role::Member), "n1".as_ref(), pki::NODE_LIFE)?;
 //! let identity = Identity::load("n1/ca.pem".as_ref(), "n1/node.pem".as_ref(), "n1/node.key".as_ref())?;
 //! assert_eq!(identity.name(), "n1");
 //! # Ok(()) }
@@ -34,11 +34,12 @@ pub use authority::{
     Authority, Certified, Delegated, Issued, IssuedName, NODE_LIFE, PkiError, SIGNER_LIFE, Signer,
     delegate, init, issue, list, renew, rotate,
 };
-pub use certificate::CertificateFault;
+pub use certificate::{Bearer, CertificateFault};
 pub use identity::{Identity, IdentityError, provider};
 pub use installed::{NodeKey, install, replace_certificate};
 pub use invitation::{
     Claim, Fingerprint, InvitationId, JoinKey, PinError, Pinned, Token, TokenError, is_untimely,
 };
+pub use names::Role;
 pub use proofs::{MAX_CHAIN_BYTES, Proofs};
 pub use server::{Server, ServerError};

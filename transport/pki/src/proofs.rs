@@ -10,6 +10,7 @@
 
 use crate::certificate::{self, NodeFacts};
 use crate::identity::{Identity, provider};
+use names::Role;
 use parking_lot::{Mutex, RwLock};
 use ring::digest::{SHA256, digest};
 use rustls::SignatureScheme;
@@ -79,6 +80,14 @@ impl Proofs {
         let signature = signer.sign(message).ok()?;
         let scheme = u16::from(signer.scheme()).to_be_bytes();
         Some([&scheme[..], &signature].concat())
+    }
+
+    /// What the node is whose certificate a chain has, which is not judged here; `None` if there is none
+    /// of a node.
+    pub fn role(chain: &[u8]) -> Option<Role> {
+        let certificates = read_chain(chain)?;
+        let facts = certificate::node(certificates.first()?).ok()?;
+        Some(facts.role)
     }
 
     /// Who has signed a message, as its chain shows; `None` if the chain does not end at an authority

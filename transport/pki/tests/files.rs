@@ -33,7 +33,13 @@ impl World {
     }
 
     fn issue(&self, name: &str) {
-        pki::issue(&self.ca(), name, &self.files(name), pki::NODE_LIFE).unwrap();
+        pki::issue(
+            &self.ca(),
+            (name, pki::Role::Member),
+            &self.files(name),
+            pki::NODE_LIFE,
+        )
+        .unwrap();
     }
 }
 
@@ -57,7 +63,7 @@ fn mode(path: &Path) -> u32 {
 fn certify(world: &World, files: &Path, change: impl FnOnce(&mut CertificateParams)) {
     let authority = pki::issue(
         &world.ca(),
-        "unused",
+        ("unused", pki::Role::Member),
         &world.files("unused"),
         pki::NODE_LIFE,
     )
@@ -97,7 +103,13 @@ fn certify(world: &World, files: &Path, change: impl FnOnce(&mut CertificatePara
 #[test]
 fn what_is_issued_can_be_loaded() {
     let world = World::new();
-    let issued = pki::issue(&world.ca(), "n1", &world.files("n1"), pki::NODE_LIFE).unwrap();
+    let issued = pki::issue(
+        &world.ca(),
+        ("n1", pki::Role::Member),
+        &world.files("n1"),
+        pki::NODE_LIFE,
+    )
+    .unwrap();
     let identity = load(&world.files("n1")).unwrap();
     assert_eq!(
         (identity.id(), identity.name(), identity.cluster()),
@@ -154,11 +166,22 @@ fn an_authority_is_never_overwritten() {
 #[test]
 fn a_name_is_issued_once_and_renewed_with_its_id() {
     let world = World::new();
-    let first = pki::issue(&world.ca(), "n1", &world.files("n1"), pki::NODE_LIFE).unwrap();
+    let first = pki::issue(
+        &world.ca(),
+        ("n1", pki::Role::Member),
+        &world.files("n1"),
+        pki::NODE_LIFE,
+    )
+    .unwrap();
     let key = fs::read(world.files("n1").join("node.key")).unwrap();
-    let refusal = pki::issue(&world.ca(), "n1", &world.files("elsewhere"), pki::NODE_LIFE)
-        .unwrap_err()
-        .to_string();
+    let refusal = pki::issue(
+        &world.ca(),
+        ("n1", pki::Role::Member),
+        &world.files("elsewhere"),
+        pki::NODE_LIFE,
+    )
+    .unwrap_err()
+    .to_string();
     assert!(
         refusal.contains("the name n1 was issued already"),
         "{refusal}"
@@ -189,7 +212,13 @@ fn names_that_are_no_dns_label_are_refused() {
     let world = World::new();
     for name in ["", "../n1", "N1", "n 1", "n.1"] {
         assert!(
-            pki::issue(&world.ca(), name, &world.files("out"), pki::NODE_LIFE).is_err(),
+            pki::issue(
+                &world.ca(),
+                (name, pki::Role::Member),
+                &world.files("out"),
+                pki::NODE_LIFE
+            )
+            .is_err(),
             "{name}"
         );
     }

@@ -12,7 +12,7 @@ fn node(dir: &TempDir, cluster: &str, name: &str, life: Duration) -> Proofs {
     if !ca.exists() {
         pki::init(&ca).unwrap();
     }
-    pki::issue(&ca, name, &out, life).unwrap();
+    pki::issue(&ca, (name, pki::Role::Member), &out, life).unwrap();
     Proofs::new(load(&out))
 }
 

@@ -23,7 +23,13 @@ impl World {
             dir: TempDir::new().unwrap(),
         };
         pki::init(&world.files("ca")).unwrap();
-        pki::issue(&world.files("ca"), "first", &world.files("first"), LIFE).unwrap();
+        pki::issue(
+            &world.files("ca"),
+            ("first", pki::Role::Member),
+            &world.files("first"),
+            LIFE,
+        )
+        .unwrap();
         world
     }
 
@@ -57,12 +63,17 @@ fn chain(pem: &str) -> Vec<CertificateDer<'static>> {
         .unwrap()
 }
 
+fn member(id: [u8; 16], name: &str) -> pki::Bearer<'_> {
+    let role = pki::Role::Member;
+    pki::Bearer { id, name, role }
+}
+
 #[test]
 fn what_an_authority_signs_is_a_node_of_the_cluster() {
     let world = World::new();
     let (signer, first, key) = (world.signer(), world.first(), NodeKey::generate().unwrap());
     let certified = signer
-        .certify(([7; 16], "second"), key.public(), LIFE, &first)
+        .certify(member([7; 16], "second"), key.public(), LIFE, &first)
         .unwrap();
     let dir = world.files("second");
     let second = pki::install(&dir, &key, &certified.pem, &first.authorities_pem()).unwrap();
@@ -86,7 +97,7 @@ fn an_authority_records_whom_it_signed_for() {
     let (signer, first) = (world.signer(), world.first());
     let key = NodeKey::generate().unwrap();
     let certified = signer
-        .certify(([7; 16], "second"), key.public(), LIFE, &first)
+        .certify(member([7; 16], "second"), key.public(), LIFE, &first)
         .unwrap();
     assert!(pki::list(&world.files("authority")).unwrap().is_empty());
     signer.record(&certified).unwrap();
@@ -122,7 +133,7 @@ fn the_clusters_own_key_can_sign_on_a_node_too() {
     let signer = Signer::load(&out).unwrap().unwrap();
     let (first, key) = (world.first(), NodeKey::generate().unwrap());
     let certified = signer
-        .certify(([7; 16], "second"), key.public(), LIFE, &first)
+        .certify(member([7; 16], "second"), key.public(), LIFE, &first)
         .unwrap();
     assert_eq!(chain(&certified.pem).len(), 1, "nothing stands between");
     first.verify(&chain(&certified.pem)[0], &[]).unwrap();
@@ -134,7 +145,12 @@ fn what_others_would_refuse_never_leaves_an_authority() {
     let signer = other.signer();
     let key = NodeKey::generate().unwrap();
     let error = signer
-        .certify(([7; 16], "second"), key.public(), LIFE, &world.first())
+        .certify(
+            member([7; 16], "second"),
+            key.public(),
+            LIFE,
+            &world.first(),
+        )
         .unwrap_err();
     assert!(matches!(error, PkiError::Distrusted { .. }), "{error}");
 }
@@ -157,7 +173,7 @@ fn a_renewed_certificate_takes_its_place_or_nothing_does() {
     let dir = world.files("first");
     let paths = ["ca.pem", "node.pem", "node.key"].map(|file| dir.join(file));
     let files = (paths[0].as_path(), paths[1].as_path(), paths[2].as_path());
-    let node = (first.id(), first.name());
+    let node = first.bearer();
     let own = first.public_key().unwrap();
     let renewed = signer.certify(node, &own, LIFE * 2, &first).unwrap();
     let identity = pki::replace_certificate(files, &renewed.pem).unwrap();
@@ -177,7 +193,7 @@ fn nothing_is_installed_that_does_not_fit_together() {
     let (signer, first) = (world.signer(), world.first());
     let (key, other) = (NodeKey::generate().unwrap(), NodeKey::generate().unwrap());
     let certified = signer
-        .certify(([7; 16], "second"), other.public(), LIFE, &first)
+        .certify(member([7; 16], "second"), other.public(), LIFE, &first)
         .unwrap();
     let dir = world.files("second");
     pki::install(&dir, &key, &certified.pem, &first.authorities_pem()).unwrap_err();
@@ -196,7 +212,7 @@ fn a_node_is_known_by_the_fingerprint_of_its_authority() {
     let world = World::new();
     let (signer, first, key) = (world.signer(), world.first(), NodeKey::generate().unwrap());
     let certified = signer
-        .certify(([7; 16], "second"), key.public(), LIFE, &first)
+        .certify(member([7; 16], "second"), key.public(), LIFE, &first)
         .unwrap();
     let mut shown = chain(&certified.pem);
     let leaf = shown.remove(0);
@@ -216,7 +232,12 @@ fn a_node_is_known_by_the_fingerprint_of_its_authority() {
     let other = World::new();
     let forged = other
         .signer()
-        .certify(([7; 16], "second"), key.public(), LIFE, &other.first())
+        .certify(
+            member([7; 16], "second"),
+            key.public(),
+            LIFE,
+            &other.first(),
+        )
         .unwrap();
     let mut forged = chain(&forged.pem);
     let leaf = forged.remove(0);
@@ -241,4 +262,34 @@ fn while_an_authority_is_replaced_a_node_knows_which_one_is_its_own() {
     let after = world.first();
     assert_eq!(after.own_authority(), after.authorities().first());
     assert_ne!(after.own_authority(), between.own_authority());
+}
+
+#[test]
+fn an_observer_is_one_in_its_certificate_and_stays_one() {
+    let world = World::new();
+    let (signer, first, key) = (world.signer(), world.first(), NodeKey::generate().unwrap());
+    let bearer = pki::Bearer {
+        role: pki::Role::Observer,
+        ..member([7; 16], "watch")
+    };
+    let certified = signer.certify(bearer, key.public(), LIFE, &first).unwrap();
+    let dir = world.files("watch");
+    let identity = pki::install(&dir, &key, &certified.pem, &first.authorities_pem()).unwrap();
+    assert_eq!(identity.bearer(), bearer);
+    assert_eq!(first.role(), pki::Role::Member);
+    // By the cluster's own key, and renewed with it.
+    let (ca, out) = (world.files("ca"), world.files("watch2"));
+    let role = pki::Role::Observer;
+    assert_eq!(
+        pki::issue(&ca, ("watch2", role), &out, LIFE).unwrap().role,
+        role
+    );
+    assert_eq!(pki::renew(&ca, "watch2", &out, LIFE).unwrap().role, role);
+    assert_eq!(load(&out).role(), role);
+    let issued = pki::list(&ca).unwrap();
+    let roles: Vec<_> = issued
+        .iter()
+        .map(|one| (one.name.as_str(), one.role))
+        .collect();
+    assert_eq!(roles, [("first", pki::Role::Member), ("watch2", role)]);
 }

@@ -16,6 +16,8 @@ use std::sync::Arc;
 /// How many bytes of datagrams wait in each direction of a connection; older ones are dropped for
 /// newer ones.
 const DATAGRAM_BUFFER_BYTES: usize = 256 << 10;
+/// How many channels of a later program may be open before they are refused.
+const UNKNOWN_CHANNELS: u32 = 4;
 /// The most channels: more would leave no room for the other kinds of streams.
 const MAX_CHANNELS: u8 = 200;
 
@@ -29,7 +31,7 @@ pub(super) fn transport(settings: &Settings) -> Result<TransportConfig, BindErro
         return Err(BindError::Setting("channels"));
     }
     let idle = IdleTimeout::try_from(settings.idle).map_err(|_| BindError::Setting("idle"))?;
-    let streams = u32::from(settings.channels) + u32::from(MAX_LARGE_DATAGRAMS);
+    let streams = u32::from(settings.channels) + UNKNOWN_CHANNELS + u32::from(MAX_LARGE_DATAGRAMS);
     let window = u64::from(settings.stream_window_bytes) * u64::from(streams);
     let mut config = TransportConfig::default();
     config

@@ -29,7 +29,8 @@ async fn both_ends_learn_who_the_other_is() {
         (
             PeerName {
                 id: b.id,
-                name: "b".into()
+                name: "b".into(),
+                role: pki::Role::Member
             },
             Some(5),
             b.endpoint.local_addr()
@@ -51,7 +52,8 @@ async fn both_ends_learn_who_the_other_is() {
         (
             PeerName {
                 id: a.id,
-                name: "a".into()
+                name: "a".into(),
+                role: pki::Role::Member
             },
             None,
             a.endpoint.local_addr()
@@ -108,7 +110,13 @@ async fn a_dialler_that_the_other_end_refuses_is_never_connected() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nodes_of_two_authorities_connect_while_both_trust_both() {
     let world = World::new();
-    pki::issue(&world.ca(), "old", &world.files("old"), pki::NODE_LIFE).unwrap();
+    pki::issue(
+        &world.ca(),
+        ("old", pki::Role::Member),
+        &world.files("old"),
+        pki::NODE_LIFE,
+    )
+    .unwrap();
     pki::rotate(&world.ca()).unwrap();
     std::fs::copy(world.ca().join("ca.pem"), world.files("old").join("ca.pem")).unwrap();
     let mut old = Node::bind(settings(), load(&world.files("old")));
@@ -245,6 +253,7 @@ async fn where_nobody_answers_a_dial_fails_at_its_limit() {
     let world = World::new();
     let mut hasty = settings();
     hasty.dial_limit = Duration::from_millis(200);
+    hasty.member_dial_limit = Duration::from_millis(300);
     let mut a = Node::bind(hasty, world.identity("a"));
     let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
     let (kind, reason) = a
@@ -254,6 +263,11 @@ async fn where_nobody_answers_a_dial_fails_at_its_limit() {
         (kind, reason.as_str()),
         (DialErrorKind::Unreachable, "no answer within 0.2 s")
     );
+    let member = Some([7; 16]);
+    let (_, reason) = a
+        .fails(&silent.local_addr().unwrap().to_string(), member)
+        .await;
+    assert_eq!(reason, "no answer within 0.3 s");
     assert_eq!(
         a.fails("a name without a port", None).await.0,
         DialErrorKind::Unreachable

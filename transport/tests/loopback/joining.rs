@@ -43,6 +43,11 @@ fn answer(node: &Node) {
     });
 }
 
+fn member(id: [u8; 16], name: &str) -> pki::Bearer<'_> {
+    let role = pki::Role::Member;
+    pki::Bearer { id, name, role }
+}
+
 #[tokio::test]
 async fn a_newcomer_and_a_node_share_what_nobody_else_knows() {
     let world = World::new();
@@ -214,7 +219,12 @@ async fn nodes_below_an_authority_of_a_node_connect_with_all_others() {
     pki::delegate(&world.ca(), "direct", &authority, pki::SIGNER_LIFE).unwrap();
     let signer = pki::Signer::load(&authority).unwrap().unwrap();
     let certified = signer
-        .certify(([5; 16], "joined"), key.public(), pki::NODE_LIFE, &direct)
+        .certify(
+            member([5; 16], "joined"),
+            key.public(),
+            pki::NODE_LIFE,
+            &direct,
+        )
         .unwrap();
     let files = world.files("joined");
     let authorities = direct.authorities_pem();

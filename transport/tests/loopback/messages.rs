@@ -174,3 +174,24 @@ async fn what_was_accepted_before_a_close_arrives() {
     );
     assert_eq!(a.closed().await, "closed here: enough");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_channel_that_the_peer_does_not_know_costs_its_own_messages_only() {
+    let world = World::new();
+    let mut later = settings();
+    later.channels = 3;
+    let mut a = Node::bind(later, world.identity("a"));
+    let mut b = world.node("b");
+    let (at_a, at_b) = connect(&mut a, &mut b).await;
+    until(|| {
+        a.endpoint.send(at_a, 2, numbered(0, 100));
+        a.endpoint.stats().messages_dropped > 0
+    })
+    .await;
+    a.endpoint.send(at_a, 1, numbered(1, 100));
+    b.endpoint.send(at_b, 1, numbered(2, 100));
+    assert_eq!(number(&b.bulk().await), 1);
+    assert_eq!(number(&a.bulk().await), 2);
+    let violations = [&a, &b].map(|node| node.endpoint.stats().violations);
+    assert_eq!(violations, [0, 0]);
+}

@@ -9,6 +9,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
 use std::path::Path;
 use std::sync::Arc;
+use transport::Event;
 
 /// Connects with the certificate in `files`, as the node of that certificate would.
 async fn rogue(files: &Path, node: &Node) -> Connection {
@@ -57,7 +58,13 @@ async fn without_a_certificate_nobody_connects() {
 async fn is_disconnected(streams: &[&[u8]], reason: &str) {
     let world = World::new();
     let mut node = world.node("node");
-    pki::issue(&world.ca(), "rogue", &world.files("rogue"), pki::NODE_LIFE).unwrap();
+    pki::issue(
+        &world.ca(),
+        ("rogue", pki::Role::Member),
+        &world.files("rogue"),
+        pki::NODE_LIFE,
+    )
+    .unwrap();
     let rogue = rogue(&world.files("rogue"), &node).await;
     node.connected().await;
     for bytes in streams {
@@ -87,12 +94,37 @@ async fn a_frame_that_is_too_large_closes_the_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_unknown_channel_closes_the_connection() {
-    is_disconnected(
-        &[&[2, 0, 0, 0, 0]],
-        "it opened channel 2, which does not exist",
+async fn an_unknown_channel_opened_twice_closes_the_connection() {
+    is_disconnected(&[&[9, 1, 2, 3], &[9]], "it opened channel 9 twice").await;
+}
+
+/// A later program may have more channels than this one.
+#[tokio::test(flavor = "multi_thread")]
+async fn all_channels_that_are_not_known_are_refused_and_the_connection_goes_on() {
+    let world = World::new();
+    let mut node = world.node("node");
+    pki::issue(
+        &world.ca(),
+        ("rogue", pki::Role::Member),
+        &world.files("rogue"),
+        pki::NODE_LIFE,
     )
-    .await;
+    .unwrap();
+    let rogue = rogue(&world.files("rogue"), &node).await;
+    node.connected().await;
+    for channel in 2..255 {
+        let mut stream = soon(rogue.open_uni()).await.unwrap();
+        stream.write_all(&[channel, 0, 0, 0, 1, 7]).await.unwrap();
+        let code = soon(stream.stopped()).await.unwrap();
+        assert_eq!(code, Some(1_u32.into()));
+    }
+    let mut known = rogue.open_uni().await.unwrap();
+    known.write_all(&[0, 0, 0, 0, 1, 7]).await.unwrap();
+    let Event::Message { channel, bytes, .. } = node.urgent().await else {
+        panic!("it is told that the connection has ended")
+    };
+    assert_eq!((channel, &bytes[..]), (0, &[7][..]));
+    assert_eq!(node.endpoint.stats().violations, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

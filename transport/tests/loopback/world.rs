@@ -36,7 +36,13 @@ impl World {
     }
 
     pub(crate) fn identity(&self, name: &str) -> Identity {
-        pki::issue(&self.ca(), name, &self.files(name), pki::NODE_LIFE).unwrap();
+        pki::issue(
+            &self.ca(),
+            (name, pki::Role::Member),
+            &self.files(name),
+            pki::NODE_LIFE,
+        )
+        .unwrap();
         load(&self.files(name))
     }
 
@@ -59,6 +65,7 @@ pub(crate) fn settings() -> Settings {
     settings.duplicate_quiet = Duration::from_millis(200);
     // The first packets of many handshakes at once may take their time here.
     settings.dial_limit = Duration::from_secs(10);
+    settings.member_dial_limit = Duration::from_secs(10);
     settings.accept_limit = Duration::from_secs(10);
     settings.flush_limit = Duration::from_secs(10);
     settings

@@ -399,3 +399,34 @@ fn who_missed_a_dropped_tombstone_gets_the_log_whole_and_the_reason_is_unknown()
     assert_eq!(seen, [("p1", false), ("p7", true)]);
     assert_eq!(news[0].after, State::Gone(Reason::Unknown));
 }
+
+#[test]
+fn an_old_part_does_not_complete_what_a_newer_one_began() {
+    let mut world = World::new();
+    let put = |name| Step::Put {
+        name,
+        process: name,
+        claim: 1,
+    };
+    world.step(put(1));
+    world.step(put(2));
+    let old = world.replicas[0].delta(OWNER, Progress::default(), ALL);
+    // The first changes again, and an end after it is forgotten: the log is needed from its beginning.
+    world.step(put(1));
+    world.step(put(3));
+    world.step(Step::End {
+        name: 3,
+        process: 3,
+    });
+    let here = world.replicas[0].position(OWNER);
+    world.replicas[0].forget(OWNER, here);
+    let new = world.replicas[0].delta(OWNER, Progress::default(), 1);
+    let new = new.unwrap();
+    assert!(new.upto < new.latest, "the newer part is not the last one");
+    world.parts.extend([new, old.unwrap()]);
+    world.deliver(0, 1);
+    world.deliver(1, 1);
+    assert_eq!(world.replicas[1].position(OWNER), Position::default());
+    world.catch_up(0, 1, ALL);
+    assert_eq!(live(&world.replicas[1]), live(&world.replicas[0]));
+}

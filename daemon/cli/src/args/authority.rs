@@ -1,6 +1,7 @@
 //! What can be typed about hosts that become nodes.
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
+use names::Role;
 use std::path::PathBuf;
 
 /// `muster init`.
@@ -35,6 +36,24 @@ pub(crate) struct Join {
     pub(crate) wait: bool,
 }
 
+/// What a new node can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum NodeRole {
+    /// Counts in verdicts and majorities
+    Member,
+    /// Sees all that members see, counts nowhere and changes nothing
+    Observer,
+}
+
+impl From<NodeRole> for Role {
+    fn from(role: NodeRole) -> Self {
+        match role {
+            NodeRole::Member => Self::Member,
+            NodeRole::Observer => Self::Observer,
+        }
+    }
+}
+
 /// `muster invite`.
 #[derive(Debug, Args)]
 pub(crate) struct Invite {
@@ -49,7 +68,7 @@ pub(crate) struct Invite {
     pub(crate) name: Option<String>,
     /// What the new node becomes [default: member]
     #[arg(long)]
-    pub(crate) role: Option<String>,
+    pub(crate) role: Option<NodeRole>,
     /// What the new node says of itself
     #[arg(long = "tag", value_name = "KEY=VALUE")]
     pub(crate) tags: Vec<String>,

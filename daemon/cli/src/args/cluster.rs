@@ -71,4 +71,13 @@ pub(crate) struct Events {
     /// Only about this member, list or process
     #[arg(long)]
     pub(crate) name: Option<String>,
+    /// Begin with what happened since then: 8h, 30m, today, 2026-10-01T14:00
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) since: Option<String>,
+    /// End with what happened until then: now, 2h (ago), 2026-10-01T15:00
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) until: Option<String>,
+    /// Begin with so many of the newest events that are kept
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) last: Option<u32>,
 }

@@ -1,5 +1,6 @@
 //! What can be typed about certificates.
 
+use super::NodeRole;
 use clap::Subcommand;
 use std::path::PathBuf;
 
@@ -58,6 +59,9 @@ pub(crate) enum Pki {
         /// Issue a new certificate for a node that has one; it keeps its id
         #[arg(long)]
         renew: bool,
+        /// What the node is; a renewed certificate keeps it [default: member]
+        #[arg(long, conflicts_with = "renew")]
+        role: Option<NodeRole>,
         /// For how many days it is valid; it never outlives its authority
         #[arg(long, value_name = "DAYS", default_value_t = 730, value_parser = clap::value_parser!(u16).range(1..=3650))]
         days: u16,

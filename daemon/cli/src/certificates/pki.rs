@@ -8,6 +8,7 @@ use crate::text::printable;
 use data_encoding::HEXLOWER;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use names::Role;
 use pki::{Issued, PkiError};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -67,14 +68,16 @@ pub(crate) fn run(command: &Pki, output: &Output) -> Result<(), Failure> {
             dir,
             out,
             renew,
+            role,
             days,
         } => {
+            let role = role.map(Role::from).unwrap_or_default();
             let out = out.clone().unwrap_or_else(|| PathBuf::from(name));
             let life = days_long(*days);
             let issued = if *renew {
                 pki::renew(dir, name, &out, life)
             } else {
-                pki::issue(dir, name, &out, life)
+                pki::issue(dir, (name, role), &out, life)
             };
             told_issued(&issued.map_err(failure)?, &out, output)
         }
@@ -88,7 +91,7 @@ fn told_issued(issued: &Issued, out: &Path, output: &Output) -> Result<(), Failu
         out.display(),
         output.time(&expires(issued.not_after), &TimeZone::system())
     );
-    let answer = json!({ "id": HEXLOWER.encode(&issued.id), "name": issued.name, "out": out, "not_after": expires(issued.not_after) });
+    let answer = json!({ "id": HEXLOWER.encode(&issued.id), "name": issued.name, "role": issued.role, "out": out, "not_after": expires(issued.not_after) });
     told(output, &words, &answer)
 }
 
@@ -100,11 +103,11 @@ fn days_long(days: u16) -> Duration {
 fn list(dir: &Path, output: &Output) -> Result<(), Failure> {
     let issued = pki::list(dir).map_err(failure)?;
     if output.is_json() {
-        let item = |one: &pki::IssuedName| json!({ "name": one.name, "id": HEXLOWER.encode(&one.id), "not_after": one.not_after.map(expires) });
+        let item = |one: &pki::IssuedName| json!({ "name": one.name, "role": one.role, "id": HEXLOWER.encode(&one.id), "not_after": one.not_after.map(expires) });
         let items: Vec<Value> = issued.iter().map(item).collect();
         return output.json(&json!({ "items": items, "next": null }));
     }
-    let mut table = Table::new(&["NAME", "UNTIL", "ID"]);
+    let mut table = Table::new(&["NAME", "UNTIL", "ID", "ROLE"]);
     for one in &issued {
         let until = one.not_after.map(expires);
         let until = until.map(|at| output.time(&at, &TimeZone::system()));
@@ -112,6 +115,7 @@ fn list(dir: &Path, output: &Output) -> Result<(), Failure> {
             one.name.as_str().into(),
             until.unwrap_or_default().into(),
             Cell::painted(&HEXLOWER.encode(&one.id), Paint::Dim),
+            one.role.as_str().into(),
         ]);
     }
     output.table(&table)

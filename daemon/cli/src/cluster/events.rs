@@ -1,27 +1,51 @@
 //! What happens, as it happens.
 
+mod past;
+
 use crate::args::Events;
 use crate::failure::Failure;
 use crate::session::Session;
 use crate::stream::Stream;
 use crate::text::printable;
-use api::cluster::PartitionVerdict;
+use api::cluster::{MemberRole, PartitionVerdict};
 use api::events::{
     ClusterEvent, ClusterStreamEvent, EventDetails, EventKind, EventType, EventsQuery,
     MissingMembers, ProcessDetails,
 };
 use client::{ApiPath, ServerEvent};
+use jiff::Zoned;
 use serde_json::Value;
 
 /// `muster events`.
-pub(crate) async fn follow(session: &Session<'_>, args: &Events) -> Result<(), Failure> {
+pub(crate) async fn events(session: &Session<'_>, args: &Events) -> Result<(), Failure> {
     let kinds = args.kinds.join(",");
+    let when = |option, text: &Option<String>| {
+        let now = Zoned::now().with_time_zone(session.zone.clone());
+        let moment = text.as_deref().map(|text| past::moment(text, &now));
+        let moment = moment.transpose();
+        moment.map_err(|why| Failure::Usage(format!("{option} {why}")))
+    };
     let which = EventsQuery {
         kinds: (!kinds.is_empty()).then_some(kinds),
         name: args.name.clone(),
+        since: when("--since", &args.since)?.map(|since| since.to_string()),
+        until: when("--until", &args.until)?.map(|until| until.to_string()),
+        last: args.last,
     };
     let path = ApiPath::new(&["events"]).with(&which);
+    if which.until.is_some() {
+        return print_to_the_end(session, &path).await;
+    }
     print(session, Stream::open(session, &path).await?, |_| true).await
+}
+
+/// Prints the events of a stream that ends.
+async fn print_to_the_end(session: &Session<'_>, path: &ApiPath) -> Result<(), Failure> {
+    let mut stream = session.ask(session.client().stream(path, None)).await?;
+    while let Some(event) = session.ask(stream.next()).await? {
+        print_one(session, &event, |_| true)?;
+    }
+    Ok(())
 }
 
 /// Prints the events of a stream that are wanted.
@@ -31,22 +55,28 @@ pub(crate) async fn print(
     wanted: impl Fn(&ClusterEvent) -> bool,
 ) -> Result<(), Failure> {
     loop {
-        let event = stream.next().await?;
-        let data = told(&event)?;
-        let read = event.read().map_err(|error| session.explain(error))?;
-        let ClusterStreamEvent::Message(event) = read else {
-            continue;
-        };
-        if !wanted(&event) {
-            continue;
-        }
-        if session.output.is_json() {
-            session.output.json(&data)?;
-        } else {
-            let at = session.time(&event.at.to_string());
-            session.output.happened(&at, &describe(&event))?;
-        }
+        print_one(session, &stream.next().await?, &wanted)?;
     }
+}
+
+fn print_one(
+    session: &Session<'_>,
+    event: &ServerEvent,
+    wanted: impl Fn(&ClusterEvent) -> bool,
+) -> Result<(), Failure> {
+    let data = told(event)?;
+    let read = event.read().map_err(|error| session.explain(error))?;
+    let ClusterStreamEvent::Message(event) = read else {
+        return Ok(());
+    };
+    if !wanted(&event) {
+        return Ok(());
+    }
+    if session.output.is_json() {
+        return session.output.json(&data);
+    }
+    let at = session.time(&event.at.to_string());
+    session.output.happened(&at, &describe(&event))
 }
 
 /// An event's data; the daemon's farewell to a reader who is too slow as a failure.
@@ -67,6 +97,12 @@ pub(crate) fn told(event: &ServerEvent) -> Result<Value, Failure> {
 pub(crate) fn describe(event: &ClusterEvent) -> String {
     let (name, what) = (printable(&event.name), printable(event.what.as_str()));
     let more = &event.more;
+    let name = match &more.role {
+        Some(role) if *role != MemberRole::Member => {
+            format!("{} {name}", printable(role.as_str()))
+        }
+        Some(_) | None => name,
+    };
     let words = match (&event.kind, &event.what) {
         (EventKind::Member, EventType::Joined | EventType::Left) => format!("{name} {what}"),
         (EventKind::Member, EventType::Forgotten) => format!("{name} was {what}"),

@@ -95,7 +95,9 @@ pub(crate) async fn join(
         eprintln!("muster: {}", to_start(&joined.config));
     }
     let partition = if is_started || args.wait {
-        Some(arrived(&joined.socket, 2, timeout).await?)
+        // An observer does not count itself.
+        let nodes = if joined.role.is_observer() { 1 } else { 2 };
+        Some(arrived(&joined.socket, nodes, timeout).await?)
     } else {
         None
     };
@@ -105,12 +107,17 @@ pub(crate) async fn join(
 fn tell(output: &Output, joined: &Joined, seen: Option<&PartitionView>) -> Result<(), Failure> {
     if output.is_json() {
         return output.json(&json!({
-            "name": joined.name, "id": joined.id, "by": joined.by, "config": joined.config,
+            "name": joined.name, "id": joined.id, "role": joined.role, "by": joined.by, "config": joined.config,
             "started": seen.is_some(),
             "expected": seen.map(|seen| seen.expected), "reachable": seen.map(|seen| seen.reachable),
         }));
     }
     let (by, name) = (printable(&joined.by), printable(&joined.name));
+    let by = if joined.role.is_observer() {
+        format!("{by} as an observer")
+    } else {
+        by
+    };
     match seen {
         Some(seen) => output.line(&format!(
             "joined by {by}: {} of {} nodes reached",

@@ -7,6 +7,7 @@ use crate::session::Session;
 use crate::table::{Cell, Paint, Table};
 use crate::text::printable;
 use api::authority::{Invitation, InvitationState, NewInvitation};
+use names::Role;
 use std::collections::BTreeMap;
 
 /// `muster invite`: in a pipe the token and nothing else.
@@ -20,7 +21,7 @@ pub(crate) async fn invite(session: &Session<'_>, args: &Invite) -> Result<(), F
         ttl: args.ttl.clone(),
         uses: args.uses,
         name: args.name.clone(),
-        role: args.role.as_deref().map(Into::into),
+        role: args.role.map(|role| Role::from(role).as_str().into()),
         tags: (!tags.is_empty()).then_some(tags),
     };
     let answer = session.make(session.client().invite(&wanted)).await?;

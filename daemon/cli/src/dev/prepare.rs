@@ -202,7 +202,7 @@ fn furnish(layout: &Layout, mark: &Mark) -> anyhow::Result<()> {
 /// A name that was issued by a start that was interrupted keeps its id.
 fn certify(layout: &Layout, files: &NodeLayout, node: &Marked) -> Result<(), PkiError> {
     let (ca, out, name) = (layout.ca(), files.tls(), node.name.as_str());
-    match pki::issue(&ca, name, &out, pki::NODE_LIFE) {
+    match pki::issue(&ca, (name, pki::Role::Member), &out, pki::NODE_LIFE) {
         Err(PkiError::Issued { .. }) => pki::renew(&ca, name, &out, pki::NODE_LIFE).map(drop),
         other => other.map(drop),
     }

@@ -5,7 +5,7 @@ use super::state::State;
 use crate::table::padded;
 use crate::text::{by_name, local_day, local_time, printable, time_of_day};
 use crate::upkeep::status::{bytes, in_words};
-use api::cluster::{ClusterMember, MemberState, PartitionVerdict};
+use api::cluster::{ClusterMember, MemberRole, MemberState, PartitionVerdict};
 use api::node::{AttentionSeverity, StatusOfStore};
 use api::time::Millis;
 use jiff::Timestamp;
@@ -275,12 +275,18 @@ fn members(state: &State, theme: Theme) -> Vec<Line<'static>> {
             None => "-".to_owned(),
         };
         let since = ago(member.since);
+        let role = match member.role {
+            MemberRole::Member => String::new(),
+            MemberRole::Observer | MemberRole::Other(_) => {
+                format!("  {}", printable(member.role.as_str()))
+            }
+        };
         let state_of = printable(member.state.as_str());
         let name = Span::raw(format!("{} ", padded(&printable(&member.name), 16)));
         Line::from(vec![
             name,
             Span::styled(format!("{state_of:<10} "), style),
-            Span::raw(format!("{rtt:>8}  {since}")),
+            Span::raw(format!("{rtt:>8}  {since}{role}")),
         ])
     });
     std::iter::once(heading).chain(lines).collect()

@@ -1,7 +1,7 @@
 //! What the daemon tells: asked once a second, and its events as they come.
 
 use api::cluster::ClusterMember;
-use api::events::{ClusterEvent, ClusterStreamEvent};
+use api::events::{ClusterEvent, ClusterStreamEvent, EventsQuery};
 use api::node::NodeStatus;
 use api::processes::{ProcessesQuery, RegisteredProcess};
 use client::{ApiPath, Client, ClientError};
@@ -36,6 +36,10 @@ pub(super) enum Update {
     Failed(ClientError),
     /// Something happened.
     Happened(Box<ClusterEvent>),
+    /// Something had happened before anybody looked.
+    Past(Box<ClusterEvent>),
+    /// More happened than was read; the kept events come again.
+    Lagged,
 }
 
 /// Asks for everything once.
@@ -73,18 +77,37 @@ pub(super) async fn polls(client: Client, updates: Sender<Update>) {
     }
 }
 
+/// How many kept events are shown from the start.
+const PAST: u32 = 200;
+
 /// Follows the events, whatever becomes of the daemon.
 pub(super) async fn events(client: Client, updates: Sender<Update>) {
-    let mut events = client.follow(&ApiPath::new(&["events"]));
+    let which = EventsQuery {
+        last: Some(PAST),
+        ..EventsQuery::default()
+    };
+    let mut events = client.follow(&ApiPath::new(&["events"]).with(&which));
+    // The kept events come before the snapshot, which tells what is, as the polls do.
+    let mut is_past = true;
     while !updates.is_closed() {
         // Why it failed is told by the next poll.
         let Ok(event) = events.next().await else {
+            is_past = false;
             continue;
         };
-        // A snapshot tells what is, which the polls do; after `lagged` the stream goes on.
-        if let Ok(ClusterStreamEvent::Message(event)) = event.read()
-            && updates.send(Update::Happened(event)).await.is_err()
-        {
+        let update = match event.read() {
+            Ok(ClusterStreamEvent::Message(event)) if is_past => Update::Past(event),
+            Ok(ClusterStreamEvent::Message(event)) => Update::Happened(event),
+            Ok(ClusterStreamEvent::Snapshot(_)) => {
+                is_past = false;
+                continue;
+            }
+            Ok(ClusterStreamEvent::Lagged(_)) => Update::Lagged,
+            Err(_) => continue,
+        };
+        // After that the stream begins anew, with kept events.
+        is_past |= matches!(update, Update::Lagged);
+        if updates.send(update).await.is_err() {
             return;
         }
     }

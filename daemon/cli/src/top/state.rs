@@ -90,14 +90,21 @@ impl State {
             Update::Polled(_) | Update::Failed(_) if self.hold => {}
             Update::Polled(polled) => self.polled(*polled),
             Update::Failed(error) => self.failed(&error),
-            Update::Happened(event) => self.happened(&event),
+            Update::Happened(event) => {
+                if event.kind == EventKind::List {
+                    self.busy.changed(&event.name);
+                }
+                self.happened(&event);
+            }
+            Update::Past(event) => self.happened(&event),
+            Update::Lagged => self.events.clear(),
         }
     }
 
     pub(super) fn toggle_hold(&mut self) {
         self.hold = !self.hold;
         for event in std::mem::take(&mut self.waiting) {
-            self.happened(&event);
+            self.take(Update::Happened(event));
         }
     }
 
@@ -137,9 +144,6 @@ impl State {
 
     fn happened(&mut self, event: &ClusterEvent) {
         let is_list = event.kind == EventKind::List;
-        if is_list {
-            self.busy.changed(&event.name);
-        }
         let is_bad = match &event.kind {
             EventKind::Partition => event.what != EventType::Healed,
             EventKind::Member | EventKind::Process => matches!(

@@ -157,6 +157,7 @@ fn members(members: &MemberCounts) -> String {
         (members.down, "down"),
         (members.restarting, "restarting"),
         (members.left, "left"),
+        (members.observers, "observing"),
     ];
     let some = counts.iter().filter(|(count, _)| *count > 0);
     some.map(|(count, state)| format!("{count} {state}"))

@@ -106,6 +106,7 @@ mod tests {
         Peer {
             id: NodeId([id; 16]),
             name: NodeName::new(name).unwrap(),
+            role: names::Role::Member,
         }
     }
 

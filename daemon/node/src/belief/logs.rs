@@ -2,7 +2,7 @@
 
 use crate::time::Wall;
 use crdt::registry::Entry;
-use names::NodeId;
+use names::{NodeId, Role};
 
 /// How far ahead of the time others' claims move this node's clock of claims, in milliseconds. Nobody
 /// registers so much, and it leaves room for later claims.
@@ -12,9 +12,11 @@ pub(super) const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LogPart {
     /// The node that sent it.
-    pub(crate) speaker: NodeId,
+    pub(crate) speaker: (NodeId, Role),
     /// The node whose log it is.
-    pub(crate) owner: NodeId,
+    pub(crate) owner: (NodeId, Role),
+    /// Whether it has registrations, or ends of such.
+    pub(crate) has_records: bool,
     /// Whether the speaker pushed it, rather than answered with it.
     pub(crate) is_pushed: bool,
     /// Whether this node has asked the speaker for that log and waits for the answer.
@@ -36,7 +38,7 @@ pub(crate) enum Use {
     AnswerOnly,
     /// Nobody has asked for it: it is passed over.
     Ignore,
-    /// It breaks the protocol: only its owner pushes a log.
+    /// It breaks the protocol: only its owner pushes a log, and an observer has no registrations.
     Breach,
 }
 
@@ -46,12 +48,16 @@ pub(crate) enum Use {
 /// for itself by now, the owner's word goes first. What others keep may be the log of a start that the
 /// owner's disk, restored from a backup, knows nothing of: in the same run, and with a higher number.
 pub(crate) fn log_part(part: LogPart) -> Use {
-    let is_hearsay = part.speaker != part.owner;
-    if is_hearsay && part.is_pushed {
+    let ((speaker, role), (owner, owner_role)) = (part.speaker, part.owner);
+    let is_hearsay = speaker != owner;
+    let is_unheard =
+        is_hearsay && (role == Role::Observer || part.owner_speaks || !part.is_credible);
+    let is_observers = owner_role == Role::Observer && part.has_records;
+    if part.is_pushed && (is_hearsay || is_observers) {
         Use::Breach
     } else if is_hearsay && !part.was_asked {
         Use::Ignore
-    } else if is_hearsay && (part.owner_speaks || !part.is_credible) || !part.is_expected {
+    } else if is_observers || is_unheard || !part.is_expected {
         Use::AnswerOnly
     } else {
         Use::Merge
@@ -97,8 +103,9 @@ mod tests {
 
     fn part(speaker: NodeId) -> LogPart {
         LogPart {
-            speaker,
-            owner: OWNER,
+            speaker: (speaker, Role::Member),
+            owner: (OWNER, Role::Member),
+            has_records: true,
             is_pushed: false,
             was_asked: true,
             owner_speaks: false,
@@ -165,6 +172,41 @@ mod tests {
             ),
         ];
         for (case, use_of_it) in cases {
+            assert_eq!(log_part(case), use_of_it, "{case:?}");
+        }
+    }
+
+    #[test]
+    fn an_observer_has_no_registrations_and_tells_of_no_others() {
+        let by_observer = LogPart {
+            speaker: (OTHER, Role::Observer),
+            ..part(OTHER)
+        };
+        let own = LogPart {
+            owner: (OWNER, Role::Observer),
+            ..part(OWNER)
+        };
+        let pushed = LogPart {
+            is_pushed: true,
+            ..own
+        };
+        let empty = |part| LogPart {
+            has_records: false,
+            ..part
+        };
+        let relayed = LogPart {
+            speaker: (OTHER, Role::Member),
+            ..own
+        };
+        for (case, use_of_it) in [
+            (by_observer, Use::AnswerOnly),
+            (empty(by_observer), Use::AnswerOnly),
+            (own, Use::AnswerOnly),
+            (relayed, Use::AnswerOnly),
+            (pushed, Use::Breach),
+            (empty(pushed), Use::Merge),
+            (empty(own), Use::Merge),
+        ] {
             assert_eq!(log_part(case), use_of_it, "{case:?}");
         }
     }

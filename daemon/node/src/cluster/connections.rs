@@ -1,9 +1,9 @@
 //! The connections: which there are to whom, which is in use, and which are being dialled.
 
+use super::dials::Dials;
 use super::edge::{Edge, Timer};
 use super::io::{Output, Target};
 use super::message::{Hello, Message};
-use super::swim::Identity;
 use crate::time::Instant;
 use crate::wire::{CloseReason, ConnId, DialId, Peer, Protocol};
 use bytes::Bytes;
@@ -12,7 +12,7 @@ use names::NodeId;
 use rand::seq::IteratorRandom;
 use rand_chacha::ChaCha8Rng;
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -20,12 +20,6 @@ use std::time::Duration;
 const MAX_WAITING: usize = 4;
 /// How many connections one peer may have: two that dial each other have two, a restart adds some.
 const MAX_PER_PEER: usize = 8;
-/// An address at which no member has ever answered is dialled once in this time, whoever is said to
-/// be there, and only so many of them: what others say must not make this node a flood.
-const STRANGERS_EACH: Duration = Duration::from_secs(1);
-const MAX_STRANGERS: usize = 64;
-/// How many addresses are remembered.
-const MAX_ANSWERED: usize = 20_000;
 /// How long a node has to answer when others say that it is gone.
 pub(super) const ANSWER: Duration = Duration::from_millis(500);
 /// A connection whose hello was not accepted by then is closed.
@@ -77,17 +71,12 @@ pub(super) struct Connections {
     /// The connections of each peer, the newest last: of those that are accepted the newest is in
     /// use. Of two that dialled each other at once, the transport names the one it keeps last.
     of: BTreeMap<NodeId, Vec<ConnId>>,
-    dialling: BTreeMap<NodeId, DialId>,
+    pub(super) dials: Dials,
     waiting: BTreeMap<NodeId, VecDeque<Bytes>>,
     /// When something came from each node itself.
     last_contact: BTreeMap<NodeId, Instant>,
     /// When each node was asked whether it is there, and had not answered yet.
     asked: BTreeMap<NodeId, Instant>,
-    last_dial: u64,
-    /// The addresses at which a member has answered.
-    answered: BTreeSet<SocketAddr>,
-    /// The others, that were dialled within the last [`STRANGERS_EACH`].
-    strangers: BTreeMap<SocketAddr, Instant>,
 }
 
 impl Connections {
@@ -106,15 +95,8 @@ impl Connections {
             return false;
         }
         conns.push(conn);
-        if self
-            .dialling
-            .get(&node)
-            .is_some_and(|dialling| dial == Some(*dialling))
-        {
-            self.dialling.remove(&node);
-        }
-        if dial.is_some() && self.answered.len() < MAX_ANSWERED {
-            self.answered.insert(connection.remote);
+        if let Some(dial) = dial {
+            self.dials.answered(dial, node, connection.remote);
         }
         self.by_id.insert(conn, connection);
         edge.after(GREETING, Timer::Greeting(conn));
@@ -186,7 +168,11 @@ impl Connections {
         else {
             return;
         };
-        let node = connection.peer.id;
+        let (node, remote) = (connection.peer.id, connection.remote);
+        let hello = connection.hello.as_ref();
+        if hello.is_some_and(|hello| hello.profile.address == remote) {
+            self.dials.prove(node, remote);
+        }
         (connection.accepted, connection.keep_alive) = (true, true);
         tracing::debug!(peer = %connection.peer.name, conn = conn.0, "a peer's hello is accepted");
         edge.put(Output::KeepAlive { conn, on: true });
@@ -205,7 +191,7 @@ impl Connections {
                 self.asked.remove(&connection.peer.id);
             }
         }
-        if !self.is_reached(connection.peer.id) && !self.is_dialling(connection.peer.id) {
+        if !self.is_reached(connection.peer.id) && !self.dials.is_under_way(connection.peer.id) {
             self.waiting.remove(&connection.peer.id);
         }
         edge.stats.connections = self.by_id.len() as u64;
@@ -271,36 +257,25 @@ impl Connections {
     }
 
     pub(super) fn dial(&mut self, edge: &mut Edge, target: Target) -> DialId {
-        self.last_dial += 1;
-        let dial = DialId(self.last_dial);
+        let dial = self.dials.next();
         edge.stats.dials += 1;
         edge.put(Output::Dial { dial, target });
         dial
     }
 
-    /// Dials a node that is neither connected nor being dialled.
-    pub(super) fn ensure(&mut self, edge: &mut Edge, node: NodeId, addr: SocketAddr) {
-        if self.is_reached(node) || self.dialling.contains_key(&node) || !self.may_dial(edge, addr)
-        {
-            return;
+    /// Dials a node that is not connected, if it is time for another attempt; whether it was.
+    pub(super) fn ensure(&mut self, edge: &mut Edge, node: NodeId, addr: SocketAddr) -> bool {
+        if self.is_reached(node) {
+            return false;
         }
+        let Some(dial) = self.dials.begin(edge.instant(), node, addr) else {
+            return false;
+        };
         tracing::debug!(%node, %addr, "dials a member");
-        let dial = self.dial(edge, Target::Node(node, addr));
-        self.dialling.insert(node, dial);
-    }
-
-    fn may_dial(&mut self, edge: &Edge, addr: SocketAddr) -> bool {
-        if self.answered.contains(&addr) {
-            return true;
-        }
-        let now = edge.instant();
-        self.strangers
-            .retain(|_, dialled| now.since(*dialled) < STRANGERS_EACH);
-        let may = self.strangers.len() < MAX_STRANGERS && !self.strangers.contains_key(&addr);
-        if may {
-            self.strangers.insert(addr, now);
-        }
-        may
+        let target = Target::Node(node, addr);
+        edge.stats.dials += 1;
+        edge.put(Output::Dial { dial, target });
+        true
     }
 
     /// Says this node's hello, which the peer may refuse once.
@@ -324,38 +299,35 @@ impl Connections {
         self.of.contains_key(&node)
     }
 
-    pub(super) fn is_dialling(&self, node: NodeId) -> bool {
-        self.dialling.contains_key(&node)
-    }
-
     pub(super) fn dial_failed(&mut self, edge: &mut Edge, dial: DialId) {
         edge.stats.dials_failed += 1;
-        self.dial_over(dial);
+        self.dial_over(edge, dial);
     }
 
     /// An attempt brought no connection.
-    pub(super) fn dial_over(&mut self, dial: DialId) {
-        if let Some(node) = self
-            .dialling
-            .iter()
-            .find(|(_, d)| **d == dial)
-            .map(|(node, _)| *node)
+    pub(super) fn dial_over(&mut self, edge: &Edge, dial: DialId) {
+        if let Some(node) = self.dials.failed(edge.instant(), dial)
+            && !self.is_reached(node)
         {
-            self.dialling.remove(&node);
             self.waiting.remove(&node);
         }
     }
 
-    /// Sends a packet, or lets it wait while a connection is dialled.
-    pub(super) fn packet(&mut self, edge: &mut Edge, to: Identity, bytes: Bytes) {
-        if let Some(conn) = self.current(to.node) {
+    /// Sends a packet to a node, which is to be found there, or lets it wait while a connection is
+    /// dialled.
+    pub(super) fn packet(&mut self, edge: &mut Edge, to: (NodeId, SocketAddr), bytes: Bytes) {
+        let (node, addr) = to;
+        if let Some(conn) = self.current(node) {
             return edge.put(Output::Datagram { conn, bytes });
         }
-        let waiting = self.waiting.entry(to.node).or_default();
+        self.ensure(edge, node, addr);
+        if !self.is_reached(node) && !self.dials.is_under_way(node) {
+            return;
+        }
+        let waiting = self.waiting.entry(node).or_default();
         if waiting.len() == MAX_WAITING {
             waiting.pop_front();
         }
         waiting.push_back(bytes);
-        self.ensure(edge, to.node, to.addr);
     }
 }

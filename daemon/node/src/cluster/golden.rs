@@ -39,7 +39,11 @@ fn line(standing: Standing) -> RosterEntry {
 /// A line as its node signs it.
 fn signed() -> Bytes {
     let name = NodeName::new("alpha").unwrap();
-    let node = Cheap(Peer { id: NODE, name });
+    let node = Cheap(Peer {
+        id: NODE,
+        name,
+        role: names::Role::Member,
+    });
     let author = Author {
         owner: NODE,
         chain: &node.chain(),

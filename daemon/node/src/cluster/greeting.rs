@@ -19,7 +19,7 @@ use std::net::SocketAddr;
 impl Cluster {
     /// Says this node's hello.
     pub(super) fn greet(&mut self, conn: ConnId) {
-        let (generation, nonce) = (self.swim.identity().generation, self.nonce);
+        let (generation, nonce) = (self.swim.identity().generation, self.roster.own().start);
         let hello = if self.connections.protocol(conn) >= Protocol::PROVED {
             let line = self.roster.own_bytes();
             Message::Greeting {
@@ -28,7 +28,7 @@ impl Cluster {
                 line,
             }
         } else {
-            let profile = self.profile.clone();
+            let profile = self.roster.own().profile.clone();
             Message::Hello(Hello {
                 generation,
                 nonce,
@@ -113,7 +113,7 @@ impl Cluster {
             .connections
             .get(conn)
             .is_some_and(|connection| connection.dial.is_some());
-        if hello.nonce == self.nonce {
+        if hello.nonce == self.roster.own().start {
             self.close(conn, CloseReason::Oneself);
         } else if dialled {
             self.stop(cloned(hello.profile.address));
@@ -175,7 +175,7 @@ impl Cluster {
         };
         let (me, rank) = (self.me.id, line.relayed().rank());
         let is_own = line.subject() == me && line.relayed().owner() == me;
-        if is_own && line.start() != Some(self.nonce) && self.roster.is_good(&line) {
+        if is_own && line.start() != Some(self.roster.own().start) && self.roster.is_good(&line) {
             self.keeper.go_above_proved(rank.run);
         }
     }
@@ -308,7 +308,7 @@ impl Cluster {
 
     /// A dial has met this node's own certificate.
     pub(super) fn met_own_certificate(&mut self, dial: DialId) {
-        let own = self.profile.address;
+        let own = self.roster.own().profile.address;
         if let Some(address) = self.impostors.met_own_certificate(dial, own) {
             self.stop(cloned(address));
         }

@@ -10,7 +10,7 @@ use crate::wire::{
 };
 use bytes::Bytes;
 use crdt::roster::{Profile, Revocation};
-use names::{NodeId, NodeName};
+use names::{NodeId, NodeName, Role};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -346,7 +346,7 @@ impl Verdict {
 pub struct RosterView {
     /// This node's id.
     pub me: NodeId,
-    /// All nodes that are members or left in order, this one too, by name. Forgotten ones are not
+    /// All nodes that are members or observers or left in order, this one too, by name. Forgotten ones are not
     /// here.
     pub members: Vec<MemberView>,
     /// How much of it is reachable.
@@ -356,11 +356,18 @@ pub struct RosterView {
 }
 
 impl RosterView {
-    /// The members that count for the verdict and for `replicas`: all that did not leave.
+    /// The members that count for the verdict and for `replicas`: all that did not leave, without the
+    /// observers.
     pub fn expected(&self) -> impl Iterator<Item = &MemberView> {
         self.members
             .iter()
-            .filter(|member| member.state != MemberState::Left)
+            .filter(|member| member.state != MemberState::Left && member.role == Role::Member)
+    }
+
+    /// What this node itself is.
+    pub fn own_role(&self) -> Role {
+        let me = self.member(self.me);
+        me.map(|me| me.role).unwrap_or_default()
     }
 
     /// One node's line.
@@ -374,6 +381,8 @@ impl RosterView {
 pub struct MemberView {
     /// Its id.
     pub id: NodeId,
+    /// What it is, by its certificate.
+    pub role: Role,
     /// What it says of itself.
     pub profile: Profile,
     /// Its state.
@@ -408,6 +417,8 @@ pub enum EventKind {
         name: NodeName,
         /// The member's id.
         id: NodeId,
+        /// What it is in the cluster.
+        role: Role,
         /// For people: why, such as `no answer for 1.9 s`; may be empty.
         detail: String,
     },
@@ -426,11 +437,13 @@ pub enum EventKind {
 /// machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// Members alive or suspect, without this node.
+    /// Members alive or suspect, without this node and observers.
     pub reachable: u64,
-    /// Members on the roster, with this node.
+    /// Members on the roster, and this node, whatever it is; without other observers.
     pub expected: u64,
-    /// Members suspect now.
+    /// Observers on the roster, with this node if it is one.
+    pub observers: u64,
+    /// Members suspect now, without observers.
     pub suspects: u64,
     /// Probes of ours that were answered by nobody.
     pub probes_failed: u64,

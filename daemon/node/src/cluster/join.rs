@@ -43,8 +43,9 @@
 //!
 //! # Bounds
 //!
-//! 64 seeds; 64 dials a round; 3 missing members a round, 16 at the start; 8 connections of one
-//! peer; 4 packets that wait for a connection. A profile has at most 64 tags of 64 bytes.
+//! 64 seeds; 64 dials a round, 16 of them to members that are down; 8 dials at once to addresses at
+//! which nobody has proved itself, with pauses of up to 128 s (`dials`); 8 connections of one peer; 4
+//! packets that wait for a connection. A profile has at most 64 tags of 64 bytes.
 
 mod request;
 
@@ -60,10 +61,11 @@ use crate::wire::DialId;
 use names::NodeId;
 use rand::seq::IteratorRandom;
 use rand_chacha::ChaCha8Rng;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// How often [`Seeds::round`] and [`dial_missing_members`] are to be called.
+/// How often [`Seeds::round`] and [`dial_missing`] are to be called.
 pub(super) const ROUND: Duration = Duration::from_secs(1);
 /// Between two attempts at a seed while this node knows nobody, and in its first minute.
 const EAGER: Duration = Duration::from_secs(1);
@@ -74,9 +76,11 @@ const AGAIN_AFTER_ITSELF: Duration = Duration::from_secs(60);
 const FIRST_MINUTE: Duration = Duration::from_secs(60);
 /// The seeds wait so long for the members that the disk has kept.
 const KEPT_FIRST: Duration = Duration::from_millis(500);
-/// How many missing members are dialled a round, and at the start.
+/// To how many missing members this node announces itself in a round.
 const SOUGHT: usize = 3;
-const SOUGHT_AT_START: usize = 16;
+/// How many members are dialled in a round, and how many of these may be down.
+const DIALS_PER_ROUND: usize = 64;
+const DOWN_PER_ROUND: usize = 16;
 /// The most seeds.
 const MAX_SEEDS: usize = 64;
 
@@ -109,6 +113,13 @@ impl Seeds {
             seeds: addresses.into_iter().take(MAX_SEEDS).map(seed).collect(),
             started: Instant::default(),
         }
+    }
+
+    /// The seeds that are written as addresses.
+    pub(super) fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        self.seeds
+            .iter()
+            .filter_map(|seed| seed.address.parse().ok())
     }
 
     /// The run is on disk: from now on seeds may be dialled.
@@ -184,42 +195,69 @@ fn bearer(swim: &Swim, roster: &Replica, address: &str) -> Option<NodeId> {
         .map(|(node, _)| node)
 }
 
-/// Looks for members that nobody else looks for: foca announces itself to members that it saw go
-/// down, but not when it has no active member left, and not to those that it never saw.
-pub(super) fn dial_missing_members(
+/// Announces this node to connected members that nobody else looks for: foca does so to members that
+/// it saw go down, but not when it has no active member left, and not to those that it never saw.
+pub(super) fn announce_to_missing(
     edge: &mut Edge,
-    parts: (&mut Connections, &mut Swim),
+    (connections, swim): (&Connections, &mut Swim),
     roster: &Replica,
     rng: &mut ChaCha8Rng,
-    start: bool,
 ) {
-    let (connections, swim) = parts;
-    let me = swim.identity().node;
     let idle = swim.active_count() == 0;
     let is_missed = |node: NodeId| {
-        node != me
+        connections.current(node).is_some()
             && if idle {
                 !swim.is_active(node)
             } else {
                 swim.seen(node).is_none()
             }
     };
-    let missed = roster
-        .roster()
-        .members()
-        .filter(|(node, _)| is_missed(*node));
-    let wanted = if start { SOUGHT_AT_START } else { SOUGHT };
-    let mut sought: Vec<(NodeId, SocketAddr)> = missed
-        .map(|(node, entry)| (node, entry.profile.address))
-        .sample(rng, wanted);
-    sought.sort_unstable();
-    for (node, addr) in sought {
-        match swim.seen(node) {
-            Some(seen) if connections.current(node).is_some() => swim.announce(edge, seen.identity),
-            None if connections.current(node).is_some() => {
-                swim.announce(edge, Identity::of_run(node, addr, roster.run(node)))
-            }
-            Some(_) | None => connections.ensure(edge, node, addr),
+    let missed = roster.roster().members();
+    let mut sought: Vec<Identity> = missed
+        .filter(|(node, _)| is_missed(*node))
+        .map(|(node, entry)| {
+            let first = Identity::of_run(node, entry.profile.address, entry.run);
+            swim.seen(node).map_or(first, |seen| seen.identity)
+        })
+        .sample(rng, SOUGHT);
+    sought.sort_unstable_by_key(|identity| identity.node);
+    for identity in sought {
+        swim.announce(edge, identity);
+    }
+}
+
+/// Dials members that are not connected: those that SWIM takes for alive first, then those who are
+/// down, of each kind whoever was dialled least recently first.
+pub(super) fn dial_missing(
+    edge: &mut Edge,
+    connections: &mut Connections,
+    swim: &Swim,
+    roster: &Replica,
+) {
+    let me = swim.identity().node;
+    let members = roster.roster().members();
+    let members = members.map(|(node, entry)| (node, entry.profile.address));
+    let active = swim
+        .active()
+        .map(|identity| (identity.node, roster.address(identity)));
+    let mut missing: BTreeMap<NodeId, SocketAddr> = active.chain(members).collect();
+    missing.retain(|node, _| *node != me && !connections.is_reached(*node));
+    connections.dials.keep(&missing.keys().copied().collect());
+    let mut turns: Vec<_> = missing
+        .into_iter()
+        .map(|(node, addr)| {
+            let turn = (!swim.is_active(node), connections.dials.dialled(node));
+            (turn, node, addr)
+        })
+        .collect();
+    turns.sort_unstable();
+    let (mut begun, mut down) = (0, 0);
+    for ((is_down, _), node, addr) in turns {
+        if begun == DIALS_PER_ROUND || is_down && down == DOWN_PER_ROUND {
+            break;
         }
+        let is_begun = connections.ensure(edge, node, addr);
+        begun += usize::from(is_begun);
+        down += usize::from(is_begun && is_down);
     }
 }

@@ -6,13 +6,13 @@ use super::message::{Hello, Message};
 use super::roster::{Merged, Replica};
 use super::swim::{Member, State};
 use super::{Cluster, Phase};
-use crate::belief::{Absence, Evidence, absence};
+use crate::belief::{Absence, Evidence, absence, is_heard};
 use crate::codec::Malformed;
 use crate::time::Instant;
 use crate::wire::{CloseReason, ConnId, Protocol};
 use bytes::Bytes;
-use crdt::roster::{RosterEntry, Standing};
-use names::NodeId;
+use crdt::roster::{Line, RosterEntry, Standing};
+use names::{NodeId, Role};
 use std::time::Duration;
 
 /// Lines that are news wait so long for others to go with them, and go to so many peers.
@@ -23,7 +23,7 @@ const MAX_REFUSED: u32 = 16;
 
 impl Cluster {
     pub(super) fn connected(&mut self, conn: ConnId, connection: Connection) {
-        let peer = connection.peer.clone();
+        let (peer, protocol) = (connection.peer.clone(), connection.protocol);
         if let Some(dial) = connection.dial {
             self.seeds.answered(dial, Some(connection.peer.id));
             self.joins
@@ -31,6 +31,10 @@ impl Cluster {
         }
         if self.roster.is_revoked(peer.id) {
             return self.edge.close(conn, CloseReason::Revoked);
+        }
+        if peer.role == Role::Observer && protocol < Protocol::PROVED {
+            // In protocol 1 nobody could tell it from a member.
+            return self.edge.close(conn, CloseReason::Malformed);
         }
         if self.connections.add(&mut self.edge, conn, connection) && self.phase == Phase::Up {
             self.greet(conn);
@@ -47,34 +51,39 @@ impl Cluster {
         else {
             return;
         };
-        let node = connection.peer.id;
+        let (node, role) = (connection.peer.id, connection.peer.role);
         self.connections.note_contact(&self.edge, node);
         self.end_silence();
         let (connections, roster, accept_v1) = (&self.connections, &self.roster, self.accept_v1);
         let now = self.edge.instant();
         let evidence = |node| evidence(now, (connections, accept_v1), roster, node);
-        if let Err(error) = self.swim.receive(&mut self.edge, node, bytes, &evidence) {
+        if let Err(error) = self
+            .swim
+            .receive(&mut self.edge, (node, role), bytes, &evidence)
+        {
             self.malformed(conn, &error);
         }
     }
 
     pub(super) fn message(&mut self, conn: ConnId, bytes: &Bytes) {
-        let Some((node, accepted)) = self
-            .connections
-            .get(conn)
-            .map(|connection| (connection.peer.id, connection.accepted))
-        else {
+        let Some((peer, accepted)) = self.connections.get(conn).map(|connection| {
+            (
+                (connection.peer.id, connection.peer.role),
+                connection.accepted,
+            )
+        }) else {
             return;
         };
         if matches!(self.phase, Phase::Going(_)) {
             return;
         }
+        let (node, _) = peer;
         if accepted {
             self.connections.note_contact(&self.edge, node);
             self.end_silence();
         }
         match Message::read(bytes) {
-            Ok(message) => self.handle_message(conn, node, accepted, message),
+            Ok(message) => self.handle_message(conn, peer, accepted, message),
             Err(_) if self.is_for_later(conn, bytes) => {
                 tracing::debug!(%node, conn = conn.0, "a message of a kind that is not known");
             }
@@ -87,7 +96,14 @@ impl Cluster {
     }
 
     /// Greetings are heard from everybody, all else only from a peer whose hello was accepted.
-    fn handle_message(&mut self, conn: ConnId, node: NodeId, accepted: bool, message: Message) {
+    fn handle_message(
+        &mut self,
+        conn: ConnId,
+        peer: (NodeId, Role),
+        accepted: bool,
+        message: Message,
+    ) {
+        let (node, role) = peer;
         match message {
             Message::Hello(hello) => self.greeted(conn, hello, None),
             Message::Greeting {
@@ -109,8 +125,10 @@ impl Cluster {
             Message::NameTaken { bearer, address } => self.namesake_reported(node, bearer, address),
             Message::Challenge => self.edge.send(conn, Message::Present.bytes()),
             Message::Present => self.present(conn),
-            Message::Members(members) if accepted => self.merge_members(node, members),
-            Message::Lines { lines, answer } if accepted => self.merge_proved(conn, lines, answer),
+            Message::Members(members) if accepted => self.merge_members(peer, members),
+            Message::Lines { lines, answer } if accepted => {
+                self.merge_proved((conn, node, role), lines, answer)
+            }
             Message::LinesHash(hash) if accepted && hash != self.roster.proved_hash() => {
                 self.send_proved(conn, true);
             }
@@ -192,9 +210,21 @@ impl Cluster {
     }
 
     /// Takes lines that carry proofs.
-    fn merge_proved(&mut self, conn: ConnId, lines: Vec<Bytes>, answer: bool) {
+    fn merge_proved(
+        &mut self,
+        (conn, peer, role): (ConnId, NodeId, Role),
+        lines: Vec<Bytes>,
+        answer: bool,
+    ) {
         let mut changed = Vec::new();
-        for bytes in lines {
+        let me = self.me.id;
+        let is_heard = |bytes: &Bytes| {
+            let line = Line::read(bytes.clone());
+            let subject = line.map(|line| line.subject());
+            role == Role::Member
+                || subject.is_ok_and(|node| node != me && is_heard((peer, role), node, me))
+        };
+        for bytes in lines.into_iter().filter(is_heard) {
             if !self.may_prove(conn) {
                 break;
             }
@@ -283,7 +313,7 @@ impl Cluster {
     }
 
     /// Those who are down count only as far as the roster expects them back.
-    fn merge_members(&mut self, from: NodeId, mut members: Vec<Member>) {
+    fn merge_members(&mut self, from: (NodeId, Role), mut members: Vec<Member>) {
         members.retain(|member| {
             member.state() != State::Down || self.roster.is_member(member.id().node)
         });
@@ -297,7 +327,7 @@ impl Cluster {
             .iter()
             .any(|member| *member.id() == me && member.state() == State::Suspect);
         self.swim.absorb(&mut self.edge, members);
-        if let Some(accuser) = self.swim.seen(from).filter(|_| accused) {
+        if let Some(accuser) = self.swim.seen(from.0).filter(|_| accused) {
             // Any packet carries the incarnation that refutes it.
             self.swim.announce(&mut self.edge, accuser.identity);
         }

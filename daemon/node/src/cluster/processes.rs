@@ -6,7 +6,7 @@ use super::io::{MemberState, Output, Refusal, Reply};
 use super::{Cluster, Phase};
 use crate::registry::{Effect, Input, OwnLog, Presence, Registry, Routes, Sight};
 use crate::wire::{Channel, ConnId, Protocol};
-use names::NodeId;
+use names::{NodeId, Role};
 
 impl From<Effect> for Output {
     fn from(effect: Effect) -> Self {
@@ -28,6 +28,12 @@ impl From<Effect> for Output {
 impl Routes for Connections {
     fn current(&self, node: NodeId) -> Option<ConnId> {
         Self::current(self, node)
+    }
+
+    fn role(&self, conn: ConnId) -> Role {
+        self.get(conn)
+            .map(|connection| connection.peer.role)
+            .unwrap_or_default()
     }
 
     fn protocol(&self, conn: ConnId) -> Protocol {
@@ -106,6 +112,7 @@ impl Cluster {
         let sights = lines.map(|(node, line)| Sight {
             node,
             name: &line.profile.name,
+            role: self.roster.role(node),
             run: line.run,
             chain: self.roster.chain(node),
             presence: presence(self.viewer.state(node)),

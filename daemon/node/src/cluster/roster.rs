@@ -26,6 +26,10 @@
 //! So replicas agree: a slot for each node, with two registers that only grow, of which the second
 //! counts only with the very line that it names.
 //!
+//! What a node is, a member or an observer, stands in its certificate, and so in the chain that its line
+//! carries. An observer's line is as good as a member's; but nobody takes a line of another node from it,
+//! nor its word that another one is forgotten.
+//!
 //! A revocation shuts a node's id out for ever: an authority has signed it ([`Revocation`]). It takes the
 //! place of all lines of that node, which is on no roster any more; connections with it are closed, and
 //! handshakes refused. It is kept on the disk without end.
@@ -70,13 +74,15 @@ mod slot;
 
 use super::kept::Lines;
 use super::message::Nonce;
+use super::swim::Identity;
 use crate::belief::{Runs, run_beside_proof};
 use crate::proof::Proofs;
 use bytes::Bytes;
 use crdt::roster::{Author, Line, Profile, Revocation, Roster, RosterEntry, Standing};
-use names::{NodeId, NodeName};
+use names::{NodeId, NodeName, Role};
 use slot::Slot;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// The most revocations that are kept.
@@ -86,6 +92,7 @@ pub(super) const MAX_REVOCATIONS: usize = 10_000;
 #[derive(Clone, Debug)]
 pub(super) struct Own {
     pub(super) me: NodeId,
+    pub(super) role: Role,
     pub(super) start: Nonce,
     pub(super) profile: Profile,
 }
@@ -161,6 +168,7 @@ impl Replica {
             if !is_proved {
                 slot.told = entry;
             } else if line.subject() == line.relayed().owner() {
+                slot.role = proofs.role(line.chain());
                 (slot.own, slot.entry) = (Some(line), entry);
             } else {
                 slot.end = Some(line);
@@ -192,6 +200,11 @@ impl Replica {
         }
         replica.fresh.clear();
         replica
+    }
+
+    /// What this node says of itself.
+    pub(super) fn own(&self) -> &Own {
+        &self.own
     }
 
     pub(super) fn roster(&self) -> &Roster {
@@ -268,6 +281,17 @@ impl Replica {
         !self.fresh.is_empty()
     }
 
+    /// What a node is, by the certificate with which it has signed its latest line.
+    pub(super) fn role(&self, node: NodeId) -> Role {
+        if node == self.own.me {
+            return self.own.role;
+        }
+        self.slots
+            .get(&node)
+            .map(|slot| slot.role)
+            .unwrap_or_default()
+    }
+
     pub(super) fn run(&self, node: NodeId) -> u64 {
         self.roster.get(node).map_or(0, |entry| entry.run)
     }
@@ -283,6 +307,14 @@ impl Replica {
         } else {
             proved
         }
+    }
+
+    /// Where a node is to be dialled: where its own line says, if that is here, or else where others say.
+    pub(super) fn address(&self, told: Identity) -> SocketAddr {
+        let signed = self
+            .own_line(told.node)
+            .and_then(|_| self.roster.get(told.node));
+        signed.map_or(told.addr, |entry| entry.profile.address)
     }
 
     /// The latest line that a node has signed itself.

@@ -1,8 +1,10 @@
 //! What a peer may say, in any order, to one machine.
 
 mod arbitrary;
+mod dialling;
 mod hearsay;
 mod numbers;
+mod observing;
 mod proved;
 
 use super::message::{Hello, Message};
@@ -16,8 +18,8 @@ use crate::wire::{Channel, Protocol};
 use arbitrary::{Act, acts, protocols};
 use bytes::Bytes;
 use crdt::registry::{Logs, Progress, ProvedDelta};
-use crdt::roster::{Author, Line, RosterEntry};
-use names::NodeName;
+use crdt::roster::{Author, Line, Profile, RosterEntry};
+use names::{NodeName, Role};
 use proptest::prelude::*;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,10 +37,18 @@ fn profile(name: &str, n: u8) -> Profile {
     }
 }
 
+/// The number of an observer.
+const OBSERVER: u8 = 6;
+
 fn peer(n: u8) -> Peer {
+    let role = match n {
+        OBSERVER => Role::Observer,
+        _ => Role::Member,
+    };
     Peer {
         id: NodeId([n; 16]),
         name: NodeName::new(&format!("node{n}")).unwrap(),
+        role,
     }
 }
 
@@ -107,6 +117,10 @@ struct Bench {
     conns: u64,
     /// What it sent on the cluster's channel.
     sent: Vec<Bytes>,
+    /// The nodes and addresses that it dialled.
+    dialled: Vec<(DialId, Target)>,
+    /// What it has shown last.
+    view: Option<Arc<RosterView>>,
 }
 
 impl Bench {
@@ -123,6 +137,8 @@ impl Bench {
             now,
             conns: 0,
             sent: Vec::new(),
+            dialled: Vec::new(),
+            view: None,
         }
     }
 
@@ -141,10 +157,11 @@ impl Bench {
                     }
                 }
                 Output::View(view) => {
-                    assert!(view.member(NodeId([1; 16])).is_some() && view.members.len() <= 6)
+                    assert!(view.member(NodeId([1; 16])).is_some() && view.members.len() <= 6);
+                    self.view = Some(view);
                 }
-                Output::Dial { .. }
-                | Output::KeepAlive { .. }
+                Output::Dial { dial, target } => self.dialled.push((dial, target)),
+                Output::KeepAlive { .. }
                 | Output::Close { .. }
                 | Output::Revoked(_)
                 | Output::Event(_)

@@ -1,6 +1,7 @@
 //! How much of the roster is reachable, and the signal that nobody is.
 
 use super::io::Verdict;
+use names::Role;
 use std::time::Duration;
 
 /// How often [`Silence::tick`] is to be called.
@@ -8,13 +9,18 @@ pub(super) const LISTEN: Duration = Duration::from_millis(250);
 /// After so many ticks without a word this node is isolated: 2 s, eight probes.
 const SILENT_TICKS: u32 = 8;
 
-/// The verdict on `reachable` of `expected` nodes, this one counted in both.
-pub(super) fn verdict(reachable: usize, expected: usize) -> Verdict {
+/// The verdict on `reachable` of `expected` nodes. A member counts itself in both, an observer in
+/// neither.
+pub(super) fn verdict(reachable: usize, expected: usize, role: Role) -> Verdict {
+    let others = match role {
+        Role::Member => reachable.saturating_sub(1),
+        Role::Observer => reachable,
+    };
     match (reachable, expected) {
         (r, e) if r >= e => Verdict::Whole,
         (r, e) if 2 * r > e => Verdict::Majority,
         (r, e) if 2 * r == e => Verdict::Even,
-        (0 | 1, _) => Verdict::Alone,
+        _ if others == 0 => Verdict::Alone,
         _ => Verdict::Minority,
     }
 }
@@ -68,11 +74,20 @@ mod tests {
         ];
         for (reachable, expected, want) in cases {
             assert_eq!(
-                verdict(reachable, expected),
+                verdict(reachable, expected, Role::Member),
                 want,
                 "{reachable} of {expected}"
             );
         }
+    }
+
+    #[test]
+    fn an_observer_does_not_count_itself() {
+        let sees = |reachable, expected| verdict(reachable, expected, Role::Observer);
+        assert_eq!(sees(0, 3), Verdict::Alone);
+        assert_eq!(sees(1, 3), Verdict::Minority);
+        assert_eq!(sees(2, 3), Verdict::Majority);
+        assert_eq!(sees(3, 3), Verdict::Whole);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::swim::{State, Swim};
 use super::verdict::verdict;
 use crate::time::Wall;
 use crdt::roster::{RosterEntry, Standing};
-use names::{NodeId, NodeName};
+use names::{NodeId, NodeName, Role};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,6 +56,7 @@ impl Sources<'_> {
 #[derive(Clone, Debug)]
 struct Line {
     name: NodeName,
+    role: Role,
     state: MemberState,
     run: u64,
     since: Wall,
@@ -120,7 +121,7 @@ impl Viewer {
                     Some(revocation) => ("revoked", revocation.told().reason),
                     None => ("forgotten", String::new()),
                 };
-                put_event(edge, kind, node, &line.name, reason);
+                put_event(edge, kind, (node, &line), reason);
             }
             self.kept.remove(&node);
         }
@@ -141,6 +142,7 @@ impl Viewer {
             .map(|connection| connection.protocol);
         MemberView {
             id: node,
+            role: sources.roster.role(node),
             profile: entry.profile.clone(),
             state,
             run: entry.run,
@@ -162,6 +164,7 @@ impl Viewer {
         let fresh = node != sources.me && !self.kept.contains(&node);
         let line = Line {
             name: entry.profile.name.clone(),
+            role: sources.roster.role(node),
             state,
             run: entry.run,
             since: edge.now.wall,
@@ -169,13 +172,8 @@ impl Viewer {
         };
         let Some(known) = self.lines.get(&node).cloned() else {
             if fresh && state.is_reachable() {
-                put_event(
-                    edge,
-                    "joined",
-                    node,
-                    &line.name,
-                    entry.profile.address.to_string(),
-                );
+                let address = entry.profile.address.to_string();
+                put_event(edge, "joined", (node, &line), address);
             }
             self.lines.insert(
                 node,
@@ -202,7 +200,7 @@ impl Viewer {
         }
         if !expected || state == MemberState::Left {
             let (kind, detail) = describe(edge, sources, node, &known, state);
-            put_event(edge, kind, node, &line.name, detail);
+            put_event(edge, kind, (node, &line), detail);
         }
         self.lines.insert(node, Line { expected, ..line });
         edge.now.wall
@@ -221,8 +219,8 @@ impl Viewer {
             .map(|m| m.profile.name.clone())
             .collect();
         let expected = view.expected().count();
-        view.verdict = verdict(expected - missing.len(), expected);
-        count(edge, &view, expected);
+        view.verdict = verdict(expected - missing.len(), expected, view.own_role());
+        count(edge, &view);
         if let Some(shown) = &self.shown {
             if shown.verdict == view.verdict {
                 view.since = shown.since;
@@ -247,9 +245,15 @@ impl Viewer {
     }
 }
 
-fn count(edge: &mut Edge, view: &RosterView, expected: usize) {
-    let others = || view.members.iter().filter(|member| member.id != view.me);
-    edge.stats.expected = expected as u64;
+/// Observers are counted apart; only this node counts itself among those that are expected, whatever it
+/// is, so that what is missing is always `expected - 1 - reachable`.
+fn count(edge: &mut Edge, view: &RosterView) {
+    let is_observing = |member: &&MemberView| member.role == Role::Observer;
+    let listed = view.members.iter();
+    let observers = listed.filter(|member| member.state != MemberState::Left);
+    let others = || view.expected().filter(|member| member.id != view.me);
+    edge.stats.observers = observers.filter(is_observing).count() as u64;
+    edge.stats.expected = others().count() as u64 + 1;
     edge.stats.reachable = others()
         .filter(|member| member.state.is_reachable())
         .count() as u64;
@@ -291,12 +295,14 @@ fn no_answer(silence: Duration) -> String {
     format!("no answer for {:.1} s", silence.as_secs_f64())
 }
 
-fn put_event(edge: &mut Edge, kind: &'static str, id: NodeId, name: &NodeName, detail: String) {
-    tracing::debug!(member = %name, %id, kind, detail, "a member changed");
+fn put_event(edge: &mut Edge, kind: &'static str, (id, line): (NodeId, &Line), detail: String) {
+    let Line { name, role, .. } = line;
+    tracing::debug!(member = %name, %id, %role, kind, detail, "a member changed");
     let kind = EventKind::Member {
         kind,
         name: name.clone(),
         id,
+        role: *role,
         detail,
     };
     edge.put(Output::Event(Event {

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use crdt::entry::{Author, Entry};
 use crdt::list::{Document, LeftOut, RawChange, Salt, heads_tag};
 use crdt::vector::{Sums, VersionVector};
-use names::{ChangeHash, ChangeId, EntryId, ListId, ListName, NodeId, NodeName, Shard};
+use names::{ChangeHash, ChangeId, EntryId, ListId, ListName, NodeId, NodeName, Role, Shard};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,6 +56,8 @@ pub enum Input {
     Connected {
         /// Who is there.
         peer: NodeId,
+        /// What it is in the cluster.
+        role: Role,
         /// The connection.
         conn: ConnId,
         /// Which version of the protocol it speaks.

@@ -54,7 +54,7 @@ use chunks::Assemblies;
 use departure::Departure;
 use differing::Differing;
 use forks::Forks;
-use names::{ListId, NodeId, Shard};
+use names::{ListId, NodeId, Role, Shard};
 use outbox::Outbox;
 use owning::Owning;
 use peers::Peers;
@@ -131,10 +131,10 @@ impl Replication {
         &mut self,
         edge: &mut Edge,
         documents: &Documents,
-        (peer, conn): (NodeId, ConnId),
+        (peer, role, conn): (NodeId, Role, ConnId),
         protocol: Protocol,
     ) {
-        self.peers.connected(peer, conn, protocol);
+        self.peers.connected((peer, role), conn, protocol);
         self.tell_own_salt(edge, documents, conn);
         self.fresh.insert(peer);
         self.rounds.cancel(peer);

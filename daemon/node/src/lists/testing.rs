@@ -10,7 +10,9 @@ use names::Shard;
 pub(super) fn proofs() -> std::sync::Arc<dyn crate::proof::Proofs> {
     let name = names::NodeName::new("node1").unwrap();
     let id = names::NodeId([1; 16]);
-    std::sync::Arc::new(crate::proof::testing::Cheap(crate::wire::Peer { id, name }))
+    let role = names::Role::Member;
+    let peer = crate::wire::Peer { id, name, role };
+    std::sync::Arc::new(crate::proof::testing::Cheap(peer))
 }
 
 /// A message about all shards, or about some.

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use crdt::entry::{Author, Edit, NewEntry};
 use crdt::list::Document;
 use crdt::vector::Sums;
-use names::{Actor, ListId, ListName, NodeId, Shard};
+use names::{Actor, ListId, ListName, NodeId, Role, Shard};
 use std::time::Duration;
 
 const ALL: (Shard, Shard) = (Shard(0), Shard(255));
@@ -82,6 +82,7 @@ impl Bench {
         };
         let peer = NodeId([9; 16]);
         bench.handle(Input::Connected {
+            role: Role::Member,
             peer,
             conn: CONN,
             protocol: Protocol::PROVED,

@@ -119,6 +119,17 @@ pub(super) enum About {
     Unlike,
 }
 
+/// What becomes of a message of an observer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OfObserver {
+    /// It asks for something, and is answered.
+    Answered,
+    /// It says what the observer has, which counts for nothing.
+    PassedOver,
+    /// It brings changes: an observer makes none, and nobody asks it for others'.
+    Breach,
+}
+
 /// A vector in the form of a version of the protocol.
 enum Form {
     Numbers(Numbers),
@@ -236,6 +247,31 @@ impl Message {
             | Self::Nothing(_)) => return Err(other),
         };
         Ok((list, vector, about))
+    }
+
+    /// What becomes of it when an observer says it.
+    pub(super) fn of_observer(&self) -> OfObserver {
+        match self {
+            Self::Root { .. }
+            | Self::Buckets { .. }
+            | Self::Compare { .. }
+            | Self::CompareMarked { .. }
+            | Self::Pull { .. }
+            | Self::PullMarked { .. }
+            | Self::Confirm { .. }
+            | Self::ConfirmMarked { .. }
+            | Self::WhoseActors { .. } => OfObserver::Answered,
+            Self::Equal(_)
+            | Self::Shards(_)
+            | Self::Leaves { .. }
+            | Self::Nothing(_)
+            | Self::Have { .. }
+            | Self::HaveMarked { .. }
+            | Self::Unlike { .. }
+            | Self::LeftOut { .. }
+            | Self::Salts(_) => OfObserver::PassedOver,
+            Self::Push(_) | Self::Chunk(_) | Self::Changes { .. } => OfObserver::Breach,
+        }
     }
 
     /// Whether a peer that speaks this version may say it: a vector without marks would be believed

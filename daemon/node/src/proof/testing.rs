@@ -4,11 +4,25 @@
 use super::{Domain, Proofs};
 use crate::wire::Peer;
 use bytes::Bytes;
-use names::{NodeId, NodeName};
+use names::{NodeId, NodeName, Role};
 use sha2::{Digest, Sha256};
 
 /// The chain of the one authority.
 pub const AUTHORITY: &[u8] = b"authority";
+
+/// What stands before an observer's name: no name begins so.
+const OBSERVER: &[u8] = b"~";
+
+fn read(chain: &[u8]) -> Option<Peer> {
+    let (id, name) = chain.split_first_chunk::<16>()?;
+    let (name, role) = match name.strip_prefix(OBSERVER) {
+        Some(name) => (name, Role::Observer),
+        None => (name, Role::Member),
+    };
+    let name = NodeName::new(str::from_utf8(name).ok()?).ok()?;
+    let id = NodeId(*id);
+    Some(Peer { id, name, role })
+}
 
 /// Signs as the one authority.
 pub fn sign_as_authority(domain: Domain, said: &[u8]) -> Bytes {
@@ -23,7 +37,15 @@ pub struct Cheap(pub Peer);
 impl Proofs for Cheap {
     fn chain(&self) -> Bytes {
         let name = self.0.name.as_str().as_bytes();
-        [self.0.id.0.as_slice(), name].concat().into()
+        let mark: &[u8] = match self.0.role {
+            Role::Member => b"",
+            Role::Observer => OBSERVER,
+        };
+        [self.0.id.0.as_slice(), mark, name].concat().into()
+    }
+
+    fn role(&self, chain: &[u8]) -> Role {
+        read(chain).map_or(Role::Member, |peer| peer.role)
     }
 
     fn sign(&self, domain: Domain, said: &[u8]) -> Bytes {
@@ -32,10 +54,7 @@ impl Proofs for Cheap {
     }
 
     fn signer(&self, chain: &[u8], domain: Domain, said: &[u8], proof: &[u8]) -> Option<Peer> {
-        let (id, name) = chain.split_first_chunk::<16>()?;
-        let name = NodeName::new(str::from_utf8(name).ok()?).ok()?;
-        let id = NodeId(*id);
-        let signer = Self(Peer { id, name });
+        let signer = Self(read(chain)?);
         (signer.sign(domain, said) == proof).then_some(signer.0)
     }
 

@@ -5,7 +5,7 @@ use crate::machine;
 use crate::wire::{ConnId, Protocol, RequestId};
 use bytes::Bytes;
 use crdt::registry::Process;
-use names::{NodeId, ProcessName};
+use names::{NodeId, ProcessName, Role};
 
 /// All that leaves the registry, in one order. Whoever it stands beside passes it on.
 #[derive(Clone, Debug)]
@@ -57,6 +57,9 @@ impl Edge {
 pub(crate) trait Routes {
     /// The connection to a node, if there is one.
     fn current(&self, node: NodeId) -> Option<ConnId>;
+
+    /// What the node at the other end of a connection is.
+    fn role(&self, conn: ConnId) -> Role;
 
     /// The version of the protocol that a connection speaks.
     fn protocol(&self, conn: ConnId) -> Protocol;

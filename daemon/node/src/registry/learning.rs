@@ -31,8 +31,9 @@ impl Registry {
         let head = self.logs.head(owner);
         let is_rival = head.is_some_and(|head| head.position() == delta.latest());
         let usefulness = match log_part(LogPart {
-            speaker: node,
-            owner,
+            speaker: (node, links.role(conn)),
+            owner: (owner, self.role_of(owner)),
+            has_records: !delta.statements.is_empty(),
             is_pushed: pushed,
             was_asked: self.exchange.is_open(owner, conn),
             owner_speaks: !is_rival && self.exchange.speaks_for_itself(links, owner),
@@ -89,8 +90,9 @@ impl Registry {
         let ((node, conn), owner) = (from, delta.owner);
         let header = Header::from(&delta);
         let usefulness = match log_part(LogPart {
-            speaker: node,
-            owner,
+            speaker: (node, links.role(conn)),
+            owner: (owner, self.role_of(owner)),
+            has_records: !delta.records.is_empty(),
             is_pushed: pushed,
             was_asked: self.exchange.is_open(owner, conn),
             owner_speaks: self.exchange.speaks_for_itself(links, owner),

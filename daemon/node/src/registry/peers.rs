@@ -3,12 +3,12 @@
 use super::exchange::{self, Told};
 use super::message::Message;
 use super::{Registry, Routes};
-use crate::belief::is_log_expected;
+use crate::belief::{is_heard, is_log_expected};
 use crate::codec::Malformed;
 use crate::wire::{ConnId, Protocol};
 use bytes::Bytes;
 use crdt::registry::{Process, Progress, Reason, Shift, State};
-use names::{NodeId, NodeName, ProcessName};
+use names::{NodeId, NodeName, ProcessName, Role};
 
 impl Registry {
     /// A connection has come into use.
@@ -57,7 +57,10 @@ impl Registry {
         let Some(message) = Message::read(bytes, links.protocol(conn))? else {
             return Ok(OwnLog::Consistent);
         };
-        let own_log = self.check_own_log(&message);
+        let own_log = match links.role(conn) {
+            Role::Member => self.check_own_log(&message),
+            Role::Observer => OwnLog::Consistent,
+        };
         match message {
             Message::Part { delta, pushed } => self.learn_unproved(links, from, delta, pushed)?,
             Message::Proved { delta, pushed } => self.learn(links, from, delta, pushed)?,
@@ -99,6 +102,7 @@ impl Registry {
         answer: bool,
     ) {
         let expected: Vec<Told> = told
+            .filter(|told| is_heard((from.0, links.role(from.1)), told.owner, self.me))
             .filter(|told| {
                 told.owner == self.me || self.is_log_expected(told.owner, told.position.run)
             })
@@ -122,6 +126,12 @@ impl Registry {
         }
         self.exchange
             .answer(&mut self.edge, links, &self.logs, conn, (owner, from));
+    }
+
+    /// What a node is.
+    pub(super) fn role_of(&self, owner: NodeId) -> Role {
+        let known = self.nodes.get(&owner);
+        known.map(|known| known.role).unwrap_or_default()
     }
 
     /// How far a peer is in this node's own log, as far as a message tells.
@@ -174,6 +184,7 @@ impl Registry {
         for Sight {
             node,
             name,
+            role,
             run,
             chain,
             presence,
@@ -181,8 +192,8 @@ impl Registry {
         {
             self.note_chain(node, chain);
             match presence {
-                Presence::Reachable => self.note_member(node, name, run, true),
-                Presence::OutOfSight => self.note_member(node, name, run, false),
+                Presence::Reachable => self.note_member(node, (name, role), run, true),
+                Presence::OutOfSight => self.note_member(node, (name, role), run, false),
                 Presence::Gone => self.drop_node(node, run, Reason::Left),
             }
         }
@@ -196,9 +207,16 @@ impl Registry {
         }
     }
 
-    fn note_member(&mut self, node: NodeId, name: &NodeName, run: u64, reachable: bool) {
+    fn note_member(
+        &mut self,
+        node: NodeId,
+        (name, role): (&NodeName, Role),
+        run: u64,
+        reachable: bool,
+    ) {
         let known = Known {
             name: name.clone(),
+            role,
             run,
             reachable,
         };
@@ -271,6 +289,7 @@ pub(crate) enum OwnLog {
 pub(crate) struct Sight<'a> {
     pub(crate) node: NodeId,
     pub(crate) name: &'a NodeName,
+    pub(crate) role: Role,
     pub(crate) run: u64,
     /// The certificates by which what it signs is judged, if they are known.
     pub(crate) chain: Option<Bytes>,
@@ -291,6 +310,7 @@ pub(crate) enum Presence {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Known {
     pub(super) name: NodeName,
+    pub(super) role: Role,
     /// The run that the roster has of it: nobody can have a log of a later one.
     pub(super) run: u64,
     pub(super) reachable: bool,

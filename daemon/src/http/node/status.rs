@@ -31,6 +31,11 @@ const PATIENCE: Duration = Duration::from_secs(1);
 fn counts(view: &RosterView) -> MemberCounts {
     let mut counts = MemberCounts::default();
     for member in &view.members {
+        let is_here = member.state != MemberState::Left;
+        if is_here && member.role.is_observer() {
+            counts.observers += 1;
+            continue;
+        }
         *match member.state {
             MemberState::Alive => &mut counts.alive,
             MemberState::Suspect => &mut counts.suspect,

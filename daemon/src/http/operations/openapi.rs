@@ -1,6 +1,7 @@
 //! The OpenAPI document, made from the routes themselves, and the parts of it that several calls
 //! share.
 
+use crate::http::observer;
 use crate::http::problem::{Kind, Refuses};
 use crate::http::tokens::access::Access;
 use api::lists::{AddedEntryOrEntries, DeleteResult, EntryStateFilter};
@@ -142,6 +143,9 @@ fn add_common(paths: &mut Paths) {
             operation.security = Some(security(access));
             let mut kinds = declared(operation);
             kinds.extend(common(access, operation.request_body.is_some()));
+            if observer::is_refused(&method, path) {
+                kinds.insert(Kind::Observer);
+            }
             operation.responses.responses.extend(problems(kinds));
         }
     }

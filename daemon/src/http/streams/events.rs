@@ -1,6 +1,7 @@
 //! `/v1/events`: what happens to members, lists and the cluster as a whole.
 
-use crate::event::{Event, Subscription, partition_event};
+use crate::event::{Event, EventId, EventLog, Subscription, partition_event};
+use crate::host::wall_ms;
 use crate::http::Api;
 use crate::http::cluster::partition_view;
 use crate::http::connections::gate::Conn;
@@ -9,6 +10,7 @@ use crate::http::page::{Page, PageWriter, Room};
 use crate::http::problem::Problem;
 use crate::http::query::{Group, Query};
 use crate::http::streams::sse::{self, Feed, LastEventId, Live, Next};
+use crate::http::time::parse_moment;
 use crate::once::Once;
 use api::events::{
     ClusterEvent, ClusterStreamEvent, EventDetails, EventKind, EventsQuery, MissingMembers,
@@ -21,18 +23,26 @@ use bytes::Bytes;
 use node::cluster::RosterView;
 use serde::Serialize;
 use std::collections::VecDeque;
+use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 /// How many things one snapshot event holds at most.
 pub(crate) const SNAPSHOT_ITEMS: usize = 1000;
 
+/// How many kept events may come first by `last`.
+const MOST_LAST: u32 = 1000;
+
 /// Which events a client wants.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Wanted {
     kinds: Option<Vec<EventKind>>,
     name: Option<String>,
+    since: Option<Millis>,
+    until: Option<Millis>,
+    last: Option<usize>,
 }
 
 impl Group for Wanted {
@@ -51,9 +61,25 @@ impl Group for Wanted {
                 known.join(",")
             )));
         }
+        let last = match written.last {
+            None => None,
+            Some(last @ 1..=MOST_LAST) => usize::try_from(last).ok(),
+            Some(last) => {
+                let right = format!("it must be 1 to {MOST_LAST}");
+                return Err(Problem::invalid(format!("\"last\" is {last}; {right}")));
+            }
+        };
+        let (since, until) = (written.since.as_deref(), written.until.as_deref());
         Ok(Self {
             kinds,
             name: written.name,
+            since: since
+                .map(|since| parse_moment("since", since))
+                .transpose()?,
+            until: until
+                .map(|until| parse_moment("until", until))
+                .transpose()?,
+            last,
         })
     }
 }
@@ -69,6 +95,21 @@ impl Wanted {
                 .name
                 .as_ref()
                 .is_none_or(|wanted| *wanted == event.name)
+            && self.until.is_none_or(|until| event.at <= until)
+    }
+
+    /// What has happened already and comes first.
+    fn begin(&self, events: &EventLog) -> Subscription {
+        if self.since.is_none() && self.last.is_none() {
+            return events.follow();
+        }
+        let mut all = events.all();
+        let is_late = |event: &Event| self.since.is_none_or(|since| event.told.at >= since);
+        all.past
+            .retain(|event| is_late(event) && self.admits(&event.told));
+        let most = self.last.unwrap_or(usize::MAX);
+        all.past.drain(..all.past.len().saturating_sub(most));
+        all
     }
 }
 
@@ -77,12 +118,14 @@ impl Wanted {
 /// The data of an event is `{at, kind, type, name, …}`. Kind `member`: `joined`, `suspect`,
 /// `alive`, `down`, `restarting`, `left`, `forgotten`; kind `list`: `created`, `changed`,
 /// `deleted`; kind `partition`: `changed`, `healed`; kind `process`: `up`, `down`, `unreachable`,
-/// `back`, `contested`, `lost`, as a monitor of the process gets them. Without a usable
-/// `Last-Event-ID` the first event is `snapshot`, `{"items": […], "last": true|false}`, whose items
-/// are written alike: each member with its present state as type, and the partition's verdict.
-/// After the id of an earlier run of the daemon, what has happened since this run began follows it.
-/// Lists and processes are not in it: there can be very many, and they have calls and streams of
-/// their own. A reader that is 10,000 events behind gets `lagged`, and the stream ends.
+/// `back`, `contested`, `lost`, as a monitor of the process gets them. The last 10,000 events are kept,
+/// also over restarts of the daemon: after a `Last-Event-ID` that is kept comes all that followed.
+/// Without one comes first what `since` or `last` ask for, then `snapshot`, `{"items": […],
+/// "last": true|false}`, whose items are written like events: each member with its present state as
+/// type, and the partition's verdict; with `until` there is no snapshot, and the stream ends. After an
+/// id of an earlier run of the daemon that is not kept, the snapshot comes first, then all of this
+/// run. Lists and processes are not in a snapshot: there can be very many, and they have calls and
+/// streams of their own. A reader that is 10,000 events behind gets `lagged`, and the stream ends.
 #[utoipa::path(
     get, path = "/v1/events", tag = "node and cluster", operation_id = "events",
     params(
@@ -98,29 +141,39 @@ pub(crate) async fn stream(
     LastEventId { last_event_id }: LastEventId,
 ) -> Result<Response, Problem> {
     let streaming = conn.stream()?;
-    let run = api.run_id();
     let events = api.service().events();
-    let last = last_event_id.map(|id| sse::number_of(&run, &id));
-    // Whoever comes from an earlier run of the daemon has missed all of this one.
-    let resumed = last.and_then(|last| events.resume(last.unwrap_or(0)));
-    let is_of_this_run = matches!(last, Some(Some(_)));
-    let (ready, live, past) = match resumed {
-        Some(Subscription { past, live }) if is_of_this_run => (VecDeque::new(), live, past),
-        Some(Subscription { past, live }) => {
-            let snapshot = snapshot(&api.service().view(), &wanted, &sse::numbered(&run, 0))?;
-            (snapshot, live, past)
+    let last = last_event_id.map(|id| EventId::from_str(&id));
+    let resumed = match &last {
+        Some(Ok(last)) => events.resume(last),
+        Some(Err(_)) | None => None,
+    };
+    let snapshot = |id: &EventId| -> Result<VecDeque<Bytes>, Problem> {
+        if wanted.until.is_some() {
+            return Ok(VecDeque::new());
         }
-        None => {
-            let Subscription { past, live } = events.follow();
-            let id = sse::numbered(&run, past.last().map_or(0, |event| event.id));
-            let snapshot = snapshot(&api.service().view(), &wanted, &id)?;
-            (snapshot, live, Vec::new())
+        snapshot(&api.service().view(), &wanted, &id.to_string())
+    };
+    let (now, before, past, live) = match (resumed, last) {
+        (Some(Subscription { past, live, .. }), _) => (VecDeque::new(), Vec::new(), past, live),
+        // Whoever comes from a run that is not kept has missed all of this one.
+        (None, Some(Ok(last)))
+            if last.run != *events.run()
+                && let Some(kept) = events.restarted() =>
+        {
+            let before = EventId {
+                run: events.run().clone(),
+                number: 0,
+            };
+            (snapshot(&before)?, Vec::new(), kept.past, kept.live)
+        }
+        (None, _) => {
+            let Subscription { past, last, live } = wanted.begin(events);
+            (snapshot(&last)?, past, Vec::new(), live)
         }
     };
-    let events = Events { wanted, run, live };
-    let missed = past.iter().map(|event| events.write(event));
-    let missed = missed.collect::<Result<Vec<_>, _>>()?.concat();
-    let ready = ready.into_iter().chain(missed).collect();
+    let events = Events { wanted, live };
+    let ready = events.write_all(&before)?.into_iter().chain(now);
+    let ready = ready.chain(events.write_all(&past)?).collect();
     Ok(sse::respond(Feed::new(ready, events), streaming))
 }
 
@@ -133,6 +186,7 @@ fn snapshot(view: &RosterView, wanted: &Wanted, id: &str) -> Result<VecDeque<Byt
         name: member.profile.name.to_string(),
         more: EventDetails {
             id: Some(member.id.to_string()),
+            role: Some(member.role.as_str().into()),
             ..EventDetails::default()
         },
     });
@@ -182,7 +236,6 @@ fn chunks<T: Serialize>(things: &[T], id: &str) -> Result<VecDeque<Bytes>, Probl
 /// What happens, as far as a client wants it.
 struct Events {
     wanted: Wanted,
-    run: String,
     live: Receiver<Arc<Once<Event>>>,
 }
 
@@ -192,20 +245,38 @@ impl Events {
             return Ok(Vec::new());
         }
         let events = event.events(|event| {
-            let id = sse::numbered(&self.run, event.id);
+            let id = event.id.to_string();
             sse::json_event(None, Some(&id), &event.told).map(|event| vec![event])
         });
         events.map(<[Bytes]>::to_vec)
     }
-}
 
-impl Live for Events {
-    async fn next(&mut self) -> Next {
+    fn write_all(&self, events: &[Arc<Once<Event>>]) -> Result<Vec<Bytes>, Problem> {
+        let written = events.iter().map(|event| self.write(event));
+        Ok(written.collect::<Result<Vec<_>, _>>()?.concat())
+    }
+
+    async fn happened(&mut self) -> Next {
         match self.live.recv().await {
             Ok(event) => self.write(&event).map_or(Next::Over, Next::Events),
             Err(RecvError::Lagged(_)) => Next::Lagged,
             Err(RecvError::Closed) => Next::Over,
         }
+    }
+}
+
+impl Live for Events {
+    async fn next(&mut self) -> Next {
+        let Some(until) = self.wanted.until else {
+            return self.happened().await;
+        };
+        let left = until.0.saturating_sub(wall_ms());
+        let left = Duration::from_millis(u64::try_from(left).unwrap_or_default());
+        if left.is_zero() {
+            return Next::Over;
+        }
+        let next = tokio::time::timeout(left, self.happened()).await;
+        next.unwrap_or(Next::Over)
     }
 }
 

@@ -83,3 +83,31 @@ fn a_torn_commit_at_the_end_does_not_keep_the_store_from_opening() {
         store.close();
     }
 }
+
+#[test]
+fn a_commit_torn_between_two_lengths_does_not_keep_the_store_from_opening() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, ..) = rows::open(dir.path());
+    rows::commit(&store, vec![rows::change(1, 1)]).unwrap();
+    store.close();
+    // A batch of one item with a key of 4 bytes: the length of the value was written, and what follows
+    // it was not.
+    let start = [&[1][..], &1_u32.to_le_bytes(), &99_u64.to_le_bytes()].concat();
+    let item = [&[2, 0, 0][..], &1_u64.to_le_bytes(), &4_u16.to_le_bytes()].concat();
+    let torn = [start, item, 180_u32.to_le_bytes().to_vec()].concat();
+    let journal = dir.path().join("db/0.jnl");
+    let mut bytes = std::fs::read(&journal).unwrap();
+    let used = bytes.iter().rposition(|byte| *byte != 0).unwrap() + 1;
+    bytes.truncate(used);
+    bytes.extend(torn);
+    bytes.resize(used + 4096, 0);
+    std::fs::write(&journal, bytes).unwrap();
+
+    for seq in 2..4 {
+        let (store, ..) = rows::open(dir.path());
+        let vector = store.reader().vector(rows::id(1)).unwrap();
+        assert_eq!(vector.seq(rows::ACTOR), seq - 1);
+        rows::commit(&store, vec![rows::change(1, seq)]).unwrap();
+        store.close();
+    }
+}

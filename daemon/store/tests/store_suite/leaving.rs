@@ -4,7 +4,7 @@ use crate::rows;
 use bytes::Bytes;
 use crdt::entry::{Author, Edit, NewEntry};
 use crdt::list::{Document, LeftOut, RawChange};
-use names::{Actor, NodeId, SaltHint};
+use names::{Actor, NodeId, Role, SaltHint};
 use node::lists::{Done, Job, ListRow, Own, Row, Source, Without};
 use node::proof::{Domain, Proofs};
 use node::wire::Peer;
@@ -43,6 +43,10 @@ impl Proofs for Signs {
 
     fn sign(&self, _: Domain, _: &[u8]) -> Bytes {
         Bytes::from_static(b"proof")
+    }
+
+    fn role(&self, _: &[u8]) -> Role {
+        Role::Member
     }
 
     fn signer(&self, _: &[u8], _: Domain, _: &[u8], _: &[u8]) -> Option<Peer> {

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 /// Whether this process may mount; if not, says which test is left out.
 pub(crate) fn allowed(test: &str) -> bool {
@@ -27,9 +28,16 @@ impl Mount {
         &self.0
     }
 
-    /// Unmounts now, and fails if something is open there.
+    /// Unmounts, and fails if something stays open there. A worker thread of fjall's still has the
+    /// journal for a moment after the database has counted it as ended.
     pub(crate) fn unmount(self) {
-        run(Command::new("umount").arg(&self.0));
+        let patience = Instant::now() + Duration::from_secs(10);
+        let mut umount = Command::new("umount");
+        umount.arg(&self.0);
+        while !umount.status().unwrap().success() {
+            assert!(Instant::now() < patience, "{} is busy", self.0.display());
+            std::thread::sleep(Duration::from_millis(10));
+        }
         std::mem::forget(self);
     }
 }

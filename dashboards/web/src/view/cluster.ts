@@ -65,7 +65,7 @@ function row(member: Member): Described {
   return h(
     "tr",
     { key: member.id },
-    h("th", { scope: "row" }, printable(member.name)),
+    h("th", { scope: "row" }, named(member)),
     h("td", null, h("span", { class: `state state-${member.state}` }, member.state)),
     h("td", { class: member.self ? "self" : "number" }, trip),
     h(
@@ -76,12 +76,17 @@ function row(member: Member): Described {
   );
 }
 
+/** The name, with what the node is where it is no member. */
+function named(member: Member): string {
+  return member.role === "member" ? printable(member.name) : `${printable(member.name)} (${printable(member.role)})`;
+}
+
 function words(members: Member[]): string {
   const others = members
     .filter((member) => !member.self)
     .map((member) => {
       const trip = member.rtt_ms === null ? "" : `, ${milliseconds(member.rtt_ms)} away`;
-      return `${printable(member.name)} is ${member.state}${trip}`;
+      return `${named(member)} is ${member.state}${trip}`;
     });
   const me = members.find((member) => member.self);
   return `${count(members.length, "member")}. This node is ${me ? printable(me.name) : "not among them"}. ${others.join("; ")}.`;

@@ -17,6 +17,7 @@ impl Bench {
                 Peer {
                     id: NodeId([id; 16]),
                     name: NodeName::new(&format!("n{host}")).unwrap(),
+                    role: names::Role::Member,
                 },
                 crate::world::address(host),
             );

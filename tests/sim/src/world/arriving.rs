@@ -88,7 +88,7 @@ impl World {
         dial: Option<DialId>,
         remote: SocketAddr,
     ) {
-        let id = peer.id;
+        let (id, role) = (peer.id, peer.role);
         let is_numbering = |host: &usize| {
             let peer_of = self.hosts.get(*host).map(|host| host.peer.id);
             *host == place.host || peer_of == Some(id)
@@ -100,6 +100,7 @@ impl World {
         };
         self.tell_all_lists(place, || lists::Input::Connected {
             peer: id,
+            role,
             conn,
             protocol: spoken,
         });

@@ -11,7 +11,7 @@ use crate::queue::{Event, Input};
 use crate::scenario::Scenario;
 use crdt::entry::Author;
 use crdt::registry::{Process, Reason};
-use names::{ListId, NodeId, NodeName};
+use names::{ListId, NodeId, NodeName, Role};
 use node::cluster;
 use node::lists;
 use node::registry::{self, Signal};
@@ -61,13 +61,14 @@ impl World {
         }
     }
 
-    /// Adds a host that does not run yet, with a certificate for that name and id.
-    pub fn add_host(&mut self, name: &str, id: NodeId) -> usize {
+    /// Adds a host that does not run yet, with a certificate for that name, id and role.
+    pub fn add_host(&mut self, name: &str, id: NodeId, role: Role) -> usize {
         let (host, seed) = (self.hosts.len(), self.scenario.seed);
         let chance = |part: &str| Chance::new(seed, &format!("{part} {host}"));
         let peer = Peer {
             id,
             name: NodeName::new(name).expect("a valid name"),
+            role,
         };
         let mut os = Os::new(chance("os"));
         os.tells = true;

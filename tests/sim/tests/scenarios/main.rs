@@ -22,6 +22,7 @@ mod leaving;
 mod linking;
 mod lying;
 mod numbering;
+mod observing;
 mod programs;
 mod quarantined;
 mod rebuilding;

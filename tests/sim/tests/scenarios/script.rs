@@ -1,6 +1,6 @@
 //! A world for scenarios: hosts by their names, what goes wrong with them, and what they say.
 
-use names::NodeId;
+use names::{NodeId, Role};
 use node::cluster::{self, Command, Event, EventKind, Input, MemberState, RosterView, Verdict};
 use node::wire::{ConnId, Peer, Protocol, WriteError};
 use sim::disk::Survival;
@@ -58,7 +58,12 @@ impl Script {
 
     /// A host with a certificate for that name and id; the address is its own.
     pub(crate) fn host(&mut self, name: &str, id: u8) -> usize {
-        self.add_host(name, NodeId([id; 16]))
+        self.add_host(name, NodeId([id; 16]), Role::Member)
+    }
+
+    /// A host with an observer's certificate.
+    pub(crate) fn observer(&mut self, name: &str, id: u8) -> usize {
+        self.add_host(name, NodeId([id; 16]), Role::Observer)
     }
 
     pub(crate) fn start(&mut self, host: usize, seeds: &[usize]) {
@@ -244,6 +249,7 @@ impl Script {
         let peer = Peer {
             id: NodeId([id; 16]),
             name: names::NodeName::new(name).unwrap(),
+            role: names::Role::Member,
         };
         self.tell(
             host,

@@ -36,7 +36,7 @@ fn of_the_node() -> Vec<(Vec<&'static str>, i32)> {
         (vec!["join", "127.0.0.1:9", "--name", "x"], 2),
         (vec!["invite"], 4),
         (vec!["invite", "--ttl", "1s"], 2),
-        (vec!["invite", "--role", "observer"], 2),
+        (vec!["invite", "--role", "king"], 2),
         (vec!["invitations"], 4),
         (vec!["uninvite", "0011"], 4),
         (vec!["authority"], 0),

@@ -14,14 +14,15 @@
 
 use super::{
     AUTHORITY_FILE, BACKDATED, CertificateParams, ISSUED_DIRECTORY, IsCa, PkiError,
-    authority_params, issued_id, keep_issued, sign_node, signing_authority,
+    authority_params, issued_facts, issued_file, issued_id, keep_issued, sign_node,
+    signing_authority,
 };
-use crate::certificate::{self, AuthorityFacts};
+use crate::certificate::{self, AuthorityFacts, Bearer};
 use crate::files::{self, Mode, Replace};
 use crate::identity::{self, Identity, IdentityError};
 use crate::proofs::chain_of;
 use data_encoding::HEXLOWER;
-use names::NodeName;
+use names::{NodeName, Role};
 use rcgen::{
     BasicConstraints, DnType, Issuer, KeyPair, PKCS_ED25519, PublicKeyData, SerialNumber,
     SignatureAlgorithm, SigningKey,
@@ -218,19 +219,19 @@ impl Signer {
     /// They would refuse it.
     pub fn certify(
         &self,
-        (id, name): ([u8; 16], &str),
+        bearer: Bearer<'_>,
         public_key: &[u8; 32],
         life: std::time::Duration,
         identity: &Identity,
     ) -> Result<Certified, PkiError> {
-        NodeName::new(name)?;
+        NodeName::new(bearer.name)?;
         let key = KeyPair::from_pem(&self.key.serialize_pem())?;
         let params = signer_params(self.facts.cluster, self.facts.unit.as_deref());
         let issuer = Issuer::new(params, key);
         let (leaf, not_after) = sign_node(
             &issuer,
             &Ed25519Key(*public_key),
-            (id, name),
+            bearer,
             life,
             self.facts.not_after,
         )?;
@@ -242,8 +243,8 @@ impl Signer {
             format!("{leaf}{}", self.pem)
         };
         Ok(Certified {
-            id,
-            name: name.to_owned(),
+            id: bearer.id,
+            name: bearer.name.to_owned(),
             pem,
             not_after,
         })
@@ -296,6 +297,8 @@ pub struct IssuedName {
     pub name: String,
     /// The node's id.
     pub id: [u8; 16],
+    /// What it is in the cluster.
+    pub role: Role,
     /// When its latest certificate expires, in Unix seconds; `None` where an earlier program issued
     /// it, which did not keep it.
     pub not_after: Option<i64>,
@@ -327,16 +330,12 @@ pub fn list(dir: &Path) -> Result<Vec<IssuedName>, PkiError> {
         let Some(id) = issued_id(&issued.join(name))? else {
             continue;
         };
-        let pem = issued.join(format!("{name}.pem"));
-        let chain = if pem.exists() {
-            identity::certificates(&pem)?
-        } else {
-            Vec::new()
-        };
-        let facts = chain.first().and_then(|der| certificate::node(der).ok());
+        let facts = issued_facts(&issued_file(dir, name))?;
+        let role = facts.as_ref().map(|facts| facts.role);
         names.push(IssuedName {
             name: name.to_owned(),
             id,
+            role: role.unwrap_or_default(),
             not_after: facts.map(|facts| facts.not_after),
         });
     }

@@ -2,7 +2,7 @@
 
 use super::slot::Slot;
 use super::{MAX_REVOCATIONS, Merged, Replica, Unproved};
-use crate::belief::MAX_RUN;
+use crate::belief::{self, MAX_RUN};
 use crate::cluster::message::is_sound;
 use crate::cluster::swim::MAX_MEMBERS;
 use crate::proof::Domain;
@@ -190,7 +190,10 @@ impl Replica {
             let own = entry.as_ref().filter(|_| line.subject() == owner);
             own.is_none_or(|entry| entry.profile.name == *name)
         };
-        signer.is_some_and(|signer| signer.id == owner && is_named(&signer.name))
+        signer.is_some_and(|signer| {
+            let is_heard = belief::is_heard((owner, signer.role), line.subject(), self.own.me);
+            signer.id == owner && is_named(&signer.name) && is_heard
+        })
     }
 
     /// Changes what is known of a node, and with it the hash.
@@ -212,6 +215,7 @@ impl Replica {
         let run = line.relayed().rank().run;
         let told = self.run(node);
         let is_refuted = self.runs.prove(node, run, told);
+        let role = self.proofs.role(line.chain());
         let accept_v1 = self.accept_v1;
         self.change(node, |slot| {
             // What was said without a proof is over when there is one, but where protocol 1 is
@@ -221,7 +225,7 @@ impl Replica {
             if let Ok(Some(entry)) = line.entry() {
                 slot.entry = Some(entry);
             }
-            slot.own = Some(line);
+            (slot.own, slot.role) = (Some(line), role);
         });
         self.fresh.insert(node);
         self.refresh(node, before);

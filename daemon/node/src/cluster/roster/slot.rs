@@ -2,6 +2,7 @@
 
 use crdt::relayed::Relayed;
 use crdt::roster::{Line, RosterEntry};
+use names::Role;
 
 /// All that is known of one node.
 #[derive(Clone, Debug, Default)]
@@ -10,6 +11,8 @@ pub(super) struct Slot {
     pub(super) own: Option<Line>,
     /// What that line says, or the latest one that this program understands.
     pub(super) entry: Option<RosterEntry>,
+    /// What the node is, by the certificate with which it has signed that line.
+    pub(super) role: Role,
     /// What another node has signed about it: that it is forgotten.
     pub(super) end: Option<Line>,
     /// What was said of it without a proof: by members that speak protocol 1, or kept on the disk by a

@@ -10,7 +10,7 @@ use crate::belief::{self, Absence, Evidence, Proof};
 use crate::cluster::edge::Edge;
 use crate::codec::Malformed;
 use foca::Message;
-use names::NodeId;
+use names::{NodeId, Role};
 
 impl Swim {
     /// Takes a packet that came from `from`, as its connection proves.
@@ -20,7 +20,7 @@ impl Swim {
     pub(in crate::cluster) fn receive(
         &mut self,
         edge: &mut Edge,
-        from: NodeId,
+        (from, role): (NodeId, Role),
         packet: &[u8],
         evidence: &impl Fn(NodeId) -> Evidence,
     ) -> Result<(), Malformed> {
@@ -28,13 +28,16 @@ impl Swim {
         if header.src.node != from {
             return Err(Malformed::rule("a packet in another node's name"));
         }
-        if self.frozen || self.is_stray(&header.message) {
+        if self.frozen
+            || self.is_stray(&header.message)
+            || self.is_unheard((from, role), &header.message)
+        {
             return Ok(());
         }
         self.prove(edge, header.src);
         let mut accused = Vec::new();
         let filtered = codec::without_members(packet, read, |member| {
-            self.is_believed(from, member, evidence, &mut accused)
+            self.is_believed((from, role), member, evidence, &mut accused)
         })?;
         self.accused.extend(accused);
         let packet = filtered.as_deref().unwrap_or(packet);
@@ -76,11 +79,30 @@ impl Swim {
         !self.seen.contains_key(&target.node)
     }
 
+    /// Whether an observer says that another node has answered it.
+    fn is_unheard(&self, speaker: (NodeId, Role), message: &Message<Identity>) -> bool {
+        match message {
+            Message::ForwardedAck { origin, .. } => {
+                !belief::is_heard(speaker, origin.node, self.identity().node)
+            }
+            Message::Ping(_)
+            | Message::Ack(_)
+            | Message::PingReq { .. }
+            | Message::IndirectPing { .. }
+            | Message::IndirectAck { .. } => false,
+            Message::Announce
+            | Message::Feed
+            | Message::Gossip
+            | Message::Broadcast
+            | Message::TurnUndead => false,
+        }
+    }
+
     /// What a peer says of members, as far as it is believed.
     pub(in crate::cluster) fn believed(
         &mut self,
         mut members: Vec<Member>,
-        from: NodeId,
+        from: (NodeId, Role),
         evidence: &impl Fn(NodeId) -> Evidence,
     ) -> Vec<Member> {
         let mut accused = Vec::new();
@@ -96,7 +118,7 @@ impl Swim {
     /// it may be there is put among the accused.
     fn is_believed(
         &self,
-        from: NodeId,
+        (from, role): (NodeId, Role),
         member: &Member,
         evidence: &impl Fn(NodeId) -> Evidence,
         accused: &mut Vec<NodeId>,
@@ -104,6 +126,9 @@ impl Swim {
         let said = *member.id();
         if said.node == from {
             return true;
+        }
+        if !belief::is_heard((from, role), said.node, self.identity().node) {
+            return false;
         }
         let evidence = evidence(said.node);
         if !self

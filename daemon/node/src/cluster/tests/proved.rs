@@ -22,7 +22,7 @@ fn bench() -> Bench {
 }
 
 /// That a node says of another one, whose latest line has that run and serial, that it is forgotten.
-fn forgotten(by: u8, subject: u8, (run, serial): (u64, u64)) -> Bytes {
+pub(super) fn forgotten(by: u8, subject: u8, (run, serial): (u64, u64)) -> Bytes {
     let node = Cheap(peer(by));
     let author = Author {
         owner: node.0.id,
@@ -40,7 +40,7 @@ fn forgotten(by: u8, subject: u8, (run, serial): (u64, u64)) -> Bytes {
 }
 
 impl Bench {
-    fn say_lines(&mut self, lines: impl IntoIterator<Item = Bytes>) {
+    pub(super) fn say_lines(&mut self, lines: impl IntoIterator<Item = Bytes>) {
         let lines = lines.into_iter().collect();
         let answer = false;
         self.say(Message::Lines { lines, answer });
@@ -328,7 +328,7 @@ fn a_node_reads_that_it_is_revoked_and_ends_nothing() {
 }
 
 /// What the machine has written last.
-fn written(machine: &mut Cluster) -> Option<Bytes> {
+pub(super) fn written(machine: &mut Cluster) -> Option<Bytes> {
     let outputs = std::iter::from_fn(|| machine.poll_output());
     let writes = outputs.filter_map(|output| {
         let Output::Write { id, bytes } = output else {

@@ -22,7 +22,7 @@ impl Replication {
             |peer: &NodeId| departing || self.fresh.contains(peer) && self.pulls.is_idle(*peer);
         let due: Vec<_> = self
             .peers
-            .iter()
+            .heard()
             .filter(|(peer, _)| !self.rounds.is_active(*peer) && urgent(peer))
             .collect();
         for to in due {
@@ -34,7 +34,7 @@ impl Replication {
     pub(super) fn begin_random_round(&mut self, edge: &mut Edge, documents: &Documents) {
         let free: Vec<_> = self
             .peers
-            .iter()
+            .heard()
             .filter(|(peer, _)| !self.rounds.is_active(*peer) && !self.fresh.contains(peer))
             .collect();
         if free.is_empty() {
@@ -75,7 +75,7 @@ impl Replication {
     ) {
         let digest = documents.digest_in(self.peers.protocol_of(conn));
         rounds::answer_root(edge, digest, self.shards, conn, shards, sum);
-        if wake {
+        if wake && !self.peers.is_observer(peer) {
             self.fresh.insert(peer);
             self.rounds.cancel(peer);
             self.pulls.interrupted(peer);
@@ -190,8 +190,10 @@ impl Replication {
         if documents.is_quarantined(list) {
             return;
         }
-        self.differing.theirs(edge, peer, list, theirs.clone());
-        self.with_vector(edge, documents, list, Purpose::Check { peer, theirs });
+        if !self.peers.is_observer(peer) {
+            self.differing.theirs(edge, peer, list, theirs.clone());
+            self.with_vector(edge, documents, list, Purpose::Check { peer, theirs });
+        }
         if !answer {
             let purpose = Purpose::Compare { peer, answer: true };
             self.with_vector(edge, documents, list, purpose);

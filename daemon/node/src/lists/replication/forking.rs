@@ -40,6 +40,9 @@ impl Replication {
         (peer, list): (NodeId, ListId),
         unlike: &VersionVector,
     ) {
+        if self.peers.is_observer(peer) {
+            return;
+        }
         let mut is_news = false;
         for ours in unlike.iter() {
             if self.forks.note(peer, list, ours) {

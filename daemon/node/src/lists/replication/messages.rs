@@ -6,7 +6,7 @@ use super::vectors::Purpose;
 use crate::lists::documents::Documents;
 use crate::lists::edge::Edge;
 use crate::lists::owns;
-use crate::lists::wire::{self, About, Chunk, Message, Pushed, Tail};
+use crate::lists::wire::{self, About, Chunk, Message, OfObserver, Pushed, Tail};
 use crate::wire::{CloseReason, ConnId};
 use bytes::Bytes;
 use crdt::vector::VersionVector;
@@ -41,6 +41,17 @@ impl Replication {
             self.sever(edge, documents, conn, CloseReason::Malformed);
             return BTreeSet::new();
         };
+        if self.peers.is_observer(peer) {
+            match message.of_observer() {
+                OfObserver::Answered => {}
+                OfObserver::PassedOver => return BTreeSet::new(),
+                OfObserver::Breach => {
+                    tracing::warn!(%peer, "an observer sends changes of lists");
+                    self.sever(edge, documents, conn, CloseReason::Abuse);
+                    return BTreeSet::new();
+                }
+            }
+        }
         // While the store is away nothing can be taken in, and what it has is not known for sure.
         let is_have = matches!(message, Message::Have { .. } | Message::HaveMarked { .. });
         if documents.failure().is_some() && !is_have {

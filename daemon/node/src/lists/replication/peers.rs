@@ -1,7 +1,7 @@
 //! Which connections there are, and which one of a peer is in use: the newest.
 
 use crate::wire::{ConnId, Protocol};
-use names::NodeId;
+use names::{NodeId, Role};
 use std::collections::BTreeMap;
 
 /// A peer may have several connections for a moment. All are listened to; only the one that came
@@ -15,12 +15,23 @@ pub(super) struct Peers {
 #[derive(Clone, Copy, Debug)]
 struct Conn {
     peer: NodeId,
+    role: Role,
     protocol: Protocol,
 }
 
 impl Peers {
-    pub(super) fn connected(&mut self, peer: NodeId, conn: ConnId, protocol: Protocol) {
-        self.conns.insert(conn, Conn { peer, protocol });
+    pub(super) fn connected(
+        &mut self,
+        (peer, role): (NodeId, Role),
+        conn: ConnId,
+        protocol: Protocol,
+    ) {
+        let known = Conn {
+            peer,
+            role,
+            protocol,
+        };
+        self.conns.insert(conn, known);
         self.current.insert(peer, conn);
     }
 
@@ -44,6 +55,12 @@ impl Peers {
         self.conns.get(&conn).map(|conn| conn.peer)
     }
 
+    /// Whether a peer is an observer: what it has counts for nothing, and nothing is taken from it.
+    pub(super) fn is_observer(&self, peer: NodeId) -> bool {
+        let conn = self.conn_of(peer).and_then(|conn| self.conns.get(&conn));
+        conn.is_some_and(|conn| conn.role == Role::Observer)
+    }
+
     /// Which version of the protocol a connection speaks; the newest if it is gone, on which nothing
     /// is sent any more.
     pub(super) fn protocol_of(&self, conn: ConnId) -> Protocol {
@@ -53,6 +70,11 @@ impl Peers {
 
     pub(super) fn conn_of(&self, peer: NodeId) -> Option<ConnId> {
         self.current.get(&peer).copied()
+    }
+
+    /// The peers whose word counts, with the connection in use.
+    pub(super) fn heard(&self) -> impl Iterator<Item = (NodeId, ConnId)> + '_ {
+        self.iter().filter(|(peer, _)| !self.is_observer(*peer))
     }
 
     /// Every peer with the connection in use, in the order of ids.
@@ -69,9 +91,9 @@ mod tests {
     fn the_newest_connection_is_used_and_the_older_one_takes_over() {
         let peer = NodeId([1; 16]);
         let mut peers = Peers::default();
-        let protocol = Protocol::PROVED;
-        peers.connected(peer, ConnId(2), protocol);
-        peers.connected(peer, ConnId(1), protocol);
+        let (who, protocol) = ((peer, Role::Member), Protocol::PROVED);
+        peers.connected(who, ConnId(2), protocol);
+        peers.connected(who, ConnId(1), protocol);
         assert_eq!(peers.conn_of(peer), Some(ConnId(1)));
         assert_eq!(peers.closed(ConnId(1)), None);
         assert_eq!(peers.conn_of(peer), Some(ConnId(2)));

@@ -6,7 +6,7 @@ use crate::time::{Now, Wall};
 use bytes::Bytes;
 use crdt::registry::Position;
 use crdt::registry::{Process, Reason, State};
-use names::ProcessName;
+use names::{ProcessName, Role};
 
 const ME: NodeId = NodeId([1; 16]);
 const PEER: NodeId = NodeId([2; 16]);
@@ -17,6 +17,10 @@ struct Only(ConnId);
 impl Routes for Only {
     fn current(&self, _: NodeId) -> Option<ConnId> {
         Some(self.0)
+    }
+
+    fn role(&self, _: ConnId) -> Role {
+        Role::Member
     }
 
     fn protocol(&self, _: ConnId) -> Protocol {
@@ -92,6 +96,10 @@ fn others_are_asked_for_logs_of_absent_nodes_up_to_a_bound() {
     impl Routes for Nobody {
         fn current(&self, _: NodeId) -> Option<ConnId> {
             None
+        }
+
+        fn role(&self, _: ConnId) -> Role {
+            Role::Member
         }
 
         fn protocol(&self, _: ConnId) -> Protocol {

@@ -11,7 +11,7 @@ use crate::time::{Instant, Now, Wall};
 use crate::wire::{Peer, Protocol};
 use bytes::Bytes;
 use crdt::registry::{Entry, Position, Process, Reason, State};
-use names::{NodeName, ProcessName};
+use names::{NodeName, ProcessName, Role};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use sha2::{Digest, Sha256};
@@ -29,6 +29,7 @@ fn peer(node: usize) -> Peer {
     Peer {
         id: NodeId([u8::try_from(node).unwrap() + 1; 16]),
         name: NodeName::new(&format!("node{node}")).unwrap(),
+        role: Role::Member,
     }
 }
 
@@ -44,6 +45,10 @@ struct In {
 impl Proofs for In {
     fn chain(&self) -> Bytes {
         [&self.me.id.0[..], &[self.key]].concat().into()
+    }
+
+    fn role(&self, _: &[u8]) -> Role {
+        Role::Member
     }
 
     fn sign(&self, domain: Domain, said: &[u8]) -> Bytes {
@@ -79,6 +84,10 @@ impl Routes for Links {
         let node = (0..5).find(|other| peer(*other).id == node)?;
         let is_connected = self.connected.contains(&(self.of, node));
         is_connected.then_some(ConnId(node as u64))
+    }
+
+    fn role(&self, _: ConnId) -> Role {
+        Role::Member
     }
 
     fn protocol(&self, _: ConnId) -> Protocol {
@@ -274,6 +283,7 @@ fn note_members(registry: &mut Registry, key: Option<u8>) {
     let sights = peers.iter().enumerate().map(|(node, peer)| Sight {
         node: peer.id,
         name: &peer.name,
+        role: peer.role,
         run: 1,
         chain: key.map(|key| proofs(node, key).chain()),
         presence: Presence::Reachable,

@@ -18,6 +18,7 @@ fn member(id: u8, state: MemberState) -> MemberView {
     };
     MemberView {
         id: NodeId([id; 16]),
+        role: names::Role::Member,
         profile,
         state,
         run: 1,

@@ -10,7 +10,7 @@ pub(super) fn authority() -> Vec<Try> {
         ask(all, "POST", all, 409).body(json!({})),
         ask(all, "POST", all, 400).body(json!({ "for": "10m" })),
         ask(all, "POST", all, 422).body(json!({ "ttl": "1s" })),
-        ask(all, "POST", all, 422).body(json!({ "role": "observer" })),
+        ask(all, "POST", all, 422).body(json!({ "role": "king" })),
         ask(all, "GET", all, 409),
         ask(all, "GET", "/v1/invitations?limit=0", 422),
         ask(all, "GET", "/v1/invitations?cursor=%21", 400),

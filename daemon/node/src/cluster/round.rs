@@ -1,0 +1,79 @@
+//! What the machine does by the clock: each second, and four times a second.
+
+use super::message::Message;
+use super::{Cluster, Phase, Timer, join, verdict};
+use crate::wire::{ConnId, Protocol};
+
+impl Cluster {
+    /// The addresses that need not prove themselves: seeds, and what the disk has kept of members, who
+    /// may be cut off from a node that has just started.
+    pub(super) fn trust_addresses(&mut self) {
+        let dials = &mut self.connections.dials;
+        dials.set_seeds(self.seeds.addresses());
+        for (node, entry) in self.roster.roster().members() {
+            dials.prove(node, entry.profile.address);
+        }
+    }
+
+    /// Dials members that are not connected.
+    pub(super) fn dial_missing(&mut self) {
+        join::dial_missing(
+            &mut self.edge,
+            &mut self.connections,
+            &self.swim,
+            &self.roster,
+        );
+    }
+
+    pub(super) fn listen(&mut self) {
+        self.edge.after(verdict::LISTEN, Timer::Listen);
+        let before = self.silence.is_total();
+        self.silence.tick(self.swim.active_count() > 0);
+        self.changed |= before != self.silence.is_total();
+    }
+
+    pub(super) fn end_silence(&mut self) {
+        self.changed |= self.silence.is_total();
+        self.silence.end();
+    }
+
+    pub(super) fn round(&mut self) {
+        self.edge.after(join::ROUND, Timer::Round);
+        if self.phase != Phase::Up {
+            return;
+        }
+        self.seeds.round(
+            &mut self.edge,
+            &mut self.connections,
+            &mut self.swim,
+            &self.roster,
+        );
+        join::announce_to_missing(
+            &mut self.edge,
+            (&self.connections, &mut self.swim),
+            &self.roster,
+            &mut self.rng,
+        );
+        self.dial_missing();
+        self.notify_suspects();
+        self.contradict();
+        self.refused.clear();
+        let random = self.connections.random(&mut self.rng);
+        if let Some(conn) = random {
+            self.send_hash(conn);
+        }
+        self.with_registry(|registry, links| registry.round(links, random));
+    }
+
+    pub(super) fn send_hash(&mut self, conn: ConnId) {
+        let is_proved = self.connections.protocol(conn) >= Protocol::PROVED;
+        if is_proved {
+            let hash = Message::LinesHash(self.roster.proved_hash());
+            self.edge.send(conn, hash.bytes());
+        }
+        if self.accept_v1 || !is_proved {
+            let hash = Message::RosterHash(self.roster.hash());
+            self.edge.send(conn, hash.bytes());
+        }
+    }
+}

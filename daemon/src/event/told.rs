@@ -1,0 +1,242 @@
+//! What the machines report, in the words of the API.
+
+use super::EventLog;
+use api::events::{
+    ClusterEvent, EventDetails, EventKind, EventType, MissingMembers, ProcessDetails,
+};
+use api::time::Millis;
+use crdt::registry::Reason;
+use names::{Handle, ListName};
+use node::cluster::Verdict;
+use node::lists::{Change, Fork, Gone, Left};
+use node::registry;
+use node::time::Wall;
+
+impl EventLog {
+    /// Appends what the cluster machine reports.
+    pub fn append_cluster(&self, event: node::cluster::Event) {
+        let at = Millis(event.at.0);
+        match event.kind {
+            node::cluster::EventKind::Member {
+                kind,
+                name,
+                id,
+                role,
+                detail,
+            } => {
+                tracing::info!(member = %name, %role, state = kind, detail, "a member changed");
+                self.append(ClusterEvent {
+                    at,
+                    kind: EventKind::Member,
+                    what: kind.into(),
+                    name: name.to_string(),
+                    more: EventDetails {
+                        id: Some(id.to_string()),
+                        detail: Some(detail),
+                        role: Some(role.as_str().into()),
+                        ..EventDetails::default()
+                    },
+                });
+            }
+            node::cluster::EventKind::Partition { from, to, missing } => {
+                let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
+                tracing::info!(
+                    from = from.as_str(),
+                    to = to.as_str(),
+                    ?missing,
+                    "reach of the cluster changed"
+                );
+                self.append(ClusterEvent {
+                    at,
+                    kind: EventKind::Partition,
+                    what: partition_event(to),
+                    name: to.as_str().to_owned(),
+                    more: EventDetails {
+                        from: Some(from.as_str().into()),
+                        verdict: Some(to.as_str().into()),
+                        missing: Some(MissingMembers::Names(missing)),
+                        ..EventDetails::default()
+                    },
+                });
+            }
+        }
+    }
+
+    /// Appends what the cluster machine reports of a registered process; gives the event's type.
+    pub fn append_process(&self, event: &registry::Event) -> EventType {
+        let (what, process) = process_event(event);
+        tracing::debug!(process = %event.handle, ?event.kind, "process is {what}");
+        self.append(ClusterEvent {
+            at: Millis(event.at.0),
+            kind: EventKind::Process,
+            what: what.clone(),
+            name: event.handle.name.to_string(),
+            more: EventDetails {
+                process,
+                ..EventDetails::default()
+            },
+        });
+        what
+    }
+
+    /// Appends that a member has another branch of a list.
+    pub fn append_fork(&self, at: Wall, name: Option<&ListName>, fork: &Fork) {
+        let member = fork.member.as_ref().map(ToString::to_string);
+        let whose = if fork.is_own { ", this node's own" } else { "" };
+        let detail = format!(
+            "{} has another change {} of the actor {}{whose}",
+            member.unwrap_or_else(|| fork.peer.to_string()),
+            fork.seq,
+            fork.actor
+        );
+        let id = fork.list.to_string();
+        self.append(ClusterEvent {
+            at: Millis(at.0),
+            kind: EventKind::List,
+            what: EventType::Forked,
+            name: name.map_or_else(|| id.clone(), ToString::to_string),
+            more: EventDetails {
+                id: Some(id),
+                detail: Some(detail),
+                ..EventDetails::default()
+            },
+        });
+    }
+
+    /// Appends that changes have left a list.
+    pub fn append_left(&self, left: &Left) {
+        let done = left.changes.iter().filter(|gone| gone.is_own);
+        let hashes: Vec<String> = done.map(in_words).collect();
+        let count = left.changes.len();
+        let changes = if count == 1 { "change" } else { "changes" };
+        let detail = if hashes.is_empty() {
+            format!("{count} {changes} moved aside")
+        } else {
+            let hashes = hashes.join(", ");
+            format!("{count} {changes} moved aside, of these acknowledged by this node: {hashes}")
+        };
+        self.append(ClusterEvent {
+            at: Millis(left.at.0),
+            kind: EventKind::List,
+            what: EventType::LeftOut,
+            name: left.name.to_string(),
+            more: EventDetails {
+                id: Some(left.list.to_string()),
+                detail: Some(detail),
+                ..EventDetails::default()
+            },
+        });
+    }
+
+    /// Appends what a lists machine reports.
+    pub fn append_list(&self, change: &Change) {
+        let what = match (change.total_before, change.row.total) {
+            (0, 1..) => EventType::Created,
+            (1.., 0) => EventType::Deleted,
+            _ => EventType::Changed,
+        };
+        self.append(ClusterEvent {
+            at: Millis(change.at.0),
+            kind: EventKind::List,
+            what,
+            name: change.name.to_string(),
+            more: EventDetails {
+                id: Some(change.list.to_string()),
+                total: Some(change.row.total),
+                open: Some(change.row.open),
+                ..EventDetails::default()
+            },
+        });
+    }
+}
+
+/// A change of this node that was moved aside, and where what it said is now.
+fn in_words(gone: &Gone) -> String {
+    let anew: Vec<String> = gone.anew.iter().map(ToString::to_string).collect();
+    if anew.is_empty() {
+        gone.hash.to_string()
+    } else {
+        format!("{}, written anew as {}", gone.hash, anew.join(" and "))
+    }
+}
+
+/// What it is called that the node now reaches so much of the cluster.
+pub(crate) fn partition_event(verdict: Verdict) -> EventType {
+    match verdict {
+        Verdict::Whole => EventType::Healed,
+        Verdict::Majority | Verdict::Even | Verdict::Minority | Verdict::Alone => {
+            EventType::Changed
+        }
+    }
+}
+
+/// What happened to a process, and what is said of it.
+pub(crate) fn process_event(event: &registry::Event) -> (EventType, ProcessDetails) {
+    let about = ProcessDetails {
+        handle: Some(event.handle.to_string()),
+        node: Some(event.handle.node.to_string()),
+        ..ProcessDetails::default()
+    };
+    let with = |other: &Handle| ProcessDetails {
+        other: Some(other.to_string()),
+        ..about.clone()
+    };
+    match &event.kind {
+        registry::EventKind::Up => (EventType::Up, about),
+        registry::EventKind::Down(reason) => (EventType::Down, down(*reason, about)),
+        registry::EventKind::Unreachable => (EventType::Unreachable, about),
+        registry::EventKind::Back => (EventType::Back, about),
+        registry::EventKind::Contested { other } => (EventType::Contested, with(other)),
+        registry::EventKind::Lost { to } => (EventType::Lost, with(to)),
+    }
+}
+
+fn down(reason: Reason, about: ProcessDetails) -> ProcessDetails {
+    let (code, signal) = match reason {
+        Reason::ExitedWith(code) => (Some(code), None),
+        Reason::Killed(signal) => (None, Some(signal)),
+        Reason::Exited
+        | Reason::Unregistered
+        | Reason::Left
+        | Reason::Unknown
+        | Reason::Revoked => (None, None),
+    };
+    ProcessDetails {
+        reason: Some(reason.to_string()),
+        code,
+        signal,
+        ..about
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_process_says_why() {
+        let handle: names::Handle = "web@n1#7.8".parse().unwrap();
+        let told = |kind| {
+            process_event(&registry::Event {
+                at: node::time::Wall(0),
+                handle: handle.clone(),
+                kind,
+            })
+        };
+        let (what, about) = told(registry::EventKind::Down(Reason::Killed(9)));
+        assert_eq!(what, EventType::Down);
+        assert_eq!(
+            serde_json::to_value(about).unwrap(),
+            serde_json::json!({
+                "handle": "web@n1#7.8", "node": "n1", "reason": "killed signal=9", "signal": 9,
+            })
+        );
+        let (what, about) = told(registry::EventKind::Lost {
+            to: "web@n2#1.2".parse().unwrap(),
+        });
+        assert_eq!(
+            (what, about.other.as_deref()),
+            (EventType::Lost, Some("web@n2#1.2"))
+        );
+    }
+}
