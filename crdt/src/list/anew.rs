@@ -1,13 +1,15 @@
-//! Writing anew what a change did, where the change itself has left the list with what it depended on.
+//! Writing anew what changes did that have left the list with what they depended on.
 //!
-//! What a change did is told by the entries before and after it: fields that differ. That is carried out
-//! as edits of the document that stays. An entry that left with the others, and was only edited by the
-//! change, is added as the change left it.
+//! What a change did is told by the entries before and after it: those that it added or deleted, and
+//! fields that differ. That is carried out as edits of the document that stays. An entry that left with
+//! the others, and was only edited by the change, is added as the change left it. As an edit wins over
+//! a concurrent deletion, an entry that was deleted in what stays is there again.
 
-use super::Document;
 use super::document::{RawChange, Standing};
-use super::judge::judge;
-use crate::entry::{Author, Edit, Entry, EntryPatch, NewEntry, Place};
+use super::edit::Stamp;
+use super::judge::{CheckedChange, judge};
+use super::{Document, EditRefusal};
+use crate::entry::{Edit, Entry, EntryPatch, NewEntry, Place};
 use bytes::Bytes;
 use names::{ChangeHash, EntryId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,66 +26,72 @@ pub struct Anew {
 impl Document {
     /// Writes anew into this document, by its actor, what `lost` did among `all`: raw changes in an
     /// order in which each follows those that it depends on. With the authors and times of `lost`.
-    pub fn write_anew(&mut self, all: &[Bytes], lost: &BTreeSet<ChangeHash>) -> Vec<Anew> {
-        let Ok(mut then) = Self::load(self.name().clone(), self.actor, None, &[]) else {
-            return Vec::new();
-        };
-        let (mut entries, mut before, mut anew) = (BTreeMap::new(), Vec::new(), Vec::new());
+    ///
+    /// # Errors
+    /// The document is broken: drop it. What is refused for another reason is not written.
+    pub fn write_anew(
+        &mut self,
+        all: &[Bytes],
+        lost: &BTreeSet<ChangeHash>,
+    ) -> Result<Vec<Anew>, EditRefusal> {
+        let mut then = Then::new(Self::new(self.name().clone(), self.actor));
+        let (mut before, mut anew) = (Vec::new(), Vec::new());
         let checked = all.iter().filter_map(|bytes| judge(bytes.clone()).ok());
         for change in checked {
             if !lost.contains(&change.hash()) {
                 before.push(change);
                 continue;
             }
-            replay(&mut then, std::mem::take(&mut before), &mut entries);
-            let (hash, by, at_ms) = (change.hash(), change.author(), change.at_ms());
-            let steps = replay(&mut then, vec![change], &mut entries);
-            let edits = steps.into_iter().map(|(id, old, new)| {
-                let place = new.as_ref().and_then(|new| place_of(new, &entries));
-                (id, old, new, place)
-            });
-            let mut changes = Vec::new();
-            for (id, old, new, place) in edits.collect::<Vec<_>>() {
-                let edit = self.edit_for(id, old.as_ref(), new.as_ref(), place);
-                changes.extend(edit.and_then(|edit| self.edit_once(&edit, &by, at_ms, hash)));
-            }
+            then.replay(std::mem::take(&mut before));
+            let (instead_of, by, at_ms) = (change.hash(), change.author(), change.at_ms());
+            let steps = then.replay(vec![change]);
+            let plan = self.plan_anew(&then, steps);
+            let stamp = Stamp { by: &by, at_ms };
+            let changes = self.carry_out(plan, stamp, instead_of)?;
             anew.push(Anew {
-                instead_of: hash,
+                instead_of,
                 changes,
             });
         }
-        anew
+        Ok(anew)
     }
 
-    /// What is to be done here so that the entry has changed as it did there.
-    fn edit_for(
-        &self,
-        id: EntryId,
-        old: Option<&Entry>,
-        new: Option<&Entry>,
-        place: Option<Place>,
-    ) -> Option<Edit> {
-        let standing = self.standing(id);
-        match (old, new) {
-            (Some(_), None) => (standing == Standing::Alive).then_some(Edit::Delete(id)),
-            (Some(old), Some(new)) if standing == Standing::Alive => {
-                let place = place.filter(|_| old.order != new.order);
-                Some(Edit::Patch(id, difference(old, new, place)))
+    /// What is to be done here so that the entries change as they did there.
+    fn plan_anew(&self, then: &Then, mut steps: Vec<Step>) -> Plan {
+        let mut plan = Plan::default();
+        steps.sort_by(|one, other| place_key(&one.new).cmp(&place_key(&other.new)));
+        let mut added = BTreeSet::new();
+        for Step { id, old, new } in steps {
+            let standing = self.standing(id);
+            let is_here = |id| self.standing(id) == Standing::Alive || added.contains(&id);
+            let Some(new) = new else {
+                plan.deletions
+                    .extend((standing == Standing::Alive).then_some(id));
+                continue;
+            };
+            let place = then.place(&new, is_here);
+            if standing == Standing::Unknown {
+                added.insert(id);
+                plan.additions.push(whole(&new, place));
+                continue;
             }
-            (_, Some(new)) if standing == Standing::Unknown => {
-                Some(Edit::Add(vec![whole(new, place)]))
+            let patch = match &old {
+                Some(old) => difference(old, &new, place.filter(|_| old.order != new.order)),
+                None => every_field(&new),
+            };
+            if patch != EntryPatch::default() {
+                plan.patches.push((id, patch));
             }
-            (_, Some(_)) | (None, None) => None,
         }
+        plan
     }
 
-    fn edit_once(
+    fn carry_out(
         &mut self,
-        edit: &Edit,
-        by: &Author,
-        at_ms: i64,
+        plan: Plan,
+        stamp: Stamp<'_>,
         seed: ChangeHash,
-    ) -> Option<RawChange> {
+    ) -> Result<Vec<RawChange>, EditRefusal> {
         // Equal on each try: what was not kept is made again as it was.
         let mut drawn = u128::from_be_bytes(seed.0.first_chunk().copied().unwrap_or_default());
         let mut draw = || {
@@ -92,55 +100,106 @@ impl Document {
                 .wrapping_add(1);
             drawn
         };
-        let edited = self.edit(edit, by, at_ms, &mut draw);
-        let edited = edited.or_else(|_| match edit {
-            // Its neighbour may have left, too.
-            Edit::Add(entries) => {
-                let entries = entries.iter().cloned();
-                let unplaced = entries.map(|entry| NewEntry {
-                    place: None,
-                    ..entry
-                });
-                self.edit(&Edit::Add(unplaced.collect()), by, at_ms, &mut draw)
+        let mut done = Vec::new();
+        if !plan.additions.is_empty() {
+            let addition = Edit::Add(plan.additions);
+            done.push(self.edit(&addition, stamp.by, stamp.at_ms, &mut draw));
+        }
+        for (id, patch) in plan.patches {
+            done.push(self.patch_or_revive(id, &patch, stamp, &mut draw));
+        }
+        if !plan.deletions.is_empty() {
+            done.push(self.delete_these(plan.deletions, stamp));
+        }
+        let mut changes = Vec::new();
+        for edited in done {
+            match edited {
+                Ok(edited) => changes.extend(edited.change),
+                Err(broken @ EditRefusal::Broken(_)) => return Err(broken),
+                Err(
+                    EditRefusal::NoEntry(_)
+                    | EditRefusal::Deleted(_)
+                    | EditRefusal::NoPlace(_)
+                    | EditRefusal::TooLarge(_),
+                ) => {}
             }
-            Edit::Patch(id, patch) => {
-                let patch = EntryPatch {
-                    place: None,
-                    ..patch.clone()
-                };
-                self.edit(&Edit::Patch(*id, patch), by, at_ms, &mut draw)
-            }
-            Edit::Delete(_) | Edit::DeleteAll => self.edit(edit, by, at_ms, &mut draw),
-        });
-        edited.ok()?.change
+        }
+        Ok(changes)
     }
 }
 
-type Step = (EntryId, Option<Entry>, Option<Entry>);
-
-/// Applies changes; gives how the entries were that they wrote to, and are now.
-fn replay(
-    then: &mut Document,
-    changes: Vec<super::CheckedChange>,
-    entries: &mut BTreeMap<EntryId, Entry>,
-) -> Vec<Step> {
-    let applied = then.apply(changes).unwrap_or_default();
-    let step = |touched: super::Touched| {
-        let old = match &touched.entry {
-            Some(new) => entries.insert(touched.id, new.clone()),
-            None => entries.remove(&touched.id),
-        };
-        (touched.id, old, touched.entry)
-    };
-    applied.touched.into_iter().map(step).collect()
+/// What a change has to do.
+#[derive(Default)]
+struct Plan {
+    additions: Vec<NewEntry>,
+    patches: Vec<(EntryId, EntryPatch)>,
+    deletions: Vec<EntryId>,
 }
 
-/// Behind which entry it stands.
-fn place_of(entry: &Entry, entries: &BTreeMap<EntryId, Entry>) -> Option<Place> {
-    let key = |entry: &Entry| (entry.order.clone(), entry.id);
-    let before = entries.values().filter(|other| key(other) < key(entry));
-    let last = before.max_by_key(|other| key(other));
-    last.map(|last| Place::After(last.id))
+/// How an entry was before a change, and after it.
+struct Step {
+    id: EntryId,
+    old: Option<Entry>,
+    new: Option<Entry>,
+}
+
+/// The list as it was with what leaves it.
+struct Then {
+    document: Document,
+    entries: BTreeMap<EntryId, Entry>,
+    in_order: BTreeSet<(String, EntryId)>,
+}
+
+impl Then {
+    fn new(document: Document) -> Self {
+        Self {
+            document,
+            entries: BTreeMap::new(),
+            in_order: BTreeSet::new(),
+        }
+    }
+
+    /// Applies changes; gives how the entries were that they wrote to, and are now.
+    fn replay(&mut self, changes: Vec<CheckedChange>) -> Vec<Step> {
+        let applied = self.document.apply(changes).unwrap_or_default();
+        let mut steps = Vec::new();
+        for touched in applied.touched {
+            let (id, new) = (touched.id, touched.entry);
+            let old = match &new {
+                Some(new) => self.entries.insert(id, new.clone()),
+                None => self.entries.remove(&id),
+            };
+            if let Some(old) = &old {
+                self.in_order.remove(&(old.order.clone(), id));
+            }
+            if let Some(new) = &new {
+                self.in_order.insert((new.order.clone(), id));
+            }
+            steps.push(Step { id, old, new });
+        }
+        steps
+    }
+
+    /// Where an entry stands among those that are here: behind the nearest one before it, or before
+    /// the nearest one behind it.
+    fn place(&self, entry: &Entry, is_here: impl Fn(EntryId) -> bool) -> Option<Place> {
+        let key = (entry.order.clone(), entry.id);
+        let mut before = self.in_order.range(..&key).rev().map(|(_, id)| *id);
+        if let Some(id) = before.find(|id| is_here(*id)) {
+            return Some(Place::After(id));
+        }
+        let behind = self.in_order.range(&key..).skip(1).map(|(_, id)| *id);
+        behind
+            .into_iter()
+            .find(|id| is_here(*id))
+            .map(Place::Before)
+    }
+}
+
+/// Sorts entries by their places, and those first that are gone.
+fn place_key(entry: &Option<Entry>) -> Option<(&str, EntryId)> {
+    let entry = entry.as_ref();
+    entry.map(|entry| (entry.order.as_str(), entry.id))
 }
 
 fn difference(old: &Entry, new: &Entry, place: Option<Place>) -> EntryPatch {
@@ -157,6 +216,20 @@ fn difference(old: &Entry, new: &Entry, place: Option<Place>) -> EntryPatch {
         done: changed(&old.is_open(), &new.is_open()).map(|is_open| !is_open),
         tags: changed(&old.tags, &new.tags),
         place,
+    }
+}
+
+fn every_field(entry: &Entry) -> EntryPatch {
+    EntryPatch {
+        title: Some(entry.title.clone()),
+        due: Some(entry.due),
+        priority: Some(entry.priority),
+        notes: Some(entry.notes.clone()),
+        assignee: Some(entry.assignee.clone()),
+        estimate: Some(entry.estimate),
+        done: Some(!entry.is_open()),
+        tags: Some(entry.tags.clone()),
+        place: None,
     }
 }
 

@@ -396,6 +396,16 @@ impl Disk {
             .collect()
     }
 
+    /// How many writes are on their way by which changes leave a list.
+    pub fn settling_writes(&self, list: ListId) -> usize {
+        let commits = self.batch.iter().chain(&self.waiting);
+        let is_of_list = |commit: &&Commit| match &commit.content {
+            Content::Rows(rows) => rows.iter().any(|row| settles(row, list)),
+            Content::Cluster(_) => false,
+        };
+        commits.filter(is_of_list).count()
+    }
+
     /// Whether the store waits to be reopened.
     pub fn is_reopening(&self) -> bool {
         self.reopening
@@ -512,4 +522,9 @@ impl Disk {
             }
         }
     }
+}
+
+/// Whether changes leave that list by it.
+fn settles(row: &Row, list: ListId) -> bool {
+    matches!(row, Row::LeaveOut { list: of, .. } if *of == list)
 }

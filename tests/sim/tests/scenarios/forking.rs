@@ -1,5 +1,7 @@
 //! Somebody writes changes by an actor of another node: two changes with one number.
 
+mod anew;
+
 use crate::entries::{entry, name, push, replicated};
 use crate::script::Script;
 use bytes::Bytes;

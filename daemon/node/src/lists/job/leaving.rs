@@ -104,13 +104,19 @@ pub(super) fn leave_out(
     let before = before
         .map(|document| document.entries())
         .unwrap_or_default();
-    let mut document = Document::load(name, actor, None, &split.stay)?;
-    document.leave_out(settled.iter().map(LeftOut::ruling));
-    document.leave_aside(split.aside);
+    let mut document = Document::load(name.clone(), actor, None, &split.stay)?;
     let mut anew = Vec::new();
     if !own_moved.is_empty() {
-        anew = document.write_anew(&all, &own_moved);
+        match document.write_anew(&all, &own_moved) {
+            Ok(written) => anew = written,
+            Err(error) => {
+                tracing::error!(%list, %error, "what has left a list cannot be written anew");
+                document = Document::load(name, actor, None, &split.stay)?;
+            }
+        }
     }
+    document.leave_out(settled.iter().map(LeftOut::ruling));
+    document.leave_aside(split.aside);
     Ok(Some(Box::new(Without {
         row: ListRow::of(&document),
         entries: document.entries().into_iter().map(Arc::new).collect(),
