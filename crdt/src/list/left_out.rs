@@ -204,6 +204,14 @@ impl LeftOut {
         self.stays.as_ref()
     }
 
+    /// The change that is left out, if that is part of the evidence.
+    pub fn goes(&self) -> Option<RawChange> {
+        let record = Record::read(VERSION, &self.bytes).ok()?;
+        let bytes = self.bytes.slice_ref(record.fields().bytes(1)?);
+        let (id, hash) = (self.ruling.id, self.ruling.goes?);
+        Some(RawChange { id, hash, bytes })
+    }
+
     /// The word of the actor's owner, if it has spoken.
     pub fn word(&self) -> Option<&Word> {
         self.word.as_ref()
@@ -367,6 +375,8 @@ mod tests {
         assert_eq!(Ruling::of_checked(left.bytes()), Some(left.ruling()));
         assert_eq!(LeftOut::read(left.bytes().clone()).as_ref(), Ok(&left));
         assert_eq!(LeftOut::of_two(&one, &one), None);
+        let larger = [&one, &other].into_iter().max_by_key(|one| one.hash);
+        assert_eq!(left.goes().as_ref(), larger);
     }
 
     #[test]

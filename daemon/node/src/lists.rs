@@ -116,7 +116,9 @@
 //! The evidence is the two changes themselves, or the owner's word. Whoever has read it leaves the same
 //! one out, though he may have seen neither: so all end with the same set, and with the same document.
 //! The owner speaks when it hears of a fork of its actor, from whomever, and tells all peers at once. It
-//! writes by another actor from then on. Who signs two unlike words is cut off.
+//! speaks only of changes of which its disk says that it has made them itself, and writes by another actor
+//! from then on. That a node has signed two unlike words is told to those who look after the cluster, and
+//! nobody is cut off for it (`replication/contradictions.rs` says why).
 //!
 //! ## Whose an actor is
 //!
@@ -172,10 +174,10 @@ pub use io::{
     Precondition, Refusal, Remake, Replicas, Reply, Row, Settings, Stats,
 };
 pub use job::{
-    Answer, Done, Job, JobError, Loaded, Progress, Rebuilt, Source, SourceError, Without,
+    Answer, Done, Job, JobError, Judged, Loaded, Progress, Rebuilt, Source, SourceError, Without,
 };
 pub use own::Own;
-pub use replication::Fork;
+pub use replication::{Contradiction, Fork};
 pub use wire::shards_of;
 
 use crate::machine::Machine;
@@ -317,6 +319,11 @@ impl Lists {
             }
             Command::Lagging(ask::Lagging) => {
                 edge.reply(id, Ok(Reply::Lagging(self.replication.lagging())));
+                Ok(())
+            }
+            Command::Contradictions(ask::Contradictions) => {
+                let all = self.replication.contradictions();
+                edge.reply(id, Ok(Reply::Contradictions(all)));
                 Ok(())
             }
             Command::Forks(ask::Forks) => {

@@ -8,7 +8,7 @@ use api::time::Millis;
 use crdt::registry::Reason;
 use names::{Handle, ListName};
 use node::cluster::Verdict;
-use node::lists::{Change, Fork, Gone, Left};
+use node::lists::{Change, Contradiction, Fork, Gone, Left};
 use node::registry;
 use node::time::Wall;
 
@@ -98,6 +98,25 @@ impl EventLog {
             more: EventDetails {
                 id: Some(id),
                 detail: Some(detail),
+                ..EventDetails::default()
+            },
+        });
+    }
+
+    /// Appends that a node has signed two changes with one number as its own.
+    pub fn append_contradiction(&self, at: Wall, list: Option<&ListName>, one: &Contradiction) {
+        let member = one.member.as_ref().map(ToString::to_string);
+        let list = list.map_or_else(|| one.list.to_string(), ToString::to_string);
+        self.append(ClusterEvent {
+            at: Millis(at.0),
+            kind: EventKind::Member,
+            what: EventType::Contradicted,
+            name: member.unwrap_or_else(|| one.node.to_string()),
+            more: EventDetails {
+                id: Some(one.node.to_string()),
+                detail: Some(format!(
+                    "it has signed two changes with one number as its own, in the list {list}"
+                )),
                 ..EventDetails::default()
             },
         });

@@ -30,6 +30,7 @@ pub(super) fn weight(row: &Row) -> usize {
             entries,
             settled,
             moved,
+            unseen,
             added,
             ..
         } => {
@@ -37,7 +38,7 @@ pub(super) fn weight(row: &Row) -> usize {
                 .iter()
                 .map(|entry| entry_weight(entry).saturating_add(KEYS));
             let settled = settled.iter().map(|one| one.bytes().len());
-            let changes = moved.iter().chain(added);
+            let changes = moved.iter().chain(unseen).chain(added);
             let changes = changes.map(|change| change.bytes.len());
             entries.chain(settled).chain(changes).sum()
         }
@@ -45,7 +46,7 @@ pub(super) fn weight(row: &Row) -> usize {
             .iter()
             .map(|salt| salt.relayed().bytes().len())
             .sum(),
-        Row::List { .. } => 0,
+        Row::List { .. } | Row::Made { .. } => 0,
         Row::Quarantine { reason, .. } => reason.len(),
     };
     bytes.saturating_add(KEYS)
@@ -170,11 +171,16 @@ impl<'db> Batch<'db> {
                 vector,
                 settled,
                 moved,
+                unseen,
                 added,
             } => {
                 self.add_view(*list, row, entries, false)?;
-                self.leave_out(*list, vector, settled, moved)?;
+                self.leave_out(*list, vector, settled, (moved, unseen))?;
                 self.come_back(*list, added)?;
+            }
+            Row::Made { list, id } => {
+                let key = keys::vector(*list, id.actor);
+                self.put(Space::Made, key, rows::encode_made(id.seq)?);
             }
             Row::Salts { learned, dropped } => {
                 for salt in dropped {
@@ -272,10 +278,12 @@ impl<'db> Batch<'db> {
         list: ListId,
         vector: &VersionVector,
         settled: &[LeftOut],
-        moved: &[RawChange],
+        (moved, unseen): (&[RawChange], &[RawChange]),
     ) -> Result<(), Failure> {
         for change in moved {
             self.remove(Space::Changes, keys::change(list, change.id));
+        }
+        for change in moved.iter().chain(unseen) {
             let key = keys::aside(list, change.id, change.hash);
             self.put(Space::Aside, key, &change.bytes);
         }

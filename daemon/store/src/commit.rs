@@ -98,6 +98,7 @@ impl Work {
             | Row::Entry { .. }
             | Row::List { .. }
             | Row::Snapshot { .. }
+            | Row::Made { .. }
             | Row::Salts { .. } => None,
         })
     }

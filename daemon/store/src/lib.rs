@@ -40,6 +40,7 @@
 //! | `snapshots-2` | list id | record: the vector that it covers, the saved document |
 //! | `left-out` | list id ‖ hash, and one byte more for an owner's word | what stays of changes with one number: [`LeftOut`](crdt::list::LeftOut), as it was first written |
 //! | `aside` | list id ‖ actor ‖ seq (8) ‖ hash | a raw change that was in the list once |
+//! | `made` | list id ‖ actor | record: the number of the last change of that actor that this node has made |
 //! | `processes-2` | as the process registry makes them | records: registrations and links of this host |
 //! | `meta-2` | `node` | node id |
 //! | | `cluster` | record: the cluster machine's state |

@@ -43,6 +43,8 @@ pub struct Image {
     pub left_out: BTreeMap<(ListId, Vec<u8>), LeftOut>,
     /// Salts of actors, by their nodes.
     pub salts: BTreeMap<(NodeId, [u8; 16]), Salt>,
+    /// How many changes of its actors the node has made.
+    pub made: BTreeMap<(ListId, Actor), u64>,
     /// Changes that were in a list once.
     pub aside: BTreeMap<(ListId, ChangeHash), Bytes>,
     hashes: BTreeSet<ChangeHash>,
@@ -168,17 +170,20 @@ impl Image {
                 entries,
                 settled,
                 moved,
+                unseen,
                 added,
                 ..
-            } => return self.leave_out(*list, (row, entries), settled, (moved, added)),
-            Row::Salts { learned, dropped } => {
-                let key = |salt: &Salt| (salt.owner(), salt.salt());
-                for salt in dropped {
-                    self.salts.remove(&key(salt));
-                }
-                self.salts
-                    .extend(learned.iter().map(|salt| (key(salt), salt.clone())));
+            } => {
+                let aside = unseen
+                    .iter()
+                    .map(|one| ((*list, one.hash), one.bytes.clone()));
+                self.aside.extend(aside);
+                return self.leave_out(*list, (row, entries), settled, (moved, added));
             }
+            Row::Made { list, id } => {
+                self.made.insert((*list, id.actor), id.seq);
+            }
+            Row::Salts { learned, dropped } => self.keep_salts(learned, dropped),
             Row::Snapshot {
                 list,
                 covers,
@@ -192,6 +197,15 @@ impl Image {
             }
         }
         Ok(())
+    }
+
+    fn keep_salts(&mut self, learned: &[Salt], dropped: &[Salt]) {
+        let key = |salt: &Salt| (salt.owner(), salt.salt());
+        for salt in dropped {
+            self.salts.remove(&key(salt));
+        }
+        self.salts
+            .extend(learned.iter().map(|salt| (key(salt), salt.clone())));
     }
 
     /// Moves changes of a list aside, and makes its view anew.

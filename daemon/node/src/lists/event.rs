@@ -60,7 +60,7 @@ pub(super) enum Event {
         changes: Vec<RawChange>,
     },
     /// That node has said of two changes with one number that they are its own.
-    Lying { node: NodeId, list: ListId },
+    Contradicting { node: NodeId, list: ListId },
     /// A commit failed: the documents forgot all that was not on the disk, and all that was to be
     /// read.
     Failed,

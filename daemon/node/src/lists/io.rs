@@ -6,7 +6,7 @@ pub use stats::Stats;
 
 use super::ask;
 use super::job::{Done, Job};
-use super::replication::Fork;
+use super::replication::{Contradiction, Fork};
 use crate::cluster::RosterView;
 use crate::proof::Proofs;
 use crate::time::Wall;
@@ -129,6 +129,8 @@ pub enum Command {
     Lagging(ask::Lagging),
     /// Tell which lists are forked.
     Forks(ask::Forks),
+    /// Tell which nodes have signed two changes with one number.
+    Contradictions(ask::Contradictions),
     /// Make the rows of lists anew.
     Rebuild(ask::Rebuild),
 }
@@ -198,6 +200,8 @@ pub enum Output {
     Changed(Change),
     /// A connected peer was found to have another branch of a list.
     Forked(Fork),
+    /// A node was found to have signed two changes with one number as its own.
+    Contradicted(Contradiction),
     /// Changes have left a list.
     LeftOut(Left),
 }
@@ -299,8 +303,17 @@ pub enum Row {
         settled: Vec<LeftOut>,
         /// The changes that leave it: they are kept aside.
         moved: Vec<RawChange>,
+        /// Changes that are left out and were never here: they are kept aside, too.
+        unseen: Vec<RawChange>,
         /// Changes that were aside and come back, and new ones.
         added: Vec<RawChange>,
+    },
+    /// This node has made that change itself, and all by the same actor before it.
+    Made {
+        /// Of which list.
+        list: ListId,
+        /// Which change.
+        id: ChangeId,
     },
     /// Salts of actors, as their nodes have signed them.
     Salts {
@@ -371,6 +384,8 @@ pub enum Reply {
     Lagging(Vec<Lagging>),
     /// To `Forks`: a bounded number, in no order.
     Forks(Vec<Fork>),
+    /// To `Contradictions`: a bounded number, in no order.
+    Contradictions(Vec<Contradiction>),
     /// To `Rebuild`: of how many lists the rows were made anew.
     Rebuilt(u64),
 }

@@ -3,7 +3,7 @@
 
 mod leaving;
 
-pub use leaving::Without;
+pub use leaving::{Judged, Without};
 
 use super::io::ListRow;
 use super::own::Own;
@@ -16,7 +16,7 @@ use crdt::list::{
 use crdt::vector::{Range, Tip, VersionVector};
 use leaving::{leave_out, rulings};
 use names::{Actor, ChangeHash, ChangeId, ListId, ListName, NodeId};
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// How many changes of an actor are read at once while several actors' changes are merged: a change
@@ -104,8 +104,8 @@ pub enum Done {
     Saved(Option<(VersionVector, Bytes)>),
     /// The rows, or why they cannot be made.
     Rebuilt(Result<Box<Rebuilt>, JobError>),
-    /// What is left out from now on; `None` if that is nothing new.
-    LeftOut(Result<Option<Box<Without>>, JobError>),
+    /// What is left out from now on.
+    LeftOut(Result<Judged, JobError>),
     /// How far the list has come; `None` for an unknown list.
     Vector(Result<Option<Progress>, SourceError>),
     /// The changes, in an order in which each follows those that it depends on.
@@ -211,6 +211,11 @@ pub trait Source {
     /// # Errors
     /// The store cannot be read.
     fn left_out(&self, list: ListId) -> Result<Vec<Bytes>, SourceError>;
+    /// How many changes of each of its actors this node has made itself in the list.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn made(&self, list: ListId) -> Result<BTreeMap<Actor, u64>, SourceError>;
     /// The changes that were in the list once, and are kept aside.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use crate::proof::{Domain, Proofs};
 use crdt::list::{LeftOut, Word};
 use names::{Actor, ChangeHash, ChangeId, ListId, NodeId, SaltHint};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A node with its salts and its key.
@@ -13,6 +13,8 @@ pub struct Own {
     pub me: NodeId,
     /// Its salts, of all its runs that are known, by what their actors begin with.
     pub salts: Arc<BTreeMap<SaltHint, [u8; 16]>>,
+    /// What the actors begin with that it has drawn since it started.
+    pub drawn: Arc<BTreeSet<SaltHint>>,
     /// Its key.
     pub proofs: Arc<dyn Proofs>,
 }
@@ -22,6 +24,11 @@ impl Own {
     pub fn salt(&self, list: ListId, actor: Actor) -> Option<[u8; 16]> {
         let salt = self.salts.get(&actor.hint()).copied();
         salt.filter(|salt| actor.is_of(list, self.me, *salt))
+    }
+
+    /// Whether it has drawn the salt of that actor since it started.
+    pub fn has_drawn(&self, actor: Actor) -> bool {
+        self.drawn.contains(&actor.hint())
     }
 
     /// Says that a change is this node's own; `None` if its actor is not, or its key cannot sign.

@@ -11,6 +11,7 @@
 //! | `differing`, `pulls` | lists that differed once; repairs under way, and waiting |
 //! | `vectors`, `serving` | what waits for a vector; peers for which changes are being read |
 //! | `forks` | lists of which a peer has another branch |
+//! | `contradictions` | nodes that have signed two changes with one number |
 //! | `owning` | whom this node has asked whose an actor is |
 //! | `watchers`, `waits`, `departure` | who waits for whose confirmation |
 //!
@@ -25,6 +26,7 @@
 mod chunks;
 mod comparing;
 mod confirming;
+mod contradictions;
 mod departure;
 mod differing;
 mod forking;
@@ -46,11 +48,13 @@ use super::edge::{Edge, Timer};
 use super::event::{Committed, Event, Origin};
 use super::io::{Lagging, Output, Stats};
 use super::wire::Message;
+pub use contradictions::Contradiction;
 pub use forks::Fork;
 
 use crate::cluster::RosterView;
 use crate::wire::{CloseReason, ConnId, Protocol};
 use chunks::Assemblies;
+use contradictions::Contradictions;
 use departure::Departure;
 use differing::Differing;
 use forks::Forks;
@@ -87,6 +91,7 @@ pub(super) struct Replication {
     differing: Differing,
     pulls: Pulls,
     forks: Forks,
+    contradictions: Contradictions,
     owning: Owning,
     vectors: Vectors,
     /// Answers to peers' pulls that are being read.
@@ -112,6 +117,7 @@ impl Replication {
             differing: Differing::default(),
             pulls: Pulls::default(),
             forks: Forks::default(),
+            contradictions: Contradictions::default(),
             owning: Owning::default(),
             vectors: Vectors::default(),
             serving: BTreeSet::new(),
@@ -204,7 +210,7 @@ impl Replication {
                 settled,
                 changes,
             } => self.settled(edge, (list, &name), &settled, &changes),
-            Event::Lying { node, list } => self.cut_off_liar(edge, documents, node, list),
+            Event::Contradicting { node, list } => self.contradicts(edge, node, list),
             Event::Failed => self.forget_work(),
         }
     }

@@ -65,6 +65,7 @@ fn own() -> Own {
     Own {
         me,
         salts: Arc::new(salts.into()),
+        drawn: Arc::default(),
         proofs: Arc::new(Signs),
     }
 }
@@ -78,6 +79,7 @@ fn row(without: Without) -> Row {
         vector: without.document.vector().clone(),
         settled: without.settled,
         moved: without.moved,
+        unseen: without.unseen,
         added: without.returned.into_iter().chain(written).collect(),
     }
 }
@@ -100,6 +102,33 @@ fn written(document: &Document, changes: &[RawChange]) -> Vec<Row> {
         row: ListRow::of(document),
     };
     changes.chain(entries).chain([row]).collect()
+}
+
+fn judged(done: Done) -> Option<Box<Without>> {
+    if let Done::LeftOut(result) = done {
+        result.expect("the list loads").without
+    } else {
+        unreachable!("the job is another one")
+    }
+}
+
+#[test]
+fn which_changes_the_node_has_made_outlives_a_restart() {
+    let (dir, list) = (tempfile::tempdir().unwrap(), rows::id(1));
+    let (document, changes) = branch(1, 3);
+    let made = |seq: usize| Row::Made {
+        list,
+        id: changes[seq].id,
+    };
+    let (store, ..) = rows::open(dir.path());
+    let all = written(&document, &changes).into_iter();
+    rows::commit(&store, all.chain([made(0), made(1)]).collect()).unwrap();
+    store.close();
+    let (store, ..) = rows::open(dir.path());
+    let expected = [(changes[1].id.actor, 2)].into();
+    assert_eq!(store.reader().made(list).unwrap(), expected);
+    assert!(store.reader().made(rows::id(2)).unwrap().is_empty());
+    store.close();
 }
 
 #[test]
@@ -127,9 +156,7 @@ fn a_branch_leaves_its_list_and_is_kept() {
         challengers: vec![theirs.1[0].clone()],
         told: Vec::new(),
     };
-    let Done::LeftOut(Ok(Some(without))) = job().run(list, &store.reader()) else {
-        panic!("nothing was left out");
-    };
+    let without = judged(job().run(list, &store.reader())).expect("something is left out");
     assert_eq!(without.moved, ours.1);
     assert_eq!((without.document.total(), without.before.len()), (0, 3));
     let left = LeftOut::of_two(&ours.1[0], &theirs.1[0]).unwrap();
@@ -159,9 +186,7 @@ fn a_branch_leaves_its_list_and_is_kept() {
         panic!("the list does not load");
     };
     assert!(loaded.document.left_out().contains(&left.ruling()));
-    let Done::LeftOut(Ok(None)) = job().run(list, &reader) else {
-        panic!("it is left out already");
-    };
+    assert!(judged(job().run(list, &reader)).is_none(), "it is left out");
     assert!(reader.left_out(rows::id(2)).unwrap().is_empty());
     store.close();
 }

@@ -3,8 +3,9 @@
 use super::Image;
 use bytes::Bytes;
 use crdt::vector::{Range, VersionVector};
-use names::{ChangeHash, ListId, ListName};
+use names::{Actor, ChangeHash, ListId, ListName};
 use node::lists::{Source, SourceError};
+use std::collections::BTreeMap;
 
 /// Reads committed rows.
 #[derive(Debug)]
@@ -44,6 +45,12 @@ impl Source for Reader<'_> {
         let all = self.image()?.left_out.iter();
         let here = all.filter(|((of, _), _)| *of == list);
         Ok(here.map(|(_, one)| one.bytes().clone()).collect())
+    }
+
+    fn made(&self, list: ListId) -> Result<BTreeMap<Actor, u64>, SourceError> {
+        let all = self.image()?.made.iter();
+        let here = all.filter(|((of, _), _)| *of == list);
+        Ok(here.map(|((_, actor), seq)| (*actor, *seq)).collect())
     }
 
     fn aside(&self, list: ListId) -> Result<Vec<ChangeHash>, SourceError> {

@@ -63,8 +63,18 @@ impl Advance {
             list,
             row: self.row.clone(),
         });
+        match self.origin {
+            Origin::Local => rows.extend(made(list, &self.changes)),
+            Origin::Remote => {}
+        }
         rows
     }
+}
+
+/// That the node has made these changes of one actor.
+fn made(list: ListId, changes: &[RawChange]) -> Option<Row> {
+    let id = changes.last()?.id;
+    Some(Row::Made { list, id })
 }
 
 /// A write on its way.
@@ -143,6 +153,8 @@ impl Commits {
         settlement: Settlement,
         row: Row,
     ) {
+        let rows = [row].into_iter().chain(made(list, &settlement.anew));
+        let rows = rows.collect();
         let pending = Pending {
             list,
             advance: Some(advance),
@@ -150,7 +162,7 @@ impl Commits {
             is_view: false,
             settlement: Some(settlement),
         };
-        self.write(edge, pending, vec![row]);
+        self.write(edge, pending, rows);
     }
 
     /// Writes all rows of a list's view.

@@ -13,7 +13,7 @@ use super::resident::Place;
 use crate::lists::edge::{Edge, Timer};
 use crate::lists::event::{Event, Origin};
 use crate::lists::io::{Gone, Left, ListRow, Row};
-use crate::lists::job::{Job, JobError, Without};
+use crate::lists::job::{Job, JobError, Judged, Without};
 use bytes::Bytes;
 use crdt::entry::Entry;
 use crdt::list::{Anew, CheckedChange, LeftOut, RawChange};
@@ -118,14 +118,21 @@ impl Documents {
         &mut self,
         edge: &mut Edge,
         list: ListId,
-        result: Result<Option<Box<Without>>, JobError>,
+        result: Result<Judged, JobError>,
     ) -> bool {
         let Some(leaving) = self.leaving.remove(&list) else {
             return true;
         };
         match result {
-            Ok(Some(without)) => self.commit_without(edge, list, *without, &leaving.senders),
-            Ok(None) => self.resident.discard(list),
+            Ok(judged) => {
+                let nodes = judged.contradicted.into_iter();
+                let events = nodes.map(|node| Event::Contradicting { node, list });
+                self.events.extend(events);
+                match judged.without {
+                    Some(without) => self.commit_without(edge, list, *without, &leaving.senders),
+                    None => self.resident.discard(list),
+                }
+            }
             Err(JobError::Source(_)) => {
                 self.resident.discard(list);
                 let again = Leaving {
@@ -160,16 +167,14 @@ impl Documents {
             found,
             moved,
             returned,
+            unseen,
             anew,
             own,
             is_next_actor,
-            liars,
         } = without;
         if is_next_actor {
             self.take_next_actor(list);
         }
-        let liars = liars.into_iter().map(|node| Event::Lying { node, list });
-        self.events.extend(liars);
         let name = row.name.clone();
         let staying: Vec<(Bytes, NodeId)> = settled
             .iter()
@@ -185,7 +190,7 @@ impl Documents {
                 list,
                 name: name.clone(),
                 at: edge.now.wall,
-                changes: gone(&moved, &own, &anew),
+                changes: gone((&moved, &unseen), &own, &anew),
             },
             returned: returned.len(),
             found: found.iter().map(|one| one.bytes().clone()).collect(),
@@ -201,6 +206,7 @@ impl Documents {
             vector,
             settled,
             moved,
+            unseen,
             added,
         };
         self.commits.leave_out(edge, list, advance, changes, row);
@@ -216,7 +222,11 @@ impl Documents {
 }
 
 /// What has left, and what became of it.
-fn gone(moved: &[RawChange], own: &BTreeSet<ChangeHash>, anew: &[Anew]) -> Vec<Gone> {
+fn gone(
+    (moved, unseen): (&[RawChange], &[RawChange]),
+    own: &BTreeSet<ChangeHash>,
+    anew: &[Anew],
+) -> Vec<Gone> {
     let written = |hash| {
         let of_it = anew.iter().filter(move |anew| anew.instead_of == hash);
         of_it.flat_map(|anew| anew.changes.iter().map(|change| change.hash))
@@ -226,7 +236,7 @@ fn gone(moved: &[RawChange], own: &BTreeSet<ChangeHash>, anew: &[Anew]) -> Vec<G
         is_own: own.contains(&change.hash),
         anew: written(change.hash).collect(),
     };
-    moved.iter().map(gone).collect()
+    moved.iter().chain(unseen).map(gone).collect()
 }
 
 /// What those see who watch the list.

@@ -48,6 +48,7 @@ impl Owners {
             own: Own {
                 me: settings.me,
                 salts: Arc::default(),
+                drawn: Arc::default(),
                 proofs: Arc::clone(&settings.proofs),
             },
             run: settings.run,
@@ -59,7 +60,7 @@ impl Owners {
         for salt in kept.filter_map(|bytes| Salt::read(bytes).ok()) {
             owners.put(salt);
         }
-        owners.note_own(settings.salt);
+        owners.renew(settings.salt);
         owners
     }
 
@@ -77,6 +78,8 @@ impl Owners {
     pub(super) fn renew(&mut self, salt: [u8; 16]) {
         self.current = salt;
         self.note_own(salt);
+        let hint = SaltHint::of(self.own.me, salt);
+        Arc::make_mut(&mut self.own.drawn).insert(hint);
     }
 
     fn note_own(&mut self, salt: [u8; 16]) {

@@ -114,20 +114,6 @@ impl Replication {
         }
     }
 
-    /// A node has said of two changes with one number that they are its own: it is cut off.
-    pub(super) fn cut_off_liar(
-        &mut self,
-        edge: &mut Edge,
-        documents: &mut Documents,
-        node: NodeId,
-        list: ListId,
-    ) {
-        tracing::error!(%node, %list, "a node has signed two changes of one actor and number: it is cut off");
-        if let Some(conn) = self.peers.conn_of(node) {
-            self.sever(edge, documents, conn, CloseReason::Abuse);
-        }
-    }
-
     /// Tells a peer what a list is without, in as many messages as it takes.
     pub(super) fn tell_left_out(
         &self,
