@@ -1,6 +1,7 @@
 //! Somebody writes changes by an actor of another node: two changes with one number.
 
 mod anew;
+mod contradicting;
 mod restored;
 
 use crate::entries::{entry, name, push, replicated};
