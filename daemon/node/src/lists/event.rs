@@ -31,7 +31,13 @@ pub(super) enum Event {
     Forking {
         peer: NodeId,
         list: ListId,
-        change: Tip,
+        id: ChangeId,
+    },
+    /// In the place of a change that this peer sent this one is, or was until a moment ago.
+    Unlike {
+        peer: NodeId,
+        list: ListId,
+        ours: Tip,
     },
     /// No changes of peers wait for this list any more, neither to be applied nor to be committed.
     Idle(ListId),

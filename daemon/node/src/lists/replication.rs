@@ -193,9 +193,10 @@ impl Replication {
                     self.sever(edge, documents, conn, CloseReason::Abuse);
                 }
             }
-            Event::Forking { peer, list, change } => {
-                let theirs = [change].into_iter().collect();
-                self.with_vector(edge, documents, list, Purpose::Check { peer, theirs });
+            Event::Forking { peer, list, id } => self.note_fork(edge, documents, (peer, list), id),
+            Event::Unlike { peer, list, ours } => {
+                let unlike = [ours].into_iter().collect();
+                self.note_forks(edge, documents, (peer, list), &unlike);
             }
             Event::Idle(list) => {
                 let step = self.pulls.all_committed(edge.now.instant, list);

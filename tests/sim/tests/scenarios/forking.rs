@@ -139,11 +139,16 @@ fn converges(world: &mut Script) {
             .all(|image| image.known() == images[0].known())
     );
     for (host, left) in &world.record().left {
-        let aside = &world.hosts[*host].disk.image.aside;
         let image = &world.hosts[*host].disk.image;
-        let is_kept =
-            |gone: &Gone| image.has(&gone.hash) || aside.contains_key(&(left.list, gone.hash));
-        assert!(left.changes.iter().all(is_kept));
+        // What is not aside is back, as its author has said that it is its own.
+        let has_come_back = |gone: &Gone| {
+            let mut words = image.left_out.values().filter_map(|one| one.word());
+            image.has(&gone.hash) && words.next().is_some()
+        };
+        let is_aside = |gone: &Gone| image.aside.contains_key(&(left.list, gone.hash));
+        for gone in &left.changes {
+            assert!(is_aside(gone) != has_come_back(gone), "{gone:?}");
+        }
     }
     for host in 0..3 {
         let addition = Edit::Add(vec![entry("after")]);
@@ -228,7 +233,7 @@ fn a_lie_that_one_node_was_told_does_not_last() {
         let refused = |host| world.lists_stats(host).changes_forked;
         assert!((0..3).map(refused).sum::<u64>() > 0);
         let alarms = alarms(&world);
-        assert!(alarms.is_empty() || alarms == both(&[(0, 1)]), "{alarms:?}");
+        assert!(both(&[(0, 1)]).is_subset(&alarms), "{alarms:?}");
         converges(&mut world);
     }
 }

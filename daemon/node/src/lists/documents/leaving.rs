@@ -128,6 +128,11 @@ impl Documents {
                 let nodes = judged.contradicted.into_iter();
                 let events = nodes.map(|node| Event::Contradicting { node, list });
                 self.events.extend(events);
+                for (ours, theirs) in judged.challenged {
+                    if let Some(&peer) = leaving.senders.get(&theirs) {
+                        self.events.push_back(Event::Unlike { peer, list, ours });
+                    }
+                }
                 match judged.without {
                     Some(without) => self.commit_without(edge, list, *without, &leaving.senders),
                     None => self.resident.discard(list),

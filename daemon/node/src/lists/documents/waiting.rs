@@ -12,7 +12,6 @@ use crate::lists::event::{Event, Origin, Verdict};
 use crate::lists::io::Refusal;
 use crate::lists::job::Job;
 use crdt::list::{Applied, CheckedChange, Document, Fault, RawChange};
-use crdt::vector::Tip;
 use names::{ChangeHash, ListId};
 use std::time::Duration;
 
@@ -289,7 +288,7 @@ impl Documents {
                 self.events.push_back(Event::Forking {
                     peer: *peer,
                     list,
-                    change: Tip::of(change.id(), change.hash()),
+                    id: change.id(),
                 });
             }
         }

@@ -7,6 +7,7 @@ use crate::lists::own::Own;
 use bytes::Bytes;
 use crdt::entry::Entry;
 use crdt::list::{Anew, Document, LeftOut, RawChange, Ruling, Settled};
+use crdt::vector::Tip;
 use judging::{Changes, Judging, Split};
 use names::{Actor, ChangeHash, EntryId, ListId, ListName, NodeId};
 use std::collections::BTreeSet;
@@ -19,6 +20,8 @@ pub struct Judged {
     pub without: Option<Box<Without>>,
     /// Nodes that have said of two changes with one number that they are their own.
     pub contradicted: BTreeSet<NodeId>,
+    /// The changes that are here in the places of challengers, and these.
+    pub challenged: Vec<(Tip, ChangeHash)>,
 }
 
 /// A list without what is left out of it, all rows of its view among it.
@@ -83,12 +86,14 @@ pub(super) fn leave_out(
         settled,
         found,
         contradicted,
+        challenged,
         ..
     } = judging;
     if settled == known && split.moved.is_empty() && split.returned.is_empty() {
         return Ok(Judged {
             without: None,
             contradicted,
+            challenged,
         });
     }
     // Others write by this actor, too, or its last changes are not there any more.
@@ -130,6 +135,7 @@ pub(super) fn leave_out(
     Ok(Judged {
         without: Some(without),
         contradicted,
+        challenged,
     })
 }
 

@@ -43,23 +43,33 @@ impl Replication {
         if self.peers.is_observer(peer) {
             return;
         }
-        let mut is_news = false;
+        let mut is_to_tell = false;
         for ours in unlike.iter() {
-            if self.forks.note(peer, list, ours) {
-                is_news = true;
-                self.report(edge, documents, (peer, list), ours.id);
-            }
+            self.note_fork(edge, documents, (peer, list), ours.id);
+            is_to_tell |= self.forks.is_to_tell(peer, list, ours.id.actor);
         }
-        // Its changes of that actor are asked for, too: one of the two branches stays.
-        if is_news {
-            self.queue_repair(documents, peer, list);
-        }
-        if is_news && let Some(conn) = self.peers.conn_of(peer) {
+        if is_to_tell && let Some(conn) = self.peers.conn_of(peer) {
             let message = Message::Unlike {
                 list,
                 vector: unlike.into(),
             };
             edge.send_about(conn, list, &message);
+        }
+    }
+
+    /// A change of a peer was refused, or another one of its number is here: the alarm is raised even if
+    /// it is settled in a moment which of the two stays.
+    pub(super) fn note_fork(
+        &mut self,
+        edge: &mut Edge,
+        documents: &Documents,
+        (peer, list): (NodeId, ListId),
+        id: ChangeId,
+    ) {
+        if !self.peers.is_observer(peer) && self.forks.note(peer, list, id) {
+            self.report(edge, documents, (peer, list), id);
+            // Its changes of that actor are asked for, too: one of the two branches stays.
+            self.queue_repair(documents, peer, list);
         }
     }
 

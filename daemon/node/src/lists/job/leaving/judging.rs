@@ -11,7 +11,7 @@ use super::{Source, SourceError};
 use crate::lists::own::Own;
 use bytes::Bytes;
 use crdt::list::{self, Basis, Joined, LeftOut, RawChange, Settled};
-use crdt::vector::VersionVector;
+use crdt::vector::{Tip, VersionVector};
 use names::{Actor, ChangeHash, ChangeId, ListId, NodeId};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -94,6 +94,7 @@ pub(super) struct Judging<'a> {
     pub(super) settled: Settled,
     pub(super) found: Vec<LeftOut>,
     pub(super) contradicted: BTreeSet<NodeId>,
+    pub(super) challenged: Vec<(Tip, ChangeHash)>,
 }
 
 impl<'a> Judging<'a> {
@@ -112,6 +113,7 @@ impl<'a> Judging<'a> {
             settled,
             found: Vec::new(),
             contradicted: BTreeSet::new(),
+            challenged: Vec::new(),
         }
     }
 
@@ -125,6 +127,11 @@ impl<'a> Judging<'a> {
         self.rivals = rivals.map(|raw| (raw.hash, raw)).collect();
         for one in told {
             self.join(one);
+        }
+        for theirs in challengers {
+            let ours = here.get(&theirs.id).filter(|ours| ours.hash != theirs.hash);
+            let ours = ours.map(|ours| (Tip::of(ours.id, ours.hash), theirs.hash));
+            self.challenged.extend(ours);
         }
         for theirs in challengers.iter().chain(&evidence) {
             let ours = here.get(&theirs.id);
