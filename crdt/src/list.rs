@@ -17,6 +17,7 @@
 //! are an equal write (which Automerge drops). An entry is alive if any visible value of `life` is
 //! even: an edit wins over a concurrent deletion, and the entry says so among its conflicts.
 
+mod anew;
 mod apply;
 mod authorship;
 mod chunk;
@@ -32,16 +33,21 @@ mod past;
 mod plain;
 mod position;
 mod read;
+mod salt;
 mod scan;
+mod word;
 mod write;
 
+pub use anew::Anew;
 pub use apply::{Applied, ApplyError};
 pub use document::{Document, LoadError, RawChange, Standing, Touched, heads_tag};
 pub use edit::{EditRefusal, Edited};
 pub use judge::{CheckedChange, Fault, Head, hash_of, head_of, judge, start_op};
-pub use left_out::{LeftOut, MAX_LEFT_OUT};
+pub use left_out::{Basis, Joined, LeftOut, MAX_LEFT_OUT, Ruling, Settled};
 pub(crate) use plain::Plain;
 pub(crate) use position::is_valid as is_position;
+pub use salt::Salt;
+pub use word::Word;
 
 /// The largest change, in bytes. Larger ones are refused here and by every peer.
 pub const MAX_CHANGE_BYTES: usize = 4 << 20;

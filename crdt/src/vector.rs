@@ -6,6 +6,7 @@
 //! hashes, the change of their actor before them among these: so equal last changes have equal
 //! changes before them.
 
+use crate::list::Ruling;
 use names::{Actor, ChangeHash, ChangeId, ListId};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -79,10 +80,14 @@ pub struct Sums {
 }
 
 impl Sums {
-    /// Takes into account that the list is without a change.
-    pub fn leave_out(&mut self, list: ListId, ChangeHash(hash): ChangeHash) {
+    /// Takes into account what stays of several changes with one number.
+    pub fn leave_out(&mut self, list: ListId, ruling: Ruling) {
+        let (domain, ChangeHash(hash)) = match ruling.goes {
+            Some(goes) => (&b"left out"[..], goes),
+            None => (&b"own word"[..], ruling.stays),
+        };
         let digest = Sha256::new()
-            .chain_update(b"left out")
+            .chain_update(domain)
             .chain_update(list.0)
             .chain_update(hash)
             .finalize();

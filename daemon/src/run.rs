@@ -35,6 +35,7 @@ pub(crate) use listen::socket_group;
 use listen::{Listeners, bind_quic};
 use names::{NodeId, NodeName, Shard};
 use node::cluster::{Kept, StopReason};
+use node::proof::Proofs;
 use node::registry::Rows;
 use node::wire::{Channel, Peer, Protocol, WriteError};
 use std::net::SocketAddr;
@@ -91,6 +92,7 @@ pub(crate) fn node(config: Config, origin: Origin) -> anyhow::Result<StopReason>
         me,
         store,
         recovered,
+        run: 0,
         events,
         clock: Clock::new(),
         runtime,
@@ -106,6 +108,8 @@ struct Node {
     me: Peer,
     store: Store,
     recovered: Recovered,
+    /// The run in which it starts.
+    run: u64,
     events: EventLog,
     clock: Clock,
     runtime: tokio::runtime::Runtime,
@@ -152,7 +156,7 @@ impl Node {
             self.cluster_settings(capacity)?,
             wires,
         )?;
-        let workers = self.start_workers(workers, &endpoint, &events, &changes)?;
+        let workers = self.start_workers(workers, &identities, (&endpoint, &events, &changes))?;
         let trouble = watch_store(noticed, workers.clone());
         let listeners = Listeners::bind(&self.config, sockets);
         let listeners = self.runtime.block_on(listeners)?;
@@ -304,6 +308,8 @@ impl Node {
         let kept = self.recovered.cluster.take();
         let kept = kept.as_ref().map(Kept::read).transpose();
         let kept = kept.with_context(|| self.unreadable("the state of the cluster"))?;
+        let kept = kept.unwrap_or_default();
+        self.run = kept.next_run();
         let rows = Rows::read(&std::mem::take(&mut self.recovered.processes));
         let (advertise, seeds) = (self.config.quic.advertise, self.config.quic.seeds.clone());
         let registry = node::registry::Settings {
@@ -328,7 +334,7 @@ impl Node {
                 me,
                 profile,
                 seeds,
-                kept: kept.unwrap_or_default(),
+                kept,
                 nonce,
                 seed,
                 proofs: Arc::new(proofs),
@@ -349,17 +355,25 @@ impl Node {
     fn start_workers(
         &mut self,
         workers: Vec<(ListsInbox, lists::Inputs)>,
-        endpoint: &transport::Endpoint,
-        events: &EventLog,
-        changes: &broadcast::Sender<Arc<node::lists::Change>>,
+        identities: &Identities,
+        (endpoint, events, changes): (
+            &transport::Endpoint,
+            &EventLog,
+            &broadcast::Sender<Arc<node::lists::Change>>,
+        ),
     ) -> anyhow::Result<Vec<ListsInbox>> {
         let mut inboxes = Vec::new();
+        let proofs = Arc::new(Certified(Arc::clone(&identities.proofs)));
+        let salt = random()?;
         for (inbox, inputs) in workers {
             let mine = |list: &names::ListId| inbox.owns(list.shard());
             let settings = node::lists::Settings {
                 me: self.me.id,
                 shards: inbox.shards(),
-                salt: random()?,
+                salt,
+                run: self.run,
+                proofs: Arc::clone(&proofs) as Arc<dyn Proofs>,
+                salts: self.recovered.salts.clone(),
                 seed: random()?,
                 resident_bytes: self.config.limits.resident_bytes / usize::from(WORKERS),
                 known: self

@@ -129,16 +129,65 @@ impl ListId {
 pub struct Shard(pub u8);
 
 impl Actor {
-    /// A fresh actor: SHA-256(list, node, 16 random bytes drawn at each start and after every
-    /// failed commit), cut to 16 bytes. As the salt is never reused, no (actor, sequence) can name
-    /// two changes.
-    pub fn derive(list: ListId, node: NodeId, salt: [u8; 16]) -> Self {
+    /// An actor of a node in a list:
+    ///
+    /// | bytes | are |
+    /// | --- | --- |
+    /// | 8 | the beginning of SHA-256("muster salt" ‖ node ‖ salt): the same in all lists, by which the salt is found ([`SaltHint`]) |
+    /// | 1 | `nth`: which of the actors of that salt in that list |
+    /// | 7 | the beginning of SHA-256("muster actor" ‖ list ‖ node ‖ salt ‖ nth) |
+    ///
+    /// Salts are 16 random bytes, drawn at each start and after every failed commit, and never reused:
+    /// so no (actor, sequence) can name two changes of an honest node. Whoever knows node and salt can
+    /// check whose an actor is.
+    pub fn derive(list: ListId, node: NodeId, salt: [u8; 16], nth: u8) -> Self {
+        let SaltHint(hint) = SaltHint::of(node, salt);
         let hash = Sha256::new()
+            .chain_update(b"muster actor")
             .chain_update(list.0)
             .chain_update(node.0)
             .chain_update(salt)
+            .chain_update([nth])
             .finalize();
-        let mut bytes = [0; 16];
+        let mut bytes = [nth; 16];
+        let (head, tail) = bytes.split_at_mut(8);
+        head.copy_from_slice(&hint);
+        tail.iter_mut()
+            .skip(1)
+            .zip(hash)
+            .for_each(|(to, from)| *to = from);
+        Self(bytes)
+    }
+
+    /// What all actors of its salt begin with, if it was derived from one.
+    pub fn hint(self) -> SaltHint {
+        let mut hint = [0; 8];
+        hint.iter_mut()
+            .zip(self.0)
+            .for_each(|(to, from)| *to = from);
+        SaltHint(hint)
+    }
+
+    /// Whether it is one of the actors of that node and salt in that list.
+    pub fn is_of(self, list: ListId, node: NodeId, salt: [u8; 16]) -> bool {
+        let Self([.., nth, _, _, _, _, _, _, _]) = self;
+        self == Self::derive(list, node, salt, nth)
+    }
+}
+
+/// What the actors begin with that a node has derived from one salt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SaltHint(pub [u8; 8]);
+
+impl SaltHint {
+    /// That of a node's salt.
+    pub fn of(node: NodeId, salt: [u8; 16]) -> Self {
+        let hash = Sha256::new()
+            .chain_update(b"muster salt")
+            .chain_update(node.0)
+            .chain_update(salt)
+            .finalize();
+        let mut bytes = [0; 8];
         bytes.iter_mut().zip(hash).for_each(|(to, from)| *to = from);
         Self(bytes)
     }
@@ -222,6 +271,21 @@ mod tests {
         let bytes = bincode::serde::encode_to_vec((node, entry), bincode::config::legacy());
         assert_eq!(bytes.unwrap(), [[0xab; 16], [0xff; 16]].concat());
         assert!(serde_json::from_str::<NodeId>(r#""ab""#).is_err());
+    }
+
+    #[test]
+    fn whose_an_actor_is_can_be_checked() {
+        let (list, node, salt) = (ListId([1; 16]), NodeId([2; 16]), [3; 16]);
+        let actor = Actor::derive(list, node, salt, 5);
+        assert_eq!(actor.to_string(), "dc0f6e8968ef3830059a2f18cc4c2941");
+        assert_eq!(actor.hint(), SaltHint::of(node, salt));
+        assert!(actor.is_of(list, node, salt));
+        let other = (ListId([9; 16]), NodeId([9; 16]), [9; 16]);
+        assert!(!actor.is_of(other.0, node, salt));
+        assert!(!actor.is_of(list, other.1, salt));
+        assert!(!actor.is_of(list, node, other.2));
+        assert!(!Actor([5; 16]).is_of(list, node, salt));
+        assert_ne!(actor, Actor::derive(list, node, salt, 6));
     }
 
     #[test]

@@ -16,6 +16,6 @@ mod name;
 mod role;
 
 pub use handle::{Handle, HandleError};
-pub use id::{Actor, ChangeHash, ChangeId, EntryId, ListId, NodeId, ParseIdError, Shard};
+pub use id::{Actor, ChangeHash, ChangeId, EntryId, ListId, NodeId, ParseIdError, SaltHint, Shard};
 pub use name::{ListName, NameError, NodeName, ProcessName, is_unprintable, with_unprintable};
 pub use role::Role;

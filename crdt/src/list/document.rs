@@ -3,6 +3,7 @@
 use super::authorship::Authorship;
 use super::index::{Index, Slot};
 use super::judge::CheckedChange;
+use super::left_out::Ruling;
 use super::read::Union;
 use super::{genesis, past, scan};
 use crate::entry::Entry;
@@ -108,9 +109,9 @@ pub struct Document {
     content: usize,
     modified_at: i64,
     has_unknown_keys: bool,
-    /// The changes that the list is without.
-    left_out: BTreeSet<ChangeHash>,
-    /// Changes that came and depend on those.
+    /// Which changes stay where there are several with one number.
+    rulings: BTreeSet<Ruling>,
+    /// Changes that the list is without, and such that came and depend on those.
     aside: BTreeSet<ChangeHash>,
 }
 
@@ -157,7 +158,7 @@ impl Document {
             content: genesis::BYTES.len(),
             modified_at: 0,
             has_unknown_keys: false,
-            left_out: BTreeSet::new(),
+            rulings: BTreeSet::new(),
             aside: BTreeSet::new(),
         }
     }
@@ -318,24 +319,38 @@ impl Document {
         &self.vector
     }
 
-    /// Says that the list is without these changes, none of which the document has.
-    pub fn leave_out(&mut self, hashes: impl IntoIterator<Item = ChangeHash>) {
-        for hash in hashes {
-            if self.left_out.insert(hash) {
-                self.sums.leave_out(self.id, hash);
+    /// Says which changes stay where there are several with one number: the document has none of the
+    /// others.
+    pub fn leave_out(&mut self, rulings: impl IntoIterator<Item = Ruling>) {
+        for ruling in rulings {
+            if self.rulings.insert(ruling) {
+                self.sums.leave_out(self.id, ruling);
             }
         }
+        let goes = |ruling: &Ruling| ruling.goes.filter(|hash| self.is_against(ruling.id, *hash));
+        let goes: Vec<ChangeHash> = self.rulings.iter().filter_map(goes).collect();
+        self.aside.extend(goes);
     }
 
-    /// The changes that the list is without.
-    pub fn left_out(&self) -> &BTreeSet<ChangeHash> {
-        &self.left_out
+    /// Which changes stay where there are several with one number.
+    pub fn left_out(&self) -> &BTreeSet<Ruling> {
+        &self.rulings
+    }
+
+    /// Whether the list is without that change for its own sake. What an owner says comes first.
+    fn is_against(&self, id: ChangeId, hash: ChangeHash) -> bool {
+        let mut of_it = self.rulings.range(Ruling::first(id)..);
+        of_it
+            .next()
+            .is_some_and(|ruling| ruling.is_against(id, hash))
     }
 
     /// Whether the list is without a change, or without what that depends on.
     pub(super) fn is_left_out(&self, change: &CheckedChange) -> bool {
-        let is_out = |hash: &ChangeHash| self.left_out.contains(hash) || self.aside.contains(hash);
-        is_out(&change.hash()) || change.deps().iter().any(is_out)
+        let (id, hash) = (change.id(), change.hash());
+        self.is_against(id, hash)
+            || self.aside.contains(&hash)
+            || change.deps().iter().any(|dep| self.aside.contains(dep))
     }
 
     /// Remembers changes that depend on some that are left out: what depends on them does not wait for

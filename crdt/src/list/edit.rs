@@ -102,13 +102,12 @@ impl Document {
         draw: &mut dyn FnMut() -> u128,
     ) -> Result<Edited, EditRefusal> {
         let stamp = Stamp { by, at_ms };
-        let edited = catch_unwind(AssertUnwindSafe(|| match edit {
+        guarded(|| match edit {
             Edit::Add(entries) => self.add(entries, stamp, draw),
             Edit::Patch(id, patch) => self.patch(*id, patch, stamp, draw),
             Edit::Delete(id) => self.delete(*id, stamp),
             Edit::DeleteAll => self.delete_all(stamp),
-        }));
-        edited.unwrap_or_else(|_| Err(EditRefusal::Broken("editing panicked".to_owned())))
+        })
     }
 
     fn add(
@@ -249,18 +248,43 @@ impl Document {
                 results: vec![id],
             });
         }
+        self.patch_union(id, &union, patch, stamp, draw)
+    }
+
+    /// Changes an entry; one that was deleted is in the list again.
+    pub(super) fn patch_or_revive(
+        &mut self,
+        id: EntryId,
+        patch: &EntryPatch,
+        stamp: Stamp<'_>,
+        draw: &mut dyn FnMut() -> u128,
+    ) -> Result<Edited, EditRefusal> {
+        guarded(|| {
+            let union = Union::read(&self.doc, id)?.ok_or(EditRefusal::NoEntry(id))?;
+            self.patch_union(id, &union, patch, stamp, draw)
+        })
+    }
+
+    fn patch_union(
+        &mut self,
+        id: EntryId,
+        union: &Union,
+        patch: &EntryPatch,
+        stamp: Stamp<'_>,
+        draw: &mut dyn FnMut() -> u128,
+    ) -> Result<Edited, EditRefusal> {
         let order = patch
             .place
             .map(|place| self.position(place, Some(id), draw()))
             .transpose()?;
         let change = self.commit(stamp, |draft| {
-            for (field, value) in registers(&union, patch, order, stamp.at_ms).in_order() {
-                draft.set(&union, field.key(), &value)?;
+            for (field, value) in registers(union, patch, order, stamp.at_ms).in_order() {
+                draft.set(union, field.key(), &value)?;
             }
             if let Some(tags) = &patch.tags {
-                draft.set_tags(&union, tags)?;
+                draft.set_tags(union, tags)?;
             }
-            draft.keep(&union)
+            draft.keep(union)
         })?;
         Ok(Edited {
             change,
@@ -288,6 +312,19 @@ impl Document {
                 ids.len()
             )));
         }
+        self.kill(ids, stamp)
+    }
+
+    /// Deletes some live entries.
+    pub(super) fn delete_these(
+        &mut self,
+        ids: Vec<EntryId>,
+        stamp: Stamp<'_>,
+    ) -> Result<Edited, EditRefusal> {
+        guarded(|| self.kill(ids, stamp))
+    }
+
+    fn kill(&mut self, ids: Vec<EntryId>, stamp: Stamp<'_>) -> Result<Edited, EditRefusal> {
         let unions = ids
             .iter()
             .map(|id| self.union(*id, Union::read_life))
@@ -413,6 +450,12 @@ impl Document {
             bytes: Bytes::copy_from_slice(change.raw_bytes()),
         })
     }
+}
+
+/// Turns a panic of Automerge's into a refusal.
+fn guarded(edit: impl FnOnce() -> Result<Edited, EditRefusal>) -> Result<Edited, EditRefusal> {
+    catch_unwind(AssertUnwindSafe(edit))
+        .unwrap_or_else(|_| Err(EditRefusal::Broken("editing panicked".to_owned())))
 }
 
 /// The registers that a patch writes. A field that is said to be as it is here alone is written all

@@ -1,5 +1,6 @@
 //! Tests of whole documents: what people rely on when they edit one list on several nodes.
 
+mod anew;
 mod concurrency;
 mod convergence;
 mod edits;

@@ -51,6 +51,8 @@ words! {
         /// A member has other changes of a list where this node has some: somebody has written a change
         /// that is not his own.
         Forked = "forked",
+        /// A member has signed two changes of a list with one number as its own.
+        Contradicted = "contradicted",
         /// Changes of a list were moved aside, since another branch of it stays.
         LeftOut = "left_out",
         /// The node reaches all members again.

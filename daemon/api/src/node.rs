@@ -133,6 +133,10 @@ pub struct StatusOfLists {
     /// of such a list is confirmed between the two. At most 20.
     #[serde(default)]
     pub forked: Vec<ForkedList>,
+    /// Members which have signed two changes with one number as their own, as this daemon has seen since
+    /// it started. At most 20.
+    #[serde(default)]
+    pub contradicted: Vec<ContradictedList>,
     /// How many cannot be loaded and are set aside.
     pub quarantined: u64,
 }
@@ -152,6 +156,15 @@ pub struct ForkedList {
     pub node: Option<String>,
     /// The number of both changes, or of a later one where that is not known.
     pub change: u64,
+}
+
+/// A list in which a member has signed two changes with one number as its own.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
+pub struct ContradictedList {
+    /// The list's name, or its id as long as nothing of it is here.
+    pub name: String,
+    /// The member.
+    pub member: String,
 }
 
 /// A list that is behind: it still differs from a member's copy.

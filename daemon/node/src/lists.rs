@@ -100,21 +100,33 @@
 //! finds the list equal.
 //!
 //! Until then each pulls what the other has of that actor, from its first change on. Where two changes
-//! with one number meet, and what the one depends on is in the document of the other, the one with the
-//! smaller hash stays. The other one is *left out* (`crdt/src/list/left_out.rs`): it, and all that
+//! with one number meet, and what the one depends on is in the document of the other, the one stays
+//! that its actor's owner has signed to be its own, and as long as there is no such word the one with
+//! the smaller hash. The other one is *left out* (`crdt/src/list/left_out.rs`): it, and all that
 //! depends on it, is moved aside in one write, the view is made anew from what stays, and none of it
-//! is taken again. What a list is without is a set that only grows, counts in its sum, and is told
-//! with the vector of a list that differed:
+//! is taken again, unless the owner's word comes, which brings its own change back. What a node has
+//! written on top of a change that goes it writes anew in the same write. What is known of a list's
+//! forks is a set that counts in its sum, and is told with the vector of a list that differed:
 //!
 //! ```text
 //! a → b   CompareMarked { list, vector }       what a had when the sums differed
 //! a → b   LeftOut { list, left_out }…          what it is without there, each with its evidence
 //! ```
 //!
-//! The evidence is the two changes themselves. Whoever has read it leaves the same one out, though he
-//! may have seen neither: so all end with the same set, and with the same document. A node whose own
-//! actor was forked writes by another one from then on. Which branch is its owner's the hash does not
-//! tell: a proof of that is to be a further field of what is told.
+//! The evidence is the two changes themselves, or the owner's word. Whoever has read it leaves the same
+//! one out, though he may have seen neither: so all end with the same set, and with the same document.
+//! The owner speaks when it hears of a fork of its actor, from whomever, and tells all peers at once. It
+//! speaks only of changes of which its disk says that it has made them itself, and writes by another actor
+//! from then on. That a node has signed two unlike words is told to those who look after the cluster, and
+//! nobody is cut off for it (`replication/contradictions.rs` says why).
+//!
+//! ## Whose an actor is
+//!
+//! ```text
+//! a → b   Salts [salt]                         on connecting, and when a has drawn another one
+//! b → c   WhoseActors { list, actors }         c has sent changes of actors whose salts b does not know
+//! c → b   Salts [salt; n]                      those that c knows, as their nodes have signed them
+//! ```
 //!
 //! ## What may be lost
 //!
@@ -127,8 +139,9 @@
 //!
 //! ## Bounds
 //!
-//! 1,024 changes of a list left out, beside those that depend on them; 256 looked at together, for 64
-//! lists at once. 4,096 earlier changes looked up for what a peer says of a list, the rest is not confirmed; 1,024
+//! 1,024 forks of a list settled by hashes and as many by the words of each owner; 256 changes looked at
+//! together, for 64 lists at once. 4,096 salts of a node; of what proves nothing 16 a second are judged
+//! of each peer. 4,096 earlier changes looked up for what a peer says of a list, the rest is not confirmed; 1,024
 //! forks noted at once.
 //!
 //! 1 MiB a message, 4 MiB a change; 64 lists repaired at once, 16,384 waiting for each peer, 1 MiB
@@ -148,6 +161,7 @@ mod event;
 mod golden;
 mod io;
 mod job;
+mod own;
 mod replication;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) mod testing;
@@ -156,13 +170,14 @@ mod tests;
 mod wire;
 
 pub use io::{
-    Change, Command, Confirmations, Edited, Input, Lagging, Left, ListRow, Output, Precondition,
-    Refusal, Remake, Replicas, Reply, Row, Settings, Stats,
+    Change, Command, Confirmations, Edited, Gone, Input, Lagging, Left, ListRow, Output,
+    Precondition, Refusal, Remake, Replicas, Reply, Row, Settings, Stats,
 };
 pub use job::{
-    Answer, Done, Job, JobError, Loaded, Progress, Rebuilt, Source, SourceError, Without,
+    Answer, Done, Job, JobError, Judged, Loaded, Progress, Rebuilt, Source, SourceError, Without,
 };
-pub use replication::Fork;
+pub use own::Own;
+pub use replication::{Contradiction, Fork};
 pub use wire::shards_of;
 
 use crate::machine::Machine;
@@ -304,6 +319,11 @@ impl Lists {
             }
             Command::Lagging(ask::Lagging) => {
                 edge.reply(id, Ok(Reply::Lagging(self.replication.lagging())));
+                Ok(())
+            }
+            Command::Contradictions(ask::Contradictions) => {
+                let all = self.replication.contradictions();
+                edge.reply(id, Ok(Reply::Contradictions(all)));
                 Ok(())
             }
             Command::Forks(ask::Forks) => {

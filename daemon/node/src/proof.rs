@@ -1,8 +1,8 @@
 //! Proofs: what a node has signed with the key of its certificate.
 //!
 //! Who sends a message is known from the connection. What goes on to third nodes (lines of the roster,
-//! heads of registry logs) carries its author's proof instead, and is believed from whoever brings
-//! it: a signature over
+//! heads of registry logs, salts of actors and words on changes of lists) carries its author's proof
+//! instead, and is believed from whoever brings it: a signature over
 //!
 //! ```text
 //! length of the domain's name (1 byte) ‖ its name ‖ the cluster's id (16 bytes) ‖ what is said
@@ -31,6 +31,10 @@ pub enum Domain {
     LogHead,
     /// A [revocation](crdt::roster::Revocation), which authorities sign.
     Revocation,
+    /// A [salt](crdt::list::Salt) of the actors by which a node writes to lists.
+    Salt,
+    /// A node's [word](crdt::list::Word) on which change is its own.
+    OwnChange,
 }
 
 impl Domain {
@@ -39,6 +43,8 @@ impl Domain {
             Self::Line => "muster roster line",
             Self::LogHead => "muster registry head",
             Self::Revocation => "muster revocation",
+            Self::Salt => "muster salt",
+            Self::OwnChange => "muster own change",
         }
     }
 
@@ -81,5 +87,10 @@ mod tests {
         let expected = [b"\x12muster roster line", &[9; 16][..], b"said"].concat();
         assert_eq!(message, expected);
         assert_ne!(message, Domain::LogHead.message([9; 16], b"said"));
+        let salt = Domain::Salt.message([9; 16], b"said");
+        assert_eq!(salt, [b"\x0bmuster salt", &[9; 16][..], b"said"].concat());
+        let own = Domain::OwnChange.message([9; 16], b"said");
+        let expected = [b"\x11muster own change", &[9; 16][..], b"said"].concat();
+        assert_eq!(own, expected);
     }
 }

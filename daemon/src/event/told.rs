@@ -8,7 +8,7 @@ use api::time::Millis;
 use crdt::registry::Reason;
 use names::{Handle, ListName};
 use node::cluster::Verdict;
-use node::lists::{Change, Fork, Left};
+use node::lists::{Change, Contradiction, Fork, Gone, Left};
 use node::registry;
 use node::time::Wall;
 
@@ -103,10 +103,29 @@ impl EventLog {
         });
     }
 
+    /// Appends that a node has signed two changes with one number as its own.
+    pub fn append_contradiction(&self, at: Wall, list: Option<&ListName>, one: &Contradiction) {
+        let member = one.member.as_ref().map(ToString::to_string);
+        let list = list.map_or_else(|| one.list.to_string(), ToString::to_string);
+        self.append(ClusterEvent {
+            at: Millis(at.0),
+            kind: EventKind::Member,
+            what: EventType::Contradicted,
+            name: member.unwrap_or_else(|| one.node.to_string()),
+            more: EventDetails {
+                id: Some(one.node.to_string()),
+                detail: Some(format!(
+                    "it has signed two changes with one number as its own, in the list {list}"
+                )),
+                ..EventDetails::default()
+            },
+        });
+    }
+
     /// Appends that changes have left a list.
     pub fn append_left(&self, left: &Left) {
-        let done = left.changes.iter().filter(|(_, is_done)| *is_done);
-        let hashes: Vec<String> = done.map(|(hash, _)| hash.to_string()).collect();
+        let done = left.changes.iter().filter(|gone| gone.is_own);
+        let hashes: Vec<String> = done.map(in_words).collect();
         let count = left.changes.len();
         let changes = if count == 1 { "change" } else { "changes" };
         let detail = if hashes.is_empty() {
@@ -147,6 +166,16 @@ impl EventLog {
                 ..EventDetails::default()
             },
         });
+    }
+}
+
+/// A change of this node that was moved aside, and where what it said is now.
+fn in_words(gone: &Gone) -> String {
+    let anew: Vec<String> = gone.anew.iter().map(ToString::to_string).collect();
+    if anew.is_empty() {
+        gone.hash.to_string()
+    } else {
+        format!("{}, written anew as {}", gone.hash, anew.join(" and "))
     }
 }
 

@@ -333,6 +333,12 @@ impl Loop {
                     let at = self.wires.clock.now().wall;
                     self.wires.events.append_fork(at, name, &fork);
                 }
+                Output::Contradicted(one) => {
+                    let row = self.wires.store.reader().list(one.list).ok().flatten();
+                    let list = row.as_ref().map(|row| &row.name);
+                    let at = self.wires.clock.now().wall;
+                    self.wires.events.append_contradiction(at, list, &one);
+                }
                 Output::LeftOut(left) => self.wires.events.append_left(&left),
                 Output::Changed(change) => {
                     self.wires.events.append_list(&change);

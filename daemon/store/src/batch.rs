@@ -28,18 +28,25 @@ pub(super) fn weight(row: &Row) -> usize {
             .sum(),
         Row::LeaveOut {
             entries,
-            added,
+            settled,
             moved,
+            unseen,
+            added,
             ..
         } => {
             let entries = entries
                 .iter()
                 .map(|entry| entry_weight(entry).saturating_add(KEYS));
-            let added = added.iter().map(|one| one.bytes().len());
-            let moved = moved.iter().map(|change| change.bytes.len());
-            entries.chain(added).chain(moved).sum()
+            let settled = settled.iter().map(|one| one.bytes().len());
+            let changes = moved.iter().chain(unseen).chain(added);
+            let changes = changes.map(|change| change.bytes.len());
+            entries.chain(settled).chain(changes).sum()
         }
-        Row::List { .. } => 0,
+        Row::Salts { learned, .. } => learned
+            .iter()
+            .map(|salt| salt.relayed().bytes().len())
+            .sum(),
+        Row::List { .. } | Row::Made { .. } => 0,
         Row::Quarantine { reason, .. } => reason.len(),
     };
     bytes.saturating_add(KEYS)
@@ -162,11 +169,26 @@ impl<'db> Batch<'db> {
                 row,
                 entries,
                 vector,
-                added,
+                settled,
                 moved,
+                unseen,
+                added,
             } => {
                 self.add_view(*list, row, entries, false)?;
-                self.leave_out(*list, vector, added, moved)?;
+                self.leave_out(*list, vector, settled, (moved, unseen))?;
+                self.come_back(*list, added)?;
+            }
+            Row::Made { list, id } => {
+                let key = keys::vector(*list, id.actor);
+                self.put(Space::Made, key, rows::encode_made(id.seq)?);
+            }
+            Row::Salts { learned, dropped } => {
+                for salt in dropped {
+                    self.set_meta(&keys::salt(salt), None);
+                }
+                for salt in learned {
+                    self.set_meta(&keys::salt(salt), Some(salt.relayed().bytes()));
+                }
             }
             Row::Quarantine { list, reason } => {
                 self.set_meta(&keys::quarantine(*list), Some(reason.as_bytes()))
@@ -255,17 +277,21 @@ impl<'db> Batch<'db> {
         &mut self,
         list: ListId,
         vector: &VersionVector,
-        added: &[LeftOut],
-        moved: &[RawChange],
+        settled: &[LeftOut],
+        (moved, unseen): (&[RawChange], &[RawChange]),
     ) -> Result<(), Failure> {
         for change in moved {
             self.remove(Space::Changes, keys::change(list, change.id));
+        }
+        for change in moved.iter().chain(unseen) {
             let key = keys::aside(list, change.id, change.hash);
             self.put(Space::Aside, key, &change.bytes);
         }
-        for one in added {
-            let key = keys::left_out(list, one.goes().hash);
-            self.put(Space::LeftOut, key, one.bytes());
+        for key in self.keys(Space::LeftOut, &list.0)? {
+            self.remove(Space::LeftOut, key);
+        }
+        for one in settled {
+            self.put(Space::LeftOut, keys::left_out(list, one), one.bytes());
         }
         for key in self.keys(Space::Vectors, &list.0)? {
             match keys::actor_of(&key).and_then(|actor| vector.tip(actor)) {
@@ -278,6 +304,15 @@ impl<'db> Batch<'db> {
         }
         // It may hold what has left.
         self.remove(Space::Snapshots, list.0.to_vec());
+        Ok(())
+    }
+
+    /// Changes of a list come back from aside, or are new.
+    fn come_back(&mut self, list: ListId, changes: &[RawChange]) -> Result<(), Failure> {
+        for change in changes {
+            self.remove(Space::Aside, keys::aside(list, change.id, change.hash));
+            self.add_change(list, Tip::of(change.id, change.hash), &change.bytes)?;
+        }
         Ok(())
     }
 

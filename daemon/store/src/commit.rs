@@ -94,9 +94,12 @@ impl Work {
             Row::View { list, .. } | Row::LeaveOut { list, .. } | Row::Quarantine { list, .. } => {
                 Some(*list)
             }
-            Row::Change { .. } | Row::Entry { .. } | Row::List { .. } | Row::Snapshot { .. } => {
-                None
-            }
+            Row::Change { .. }
+            | Row::Entry { .. }
+            | Row::List { .. }
+            | Row::Snapshot { .. }
+            | Row::Made { .. }
+            | Row::Salts { .. } => None,
         })
     }
 

@@ -51,12 +51,13 @@ pub(super) enum Space {
     Snapshots,
     LeftOut,
     Aside,
+    Made,
     Processes,
     Meta,
 }
 
 impl Space {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::Changes,
         Self::Vectors,
         Self::Lists,
@@ -68,6 +69,7 @@ impl Space {
         Self::Snapshots,
         Self::LeftOut,
         Self::Aside,
+        Self::Made,
         Self::Processes,
         Self::Meta,
     ];
@@ -85,6 +87,7 @@ impl Space {
             Self::Snapshots => "snapshots-2",
             Self::LeftOut => "left-out",
             Self::Aside => "aside",
+            Self::Made => "made",
             Self::Processes => "processes-2",
             Self::Meta => "meta-2",
         }
@@ -105,6 +108,7 @@ impl Space {
             | Self::Agenda
             | Self::LeftOut
             | Self::Aside
+            | Self::Made
             | Self::Processes => options.filter_policy(FilterPolicy::disabled()),
             Self::Entries | Self::Snapshots | Self::Meta => options.expect_point_read_hits(true),
             Self::Vectors | Self::Lists | Self::Ids => options,
@@ -151,12 +155,13 @@ impl Db {
             snapshots,
             left_out,
             aside,
+            made,
             processes,
             meta,
         ] = Space::ALL.map(open);
         let spaces = [
             changes?, vectors?, lists?, names?, entries?, ids?, dues?, agenda?, snapshots?,
-            left_out?, aside?, processes?, meta?,
+            left_out?, aside?, made?, processes?, meta?,
         ];
         Ok(Self {
             database,
@@ -178,6 +183,7 @@ impl Db {
             snapshots,
             left_out,
             aside,
+            made,
             processes,
             meta,
         ] = &self.spaces;
@@ -193,6 +199,7 @@ impl Db {
             Space::Snapshots => snapshots,
             Space::LeftOut => left_out,
             Space::Aside => aside,
+            Space::Made => made,
             Space::Processes => processes,
             Space::Meta => meta,
         }

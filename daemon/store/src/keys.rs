@@ -5,6 +5,7 @@
 //! with a zero byte; an order, which comes from other replicas and may be any text, has its zero
 //! bytes escaped as `00 ff` and ends with `00 00`.
 
+use crdt::list::{LeftOut, Salt};
 use names::{Actor, ChangeHash, ChangeId, EntryId, ListId, ListName};
 use std::ops::Bound;
 
@@ -23,9 +24,9 @@ pub(super) fn change(list: ListId, id: ChangeId) -> Vec<u8> {
     [list.0.as_slice(), &id.actor.0, &id.seq.to_be_bytes()].concat()
 }
 
-/// `left-out`: list ‖ hash.
-pub(super) fn left_out(list: ListId, hash: ChangeHash) -> Vec<u8> {
-    [list.0.as_slice(), &hash.0].concat()
+/// `left-out`: list ‖ what names it among those of its list.
+pub(super) fn left_out(list: ListId, one: &LeftOut) -> Vec<u8> {
+    [list.0.as_slice(), &one.key()].concat()
 }
 
 /// `aside`: list ‖ actor ‖ seq ‖ hash.
@@ -33,7 +34,7 @@ pub(super) fn aside(list: ListId, id: ChangeId, hash: ChangeHash) -> Vec<u8> {
     [change(list, id).as_slice(), &hash.0].concat()
 }
 
-/// The hash at the end of a key of `left-out` or `aside`.
+/// The hash at the end of a key of `aside`.
 pub(super) fn hash_of(key: &[u8]) -> Option<ChangeHash> {
     let (_, hash) = key.split_last_chunk()?;
     Some(ChangeHash(*hash))
@@ -156,6 +157,14 @@ pub(super) const TOKEN: &[u8] = b"token/";
 /// The key of a token's row in `meta`.
 pub(super) fn token(id: [u8; 8]) -> Vec<u8> {
     [TOKEN, &id].concat()
+}
+
+/// The key in `meta` of a salt begins with this; its node and the salt follow.
+pub(super) const SALT: &[u8] = b"salt/";
+
+/// The key of a salt in `meta`.
+pub(super) fn salt(salt: &Salt) -> Vec<u8> {
+    [SALT, &salt.owner().0, &salt.salt()].concat()
 }
 
 /// All keys that begin with `prefix`.

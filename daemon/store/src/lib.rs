@@ -29,7 +29,7 @@
 //!
 //! | keyspace | key | value |
 //! | --- | --- | --- |
-//! | `changes` | list id ‖ actor ‖ seq (8) | the raw Automerge change; never overwritten with other bytes; moved to `aside` when it leaves its list, never deleted |
+//! | `changes` | list id ‖ actor ‖ seq (8) | the raw Automerge change; never overwritten with other bytes; moved to `aside` when it leaves its list and back when it returns, never deleted |
 //! | `vectors-2` | list id ‖ actor | record: the number of that actor's last change, and the first bytes of its hash |
 //! | `lists-2` | list id | record: [`ListRow`](node::lists::ListRow) |
 //! | `names` | list name | list id |
@@ -38,8 +38,9 @@
 //! | `dues` | list id ‖ due ‖ place, only entries with a due time | list id |
 //! | `agenda` | due ‖ list name ‖ `00` ‖ place | list id |
 //! | `snapshots-2` | list id | record: the vector that it covers, the saved document |
-//! | `left-out` | list id ‖ hash | a change that the list is without: [`LeftOut`](crdt::list::LeftOut), as it was first written |
+//! | `left-out` | list id ‖ hash, and one byte more for an owner's word | what stays of changes with one number: [`LeftOut`](crdt::list::LeftOut), as it was first written |
 //! | `aside` | list id ‖ actor ‖ seq (8) ‖ hash | a raw change that was in the list once |
+//! | `made` | list id ‖ actor | record: the number of the last change of that actor that this node has made |
 //! | `processes-2` | as the process registry makes them | records: registrations and links of this host |
 //! | `meta-2` | `node` | node id |
 //! | | `cluster` | record: the cluster machine's state |
@@ -47,6 +48,7 @@
 //! | | `probe` | nothing |
 //! | | `quarantine/` ‖ list id | the reason |
 //! | | `token/` ‖ token id (8) | record: [`TokenRow`] |
+//! | | `salt/` ‖ node id ‖ salt (16) | [`Salt`](crdt::list::Salt), as its node has signed it |
 //!
 //! A row of the view that cannot be read is made anew from the list's changes. Any other, and one
 //! of a version that this program does not know, is an error in words that stops the start.
@@ -121,6 +123,8 @@ pub struct Recovered {
     pub remake: Vec<(ListId, Remake)>,
     /// What was kept with [`Store::keep_processes`], by key.
     pub processes: Vec<KeptRow>,
+    /// The salts of actors, as their nodes have signed them.
+    pub salts: Vec<Bytes>,
     /// The format on the disk.
     pub format: u32,
     /// To be given to [`Store::commit_in`] by those who know what the store had at this opening.

@@ -5,7 +5,7 @@ use super::convert::ConvertError;
 use super::db::{Db, Outlives, Space, View};
 use super::read::Known;
 use super::{CLUSTER, Epoch, NODE, ReadError, Reader, Recovered, TABLE};
-use super::{convert, journal, marks, read, rows};
+use super::{convert, journal, keys, marks, read, rows};
 use bytes::Bytes;
 use crdt::entry::Field;
 use names::{ListId, NodeId};
@@ -226,6 +226,7 @@ fn recovered(db: &Arc<Db>, epoch: Epoch) -> Result<Recovered, Failure> {
         quarantined,
         remake,
         processes: processes(db)?,
+        salts: salts(db)?,
         format: FORMAT,
         epoch,
     })
@@ -257,6 +258,12 @@ fn remakes(
         db.commit([row], Outlives::Host)?;
     }
     Ok(remake)
+}
+
+fn salts(db: &Arc<Db>) -> Result<Vec<Bytes>, ReadError> {
+    let rows = View::of(Arc::clone(db)).scan_prefix(Space::Meta, keys::SALT);
+    rows.map(|row| row.map(|(_, value)| Bytes::copy_from_slice(&value)))
+        .collect()
 }
 
 fn processes(db: &Arc<Db>) -> Result<Vec<KeptRow>, ReadError> {

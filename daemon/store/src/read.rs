@@ -10,6 +10,7 @@ use super::db::{Scan, Slot, Space, View};
 use super::{TokenRow, keys, rows};
 use bytes::Bytes;
 use crdt::entry::{Due, Entry};
+use crdt::list::Ruling;
 use crdt::record::RecordError;
 use crdt::vector::{Sums, Tip, VersionVector};
 use names::{ChangeId, EntryId, ListId, ListName};
@@ -320,8 +321,8 @@ pub(super) fn sums_of(
 ) -> Result<Sums, ReadError> {
     let mut sums = vector.sums(list);
     for row in view.scan_prefix(Space::LeftOut, &list.0) {
-        if let Some(hash) = keys::hash_of(&row?.0) {
-            sums.leave_out(list, hash);
+        if let Some(ruling) = Ruling::of_checked(&row?.1) {
+            sums.leave_out(list, ruling);
         }
     }
     Ok(sums)

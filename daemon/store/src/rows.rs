@@ -4,6 +4,7 @@
 //! | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 //! | list | name | sum of the vector's numbers | entries | open entries | modified at (ms) | heads | whether it has keys that the row's maker does not know | sum of the vector |
 //! | vector | number of the actor's last change | first 16 bytes of that change's hash (raw) | | | | | | |
+//! | made | number of the last change of that actor that this node has made | | | | | | | |
 //! | snapshot | the numbers of the vector that it covers | the saved document (raw) | | | | | | |
 //! | token | uid | scope | SHA-256 of the secret (raw) | expires at (ms) | | | | |
 //!
@@ -139,6 +140,18 @@ pub(super) fn decode_vector(bytes: &[u8]) -> Result<(u64, Option<Mark>), RecordE
     let record = Record::read(VERSION, bytes)?;
     let mark = record.fields().bytes(2).map(id).transpose()?;
     Ok((record.need(1)?, mark.map(Mark)))
+}
+
+/// How many changes of an actor this node has made.
+pub(super) fn encode_made(seq: u64) -> Result<Vec<u8>, RecordError> {
+    let mut writer = Writer::new(VERSION);
+    writer.put(1, &seq);
+    writer.finish()
+}
+
+/// Reads [`encode_made`].
+pub(super) fn decode_made(bytes: &[u8]) -> Result<u64, RecordError> {
+    Record::read(VERSION, bytes)?.need(1)
 }
 
 /// A saved document and what it covers.

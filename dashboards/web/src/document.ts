@@ -1123,6 +1123,13 @@ export interface components {
          * @enum {string}
          */
         ConflictAction: "notify" | "terminate";
+        /** @description A list in which a member has signed two changes with one number as its own. */
+        ContradictedList: {
+            /** @description The member. */
+            member: string;
+            /** @description The list's name, or its id as long as nothing of it is here. */
+            name: string;
+        };
         /** @description A new invitation. */
         CreatedInvitation: {
             /** @description Where the new host reaches this node; it may join by any other one. */
@@ -1306,6 +1313,7 @@ export interface components {
          *     - `changed`: A list has other entries, or the node reaches another part of the cluster.
          *     - `deleted`: A list lost its last entry.
          *     - `forked`: A member has other changes of a list where this node has some: somebody has written a change that is not his own.
+         *     - `contradicted`: A member has signed two changes of a list with one number as its own.
          *     - `left_out`: Changes of a list were moved aside, since another branch of it stays.
          *     - `healed`: The node reaches all members again.
          *     - `up`: A process was registered.
@@ -1315,7 +1323,7 @@ export interface components {
          *     - `lost`: The name belongs to another process.
          * @enum {string}
          */
-        EventType: "admitted" | "joined" | "suspect" | "alive" | "down" | "restarting" | "left" | "forgotten" | "revoked" | "created" | "changed" | "deleted" | "forked" | "left_out" | "healed" | "up" | "unreachable" | "back" | "contested" | "lost";
+        EventType: "admitted" | "joined" | "suspect" | "alive" | "down" | "restarting" | "left" | "forgotten" | "revoked" | "created" | "changed" | "deleted" | "forked" | "contradicted" | "left_out" | "healed" | "up" | "unreachable" | "back" | "contested" | "lost";
         /** @description What an examination of a node found. */
         Examination: {
             /** @description Whether all findings are good. */
@@ -2190,6 +2198,11 @@ export interface components {
         };
         /** @description To-do lists. */
         StatusOfLists: {
+            /**
+             * @description Members which have signed two changes with one number as their own, as this daemon has seen since
+             *     it started. At most 20.
+             */
+            contradicted?: components["schemas"]["ContradictedList"][];
             /**
              * Format: int64
              * @description How many of them differed from some connected member's at the last comparison.

@@ -20,6 +20,7 @@ const SENTENCES: Record<EventKind, (event: Happened) => string> = { member, proc
 
 function member(event: Happened): string {
   const what = printable(event.type);
+  if (event.type === "contradicted") return withDetail(`${printable(event.name)} contradicts itself`, text(event.detail));
   const verb = what === "joined" || what === "left" ? what : what === "forgotten" || what === "revoked" ? `was ${what}` : `is ${what}`;
   return withDetail(`${printable(event.name)} ${verb}`, text(event.detail));
 }

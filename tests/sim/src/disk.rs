@@ -8,9 +8,9 @@ pub use reader::Reader;
 use crate::chance::Chance;
 use bytes::Bytes;
 use crdt::entry::Entry;
-use crdt::list::{LeftOut, RawChange};
+use crdt::list::{LeftOut, RawChange, Salt};
 use crdt::vector::{Sums, Tip, VersionVector};
-use names::{Actor, ChangeHash, ChangeId, EntryId, ListId};
+use names::{Actor, ChangeHash, ChangeId, EntryId, ListId, NodeId};
 use node::lists::{ListRow, Remake, Row};
 use node::registry::KeptRow;
 use node::time::Instant;
@@ -39,8 +39,12 @@ pub struct Image {
     pub quarantined: BTreeMap<ListId, String>,
     /// Lists whose rows are to be made anew after the next start.
     pub remake: BTreeMap<ListId, Remake>,
-    /// What lists are without, by the hash of the change that is left out.
-    pub left_out: BTreeMap<(ListId, ChangeHash), LeftOut>,
+    /// What stays of changes with one number.
+    pub left_out: BTreeMap<(ListId, Vec<u8>), LeftOut>,
+    /// Salts of actors, by their nodes.
+    pub salts: BTreeMap<(NodeId, [u8; 16]), Salt>,
+    /// How many changes of its actors the node has made.
+    pub made: BTreeMap<(ListId, Actor), u64>,
     /// Changes that were in a list once.
     pub aside: BTreeMap<(ListId, ChangeHash), Bytes>,
     hashes: BTreeSet<ChangeHash>,
@@ -84,8 +88,8 @@ impl Image {
 
     fn sums(&self, list: ListId) -> Sums {
         let mut sums = self.vector(list).sums(list);
-        let left_out = self.left_out.keys().filter(|(of, _)| *of == list);
-        left_out.for_each(|(_, hash)| sums.leave_out(list, *hash));
+        let left_out = self.left_out.iter().filter(|((of, _), _)| *of == list);
+        left_out.for_each(|(_, one)| sums.leave_out(list, one.ruling()));
         sums
     }
 
@@ -164,10 +168,22 @@ impl Image {
                 list,
                 row,
                 entries,
-                added,
+                settled,
                 moved,
+                unseen,
+                added,
                 ..
-            } => return self.leave_out(*list, (row, entries), added, moved),
+            } => {
+                let aside = unseen
+                    .iter()
+                    .map(|one| ((*list, one.hash), one.bytes.clone()));
+                self.aside.extend(aside);
+                return self.leave_out(*list, (row, entries), settled, (moved, added));
+            }
+            Row::Made { list, id } => {
+                self.made.insert((*list, id.actor), id.seq);
+            }
+            Row::Salts { learned, dropped } => self.keep_salts(learned, dropped),
             Row::Snapshot {
                 list,
                 covers,
@@ -183,13 +199,22 @@ impl Image {
         Ok(())
     }
 
+    fn keep_salts(&mut self, learned: &[Salt], dropped: &[Salt]) {
+        let key = |salt: &Salt| (salt.owner(), salt.salt());
+        for salt in dropped {
+            self.salts.remove(&key(salt));
+        }
+        self.salts
+            .extend(learned.iter().map(|salt| (key(salt), salt.clone())));
+    }
+
     /// Moves changes of a list aside, and makes its view anew.
     fn leave_out(
         &mut self,
         list: ListId,
         (row, entries): (&ListRow, &[Arc<Entry>]),
-        added: &[LeftOut],
-        moved: &[RawChange],
+        settled: &[LeftOut],
+        (moved, added): (&[RawChange], &[RawChange]),
     ) -> Result<(), String> {
         for change in moved {
             let key = (list, change.id.actor, change.id.seq);
@@ -200,8 +225,13 @@ impl Image {
             let key = (list, change.hash);
             self.aside.insert(key, change.bytes.clone());
         }
-        for one in added {
-            self.left_out.insert((list, one.goes().hash), one.clone());
+        self.left_out.retain(|(of, _), _| *of != list);
+        for one in settled {
+            self.left_out.insert((list, one.key()), one.clone());
+        }
+        for change in added {
+            self.aside.remove(&(list, change.hash));
+            self.put_change(list, change.id, &change.bytes)?;
         }
         self.snapshots.remove(&list);
         self.entries.retain(|(of, _), _| *of != list);
@@ -380,6 +410,16 @@ impl Disk {
             .collect()
     }
 
+    /// How many writes are on their way by which changes leave a list.
+    pub fn settling_writes(&self, list: ListId) -> usize {
+        let commits = self.batch.iter().chain(&self.waiting);
+        let is_of_list = |commit: &&Commit| match &commit.content {
+            Content::Rows(rows) => rows.iter().any(|row| settles(row, list)),
+            Content::Cluster(_) => false,
+        };
+        commits.filter(is_of_list).count()
+    }
+
     /// Whether the store waits to be reopened.
     pub fn is_reopening(&self) -> bool {
         self.reopening
@@ -496,4 +536,9 @@ impl Disk {
             }
         }
     }
+}
+
+/// Whether changes leave that list by it.
+fn settles(row: &Row, list: ListId) -> bool {
+    matches!(row, Row::LeaveOut { list: of, .. } if *of == list)
 }

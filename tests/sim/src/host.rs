@@ -146,6 +146,8 @@ impl Host {
         self.disk.reopen();
         let kept = self.disk.image.cluster.as_ref();
         let kept = kept.map(|bytes| cluster::Kept::read(bytes).expect("what was written"));
+        let kept = kept.unwrap_or_default();
+        let run = kept.next_run();
         let profile = Profile {
             name: self.peer.name.clone(),
             address: self.address,
@@ -158,7 +160,7 @@ impl Host {
             me: self.peer.clone(),
             profile,
             seeds: self.seeds.clone(),
-            kept: kept.unwrap_or_default(),
+            kept,
             nonce,
             seed,
             proofs: Arc::new(Cheap(self.peer.clone())),
@@ -168,8 +170,9 @@ impl Host {
         let everything = (Shard(0), Shard(255));
         let cluster = Machine::Cluster(Box::new(Cluster::new(settings, self.now(now))));
         let mut workers = vec![Worker::new(cluster, everything)];
+        let salt = self.chance.bytes();
         for shards in share_out(machines) {
-            let settings = self.lists_settings(shards, resident_bytes);
+            let settings = self.lists_settings(shards, resident_bytes, (run, salt));
             workers.push(Worker::new(
                 Machine::Lists(Box::new(Lists::new(settings))),
                 shards,
@@ -201,11 +204,21 @@ impl Host {
         }
     }
 
-    fn lists_settings(&mut self, shards: (Shard, Shard), resident_bytes: usize) -> lists::Settings {
+    fn lists_settings(
+        &mut self,
+        shards: (Shard, Shard),
+        resident_bytes: usize,
+        (run, salt): (u64, [u8; 16]),
+    ) -> lists::Settings {
+        let salts = self.disk.image.salts.values();
+        let salts = salts.map(|salt| salt.relayed().bytes().clone()).collect();
         lists::Settings {
             me: self.peer.id,
             shards,
-            salt: self.chance.bytes(),
+            salt,
+            run,
+            proofs: Arc::new(Cheap(self.peer.clone())),
+            salts,
             seed: self.chance.bytes(),
             resident_bytes,
             known: self.known(shards),
@@ -249,11 +262,12 @@ impl Host {
             .skip(1)
             .map(|worker| worker.shards)
             .collect();
+        let salt = self.chance.bytes();
         let tell = |(index, shards)| {
             (
                 index + 1,
                 lists::Input::Reopened {
-                    salt: self.chance.bytes(),
+                    salt,
                     known: self.known(shards),
                 },
             )

@@ -106,6 +106,7 @@ pub(crate) fn describe(event: &ClusterEvent) -> String {
     let words = match (&event.kind, &event.what) {
         (EventKind::Member, EventType::Joined | EventType::Left) => format!("{name} {what}"),
         (EventKind::Member, EventType::Forgotten) => format!("{name} was {what}"),
+        (EventKind::Member, EventType::Contradicted) => format!("{name} contradicts itself"),
         (EventKind::Member, _) => format!("{name} is {what}"),
         (EventKind::Partition, _) => return partition(more),
         (EventKind::List, EventType::Forked) => format!("list {name} is {what}"),

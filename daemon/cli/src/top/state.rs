@@ -152,6 +152,7 @@ impl State {
                     | EventType::Suspect
                     | EventType::Unreachable
                     | EventType::Contested
+                    | EventType::Contradicted
                     | EventType::Lost
             ),
             EventKind::List => matches!(event.what, EventType::Forked | EventType::LeftOut),

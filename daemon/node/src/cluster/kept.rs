@@ -73,6 +73,11 @@ impl Kept {
             record: bytes.clone(),
         })
     }
+
+    /// The run in which the next start begins. It may go above that one when it hears of a higher one.
+    pub fn next_run(&self) -> u64 {
+        OwnRun::after(self.run).wanted()
+    }
 }
 
 /// The record of that run and those lines, with the other fields of the one before.

@@ -1,7 +1,7 @@
 //! What clients can ask of the lists machine, each question with the kind of its answer.
 
 use super::io::{Command, Edited, Lagging as ListLagging, Precondition, Replicas, Reply};
-use super::replication::Fork;
+use super::replication::{Contradiction, Fork};
 use crate::machine::asks;
 use crdt::entry::{self, Entry};
 use names::{ChangeHash, ListName};
@@ -50,6 +50,10 @@ pub struct Lagging;
 #[derive(Clone, Copy, Debug)]
 pub struct Forks;
 
+/// Which nodes have signed two changes with one number as their own: a bounded number, in no order.
+#[derive(Clone, Copy, Debug)]
+pub struct Contradictions;
+
 /// Make the rows of a list's view, or of all lists that the machine knows, anew from their changes.
 /// Goes on after the deadline. The answer is the number of lists.
 #[derive(Clone, Debug)]
@@ -66,5 +70,6 @@ asks!(Command => Reply {
     EntriesAt: Command::EntriesAt => Vec<Entry>: Reply::Entries(entries) => entries,
     Rebuild: Command::Rebuild => u64: Reply::Rebuilt(lists) => lists,
     Forks: Command::Forks => Vec<Fork>: Reply::Forks(forks) => forks,
+    Contradictions: Command::Contradictions => Vec<Contradiction>: Reply::Contradictions(all) => all,
     Lagging: Command::Lagging => Vec<ListLagging>: Reply::Lagging(lists) => lists,
 });

@@ -15,6 +15,7 @@
 //! | `digest` | a sum over each list, of what is on the disk |
 //! | `rebuilds` | lists whose rows are made anew from their changes |
 //! | `leaving` | lists from which changes are to be left out |
+//! | `owners` | whose an actor is |
 //!
 //! It takes requests of clients, what the disk and the jobs answer, and from replication changes of
 //! peers ([`receive`](Documents::receive)) and questions for what is on the disk
@@ -37,6 +38,7 @@ mod incoming;
 mod jobs;
 mod leaving;
 mod line;
+mod owners;
 mod rebuild;
 mod requests;
 mod resident;
@@ -52,6 +54,7 @@ use crate::wire::{Protocol, RequestId, WriteError};
 use bytes::Bytes;
 use commits::Commits;
 use crdt::digest::Digest;
+use crdt::list::LeftOut;
 use crdt::vector::{Range, Sums};
 use edits::Edits;
 use incoming::{Incoming, Reception};
@@ -59,6 +62,8 @@ use jobs::Jobs;
 use leaving::Leaving;
 use line::Line;
 use names::{Actor, ChangeHash, ChangeId, ListId, ListName, NodeId, Shard};
+pub(super) use owners::Unproved;
+use owners::{Learned, Owners};
 use rand_chacha::ChaCha8Rng;
 use rebuild::Rebuilds;
 use resident::{Place, Resident};
@@ -68,9 +73,8 @@ use waiting::Applying;
 /// The documents of some shards' lists.
 #[derive(Debug)]
 pub(super) struct Documents {
-    me: NodeId,
     shards: (Shard, Shard),
-    salt: [u8; 16],
+    owners: Owners,
     /// What is committed, of every list that is not quarantined.
     digest: Digest,
     /// The same for peers that compare numbers only, if there may be any.
@@ -87,8 +91,8 @@ pub(super) struct Documents {
     commits: Commits,
     rebuilds: Rebuilds,
     leaving: BTreeMap<ListId, Leaving>,
-    /// How often this node has taken another actor for a list.
-    renewed: BTreeMap<ListId, u64>,
+    /// How often this node has taken another actor of its salt for a list.
+    renewed: BTreeMap<ListId, u8>,
     /// What happened in this step, for replication.
     events: VecDeque<Event>,
 }
@@ -97,9 +101,8 @@ impl Documents {
     /// Nothing is in memory yet. `rng` is for the ids of new entries.
     pub(super) fn new(settings: Settings, rng: ChaCha8Rng) -> Self {
         let mut documents = Self {
-            me: settings.me,
             shards: settings.shards,
-            salt: settings.salt,
+            owners: Owners::new(&settings),
             digest: Digest::default(),
             numbers: settings.compares_numbers.then(Digest::default),
             resident: Resident::new(settings.resident_bytes, settings.quarantined),
@@ -116,6 +119,7 @@ impl Documents {
             events: VecDeque::new(),
         };
         documents.read_digest(settings.known);
+        documents.keep_own_salt();
         documents
     }
 
@@ -246,6 +250,41 @@ impl Documents {
         received
     }
 
+    /// The node whose actor it is in that list, if that is known.
+    pub(super) fn owner(&self, list: ListId, actor: Actor) -> Option<NodeId> {
+        self.owners.owner(list, actor)
+    }
+
+    /// Whether it is one of this node's own actors.
+    pub(super) fn is_own(&self, list: ListId, actor: Actor) -> bool {
+        self.owners.own().salt(list, actor).is_some()
+    }
+
+    /// The salt that an actor was derived from, as its owner has signed it.
+    pub(super) fn salt(&self, list: ListId, actor: Actor) -> Option<Bytes> {
+        let salt = self.owners.salt_of(list, actor)?;
+        Some(salt.relayed().bytes().clone())
+    }
+
+    /// The salt by which this node writes, as it has signed it.
+    pub(super) fn own_salt(&self) -> Option<Bytes> {
+        let salt = self.owners.current()?;
+        Some(salt.relayed().bytes().clone())
+    }
+
+    /// Somebody tells of a salt.
+    pub(super) fn learn_salt(&mut self, edge: &mut Edge, bytes: Bytes) -> Result<(), Unproved> {
+        if let Learned::New(salt, dropped) = self.owners.learn(bytes)? {
+            self.commits.keep(edge, vec![*salt], dropped);
+        }
+        Ok(())
+    }
+
+    /// Whether what is told of a fork in that list is proved, if it needs a proof.
+    pub(super) fn is_proved(&self, list: ListId, one: &LeftOut) -> bool {
+        self.owners.is_proved(list, one)
+    }
+
     /// Those who sent changes that still lack others, which they have, too.
     pub(super) fn senders_of_orphans(&self, list: ListId) -> BTreeSet<NodeId> {
         self.incoming.senders_of_orphans(list)
@@ -306,7 +345,38 @@ impl Documents {
     /// The actor that writes to a list.
     pub(super) fn actor(&self, list: ListId) -> Actor {
         let renewed = self.renewed.get(&list).copied().unwrap_or_default();
-        let salt = u128::from_be_bytes(self.salt) ^ u128::from(renewed);
-        Actor::derive(list, self.me, salt.to_be_bytes())
+        self.owners.actor(list, renewed)
+    }
+
+    /// The actor that is to write to a list when others have written by the last one, or what it wrote
+    /// has left the list. A salt has so many of them; then another one is drawn.
+    fn next_actor(&mut self, list: ListId) -> Actor {
+        let renewed = self.renewed.get(&list).copied().unwrap_or_default();
+        if let Some(next) = renewed.checked_add(1) {
+            return self.owners.actor(list, next);
+        }
+        let salt = self.edits.draw_salt();
+        self.take_salt(salt);
+        self.owners.actor(list, 1)
+    }
+
+    fn take_next_actor(&mut self, list: ListId) {
+        let renewed = self.renewed.entry(list).or_default();
+        *renewed = renewed.saturating_add(1);
+    }
+
+    /// Derives this node's actors from another salt from now on.
+    fn take_salt(&mut self, salt: [u8; 16]) {
+        self.owners.renew(salt);
+        self.renewed.clear();
+        self.keep_own_salt();
+    }
+
+    /// The salt of now is on the disk before the first change by it.
+    fn keep_own_salt(&mut self) {
+        if let Some(salt) = self.owners.sign() {
+            self.commits.keep_first(salt);
+        }
+        self.events.push_back(Event::Salted);
     }
 }

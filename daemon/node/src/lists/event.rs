@@ -31,7 +31,13 @@ pub(super) enum Event {
     Forking {
         peer: NodeId,
         list: ListId,
-        change: Tip,
+        id: ChangeId,
+    },
+    /// In the place of a change that this peer sent this one is, or was until a moment ago.
+    Unlike {
+        peer: NodeId,
+        list: ListId,
+        ours: Tip,
     },
     /// No changes of peers wait for this list any more, neither to be applied nor to be committed.
     Idle(ListId),
@@ -49,6 +55,18 @@ pub(super) enum Event {
         to: NodeId,
         found: Result<Option<Answer>, SourceError>,
     },
+    /// This node derives its actors from another salt: peers are to know it.
+    Salted,
+    /// What stays of changes with one number was settled, and is on the disk: peers are to know it, and
+    /// what this node has written anew.
+    Settled {
+        list: ListId,
+        name: ListName,
+        settled: Vec<Bytes>,
+        changes: Vec<RawChange>,
+    },
+    /// That node has said of two changes with one number that they are its own.
+    Contradicting { node: NodeId, list: ListId },
     /// A commit failed: the documents forgot all that was not on the disk, and all that was to be
     /// read.
     Failed,

@@ -128,6 +128,14 @@ fn about_one_list_marked() -> Vec<(&'static str, Message)> {
                 left_out: changes(),
             },
         ),
+        ("salts", Message::Salts(changes())),
+        (
+            "whose-actors",
+            Message::WhoseActors {
+                list: LIST,
+                actors: vec![Actor([1; 16]), Actor([2; 16])],
+            },
+        ),
         (
             "unlike",
             Message::Unlike {

@@ -6,13 +6,14 @@ pub use stats::Stats;
 
 use super::ask;
 use super::job::{Done, Job};
-use super::replication::Fork;
+use super::replication::{Contradiction, Fork};
 use crate::cluster::RosterView;
+use crate::proof::Proofs;
 use crate::time::Wall;
 use crate::wire::{Channel, CloseReason, ConnId, Protocol, RequestId, WriteError, WriteId};
 use bytes::Bytes;
 use crdt::entry::{Author, Entry};
-use crdt::list::{Document, LeftOut, RawChange, heads_tag};
+use crdt::list::{Document, LeftOut, RawChange, Salt, heads_tag};
 use crdt::vector::{Sums, VersionVector};
 use names::{ChangeHash, ChangeId, EntryId, ListId, ListName, NodeId, NodeName, Role, Shard};
 use std::sync::Arc;
@@ -26,8 +27,14 @@ pub struct Settings {
     /// The first and the last shard that this machine owns; the daemon's machines share out
     /// all 256.
     pub shards: (Shard, Shard),
-    /// Drawn anew at each start: goes into the actors' ids.
+    /// Drawn anew at each start, one for all machines: goes into the actors' ids.
     pub salt: [u8; 16],
+    /// The run in which the daemon starts.
+    pub run: u64,
+    /// Signs what this node says of its actors, and judges what others have signed.
+    pub proofs: Arc<dyn Proofs>,
+    /// The salts that the store has.
+    pub salts: Vec<Bytes>,
     /// For all random choices.
     pub seed: [u8; 32],
     /// How many bytes of loaded documents to keep in memory, about.
@@ -122,6 +129,8 @@ pub enum Command {
     Lagging(ask::Lagging),
     /// Tell which lists are forked.
     Forks(ask::Forks),
+    /// Tell which nodes have signed two changes with one number.
+    Contradictions(ask::Contradictions),
     /// Make the rows of lists anew.
     Rebuild(ask::Rebuild),
 }
@@ -191,6 +200,8 @@ pub enum Output {
     Changed(Change),
     /// A connected peer was found to have another branch of a list.
     Forked(Fork),
+    /// A node was found to have signed two changes with one number as its own.
+    Contradicted(Contradiction),
     /// Changes have left a list.
     LeftOut(Left),
 }
@@ -278,7 +289,7 @@ pub enum Row {
         /// The saved document.
         bytes: Bytes,
     },
-    /// Changes leave the list, and all rows of its view are made anew without them.
+    /// Changes leave the list or come back, and all rows of its view are made anew.
     LeaveOut {
         /// Which list.
         list: ListId,
@@ -286,12 +297,30 @@ pub enum Row {
         row: ListRow,
         /// All live entries.
         entries: Vec<Arc<Entry>>,
-        /// The changes that stay.
+        /// The changes that the list has then.
         vector: VersionVector,
-        /// What the list is without from now on.
-        added: Vec<LeftOut>,
+        /// All that is settled of the list: it replaces what is there.
+        settled: Vec<LeftOut>,
         /// The changes that leave it: they are kept aside.
         moved: Vec<RawChange>,
+        /// Changes that are left out and were never here: they are kept aside, too.
+        unseen: Vec<RawChange>,
+        /// Changes that were aside and come back, and new ones.
+        added: Vec<RawChange>,
+    },
+    /// This node has made that change itself, and all by the same actor before it.
+    Made {
+        /// Of which list.
+        list: ListId,
+        /// Which change.
+        id: ChangeId,
+    },
+    /// Salts of actors, as their nodes have signed them.
+    Salts {
+        /// To be kept.
+        learned: Vec<Salt>,
+        /// To be kept no longer.
+        dropped: Vec<Salt>,
     },
     /// The list's document cannot be loaded; it takes no more changes. Its rows stay.
     Quarantine {
@@ -355,6 +384,8 @@ pub enum Reply {
     Lagging(Vec<Lagging>),
     /// To `Forks`: a bounded number, in no order.
     Forks(Vec<Fork>),
+    /// To `Contradictions`: a bounded number, in no order.
+    Contradictions(Vec<Contradiction>),
     /// To `Rebuild`: of how many lists the rows were made anew.
     Rebuilt(u64),
 }
@@ -472,6 +503,18 @@ pub struct Left {
     pub name: ListName,
     /// When this node committed it.
     pub at: Wall,
-    /// The changes that have left it, and whether clients of this node were told that they are done.
-    pub changes: Vec<(ChangeHash, bool)>,
+    /// The changes that have left it.
+    pub changes: Vec<Gone>,
+}
+
+/// A change that has left its list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gone {
+    /// Which change.
+    pub hash: ChangeHash,
+    /// Whether clients of this node were told that it is done.
+    pub is_own: bool,
+    /// Where it is this node's own: the changes by which it was written anew, none if nothing of it was
+    /// left to be said.
+    pub anew: Vec<ChangeHash>,
 }

@@ -3,9 +3,10 @@
 
 mod leaving;
 
-pub use leaving::Without;
+pub use leaving::{Judged, Without};
 
 use super::io::ListRow;
+use super::own::Own;
 use crate::wire::RequestId;
 use bytes::Bytes;
 use crdt::entry::Entry;
@@ -13,9 +14,9 @@ use crdt::list::{
     self, Applied, ApplyError, CheckedChange, Document, LeftOut, LoadError, RawChange,
 };
 use crdt::vector::{Range, Tip, VersionVector};
-use leaving::{known_left_out, leave_out};
+use leaving::{leave_out, rulings};
 use names::{Actor, ChangeHash, ChangeId, ListId, ListName, NodeId};
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// How many changes of an actor are read at once while several actors' changes are merged: a change
@@ -56,8 +57,11 @@ pub enum Job {
     },
     /// Find what the list is to be without, and make all rows of its view from the changes that stay.
     LeaveOut {
-        /// The actor that will write to the document.
-        actor: Actor,
+        /// The actor that writes to the document, and the one that will if others write by that, or
+        /// what it wrote leaves the list.
+        actors: (Actor, Actor),
+        /// This node, which says which changes are its own.
+        own: Own,
         /// Changes whose numbers others may have here.
         challengers: Vec<RawChange>,
         /// What others leave out.
@@ -100,8 +104,8 @@ pub enum Done {
     Saved(Option<(VersionVector, Bytes)>),
     /// The rows, or why they cannot be made.
     Rebuilt(Result<Box<Rebuilt>, JobError>),
-    /// What is left out from now on; `None` if that is nothing new.
-    LeftOut(Result<Option<Box<Without>>, JobError>),
+    /// What is left out from now on.
+    LeftOut(Result<Judged, JobError>),
     /// How far the list has come; `None` for an unknown list.
     Vector(Result<Option<Progress>, SourceError>),
     /// The changes, in an order in which each follows those that it depends on.
@@ -207,11 +211,21 @@ pub trait Source {
     /// # Errors
     /// The store cannot be read.
     fn left_out(&self, list: ListId) -> Result<Vec<Bytes>, SourceError>;
+    /// How many changes of each of its actors this node has made itself in the list.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn made(&self, list: ListId) -> Result<BTreeMap<Actor, u64>, SourceError>;
     /// The changes that were in the list once, and are kept aside.
     ///
     /// # Errors
     /// The store cannot be read.
     fn aside(&self, list: ListId) -> Result<Vec<ChangeHash>, SourceError>;
+    /// The same as their bytes.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn changes_aside(&self, list: ListId) -> Result<Vec<Bytes>, SourceError>;
 }
 
 /// The store cannot be read now.
@@ -233,10 +247,14 @@ impl Job {
                 Done::Rebuilt(rebuild(list, actor, thorough, source).map(Box::new))
             }
             Self::LeaveOut {
-                actor,
+                actors,
+                own,
                 challengers,
                 told,
-            } => Done::LeftOut(leave_out(list, actor, &challengers, told, source)),
+            } => {
+                let found = leave_out(list, actors, &own, (&challengers, told), source);
+                Done::LeftOut(found)
+            }
             Self::Vector { earlier } => Done::Vector(progress(list, &earlier, source)),
             Self::Changes {
                 ranges,
@@ -321,7 +339,7 @@ fn assemble(
         snapshot.map(|(_, bytes)| bytes.as_ref()),
         &changes,
     )?;
-    document.leave_out(known_left_out(list, source)?.into_keys());
+    document.leave_out(rulings(list, source)?);
     document.leave_aside(source.aside(list)?);
     if document.vector() != vector {
         return Err(JobError::Gap);

@@ -11,6 +11,8 @@
 //! | `differing`, `pulls` | lists that differed once; repairs under way, and waiting |
 //! | `vectors`, `serving` | what waits for a vector; peers for which changes are being read |
 //! | `forks` | lists of which a peer has another branch |
+//! | `contradictions` | nodes that have signed two changes with one number |
+//! | `owning` | whom this node has asked whose an actor is |
 //! | `watchers`, `waits`, `departure` | who waits for whose confirmation |
 //!
 //! It takes connections, messages of peers, the view of the cluster, and [`Event`]s of the
@@ -24,12 +26,14 @@
 mod chunks;
 mod comparing;
 mod confirming;
+mod contradictions;
 mod departure;
 mod differing;
 mod forking;
 mod forks;
 mod messages;
 mod outbox;
+mod owning;
 mod peers;
 mod pulls;
 mod repair;
@@ -44,16 +48,19 @@ use super::edge::{Edge, Timer};
 use super::event::{Committed, Event, Origin};
 use super::io::{Lagging, Output, Stats};
 use super::wire::Message;
+pub use contradictions::Contradiction;
 pub use forks::Fork;
 
 use crate::cluster::RosterView;
 use crate::wire::{CloseReason, ConnId, Protocol};
 use chunks::Assemblies;
+use contradictions::Contradictions;
 use departure::Departure;
 use differing::Differing;
 use forks::Forks;
 use names::{ListId, NodeId, Role, Shard};
 use outbox::Outbox;
+use owning::Owning;
 use peers::Peers;
 use pulls::Pulls;
 use rand_chacha::ChaCha8Rng;
@@ -84,6 +91,8 @@ pub(super) struct Replication {
     differing: Differing,
     pulls: Pulls,
     forks: Forks,
+    contradictions: Contradictions,
+    owning: Owning,
     vectors: Vectors,
     /// Answers to peers' pulls that are being read.
     serving: BTreeSet<(ListId, NodeId)>,
@@ -108,6 +117,8 @@ impl Replication {
             differing: Differing::default(),
             pulls: Pulls::default(),
             forks: Forks::default(),
+            contradictions: Contradictions::default(),
+            owning: Owning::default(),
             vectors: Vectors::default(),
             serving: BTreeSet::new(),
             watchers: Watchers::default(),
@@ -130,6 +141,7 @@ impl Replication {
         protocol: Protocol,
     ) {
         self.peers.connected((peer, role), conn, protocol);
+        self.tell_own_salt(edge, documents, conn);
         self.fresh.insert(peer);
         self.rounds.cancel(peer);
         self.begin_rounds(edge, documents);
@@ -181,9 +193,10 @@ impl Replication {
                     self.sever(edge, documents, conn, CloseReason::Abuse);
                 }
             }
-            Event::Forking { peer, list, change } => {
-                let theirs = [change].into_iter().collect();
-                self.with_vector(edge, documents, list, Purpose::Check { peer, theirs });
+            Event::Forking { peer, list, id } => self.note_fork(edge, documents, (peer, list), id),
+            Event::Unlike { peer, list, ours } => {
+                let unlike = [ours].into_iter().collect();
+                self.note_forks(edge, documents, (peer, list), &unlike);
             }
             Event::Idle(list) => {
                 let step = self.pulls.all_committed(edge.now.instant, list);
@@ -191,6 +204,14 @@ impl Replication {
             }
             Event::VectorRead { list, found } => self.vector_read(edge, documents, list, found),
             Event::ChangesRead { list, to, found } => self.serve(edge, list, to, found),
+            Event::Salted => self.tell_all_own_salt(edge, documents),
+            Event::Settled {
+                list,
+                name,
+                settled,
+                changes,
+            } => self.settled(edge, (list, &name), &settled, &changes),
+            Event::Contradicting { node, list } => self.contradicts(edge, node, list),
             Event::Failed => self.forget_work(),
         }
     }
@@ -252,6 +273,7 @@ impl Replication {
         let now = edge.now.instant;
         edge.stats.dropped += u64::try_from(self.pulls.expire(now)).unwrap_or(0);
         self.rounds.expire(now);
+        self.owning.tick(now);
         self.watchers.forget_old(now);
         if documents.failure().is_some() {
             return;

@@ -5,6 +5,16 @@ use crate::testing::{Dice, invented, word};
 use bytes::Bytes;
 use names::Shard;
 
+/// The proofs of node 1 in tests.
+#[cfg(test)]
+pub(super) fn proofs() -> std::sync::Arc<dyn crate::proof::Proofs> {
+    let name = names::NodeName::new("node1").unwrap();
+    let id = names::NodeId([1; 16]);
+    let role = names::Role::Member;
+    let peer = crate::wire::Peer { id, name, role };
+    std::sync::Arc::new(crate::proof::testing::Cheap(peer))
+}
+
 /// A message about all shards, or about some.
 pub(crate) fn invent(dice: &mut dyn Dice) -> Option<Bytes> {
     let message = crate::codec::decode::<Message>(&invented::<Message>(dice)?).ok()?;

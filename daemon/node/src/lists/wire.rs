@@ -16,7 +16,7 @@ use crate::codec::{self, Malformed};
 use crate::wire::Protocol;
 use bytes::Bytes;
 use crdt::vector::{Marked, Numbers, VersionVector};
-use names::{ListId, ListName, Shard};
+use names::{Actor, ListId, ListName, Shard};
 use serde::{Deserialize, Serialize};
 
 /// About how much a message that coalesces several things may hold; below the frame's 1 MiB by
@@ -97,6 +97,11 @@ pub(super) enum Message {
     Unlike { list: ListId, vector: Marked },
     /// Goes with the sender's vector of a list that differed: what the list is without, as records.
     LeftOut { list: ListId, left_out: Vec<Bytes> },
+    /// Salts of actors, as their nodes have signed them: the sender's own, and those that were asked
+    /// for.
+    Salts(Vec<Bytes>),
+    /// Asks for the salts of these actors, if the receiver knows them.
+    WhoseActors { list: ListId, actors: Vec<Actor> },
 }
 
 /// What a message says of a vector.
@@ -237,6 +242,8 @@ impl Message {
             | Self::Leaves { .. }
             | Self::Changes { .. }
             | Self::LeftOut { .. }
+            | Self::Salts(_)
+            | Self::WhoseActors { .. }
             | Self::Nothing(_)) => return Err(other),
         };
         Ok((list, vector, about))
@@ -252,7 +259,8 @@ impl Message {
             | Self::Pull { .. }
             | Self::PullMarked { .. }
             | Self::Confirm { .. }
-            | Self::ConfirmMarked { .. } => OfObserver::Answered,
+            | Self::ConfirmMarked { .. }
+            | Self::WhoseActors { .. } => OfObserver::Answered,
             Self::Equal(_)
             | Self::Shards(_)
             | Self::Leaves { .. }
@@ -260,7 +268,8 @@ impl Message {
             | Self::Have { .. }
             | Self::HaveMarked { .. }
             | Self::Unlike { .. }
-            | Self::LeftOut { .. } => OfObserver::PassedOver,
+            | Self::LeftOut { .. }
+            | Self::Salts(_) => OfObserver::PassedOver,
             Self::Push(_) | Self::Chunk(_) | Self::Changes { .. } => OfObserver::Breach,
         }
     }
@@ -286,7 +295,9 @@ impl Message {
             | Self::ConfirmMarked { .. }
             | Self::HaveMarked { .. }
             | Self::Unlike { .. }
-            | Self::LeftOut { .. } => protocol >= Protocol::PROVED,
+            | Self::LeftOut { .. }
+            | Self::Salts(_)
+            | Self::WhoseActors { .. } => protocol >= Protocol::PROVED,
         }
     }
 }
@@ -347,7 +358,7 @@ pub fn shards_of(bytes: &[u8]) -> Option<(Shard, Shard)> {
 mod tests {
     use super::*;
     use crdt::vector::Tip;
-    use names::{Actor, ChangeHash, ChangeId};
+    use names::{ChangeHash, ChangeId};
     use proptest::collection::vec;
     use proptest::prelude::*;
 
@@ -456,6 +467,12 @@ mod tests {
             list.prop_map(Message::Nothing),
             (any::<[u8; 16]>().prop_map(ListId), blobs())
                 .prop_map(|(list, left_out)| Message::LeftOut { list, left_out }),
+            blobs().prop_map(Message::Salts),
+            (
+                any::<[u8; 16]>().prop_map(ListId),
+                vec(any::<[u8; 16]>().prop_map(Actor), 0..5)
+            )
+                .prop_map(|(list, actors)| Message::WhoseActors { list, actors }),
             about().prop_map(|(list, vector, protocol)| Message::confirm(protocol, list, &vector)),
             about().prop_map(|(list, vector, protocol)| Message::have(protocol, list, &vector)),
             about().prop_map(|(list, vector, _)| Message::Unlike {

@@ -3,7 +3,7 @@
 use crate::doctor::{Level, disk, expiry, expiry::Whose};
 use crate::metrics::Snapshot;
 use crate::service::TcpListening;
-use api::node::{Attention, AttentionSeverity as Severity, ForkedList};
+use api::node::{Attention, AttentionSeverity as Severity, ContradictedList, ForkedList};
 use node::cluster::{MemberState, RosterView, Verdict};
 use node::wire::{Protocol, WriteError};
 use std::time::Duration;
@@ -318,6 +318,20 @@ pub(crate) fn forks(forked: &[ForkedList], me: &str) -> Vec<Attention> {
             "nothing of the list is confirmed between the two: no honest node writes a number twice, so \
                 somebody has the key of a node and lies. Look on both for what the list should not have \
                 (muster show), keep both data directories, and see SECURITY.md",
+        )
+    });
+    told.collect()
+}
+
+/// Members that have signed two changes with one number as their own.
+pub(crate) fn contradictions(all: &[ContradictedList]) -> Vec<Attention> {
+    let told = all.iter().map(|one| {
+        let (member, list) = (&one.member, &one.name);
+        critical(
+            format!("{member} has signed two changes of the list {list} with one number as its own"),
+            "one of the two stays on all nodes. Either somebody has the key of that member and lies, or it \
+                went on from a snapshot of its memory: its daemon has to be started anew after that. If it \
+                was neither stopped nor set back, keep its data directory and see SECURITY.md",
         )
     });
     told.collect()

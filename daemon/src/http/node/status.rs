@@ -9,15 +9,15 @@ use crate::http::query::Query;
 use crate::http::{Api, json};
 use crate::metrics::Snapshot;
 use api::node::{
-    CertificateKind, CertificateStatus, ForkedList, LaggingList, MemberCounts, NodeStatus,
-    StatusOfLists, StatusOfProcesses, StatusOfStore,
+    CertificateKind, CertificateStatus, ContradictedList, ForkedList, LaggingList, MemberCounts,
+    NodeStatus, StatusOfLists, StatusOfProcesses, StatusOfStore,
 };
 use api::time::Millis;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use node::cluster::{MemberState, RosterView};
-use node::lists::ask::{Forks, Lagging};
+use node::lists::ask::{Contradictions, Forks, Lagging};
 use std::time::Duration;
 use store::ReadError;
 
@@ -54,6 +54,7 @@ fn counts(view: &RosterView) -> MemberCounts {
 )]
 pub(crate) async fn status(State(api): State<Api>, _: Query<()>) -> Result<Response, Problem> {
     let (lagging, forked) = (lagging(&api).await?, forked(&api).await?);
+    let contradicted = contradicted(&api).await?;
     let reading = api.clone();
     // Asks the file system.
     let read = move || {
@@ -79,6 +80,7 @@ pub(crate) async fn status(State(api): State<Api>, _: Query<()>) -> Result<Respo
         &forked,
         api.service().info().name.as_str(),
     ));
+    attention.extend(attention::contradictions(&contradicted));
     attention.sort_by(|one, other| one.severity.cmp(&other.severity));
     let shown = NodeStatus {
         node: node_info(&api),
@@ -90,6 +92,7 @@ pub(crate) async fn status(State(api): State<Api>, _: Query<()>) -> Result<Respo
             lag_ms: in_ms(snapshot.lists.lag),
             lagging,
             forked,
+            contradicted,
             quarantined: snapshot.lists.quarantined,
         },
         processes: registry(&snapshot),
@@ -148,6 +151,24 @@ async fn forked(api: &Api) -> Result<Vec<ForkedList>, Problem> {
                 .filter(|_| fork.is_own)
                 .map(|me| me.profile.name.to_string()),
             change: fork.seq,
+        })
+    });
+    shown.collect()
+}
+
+/// As [`lagging`].
+async fn contradicted(api: &Api) -> Result<Vec<ContradictedList>, Problem> {
+    let answer = tokio::time::timeout(PATIENCE, api.service().ask_all(Contradictions)).await;
+    let Ok(Ok(answers)) = answer else {
+        return Ok(Vec::new());
+    };
+    let all = answers.into_iter().flatten().take(MAX_FORKED);
+    let shown = all.map(|one| {
+        let row = api.reader().list(one.list)?;
+        let member = one.member.as_ref().map(ToString::to_string);
+        Ok(ContradictedList {
+            name: row.map_or_else(|| one.list.to_string(), |row| row.name.to_string()),
+            member: member.unwrap_or_else(|| one.node.to_string()),
         })
     });
     shown.collect()

@@ -5,8 +5,9 @@ use crate::db::Space;
 use crate::{keys, rows};
 use bytes::Bytes;
 use crdt::vector::{Range, VersionVector};
-use names::{ChangeHash, ChangeId, ListId, ListName};
+use names::{Actor, ChangeHash, ChangeId, ListId, ListName};
 use node::lists::{Source, SourceError};
+use std::collections::BTreeMap;
 use std::ops::Bound;
 
 impl Source for Reader {
@@ -58,10 +59,28 @@ impl Source for Reader {
         Ok(bytes.collect::<Result<_, ReadError>>()?)
     }
 
+    fn made(&self, list: ListId) -> Result<BTreeMap<Actor, u64>, SourceError> {
+        let mut made = BTreeMap::new();
+        for row in self.view()?.scan_prefix(Space::Made, &list.0) {
+            let (key, value) = row?;
+            // Of what cannot be read this node says nothing.
+            if let (Some(actor), Ok(seq)) = (keys::actor_of(&key), rows::decode_made(&value)) {
+                made.insert(actor, seq);
+            }
+        }
+        Ok(made)
+    }
+
     fn aside(&self, list: ListId) -> Result<Vec<ChangeHash>, SourceError> {
         let rows = self.view()?.scan_prefix(Space::Aside, &list.0);
         let hashes = rows.filter_map(|row| row.map(|(key, _)| keys::hash_of(&key)).transpose());
         Ok(hashes.collect::<Result<_, ReadError>>()?)
+    }
+
+    fn changes_aside(&self, list: ListId) -> Result<Vec<Bytes>, SourceError> {
+        let rows = self.view()?.scan_prefix(Space::Aside, &list.0);
+        let bytes = rows.map(|row| row.map(|(_, bytes)| Bytes::copy_from_slice(&bytes)));
+        Ok(bytes.collect::<Result<_, ReadError>>()?)
     }
 }
 

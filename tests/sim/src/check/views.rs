@@ -100,8 +100,8 @@ fn load(
     let snapshot = snapshot.map(|bytes| bytes.as_ref());
     let mut document = Document::load(row.name.clone(), Actor([0xee; 16]), snapshot, &changes)
         .map_err(|error| format!("{:?} does not load: {error}", row.name))?;
-    let left_out = image.left_out.keys().filter(|(of, _)| *of == list);
-    document.leave_out(left_out.map(|(_, hash)| *hash));
+    let left_out = image.left_out.iter().filter(|((of, _), _)| *of == list);
+    document.leave_out(left_out.map(|(_, one)| one.ruling()));
     Ok(document)
 }
 

@@ -3,8 +3,9 @@
 use super::Image;
 use bytes::Bytes;
 use crdt::vector::{Range, VersionVector};
-use names::{ChangeHash, ListId, ListName};
+use names::{Actor, ChangeHash, ListId, ListName};
 use node::lists::{Source, SourceError};
+use std::collections::BTreeMap;
 
 /// Reads committed rows.
 #[derive(Debug)]
@@ -46,12 +47,24 @@ impl Source for Reader<'_> {
         Ok(here.map(|(_, one)| one.bytes().clone()).collect())
     }
 
+    fn made(&self, list: ListId) -> Result<BTreeMap<Actor, u64>, SourceError> {
+        let all = self.image()?.made.iter();
+        let here = all.filter(|((of, _), _)| *of == list);
+        Ok(here.map(|((_, actor), seq)| (*actor, *seq)).collect())
+    }
+
     fn aside(&self, list: ListId) -> Result<Vec<ChangeHash>, SourceError> {
         let all = self.image()?.aside.keys();
         Ok(all
             .filter(|(of, _)| *of == list)
             .map(|(_, hash)| *hash)
             .collect())
+    }
+
+    fn changes_aside(&self, list: ListId) -> Result<Vec<Bytes>, SourceError> {
+        let all = self.image()?.aside.iter();
+        let here = all.filter(|((of, _), _)| *of == list);
+        Ok(here.map(|(_, bytes)| bytes.clone()).collect())
     }
 
     fn changes(&self, list: ListId, range: Range) -> Result<Vec<Bytes>, SourceError> {

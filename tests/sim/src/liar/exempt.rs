@@ -19,9 +19,10 @@ pub const GENERATIONS_BY_HEARSAY: bool = true;
 /// longer to agree while the liar goes on.
 pub const SILENT_PEERS_ARE_ASKED_FIRST: bool = true;
 
-/// Nothing proves yet whose an actor is, so that a change in another node's actor may move one aside that
-/// was acknowledged. So the liar writes no changes of other nodes' actors, nor two of one number of its
-/// own.
+/// An owner's word decides which change stays, and what was written on top of the other one is written
+/// anew; but the checks look for acknowledged changes by their hashes, and do not know yet what was written
+/// anew in their places. So the liar writes no changes of other nodes' actors, nor two of one number of
+/// its own.
 pub const FORKS_BY_ANYBODY: bool = true;
 
 /// Whether a logged error is Automerge's word on bytes that are refused, as they must be, or the alarm

@@ -150,6 +150,18 @@ impl World {
         }
     }
 
+    /// Only the liar signs two changes with one number as its own.
+    fn contradicted(&mut self, host: usize, one: lists::Contradiction) {
+        let mut hosts = self.hosts.iter();
+        let of = hosts.position(|host| host.peer.id == one.node);
+        let is_of_liar = of.is_some_and(|of| self.is_liar(of));
+        match &mut self.record {
+            Some(record) => record.contradictions.push((host, one)),
+            None if is_of_liar => {}
+            None => self.problems.push(format!("host {host} says {one:?}")),
+        }
+    }
+
     /// So nothing leaves a list either.
     fn left(&mut self, host: usize, left: lists::Left) {
         match &mut self.record {
@@ -205,6 +217,7 @@ impl World {
             lists::Output::Work { list, job } => self.begin_job(place, list, job),
             lists::Output::Reply { id, result } => self.answered(place, id, result),
             lists::Output::Forked(fork) => self.forked(host, fork),
+            lists::Output::Contradicted(one) => self.contradicted(host, one),
             lists::Output::LeftOut(left) => self.left(host, left),
             lists::Output::Changed(change) => {
                 let image = &self.hosts[host].disk.image;
@@ -392,6 +405,7 @@ impl World {
                 | Reply::Entries(_)
                 | Reply::Lagging(_)
                 | Reply::Forks(_)
+                | Reply::Contradictions(_)
                 | Reply::Rebuilt(_)),
             ) => {
                 return self

@@ -37,6 +37,8 @@ pub struct Record {
     pub changes: Vec<(usize, lists::Change)>,
     /// Other branches of lists that peers were found to have.
     pub forks: Vec<(usize, lists::Fork)>,
+    /// Nodes that have signed two changes with one number.
+    pub contradictions: Vec<(usize, lists::Contradiction)>,
     /// Changes that have left lists.
     pub left: Vec<(usize, lists::Left)>,
     /// Connections that a lists machine closed.

@@ -4,8 +4,9 @@ use crate::lists::edge::Edge;
 use crate::lists::event::{Origin, Verdict};
 use crate::lists::io::{Left, ListRow, Output, Row};
 use crate::wire::{WriteError, WriteId};
+use bytes::Bytes;
 use crdt::entry::Entry;
-use crdt::list::{Document, RawChange, Touched};
+use crdt::list::{Document, RawChange, Salt, Touched};
 use names::{EntryId, ListId, ListName};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -62,8 +63,18 @@ impl Advance {
             list,
             row: self.row.clone(),
         });
+        match self.origin {
+            Origin::Local => rows.extend(made(list, &self.changes)),
+            Origin::Remote => {}
+        }
         rows
     }
+}
+
+/// That the node has made these changes of one actor.
+fn made(list: ListId, changes: &[RawChange]) -> Option<Row> {
+    let id = changes.last()?.id;
+    Some(Row::Made { list, id })
 }
 
 /// A write on its way.
@@ -75,8 +86,21 @@ pub(super) struct Pending {
     pub(super) verdicts: Vec<Verdict>,
     /// It replaces all rows of the list's view.
     pub(super) is_view: bool,
-    /// What leaves the list by it.
-    pub(super) left: Option<Left>,
+    /// What it settles in the list.
+    pub(super) settlement: Option<Settlement>,
+}
+
+/// What follows from a write by which changes leave a list.
+#[derive(Debug)]
+pub(super) struct Settlement {
+    /// What has left.
+    pub(super) left: Left,
+    /// How many changes have come back.
+    pub(super) returned: usize,
+    /// What this node has settled itself, as records.
+    pub(super) found: Vec<Bytes>,
+    /// What it has written anew.
+    pub(super) anew: Vec<RawChange>,
 }
 
 #[derive(Debug)]
@@ -93,6 +117,8 @@ pub(super) struct Commits {
     pending: BTreeMap<WriteId, Pending>,
     lists: BTreeMap<ListId, InFlight>,
     failed: Option<WriteError>,
+    /// What the next write begins with.
+    first: Vec<Salt>,
 }
 
 impl Commits {
@@ -112,7 +138,7 @@ impl Commits {
                 advance: Some(advance),
                 verdicts,
                 is_view: false,
-                left: None,
+                settlement: None,
             },
             rows,
         );
@@ -124,17 +150,19 @@ impl Commits {
         edge: &mut Edge,
         list: ListId,
         advance: Advance,
-        left: Left,
+        settlement: Settlement,
         row: Row,
     ) {
+        let rows = [row].into_iter().chain(made(list, &settlement.anew));
+        let rows = rows.collect();
         let pending = Pending {
             list,
             advance: Some(advance),
             verdicts: Vec::new(),
             is_view: false,
-            left: Some(left),
+            settlement: Some(settlement),
         };
-        self.write(edge, pending, vec![row]);
+        self.write(edge, pending, rows);
     }
 
     /// Writes all rows of a list's view.
@@ -144,7 +172,7 @@ impl Commits {
             advance: None,
             verdicts: Vec::new(),
             is_view: true,
-            left: None,
+            settlement: None,
         };
         self.write(edge, pending, vec![row]);
     }
@@ -158,13 +186,31 @@ impl Commits {
                 advance: None,
                 verdicts: Vec::new(),
                 is_view: false,
-                left: None,
+                settlement: None,
             },
             vec![row],
         );
     }
 
-    fn write(&mut self, edge: &mut Edge, pending: Pending, rows: Vec<Row>) {
+    /// The next write keeps this salt, too.
+    pub(super) fn keep_first(&mut self, salt: Salt) {
+        self.first = vec![salt];
+    }
+
+    /// Keeps salts of other nodes. Nobody waits for that: what is not kept is asked for again.
+    pub(super) fn keep(&mut self, edge: &mut Edge, learned: Vec<Salt>, dropped: Vec<Salt>) {
+        self.sequence += 1;
+        let rows = vec![Row::Salts { learned, dropped }];
+        let id = WriteId(self.sequence);
+        edge.put(Output::Write { id, rows });
+    }
+
+    fn write(&mut self, edge: &mut Edge, pending: Pending, mut rows: Vec<Row>) {
+        let learned = std::mem::take(&mut self.first);
+        if !learned.is_empty() {
+            let dropped = Vec::new();
+            rows.insert(0, Row::Salts { learned, dropped });
+        }
         self.sequence += 1;
         let (id, list, remote) = (WriteId(self.sequence), pending.list, pending.is_remote());
         let in_flight = self.lists.entry(list).or_insert(InFlight {

@@ -65,6 +65,13 @@ impl Edits {
         }
     }
 
+    /// Random bytes.
+    pub(super) fn draw_salt(&mut self) -> [u8; 16] {
+        let mut salt = [0; 16];
+        self.rng.fill_bytes(&mut salt);
+        salt
+    }
+
     /// Puts a request at the end of its list's queue. Gives its id back if too many wait.
     pub(super) fn wait(
         &mut self,

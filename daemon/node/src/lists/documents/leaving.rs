@@ -1,22 +1,25 @@
-//! Leaving changes out of a list: of two with one number the one with the larger hash, and all that
-//! depends on it.
+//! Leaving changes out of a list: of several with one number all but one, and all that depends on those
+//! (`crdt/src/list/left_out.rs` says which one stays).
 //!
 //! A list from which something is to be left out waits until nothing of it is on its way to the disk.
 //! A job finds what is left out, and makes the document and all rows of the view from the changes that
-//! stay; one write replaces those that are there, and moves the other changes aside. Whatever else
-//! waits for the list waits until then.
+//! stay; one write replaces those that are there, and moves the other changes aside. What this node has
+//! written on top of changes that leave the list is written anew in the same write. Whatever else waits
+//! for the list waits until then.
 
 use super::Documents;
-use super::commits::Advance;
+use super::commits::{Advance, Settlement};
 use super::resident::Place;
 use crate::lists::edge::{Edge, Timer};
-use crate::lists::event::Origin;
-use crate::lists::io::{Left, Row};
-use crate::lists::job::{Job, JobError, Without};
+use crate::lists::event::{Event, Origin};
+use crate::lists::io::{Gone, Left, ListRow, Row};
+use crate::lists::job::{Job, JobError, Judged, Without};
 use bytes::Bytes;
-use crdt::list::{CheckedChange, LeftOut, RawChange};
+use crdt::entry::Entry;
+use crdt::list::{Anew, CheckedChange, LeftOut, RawChange};
 use names::{ChangeHash, EntryId, ListId, NodeId};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Lists from which something is left out at once; the others are found again.
@@ -64,7 +67,7 @@ impl Documents {
             let Some(leaving) = self.leaving(list) else {
                 return;
             };
-            leaving.senders.insert(one.stays().hash, from);
+            leaving.senders.insert(one.ruling().stays, from);
             leaving.told.push(one);
         }
     }
@@ -95,13 +98,15 @@ impl Documents {
             Place::Here => drop(self.resident.lend(list)),
             Place::Absent => self.resident.expect(list),
         }
-        let actor = self.actor(list);
+        let actors = (self.actor(list), self.next_actor(list));
+        let own = self.owners.own().clone();
         let Some(leaving) = self.leaving.get_mut(&list) else {
             return;
         };
         leaving.is_under_way = true;
         let job = Job::LeaveOut {
-            actor,
+            actors,
+            own,
             challengers: leaving.challengers.clone(),
             told: leaving.told.clone(),
         };
@@ -113,14 +118,26 @@ impl Documents {
         &mut self,
         edge: &mut Edge,
         list: ListId,
-        result: Result<Option<Box<Without>>, JobError>,
+        result: Result<Judged, JobError>,
     ) -> bool {
         let Some(leaving) = self.leaving.remove(&list) else {
             return true;
         };
         match result {
-            Ok(Some(without)) => self.commit_without(edge, list, *without, &leaving.senders),
-            Ok(None) => self.resident.discard(list),
+            Ok(judged) => {
+                let nodes = judged.contradicted.into_iter();
+                let events = nodes.map(|node| Event::Contradicting { node, list });
+                self.events.extend(events);
+                for (ours, theirs) in judged.challenged {
+                    if let Some(&peer) = leaving.senders.get(&theirs) {
+                        self.events.push_back(Event::Unlike { peer, list, ours });
+                    }
+                }
+                match judged.without {
+                    Some(without) => self.commit_without(edge, list, *without, &leaving.senders),
+                    None => self.resident.discard(list),
+                }
+            }
             Err(JobError::Source(_)) => {
                 self.resident.discard(list);
                 let again = Leaving {
@@ -147,61 +164,57 @@ impl Documents {
         senders: &BTreeMap<ChangeHash, NodeId>,
     ) {
         let Without {
-            mut document,
+            document,
             row,
             entries,
             before,
-            added,
+            settled,
+            found,
             moved,
+            returned,
+            unseen,
+            anew,
+            own,
+            is_next_actor,
         } = without;
-        let own = self.actor(list);
-        if added.iter().any(|one| one.goes().id.actor == own) {
-            // Somebody else writes by that actor, too.
-            *self.renewed.entry(list).or_default() += 1;
-            document.set_actor(self.actor(list));
+        if is_next_actor {
+            self.take_next_actor(list);
         }
-        let left = Left {
-            list,
-            name: row.name.clone(),
-            at: edge.now.wall,
-            changes: moved
-                .iter()
-                .map(|change| (change.hash, change.id.actor == own))
-                .collect(),
-        };
-        let alive: BTreeSet<EntryId> = entries.iter().map(|entry| entry.id).collect();
-        let gone = before.iter().filter(|id| !alive.contains(id));
-        let shown = entries.iter().map(|entry| {
-            let is_old = before.contains(&entry.id);
-            (entry.id, Some(entry.clone()), is_old)
-        });
-        let advance = Advance {
-            origin: Origin::Remote,
-            name: row.name.clone(),
-            changes: Vec::new(),
-            total_before: u64::try_from(before.len()).unwrap_or(u64::MAX),
-            row: row.clone(),
-            entries: gone.map(|id| (*id, None, true)).chain(shown).collect(),
-        };
-        let vector = document.vector().clone();
-        self.resident.insert(list, document, 0);
-        let staying: Vec<(Bytes, NodeId)> = added
+        let name = row.name.clone();
+        let staying: Vec<(Bytes, NodeId)> = settled
             .iter()
             .filter_map(|one| {
-                let sender = senders.get(&one.stays().hash)?;
-                Some((one.stays().bytes.clone(), *sender))
+                let stays = one.stays().filter(|stays| !document.has(&stays.hash))?;
+                Some((stays.bytes.clone(), *senders.get(&stays.hash)?))
             })
             .collect();
-        let name = row.name.clone();
+        let written = anew.iter().flat_map(|anew| &anew.changes);
+        let added: Vec<RawChange> = returned.iter().chain(written).cloned().collect();
+        let changes = Settlement {
+            left: Left {
+                list,
+                name: name.clone(),
+                at: edge.now.wall,
+                changes: gone((&moved, &unseen), &own, &anew),
+            },
+            returned: returned.len(),
+            found: found.iter().map(|one| one.bytes().clone()).collect(),
+            anew: anew.into_iter().flat_map(|anew| anew.changes).collect(),
+        };
+        let advance = advance(&row, &entries, &before);
+        let vector = document.vector().clone();
+        self.resident.insert(list, document, 0);
         let row = Row::LeaveOut {
             list,
             row,
             entries,
             vector,
-            added,
+            settled,
             moved,
+            unseen,
+            added,
         };
-        self.commits.leave_out(edge, list, advance, left, row);
+        self.commits.leave_out(edge, list, advance, changes, row);
         // What stays may have been refused while the other one was here, and what lacked something may
         // depend on either.
         self.incoming.retry_orphans(list, &name);
@@ -210,5 +223,41 @@ impl Documents {
             self.incoming
                 .receive(edge, (list, &name), change, from, document);
         }
+    }
+}
+
+/// What has left, and what became of it.
+fn gone(
+    (moved, unseen): (&[RawChange], &[RawChange]),
+    own: &BTreeSet<ChangeHash>,
+    anew: &[Anew],
+) -> Vec<Gone> {
+    let written = |hash| {
+        let of_it = anew.iter().filter(move |anew| anew.instead_of == hash);
+        of_it.flat_map(|anew| anew.changes.iter().map(|change| change.hash))
+    };
+    let gone = |change: &RawChange| Gone {
+        hash: change.hash,
+        is_own: own.contains(&change.hash),
+        anew: written(change.hash).collect(),
+    };
+    moved.iter().chain(unseen).map(gone).collect()
+}
+
+/// What those see who watch the list.
+fn advance(row: &ListRow, entries: &[Arc<Entry>], before: &BTreeSet<EntryId>) -> Advance {
+    let alive: BTreeSet<EntryId> = entries.iter().map(|entry| entry.id).collect();
+    let gone = before.iter().filter(|id| !alive.contains(id));
+    let shown = entries.iter().map(|entry| {
+        let is_old = before.contains(&entry.id);
+        (entry.id, Some(entry.clone()), is_old)
+    });
+    Advance {
+        origin: Origin::Remote,
+        name: row.name.clone(),
+        changes: Vec::new(),
+        total_before: u64::try_from(before.len()).unwrap_or(u64::MAX),
+        row: row.clone(),
+        entries: gone.map(|id| (*id, None, true)).chain(shown).collect(),
     }
 }

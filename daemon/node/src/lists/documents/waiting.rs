@@ -11,8 +11,7 @@ use crate::lists::edge::{Edge, Timer};
 use crate::lists::event::{Event, Origin, Verdict};
 use crate::lists::io::Refusal;
 use crate::lists::job::Job;
-use crdt::list::{Applied, CheckedChange, Document, Fault};
-use crdt::vector::Tip;
+use crdt::list::{Applied, CheckedChange, Document, Fault, RawChange};
 use names::{ChangeHash, ListId};
 use std::time::Duration;
 
@@ -220,6 +219,7 @@ impl Documents {
         }
         self.resident
             .touch(list, u64::try_from(changes.len()).unwrap_or(0));
+        self.avoid_actor(list, &changes);
         if let Some(document) = self.resident.get(list).filter(|_| !changes.is_empty()) {
             let advance = Advance::of(
                 Origin::Remote,
@@ -232,6 +232,19 @@ impl Documents {
         }
         if duplicates > 0 {
             self.events.push_back(Event::Repeated(list));
+        }
+    }
+
+    /// Where others write by the actor of now, this node writes by the next one: on top of what it has
+    /// not made nothing by that actor is its own.
+    fn avoid_actor(&mut self, list: ListId, changes: &[RawChange]) {
+        let actor = self.actor(list);
+        if changes.iter().any(|change| change.id.actor == actor) {
+            let next = self.next_actor(list);
+            self.take_next_actor(list);
+            if let Some(document) = self.resident.get_mut(list) {
+                document.set_actor(next);
+            }
         }
     }
 
@@ -275,7 +288,7 @@ impl Documents {
                 self.events.push_back(Event::Forking {
                     peer: *peer,
                     list,
-                    change: Tip::of(change.id(), change.hash()),
+                    id: change.id(),
                 });
             }
         }

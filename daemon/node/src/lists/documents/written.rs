@@ -2,11 +2,11 @@
 //! how the documents begin anew.
 
 use super::Documents;
-use super::commits::{Advance, Pending};
+use super::commits::{Advance, Pending, Settlement};
 use super::resident::Place;
 use crate::lists::edge::Edge;
 use crate::lists::event::{Changed, Committed, Event, Origin};
-use crate::lists::io::{Change, Left, Output, Refusal};
+use crate::lists::io::{Change, Gone, Left, Output, Refusal};
 use crate::lists::owns;
 use crate::wire::{WriteError, WriteId};
 use crdt::digest::Digest;
@@ -40,7 +40,7 @@ impl Documents {
             advance,
             verdicts,
             is_view,
-            left,
+            settlement,
         } = pending;
         let changed = advance.map(|advance| self.advanced(edge, list, advance));
         self.events.push_back(Event::Committed(Committed {
@@ -48,17 +48,40 @@ impl Documents {
             verdicts,
             changed,
         }));
-        if let Some(left) = left {
-            edge.stats.changes_left_out += u64::try_from(left.changes.len()).unwrap_or(0);
-            if !left.changes.is_empty() {
-                report_left(&left);
-                edge.put(Output::LeftOut(left));
-            }
+        if let Some(settlement) = settlement {
+            self.settled(edge, list, settlement);
         }
         if is_view {
             self.rebuild_ended(edge, list, Ok(()));
         }
         list
+    }
+
+    /// What stays of changes with one number is on the disk.
+    fn settled(&mut self, edge: &mut Edge, list: ListId, settlement: Settlement) {
+        let Settlement {
+            left,
+            returned,
+            found,
+            anew,
+        } = settlement;
+        edge.stats.changes_left_out += u64::try_from(left.changes.len()).unwrap_or(0);
+        if returned > 0 {
+            tracing::warn!(%list, changes = returned, "changes are back in a list: their branch stays");
+        }
+        if !found.is_empty() {
+            tracing::warn!(%list, forks = found.len(), "this node has settled forks of a list");
+        }
+        self.events.push_back(Event::Settled {
+            list,
+            name: left.name.clone(),
+            settled: found,
+            changes: anew,
+        });
+        if !left.changes.is_empty() {
+            report_left(&left);
+            edge.put(Output::LeftOut(left));
+        }
     }
 
     /// Changes of a list are on the disk: the digest has them from now on.
@@ -134,8 +157,8 @@ impl Documents {
     ) {
         self.fail(edge, WriteError::Failed);
         self.commits.reopened();
-        self.salt = salt;
         self.read_digest(known);
+        self.take_salt(salt);
     }
 
     pub(super) fn read_digest(&mut self, known: Vec<(ListId, Sums)>) {
@@ -150,8 +173,9 @@ impl Documents {
 }
 
 fn report_left(left: &Left) {
-    let own = left.changes.iter().filter(|(_, is_own)| *is_own).count();
-    tracing::error!(list = %left.list, changes = left.changes.len(), own,
+    let own: Vec<&Gone> = left.changes.iter().filter(|gone| gone.is_own).collect();
+    let anew: usize = own.iter().map(|gone| gone.anew.len()).sum();
+    tracing::error!(list = %left.list, changes = left.changes.len(), own = own.len(), anew,
         "changes have left a list: another branch stays");
 }
 
@@ -175,6 +199,9 @@ mod tests {
             me: NodeId([1; 16]),
             shards: (Shard(0), Shard(255)),
             salt: [2; 16],
+            run: 1,
+            proofs: crate::lists::testing::proofs(),
+            salts: Vec::new(),
             seed: [3; 32],
             resident_bytes: 1 << 20,
             known: Vec::new(),
@@ -213,7 +240,10 @@ mod tests {
     fn a_change_is_reported_when_its_commit_has_returned() {
         let (mut documents, mut edge, id) = with_a_write();
         let before = events(&mut documents);
-        assert!(matches!(before.as_slice(), [Event::Idle(_)]), "{before:?}");
+        assert!(
+            matches!(before.as_slice(), [Event::Salted, Event::Idle(_)]),
+            "{before:?}"
+        );
         assert!(documents.digest().iter().next().is_none());
 
         let list = documents.written(&mut edge, id, Ok(()));

@@ -14,9 +14,9 @@ use crate::lists::owns;
 use crate::lists::wire::{ANSWER_BYTES, Message};
 use crate::wire::{CloseReason, ConnId, Protocol};
 use bytes::Bytes;
-use crdt::list::LeftOut;
+use crdt::list::{LeftOut, RawChange};
 use crdt::vector::VersionVector;
-use names::{ChangeId, ListId, NodeId};
+use names::{ChangeId, ListId, ListName, NodeId};
 
 impl Replication {
     /// Compares what a peer has with what is here: notes where they are unlike, and tells the peer.
@@ -43,23 +43,33 @@ impl Replication {
         if self.peers.is_observer(peer) {
             return;
         }
-        let mut is_news = false;
+        let mut is_to_tell = false;
         for ours in unlike.iter() {
-            if self.forks.note(peer, list, ours) {
-                is_news = true;
-                self.report(edge, documents, (peer, list), ours.id);
-            }
+            self.note_fork(edge, documents, (peer, list), ours.id);
+            is_to_tell |= self.forks.is_to_tell(peer, list, ours.id.actor);
         }
-        // Its changes of that actor are asked for, too: one of the two branches stays.
-        if is_news {
-            self.queue_repair(documents, peer, list);
-        }
-        if is_news && let Some(conn) = self.peers.conn_of(peer) {
+        if is_to_tell && let Some(conn) = self.peers.conn_of(peer) {
             let message = Message::Unlike {
                 list,
                 vector: unlike.into(),
             };
             edge.send_about(conn, list, &message);
+        }
+    }
+
+    /// A change of a peer was refused, or another one of its number is here: the alarm is raised even if
+    /// it is settled in a moment which of the two stays.
+    pub(super) fn note_fork(
+        &mut self,
+        edge: &mut Edge,
+        documents: &Documents,
+        (peer, list): (NodeId, ListId),
+        id: ChangeId,
+    ) {
+        if !self.peers.is_observer(peer) && self.forks.note(peer, list, id) {
+            self.report(edge, documents, (peer, list), id);
+            // Its changes of that actor are asked for, too: one of the two branches stays.
+            self.queue_repair(documents, peer, list);
         }
     }
 
@@ -75,16 +85,42 @@ impl Replication {
         if !owns(self.shards, list) || documents.is_quarantined(list) {
             return None;
         }
-        let read: Result<Vec<LeftOut>, _> = left_out.into_iter().map(LeftOut::read).collect();
-        match read {
-            Ok(told) => {
-                documents.leave_out(list, told, peer);
-                Some(list)
+        let mut told = Vec::new();
+        for bytes in left_out {
+            if !self.owning.may_prove(peer) {
+                break;
             }
-            Err(_) => {
-                self.sever(edge, documents, conn, CloseReason::Abuse);
-                None
+            match LeftOut::read(bytes) {
+                Ok(one) if documents.is_proved(list, &one) => told.push(one),
+                Ok(_) => self.owning.note_unproved(peer),
+                // No version of this program says so.
+                Err(error) if !error.is_newer() => {
+                    self.sever(edge, documents, conn, CloseReason::Abuse);
+                    return None;
+                }
+                Err(_) => {}
             }
+        }
+        documents.leave_out(list, told, peer);
+        Some(list)
+    }
+
+    /// What stays of changes with one number was settled here: tells all peers what they could not find
+    /// out themselves, and what was written anew.
+    pub(super) fn settled(
+        &mut self,
+        edge: &mut Edge,
+        (list, name): (ListId, &ListName),
+        settled: &[Bytes],
+        changes: &[RawChange],
+    ) {
+        let peers: Vec<NodeId> = self.peers.iter().map(|(peer, _)| peer).collect();
+        for peer in peers {
+            self.tell_left_out(edge, (peer, list), settled);
+        }
+        for change in changes {
+            self.outbox
+                .push(edge, &self.peers, name, &change.bytes, false);
         }
     }
 
@@ -132,7 +168,7 @@ impl Replication {
             seq: id.seq,
             peer,
             member: member.map(|member| member.profile.name.clone()),
-            is_own: documents.actor(list) == id.actor,
+            is_own: documents.is_own(list, id.actor),
         }
     }
 

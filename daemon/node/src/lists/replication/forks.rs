@@ -4,7 +4,6 @@
 //! is not what this node has, and neither confirms it to the other. What is noted here is known of
 //! connected peers only: rounds find it again after each new connection.
 
-use crdt::vector::Tip;
 use names::{Actor, ChangeId, ListId, NodeId, NodeName};
 use std::collections::BTreeMap;
 
@@ -24,7 +23,7 @@ pub struct Fork {
     pub peer: NodeId,
     /// Its name, if the roster has it.
     pub member: Option<NodeName>,
-    /// Whether the actor is the one that this node writes by.
+    /// Whether the actor is one of this node's own.
     pub is_own: bool,
 }
 
@@ -34,6 +33,8 @@ struct Note {
     /// Whether the list has differed in the round that is under way with the peer, or was noted
     /// since its beginning.
     is_fresh: bool,
+    /// Whether the peer was told.
+    is_told: bool,
 }
 
 /// All that is noted.
@@ -41,21 +42,28 @@ struct Note {
 pub(super) struct Forks(BTreeMap<(NodeId, ListId, Actor), Note>);
 
 impl Forks {
-    /// Notes that a peer has another change than `ours`. True if that is news.
-    pub(super) fn note(&mut self, peer: NodeId, list: ListId, ours: Tip) -> bool {
-        let key = (peer, list, ours.id.actor);
+    /// Notes that a peer has another change than this node. True if that is news.
+    pub(super) fn note(&mut self, peer: NodeId, list: ListId, id: ChangeId) -> bool {
+        let key = (peer, list, id.actor);
         let is_new = !self.0.contains_key(&key);
         if is_new && self.0.len() >= MAX_FORKS {
             return false;
         }
-        let seq = ours.id.seq;
+        let seq = id.seq;
         let note = self.0.entry(key).or_insert(Note {
             seq,
             is_fresh: true,
+            is_told: false,
         });
         note.seq = note.seq.min(seq);
         note.is_fresh = true;
         is_new
+    }
+
+    /// Whether the peer is to be told of a fork that is noted: once.
+    pub(super) fn is_to_tell(&mut self, peer: NodeId, list: ListId, actor: Actor) -> bool {
+        let note = self.0.get_mut(&(peer, list, actor));
+        note.is_some_and(|note| !std::mem::replace(&mut note.is_told, true))
     }
 
     /// Whether a peer has another branch of something in that list.
@@ -121,26 +129,24 @@ impl Forks {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crdt::vector::Mark;
-
     const PEERS: [NodeId; 2] = [NodeId([1; 16]), NodeId([2; 16])];
     const LIST: ListId = ListId([7; 16]);
 
-    fn tip(seq: u64) -> Tip {
+    fn id(seq: u64) -> ChangeId {
         let actor = Actor([9; 16]);
-        Tip {
-            id: ChangeId { actor, seq },
-            mark: Some(Mark([1; 16])),
-        }
+        ChangeId { actor, seq }
     }
 
     #[test]
     fn a_fork_is_news_once_and_its_first_number_counts() {
         let mut forks = Forks::default();
-        assert!(forks.note(PEERS[0], LIST, tip(4)));
-        assert!(!forks.note(PEERS[0], LIST, tip(3)) && !forks.note(PEERS[0], LIST, tip(5)));
-        assert!(forks.note(PEERS[1], LIST, tip(3)));
-        assert!(forks.iter().all(|(_, _, id)| id == tip(3).id));
+        assert!(forks.note(PEERS[0], LIST, id(4)));
+        assert!(!forks.note(PEERS[0], LIST, id(3)) && !forks.note(PEERS[0], LIST, id(5)));
+        assert!(forks.note(PEERS[1], LIST, id(3)));
+        assert!(forks.iter().all(|(_, _, first)| first == id(3)));
+        let tells = |forks: &mut Forks, peer| forks.is_to_tell(peer, LIST, id(3).actor);
+        assert!(tells(&mut forks, PEERS[0]) && !tells(&mut forks, PEERS[0]));
+        assert!(!tells(&mut forks, NodeId([3; 16])), "it has none");
         assert_eq!((forks.lists(), forks.iter().count()), (1, 2));
     }
 
@@ -148,14 +154,14 @@ mod tests {
     fn what_a_round_finds_equal_is_no_fork_any_more() {
         let mut forks = Forks::default();
         PEERS.iter().for_each(|peer| {
-            forks.note(*peer, LIST, tip(1));
+            forks.note(*peer, LIST, id(1));
         });
         forks.round_begins(PEERS[0]);
         forks.differs(PEERS[0], LIST);
         forks.round_ends(PEERS[0]);
         assert!(forks.any(PEERS[0], LIST));
         forks.round_begins(PEERS[0]);
-        forks.note(PEERS[0], LIST, tip(1));
+        forks.note(PEERS[0], LIST, id(1));
         forks.round_ends(PEERS[0]);
         assert!(forks.any(PEERS[0], LIST), "it was seen meanwhile");
         forks.round_begins(PEERS[0]);

@@ -146,6 +146,10 @@ impl Replication {
             Message::LeftOut { list, left_out } => {
                 changed.extend(self.left_out(edge, documents, from, list, left_out));
             }
+            Message::Salts(salts) => self.salts(edge, documents, peer, salts),
+            Message::WhoseActors { list, actors } => {
+                self.tell_salts(edge, documents, (conn, list), &actors);
+            }
             Message::Nothing(list) => {
                 if owns(self.shards, list) {
                     let step = self.pulls.nothing(peer, list);
@@ -240,6 +244,7 @@ impl Replication {
         if !owns(self.shards, list) {
             return;
         }
+        self.ask_whose(edge, documents, (peer, list), &changes);
         let received = documents.receive(edge, peer, (list, name), changes);
         if confirm && !received.accepted.is_empty() {
             self.watchers.add(edge, list, peer, received.accepted);

@@ -176,6 +176,7 @@ impl Wait {
             | Reply::Entries(_)
             | Reply::Lagging(_)
             | Reply::Forks(_)
+            | Reply::Contradictions(_)
             | Reply::Rebuilt(_)) => reply,
         };
         edge.reply(request, Ok(reply));

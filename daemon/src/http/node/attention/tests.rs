@@ -292,6 +292,22 @@ fn a_fork_names_the_list_both_nodes_and_whose_it_is() {
 }
 
 #[test]
+fn who_contradicts_itself_is_named() {
+    let told = contradictions(&[ContradictedList {
+        name: "bob".to_owned(),
+        member: "n3".to_owned(),
+    }]);
+    let [one] = told.as_slice() else {
+        panic!("{told:?}");
+    };
+    assert_eq!(one.severity, Severity::Critical);
+    assert_eq!(
+        one.what,
+        "n3 has signed two changes of the list bob with one number as its own"
+    );
+}
+
+#[test]
 fn a_key_that_signs_is_told_of_before_it_ends() {
     let now_s = 1_000_000;
     let until = |days: i64| signer(Ok(Some(now_s + days * 86_400)), now_s);

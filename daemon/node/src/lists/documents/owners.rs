@@ -1,0 +1,180 @@
+//! Whose an actor is: the salts that nodes have signed, and this node's own.
+//!
+//! A node draws a salt at each start and after each failed commit, signs that it is its own, keeps that
+//! on its disk before the first change by it, and tells it to its peers. They keep it and hand it on, and
+//! find it by what the actors of one salt begin with. An actor whose salt nobody has told is of unknown
+//! owner: its changes are taken as all others, since it may be from before salts were signed, and since
+//! what is refused for what has not come yet would be refused on some nodes only.
+
+use crate::lists::io::Settings;
+use crate::lists::own::Own;
+use crate::proof::Domain;
+use bytes::Bytes;
+use crdt::list::{LeftOut, Salt};
+use names::{Actor, ListId, NodeId, SaltHint};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// The most salts of one node: those of its newest runs stay. A node draws one or a few in a run.
+const MAX_OF_NODE: usize = 4_096;
+
+/// What came of learning a salt.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Learned {
+    /// It is known, or there is no room for it.
+    Nothing,
+    /// It is new, and those were dropped for it.
+    New(Box<Salt>, Vec<Salt>),
+}
+
+/// What proves nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::lists) struct Unproved;
+
+/// All salts that are known.
+#[derive(Debug)]
+pub(super) struct Owners {
+    own: Own,
+    run: u64,
+    current: [u8; 16],
+    by_hint: BTreeMap<(SaltHint, NodeId), Salt>,
+    /// Each node's, the oldest run first.
+    of_node: BTreeMap<NodeId, BTreeSet<(u64, SaltHint)>>,
+}
+
+impl Owners {
+    pub(super) fn new(settings: &Settings) -> Self {
+        let mut owners = Self {
+            own: Own {
+                me: settings.me,
+                salts: Arc::default(),
+                drawn: Arc::default(),
+                proofs: Arc::clone(&settings.proofs),
+            },
+            run: settings.run,
+            current: settings.salt,
+            by_hint: BTreeMap::new(),
+            of_node: BTreeMap::new(),
+        };
+        let kept = settings.salts.iter().cloned();
+        for salt in kept.filter_map(|bytes| Salt::read(bytes).ok()) {
+            owners.put(salt);
+        }
+        owners.renew(settings.salt);
+        owners
+    }
+
+    /// This node as an owner.
+    pub(super) fn own(&self) -> &Own {
+        &self.own
+    }
+
+    /// The actor that this node writes by to a list, the `nth` of its salt.
+    pub(super) fn actor(&self, list: ListId, nth: u8) -> Actor {
+        Actor::derive(list, self.own.me, self.current, nth)
+    }
+
+    /// This node derives its actors from another salt from now on.
+    pub(super) fn renew(&mut self, salt: [u8; 16]) {
+        self.current = salt;
+        self.note_own(salt);
+        let hint = SaltHint::of(self.own.me, salt);
+        Arc::make_mut(&mut self.own.drawn).insert(hint);
+    }
+
+    fn note_own(&mut self, salt: [u8; 16]) {
+        let hint = SaltHint::of(self.own.me, salt);
+        Arc::make_mut(&mut self.own.salts).insert(hint, salt);
+    }
+
+    /// Signs that the salt of now is this node's; gives what is to be kept and told. `None` if its key
+    /// cannot sign.
+    pub(super) fn sign(&mut self) -> Option<Salt> {
+        let proofs = Arc::clone(&self.own.proofs);
+        let (owner, chain) = (self.own.me, proofs.chain());
+        let sign = |said: &[u8]| proofs.sign(Domain::Salt, said);
+        let salt = Salt::write((owner, &chain), self.run, self.current, sign).ok()?;
+        let is_signed = salt
+            .relayed()
+            .proof()
+            .is_some_and(|proof| !proof.is_empty());
+        if is_signed {
+            self.put(salt.clone());
+        }
+        is_signed.then_some(salt)
+    }
+
+    /// The salt of now, as it is told.
+    pub(super) fn current(&self) -> Option<&Salt> {
+        let hint = SaltHint::of(self.own.me, self.current);
+        self.by_hint.get(&(hint, self.own.me))
+    }
+
+    /// Somebody tells of a salt.
+    pub(super) fn learn(&mut self, bytes: Bytes) -> Result<Learned, Unproved> {
+        let salt = Salt::read(bytes).map_err(|_| Unproved)?;
+        let owner = salt.owner();
+        if self.by_hint.contains_key(&(salt.hint(), owner)) {
+            return Ok(Learned::Nothing);
+        }
+        let (said, proof) = (salt.relayed().said(), salt.relayed().proof());
+        let proof = proof.unwrap_or_default();
+        let signer = self
+            .own
+            .proofs
+            .signer(salt.chain(), Domain::Salt, said, proof);
+        if signer.is_none_or(|signer| signer.id != owner) {
+            return Err(Unproved);
+        }
+        let key = (salt.hint(), owner);
+        let dropped = self.put(salt.clone());
+        if self.by_hint.contains_key(&key) {
+            Ok(Learned::New(Box::new(salt), dropped))
+        } else {
+            Ok(Learned::Nothing)
+        }
+    }
+
+    /// Puts one in; gives those that have to go for it.
+    fn put(&mut self, salt: Salt) -> Vec<Salt> {
+        let (owner, hint, run) = (salt.owner(), salt.hint(), salt.relayed().rank().run);
+        if owner == self.own.me {
+            self.note_own(salt.salt());
+        }
+        self.by_hint.insert((hint, owner), salt);
+        let of_node = self.of_node.entry(owner).or_default();
+        of_node.insert((run, hint));
+        let mut dropped = Vec::new();
+        while of_node.len() > MAX_OF_NODE
+            && let Some((_, hint)) = of_node.pop_first()
+        {
+            dropped.extend(self.by_hint.remove(&(hint, owner)));
+        }
+        dropped
+    }
+
+    /// The node whose actor it is in that list, if that is known.
+    pub(super) fn owner(&self, list: ListId, actor: Actor) -> Option<NodeId> {
+        self.salt_of(list, actor).map(Salt::owner)
+    }
+
+    /// The salt that an actor was derived from, if it is known.
+    pub(super) fn salt_of(&self, list: ListId, actor: Actor) -> Option<&Salt> {
+        let hint = actor.hint();
+        let all = (hint, NodeId([0; 16]))..=(hint, NodeId([0xff; 16]));
+        let mut found = self.by_hint.range(all).map(|(_, salt)| salt);
+        found.find(|salt| actor.is_of(list, salt.owner(), salt.salt()))
+    }
+
+    /// Whether what is told of a fork is proved, if it needs a proof.
+    pub(super) fn is_proved(&self, list: ListId, one: &LeftOut) -> bool {
+        let Some(word) = one.word() else {
+            return true;
+        };
+        let proof = word.relayed().proof().unwrap_or_default();
+        let said = word.relayed().said();
+        let proofs = &self.own.proofs;
+        let signer = proofs.signer(word.chain(), Domain::OwnChange, said, proof);
+        word.list() == list && signer.is_some_and(|signer| signer.id == word.owner())
+    }
+}
