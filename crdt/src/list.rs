@@ -22,6 +22,7 @@ mod apply;
 mod authorship;
 mod chunk;
 mod compose;
+mod dispute;
 mod document;
 mod edit;
 mod genesis;
@@ -40,6 +41,7 @@ mod write;
 
 pub use anew::Anew;
 pub use apply::{Applied, ApplyError};
+pub use dispute::{Dispute, Disputed};
 pub use document::{Document, LoadError, RawChange, Standing, Touched, heads_tag};
 pub use edit::{EditRefusal, Edited};
 pub use judge::{CheckedChange, Fault, Head, hash_of, head_of, judge, start_op};

@@ -170,8 +170,8 @@ mod tests;
 mod wire;
 
 pub use io::{
-    Change, Command, Confirmations, Edited, Gone, Input, Lagging, Left, ListRow, Output,
-    Precondition, Refusal, Remake, Replicas, Reply, Row, Settings, Stats,
+    Change, Command, Compared, Confirmations, Edited, Finding, Gone, Input, Lagging, Left, ListRow,
+    Output, Precondition, Refusal, Remake, Remote, Replicas, Reply, Row, Settings, Stats,
 };
 pub use job::{
     Answer, Done, Job, JobError, Judged, Loaded, Progress, Rebuilt, Source, SourceError, Without,

@@ -219,6 +219,7 @@ impl World {
             lists::Output::Forked(fork) => self.forked(host, fork),
             lists::Output::Contradicted(one) => self.contradicted(host, one),
             lists::Output::LeftOut(left) => self.left(host, left),
+            lists::Output::Compared(_) => {}
             lists::Output::Changed(change) => {
                 let image = &self.hosts[host].disk.image;
                 let there = image

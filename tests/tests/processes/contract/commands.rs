@@ -26,6 +26,8 @@ fn of_the_node() -> Vec<(Vec<&'static str>, i32)> {
         (vec!["members"], 0),
         (vec!["members", "--state", "alive"], 0),
         (vec!["partition"], 0),
+        (vec!["heals"], 0),
+        (vec!["heals", "ffffffff"], 3),
         (vec!["reload"], 0),
         (vec!["log-level"], 0),
         (vec!["log-level", "debug", "--for", "1m"], 0),

@@ -259,5 +259,6 @@ fn advance(row: &ListRow, entries: &[Arc<Entry>], before: &BTreeSet<EntryId>) ->
         total_before: u64::try_from(before.len()).unwrap_or(u64::MAX),
         row: row.clone(),
         entries: gone.map(|id| (*id, None, true)).chain(shown).collect(),
+        disputes: Vec::new(),
     }
 }

@@ -1,0 +1,45 @@
+//! `/v1/heals`: what this node saw of past heals.
+
+use crate::http::Api;
+use crate::http::operations::openapi::Problems;
+use crate::http::page::{Page, PageWriter, Room};
+use crate::http::problem::Problem;
+use crate::http::query::Query;
+use api::heals::HealReportPage;
+use axum::extract::State;
+use axum::response::Response;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// The calls of this folder.
+pub(crate) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(routes!(heals))
+}
+
+/// Reports of heals, the newest first: which members were away from this node and for how long, what was
+/// written on both sides meanwhile, and what became of it. The last 100 are kept, over restarts too.
+#[utoipa::path(
+    get, path = "/v1/heals", tag = "node and cluster", operation_id = "heals",
+    params(Query<(Page,)>),
+    responses(
+        (status = 200, description = "A page of reports", body = HealReportPage),
+        Problems<Query<(Page,)>>,
+    )
+)]
+pub(crate) async fn heals(
+    State(api): State<Api>,
+    Query((page,)): Query<(Page,)>,
+) -> Result<Response, Problem> {
+    let after = page.after_text()?;
+    let reports = api.service().heals().reports();
+    // A report that is told no more was older than those that are: nothing follows it.
+    let seen = after.map(|after| reports.iter().position(|report| report.id == after));
+    let first = seen.map_or(0, |at| at.map_or(reports.len(), |at| at + 1));
+    let mut writer = PageWriter::new(&page);
+    for report in reports.iter().skip(first) {
+        if writer.push(report, || report.id.as_bytes().to_vec())? == Room::Full {
+            break;
+        }
+    }
+    Ok(writer.respond())
+}
