@@ -36,6 +36,7 @@ mod revocations;
 mod streams;
 mod time;
 mod tokens;
+mod withdrawals;
 
 pub use connections::gate::Gate;
 pub use connections::serve::{serve_tcp, serve_unix};
@@ -265,6 +266,7 @@ fn socket_routes() -> OpenApiRouter<Api> {
         cluster::routes(),
         authority::routes(),
         revocations::routes(),
+        withdrawals::routes(),
         node::routes(),
         lists::routes(),
         processes::routes(),

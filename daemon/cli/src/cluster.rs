@@ -4,6 +4,7 @@ pub(crate) mod events;
 pub(crate) mod founding;
 pub(crate) mod invitations;
 pub(crate) mod revoking;
+pub(crate) mod withdrawing;
 
 use crate::args::{self, LogLevel, Members};
 use crate::failure::Failure;
