@@ -122,8 +122,7 @@ impl Node {
         let host = Host::read().context("the host's boot id cannot be read")?;
         let capacity = process::capacity(self.config.limits.connections);
         let changes = broadcast::channel(CHANGES_KEPT).0;
-        let (view, views) = watch::channel(cluster::empty_view(&self.me));
-        let (revoked, revocations) = watch::channel(Arc::from([]));
+        let (shows, shown) = cluster::shown(&self.me);
         let (stopped, stop) = oneshot::channel();
         let workers: Vec<(ListsInbox, lists::Inputs)> =
             shares(WORKERS).into_iter().map(ListsInbox::new).collect();
@@ -133,8 +132,7 @@ impl Node {
             events: events.clone(),
             replica: replica.clone(),
             host,
-            view,
-            revoked,
+            shows,
             stopped,
             blocked: self.config.dev_block.clone(),
             clock: self.clock,
@@ -159,8 +157,7 @@ impl Node {
         let (reloader, in_force) = self.reloader(origin.source, &origin.logging, identities)?;
         let service = Service::new(Inner {
             info: self.info(&endpoint),
-            views,
-            revoked: revocations,
+            shown,
             cluster: inbox,
             workers,
             reader: self.store.reader(),

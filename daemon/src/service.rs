@@ -4,7 +4,7 @@ use crate::authority::Authority;
 use crate::config::Config;
 use crate::event::EventLog;
 use crate::logging::Logging;
-use crate::machines::{AskError, Inbox, ListsInbox, answer};
+use crate::machines::{AskError, Inbox, ListsInbox, Shown, answer};
 use crate::metrics::{self, Process, Snapshot, count};
 use crate::process::{Host, Replica, Watcher};
 use crate::reload::{self, Reloader};
@@ -14,7 +14,7 @@ use crate::tokens::Tokens;
 use crdt::entry::Author;
 use crdt::roster::Revocation;
 use names::{ListId, NodeId, NodeName, Role};
-use node::cluster::{self, RosterView};
+use node::cluster::{self, RosterView, Search};
 use node::lists;
 use node::machine::Ask;
 use node::registry::{self, SessionId};
@@ -62,8 +62,7 @@ pub struct Service {
 
 pub(crate) struct Inner {
     pub(crate) info: NodeInfo,
-    pub(crate) views: watch::Receiver<Arc<RosterView>>,
-    pub(crate) revoked: watch::Receiver<Arc<[Revocation]>>,
+    pub(crate) shown: Shown,
     pub(crate) cluster: Inbox,
     pub(crate) workers: Vec<ListsInbox>,
     pub(crate) store: store::Store,
@@ -170,12 +169,12 @@ impl Service {
 
     /// The cluster as this node sees it now.
     pub fn view(&self) -> Arc<RosterView> {
-        Arc::clone(&self.inner.views.borrow())
+        Arc::clone(&self.inner.shown.views.borrow())
     }
 
     /// The same, for those who want to know when it changes.
     pub fn views(&self) -> watch::Receiver<Arc<RosterView>> {
-        self.inner.views.clone()
+        self.inner.shown.views.clone()
     }
 
     /// The store's view of all lists.
@@ -217,7 +216,12 @@ impl Service {
 
     /// The nodes that are shut out, by id.
     pub(crate) fn revocations(&self) -> Arc<[Revocation]> {
-        self.inner.revoked.borrow().clone()
+        self.inner.shown.revoked.borrow().clone()
+    }
+
+    /// Whom this node looks for and has not found since its start.
+    pub(crate) fn search(&self) -> Arc<Search> {
+        Arc::clone(&self.inner.shown.search.borrow())
     }
 
     /// The QUIC endpoint.
@@ -315,7 +319,8 @@ impl Service {
             .sum();
         let remaking =
             (remaking > 0).then(|| format!("what is shown of {remaking} lists is being rebuilt"));
-        store.into_iter().chain(remaking).collect()
+        let lonely = self.search().lonely();
+        store.into_iter().chain(remaking).chain(lonely).collect()
     }
 
     /// Reads the configuration and the certificates again, and puts in force what needs no restart.
@@ -395,6 +400,7 @@ impl Service {
         Snapshot {
             cluster: node.cluster.stats(),
             views: self.view(),
+            search: self.search(),
             lists: node
                 .workers
                 .iter()

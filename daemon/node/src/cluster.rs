@@ -33,6 +33,7 @@ mod processes;
 mod revoking;
 mod roster;
 mod round;
+mod search;
 mod swim;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) mod testing;
@@ -46,6 +47,7 @@ pub use io::{
     Refusal, Reply, RosterView, Settings, Stats, StopReason, Target, Verdict,
 };
 pub use kept::{Kept, convert_kept};
+pub use search::{Search, Sought, in_words};
 
 use crate::belief::Impostors;
 use crate::machine::Machine;
@@ -63,6 +65,7 @@ use names::NodeId;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use roster::{Own, Replica};
+use search::{Outcome, Searcher};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
@@ -98,6 +101,7 @@ pub struct Cluster {
     keeper: Keeper,
     silence: Silence,
     absences: Absences,
+    searcher: Searcher,
     viewer: Viewer,
     registry: Registry,
     impostors: Impostors,
@@ -157,10 +161,11 @@ impl Cluster {
             ChaCha8Rng::from_rng(&mut rng),
         );
         let viewer = Viewer::new(roster.roster().members().map(|(node, _)| node).collect());
+        let knew_others = roster.roster().iter().any(|(node, _)| node != me.id);
         let registry_rng = ChaCha8Rng::from_rng(&mut rng);
         let registry = Registry::new(now, &me, keeper.wanted(), (registry, registry_rng, trust));
         let mut machine = Self {
-            seeds: Seeds::new(me.id, seeds),
+            seeds: Seeds::new(me.id, address, seeds),
             edge: Edge::new(now),
             registry,
             phase: Phase::Starting,
@@ -169,6 +174,7 @@ impl Cluster {
             joins: Requests::default(),
             silence: Silence::default(),
             absences: Absences::default(),
+            searcher: Searcher::new(knew_others),
             impostors: Impostors::new(now.instant),
             accused: BTreeSet::new(),
             accept_v1,
@@ -354,6 +360,7 @@ impl Cluster {
             self.phase = Phase::Up;
             let others = self.roster.roster().members().count() > 1;
             self.seeds.start(&self.edge, others);
+            self.searcher.start(self.edge.instant());
             self.dial_missing();
             self.seeds.round(
                 &mut self.edge,
@@ -361,6 +368,7 @@ impl Cluster {
                 &mut self.swim,
                 &self.roster,
             );
+            self.look_around();
         }
         for conn in self.connections.all().collect::<Vec<_>>() {
             self.greet(conn);
@@ -455,8 +463,15 @@ impl Cluster {
     }
 
     fn dial_failed(&mut self, dial: DialId, refused: bool, reason: &str) {
+        let outcome = Outcome {
+            is_refused: refused,
+            reason: reason.to_owned(),
+        };
+        self.seeds.failed(dial, &outcome);
+        if let Some(node) = self.connections.dials.sought(dial) {
+            self.searcher.failed(node, outcome);
+        }
         self.connections.dial_failed(&mut self.edge, dial);
-        self.seeds.answered(dial, None);
         self.joins.failed(dial, refused, reason);
     }
 

@@ -49,6 +49,9 @@ pub(crate) async fn examine(service: &Service) -> Vec<Finding> {
         .filter(|member| member.id != view.me)
         .cloned()
         .collect::<Vec<MemberView>>();
+    if others.is_empty() && service.search().is_first {
+        return Vec::new();
+    }
     if others.is_empty() {
         return vec![Finding::good(
             "members",

@@ -8,6 +8,7 @@
 )]
 
 mod alerts;
+mod alone;
 mod apart;
 mod booted;
 mod bundle;

@@ -250,6 +250,8 @@ impl Cluster {
         self.with_registry(|registry, links| registry.accepted(links, conn, node));
         self.swim.greet(&mut self.edge, identity);
         self.swim.announce(&mut self.edge, identity);
+        self.searcher.meet();
+        self.look_around();
         self.end_silence();
         self.changed = true;
     }

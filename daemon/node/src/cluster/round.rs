@@ -55,6 +55,7 @@ impl Cluster {
             &mut self.rng,
         );
         self.dial_missing();
+        self.look_around();
         self.notify_suspects();
         self.contradict();
         self.refused.clear();
@@ -63,6 +64,12 @@ impl Cluster {
             self.send_hash(conn);
         }
         self.with_registry(|registry, links| registry.round(links, random));
+    }
+
+    /// Shows who has not been found yet.
+    pub(super) fn look_around(&mut self) {
+        self.searcher
+            .refresh(&mut self.edge, &self.seeds, &self.roster, self.me.id);
     }
 
     pub(super) fn send_hash(&mut self, conn: ConnId) {
