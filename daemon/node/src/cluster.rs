@@ -12,6 +12,7 @@
 //! | membership (SWIM) | `swim` | datagrams |
 //! | joining: dialling, hello, challenge | `join` | `message`, tags 0 to 6 and 9 |
 //! | the roster, leaving and forgetting | `roster` | `message`, tags 7, 8 and 10 |
+//! | a new address of this node | `moving` | `message`, tags of the roster |
 //! | the process registry | [`registry`](crate::registry) | `registry::message` |
 
 pub mod ask;
@@ -28,6 +29,7 @@ mod io;
 mod join;
 mod kept;
 mod message;
+mod moving;
 mod peer;
 mod processes;
 mod revoking;
@@ -61,6 +63,7 @@ use farewell::Absences;
 use hello::Hellos;
 use join::{Requests, Seeds};
 use kept::{Change, Keeper};
+use moving::Moves;
 use names::NodeId;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -102,6 +105,7 @@ pub struct Cluster {
     silence: Silence,
     absences: Absences,
     searcher: Searcher,
+    moves: Moves,
     viewer: Viewer,
     registry: Registry,
     impostors: Impostors,
@@ -175,6 +179,7 @@ impl Cluster {
             silence: Silence::default(),
             absences: Absences::default(),
             searcher: Searcher::new(knew_others),
+            moves: Moves::default(),
             impostors: Impostors::new(now.instant),
             accused: BTreeSet::new(),
             accept_v1,
@@ -231,6 +236,7 @@ impl Machine for Cluster {
             Input::Datagram { conn, bytes } => self.datagram(conn, &bytes),
             Input::Closed { conn } => self.closed(conn),
             Input::Written { id, result } => self.written(id, result),
+            Input::Moved { address } => self.moved(address),
             Input::Recertified => self.recertified(),
             Input::Request { id, command } => self.request(id, command),
             Input::Registry(input) => self.registry_input(input),
@@ -323,6 +329,7 @@ impl Cluster {
                 self.changed = true;
             }
             Timer::Spread => self.spread(),
+            Timer::Move => self.move_on(),
             Timer::Rewrite => self.keeper.mark_dirty(),
             Timer::Leave => self.swim.leave(&mut self.edge),
             Timer::Stop => {
@@ -375,6 +382,9 @@ impl Cluster {
             if starts {
                 self.judge(conn);
             }
+        }
+        if starts {
+            self.move_on();
         }
         for (id, command) in std::mem::take(&mut self.early) {
             self.request(id, command);

@@ -105,6 +105,11 @@ pub enum Input {
         /// How it went.
         result: Result<(), WriteError>,
     },
+    /// Others are to be told that they reach this node at this address from now on.
+    Moved {
+        /// The address, as the host has it now.
+        address: SocketAddr,
+    },
     /// This node has a new certificate, with which it signs from now on.
     Recertified,
     /// A client asks.

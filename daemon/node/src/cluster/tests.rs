@@ -3,6 +3,7 @@
 mod arbitrary;
 mod dialling;
 mod hearsay;
+mod moving;
 mod numbers;
 mod observing;
 mod proved;
