@@ -143,7 +143,7 @@ async fn admit(service: &Service, asked: Asked) -> Answer {
 /// What an authority must know of this node and its cluster now.
 fn around(service: &Service) -> Around {
     let view = service.view();
-    let own = service.info().address.to_string();
+    let own = service.address().to_string();
     let others = view
         .members
         .iter()

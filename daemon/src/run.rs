@@ -7,12 +7,15 @@
 //! | `commit` | the store's group commit |
 //! | `events` | writes the events to the disk |
 //! | `processes` | the pidfds of registered processes |
+//! | `addresses` | the kernel's news of addresses and routes, where this node's own address is not configured |
 //! | `api-N` | HTTP, on another runtime; its blocking threads run the lists machines' jobs |
 
 mod ending;
 mod listen;
+mod waiting;
 
 use crate::admission;
+use crate::advertise::{Advertised, Chooser};
 use crate::authority::Authority;
 use crate::config::{Config, Source};
 use crate::event::{EventLog, Keeper, Past};
@@ -72,6 +75,9 @@ pub(crate) fn node(config: Config, origin: Origin) -> anyhow::Result<StopReason>
         name: NodeName::new(identity.name())?,
         role: identity.role(),
     };
+    let chooser = Chooser::of(&config.quic);
+    let chosen = chooser.map(|chooser| (waiting::until(|| chooser.begin()), chooser));
+    let advertised = Advertised::new(config.quic.advertise, chosen);
     let (notices, noticed) = std::sync::mpsc::channel();
     let tell = move |notice| drop(notices.send(notice));
     let data_dir = config.data_dir.clone();
@@ -88,6 +94,7 @@ pub(crate) fn node(config: Config, origin: Origin) -> anyhow::Result<StopReason>
     let keeper = Keeper::start(&events, &config.data_dir)?;
     let node = Node {
         config,
+        advertised,
         me,
         store,
         recovered,
@@ -103,6 +110,7 @@ pub(crate) fn node(config: Config, origin: Origin) -> anyhow::Result<StopReason>
 /// What a start needs, together.
 struct Node {
     config: Config,
+    advertised: Advertised,
     me: Peer,
     store: Store,
     recovered: Recovered,
@@ -151,6 +159,8 @@ impl Node {
             wires,
         )?;
         let workers = self.start_workers(workers, &endpoint, &events, &changes)?;
+        let (advertised, cluster) = (self.advertised.clone(), inbox.clone());
+        advertised.follow(endpoint.local_addr(), move |to| cluster.moved(to))?;
         let trouble = watch_store(noticed, workers.clone());
         let listeners = Listeners::bind(&self.config, sockets);
         let listeners = self.runtime.block_on(listeners)?;
@@ -215,7 +225,7 @@ impl Node {
             id: self.me.id,
             name: self.me.name.clone(),
             cluster: endpoint.identity().cluster(),
-            address: self.config.quic.advertise.unwrap_or(endpoint.local_addr()),
+            first_address: self.advertised.first(endpoint.local_addr()),
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION"),
             protocol: Protocol::newest().0,
@@ -302,7 +312,7 @@ impl Node {
         let kept = kept.as_ref().map(Kept::read).transpose();
         let kept = kept.with_context(|| self.unreadable("the state of the cluster"))?;
         let rows = Rows::read(&std::mem::take(&mut self.recovered.processes));
-        let (advertise, seeds) = (self.config.quic.advertise, self.config.quic.seeds.clone());
+        let (advertised, seeds) = (self.advertised.clone(), self.config.quic.seeds.clone());
         let registry = node::registry::Settings {
             kept: rows.with_context(|| self.unreadable("the process registry"))?,
             capacity,
@@ -317,7 +327,7 @@ impl Node {
             let version = env!("CARGO_PKG_VERSION").to_owned();
             let profile = Profile {
                 name: me.name.clone(),
-                address: advertise.unwrap_or(local),
+                address: advertised.first(local),
                 version,
                 tags,
             };
@@ -410,7 +420,7 @@ fn tell_ready(service: &Service, socket: Option<PathBuf>) {
         .map(|socket| socket.display().to_string())
         .unwrap_or_default();
     let lists = service.known_lists();
-    tracing::info!(node = %info.name, version = info.version, address = %info.address, http, socket, lists, "the node is ready");
+    tracing::info!(node = %info.name, version = info.version, address = %service.address(), http, socket, lists, "the node is ready");
 }
 
 /// All 256 shards in `workers` runs of about equal length.

@@ -40,8 +40,8 @@ pub struct NodeInfo {
     pub role: Role,
     /// The id of its cluster.
     pub cluster: [u8; 16],
-    /// Where peers reach it (QUIC).
-    pub address: SocketAddr,
+    /// Where peers reached it at its start (QUIC).
+    pub first_address: SocketAddr,
     /// Its process id.
     pub pid: u32,
     /// The version of the program.
@@ -175,6 +175,13 @@ impl Service {
     /// The same, for those who want to know when it changes.
     pub fn views(&self) -> watch::Receiver<Arc<RosterView>> {
         self.inner.shown.views.clone()
+    }
+
+    /// Where peers are told to reach this node now (QUIC).
+    pub fn address(&self) -> SocketAddr {
+        let view = self.view();
+        let me = view.member(view.me);
+        me.map_or(self.info().first_address, |me| me.profile.address)
     }
 
     /// The store's view of all lists.

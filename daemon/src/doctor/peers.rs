@@ -109,7 +109,7 @@ async fn judge(service: &Service, met: &Met, helpers: &[&Met]) -> Vec<Finding> {
             ..
         }) => {
             let silence = ask_around(service, member, helpers).await;
-            vec![silence.judge(name, member.profile.address, service.info().address)]
+            vec![silence.judge(name, member.profile.address, service.address())]
         }
         Err(error) => {
             let remedy = "compare cluster and certificates of both (muster doctor there); a \
@@ -147,7 +147,7 @@ async fn answered(service: &Service, name: &str, inquiry: &Inquiry) -> Vec<Findi
         ask(inquiry, Question::Reach, PATIENCE)
     );
     if let Some((Answer::Reach(reach), _)) = reach {
-        findings.push(reached(name, &reach, &service.info().address.to_string()));
+        findings.push(reached(name, &reach, &service.address().to_string()));
     }
     match clock {
         Some((Answer::Clock { wall_ms, .. }, took)) => {

@@ -35,6 +35,11 @@ impl Inbox {
         self.input(Input::Recertified, ());
     }
 
+    /// Tells the machine that others reach this node at that address from now on.
+    pub(crate) fn moved(&self, address: SocketAddr) {
+        self.input(Input::Moved { address }, ());
+    }
+
     /// Tells the machine something that concerns the process registry.
     pub(crate) fn registry(&self, input: registry::Input) {
         self.input(Input::Registry(input), ());

@@ -7,6 +7,7 @@
     reason = "a test that indexes wrongly shall fail"
 )]
 
+mod addresses;
 mod alerts;
 mod alone;
 mod apart;
@@ -23,6 +24,7 @@ mod doctor;
 mod early;
 mod fleet;
 mod followed;
+mod hosts;
 mod http;
 mod identity;
 mod joining;
