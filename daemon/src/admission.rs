@@ -154,7 +154,7 @@ async fn admit(service: &Service, asked: Asked) -> Answer {
 /// What an authority must know of this node and its cluster now.
 fn around(service: &Service) -> Around {
     let (view, revocations) = (service.view(), service.revocations());
-    let own = service.info().address.to_string();
+    let own = service.address().to_string();
     let others = view
         .members
         .iter()

@@ -6,7 +6,6 @@
 //! the default. Every mistake is one sentence that names the key, where it was given and what would
 //! be right; all mistakes are told at once.
 
-mod advertise;
 mod certificate;
 mod defaults;
 mod describe;

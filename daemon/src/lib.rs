@@ -6,6 +6,7 @@
 //! here: what arrives is carried to a machine, what the machine wants is carried out.
 
 mod admission;
+mod advertise;
 pub mod authority;
 pub mod config;
 mod doctor;

@@ -6,7 +6,7 @@ pub(crate) mod lists;
 mod mailbox;
 mod proofs;
 
-pub(crate) use cluster::Inbox;
+pub(crate) use cluster::{Inbox, Shown};
 pub(crate) use lists::ListsInbox;
 pub(crate) use mailbox::{AskError, answer};
 pub(crate) use proofs::{Certified, Identities, withdrawn};

@@ -7,12 +7,15 @@
 //! | `commit` | the store's group commit |
 //! | `events`, `heals` | write the events and the reports of heals to the disk |
 //! | `processes` | the pidfds of registered processes |
+//! | `addresses` | the kernel's news of addresses and routes, where this node's own address is not configured |
 //! | `api-N` | HTTP, on another runtime; its blocking threads run the lists machines' jobs |
 
 mod ending;
 mod listen;
+mod waiting;
 
 use crate::admission;
+use crate::advertise::{Advertised, Chooser};
 use crate::authority::{Authority, Revoked};
 use crate::config::{Config, Source};
 use crate::event::{EventLog, Keeper, Past};
@@ -74,6 +77,9 @@ pub(crate) fn node(config: Config, origin: Origin) -> anyhow::Result<StopReason>
         name: NodeName::new(identity.name())?,
         role: identity.role(),
     };
+    let chooser = Chooser::of(&config.quic);
+    let chosen = chooser.map(|chooser| (waiting::until(|| chooser.begin()), chooser));
+    let advertised = Advertised::new(config.quic.advertise, chosen);
     let (notices, noticed) = std::sync::mpsc::channel();
     let tell = move |notice| drop(notices.send(notice));
     let data_dir = config.data_dir.clone();
@@ -94,6 +100,7 @@ pub(crate) fn node(config: Config, origin: Origin) -> anyhow::Result<StopReason>
     let heal_keeper = heal::Keeper::start(&heals, &config.data_dir)?;
     let node = Node {
         config,
+        advertised,
         me,
         store,
         recovered,
@@ -112,6 +119,7 @@ pub(crate) fn node(config: Config, origin: Origin) -> anyhow::Result<StopReason>
 /// What a start needs, together.
 struct Node {
     config: Config,
+    advertised: Advertised,
     me: Peer,
     store: Store,
     recovered: Recovered,
@@ -134,8 +142,7 @@ impl Node {
         let host = Host::read().context("the host's boot id cannot be read")?;
         let capacity = process::capacity(self.config.limits.connections);
         let changes = broadcast::channel(CHANGES_KEPT).0;
-        let (view, views) = watch::channel(cluster::empty_view(&self.me));
-        let (revoked, revocations) = watch::channel(Arc::from([]));
+        let (shows, shown) = cluster::shown(&self.me);
         let (stopped, stop) = oneshot::channel();
         let workers: Vec<(ListsInbox, lists::Inputs)> =
             shares(WORKERS).into_iter().map(ListsInbox::new).collect();
@@ -146,8 +153,7 @@ impl Node {
             heals: self.heals.clone(),
             replica: replica.clone(),
             host,
-            view,
-            revoked,
+            shows,
             stopped,
             blocked: self.config.dev_block.clone(),
             clock: self.clock,
@@ -166,15 +172,16 @@ impl Node {
             wires,
         )?;
         let workers = self.start_workers(workers, &identities, (&endpoint, &events, &changes))?;
+        let (advertised, cluster) = (self.advertised.clone(), inbox.clone());
+        advertised.follow(endpoint.local_addr(), move |to| cluster.moved(to))?;
         let trouble = watch_store(noticed, workers.clone());
         let listeners = Listeners::bind(&self.config, sockets);
         let listeners = self.runtime.block_on(listeners)?;
         let (reloader, in_force) = self.reloader(origin.source, &origin.logging, identities)?;
-        let authority = self.authority(revocations.clone())?;
+        let authority = self.authority(shown.revoked.clone())?;
         let service = Service::new(Inner {
             info: self.info(&endpoint),
-            views,
-            revoked: revocations,
+            shown,
             cluster: inbox,
             workers,
             reader: self.store.reader(),
@@ -234,7 +241,7 @@ impl Node {
             id: self.me.id,
             name: self.me.name.clone(),
             cluster: endpoint.identity().cluster(),
-            address: self.config.quic.advertise.unwrap_or(endpoint.local_addr()),
+            first_address: self.advertised.first(endpoint.local_addr()),
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION"),
             protocol: Protocol::newest().0,
@@ -323,7 +330,7 @@ impl Node {
         let kept = kept.unwrap_or_default();
         self.run = kept.next_run();
         let rows = Rows::read(&std::mem::take(&mut self.recovered.processes));
-        let (advertise, seeds) = (self.config.quic.advertise, self.config.quic.seeds.clone());
+        let (advertised, seeds) = (self.advertised.clone(), self.config.quic.seeds.clone());
         let registry = node::registry::Settings {
             kept: rows.with_context(|| self.unreadable("the process registry"))?,
             capacity,
@@ -338,7 +345,7 @@ impl Node {
             let version = env!("CARGO_PKG_VERSION").to_owned();
             let profile = Profile {
                 name: me.name.clone(),
-                address: advertise.unwrap_or(local),
+                address: advertised.first(local),
                 version,
                 tags,
             };
@@ -440,7 +447,7 @@ fn tell_ready(service: &Service, socket: Option<PathBuf>) {
         .map(|socket| socket.display().to_string())
         .unwrap_or_default();
     let lists = service.known_lists();
-    tracing::info!(node = %info.name, version = info.version, address = %info.address, http, socket, lists, "the node is ready");
+    tracing::info!(node = %info.name, version = info.version, address = %service.address(), http, socket, lists, "the node is ready");
 }
 
 /// All 256 shards in `workers` runs of about equal length.

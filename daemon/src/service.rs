@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::event::EventLog;
 use crate::heal::Heals;
 use crate::logging::Logging;
-use crate::machines::{AskError, Inbox, ListsInbox, answer};
+use crate::machines::{AskError, Inbox, ListsInbox, Shown, answer};
 use crate::metrics::{self, Process, Snapshot, count};
 use crate::process::{Host, Replica, Watcher};
 use crate::reload::{self, Reloader};
@@ -15,7 +15,7 @@ use crate::tokens::Tokens;
 use crdt::entry::Author;
 use crdt::roster::Revocation;
 use names::{ListId, NodeId, NodeName, Role};
-use node::cluster::{self, RosterView};
+use node::cluster::{self, RosterView, Search};
 use node::lists;
 use node::machine::Ask;
 use node::registry::{self, SessionId};
@@ -41,8 +41,8 @@ pub struct NodeInfo {
     pub role: Role,
     /// The id of its cluster.
     pub cluster: [u8; 16],
-    /// Where peers reach it (QUIC).
-    pub address: SocketAddr,
+    /// Where peers reached it at its start (QUIC).
+    pub first_address: SocketAddr,
     /// Its process id.
     pub pid: u32,
     /// The version of the program.
@@ -63,8 +63,7 @@ pub struct Service {
 
 pub(crate) struct Inner {
     pub(crate) info: NodeInfo,
-    pub(crate) views: watch::Receiver<Arc<RosterView>>,
-    pub(crate) revoked: watch::Receiver<Arc<[Revocation]>>,
+    pub(crate) shown: Shown,
     pub(crate) cluster: Inbox,
     pub(crate) workers: Vec<ListsInbox>,
     pub(crate) store: store::Store,
@@ -172,12 +171,19 @@ impl Service {
 
     /// The cluster as this node sees it now.
     pub fn view(&self) -> Arc<RosterView> {
-        Arc::clone(&self.inner.views.borrow())
+        Arc::clone(&self.inner.shown.views.borrow())
     }
 
     /// The same, for those who want to know when it changes.
     pub fn views(&self) -> watch::Receiver<Arc<RosterView>> {
-        self.inner.views.clone()
+        self.inner.shown.views.clone()
+    }
+
+    /// Where peers are told to reach this node now (QUIC).
+    pub fn address(&self) -> SocketAddr {
+        let view = self.view();
+        let me = view.member(view.me);
+        me.map_or(self.info().first_address, |me| me.profile.address)
     }
 
     /// The store's view of all lists.
@@ -224,7 +230,12 @@ impl Service {
 
     /// The authorities that are withdrawn, by key, then the nodes that are shut out, by id.
     pub(crate) fn revocations(&self) -> Arc<[Revocation]> {
-        self.inner.revoked.borrow().clone()
+        self.inner.shown.revoked.borrow().clone()
+    }
+
+    /// Whom this node looks for and has not found since its start.
+    pub(crate) fn search(&self) -> Arc<Search> {
+        Arc::clone(&self.inner.shown.search.borrow())
     }
 
     /// The QUIC endpoint.
@@ -322,7 +333,8 @@ impl Service {
             .sum();
         let remaking =
             (remaking > 0).then(|| format!("what is shown of {remaking} lists is being rebuilt"));
-        store.into_iter().chain(remaking).collect()
+        let lonely = self.search().lonely();
+        store.into_iter().chain(remaking).chain(lonely).collect()
     }
 
     /// Reads the configuration and the certificates again, and puts in force what needs no restart.
@@ -402,6 +414,7 @@ impl Service {
         Snapshot {
             cluster: node.cluster.stats(),
             views: self.view(),
+            search: self.search(),
             lists: node
                 .workers
                 .iter()

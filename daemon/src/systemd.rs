@@ -24,6 +24,16 @@ pub(crate) fn ready() {
     tell(&[NotifyState::Ready]);
 }
 
+/// The start has to wait for something, for at most that long until this is told again.
+pub(crate) fn waiting(reason: &str, at_most: Duration) {
+    let micros = u32::try_from(at_most.as_micros()).unwrap_or(u32::MAX);
+    let status = format!("waiting: {reason}");
+    tell(&[
+        NotifyState::Status(&status),
+        NotifyState::ExtendTimeoutUsec(micros),
+    ]);
+}
+
 /// The node is about to end.
 pub(crate) fn stopping() {
     tell(&[NotifyState::Stopping]);

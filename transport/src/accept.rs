@@ -77,10 +77,12 @@ fn failed(core: &Core, remote: SocketAddr, failure: &Failure) {
     if failure.kind == DialErrorKind::Unreachable {
         core.knock(remote);
     }
-    if failure.kind == DialErrorKind::Refused && core.may_log_refusal() {
-        info!(%remote, reason = failure.reason, "a connection was refused");
-    } else {
-        debug!(%remote, reason = failure.reason, "an incoming handshake failed");
+    let reason = &failure.reason;
+    debug!(%remote, reason, "an incoming handshake failed");
+    if failure.kind == DialErrorKind::Refused
+        && let Some(times) = core.note_refusal(&remote.ip().to_string())
+    {
+        info!(%remote, reason, times, "a connection was refused");
     }
 }
 

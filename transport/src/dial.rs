@@ -41,10 +41,12 @@ pub(crate) async fn run(core: Arc<Core>, dial: u64, target: String, expect: Opti
             if failure.kind != DialErrorKind::Itself {
                 core.counters.dial_failures.fetch_add(1, Relaxed);
             }
-            if failure.kind == DialErrorKind::Refused && core.may_log_refusal() {
-                info!(target, reason = failure.reason, "a dial was refused");
-            } else {
-                debug!(target, reason = failure.reason, "a dial failed");
+            let reason = &failure.reason;
+            debug!(target, reason, "a dial failed");
+            if failure.kind == DialErrorKind::Refused
+                && let Some(times) = core.note_refusal(&target)
+            {
+                info!(target, reason, times, "a dial was refused");
             }
             if let Some(outboxes) = core.outboxes() {
                 outboxes

@@ -134,7 +134,7 @@ impl Endpoint {
             transport,
             server,
             registry: Mutex::default(),
-            refusal_logged: Mutex::default(),
+            refusals: Mutex::default(),
             outboxes: Mutex::new(Some(Outboxes { urgent, bulk })),
             settings,
         });

@@ -1,5 +1,9 @@
 //! Why a handshake did not become a connection, in words for both ends.
 
+mod told;
+
+pub(crate) use told::Told;
+
 use crate::stats::Counters;
 use data_encoding::HEXLOWER;
 use pki::CertificateFault;

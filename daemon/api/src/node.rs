@@ -97,6 +97,15 @@ pub struct NodeStatus {
     pub certificates: Vec<CertificateStatus>,
     /// What needs attention, the worst first; empty when all is well.
     pub attention: Vec<Attention>,
+    /// Whether the node has come to its cluster: `false` for one that has seeds, was never in a
+    /// cluster, and has been answered by nobody.
+    #[serde(default = "is_joined")]
+    pub joined: bool,
+}
+
+/// What is not told by older daemons.
+fn is_joined() -> bool {
+    true
 }
 
 /// Members by state.

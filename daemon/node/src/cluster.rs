@@ -12,6 +12,7 @@
 //! | membership (SWIM) | `swim` | datagrams |
 //! | joining: dialling, hello, challenge | `join` | `message`, tags 0 to 6 and 9 |
 //! | the roster, leaving and forgetting | `roster` | `message`, tags 7, 8 and 10 |
+//! | a new address of this node | `moving` | `message`, tags of the roster |
 //! | the process registry | [`registry`](crate::registry) | `registry::message` |
 
 pub mod ask;
@@ -29,11 +30,13 @@ mod join;
 mod judging;
 mod kept;
 mod message;
+mod moving;
 mod peer;
 mod processes;
 mod revoking;
 mod roster;
 mod round;
+mod search;
 mod swim;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) mod testing;
@@ -47,6 +50,7 @@ pub use io::{
     Output, Refusal, Reply, RosterView, Settings, Stats, StopReason, Target, Verdict,
 };
 pub use kept::{Kept, convert_kept};
+pub use search::{Search, Sought, in_words};
 
 use crate::belief::Impostors;
 use crate::machine::Machine;
@@ -61,10 +65,12 @@ use hello::Hellos;
 use join::{Requests, Seeds};
 use judging::Waiting;
 use kept::{Change, Keeper};
+use moving::Moves;
 use names::NodeId;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use roster::{Own, Replica};
+use search::{Outcome, Searcher};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
@@ -100,6 +106,8 @@ pub struct Cluster {
     keeper: Keeper,
     silence: Silence,
     absences: Absences,
+    searcher: Searcher,
+    moves: Moves,
     viewer: Viewer,
     registry: Registry,
     impostors: Impostors,
@@ -160,10 +168,11 @@ impl Cluster {
             ChaCha8Rng::from_rng(&mut rng),
         );
         let viewer = Viewer::new(roster.roster().members().map(|(node, _)| node).collect());
+        let knew_others = roster.roster().iter().any(|(node, _)| node != me.id);
         let registry_rng = ChaCha8Rng::from_rng(&mut rng);
         let registry = Registry::new(now, &me, keeper.wanted(), (registry, registry_rng, trust));
         let mut machine = Self {
-            seeds: Seeds::new(me.id, seeds),
+            seeds: Seeds::new(me.id, address, seeds),
             edge: Edge::new(now),
             registry,
             phase: Phase::Starting,
@@ -172,6 +181,8 @@ impl Cluster {
             joins: Requests::default(),
             silence: Silence::default(),
             absences: Absences::default(),
+            searcher: Searcher::new(knew_others),
+            moves: Moves::default(),
             impostors: Impostors::new(now.instant),
             accused: BTreeSet::new(),
             accept_v1,
@@ -229,6 +240,7 @@ impl Machine for Cluster {
             Input::Datagram { conn, bytes } => self.datagram(conn, &bytes),
             Input::Closed { conn } => self.closed(conn),
             Input::Written { id, result } => self.written(id, result),
+            Input::Moved { address } => self.moved(address),
             Input::Recertified => self.recertified(),
             Input::Request { id, command } => self.request(id, command),
             Input::Registry(input) => self.registry_input(input),
@@ -323,6 +335,7 @@ impl Cluster {
             }
             Timer::Judge => self.judge_more(),
             Timer::Spread => self.spread(),
+            Timer::Move => self.move_on(),
             Timer::Rewrite => self.keeper.mark_dirty(),
             Timer::Leave => self.swim.leave(&mut self.edge),
             Timer::Stop => {
@@ -361,6 +374,7 @@ impl Cluster {
             self.swim.start_probing(&mut self.edge);
             let others = self.roster.roster().members().count() > 1;
             self.seeds.start(&self.edge, others);
+            self.searcher.start(self.edge.instant());
             self.dial_missing();
             self.seeds.round(
                 &mut self.edge,
@@ -368,12 +382,16 @@ impl Cluster {
                 &mut self.swim,
                 &self.roster,
             );
+            self.look_around();
         }
         for conn in self.connections.all().collect::<Vec<_>>() {
             self.greet(conn);
             if starts {
                 self.judge(conn);
             }
+        }
+        if starts {
+            self.move_on();
         }
         for (id, command) in std::mem::take(&mut self.early) {
             self.request(id, command);
@@ -465,8 +483,15 @@ impl Cluster {
     }
 
     fn dial_failed(&mut self, dial: DialId, refused: bool, reason: &str) {
+        let outcome = Outcome {
+            is_refused: refused,
+            reason: reason.to_owned(),
+        };
+        self.seeds.failed(dial, &outcome);
+        if let Some(node) = self.connections.dials.sought(dial) {
+            self.searcher.failed(node, outcome);
+        }
         self.connections.dial_failed(&mut self.edge, dial);
-        self.seeds.answered(dial, None);
         self.joins.failed(dial, refused, reason);
     }
 

@@ -4,7 +4,7 @@ use super::flags::DevFlags;
 use super::given::{Given, Setting, Value};
 use super::keys::{Default, Key, Kind};
 use super::level::plausible;
-use super::{Config, LogFormat, Surroundings, advertise, certificate, defaults};
+use super::{Config, LogFormat, Surroundings, certificate, defaults};
 use api::duration;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -28,10 +28,22 @@ pub(super) fn resolve(
     let mut config = Config::read(&mut reader, dev)?;
     mistakes.extend(certificate::mistake(&config.http));
     let quic = &mut config.quic;
-    match &mut quic.advertise {
-        Some(given) if given.port() == 0 => given.set_port(quic.listen.port()),
-        Some(_) => {}
-        none => *none = advertise::advertised(quic.listen, &quic.seeds),
+    if let Some(given) = quic.advertise.as_mut().filter(|given| given.port() == 0) {
+        given.set_port(quic.listen.port());
+    }
+    if quic.interface.is_some() && quic.advertise.is_some() {
+        mistakes.push(
+            "quic.interface and quic.advertise are both given: each says where others reach this \
+             node; take one out"
+                .to_owned(),
+        );
+    }
+    if quic.interface.is_some() && !quic.listen.ip().is_unspecified() {
+        mistakes.push(format!(
+            "quic.interface is given, but quic.listen is {}, which is one address already: take one \
+             out",
+            quic.listen
+        ));
     }
     Some(config)
 }

@@ -172,7 +172,7 @@ settings! {
             text: ADDRESS,
             default: Default::Text("[::]:6878"),
         }
-        /// `None`: where it listens, which then is one address.
+        /// `None`: where it listens, if that is one address; else it is chosen while the node runs.
         advertise: Option<SocketAddr>, Kind::Text, "IP[:PORT]",
             |reader, key| reader.optional(key, reachable),
             "Where other nodes are told to reach this one" => {
@@ -180,9 +180,16 @@ settings! {
             text: "one IP address that others reach, such as 10.0.0.7 or 10.0.0.7:6878",
             default: Default::Words(
                 "the address of quic.listen; if that is a wildcard, the own address \
-                on the route to the first seed",
+                on the route to the first seed, else on the default route, as it changes",
             ),
             example: "\"10.0.0.7\"",
+        }
+        interface: Option<String>, Kind::Text, "NAME", |reader, key| reader.optional(key, not_empty),
+            "The interface whose address other nodes are told" => {
+            more: "In place of quic.advertise, where quic.listen is a wildcard. The node waits \
+                until the interface is there and has an address, and follows its changes.",
+            default: Default::Words("any"),
+            example: "\"wg0\"",
         }
         seeds: Vec<String>, Kind::List, "HOST:PORT,…", |reader, key| reader.list(key, host_port),
             "Nodes to join" => {

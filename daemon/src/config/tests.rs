@@ -212,6 +212,20 @@ fn a_value_that_makes_no_sense_is_told_with_what_would_be_right() {
         ]
     );
     assert_eq!(
+        mistakes("[quic]\nadvertise = \"10.0.0.7\"\ninterface = \"wg0\""),
+        [
+            "quic.interface and quic.advertise are both given: each says where others reach this \
+            node; take one out"
+        ]
+    );
+    assert_eq!(
+        mistakes("[quic]\nlisten = \"10.0.0.7:6878\"\ninterface = \"wg0\""),
+        [
+            "quic.interface is given, but quic.listen is 10.0.0.7:6878, which is one address \
+            already: take one out"
+        ]
+    );
+    assert_eq!(
         mistakes("[log]\nlevel = \"inof\""),
         [
             "log.level in muster.toml is \"inof\", but must be error, warn, info, debug, trace, or \

@@ -49,6 +49,9 @@ pub(crate) async fn examine(service: &Service) -> Vec<Finding> {
         .filter(|member| member.id != view.me)
         .cloned()
         .collect::<Vec<MemberView>>();
+    if others.is_empty() && service.search().is_first {
+        return Vec::new();
+    }
     if others.is_empty() {
         return vec![Finding::good(
             "members",
@@ -106,7 +109,7 @@ async fn judge(service: &Service, met: &Met, helpers: &[&Met]) -> Vec<Finding> {
             ..
         }) => {
             let silence = ask_around(service, member, helpers).await;
-            vec![silence.judge(name, member.profile.address, service.info().address)]
+            vec![silence.judge(name, member.profile.address, service.address())]
         }
         Err(error) => {
             let remedy = "compare cluster and certificates of both (muster doctor there); a \
@@ -144,7 +147,7 @@ async fn answered(service: &Service, name: &str, inquiry: &Inquiry) -> Vec<Findi
         ask(inquiry, Question::Reach, PATIENCE)
     );
     if let Some((Answer::Reach(reach), _)) = reach {
-        findings.push(reached(name, &reach, &service.info().address.to_string()));
+        findings.push(reached(name, &reach, &service.address().to_string()));
     }
     match clock {
         Some((Answer::Clock { wall_ms, .. }, took)) => {

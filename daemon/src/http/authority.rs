@@ -86,7 +86,7 @@ pub(crate) async fn invite(
     let created = CreatedInvitation {
         id: id.to_string(),
         token: token.text(),
-        address: api.service().info().address.to_string(),
+        address: api.service().address().to_string(),
         expires_at: Millis(invitation.expires_ms),
         uses: invitation.uses,
         name: invitation.name,
@@ -317,7 +317,7 @@ pub(crate) async fn authority(State(api): State<Api>, _: Query<()>) -> Result<Re
         .map(|term| SigningNode {
             id: info.id.to_string(),
             name: info.name.to_string(),
-            address: info.address.to_string(),
+            address: service.address().to_string(),
             expires_at: seconds(term.not_after),
         })
         .collect();

@@ -47,7 +47,7 @@ pub(crate) fn node_info(api: &Api) -> NodeInfo {
     NodeInfo {
         id: info.id.to_string(),
         name: info.name.to_string(),
-        address: info.address.to_string(),
+        address: api.service().address().to_string(),
         http: http.map(|address| address.to_string()),
         http_url: api.service().http_url(),
         pid: info.pid,

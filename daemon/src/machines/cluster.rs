@@ -10,7 +10,9 @@ use crate::process::{Host, Replica, Sign, Watcher};
 use anyhow::Context;
 use crdt::roster::Revocation;
 use names::{NodeId, NodeName};
-use node::cluster::{Cluster, Input, Output, RosterView, Settings, StopReason, Target, Verdict};
+use node::cluster::{
+    Cluster, Input, Output, RosterView, Search, Settings, StopReason, Target, Verdict,
+};
 use node::machine::Machine;
 use node::preference::Preference;
 use node::registry;
@@ -34,6 +36,11 @@ impl Inbox {
         self.input(Input::Recertified, ());
     }
 
+    /// Tells the machine that others reach this node at that address from now on.
+    pub(crate) fn moved(&self, address: SocketAddr) {
+        self.input(Input::Moved { address }, ());
+    }
+
     /// Tells the machine something that concerns the process registry.
     pub(crate) fn registry(&self, input: registry::Input) {
         self.input(Input::Registry(input), ());
@@ -48,16 +55,48 @@ pub(crate) struct Wires {
     pub(crate) heals: Heals,
     pub(crate) replica: Replica,
     pub(crate) host: Host,
-    pub(crate) view: watch::Sender<Arc<RosterView>>,
-    pub(crate) revoked: watch::Sender<Arc<[Revocation]>>,
+    pub(crate) shows: Shows,
     pub(crate) stopped: oneshot::Sender<StopReason>,
     /// Peers whose packets are dropped from the first one on: a development cluster's split.
     pub(crate) blocked: Vec<SocketAddr>,
     pub(crate) clock: Clock,
 }
 
+/// Where the machine shows what replaces all before it.
+pub(crate) struct Shows {
+    view: watch::Sender<Arc<RosterView>>,
+    revoked: watch::Sender<Arc<[Revocation]>>,
+    search: watch::Sender<Arc<Search>>,
+}
+
+/// What the machine has shown last, for those who follow it.
+#[derive(Clone)]
+pub(crate) struct Shown {
+    pub(crate) views: watch::Receiver<Arc<RosterView>>,
+    pub(crate) revoked: watch::Receiver<Arc<[Revocation]>>,
+    pub(crate) search: watch::Receiver<Arc<Search>>,
+}
+
+/// Both ends, for the machine of that node.
+pub(crate) fn shown(me: &Peer) -> (Shows, Shown) {
+    let (view, views) = watch::channel(empty_view(me));
+    let (revoked, revocations) = watch::channel(Arc::from([]));
+    let (search, searches) = watch::channel(Arc::default());
+    let shows = Shows {
+        view,
+        revoked,
+        search,
+    };
+    let shown = Shown {
+        views,
+        revoked: revocations,
+        search: searches,
+    };
+    (shows, shown)
+}
+
 /// What is shown before the machine has spoken: this node alone, with no claim about anything.
-pub(crate) fn empty_view(me: &Peer) -> Arc<RosterView> {
+fn empty_view(me: &Peer) -> Arc<RosterView> {
     let since = node::time::Wall(wall_ms());
     Arc::new(RosterView {
         me: me.id,
@@ -328,13 +367,16 @@ impl Loop {
                         .iter()
                         .for_each(|worker| worker.cluster(Arc::clone(&view)));
                     self.wires.heals.view(&view);
-                    self.wires.view.send_replace(view);
+                    self.wires.shows.view.send_replace(view);
                 }
                 Output::Revoked(revocations) => {
                     let nodes = revocations.iter().filter(|one| !one.is_withdrawal());
                     let ids = nodes.map(|revoked| revoked.subject().0);
                     self.endpoint.revoke(ids, withdrawn(&revocations));
-                    self.wires.revoked.send_replace(revocations);
+                    self.wires.shows.revoked.send_replace(revocations);
+                }
+                Output::Search(search) => {
+                    self.wires.shows.search.send_replace(search);
                 }
                 Output::Event(event) => {
                     self.wires.heals.member(&event);

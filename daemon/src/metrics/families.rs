@@ -27,6 +27,11 @@ pub(super) const GAUGES: &[Row<u64>] = &[
         |s| s.cluster.suspects,
     ),
     (
+        "muster_cluster_seeds_unreached",
+        "Configured seeds at which nobody has answered since the node started",
+        |s| s.cluster.seeds_unreached,
+    ),
+    (
         "muster_cluster_health_score",
         "Local health multiplier: 0 is healthy, 6 the worst",
         |s| s.cluster.health,

@@ -3,7 +3,7 @@
 use super::process::Process;
 use crate::process::WatcherStats;
 use api::events::EventType;
-use node::cluster::RosterView;
+use node::cluster::{RosterView, Search};
 use node::{cluster, lists};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use store::StoreStats;
 pub(crate) struct Snapshot {
     pub(crate) cluster: cluster::Stats,
     pub(crate) views: Arc<RosterView>,
+    pub(crate) search: Arc<Search>,
     pub(crate) lists: lists::Stats,
     pub(crate) store: StoreStats,
     pub(crate) writable: bool,
@@ -42,6 +43,7 @@ impl Snapshot {
         Self {
             cluster: cluster::Stats::default(),
             views: Arc::new(views),
+            search: Arc::default(),
             lists: lists::Stats::default(),
             store: StoreStats::default(),
             writable: true,

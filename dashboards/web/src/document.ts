@@ -158,7 +158,7 @@ export interface paths {
         };
         /**
          * Examines this node: its certificates, permissions, disk (a small file is written and synced) and
-         *     limits; and for each member whether packets pass both ways, the path, the clocks, versions and
+         *     limits; whether seeds and known members have answered; and for each member whether packets pass both ways, the path, the clocks, versions and
          *     certificates. Members are asked on connections of their own. Takes up to about ten seconds where
          *     one does not answer.
          */
@@ -1921,6 +1921,11 @@ export interface components {
             attention: components["schemas"]["Attention"][];
             /** @description The certificates in use. */
             certificates: components["schemas"]["CertificateStatus"][];
+            /**
+             * @description Whether the node has come to its cluster: `false` for one that has seeds, was never in a
+             *     cluster, and has been answered by nobody.
+             */
+            joined?: boolean;
             /** @description Its to-do lists. */
             lists: components["schemas"]["StatusOfLists"];
             /** @description How many members are in which state, this node among them. */

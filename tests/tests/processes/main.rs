@@ -7,7 +7,9 @@
     reason = "a test that indexes wrongly shall fail"
 )]
 
+mod addresses;
 mod alerts;
+mod alone;
 mod apart;
 mod booted;
 mod bundle;
@@ -23,6 +25,7 @@ mod early;
 mod fleet;
 mod followed;
 mod heals;
+mod hosts;
 mod http;
 mod identity;
 mod joining;

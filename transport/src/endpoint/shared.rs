@@ -7,7 +7,7 @@ use crate::event::{Outboxes, PeerName};
 use crate::fault::Fault;
 use crate::inquiry::{Knocks, Question};
 use crate::places::Places;
-use crate::refusal::Verdict;
+use crate::refusal::{Told, Verdict};
 use crate::registry::Registry;
 use crate::settings::Settings;
 use crate::stats::Counters;
@@ -24,8 +24,6 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 use tracing::debug;
 
-/// How often a refused handshake is logged at most; all are counted.
-const REFUSAL_LOG_INTERVAL: Duration = Duration::from_secs(1);
 /// What the peers read when an endpoint shuts down.
 const SHUTDOWN: &[u8] = b"the node shuts down";
 
@@ -52,7 +50,7 @@ pub(crate) struct Core {
     /// It carries the key of address tokens, so it is never made anew.
     pub(super) server: quinn::ServerConfig,
     pub(super) registry: Mutex<Registry>,
-    pub(super) refusal_logged: Mutex<Option<Instant>>,
+    pub(super) refusals: Mutex<Told>,
     /// `None` after the shutdown, so that the queues end when the last connection has ended.
     pub(super) outboxes: Mutex<Option<Outboxes>>,
 }
@@ -104,15 +102,10 @@ impl Core {
         self.outboxes.lock().clone()
     }
 
-    /// Whether a refusal may be logged now: once a second at most, as anybody who can send a packet
-    /// here can be refused.
-    pub(crate) fn may_log_refusal(&self) -> bool {
-        let (mut last, now) = (self.refusal_logged.lock(), Instant::now());
-        let may = last.is_none_or(|last| now.duration_since(last) >= REFUSAL_LOG_INTERVAL);
-        if may {
-            *last = Some(now);
-        }
-        may
+    /// Notes that an other end was refused, or refused this one; gives how often since its last line
+    /// of the log, if there is to be one now.
+    pub(crate) fn note_refusal(&self, end: &str) -> Option<u64> {
+        self.refusals.lock().note(Instant::now(), end)
     }
 
     pub(crate) fn connections(&self) -> usize {

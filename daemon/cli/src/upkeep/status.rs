@@ -84,12 +84,14 @@ fn rows(
     now: Timestamp,
 ) -> Vec<(&'static str, Cell)> {
     let (node, partition) = (&status.node, &status.partition);
-    let verdict = if partition.verdict == PartitionVerdict::Whole {
-        Paint::Green
-    } else {
-        Paint::Red
-    };
     let since = time(&partition.since.to_string());
+    let cluster = if !status.joined {
+        Cell::painted("not joined yet, no seed has answered", Paint::Red)
+    } else {
+        let is_whole = partition.verdict == PartitionVerdict::Whole;
+        let paint = if is_whole { Paint::Green } else { Paint::Red };
+        Cell::painted(&format!("{}, since {since}", reach(partition)), paint)
+    };
     let (started, age) = (
         time(&node.started_at.to_string()),
         (now.as_millisecond() - node.started_at.0) / 1000,
@@ -112,10 +114,7 @@ fn rows(
             "started",
             format!("{started}, {} ago", in_words(age.max(0))).into(),
         ),
-        (
-            "cluster",
-            Cell::painted(&format!("{}, since {since}", reach(partition)), verdict),
-        ),
+        ("cluster", cluster),
         ("members", members(&status.members).into()),
         ("lists", lists(&status.lists).into()),
         ("processes", processes(&status.processes).into()),

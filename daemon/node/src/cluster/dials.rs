@@ -83,6 +83,13 @@ impl Dials {
         self.under_way.contains_key(&node)
     }
 
+    /// The node that an attempt is to reach.
+    pub(super) fn sought(&self, dial: DialId) -> Option<NodeId> {
+        let has_it = |attempts: &&Vec<Attempt>| attempts.iter().any(|one| one.dial == dial);
+        let mut all = self.under_way.iter();
+        all.find_map(|(node, attempts)| has_it(&attempts).then_some(*node))
+    }
+
     /// When a node was dialled last; `None` if it was not since it was connected.
     pub(super) fn dialled(&self, node: NodeId) -> Option<Instant> {
         self.dialled.get(&node).copied()

@@ -34,6 +34,8 @@ pub(super) enum Timer {
     Judge,
     /// Lines of the roster that are news go on to some peers.
     Spread,
+    /// This node's address may change again.
+    Move,
     /// A failed write is tried again.
     Rewrite,
     /// SWIM's own farewell, after the messages had time to arrive.

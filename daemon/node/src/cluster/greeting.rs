@@ -256,6 +256,8 @@ impl Cluster {
         self.swim.greet(&mut self.edge, identity);
         self.swim.announce(&mut self.edge, identity);
         self.swim.measure(&mut self.edge, node);
+        self.searcher.meet();
+        self.look_around();
         self.end_silence();
         self.changed = true;
     }

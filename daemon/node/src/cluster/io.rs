@@ -2,6 +2,7 @@
 
 use super::ask;
 use super::kept::Kept;
+use super::search::Search;
 use crate::proof::Proofs;
 use crate::registry;
 use crate::time::Wall;
@@ -104,6 +105,11 @@ pub enum Input {
         /// How it went.
         result: Result<(), WriteError>,
     },
+    /// Others are to be told that they reach this node at this address from now on.
+    Moved {
+        /// The address, as the host has it now.
+        address: SocketAddr,
+    },
     /// This node has a new certificate, with which it signs from now on.
     Recertified,
     /// A client asks.
@@ -186,6 +192,8 @@ pub enum Output {
     /// Those nodes are shut out, all that are known: whoever shows a certificate with such an id is to
     /// be refused. Told at the start, and when one comes to it.
     Revoked(Arc<[Revocation]>),
+    /// Whom the node looks for and has not found since its start; the newest one replaces all before it.
+    Search(Arc<Search>),
     /// The view changed; the newest one replaces all before it.
     View(Arc<RosterView>),
     /// Something that people and programs want to know happened.
@@ -491,6 +499,8 @@ pub struct Stats {
     pub lines_refused: u64,
     /// Connections in use.
     pub connections: u64,
+    /// Seeds at which nobody has answered since the start.
+    pub seeds_unreached: u64,
     /// Attempts to dial.
     pub dials: u64,
     /// Attempts that failed.

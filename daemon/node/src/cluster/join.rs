@@ -55,6 +55,7 @@ use super::connections::Connections;
 use super::edge::Edge;
 use super::io::Target;
 use super::roster::Replica;
+use super::search::{Outcome, Sought};
 use super::swim::{Identity, Swim};
 use crate::time::Instant;
 use crate::wire::DialId;
@@ -91,6 +92,10 @@ struct Seed {
     node: Option<NodeId>,
     dial: Option<DialId>,
     next: Instant,
+    /// Whether a node has answered there since the start, this one too.
+    was_reached: bool,
+    /// What came of the last attempt.
+    outcome: Option<Outcome>,
 }
 
 #[derive(Debug)]
@@ -101,12 +106,15 @@ pub(super) struct Seeds {
 }
 
 impl Seeds {
-    pub(super) fn new(me: NodeId, addresses: Vec<String>) -> Self {
-        let seed = |address| Seed {
+    /// The seeds of a node that is itself at `own`.
+    pub(super) fn new(me: NodeId, own: SocketAddr, addresses: Vec<String>) -> Self {
+        let seed = |address: String| Seed {
+            was_reached: address.parse() == Ok(own),
             address,
             node: None,
             dial: None,
             next: Instant::default(),
+            outcome: None,
         };
         Self {
             me,
@@ -147,6 +155,7 @@ impl Seeds {
             let known = seed
                 .node
                 .is_some_and(|node| node == self.me || swim.is_active(node));
+            seed.was_reached |= known;
             if known || seed.dial.is_some() || seed.next > now {
                 continue;
             }
@@ -164,18 +173,35 @@ impl Seeds {
         }
     }
 
-    /// An attempt was answered: by a node, or by nobody.
-    pub(super) fn answered(&mut self, dial: DialId, node: Option<NodeId>) {
+    /// An attempt was answered by a node.
+    pub(super) fn answered(&mut self, dial: DialId, node: NodeId) {
         for seed in self.seeds.iter_mut().filter(|seed| seed.dial == Some(dial)) {
-            seed.dial = None;
-            seed.node = node.or(seed.node);
+            (seed.dial, seed.node, seed.was_reached) = (None, Some(node), true);
         }
+    }
+
+    /// An attempt has failed.
+    pub(super) fn failed(&mut self, dial: DialId, outcome: &Outcome) {
+        for seed in self.seeds.iter_mut().filter(|seed| seed.dial == Some(dial)) {
+            (seed.dial, seed.outcome) = (None, Some(outcome.clone()));
+        }
+    }
+
+    /// The seeds that nobody has answered at since the start.
+    pub(super) fn unreached(&self) -> impl Iterator<Item = Sought> {
+        let silent = self.seeds.iter().filter(|seed| !seed.was_reached);
+        silent.map(|seed| Outcome::of(seed.outcome.as_ref(), seed.address.clone()))
+    }
+
+    /// Whether there are seeds, and these are all of them.
+    pub(super) fn is_every_one(&self, sought: &[Sought]) -> bool {
+        !sought.is_empty() && sought.len() == self.seeds.len()
     }
 
     /// An attempt reached this node. An address stays its own; what a name means may change.
     pub(super) fn dialled_itself(&mut self, edge: &Edge, dial: DialId) {
         for seed in self.seeds.iter_mut().filter(|seed| seed.dial == Some(dial)) {
-            seed.dial = None;
+            (seed.dial, seed.was_reached) = (None, true);
             if seed.address.parse::<SocketAddr>().is_ok() {
                 seed.node = Some(self.me);
             } else {

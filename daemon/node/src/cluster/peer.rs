@@ -24,7 +24,7 @@ impl Cluster {
     pub(super) fn connected(&mut self, conn: ConnId, connection: Connection) {
         let (peer, protocol) = (connection.peer.clone(), connection.protocol);
         if let Some(dial) = connection.dial {
-            self.seeds.answered(dial, Some(connection.peer.id));
+            self.seeds.answered(dial, connection.peer.id);
             self.joins
                 .connected(&self.viewer, dial, conn, &connection.peer);
         }

@@ -15,7 +15,7 @@
 //! certificates by which that is judged. Nodes keep these bytes and hand them on, so what is known of a
 //! node that one does not reach is as good as its own word. Of two lines of a node the one with the
 //! larger (run, serial, standing, bytes) stays: each change of what it says takes the next serial, each
-//! start the next run.
+//! start the next run. A change of the node's address is such a change (`moving`).
 //!
 //! That a node is forgotten is another node's line about it, which names the run and the serial that
 //! its author knows. It stands beside the subject's own line, is taken only where the subject does not
@@ -210,6 +210,11 @@ impl Replica {
     /// What this node says of itself.
     pub(super) fn own(&self) -> &Own {
         &self.own
+    }
+
+    /// Others reach this node there from now on; its next line says so.
+    pub(super) fn set_address(&mut self, address: SocketAddr) {
+        self.own.profile.address = address;
     }
 
     pub(super) fn roster(&self) -> &Roster {

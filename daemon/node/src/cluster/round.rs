@@ -78,6 +78,7 @@ impl Cluster {
         );
         self.dial_missing();
         self.measure_links();
+        self.look_around();
         self.notify_suspects();
         self.contradict();
         self.refused.clear();
@@ -86,6 +87,12 @@ impl Cluster {
             self.send_hash(conn);
         }
         self.with_registry(|registry, links| registry.round(links, random));
+    }
+
+    /// Shows who has not been found yet.
+    pub(super) fn look_around(&mut self) {
+        self.searcher
+            .refresh(&mut self.edge, &self.seeds, &self.roster, self.me.id);
     }
 
     pub(super) fn send_hash(&mut self, conn: ConnId) {

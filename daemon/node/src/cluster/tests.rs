@@ -4,9 +4,11 @@ mod arbitrary;
 mod dialling;
 mod hearsay;
 mod judging;
+mod moving;
 mod numbers;
 mod observing;
 mod proved;
+mod searching;
 
 use super::message::{Hello, Message};
 use super::swim::{Identity, Member, State};
@@ -122,16 +124,21 @@ struct Bench {
     dialled: Vec<(DialId, Target)>,
     /// What it has shown last.
     view: Option<Arc<RosterView>>,
+    /// Whom it says that it has not found, as of last.
+    search: Option<Arc<Search>>,
 }
 
 impl Bench {
     /// A machine that accepts protocol 1 and whose peers speak it, or one that speaks protocol 2 alone.
     fn new(protocol: Protocol) -> Self {
+        Self::with(protocol, settings(protocol == Protocol::UNPROVED))
+    }
+
+    fn with(protocol: Protocol, settings: Settings) -> Self {
         let now = Now {
             instant: Instant::from_nanos(0),
             wall: Wall(0),
         };
-        let settings = settings(protocol == Protocol::UNPROVED);
         Self {
             protocol,
             machine: Cluster::new(settings, now),
@@ -140,6 +147,7 @@ impl Bench {
             sent: Vec::new(),
             dialled: Vec::new(),
             view: None,
+            search: None,
         }
     }
 
@@ -161,6 +169,7 @@ impl Bench {
                     assert!(view.member(NodeId([1; 16])).is_some() && view.members.len() <= 6);
                     self.view = Some(view);
                 }
+                Output::Search(search) => self.search = Some(search),
                 Output::Dial { dial, target } => self.dialled.push((dial, target)),
                 Output::KeepAlive { .. }
                 | Output::Close { .. }

@@ -1,6 +1,6 @@
 //! What needs somebody's attention, and what is to be done about it: judged from numbers alone.
 
-use crate::doctor::{Level, disk, expiry, expiry::Whose};
+use crate::doctor::{Level, disk, expiry, expiry::Whose, search};
 use crate::metrics::Snapshot;
 use crate::service::TcpListening;
 use api::node::{Attention, AttentionSeverity as Severity, ContradictedList, ForkedList};
@@ -58,8 +58,12 @@ pub(crate) fn judge(
     all.extend(store(snapshot, trouble));
     all.extend(served(&listener.now));
     all.extend(readable(snapshot, listener));
-    all.extend(reach(&snapshot.views));
-    all.extend(members(&snapshot.views));
+    all.extend(sought(snapshot));
+    // That nobody has answered since the start is told with the names of all.
+    if !snapshot.search.is_long || snapshot.search.members.is_empty() {
+        all.extend(reach(&snapshot.views));
+        all.extend(members(&snapshot.views));
+    }
     all.extend(unproved(snapshot));
     all.extend(lists(&snapshot.lists));
     all.extend(certificates(snapshot, now_s));
@@ -151,6 +155,14 @@ fn store(snapshot: &Snapshot, trouble: Option<WriteError>) -> Vec<Attention> {
         )
     }));
     found
+}
+
+/// Whom this node looks for and has not found since its start.
+fn sought(snapshot: &Snapshot) -> Vec<Attention> {
+    let wrong = search::judge(&snapshot.search).into_iter();
+    wrong
+        .filter_map(|wrong| of_level(wrong.level, wrong.what, wrong.remedy))
+        .collect()
 }
 
 fn reach(view: &RosterView) -> Option<Attention> {

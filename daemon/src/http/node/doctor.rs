@@ -1,6 +1,6 @@
 //! `/v1/debug/doctor`: an examination of this node and of what it has to do with each member.
 
-use crate::doctor::{Finding, Level, host, peers};
+use crate::doctor::{Finding, Level, host, peers, search};
 use crate::host::wall_ms;
 use crate::http::connections::who::Admin;
 use crate::http::operations::openapi::Problems;
@@ -13,7 +13,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 /// Examines this node: its certificates, permissions, disk (a small file is written and synced) and
-/// limits; and for each member whether packets pass both ways, the path, the clocks, versions and
+/// limits; whether seeds and known members have answered; and for each member whether packets pass both ways, the path, the clocks, versions and
 /// certificates. Members are asked on connections of their own. Takes up to about ten seconds where
 /// one does not answer.
 #[utoipa::path(
@@ -34,6 +34,7 @@ pub(crate) async fn examination(api: &Api) -> Result<Examination, Problem> {
         return Err(Problem::new(Kind::Busy, "another examination is under way").retry_after(10));
     };
     let config = api.service().config().await;
+    let seeds = config.quic.seeds.len();
     let here = tokio::task::spawn_blocking(move || {
         let mut findings = host::examine(&config, wall_ms() / 1000);
         findings.push(host::open_files());
@@ -42,6 +43,7 @@ pub(crate) async fn examination(api: &Api) -> Result<Examination, Problem> {
     let (here, members) = tokio::join!(here, peers::examine(api.service()));
     let mut items = here.map_err(Problem::internal)?;
     items.extend(configuration(api).await);
+    items.extend(search::examine(&api.service().search(), seeds));
     items.extend(members);
     let healthy = items.iter().all(|finding| finding.level == Level::Good);
     Ok(Examination {

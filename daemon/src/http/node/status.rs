@@ -99,6 +99,7 @@ pub(crate) async fn status(State(api): State<Api>, _: Query<()>) -> Result<Respo
         store: store(&snapshot),
         certificates: certificates(&snapshot),
         attention,
+        joined: !snapshot.search.is_first,
     };
     json::respond(StatusCode::OK, &shown)
 }

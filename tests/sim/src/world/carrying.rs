@@ -50,7 +50,7 @@ impl World {
                 },
             ),
             // Handshakes are not simulated: the machine itself closes what they would refuse.
-            cluster::Output::Revoked(_) => {}
+            cluster::Output::Revoked(_) | cluster::Output::Search(_) => {}
             cluster::Output::View(view) => self.show(place, view),
             cluster::Output::Event(event) => {
                 self.trace.note(

@@ -1,0 +1,38 @@
+//! A start that has to wait for its host: it says for what, and goes on by itself.
+
+use crate::systemd;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// How often it is looked.
+const LOOK_EACH: Duration = Duration::from_secs(1);
+/// Between the first two lines of the log that say the same; each further pause is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_secs(60);
+const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
+/// How long the service manager is to wait for the next word.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until there is something, which for now fails for a reason in words.
+pub(super) fn until<T>(mut attempt: impl FnMut() -> Result<T, String>) -> T {
+    let mut told: Option<(String, Instant)> = None;
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let reason = match attempt() {
+            Ok(found) => return found,
+            Err(reason) => reason,
+        };
+        systemd::waiting(&reason, PATIENCE);
+        let now = Instant::now();
+        match &told {
+            Some((before, at)) if *before == reason && now.duration_since(*at) < pause => {}
+            before => {
+                if before.is_some() {
+                    pause = LONGEST_PAUSE.min(pause * 2);
+                }
+                tracing::warn!(reason, "the start waits");
+                told = Some((reason, now));
+            }
+        }
+        sleep(LOOK_EACH);
+    }
+}
