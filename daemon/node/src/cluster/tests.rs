@@ -6,6 +6,7 @@ mod hearsay;
 mod numbers;
 mod observing;
 mod proved;
+mod withdrawn;
 
 use super::message::{Hello, Message};
 use super::swim::{Identity, Member, State};
