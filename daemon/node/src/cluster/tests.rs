@@ -9,6 +9,7 @@ mod numbers;
 mod observing;
 mod proved;
 mod searching;
+mod withdrawn;
 
 use super::message::{Hello, Message};
 use super::swim::{Identity, Member, State};
