@@ -4,7 +4,7 @@ use crate::chance::Chance;
 use crate::disk::Image;
 use crdt::entry::{Author, Due, Edit, Entry, EntryPatch, NewEntry, Place, Priority};
 use names::{ChangeHash, EntryId, ListId, ListName};
-use node::lists::{Command, Precondition, Refusal, Replicas, ask};
+use node::lists::{Command, Left, Precondition, Refusal, Replicas, ask};
 use node::time::Instant;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -102,6 +102,8 @@ pub struct Clients {
     /// Acknowledged changes that a restored backup has since destroyed on the only disk that had
     /// them.
     pub excused: BTreeSet<ChangeHash>,
+    /// Changes that have left lists, of which nothing was left to say where they were made.
+    pub idle: BTreeSet<ChangeHash>,
     created: BTreeMap<u64, BTreeSet<(ListId, EntryId)>>,
     lists: Vec<ListName>,
     recurring: Vec<EntryId>,
@@ -123,6 +125,7 @@ impl Clients {
         Self {
             requests: Vec::new(),
             excused: BTreeSet::new(),
+            idle: BTreeSet::new(),
             created: BTreeMap::new(),
             lists,
             recurring,
@@ -262,6 +265,13 @@ impl Clients {
             .iter()
             .filter_map(move |request| hash(request).map(|hash| (request, hash)));
         all.filter(|(_, hash)| !self.excused.contains(hash))
+    }
+
+    /// A host says what has left a list, and what it has written anew of its own.
+    pub fn moved(&mut self, left: &Left) {
+        let own = left.changes.iter().filter(|gone| gone.is_own);
+        let idle = own.filter(|gone| gone.anew.is_empty());
+        self.idle.extend(idle.map(|gone| gone.hash));
     }
 
     fn draw_edit(&mut self, number: u64, wall_ms: i64, there: &[Entry]) -> Edit {

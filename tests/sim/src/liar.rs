@@ -13,7 +13,7 @@
 //! | `replayed` | what it has said or heard before, maybe in another run or on another connection |
 //! | `bent` | the same with a number, an id or a byte replaced |
 //! | `log` | a part of a log of the registry as it may go on, or as it never was, of itself or of another node |
-//! | `change` | a change of a list under an actor of its own, with bytes replaced and the checksum made right |
+//! | `change` | a change of a list under an actor of its own, maybe one that has made another one of that number, or under that of an honest node, with bytes replaced and the checksum made right |
 //! | `rubbish` | bytes that are no message |
 //! | `altered`, `withheld` | what its own machines meant to say |
 //! | `greeted` | its own hello, on a connection of which its machines know nothing |
@@ -37,7 +37,7 @@ use crate::host::Host;
 use crate::network::Arrival;
 use crate::scenario::Scenario;
 use bytes::Bytes;
-use names::Actor;
+use names::ChangeHash;
 use node::testing;
 use node::time::Instant;
 use node::wire::{Channel, ConnId, DialId};
@@ -171,8 +171,8 @@ pub struct Liar {
     pub habits: Habits,
     /// How many lies it has told, by kind.
     pub told: BTreeMap<&'static str, u64>,
-    /// The actors under which it has made changes of lists.
-    pub actors: BTreeSet<Actor>,
+    /// The changes of lists that it has made, by any actor.
+    pub forged: BTreeSet<ChangeHash>,
     /// Whether it makes no more changes of lists: all that there are must come to be everywhere.
     pub makes_no_changes: bool,
     /// Whether it is off for good.
@@ -189,6 +189,8 @@ pub struct Liar {
     last_parts: Vec<Bytes>,
     /// Changes of lists that it has made.
     changes: Vec<Vec<u8>>,
+    /// The actors of its own by which it has made changes.
+    actors: Vec<[u8; 16]>,
     /// When it last looked at what is there.
     looked: Option<Instant>,
 }
@@ -196,12 +198,12 @@ pub struct Liar {
 impl Liar {
     /// The liar of a seed.
     pub fn new(seed: u64, host: usize, habits: Habits) -> Self {
-        let (told, actors, words, memory, hello, conns) = Default::default();
+        let (told, forged, words, memory, hello, conns) = Default::default();
         Self {
             host,
             habits,
             told,
-            actors,
+            forged,
             makes_no_changes: false,
             is_off: false,
             chance: Chance::new(seed, "liar"),
@@ -212,6 +214,7 @@ impl Liar {
             dials: FIRST_DIAL,
             last_parts: Vec::new(),
             changes: Vec::new(),
+            actors: Vec::new(),
             looked: None,
         }
     }

@@ -1,14 +1,18 @@
 //! What a client was told is done stays done: on that node's disk when it is told, in every node's
 //! document at the end.
 
-use crate::clients::Request;
+use crate::clients::{Request, request_of};
+use crate::disk::Image;
 use crate::host::Host;
+use crate::liar::exempt;
 use crate::world::World;
 use crdt::entry::Edit;
+use crdt::list::judge;
 use crdt::vector::Sums;
 use names::{ChangeHash, ListId};
 use node::lists::{Confirmations, Edited, Refusal, Reply};
 use node::time::Instant;
+use std::collections::BTreeSet;
 
 /// At the moment of an answer: what it promises is on the disks that it names.
 pub fn at_reply(
@@ -35,7 +39,7 @@ pub fn at_reply(
     };
     let image = &hosts[request.host].disk.image;
     match change {
-        Some(hash) if !image.has(hash) => wrong(format!(
+        Some(hash) if !image.has(hash) && !is_aside(image, hash) => wrong(format!(
             "acknowledged, but {hash} is not on the \
             disk of host {}",
             request.host
@@ -101,7 +105,8 @@ fn confirmed(
         .iter()
         .filter(|host| told.confirmed.contains(&host.peer.name) && !host.restored)
     {
-        if !host.disk.image.has(hash) {
+        let image = &host.disk.image;
+        if !image.has(hash) && !is_aside(image, hash) {
             found.push(format!(
                 "request {}: {} is said to have {hash}, but its disk has \
                 not",
@@ -112,15 +117,50 @@ fn confirmed(
     found
 }
 
-/// At the end: every acknowledged change is on every disk.
+/// Whether a change was in its list, and was moved aside since.
+fn is_aside(image: &Image, hash: &ChangeHash) -> bool {
+    image.aside.keys().any(|(_, aside)| aside == hash)
+}
+
+/// The requests of which changes are on a disk.
+fn requests_on(image: &Image) -> BTreeSet<u64> {
+    let changes = image.changes.values();
+    let judged = changes.filter_map(|bytes| judge(bytes.clone()).ok());
+    judged
+        .filter_map(|change| request_of(&change.author()))
+        .collect()
+}
+
+/// Whether a change has left its list, and its node has written it anew: as a change with the same
+/// author, which names the request. An addition always leaves something to say.
+fn is_written_anew(
+    world: &World,
+    (request, hash): (&Request, ChangeHash),
+    there: &BTreeSet<u64>,
+) -> bool {
+    let is_moved = is_aside(&world.hosts[request.host].disk.image, &hash);
+    let is_idle = world.clients.idle.contains(&hash) && !matches!(request.edit, Edit::Add(_));
+    is_moved && (there.contains(&request.number) || is_idle)
+        || exempt::is_lost_with_a_disk(world, request.host, hash)
+}
+
+/// At the end: every acknowledged change is on every disk, or in a run with a liar what was written anew
+/// in its place.
 pub fn check(world: &World) -> Vec<String> {
     let mut found = Vec::new();
+    let hosts = &world.hosts[..world.scenario.hosts];
+    let there: Vec<BTreeSet<u64>> = hosts
+        .iter()
+        .map(|host| match world.liar {
+            Some(_) => requests_on(&host.disk.image),
+            None => BTreeSet::new(),
+        })
+        .collect();
     for (request, hash) in world.clients.acknowledged() {
-        for (index, host) in world.hosts[..world.scenario.hosts]
-            .iter()
-            .enumerate()
-            .filter(|(_, host)| !host.disk.image.has(&hash))
-        {
+        for ((index, host), there) in hosts.iter().enumerate().zip(&there) {
+            if host.disk.image.has(&hash) || is_written_anew(world, (request, hash), there) {
+                continue;
+            }
             let name = &host.peer.name;
             found.push(format!(
                 "change {hash} of request {} was acknowledged and is lost on host \

@@ -5,9 +5,9 @@
 //! here that says what is believed and must not be; it goes when the gap is closed, and the liar then
 //! tells these lies, too, and the checks demand what they left out.
 
-use crate::disk::Image;
+use crate::disk::{Image, hash_of};
 use crate::world::World;
-use names::ListId;
+use names::{ChangeHash, ListId};
 
 /// Up to 1,000 renewals above the proved one, SWIM takes another identity of a node that is connected.
 /// The node is down for a moment when that identity does not answer; and as long as somebody says so,
@@ -19,22 +19,37 @@ pub const GENERATIONS_BY_HEARSAY: bool = true;
 /// longer to agree while the liar goes on.
 pub const SILENT_PEERS_ARE_ASKED_FIRST: bool = true;
 
-/// An owner's word decides which change stays, and what was written on top of the other one is written
-/// anew; but the checks look for acknowledged changes by their hashes, and do not know yet what was written
-/// anew in their places. So the liar writes no changes of other nodes' actors, nor two of one number of
-/// its own.
-pub const FORKS_BY_ANYBODY: bool = true;
+/// A node whose disk was restored from a backup signs nothing that it has made since. Where the liar's
+/// change stays in the place of such a one, the node hears of that one alone, and not of what it had
+/// written on top of it: that is aside on the others, and nobody writes it anew.
+pub const RESTORED_NODES_LOSE_WHAT_WAS_ON_TOP: bool = true;
 
-/// Whether a logged error is Automerge's word on bytes that are refused, as they must be, or the alarm
-/// over another branch of a list, which the liar may say that it has. (An alarm between honest hosts is
-/// found by [`World`] itself.)
+/// Whether a logged error is Automerge's word on bytes that are refused, as they must be, or says that a
+/// list was forked, or mended after that.
 pub fn is_about_lies(error: &str) -> bool {
-    error.contains("automerge::") || error.contains("replication::forking")
+    let parts = [
+        "automerge::",
+        "replication::forking",
+        "replication::contradictions",
+        "documents::written",
+    ];
+    parts.iter().any(|part| error.contains(part))
 }
 
-/// Whether the liar has written to a list: what it should say then nobody knows.
+/// Whether the liar has written to a list, or has forked it: what it should say then nobody knows.
 pub fn is_written_by_liar(world: &World, image: &Image, list: ListId) -> bool {
-    let actors = world.liar.iter().flat_map(|liar| &liar.actors);
-    let mut actors = actors.map(|actor| (list, *actor, 1));
-    actors.any(|first| image.changes.contains_key(&first))
+    let Some(liar) = &world.liar else {
+        return false;
+    };
+    let is_forked = image.left_out.keys().any(|(of, _)| *of == list);
+    let mut changes = image.changes_of(list);
+    is_forked || changes.any(|bytes| liar.forged.contains(&hash_of(bytes)))
+}
+
+/// Whether an acknowledged change may be aside without having been written anew.
+pub fn is_lost_with_a_disk(world: &World, host: usize, hash: ChangeHash) -> bool {
+    let list_of = |image: &Image| image.aside.keys().any(|(_, aside)| *aside == hash);
+    RESTORED_NODES_LOSE_WHAT_WAS_ON_TOP
+        && world.hosts[host].restored
+        && world.honest().iter().any(|host| list_of(&host.disk.image))
 }

@@ -1,11 +1,11 @@
 //! Lies as they are made.
 
 use super::Liar;
-use super::exempt;
 use super::words::Drawing;
+use crate::disk::hash_of;
 use bytes::Bytes;
 use crdt::registry::{Delta, Reason, Record, State};
-use names::{Actor, NodeId};
+use names::NodeId;
 use node::testing;
 use node::wire::Channel;
 use sha2::{Digest, Sha256};
@@ -290,19 +290,17 @@ impl Liar {
         None
     }
 
-    /// A change that somebody made first in a list, under an actor that nobody has, with some bytes
-    /// replaced and the checksum made right.
+    /// A change that somebody made first in a list, under his actor, or one that nobody has or only the
+    /// liar, with some bytes replaced and the checksum made right.
     fn forge_change(&mut self) -> Option<Vec<u8>> {
         if self.makes_no_changes {
             return None;
         }
-        if self.actors.len() >= MAX_CHANGES {
+        if self.changes.len() >= MAX_CHANGES {
             return self.chance.pick(&self.changes).cloned();
         }
         let mut change = self.chance.pick(&self.words.changes)?.clone();
-        if exempt::FORKS_BY_ANYBODY {
-            let actor: [u8; 16] = self.chance.bytes();
-            self.actors.insert(Actor(actor));
+        if let Some(actor) = self.some_actor() {
             let old = actor_of(&change)?;
             change[old..old + 16].copy_from_slice(&actor);
         }
@@ -321,8 +319,22 @@ impl Liar {
         }
         let checksum = Sha256::digest(&change[8..]);
         change[4..8].copy_from_slice(&checksum[..4]);
+        self.forged.insert(hash_of(&change));
         self.changes.push(change.clone());
         Some(change)
+    }
+
+    /// An actor of its own, new or not; `None` for that of whoever has made the change.
+    fn some_actor(&mut self) -> Option<[u8; 16]> {
+        match self.chance.below(4) {
+            0 => None,
+            1 => self.chance.pick(&self.actors).copied(),
+            _ => {
+                let actor = self.chance.bytes();
+                self.actors.push(actor);
+                Some(actor)
+            }
+        }
     }
 
     fn babble(&mut self) -> Option<Speech> {

@@ -142,10 +142,10 @@ impl World {
 
     /// Nobody writes a number twice unless a script does.
     fn forked(&mut self, host: usize, fork: lists::Fork) {
-        let is_of_liar = self.is_liars_word(&fork);
         match &mut self.record {
             Some(record) => record.forks.push((host, fork)),
-            None if is_of_liar => {}
+            // Whoever has heard a lie has another branch than who has not.
+            None if self.liar.is_some() => {}
             None => self.problems.push(format!("host {host} says {fork:?}")),
         }
     }
@@ -166,6 +166,7 @@ impl World {
     fn left(&mut self, host: usize, left: lists::Left) {
         match &mut self.record {
             Some(record) => record.left.push((host, left)),
+            None if self.liar.is_some() => self.clients.moved(&left),
             None => self.problems.push(format!("host {host} says {left:?}")),
         }
     }

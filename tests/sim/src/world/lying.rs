@@ -9,7 +9,6 @@ use crate::network::Arrival;
 use crate::queue::{Event, Place};
 use names::NodeName;
 use node::cluster::Target;
-use node::lists::Fork;
 use node::wire::ConnId;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -160,12 +159,6 @@ impl World {
     pub(super) fn is_with_liar(&self, host: usize, conn: ConnId) -> bool {
         let there = self.network.other_end(host, conn);
         self.liar.is_some() && there.is_none_or(|there| self.is_liar(there))
-    }
-
-    /// Whether the liar says that it has another branch of a list, which an alarm is right to tell.
-    pub(super) fn is_liars_word(&self, fork: &Fork) -> bool {
-        let mut hosts = self.hosts.iter().enumerate();
-        hosts.any(|(host, one)| one.peer.id == fork.peer && self.is_liar(host))
     }
 
     /// All is to be mended: the liar is switched off, unless it goes on.
