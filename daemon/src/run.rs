@@ -205,11 +205,16 @@ impl Node {
             metrics: metrics::install()?,
         });
         let reason = self.serve(service, listeners, in_force, stop);
+        self.end(&endpoint);
+        reason
+    }
+
+    /// Ends what runs, the disk last.
+    fn end(self, endpoint: &transport::Endpoint) {
         self.runtime.block_on(endpoint.shutdown());
         self.runtime
             .shutdown_timeout(std::time::Duration::from_secs(1));
         self.store.close();
-        reason
     }
 
     /// Its authority, if it has one.

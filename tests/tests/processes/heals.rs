@@ -4,6 +4,7 @@ use crate::fleet::{Fleet, Node, eventually, items};
 use crate::registry::{Sleeper, register};
 use anyhow::{Context, ensure};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// The reports of a node that are closed, once there is one.
 async fn closed(node: &Node) -> anyhow::Result<Vec<Value>> {
@@ -38,9 +39,9 @@ async fn change(node: &Node, method: &str, path: &str, body: Option<Value>) -> a
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn each_node_reports_a_cut_once_with_all_that_both_sides_wrote() -> anyhow::Result<()> {
-    let mut fleet = Fleet::started(3).await?;
+/// Cuts n3 off, has both sides write the same two lists and claim the same name, and heals the cut. Gives
+/// the handle that has the name then, and the other one.
+async fn apart(fleet: &Fleet) -> anyhow::Result<([String; 2], [Sleeper; 2])> {
     let milk = fleet.nodes[0].add("groceries", "milk").await?;
     let bread = fleet.nodes[0].add("groceries", "bread").await?;
     fleet.agree().await?;
@@ -53,71 +54,65 @@ async fn each_node_reports_a_cut_once_with_all_that_both_sides_wrote() -> anyhow
 
     let (near, far) = (&fleet.nodes[0], &fleet.nodes[2]);
     let path = |id: &str| format!("/v1/lists/groceries/entries/{id}");
-    change(
-        near,
-        "PATCH",
-        &path(&milk),
-        Some(json!({ "title": "oat milk" })),
-    )
-    .await?;
-    change(
-        far,
-        "PATCH",
-        &path(&milk),
-        Some(json!({ "title": "soy milk" })),
-    )
-    .await?;
+    let title = |title: &str| Some(json!({ "title": title }));
+    change(near, "PATCH", &path(&milk), title("oat milk")).await?;
+    change(far, "PATCH", &path(&milk), title("soy milk")).await?;
     change(near, "DELETE", &path(&bread), None).await?;
-    change(far, "PATCH", &path(&bread), Some(json!({ "notes": "rye" }))).await?;
+    change(far, "PATCH", &path(&bread), title("rye bread")).await?;
     near.add("work", "from one side").await?;
     far.add("work", "from the other side").await?;
     near.add("one-sided", "by one side only").await?;
-    let (one, other) = (Sleeper::start()?, Sleeper::start()?);
-    let kept = register(near, "leader", json!({ "pid": one.pid() })).await?;
-    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    let lost = register(far, "leader", json!({ "pid": other.pid() })).await?;
+    let sleepers = [Sleeper::start()?, Sleeper::start()?];
+    let kept = register(near, "leader", json!({ "pid": sleepers[0].pid() })).await?;
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let lost = register(far, "leader", json!({ "pid": sleepers[1].pid() })).await?;
     fleet.split(&[]).await?;
     fleet.whole().await?;
+    Ok(([kept, lost], sleepers))
+}
 
+#[tokio::test(flavor = "multi_thread")]
+async fn each_node_reports_a_cut_once_with_all_that_both_sides_wrote() -> anyhow::Result<()> {
+    let mut fleet = Fleet::started(3).await?;
+    let ([kept, lost], _sleepers) = apart(&fleet).await?;
+    let name = json!([{ "name": "leader", "kept": kept, "lost": [lost] }]);
     for node in &fleet.nodes {
         let reports = closed(node).await?;
         ensure!(reports.len() == 1, "{}: {reports:?}", node.name);
         let report = &reports[0];
-        let away: &[&str] = if node.name == "n3" {
-            &["n1", "n2"]
-        } else {
-            &["n3"]
+        let away: &[&str] = match node.name.as_str() {
+            "n3" => &["n1", "n2"],
+            _ => &["n3"],
         };
         ensure!(names(&report["members"]) == away, "{report}");
         ensure!(report["lists"] == json!(["groceries", "work"]), "{report}");
         ensure!(report["agreed_at"].is_string(), "{report}");
         told(report, "title", &["oat milk", "soy milk"])?;
         told(report, "deleted", &["deleted", "edited"])?;
-        let name = json!([{ "name": "leader", "kept": kept, "lost": [lost] }]);
         ensure!(report["names"] == name, "{report}");
-        ensure!(report["received"]["changes"].as_u64() > Some(0), "{report}");
-        let healed = node
-            .get("/v1/events?last=1000&until=0s&kinds=partition")
-            .await?;
-        let id = report["id"].as_str().context("an id")?;
-        ensure!(
-            healed.text.contains(&format!("\"heal\":\"{id}\"")),
-            "{healed:?}"
-        );
-        let words = node.muster(&["heals", id])?;
-        let words = String::from_utf8(words.stdout)?;
-        for expected in [
-            "was apart from",
-            "2 lists were written on both sides: groceries, work",
-        ] {
-            ensure!(words.contains(expected), "{words}");
-        }
+        let received = report["received"]["changes"].as_u64();
+        ensure!(received > Some(0), "{report}");
+        in_words(node, report["id"].as_str().context("an id")?).await?;
     }
     let before = fleet.nodes[2].get("/v1/heals").await?.json();
     fleet.nodes[2].stop()?;
     fleet.nodes[2].start()?;
     let after = fleet.nodes[2].get("/v1/heals").await?.json();
     ensure!(before == after, "{before} {after}");
+    Ok(())
+}
+
+/// The events name that report, and the command tells it.
+async fn in_words(node: &Node, id: &str) -> anyhow::Result<()> {
+    let events = "/v1/events?last=1000&until=0s&kinds=partition";
+    let events = node.get(events).await?;
+    let named = format!("\"heal\":\"{id}\"");
+    ensure!(events.text.contains(&named), "{events:?}");
+    let words = String::from_utf8(node.muster(&["heals", id])?.stdout)?;
+    let lists = "2 lists were written on both sides: groceries, work";
+    for expected in ["was apart from", lists] {
+        ensure!(words.contains(expected), "{words}");
+    }
     Ok(())
 }
 
