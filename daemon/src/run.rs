@@ -71,7 +71,7 @@ pub(crate) struct Origin {
 /// # Errors
 /// Whatever keeps it from starting, in one sentence.
 pub(crate) fn node(config: Config, origin: Origin) -> anyhow::Result<StopReason> {
-    let identity = pki::Identity::load(&config.tls.ca, &config.tls.cert, &config.tls.key)?;
+    let identity = waiting::identity(&config)?;
     let me = Peer {
         id: NodeId(identity.id()),
         name: NodeName::new(identity.name())?,

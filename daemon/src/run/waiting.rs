@@ -1,6 +1,9 @@
 //! A start that has to wait for its host: it says for what, and goes on by itself.
 
+use crate::config::Config;
+use crate::reload;
 use crate::systemd;
+use pki::{Identity, IdentityError, ServerError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -35,4 +38,27 @@ pub(super) fn until<T>(mut attempt: impl FnMut() -> Result<T, String>) -> T {
         }
         sleep(LOOK_EACH);
     }
+}
+
+/// The node's identity, once this host's clock says that its certificates are valid: a board without
+/// a battery starts in the past, until it has heard the time from the network.
+///
+/// # Errors
+/// The certificates cannot be used at any time.
+pub(super) fn identity(config: &Config) -> anyhow::Result<Identity> {
+    until(|| match reload::certificates(config) {
+        Ok((identity, _)) => Ok(Ok(identity)),
+        Err(error) if is_early(&error) => Err(format!("{error:#}")),
+        Err(error) => Ok(Err(error)),
+    })
+}
+
+fn is_early(error: &anyhow::Error) -> bool {
+    let of_node = error.downcast_ref::<IdentityError>();
+    let of_server = error.downcast_ref::<ServerError>();
+    matches!(of_node, Some(IdentityError::NotYetValid { .. }))
+        || matches!(
+            of_server,
+            Some(ServerError::File(IdentityError::NotYetValid { .. }))
+        )
 }

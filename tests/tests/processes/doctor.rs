@@ -161,6 +161,13 @@ async fn a_certificate_that_expires_soon_is_found_here_and_there() -> anyhow::Re
 /// What makes a process's wall clock be off by that much; `None`, told, where the means are
 /// missing.
 fn clock(off: &str) -> Option<Vec<(&'static str, OsString)>> {
+    let mut env = fake_clock()?;
+    env.push(("FAKETIME", off.into()));
+    Some(env)
+}
+
+/// The same without saying by how much.
+pub(crate) fn fake_clock() -> Option<Vec<(&'static str, OsString)>> {
     let library = std::path::Path::new("/usr/lib")
         .join(format!("{}-linux-gnu", std::env::consts::ARCH))
         .join("faketime/libfaketimeMT.so.1");
@@ -170,7 +177,6 @@ fn clock(off: &str) -> Option<Vec<(&'static str, OsString)>> {
     }
     Some(vec![
         ("LD_PRELOAD", library.into()),
-        ("FAKETIME", off.into()),
         ("DONT_FAKE_MONOTONIC", "1".into()),
     ])
 }

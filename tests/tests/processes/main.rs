@@ -14,6 +14,7 @@ mod apart;
 mod booted;
 mod bundle;
 mod clients;
+mod clocks;
 mod completion;
 mod contract;
 mod crash;

@@ -16,7 +16,7 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use time::{Date, OffsetDateTime};
+use time::{Date, Duration, OffsetDateTime, UtcOffset};
 
 /// The largest certificate or key file that is read, in bytes.
 const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -116,13 +116,15 @@ pub enum IdentityError {
         date: Date,
     },
     /// Too early for this certificate.
-    #[error("the certificate {file} is valid from {date} on only; is this machine's clock \
-        right?", file = file.display())]
+    #[error("the certificate {file} is valid from {} on, and this host's clock says {}{}",
+        in_words(*from), in_words(*now), behind(*from - *now), file = file.display())]
     NotYetValid {
         /// The file of the certificate.
         file: PathBuf,
-        /// Its first day.
-        date: Date,
+        /// Its first second.
+        from: OffsetDateTime,
+        /// What this host takes for the time.
+        now: OffsetDateTime,
     },
 }
 
@@ -439,26 +441,44 @@ fn read(file: &Path) -> Result<Vec<u8>, IdentityError> {
     fs::read(file).map_err(error)
 }
 
+/// A time for people, to the second.
+fn in_words(at: OffsetDateTime) -> String {
+    let at = at.to_offset(UtcOffset::UTC);
+    let (hour, minute, second) = at.to_hms();
+    format!("{} {hour:02}:{minute:02}:{second:02} UTC", at.date())
+}
+
+/// What is to be said of a clock that is so far behind: boards without a battery begin years ago.
+fn behind(by: Duration) -> String {
+    match by.whole_days() / 365 {
+        ..=0 => String::new(),
+        1 => ", more than a year earlier: it has not been set".to_owned(),
+        years => format!(", more than {years} years earlier: it has not been set"),
+    }
+}
+
 /// Whether a certificate is valid now; its bounds are Unix seconds.
 pub(crate) fn check_validity(
     file: &Path,
     not_before: i64,
     not_after: i64,
 ) -> Result<(), IdentityError> {
-    let now = OffsetDateTime::now_utc().unix_timestamp();
-    let date = |seconds| {
-        OffsetDateTime::from_unix_timestamp(seconds).map_or(Date::MAX, OffsetDateTime::date)
+    let clock = OffsetDateTime::now_utc();
+    let now = clock.unix_timestamp();
+    let time = |seconds| {
+        OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH)
     };
     if now > not_after {
         return Err(IdentityError::Expired {
             file: file.to_owned(),
-            date: date(not_after),
+            date: time(not_after).date(),
         });
     }
     if now < not_before {
         return Err(IdentityError::NotYetValid {
             file: file.to_owned(),
-            date: date(not_before),
+            from: time(not_before),
+            now: clock,
         });
     }
     Ok(())

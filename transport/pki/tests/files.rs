@@ -301,10 +301,18 @@ fn a_certificate_out_of_its_time_is_refused() {
         params.not_before = now + Duration::days(2)
     });
     assert!(
-        refusal(&files).contains("is valid from"),
+        refusal(&files).contains("is valid from") && !refusal(&files).contains("years"),
         "{}",
         refusal(&files)
     );
+    let world = World::new();
+    let files = world.files("unset");
+    certify(&world, &files, |params| {
+        params.not_before = now + Duration::days(3 * 365 + 1);
+        params.not_after = now + Duration::days(5 * 365);
+    });
+    let words = ", more than 3 years earlier: it has not been set";
+    assert!(refusal(&files).ends_with(words), "{}", refusal(&files));
 }
 
 #[test]
