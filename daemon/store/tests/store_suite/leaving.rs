@@ -6,7 +6,7 @@ use crdt::entry::{Author, Edit, NewEntry};
 use crdt::list::{Document, LeftOut, RawChange};
 use names::{Actor, NodeId, Role, SaltHint};
 use node::lists::{Done, Job, ListRow, Own, Row, Source, Without};
-use node::proof::{Domain, Proofs};
+use node::proof::{Domain, Marks, Proofs};
 use node::wire::Peer;
 use std::sync::Arc;
 
@@ -55,6 +55,14 @@ impl Proofs for Signs {
 
     fn is_of_authority(&self, _: &[u8], _: Domain, _: &[u8], _: &[u8]) -> bool {
         false
+    }
+
+    fn is_of_root(&self, _: &[u8], _: Domain, _: &[u8], _: &[u8]) -> bool {
+        false
+    }
+
+    fn marks(&self, _: &[u8]) -> Option<Marks> {
+        None
     }
 }
 
