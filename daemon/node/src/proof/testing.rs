@@ -31,10 +31,8 @@ pub fn key(authority: &str) -> Mark {
 
 /// What stands before and after the mark of an authority below the cluster's own.
 fn split(text: &[u8]) -> (&[u8], Option<&[u8]>) {
-    match text.iter().position(|byte| *byte == BY) {
-        Some(at) => (&text[..at], text.get(at + 1..)),
-        None => (text, None),
-    }
+    let mut parts = text.splitn(2, |byte| *byte == BY);
+    (parts.next().unwrap_or_default(), parts.next())
 }
 
 fn read(chain: &[u8]) -> Option<Peer> {
