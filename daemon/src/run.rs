@@ -157,11 +157,10 @@ impl Node {
         let listeners = Listeners::bind(&self.config, sockets);
         let listeners = self.runtime.block_on(listeners)?;
         let (reloader, in_force) = self.reloader(origin.source, &origin.logging, identities)?;
-        let authority = self.authority(revocations.clone())?;
         let service = Service::new(Inner {
             info: self.info(&endpoint),
             views,
-            revoked: revocations,
+            revoked: revocations.clone(),
             cluster: inbox,
             workers,
             reader: self.store.reader(),
@@ -174,7 +173,7 @@ impl Node {
             changes,
             endpoint: endpoint.clone(),
             tokens: Tokens::load(self.store.clone())?,
-            authority,
+            authority: self.authority(revocations)?,
             trouble,
             listening: listeners.listening(),
             tls: in_force.tls.clone(),
