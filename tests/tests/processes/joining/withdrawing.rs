@@ -156,6 +156,7 @@ async fn a_stolen_authority_is_withdrawn_and_its_members_go_on() -> anyhow::Resu
         "{}",
         words(&shown)
     );
+    its_own_certificate_stays(&hosts, &beta, &ca)?;
     let published = publish(&beta, &signed)?;
     ensure!(published.status.success(), "{}", words(&published));
     for node in [&alpha, &beta] {
@@ -174,6 +175,27 @@ async fn a_stolen_authority_is_withdrawn_and_its_members_go_on() -> anyhow::Resu
     }
     nothing_more_counts(&alpha, &beta, &thief).await?;
     another_authority(&hosts, &alpha, &beta).await
+}
+
+/// Nobody shuts the node out that it talks to.
+fn its_own_certificate_stays(hosts: &Hosts, beta: &Node, ca: &Path) -> anyhow::Result<()> {
+    let (draft, signed) = ["other-draft", "other"]
+        .map(|name| hosts.dir.path().join(name))
+        .into();
+    let file = draft.to_str().context("a path in UTF-8")?;
+    let args = [
+        "authority",
+        "withdraw",
+        "alpha",
+        "--without",
+        "beta",
+        "--out",
+        file,
+    ];
+    let drafted = beta.muster(&args)?;
+    ensure!(drafted.status.success(), "{}", words(&drafted));
+    ensure!(sign(&draft, ca, &signed)?.status.success());
+    is_refused_with(&publish(beta, &signed)?, "this node's own certificate")
 }
 
 /// What the thief signs afterwards is refused, and what was withdrawn is shown.
