@@ -36,7 +36,7 @@ pub struct HealReport {
     /// is closed without it 10 minutes after the last contact.
     #[schema(value_type = Option<String>, format = DateTime, required = true)]
     pub agreed_at: Option<Millis>,
-    /// Who was away.
+    /// Who was away, by name.
     pub members: Vec<HealMember>,
     /// The lists that were written on both sides meanwhile; at most 100.
     pub lists: Vec<String>,

@@ -138,7 +138,7 @@ impl Report {
                 member.times = member.times.saturating_add(1);
                 member.back_at = None;
             }
-            None => self.told.members.push(HealMember {
+            None => self.add(HealMember {
                 id: id.to_string(),
                 name,
                 away_at: at,
@@ -189,6 +189,11 @@ impl Report {
             member.restarted = true;
             self.is_kept = false;
         }
+    }
+
+    fn add(&mut self, member: HealMember) {
+        self.told.members.push(member);
+        self.told.members.sort_by(|a, b| a.name.cmp(&b.name));
     }
 
     fn member(&mut self, id: NodeId) -> Option<&mut HealMember> {
@@ -331,7 +336,7 @@ impl Report {
     /// Goes on with a member that was away when an earlier report was closed.
     pub(super) fn go_on(&mut self, (id, member, since): (NodeId, HealMember, Option<Instant>)) {
         self.away.insert(id, since);
-        self.told.members.push(HealMember {
+        self.add(HealMember {
             back_at: None,
             away_ms: 0,
             times: 1,

@@ -1514,7 +1514,7 @@ export interface components {
             id: string;
             /** @description The lists that were written on both sides meanwhile; at most 100. */
             lists: string[];
-            /** @description Who was away. */
+            /** @description Who was away, by name. */
             members: components["schemas"]["HealMember"][];
             /** @description The names of processes that were claimed on both sides; at most 100. */
             names: components["schemas"]["HealName"][];
