@@ -160,7 +160,7 @@ impl Bench {
                     assert!(view.member(NodeId([1; 16])).is_some() && view.members.len() <= 6);
                     self.view = Some(view);
                 }
-                Output::Dial { dial, target } => self.dialled.push((dial, target)),
+                Output::Dial { dial, target, .. } => self.dialled.push((dial, target)),
                 Output::KeepAlive { .. }
                 | Output::Close { .. }
                 | Output::Revoked(_)
