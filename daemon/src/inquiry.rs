@@ -12,9 +12,9 @@ use transport::{DialErrorKind, InquiryError};
 /// How many questions may wait: as many as the transport lets in at once.
 pub(crate) const WAITING: usize = 64;
 /// How long a question to another node may take; less than the asker waits for a relayed answer.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(3);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 /// How long the asker waits for an answer that takes a question to a third node.
-pub(crate) const RELAY_PATIENCE: Duration = Duration::from_secs(6);
+pub(crate) const RELAY_PATIENCE: Duration = Duration::from_secs(12);
 
 /// Answers, until no more questions can come.
 pub(crate) async fn answer(service: Service, mut questions: mpsc::Receiver<transport::Question>) {

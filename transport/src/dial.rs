@@ -24,6 +24,28 @@ const HEAD_START: Duration = Duration::from_millis(250);
 /// sent nor checked.
 pub(crate) const SERVER_NAME: &str = "node.muster";
 
+/// How much time an attempt to dial gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// From the begin of the dial to its failure, including the resolution of the name.
+    pub limit: Duration,
+    /// The round trip there, if it is known: until it is measured anew, what is lost is sent again by it.
+    pub round_trip: Option<Duration>,
+}
+
+impl Default for Patience {
+    /// Enough for any link.
+    fn default() -> Self {
+        Self {
+            limit: Duration::from_secs(15),
+            round_trip: None,
+        }
+    }
+}
+
+/// Who is to answer, if only one may, and how far away.
+type Expected = (Option<[u8; 16]>, Option<Duration>);
+
 /// A peer that accepted us.
 struct Answer {
     quic: quinn::Connection,
@@ -32,10 +54,16 @@ struct Answer {
     welcome: RecvStream,
 }
 
-/// Dials once and tells how it went, within the limit of the settings.
-pub(crate) async fn run(core: Arc<Core>, dial: u64, target: String, expect: Option<[u8; 16]>) {
+/// Dials once and tells how it went, within the limit.
+pub(crate) async fn run(
+    core: Arc<Core>,
+    dial: u64,
+    target: String,
+    expect: Option<[u8; 16]>,
+    patience: Patience,
+) {
     core.counters.dials.fetch_add(1, Relaxed);
-    match attempt(&core, &target, expect).await {
+    match attempt(&core, &target, expect, patience).await {
         Ok(answer) => core.adopt(answer.quic, answer.peer, Some(dial), Some(answer.welcome)),
         Err(failure) => {
             if failure.kind != DialErrorKind::Itself {
@@ -66,11 +94,9 @@ async fn attempt(
     core: &Arc<Core>,
     target: &str,
     expect: Option<[u8; 16]>,
+    patience: Patience,
 ) -> Result<Answer, Failure> {
-    let limit = match expect {
-        Some(_) => core.settings.member_dial_limit,
-        None => core.settings.dial_limit,
-    };
+    let limit = patience.limit;
     let deadline = Instant::now() + limit;
     let late = || Failure::unreachable(format!("no answer within {} s", limit.as_secs_f32()));
     let resolved = timeout_at(deadline, lookup_host(target))
@@ -89,7 +115,7 @@ async fn attempt(
             core.local.ip()
         )));
     }
-    race(core, addresses, expect, deadline)
+    race(core, addresses, (expect, patience.round_trip), deadline)
         .await
         .unwrap_or_else(|| Err(late()))
 }
@@ -99,7 +125,7 @@ async fn attempt(
 async fn race(
     core: &Arc<Core>,
     addresses: Vec<SocketAddr>,
-    expect: Option<[u8; 16]>,
+    whom: Expected,
     deadline: Instant,
 ) -> Option<Result<Answer, Failure>> {
     let mut waiting = addresses.into_iter();
@@ -107,7 +133,7 @@ async fn race(
     let mut failure: Option<Failure> = None;
     loop {
         if let Some(address) = waiting.next() {
-            attempts.spawn(handshake(core.clone(), address, expect));
+            attempts.spawn(handshake(core.clone(), address, whom));
         }
         let until = if waiting.len() > 0 {
             deadline.min(Instant::now() + HEAD_START)
@@ -138,10 +164,10 @@ fn worse(one: Option<Failure>, other: Failure) -> Failure {
 async fn handshake(
     core: Arc<Core>,
     address: SocketAddr,
-    expect: Option<[u8; 16]>,
+    whom: Expected,
 ) -> Result<Answer, Failure> {
     let verdict = Verdict::default();
-    let answer = shake(&core, address, expect, &verdict).await;
+    let answer = shake(&core, address, whom, &verdict).await;
     if let Err(failure) = &answer {
         failure.count(&core.counters);
     }
@@ -151,11 +177,11 @@ async fn handshake(
 async fn shake(
     core: &Core,
     address: SocketAddr,
-    expect: Option<[u8; 16]>,
+    (expect, round_trip): Expected,
     verdict: &Verdict,
 ) -> Result<Answer, Failure> {
     let config = core
-        .client_config(expect, verdict.clone())
+        .client_config(expect, round_trip, verdict.clone())
         .map_err(|error| Failure::unreachable(error.to_string()))?;
     let connecting = core.quic.connect_with(config, address, SERVER_NAME);
     let connecting = connecting.map_err(|error| Failure::unreachable(error.to_string()))?;

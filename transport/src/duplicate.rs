@@ -11,6 +11,7 @@ use crate::connection::{CloseCode, Link};
 use crate::endpoint::Core;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 use tokio::time::sleep;
 
 /// Closes `loser` when the time has come, or returns when either of the two ends by itself.
@@ -21,7 +22,7 @@ pub(crate) async fn retire(core: Arc<Core>, loser: Arc<Link>, kept: Arc<Link>) {
         tokio::select! {
             _ = loser.quic.closed() => return,
             _ = kept.quic.closed() => return,
-            () = sleep(core.settings.duplicate_quiet) => {}
+            () = sleep(quiet(&core, &kept)) => {}
         }
         let is_quiet = loser.moved.load(Relaxed) == before.1 && loser.is_idle();
         let is_alive = kept.greeted.load(Relaxed) && packets(&kept) > before.0;
@@ -35,6 +36,12 @@ pub(crate) async fn retire(core: Arc<Core>, loser: Arc<Link>, kept: Arc<Link>) {
         CloseCode::Duplicate,
         "the peer's own connection is used instead",
     );
+}
+
+/// How long the loser must be quiet: the peer may send on it until it has seen the kept one, and the
+/// answer to a ping takes a round trip.
+fn quiet(core: &Core, kept: &Link) -> Duration {
+    core.settings.duplicate_quiet.max(kept.quic.rtt() * 3)
 }
 
 /// How many packets came from the peer: the acknowledgement of a ping is one.

@@ -6,6 +6,7 @@ mod shared;
 pub(crate) use shared::Core;
 
 use crate::connection::CloseCode;
+use crate::dial::Patience;
 use crate::event::{self, Events, Outboxes};
 use crate::fault::Fault;
 use crate::inquiry;
@@ -143,12 +144,12 @@ impl Endpoint {
     }
 
     /// Dials `target` (`host:port`; the name is resolved anew) and tells `Connected` or
-    /// `DialFailed` with the number `dial`, within the limit of the settings. Without `expect` any
+    /// `DialFailed` with the number `dial`, within the limit of `patience`. Without `expect` any
     /// node of the cluster may answer. Dialling twice makes two connections.
-    pub fn dial(&self, dial: u64, target: String, expect: Option<[u8; 16]>) {
+    pub fn dial(&self, dial: u64, target: String, expect: Option<[u8; 16]>, patience: Patience) {
         let core = self.core();
         core.runtime
-            .spawn(dial::run(core.clone(), dial, target, expect));
+            .spawn(dial::run(core.clone(), dial, target, expect, patience));
     }
 
     /// Sends a message of at most [`Settings::max_frame_bytes`]. It arrives after all earlier ones

@@ -136,7 +136,7 @@ pub(crate) async fn begin(
     let connecting = endpoint
         .connect_with(config, address, crate::dial::SERVER_NAME)
         .map_err(broken)?;
-    let limit = core.settings.dial_limit;
+    let limit = core.settings.inquiry_limit;
     let connected = timeout(limit, connecting).await;
     let quic =
         connected.map_err(|_| broken(format!("no answer within {} s", limit.as_secs_f32())))?;

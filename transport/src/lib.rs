@@ -14,10 +14,10 @@
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! use pki::Identity;
-//! use transport::{Endpoint, Event, Settings};
+//! use transport::{Endpoint, Event, Patience, Settings};
 //! let identity = Identity::load("ca.pem".as_ref(), "node.pem".as_ref(), "node.key".as_ref())?;
 //! let (endpoint, mut urgent, _bulk) = Endpoint::bind(Settings::new("[::]:6878".parse()?, ["muster/1"]), identity)?;
-//! endpoint.dial(1, "n2.example:6878".to_owned(), None);
+//! endpoint.dial(1, "n2.example:6878".to_owned(), None, Patience::default());
 //! while let Some(event) = urgent.next().await {
 //!     match event {
 //!         Event::Connected { conn, .. } => endpoint.send(conn, 0, "hello".into()),
@@ -75,6 +75,7 @@ mod tls;
 mod writer;
 
 pub use admission::Applicant;
+pub use dial::Patience;
 pub use endpoint::{BindError, Endpoint, ReloadError};
 pub use event::{Event, Events, PeerName};
 pub use fault::Fault;

@@ -37,11 +37,9 @@ pub struct Settings {
     /// How many bytes of messages may wait in each of the two event queues; at least
     /// `max_frame_bytes`.
     pub event_queue_bytes: usize,
-    /// From the begin of a dial to its failure, including the resolution of the name.
-    pub dial_limit: Duration,
-    /// The same where it is known which node is to answer: longer, since other attempts run beside it.
-    pub member_dial_limit: Duration,
-    /// How long an accepted handshake may take.
+    /// From the begin of an inquiry to its failure, if nobody answers.
+    pub inquiry_limit: Duration,
+    /// How long an accepted handshake may take, on however slow a link.
     pub accept_limit: Duration,
     /// The round trip assumed before one was measured: it decides how soon a lost first packet is
     /// sent again.
@@ -50,7 +48,8 @@ pub struct Settings {
     pub keep_alive: Duration,
     /// Closes a connection on which nothing was received for this long.
     pub idle: Duration,
-    /// How long a superseded connection must be quiet before its dialler closes it.
+    /// How long a superseded connection must at least be quiet before its dialler closes it; three round
+    /// trips, if that is longer.
     pub duplicate_quiet: Duration,
     /// How long `close` and `shutdown` wait for messages already accepted to be acknowledged.
     pub flush_limit: Duration,
@@ -82,9 +81,8 @@ impl Settings {
             stream_window_bytes: 256 << 10,
             event_queue_len: 4096,
             event_queue_bytes: 16 << 20,
-            dial_limit: Duration::from_millis(1500),
-            member_dial_limit: Duration::from_secs(6),
-            accept_limit: Duration::from_secs(3),
+            inquiry_limit: Duration::from_secs(5),
+            accept_limit: Duration::from_secs(10),
             initial_rtt: Duration::from_millis(100),
             keep_alive: Duration::from_secs(3),
             idle: Duration::from_secs(10),

@@ -22,7 +22,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use store::Store;
 use tokio::sync::{mpsc, oneshot, watch};
-use transport::{DialErrorKind, Endpoint, Event, Events, PeerName};
+use transport::{DialErrorKind, Endpoint, Event, Events, Patience, PeerName};
 
 /// How many inputs are handled before the timers get their turn.
 const BURST: usize = 256;
@@ -342,12 +342,17 @@ impl Loop {
             match output {
                 Output::Dial {
                     dial,
-                    target: Target::Named(address),
-                } => self.endpoint.dial(dial.0, address, None),
-                Output::Dial {
-                    dial,
-                    target: Target::Node(id, address),
-                } => self.endpoint.dial(dial.0, address.to_string(), Some(id.0)),
+                    target,
+                    limit,
+                    round_trip,
+                } => {
+                    let (address, expect) = match target {
+                        Target::Named(address) => (address, None),
+                        Target::Node(id, address) => (address.to_string(), Some(id.0)),
+                    };
+                    let patience = Patience { limit, round_trip };
+                    self.endpoint.dial(dial.0, address, expect, patience);
+                }
                 Output::Datagram { conn, bytes } => self.endpoint.datagram(conn.0, bytes),
                 Output::Send {
                     conn,

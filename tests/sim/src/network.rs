@@ -4,7 +4,7 @@
 //!
 //! | the world | here |
 //! | --- | --- |
-//! | handshake | three flights, each sent again when lost; given up after 1.5 s, or after 6 s where it is known which node is to answer |
+//! | handshake | three flights, each sent again when lost; given up when the machine says so |
 //! | keep-alive, idle timeout | 3 s, 10 s: a cut or a killed peer closes a connection only then |
 //! | lost message | sent again after a pause that doubles, at once when another packet gets through |
 //! | close | at once here, after one packet there; what is in flight is lost; if the packet is lost, by a reset later |
@@ -34,9 +34,6 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// When an attempt to dial is given up; and one where it is known which node is to answer.
-const GIVE_UP: Duration = Duration::from_millis(1500);
-const GIVE_UP_MEMBER: Duration = Duration::from_secs(6);
 /// How long until an address that is no node's is known to be wrong.
 const RESOLVING: Duration = Duration::from_millis(5);
 /// How often a connection looks at its timers.
@@ -172,8 +169,15 @@ impl Network {
             .count()
     }
 
-    /// Begins a handshake with a target. What comes of it is told by an arrival.
-    pub fn dial(&mut self, queue: &mut Queue, host: usize, dial: DialId, target: &Target) {
+    /// Begins a handshake with a target, to be given up after a limit. What comes of it is told by an
+    /// arrival.
+    pub fn dial(
+        &mut self,
+        queue: &mut Queue,
+        host: usize,
+        (dial, limit): (DialId, Duration),
+        target: &Target,
+    ) {
         let Some(epoch) = self.stations[host].epoch else {
             return;
         };
@@ -221,12 +225,7 @@ impl Network {
         self.ends.insert((host, near), (id, 0));
         self.sessions.insert(id, Session { dial, expect, ends });
         queue.at(now, Event::Network(Step::Flight(id, 0, 0)));
-        let give_up = if expect.is_some() {
-            GIVE_UP_MEMBER
-        } else {
-            GIVE_UP
-        };
-        queue.after(give_up, Event::Network(Step::GiveUp(id)));
+        queue.after(limit, Event::Network(Step::GiveUp(id)));
         queue.after(TICK, Event::Network(Step::Tick(id, 0)));
     }
 

@@ -16,7 +16,7 @@ pub(crate) use scene::Scene;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
-use transport::{Endpoint, Event, Events, Settings};
+use transport::{Endpoint, Event, Events, Patience, Settings};
 use wire::{CLUSTER, Claimed, Cluster, Identity, LISTS, Lists, Member, REGISTRY, Registry};
 
 /// The rogue, connected to some nodes.
@@ -115,7 +115,9 @@ impl Rogue {
             .filter(|node| node.pid().is_some())
             .collect();
         for (dial, node) in (0..).zip(&targets) {
-            rogue.endpoint.dial(dial, node.address.to_string(), None);
+            rogue
+                .endpoint
+                .dial(dial, node.address.to_string(), None, Patience::default());
         }
         let count = targets.len();
         rogue

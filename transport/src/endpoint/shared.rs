@@ -1,5 +1,6 @@
 //! What the tasks of an endpoint share.
 
+use super::parameters;
 use crate::admission::Applicant;
 use crate::connection::{self, CloseCode, Link};
 use crate::duplicate;
@@ -124,11 +125,21 @@ impl Core {
     pub(crate) fn client_config(
         &self,
         expect: Option<[u8; 16]>,
+        round_trip: Option<Duration>,
         verdict: Verdict,
     ) -> Result<quinn::ClientConfig, TlsError> {
         let tls = self.tls.lock().clone();
         let mut config = quinn::ClientConfig::new(Arc::new(tls.client(expect, verdict)?));
-        config.transport_config(self.transport.clone());
+        let transport = match round_trip {
+            Some(far) if far > self.settings.initial_rtt => {
+                let mut settings = self.settings.clone();
+                settings.initial_rtt = far;
+                // The same settings were good when the endpoint was bound.
+                parameters::transport(&settings).map_or_else(|_| self.transport.clone(), Arc::new)
+            }
+            Some(_) | None => self.transport.clone(),
+        };
+        config.transport_config(transport);
         Ok(config)
     }
 

@@ -3,7 +3,7 @@
 use crate::world::{Node, World, connect, load, settings, until};
 use std::net::UdpSocket;
 use std::time::Duration;
-use transport::{DialErrorKind, Event, PeerName};
+use transport::{DialErrorKind, Event, Patience, PeerName};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn both_ends_learn_who_the_other_is() {
@@ -13,6 +13,7 @@ async fn both_ends_learn_who_the_other_is() {
         5,
         format!("localhost:{}", b.endpoint.local_addr().port()),
         None,
+        Patience::default(),
     );
     let Event::Connected {
         peer,
@@ -202,7 +203,7 @@ async fn agreed(dialler: &[&str], acceptor: &[&str]) -> [String; 2] {
     };
     let mut a = Node::bind(speaking(dialler), world.identity("a"));
     let mut b = Node::bind(speaking(acceptor), world.identity("b"));
-    a.endpoint.dial(1, b.address(), None);
+    a.endpoint.dial(1, b.address(), None, Patience::default());
     let told = async |node: &mut Node| match node.urgent().await {
         Event::Connected { alpn, .. } => String::from_utf8(alpn).unwrap(),
         other => panic!("{other:?}"),
@@ -251,23 +252,20 @@ async fn a_node_that_dials_itself_is_told_so() {
 #[tokio::test(flavor = "multi_thread")]
 async fn where_nobody_answers_a_dial_fails_at_its_limit() {
     let world = World::new();
-    let mut hasty = settings();
-    hasty.dial_limit = Duration::from_millis(200);
-    hasty.member_dial_limit = Duration::from_millis(300);
-    let mut a = Node::bind(hasty, world.identity("a"));
+    let mut a = world.node("a");
     let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let (kind, reason) = a
-        .fails(&silent.local_addr().unwrap().to_string(), None)
-        .await;
-    assert_eq!(
-        (kind, reason.as_str()),
-        (DialErrorKind::Unreachable, "no answer within 0.2 s")
-    );
-    let member = Some([7; 16]);
-    let (_, reason) = a
-        .fails(&silent.local_addr().unwrap().to_string(), member)
-        .await;
-    assert_eq!(reason, "no answer within 0.3 s");
+    let silent = silent.local_addr().unwrap().to_string();
+    for (limit_ms, expect, told) in [
+        (200, None, "no answer within 0.2 s"),
+        (300, Some([7; 16]), "no answer within 0.3 s"),
+    ] {
+        let patience = Patience {
+            limit: Duration::from_millis(limit_ms),
+            ..Patience::default()
+        };
+        let (kind, reason) = a.fails_within(&silent, expect, patience).await;
+        assert_eq!((kind, reason.as_str()), (DialErrorKind::Unreachable, told));
+    }
     assert_eq!(
         a.fails("a name without a port", None).await.0,
         DialErrorKind::Unreachable
@@ -285,7 +283,7 @@ async fn a_wildcard_socket_serves_ipv4_and_names_it_so() {
     let mut wildcard = settings();
     wildcard.listen = "[::]:0".parse().unwrap();
     let (mut a, mut b) = (Node::bind(wildcard, world.identity("a")), world.node("b"));
-    a.endpoint.dial(1, b.address(), None);
+    a.endpoint.dial(1, b.address(), None, Patience::default());
     let Event::Connected { remote, .. } = a.urgent().await else {
         panic!()
     };
@@ -295,6 +293,7 @@ async fn a_wildcard_socket_serves_ipv4_and_names_it_so() {
         1,
         format!("127.0.0.1:{}", a.endpoint.local_addr().port()),
         None,
+        Patience::default(),
     );
     b.connected().await;
 }

@@ -4,7 +4,7 @@ use crate::world::{Node, World, connect, settings, soon, until};
 use bytes::Bytes;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use transport::{DialErrorKind, Event, Settings};
+use transport::{DialErrorKind, Event, Patience, Settings};
 
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -99,7 +99,7 @@ async fn a_peer_that_knows_no_inquiries_is_reached_and_not_disturbed() {
 async fn an_inquiry_with_somebody_else_is_refused_and_one_with_nobody_told() {
     let world = World::new();
     let mut quick = inquiring();
-    quick.dial_limit = Duration::from_millis(300);
+    quick.inquiry_limit = Duration::from_millis(300);
     let (a, b) = (
         Node::bind(quick, world.identity("a")),
         Node::bind(inquiring(), world.identity("b")),
@@ -143,7 +143,8 @@ async fn a_handshake_that_is_never_finished_is_a_knock() {
         }
     });
     assert_eq!(a.endpoint.knocked(at), None);
-    b.endpoint.dial(1, at.to_string(), Some(a.id));
+    b.endpoint
+        .dial(1, at.to_string(), Some(a.id), Patience::default());
     until(|| a.endpoint.knocked(at).is_some()).await;
     assert_eq!(a.endpoint.stats().connected, 0);
     one_way.abort();

@@ -11,7 +11,7 @@ use rustls::pki_types::pem::PemObject;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use transport::{Applicant, Newcomer, NewcomerError, Settings};
+use transport::{Applicant, Newcomer, NewcomerError, Patience, Settings};
 
 const LIMIT: Duration = Duration::from_secs(10);
 const ALPN: &[u8] = b"join/1";
@@ -149,7 +149,8 @@ async fn members_connect_as_before_where_hosts_may_join() {
     );
     connect(&mut a, &mut b).await;
     let mut c = Node::bind(settings(), world.identity("c"));
-    c.endpoint.dial(1, a.address(), Some(a.id));
+    c.endpoint
+        .dial(1, a.address(), Some(a.id), Patience::default());
     c.connected().await;
     a.connected().await;
 }

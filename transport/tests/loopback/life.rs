@@ -4,13 +4,12 @@ use crate::world::{Node, World, connect, settings, soon, until};
 use bytes::Bytes;
 use std::net::UdpSocket;
 use std::time::Duration;
-use transport::{DialErrorKind, Event, Settings};
+use transport::{DialErrorKind, Event, Patience, Settings};
 
 fn short_lived() -> Settings {
     let mut settings = settings();
     settings.idle = Duration::from_millis(1500);
     settings.keep_alive = Duration::from_millis(250);
-    settings.dial_limit = Duration::from_millis(1500);
     settings
 }
 
@@ -94,8 +93,10 @@ async fn two_that_dial_each_other_settle_on_the_connection_of_the_smaller_id() {
 
 /// How many duplicates were closed.
 async fn settle(mut a: Node, mut b: Node) -> u64 {
-    a.endpoint.dial(1, b.address(), Some(b.id));
-    b.endpoint.dial(1, a.address(), Some(a.id));
+    a.endpoint
+        .dial(1, b.address(), Some(b.id), Patience::default());
+    b.endpoint
+        .dial(1, a.address(), Some(a.id), Patience::default());
     let (at_a, at_b) = (settled(&mut a).await, settled(&mut b).await);
     until(|| a.endpoint.stats().connections == 1 && b.endpoint.stats().connections == 1).await;
     a.endpoint.send(at_a, 1, Bytes::from_static(b"to b"));
@@ -164,7 +165,7 @@ async fn a_peer_that_keeps_dialling_holds_a_bounded_number_of_connections() {
     let world = World::new();
     let (mut a, mut b) = (world.node("a"), world.node("b"));
     for _ in 0..6 {
-        a.endpoint.dial(1, b.address(), None);
+        a.endpoint.dial(1, b.address(), None, Patience::default());
         while !matches!(a.urgent().await, Event::Connected { .. }) {}
         while !matches!(b.urgent().await, Event::Connected { .. }) {}
     }
@@ -221,7 +222,7 @@ async fn a_full_bulk_queue_does_not_delay_the_news_on_the_urgent_one() {
     }
     until(|| b.endpoint.stats().messages_received == 4).await;
     let mut c = world.node("c");
-    c.endpoint.dial(1, b.address(), None);
+    c.endpoint.dial(1, b.address(), None, Patience::default());
     assert!(matches!(b.urgent().await, Event::Connected { .. }));
     a.endpoint.close(at_a, "done");
     assert_eq!(

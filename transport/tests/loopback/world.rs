@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::time::timeout;
-use transport::{DialErrorKind, Endpoint, Event, Events, Settings};
+use transport::{DialErrorKind, Endpoint, Event, Events, Patience, Settings};
 
 /// Longer than anything here takes on a busy machine; reaching it fails the test.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -64,8 +64,7 @@ pub(crate) fn settings() -> Settings {
     let mut settings = Settings::new("127.0.0.1:0".parse().unwrap(), ["muster/1"]);
     settings.duplicate_quiet = Duration::from_millis(200);
     // The first packets of many handshakes at once may take their time here.
-    settings.dial_limit = Duration::from_secs(10);
-    settings.member_dial_limit = Duration::from_secs(10);
+    settings.inquiry_limit = Duration::from_secs(10);
     settings.accept_limit = Duration::from_secs(10);
     settings.flush_limit = Duration::from_secs(10);
     settings
@@ -130,7 +129,18 @@ impl Node {
         target: &str,
         expect: Option<[u8; 16]>,
     ) -> (DialErrorKind, String) {
-        self.endpoint.dial(DIAL, target.to_owned(), expect);
+        self.fails_within(target, expect, Patience::default()).await
+    }
+
+    /// A dial that must fail, with its time.
+    pub(crate) async fn fails_within(
+        &mut self,
+        target: &str,
+        expect: Option<[u8; 16]>,
+        patience: Patience,
+    ) -> (DialErrorKind, String) {
+        self.endpoint
+            .dial(DIAL, target.to_owned(), expect, patience);
         let event = self.urgent().await;
         let Event::DialFailed {
             dial: DIAL,
@@ -146,9 +156,12 @@ impl Node {
 
 /// Connects two nodes; the connection's numbers at both.
 pub(crate) async fn connect(dialler: &mut Node, acceptor: &mut Node) -> (u64, u64) {
-    dialler
-        .endpoint
-        .dial(DIAL, acceptor.address(), Some(acceptor.id));
+    dialler.endpoint.dial(
+        DIAL,
+        acceptor.address(),
+        Some(acceptor.id),
+        Patience::default(),
+    );
     (dialler.connected().await, acceptor.connected().await)
 }
 

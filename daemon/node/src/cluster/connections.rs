@@ -21,7 +21,8 @@ const MAX_WAITING: usize = 4;
 /// How many connections one peer may have: two that dial each other have two, a restart adds some.
 const MAX_PER_PEER: usize = 8;
 /// A connection whose hello was not accepted by then is closed.
-const GREETING: Duration = Duration::from_secs(5);
+/// Until then it has its own way, the challenge of an older one, and what is lost of both.
+const GREETING: Duration = Duration::from_secs(20);
 
 /// One connection.
 #[derive(Debug)]
@@ -264,10 +265,16 @@ impl Connections {
         }
     }
 
-    pub(super) fn dial(&mut self, edge: &mut Edge, target: Target) -> DialId {
+    /// Dials once, whoever else is dialled; gives up after the limit.
+    pub(super) fn dial(&mut self, edge: &mut Edge, target: Target, limit: Duration) -> DialId {
         let dial = self.dials.next();
         edge.stats.dials += 1;
-        edge.put(Output::Dial { dial, target });
+        edge.put(Output::Dial {
+            dial,
+            target,
+            limit,
+            round_trip: None,
+        });
         dial
     }
 
@@ -276,13 +283,17 @@ impl Connections {
         if self.is_reached(node) {
             return false;
         }
-        let Some(dial) = self.dials.begin(edge.instant(), node, addr) else {
+        let Some(begun) = self.dials.begin(edge.instant(), node, addr) else {
             return false;
         };
         tracing::debug!(%node, %addr, "dials a member");
-        let target = Target::Node(node, addr);
         edge.stats.dials += 1;
-        edge.put(Output::Dial { dial, target });
+        edge.put(Output::Dial {
+            dial: begun.dial,
+            target: Target::Node(node, addr),
+            limit: begun.limit,
+            round_trip: begun.round_trip,
+        });
         true
     }
 

@@ -3,9 +3,12 @@
 //! Anybody may say of itself that it is at some address, and where protocol 1 is accepted of others,
 //! too. So an address at which its node has never proved itself, and which is no seed, is dialled
 //! once, and then after 1 s, 2 s, 4 s and so on up to 128 s; of such attempts few run at once. A node
-//! that was met there before may have been cut off a moment ago: it is dialled anew each 2 s while
-//! the older attempts run on, since the first packet of an attempt that began during a cut is
-//! repeated too rarely to come through soon after the cut has healed.
+//! that was met there before may have been cut off a moment ago: it is dialled anew each 2 s, and two
+//! round trips, while the older attempts run on, since the first packet of an attempt that began during
+//! a cut is repeated too rarely to come through soon after the cut has healed.
+//!
+//! An attempt runs for 15 s, which is enough on any link; at a stranger for 6 s at first, so that
+//! addresses where nobody is do not keep others waiting.
 
 use crate::time::Instant;
 use crate::wire::DialId;
@@ -16,8 +19,12 @@ use std::time::Duration;
 
 /// After so long another attempt at a node that was met before joins those under way.
 const BESIDE: Duration = Duration::from_secs(2);
-/// The most attempts at one node that are under way.
-const MAX_BESIDE: usize = 4;
+/// The most attempts at one node that are under way: of those that begin each 2 s none has to wait for
+/// the end of the oldest.
+const MAX_BESIDE: usize = 8;
+/// How long an attempt runs at most; and one at a stranger that is dialled often yet.
+pub(super) const LONGEST: Duration = Duration::from_secs(15);
+const STRANGERS_LIMIT: Duration = Duration::from_secs(6);
 /// The most attempts at strangers that are under way, or failed within the last [`FIRST_PAUSE`].
 const MAX_STRANGERS: usize = 8;
 /// Between the first two attempts at a stranger; each further pause is twice as long, so many times.
@@ -59,6 +66,18 @@ pub(super) struct Dials {
     proved: BTreeMap<NodeId, SocketAddr>,
     strangers: BTreeMap<SocketAddr, Stranger>,
     slots: Vec<Slot>,
+    /// The round trip to each peer that was ever measured.
+    round_trips: BTreeMap<NodeId, Duration>,
+}
+
+/// An attempt that is to begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Begun {
+    pub(super) dial: DialId,
+    /// When it is to be given up.
+    pub(super) limit: Duration,
+    /// The round trip there, if it is known.
+    pub(super) round_trip: Option<Duration>,
 }
 
 impl Dials {
@@ -71,6 +90,11 @@ impl Dials {
     pub(super) fn prove(&mut self, node: NodeId, at: SocketAddr) {
         self.proved.insert(node, at);
         self.strangers.remove(&at);
+    }
+
+    /// The link to a peer was measured.
+    pub(super) fn note_round_trip(&mut self, node: NodeId, round_trip: Duration) {
+        self.round_trips.insert(node, round_trip);
     }
 
     /// The number of another attempt.
@@ -100,14 +124,24 @@ impl Dials {
         self.dialled.retain(|node, _| sought.contains(node));
     }
 
+    /// Forgets the round trips to nodes that are not known any more.
+    pub(super) fn keep_round_trips(&mut self, is_known: impl Fn(NodeId) -> bool) {
+        self.round_trips.retain(|node, _| is_known(*node));
+    }
+
     /// Begins an attempt to reach a node at an address, if it is time for one.
-    pub(super) fn begin(&mut self, now: Instant, node: NodeId, to: SocketAddr) -> Option<DialId> {
+    pub(super) fn begin(&mut self, now: Instant, node: NodeId, to: SocketAddr) -> Option<Begun> {
         let attempts = self.under_way.get(&node).map_or(&[][..], Vec::as_slice);
         if attempts.len() >= MAX_BESIDE {
             return None;
         }
         let is_known = self.proved.get(&node) == Some(&to) || self.seeds.contains(&to);
-        let patience = if is_known { BESIDE } else { Duration::MAX };
+        let round_trip = self.round_trips.get(&node).copied();
+        let patience = if is_known {
+            BESIDE + round_trip.unwrap_or_default() * 2
+        } else {
+            Duration::MAX
+        };
         let is_early = |attempt: &Attempt| now.since(attempt.begun) < patience;
         if attempts.iter().any(|one| one.to == to && is_early(one)) {
             return None;
@@ -116,8 +150,11 @@ impl Dials {
             return None;
         }
         let dial = self.next();
+        let mut limit = LONGEST;
         if !is_known {
             self.slots.push(Slot { dial, failed: None });
+            let pause = self.strangers.get(&to).map(|stranger| stranger.pause);
+            limit = pause.unwrap_or_default().clamp(STRANGERS_LIMIT, LONGEST);
         }
         let attempt = Attempt {
             dial,
@@ -126,7 +163,11 @@ impl Dials {
         };
         self.under_way.entry(node).or_default().push(attempt);
         self.dialled.insert(node, now);
-        Some(dial)
+        Some(Begun {
+            dial,
+            limit,
+            round_trip,
+        })
     }
 
     /// Whether a stranger may be dialled now; if so, it has to wait for longer the next time.
@@ -208,9 +249,9 @@ mod tests {
             for (dial, _) in open.extract_if(.., |one| over(one)) {
                 dials.failed(at(now), dial);
             }
-            if let Some(dial) = dials.begin(at(now), node(1), address(1)) {
+            if let Some(attempt) = dials.begin(at(now), node(1), address(1)) {
                 begun.push(now / 1_000);
-                open.push((dial, now));
+                open.push((attempt.dial, now));
             }
         }
         begun
@@ -229,11 +270,44 @@ mod tests {
         let mut seed = Dials::default();
         seed.set_seeds([address(1)].into_iter());
         for mut dials in [met, seed] {
-            let begun = dialled(&mut dials, 6_000);
+            let begun = dialled(&mut dials, 15_000);
             assert!(begun.windows(2).all(|pair| pair[1] - pair[0] <= 3));
             assert!(begun.len() > 200);
             assert!(dials.under_way[&node(1)].len() <= MAX_BESIDE);
         }
+    }
+
+    #[test]
+    fn who_is_far_has_two_round_trips_more_before_it_is_dialled_anew() {
+        let mut dials = Dials::default();
+        dials.prove(node(1), address(1));
+        dials.note_round_trip(node(1), Duration::from_millis(1_500));
+        let begun = dialled(&mut dials, 15_000);
+        let far = begun.windows(2).map(|pair| pair[1] - pair[0]);
+        assert!(far.clone().all(|pause| pause == 5), "{begun:?}");
+        assert_eq!(
+            dials
+                .begin(at(700_000), node(1), address(1))
+                .unwrap()
+                .round_trip,
+            Some(Duration::from_millis(1_500))
+        );
+    }
+
+    #[test]
+    fn a_strangers_time_grows_with_its_pauses() {
+        let mut dials = Dials::default();
+        let mut limits = Vec::new();
+        for now in (0..100_000).step_by(1_000) {
+            if let Some(attempt) = dials.begin(at(now), node(1), address(1)) {
+                limits.push(attempt.limit.as_secs());
+                dials.failed(at(now), attempt.dial);
+            }
+        }
+        assert_eq!(limits, [6, 6, 6, 8, 15, 15, 15]);
+        dials.prove(node(1), address(1));
+        let known = dials.begin(at(200_000), node(1), address(1)).unwrap();
+        assert_eq!(known.limit, LONGEST);
     }
 
     #[test]
@@ -248,8 +322,8 @@ mod tests {
             }
             assert!(open.len() <= MAX_STRANGERS);
             begun += open.len();
-            for dial in open {
-                dials.failed(at(second * 1_000), dial);
+            for attempt in open {
+                dials.failed(at(second * 1_000), attempt.dial);
             }
         }
         assert!(begun > 1_000 && dials.strangers.len() <= MAX_REMEMBERED);
@@ -261,11 +335,11 @@ mod tests {
     #[test]
     fn an_answer_proves_an_address_for_its_node_alone() {
         let mut dials = Dials::default();
-        let dial = dials.begin(at(0), node(1), address(1)).unwrap();
+        let dial = dials.begin(at(0), node(1), address(1)).unwrap().dial;
         dials.answered(dial, node(1), address(1));
         assert!(!dials.is_under_way(node(1)));
         for n in [1, 2] {
-            let dial = dials.begin(at(0), node(n), address(1)).unwrap();
+            let dial = dials.begin(at(0), node(n), address(1)).unwrap().dial;
             dials.failed(at(0), dial);
         }
         assert!(dials.begin(at(0), node(1), address(1)).is_some());

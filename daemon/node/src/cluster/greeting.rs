@@ -3,6 +3,7 @@
 //! `hello` judges whether a peer is who it says, [`belief`](crate::belief) whether this node believes
 //! a refusal; the protocol is told in `join`.
 
+use super::dials;
 use super::hello::Judgement;
 use super::io::{MemberState, StopReason, Target};
 use super::message::{Hello, Message, Nonce};
@@ -138,7 +139,10 @@ impl Cluster {
             &mut self.edge,
             &self.connections,
             conn,
-            self.roster.run_beside(node, run),
+            (
+                self.roster.run_beside(node, run),
+                self.swim.answer_limit(node),
+            ),
         ) {
             Some(Judgement::Accept) => self.accept(conn),
             Some(Judgement::Above(run)) => {
@@ -338,7 +342,10 @@ impl Cluster {
 
     fn look_for_impostor(&mut self, target: Target) -> Option<DialId> {
         let may_look = self.impostors.may_look(self.edge.instant());
-        may_look.then(|| self.connections.dial(&mut self.edge, target))
+        may_look.then(|| {
+            self.connections
+                .dial(&mut self.edge, target, dials::LONGEST)
+        })
     }
 
     /// A peer has shown its certificate: if that bears this node's name, this node ends.

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// How long a challenged process has to answer; one that is dead is often reported sooner.
+/// How long a challenged process has at least to answer; one that is dead is often reported sooner.
 const CHALLENGE: Duration = Duration::from_secs(1);
 
 /// The newest start of a node that was accepted here.
@@ -49,20 +49,20 @@ pub(super) struct Hellos {
 
 impl Hellos {
     /// Judges the hello that `conn` has brought; `rostered` is the run that the roster has of that
-    /// node.
+    /// node, and `answer` how long a message there and back may take.
     pub(super) fn judge(
         &mut self,
         edge: &mut Edge,
         connections: &Connections,
         conn: ConnId,
-        rostered: u64,
+        (rostered, answer): (u64, Duration),
     ) -> Option<Judgement> {
         let connection = connections.get(conn)?;
         let hello = connection.hello.as_ref()?;
         if let Some(older) = rival(connections, conn, connection.peer.id, hello.nonce) {
             if self.challenges.insert(conn, older).is_none() {
                 edge.send(older, Message::Challenge.bytes());
-                edge.after(CHALLENGE, Timer::Challenge(conn));
+                edge.after(CHALLENGE.max(answer), Timer::Challenge(conn));
             }
             return Some(Judgement::Wait);
         }

@@ -14,6 +14,7 @@ use crdt::roster::{Profile, Revocation};
 use names::{NodeId, NodeName, Role};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What the machine is made with.
 #[derive(Clone, Debug)]
@@ -151,6 +152,10 @@ pub enum Output {
         dial: DialId,
         /// Whom to dial.
         target: Target,
+        /// When the attempt is to be given up.
+        limit: Duration,
+        /// The round trip there, if it is known.
+        round_trip: Option<Duration>,
     },
     /// Send a SWIM datagram; may be lost.
     Datagram {

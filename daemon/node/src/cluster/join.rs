@@ -29,7 +29,7 @@
 //! a → b   Hello { … }               says hello again
 //! b → a′  Challenge                 a′ is an open connection of another start of a: does it live?
 //! a′ → b  Present                   yes: the newcomer a is a clone of it,
-//! b → a   Taken { address }         and stops; no answer within 1 s: a′ is dead, a is judged anew
+//! b → a   Taken { address }         and stops; no answer in time: a′ is dead, a is judged anew
 //! b → a   Ask                       a was accepted only now: what it sent before was not heard
 //! ```
 //!
@@ -39,7 +39,7 @@
 //! dials again, each second's round dials members that nobody else looks for, and the new
 //! connection begins with `Hello`. Two that dial each other at once have two connections for a
 //! moment; both are heard, and the transport says which one is kept. A hello that was not accepted
-//! within 5 s closes its connection.
+//! within 20 s closes its connection.
 //!
 //! # Bounds
 //!
@@ -52,6 +52,7 @@ mod request;
 pub(super) use request::Requests;
 
 use super::connections::Connections;
+use super::dials;
 use super::edge::Edge;
 use super::io::Target;
 use super::roster::Replica;
@@ -62,7 +63,9 @@ use crate::wire::DialId;
 use names::NodeId;
 use rand::seq::IteratorRandom;
 use rand_chacha::ChaCha8Rng;
+use std::array;
 use std::collections::BTreeMap;
+use std::iter::Cycle;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -82,6 +85,17 @@ const SOUGHT: usize = 3;
 /// How many members are dialled in a round, and how many of these may be down.
 const DIALS_PER_ROUND: usize = 64;
 const DOWN_PER_ROUND: usize = 16;
+/// How long the attempts at a seed run that begin one after the other. A short one soon makes room for a
+/// new first packet, which comes through as soon as a cut heals; a long one is enough on any link.
+const LIMITS: [Duration; 4] = [
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+    Duration::from_secs(8),
+    dials::LONGEST,
+];
+/// The most attempts at one seed that are under way. Those of [`LIMITS`] are seven or eight, if one
+/// begins each second.
+const MAX_BESIDE: usize = 8;
 /// The most seeds.
 const MAX_SEEDS: usize = 64;
 
@@ -90,7 +104,9 @@ struct Seed {
     address: String,
     /// The node that answered there.
     node: Option<NodeId>,
-    dial: Option<DialId>,
+    dials: Vec<DialId>,
+    /// The limits of the next attempts.
+    limits: Cycle<array::IntoIter<Duration, 4>>,
     next: Instant,
     /// Whether a node has answered there since the start, this one too.
     was_reached: bool,
@@ -112,7 +128,8 @@ impl Seeds {
             was_reached: address.parse() == Ok(own),
             address,
             node: None,
-            dial: None,
+            dials: Vec::new(),
+            limits: LIMITS.into_iter().cycle(),
             next: Instant::default(),
             outcome: None,
         };
@@ -156,18 +173,21 @@ impl Seeds {
                 .node
                 .is_some_and(|node| node == self.me || swim.is_active(node));
             seed.was_reached |= known;
-            if known || seed.dial.is_some() || seed.next > now {
+            if known || seed.dials.len() == MAX_BESIDE || seed.next > now {
                 continue;
             }
             seed.next = now + if eager { EAGER } else { PATIENT };
-            match seed
-                .node
-                .filter(|node| connections.current(*node).is_some())
-                .and_then(|node| swim.seen(node))
-            {
-                Some(seen) => swim.announce(edge, seen.identity),
-                None => {
-                    seed.dial = Some(connections.dial(edge, Target::Named(seed.address.clone())))
+            let reached = seed.node.filter(|node| connections.is_reached(*node));
+            let accepted = reached.filter(|node| connections.current(*node).is_some());
+            match (reached, accepted.and_then(|node| swim.seen(node))) {
+                (_, Some(seen)) => swim.announce(edge, seen.identity),
+                // Its hello is still on its way.
+                (Some(_), None) if accepted.is_none() => {}
+                (_, None) => {
+                    let limit = seed.limits.next().unwrap_or(dials::LONGEST);
+                    let target = Target::Named(seed.address.clone());
+                    let dial = connections.dial(edge, target, limit);
+                    seed.dials.push(dial);
                 }
             }
         }
@@ -175,16 +195,25 @@ impl Seeds {
 
     /// An attempt was answered by a node.
     pub(super) fn answered(&mut self, dial: DialId, node: NodeId) {
-        for seed in self.seeds.iter_mut().filter(|seed| seed.dial == Some(dial)) {
-            (seed.dial, seed.node, seed.was_reached) = (None, Some(node), true);
+        for seed in self.of_dial(dial) {
+            (seed.node, seed.was_reached) = (Some(node), true);
         }
     }
 
     /// An attempt has failed.
     pub(super) fn failed(&mut self, dial: DialId, outcome: &Outcome) {
-        for seed in self.seeds.iter_mut().filter(|seed| seed.dial == Some(dial)) {
-            (seed.dial, seed.outcome) = (None, Some(outcome.clone()));
+        for seed in self.of_dial(dial) {
+            seed.outcome = Some(outcome.clone());
         }
+    }
+
+    /// The seeds that this attempt was made for, which is over.
+    fn of_dial(&mut self, dial: DialId) -> impl Iterator<Item = &mut Seed> {
+        self.seeds.iter_mut().filter_map(move |seed| {
+            let before = seed.dials.len();
+            seed.dials.retain(|other| *other != dial);
+            (seed.dials.len() < before).then_some(seed)
+        })
     }
 
     /// The seeds that nobody has answered at since the start.
@@ -200,10 +229,11 @@ impl Seeds {
 
     /// An attempt reached this node. An address stays its own; what a name means may change.
     pub(super) fn dialled_itself(&mut self, edge: &Edge, dial: DialId) {
-        for seed in self.seeds.iter_mut().filter(|seed| seed.dial == Some(dial)) {
-            (seed.dial, seed.was_reached) = (None, true);
+        let me = self.me;
+        for seed in self.of_dial(dial) {
+            seed.was_reached = true;
             if seed.address.parse::<SocketAddr>().is_ok() {
-                seed.node = Some(self.me);
+                seed.node = Some(me);
             } else {
                 seed.next = edge.instant() + AGAIN_AFTER_ITSELF;
             }

@@ -38,12 +38,18 @@ impl Cluster {
         self.swim.probe(&mut self.edge, timer, &contact);
     }
 
-    /// Pings the peers that have not answered a ping yet.
+    /// Notes how far the peers are; pings those that have not answered a ping yet.
     fn measure_links(&mut self) {
         let peers: Vec<NodeId> = self.connections.current_peers().collect();
+        let dials = &mut self.connections.dials;
         for node in peers {
-            self.swim.measure(&mut self.edge, node);
+            match self.swim.round_trip(node) {
+                Some(round_trip) => dials.note_round_trip(node, round_trip),
+                None => self.swim.measure(&mut self.edge, node),
+            }
         }
+        let roster = &self.roster;
+        dials.keep_round_trips(|node| roster.is_member(node));
     }
 
     pub(super) fn listen(&mut self) {

@@ -171,7 +171,7 @@ impl Bench {
                     self.view = Some(view);
                 }
                 Output::Search(search) => self.search = Some(search),
-                Output::Dial { dial, target } => self.dialled.push((dial, target)),
+                Output::Dial { dial, target, .. } => self.dialled.push((dial, target)),
                 Output::KeepAlive { .. }
                 | Output::Close { .. }
                 | Output::Revoked(_)

@@ -17,7 +17,8 @@ const PING_TICKS: u64 = 3;
 const RESEND_FLIGHT: Duration = Duration::from_millis(300);
 /// The longest pause between two attempts to get a message through.
 const MAX_BACKOFF: Duration = Duration::from_secs(3);
-/// A connection that lost against another to the same peer is closed after so much quiet.
+/// A connection that lost against another to the same peer is closed after so much quiet, and three round
+/// trips at least.
 const QUIET: Duration = Duration::from_secs(1);
 /// A handshake that does not end is dropped by the listener after so many attempts.
 const MAX_FLIGHTS: u32 = 6;
@@ -230,9 +231,10 @@ impl Network {
                 self.ping(queue, id, end);
             }
             let here = &self.sessions[&id].ends[end];
+            let (a, b) = self.sessions[&id].hosts();
             let (idle, quiet) = (
                 queue.now().since(here.heard) > IDLE,
-                queue.now().since(here.active) > QUIET,
+                queue.now().since(here.active) > QUIET.max(self.links.get(a, b).latency * 6),
             );
             if here.is_open() && idle {
                 self.shut(queue, id, end);

@@ -1,6 +1,9 @@
 use super::*;
 use names::{NodeId, NodeName};
 
+/// When attempts are given up.
+const GIVE_UP: Duration = Duration::from_millis(1_500);
+
 /// Two or more processes that only note what arrives.
 struct Bench {
     network: Network,
@@ -46,7 +49,8 @@ impl Bench {
 
     fn dial(&mut self, from: usize, to: usize) {
         let target = Target::Named(crate::world::address(to).to_string());
-        self.network.dial(&mut self.queue, from, DialId(7), &target);
+        self.network
+            .dial(&mut self.queue, from, (DialId(7), GIVE_UP), &target);
     }
 
     fn connected(&self, host: usize) -> Vec<ConnId> {

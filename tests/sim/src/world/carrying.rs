@@ -20,9 +20,14 @@ impl World {
     pub(super) fn carry_cluster(&mut self, place: Place, output: cluster::Output) {
         let host = place.host;
         match output {
-            cluster::Output::Dial { dial, target } => {
-                self.network.dial(&mut self.queue, host, dial, &target)
-            }
+            cluster::Output::Dial {
+                dial,
+                target,
+                limit,
+                round_trip: _,
+            } => self
+                .network
+                .dial(&mut self.queue, host, (dial, limit), &target),
             cluster::Output::Datagram { conn, bytes } => {
                 self.send(host, conn, Speech::Datagram(bytes));
             }

@@ -85,7 +85,12 @@ impl World {
         if let Some(dial) = liar.dials() {
             let honest = liar.chance.below(host);
             let target = Target::Node(self.hosts[honest].peer.id, self.hosts[honest].address);
-            self.network.dial(&mut self.queue, host, dial, &target);
+            self.network.dial(
+                &mut self.queue,
+                host,
+                (dial, Duration::from_secs(6)),
+                &target,
+            );
         }
         for _ in 0..1 + liar.chance.below(liar.habits.burst) {
             let (Some(conn), Some(lie)) = (liar.some_connection(), liar.lie()) else {

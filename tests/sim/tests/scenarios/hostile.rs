@@ -45,7 +45,7 @@ fn a_connection_without_a_hello_is_not_kept() {
         (world.stats(0).connections, world.stats(0).malformed),
         (2, 0)
     );
-    world.run_ms(6_000);
+    world.run_ms(21_000);
     assert_eq!(world.stats(0).connections, 1);
 }
 

@@ -10,8 +10,10 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// A join is answered after this, whatever became of it.
-const DEADLINE: Duration = Duration::from_secs(5);
+/// A join is answered after this, whatever became of it: ten round trips of a bad satellite link.
+const DEADLINE: Duration = Duration::from_secs(18);
+/// How long an address has to answer.
+const ANSWER: Duration = Duration::from_secs(8);
 /// How many addresses one request may name, and how many requests may wait.
 const MAX_ADDRESSES: usize = 64;
 const MAX_REQUESTS: usize = 64;
@@ -66,7 +68,7 @@ impl Requests {
             } else if let Some(name) = bearer(viewer, roster, &address) {
                 Progress::Done(JoinResult::Already, name)
             } else {
-                Progress::Dialling(connections.dial(edge, Target::Named(address.clone())))
+                Progress::Dialling(connections.dial(edge, Target::Named(address.clone()), ANSWER))
             };
             items.push(Item { address, progress });
         }

@@ -24,7 +24,7 @@ const UNKNOWN_LIMIT: Duration = Duration::from_secs(5);
 /// The least room above the smoothed round trip, which a steady link would come close to.
 const LEAST_MARGIN: Duration = Duration::from_millis(50);
 /// The shortest suspicion; and the one of a member that has never answered a ping.
-const LEAST_SUSPICION: Duration = Duration::from_secs(1);
+pub(super) const LEAST_SUSPICION: Duration = Duration::from_secs(1);
 const UNKNOWN_SUSPICION: Duration = Duration::from_secs(3);
 /// A late answer counts for at most so many times the time that it had.
 const MOST_GROWTH: u32 = 4;

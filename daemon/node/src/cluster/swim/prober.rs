@@ -1,7 +1,8 @@
 //! Probing: who is asked whether it is there, when, and what follows from silence.
 //!
 //! One probe runs on each link, and each [`PERIOD`] the next member is probed on whose link none
-//! runs, in an order that is shuffled for each pass through all. A probe of a far member runs for as
+//! runs, in an order that each node has drawn for itself and keeps: so no member has to wait for longer
+//! than a pass through all. A probe of a far member runs for as
 //! long as its link needs while others begin and end beside it, so a far member slows nobody down.
 //!
 //! A probe is a ping, repeated three times within the time that the member has for an answer
@@ -15,13 +16,14 @@
 //! says nothing of others: it forgets its probes, and its suspicions begin anew.
 
 use super::Identity;
-use super::link::Link;
+use super::link::{LEAST_SUSPICION, Link};
 use crate::time::Instant;
 use foca::{Incarnation, ProbeNumber};
 use names::{NodeId, Role};
+use rand::RngExt;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 /// How often a probe begins.
@@ -68,8 +70,8 @@ pub(super) enum Act {
         target: NodeId,
         number: ProbeNumber,
     },
-    /// Nobody has answered a probe of this identity in this incarnation.
-    Suspect(Identity, Incarnation),
+    /// Nobody has answered a probe of this identity in this incarnation, which was due then.
+    Suspect(Identity, Incarnation, Instant),
     /// The time of a suspicion is over.
     Declare(Identity, Incarnation),
     Set(Instant, Timer),
@@ -108,8 +110,8 @@ pub(super) struct Prober {
     links: BTreeMap<NodeId, Link>,
     probes: BTreeMap<NodeId, Probe>,
     suspicions: BTreeMap<NodeId, Suspicion>,
-    /// Whose turn it is yet in this pass.
-    turns: Vec<NodeId>,
+    /// The members, whose turn comes first in front.
+    turns: VecDeque<NodeId>,
     next_period: Option<Instant>,
     health: u32,
     counts: Counts,
@@ -123,7 +125,7 @@ impl Prober {
             links: BTreeMap::new(),
             probes: BTreeMap::new(),
             suspicions: BTreeMap::new(),
-            turns: Vec::new(),
+            turns: VecDeque::new(),
             next_period: None,
             health: 0,
             counts: Counts::default(),
@@ -211,18 +213,29 @@ impl Prober {
             return;
         }
         self.plan_period(now);
-        let is_free = |node: &NodeId| members.contains_key(node) && !self.probes.contains_key(node);
-        if !self.turns.iter().any(is_free) {
-            let mut turns: Vec<NodeId> = members.keys().copied().filter(is_free).collect();
-            turns.shuffle(&mut self.rng);
-            self.turns = turns;
-        }
-        let Some(next) = self.turns.iter().rposition(is_free) else {
+        self.line_up(members);
+        let is_free = |node: &NodeId| !self.probes.contains_key(node);
+        let next = self.turns.iter().position(is_free);
+        let Some(node) = next.and_then(|next| self.turns.remove(next)) else {
             return;
         };
-        let node = self.turns.remove(next);
+        self.turns.push_back(node);
         if let Some(target) = members.get(&node) {
             self.begin(now, *target, contact);
+        }
+    }
+
+    /// Gives each member a turn; newcomers get theirs at any place, so that not all nodes probe the same
+    /// member at once.
+    fn line_up(&mut self, members: &Members) {
+        self.turns.retain(|node| members.contains_key(node));
+        if self.turns.len() == members.len() {
+            return;
+        }
+        let before: BTreeSet<NodeId> = self.turns.iter().copied().collect();
+        for node in members.keys().filter(|node| !before.contains(node)) {
+            let place = self.rng.random_range(0..=self.turns.len());
+            self.turns.insert(place, *node);
         }
     }
 
@@ -279,9 +292,10 @@ impl Prober {
             return;
         };
         if probe.asked {
-            let (identity, incarnation) = probe.target;
+            let (begun, (identity, incarnation)) = (probe.begun, probe.target);
             self.end_probe(node, false);
-            self.acts.push(Act::Suspect(identity, incarnation));
+            let overdue = begun + limit;
+            self.acts.push(Act::Suspect(identity, incarnation, overdue));
             return;
         }
         let link = self.links.entry(node).or_default();
@@ -329,8 +343,14 @@ impl Prober {
         helpers.shuffle(&mut self.rng);
         let link = self.links.get(&target);
         let is_fruitless = |node: &NodeId| link.is_some_and(|link| link.fruitless.contains(node));
-        helpers.sort_by_key(|node| (is_fruitless(node), self.limit(*node) > NEAR));
+        let is_far = |node: &NodeId| self.limit(*node) > NEAR;
+        helpers.sort_by_key(|node| (is_fruitless(node), is_far(node)));
         helpers.truncate(HELPERS);
+        // Where a near one may help, a far one would only prolong the probe.
+        let is_good = |node: &NodeId| !is_fruitless(node) && !is_far(node);
+        if helpers.iter().any(is_good) {
+            helpers.retain(is_good);
+        }
         for helper in helpers.iter().copied() {
             self.links
                 .entry(target)
@@ -357,8 +377,8 @@ impl Prober {
         }
     }
 
-    /// A member has become suspect here, or was already, and has not answered a probe.
-    pub(super) fn suspect(&mut self, now: Instant, of: (Identity, Incarnation)) {
+    /// A member has become suspect here, or was already, and has not answered a probe when that was due.
+    pub(super) fn suspect(&mut self, now: Instant, of: (Identity, Incarnation), overdue: Instant) {
         let node = of.0.node;
         if self
             .suspicions
@@ -367,7 +387,10 @@ impl Prober {
         {
             return;
         }
-        let due = now + self.suspicion(node);
+        // While far helpers were asked the member had its time, too; it has yet to hear the accusation.
+        let rest = self.suspicion(node).saturating_sub(now.since(overdue));
+        let least = LEAST_SUSPICION * self.health.max(1);
+        let due = now + rest.max(least).max(self.limit(node) * 2);
         let begun = now;
         self.suspicions.insert(node, Suspicion { of, begun, due });
         self.acts.push(Act::Set(due, Timer::Suspicion(node)));

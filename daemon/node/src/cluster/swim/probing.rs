@@ -3,6 +3,7 @@
 use super::prober::{Act, Contact, Members, Timer as ProberTimer};
 use super::{Identity, Member, State, Swim, codec};
 use crate::cluster::edge::{Edge, Timer as Deadline};
+use crate::time::Instant;
 use bytes::Bytes;
 use foca::{Header, Incarnation, Message};
 use names::NodeId;
@@ -26,12 +27,15 @@ impl Swim {
         link.map_or(UNMEASURED, |link| ANSWER.max(link.limit() * 2))
     }
 
+    /// The round trip to a member, if it has ever answered a ping.
+    pub(in crate::cluster) fn round_trip(&self, node: NodeId) -> Option<Duration> {
+        self.prober.link(node)?.round_trip()
+    }
+
     /// The round trip to the nearest member that has ever answered a ping.
     pub(in crate::cluster) fn nearest(&self) -> Option<Duration> {
         let nodes = self.active().map(|identity| identity.node);
-        nodes
-            .filter_map(|node| self.prober.link(node)?.round_trip())
-            .min()
+        nodes.filter_map(|node| self.round_trip(node)).min()
     }
 
     /// Learns how long a member takes to answer that has just been connected.
@@ -120,7 +124,9 @@ impl Swim {
                         self.send(edge, helper, message);
                     }
                 }
-                Act::Suspect(identity, incarnation) => self.suspect(edge, identity, incarnation),
+                Act::Suspect(identity, incarnation, overdue) => {
+                    self.suspect(edge, (identity, incarnation), overdue);
+                }
                 Act::Declare(identity, incarnation) => self.declare(edge, identity, incarnation),
                 Act::Set(at, timer) => edge.at(at, Deadline::Prober(timer)),
             }
@@ -147,11 +153,17 @@ impl Swim {
         self.finish(edge, result);
     }
 
-    fn suspect(&mut self, edge: &mut Edge, identity: Identity, incarnation: Incarnation) {
+    fn suspect(
+        &mut self,
+        edge: &mut Edge,
+        (identity, incarnation): (Identity, Incarnation),
+        overdue: Instant,
+    ) {
         let suspect = Member::new(identity, incarnation, State::Suspect);
         self.apply(edge, vec![suspect.clone()], true);
         if self.is_suspect(&suspect) {
-            self.prober.suspect(edge.instant(), (identity, incarnation));
+            self.prober
+                .suspect(edge.instant(), (identity, incarnation), overdue);
             self.suspected.push_back(suspect);
             self.act(edge);
         }
