@@ -11,7 +11,7 @@ mod process;
 mod token;
 
 pub(crate) use authority::{Authority, Init, Invite, Join, NodeRole, Withdraw};
-pub(crate) use cluster::{Events, LogLevel, MemberState, Members, Rebuild};
+pub(crate) use cluster::{Events, LogLevel, MemberState, Members, Partition, Reach, Rebuild};
 pub(crate) use dev::{Dev, DevCommand, DevDir};
 pub(crate) use doctor::{Bundle, Debug, Doctor};
 pub use help::GROUPS;
@@ -187,7 +187,10 @@ pub(crate) enum Command {
     /// Show or change what the daemon logs
     LogLevel(LogLevel),
     /// Show how much of the cluster this node reaches
-    Partition,
+    ///
+    /// It is a view and no lock: two sides may both reach a majority where members joined or were
+    /// forgotten while they were apart.
+    Partition(Partition),
     /// Show who was away, and what both sides wrote meanwhile
     ///
     /// Each node tells what it saw itself. A report is open until its lists are those of all that came

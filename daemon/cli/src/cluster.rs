@@ -4,6 +4,7 @@ pub(crate) mod events;
 pub(crate) mod founding;
 pub(crate) mod heals;
 pub(crate) mod invitations;
+pub(crate) mod partition;
 pub(crate) mod revoking;
 pub(crate) mod withdrawing;
 
@@ -13,9 +14,7 @@ use crate::session::Session;
 use crate::stream::Stream;
 use crate::table::{Cell, Paint, Table};
 use crate::text::{by_name, printable};
-use api::cluster::{
-    ClusterMember, JoinRequest, JoinResult, LeaveQuery, MemberRole, MemberState, PartitionVerdict,
-};
+use api::cluster::{ClusterMember, JoinRequest, JoinResult, LeaveQuery, MemberRole, MemberState};
 use api::node::NewLogLevel;
 use client::ApiPath;
 use serde_json::{Value, json};
@@ -237,39 +236,6 @@ pub(crate) async fn forget(session: &Session<'_>, node: &str) -> Result<(), Fail
     session
         .output
         .line(&format!("{} is forgotten", printable(node)))
-}
-
-/// `muster partition`.
-pub(crate) async fn partition(session: &Session<'_>) -> Result<(), Failure> {
-    let answer = session.ask(session.client().partition()).await?;
-    if session.output.is_json() {
-        return session.output.json(&answer.raw);
-    }
-    let partition = answer.value;
-    let paint = if partition.verdict == PartitionVerdict::Whole {
-        Paint::Green
-    } else {
-        Paint::Red
-    };
-    let reach = format!(
-        "{}: {} of {} nodes reachable",
-        printable(partition.verdict.as_str()),
-        partition.reachable,
-        partition.expected
-    );
-    let since = session.time(&partition.since.to_string());
-    session.output.line(&format!(
-        "{} since {since}",
-        session.output.paint(&reach, paint)
-    ))?;
-    for member in &partition.missing {
-        let since = session.time(&member.since.to_string());
-        session.output.line(&format!(
-            "missing {} since {since}",
-            printable(&member.name)
-        ))?;
-    }
-    Ok(())
 }
 
 /// A member to test with.

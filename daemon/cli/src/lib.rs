@@ -41,7 +41,7 @@ pub use program::{
 
 use args::{Authority, Cli, Command, Debug, Token};
 use certificates::{pki, token};
-use cluster::{events, founding, heals, invitations, revoking, withdrawing};
+use cluster::{events, founding, heals, invitations, partition, revoking, withdrawing};
 use failure::Failure;
 use lists::{edit, watch};
 use output::Output;
@@ -154,7 +154,7 @@ async fn dispatch(cli: Cli, output: &Output, program: &Program) -> Result<ExitCo
         }
         Command::Rebuild(args) => rebuild::online(&session()?, args.list.as_deref()).await,
         Command::LogLevel(args) => cluster::log_level(&session()?, &args).await,
-        Command::Partition => cluster::partition(&session()?).await,
+        Command::Partition(args) => partition::partition(&session()?, &args).await,
         Command::Heals { id } => heals::heals(&session()?, id.as_deref()).await,
         Command::Events(args) => events::events(&session()?, &args).await,
         Command::Lists { matching } => lists::lists(&session()?, matching.as_deref()).await,

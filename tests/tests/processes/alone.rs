@@ -79,7 +79,8 @@ async fn a_node_that_joined_nobody_says_so_everywhere_until_a_seed_answers() -> 
     let node = &fleet.nodes[1];
     eventually("the node is ready and well", async || {
         ensure!(node.get("/readyz").await?.status == 200);
-        ensure!(attention(node).await?.is_empty());
+        let told = attention(node).await?;
+        ensure!(!told.contains("seed") && !told.contains("joined"), "{told}");
         ensure!(seeds_unreached(node).await? == "0");
         let (found, _) = muster(node, &["doctor"])?;
         ensure!(found.contains("good\there\tseeds\t"), "{found}");
@@ -188,5 +189,12 @@ async fn a_restart_while_all_others_are_down_is_told_with_their_names() -> anyho
     );
     let log = node.log();
     ensure!(log.contains("no known member has answered"), "{log}");
+    // A script sees it by the exit code, and can wait.
+    let (said, is_enough) = muster(node, &["partition", "--require", "majority"])?;
+    ensure!(!is_enough && said.contains("1 of 2 nodes"), "{said}");
+    fleet.nodes[0].start()?;
+    let args = ["--timeout", "60s", "partition", "--wait", "whole"];
+    let (said, is_whole) = muster(&fleet.nodes[1], &args)?;
+    ensure!(is_whole && said.starts_with("whole: 2 of 2"), "{said}");
     Ok(())
 }

@@ -62,6 +62,24 @@ pub(crate) enum MemberState {
     Left,
 }
 
+/// `muster partition`.
+#[derive(Debug, Args)]
+pub(crate) struct Partition {
+    /// Exit with 4 where this node reaches less than that
+    #[arg(long, value_name = "VERDICT", conflicts_with = "wait")]
+    pub(crate) require: Option<Reach>,
+    /// Wait until it reaches that much; exit with 5 after --timeout
+    #[arg(long, value_name = "VERDICT")]
+    pub(crate) wait: Option<Reach>,
+}
+
+/// How much of the cluster is enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Reach {
+    Majority,
+    Whole,
+}
+
 /// `muster events`.
 #[derive(Debug, Args)]
 pub(crate) struct Events {
