@@ -102,8 +102,8 @@ pub struct Clients {
     /// Acknowledged changes that a restored backup has since destroyed on the only disk that had
     /// them.
     pub excused: BTreeSet<ChangeHash>,
-    /// Changes that have left lists, of which nothing was left to say where they were made.
-    pub idle: BTreeSet<ChangeHash>,
+    /// Changes that have left lists, and what was written anew in their places where they were made.
+    anew: BTreeMap<ChangeHash, Vec<ChangeHash>>,
     created: BTreeMap<u64, BTreeSet<(ListId, EntryId)>>,
     lists: Vec<ListName>,
     recurring: Vec<EntryId>,
@@ -125,7 +125,7 @@ impl Clients {
         Self {
             requests: Vec::new(),
             excused: BTreeSet::new(),
-            idle: BTreeSet::new(),
+            anew: BTreeMap::new(),
             created: BTreeMap::new(),
             lists,
             recurring,
@@ -270,8 +270,15 @@ impl Clients {
     /// A host says what has left a list, and what it has written anew of its own.
     pub fn moved(&mut self, left: &Left) {
         let own = left.changes.iter().filter(|gone| gone.is_own);
-        let idle = own.filter(|gone| gone.anew.is_empty());
-        self.idle.extend(idle.map(|gone| gone.hash));
+        self.anew
+            .extend(own.map(|gone| (gone.hash, gone.anew.clone())));
+    }
+
+    /// Whether a change has left its list, and nothing was left to say of what it did: at once, or when
+    /// what was written anew has left the list, too.
+    pub fn is_idle(&self, hash: ChangeHash) -> bool {
+        let anew = self.anew.get(&hash);
+        anew.is_some_and(|anew| anew.iter().all(|hash| self.is_idle(*hash)))
     }
 
     fn draw_edit(&mut self, number: u64, wall_ms: i64, there: &[Entry]) -> Edit {

@@ -139,7 +139,7 @@ fn is_written_anew(
     there: &BTreeSet<u64>,
 ) -> bool {
     let is_moved = is_aside(&world.hosts[request.host].disk.image, &hash);
-    let is_idle = world.clients.idle.contains(&hash) && !matches!(request.edit, Edit::Add(_));
+    let is_idle = world.clients.is_idle(hash) && !matches!(request.edit, Edit::Add(_));
     is_moved && (there.contains(&request.number) || is_idle)
         || exempt::is_lost_with_a_disk(world, request.host, hash)
 }
