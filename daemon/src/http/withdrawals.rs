@@ -203,3 +203,76 @@ impl Known {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A member with a certificate that an authority of that name has signed, and what is known of it.
+    fn member(ca: &std::path::Path, id: u8, (dir, name): (&str, &str)) -> Chain {
+        let (key, out) = (pki::NodeKey::generate().unwrap(), ca.join(dir));
+        pki::delegate(ca, name, &out, pki::SIGNER_LIFE).unwrap();
+        let tls = ca.join(format!("tls{id}"));
+        let files = ["ca.pem", "node.pem", "node.key"].map(|file| tls.join(file));
+        let beside = format!("beside{id}");
+        pki::issue(ca, (&beside, pki::Role::Member), &tls, pki::NODE_LIFE).unwrap();
+        let beside = pki::Identity::load(&files[0], &files[1], &files[2]).unwrap();
+        let signer = pki::Signer::load(&out).unwrap().unwrap();
+        let bearer = pki::Bearer {
+            id: [id; 16],
+            name: "node",
+            role: pki::Role::Member,
+        };
+        let certified = signer
+            .certify(bearer, key.public(), pki::NODE_LIFE, &beside)
+            .unwrap();
+        let authorities = beside.authorities_pem();
+        let made = pki::install(
+            &ca.join(format!("of{id}")),
+            &key,
+            &certified.pem,
+            &authorities,
+        );
+        Chain {
+            node: NodeId([id; 16]),
+            name: names::NodeName::new(&format!("node{id}")).unwrap(),
+            chain: made.unwrap().chain().into(),
+        }
+    }
+
+    #[test]
+    fn an_authority_is_found_by_its_name_or_key_and_keeps_whom_it_signed_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let ca = dir.path().join("ca");
+        pki::init(&ca).unwrap();
+        let made = [(1, ("a", "alpha")), (2, ("a", "alpha")), (3, ("b", "beta"))];
+        let mut known = Known {
+            members: made.map(|(id, of)| member(&ca, id, of)).to_vec(),
+            revocations: Vec::new(),
+            own: None,
+        };
+        let alpha = known.find("alpha").unwrap();
+        let key = NodeId(alpha.key).to_string();
+        assert_eq!(known.find(&key), Ok(alpha.clone()));
+        assert!(matches!(known.find("gamma"), Err(DraftError::Unknown(_))));
+        let kept = |without: &[&str]| {
+            let without: Vec<String> = without.iter().map(|&one| one.to_owned()).collect();
+            known.kept(alpha.key, &without).map(|kept| kept.marks)
+        };
+        let marks: Vec<Mark> = known.members[..2]
+            .iter()
+            .map(|member| pki::marks(&member.chain).unwrap().certificate)
+            .collect();
+        assert_eq!(kept(&[]), Ok(marks.clone()));
+        let second = NodeId([2; 16]).to_string();
+        assert_eq!(kept(&["node1", "node3"]), Ok(marks[1..].to_vec()));
+        assert_eq!(kept(&[&second]), Ok(marks[..1].to_vec()));
+        assert_eq!(
+            kept(&["node9"]),
+            Err(DraftError::Nobody("node9".to_owned()))
+        );
+        known.members.push(member(&ca, 4, ("c", "alpha")));
+        let several = known.find("alpha");
+        assert!(matches!(several, Err(DraftError::Several(_, keys)) if keys.contains(&key)));
+    }
+}
