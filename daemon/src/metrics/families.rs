@@ -169,6 +169,11 @@ pub(super) const COUNTERS: &[Row<u64>] = &[
         |s| s.cluster.probes_failed,
     ),
     (
+        "muster_cluster_stops_total",
+        "Times that this node was stopped, or got no time, for half a second or longer",
+        |s| s.cluster.stops,
+    ),
+    (
         "muster_cluster_probes_answered_total",
         "Probes of this node that were answered",
         |s| s.cluster.probes_answered,

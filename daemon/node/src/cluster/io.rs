@@ -494,6 +494,10 @@ pub struct Stats {
     pub probes_answered: u64,
     /// The local health multiplier: 0 is healthy, 6 the worst.
     pub health: u64,
+    /// Times that this node was stopped, or got no time, for half a second or longer.
+    pub stops: u64,
+    /// Whether the last of these was within the last minute.
+    pub is_starved: bool,
     /// Members that this node declared down itself.
     pub declared_down: u64,
     /// Times that this node was declared down by others and renewed its generation.

@@ -377,7 +377,13 @@ fn processes(snapshot: &Snapshot) -> Vec<Attention> {
     if snapshot.cluster.health >= POOR_HEALTH {
         found.push(warning(
             "this node's own probes fail one after the other",
-            "see whether this host is overloaded or its network loses packets",
+            if snapshot.cluster.is_starved {
+                "this daemon was stopped, or got no time, within the last minute: see whether this host \
+                is overloaded"
+            } else {
+                "this daemon got its time, so look at the network: muster doctor names the round trip to \
+                each member and what is lost on the way"
+            },
         ));
     }
     found

@@ -13,7 +13,8 @@
 //! unless the member has refuted or something has come from it meanwhile.
 //!
 //! A node that was stopped, or gets no time, hears of its timers late. Whatever it had under way then
-//! says nothing of others: it forgets its probes, and its suspicions begin anew.
+//! says nothing of others: it forgets its probes and its suspicions. Who is suspect yet is probed in turn,
+//! and another probe that fails begins another suspicion.
 
 use super::Identity;
 use super::link::{LEAST_SUSPICION, Link};
@@ -37,6 +38,8 @@ const HELPERS: usize = 3;
 const NEAR: Duration = PERIOD;
 /// A timer that is heard so late shows that this node itself was stopped.
 const STOPPED: Duration = Duration::from_millis(500);
+/// For so long after that it is called starved.
+const STARVED_FOR: Duration = Duration::from_secs(60);
 /// The worst local health: suspicions last this many times longer than usual.
 const MAX_HEALTH: u32 = 6;
 
@@ -97,11 +100,12 @@ struct Suspicion {
     due: Instant,
 }
 
-/// How often probes were answered, and how often not.
+/// How often probes were answered, and how often not; how often this node was stopped.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Counts {
     pub(super) answered: u64,
     pub(super) failed: u64,
+    pub(super) stops: u64,
 }
 
 #[derive(Debug)]
@@ -115,6 +119,7 @@ pub(super) struct Prober {
     next_period: Option<Instant>,
     health: u32,
     counts: Counts,
+    last_stop: Option<Instant>,
     acts: Vec<Act>,
 }
 
@@ -129,6 +134,7 @@ impl Prober {
             next_period: None,
             health: 0,
             counts: Counts::default(),
+            last_stop: None,
             acts: Vec::new(),
         }
     }
@@ -147,6 +153,12 @@ impl Prober {
 
     pub(super) fn counts(&self) -> Counts {
         self.counts
+    }
+
+    /// Whether this node was stopped within the last minute.
+    pub(super) fn is_starved(&self, now: Instant) -> bool {
+        self.last_stop
+            .is_some_and(|stop| now.since(stop) < STARVED_FOR)
     }
 
     pub(super) fn link(&self, node: NodeId) -> Option<&Link> {
@@ -437,18 +449,16 @@ impl Prober {
         if now.since(due) < STOPPED {
             return false;
         }
+        self.counts.stops += 1;
+        self.last_stop = Some(now);
         self.health = (self.health + 1).min(MAX_HEALTH);
         self.probes.clear();
         self.links.values_mut().for_each(Link::forget_open);
-        let suspects: Vec<NodeId> = self.suspicions.keys().copied().collect();
-        for node in suspects {
-            let due = now + self.suspicion(node);
-            if let Some(suspicion) = self.suspicions.get_mut(&node) {
-                (suspicion.begun, suspicion.due) = (now, due);
-            }
-            self.acts.push(Act::Set(due, Timer::Suspicion(node)));
-        }
+        self.suspicions.clear();
         self.plan_period(now);
         true
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -134,6 +134,8 @@ impl Swim {
         let counts = self.prober.counts();
         edge.stats.probes_answered = counts.answered;
         edge.stats.probes_failed = counts.failed;
+        edge.stats.stops = counts.stops;
+        edge.stats.is_starved = self.prober.is_starved(edge.instant());
         edge.stats.health = u64::from(self.prober.health());
     }
 

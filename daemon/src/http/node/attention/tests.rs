@@ -271,6 +271,19 @@ fn lists_and_processes_that_are_in_trouble_are_told() {
 }
 
 #[test]
+fn a_host_is_called_overloaded_only_if_its_daemon_got_no_time() {
+    for is_starved in [true, false] {
+        let judged = judged(|s| {
+            s.cluster.health = POOR_HEALTH;
+            s.cluster.is_starved = is_starved;
+        });
+        let remedy = &judged[0].remedy;
+        assert_eq!(remedy.contains("overloaded"), is_starved, "{remedy}");
+        assert_eq!(remedy.contains("muster doctor"), !is_starved, "{remedy}");
+    }
+}
+
+#[test]
 fn a_fork_names_the_list_both_nodes_and_whose_it_is() {
     let fork = |node: Option<&str>| ForkedList {
         name: Some("bob".to_owned()),
