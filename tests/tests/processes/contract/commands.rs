@@ -28,6 +28,8 @@ fn of_the_node() -> Vec<(Vec<&'static str>, i32)> {
         (vec!["partition"], 0),
         (vec!["heals"], 0),
         (vec!["heals", "ffffffff"], 3),
+        (vec!["heals", "--all"], 0),
+        (vec!["heals", "ffffffff", "--all"], 2),
         (vec!["reload"], 0),
         (vec!["log-level"], 0),
         (vec!["log-level", "debug", "--for", "1m"], 0),
