@@ -121,5 +121,24 @@ pub struct HealTransfer {
     pub bytes: u64,
 }
 
+/// What all members tell of past heals.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
+pub struct HealsOfMembers {
+    /// The newest 5 reports of each, the newest first. What a member tells is what it says; large reports
+    /// are told in part.
+    pub items: Vec<HealReport>,
+    /// Who told none.
+    pub silent: Vec<SilentMember>,
+}
+
+/// A member that could not be asked.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
+pub struct SilentMember {
+    /// Its name.
+    pub name: String,
+    /// Why.
+    pub reason: String,
+}
+
 /// A page of reports.
 pub type HealReportPage = Page<HealReport>;

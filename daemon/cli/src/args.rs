@@ -198,6 +198,9 @@ pub(crate) enum Command {
     Heals {
         /// Only this one, in words
         id: Option<String>,
+        /// Ask all members, and show what each of them saw
+        #[arg(long, conflicts_with = "id")]
+        all: bool,
     },
     /// Follow events: members, processes, lists, partitions
     ///

@@ -368,6 +368,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/heals/members": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What this node and all members that it reaches tell of past heals, the newest 5 of each. Each tells what it
+         *     saw itself. They are asked on connections of their own; takes some seconds where one does not answer.
+         */
+        get: operations["heals_of_members"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/invitations": {
         parameters: {
             query?: never;
@@ -1572,6 +1592,16 @@ export interface components {
             /** @description Its first 200 characters; empty where the field was cleared. */
             value: string;
         };
+        /** @description What all members tell of past heals. */
+        HealsOfMembers: {
+            /**
+             * @description The newest 5 reports of each, the newest first. What a member tells is what it says; large reports
+             *     are told in part.
+             */
+            items: components["schemas"]["HealReport"][];
+            /** @description Who told none. */
+            silent: components["schemas"]["SilentMember"][];
+        };
         /** @description The peers that are to be cut off. */
         InjectedFault: {
             /** @description The addresses of all peers whose packets are dropped in both directions; none heals. */
@@ -2412,6 +2442,13 @@ export interface components {
             id: string;
             /** @description Its name. */
             name: string;
+        };
+        /** @description A member that could not be asked. */
+        SilentMember: {
+            /** @description Its name. */
+            name: string;
+            /** @description Why. */
+            reason: string;
         };
         /** @description To-do lists. */
         StatusOfLists: {
@@ -4445,6 +4482,80 @@ export interface operations {
             };
             /** @description `/problems/internal`: The daemon failed */
             500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    heals_of_members: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was told */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HealsOfMembers"];
+                };
+            };
+            /** @description `/problems/malformed`: The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/too-many`: Too many at once */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/internal`: The daemon failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/busy`: The node is busy */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -94,6 +94,18 @@ async fn each_node_reports_a_cut_once_with_all_that_both_sides_wrote() -> anyhow
         ensure!(received > Some(0), "{report}");
         in_words(node, report["id"].as_str().context("an id")?).await?;
     }
+    let all = fleet.nodes[1].get("/v1/heals/members").await?.json();
+    ensure!(
+        items(&all).len() == 3 && all["silent"] == json!([]),
+        "{all}"
+    );
+    let mut nodes: Vec<&str> = items(&all)
+        .iter()
+        .filter_map(|one| one["node"].as_str())
+        .collect();
+    nodes.sort_unstable();
+    ensure!(nodes == ["n1", "n2", "n3"], "{all}");
+    ensure!(fleet.nodes[1].muster(&["heals", "--all"])?.status.success());
     let before = fleet.nodes[2].get("/v1/heals").await?.json();
     fleet.nodes[2].stop()?;
     fleet.nodes[2].start()?;

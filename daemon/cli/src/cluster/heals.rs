@@ -35,6 +35,47 @@ pub(crate) async fn heals(session: &Session<'_>, id: Option<&str>) -> Result<(),
     Ok(())
 }
 
+/// `muster heals --all`, in words what nobody told.
+pub(crate) async fn of_members(session: &Session<'_>) -> Result<(), Failure> {
+    let answer = session.ask(session.client().heals_of_members()).await?;
+    if session.output.is_json() {
+        return session.output.json(&answer.raw);
+    }
+    let mut table = Table::new(&["NODE", "SINCE", "APART FROM", "FOR", "STATE", "LISTS", "ID"])
+        .cut(&["APART FROM", "LISTS"])
+        .spare(&["ID", "SINCE"]);
+    for report in &answer.value.items {
+        let (state, paint) = state(report);
+        table.row([
+            report.node.as_str().into(),
+            session.time(&report.began_at.to_string()).into(),
+            names(report, |_| true).into(),
+            away(report).into(),
+            Cell::painted(state, paint),
+            report.lists.join(", ").into(),
+            report.id.as_str().into(),
+        ]);
+    }
+    session.output.table(&table)?;
+    let silent = answer.value.silent.iter();
+    let silent: Vec<String> = silent
+        .map(|member| {
+            format!(
+                "{} ({})",
+                printable(&member.name),
+                printable(&member.reason)
+            )
+        })
+        .collect();
+    if silent.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::Failed(format!(
+        "not all were asked: {}",
+        silent.join(", ")
+    )))
+}
+
 /// Where the report is that was meant.
 fn find(typed: &str, reports: &[HealReport]) -> Result<usize, Failure> {
     let shown = printable(typed);

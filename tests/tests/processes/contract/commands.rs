@@ -31,6 +31,8 @@ fn of_the_node() -> Vec<(Vec<&'static str>, i32)> {
         (vec!["partition", "--require", "majority"], 0),
         (vec!["partition", "--wait", "whole"], 0),
         (vec!["partition", "--require", "some"], 2),
+        (vec!["heals", "--all"], 0),
+        (vec!["heals", "ffffffff", "--all"], 2),
         (vec!["reload"], 0),
         (vec!["log-level"], 0),
         (vec!["log-level", "debug", "--for", "1m"], 0),
