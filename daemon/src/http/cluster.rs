@@ -164,7 +164,12 @@ pub(crate) async fn join(
             "\"addresses\" has {bad:?}; each must be host:port, such as 10.0.0.7:6878 or [::1]:6878"
         )));
     }
-    let outcomes = ask(&api, Join(body.addresses), timeout).await?;
+    let question = Join {
+        addresses: body.addresses,
+        // So that there is an answer before the caller's time is over.
+        within: timeout * 4 / 5,
+    };
+    let outcomes = ask(&api, question, timeout).await?;
     let items = outcomes.into_iter().map(outcome).collect();
     json::respond(StatusCode::OK, &JoinOutcomes { items })
 }

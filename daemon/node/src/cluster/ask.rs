@@ -6,11 +6,17 @@ use crate::machine::asks;
 use crate::registry;
 use crate::registry::ask::{Group, Link, Links, Report, Unlink, Unregister};
 use crdt::roster::Revocation;
+use std::time::Duration;
 
 /// Dial these addresses (`host:port`) now and join whoever answers. The answer comes when each has
 /// an outcome, and has them in the same order.
 #[derive(Clone, Debug)]
-pub struct Join(pub Vec<String>);
+pub struct Join {
+    /// The addresses.
+    pub addresses: Vec<String>,
+    /// Who has not answered within this time is called unreachable, although it may yet answer.
+    pub within: Duration,
+}
 
 /// Declare a member gone for good, by its name or id.
 #[derive(Clone, Debug)]

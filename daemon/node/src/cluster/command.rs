@@ -26,13 +26,13 @@ impl Cluster {
             {
                 self.request_early_or_late(id, command);
             }
-            Command::Join(ask::Join(addresses)) => self.joins.begin(
+            Command::Join(ask) => self.joins.begin(
                 &mut self.edge,
                 &mut self.connections,
                 &self.viewer,
                 &self.roster,
                 id,
-                addresses,
+                ask,
             ),
             Command::Forget(ask::Forget(text)) => self.forget(id, &text),
             Command::Revoke(ask::Revoke(revocation)) => self.revoke(id, revocation),

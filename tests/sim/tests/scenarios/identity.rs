@@ -12,7 +12,13 @@ fn nothing_is_said_before_the_run_is_on_disk() {
     world.start(0, &[]);
     world.break_disk(1);
     world.start(1, &[0]);
-    let request = world.request(1, ask::Join(vec!["10.0.0.1:6878".into()]));
+    let request = world.request(
+        1,
+        ask::Join {
+            addresses: vec!["10.0.0.1:6878".into()],
+            within: Duration::from_secs(20),
+        },
+    );
     world.run_ms(10_000);
     assert_eq!((world.stats(1).dials, world.state(0, 1)), (0, None));
     world.mend_disk(1);

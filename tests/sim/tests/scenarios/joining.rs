@@ -2,6 +2,7 @@
 
 use crate::script::Script;
 use node::cluster::{JoinResult, Reply, Verdict, ask};
+use std::time::Duration;
 
 #[test]
 fn three_nodes_find_each_other_from_one_seed() {
@@ -82,7 +83,10 @@ fn a_join_answers_for_each_address() {
     let nobody = "10.0.0.99:6878".to_owned();
     let request = world.request(
         0,
-        ask::Join(addresses.into_iter().chain([nobody]).collect()),
+        ask::Join {
+            addresses: addresses.into_iter().chain([nobody]).collect(),
+            within: Duration::from_secs(2),
+        },
     );
     world.run_ms(3_000);
     let Some(Ok(Reply::Joined(outcomes))) = world.reply(request) else {

@@ -1,5 +1,6 @@
 //! Clients that asked to join addresses, and what became of each.
 
+use super::super::ask::Join;
 use super::super::connections::Connections;
 use super::super::edge::{Edge, Timer};
 use super::super::io::{JoinOutcome, JoinResult, MemberState, Output, Reply, Target};
@@ -10,7 +11,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// A join is answered after this, whatever became of it: ten round trips of a bad satellite link.
+/// A join is answered after this at the latest, whatever became of it: ten round trips of a bad satellite
+/// link.
 const DEADLINE: Duration = Duration::from_secs(18);
 /// How long an address has to answer.
 const ANSWER: Duration = Duration::from_secs(8);
@@ -49,7 +51,7 @@ impl Requests {
         viewer: &Viewer,
         roster: &Replica,
         id: RequestId,
-        addresses: Vec<String>,
+        Join { addresses, within }: Join,
     ) {
         let room = if self.0.len() < MAX_REQUESTS {
             MAX_ADDRESSES
@@ -73,7 +75,7 @@ impl Requests {
             items.push(Item { address, progress });
         }
         self.0.insert(id, items);
-        edge.after(DEADLINE, Timer::Join(id));
+        edge.after(within.min(DEADLINE), Timer::Join(id));
     }
 
     /// An attempt was answered by a node.
@@ -133,7 +135,7 @@ impl Requests {
             if !matches!(item.progress, Progress::Done(..)) {
                 item.progress = Progress::Done(
                     JoinResult::Unreachable,
-                    format!("no answer for {} s", DEADLINE.as_secs()),
+                    "no answer in the time for it".to_owned(),
                 );
             }
         }
