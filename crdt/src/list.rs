@@ -21,6 +21,7 @@ mod apply;
 mod authorship;
 mod chunk;
 mod compose;
+mod dispute;
 mod document;
 mod edit;
 mod genesis;
@@ -36,6 +37,7 @@ mod scan;
 mod write;
 
 pub use apply::{Applied, ApplyError};
+pub use dispute::{Dispute, Disputed};
 pub use document::{Document, LoadError, RawChange, Standing, Touched, heads_tag};
 pub use edit::{EditRefusal, Edited};
 pub use judge::{CheckedChange, Fault, Head, hash_of, head_of, judge, start_op};

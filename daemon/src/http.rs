@@ -22,6 +22,7 @@ mod assets;
 mod authority;
 mod cluster;
 mod connections;
+mod heals;
 mod json;
 mod lists;
 mod node;
@@ -265,6 +266,7 @@ fn socket_routes() -> OpenApiRouter<Api> {
         cluster::routes(),
         authority::routes(),
         revocations::routes(),
+        heals::routes(),
         node::routes(),
         lists::routes(),
         processes::routes(),

@@ -5,7 +5,7 @@
 //! | `cluster` | the cluster machine and QUIC's driver, on a runtime of their own |
 //! | `lists-N` | one lists machine each, for its share of the shards |
 //! | `commit` | the store's group commit |
-//! | `events` | writes the events to the disk |
+//! | `events`, `heals` | write the events and the reports of heals to the disk |
 //! | `processes` | the pidfds of registered processes |
 //! | `api-N` | HTTP, on another runtime; its blocking threads run the lists machines' jobs |
 
@@ -16,6 +16,7 @@ use crate::admission;
 use crate::authority::Authority;
 use crate::config::{Config, Source};
 use crate::event::{EventLog, Keeper, Past};
+use crate::heal::{self, Heals};
 use crate::host::{Clock, random, wall_ms};
 use crate::inquiry;
 use crate::logging::Logging;
@@ -86,17 +87,23 @@ pub(crate) fn node(config: Config, origin: Origin) -> anyhow::Result<StopReason>
     let started = u64::try_from(wall_ms()).unwrap_or_default();
     let events = EventLog::new(past.join().unwrap_or_default(), started);
     let keeper = Keeper::start(&events, &config.data_dir)?;
+    let clock = Clock::new();
+    let reported = heal::Past::read(&config.data_dir);
+    let heals = Heals::new(&me.name, reported, clock);
+    let heal_keeper = heal::Keeper::start(&heals, &config.data_dir)?;
     let node = Node {
         config,
         me,
         store,
         recovered,
         events,
-        clock: Clock::new(),
+        heals,
+        clock,
         runtime,
     };
     let reason = node.run(identity, noticed, origin);
     keeper.stop();
+    heal_keeper.stop();
     reason
 }
 
@@ -107,6 +114,7 @@ struct Node {
     store: Store,
     recovered: Recovered,
     events: EventLog,
+    heals: Heals,
     clock: Clock,
     runtime: tokio::runtime::Runtime,
 }
@@ -131,6 +139,7 @@ impl Node {
             store: self.store.clone(),
             workers: workers.iter().map(|(inbox, _)| inbox.clone()).collect(),
             events: events.clone(),
+            heals: self.heals.clone(),
             replica: replica.clone(),
             host,
             view,
@@ -166,6 +175,7 @@ impl Node {
             reader: self.store.reader(),
             store: self.store.clone(),
             events,
+            heals: self.heals.clone(),
             replica,
             watcher,
             host,
@@ -183,11 +193,16 @@ impl Node {
             metrics: metrics::install()?,
         });
         let reason = self.serve(service, listeners, in_force, stop);
+        self.end(&endpoint);
+        reason
+    }
+
+    /// Ends what runs, the disk last.
+    fn end(self, endpoint: &transport::Endpoint) {
         self.runtime.block_on(endpoint.shutdown());
         self.runtime
             .shutdown_timeout(std::time::Duration::from_secs(1));
         self.store.close();
-        reason
     }
 
     /// Its authority, if it has one.
@@ -392,6 +407,7 @@ impl Node {
                 epoch: self.recovered.epoch,
                 endpoint: endpoint.clone(),
                 events: events.clone(),
+                heals: self.heals.clone(),
                 changes: changes.clone(),
                 blocking: self.runtime.handle().clone(),
                 clock: self.clock,

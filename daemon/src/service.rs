@@ -3,6 +3,7 @@
 use crate::authority::Authority;
 use crate::config::Config;
 use crate::event::EventLog;
+use crate::heal::Heals;
 use crate::logging::Logging;
 use crate::machines::{AskError, Inbox, ListsInbox, answer};
 use crate::metrics::{self, Process, Snapshot, count};
@@ -69,6 +70,7 @@ pub(crate) struct Inner {
     pub(crate) store: store::Store,
     pub(crate) reader: store::Reader,
     pub(crate) events: EventLog,
+    pub(crate) heals: Heals,
     pub(crate) replica: Replica,
     pub(crate) watcher: Watcher,
     pub(crate) host: Host,
@@ -186,6 +188,11 @@ impl Service {
     /// What happened and happens.
     pub fn events(&self) -> &EventLog {
         &self.inner.events
+    }
+
+    /// What this node saw of past heals.
+    pub(crate) fn heals(&self) -> &Heals {
+        &self.inner.heals
     }
 
     /// The registered processes of all nodes, as this node knows them.

@@ -32,12 +32,12 @@ pub(super) fn is_known(key: &str) -> bool {
 
 /// One visible value of a key.
 #[derive(Clone, Debug)]
-struct Seen {
+pub(super) struct Seen {
     /// Which of the maps it is in.
     map: usize,
     /// The operation that wrote it.
-    op: OpName,
-    value: Plain,
+    pub(super) op: OpName,
+    pub(super) value: Plain,
 }
 
 /// All maps of one entry and all visible values in them, each key's in the order of their
@@ -157,7 +157,8 @@ impl Union {
             .extend(Seen::new(0, &op, Plain::of_ref(doc, &item.value, &op)));
     }
 
-    fn seen(&self, key: &str) -> &[Seen] {
+    /// All visible values of a key, the winner last.
+    pub(super) fn seen(&self, key: &str) -> &[Seen] {
         self.fields.get(key).map(Vec::as_slice).unwrap_or_default()
     }
 
@@ -332,11 +333,11 @@ impl Supply for Winners<'_> {
 }
 
 impl Origin {
-    fn ms(&self) -> i64 {
+    pub(super) fn ms(&self) -> i64 {
         self.seconds.saturating_mul(1000)
     }
 
-    fn author(&self) -> Author {
+    pub(super) fn author(&self) -> Author {
         Author(self.author.as_ref().to_owned())
     }
 }

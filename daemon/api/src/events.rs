@@ -140,6 +140,10 @@ pub struct EventDetails {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub missing: Option<MissingMembers>,
+    /// Of a partition: the id of the report of this heal, if one is being written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub heal: Option<String>,
     /// Of a process.
     #[serde(flatten)]
     pub process: ProcessDetails,

@@ -22,6 +22,7 @@ pub mod authority;
 pub mod cluster;
 pub mod duration;
 pub mod events;
+pub mod heals;
 pub mod lists;
 pub mod node;
 pub mod page;

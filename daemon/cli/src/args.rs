@@ -188,6 +188,17 @@ pub(crate) enum Command {
     LogLevel(LogLevel),
     /// Show how much of the cluster this node reaches
     Partition,
+    /// Show who was away, and what both sides wrote meanwhile
+    ///
+    /// Each node tells what it saw itself. A report is open until its lists are those of all that came
+    /// back.
+    Heals {
+        /// Only this one, in words
+        id: Option<String>,
+        /// Ask all members, and show what each of them saw
+        #[arg(long, conflicts_with = "id")]
+        all: bool,
+    },
     /// Follow events: members, processes, lists, partitions
     ///
     /// Goes on when the daemon was restarted, as `watch`, `monitor` and `members --watch` do. The

@@ -2,6 +2,7 @@
 
 pub(crate) mod events;
 pub(crate) mod founding;
+pub(crate) mod heals;
 pub(crate) mod invitations;
 pub(crate) mod revoking;
 

@@ -38,7 +38,7 @@ pub use program::{Founded, Joined, Joining, OfflineError, Placing, Program, Rebu
 
 use args::{Authority, Cli, Command, Debug, Token};
 use certificates::{pki, token};
-use cluster::{events, founding, invitations, revoking};
+use cluster::{events, founding, heals, invitations, revoking};
 use failure::Failure;
 use lists::{edit, watch};
 use output::Output;
@@ -146,6 +146,8 @@ async fn dispatch(cli: Cli, output: &Output, program: &Program) -> Result<ExitCo
         Command::Rebuild(args) => rebuild::online(&session()?, args.list.as_deref()).await,
         Command::LogLevel(args) => cluster::log_level(&session()?, &args).await,
         Command::Partition => cluster::partition(&session()?).await,
+        Command::Heals { all: true, .. } => heals::of_members(&session()?).await,
+        Command::Heals { id, all: false } => heals::heals(&session()?, id.as_deref()).await,
         Command::Events(args) => events::events(&session()?, &args).await,
         Command::Lists { matching } => lists::lists(&session()?, matching.as_deref()).await,
         Command::Show(args) => lists::show(&session()?, &args).await,

@@ -1,4 +1,4 @@
-//! What one node asks another one when somebody examines the cluster (`muster doctor`).
+//! What one node asks another one when somebody examines the cluster (`muster doctor`, `muster heals --all`).
 //!
 //! # Who speaks first
 //!
@@ -14,6 +14,7 @@
 //! | 1 | `Reach` | whether it reaches the asker at the address that it knows of it, from a fresh port |
 //! | 2 | `Sight` | how it sees a third node |
 //! | 3 | `Relay` | asks a third node for its sight of the asker, and passes its answer on |
+//! | 4 | `Heal` | a report of a heal as JSON, which so many newer ones are before; empty if there is none |
 //!
 //! # An example
 //!
@@ -36,7 +37,7 @@
 //!
 //! # Bounds
 //!
-//! Questions of 1 KiB, answers of 16 KiB, words of 200 bytes; 4 questions of an inquiry at once, 16
+//! Questions of 1 KiB, answers of 16 KiB, words of 200 bytes, reports of 15 KiB; 4 questions of an inquiry at once, 16
 //! inquiries, 15 s for each. A node is never made to send to an address that is not a member's.
 
 use crate::codec::{Malformed, decode, encode};
@@ -46,6 +47,9 @@ use std::time::Duration;
 
 /// The ALPN name of inquiries, with their version.
 pub const ALPN: &[u8] = b"muster-inquiry/1";
+
+/// The largest report of a heal, in bytes.
+pub const MAX_REPORT_BYTES: usize = 15 << 10;
 
 /// The longest version or reason, in bytes.
 const MAX_WORDS_BYTES: usize = 200;
@@ -61,6 +65,8 @@ pub enum Question {
     Sight(NodeId),
     /// How does this node see me?
     Relay(NodeId),
+    /// What did you see of the heal that so many newer ones came after?
+    Heal(u16),
 }
 
 /// See the module's table.
@@ -79,6 +85,8 @@ pub enum Answer {
     Sight(Sight),
     /// To `Relay`; `None` when the third one cannot be asked.
     Relay(Option<Sight>),
+    /// To `Heal`: the report as JSON, empty if there is none; at most [`MAX_REPORT_BYTES`].
+    Heal(Vec<u8>),
 }
 
 /// Whether a node reaches another one by a handshake from a fresh port.
@@ -137,6 +145,11 @@ impl Answer {
     /// They are no answer of this version, or break its bounds.
     pub fn read(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut answer: Self = decode(bytes)?;
+        if let Self::Heal(report) = &answer
+            && report.len() > MAX_REPORT_BYTES
+        {
+            return Err(Malformed::too_large(report.len()));
+        }
         match answer.words() {
             Some(words) if words.len() > MAX_WORDS_BYTES => Err(Malformed::too_large(words.len())),
             Some(_) | None => Ok(answer),
@@ -147,7 +160,10 @@ impl Answer {
         match self {
             Self::Clock { version, .. } => Some(version),
             Self::Reach(Reach::Silent(words) | Reach::Refused(words)) => Some(words),
-            Self::Reach(Reach::Reached | Reach::Unknown) | Self::Sight(_) | Self::Relay(_) => None,
+            Self::Reach(Reach::Reached | Reach::Unknown)
+            | Self::Sight(_)
+            | Self::Relay(_)
+            | Self::Heal(_) => None,
         }
     }
 }
@@ -184,6 +200,7 @@ mod tests {
             ("reach", Question::Reach),
             ("sight", Question::Sight(NODE)),
             ("relay", Question::Relay(NODE)),
+            ("heal", Question::Heal(3)),
         ];
         covers::<Question>(
             "inquiry-questions",
@@ -221,6 +238,7 @@ mod tests {
             ("unknown", Answer::Reach(Reach::Unknown)),
             ("sight", Answer::Sight(sight)),
             ("relay", Answer::Relay(Some(sight))),
+            ("heal", Answer::Heal(b"{}".to_vec())),
         ];
         covers::<Answer>(
             "inquiry-answers",
@@ -256,6 +274,9 @@ mod tests {
         })
         .unwrap();
         assert!(Answer::read(&too_long).is_err());
+        let report = |bytes| Answer::Heal(vec![b' '; bytes]).bytes();
+        assert!(Answer::read(&report(MAX_REPORT_BYTES)).is_ok());
+        assert!(Answer::read(&report(MAX_REPORT_BYTES + 1)).is_err());
     }
 
     fn sights() -> impl Strategy<Value = Sight> {
@@ -280,19 +301,20 @@ mod tests {
             Just(Answer::Reach(Reach::Unknown)),
             sights().prop_map(Answer::Sight),
             proptest::option::of(sights()).prop_map(Answer::Relay),
+            any::<Vec<u8>>().prop_map(Answer::Heal),
         ]
     }
 
     proptest! {
         #[test]
-        fn what_was_written_is_read(answer in answers(), id in any::<[u8; 16]>(), tag in 0..4) {
+        fn what_was_written_is_read(answer in answers(), id in any::<[u8; 16]>(), tag in 0..5) {
             prop_assert_eq!(Answer::read(&answer.clone().bytes()), Ok(answer));
-            let question = [Question::Clock, Question::Reach, Question::Sight(NodeId(id)), Question::Relay(NodeId(id))][tag as usize];
+            let question = [Question::Clock, Question::Reach, Question::Sight(NodeId(id)), Question::Relay(NodeId(id)), Question::Heal(id[0].into())][tag as usize];
             prop_assert_eq!(Question::read(&question.bytes()), Ok(question));
         }
 
         #[test]
-        fn hostile_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), tag in 0u8..5) {
+        fn hostile_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), tag in 0u8..6) {
             let tagged: Vec<u8> = std::iter::once(tag).chain(bytes).collect();
             if let Ok(answer) = Answer::read(&tagged) {
                 prop_assert_eq!(Answer::read(&answer.clone().bytes()), Ok(answer));

@@ -156,8 +156,8 @@ mod tests;
 mod wire;
 
 pub use io::{
-    Change, Command, Confirmations, Edited, Input, Lagging, Left, ListRow, Output, Precondition,
-    Refusal, Remake, Replicas, Reply, Row, Settings, Stats,
+    Change, Command, Compared, Confirmations, Edited, Finding, Input, Lagging, Left, ListRow,
+    Output, Precondition, Refusal, Remake, Remote, Replicas, Reply, Row, Settings, Stats,
 };
 pub use job::{
     Answer, Done, Job, JobError, Loaded, Progress, Rebuilt, Source, SourceError, Without,

@@ -1,27 +1,22 @@
-//! The events on the disk: two files in `events/` of the data directory, a JSON object a line.
-//!
-//! New events go to the end of `current`. When that has enough it takes the place of `previous`, and a
-//! new one begins: so both together have the last [`KEPT`] events at least, but for those that are
-//! larger than all sense. Nothing is promised of them: they are not synced, and a line that cannot be
-//! read is passed over.
+//! The events on the disk: the last [`KEPT`] of them at least, in `events/` of the data directory.
 
 use super::{Event, EventId, KEPT};
+use crate::lines::{self, Most};
 use crate::once::Once;
 use api::events::ClusterEvent;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 const DIR: &str = "events";
-const CURRENT: &str = "current";
-const PREVIOUS: &str = "previous";
 
-/// How many bytes a file has at most: 800 an event, several times what one usually takes.
-const BYTES: u64 = 8 << 20;
+/// A file has 800 bytes an event at most, several times what one usually takes.
+const MOST: Most = Most {
+    lines: KEPT,
+    bytes: 8 << 20,
+};
 
 /// A line.
 #[derive(Deserialize, Serialize)]
@@ -41,34 +36,20 @@ pub struct Past {
 impl Past {
     /// Reads what a data directory has.
     pub(crate) fn read(data_dir: &Path) -> Self {
-        let mut past = Self::default();
-        for name in [PREVIOUS, CURRENT] {
-            let path = data_dir.join(DIR).join(name);
-            match past.take(&path) {
-                Ok(()) => {}
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(error) => {
-                    let path = path.display();
-                    tracing::warn!(%path, %error, "earlier events cannot be read");
+        let mut events = VecDeque::new();
+        let all = lines::read(&data_dir.join(DIR), |line| {
+            if let Some(event) = read(line) {
+                if events.len() >= KEPT {
+                    events.pop_front();
                 }
+                events.push_back(Arc::new(Once::new(event)));
             }
+        });
+        if let Err((path, error)) = all {
+            let path = path.display();
+            tracing::warn!(%path, %error, "earlier events cannot be read");
         }
-        past
-    }
-
-    fn take(&mut self, path: &Path) -> io::Result<()> {
-        let mut lines = BufReader::new(File::open(path)?);
-        let mut line = Vec::new();
-        while lines.read_until(b'\n', &mut line)? > 0 {
-            if let Some(event) = read(&line) {
-                if self.events.len() >= KEPT {
-                    self.events.pop_front();
-                }
-                self.events.push_back(Arc::new(Once::new(event)));
-            }
-            line.clear();
-        }
-        Ok(())
+        Self { events }
     }
 }
 
@@ -83,27 +64,11 @@ fn read(line: &[u8]) -> Option<Event> {
 
 /// Writes events to the files of a data directory.
 #[derive(Debug)]
-pub(super) struct Writer {
-    dir: PathBuf,
-    current: Option<Current>,
-}
-
-/// The file that is written to.
-#[derive(Debug)]
-struct Current {
-    file: File,
-    events: usize,
-    bytes: u64,
-    /// It may end in the middle of a line.
-    is_torn: bool,
-}
+pub(super) struct Writer(lines::Writer);
 
 impl Writer {
     pub(super) fn new(data_dir: &Path) -> Self {
-        Self {
-            dir: data_dir.join(DIR),
-            current: None,
-        }
+        Self(lines::Writer::new(data_dir.join(DIR), MOST))
     }
 
     /// Appends events.
@@ -111,52 +76,10 @@ impl Writer {
     /// # Errors
     /// The disk takes no more: some of the events may be there.
     pub(super) fn append(&mut self, events: &[Arc<Once<Event>>]) -> io::Result<()> {
-        let mut current = match self.current.take() {
-            Some(current) if current.events < KEPT && current.bytes < BYTES => current,
-            Some(_) => {
-                std::fs::rename(self.dir.join(CURRENT), self.dir.join(PREVIOUS))?;
-                self.open()?
-            }
-            None => self.open()?,
-        };
-        let mut text = Vec::new();
-        if current.is_torn {
-            text.push(b'\n');
-        }
-        for event in events {
-            let line = Line {
-                event: event.id.to_string(),
-                told: &event.told,
-            };
-            serde_json::to_writer(&mut text, &line)?;
-            text.push(b'\n');
-        }
-        current.events += events.len();
-        current.bytes += u64::try_from(text.len()).unwrap_or(u64::MAX);
-        let written = current.file.write_all(&text);
-        current.is_torn = written.is_err();
-        self.current = Some(current);
-        written
-    }
-
-    fn open(&self) -> io::Result<Current> {
-        let mut builder = std::fs::DirBuilder::new();
-        builder.recursive(true).mode(0o700).create(&self.dir)?;
-        let mut options = OpenOptions::new();
-        options.create(true).append(true).read(true).mode(0o600);
-        let file = options.open(self.dir.join(CURRENT))?;
-        let bytes = file.metadata()?.len();
-        let events = BufReader::new(&file).split(b'\n').count();
-        let mut last = *b"\n";
-        if let Some(at) = bytes.checked_sub(1) {
-            file.read_exact_at(&mut last, at)?;
-        }
-        Ok(Current {
-            file,
-            events,
-            bytes,
-            is_torn: last != *b"\n",
-        })
+        self.0.append(events.iter().map(|event| Line {
+            event: event.id.to_string(),
+            told: &event.told,
+        }))
     }
 }
 
@@ -164,6 +87,7 @@ impl Writer {
 mod tests {
     use super::super::tests::member_event;
     use super::*;
+    use crate::lines::{CURRENT, PREVIOUS};
 
     fn event(number: u64) -> Arc<Once<Event>> {
         let id = EventId {

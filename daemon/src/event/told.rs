@@ -13,8 +13,8 @@ use node::registry;
 use node::time::Wall;
 
 impl EventLog {
-    /// Appends what the cluster machine reports.
-    pub fn append_cluster(&self, event: node::cluster::Event) {
+    /// Appends what the cluster machine reports. `heal` is the report of the heal that is being written.
+    pub fn append_cluster(&self, event: node::cluster::Event, heal: Option<String>) {
         let at = Millis(event.at.0);
         match event.kind {
             node::cluster::EventKind::Member {
@@ -55,6 +55,7 @@ impl EventLog {
                         from: Some(from.as_str().into()),
                         verdict: Some(to.as_str().into()),
                         missing: Some(MissingMembers::Names(missing)),
+                        heal,
                         ..EventDetails::default()
                     },
                 });

@@ -4,6 +4,7 @@ use super::ListsInbox;
 use super::mailbox::{Letter, Mailbox, Waiting};
 use super::proofs::{Certified, Identities};
 use crate::event::EventLog;
+use crate::heal::Heals;
 use crate::host::{Clock, wall_ms};
 use crate::process::{Host, Replica, Sign, Watcher};
 use anyhow::Context;
@@ -44,6 +45,7 @@ pub(crate) struct Wires {
     pub(crate) store: Store,
     pub(crate) workers: Vec<ListsInbox>,
     pub(crate) events: EventLog,
+    pub(crate) heals: Heals,
     pub(crate) replica: Replica,
     pub(crate) host: Host,
     pub(crate) view: watch::Sender<Arc<RosterView>>,
@@ -325,6 +327,7 @@ impl Loop {
                         .workers
                         .iter()
                         .for_each(|worker| worker.cluster(Arc::clone(&view)));
+                    self.wires.heals.view(&view);
                     self.wires.view.send_replace(view);
                 }
                 Output::Revoked(revocations) => {
@@ -332,7 +335,11 @@ impl Loop {
                     self.endpoint.revoke(ids);
                     self.wires.revoked.send_replace(revocations);
                 }
-                Output::Event(event) => self.wires.events.append_cluster(event),
+                Output::Event(event) => {
+                    self.wires.heals.member(&event);
+                    let heal = self.wires.heals.current();
+                    self.wires.events.append_cluster(event, heal);
+                }
                 Output::Reply { id, result } => self.waiting.reply(id, result),
                 Output::Registry(output) => self.registry(output),
                 Output::Stop(reason) => return Some(reason),
@@ -355,7 +362,10 @@ impl Loop {
                 uid,
                 signal,
             } => self.watcher.signal(process, uid, signal),
-            registry::Output::News(news) => self.wires.replica.apply(news, &self.wires.events),
+            registry::Output::News(news) => {
+                self.wires.heals.processes(&news.events);
+                self.wires.replica.apply(news, &self.wires.events);
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::mailbox::{Letter, Mailbox, Waiting};
 use crate::event::EventLog;
+use crate::heal::Heals;
 use crate::host::Clock;
 use names::{NodeId, Shard};
 use node::cluster::RosterView;
@@ -177,6 +178,7 @@ pub(crate) struct Wires {
     pub(crate) epoch: Epoch,
     pub(crate) endpoint: Endpoint,
     pub(crate) events: EventLog,
+    pub(crate) heals: Heals,
     pub(crate) changes: broadcast::Sender<Arc<Change>>,
     pub(crate) blocking: tokio::runtime::Handle,
     pub(crate) clock: Clock,
@@ -334,7 +336,9 @@ impl Loop {
                     self.wires.events.append_fork(at, name, &fork);
                 }
                 Output::LeftOut(left) => self.wires.events.append_left(&left),
+                Output::Compared(compared) => self.wires.heals.compared(compared),
                 Output::Changed(change) => {
+                    self.wires.heals.changed(&change);
                     self.wires.events.append_list(&change);
                     // Nobody watching is no error.
                     let _ = self.wires.changes.send(Arc::new(change));

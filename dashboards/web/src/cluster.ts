@@ -9,7 +9,7 @@ import { recognise } from "./session.ts";
 import { giveBack } from "./slots.ts";
 import { changed, speak, state } from "./state.ts";
 import { Stream } from "./stream.ts";
-import type { EventKind, Happened, List, Member, NodeInfo, Page, Partition, Process, Status } from "./types.ts";
+import type { EventKind, Happened, Heal, List, Member, NodeInfo, Page, Partition, Process, Status } from "./types.ts";
 
 const KEPT = 300;
 /** How many events that the node has kept are shown from the start. */
@@ -21,12 +21,14 @@ const MEMBERS_AFTER_MS = 30;
 const PROCESSES_AFTER_MS = 150;
 const LISTS = 200;
 const PROCESSES = 200;
+const HEALS = 5;
 
 let events: Stream | null = null;
 /** The kept events come before the snapshot: they are shown, and say nothing of how things are. */
 let isPast = true;
 let number = 0;
 const soonMembers = debounced(MEMBERS_AFTER_MS, () => refreshMembers());
+const soonHeals = debounced(PROCESSES_AFTER_MS, () => refreshHeals());
 const soonProcesses = debounced(PROCESSES_AFTER_MS, () => refreshProcesses());
 
 function debounced(ms: number, call: () => void): () => void {
@@ -43,8 +45,9 @@ function debounced(ms: number, call: () => void): () => void {
 export function start(): void {
   setInterval(() => {
     if (document.hidden || state.session !== "good") return;
-    if (state.isSure) refreshMembers();
-    else retry();
+    if (!state.isSure) return retry();
+    refreshMembers();
+    if (state.heals.some((heal) => heal.state === "open")) refreshHeals();
   }, MEMBERS_EVERY_MS);
   onceBack(() => {
     retry();
@@ -76,6 +79,7 @@ export function forget(): void {
   state.partition = null;
   state.attention = [];
   state.healed = null;
+  state.heals = [];
   state.happened = [];
   state.editor = null;
   state.lists = { items: new Map(), hasMore: false, match: "" };
@@ -137,6 +141,7 @@ export function refreshAll(): void {
   void identify().then(() => {
     if (!state.isSure) return;
     refreshMembers();
+    refreshHeals();
     refreshLists();
     refreshProcesses();
   });
@@ -148,6 +153,12 @@ function refreshMembers(): void {
     state.members = members.items;
     state.attention = status.attention;
     take(status.partition);
+  });
+}
+
+function refreshHeals(): void {
+  void quietly(async () => {
+    state.heals = (await get<Page<Heal>>(`/v1/heals?limit=${HEALS}`)).items;
   });
 }
 
@@ -185,11 +196,16 @@ export function refreshProcesses(): void {
 }
 
 const FOLLOWED: Record<EventKind, (event: Happened) => void> = {
-  member: soonMembers,
+  member: memberHappened,
   process: soonProcesses,
   list: listHappened,
-  partition: soonMembers,
+  partition: memberHappened,
 };
+
+function memberHappened(): void {
+  soonMembers();
+  soonHeals();
+}
 
 function happened(name: string, data: unknown): void {
   if (name === "snapshot") {

@@ -327,6 +327,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/heals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Reports of heals, the newest first: which members were away from this node and for how long, what was
+         *     written on both sides meanwhile, and what became of it. The last 100 are kept, over restarts too.
+         */
+        get: operations["heals"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/heals/members": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What this node and all members that it reaches tell of past heals, the newest 5 of each. Each tells what it
+         *     saw itself. They are asked on connections of their own; takes some seconds where one does not answer.
+         */
+        get: operations["heals_of_members"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/invitations": {
         parameters: {
             query?: never;
@@ -1261,6 +1301,8 @@ export interface components {
             detail?: string;
             /** @description Of a partition: what the verdict was. */
             from?: components["schemas"]["PartitionVerdict"];
+            /** @description Of a partition: the id of the report of this heal, if one is being written. */
+            heal?: string;
             /** @description The id of a member or a list. */
             id?: string;
             /** @description Of a partition: who is not reached. */
@@ -1380,6 +1422,152 @@ export interface components {
             name: string | null;
             /** @description The node whose actor that is; null where this node cannot tell. */
             node: string | null;
+        };
+        /** @description A field of an entry that has several values, since both sides wrote it. */
+        HealConflict: {
+            /** @description The entry's id. */
+            entry: string;
+            /** @description Which field; `deleted` if the entry was deleted by one and edited by another. */
+            field: components["schemas"]["EntryField"];
+            /** @description The list's name. */
+            list: string;
+            /** @description The entry's title. */
+            title: string;
+            /**
+             * @description All values, the one that is shown first. Of `deleted` they are `deleted` and `edited`, of tags `+tag`
+             *     and `-tag`, of the order there are none.
+             */
+            values: components["schemas"]["HealValue"][];
+        };
+        /** @description A member that was away. */
+        HealMember: {
+            /**
+             * Format: date-time
+             * @description When it went away for the first time.
+             */
+            away_at: string;
+            /**
+             * Format: int64
+             * @description For how many milliseconds it was away in all, up to when it was back last.
+             */
+            away_ms: number;
+            /**
+             * Format: date-time
+             * @description When it was back; null if it is not.
+             */
+            back_at: string | null;
+            /** @description 32 hexadecimal digits. */
+            id: string;
+            /** @description Its name. */
+            name: string;
+            /** @description Whether its daemon was started anew meanwhile. */
+            restarted: boolean;
+            /**
+             * Format: int32
+             * @description How many times it went away.
+             */
+            times: number;
+        };
+        /** @description A name that several processes claimed. */
+        HealName: {
+            /** @description The handle of the process that has it. */
+            kept: string;
+            /** @description The handles of those that do not. */
+            lost: string[];
+            /** @description The name. */
+            name: string;
+        };
+        /** @description What one node saw of a time in which members were away from it, and of what came after. */
+        HealReport: {
+            /**
+             * Format: date-time
+             * @description When the lists were the same as those of all that are back; null as long as they are not. A report
+             *     is closed without it 10 minutes after the last contact.
+             */
+            agreed_at: string | null;
+            /**
+             * Format: date-time
+             * @description When the first member went away, by the clock of that node.
+             */
+            began_at: string;
+            /** @description What was written apart in their entries and disagrees; at most 50. */
+            conflicts: components["schemas"]["HealConflict"][];
+            /**
+             * Format: date-time
+             * @description When the last member that is back came back; null while nobody is.
+             */
+            healed_at: string | null;
+            /** @description Which report, on the node that made it. */
+            id: string;
+            /** @description The lists that were written on both sides meanwhile; at most 100. */
+            lists: string[];
+            /** @description Who was away, by name. */
+            members: components["schemas"]["HealMember"][];
+            /** @description The names of processes that were claimed on both sides; at most 100. */
+            names: components["schemas"]["HealName"][];
+            /** @description The node that saw it. */
+            node: string;
+            /**
+             * Format: int64
+             * @description How many lists, conflicts and names there are beyond those.
+             */
+            omitted: number;
+            /** @description What of lists came from others, from the first contact on. */
+            received: components["schemas"]["HealTransfer"];
+            /** @description What of lists was sent to those that are back, because they lacked it. */
+            sent: components["schemas"]["HealTransfer"];
+            /** @description How far it has come. */
+            state: components["schemas"]["HealState"];
+        };
+        /** @description A page of them. */
+        HealReportPage: {
+            /** @description In the order of the call. */
+            items: components["schemas"]["HealReport"][];
+            /** @description To be given as `cursor` for what follows; null at the end. */
+            next: string | null;
+        };
+        /**
+         * @description How far a heal has come.
+         *
+         *     - `open`: Some are still away, or their lists are still being compared.
+         *     - `closed`: It is over.
+         * @enum {string}
+         */
+        HealState: "open" | "closed";
+        /** @description What went from node to node. */
+        HealTransfer: {
+            /**
+             * Format: int64
+             * @description How many bytes they take.
+             */
+            bytes: number;
+            /**
+             * Format: int64
+             * @description How many changes of lists.
+             */
+            changes: number;
+        };
+        /** @description One of several values. */
+        HealValue: {
+            /**
+             * Format: date-time
+             * @description When, by the clock of the writer's node.
+             */
+            at: string;
+            /** @description Who wrote it. */
+            by: string;
+            /** @description Its first 200 characters; empty where the field was cleared. */
+            value: string;
+        };
+        /** @description What all members tell of past heals. */
+        HealsOfMembers: {
+            /**
+             * @description The newest 5 reports of each, the newest first. What a member tells is what it says; large reports
+             *     are told in part.
+             */
+            items: components["schemas"]["HealReport"][];
+            /** @description Who told none. */
+            silent: components["schemas"]["SilentMember"][];
         };
         /** @description The peers that are to be cut off. */
         InjectedFault: {
@@ -2187,6 +2375,13 @@ export interface components {
             id: string;
             /** @description Its name. */
             name: string;
+        };
+        /** @description A member that could not be asked. */
+        SilentMember: {
+            /** @description Its name. */
+            name: string;
+            /** @description Why. */
+            reason: string;
         };
         /** @description To-do lists. */
         StatusOfLists: {
@@ -3969,6 +4164,159 @@ export interface operations {
             };
             /** @description `/problems/disk-full`: The disk is full */
             507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    heals: {
+        parameters: {
+            query?: {
+                /** @description How many at most. A page of large things may have fewer. */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of reports */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HealReportPage"];
+                };
+            };
+            /** @description `/problems/malformed`: The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/invalid`: Invalid value */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/too-many`: Too many at once */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/internal`: The daemon failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    heals_of_members: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was told */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HealsOfMembers"];
+                };
+            };
+            /** @description `/problems/malformed`: The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/too-many`: Too many at once */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/internal`: The daemon failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/busy`: The node is busy */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -2,7 +2,7 @@
 // come together.
 
 import type { Draft } from "./fields.ts";
-import type { Attention, Entry, Happened, List, Member, NodeInfo, Partition, Process } from "./types.ts";
+import type { Attention, Entry, Happened, Heal, List, Member, NodeInfo, Partition, Process } from "./types.ts";
 
 export type View = "lists" | "cluster" | "activity";
 
@@ -50,6 +50,8 @@ export interface State {
   isCrowded: boolean;
   /** Since when the cluster is whole again, until somebody has read it. */
   healed: string | null;
+  /** What the node saw of past heals, the newest first. */
+  heals: Heal[];
   /** The newest first. `times`: how often the same came in a row. */
   happened: (Happened & { number: number; times: number })[];
   kinds: Set<string>;
@@ -75,6 +77,7 @@ export const state: State = {
   reach: { isUp: true, since: Date.now(), why: "" },
   isCrowded: false,
   healed: null,
+  heals: [],
   happened: [],
   kinds: new Set(["member", "process", "list", "partition"]),
   processes: { items: [], hasMore: false, prefix: "" },

@@ -12,6 +12,7 @@ export type NodeInfo = Schemas["NodeInfo"];
 export type Member = Schemas["ClusterMember"];
 export type Partition = Schemas["PartitionView"];
 export type Attention = Schemas["Attention"];
+export type Heal = Schemas["HealReport"];
 export type Status = Schemas["NodeStatus"];
 export type Process = Schemas["RegisteredProcess"];
 export type Happened = Schemas["ClusterEvent"];

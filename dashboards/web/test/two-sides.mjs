@@ -31,7 +31,12 @@ await story(async (browser) => {
     await page.locator(".entry .conflict").first().waitFor();
     await eventually(async () => assert.match(await page.locator(".banner-good").innerText(), /“chores”/));
     assert.equal(await page.locator(".banner-warn").count(), 0);
+    const heals = page.getByRole("list", { name: "Heals" });
+    await heals.getByText("1 list was written on both sides: chores").waitFor();
+    await heals.getByText(/“sweep (below|the deck)”, title: “sweep .*” by .*, “sweep .*” by /).waitFor();
   }
+  await left.getByText(/^was apart from node3 for \d+ s$/).waitFor();
+  await right.getByText(/^was apart from node1, node2 for \d+ s$/).waitFor();
   const winner = (await titles(left))[0];
   assert.deepEqual(await titles(left), await titles(right));
   assert.match(await line(left, winner).locator(".conflict").innerText(), /in conflict: title/);

@@ -22,6 +22,7 @@ mod doctor;
 mod early;
 mod fleet;
 mod followed;
+mod heals;
 mod http;
 mod identity;
 mod joining;

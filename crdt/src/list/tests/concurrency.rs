@@ -341,3 +341,42 @@ fn maker_and_last_writer_are_the_same_everywhere() {
         ("user@node2", b.at_ms / 1000 * 1000)
     );
 }
+
+#[test]
+fn what_was_written_apart_has_all_its_values_and_their_writers() {
+    let (mut a, mut b, id) = two_with("milk");
+    a.patch(id, title("oat milk"));
+    b.patch(id, title("soy milk"));
+    a.sync(&mut b);
+    let disputes = a.document.disputes(id);
+    assert_eq!(disputes, b.document.disputes(id));
+    assert_eq!(disputes.len(), 1, "{disputes:?}");
+    assert_eq!(disputes[0].field, Field::Title);
+    let values: Vec<&str> = texts(&disputes[0]);
+    assert_eq!(
+        values[0],
+        a.entry(id).title,
+        "the one that is shown is first"
+    );
+    let sorted: std::collections::BTreeSet<&str> = values.into_iter().collect();
+    assert_eq!(sorted, ["oat milk", "soy milk"].into());
+    a.patch(id, title("milk"));
+    assert_eq!(a.document.disputes(id), []);
+}
+
+#[test]
+fn a_deletion_beside_an_edit_says_who_did_which() {
+    let (mut a, mut b, id) = two_with("milk");
+    a.edit(&Edit::Delete(id));
+    b.patch(id, title("oat milk"));
+    a.sync(&mut b);
+    let disputes = a.document.disputes(id);
+    assert_eq!(disputes[0].field, Field::Deleted);
+    let mut words = texts(&disputes[0]);
+    words.sort_unstable();
+    assert_eq!(words, ["deleted", "edited"]);
+}
+
+fn texts(dispute: &crate::list::Dispute) -> Vec<&str> {
+    dispute.values.iter().map(|value| &*value.text).collect()
+}

@@ -5,6 +5,7 @@ use crate::{ApiPath, Client, ClientError};
 use api::cluster::{
     ClusterMember, JoinOutcomes, JoinRequest, LeaveQuery, LeaveResult, PartitionView,
 };
+use api::heals::{HealReport, HealsOfMembers};
 use api::request::TimeoutQuery;
 use hyper::Method;
 
@@ -27,6 +28,16 @@ impl Client {
     /// How much of the cluster the node reaches.
     pub async fn partition(&self) -> Result<Answer<PartitionView>, ClientError> {
         self.read(&ApiPath::new(&["partition"])).await
+    }
+
+    /// What the node saw of past heals, the newest first.
+    pub async fn heals(&self) -> Result<Answer<Vec<HealReport>>, ClientError> {
+        self.read_all(&ApiPath::new(&["heals"])).await
+    }
+
+    /// What all members tell of past heals, the newest first.
+    pub async fn heals_of_members(&self) -> Result<Answer<HealsOfMembers>, ClientError> {
+        self.read(&ApiPath::new(&["heals", "members"])).await
     }
 
     /// Joins the cluster by the nodes at these addresses.

@@ -12,7 +12,7 @@ use crate::time::Wall;
 use crate::wire::{Channel, CloseReason, ConnId, Protocol, RequestId, WriteError, WriteId};
 use bytes::Bytes;
 use crdt::entry::{Author, Entry};
-use crdt::list::{Document, LeftOut, RawChange, heads_tag};
+use crdt::list::{Dispute, Document, LeftOut, RawChange, heads_tag};
 use crdt::vector::{Sums, VersionVector};
 use names::{ChangeHash, ChangeId, EntryId, ListId, ListName, NodeId, NodeName, Role, Shard};
 use std::sync::Arc;
@@ -193,6 +193,8 @@ pub enum Output {
     Forked(Fork),
     /// Changes have left a list.
     LeftOut(Left),
+    /// What came of comparing the lists with a peer.
+    Compared(Compared),
 }
 
 /// Why all rows of a list's view are made anew from its changes; the more urgent ones first.
@@ -461,6 +463,44 @@ pub struct Change {
     /// The entries that were touched: as they are now, or `None` when gone, and whether they were
     /// there before.
     pub entries: Vec<(EntryId, Option<Arc<Entry>>, bool)>,
+    /// What came from other members; `None` if clients of this node made it.
+    pub remote: Option<Remote>,
+}
+
+/// Changes of a list that came from other members.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Remote {
+    /// How many.
+    pub changes: u64,
+    /// How many bytes they take.
+    pub bytes: u64,
+    /// What of the entries that they touched was written apart; a bounded number of these.
+    pub disputes: Vec<(EntryId, Vec<Dispute>)>,
+}
+
+/// What came of comparing the lists with a peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Compared {
+    /// With whom.
+    pub peer: NodeId,
+    /// What was found.
+    pub finding: Finding,
+}
+
+/// What two nodes find when they compare their lists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// All lists from one shard to another are the same.
+    Equal(Shard, Shard),
+    /// Each side has changes of this list that the other one lacks.
+    Diverged(ListName),
+    /// The peer lacked changes of a list, and was sent them.
+    Sent {
+        /// How many.
+        changes: u64,
+        /// How many bytes they take.
+        bytes: u64,
+    },
 }
 
 /// Changes have left a list, of which another branch stays.

@@ -134,6 +134,7 @@ mod tests {
             total_before: 1,
             row,
             entries: vec![(EntryId(1), None, true)],
+            remote: None,
         })
     }
 

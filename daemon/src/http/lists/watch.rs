@@ -283,6 +283,7 @@ mod tests {
             total_before,
             row,
             entries,
+            remote: None,
         }
     }
 

@@ -42,9 +42,15 @@ impl Access {
             WEB_TOKEN => Self::Token(&[Scope::Page]),
             PROMETHEUS_SD if is_reading => Self::Token(&[Scope::Sd, Scope::Read, Scope::Page]),
             _ if !is_below("/v1") => Self::Anyone,
-            _ if ["/v1/tokens", "/v1/web", "/v1/debug", "/v1/invitations"]
-                .into_iter()
-                .any(is_below) =>
+            _ if [
+                "/v1/tokens",
+                "/v1/web",
+                "/v1/debug",
+                "/v1/invitations",
+                "/v1/heals/members",
+            ]
+            .into_iter()
+            .any(is_below) =>
             {
                 Self::SocketOnly
             }

@@ -4,6 +4,7 @@ import { h, type Child, type Described } from "../dom.ts";
 import { state } from "../state.ts";
 import { byName, count, milliseconds, moment, printable, short } from "../text.ts";
 import type { Attention, Member } from "../types.ts";
+import { heals } from "./heals.ts";
 import { icon } from "./icon.ts";
 
 const WIDTH = 360;
@@ -37,6 +38,7 @@ export function cluster(): Child[] {
         h("tbody", null, [...members].sort(worstFirst).map(row)),
       ),
     ),
+    heals(),
   ];
 }
 

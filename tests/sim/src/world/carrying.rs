@@ -206,6 +206,7 @@ impl World {
             lists::Output::Reply { id, result } => self.answered(place, id, result),
             lists::Output::Forked(fork) => self.forked(host, fork),
             lists::Output::LeftOut(left) => self.left(host, left),
+            lists::Output::Compared(_) => {}
             lists::Output::Changed(change) => {
                 let image = &self.hosts[host].disk.image;
                 let there = image

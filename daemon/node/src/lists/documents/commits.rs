@@ -5,10 +5,13 @@ use crate::lists::event::{Origin, Verdict};
 use crate::lists::io::{Left, ListRow, Output, Row};
 use crate::wire::{WriteError, WriteId};
 use crdt::entry::Entry;
-use crdt::list::{Document, RawChange, Touched};
+use crdt::list::{Dispute, Document, RawChange, Touched};
 use names::{EntryId, ListId, ListName};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// Of how many entries at most a write tells what was written apart.
+const MAX_DISPUTED: usize = 100;
 
 /// What a write does to a list.
 #[derive(Debug)]
@@ -19,6 +22,7 @@ pub(super) struct Advance {
     pub(super) total_before: u64,
     pub(super) row: ListRow,
     pub(super) entries: Vec<(EntryId, Option<Arc<Entry>>, bool)>,
+    pub(super) disputes: Vec<(EntryId, Vec<Dispute>)>,
 }
 
 impl Advance {
@@ -31,6 +35,10 @@ impl Advance {
         touched: Vec<Touched>,
     ) -> Self {
         let row = ListRow::of(document);
+        let disputes = match origin {
+            Origin::Local => Vec::new(),
+            Origin::Remote => disputes(document, &touched),
+        };
         let entries = touched
             .into_iter()
             .map(|touched| (touched.id, touched.entry.map(Arc::new), touched.before))
@@ -42,6 +50,7 @@ impl Advance {
             total_before,
             row,
             entries,
+            disputes,
         }
     }
 
@@ -64,6 +73,17 @@ impl Advance {
         });
         rows
     }
+}
+
+/// What was written apart in the entries that changes of peers have touched.
+fn disputes(document: &Document, touched: &[Touched]) -> Vec<(EntryId, Vec<Dispute>)> {
+    let is_torn = |entry: &Entry| !entry.conflicts.is_empty();
+    let torn = touched
+        .iter()
+        .filter(|touched| touched.entry.as_ref().is_some_and(is_torn));
+    torn.take(MAX_DISPUTED)
+        .map(|touched| (touched.id, document.disputes(touched.id)))
+        .collect()
 }
 
 /// A write on its way.

@@ -182,6 +182,7 @@ impl Documents {
             total_before: u64::try_from(before.len()).unwrap_or(u64::MAX),
             row: row.clone(),
             entries: gone.map(|id| (*id, None, true)).chain(shown).collect(),
+            disputes: Vec::new(),
         };
         let vector = document.vector().clone();
         self.resident.insert(list, document, 0);

@@ -6,7 +6,7 @@ use super::commits::{Advance, Pending};
 use super::resident::Place;
 use crate::lists::edge::Edge;
 use crate::lists::event::{Changed, Committed, Event, Origin};
-use crate::lists::io::{Change, Left, Output, Refusal};
+use crate::lists::io::{Change, Left, Output, Refusal, Remote};
 use crate::lists::owns;
 use crate::wire::{WriteError, WriteId};
 use crdt::digest::Digest;
@@ -70,19 +70,29 @@ impl Documents {
             total_before,
             row,
             entries,
+            disputes,
         } = advance;
         if self.resident.place(list) != Place::Quarantined {
             self.note_sums(list, row.sums);
         }
         let count = u64::try_from(changes.len()).unwrap_or(0);
-        match origin {
-            Origin::Local => edge.stats.changes_local += count,
+        let remote = match origin {
+            Origin::Local => {
+                edge.stats.changes_local += count;
+                None
+            }
             Origin::Remote => {
                 edge.stats.changes_remote += count;
                 // From now on its document can leave.
                 self.line.done(list);
+                let bytes: usize = changes.iter().map(|change| change.bytes.len()).sum();
+                Some(Remote {
+                    changes: count,
+                    bytes: u64::try_from(bytes).unwrap_or(u64::MAX),
+                    disputes,
+                })
             }
-        }
+        };
         Changed {
             origin,
             changes,
@@ -93,6 +103,7 @@ impl Documents {
                 total_before,
                 row,
                 entries,
+                remote,
             },
         }
     }

@@ -5,6 +5,7 @@ use super::rounds::{self, Difference, Finished, Opening, Urgency};
 use super::vectors::Purpose;
 use crate::lists::documents::Documents;
 use crate::lists::edge::Edge;
+use crate::lists::io::{Compared, Finding, Output};
 use crate::wire::ConnId;
 use crdt::vector::VersionVector;
 use names::{ListId, NodeId, Shard};
@@ -74,7 +75,10 @@ impl Replication {
         (sum, wake): (u64, bool),
     ) {
         let digest = documents.digest_in(self.peers.protocol_of(conn));
-        rounds::answer_root(edge, digest, self.shards, conn, shards, sum);
+        let is_equal = rounds::answer_root(edge, digest, self.shards, conn, shards, sum);
+        if is_equal && shards == self.shards {
+            self.note_equal(edge, peer);
+        }
         if wake && !self.peers.is_observer(peer) {
             self.fresh.insert(peer);
             self.rounds.cancel(peer);
@@ -173,9 +177,19 @@ impl Replication {
         if !finished.truncated {
             self.forks.round_ends(peer);
         }
+        if finished.is_equal {
+            self.note_equal(edge, peer);
+        }
         if let Some(record) = finished.record {
             self.count_confirmed(edge, documents, peer, &record);
         }
+    }
+
+    /// A peer has all lists of this machine's shards as they are here.
+    fn note_equal(&self, edge: &mut Edge, peer: NodeId) {
+        let (first, last) = self.shards;
+        let finding = Finding::Equal(first, last);
+        edge.put(Output::Compared(Compared { peer, finding }));
     }
 
     /// A peer saw that a list differs, and says what it has.

@@ -77,6 +77,8 @@ pub(super) struct Record {
 pub(super) struct Finished {
     pub(super) urgency: Urgency,
     pub(super) truncated: bool,
+    /// Nothing differs.
+    pub(super) is_equal: bool,
     pub(super) record: Option<Record>,
 }
 
@@ -362,6 +364,7 @@ impl Rounds {
         Some(Finished {
             urgency: round.urgency,
             truncated: round.truncated,
+            is_equal: round.lists == 0 && !round.truncated,
             record: round.record,
         })
     }
@@ -385,7 +388,8 @@ impl Round {
     }
 }
 
-/// Answers a peer's root with ours, or with the sums of those of its shards that this machine owns.
+/// Answers a peer's root with ours, or with the sums of those of its shards that this machine owns. Gives
+/// whether both are the same.
 pub(super) fn answer_root(
     edge: &mut Edge,
     digest: &Digest,
@@ -393,12 +397,13 @@ pub(super) fn answer_root(
     conn: ConnId,
     theirs: (Shard, Shard),
     root: u64,
-) {
+) -> bool {
     let common = (owned.0.max(theirs.0), owned.1.min(theirs.1));
     if common.0 > common.1 {
-        return;
+        return false;
     }
-    if common == theirs && digest.root(common.0, common.1) == root {
+    let is_equal = common == theirs && digest.root(common.0, common.1) == root;
+    if is_equal {
         edge.send(conn, common, &Message::Equal(root));
     } else {
         edge.send(
@@ -407,6 +412,7 @@ pub(super) fn answer_root(
             &Message::Shards(digest.shards(common.0, common.1)),
         );
     }
+    is_equal
 }
 
 /// Answers a shard's buckets with all lists of those that differ, in as many messages as it takes.

@@ -5,6 +5,7 @@ use super::vectors::Purpose;
 use crate::lists::documents::Documents;
 use crate::lists::edge::Edge;
 use crate::lists::event::NamedVector;
+use crate::lists::io::{Compared, Finding, Output};
 use crate::lists::job::{Answer, SourceError};
 use crate::lists::wire::{ANSWER_BYTES, CHUNK_BYTES, Message, Tail};
 use crdt::vector::VersionVector;
@@ -46,11 +47,16 @@ impl Replication {
             return;
         };
         self.check(edge, documents, (peer, list), ours, theirs);
-        if !theirs.missing_in(&ours.vector).is_empty() {
+        let is_lacking = !theirs.missing_in(&ours.vector).is_empty();
+        if is_lacking {
             self.repair(edge, documents, peer, list);
         }
         let ranges = ours.vector.missing_in(theirs);
         let name = ours.name.as_ref();
+        if let Some(name) = name.filter(|_| is_lacking && !ranges.is_empty()) {
+            let finding = Finding::Diverged(name.clone());
+            edge.put(Output::Compared(Compared { peer, finding }));
+        }
         match name.filter(|_| !documents.is_quarantined(list)) {
             None => edge.send_about(conn, list, &Message::Nothing(list)),
             Some(name) if ranges.is_empty() => {
@@ -89,6 +95,12 @@ impl Replication {
         else {
             return edge.send_about(conn, list, &Message::Nothing(list));
         };
+        let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        let finding = Finding::Sent {
+            changes: count(changes.len()),
+            bytes: count(changes.iter().map(bytes::Bytes::len).sum()),
+        };
+        edge.put(Output::Compared(Compared { peer: to, finding }));
         let (mut batch, mut bytes) = (Vec::new(), 0);
         for change in changes {
             let is_large = change.len() > CHUNK_BYTES;
