@@ -8,7 +8,7 @@ mod line;
 mod revocation;
 
 pub use line::{Author, Line};
-pub use revocation::{MAX_BYTES as MAX_REVOCATION_BYTES, Revocation, Told};
+pub use revocation::{MAX_BYTES as MAX_REVOCATION_BYTES, Mark, Revocation, Told, mark};
 
 use names::{NodeId, NodeName};
 use serde::{Deserialize, Serialize};

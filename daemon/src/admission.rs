@@ -2,6 +2,7 @@
 //! asks other members the same. See [`node::admission`].
 
 use crate::authority::{Admitted, Around, Asked, LIFE};
+use crate::machines::withdrawn;
 use crate::service::Service;
 use api::events::{ClusterEvent, EventDetails, EventKind, EventType};
 use api::time::Millis;
@@ -152,7 +153,7 @@ async fn admit(service: &Service, asked: Asked) -> Answer {
 
 /// What an authority must know of this node and its cluster now.
 fn around(service: &Service) -> Around {
-    let view = service.view();
+    let (view, revocations) = (service.view(), service.revocations());
     let own = service.info().address.to_string();
     let others = view
         .members
@@ -166,11 +167,11 @@ fn around(service: &Service) -> Around {
             .iter()
             .map(|member| (member.profile.name.to_string(), member.id))
             .collect(),
-        revoked: service
-            .revocations()
+        revoked: revocations
             .iter()
             .map(|revoked| revoked.subject().to_string())
             .collect(),
+        withdrawn: withdrawn(&revocations),
         seeds: std::iter::once(own)
             .chain(others)
             .take(SEEDS_TOLD)

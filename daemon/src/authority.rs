@@ -23,6 +23,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// How many invitations may be kept.
 pub(crate) const MAX_INVITATIONS: usize = 1000;
@@ -32,7 +33,7 @@ const KEPT_AFTER_END: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// Why there is no new invitation, or none was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthorityError {
-    /// There is no key here that signs.
+    /// There is no key here that signs, or it is withdrawn.
     #[error("this node is no authority")]
     None,
     /// As many as may be.
@@ -73,7 +74,12 @@ struct Shared {
     /// Held while a use is written down: of two hosts that come with one token at once, the second
     /// one sees the first one's use.
     book: Mutex<BTreeMap<InvitationId, Invitation>>,
+    /// By which it is known whether this authority's own key is withdrawn.
+    revoked: Revoked,
 }
+
+/// Who is shut out, and which authorities are withdrawn.
+pub(crate) type Revoked = watch::Receiver<Arc<[Revocation]>>;
 
 impl Authority {
     /// That of the node with this data directory. An invitation that cannot be read is not good, and
@@ -81,12 +87,13 @@ impl Authority {
     ///
     /// # Errors
     /// The directory is there and cannot be read.
-    pub fn load(data_dir: &Path) -> std::io::Result<Self> {
+    pub(crate) fn load(data_dir: &Path, revoked: Revoked) -> std::io::Result<Self> {
         let dir = data_dir.join("authority");
         let book = invitation::read_all(&invitations(&dir))?;
         let shared = Shared {
             dir,
             book: Mutex::new(book),
+            revoked,
         };
         Ok(Self {
             shared: Arc::new(shared),
@@ -98,7 +105,27 @@ impl Authority {
     /// # Errors
     /// It has a key that cannot be used.
     pub(crate) fn not_after(&self) -> Result<Option<i64>, PkiError> {
-        Ok(Signer::load(&self.shared.dir)?.map(|signer| signer.not_after()))
+        Ok(self.signer()?.map(|signer| signer.not_after()))
+    }
+
+    /// The certificate of the key that signs; `None` if there is none. Reads files.
+    ///
+    /// # Errors
+    /// It cannot be used.
+    pub(crate) fn chain(&self) -> Result<Option<Vec<u8>>, PkiError> {
+        Ok(Signer::load(&self.shared.dir)?.map(|signer| signer.chain()))
+    }
+
+    /// The key that signs; `None` if there is none, or it is withdrawn.
+    fn signer(&self) -> Result<Option<Signer>, PkiError> {
+        let signer = Signer::load(&self.shared.dir)?;
+        let revoked = self.shared.revoked.borrow();
+        let is_good = |signer: &Signer| {
+            let key = NodeId(signer.key_mark());
+            let mut withdrawn = revoked.iter().filter(|one| one.is_withdrawal());
+            !withdrawn.any(|one| one.subject() == key)
+        };
+        Ok(signer.filter(is_good))
     }
 
     /// Makes an invitation; gives its token too, which nobody can ask for again. Writes files.
@@ -110,7 +137,7 @@ impl Authority {
         wanted: Wanted,
         fingerprint: Fingerprint,
     ) -> Result<(InvitationId, Invitation, Token), AuthorityError> {
-        Signer::load(&self.shared.dir)?.ok_or(AuthorityError::None)?;
+        self.signer()?.ok_or(AuthorityError::None)?;
         let (token, now_ms) = (Token::draw(fingerprint), wall_ms());
         let invitation = Invitation::new(&token, wanted, now_ms);
         let mut book = self.shared.book.lock();
@@ -157,7 +184,7 @@ impl Authority {
         life: Duration,
         identity: &Identity,
     ) -> Result<Certified, AuthorityError> {
-        let signer = Signer::load(&self.shared.dir)?.ok_or(AuthorityError::None)?;
+        let signer = self.signer()?.ok_or(AuthorityError::None)?;
         let certified = signer.certify(bearer, key, life, identity)?;
         signer.record(&certified)?;
         Ok(certified)
@@ -173,7 +200,7 @@ impl Authority {
         subject: NodeId,
         told: &Told,
     ) -> Result<Revocation, AuthorityError> {
-        let signer = Signer::load(&self.shared.dir)?.ok_or(AuthorityError::None)?;
+        let signer = self.signer()?.ok_or(AuthorityError::None)?;
         let mut failed = None;
         let revocation = Revocation::write((me, &signer.chain()), subject, told, |said| {
             let signed = signer.sign(&Domain::Revocation.message(cluster, said));

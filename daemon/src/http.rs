@@ -37,6 +37,7 @@ mod revocations;
 mod streams;
 mod time;
 mod tokens;
+mod withdrawals;
 
 pub use connections::gate::Gate;
 pub use connections::serve::{serve_tcp, serve_unix};
@@ -267,6 +268,7 @@ fn socket_routes() -> OpenApiRouter<Api> {
         authority::routes(),
         revocations::routes(),
         heals::routes(),
+        withdrawals::routes(),
         node::routes(),
         lists::routes(),
         processes::routes(),

@@ -33,6 +33,7 @@ mod systemd;
 pub mod tls;
 pub mod tokens;
 mod version;
+mod withdrawal;
 
 pub use version::set_build;
 
@@ -60,6 +61,7 @@ pub fn program() -> cli::Program {
         init: setup::init,
         join: setup::join,
         rename: setup::rename,
+        sign: withdrawal::sign,
         manual: manual::write,
     }
 }

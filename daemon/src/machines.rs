@@ -9,4 +9,4 @@ mod proofs;
 pub(crate) use cluster::Inbox;
 pub(crate) use lists::ListsInbox;
 pub(crate) use mailbox::{AskError, answer};
-pub(crate) use proofs::{Certified, Identities};
+pub(crate) use proofs::{Certified, Identities, withdrawn};

@@ -9,6 +9,7 @@ use crate::admission::{self, SIGN_PATIENCE};
 use crate::authority::LIFE;
 use crate::config::Config;
 use crate::host::wall_ms;
+use crate::machines::withdrawn;
 use crate::service::Service;
 use node::admission::{Answer, Request};
 use pki::Identity;
@@ -125,6 +126,9 @@ async fn sign(service: &Service) -> Result<(String, String), RenewalError> {
         let name = signing.member.profile.name.to_string();
         let answer = admission::ask(service, &signing.member, &Request::Renew, SIGN_PATIENCE);
         match answer.await {
+            Ok(Answer::Renewed(pem)) if withdrawn(&service.revocations()).refuses_pem(&pem) => {
+                why = format!("{name} signs with a key that is withdrawn");
+            }
             Ok(Answer::Renewed(pem)) => return Ok((name, pem)),
             Ok(Answer::Refused(refusal)) => why = refusal.words,
             Ok(_) => why = format!("{name} gives another answer"),

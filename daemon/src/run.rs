@@ -13,7 +13,7 @@ mod ending;
 mod listen;
 
 use crate::admission;
-use crate::authority::Authority;
+use crate::authority::{Authority, Revoked};
 use crate::config::{Config, Source};
 use crate::event::{EventLog, Keeper, Past};
 use crate::heal::{self, Heals};
@@ -169,7 +169,7 @@ impl Node {
         let service = Service::new(Inner {
             info: self.info(&endpoint),
             views,
-            revoked: revocations,
+            revoked: revocations.clone(),
             cluster: inbox,
             workers,
             reader: self.store.reader(),
@@ -183,7 +183,7 @@ impl Node {
             changes,
             endpoint: endpoint.clone(),
             tokens: Tokens::load(self.store.clone())?,
-            authority: self.authority()?,
+            authority: self.authority(revocations)?,
             trouble,
             listening: listeners.listening(),
             tls: in_force.tls.clone(),
@@ -206,8 +206,9 @@ impl Node {
     }
 
     /// Its authority, if it has one.
-    fn authority(&self) -> anyhow::Result<Authority> {
-        Authority::load(&self.config.data_dir).with_context(|| self.unreadable("its authority"))
+    fn authority(&self, revoked: Revoked) -> anyhow::Result<Authority> {
+        let authority = Authority::load(&self.config.data_dir, revoked);
+        authority.with_context(|| self.unreadable("its authority"))
     }
 
     /// What follows the configuration while the node runs.

@@ -222,7 +222,7 @@ impl Service {
         self.inner.endpoint.rtt(conn.0)
     }
 
-    /// The nodes that are shut out, by id.
+    /// The authorities that are withdrawn, by key, then the nodes that are shut out, by id.
     pub(crate) fn revocations(&self) -> Arc<[Revocation]> {
         self.inner.revoked.borrow().clone()
     }

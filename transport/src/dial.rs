@@ -188,10 +188,14 @@ pub(crate) fn peer_of(quic: &quinn::Connection) -> Result<PeerName, Failure> {
 
 /// The certificate of the other end; empty where there is none.
 pub(crate) fn leaf_of(quic: &quinn::Connection) -> CertificateDer<'static> {
+    let first = chain_of(quic).into_iter().next();
+    first.unwrap_or_else(|| CertificateDer::from(Vec::new()))
+}
+
+/// The certificates that the other end has shown, its own first.
+pub(crate) fn chain_of(quic: &quinn::Connection) -> Vec<CertificateDer<'static>> {
     let chain = quic
         .peer_identity()
         .and_then(|identity| identity.downcast::<Vec<CertificateDer<'static>>>().ok());
-    chain
-        .and_then(|chain| chain.first().cloned())
-        .unwrap_or_else(|| CertificateDer::from(Vec::new()))
+    chain.map(|chain| *chain).unwrap_or_default()
 }

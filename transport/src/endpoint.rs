@@ -12,12 +12,12 @@ use crate::inquiry;
 use crate::places::Places;
 use crate::settings::Settings;
 use crate::stats::{ConnectionStats, Counters, Stats};
-use crate::tls::{Revoked, Tls};
+use crate::tls::{Refused, Revoked, Tls};
 use crate::{accept, admission, dial};
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
 use parking_lot::Mutex;
-use pki::Identity;
+use pki::{Identity, Withdrawn};
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -30,6 +30,9 @@ use tracing::info;
 
 /// How long a shutdown waits for the closes to be sent, after the flush.
 const CLOSE_LIMIT: Duration = Duration::from_millis(150);
+
+/// What a node is told whose certificate is good no longer.
+const WITHDRAWN: &str = "the authority that has signed this node's certificate is withdrawn";
 
 /// Why an endpoint could not be bound. Nothing was left behind.
 #[derive(Debug, thiserror::Error)]
@@ -236,11 +239,23 @@ impl Endpoint {
         Ok(())
     }
 
-    /// Refuses handshakes with these nodes from now on, and with no others for that reason. Connections
-    /// that stand stay.
-    pub fn revoke(&self, ids: impl IntoIterator<Item = [u8; 16]>) {
+    /// Refuses handshakes with these nodes, and with certificates that are good no longer because their
+    /// authority is withdrawn, from now on, and no others for that reason. Connections that were made
+    /// with such certificates are closed; those of these nodes stay.
+    pub fn revoke(&self, ids: impl IntoIterator<Item = [u8; 16]>, authorities: Withdrawn) {
         let revoked = self.core().tls.lock().revoked().clone();
-        *revoked.write() = ids.into_iter().collect();
+        *revoked.write() = Refused {
+            ids: ids.into_iter().collect(),
+            authorities: authorities.clone(),
+        };
+        let links = self.core().registry.lock().all();
+        for link in links {
+            let chain = dial::chain_of(&link.quic);
+            let shown = chain.split_first();
+            if shown.is_some_and(|(leaf, between)| authorities.refuses(leaf, between)) {
+                link.close(self.core(), CloseCode::Asked, WITHDRAWN);
+            }
+        }
     }
 
     /// This node's certificate, key and authorities, as of the last reload.

@@ -3,7 +3,7 @@
 use crate::refusal::{Refusal, Verdict};
 use crate::settings::Settings;
 use parking_lot::RwLock;
-use pki::{Identity, certificate};
+use pki::{Identity, Withdrawn, certificate};
 use quinn::crypto::rustls::{NoInitialCipherSuite, QuicClientConfig, QuicServerConfig};
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -49,8 +49,17 @@ pub(crate) struct Tls {
     revoked: Revoked,
 }
 
-/// The ids of nodes that no handshake is finished with, whatever certificates they show.
-pub(crate) type Revoked = Arc<RwLock<HashSet<[u8; 16]>>>;
+/// With whom no handshake is finished.
+pub(crate) type Revoked = Arc<RwLock<Refused>>;
+
+/// Who is refused, whatever else is good about it.
+#[derive(Debug, Default)]
+pub(crate) struct Refused {
+    /// The ids of nodes, whatever certificates they show.
+    pub(crate) ids: HashSet<[u8; 16]>,
+    /// The authorities by whose certificates nobody is let in.
+    pub(crate) authorities: Withdrawn,
+}
 
 /// What is shown to those that dial: to those that want to join the authorities too, since all that
 /// they know of the cluster is the fingerprint of one.
@@ -222,7 +231,8 @@ impl Verifier {
         if found == self.identity.id() {
             return Err(Refusal::Itself);
         }
-        if self.revoked.read().contains(&found) {
+        let revoked = self.revoked.read();
+        if revoked.ids.contains(&found) || revoked.authorities.refuses(leaf, intermediates) {
             return Err(Refusal::Revoked);
         }
         match self.expect {

@@ -9,6 +9,16 @@ use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 words! {
+    /// What was taken out of the cluster.
+    RevocationKind {
+        /// A node.
+        Node = "node",
+        /// An authority below the cluster's own.
+        Authority = "authority",
+    }
+}
+
+words! {
     /// What an invitation is good for now.
     InvitationState {
         /// Hosts can join by it.
@@ -160,22 +170,88 @@ pub struct NewRevocation {
     pub reason: Option<String>,
 }
 
-/// A node that is shut out for ever.
+/// A node that is shut out for ever, or an authority that is withdrawn.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
 pub struct Revocation {
-    /// The node's id.
+    /// Which of the two; an older program, which does not tell it, knows nodes only.
+    #[serde(default)]
+    #[schema(value_type = RevocationKind, required = true)]
+    pub kind: Option<RevocationKind>,
+    /// The node's id, or the authority's key.
     pub id: String,
     /// The name that it had; empty if the authority had never seen it.
     pub name: String,
     /// Why; may be empty.
     pub reason: String,
-    /// When, by the clock of the authority.
+    /// When, by the clock of the authority; of a withdrawal, by that of the node which has drafted it.
     #[schema(value_type = String, format = DateTime)]
     pub at: Millis,
     /// Who has asked for it, such as `alice@alpha`.
     pub by: String,
-    /// The id of the node whose authority has signed it.
+    /// The id of the node whose authority has signed it; of a withdrawal, of the node which has drafted it.
     pub authority: String,
+    /// How many certificates and revocations of a withdrawn authority stay good; null for a node.
+    #[schema(required = true)]
+    pub stay_good: Option<usize>,
+}
+
+/// Which authority is to be withdrawn.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewWithdrawal {
+    /// The name of the node for which it was made, or its key.
+    pub authority: String,
+    /// Why, in words, for all who are told: at most 500 bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The nodes, by name or id, whose certificates or revocations by it are good no longer; none if it is
+    /// not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub without: Option<Vec<String>>,
+}
+
+/// What the cluster's own authority is to sign so that one below it is withdrawn.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
+pub struct WithdrawalDraft {
+    /// The statement, in base64, without a signature.
+    pub statement: String,
+    /// What it says, in words.
+    pub text: String,
+    /// Which authority it is about.
+    pub authority: WithdrawnAuthority,
+    /// The members whose certificates stay good.
+    pub members: Vec<WithdrawalKept>,
+    /// The nodes whose revocations stay good.
+    pub revocations: Vec<WithdrawalKept>,
+}
+
+/// An authority below the cluster's own.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
+pub struct WithdrawnAuthority {
+    /// Its key: 32 hexadecimal digits, the first half of SHA-256 over the public key info.
+    pub key: String,
+    /// The name of the node for which it was made.
+    pub name: String,
+    /// When its certificate expires.
+    #[schema(value_type = String, format = DateTime)]
+    pub expires_at: Millis,
+}
+
+/// A node of which something stays good.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
+pub struct WithdrawalKept {
+    /// Its id.
+    pub id: String,
+    /// Its name; empty where nobody knew it.
+    pub name: String,
+}
+
+/// A statement that was signed elsewhere.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SignedStatement {
+    /// In base64.
+    pub statement: String,
 }
 
 /// A page of revocations.

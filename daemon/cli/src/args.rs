@@ -10,7 +10,7 @@ mod pki;
 mod process;
 mod token;
 
-pub(crate) use authority::{Authority, Init, Invite, Join, NodeRole};
+pub(crate) use authority::{Authority, Init, Invite, Join, NodeRole, Withdraw};
 pub(crate) use cluster::{Events, LogLevel, MemberState, Members, Rebuild};
 pub(crate) use dev::{Dev, DevCommand, DevDir};
 pub(crate) use doctor::{Bundle, Debug, Doctor};

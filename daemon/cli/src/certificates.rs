@@ -1,4 +1,5 @@
 //! Certificates of nodes, and tokens of programs: by what they prove who they are.
 
 pub(crate) mod pki;
+pub(crate) mod statement;
 pub(crate) mod token;

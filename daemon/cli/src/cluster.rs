@@ -5,6 +5,7 @@ pub(crate) mod founding;
 pub(crate) mod heals;
 pub(crate) mod invitations;
 pub(crate) mod revoking;
+pub(crate) mod withdrawing;
 
 use crate::args::{self, LogLevel, Members};
 use crate::failure::Failure;

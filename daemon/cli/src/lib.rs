@@ -34,11 +34,14 @@ mod unreachable;
 mod upkeep;
 
 pub use args::{GROUPS, command};
-pub use program::{Founded, Joined, Joining, OfflineError, Placing, Program, Rebuilt, SetupError};
+pub use program::{
+    Founded, Joined, Joining, OfflineError, Placing, Program, Rebuilt, SetupError, SignError,
+    SignedWithdrawal,
+};
 
 use args::{Authority, Cli, Command, Debug, Token};
 use certificates::{pki, token};
-use cluster::{events, founding, heals, invitations, revoking};
+use cluster::{events, founding, heals, invitations, revoking, withdrawing};
 use failure::Failure;
 use lists::{edit, watch};
 use output::Output;
@@ -112,11 +115,20 @@ fn act(cli: Cli, output: &Output, program: &Program) -> Result<ExitCode, Failure
     done
 }
 
+async fn authority(session: &Session<'_>, command: Option<Authority>) -> Result<(), Failure> {
+    match command {
+        None => invitations::authority(session).await,
+        Some(Authority::Renew) => invitations::renew(session).await,
+        Some(Authority::Withdraw(args)) => withdrawing::draft(session, &args).await,
+        Some(Authority::Publish { file }) => withdrawing::publish(session, &file).await,
+    }
+}
+
 async fn dispatch(cli: Cli, output: &Output, program: &Program) -> Result<ExitCode, Failure> {
     let session = || Session::new(&cli.global, output);
     let done = match cli.command {
         Command::Dev(dev) => dev::command::run(dev, &cli.global, output).await,
-        Command::Pki(pki) => pki::run(&pki, output),
+        Command::Pki(pki) => pki::run(&pki, program, output),
         Command::Completions { shell } => complete::run(shell, output),
         Command::Status => status::status(&session()?).await,
         Command::Top => return top::run(&session()?).await,
@@ -131,10 +143,7 @@ async fn dispatch(cli: Cli, output: &Output, program: &Program) -> Result<ExitCo
         Command::Invite(args) => invitations::invite(&session()?, &args).await,
         Command::Invitations => invitations::list(&session()?).await,
         Command::Uninvite { id } => invitations::revoke(&session()?, &id).await,
-        Command::Authority { command: None } => invitations::authority(&session()?).await,
-        Command::Authority {
-            command: Some(Authority::Renew),
-        } => invitations::renew(&session()?).await,
+        Command::Authority { command } => authority(&session()?, command).await,
         Command::Leave { force } => cluster::leave(&session()?, force).await,
         Command::Forget { member } => cluster::forget(&session()?, &member).await,
         Command::Revoke { member, reason } => revoking::revoke(&session()?, &member, reason).await,

@@ -30,6 +30,8 @@ pub struct Program {
     pub join: fn(&Joining) -> Result<Joined, SetupError>,
     /// Gives the node of this host another name; its id and its data stay.
     pub rename: fn(&Joining) -> Result<Joined, SetupError>,
+    /// Signs the draft of a withdrawal with the key of the cluster's own authority in that directory.
+    pub sign: fn(&Path, &[u8]) -> Result<SignedWithdrawal, SignError>,
     /// Writes the manual pages into a directory, which is made if it is missing.
     pub manual: fn(&Path) -> io::Result<()>,
 }
@@ -107,6 +109,34 @@ pub enum SetupError {
     Conflict(String),
     /// Anything else.
     Failed(String),
+}
+
+/// A statement that an authority is withdrawn, signed by the cluster's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedWithdrawal {
+    /// Its bytes.
+    pub statement: Vec<u8>,
+    /// The name of the authority.
+    pub name: String,
+    /// Its key.
+    pub key: String,
+    /// Why it is withdrawn.
+    pub reason: String,
+    /// When the statement was drafted, in milliseconds since 1970.
+    pub at_ms: i64,
+    /// Who has drafted it.
+    pub by: String,
+    /// How many certificates and revocations stay good.
+    pub good: usize,
+}
+
+/// Why a withdrawal was not signed.
+#[derive(Debug)]
+pub enum SignError {
+    /// It is no draft of one, in words.
+    Draft(String),
+    /// The key cannot be used.
+    Key(pki::PkiError),
 }
 
 /// What was made anew without a daemon.

@@ -37,7 +37,8 @@
 //! | a third node has that run, generation or state, answers, is forgotten, or has these registrations | from members only, as above; from no observer | [`is_heard`], [`log_part`] |
 //! | an observer has registrations | from nobody | [`log_part`] |
 //! | a list has these changes, or is forked; a node has them on its disk | from members only, by what is checked there | `lists::replication` |
-//! | a node is revoked | from everybody, observers too: an authority has signed it | `cluster::roster` |
+//! | a node is revoked | from everybody, observers too: an authority has signed it that is not withdrawn | `cluster::roster` |
+//! | an authority is withdrawn | from everybody, observers too: the cluster's own authority has signed it | `cluster::roster` |
 //!
 //! A refusal of a hello is heard once for each hello that this node has sent on a connection; the
 //! connection counts that (`cluster::connections`). Whether the speaker of a hello is the node that

@@ -43,8 +43,8 @@ mod verdict;
 mod view;
 
 pub use io::{
-    Command, Event, EventKind, Input, JoinOutcome, JoinResult, MemberState, MemberView, Output,
-    Refusal, Reply, RosterView, Settings, Stats, StopReason, Target, Verdict,
+    Chain, Command, Event, EventKind, Input, JoinOutcome, JoinResult, MemberState, MemberView,
+    Output, Refusal, Reply, RosterView, Settings, Stats, StopReason, Target, Verdict,
 };
 pub use kept::{Kept, convert_kept};
 

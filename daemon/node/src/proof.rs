@@ -19,6 +19,7 @@ pub mod testing;
 
 use crate::wire::Peer;
 use bytes::Bytes;
+use crdt::roster::Mark;
 use names::Role;
 use std::fmt;
 
@@ -29,7 +30,7 @@ pub enum Domain {
     Line,
     /// The [head](crdt::registry::Head) of a log of the process registry.
     LogHead,
-    /// A [revocation](crdt::roster::Revocation), which authorities sign.
+    /// A [revocation or withdrawal](crdt::roster::Revocation), which authorities sign.
     Revocation,
 }
 
@@ -69,6 +70,24 @@ pub trait Proofs: fmt::Debug + Send + Sync {
     /// Whether an authority of this cluster has signed that: the cluster's own, or one below it. `chain`
     /// is its certificate.
     fn is_of_authority(&self, chain: &[u8], domain: Domain, said: &[u8], proof: &[u8]) -> bool;
+
+    /// Whether the cluster's own authority has signed that, and not one below it. `chain` is its
+    /// certificate.
+    fn is_of_root(&self, chain: &[u8], domain: Domain, said: &[u8], proof: &[u8]) -> bool;
+
+    /// By what withdrawals name what a chain has, which is not judged here; `None` if it is none.
+    fn marks(&self, chain: &[u8]) -> Option<Marks>;
+}
+
+/// By what withdrawals of authorities name the certificates of a chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Marks {
+    /// The first certificate.
+    pub certificate: Mark,
+    /// The key of the first certificate.
+    pub key: Mark,
+    /// The keys of the certificates above it, as far as they are in the chain.
+    pub issuers: Vec<Mark>,
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use api::time::Millis;
 use names::{NodeId, NodeName, Role};
 use node::admission::{Application, Grant, Refusal, RefusalKind, Sealed};
 use pki::certificate::NodeFacts;
-use pki::{Bearer, Certified, Claim, Identity, InvitationId, Proofs, Signer};
+use pki::{Bearer, Certified, Claim, Identity, InvitationId, Proofs, Signer, Withdrawn};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -35,6 +35,8 @@ pub(crate) struct Around {
     pub(crate) taken: BTreeMap<String, NodeId>,
     /// The ids of the nodes that are shut out: their names are free.
     pub(crate) revoked: BTreeSet<String>,
+    /// The authorities whose certificates prove nothing any more.
+    pub(crate) withdrawn: Withdrawn,
     /// Where nodes of the cluster are.
     pub(crate) seeds: Vec<String>,
 }
@@ -67,6 +69,14 @@ impl Authority {
             return refuse(RefusalKind::Unknown, words);
         };
         check_proof(asked, around, id, invitation)?;
+        let signer = match self.signer() {
+            Ok(Some(signer)) => signer,
+            Ok(None) => {
+                let words = cannot_sign(around, &"its key is gone, or withdrawn");
+                return refuse(RefusalKind::Authority, words);
+            }
+            Err(error) => return refuse(RefusalKind::Authority, cannot_sign(around, &error)),
+        };
         let known = invitation.used.iter().find(|used| {
             used.public_key.0 == asked.application.public_key
                 && is_same_name(used, asked, invitation)
@@ -81,14 +91,6 @@ impl Authority {
         }
         check_state(invitation)?;
         let holder = holder(asked, around)?;
-        let signer = match Signer::load(&self.shared.dir) {
-            Ok(Some(signer)) => signer,
-            Ok(None) => {
-                let words = cannot_sign(around, &"its key is gone");
-                return refuse(RefusalKind::Authority, words);
-            }
-            Err(error) => return refuse(RefusalKind::Authority, cannot_sign(around, &error)),
-        };
         let name = choose_name(asked, around, invitation, (&book, holder.as_ref()))?;
         let bearer = match &holder {
             Some(holder) => (holder.id, holder.role),
@@ -128,7 +130,9 @@ fn holder(asked: &Asked, around: &Around) -> Result<Option<NodeFacts>, Refusal> 
     let Some(chain) = &asked.chain else {
         return Ok(None);
     };
-    let Some(holder) = Proofs::new(around.identity.clone()).holder(chain) else {
+    let holder = Proofs::new(around.identity.clone()).holder(chain);
+    let is_withdrawn = around.withdrawn.refuses_chain(chain);
+    let Some(holder) = holder.filter(|_| !is_withdrawn) else {
         let words = "the certificate of this host is of another cluster, or of an authority that is not \
                      trusted any more";
         return refuse(RefusalKind::Malformed, words);

@@ -6,6 +6,11 @@ use pki::{Claim, Identity, NodeKey};
 use std::collections::{BTreeMap as Map, BTreeSet};
 use tempfile::TempDir;
 
+/// That nobody is shut out.
+fn nobody() -> Revoked {
+    watch::channel(Arc::from([])).1
+}
+
 struct World {
     dir: TempDir,
     authority: Authority,
@@ -31,10 +36,11 @@ impl World {
             identity,
             taken: Map::from([("alpha".to_owned(), NodeId([1; 16]))]),
             revoked: BTreeSet::new(),
+            withdrawn: pki::Withdrawn::default(),
             seeds: vec!["10.0.0.1:6878".to_owned()],
         };
         Self {
-            authority: Authority::load(dir.path()).unwrap(),
+            authority: Authority::load(dir.path(), nobody()).unwrap(),
             dir,
             around,
         }
@@ -42,7 +48,7 @@ impl World {
 
     /// The same after a restart.
     fn restarted(mut self) -> Self {
-        self.authority = Authority::load(self.dir.path()).unwrap();
+        self.authority = Authority::load(self.dir.path(), nobody()).unwrap();
         self
     }
 

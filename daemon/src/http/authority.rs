@@ -293,7 +293,8 @@ pub(crate) async fn revoke(
     }
 }
 
-fn seconds(at: i64) -> Millis {
+/// A time of a certificate.
+pub(crate) fn seconds(at: i64) -> Millis {
     Millis(at.saturating_mul(1000))
 }
 

@@ -9,11 +9,12 @@ use axum::middleware::Next;
 use axum::response::Response;
 
 /// Where all that is no reading is a change.
-const CHANGING: [&str; 5] = [
+const CHANGING: [&str; 6] = [
     "/v1/lists",
     "/v1/processes",
     "/v1/groups",
     "/v1/invitations",
+    "/v1/revocations",
     "/add_entry",
 ];
 
@@ -64,6 +65,7 @@ mod tests {
             (Method::DELETE, "/v1/invitations/001122334455"),
             (Method::DELETE, "/v1/members/n2"),
             (Method::POST, "/v1/members/n2/revoke"),
+            (Method::POST, "/v1/revocations"),
             (Method::POST, "/add_entry"),
         ] {
             assert!(is_refused(&method, path), "{method} {path}");

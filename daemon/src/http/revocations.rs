@@ -1,4 +1,5 @@
-//! `/v1/members/{member}/revoke` and `/v1/revocations`: shutting a node out for ever.
+//! `/v1/members/{member}/revoke` and `/v1/revocations`: shutting a node out for ever, and publishing that an
+//! authority is withdrawn.
 
 use crate::authority::AuthorityError;
 use crate::http::Api;
@@ -9,15 +10,18 @@ use crate::http::json::{self, Json};
 use crate::http::operations::openapi::Problems;
 use crate::http::page::{Page, PageWriter, Room};
 use crate::http::path::MemberPath;
-use crate::http::problem::Problem;
+use crate::http::problem::{Kind, Own, Problem};
 use crate::http::query::Query;
 use crate::http::time::Timeout;
-use api::authority::{NewRevocation, Revocation as Shown, RevocationPage};
+use api::authority::{
+    NewRevocation, Revocation as Shown, RevocationKind, RevocationPage, SignedStatement,
+};
 use api::time::Millis;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use crdt::roster::{Revocation, Told};
+use data_encoding::BASE64;
 use names::NodeId;
 use node::cluster::Refusal;
 use node::cluster::ask::Revoke;
@@ -31,7 +35,7 @@ const MAX_REASON_BYTES: usize = 500;
 pub(crate) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
         .routes(routes!(revoke))
-        .routes(routes!(revocations))
+        .routes(routes!(revocations, publish))
 }
 
 /// Shuts a node out for ever, by its id: connections with it are closed, its handshakes are refused
@@ -79,7 +83,8 @@ pub(crate) async fn revoke(
     json::respond(StatusCode::OK, &shown(known.unwrap_or(&revocation)))
 }
 
-fn reason(text: String) -> Result<String, Problem> {
+/// Why a node is shut out or an authority withdrawn, as a client may say it.
+pub(crate) fn reason(text: String) -> Result<String, Problem> {
     if text.len() > MAX_REASON_BYTES || text.chars().any(names::is_unprintable) {
         return Err(Problem::invalid(format!(
             "\"reason\" must be at most {MAX_REASON_BYTES} bytes without control characters"
@@ -107,18 +112,50 @@ fn find(api: &Api, text: &str) -> Result<(NodeId, String), Problem> {
 }
 
 fn shown(revocation: &Revocation) -> Shown {
-    let told = revocation.told();
+    let (told, good) = (revocation.told(), revocation.good());
+    let kind = match good {
+        Some(_) => RevocationKind::Authority,
+        None => RevocationKind::Node,
+    };
     Shown {
+        kind: Some(kind),
         id: revocation.subject().to_string(),
         name: told.name,
         reason: told.reason,
         at: Millis(told.at_ms),
         by: told.by,
         authority: revocation.relayed().owner().to_string(),
+        stay_good: good.map(|good| good.len()),
     }
 }
 
-/// The nodes that are shut out, by id.
+/// Publishes a revocation, or the withdrawal of an authority that the cluster's own has signed (`muster pki
+/// sign`). Who is shut out by a withdrawal may come back with a certificate of another authority.
+#[utoipa::path(
+    post, path = "/v1/revocations", tag = "node and cluster", operation_id = "publish_revocation",
+    params(Query<(Timeout,)>), request_body = SignedStatement,
+    responses(
+        (status = 200, description = "Verified, on the disk, and told to all that are reached", body = Shown),
+        Problems<(Admin, Query<(Timeout,)>, Json<SignedStatement>, Revoke, Own<{ Kind::Invalid as usize }>)>,
+    )
+)]
+pub(crate) async fn publish(
+    State(api): State<Api>,
+    _: Admin,
+    Query((Timeout(timeout),)): Query<(Timeout,)>,
+    Json(body): Json<SignedStatement>,
+) -> Result<Response, Problem> {
+    let invalid = |error: &dyn std::fmt::Display| {
+        Problem::invalid(format!("\"statement\" is no signed statement: {error}"))
+    };
+    let bytes = BASE64.decode(body.statement.trim().as_bytes());
+    let bytes = bytes.map_err(|error| invalid(&error))?;
+    let revocation = Revocation::read(bytes.into()).map_err(|error| invalid(&error))?;
+    ask(&api, Revoke(revocation.clone()), timeout).await?;
+    json::respond(StatusCode::OK, &shown(&revocation))
+}
+
+/// The nodes that are shut out, by id, and the authorities that are withdrawn, by key.
 #[utoipa::path(
     get, path = "/v1/revocations", tag = "node and cluster", operation_id = "revocations",
     params(Query<(Page,)>),
@@ -132,7 +169,9 @@ pub(crate) async fn revocations(
     Query((page,)): Query<(Page,)>,
 ) -> Result<Response, Problem> {
     let mut writer = PageWriter::new(&page);
-    for revocation in api.service().revocations().iter() {
+    let mut revocations = api.service().revocations().to_vec();
+    revocations.sort_by_key(Revocation::subject);
+    for revocation in &revocations {
         let id = revocation.subject().0;
         if page
             .after

@@ -2,7 +2,7 @@
 
 use super::ListsInbox;
 use super::mailbox::{Letter, Mailbox, Waiting};
-use super::proofs::{Certified, Identities};
+use super::proofs::{Certified, Identities, withdrawn};
 use crate::event::EventLog;
 use crate::heal::Heals;
 use crate::host::{Clock, wall_ms};
@@ -331,8 +331,9 @@ impl Loop {
                     self.wires.view.send_replace(view);
                 }
                 Output::Revoked(revocations) => {
-                    let ids = revocations.iter().map(|revoked| revoked.subject().0);
-                    self.endpoint.revoke(ids);
+                    let nodes = revocations.iter().filter(|one| !one.is_withdrawal());
+                    let ids = nodes.map(|revoked| revoked.subject().0);
+                    self.endpoint.revoke(ids, withdrawn(&revocations));
                     self.wires.revoked.send_replace(revocations);
                 }
                 Output::Event(event) => {

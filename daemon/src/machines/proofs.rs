@@ -3,9 +3,11 @@
 
 use super::Inbox;
 use bytes::Bytes;
+use crdt::roster::Revocation;
 use names::{NodeId, NodeName, Role};
-use node::proof::{Domain, Proofs};
+use node::proof::{Domain, Marks, Proofs};
 use node::wire::Peer;
+use pki::Withdrawn;
 use std::sync::Arc;
 
 /// Those of the certificate in force.
@@ -46,6 +48,31 @@ impl Proofs for Certified {
         let message = domain.message(self.0.cluster(), said);
         self.0.is_of_authority(chain, &message, proof)
     }
+
+    fn is_of_root(&self, chain: &[u8], domain: Domain, said: &[u8], proof: &[u8]) -> bool {
+        let message = domain.message(self.0.cluster(), said);
+        self.0.is_of_root(chain, &message, proof)
+    }
+
+    fn marks(&self, chain: &[u8]) -> Option<Marks> {
+        let marks = pki::marks(chain)?;
+        Some(Marks {
+            certificate: marks.certificate,
+            key: marks.key,
+            issuers: marks.issuers,
+        })
+    }
+}
+
+/// The authorities that are withdrawn, and what of theirs stays good.
+pub(crate) fn withdrawn(revocations: &[Revocation]) -> Withdrawn {
+    let mut withdrawn = Withdrawn::default();
+    for one in revocations {
+        if let Some(good) = one.good() {
+            withdrawn.add(one.subject().0, good);
+        }
+    }
+    withdrawn
 }
 
 /// All that acts with this node's certificate and key.

@@ -129,6 +129,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/authority/withdrawal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Drafts the withdrawal of an authority below the cluster's own: what is to be signed with the key of the
+         *     cluster's own (`muster pki sign`), and then published. It names what stays good: the certificates of the
+         *     members that are known here and not revoked, and the revocations that it has signed. Nothing is changed.
+         */
+        post: operations["draft_withdrawal"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/debug/configuration": {
         parameters: {
             query?: never;
@@ -849,10 +870,14 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The nodes that are shut out, by id. */
+        /** The nodes that are shut out, by id, and the authorities that are withdrawn, by key. */
         get: operations["revocations"];
         put?: never;
-        post?: never;
+        /**
+         * Publishes a revocation, or the withdrawal of an authority that the cluster's own has signed (`muster pki
+         *     sign`). Who is shut out by a withdrawal may come back with a certificate of another authority.
+         */
+        post: operations["publish_revocation"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1896,6 +1921,18 @@ export interface components {
              */
             ttl?: string;
         };
+        /** @description Which authority is to be withdrawn. */
+        NewWithdrawal: {
+            /** @description The name of the node for which it was made, or its key. */
+            authority: string;
+            /** @description Why, in words, for all who are told: at most 500 bytes. */
+            reason?: string | null;
+            /**
+             * @description The nodes, by name or id, whose certificates or revocations by it are good no longer; none if it is
+             *     not given.
+             */
+            without?: string[] | null;
+        };
         /** @description An event whose name says it all. */
         NoDetails: Record<string, never>;
         /** @description The configuration. */
@@ -2325,24 +2362,36 @@ export interface components {
             /** @description Whether these are enough. */
             reached: boolean;
         };
-        /** @description A node that is shut out for ever. */
+        /** @description A node that is shut out for ever, or an authority that is withdrawn. */
         Revocation: {
             /**
              * Format: date-time
-             * @description When, by the clock of the authority.
+             * @description When, by the clock of the authority; of a withdrawal, by that of the node which has drafted it.
              */
             at: string;
-            /** @description The id of the node whose authority has signed it. */
+            /** @description The id of the node whose authority has signed it; of a withdrawal, of the node which has drafted it. */
             authority: string;
             /** @description Who has asked for it, such as `alice@alpha`. */
             by: string;
-            /** @description The node's id. */
+            /** @description The node's id, or the authority's key. */
             id: string;
+            /** @description Which of the two; an older program, which does not tell it, knows nodes only. */
+            kind: components["schemas"]["RevocationKind"];
             /** @description The name that it had; empty if the authority had never seen it. */
             name: string;
             /** @description Why; may be empty. */
             reason: string;
+            /** @description How many certificates and revocations of a withdrawn authority stay good; null for a node. */
+            stay_good: number | null;
         };
+        /**
+         * @description What was taken out of the cluster.
+         *
+         *     - `node`: A node.
+         *     - `authority`: An authority below the cluster's own.
+         * @enum {string}
+         */
+        RevocationKind: "node" | "authority";
         /** @description A page of them. */
         RevocationPage: {
             /** @description In the order of the call. */
@@ -2361,6 +2410,11 @@ export interface components {
             };
             /** @description Its `host:port`: one. */
             targets: string[];
+        };
+        /** @description A statement that was signed elsewhere. */
+        SignedStatement: {
+            /** @description In base64. */
+            statement: string;
         };
         /** @description A node that can sign. */
         SigningNode: {
@@ -2601,6 +2655,38 @@ export interface components {
          * @enum {string}
          */
         TokenScope: "page" | "read" | "sd";
+        /** @description What the cluster's own authority is to sign so that one below it is withdrawn. */
+        WithdrawalDraft: {
+            /** @description Which authority it is about. */
+            authority: components["schemas"]["WithdrawnAuthority"];
+            /** @description The members whose certificates stay good. */
+            members: components["schemas"]["WithdrawalKept"][];
+            /** @description The nodes whose revocations stay good. */
+            revocations: components["schemas"]["WithdrawalKept"][];
+            /** @description The statement, in base64, without a signature. */
+            statement: string;
+            /** @description What it says, in words. */
+            text: string;
+        };
+        /** @description A node of which something stays good. */
+        WithdrawalKept: {
+            /** @description Its id. */
+            id: string;
+            /** @description Its name; empty where nobody knew it. */
+            name: string;
+        };
+        /** @description An authority below the cluster's own. */
+        WithdrawnAuthority: {
+            /**
+             * Format: date-time
+             * @description When its certificate expires.
+             */
+            expires_at: string;
+            /** @description Its key: 32 hexadecimal digits, the first half of SHA-256 over the public key info. */
+            key: string;
+            /** @description The name of the node for which it was made. */
+            name: string;
+        };
     };
     responses: never;
     parameters: never;
@@ -3122,6 +3208,141 @@ export interface operations {
             };
             /** @description `/problems/internal`: The daemon failed */
             500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    draft_withdrawal: {
+        parameters: {
+            query?: {
+                /** @description How long to wait: `500ms`, `5s` (the default) or `2m`, at most 5 min. */
+                timeout?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewWithdrawal"];
+            };
+        };
+        responses: {
+            /** @description The draft, and what it says */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WithdrawalDraft"];
+                };
+            };
+            /** @description `/problems/malformed`: The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/no-such-member`: There is no such member; `/problems/no-such-authority`: There is no such authority */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/body-too-slow`: The body did not arrive in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/several-authorities`: Several authorities have that name */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/too-large`: Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/not-json`: The body is not declared as JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/invalid`: Invalid value */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/too-many`: Too many at once */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/internal`: The daemon failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/busy`: The node is busy; `/problems/full`: The node has no room; `/problems/store-unavailable`: The store is not available; `/problems/outcome-unknown`: The outcome is unknown */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6625,7 +6846,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `/problems/reachable`: The member is reachable; `/problems/no-authority`: The node is no authority */
+            /** @description `/problems/reachable`: The member is reachable; `/problems/no-authority`: The node is no authority; `/problems/unsigned`: The statement is not signed as it must be */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -8165,6 +8386,150 @@ export interface operations {
             };
             /** @description `/problems/internal`: The daemon failed */
             500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    publish_revocation: {
+        parameters: {
+            query?: {
+                /** @description How long to wait: `500ms`, `5s` (the default) or `2m`, at most 5 min. */
+                timeout?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SignedStatement"];
+            };
+        };
+        responses: {
+            /** @description Verified, on the disk, and told to all that are reached */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Revocation"];
+                };
+            };
+            /** @description `/problems/malformed`: The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this; `/problems/observer`: The node is an observer */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/no-such-member`: There is no such member */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/body-too-slow`: The body did not arrive in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/reachable`: The member is reachable; `/problems/no-authority`: The node is no authority; `/problems/unsigned`: The statement is not signed as it must be */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/too-large`: Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/not-json`: The body is not declared as JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/invalid`: Invalid value */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/too-many`: Too many at once */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/internal`: The daemon failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/busy`: The node is busy; `/problems/store-unavailable`: The store is not available; `/problems/outcome-unknown`: The outcome is unknown */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/disk-full`: The disk is full */
+            507: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -7,6 +7,7 @@ mod renaming;
 mod renewal;
 mod revoking;
 mod service;
+mod withdrawing;
 
 use crate::fleet::{Node, eventually, items, program, run};
 use crate::http::Events;

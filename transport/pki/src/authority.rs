@@ -15,8 +15,10 @@
 //! cluster <32 hex>`, so that authorities can be replaced without making another cluster. A node's
 //! certificate is valid for 2 years unless told otherwise, from a day back.
 
+mod root;
 mod signer;
 
+pub use root::Root;
 pub use signer::{Certified, Delegated, IssuedName, SIGNER_LIFE, Signer, delegate, list};
 
 use crate::certificate::{self, AuthorityFacts, Bearer, NodeFacts};
@@ -28,6 +30,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
     Issuer, KeyPair, KeyUsagePurpose, PKCS_ED25519, PublicKeyData, SerialNumber, SigningKey,
 };
+use rustls::pki_types::CertificateDer;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -160,7 +163,7 @@ pub fn init(dir: &Path) -> Result<Authority, PkiError> {
 /// certificates; only then take the old one out of `ca.pem`.
 pub fn rotate(dir: &Path) -> Result<Authority, PkiError> {
     let (path, key_path) = (dir.join(AUTHORITY_FILE), dir.join(AUTHORITY_KEY_FILE));
-    let (_, old) = signing_authority(dir)?;
+    let (_, old, _) = signing_authority(dir)?;
     let made = make_authority(old.cluster)?;
     let earlier = fs::read_to_string(&path).map_err(|source| PkiError::File {
         path: path.clone(),
@@ -325,7 +328,7 @@ fn make_node(
     bearer: Bearer<'_>,
     life: std::time::Duration,
 ) -> Result<MadeNode, PkiError> {
-    let (signing_key, authority) = signing_authority(dir)?;
+    let (signing_key, authority, _) = signing_authority(dir)?;
     let key = KeyPair::generate_for(&PKCS_ED25519)?;
     let issuer = Issuer::new(authority_params(authority.cluster), signing_key);
     let certified = sign_node(&issuer, &key, bearer, life, authority.not_after)?;
@@ -424,7 +427,9 @@ fn write_node(dir: &Path, made: &MadeNode, out: &Path, replace: Replace) -> Resu
 }
 
 /// The key that signs, and its certificate among those in `ca.pem`.
-fn signing_authority(dir: &Path) -> Result<(KeyPair, AuthorityFacts), PkiError> {
+fn signing_authority(
+    dir: &Path,
+) -> Result<(KeyPair, AuthorityFacts, CertificateDer<'static>), PkiError> {
     let (path, key_path) = (dir.join(AUTHORITY_FILE), dir.join(AUTHORITY_KEY_FILE));
     let pem = fs::read_to_string(&key_path).map_err(|source| PkiError::File {
         path: key_path,
@@ -440,7 +445,7 @@ fn signing_authority(dir: &Path) -> Result<(KeyPair, AuthorityFacts), PkiError> 
         if facts.public_key == rcgen::PublicKeyData::subject_public_key_info(&key)
             && facts.not_after > now
         {
-            return Ok((key, facts));
+            return Ok((key, facts, der));
         }
     }
     Err(PkiError::Key { path })

@@ -113,6 +113,11 @@ pub(crate) fn key(der: &[u8]) -> Result<Vec<u8>, CertificateFault> {
     Ok(key.data.to_vec())
 }
 
+/// The key of a certificate with its algorithm, in DER.
+pub(crate) fn public_key_info(der: &[u8]) -> Result<Vec<u8>, CertificateFault> {
+    Ok(parse(der)?.public_key().raw.to_vec())
+}
+
 /// Whether the key of one certificate has signed the other, whatever the time. Authorities' keys are
 /// Ed25519 keys.
 pub(crate) fn is_signed_by(der: &[u8], issuer: &[u8]) -> bool {

@@ -29,10 +29,11 @@ mod installed;
 mod invitation;
 mod proofs;
 mod server;
+mod withdrawn;
 
 pub use authority::{
-    Authority, Certified, Delegated, Issued, IssuedName, NODE_LIFE, PkiError, SIGNER_LIFE, Signer,
-    delegate, init, issue, list, rename, renew, rotate,
+    Authority, Certified, Delegated, Issued, IssuedName, NODE_LIFE, PkiError, Root, SIGNER_LIFE,
+    Signer, delegate, init, issue, list, rename, renew, rotate,
 };
 pub use certificate::{Bearer, CertificateFault};
 pub use identity::{Identity, IdentityError, provider};
@@ -43,3 +44,4 @@ pub use invitation::{
 pub use names::Role;
 pub use proofs::{MAX_CHAIN_BYTES, Proofs};
 pub use server::{Server, ServerError};
+pub use withdrawn::{Intermediate, Mark, Marks, Withdrawn, intermediates, mark, marks};

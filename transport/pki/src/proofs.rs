@@ -105,6 +105,25 @@ impl Proofs {
     /// Whether an authority of this cluster has signed a message: one that this node trusts itself, or
     /// one directly below such, with that certificate in `chain`. It may have expired.
     pub fn is_of_authority(&self, chain: &[u8], message: &[u8], proof: &[u8]) -> bool {
+        self.is_signed_by_one(chain, message, proof, |der, roots| {
+            let is_below = |root: &CertificateDer<'_>| certificate::is_signed_by(der, root);
+            roots.contains(der) || roots.iter().any(is_below)
+        })
+    }
+
+    /// Whether one of the cluster's own authorities has signed a message: one that this node trusts
+    /// itself, with its certificate in `chain`.
+    pub fn is_of_root(&self, chain: &[u8], message: &[u8], proof: &[u8]) -> bool {
+        self.is_signed_by_one(chain, message, proof, |der, roots| roots.contains(der))
+    }
+
+    fn is_signed_by_one(
+        &self,
+        chain: &[u8],
+        message: &[u8],
+        proof: &[u8],
+        is_trusted: impl FnOnce(&CertificateDer<'_>, &[CertificateDer<'_>]) -> bool,
+    ) -> bool {
         let Some([der]) = read_chain(chain)
             .as_deref()
             .and_then(|chain| chain.first_chunk().cloned())
@@ -115,10 +134,8 @@ impl Proofs {
             return false;
         };
         let identity = self.identity.read();
-        let roots = identity.authorities();
-        let is_below = |root: &CertificateDer<'_>| certificate::is_signed_by(&der, root);
         facts.cluster == identity.cluster()
-            && (roots.contains(&der) || roots.iter().any(is_below))
+            && is_trusted(&der, identity.authorities())
             && certificate::key(&der).is_ok_and(|key| is_signed(&key, message, proof))
     }
 
@@ -179,7 +196,7 @@ pub(crate) fn chain_of<'a>(
     chain
 }
 
-fn read_chain(mut chain: &[u8]) -> Option<Vec<CertificateDer<'_>>> {
+pub(crate) fn read_chain(mut chain: &[u8]) -> Option<Vec<CertificateDer<'_>>> {
     if chain.len() > MAX_CHAIN_BYTES {
         return None;
     }

@@ -114,3 +114,40 @@ fn only_an_authority_of_the_cluster_signs_as_one() {
     // The authority that is trusted, with the signature of the one that is not.
     assert!(!beta.is_of_authority(&below.chain(), b"said", &proof));
 }
+
+#[test]
+fn only_the_clusters_own_authority_signs_as_such() {
+    let dir = TempDir::new().unwrap();
+    let beta = node(&dir, "ca", "beta", pki::NODE_LIFE);
+    let root = pki::Root::load(&dir.path().join("ca")).unwrap();
+    let proof = root.sign(b"said").unwrap();
+    assert_eq!(root.cluster(), beta.cluster());
+    assert!(beta.is_of_root(&root.chain(), b"said", &proof));
+    assert!(!beta.is_of_root(&root.chain(), b"Said", &proof));
+    let below = signer(&dir, "ca", "below");
+    let proof = below.sign(b"said").unwrap();
+    assert!(beta.is_of_authority(&below.chain(), b"said", &proof));
+    assert!(!beta.is_of_root(&below.chain(), b"said", &proof));
+    assert!(!beta.is_of_root(&root.chain(), b"said", &proof));
+    node(&dir, "other", "gamma", pki::NODE_LIFE);
+    let foreign = pki::Root::load(&dir.path().join("other")).unwrap();
+    let proof = foreign.sign(b"said").unwrap();
+    assert!(!beta.is_of_root(&foreign.chain(), b"said", &proof));
+}
+
+#[test]
+fn a_renewed_authority_keeps_its_mark_and_name() {
+    let dir = TempDir::new().unwrap();
+    node(&dir, "ca", "beta", pki::NODE_LIFE);
+    let below = signer(&dir, "ca", "below");
+    let again = signer(&dir, "ca", "below");
+    assert_ne!(below.chain(), again.chain());
+    assert_eq!(below.key_mark(), again.key_mark());
+    let [known] = pki::intermediates(&again.chain()).try_into().unwrap();
+    let pki::Intermediate { key, name, .. } = known;
+    assert_eq!((key, name.as_str()), (below.key_mark(), "alpha"));
+    assert_eq!(pki::marks(&again.chain()).unwrap().key, key);
+    let root = pki::Root::load(&dir.path().join("ca")).unwrap();
+    assert!(pki::intermediates(&root.chain()).is_empty());
+    assert!(pki::marks(b"rubbish").is_none());
+}

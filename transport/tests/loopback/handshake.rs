@@ -318,3 +318,49 @@ async fn beyond_the_limit_connections_are_refused_in_words() {
     );
     assert!(a.endpoint.stats().refused_limit >= 1);
 }
+
+/// A node with a certificate that an authority below the cluster's own has signed, and that authority's key.
+fn below(world: &World, name: &str, id: u8) -> (pki::Identity, [u8; 16]) {
+    let (authority, key) = (world.files("authority"), pki::NodeKey::generate().unwrap());
+    pki::delegate(&world.ca(), "direct", &authority, pki::SIGNER_LIFE).unwrap();
+    let signer = pki::Signer::load(&authority).unwrap().unwrap();
+    let direct = world.identity(&format!("beside-{name}"));
+    let bearer = pki::Bearer {
+        id: [id; 16],
+        name,
+        role: pki::Role::Member,
+    };
+    let certified = signer
+        .certify(bearer, key.public(), pki::NODE_LIFE, &direct)
+        .unwrap();
+    let authorities = direct.authorities_pem();
+    let files = world.files(name);
+    let identity = pki::install(&files, &key, &certified.pem, &authorities).unwrap();
+    (identity, signer.key_mark())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_of_a_withdrawn_authority_is_refused_unless_it_stays_good() {
+    let world = World::new();
+    let mut a = world.node("a");
+    let (good, key) = below(&world, "good", 5);
+    let (bad, same) = below(&world, "bad", 6);
+    assert_eq!(key, same);
+    let marks = pki::marks(&good.chain()).unwrap();
+    assert_eq!(marks.issuers, [key]);
+    let (mut good, mut bad) = (Node::bind(settings(), good), Node::bind(settings(), bad));
+    connect(&mut a, &mut good).await;
+    connect(&mut a, &mut bad).await;
+    let mut withdrawn = pki::Withdrawn::default();
+    withdrawn.add(key, [marks.certificate]);
+    a.endpoint.revoke([], withdrawn);
+    // What stands goes at once, and comes again in neither direction.
+    assert!(bad.closed().await.contains("is withdrawn"));
+    a.closed().await;
+    let (kind, _) = a.fails(&bad.address(), None).await;
+    assert_eq!(kind, DialErrorKind::Refused);
+    let (_, reason) = bad.fails(&a.address(), None).await;
+    assert!(reason.contains("has revoked this node"), "{reason}");
+    assert_eq!(a.endpoint.stats().connections, 1);
+    connect(&mut good, &mut a).await;
+}

@@ -84,4 +84,33 @@ pub(crate) enum Authority {
     ///
     /// It does so by itself at two thirds of the certificate's life.
     Renew,
+    /// Draft the withdrawal of an authority whose key was stolen
+    ///
+    /// Writes a file to be signed with the key of the cluster's own authority (muster pki sign), and then
+    /// published. Changes nothing.
+    Withdraw(Withdraw),
+    /// Publish a withdrawal that the cluster's own authority has signed
+    ///
+    /// What it does not name is good no longer: nodes with other certificates of that authority are shut
+    /// out of the cluster at once.
+    Publish {
+        /// The signed file
+        file: PathBuf,
+    },
+}
+
+/// `muster authority withdraw`.
+#[derive(Debug, Args)]
+pub(crate) struct Withdraw {
+    /// The name of the node that signs with it, or its key
+    pub(crate) authority: String,
+    /// Why, for all who are told
+    #[arg(long)]
+    pub(crate) reason: Option<String>,
+    /// A node whose certificate by it, or revocation by it, is good no longer
+    #[arg(long, value_name = "NODE")]
+    pub(crate) without: Vec<String>,
+    /// Where to write the draft; what is there stays
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
 }

@@ -155,7 +155,7 @@ pub(super) fn without_risky_tip(mut error: clap::Error) -> clap::Error {
 mod tests {
     use super::*;
     use crate::args::{command, parse};
-    use crate::program::{OfflineError, Program, SetupError};
+    use crate::program::{OfflineError, Program, SetupError, SignError};
     use std::ffi::OsString;
 
     fn program() -> Program {
@@ -167,6 +167,7 @@ mod tests {
             init: |_| Err(SetupError::Failed(String::new())),
             join: |_| Err(SetupError::Failed(String::new())),
             rename: |_| Err(SetupError::Failed(String::new())),
+            sign: |_, _| Err(SignError::Draft(String::new())),
             rebuild: |_, _| Err(OfflineError::Failed(String::new())),
             manual: |_| Ok(()),
         }

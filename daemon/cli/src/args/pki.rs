@@ -39,6 +39,20 @@ pub(crate) enum Pki {
         #[arg(long, value_name = "DAYS", default_value_t = 1825, value_parser = clap::value_parser!(u16).range(1..=3650))]
         days: u16,
     },
+    /// Sign the withdrawal of an authority with the key of the cluster's own
+    ///
+    /// Shows what the file of muster authority withdraw says, and signs it. Publish it by muster
+    /// authority publish.
+    Sign {
+        /// The draft
+        file: PathBuf,
+        /// Where the certificate authority is
+        #[arg(long, value_name = "DIR", default_value = "ca")]
+        dir: PathBuf,
+        /// Where to write the signed statement [default: in the place of the draft]
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
     /// Show whom an authority has given certificates
     List {
         /// Where the authority is: that of the cluster, or authority/ in the data directory of a node

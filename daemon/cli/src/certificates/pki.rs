@@ -1,21 +1,24 @@
 //! `muster pki`: certificates, made where the authority's key is.
 
+use super::statement;
 use crate::args::Pki;
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::program::{Program, SignError};
 use crate::table::{Cell, Paint, Table};
 use crate::text::printable;
 use data_encoding::HEXLOWER;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use names::Role;
+use pki::files::Replace;
 use pki::{Issued, PkiError};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Runs one of the commands. No daemon is asked.
-pub(crate) fn run(command: &Pki, output: &Output) -> Result<(), Failure> {
+pub(crate) fn run(command: &Pki, program: &Program, output: &Output) -> Result<(), Failure> {
     match command {
         Pki::Init { dir } => {
             let made = pki::init(dir).map_err(failure)?;
@@ -62,6 +65,7 @@ pub(crate) fn run(command: &Pki, output: &Output) -> Result<(), Failure> {
                 &json!({ "cluster": HEXLOWER.encode(&made.cluster), "out": out, "not_after": expires(made.not_after) }),
             )
         }
+        Pki::Sign { file, dir, out } => sign(program, dir, (file, out.as_deref()), output),
         Pki::List { dir } => list(dir, output),
         Pki::Issue {
             name,
@@ -83,6 +87,41 @@ pub(crate) fn run(command: &Pki, output: &Output) -> Result<(), Failure> {
             told_issued(&issued.map_err(failure)?, &out, output)
         }
     }
+}
+
+/// Signs a withdrawal, and says what it says.
+fn sign(
+    program: &Program,
+    dir: &Path,
+    (file, out): (&Path, Option<&Path>),
+    output: &Output,
+) -> Result<(), Failure> {
+    let draft = statement::read(file)?;
+    let signed = (program.sign)(dir, &draft).map_err(|error| match error {
+        SignError::Draft(words) => Failure::Usage(format!("{}: {words}", file.display())),
+        SignError::Key(error) => failure(error),
+    })?;
+    let replace = out.map_or(Replace::Yes, |_| Replace::No);
+    let out = out.unwrap_or(file);
+    statement::write(out, &signed.statement, replace).map_err(failure)?;
+    let at = Timestamp::from_millisecond(signed.at_ms).unwrap_or_default();
+    let at = at.to_string();
+    let words = format!(
+        "signed in {}: the authority {} with the key {} is withdrawn, and {} of its certificates and \
+         revocations stay good; drafted by {} at {}; reason: {}",
+        out.display(),
+        printable(&signed.name),
+        signed.key,
+        signed.good,
+        printable(&signed.by),
+        output.time(&at, &TimeZone::system()),
+        printable(&signed.reason)
+    );
+    let answer = json!({
+        "file": out, "name": signed.name, "key": signed.key, "reason": signed.reason, "at": at,
+        "by": signed.by, "stay_good": signed.good,
+    });
+    told(output, &words, &answer)
 }
 
 fn told_issued(issued: &Issued, out: &Path, output: &Output) -> Result<(), Failure> {

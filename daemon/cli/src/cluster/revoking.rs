@@ -4,7 +4,7 @@ use crate::failure::Failure;
 use crate::session::Session;
 use crate::table::{Cell, Paint, Table};
 use crate::text::printable;
-use api::authority::{NewRevocation, Revocation};
+use api::authority::{NewRevocation, Revocation, RevocationKind};
 
 /// `muster revoke`.
 pub(crate) async fn revoke(
@@ -41,17 +41,19 @@ pub(crate) async fn list(session: &Session<'_>) -> Result<(), Failure> {
     }
     let mut revocations = answer.value;
     revocations.sort_by_key(|revocation| std::cmp::Reverse(revocation.at));
-    let mut table = Table::new(&["NAME", "ID", "REVOKED", "BY", "REASON"])
+    let mut table = Table::new(&["NAME", "ID", "REVOKED", "BY", "REASON", "KIND"])
         .cut(&["REASON"])
         .spare(&["BY", "REASON"]);
     for revocation in &revocations {
         let at = session.time(&revocation.at.to_string());
+        let kind = revocation.kind.clone().unwrap_or(RevocationKind::Node);
         table.row([
             revocation.name.as_str().into(),
             revocation.id.as_str().into(),
             Cell::painted(&at, Paint::Dim),
             revocation.by.as_str().into(),
             revocation.reason.as_str().into(),
+            kind.as_str().into(),
         ]);
     }
     session.output.table(&table)

@@ -3,8 +3,8 @@
 use super::{Answer, NOTHING};
 use crate::{ApiPath, Client, ClientError};
 use api::authority::{
-    AuthorityView, CreatedInvitation, Invitation, NewInvitation, NewRevocation, RenewedCertificate,
-    Revocation,
+    AuthorityView, CreatedInvitation, Invitation, NewInvitation, NewRevocation, NewWithdrawal,
+    RenewedCertificate, Revocation, SignedStatement, WithdrawalDraft,
 };
 use api::request::TimeoutQuery;
 use hyper::Method;
@@ -33,7 +33,27 @@ impl Client {
         self.send(Method::POST, &path, Some(why), None).await
     }
 
-    /// The nodes that are shut out.
+    /// Drafts the withdrawal of an authority, which changes nothing.
+    pub async fn draft_withdrawal(
+        &self,
+        wanted: &NewWithdrawal,
+        wait: &TimeoutQuery,
+    ) -> Result<Answer<WithdrawalDraft>, ClientError> {
+        let path = ApiPath::new(&["authority", "withdrawal"]).with(wait);
+        self.send(Method::POST, &path, Some(wanted), None).await
+    }
+
+    /// Publishes a revocation or withdrawal that was signed elsewhere.
+    pub async fn publish_revocation(
+        &self,
+        statement: &SignedStatement,
+        wait: &TimeoutQuery,
+    ) -> Result<Answer<Revocation>, ClientError> {
+        let path = ApiPath::new(&["revocations"]).with(wait);
+        self.send(Method::POST, &path, Some(statement), None).await
+    }
+
+    /// The nodes that are shut out, and the authorities that are withdrawn.
     pub async fn revocations(&self) -> Result<Answer<Vec<Revocation>>, ClientError> {
         self.read_all(&ApiPath::new(&["revocations"])).await
     }

@@ -1,7 +1,7 @@
 //! What clients can ask of the cluster machine, each question with the kind of its answer. Those
 //! that concern the process registry are in [`ask`](crate::registry::ask).
 
-use super::io::{Command, JoinOutcome, Reply};
+use super::io::{Chain, Command, JoinOutcome, Reply};
 use crate::machine::asks;
 use crate::registry;
 use crate::registry::ask::{Group, Link, Links, Report, Unlink, Unregister};
@@ -16,9 +16,14 @@ pub struct Join(pub Vec<String>);
 #[derive(Clone, Debug)]
 pub struct Forget(pub String);
 
-/// Shut a node out for ever, as an authority of the cluster has signed it.
+/// Shut a node out for ever, as an authority of the cluster has signed it, or withdraw an authority, as the
+/// cluster's own has.
 #[derive(Clone, Debug)]
 pub struct Revoke(pub Revocation);
+
+/// The chains of certificates with which the members have signed their lines.
+#[derive(Clone, Copy, Debug)]
+pub struct Chains;
 
 /// Write `left` into the roster, tell everybody, and stop after about a second.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +37,7 @@ asks!(Command => Reply {
     Join: Command::Join => Vec<JoinOutcome>: Reply::Joined(outcomes) => outcomes,
     Forget: Command::Forget => (): Reply::Done => (),
     Revoke: Command::Revoke => (): Reply::Done => (),
+    Chains: Command::Chains => Vec<Chain>: Reply::Chains(chains) => chains,
     Leave: Command::Leave => (): Reply::Done => (),
     Shutdown: Command::Shutdown => (): Reply::Done => (),
     // Whether it is fresh: not so if the same process had that name already.

@@ -8,7 +8,6 @@ use super::{Cluster, Phase};
 use crate::wire::{RequestId, WriteError};
 use crdt::roster::{Revocation, Standing};
 use names::NodeId;
-use std::collections::BTreeSet;
 
 /// How many requests wait for the run to be on disk.
 const MAX_EARLY: usize = 64;
@@ -20,6 +19,7 @@ impl Cluster {
             Command::Join(_)
             | Command::Forget(_)
             | Command::Revoke(_)
+            | Command::Chains(_)
             | Command::Leave(_)
             | Command::Registry(_)
                 if self.phase != Phase::Up =>
@@ -36,6 +36,7 @@ impl Cluster {
             ),
             Command::Forget(ask::Forget(text)) => self.forget(id, &text),
             Command::Revoke(ask::Revoke(revocation)) => self.revoke(id, revocation),
+            Command::Chains(ask::Chains) => self.reply(id, Ok(Reply::Chains(self.chains()))),
             Command::Leave(ask::Leave) => self.change(id, self.me.id, Standing::Left),
             Command::Registry(command) => {
                 self.with_registry(|registry, _| registry.request(id, command))
@@ -125,15 +126,23 @@ impl Cluster {
         self.begin(request, change);
     }
 
-    /// Begins to shut a node out, as an authority has signed it.
+    /// Begins to shut a node out, as an authority has signed it, or to withdraw an authority.
     fn revoke(&mut self, request: RequestId, revocation: Revocation) {
-        if revocation.subject() == self.me.id {
-            self.reply(request, Err(Refusal::Oneself));
-        } else if !self.roster.is_of_authority(&revocation) {
-            self.reply(request, Err(Refusal::Unsigned));
+        let is_authentic = self.roster.is_authentic(&revocation);
+        let refusal = if revocation.subject() == self.me.id {
+            Refusal::Oneself
+        } else if !is_authentic && revocation.is_withdrawal() {
+            Refusal::NotOfTheCluster
+        } else if !is_authentic {
+            Refusal::Unsigned
+        } else if self.roster.is_overruled(&revocation) {
+            Refusal::Withdrawn
+        } else if self.roster.takes_own(&revocation) {
+            Refusal::OwnCertificate
         } else {
-            self.begin(request, Change::Revocation(revocation));
-        }
+            return self.begin(request, Change::Revocation(revocation));
+        };
+        self.reply(request, Err(refusal));
     }
 
     fn begin(&mut self, request: RequestId, change: Change) {
@@ -173,9 +182,9 @@ impl Cluster {
             }
             Change::Revocation(revocation) => {
                 let bytes = revocation.relayed().bytes().clone();
-                if let Ok(Some(node)) = self.roster.merge_revocation(bytes) {
-                    self.revoked(&BTreeSet::from([node]));
-                    self.broadcast_revocation(node);
+                if let Ok(Some(shut)) = self.roster.merge_revocation(bytes) {
+                    self.shut_out(&shut);
+                    self.broadcast_revocation(revocation.subject());
                 }
                 self.reply(request, Ok(Reply::Done));
             }

@@ -63,6 +63,9 @@ impl Cluster {
             is_own && is_of_start && entry.standing == Standing::Member
         };
         match read.filter(is_peers) {
+            Some((line, _)) if self.roster.is_withdrawn(line.chain()) => {
+                self.close(conn, CloseReason::Revoked);
+            }
             Some((line, entry)) if self.roster.is_good(&line) => {
                 let profile = entry.profile;
                 let hello = Hello {
@@ -216,7 +219,9 @@ impl Cluster {
         let Some(connection) = self.connections.get(conn) else {
             return;
         };
-        if self.roster.is_revoked(connection.peer.id) {
+        let line = connection.line.as_ref();
+        let is_withdrawn = line.is_some_and(|line| self.roster.is_withdrawn(line.chain()));
+        if is_withdrawn || self.roster.is_revoked(connection.peer.id) {
             return self.close(conn, CloseReason::Revoked);
         }
         let (node, Some(hello)) = (connection.peer.id, connection.hello.clone()) else {

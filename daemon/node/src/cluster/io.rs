@@ -124,8 +124,10 @@ pub enum Command {
     Join(ask::Join),
     /// Declare a member gone for good.
     Forget(ask::Forget),
-    /// Shut a node out for ever.
+    /// Shut a node out for ever, or withdraw an authority.
     Revoke(ask::Revoke),
+    /// Tell the members' certificates.
+    Chains(ask::Chains),
     /// Leave the cluster and stop.
     Leave(ask::Leave),
     /// Stop, to be back later.
@@ -225,8 +227,21 @@ pub enum Reply {
     Joined(Vec<JoinOutcome>),
     /// To `Forget`, `Revoke`, `Leave` and `Shutdown`.
     Done,
+    /// To `Chains`.
+    Chains(Vec<Chain>),
     /// To `Registry`.
     Registry(registry::Reply),
+}
+
+/// With what a member has signed its line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chain {
+    /// The member.
+    pub node: NodeId,
+    /// Its name.
+    pub name: NodeName,
+    /// Its certificate and those above it.
+    pub chain: Bytes,
 }
 
 /// What became of one address to join.
@@ -268,6 +283,21 @@ pub enum Refusal {
     /// The revocation is not signed by an authority that this node trusts.
     #[error("this node's authority is not one that the cluster trusts now")]
     Unsigned,
+    /// The withdrawal is not signed by the cluster's own authority.
+    #[error(
+        "the withdrawal of an authority must be signed with the key of the cluster's own authority, by \
+         \"muster pki sign\"; no other one can withdraw it"
+    )]
+    NotOfTheCluster,
+    /// The authority that has signed the revocation is withdrawn.
+    #[error("the authority that has signed it is withdrawn")]
+    Withdrawn,
+    /// The withdrawal takes the certificate of this node with it.
+    #[error(
+        "this node's own certificate is of that authority and not among those that stay good: make the \
+         withdrawal anew, or publish it on another node"
+    )]
+    OwnCertificate,
     /// The node is stopping.
     #[error("this node is stopping")]
     Stopping,

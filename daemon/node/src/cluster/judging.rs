@@ -7,7 +7,7 @@
 use super::connections::Connection;
 use super::edge::Timer;
 use super::message::Message;
-use super::roster::{Merged, Unproved};
+use super::roster::{Merged, Shut, Unproved};
 use super::swim::Member;
 use super::{Cluster, Edge};
 use crate::belief::is_heard;
@@ -15,7 +15,7 @@ use crate::wire::ConnId;
 use bytes::Bytes;
 use crdt::roster::Line;
 use names::{NodeId, Role};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 /// How many are judged in one step: about 15 ms.
@@ -121,7 +121,7 @@ impl Cluster {
     }
 
     fn judge_waiting(&mut self) {
-        let (mut changed, mut revoked) = (Vec::new(), BTreeSet::new());
+        let (mut changed, mut shut) = (Vec::new(), Shut::default());
         for (conn, brought) in self.waiting.take() {
             let Some(connection) = self.connections.get(conn) else {
                 continue;
@@ -129,7 +129,11 @@ impl Cluster {
             let peer = (connection.peer.id, connection.peer.role);
             match brought {
                 Brought::Line(bytes) => changed.extend(self.judge_line((conn, peer), bytes)),
-                Brought::Revocation(bytes) => revoked.extend(self.judge_revocation(conn, bytes)),
+                Brought::Revocation(bytes) => {
+                    if let Some(news) = self.judge_revocation(conn, bytes) {
+                        shut.add(news);
+                    }
+                }
                 Brought::Members(members) => {
                     self.lines_changed(&mut changed);
                     self.merge_members(peer, members);
@@ -137,8 +141,8 @@ impl Cluster {
             }
         }
         self.lines_changed(&mut changed);
-        if !revoked.is_empty() {
-            self.revoked(&revoked);
+        if !shut.subjects.is_empty() {
+            self.shut_out(&shut);
         }
         self.waiting.go_on(&mut self.edge);
     }
@@ -178,8 +182,8 @@ impl Cluster {
         None
     }
 
-    /// Takes a revocation; gives the node that is shut out if that is news.
-    fn judge_revocation(&mut self, conn: ConnId, bytes: Bytes) -> Option<NodeId> {
+    /// Takes a revocation; gives who is shut out if that is news.
+    fn judge_revocation(&mut self, conn: ConnId, bytes: Bytes) -> Option<Shut> {
         if !self.may_prove(conn) {
             return None;
         }

@@ -191,10 +191,7 @@ impl Cluster {
 
     fn send_proved(&mut self, conn: ConnId, answer: bool) {
         let revocations = self.roster.revocations();
-        let revocations = revocations
-            .map(|one| one.relayed().bytes().clone())
-            .collect();
-        for message in Message::revocations(revocations) {
+        for message in Message::revocations(revocations.collect()) {
             self.edge.send(conn, message.bytes());
         }
         for message in Message::lines(self.roster.proved_lines(), answer) {

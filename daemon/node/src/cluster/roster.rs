@@ -34,6 +34,12 @@
 //! place of all lines of that node, which is on no roster any more; connections with it are closed, and
 //! handshakes refused. It is kept on the disk without end.
 //!
+//! A withdrawal takes an authority's key out of the cluster: the cluster's own authority has signed it.
+//! It names the certificates and revocations of that key that stay good. All others prove nothing any
+//! more: lines of nodes with such certificates go, as if their nodes had been revoked in the run that they
+//! had, and such revocations go too. What follows is a function of the statements that are here, and not of
+//! the order in which they came.
+//!
 //! What comes without a proof counts in two cases: lines that a program which spoke protocol 1 has left
 //! on this disk, until their node shows a line; and where protocol 1 is accepted, within the bounds
 //! that [`belief`](crate::belief) tells.
@@ -45,7 +51,8 @@
 //! ```text
 //! a → b   Lines { lines }            on each new connection, and when a client has changed a line
 //! a → b   Lines { lines }            lines that are news to a, within 100 ms, to three peers
-//! a → b   Revocations([…])           all on each new connection and where hashes differ, a new one at once
+//! a → b   Revocations([…])           all, withdrawals first, on each new connection and where hashes differ;
+//!                                    a new one at once
 //! a → b   LinesHash(h)               over both, each second to one peer, chosen at random
 //! b → a   Lines { lines, answer }    b's hash differs: its lines, and
 //! a → b   Lines { lines }            a's lines in return
@@ -63,7 +70,8 @@
 //!
 //! # Bounds
 //!
-//! 10,000 nodes, and as many revocations of at most 8 KiB; further ones are not taken in. 64 KiB a line, about 256 KiB a message. 64 clients that
+//! 10,000 nodes, and as many revocations of at most 8 KiB; 64 withdrawals of at most 32 KiB; further ones are
+//! not taken in. 64 KiB a line, about 256 KiB a message. 64 clients that
 //! wait for a change. A run is below 2³¹, a serial below 2⁴⁸. A line without a good proof, or beyond
 //! the bounds, is passed over and counted; of one peer 16 such are judged a second, and then nothing
 //! that it brings. Of one node 10 changes of its line are taken at once, then one a second. 128 lines are
@@ -71,7 +79,10 @@
 
 mod heard;
 mod said;
+mod shut;
 mod slot;
+
+pub(super) use shut::Shut;
 
 use super::kept::Lines;
 use super::message::Nonce;
@@ -81,13 +92,11 @@ use crate::proof::Proofs;
 use bytes::Bytes;
 use crdt::roster::{Author, Line, Profile, Revocation, Roster, RosterEntry, Standing};
 use names::{NodeId, NodeName, Role};
+use shut::Revocations;
 use slot::Slot;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
-
-/// The most revocations that are kept.
-pub(super) const MAX_REVOCATIONS: usize = 10_000;
 
 /// What this node says of itself in its line.
 #[derive(Clone, Debug)]
@@ -96,14 +105,6 @@ pub(super) struct Own {
     pub(super) role: Role,
     pub(super) start: Nonce,
     pub(super) profile: Profile,
-}
-
-/// Revocations, by the node that each is about.
-#[derive(Debug, Default)]
-struct Revocations {
-    of: BTreeMap<NodeId, Revocation>,
-    /// The sum of their digests.
-    digest: u64,
 }
 
 /// What became of a line that carries a proof.
@@ -196,7 +197,10 @@ impl Replica {
         let runs = replica.roster.iter().map(|(node, entry)| (node, entry.run));
         replica.runs = Runs::kept(runs);
         replica.hash = replica.roster.hash();
-        for revocation in revoked {
+        // What the disk was told before a withdrawal may stand beside it.
+        let (withdrawals, revocations): (Vec<_>, Vec<_>) =
+            revoked.into_iter().partition(Revocation::is_withdrawal);
+        for revocation in revocations.into_iter().chain(withdrawals) {
             replica.put_revocation(revocation);
         }
         replica.fresh.clear();
@@ -219,7 +223,7 @@ impl Replica {
 
     /// Equal for equal lines with proofs.
     pub(super) fn proved_hash(&self) -> u64 {
-        self.proved_hash.wrapping_add(self.revocations.digest)
+        self.proved_hash.wrapping_add(self.revocations.digest())
     }
 
     /// All lines as protocol 1 has them.
@@ -239,16 +243,6 @@ impl Replica {
             .collect()
     }
 
-    /// The revocations of some nodes.
-    pub(super) fn revocations_of(&self, nodes: &BTreeSet<NodeId>) -> Vec<Bytes> {
-        let revoked = nodes
-            .iter()
-            .filter_map(|node| self.revocations.of.get(node));
-        revoked
-            .map(|revocation| revocation.relayed().bytes().clone())
-            .collect()
-    }
-
     /// The lines of some nodes.
     pub(super) fn proved_lines_of(&self, nodes: impl IntoIterator<Item = NodeId>) -> Vec<Bytes> {
         let slots = nodes.into_iter().filter_map(|node| self.slots.get(&node));
@@ -256,21 +250,6 @@ impl Replica {
             .flat_map(Slot::proved)
             .map(|line| line.bytes().clone())
             .collect()
-    }
-
-    /// All revocations that are known.
-    pub(super) fn revocations(&self) -> impl Iterator<Item = &Revocation> {
-        self.revocations.of.values()
-    }
-
-    /// By what a node is shut out.
-    pub(super) fn revocation(&self, node: NodeId) -> Option<&Revocation> {
-        self.revocations.of.get(&node)
-    }
-
-    /// Whether a node is shut out.
-    pub(super) fn is_revoked(&self, node: NodeId) -> bool {
-        self.revocations.of.contains_key(&node)
     }
 
     /// The nodes whose lines have changed since this was asked last.
@@ -373,13 +352,9 @@ impl Replica {
             lines.extend(told.map(|line| line.relayed().bytes().clone()));
         }
         lines.extend(self.foreign.iter().cloned());
-        let mut revocations = self.revocations.of.clone();
-        for one in revoked {
-            revocations.insert(one.subject(), (*one).clone());
-        }
-        let revocations = revocations
-            .values()
-            .map(|one| one.relayed().bytes().clone());
+        let pending = revoked.iter().copied();
+        let revocations = self.revocations.all().chain(pending);
+        let revocations = revocations.map(|one| one.relayed().bytes().clone());
         Lines {
             lines,
             revocations: revocations.collect(),

@@ -7,6 +7,7 @@ mod judging;
 mod numbers;
 mod observing;
 mod proved;
+mod withdrawn;
 
 use super::message::{Hello, Message};
 use super::swim::{Identity, Member, State};

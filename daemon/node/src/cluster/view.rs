@@ -117,7 +117,7 @@ impl Viewer {
             .collect();
         for node in gone {
             if let Some(line) = self.lines.remove(&node) {
-                let (kind, reason) = match sources.roster.revocation(node) {
+                let (kind, reason) = match sources.roster.shut_by(node) {
                     Some(revocation) => ("revoked", revocation.told().reason),
                     None => ("forgotten", String::new()),
                 };

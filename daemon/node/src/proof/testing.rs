@@ -1,20 +1,43 @@
 //! Proofs for tests and the simulator: as cheap as a hash, and sound among nodes that all use this
 //! type as it is meant. Whoever has the code can forge them.
 
-use super::{Domain, Proofs};
+use super::{Domain, Marks, Proofs};
 use crate::wire::Peer;
 use bytes::Bytes;
+use crdt::roster::{Mark, mark};
 use names::{NodeId, NodeName, Role};
 use sha2::{Digest, Sha256};
 
-/// The chain of the one authority.
+/// The chain of the cluster's own authority.
 pub const AUTHORITY: &[u8] = b"authority";
+
+/// What stands in a chain before the name of the authority that has signed its certificate, where that is
+/// one below the cluster's own: no name has it.
+const BY: u8 = b'@';
 
 /// What stands before an observer's name: no name begins so.
 const OBSERVER: &[u8] = b"~";
 
+/// The chain of an authority of that name below the cluster's own, or that of a node whose certificate
+/// such a one has signed.
+pub fn below(chain: &[u8], authority: &str) -> Bytes {
+    [chain, &[BY], authority.as_bytes()].concat().into()
+}
+
+/// The key of the authority of that name, as withdrawals name it.
+pub fn key(authority: &str) -> Mark {
+    mark(authority.as_bytes())
+}
+
+/// What stands before and after the mark of an authority below the cluster's own.
+fn split(text: &[u8]) -> (&[u8], Option<&[u8]>) {
+    let mut parts = text.splitn(2, |byte| *byte == BY);
+    (parts.next().unwrap_or_default(), parts.next())
+}
+
 fn read(chain: &[u8]) -> Option<Peer> {
     let (id, name) = chain.split_first_chunk::<16>()?;
+    let (name, _) = split(name);
     let (name, role) = match name.strip_prefix(OBSERVER) {
         Some(name) => (name, Role::Observer),
         None => (name, Role::Member),
@@ -59,6 +82,20 @@ impl Proofs for Cheap {
     }
 
     fn is_of_authority(&self, chain: &[u8], domain: Domain, said: &[u8], proof: &[u8]) -> bool {
+        split(chain).0 == AUTHORITY && sign_as_authority(domain, said) == proof
+    }
+
+    fn is_of_root(&self, chain: &[u8], domain: Domain, said: &[u8], proof: &[u8]) -> bool {
         chain == AUTHORITY && sign_as_authority(domain, said) == proof
+    }
+
+    fn marks(&self, chain: &[u8]) -> Option<Marks> {
+        let is_authority = chain.starts_with(AUTHORITY);
+        let (_, by) = split(chain.get(16..).filter(|_| !is_authority).unwrap_or(chain));
+        Some(Marks {
+            certificate: mark(chain),
+            key: mark(by.filter(|_| is_authority).unwrap_or(chain)),
+            issuers: by.filter(|_| !is_authority).map(mark).into_iter().collect(),
+        })
     }
 }

@@ -244,9 +244,14 @@ impl Registry {
             .note_node(&self.edge, (node, name), reachable, &held);
     }
 
-    /// A node is shut out for ever.
-    pub(crate) fn revoke(&mut self, node: NodeId) {
-        self.drop_node(node, u64::MAX, Reason::Revoked);
+    /// A node is shut out, in that run and those before.
+    pub(crate) fn revoke(&mut self, node: NodeId, run: u64) {
+        self.drop_node(node, run, Reason::Revoked);
+    }
+
+    /// A node is shut out no longer.
+    pub(crate) fn readmit(&mut self, node: NodeId) {
+        self.gone.remove(&node);
     }
 
     /// A node has left, or was forgotten, in that run.

@@ -61,7 +61,8 @@ refuses! {
     cluster::ask::Join: Store Busy Unknown DiskFull;
     cluster::ask::Leave: Store Busy Unknown DiskFull;
     cluster::ask::Forget: Member Reachable Store Busy Unknown DiskFull;
-    cluster::ask::Revoke: Member Reachable NoAuthority Store Busy Unknown DiskFull;
+    cluster::ask::Revoke: Member Reachable NoAuthority Unsigned Store Busy Unknown DiskFull;
+    cluster::ask::Chains: Busy Unknown;
     registry::Registration: Held Full TooMany Store Busy Unknown DiskFull;
     registry::ask::Unregister: Forbidden Process Elsewhere Store Busy Unknown DiskFull;
     registry::ask::Report: Forbidden Process Elsewhere Reported Store Busy Unknown DiskFull;

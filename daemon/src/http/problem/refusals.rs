@@ -49,8 +49,9 @@ impl From<cluster::Refusal> for Problem {
         use cluster::Refusal as R;
         match &refusal {
             R::Unknown(_) => Self::new(Kind::Member, refusal),
-            R::Reachable(_) | R::Oneself => Self::new(Kind::Reachable, refusal),
+            R::Reachable(_) | R::Oneself | R::OwnCertificate => Self::new(Kind::Reachable, refusal),
             R::Unsigned => Self::new(Kind::NoAuthority, refusal),
+            R::NotOfTheCluster | R::Withdrawn => Self::new(Kind::Unsigned, refusal),
             R::Stopping => Self::new(Kind::Busy, refusal).retry_after(1),
             R::Write(error) => Self::unavailable(*error, &refusal),
             R::Registry(refusal) => refusal.clone().into(),

@@ -389,6 +389,7 @@ async fn every_path_and_status_is_as_the_openapi_document_says() -> anyhow::Resu
         node_and_cluster(),
         authority::authority(),
         authority::revoking(),
+        authority::withdrawing(),
         tokens(),
         page::codes(),
         adding(),

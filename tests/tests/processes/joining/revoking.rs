@@ -12,7 +12,7 @@ use std::process::Command;
 const WHY: &str = "has revoked this node";
 
 /// Waits until exactly those are members in that node's eyes.
-async fn has_members(node: &Node, names: &[&str]) -> anyhow::Result<()> {
+pub(super) async fn has_members(node: &Node, names: &[&str]) -> anyhow::Result<()> {
     eventually(&format!("{} has {names:?}", node.name), async || {
         let members = node.get("/v1/members").await?.json();
         let known: Vec<&str> = items(&members)
@@ -26,7 +26,7 @@ async fn has_members(node: &Node, names: &[&str]) -> anyhow::Result<()> {
 }
 
 /// Waits until a node is alone, and its log says why.
-async fn is_shut_out(node: &Node) -> anyhow::Result<()> {
+pub(super) async fn is_shut_out(node: &Node) -> anyhow::Result<()> {
     eventually("it is alone and says why", async || {
         let partition = node.get("/v1/partition").await?.json();
         ensure!(partition["verdict"] == "alone", "{partition}");

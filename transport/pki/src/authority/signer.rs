@@ -21,6 +21,7 @@ use crate::certificate::{self, AuthorityFacts, Bearer};
 use crate::files::{self, Mode, Replace};
 use crate::identity::{self, Identity, IdentityError};
 use crate::proofs::chain_of;
+use crate::withdrawn::{Mark, mark};
 use data_encoding::HEXLOWER;
 use names::{NodeName, Role};
 use rcgen::{
@@ -61,7 +62,7 @@ pub fn delegate(
     life: std::time::Duration,
 ) -> Result<Delegated, PkiError> {
     NodeName::new(name)?;
-    let (signing_key, authority) = signing_authority(ca)?;
+    let (signing_key, authority, _) = signing_authority(ca)?;
     if !authority.may_delegate {
         let path = ca.join(AUTHORITY_FILE);
         return Err(PkiError::NoDelegates { path });
@@ -206,9 +207,12 @@ impl Signer {
     /// # Errors
     /// The key cannot sign.
     pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, PkiError> {
-        let signature = SigningKey::sign(&self.key, message)?;
-        let scheme = u16::from(SignatureScheme::ED25519).to_be_bytes();
-        Ok([&scheme[..], &signature].concat())
+        sign(&self.key, message)
+    }
+
+    /// By what a withdrawal names its key.
+    pub fn key_mark(&self) -> Mark {
+        mark(&self.facts.public_key)
     }
 
     /// Signs for the holder of that key (Ed25519). The certificate ends after `life`, or with this
@@ -275,6 +279,13 @@ impl Signer {
             .verify(&der, std::slice::from_ref(&self.der))
             .map_err(|reason| PkiError::Distrusted { path, reason })
     }
+}
+
+/// Signs a message as [`Proofs`](crate::Proofs) judges it.
+pub(super) fn sign(key: &KeyPair, message: &[u8]) -> Result<Vec<u8>, PkiError> {
+    let signature = SigningKey::sign(key, message)?;
+    let scheme = u16::from(SignatureScheme::ED25519).to_be_bytes();
+    Ok([&scheme[..], &signature].concat())
 }
 
 /// The public half of another host's key.

@@ -1,14 +1,14 @@
 //! What others say on the roster, and what of it is taken.
 
 use super::slot::Slot;
-use super::{MAX_REVOCATIONS, Merged, Replica, Unproved};
+use super::{Merged, Replica};
 use crate::belief::{self, MAX_RUN};
 use crate::cluster::message::is_sound;
 use crate::cluster::swim::MAX_MEMBERS;
 use crate::proof::Domain;
 use crate::time::Instant;
 use bytes::Bytes;
-use crdt::roster::{Line, Revocation, RosterEntry};
+use crdt::roster::{Line, RosterEntry};
 use names::{NodeId, NodeName};
 
 /// Serials stay below: nobody can bring them to their end.
@@ -87,7 +87,8 @@ impl Replica {
             None => self.slots.len() < MAX_MEMBERS,
         };
         let is_known = known.is_some_and(|known| *known >= line);
-        if is_known || !has_room || self.is_revoked(node) {
+        let is_shut = self.is_revoked(node) || self.is_withdrawn(line.chain());
+        if is_known || !has_room || is_shut {
             return Merged::Known;
         }
         if !self.is_good(&line) {
@@ -115,7 +116,8 @@ impl Replica {
             return Merged::Known;
         };
         let is_known = slot.end.as_ref().is_some_and(|known| *known >= line);
-        if is_known || slot.latest() != Some((rank.run, rank.serial)) {
+        let is_other = slot.latest() != Some((rank.run, rank.serial));
+        if is_known || is_other || self.is_withdrawn(line.chain()) {
             return Merged::Known;
         }
         if !self.is_good(&line) {
@@ -130,54 +132,6 @@ impl Replica {
         }
     }
 
-    /// Takes a revocation, whoever brings it; gives the node that is shut out if that is news.
-    pub(in crate::cluster) fn merge_revocation(
-        &mut self,
-        bytes: Bytes,
-    ) -> Result<Option<NodeId>, Unproved> {
-        let revocation = Revocation::read(bytes).map_err(|_| Unproved)?;
-        let node = revocation.subject();
-        let known = self.revocations.of.get(&node);
-        let has_room = known.is_some() || self.revocations.of.len() < MAX_REVOCATIONS;
-        if known.is_some_and(|known| *known >= revocation) || !has_room {
-            return Ok(None);
-        }
-        if !self.is_of_authority(&revocation) {
-            return Err(Unproved);
-        }
-        self.put_revocation(revocation);
-        Ok(Some(node))
-    }
-
-    /// Whether an authority has signed a revocation.
-    pub(in crate::cluster) fn is_of_authority(&self, revocation: &Revocation) -> bool {
-        let relayed = revocation.relayed();
-        let (said, proof) = (relayed.said(), relayed.proof().unwrap_or_default());
-        let domain = Domain::Revocation;
-        self.proofs
-            .is_of_authority(revocation.chain(), domain, said, proof)
-    }
-
-    /// The node's lines are gone for good: the revocation stands in their place. Only this node itself
-    /// stays on its own roster, where nobody else answers it any more.
-    pub(super) fn put_revocation(&mut self, revocation: Revocation) {
-        let node = revocation.subject();
-        if node != self.own.me {
-            let slot = self.slots.remove(&node).unwrap_or_default();
-            self.proved_hash = self.proved_hash.wrapping_sub(slot.digest());
-            self.roster.remove(node);
-        }
-        if self.accept_v1 {
-            self.hash = self.roster.hash();
-        }
-        let digest = revocation.relayed().digest();
-        let before = self.revocations.of.insert(node, revocation);
-        let before = before.map_or(0, |before| before.relayed().digest());
-        let change = digest.wrapping_sub(before);
-        self.revocations.digest = self.revocations.digest.wrapping_add(change);
-        self.fresh.insert(node);
-    }
-
     /// Whether a line keeps to the rules and carries its author's proof.
     pub(in crate::cluster) fn is_good(&self, line: &Line) -> bool {
         let relayed = line.relayed();
@@ -187,7 +141,7 @@ impl Replica {
         };
         let is_sound = entry.as_ref().is_none_or(|entry| is_sound(&entry.profile));
         let is_counted = (1..MAX_RUN).contains(&rank.run) && rank.serial < MAX_SERIAL;
-        if !is_sound || !is_counted {
+        if !is_sound || !is_counted || self.is_withdrawn(line.chain()) {
             return false;
         }
         let (said, proof) = (relayed.said(), relayed.proof().unwrap_or_default());
@@ -233,6 +187,7 @@ impl Replica {
             }
             (slot.own, slot.role) = (Some(line), role);
         });
+        self.revocations.readmit(node);
         self.fresh.insert(node);
         self.refresh(node, before);
     }
@@ -242,6 +197,13 @@ impl Replica {
         self.change(node, |slot| slot.end = Some(end));
         self.fresh.insert(node);
         self.refresh(node, before);
+    }
+
+    /// What another node has said of a node counts no longer; true if that makes it another line.
+    pub(super) fn drop_end(&mut self, node: NodeId) -> bool {
+        let before = self.roster.get(node).cloned();
+        self.change(node, |slot| slot.end = None);
+        self.refresh(node, before)
     }
 
     /// Brings the roster up to date with what is known of a node; true if it was another line before.

@@ -5,7 +5,7 @@ mod relayed;
 mod unproved;
 
 use super::*;
-use crate::proof::{Domain, Proofs};
+use crate::proof::{Domain, Marks, Proofs};
 use crate::registry::{Effect, Presence, Settings, Sight, Stats, Trust};
 use crate::time::{Instant, Now, Wall};
 use crate::wire::{Peer, Protocol};
@@ -69,6 +69,14 @@ impl Proofs for In {
 
     fn is_of_authority(&self, _: &[u8], _: Domain, _: &[u8], _: &[u8]) -> bool {
         false
+    }
+
+    fn is_of_root(&self, _: &[u8], _: Domain, _: &[u8], _: &[u8]) -> bool {
+        false
+    }
+
+    fn marks(&self, _: &[u8]) -> Option<Marks> {
+        None
     }
 }
 

@@ -1,6 +1,9 @@
 //! Invitations and certificates.
 
 use super::{Try, ask};
+use crdt::roster::{Revocation, Told};
+use data_encoding::BASE64;
+use names::NodeId;
 use serde_json::json;
 
 /// On a node that is no authority; what an authority answers is seen where hosts join.
@@ -54,6 +57,34 @@ pub(super) fn revoking() -> Vec<Try> {
         )
         .body(json!({ "reason": "two\nlines" })),
         ask("/v1/revocations", "GET", "/v1/revocations", 200),
+        publish(409).body(json!({ "statement": unsigned() })),
+        publish(422).body(json!({ "statement": "bm9uZQ==" })),
+        publish(422).body(json!({ "statement": "?" })),
+        publish(400).body(json!({})),
         ask("/v1/revocations", "GET", "/v1/revocations?limit=0", 422),
+    ]
+}
+
+fn publish(status: u16) -> Try {
+    ask("/v1/revocations", "POST", "/v1/revocations", status)
+}
+
+/// The withdrawal of an authority that nobody has signed, in base64.
+fn unsigned() -> String {
+    let (by, key) = (NodeId([1; 16]), [2; 16]);
+    let draft = Revocation::draft((by, b""), key, &Told::default(), &[]);
+    draft.map_or_else(
+        |_| String::new(),
+        |draft| BASE64.encode(draft.relayed().bytes()),
+    )
+}
+
+/// Drafting withdrawals, where no authority stands below the cluster's own.
+pub(super) fn withdrawing() -> Vec<Try> {
+    let path = "/v1/authority/withdrawal";
+    vec![
+        ask(path, "POST", path, 404).body(json!({ "authority": "n1" })),
+        ask(path, "POST", path, 422).body(json!({ "authority": "n1", "reason": "two\nlines" })),
+        ask(path, "POST", path, 400).body(json!({ "authority": "n1", "with": [] })),
     ]
 }
