@@ -3,7 +3,7 @@
 use super::authorship::Authorship;
 use super::index::{Index, Slot};
 use super::judge::CheckedChange;
-use super::left_out::Ruling;
+use super::left_out::{Basis, Ruling};
 use super::read::Union;
 use super::{genesis, past, scan};
 use crate::entry::Entry;
@@ -343,6 +343,15 @@ impl Document {
         of_it
             .next()
             .is_some_and(|ruling| ruling.is_against(id, hash))
+    }
+
+    /// Whether it is shown by that change that there are several with its number: whoever says that such
+    /// a fork is settled has to show the change, whoever has made it.
+    pub fn is_evidence(&self, id: ChangeId, hash: ChangeHash) -> bool {
+        let of_it = self.rulings.range(Ruling::first(id)..);
+        of_it
+            .take_while(|ruling| ruling.id == id)
+            .any(|ruling| ruling.stays == hash && ruling.basis == Basis::Hashes)
     }
 
     /// Whether the list is without a change, or without what that depends on.

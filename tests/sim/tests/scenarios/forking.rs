@@ -3,6 +3,7 @@
 mod anew;
 mod contradicting;
 mod restored;
+mod spoiling;
 
 use crate::entries::{entry, name, push, replicated};
 use crate::script::Script;

@@ -68,7 +68,7 @@ fn malformed_bytes_close_the_connection_and_change_nothing() {
 }
 
 /// An addition of "milk", and an edit of it that says to overwrite an operation that never was.
-const ADDITION: &str = concat!(
+pub(crate) const ADDITION: &str = concat!(
     "856f4a83a749c5d801bf0101deebea1dff6e54b784a969c23a5def8df3b8baf9bbac7d1657caeb70",
     "5b7e07391001010101010101010101010101010101010281f7c4d5060a75736572406e6f64653101",
     "100000000000000000000000000000000008010402041533340142045606571070027f0104007f01",

@@ -249,7 +249,7 @@ impl Documents {
     }
 
     /// No node takes such a change, so none hands it on: who sent it has made it, or serves whoever
-    /// did.
+    /// did. Except where it shows that the list was forked: so it is handed on by all.
     fn report_spoilers(
         &mut self,
         list: ListId,
@@ -261,6 +261,12 @@ impl Documents {
                 continue;
             }
             self.incoming.ban(change.hash());
+            let document = self.resident.get(list);
+            if document.is_some_and(|document| document.is_evidence(change.id(), change.hash())) {
+                tracing::warn!(%list, change = %change.hash(), error = %fault,
+                    "of a forked list a change stays that would spoil it: the list is without both");
+                continue;
+            }
             let Some(peer) = senders.get(&change.hash()) else {
                 continue;
             };
