@@ -325,7 +325,7 @@ impl Cluster {
             Timer::Prober(timer) => self.probe(timer),
             Timer::Listen => self.listen(),
             Timer::Round => self.round(),
-            Timer::Challenge(newcomer) => self.challenge_expired(newcomer),
+            Timer::Challenge(older) => self.challenge_expired(older),
             Timer::Greeting(conn) => self.greeting_expired(conn),
             Timer::Presence(node) => self.judge_accusation(node),
             Timer::Join(id) => self.joins.expire(id),

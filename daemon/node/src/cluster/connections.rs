@@ -20,8 +20,8 @@ use std::time::Duration;
 const MAX_WAITING: usize = 4;
 /// How many connections one peer may have: two that dial each other have two, a restart adds some.
 const MAX_PER_PEER: usize = 8;
-/// A connection whose hello was not accepted by then is closed.
-/// Until then it has its own way, the challenge of an older one, and what is lost of both.
+/// A connection whose hello was not accepted by then is closed. Until then it has its own way, the
+/// challenge of an older one, and what is lost of both.
 const GREETING: Duration = Duration::from_secs(20);
 
 /// One connection.
@@ -311,6 +311,11 @@ impl Connections {
         self.by_id
             .get_mut(&conn)
             .is_some_and(|connection| std::mem::take(&mut connection.hello_open))
+    }
+
+    /// Whether a connection to that peer has yet to be accepted.
+    pub(super) fn is_greeting(&self, node: NodeId) -> bool {
+        self.of(node).any(|(_, connection)| !connection.accepted)
     }
 
     /// Whether there is a connection to that peer, whether it was accepted or has yet to be.

@@ -97,6 +97,11 @@ impl Dials {
         self.round_trips.insert(node, round_trip);
     }
 
+    /// The round trip to a peer that was measured last, if it ever was.
+    pub(super) fn round_trip(&self, node: NodeId) -> Option<Duration> {
+        self.round_trips.get(&node).copied()
+    }
+
     /// The number of another attempt.
     pub(super) fn next(&mut self) -> DialId {
         self.last += 1;
@@ -136,7 +141,7 @@ impl Dials {
             return None;
         }
         let is_known = self.proved.get(&node) == Some(&to) || self.seeds.contains(&to);
-        let round_trip = self.round_trips.get(&node).copied();
+        let round_trip = self.round_trip(node);
         let patience = if is_known {
             BESIDE + round_trip.unwrap_or_default() * 2
         } else {

@@ -19,8 +19,8 @@ pub(super) enum Timer {
     Listen,
     /// Every second: seeds, missing members, missing connections, the roster's hash.
     Round,
-    /// The time is over in which the older connection had to answer a challenge. The timer names the
-    /// newcomer's connection.
+    /// The time is over in which the older connection had to answer a challenge. The timer names
+    /// that connection.
     Challenge(ConnId),
     /// The time in which a connection's hello has to be accepted is over.
     Greeting(ConnId),

@@ -135,15 +135,11 @@ impl Cluster {
         }) else {
             return;
         };
-        match self.hellos.judge(
-            &mut self.edge,
-            &self.connections,
-            conn,
-            (
-                self.roster.run_beside(node, run),
-                self.swim.answer_limit(node),
-            ),
-        ) {
+        let about = (self.roster.run_beside(node, run), self.answer_limit(node));
+        match self
+            .hellos
+            .judge(&mut self.edge, &self.connections, conn, about)
+        {
             Some(Judgement::Accept) => self.accept(conn),
             Some(Judgement::Above(run)) => {
                 tracing::debug!(%node, conn = conn.0, run, "a peer has to go above a run");
@@ -283,9 +279,12 @@ impl Cluster {
         }
     }
 
-    pub(super) fn challenge_expired(&mut self, newcomer: ConnId) {
-        if let Some(older) = self.hellos.expired(newcomer) {
-            self.close(older, CloseReason::Replaced);
+    pub(super) fn challenge_expired(&mut self, older: ConnId) {
+        let Some(newcomers) = self.hellos.expired(self.edge.instant(), older) else {
+            return;
+        };
+        self.close(older, CloseReason::Replaced);
+        for newcomer in newcomers {
             self.judge_again(newcomer);
         }
     }

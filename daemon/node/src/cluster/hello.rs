@@ -5,15 +5,17 @@
 //! another nonce is open, the older one is challenged: a copy of a running node's data directory is
 //! found out by the answer of the original. No answer means that the older process is dead and its
 //! connection not yet closed, as after a crash: then the runs decide. One that is not above all
-//! that was seen is a restored directory, and is told to go above it.
+//! that was seen is a restored directory, and is told to go above it. The time to answer runs from
+//! the first newcomer on: others that come meanwhile, and may take its place, wait for the rest of it.
 
 use super::connections::{Connection, Connections};
 use super::edge::{Edge, Timer};
 use super::message::{Hello, Message, Nonce};
+use crate::time::Instant;
 use crate::wire::ConnId;
 use crdt::roster::Line;
 use names::NodeId;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -43,8 +45,15 @@ pub(super) enum Judgement {
 #[derive(Debug, Default)]
 pub(super) struct Hellos {
     starts: BTreeMap<NodeId, Start>,
-    /// The newcomer's connection and the one that was challenged for it.
-    challenges: BTreeMap<ConnId, ConnId>,
+    /// By the older connection that was challenged.
+    challenges: BTreeMap<ConnId, Challenge>,
+}
+
+/// A challenge that has not been answered.
+#[derive(Debug)]
+struct Challenge {
+    until: Instant,
+    newcomers: BTreeSet<ConnId>,
 }
 
 impl Hellos {
@@ -60,10 +69,16 @@ impl Hellos {
         let connection = connections.get(conn)?;
         let hello = connection.hello.as_ref()?;
         if let Some(older) = rival(connections, conn, connection.peer.id, hello.nonce) {
-            if self.challenges.insert(conn, older).is_none() {
+            let challenge = self.challenges.entry(older).or_insert_with(|| {
+                let limit = CHALLENGE.max(answer);
                 edge.send(older, Message::Challenge.bytes());
-                edge.after(CHALLENGE.max(answer), Timer::Challenge(conn));
-            }
+                edge.after(limit, Timer::Challenge(older));
+                Challenge {
+                    until: edge.instant() + limit,
+                    newcomers: BTreeSet::new(),
+                }
+            });
+            challenge.newcomers.insert(conn);
             return Some(Judgement::Wait);
         }
         Some(self.compare(connection, hello, rostered))
@@ -112,34 +127,28 @@ impl Hellos {
             .hello
             .as_ref()
             .map_or(connection.remote, |hello| hello.profile.address);
-        self.waiting_for(older)
-            .into_iter()
-            .map(|newcomer| (newcomer, address))
-            .collect()
+        let newcomers = self.answered(older).into_iter();
+        newcomers.map(|newcomer| (newcomer, address)).collect()
     }
 
     /// A connection is closed: the newcomers that need not wait for it any more.
-    pub(super) fn closed(&mut self, conn: ConnId) -> Vec<ConnId> {
-        self.challenges.remove(&conn);
-        self.waiting_for(conn)
-    }
-
-    /// The challenged process had its time: it is dead. Gives its connection.
-    pub(super) fn expired(&mut self, newcomer: ConnId) -> Option<ConnId> {
-        self.challenges.remove(&newcomer)
-    }
-
-    fn waiting_for(&mut self, older: ConnId) -> Vec<ConnId> {
-        let waiting: Vec<ConnId> = self
-            .challenges
-            .iter()
-            .filter(|(_, o)| **o == older)
-            .map(|(newcomer, _)| *newcomer)
-            .collect();
-        for newcomer in &waiting {
-            self.challenges.remove(newcomer);
+    pub(super) fn closed(&mut self, conn: ConnId) -> BTreeSet<ConnId> {
+        for challenge in self.challenges.values_mut() {
+            challenge.newcomers.remove(&conn);
         }
-        waiting
+        self.answered(conn)
+    }
+
+    /// The challenged process may have had its time: then it is dead. Gives those that waited for it.
+    pub(super) fn expired(&mut self, now: Instant, older: ConnId) -> Option<BTreeSet<ConnId>> {
+        let challenge = self.challenges.get(&older);
+        let is_over = challenge.is_some_and(|challenge| challenge.until <= now);
+        is_over.then(|| self.answered(older))
+    }
+
+    fn answered(&mut self, older: ConnId) -> BTreeSet<ConnId> {
+        let challenge = self.challenges.remove(&older);
+        challenge.map_or_else(BTreeSet::new, |challenge| challenge.newcomers)
     }
 }
 

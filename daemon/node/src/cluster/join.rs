@@ -177,13 +177,17 @@ impl Seeds {
                 continue;
             }
             seed.next = now + if eager { EAGER } else { PATIENT };
-            let reached = seed.node.filter(|node| connections.is_reached(*node));
-            let accepted = reached.filter(|node| connections.current(*node).is_some());
-            match (reached, accepted.and_then(|node| swim.seen(node))) {
-                (_, Some(seen)) => swim.announce(edge, seen.identity),
-                // Its hello is still on its way.
-                (Some(_), None) if accepted.is_none() => {}
-                (_, None) => {
+            let seen = |node| {
+                let is_accepted = connections.current(node).is_some();
+                swim.seen(node).filter(|_| is_accepted)
+            };
+            // Of a node that is greeting the hello, or the answer of its older start, is on its way.
+            if seed.node.is_some_and(|node| connections.is_greeting(node)) {
+                continue;
+            }
+            match seed.node.and_then(seen) {
+                Some(seen) => swim.announce(edge, seen.identity),
+                None => {
                     let limit = seed.limits.next().unwrap_or(dials::LONGEST);
                     let target = Target::Named(seed.address.clone());
                     let dial = connections.dial(edge, target, limit);

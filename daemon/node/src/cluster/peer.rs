@@ -261,9 +261,15 @@ impl Cluster {
 
     /// Asks a connected node whether it is there; gives how long it has to answer.
     pub(super) fn ask_presence(&mut self, node: NodeId) -> Duration {
-        let limit = self.swim.answer_limit(node);
+        let limit = self.answer_limit(node);
         self.connections.ask_presence(&mut self.edge, node, limit);
         limit
+    }
+
+    /// How long a message to a peer and its answer may take.
+    pub(super) fn answer_limit(&self, node: NodeId) -> Duration {
+        let known = self.connections.dials.round_trip(node);
+        self.swim.answer_limit(node, known)
     }
 
     /// The time is over that a member had to answer.

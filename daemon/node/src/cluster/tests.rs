@@ -2,6 +2,7 @@
 
 mod arbitrary;
 mod dialling;
+mod greeting;
 mod hearsay;
 mod judging;
 mod moving;

@@ -21,10 +21,18 @@ impl Swim {
     }
 
     /// How long a message to a member and its answer may take: on a stream what was lost once is
-    /// sent again after about the time that a ping has.
-    pub(in crate::cluster) fn answer_limit(&self, node: NodeId) -> Duration {
+    /// sent again after about the time that a ping has. `known` is the round trip that was measured
+    /// there before, which counts where the prober has forgotten the link.
+    pub(in crate::cluster) fn answer_limit(
+        &self,
+        node: NodeId,
+        known: Option<Duration>,
+    ) -> Duration {
         let link = self.prober.link(node).filter(|link| link.is_measured());
-        link.map_or(UNMEASURED, |link| ANSWER.max(link.limit() * 2))
+        let limit = link.map(super::link::Link::limit);
+        // After a first measurement the variation counts as half of it.
+        let limit = limit.or_else(|| known.map(|round_trip| round_trip * 3));
+        limit.map_or(UNMEASURED, |limit| ANSWER.max(limit * 2))
     }
 
     /// The round trip to a member, if it has ever answered a ping.
