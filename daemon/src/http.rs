@@ -33,6 +33,7 @@ mod path;
 mod problem;
 mod processes;
 mod query;
+mod reach;
 mod revocations;
 mod streams;
 mod time;
@@ -268,6 +269,7 @@ fn socket_routes() -> OpenApiRouter<Api> {
         authority::routes(),
         revocations::routes(),
         heals::routes(),
+        reach::routes(),
         withdrawals::routes(),
         node::routes(),
         lists::routes(),

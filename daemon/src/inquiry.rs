@@ -1,6 +1,7 @@
 //! Answers what other nodes ask when somebody examines the cluster there.
 
 pub(crate) mod heals;
+pub(crate) mod reach;
 
 use crate::host::wall_ms;
 use crate::service::Service;
@@ -36,6 +37,7 @@ async fn reply(service: Service, question: transport::Question) {
         Ok(Question::Reach) => Answer::Reach(reach(&service, asker).await),
         Ok(Question::Sight(of)) => Answer::Sight(sight(&service, of)),
         Ok(Question::Heal(newer)) => Answer::Heal(heals::told(&service, newer)),
+        Ok(Question::Sights(above)) => Answer::Sights(reach::sights(&service, above)),
         Ok(Question::Relay(to)) => Answer::Relay(relayed(&service, to, asker).await),
         Err(error) => {
             return tracing::debug!(peer = question.peer.name, %error, "a question is not understood");

@@ -83,6 +83,10 @@ pub struct ClusterMember {
     /// The version of the protocol that this node speaks with it; null without a connection.
     #[schema(required = true)]
     pub protocol: Option<u32>,
+    /// Since when only others reach it; null if this node has a connection to it, or nobody reaches it.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime, required = true)]
+    pub indirect_since: Option<Millis>,
     /// Its role.
     pub role: MemberRole,
     /// Its tags, sorted.
@@ -147,6 +151,9 @@ pub struct PartitionView {
     pub reachable: u64,
     /// Those that it does not reach.
     pub missing: Vec<MissingMember>,
+    /// Those that answer others, and to whom this node has no connection: a part of the network is cut.
+    #[serde(default)]
+    pub indirect: Vec<IndirectMember>,
     /// Since when that is the verdict.
     #[schema(value_type = String, format = DateTime)]
     pub since: Millis,
@@ -160,4 +167,16 @@ pub struct MissingMember {
     /// Since when.
     #[schema(value_type = String, format = DateTime)]
     pub since: Millis,
+}
+
+/// A member that only others reach.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
+pub struct IndirectMember {
+    /// Its name.
+    pub name: String,
+    /// Since when this node has no connection to it.
+    #[schema(value_type = String, format = DateTime)]
+    pub since: Millis,
+    /// The members that have said to reach it meanwhile, by name.
+    pub by: Vec<String>,
 }

@@ -36,6 +36,10 @@ words! {
         Down = "down",
         /// A member said that it will be back.
         Restarting = "restarting",
+        /// A member answers others, and this node has no connection to it.
+        Indirect = "indirect",
+        /// This node has a connection again to a member that only others reached.
+        Direct = "direct",
         /// A member left the cluster.
         Left = "left",
         /// A member was forgotten.

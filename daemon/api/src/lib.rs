@@ -28,6 +28,7 @@ pub mod node;
 pub mod page;
 pub mod problem;
 pub mod processes;
+pub mod reach;
 pub mod request;
 pub mod time;
 pub mod tokens;

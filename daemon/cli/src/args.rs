@@ -191,6 +191,11 @@ pub(crate) enum Command {
     /// It is a view and no lock: two sides may both reach a majority where members joined or were
     /// forgotten while they were apart.
     Partition(Partition),
+    /// Show who reaches whom
+    ///
+    /// Asks all members, also those that are down, whom they reach: by a connection of their own, by
+    /// others only, or not at all.
+    Reach,
     /// Show who was away, and what both sides wrote meanwhile
     ///
     /// Each node tells what it saw itself. A report is open until its lists are those of all that came

@@ -5,6 +5,7 @@ pub(crate) mod founding;
 pub(crate) mod heals;
 pub(crate) mod invitations;
 pub(crate) mod partition;
+pub(crate) mod reach;
 pub(crate) mod revoking;
 pub(crate) mod withdrawing;
 
@@ -81,10 +82,11 @@ fn members_table<'a>(
     session: &Session<'_>,
 ) -> Table {
     let mut table = Table::new(&[
-        "NAME", "STATE", "ADDRESS", "SINCE", "RTT", "VERSION", "TAGS", "ID", "ROLE",
+        "NAME", "STATE", "ADDRESS", "SINCE", "RTT", "VERSION", "TAGS", "ID", "ROLE", "LINK",
     ])
     .cut(&["TAGS"])
-    .spare(&["ID", "VERSION", "TAGS", "SINCE", "ROLE", "ADDRESS"]);
+    .spare(&["ID", "VERSION", "TAGS", "SINCE", "ROLE", "ADDRESS"])
+    .for_people(&["LINK"]);
     for member in members {
         let rtt = member.rtt_ms.map(|ms| format!("{ms:.1} ms"));
         table.row([
@@ -101,6 +103,10 @@ fn members_table<'a>(
             member.tags.join(",").into(),
             Cell::painted(&member.id, Paint::Dim),
             role_cell(&member.role),
+            match member.indirect_since {
+                Some(_) => Cell::painted("others only", Paint::Yellow),
+                None => Cell::default(),
+            },
         ]);
     }
     table

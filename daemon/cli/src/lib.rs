@@ -41,7 +41,7 @@ pub use program::{
 
 use args::{Authority, Cli, Command, Debug, Token};
 use certificates::{pki, token};
-use cluster::{events, founding, heals, invitations, partition, revoking, withdrawing};
+use cluster::{events, founding, heals, invitations, partition, reach, revoking, withdrawing};
 use failure::Failure;
 use lists::{edit, watch};
 use output::Output;
@@ -155,6 +155,7 @@ async fn dispatch(cli: Cli, output: &Output, program: &Program) -> Result<ExitCo
         Command::Rebuild(args) => rebuild::online(&session()?, args.list.as_deref()).await,
         Command::LogLevel(args) => cluster::log_level(&session()?, &args).await,
         Command::Partition(args) => partition::partition(&session()?, &args).await,
+        Command::Reach => reach::reach(&session()?).await,
         Command::Heals { all: true, .. } => heals::of_members(&session()?).await,
         Command::Heals { id, all: false } => heals::heals(&session()?, id.as_deref()).await,
         Command::Events(args) => events::events(&session()?, &args).await,

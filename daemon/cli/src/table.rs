@@ -1,6 +1,7 @@
 //! Tables: aligned and coloured for people, tabs between the fields for programs.
 
 use crate::text::printable;
+use std::borrow::Cow;
 use unicode_width::UnicodeWidthStr;
 
 /// Between two columns.
@@ -83,7 +84,7 @@ impl<T: AsRef<str>> From<T> for Cell {
 /// Records with the same fields.
 #[derive(Clone, Debug)]
 pub(crate) struct Table {
-    header: &'static [&'static str],
+    header: Vec<Cow<'static, str>>,
     rows: Vec<Vec<Cell>>,
     cut: &'static [&'static str],
     spare: &'static [&'static str],
@@ -93,8 +94,15 @@ pub(crate) struct Table {
 impl Table {
     /// An empty table with these columns.
     pub(crate) fn new(header: &'static [&'static str]) -> Self {
+        Self::with_columns(header.iter().copied())
+    }
+
+    /// An empty table with columns that are known only now.
+    pub(crate) fn with_columns(
+        header: impl IntoIterator<Item = impl Into<Cow<'static, str>>>,
+    ) -> Self {
         Self {
-            header,
+            header: header.into_iter().map(Into::into).collect(),
             rows: Vec::new(),
             cut: &[],
             spare: &[],
@@ -136,7 +144,7 @@ impl Table {
     fn plain(&self, row: &[Cell]) -> String {
         let columns = self.header.iter().zip(row);
         let fields: Vec<&str> = columns
-            .filter(|(name, _)| !self.for_people.contains(name))
+            .filter(|(name, _)| !self.for_people.contains(&&***name))
             .map(|(_, cell)| cell.text.as_str())
             .collect();
         format!("{}\n", fields.join("\t"))
@@ -148,7 +156,7 @@ impl Table {
             self.fit(&mut widths, terminal);
         }
         let header = self.header.iter().map(|name| Cell {
-            text: (*name).to_owned(),
+            text: printable(name),
             paint: Some(Paint::Dim),
         });
         let header: Vec<Cell> = header.collect();
@@ -166,13 +174,13 @@ impl Table {
                 *width = (*width).max(cell.text.width());
             }
         }
-        let with_header = |(width, name): (usize, &&str)| {
+        let with_header = |(width, name): (usize, &Cow<'static, str>)| {
             let is_shown = width > 0 || self.rows.is_empty();
             is_shown.then(|| width.max(name.width()))
         };
         widths
             .into_iter()
-            .zip(self.header)
+            .zip(&self.header)
             .map(with_header)
             .collect()
     }
@@ -184,7 +192,7 @@ impl Table {
             if line_width(widths) <= terminal {
                 return;
             }
-            for (width, name) in widths.iter_mut().zip(self.header) {
+            for (width, name) in widths.iter_mut().zip(&self.header) {
                 if name == spare {
                     *width = None;
                 }
@@ -196,8 +204,8 @@ impl Table {
     /// Takes from the widest column that may be cut, again and again.
     fn narrow(&self, widths: &mut [Option<usize>], terminal: usize, least: usize) {
         while line_width(widths) > terminal {
-            let columns = widths.iter_mut().zip(self.header);
-            let may_be_cut = columns.filter(|(_, name)| self.cut.contains(name));
+            let columns = widths.iter_mut().zip(&self.header);
+            let may_be_cut = columns.filter(|(_, name)| self.cut.contains(&&***name));
             let widest = may_be_cut.filter_map(|(width, _)| width.as_mut()).max();
             match widest {
                 Some(width) if *width > least => *width -= 1,

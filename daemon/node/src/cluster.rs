@@ -25,6 +25,7 @@ mod farewell;
 mod golden;
 mod greeting;
 mod hello;
+mod indirect;
 mod io;
 mod join;
 mod judging;
@@ -45,6 +46,7 @@ mod tests;
 mod verdict;
 mod view;
 
+pub use indirect::Indirect;
 pub use io::{
     Chain, Command, Event, EventKind, Input, JoinOutcome, JoinResult, MemberState, MemberView,
     Output, Refusal, Reply, RosterView, Settings, Stats, StopReason, Target, Verdict,

@@ -1,4 +1,4 @@
-//! What one node asks another one when somebody examines the cluster (`muster doctor`, `muster heals --all`).
+//! What one node asks another one when somebody examines the cluster (`muster doctor`, `muster reach`, `muster heals --all`).
 //!
 //! # Who speaks first
 //!
@@ -15,6 +15,7 @@
 //! | 2 | `Sight` | how it sees a third node |
 //! | 3 | `Relay` | asks a third node for its sight of the asker, and passes its answer on |
 //! | 4 | `Heal` | a report of a heal as JSON, which so many newer ones are before; empty if there is none |
+//! | 5 | `Sights` | how it sees all other members above an id, at most 256 of them in the order of their ids |
 //!
 //! # An example
 //!
@@ -54,6 +55,9 @@ pub const MAX_REPORT_BYTES: usize = 15 << 10;
 /// The longest version or reason, in bytes.
 const MAX_WORDS_BYTES: usize = 200;
 
+/// The most members that one answer tells of: 16 KiB have room for them.
+pub const MAX_SIGHTS: usize = 256;
+
 /// See the module's table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Question {
@@ -67,6 +71,8 @@ pub enum Question {
     Relay(NodeId),
     /// What did you see of the heal that so many newer ones came after?
     Heal(u16),
+    /// How do you see the members above this id?
+    Sights(NodeId),
 }
 
 /// See the module's table.
@@ -87,6 +93,8 @@ pub enum Answer {
     Relay(Option<Sight>),
     /// To `Heal`: the report as JSON, empty if there is none; at most [`MAX_REPORT_BYTES`].
     Heal(Vec<u8>),
+    /// To `Sights`, sorted by id; at most [`MAX_SIGHTS`].
+    Sights(Vec<(NodeId, Sight)>),
 }
 
 /// Whether a node reaches another one by a handshake from a fresh port.
@@ -117,7 +125,7 @@ pub struct Sight {
 impl Question {
     /// As bytes.
     pub fn bytes(self) -> Vec<u8> {
-        // Four small variants: never larger than a message may be.
+        // Small variants: never larger than a message may be.
         encode(&self).unwrap_or_default()
     }
 
@@ -150,6 +158,11 @@ impl Answer {
         {
             return Err(Malformed::too_large(report.len()));
         }
+        if let Self::Sights(sights) = &answer
+            && sights.len() > MAX_SIGHTS
+        {
+            return Err(Malformed::too_large(sights.len()));
+        }
         match answer.words() {
             Some(words) if words.len() > MAX_WORDS_BYTES => Err(Malformed::too_large(words.len())),
             Some(_) | None => Ok(answer),
@@ -163,7 +176,8 @@ impl Answer {
             Self::Reach(Reach::Reached | Reach::Unknown)
             | Self::Sight(_)
             | Self::Relay(_)
-            | Self::Heal(_) => None,
+            | Self::Heal(_)
+            | Self::Sights(_) => None,
         }
     }
 }
@@ -201,6 +215,7 @@ mod tests {
             ("sight", Question::Sight(NODE)),
             ("relay", Question::Relay(NODE)),
             ("heal", Question::Heal(3)),
+            ("sights", Question::Sights(NODE)),
         ];
         covers::<Question>(
             "inquiry-questions",
@@ -239,6 +254,7 @@ mod tests {
             ("sight", Answer::Sight(sight)),
             ("relay", Answer::Relay(Some(sight))),
             ("heal", Answer::Heal(b"{}".to_vec())),
+            ("sights", Answer::Sights(vec![(NODE, sight)])),
         ];
         covers::<Answer>(
             "inquiry-answers",
@@ -279,6 +295,19 @@ mod tests {
         assert!(Answer::read(&report(MAX_REPORT_BYTES + 1)).is_err());
     }
 
+    #[test]
+    fn an_answer_has_room_for_the_widest_sights_and_for_no_more_of_them() {
+        let widest = Sight {
+            is_reachable: true,
+            rtt_us: Some(u64::MAX),
+            knocked_ms: Some(u64::MAX),
+        };
+        let sights = |count| Answer::Sights(vec![(NODE, widest); count]).bytes();
+        assert!(sights(MAX_SIGHTS).len() <= 16 << 10);
+        assert!(Answer::read(&sights(MAX_SIGHTS)).is_ok());
+        assert!(Answer::read(&sights(MAX_SIGHTS + 1)).is_err());
+    }
+
     fn sights() -> impl Strategy<Value = Sight> {
         any::<(bool, Option<u64>, Option<u64>)>().prop_map(|(is_reachable, rtt_us, knocked_ms)| {
             Sight {
@@ -302,19 +331,21 @@ mod tests {
             sights().prop_map(Answer::Sight),
             proptest::option::of(sights()).prop_map(Answer::Relay),
             any::<Vec<u8>>().prop_map(Answer::Heal),
+            proptest::collection::vec((any::<[u8; 16]>().prop_map(NodeId), sights()), 0..9)
+                .prop_map(Answer::Sights),
         ]
     }
 
     proptest! {
         #[test]
-        fn what_was_written_is_read(answer in answers(), id in any::<[u8; 16]>(), tag in 0..5) {
+        fn what_was_written_is_read(answer in answers(), id in any::<[u8; 16]>(), tag in 0..6) {
             prop_assert_eq!(Answer::read(&answer.clone().bytes()), Ok(answer));
-            let question = [Question::Clock, Question::Reach, Question::Sight(NodeId(id)), Question::Relay(NodeId(id)), Question::Heal(id[0].into())][tag as usize];
+            let question = [Question::Clock, Question::Reach, Question::Sight(NodeId(id)), Question::Relay(NodeId(id)), Question::Heal(id[0].into()), Question::Sights(NodeId(id))][tag as usize];
             prop_assert_eq!(Question::read(&question.bytes()), Ok(question));
         }
 
         #[test]
-        fn hostile_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), tag in 0u8..6) {
+        fn hostile_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), tag in 0u8..7) {
             let tagged: Vec<u8> = std::iter::once(tag).chain(bytes).collect();
             if let Ok(answer) = Answer::read(&tagged) {
                 prop_assert_eq!(Answer::read(&answer.clone().bytes()), Ok(answer));

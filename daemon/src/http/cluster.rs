@@ -12,8 +12,8 @@ use crate::http::query::Query;
 use crate::http::time::Timeout;
 use crate::service::ClusterAsk;
 use api::cluster::{
-    ClusterMember, ClusterMemberPage, JoinOutcomes, JoinRequest, LeaveQuery, LeaveResult,
-    MemberState, MissingMember, PartitionView,
+    ClusterMember, ClusterMemberPage, IndirectMember, JoinOutcomes, JoinRequest, LeaveQuery,
+    LeaveResult, MemberState, MissingMember, PartitionView,
 };
 use api::node::NodeInfo;
 use api::time::Millis;
@@ -81,6 +81,7 @@ fn member_info(member: &MemberView, me: NodeId, rtt: Option<Duration>) -> Cluste
         rtt_ms: rtt.map(in_ms),
         version: member.profile.version.clone(),
         protocol: member.protocol.map(|protocol| protocol.0),
+        indirect_since: member.indirect.as_ref().map(|it| Millis(it.since.0)),
         role: member.role.as_str().into(),
         tags: member.profile.tags.clone(),
     }
@@ -284,8 +285,23 @@ pub(crate) fn partition_view(view: &RosterView) -> PartitionView {
         expected: expected as u64,
         reachable: expected.saturating_sub(missing.len()) as u64,
         missing,
+        indirect: indirect(view),
         since: Millis(view.since.0),
     }
+}
+
+fn indirect(view: &RosterView) -> Vec<IndirectMember> {
+    let name = |member: &MemberView| member.profile.name.to_string();
+    let all = view.expected().filter_map(|member| {
+        let indirect = member.indirect.as_ref()?;
+        let by = indirect.by.iter().filter_map(|id| view.member(*id));
+        Some(IndirectMember {
+            name: name(member),
+            since: Millis(indirect.since.0),
+            by: by.map(name).collect(),
+        })
+    });
+    all.collect()
 }
 
 /// How much of the cluster this node reaches.

@@ -96,7 +96,13 @@ async fn of(service: &Service, member: &MemberView) -> Result<Vec<HealReport>, S
                 Ok(report) => reports.push(report),
                 Err(error) => return Err(format!("its report cannot be read: {error}")),
             },
-            Ok(Answer::Clock { .. } | Answer::Reach(_) | Answer::Sight(_) | Answer::Relay(_)) => {
+            Ok(
+                Answer::Clock { .. }
+                | Answer::Reach(_)
+                | Answer::Sight(_)
+                | Answer::Relay(_)
+                | Answer::Sights(_),
+            ) => {
                 return Err("it answered another question".to_owned());
             }
             Err(_) => return Err("its version tells no reports".to_owned()),

@@ -27,6 +27,11 @@ pub(super) const GAUGES: &[Row<u64>] = &[
         |s| s.cluster.suspects,
     ),
     (
+        "muster_cluster_indirect_members",
+        "Members that others reach and to whom this node has no connection, without observers",
+        |s| s.cluster.indirect,
+    ),
+    (
         "muster_cluster_seeds_unreached",
         "Configured seeds at which nobody has answered since the node started",
         |s| s.cluster.seeds_unreached,

@@ -823,6 +823,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/reach": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Asks this node and all members whom they reach: by a connection, by others only, or not at all. Each
+         *     tells what it sees itself. They are asked on connections of their own, also those that are down;
+         *     takes some seconds where one does not answer.
+         */
+        get: operations["reach"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/rebuild": {
         parameters: {
             query?: never;
@@ -1116,6 +1137,11 @@ export interface components {
             address: string;
             /** @description 32 hexadecimal digits. */
             id: string;
+            /**
+             * Format: date-time
+             * @description Since when only others reach it; null if this node has a connection to it, or nobody reaches it.
+             */
+            indirect_since: string | null;
             /** @description Its name. */
             name: string;
             /**
@@ -1373,6 +1399,8 @@ export interface components {
          *     - `alive`: A member answers.
          *     - `down`: A member does not answer, or a process has ended.
          *     - `restarting`: A member said that it will be back.
+         *     - `indirect`: A member answers others, and this node has no connection to it.
+         *     - `direct`: This node has a connection again to a member that only others reached.
          *     - `left`: A member left the cluster.
          *     - `forgotten`: A member was forgotten.
          *     - `revoked`: A node was shut out for ever.
@@ -1390,7 +1418,7 @@ export interface components {
          *     - `lost`: The name belongs to another process.
          * @enum {string}
          */
-        EventType: "admitted" | "joined" | "suspect" | "alive" | "down" | "restarting" | "left" | "forgotten" | "revoked" | "created" | "changed" | "deleted" | "forked" | "contradicted" | "left_out" | "healed" | "up" | "unreachable" | "back" | "contested" | "lost";
+        EventType: "admitted" | "joined" | "suspect" | "alive" | "down" | "restarting" | "indirect" | "direct" | "left" | "forgotten" | "revoked" | "created" | "changed" | "deleted" | "forked" | "contradicted" | "left_out" | "healed" | "up" | "unreachable" | "back" | "contested" | "lost";
         /** @description What an examination of a node found. */
         Examination: {
             /** @description Whether all findings are good. */
@@ -1601,6 +1629,18 @@ export interface components {
             items: components["schemas"]["HealReport"][];
             /** @description Who told none. */
             silent: components["schemas"]["SilentMember"][];
+        };
+        /** @description A member that only others reach. */
+        IndirectMember: {
+            /** @description The members that have said to reach it meanwhile, by name. */
+            by: string[];
+            /** @description Its name. */
+            name: string;
+            /**
+             * Format: date-time
+             * @description Since when this node has no connection to it.
+             */
+            since: string;
         };
         /** @description The peers that are to be cut off. */
         InjectedFault: {
@@ -2053,6 +2093,8 @@ export interface components {
              * @description How many members there should be, this node among them, observers not.
              */
             expected: number;
+            /** @description Those that answer others, and to whom this node has no connection: a part of the network is cut. */
+            indirect?: components["schemas"]["IndirectMember"][];
             /** @description Those that it does not reach. */
             missing: components["schemas"]["MissingMember"][];
             /**
@@ -2219,6 +2261,43 @@ export interface components {
             data: components["schemas"]["NoDetails"];
             /** @enum {string} */
             event: "lagged";
+        };
+        /**
+         * @description How a node reaches another one.
+         *
+         *     - `direct`: By a connection of its own.
+         *     - `indirect`: Only others reach it: a part of the network between the two is cut, or the connection is being made.
+         *     - `none`: Not at all, as far as the node knows.
+         * @enum {string}
+         */
+        ReachKind: "direct" | "indirect" | "none";
+        /** @description How a member reaches another one. */
+        ReachLink: {
+            /** @description The other one's name. */
+            name: string;
+            /** @description How. */
+            reach: components["schemas"]["ReachKind"];
+            /**
+             * Format: double
+             * @description The round trip in milliseconds; null without a connection.
+             */
+            rtt_ms: number | null;
+        };
+        /** @description How each member sees each other one. */
+        ReachMatrix: {
+            /** @description A row for each member, this node among them, by name. */
+            items: components["schemas"]["ReachRow"][];
+        };
+        /** @description What one member says of all others. */
+        ReachRow: {
+            /** @description 32 hexadecimal digits. */
+            id: string;
+            /** @description The members that it reaches or does not reach, by name; those that it does not know are missing. */
+            links: components["schemas"]["ReachLink"][];
+            /** @description Its name. */
+            name: string;
+            /** @description Why it told nothing; null if it has told. */
+            silent: string | null;
         };
         /** @description What came of rebuilding lists. */
         RebuildResult: {
@@ -8136,6 +8215,80 @@ export interface operations {
             };
             /** @description `/problems/internal`: The daemon failed */
             500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    reach: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was told */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReachMatrix"];
+                };
+            };
+            /** @description `/problems/malformed`: The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/too-many`: Too many at once */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/internal`: The daemon failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/busy`: The node is busy */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };

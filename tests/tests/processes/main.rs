@@ -42,6 +42,7 @@ mod page;
 mod past;
 mod prometheus;
 mod quota;
+mod reach;
 mod rebuild;
 mod registry;
 mod registry_lives;

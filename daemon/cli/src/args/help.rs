@@ -40,6 +40,7 @@ pub const GROUPS: &[(&str, &[&str])] = &[
             "join",
             "members",
             "partition",
+            "reach",
             "heals",
             "events",
             "leave",

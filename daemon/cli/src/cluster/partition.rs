@@ -71,6 +71,18 @@ fn show(session: &Session<'_>, partition: &PartitionView) -> Result<(), Failure>
             printable(&member.name)
         ))?;
     }
+    for member in &partition.indirect {
+        let since = session.time(&member.since.to_string());
+        let by: Vec<String> = member.by.iter().map(|name| printable(name)).collect();
+        let others = match by.is_empty() {
+            true => "others can".to_owned(),
+            false => format!("{} can", by.join(", ")),
+        };
+        session.output.line(&format!(
+            "no connection to {} since {since}, but {others}: see muster reach",
+            printable(&member.name)
+        ))?;
+    }
     Ok(())
 }
 

@@ -6,6 +6,7 @@ use api::cluster::{
     ClusterMember, JoinOutcomes, JoinRequest, LeaveQuery, LeaveResult, PartitionView,
 };
 use api::heals::{HealReport, HealsOfMembers};
+use api::reach::ReachMatrix;
 use api::request::TimeoutQuery;
 use hyper::Method;
 
@@ -38,6 +39,11 @@ impl Client {
     /// What all members tell of past heals, the newest first.
     pub async fn heals_of_members(&self) -> Result<Answer<HealsOfMembers>, ClientError> {
         self.read(&ApiPath::new(&["heals", "members"])).await
+    }
+
+    /// Who reaches whom, as all members tell it.
+    pub async fn reach(&self) -> Result<Answer<ReachMatrix>, ClientError> {
+        self.read(&ApiPath::new(&["reach"])).await
     }
 
     /// Joins the cluster by the nodes at these addresses.

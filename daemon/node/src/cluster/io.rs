@@ -1,6 +1,7 @@
 //! Everything that crosses the edge of the cluster machine, in both directions.
 
 use super::ask;
+use super::indirect::Indirect;
 use super::kept::Kept;
 use super::search::Search;
 use crate::proof::Proofs;
@@ -438,6 +439,8 @@ pub struct MemberView {
     pub conn: Option<ConnId>,
     /// The version of the protocol that this connection speaks.
     pub protocol: Option<Protocol>,
+    /// Since when it is reached by others alone, if it is.
+    pub indirect: Option<Indirect>,
 }
 
 /// What happened to a member or to the whole.
@@ -452,7 +455,8 @@ pub struct Event {
 /// Kinds of events of the cluster machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EventKind {
-    /// A member changed: `joined`, `suspect`, `alive`, `down`, `restarting`, `left` or `forgotten`.
+    /// A member changed: `joined`, `suspect`, `alive`, `down`, `restarting`, `left`, `forgotten` or
+    /// `revoked`; or the link to it: `indirect`, `direct`.
     Member {
         /// Which of these.
         kind: &'static str,
@@ -488,6 +492,8 @@ pub struct Stats {
     pub observers: u64,
     /// Members suspect now, without observers.
     pub suspects: u64,
+    /// Members that are alive and reached by others alone, without observers.
+    pub indirect: u64,
     /// Probes of ours that were answered by nobody.
     pub probes_failed: u64,
     /// Probes of ours that were answered.

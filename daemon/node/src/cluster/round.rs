@@ -85,6 +85,7 @@ impl Cluster {
         self.dial_missing();
         self.measure_links();
         self.look_around();
+        self.changed |= self.viewer.looks_again();
         self.notify_suspects();
         self.contradict();
         self.refused.clear();

@@ -3,6 +3,7 @@
 use super::connections::Connections;
 use super::edge::Edge;
 use super::farewell::Absences;
+use super::indirect::{Indirect, Unlinks};
 use super::io::{Event, EventKind, MemberState, MemberView, Output, RosterView, Verdict};
 use super::roster::Replica;
 use super::swim::{State, Swim};
@@ -69,6 +70,9 @@ pub(super) struct Viewer {
     lines: BTreeMap<NodeId, Line>,
     /// Known before this start: they come back rather than join.
     kept: BTreeSet<NodeId>,
+    unlinks: Unlinks,
+    /// Those of them that were told.
+    indirect: BTreeSet<NodeId>,
     shown: Option<Arc<RosterView>>,
 }
 
@@ -77,6 +81,8 @@ impl Viewer {
         Self {
             lines: BTreeMap::new(),
             kept,
+            unlinks: Unlinks::default(),
+            indirect: BTreeSet::new(),
             shown: None,
         }
     }
@@ -124,7 +130,10 @@ impl Viewer {
                 put_event(edge, kind, (node, &line), reason);
             }
             self.kept.remove(&node);
+            self.indirect.remove(&node);
         }
+        let lines = &self.lines;
+        self.unlinks.retain(|node| lines.contains_key(&node));
     }
 
     fn member(
@@ -140,6 +149,7 @@ impl Viewer {
         let protocol = conn
             .and_then(|conn| sources.connections.get(conn))
             .map(|connection| connection.protocol);
+        let indirect = self.note_link(edge, sources, (node, state));
         MemberView {
             id: node,
             role: sources.roster.role(node),
@@ -149,7 +159,49 @@ impl Viewer {
             since,
             conn,
             protocol,
+            indirect,
         }
+    }
+
+    /// Notes whether there is a connection to a member that is alive, and tells when there is none for
+    /// a while, and when there is one again.
+    fn note_link(
+        &mut self,
+        edge: &mut Edge,
+        sources: &Sources<'_>,
+        (node, state): (NodeId, MemberState),
+    ) -> Option<Indirect> {
+        let is_linked = sources.connections.current(node).is_some();
+        let is_unlinked = node != sources.me && state.is_reachable() && !is_linked;
+        let now = (edge.instant(), edge.now.wall);
+        let vouchers = sources.swim.vouchers(node);
+        let indirect = self.unlinks.note(now, (node, is_unlinked), vouchers);
+        let was_indirect = self.indirect.contains(&node);
+        if let (Some(indirect), false) = (&indirect, was_indirect) {
+            self.indirect.insert(node);
+            let name = |node: &NodeId| Some(&sources.roster.roster().get(*node)?.profile.name);
+            let by: Vec<String> = indirect
+                .by
+                .iter()
+                .filter_map(name)
+                .map(ToString::to_string)
+                .collect();
+            self.put_link_event(edge, "indirect", node, by.join(", "));
+        } else if indirect.is_none() && self.indirect.remove(&node) && is_linked {
+            self.put_link_event(edge, "direct", node, String::new());
+        }
+        indirect
+    }
+
+    fn put_link_event(&self, edge: &mut Edge, kind: &'static str, node: NodeId, detail: String) {
+        if let Some(line) = self.lines.get(&node) {
+            put_event(edge, kind, (node, line), detail);
+        }
+    }
+
+    /// Whether members are alive that are not connected, which takes another look.
+    pub(super) fn looks_again(&self) -> bool {
+        self.unlinks.is_any()
     }
 
     /// Notes a node's state; gives since when it is in it.
@@ -257,6 +309,7 @@ fn count(edge: &mut Edge, view: &RosterView) {
     edge.stats.reachable = others()
         .filter(|member| member.state.is_reachable())
         .count() as u64;
+    edge.stats.indirect = others().filter(|member| member.indirect.is_some()).count() as u64;
     edge.stats.suspects = others()
         .filter(|member| member.state == MemberState::Suspect)
         .count() as u64;

@@ -199,7 +199,21 @@ fn members(view: &RosterView) -> Vec<Attention> {
                 "nothing yet: within \
                     seconds it is alive again, or down",
             )),
-            MemberState::Alive | MemberState::Restarting | MemberState::Left => None,
+            MemberState::Alive => member.indirect.as_ref().map(|indirect| {
+                let by = indirect.by.iter().filter_map(|id| view.member(*id));
+                let by: Vec<&str> = by.map(|member| member.profile.name.as_str()).collect();
+                let others = if by.is_empty() {
+                    "others reach it".to_owned()
+                } else {
+                    format!("{} can", by.join(", "))
+                };
+                warning(
+                    format!("this node cannot connect to {name}, {others}"),
+                    "a part of the network is cut: muster reach shows who reaches whom, muster \
+                        doctor which way packets do not pass",
+                )
+            }),
+            MemberState::Restarting | MemberState::Left => None,
         }
     });
     judged.collect()

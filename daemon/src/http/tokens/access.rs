@@ -48,6 +48,7 @@ impl Access {
                 "/v1/debug",
                 "/v1/invitations",
                 "/v1/heals/members",
+                "/v1/reach",
             ]
             .into_iter()
             .any(is_below) =>

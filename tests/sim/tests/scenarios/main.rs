@@ -24,6 +24,7 @@ mod linking;
 mod lying;
 mod numbering;
 mod observing;
+mod partial;
 mod programs;
 mod quarantined;
 mod rebuilding;

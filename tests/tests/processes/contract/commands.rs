@@ -26,6 +26,7 @@ fn of_the_node() -> Vec<(Vec<&'static str>, i32)> {
         (vec!["members"], 0),
         (vec!["members", "--state", "alive"], 0),
         (vec!["partition"], 0),
+        (vec!["reach"], 0),
         (vec!["heals"], 0),
         (vec!["heals", "ffffffff"], 3),
         (vec!["partition", "--require", "majority"], 0),

@@ -73,6 +73,8 @@ fn node_and_cluster() -> Vec<Try> {
         ask("/v1/heals", "GET", "/v1/heals?limit=0", 422),
         ask("/v1/heals/members", "GET", "/v1/heals/members", 200),
         ask("/v1/heals/members", "GET", "/v1/heals/members?limit=1", 400),
+        ask("/v1/reach", "GET", "/v1/reach", 200),
+        ask("/v1/reach", "GET", "/v1/reach?limit=1", 400),
         ask("/v1/status", "GET", "/v1/status", 200),
         ask("/v1/status", "GET", "/v1/status?verbose=1", 400),
         ask("/v1/debug/doctor", "GET", "/v1/debug/doctor", 200),

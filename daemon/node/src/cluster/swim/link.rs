@@ -51,6 +51,8 @@ pub(super) struct Link {
     late: Option<Burst>,
     /// Members that were asked to probe this one and brought no answer since it last answered itself.
     pub(super) fruitless: BTreeSet<NodeId>,
+    /// Members that have brought its answer since it last answered itself.
+    pub(super) vouchers: BTreeSet<NodeId>,
 }
 
 impl Link {

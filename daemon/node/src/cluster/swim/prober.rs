@@ -205,8 +205,13 @@ impl Prober {
         let Some(link) = self.links.get_mut(&target) else {
             return;
         };
+        // Of several that were asked the first one ends the probe; the others were no less fruitful.
+        if !link.fruitless.remove(&helper) {
+            return;
+        }
+        link.vouchers.insert(helper);
         let is_asked = |probe: &Probe| probe.asked && probe.number == number;
-        if self.probes.get(&target).is_some_and(is_asked) && link.fruitless.remove(&helper) {
+        if self.probes.get(&target).is_some_and(is_asked) {
             self.end_probe(target, true);
         }
     }
@@ -289,6 +294,7 @@ impl Prober {
         } else if contact(node).last.is_some_and(|last| last > begun) {
             if let Some(link) = self.links.get_mut(&node) {
                 link.fruitless.clear();
+                link.vouchers.clear();
             }
             self.end_probe(node, true);
         } else {

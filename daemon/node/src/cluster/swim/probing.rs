@@ -40,6 +40,12 @@ impl Swim {
         self.prober.link(node)?.round_trip()
     }
 
+    /// The members that reach one which has not answered this node since, as far as probes have shown.
+    pub(in crate::cluster) fn vouchers(&self, node: NodeId) -> impl Iterator<Item = NodeId> {
+        let link = self.prober.link(node).into_iter();
+        link.flat_map(|link| link.vouchers.iter().copied())
+    }
+
     /// The round trip to the nearest member that has ever answered a ping.
     pub(in crate::cluster) fn nearest(&self) -> Option<Duration> {
         let nodes = self.active().map(|identity| identity.node);

@@ -25,6 +25,7 @@ fn member(id: u8, state: MemberState) -> MemberView {
         since: Wall(0),
         conn: None,
         protocol: None,
+        indirect: None,
     }
 }
 
