@@ -1,6 +1,7 @@
-//! What the daemon asks of its host beside files and sockets: the time, random bytes, its addresses,
-//! and whether the process that started it is still there.
+//! What the daemon asks of its host beside files and sockets: the time, random bytes, its addresses and
+//! accounts, and whether the process that started it is still there.
 
+pub(crate) mod accounts;
 pub(crate) mod addresses;
 mod clock;
 mod parent;

@@ -5,6 +5,7 @@
 //! stay those of the start.
 
 use crate::config::{self, Applies, Config, Source, Start};
+use crate::host::accounts::unknown_users;
 use crate::logging::Level;
 use crate::machines::Identities;
 use crate::metrics;
@@ -239,6 +240,9 @@ pub(crate) fn certificates(config: &Config) -> anyhow::Result<(pki::Identity, Op
 }
 
 fn policy(config: &Config) -> Policy {
+    for user in unknown_users(&config.api.admins) {
+        tracing::warn!(user, "a user in [api] admins is not known on this host");
+    }
     Policy {
         admins: config.api.admins.clone(),
         hosts: config.http.hosts.clone(),

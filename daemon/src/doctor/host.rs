@@ -3,6 +3,7 @@
 use super::expiry::{self, Whose};
 use super::{Finding, HERE, Level, disk};
 use crate::config::{Config, Http};
+use crate::host::accounts::unknown_users;
 use std::io::ErrorKind;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
@@ -18,6 +19,7 @@ pub(crate) fn examine(config: &Config, now_s: i64) -> Vec<Finding> {
     findings.push(disk::space(&config.data_dir));
     findings.push(disk::sync(&config.data_dir));
     findings.push(socket(&config.api.socket));
+    findings.extend(administrators(&config.api.admins));
     findings
 }
 
@@ -87,6 +89,22 @@ fn listener(http: &Http, now_s: i64) -> Option<Finding> {
         }
     };
     Some(found)
+}
+
+/// Names in `[api] admins` that are nobody's; nothing where there are none.
+fn administrators(admins: &[String]) -> Option<Finding> {
+    let unknown = unknown_users(admins);
+    (!unknown.is_empty()).then(|| {
+        Finding::warning(
+            "administrators",
+            HERE,
+            format!(
+                "[api] admins names users that this host does not know: {}",
+                unknown.join(", ")
+            ),
+            "users are known by /etc/passwd, others by their number: put it right and reload",
+        )
+    })
 }
 
 fn data_dir(dir: &Path) -> Finding {
@@ -209,6 +227,14 @@ mod tests {
     use super::*;
     use std::fs::Permissions;
     use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn administrators_that_nobody_is_are_told() {
+        let admins = |name: &str| [name.to_owned()];
+        assert!(administrators(&admins("root")).is_none());
+        let found = administrators(&admins("no-such-user")).unwrap();
+        assert!(found.level == Level::Warning && found.what.ends_with("no-such-user"));
+    }
 
     #[test]
     fn what_others_may_touch_is_told() {

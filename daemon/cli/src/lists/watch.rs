@@ -10,6 +10,7 @@ use crate::stream::Stream;
 use crate::text::printable;
 use api::events::ListStreamEvent;
 use api::lists::TodoEntry;
+use api::time::Millis;
 use client::{ApiPath, ServerEvent};
 use serde_json::{Value, json};
 
@@ -35,7 +36,8 @@ pub(crate) async fn follow(session: &Session<'_>, list: &str) -> Result<(), Fail
             }
             continue;
         }
-        let now = session.time(&jiff::Timestamp::now().to_string());
+        let now = Millis(jiff::Timestamp::now().as_millisecond());
+        let now = session.time(&now.to_string());
         session.output.happened(&now, &describe(&event))?;
     }
 }

@@ -1,6 +1,7 @@
 //! Who calls: the uid and process behind a connection, the name under which they write, and what
 //! they may do.
 
+use crate::host::accounts::{self, ACCOUNTS};
 use crate::http::Api;
 use crate::http::connections::gate::Conn;
 use crate::http::problem::{Kind, Problem, refuses};
@@ -200,8 +201,6 @@ struct Known {
     names: BTreeMap<u32, Arc<str>>,
 }
 
-const ACCOUNTS: &str = "/etc/passwd";
-
 impl Users {
     /// A user's name. The file is read again when it has changed.
     pub(crate) fn name(&self, uid: u32) -> Option<Arc<str>> {
@@ -212,28 +211,12 @@ impl Users {
         let mut known = self.known.lock();
         if known.version != version || version.is_none() {
             known.names = std::fs::read_to_string(ACCOUNTS)
-                .map(|text| parse_accounts(&text))
+                .map(|text| accounts::parse(&text))
                 .unwrap_or_default();
             known.version = version;
         }
         known.names.get(&uid).cloned()
     }
-}
-
-/// Reads `name:password:uid:…` lines; the first name of a uid counts, as for `getpwuid`.
-fn parse_accounts(text: &str) -> BTreeMap<u32, Arc<str>> {
-    let mut names = BTreeMap::new();
-    for line in text.lines() {
-        let mut fields = line.split(':');
-        let (name, uid) = (
-            fields.next().unwrap_or_default(),
-            fields.nth(1).and_then(|uid| uid.parse().ok()),
-        );
-        if let Some(uid) = uid.filter(|_| !name.is_empty()) {
-            names.entry(uid).or_insert_with(|| Arc::from(name));
-        }
-    }
-    names
 }
 
 #[cfg(test)]
@@ -308,14 +291,5 @@ mod tests {
         assert_eq!(root.must_be_admin(&policy).unwrap_err().status(), 403);
         assert_eq!(root.must_be_operator().unwrap_err().status(), 403);
         assert_eq!(root.on_this_host().unwrap_err().status(), 403);
-    }
-
-    #[test]
-    fn the_first_account_of_a_uid_names_it() {
-        let names = parse_accounts(
-            "root:x:0:0::/root:/bin/sh\nalice:x:1000:1000::/:\nally:x:1000:1::/:\n:x:5:5\nbroken\n+::::::\n",
-        );
-        assert_eq!(names.get(&1000).map(|name| &**name), Some("alice"));
-        assert_eq!(names.len(), 2);
     }
 }

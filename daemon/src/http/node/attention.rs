@@ -166,12 +166,29 @@ fn sought(snapshot: &Snapshot) -> Vec<Attention> {
 }
 
 fn reach(view: &RosterView) -> Option<Attention> {
+    let missing = view.expected().filter(|member| member.id != view.me);
+    let missing: Vec<_> = missing
+        .filter(|member| !member.state.is_reachable())
+        .collect();
     let what = match view.verdict {
         Verdict::Whole | Verdict::Majority => return None,
         Verdict::Even => "this node reaches only half of the cluster",
         Verdict::Minority => "this node reaches only a minority of the cluster",
         Verdict::Alone => "this node reaches nobody",
     };
+    if missing
+        .iter()
+        .all(|member| member.state == MemberState::Restarting)
+    {
+        let names: Vec<&str> = missing
+            .iter()
+            .map(|member| member.profile.name.as_str())
+            .collect();
+        return Some(warning(
+            format!("{what} while these restart: {}", names.join(", ")),
+            "nothing yet: they said that they will be back, and are down if they are not",
+        ));
+    }
     Some(critical(
         what,
         "muster doctor tells which way packets do not pass; lists go on here and \

@@ -248,6 +248,15 @@ fn a_member_that_is_down_is_named_and_a_cut_is_worse() {
         judged(|s| s.views = view(Verdict::Whole, [MemberState::Alive, MemberState::Left])),
         []
     );
+    // Who has said that it will be back is no reason to wake somebody.
+    let (severity, what) = one(|s| {
+        s.views = view(
+            Verdict::Alone,
+            [MemberState::Restarting, MemberState::Restarting],
+        )
+    });
+    assert_eq!(severity, Severity::Warning);
+    assert_eq!(what, "this node reaches nobody while these restart: n2, n3");
     let alone = judged(|s| s.views = view(Verdict::Alone, [MemberState::Down, MemberState::Down]));
     assert_eq!(
         alone.iter().map(|a| a.severity.clone()).collect::<Vec<_>>(),
