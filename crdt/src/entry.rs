@@ -98,6 +98,8 @@ pub enum Edit {
     Patch(EntryId, EntryPatch),
     /// Deletes one entry.
     Delete(EntryId),
+    /// Decides that an entry stays which one has deleted and another one has edited.
+    Keep(EntryId),
     /// Deletes every entry that this replica knows.
     DeleteAll,
 }

@@ -134,7 +134,7 @@ impl<'a> Rebuild<'a> {
             | Done::LeftOut(_)
             | Done::Vector(_)
             | Done::Changes { .. }
-            | Done::EntriesAt { .. } => Err(format!("{name}: another job was done")),
+            | Done::Looked { .. } => Err(format!("{name}: another job was done")),
         }
     }
 

@@ -14,6 +14,7 @@ impl Edit {
         match self {
             Self::Add(entries) => entries.iter().map(NewEntry::bytes).sum(),
             Self::Patch(_, patch) => patch.bytes(),
+            Self::Keep(_) => OVERHEAD,
             Self::Delete(_) | Self::DeleteAll => 0,
         }
     }

@@ -106,6 +106,7 @@ impl Document {
             Edit::Add(entries) => self.add(entries, stamp, draw),
             Edit::Patch(id, patch) => self.patch(*id, patch, stamp, draw),
             Edit::Delete(id) => self.delete(*id, stamp),
+            Edit::Keep(id) => self.keep(*id, stamp),
             Edit::DeleteAll => self.delete_all(stamp),
         })
     }
@@ -286,6 +287,16 @@ impl Document {
             }
             draft.keep(union)
         })?;
+        Ok(Edited {
+            change,
+            touched: self.refresh([id])?,
+            results: vec![id],
+        })
+    }
+
+    fn keep(&mut self, id: EntryId, stamp: Stamp<'_>) -> Result<Edited, EditRefusal> {
+        let union = self.union(id, Union::read)?;
+        let change = self.commit(stamp, |draft| draft.keep(&union))?;
         Ok(Edited {
             change,
             touched: self.refresh([id])?,

@@ -298,6 +298,57 @@ pub enum AddedEntryOrEntries {
 /// A field's value if the field is there: null stays null.
 pub type Given<T> = Option<Option<T>>;
 
+/// An entry with fields that were written apart.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
+pub struct EntryConflicts {
+    /// The entry's id.
+    pub id: String,
+    /// Its title, as it is shown.
+    pub title: String,
+    /// For `If-Match` of a decision.
+    pub etag: String,
+    /// The fields.
+    pub fields: Vec<FieldConflict>,
+}
+
+/// A page of entries with fields that were written apart.
+pub type EntryConflictsPage = Page<EntryConflicts>;
+
+/// A field that was written apart.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
+pub struct FieldConflict {
+    /// Which field.
+    pub field: EntryField,
+    /// All its values, the one that is shown first. Of `deleted` they are `deleted` and `edited`, of `done`
+    /// `done` and `open`, of `tags` `+TAG` and `-TAG`; what was cleared is empty. Of the order there are
+    /// none: a move settles it.
+    pub values: Vec<FieldValue>,
+}
+
+/// One of several values.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
+pub struct FieldValue {
+    /// What was written.
+    pub value: String,
+    /// Who wrote it, and on which node.
+    pub by: String,
+    /// When, by the clock of that node.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Millis,
+}
+
+/// A decision between values of a field.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Resolution {
+    /// The entry's id.
+    pub entry: String,
+    /// Which field.
+    pub field: EntryField,
+    /// The value that it shall have, written as the values of a conflict are.
+    pub value: String,
+}
+
 /// A merge patch (RFC 7396) of an entry: what is missing stays, null clears.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]

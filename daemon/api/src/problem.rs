@@ -69,6 +69,8 @@ kinds! {
         "The client took longer than the limit to send it."
     Deleted 409 "deleted" "The entry was deleted"
         "An entry of this id was deleted since it was added."
+    Settled 409 "settled" "The field has one value"
+        "Nothing was written apart in it, or somebody has settled it."
     Reachable 409 "reachable" "The member is reachable"
         "Only a member that is gone can be forgotten."
     OnlyHere 409 "only-here" "Lists are on this node only"

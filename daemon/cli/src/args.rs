@@ -15,7 +15,7 @@ pub(crate) use cluster::{Events, LogLevel, MemberState, Members, Partition, Reac
 pub(crate) use dev::{Dev, DevCommand, DevDir};
 pub(crate) use doctor::{Bundle, Debug, Doctor};
 pub use help::GROUPS;
-pub(crate) use lists::{Add, Durability, Edit, Entries, Move, RmList, Show};
+pub(crate) use lists::{Add, Durability, Edit, Entries, Move, Resolve, RmList, Show};
 pub(crate) use pki::Pki;
 pub(crate) use process::{
     Described, Group, GroupMembers, Link, Monitor, Named, OnConflict, Pair, ProcessState, Ps,
@@ -237,6 +237,19 @@ pub(crate) enum Command {
     Reopen(Entries),
     /// Delete entries
     Rm(Entries),
+    /// Show what was written apart in a list, or in all
+    ///
+    /// Each value of a field that several have written at the same time, with who and when. The first
+    /// one is shown everywhere until somebody decides.
+    Conflicts {
+        /// The list; all lists without
+        list: Option<String>,
+    },
+    /// Settle what was written apart in a field
+    ///
+    /// Nothing is overwritten that came after you looked. Of `deleted` the values are deleted and
+    /// edited, of `done` done and open, of `tags` +TAG and -TAG.
+    Resolve(Resolve),
     /// Move an entry to another place in its list
     Move(Move),
     /// Delete a list with all its entries

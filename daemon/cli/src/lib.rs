@@ -43,7 +43,7 @@ use args::{Authority, Cli, Command, Debug, Token};
 use certificates::{pki, token};
 use cluster::{events, founding, heals, invitations, partition, reach, revoking, withdrawing};
 use failure::Failure;
-use lists::{edit, watch};
+use lists::{conflicts, edit, watch};
 use output::Output;
 use processes::{groups, links, monitor};
 use session::Session;
@@ -169,6 +169,8 @@ async fn dispatch(cli: Cli, output: &Output, program: &Program) -> Result<ExitCo
         Command::Done(args) => edit::complete(&session()?, &args, true).await,
         Command::Reopen(args) => edit::complete(&session()?, &args, false).await,
         Command::Rm(args) => edit::remove(&session()?, &args).await,
+        Command::Conflicts { list } => conflicts::conflicts(&session()?, list.as_deref()).await,
+        Command::Resolve(args) => conflicts::resolve(&session()?, &args).await,
         Command::Move(args) => edit::place(&session()?, &args).await,
         Command::Token(Token::Create(args)) => token::create(&session()?, &args).await,
         Command::Token(Token::List) => token::list(&session()?).await,

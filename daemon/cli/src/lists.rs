@@ -1,5 +1,6 @@
 //! To-do lists: commands that show them here, those that change them in `edit`.
 
+pub(crate) mod conflicts;
 pub(crate) mod dates;
 pub(crate) mod due;
 pub(crate) mod edit;

@@ -170,11 +170,13 @@ mod tests;
 mod wire;
 
 pub use io::{
-    Change, Command, Compared, Confirmations, Edited, Finding, Gone, Input, Lagging, Left, ListRow,
-    Output, Precondition, Refusal, Remake, Remote, Replicas, Reply, Row, Settings, Stats,
+    Change, Command, Compared, Confirmations, Disputed, Edited, Finding, Gone, Input, Lagging,
+    Left, ListRow, Output, Precondition, Refusal, Remake, Remote, Replicas, Reply, Row, Settings,
+    Stats,
 };
 pub use job::{
-    Answer, Done, Job, JobError, Judged, Loaded, Progress, Rebuilt, Source, SourceError, Without,
+    Answer, Done, Job, JobError, Judged, Loaded, Look, Progress, Rebuilt, Seen, Source,
+    SourceError, Without,
 };
 pub use own::Own;
 pub use replication::{Contradiction, Fork};
@@ -311,7 +313,14 @@ impl Lists {
                 .replication
                 .asked(edit.replicas)
                 .and_then(|asked| documents.edit(edge, id, by, edit, asked)),
-            Command::EntriesAt(entries_at) => documents.look_back(edge, id, entries_at),
+            Command::EntriesAt(ask::EntriesAt {
+                list,
+                change,
+                timeout,
+            }) => documents.look(edge, id, (list, Look::EntriesAt(change)), timeout),
+            Command::Disputes(ask::Disputes { list, timeout }) => {
+                documents.look(edge, id, (list, Look::Disputes), timeout)
+            }
             Command::Rebuild(rebuild) => documents.rebuild(edge, id, rebuild),
             Command::Depart(ask::Depart { timeout }) => {
                 self.replication.depart(edge, documents, id, timeout);

@@ -2,6 +2,7 @@
 
 pub(crate) mod body;
 pub(crate) mod book;
+pub(crate) mod conflicts;
 pub(crate) mod entries;
 pub(crate) mod entry_page;
 pub(crate) mod filter;
@@ -43,6 +44,8 @@ pub(crate) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(show, delete))
         .routes(routes!(entries::list, entries::add))
         .routes(routes!(entries::show, entries::edit, entries::delete))
+        .routes(routes!(conflicts::list))
+        .routes(routes!(conflicts::resolve))
         .routes(routes!(agenda))
         .routes(routes!(watch::stream))
         .routes(routes!(rebuild::rebuild))

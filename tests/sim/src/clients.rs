@@ -302,7 +302,8 @@ impl Clients {
                 )
             }
             (50..82, Some(id)) => Edit::Patch(id, self.draw_patch(number, there)),
-            (82..97, Some(id)) => Edit::Delete(id),
+            (82..94, Some(id)) => Edit::Delete(id),
+            (94..97, Some(id)) => Edit::Keep(id),
             (_, Some(_)) => Edit::DeleteAll,
         }
     }
@@ -408,7 +409,7 @@ impl Clients {
             Edit::Add(_) | Edit::DeleteAll => {
                 Some(Precondition::List(image.lists.get(&list)?.tag()))
             }
-            Edit::Patch(id, _) | Edit::Delete(id) => {
+            Edit::Patch(id, _) | Edit::Delete(id) | Edit::Keep(id) => {
                 Some(Precondition::Entry(image.entries.get(&(list, *id))?.tag))
             }
         }

@@ -159,7 +159,7 @@ fn done_name(done: &lists::Done) -> &'static str {
         lists::Done::LeftOut(_) => "left out",
         lists::Done::Vector(_) => "vector",
         lists::Done::Changes { .. } => "changes",
-        lists::Done::EntriesAt { .. } => "entries",
+        lists::Done::Looked { .. } => "looked",
     }
 }
 

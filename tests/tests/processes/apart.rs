@@ -4,7 +4,7 @@ use crate::fleet::{Fleet, Node, eventually};
 use anyhow::ensure;
 use serde_json::{Value, json};
 
-async fn cut(fleet: &Fleet) -> anyhow::Result<()> {
+pub(crate) async fn cut(fleet: &Fleet) -> anyhow::Result<()> {
     fleet.split(&[2]).await?;
     for (index, verdict) in [(0, "majority"), (1, "majority"), (2, "alone")] {
         verdict_is(&fleet.nodes[index], verdict).await?;
@@ -12,7 +12,7 @@ async fn cut(fleet: &Fleet) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn heal(fleet: &Fleet) -> anyhow::Result<()> {
+pub(crate) async fn heal(fleet: &Fleet) -> anyhow::Result<()> {
     fleet.split(&[]).await?;
     fleet.whole().await?;
     fleet.agree().await.map(drop)

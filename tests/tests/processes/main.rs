@@ -16,6 +16,7 @@ mod bundle;
 mod clients;
 mod clocks;
 mod completion;
+mod conflicts;
 mod contract;
 mod crash;
 mod crowds;

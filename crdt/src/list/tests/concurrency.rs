@@ -377,6 +377,31 @@ fn a_deletion_beside_an_edit_says_who_did_which() {
     assert_eq!(words, ["deleted", "edited"]);
 }
 
+#[test]
+fn who_decides_that_a_deleted_entry_stays_changes_nothing_else_of_it() {
+    let (mut a, mut b, id) = two_with("milk");
+    a.edit(&Edit::Delete(id));
+    b.patch(id, title("oat milk"));
+    a.sync(&mut b);
+    let before = a.entry(id);
+    a.edit(&Edit::Keep(id));
+    a.sync(&mut b);
+    for replica in [&a, &b] {
+        let entry = replica.entry(id);
+        assert_eq!(replica.document.disputes(id), []);
+        assert_eq!(
+            (entry.title, entry.order),
+            (before.title.clone(), before.order.clone())
+        );
+    }
+    // Two that decide unlike each other make one conflict of their two decisions.
+    a.edit(&Edit::Delete(id));
+    b.edit(&Edit::Keep(id));
+    a.sync(&mut b);
+    assert_eq!(a.document.disputes(id).len(), 1);
+    assert_eq!(a.document.disputes(id)[0].values.len(), 2);
+}
+
 fn texts(dispute: &crate::list::Dispute) -> Vec<&str> {
     dispute.values.iter().map(|value| &*value.text).collect()
 }

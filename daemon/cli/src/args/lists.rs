@@ -112,6 +112,21 @@ pub(crate) struct Entries {
     pub(crate) durability: Durability,
 }
 
+/// `muster resolve`.
+#[derive(Debug, Args)]
+pub(crate) struct Resolve {
+    /// The list
+    pub(crate) list: String,
+    /// The entry's id
+    pub(crate) id: String,
+    /// The field, as muster conflicts names it
+    pub(crate) field: String,
+    /// The value that it shall have: one of those that muster conflicts shows, or another one
+    pub(crate) value: String,
+    #[command(flatten)]
+    pub(crate) durability: Durability,
+}
+
 /// `muster move`.
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("place").required(true).args(["before", "after"]))]

@@ -17,15 +17,15 @@ use names::EntryId;
 use serde_json::Value;
 
 /// Changes of a list by one command, each of which may have to be on several nodes.
-struct Changes<'a> {
+pub(super) struct Changes<'a> {
     session: &'a Session<'a>,
-    how: WriteQuery,
+    pub(super) how: WriteQuery,
     /// The first change that too few nodes had in time. It stays, so those after it are made too.
     pending: Option<Failure>,
 }
 
 impl<'a> Changes<'a> {
-    fn new(session: &'a Session<'a>, durability: &Durability) -> Self {
+    pub(super) fn new(session: &'a Session<'a>, durability: &Durability) -> Self {
         Self {
             session,
             how: WriteQuery {
@@ -37,7 +37,7 @@ impl<'a> Changes<'a> {
     }
 
     /// Waits for one change, in whose answer `replicas` tells who has it.
-    async fn make<T>(
+    pub(super) async fn make<T>(
         &mut self,
         call: impl Future<Output = Result<Answer<T>, ClientError>>,
         replicas: impl FnOnce(&T) -> Option<&ReplicaConfirmations>,
@@ -64,7 +64,7 @@ impl<'a> Changes<'a> {
     }
 
     /// The outcome of all of them.
-    fn end(self) -> Result<(), Failure> {
+    pub(super) fn end(self) -> Result<(), Failure> {
         self.pending.map_or(Ok(()), Err)
     }
 }
@@ -152,7 +152,7 @@ pub(crate) async fn edit(session: &Session<'_>, args: &Edit) -> Result<(), Failu
         title: args.title.clone().map(Some),
         ..args.fields.as_api(session)?
     };
-    let id = resolve(session, &args.list, &args.id).await?;
+    let id = whole_id(session, &args.list, &args.id).await?;
     let mut tag = None;
     if !(args.tags.is_empty() && args.untag.is_empty()) {
         // The API takes all tags; what another client changes between the two calls must not be
@@ -255,7 +255,7 @@ pub(crate) async fn place(session: &Session<'_>, args: &Move) -> Result<(), Fail
 }
 
 /// The entry as it is now, by its whole id: a shorter one may belong to another entry tomorrow.
-fn print(session: &Session<'_>, entry: &TodoEntry, raw: &Value) -> Result<(), Failure> {
+pub(super) fn print(session: &Session<'_>, entry: &TodoEntry, raw: &Value) -> Result<(), Failure> {
     if session.output.is_json() {
         return session.output.json(raw);
     }
@@ -267,7 +267,12 @@ fn print(session: &Session<'_>, entry: &TodoEntry, raw: &Value) -> Result<(), Fa
     ))
 }
 
-async fn resolve(session: &Session<'_>, list: &str, typed: &str) -> Result<String, Failure> {
+/// The whole id of what was typed.
+pub(super) async fn whole_id(
+    session: &Session<'_>,
+    list: &str,
+    typed: &str,
+) -> Result<String, Failure> {
     let mut ids = resolve_all(session, list, &[typed.to_owned()]).await?;
     ids.pop()
         .ok_or_else(|| Failure::Usage("an id is needed".to_owned()))

@@ -3,8 +3,8 @@
 use super::{Answer, NOTHING};
 use crate::{ApiPath, Client, ClientError};
 use api::lists::{
-    AddedEntries, AtQuery, DeleteResult, EntriesQuery, EntryPatch, ListsQuery, NewEntries,
-    NewEntry, RebuildQuery, TodoEntry, TodoList, WriteQuery,
+    AddedEntries, AtQuery, DeleteResult, EntriesQuery, EntryConflicts, EntryPatch, ListsQuery,
+    NewEntries, NewEntry, RebuildQuery, Resolution, TodoEntry, TodoList, WriteQuery,
 };
 use api::node::RebuildResult;
 use api::request::TimeoutQuery;
@@ -94,6 +94,30 @@ impl Client {
     ) -> Result<Answer<TodoEntry>, ClientError> {
         let path = ApiPath::new(&["lists", list, "entries", id]).with(how);
         self.send(Method::PATCH, &path, Some(patch), if_match).await
+    }
+
+    /// The entries of a list with fields that were written apart, by id.
+    pub async fn conflicts(
+        &self,
+        list: &str,
+        wait: &TimeoutQuery,
+    ) -> Result<Answer<Vec<EntryConflicts>>, ClientError> {
+        self.read_all(&ApiPath::new(&["lists", list, "conflicts"]).with(wait))
+            .await
+    }
+
+    /// Settles what was written apart, if the entry still is as its tag says; answers the entry unless it
+    /// is deleted.
+    pub async fn resolve(
+        &self,
+        list: &str,
+        decision: &Resolution,
+        how: &WriteQuery,
+        if_match: Option<&str>,
+    ) -> Result<Answer<Option<TodoEntry>>, ClientError> {
+        let path = ApiPath::new(&["lists", list, "resolve"]).with(how);
+        self.send(Method::POST, &path, Some(decision), if_match)
+            .await
     }
 
     /// Deletes an entry; answers something only where replicas were asked for.

@@ -1,6 +1,6 @@
 //! What clients can ask of the lists machine, each question with the kind of its answer.
 
-use super::io::{Command, Edited, Lagging as ListLagging, Precondition, Replicas, Reply};
+use super::io::{Command, Disputed, Edited, Lagging as ListLagging, Precondition, Replicas, Reply};
 use super::replication::{Contradiction, Fork};
 use crate::machine::asks;
 use crdt::entry::{self, Entry};
@@ -41,6 +41,16 @@ pub struct EntriesAt {
     pub timeout: Duration,
 }
 
+/// The entries of a list with fields that were written apart, in the order of their ids, with all values
+/// of these.
+#[derive(Clone, Debug)]
+pub struct Disputes {
+    /// Which list.
+    pub list: ListName,
+    /// How long to wait for the list to load.
+    pub timeout: Duration,
+}
+
 /// Which lists have differed from a connected peer's while one side stood still: a bounded number
 /// for each peer, in no order.
 #[derive(Clone, Copy, Debug)]
@@ -68,6 +78,7 @@ asks!(Command => Reply {
     Edit: Command::Edit => Edited: Reply::Edited(edited) => edited,
     Depart: Command::Depart => u64: Reply::Unconfirmed(lists) => lists,
     EntriesAt: Command::EntriesAt => Vec<Entry>: Reply::Entries(entries) => entries,
+    Disputes: Command::Disputes => Vec<Disputed>: Reply::Disputes(entries) => entries,
     Rebuild: Command::Rebuild => u64: Reply::Rebuilt(lists) => lists,
     Forks: Command::Forks => Vec<Fork>: Reply::Forks(forks) => forks,
     Contradictions: Command::Contradictions => Vec<Contradiction>: Reply::Contradictions(all) => all,

@@ -8,7 +8,7 @@
 //! | --- | --- |
 //! | `resident` | documents in memory, and which ones are quarantined |
 //! | `jobs` | work on blocking threads |
-//! | `edits`, `looking_back` | requests of clients that wait for a document |
+//! | `edits`, `looking` | requests of clients that wait for a document |
 //! | `incoming`, `applying` | changes of peers that wait for their document, or for other changes |
 //! | `line` | lists for which only such changes wait, until there is memory for their documents |
 //! | `commits` | writes on their way, and the answers that are due when they return |
@@ -49,7 +49,7 @@ mod written;
 use super::edge::Edge;
 use super::event::{Event, NamedVector, Received};
 use super::io::{Refusal, Settings, Stats};
-use super::job::Job;
+use super::job::{Job, Look};
 use crate::wire::{Protocol, RequestId, WriteError};
 use bytes::Bytes;
 use commits::Commits;
@@ -61,7 +61,7 @@ use incoming::{Incoming, Reception};
 use jobs::Jobs;
 use leaving::Leaving;
 use line::Line;
-use names::{Actor, ChangeHash, ChangeId, ListId, ListName, NodeId, Shard};
+use names::{Actor, ChangeId, ListId, ListName, NodeId, Shard};
 pub(super) use owners::Unproved;
 use owners::{Learned, Owners};
 use rand_chacha::ChaCha8Rng;
@@ -83,7 +83,7 @@ pub(super) struct Documents {
     jobs: Jobs,
     edits: Edits,
     /// Requests for lists as they were, that jobs answer.
-    looking_back: BTreeMap<RequestId, ChangeHash>,
+    looking: BTreeMap<RequestId, Look>,
     incoming: Incoming,
     line: Line,
     /// Batches that jobs apply.
@@ -108,7 +108,7 @@ impl Documents {
             resident: Resident::new(settings.resident_bytes, settings.quarantined),
             jobs: Jobs::default(),
             edits: Edits::new(rng),
-            looking_back: BTreeMap::new(),
+            looking: BTreeMap::new(),
             incoming: Incoming::default(),
             line: Line::default(),
             applying: BTreeMap::new(),
@@ -298,7 +298,7 @@ impl Documents {
     /// Answers a request whose deadline has passed. False if it does not wait here.
     pub(super) fn expire(&mut self, edge: &mut Edge, request: RequestId) -> bool {
         let waited = self.edits.expire(request)
-            || self.looking_back.remove(&request).is_some()
+            || self.looking.remove(&request).is_some()
             || self.rebuilds.expire(request);
         if waited {
             edge.reply(request, Err(Refusal::Timeout));
@@ -336,7 +336,7 @@ impl Documents {
         stats.writes_pending = count(self.commits.len());
         stats.requests_waiting += count(
             self.edits.len()
-                + self.looking_back.len()
+                + self.looking.len()
                 + self.commits.verdicts()
                 + self.rebuilds.requests(),
         );

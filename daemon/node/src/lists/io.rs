@@ -127,6 +127,8 @@ pub enum Command {
     Depart(ask::Depart),
     /// Show a list as it was.
     EntriesAt(ask::EntriesAt),
+    /// Show what was written apart in a list.
+    Disputes(ask::Disputes),
     /// Tell which lists lag.
     Lagging(ask::Lagging),
     /// Tell which lists are forked.
@@ -210,6 +212,15 @@ pub enum Output {
     Compared(Compared),
 }
 
+/// An entry with fields that were written apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Disputed {
+    /// As it is shown.
+    pub entry: Entry,
+    /// The fields, with all values of each.
+    pub disputes: Vec<Dispute>,
+}
+
 /// The answer to a command that was carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
@@ -220,6 +231,8 @@ pub enum Reply {
     Unconfirmed(u64),
     /// To `EntriesAt`.
     Entries(Vec<Entry>),
+    /// To `Disputes`.
+    Disputes(Vec<Disputed>),
     /// To `Lagging`: a bounded number for each peer, in no order.
     Lagging(Vec<Lagging>),
     /// To `Forks`: a bounded number, in no order.

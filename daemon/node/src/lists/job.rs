@@ -5,7 +5,7 @@ mod leaving;
 
 pub use leaving::{Judged, Without};
 
-use super::io::ListRow;
+use super::io::{Disputed, ListRow};
 use super::own::Own;
 use crate::wire::RequestId;
 use bytes::Bytes;
@@ -82,12 +82,12 @@ pub enum Job {
         /// For the receiver of the answer, opaque to the job.
         to: NodeId,
     },
-    /// Load the list as it was.
-    EntriesAt {
+    /// Load the list and look at it.
+    Look {
         /// The list's name.
         name: ListName,
-        /// As of this change.
-        change: ChangeHash,
+        /// What for.
+        look: Look,
         /// For whom, opaque to the job.
         request: RequestId,
     },
@@ -115,13 +115,31 @@ pub enum Done {
         /// The list's name and the raw changes.
         found: Result<Option<Answer>, SourceError>,
     },
-    /// The list as it was.
-    EntriesAt {
+    /// What was seen.
+    Looked {
         /// As the job named it.
         request: RequestId,
-        /// The entries in order; `None` if the list has no such change.
-        found: Result<Option<Vec<Entry>>, JobError>,
+        /// `None` if the list has no such change.
+        found: Result<Option<Seen>, JobError>,
     },
+}
+
+/// What is looked for in a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// Its entries as of this change.
+    EntriesAt(ChangeHash),
+    /// Its entries with fields that were written apart.
+    Disputes,
+}
+
+/// What was seen, in the order of [`Look`]'s variants.
+#[derive(Debug)]
+pub enum Seen {
+    /// In the order of the list.
+    Entries(Vec<Entry>),
+    /// In the order of their ids.
+    Disputes(Vec<Disputed>),
 }
 
 /// A document made from the store's rows.
@@ -264,18 +282,36 @@ impl Job {
                 to,
                 found: read(list, &ranges, most_bytes, source),
             },
-            Self::EntriesAt {
+            Self::Look {
                 name,
-                change,
+                look,
                 request,
             } => {
                 // The zero actor writes nothing: this document is only read.
                 let loaded = load(list, &name, Actor([0; 16]), source);
-                Done::EntriesAt {
+                Done::Looked {
                     request,
-                    found: loaded.map(|loaded| loaded.document.entries_at(change)),
+                    found: loaded.map(|loaded| see(&loaded.document, look)),
                 }
             }
+        }
+    }
+}
+
+fn see(document: &Document, look: Look) -> Option<Seen> {
+    match look {
+        Look::EntriesAt(change) => document.entries_at(change).map(Seen::Entries),
+        Look::Disputes => {
+            let entries = document.entries().into_iter();
+            let disputed = entries.filter(|entry| !entry.conflicts.is_empty());
+            let mut all: Vec<Disputed> = disputed
+                .map(|entry| Disputed {
+                    disputes: document.disputes(entry.id),
+                    entry,
+                })
+                .collect();
+            all.sort_unstable_by_key(|one| one.entry.id);
+            Some(Seen::Disputes(all))
         }
     }
 }

@@ -181,7 +181,7 @@ pub(crate) async fn add(
     Ok(response)
 }
 
-fn respond_entry(written: &Written, done: StatusCode) -> Result<Response, Problem> {
+pub(crate) fn respond_entry(written: &Written, done: StatusCode) -> Result<Response, Problem> {
     let Some(entry) = written.entries.first() else {
         return Err(Problem::internal("a write was answered without its entry"));
     };
@@ -278,13 +278,13 @@ pub(crate) async fn delete(
     written.respond_gone()
 }
 
-async fn read_entry(api: &Api, list: ListId, id: EntryId) -> Result<Entry, Problem> {
+pub(crate) async fn read_entry(api: &Api, list: ListId, id: EntryId) -> Result<Entry, Problem> {
     let entry = mended(api, async || Ok(api.reader().entry(list, id)?)).await?;
     entry.ok_or_else(|| Refusal::NoEntry(id).into())
 }
 
 /// The precondition of a call on an entry.
-async fn expect_entry(
+pub(crate) async fn expect_entry(
     api: &Api,
     list: ListId,
     id: EntryId,
@@ -301,7 +301,7 @@ async fn expect_entry(
 
 /// To a call on an entry, one that was deleted is one that is not there; it is a conflict only for
 /// one who adds it.
-fn gone(problem: Problem, id: EntryId) -> Problem {
+pub(crate) fn gone(problem: Problem, id: EntryId) -> Problem {
     if problem.is(Kind::Deleted) {
         Refusal::NoEntry(id).into()
     } else {

@@ -127,7 +127,7 @@ fn parse_given<G, T>(
     given.map(|value| value.map(&parse).transpose()).transpose()
 }
 
-fn parse_id(field: &str, text: &str) -> Result<EntryId, Problem> {
+pub(crate) fn parse_id(field: &str, text: &str) -> Result<EntryId, Problem> {
     text.parse()
         .map_err(|error| Problem::invalid(format!("{field:?}: {error}")))
 }

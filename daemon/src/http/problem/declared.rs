@@ -55,6 +55,7 @@ refuses! {
     // What the lists machines are asked.
     lists::ask::Edit: TooLarge Invalid Store Busy Quarantined Unknown Deadline DiskFull;
     lists::ask::EntriesAt: List Change Store Busy Quarantined Unknown Deadline;
+    lists::ask::Disputes: List Store Busy Quarantined Unknown Deadline;
     lists::ask::Depart: Store Busy Unknown Deadline;
     lists::ask::Rebuild: List Store Busy Quarantined Unknown Deadline DiskFull;
     // What the cluster machine is asked.

@@ -67,7 +67,7 @@ pub fn at_reply(
     }
     let expected = match &request.edit {
         Edit::Add(entries) => entries.len(),
-        Edit::Patch(..) => 1,
+        Edit::Patch(..) | Edit::Keep(_) => 1,
         Edit::Delete(_) | Edit::DeleteAll => 0,
     };
     if entries.len() != expected {

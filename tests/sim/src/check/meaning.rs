@@ -131,6 +131,7 @@ impl History {
                 .for_each(|entry| self.add_entry(at, entry, entry.id.or(drawn))),
             Edit::Patch(id, patch) => self.patch(at, *id, patch),
             Edit::Delete(id) => self.touch(at, *id, false),
+            Edit::Keep(id) => self.touch(at, *id, true),
             Edit::DeleteAll => {
                 let known: Vec<EntryId> = self
                     .alive

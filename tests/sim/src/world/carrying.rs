@@ -410,6 +410,7 @@ impl World {
             Ok(
                 other @ (Reply::Unconfirmed(_)
                 | Reply::Entries(_)
+                | Reply::Disputes(_)
                 | Reply::Lagging(_)
                 | Reply::Forks(_)
                 | Reply::Contradictions(_)

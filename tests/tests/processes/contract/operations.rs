@@ -226,6 +226,25 @@ fn reading() -> Vec<Try> {
             200,
         ),
         ask(ENTRY, "GET", "/v1/lists/groceries/entries/nonsense", 404),
+        ask(
+            "/v1/lists/{list}/conflicts",
+            "GET",
+            "/v1/lists/groceries/conflicts",
+            200,
+        ),
+        ask(
+            "/v1/lists/{list}/conflicts",
+            "GET",
+            "/v1/lists/unknown/conflicts",
+            404,
+        ),
+        ask(
+            "/v1/lists/{list}/resolve",
+            "POST",
+            "/v1/lists/unknown/resolve",
+            422,
+        )
+        .body(json!({ "entry": "x", "field": "title", "value": "y" })),
         ask("/v1/entries", "GET", "/v1/entries?due_from=2026-12-01", 200),
         ask("/v1/entries", "GET", "/v1/entries?x=1", 400),
         ask(

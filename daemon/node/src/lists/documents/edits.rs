@@ -239,7 +239,7 @@ fn check(document: &Document, edit: &Edit, expect: Option<Precondition>) -> Resu
 
 fn addressed(edit: &Edit) -> Option<EntryId> {
     match edit {
-        Edit::Patch(id, _) | Edit::Delete(id) => Some(*id),
+        Edit::Patch(id, _) | Edit::Delete(id) | Edit::Keep(id) => Some(*id),
         Edit::Add(_) | Edit::DeleteAll => None,
     }
 }

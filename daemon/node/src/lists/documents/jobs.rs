@@ -116,7 +116,7 @@ fn weigh(job: &Job) -> Weight {
         | Job::Save { .. }
         | Job::Rebuild { .. }
         | Job::LeaveOut { .. }
-        | Job::EntriesAt { .. } => Weight::Heavy,
+        | Job::Look { .. } => Weight::Heavy,
         Job::Vector { .. } | Job::Changes { .. } => Weight::Light,
     }
 }

@@ -6,15 +6,16 @@ use super::resident::Place;
 use crate::lists::ask;
 use crate::lists::edge::{Edge, Timer};
 use crate::lists::io::Refusal;
-use crate::lists::job::Job;
+use crate::lists::job::{Job, Look};
 use crate::wire::RequestId;
 use crdt::entry::{Author, Edit};
 use names::{ListId, ListName};
+use std::time::Duration;
 
 /// Writes on their way; more are refused as [`Refusal::Busy`].
 const MAX_WRITES: usize = 16_384;
-/// Requests for lists as they were that can wait: each loads a document.
-const MAX_LOOKING_BACK: usize = 64;
+/// Requests to look into a list that can wait: each loads a document.
+const MAX_LOOKING: usize = 64;
 
 impl Documents {
     /// Changes a list, as soon as its document is there. `asked` is on how many nodes the change
@@ -59,26 +60,22 @@ impl Documents {
 
     /// Reads what is committed, in a document of its own: the one in memory may be ahead, and stays
     /// free for others.
-    pub(in crate::lists) fn look_back(
+    pub(in crate::lists) fn look(
         &mut self,
         edge: &mut Edge,
         id: RequestId,
-        entries_at: ask::EntriesAt,
+        (name, look): (ListName, Look),
+        timeout: Duration,
     ) -> Result<(), Refusal> {
-        let ask::EntriesAt {
-            list: name,
-            change,
-            timeout,
-        } = entries_at;
         let list = self.open(&name, false)?;
-        if self.looking_back.len() >= MAX_LOOKING_BACK {
+        if self.looking.len() >= MAX_LOOKING {
             return Err(Refusal::Busy);
         }
-        self.looking_back.insert(id, change);
+        self.looking.insert(id, look);
         edge.after(timeout, Timer::Deadline(id));
-        let job = Job::EntriesAt {
+        let job = Job::Look {
             name,
-            change,
+            look,
             request: id,
         };
         self.jobs.push(edge, list, job);

@@ -4,9 +4,8 @@ use super::Documents;
 use crate::lists::edge::{Edge, Timer};
 use crate::lists::event::{Event, NamedVector};
 use crate::lists::io::{Refusal, Reply, Row};
-use crate::lists::job::{Done, JobError};
+use crate::lists::job::{Done, JobError, Look, Seen};
 use crate::wire::{RequestId, WriteError};
-use crdt::entry::Entry;
 use names::ListId;
 use std::time::Duration;
 
@@ -78,27 +77,30 @@ impl Documents {
                     .push_back(Event::ChangesRead { list, to, found });
                 return None;
             }
-            Done::EntriesAt { request, found } => {
-                self.looked_back(edge, request, found);
+            Done::Looked { request, found } => {
+                self.looked(edge, request, found);
                 return None;
             }
         }
         Some(list)
     }
 
-    fn looked_back(
+    fn looked(
         &mut self,
         edge: &mut Edge,
         request: RequestId,
-        found: Result<Option<Vec<Entry>>, JobError>,
+        found: Result<Option<Seen>, JobError>,
     ) {
-        let Some(change) = self.looking_back.remove(&request) else {
+        let Some(look) = self.looking.remove(&request) else {
             return;
         };
-        let result = match found {
-            Ok(entries) => entries.map(Reply::Entries).ok_or(Refusal::NoChange(change)),
-            Err(JobError::Source(_)) => Err(Refusal::Unavailable(WriteError::Failed)),
-            Err(JobError::Load(_) | JobError::Gap) => Err(Refusal::Quarantined),
+        let result = match (found, look) {
+            (Ok(Some(Seen::Entries(entries))), _) => Ok(Reply::Entries(entries)),
+            (Ok(Some(Seen::Disputes(entries))), _) => Ok(Reply::Disputes(entries)),
+            (Ok(None), Look::EntriesAt(change)) => Err(Refusal::NoChange(change)),
+            (Ok(None), Look::Disputes) => Ok(Reply::Disputes(Vec::new())),
+            (Err(JobError::Source(_)), _) => Err(Refusal::Unavailable(WriteError::Failed)),
+            (Err(JobError::Load(_) | JobError::Gap), _) => Err(Refusal::Quarantined),
         };
         edge.reply(request, result);
     }

@@ -144,7 +144,7 @@ impl Documents {
         for request in self
             .edits
             .drain()
-            .chain(std::mem::take(&mut self.looking_back).into_keys())
+            .chain(std::mem::take(&mut self.looking).into_keys())
             .chain(self.rebuilds.fail())
         {
             edge.reply(request, Err(Refusal::Unavailable(error)));

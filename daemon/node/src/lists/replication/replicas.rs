@@ -174,6 +174,7 @@ impl Wait {
             }),
             reply @ (Reply::Unconfirmed(_)
             | Reply::Entries(_)
+            | Reply::Disputes(_)
             | Reply::Lagging(_)
             | Reply::Forks(_)
             | Reply::Contradictions(_)
