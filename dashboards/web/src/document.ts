@@ -488,6 +488,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/lists/{list}/conflicts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The entries of a list with fields that were written apart, with all values of these. The first value
+         *     is the one that is shown.
+         */
+        get: operations["conflicts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/lists/{list}/entries": {
         parameters: {
             query?: never;
@@ -526,6 +546,27 @@ export interface paths {
         head?: never;
         /** Changes an entry by a JSON merge patch (RFC 7396), or moves it. */
         patch: operations["edit"];
+        trace?: never;
+    };
+    "/v1/lists/{list}/resolve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Settles what was written apart in one field of an entry: by one of its values, or by another one.
+         * @description With `If-Match` and the entry's `etag` only if nothing came since. Two nodes that settle it apart
+         *     make at most one conflict of two values.
+         */
+        post: operations["resolve"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/v1/lists/{list}/watch": {
@@ -1278,6 +1319,24 @@ export interface components {
             /** @description What became of waiting. */
             replicas: components["schemas"]["ReplicaConfirmations"];
         };
+        /** @description An entry with fields that were written apart. */
+        EntryConflicts: {
+            /** @description For `If-Match` of a decision. */
+            etag: string;
+            /** @description The fields. */
+            fields: components["schemas"]["FieldConflict"][];
+            /** @description The entry's id. */
+            id: string;
+            /** @description Its title, as it is shown. */
+            title: string;
+        };
+        /** @description A page of them. */
+        EntryConflictsPage: {
+            /** @description In the order of the call. */
+            items: components["schemas"]["EntryConflicts"][];
+            /** @description To be given as `cursor` for what follows; null at the end. */
+            next: string | null;
+        };
         /** @description An entry that was added or changed. */
         EntryEvent: {
             /** @description As it is now. */
@@ -1440,6 +1499,29 @@ export interface components {
              * @description This signal ended it: 1 to 64.
              */
             signal?: number | null;
+        };
+        /** @description A field that was written apart. */
+        FieldConflict: {
+            /** @description Which field. */
+            field: components["schemas"]["EntryField"];
+            /**
+             * @description All its values, the one that is shown first. Of `deleted` they are `deleted` and `edited`, of `done`
+             *     `done` and `open`, of `tags` `+TAG` and `-TAG`; what was cleared is empty. Of the order there are
+             *     none: a move settles it.
+             */
+            values: components["schemas"]["FieldValue"][];
+        };
+        /** @description One of several values. */
+        FieldValue: {
+            /**
+             * Format: date-time
+             * @description When, by the clock of that node.
+             */
+            at: string;
+            /** @description Who wrote it, and on which node. */
+            by: string;
+            /** @description What was written. */
+            value: string;
         };
         /** @description One thing that was found. */
         Finding: {
@@ -2453,6 +2535,15 @@ export interface components {
             confirmed: string[];
             /** @description Whether these are enough. */
             reached: boolean;
+        };
+        /** @description A decision between values of a field. */
+        Resolution: {
+            /** @description The entry's id. */
+            entry: string;
+            /** @description Which field. */
+            field: components["schemas"]["EntryField"];
+            /** @description The value that it shall have, written as the values of a conflict are. */
+            value: string;
         };
         /** @description A node that is shut out for ever, or an authority that is withdrawn. */
         Revocation: {
@@ -5435,6 +5526,117 @@ export interface operations {
             };
         };
     };
+    conflicts: {
+        parameters: {
+            query?: {
+                /** @description How many at most. A page of large things may have fewer. */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                cursor?: string;
+                /** @description How long to wait: `500ms`, `5s` (the default) or `2m`, at most 5 min. */
+                timeout?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The list's name, percent-encoded */
+                list: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of entries by id */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EntryConflictsPage"];
+                };
+            };
+            /** @description `/problems/malformed`: The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/no-such-list`: There is no such list */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/invalid`: Invalid value */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/too-many`: Too many at once */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/internal`: The daemon failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/busy`: The node is busy; `/problems/store-unavailable`: The store is not available; `/problems/quarantined`: The list is quarantined; `/problems/outcome-unknown`: The outcome is unknown */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/deadline`: The deadline passed */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     entries: {
         parameters: {
             query?: {
@@ -6125,6 +6327,197 @@ export interface operations {
             };
             /** @description `/problems/body-too-slow`: The body did not arrive in time */
             408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/stale`: It was changed in between */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/too-large`: Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/not-json`: The body is not declared as JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/invalid`: Invalid value */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/too-many`: Too many at once */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/internal`: The daemon failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/busy`: The node is busy; `/problems/store-unavailable`: The store is not available; `/problems/quarantined`: The list is quarantined; `/problems/outcome-unknown`: The outcome is unknown */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/deadline`: The deadline passed */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/disk-full`: The disk is full */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    resolve: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Wait until so many nodes in all have the change on disk: a number from 1, `majority` or
+                 *     `all` of the roster.
+                 */
+                replicas?: string;
+                /** @description How long to wait: `500ms`, `5s` (the default) or `2m`, at most 5 min. */
+                timeout?: string;
+            };
+            header?: {
+                /**
+                 * @description Only if the addressed thing (on adding: the list) has one of these tags, as this node has
+                 *     seen it.
+                 */
+                "If-Match"?: string | null;
+            };
+            path: {
+                /** @description The list's name, percent-encoded */
+                list: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Resolution"];
+            };
+        };
+        responses: {
+            /** @description Changed. */
+            200: {
+                headers: {
+                    /** @description The entry's new tag */
+                    ETag?: string;
+                    /** @description The hash of the change */
+                    "Muster-Change"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TodoEntry"];
+                };
+            };
+            /** @description Changed and durable here, but the deadline passed before enough replicas confirmed. */
+            202: {
+                headers: {
+                    /** @description The hash of the change */
+                    "Muster-Change"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TodoEntry"];
+                };
+            };
+            /** @description Settled: the entry is deleted */
+            204: {
+                headers: {
+                    /** @description The hash of the change */
+                    "Muster-Change"?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `/problems/malformed`: The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this; `/problems/observer`: The node is an observer */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/body-too-slow`: The body did not arrive in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/settled`: The field has one value */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
