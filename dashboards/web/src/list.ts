@@ -1,6 +1,7 @@
 // The list that is open: its entries by the node's stream, with what is still on its way laid over them.
 
 import { listPath } from "./api.ts";
+import * as conflicts from "./conflicts.ts";
 import { nothing } from "./fields.ts";
 import * as outbox from "./outbox.ts";
 import { reachable, unreachable } from "./reach.ts";
@@ -96,6 +97,7 @@ function happened(list: OpenList, event: string, data: unknown): void {
   } else if (event === "added" || event === "changed") {
     const { entry } = data as { entry: Entry };
     list.entries.set(entry.id, entry);
+    if (state.editor?.id === entry.id) void conflicts.look(list.name, entry);
   }
   list.sorted = null;
   list.exists = list.entries.size > 0;

@@ -11,7 +11,7 @@ export interface Change {
   id: string;
   list: string;
   entry: string;
-  verb: "add" | "edit" | "delete";
+  verb: "add" | "edit" | "delete" | "settle";
   /** The entry's title when the change was made, to tell it by. */
   title: string;
   body: Record<string, unknown>;
@@ -52,6 +52,11 @@ export function remove(list: string, entry: Entry): void {
   push({ list, entry: entry.id, verb: "delete", title: entry.title, body: {} });
 }
 
+/** Decides for a value of a field that was written apart. */
+export function settleField(list: string, entry: Entry, field: string, value: string): void {
+  push({ list, entry: entry.id, verb: "settle", title: entry.title, body: { entry: entry.id, field, value } });
+}
+
 /** Gives up on a change. */
 export function discard(change: Change): void {
   changes = changes.filter((other) => other !== change);
@@ -84,7 +89,7 @@ export function settle(list: string, entries: ReadonlyMap<string, Entry>): void 
 
 /** Times of changes are whole seconds, so the same time says nothing: the entry must be the same, or later. */
 function isShown({ verb, answer }: Change, entry: Entry | undefined): boolean {
-  if (verb === "delete" || !entry || !answer) return verb === "delete" && !entry;
+  if (verb === "delete" || !entry || !answer) return (verb === "delete" || verb === "settle") && !entry;
   return entry.modified_at > answer.modified_at || JSON.stringify(entry) === JSON.stringify(answer);
 }
 
@@ -129,7 +134,8 @@ async function attempt(change: Change): Promise<boolean> {
     return true;
   } catch (error) {
     if (!(error instanceof Problem) || error.isTemporary) return later(change, error);
-    if (change.verb === "delete" && error.status === 404) {
+    // Somebody else has deleted it, or has settled it.
+    if ((change.verb === "delete" && error.status === 404) || (change.verb === "settle" && error.status === 409)) {
       settling(change);
       return true;
     }
@@ -143,6 +149,7 @@ async function attempt(change: Change): Promise<boolean> {
 
 function perform(change: Change): Promise<unknown> {
   if (change.verb === "add") return call("POST", `${listPath(change.list)}/entries`, change.body);
+  if (change.verb === "settle") return call("POST", `${listPath(change.list)}/resolve`, change.body);
   const path = entryPath(change.list, change.entry);
   return change.verb === "edit" ? call("PATCH", path, change.body) : call("DELETE", path);
 }

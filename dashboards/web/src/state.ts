@@ -2,7 +2,7 @@
 // come together.
 
 import type { Draft } from "./fields.ts";
-import type { Attention, Entry, Happened, Heal, List, Member, NodeInfo, Partition, Process } from "./types.ts";
+import type { Attention, Disputed, Entry, Happened, Heal, List, Member, NodeInfo, Partition, Process } from "./types.ts";
 
 export type View = "lists" | "cluster" | "activity";
 
@@ -59,6 +59,8 @@ export interface State {
   lists: { items: Map<string, List>; hasMore: boolean; match: string };
   open: OpenList | null;
   editor: Editor | null;
+  /** What was written apart in the entry that is edited. */
+  disputed: Disputed | null;
   adding: { title: string; due: string };
   naming: string;
   drag: { id: string; to: number } | null;
@@ -84,6 +86,7 @@ export const state: State = {
   lists: { items: new Map(), hasMore: false, match: "" },
   open: null,
   editor: null,
+  disputed: null,
   adding: { title: "", due: "" },
   naming: "",
   drag: null,

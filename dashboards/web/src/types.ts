@@ -7,6 +7,8 @@ type Schemas = components["schemas"];
 
 /** Without what the page makes no use of: it shows entries and lists that no node has told yet. */
 export type Entry = Omit<Schemas["TodoEntry"], "done_at">;
+/** An entry in conflict with all values. */
+export type Disputed = Schemas["EntryConflicts"];
 export type List = Omit<Schemas["TodoList"], "heads">;
 export type NodeInfo = Schemas["NodeInfo"];
 export type Member = Schemas["ClusterMember"];

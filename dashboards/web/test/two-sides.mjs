@@ -43,7 +43,15 @@ await story(async (browser) => {
   assert.ok(await line(left, winner).getByRole("checkbox").isChecked(), "what only one side has changed is kept");
 
   await line(left, winner).locator(".title").click();
-  await left.getByRole("button", { name: "Keep this title" }).click();
+  // Each value is there with who wrote it, and the one that lost can be taken.
+  const loser = winner === "sweep below" ? "sweep the deck" : "sweep below";
+  const values = left.locator(".field-title .values li");
+  await values.nth(1).waitFor();
+  assert.match(await values.nth(0).innerText(), new RegExp(`Keep “${winner}” by .*@node\\d`));
+  assert.match(await values.nth(1).innerText(), new RegExp(`Take “${loser}” by .*@node\\d`));
+  await left.getByRole("button", { name: `Take “${loser}”` }).click();
+  for (const page of [left, right])
+    await eventually(async () => assert.equal((await titles(page))[0], loser));
   for (const page of [left, right])
     await eventually(async () => assert.equal(await page.locator(".entry .details .conflict").count(), 0));
   assert.deepEqual(asked("node2", "show", "chores").items[0].conflicts, []);

@@ -117,7 +117,7 @@ function healed(): Child {
   );
 }
 
-const DONE = { add: "add", edit: "change", delete: "delete" } as const;
+const DONE = { add: "add", edit: "change", delete: "delete", settle: "decision" } as const;
 
 function refused(): Child {
   const changes = outbox.pending().filter((change) => change.status === "refused");

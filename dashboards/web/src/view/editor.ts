@@ -1,5 +1,6 @@
 // The editor of an entry. What is saved are the fields that were changed here: what others change meanwhile stays.
 
+import * as conflicts from "../conflicts.ts";
 import { h, type Child, type Described } from "../dom.ts";
 import { NAMES, difference, draftOf, field, nothing, type Draft, type FieldName } from "../fields.ts";
 import { open as openList } from "../list.ts";
@@ -127,13 +128,31 @@ function settle(list: OpenList, entry: Entry, name: FieldName): Child {
     outbox.edit(list.name, entry, { [name]: entry[name] });
     speak(`${name}: kept as it is`);
   };
+  const all = conflicts.values(entry, name);
   return h(
-    "p",
+    "div",
     { class: "conflict" },
     icon("warning"),
     "Changed on two sides; this value is shown on all nodes. ",
-    h("button", { type: "button", class: "small", onclick: keep }, `Keep this ${name}`),
+    all.length > 0
+      ? choices(list, entry, name, all)
+      : h("button", { type: "button", class: "small", onclick: keep }, `Keep this ${name}`),
   );
+}
+
+/** A button for each value. The first one is shown. */
+function choices(list: OpenList, entry: Entry, name: string, all: conflicts.Value[]): Described {
+  const choice = ({ value, by, at }: conflicts.Value, nth: number) => {
+    const words = value === "" ? "nothing" : name === "deleted" ? value : `“${printable(value)}”`;
+    const take = () => conflicts.settle(list.name, entry, name, value);
+    return h(
+      "li",
+      { key: `${nth} ${value} ${by}` },
+      h("button", { type: "button", class: "small", onclick: take }, nth === 0 ? `Keep ${words}` : `Take ${words}`),
+      ` by ${printable(by)}, ${moment(at)}`,
+    );
+  };
+  return h("ul", { class: "values" }, all.map(choice));
 }
 
 /** Conflicts of what is not typed here. */
@@ -144,6 +163,9 @@ function others(list: OpenList, entry: Entry): Child {
   const words = rest.includes("deleted")
     ? "Somebody has deleted this entry while somebody else edited it."
     : `Changed on two sides: ${rest.map(conflictName).join(", ")}.`;
+  const field = rest.includes("deleted") ? "deleted" : "done";
+  const all = rest.includes(field) ? conflicts.values(entry, field) : [];
+  if (all.length > 0) return h("div", { class: "conflict" }, icon("warning"), `${words} `, choices(list, entry, field, all));
   return h(
     "p",
     { class: "conflict" },

@@ -1,5 +1,6 @@
 // An entry: its line, and the editor that opens below it.
 
+import * as conflicts from "../conflicts.ts";
 import { h, type Child, type Described } from "../dom.ts";
 import * as fields from "../fields.ts";
 import type { Shown } from "../list.ts";
@@ -86,6 +87,7 @@ function toggle(list: OpenList, entry: Entry): void {
   state.editor = isOpen
     ? null
     : { list: list.name, id: entry.id, before: entry, draft: fields.draftOf(entry), isDeleting: false, isInTheWay: false };
+  if (!isOpen) void conflicts.look(list.name, entry);
   changed();
 }
 
