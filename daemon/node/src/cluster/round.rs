@@ -5,6 +5,7 @@ use super::swim::{Contact, ProberTimer};
 use super::{Cluster, Phase, Timer, join, verdict};
 use crate::wire::{ConnId, Protocol};
 use names::NodeId;
+use std::collections::BTreeSet;
 
 impl Cluster {
     /// The addresses that need not prove themselves: seeds, and what the disk has kept of members, who
@@ -40,16 +41,17 @@ impl Cluster {
 
     /// Notes how far the peers are; pings those that have not answered a ping yet.
     fn measure_links(&mut self) {
-        let peers: Vec<NodeId> = self.connections.current_peers().collect();
+        let peers: BTreeSet<NodeId> = self.connections.current_peers().collect();
         let dials = &mut self.connections.dials;
-        for node in peers {
-            match self.swim.round_trip(node) {
-                Some(round_trip) => dials.note_round_trip(node, round_trip),
-                None => self.swim.measure(&mut self.edge, node),
+        for node in &peers {
+            match self.swim.round_trip(*node) {
+                Some(round_trip) => dials.note_round_trip(*node, round_trip),
+                None => self.swim.measure(&mut self.edge, *node),
             }
         }
+        // Who has left may come back while its old connection stands.
         let roster = &self.roster;
-        dials.keep_round_trips(|node| roster.is_member(node));
+        dials.keep_round_trips(|node| roster.is_member(node) || peers.contains(&node));
     }
 
     pub(super) fn listen(&mut self) {
