@@ -10,6 +10,10 @@ use pki::{Identity, PkiError};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+/// What is made in the data directory for good: the node's own files.
+const TLS: &str = "tls";
+/// And the key that signs for those that join.
+const AUTHORITY: &str = "authority";
 /// Where the kernel tells the host's name.
 const HOSTNAME: &str = "/proc/sys/kernel/hostname";
 /// What a configuration begins with that is not in the usual place: all stays beside it.
@@ -167,12 +171,12 @@ impl Place {
 
     /// The key that signs for those that join.
     pub(super) fn authority(&self) -> PathBuf {
-        self.resolved.data_dir.join("authority")
+        self.resolved.data_dir.join(AUTHORITY)
     }
 
     /// The node's own files.
     pub(super) fn tls(&self) -> PathBuf {
-        self.resolved.data_dir.join("tls")
+        self.resolved.data_dir.join(TLS)
     }
 
     fn directory(&self) -> &Path {
@@ -201,7 +205,7 @@ impl Place {
     pub(super) fn hand_over(&self) -> Result<(), SetupError> {
         let data = &self.resolved.data_dir;
         match Owner::of(data, self.is_default) {
-            Some(owner) => owner.take(data).map_err(failed),
+            Some(owner) => owner.take(data, &[TLS, AUTHORITY]).map_err(failed),
             None => Ok(()),
         }
     }
