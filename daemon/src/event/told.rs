@@ -7,7 +7,7 @@ use api::events::{
 use api::time::Millis;
 use crdt::registry::Reason;
 use names::{Handle, ListName};
-use node::cluster::Verdict;
+use node::cluster::{MemberChange, Verdict};
 use node::lists::{Change, Contradiction, Fork, Gone, Left};
 use node::registry;
 use node::time::Wall;
@@ -24,11 +24,11 @@ impl EventLog {
                 role,
                 detail,
             } => {
-                tracing::info!(member = %name, %role, state = kind, detail, "a member changed");
+                tracing::info!(member = %name, %role, state = kind.as_str(), detail, "a member changed");
                 self.append(ClusterEvent {
                     at,
                     kind: EventKind::Member,
-                    what: kind.into(),
+                    what: member_event(kind),
                     name: name.to_string(),
                     more: EventDetails {
                         id: Some(id.to_string()),
@@ -181,6 +181,19 @@ fn in_words(gone: &Gone) -> String {
 }
 
 /// What it is called that the node now reaches so much of the cluster.
+fn member_event(kind: MemberChange) -> EventType {
+    match kind {
+        MemberChange::Joined => EventType::Joined,
+        MemberChange::Suspect => EventType::Suspect,
+        MemberChange::Alive => EventType::Alive,
+        MemberChange::Down => EventType::Down,
+        MemberChange::Restarting => EventType::Restarting,
+        MemberChange::Left => EventType::Left,
+        MemberChange::Forgotten => EventType::Forgotten,
+        MemberChange::Revoked => EventType::Revoked,
+    }
+}
+
 pub(crate) fn partition_event(verdict: Verdict) -> EventType {
     match verdict {
         Verdict::Whole => EventType::Healed,

@@ -1,7 +1,9 @@
 //! A world for scenarios: hosts by their names, what goes wrong with them, and what they say.
 
 use names::{NodeId, Role};
-use node::cluster::{self, Command, Event, EventKind, Input, MemberState, RosterView, Verdict};
+use node::cluster::{
+    self, Command, Event, EventKind, Input, MemberChange, MemberState, RosterView, Verdict,
+};
 use node::wire::{ConnId, Peer, Protocol, WriteError};
 use sim::disk::Survival;
 use sim::faults::Fault;
@@ -228,7 +230,7 @@ impl Script {
     }
 
     /// How often hosts told this kind of event of that host.
-    pub(crate) fn count(&self, kind: &str, of: usize) -> usize {
+    pub(crate) fn count(&self, kind: MemberChange, of: usize) -> usize {
         let is_it = |told: &&Event| {
             matches!(&told.kind, EventKind::Member { kind: k, id, .. }
                 if *k == kind && *id == self.hosts[of].peer.id)
