@@ -4,12 +4,14 @@ use names::{NodeId, Role};
 use node::cluster::{
     self, Command, Event, EventKind, Input, MemberChange, MemberState, RosterView, Verdict,
 };
+use node::proof::testing::{Below, Cheap};
 use node::wire::{ConnId, Peer, Protocol, WriteError};
 use sim::disk::Survival;
 use sim::faults::Fault;
 use sim::network::Weather;
 use sim::world::World;
 use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A scripted world. What the simulator itself demands of any run it demands of this one, too.
@@ -66,6 +68,13 @@ impl Script {
     /// A host with an observer's certificate.
     pub(crate) fn observer(&mut self, name: &str, id: u8) -> usize {
         self.add_host(name, NodeId([id; 16]), Role::Observer)
+    }
+
+    /// The certificate of a host was signed by an authority of that name, below the cluster's own.
+    pub(crate) fn certified_by(&mut self, host: usize, authority: &str) {
+        let host = &mut self.hosts[host];
+        let cheap = Cheap(host.peer.clone());
+        host.proofs = Arc::new(Below(cheap, authority.to_owned()));
     }
 
     pub(crate) fn start(&mut self, host: usize, seeds: &[usize]) {
