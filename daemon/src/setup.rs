@@ -1,5 +1,6 @@
 //! Making a host a node: the first one of a cluster (`muster init`), or a further one (`muster join`
-//! with a token); and giving a node another name (`--rename`), which replaces its certificate only. No daemon runs meanwhile. Whatever fails leaves nothing behind.
+//! with a token); and giving a node another name (`--rename`), which replaces its certificate only. No daemon runs meanwhile. Whatever fails leaves nothing behind,
+//! and only one attempt at a time works in a data directory, which it locks (flock).
 //!
 //! | made | where | whose |
 //! | --- | --- | --- |

@@ -143,6 +143,7 @@ fn who_is_shut_out_is_so_everywhere_within_two_seconds_and_two_round_trips() {
             (0..6).for_each(|host| world.start(host, &[0]));
             let limit = 3_000 + 10 * round_trip_ms;
             world.run_until(limit, "all see all", |world| world.is_whole(6));
+            world.register(5, "till");
             world.run_ms(10_000);
             let statement = revocation(&world, 5, None);
             world.shut(0, statement);
@@ -151,6 +152,11 @@ fn who_is_shut_out_is_so_everywhere_within_two_seconds_and_two_round_trips() {
                 world.are_alone_together(&[0, 1, 2, 3, 4])
                     && (0..5).all(|host| !world.network.is_connected(host, 5))
             });
+            // Its processes are nobody's any more but its own, which it ends none of.
+            let holds: Vec<bool> = (0..6)
+                .map(|host| world.holder(host, "till").is_some())
+                .collect();
+            assert_eq!(holds, [false, false, false, false, false, true]);
         }
     }
 }
