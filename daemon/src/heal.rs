@@ -23,7 +23,7 @@ use api::time::Millis;
 use collector::Collector;
 use facts::Fact;
 use names::{NodeName, Role};
-use node::cluster::{self, RosterView};
+use node::cluster::{self, MemberChange, RosterView};
 use node::lists::{Change, Compared};
 use node::registry;
 use parking_lot::Mutex;
@@ -66,18 +66,24 @@ impl Heals {
         }
         let (now, at) = (self.clock.now(), Millis(event.at.0));
         let mut collector = self.collector.lock();
-        match *kind {
-            "down" => collector.lost(now.instant, at, *id, name),
-            "alive" => collector.back(now, at, *id),
-            "left" | "forgotten" | "revoked" => collector.gone(now.instant, *id),
-            _ => {}
+        match kind {
+            MemberChange::Down => collector.lost(now.instant, at, *id, name),
+            MemberChange::Alive => collector.back(now, at, *id),
+            MemberChange::Left | MemberChange::Forgotten | MemberChange::Revoked => {
+                collector.gone(now.instant, *id);
+            }
+            MemberChange::Joined
+            | MemberChange::Suspect
+            | MemberChange::Restarting
+            | MemberChange::Indirect
+            | MemberChange::Direct => {}
         }
     }
 
     /// The cluster as it is now.
     pub(crate) fn view(&self, view: &RosterView) {
-        let reachable = view.members.iter().filter(|m| m.state.is_reachable());
-        let runs = reachable.map(|member| (member.id, member.run));
+        let members = view.members.iter().filter(|m| m.role == Role::Member);
+        let runs = members.map(|m| (m.id, m.state.is_reachable().then_some(m.run)));
         self.collector.lock().runs(runs);
     }
 

@@ -12,7 +12,7 @@ use crate::host::wall_ms;
 use crate::machines::withdrawn;
 use crate::service::Service;
 use node::admission::{Answer, Request};
-use pki::Identity;
+use pki::{Identity, Withdrawn};
 use std::path::Path;
 use std::time::Duration;
 
@@ -125,17 +125,29 @@ async fn sign(service: &Service) -> Result<(String, String), RenewalError> {
     for signing in admission::authorities(service).await {
         let name = signing.member.profile.name.to_string();
         let answer = admission::ask(service, &signing.member, &Request::Renew, SIGN_PATIENCE);
-        match answer.await {
-            Ok(Answer::Renewed(pem)) if withdrawn(&service.revocations()).refuses_pem(&pem) => {
-                why = format!("{name} signs with a key that is withdrawn");
-            }
-            Ok(Answer::Renewed(pem)) => return Ok((name, pem)),
-            Ok(Answer::Refused(refusal)) => why = refusal.words,
-            Ok(_) => why = format!("{name} gives another answer"),
-            Err(reason) => why = format!("{name}: {reason}"),
+        match taken(&name, answer.await, &withdrawn(&service.revocations())) {
+            Ok(pem) => return Ok((name, pem)),
+            Err(reason) => why = reason,
         }
     }
     Err(RenewalError::Nobody(why))
+}
+
+/// The certificate that an authority of that name has signed, or why there is none that is good.
+fn taken(
+    name: &str,
+    answer: Result<Answer, String>,
+    withdrawn: &Withdrawn,
+) -> Result<String, String> {
+    match answer {
+        Ok(Answer::Renewed(pem)) if withdrawn.refuses_pem(&pem) => {
+            Err(format!("{name} signs with a key that is withdrawn"))
+        }
+        Ok(Answer::Renewed(pem)) => Ok(pem),
+        Ok(Answer::Refused(refusal)) => Err(refusal.words),
+        Ok(Answer::Who(_) | Answer::Granted(_)) => Err(format!("{name} gives another answer")),
+        Err(reason) => Err(format!("{name}: {reason}")),
+    }
 }
 
 async fn sign_here(service: &Service) -> Result<Option<(String, String)>, RenewalError> {
@@ -174,5 +186,30 @@ mod tests {
         assert!(is_due(1_000, 1_300, 1_299));
         assert!(!is_due(1_000, 1_300, 0));
         assert!(is_due(10, 0, 10), "one that never was valid");
+    }
+
+    /// Its authority may not have heard of it yet.
+    #[test]
+    fn nothing_is_taken_that_a_withdrawn_authority_has_signed() {
+        let dir = tempfile::tempdir().unwrap();
+        let [ca, tls, out] = ["ca", "tls", "authority"].map(|name| dir.path().join(name));
+        pki::init(&ca).unwrap();
+        pki::issue(&ca, ("beta", pki::Role::Member), &tls, LIFE).unwrap();
+        pki::delegate(&ca, "alpha", &out, pki::SIGNER_LIFE).unwrap();
+        let [ca, cert, key] = ["ca.pem", "node.pem", "node.key"].map(|name| tls.join(name));
+        let identity = Identity::load(&ca, &cert, &key).unwrap();
+        let signer = pki::Signer::load(&out).unwrap().unwrap();
+        let public = identity.public_key().unwrap();
+        let renewed = signer.certify(identity.bearer(), &public, LIFE, &identity);
+        let pem = renewed.unwrap().pem;
+        let mut withdrawn = Withdrawn::default();
+        let taken = |withdrawn: &Withdrawn| {
+            let answer = Ok(Answer::Renewed(pem.clone()));
+            super::taken("alpha", answer, withdrawn)
+        };
+        assert_eq!(taken(&withdrawn).as_ref(), Ok(&pem));
+        withdrawn.add(signer.key_mark(), []);
+        let why = "alpha signs with a key that is withdrawn".to_owned();
+        assert_eq!(taken(&withdrawn), Err(why));
     }
 }

@@ -1,5 +1,6 @@
 //! Making a host a node: the first one of a cluster (`muster init`), or a further one (`muster join`
-//! with a token); and giving a node another name (`--rename`), which replaces its certificate only. No daemon runs meanwhile. Whatever fails leaves nothing behind.
+//! with a token); and giving a node another name (`--rename`), which replaces its certificate only. No daemon runs meanwhile. Whatever fails leaves nothing behind,
+//! and only one attempt at a time works in a data directory, which it locks (flock).
 //!
 //! | made | where | whose |
 //! | --- | --- | --- |
@@ -9,6 +10,7 @@
 //! | `[tls]`, and what else the node needs to know | the configuration; what stands there stays | root |
 
 mod join;
+mod leftovers;
 mod owner;
 mod place;
 
@@ -16,8 +18,9 @@ pub(crate) use join::{join, rename};
 
 use crate::authority::LIFE;
 use cli::{Founded, Placing, SetupError};
+use leftovers::Leftovers;
 use names::NodeId;
-use place::{Leftovers, Place};
+use place::{Making, Place};
 
 /// Why something could not be made, in words.
 fn failed(error: impl std::fmt::Display) -> SetupError {
@@ -29,26 +32,10 @@ fn failed(error: impl std::fmt::Display) -> SetupError {
 /// # Errors
 /// It is a node already, or something cannot be made; then nothing was.
 pub(crate) fn init(placing: &Placing) -> Result<Founded, SetupError> {
-    let place = Place::find(placing)?;
     let name = place::node_name(placing.name.as_deref())?;
-    let begun = place.unfinished();
-    if begun.exists() {
-        return Err(SetupError::Conflict(format!(
-            "this host has begun to join another cluster: finish that (muster join), or remove {} and \
-             what lies beside it",
-            begun.display()
-        )));
-    }
-    let ca = place.authority_of_cluster();
-    if ca.exists() {
-        return Err(SetupError::Conflict(format!(
-            "there is an authority in {} already: a new node of its cluster joins by a token (muster \
-             invite), or gets its certificate there (muster pki issue)",
-            ca.display()
-        )));
-    }
     let mut made = Leftovers::default();
-    place.make_directories(&mut made)?;
+    let place = Place::begin(placing, Making::First, &mut made)?;
+    let ca = place.authority_of_cluster();
     made.note(&ca);
     let cluster = pki::init(&ca).map_err(failed)?.cluster;
     made.note(&place.authority());

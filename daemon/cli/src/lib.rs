@@ -128,7 +128,7 @@ async fn dispatch(cli: Cli, output: &Output, program: &Program) -> Result<ExitCo
     let session = || Session::new(&cli.global, output);
     let done = match cli.command {
         Command::Dev(dev) => dev::command::run(dev, &cli.global, output).await,
-        Command::Pki(pki) => pki::run(&pki, program, output),
+        Command::Pki(pki) => pki::run(&pki, program, &session()?).await,
         Command::Completions { shell } => complete::run(shell, output),
         Command::Status => status::status(&session()?).await,
         Command::Top => return top::run(&session()?).await,

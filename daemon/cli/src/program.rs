@@ -105,7 +105,7 @@ pub struct Joined {
 pub enum SetupError {
     /// What was typed makes no sense.
     Usage(String),
-    /// It is a node already, or the name is taken.
+    /// It is a node already or is being made one, or the name is taken.
     Conflict(String),
     /// Anything else.
     Failed(String),

@@ -20,6 +20,7 @@ mod command;
 mod connections;
 mod dials;
 mod edge;
+mod event;
 mod farewell;
 #[cfg(test)]
 mod golden;
@@ -46,10 +47,11 @@ mod tests;
 mod verdict;
 mod view;
 
+pub use event::{Event, EventKind, MemberChange};
 pub use indirect::Indirect;
 pub use io::{
-    Chain, Command, Event, EventKind, Input, JoinOutcome, JoinResult, MemberState, MemberView,
-    Output, Refusal, Reply, RosterView, Settings, Stats, StopReason, Target, Verdict,
+    Chain, Command, Input, JoinOutcome, JoinResult, MemberState, MemberView, Output, Refusal,
+    Reply, RosterView, Settings, Stats, StopReason, Target, Verdict,
 };
 pub use kept::{Kept, convert_kept};
 pub use search::{Search, Sought, in_words};

@@ -358,6 +358,41 @@ fn only_the_holder_of_its_key_gets_a_node_renamed() {
     assert!(used.1.used.is_empty(), "what is refused uses nothing");
 }
 
+/// The one that has signed the certificate of the node that asks, and of another one.
+#[test]
+fn a_certificate_of_a_withdrawn_authority_gets_no_other_name() {
+    let mut world = World::new();
+    let (node, _) = renamed(&world, "beta", "gamma");
+    let (other, _) = renamed(&world, "delta", "epsilon");
+    let signer = world.authority.signer().unwrap().unwrap();
+    let good = pki::marks(other.chain.as_ref().unwrap()).unwrap();
+    let stays = [good.certificate];
+    world.around.withdrawn.add(signer.key_mark(), stays);
+    let token = world.invite(|wanted| wanted.uses = 2);
+    let (kind, words) = world.refuses(&token, &node);
+    assert_eq!(kind, RefusalKind::Malformed);
+    assert!(words.contains("not trusted any more"), "{words}");
+    assert_eq!(world.ask(&token, &other).unwrap().name, "epsilon");
+    assert_eq!(world.authority.list().len(), 3);
+}
+
+/// The name that a node had is free when it has another one, and that of a revoked node at once.
+#[test]
+fn a_name_that_was_given_up_is_free_within_the_hour() {
+    let mut world = World::new();
+    let (node, identity) = renamed(&world, "beta", "gamma");
+    world.ask(&world.invite(|_| ()), &node).unwrap();
+    world.ask(&world.invite(|_| ()), &host("beta")).unwrap();
+    let again = host("gamma");
+    let words = world.refuses(&world.invite(|_| ()), &again).1;
+    assert!(words.contains("within the last hour"), "{words}");
+    world
+        .around
+        .revoked
+        .insert(NodeId(identity.id()).to_string());
+    world.ask(&world.invite(|_| ()), &again).unwrap();
+}
+
 #[test]
 fn a_relay_can_change_nothing() {
     let world = World::new();

@@ -7,7 +7,7 @@ use api::events::{
 use api::time::Millis;
 use crdt::registry::Reason;
 use names::{Handle, ListName};
-use node::cluster::Verdict;
+use node::cluster::{MemberChange, Verdict};
 use node::lists::{Change, Contradiction, Fork, Gone, Left};
 use node::registry;
 use node::time::Wall;
@@ -24,11 +24,11 @@ impl EventLog {
                 role,
                 detail,
             } => {
-                tracing::info!(member = %name, %role, state = kind, detail, "a member changed");
+                tracing::info!(member = %name, %role, state = kind.as_str(), detail, "a member changed");
                 self.append(ClusterEvent {
                     at,
                     kind: EventKind::Member,
-                    what: kind.into(),
+                    what: member_event(kind),
                     name: name.to_string(),
                     more: EventDetails {
                         id: Some(id.to_string()),
@@ -177,6 +177,21 @@ fn in_words(gone: &Gone) -> String {
         gone.hash.to_string()
     } else {
         format!("{}, written anew as {}", gone.hash, anew.join(" and "))
+    }
+}
+
+fn member_event(kind: MemberChange) -> EventType {
+    match kind {
+        MemberChange::Joined => EventType::Joined,
+        MemberChange::Suspect => EventType::Suspect,
+        MemberChange::Alive => EventType::Alive,
+        MemberChange::Down => EventType::Down,
+        MemberChange::Indirect => EventType::Indirect,
+        MemberChange::Direct => EventType::Direct,
+        MemberChange::Restarting => EventType::Restarting,
+        MemberChange::Left => EventType::Left,
+        MemberChange::Forgotten => EventType::Forgotten,
+        MemberChange::Revoked => EventType::Revoked,
     }
 }
 

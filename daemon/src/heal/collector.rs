@@ -98,13 +98,17 @@ impl Collector {
         self.settle(now);
     }
 
-    /// In which runs the members are that answer.
-    pub(super) fn runs(&mut self, runs: impl Iterator<Item = (NodeId, u64)>) {
+    /// All members, and in which runs those are that answer.
+    pub(super) fn runs(&mut self, runs: impl Iterator<Item = (NodeId, Option<u64>)>) {
+        let before = std::mem::take(&mut self.runs);
         for (id, run) in runs {
-            self.runs.insert(id, run);
-            for report in &mut self.reports {
-                report.run(id, run);
+            if let Some(run) = run {
+                for report in &mut self.reports {
+                    report.run(id, run);
+                }
             }
+            let last = run.or_else(|| before.get(&id).copied());
+            self.runs.extend(last.map(|run| (id, run)));
         }
     }
 
@@ -196,4 +200,19 @@ fn tell(report: &HealReport) {
         names = report.names.len(),
         "a heal is over"
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_runs_of_members_that_are_gone_are_dropped_and_those_of_absent_ones_kept() {
+        let start = Instant::from_nanos(0);
+        let mut collector = Collector::new("n1".to_owned(), Vec::new(), start);
+        let [a, b, c] = [1, 2, 3].map(|number| NodeId([number; 16]));
+        collector.runs([(a, Some(1)), (b, Some(2)), (c, Some(3))].into_iter());
+        collector.runs([(a, Some(4)), (b, None)].into_iter());
+        assert_eq!(collector.runs, BTreeMap::from([(a, 4), (b, 2)]));
+    }
 }

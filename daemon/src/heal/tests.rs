@@ -205,10 +205,12 @@ fn what_comes_just_before_a_member_counts_as_alive_is_told() {
 #[test]
 fn a_newer_run_says_that_the_daemon_was_started_anew() {
     let mut node = Node::new();
-    node.0.runs([(id(B), 4), (id(C), 7)].into_iter());
+    node.0
+        .runs([(id(B), Some(4)), (id(C), Some(7))].into_iter());
     node.lost(100, B);
     node.lost(100, C);
-    node.0.runs([(id(B), 5), (id(C), 7)].into_iter());
+    node.0
+        .runs([(id(B), Some(5)), (id(C), Some(7))].into_iter());
     let report = node.only(101);
     let restarted: Vec<bool> = report.members.iter().map(|one| one.restarted).collect();
     assert_eq!(restarted, [true, false]);

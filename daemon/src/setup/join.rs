@@ -1,7 +1,8 @@
 //! Joining by a token, on the new host.
 
 use super::failed;
-use super::place::{self, Leftovers, Place};
+use super::leftovers::Leftovers;
+use super::place::{self, Making, Place};
 use crate::config::host_port;
 use api::time::Millis;
 use cli::{Joined, Joining, SetupError};
@@ -36,11 +37,10 @@ struct Wish<'a> {
 /// It is a node already, or nobody lets it join; then nothing was made.
 pub(crate) fn join(joining: &Joining) -> Result<Joined, SetupError> {
     let token = token(joining)?;
-    let place = Place::find(&joining.placing)?;
     let name = place::node_name(joining.placing.name.as_deref())?;
     let address = address(joining)?;
     let mut made = Leftovers::default();
-    place.make_directories(&mut made)?;
+    let place = Place::begin(&joining.placing, Making::Further, &mut made)?;
     made.note(&place.unfinished());
     let key = NodeKey::kept(&place.unfinished()).map_err(failed)?;
     let wish = Wish {

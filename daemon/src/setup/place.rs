@@ -1,6 +1,7 @@
 //! Where the files of a node are, and its configuration.
 
 use super::failed;
+use super::leftovers::Leftovers;
 use super::owner::Owner;
 use crate::config::{Config, DEFAULT_PATH, Source};
 use cli::{Placing, SetupError};
@@ -10,10 +11,23 @@ use pki::{Identity, PkiError};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+/// What is made in the data directory for good: the node's own files.
+const TLS: &str = "tls";
+/// And the key that signs for those that join.
+const AUTHORITY: &str = "authority";
 /// Where the kernel tells the host's name.
 const HOSTNAME: &str = "/proc/sys/kernel/hostname";
 /// What a configuration begins with that is not in the usual place: all stays beside it.
 const BESIDE: &str = "data_dir = \"data\"\n\n[api]\nsocket = \"muster.sock\"\n";
+
+/// What kind of node is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Making {
+    /// The first one of a cluster.
+    First,
+    /// A further one.
+    Further,
+}
 
 /// Where the files of a node are to be.
 #[derive(Debug)]
@@ -27,13 +41,21 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Where a new node can be made.
+    /// Where a new node can be made, with its directories. Nobody else makes one there as long as
+    /// `made` lives.
     ///
     /// # Errors
-    /// There is one already, or the configuration has a mistake.
-    pub(super) fn find(placing: &Placing) -> Result<Self, SetupError> {
+    /// There is one already, somebody else is making one, or the configuration has a mistake.
+    pub(super) fn begin(
+        placing: &Placing,
+        making: Making,
+        made: &mut Leftovers,
+    ) -> Result<Self, SetupError> {
         let place = Self::read(placing)?;
-        place.refuse_existing()?;
+        made.begin(place.directory(), &place.resolved.data_dir)?;
+        // Read again: what was being made until now may be a node by now.
+        let place = Self::read(placing)?;
+        place.refuse_existing(making)?;
         Ok(place)
     }
 
@@ -106,14 +128,22 @@ impl Place {
         self.resolved.tls.key.clone()
     }
 
-    fn refuse_existing(&self) -> Result<(), SetupError> {
+    fn refuse_existing(&self, making: Making) -> Result<(), SetupError> {
         let file = self.config.display();
         let table: toml::Table = self.text.parse().map_err(failed)?;
         let tls = &self.resolved.tls;
         let data = &self.resolved.data_dir;
         let has_run = data.join("format").exists();
-        if self.unfinished().exists() && !has_run {
-            return Ok(());
+        let begun = self.unfinished();
+        if begun.exists() && !has_run {
+            return match making {
+                Making::Further => Ok(()),
+                Making::First => Err(SetupError::Conflict(format!(
+                    "this host has begun to join another cluster: finish that (muster join), or \
+                     remove {} and what lies beside it",
+                    begun.display()
+                ))),
+            };
         }
         if table.contains_key("tls") && has_values(&table, "tls") {
             return Err(SetupError::Conflict(format!(
@@ -136,6 +166,14 @@ impl Place {
             return Err(SetupError::Conflict(format!(
                 "the data directory {} belongs to a node already; for a new one it must be empty",
                 data.display()
+            )));
+        }
+        let ca = self.authority_of_cluster();
+        if making == Making::First && ca.exists() {
+            return Err(SetupError::Conflict(format!(
+                "there is an authority in {} already: a new node of its cluster joins by a token \
+                 (muster invite), or gets its certificate there (muster pki issue)",
+                ca.display()
             )));
         }
         Ok(())
@@ -167,12 +205,12 @@ impl Place {
 
     /// The key that signs for those that join.
     pub(super) fn authority(&self) -> PathBuf {
-        self.resolved.data_dir.join("authority")
+        self.resolved.data_dir.join(AUTHORITY)
     }
 
     /// The node's own files.
     pub(super) fn tls(&self) -> PathBuf {
-        self.resolved.data_dir.join("tls")
+        self.resolved.data_dir.join(TLS)
     }
 
     fn directory(&self) -> &Path {
@@ -185,23 +223,11 @@ impl Place {
         Ok(resolve(&self.config, &text)?.api.socket)
     }
 
-    /// Makes those for the configuration and the data.
-    pub(super) fn make_directories(&self, made: &mut Leftovers) -> Result<(), SetupError> {
-        let (dir, data) = (self.directory(), &self.resolved.data_dir);
-        let cannot = |path: &Path, error: &dyn std::fmt::Display| {
-            SetupError::Failed(format!("cannot make {}: {error}", path.display()))
-        };
-        made.note(dir);
-        std::fs::create_dir_all(dir).map_err(|error| cannot(dir, &error))?;
-        made.note(data);
-        files::directory(data).map_err(|error| cannot(data, &error))
-    }
-
     /// Gives what was made in the data directory to the daemon's user.
     pub(super) fn hand_over(&self) -> Result<(), SetupError> {
         let data = &self.resolved.data_dir;
         match Owner::of(data, self.is_default) {
-            Some(owner) => owner.take(data).map_err(failed),
+            Some(owner) => owner.take(data, &[TLS, AUTHORITY]).map_err(failed),
             None => Ok(()),
         }
     }
@@ -291,37 +317,6 @@ fn with(text: &str, table: &str, key: &str, value: &str) -> String {
     lines.join("\n") + "\n"
 }
 
-/// What has been made so far, and is taken away again unless all of it comes to be.
-#[derive(Debug, Default)]
-pub(super) struct Leftovers(Vec<PathBuf>);
-
-impl Leftovers {
-    /// That is about to be made; nothing if it is there already.
-    pub(super) fn note(&mut self, path: &Path) {
-        // Of a path whose parents are missing too, the first one that is.
-        let missing = path
-            .ancestors()
-            .take_while(|one| !one.exists())
-            .last()
-            .map(Path::to_path_buf);
-        self.0.extend(missing);
-    }
-
-    /// All of it has come to be.
-    pub(super) fn keep(mut self) {
-        self.0.clear();
-    }
-}
-
-impl Drop for Leftovers {
-    fn drop(&mut self) {
-        for path in self.0.iter().rev() {
-            // What cannot be removed now could not be made either.
-            let _ = std::fs::remove_dir_all(path);
-        }
-    }
-}
-
 /// The name that was chosen, else the host's.
 pub(super) fn node_name(chosen: Option<&str>) -> Result<NodeName, SetupError> {
     if let Some(name) = chosen {
@@ -368,19 +363,6 @@ mod tests {
         assert_eq!(table["tls"]["key"].as_str(), Some("/k"));
         let before: toml::Table = example.parse().unwrap();
         assert!(!has_values(&before, "tls") && has_values(&table, "tls"));
-    }
-
-    #[test]
-    fn what_was_made_is_taken_away_again() {
-        let dir = tempfile::tempdir().unwrap();
-        let (kept, new) = (dir.path().join("kept"), dir.path().join("a/b"));
-        std::fs::create_dir(&kept).unwrap();
-        let mut made = Leftovers::default();
-        made.note(&kept);
-        made.note(&new);
-        std::fs::create_dir_all(&new).unwrap();
-        drop(made);
-        assert!(kept.exists() && !dir.path().join("a").exists());
     }
 
     #[test]

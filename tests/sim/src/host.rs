@@ -15,6 +15,7 @@ use node::cluster::{self, Cluster, RosterView, StopReason};
 use node::lists::{self, Lists};
 use node::machine::Machine as _;
 use node::preference::Preference;
+use node::proof::Proofs;
 use node::proof::testing::Cheap;
 use node::registry;
 use node::time::{Instant, Now, Wall};
@@ -79,6 +80,8 @@ pub struct Process {
 pub struct Host {
     /// Who it is, by its certificate.
     pub peer: Peer,
+    /// With what it signs, and by what it judges.
+    pub proofs: Arc<dyn Proofs>,
     /// Where it listens.
     pub address: SocketAddr,
     /// Whom its configuration tells it to join.
@@ -114,6 +117,7 @@ impl Host {
         chance: Chance,
     ) -> Self {
         Self {
+            proofs: Arc::new(Cheap(peer.clone())),
             peer,
             address,
             seeds,
@@ -163,7 +167,7 @@ impl Host {
             kept,
             nonce,
             seed,
-            proofs: Arc::new(Cheap(self.peer.clone())),
+            proofs: Arc::clone(&self.proofs),
             accept_v1: false,
             registry,
         };
@@ -217,7 +221,7 @@ impl Host {
             shards,
             salt,
             run,
-            proofs: Arc::new(Cheap(self.peer.clone())),
+            proofs: Arc::clone(&self.proofs),
             salts,
             seed: self.chance.bytes(),
             resident_bytes,

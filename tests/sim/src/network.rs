@@ -169,6 +169,13 @@ impl Network {
             .count()
     }
 
+    /// Whether a connection with another host is open at a host.
+    pub fn is_connected(&self, host: usize, other: usize) -> bool {
+        let open = self.ends.keys().filter(|(at, _)| *at == host);
+        open.copied()
+            .any(|(at, conn)| self.other_end(at, conn) == Some(other))
+    }
+
     /// Begins a handshake with a target, to be given up after a limit. What comes of it is told by an
     /// arrival.
     pub fn dial(

@@ -3,6 +3,7 @@
 mod interrupted;
 mod observing;
 mod packaged;
+mod relayed;
 mod renaming;
 mod renewal;
 mod revoking;

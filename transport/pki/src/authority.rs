@@ -21,7 +21,7 @@ mod signer;
 pub use root::Root;
 pub use signer::{Certified, Delegated, IssuedName, SIGNER_LIFE, Signer, delegate, list};
 
-use crate::certificate::{self, AuthorityFacts, Bearer, NodeFacts};
+use crate::certificate::{self, AuthorityFacts, Bearer};
 use crate::files::{self, Mode, Replace};
 use crate::identity::{self, Identity, IdentityError};
 use data_encoding::HEXLOWER;
@@ -378,17 +378,17 @@ fn sign_node(
 
 /// The role in the latest certificate of a name; earlier programs, which kept none, knew members only.
 fn issued_role(dir: &Path, name: &str) -> Result<Role, PkiError> {
-    let facts = issued_facts(&issued_file(dir, name))?;
+    let leaf = issued_leaf(&issued_file(dir, name))?;
+    let facts = leaf.and_then(|der| certificate::node(&der).ok());
     Ok(facts.map(|facts| facts.role).unwrap_or_default())
 }
 
-/// What the certificate in that file says, if there is one.
-fn issued_facts(file: &Path) -> Result<Option<NodeFacts>, PkiError> {
+/// The node's own certificate in that file, if there is one.
+fn issued_leaf(file: &Path) -> Result<Option<CertificateDer<'static>>, PkiError> {
     if !file.exists() {
         return Ok(None);
     }
-    let chain = identity::certificates(file)?;
-    Ok(chain.first().and_then(|der| certificate::node(der).ok()))
+    Ok(identity::certificates(file)?.into_iter().next())
 }
 
 fn issued_file(dir: &Path, name: &str) -> PathBuf {

@@ -1,7 +1,7 @@
 //! Making identities, and the sentences with which unusable ones are refused.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
-use pki::{Identity, IdentityError};
+use pki::{Identity, IdentityError, Issued, PkiError};
 use rcgen::{
     CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair,
 };
@@ -32,14 +32,13 @@ impl World {
         self.dir.path().join(name)
     }
 
-    fn issue(&self, name: &str) {
-        pki::issue(
-            &self.ca(),
-            (name, pki::Role::Member),
-            &self.files(name),
-            pki::NODE_LIFE,
-        )
-        .unwrap();
+    fn issue(&self, name: &str) -> Issued {
+        self.issue_into(name, &self.files(name)).unwrap()
+    }
+
+    fn issue_into(&self, name: &str, files: &Path) -> Result<Issued, PkiError> {
+        let who = (name, pki::Role::Member);
+        pki::issue(&self.ca(), who, files, pki::NODE_LIFE)
     }
 }
 
@@ -61,13 +60,7 @@ fn mode(path: &Path) -> u32 {
 
 /// A certificate by the world's authority that `issue` would not make.
 fn certify(world: &World, files: &Path, change: impl FnOnce(&mut CertificateParams)) {
-    let authority = pki::issue(
-        &world.ca(),
-        ("unused", pki::Role::Member),
-        &world.files("unused"),
-        pki::NODE_LIFE,
-    )
-    .unwrap();
+    let authority = world.issue("unused");
     fs::create_dir(files).unwrap();
     fs::copy(world.ca().join("ca.pem"), files.join("ca.pem")).unwrap();
     let mut issuer = CertificateParams::default();
@@ -103,13 +96,7 @@ fn certify(world: &World, files: &Path, change: impl FnOnce(&mut CertificatePara
 #[test]
 fn what_is_issued_can_be_loaded() {
     let world = World::new();
-    let issued = pki::issue(
-        &world.ca(),
-        ("n1", pki::Role::Member),
-        &world.files("n1"),
-        pki::NODE_LIFE,
-    )
-    .unwrap();
+    let issued = world.issue("n1");
     let identity = load(&world.files("n1")).unwrap();
     assert_eq!(
         (identity.id(), identity.name(), identity.cluster()),
@@ -166,22 +153,12 @@ fn an_authority_is_never_overwritten() {
 #[test]
 fn a_name_is_issued_once_and_renewed_with_its_id() {
     let world = World::new();
-    let first = pki::issue(
-        &world.ca(),
-        ("n1", pki::Role::Member),
-        &world.files("n1"),
-        pki::NODE_LIFE,
-    )
-    .unwrap();
+    let first = world.issue("n1");
     let key = fs::read(world.files("n1").join("node.key")).unwrap();
-    let refusal = pki::issue(
-        &world.ca(),
-        ("n1", pki::Role::Member),
-        &world.files("elsewhere"),
-        pki::NODE_LIFE,
-    )
-    .unwrap_err()
-    .to_string();
+    let refusal = world
+        .issue_into("n1", &world.files("elsewhere"))
+        .unwrap_err()
+        .to_string();
     assert!(
         refusal.contains("the name n1 was issued already"),
         "{refusal}"
@@ -212,13 +189,7 @@ fn names_that_are_no_dns_label_are_refused() {
     let world = World::new();
     for name in ["", "../n1", "N1", "n 1", "n.1"] {
         assert!(
-            pki::issue(
-                &world.ca(),
-                (name, pki::Role::Member),
-                &world.files("out"),
-                pki::NODE_LIFE
-            )
-            .is_err(),
+            world.issue_into(name, &world.files("out")).is_err(),
             "{name}"
         );
     }

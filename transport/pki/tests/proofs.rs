@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
 use pki::{Identity, Proofs};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
@@ -44,6 +46,10 @@ fn a_proof_shows_who_has_signed_what() {
     for cut in [0, 3, 4, chain.len() - 1] {
         assert!(beta.signer(&chain[..cut], b"said", &proof).is_none());
     }
+    let longer = [&chain[..], &[0]].concat();
+    assert!(beta.signer(&longer, b"said", &proof).is_none());
+    assert!(beta.signer(&chain.repeat(4), b"said", &proof).is_some());
+    assert!(beta.signer(&chain.repeat(5), b"said", &proof).is_none());
     let stranger = node(&dir, "other", "gamma", pki::NODE_LIFE);
     assert!(stranger.signer(&chain, b"said", &proof).is_none());
     assert!(stranger.cluster() != beta.cluster());
@@ -150,4 +156,49 @@ fn a_renewed_authority_keeps_its_mark_and_name() {
     let root = pki::Root::load(&dir.path().join("ca")).unwrap();
     assert!(pki::intermediates(&root.chain()).is_empty());
     assert!(pki::marks(b"rubbish").is_none());
+}
+
+/// The certificate of a host that an authority below the cluster's own lets in, in PEM.
+fn certified(by: &pki::Signer, identity: &Identity, name: &str) -> String {
+    let bearer = pki::Bearer {
+        id: [7; 16],
+        name,
+        role: pki::Role::Member,
+    };
+    let key = pki::NodeKey::generate().unwrap();
+    let certified = by.certify(bearer, key.public(), pki::NODE_LIFE, identity);
+    certified.unwrap().pem
+}
+
+#[test]
+fn of_a_withdrawn_authority_only_the_named_certificates_are_good() {
+    let dir = TempDir::new().unwrap();
+    node(&dir, "ca", "alpha", pki::NODE_LIFE);
+    let alpha = load(&dir.path().join("alpha"));
+    let (stolen, other) = (signer(&dir, "ca", "stolen"), signer(&dir, "ca", "other"));
+    let pems = [
+        certified(&stolen, &alpha, "named"),
+        certified(&stolen, &alpha, "thief"),
+        certified(&other, &alpha, "beta"),
+        std::fs::read_to_string(dir.path().join("alpha/node.pem")).unwrap(),
+    ];
+    let chain = |pem: &String| {
+        let read = CertificateDer::pem_slice_iter(pem.as_bytes());
+        let read = read.map(|der| der.unwrap());
+        let length = |der: &CertificateDer<'_>| u32::try_from(der.len()).unwrap().to_be_bytes();
+        let one = |der: CertificateDer<'_>| [&length(&der)[..], &der].concat();
+        read.flat_map(one).collect::<Vec<u8>>()
+    };
+    let chains: Vec<Vec<u8>> = pems.iter().map(chain).collect();
+    let mut withdrawn = pki::Withdrawn::default();
+    assert!(!withdrawn.refuses_pem(&pems[1]));
+    let good = pki::marks(&chains[0]).unwrap().certificate;
+    withdrawn.add(stolen.key_mark(), [good]);
+    let refused: Vec<bool> = pems.iter().map(|pem| withdrawn.refuses_pem(pem)).collect();
+    assert_eq!(refused, [false, true, false, false]);
+    let refused = chains.iter().map(|chain| withdrawn.refuses_chain(chain));
+    assert!(refused.eq([false, true, false, false]));
+    // A chain that is too long is none.
+    let padded = [&chains[1][..], &[0, 0, 64, 0], &[0; 16 << 10]].concat();
+    assert!(pki::marks(&padded).is_none());
 }

@@ -111,13 +111,7 @@ async fn a_dialler_that_the_other_end_refuses_is_never_connected() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nodes_of_two_authorities_connect_while_both_trust_both() {
     let world = World::new();
-    pki::issue(
-        &world.ca(),
-        ("old", pki::Role::Member),
-        &world.files("old"),
-        pki::NODE_LIFE,
-    )
-    .unwrap();
+    world.issue("old");
     pki::rotate(&world.ca()).unwrap();
     std::fs::copy(world.ca().join("ca.pem"), world.files("old").join("ca.pem")).unwrap();
     let mut old = Node::bind(settings(), load(&world.files("old")));

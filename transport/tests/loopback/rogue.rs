@@ -58,13 +58,7 @@ async fn without_a_certificate_nobody_connects() {
 async fn is_disconnected(streams: &[&[u8]], reason: &str) {
     let world = World::new();
     let mut node = world.node("node");
-    pki::issue(
-        &world.ca(),
-        ("rogue", pki::Role::Member),
-        &world.files("rogue"),
-        pki::NODE_LIFE,
-    )
-    .unwrap();
+    world.issue("rogue");
     let rogue = rogue(&world.files("rogue"), &node).await;
     node.connected().await;
     for bytes in streams {
@@ -103,13 +97,7 @@ async fn an_unknown_channel_opened_twice_closes_the_connection() {
 async fn all_channels_that_are_not_known_are_refused_and_the_connection_goes_on() {
     let world = World::new();
     let mut node = world.node("node");
-    pki::issue(
-        &world.ca(),
-        ("rogue", pki::Role::Member),
-        &world.files("rogue"),
-        pki::NODE_LIFE,
-    )
-    .unwrap();
+    world.issue("rogue");
     let rogue = rogue(&world.files("rogue"), &node).await;
     node.connected().await;
     for channel in 2..255 {

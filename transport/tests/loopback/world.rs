@@ -35,14 +35,14 @@ impl World {
         self.dir.path().join(name)
     }
 
+    /// Makes the files of a member.
+    pub(crate) fn issue(&self, name: &str) {
+        let who = (name, pki::Role::Member);
+        pki::issue(&self.ca(), who, &self.files(name), pki::NODE_LIFE).unwrap();
+    }
+
     pub(crate) fn identity(&self, name: &str) -> Identity {
-        pki::issue(
-            &self.ca(),
-            (name, pki::Role::Member),
-            &self.files(name),
-            pki::NODE_LIFE,
-        )
-        .unwrap();
+        self.issue(name);
         load(&self.files(name))
     }
 

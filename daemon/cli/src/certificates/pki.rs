@@ -1,11 +1,11 @@
 //! `muster pki`: certificates, made where the authority's key is.
 
-use super::statement;
+use super::{issued, statement};
 use crate::args::Pki;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::program::{Program, SignError};
-use crate::table::{Cell, Paint, Table};
+use crate::session::Session;
 use crate::text::printable;
 use data_encoding::HEXLOWER;
 use jiff::Timestamp;
@@ -17,8 +17,13 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Runs one of the commands. No daemon is asked.
-pub(crate) fn run(command: &Pki, program: &Program, output: &Output) -> Result<(), Failure> {
+/// Runs one of the commands. No daemon is asked but for who is revoked.
+pub(crate) async fn run(
+    command: &Pki,
+    program: &Program,
+    session: &Session<'_>,
+) -> Result<(), Failure> {
+    let output = session.output;
     match command {
         Pki::Init { dir } => {
             let made = pki::init(dir).map_err(failure)?;
@@ -27,11 +32,7 @@ pub(crate) fn run(command: &Pki, program: &Program, output: &Output) -> Result<(
                     there, it belongs on no node",
                 dir.display()
             );
-            told(
-                output,
-                &words,
-                &json!({ "cluster": HEXLOWER.encode(&made.cluster), "dir": dir, "not_after": expires(made.not_after) }),
-            )
+            told_made(&made, dir, &words, output)
         }
         Pki::Rotate { dir } => {
             let made = pki::rotate(dir).map_err(failure)?;
@@ -40,11 +41,7 @@ pub(crate) fn run(command: &Pki, program: &Program, output: &Output) -> Result<(
                     them before you renew a certificate",
                 dir.display()
             );
-            told(
-                output,
-                &words,
-                &json!({ "cluster": HEXLOWER.encode(&made.cluster), "dir": dir, "not_after": expires(made.not_after) }),
-            )
+            told_made(&made, dir, &words, output)
         }
         Pki::Authority {
             name,
@@ -66,7 +63,7 @@ pub(crate) fn run(command: &Pki, program: &Program, output: &Output) -> Result<(
             )
         }
         Pki::Sign { file, dir, out } => sign(program, dir, (file, out.as_deref()), output),
-        Pki::List { dir } => list(dir, output),
+        Pki::List { dir } => issued::list(dir, session).await,
         Pki::Issue {
             name,
             dir,
@@ -124,6 +121,16 @@ fn sign(
     told(output, &words, &answer)
 }
 
+fn told_made(
+    made: &pki::Authority,
+    dir: &Path,
+    words: &str,
+    output: &Output,
+) -> Result<(), Failure> {
+    let answer = json!({ "cluster": HEXLOWER.encode(&made.cluster), "dir": dir, "not_after": expires(made.not_after) });
+    told(output, words, &answer)
+}
+
 fn told_issued(issued: &Issued, out: &Path, output: &Output) -> Result<(), Failure> {
     let words = format!(
         "wrote ca.pem, node.pem and node.key of {} to {}, valid until {}",
@@ -139,30 +146,8 @@ fn days_long(days: u16) -> Duration {
     Duration::from_secs(u64::from(days) * 24 * 60 * 60)
 }
 
-/// Whom an authority has given certificates.
-fn list(dir: &Path, output: &Output) -> Result<(), Failure> {
-    let issued = pki::list(dir).map_err(failure)?;
-    if output.is_json() {
-        let item = |one: &pki::IssuedName| json!({ "name": one.name, "role": one.role, "id": HEXLOWER.encode(&one.id), "not_after": one.not_after.map(expires) });
-        let items: Vec<Value> = issued.iter().map(item).collect();
-        return output.json(&json!({ "items": items, "next": null }));
-    }
-    let mut table = Table::new(&["NAME", "UNTIL", "ID", "ROLE"]);
-    for one in &issued {
-        let until = one.not_after.map(expires);
-        let until = until.map(|at| output.time(&at, &TimeZone::system()));
-        table.row([
-            one.name.as_str().into(),
-            until.unwrap_or_default().into(),
-            Cell::painted(&HEXLOWER.encode(&one.id), Paint::Dim),
-            one.role.as_str().into(),
-        ]);
-    }
-    output.table(&table)
-}
-
 /// A time of a certificate, in RFC 3339.
-fn expires(seconds: i64) -> String {
+pub(super) fn expires(seconds: i64) -> String {
     Timestamp::from_second(seconds).map_or_else(|_| String::new(), |at| at.to_string())
 }
 
@@ -174,7 +159,7 @@ fn told(output: &Output, words: &str, json: &Value) -> Result<(), Failure> {
     }
 }
 
-fn failure(error: PkiError) -> Failure {
+pub(super) fn failure(error: PkiError) -> Failure {
     let words = error.to_string();
     match error {
         PkiError::Name(_) => Failure::Usage(words),

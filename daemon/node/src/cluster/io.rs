@@ -1,6 +1,7 @@
 //! Everything that crosses the edge of the cluster machine, in both directions.
 
 use super::ask;
+use super::event::Event;
 use super::indirect::Indirect;
 use super::kept::Kept;
 use super::search::Search;
@@ -441,43 +442,6 @@ pub struct MemberView {
     pub protocol: Option<Protocol>,
     /// Since when it is reached by others alone, if it is.
     pub indirect: Option<Indirect>,
-}
-
-/// What happened to a member or to the whole.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Event {
-    /// When, by this node's clock.
-    pub at: Wall,
-    /// What happened.
-    pub kind: EventKind,
-}
-
-/// Kinds of events of the cluster machine.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum EventKind {
-    /// A member changed: `joined`, `suspect`, `alive`, `down`, `restarting`, `left`, `forgotten` or
-    /// `revoked`; or the link to it: `indirect`, `direct`.
-    Member {
-        /// Which of these.
-        kind: &'static str,
-        /// The member's name.
-        name: NodeName,
-        /// The member's id.
-        id: NodeId,
-        /// What it is in the cluster.
-        role: Role,
-        /// For people: why, such as `no answer for 1.9 s`; may be empty.
-        detail: String,
-    },
-    /// The verdict changed.
-    Partition {
-        /// From this.
-        from: Verdict,
-        /// To this.
-        to: Verdict,
-        /// The names of the nodes that are expected and missing now.
-        missing: Vec<NodeName>,
-    },
 }
 
 /// Plain numbers for metrics and for the simulator's checks; counters run from the start of the

@@ -19,7 +19,7 @@ use crate::proof::testing::Cheap;
 use crate::proof::{Domain, Proofs};
 use crate::registry;
 use crate::time::Wall;
-use crate::wire::{Channel, Protocol};
+use crate::wire::{Channel, CloseReason, Protocol};
 use arbitrary::{Act, acts, protocols};
 use bytes::Bytes;
 use crdt::registry::{Logs, Progress, ProvedDelta};
@@ -122,6 +122,8 @@ struct Bench {
     conns: u64,
     /// What it sent on the cluster's channel.
     sent: Vec<Bytes>,
+    /// The connections that it has closed.
+    closed: Vec<(ConnId, CloseReason)>,
     /// The nodes and addresses that it dialled.
     dialled: Vec<(DialId, Target)>,
     /// What it has shown last.
@@ -147,6 +149,7 @@ impl Bench {
             now,
             conns: 0,
             sent: Vec::new(),
+            closed: Vec::new(),
             dialled: Vec::new(),
             view: None,
             search: None,
@@ -173,8 +176,8 @@ impl Bench {
                 }
                 Output::Search(search) => self.search = Some(search),
                 Output::Dial { dial, target, .. } => self.dialled.push((dial, target)),
+                Output::Close { conn, reason } => self.closed.push((conn, reason)),
                 Output::KeepAlive { .. }
-                | Output::Close { .. }
                 | Output::Revoked(_)
                 | Output::Event(_)
                 | Output::Reply { .. }

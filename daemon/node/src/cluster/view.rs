@@ -2,9 +2,10 @@
 
 use super::connections::Connections;
 use super::edge::Edge;
+use super::event::{Event, EventKind, MemberChange};
 use super::farewell::Absences;
 use super::indirect::{Indirect, Unlinks};
-use super::io::{Event, EventKind, MemberState, MemberView, Output, RosterView, Verdict};
+use super::io::{MemberState, MemberView, Output, RosterView, Verdict};
 use super::roster::Replica;
 use super::swim::{State, Swim};
 use super::verdict::verdict;
@@ -124,8 +125,8 @@ impl Viewer {
         for node in gone {
             if let Some(line) = self.lines.remove(&node) {
                 let (kind, reason) = match sources.roster.shut_by(node) {
-                    Some(revocation) => ("revoked", revocation.told().reason),
-                    None => ("forgotten", String::new()),
+                    Some(revocation) => (MemberChange::Revoked, revocation.told().reason),
+                    None => (MemberChange::Forgotten, String::new()),
                 };
                 put_event(edge, kind, (node, &line), reason);
             }
@@ -186,14 +187,14 @@ impl Viewer {
                 .filter_map(name)
                 .map(ToString::to_string)
                 .collect();
-            self.put_link_event(edge, "indirect", node, by.join(", "));
+            self.put_link_event(edge, MemberChange::Indirect, node, by.join(", "));
         } else if indirect.is_none() && self.indirect.remove(&node) && is_linked {
-            self.put_link_event(edge, "direct", node, String::new());
+            self.put_link_event(edge, MemberChange::Direct, node, String::new());
         }
         indirect
     }
 
-    fn put_link_event(&self, edge: &mut Edge, kind: &'static str, node: NodeId, detail: String) {
+    fn put_link_event(&self, edge: &mut Edge, kind: MemberChange, node: NodeId, detail: String) {
         if let Some(line) = self.lines.get(&node) {
             put_event(edge, kind, (node, line), detail);
         }
@@ -225,7 +226,7 @@ impl Viewer {
         let Some(known) = self.lines.get(&node).cloned() else {
             if fresh && state.is_reachable() {
                 let address = entry.profile.address.to_string();
-                put_event(edge, "joined", (node, &line), address);
+                put_event(edge, MemberChange::Joined, (node, &line), address);
             }
             self.lines.insert(
                 node,
@@ -321,26 +322,29 @@ fn describe(
     node: NodeId,
     known: &Line,
     state: MemberState,
-) -> (&'static str, String) {
+) -> (MemberChange, String) {
     match state {
-        MemberState::Alive if known.expected => ("joined", String::new()),
+        MemberState::Alive if known.expected => (MemberChange::Joined, String::new()),
         MemberState::Alive if known.state.is_reachable() && known.state != MemberState::Suspect => {
-            ("alive", "restarted".to_owned())
+            (MemberChange::Alive, "restarted".to_owned())
         }
-        MemberState::Alive => ("alive", String::new()),
-        MemberState::Suspect => ("suspect", "a probe was not answered".to_owned()),
+        MemberState::Alive => (MemberChange::Alive, String::new()),
+        MemberState::Suspect => (MemberChange::Suspect, "a probe was not answered".to_owned()),
         MemberState::Down if known.state == MemberState::Restarting => {
-            ("down", "did not come back in time".to_owned())
+            (MemberChange::Down, "did not come back in time".to_owned())
         }
         MemberState::Down => (
-            "down",
+            MemberChange::Down,
             sources
                 .connections
                 .silence(edge, node)
                 .map_or_else(String::new, no_answer),
         ),
-        MemberState::Restarting => ("restarting", "said that it will be back".to_owned()),
-        MemberState::Left => ("left", String::new()),
+        MemberState::Restarting => (
+            MemberChange::Restarting,
+            "said that it will be back".to_owned(),
+        ),
+        MemberState::Left => (MemberChange::Left, String::new()),
     }
 }
 
@@ -348,9 +352,9 @@ fn no_answer(silence: Duration) -> String {
     format!("no answer for {:.1} s", silence.as_secs_f64())
 }
 
-fn put_event(edge: &mut Edge, kind: &'static str, (id, line): (NodeId, &Line), detail: String) {
+fn put_event(edge: &mut Edge, kind: MemberChange, (id, line): (NodeId, &Line), detail: String) {
     let Line { name, role, .. } = line;
-    tracing::debug!(member = %name, %id, %role, kind, detail, "a member changed");
+    tracing::debug!(member = %name, %id, %role, kind = kind.as_str(), detail, "a member changed");
     let kind = EventKind::Member {
         kind,
         name: name.clone(),

@@ -99,3 +99,37 @@ impl Proofs for Cheap {
         })
     }
 }
+
+/// A node whose certificate an authority of that name has signed, one below the cluster's own.
+#[derive(Clone, Debug)]
+pub struct Below(pub Cheap, pub String);
+
+impl Proofs for Below {
+    fn chain(&self) -> Bytes {
+        below(&self.0.chain(), &self.1)
+    }
+
+    fn role(&self, chain: &[u8]) -> Role {
+        self.0.role(chain)
+    }
+
+    fn sign(&self, domain: Domain, said: &[u8]) -> Bytes {
+        self.0.sign(domain, said)
+    }
+
+    fn signer(&self, chain: &[u8], domain: Domain, said: &[u8], proof: &[u8]) -> Option<Peer> {
+        self.0.signer(chain, domain, said, proof)
+    }
+
+    fn is_of_authority(&self, chain: &[u8], domain: Domain, said: &[u8], proof: &[u8]) -> bool {
+        self.0.is_of_authority(chain, domain, said, proof)
+    }
+
+    fn is_of_root(&self, chain: &[u8], domain: Domain, said: &[u8], proof: &[u8]) -> bool {
+        self.0.is_of_root(chain, domain, said, proof)
+    }
+
+    fn marks(&self, chain: &[u8]) -> Option<Marks> {
+        self.0.marks(chain)
+    }
+}

@@ -1,7 +1,7 @@
 //! Links that are slow and lose packets: members on them are as well as others.
 
 use crate::script::Script;
-use node::cluster::MemberState;
+use node::cluster::{MemberChange, MemberState};
 use sim::network::Link;
 use std::time::Duration;
 
@@ -52,7 +52,9 @@ fn cluster(seed: u64, shape: Shape, round_trip_ms: u64, loss: f64) -> Script {
 }
 
 fn suspicions(world: &Script) -> usize {
-    let of = |host: usize| world.count("suspect", host) + world.count("down", host);
+    let of = |host: usize| {
+        world.count(MemberChange::Suspect, host) + world.count(MemberChange::Down, host)
+    };
     (0..HOSTS).map(of).sum()
 }
 

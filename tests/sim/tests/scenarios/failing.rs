@@ -1,7 +1,7 @@
 //! Crashes, pauses, partitions, loss and lag.
 
 use crate::script::Script;
-use node::cluster::{EventKind, MemberState, Verdict};
+use node::cluster::{EventKind, MemberChange, MemberState, Verdict};
 use node::time::Instant;
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ fn a_crash_is_known_everywhere_within_three_seconds() {
         assert_eq!(world.verdict(0), Verdict::Majority);
         let detail = world.told().rev().find_map(|told| match &told.kind {
             EventKind::Member {
-                kind: "down",
+                kind: MemberChange::Down,
                 detail,
                 ..
             } => Some(detail.clone()),
@@ -70,8 +70,8 @@ fn a_suspect_that_answers_is_alive_again() {
         world.state(0, 2) == Some(MemberState::Suspect)
     });
     world.run_until(2_000, "it is alive", |world| world.is_whole(3));
-    assert!(world.count("suspect", 2) > 0 && world.count("alive", 2) > 0);
-    assert_eq!(world.count("down", 2), 0);
+    assert!(world.count(MemberChange::Suspect, 2) > 0 && world.count(MemberChange::Alive, 2) > 0);
+    assert_eq!(world.count(MemberChange::Down, 2), 0);
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn a_pause_costs_only_the_paused_node() {
         world.run_ms(17_000);
         world.run_until(5_000, "it is back", |world| world.is_whole(5));
         for other in [0, 1, 3, 4] {
-            assert_eq!(world.count("down", other), 0, "seed {seed}");
+            assert_eq!(world.count(MemberChange::Down, other), 0, "seed {seed}");
         }
     }
 }
@@ -143,6 +143,8 @@ fn a_node_that_hears_everything_late_doubts_itself_first() {
         .watch
         .trouble(Instant::default() + Duration::from_secs(3_600));
     world.run_ms(5 * 60_000);
-    let accused: usize = (1..5).map(|host| world.count("down", host)).sum();
+    let accused: usize = (1..5)
+        .map(|host| world.count(MemberChange::Down, host))
+        .sum();
     assert!(accused <= 2, "{accused}");
 }

@@ -1,7 +1,7 @@
 //! Finding each other.
 
 use crate::script::Script;
-use node::cluster::{JoinResult, Reply, Verdict, ask};
+use node::cluster::{JoinResult, MemberChange, Reply, Verdict, ask};
 use std::time::Duration;
 
 #[test]
@@ -64,7 +64,7 @@ fn a_cluster_that_was_down_as_a_whole_comes_back_without_seeds() {
             [2; 5]
         );
         let joined = (0..5)
-            .map(|host| world.count("joined", host))
+            .map(|host| world.count(MemberChange::Joined, host))
             .sum::<usize>();
         assert_eq!(
             joined, 20,

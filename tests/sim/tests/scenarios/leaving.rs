@@ -1,7 +1,7 @@
 //! Going for a while, for good, and being forgotten.
 
 use crate::script::Script;
-use node::cluster::{MemberState, Refusal, Reply, StopReason, Verdict, ask};
+use node::cluster::{MemberChange, MemberState, Refusal, Reply, StopReason, Verdict, ask};
 
 #[test]
 fn a_node_that_will_be_back_is_restarting_at_once_and_down_after_its_grace() {
@@ -13,7 +13,7 @@ fn a_node_that_will_be_back_is_restarting_at_once_and_down_after_its_grace() {
     world.run_ms(1_000);
     assert_eq!(world.reply(request), Some(&Ok(Reply::Done)));
     assert_eq!(world.hosts[2].stopped, Some(StopReason::Shutdown));
-    assert_eq!(world.count("down", 2), 0);
+    assert_eq!(world.count(MemberChange::Down, 2), 0);
     world.run_ms(50_000);
     assert!(world.all_say(&[0, 1], 2, MemberState::Restarting));
     world.run_until(10_000, "its grace is over", |world| {
@@ -35,7 +35,9 @@ fn a_quick_restart_is_never_called_down() {
             world.run_until(4_000, "it is back", |world| world.is_whole(5));
         }
         assert_eq!(
-            (0..5).map(|host| world.count("down", host)).sum::<usize>(),
+            (0..5)
+                .map(|host| world.count(MemberChange::Down, host))
+                .sum::<usize>(),
             0,
             "seed {seed}"
         );
@@ -56,7 +58,13 @@ fn a_node_that_left_is_not_missed_and_may_come_back() {
         (&Some(StopReason::Left), Verdict::Whole)
     );
     world.run_ms(60_000);
-    assert_eq!((world.count("left", 2), world.count("down", 2)), (3, 0));
+    assert_eq!(
+        (
+            world.count(MemberChange::Left, 2),
+            world.count(MemberChange::Down, 2)
+        ),
+        (3, 0)
+    );
     world.start(2, &[0]);
     world.run_until(3_000, "it is back", |world| world.is_whole(3));
     assert_eq!(world.verdict(0), Verdict::Whole);
@@ -85,7 +93,10 @@ fn a_node_that_is_gone_for_good_is_forgotten_everywhere() {
     let dials = world.stats(0).dials;
     world.run_ms(60_000);
     assert_eq!(
-        (world.count("forgotten", 3), world.stats(0).dials),
+        (
+            world.count(MemberChange::Forgotten, 3),
+            world.stats(0).dials
+        ),
         (3, dials),
         "nobody looks for it any more"
     );

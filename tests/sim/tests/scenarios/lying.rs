@@ -6,7 +6,7 @@ use crate::script::Script;
 use bytes::Bytes;
 use crdt::roster::{Profile, RosterEntry, Standing};
 use names::ListId;
-use node::cluster::Input;
+use node::cluster::{Input, MemberChange};
 use node::codec;
 use node::lists;
 use node::wire::ConnId;
@@ -104,7 +104,7 @@ fn that_a_node_has_left_is_not_its_word_because_it_was_told_so() {
     let bytes = line(&world, 0, left, Standing::Left);
     world.tell(0, Input::Message { conn, bytes });
     world.run_ms(10_000);
-    assert_eq!(world.count("left", 0), 0);
+    assert_eq!(world.count(MemberChange::Left, 0), 0);
     world.expect_whole(3);
 }
 

@@ -31,4 +31,5 @@ mod rebuilding;
 mod registering;
 mod relaying;
 mod replicating;
+mod revoking;
 mod script;

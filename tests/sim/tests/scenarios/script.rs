@@ -1,13 +1,17 @@
 //! A world for scenarios: hosts by their names, what goes wrong with them, and what they say.
 
 use names::{NodeId, Role};
-use node::cluster::{self, Command, Event, EventKind, Input, MemberState, RosterView, Verdict};
+use node::cluster::{
+    self, Command, Event, EventKind, Input, MemberChange, MemberState, RosterView, Verdict,
+};
+use node::proof::testing::{Below, Cheap};
 use node::wire::{ConnId, Peer, Protocol, WriteError};
 use sim::disk::Survival;
 use sim::faults::Fault;
 use sim::network::Weather;
 use sim::world::World;
 use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A scripted world. What the simulator itself demands of any run it demands of this one, too.
@@ -64,6 +68,13 @@ impl Script {
     /// A host with an observer's certificate.
     pub(crate) fn observer(&mut self, name: &str, id: u8) -> usize {
         self.add_host(name, NodeId([id; 16]), Role::Observer)
+    }
+
+    /// The certificate of a host was signed by an authority of that name, below the cluster's own.
+    pub(crate) fn certified_by(&mut self, host: usize, authority: &str) {
+        let host = &mut self.hosts[host];
+        let cheap = Cheap(host.peer.clone());
+        host.proofs = Arc::new(Below(cheap, authority.to_owned()));
     }
 
     pub(crate) fn start(&mut self, host: usize, seeds: &[usize]) {
@@ -228,7 +239,7 @@ impl Script {
     }
 
     /// How often hosts told this kind of event of that host.
-    pub(crate) fn count(&self, kind: &str, of: usize) -> usize {
+    pub(crate) fn count(&self, kind: MemberChange, of: usize) -> usize {
         let is_it = |told: &&Event| {
             matches!(&told.kind, EventKind::Member { kind: k, id, .. }
                 if *k == kind && *id == self.hosts[of].peer.id)

@@ -1,9 +1,10 @@
 //! A new host whose `muster join` is ended half way.
 
-use super::{Hosts, invite, join, whole, words};
-use crate::fleet::{Node, items};
+use super::{Hosts, invite, is_refused, join, joining, whole, words};
+use crate::fleet::{Node, eventually, items, program};
 use anyhow::ensure;
 use std::path::Path;
+use std::process::{Command, Output, Stdio};
 
 /// What a host has on its disk that got its certificate, and was ended before it wrote that.
 fn without_certificate(node: &Node) -> anyhow::Result<()> {
@@ -62,7 +63,7 @@ async fn a_host_that_has_begun_to_join_founds_no_cluster_of_its_own() -> anyhow:
     let hosts = Hosts::new()?;
     let beta = hosts.bare("beta")?;
     std::fs::create_dir_all(beta.data.join("joining"))?;
-    let founded = std::process::Command::new(crate::fleet::program("muster"))
+    let founded = Command::new(program("muster"))
         .args(["init", "--name", "beta", "--config"])
         .arg(beta.config())
         .output()?;
@@ -84,13 +85,13 @@ async fn a_host_that_is_ended_while_it_asks_keeps_its_key() -> anyhow::Result<()
     let mut beta = hosts.bare("beta")?;
     // Nobody answers there, so that it waits.
     let deaf = std::net::UdpSocket::bind("127.0.0.1:0")?;
-    let mut waiting = std::process::Command::new(crate::fleet::program("muster"))
+    let mut waiting = Command::new(program("muster"))
         .args(["join", &deaf.local_addr()?.to_string(), "--token", &token])
         .args(["--name", "beta", "--config"])
         .arg(beta.config())
         .spawn()?;
     let key = beta.data.join("joining/node.key");
-    crate::fleet::eventually("its key is there", async || {
+    eventually("its key is there", async || {
         ensure!(key.exists());
         Ok(())
     })
@@ -107,4 +108,46 @@ async fn a_host_that_is_ended_while_it_asks_keeps_its_key() -> anyhow::Result<()
     ensure!(std::fs::read(beta.data.join("tls/node.key"))? == made);
     beta.start()?;
     whole(&[&alpha, &beta]).await
+}
+
+/// The second one neither takes the first one's place nor loses what it makes when the first one fails.
+#[tokio::test(flavor = "multi_thread")]
+async fn while_a_host_joins_it_is_not_made_a_node_in_another_way() -> anyhow::Result<()> {
+    let hosts = Hosts::new()?;
+    let alpha = hosts.first("alpha")?;
+    let token = invite(&alpha, &[])?;
+    let beta = hosts.bare("beta")?;
+    let deaf = std::net::UdpSocket::bind("127.0.0.1:0")?;
+    let mut nobody = hosts.bare("nobody")?;
+    nobody.address = deaf.local_addr()?;
+    let waiting = joining(&beta, &nobody, &token)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let key = beta.data.join("joining/node.key");
+    eventually("the first one waits", async || {
+        ensure!(key.exists());
+        Ok(())
+    })
+    .await?;
+    let made = std::fs::read(&key)?;
+    let refused = |output: &Output| -> anyhow::Result<()> {
+        let said = words(output);
+        ensure!(output.status.code() == Some(4), "{said}");
+        ensure!(said.contains("is at work in"), "{said}");
+        ensure!(said.trim().lines().count() == 1, "{said}");
+        ensure!(std::fs::read(&key)? == made, "{said}");
+        Ok(())
+    };
+    refused(&join(&beta, &alpha, &token)?)?;
+    let founded = Command::new(program("muster"))
+        .args(["init", "--name", "beta", "--config"])
+        .arg(beta.config())
+        .output()?;
+    refused(&founded)?;
+    let first = waiting.wait_with_output()?;
+    is_refused(&beta, &first, 1, "nobody answers at 127.0.0.1:")?;
+    let joined = join(&beta, &alpha, &token)?;
+    ensure!(joined.status.success(), "{}", words(&joined));
+    Ok(())
 }

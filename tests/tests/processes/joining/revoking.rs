@@ -1,11 +1,11 @@
 //! A host that was stolen is shut out by one command.
 
 use super::{Hosts, invite, join, whole, words};
-use crate::fleet::{Node, eventually, items};
+use crate::fleet::{Node, eventually, items, program, run};
 use crate::http::Events;
 use crate::registry::{Sleeper, found, register};
 use anyhow::{Context, ensure};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::process::Command;
 
 /// What the log of a node says that was shut out.
@@ -88,6 +88,35 @@ async fn who_may_not_revoke_or_revokes_nobody_is_told_so() -> anyhow::Result<()>
     whole(&[&alpha, &beta, &gamma]).await
 }
 
+/// Gamma is, among those whom the authority has given certificates, and beta is not; which needs a
+/// node of that cluster to be known.
+fn is_listed_as_revoked(alpha: &Node) -> anyhow::Result<()> {
+    let authority = alpha.data.join("authority");
+    let list = |args: &[&str]| {
+        let mut command = Command::new(program("muster"));
+        let all = command.args(["pki", "list", "--dir"]).arg(&authority);
+        run(all.args(args).arg("--socket").arg(alpha.socket()))
+    };
+    let told: Value = serde_json::from_str(&list(&["--json"])?)?;
+    let revoked: Vec<_> = items(&told)
+        .iter()
+        .map(|one| (&one["name"], &one["revoked"]))
+        .collect();
+    let (beta, gamma) = (json!("beta"), json!("gamma"));
+    ensure!(
+        revoked == [(&beta, &json!(false)), (&gamma, &json!(true))],
+        "{told}"
+    );
+    let rows = list(&[])?;
+    let last: Vec<&str> = rows
+        .lines()
+        .filter_map(|row| row.split('\t').nth(4))
+        .collect();
+    ensure!(last.len() == 2 && last[0].is_empty(), "{rows}");
+    ensure!(last[1].starts_with("20"), "{rows}");
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_was_away_learns_of_it_from_whom_it_meets() -> anyhow::Result<()> {
     let hosts = Hosts::new()?;
@@ -108,6 +137,7 @@ async fn who_was_away_learns_of_it_from_whom_it_meets() -> anyhow::Result<()> {
     };
     ensure!(known["id"] == id && known["name"] == "gamma", "{known}");
     ensure!(known["reason"] == "stolen from the van", "{known}");
+    is_listed_as_revoked(&alpha)?;
     let is_of_alpha = known["by"]
         .as_str()
         .is_some_and(|by| by.ends_with("@alpha"));

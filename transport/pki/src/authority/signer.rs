@@ -14,7 +14,7 @@
 
 use super::{
     AUTHORITY_FILE, BACKDATED, CertificateParams, ISSUED_DIRECTORY, IsCa, PkiError,
-    authority_params, issued_facts, issued_file, issued_id, keep_issued, sign_node,
+    authority_params, issued_file, issued_id, issued_leaf, keep_issued, sign_node,
     signing_authority,
 };
 use crate::certificate::{self, AuthorityFacts, Bearer};
@@ -308,6 +308,8 @@ pub struct IssuedName {
     pub name: String,
     /// The node's id.
     pub id: [u8; 16],
+    /// The id of its cluster; `None` where an earlier program issued it, as below.
+    pub cluster: Option<[u8; 16]>,
     /// What it is in the cluster.
     pub role: Role,
     /// When its latest certificate expires, in Unix seconds; `None` where an earlier program issued
@@ -341,11 +343,13 @@ pub fn list(dir: &Path) -> Result<Vec<IssuedName>, PkiError> {
         let Some(id) = issued_id(&issued.join(name))? else {
             continue;
         };
-        let facts = issued_facts(&issued_file(dir, name))?;
+        let leaf = issued_leaf(&issued_file(dir, name))?;
+        let facts = leaf.as_ref().and_then(|der| certificate::node(der).ok());
         let role = facts.as_ref().map(|facts| facts.role);
         names.push(IssuedName {
             name: name.to_owned(),
             id,
+            cluster: leaf.and_then(|der| certificate::claimed_cluster(&der)),
             role: role.unwrap_or_default(),
             not_after: facts.map(|facts| facts.not_after),
         });

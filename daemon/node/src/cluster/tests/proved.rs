@@ -1,6 +1,6 @@
 //! What counts in protocol 2: a node's own word, and what carries its author's proof.
 
-use super::super::message::Message;
+use super::super::message::{Hello, Message};
 use super::super::swim::{Identity, Member};
 use super::arbitrary::Act;
 use super::{Bench, address, greeted_bench, peer, profile, settings, signed_line, signed_profile};
@@ -10,7 +10,7 @@ use crate::machine::Machine;
 use crate::proof::testing::{AUTHORITY, Cheap, sign_as_authority};
 use crate::proof::{Domain, Proofs};
 use crate::time::Now;
-use crate::wire::Protocol;
+use crate::wire::{CloseReason, Peer, Protocol};
 use bytes::Bytes;
 use crdt::roster::{Author, Line, Revocation, Roster, RosterEntry, Standing, Told};
 use names::NodeId;
@@ -64,7 +64,25 @@ fn a_hello_proves_itself() {
     let honest = || signed_line(3, (4, 1), 3, MEMBER);
     let mut altered = honest().to_vec();
     *altered.last_mut().unwrap() ^= 1;
+    let node = Cheap(peer(3));
+    let author = Author {
+        owner: node.0.id,
+        chain: &node.chain(),
+        start: Some([3; 16]),
+    };
+    let entry = RosterEntry {
+        run: 4,
+        standing: MEMBER,
+        profile: profile("node3", 3),
+    };
+    let of_another = Line::write(author, NodeId([4; 16]), 1, &entry).unwrap();
+    let of_another = of_another.signed(|said| node.sign(Domain::Line, said));
     let hellos = [
+        (
+            4 << 32,
+            [3; 16],
+            of_another.unwrap().relayed().bytes().clone(),
+        ),
         (5 << 32, [3; 16], honest()),
         (4 << 32, [4; 16], honest()),
         (4 << 32, [3; 16], signed_line(2, (4, 1), 3, MEMBER)),
@@ -83,6 +101,15 @@ fn a_hello_proves_itself() {
         assert!(!bench.is_connected(3));
         assert_eq!(bench.machine.stats().malformed, malformed + 1);
     }
+    let malformed = bench.machine.stats().malformed;
+    bench.act(Act::Connect(3));
+    bench.say(Message::Hello(Hello {
+        generation: 4 << 32,
+        nonce: [3; 16],
+        profile: profile("node3", 3),
+    }));
+    assert!(!bench.is_connected(3), "as in protocol 1");
+    assert_eq!(bench.machine.stats().malformed, malformed + 1);
     bench.greet(3, 4);
     assert!(bench.is_connected(3));
 }
@@ -108,19 +135,30 @@ fn a_line_of_a_third_node_counts_by_its_own_proof() {
     bench.say_lines([signed_line(4, (MAX_RUN - 1, 1), 4, MEMBER)]);
     assert_eq!(bench.line(4), Some((MAX_RUN - 1, MEMBER)));
     let honest = Line::read(signed_line(2, (1, 2), 2, Standing::Left)).unwrap();
-    let liar = Cheap(peer(3));
-    let author = Author {
-        owner: NodeId([2; 16]),
-        chain: &liar.chain(),
-        start: Some([2; 16]),
-    };
     let entry = honest.entry().unwrap().unwrap();
-    let forged = Line::write(author, NodeId([2; 16]), 2, &entry).unwrap();
-    let forged = forged.signed(|said| liar.sign(Domain::Line, said)).unwrap();
+    let forged = |liar: Cheap| {
+        let author = Author {
+            owner: NodeId([2; 16]),
+            chain: &liar.chain(),
+            start: Some([2; 16]),
+        };
+        let line = Line::write(author, NodeId([2; 16]), 2, &entry).unwrap();
+        let line = line.signed(|said| liar.sign(Domain::Line, said));
+        line.unwrap().relayed().bytes().clone()
+    };
+    let liar = Cheap(peer(3));
+    let namesake = Cheap(Peer {
+        id: NodeId([3; 16]),
+        ..peer(2)
+    });
+    let mut wordy = profile("node2", 2);
+    wordy.version = "x".repeat(1_000);
     let as_a_head = liar.sign(Domain::LogHead, honest.relayed().said());
     let as_a_head = honest.relayed().with_proof(&as_a_head).unwrap();
     let lies = [
-        forged.relayed().bytes().clone(),
+        forged(liar),
+        forged(namesake),
+        signed_profile(2, (1, 2), 2, (MEMBER, wordy)),
         honest.relayed().with_proof(b"").unwrap().bytes().clone(),
         as_a_head.bytes().clone(),
         Bytes::copy_from_slice(honest.relayed().said()),
@@ -183,6 +221,24 @@ fn that_a_node_is_forgotten_counts_until_its_next_line() {
 }
 
 #[test]
+fn of_two_that_say_a_node_is_forgotten_the_same_one_stays_everywhere() {
+    let said = [forgotten(3, 4, (3, 1)), forgotten(2, 4, (3, 1))];
+    let [first, second] = said;
+    let hash = |order: [Bytes; 2]| {
+        let mut bench = bench();
+        bench.say_lines([signed_line(4, (3, 1), 4, MEMBER)]);
+        bench.say_lines(order);
+        bench.machine.roster.proved_hash()
+    };
+    let orders = [
+        [first.clone(), second.clone()],
+        [second.clone(), first.clone()],
+    ];
+    let [a, b] = orders.map(hash);
+    assert_eq!(a, b);
+}
+
+#[test]
 fn who_is_connected_is_asked_whether_it_is_forgotten() {
     let mut bench = bench();
     bench.sent.clear();
@@ -233,6 +289,13 @@ fn a_node_goes_above_a_run_that_it_has_signed_in_another_start() {
         assert_eq!(say(&mut bench, own), 1);
         // Refusals count once for each hello.
         bench.greet(3, 1);
+        let unproved = Line::read(signed_line(1, (far, 1), 9, MEMBER)).unwrap();
+        let unproved = unproved.relayed().with_proof(b"none").unwrap();
+        assert_eq!(say(&mut bench, unproved.bytes().clone()), 1);
+        bench.greet(3, 1);
+        let of_this_start = signed_line(1, (far, 1), 1, MEMBER);
+        assert_eq!(say(&mut bench, of_this_start), 1);
+        bench.greet(3, 1);
         assert_eq!(say(&mut bench, signed_line(4, (far, 1), 9, MEMBER)), 1);
         bench.greet(3, 1);
         assert_eq!(
@@ -247,6 +310,8 @@ fn members_without_a_line_are_not_probed() {
     let mut bench = bench();
     let stranger = Identity::of_run(NodeId([4; 16]), address(4), 3);
     let dials = bench.machine.stats().dials;
+    bench.say(Message::Members(vec![Member::down(stranger)]));
+    assert!(bench.machine.swim.seen(stranger.node).is_none());
     bench.say(Message::Members(vec![Member::alive(stranger)]));
     assert!(bench.machine.swim.seen(stranger.node).is_none());
     assert_eq!(bench.machine.stats().dials, dials);
@@ -297,10 +362,19 @@ fn who_is_revoked_is_shut_out_for_good() {
     };
     say(&mut bench, revoked(2, "stolen", false));
     assert!(bench.is_connected(2) && bench.refused() == 1);
+    // Who has not said its hello is not heard.
+    bench.act(Act::Connect(4));
+    say(&mut bench, revoked(2, "stolen", true));
+    assert!(bench.is_connected(2));
+    bench.greet(3, 1);
     say(&mut bench, revoked(2, "stolen", true));
     assert!(!bench.is_connected(2) && bench.line(2).is_none());
     assert!(bench.machine.swim.seen(NodeId([2; 16])).is_none());
     // It comes back, others speak of it, and itself with a later line.
+    bench.closed.clear();
+    bench.act(Act::Connect(2));
+    let closed: Vec<CloseReason> = bench.closed.iter().map(|(_, reason)| *reason).collect();
+    assert_eq!(closed, [CloseReason::Revoked], "before it says anything");
     bench.greet(2, 9);
     assert!(!bench.is_connected(2) && bench.line(2).is_none());
     bench.greet(3, 1);

@@ -7,7 +7,7 @@ use crate::machine::Machine;
 use crate::proof::testing::{AUTHORITY, Cheap, below, key, sign_as_authority};
 use crate::proof::{Domain, Proofs};
 use crate::time::Now;
-use crate::wire::Protocol;
+use crate::wire::{CloseReason, Protocol};
 use bytes::Bytes;
 use crdt::record::RecordError;
 use crdt::roster::{Author, Mark, Revocation, RosterEntry, Standing, Told, mark};
@@ -26,18 +26,38 @@ fn chain(n: u8, authority: &str) -> Bytes {
 
 /// What a node says of itself with that certificate.
 fn line(n: u8, authority: &str) -> Bytes {
+    of_run(n, authority, 1)
+}
+
+/// The same in a run, each of which is another start.
+fn of_run(n: u8, authority: &str, run: u8) -> Bytes {
+    let start = Some([n + run - 1; 16]);
+    said(n, authority, (start, n), (run.into(), Standing::Member))
+}
+
+/// That a node says with that certificate that another one is forgotten.
+fn forgotten(by: u8, authority: &str, subject: u8) -> Bytes {
+    said(by, authority, (None, subject), (1, Standing::Forgotten))
+}
+
+fn said(
+    by: u8,
+    authority: &str,
+    (start, subject): (Option<[u8; 16]>, u8),
+    (run, standing): (u64, Standing),
+) -> Bytes {
     let author = Author {
-        owner: NodeId([n; 16]),
-        chain: &chain(n, authority),
-        start: Some([n; 16]),
+        owner: NodeId([by; 16]),
+        chain: &chain(by, authority),
+        start,
     };
     let entry = RosterEntry {
-        run: 1,
-        standing: Standing::Member,
-        profile: profile(&format!("node{n}"), n),
+        run,
+        standing,
+        profile: profile(&format!("node{subject}"), subject),
     };
-    let line = Line::write(author, NodeId([n; 16]), 1, &entry).unwrap();
-    let sign = |said: &[u8]| Cheap(peer(n)).sign(Domain::Line, said);
+    let line = Line::write(author, NodeId([subject; 16]), 1, &entry).unwrap();
+    let sign = |said: &[u8]| Cheap(peer(by)).sign(Domain::Line, said);
     line.signed(sign).unwrap().relayed().bytes().clone()
 }
 
@@ -72,10 +92,14 @@ fn say(bench: &mut Bench, revocation: Bytes) {
 
 impl Bench {
     fn greet_with(&mut self, n: u8, line: Bytes) {
+        self.greet_in(n, 1, line);
+    }
+
+    fn greet_in(&mut self, n: u8, run: u8, line: Bytes) {
         self.act(super::arbitrary::Act::Connect(n));
         self.say(Message::Greeting {
-            generation: 1 << 32,
-            nonce: [n; 16],
+            generation: u64::from(run) << 32,
+            nonce: [n + run - 1; 16],
             line,
         });
     }
@@ -164,6 +188,46 @@ fn who_has_a_certificate_of_it_is_shut_out_till_it_has_another_one() {
             .profile
             .address
     );
+}
+
+#[test]
+fn that_another_node_is_forgotten_counts_no_longer_from_it() {
+    let mut bench = bench();
+    bench.say_lines([line(4, "gamma"), forgotten(5, STOLEN, 4)]);
+    assert_eq!(bench.line(4), Some((1, Standing::Forgotten)));
+    say(&mut bench, withdrawal(AUTHORITY, 7, &[]));
+    assert_eq!(bench.line(4), Some((1, Standing::Member)));
+    bench.say_lines([forgotten(5, STOLEN, 4)]);
+    assert_eq!(bench.line(4), Some((1, Standing::Member)));
+    assert_eq!(bench.machine.stats().lines_refused, 0, "nobody lies");
+}
+
+#[test]
+fn who_waits_with_a_certificate_of_it_is_not_let_in() {
+    let mut bench = bench();
+    bench.greet_with(4, line(4, "gamma"));
+    // It waits until the start before it has had its time to answer.
+    bench.greet_in(4, 2, of_run(4, STOLEN, 2));
+    bench.greet(3, 1);
+    say(&mut bench, withdrawal(AUTHORITY, 7, &[]));
+    bench.closed.clear();
+    bench.wait(10_000);
+    let closed: Vec<CloseReason> = bench.closed.iter().map(|(_, reason)| *reason).collect();
+    assert_eq!(closed, [CloseReason::Replaced, CloseReason::Revoked]);
+    assert!(!bench.is_connected(4));
+    assert_eq!(bench.line(4), Some((1, Standing::Member)));
+}
+
+#[test]
+fn a_line_of_ones_own_with_a_certificate_of_it_takes_no_run() {
+    let mut bench = bench();
+    say(&mut bench, withdrawal(AUTHORITY, 7, &[]));
+    bench.greet(3, 1);
+    bench.say(Message::AboveLine(of_run(1, STOLEN, 9)));
+    assert_eq!(bench.machine.keeper.wanted(), 1);
+    bench.greet(3, 1);
+    bench.say(Message::AboveLine(of_run(1, "gamma", 9)));
+    assert_eq!(bench.machine.keeper.wanted(), 10);
 }
 
 #[test]
