@@ -311,7 +311,7 @@ mod tests {
     #[test]
     fn a_vector_is_cut_where_a_part_is_full() {
         let count = |actors: &VersionVector| parts(actors, Walk::default(), 4).len();
-        let of = [0, 1, 3, 4, 5, 8, 9].map(|count| actors(count));
+        let of = [0, 1, 3, 4, 5, 8, 9].map(actors);
         assert_eq!(of.map(|actors| count(&actors)), [1, 1, 1, 1, 2, 2, 3]);
         let whole = &parts(&actors(4), Walk::default(), 4)[0];
         assert!(whole.is_whole() && !parts(&actors(5), Walk::default(), 4)[0].is_whole());

@@ -69,7 +69,7 @@ fn world_of_two(actors: usize) -> Script {
 
 #[test]
 fn a_list_of_very_many_actors_is_compared_repaired_and_confirmed_in_parts() {
-    let mut world = world_of_two(2 * PART_ROWS + 1);
+    let mut world = world_of_two(PART_ROWS + 1);
     // Pushes are lost on both sides: the digests find them.
     world.network.drops = Some(Drops::silent(Channel::Lists, 1));
     world.add(0, "bob", "of 0");
@@ -77,7 +77,7 @@ fn a_list_of_very_many_actors_is_compared_repaired_and_confirmed_in_parts() {
     world.run_ms(20);
     world.network.drops = None;
     world.run_until_agreed(20_000);
-    assert!(sent(&world, COMPARE_PART) >= 3 && sent(&world, PULL_PART) >= 3);
+    assert!(sent(&world, COMPARE_PART) >= 2 && sent(&world, PULL_PART) >= 2);
     // Changes made apart are pulled when both see each other again.
     world.cut(&[0], &[1]);
     world.run_until(20_000, "nobody is connected", |world| {
@@ -138,7 +138,9 @@ fn who_says_too_much_of_a_vector_is_cut_off() {
 fn kinds_of_messages_that_are_not_known_are_passed_over() {
     let mut world = Script::compared(2);
     let (conn, bytes) = (world.conn(0, 1), Bytes::from_static(&[0, 255, 250, 1, 2]));
-    world.tell_lists(0, 0, lists::Input::Message { conn, bytes });
+    let owner = world.hosts[0].process.as_ref().unwrap();
+    let owner = owner.owner_of(ListId::of(&name("bob")));
+    world.tell_lists(0, owner, lists::Input::Message { conn, bytes });
     world.run_ms(1);
     assert_eq!(world.record().closed, []);
     assert_eq!(world.lists_stats(0).malformed, 0);

@@ -294,12 +294,15 @@ impl Pulls {
 
     /// Ends repairs before their time; where they have come is remembered. Gives which ones.
     fn end_all(&mut self, is_over: impl Fn(&Pull) -> bool) -> Vec<(NodeId, ListId)> {
-        let over = self.active.extract_if(.., |_, pull| is_over(pull));
         let mut ended = Vec::new();
-        for (list, pull) in over {
-            self.reached.note(pull.peer, list, pull.walk);
-            ended.push((pull.peer, list));
-        }
+        self.active.retain(|list, pull| {
+            let is_over = is_over(pull);
+            if is_over {
+                self.reached.note(pull.peer, *list, pull.walk);
+                ended.push((pull.peer, *list));
+            }
+            !is_over
+        });
         ended
     }
 
