@@ -151,3 +151,18 @@ fn a_renewed_authority_keeps_its_mark_and_name() {
     assert!(pki::intermediates(&root.chain()).is_empty());
     assert!(pki::marks(b"rubbish").is_none());
 }
+
+#[test]
+fn what_stands_above_a_certificate_is_told_apart_from_it() {
+    let dir = TempDir::new().unwrap();
+    let alpha = node(&dir, "ca", "alpha", pki::NODE_LIFE).chain();
+    let (one, other) = (
+        signer(&dir, "ca", "one").chain(),
+        signer(&dir, "ca", "other").chain(),
+    );
+    let chain = [&alpha[..], &one, &other].concat();
+    assert_eq!(Proofs::issuers(&chain), [&one[..], &other]);
+    for none in [&alpha[..], &[], &chain[1..], &chain[..chain.len() - 1]] {
+        assert_eq!(Proofs::issuers(none), [&[][..]; 0]);
+    }
+}

@@ -1,5 +1,6 @@
 //! What a peer may say, in any order, to one machine.
 
+mod apart;
 mod arbitrary;
 mod dialling;
 mod hearsay;

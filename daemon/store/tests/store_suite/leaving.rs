@@ -61,6 +61,10 @@ impl Proofs for Signs {
         false
     }
 
+    fn issuers<'a>(&self, _: &'a [u8]) -> Vec<&'a [u8]> {
+        Vec::new()
+    }
+
     fn marks(&self, _: &[u8]) -> Option<Marks> {
         None
     }
