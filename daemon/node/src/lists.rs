@@ -164,7 +164,8 @@
 //!
 //! ## Bounds
 //!
-//! 1,024 forks of a list settled by hashes and as many by the words of each owner; 256 changes looked at
+//! 1,024 forks of a list settled by hashes for the actors of each owner, and for all those of unknown
+//! owner, and as many by the words of each owner; 256 changes looked at
 //! together, for 64 lists at once. 4,096 salts of a node; of what proves nothing 16 a second are judged
 //! of each peer. 4,096 earlier changes looked up for what a peer says of a list, the rest is not confirmed; 1,024
 //! forks noted at once.

@@ -77,6 +77,7 @@ fn own() -> Own {
     Own {
         me,
         salts: Arc::new(salts.into()),
+        known: Arc::default(),
         drawn: Arc::default(),
         proofs: Arc::new(Signs),
     }
