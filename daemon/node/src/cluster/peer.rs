@@ -303,7 +303,7 @@ impl Cluster {
         });
         let (connections, roster, accept_v1) = (&self.connections, &self.roster, self.accept_v1);
         let now = self.edge.instant();
-        let members = self.swim.believed(members, from, &|node| {
+        let members = self.swim.believed(&mut self.edge, members, from, &|node| {
             evidence(now, (connections, accept_v1), roster, node)
         });
         let me = self.swim.identity();

@@ -3,6 +3,7 @@
 mod apart;
 mod arbitrary;
 mod dialling;
+mod generations;
 mod hearsay;
 mod judging;
 mod moving;
