@@ -7,8 +7,10 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// Others bring a node that is down or suspect back to life once, and then once in such a pause, each
-/// twice as long as the one before, until the node speaks for itself.
+/// Others bring a node that is down or suspect back to life so often: after a partition one hears of nodes
+/// from others before they are connected. Then once in such a pause, each twice as long as the one
+/// before, until the node speaks for itself.
+const FREELY: u32 = 3;
 const FIRST_PAUSE: Duration = Duration::from_secs(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(160);
 const RENEWALS: u64 = u32::MAX as u64;
@@ -66,6 +68,8 @@ pub(crate) type Told = (u64, SocketAddr);
 /// When others may bring a node back to life again.
 #[derive(Clone, Copy, Debug)]
 struct Revival {
+    /// How often they may at once.
+    free: u32,
     next: Instant,
     pause: Duration,
 }
@@ -115,13 +119,23 @@ impl Generations {
     /// one that is connected speaks for itself, and of one that is not, it is believed ever more
     /// rarely.
     pub(crate) fn may_revive(&mut self, now: Instant, subject: NodeId, evidence: Evidence) -> bool {
-        let before = self.revivals.get(&subject).copied();
-        if evidence.is_connected || before.is_some_and(|before| now < before.next) {
+        if evidence.is_connected {
             return false;
         }
-        let pause = before.map_or(FIRST_PAUSE, |before| LONGEST_PAUSE.min(before.pause * 2));
-        let next = now + pause;
-        self.revivals.insert(subject, Revival { next, pause });
+        let revival = self.revivals.entry(subject).or_insert(Revival {
+            free: FREELY,
+            next: now,
+            pause: FIRST_PAUSE,
+        });
+        if let Some(free) = revival.free.checked_sub(1) {
+            (revival.free, revival.next) = (free, now + FIRST_PAUSE);
+            return true;
+        }
+        if now < revival.next {
+            return false;
+        }
+        revival.pause = LONGEST_PAUSE.min(revival.pause * 2);
+        revival.next = now + revival.pause;
         true
     }
 
@@ -222,7 +236,7 @@ mod tests {
                 revived.push(second);
             }
         }
-        assert_eq!(revived, [0, 10, 30, 70, 150, 310]);
+        assert_eq!(revived, [0, 1, 2, 12, 32, 72, 152, 312]);
         generations.prove(NODE, told(RUN), None);
         assert!(!generations.may_revive(at(400), NODE, evidence(true, 1)));
         assert!(generations.may_revive(at(401), NODE, evidence(false, 1)));

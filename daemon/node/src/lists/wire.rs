@@ -411,9 +411,11 @@ pub(super) fn decode(bytes: &[u8]) -> Option<((Shard, Shard), Message)> {
     Some((shards, message))
 }
 
-/// Whether bytes are a message of a kind that this program does not know.
+/// Whether bytes are a message of a kind that this program does not know. Higher numbers than these begin
+/// no kind in [`codec`].
 pub(super) fn is_unknown(bytes: &[u8]) -> bool {
-    shards_of(bytes).is_some() && bytes.get(2).is_some_and(|kind| *kind >= KINDS)
+    let is_kind = |kind: &u8| (KINDS..=250).contains(kind);
+    shards_of(bytes).is_some() && bytes.get(2).is_some_and(is_kind)
 }
 
 /// The first and the last shard that a message concerns; `None` if it has no header.
