@@ -6,6 +6,10 @@
 //! hashes, the change of their actor before them among these: so equal last changes have equal
 //! changes before them.
 
+mod part;
+
+pub use part::{PART_ROWS, Part, Span, Walk};
+
 use crate::list::Ruling;
 use names::{Actor, ChangeHash, ChangeId, ListId};
 use serde::{Deserialize, Serialize};

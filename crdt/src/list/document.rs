@@ -7,7 +7,7 @@ use super::left_out::{Basis, Ruling};
 use super::read::Union;
 use super::{genesis, past, scan};
 use crate::entry::Entry;
-use crate::vector::{Sums, Tip, VersionVector};
+use crate::vector::{Mark, Sums, Tip, VersionVector};
 use automerge::{ActorId, Automerge, AutomergeError, Change, ROOT, ReadDoc};
 use bytes::Bytes;
 use names::{Actor, ChangeHash, ChangeId, EntryId, ListId, ListName};
@@ -381,6 +381,13 @@ impl Document {
             .into_iter()
             .map(|hash| ChangeHash(hash.0))
             .collect()
+    }
+
+    /// Those of the actors' last changes on which no other one depends: who has these has all.
+    pub fn tips(&self) -> VersionVector {
+        let heads: BTreeSet<Mark> = self.heads().into_iter().map(Mark::from).collect();
+        let is_head = |tip: &Tip| tip.mark.is_some_and(|mark| heads.contains(&mark));
+        self.vector.iter().filter(is_head).collect()
     }
 
     /// The number of live entries.

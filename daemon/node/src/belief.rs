@@ -20,7 +20,8 @@
 //! | statement | is believed | decided by |
 //! | --- | --- | --- |
 //! | a node has that run (roster), protocol 1 | from itself; from others up to 1,000 runs above the last proved one | [`Runs`] |
-//! | a node has that generation (SWIM) | from itself; from others in protocol 2 in a run that the roster has proved; up to 1,000 renewals above the last proved one, and up to 1,000 runs above it unless the node is connected | [`Generations`] |
+//! | a node has that generation (SWIM) | from itself; from others in protocol 2 in a run that the roster has proved; only while the node is not connected, up to 1,000 renewals and 1,000 runs above the last proved one; a connected one is asked | [`Generations`] |
+//! | a node lives that is down or suspect here (SWIM) | from itself; from others three times, and then ever more rarely, only while it is not connected | [`Generations::may_revive`] |
 //! | a node that was met under a wrong generation | has the one that it proves: the wrong one is displaced | [`Generations::prove`] |
 //! | a node is down (SWIM), is forgotten, and in protocol 1 has left | from itself; from others unless it is connected and answers | [`absence`] |
 //! | this node's own log holds these registrations | from nobody: no run of it is expected from others | [`is_log_expected`] |

@@ -11,11 +11,13 @@
 //! | --- | --- | --- |
 //! | membership (SWIM) | `swim` | datagrams |
 //! | joining: dialling, hello, challenge | `join` | `message`, tags 0 to 6 and 9 |
-//! | the roster, leaving and forgetting | `roster` | `message`, tags 7, 8 and 10 |
+//! | the roster, leaving and forgetting | `roster` | `message`, tags 7, 8, 10 and 12 to 17 |
 //! | a new address of this node | `moving` | `message`, tags of the roster |
 //! | the process registry | [`registry`](crate::registry) | `registry::message` |
 
+mod apart;
 pub mod ask;
+mod bundle;
 mod command;
 mod connections;
 mod dials;
@@ -61,6 +63,7 @@ use crate::machine::Machine;
 use crate::registry::{Registry, Trust};
 use crate::time::{Instant, Now};
 use crate::wire::{ConnId, DialId, Peer, RequestId, WriteError, WriteId};
+use apart::AllApart;
 use connections::{Connection, Connections};
 use crdt::roster::{Revocation, Standing};
 use edge::{Edge, Timer};
@@ -121,6 +124,8 @@ pub struct Cluster {
     /// How much each peer has brought since the last round that proves nothing.
     refused: BTreeMap<NodeId, u32>,
     waiting: Waiting,
+    /// What one of two nodes refuses that the other has.
+    apart: AllApart,
     /// Others have said that this node is forgotten: it says its line again in the next round.
     is_contradicted: bool,
     /// Whether a timer runs after which lines go on to peers.
@@ -192,6 +197,7 @@ impl Cluster {
             accept_v1,
             refused: BTreeMap::new(),
             waiting: Waiting::default(),
+            apart: AllApart::default(),
             is_contradicted: false,
             is_spreading: false,
             early: Vec::new(),
@@ -290,13 +296,14 @@ impl Cluster {
         }
     }
 
-    /// This node's line carries its new certificate from now on.
+    /// This node's line carries its new certificate from now on, and other authorities may count.
     fn recertified(&mut self) {
         if self.phase == Phase::Up {
             self.roster
                 .speak(self.roster.run(self.me.id), Standing::Member);
             self.roster_changed(&[self.me.id]);
             self.broadcast_line(self.me.id);
+            self.judge_refused_again();
         }
     }
 

@@ -54,7 +54,7 @@
 //!
 //! ```text
 //! a → b   Compare { list, vector }             what a had when the sums differed
-//! b → a   Compare { list, vector, answer }     and b; whoever still lacks some of it pulls
+//! b → a   Compare { list, vector, answer }     where b has something else; who lacks some of it pulls
 //! a → b   Pull { list, vector, most_bytes }    what is missing in this?
 //! b → a   Changes { name, changes, tail }      dependencies first; Nothing if there is none
 //! a → b   Pull …                               while there is more, and something new came
@@ -74,6 +74,30 @@
 //! rounds are over numbers; in protocol 2 vectors have marks (`CompareMarked` …), and so have the
 //! sums. Either is said only where it is spoken: a vector without marks would be believed for its
 //! numbers.
+//!
+//! ## Vectors in parts
+//!
+//! A list has an actor for each run of each node that has written to it, so its vector grows for years. No
+//! message says more than 4,096 rows of one, about 160 KiB. What a larger vector has to say goes part by
+//! part in the order of actors, each part with the first and the last actor that it is about:
+//!
+//! ```text
+//! a → b   ComparePart { list, span, vector }   all that a has of the actors of this span
+//! b → a   CompareMarked { …, answer }          where b has something else of these; then the next part
+//! a → b   PullPart { list, span, vector, … }   what is missing in this, of these actors?
+//! b → a   Changes { name, changes, tail }      then more of this part, or the next one
+//! ```
+//!
+//! `Confirm` needs no span: each is about its own rows, and the next one follows its `Have`. A part is
+//! judged by itself: neither side keeps one until another comes, and the side that answers still keeps
+//! nothing. So what is lost, comes twice or comes out of order is not compared this time, and nothing else;
+//! and a list holds up no other one. A way through the parts that breaks off, with its connection or for an
+//! answer that stays away, is taken up there by the next one (`replication/reached.rs`), so that all parts
+//! have their turn also where no connection lasts for all of them. Who says more rows at once, or rows
+//! outside of the span, is cut off and named; so is who answers a pull without end.
+//!
+//! Changes of one part may depend on some of another, and wait for those. The first change that is lacking
+//! depends on none that is, so each way through all parts brings something.
 //!
 //! ## Observers
 //!
@@ -132,17 +156,23 @@
 //!
 //! Anything: a full queue drops messages, a connection ends with what is in flight. A lost push is
 //! found by the next round; a lost question or answer of a round ends it after 2 s, and another one
-//! begins; a pull without progress for 5 s is given up, and found again; `Confirm` is said each
+//! begins; a pull without progress for 5 s is given up, and found again, and for a minute who did not
+//! answer is asked for that list only if nobody else has it; `Confirm` is said each
 //! second as long as somebody waits. A change that comes before those that it depends on is held
 //! back, and after 250 ms its sender is asked for them. A change is taken in once, however often it
 //! comes.
 //!
 //! ## Bounds
 //!
-//! 1,024 forks of a list settled by hashes and as many by the words of each owner; 256 changes looked at
+//! 1,024 forks of a list settled by hashes for the actors of each owner, and for all those of unknown
+//! owner, and as many by the words of each owner; 256 changes looked at
 //! together, for 64 lists at once. 4,096 salts of a node; of what proves nothing 16 a second are judged
 //! of each peer. 4,096 earlier changes looked up for what a peer says of a list, the rest is not confirmed; 1,024
 //! forks noted at once.
+//!
+//! 4,096 rows of a vector at once; what peers ask and say about vectors while the disk is read, or wait to
+//! have confirmed, may have 65,536 rows of each peer and 1,048,576 of all. 1,024 ways through parts that
+//! broke off are remembered.
 //!
 //! 1 MiB a message, 4 MiB a change; 64 lists repaired at once, 16,384 waiting for each peer, 1 MiB
 //! under way from each; 64 lists under a second look; 16 MiB or 10,000 changes held back for a

@@ -81,6 +81,10 @@ pub trait Proofs: fmt::Debug + Send + Sync {
     /// certificate.
     fn is_of_root(&self, chain: &[u8], domain: Domain, said: &[u8], proof: &[u8]) -> bool;
 
+    /// The certificates above the first one, as they stand at the end of a chain: others' chains may end
+    /// with the same. Nothing is judged here.
+    fn issuers<'a>(&self, chain: &'a [u8]) -> Vec<&'a [u8]>;
+
     /// By what withdrawals name what a chain has, which is not judged here; `None` if it is none.
     fn marks(&self, chain: &[u8]) -> Option<Marks>;
 }

@@ -54,6 +54,10 @@ impl Proofs for Certified {
         self.0.is_of_root(chain, &message, proof)
     }
 
+    fn issuers<'a>(&self, chain: &'a [u8]) -> Vec<&'a [u8]> {
+        pki::Proofs::issuers(chain)
+    }
+
     fn marks(&self, chain: &[u8]) -> Option<Marks> {
         let marks = pki::marks(chain)?;
         Some(Marks {

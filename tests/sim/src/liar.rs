@@ -55,8 +55,6 @@ const MEMORY: usize = 500;
 const MAX_LURKING: usize = 6;
 /// How many parts of logs it goes on from.
 const MAX_PARTS: usize = 100;
-/// How long all may take to agree while it goes on: see [`exempt::SILENT_PEERS_ARE_ASKED_FIRST`].
-const PATIENCE: Duration = Duration::from_secs(30);
 /// The least room of a queue.
 const MIN_QUEUE_BYTES: usize = 20_000;
 /// How often it looks at what is there.
@@ -119,9 +117,6 @@ impl Habits {
     pub fn shape(&self, scenario: &mut Scenario) {
         if !self.among_faults {
             scenario.mix = Mix::none();
-        }
-        if self.goes_on && exempt::SILENT_PEERS_ARE_ASKED_FIRST {
-            scenario.liveness = PATIENCE;
         }
         // The liar's lists are so many that what two nodes ask when they compare them must fit.
         let queue_bytes = &mut scenario.weather.queue_bytes;

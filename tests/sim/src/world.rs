@@ -366,9 +366,7 @@ impl World {
             Event::Client(act) => self.act(act),
             Event::Obituary { host, killed } => {
                 let found = self.watch.obituary(self.honest(), host, killed);
-                if !self.suspects_by_hearsay() {
-                    self.problems.extend(found);
-                }
+                self.problems.extend(found);
             }
             Event::Program(deed) => self.deed(deed),
             Event::Kept { host, epoch } => self.kept(host, epoch),

@@ -25,6 +25,8 @@ const SCHEMES: [SignatureScheme; 3] = [
     SignatureScheme::ECDSA_NISTP256_SHA256,
     SignatureScheme::ECDSA_NISTP384_SHA384,
 ];
+/// How many bytes say how long a certificate is.
+const LENGTH_BYTES: usize = 4;
 /// The most certificates of one chain.
 const MAX_CERTIFICATES: usize = 4;
 /// The most bytes of one chain.
@@ -87,6 +89,19 @@ impl Proofs {
         let certificates = read_chain(chain)?;
         let facts = certificate::node(certificates.first()?).ok()?;
         Some(facts.role)
+    }
+
+    /// The certificates above the first one, each with its length, as they stand in a chain; none if it is
+    /// no chain.
+    pub fn issuers(chain: &[u8]) -> Vec<&[u8]> {
+        let certificates = read_chain(chain).unwrap_or_default();
+        let (mut rest, mut parts) = (chain, Vec::new());
+        for certificate in certificates {
+            let (part, after) = rest.split_at(LENGTH_BYTES + certificate.len());
+            parts.push(part);
+            rest = after;
+        }
+        parts.into_iter().skip(1).collect()
     }
 
     /// Whose certificate a chain has; `None` if it does not end at an authority of this cluster. Anybody
@@ -201,7 +216,7 @@ pub(crate) fn read_chain(mut chain: &[u8]) -> Option<Vec<CertificateDer<'_>>> {
         return None;
     }
     let mut certificates = Vec::new();
-    while let Some((length, rest)) = chain.split_first_chunk::<4>() {
+    while let Some((length, rest)) = chain.split_first_chunk::<LENGTH_BYTES>() {
         let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
         let (der, rest) = rest.split_at_checked(length)?;
         certificates.push(CertificateDer::from(der));

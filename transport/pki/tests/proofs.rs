@@ -202,3 +202,18 @@ fn of_a_withdrawn_authority_only_the_named_certificates_are_good() {
     let padded = [&chains[1][..], &[0, 0, 64, 0], &[0; 16 << 10]].concat();
     assert!(pki::marks(&padded).is_none());
 }
+
+#[test]
+fn what_stands_above_a_certificate_is_told_apart_from_it() {
+    let dir = TempDir::new().unwrap();
+    let alpha = node(&dir, "ca", "alpha", pki::NODE_LIFE).chain();
+    let (one, other) = (
+        signer(&dir, "ca", "one").chain(),
+        signer(&dir, "ca", "other").chain(),
+    );
+    let chain = [&alpha[..], &one, &other].concat();
+    assert_eq!(Proofs::issuers(&chain), [&one[..], &other]);
+    for none in [&alpha[..], &[], &chain[1..], &chain[..chain.len() - 1]] {
+        assert_eq!(Proofs::issuers(none), [&[][..]; 0]);
+    }
+}

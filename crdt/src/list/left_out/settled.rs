@@ -1,10 +1,13 @@
 //! The set of all that was told of a list, and what follows from it.
 
 use super::{Basis, LeftOut, Ruling};
-use names::{ChangeHash, ChangeId, NodeId};
+use names::{Actor, ChangeHash, ChangeId, NodeId};
 use std::collections::BTreeMap;
 
-/// The most numbers of one list that are settled by hashes; and as many by the words of each owner.
+/// The most numbers of one list that are settled by the words of each owner; as many of the actors of each
+/// owner that are settled by hashes; and as many by hashes of all actors whose owner is not known.
+/// Anybody can make two changes of any actor. So who makes very many fills the room of the node whose
+/// actors he uses, and if he invents them only the last one: the others' forks are settled all the same.
 /// Those of the smallest actors and numbers stay, so that the set does not depend on what came first.
 pub const MAX_LEFT_OUT: usize = 1_024;
 
@@ -19,18 +22,40 @@ pub enum Joined {
     Contradicts(NodeId),
 }
 
+/// Whether it is settled by hashes, and whose the actor is.
+type Room = (bool, Option<NodeId>);
+
 /// All that was told of a list, of which what it is without is a function: the order in which that came
 /// does not matter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settled {
     by_owners: BTreeMap<ChangeId, LeftOut>,
     by_hashes: BTreeMap<ChangeId, LeftOut>,
+    /// Whose the actors are of which something is settled by hashes, as far as that is known.
+    owners: BTreeMap<Actor, NodeId>,
 }
 
 impl Settled {
-    /// Takes in what was told or found.
-    pub fn join(&mut self, one: LeftOut) -> Joined {
+    /// All that was told, by somebody who may know whose an actor is.
+    pub fn of(
+        all: impl IntoIterator<Item = LeftOut>,
+        owner: impl Fn(Actor) -> Option<NodeId>,
+    ) -> Self {
+        let mut settled = Self::default();
+        for one in all {
+            let owner = owner(one.ruling.id.actor);
+            settled.join(one, owner);
+        }
+        settled
+    }
+
+    /// Takes in what was told or found, about an actor of that node, if it is known whose it is.
+    pub fn join(&mut self, one: LeftOut, owner: Option<NodeId>) -> Joined {
         let ruling = one.ruling;
+        if let (Some(owner), Basis::Hashes) = (owner, ruling.basis) {
+            self.owners.insert(ruling.id.actor, owner);
+        }
+        let room = self.room(ruling);
         let all = match ruling.basis {
             Basis::Owner(_) => &mut self.by_owners,
             Basis::Hashes => &mut self.by_hashes,
@@ -45,8 +70,42 @@ impl Settled {
             (Some(before), Basis::Owner(owner)) if before.stays != ruling.stays => {
                 Joined::Contradicts(owner)
             }
-            (None, _) if is_overfull(all, ruling.basis) => drop_last(all, ruling),
-            (Some(_) | None, Basis::Owner(_) | Basis::Hashes) => joined,
+            (None, _) => self.keep_room(room, ruling).unwrap_or(joined),
+            (Some(_), Basis::Owner(_) | Basis::Hashes) => joined,
+        }
+    }
+
+    /// In whose room something is: of the basis, and of the owner of its actor.
+    fn room(&self, ruling: Ruling) -> Room {
+        let owner = match ruling.basis {
+            Basis::Owner(owner) => Some(owner),
+            Basis::Hashes => self.owners.get(&ruling.id.actor).copied(),
+        };
+        (ruling.basis == Basis::Hashes, owner)
+    }
+
+    /// Drops the last one of a room that has more than it may; what came of the one that was added then.
+    fn keep_room(&mut self, room: Room, added: Ruling) -> Option<Joined> {
+        let all = self.of_basis(added.basis);
+        if all.len() <= MAX_LEFT_OUT {
+            return None;
+        }
+        let rulings = all.values().map(LeftOut::ruling);
+        let of_room = rulings.filter(|ruling| self.room(*ruling) == room);
+        let of_room: Vec<ChangeId> = of_room.map(|ruling| ruling.id).collect();
+        let last = of_room.last().filter(|_| of_room.len() > MAX_LEFT_OUT)?;
+        match added.basis {
+            Basis::Owner(_) => self.by_owners.remove(last),
+            Basis::Hashes => self.by_hashes.remove(last),
+        };
+        let is_added = *last == added.id;
+        Some(if is_added { Joined::Known } else { Joined::New })
+    }
+
+    fn of_basis(&self, basis: Basis) -> &BTreeMap<ChangeId, LeftOut> {
+        match basis {
+            Basis::Owner(_) => &self.by_owners,
+            Basis::Hashes => &self.by_hashes,
         }
     }
 
@@ -63,35 +122,7 @@ impl Settled {
     }
 
     /// All of it.
-    pub fn iter(&self) -> impl Iterator<Item = &LeftOut> {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &LeftOut> {
         self.by_owners.values().chain(self.by_hashes.values())
-    }
-}
-
-impl FromIterator<LeftOut> for Settled {
-    fn from_iter<I: IntoIterator<Item = LeftOut>>(all: I) -> Self {
-        let mut settled = Self::default();
-        for one in all {
-            settled.join(one);
-        }
-        settled
-    }
-}
-
-/// Whether there are more on that basis than there may be.
-fn is_overfull(all: &BTreeMap<ChangeId, LeftOut>, basis: Basis) -> bool {
-    let of_basis = all.values().filter(|one| one.ruling.basis == basis);
-    all.len() > MAX_LEFT_OUT && of_basis.count() > MAX_LEFT_OUT
-}
-
-/// Drops the last one on the same basis.
-fn drop_last(all: &mut BTreeMap<ChangeId, LeftOut>, added: Ruling) -> Joined {
-    let mut rulings = all.values().rev().map(LeftOut::ruling);
-    let last = rulings.find(|ruling| ruling.basis == added.basis);
-    last.inspect(|last| drop(all.remove(&last.id)));
-    if last.is_some_and(|last| last.id == added.id) {
-        Joined::Known
-    } else {
-        Joined::New
     }
 }

@@ -125,11 +125,11 @@ fn two_unlike_words_show_a_liar() {
     let list = ListId::of(&name());
     let mut settled = Settled::default();
     let said = |hash| word(list, 0, 4, ChangeHash([hash; 32]));
-    assert_eq!(settled.join(said(5)), Joined::New);
-    assert_eq!(settled.join(said(5)), Joined::Known);
-    assert_eq!(settled.join(said(6)), Joined::Contradicts(OWNER));
+    assert_eq!(settled.join(said(5), None), Joined::New);
+    assert_eq!(settled.join(said(5), None), Joined::Known);
+    assert_eq!(settled.join(said(6), None), Joined::Contradicts(OWNER));
     assert_eq!(settled.get(said(5).ruling().id), Some(said(5).ruling()));
-    assert_eq!(settled.join(said(4)), Joined::Contradicts(OWNER));
+    assert_eq!(settled.join(said(4), None), Joined::Contradicts(OWNER));
     assert_eq!(settled.get(said(5).ruling().id), Some(said(4).ruling()));
 }
 
@@ -163,10 +163,10 @@ fn told() -> impl Strategy<Value = Vec<LeftOut>> {
 proptest! {
     #[test]
     fn what_is_settled_follows_from_what_was_told_in_any_order(told in told(), rotated: usize) {
-        let settled: Settled = told.iter().cloned().collect();
+        let settled = settled_of(told.iter().cloned());
         let mut other = told.clone();
         other.rotate_left(rotated % told.len().max(1));
-        let again: Settled = other.iter().rev().chain(&told).cloned().collect();
+        let again = settled_of(other.iter().rev().chain(&told).cloned());
         prop_assert_eq!(&settled, &again);
         for one in &told {
             let ruling = settled.get(one.ruling.id).unwrap();
@@ -185,13 +185,13 @@ proptest! {
             document.leave_out(all.iter().map(LeftOut::ruling));
             document.sums()
         };
-        let settled: Settled = told.iter().cloned().collect();
+        let settled = settled_of(told.iter().cloned());
         let mut all: Vec<LeftOut> = settled.iter().cloned().collect();
         all.reverse();
-        prop_assert_eq!(list(&settled), list(&all.iter().cloned().collect()));
+        prop_assert_eq!(list(&settled), list(&settled_of(all.iter().cloned())));
         if !all.is_empty() {
             all.remove(last.index(all.len()));
-            prop_assert_ne!(list(&settled), list(&all.into_iter().collect()));
+            prop_assert_ne!(list(&settled), list(&settled_of(all)));
         }
     }
 
@@ -208,18 +208,66 @@ proptest! {
     }
 }
 
+/// All of that, of actors whose owners are not known.
+fn settled_of(all: impl IntoIterator<Item = LeftOut>) -> Settled {
+    Settled::of(all, |_| None)
+}
+
+/// Two changes of an actor with that number.
+fn pair(actor: Actor, seq: u64) -> LeftOut {
+    let change = |hash: u8| RawChange {
+        id: ChangeId { actor, seq },
+        hash: ChangeHash([hash; 32]),
+        bytes: Bytes::from_static(b"change"),
+    };
+    LeftOut::of_two(&change(1), &change(2)).unwrap()
+}
+
+#[test]
+fn who_makes_very_many_forks_leaves_room_for_those_of_others() {
+    let full = u64::try_from(MAX_LEFT_OUT).unwrap() + 1;
+    let (invented, of_liar, of_others) = (Actor([0; 16]), Actor([1; 16]), Actor([2; 16]));
+    let owner = |actor: Actor| (actor != invented).then_some(NodeId([actor.0[0]; 16]));
+    let mut settled = Settled::default();
+    for actor in [invented, of_liar] {
+        for seq in 1..full {
+            assert_eq!(settled.join(pair(actor, seq), owner(actor)), Joined::New);
+        }
+        let last = pair(actor, full);
+        assert_eq!(
+            settled.join(last, owner(actor)),
+            Joined::Known,
+            "it is full"
+        );
+    }
+    assert_eq!(
+        settled.join(pair(of_others, 7), owner(of_others)),
+        Joined::New
+    );
+    assert_eq!(settled.iter().count(), 2 * MAX_LEFT_OUT + 1);
+    let all: Vec<LeftOut> = settled.iter().rev().cloned().collect();
+    assert!(
+        Settled::of(all, owner).iter().eq(settled.iter()),
+        "in any order"
+    );
+}
+
 #[test]
 fn a_liar_leaves_room_for_the_words_of_others() {
     let list = ListId::of(&name());
     let mut settled = Settled::default();
     let number = |seq: u64| word(list, 0, seq, ChangeHash([1; 32]));
     for seq in 2..=u64::try_from(MAX_LEFT_OUT).unwrap() + 1 {
-        assert_eq!(settled.join(number(seq)), Joined::New);
+        assert_eq!(settled.join(number(seq), None), Joined::New);
     }
     let last = u64::try_from(MAX_LEFT_OUT).unwrap() + 2;
-    assert_eq!(settled.join(number(last)), Joined::Known, "it is full");
     assert_eq!(
-        settled.join(number(1)),
+        settled.join(number(last), None),
+        Joined::Known,
+        "it is full"
+    );
+    assert_eq!(
+        settled.join(number(1), None),
         Joined::New,
         "the smaller ones stay"
     );
@@ -229,5 +277,5 @@ fn a_liar_leaves_room_for_the_words_of_others() {
     let about = (list, ChangeId { actor, seq: last }, ChangeHash([1; 32]));
     let word = Word::write((other, b"chain"), [9; 16], about, |_| Bytes::new());
     let other = LeftOut::of_word(word.unwrap()).unwrap();
-    assert_eq!(settled.join(other), Joined::New);
+    assert_eq!(settled.join(other, None), Joined::New);
 }

@@ -1,5 +1,6 @@
 //! What cluster machines say and keep, as it was first written.
 
+use super::bundle::Cut;
 use super::kept::{Kept, convert_kept};
 use super::message::{Hello, Message};
 use super::swim::{Identity, Member, State};
@@ -75,6 +76,46 @@ fn identity() -> Identity {
     }
 }
 
+/// Those of protocol 2.
+fn with_proofs() -> Vec<(&'static str, Message)> {
+    vec![
+        (
+            "greeting",
+            Message::Greeting {
+                generation: 3 << 32,
+                nonce: [9; 16],
+                line: signed(),
+            },
+        ),
+        (
+            "lines",
+            Message::Lines {
+                lines: vec![signed()],
+                answer: true,
+            },
+        ),
+        ("lines-hash", Message::LinesHash(0x0123_4567_89ab_cdef)),
+        ("above-line", Message::AboveLine(signed())),
+        ("revocations", Message::Revocations(vec![revoked()])),
+        (
+            "refused",
+            Message::Refused(vec![(NODE, 0x0123_4567_89ab_cdef)]),
+        ),
+        (
+            "bundle",
+            Message::Bundle {
+                issuers: vec![Bytes::from_static(b"issuer")],
+                lines: vec![Cut {
+                    rest: signed(),
+                    at: 300,
+                    above: vec![[7; 16]],
+                }],
+                answer: true,
+            },
+        ),
+    ]
+}
+
 #[test]
 fn messages_are_what_they_were() {
     let lines = [Standing::Member, Standing::Left, Standing::Forgotten]
@@ -83,7 +124,7 @@ fn messages_are_what_they_were() {
     let members = [State::Alive, State::Suspect, State::Down]
         .map(|state| Member::new(identity(), 5, state))
         .to_vec();
-    let samples = vec![
+    let mut samples = vec![
         (
             "hello",
             Message::Hello(Hello {
@@ -114,25 +155,8 @@ fn messages_are_what_they_were() {
         ("roster-hash", Message::RosterHash(0x0123_4567_89ab_cdef)),
         ("ask", Message::Ask),
         ("goodbye", Message::Goodbye { restart: true }),
-        (
-            "greeting",
-            Message::Greeting {
-                generation: 3 << 32,
-                nonce: [9; 16],
-                line: signed(),
-            },
-        ),
-        (
-            "lines",
-            Message::Lines {
-                lines: vec![signed()],
-                answer: true,
-            },
-        ),
-        ("lines-hash", Message::LinesHash(0x0123_4567_89ab_cdef)),
-        ("above-line", Message::AboveLine(signed())),
-        ("revocations", Message::Revocations(vec![revoked()])),
     ];
+    samples.extend(with_proofs());
     covers::<Message>(
         "cluster",
         0,

@@ -4,6 +4,7 @@
 //! probes and its clients never wait for that, only so many are judged in one step; the rest waits,
 //! by connection and in order, and each connection has its turn.
 
+use super::apart::Refused;
 use super::connections::Connection;
 use super::edge::Timer;
 use super::message::Message;
@@ -13,7 +14,7 @@ use super::{Cluster, Edge};
 use crate::belief::is_heard;
 use crate::wire::ConnId;
 use bytes::Bytes;
-use crdt::roster::Line;
+use crdt::roster::{Line, Revocation};
 use names::{NodeId, Role};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -141,6 +142,7 @@ impl Cluster {
             }
         }
         self.lines_changed(&mut changed);
+        self.tell_refused();
         if !shut.subjects.is_empty() {
             self.shut_out(&shut);
         }
@@ -160,9 +162,10 @@ impl Cluster {
         bytes: Bytes,
     ) -> Option<NodeId> {
         let me = self.me.id;
-        let subject = Line::read(bytes.clone()).map(|line| line.subject());
+        let line = Line::read(bytes.clone()).ok();
+        let subject = line.as_ref().map(Line::subject);
         let may_say = peer.1 == Role::Member
-            || subject.is_ok_and(|node| node != me && is_heard(peer, node, me));
+            || subject.is_some_and(|node| node != me && is_heard(peer, node, me));
         if !may_say || !self.may_prove(conn) {
             return None;
         }
@@ -177,7 +180,10 @@ impl Cluster {
             Merged::AnotherStart(run) => self.keeper.go_above_proved(run),
             Merged::Forgotten if self.accept_v1 => self.keeper.begin_anew(),
             Merged::Forgotten => self.is_contradicted = true,
-            Merged::Refused => self.note_refused(conn),
+            Merged::Refused => {
+                let refused = line.map(|line| (line.subject(), line.relayed().digest()));
+                self.note_refused(conn, refused);
+            }
         }
         None
     }
@@ -187,9 +193,11 @@ impl Cluster {
         if !self.may_prove(conn) {
             return None;
         }
-        let merged = self.roster.merge_revocation(bytes);
+        let merged = self.roster.merge_revocation(bytes.clone());
         merged.unwrap_or_else(|Unproved| {
-            self.note_refused(conn);
+            let revocation = Revocation::read(bytes).ok();
+            let refused = revocation.map(|one| (one.subject(), one.relayed().digest()));
+            self.note_refused(conn, refused);
             None
         })
     }
@@ -202,10 +210,13 @@ impl Cluster {
         refused.is_none_or(|refused| *refused < MAX_REFUSED)
     }
 
-    /// A peer has brought something that no proof goes with.
-    fn note_refused(&mut self, conn: ConnId) {
+    /// A peer has brought something that no proof goes with, or none that counts here.
+    fn note_refused(&mut self, conn: ConnId, refused: Option<Refused>) {
         tracing::debug!(conn = conn.0, "a line or revocation that proves nothing");
         self.edge.stats.lines_refused += 1;
+        if let Some(refused) = refused {
+            self.apart.refuse(conn, refused, &self.roster);
+        }
         if let Some(peer) = self.connections.get(conn).map(peer_of) {
             *self.refused.entry(peer).or_default() += 1;
         }

@@ -19,12 +19,16 @@
 //! | 13 | `LinesHash` | in protocol 2 what `RosterHash` is in 1 |
 //! | 14 | `AboveLine` | in protocol 2 what `Above` is in 1: the line that shows the higher run |
 //! | 15 | `Revocations` | with `Lines`; and one at once when it is made |
+//! | 16 | `Refused` | lines or revocations of the receiver prove nothing to the sender: by the node that each is about and its digest |
+//! | 17 | `Bundle` | `Lines` of which some have certificates in common |
 //!
 //! The first five and `Above`, `Roster` and `RosterHash` in protocol 1 prove nothing about third nodes:
 //! where that protocol is not accepted, what `Above`, `Roster` and `RosterHash` say is passed over. In
 //! protocol 2 messages may be added at any time: one of a kind that a program does not know is passed
 //! over.
 
+use super::apart::Refused;
+use super::bundle::Cut;
 use super::swim::Member;
 use crate::belief::{MAX_RUN, run_of};
 use crate::codec::{Malformed, decode, encode};
@@ -38,10 +42,10 @@ use std::net::SocketAddr;
 const MEMBERS_PER_MESSAGE: usize = 1_000;
 /// The most lines of the roster in one message: at 4.4 kB each (see [`is_sound`]) below a frame.
 const LINES_PER_MESSAGE: usize = 200;
-/// About how many bytes of lines with proofs go in one message.
-const LINE_BYTES_PER_MESSAGE: usize = 256 << 10;
+/// About how many bytes of revocations go in one message.
+const REVOCATION_BYTES_PER_MESSAGE: usize = 256 << 10;
 /// How many kinds of messages this program knows.
-const KINDS: u8 = 16;
+const KINDS: u8 = 18;
 /// The longest version and tag, in bytes.
 const MAX_WORD_BYTES: usize = 64;
 /// The most tags.
@@ -106,6 +110,12 @@ pub(super) enum Message {
     LinesHash(u64),
     AboveLine(Bytes),
     Revocations(Vec<Bytes>),
+    Refused(Vec<Refused>),
+    Bundle {
+        issuers: Vec<Bytes>,
+        lines: Vec<Cut>,
+        answer: bool,
+    },
 }
 
 impl Message {
@@ -125,21 +135,6 @@ impl Message {
     /// Whether bytes are a message of a kind that this program does not know.
     pub(super) fn is_unknown(bytes: &[u8]) -> bool {
         bytes.first().is_some_and(|kind| *kind >= KINDS)
-    }
-
-    /// Lines with proofs; the last message asks for the other's, if an answer is wanted.
-    pub(super) fn lines(lines: Vec<Bytes>, answer: bool) -> Vec<Self> {
-        let mut parts = parts(lines);
-        if answer && parts.is_empty() {
-            parts.push(Vec::new());
-        }
-        let last = parts.len();
-        let numbered = (1..).zip(parts);
-        let message = |(number, lines)| {
-            let answer = answer && number == last;
-            Self::Lines { lines, answer }
-        };
-        numbered.map(message).collect()
     }
 
     pub(super) fn revocations(revocations: Vec<Bytes>) -> Vec<Self> {
@@ -173,7 +168,7 @@ impl Message {
 fn parts(all: Vec<Bytes>) -> Vec<Vec<Bytes>> {
     let (mut parts, mut part, mut bytes) = (Vec::new(), Vec::new(), 0);
     for one in all {
-        if bytes + one.len() > LINE_BYTES_PER_MESSAGE && !part.is_empty() {
+        if bytes + one.len() > REVOCATION_BYTES_PER_MESSAGE && !part.is_empty() {
             parts.push(std::mem::take(&mut part));
             bytes = 0;
         }

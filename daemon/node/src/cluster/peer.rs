@@ -6,7 +6,7 @@ use super::judging::Brought;
 use super::message::{Hello, Message};
 use super::roster::Replica;
 use super::swim::{Member, State};
-use super::{Cluster, Phase};
+use super::{Cluster, Phase, bundle};
 use crate::belief::{Absence, Evidence, absence};
 use crate::codec::Malformed;
 use crate::time::Instant;
@@ -14,6 +14,7 @@ use crate::wire::{CloseReason, ConnId, Protocol};
 use bytes::Bytes;
 use crdt::roster::{RosterEntry, Standing};
 use names::{NodeId, Role};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Lines that are news wait so long for others to go with them, and go to so many peers.
@@ -115,17 +116,14 @@ impl Cluster {
             Message::Members(members) if accepted => {
                 self.hear_proofs(conn, [Brought::Members(members)]);
             }
-            Message::Lines { lines, answer } if accepted => {
-                self.hear_proofs(conn, lines.into_iter().map(Brought::Line));
-                if answer {
-                    self.send_proved(conn, false);
-                }
-            }
-            Message::LinesHash(hash) if accepted && hash != self.roster.proved_hash() => {
-                self.send_proved(conn, true);
-            }
-            Message::Revocations(revocations) if accepted => {
-                self.hear_proofs(conn, revocations.into_iter().map(Brought::Revocation));
+            message @ (Message::Lines { .. }
+            | Message::Bundle { .. }
+            | Message::LinesHash(_)
+            | Message::Revocations(_)
+            | Message::Refused(_))
+                if accepted =>
+            {
+                self.hear_of_lines(conn, message);
             }
             Message::Roster { lines, answer } if accepted && self.accept_v1 => {
                 self.merge_roster((node, conn), lines, answer)
@@ -135,17 +133,67 @@ impl Cluster {
             {
                 self.send_roster(conn, true)
             }
-            Message::Ask if accepted => self.send_state(conn),
+            Message::Ask if accepted => {
+                // It may trust other authorities now.
+                self.apart.closed(conn);
+                self.send_state(conn);
+            }
             Message::Goodbye { restart } if accepted => self.goodbye(conn, node, restart),
             Message::Above { .. }
             | Message::Lines { .. }
             | Message::LinesHash(_)
             | Message::Revocations(_)
+            | Message::Refused(_)
+            | Message::Bundle { .. }
             | Message::Members(_)
             | Message::Roster { .. }
             | Message::RosterHash(_)
             | Message::Ask
             | Message::Goodbye { .. } => {}
+        }
+    }
+
+    /// What concerns lines with proofs.
+    fn hear_of_lines(&mut self, conn: ConnId, message: Message) {
+        match message {
+            Message::Lines { lines, answer } => self.hear_lines(conn, lines, answer),
+            Message::Bundle {
+                issuers,
+                lines,
+                answer,
+            } => match bundle::whole(issuers, lines) {
+                Ok(lines) => self.hear_lines(conn, lines, answer),
+                Err(error) => self.malformed(conn, &error),
+            },
+            Message::LinesHash(hash) => {
+                if hash != self.apart.hash(conn, &self.roster) {
+                    self.send_proved(conn, true);
+                }
+            }
+            Message::Revocations(revocations) => {
+                self.hear_proofs(conn, revocations.into_iter().map(Brought::Revocation));
+            }
+            Message::Refused(refused) => self.hear_refused(conn, refused),
+            Message::Hello(_)
+            | Message::Above { .. }
+            | Message::Taken { .. }
+            | Message::NameTaken { .. }
+            | Message::Challenge
+            | Message::Present
+            | Message::Members(_)
+            | Message::Roster { .. }
+            | Message::RosterHash(_)
+            | Message::Ask
+            | Message::Goodbye { .. }
+            | Message::Greeting { .. }
+            | Message::AboveLine(_) => {}
+        }
+    }
+
+    fn hear_lines(&mut self, conn: ConnId, lines: Vec<Bytes>, answer: bool) {
+        self.hear_proofs(conn, lines.into_iter().map(Brought::Line));
+        if answer {
+            self.send_proved(conn, false);
         }
     }
 
@@ -170,6 +218,7 @@ impl Cluster {
         self.changed = true;
         self.joins.closed(conn);
         self.waiting.closed(conn);
+        self.apart.closed(conn);
         self.with_registry(|registry, links| registry.closed(links, conn));
         for newcomer in self.hellos.closed(conn) {
             self.judge_again(newcomer);
@@ -190,11 +239,14 @@ impl Cluster {
     }
 
     fn send_proved(&mut self, conn: ConnId, answer: bool) {
-        let revocations = self.roster.revocations();
+        let unsent = self.apart.unsent_revocations(conn);
+        let revocations = self.roster.revocations_but(&unsent);
         for message in Message::revocations(revocations.collect()) {
             self.edge.send(conn, message.bytes());
         }
-        for message in Message::lines(self.roster.proved_lines(), answer) {
+        let unsent = self.apart.unsent_lines(conn, &self.roster);
+        let lines = self.roster.proved_lines_but(&unsent);
+        for message in bundle::messages(lines, answer, self.roster.proofs()) {
             self.edge.send(conn, message.bytes());
         }
     }
@@ -213,13 +265,27 @@ impl Cluster {
         self.is_spreading = false;
         let fresh = self.roster.take_fresh();
         let revocations = self.roster.revocations_of(&fresh);
-        let lines = self.roster.proved_lines_of(fresh);
+        let messages = |unsent: &BTreeSet<NodeId>| -> Vec<Bytes> {
+            let lines = self
+                .roster
+                .proved_lines_of(fresh.difference(unsent).copied());
+            let lines = bundle::messages(lines, false, self.roster.proofs());
+            let messages = Message::revocations(revocations.clone()).into_iter();
+            messages
+                .chain(lines)
+                .map(|message| message.bytes())
+                .collect()
+        };
+        let to_most = messages(&BTreeSet::new());
         for conn in self.connections.sample_proved(&mut self.rng, SPREAD_TO) {
-            for message in Message::revocations(revocations.clone()) {
-                self.edge.send(conn, message.bytes());
-            }
-            for message in Message::lines(lines.clone(), false) {
-                self.edge.send(conn, message.bytes());
+            let unsent = self.apart.unsent_lines(conn, &self.roster);
+            let to_it = if unsent.is_disjoint(&fresh) {
+                to_most.clone()
+            } else {
+                messages(&unsent)
+            };
+            for message in to_it {
+                self.edge.send(conn, message);
             }
         }
     }
@@ -237,7 +303,7 @@ impl Cluster {
         });
         let (connections, roster, accept_v1) = (&self.connections, &self.roster, self.accept_v1);
         let now = self.edge.instant();
-        let members = self.swim.believed(members, from, &|node| {
+        let members = self.swim.believed(&mut self.edge, members, from, &|node| {
             evidence(now, (connections, accept_v1), roster, node)
         });
         let me = self.swim.identity();

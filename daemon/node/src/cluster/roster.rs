@@ -53,11 +53,20 @@
 //! a → b   Lines { lines }            lines that are news to a, within 100 ms, to three peers
 //! a → b   Revocations([…])           all, withdrawals first, on each new connection and where hashes differ;
 //!                                    a new one at once
+//! b → a   Refused([node, digest])    lines and revocations that prove nothing to b
 //! a → b   LinesHash(h)               over both, each second to one peer, chosen at random
 //! b → a   Lines { lines, answer }    b's hash differs: its lines, and
 //! a → b   Lines { lines }            a's lines in return
 //! a → b   Goodbye { restart }        a goes: for good, or to be back within 60 s, and not down till then
 //! ```
+//!
+//! Several lines go as a `Bundle`: the certificates above their authors' own, which are the same for many,
+//! stand in it once, and the lines name them by their hashes (`bundle`).
+//!
+//! While the cluster's authority is changed, some nodes refuse what others have signed, and their rosters
+//! differ. What was refused is told, and both sides leave that node's line out of the hash and of what they
+//! send on that connection, until either has another one, or the refusing node's authorities are replaced:
+//! then it says `Ask`, and all is sent again (`apart`).
 //!
 //! In protocol 1 `Roster` and `RosterHash` are the same without proofs. A change that a client asked
 //! for is on this node's disk before it is said to anybody and before it is answered.
@@ -239,13 +248,31 @@ impl Replica {
             .collect()
     }
 
-    /// All lines that carry proofs, of each node its own before what others say of it.
-    pub(super) fn proved_lines(&self) -> Vec<Bytes> {
-        let slots = self.slots.values();
+    /// All lines that carry proofs but those about some nodes; of each node its own before what others
+    /// say of it.
+    pub(super) fn proved_lines_but(&self, unsent: &BTreeSet<NodeId>) -> Vec<Bytes> {
+        let slots = self.slots.iter();
         slots
-            .flat_map(Slot::proved)
+            .filter(|(node, _)| !unsent.contains(node))
+            .flat_map(|(_, slot)| slot.proved())
             .map(|line| line.bytes().clone())
             .collect()
+    }
+
+    /// What the lines about a node contribute to the hash.
+    pub(super) fn lines_digest(&self, node: NodeId) -> u64 {
+        self.slots.get(&node).map(Slot::digest).unwrap_or_default()
+    }
+
+    /// Whether a line about that node is here which has that digest.
+    pub(super) fn has_line(&self, node: NodeId, digest: u64) -> bool {
+        let slot = self.slots.get(&node);
+        slot.is_some_and(|slot| slot.proved().any(|line| line.digest() == digest))
+    }
+
+    /// By what proofs are made and judged.
+    pub(super) fn proofs(&self) -> &dyn Proofs {
+        self.proofs.as_ref()
     }
 
     /// The lines of some nodes.

@@ -107,7 +107,7 @@ impl Cluster {
     pub(super) fn send_hash(&mut self, conn: ConnId) {
         let is_proved = self.connections.protocol(conn) >= Protocol::PROVED;
         if is_proved {
-            let hash = Message::LinesHash(self.roster.proved_hash());
+            let hash = Message::LinesHash(self.apart.hash(conn, &self.roster));
             self.edge.send(conn, hash.bytes());
         }
         if self.accept_v1 || !is_proved {

@@ -72,6 +72,7 @@ pub(super) use sighting::{Seen, Sighting};
 
 use super::edge::{Edge, Timer as Deadline};
 use crate::belief::Generations;
+use crate::time::Instant;
 use bytes::Bytes;
 use codec::Codec;
 use foca::{Foca, NoCustomBroadcast};
@@ -104,6 +105,10 @@ pub(super) struct Swim {
     suspects: BTreeSet<NodeId>,
     /// Members that others say are down although they may be there.
     accused: Vec<NodeId>,
+    /// Members that others say are in a later generation than they have told themselves; and when
+    /// each was asked for its own word.
+    doubted: BTreeSet<NodeId>,
+    asked: BTreeMap<NodeId, Instant>,
     /// Set when this node goes: foca would answer the news of its own end by a renewal.
     frozen: bool,
 }
@@ -128,6 +133,8 @@ impl Swim {
             suspected: VecDeque::new(),
             suspects,
             accused: Vec::new(),
+            doubted: BTreeSet::new(),
+            asked: BTreeMap::new(),
             frozen: false,
         }
     }

@@ -1,7 +1,9 @@
 //! What a peer may say, in any order, to one machine.
 
+mod apart;
 mod arbitrary;
 mod dialling;
+mod generations;
 mod greeting;
 mod hearsay;
 mod judging;

@@ -252,7 +252,7 @@ impl Documents {
 
     /// The node whose actor it is in that list, if that is known.
     pub(super) fn owner(&self, list: ListId, actor: Actor) -> Option<NodeId> {
-        self.owners.owner(list, actor)
+        self.owners.own().owner(list, actor)
     }
 
     /// Whether it is one of this node's own actors.
@@ -262,7 +262,7 @@ impl Documents {
 
     /// The salt that an actor was derived from, as its owner has signed it.
     pub(super) fn salt(&self, list: ListId, actor: Actor) -> Option<Bytes> {
-        let salt = self.owners.salt_of(list, actor)?;
+        let salt = self.owners.own().known_salt(list, actor)?;
         Some(salt.relayed().bytes().clone())
     }
 

@@ -4,7 +4,7 @@ use super::wire::{Chunk, Message, Pushed, Tail, decode, encode};
 use crate::golden::{check, covers};
 use crate::wire::Protocol;
 use bytes::Bytes;
-use crdt::vector::{Tip, VersionVector};
+use crdt::vector::{Part, Span, Tip, VersionVector};
 use names::{Actor, ChangeHash, ChangeId, ListId, ListName, Shard};
 
 const LIST: ListId = ListId([5; 16]);
@@ -19,6 +19,15 @@ fn vector() -> VersionVector {
         .into_iter()
         .map(|(actor, seq)| Tip::of(ChangeId { actor, seq }, ChangeHash([9; 32])))
         .collect()
+}
+
+fn part() -> Part {
+    let span = Span {
+        from: Actor([1; 16]),
+        to: Actor([3; 16]),
+    };
+    let vector = vector();
+    Part { span, vector }
 }
 
 fn changes() -> Vec<Bytes> {
@@ -87,11 +96,11 @@ fn about_one_list() -> Vec<(&'static str, Message)> {
     vec![
         (
             "compare",
-            Message::compare(Protocol::UNPROVED, LIST, &vector(), false),
+            Message::compare(Protocol::UNPROVED, LIST, &vector().into()),
         ),
         (
             "pull",
-            Message::pull(Protocol::UNPROVED, LIST, &vector(), 262_144),
+            Message::pull(Protocol::UNPROVED, LIST, &vector().into(), 262_144),
         ),
         ("changes-and-a-message", answer(Tail::Message)),
         ("changes-and-more", answer(Tail::Pull)),
@@ -110,11 +119,11 @@ fn about_one_list_marked() -> Vec<(&'static str, Message)> {
     vec![
         (
             "compare-marked",
-            Message::compare(protocol, LIST, &vector(), true),
+            Message::compared(protocol, LIST, &vector()),
         ),
         (
             "pull-marked",
-            Message::pull(protocol, LIST, &vector(), 262_144),
+            Message::pull(protocol, LIST, &vector().into(), 262_144),
         ),
         (
             "confirm-marked",
@@ -136,6 +145,8 @@ fn about_one_list_marked() -> Vec<(&'static str, Message)> {
                 actors: vec![Actor([1; 16]), Actor([2; 16])],
             },
         ),
+        ("compare-part", Message::compare(protocol, LIST, &part())),
+        ("pull-part", Message::pull(protocol, LIST, &part(), 262_144)),
         (
             "unlike",
             Message::Unlike {

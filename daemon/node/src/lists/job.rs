@@ -22,6 +22,8 @@ use std::sync::Arc;
 /// How many changes of an actor are read at once while several actors' changes are merged: a change
 /// may have 4 MiB.
 const READ_AHEAD: u64 = 16;
+/// The same of all actors together, where there are not more of these.
+const READ_AHEAD_OF_ALL: u64 = 4_096;
 /// How many earlier changes are looked up for what a peer said of a list. The others stay unknown: they
 /// are not confirmed.
 const MAX_EARLIER: usize = 4_096;
@@ -453,10 +455,13 @@ fn merged(
     most_bytes: usize,
     source: &dyn Source,
 ) -> Result<(Vec<Bytes>, bool), SourceError> {
+    let actors = u64::try_from(ranges.len().max(1)).unwrap_or(u64::MAX);
+    let ahead = (READ_AHEAD_OF_ALL / actors).clamp(1, READ_AHEAD);
     let mut cursors: Vec<Cursor> = ranges
         .iter()
         .map(|range| Cursor {
             left: *range,
+            ahead,
             read: VecDeque::new(),
         })
         .collect();
@@ -485,6 +490,8 @@ fn merged(
 /// One actor's changes, read a few at a time.
 struct Cursor {
     left: Range,
+    /// How many are read at once.
+    ahead: u64,
     read: VecDeque<Bytes>,
 }
 
@@ -496,7 +503,7 @@ impl Cursor {
             let to = self
                 .left
                 .to
-                .min(self.left.from.saturating_add(READ_AHEAD - 1));
+                .min(self.left.from.saturating_add(self.ahead - 1));
             self.read = source.changes(list, Range { to, ..self.left })?.into();
             self.left.from = to.saturating_add(1);
         }

@@ -9,6 +9,7 @@
 //! | `outbox`, `assemblies` | new changes for the peers; large ones of theirs, in parts |
 //! | `rounds`, `fresh`, `to_wake` | comparisons of all lists, under way and urgent |
 //! | `differing`, `pulls` | lists that differed once; repairs under way, and waiting |
+//! | `reached` | how far comparing a list part by part has come |
 //! | `vectors`, `serving` | what waits for a vector; peers for which changes are being read |
 //! | `forks` | lists of which a peer has another branch |
 //! | `contradictions` | nodes that have signed two changes with one number |
@@ -36,6 +37,7 @@ mod outbox;
 mod owning;
 mod peers;
 mod pulls;
+mod reached;
 mod repair;
 mod replicas;
 mod rounds;

@@ -15,7 +15,7 @@
 use crate::codec::{self, Malformed};
 use crate::wire::Protocol;
 use bytes::Bytes;
-use crdt::vector::{Marked, Numbers, VersionVector};
+use crdt::vector::{Marked, Numbers, PART_ROWS, Part, Span, VersionVector};
 use names::{Actor, ListId, ListName, Shard};
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +26,8 @@ pub(super) const COALESCED_BYTES: usize = 512 << 10;
 pub(super) const ANSWER_BYTES: usize = 256 << 10;
 /// A change larger than this travels in [`Chunk`]s.
 pub(super) const CHUNK_BYTES: usize = 256 << 10;
+/// How many kinds of messages this program knows.
+const KINDS: u8 = 23;
 /// How many leaves a message holds at most, of about 25 bytes each.
 pub(super) const MAX_LEAVES: usize = 20_000;
 
@@ -53,7 +55,8 @@ pub(super) enum Message {
         leaves: Vec<(ListId, u64)>,
         last: bool,
     },
-    /// What the sender has of a list that differed; an `answer` is not answered.
+    /// What the sender has of a list that differed; an `answer`, which is not answered, says only
+    /// where that is something else than the receiver has.
     Compare {
         list: ListId,
         vector: Numbers,
@@ -102,6 +105,20 @@ pub(super) enum Message {
     Salts(Vec<Bytes>),
     /// Asks for the salts of these actors, if the receiver knows them.
     WhoseActors { list: ListId, actors: Vec<Actor> },
+    /// [`Message::CompareMarked`] of the actors of a span, where a whole vector is more than a message
+    /// holds.
+    ComparePart {
+        list: ListId,
+        span: Span,
+        vector: Marked,
+    },
+    /// [`Message::PullMarked`] of the actors of a span.
+    PullPart {
+        list: ListId,
+        span: Span,
+        vector: Marked,
+        most_bytes: u32,
+    },
 }
 
 /// What a message says of a vector.
@@ -147,14 +164,28 @@ impl Form {
 }
 
 impl Message {
-    /// What this node has of a list that differed.
-    pub(super) fn compare(
-        protocol: Protocol,
-        list: ListId,
-        vector: &VersionVector,
-        answer: bool,
-    ) -> Self {
-        match Form::of(protocol, vector) {
+    /// What this node has of a list that differed, or a part of that.
+    pub(super) fn compare(protocol: Protocol, list: ListId, ours: &Part) -> Self {
+        let (span, answer) = (ours.span, false);
+        match Form::of(protocol, &ours.vector) {
+            Form::Numbers(vector) => Self::Compare {
+                list,
+                vector,
+                answer,
+            },
+            Form::Marked(vector) if ours.is_whole() => Self::CompareMarked {
+                list,
+                vector,
+                answer,
+            },
+            Form::Marked(vector) => Self::ComparePart { list, span, vector },
+        }
+    }
+
+    /// Answers that: where this node has something else.
+    pub(super) fn compared(protocol: Protocol, list: ListId, apart: &VersionVector) -> Self {
+        let answer = true;
+        match Form::of(protocol, apart) {
             Form::Numbers(vector) => Self::Compare {
                 list,
                 vector,
@@ -168,21 +199,23 @@ impl Message {
         }
     }
 
-    /// Asks for what `vector` lacks.
-    pub(super) fn pull(
-        protocol: Protocol,
-        list: ListId,
-        vector: &VersionVector,
-        most_bytes: u32,
-    ) -> Self {
-        match Form::of(protocol, vector) {
+    /// Asks for what `ours` lacks.
+    pub(super) fn pull(protocol: Protocol, list: ListId, ours: &Part, most_bytes: u32) -> Self {
+        let span = ours.span;
+        match Form::of(protocol, &ours.vector) {
             Form::Numbers(vector) => Self::Pull {
                 list,
                 vector,
                 most_bytes,
             },
-            Form::Marked(vector) => Self::PullMarked {
+            Form::Marked(vector) if ours.is_whole() => Self::PullMarked {
                 list,
+                vector,
+                most_bytes,
+            },
+            Form::Marked(vector) => Self::PullPart {
+                list,
+                span,
                 vector,
                 most_bytes,
             },
@@ -205,9 +238,10 @@ impl Message {
         }
     }
 
-    /// What it says of a list's vector, whichever form that has; any other message as it is.
-    pub(super) fn about_vector(self) -> Result<(ListId, VersionVector, About), Self> {
-        let (list, vector, about) = match self {
+    /// What it says of a list's vector or of a part of it, whichever form that has; any other message
+    /// as it is.
+    pub(super) fn about_vector(self) -> Result<(ListId, Part, About), Self> {
+        let (list, vector, about): (ListId, VersionVector, About) = match self {
             Self::Compare {
                 list,
                 vector,
@@ -233,6 +267,23 @@ impl Message {
             Self::Have { list, vector } => (list, vector.into(), About::Have),
             Self::HaveMarked { list, vector } => (list, vector.into(), About::Have),
             Self::Unlike { list, vector } => (list, vector.into(), About::Unlike),
+            Self::ComparePart { list, span, vector } => {
+                let vector = vector.into();
+                return Ok((
+                    list,
+                    Part { span, vector },
+                    About::Compare { answer: false },
+                ));
+            }
+            Self::PullPart {
+                list,
+                span,
+                vector,
+                most_bytes,
+            } => {
+                let vector = vector.into();
+                return Ok((list, Part { span, vector }, About::Pull { most_bytes }));
+            }
             other @ (Self::Push(_)
             | Self::Chunk(_)
             | Self::Root { .. }
@@ -246,7 +297,7 @@ impl Message {
             | Self::WhoseActors { .. }
             | Self::Nothing(_)) => return Err(other),
         };
-        Ok((list, vector, about))
+        Ok((list, vector.into(), about))
     }
 
     /// What becomes of it when an observer says it.
@@ -260,6 +311,8 @@ impl Message {
             | Self::PullMarked { .. }
             | Self::Confirm { .. }
             | Self::ConfirmMarked { .. }
+            | Self::ComparePart { .. }
+            | Self::PullPart { .. }
             | Self::WhoseActors { .. } => OfObserver::Answered,
             Self::Equal(_)
             | Self::Shards(_)
@@ -297,8 +350,20 @@ impl Message {
             | Self::Unlike { .. }
             | Self::LeftOut { .. }
             | Self::Salts(_)
+            | Self::ComparePart { .. }
+            | Self::PullPart { .. }
             | Self::WhoseActors { .. } => protocol >= Protocol::PROVED,
         }
+    }
+}
+
+/// How many actors are told of in one message.
+pub(super) fn most_rows(protocol: Protocol) -> usize {
+    // There, a vector has no parts.
+    if protocol < Protocol::PROVED {
+        usize::MAX
+    } else {
+        PART_ROWS
     }
 }
 
@@ -344,6 +409,13 @@ pub(super) fn decode(bytes: &[u8]) -> Option<((Shard, Shard), Message)> {
     let shards = shards_of(bytes)?;
     let (_, _, message) = codec::decode::<(u8, u8, Message)>(bytes).ok()?;
     Some((shards, message))
+}
+
+/// Whether bytes are a message of a kind that this program does not know. Higher numbers than these begin
+/// no kind in [`codec`].
+pub(super) fn is_unknown(bytes: &[u8]) -> bool {
+    let is_kind = |kind: &u8| (KINDS..=250).contains(kind);
+    shards_of(bytes).is_some() && bytes.get(2).is_some_and(is_kind)
 }
 
 /// The first and the last shard that a message concerns; `None` if it has no header.

@@ -89,6 +89,12 @@ impl Proofs for Cheap {
         chain == AUTHORITY && sign_as_authority(domain, said) == proof
     }
 
+    fn issuers<'a>(&self, chain: &'a [u8]) -> Vec<&'a [u8]> {
+        let named = chain.get(16..).unwrap_or_default();
+        let at = named.iter().position(|byte| *byte == BY);
+        at.and_then(|at| named.get(at..)).into_iter().collect()
+    }
+
     fn marks(&self, chain: &[u8]) -> Option<Marks> {
         let is_authority = chain.starts_with(AUTHORITY);
         let (_, by) = split(chain.get(16..).filter(|_| !is_authority).unwrap_or(chain));
@@ -127,6 +133,10 @@ impl Proofs for Below {
 
     fn is_of_root(&self, chain: &[u8], domain: Domain, said: &[u8], proof: &[u8]) -> bool {
         self.0.is_of_root(chain, domain, said, proof)
+    }
+
+    fn issuers<'a>(&self, chain: &'a [u8]) -> Vec<&'a [u8]> {
+        self.0.issuers(chain)
     }
 
     fn marks(&self, chain: &[u8]) -> Option<Marks> {

@@ -61,6 +61,10 @@ impl Proofs for Signs {
         false
     }
 
+    fn issuers<'a>(&self, _: &'a [u8]) -> Vec<&'a [u8]> {
+        Vec::new()
+    }
+
     fn marks(&self, _: &[u8]) -> Option<Marks> {
         None
     }
@@ -73,6 +77,7 @@ fn own() -> Own {
     Own {
         me,
         salts: Arc::new(salts.into()),
+        known: Arc::default(),
         drawn: Arc::default(),
         proofs: Arc::new(Signs),
     }

@@ -9,16 +9,6 @@ use crate::disk::{Image, hash_of};
 use crate::world::World;
 use names::{ChangeHash, ListId};
 
-/// Up to 1,000 renewals above the proved one, SWIM takes another identity of a node that is connected.
-/// The node is down for a moment when that identity does not answer; and as long as somebody says so,
-/// a dead one is alive. So neither false suspicions nor late ones are faults in a run with a liar.
-pub const GENERATIONS_BY_HEARSAY: bool = true;
-
-/// A list is repaired with one peer at a time, of several that have it with the one of the smallest id,
-/// and one that does not answer is given up after 5 s, only to be asked first again. So all may take
-/// longer to agree while the liar goes on.
-pub const SILENT_PEERS_ARE_ASKED_FIRST: bool = true;
-
 /// A node whose disk was restored from a backup signs nothing that it has made since. Where the liar's
 /// change stays in the place of such a one, the node hears of that one alone, and not of what it had
 /// written on top of it: that is aside on the others, and nobody writes it anew.

@@ -107,7 +107,7 @@ impl World {
             .liar
             .as_ref()
             .map_or(self.hosts.len(), |liar| liar.host);
-        let found = if place.host < honest && !self.suspects_by_hearsay() {
+        let found = if place.host < honest {
             self.watch
                 .view(&self.hosts[..honest], now, place.host, &view, calm)
         } else {

@@ -4,7 +4,7 @@ use super::{LOOK, SETTLING, World};
 use crate::disk::Survival;
 use crate::faults::Fault;
 use crate::host::Host;
-use crate::liar::{Habits, Liar, Speech, exempt};
+use crate::liar::{Habits, Liar, Speech};
 use crate::network::Arrival;
 use crate::queue::{Event, Place};
 use names::NodeName;
@@ -41,11 +41,6 @@ impl World {
     /// Whether a host is the liar's.
     pub fn is_liar(&self, host: usize) -> bool {
         self.liar.as_ref().is_some_and(|liar| liar.host == host)
-    }
-
-    /// Whether suspicions are nobody's fault but the liar's.
-    pub(super) fn suspects_by_hearsay(&self) -> bool {
-        exempt::GENERATIONS_BY_HEARSAY && self.liar.is_some()
     }
 
     /// Whether the liar goes on while all must agree.

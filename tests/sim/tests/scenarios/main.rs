@@ -8,6 +8,7 @@
     reason = "a scenario is to stop at what is not so"
 )]
 
+mod actors;
 mod answering;
 mod confirming;
 mod contesting;

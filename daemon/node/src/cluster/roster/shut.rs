@@ -265,10 +265,27 @@ impl Replica {
             .chain(nodes.filter_map(BTreeSet::last))
     }
 
-    /// All that count, as others are told them.
-    pub(in crate::cluster) fn revocations(&self) -> impl Iterator<Item = Bytes> {
+    /// All that count but some, which are named by their subjects and digests, as others are told them.
+    pub(in crate::cluster) fn revocations_but(
+        &self,
+        unsent: &BTreeSet<(NodeId, u64)>,
+    ) -> impl Iterator<Item = Bytes> {
         let all = self.revocations.all();
-        all.map(|one| one.relayed().bytes().clone())
+        // Digests are computed only where some are not sent.
+        let is_unsent = |one: &Revocation| {
+            !unsent.is_empty() && unsent.contains(&(one.subject(), one.relayed().digest()))
+        };
+        all.filter(move |one| !is_unsent(one))
+            .map(|one| one.relayed().bytes().clone())
+    }
+
+    /// Whether one about that node, or that key of an authority, counts which has that digest.
+    pub(in crate::cluster) fn has_revocation(&self, subject: NodeId, digest: u64) -> bool {
+        let authority = self.withdrawal(subject).into_iter();
+        let of_node = self.revocations.nodes.get(&subject);
+        let all = authority.chain(of_node.into_iter().flatten());
+        all.map(|one| one.relayed().digest())
+            .any(|known| known == digest)
     }
 
     /// Those about some nodes, or keys of authorities.

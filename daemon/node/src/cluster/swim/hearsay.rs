@@ -9,8 +9,13 @@ use super::{MAX_MEMBERS, Member, Seen, State, Swim, Timer};
 use crate::belief::{self, Absence, Evidence, Proof};
 use crate::cluster::edge::Edge;
 use crate::codec::Malformed;
+use crate::time::Instant;
 use foca::Message;
 use names::{NodeId, Role};
+use std::time::Duration;
+
+/// A member is asked for its own word on its generation once in so long.
+const DOUBT_EACH: Duration = Duration::from_secs(1);
 
 impl Swim {
     /// Takes a packet that came from `from`, as its connection proves.
@@ -36,11 +41,10 @@ impl Swim {
         }
         self.hear_answer(edge, &header);
         self.prove(edge, header.src);
-        let mut accused = Vec::new();
+        let now = edge.instant();
         let filtered = codec::without_members(packet, read, |member| {
-            self.is_believed((from, role), member, evidence, &mut accused)
+            self.is_believed(now, (from, role), member, evidence)
         })?;
-        self.accused.extend(accused);
         let packet = filtered.as_deref().unwrap_or(packet);
         let packet = if self.seen.len() < MAX_MEMBERS {
             Some(packet)
@@ -50,6 +54,7 @@ impl Swim {
         let result = self
             .foca
             .handle_data(packet.unwrap_or_default(), &mut self.sink);
+        self.ask_doubted(edge);
         let refused = matches!(
             result,
             Err(foca::Error::Decode(_) | foca::Error::MalformedPacket | foca::Error::DataTooBig)
@@ -102,27 +107,29 @@ impl Swim {
     /// What a peer says of members, as far as it is believed.
     pub(in crate::cluster) fn believed(
         &mut self,
+        edge: &mut Edge,
         mut members: Vec<Member>,
         from: (NodeId, Role),
         evidence: &impl Fn(NodeId) -> Evidence,
     ) -> Vec<Member> {
-        let mut accused = Vec::new();
+        let now = edge.instant();
         members.retain(|member| {
             member.id().node == self.identity().node
-                || self.is_believed(from, member, evidence, &mut accused)
+                || self.is_believed(now, from, member, evidence)
         });
-        self.accused.extend(accused);
+        self.ask_doubted(edge);
         members
     }
 
     /// Whether it is believed what `from` says of a member. A member that is said to be down although
-    /// it may be there is put among the accused.
+    /// it may be there is put among the accused, one that is said to be in a later generation than it
+    /// has told this node among the doubted.
     fn is_believed(
-        &self,
+        &mut self,
+        now: Instant,
         (from, role): (NodeId, Role),
         member: &Member,
         evidence: &impl Fn(NodeId) -> Evidence,
-        accused: &mut Vec<NodeId>,
     ) -> bool {
         let said = *member.id();
         if said.node == from {
@@ -131,22 +138,57 @@ impl Swim {
         if !belief::is_heard((from, role), said.node, self.identity().node) {
             return false;
         }
-        let evidence = evidence(said.node);
-        if !self
-            .generations
-            .is_credible(said.node, said.generation, evidence)
-        {
+        let (told, evidence) = ((said.generation, said.addr), evidence(said.node));
+        if !self.generations.is_credible(said.node, told, evidence) {
+            if self.generations.is_doubtful(said.node, told, evidence) {
+                self.doubted.insert(said.node);
+            }
             return false;
+        }
+        let seen = self.seen(said.node);
+        if member.state() != State::Down {
+            return !seen.is_some_and(|seen| self.is_revived(seen, member))
+                || self.generations.may_revive(now, said.node, evidence);
         }
         // What is said of an earlier generation is old news, which foca passes over.
         let is_news = |seen: Seen| seen.is_active() && seen.identity.generation <= said.generation;
-        let is_accused = member.state() == State::Down
-            && self.seen(said.node).is_some_and(is_news)
+        let is_accused = seen.is_some_and(is_news)
             && belief::absence(from, said.node, evidence.is_present()) == Absence::AskSubject;
         if is_accused {
-            accused.push(said.node);
+            self.accused.push(said.node);
         }
         !is_accused
+    }
+
+    /// Whether that would end what this node holds against a member, that it is down or suspect, or make
+    /// it another identity, with which all probing begins anew.
+    fn is_revived(&self, seen: Seen, said: &Member) -> bool {
+        if said.id().generation > seen.identity.generation {
+            return true;
+        }
+        match seen.state {
+            State::Alive | State::Down => false,
+            State::Suspect => {
+                let mut members = self.foca.iter_membership_state();
+                let held = members.find(|member| *member.id() == seen.identity);
+                held.is_some_and(|held| said.incarnation() > held.incarnation())
+            }
+        }
+    }
+
+    /// Asks members that are said to be in a later generation for their own word, each once a second
+    /// at most: whatever they answer carries their generation.
+    fn ask_doubted(&mut self, edge: &mut Edge) {
+        let now = edge.instant();
+        for node in std::mem::take(&mut self.doubted) {
+            self.asked.retain(|_, at| now.since(*at) < DOUBT_EACH);
+            if let Some(seen) = self.seen(node)
+                && !self.asked.contains_key(&node)
+            {
+                self.asked.insert(node, now);
+                self.announce(edge, seen.identity);
+            }
+        }
     }
 
     /// The next member that is said to be down although it may be there.
@@ -157,10 +199,9 @@ impl Swim {
     /// Takes the identity that a node itself tells, which wins over one that others have told.
     pub(super) fn prove(&mut self, edge: &mut Edge, identity: Identity) {
         let told = self.seen(identity.node).map(|seen| seen.identity);
-        let generation = told.map(|told| told.generation);
-        let proof = self
-            .generations
-            .prove(identity.node, identity.generation, generation);
+        let before = told.map(|told| (told.generation, told.addr));
+        let own = (identity.generation, identity.addr);
+        let proof = self.generations.prove(identity.node, own, before);
         if let Some(lie) = told.filter(|_| proof == Proof::Refutes && !self.frozen) {
             tracing::debug!(node = %identity.node, "others have told a generation that a node never had");
             self.displace(edge, lie, identity);

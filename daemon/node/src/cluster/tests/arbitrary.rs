@@ -1,5 +1,6 @@
 //! Whatever a peer may send, right or wrong.
 
+use super::super::bundle::Cut;
 use super::super::message::{Hello, Message};
 use super::super::swim::{Identity, Member, State};
 use super::{address, profile, proved_log, signed_line};
@@ -8,7 +9,7 @@ use crate::registry;
 use crate::wire::Protocol;
 use bytes::Bytes;
 use crdt::registry::{Delta, Entry, Position, Process, Progress, ProvedDelta, Reason, Record};
-use crdt::roster::{RosterEntry, Standing};
+use crdt::roster::{RosterEntry, Standing, mark};
 use names::{NodeId, ProcessName};
 use proptest::prelude::*;
 
@@ -47,6 +48,16 @@ fn proved_lines() -> impl Strategy<Value = Bytes> {
             Bytes::from(line)
         });
     prop_oneof![good, bad]
+}
+
+/// Lines of which something was cut out, or which never had it.
+fn cuts() -> impl Strategy<Value = Cut> {
+    let above = prop_oneof![
+        4 => Just(Vec::new()),
+        1 => Just(vec![mark(b"issuer")]),
+        1 => Just(vec![[7; 16]]),
+    ];
+    (proved_lines(), 0u32..300, above).prop_map(|(rest, at, above)| Cut { rest, at, above })
 }
 
 pub(super) fn acts() -> impl Strategy<Value = Act> {
@@ -138,6 +149,13 @@ fn messages() -> impl Strategy<Value = Message> {
         }),
         3 => (proptest::collection::vec(proved_lines(), 0..6), any::<bool>())
             .prop_map(|(lines, answer)| Message::Lines { lines, answer }),
+        1 => proptest::collection::vec((0u8..6, any::<u64>()), 0..4).prop_map(|refused| {
+            let refused = refused.into_iter().map(|(n, digest)| (NodeId([n; 16]), digest));
+            Message::Refused(refused.collect())
+        }),
+        1 => (proptest::collection::vec(cuts(), 0..4), any::<bool>()).prop_map(|(lines, answer)| {
+            Message::Bundle { issuers: vec![Bytes::from_static(b"issuer")], lines, answer }
+        }),
         1 => any::<u64>().prop_map(Message::LinesHash),
         1 => proved_lines().prop_map(Message::AboveLine),
         1 => proptest::collection::vec(any::<u8>(), 0..80)

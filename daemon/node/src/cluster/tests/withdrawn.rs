@@ -12,6 +12,7 @@ use bytes::Bytes;
 use crdt::record::RecordError;
 use crdt::roster::{Author, Mark, Revocation, RosterEntry, Standing, Told, mark};
 use names::NodeId;
+use std::collections::BTreeSet;
 
 const STOLEN: &str = "alpha";
 
@@ -267,7 +268,7 @@ fn revocations_leave_room_for_withdrawals_and_the_disk_keeps_them() {
     assert!(merge(&mut machine, subject(10_000)).is_none());
     let shut = merge(&mut machine, withdrawal(AUTHORITY, 7, &[])).unwrap();
     assert!(shut.back.contains(&NodeId([9; 16])));
-    assert_eq!(machine.roster.revocations().count(), 1);
+    assert_eq!(machine.roster.revocations_but(&BTreeSet::new()).count(), 1);
     machine.shut_out(&shut);
     machine.keeper.mark_dirty();
     written(&mut machine);
@@ -280,5 +281,5 @@ fn revocations_leave_room_for_withdrawals_and_the_disk_keeps_them() {
     let again = Cluster::new(settings, Now::default());
     assert!(again.roster.withdrawal(NodeId(key(STOLEN))).is_some());
     assert!(again.roster.is_withdrawn(&chain(4, STOLEN)));
-    assert_eq!(again.roster.revocations().count(), 1);
+    assert_eq!(again.roster.revocations_but(&BTreeSet::new()).count(), 1);
 }

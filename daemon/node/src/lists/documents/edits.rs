@@ -169,7 +169,7 @@ impl Edits {
         };
         let goal = match &change {
             Some(change) => VersionVector::from_iter([Tip::of(change.id, change.hash)]),
-            None => document.vector().clone(),
+            None => document.tips(),
         };
         let pushed = change
             .as_ref()

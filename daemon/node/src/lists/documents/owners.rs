@@ -37,7 +37,6 @@ pub(super) struct Owners {
     own: Own,
     run: u64,
     current: [u8; 16],
-    by_hint: BTreeMap<(SaltHint, NodeId), Salt>,
     /// Each node's, the oldest run first.
     of_node: BTreeMap<NodeId, BTreeSet<(u64, SaltHint)>>,
 }
@@ -48,12 +47,12 @@ impl Owners {
             own: Own {
                 me: settings.me,
                 salts: Arc::default(),
+                known: Arc::default(),
                 drawn: Arc::default(),
                 proofs: Arc::clone(&settings.proofs),
             },
             run: settings.run,
             current: settings.salt,
-            by_hint: BTreeMap::new(),
             of_node: BTreeMap::new(),
         };
         let kept = settings.salts.iter().cloned();
@@ -107,14 +106,14 @@ impl Owners {
     /// The salt of now, as it is told.
     pub(super) fn current(&self) -> Option<&Salt> {
         let hint = SaltHint::of(self.own.me, self.current);
-        self.by_hint.get(&(hint, self.own.me))
+        self.own.known.get(&(hint, self.own.me))
     }
 
     /// Somebody tells of a salt.
     pub(super) fn learn(&mut self, bytes: Bytes) -> Result<Learned, Unproved> {
         let salt = Salt::read(bytes).map_err(|_| Unproved)?;
         let owner = salt.owner();
-        if self.by_hint.contains_key(&(salt.hint(), owner)) {
+        if self.own.known.contains_key(&(salt.hint(), owner)) {
             return Ok(Learned::Nothing);
         }
         let (said, proof) = (salt.relayed().said(), salt.relayed().proof());
@@ -128,7 +127,7 @@ impl Owners {
         }
         let key = (salt.hint(), owner);
         let dropped = self.put(salt.clone());
-        if self.by_hint.contains_key(&key) {
+        if self.own.known.contains_key(&key) {
             Ok(Learned::New(Box::new(salt), dropped))
         } else {
             Ok(Learned::Nothing)
@@ -141,29 +140,17 @@ impl Owners {
         if owner == self.own.me {
             self.note_own(salt.salt());
         }
-        self.by_hint.insert((hint, owner), salt);
+        let known = Arc::make_mut(&mut self.own.known);
+        known.insert((hint, owner), salt);
         let of_node = self.of_node.entry(owner).or_default();
         of_node.insert((run, hint));
         let mut dropped = Vec::new();
         while of_node.len() > MAX_OF_NODE
             && let Some((_, hint)) = of_node.pop_first()
         {
-            dropped.extend(self.by_hint.remove(&(hint, owner)));
+            dropped.extend(known.remove(&(hint, owner)));
         }
         dropped
-    }
-
-    /// The node whose actor it is in that list, if that is known.
-    pub(super) fn owner(&self, list: ListId, actor: Actor) -> Option<NodeId> {
-        self.salt_of(list, actor).map(Salt::owner)
-    }
-
-    /// The salt that an actor was derived from, if it is known.
-    pub(super) fn salt_of(&self, list: ListId, actor: Actor) -> Option<&Salt> {
-        let hint = actor.hint();
-        let all = (hint, NodeId([0; 16]))..=(hint, NodeId([0xff; 16]));
-        let mut found = self.by_hint.range(all).map(|(_, salt)| salt);
-        found.find(|salt| actor.is_of(list, salt.owner(), salt.salt()))
     }
 
     /// Whether what is told of a fork is proved, if it needs a proof.

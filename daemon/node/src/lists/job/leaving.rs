@@ -70,11 +70,9 @@ pub(super) fn leave_out(
 ) -> Result<Judged, JobError> {
     let name = source.name(list)?.ok_or(JobError::Gap)?;
     let changes = Changes::read(list, source)?;
-    let known: Settled = source
-        .left_out(list)?
-        .into_iter()
-        .filter_map(|bytes| LeftOut::read(bytes).ok())
-        .collect();
+    let known = source.left_out(list)?.into_iter();
+    let known = known.filter_map(|bytes| LeftOut::read(bytes).ok());
+    let known = Settled::of(known, |actor| own.owner(list, actor));
     let made = source.made(list)?;
     let mut judging = Judging::new((list, own), &changes, known.clone(), made);
     judging.hear(challengers, told);
@@ -89,7 +87,8 @@ pub(super) fn leave_out(
         challenged,
         ..
     } = judging;
-    if settled == known && split.moved.is_empty() && split.returned.is_empty() {
+    let is_same = settled.iter().eq(known.iter());
+    if is_same && split.moved.is_empty() && split.returned.is_empty() {
         return Ok(Judged {
             without: None,
             contradicted,

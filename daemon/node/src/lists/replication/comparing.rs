@@ -5,9 +5,11 @@ use super::rounds::{self, Difference, Finished, Opening, Urgency};
 use super::vectors::Purpose;
 use crate::lists::documents::Documents;
 use crate::lists::edge::Edge;
+use crate::lists::event::NamedVector;
 use crate::lists::io::{Compared, Finding, Output};
+use crate::lists::wire::{Message, most_rows};
 use crate::wire::ConnId;
-use crdt::vector::VersionVector;
+use crdt::vector::{PART_ROWS, Part, Span};
 use names::{ListId, NodeId, Shard};
 use rand::RngExt;
 use std::collections::BTreeSet;
@@ -117,11 +119,7 @@ impl Replication {
                     self.rounds.truncate(peer);
                 }
             } else if self.differing.note(edge, peer, list) {
-                let purpose = Purpose::Compare {
-                    peer,
-                    answer: false,
-                };
-                self.with_vector(edge, documents, list, purpose);
+                self.with_vector(edge, documents, list, Purpose::Compare { peer });
             }
         }
         self.begin_repairs(edge, documents);
@@ -192,25 +190,71 @@ impl Replication {
         edge.put(Output::Compared(Compared { peer, finding }));
     }
 
-    /// A peer saw that a list differs, and says what it has.
+    /// A peer saw that a list differs, and says what it has; or it answers that.
     pub(super) fn compared(
         &mut self,
         edge: &mut Edge,
         documents: &mut Documents,
         (peer, list): (NodeId, ListId),
-        theirs: VersionVector,
+        theirs: Part,
         answer: bool,
     ) {
         if documents.is_quarantined(list) {
             return;
         }
+        let purpose = Purpose::Compared {
+            peer,
+            theirs,
+            answer,
+        };
+        self.with_vector(edge, documents, list, purpose);
+    }
+
+    /// It is known what this node has of that: notes what it lacks, and answers, or says the next part.
+    pub(super) fn compare_with(
+        &mut self,
+        edge: &mut Edge,
+        documents: &mut Documents,
+        (peer, list): (NodeId, ListId),
+        ours: &NamedVector,
+        (theirs, answer): (&Part, bool),
+    ) {
         if !self.peers.is_observer(peer) {
-            self.differing.theirs(edge, peer, list, theirs.clone());
-            self.with_vector(edge, documents, list, Purpose::Check { peer, theirs });
+            let lacking = theirs.vector.ahead_of(&ours.vector, PART_ROWS);
+            self.differing.lacking(edge, peer, list, lacking);
+            self.check(edge, documents, (peer, list), ours, &theirs.vector);
         }
         if !answer {
-            let purpose = Purpose::Compare { peer, answer: true };
-            self.with_vector(edge, documents, list, purpose);
+            if theirs.span.from == Span::ALL.from {
+                self.tell_left_out(edge, (peer, list), &ours.left_out);
+            }
+            let apart = ours.vector.apart_from(theirs, PART_ROWS);
+            self.send_to(edge, peer, list, |protocol| {
+                Message::compared(protocol, list, &apart)
+            });
+        } else if self.differing.goes_on(peer, list) {
+            self.with_vector(edge, documents, list, Purpose::Compare { peer });
         }
+    }
+
+    /// Says what this node has of a list that differs, or the next part of that.
+    pub(super) fn say_part(
+        &mut self,
+        edge: &mut Edge,
+        (peer, list): (NodeId, ListId),
+        ours: &NamedVector,
+    ) {
+        let Some(conn) = self.peers.conn_of(peer) else {
+            return;
+        };
+        let protocol = self.peers.protocol_of(conn);
+        let most = most_rows(protocol);
+        let Some(part) = self.differing.next_part(peer, list, &ours.vector, most) else {
+            return;
+        };
+        if part.span.from == Span::ALL.from {
+            self.tell_left_out(edge, (peer, list), &ours.left_out);
+        }
+        edge.send_about(conn, list, &Message::compare(protocol, list, &part));
     }
 }

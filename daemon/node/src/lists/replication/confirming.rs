@@ -2,6 +2,7 @@
 //! to leave asks whether others have all that it has.
 
 use super::Replication;
+use super::departure::Answered;
 use super::replicas;
 use super::rounds::Record;
 use super::vectors::Purpose;
@@ -112,7 +113,7 @@ impl Replication {
     pub(super) fn have(
         &mut self,
         edge: &mut Edge,
-        documents: &Documents,
+        documents: &mut Documents,
         (peer, list): (NodeId, ListId),
         vector: &VersionVector,
     ) {
@@ -120,10 +121,13 @@ impl Replication {
             return;
         }
         if let Some(view) = &self.view {
-            self.waits.have(edge, view, peer, list, vector);
+            self.waits
+                .have(edge, view, &self.peers, (peer, list), vector);
         }
-        if self.departure.have(peer, list, vector) {
-            self.check_departure(edge, documents);
+        match self.departure.have(peer, list, vector) {
+            Answered::Nothing => {}
+            Answered::Part => self.with_vector(edge, documents, list, Purpose::Depart(peer)),
+            Answered::All => self.check_departure(edge, documents),
         }
     }
 

@@ -3,12 +3,33 @@
 use super::rounds::Record;
 use crate::wire::RequestId;
 use crdt::digest::Digest;
-use crdt::vector::VersionVector;
+use crdt::vector::{Part, VersionVector, Walk};
 use names::{ListId, NodeId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Lists that a peer is asked about at once.
 const MAX_OPEN: usize = 256;
+
+/// A peer that is asked whether it has all that this node has of a list, part by part.
+#[derive(Debug)]
+struct Asked {
+    /// The sum that the list had here before its vector was read.
+    sum: u64,
+    walk: Walk,
+    /// The part that the peer was asked for last, if it has not answered.
+    open: Option<Part>,
+}
+
+/// What came of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answered {
+    /// Nothing: it was not asked for.
+    Nothing,
+    /// The peer is to be asked for the next part.
+    Part,
+    /// The peer has all of the list.
+    All,
+}
 
 /// Clients that wait for it, and what is known so far; nothing is kept while nobody waits.
 #[derive(Debug, Default)]
@@ -16,7 +37,7 @@ pub(super) struct Departure {
     requests: BTreeSet<RequestId>,
     /// What of ours somebody has: the sum that the list had here.
     confirmed: BTreeMap<ListId, u64>,
-    asked: BTreeMap<(NodeId, ListId), VersionVector>,
+    asked: BTreeMap<(NodeId, ListId), Asked>,
 }
 
 impl Departure {
@@ -60,31 +81,49 @@ impl Departure {
             .chain(&record.changed)
             .chain(quarantined)
             .copied();
-        doubtful
+        let lists: Vec<ListId> = doubtful
             .filter(|list| !self.is_confirmed(digest, *list))
             .take(MAX_OPEN)
-            .collect()
-    }
-
-    /// That peer is being asked whether it has all of that.
-    pub(super) fn asked(&mut self, peer: NodeId, list: ListId, vector: VersionVector) {
-        if self.is_wanted() {
-            self.asked.insert((peer, list), vector);
+            .collect();
+        for list in &lists {
+            let asked = Asked {
+                sum: digest.get(*list).unwrap_or_default(),
+                walk: Walk::default(),
+                open: None,
+            };
+            self.asked.insert((peer, *list), asked);
         }
+        lists
     }
 
-    /// A peer has all of `vector`. True if that was the last open question.
-    pub(super) fn have(&mut self, peer: NodeId, list: ListId, vector: &VersionVector) -> bool {
-        let Some(asked) = self
-            .asked
-            .get(&(peer, list))
-            .filter(|asked| vector.covers(asked))
-        else {
-            return false;
+    /// What that peer is to be asked for now.
+    pub(super) fn next_part(
+        &mut self,
+        peer: NodeId,
+        list: ListId,
+        ours: &VersionVector,
+        most: usize,
+    ) -> Option<VersionVector> {
+        let asked = self.asked.get_mut(&(peer, list))?;
+        let part = asked.walk.part(ours, most);
+        Some(asked.open.insert(part).vector.clone())
+    }
+
+    /// A peer has all of `vector`.
+    pub(super) fn have(&mut self, peer: NodeId, list: ListId, vector: &VersionVector) -> Answered {
+        let Some(asked) = self.asked.get_mut(&(peer, list)) else {
+            return Answered::Nothing;
         };
-        self.confirmed.insert(list, asked.sums(list).content);
+        let Some(part) = asked.open.take_if(|part| vector.covers(&part.vector)) else {
+            return Answered::Nothing;
+        };
+        if let Some(walk) = asked.walk.after(part.span) {
+            asked.walk = walk;
+            return Answered::Part;
+        }
+        self.confirmed.insert(list, asked.sum);
         self.asked.remove(&(peer, list));
-        self.asked.is_empty()
+        Answered::All
     }
 
     /// How many lists nobody else is known to have whole.

@@ -1,9 +1,14 @@
 //! Lists that differed once. Under load every list that is being written differs for a moment; to
 //! repair those would feed the load on itself. So each side remembers what the other had, and looks
 //! again a second later: only if that is still not covered was something lost.
+//!
+//! Who finds the difference says what it has, and hears where the other has something else. Where the
+//! vector has several parts, the answer to one brings the next one; so they go one by one, however many
+//! there are. A look that ends before them all is taken up there by the next one.
 
+use super::reached::Reached;
 use crate::lists::edge::{Edge, Timer};
-use crdt::vector::VersionVector;
+use crdt::vector::{PART_ROWS, Part, Span, VersionVector, Walk};
 use names::{ListId, NodeId};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,57 +21,134 @@ const PATIENCE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 struct Look {
     peer: NodeId,
-    theirs: Option<VersionVector>,
+    /// What this node lacked of what the peer had.
+    lacking: Option<VersionVector>,
+    /// The parts of our vector that are to be said, where this node says them.
+    walk: Option<Walk>,
+    /// The one that was said last.
+    said: Option<Span>,
+    /// Whether another part was said since the look began, or was prolonged.
+    has_moved: bool,
 }
 
+impl Look {
+    fn with(peer: NodeId) -> Self {
+        Self {
+            peer,
+            lacking: None,
+            walk: None,
+            said: None,
+            has_moved: false,
+        }
+    }
+}
+
+/// The lists that are looked at.
 #[derive(Debug, Default)]
-pub(super) struct Differing(BTreeMap<ListId, Look>);
+pub(super) struct Differing {
+    looks: BTreeMap<ListId, Look>,
+    reached: Reached,
+}
 
 impl Differing {
     /// A list's sums differ. True if it is looked at from now on: tell that peer our vector.
     pub(super) fn note(&mut self, edge: &mut Edge, peer: NodeId, list: ListId) -> bool {
-        if self.0.contains_key(&list) || self.0.len() >= MAX_DIFFERING {
+        if !self.watch(edge, peer, list) {
             return false;
         }
-        self.0.insert(list, Look { peer, theirs: None });
+        let walk = self.reached.walk(peer, list);
+        if let Some(look) = self.looks.get_mut(&list) {
+            look.walk = Some(walk);
+        }
+        true
+    }
+
+    fn watch(&mut self, edge: &mut Edge, peer: NodeId, list: ListId) -> bool {
+        if self.looks.contains_key(&list) || self.looks.len() >= MAX_DIFFERING {
+            return false;
+        }
+        self.looks.insert(list, Look::with(peer));
         edge.after(PATIENCE, Timer::Recheck(list));
         true
     }
 
-    /// What the peer had when its sum differed.
-    pub(super) fn theirs(
+    /// What this node lacked of what the peer had when its sum differed. As much is remembered as one
+    /// part may have: if all of that has come, the next look is at the rest.
+    pub(super) fn lacking(
         &mut self,
         edge: &mut Edge,
         peer: NodeId,
         list: ListId,
-        vector: VersionVector,
+        lacking: VersionVector,
     ) {
-        self.note(edge, peer, list);
-        if let Some(look) = self.0.get_mut(&list).filter(|look| look.peer == peer) {
-            look.theirs = Some(vector);
+        self.watch(edge, peer, list);
+        if let Some(look) = self.looks.get_mut(&list).filter(|look| look.peer == peer) {
+            let known = look.lacking.get_or_insert_default();
+            let room = PART_ROWS.saturating_sub(known.len());
+            lacking.iter().take(room).for_each(|tip| known.insert(tip));
         }
+    }
+
+    /// The part of our vector that this peer is to be told now, if this node tells it any.
+    pub(super) fn next_part(
+        &mut self,
+        peer: NodeId,
+        list: ListId,
+        ours: &VersionVector,
+        most: usize,
+    ) -> Option<Part> {
+        let look = self.looks.get_mut(&list);
+        let look = look.filter(|look| look.peer == peer && look.said.is_none())?;
+        let part = look.walk?.part(ours, most);
+        look.said = Some(part.span);
+        Some(part)
+    }
+
+    /// The peer has answered the part that was said last. Whether another one is to be said.
+    pub(super) fn goes_on(&mut self, peer: NodeId, list: ListId) -> bool {
+        let look = self.looks.get_mut(&list);
+        let Some(look) = look.filter(|look| look.peer == peer) else {
+            return false;
+        };
+        let (Some(walk), Some(said)) = (look.walk, look.said.take()) else {
+            return false;
+        };
+        look.walk = walk.after(said);
+        look.has_moved |= look.walk.is_some();
+        look.walk.is_some()
     }
 
     /// The second look is not possible.
     pub(super) fn forget(&mut self, list: ListId) {
-        self.0.remove(&list);
+        self.looks.remove(&list);
     }
 
     /// The second look, with what this node has by now: the peer to repair with, if something was
-    /// lost, or it is on another branch.
+    /// lost, or it is on another branch. A look that is still on its way through the parts, and found
+    /// nothing so far, goes on.
     pub(super) fn recheck(
         &mut self,
+        edge: &mut Edge,
         list: ListId,
         ours: &VersionVector,
         is_forked: impl Fn(NodeId) -> bool,
     ) -> Option<NodeId> {
-        let look = self.0.remove(&list)?;
-        look.theirs
-            .is_some_and(|theirs| !theirs.missing_in(ours).is_empty() || is_forked(look.peer))
-            .then_some(look.peer)
+        let look = self.looks.get_mut(&list)?;
+        let peer = look.peer;
+        let lacking = look.lacking.as_ref();
+        let is_lost =
+            lacking.is_some_and(|lacking| !lacking.missing_in(ours).is_empty() || is_forked(peer));
+        if !is_lost && std::mem::take(&mut look.has_moved) {
+            edge.after(PATIENCE, Timer::Recheck(list));
+            return None;
+        }
+        if let Some(walk) = self.looks.remove(&list).and_then(|look| look.walk) {
+            self.reached.note(peer, list, walk);
+        }
+        is_lost.then_some(peer)
     }
 
     pub(super) fn clear(&mut self) {
-        self.0.clear();
+        self.looks.clear();
     }
 }

@@ -1,15 +1,16 @@
 //! What peers say.
 
 use super::Replication;
+use super::pulls::Endless;
 use super::rounds;
 use super::vectors::Purpose;
 use crate::lists::documents::Documents;
 use crate::lists::edge::Edge;
 use crate::lists::owns;
 use crate::lists::wire::{self, About, Chunk, Message, OfObserver, Pushed, Tail};
-use crate::wire::{CloseReason, ConnId};
+use crate::wire::{CloseReason, ConnId, Protocol};
 use bytes::Bytes;
-use crdt::vector::VersionVector;
+use crdt::vector::Part;
 use names::{ListId, ListName, NodeId, Shard};
 use std::collections::BTreeSet;
 
@@ -35,6 +36,9 @@ impl Replication {
             return BTreeSet::new();
         };
         let protocol = self.peers.protocol_of(conn);
+        if protocol >= Protocol::PROVED && wire::is_unknown(bytes) {
+            return BTreeSet::new();
+        }
         let decoded = wire::decode(bytes);
         let spoken = decoded.filter(|(_, message)| message.is_spoken_in(protocol));
         let Some((shards, message)) = spoken else {
@@ -58,9 +62,15 @@ impl Replication {
             return BTreeSet::new();
         }
         match message.about_vector() {
-            Ok((list, vector, about)) => {
+            // No program says more of a vector at once.
+            Ok((_, part, _)) if protocol >= Protocol::PROVED && !part.is_sound() => {
+                tracing::warn!(%peer, "a part of a vector that breaks the rules");
+                self.sever(edge, documents, conn, CloseReason::Abuse);
+                BTreeSet::new()
+            }
+            Ok((list, part, about)) => {
                 if owns(self.shards, list) {
-                    self.act_on_vector(edge, documents, (peer, list), vector, about);
+                    self.act_on_vector(edge, documents, (peer, list), part, about);
                 }
                 BTreeSet::new()
             }
@@ -73,22 +83,19 @@ impl Replication {
         edge: &mut Edge,
         documents: &mut Documents,
         about: (NodeId, ListId),
-        vector: VersionVector,
+        part: Part,
         what: About,
     ) {
         match what {
-            About::Compare { answer } => self.compared(edge, documents, about, vector, answer),
+            About::Compare { answer } => self.compared(edge, documents, about, part, answer),
             About::Pull { most_bytes } => {
-                self.begin_serving(edge, documents, about, vector, most_bytes);
+                self.begin_serving(edge, documents, about, part, most_bytes);
             }
-            About::Confirm => self.watch(edge, documents, about, vector),
-            About::Have => self.have(edge, documents, about, &vector),
+            About::Confirm => self.watch(edge, documents, about, part.vector),
+            About::Have => self.have(edge, documents, about, &part.vector),
             About::Unlike => {
-                let (peer, list) = about;
-                let purpose = Purpose::Check {
-                    peer,
-                    theirs: vector,
-                };
+                let ((peer, list), theirs) = (about, part.vector);
+                let purpose = Purpose::Check { peer, theirs };
                 self.with_vector(edge, documents, list, purpose);
             }
         }
@@ -165,6 +172,8 @@ impl Replication {
             | Message::ConfirmMarked { .. }
             | Message::Have { .. }
             | Message::HaveMarked { .. }
+            | Message::ComparePart { .. }
+            | Message::PullPart { .. }
             | Message::Unlike { .. } => {}
         }
         changed
@@ -198,8 +207,8 @@ impl Replication {
         (peer, conn): (NodeId, ConnId),
         chunk: Chunk,
     ) -> Option<ListId> {
-        self.pulls
-            .is_alive(edge.now.instant, peer, ListId::of(&chunk.name));
+        let (list, bytes) = (ListId::of(&chunk.name), chunk.bytes.len());
+        self.pulls.is_alive(edge.now.instant, (peer, list), bytes);
         match self.assemblies.add(conn, chunk) {
             Ok(None) => None,
             Ok(Some((name, change))) => {
@@ -222,10 +231,18 @@ impl Replication {
         name: &ListName,
         (changes, tail): (Vec<Bytes>, Tail),
     ) -> ListId {
-        let (list, some) = (ListId::of(name), !changes.is_empty());
+        let list = ListId::of(name);
+        let bytes: Vec<usize> = changes.iter().map(Bytes::len).collect();
         self.receive_changes(edge, documents, peer, name, changes, false);
-        self.pulls
-            .answered(edge.now.instant, peer, list, some, tail);
+        let answered = self
+            .pulls
+            .answered(edge.now.instant, (peer, list), &bytes, tail);
+        if let Err(Endless) = answered
+            && let Some(conn) = self.peers.conn_of(peer)
+        {
+            tracing::warn!(%peer, %list, "an answer of changes without end");
+            self.sever(edge, documents, conn, CloseReason::Abuse);
+        }
         list
     }
 

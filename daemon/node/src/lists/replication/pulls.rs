@@ -1,9 +1,19 @@
 //! Repairs of single lists: this node asks one peer for what it lacks, commits it, and asks again
 //! until that was all. The peer keeps nothing between two questions, so there is nothing to clean
 //! up on its side.
+//!
+//! A question says what this node has. Where that is more than a message holds it is asked about some
+//! actors after the other, part by part. What the answer brings of these may depend on changes of others,
+//! and waits for them; but the first change that is lacking depends on none that is. So each way through
+//! all parts brings something, and where a part was left with more to pull, another way follows.
+//!
+//! A peer that does not answer for a list comes last among those that have it.
 
-use crate::lists::wire::Tail;
+use super::reached::Reached;
+use crate::lists::wire::{CHUNK_BYTES, Tail};
 use crate::time::Instant;
+use crdt::list::MAX_CHANGE_BYTES;
+use crdt::vector::{Part, Span, VersionVector, Walk};
 use names::{ListId, NodeId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -19,6 +29,10 @@ const MAX_CLAIM_BYTES: usize = 512 << 10;
 const MIN_CLAIM_BYTES: usize = 16 << 10;
 /// Without progress for so long, a repair is given up.
 const STALL: Duration = Duration::from_secs(5);
+/// Who did not answer for a list comes last for so long.
+const SILENT: Duration = Duration::from_secs(60);
+/// What a message of an answer counts at least.
+const MESSAGE_BYTES: usize = 4 << 10;
 /// A peer whose changes of a list brought nothing is not asked for that list again for so long.
 const COOL_DOWN: Duration = Duration::from_secs(5);
 
@@ -37,12 +51,62 @@ struct Pull {
     peer: NodeId,
     stage: Stage,
     claim_bytes: usize,
+    /// What the answer may still bring.
+    room_bytes: usize,
     at: Instant,
     received: bool,
-    /// Whether something new was committed since the last question, and since the first.
+    /// Whether something new was committed since the last question, since the way through all parts
+    /// began, and since the first question.
     advanced: bool,
+    advanced_on_way: bool,
     useful: bool,
+    /// The way through the parts of our vector, and the part that was asked about last.
+    walk: Walk,
+    asked: Span,
+    /// Whether there is more to pull of a part that lies behind.
+    left_some: bool,
 }
+
+impl Pull {
+    fn begin(peer: NodeId, walk: Walk, now: Instant) -> Self {
+        Self {
+            peer,
+            stage: Stage::Looking,
+            claim_bytes: MIN_CLAIM_BYTES,
+            room_bytes: 0,
+            at: now,
+            received: false,
+            advanced: false,
+            advanced_on_way: false,
+            useful: false,
+            walk,
+            asked: Span::ALL,
+            left_some: false,
+        }
+    }
+
+    /// All that was told of a part is committed: goes on with the next one. False if there is nothing
+    /// more to be had.
+    fn goes_on(&mut self, tail: Tail) -> bool {
+        let is_more = tail == Tail::Pull;
+        if is_more && self.advanced {
+            return true;
+        }
+        self.left_some |= is_more;
+        if let Some(walk) = self.walk.after(self.asked) {
+            self.walk = walk;
+            return true;
+        }
+        let is_part = self.asked != Span::ALL;
+        let is_again = is_part && self.left_some && self.advanced_on_way;
+        (self.walk, self.left_some, self.advanced_on_way) = (Walk::default(), false, false);
+        is_again
+    }
+}
+
+/// An answer that brings more than was asked for, which no correct peer gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Endless;
 
 /// What is to be done next about a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +125,8 @@ pub(super) struct Pulls {
     active: BTreeMap<ListId, Pull>,
     queued: BTreeMap<NodeId, BTreeSet<ListId>>,
     cooling: BTreeMap<(NodeId, ListId), Instant>,
+    silent: BTreeMap<(NodeId, ListId), Instant>,
+    reached: Reached,
     begun: u64,
 }
 
@@ -71,6 +137,11 @@ impl Pulls {
             || self.active.get(&list).is_some_and(|pull| pull.peer == peer)
         {
             return true;
+        }
+        let is_silent = |pull: &Pull| self.silent.contains_key(&(pull.peer, list));
+        if !self.silent.contains_key(&(peer, list)) && self.active.get(&list).is_some_and(is_silent)
+        {
+            self.active.remove(&list);
         }
         let queue = self.queued.entry(peer).or_default();
         if queue.len() >= MAX_QUEUED && !queue.contains(&list) {
@@ -89,8 +160,15 @@ impl Pulls {
             .queued
             .iter()
             .filter(|(peer, _)| self.credit_bytes(**peer) >= MIN_CLAIM_BYTES);
-        let mut ready = open.flat_map(|(peer, lists)| lists.iter().map(|list| (*peer, *list)));
-        let (peer, list) = ready.find(|(_, list)| !self.active.contains_key(list))?;
+        let ready = open.flat_map(|(peer, lists)| lists.iter().map(|list| (*peer, *list)));
+        let mut ready = ready.filter(|(_, list)| !self.active.contains_key(list));
+        let is_silent = |key: &(NodeId, ListId)| self.silent.contains_key(key);
+        let first = ready.next()?;
+        let (peer, list) = if is_silent(&first) {
+            ready.find(|key| !is_silent(key)).unwrap_or(first)
+        } else {
+            first
+        };
         let queue = self.queued.get_mut(&peer)?;
         queue.remove(&list);
         if queue.is_empty() {
@@ -98,58 +176,69 @@ impl Pulls {
         }
         self.begun += 1;
         tracing::debug!(%peer, "repairs a list");
-        let pull = Pull {
-            peer,
-            stage: Stage::Looking,
-            claim_bytes: MIN_CLAIM_BYTES,
-            at: now,
-            received: false,
-            advanced: false,
-            useful: false,
-        };
-        self.active.insert(list, pull);
+        let walk = self.reached.walk(peer, list);
+        self.active.insert(list, Pull::begin(peer, walk, now));
         Some((peer, list))
     }
 
-    /// Our vector is known: how many bytes to ask that peer for.
-    pub(super) fn ask(&mut self, now: Instant, peer: NodeId, list: ListId) -> Option<usize> {
+    /// Our vector is known: the part of it to ask that peer about, and for how many bytes.
+    pub(super) fn ask(
+        &mut self,
+        now: Instant,
+        (peer, list): (NodeId, ListId),
+        ours: &VersionVector,
+        most_rows: usize,
+    ) -> Option<(Part, usize)> {
         let share = WINDOW_BYTES / self.lists_of(peer).max(1);
         let pull = self
             .active
             .get_mut(&list)
             .filter(|pull| pull.peer == peer && pull.stage == Stage::Looking)?;
         pull.claim_bytes = share.clamp(MIN_CLAIM_BYTES, MAX_CLAIM_BYTES);
+        pull.room_bytes = pull.claim_bytes + MAX_CHANGE_BYTES + CHUNK_BYTES;
         (pull.stage, pull.at, pull.advanced) = (Stage::Asked, now, false);
-        Some(pull.claim_bytes)
+        let part = pull.walk.part(ours, most_rows);
+        pull.asked = part.span;
+        Some((part, pull.claim_bytes))
     }
 
-    /// A part of a peer's answer came in, with `some` changes or none. After the last one the
+    /// A message of a peer's answer came in, with changes of so many bytes each. After the last one the
     /// repair goes on when all of it is committed.
     pub(super) fn answered(
         &mut self,
         now: Instant,
-        peer: NodeId,
-        list: ListId,
-        some: bool,
+        (peer, list): (NodeId, ListId),
+        changes: &[usize],
         tail: Tail,
-    ) {
+    ) -> Result<(), Endless> {
         let Some(pull) = self
             .active
             .get_mut(&list)
             .filter(|pull| pull.peer == peer && pull.stage == Stage::Asked)
         else {
-            return;
+            return Ok(());
         };
-        pull.at = now;
-        pull.received |= some;
+        let bytes = changes.iter().sum::<usize>().max(MESSAGE_BYTES);
+        let Some(room_bytes) = pull.room_bytes.checked_sub(bytes) else {
+            self.active.remove(&list);
+            return Err(Endless);
+        };
+        self.silent.remove(&(peer, list));
+        (pull.room_bytes, pull.at) = (room_bytes, now);
+        pull.received |= !changes.is_empty();
         if tail != Tail::Message {
             pull.stage = Stage::Applying(tail);
         }
+        Ok(())
     }
 
-    /// A part of a large change came in.
-    pub(super) fn is_alive(&mut self, now: Instant, peer: NodeId, list: ListId) {
-        if let Some(pull) = self.active.get_mut(&list).filter(|pull| pull.peer == peer) {
+    /// A part of a large change came in, of the answer or of something new: so long as there is room for
+    /// it in the answer, the peer is waited for.
+    pub(super) fn is_alive(&mut self, now: Instant, (peer, list): (NodeId, ListId), bytes: usize) {
+        if let Some(pull) = self.active.get_mut(&list).filter(|pull| pull.peer == peer)
+            && pull.room_bytes >= pull.claim_bytes + CHUNK_BYTES + bytes
+        {
+            pull.room_bytes -= bytes;
             pull.at = now;
         }
     }
@@ -158,6 +247,7 @@ impl Pulls {
     pub(super) fn advanced(&mut self, now: Instant, list: ListId) {
         if let Some(pull) = self.active.get_mut(&list) {
             (pull.advanced, pull.useful, pull.at) = (true, true, now);
+            pull.advanced_on_way = true;
         }
     }
 
@@ -169,7 +259,7 @@ impl Pulls {
         let Stage::Applying(tail) = pull.stage else {
             return Step::Wait;
         };
-        if tail == Tail::Pull && pull.advanced {
+        if pull.goes_on(tail) {
             (pull.stage, pull.at) = (Stage::Looking, now);
             return Step::Look(pull.peer);
         }
@@ -199,23 +289,41 @@ impl Pulls {
     /// Messages to or from a peer were lost. Questions or their answers may be among them: whatever
     /// does not come is found again by the comparison that follows.
     pub(super) fn interrupted(&mut self, peer: NodeId) {
-        self.active
-            .retain(|_, pull| pull.peer != peer || pull.stage != Stage::Asked);
+        self.end_all(|pull| pull.peer == peer && pull.stage == Stage::Asked);
+    }
+
+    /// Ends repairs before their time; where they have come is remembered. Gives which ones.
+    fn end_all(&mut self, is_over: impl Fn(&Pull) -> bool) -> Vec<(NodeId, ListId)> {
+        let mut ended = Vec::new();
+        self.active.retain(|list, pull| {
+            let is_over = is_over(pull);
+            if is_over {
+                self.reached.note(pull.peer, *list, pull.walk);
+                ended.push((pull.peer, *list));
+            }
+            !is_over
+        });
+        ended
     }
 
     /// A peer is gone.
     pub(super) fn gone(&mut self, peer: NodeId) {
         self.queued.remove(&peer);
-        self.active.retain(|_, pull| pull.peer != peer);
+        self.end_all(|pull| pull.peer == peer);
         self.cooling.retain(|(other, _), _| *other != peer);
     }
 
     /// Gives up what makes no progress; gives the number of those.
     pub(super) fn expire(&mut self, now: Instant) -> usize {
-        let before = self.active.len();
-        self.active.retain(|_, pull| now.since(pull.at) < STALL);
+        let is_stalled = |pull: &Pull| now.since(pull.at) >= STALL;
+        let unanswered = |pull: &Pull| is_stalled(pull) && pull.stage == Stage::Asked;
+        let silent = self.end_all(unanswered);
+        let others = self.end_all(is_stalled);
+        let until = now + SILENT;
+        self.silent.extend(silent.iter().map(|key| (*key, until)));
         self.cooling.retain(|_, until| *until > now);
-        before - self.active.len()
+        self.silent.retain(|_, until| *until > now);
+        silent.len() + others.len()
     }
 
     /// Whether nothing is under way or waiting with that peer.
@@ -227,6 +335,7 @@ impl Pulls {
         self.active.clear();
         self.queued.clear();
         self.cooling.clear();
+        self.silent.clear();
     }
 
     /// Repairs under way, and begun since the start.
@@ -252,3 +361,6 @@ impl Pulls {
         WINDOW_BYTES.saturating_sub(claimed.map(|pull| pull.claim_bytes).sum())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,8 @@ use super::pulls::Step;
 use super::vectors::Purpose;
 use crate::lists::documents::Documents;
 use crate::lists::edge::Edge;
+use crate::lists::event::NamedVector;
+use crate::lists::wire::{Message, most_rows};
 use names::{ListId, NodeId};
 
 impl Replication {
@@ -35,6 +37,30 @@ impl Replication {
     pub(super) fn begin_repairs(&mut self, edge: &mut Edge, documents: &mut Documents) {
         while let Some((peer, list)) = self.pulls.next(edge.now.instant) {
             self.with_vector(edge, documents, list, Purpose::Pull(peer));
+        }
+    }
+
+    /// Asks a peer for what it has and this node lacks, or for what it has of some actors.
+    pub(super) fn ask(
+        &mut self,
+        edge: &mut Edge,
+        (peer, list): (NodeId, ListId),
+        ours: &NamedVector,
+    ) {
+        let Some(conn) = self.peers.conn_of(peer) else {
+            return;
+        };
+        let protocol = self.peers.protocol_of(conn);
+        // Where the peer's branch leaves ours is not known.
+        let ours = ours.vector.without(self.forks.of(peer, list));
+        let most_rows = most_rows(protocol);
+        let asked = self
+            .pulls
+            .ask(edge.now.instant, (peer, list), &ours, most_rows);
+        if let Some((part, most_bytes)) = asked {
+            let most_bytes = u32::try_from(most_bytes).unwrap_or(u32::MAX);
+            let message = Message::pull(protocol, list, &part, most_bytes);
+            edge.send_about(conn, list, &message);
         }
     }
 

@@ -5,8 +5,8 @@ use crate::cluster::RosterView;
 use crate::lists::edge::{Edge, Timer};
 use crate::lists::event::Wish;
 use crate::lists::io::{Confirmations, Edited, Refusal, Replicas, Reply};
-use crate::lists::wire::Message;
-use crate::wire::RequestId;
+use crate::lists::wire::{Message, most_rows};
+use crate::wire::{ConnId, Protocol, RequestId};
 use crdt::vector::VersionVector;
 use names::{ListId, NodeId, NodeName};
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +19,8 @@ struct Wait {
     list: ListId,
     wish: Wish,
     confirmed: BTreeSet<NodeId>,
+    /// How many changes of the goal those have confirmed that were asked for it in parts.
+    partly: BTreeMap<NodeId, usize>,
     reply: Reply,
 }
 
@@ -63,6 +65,7 @@ impl Waits {
             list,
             wish,
             confirmed: BTreeSet::new(),
+            partly: BTreeMap::new(),
             reply,
         };
         if wait.is_reached(view) || deadline <= edge.now.instant {
@@ -81,18 +84,29 @@ impl Waits {
         &mut self,
         edge: &mut Edge,
         view: &RosterView,
-        peer: NodeId,
-        list: ListId,
+        peers: &Peers,
+        (peer, list): (NodeId, ListId),
         vector: &VersionVector,
     ) {
+        let Some(conn) = peers.conn_of(peer) else {
+            return;
+        };
+        let protocol = peers.protocol_of(conn);
         for request in self.lists.get(&list).cloned().unwrap_or_default() {
-            let Some(wait) = self
-                .waits
-                .get_mut(&request)
-                .filter(|wait| vector.covers(&wait.wish.goal))
-            else {
+            let Some(wait) = self.waits.get_mut(&request) else {
                 continue;
             };
+            let part = wait.part(peer, protocol);
+            if wait.confirmed.contains(&peer) || !vector.covers(&part) {
+                continue;
+            }
+            let confirmed = wait.partly.entry(peer).or_default();
+            *confirmed += part.len();
+            if *confirmed < wait.wish.goal.len() {
+                wait.ask_peer(edge, (peer, conn), protocol);
+                continue;
+            }
+            wait.partly.remove(&peer);
             wait.confirmed.insert(peer);
             if wait.is_reached(view) {
                 self.finish(edge, view, request);
@@ -138,11 +152,22 @@ impl Wait {
         let open = peers.iter().filter(|(peer, _)| {
             !self.confirmed.contains(peer) && view.expected().any(|member| member.id == *peer)
         });
-        for (_, conn) in open {
-            let protocol = peers.protocol_of(conn);
-            let message = Message::confirm(protocol, self.list, &self.wish.goal);
-            edge.send_about(conn, self.list, &message);
+        for (peer, conn) in open {
+            self.ask_peer(edge, (peer, conn), peers.protocol_of(conn));
         }
+    }
+
+    fn ask_peer(&self, edge: &mut Edge, (peer, conn): (NodeId, ConnId), protocol: Protocol) {
+        let part = self.part(peer, protocol);
+        let message = Message::confirm(protocol, self.list, &part);
+        edge.send_about(conn, self.list, &message);
+    }
+
+    /// The part of the goal that a peer is asked for.
+    fn part(&self, peer: NodeId, protocol: Protocol) -> VersionVector {
+        let confirmed = self.partly.get(&peer).copied().unwrap_or_default();
+        let open = self.wish.goal.iter().skip(confirmed);
+        open.take(most_rows(protocol)).collect()
     }
 
     /// This node's name, then those of the members that confirmed.

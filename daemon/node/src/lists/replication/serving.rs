@@ -8,7 +8,7 @@ use crate::lists::event::NamedVector;
 use crate::lists::io::{Compared, Finding, Output};
 use crate::lists::job::{Answer, SourceError};
 use crate::lists::wire::{ANSWER_BYTES, CHUNK_BYTES, Message, Tail};
-use crdt::vector::VersionVector;
+use crdt::vector::Part;
 use names::{ListId, NodeId};
 
 /// The most that one answer to a pull holds.
@@ -21,7 +21,7 @@ impl Replication {
         edge: &mut Edge,
         documents: &mut Documents,
         (peer, list): (NodeId, ListId),
-        theirs: VersionVector,
+        theirs: Part,
         most_bytes: u32,
     ) {
         let purpose = Purpose::Serve {
@@ -40,18 +40,19 @@ impl Replication {
         documents: &mut Documents,
         (peer, list): (NodeId, ListId),
         ours: &NamedVector,
-        theirs: &VersionVector,
+        theirs: &Part,
         most_bytes: usize,
     ) {
         let Some(conn) = self.peers.conn_of(peer) else {
             return;
         };
-        self.check(edge, documents, (peer, list), ours, theirs);
-        let is_lacking = !theirs.missing_in(&ours.vector).is_empty();
+        self.check(edge, documents, (peer, list), ours, &theirs.vector);
+        let is_lacking = !theirs.vector.missing_in(&ours.vector).is_empty();
         if is_lacking {
             self.repair(edge, documents, peer, list);
         }
-        let ranges = ours.vector.missing_in(theirs);
+        let ours_of_them = ours.vector.within(theirs.span);
+        let ranges = ours_of_them.missing_in(&theirs.vector);
         let name = ours.name.as_ref();
         if let Some(name) = name.filter(|_| is_lacking && !ranges.is_empty()) {
             let finding = Finding::Diverged(name.clone());

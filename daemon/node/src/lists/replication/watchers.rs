@@ -4,13 +4,16 @@ use crate::lists::edge::Edge;
 use crate::lists::event::NamedVector;
 use crate::time::Instant;
 use crdt::list::RawChange;
-use crdt::vector::{Tip, VersionVector};
+use crdt::vector::{PART_ROWS, Tip, VersionVector};
 use names::{Actor, ChangeId, ListId, NodeId};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Questions of all peers that are open at once.
 const MAX_OPEN: usize = 16_384;
+/// Of how many changes they can speak, each of some hundred bytes: those of one peer, and all.
+const MAX_ROWS_OF_PEER: usize = 16 * PART_ROWS;
+const MAX_ROWS: usize = 256 * PART_ROWS;
 /// A peer that still waits asks again each second; what nobody repeats is forgotten.
 const FORGET_AFTER: Duration = Duration::from_secs(5);
 
@@ -28,6 +31,8 @@ struct Watcher {
 pub(super) struct Watchers {
     lists: BTreeMap<ListId, Vec<Watcher>>,
     open: usize,
+    /// Of how many changes the questions of each peer speak.
+    rows: BTreeMap<NodeId, usize>,
 }
 
 /// A question that can be answered: tell that peer that we have that.
@@ -36,13 +41,15 @@ pub(super) type Answerable = (NodeId, VersionVector);
 impl Watchers {
     pub(super) fn add(&mut self, edge: &mut Edge, list: ListId, peer: NodeId, goal: VersionVector) {
         let asked_at = edge.now.instant;
+        let has_room = self.open < MAX_OPEN && self.has_room(peer, goal.len());
         let watchers = self.lists.entry(list).or_default();
         if let Some(known) = watchers
             .iter_mut()
             .find(|known| known.peer == peer && known.goal == goal)
         {
             known.asked_at = asked_at;
-        } else if self.open < MAX_OPEN {
+        } else if has_room {
+            *self.rows.entry(peer).or_default() += goal.len();
             let open = goal.iter().map(|tip| (tip.id.actor, tip)).collect();
             watchers.push(Watcher {
                 peer,
@@ -54,6 +61,23 @@ impl Watchers {
         } else {
             edge.stats.dropped += 1;
         }
+    }
+
+    fn has_room(&self, peer: NodeId, rows: usize) -> bool {
+        let of_peer = self.rows.get(&peer).copied().unwrap_or_default();
+        let all: usize = self.rows.values().sum();
+        // One question always has room, also a whole vector of a peer that knows no parts.
+        of_peer == 0 || of_peer + rows <= MAX_ROWS_OF_PEER && all + rows <= MAX_ROWS
+    }
+
+    fn closed(&mut self, closed: &[Watcher]) {
+        self.open -= closed.len();
+        for watcher in closed {
+            if let Some(rows) = self.rows.get_mut(&watcher.peer) {
+                *rows = rows.saturating_sub(watcher.goal.len());
+            }
+        }
+        self.rows.retain(|_, rows| *rows > 0);
     }
 
     /// The changes of that list that somebody asks about, and that are not known to be on the disk.
@@ -93,11 +117,13 @@ impl Watchers {
 
     /// Forgets questions that nobody repeated.
     pub(super) fn forget_old(&mut self, now: Instant) {
-        for watchers in self.lists.values_mut() {
-            let before = watchers.len();
-            watchers.retain(|watcher| now.since(watcher.asked_at) < FORGET_AFTER);
-            self.open -= before - watchers.len();
-        }
+        let is_old = |watcher: &mut Watcher| now.since(watcher.asked_at) >= FORGET_AFTER;
+        let old: Vec<Watcher> = self
+            .lists
+            .values_mut()
+            .flat_map(|watchers| watchers.extract_if(.., is_old))
+            .collect();
+        self.closed(&old);
         self.lists.retain(|_, watchers| !watchers.is_empty());
     }
 
@@ -109,10 +135,10 @@ impl Watchers {
         let done: Vec<Watcher> = watchers
             .extract_if(.., |watcher| watcher.open.is_empty())
             .collect();
-        self.open -= done.len();
         if watchers.is_empty() {
             self.lists.remove(&list);
         }
+        self.closed(&done);
         done.into_iter()
             .map(|watcher| (watcher.peer, watcher.goal))
             .collect()

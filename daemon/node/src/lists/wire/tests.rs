@@ -16,6 +16,17 @@ fn vectors() -> impl Strategy<Value = VersionVector> {
     })
 }
 
+fn parts() -> impl Strategy<Value = Part> {
+    let whole = vectors().prop_map(Part::from);
+    let span = (any::<[u8; 16]>(), any::<[u8; 16]>());
+    let some = (vectors(), span).prop_map(|(vector, (one, other))| {
+        let (from, to) = (Actor(one.min(other)), Actor(one.max(other)));
+        let span = Span { from, to };
+        Part { span, vector }
+    });
+    prop_oneof![whole, some]
+}
+
 fn names() -> impl Strategy<Value = ListName> {
     "[a-zé0-9]{1,30}".prop_map(|text| ListName::new(&text).unwrap())
 }
@@ -99,12 +110,12 @@ fn comparing() -> impl Strategy<Value = Message> {
 fn asking() -> impl Strategy<Value = Message> {
     let list = any::<[u8; 16]>().prop_map(ListId);
     let about = || (any::<[u8; 16]>().prop_map(ListId), vectors(), protocols());
+    let about_part = || (any::<[u8; 16]>().prop_map(ListId), parts(), protocols());
     prop_oneof![
-        (about(), any::<bool>()).prop_map(|((list, vector, protocol), answer)| {
-            Message::compare(protocol, list, &vector, answer)
-        }),
-        (about(), any::<u32>()).prop_map(|((list, vector, protocol), most_bytes)| {
-            Message::pull(protocol, list, &vector, most_bytes)
+        about_part().prop_map(|(list, part, protocol)| Message::compare(protocol, list, &part)),
+        about().prop_map(|(list, apart, protocol)| Message::compared(protocol, list, &apart)),
+        (about_part(), any::<u32>()).prop_map(|((list, part, protocol), most_bytes)| {
+            Message::pull(protocol, list, &part, most_bytes)
         }),
         list.prop_map(Message::Nothing),
         (any::<[u8; 16]>().prop_map(ListId), blobs())
@@ -149,6 +160,44 @@ proptest! {
         bytes.truncate(cut.index(bytes.len()));
         let _ = decode(&bytes);
     }
+}
+
+#[test]
+fn a_full_part_fits_a_message_beside_others() {
+    let row = |number: u16| {
+        let mut actor = [0xff; 16];
+        actor[..2].copy_from_slice(&number.to_be_bytes());
+        let id = ChangeId {
+            actor: Actor(actor),
+            seq: u64::MAX,
+        };
+        Tip::of(id, ChangeHash([0xff; 32]))
+    };
+    let rows = u16::try_from(PART_ROWS).unwrap();
+    let vector: VersionVector = (0..rows).map(row).collect();
+    let span = Span {
+        to: Actor([0xff; 16]),
+        from: Actor([0; 16]),
+    };
+    let list = ListId([7; 16]);
+    let part = Part { span, vector };
+    let message = Message::pull(Protocol::PROVED, list, &part, u32::MAX);
+    let bytes = encode((Shard(7), Shard(7)), &message).unwrap();
+    assert!(bytes.len() <= ANSWER_BYTES, "{}", bytes.len());
+    assert_eq!(decode(&bytes).unwrap().1, message);
+}
+
+#[test]
+fn kinds_that_this_program_does_not_know_are_told_apart() {
+    let kind = |kind: u8| is_unknown(&[0, 9, kind, 0]);
+    assert!(kind(KINDS) && kind(250) && !kind(KINDS - 1) && !kind(255));
+    assert!(!is_unknown(&[9, 0, KINDS, 0]) && !is_unknown(&[0, 9]));
+    let known = |kind: u8| {
+        let bytes: Vec<u8> = [0, 9, kind].into_iter().chain([0; 80]).collect();
+        codec::decode::<(u8, u8, Message)>(&bytes)
+            .is_err_and(|error| error.to_string().contains("expected variant index"))
+    };
+    assert!(known(KINDS) && !known(KINDS - 1), "it counts its kinds");
 }
 
 #[test]

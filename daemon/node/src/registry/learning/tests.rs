@@ -75,6 +75,10 @@ impl Proofs for In {
         false
     }
 
+    fn issuers<'a>(&self, _: &'a [u8]) -> Vec<&'a [u8]> {
+        Vec::new()
+    }
+
     fn marks(&self, _: &[u8]) -> Option<Marks> {
         None
     }

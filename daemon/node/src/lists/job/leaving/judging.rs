@@ -142,7 +142,8 @@ impl<'a> Judging<'a> {
     }
 
     fn join(&mut self, one: LeftOut) -> bool {
-        match self.settled.join(one) {
+        let owner = self.own.owner(self.list, one.ruling().id.actor);
+        match self.settled.join(one, owner) {
             Joined::Known => false,
             Joined::New => true,
             Joined::Contradicts(node) => {
