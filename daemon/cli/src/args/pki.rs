@@ -53,10 +53,9 @@ pub(crate) enum Pki {
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
-    /// Show whom an authority has given certificates, and who of them is revoked
+    /// Show whom an authority has given certificates, and who is revoked
     ///
-    /// Who is revoked is asked of the node of this host; where none of that cluster runs, it is not
-    /// known.
+    /// The node of this host knows who is revoked; without one it is not known.
     List {
         /// Where the authority is: that of the cluster, or authority/ in the data directory of a node
         /// that signs

@@ -397,9 +397,12 @@ fn who_is_revoked_is_shut_out_for_good() {
 #[test]
 fn a_node_reads_that_it_is_revoked_and_ends_nothing() {
     let mut bench = bench();
+    let log = |bench: &Bench| bench.machine.registry.position(NodeId([1; 16]));
+    let before = log(&bench);
     bench.say(Message::Revocations(vec![revoked(1, "", true)]));
     bench.wait(3_000);
     assert!(bench.is_connected(2) && bench.is_connected(3));
+    assert_eq!(log(&bench), before, "its registrations stay");
 }
 
 /// What the machine has written last.
