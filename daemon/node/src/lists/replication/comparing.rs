@@ -116,7 +116,7 @@ impl Replication {
                 if !self.queue_repair(documents, peer, list) {
                     self.rounds.truncate(peer);
                 }
-            } else if self.differing.note(edge, peer, list) {
+            } else if self.differing.note(edge, &self.flows, peer, list) {
                 let purpose = Purpose::Compare {
                     peer,
                     answer: false,
@@ -129,8 +129,16 @@ impl Replication {
 
     /// A peer has what this node has.
     pub(super) fn equal(&mut self, edge: &mut Edge, documents: &mut Documents, peer: NodeId) {
+        self.note_answer(edge, peer);
         let finished = self.rounds.equal(peer);
         self.end_round(edge, documents, peer, finished);
+    }
+
+    /// A peer answers the root of a round: how long that took is what its link needs.
+    fn note_answer(&mut self, edge: &Edge, peer: NodeId) {
+        if let Some(took) = self.rounds.unanswered(edge.now.instant, peer) {
+            self.flows.answered(peer, took);
+        }
     }
 
     /// A peer said the sums of some shards.
@@ -142,6 +150,7 @@ impl Replication {
         first: Shard,
         sums: &[u64],
     ) {
+        self.note_answer(edge, from.0);
         let digest = documents.digest_in(self.peers.protocol_of(from.1));
         let finished = self.rounds.shards(edge, digest, from, first, sums);
         self.end_round(edge, documents, from.0, finished);
@@ -205,7 +214,8 @@ impl Replication {
             return;
         }
         if !self.peers.is_observer(peer) {
-            self.differing.theirs(edge, peer, list, theirs.clone());
+            self.differing
+                .theirs(edge, &self.flows, (peer, list), theirs.clone());
             self.with_vector(edge, documents, list, Purpose::Check { peer, theirs });
         }
         if !answer {

@@ -198,6 +198,7 @@ impl Replication {
         (peer, conn): (NodeId, ConnId),
         chunk: Chunk,
     ) -> Option<ListId> {
+        self.flows.came(edge.now.instant, peer, chunk.bytes.len());
         self.pulls
             .is_alive(edge.now.instant, peer, ListId::of(&chunk.name));
         match self.assemblies.add(conn, chunk) {
@@ -223,6 +224,8 @@ impl Replication {
         (changes, tail): (Vec<Bytes>, Tail),
     ) -> ListId {
         let (list, some) = (ListId::of(name), !changes.is_empty());
+        let bytes = changes.iter().map(Bytes::len).sum();
+        self.flows.came(edge.now.instant, peer, bytes);
         self.receive_changes(edge, documents, peer, name, changes, false);
         self.pulls
             .answered(edge.now.instant, peer, list, some, tail);

@@ -2,7 +2,8 @@
 //! until that was all. The peer keeps nothing between two questions, so there is nothing to clean
 //! up on its side.
 
-use crate::lists::wire::Tail;
+use super::flow::Flows;
+use crate::lists::wire::{CHUNK_BYTES, Tail};
 use crate::time::Instant;
 use names::{ListId, NodeId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,12 +13,9 @@ use std::time::Duration;
 const MAX_ACTIVE: usize = 64;
 /// Lists that wait for their repair with one peer; more are found again by the next round.
 const MAX_QUEUED: usize = 16_384;
-/// Bytes that one peer may have under way to us.
-const WINDOW_BYTES: usize = 1 << 20;
-/// The most and the least that one question asks for.
+/// The most that one question asks for.
 const MAX_CLAIM_BYTES: usize = 512 << 10;
-const MIN_CLAIM_BYTES: usize = 16 << 10;
-/// Without progress for so long, a repair is given up.
+/// Without progress for so long, a repair is given up; later on a link that is slow.
 const STALL: Duration = Duration::from_secs(5);
 /// A peer whose changes of a list brought nothing is not asked for that list again for so long.
 const COOL_DOWN: Duration = Duration::from_secs(5);
@@ -81,14 +79,14 @@ impl Pulls {
     }
 
     /// The next repair that can begin: look up our vector of that list.
-    pub(super) fn next(&mut self, now: Instant) -> Option<(NodeId, ListId)> {
+    pub(super) fn next(&mut self, now: Instant, flows: &Flows) -> Option<(NodeId, ListId)> {
         if self.active.len() >= MAX_ACTIVE {
             return None;
         }
         let open = self
             .queued
             .iter()
-            .filter(|(peer, _)| self.credit_bytes(**peer) >= MIN_CLAIM_BYTES);
+            .filter(|(peer, _)| self.has_credit(**peer, flows));
         let mut ready = open.flat_map(|(peer, lists)| lists.iter().map(|list| (*peer, *list)));
         let (peer, list) = ready.find(|(_, list)| !self.active.contains_key(list))?;
         let queue = self.queued.get_mut(&peer)?;
@@ -101,7 +99,7 @@ impl Pulls {
         let pull = Pull {
             peer,
             stage: Stage::Looking,
-            claim_bytes: MIN_CLAIM_BYTES,
+            claim_bytes: least_claim(peer, flows),
             at: now,
             received: false,
             advanced: false,
@@ -112,13 +110,23 @@ impl Pulls {
     }
 
     /// Our vector is known: how many bytes to ask that peer for.
-    pub(super) fn ask(&mut self, now: Instant, peer: NodeId, list: ListId) -> Option<usize> {
-        let share = WINDOW_BYTES / self.lists_of(peer).max(1);
+    pub(super) fn ask(
+        &mut self,
+        now: Instant,
+        flows: &mut Flows,
+        peer: NodeId,
+        list: ListId,
+    ) -> Option<usize> {
+        let share = flows.window(peer) / self.lists_of(peer).max(1);
+        let is_first = !self.awaited_of(peer).any(|pull| pull.stage == Stage::Asked);
         let pull = self
             .active
             .get_mut(&list)
             .filter(|pull| pull.peer == peer && pull.stage == Stage::Looking)?;
-        pull.claim_bytes = share.clamp(MIN_CLAIM_BYTES, MAX_CLAIM_BYTES);
+        pull.claim_bytes = share.clamp(least_claim(peer, flows), MAX_CLAIM_BYTES);
+        if is_first {
+            flows.begin(now, peer);
+        }
         (pull.stage, pull.at, pull.advanced) = (Stage::Asked, now, false);
         Some(pull.claim_bytes)
     }
@@ -147,10 +155,11 @@ impl Pulls {
         }
     }
 
-    /// A part of a large change came in.
+    /// A part of a large change came in, which may be larger than what was asked for.
     pub(super) fn is_alive(&mut self, now: Instant, peer: NodeId, list: ListId) {
         if let Some(pull) = self.active.get_mut(&list).filter(|pull| pull.peer == peer) {
             pull.at = now;
+            pull.claim_bytes = pull.claim_bytes.max(CHUNK_BYTES);
         }
     }
 
@@ -211,11 +220,25 @@ impl Pulls {
     }
 
     /// Gives up what makes no progress; gives the number of those.
-    pub(super) fn expire(&mut self, now: Instant) -> usize {
+    pub(super) fn expire(&mut self, now: Instant, flows: &mut Flows) -> usize {
         let before = self.active.len();
-        self.active.retain(|_, pull| now.since(pull.at) < STALL);
+        let peers: BTreeSet<NodeId> = self.active.values().map(|pull| pull.peer).collect();
+        for peer in peers {
+            let limit = flows.limit(peer, STALL, self.awaited_bytes(peer));
+            let is_stalled = |pull: &Pull| pull.peer == peer && now.since(pull.at) >= limit;
+            let mut asked = self.active.values().filter(|pull| is_stalled(pull));
+            if asked.any(|pull| pull.stage == Stage::Asked) {
+                flows.stalled(peer);
+            }
+            self.active.retain(|_, pull| !is_stalled(pull));
+        }
         self.cooling.retain(|_, until| *until > now);
         before - self.active.len()
+    }
+
+    /// Whether a list is being repaired.
+    pub(super) fn is_active(&self, list: ListId) -> bool {
+        self.active.contains_key(&list)
     }
 
     /// Whether nothing is under way or waiting with that peer.
@@ -244,11 +267,24 @@ impl Pulls {
                 .count()
     }
 
-    fn credit_bytes(&self, peer: NodeId) -> usize {
-        let claimed = self
-            .active
-            .values()
-            .filter(|pull| pull.peer == peer && !matches!(pull.stage, Stage::Applying(_)));
-        WINDOW_BYTES.saturating_sub(claimed.map(|pull| pull.claim_bytes).sum())
+    /// What that peer has yet to send, in bytes, as far as it was asked for.
+    pub(super) fn awaited_bytes(&self, peer: NodeId) -> usize {
+        self.awaited_of(peer).map(|pull| pull.claim_bytes).sum()
     }
+
+    fn awaited_of(&self, peer: NodeId) -> impl Iterator<Item = &Pull> {
+        self.active
+            .values()
+            .filter(move |pull| pull.peer == peer && !matches!(pull.stage, Stage::Applying(_)))
+    }
+
+    fn has_credit(&self, peer: NodeId, flows: &Flows) -> bool {
+        let left = flows.window(peer).saturating_sub(self.awaited_bytes(peer));
+        left >= least_claim(peer, flows)
+    }
+}
+
+/// The least that one question asks for: all repairs that may be under way fit that peer's window.
+fn least_claim(peer: NodeId, flows: &Flows) -> usize {
+    flows.window(peer) / MAX_ACTIVE
 }

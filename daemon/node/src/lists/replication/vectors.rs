@@ -168,7 +168,8 @@ impl Replication {
                 most_bytes,
             } => self.answer_pull(edge, documents, (peer, list), ours, &theirs, most_bytes),
             Purpose::Pull(peer) => {
-                if let Some(most) = self.pulls.ask(edge.now.instant, peer, list) {
+                let now = edge.now.instant;
+                if let Some(most) = self.pulls.ask(now, &mut self.flows, peer, list) {
                     let most_bytes = u32::try_from(most).unwrap_or(u32::MAX);
                     // Where the peer's branch leaves ours is not known.
                     let vector = ours.vector.without(self.forks.of(peer, list));
