@@ -31,3 +31,4 @@ mod registering;
 mod relaying;
 mod replicating;
 mod script;
+mod thin;
