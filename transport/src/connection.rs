@@ -24,6 +24,9 @@ pub(crate) const MAX_LARGE_DATAGRAMS: u8 = 8;
 /// A large datagram that could not leave by then is dropped: it would be stale.
 const LARGE_DATAGRAM_LIMIT: Duration = Duration::from_secs(1);
 
+/// However far a peer is, a close waits no longer for it.
+const LONGEST_FLUSH: Duration = Duration::from_secs(3);
+
 /// The code with which a connection is closed; its text goes with it. For people who read packet
 /// traces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -194,7 +197,7 @@ impl Link {
             return;
         }
         self.end_queues();
-        let (link, limit, reason) = (self.clone(), core.settings.flush_limit, reason.to_owned());
+        let (link, limit, reason) = (self.clone(), self.flush_limit(core), reason.to_owned());
         core.runtime.spawn(async move {
             link.flush(limit).await;
             link.quic.close(code.into(), reason.as_bytes());
@@ -215,6 +218,12 @@ impl Link {
     /// Takes no more messages.
     pub(crate) fn end_queues(&self) {
         self.queues.iter().for_each(SendQueue::end);
+    }
+
+    /// How long its last messages may take to be acknowledged.
+    pub(crate) fn flush_limit(&self, core: &Core) -> Duration {
+        let far = (self.quic.rtt() * 2).min(LONGEST_FLUSH);
+        core.settings.flush_limit.max(far)
     }
 
     /// Waits until all messages were acknowledged after [`Link::end_queues`], so long at most.

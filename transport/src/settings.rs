@@ -51,7 +51,8 @@ pub struct Settings {
     /// How long a superseded connection must at least be quiet before its dialler closes it; three round
     /// trips, if that is longer.
     pub duplicate_quiet: Duration,
-    /// How long `close` and `shutdown` wait for messages already accepted to be acknowledged.
+    /// How long `close` and `shutdown` wait for messages already accepted to be acknowledged; two round
+    /// trips, if that is longer.
     pub flush_limit: Duration,
     /// How many connections may stand; further ones are refused.
     pub max_connections: usize,
