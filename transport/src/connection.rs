@@ -236,6 +236,11 @@ impl Link {
         self.delivering.load(Relaxed) == 0 && self.queues.iter().all(SendQueue::is_idle)
     }
 
+    /// How many packets came from the peer: the acknowledgement of a ping is one.
+    pub(crate) fn packets_received(&self) -> u64 {
+        self.quic.stats().udp_rx.datagrams
+    }
+
     /// What waits to be sent, in bytes.
     pub(crate) fn queued_bytes(&self) -> u64 {
         u64::try_from(self.queues.iter().map(SendQueue::bytes).sum::<usize>()).unwrap_or(u64::MAX)

@@ -44,7 +44,7 @@ pub struct Settings {
     /// The round trip assumed before one was measured: it decides how soon a lost first packet is
     /// sent again.
     pub initial_rtt: Duration,
-    /// Sends a keep-alive after this long without a message on channel 0.
+    /// Sends a keep-alive after this long without a packet from the peer.
     pub keep_alive: Duration,
     /// Closes a connection on which nothing was received for this long.
     pub idle: Duration,
@@ -85,8 +85,8 @@ impl Settings {
             inquiry_limit: Duration::from_secs(5),
             accept_limit: Duration::from_secs(10),
             initial_rtt: Duration::from_millis(100),
-            keep_alive: Duration::from_secs(3),
-            idle: Duration::from_secs(10),
+            keep_alive: Duration::from_secs(30),
+            idle: Duration::from_secs(90),
             duplicate_quiet: Duration::from_secs(1),
             flush_limit: Duration::from_millis(150),
             max_connections: 1024,

@@ -5,7 +5,7 @@
 //! | the world | here |
 //! | --- | --- |
 //! | handshake | three flights, each sent again when lost; given up when the machine says so |
-//! | keep-alive, idle timeout | 3 s, 10 s: a cut or a killed peer closes a connection only then |
+//! | keep-alive, idle timeout | after 30 s, 90 s of silence: of a cut or a killed peer the network tells only then |
 //! | lost message | sent again after a pause that doubles, at once when another packet gets through |
 //! | close | at once here, after one packet there; what is in flight is lost; if the packet is lost, by a reset later |
 //! | thin link | all bytes of a direction stand in line; what is urgent passes bulk that has not been sent |

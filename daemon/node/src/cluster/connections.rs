@@ -250,8 +250,8 @@ impl Connections {
             .map(|contact| edge.instant().since(*contact))
     }
 
-    /// Pings on the connections to a node that is up; for one that is down they end, and idleness
-    /// closes them: closing at once would throw away the proof that it lives.
+    /// Pings on the connections to a node that is up; for one that is down they end, and after a while of
+    /// silence they are closed: closing at once would throw away the proof that it lives.
     pub(super) fn keep_alive(&mut self, edge: &mut Edge, node: NodeId, on: bool) {
         for conn in self.of.get(&node).into_iter().flatten() {
             if let Some(connection) = self

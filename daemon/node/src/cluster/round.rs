@@ -3,17 +3,26 @@
 use super::message::Message;
 use super::swim::{Contact, ProberTimer};
 use super::{Cluster, Phase, Timer, join, verdict};
-use crate::wire::{ConnId, Protocol};
+use crate::wire::{CloseReason, ConnId, Protocol};
 use names::NodeId;
+use std::time::Duration;
+
+/// A peer that is down may be silent for so long; one that others reach is asked then, and has so long
+/// for its answer. Both get twice the time that an answer of that peer takes, if that is longer.
+const SILENT: Duration = Duration::from_secs(10);
+const LAST_ANSWER: Duration = Duration::from_secs(3);
 
 impl Cluster {
     /// The addresses that need not prove themselves: seeds, and what the disk has kept of members, who
-    /// may be cut off from a node that has just started.
+    /// may be cut off from a node that has just started. It has kept how far they are, too.
     pub(super) fn trust_addresses(&mut self) {
         let dials = &mut self.connections.dials;
         dials.set_seeds(self.seeds.addresses());
         for (node, entry) in self.roster.roster().members() {
             dials.prove(node, entry.profile.address);
+        }
+        for (node, round_trip) in self.keeper.round_trips() {
+            dials.note_round_trip(node, round_trip);
         }
     }
 
@@ -50,6 +59,31 @@ impl Cluster {
         }
         let roster = &self.roster;
         dials.keep_round_trips(|node| roster.is_member(node));
+        self.keeper.keep_round_trips(dials.round_trips());
+    }
+
+    /// Closes the connections on which nothing comes any more: those of peers that are down, and those
+    /// of peers that others reach and this node does not. QUIC itself waits for longer, since a metered
+    /// link that is well is quiet for long, too.
+    fn close_silent(&mut self) {
+        let now = self.edge.instant();
+        let peers: Vec<NodeId> = self.connections.current_peers().collect();
+        for node in peers {
+            let answer = self.swim.answer_limit(node) * 2;
+            let silence = self.connections.silence(&self.edge, node);
+            if silence.is_none_or(|silence| silence < SILENT.max(answer)) {
+                continue;
+            }
+            if self.swim.is_active(node) && !self.connections.is_silent(now, node) {
+                let limit = LAST_ANSWER.max(answer);
+                self.connections.ask_presence(&mut self.edge, node, limit);
+                continue;
+            }
+            let conns: Vec<ConnId> = self.connections.of(node).map(|(conn, _)| conn).collect();
+            for conn in conns {
+                self.close(conn, CloseReason::Silent);
+            }
+        }
     }
 
     pub(super) fn listen(&mut self) {
@@ -82,6 +116,7 @@ impl Cluster {
             &self.roster,
             &mut self.rng,
         );
+        self.close_silent();
         self.dial_missing();
         self.measure_links();
         self.look_around();

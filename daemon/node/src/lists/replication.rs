@@ -149,6 +149,8 @@ impl Replication {
         self.tell_own_salt(edge, documents, conn);
         self.fresh.insert(peer);
         self.rounds.cancel(peer);
+        // What was asked on an older one may be lost with the process that was asked.
+        self.pulls.interrupted(peer);
         self.begin_rounds(edge, documents);
     }
 

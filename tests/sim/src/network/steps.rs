@@ -11,9 +11,9 @@ use node::wire::Channel;
 use std::time::Duration;
 
 /// A connection on which nothing was heard for so long is dead.
-const IDLE: Duration = Duration::from_secs(10);
-/// Pings are sent every so many ticks.
-const PING_TICKS: u64 = 3;
+const IDLE: Duration = Duration::from_secs(90);
+/// An end on which nothing was heard for so long sends pings.
+const PING_AFTER: Duration = Duration::from_secs(30);
 /// A flight that got no answer is sent again after this, then after twice this, and so on.
 const RESEND_FLIGHT: Duration = Duration::from_millis(300);
 /// About how large a flight of a handshake is, in bytes.
@@ -231,7 +231,8 @@ impl Network {
             if !self.is_running(id, end, queue.now()) {
                 continue;
             }
-            if count.is_multiple_of(PING_TICKS) {
+            let heard = self.sessions[&id].ends[end].heard;
+            if queue.now().since(heard) > PING_AFTER {
                 self.ping(queue, id, end);
             }
             let here = &self.sessions[&id].ends[end];
@@ -277,6 +278,8 @@ impl Network {
             *at == host
                 && rival != id
                 && self.sessions[&rival].ends[its_end].is_open()
+                // The rival is pinged, and a process that has gone does not answer.
+                && self.sessions[&rival].ends[1 - its_end].is_open()
                 && there(rival, its_end) == there(id, end)
         })
     }

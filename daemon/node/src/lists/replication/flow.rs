@@ -14,8 +14,12 @@ const UNKNOWN_WINDOW: usize = 64 << 10;
 const MOST_WINDOW: usize = 1 << 20;
 /// The rate is measured over so many bytes.
 const SAMPLE_BYTES: u64 = 16 << 10;
-/// The rate of a link of which nothing is known, and the lowest one that is believed, in bytes a second.
+/// The rate of a link before anything was measured, in bytes a second: of a far one, of a near one, which
+/// is seldom thin; and the lowest one that is believed.
 const UNKNOWN_RATE: u64 = 8 << 10;
+const NEAR_RATE: u64 = 1 << 20;
+/// Who answers within this is near.
+const NEAR: Duration = Duration::from_millis(50);
 const LEAST_RATE: u64 = 1 << 10;
 /// Nothing is waited for longer.
 const LONGEST: Duration = Duration::from_secs(120);
@@ -48,9 +52,15 @@ impl Flow {
         (self.bytes, self.awaited) = (0, Duration::ZERO);
     }
 
+    fn rate(&self) -> u64 {
+        let is_near = self.round_trip.is_some_and(|round_trip| round_trip < NEAR);
+        let unmeasured = if is_near { NEAR_RATE } else { UNKNOWN_RATE };
+        self.rate.unwrap_or(unmeasured)
+    }
+
     fn limit(&self, least: Duration, bytes: usize) -> Duration {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-        let seconds = bytes.saturating_mul(2) / self.rate.unwrap_or(UNKNOWN_RATE);
+        let seconds = bytes.saturating_mul(2) / self.rate();
         let round_trips = self.round_trip.unwrap_or_default() * 4;
         (least + round_trips + Duration::from_secs(seconds.min(LONGEST.as_secs()))).min(LONGEST)
     }
@@ -160,6 +170,9 @@ mod tests {
         assert!(thin.limit(PEER, STALL, 128 << 10) > STALL + bytes_need);
         let unknown = Flows::default().limit(PEER, STALL, UNKNOWN_WINDOW);
         assert!(unknown > STALL + Duration::from_secs(8), "{unknown:?}");
+        let mut near = Flows::default();
+        near.answered(PEER, Duration::from_millis(1));
+        assert!(near.limit(PEER, STALL, UNKNOWN_WINDOW) < STALL * 2);
     }
 
     #[test]
