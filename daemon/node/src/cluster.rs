@@ -50,6 +50,7 @@ pub use io::{
     Output, Refusal, Reply, RosterView, Settings, Stats, StopReason, Target, Verdict,
 };
 pub use kept::{Kept, convert_kept};
+pub(crate) use round::METERED_COMPARE_EACH;
 pub use search::{Search, Sought, in_words};
 
 use crate::belief::Impostors;
@@ -123,6 +124,8 @@ pub struct Cluster {
     is_spreading: bool,
     /// What clients asked before the run was on disk.
     early: Vec<(RequestId, Command)>,
+    /// When a peer behind a metered link is compared with next.
+    metered_compared: Instant,
     /// Something changed that the view is made of.
     changed: bool,
 }
@@ -149,6 +152,7 @@ impl Cluster {
             seed,
             proofs,
             accept_v1,
+            pace,
             registry,
         } = settings;
         let trust = Trust::new(Arc::clone(&proofs), accept_v1);
@@ -160,6 +164,7 @@ impl Cluster {
             role: me.role,
             start: nonce,
             profile,
+            pace,
         };
         let roster = Replica::new(own, proofs, accept_v1, lines);
         let mut rng = ChaCha8Rng::from_seed(seed);
@@ -191,6 +196,7 @@ impl Cluster {
             is_contradicted: false,
             is_spreading: false,
             early: Vec::new(),
+            metered_compared: Instant::default(),
             changed: true,
             me,
             rng,
@@ -321,6 +327,9 @@ impl Cluster {
 
     fn fire(&mut self, timer: Timer) {
         match timer {
+            Timer::Swim(timer) if self.may_rest(&timer) => {
+                self.edge.after(swim::ANNOUNCE_EACH, Timer::Swim(timer));
+            }
             Timer::Swim(timer) => self.swim.fire(&mut self.edge, timer),
             Timer::Prober(timer) => self.probe(timer),
             Timer::Listen => self.listen(),

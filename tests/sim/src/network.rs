@@ -96,6 +96,8 @@ pub struct Network {
     /// What processes did that the transport's contract forbids.
     pub violations: Vec<String>,
     stations: Vec<Station>,
+    /// The UDP payload that each host has sent, in bytes, about.
+    pub sent: BTreeMap<usize, u64>,
     /// Until when each direction of a thin link is busy with what was sent on it.
     busy: BTreeMap<(usize, usize), Instant>,
     sessions: BTreeMap<u64, Session>,
@@ -116,6 +118,7 @@ impl Network {
             laggard: None,
             violations: Vec::new(),
             stations: Vec::new(),
+            sent: BTreeMap::new(),
             busy: BTreeMap::new(),
             sessions,
             ends,

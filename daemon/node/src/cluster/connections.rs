@@ -159,10 +159,6 @@ impl Connections {
         connection.map_or(Protocol::UNPROVED, |connection| connection.protocol)
     }
 
-    pub(super) fn random(&self, rng: &mut ChaCha8Rng) -> Option<ConnId> {
-        self.currents().choose(rng)
-    }
-
     /// The peer's hello was accepted: the connection comes into use, and what waited for it goes
     /// out.
     pub(super) fn accept(&mut self, edge: &mut Edge, conn: ConnId) {

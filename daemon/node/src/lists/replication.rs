@@ -54,6 +54,7 @@ pub use contradictions::Contradiction;
 pub use forks::Fork;
 
 use crate::cluster::RosterView;
+use crate::time::Instant;
 use crate::wire::{CloseReason, ConnId, Protocol};
 use chunks::Assemblies;
 use contradictions::Contradictions;
@@ -103,6 +104,8 @@ pub(super) struct Replication {
     watchers: Watchers,
     waits: Waits,
     departure: Departure,
+    /// When a peer behind a metered link is compared with next.
+    metered_compared: Instant,
     rng: ChaCha8Rng,
 }
 
@@ -129,6 +132,7 @@ impl Replication {
             watchers: Watchers::default(),
             waits: Waits::default(),
             departure: Departure::default(),
+            metered_compared: Instant::default(),
             rng,
         }
     }

@@ -9,6 +9,12 @@ use std::time::Duration;
 /// of what was sent before it. Two round trips' worth if that is more.
 const IN_FLIGHT: u64 = 16 << 10;
 
+/// What QUIC makes of bytes: packets of so many, each with a head and a tag beside them, and one packet that
+/// acknowledges two of them.
+const PACKET: u64 = 1_200;
+const HEAD: u64 = 31;
+const ACKNOWLEDGEMENT: u64 = 33;
+
 /// Bytes that are sent.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Load {
@@ -25,6 +31,10 @@ impl Network {
         };
         let (a, b) = session.hosts();
         let way = if from == 0 { (a, b) } else { (b, a) };
+        let (Load::Urgent(bytes) | Load::Bulk(bytes)) = load;
+        let packets = 1 + bytes as u64 / PACKET;
+        *self.sent.entry(way.0).or_default() += bytes as u64 + packets * HEAD;
+        *self.sent.entry(way.1).or_default() += packets.div_ceil(2) * ACKNOWLEDGEMENT;
         let link = self.links.get(way.0, way.1);
         let Some(bandwidth) = link.bandwidth else {
             return Duration::ZERO;
@@ -32,9 +42,9 @@ impl Network {
         let span = |bytes: u64| Duration::from_nanos(bytes * 1_000_000_000 / bandwidth.max(1));
         let busy = self.busy.entry(way).or_default();
         let waits = busy.since(now);
-        let (waits, bytes) = match load {
-            Load::Urgent(bytes) => (waits.min(span(IN_FLIGHT).max(link.latency * 4)), bytes),
-            Load::Bulk(bytes) => (waits, bytes),
+        let waits = match load {
+            Load::Urgent(_) => waits.min(span(IN_FLIGHT).max(link.latency * 4)),
+            Load::Bulk(_) => waits,
         };
         let sending = span(bytes as u64);
         *busy = (*busy).max(now) + sending;

@@ -22,6 +22,7 @@ mod joining;
 mod leaving;
 mod linking;
 mod lying;
+mod metered;
 mod numbering;
 mod observing;
 mod programs;

@@ -28,6 +28,7 @@ pub(super) fn forgotten(by: u8, subject: u8, (run, serial): (u64, u64)) -> Bytes
         owner: node.0.id,
         chain: &node.chain(),
         start: None,
+        pace: None,
     };
     let entry = RosterEntry {
         run,
@@ -113,6 +114,7 @@ fn a_line_of_a_third_node_counts_by_its_own_proof() {
         owner: NodeId([2; 16]),
         chain: &liar.chain(),
         start: Some([2; 16]),
+        pace: None,
     };
     let entry = honest.entry().unwrap().unwrap();
     let forged = Line::write(author, NodeId([2; 16]), 2, &entry).unwrap();

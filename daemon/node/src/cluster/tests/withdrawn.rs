@@ -30,6 +30,7 @@ fn line(n: u8, authority: &str) -> Bytes {
         owner: NodeId([n; 16]),
         chain: &chain(n, authority),
         start: Some([n; 16]),
+        pace: None,
     };
     let entry = RosterEntry {
         run: 1,

@@ -3,13 +3,14 @@
 use super::Replication;
 use super::rounds::{self, Difference, Finished, Opening, Urgency};
 use super::vectors::Purpose;
+use crate::cluster::{METERED_COMPARE_EACH, RosterView};
 use crate::lists::documents::Documents;
 use crate::lists::edge::Edge;
 use crate::lists::io::{Compared, Finding, Output};
 use crate::wire::ConnId;
 use crdt::vector::VersionVector;
 use names::{ListId, NodeId, Shard};
-use rand::RngExt;
+use rand::seq::IteratorRandom;
 use std::collections::BTreeSet;
 
 impl Replication {
@@ -31,19 +32,26 @@ impl Replication {
         }
     }
 
-    /// A round with one peer, with which it is not urgent.
+    /// A round with one peer, with which it is not urgent; behind metered links with one a minute.
     pub(super) fn begin_random_round(&mut self, edge: &mut Edge, documents: &Documents) {
         let free: Vec<_> = self
             .peers
             .heard()
             .filter(|(peer, _)| !self.rounds.is_active(*peer) && !self.fresh.contains(peer))
             .collect();
-        if free.is_empty() {
-            return;
+        let view = self.view.as_deref();
+        let line = |peer| view.and_then(|view: &RosterView| view.member(peer));
+        let is_metered = |peer| line(peer).is_some_and(|line| line.is_metered);
+        let (metered, others): (Vec<_>, Vec<_>) =
+            free.into_iter().partition(|(peer, _)| is_metered(*peer));
+        let now = edge.now.instant;
+        let is_due = !metered.is_empty() && now >= self.metered_compared;
+        if is_due {
+            self.metered_compared = now + METERED_COMPARE_EACH;
         }
-        let chosen = self.rng.random_range(0..free.len());
-        if let Some(to) = free.get(chosen) {
-            self.begin_round(edge, documents, *to, Urgency::Later);
+        let chosen = if is_due { metered } else { others };
+        if let Some(to) = chosen.into_iter().choose(&mut self.rng) {
+            self.begin_round(edge, documents, to, Urgency::Later);
         }
     }
 
