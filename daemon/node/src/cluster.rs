@@ -124,8 +124,6 @@ pub struct Cluster {
     is_spreading: bool,
     /// What clients asked before the run was on disk.
     early: Vec<(RequestId, Command)>,
-    /// When a peer behind a metered link is compared with next.
-    metered_compared: Instant,
     /// Something changed that the view is made of.
     changed: bool,
 }
@@ -196,7 +194,6 @@ impl Cluster {
             is_contradicted: false,
             is_spreading: false,
             early: Vec::new(),
-            metered_compared: Instant::default(),
             changed: true,
             me,
             rng,

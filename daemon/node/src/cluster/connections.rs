@@ -76,6 +76,8 @@ pub(super) struct Connections {
     last_contact: BTreeMap<NodeId, Instant>,
     /// By when each node is to answer that was asked whether it is there, and has not answered yet.
     asked: BTreeMap<NodeId, Instant>,
+    /// When a peer behind a metered link is compared with next.
+    pub(super) metered_compared: Instant,
 }
 
 impl Connections {

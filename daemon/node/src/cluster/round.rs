@@ -184,9 +184,9 @@ impl Cluster {
             .current_peers()
             .partition(|node| self.roster.is_metered(*node));
         let now = self.edge.instant();
-        let is_due = !metered.is_empty() && now >= self.metered_compared;
+        let is_due = !metered.is_empty() && now >= self.connections.metered_compared;
         if is_due {
-            self.metered_compared = now + METERED_COMPARE_EACH;
+            self.connections.metered_compared = now + METERED_COMPARE_EACH;
         }
         let chosen = if is_due { metered } else { others };
         let node = chosen.into_iter().choose(&mut self.rng)?;
