@@ -5,9 +5,11 @@
 //! makes a node a member again, and anybody may forget one.
 
 mod line;
+mod pace;
 mod revocation;
 
 pub use line::{Author, Line};
+pub use pace::Pace;
 pub use revocation::{MAX_BYTES as MAX_REVOCATION_BYTES, Mark, Revocation, Told, mark};
 
 use names::{NodeId, NodeName};

@@ -342,6 +342,7 @@ impl Node {
             names_per_uid: self.config.limits.names_per_uid,
             kill_after: self.config.processes.kill_after,
         };
+        let pace = self.config.cluster.pace;
         let accept_v1 = Protocol::is_v1_spoken(self.config.cluster.accept_v1);
         let mut tags = self.config.node.tags.clone();
         tags.sort();
@@ -363,6 +364,7 @@ impl Node {
                 seed,
                 proofs: Arc::new(proofs),
                 accept_v1,
+                pace,
                 registry,
             }
         })

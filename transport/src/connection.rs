@@ -24,6 +24,9 @@ pub(crate) const MAX_LARGE_DATAGRAMS: u8 = 8;
 /// A large datagram that could not leave by then is dropped: it would be stale.
 const LARGE_DATAGRAM_LIMIT: Duration = Duration::from_secs(1);
 
+/// However far a peer is, a close waits no longer for it.
+const LONGEST_FLUSH: Duration = Duration::from_secs(3);
+
 /// The code with which a connection is closed; its text goes with it. For people who read packet
 /// traces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -194,7 +197,7 @@ impl Link {
             return;
         }
         self.end_queues();
-        let (link, limit, reason) = (self.clone(), core.settings.flush_limit, reason.to_owned());
+        let (link, limit, reason) = (self.clone(), self.flush_limit(core), reason.to_owned());
         core.runtime.spawn(async move {
             link.flush(limit).await;
             link.quic.close(code.into(), reason.as_bytes());
@@ -217,6 +220,12 @@ impl Link {
         self.queues.iter().for_each(SendQueue::end);
     }
 
+    /// How long its last messages may take to be acknowledged.
+    pub(crate) fn flush_limit(&self, core: &Core) -> Duration {
+        let far = (self.quic.rtt() * 2).min(LONGEST_FLUSH);
+        core.settings.flush_limit.max(far)
+    }
+
     /// Waits until all messages were acknowledged after [`Link::end_queues`], so long at most.
     pub(crate) async fn flush(&self, limit: Duration) {
         let _ = timeout(limit, self.writers.closed()).await;
@@ -225,6 +234,11 @@ impl Link {
     /// Whether nothing waits, neither to be sent nor to be told.
     pub(crate) fn is_idle(&self) -> bool {
         self.delivering.load(Relaxed) == 0 && self.queues.iter().all(SendQueue::is_idle)
+    }
+
+    /// How many packets came from the peer: the acknowledgement of a ping is one.
+    pub(crate) fn packets_received(&self) -> u64 {
+        self.quic.stats().udp_rx.datagrams
     }
 
     /// What waits to be sent, in bytes.

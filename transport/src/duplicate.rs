@@ -17,7 +17,7 @@ use tokio::time::sleep;
 /// Closes `loser` when the time has come, or returns when either of the two ends by itself.
 pub(crate) async fn retire(core: Arc<Core>, loser: Arc<Link>, kept: Arc<Link>) {
     loop {
-        let before = (packets(&kept), loser.moved.load(Relaxed));
+        let before = (kept.packets_received(), loser.moved.load(Relaxed));
         kept.ping.notify_one();
         tokio::select! {
             _ = loser.quic.closed() => return,
@@ -25,7 +25,7 @@ pub(crate) async fn retire(core: Arc<Core>, loser: Arc<Link>, kept: Arc<Link>) {
             () = sleep(quiet(&core, &kept)) => {}
         }
         let is_quiet = loser.moved.load(Relaxed) == before.1 && loser.is_idle();
-        let is_alive = kept.greeted.load(Relaxed) && packets(&kept) > before.0;
+        let is_alive = kept.greeted.load(Relaxed) && kept.packets_received() > before.0;
         if is_alive && is_quiet {
             break;
         }
@@ -42,9 +42,4 @@ pub(crate) async fn retire(core: Arc<Core>, loser: Arc<Link>, kept: Arc<Link>) {
 /// answer to a ping takes a round trip.
 fn quiet(core: &Core, kept: &Link) -> Duration {
     core.settings.duplicate_quiet.max(kept.quic.rtt() * 3)
-}
-
-/// How many packets came from the peer: the acknowledgement of a ping is one.
-fn packets(link: &Link) -> u64 {
-    link.quic.stats().udp_rx.datagrams
 }

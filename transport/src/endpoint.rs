@@ -275,12 +275,14 @@ impl Endpoint {
     }
 
     /// Sends what was accepted before, closes all connections and waits until the peers were told,
-    /// about 300 ms at most. Afterwards the queues of events end. A second call does nothing.
+    /// about 300 ms at most, and two round trips where peers are far. Afterwards the queues of events end. A second call does nothing.
     pub async fn shutdown(&self) {
         let core = self.core();
         let links = core.registry.lock().all();
         links.iter().for_each(|link| link.end_queues());
-        let _ = timeout(core.settings.flush_limit, async {
+        let limits = links.iter().map(|link| link.flush_limit(core));
+        let limit = limits.max().unwrap_or(core.settings.flush_limit);
+        let _ = timeout(limit, async {
             for link in &links {
                 link.writers.closed().await;
             }

@@ -55,6 +55,7 @@
 
 mod accept;
 mod admission;
+mod congestion;
 mod connection;
 mod dial;
 mod duplicate;

@@ -44,14 +44,15 @@ pub struct Settings {
     /// The round trip assumed before one was measured: it decides how soon a lost first packet is
     /// sent again.
     pub initial_rtt: Duration,
-    /// Sends a keep-alive after this long without a message on channel 0.
+    /// Sends a keep-alive after this long without a packet from the peer.
     pub keep_alive: Duration,
     /// Closes a connection on which nothing was received for this long.
     pub idle: Duration,
     /// How long a superseded connection must at least be quiet before its dialler closes it; three round
     /// trips, if that is longer.
     pub duplicate_quiet: Duration,
-    /// How long `close` and `shutdown` wait for messages already accepted to be acknowledged.
+    /// How long `close` and `shutdown` wait for messages already accepted to be acknowledged; two round
+    /// trips, if that is longer.
     pub flush_limit: Duration,
     /// How many connections may stand; further ones are refused.
     pub max_connections: usize,
@@ -84,8 +85,8 @@ impl Settings {
             inquiry_limit: Duration::from_secs(5),
             accept_limit: Duration::from_secs(10),
             initial_rtt: Duration::from_millis(100),
-            keep_alive: Duration::from_secs(3),
-            idle: Duration::from_secs(10),
+            keep_alive: Duration::from_secs(30),
+            idle: Duration::from_secs(90),
             duplicate_quiet: Duration::from_secs(1),
             flush_limit: Duration::from_millis(150),
             max_connections: 1024,

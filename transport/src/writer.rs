@@ -83,11 +83,12 @@ async fn next(core: &Core, link: &Link, channel: u8) -> Step {
         return Step::End;
     };
     loop {
+        let before = link.packets_received();
         tokio::select! {
             taken = queue.take(BATCH_BYTES) => return taken.map_or(Step::End, Step::Messages),
             () = link.ping.notified(), if channel == 0 => return Step::KeepAlive,
             () = sleep(core.settings.keep_alive), if channel == 0 => {
-                if link.keep_alive.load(Relaxed) {
+                if link.keep_alive.load(Relaxed) && link.packets_received() == before {
                     return Step::KeepAlive;
                 }
             }

@@ -12,11 +12,12 @@
 //! | 18 | the version of its program |
 //! | 19 | its tags, sorted |
 //! | 20 | what tells one start of the node's daemon from all others (16 bytes); absent where another node is spoken of |
+//! | 21 | the pace of the node's links: 10 normal, 20 metered; absent where another node is spoken of, and in lines of programs that know only the first |
 //!
 //! A node writes its own line. Others can write one about it too (that it is forgotten), in the run
 //! and with the serial that they know; they repeat what the node said of itself.
 
-use super::{Profile, RosterEntry, Standing};
+use super::{Pace, Profile, RosterEntry, Standing};
 use crate::record::{Number, RecordError};
 use crate::relayed::{Rank, Relayed};
 use bytes::Bytes;
@@ -30,6 +31,7 @@ const ADDRESS: Number = 17;
 const PROGRAM: Number = 18;
 const TAGS: Number = 19;
 const START: Number = 20;
+const PACE: Number = 21;
 
 impl Standing {
     /// Its number in a line, with room between for those to come.
@@ -57,6 +59,8 @@ pub struct Author<'a> {
     pub chain: &'a [u8],
     /// Of a line about the writer itself: what tells this start of its daemon from all others.
     pub start: Option<[u8; 16]>,
+    /// Of a line about the writer itself: the pace of its links.
+    pub pace: Option<Pace>,
 }
 
 impl Author<'_> {
@@ -66,6 +70,7 @@ impl Author<'_> {
             owner,
             chain: &[],
             start: None,
+            pace: None,
         }
     }
 }
@@ -123,6 +128,7 @@ impl Line {
             if let Some(start) = author.start {
                 writer.put_bytes(START, &start);
             }
+            writer.put_some(PACE, author.pace.map(Pace::number).as_ref());
         })?;
         Ok(Self(relayed))
     }
@@ -144,6 +150,12 @@ impl Line {
     /// Of a line of a node about itself: what tells the start of its daemon from all others.
     pub fn start(&self) -> Option<[u8; 16]> {
         self.0.fields().bytes(START)?.try_into().ok()
+    }
+
+    /// Of a line of a node about itself: the pace of its links; `None` where its program knows none.
+    pub fn pace(&self) -> Option<Pace> {
+        let number = self.0.fields().get(PACE).ok().flatten();
+        number.map(Pace::numbered)
     }
 
     /// The node that it is about.
@@ -258,9 +270,11 @@ mod tests {
             owner: NODE,
             chain: b"chain",
             start: Some([9; 16]),
+            pace: Some(Pace::Metered),
         };
         let bare = Line::write(author, NODE, 2, &entry(3, Standing::Member)).unwrap();
         assert_eq!((bare.chain(), bare.start()), (&b"chain"[..], Some([9; 16])));
+        assert_eq!(bare.pace(), Some(Pace::Metered));
         let signed = bare.signed(|said| {
             assert_eq!(said, bare.relayed().bytes());
             Bytes::from_static(b"proof")

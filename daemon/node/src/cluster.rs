@@ -56,6 +56,7 @@ pub use io::{
     Reply, RosterView, Settings, Stats, StopReason, Target, Verdict,
 };
 pub use kept::{Kept, convert_kept};
+pub(crate) use round::METERED_COMPARE_EACH;
 pub use search::{Search, Sought, in_words};
 
 use crate::belief::Impostors;
@@ -158,6 +159,7 @@ impl Cluster {
             seed,
             proofs,
             accept_v1,
+            pace,
             registry,
         } = settings;
         let trust = Trust::new(Arc::clone(&proofs), accept_v1);
@@ -169,6 +171,7 @@ impl Cluster {
             role: me.role,
             start: nonce,
             profile,
+            pace,
         };
         let roster = Replica::new(own, proofs, accept_v1, lines);
         let mut rng = ChaCha8Rng::from_seed(seed);
@@ -332,6 +335,9 @@ impl Cluster {
 
     fn fire(&mut self, timer: Timer) {
         match timer {
+            Timer::Swim(timer) if self.may_rest(&timer) => {
+                self.edge.after(swim::ANNOUNCE_EACH, Timer::Swim(timer));
+            }
             Timer::Swim(timer) => self.swim.fire(&mut self.edge, timer),
             Timer::Prober(timer) => self.probe(timer),
             Timer::Listen => self.listen(),

@@ -157,9 +157,10 @@
 //! Anything: a full queue drops messages, a connection ends with what is in flight. A lost push is
 //! found by the next round; a lost question or answer of a round ends it after 2 s, and another one
 //! begins; a pull without progress for 5 s is given up, and found again, and for a minute who did not
-//! answer is asked for that list only if nobody else has it; `Confirm` is said each
+//! answer is asked for that list only if nobody else has it; on a link that is slow
+//! both get as long as their bytes take there (`replication/flow.rs`); `Confirm` is said each
 //! second as long as somebody waits. A change that comes before those that it depends on is held
-//! back, and after 250 ms its sender is asked for them. A change is taken in once, however often it
+//! back, and after 250 ms, or a round trip, its sender is asked for them. A change is taken in once, however often it
 //! comes.
 //!
 //! ## Bounds
@@ -175,7 +176,7 @@
 //! broke off are remembered.
 //!
 //! 1 MiB a message, 4 MiB a change; 64 lists repaired at once, 16,384 waiting for each peer, 1 MiB
-//! under way from each; 64 lists under a second look; 16 MiB or 10,000 changes held back for a
+//! under way from each, and on a thin link what comes within 4 s; 64 lists under a second look; 16 MiB or 10,000 changes held back for a
 //! list; of one peer 32 MiB, of all 128 MiB, with what they take besides their bytes; 4,096 clients
 //! that wait for replicas. What finds no room is dropped, counted, and found by a later round.
 //!
@@ -390,7 +391,7 @@ impl Lists {
                     self.replication.repair(edge, documents, peer, list);
                 }
             }
-            Timer::Abandon(list) => documents.drop_orphans(edge, list),
+            Timer::Abandon(list) => self.replication.abandon(edge, documents, list),
             Timer::Reload(list) => self.run_waiting(list),
             Timer::Recheck(list) => self.replication.recheck(edge, documents, list),
             Timer::Tick => self.replication.tick(edge, documents),

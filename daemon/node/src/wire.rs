@@ -133,6 +133,8 @@ pub enum CloseReason {
     Oneself,
     /// An authority has revoked the peer.
     Revoked,
+    /// The peer is down, as far as this node can tell, and has been silent for long.
+    Silent,
 }
 
 impl CloseReason {
@@ -145,6 +147,7 @@ impl CloseReason {
             Self::Refused => "name or id belongs to another node",
             Self::Shutdown => "shutting down",
             Self::Oneself => "this node's own address",
+            Self::Silent => "nothing came for long",
             Self::Revoked => "an authority of the cluster has revoked this node's id",
         }
     }

@@ -6,6 +6,7 @@ use super::keys::{Default, Key, Kind};
 use super::level::plausible;
 use super::{Config, LogFormat, Surroundings, certificate, defaults};
 use api::duration;
+use crdt::roster::Pace;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -290,6 +291,12 @@ pub(super) fn not_empty(text: &str) -> Option<String> {
 
 pub(super) fn log_level(text: &str) -> Option<String> {
     plausible(text).then(|| text.to_owned())
+}
+
+pub(super) fn pace(text: &str) -> Option<Pace> {
+    [Pace::Normal, Pace::Metered]
+        .into_iter()
+        .find(|pace| pace.as_str() == text)
 }
 
 pub(super) fn log_format(text: &str) -> Option<LogFormat> {

@@ -4,9 +4,11 @@
 
 use super::keys::{Applies, Default, Key, Kind, Place};
 use super::resolve::{
-    Reader, address, address_or_none, host_port, log_format, log_level, not_empty, reachable, tag,
+    Reader, address, address_or_none, host_port, log_format, log_level, not_empty, pace, reachable,
+    tag,
 };
 use super::{DevFlags, LogFormat};
+use crdt::roster::Pace;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -206,6 +208,14 @@ settings! {
                 they say of other nodes proves nothing, and is believed within bounds. Take it out \
                 again when all are upgraded.",
             default: Default::Text("false"),
+        }
+        pace: Pace, Kind::Text, "normal|metered", |reader, key| reader.text(key, pace),
+            "Whether this node's links are paid by the byte" => {
+            more: "\"metered\": at rest little is said on them. A member that has died is found out \
+                within half a minute rather than three seconds; changes go at once all the same. \
+                A link is metered if either of its ends is.",
+            text: "normal or metered",
+            default: Default::Text("normal"),
         }
     }
     tls Tls "Who this node is: files in PEM, made by \"muster pki\". They are read anew at a \

@@ -8,7 +8,7 @@ use crate::os::Os;
 use crate::queue::{Input, Place};
 use crate::world::KILL_AFTER;
 use bytes::Bytes;
-use crdt::roster::Profile;
+use crdt::roster::{Pace, Profile};
 use crdt::vector::Sums;
 use names::{ListId, Shard};
 use node::cluster::{self, Cluster, RosterView, StopReason};
@@ -86,6 +86,8 @@ pub struct Host {
     pub address: SocketAddr,
     /// Whom its configuration tells it to join.
     pub seeds: Vec<String>,
+    /// What its links cost.
+    pub pace: Pace,
     /// Its operating system.
     pub os: Os,
     /// Its disk.
@@ -121,6 +123,7 @@ impl Host {
             peer,
             address,
             seeds,
+            pace: Pace::Normal,
             os,
             disk,
             clock_error_ms: 0,
@@ -169,6 +172,7 @@ impl Host {
             seed,
             proofs: Arc::clone(&self.proofs),
             accept_v1: false,
+            pace: self.pace,
             registry,
         };
         let everything = (Shard(0), Shard(255));

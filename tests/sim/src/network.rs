@@ -5,9 +5,10 @@
 //! | the world | here |
 //! | --- | --- |
 //! | handshake | three flights, each sent again when lost; given up when the machine says so |
-//! | keep-alive, idle timeout | 3 s, 10 s: a cut or a killed peer closes a connection only then |
+//! | keep-alive, idle timeout | after 30 s, 90 s of silence: of a cut or a killed peer the network tells only then |
 //! | lost message | sent again after a pause that doubles, at once when another packet gets through |
 //! | close | at once here, after one packet there; what is in flight is lost; if the packet is lost, by a reset later |
+//! | thin link | all bytes of a direction stand in line; what is urgent passes bulk that has not been sent |
 //! | full queue | the message is dropped and the process told once until the queue has drained |
 //! | two that dial each other | two connections, of which both use the one dialled by the smaller id; the one dialled by the larger id is closed when it was quiet for 1 s |
 
@@ -17,6 +18,7 @@ mod session;
 mod steps;
 #[cfg(test)]
 mod tests;
+mod thin;
 mod weather;
 
 pub use arrival::Arrival;
@@ -33,6 +35,7 @@ use session::{End, Session, State};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
+use thin::Load;
 
 /// How long until an address that is no node's is known to be wrong.
 const RESOLVING: Duration = Duration::from_millis(5);
@@ -93,6 +96,10 @@ pub struct Network {
     /// What processes did that the transport's contract forbids.
     pub violations: Vec<String>,
     stations: Vec<Station>,
+    /// The UDP payload that each host has sent, in bytes, about.
+    pub sent: BTreeMap<usize, u64>,
+    /// Until when each direction of a thin link is busy with what was sent on it.
+    busy: BTreeMap<(usize, usize), Instant>,
     sessions: BTreeMap<u64, Session>,
     ends: BTreeMap<(usize, ConnId), (u64, usize)>,
     drawn: u64,
@@ -111,6 +118,8 @@ impl Network {
             laggard: None,
             violations: Vec::new(),
             stations: Vec::new(),
+            sent: BTreeMap::new(),
+            busy: BTreeMap::new(),
             sessions,
             ends,
             drawn: 0,
@@ -254,7 +263,9 @@ impl Network {
         };
         let receiver = self.sessions[&id].ends[1 - from].host;
         for _ in 0..copies {
+            let waits = self.transmit(queue.now(), id, from, Load::Urgent(bytes.len()));
             if let Some(delay) = self.carry(id, from) {
+                let delay = waits + delay;
                 let late = if self.laggard == Some(receiver) {
                     self.chance.millis(1_000, 2_000)
                 } else {

@@ -163,6 +163,7 @@ impl Rogue {
             owner,
             chain: &self.proofs.chain(),
             start: (owner == subject).then_some(self.nonce),
+            pace: None,
         };
         let line = Line::write(author, subject, serial, entry)?;
         let cluster = self.proofs.cluster();

@@ -1,6 +1,7 @@
 //! The parameters of QUIC and of its socket.
 
 use super::BindError;
+use crate::congestion::Bounded;
 use crate::connection::MAX_LARGE_DATAGRAMS;
 use crate::fault::{Fault, Socket, canonical};
 use crate::refusal::Verdict;
@@ -36,6 +37,7 @@ pub(super) fn transport(settings: &Settings) -> Result<TransportConfig, BindErro
     let mut config = TransportConfig::default();
     config
         .initial_rtt(settings.initial_rtt)
+        .congestion_controller_factory(Arc::new(Bounded::default()))
         .max_idle_timeout(Some(idle))
         .max_concurrent_bidi_streams(0_u8.into())
         .max_concurrent_uni_streams(streams.into())

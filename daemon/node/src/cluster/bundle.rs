@@ -196,6 +196,7 @@ mod tests {
             owner: node.0.id,
             chain: &chain,
             start: Some([1; 16]),
+            pace: None,
         };
         let entry = RosterEntry {
             run: 1,

@@ -76,6 +76,8 @@ pub(super) struct Connections {
     last_contact: BTreeMap<NodeId, Instant>,
     /// By when each node is to answer that was asked whether it is there, and has not answered yet.
     asked: BTreeMap<NodeId, Instant>,
+    /// When a peer behind a metered link is compared with next.
+    pub(super) metered_compared: Instant,
 }
 
 impl Connections {
@@ -157,10 +159,6 @@ impl Connections {
     pub(super) fn protocol(&self, conn: ConnId) -> Protocol {
         let connection = self.by_id.get(&conn);
         connection.map_or(Protocol::UNPROVED, |connection| connection.protocol)
-    }
-
-    pub(super) fn random(&self, rng: &mut ChaCha8Rng) -> Option<ConnId> {
-        self.currents().choose(rng)
     }
 
     /// The peer's hello was accepted: the connection comes into use, and what waited for it goes
@@ -250,8 +248,8 @@ impl Connections {
             .map(|contact| edge.instant().since(*contact))
     }
 
-    /// Pings on the connections to a node that is up; for one that is down they end, and idleness
-    /// closes them: closing at once would throw away the proof that it lives.
+    /// Pings on the connections to a node that is up; for one that is down they end, and after a while of
+    /// silence they are closed: closing at once would throw away the proof that it lives.
     pub(super) fn keep_alive(&mut self, edge: &mut Edge, node: NodeId, on: bool) {
         for conn in self.of.get(&node).into_iter().flatten() {
             if let Some(connection) = self

@@ -134,6 +134,11 @@ impl Dials {
         self.round_trips.retain(|node, _| is_known(*node));
     }
 
+    /// The round trips to all peers that were ever measured.
+    pub(super) fn round_trips(&self) -> impl Iterator<Item = (NodeId, Duration)> {
+        self.round_trips.iter().map(|(node, far)| (*node, *far))
+    }
+
     /// Begins an attempt to reach a node at an address, if it is time for one.
     pub(super) fn begin(&mut self, now: Instant, node: NodeId, to: SocketAddr) -> Option<Begun> {
         let attempts = self.under_way.get(&node).map_or(&[][..], Vec::as_slice);

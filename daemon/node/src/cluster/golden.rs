@@ -49,6 +49,7 @@ fn signed() -> Bytes {
         owner: NODE,
         chain: &node.chain(),
         start: Some([9; 16]),
+        pace: None,
     };
     let line = Line::write(author, NODE, 4, &line(Standing::Member)).unwrap();
     let line = line.signed(|said| node.sign(Domain::Line, said)).unwrap();

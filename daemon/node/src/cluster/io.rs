@@ -12,7 +12,7 @@ use crate::wire::{
     Channel, CloseReason, ConnId, DialId, Peer, Protocol, RequestId, WriteError, WriteId,
 };
 use bytes::Bytes;
-use crdt::roster::{Profile, Revocation};
+use crdt::roster::{Pace, Profile, Revocation};
 use names::{NodeId, NodeName, Role};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -38,6 +38,8 @@ pub struct Settings {
     /// Whether this node speaks the first version of the protocol, too, in which what is said of third
     /// nodes proves nothing.
     pub accept_v1: bool,
+    /// The pace of this node's links.
+    pub pace: Pace,
     /// For the process registry.
     pub registry: registry::Settings,
 }
@@ -436,6 +438,8 @@ pub struct MemberView {
     pub run: u64,
     /// Since when it is in that state.
     pub since: Wall,
+    /// Whether the link to it is metered, by its end of it or by this node's.
+    pub is_metered: bool,
     /// The connection to it that is in use, if any.
     pub conn: Option<ConnId>,
     /// The version of the protocol that this connection speaks.

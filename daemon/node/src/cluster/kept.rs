@@ -1,4 +1,4 @@
-//! What the disk keeps: the run, and the roster with the last known addresses.
+//! What the disk keeps: the run, the roster with the last known addresses, and how far members are.
 //!
 //! A [record](crdt::record) of version 1:
 //!
@@ -7,6 +7,7 @@
 //! | 1 | the highest run that this node has taken (`u64`) |
 //! | 2 | the bytes of all [lines](crdt::roster::Line) of the roster |
 //! | 3 | the bytes of all [revocations](crdt::roster::Revocation); absent where there is none |
+//! | 4 | the round trips to members that are far: id, milliseconds; absent where there is none |
 //!
 //! Lines that this program does not understand, and fields that it does not know, are kept as they
 //! are.
@@ -28,10 +29,19 @@ const VERSION: u8 = 1;
 const RUN: Number = 1;
 const LINES: Number = 2;
 const REVOCATIONS: Number = 3;
+const ROUND_TRIPS: Number = 4;
+/// A member is far whose round trip is this one at least: the first packet of a dial to one that is
+/// nearer is not sent again too soon.
+const FAR: Duration = Duration::from_millis(100);
+/// A round trip is written anew when it has become so many times what was kept, or a part of it.
+const UNLIKE: u32 = 2;
 /// A failed write is tried again after this.
 const REWRITE: Duration = Duration::from_secs(1);
 /// How many clients may wait for a change of the roster.
 const MAX_PENDING: usize = 64;
+
+/// How far members are, in milliseconds.
+type RoundTrips = BTreeMap<NodeId, u32>;
 
 /// What the disk kept of earlier runs; the default is that of the very first start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,6 +49,7 @@ pub struct Kept {
     run: u64,
     lines: Vec<Line>,
     revocations: Vec<Revocation>,
+    round_trips: RoundTrips,
     /// The record that was read, for its other fields.
     record: Bytes,
 }
@@ -70,6 +81,7 @@ impl Kept {
             run: record.need(RUN)?,
             lines,
             revocations: revocations.collect::<Result<_, _>>()?,
+            round_trips: record.get(ROUND_TRIPS)?.unwrap_or_default(),
             record: bytes.clone(),
         })
     }
@@ -81,14 +93,22 @@ impl Kept {
 }
 
 /// The record of that run and those lines, with the other fields of the one before.
-fn record(before: &Bytes, run: u64, kept: &Lines) -> Result<Bytes, RecordError> {
+fn record(
+    before: &Bytes,
+    run: u64,
+    kept: &Lines,
+    round_trips: &RoundTrips,
+) -> Result<Bytes, RecordError> {
     let mut writer = match Record::read(VERSION, before) {
-        Ok(old) => Writer::over(VERSION, old, REVOCATIONS),
+        Ok(old) => Writer::over(VERSION, old, ROUND_TRIPS),
         Err(_) => Writer::new(VERSION),
     };
     writer.put(RUN, &run).put(LINES, &kept.lines);
     if !kept.revocations.is_empty() {
         writer.put(REVOCATIONS, &kept.revocations);
+    }
+    if !round_trips.is_empty() {
+        writer.put(ROUND_TRIPS, round_trips);
     }
     writer.finish().map(Bytes::from)
 }
@@ -125,7 +145,7 @@ pub fn convert_kept(bytes: &[u8]) -> Result<Bytes, Malformed> {
         roster.merge_entry(node, entry);
     }
     unproved(&roster)
-        .and_then(|lines| record(&Bytes::new(), kept.run, &lines))
+        .and_then(|lines| record(&Bytes::new(), kept.run, &lines, &RoundTrips::new()))
         .map_err(|error| Malformed::rule(&error.to_string()))
 }
 
@@ -190,6 +210,7 @@ pub(super) struct Keeper {
     pending: Vec<Pending>,
     flight: Option<Flight>,
     last_write: u64,
+    round_trips: RoundTrips,
     /// The record that was read at the start.
     before: Bytes,
 }
@@ -201,6 +222,7 @@ impl Keeper {
             run,
             lines,
             revocations,
+            round_trips,
             record,
         } = kept;
         let keeper = Self {
@@ -210,6 +232,7 @@ impl Keeper {
             pending: Vec::new(),
             flight: None,
             last_write: 0,
+            round_trips,
             before: record,
         };
         (keeper, (lines, revocations))
@@ -242,6 +265,30 @@ impl Keeper {
         self.dirty = true;
     }
 
+    /// The round trips that are kept.
+    pub(super) fn round_trips(&self) -> impl Iterator<Item = (NodeId, Duration)> {
+        let kept = self.round_trips.iter();
+        kept.map(|(node, ms)| (*node, Duration::from_millis(u64::from(*ms))))
+    }
+
+    /// The round trips to members as they are now: those to far ones are kept, and written where one is
+    /// quite another than before.
+    pub(super) fn keep_round_trips(&mut self, now: impl Iterator<Item = (NodeId, Duration)>) {
+        let far = now.filter(|(_, round_trip)| *round_trip >= FAR);
+        let far = far.map(|(node, far)| (node, u32::try_from(far.as_millis()).unwrap_or(u32::MAX)));
+        let far: RoundTrips = far.collect();
+        let is_like = |node: &NodeId, ms: u32| {
+            let before = self.round_trips.get(node);
+            before.is_some_and(|before| {
+                ms <= before.saturating_mul(UNLIKE) && *before <= ms.saturating_mul(UNLIKE)
+            })
+        };
+        if !far.iter().all(|(node, ms)| is_like(node, *ms)) {
+            self.round_trips = far;
+            self.dirty = true;
+        }
+    }
+
     pub(super) fn mark_dirty(&mut self) {
         self.dirty = true;
     }
@@ -271,12 +318,13 @@ impl Keeper {
             run: self.wanted(),
             carried: self.pending.len(),
         });
-        let bytes = record(&self.before, self.wanted(), &lines);
+        let bytes = record(&self.before, self.wanted(), &lines, &self.round_trips);
         let bytes = bytes.unwrap_or_else(|error| {
             // The bounds of a roster and of its lines do not admit this. The run is what must not
             // be lost.
             tracing::error!(%error, "the roster is too large to be kept");
-            record(&self.before, self.wanted(), &Lines::default()).unwrap_or_default()
+            let (run, nobody) = (self.wanted(), RoundTrips::new());
+            record(&self.before, run, &Lines::default(), &nobody).unwrap_or_default()
         });
         edge.put(Output::Write { id, bytes });
     }
@@ -316,7 +364,7 @@ impl Kept {
     /// As a program that has this run, and knows this roster without proofs, writes it.
     pub(super) fn new(run: u64, roster: &Roster) -> Self {
         let lines = unproved(roster).unwrap();
-        Self::read(&record(&Bytes::new(), run, &lines).unwrap()).unwrap()
+        Self::read(&record(&Bytes::new(), run, &lines, &RoundTrips::new()).unwrap()).unwrap()
     }
 
     /// As it is written anew.
@@ -329,7 +377,7 @@ impl Kept {
                 .map(|one| one.relayed().bytes().clone())
                 .collect(),
         };
-        record(&self.record, self.run, &kept).unwrap()
+        record(&self.record, self.run, &kept, &self.round_trips).unwrap()
     }
 }
 
@@ -367,6 +415,29 @@ mod tests {
         let kept = Kept::read(&bytes).unwrap();
         assert_eq!((kept.run, kept.lines.len()), (7, 1));
         assert_eq!(kept.bytes(), bytes);
+    }
+
+    /// What the next start reads of the round trips, after they were these, in milliseconds.
+    fn next_start(keeper: &mut Keeper, ms: &[u64]) -> Vec<u128> {
+        let nodes = ms.iter().zip(1..);
+        keeper.keep_round_trips(nodes.map(|(ms, n)| (NodeId([n; 16]), Duration::from_millis(*ms))));
+        let bytes = record(&keeper.before, 7, &Lines::default(), &keeper.round_trips).unwrap();
+        let (next, _) = Keeper::after(Kept::read(&bytes).unwrap());
+        next.round_trips().map(|(_, far)| far.as_millis()).collect()
+    }
+
+    #[test]
+    fn how_far_members_are_is_kept_and_seldom_written() {
+        let (mut keeper, _) = Keeper::after(Kept::new(7, &Roster::default()));
+        keeper.dirty = false;
+        assert!(next_start(&mut keeper, &[2, 99]).is_empty());
+        assert!(!keeper.dirty, "who is near is not kept");
+        assert_eq!(next_start(&mut keeper, &[2, 640]), [640]);
+        assert!(std::mem::take(&mut keeper.dirty));
+        assert_eq!(next_start(&mut keeper, &[2, 900]), [640]);
+        assert!(!keeper.dirty, "it is about the same");
+        assert_eq!(next_start(&mut keeper, &[2, 1_500]), [1_500]);
+        assert!(keeper.dirty);
     }
 
     fn line(run: u64) -> RosterEntry {

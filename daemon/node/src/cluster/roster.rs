@@ -99,7 +99,7 @@ use super::swim::Identity;
 use crate::belief::{Runs, run_beside_proof};
 use crate::proof::Proofs;
 use bytes::Bytes;
-use crdt::roster::{Author, Line, Profile, Revocation, Roster, RosterEntry, Standing};
+use crdt::roster::{Author, Line, Pace, Profile, Revocation, Roster, RosterEntry, Standing};
 use names::{NodeId, NodeName, Role};
 use shut::Revocations;
 use slot::Slot;
@@ -114,6 +114,7 @@ pub(super) struct Own {
     pub(super) role: Role,
     pub(super) start: Nonce,
     pub(super) profile: Profile,
+    pub(super) pace: Pace,
 }
 
 /// What became of a line that carries a proof.
@@ -294,6 +295,17 @@ impl Replica {
     }
 
     /// What a node is, by the certificate with which it has signed its latest line.
+    /// What a node's line says of its pace; `None` where its program knows none.
+    pub(super) fn told_pace(&self, node: NodeId) -> Option<Pace> {
+        self.slots.get(&node)?.own.as_ref()?.pace()
+    }
+
+    /// Whether the link to a node is metered: if either end is.
+    pub(super) fn is_metered(&self, node: NodeId) -> bool {
+        let theirs = self.told_pace(node).unwrap_or_default();
+        theirs.max(self.own.pace) == Pace::Metered
+    }
+
     pub(super) fn role(&self, node: NodeId) -> Role {
         if node == self.own.me {
             return self.own.role;

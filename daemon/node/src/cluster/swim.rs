@@ -23,9 +23,12 @@
 //! b → …   Gossip           { b, incarnation 5, alive }: the accused alone may refute it
 //! ```
 //!
+//! A ping and its answer that go over a connection need not say from whom and to whom they are. So
+//! between programs that know it they are two bytes (`small`), which say what they are and the number.
+//!
 //! `Announce` asks a node for whom it knows, and `Feed` answers: so a newcomer gets in, and so two
 //! halves of a partition find each other again (three members that are down are announced to every
-//! 2 s, one that is alive every 10 s). `TurnUndead` tells a node that it was declared down: it
+//! 2 s, one that is alive every 10 s, but not where a link is metered and all are connected). `TurnUndead` tells a node that it was declared down: it
 //! takes a new generation of its identity, and is alive again.
 //!
 //! # What may be lost
@@ -64,7 +67,9 @@ mod prober;
 mod probing;
 mod sighting;
 mod sink;
+mod small;
 
+pub(super) use config::ANNOUNCE_EACH;
 pub(super) use foca::State;
 pub(super) use identity::Identity;
 pub(super) use prober::{Contact, Timer as ProberTimer};
@@ -85,6 +90,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// A deadline of foca's.
 pub(super) type Timer = foca::Timer<Identity>;
+/// Whether a deadline of foca's is that of its periodic announcement.
+pub(super) fn is_announcement(timer: &Timer) -> bool {
+    matches!(timer, Timer::PeriodicAnnounce(_))
+}
+
 /// A line of the membership state, as it travels.
 pub(super) type Member = foca::Member<Identity>;
 

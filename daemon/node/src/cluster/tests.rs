@@ -25,7 +25,7 @@ use crate::wire::{Channel, CloseReason, Protocol};
 use arbitrary::{Act, acts, protocols};
 use bytes::Bytes;
 use crdt::registry::{Logs, Progress, ProvedDelta};
-use crdt::roster::{Author, Line, Profile, RosterEntry};
+use crdt::roster::{Author, Line, Pace, Profile, RosterEntry};
 use names::{NodeName, Role};
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -80,6 +80,7 @@ fn signed_profile(
         owner: node.0.id,
         chain: &node.chain(),
         start: Some([nonce; 16]),
+        pace: None,
     };
     let entry = RosterEntry {
         run,
@@ -112,6 +113,7 @@ fn settings(accept_v1: bool) -> Settings {
         nonce: [1; 16],
         seed: [7; 32],
         accept_v1,
+        pace: Pace::Normal,
         registry: registry::Settings::default(),
     }
 }

@@ -45,12 +45,13 @@ impl Silence {
 
     /// Another quarter of a second has passed, in which members were probed or not. A member who lives
     /// is heard of within two round trips; the nearest one has to be silent for that much longer.
-    pub(super) fn tick(&mut self, probing: bool, nearest: Option<Duration>) {
+    /// Where all links are metered members rest between two probes.
+    pub(super) fn tick(&mut self, probing: bool, nearest: Option<Duration>, rest: Duration) {
         if !probing {
             return self.end();
         }
         self.ticks = self.ticks.saturating_add(1);
-        let limit = SILENT + nearest.unwrap_or(UNMEASURED) * 2;
+        let limit = rest + SILENT + nearest.unwrap_or(UNMEASURED) * 2;
         self.is_total |= LISTEN * self.ticks >= limit;
     }
 
@@ -96,11 +97,11 @@ mod tests {
     }
 
     /// After how many ticks without a word a node is isolated.
-    fn ticks(nearest_ms: u64) -> usize {
+    fn ticks(nearest_ms: u64, rest_ms: u64) -> usize {
         let mut silence = Silence::default();
         let nearest = Some(Duration::from_millis(nearest_ms));
         let is_total = |_: &usize| {
-            silence.tick(true, nearest);
+            silence.tick(true, nearest, Duration::from_millis(rest_ms));
             silence.is_total()
         };
         (1..1_000).find(is_total).unwrap()
@@ -108,7 +109,8 @@ mod tests {
 
     #[test]
     fn silence_is_total_after_two_seconds_and_two_round_trips() {
-        assert_eq!((ticks(0), ticks(100), ticks(1_500)), (8, 9, 20));
+        assert_eq!((ticks(0, 0), ticks(100, 0), ticks(1_500, 0)), (8, 9, 20));
+        assert_eq!(ticks(0, 15_000), 68, "where members rest");
     }
 
     #[test]
@@ -116,12 +118,12 @@ mod tests {
         let nearest = Some(Duration::ZERO);
         for probing in [true, false] {
             let mut silence = Silence::default();
-            (0..20).for_each(|_| silence.tick(true, nearest));
+            (0..20).for_each(|_| silence.tick(true, nearest, Duration::ZERO));
             assert!(silence.is_total());
             if probing {
                 silence.end();
             } else {
-                silence.tick(false, nearest);
+                silence.tick(false, nearest, Duration::ZERO);
             }
             assert!(!silence.is_total());
         }

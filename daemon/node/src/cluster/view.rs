@@ -158,6 +158,7 @@ impl Viewer {
             state,
             run: entry.run,
             since,
+            is_metered: sources.roster.is_metered(node),
             conn,
             protocol,
             indirect,

@@ -25,6 +25,8 @@ pub(super) enum Event {
     Answer { list: ListId, verdict: Verdict },
     /// Changes came that the document had already: who asked for their confirmation may get it now.
     Repeated(ListId),
+    /// Changes of a list came that lack others, the first ones of that list.
+    Orphaned(ListId),
     /// That peer sent a change that would have spoiled a document.
     Spoiling(NodeId),
     /// That peer sent a change whose number is taken by another one.

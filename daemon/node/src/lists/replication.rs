@@ -8,6 +8,7 @@
 //! | `peers` | connections, and which of each peer's is in use |
 //! | `outbox`, `assemblies` | new changes for the peers; large ones of theirs, in parts |
 //! | `rounds`, `fresh`, `to_wake` | comparisons of all lists, under way and urgent |
+//! | `flows` | how fast each peer's link is, as its answers have shown |
 //! | `differing`, `pulls` | lists that differed once; repairs under way, and waiting |
 //! | `reached` | how far comparing a list part by part has come |
 //! | `vectors`, `serving` | what waits for a vector; peers for which changes are being read |
@@ -30,6 +31,7 @@ mod confirming;
 mod contradictions;
 mod departure;
 mod differing;
+mod flow;
 mod forking;
 mod forks;
 mod messages;
@@ -54,11 +56,13 @@ pub use contradictions::Contradiction;
 pub use forks::Fork;
 
 use crate::cluster::RosterView;
+use crate::time::Instant;
 use crate::wire::{CloseReason, ConnId, Protocol};
 use chunks::Assemblies;
 use contradictions::Contradictions;
 use departure::Departure;
 use differing::Differing;
+use flow::Flows;
 use forks::Forks;
 use names::{ListId, NodeId, Role, Shard};
 use outbox::Outbox;
@@ -92,6 +96,7 @@ pub(super) struct Replication {
     to_wake: BTreeSet<NodeId>,
     differing: Differing,
     pulls: Pulls,
+    flows: Flows,
     forks: Forks,
     contradictions: Contradictions,
     owning: Owning,
@@ -101,6 +106,8 @@ pub(super) struct Replication {
     watchers: Watchers,
     waits: Waits,
     departure: Departure,
+    /// When a peer behind a metered link is compared with next.
+    metered_compared: Instant,
     rng: ChaCha8Rng,
 }
 
@@ -118,6 +125,7 @@ impl Replication {
             to_wake: BTreeSet::new(),
             differing: Differing::default(),
             pulls: Pulls::default(),
+            flows: Flows::default(),
             forks: Forks::default(),
             contradictions: Contradictions::default(),
             owning: Owning::default(),
@@ -126,6 +134,7 @@ impl Replication {
             watchers: Watchers::default(),
             waits: Waits::default(),
             departure: Departure::default(),
+            metered_compared: Instant::default(),
             rng,
         }
     }
@@ -146,6 +155,8 @@ impl Replication {
         self.tell_own_salt(edge, documents, conn);
         self.fresh.insert(peer);
         self.rounds.cancel(peer);
+        // What was asked on an older one may be lost with the process that was asked.
+        self.pulls.interrupted(peer);
         self.begin_rounds(edge, documents);
     }
 
@@ -160,6 +171,8 @@ impl Replication {
             self.to_wake.remove(&peer);
             self.rounds.gone(peer);
             self.pulls.gone(peer);
+            self.flows.gone(peer);
+            self.differing.gone(peer);
             self.forks.gone(peer);
             self.begin_repairs(edge, documents);
         } else if let Some(peer) = user {
@@ -213,6 +226,7 @@ impl Replication {
                 settled,
                 changes,
             } => self.settled(edge, (list, &name), &settled, &changes),
+            Event::Orphaned(list) => self.await_missing(edge, list),
             Event::Contradicting { node, list } => self.contradicts(edge, node, list),
             Event::Failed => self.forget_work(),
         }
@@ -273,8 +287,8 @@ impl Replication {
     pub(super) fn tick(&mut self, edge: &mut Edge, documents: &mut Documents) {
         edge.after(TICK, Timer::Tick);
         let now = edge.now.instant;
-        edge.stats.dropped += u64::try_from(self.pulls.expire(now)).unwrap_or(0);
-        self.rounds.expire(now);
+        edge.stats.dropped += u64::try_from(self.pulls.expire(now, &mut self.flows)).unwrap_or(0);
+        self.rounds.expire(now, &self.flows, &self.pulls);
         self.owning.tick(now);
         self.watchers.forget_old(now);
         if documents.failure().is_some() {
@@ -290,7 +304,9 @@ impl Replication {
 
     /// Looks at a list that differed a second time.
     pub(super) fn recheck(&mut self, edge: &mut Edge, documents: &mut Documents, list: ListId) {
-        self.with_vector(edge, documents, list, Purpose::Recheck);
+        if self.differing.is_due(edge.now.instant, list) {
+            self.with_vector(edge, documents, list, Purpose::Recheck);
+        }
     }
 
     /// Sends the changes that were committed since it was called last.

@@ -1,6 +1,7 @@
 //! Keeping the replicas of the logs up to date: pushes of this node's own, pulls of what others are
 //! ahead with, and the comparison that finds what both have missed.
 
+mod load;
 mod pulling;
 #[cfg(test)]
 mod tests;
@@ -13,14 +14,9 @@ use crate::time::Instant;
 use crate::wire::{ConnId, Protocol};
 use bytes::Bytes;
 use crdt::registry::{Logs, Progress};
+use load::Load;
 use names::NodeId;
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
-
-/// About how large the parts of a log are, in bytes.
-const PART_BYTES: usize = 128 << 10;
-/// A part, a pull or a question without an answer for so long is given up.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The logs of nodes that are not connected take about so many bytes in all; then others are asked for
 /// no more of them. For each node that is there its own log has a bound of its own.
@@ -51,6 +47,7 @@ struct Peer {
     /// How far this node's log has come there; unknown until the peer says.
     acked: Option<Progress>,
     flight: Option<Flight>,
+    load: Load,
     /// How many parts in a row brought it no further: after a few, not again before the next round.
     vain: u32,
     /// When it was last asked how far it is.
@@ -66,7 +63,7 @@ pub(super) struct Exchange {
     peers: BTreeMap<NodeId, Peer>,
     /// For each owner the pull that is not answered.
     pulls: BTreeMap<NodeId, Pull>,
-    /// Which connections were asked in vain for a log of which owner, and when: others come first.
+    /// Which connections were asked in vain for a log of which owner, and until when others come first.
     vain: BTreeMap<(NodeId, ConnId), Instant>,
     /// Whether logs of third nodes are taken in the form of protocol 1.
     accept_v1: bool,
@@ -123,6 +120,7 @@ impl Exchange {
             Peer {
                 acked: None,
                 flight: None,
+                load: Load::default(),
                 vain: 0,
                 asked: edge.instant(),
                 is_full: false,
@@ -175,15 +173,15 @@ impl Exchange {
         }
     }
 
-    /// `made` are the parts that were already encoded, by where they begin: most peers are equally
-    /// far.
+    /// `made` are the parts that were already encoded, by where they begin and how large they are: most
+    /// peers are equally far.
     fn push(
         &mut self,
         edge: &mut Edge,
         links: &dyn Routes,
         logs: &Logs,
         node: NodeId,
-        made: &mut BTreeMap<(Protocol, Progress), Option<Bytes>>,
+        made: &mut BTreeMap<(Protocol, Progress, usize), Option<Bytes>>,
     ) {
         let open = self.open(links, node);
         let Some(peer) = self
@@ -197,8 +195,11 @@ impl Exchange {
             return;
         };
         let protocol = links.protocol(conn);
-        let made = made.entry((protocol, acked));
-        let Some(bytes) = made.or_insert_with(|| part(logs, protocol, self.me, acked, true)) else {
+        let part_bytes = peer.load.part_bytes();
+        let made = made.entry((protocol, acked, part_bytes));
+        let me = self.me;
+        let make = || part(logs, protocol, (me, acked), part_bytes, true);
+        let Some(bytes) = made.or_insert_with(make) else {
             return;
         };
         edge.send(conn, bytes.clone());
@@ -220,7 +221,9 @@ impl Exchange {
         let Some(peer) = self.peers.get_mut(&node) else {
             return;
         };
-        peer.flight = None;
+        if let Some(flight) = peer.flight.take() {
+            peer.load.answered(edge.instant().since(flight.at));
+        }
         peer.vain = if peer.acked == Some(progress) {
             peer.vain + 1
         } else {
@@ -241,15 +244,17 @@ impl Exchange {
         let now = edge.instant();
         self.give_up_pulls(now);
         for (node, peer) in &mut self.peers {
+            let patience = peer.load.patience();
             if peer
                 .flight
-                .take_if(|flight| now.since(flight.at) >= PATIENCE)
+                .take_if(|flight| now.since(flight.at) >= patience)
                 .is_some()
             {
                 peer.acked = None;
+                peer.load.unanswered();
             }
             (peer.vain, peer.is_full) = (0, false);
-            if peer.acked.is_none() && now.since(peer.asked) >= PATIENCE {
+            if peer.acked.is_none() && now.since(peer.asked) >= patience {
                 peer.asked = now;
                 links
                     .current(*node)
@@ -268,15 +273,15 @@ impl Exchange {
 fn part(
     logs: &Logs,
     protocol: Protocol,
-    owner: NodeId,
-    from: Progress,
+    (owner, from): (NodeId, Progress),
+    bytes: usize,
     pushed: bool,
 ) -> Option<Bytes> {
     let message = if protocol >= Protocol::PROVED {
-        let delta = logs.proved_delta(owner, from, PART_BYTES)?;
+        let delta = logs.proved_delta(owner, from, bytes)?;
         Message::Proved { delta, pushed }
     } else {
-        let delta = logs.delta(owner, from, PART_BYTES)?;
+        let delta = logs.delta(owner, from, bytes)?;
         Message::Part { delta, pushed }
     };
     Some(message.bytes())

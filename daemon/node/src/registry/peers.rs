@@ -68,7 +68,10 @@ impl Registry {
                 self.exchange
                     .acknowledged(&mut self.edge, links, &self.logs, node, position)
             }
-            Message::Pull { owner, from } => self.answer(links, conn, owner, from),
+            Message::Pull {
+                owner,
+                from: progress,
+            } => self.answer(links, from, (owner, progress)),
             Message::Hash(hash) if hash != exchange::hash(links, &self.logs, conn) => self
                 .edge
                 .send(conn, exchange::vector(links, &self.logs, conn, true)),
@@ -118,14 +121,15 @@ impl Registry {
 
     /// Gives a peer what it lacks of a log. A log that its owner has pushed here was taken on its word:
     /// whether its proof is good matters now, for a peer would blame this node.
-    fn answer(&mut self, links: &dyn Routes, conn: ConnId, owner: NodeId, from: Progress) {
-        let is_proved = links.protocol(conn) >= Protocol::PROVED;
+    fn answer(&mut self, links: &dyn Routes, to: (NodeId, ConnId), log: (NodeId, Progress)) {
+        let owner = log.0;
+        let is_proved = links.protocol(to.1) >= Protocol::PROVED;
         if is_proved && owner != self.me && !self.can_relay(owner) {
             tracing::debug!(%owner, "a node's log cannot be relayed: its proof is not good");
             return;
         }
         self.exchange
-            .answer(&mut self.edge, links, &self.logs, conn, (owner, from));
+            .answer(&mut self.edge, links, &self.logs, to, log);
     }
 
     /// What a node is.

@@ -2,6 +2,7 @@
 //! duplicates.
 
 use super::session::{End, State};
+use super::thin::Load;
 use super::{Arrival, Network, Step, TICK};
 use crate::queue::{Event, Queue};
 use bytes::Bytes;
@@ -10,11 +11,13 @@ use node::wire::Channel;
 use std::time::Duration;
 
 /// A connection on which nothing was heard for so long is dead.
-const IDLE: Duration = Duration::from_secs(10);
-/// Pings are sent every so many ticks.
-const PING_TICKS: u64 = 3;
+const IDLE: Duration = Duration::from_secs(90);
+/// An end on which nothing was heard for so long sends pings.
+const PING_AFTER: Duration = Duration::from_secs(30);
 /// A flight that got no answer is sent again after this, then after twice this, and so on.
 const RESEND_FLIGHT: Duration = Duration::from_millis(300);
+/// About how large a flight of a handshake is, in bytes.
+const FLIGHT_BYTES: usize = 1_200;
 /// The longest pause between two attempts to get a message through.
 const MAX_BACKOFF: Duration = Duration::from_secs(3);
 /// A connection that lost against another to the same peer is closed after so much quiet, and three round
@@ -68,8 +71,9 @@ impl Network {
         if done || tries > MAX_FLIGHTS {
             return;
         }
+        let waits = self.transmit(queue.now(), id, flight % 2, Load::Urgent(FLIGHT_BYTES));
         if let Some(delay) = self.carry(id, flight % 2) {
-            queue.after(delay, Event::Network(Step::Landed(id, flight)));
+            queue.after(waits + delay, Event::Network(Step::Landed(id, flight)));
         }
         // Whoever gets no answer sends the same again.
         queue.after(
@@ -227,7 +231,8 @@ impl Network {
             if !self.is_running(id, end, queue.now()) {
                 continue;
             }
-            if count.is_multiple_of(PING_TICKS) {
+            let heard = self.sessions[&id].ends[end].heard;
+            if queue.now().since(heard) > PING_AFTER {
                 self.ping(queue, id, end);
             }
             let here = &self.sessions[&id].ends[end];
@@ -273,6 +278,8 @@ impl Network {
             *at == host
                 && rival != id
                 && self.sessions[&rival].ends[its_end].is_open()
+                // The rival is pinged, and a process that has gone does not answer.
+                && self.sessions[&rival].ends[1 - its_end].is_open()
                 && there(rival, its_end) == there(id, end)
         })
     }
@@ -359,6 +366,7 @@ impl Network {
             return;
         }
         let delay = self.carry(id, from);
+        let waits = self.send_next(queue.now(), id, from, channel);
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
         };
@@ -379,6 +387,7 @@ impl Network {
                 let spent = Duration::from_nanos(
                     message.len() as u64 * 1_000_000_000 / self.weather.bandwidth.max(1),
                 );
+                let spent = spent.max(waits);
                 let arrival = (queue.now() + spent + delay).max(outgoing.last_arrival);
                 outgoing.last_arrival = arrival;
                 outgoing.in_flight.push_back(message);

@@ -60,6 +60,8 @@ pub struct Link {
     pub jitter: Duration,
     /// How often a packet is lost.
     pub loss: f64,
+    /// Bytes per second each way of all connections together; `None`: as many as the weather allows.
+    pub bandwidth: Option<u64>,
 }
 
 impl Link {

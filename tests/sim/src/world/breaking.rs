@@ -3,8 +3,10 @@
 use super::World;
 use crate::disk::Survival;
 use crate::faults::Fault;
+use crate::host::Host;
 use crate::queue::{Event, Input, Place};
 use crate::registrants::Cause;
+use crdt::roster::Pace;
 use names::ChangeHash;
 use node::cluster::{self, Command, ask};
 use node::time::Instant;
@@ -14,6 +16,8 @@ use std::time::Duration;
 /// How long after a kill every node must know of it, and so many round trips of the longest link.
 const DETECTION: Duration = Duration::from_secs(3);
 const DETECTION_ROUND_TRIPS: u32 = 6;
+/// By how much longer it may take where a link is metered.
+const METERED: Duration = Duration::from_secs(27);
 /// The most loss under which detection keeps its promises.
 pub(crate) const CALM_LOSS: f64 = 0.05;
 
@@ -185,8 +189,16 @@ impl World {
             self.watch.killed(&self.hosts[..honest], now, host, calm);
         }
         let far = self.network.links.longest_round_trip() * DETECTION_ROUND_TRIPS;
-        self.queue
-            .after(DETECTION + far, Event::Obituary { host, killed: now });
+        let is_metered = |host: &Host| host.pace == Pace::Metered;
+        let rest = if self.hosts.iter().any(is_metered) {
+            METERED
+        } else {
+            Duration::ZERO
+        };
+        self.queue.after(
+            DETECTION + far + rest,
+            Event::Obituary { host, killed: now },
+        );
         self.hosts[host].disk.settle(survival);
         self.end_process(host, false);
     }

@@ -71,6 +71,7 @@ impl Replica {
             owner: self.own.me,
             chain: &chain,
             start: Some(self.own.start),
+            pace: Some(self.own.pace),
         };
         self.write(author, self.own.me, serial, entry)
     }
@@ -84,6 +85,7 @@ impl Replica {
             owner: self.own.me,
             chain: &chain,
             start: None,
+            pace: None,
         };
         self.write(author, node, serial, &entry)
     }

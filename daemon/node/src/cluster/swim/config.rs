@@ -10,6 +10,9 @@ const TRANSMISSIONS: NonZeroU8 = NonZeroU8::new(15).unwrap();
 /// Equal everywhere, as a longer packet is refused; fits a QUIC datagram at an MTU of 1200.
 const PACKET_BYTES: NonZeroUsize = NonZeroUsize::new(1150).unwrap();
 
+/// How often one member that is alive is asked whom it knows.
+pub(in crate::cluster) const ANNOUNCE_EACH: Duration = Duration::from_secs(10);
+
 pub(super) fn config() -> Config {
     Config {
         probe_period: Duration::from_millis(250),
@@ -20,7 +23,10 @@ pub(super) fn config() -> Config {
         remove_down_after: Some(Duration::from_secs(24 * 3600)),
         max_packet_size: PACKET_BYTES,
         notify_down_members: true,
-        periodic_announce: every(10_000, NonZeroUsize::MIN),
+        periodic_announce: Some(PeriodicParams {
+            frequency: ANNOUNCE_EACH,
+            num_members: NonZeroUsize::MIN,
+        }),
         periodic_announce_to_down_members: every(2_000, THREE),
         periodic_gossip: every(100, THREE),
     }

@@ -29,6 +29,12 @@ impl Swim {
         packet: &[u8],
         evidence: &impl Fn(NodeId) -> Evidence,
     ) -> Result<(), Malformed> {
+        if let [kind, number] = *packet {
+            if !self.frozen {
+                self.receive_small(edge, from, [kind, number]);
+            }
+            return Ok(());
+        }
         let (header, read) = codec::read_header(packet)?;
         if header.src.node != from {
             return Err(Malformed::rule("a packet in another node's name"));

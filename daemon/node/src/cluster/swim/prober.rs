@@ -32,6 +32,7 @@ pub(super) const PERIOD: Duration = Duration::from_millis(250);
 /// How often a ping is repeated within the time of its probe, and the longest pause before that.
 const REPEATS: u32 = 3;
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_METERED_PAUSE: Duration = Duration::from_secs(3);
 /// How many others are asked to help.
 const HELPERS: usize = 3;
 /// Members that answer within this time are near.
@@ -60,6 +61,10 @@ pub(in crate::cluster) struct Contact {
     /// When something came from it last.
     pub(in crate::cluster) last: Option<Instant>,
     pub(in crate::cluster) is_connected: bool,
+    /// Whether its program knows pings of two bytes.
+    pub(in crate::cluster) knows_small: bool,
+    /// It is not probed before it has been silent for so long; nothing on a link that is not metered.
+    pub(in crate::cluster) rest: Duration,
     pub(in crate::cluster) role: Role,
 }
 
@@ -67,6 +72,8 @@ pub(in crate::cluster) struct Contact {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Act {
     Ping(NodeId, ProbeNumber),
+    /// A ping of two bytes.
+    SmallPing(NodeId, ProbeNumber),
     /// Ask a helper to ping a member.
     Ask {
         helper: NodeId,
@@ -231,7 +238,14 @@ impl Prober {
         }
         self.plan_period(now);
         self.line_up(members);
-        let is_free = |node: &NodeId| !self.probes.contains_key(node);
+        let is_rested = |node: NodeId| {
+            let contact = contact(node);
+            let silent = contact
+                .last
+                .is_none_or(|last| now.since(last) >= contact.rest);
+            contact.rest.is_zero() || silent
+        };
+        let is_free = |node: &NodeId| !self.probes.contains_key(node) && is_rested(*node);
         let next = self.turns.iter().position(is_free);
         let Some(node) = next.and_then(|next| self.turns.remove(next)) else {
             return;
@@ -305,7 +319,13 @@ impl Prober {
     /// Pings, asks helpers, or ends in vain.
     fn step(&mut self, now: Instant, node: NodeId, contact: &impl Fn(NodeId) -> Contact) {
         let limit = self.limit(node);
-        let pause = LONGEST_PAUSE.min(limit / (REPEATS + 1));
+        let contact_now = contact(node);
+        let pause = if contact_now.rest.is_zero() {
+            LONGEST_PAUSE.min(limit / (REPEATS + 1))
+        } else {
+            // The ping is paid for: it is repeated only once its answer is late.
+            limit.min(LONGEST_METERED_PAUSE)
+        };
         let Some(probe) = self.probes.get_mut(&node) else {
             return;
         };
@@ -317,12 +337,14 @@ impl Prober {
             return;
         }
         let link = self.links.entry(node).or_default();
-        let number = if contact(node).is_connected {
+        let number = if contact_now.is_connected {
             link.ping(now)
         } else {
             link.unmeasured_ping()
         };
-        self.acts.push(Act::Ping(node, number));
+        let is_small = contact_now.is_connected && contact_now.knows_small;
+        let ping = if is_small { Act::SmallPing } else { Act::Ping };
+        self.acts.push(ping(node, number));
         probe.pings += 1;
         probe.number = number;
         probe.due = if probe.pings <= REPEATS {

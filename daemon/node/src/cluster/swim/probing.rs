@@ -120,10 +120,11 @@ impl Swim {
         }
     }
 
-    fn act(&mut self, edge: &mut Edge) {
+    pub(super) fn act(&mut self, edge: &mut Edge) {
         for act in self.prober.take_acts() {
             match act {
                 Act::Ping(node, number) => self.send(edge, node, Message::Ping(number)),
+                Act::SmallPing(node, number) => self.ping_small(node, number),
                 Act::Ask {
                     helper,
                     target,
@@ -155,7 +156,7 @@ impl Swim {
 
     /// Sends a packet without updates. foca itself writes its head, as that of an announcement, so
     /// that it has this node's incarnation.
-    fn send(&mut self, edge: &mut Edge, to: NodeId, message: Message<Identity>) {
+    pub(super) fn send(&mut self, edge: &mut Edge, to: NodeId, message: Message<Identity>) {
         let Some(seen) = self.seen(to) else { return };
         let before = self.sink.packets.len();
         let result = self.foca.announce(seen.identity, &mut self.sink);

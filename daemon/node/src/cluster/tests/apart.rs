@@ -79,6 +79,7 @@ fn line(number: u8, authority: &'static str, serial: u64) -> Line {
         owner: node.node.0.id,
         chain: &node.chain(),
         start: Some([number; 16]),
+        pace: None,
     };
     let entry = RosterEntry {
         run: 1,

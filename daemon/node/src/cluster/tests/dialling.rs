@@ -63,8 +63,8 @@ fn who_names_thousands_of_addresses_in_packets_has_few_of_them_dialled() {
             });
             bench.say(Message::Members(named.collect()));
         });
-        // Eight a second at most, and the seed.
-        assert!(dials <= 9 * 600, "{protocol:?}: {dials}");
+        // Eight a second at most, the seed, and now and then a member that has fallen silent.
+        assert!(dials <= 10 * 600, "{protocol:?}: {dials}");
     }
 }
 
@@ -116,7 +116,7 @@ fn a_member_that_was_met_and_is_down_is_dialled_within_three_seconds_beside_olde
         let begun = std::mem::take(&mut bench.dialled);
         assert!(begun.iter().any(is_node4), "at {:?}", bench.now.instant);
         // The attempt before the latest one is given up only now.
-        if let Some((dial, _)) = begun.first() {
+        if let Some((dial, _)) = begun.iter().find(|one| is_node4(one)) {
             bench.fail(*dial);
         }
     }

@@ -29,6 +29,7 @@ pub(super) fn forgotten(by: u8, subject: u8, (run, serial): (u64, u64)) -> Bytes
         owner: node.0.id,
         chain: &node.chain(),
         start: None,
+        pace: None,
     };
     let entry = RosterEntry {
         run,
@@ -70,6 +71,7 @@ fn a_hello_proves_itself() {
         owner: node.0.id,
         chain: &node.chain(),
         start: Some([3; 16]),
+        pace: None,
     };
     let entry = RosterEntry {
         run: 4,
@@ -142,6 +144,7 @@ fn a_line_of_a_third_node_counts_by_its_own_proof() {
             owner: NodeId([2; 16]),
             chain: &liar.chain(),
             start: Some([2; 16]),
+            pace: None,
         };
         let line = Line::write(author, NodeId([2; 16]), 2, &entry).unwrap();
         let line = line.signed(|said| liar.sign(Domain::Line, said));

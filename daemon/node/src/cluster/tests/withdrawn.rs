@@ -51,6 +51,7 @@ fn said(
         owner: NodeId([by; 16]),
         chain: &chain(by, authority),
         start,
+        pace: None,
     };
     let entry = RosterEntry {
         run,

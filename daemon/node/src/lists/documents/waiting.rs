@@ -7,20 +7,12 @@ use super::edits::Outcome;
 use super::incoming::{Batch, Incoming, Senders};
 use super::line;
 use super::resident::Place;
-use crate::lists::edge::{Edge, Timer};
+use crate::lists::edge::Edge;
 use crate::lists::event::{Event, Origin, Verdict};
 use crate::lists::io::Refusal;
 use crate::lists::job::Job;
 use crdt::list::{Applied, CheckedChange, Document, Fault, RawChange};
 use names::{ChangeHash, ListId};
-use std::time::Duration;
-
-/// How long changes that are missing may still be on their way, before they are asked for.
-const ORPHANS_AFTER: Duration = Duration::from_millis(250);
-/// Changes that still lack others after this long are dropped: what they lack may be gone with a
-/// disk that was restored from a backup. If anybody has both, the next comparison of all lists
-/// brings them back.
-const ORPHANS_UNTIL: Duration = Duration::from_secs(8);
 
 /// What is to be remembered of a batch while it is applied.
 #[derive(Debug)]
@@ -214,8 +206,7 @@ impl Documents {
         self.report_spoilers(list, &refused, &applying.senders);
         self.report_forks(edge, list, &refused, &applying.senders);
         if self.incoming.keep(edge, list, orphans, &applying.senders) {
-            edge.after(ORPHANS_AFTER, Timer::Orphans(list));
-            edge.after(ORPHANS_UNTIL, Timer::Abandon(list));
+            self.events.push_back(Event::Orphaned(list));
         }
         self.resident
             .touch(list, u64::try_from(changes.len()).unwrap_or(0));

@@ -3,6 +3,7 @@
 use super::Replication;
 use super::rounds::{self, Difference, Finished, Opening, Urgency};
 use super::vectors::Purpose;
+use crate::cluster::{METERED_COMPARE_EACH, RosterView};
 use crate::lists::documents::Documents;
 use crate::lists::edge::Edge;
 use crate::lists::event::NamedVector;
@@ -11,7 +12,7 @@ use crate::lists::wire::{Message, most_rows};
 use crate::wire::ConnId;
 use crdt::vector::{PART_ROWS, Part, Span};
 use names::{ListId, NodeId, Shard};
-use rand::RngExt;
+use rand::seq::IteratorRandom;
 use std::collections::BTreeSet;
 
 impl Replication {
@@ -33,19 +34,26 @@ impl Replication {
         }
     }
 
-    /// A round with one peer, with which it is not urgent.
+    /// A round with one peer, with which it is not urgent; behind metered links with one a minute.
     pub(super) fn begin_random_round(&mut self, edge: &mut Edge, documents: &Documents) {
         let free: Vec<_> = self
             .peers
             .heard()
             .filter(|(peer, _)| !self.rounds.is_active(*peer) && !self.fresh.contains(peer))
             .collect();
-        if free.is_empty() {
-            return;
+        let view = self.view.as_deref();
+        let line = |peer| view.and_then(|view: &RosterView| view.member(peer));
+        let is_metered = |peer| line(peer).is_some_and(|line| line.is_metered);
+        let (metered, others): (Vec<_>, Vec<_>) =
+            free.into_iter().partition(|(peer, _)| is_metered(*peer));
+        let now = edge.now.instant;
+        let is_due = !metered.is_empty() && now >= self.metered_compared;
+        if is_due {
+            self.metered_compared = now + METERED_COMPARE_EACH;
         }
-        let chosen = self.rng.random_range(0..free.len());
-        if let Some(to) = free.get(chosen) {
-            self.begin_round(edge, documents, *to, Urgency::Later);
+        let chosen = if is_due { metered } else { others };
+        if let Some(to) = chosen.into_iter().choose(&mut self.rng) {
+            self.begin_round(edge, documents, to, Urgency::Later);
         }
     }
 
@@ -118,7 +126,7 @@ impl Replication {
                 if !self.queue_repair(documents, peer, list) {
                     self.rounds.truncate(peer);
                 }
-            } else if self.differing.note(edge, peer, list) {
+            } else if self.differing.note(edge, &self.flows, peer, list) {
                 self.with_vector(edge, documents, list, Purpose::Compare { peer });
             }
         }
@@ -127,8 +135,16 @@ impl Replication {
 
     /// A peer has what this node has.
     pub(super) fn equal(&mut self, edge: &mut Edge, documents: &mut Documents, peer: NodeId) {
+        self.note_answer(edge, peer);
         let finished = self.rounds.equal(peer);
         self.end_round(edge, documents, peer, finished);
+    }
+
+    /// A peer answers the root of a round: how long that took is what its link needs.
+    fn note_answer(&mut self, edge: &Edge, peer: NodeId) {
+        if let Some(took) = self.rounds.unanswered(edge.now.instant, peer) {
+            self.flows.answered(peer, took);
+        }
     }
 
     /// A peer said the sums of some shards.
@@ -140,6 +156,7 @@ impl Replication {
         first: Shard,
         sums: &[u64],
     ) {
+        self.note_answer(edge, from.0);
         let digest = documents.digest_in(self.peers.protocol_of(from.1));
         let finished = self.rounds.shards(edge, digest, from, first, sums);
         self.end_round(edge, documents, from.0, finished);
@@ -221,7 +238,8 @@ impl Replication {
     ) {
         if !self.peers.is_observer(peer) {
             let lacking = theirs.vector.ahead_of(&ours.vector, PART_ROWS);
-            self.differing.lacking(edge, peer, list, lacking);
+            self.differing
+                .lacking(edge, &self.flows, (peer, list), &lacking);
             self.check(edge, documents, (peer, list), ours, &theirs.vector);
         }
         if !answer {

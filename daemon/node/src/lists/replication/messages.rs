@@ -208,6 +208,7 @@ impl Replication {
         chunk: Chunk,
     ) -> Option<ListId> {
         let (list, bytes) = (ListId::of(&chunk.name), chunk.bytes.len());
+        self.flows.came(edge.now.instant, peer, bytes);
         self.pulls.is_alive(edge.now.instant, (peer, list), bytes);
         match self.assemblies.add(conn, chunk) {
             Ok(None) => None,
@@ -233,6 +234,7 @@ impl Replication {
     ) -> ListId {
         let list = ListId::of(name);
         let bytes: Vec<usize> = changes.iter().map(Bytes::len).collect();
+        self.flows.came(edge.now.instant, peer, bytes.iter().sum());
         self.receive_changes(edge, documents, peer, name, changes, false);
         let answered = self
             .pulls

@@ -9,6 +9,7 @@
 //!
 //! A peer that does not answer for a list comes last among those that have it.
 
+use super::flow::Flows;
 use super::reached::Reached;
 use crate::lists::wire::{CHUNK_BYTES, Tail};
 use crate::time::Instant;
@@ -22,12 +23,9 @@ use std::time::Duration;
 const MAX_ACTIVE: usize = 64;
 /// Lists that wait for their repair with one peer; more are found again by the next round.
 const MAX_QUEUED: usize = 16_384;
-/// Bytes that one peer may have under way to us.
-const WINDOW_BYTES: usize = 1 << 20;
-/// The most and the least that one question asks for.
+/// The most that one question asks for.
 const MAX_CLAIM_BYTES: usize = 512 << 10;
-const MIN_CLAIM_BYTES: usize = 16 << 10;
-/// Without progress for so long, a repair is given up.
+/// Without progress for so long, a repair is given up; later on a link that is slow.
 const STALL: Duration = Duration::from_secs(5);
 /// Who did not answer for a list comes last for so long.
 const SILENT: Duration = Duration::from_secs(60);
@@ -68,11 +66,11 @@ struct Pull {
 }
 
 impl Pull {
-    fn begin(peer: NodeId, walk: Walk, now: Instant) -> Self {
+    fn begin(peer: NodeId, walk: Walk, now: Instant, claim_bytes: usize) -> Self {
         Self {
             peer,
             stage: Stage::Looking,
-            claim_bytes: MIN_CLAIM_BYTES,
+            claim_bytes,
             room_bytes: 0,
             at: now,
             received: false,
@@ -152,14 +150,14 @@ impl Pulls {
     }
 
     /// The next repair that can begin: look up our vector of that list.
-    pub(super) fn next(&mut self, now: Instant) -> Option<(NodeId, ListId)> {
+    pub(super) fn next(&mut self, now: Instant, flows: &Flows) -> Option<(NodeId, ListId)> {
         if self.active.len() >= MAX_ACTIVE {
             return None;
         }
         let open = self
             .queued
             .iter()
-            .filter(|(peer, _)| self.credit_bytes(**peer) >= MIN_CLAIM_BYTES);
+            .filter(|(peer, _)| self.has_credit(**peer, flows));
         let ready = open.flat_map(|(peer, lists)| lists.iter().map(|list| (*peer, *list)));
         let mut ready = ready.filter(|(_, list)| !self.active.contains_key(list));
         let is_silent = |key: &(NodeId, ListId)| self.silent.contains_key(key);
@@ -177,7 +175,8 @@ impl Pulls {
         self.begun += 1;
         tracing::debug!(%peer, "repairs a list");
         let walk = self.reached.walk(peer, list);
-        self.active.insert(list, Pull::begin(peer, walk, now));
+        self.active
+            .insert(list, Pull::begin(peer, walk, now, least_claim(peer, flows)));
         Some((peer, list))
     }
 
@@ -185,17 +184,21 @@ impl Pulls {
     pub(super) fn ask(
         &mut self,
         now: Instant,
+        flows: &mut Flows,
         (peer, list): (NodeId, ListId),
-        ours: &VersionVector,
-        most_rows: usize,
+        (ours, most_rows): (&VersionVector, usize),
     ) -> Option<(Part, usize)> {
-        let share = WINDOW_BYTES / self.lists_of(peer).max(1);
+        let share = flows.window(peer) / self.lists_of(peer).max(1);
+        let is_first = !self.awaited_of(peer).any(|pull| pull.stage == Stage::Asked);
         let pull = self
             .active
             .get_mut(&list)
             .filter(|pull| pull.peer == peer && pull.stage == Stage::Looking)?;
-        pull.claim_bytes = share.clamp(MIN_CLAIM_BYTES, MAX_CLAIM_BYTES);
+        pull.claim_bytes = share.clamp(least_claim(peer, flows), MAX_CLAIM_BYTES);
         pull.room_bytes = pull.claim_bytes + MAX_CHANGE_BYTES + CHUNK_BYTES;
+        if is_first {
+            flows.begin(now, peer);
+        }
         (pull.stage, pull.at, pull.advanced) = (Stage::Asked, now, false);
         let part = pull.walk.part(ours, most_rows);
         pull.asked = part.span;
@@ -240,6 +243,7 @@ impl Pulls {
         {
             pull.room_bytes -= bytes;
             pull.at = now;
+            pull.claim_bytes = pull.claim_bytes.max(CHUNK_BYTES);
         }
     }
 
@@ -314,16 +318,32 @@ impl Pulls {
     }
 
     /// Gives up what makes no progress; gives the number of those.
-    pub(super) fn expire(&mut self, now: Instant) -> usize {
-        let is_stalled = |pull: &Pull| now.since(pull.at) >= STALL;
+    pub(super) fn expire(&mut self, now: Instant, flows: &mut Flows) -> usize {
+        let peers: BTreeSet<NodeId> = self.active.values().map(|pull| pull.peer).collect();
+        let limits = peers.into_iter().map(|peer| {
+            let limit = flows.limit(peer, STALL, self.awaited_bytes(peer));
+            (peer, limit)
+        });
+        let limits: BTreeMap<NodeId, Duration> = limits.collect();
+        let is_stalled = |pull: &Pull| {
+            let limit = limits.get(&pull.peer).copied().unwrap_or(STALL);
+            now.since(pull.at) >= limit
+        };
         let unanswered = |pull: &Pull| is_stalled(pull) && pull.stage == Stage::Asked;
         let silent = self.end_all(unanswered);
         let others = self.end_all(is_stalled);
+        let peers: BTreeSet<NodeId> = silent.iter().map(|(peer, _)| *peer).collect();
+        peers.into_iter().for_each(|peer| flows.stalled(peer));
         let until = now + SILENT;
         self.silent.extend(silent.iter().map(|key| (*key, until)));
         self.cooling.retain(|_, until| *until > now);
         self.silent.retain(|_, until| *until > now);
         silent.len() + others.len()
+    }
+
+    /// Whether a list is being repaired.
+    pub(super) fn is_active(&self, list: ListId) -> bool {
+        self.active.contains_key(&list)
     }
 
     /// Whether nothing is under way or waiting with that peer.
@@ -353,13 +373,26 @@ impl Pulls {
                 .count()
     }
 
-    fn credit_bytes(&self, peer: NodeId) -> usize {
-        let claimed = self
-            .active
-            .values()
-            .filter(|pull| pull.peer == peer && !matches!(pull.stage, Stage::Applying(_)));
-        WINDOW_BYTES.saturating_sub(claimed.map(|pull| pull.claim_bytes).sum())
+    /// What that peer has yet to send, in bytes, as far as it was asked for.
+    pub(super) fn awaited_bytes(&self, peer: NodeId) -> usize {
+        self.awaited_of(peer).map(|pull| pull.claim_bytes).sum()
     }
+
+    fn awaited_of(&self, peer: NodeId) -> impl Iterator<Item = &Pull> {
+        self.active
+            .values()
+            .filter(move |pull| pull.peer == peer && !matches!(pull.stage, Stage::Applying(_)))
+    }
+
+    fn has_credit(&self, peer: NodeId, flows: &Flows) -> bool {
+        let left = flows.window(peer).saturating_sub(self.awaited_bytes(peer));
+        left >= least_claim(peer, flows)
+    }
+}
+
+/// The least that one question asks for: all repairs that may be under way fit that peer's window.
+fn least_claim(peer: NodeId, flows: &Flows) -> usize {
+    flows.window(peer) / MAX_ACTIVE
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! Comparing all lists with a peer: root, shards, buckets, leaves. Equal ones cost one sum; a few
 //! that differ among a million are found in three round trips. The peer that answers keeps nothing.
 
+use super::flow::Flows;
+use super::pulls::Pulls;
 use crate::lists::edge::Edge;
 use crate::lists::io::Lagging;
 use crate::lists::wire::{MAX_LEAVES, Message};
@@ -16,8 +18,10 @@ const MAX_OPEN_SHARDS: usize = 8;
 /// New lists of one peer in one round whose time of differing is kept: enough to tell of the one
 /// that has differed longest.
 const MAX_STUCK: usize = 64;
-/// A round whose answers stay away is given up.
+/// A round whose answers stay away is given up; later on a link that is slow.
 const STALL: Duration = Duration::from_secs(2);
+/// What the answers of a round may take, in bytes, beside the repairs that stand before them.
+const ANSWER_BYTES: usize = 16 << 10;
 
 /// How a round takes what differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +53,7 @@ pub(super) struct Difference {
 #[derive(Debug)]
 struct Round {
     urgency: Urgency,
+    begun: Instant,
     at: Instant,
     /// Shards of ours whose sums the peer has not told.
     untold: BTreeSet<Shard>,
@@ -132,6 +137,7 @@ impl Rounds {
         let (differing, stuck) = (VecDeque::new(), BTreeMap::new());
         let round = Round {
             urgency,
+            begun: at,
             at,
             untold,
             differing,
@@ -300,8 +306,18 @@ impl Rounds {
         self.found.remove(&peer);
     }
 
-    pub(super) fn expire(&mut self, now: Instant) {
-        self.active.retain(|_, round| now.since(round.at) < STALL);
+    pub(super) fn expire(&mut self, now: Instant, flows: &Flows, pulls: &Pulls) {
+        self.active.retain(|peer, round| {
+            let bytes = ANSWER_BYTES + pulls.awaited_bytes(*peer);
+            now.since(round.at) < flows.limit(*peer, STALL, bytes)
+        });
+    }
+
+    /// How long a peer has not answered the root of a round by now; `None` if it has.
+    pub(super) fn unanswered(&self, now: Instant, peer: NodeId) -> Option<Duration> {
+        let round = self.active.get(&peer)?;
+        let is_open = round.differing.is_empty() && round.asked.is_empty();
+        (is_open && !round.untold.is_empty()).then(|| now.since(round.begun))
     }
 
     pub(super) fn clear(&mut self) {

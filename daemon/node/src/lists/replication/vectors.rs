@@ -237,7 +237,9 @@ impl Replication {
             Purpose::Recheck => {
                 let forks = &self.forks;
                 let is_forked = |peer| forks.any(peer, list);
-                let lost = self.differing.recheck(edge, list, &ours.vector, is_forked);
+                let lost =
+                    self.differing
+                        .recheck(edge, &self.flows, (list, &ours.vector), is_forked);
                 if let Some(peer) = lost {
                     self.repair(edge, documents, peer, list);
                 }

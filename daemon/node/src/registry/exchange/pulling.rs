@@ -2,17 +2,17 @@
 
 use super::super::edge::{Edge, Routes};
 use super::super::message::{Claimed, Message};
-use super::{Exchange, PATIENCE, Pull, part};
+use super::load::Load;
+use super::{Exchange, Pull, part};
 use crate::time::Instant;
 use crate::wire::{ConnId, Protocol};
 use crdt::registry::{Delta, Logs, Position, Progress, ProvedDelta};
 use names::NodeId;
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-/// Whoever was asked in vain for a log is not asked for it again for so long: a peer that says to be
-/// ahead, and is not, gets in the way of others every other time at most.
-const VAIN: Duration = Duration::from_secs(2 * PATIENCE.as_secs());
+/// Whoever was asked in vain for a log is not asked for it again for so many times as long as it had: a
+/// peer that says to be ahead, and is not, gets in the way of others every other time at most.
+const VAIN: u32 = 2;
 
 /// How far a peer says that a log is there.
 #[derive(Clone, Copy, Debug)]
@@ -193,10 +193,11 @@ impl Exchange {
         edge: &mut Edge,
         links: &dyn Routes,
         logs: &Logs,
-        conn: ConnId,
-        (owner, from): (NodeId, Progress),
+        (node, conn): (NodeId, ConnId),
+        from: (NodeId, Progress),
     ) {
-        if let Some(bytes) = part(logs, links.protocol(conn), owner, from, false) {
+        let bytes = self.load(node).part_bytes();
+        if let Some(bytes) = part(logs, links.protocol(conn), from, bytes, false) {
             edge.send(conn, bytes);
         }
     }
@@ -217,6 +218,9 @@ impl Exchange {
             return;
         };
         let at = edge.instant();
+        if let Some(peer) = self.peers.get_mut(&pull.by) {
+            peer.load.answered(at.since(pull.at));
+        }
         match usefulness {
             Usefulness::Used => {
                 let known = if header.is_proved {
@@ -247,19 +251,25 @@ impl Exchange {
     pub(super) fn give_up_pulls(&mut self, now: Instant) {
         let pulls = std::mem::take(&mut self.pulls);
         for (owner, pull) in pulls {
-            if now.since(pull.at) < PATIENCE {
+            if now.since(pull.at) < self.load(pull.by).patience() {
                 self.pulls.insert(owner, pull);
             } else {
                 self.note_vain(owner, pull, now);
             }
         }
-        self.vain.retain(|_, at| now.since(*at) < VAIN);
+        self.vain.retain(|_, until| *until > now);
+    }
+
+    fn load(&self, node: NodeId) -> Load {
+        let peer = self.peers.get(&node);
+        peer.map(|peer| peer.load).unwrap_or_default()
     }
 
     /// An owner is asked again at any time.
     fn note_vain(&mut self, owner: NodeId, pull: Pull, at: Instant) {
         if pull.by != owner {
-            self.vain.insert((owner, pull.conn), at);
+            let until = at + self.load(pull.by).patience() * VAIN;
+            self.vain.insert((owner, pull.conn), until);
         }
     }
 }

@@ -23,6 +23,7 @@ fn member(id: u8, state: MemberState) -> MemberView {
         state,
         run: 1,
         since: Wall(0),
+        is_metered: false,
         conn: None,
         protocol: None,
         indirect: None,

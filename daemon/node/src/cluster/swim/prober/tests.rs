@@ -7,6 +7,8 @@ struct Bench {
     members: Members,
     now: Instant,
     last: BTreeMap<NodeId, Instant>,
+    /// How long a member is silent before it is probed.
+    rest: Duration,
 }
 
 fn node(n: u8) -> NodeId {
@@ -21,6 +23,7 @@ impl Bench {
             members: (1..=members).map(|n| (node(n), (identity(n), 0))).collect(),
             now: Instant::default(),
             last: BTreeMap::new(),
+            rest: Duration::ZERO,
         };
         bench.prober.start(bench.now);
         bench.prober.take_acts();
@@ -46,7 +49,11 @@ impl Bench {
                         let of = (*identity, *incarnation);
                         self.prober.suspect(self.now, of, *overdue);
                     }
-                    Act::Ping(..) | Act::Ask { .. } | Act::Declare(..) | Act::Set(..) => {}
+                    Act::SmallPing(..)
+                    | Act::Ping(..)
+                    | Act::Ask { .. }
+                    | Act::Declare(..)
+                    | Act::Set(..) => {}
                 }
             }
             done.extend(acts);
@@ -56,10 +63,12 @@ impl Bench {
 
     /// Does all that is due.
     fn wake(&mut self) {
-        let last = self.last.clone();
+        let (last, rest) = (self.last.clone(), self.rest);
         let contact = |node| Contact {
             last: last.get(&node).copied(),
             is_connected: true,
+            knows_small: false,
+            rest,
             role: Role::Member,
         };
         self.prober.period(self.now, &self.members, &contact);
@@ -105,7 +114,9 @@ fn a_ping_is_repeated_three_times_before_helpers_are_asked_and_none_of_them_twic
     assert_eq!(pings(&acts[..first.unwrap()], 1), 5);
     let asked = acts.iter().filter_map(|act| match act {
         Act::Ask { helper, .. } => Some(*helper),
-        Act::Ping(..) | Act::Suspect(..) | Act::Declare(..) | Act::Set(..) => None,
+        Act::SmallPing(..) | Act::Ping(..) | Act::Suspect(..) | Act::Declare(..) | Act::Set(..) => {
+            None
+        }
     });
     let asked: Vec<NodeId> = asked.take(HELPERS).collect();
     let unlike: BTreeSet<&NodeId> = asked.iter().collect();
@@ -122,7 +133,11 @@ fn a_helper_vouches_for_a_member_only_if_it_was_asked() {
             let acts = bench.run(5, |to| to != node(1));
             asked = acts.into_iter().find_map(|act| match act {
                 Act::Ask { helper, number, .. } => Some((helper, number)),
-                Act::Ping(..) | Act::Suspect(..) | Act::Declare(..) | Act::Set(..) => None,
+                Act::SmallPing(..)
+                | Act::Ping(..)
+                | Act::Suspect(..)
+                | Act::Declare(..)
+                | Act::Set(..) => None,
             });
         }
         let (asked, number) = asked.unwrap();
@@ -174,4 +189,18 @@ fn health_is_lost_by_probes_that_fail_and_won_back_by_answers() {
     assert_eq!(bench.prober.health(), MAX_HEALTH);
     bench.run(10_000, |_| true);
     assert_eq!(bench.prober.health(), 0);
+}
+
+#[test]
+fn on_a_metered_link_a_member_is_pinged_once_it_has_been_silent_for_long() {
+    let mut bench = Bench::new(4);
+    bench.rest = Duration::from_secs(15);
+    bench.run(5_000, |_| true);
+    let acts = bench.run(60_000, |_| true);
+    for n in 1..=4 {
+        assert!((3..=4).contains(&pings(&acts, n)), "{}", pings(&acts, n));
+    }
+    // One that has died is suspected soon after its next ping.
+    let acts = bench.run(25_000, |to| to != node(1));
+    assert!(is_suspected(&acts, 1) && !is_suspected(&acts, 2));
 }

@@ -6,6 +6,8 @@ use names::{Actor, ChangeHash, ChangeId};
 
 const PEERS: [NodeId; 2] = [NodeId([1; 16]), NodeId([2; 16])];
 const LIST: ListId = ListId([7; 16]);
+/// By then an answer is late on whatever link.
+const LATE_MS: u64 = 60_000;
 
 fn at(ms: u64) -> Instant {
     Instant::from_nanos(1) + Duration::from_millis(ms)
@@ -24,13 +26,15 @@ fn vector(actors: u8) -> VersionVector {
 fn begun(peer: NodeId) -> Pulls {
     let mut pulls = Pulls::default();
     assert!(pulls.queue(peer, LIST));
-    assert_eq!(pulls.next(at(0)), Some((peer, LIST)));
+    assert_eq!(pulls.next(at(0), &Flows::default()), Some((peer, LIST)));
     pulls
 }
 
 /// Asks about the next part of two actors; gives the first and the last actor of it.
 fn ask(pulls: &mut Pulls, ours: &VersionVector) -> (u8, u8) {
-    let (part, _) = pulls.ask(at(0), (PEERS[0], LIST), ours, 2).unwrap();
+    let (part, _) = pulls
+        .ask(at(0), &mut Flows::default(), (PEERS[0], LIST), (ours, 2))
+        .unwrap();
     assert!(part.is_sound());
     (part.span.from.0[0], part.span.to.0[15])
 }
@@ -46,7 +50,9 @@ fn a_vector_within_a_part_is_asked_about_once() {
     for actors in 0..=2 {
         let mut pulls = begun(PEERS[0]);
         let ours = vector(actors);
-        let (part, _) = pulls.ask(at(0), (PEERS[0], LIST), &ours, 2).unwrap();
+        let (part, _) = pulls
+            .ask(at(0), &mut Flows::default(), (PEERS[0], LIST), (&ours, 2))
+            .unwrap();
         assert!(part.is_whole() && part.vector == ours);
         assert_eq!(answer(&mut pulls, Tail::End), Step::Over);
     }
@@ -100,7 +106,7 @@ fn a_repair_that_broke_off_is_taken_up_where_it_was() {
     assert_eq!(ask(&mut pulls, &ours), (3, 4));
     pulls.gone(PEERS[0]);
     assert!(pulls.queue(PEERS[0], LIST));
-    assert_eq!(pulls.next(at(0)), Some((PEERS[0], LIST)));
+    assert_eq!(pulls.next(at(0), &Flows::default()), Some((PEERS[0], LIST)));
     let mut asked = Vec::new();
     loop {
         asked.push(ask(&mut pulls, &ours));
@@ -128,7 +134,7 @@ fn parts_of_large_changes_keep_a_repair_alive_for_so_long_as_an_answer_may_be() 
     let mut pulls = begun(PEERS[0]);
     ask(&mut pulls, &vector(1));
     let (mut chunks, mut now) = (0, 0);
-    while pulls.expire(at(now)) == 0 {
+    while pulls.expire(at(now), &mut Flows::default()) == 0 {
         now += 4_000;
         chunks += 1;
         pulls.is_alive(at(now), (PEERS[0], LIST), CHUNK_BYTES);
@@ -141,40 +147,49 @@ fn parts_of_large_changes_keep_a_repair_alive_for_so_long_as_an_answer_may_be() 
 fn who_did_not_answer_is_asked_last() {
     let mut pulls = begun(PEERS[0]);
     ask(&mut pulls, &vector(1));
-    assert_eq!(pulls.expire(at(4_999)), 0);
-    assert_eq!(pulls.expire(at(5_000)), 1);
+    assert_eq!(pulls.expire(at(4_999), &mut Flows::default()), 0);
+    assert_eq!(pulls.expire(at(LATE_MS), &mut Flows::default()), 1);
     let all = PEERS.map(|peer| pulls.queue(peer, LIST));
     assert_eq!(all, [true; 2]);
-    assert_eq!(pulls.next(at(5_000)), Some((PEERS[1], LIST)));
+    assert_eq!(
+        pulls.next(at(LATE_MS), &Flows::default()),
+        Some((PEERS[1], LIST))
+    );
 }
 
 #[test]
 fn a_repair_with_who_did_not_answer_makes_way_for_another_one() {
     let mut pulls = begun(PEERS[0]);
     ask(&mut pulls, &vector(1));
-    pulls.expire(at(5_000));
+    pulls.expire(at(LATE_MS), &mut Flows::default());
     pulls.queue(PEERS[0], LIST);
     assert_eq!(
-        pulls.next(at(5_000)),
+        pulls.next(at(LATE_MS), &Flows::default()),
         Some((PEERS[0], LIST)),
         "there is no other one"
     );
     pulls.queue(PEERS[1], LIST);
-    assert_eq!(pulls.next(at(5_000)), Some((PEERS[1], LIST)));
+    assert_eq!(
+        pulls.next(at(LATE_MS), &Flows::default()),
+        Some((PEERS[1], LIST))
+    );
 }
 
 #[test]
 fn who_answers_is_asked_as_any_other() {
     let mut pulls = begun(PEERS[0]);
     ask(&mut pulls, &vector(1));
-    pulls.expire(at(5_000));
+    pulls.expire(at(LATE_MS), &mut Flows::default());
     pulls.queue(PEERS[0], LIST);
-    pulls.next(at(5_000));
+    pulls.next(at(LATE_MS), &Flows::default());
     ask(&mut pulls, &vector(1));
-    let answered = pulls.answered(at(5_000), (PEERS[0], LIST), &[], Tail::End);
+    let answered = pulls.answered(at(LATE_MS), (PEERS[0], LIST), &[], Tail::End);
     assert_eq!(answered, Ok(()));
-    assert_eq!(pulls.all_committed(at(5_000), LIST), Step::Over);
+    assert_eq!(pulls.all_committed(at(LATE_MS), LIST), Step::Over);
     let all = PEERS.map(|peer| pulls.queue(peer, LIST));
     assert_eq!(all, [true; 2]);
-    assert_eq!(pulls.next(at(5_000)), Some((PEERS[0], LIST)));
+    assert_eq!(
+        pulls.next(at(LATE_MS), &Flows::default()),
+        Some((PEERS[0], LIST))
+    );
 }
