@@ -21,7 +21,7 @@
 //! | --- | --- | --- |
 //! | a node has that run (roster), protocol 1 | from itself; from others up to 1,000 runs above the last proved one | [`Runs`] |
 //! | a node has that generation (SWIM) | from itself; from others in protocol 2 in a run that the roster has proved; only while the node is not connected, up to 1,000 renewals and 1,000 runs above the last proved one; a connected one is asked | [`Generations`] |
-//! | a node lives that is down or suspect here (SWIM) | from itself; from others three times, and then ever more rarely, only while it is not connected | [`Generations::may_revive`] |
+//! | a node lives that is down or suspect here (SWIM) | from itself; from others three times, and then ever more rarely, until it speaks for itself | [`Generations::may_revive`] |
 //! | a node that was met under a wrong generation | has the one that it proves: the wrong one is displaced | [`Generations::prove`] |
 //! | a node is down (SWIM), is forgotten, and in protocol 1 has left | from itself; from others unless it is connected and answers | [`absence`] |
 //! | this node's own log holds these registrations | from nobody: no run of it is expected from others | [`is_log_expected`] |

@@ -115,13 +115,9 @@ impl Generations {
             && proved.is_some_and(|proved| told.0 > proved.0)
     }
 
-    /// Decides whether others bring a node back to life that is down or suspect here, or may soon be:
-    /// one that is connected speaks for itself, and of one that is not, it is believed ever more
-    /// rarely.
-    pub(crate) fn may_revive(&mut self, now: Instant, subject: NodeId, evidence: Evidence) -> bool {
-        if evidence.is_connected {
-            return false;
-        }
+    /// Decides whether others bring a node back to life that is down or suspect here, or may soon be. As
+    /// long as it does not speak for itself, that is believed ever more rarely.
+    pub(crate) fn may_revive(&mut self, now: Instant, subject: NodeId) -> bool {
         let revival = self.revivals.entry(subject).or_insert(Revival {
             free: FREELY,
             next: now,
@@ -232,14 +228,13 @@ mod tests {
         let at = |seconds| Instant::from_nanos(0) + Duration::from_secs(seconds);
         let mut revived = Vec::new();
         for second in 0..400 {
-            if generations.may_revive(at(second), NODE, evidence(false, 1)) {
+            if generations.may_revive(at(second), NODE) {
                 revived.push(second);
             }
         }
         assert_eq!(revived, [0, 1, 2, 12, 32, 72, 152, 312]);
         generations.prove(NODE, told(RUN), None);
-        assert!(!generations.may_revive(at(400), NODE, evidence(true, 1)));
-        assert!(generations.may_revive(at(401), NODE, evidence(false, 1)));
+        assert!(generations.may_revive(at(400), NODE));
     }
 
     #[test]

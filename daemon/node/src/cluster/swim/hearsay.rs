@@ -148,7 +148,7 @@ impl Swim {
         let seen = self.seen(said.node);
         if member.state() != State::Down {
             return !seen.is_some_and(|seen| self.is_revived(seen, member))
-                || self.generations.may_revive(now, said.node, evidence);
+                || self.generations.may_revive(now, said.node);
         }
         // What is said of an earlier generation is old news, which foca passes over.
         let is_news = |seen: Seen| seen.is_active() && seen.identity.generation <= said.generation;
