@@ -141,7 +141,8 @@ fn is_written_anew(
 ) -> bool {
     let is_moved = is_aside(&world.hosts[request.host].disk.image, &hash);
     let is_idle = || world.clients.is_idle(hash) && is_known(world, request, image);
-    is_moved && (there.contains(&request.number) || is_idle())
+    is_moved && there.contains(&request.number)
+        || is_idle()
         || exempt::is_lost_with_a_disk(world, request.host, hash)
 }
 
