@@ -159,7 +159,7 @@ impl Replication {
             self.fresh.remove(&peer);
             self.to_wake.remove(&peer);
             self.rounds.gone(peer);
-            self.pulls.gone(peer);
+            self.pulls.gone(edge.now.instant, peer);
             self.forks.gone(peer);
             self.begin_repairs(edge, documents);
         } else if let Some(peer) = user {
