@@ -113,29 +113,3 @@ fn a_dead_node_is_known_to_be_dead_although_another_one_goes_on_saying_that_it_l
     // Each time it takes this machine, which has never measured how far node2 is, some seconds.
     assert!((1..2_000).contains(&alive), "for {alive} tenths of 900 s");
 }
-
-/// A packet of node3's with what it says of a member.
-fn packet_of_node3(member: &Member) -> Vec<u8> {
-    let header = foca::Header {
-        src: Identity::of_run(NodeId([3; 16]), address(3), 1),
-        src_incarnation: 0,
-        dst: Identity::of_run(NodeId([1; 16]), address(1), 1),
-        message: foca::Message::<Identity>::Gossip,
-    };
-    let mut packet = crate::codec::encode(&header).unwrap();
-    packet.extend(1_u16.to_be_bytes());
-    packet.extend(crate::codec::encode(member).unwrap());
-    packet
-}
-
-#[test]
-fn a_node_is_no_other_member_at_another_address() {
-    let mut bench = lied_to_bench(Protocol::PROVED);
-    let me = NodeId([1; 16]);
-    let elsewhere = Identity {
-        addr: address(9),
-        ..Identity::of_run(me, address(1), 1)
-    };
-    bench.act(Act::Packet(0, packet_of_node3(&Member::alive(elsewhere))));
-    assert!(!bench.machine.swim.active().any(|one| one.node == me));
-}
