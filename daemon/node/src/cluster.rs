@@ -212,15 +212,18 @@ impl Cluster {
             keeper,
             viewer,
         };
+        machine.begin_run();
         machine
-            .roster
-            .speak(machine.keeper.wanted(), Standing::Member);
-        machine.tell_revoked();
-        machine.trust_addresses();
-        machine.edge.after(verdict::LISTEN, Timer::Listen);
-        machine.edge.after(join::ROUND, Timer::Round);
-        machine.route_and_publish();
-        machine
+    }
+
+    /// Writes this node's own line of the roster for its new run, and starts the timers.
+    fn begin_run(&mut self) {
+        self.roster.speak(self.keeper.wanted(), Standing::Member);
+        self.tell_revoked();
+        self.trust_addresses();
+        self.edge.after(verdict::LISTEN, Timer::Listen);
+        self.edge.after(join::ROUND, Timer::Round);
+        self.route_and_publish();
     }
 }
 

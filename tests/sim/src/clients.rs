@@ -264,7 +264,13 @@ impl Clients {
             .requests
             .iter()
             .filter_map(move |request| hash(request).map(|hash| (request, hash)));
-        all.filter(|(_, hash)| !self.excused.contains(hash))
+        all.filter(|(_, hash)| !self.is_excused(*hash))
+    }
+
+    /// Whether a disk was robbed of a change, or of what was written anew in its place.
+    fn is_excused(&self, hash: ChangeHash) -> bool {
+        let anew = self.anew.get(&hash).into_iter().flatten();
+        self.excused.contains(&hash) || anew.copied().any(|hash| self.is_excused(hash))
     }
 
     /// A host says what has left a list, and what it has written anew of its own.

@@ -35,7 +35,7 @@ mod sweeps {
     const SEEDS: u64 = 500;
 
     /// How many seeds with a liar, beside the tenth of those above.
-    const LIARS: u64 = 100;
+    const LIARS: u64 = 150;
 
     /// Runs seeds on all cores.
     fn expect_all_clean(seeds: Vec<u64>, liars: Liars) {

@@ -170,7 +170,7 @@ impl Replication {
             self.fresh.remove(&peer);
             self.to_wake.remove(&peer);
             self.rounds.gone(peer);
-            self.pulls.gone(peer);
+            self.pulls.gone(edge.now.instant, peer);
             self.flows.gone(peer);
             self.differing.gone(peer);
             self.forks.gone(peer);

@@ -23,8 +23,8 @@ use axum::response::Response;
 use crdt::entry::{Author, Edit, Entry, Field};
 use crdt::list::Dispute;
 use names::{EntryId, ListId};
-use node::lists::Disputed;
 use node::lists::ask::{self, Disputes};
+use node::lists::{Disputed, Precondition};
 use store::ReadError;
 
 /// The entries of a list with fields that were written apart, with all values of these. The first value
@@ -133,6 +133,8 @@ pub(crate) async fn resolve(
             format!("{} has one value: it is settled", body.field.as_str()),
         ));
     }
+    // What was read is what is decided about: a tag that came since would be taken off.
+    let expect = expect.or(Some(Precondition::Entry(entry.tag)));
     let edit = decision(&entry, body.field, body.value)?;
     let deletes = matches!(edit, Edit::Delete(_));
     let written = api

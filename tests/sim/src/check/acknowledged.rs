@@ -7,9 +7,9 @@ use crate::host::Host;
 use crate::liar::exempt;
 use crate::world::World;
 use crdt::entry::Edit;
-use crdt::list::judge;
+use crdt::list::{Document, Standing, judge};
 use crdt::vector::Sums;
-use names::{ChangeHash, ListId};
+use names::{Actor, ChangeHash, ListId};
 use node::lists::{Confirmations, Edited, Refusal, Reply};
 use node::time::Instant;
 use std::collections::BTreeSet;
@@ -132,16 +132,33 @@ fn requests_on(image: &Image) -> BTreeSet<u64> {
 }
 
 /// Whether a change has left its list, and its node has written it anew: as a change with the same
-/// author, which names the request. An addition always leaves something to say.
+/// author, which names the request. An addition has nothing left to say where another node has brought
+/// its entries back, by an edit of them that it has written anew.
 fn is_written_anew(
     world: &World,
     (request, hash): (&Request, ChangeHash),
-    there: &BTreeSet<u64>,
+    (image, there): (&Image, &BTreeSet<u64>),
 ) -> bool {
     let is_moved = is_aside(&world.hosts[request.host].disk.image, &hash);
-    let is_idle = world.clients.is_idle(hash) && !matches!(request.edit, Edit::Add(_));
-    is_moved && (there.contains(&request.number) || is_idle)
+    let is_idle = || world.clients.is_idle(hash) && is_known(world, request, image);
+    is_moved && there.contains(&request.number)
+        || is_idle()
         || exempt::is_lost_with_a_disk(world, request.host, hash)
+}
+
+/// Whether a disk has all entries that a request has added, alive or deleted.
+fn is_known(world: &World, request: &Request, image: &Image) -> bool {
+    let Edit::Add(entries) = &request.edit else {
+        return true;
+    };
+    let list = ListId::of(&request.list);
+    let changes: Vec<_> = image.changes_of(list).cloned().collect();
+    let document = Document::load(request.list.clone(), Actor([0; 16]), None, &changes);
+    document.is_ok_and(|document| {
+        let own = entries.iter().filter_map(|entry| entry.id);
+        let mut all = own.chain(world.clients.drawn_id(request));
+        all.all(|id| document.standing(id) != Standing::Unknown)
+    })
 }
 
 /// At the end: every acknowledged change is on every disk, or in a run with a liar what was written anew
@@ -158,7 +175,9 @@ pub fn check(world: &World) -> Vec<String> {
         .collect();
     for (request, hash) in world.clients.acknowledged() {
         for ((index, host), there) in hosts.iter().enumerate().zip(&there) {
-            if host.disk.image.has(&hash) || is_written_anew(world, (request, hash), there) {
+            if host.disk.image.has(&hash)
+                || is_written_anew(world, (request, hash), (&host.disk.image, there))
+            {
                 continue;
             }
             let name = &host.peer.name;

@@ -32,7 +32,8 @@ fn two_commands_on_two_installed_hosts_make_a_cluster_of_two() -> anyhow::Result
     // Whatever fails leaves the host as the package made it.
     let before = "find /etc/muster /var/lib/muster /etc/systemd/system | sort";
     let bare = beta.inside(before)?;
-    let other = format!("{}a", &token[..token.len() - 1]);
+    let last = if token.ends_with('a') { 'b' } else { 'a' };
+    let other = format!("{}{last}", &token[..token.len() - 1]);
     for (line, sentence) in [
         (
             format!("10.99.0.1:6878 --token {other}"),

@@ -310,10 +310,17 @@ impl Pulls {
         ended
     }
 
-    /// A peer is gone.
-    pub(super) fn gone(&mut self, peer: NodeId) {
+    fn note_silent(&mut self, now: Instant, silent: &[(NodeId, ListId)]) {
+        let until = now + SILENT;
+        self.silent.extend(silent.iter().map(|key| (*key, until)));
+    }
+
+    /// A peer is gone. If it comes back at once and goes again, others are asked before it.
+    pub(super) fn gone(&mut self, now: Instant, peer: NodeId) {
         self.queued.remove(&peer);
+        let silent = self.end_all(|pull| pull.peer == peer && pull.stage == Stage::Asked);
         self.end_all(|pull| pull.peer == peer);
+        self.note_silent(now, &silent);
         self.cooling.retain(|(other, _), _| *other != peer);
     }
 
@@ -334,8 +341,7 @@ impl Pulls {
         let others = self.end_all(is_stalled);
         let peers: BTreeSet<NodeId> = silent.iter().map(|(peer, _)| *peer).collect();
         peers.into_iter().for_each(|peer| flows.stalled(peer));
-        let until = now + SILENT;
-        self.silent.extend(silent.iter().map(|key| (*key, until)));
+        self.note_silent(now, &silent);
         self.cooling.retain(|_, until| *until > now);
         self.silent.retain(|_, until| *until > now);
         silent.len() + others.len()

@@ -104,7 +104,7 @@ fn a_repair_that_broke_off_is_taken_up_where_it_was() {
     ask(&mut pulls, &ours);
     assert_eq!(answer(&mut pulls, Tail::End), Step::Look(PEERS[0]));
     assert_eq!(ask(&mut pulls, &ours), (3, 4));
-    pulls.gone(PEERS[0]);
+    pulls.gone(at(0), PEERS[0]);
     assert!(pulls.queue(PEERS[0], LIST));
     assert_eq!(pulls.next(at(0), &Flows::default()), Some((PEERS[0], LIST)));
     let mut asked = Vec::new();
@@ -191,5 +191,18 @@ fn who_answers_is_asked_as_any_other() {
     assert_eq!(
         pulls.next(at(LATE_MS), &Flows::default()),
         Some((PEERS[0], LIST))
+    );
+}
+
+#[test]
+fn who_goes_without_an_answer_and_comes_back_is_asked_last() {
+    let mut pulls = begun(PEERS[0]);
+    ask(&mut pulls, &vector(1));
+    pulls.gone(at(100), PEERS[0]);
+    let all = PEERS.map(|peer| pulls.queue(peer, LIST));
+    assert_eq!(all, [true; 2]);
+    assert_eq!(
+        pulls.next(at(200), &Flows::default()),
+        Some((PEERS[1], LIST))
     );
 }
