@@ -16,6 +16,7 @@ use bytes::Bytes;
 use crdt::roster::{Line, RosterEntry, Standing};
 use names::NodeId;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 impl Cluster {
     /// Says this node's hello.
@@ -135,7 +136,10 @@ impl Cluster {
         }) else {
             return;
         };
-        let about = (self.roster.run_beside(node, run), self.answer_limit(node));
+        let about = (
+            self.roster.run_beside(node, run),
+            self.challenge_limit(node),
+        );
         match self
             .hellos
             .judge(&mut self.edge, &self.connections, conn, about)
@@ -150,6 +154,17 @@ impl Cluster {
                     challenged")
             }
             None => {}
+        }
+    }
+
+    /// How long an older start of a peer has to answer that it lives. That it has been silent counts, up to
+    /// half of the time, where silence is not what its link is like at rest.
+    fn challenge_limit(&self, node: NodeId) -> Duration {
+        let limit = self.answer_limit(node);
+        let silence = self.connections.silence(&self.edge, node);
+        match silence.filter(|_| !self.roster.is_metered(node)) {
+            Some(silence) => limit.saturating_sub(silence).max(limit / 2),
+            None => limit,
         }
     }
 

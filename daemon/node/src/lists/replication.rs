@@ -162,11 +162,11 @@ impl Replication {
 
     pub(super) fn closed(&mut self, edge: &mut Edge, documents: &mut Documents, conn: ConnId) {
         self.assemblies.closed(conn);
-        let user = self
-            .peers
-            .peer_of(conn)
-            .filter(|peer| self.peers.conn_of(*peer) == Some(conn));
-        if let Some(peer) = self.peers.closed(conn) {
+        let Some(peer) = self.peers.peer_of(conn) else {
+            return;
+        };
+        let was_used = self.peers.conn_of(peer) == Some(conn);
+        if self.peers.closed(conn).is_some() {
             self.fresh.remove(&peer);
             self.to_wake.remove(&peer);
             self.rounds.gone(peer);
@@ -175,14 +175,18 @@ impl Replication {
             self.differing.gone(peer);
             self.forks.gone(peer);
             self.begin_repairs(edge, documents);
-        } else if let Some(peer) = user {
-            // What was under way may be lost; another connection is there to find out.
-            self.fresh.insert(peer);
-            self.rounds.cancel(peer);
-            self.pulls.interrupted(peer);
-            self.begin_repairs(edge, documents);
-            self.begin_rounds(edge, documents);
+            return;
         }
+        // What was under way on it may be lost; another connection is there to find out. Of what the peer has
+        // said here, this node finds out; of what this node has said, the peer.
+        self.fresh.insert(peer);
+        if was_used {
+            self.to_wake.insert(peer);
+        }
+        self.rounds.cancel(peer);
+        self.pulls.interrupted(peer);
+        self.begin_repairs(edge, documents);
+        self.begin_rounds(edge, documents);
     }
 
     /// Something for a peer was dropped: with the next tick both compare all lists, when the queue
@@ -299,6 +303,7 @@ impl Replication {
         }
         self.begin_rounds(edge, documents);
         self.begin_random_round(edge, documents);
+        self.begin_rounds_aside(edge, documents);
         self.begin_repairs(edge, documents);
     }
 

@@ -50,6 +50,8 @@ struct Bench {
     writes: Vec<(WriteId, ListId)>,
     loads: usize,
     replies: usize,
+    /// Whether each round that was opened wakes the peer, and on which connection.
+    rounds: Vec<(ConnId, bool)>,
 }
 
 impl Bench {
@@ -79,15 +81,20 @@ impl Bench {
             writes: Vec::new(),
             loads: 0,
             replies: 0,
+            rounds: Vec::new(),
         };
-        let peer = NodeId([9; 16]);
-        bench.handle(Input::Connected {
+        bench.connected(CONN);
+        bench
+    }
+
+    /// The peer connects.
+    fn connected(&mut self, conn: ConnId) {
+        self.handle(Input::Connected {
             role: Role::Member,
-            peer,
-            conn: CONN,
+            peer: NodeId([9; 16]),
+            conn,
             protocol: Protocol::PROVED,
         });
-        bench
     }
 
     fn handle(&mut self, input: Input) {
@@ -104,6 +111,10 @@ impl Bench {
                 self.loads += usize::from(matches!(job, Job::Load { .. }));
             } else if let Output::Reply { result, .. } = output {
                 self.replies += usize::from(matches!(result, Ok(Reply::Edited(_))));
+            } else if let Output::Send { conn, bytes, .. } = output
+                && let Some((_, Message::Root { wake, .. })) = wire::decode(&bytes)
+            {
+                self.rounds.push((conn, wake));
             }
         }
     }
@@ -267,4 +278,18 @@ fn lists_on_the_disk_are_loaded_a_few_at_a_time() {
     bench.settle();
     // Of those that were taken up four are loaded at once.
     assert_eq!((bench.loads, bench.lists.stats().in_line), (4, 284));
+}
+
+/// Of two connections either end may use either one: what the peer has said on the one that closes may be
+/// lost, and what this node has said there, too.
+#[test]
+fn when_one_of_two_connections_closes_what_was_under_way_on_it_is_found() {
+    let other = ConnId(2);
+    for (closed, left, was_used) in [(CONN, other, false), (other, CONN, true)] {
+        let mut bench = Bench::new(0, Vec::new());
+        bench.connected(other);
+        bench.rounds.clear();
+        bench.handle(Input::Closed { conn: closed });
+        assert_eq!(bench.rounds, [(left, was_used)]);
+    }
 }

@@ -54,3 +54,23 @@ fn a_start_that_lives_answers_for_all_newcomers() {
     bench.wait(6_000);
     assert!(is_anew(&bench, 1));
 }
+
+/// A node on a far link that was silent before its new start came is waited for half as long.
+#[test]
+fn the_silence_before_a_challenge_counts() {
+    let mut bench = greeted_bench(Protocol::PROVED);
+    let far = std::time::Duration::from_secs(5);
+    let node = names::NodeId([2; 16]);
+    let dials = &mut bench.machine.connections.dials;
+    dials.note_round_trip(node, far);
+    bench.wait(100);
+    let limit = bench.machine.answer_limit(node);
+    assert!(limit > far * 2, "{limit:?}");
+    bench.wait(20_000);
+    greet_anew(&mut bench);
+    let limit_ms = u64::try_from(limit.as_millis()).unwrap();
+    bench.wait(limit_ms / 2 - 1_000);
+    assert!(!is_anew(&bench, bench.conns));
+    bench.wait(2_000);
+    assert!(is_anew(&bench, bench.conns));
+}

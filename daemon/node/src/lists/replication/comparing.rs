@@ -57,6 +57,17 @@ impl Replication {
         }
     }
 
+    /// Rounds with the peers that are silent about a list: it turns out whether their links are slow.
+    pub(super) fn begin_rounds_aside(&mut self, edge: &mut Edge, documents: &Documents) {
+        for peer in self.pulls.silent(edge.now.instant) {
+            if let Some(conn) = self.peers.conn_of(peer)
+                && !self.rounds.is_active(peer)
+            {
+                self.begin_round(edge, documents, (peer, conn), Urgency::Later);
+            }
+        }
+    }
+
     fn begin_round(
         &mut self,
         edge: &mut Edge,
@@ -142,8 +153,9 @@ impl Replication {
 
     /// A peer answers the root of a round: how long that took is what its link needs.
     fn note_answer(&mut self, edge: &Edge, peer: NodeId) {
-        if let Some(took) = self.rounds.unanswered(edge.now.instant, peer) {
-            self.flows.answered(peer, took);
+        if let Some(asked) = self.rounds.unanswered(peer) {
+            self.flows.answered(peer, edge.now.instant.since(asked));
+            self.pulls.overtaken(peer, asked);
         }
     }
 

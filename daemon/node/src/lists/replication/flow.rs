@@ -19,7 +19,7 @@ const SAMPLE_BYTES: u64 = 16 << 10;
 const UNKNOWN_RATE: u64 = 8 << 10;
 const NEAR_RATE: u64 = 1 << 20;
 /// Who answers within this is near.
-const NEAR: Duration = Duration::from_millis(50);
+const NEAR: Duration = Duration::from_millis(250);
 const LEAST_RATE: u64 = 1 << 10;
 /// Nothing is waited for longer.
 const LONGEST: Duration = Duration::from_secs(120);
@@ -92,10 +92,11 @@ impl Flows {
         flow.learn(u64::try_from(bytes).unwrap_or(u64::MAX));
     }
 
-    /// What was asked for has not come in its time: the link may have become slower.
+    /// What was asked for has not come in its time, nor has an answer to anything else: the link may have become
+    /// slower.
     pub(super) fn stalled(&mut self, peer: NodeId) {
         let flow = self.0.entry(peer).or_default();
-        flow.rate = Some((flow.rate.unwrap_or(UNKNOWN_RATE) / 4).max(LEAST_RATE));
+        flow.rate = Some((flow.rate() / 4).max(LEAST_RATE));
         (flow.bytes, flow.awaited) = (0, Duration::ZERO);
     }
 
@@ -195,6 +196,14 @@ mod tests {
         }
         assert_eq!(flows.window(PEER), LEAST_WINDOW);
         assert!(flows.limit(PEER, STALL, LEAST_WINDOW) > STALL * 4);
+    }
+
+    #[test]
+    fn a_near_link_that_nothing_was_measured_of_is_not_taken_for_thin_at_once() {
+        let mut near = Flows::default();
+        near.answered(PEER, Duration::from_millis(200));
+        near.stalled(PEER);
+        assert_eq!(near.window(PEER), MOST_WINDOW);
     }
 
     #[test]

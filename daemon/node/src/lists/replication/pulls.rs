@@ -27,6 +27,9 @@ const MAX_QUEUED: usize = 16_384;
 const MAX_CLAIM_BYTES: usize = 512 << 10;
 /// Without progress for so long, a repair is given up; later on a link that is slow.
 const STALL: Duration = Duration::from_secs(5);
+/// Who has been silent about a list for so long is asked something small beside it. If that is answered, it
+/// is not the link that makes the repair wait.
+const ASIDE: Duration = Duration::from_secs(4);
 /// Who did not answer for a list comes last for so long.
 const SILENT: Duration = Duration::from_secs(60);
 /// What a message of an answer counts at least.
@@ -52,6 +55,8 @@ struct Pull {
     /// What the answer may still bring.
     room_bytes: usize,
     at: Instant,
+    /// When the last question was asked that the peer has answered instead.
+    overtaken: Instant,
     received: bool,
     /// Whether something new was committed since the last question, since the way through all parts
     /// began, and since the first question.
@@ -73,6 +78,7 @@ impl Pull {
             claim_bytes,
             room_bytes: 0,
             at: now,
+            overtaken: now,
             received: false,
             advanced: false,
             advanced_on_way: false,
@@ -81,6 +87,17 @@ impl Pull {
             asked: Span::ALL,
             left_some: false,
         }
+    }
+
+    /// Whether nothing has come for so long of what the peer was asked.
+    fn is_silent(&self, now: Instant, long: Duration) -> bool {
+        self.stage == Stage::Asked && now.since(self.at) >= long
+    }
+
+    /// Whether the question or its answer was lost: the peer has answered another one that was asked long
+    /// after it, and all that it says comes in order.
+    fn is_lost(&self, now: Instant) -> bool {
+        self.is_silent(now, STALL) && self.overtaken.since(self.at) >= ASIDE
     }
 
     /// All that was told of a part is committed: goes on with the next one. False if there is nothing
@@ -324,6 +341,21 @@ impl Pulls {
         self.cooling.retain(|(other, _), _| *other != peer);
     }
 
+    /// The peers that are silent about some list: they are to be asked something small.
+    pub(super) fn silent(&self, now: Instant) -> BTreeSet<NodeId> {
+        let silent = self
+            .active
+            .values()
+            .filter(|pull| pull.is_silent(now, ASIDE));
+        silent.map(|pull| pull.peer).collect()
+    }
+
+    /// A peer has answered something small that it was asked at that time.
+    pub(super) fn overtaken(&mut self, peer: NodeId, asked: Instant) {
+        let pulls = self.active.values_mut().filter(|pull| pull.peer == peer);
+        pulls.for_each(|pull| pull.overtaken = asked);
+    }
+
     /// Gives up what makes no progress; gives the number of those.
     pub(super) fn expire(&mut self, now: Instant, flows: &mut Flows) -> usize {
         let peers: BTreeSet<NodeId> = self.active.values().map(|pull| pull.peer).collect();
@@ -336,11 +368,12 @@ impl Pulls {
             let limit = limits.get(&pull.peer).copied().unwrap_or(STALL);
             now.since(pull.at) >= limit
         };
-        let unanswered = |pull: &Pull| is_stalled(pull) && pull.stage == Stage::Asked;
-        let silent = self.end_all(unanswered);
+        let mut silent = self.end_all(|pull| pull.is_lost(now));
+        let slow = self.end_all(|pull| is_stalled(pull) && pull.stage == Stage::Asked);
         let others = self.end_all(is_stalled);
-        let peers: BTreeSet<NodeId> = silent.iter().map(|(peer, _)| *peer).collect();
+        let peers: BTreeSet<NodeId> = slow.iter().map(|(peer, _)| *peer).collect();
         peers.into_iter().for_each(|peer| flows.stalled(peer));
+        silent.extend(slow);
         self.note_silent(now, &silent);
         self.cooling.retain(|_, until| *until > now);
         self.silent.retain(|_, until| *until > now);

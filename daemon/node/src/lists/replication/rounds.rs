@@ -313,11 +313,11 @@ impl Rounds {
         });
     }
 
-    /// How long a peer has not answered the root of a round by now; `None` if it has.
-    pub(super) fn unanswered(&self, now: Instant, peer: NodeId) -> Option<Duration> {
+    /// When a peer was asked for the root of a round that it has not answered.
+    pub(super) fn unanswered(&self, peer: NodeId) -> Option<Instant> {
         let round = self.active.get(&peer)?;
         let is_open = round.differing.is_empty() && round.asked.is_empty();
-        (is_open && !round.untold.is_empty()).then(|| now.since(round.begun))
+        (is_open && !round.untold.is_empty()).then_some(round.begun)
     }
 
     pub(super) fn clear(&mut self) {

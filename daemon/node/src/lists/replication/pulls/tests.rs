@@ -206,3 +206,50 @@ fn who_goes_without_an_answer_and_comes_back_is_asked_last() {
         Some((PEERS[1], LIST))
     );
 }
+
+/// The links to a far peer, of which nothing is known but its round trip.
+fn far() -> Flows {
+    let mut flows = Flows::default();
+    flows.answered(PEERS[0], Duration::from_secs(1));
+    flows
+}
+
+#[test]
+fn a_question_was_lost_if_a_much_later_one_is_answered() {
+    let mut pulls = begun(PEERS[0]);
+    ask(&mut pulls, &vector(1));
+    assert!(pulls.silent(at(3_999)).is_empty());
+    assert!(pulls.silent(at(4_000)).contains(&PEERS[0]));
+    pulls.overtaken(PEERS[0], at(3_999));
+    assert_eq!(pulls.expire(at(5_000), &mut far()), 0);
+    pulls.overtaken(PEERS[0], at(4_000));
+    let mut flows = far();
+    assert_eq!(pulls.expire(at(4_999), &mut flows), 0);
+    assert_eq!(pulls.expire(at(5_000), &mut flows), 1);
+    let before = far().limit(PEERS[0], STALL, 64 << 10);
+    let limit = flows.limit(PEERS[0], STALL, 64 << 10);
+    assert_eq!(limit, before, "the link is no slower for that");
+    let all = PEERS.map(|peer| pulls.queue(peer, LIST));
+    assert_eq!(all, [true; 2]);
+    assert_eq!(pulls.next(at(5_000), &flows), Some((PEERS[1], LIST)));
+}
+
+#[test]
+fn a_link_on_which_nothing_is_answered_has_become_slow() {
+    let mut pulls = begun(PEERS[0]);
+    ask(&mut pulls, &vector(1));
+    let mut flows = far();
+    let before = flows.limit(PEERS[0], STALL, 64 << 10);
+    assert_eq!(pulls.expire(at(LATE_MS), &mut flows), 1);
+    assert!(flows.limit(PEERS[0], STALL, 64 << 10) > before);
+}
+
+#[test]
+fn an_answer_that_goes_on_is_not_lost() {
+    let mut pulls = begun(PEERS[0]);
+    ask(&mut pulls, &vector(1));
+    let answered = pulls.answered(at(4_500), (PEERS[0], LIST), &[100], Tail::Message);
+    assert_eq!(answered, Ok(()));
+    pulls.overtaken(PEERS[0], at(4_400));
+    assert_eq!(pulls.expire(at(9_400), &mut far()), 0);
+}
